@@ -1,0 +1,35 @@
+// @ts-check
+/** The answer to a form, said where it was sent: a sentence, and a reason for each thing refused. */
+
+import { h } from "./dom.js";
+
+/** @import { Fault, Problem } from "./api.js" */
+
+/**
+ * @typedef {object} Answer
+ * @property {"working" | "good" | "bad"} kind
+ * @property {string} text
+ * @property {Fault[]} [faults]
+ */
+
+/**
+ * @param {HTMLElement} el a live region
+ */
+export function mountAnswer(el) {
+  /** @param {Answer} answer */
+  function update({ kind, text, faults = [] }) {
+    const reasons = faults.map(({ field, message }) => h("li", {}, h("bdi", {}, field ? `${field}: ${message}` : message)));
+    el.dataset.kind = kind;
+    el.replaceChildren(h("p", {}, h("bdi", {}, text)), ...(reasons.length ? [h("ul", {}, ...reasons)] : []));
+  }
+
+  return { update };
+}
+
+/**
+ * @param {Problem} problem
+ * @returns {Answer}
+ */
+export function problemAnswer({ title, detail, errors }) {
+  return { kind: "bad", text: detail ? `${title}: ${detail}` : title, faults: errors };
+}

@@ -1,0 +1,140 @@
+// @ts-check
+/**
+ * The HTTP contract as functions: the only module that calls `fetch`. Credentials travel in the Authorization
+ * header, never in a URL, and cookies never at all.
+ */
+
+/** @import { Point } from "./point.js" */
+/** @import { Rollup } from "./rollup.js" */
+
+/** @typedef {{ id: string, name: string, read_key: string, links: Record<string, string> }} CreatedStream */
+/** @typedef {{ name: string, values: number, series: number }} Label */
+/** @typedef {{ index?: number, field?: string, message: string }} Fault one reason why a point was refused */
+/** @typedef {{ accepted: number, rejected: number, errors?: Fault[] }} Receipt */
+
+/** A stalled connection is given up after this long; the longest answer, a rollup of 7 days, takes well under 1 s. */
+const TIMEOUT_MS = 15_000;
+
+/** An answer that is not a success, or no answer at all (status 0), in the words of its problem document. */
+export class Problem extends Error {
+  /**
+   * @param {object} problem
+   * @param {number} problem.status
+   * @param {string} problem.title
+   * @param {string} [problem.detail]
+   * @param {string} [problem.type] a link to what it means
+   * @param {Fault[]} [problem.errors]
+   * @param {number} [problem.retryAfter_s]
+   */
+  constructor({ status, title, detail = "", type = "", errors = [], retryAfter_s = 0 }) {
+    super(title);
+    this.status = status;
+    this.title = title;
+    this.detail = detail;
+    this.type = type;
+    this.errors = errors;
+    this.retryAfter_s = retryAfter_s;
+  }
+}
+
+/**
+ * @param {string} token the owner's
+ * @param {string} name
+ * @returns {Promise<CreatedStream>}
+ */
+export function createStream(token, name) {
+  return request("/v1/streams", {
+    method: "POST",
+    headers: { "Content-Type": "application/json", ...bearer(token) },
+    body: JSON.stringify({ name }),
+  });
+}
+
+/**
+ * Writes as a page of any other origin would: a simple request, no preflight, no credential.
+ * @param {string} stream
+ * @param {Point} point
+ * @returns {Promise<Receipt>}
+ */
+export function sendPoint(stream, point) {
+  return request(`${pathOf(stream)}/points`, {
+    method: "POST",
+    headers: { "Content-Type": "text/plain;charset=UTF-8" },
+    body: JSON.stringify(point),
+  });
+}
+
+/**
+ * @param {{ stream: string, key: string }} reader
+ * @param {{ by: string, agg: string, from: string, top: number }} query
+ * @param {AbortSignal} signal
+ * @returns {Promise<Rollup>}
+ */
+export function readRollup({ stream, key }, { by, agg, from, top }, signal) {
+  const query = new URLSearchParams({ from, agg, top: String(top), ...(by && { by }) });
+  return request(`${pathOf(stream)}/rollup?${query}`, { headers: bearer(key), signal });
+}
+
+/**
+ * @param {{ stream: string, key: string }} reader
+ * @param {AbortSignal} signal
+ * @returns {Promise<Label[]>}
+ */
+export async function readLabels({ stream, key }, signal) {
+  return (await request(`${pathOf(stream)}/labels`, { headers: bearer(key), signal })).labels;
+}
+
+/**
+ * @param {string} path
+ * @param {RequestInit} init
+ * @returns {Promise<any>} the JSON of a success; anything else is thrown as a Problem
+ */
+async function request(path, init) {
+  const timeout = AbortSignal.timeout(TIMEOUT_MS);
+  const signal = init.signal ? AbortSignal.any([init.signal, timeout]) : timeout;
+  try {
+    const response = await fetch(path, { ...init, signal, credentials: "omit" });
+    if (!response.ok) throw await problemOf(response);
+    return await response.json();
+  } catch (error) {
+    throw error instanceof Problem ? error : noAnswer();
+  }
+}
+
+/**
+ * @param {Response} response
+ * @returns {Promise<Problem>}
+ */
+async function problemOf(response) {
+  const { status } = response;
+  const isProblem = response.headers.get("Content-Type")?.startsWith("application/problem+json");
+  const body = isProblem ? await response.json() : {};
+  return new Problem({
+    ...body,
+    status,
+    title: body.title ?? `The server answered ${status}`,
+    retryAfter_s: Number(response.headers.get("Retry-After")) || 0,
+  });
+}
+
+function noAnswer() {
+  return new Problem({
+    status: 0,
+    title: "No answer from the server",
+    detail: "The connection failed, took too long, or what came was not JSON.",
+  });
+}
+
+/**
+ * What a header cannot carry is in no key either, so it may as well arrive as another wrong character.
+ * @param {string} secret
+ * @returns {Record<string, string>}
+ */
+function bearer(secret) {
+  return secret ? { Authorization: `Bearer ${secret.replace(/[^!-~]/g, "?")}` } : {};
+}
+
+/** @param {string} stream */
+function pathOf(stream) {
+  return `/v1/streams/${encodeURIComponent(stream)}`;
+}

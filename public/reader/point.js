@@ -1,0 +1,51 @@
+// @ts-check
+/**
+ * A datapoint from what a person typed. Pure. It only turns text into the right JSON types: what a point may hold
+ * is the server's to judge, and its reasons are shown as they come.
+ */
+
+/**
+ * @typedef {object} Point
+ * @property {number} n
+ * @property {number} [d]
+ * @property {number} [p]
+ * @property {Record<string, string>} [v]
+ */
+
+/**
+ * @param {{ n: string, d: string, p: string, labels: string }} typed d, p and labels may be empty
+ * @returns {{ point: Point } | { mistake: string }}
+ */
+export function pointOf({ n, d, p, labels }) {
+  const odd = Object.entries({ n, d: d || "1", p: p || "1" }).find(([, text]) => !isNumber(text));
+  if (odd) return { mistake: `${odd[0]} is not a number.` };
+
+  const pairs = labels.split("\n").filter((line) => line.trim() !== "").map(pairOf);
+  const names = pairs.map(([name]) => name);
+  if (names.includes("")) return { mistake: "A label is written key=value." };
+  const twice = names.find((name, i) => names.indexOf(name) !== i);
+  if (twice !== undefined) return { mistake: `The label ${twice} is there twice.` };
+
+  return {
+    point: {
+      n: Number(n),
+      ...(d && { d: Number(d) }),
+      ...(p && { p: Number(p) }),
+      ...(pairs.length && { v: Object.fromEntries(pairs) }),
+    },
+  };
+}
+
+/** @param {string} text */
+function isNumber(text) {
+  return text.trim() !== "" && Number.isFinite(Number(text));
+}
+
+/**
+ * @param {string} line
+ * @returns {[string, string]} the name is empty when there is none
+ */
+function pairOf(line) {
+  const at = line.indexOf("=");
+  return [line.slice(0, Math.max(at, 0)).trim(), line.slice(at + 1).trim()];
+}

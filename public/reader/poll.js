@@ -1,0 +1,80 @@
+// @ts-check
+/**
+ * Runs a task again and again while the page is visible: one timeout after another, so two runs never overlap.
+ * Time, chance and visibility are arguments.
+ */
+
+/** Between two runs that went well. */
+export const INTERVAL_MS = 10_000;
+
+/** The longest pause after failures: reached with the 5th, and short enough to notice a recovery over a coffee. */
+export const LONGEST_MS = 300_000;
+
+/**
+ * How a run ended: go on as usual, try again later (not before `after_s`), or stop until `now()` is called.
+ * @typedef {{ kind: "done" } | { kind: "retry", after_s: number } | { kind: "stop" }} Outcome
+ */
+
+/**
+ * @typedef {object} Surroundings
+ * @property {Pick<Document, "visibilityState" | "addEventListener">} page
+ * @property {(run: () => void, delay_ms: number) => any} setTimeout
+ * @property {(timer: any) => void} clearTimeout
+ * @property {() => number} random in [0, 1)
+ */
+
+/**
+ * @param {() => Promise<Outcome>} task
+ * @param {Surroundings} surroundings
+ */
+export function createPoll(task, { page, setTimeout, clearTimeout, random }) {
+  let timer = /** @type {any} */ (null);
+  let failures = 0;
+  /** Counts runs, so that one that was overtaken by `now()` or `stop()` does not set the timer. */
+  let run = 0;
+  let isOn = false;
+
+  async function now() {
+    stop();
+    isOn = true;
+    const mine = run;
+    const outcome = await task();
+    if (mine === run) wait(outcome);
+  }
+
+  /** @param {Outcome} outcome */
+  function wait(outcome) {
+    isOn = outcome.kind !== "stop";
+    failures = outcome.kind === "retry" ? failures + 1 : 0;
+    const least_ms = outcome.kind === "retry" ? outcome.after_s * 1000 : 0;
+    if (isOn && isVisible()) timer = setTimeout(now, Math.max(pause_ms(failures, random()), least_ms));
+  }
+
+  function stop() {
+    clearTimeout(timer);
+    run += 1;
+    isOn = false;
+  }
+
+  function isVisible() {
+    return page.visibilityState === "visible";
+  }
+
+  page.addEventListener("visibilitychange", () => {
+    if (!isOn) return;
+    if (isVisible()) now();
+    else clearTimeout(timer);
+  });
+
+  return { now, stop };
+}
+
+/**
+ * The pause before the next run: doubled with each failure in a row, and spread so that readers do not return in step.
+ * @param {number} failures
+ * @param {number} chance in [0, 1)
+ */
+export function pause_ms(failures, chance) {
+  if (failures === 0) return INTERVAL_MS;
+  return Math.min(INTERVAL_MS * 2 ** failures, LONGEST_MS) * (0.75 + chance / 2);
+}

@@ -1,0 +1,115 @@
+//! Groups by steps: what a query collects, what shards send and what the edge merges.
+
+use std::collections::hash_map::Entry;
+
+use rustc_hash::FxHashMap;
+
+use super::cell::{Cell, merge_into};
+use super::labels::Labels;
+
+/// A query gives at most this many cells, at some 100 bytes each in the object and again at the edge: 2 x 30
+/// of the 128 MB that an isolate has.
+pub const MAX_GRID_CELLS: usize = 300_000;
+
+/// Cells by group and step; what no point touches is absent.
+#[derive(Debug, Default)]
+pub struct Grid {
+    groups: FxHashMap<Labels, u32>,
+    labels: Vec<Labels>,
+    cells: FxHashMap<(u32, u32), Cell>,
+}
+
+/// More cells than [`MAX_GRID_CELLS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the answer would have more than {MAX_GRID_CELLS} values: ask for a shorter window, a wider step, fewer groups in `by` or a narrower `where`"
+)]
+pub struct TooManyCells;
+
+/// One group's cells in the order of the steps.
+pub type Row = (Labels, Vec<(u32, Cell)>);
+
+impl Grid {
+    /// The number of a group in this grid.
+    #[expect(clippy::cast_possible_truncation, reason = "groups are bounded by the series of a stream")]
+    pub fn group(&mut self, labels: Labels) -> u32 {
+        match self.groups.entry(labels) {
+            Entry::Occupied(there) => *there.get(),
+            Entry::Vacant(place) => {
+                let group = self.labels.len() as u32;
+                self.labels.push(place.key().clone());
+                place.insert(group);
+                group
+            }
+        }
+    }
+
+    /// Merges a cell into a group's step.
+    ///
+    /// # Errors
+    /// [`TooManyCells`]
+    pub fn add(&mut self, group: u32, step: u32, cell: &Cell) -> Result<(), TooManyCells> {
+        let full = self.cells.len() >= MAX_GRID_CELLS;
+        match self.cells.entry((group, step)) {
+            Entry::Occupied(mut there) => there.get_mut().merge(cell),
+            Entry::Vacant(_) if full => return Err(TooManyCells),
+            Entry::Vacant(place) => {
+                place.insert(*cell);
+            }
+        }
+        Ok(())
+    }
+
+    /// The groups that have a cell, sorted by their labels.
+    #[must_use]
+    pub fn into_rows(self) -> Vec<Row> {
+        let mut rows: Vec<Row> = self.labels.into_iter().map(|labels| (labels, Vec::new())).collect();
+        for ((group, step), cell) in self.cells {
+            rows[group as usize].1.push((step, cell));
+        }
+        rows.retain(|(_, cells)| !cells.is_empty());
+        for (_, cells) in &mut rows {
+            cells.sort_unstable_by_key(|(step, _)| *step);
+        }
+        rows.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        rows
+    }
+}
+
+/// Merges rows into one that has all of them.
+#[must_use]
+pub fn fold(rows: impl Iterator<Item = Vec<(u32, Cell)>>) -> Vec<(u32, Cell)> {
+    let mut by_step: std::collections::BTreeMap<u32, Option<Cell>> = std::collections::BTreeMap::new();
+    for (step, cell) in rows.flatten() {
+        merge_into(by_step.entry(step).or_default(), &cell);
+    }
+    by_step.into_iter().filter_map(|(step, cell)| cell.map(|cell| (step, cell))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cells_of_one_group_and_step_merge_and_empty_groups_vanish() {
+        let one = Cell { count: 1, cover: None };
+        let mut grid = Grid::default();
+        let group = grid.group(Labels::default());
+        grid.group(Labels::overflow());
+        grid.add(group, 7, &one).expect("fits");
+        grid.add(group, 7, &one).expect("fits");
+        grid.add(group, 3, &one).expect("fits");
+        assert_eq!(grid.into_rows(), [(Labels::default(), vec![(3, one), (7, Cell { count: 2, cover: None })])]);
+    }
+
+    #[test]
+    fn the_limit_holds_and_merging_at_the_limit_still_works() {
+        let one = Cell { count: 1, cover: None };
+        let mut grid = Grid::default();
+        for step in 0..u32::try_from(MAX_GRID_CELLS).expect("fits") {
+            grid.add(0, step, &one).expect("fits");
+        }
+        assert_eq!(grid.add(0, 0, &one), Ok(()));
+        assert_eq!(grid.add(1, 0, &one), Err(TooManyCells));
+    }
+}

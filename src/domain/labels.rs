@@ -1,0 +1,222 @@
+//! Labels: what a point is about, in one canonical text.
+
+use std::borrow::{Borrow, Cow};
+use std::fmt;
+
+/// A point carries at most this many labels.
+pub const MAX_LABELS: usize = 16;
+/// A label's name has 1 to this many bytes of UTF-8.
+pub const MAX_NAME_BYTES: usize = 64;
+/// A label's value has 0 to this many bytes of UTF-8.
+pub const MAX_VALUE_BYTES: usize = 256;
+
+/// Stands between a name and its value; no label can contain it, as it is a control character.
+const UNIT: char = '\u{1f}';
+/// Stands after each pair, likewise.
+const RECORD: char = '\u{1e}';
+
+/// A set of labels, sorted by name, names unique, values not empty.
+///
+/// An empty value says the same as no label, as in Prometheus, so it is left out. The set is one text,
+/// `name US value RS name US value RS`, which makes it cheap to hash, compare, store and send.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Labels(Box<str>);
+
+impl Labels {
+    /// The labels of the series that takes what would be one series too many.
+    #[must_use]
+    pub fn overflow() -> Self {
+        Self(format!("overflow{UNIT}true{RECORD}").into())
+    }
+
+    /// The labels that a canonical text stands for, as [`LabelsBuilder::canonical`] made it.
+    #[must_use]
+    pub fn from_canonical(text: &str) -> Self {
+        Self(text.into())
+    }
+
+    /// The canonical text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Name and value of each label, sorted by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.split_terminator(RECORD).filter_map(|pair| pair.split_once(UNIT))
+    }
+
+    /// The value of a label, the empty string where there is none.
+    #[must_use]
+    pub fn value(&self, name: &str) -> &str {
+        self.iter().find(|(candidate, _)| *candidate == name).map_or("", |(_, value)| value)
+    }
+
+    /// The labels with these names only.
+    #[must_use]
+    pub fn only(&self, names: &[String]) -> Self {
+        let mut text = String::new();
+        for (name, value) in self.iter().filter(|(name, _)| names.iter().any(|wanted| wanted == name)) {
+            push_pair(&mut text, name, value);
+        }
+        Self(text.into())
+    }
+}
+
+impl Borrow<str> for Labels {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
+fn push_pair(text: &mut String, name: &str, value: &str) {
+    text.push_str(name);
+    text.push(UNIT);
+    text.push_str(value);
+    text.push(RECORD);
+}
+
+/// Why labels are refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LabelError {
+    /// More labels than [`MAX_LABELS`].
+    #[error("at most {MAX_LABELS} labels are allowed, this point has {0}")]
+    TooMany(usize),
+    /// A label without a name.
+    #[error("a label's name must not be empty")]
+    EmptyName,
+    /// A name over [`MAX_NAME_BYTES`].
+    #[error("label {0} has a name of {1} bytes, at most {MAX_NAME_BYTES} are allowed")]
+    NameTooLong(Quoted, usize),
+    /// A value over [`MAX_VALUE_BYTES`].
+    #[error("label {0} has a value of {1} bytes, at most {MAX_VALUE_BYTES} are allowed")]
+    ValueTooLong(Quoted, usize),
+    /// A control character in a name or value.
+    #[error("label {0} contains a control character")]
+    ControlCharacter(Quoted),
+    /// The same name twice.
+    #[error("label {0} is given twice")]
+    Duplicate(Quoted),
+}
+
+/// A stranger's text in a message: quoted, escaped and cut to 40 characters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Quoted(String);
+
+impl From<&str> for Quoted {
+    fn from(text: &str) -> Self {
+        const SHOWN_CHARS: usize = 40;
+        let cut = text.char_indices().nth(SHOWN_CHARS).map_or(text.len(), |(at, _)| at);
+        let ellipsis = if cut < text.len() { "…" } else { "" };
+        Self(format!("\"{}{ellipsis}\"", text[..cut].escape_debug()))
+    }
+}
+
+impl fmt::Display for Quoted {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+/// Collects the labels of one point after another and gives their canonical text, reusing its memory.
+#[derive(Default)]
+pub struct LabelsBuilder<'a> {
+    pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
+    text: String,
+}
+
+impl<'a> LabelsBuilder<'a> {
+    /// Forgets the labels of the last point.
+    pub fn clear(&mut self) {
+        self.pairs.clear();
+    }
+
+    /// Adds a label. More than [`MAX_LABELS`] are counted but checked only by [`Self::canonical`].
+    pub fn push(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
+        self.pairs.push((name, value));
+    }
+
+    /// The canonical text of the labels added since the last `clear`.
+    ///
+    /// # Errors
+    /// The first rule that a label breaks.
+    pub fn canonical(&mut self) -> Result<&str, LabelError> {
+        if self.pairs.len() > MAX_LABELS {
+            return Err(LabelError::TooMany(self.pairs.len()));
+        }
+        self.pairs.iter().try_for_each(|(name, value)| check(name, value))?;
+        self.pairs.sort_unstable();
+        if let Some(pair) = self.pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+            return Err(LabelError::Duplicate(pair[0].0.as_ref().into()));
+        }
+        self.text.clear();
+        for (name, value) in self.pairs.iter().filter(|(_, value)| !value.is_empty()) {
+            push_pair(&mut self.text, name, value);
+        }
+        Ok(&self.text)
+    }
+}
+
+fn check(name: &str, value: &str) -> Result<(), LabelError> {
+    if name.is_empty() {
+        return Err(LabelError::EmptyName);
+    }
+    if name.len() > MAX_NAME_BYTES {
+        return Err(LabelError::NameTooLong(name.into(), name.len()));
+    }
+    if value.len() > MAX_VALUE_BYTES {
+        return Err(LabelError::ValueTooLong(name.into(), value.len()));
+    }
+    if has_control(name) || has_control(value) {
+        return Err(LabelError::ControlCharacter(name.into()));
+    }
+    Ok(())
+}
+
+fn has_control(text: &str) -> bool {
+    text.chars().any(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(pairs: &[(&str, &str)]) -> Result<Labels, LabelError> {
+        let mut builder = LabelsBuilder::default();
+        for (name, value) in pairs {
+            builder.push(Cow::Owned((*name).to_owned()), Cow::Owned((*value).to_owned()));
+        }
+        builder.canonical().map(Labels::from_canonical)
+    }
+
+    #[test]
+    fn order_does_not_matter_and_an_empty_value_is_no_label() {
+        let one = labels(&[("b", "2"), ("a", "1"), ("c", "")]).expect("valid");
+        let other = labels(&[("a", "1"), ("b", "2")]).expect("valid");
+        assert_eq!(one, other);
+        assert_eq!(one.as_str(), "a\u{1f}1\u{1e}b\u{1f}2\u{1e}");
+        assert_eq!(one.value("b"), "2");
+        assert_eq!(one.value("c"), "");
+    }
+
+    #[test]
+    fn limits_hold_at_the_limit_and_not_one_beyond() {
+        let names: Vec<String> = (0..=MAX_LABELS).map(|i| format!("l{i}")).collect();
+        let pairs: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
+        assert!(labels(&pairs[..MAX_LABELS]).is_ok());
+        assert_eq!(labels(&pairs), Err(LabelError::TooMany(MAX_LABELS + 1)));
+        assert!(labels(&[(&"n".repeat(MAX_NAME_BYTES), &"v".repeat(MAX_VALUE_BYTES))]).is_ok());
+        assert!(matches!(labels(&[(&"n".repeat(MAX_NAME_BYTES + 1), "")]), Err(LabelError::NameTooLong(..))));
+        assert!(matches!(labels(&[("n", &"v".repeat(MAX_VALUE_BYTES + 1))]), Err(LabelError::ValueTooLong(..))));
+        assert_eq!(labels(&[("", "v")]), Err(LabelError::EmptyName));
+        assert!(matches!(labels(&[("a", "x\u{1f}y")]), Err(LabelError::ControlCharacter(_))));
+        assert!(matches!(labels(&[("a", "1"), ("a", "2")]), Err(LabelError::Duplicate(_))));
+    }
+
+    #[test]
+    fn grouping_keeps_only_the_named_labels() {
+        let all = labels(&[("a", "1"), ("b", "2")]).expect("valid");
+        assert_eq!(all.only(&["b".into(), "z".into()]), labels(&[("b", "2")]).expect("valid"));
+        assert_eq!(all.only(&[]), Labels::default());
+    }
+}

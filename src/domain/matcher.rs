@@ -1,0 +1,118 @@
+//! Label matchers, as in Prometheus: `=`, `!=`, `=~`, `!~`, where an absent label is the empty string.
+
+use regex_lite::Regex;
+
+use super::labels::Labels;
+
+/// A matcher's text is at most this long.
+pub const MAX_MATCHER_BYTES: usize = 1024;
+
+/// One condition on a series' labels.
+#[derive(Clone, Debug)]
+pub struct Matcher {
+    name: String,
+    test: Test,
+    wanted: bool,
+}
+
+#[derive(Clone, Debug)]
+enum Test {
+    Equals(String),
+    Matches(Regex),
+}
+
+/// Why a matcher is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MatcherError {
+    /// Not `name=value`, `name!=value`, `name=~regex` or `name!~regex`.
+    #[error("a matcher is LABEL=VALUE, LABEL!=VALUE, LABEL=~REGEX or LABEL!~REGEX, not {0:?}")]
+    Shape(String),
+    /// Over [`MAX_MATCHER_BYTES`].
+    #[error("a matcher has at most {MAX_MATCHER_BYTES} bytes, this one has {0}")]
+    TooLong(usize),
+    /// Not a regular expression.
+    #[error("{0:?} is not a regular expression: {1}")]
+    Regex(String, String),
+}
+
+impl Matcher {
+    /// The matcher that a text like `path=~^/blog/.*` stands for. A regular expression is matched in linear
+    /// time and against the whole value, as if it stood between `^(?:` and `)$`.
+    ///
+    /// # Errors
+    /// When the text has no operator or its regular expression does not compile.
+    pub fn parse(text: &str) -> Result<Self, MatcherError> {
+        if text.len() > MAX_MATCHER_BYTES {
+            return Err(MatcherError::TooLong(text.len()));
+        }
+        let at = text.find(['=', '!']).filter(|at| *at > 0).ok_or_else(|| MatcherError::Shape(text.to_owned()))?;
+        let (name, rest) = text.split_at(at);
+        let (wanted, test) = if let Some(pattern) = rest.strip_prefix("=~") {
+            (true, Test::Matches(whole(pattern)?))
+        } else if let Some(pattern) = rest.strip_prefix("!~") {
+            (false, Test::Matches(whole(pattern)?))
+        } else if let Some(value) = rest.strip_prefix("!=") {
+            (false, Test::Equals(value.to_owned()))
+        } else if let Some(value) = rest.strip_prefix('=') {
+            (true, Test::Equals(value.to_owned()))
+        } else {
+            return Err(MatcherError::Shape(text.to_owned()));
+        };
+        Ok(Self { name: name.to_owned(), test, wanted })
+    }
+
+    /// Whether a series has labels that this matcher wants.
+    #[must_use]
+    pub fn accepts(&self, labels: &Labels) -> bool {
+        let value = labels.value(&self.name);
+        let holds = match &self.test {
+            Test::Equals(wanted) => value == wanted,
+            Test::Matches(regex) => regex.is_match(value),
+        };
+        holds == self.wanted
+    }
+}
+
+fn whole(pattern: &str) -> Result<Regex, MatcherError> {
+    // Checked alone first, so that `a)(b` is refused and not made valid by what is put around it.
+    Regex::new(pattern)
+        .and_then(|_| Regex::new(&format!("^(?:{pattern})$")))
+        .map_err(|error| MatcherError::Regex(pattern.to_owned(), error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::labels::LabelsBuilder;
+
+    fn blog() -> Labels {
+        let mut builder = LabelsBuilder::default();
+        builder.push("path".into(), "/blog/2026".into());
+        builder.push("country".into(), "US".into());
+        Labels::from_canonical(builder.canonical().expect("valid"))
+    }
+
+    fn accepts(text: &str) -> bool {
+        Matcher::parse(text).expect("valid").accepts(&blog())
+    }
+
+    #[test]
+    fn the_four_operators_and_absence() {
+        assert!(accepts("country=US") && !accepts("country=DE"));
+        assert!(accepts("country!=DE") && !accepts("country!=US"));
+        assert!(accepts("path=~/blog/.*") && !accepts("path=~/blog/"));
+        assert!(accepts("path!~/shop/.*") && !accepts("path!~/blog/.*"));
+        assert!(accepts("city=") && accepts("city!=Rome") && accepts("city=~.*") && !accepts("city=~.+"));
+        assert!(accepts("path=~^/blog/.*"));
+        assert!(accepts("country=~DE|US"));
+    }
+
+    #[test]
+    fn what_is_no_matcher_is_refused() {
+        for text in ["", "country", "=US", "!=US", "country!US", "path=~(", "path=~a)(b"] {
+            assert!(Matcher::parse(text).is_err(), "{text}");
+        }
+        assert!(Matcher::parse(&format!("a={}", "x".repeat(MAX_MATCHER_BYTES - 2))).is_ok());
+        assert!(Matcher::parse(&format!("a={}", "x".repeat(MAX_MATCHER_BYTES - 1))).is_err());
+    }
+}

@@ -1,0 +1,101 @@
+//! The buckets that are not sealed yet: cells by layer, bucket and series, in memory.
+
+use std::collections::BTreeMap;
+
+use rustc_hash::FxHashMap;
+
+use super::cell::{Cell, Cover};
+use super::point::Point;
+use super::spread::spread;
+use super::tier::{Layer, Tier};
+
+/// A series within one object; see the dictionary that numbers them.
+pub type SeriesId = u32;
+/// The cells of one bucket by series.
+pub type Bucket = FxHashMap<SeriesId, Cell>;
+
+/// Open buckets. Only the finest tier and the spreads are kept up point by point; the other tiers' totals
+/// are merged from them when they are wanted.
+#[derive(Default)]
+pub struct OpenBuckets {
+    buckets: BTreeMap<(Layer, i64), Bucket>,
+    cells: usize,
+}
+
+impl OpenBuckets {
+    /// Adds a point of a series.
+    pub fn add(&mut self, series: SeriesId, point: &Point) {
+        spread(point, |layer, start_s, cell| {
+            let bucket = self.buckets.entry((layer, start_s)).or_default();
+            match bucket.entry(series) {
+                std::collections::hash_map::Entry::Occupied(mut there) => there.get_mut().merge(&cell),
+                std::collections::hash_map::Entry::Vacant(place) => {
+                    place.insert(cell);
+                    self.cells += 1;
+                }
+            }
+        });
+    }
+
+    /// How many cells are held.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        self.cells
+    }
+
+    /// The buckets as they are kept: the finest tier's totals, and the spreads.
+    pub fn iter(&self) -> impl Iterator<Item = (Layer, i64, &Bucket)> {
+        self.buckets.iter().map(|((layer, start_s), bucket)| (*layer, *start_s, bucket))
+    }
+
+    /// What a layer's buckets hold, by their start.
+    #[must_use]
+    pub fn layer(&self, layer: Layer) -> BTreeMap<i64, Bucket> {
+        let mut merged: BTreeMap<i64, Bucket> = BTreeMap::new();
+        for (kept, start_s, bucket) in self.iter().filter(|(kept, _, _)| belongs(*kept, layer)) {
+            let target = merged.entry(layer.tier().bucket_of(start_s)).or_default();
+            for (series, cell) in bucket {
+                debug_assert!(matches!(kept, Layer::Total(_)) || cell.count == 0);
+                target.entry(*series).and_modify(|there| there.merge(cell)).or_insert(*cell);
+            }
+        }
+        merged
+    }
+}
+
+/// Whether what is kept in one layer is part of what another layer holds.
+fn belongs(kept: Layer, wanted: Layer) -> bool {
+    match wanted {
+        Layer::Total(tier) => kept.tier() <= tier,
+        Layer::Spread(_) => kept == wanted,
+    }
+}
+
+/// The part of a spread cell that lies in `[from_s, to_s)`, as seen from finer steps.
+#[must_use]
+#[expect(clippy::cast_precision_loss, reason = "spans of at most a day")]
+pub fn share(cell: &Cell, tier: Tier, start_s: i64, from_s: i64, to_s: i64) -> Option<Cell> {
+    let overlap_s = to_s.min(start_s + tier.width_s()) - from_s.max(start_s);
+    let fraction = overlap_s as f64 / tier.width_s() as f64;
+    let cover: Option<Cover> = cell.cover.filter(|_| overlap_s > 0).map(|cover| cover.scaled(fraction));
+    cover.map(|cover| Cell { count: 0, cover: Some(cover) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn coarser_totals_hold_all_that_finer_layers_hold() {
+        let mut open = OpenBuckets::default();
+        let t = 1_792_540_800.0;
+        open.add(1, &Point { n: 7200.0, d: 1.0, p: Some(7200.0), t });
+        open.add(1, &Point { n: 5.0, d: 1.0, p: None, t: t - 1.0 });
+        let hours = open.layer(Layer::Total(Tier::H1));
+        let of_hour = |start_s: i64| hours[&start_s][&1].cover.expect("covered").n;
+        assert_eq!(of_hour(1_792_540_800 - 3600), 3605.0);
+        assert_eq!(of_hour(1_792_540_800 - 7200), 3600.0);
+        assert_eq!(open.layer(Layer::Spread(Tier::H1)).len(), 2);
+        assert_eq!(open.layer(Layer::Spread(Tier::M1)).len(), 0);
+    }
+}

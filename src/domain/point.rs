@@ -1,0 +1,177 @@
+//! One datapoint's numbers and the rules they keep. Its labels are in [`super::labels`].
+
+/// A point's period is at most this long.
+pub const MAX_PERIOD_S: f64 = 86_400.0;
+/// A point may end this far in the past.
+pub const LATENESS_S: f64 = 86_400.0;
+/// A point may end this far in the future, for clocks that run ahead.
+pub const MAX_AHEAD_S: f64 = 60.0;
+
+/// The numbers of a valid point: all finite, `d` >= 0, `p` in (0, [`MAX_PERIOD_S`]].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Point {
+    /// Numerator.
+    pub n: f64,
+    /// Denominator; 1 when the writer gave none.
+    pub d: f64,
+    /// The period in seconds that the point covers, `[t - p, t)`; `None` is an instant.
+    pub p: Option<f64>,
+    /// The end of the period, Unix seconds.
+    pub t: f64,
+}
+
+/// A point's numbers as a writer gave them.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Given {
+    /// Numerator.
+    pub n: Option<f64>,
+    /// Denominator.
+    pub d: Option<f64>,
+    /// Period in seconds.
+    pub p: Option<f64>,
+    /// End of the period, Unix seconds.
+    pub t: Option<f64>,
+}
+
+/// Why a point's numbers are refused.
+#[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
+pub enum PointError {
+    /// No numerator.
+    #[error("n is required")]
+    MissingN,
+    /// A number that f64 can't hold.
+    #[error("{0} must be a finite number")]
+    NotFinite(Field),
+    /// A denominator below zero.
+    #[error("d must be at least 0, not {0}")]
+    NegativeD(f64),
+    /// A period outside (0, [`MAX_PERIOD_S`]].
+    #[error("p must be more than 0 and at most {MAX_PERIOD_S} seconds, not {0}")]
+    PeriodRange(f64),
+    /// An end before what the stream still takes.
+    #[error(
+        "t is {0} seconds ago, older than the {LATENESS_S} seconds that the stream accepts; t is in seconds since 1970"
+    )]
+    TooOld(f64),
+    /// An end too far in the future.
+    #[error("t is {0} seconds ahead, more than the {MAX_AHEAD_S} allowed; t is in seconds since 1970")]
+    TooFarAhead(f64),
+}
+
+/// The parts of a point, as an error names them and `status` counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Field {
+    /// The numerator.
+    N,
+    /// The denominator.
+    D,
+    /// The period.
+    P,
+    /// The labels.
+    V,
+    /// The end of the period.
+    T,
+}
+
+impl Field {
+    /// The field's name in JSON.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::N => "n",
+            Self::D => "d",
+            Self::P => "p",
+            Self::V => "v",
+            Self::T => "t",
+        }
+    }
+}
+
+impl std::fmt::Display for Field {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+impl PointError {
+    /// The field that is wrong.
+    #[must_use]
+    pub fn field(self) -> Field {
+        match self {
+            Self::MissingN => Field::N,
+            Self::NotFinite(field) => field,
+            Self::NegativeD(_) => Field::D,
+            Self::PeriodRange(_) => Field::P,
+            Self::TooOld(_) | Self::TooFarAhead(_) => Field::T,
+        }
+    }
+}
+
+impl Point {
+    /// The point that was given, at `now` (Unix seconds).
+    ///
+    /// # Errors
+    /// The first rule that a number breaks.
+    pub fn new(given: &Given, now: f64) -> Result<Self, PointError> {
+        let n = given.n.ok_or(PointError::MissingN)?;
+        let d = given.d.unwrap_or(1.0);
+        let t = given.t.unwrap_or(now);
+        let numbers = [(Field::N, n), (Field::D, d), (Field::P, given.p.unwrap_or(1.0)), (Field::T, t)];
+        if let Some((field, _)) = numbers.iter().find(|(_, number)| !number.is_finite()) {
+            return Err(PointError::NotFinite(*field));
+        }
+        if d < 0.0 {
+            return Err(PointError::NegativeD(d));
+        }
+        if let Some(p) = given.p.filter(|p| *p <= 0.0 || *p > MAX_PERIOD_S) {
+            return Err(PointError::PeriodRange(p));
+        }
+        if now - t > LATENESS_S {
+            return Err(PointError::TooOld((now - t).round()));
+        }
+        if t - now > MAX_AHEAD_S {
+            return Err(PointError::TooFarAhead((t - now).round()));
+        }
+        Ok(Self { n, d, p: given.p, t })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: f64 = 1_792_540_800.0;
+
+    fn with(change: impl Fn(&mut Given)) -> Result<Point, PointError> {
+        let mut given = Given { n: Some(1.0), ..Given::default() };
+        change(&mut given);
+        Point::new(&given, NOW)
+    }
+
+    #[test]
+    fn what_is_absent_has_its_default() {
+        assert_eq!(with(|_| ()), Ok(Point { n: 1.0, d: 1.0, p: None, t: NOW }));
+    }
+
+    #[test]
+    fn ranges_hold_at_the_limit_and_not_beyond() {
+        assert!(with(|g| g.d = Some(0.0)).is_ok());
+        assert_eq!(with(|g| g.d = Some(-0.5)), Err(PointError::NegativeD(-0.5)));
+        assert!(with(|g| g.p = Some(MAX_PERIOD_S)).is_ok());
+        assert_eq!(with(|g| g.p = Some(86_400.5)), Err(PointError::PeriodRange(86_400.5)));
+        assert_eq!(with(|g| g.p = Some(0.0)), Err(PointError::PeriodRange(0.0)));
+        assert!(with(|g| g.t = Some(NOW - LATENESS_S)).is_ok());
+        assert_eq!(with(|g| g.t = Some(NOW - LATENESS_S - 1.0)), Err(PointError::TooOld(86_401.0)));
+        assert!(with(|g| g.t = Some(NOW + MAX_AHEAD_S)).is_ok());
+        assert_eq!(with(|g| g.t = Some(NOW + 61.0)), Err(PointError::TooFarAhead(61.0)));
+    }
+
+    #[test]
+    fn every_number_must_be_finite() {
+        assert_eq!(with(|g| g.n = None), Err(PointError::MissingN));
+        assert_eq!(with(|g| g.n = Some(f64::INFINITY)), Err(PointError::NotFinite(Field::N)));
+        assert_eq!(with(|g| g.d = Some(f64::NAN)), Err(PointError::NotFinite(Field::D)));
+        assert_eq!(with(|g| g.p = Some(f64::INFINITY)), Err(PointError::NotFinite(Field::P)));
+        assert_eq!(with(|g| g.t = Some(f64::NEG_INFINITY)), Err(PointError::NotFinite(Field::T)));
+    }
+}

@@ -1,0 +1,66 @@
+//! Which origins may read an answer, and preflights.
+
+use worker::{Headers, Result};
+
+use super::problem::Problem;
+use super::reply::Reply;
+use super::route::Route;
+use super::{Exchange, StreamId};
+
+/// Chromium's upper bound: two hours.
+const MAX_AGE_S: &str = "7200";
+const REQUEST_HEADERS: &str = "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-None-Match";
+const RESPONSE_HEADERS: &str = "ETag, Location, Retry-After";
+
+/// Who may read the answer, as far as browsers care.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Cors {
+    /// Every page.
+    Any,
+    /// Pages of this origin, as the stream has an allow-list and it is on it.
+    Only(String),
+    /// No page: the stream has an allow-list and the origin is not on it.
+    Nobody,
+}
+
+impl Cors {
+    pub(super) fn set(&self, headers: &Headers) -> Result<()> {
+        let allowed = match self {
+            Self::Any => "*",
+            Self::Only(origin) => origin,
+            Self::Nobody => return headers.append("Vary", "Origin"),
+        };
+        if *self != Self::Any {
+            headers.append("Vary", "Origin")?;
+        }
+        headers.set("Access-Control-Allow-Origin", allowed)?;
+        headers.set("Access-Control-Expose-Headers", RESPONSE_HEADERS)
+    }
+}
+
+impl Exchange {
+    pub(super) async fn preflight(&self, route: &Route<'_>, cors: &mut Cors) -> std::result::Result<Reply, Problem> {
+        if let Route::Points(id) = route {
+            self.admit(&self.stream(id)?, cors).await?;
+        }
+        Ok(Reply::empty(204)
+            .with("Access-Control-Allow-Methods", route.methods())
+            .with("Access-Control-Allow-Headers", REQUEST_HEADERS)
+            .with("Access-Control-Max-Age", MAX_AGE_S))
+    }
+
+    /// Whether this request's origin may write to a stream; also decides who may read the answer.
+    pub(super) async fn admit(&self, id: &StreamId, cors: &mut Cors) -> std::result::Result<(), Problem> {
+        let origin = self.header("Origin");
+        let config = self.config_that_admits(id, origin.as_deref()).await?;
+        if config.origins.is_empty() {
+            return Ok(());
+        }
+        if !config.admits(origin.as_deref()) {
+            *cors = Cors::Nobody;
+            return Err(Problem::OriginNotAllowed);
+        }
+        *cors = origin.map_or(Cors::Nobody, Cors::Only);
+        Ok(())
+    }
+}

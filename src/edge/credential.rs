@@ -1,0 +1,107 @@
+//! Who asks: the owner by `OWNER_TOKEN`, a reader by a stream's read key. Secrets are compared by their hashes, in constant time.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use worker::Env;
+
+use crate::wire::command::{Credential, KeyHash};
+
+use super::problem::Problem;
+use super::stream_id::base32;
+use super::{Exchange, internal};
+
+const READ_KEY_BYTES: usize = 20;
+
+/// The deployment's secrets.
+#[derive(Clone)]
+pub(super) struct Keys(Rc<Secrets>);
+
+struct Secrets {
+    owner_token_hash: Option<KeyHash>,
+    signing: Option<Vec<u8>>,
+}
+
+thread_local! {
+    /// Secrets are of the deployment, so they are the same for all requests of this isolate.
+    static KEYS: RefCell<Option<Keys>> = const { RefCell::new(None) };
+}
+
+impl Keys {
+    /// The secrets of the environment.
+    pub(super) fn of(env: &Env) -> Self {
+        let secret = |name| env.secret(name).ok().map(|secret| secret.to_string()).filter(|text| !text.is_empty());
+        KEYS.with_borrow_mut(|keys| {
+            keys.get_or_insert_with(|| {
+                Self(Rc::new(Secrets {
+                    owner_token_hash: secret("OWNER_TOKEN").map(|token| hash(&token)),
+                    signing: secret("SIGNING_KEY").map(String::into_bytes),
+                }))
+            })
+            .clone()
+        })
+    }
+
+    /// The key that signs stream ids.
+    pub(super) fn signing(&self) -> Result<&[u8], Problem> {
+        let key = self.0.signing.as_deref();
+        key.ok_or(Problem::NotConfigured(
+            "the secret SIGNING_KEY is not set, so no stream can be told from a forged one",
+        ))
+    }
+
+    fn is_owner_token(&self, token: &str) -> bool {
+        self.0.owner_token_hash.is_some_and(|wanted| bool::from(wanted.ct_eq(&hash(token))))
+    }
+}
+
+/// SHA-256. Read keys have 160 random bits, so nothing slower is needed.
+pub(super) fn hash(secret: &str) -> KeyHash {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+/// Random bytes from the platform.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], Problem> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map_err(|error| internal(&error))?;
+    Ok(bytes)
+}
+
+/// A new read key.
+pub(super) fn new_read_key() -> Result<String, Problem> {
+    Ok(format!("rk_{}", base32(&random::<READ_KEY_BYTES>()?)))
+}
+
+impl Exchange {
+    /// Goes on only for the owner.
+    pub(super) fn check_owner(&self) -> Result<(), Problem> {
+        if self.keys.0.owner_token_hash.is_none() {
+            return Err(Problem::CreatingDisabled);
+        }
+        match self.bearer() {
+            Some(token) if self.keys.is_owner_token(&token) => Ok(()),
+            _ => Err(Problem::Unauthorized("this needs the deployment's OWNER_TOKEN as a bearer token")),
+        }
+    }
+
+    /// Who reads. The owner's token is taken from the header only, as URLs end up in logs.
+    pub(super) fn credential(&self) -> Credential {
+        let in_url = || {
+            let mut pairs = form_urlencoded::parse(self.query_string().as_bytes());
+            pairs.find(|(name, _)| name == "key").map(|(_, key)| key.into_owned())
+        };
+        match self.bearer() {
+            Some(token) if self.keys.is_owner_token(&token) => Credential::Owner,
+            Some(key) => Credential::Key(hash(&key)),
+            None => in_url().map_or(Credential::Nobody, |key| Credential::Key(hash(&key))),
+        }
+    }
+
+    fn bearer(&self) -> Option<String> {
+        let header = self.header("Authorization")?;
+        let (scheme, token) = header.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    }
+}

@@ -1,0 +1,138 @@
+//! The directory of streams in KV: each one's public configuration, for every edge location without waking an object.
+//!
+//! Copies are up to a minute old, so nothing depends on them: the object has the last word, a miss asks it, and so
+//! does an origin that a copy would turn away.
+
+use std::cell::RefCell;
+
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use worker::KvStore;
+
+use crate::wire::command::Command;
+use crate::wire::stream::StreamConfig;
+
+use super::problem::Problem;
+use super::{Exchange, StreamId, internal};
+
+const BINDING: &str = "DIRECTORY";
+const PREFIX: &str = "stream/";
+/// How long this isolate trusts its copy.
+const FRESH_MS: i64 = 30_000;
+/// How often this isolate asks the object again on behalf of origins that its copy turns away.
+const RECHECK_MS: i64 = 5_000;
+/// Copies of at most this many streams, some 300 bytes each.
+const MAX_COPIES: usize = 4_096;
+
+/// A stream as the directory lists it.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Listing {
+    pub(super) name: String,
+    pub(super) created_ms: u64,
+}
+
+/// A page of the directory.
+pub(super) struct Page {
+    pub(super) streams: Vec<(String, Listing)>,
+    pub(super) cursor: Option<String>,
+}
+
+#[derive(Clone)]
+struct Copy {
+    config: Option<StreamConfig>,
+    at_ms: i64,
+}
+
+thread_local! {
+    /// Public configuration only, the same for all requests.
+    static COPIES: RefCell<FxHashMap<StreamId, Copy>> = RefCell::new(FxHashMap::default());
+}
+
+impl Exchange {
+    /// A stream's configuration; asked of the object if a copy would turn this origin away.
+    pub(super) async fn config_that_admits(
+        &self,
+        id: &StreamId,
+        origin: Option<&str>,
+    ) -> Result<StreamConfig, Problem> {
+        let copy = self.copy(id).await?;
+        let is_settled = copy.config.as_ref().is_some_and(|config| config.admits(origin));
+        let config =
+            if is_settled || self.now_ms - copy.at_ms < RECHECK_MS { copy.config } else { self.ask_object(id).await? };
+        config.ok_or(Problem::NO_SUCH_STREAM)
+    }
+
+    async fn copy(&self, id: &StreamId) -> Result<Copy, Problem> {
+        let copy = COPIES.with_borrow(|copies| copies.get(id).cloned());
+        if let Some(copy) = copy.filter(|copy| self.now_ms - copy.at_ms < FRESH_MS) {
+            return Ok(copy);
+        }
+        let in_kv = self.directory()?.get(&key(id)).text().await.ok().flatten();
+        let config = match in_kv.and_then(|text| serde_json::from_str(&text).ok()) {
+            Some(config) => Some(config),
+            None => self.ask_object(id).await?,
+        };
+        Ok(self.keep_copy(id, config))
+    }
+
+    async fn ask_object(&self, id: &StreamId) -> Result<Option<StreamConfig>, Problem> {
+        let config = match self.command(id, &Command::Describe).await {
+            Ok(body) => Some(serde_json::from_slice(&body).map_err(|error| internal(&error))?),
+            Err(Problem::NotFound(_)) => None,
+            Err(problem) => return Err(problem),
+        };
+        Ok(self.keep_copy(id, config).config)
+    }
+
+    fn keep_copy(&self, id: &StreamId, config: Option<StreamConfig>) -> Copy {
+        let copy = Copy { config, at_ms: self.now_ms };
+        COPIES.with_borrow_mut(|copies| {
+            if copies.len() >= MAX_COPIES {
+                copies.clear();
+            }
+            copies.insert(id.clone(), copy.clone());
+        });
+        copy
+    }
+
+    /// Puts a stream's configuration where every edge location finds it.
+    pub(super) async fn publish(&self, id: &StreamId, config: &StreamConfig) -> Result<(), Problem> {
+        let text = serde_json::to_string(config).map_err(|error| internal(&error))?;
+        let listing = Listing { name: config.name.clone(), created_ms: config.created_ms };
+        let put = self.directory()?.put(&key(id), text).and_then(|put| put.metadata(listing));
+        put.map_err(|error| internal(&error))?.execute().await.map_err(|error| internal(&error))?;
+        self.keep_copy(id, Some(config.clone()));
+        Ok(())
+    }
+
+    pub(super) async fn unpublish(&self, id: &StreamId) -> Result<(), Problem> {
+        self.directory()?.delete(&key(id)).await.map_err(|error| internal(&error))?;
+        self.keep_copy(id, None);
+        Ok(())
+    }
+
+    pub(super) async fn page(&self, limit: usize, cursor: Option<String>) -> Result<Page, Problem> {
+        let mut list = self.directory()?.list().prefix(PREFIX.to_owned()).limit(limit as u64);
+        if let Some(cursor) = cursor {
+            list = list.cursor(cursor);
+        }
+        let page = list.execute().await.map_err(|error| internal(&error))?;
+        let listing = |metadata| serde_json::from_value(metadata).ok();
+        let stream = |key: worker::kv::Key| {
+            let id = key.name.strip_prefix(PREFIX)?.to_owned();
+            Some((id, key.metadata.and_then(listing)?))
+        };
+        Ok(Page {
+            streams: page.keys.into_iter().filter_map(stream).collect(),
+            cursor: page.cursor.filter(|_| !page.list_complete),
+        })
+    }
+
+    fn directory(&self) -> Result<KvStore, Problem> {
+        self.env.kv(BINDING).map_err(|error| internal(&error))
+    }
+}
+
+fn key(id: &StreamId) -> String {
+    format!("{PREFIX}{}", id.as_str())
+}

@@ -1,0 +1,98 @@
+//! The stateless side: routes, CORS, credentials, limits, and the calls to objects. Nothing is stored here.
+
+mod body;
+mod cors;
+mod credential;
+mod directory;
+mod objects;
+mod own;
+mod problem;
+mod read;
+mod reply;
+mod route;
+mod stream_id;
+mod write;
+
+use worker::{Env, Request, Response, Result, console_error};
+
+use crate::clock::now_ms;
+
+use cors::Cors;
+use credential::Keys;
+use problem::Problem;
+use reply::Reply;
+use route::{Action, Route};
+use stream_id::StreamId;
+
+/// A request and what it is answered with.
+struct Exchange {
+    request: Request,
+    url: String,
+    env: Env,
+    keys: Keys,
+    /// When the request arrived, Unix milliseconds.
+    now_ms: i64,
+}
+
+/// Answers a request.
+pub(crate) async fn handle(request: Request, env: Env) -> Result<Response> {
+    let url = request.inner().url();
+    let path = route::path(&url).to_owned();
+    let Some(route) = Route::of(&path) else {
+        return env.assets("ASSETS")?.fetch_request(request).await;
+    };
+    let exchange = Exchange { keys: Keys::of(&env), request, url, env, now_ms: now_ms() };
+    let (reply, cors) = exchange.answer(route).await;
+    reply.into_response(&cors)
+}
+
+impl Exchange {
+    async fn answer(mut self, route: Route<'_>) -> (Reply, Cors) {
+        let mut cors = Cors::Any;
+        let reply = match route.action(&self.request.method()) {
+            Ok(action) => self.act(action, &mut cors).await,
+            Err(allow) => Err(Problem::MethodNotAllowed(allow)),
+        };
+        (reply.unwrap_or_else(|problem| problem.reply(&self.url)), cors)
+    }
+
+    async fn act(&mut self, action: Action<'_>, cors: &mut Cors) -> std::result::Result<Reply, Problem> {
+        match action {
+            Action::Preflight(route) => self.preflight(&route, cors).await,
+            Action::CreateStream => self.create_stream().await,
+            Action::ListStreams => self.list_streams().await,
+            Action::DescribeStream(id) => self.describe_stream(&self.stream(id)?).await,
+            Action::PatchStream(id) => self.patch_stream(&self.stream(id)?).await,
+            Action::DeleteStream(id) => self.delete_stream(&self.stream(id)?).await,
+            Action::NewReadKey(id) => self.new_read_key(&self.stream(id)?).await,
+            Action::WritePoints(id) => self.write_points(&self.stream(id)?, cors).await,
+            Action::WritePixel(id) => self.write_pixel(&self.stream(id)?, cors).await,
+            Action::ReadRollup(id) => self.read_rollup(&self.stream(id)?).await,
+            Action::ReadLabels(id) => self.read_labels(&self.stream(id)?).await,
+            Action::ReadLabelValues(id, name) => self.read_label_values(&self.stream(id)?, name).await,
+            Action::ReadStatus(id) => self.read_status(&self.stream(id)?).await,
+            Action::NotYet(what) => Err(Problem::NotImplemented(what)),
+            Action::NotFound => Err(Problem::NotFound("there is nothing at this path")),
+        }
+    }
+
+    /// The stream that an id names, if this deployment made the id.
+    fn stream(&self, id: &str) -> std::result::Result<StreamId, Problem> {
+        let signing = self.keys.signing()?;
+        StreamId::verified(id, signing).ok_or(Problem::NO_SUCH_STREAM)
+    }
+
+    fn header(&self, name: &str) -> Option<String> {
+        self.request.headers().get(name).ok().flatten()
+    }
+
+    fn query_string(&self) -> &str {
+        route::query_string(&self.url)
+    }
+}
+
+/// Tells the log what went wrong, and the other side only that something did.
+fn internal(error: &dyn std::fmt::Display) -> Problem {
+    console_error!("edge: {error}");
+    Problem::Internal
+}

@@ -1,0 +1,53 @@
+//! Calls to the objects of streams.
+
+use worker::js_sys::Uint8Array;
+use worker::wasm_bindgen::JsValue;
+use worker::{Method, Request, RequestInit};
+
+use crate::wire::command::{Command, Refusal};
+
+use super::problem::Problem;
+use super::{Exchange, StreamId, internal};
+
+const BINDING: &str = "STREAMS";
+/// Objects see the method and the body only.
+const URL: &str = "http://stream/";
+
+impl Exchange {
+    /// Sends a command; the answer's body.
+    pub(super) async fn command(&self, id: &StreamId, command: &Command) -> Result<Vec<u8>, Problem> {
+        let body = serde_json::to_vec(command).map_err(|error| internal(&error))?;
+        self.call(id, Method::Put, &body).await
+    }
+
+    /// Sends a batch; empty when it is durable now, else what was answered when it was.
+    pub(super) async fn send_batch(&self, id: &StreamId, body: &[u8]) -> Result<Vec<u8>, Problem> {
+        self.call(id, Method::Post, body).await
+    }
+
+    async fn call(&self, id: &StreamId, method: Method, body: &[u8]) -> Result<Vec<u8>, Problem> {
+        let mut init = RequestInit::new();
+        init.with_method(method).with_body(Some(JsValue::from(Uint8Array::from(body))));
+        let called = async {
+            let request = Request::new_with_init(URL, &init)?;
+            // The name ends in the number of the shard.
+            let stub = self.env.durable_object(BINDING)?.get_by_name(&format!("{}/0", id.as_str()))?;
+            let mut response = stub.fetch_with_request(request).await?;
+            let status = response.status_code();
+            let body = if status == 204 { Vec::new() } else { response.bytes().await? };
+            Ok::<_, worker::Error>((status, body))
+        };
+        match called.await {
+            Ok((200 | 204, body)) => Ok(body),
+            Ok((_, body)) => {
+                Err(serde_json::from_slice::<Refusal>(&body).map_or_else(|error| internal(&error), Problem::from))
+            }
+            Err(error) => Err(unreachable(&error)),
+        }
+    }
+}
+
+/// The platform could not reach the object, or the object was reset: nobody knows what became of the call.
+fn unreachable(error: &worker::Error) -> Problem {
+    internal(error)
+}

@@ -1,0 +1,128 @@
+//! Owning: creating, listing, changing and deleting streams, with the deployment's `OWNER_TOKEN`.
+
+use serde_json::{Value, json};
+
+use crate::wire::command::Command;
+use crate::wire::params::ParamError;
+use crate::wire::stream::{MAX_OWNER_BODY_BYTES, StreamConfig, StreamPatch};
+
+use super::credential::{hash, new_read_key, random};
+use super::problem::Problem;
+use super::reply::Reply;
+use super::{Exchange, StreamId, internal, route};
+
+/// A page of the list has at most this many streams, which is also KV's limit.
+const MAX_PAGE: usize = 1_000;
+
+impl Exchange {
+    pub(super) async fn create_stream(&mut self) -> Result<Reply, Problem> {
+        self.check_owner()?;
+        let id = StreamId::sign(random()?, self.keys.signing()?);
+        let patch = StreamPatch::parse(&self.body(MAX_OWNER_BODY_BYTES).await?)?;
+        let config = patch.into_config(u64::try_from(self.now_ms).unwrap_or_default())?;
+        let read_key = new_read_key()?;
+        let create = Command::Create { config: config.clone(), read_key_hash: hash(&read_key) };
+        self.command(&id, &create).await?;
+        self.publish(&id, &config).await?;
+        let mut view = self.view(&id, &config);
+        // The fragment stays in the browser, so the key gets into no log.
+        view["links"]["dashboard"] =
+            format!("{}/?stream={}#key={read_key}", route::origin(&self.url), id.as_str()).into();
+        view["read_key"] = read_key.into();
+        Ok(Reply::json(201, view.to_string())
+            .with("Location", format!("/v1/streams/{}", id.as_str()))
+            .with("Cache-Control", "no-store"))
+    }
+
+    pub(super) async fn list_streams(&self) -> Result<Reply, Problem> {
+        self.check_owner()?;
+        let (limit, cursor) = list_params(self.query_string())?;
+        let page = self.page(limit, cursor).await?;
+        let streams: Vec<Value> = page
+            .streams
+            .into_iter()
+            .map(|(id, listing)| json!({ "id": id, "name": listing.name, "created": seconds(listing.created_ms) }))
+            .collect();
+        Ok(no_store(&json!({ "streams": streams, "cursor": page.cursor })))
+    }
+
+    pub(super) async fn describe_stream(&self, id: &StreamId) -> Result<Reply, Problem> {
+        self.check_owner()?;
+        self.config_view(id, &Command::Describe).await.map(|(_, reply)| reply)
+    }
+
+    pub(super) async fn patch_stream(&mut self, id: &StreamId) -> Result<Reply, Problem> {
+        self.check_owner()?;
+        let patch = StreamPatch::parse(&self.body(MAX_OWNER_BODY_BYTES).await?)?;
+        let (config, reply) = self.config_view(id, &Command::Patch(patch)).await?;
+        self.publish(id, &config).await?;
+        Ok(reply)
+    }
+
+    pub(super) async fn delete_stream(&self, id: &StreamId) -> Result<Reply, Problem> {
+        self.check_owner()?;
+        let deleted = self.command(id, &Command::Delete).await;
+        // Also when the object is gone already: a deletion that failed half-way can be repeated.
+        self.unpublish(id).await?;
+        deleted.map(|_| Reply::empty(204))
+    }
+
+    pub(super) async fn new_read_key(&self, id: &StreamId) -> Result<Reply, Problem> {
+        self.check_owner()?;
+        let read_key = new_read_key()?;
+        self.command(id, &Command::Rekey { read_key_hash: hash(&read_key) }).await?;
+        Ok(no_store(&json!({ "read_key": read_key })))
+    }
+
+    /// Sends a command that answers the configuration.
+    async fn config_view(&self, id: &StreamId, command: &Command) -> Result<(StreamConfig, Reply), Problem> {
+        let body = self.command(id, command).await?;
+        let config = serde_json::from_slice(&body).map_err(|error| internal(&error))?;
+        let reply = no_store(&self.view(id, &config));
+        Ok((config, reply))
+    }
+
+    fn view(&self, id: &StreamId, config: &StreamConfig) -> Value {
+        let (id, origin) = (id.as_str(), route::origin(&self.url));
+        json!({
+            "id": id,
+            "name": config.name,
+            "public_read": config.public_read,
+            "origins": config.origins,
+            "created": seconds(config.created_ms),
+            "links": {
+                "points": format!("{origin}/v1/streams/{id}/points"),
+                "rollup": format!("{origin}/v1/streams/{id}/rollup"),
+                "live": format!("{origin}/v1/streams/{id}/live"),
+                "dashboard": format!("{origin}/?stream={id}"),
+            },
+        })
+    }
+}
+
+fn no_store(body: &Value) -> Reply {
+    Reply::json(200, body.to_string()).with("Cache-Control", "no-store")
+}
+
+#[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 53 bits")]
+fn seconds(ms: u64) -> f64 {
+    ms as f64 / 1000.0
+}
+
+fn list_params(query_string: &str) -> Result<(usize, Option<String>), Problem> {
+    let (mut limit, mut cursor) = (MAX_PAGE, None);
+    for (name, value) in form_urlencoded::parse(query_string.as_bytes()) {
+        match name.as_ref() {
+            "cursor" => cursor = Some(value.into_owned()),
+            "limit" => {
+                limit = value.parse().ok().filter(|limit| (1..=MAX_PAGE).contains(limit)).ok_or_else(|| {
+                    Problem::InvalidRequest(format!(
+                        "`limit` must be a whole number from 1 to {MAX_PAGE}, not {value:?}"
+                    ))
+                })?;
+            }
+            other => return Err(ParamError::Unknown(other.to_owned(), "limit and cursor").into()),
+        }
+    }
+    Ok((limit, cursor))
+}

@@ -1,0 +1,146 @@
+//! Errors as `application/problem+json` (RFC 9457): the one place that maps them to HTTP.
+
+use serde::Serialize;
+
+use crate::wire::command::Refusal;
+use crate::wire::outcome::ErrorEntry;
+use crate::wire::params::ParamError;
+use crate::wire::stream::ConfigError;
+
+use super::reply::Reply;
+use super::route;
+
+/// Why a request is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Problem {
+    InvalidRequest(String),
+    InvalidPoints(String, Vec<ErrorEntry>),
+    Unauthorized(&'static str),
+    OriginNotAllowed,
+    CreatingDisabled,
+    NotFound(&'static str),
+    MethodNotAllowed(&'static str),
+    TooLarge(String),
+    UnsupportedMediaType(String),
+    QueryTooLarge(String),
+    RateLimited,
+    Overloaded,
+    NotConfigured(&'static str),
+    NotImplemented(&'static str),
+    Internal,
+}
+
+/// The body of a problem.
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: String,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    errors: &'a [ErrorEntry],
+}
+
+impl Problem {
+    /// Of a forged id, of a deleted stream, and of one that never was: nobody is told which.
+    pub(super) const NO_SUCH_STREAM: Self = Self::NotFound("there is no such stream");
+
+    /// Status, last part of the type, and title. Types are stable.
+    fn kind(&self) -> (u16, &'static str, &'static str) {
+        match self {
+            Self::InvalidRequest(_) => (400, "invalid-request", "The request is not valid"),
+            Self::InvalidPoints(..) => (400, "invalid-points", "No point was accepted"),
+            Self::Unauthorized(_) => (401, "unauthorized", "A valid credential is needed"),
+            Self::OriginNotAllowed => (403, "origin-not-allowed", "This origin may not write"),
+            Self::CreatingDisabled => (403, "creating-disabled", "This deployment has no owner"),
+            Self::NotFound(_) => (404, "not-found", "Not found"),
+            Self::MethodNotAllowed(_) => (405, "method-not-allowed", "This method is not allowed here"),
+            Self::TooLarge(_) => (413, "too-large", "The request is too large"),
+            Self::UnsupportedMediaType(_) => (415, "unsupported-media-type", "This kind of body is not supported"),
+            Self::QueryTooLarge(_) => (422, "query-too-large", "The query asks for too much"),
+            Self::RateLimited => (429, "rate-limited", "Too many requests"),
+            Self::Internal => (500, "internal", "Something went wrong here"),
+            Self::NotImplemented(_) => (501, "not-implemented", "This version does not have this yet"),
+            Self::Overloaded => (503, "overloaded", "The stream is overloaded"),
+            Self::NotConfigured(_) => (503, "not-configured", "This deployment is not configured"),
+        }
+    }
+
+    fn detail(&self) -> &str {
+        match self {
+            Self::InvalidRequest(detail)
+            | Self::InvalidPoints(detail, _)
+            | Self::TooLarge(detail)
+            | Self::UnsupportedMediaType(detail)
+            | Self::QueryTooLarge(detail) => detail,
+            Self::Unauthorized(detail)
+            | Self::NotFound(detail)
+            | Self::NotConfigured(detail)
+            | Self::NotImplemented(detail) => detail,
+            Self::OriginNotAllowed => "the stream's owner has an allow-list of origins, and this one is not on it",
+            Self::CreatingDisabled => "the secret OWNER_TOKEN is not set, so nobody can create or change streams",
+            Self::MethodNotAllowed(_) => "the Allow header lists the methods of this path",
+            Self::RateLimited => "too many writes from this address; come again after the time in Retry-After",
+            Self::Overloaded => "nothing of this request was stored; send it again after the time in Retry-After",
+            Self::Internal => "it is told in the log; a write may be sent again with its idempotency key",
+        }
+    }
+
+    fn header(&self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Unauthorized(_) => Some(("WWW-Authenticate", "Bearer realm=\"heartbeat\"")),
+            Self::MethodNotAllowed(allow) => Some(("Allow", allow)),
+            Self::RateLimited => Some(("Retry-After", "10")),
+            Self::Overloaded => Some(("Retry-After", "1")),
+            Self::NotConfigured(_) => Some(("Retry-After", "60")),
+            _ => None,
+        }
+    }
+
+    /// The answer to the request with this URL.
+    pub(super) fn reply(&self, url: &str) -> Reply {
+        let (status, kind, title) = self.kind();
+        let errors = if let Self::InvalidPoints(_, errors) = self { errors.as_slice() } else { &[] };
+        let r#type = format!("{}/problems#{kind}", route::origin(url));
+        let body = Body { r#type, title, status, detail: self.detail(), errors };
+        let body = serde_json::to_vec(&body).expect("texts and numbers always serialise");
+        let reply = Reply::new(status, "application/problem+json", body).with("Cache-Control", "no-store");
+        match self.header() {
+            Some((name, value)) => reply.with(name, value),
+            None => reply,
+        }
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::NoSuchStream => Self::NO_SUCH_STREAM,
+            Refusal::Unauthorized => {
+                Self::Unauthorized("this needs the stream's read key, as a bearer token or as ?key=")
+            }
+            Refusal::OriginNotAllowed => Self::OriginNotAllowed,
+            Refusal::Overloaded => Self::Overloaded,
+            Refusal::QueryTooLarge(detail) => Self::QueryTooLarge(detail),
+            Refusal::Internal => Self::Internal,
+        }
+    }
+}
+
+impl From<ParamError> for Problem {
+    fn from(error: ParamError) -> Self {
+        use crate::domain::query::WindowError;
+        match error {
+            ParamError::Window(WindowError::TooManySteps(_) | WindowError::NotKept { .. }) => {
+                Self::QueryTooLarge(error.to_string())
+            }
+            _ => Self::InvalidRequest(error.to_string()),
+        }
+    }
+}
+
+impl From<ConfigError> for Problem {
+    fn from(error: ConfigError) -> Self {
+        Self::InvalidRequest(error.to_string())
+    }
+}

@@ -1,0 +1,99 @@
+//! Reading: rollups, labels and status, with the stream's read key.
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::grid::Grid;
+use crate::domain::point::{LATENESS_S, MAX_PERIOD_S};
+use crate::domain::query::{Window, top};
+use crate::wire::command::{Command, Read};
+use crate::wire::params::{Format, RollupParams, ValuesParams, no_params};
+use crate::wire::partial::{self, PartialError};
+use crate::wire::rollup::Rollup;
+
+use super::problem::Problem;
+use super::reply::Reply;
+use super::stream_id::base32;
+use super::{Exchange, StreamId, internal};
+
+impl Exchange {
+    pub(super) async fn read_rollup(&self, id: &StreamId) -> Result<Reply, Problem> {
+        let params = RollupParams::parse(self.query_string(), self.now_ms / 1000)?;
+        let part = self.read(id, Read::Rollup(params.query.clone())).await?;
+        let mut grid = Grid::default();
+        partial::merge(&part, &mut grid).map_err(|error| match error {
+            PartialError::TooManyCells(error) => Problem::QueryTooLarge(error.to_string()),
+            PartialError::Malformed(error) => internal(&error),
+        })?;
+        let window = params.window;
+        let series = top(grid.into_rows(), params.top, params.aggregates[0], &window);
+        let rollup = Rollup { stream: id.as_str(), window, aggregates: &params.aggregates, series: &series };
+        let format = params.format.unwrap_or_else(|| Format::accepted(&self.header("Accept").unwrap_or_default()));
+        let body = rollup.render(format).into_bytes();
+        Ok(self.cacheable(Reply::new(200, format.media_type(), Vec::new()), body, &window))
+    }
+
+    pub(super) async fn read_labels(&self, id: &StreamId) -> Result<Reply, Problem> {
+        no_params(self.query_string())?;
+        self.read(id, Read::Labels).await.map(fresh)
+    }
+
+    pub(super) async fn read_label_values(&self, id: &StreamId, name: &str) -> Result<Reply, Problem> {
+        let params = ValuesParams::parse(self.query_string())?;
+        // A name in a path is percent-encoded, and `+` is a plus there.
+        let name = percent_decoded(name);
+        self.read(id, Read::LabelValues { name, params }).await.map(fresh)
+    }
+
+    pub(super) async fn read_status(&self, id: &StreamId) -> Result<Reply, Problem> {
+        no_params(self.query_string())?;
+        self.read(id, Read::Status).await.map(fresh)
+    }
+
+    async fn read(&self, id: &StreamId, what: Read) -> Result<Vec<u8>, Problem> {
+        self.command(id, &Command::Read { credential: self.credential(), what }).await
+    }
+
+    /// An answer that may be kept for long if its window can't change any more.
+    fn cacheable(&self, reply: Reply, body: Vec<u8>, window: &Window) -> Reply {
+        if !is_closed(window, self.now_ms / 1000) {
+            return reply.with_body(body).with("Cache-Control", "no-store");
+        }
+        let etag = format!("\"{}\"", base32(&Sha256::digest(&body)[..10]));
+        let is_known = self.header("If-None-Match").is_some_and(|known| known.contains(&etag));
+        let reply = if is_known { Reply::empty(304) } else { reply.with_body(body) };
+        reply.with("ETag", etag).with("Cache-Control", "private, max-age=86400").with("Vary", "Accept, Authorization")
+    }
+}
+
+/// Whether nothing can fall into a window any more: not even a point as late and as long as may be.
+#[expect(clippy::cast_possible_truncation, reason = "two days")]
+fn is_closed(window: &Window, now_s: i64) -> bool {
+    window.to_s() + (LATENESS_S + MAX_PERIOD_S) as i64 <= now_s
+}
+
+fn fresh(body: Vec<u8>) -> Reply {
+    Reply::json(200, body).with("Cache-Control", "no-store")
+}
+
+fn percent_decoded(text: &str) -> String {
+    let query = format!("name={}", text.replace('+', "%2B").replace('&', "%26"));
+    form_urlencoded::parse(query.as_bytes()).next().map_or_else(String::new, |(_, name)| name.into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_window_is_closed_when_no_point_can_reach_it() {
+        let now = 1_792_540_800;
+        let window = Window::new(now - 3600, now, Some(60), now).expect("valid");
+        assert!(!is_closed(&window, now + 2 * 86_400 - 1));
+        assert!(is_closed(&window, now + 2 * 86_400));
+    }
+
+    #[test]
+    fn a_name_in_a_path_is_decoded() {
+        assert_eq!(percent_decoded("a%2Fb+c&d=e%20f"), "a/b+c&d=e f");
+    }
+}

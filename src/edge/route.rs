@@ -1,0 +1,167 @@
+//! Which path and method is which action.
+
+use worker::Method;
+
+/// What a path names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route<'a> {
+    Streams,
+    Stream(&'a str),
+    ReadKey(&'a str),
+    Points(&'a str),
+    Pixel(&'a str),
+    Rollup(&'a str),
+    Labels(&'a str),
+    LabelValues(&'a str, &'a str),
+    Status(&'a str),
+    /// Part of the contract that this version does not have yet.
+    NotYet(&'static str),
+    /// Under the API's paths, but nothing.
+    Unknown,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Action<'a> {
+    Preflight(Route<'a>),
+    CreateStream,
+    ListStreams,
+    DescribeStream(&'a str),
+    PatchStream(&'a str),
+    DeleteStream(&'a str),
+    NewReadKey(&'a str),
+    WritePoints(&'a str),
+    WritePixel(&'a str),
+    ReadRollup(&'a str),
+    ReadLabels(&'a str),
+    ReadLabelValues(&'a str, &'a str),
+    ReadStatus(&'a str),
+    NotYet(&'static str),
+    NotFound,
+}
+
+impl<'a> Route<'a> {
+    /// What a path names; `None` when it is not the API's but may be a static asset's.
+    pub(super) fn of(path: &'a str) -> Option<Self> {
+        let mut parts = path.strip_prefix('/')?.split('/');
+        match parts.next()? {
+            "v1" => Some(Self::under_v1(parts)),
+            "stream" => Some(Self::NotYet("the app.net face")),
+            _ => None,
+        }
+    }
+
+    fn under_v1(mut parts: std::str::Split<'a, char>) -> Self {
+        if parts.next() != Some("streams") {
+            return Self::Unknown;
+        }
+        let rest = [parts.next(), parts.next(), parts.next(), parts.next()];
+        match rest {
+            [None, ..] => Self::Streams,
+            [Some(id), None, ..] => Self::Stream(id),
+            [Some(id), Some("labels"), Some(name), None] => Self::LabelValues(id, name),
+            [Some(_), Some("graphite"), ..] => Self::NotYet("the Graphite API"),
+            [Some(id), Some(leaf), None, _] => Self::leaf(id, leaf),
+            _ => Self::Unknown,
+        }
+    }
+
+    fn leaf(id: &'a str, leaf: &str) -> Self {
+        match leaf {
+            "read-key" => Self::ReadKey(id),
+            "points" => Self::Points(id),
+            "pixel.gif" => Self::Pixel(id),
+            "rollup" => Self::Rollup(id),
+            "labels" => Self::Labels(id),
+            "status" => Self::Status(id),
+            "live" | "deltas" => Self::NotYet("reading live"),
+            "statsd" => Self::NotYet("writing statsd lines"),
+            "metrics" => Self::NotYet("the Prometheus face"),
+            _ => Self::Unknown,
+        }
+    }
+
+    /// The methods of the path, as `Allow` lists them.
+    pub(super) fn methods(self) -> &'static str {
+        match self {
+            Self::Streams => "GET, HEAD, POST, OPTIONS",
+            Self::Stream(_) => "GET, HEAD, PATCH, DELETE, OPTIONS",
+            Self::ReadKey(_) | Self::Points(_) => "POST, OPTIONS",
+            Self::NotYet(_) | Self::Unknown => "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
+            Self::Pixel(_) | Self::Rollup(_) | Self::Labels(_) | Self::LabelValues(..) | Self::Status(_) => {
+                "GET, HEAD, OPTIONS"
+            }
+        }
+    }
+
+    /// What a method does here, or the methods that do something.
+    pub(super) fn action(self, method: &Method) -> Result<Action<'a>, &'static str> {
+        let method = if *method == Method::Head { &Method::Get } else { method };
+        Ok(match (self, method) {
+            (_, Method::Options) => Action::Preflight(self),
+            (Self::NotYet(what), _) => Action::NotYet(what),
+            (Self::Unknown, _) => Action::NotFound,
+            (Self::Streams, Method::Post) => Action::CreateStream,
+            (Self::Streams, Method::Get) => Action::ListStreams,
+            (Self::Stream(id), Method::Get) => Action::DescribeStream(id),
+            (Self::Stream(id), Method::Patch) => Action::PatchStream(id),
+            (Self::Stream(id), Method::Delete) => Action::DeleteStream(id),
+            (Self::ReadKey(id), Method::Post) => Action::NewReadKey(id),
+            (Self::Points(id), Method::Post) => Action::WritePoints(id),
+            (Self::Pixel(id), Method::Get) => Action::WritePixel(id),
+            (Self::Rollup(id), Method::Get) => Action::ReadRollup(id),
+            (Self::Labels(id), Method::Get) => Action::ReadLabels(id),
+            (Self::LabelValues(id, name), Method::Get) => Action::ReadLabelValues(id, name),
+            (Self::Status(id), Method::Get) => Action::ReadStatus(id),
+            _ => return Err(self.methods()),
+        })
+    }
+}
+
+/// The path of a URL as the runtime writes it.
+pub(super) fn path(url: &str) -> &str {
+    let behind_origin = &url[origin(url).len()..];
+    behind_origin.split(['?', '#']).next().unwrap_or("/")
+}
+
+/// The query string, without the question mark.
+pub(super) fn query_string(url: &str) -> &str {
+    let without_fragment = url.split('#').next().unwrap_or(url);
+    without_fragment.split_once('?').map_or("", |(_, query_string)| query_string)
+}
+
+/// Scheme and host.
+pub(super) fn origin(url: &str) -> &str {
+    let host_at = url.find("://").map_or(0, |at| at + "://".len());
+    let end = url[host_at..].find(['/', '?', '#']).map_or(url.len(), |at| host_at + at);
+    &url[..end]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_url_is_taken_apart() {
+        let url = "http://127.0.0.1:8787/v1/streams/abc/rollup?by=a&key=b#c?d";
+        assert_eq!(origin(url), "http://127.0.0.1:8787");
+        assert_eq!(path(url), "/v1/streams/abc/rollup");
+        assert_eq!(query_string(url), "by=a&key=b");
+        assert_eq!((path("https://a.example"), query_string("https://a.example/")), ("", ""));
+    }
+
+    #[test]
+    fn paths_name_what_the_contract_says() {
+        assert_eq!(Route::of("/"), None);
+        assert_eq!(Route::of("/v2/streams"), None);
+        assert_eq!(Route::of("/v1/streams"), Some(Route::Streams));
+        assert_eq!(Route::of("/v1/streams/a"), Some(Route::Stream("a")));
+        assert_eq!(Route::of("/v1/streams/a/labels"), Some(Route::Labels("a")));
+        assert_eq!(Route::of("/v1/streams/a/labels/b%2Fc"), Some(Route::LabelValues("a", "b%2Fc")));
+        for unknown in
+            ["/v1", "/v1/", "/v1/stream", "/v1/streams/a/b", "/v1/streams/a/points/x", "/v1/streams/a/labels/b/c"]
+        {
+            assert_eq!(Route::of(unknown), Some(Route::Unknown), "{unknown}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Heartbeat: a time-series monitoring API for the edge, as a Cloudflare Worker.
+//!
+//! Everyone may write labelled datapoints, only the owner and who has the read key may read them. See ARCHITECTURE.md.
+
+mod clock;
+pub mod domain;
+mod edge;
+mod object;
+pub mod store;
+pub mod wire;
+
+use worker::{Context, Env, Request, Response, Result, event};
+
+#[event(start)]
+fn start() {
+    console_error_panic_hook::set_once();
+}
+
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
+    edge::handle(request, env).await
+}

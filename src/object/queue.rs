@@ -1,0 +1,105 @@
+//! The writes that wait for the next commit: while one commit is made durable, others gather here.
+
+use futures_channel::oneshot::{Receiver, Sender, channel};
+
+use crate::wire::command::Refusal;
+use crate::wire::frame::BatchKey;
+use crate::wire::outcome::Outcome;
+
+/// At most this many bytes wait, some 8 commits of the largest size: beyond, writers are told to come again.
+pub(super) const MAX_WAITING_BYTES: usize = 16 << 20;
+
+/// What a writer is told when its batch is durable.
+pub(super) type Committed = Result<(), Refusal>;
+
+/// Batches in the order of arrival.
+pub(super) struct Queue {
+    waiting: Vec<Waiting>,
+    bytes: usize,
+    max_bytes: usize,
+}
+
+struct Waiting {
+    frame: Vec<u8>,
+    key: Option<BatchKey>,
+    outcome: Outcome,
+    writers: Vec<Sender<Committed>>,
+}
+
+/// What one commit takes: the frames, and who waits for each.
+pub(super) struct Gathered {
+    pub(super) frames: Vec<Vec<u8>>,
+    pub(super) writers: Vec<Vec<Sender<Committed>>>,
+}
+
+impl Queue {
+    pub(super) fn new(max_bytes: usize) -> Self {
+        Self { waiting: Vec::new(), bytes: 0, max_bytes }
+    }
+
+    /// Lets a batch wait; `None` when too much waits already.
+    pub(super) fn push(
+        &mut self,
+        frame: Vec<u8>,
+        key: Option<BatchKey>,
+        outcome: Outcome,
+    ) -> Option<Receiver<Committed>> {
+        if self.bytes + frame.len() > self.max_bytes {
+            return None;
+        }
+        let (sender, receiver) = channel();
+        self.bytes += frame.len();
+        self.waiting.push(Waiting { frame, key, outcome, writers: vec![sender] });
+        Some(receiver)
+    }
+
+    /// Waits with the batch that has the same key, if there is one; also what its writer is told.
+    pub(super) fn join(&mut self, key: &BatchKey) -> Option<(Receiver<Committed>, Outcome)> {
+        let waiting = self.waiting.iter_mut().find(|waiting| waiting.key.as_ref() == Some(key))?;
+        let (sender, receiver) = channel();
+        waiting.writers.push(sender);
+        Some((receiver, waiting.outcome.clone()))
+    }
+
+    /// All that waits; `None` when nothing does.
+    pub(super) fn take(&mut self) -> Option<Gathered> {
+        if self.waiting.is_empty() {
+            return None;
+        }
+        self.bytes = 0;
+        let (frames, writers) =
+            std::mem::take(&mut self.waiting).into_iter().map(|waiting| (waiting.frame, waiting.writers)).unzip();
+        Some(Gathered { frames, writers })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_queue_takes_up_to_its_limit_and_all_again_after_a_commit() {
+        let mut queue = Queue::new(10);
+        assert!(queue.push(vec![0; 10], None, Outcome::default()).is_some());
+        assert!(queue.push(vec![0; 1], None, Outcome::default()).is_none());
+        assert_eq!(queue.take().expect("one waits").frames, [vec![0; 10]]);
+        assert!(queue.take().is_none());
+        assert!(queue.push(vec![0; 10], None, Outcome::default()).is_some());
+    }
+
+    #[test]
+    fn a_retry_waits_with_the_first_and_gets_its_answer() {
+        let mut queue = Queue::new(10);
+        let first = Outcome { accepted: 3, ..Outcome::default() };
+        queue.push(vec![1], Some([7; 16]), first.clone());
+        let (mut receiver, outcome) = queue.join(&[7; 16]).expect("is waiting");
+        assert_eq!(outcome, first);
+        assert!(queue.join(&[8; 16]).is_none());
+        let gathered = queue.take().expect("one waits");
+        assert_eq!((gathered.frames.len(), gathered.writers[0].len()), (1, 2));
+        for sender in gathered.writers.into_iter().flatten() {
+            sender.send(Ok(())).ok();
+        }
+        assert_eq!(receiver.try_recv(), Ok(Some(Ok(()))));
+    }
+}

@@ -1,0 +1,10 @@
+//! What is persisted, as SQL behind one seam: each function is one atomic step, none waits.
+
+pub mod chunks;
+pub mod log;
+pub mod meta;
+pub mod schema;
+pub mod series;
+pub mod sql;
+#[cfg(test)]
+pub(crate) mod testing;

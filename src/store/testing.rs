@@ -1,0 +1,126 @@
+//! The seam over an in-memory `SQLite`, with a double's one power: to fail at the nth statement.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+use rusqlite::Connection;
+use rusqlite::types::{ToSqlOutput, Value as Stored, ValueRef};
+
+use super::sql::{EachRow, Param, Row, Sql, StoreError, Value};
+
+pub(crate) struct TestSql {
+    connection: Connection,
+    /// Statements until one fails.
+    fuse: Cell<Option<u64>>,
+}
+
+impl TestSql {
+    pub(crate) fn new() -> Self {
+        Self { connection: Connection::open_in_memory().expect("SQLite is bundled"), fuse: Cell::new(None) }
+    }
+
+    /// Lets the nth statement from now fail, counted from 0.
+    pub(crate) fn fail_at(&self, nth: u64) {
+        self.fuse.set(Some(nth));
+    }
+
+    /// Lets all statements succeed again.
+    pub(crate) fn heal(&self) {
+        self.fuse.set(None);
+    }
+
+    /// The statements that made the tables, sorted by name.
+    pub(crate) fn tables(&self) -> String {
+        let mut statement = self
+            .connection
+            .prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name")
+            .expect("valid");
+        let rows = statement.query_map([], |row| row.get::<_, String>(0)).expect("valid");
+        rows.map(|row| row.expect("text") + ";\n").collect()
+    }
+
+    pub(crate) fn count(&self, table: &str) -> i64 {
+        self.connection.query_row(&format!("SELECT COUNT(*) FROM {table}"), [], |row| row.get(0)).expect("valid")
+    }
+
+    fn burn(&self) -> Result<(), StoreError> {
+        match self.fuse.get() {
+            Some(0) => {
+                self.fuse.set(None);
+                Err(StoreError::Sql("the double fails here".into()))
+            }
+            Some(left) => {
+                self.fuse.set(Some(left - 1));
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn rows(&self, sql: &str, params: &[Param<'_>]) -> rusqlite::Result<Vec<Row>> {
+        let mut statement = self.connection.prepare_cached(sql)?;
+        let columns = statement.column_count();
+        let mut rows = statement.query(rusqlite::params_from_iter(params))?;
+        let mut all = Vec::new();
+        while let Some(row) = rows.next()? {
+            all.push(Row::new((0..columns).map(|column| row.get_ref(column).map(value)).collect::<Result<_, _>>()?));
+        }
+        Ok(all)
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "as through JavaScript")]
+fn value(stored: ValueRef<'_>) -> Value {
+    match stored {
+        ValueRef::Null => Value::Null,
+        ValueRef::Integer(integer) => Value::Number(integer as f64),
+        ValueRef::Real(real) => Value::Number(real),
+        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
+        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
+    }
+}
+
+impl rusqlite::ToSql for Param<'_> {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match *self {
+            Self::Integer(integer) => ToSqlOutput::Owned(Stored::Integer(integer)),
+            Self::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
+            Self::Blob(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
+        })
+    }
+}
+
+/// So that a test keeps its database when what uses it crashes.
+impl Sql for Rc<TestSql> {
+    fn run(&self, sql: &'static str, params: &[Param<'_>], each: &mut EachRow<'_>) -> Result<(), StoreError> {
+        self.as_ref().run(sql, params, each)
+    }
+
+    fn atomically(&self, work: &mut dyn FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
+        self.as_ref().atomically(work)
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.as_ref().size_bytes()
+    }
+}
+
+impl Sql for TestSql {
+    fn run(&self, sql: &'static str, params: &[Param<'_>], each: &mut EachRow<'_>) -> Result<(), StoreError> {
+        self.burn()?;
+        let rows = self.rows(sql, params).map_err(|error| StoreError::Sql(error.to_string()))?;
+        rows.into_iter().try_for_each(each)
+    }
+
+    fn atomically(&self, work: &mut dyn FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
+        let batch = |sql: &str| self.connection.execute_batch(sql).expect("savepoints work");
+        batch("SAVEPOINT atomically");
+        let done = work();
+        batch(if done.is_ok() { "RELEASE atomically" } else { "ROLLBACK TO atomically; RELEASE atomically" });
+        done
+    }
+
+    fn size_bytes(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,13 @@
+//! Bytes to domain and back: pure, no I/O, no clock.
+
+pub mod command;
+pub mod frame;
+pub mod outcome;
+pub mod params;
+pub mod partial;
+pub mod pixel;
+pub mod points;
+pub mod rollup;
+mod scan;
+pub mod stream;
+pub mod time;

@@ -1,0 +1,54 @@
+//! What became of a write: how many points were accepted, how many rejected and why.
+
+use serde::Serialize;
+
+use super::points::{Reason, Rejection};
+
+/// At most this many rejections are told in full.
+pub const MAX_ERRORS: usize = 20;
+
+/// The answer to a write, and what `status` counts of it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Outcome {
+    /// Points that were stored.
+    pub accepted: u64,
+    /// Rejected points by reason, in the order of [`Reason::ALL`].
+    pub rejected: [u64; Reason::ALL.len()],
+    /// The first [`MAX_ERRORS`] rejections as a JSON array; empty where there are none.
+    pub errors_json: String,
+}
+
+/// One rejection as JSON tells it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ErrorEntry {
+    /// Position of the point in the body, from 0.
+    pub index: usize,
+    /// The field at fault, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub field: Option<String>,
+    /// What is wrong, for a person.
+    pub message: String,
+}
+
+impl ErrorEntry {
+    /// The entry of a rejected point.
+    #[must_use]
+    pub fn new(index: usize, rejection: &Rejection) -> Self {
+        Self { index, field: rejection.field().map(str::to_owned), message: rejection.to_string() }
+    }
+}
+
+impl Outcome {
+    /// Rejected points in all.
+    #[must_use]
+    pub fn rejected_total(&self) -> u64 {
+        self.rejected.iter().sum()
+    }
+
+    /// The answer's body: `{"accepted":9,"rejected":1,"errors":[..]}`.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let errors = if self.errors_json.is_empty() { "[]" } else { &self.errors_json };
+        format!("{{\"accepted\":{},\"rejected\":{},\"errors\":{errors}}}", self.accepted, self.rejected_total())
+    }
+}

@@ -1,0 +1,329 @@
+//! The parameters of a read, as the query string has them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::labels::{MAX_LABELS, MAX_NAME_BYTES};
+use crate::domain::matcher::{Matcher, MatcherError};
+use crate::domain::query::{Aggregate, By, Query, Window, WindowError};
+
+use super::time::{TimeError, parse_duration, parse_time};
+
+/// A query has at most this many `where`.
+pub const MAX_MATCHERS: usize = 32;
+/// `top` and `limit` are at most this.
+pub const MAX_TOP: usize = 10_000;
+/// `top` when it is not given.
+pub const DEFAULT_TOP: usize = 100;
+/// `limit` of label values when it is not given.
+pub const DEFAULT_VALUES: usize = 1_000;
+
+/// Why parameters are refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ParamError {
+    /// A parameter that this path does not have.
+    #[error("unknown parameter `{0}`; this path knows {1}")]
+    Unknown(String, &'static str),
+    /// A parameter given twice that can't be.
+    #[error("`{0}` is given twice")]
+    Twice(&'static str),
+    /// Not a time or duration.
+    #[error("`{0}`: {1}")]
+    Time(&'static str, TimeError),
+    /// Not a window that can be answered.
+    #[error(transparent)]
+    Window(#[from] WindowError),
+    /// Not a matcher.
+    #[error("`where`: {0}")]
+    Matcher(#[from] MatcherError),
+    /// More than [`MAX_MATCHERS`].
+    #[error("at most {MAX_MATCHERS} `where` are allowed")]
+    TooManyMatchers,
+    /// Not a list of label names.
+    #[error("`by` takes up to {MAX_LABELS} label names of 1 to {MAX_NAME_BYTES} bytes, comma-separated, or `*`")]
+    By,
+    /// Not an aggregate.
+    #[error("unknown aggregate {0:?}; this version knows sum, ratio, rate, count, min and max")]
+    Aggregate(String),
+    /// Not a number in range.
+    #[error("`{0}` must be a whole number from 1 to {MAX_TOP}, not {1:?}")]
+    Number(&'static str, String),
+    /// Not a format.
+    #[error("unknown format {0:?}; this version knows json, csv and ndjson")]
+    Format(String),
+}
+
+/// How an answer is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// One JSON object.
+    Json,
+    /// RFC 4180, a row per group and step.
+    Csv,
+    /// A JSON object a line, per group and step.
+    Ndjson,
+}
+
+impl Format {
+    /// What an `Accept` header asks for.
+    #[must_use]
+    pub fn accepted(accept: &str) -> Self {
+        let wants = |media_type: &str| accept.split(',').any(|range| range.trim().starts_with(media_type));
+        if wants("application/json") {
+            Self::Json
+        } else if wants("text/csv") {
+            Self::Csv
+        } else if wants("application/x-ndjson") {
+            Self::Ndjson
+        } else {
+            Self::Json
+        }
+    }
+
+    /// The content type of an answer.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Csv => "text/csv; charset=utf-8",
+            Self::Ndjson => "application/x-ndjson",
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self, ParamError> {
+        match text {
+            "json" => Ok(Self::Json),
+            "csv" => Ok(Self::Csv),
+            "ndjson" => Ok(Self::Ndjson),
+            _ => Err(ParamError::Format(text.to_owned())),
+        }
+    }
+}
+
+/// What a rollup is asked for.
+#[derive(Clone, Debug)]
+pub struct RollupParams {
+    /// Which points, steps and groups.
+    pub query: QueryText,
+    /// The window of the query.
+    pub window: Window,
+    /// Which numbers; at least one.
+    pub aggregates: Vec<Aggregate>,
+    /// How many groups are kept apart.
+    pub top: usize,
+    /// The format, if the query string says so.
+    pub format: Option<Format>,
+}
+
+/// A query as the edge sends it to shards.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QueryText {
+    from_s: i64,
+    to_s: i64,
+    step_s: i64,
+    matchers: Vec<String>,
+    /// Absent: by every label.
+    by: Option<Vec<String>>,
+}
+
+impl QueryText {
+    /// The query that the text stands for.
+    ///
+    /// # Errors
+    /// When the text was not made by [`RollupParams::parse`].
+    pub fn to_query(&self) -> Result<Query, ParamError> {
+        Ok(Query {
+            window: Window::aligned(self.from_s, self.to_s, self.step_s)?,
+            matchers: self.matchers.iter().map(|text| Matcher::parse(text)).collect::<Result<_, _>>()?,
+            by: self.by.clone().map_or(By::All, By::Names),
+        })
+    }
+}
+
+/// Name and value of each parameter but the key, percent-decoded.
+fn pairs(query_string: &str) -> impl Iterator<Item = (String, String)> + '_ {
+    form_urlencoded::parse(query_string.as_bytes()).into_owned().filter(|(name, _)| name != "key")
+}
+
+fn set_once(place: &mut Option<String>, name: &'static str, value: String) -> Result<(), ParamError> {
+    if place.replace(value).is_some() { Err(ParamError::Twice(name)) } else { Ok(()) }
+}
+
+impl RollupParams {
+    /// The parameters of `rollup`, at `now_s`.
+    ///
+    /// # Errors
+    /// The first parameter that is wrong.
+    pub fn parse(query_string: &str, now_s: i64) -> Result<Self, ParamError> {
+        const KNOWN: &str = "from, to, step, where, by, agg, top and format";
+        let [mut from, mut to, mut step, mut by, mut agg, mut top, mut format] = [const { None }; 7];
+        let mut matchers = Vec::new();
+        for (name, value) in pairs(query_string) {
+            match name.as_str() {
+                "from" => set_once(&mut from, "from", value)?,
+                "to" => set_once(&mut to, "to", value)?,
+                "step" => set_once(&mut step, "step", value)?,
+                "by" => set_once(&mut by, "by", value)?,
+                "agg" => set_once(&mut agg, "agg", value)?,
+                "top" => set_once(&mut top, "top", value)?,
+                "format" => set_once(&mut format, "format", value)?,
+                "where" => matchers.push(value),
+                _ => return Err(ParamError::Unknown(name, KNOWN)),
+            }
+        }
+        if matchers.len() > MAX_MATCHERS {
+            return Err(ParamError::TooManyMatchers);
+        }
+        let time = |name, text: Option<String>, default: &str| {
+            parse_time(text.as_deref().unwrap_or(default), now_s).map_err(|error| ParamError::Time(name, error))
+        };
+        let step_s = step.map(|text| parse_duration(&text).map_err(|error| ParamError::Time("step", error)));
+        let window = Window::new(time("from", from, "-1h")?, time("to", to, "now")?, step_s.transpose()?, now_s)?;
+        let query = QueryText {
+            from_s: window.from_s(),
+            to_s: window.to_s(),
+            step_s: window.step_s(),
+            matchers,
+            by: parse_by(by.as_deref().unwrap_or_default())?,
+        };
+        query.to_query()?;
+        Ok(Self {
+            query,
+            window,
+            aggregates: parse_aggregates(agg.as_deref().unwrap_or("sum"))?,
+            top: number("top", top, DEFAULT_TOP)?,
+            format: format.map(|text| Format::parse(&text)).transpose()?,
+        })
+    }
+}
+
+fn parse_by(text: &str) -> Result<Option<Vec<String>>, ParamError> {
+    if text == "*" {
+        return Ok(None);
+    }
+    let mut names: Vec<String> = text.split(',').filter(|_| !text.is_empty()).map(str::to_owned).collect();
+    names.sort_unstable();
+    names.dedup();
+    let is_valid = names.len() <= MAX_LABELS && names.iter().all(|name| (1..=MAX_NAME_BYTES).contains(&name.len()));
+    if is_valid { Ok(Some(names)) } else { Err(ParamError::By) }
+}
+
+fn parse_aggregates(text: &str) -> Result<Vec<Aggregate>, ParamError> {
+    let mut aggregates = Vec::new();
+    for name in text.split(',') {
+        let known = Aggregate::ALL.into_iter().find(|aggregate| aggregate.name() == name);
+        let aggregate = known.ok_or_else(|| ParamError::Aggregate(name.to_owned()))?;
+        if !aggregates.contains(&aggregate) {
+            aggregates.push(aggregate);
+        }
+    }
+    Ok(aggregates)
+}
+
+fn number(name: &'static str, text: Option<String>, default: usize) -> Result<usize, ParamError> {
+    let Some(text) = text else { return Ok(default) };
+    text.parse().ok().filter(|number| (1..=MAX_TOP).contains(number)).ok_or(ParamError::Number(name, text))
+}
+
+/// Which values of a label are asked for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ValuesParams {
+    /// Only values that start like this.
+    pub prefix: String,
+    /// At most so many.
+    pub limit: usize,
+}
+
+impl ValuesParams {
+    /// The parameters of `labels/{name}`.
+    ///
+    /// # Errors
+    /// The first parameter that is wrong.
+    pub fn parse(query_string: &str) -> Result<Self, ParamError> {
+        let (mut prefix, mut limit) = (None, None);
+        for (name, value) in pairs(query_string) {
+            match name.as_str() {
+                "prefix" => set_once(&mut prefix, "prefix", value)?,
+                "limit" => set_once(&mut limit, "limit", value)?,
+                _ => return Err(ParamError::Unknown(name, "prefix and limit")),
+            }
+        }
+        Ok(Self { prefix: prefix.unwrap_or_default(), limit: number("limit", limit, DEFAULT_VALUES)? })
+    }
+}
+
+/// Accepts a query string that has no parameter but the key.
+///
+/// # Errors
+/// [`ParamError::Unknown`]
+pub fn no_params(query_string: &str) -> Result<(), ParamError> {
+    match pairs(query_string).next() {
+        None => Ok(()),
+        Some((name, _)) => Err(ParamError::Unknown(name, "no parameters")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_792_540_800;
+
+    fn parse(text: &str) -> Result<RollupParams, ParamError> {
+        RollupParams::parse(text, NOW)
+    }
+
+    #[test]
+    fn defaults_are_the_last_hour_in_one_series() {
+        let params = parse("").expect("valid");
+        assert_eq!((params.window.from_s(), params.window.to_s(), params.window.step_s()), (NOW - 3600, NOW, 10));
+        assert_eq!(params.query.by, Some(Vec::new()));
+        assert_eq!((params.aggregates, params.top, params.format), (vec![Aggregate::Sum], 100, None));
+    }
+
+    #[test]
+    fn everything_can_be_given() {
+        let params = parse("from=-2h&to=-1h&step=5m&where=country%3DUS&where=path=~/blog/.*&by=b,a,b&agg=sum,ratio,sum&top=3&format=csv&key=rk")
+            .expect("valid");
+        assert_eq!(
+            (params.window.from_s(), params.window.to_s(), params.window.step_s()),
+            (NOW - 7200, NOW - 3600, 300)
+        );
+        assert_eq!(params.query.matchers, ["country=US", "path=~/blog/.*"]);
+        assert_eq!(params.query.by, Some(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(params.aggregates, [Aggregate::Sum, Aggregate::Ratio]);
+        assert_eq!((params.top, params.format), (3, Some(Format::Csv)));
+        assert_eq!(parse("by=*").expect("valid").query.by, None);
+    }
+
+    #[test]
+    fn each_wrong_parameter_is_named() {
+        let message = |text: &str| parse(text).expect_err("invalid").to_string();
+        assert_eq!(
+            message("form=-1h"),
+            "unknown parameter `form`; this path knows from, to, step, where, by, agg, top and format"
+        );
+        assert_eq!(message("from=-1h&from=-2h"), "`from` is given twice");
+        assert!(message("from=never").starts_with("`from`: \"never\" is not a time"));
+        assert!(message("step=x").starts_with("`step`: \"x\" is not a duration"));
+        assert_eq!(message("step=15s"), "`step` must be a multiple of 10 seconds, not 15 seconds");
+        assert_eq!(message("from=now"), "`from` must be before `to`");
+        assert!(message("where=country").starts_with("`where`: a matcher is"));
+        assert!(message(&"where=a%3Db&".repeat(33)).starts_with("at most 32"));
+        assert!(message("by=a,,b").starts_with("`by` takes"));
+        assert_eq!(
+            message("agg=p95"),
+            "unknown aggregate \"p95\"; this version knows sum, ratio, rate, count, min and max"
+        );
+        assert_eq!(message("top=0"), "`top` must be a whole number from 1 to 10000, not \"0\"");
+        assert!(parse("top=10000").is_ok() && parse("top=10001").is_err());
+        assert_eq!(message("format=xml"), "unknown format \"xml\"; this version knows json, csv and ndjson");
+    }
+
+    #[test]
+    fn the_accept_header_picks_a_format() {
+        assert_eq!(Format::accepted("text/csv"), Format::Csv);
+        assert_eq!(Format::accepted("application/x-ndjson, */*"), Format::Ndjson);
+        assert_eq!(Format::accepted("text/html,*/*;q=0.8"), Format::Json);
+        assert_eq!(Format::accepted("text/csv;q=0.5, application/json"), Format::Json);
+    }
+}

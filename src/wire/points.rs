@@ -1,0 +1,466 @@
+//! The body of a write: one point, an array of points, or one point a line (NDJSON).
+//!
+//! The hot path, so it borrows from the body and hands each point on as it is read. A bad point is
+//! rejected alone: parsing goes on behind it.
+
+use crate::domain::labels::{LabelError, LabelsBuilder, Quoted};
+use crate::domain::point::{Field, Given, Point, PointError};
+
+use super::scan::{Scanner, Syntax, Token};
+
+/// A body has at most this many bytes, after gunzip.
+pub const MAX_BODY_BYTES: usize = 1 << 20;
+/// A request has at most this many points.
+pub const MAX_POINTS: usize = 10_000;
+
+/// What the content type says of the body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BodyForm {
+    /// `application/json`: one JSON value.
+    Json,
+    /// `application/x-ndjson`: one point a line.
+    Lines,
+    /// `text/plain` and others: whichever of the two it is.
+    Either,
+}
+
+/// Why a point is rejected.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Rejection {
+    /// Not JSON; in which field, where that is known.
+    #[error("{0}")]
+    Syntax(Syntax, Option<Field>),
+    /// JSON, but no object.
+    #[error("a point must be an object such as {{\"n\":1}}, not {0}")]
+    NotAnObject(Token),
+    /// A field that points don't have.
+    #[error("unknown field {0}; {hint}", hint = hint(.1))]
+    UnknownField(Quoted, String),
+    /// A field that is there twice.
+    #[error("{0} is given twice")]
+    DuplicateField(Field),
+    /// A field that should be a number.
+    #[error("{0} must be a finite number, not {1}")]
+    NotANumber(Field, Token),
+    /// `v` is no object.
+    #[error("v must be an object of labels, not {0}")]
+    NotLabels(Token),
+    /// A label's value is no string.
+    #[error("label {0} must be a string, not {1}")]
+    LabelNotText(Quoted, Token),
+    /// A label breaks a rule.
+    #[error("{0}")]
+    Label(#[from] LabelError),
+    /// A number breaks a rule.
+    #[error("{0}")]
+    Point(#[from] PointError),
+}
+
+/// The kinds of rejections, as `status` counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// Not JSON, or not an object.
+    Syntax,
+    /// A field that points don't have.
+    UnknownField,
+    /// A field with a bad value.
+    Field(Field),
+}
+
+impl Reason {
+    /// All reasons; the position is what is persisted, so only append.
+    pub const ALL: [Self; 7] = [
+        Self::Syntax,
+        Self::UnknownField,
+        Self::Field(Field::N),
+        Self::Field(Field::D),
+        Self::Field(Field::P),
+        Self::Field(Field::V),
+        Self::Field(Field::T),
+    ];
+
+    /// Its name in `status`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Syntax => "syntax",
+            Self::UnknownField => "unknown_field",
+            Self::Field(field) => field.name(),
+        }
+    }
+}
+
+impl Rejection {
+    /// What kind it is.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Syntax(..) | Self::NotAnObject(_) => Reason::Syntax,
+            Self::UnknownField(..) => Reason::UnknownField,
+            Self::DuplicateField(field) | Self::NotANumber(field, _) => Reason::Field(*field),
+            Self::NotLabels(_) | Self::LabelNotText(..) | Self::Label(_) => Reason::Field(Field::V),
+            Self::Point(error) => Reason::Field(error.field()),
+        }
+    }
+
+    /// The field at fault, if it is one.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::UnknownField(_, name) => Some(name),
+            Self::Syntax(_, field) => field.map(Field::name),
+            _ => match self.reason() {
+                Reason::Field(field) => Some(field.name()),
+                Reason::Syntax | Reason::UnknownField => None,
+            },
+        }
+    }
+}
+
+impl From<Syntax> for Rejection {
+    fn from(error: Syntax) -> Self {
+        Self::Syntax(error, None)
+    }
+}
+
+fn hint(name: &str) -> &'static str {
+    match name {
+        "kv" | "labels" | "tags" => "labels go in `v`",
+        _ => "a point has n, d, p, v and t",
+    }
+}
+
+/// More points than [`MAX_POINTS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a request has at most {MAX_POINTS} points")]
+pub struct TooManyPoints;
+
+/// Hands on each point of a body with its index: the point and its canonical labels, or why it is rejected.
+/// What is absent from a point is as of `now` (Unix seconds).
+///
+/// # Errors
+/// [`TooManyPoints`], after [`MAX_POINTS`] have been handed on: the request as a whole is to be refused.
+pub fn each_point<F>(body: &[u8], form: BodyForm, now: f64, each: F) -> Result<(), TooManyPoints>
+where
+    F: FnMut(usize, Result<(Point, &str), Rejection>),
+{
+    let mut reader = PointReader { now, index: 0, labels: LabelsBuilder::default(), each };
+    let mut scanner = Scanner::new(body);
+    let is_array = scanner.eat(b'[');
+    match form {
+        _ if is_array => reader.array(scanner),
+        BodyForm::Json => reader.single(body),
+        BodyForm::Lines => reader.lines(body),
+        BodyForm::Either => reader.either(body),
+    }
+}
+
+struct PointReader<'a, F> {
+    now: f64,
+    index: usize,
+    labels: LabelsBuilder<'a>,
+    each: F,
+}
+
+impl<'a, F: FnMut(usize, Result<(Point, &str), Rejection>)> PointReader<'a, F> {
+    fn single(&mut self, body: &'a [u8]) -> Result<(), TooManyPoints> {
+        let mut scanner = Scanner::new(body);
+        let given = fields(&mut scanner, &mut self.labels).and_then(|given| match scanner.peek() {
+            None => Ok(given),
+            Some(_) => Err(scanner.expected("nothing after the point").into()),
+        });
+        self.hand_on(given)
+    }
+
+    /// One point, which may span lines, if nothing follows it.
+    fn either(&mut self, body: &'a [u8]) -> Result<(), TooManyPoints> {
+        let mut scanner = Scanner::new(body);
+        match fields(&mut scanner, &mut self.labels) {
+            Ok(given) if scanner.peek().is_none() => self.hand_on(Ok(given)),
+            _ => self.lines(body),
+        }
+    }
+
+    fn lines(&mut self, body: &'a [u8]) -> Result<(), TooManyPoints> {
+        let is_blank = |line: &&[u8]| line.trim_ascii().is_empty();
+        body.split(|byte| *byte == b'\n').filter(|line| !is_blank(line)).try_for_each(|line| self.single(line))
+    }
+
+    /// From behind the opening bracket.
+    fn array(&mut self, mut scanner: Scanner<'a>) -> Result<(), TooManyPoints> {
+        if !scanner.eat(b']') {
+            loop {
+                self.item(&mut scanner)?;
+                if scanner.eat(b']') {
+                    break;
+                }
+                if !scanner.eat(b',') {
+                    return self.hand_on(Err(scanner.expected("`,` or `]` after a point").into()));
+                }
+            }
+        }
+        match scanner.peek() {
+            None => Ok(()),
+            Some(_) => self.hand_on(Err(scanner.expected("nothing after the array").into())),
+        }
+    }
+
+    fn item(&mut self, scanner: &mut Scanner<'a>) -> Result<(), TooManyPoints> {
+        let start = *scanner;
+        let given = fields(scanner, &mut self.labels).and_then(|given| match scanner.peek() {
+            Some(b',' | b']') | None => Ok(given),
+            Some(_) => Err(scanner.expected("`,` or `]` after a point").into()),
+        });
+        if given.is_err() {
+            *scanner = start;
+            scanner.skip_item();
+        }
+        self.hand_on(given)
+    }
+
+    fn hand_on(&mut self, given: Result<Given, Rejection>) -> Result<(), TooManyPoints> {
+        if self.index == MAX_POINTS {
+            return Err(TooManyPoints);
+        }
+        let point = given.and_then(|given| {
+            let point = Point::new(&given, self.now)?;
+            Ok((point, self.labels.canonical()?))
+        });
+        (self.each)(self.index, point);
+        self.index += 1;
+        Ok(())
+    }
+}
+
+/// The fields of one point, from its `{` to its `}`.
+fn fields<'a>(scanner: &mut Scanner<'a>, labels: &mut LabelsBuilder<'a>) -> Result<Given, Rejection> {
+    labels.clear();
+    let mut given = Given::default();
+    let mut has_labels = false;
+    if !scanner.eat(b'{') {
+        return Err(Rejection::NotAnObject(scanner.token()));
+    }
+    if scanner.eat(b'}') {
+        return Ok(given);
+    }
+    loop {
+        let name = scanner.string("a field's name in quotes")?;
+        scanner.expect(b':', "`:` after a field's name")?;
+        match name.as_ref() {
+            "n" => number(scanner, &mut given.n, Field::N)?,
+            "d" => number(scanner, &mut given.d, Field::D)?,
+            "p" => number(scanner, &mut given.p, Field::P)?,
+            "t" => number(scanner, &mut given.t, Field::T)?,
+            "v" if has_labels => return Err(Rejection::DuplicateField(Field::V)),
+            "v" => {
+                has_labels = true;
+                label_pairs(scanner, labels).map_err(in_labels)?;
+            }
+            unknown => return Err(Rejection::UnknownField(unknown.into(), shortened(unknown))),
+        }
+        if scanner.eat(b'}') {
+            return Ok(given);
+        }
+        scanner.expect(b',', "`,` or `}` after a field")?;
+    }
+}
+
+fn number(scanner: &mut Scanner<'_>, place: &mut Option<f64>, field: Field) -> Result<(), Rejection> {
+    if place.is_some() {
+        return Err(Rejection::DuplicateField(field));
+    }
+    *place = Some(scanner.number().ok_or_else(|| Rejection::NotANumber(field, scanner.token()))?);
+    Ok(())
+}
+
+fn label_pairs<'a>(scanner: &mut Scanner<'a>, labels: &mut LabelsBuilder<'a>) -> Result<(), Rejection> {
+    if !scanner.eat(b'{') {
+        return Err(Rejection::NotLabels(scanner.token()));
+    }
+    if scanner.eat(b'}') {
+        return Ok(());
+    }
+    loop {
+        let name = scanner.string("a label's name in quotes")?;
+        scanner.expect(b':', "`:` after a label's name")?;
+        if scanner.peek() != Some(b'"') {
+            return Err(Rejection::LabelNotText(name.as_ref().into(), scanner.token()));
+        }
+        labels.push(name, scanner.string("a label's value")?);
+        if scanner.eat(b'}') {
+            return Ok(());
+        }
+        scanner.expect(b',', "`,` or `}` after a label")?;
+    }
+}
+
+fn in_labels(rejection: Rejection) -> Rejection {
+    match rejection {
+        Rejection::Syntax(error, _) => Rejection::Syntax(error, Some(Field::V)),
+        other => other,
+    }
+}
+
+/// A stranger's field name for an error, cut where it is too long to be meant.
+fn shortened(name: &str) -> String {
+    const SHOWN_CHARS: usize = 40;
+    name.chars().take(SHOWN_CHARS).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NOW: f64 = 1_792_540_800.0;
+
+    /// Each point as `n/d/p/t-NOW labels`, each rejection as `index field: message`.
+    fn read(body: &str, form: BodyForm) -> Vec<String> {
+        let mut seen = Vec::new();
+        each_point(body.as_bytes(), form, NOW, |index, point| {
+            seen.push(match point {
+                Ok((point, labels)) => format!(
+                    "{}/{}/{:?}/{} {}",
+                    point.n,
+                    point.d,
+                    point.p,
+                    point.t - NOW,
+                    labels.replace(['\u{1f}', '\u{1e}'], ";")
+                ),
+                Err(rejection) => format!("{index} {}: {rejection}", rejection.field().unwrap_or("-")),
+            });
+        })
+        .expect("few points");
+        seen
+    }
+
+    fn error(point: &str) -> String {
+        let seen = read(point, BodyForm::Json);
+        assert_eq!(seen.len(), 1, "{seen:?}");
+        seen[0].clone()
+    }
+
+    #[test]
+    fn one_point_an_array_or_lines() {
+        let full = r#"{ "n": 1234, "d": 3, "p": 10, "v": { "country": "US" }, "t": 1792540800.25 }"#;
+        assert_eq!(read(full, BodyForm::Json), ["1234/3/Some(10.0)/0.25 country;US;"]);
+        assert_eq!(read("{\n\"n\":1\n}\n", BodyForm::Either), ["1/1/None/0 "]);
+        assert_eq!(read(r#"[{"n":1},{"n":2}]"#, BodyForm::Either), ["1/1/None/0 ", "2/1/None/0 "]);
+        assert_eq!(read("{\"n\":1}\n\n{\"n\":2}\r\n", BodyForm::Either), ["1/1/None/0 ", "2/1/None/0 "]);
+        assert_eq!(read("{\"n\":1}\n{\"n\":2}\n", BodyForm::Lines), ["1/1/None/0 ", "2/1/None/0 "]);
+        assert_eq!(read("[]", BodyForm::Json), [""; 0]);
+    }
+
+    #[test]
+    fn a_bad_point_is_rejected_alone() {
+        let body = r#"[{"n":1},{"n":NaN},{"n":"]}"},7,{"n":2,"v":{"a":{"b":[1]}}},{"n":3}]"#;
+        assert_eq!(
+            read(body, BodyForm::Json),
+            [
+                "1/1/None/0 ",
+                "1 n: n must be a finite number, not NaN",
+                "2 n: n must be a finite number, not a string",
+                "3 -: a point must be an object such as {\"n\":1}, not a number",
+                "4 v: label \"a\" must be a string, not an object",
+                "3/1/None/0 ",
+            ]
+        );
+        let lines = "{\"n\":1}\n{\"n\":\n{\"n\":2}";
+        assert_eq!(
+            read(lines, BodyForm::Lines),
+            ["1/1/None/0 ", "1 n: n must be a finite number, not the end", "2/1/None/0 "]
+        );
+    }
+
+    #[test]
+    fn what_breaks_an_array_is_named_and_what_came_before_is_kept() {
+        assert_eq!(read(r#"[{"n":1},{"n":2"#, BodyForm::Json)[0], "1/1/None/0 ");
+        assert_eq!(
+            read(r#"[{"n":1},{"n":2"#, BodyForm::Json)[1],
+            "1 -: expected `,` or `}` after a field at byte 15, not the end"
+        );
+        assert_eq!(
+            read(r#"[{"n":1}] x"#, BodyForm::Json)[1],
+            "1 -: expected nothing after the array at byte 10, not `x`"
+        );
+        assert_eq!(
+            read(r#"[{"n":1},]"#, BodyForm::Json)[1],
+            "1 -: a point must be an object such as {\"n\":1}, not `]`"
+        );
+        assert_eq!(read(r#"[{"n":1} {"n":2},{"n":3}]"#, BodyForm::Json).len(), 2);
+    }
+
+    #[test]
+    fn every_rule_has_a_message_that_names_the_field() {
+        assert_eq!(error("{}"), "0 n: n is required");
+        assert_eq!(error(r#"{"n":1,"value":2}"#), "0 value: unknown field \"value\"; a point has n, d, p, v and t");
+        assert_eq!(error(r#"{"n":1,"kv":{}}"#), "0 kv: unknown field \"kv\"; labels go in `v`");
+        assert_eq!(error(r#"{"n":1,"n":2}"#), "0 n: n is given twice");
+        assert_eq!(error(r#"{"n":1,"v":{},"v":{}}"#), "0 v: v is given twice");
+        assert_eq!(error(r#"{"n":1,"v":{"a":"1","a":"2"}}"#), "0 v: label \"a\" is given twice");
+        assert_eq!(error(r#"{"n":1e999}"#), "0 n: n must be a finite number");
+        assert_eq!(error(r#"{"n":null}"#), "0 n: n must be a finite number, not null");
+        assert_eq!(error(r#"{"n":1,"d":-1}"#), "0 d: d must be at least 0, not -1");
+        assert_eq!(error(r#"{"n":1,"p":0}"#), "0 p: p must be more than 0 and at most 86400 seconds, not 0");
+        assert_eq!(error(r#"{"n":1,"v":[]}"#), "0 v: v must be an object of labels, not an array");
+        assert_eq!(error(r#"{"n":1,"v":{"a":"\u0000"}}"#), "0 v: label \"a\" contains a control character");
+        assert_eq!(error(r#"{"n":1,"v":{"a":"\ud800"}}"#), "0 v: the string at byte 16 has a lone surrogate");
+        assert_eq!(error(r#"{"n":1} {"n":2}"#), "0 -: expected nothing after the point at byte 8, not an object");
+        assert_eq!(error(r#"{"n":1 "d":2}"#), "0 -: expected `,` or `}` after a field at byte 7, not a string");
+        assert!(error(r#"{"n":1,"t":1}"#).starts_with("0 t: t is 1792540799 seconds ago"));
+        assert_eq!(error("hello"), "0 -: a point must be an object such as {\"n\":1}, not `h`");
+        assert_eq!(error(""), "0 -: a point must be an object such as {\"n\":1}, not the end");
+    }
+
+    #[test]
+    fn ten_thousand_points_are_taken_and_not_one_more() {
+        let body = |points: usize| format!("[{}]", vec!["{\"n\":1}"; points].join(","));
+        assert_eq!(each_point(body(MAX_POINTS).as_bytes(), BodyForm::Json, NOW, |_, _| ()), Ok(()));
+        assert_eq!(each_point(body(MAX_POINTS + 1).as_bytes(), BodyForm::Json, NOW, |_, _| ()), Err(TooManyPoints));
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_answered_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+            for form in [BodyForm::Json, BodyForm::Lines, BodyForm::Either] {
+                each_point(&bytes, form, NOW, |_, _| ()).expect("few points");
+            }
+        }
+
+        #[test]
+        fn good_points_are_kept_whatever_stands_between_them(
+            junk in prop::sample::select(vec!["NaN", "{}", "[[]]", "\"a,]\"", "{\"n\":\"}\"}", "{\"v\":{\"a\":[\"]\"]}}", "-", "1e", "{\"n\":1,,}", "{\"x\\\"\":1}"]),
+            before in 0usize..5, after in 0usize..5,
+        ) {
+            let mut items = vec!["{\"n\":1}"; before];
+            items.push(junk);
+            items.extend(vec!["{\"n\":1}"; after]);
+            let (mut good, mut bad) = (0, 0);
+            each_point(format!("[{}]", items.join(",")).as_bytes(), BodyForm::Json, NOW, |_, point| {
+                if point.is_ok() { good += 1 } else { bad += 1 }
+            }).expect("few points");
+            prop_assert_eq!((good, bad), (before + after, 1));
+        }
+
+        #[test]
+        fn points_come_through_as_serde_json_writes_them(
+            n in any::<f64>().prop_filter("finite", |v| v.is_finite()),
+            d in proptest::option::of(0f64..1e300),
+            p in proptest::option::of(0.1f64..86_400.0),
+            labels in proptest::collection::btree_map("[a-zäß\"\\\\ ]{1,10}", "[^\\p{C}]{1,20}", 0..5),
+        ) {
+            let mut point = serde_json::json!({"n": n, "v": labels});
+            if let Some(d) = d { point["d"] = d.into() }
+            if let Some(p) = p { point["p"] = p.into() }
+            let mut seen = Vec::new();
+            each_point(point.to_string().as_bytes(), BodyForm::Json, NOW, |_, point| {
+                seen.push(point.map(|(point, text)| (point, crate::domain::labels::Labels::from_canonical(text))));
+            }).expect("few points");
+            let (read, read_labels) = seen.remove(0).expect("valid");
+            prop_assert_eq!(read, Point { n, d: d.unwrap_or(1.0), p, t: NOW });
+            let pairs: std::collections::BTreeMap<String, String> =
+                read_labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+            prop_assert_eq!(pairs, labels);
+        }
+    }
+}

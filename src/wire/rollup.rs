@@ -1,0 +1,249 @@
+//! The answer to `rollup`, as JSON, CSV or NDJSON.
+
+use std::collections::BTreeSet;
+use std::fmt::{self, Write};
+
+use crate::domain::cell::Cell;
+use crate::domain::labels::Labels;
+use crate::domain::query::{Aggregate, Series, Window};
+
+use super::params::Format;
+
+/// What an answer is made of.
+#[derive(Debug)]
+pub struct Rollup<'a> {
+    /// The stream's id.
+    pub stream: &'a str,
+    /// The window, aligned.
+    pub window: Window,
+    /// Which numbers.
+    pub aggregates: &'a [Aggregate],
+    /// The groups.
+    pub series: &'a [Series],
+}
+
+impl Rollup<'_> {
+    /// The answer's body.
+    #[must_use]
+    pub fn render(&self, format: Format) -> String {
+        match format {
+            Format::Json => self.json(),
+            Format::Csv => self.csv(),
+            Format::Ndjson => self.ndjson(),
+        }
+    }
+
+    fn json(&self) -> String {
+        let mut out = String::from("{\"stream\":");
+        push_text(&mut out, self.stream);
+        let (from_s, to_s, step_s) = (self.window.from_s(), self.window.to_s(), self.window.step_s());
+        push_formatted(&mut out, format_args!(",\"from\":{from_s},\"to\":{to_s},\"step\":{step_s},\"agg\":["));
+        push_list(&mut out, self.aggregates, |out, aggregate| push_text(out, aggregate.name()));
+        out.push_str("],\"times\":[");
+        push_list(&mut out, &self.window.times().collect::<Vec<_>>(), |out, at_s| out.push_str(&at_s.to_string()));
+        out.push_str("],\"series\":[");
+        push_list(&mut out, self.series, |out, series| self.push_series(out, series));
+        out.push_str("]}");
+        out
+    }
+
+    fn push_series(&self, out: &mut String, series: &Series) {
+        out.push_str("{\"labels\":");
+        push_labels(out, &series.labels);
+        if series.is_other {
+            out.push_str(",\"other\":true");
+        }
+        let steps = self.by_step(series);
+        for aggregate in self.aggregates {
+            push_formatted(out, format_args!(",\"{}\":[", aggregate.name()));
+            push_list(out, &steps, |out, cell| push_number(out, self.value(*aggregate, *cell)));
+            out.push(']');
+        }
+        out.push('}');
+    }
+
+    /// A place for each step, with the cell that is there.
+    fn by_step<'a>(&self, series: &'a Series) -> Vec<Option<&'a Cell>> {
+        let mut steps = vec![None; usize::try_from(self.window.steps()).unwrap_or_default()];
+        for (step, cell) in &series.cells {
+            steps[*step as usize] = Some(cell);
+        }
+        steps
+    }
+
+    fn value(&self, aggregate: Aggregate, cell: Option<&Cell>) -> Option<f64> {
+        cell.and_then(|cell| aggregate.of(cell, self.window.step_s()))
+    }
+
+    /// The steps that have a cell, in order of the series.
+    fn rows(&self) -> impl Iterator<Item = (i64, &Series, &Cell)> {
+        let at = |step: u32| self.window.from_s() + i64::from(step) * self.window.step_s();
+        self.series
+            .iter()
+            .flat_map(move |series| series.cells.iter().map(move |(step, cell)| (at(*step), series, cell)))
+    }
+
+    fn ndjson(&self) -> String {
+        let mut out = String::new();
+        for (at_s, series, cell) in self.rows() {
+            push_formatted(&mut out, format_args!("{{\"time\":{at_s},\"labels\":"));
+            push_labels(&mut out, &series.labels);
+            if series.is_other {
+                out.push_str(",\"other\":true");
+            }
+            for aggregate in self.aggregates {
+                push_formatted(&mut out, format_args!(",\"{}\":", aggregate.name()));
+                push_number(&mut out, self.value(*aggregate, Some(cell)));
+            }
+            out.push_str("}\n");
+        }
+        out
+    }
+
+    fn csv(&self) -> String {
+        let names: BTreeSet<&str> =
+            self.series.iter().flat_map(|series| series.labels.iter()).map(|(name, _)| name).collect();
+        let has_other = self.series.iter().any(|series| series.is_other);
+        let other = has_other.then_some("other");
+        let header = std::iter::once("time").chain(names.iter().copied()).chain(other);
+        let mut out = String::new();
+        push_csv_row(&mut out, header.chain(self.aggregates.iter().map(|aggregate| aggregate.name())));
+        for (at_s, series, cell) in self.rows() {
+            let mut fields = vec![at_s.to_string()];
+            fields.extend(names.iter().map(|name| series.labels.value(name).to_owned()));
+            fields.extend(other.map(|_| series.is_other.to_string()));
+            fields.extend(self.aggregates.iter().map(|aggregate| {
+                let mut field = String::new();
+                if let Some(value) = self.value(*aggregate, Some(cell)) {
+                    push_number(&mut field, Some(value));
+                }
+                field
+            }));
+            push_csv_row(&mut out, fields.iter().map(String::as_str));
+        }
+        out
+    }
+}
+
+fn push_formatted(out: &mut String, text: fmt::Arguments<'_>) {
+    out.write_fmt(text).expect("a String takes any text");
+}
+
+fn push_list<T>(out: &mut String, items: &[T], push: impl Fn(&mut String, &T)) {
+    for (index, item) in items.iter().enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        push(out, item);
+    }
+}
+
+fn push_labels(out: &mut String, labels: &Labels) {
+    let pairs: Vec<(&str, &str)> = labels.iter().collect();
+    out.push('{');
+    push_list(out, &pairs, |out, (name, value)| {
+        push_text(out, name);
+        out.push(':');
+        push_text(out, value);
+    });
+    out.push('}');
+}
+
+fn push_text(out: &mut String, text: &str) {
+    out.push_str(&serde_json::to_string(text).expect("a text always serialises"));
+}
+
+/// A whole number without a fraction, others in the shortest form that reads back the same.
+fn push_number(out: &mut String, value: Option<f64>) {
+    const WHOLE_BELOW: f64 = 1e15;
+    match value {
+        None => out.push_str("null"),
+        Some(value) if value.trunc() == value && value.abs() < WHOLE_BELOW => {
+            push_formatted(out, format_args!("{value:.0}"));
+        }
+        Some(value) => out.push_str(&serde_json::to_string(&value).expect("a number always serialises")),
+    }
+}
+
+/// RFC 4180.
+fn push_csv_row<'a>(out: &mut String, fields: impl Iterator<Item = &'a str>) {
+    for (index, field) in fields.enumerate() {
+        if index > 0 {
+            out.push(',');
+        }
+        if field.contains(['"', ',', '\r', '\n']) {
+            push_formatted(out, format_args!("\"{}\"", field.replace('"', "\"\"")));
+        } else {
+            out.push_str(field);
+        }
+    }
+    out.push_str("\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::point::Point;
+
+    const NOW: i64 = 1_792_540_800;
+
+    fn rendered(format: Format) -> String {
+        let cell = |n: f64, d: f64| Cell::of(&Point { n, d, p: None, t: 0.0 });
+        let labels = |value: &str| Labels::from_canonical(&format!("country\u{1f}{value}\u{1e}"));
+        let series = [
+            Series {
+                labels: labels("U\"S,"),
+                is_other: false,
+                cells: vec![(0, cell(1234.0, 3.0)), (2, cell(-0.5, 1.0))],
+            },
+            Series { labels: Labels::default(), is_other: true, cells: vec![(1, Cell { count: 1, cover: None })] },
+        ];
+        let window = Window::new(NOW - 30, NOW, Some(10), NOW).expect("valid");
+        Rollup {
+            stream: "s1",
+            window,
+            aggregates: &[Aggregate::Sum, Aggregate::Ratio, Aggregate::Count],
+            series: &series,
+        }
+        .render(format)
+    }
+
+    #[test]
+    fn json_has_a_place_for_each_step() {
+        assert_eq!(
+            rendered(Format::Json),
+            concat!(
+                r#"{"stream":"s1","from":1792540770,"to":1792540800,"step":10,"agg":["sum","ratio","count"],"#,
+                r#""times":[1792540770,1792540780,1792540790],"series":["#,
+                r#"{"labels":{"country":"U\"S,"},"sum":[1234,null,-0.5],"ratio":[411.3333333333333,null,-0.5],"count":[1,null,1]},"#,
+                r#"{"labels":{},"other":true,"sum":[null,null,null],"ratio":[null,null,null],"count":[null,1,null]}]}"#,
+            )
+        );
+    }
+
+    #[test]
+    fn csv_has_a_row_for_each_group_and_step_that_has_points() {
+        assert_eq!(
+            rendered(Format::Csv),
+            "time,country,other,sum,ratio,count\r\n\
+             1792540770,\"U\"\"S,\",false,1234,411.3333333333333,1\r\n\
+             1792540790,\"U\"\"S,\",false,-0.5,-0.5,1\r\n\
+             1792540780,,true,,,1\r\n"
+        );
+    }
+
+    #[test]
+    fn ndjson_has_the_same_rows() {
+        assert_eq!(
+            rendered(Format::Ndjson),
+            concat!(
+                r#"{"time":1792540770,"labels":{"country":"U\"S,"},"sum":1234,"ratio":411.3333333333333,"count":1}"#,
+                "\n",
+                r#"{"time":1792540790,"labels":{"country":"U\"S,"},"sum":-0.5,"ratio":-0.5,"count":1}"#,
+                "\n",
+                r#"{"time":1792540780,"labels":{},"other":true,"sum":null,"ratio":null,"count":1}"#,
+                "\n",
+            )
+        );
+    }
+}

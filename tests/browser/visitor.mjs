@@ -1,0 +1,46 @@
+// @ts-check
+/** Somebody at the page in a browser of their own, who notices everything that a clean page must not do. */
+
+import assert from "node:assert/strict";
+
+/** @typedef {Awaited<ReturnType<typeof visit>>} Visitor */
+
+/**
+ * @param {import("playwright-core").Browser} browser
+ * @param {import("playwright-core").BrowserContextOptions} [options]
+ */
+export async function visit(browser, options) {
+  const context = await browser.newContext({ locale: "en-GB", timezoneId: "UTC", ...options });
+  const page = await context.newPage();
+  const complaints = /** @type {string[]} */ ([]);
+  const requests = /** @type {import("playwright-core").Request[]} */ ([]);
+
+  page.on("console", (message) => {
+    if (message.type() === "error" && !isRefusal(message)) complaints.push(message.text());
+  });
+  page.on("pageerror", (error) => complaints.push(String(error)));
+  page.on("dialog", (dialog) => {
+    complaints.push(`dialog: ${dialog.message()}`);
+    dialog.dismiss();
+  });
+  page.on("request", (request) => requests.push(request));
+
+  /** The table under the chart: name, value at the cursor, latest, summary. @returns {Promise<string[][]>} */
+  function rows() {
+    return page
+      .locator("table.series tbody tr")
+      .evaluateAll((all) => all.map((tr) => Array.from(/** @type {HTMLTableRowElement} */ (tr).cells, (cell) => cell.innerText)));
+  }
+
+  /** No script error, no console error, no content-security violation (the browser reports it as one), no dialog. */
+  function assertClean() {
+    assert.deepEqual(complaints, []);
+  }
+
+  return { page, requests, rows, assertClean, close: () => context.close() };
+}
+
+/** A browser logs each refused API call as an error, also where the page deals with it. @param {import("playwright-core").ConsoleMessage} message */
+function isRefusal(message) {
+  return message.text().startsWith("Failed to load resource") && message.location().url.includes("/v1/");
+}

@@ -1,0 +1,81 @@
+// @ts-check
+/** The real Worker for a test: started on a free port with a state of its own, stopped and forgotten afterwards. */
+
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+const SERVE = fileURLToPath(new URL("../../tools/serve.mjs", import.meta.url));
+const READY = /^heartbeat ready on (http:\/\/\S+)$/;
+const START_DEADLINE_MS = 60_000;
+
+export const OWNER_TOKEN = "owner-token-of-the-browser-tests";
+const SIGNING_KEY = "signing-key-of-the-browser-tests-0123456789";
+
+/** @typedef {Awaited<ReturnType<typeof startWorker>>} Worker */
+/** @typedef {{ id: string, name: string, read_key: string, links: Record<string, string> }} Stream */
+
+export async function startWorker() {
+  const state = await mkdtemp(join(tmpdir(), "heartbeat-browser-"));
+  const child = spawn(process.execPath, [SERVE, "--port", "0", "--state", state], {
+    env: { ...process.env, OWNER_TOKEN, SIGNING_KEY },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  const origin = await originOf(child);
+
+  async function stop() {
+    const exited = once(child, "exit");
+    child.kill("SIGTERM");
+    await exited;
+    await rm(state, { recursive: true, force: true });
+  }
+
+  /** @param {string} path @param {RequestInit} init */
+  async function call(path, init) {
+    const response = await fetch(new URL(path, origin), init);
+    if (!response.ok) throw new Error(`${path}: ${response.status} ${await response.text()}`);
+    return response.json();
+  }
+
+  /** @returns {Promise<Stream>} */
+  function createStream(name = "visits") {
+    const headers = { Authorization: `Bearer ${OWNER_TOKEN}`, "Content-Type": "application/json" };
+    return call("/v1/streams", { method: "POST", headers, body: JSON.stringify({ name }) });
+  }
+
+  /** @param {Stream} stream @param {object[]} points */
+  function write({ id }, points) {
+    return call(`/v1/streams/${id}/points`, { method: "POST", body: JSON.stringify(points) });
+  }
+
+  /** How many points the last hour holds. @param {Stream} stream @returns {Promise<number>} */
+  async function count({ id, read_key }) {
+    const headers = { Authorization: `Bearer ${read_key}` };
+    const { series } = await call(`/v1/streams/${id}/rollup?agg=count`, { headers });
+    return series.flatMap((/** @type {any} */ one) => one.count).reduce((/** @type {number} */ a, /** @type {number} */ b) => a + b, 0);
+  }
+
+  return { origin, createStream, write, count, stop };
+}
+
+/**
+ * @param {import("node:child_process").ChildProcessByStdio<null, import("node:stream").Readable, null>} child
+ * @returns {Promise<string>}
+ */
+async function originOf(child) {
+  const deadline = setTimeout(() => child.kill("SIGKILL"), START_DEADLINE_MS);
+  try {
+    for await (const line of createInterface(child.stdout)) {
+      const ready = READY.exec(line);
+      if (ready) return ready[1];
+    }
+  } finally {
+    clearTimeout(deadline);
+    child.stdout.resume();
+  }
+  throw new Error("the Worker ended before it was ready");
+}
