@@ -1,0 +1,132 @@
+//! A server of its own port and state, started the way `make serve` starts one.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+/// The owner's token on every test server.
+pub(crate) const OWNER_TOKEN: &str = "test-owner-token";
+/// What a start or a command may take at most.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A running server. Stops when dropped or when the test process ends.
+pub(crate) struct Server {
+    /// Until it was waited for; after that its number may be another's.
+    child: Option<Child>,
+    control: Mutex<Control>,
+    /// Such as `http://127.0.0.1:40123`.
+    pub(crate) url: String,
+    state: State,
+}
+
+/// Standard input and the lines of standard output.
+struct Control {
+    input: ChildStdin,
+    lines: Receiver<String>,
+}
+
+/// A folder of storage that outlives the server, removed when dropped.
+pub(crate) struct State(PathBuf);
+
+impl State {
+    pub(crate) fn new() -> Self {
+        static NEXT: Mutex<u32> = Mutex::new(0);
+        let mut next = NEXT.lock().expect("no test panics here");
+        *next += 1;
+        let folder = std::env::temp_dir().join(format!("heartbeat-test-{}-{next}", std::process::id()));
+        std::fs::create_dir_all(&folder).expect("the temporary folder is writable");
+        Self(folder)
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        std::fs::remove_dir_all(&self.0).ok();
+    }
+}
+
+impl Server {
+    /// The server that most tests share.
+    pub(crate) fn shared() -> &'static Self {
+        static SHARED: OnceLock<Server> = OnceLock::new();
+        SHARED.get_or_init(|| Self::start(State::new()))
+    }
+
+    /// A server with the usual secrets.
+    pub(crate) fn start(state: State) -> Self {
+        Self::start_with(state, &[("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "test-signing-key")])
+    }
+
+    /// A server with this environment.
+    pub(crate) fn start_with(state: State, environment: &[(&str, &str)]) -> Self {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        assert!(root.join("build/index.js").exists(), "there is no build yet: run `make build` first");
+        let mut child = Command::new(root.join("node_modules/.bin/node"))
+            .args(["tools/serve.mjs", "--port", "0", "--control", "--state"])
+            .arg(state.path())
+            .current_dir(root)
+            .env_remove("OWNER_TOKEN")
+            .env_remove("SIGNING_KEY")
+            .envs(environment.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // A group of its own, so that node and workerd die together.
+            .process_group(0)
+            .spawn()
+            .expect("node is installed by `make setup`");
+        let input = child.stdin.take().expect("piped");
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        let (sender, lines) = channel();
+        std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let ready = lines.recv_timeout(DEADLINE).expect("the server says that it is ready");
+        let url = ready.strip_prefix("heartbeat ready on ").expect("the first line says so").to_owned();
+        Self { child: Some(child), control: Mutex::new(Control { input, lines }), url, state }
+    }
+
+    /// Lets an object lose its memory, as an idle one does.
+    pub(crate) fn evict(&self, object: &str) {
+        let mut control = self.control.lock().expect("no test panics here");
+        writeln!(control.input, "evict {object}").expect("the server listens");
+        let answer = control.lines.recv_timeout(DEADLINE).expect("the server answers");
+        assert_eq!(answer, format!("evicted {object}"));
+    }
+
+    /// Kills node and workerd at once, as a crash does; what is left is what was stored.
+    pub(crate) fn kill_9(mut self) -> State {
+        self.kill();
+        std::mem::replace(&mut self.state, State(PathBuf::new()))
+    }
+
+    /// The folder of its storage.
+    pub(crate) fn state(&self) -> &Path {
+        self.state.path()
+    }
+
+    /// Asks it to stop; its exit code.
+    pub(crate) fn terminate(mut self) -> Option<i32> {
+        let mut child = self.child.take().expect("it runs until now");
+        Command::new("kill").arg(child.id().to_string()).status().expect("kill is there");
+        child.wait().expect("it is our child").code()
+    }
+
+    fn kill(&mut self) {
+        let Some(mut child) = self.child.take() else { return };
+        let group = format!("-{}", child.id());
+        Command::new("kill").args(["-s", "KILL", "--", &group]).status().expect("kill is there");
+        child.wait().expect("it is our child");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}

@@ -1,0 +1,80 @@
+//! A test's own stream.
+
+use serde_json::{Value, json};
+
+use crate::http::{Answer, Call, call};
+use crate::server::{OWNER_TOKEN, Server};
+
+/// A stream that was just created.
+#[derive(Clone)]
+pub(crate) struct Stream {
+    pub(crate) id: String,
+    pub(crate) read_key: String,
+    /// Of the server.
+    pub(crate) url: String,
+}
+
+impl Stream {
+    /// A stream on the shared server.
+    pub(crate) fn new() -> Self {
+        Self::on(Server::shared())
+    }
+
+    /// A stream on this server.
+    pub(crate) fn on(server: &Server) -> Self {
+        Self::create(server, json!({ "name": "test" }))
+    }
+
+    /// A stream with this configuration.
+    pub(crate) fn create(server: &Server, config: Value) -> Self {
+        let created = call("POST", format!("{}/v1/streams", server.url))
+            .bearer(OWNER_TOKEN)
+            .body(config.to_string())
+            .send()
+            .expect(201)
+            .json();
+        let text = |field: &str| created[field].as_str().expect("a text").to_owned();
+        Self { id: text("id"), read_key: text("read_key"), url: server.url.clone() }
+    }
+
+    /// The same stream after its server came back elsewhere.
+    pub(crate) fn moved_to(&self, server: &Server) -> Self {
+        Self { url: server.url.clone(), ..self.clone() }
+    }
+
+    /// The name of its object.
+    pub(crate) fn object(&self) -> String {
+        format!("{}/0", self.id)
+    }
+
+    /// A call to one of its paths, such as `/points`.
+    pub(crate) fn call(&self, method: &'static str, path: &str) -> Call {
+        call(method, format!("{}/v1/streams/{}{path}", self.url, self.id))
+    }
+
+    /// Posts a body without a type, as `curl -d` would but for its default.
+    pub(crate) fn post(&self, body: impl Into<Vec<u8>>) -> Answer {
+        self.call("POST", "/points").body(body).send()
+    }
+
+    /// Reads with the read key.
+    pub(crate) fn read(&self, path: &str) -> Answer {
+        self.call("GET", path).bearer(&self.read_key).send()
+    }
+
+    /// A rollup as JSON.
+    pub(crate) fn rollup(&self, parameters: &str) -> Value {
+        self.read(&format!("/rollup?{parameters}")).expect(200).json()
+    }
+
+    /// An aggregate over all steps and series, such as `sum`.
+    pub(crate) fn total(&self, aggregate: &str) -> f64 {
+        let rollup = self.rollup(&format!("from=-2h&step=1h&agg={aggregate}"));
+        rollup["series"].as_array().expect("a list").iter().map(|series| added(&series[aggregate])).sum()
+    }
+}
+
+/// The sum of a list of numbers and nulls.
+pub(crate) fn added(values: &Value) -> f64 {
+    values.as_array().expect("a list").iter().filter_map(Value::as_f64).sum()
+}
