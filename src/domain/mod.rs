@@ -2,6 +2,7 @@
 //!
 //! Pure: no I/O, no clock, no randomness, no JSON, no SQL, and nothing of the crate's other rooms.
 
+pub mod aggregate;
 pub mod cell;
 pub mod codec;
 pub mod grid;
@@ -12,3 +13,4 @@ pub mod point;
 pub mod query;
 pub mod spread;
 pub mod tier;
+pub mod window;

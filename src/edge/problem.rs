@@ -129,7 +129,7 @@ impl From<Refusal> for Problem {
 
 impl From<ParamError> for Problem {
     fn from(error: ParamError) -> Self {
-        use crate::domain::query::WindowError;
+        use crate::domain::window::WindowError;
         match error {
             ParamError::Window(WindowError::TooManySteps(_) | WindowError::NotKept { .. }) => {
                 Self::QueryTooLarge(error.to_string())

@@ -2,9 +2,10 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::aggregate::top;
 use crate::domain::grid::Grid;
 use crate::domain::point::{LATENESS_S, MAX_PERIOD_S};
-use crate::domain::query::{Window, top};
+use crate::domain::window::Window;
 use crate::wire::command::{Command, Read};
 use crate::wire::params::{Format, RollupParams, ValuesParams, no_params};
 use crate::wire::partial::{self, PartialError};

@@ -20,7 +20,7 @@ use crate::wire::command::KeyHash;
 use crate::wire::frame::{BatchKey, Frame};
 use crate::wire::outcome::Outcome;
 use crate::wire::params::ValuesParams;
-use crate::wire::points::Reason;
+use crate::wire::rejection::Reason;
 use crate::wire::stream::StreamConfig;
 
 use super::dictionary::Dictionary;

@@ -8,7 +8,8 @@ use proptest::prelude::*;
 
 use crate::domain::labels::Labels;
 use crate::domain::point::Point;
-use crate::domain::query::{By, Query, Window};
+use crate::domain::query::{By, Query};
+use crate::domain::window::Window;
 use crate::store::testing::TestSql;
 use crate::wire::frame::{BatchKey, FrameBuilder};
 use crate::wire::outcome::Outcome;
@@ -18,10 +19,13 @@ use super::engine::{Engine, Limits, Record};
 
 const START_MS: i64 = 1_792_540_800_000;
 
+/// A point as proptest draws it: series, n, period, age in seconds.
+type Drawn = (u8, i16, Option<u16>, u16);
+
 #[derive(Clone, Debug)]
 enum Step {
-    /// Batches that one commit takes: points as (series, n, period, age in seconds).
-    Write(Vec<Vec<(u8, i16, Option<u16>, u16)>>),
+    /// Batches that one commit takes.
+    Write(Vec<Vec<Drawn>>),
     /// The last acknowledged key again, with other points.
     Retry,
     Seal,
@@ -34,11 +38,11 @@ enum Step {
     /// The nth statement from here fails, and what was in hand is lost.
     FailAndCrash {
         nth: u8,
-        write: Vec<(u8, i16, Option<u16>, u16)>,
+        write: Vec<Drawn>,
     },
 }
 
-fn any_batch() -> impl Strategy<Value = Vec<(u8, i16, Option<u16>, u16)>> {
+fn any_batch() -> impl Strategy<Value = Vec<Drawn>> {
     proptest::collection::vec((0u8..5, any::<i16>(), proptest::option::of(1u16..40_000), 0u16..40_000), 1..8)
 }
 
@@ -97,7 +101,7 @@ impl Model {
     }
 
     /// Which batches were committed.
-    fn write(&mut self, batches: &[Vec<(u8, i16, Option<u16>, u16)>]) -> Vec<bool> {
+    fn write(&mut self, batches: &[Vec<Drawn>]) -> Vec<bool> {
         let mut frames = Vec::new();
         let mut written = Vec::new();
         for batch in batches {
@@ -121,8 +125,8 @@ impl Model {
         committed
     }
 
-    fn points_of(&self, batch: &[(u8, i16, Option<u16>, u16)]) -> Vec<(String, Point)> {
-        let point = |(series, n, p, age): &(u8, i16, Option<u16>, u16)| {
+    fn points_of(&self, batch: &[Drawn]) -> Vec<(String, Point)> {
+        let point = |(series, n, p, age): &Drawn| {
             #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
             let t = (self.now_ms / 1000 - i64::from(*age)) as f64;
             let point = Point { n: f64::from(*n), d: 2.0, p: p.map(f64::from), t };

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::wire::frame::Frame;
-use crate::wire::points::Reason;
+use crate::wire::rejection::Reason;
 
 /// Running totals. Persisted as JSON together with the cursor of the rollups.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

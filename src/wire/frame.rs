@@ -18,7 +18,7 @@ use crate::domain::codec::{Malformed, Reader, put_bytes, put_len, put_number, pu
 use crate::domain::point::Point;
 
 use super::outcome::{ErrorEntry, MAX_ERRORS, Outcome};
-use super::points::{Reason, Rejection};
+use super::rejection::{Reason, Rejection};
 
 const VERSION: u8 = 1;
 const HAS_D: u8 = 1;

@@ -7,6 +7,7 @@ pub mod params;
 pub mod partial;
 pub mod pixel;
 pub mod points;
+pub mod rejection;
 pub mod rollup;
 mod scan;
 pub mod stream;

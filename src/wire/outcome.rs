@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::points::{Reason, Rejection};
+use super::rejection::{Reason, Rejection};
 
 /// At most this many rejections are told in full.
 pub const MAX_ERRORS: usize = 20;

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::aggregate::Aggregate;
 use crate::domain::labels::{MAX_LABELS, MAX_NAME_BYTES};
 use crate::domain::matcher::{Matcher, MatcherError};
-use crate::domain::query::{Aggregate, By, Query, Window, WindowError};
+use crate::domain::query::{By, Query};
+use crate::domain::window::{Window, WindowError};
 
 use super::time::{TimeError, parse_duration, parse_time};
 

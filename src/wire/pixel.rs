@@ -3,7 +3,7 @@
 use crate::domain::labels::{Labels, LabelsBuilder};
 use crate::domain::point::{Field, Given, Point};
 
-use super::points::Rejection;
+use super::rejection::Rejection;
 use super::scan::{Scanner, Token};
 
 /// The point of a query string. `batch` is the idempotency key and no part of it.

@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::fmt::{self, Write};
 
+use crate::domain::aggregate::{Aggregate, Series};
 use crate::domain::cell::Cell;
 use crate::domain::labels::Labels;
-use crate::domain::query::{Aggregate, Series, Window};
+use crate::domain::window::Window;
 
 use super::params::Format;
 
@@ -158,8 +159,9 @@ fn push_number(out: &mut String, value: Option<f64>) {
     const WHOLE_BELOW: f64 = 1e15;
     match value {
         None => out.push_str("null"),
+        #[expect(clippy::cast_possible_truncation, reason = "whole and below 10^15")]
         Some(value) if value.trunc() == value && value.abs() < WHOLE_BELOW => {
-            push_formatted(out, format_args!("{value:.0}"));
+            push_formatted(out, format_args!("{}", value as i64));
         }
         Some(value) => out.push_str(&serde_json::to_string(&value).expect("a number always serialises")),
     }

@@ -26,6 +26,7 @@ impl Stream {
     }
 
     /// A stream with this configuration.
+    #[expect(clippy::needless_pass_by_value, reason = "given as a literal everywhere")]
     pub(crate) fn create(server: &Server, config: Value) -> Self {
         let created = call("POST", format!("{}/v1/streams", server.url))
             .bearer(OWNER_TOKEN)

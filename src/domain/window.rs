@@ -1,0 +1,184 @@
+//! A span of time in steps, and which of the kept tiers answers for it.
+
+use super::tier::{Layer, Tier, floor_to};
+
+/// A window has at most this many steps: a month of 5 minutes, or 30 hours of 10 seconds.
+pub const MAX_STEPS: i64 = 11_000;
+/// Without a step the smallest is taken that gives at most this many.
+pub const DEFAULT_STEPS: i64 = 360;
+
+/// A half-open span of time cut into equal steps. Aligned: both ends are multiples of the step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    from_s: i64,
+    to_s: i64,
+    step_s: i64,
+}
+
+/// Why a window is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum WindowError {
+    /// Nothing between the ends.
+    #[error("`from` must be before `to`")]
+    Empty,
+    /// A step that buckets can't add up to.
+    #[error("`step` must be a multiple of 10 seconds, not {0} seconds")]
+    Step(i64),
+    /// More steps than [`MAX_STEPS`].
+    #[error("the window has {0} steps, at most {MAX_STEPS} are allowed: ask for a wider `step` or a shorter window")]
+    TooManySteps(i64),
+    /// Finer than what is kept of that time.
+    #[error(
+        "steps of {step_s} s are kept for {kept_s} s, and `from` is longer ago: ask for a `step` that is a multiple of {offer_s} s, or a later `from`"
+    )]
+    NotKept {
+        /// The width that was asked for.
+        step_s: i64,
+        /// How long its tier is kept.
+        kept_s: i64,
+        /// The width of the finest tier that still has `from`.
+        offer_s: i64,
+    },
+}
+
+impl Window {
+    /// The window from `from_s` to `to_s`, widened to whole steps, at `now_s`. Without a step, the smallest
+    /// that gives at most [`DEFAULT_STEPS`] and that is kept for as long as the window reaches back.
+    ///
+    /// # Errors
+    /// See [`WindowError`].
+    pub fn new(from_s: i64, to_s: i64, step_s: Option<i64>, now_s: i64) -> Result<Self, WindowError> {
+        if from_s >= to_s {
+            return Err(WindowError::Empty);
+        }
+        let kept = finest_kept(from_s, now_s);
+        let step_s = step_s.unwrap_or_else(|| default_step(to_s - from_s, kept));
+        check_step(step_s)?;
+        let window = Self::aligned(floor_to(from_s, step_s), ceil_to(to_s, step_s), step_s)?;
+        match window.tier().retention_s() {
+            Some(kept_s) if window.tier() < kept => {
+                Err(WindowError::NotKept { step_s, kept_s, offer_s: kept.width_s() })
+            }
+            _ => Ok(window),
+        }
+    }
+
+    /// A window as [`Self::new`] made it.
+    ///
+    /// # Errors
+    /// When its ends are no multiples of the step, or it is too long.
+    pub fn aligned(from_s: i64, to_s: i64, step_s: i64) -> Result<Self, WindowError> {
+        check_step(step_s)?;
+        if from_s % step_s != 0 || to_s % step_s != 0 || from_s >= to_s {
+            return Err(WindowError::Empty);
+        }
+        let window = Self { from_s, to_s, step_s };
+        if window.steps() > MAX_STEPS { Err(WindowError::TooManySteps(window.steps())) } else { Ok(window) }
+    }
+
+    /// The start, Unix seconds.
+    #[must_use]
+    pub fn from_s(&self) -> i64 {
+        self.from_s
+    }
+
+    /// The end, Unix seconds, not included.
+    #[must_use]
+    pub fn to_s(&self) -> i64 {
+        self.to_s
+    }
+
+    /// The width of a step in seconds.
+    #[must_use]
+    pub fn step_s(&self) -> i64 {
+        self.step_s
+    }
+
+    /// How many steps there are.
+    #[must_use]
+    pub fn steps(&self) -> i64 {
+        (self.to_s - self.from_s) / self.step_s
+    }
+
+    /// The starts of the steps.
+    pub fn times(&self) -> impl Iterator<Item = i64> + use<> {
+        let Self { from_s, step_s, .. } = *self;
+        (0..self.steps()).map(move |step| from_s + step * step_s)
+    }
+
+    /// The tier that answers.
+    #[must_use]
+    pub fn tier(&self) -> Tier {
+        Tier::for_step(self.step_s)
+    }
+
+    /// The layers that hold what the window asks for: its tier's totals, and the spreads of coarser tiers.
+    #[must_use]
+    pub fn layers(&self) -> Vec<Layer> {
+        let spreads = Tier::ALL.into_iter().filter(|tier| *tier > self.tier()).map(Layer::Spread);
+        std::iter::once(Layer::Total(self.tier())).chain(spreads).collect()
+    }
+
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "only called within the window")]
+    pub(super) fn step_of(&self, at_s: i64) -> u32 {
+        ((at_s - self.from_s) / self.step_s) as u32
+    }
+}
+
+fn check_step(step_s: i64) -> Result<(), WindowError> {
+    let is_valid = step_s > 0 && step_s % Tier::FINEST.width_s() == 0;
+    if is_valid { Ok(()) } else { Err(WindowError::Step(step_s)) }
+}
+
+fn default_step(width_s: i64, kept: Tier) -> i64 {
+    let unit_s = kept.width_s();
+    ceil_to((width_s + DEFAULT_STEPS - 1) / DEFAULT_STEPS, unit_s).max(unit_s)
+}
+
+fn finest_kept(from_s: i64, now_s: i64) -> Tier {
+    let is_kept = |tier: &Tier| tier.retention_s().is_none_or(|kept_s| from_s >= now_s - kept_s);
+    Tier::ALL.into_iter().find(is_kept).unwrap_or(Tier::D1)
+}
+
+fn ceil_to(at_s: i64, width_s: i64) -> i64 {
+    -floor_to(-at_s, width_s)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_792_540_800;
+
+    #[test]
+    fn the_default_step_is_the_smallest_that_gives_at_most_360() {
+        let step = |width_s: i64| Window::new(NOW - width_s, NOW, None, NOW).expect("valid").step_s();
+        assert_eq!(step(3600), 10);
+        assert_eq!(step(3601), 20);
+        assert_eq!(step(86_400), 240);
+        assert_eq!(step(7 * 86_400), 1680);
+        assert_eq!(step(10), 10);
+    }
+
+    #[test]
+    fn the_window_is_widened_to_whole_steps() {
+        let window = Window::new(NOW - 61, NOW + 1, Some(60), NOW).expect("valid");
+        assert_eq!((window.from_s(), window.to_s(), window.steps()), (NOW - 120, NOW + 60, 3));
+        assert_eq!(window.times().collect::<Vec<_>>(), [NOW - 120, NOW - 60, NOW]);
+    }
+
+    #[test]
+    fn windows_that_cannot_be_answered_are_refused() {
+        assert_eq!(Window::new(NOW, NOW, None, NOW), Err(WindowError::Empty));
+        assert_eq!(Window::new(NOW - 60, NOW, Some(15), NOW), Err(WindowError::Step(15)));
+        assert_eq!(Window::new(NOW - 60, NOW, Some(0), NOW), Err(WindowError::Step(0)));
+        assert!(Window::new(NOW - MAX_STEPS * 10, NOW, Some(10), NOW).is_ok());
+        assert_eq!(Window::new(NOW - MAX_STEPS * 10 - 1, NOW, Some(10), NOW), Err(WindowError::TooManySteps(11_001)));
+        let three_days_ago = NOW - 3 * 86_400;
+        assert!(Window::new(three_days_ago, three_days_ago + 60, Some(60), NOW).is_ok());
+        assert!(matches!(
+            Window::new(three_days_ago, three_days_ago + 60, Some(10), NOW),
+            Err(WindowError::NotKept { offer_s: 60, .. })
+        ));
+    }
+}

@@ -1,0 +1,112 @@
+//! Why a point is rejected, in words and in kinds.
+
+use crate::domain::labels::{LabelError, Quoted};
+use crate::domain::point::{Field, PointError};
+
+use super::scan::{Syntax, Token};
+
+/// Why a point is rejected.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Rejection {
+    /// Not JSON; in which field, where that is known.
+    #[error("{0}")]
+    Syntax(Syntax, Option<Field>),
+    /// JSON, but no object.
+    #[error("a point must be an object such as {{\"n\":1}}, not {0}")]
+    NotAnObject(Token),
+    /// A field that points don't have.
+    #[error("unknown field {0}; {hint}", hint = hint(.1))]
+    UnknownField(Quoted, String),
+    /// A field that is there twice.
+    #[error("{0} is given twice")]
+    DuplicateField(Field),
+    /// A field that should be a number.
+    #[error("{0} must be a finite number, not {1}")]
+    NotANumber(Field, Token),
+    /// `v` is no object.
+    #[error("v must be an object of labels, not {0}")]
+    NotLabels(Token),
+    /// A label's value is no string.
+    #[error("label {0} must be a string, not {1}")]
+    LabelNotText(Quoted, Token),
+    /// A label breaks a rule.
+    #[error("{0}")]
+    Label(#[from] LabelError),
+    /// A number breaks a rule.
+    #[error("{0}")]
+    Point(#[from] PointError),
+}
+
+/// The kinds of rejections, as `status` counts them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Reason {
+    /// Not JSON, or not an object.
+    Syntax,
+    /// A field that points don't have.
+    UnknownField,
+    /// A field with a bad value.
+    Field(Field),
+}
+
+impl Reason {
+    /// All reasons; the position is what is persisted, so only append.
+    pub const ALL: [Self; 7] = [
+        Self::Syntax,
+        Self::UnknownField,
+        Self::Field(Field::N),
+        Self::Field(Field::D),
+        Self::Field(Field::P),
+        Self::Field(Field::V),
+        Self::Field(Field::T),
+    ];
+
+    /// Its name in `status`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Syntax => "syntax",
+            Self::UnknownField => "unknown_field",
+            Self::Field(field) => field.name(),
+        }
+    }
+}
+
+impl Rejection {
+    /// What kind it is.
+    #[must_use]
+    pub fn reason(&self) -> Reason {
+        match self {
+            Self::Syntax(..) | Self::NotAnObject(_) => Reason::Syntax,
+            Self::UnknownField(..) => Reason::UnknownField,
+            Self::DuplicateField(field) | Self::NotANumber(field, _) => Reason::Field(*field),
+            Self::NotLabels(_) | Self::LabelNotText(..) | Self::Label(_) => Reason::Field(Field::V),
+            Self::Point(error) => Reason::Field(error.field()),
+        }
+    }
+
+    /// The field at fault, if it is one.
+    #[must_use]
+    pub fn field(&self) -> Option<&str> {
+        match self {
+            Self::UnknownField(_, name) => Some(name),
+            Self::Syntax(_, field) => field.map(Field::name),
+            _ => match self.reason() {
+                Reason::Field(field) => Some(field.name()),
+                Reason::Syntax | Reason::UnknownField => None,
+            },
+        }
+    }
+}
+
+impl From<Syntax> for Rejection {
+    fn from(error: Syntax) -> Self {
+        Self::Syntax(error, None)
+    }
+}
+
+fn hint(name: &str) -> &'static str {
+    match name {
+        "kv" | "labels" | "tags" => "labels go in `v`",
+        _ => "a point has n, d, p, v and t",
+    }
+}

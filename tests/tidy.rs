@@ -1,0 +1,152 @@
+//! The rules of the house, as far as a program can read them: layers, the one clock, sizes, and documents that are true.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// What each room may use of the crate, besides itself.
+const ROOMS: [(&str, &[&str]); 5] = [
+    ("domain", &[]),
+    ("wire", &["domain"]),
+    ("store", &["domain"]),
+    ("object", &["domain", "wire", "store", "clock"]),
+    ("edge", &["domain", "wire", "clock"]),
+];
+/// Where the Workers API may be named.
+const PLATFORM: [&str; 4] = ["src/lib.rs", "src/clock.rs", "src/object/", "src/edge/"];
+/// A file beyond this many lines has more than one idea.
+const MAX_FILE_LINES: usize = 400;
+/// A document beyond this many lines is not read.
+const MAX_DOCUMENT_LINES: usize = 150;
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn read(path: &Path) -> String {
+    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Paths from the root and texts of all Rust files below a folder.
+fn rust_files(folder: &str) -> Vec<(String, String)> {
+    fn collect(folder: &Path, found: &mut Vec<PathBuf>) {
+        for entry in fs::read_dir(folder).expect("readable") {
+            let path = entry.expect("readable").path();
+            if path.is_dir() {
+                collect(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                found.push(path);
+            }
+        }
+    }
+    let mut found = Vec::new();
+    collect(&root().join(folder), &mut found);
+    found.sort();
+    let relative = |path: &PathBuf| path.strip_prefix(root()).expect("below the root").to_string_lossy().into_owned();
+    found.iter().map(|path| (relative(path), read(path))).collect()
+}
+
+/// Lines that are code, with their numbers.
+fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")).map(|(at, line)| (at + 1, line))
+}
+
+#[test]
+fn each_room_uses_only_what_it_may() {
+    for (room, allowed) in ROOMS {
+        for (path, text) in rust_files(&format!("src/{room}")) {
+            for (number, line) in code(&text) {
+                for used in line.split("crate::").skip(1) {
+                    let used =
+                        used.split(|char: char| !char.is_alphanumeric() && char != '_').next().unwrap_or_default();
+                    assert!(used == room || allowed.contains(&used), "{path}:{number}: {room} must not use {used}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn only_the_thin_shell_names_the_platform() {
+    let names = |line: &str| ["worker::", "wasm_bindgen", "js_sys"].iter().any(|name| line.contains(name));
+    for (path, text) in rust_files("src") {
+        let is_shell = PLATFORM.iter().any(|allowed| path.starts_with(allowed));
+        let named = code(&text).find(|(_, line)| names(line));
+        assert!(is_shell || named.is_none(), "{path}:{named:?} names the platform");
+    }
+}
+
+#[test]
+fn the_domain_knows_no_json_and_no_sql() {
+    for (path, text) in rust_files("src/domain") {
+        let foreign =
+            code(&text).find(|(_, line)| ["serde", "rusqlite", "SELECT "].iter().any(|name| line.contains(name)));
+        assert!(foreign.is_none(), "{path}:{foreign:?}");
+    }
+}
+
+#[test]
+fn the_clock_is_read_in_one_place() {
+    for (path, text) in rust_files("src") {
+        let reads = |line: &str| ["Date::now", "SystemTime::", "Instant::"].iter().any(|name| line.contains(name));
+        let read = code(&text).find(|(_, line)| reads(line));
+        assert!(path == "src/clock.rs" || read.is_none(), "{path}:{read:?} reads the clock");
+    }
+}
+
+#[test]
+fn every_module_says_what_it_is_and_none_is_too_long() {
+    for (path, text) in rust_files("src").into_iter().chain(rust_files("tests")) {
+        assert!(text.starts_with("//! "), "{path} must open with what it is");
+        let lines = text.lines().count();
+        assert!(lines <= MAX_FILE_LINES, "{path} has {lines} lines, more than {MAX_FILE_LINES}");
+    }
+}
+
+#[test]
+fn no_test_sleeps() {
+    // Split, so that this line does not find itself.
+    let sleep = ["thread::", "sleep"].concat();
+    for (path, text) in rust_files("src").into_iter().chain(rust_files("tests")) {
+        let sleeps = code(&text).find(|(_, line)| line.contains(&sleep));
+        assert!(sleeps.is_none(), "{path}:{sleeps:?}");
+    }
+}
+
+#[test]
+fn every_dependency_has_its_reason_beside_it() {
+    let manifest = read(&root().join("Cargo.toml"));
+    let (mut in_dependencies, mut last) = (false, "");
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            in_dependencies = line.ends_with("dependencies]");
+        } else if in_dependencies && line.contains(" = ") {
+            assert!(last.starts_with("# "), "no reason above: {line}");
+        }
+        last = line;
+    }
+}
+
+#[test]
+fn every_invariant_names_a_test_that_exists() {
+    let architecture = read(&root().join("ARCHITECTURE.md"));
+    let (_, invariants) = architecture.split_once("## Invariants").expect("ARCHITECTURE.md lists the invariants");
+    let sources: String = rust_files("src").into_iter().chain(rust_files("tests")).map(|(_, text)| text).collect();
+    let mut count = 0;
+    for line in invariants.lines().filter(|line| line.starts_with("- ")) {
+        let tests: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
+        assert!(!tests.is_empty(), "no test is named: {line}");
+        for test in tests {
+            assert!(sources.contains(&format!("fn {test}(")), "there is no test `{test}`");
+        }
+        count += 1;
+    }
+    assert!(count >= 8, "the invariants are gone");
+}
+
+#[test]
+fn documents_are_short() {
+    for name in ["README.md", "ARCHITECTURE.md"] {
+        let lines = read(&root().join(name)).lines().count();
+        assert!(lines <= MAX_DOCUMENT_LINES, "{name} has {lines} lines");
+    }
+}
