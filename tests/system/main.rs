@@ -4,6 +4,7 @@
 //! start their own. None sleeps.
 
 mod crash;
+mod documents;
 mod eviction;
 mod forged;
 mod http;

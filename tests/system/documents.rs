@@ -1,0 +1,55 @@
+//! What the documents show works as it stands there.
+
+use std::path::Path;
+use std::process::Command;
+
+use crate::server::{OWNER_TOKEN, Server};
+use crate::stream::Stream;
+
+fn document(name: &str) -> String {
+    std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("the document is there")
+}
+
+/// The texts of the code blocks of a language.
+fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
+    let fence = format!("```{language}\n");
+    document.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()
+}
+
+#[test]
+fn every_command_of_the_readme_succeeds_as_pasted() {
+    let stream = Stream::new();
+    let readme = document("README.md");
+    let commands = blocks(&readme, "sh");
+    assert!(commands.len() >= 8, "the README has its examples");
+    for command in commands {
+        // --fail, so that an error of the API is one of the command.
+        let script = command.replace("curl ", "curl --silent --show-error --fail-with-body ");
+        let run = Command::new("bash")
+            .args(["-euo", "pipefail", "-c", &script])
+            .envs([("URL", &Server::shared().url), ("ID", &stream.id), ("KEY", &stream.read_key)])
+            .env("OWNER_TOKEN", OWNER_TOKEN)
+            .output()
+            .expect("bash is there");
+        assert!(run.status.success(), "{command}: {run:?}");
+        if command.contains("/read-key") {
+            return;
+        }
+    }
+    panic!("the last example ends the read key");
+}
+
+#[test]
+fn every_problem_has_its_place_on_the_page_and_in_the_table() {
+    let (page, table) = (document("public/problems.html"), document("docs/api.md"));
+    let source = document("src/edge/problem.rs");
+    let slugs: Vec<&str> = source
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("Self::")?.split_once("=> (")?.1.split('"').nth(1))
+        .collect();
+    assert!(slugs.len() >= 15, "{slugs:?}");
+    for slug in slugs {
+        assert!(page.contains(&format!("id=\"{slug}\"")), "problems.html lacks {slug}");
+        assert!(table.contains(&format!("| `{slug}` |")), "docs/api.md lacks {slug}");
+    }
+}
