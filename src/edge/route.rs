@@ -88,15 +88,16 @@ impl<'a> Route<'a> {
             Self::Stream(_) => "GET, HEAD, PATCH, DELETE, OPTIONS",
             Self::ReadKey(_) | Self::Points(_) => "POST, OPTIONS",
             Self::NotYet(_) | Self::Unknown => "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
-            Self::Pixel(_) | Self::Rollup(_) | Self::Labels(_) | Self::LabelValues(..) | Self::Status(_) => {
-                "GET, HEAD, OPTIONS"
-            }
+            Self::Pixel(_) => "GET, OPTIONS",
+            Self::Rollup(_) | Self::Labels(_) | Self::LabelValues(..) | Self::Status(_) => "GET, HEAD, OPTIONS",
         }
     }
 
     /// What a method does here, or the methods that do something.
     pub(super) fn action(self, method: &Method) -> Result<Action<'a>, &'static str> {
-        let method = if *method == Method::Head { &Method::Get } else { method };
+        // HEAD is safe, so it writes no point.
+        let is_read = *method == Method::Head && !matches!(self, Self::Pixel(_));
+        let method = if is_read { &Method::Get } else { method };
         Ok(match (self, method) {
             (_, Method::Options) => Action::Preflight(self),
             (Self::NotYet(what), _) => Action::NotYet(what),

@@ -15,7 +15,7 @@ use crate::domain::query::{Collector, Query};
 use crate::domain::tier::{Layer, Tier};
 use crate::store::log::Cursor;
 use crate::store::sql::{Sql, StoreError};
-use crate::store::{chunks, log, meta, schema};
+use crate::store::{answers, chunks, frames, log, meta, schema};
 use crate::wire::command::KeyHash;
 use crate::wire::frame::{BatchKey, Frame};
 use crate::wire::outcome::Outcome;
@@ -24,7 +24,7 @@ use crate::wire::rejection::Reason;
 use crate::wire::stream::StreamConfig;
 
 use super::dictionary::Dictionary;
-use super::recent::{KEY_WINDOW_MS, RecentKeys};
+use super::recent::{ANSWERS_KEPT_MS, Place, RecentKeys};
 use super::totals::Totals;
 
 /// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.
@@ -66,11 +66,11 @@ pub(super) enum QueryError {
     TooManyCells(#[from] TooManyCells),
 }
 
-/// A row that is in the log.
-struct LogRow {
+/// A batch with a key whose answer is in the log only.
+struct UnsealedAnswer {
     seq: i64,
-    at_ms: i64,
-    bytes: usize,
+    key: BatchKey,
+    frame: Vec<u8>,
 }
 
 /// A stream's log and rollups.
@@ -82,10 +82,13 @@ pub(super) struct Engine<S> {
     open: OpenBuckets,
     /// Of the rollups: what is before it is in chunks, what is behind it is in `open`.
     cursor: Cursor,
-    rows: VecDeque<LogRow>,
     next_seq: i64,
-    unsealed_bytes: usize,
+    /// Number and size of each row of the log.
+    rows: VecDeque<(i64, usize)>,
     keys: RecentKeys,
+    unsealed_answers: Vec<UnsealedAnswer>,
+    /// Number and time of each row of answers.
+    answers: VecDeque<(i64, i64)>,
     /// Up to the end of the log.
     totals: Totals,
 }
@@ -118,10 +121,11 @@ impl<S: Sql> Engine<S> {
             dictionary: Dictionary::load(&sql)?,
             open: OpenBuckets::default(),
             cursor,
-            rows: VecDeque::new(),
             next_seq: cursor.seq + 1,
-            unsealed_bytes: 0,
+            rows: VecDeque::new(),
             keys: RecentKeys::default(),
+            unsealed_answers: Vec::new(),
+            answers: VecDeque::new(),
             totals: from_json(meta::get(&sql, TOTALS)?)?.unwrap_or_default(),
             sql,
         };
@@ -130,13 +134,21 @@ impl<S: Sql> Engine<S> {
     }
 
     fn replay(&mut self) -> Result<(), StoreError> {
-        let mut rows = Vec::new();
-        log::each(&self.sql, |seq, at_ms, bytes| {
-            rows.push((seq, at_ms, bytes.to_vec()));
+        let (keys, answers) = (&mut self.keys, &mut self.answers);
+        answers::each(&self.sql, |id, at_ms, bytes| {
+            answers.push_back((id, at_ms));
+            for frame in frames::decode(bytes)? {
+                keys.insert(&Frame::parse(frame)?, Place::Answers(id));
+            }
             Ok(())
         })?;
-        for (seq, at_ms, bytes) in rows {
-            self.take_row(seq, at_ms, &bytes)?;
+        let mut rows = Vec::new();
+        log::each(&self.sql, |seq, bytes| {
+            rows.push((seq, bytes.to_vec()));
+            Ok(())
+        })?;
+        for (seq, bytes) in rows {
+            self.take_row(seq, &bytes)?;
         }
         Ok(())
     }
@@ -146,7 +158,7 @@ impl<S: Sql> Engine<S> {
         let mut results = Vec::with_capacity(frames.len());
         let mut rest = frames;
         while !rest.is_empty() {
-            let (row, behind) = rest.split_at(row_len(rest));
+            let (row, behind) = rest.split_at(row_len(rest.iter().map(Vec::len)));
             let committed = self.commit_row(row, now_ms);
             results.extend(row.iter().map(|_| committed.clone()));
             rest = behind;
@@ -155,36 +167,31 @@ impl<S: Sql> Engine<S> {
     }
 
     fn commit_row(&mut self, frames: &[Vec<u8>], now_ms: i64) -> Result<(), StoreError> {
-        let bytes = log::encode_row(frames.iter().map(Vec::as_slice));
+        let bytes = frames::encode(frames.iter().map(Vec::as_slice));
         log::append(&self.sql, self.next_seq, now_ms, &bytes)?;
-        self.take_row(self.next_seq, now_ms, &bytes)?;
-        if self.unsealed_bytes > self.limits.unsealed_bytes {
-            self.seal_or_carry_on();
+        self.take_row(self.next_seq, &bytes)?;
+        if self.unsealed_bytes() > self.limits.unsealed_bytes {
+            // When it fails, the log has it all still, and the next commit or the alarm tries again.
+            self.seal(now_ms).ok();
         }
         Ok(())
     }
 
-    /// Takes a row of the log into memory: all of it, or what the rollups have not had.
-    fn take_row(&mut self, seq: i64, at_ms: i64, bytes: &[u8]) -> Result<(), StoreError> {
+    /// Takes a row of the log into memory, without the points that are in chunks already.
+    fn take_row(&mut self, seq: i64, bytes: &[u8]) -> Result<(), StoreError> {
         self.next_seq = seq + 1;
-        self.rows.push_back(LogRow { seq, at_ms, bytes: bytes.len() });
-        let is_new = seq > self.cursor.seq;
-        self.unsealed_bytes += if is_new { bytes.len() } else { 0 };
+        self.rows.push_back((seq, bytes.len()));
+        let frames: Vec<Frame<'_>> = frames::decode(bytes)?.into_iter().map(Frame::parse).collect::<Result<_, _>>()?;
         let mut taken = 0;
-        for bytes in log::decode_row(bytes)? {
-            let frame = Frame::parse(bytes)?;
-            if let Some(key) = frame.key {
-                self.keys.insert(key, seq, at_ms);
-            }
-            if is_new {
-                self.take_points(&frame, seq, &mut taken)?;
-            }
+        for frame in &frames {
+            self.keys.insert(frame, Place::Log(seq));
+            let answer = frame.key.map(|key| UnsealedAnswer { seq, key, frame: frame.answer() });
+            self.unsealed_answers.extend(answer);
+            self.take_points(frame, seq, &mut taken)?;
         }
-        if is_new {
-            // After the points, so that sealing in the midst of a row does not count it; see `seal_to`.
-            for bytes in log::decode_row(bytes)? {
-                self.totals.add(&Frame::parse(bytes)?);
-            }
+        // After the points: sealing in the midst of a row does not count the row.
+        for frame in &frames {
+            self.totals.add(frame);
         }
         Ok(())
     }
@@ -192,62 +199,68 @@ impl<S: Sql> Engine<S> {
     fn take_points(&mut self, frame: &Frame<'_>, seq: i64, taken: &mut i64) -> Result<(), Malformed> {
         let skip = if seq == self.cursor.seq + 1 { self.cursor.points } else { 0 };
         let ids: Vec<u32> = frame.label_sets.iter().map(|labels| self.dictionary.number(labels)).collect();
+        let arrived_ms = i64::try_from(frame.arrived_ms).unwrap_or(i64::MAX);
+        let mut has_failed = false;
         frame.each_point(|set, point| {
             *taken += 1;
             if *taken > skip {
                 self.open.add(ids[set], point);
-                if self.open.cells() >= self.limits.open_cells && self.unsealed_bytes <= self.limits.unsealed_bytes {
-                    self.seal_mid_row(Cursor { seq: seq - 1, points: *taken });
+                if self.open.cells() >= self.limits.open_cells && !has_failed {
+                    // When it fails, the cells stay open, and the next batch, commit or the alarm tries again.
+                    has_failed = self.seal_to(Cursor { seq: seq - 1, points: *taken }, arrived_ms).is_err();
                 }
             }
         })
     }
 
-    /// When sealing fails the cells stay open, the log has them still, and the end of the commit tries again.
-    fn seal_mid_row(&mut self, cursor: Cursor) {
-        if self.seal_to(cursor).is_err() {
-            self.unsealed_bytes = self.unsealed_bytes.max(self.limits.unsealed_bytes + 1);
-        }
+    fn unsealed_bytes(&self) -> usize {
+        self.rows.iter().map(|(_, bytes)| bytes).sum()
     }
 
-    fn seal_or_carry_on(&mut self) {
-        let _retried_by_the_next_commit_or_alarm = self.seal();
+    /// Moves all open buckets into chunks, and the answers to keys out of the log, which is empty then.
+    pub(super) fn seal(&mut self, now_ms: i64) -> Result<(), StoreError> {
+        self.seal_to(Cursor { seq: self.next_seq - 1, points: 0 }, now_ms)
     }
 
-    /// Moves all open buckets into chunks.
-    pub(super) fn seal(&mut self) -> Result<(), StoreError> {
-        self.seal_to(Cursor { seq: self.next_seq - 1, points: 0 })
-    }
-
-    fn seal_to(&mut self, cursor: Cursor) -> Result<(), StoreError> {
+    fn seal_to(&mut self, cursor: Cursor, now_ms: i64) -> Result<(), StoreError> {
         if cursor == self.cursor {
             return Ok(());
         }
+        let sealed = self.unsealed_answers.partition_point(|answer| answer.seq <= cursor.seq);
         let (sql, open, dictionary) = (&self.sql, &self.open, &self.dictionary);
-        let totals = to_json(&self.totals);
+        let (totals, answers) = (to_json(&self.totals), &self.unsealed_answers[..sealed]);
+        let mut places = Vec::new();
         sql.atomically(&mut || {
             for layer in Tier::ALL.into_iter().flat_map(|tier| [Layer::Total(tier), Layer::Spread(tier)]) {
                 chunks::seal(sql, layer, &open.layer(layer))?;
             }
             dictionary.persist(sql)?;
+            places = keep_answers(sql, answers, now_ms)?;
+            log::remove_up_to(sql, cursor.seq)?;
             meta::put(sql, TOTALS, &totals)?;
             log::set_cursor(sql, CONSUMER, cursor)
         })?;
+        for (answer, id) in self.unsealed_answers.drain(..sealed).zip(&places) {
+            self.keys.relocate(&answer.key, Place::Answers(*id));
+        }
+        places.dedup();
+        self.answers.extend(places.into_iter().map(|id| (id, now_ms)));
+        self.rows.retain(|(seq, _)| *seq > cursor.seq);
         self.dictionary.mark_persisted();
         self.open = OpenBuckets::default();
         self.cursor = cursor;
-        self.unsealed_bytes = 0;
         Ok(())
     }
 
-    /// Seals, and removes what no one needs any more: rows of the log that are sealed and whose keys have
-    /// expired, and chunks beyond their tier's retention. The next time there is something to do, if any.
+    /// Seals, and removes what no one needs any more: answers whose keys have expired, and chunks beyond their
+    /// tier's retention. The next time there is something to do, if any.
     pub(super) fn tidy(&mut self, now_ms: i64) -> Result<Option<i64>, StoreError> {
-        self.seal()?;
-        let done = |row: &&LogRow| row.seq <= self.cursor.seq && row.at_ms < now_ms - KEY_WINDOW_MS;
-        if let Some(last) = self.rows.iter().take_while(done).last().map(|row| row.seq) {
-            log::remove_up_to(&self.sql, last)?;
-            self.rows.retain(|row| row.seq > last);
+        self.seal(now_ms)?;
+        let is_expired = |(_, at_ms): &&(i64, i64)| *at_ms < now_ms - ANSWERS_KEPT_MS;
+        let expired = self.answers.iter().take_while(is_expired).last().copied();
+        if let Some((last, _)) = expired {
+            answers::remove_up_to(&self.sql, last)?;
+            self.answers.retain(|(id, _)| *id > last);
         }
         for tier in Tier::ALL {
             if let Some(kept_s) = tier.retention_s() {
@@ -256,20 +269,23 @@ impl<S: Sql> Engine<S> {
                 }
             }
         }
-        Ok(self.rows.front().map(|row| row.at_ms + KEY_WINDOW_MS + 1))
+        Ok(self.answers.front().map(|(_, at_ms)| at_ms + ANSWERS_KEPT_MS + 1))
     }
 
     /// What the first batch with this key was answered.
     pub(super) fn answered(&mut self, key: &BatchKey, now_ms: i64) -> Result<Option<Outcome>, StoreError> {
-        let Some(seq) = self.keys.row(key, now_ms) else { return Ok(None) };
-        let row = log::row(&self.sql, seq)?.unwrap_or_default();
-        for bytes in log::decode_row(&row)? {
+        let row = match self.keys.place(key, now_ms) {
+            None => return Ok(None),
+            Some(Place::Log(seq)) => log::row(&self.sql, seq)?,
+            Some(Place::Answers(id)) => answers::row(&self.sql, id)?,
+        };
+        for bytes in frames::decode(&row.ok_or(StoreError::Column("answer"))?)? {
             let frame = Frame::parse(bytes)?;
             if frame.key.as_ref() == Some(key) {
                 return Ok(Some(frame.outcome));
             }
         }
-        Ok(None)
+        Err(StoreError::Column("answer"))
     }
 
     /// Whether a batch with a new key can be remembered.
@@ -332,7 +348,7 @@ impl<S: Sql> Engine<S> {
             "rejected": rejected,
             "series": self.dictionary.labels().len(),
             "storage_bytes": self.sql.size_bytes(),
-            "log": { "rows": self.rows.len(), "bytes": self.rows.iter().map(|row| row.bytes).sum::<usize>() },
+            "log": { "rows": self.rows.len(), "bytes": self.unsealed_bytes() },
             "open_cells": self.open.cells(),
             "last_write": last_write,
             "forward": null,
@@ -341,14 +357,29 @@ impl<S: Sql> Engine<S> {
     }
 }
 
-/// How many of the first frames fit one row; at least one.
-fn row_len(frames: &[Vec<u8>]) -> usize {
+/// Writes answers in rows as large as may be; the row of each.
+fn keep_answers(sql: &impl Sql, answers: &[UnsealedAnswer], now_ms: i64) -> Result<Vec<i64>, StoreError> {
+    let mut places = Vec::with_capacity(answers.len());
+    let mut rest = answers;
+    while !rest.is_empty() {
+        let (row, behind) = rest.split_at(row_len(rest.iter().map(|answer| answer.frame.len())));
+        let id = answers::insert(sql, now_ms, &frames::encode(row.iter().map(|answer| &answer.frame[..])))?;
+        places.extend(row.iter().map(|_| id));
+        rest = behind;
+    }
+    Ok(places)
+}
+
+/// How many of the first frames, given their sizes, fit one row; at least one.
+fn row_len(sizes: impl Iterator<Item = usize>) -> usize {
+    /// Before a frame stands its length.
+    const LENGTH_BYTES: usize = 4;
     let mut bytes = 0;
-    let fits = |frame: &&Vec<u8>| {
-        bytes += frame.len();
+    let fits = |size: &usize| {
+        bytes += size + LENGTH_BYTES;
         bytes <= MAX_ROW_BYTES
     };
-    frames.iter().take_while(fits).count().max(1)
+    sizes.take_while(fits).count().max(1)
 }
 
 fn to_json(value: &impl Serialize) -> String {

@@ -80,7 +80,7 @@ impl Model {
         match step {
             Step::Write(batches) => assert!(self.write(batches).iter().all(|is_committed| *is_committed)),
             Step::Retry => self.retry(),
-            Step::Seal => self.engine.seal().expect("seals"),
+            Step::Seal => self.engine.seal(self.now_ms).expect("seals"),
             Step::Tidy { after_s } => {
                 self.now_ms += i64::from(*after_s) * 1000;
                 self.engine.tidy(self.now_ms).expect("tidies");
@@ -217,13 +217,18 @@ fn a_stream_that_was_never_made_is_none_and_leaves_no_trace() {
 }
 
 #[test]
-fn rows_of_the_log_go_when_they_are_sealed_and_ten_minutes_old() {
+fn the_log_is_empty_when_all_is_sealed_and_answers_go_after_their_time() {
     let mut model = Model::new(Limits::DEFAULT);
     model.take(&Step::Write(vec![vec![(1, 5, None, 0)]]));
-    assert_eq!(model.engine.tidy(START_MS + 600_000), Ok(Some(START_MS + 600_001)));
     assert_eq!(model.sql.count("log"), 1);
-    assert_eq!(model.engine.tidy(START_MS + 600_001), Ok(None));
-    assert_eq!(model.sql.count("log"), 0);
+    model.take(&Step::Seal);
+    assert_eq!((model.sql.count("log"), model.sql.count("answers")), (0, 1));
+    model.retry();
+    model.crash();
+    model.retry();
+    assert_eq!(model.engine.tidy(START_MS + 660_000), Ok(Some(START_MS + 660_001)));
+    assert_eq!(model.engine.tidy(START_MS + 660_001), Ok(None));
+    assert_eq!(model.sql.count("answers"), 0);
     model.check(10);
     model.take(&Step::Write(vec![vec![(1, 5, None, 0)]]));
     model.crash();

@@ -183,7 +183,7 @@ impl Shared {
     async fn commit_group(&self, Gathered { frames, writers }: Gathered) {
         let now = now_ms();
         let results = self.with_engine(|engine| Ok(engine.commit(&frames, now)));
-        if !self.is_alarm_set.get() {
+        if results.is_ok() && !self.is_alarm_set.get() {
             self.set_alarm(KEY_WINDOW_MS).await;
         }
         let synced = self.state.storage().sync().await.map_err(|error| internal(&error));

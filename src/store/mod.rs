@@ -1,6 +1,8 @@
 //! What is persisted, as SQL behind one seam: each function is one atomic step, none waits.
 
+pub mod answers;
 pub mod chunks;
+pub mod frames;
 pub mod log;
 pub mod meta;
 pub mod schema;

@@ -6,7 +6,9 @@ use super::sql::{Param, Sql, StoreError, execute};
 const MIGRATIONS: &[&[&str]] = &[&[
     // Owner's configuration and running totals, as JSON.
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
-    // One row a commit; `frames` as in `super::log`.
+    // What repeated idempotency keys are answered when the log has their batch no more.
+    "CREATE TABLE answers (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, frames BLOB NOT NULL) STRICT",
+    // One row a commit; `frames` as in `super::frames`.
     "CREATE TABLE log (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, frames BLOB NOT NULL) STRICT",
     // How far each consumer of the log is: all of `seq`, and `points` of the row after it.
     "CREATE TABLE cursors (consumer TEXT PRIMARY KEY, seq INTEGER NOT NULL, points INTEGER NOT NULL) STRICT, WITHOUT ROWID",

@@ -7,7 +7,8 @@
 //! varint label sets, each a text (canonical labels)
 //! accepted x point: u8 flags (1 d, 2 p, 4 t), varint label set, number n [, number d] [, number p] [, number t]
 //! ```
-//! What is absent has its default: d = 1, no period, t = `arrived_ms` / 1000. Frames are persisted in the log,
+//! What is absent has its default: d = 1, no period, t = `arrived_ms` / 1000. What is kept for the answers to repeated keys are
+//! frames without label sets and points. Frames are persisted in the log,
 //! so a change of form is a new version, and old versions stay readable.
 
 use std::collections::hash_map::Entry;
@@ -124,22 +125,26 @@ impl FrameBuilder {
     /// The frame's bytes.
     #[must_use]
     pub fn finish(self, key: Option<&BatchKey>) -> Vec<u8> {
-        const HEADER_BYTES: usize = 64;
-        let outcome = self.outcome();
-        let mut out =
-            Vec::with_capacity(HEADER_BYTES + outcome.errors_json.len() + self.label_sets.len() + self.points.len());
-        out.push(VERSION);
-        put_varint(&mut out, self.arrived_ms);
-        out.push(u8::from(key.is_some()));
-        out.extend_from_slice(key.map_or(&[], |key| &key[..]));
-        put_varint(&mut out, outcome.accepted);
-        outcome.rejected.iter().for_each(|count| put_varint(&mut out, *count));
-        put_bytes(&mut out, outcome.errors_json.as_bytes());
+        let mut out = header(self.arrived_ms, key, &self.outcome(), self.label_sets.len() + self.points.len());
         put_len(&mut out, self.label_set_ids.len());
         out.extend_from_slice(&self.label_sets);
         out.extend_from_slice(&self.points);
         out
     }
+}
+
+/// All before the label sets, with room for what follows.
+fn header(arrived_ms: u64, key: Option<&BatchKey>, outcome: &Outcome, body_bytes: usize) -> Vec<u8> {
+    const HEADER_BYTES: usize = 64;
+    let mut out = Vec::with_capacity(HEADER_BYTES + outcome.errors_json.len() + body_bytes);
+    out.push(VERSION);
+    put_varint(&mut out, arrived_ms);
+    out.push(u8::from(key.is_some()));
+    out.extend_from_slice(key.map_or(&[], |key| &key[..]));
+    put_varint(&mut out, outcome.accepted);
+    outcome.rejected.iter().for_each(|count| put_varint(&mut out, *count));
+    put_bytes(&mut out, outcome.errors_json.as_bytes());
+    out
 }
 
 /// A frame that is read point by point.
@@ -175,6 +180,14 @@ impl<'a> Frame<'a> {
         let errors_json = reader.text()?.to_owned();
         let label_sets = (0..reader.len()?).map(|_| reader.text()).collect::<Result<_, _>>()?;
         Ok(Self { arrived_ms, key, outcome: Outcome { accepted, rejected, errors_json }, label_sets, points: reader })
+    }
+
+    /// The bytes of this frame without its points: its key and what its writer was told.
+    #[must_use]
+    pub fn answer(&self) -> Vec<u8> {
+        let mut out = header(self.arrived_ms, self.key.as_ref(), &self.outcome, 1);
+        put_len(&mut out, 0);
+        out
     }
 
     /// Hands on each point with the number of its label set.
@@ -255,6 +268,15 @@ mod tests {
             &[7, 1, 1, 0, 0, 0, 0, 0, 0, 4, 0x40, 0, 0xf0, 1, 0x80, 0x84, 0x80, 0xdb, 0x1a],
         ];
         assert_eq!(bytes, pinned.concat());
+    }
+
+    #[test]
+    fn an_answer_keeps_the_key_and_what_the_writer_was_told() {
+        let bytes = frame(r#"[{"n":1,"v":{"a":"x"}},{"n":"two"}]"#, Some(&[7; 16]));
+        let whole = Frame::parse(&bytes).expect("a frame");
+        let kept = whole.answer();
+        let answer = Frame::parse(&kept).expect("a frame");
+        assert_eq!((answer.arrived_ms, answer.key, &answer.outcome), (NOW_MS, Some([7; 16]), &whole.outcome));
     }
 
     #[test]
