@@ -1,0 +1,53 @@
+# What a person or a CI runs; each target gets by itself what it needs. `make test` is the whole check.
+
+PORT ?= 8787
+STATE ?= .heartbeat
+# Under this a deploy is quick and a cold start unnoticeable; what grows past it should be a decision.
+WASM_GZIPPED_MAX := $$((400 * 1024))
+CLIPPY := -- -D warnings
+
+# The project's own Node and tools before the machine's.
+export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
+export WRANGLER_SEND_METRICS := false
+# The banner asks the registry for a newer wrangler.
+export WRANGLER_HIDE_BANNER := true
+
+.PHONY: help setup build dev serve test fmt clean
+
+help: ## show this
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install what the build needs: wasm target, npm packages, worker-build, wasm-bindgen
+	@tools/setup.sh
+
+build: ## compile the Worker to build/
+	@tools/build.sh
+
+dev: build ## develop on PORT (8787): rebuilds on change, with one stream ready to use
+	@exec node tools/dev.mjs --port $(PORT)
+
+serve: setup ## serve build/ on PORT (8787) with data in STATE (.heartbeat); OWNER_TOKEN and SIGNING_KEY from the environment
+	@exec node tools/serve.mjs --port $(PORT) --state $(STATE)
+
+test: build ## check everything, fastest first
+	@echo "== format"
+	@cargo fmt --check
+	@echo "== lints, native with all tests"
+	@cargo clippy --quiet --all-targets $(CLIPPY)
+	@echo "== lints, wasm"
+	@cargo clippy --quiet --lib --target wasm32-unknown-unknown $(CLIPPY)
+	@echo "== unit tests and whole-system tests"
+	@cargo test
+	@echo "== browser tests"
+	@if ls tests/browser/*.test.mjs >/dev/null 2>&1; then node --test --test-reporter=spec 'tests/browser/*.test.mjs'; fi
+	@echo "== deploy, dry run"
+	@wrangler deploy --dry-run --outdir target/deploy
+	@echo "== size of the wasm"
+	@size=$$(gzip -9 -c build/index_bg.wasm | wc -c); echo "$$size bytes gzipped, at most $(WASM_GZIPPED_MAX)"; \
+		test $$size -le $(WASM_GZIPPED_MAX)
+
+fmt: ## format the Rust code
+	@cargo fmt
+
+clean: ## delete what was built; tools, packages and data stay
+	@rm -rf build target

@@ -1,0 +1,80 @@
+// @ts-check
+/**
+ * The browser of the browser tests: the one that CHROMIUM names, else the machine's, else the one in the npm package
+ * @sparticuz/chromium, so that a machine with nothing but Rust and Node runs these tests too (Linux on x64 only).
+ */
+
+import { accessSync, constants, existsSync } from "node:fs";
+import { mkdtemp, rename, rm } from "node:fs/promises";
+import { delimiter, join } from "node:path";
+import { chromium } from "playwright-core";
+
+const ROOT = join(import.meta.dirname, "../..");
+const ARGS = [
+  // Containers and root have no user namespace for the sandbox; every page under test is our own.
+  "--no-sandbox",
+  "--disable-gpu",
+  // A test talks to its own server and to nobody else.
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
+
+/** @returns {Promise<import("playwright-core").Browser>} a headless Chromium; the caller closes it. */
+export async function launch() {
+  const executablePath = process.env.CHROMIUM ?? onPath("chromium") ?? onPath("google-chrome");
+  if (executablePath !== undefined) {
+    return chromium.launch({ executablePath, args: ARGS });
+  }
+  if (process.platform !== "linux" || process.arch !== "x64") {
+    throw new Error("no Chromium found: install one, or name its executable in CHROMIUM");
+  }
+  const home = await unpackedPackage();
+  // The libraries and fonts that a bare machine lacks come in the same package.
+  const env = { ...process.env, LD_LIBRARY_PATH: join(home, "al2023/lib"), FONTCONFIG_PATH: join(home, "fonts") };
+  return chromium.launch({ executablePath: join(home, "chromium"), args: ARGS, env });
+}
+
+/** @param {string} name */
+function onPath(name) {
+  return (process.env.PATH ?? "")
+    .split(delimiter)
+    .map((directory) => join(directory, name))
+    .find(isExecutable);
+}
+
+/** @param {string} path */
+function isExecutable(path) {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The package's files, decompressed once: two seconds, 220 MB. Test files run side by side, so each unpacks into a place
+ * of its own and the first to finish gives it its name.
+ */
+async function unpackedPackage() {
+  // `npm ci` deletes it with the rest of node_modules when the package's version changes.
+  const home = join(ROOT, "node_modules/.chromium");
+  if (existsSync(home)) {
+    return home;
+  }
+  const scratch = await mkdtemp(`${home}-`);
+  // The package unpacks to the system's temporary directory, whatever that is at the moment.
+  const { TMPDIR } = process.env;
+  process.env.TMPDIR = scratch;
+  const { inflate } = await import("@sparticuz/chromium");
+  const archives = ["chromium.br", "fonts.tar.br", "al2023.tar.br"];
+  await Promise.all(archives.map((name) => inflate(join(ROOT, "node_modules/@sparticuz/chromium/bin", name))));
+  if (TMPDIR === undefined) {
+    delete process.env.TMPDIR;
+  } else {
+    process.env.TMPDIR = TMPDIR;
+  }
+  await rename(scratch, home).catch(() => rm(scratch, { recursive: true }));
+  return home;
+}

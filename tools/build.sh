@@ -1,0 +1,29 @@
+#!/bin/sh
+# Compiles the crate to the Worker in build/: index.js and index_bg.wasm. `make build` and wrangler (its [build] command)
+# both come here. Downloads nothing: worker-build is told where setup.sh has put the programs that it would fetch.
+set -eu
+cd "$(dirname "$0")/.."
+tools/setup.sh
+
+# cargo knows when there is nothing to compile, but worker-build would still optimise the module again.
+inputs="src Cargo.toml Cargo.lock tools/build.sh"
+stamp=target/worker.stamp
+# shellcheck disable=SC2086 # a list of words
+if [ -f build/index.js ] && [ -f "$stamp" ] && [ -z "$(find $inputs -newer "$stamp")" ]; then
+	echo "build: build/ is up to date"
+	exit 0
+fi
+
+# The stamp bears the time before the build, so that what is edited meanwhile is compiled next time.
+mkdir -p target
+touch "$stamp.new"
+# The optimiser is a JavaScript program; it needs the project's own Node.
+PATH="$PWD/node_modules/.bin:$PATH" \
+	WASM_BINDGEN_BIN="$PWD/.tools/bin/wasm-bindgen" \
+	WASM_OPT_BIN="$PWD/node_modules/.bin/wasm-opt" \
+	ESBUILD_BIN="$PWD/node_modules/.bin/esbuild" \
+	.tools/bin/worker-build --release
+mv "$stamp.new" "$stamp"
+
+wasm=build/index_bg.wasm
+echo "build: $wasm has $(wc -c <$wasm) bytes, $(gzip -9 -c $wasm | wc -c) gzipped"

@@ -1,0 +1,204 @@
+// @ts-check
+/**
+ * Serves build/ on workerd, the runtime that Cloudflare runs, without wrangler: no rebuild, no watching, nothing but
+ * requests. The whole-system tests and the load measurements use this; so may a person who hosts Heartbeat themselves.
+ *
+ *   node tools/serve.mjs [--port 8787] [--host 127.0.0.1] [--state .heartbeat] [--control]
+ *
+ * Standard output is a protocol: one line `heartbeat ready on URL` as soon as requests are accepted, and with --control
+ * one answer per command read from standard input:
+ *   evict NAME  ->  `evicted NAME` or `evict failed: REASON`   (the object forgets everything that it did not store)
+ * With --control the end of standard input stops the server, so that it never outlives the test that started it.
+ * Everything that the Worker logs goes to standard error.
+ */
+
+import { existsSync, readFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { parseArgs } from "node:util";
+import { Miniflare } from "miniflare";
+import { parse as parseToml } from "smol-toml";
+
+const ROOT = join(import.meta.dirname, "..");
+const MODULES = { "index.js": "esm", "index_bg.wasm": "wasm" };
+/** Longer than workerd needs to die, shorter than the patience of whoever sent the signal. */
+const STOP_MS = 1500;
+
+const options = readOptions();
+/** @type {any} */
+const config = parseToml(readFileSync(join(ROOT, "wrangler.toml"), "utf8"));
+const heartbeat = heartbeatWorker();
+const miniflare = new Miniflare({
+  workers: [heartbeat, assetsWorker()],
+  // Miniflare's own socket runs every request through a JavaScript router, which costs more than half of the speed. Nobody
+  // is told its port; the public one is heartbeat's direct socket.
+  host: "127.0.0.1",
+  port: 0,
+  resourcePersistencePath: resolve(options.state),
+  handleStructuredLogs: (/** @type {{ message: string }} */ { message }) => process.stderr.write(`${message}\n`),
+  logRequests: false,
+  // Both would talk to the world outside: to other dev servers on this machine, and to Cloudflare for a sample `cf`.
+  enableDevRegistry: false,
+  cf: false,
+});
+
+// In place of Miniflare's handlers, which exit with 128 + the signal's number and don't wait for workerd's end.
+for (const signal of ["SIGTERM", "SIGINT"]) {
+  process.removeAllListeners(signal).on(signal, stop);
+}
+try {
+  await miniflare.ready;
+  const url = await miniflare.unsafeGetDirectURL(heartbeat.config.name);
+  console.log(`heartbeat ready on ${url.origin}`);
+} catch (/** @type {any} */ error) {
+  // A signal before that moment is no failure: stop() is at work already.
+  if (error.code !== "ERR_DISPOSED") {
+    fail(
+      error.code === "ERR_ADDRESS_IN_USE"
+        ? `port ${options.port} on ${options.host} is in use`
+        : error.message.split("\n")[0],
+    );
+  }
+}
+if (options.control) {
+  for await (const line of createInterface({ input: process.stdin })) {
+    console.log(await answer(line));
+  }
+  stop();
+}
+
+function readOptions() {
+  try {
+    const { values } = parseArgs({
+      options: {
+        port: { type: "string", default: "8787" },
+        host: { type: "string", default: "127.0.0.1" },
+        state: { type: "string", default: ".heartbeat" },
+        control: { type: "boolean", default: false },
+      },
+    });
+    return { ...values, port: wholeNumber("--port", values.port, 0, 65535) };
+  } catch (/** @type {any} */ error) {
+    fail(error.message);
+  }
+}
+
+/** The Worker as wrangler.toml describes it, but for its assets: with them Miniflare would put its router in front. */
+function heartbeatWorker() {
+  /** @type {{ name: string, class_name: string }[]} */
+  const objects = config.durable_objects.bindings;
+  /** @type {{ binding: string }[]} */
+  const namespaces = config.kv_namespaces;
+  return {
+    config: {
+      name: config.name,
+      compatibilityDate: config.compatibility_date,
+      compatibilityFlags: config.compatibility_flags,
+      manifest: { mainModule: "index.js", modulesRoot: join(ROOT, "build"), modules: readModules() },
+      exports: Object.fromEntries(
+        objects.map(({ class_name }) => [class_name, { type: "durable-object", storage: "sqlite" }]),
+      ),
+      env: {
+        ...textBindings(),
+        ...rateLimitBindings(),
+        ...Object.fromEntries(
+          objects.map(({ name, class_name }) => [
+            name,
+            { type: "durable-object", worker: config.name, exportName: class_name },
+          ]),
+        ),
+        ...Object.fromEntries(namespaces.map(({ binding }) => [binding, { type: "kv", id: binding }])),
+        [config.assets.binding]: { type: "worker", worker: `${config.name}-assets` },
+      },
+    },
+    dev: { unsafeDirectSockets: [{ host: options.host, port: options.port }] },
+  };
+}
+
+/** A Worker of assets only, reached through heartbeat's assets binding; here the rules in `_headers` apply. */
+function assetsWorker() {
+  return {
+    config: {
+      name: `${config.name}-assets`,
+      compatibilityDate: config.compatibility_date,
+      assets: { directory: join(ROOT, config.assets.directory) },
+      // Never called, but Miniflare insists on code.
+      manifest: { mainModule: "empty.js", modules: { "empty.js": { type: "esm", contents: "export default {}" } } },
+    },
+  };
+}
+
+function readModules() {
+  if (!Object.keys(MODULES).every((name) => existsSync(join(ROOT, "build", name)))) {
+    fail("there is no build yet; run `make build` first");
+  }
+  return Object.fromEntries(
+    Object.entries(MODULES).map(([name, type]) => {
+      const bytes = readFileSync(join(ROOT, "build", name));
+      return [name, { type, contents: type === "esm" ? bytes.toString() : new Uint8Array(bytes) }];
+    }),
+  );
+}
+
+/** Secrets and settings from the environment. What is unset stays unset: the Worker itself says what it lacks. */
+function textBindings() {
+  const isOurs = (/** @type {string} */ name) => config.secrets.required.includes(name) || name.startsWith("HEARTBEAT_");
+  const given = Object.fromEntries(Object.entries(process.env).filter(([name]) => isOurs(name)));
+  return Object.fromEntries(
+    Object.entries({ ...config.vars, ...given }).map(([name, value]) => [name, { type: "text", value }]),
+  );
+}
+
+/** Requests per period, only when the environment asks for a limit: load tests come from one address. */
+function rateLimitBindings() {
+  const text = process.env.HEARTBEAT_WRITE_LIMIT;
+  if (text === undefined) {
+    return {};
+  }
+  /** @type {{ name: string, namespace_id: string, simple: { period: 10 | 60 } }[]} */
+  const limiters = config.ratelimits;
+  const limit = wholeNumber("HEARTBEAT_WRITE_LIMIT", text, 1, 1_000_000);
+  return Object.fromEntries(
+    limiters.map(({ name, namespace_id, simple }) => [
+      name,
+      { type: "rate-limit", namespace: namespace_id, simple: { ...simple, limit } },
+    ]),
+  );
+}
+
+/** @param {string} line a command; @returns what to print */
+async function answer(line) {
+  const [, name] = line.match(/^evict (.+)$/) ?? [];
+  if (name === undefined) {
+    return `unknown command: ${line}`;
+  }
+  try {
+    const [{ class_name }] = config.durable_objects.bindings;
+    // Hibernation is what happens to an idle object in production: its memory goes, its WebSockets stay.
+    await miniflare.unsafeEvictDurableObject(config.name, class_name, { name, webSockets: "hibernate" });
+    return `evicted ${name}`;
+  } catch (/** @type {any} */ error) {
+    return `evict failed: ${error.message.replaceAll("\n", " ")}`;
+  }
+}
+
+/** What has been acknowledged is on disk already, so there is nothing to wait for but workerd's end. */
+function stop() {
+  setTimeout(() => process.exit(0), STOP_MS).unref();
+  miniflare.dispose().finally(() => process.exit(0));
+}
+
+/** @param {string} name @param {string} text @param {number} least @param {number} most */
+function wholeNumber(name, text, least, most) {
+  const number = Number(text);
+  if (!/^\d+$/.test(text) || number < least || number > most) {
+    fail(`${name} takes a whole number from ${least} to ${most}, not "${text}"`);
+  }
+  return number;
+}
+
+/** @param {string} reason @returns {never} */
+function fail(reason) {
+  process.stderr.write(`serve: ${reason}\n`);
+  process.exit(1);
+}
