@@ -7,6 +7,9 @@
 export const RANGES = /** @type {const} */ (["-15m", "-1h", "-6h", "-24h", "-7d"]);
 export const AGGREGATES = /** @type {const} */ (["sum", "ratio", "rate", "count", "min", "max"]);
 
+/** The step of each range, so that the chart's does not change between two refreshes. @type {Record<Range, string>} */
+export const STEPS = { "-15m": "10s", "-1h": "10s", "-6h": "1m", "-24h": "5m", "-7d": "30m" };
+
 /** @typedef {typeof RANGES[number]} Range how far back the chart reaches, as the API's `from` */
 /** @typedef {typeof AGGREGATES[number]} Aggregate */
 

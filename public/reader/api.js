@@ -66,12 +66,12 @@ export function sendPoint(stream, point) {
 
 /**
  * @param {{ stream: string, key: string }} reader
- * @param {{ by: string, agg: string, from: string, top: number }} query
+ * @param {{ by: string, agg: string, from: string, step: string, top: number }} query
  * @param {AbortSignal} signal
  * @returns {Promise<Rollup>}
  */
-export function readRollup({ stream, key }, { by, agg, from, top }, signal) {
-  const query = new URLSearchParams({ from, agg, top: String(top), ...(by && { by }) });
+export function readRollup({ stream, key }, { by, agg, from, step, top }, signal) {
+  const query = new URLSearchParams({ from, step, agg, top: String(top), ...(by && { by }) });
   return request(`${pathOf(stream)}/rollup?${query}`, { headers: bearer(key), signal });
 }
 

@@ -5,7 +5,7 @@
  */
 
 import { Problem } from "./api.js";
-import { START } from "./address.js";
+import { START, STEPS } from "./address.js";
 import { SLOTS, chartOf } from "./rollup.js";
 
 /** @import { Address } from "./address.js" */
@@ -77,7 +77,7 @@ export function createSession({ api, now_s, onchange }) {
   async function fetchAll(signal) {
     const { address } = view;
     const [rollup, labels] = await Promise.all([
-      api.readRollup(address, { ...address, top: SLOTS }, signal),
+      api.readRollup(address, { ...address, step: STEPS[address.from], top: SLOTS }, signal),
       areLabelsStale ? api.readLabels(address, signal) : view.labels,
     ]);
     return { labels, chart: chartOf(rollup, address, view.chart) };

@@ -116,7 +116,7 @@ mod tests {
 
     #[test]
     fn the_rest_is_folded_and_marked() {
-        let window = Window::new(NOW - 60, NOW, Some(10), NOW).expect("valid");
+        let window = Window::aligned(NOW - 60, NOW, 10).expect("valid");
         let row = |name: &str, n: f64| -> Row {
             let cell = Cell::of(&Point { n, d: 1.0, p: None, t: 0.0 });
             (Labels::from_canonical(&format!("k\u{1f}{name}\u{1e}")), vec![(0, cell)])

@@ -143,7 +143,7 @@ mod tests {
         let mut open = OpenBuckets::default();
         #[expect(clippy::cast_precision_loss)]
         open.add(0, &Point { n: 3600.0, d: 1.0, p: Some(3600.0), t: NOW as f64 });
-        let rows = collect(&open, Window::new(NOW - 3600, NOW, Some(10), NOW).expect("valid"));
+        let rows = collect(&open, Window::aligned(NOW - 3600, NOW, 10).expect("valid"));
         assert_eq!(rows[0].1.len(), 360);
         assert!(rows[0].1.iter().all(|(_, cell)| (cell.cover.expect("covered").n - 10.0).abs() < 1e-9));
     }

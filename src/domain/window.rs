@@ -42,17 +42,19 @@ pub enum WindowError {
 }
 
 impl Window {
-    /// The window from `from_s` to `to_s`, widened to whole steps, at `now_s`. Without a step, the smallest
-    /// that gives at most [`DEFAULT_STEPS`] and that is kept for as long as the window reaches back.
+    /// The window that covers all from `from_ms` to `to_ms` (Unix milliseconds), widened to whole steps, at `now_ms`.
+    /// Without a step, the smallest that gives at most [`DEFAULT_STEPS`] and that is kept for as long as the window
+    /// reaches back.
     ///
     /// # Errors
     /// See [`WindowError`].
-    pub fn new(from_s: i64, to_s: i64, step_s: Option<i64>, now_s: i64) -> Result<Self, WindowError> {
-        if from_s >= to_s {
+    pub fn new(from_ms: i64, to_ms: i64, step_s: Option<i64>, now_ms: i64) -> Result<Self, WindowError> {
+        if from_ms >= to_ms {
             return Err(WindowError::Empty);
         }
-        let kept = finest_kept(from_s, now_s);
-        let step_s = step_s.unwrap_or_else(|| default_step(to_s - from_s, kept));
+        let (from_s, to_s) = (from_ms.div_euclid(1000), -(-to_ms).div_euclid(1000));
+        let kept = finest_kept(from_s, now_ms / 1000);
+        let step_s = step_s.unwrap_or_else(|| default_step(from_s, to_s, kept));
         check_step(step_s)?;
         let window = Self::aligned(floor_to(from_s, step_s), ceil_to(to_s, step_s), step_s)?;
         match window.tier().retention_s() {
@@ -130,9 +132,14 @@ fn check_step(step_s: i64) -> Result<(), WindowError> {
     if is_valid { Ok(()) } else { Err(WindowError::Step(step_s)) }
 }
 
-fn default_step(width_s: i64, kept: Tier) -> i64 {
+/// Counts the steps after widening, which adds at most one: so few candidates are tried.
+fn default_step(from_s: i64, to_s: i64, kept: Tier) -> i64 {
     let unit_s = kept.width_s();
-    ceil_to((width_s + DEFAULT_STEPS - 1) / DEFAULT_STEPS, unit_s).max(unit_s)
+    let mut step_s = ceil_to((to_s - from_s) / DEFAULT_STEPS, unit_s).max(unit_s);
+    while (ceil_to(to_s, step_s) - floor_to(from_s, step_s)) / step_s > DEFAULT_STEPS {
+        step_s += unit_s;
+    }
+    step_s
 }
 
 fn finest_kept(from_s: i64, now_s: i64) -> Tier {
@@ -150,35 +157,45 @@ mod tests {
 
     const NOW: i64 = 1_792_540_800;
 
+    /// In seconds, which are easier to read.
+    fn window(from_s: i64, to_s: i64, step_s: Option<i64>) -> Result<Window, WindowError> {
+        Window::new(from_s * 1000, to_s * 1000, step_s, NOW * 1000)
+    }
+
     #[test]
     fn the_default_step_is_the_smallest_that_gives_at_most_360() {
-        let step = |width_s: i64| Window::new(NOW - width_s, NOW, None, NOW).expect("valid").step_s();
-        assert_eq!(step(3600), 10);
-        assert_eq!(step(3601), 20);
-        assert_eq!(step(86_400), 240);
-        assert_eq!(step(7 * 86_400), 1680);
-        assert_eq!(step(10), 10);
+        for width_s in [10, 3600, 3601, 86_400, 7 * 86_400, 400 * 86_400] {
+            for shift_s in [0, 1, 9, 59, 1234] {
+                let (from_s, to_s) = (NOW - width_s - shift_s, NOW - shift_s);
+                let chosen = window(from_s, to_s, None).expect("valid");
+                assert!(chosen.steps() <= DEFAULT_STEPS, "{chosen:?}");
+                let finer = window(from_s, to_s, Some(chosen.step_s() - 10));
+                assert!(finer.is_err() || finer.is_ok_and(|finer| finer.steps() > DEFAULT_STEPS), "{chosen:?}");
+            }
+        }
+        assert_eq!(window(NOW - 3600, NOW, None).expect("valid").step_s(), 10);
+        assert_eq!(window(NOW - 3605, NOW - 5, None).expect("valid").step_s(), 20);
     }
 
     #[test]
     fn the_window_is_widened_to_whole_steps() {
-        let window = Window::new(NOW - 61, NOW + 1, Some(60), NOW).expect("valid");
-        assert_eq!((window.from_s(), window.to_s(), window.steps()), (NOW - 120, NOW + 60, 3));
-        assert_eq!(window.times().collect::<Vec<_>>(), [NOW - 120, NOW - 60, NOW]);
+        let minutes = window(NOW - 61, NOW + 1, Some(60)).expect("valid");
+        assert_eq!((minutes.from_s(), minutes.to_s(), minutes.steps()), (NOW - 120, NOW + 60, 3));
+        assert_eq!(minutes.times().collect::<Vec<_>>(), [NOW - 120, NOW - 60, NOW]);
+        let within_a_second = Window::new(NOW * 1000 + 250, NOW * 1000 + 500, Some(10), NOW * 1000).expect("valid");
+        assert_eq!((within_a_second.from_s(), within_a_second.to_s()), (NOW, NOW + 10));
     }
 
     #[test]
     fn windows_that_cannot_be_answered_are_refused() {
-        assert_eq!(Window::new(NOW, NOW, None, NOW), Err(WindowError::Empty));
-        assert_eq!(Window::new(NOW - 60, NOW, Some(15), NOW), Err(WindowError::Step(15)));
-        assert_eq!(Window::new(NOW - 60, NOW, Some(0), NOW), Err(WindowError::Step(0)));
-        assert!(Window::new(NOW - MAX_STEPS * 10, NOW, Some(10), NOW).is_ok());
-        assert_eq!(Window::new(NOW - MAX_STEPS * 10 - 1, NOW, Some(10), NOW), Err(WindowError::TooManySteps(11_001)));
+        assert_eq!(window(NOW, NOW, None), Err(WindowError::Empty));
+        assert_eq!(window(NOW - 60, NOW, Some(15)), Err(WindowError::Step(15)));
+        assert_eq!(window(NOW - 60, NOW, Some(0)), Err(WindowError::Step(0)));
+        assert!(window(NOW - MAX_STEPS * 10, NOW, Some(10)).is_ok());
+        assert_eq!(window(NOW - MAX_STEPS * 10 - 1, NOW, Some(10)), Err(WindowError::TooManySteps(11_001)));
         let three_days_ago = NOW - 3 * 86_400;
-        assert!(Window::new(three_days_ago, three_days_ago + 60, Some(60), NOW).is_ok());
-        assert!(matches!(
-            Window::new(three_days_ago, three_days_ago + 60, Some(10), NOW),
-            Err(WindowError::NotKept { offer_s: 60, .. })
-        ));
+        assert!(window(three_days_ago, three_days_ago + 60, Some(60)).is_ok());
+        let not_kept = window(three_days_ago, three_days_ago + 60, Some(10));
+        assert!(matches!(not_kept, Err(WindowError::NotKept { offer_s: 60, .. })));
     }
 }

@@ -4,16 +4,21 @@ use std::io::Read;
 
 use flate2::bufread::MultiGzDecoder;
 use futures_util::StreamExt;
+use worker::ByteStream;
 
 use super::problem::Problem;
 use super::{Exchange, internal};
 
+/// What is read and thrown away of a request that is refused, so that a client that sends before it listens gets to
+/// hear why; beyond, the connection may break.
+const MAX_DRAINED_BYTES: usize = 8 << 20;
+
 impl Exchange {
     /// The body, gunzipped if the headers say so; neither form may be larger than `max_bytes`.
     pub(super) async fn body(&mut self, max_bytes: usize) -> Result<Vec<u8>, Problem> {
-        let encoding = self.header("Content-Encoding").unwrap_or_default();
+        let encoding = self.header("Content-Encoding").unwrap_or_default().trim().to_ascii_lowercase();
         let body = self.raw_body(max_bytes).await?;
-        match encoding.trim() {
+        match encoding.as_str() {
             "" | "identity" => Ok(body),
             "gzip" | "x-gzip" => gunzip(&body, max_bytes),
             other => {
@@ -23,26 +28,41 @@ impl Exchange {
     }
 
     async fn raw_body(&mut self, max_bytes: usize) -> Result<Vec<u8>, Problem> {
+        self.is_body_read = true;
         let length = self.header("Content-Length").and_then(|length| length.parse::<usize>().ok());
-        match length {
-            Some(length) if length > max_bytes => Err(too_large(max_bytes)),
-            Some(_) => self.request.bytes().await.map_err(|error| internal(&error)),
-            None => self.streamed_body(max_bytes).await,
+        if length.is_some_and(|length| length <= max_bytes) {
+            return self.request.bytes().await.map_err(|error| internal(&error));
         }
-    }
-
-    /// A body that does not tell its length.
-    async fn streamed_body(&mut self, max_bytes: usize) -> Result<Vec<u8>, Problem> {
         let mut body = Vec::new();
-        // A request without a body has no stream.
+        // Larger than allowed, or of unknown length. A request without a body has no stream.
         let Ok(mut stream) = self.request.stream() else { return Ok(body) };
         while let Some(piece) = stream.next().await {
             body.extend_from_slice(&piece.map_err(|error| internal(&error))?);
             if body.len() > max_bytes {
+                drain(stream).await;
                 return Err(too_large(max_bytes));
             }
         }
         Ok(body)
+    }
+
+    /// Reads the body if nobody has.
+    pub(super) async fn drain(&mut self) {
+        if !self.is_body_read
+            && let Ok(stream) = self.request.stream()
+        {
+            drain(stream).await;
+        }
+    }
+}
+
+async fn drain(mut stream: ByteStream) {
+    let mut drained_bytes = 0;
+    while let Some(Ok(piece)) = stream.next().await {
+        drained_bytes += piece.len();
+        if drained_bytes > MAX_DRAINED_BYTES {
+            return;
+        }
     }
 }
 

@@ -49,18 +49,16 @@ impl Exchange {
             .with("Access-Control-Max-Age", MAX_AGE_S))
     }
 
-    /// Whether this request's origin may write to a stream; also decides who may read the answer.
+    /// Whether this request's origin may write to a stream; also decides who may read the answer. What has no origin
+    /// comes from no page: it may write, and no header of ours matters to it.
     pub(super) async fn admit(&self, id: &StreamId, cors: &mut Cors) -> std::result::Result<(), Problem> {
-        let origin = self.header("Origin");
-        let config = self.config_that_admits(id, origin.as_deref()).await?;
+        let Some(origin) = self.header("Origin") else { return Ok(()) };
+        let config = self.config_that_admits(id, &origin).await?;
         if config.origins.is_empty() {
             return Ok(());
         }
-        if !config.admits(origin.as_deref()) {
-            *cors = Cors::Nobody;
-            return Err(Problem::OriginNotAllowed);
-        }
-        *cors = origin.map_or(Cors::Nobody, Cors::Only);
-        Ok(())
+        let is_admitted = config.admits(Some(&origin));
+        *cors = if is_admitted { Cors::Only(origin) } else { Cors::Nobody };
+        if is_admitted { Ok(()) } else { Err(Problem::OriginNotAllowed) }
     }
 }

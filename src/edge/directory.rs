@@ -50,13 +50,9 @@ thread_local! {
 
 impl Exchange {
     /// A stream's configuration; asked of the object if a copy would turn this origin away.
-    pub(super) async fn config_that_admits(
-        &self,
-        id: &StreamId,
-        origin: Option<&str>,
-    ) -> Result<StreamConfig, Problem> {
+    pub(super) async fn config_that_admits(&self, id: &StreamId, origin: &str) -> Result<StreamConfig, Problem> {
         let copy = self.copy(id).await?;
-        let is_settled = copy.config.as_ref().is_some_and(|config| config.admits(origin));
+        let is_settled = copy.config.as_ref().is_some_and(|config| config.admits(Some(origin)));
         let config =
             if is_settled || self.now_ms - copy.at_ms < RECHECK_MS { copy.config } else { self.ask_object(id).await? };
         config.ok_or(Problem::NO_SUCH_STREAM)

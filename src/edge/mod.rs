@@ -32,6 +32,7 @@ struct Exchange {
     keys: Keys,
     /// When the request arrived, Unix milliseconds.
     now_ms: i64,
+    is_body_read: bool,
 }
 
 /// Answers a request.
@@ -41,7 +42,7 @@ pub(crate) async fn handle(request: Request, env: Env) -> Result<Response> {
     let Some(route) = Route::of(&path) else {
         return env.assets("ASSETS")?.fetch_request(request).await;
     };
-    let exchange = Exchange { keys: Keys::of(&env), request, url, env, now_ms: now_ms() };
+    let exchange = Exchange { keys: Keys::of(&env), request, url, env, now_ms: now_ms(), is_body_read: false };
     let (reply, cors) = exchange.answer(route).await;
     reply.into_response(&cors)
 }
@@ -53,6 +54,9 @@ impl Exchange {
             Ok(action) => self.act(action, &mut cors).await,
             Err(allow) => Err(Problem::MethodNotAllowed(allow)),
         };
+        if reply.is_err() {
+            self.drain().await;
+        }
         (reply.unwrap_or_else(|problem| problem.reply(&self.url)), cors)
     }
 

@@ -18,7 +18,7 @@ use super::{Exchange, StreamId, internal};
 
 impl Exchange {
     pub(super) async fn read_rollup(&self, id: &StreamId) -> Result<Reply, Problem> {
-        let params = RollupParams::parse(self.query_string(), self.now_ms / 1000)?;
+        let params = RollupParams::parse(self.query_string(), self.now_ms)?;
         let part = self.read(id, Read::Rollup(params.query.clone())).await?;
         let mut grid = Grid::default();
         partial::merge(&part, &mut grid).map_err(|error| match error {
@@ -88,7 +88,7 @@ mod tests {
     #[test]
     fn a_window_is_closed_when_no_point_can_reach_it() {
         let now = 1_792_540_800;
-        let window = Window::new(now - 3600, now, Some(60), now).expect("valid");
+        let window = Window::aligned(now - 3600, now, 60).expect("valid");
         assert!(!is_closed(&window, now + 2 * 86_400 - 1));
         assert!(is_closed(&window, now + 2 * 86_400));
     }

@@ -2,10 +2,12 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::point::Field;
 use crate::wire::command::write_request;
 use crate::wire::frame::{BatchKey, FrameBuilder};
 use crate::wire::pixel;
 use crate::wire::points::{BodyForm, MAX_BODY_BYTES, each_point};
+use crate::wire::rejection::Reason;
 
 use super::cors::Cors;
 use super::problem::Problem;
@@ -21,6 +23,7 @@ const PIXEL: &[u8] =
 
 impl Exchange {
     pub(super) async fn write_points(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
+        self.admit(id, cors).await?;
         let key = self.batch_key()?;
         let media_type = self.header("Content-Type").unwrap_or_default();
         let body = self.body(MAX_BODY_BYTES).await?;
@@ -29,38 +32,40 @@ impl Exchange {
         let now = builder.now();
         each_point(&body, form, now, |index, point| builder.push(index, point))
             .map_err(|error| Problem::TooLarge(error.to_string()))?;
-        let answer = self.store(id, builder, key.as_ref(), cors).await?;
+        let answer = self.store(id, builder, key.as_ref()).await?;
         Ok(Reply::json(202, answer))
     }
 
     pub(super) async fn write_pixel(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
+        self.admit(id, cors).await?;
         let key = self.batch_key()?;
         let mut builder = FrameBuilder::new(self.arrived_ms());
         let point = pixel::parse(self.query_string(), builder.now());
         builder.push(0, point.as_ref().map(|(point, labels)| (*point, labels.as_str())).map_err(Clone::clone));
-        self.store(id, builder, key.as_ref(), cors).await?;
+        self.store(id, builder, key.as_ref()).await?;
         Ok(Reply::new(200, "image/gif", PIXEL.to_vec()).with("Cache-Control", "no-store"))
     }
 
     /// Sends what was accepted to the stream; what the writer is told.
-    async fn store(
-        &self,
-        id: &StreamId,
-        builder: FrameBuilder,
-        key: Option<&BatchKey>,
-        cors: &mut Cors,
-    ) -> Result<Vec<u8>, Problem> {
+    async fn store(&self, id: &StreamId, builder: FrameBuilder, key: Option<&BatchKey>) -> Result<Vec<u8>, Problem> {
         let outcome = builder.outcome();
-        if outcome.accepted == 0 {
-            let detail =
-                if builder.errors().is_empty() { "the body has no points" } else { "every point was rejected" };
-            return Err(Problem::InvalidPoints(detail.to_owned(), builder.errors().to_vec()));
+        let errors = builder.errors().to_vec();
+        // Of a repeated batch all points may be too old by now; what it was answered is asked for all the same.
+        let may_be_retry = key.is_some() && builder.has_rejected(Reason::Field(Field::T));
+        let mut earlier = Vec::new();
+        if outcome.accepted > 0 || may_be_retry {
+            self.check_rate(id).await?;
+            let origin = self.header("Origin");
+            earlier = self.send_batch(id, &write_request(origin.as_deref(), &builder.finish(key))).await?;
         }
-        self.admit(id, cors).await?;
-        self.check_rate(id).await?;
-        let origin = self.header("Origin");
-        let earlier = self.send_batch(id, &write_request(origin.as_deref(), &builder.finish(key))).await?;
-        Ok(if earlier.is_empty() { outcome.to_json().into_bytes() } else { earlier })
+        if !earlier.is_empty() {
+            return Ok(earlier);
+        }
+        if outcome.accepted == 0 {
+            let detail = if errors.is_empty() { "the body has no points" } else { "every point was rejected" };
+            return Err(Problem::InvalidPoints(detail.to_owned(), errors));
+        }
+        Ok(outcome.to_json().into_bytes())
     }
 
     /// The limit per address and stream, where the deployment has one; the platform counts per location.

@@ -145,7 +145,8 @@ impl Model {
     /// Compares all that the engine knows with what the points say.
     fn check(&self, step_s: i64) {
         let now_s = self.now_ms / 1000;
-        let window = Window::new(now_s - 90_000, now_s + 10, Some(step_s), now_s).expect("valid");
+        let window =
+            Window::new((now_s - 90_000) * 1000, (now_s + 10) * 1000, Some(step_s), self.now_ms).expect("valid");
         let query = Query { window, matchers: Vec::new(), by: By::All };
         let mut seen: BTreeMap<(Labels, i64), (f64, u64)> = BTreeMap::new();
         for (labels, cells) in self.engine.query(&query).expect("answers") {

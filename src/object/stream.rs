@@ -104,7 +104,8 @@ impl DurableObject for Stream {
 }
 
 impl Stream {
-    /// Waits until the batch is durable. If it was written before: what was answered then.
+    /// Waits until the batch is durable. If it was written before: what was answered then. A batch without points only
+    /// asks for that.
     async fn write(&self, body: &[u8]) -> std::result::Result<Option<Outcome>, Refusal> {
         let (origin, frame) = parse_write_request(body).map_err(|error| internal(&error))?;
         let Frame { key, outcome, .. } = Frame::parse(frame).map_err(|error| internal(&error))?;
@@ -116,6 +117,8 @@ impl Stream {
         let joined = key.and_then(|key| self.shared.queue.borrow_mut().join(&key));
         let (committed, earlier) = if let Some((committed, outcome)) = joined {
             (committed, Some(outcome))
+        } else if outcome.accepted == 0 {
+            return Ok(None);
         } else {
             let waiting = self.shared.queue.borrow_mut().push(frame.to_vec(), key, outcome);
             (waiting.ok_or(Refusal::Overloaded)?, None)

@@ -105,6 +105,12 @@ impl FrameBuilder {
         }
     }
 
+    /// Whether a point was rejected for this reason.
+    #[must_use]
+    pub fn has_rejected(&self, reason: Reason) -> bool {
+        self.rejected.iter().zip(Reason::ALL).any(|(count, known)| *count > 0 && known == reason)
+    }
+
     /// The rejections that are told in full.
     #[must_use]
     pub fn errors(&self) -> &[ErrorEntry] {

@@ -8,7 +8,7 @@ use crate::domain::matcher::{Matcher, MatcherError};
 use crate::domain::query::{By, Query};
 use crate::domain::window::{Window, WindowError};
 
-use super::time::{TimeError, parse_duration, parse_time};
+use super::time::{TimeError, parse_duration, parse_time_ms};
 
 /// A query has at most this many `where`.
 pub const MAX_MATCHERS: usize = 32;
@@ -66,19 +66,25 @@ pub enum Format {
 }
 
 impl Format {
-    /// What an `Accept` header asks for.
+    /// What an `Accept` header asks for (RFC 9110): the format with the highest weight, JSON when in doubt.
     #[must_use]
     pub fn accepted(accept: &str) -> Self {
-        let wants = |media_type: &str| accept.split(',').any(|range| range.trim().starts_with(media_type));
-        if wants("application/json") {
-            Self::Json
-        } else if wants("text/csv") {
-            Self::Csv
-        } else if wants("application/x-ndjson") {
-            Self::Ndjson
-        } else {
-            Self::Json
+        let mut best = (Self::Json, 0.0);
+        for range in accept.to_ascii_lowercase().split(',') {
+            let (media_type, parameters) = range.split_once(';').unwrap_or((range, ""));
+            let weight = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("q=")?.parse().ok());
+            let weight: f64 = weight.unwrap_or(1.0);
+            let format = match media_type.trim() {
+                "text/csv" => Self::Csv,
+                "application/x-ndjson" => Self::Ndjson,
+                "application/json" | "application/*" | "*/*" => Self::Json,
+                _ => continue,
+            };
+            if weight > best.1 || (weight == best.1 && format == Self::Json) {
+                best = (format, weight);
+            }
         }
+        best.0
     }
 
     /// The content type of an answer.
@@ -151,11 +157,11 @@ fn set_once(place: &mut Option<String>, name: &'static str, value: String) -> Re
 }
 
 impl RollupParams {
-    /// The parameters of `rollup`, at `now_s`.
+    /// The parameters of `rollup`, at `now_ms`.
     ///
     /// # Errors
     /// The first parameter that is wrong.
-    pub fn parse(query_string: &str, now_s: i64) -> Result<Self, ParamError> {
+    pub fn parse(query_string: &str, now_ms: i64) -> Result<Self, ParamError> {
         const KNOWN: &str = "from, to, step, where, by, agg, top and format";
         let [mut from, mut to, mut step, mut by, mut agg, mut top, mut format] = [const { None }; 7];
         let mut matchers = Vec::new();
@@ -176,10 +182,11 @@ impl RollupParams {
             return Err(ParamError::TooManyMatchers);
         }
         let time = |name, text: Option<String>, default: &str| {
-            parse_time(text.as_deref().unwrap_or(default), now_s).map_err(|error| ParamError::Time(name, error))
+            parse_time_ms(text.as_deref().unwrap_or(default), now_ms).map_err(|error| ParamError::Time(name, error))
         };
+        let (from_ms, to_ms) = (time("from", from, "-1h")?, time("to", to, "now")?);
         let step_s = step.map(|text| parse_duration(&text).map_err(|error| ParamError::Time("step", error)));
-        let window = Window::new(time("from", from, "-1h")?, time("to", to, "now")?, step_s.transpose()?, now_s)?;
+        let window = Window::new(from_ms, to_ms, step_s.transpose()?, now_ms)?;
         let query = QueryText {
             from_s: window.from_s(),
             to_s: window.to_s(),
@@ -271,7 +278,7 @@ mod tests {
     const NOW: i64 = 1_792_540_800;
 
     fn parse(text: &str) -> Result<RollupParams, ParamError> {
-        RollupParams::parse(text, NOW)
+        RollupParams::parse(text, NOW * 1000)
     }
 
     #[test]
@@ -324,8 +331,12 @@ mod tests {
     #[test]
     fn the_accept_header_picks_a_format() {
         assert_eq!(Format::accepted("text/csv"), Format::Csv);
-        assert_eq!(Format::accepted("application/x-ndjson, */*"), Format::Ndjson);
+        assert_eq!(Format::accepted("application/x-ndjson, */*;q=0.1"), Format::Ndjson);
         assert_eq!(Format::accepted("text/html,*/*;q=0.8"), Format::Json);
         assert_eq!(Format::accepted("text/csv;q=0.5, application/json"), Format::Json);
+        assert_eq!(Format::accepted("application/json;q=0.5, Text/CSV"), Format::Csv);
+        assert_eq!(Format::accepted("text/csv;q=0, */*"), Format::Json);
+        assert_eq!(Format::accepted("text/csv;q=0"), Format::Json);
+        assert_eq!(Format::accepted(""), Format::Json);
     }
 }

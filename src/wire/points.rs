@@ -85,9 +85,13 @@ impl<'a, F: FnMut(usize, Result<(Point, &str), Rejection>)> PointReader<'a, F> {
     fn array(&mut self, mut scanner: Scanner<'a>) -> Result<(), TooManyPoints> {
         if !scanner.eat(b']') {
             loop {
-                self.item(&mut scanner)?;
+                let is_good = self.item(&mut scanner)?;
                 if scanner.eat(b']') {
                     break;
+                }
+                if !is_good && scanner.peek().is_none() {
+                    // The point that the body ends in was rejected for it.
+                    return Ok(());
                 }
                 if !scanner.eat(b',') {
                     return self.hand_on(Err(scanner.expected("`,` or `]` after a point").into()));
@@ -100,17 +104,20 @@ impl<'a, F: FnMut(usize, Result<(Point, &str), Rejection>)> PointReader<'a, F> {
         }
     }
 
-    fn item(&mut self, scanner: &mut Scanner<'a>) -> Result<(), TooManyPoints> {
+    /// Whether the item was JSON as far as it goes.
+    fn item(&mut self, scanner: &mut Scanner<'a>) -> Result<bool, TooManyPoints> {
         let start = *scanner;
         let given = fields(scanner, &mut self.labels).and_then(|given| match scanner.peek() {
             Some(b',' | b']') | None => Ok(given),
             Some(_) => Err(scanner.expected("`,` or `]` after a point").into()),
         });
-        if given.is_err() {
+        let is_good = given.is_ok();
+        if !is_good {
             *scanner = start;
             scanner.skip_item();
         }
-        self.hand_on(given)
+        self.hand_on(given)?;
+        Ok(is_good)
     }
 
     fn hand_on(&mut self, given: Result<Given, Rejection>) -> Result<(), TooManyPoints> {
@@ -270,10 +277,10 @@ mod tests {
     #[test]
     fn what_breaks_an_array_is_named_and_what_came_before_is_kept() {
         assert_eq!(read(r#"[{"n":1},{"n":2"#, BodyForm::Json)[0], "1/1/None/0 ");
-        assert_eq!(
-            read(r#"[{"n":1},{"n":2"#, BodyForm::Json)[1],
-            "1 -: expected `,` or `}` after a field at byte 15, not the end"
-        );
+        let cut = |body| read(body, BodyForm::Json)[1..].to_vec();
+        assert_eq!(cut(r#"[{"n":1},{"n":2"#), ["1 -: expected `,` or `}` after a field at byte 15, not the end"]);
+        assert_eq!(cut(r#"[{"n":1},"#), ["1 -: a point must be an object such as {\"n\":1}, not the end"]);
+        assert_eq!(cut(r#"[{"n":1}"#), ["1 -: expected `,` or `]` after a point at byte 8, not the end"]);
         assert_eq!(
             read(r#"[{"n":1}] x"#, BodyForm::Json)[1],
             "1 -: expected nothing after the array at byte 10, not `x`"

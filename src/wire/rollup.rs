@@ -200,7 +200,7 @@ mod tests {
             },
             Series { labels: Labels::default(), is_other: true, cells: vec![(1, Cell { count: 1, cover: None })] },
         ];
-        let window = Window::new(NOW - 30, NOW, Some(10), NOW).expect("valid");
+        let window = Window::aligned(NOW - 30, NOW, 10).expect("valid");
         Rollup {
             stream: "s1",
             window,

@@ -18,16 +18,16 @@ pub enum TimeError {
 /// Times are within +-this many seconds of 1970, so that no arithmetic on them overflows: the year 33658.
 const MAX_S: i64 = 1_000_000_000_000;
 
-/// Unix seconds (fractions are rounded down), RFC 3339, `now`, or relative to now such as `-1h`.
+/// Unix seconds (fractions allowed), RFC 3339, `now`, or relative to now such as `-1h`; all in Unix milliseconds.
 ///
 /// # Errors
 /// [`TimeError::Time`]
-pub fn parse_time(text: &str, now_s: i64) -> Result<i64, TimeError> {
-    let relative = || text.strip_prefix('-').and_then(duration_s).map(|ago_s| now_s - ago_s);
-    let absolute = || DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp());
-    let now = (text == "now").then_some(now_s);
-    let time = now.or_else(|| unix_s(text)).or_else(relative).or_else(absolute);
-    time.filter(|time| time.abs() <= MAX_S).ok_or_else(|| TimeError::Time(text.to_owned()))
+pub fn parse_time_ms(text: &str, now_ms: i64) -> Result<i64, TimeError> {
+    let relative = || text.strip_prefix('-').and_then(duration_s).map(|ago_s| now_ms - ago_s * 1000);
+    let absolute = || DateTime::parse_from_rfc3339(text).ok().map(|time| time.timestamp_millis());
+    let now = (text == "now").then_some(now_ms);
+    let time = now.or_else(|| unix_ms(text)).or_else(relative).or_else(absolute);
+    time.filter(|ms| ms.abs() <= MAX_S * 1000).ok_or_else(|| TimeError::Time(text.to_owned()))
 }
 
 /// Seconds, or a number with a unit: `10s`, `5m`, `1h`, `1d`, `1w`.
@@ -41,10 +41,10 @@ pub fn parse_duration(text: &str) -> Result<i64, TimeError> {
 
 #[expect(clippy::cast_possible_truncation, reason = "bounded first")]
 #[expect(clippy::cast_precision_loss, reason = "10^12 is exact")]
-fn unix_s(text: &str) -> Option<i64> {
+fn unix_ms(text: &str) -> Option<i64> {
     let is_number = text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
     let seconds: f64 = text.parse().ok().filter(|_| is_number)?;
-    (seconds <= MAX_S as f64).then_some(seconds.floor() as i64)
+    (seconds <= MAX_S as f64).then_some((seconds * 1000.0).round() as i64)
 }
 
 fn duration_s(text: &str) -> Option<i64> {
@@ -65,27 +65,27 @@ fn duration_s(text: &str) -> Option<i64> {
 mod tests {
     use super::*;
 
-    const NOW: i64 = 1_792_540_800;
+    const NOW: i64 = 1_792_540_800_000;
 
     #[test]
     fn the_forms_of_a_time() {
         for (text, wanted) in [
             ("now", NOW),
             ("1792540800", NOW),
-            ("1792540800.9", NOW),
-            ("-90s", NOW - 90),
-            ("-5m", NOW - 300),
-            ("-1h", NOW - 3600),
-            ("-7d", NOW - 7 * 86_400),
-            ("2026-10-20T20:00:00Z", 1_792_526_400),
-            ("2026-10-20T22:00:00.5+02:00", 1_792_526_400),
+            ("1792540800.9", NOW + 900),
+            ("-90s", NOW - 90_000),
+            ("-5m", NOW - 300_000),
+            ("-1h", NOW - 3_600_000),
+            ("-7d", NOW - 7 * 86_400_000),
+            ("2026-10-20T20:00:00Z", 1_792_526_400_000),
+            ("2026-10-20T22:00:00.5+02:00", 1_792_526_400_500),
         ] {
-            assert_eq!(parse_time(text, NOW), Ok(wanted), "{text}");
+            assert_eq!(parse_time_ms(text, NOW), Ok(wanted), "{text}");
         }
         for text in
             ["", "yesterday", "1h", "-1", "-h", "-1y", "1e9", "inf", "9999999999999", "-99999999999999d", "2026-10-20"]
         {
-            assert!(parse_time(text, NOW).is_err(), "{text}");
+            assert!(parse_time_ms(text, NOW).is_err(), "{text}");
         }
     }
 

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use serde_json::Value;
-use ureq::Agent;
-use ureq::http::{HeaderMap, Request};
+use ureq::http::request::Builder;
+use ureq::http::{HeaderMap, Request, Response};
+use ureq::{Agent, SendBody};
 
 /// A request that is being put together.
 pub(crate) struct Call {
@@ -36,6 +37,11 @@ pub(crate) fn call(method: &'static str, url: impl Into<String>) -> Call {
     Call { method, url: url.into(), headers: Vec::new(), body: Vec::new() }
 }
 
+/// A text as it stands in a query string.
+pub(crate) fn encoded(text: &str) -> String {
+    form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
 impl Call {
     pub(crate) fn header(mut self, name: &str, value: impl Into<String>) -> Self {
         self.headers.push((name.to_owned(), value.into()));
@@ -57,21 +63,34 @@ impl Call {
         self.send_over(&agent()).unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 
+    /// The answer to a body that does not tell its length beforehand.
+    pub(crate) fn send_chunked(self) -> Answer {
+        let (what, mut body) = (format!("{} {}", self.method, self.url), &self.body[..]);
+        let request = self.head().body(SendBody::from_reader(&mut body)).expect("a request");
+        let response = agent().run(request).unwrap_or_else(|error| panic!("{what}: {error}"));
+        Answer::of(response).unwrap_or_else(|error| panic!("{what}: {error}"))
+    }
+
     /// The answer, or why there is none.
     pub(crate) fn send_over(self, agent: &Agent) -> Result<Answer, ureq::Error> {
-        let mut request = Request::builder().method(self.method).uri(&self.url);
-        for (name, value) in &self.headers {
-            request = request.header(name, value);
-        }
+        let request = self.head();
         let has_body = !self.body.is_empty() || matches!(self.method, "POST" | "PATCH" | "PUT");
-        let mut response =
-            if has_body { agent.run(request.body(&self.body[..])?)? } else { agent.run(request.body(())?)? };
-        let body = response.body_mut().with_config().limit(64 << 20).read_to_vec()?;
-        Ok(Answer { status: response.status().as_u16(), headers: response.headers().clone(), body })
+        Answer::of(if has_body { agent.run(request.body(&self.body[..])?)? } else { agent.run(request.body(())?)? })
+    }
+
+    /// Method, URL and headers.
+    fn head(&self) -> Builder {
+        let request = Request::builder().method(self.method).uri(&self.url);
+        self.headers.iter().fold(request, |request, (name, value)| request.header(name, value))
     }
 }
 
 impl Answer {
+    fn of(mut response: Response<ureq::Body>) -> Result<Self, ureq::Error> {
+        let body = response.body_mut().with_config().limit(64 << 20).read_to_vec()?;
+        Ok(Self { status: response.status().as_u16(), headers: response.headers().clone(), body })
+    }
+
     pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).expect("the body is UTF-8")
     }

@@ -3,10 +3,24 @@
 //! Tests run in parallel on one server, each with a stream of its own; those that kill or configure a server
 //! start their own. None sleeps.
 
+mod clock;
 mod crash;
+mod datapoint;
 mod documents;
+mod errors;
 mod eviction;
 mod forged;
+mod gzip;
+mod hostile;
 mod http;
+mod idempotency;
+mod origins;
+mod owning;
+mod reading;
+mod selecting;
 mod server;
+mod spreading;
+mod status;
 mod stream;
+mod windows;
+mod writing;

@@ -58,6 +58,25 @@ impl Stream {
         self.call("POST", "/points").body(body).send()
     }
 
+    /// Posts a body that has good points; what is answered.
+    #[track_caller]
+    pub(crate) fn write(&self, body: impl Into<Vec<u8>>) -> Value {
+        self.post(body).expect(202).json()
+    }
+
+    /// Posts a body that has no good point; why each is rejected.
+    #[track_caller]
+    pub(crate) fn refused(&self, body: impl Into<Vec<u8>>) -> Vec<Value> {
+        let answer = self.post(body);
+        assert_eq!(answer.problem(400), "invalid-points");
+        answer.json()["errors"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// A call of the owner to one of its paths.
+    pub(crate) fn owned(&self, method: &'static str, path: &str) -> Call {
+        self.call(method, path).bearer(OWNER_TOKEN)
+    }
+
     /// Reads with the read key.
     pub(crate) fn read(&self, path: &str) -> Answer {
         self.call("GET", path).bearer(&self.read_key).send()
@@ -78,4 +97,10 @@ impl Stream {
 /// The sum of a list of numbers and nulls.
 pub(crate) fn added(values: &Value) -> f64 {
     values.as_array().expect("a list").iter().filter_map(Value::as_f64).sum()
+}
+
+/// Whether two numbers are the same within 1e-9 of their size.
+#[track_caller]
+pub(crate) fn assert_close(actual: f64, wanted: f64, what: &str) {
+    assert!((actual - wanted).abs() <= 1e-9 * wanted.abs(), "{actual} is not {wanted}: {what}");
 }

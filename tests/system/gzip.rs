@@ -1,0 +1,13 @@
+//! Bodies that are packed.
+
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+/// A body as `Content-Encoding: gzip` sends it.
+pub(crate) fn gzip(body: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(body).expect("memory takes it");
+    encoder.finish().expect("memory takes it")
+}

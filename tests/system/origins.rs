@@ -1,0 +1,146 @@
+//! CORS: which pages may write, and who may read what they are answered.
+
+use serde_json::json;
+
+use crate::gzip::gzip;
+use crate::http::{Answer, call};
+use crate::server::Server;
+use crate::stream::Stream;
+
+const OURS: &str = "https://shop.example";
+const THEIRS: &str = "https://evil.example";
+const POINT: &str = r#"{"n":1}"#;
+
+fn listed() -> Stream {
+    Stream::create(Server::shared(), json!({"name": "test", "origins": [OURS, "http://localhost:3000"]}))
+}
+
+fn write_from(stream: &Stream, origin: &str) -> Answer {
+    stream.call("POST", "/points").header("Origin", origin).body(POINT).send()
+}
+
+fn preflight(stream: &Stream, path: &str, origin: &str) -> Answer {
+    let call = stream.call("OPTIONS", path).header("Origin", origin);
+    call.header("Access-Control-Request-Method", "POST")
+        .header("Access-Control-Request-Headers", "content-type,idempotency-key")
+        .send()
+}
+
+/// Who may read an answer, as far as browsers care.
+fn allowed(answer: &Answer) -> &str {
+    answer.header("Access-Control-Allow-Origin")
+}
+
+fn lists(answer: &Answer, header: &str, wanted: &str) -> bool {
+    answer.header(header).split(',').any(|item| item.trim().eq_ignore_ascii_case(wanted))
+}
+
+#[test]
+fn a_preflight_is_answered_for_two_hours() {
+    let stream = Stream::new();
+    let answer = preflight(&stream, "/points", THEIRS).expect(204);
+    assert!(answer.body.is_empty());
+    assert_eq!((allowed(&answer), answer.header("Access-Control-Max-Age")), ("*", "7200"));
+    assert!(lists(&answer, "Access-Control-Allow-Methods", "POST"));
+    for header in ["Content-Type", "Content-Encoding", "Idempotency-Key"] {
+        assert!(lists(&answer, "Access-Control-Allow-Headers", header), "{header}");
+    }
+}
+
+#[test]
+fn reads_have_preflights_too() {
+    let stream = Stream::new();
+    for path in ["/rollup", "/labels", "/labels/country", "/status", "", "/read-key", "/pixel.gif"] {
+        let answer = preflight(&stream, path, THEIRS).expect(204);
+        assert_eq!((allowed(&answer), answer.header("Access-Control-Max-Age")), ("*", "7200"), "{path}");
+        assert!(lists(&answer, "Access-Control-Allow-Headers", "Authorization"), "{path}");
+    }
+    let streams = call("OPTIONS", format!("{}/v1/streams", stream.url)).header("Origin", THEIRS).send().expect(204);
+    assert!(lists(&streams, "Access-Control-Allow-Methods", "POST"));
+}
+
+#[test]
+fn without_an_allow_list_every_page_may_write() {
+    let stream = Stream::new();
+    for origin in [OURS, THEIRS, "null", "http://localhost:8080", "capacitor://localhost"] {
+        assert_eq!(allowed(&write_from(&stream, origin).expect(202)), "*", "{origin}");
+    }
+    assert_eq!(allowed(&stream.post(POINT).expect(202)), "*");
+}
+
+#[test]
+fn a_simple_request_of_a_page_needs_no_preflight() {
+    let stream = Stream::new();
+    let call = stream.call("POST", "/points").header("Origin", OURS).header("Content-Type", "text/plain;charset=UTF-8");
+    assert_eq!(allowed(&call.body(POINT).send().expect(202)), "*");
+}
+
+#[test]
+fn an_origin_on_the_list_is_echoed() {
+    let stream = listed();
+    for origin in [OURS, "http://localhost:3000"] {
+        for answer in [write_from(&stream, origin).expect(202), preflight(&stream, "/points", origin).expect(204)] {
+            assert_eq!(allowed(&answer), origin);
+            assert!(lists(&answer, "Vary", "Origin"), "{:?}", answer.headers);
+        }
+    }
+}
+
+#[test]
+fn an_origin_off_the_list_is_refused_and_may_not_read_the_answer() {
+    let stream = listed();
+    for origin in [THEIRS, "null", "http://shop.example", "https://shop.example:8443", "https://a.shop.example"] {
+        let pixel = stream.call("GET", "/pixel.gif?n=1").header("Origin", origin).send();
+        for answer in [write_from(&stream, origin), preflight(&stream, "/points", origin), pixel] {
+            assert_eq!(answer.problem(403), "origin-not-allowed", "{origin}");
+            assert_eq!(allowed(&answer), "", "{origin}");
+            assert!(lists(&answer, "Vary", "Origin"), "{:?}", answer.headers);
+        }
+    }
+    assert_eq!(stream.read("/status").json()["accepted"], 0);
+}
+
+#[test]
+fn whoever_sends_no_origin_is_no_page_and_may_write() {
+    let stream = listed();
+    stream.post(POINT).expect(202);
+    stream.call("GET", "/pixel.gif?n=1").send().expect(200);
+}
+
+#[test]
+fn errors_tell_a_listed_origin_and_no_other() {
+    let stream = listed();
+    let send = |origin: &str, encoding: &str, body: &[u8]| {
+        let call = stream.call("POST", "/points").header("Origin", origin).header("Content-Encoding", encoding);
+        call.body(body).send()
+    };
+    for (encoding, body, status) in [
+        ("identity", br#"{"n":"1"}"#.to_vec(), 400),
+        ("gzip", b"no gzip".to_vec(), 400),
+        ("gzip", gzip(&vec![b' '; (1 << 20) + 1]), 413),
+        ("identity", b"n=1".to_vec(), 415),
+    ] {
+        let to_ours = send(OURS, encoding, &body);
+        to_ours.problem(status);
+        assert_eq!(allowed(&to_ours), OURS, "{status}");
+        assert_ne!(allowed(&send(THEIRS, encoding, &body)), "*", "{status}");
+        assert_eq!(allowed(&send(THEIRS, encoding, &body)), "", "{status}");
+    }
+}
+
+#[test]
+fn a_changed_list_takes_effect() {
+    let stream = Stream::new();
+    write_from(&stream, THEIRS).expect(202);
+    let patch = |origins: &[&str]| {
+        stream.owned("PATCH", "").body(json!({"origins": origins}).to_string()).send().expect(200);
+    };
+    patch(&[OURS]);
+    write_from(&stream, THEIRS).problem(403);
+    assert_eq!(allowed(&write_from(&stream, OURS).expect(202)), OURS);
+    patch(&[THEIRS]);
+    assert_eq!(allowed(&write_from(&stream, THEIRS).expect(202)), THEIRS);
+    write_from(&stream, OURS).problem(403);
+    patch(&[]);
+    assert_eq!(allowed(&write_from(&stream, OURS).expect(202)), "*");
+}
