@@ -3,20 +3,19 @@
  * `make dev`: wrangler's development server, with everything that a first visitor needs: secrets, one stream to write to,
  * and the commands to paste. What it makes is kept in git-ignored files, so the next start finds the same stream.
  *
- *   node tools/dev.mjs [--port 8787]        (or PORT=8787)
+ *   node tools/dev.mjs [--port 8787] [--state .wrangler/state]
  */
 
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs, parseEnv } from "node:util";
 
 const ROOT = join(import.meta.dirname, "..");
 const SECRETS = ".dev.vars";
-const STREAM = ".dev.stream.json";
 /** A cold compilation happens before the server answers. */
 const START_MS = 10 * 60_000;
 const POLL_MS = 200;
@@ -24,7 +23,8 @@ const POLL_MS = 200;
 const STOP_MS = 5_000;
 
 process.chdir(ROOT);
-const port = readPort();
+const { port, state } = readOptions();
+const savedPath = join(state, "dev-stream.json");
 const origin = `http://127.0.0.1:${port}`;
 const ownerToken = readOwnerToken();
 await assertPortIsFree();
@@ -32,12 +32,17 @@ startWrangler();
 await untilAnswering();
 await showStream();
 
-function readPort() {
-  const { values } = parseArgs({ options: { port: { type: "string", default: process.env.PORT || "8787" } } });
+function readOptions() {
+  const { values } = parseArgs({
+    options: {
+      port: { type: "string", default: process.env.PORT || "8787" },
+      state: { type: "string", default: join(".wrangler", "state") },
+    },
+  });
   if (!/^\d{1,5}$/.test(values.port) || Number(values.port) > 65535) {
     fail(`--port takes a port's number, not "${values.port}"`);
   }
-  return values.port;
+  return values;
 }
 
 /** The owner's token out of the secrets' file, which is made with random values on the first run. */
@@ -67,11 +72,13 @@ async function assertPortIsFree() {
 
 /** Runs until we are told to stop, or until it ends by itself; either way its end is ours. */
 function startWrangler() {
-  const args = ["dev", "--ip", "127.0.0.1", "--port", port, "--persist-to", ".wrangler/state"];
+  const args = ["dev", "--ip", "127.0.0.1", "--port", port, "--persist-to", state];
   const child = spawn(join("node_modules", ".bin", "wrangler"), [...args, "--show-interactive-dev-session=false"], {
     stdio: ["ignore", "inherit", "inherit"],
     env: {
       ...process.env,
+      // wrangler starts whichever Node it finds; the project's own is new enough.
+      PATH: [join(ROOT, "node_modules", ".bin"), process.env.PATH].join(delimiter),
       // No telemetry, no question about updates (the banner asks the registry), no sample `cf` from Cloudflare.
       WRANGLER_SEND_METRICS: "false",
       WRANGLER_HIDE_BANNER: "true",
@@ -121,10 +128,10 @@ Heartbeat runs on ${origin}/
 
 /** The stream of an earlier run, if the server still knows it: its state may have been deleted. */
 async function savedStream() {
-  if (!existsSync(STREAM)) {
+  if (!existsSync(savedPath)) {
     return undefined;
   }
-  const stream = JSON.parse(readFileSync(STREAM, "utf8"));
+  const stream = JSON.parse(readFileSync(savedPath, "utf8"));
   const response = await asOwner(`/v1/streams/${stream.id}`);
   return response.status === 200 ? stream : undefined;
 }
@@ -137,7 +144,8 @@ async function createStream() {
     return undefined;
   }
   const { id, read_key } = await response.json();
-  writeFileSync(STREAM, `${JSON.stringify({ id, read_key })}\n`, { mode: 0o600 });
+  mkdirSync(state, { recursive: true });
+  writeFileSync(savedPath, `${JSON.stringify({ id, read_key })}\n`, { mode: 0o600 });
   return { id, read_key };
 }
 

@@ -6,6 +6,7 @@
 mod clock;
 mod crash;
 mod datapoint;
+mod dev;
 mod documents;
 mod errors;
 mod eviction;
