@@ -1,5 +1,6 @@
 //! Groups by steps: what a query collects, what shards send and what the edge merges.
 
+use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
@@ -7,14 +8,14 @@ use rustc_hash::FxHashMap;
 use super::cell::{Cell, merge_into};
 use super::labels::Labels;
 
-/// A query gives at most this many cells, at some 100 bytes each in the object and again at the edge: 2 x 30
+/// A query gives at most this many cells, at some 100 bytes each in the object and again at the edge: 2 x 20
 /// of the 128 MB that an isolate has.
-pub const MAX_GRID_CELLS: usize = 300_000;
+pub const MAX_GRID_CELLS: usize = 200_000;
 
 /// Cells by group and step; what no point touches is absent.
 #[derive(Debug, Default)]
 pub struct Grid {
-    groups: FxHashMap<Labels, u32>,
+    groups: BTreeMap<Labels, u32>,
     labels: Vec<Labels>,
     cells: FxHashMap<(u32, u32), Cell>,
 }
@@ -33,15 +34,13 @@ impl Grid {
     /// The number of a group in this grid.
     #[expect(clippy::cast_possible_truncation, reason = "groups are bounded by the series of a stream")]
     pub fn group(&mut self, labels: Labels) -> u32 {
-        match self.groups.entry(labels) {
-            Entry::Occupied(there) => *there.get(),
-            Entry::Vacant(place) => {
-                let group = self.labels.len() as u32;
-                self.labels.push(place.key().clone());
-                place.insert(group);
-                group
-            }
+        if let Some(group) = self.groups.get(&labels) {
+            return *group;
         }
+        let group = self.labels.len() as u32;
+        self.labels.push(labels.clone());
+        self.groups.insert(labels, group);
+        group
     }
 
     /// Merges a cell into a group's step.
@@ -79,7 +78,7 @@ impl Grid {
 /// Merges rows into one that has all of them.
 #[must_use]
 pub fn fold(rows: impl Iterator<Item = Vec<(u32, Cell)>>) -> Vec<(u32, Cell)> {
-    let mut by_step: std::collections::BTreeMap<u32, Option<Cell>> = std::collections::BTreeMap::new();
+    let mut by_step: BTreeMap<u32, Option<Cell>> = BTreeMap::new();
     for (step, cell) in rows.flatten() {
         merge_into(by_step.entry(step).or_default(), &cell);
     }

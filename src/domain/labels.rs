@@ -2,6 +2,7 @@
 
 use std::borrow::{Borrow, Cow};
 use std::fmt;
+use std::rc::Rc;
 
 /// A point carries at most this many labels.
 pub const MAX_LABELS: usize = 16;
@@ -18,9 +19,9 @@ const RECORD: char = '\u{1e}';
 /// A set of labels, sorted by name, names unique, values not empty.
 ///
 /// An empty value says the same as no label, as in Prometheus, so it is left out. The set is one text,
-/// `name US value RS name US value RS`, which makes it cheap to hash, compare, store and send.
+/// `name US value RS name US value RS`, which makes it cheap to compare, store and send; copies share it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Labels(Box<str>);
+pub struct Labels(Rc<str>);
 
 impl Labels {
     /// The labels of the series that takes what would be one series too many.
@@ -99,16 +100,23 @@ pub enum LabelError {
     Duplicate(Quoted),
 }
 
-/// A stranger's text in a message: quoted, escaped and cut to 40 characters.
+/// A stranger's text in a message: quoted, escaped and cut to 40 bytes or a little more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quoted(String);
 
 impl From<&str> for Quoted {
     fn from(text: &str) -> Self {
-        const SHOWN_CHARS: usize = 40;
-        let cut = text.char_indices().nth(SHOWN_CHARS).map_or(text.len(), |(at, _)| at);
-        let ellipsis = if cut < text.len() { "…" } else { "" };
-        Self(format!("\"{}{ellipsis}\"", text[..cut].escape_debug()))
+        const SHOWN_BYTES: usize = 40;
+        let mut shown = String::from("\"");
+        for char in text.chars() {
+            if shown.len() > SHOWN_BYTES {
+                shown.push('…');
+                break;
+            }
+            shown.extend(char.escape_debug());
+        }
+        shown.push('"');
+        Self(shown)
     }
 }
 

@@ -1,11 +1,14 @@
 //! Label matchers, as in Prometheus: `=`, `!=`, `=~`, `!~`, where an absent label is the empty string.
 
-use regex_lite::Regex;
+use regex_lite::{Regex, RegexBuilder};
 
 use super::labels::Labels;
 
 /// A matcher's text is at most this long.
 pub const MAX_MATCHER_BYTES: usize = 1024;
+
+/// A compiled regular expression takes at most this many bytes, and matching time in proportion.
+const MAX_REGEX_BYTES: usize = 32 << 10;
 
 /// One condition on a series' labels.
 #[derive(Clone, Debug)]
@@ -75,8 +78,9 @@ impl Matcher {
 
 fn whole(pattern: &str) -> Result<Regex, MatcherError> {
     // Checked alone first, so that `a)(b` is refused and not made valid by what is put around it.
-    Regex::new(pattern)
-        .and_then(|_| Regex::new(&format!("^(?:{pattern})$")))
+    let compiled = |pattern: &str| RegexBuilder::new(pattern).size_limit(MAX_REGEX_BYTES).build();
+    compiled(pattern)
+        .and_then(|_| compiled(&format!("^(?:{pattern})$")))
         .map_err(|error| MatcherError::Regex(pattern.to_owned(), error.to_string()))
 }
 
@@ -112,6 +116,8 @@ mod tests {
         for text in ["", "country", "=US", "!=US", "country!US", "path=~(", "path=~a)(b"] {
             assert!(Matcher::parse(text).is_err(), "{text}");
         }
+        assert!(Matcher::parse("a=~(?:x{1000}){300}").is_err(), "too large when compiled");
+        assert!(Matcher::parse("a=~(GET|POST|PUT|DELETE) /api/v[0-9]+/.{1,50}").is_ok());
         assert!(Matcher::parse(&format!("a={}", "x".repeat(MAX_MATCHER_BYTES - 2))).is_ok());
         assert!(Matcher::parse(&format!("a={}", "x".repeat(MAX_MATCHER_BYTES - 1))).is_err());
     }

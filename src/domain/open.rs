@@ -20,12 +20,14 @@ pub type Bucket = FxHashMap<SeriesId, Cell>;
 pub struct OpenBuckets {
     buckets: BTreeMap<(Layer, i64), Bucket>,
     cells: usize,
+    pieces: usize,
 }
 
 impl OpenBuckets {
     /// Adds a point of a series.
     pub fn add(&mut self, series: SeriesId, point: &Point) {
         spread(point, |layer, start_s, cell| {
+            self.pieces += 1;
             let bucket = self.buckets.entry((layer, start_s)).or_default();
             match bucket.entry(series) {
                 std::collections::hash_map::Entry::Occupied(mut there) => there.get_mut().merge(&cell),
@@ -41,6 +43,12 @@ impl OpenBuckets {
     #[must_use]
     pub fn cells(&self) -> usize {
         self.cells
+    }
+
+    /// How many pieces of points were merged: the work of doing it again.
+    #[must_use]
+    pub fn pieces(&self) -> usize {
+        self.pieces
     }
 
     /// The buckets as they are kept: the finest tier's totals, and the spreads.

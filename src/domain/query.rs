@@ -1,7 +1,9 @@
 //! A question about a stream, and its evaluation over cells.
 
+use rustc_hash::FxHashMap;
+
 use super::cell::Cell;
-use super::grid::{Grid, TooManyCells};
+use super::grid::{Grid, MAX_GRID_CELLS, TooManyCells};
 use super::labels::Labels;
 use super::matcher::Matcher;
 use super::open::{SeriesId, share};
@@ -45,6 +47,9 @@ pub struct Collector {
     /// The group of each series, by its number.
     groups: Vec<Option<u32>>,
     grid: Grid,
+    /// Cells of coarser tiers by group, tier and start, divided only when all series are in: that costs groups x steps,
+    /// which is bounded, and not series x steps.
+    spreads: FxHashMap<(u32, Tier, i64), Cell>,
 }
 
 impl Collector {
@@ -52,7 +57,7 @@ impl Collector {
     pub fn new<'a>(query: &Query, dictionary: impl Iterator<Item = &'a Labels>) -> Self {
         let mut grid = Grid::default();
         let groups = dictionary.map(|labels| query.group_of(labels).map(|group| grid.group(group))).collect();
-        Self { window: query.window, groups, grid }
+        Self { window: query.window, groups, grid, spreads: FxHashMap::default() }
     }
 
     /// Takes in a bucket's cell of a series, if the query asks for it. The layer is one of
@@ -67,12 +72,31 @@ impl Collector {
             return Ok(());
         }
         match layer {
-            Layer::Spread(tier) if tier > self.window.tier() => self.add_shares(tier, start_s, group, cell),
+            Layer::Spread(tier) if tier > self.window.tier() => self.add_spread((group, tier, start_s), cell),
             Layer::Spread(_) | Layer::Total(_) => self.grid.add(group, self.window.step_of(start_s), cell),
         }
     }
 
-    fn add_shares(&mut self, tier: Tier, start_s: i64, group: u32, cell: &Cell) -> Result<(), TooManyCells> {
+    fn add_spread(&mut self, place: (u32, Tier, i64), cell: &Cell) -> Result<(), TooManyCells> {
+        if self.spreads.len() >= MAX_GRID_CELLS && !self.spreads.contains_key(&place) {
+            return Err(TooManyCells);
+        }
+        self.spreads.entry(place).and_modify(|there| there.merge(cell)).or_insert(*cell);
+        Ok(())
+    }
+
+    /// What was collected.
+    ///
+    /// # Errors
+    /// [`TooManyCells`]
+    pub fn finish(mut self) -> Result<Grid, TooManyCells> {
+        for ((group, tier, start_s), cell) in std::mem::take(&mut self.spreads) {
+            self.divide(group, tier, start_s, &cell)?;
+        }
+        Ok(self.grid)
+    }
+
+    fn divide(&mut self, group: u32, tier: Tier, start_s: i64, cell: &Cell) -> Result<(), TooManyCells> {
         let (from_s, to_s, step_s) = (self.window.from_s(), self.window.to_s(), self.window.step_s());
         let mut at_s = floor_to(start_s, step_s).max(from_s);
         while at_s < (start_s + tier.width_s()).min(to_s) {
@@ -82,12 +106,6 @@ impl Collector {
             at_s += step_s;
         }
         Ok(())
-    }
-
-    /// What was collected.
-    #[must_use]
-    pub fn finish(self) -> Grid {
-        self.grid
     }
 }
 
@@ -109,7 +127,7 @@ mod tests {
                 collector.add(layer, start_s, *series, cell).expect("fits");
             }
         }
-        collector.finish().into_rows()
+        collector.finish().expect("fits").into_rows()
     }
 
     proptest! {

@@ -56,9 +56,9 @@ impl Tier {
         match self {
             Self::S10 => HOUR,
             Self::M1 => 6 * HOUR,
-            Self::M10 => 2 * DAY,
-            Self::H1 => 14 * DAY,
-            Self::D1 => 360 * DAY,
+            Self::M10 => DAY,
+            Self::H1 => 4 * DAY,
+            Self::D1 => 32 * DAY,
         }
     }
 
@@ -74,6 +74,9 @@ impl Tier {
         Self::ALL.into_iter().rev().find(|tier| step_s % tier.width_s() == 0).unwrap_or(Self::FINEST)
     }
 }
+
+/// Buckets stay this much longer than they are promised, for windows that are widened to whole steps.
+pub const RETENTION_MARGIN_S: i64 = DAY;
 
 /// What a chunk or an open bucket holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,6 +1,6 @@
 //! A span of time in steps, and which of the kept tiers answers for it.
 
-use super::tier::{Layer, Tier, floor_to};
+use super::tier::{Layer, RETENTION_MARGIN_S, Tier, floor_to};
 
 /// A window has at most this many steps: a month of 5 minutes, or 30 hours of 10 seconds.
 pub const MAX_STEPS: i64 = 11_000;
@@ -53,13 +53,16 @@ impl Window {
             return Err(WindowError::Empty);
         }
         let (from_s, to_s) = (from_ms.div_euclid(1000), -(-to_ms).div_euclid(1000));
-        let kept = finest_kept(from_s, now_ms / 1000);
+        let is_kept =
+            |tier: &Tier, from_s: i64| tier.retention_s().is_none_or(|kept_s| from_s >= now_ms / 1000 - kept_s);
+        let kept = Tier::ALL.into_iter().find(|tier| is_kept(tier, from_s)).unwrap_or(Tier::D1);
         let step_s = step_s.unwrap_or_else(|| default_step(from_s, to_s, kept));
         check_step(step_s)?;
         let window = Self::aligned(floor_to(from_s, step_s), ceil_to(to_s, step_s), step_s)?;
+        // Widening may reach further back, for which the margin is kept.
         match window.tier().retention_s() {
-            Some(kept_s) if window.tier() < kept => {
-                Err(WindowError::NotKept { step_s, kept_s, offer_s: kept.width_s() })
+            Some(kept_s) if window.tier() < kept || !is_kept(&window.tier(), window.from_s + RETENTION_MARGIN_S) => {
+                Err(WindowError::NotKept { step_s, kept_s, offer_s: kept.max(Tier::M1).width_s() })
             }
             _ => Ok(window),
         }
@@ -132,7 +135,7 @@ fn check_step(step_s: i64) -> Result<(), WindowError> {
     if is_valid { Ok(()) } else { Err(WindowError::Step(step_s)) }
 }
 
-/// Counts the steps after widening, which adds at most one: so few candidates are tried.
+/// Counts the steps after widening, which adds at most one.
 fn default_step(from_s: i64, to_s: i64, kept: Tier) -> i64 {
     let unit_s = kept.width_s();
     let mut step_s = ceil_to((to_s - from_s) / DEFAULT_STEPS, unit_s).max(unit_s);
@@ -140,11 +143,6 @@ fn default_step(from_s: i64, to_s: i64, kept: Tier) -> i64 {
         step_s += unit_s;
     }
     step_s
-}
-
-fn finest_kept(from_s: i64, now_s: i64) -> Tier {
-    let is_kept = |tier: &Tier| tier.retention_s().is_none_or(|kept_s| from_s >= now_s - kept_s);
-    Tier::ALL.into_iter().find(is_kept).unwrap_or(Tier::D1)
 }
 
 fn ceil_to(at_s: i64, width_s: i64) -> i64 {

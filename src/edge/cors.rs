@@ -57,8 +57,10 @@ impl Exchange {
         if config.origins.is_empty() {
             return Ok(());
         }
-        let is_admitted = config.admits(Some(&origin));
-        *cors = if is_admitted { Cors::Only(origin) } else { Cors::Nobody };
-        if is_admitted { Ok(()) } else { Err(Problem::OriginNotAllowed) }
+        if !config.admits(Some(&origin)) {
+            return Err(Problem::OriginNotAllowed);
+        }
+        *cors = Cors::Only(origin);
+        Ok(())
     }
 }

@@ -53,9 +53,15 @@ impl Exchange {
     pub(super) async fn config_that_admits(&self, id: &StreamId, origin: &str) -> Result<StreamConfig, Problem> {
         let copy = self.copy(id).await?;
         let is_settled = copy.config.as_ref().is_some_and(|config| config.admits(Some(origin)));
-        let config =
-            if is_settled || self.now_ms - copy.at_ms < RECHECK_MS { copy.config } else { self.ask_object(id).await? };
-        config.ok_or(Problem::NO_SUCH_STREAM)
+        if is_settled || self.now_ms - copy.at_ms < RECHECK_MS {
+            return copy.config.ok_or(Problem::NO_SUCH_STREAM);
+        }
+        let config = self.ask_object(id).await?.ok_or(Problem::NO_SUCH_STREAM)?;
+        if copy.config.is_some_and(|copy| copy != config) {
+            // KV missed a change, or has not heard of it yet. If it can't be told now, the next one tries again.
+            self.publish(id, &config).await.ok();
+        }
+        Ok(config)
     }
 
     async fn copy(&self, id: &StreamId) -> Result<Copy, Problem> {

@@ -57,6 +57,9 @@ impl Exchange {
         if reply.is_err() {
             self.drain().await;
         }
+        if reply.as_ref().is_err_and(|problem| *problem == Problem::OriginNotAllowed) {
+            cors = Cors::Nobody;
+        }
         (reply.unwrap_or_else(|problem| problem.reply(&self.url)), cors)
     }
 

@@ -2,7 +2,7 @@
 
 use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
-use worker::{Method, Request, RequestInit};
+use worker::{Method, Request, RequestInit, console_error};
 
 use crate::wire::command::{Command, Refusal};
 
@@ -42,12 +42,11 @@ impl Exchange {
             Ok((_, body)) => {
                 Err(serde_json::from_slice::<Refusal>(&body).map_or_else(|error| internal(&error), Problem::from))
             }
-            Err(error) => Err(unreachable(&error)),
+            Err(error) => {
+                // The platform could not reach the object, or the object was reset meanwhile.
+                console_error!("edge: {error}");
+                Err(Problem::Unavailable)
+            }
         }
     }
-}
-
-/// The platform could not reach the object, or the object was reset: nobody knows what became of the call.
-fn unreachable(error: &worker::Error) -> Problem {
-    internal(error)
 }

@@ -23,7 +23,11 @@ impl Exchange {
         let read_key = new_read_key()?;
         let create = Command::Create { config: config.clone(), read_key_hash: hash(&read_key) };
         self.command(&id, &create).await?;
-        self.publish(&id, &config).await?;
+        if let Err(problem) = self.publish(&id, &config).await {
+            // Nobody has the id yet, so nobody would ever find or delete the stream.
+            self.command(&id, &Command::Delete).await.ok();
+            return Err(problem);
+        }
         let mut view = self.view(&id, &config);
         // The fragment stays in the browser, so the key gets into no log.
         view["links"]["dashboard"] =

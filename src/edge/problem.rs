@@ -25,6 +25,7 @@ pub(super) enum Problem {
     QueryTooLarge(String),
     RateLimited,
     Overloaded,
+    Unavailable,
     NotConfigured(&'static str),
     NotImplemented(&'static str),
     Internal,
@@ -62,6 +63,7 @@ impl Problem {
             Self::Internal => (500, "internal", "Something went wrong here"),
             Self::NotImplemented(_) => (501, "not-implemented", "This version does not have this yet"),
             Self::Overloaded => (503, "overloaded", "The stream is overloaded"),
+            Self::Unavailable => (503, "unavailable", "The stream could not be reached"),
             Self::NotConfigured(_) => (503, "not-configured", "This deployment is not configured"),
         }
     }
@@ -82,6 +84,7 @@ impl Problem {
             Self::MethodNotAllowed(_) => "the Allow header lists the methods of this path",
             Self::RateLimited => "too many writes from this address; come again after the time in Retry-After",
             Self::Overloaded => "nothing of this request was stored; send it again after the time in Retry-After",
+            Self::Unavailable => "nobody knows whether a write was stored; send it again with its idempotency key",
             Self::Internal => "it is told in the log; a write may be sent again with its idempotency key",
         }
     }
@@ -91,7 +94,7 @@ impl Problem {
             Self::Unauthorized(_) => Some(("WWW-Authenticate", "Bearer realm=\"heartbeat\"")),
             Self::MethodNotAllowed(allow) => Some(("Allow", allow)),
             Self::RateLimited => Some(("Retry-After", "10")),
-            Self::Overloaded => Some(("Retry-After", "1")),
+            Self::Overloaded | Self::Unavailable => Some(("Retry-After", "1")),
             Self::NotConfigured(_) => Some(("Retry-After", "60")),
             _ => None,
         }

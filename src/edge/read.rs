@@ -29,7 +29,7 @@ impl Exchange {
         let series = top(grid.into_rows(), params.top, params.aggregates[0], &window);
         let rollup = Rollup { stream: id.as_str(), window, aggregates: &params.aggregates, series: &series };
         let format = params.format.unwrap_or_else(|| Format::accepted(&self.header("Accept").unwrap_or_default()));
-        let body = rollup.render(format).into_bytes();
+        let body = rollup.render(format).map_err(|error| Problem::QueryTooLarge(error.to_string()))?.into_bytes();
         Ok(self.cacheable(Reply::new(200, format.media_type(), Vec::new()), body, &window))
     }
 

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 
-use rustc_hash::FxHashMap;
 use serde::Serialize;
 
 use crate::domain::labels::Labels;
@@ -12,14 +11,18 @@ use crate::store::series;
 use crate::store::sql::{Sql, StoreError};
 use crate::wire::params::ValuesParams;
 
-/// An object has at most this many series besides `overflow`: some 200 bytes each, so 20 of the 128 MB.
+/// An object has at most this many series besides `overflow`, at some 80 bytes besides their text: 8 of the 128 MB...
 pub(super) const MAX_SERIES: usize = 100_000;
+/// ...and their canonical texts at most so many bytes in all.
+const MAX_TEXT_BYTES: usize = 16 << 20;
 
 /// Labels by number and numbers by labels.
 #[derive(Default)]
 pub(super) struct Dictionary {
     labels: Vec<Labels>,
-    ids: FxHashMap<Labels, SeriesId>,
+    /// Ordered, as a hash that strangers know would let them choose texts that collide.
+    ids: BTreeMap<Labels, SeriesId>,
+    text_bytes: usize,
     /// How many are in the database.
     persisted: usize,
 }
@@ -62,7 +65,7 @@ impl Dictionary {
         if let Some(id) = self.ids.get(canonical) {
             return *id;
         }
-        if self.labels.len() < MAX_SERIES {
+        if self.labels.len() < MAX_SERIES && self.text_bytes + canonical.len() <= MAX_TEXT_BYTES {
             return self.push(Labels::from_canonical(canonical));
         }
         let overflow = Labels::overflow();
@@ -75,6 +78,7 @@ impl Dictionary {
     #[expect(clippy::cast_possible_truncation, reason = "at most MAX_SERIES + 1")]
     fn push(&mut self, labels: Labels) -> SeriesId {
         let id = self.labels.len() as SeriesId;
+        self.text_bytes += labels.as_str().len();
         self.labels.push(labels.clone());
         self.ids.insert(labels, id);
         id
@@ -148,6 +152,18 @@ mod tests {
         assert_eq!(dictionary.number("x\u{1f}2\u{1e}"), overflow);
         assert_eq!(dictionary.number(&text(&[("i", "7")])), 7);
         assert_eq!(dictionary.labels()[MAX_SERIES], Labels::overflow());
+    }
+
+    #[test]
+    fn beyond_the_bytes_of_their_texts_series_share_the_overflow_too() {
+        let mut dictionary = Dictionary::default();
+        let long = |index: usize| text(&[("i", &format!("{index:05000}"))]);
+        let count = MAX_TEXT_BYTES / long(0).len();
+        for index in 0..count + 10 {
+            dictionary.number(&long(index));
+        }
+        assert_eq!(dictionary.labels().len(), count + 1);
+        assert_eq!(dictionary.labels()[count], Labels::overflow());
     }
 
     #[test]

@@ -12,10 +12,10 @@ use crate::domain::codec::Malformed;
 use crate::domain::grid::{Row, TooManyCells};
 use crate::domain::open::OpenBuckets;
 use crate::domain::query::{Collector, Query};
-use crate::domain::tier::{Layer, Tier};
+use crate::domain::tier::{Layer, RETENTION_MARGIN_S, Tier};
 use crate::store::log::Cursor;
 use crate::store::sql::{Sql, StoreError};
-use crate::store::{answers, chunks, frames, log, meta, schema};
+use crate::store::{chunks, frames, log, meta, schema};
 use crate::wire::command::KeyHash;
 use crate::wire::frame::{BatchKey, Frame};
 use crate::wire::outcome::Outcome;
@@ -23,25 +23,28 @@ use crate::wire::params::ValuesParams;
 use crate::wire::rejection::Reason;
 use crate::wire::stream::StreamConfig;
 
+use super::answers::Answers;
 use super::dictionary::Dictionary;
-use super::recent::{ANSWERS_KEPT_MS, Place, RecentKeys};
 use super::totals::Totals;
 
 /// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.
-const MAX_ROW_BYTES: usize = 1_900_000;
+pub(super) const MAX_ROW_BYTES: usize = 1_900_000;
 
 /// When buckets are sealed before their time.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// With this many open cells.
     pub(super) open_cells: usize,
-    /// With this many bytes in the log that are not in chunks yet, which is what a restart has to replay.
+    /// With this many bytes in the log that are not in chunks yet...
     pub(super) unsealed_bytes: usize,
+    /// ...or this many pieces of points merged, which is what a restart has to do again.
+    pub(super) open_pieces: usize,
 }
 
 impl Limits {
-    /// Open cells take some 100 bytes each, and as many again while a tier is merged for sealing: 20 of the 128 MB.
-    pub(super) const DEFAULT: Self = Self { open_cells: 100_000, unsealed_bytes: 8 << 20 };
+    /// Open cells take some 100 bytes each, and as many again while a tier is merged for sealing: 10 of the 128 MB. Two
+    /// million pieces are some 200 ms.
+    pub(super) const DEFAULT: Self = Self { open_cells: 50_000, unsealed_bytes: 8 << 20, open_pieces: 2_000_000 };
 }
 
 const CONSUMER: &str = "rollups";
@@ -66,13 +69,6 @@ pub(super) enum QueryError {
     TooManyCells(#[from] TooManyCells),
 }
 
-/// A batch with a key whose answer is in the log only.
-struct UnsealedAnswer {
-    seq: i64,
-    key: BatchKey,
-    frame: Vec<u8>,
-}
-
 /// A stream's log and rollups.
 pub(super) struct Engine<S> {
     sql: S,
@@ -85,10 +81,8 @@ pub(super) struct Engine<S> {
     next_seq: i64,
     /// Number and size of each row of the log.
     rows: VecDeque<(i64, usize)>,
-    keys: RecentKeys,
-    unsealed_answers: Vec<UnsealedAnswer>,
-    /// Number and time of each row of answers.
-    answers: VecDeque<(i64, i64)>,
+    unsealed_bytes: usize,
+    answers: Answers,
     /// Up to the end of the log.
     totals: Totals,
 }
@@ -112,6 +106,11 @@ impl<S: Sql> Engine<S> {
         Self::load(sql, limits).map(Some)
     }
 
+    /// The record of the stream that is in this database, without opening the rest.
+    pub(super) fn peek_record(sql: &S) -> Result<Option<Record>, StoreError> {
+        if schema::exists(sql)? { from_json(meta::get(sql, RECORD)?) } else { Ok(None) }
+    }
+
     fn load(sql: S, limits: Limits) -> Result<Self, StoreError> {
         let record = from_json(meta::get(&sql, RECORD)?)?.ok_or(StoreError::Column("stream"))?;
         let cursor = log::cursor(&sql, CONSUMER)?;
@@ -123,9 +122,8 @@ impl<S: Sql> Engine<S> {
             cursor,
             next_seq: cursor.seq + 1,
             rows: VecDeque::new(),
-            keys: RecentKeys::default(),
-            unsealed_answers: Vec::new(),
-            answers: VecDeque::new(),
+            unsealed_bytes: 0,
+            answers: Answers::load(&sql)?,
             totals: from_json(meta::get(&sql, TOTALS)?)?.unwrap_or_default(),
             sql,
         };
@@ -134,23 +132,12 @@ impl<S: Sql> Engine<S> {
     }
 
     fn replay(&mut self) -> Result<(), StoreError> {
-        let (keys, answers) = (&mut self.keys, &mut self.answers);
-        answers::each(&self.sql, |id, at_ms, bytes| {
-            answers.push_back((id, at_ms));
-            for frame in frames::decode(bytes)? {
-                keys.insert(&Frame::parse(frame)?, Place::Answers(id));
-            }
-            Ok(())
-        })?;
         let mut rows = Vec::new();
-        log::each(&self.sql, |seq, bytes| {
-            rows.push((seq, bytes.to_vec()));
+        log::each(&self.sql, |seq, at_ms, bytes| {
+            rows.push((seq, at_ms, bytes.to_vec()));
             Ok(())
         })?;
-        for (seq, bytes) in rows {
-            self.take_row(seq, &bytes)?;
-        }
-        Ok(())
+        rows.iter().try_for_each(|(seq, at_ms, bytes)| self.take_row(*seq, *at_ms, bytes))
     }
 
     /// Appends batches to the log and takes them into the rollups. Fails for all of a row, or for none.
@@ -169,8 +156,8 @@ impl<S: Sql> Engine<S> {
     fn commit_row(&mut self, frames: &[Vec<u8>], now_ms: i64) -> Result<(), StoreError> {
         let bytes = frames::encode(frames.iter().map(Vec::as_slice));
         log::append(&self.sql, self.next_seq, now_ms, &bytes)?;
-        self.take_row(self.next_seq, &bytes)?;
-        if self.unsealed_bytes() > self.limits.unsealed_bytes {
+        self.take_row(self.next_seq, now_ms, &bytes)?;
+        if self.unsealed_bytes > self.limits.unsealed_bytes || self.open.pieces() > self.limits.open_pieces {
             // When it fails, the log has it all still, and the next commit or the alarm tries again.
             self.seal(now_ms).ok();
         }
@@ -178,16 +165,15 @@ impl<S: Sql> Engine<S> {
     }
 
     /// Takes a row of the log into memory, without the points that are in chunks already.
-    fn take_row(&mut self, seq: i64, bytes: &[u8]) -> Result<(), StoreError> {
+    fn take_row(&mut self, seq: i64, at_ms: i64, bytes: &[u8]) -> Result<(), StoreError> {
         self.next_seq = seq + 1;
         self.rows.push_back((seq, bytes.len()));
+        self.unsealed_bytes += bytes.len();
         let frames: Vec<Frame<'_>> = frames::decode(bytes)?.into_iter().map(Frame::parse).collect::<Result<_, _>>()?;
         let mut taken = 0;
         for frame in &frames {
-            self.keys.insert(frame, Place::Log(seq));
-            let answer = frame.key.map(|key| UnsealedAnswer { seq, key, frame: frame.answer() });
-            self.unsealed_answers.extend(answer);
-            self.take_points(frame, seq, &mut taken)?;
+            self.answers.insert(frame, seq, at_ms);
+            self.take_points(frame, seq, at_ms, &mut taken)?;
         }
         // After the points: sealing in the midst of a row does not count the row.
         for frame in &frames {
@@ -196,10 +182,9 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    fn take_points(&mut self, frame: &Frame<'_>, seq: i64, taken: &mut i64) -> Result<(), Malformed> {
+    fn take_points(&mut self, frame: &Frame<'_>, seq: i64, at_ms: i64, taken: &mut i64) -> Result<(), Malformed> {
         let skip = if seq == self.cursor.seq + 1 { self.cursor.points } else { 0 };
         let ids: Vec<u32> = frame.label_sets.iter().map(|labels| self.dictionary.number(labels)).collect();
-        let arrived_ms = i64::try_from(frame.arrived_ms).unwrap_or(i64::MAX);
         let mut has_failed = false;
         frame.each_point(|set, point| {
             *taken += 1;
@@ -207,14 +192,16 @@ impl<S: Sql> Engine<S> {
                 self.open.add(ids[set], point);
                 if self.open.cells() >= self.limits.open_cells && !has_failed {
                     // When it fails, the cells stay open, and the next batch, commit or the alarm tries again.
-                    has_failed = self.seal_to(Cursor { seq: seq - 1, points: *taken }, arrived_ms).is_err();
+                    has_failed = self.seal_to(Cursor { seq: seq - 1, points: *taken }, at_ms).is_err();
                 }
             }
         })
     }
 
-    fn unsealed_bytes(&self) -> usize {
-        self.rows.iter().map(|(_, bytes)| bytes).sum()
+    /// Whether so much is unsealed, as sealing fails, that no more can be taken.
+    pub(super) fn is_behind(&self) -> bool {
+        self.unsealed_bytes > 2 * self.limits.unsealed_bytes + MAX_ROW_BYTES
+            || self.open.cells() > 2 * self.limits.open_cells
     }
 
     /// Moves all open buckets into chunks, and the answers to keys out of the log, which is empty then.
@@ -226,26 +213,24 @@ impl<S: Sql> Engine<S> {
         if cursor == self.cursor {
             return Ok(());
         }
-        let sealed = self.unsealed_answers.partition_point(|answer| answer.seq <= cursor.seq);
-        let (sql, open, dictionary) = (&self.sql, &self.open, &self.dictionary);
-        let (totals, answers) = (to_json(&self.totals), &self.unsealed_answers[..sealed]);
-        let mut places = Vec::new();
+        let (sql, open, dictionary, answers) = (&self.sql, &self.open, &self.dictionary, &self.answers);
+        let totals = to_json(&self.totals);
+        let mut sealed = None;
         sql.atomically(&mut || {
             for layer in Tier::ALL.into_iter().flat_map(|tier| [Layer::Total(tier), Layer::Spread(tier)]) {
                 chunks::seal(sql, layer, &open.layer(layer))?;
             }
             dictionary.persist(sql)?;
-            places = keep_answers(sql, answers, now_ms)?;
+            sealed = Some(answers.seal(sql, cursor.seq, now_ms)?);
             log::remove_up_to(sql, cursor.seq)?;
             meta::put(sql, TOTALS, &totals)?;
             log::set_cursor(sql, CONSUMER, cursor)
         })?;
-        for (answer, id) in self.unsealed_answers.drain(..sealed).zip(&places) {
-            self.keys.relocate(&answer.key, Place::Answers(*id));
+        if let Some(sealed) = sealed {
+            self.answers.mark_sealed(sealed);
         }
-        places.dedup();
-        self.answers.extend(places.into_iter().map(|id| (id, now_ms)));
         self.rows.retain(|(seq, _)| *seq > cursor.seq);
+        self.unsealed_bytes = self.rows.iter().map(|(_, bytes)| bytes).sum();
         self.dictionary.mark_persisted();
         self.open = OpenBuckets::default();
         self.cursor = cursor;
@@ -256,41 +241,24 @@ impl<S: Sql> Engine<S> {
     /// tier's retention. The next time there is something to do, if any.
     pub(super) fn tidy(&mut self, now_ms: i64) -> Result<Option<i64>, StoreError> {
         self.seal(now_ms)?;
-        let is_expired = |(_, at_ms): &&(i64, i64)| *at_ms < now_ms - ANSWERS_KEPT_MS;
-        let expired = self.answers.iter().take_while(is_expired).last().copied();
-        if let Some((last, _)) = expired {
-            answers::remove_up_to(&self.sql, last)?;
-            self.answers.retain(|(id, _)| *id > last);
-        }
         for tier in Tier::ALL {
             if let Some(kept_s) = tier.retention_s() {
-                for layer in [Layer::Total(tier), Layer::Spread(tier)] {
-                    chunks::remove_before(&self.sql, layer, now_ms / 1000 - kept_s)?;
-                }
+                let before_s = now_ms / 1000 - kept_s - RETENTION_MARGIN_S;
+                chunks::remove_before(&self.sql, Layer::Total(tier), before_s)?;
+                chunks::remove_before(&self.sql, Layer::Spread(tier), before_s)?;
             }
         }
-        Ok(self.answers.front().map(|(_, at_ms)| at_ms + ANSWERS_KEPT_MS + 1))
+        self.answers.expire(&self.sql, now_ms)
     }
 
     /// What the first batch with this key was answered.
     pub(super) fn answered(&mut self, key: &BatchKey, now_ms: i64) -> Result<Option<Outcome>, StoreError> {
-        let row = match self.keys.place(key, now_ms) {
-            None => return Ok(None),
-            Some(Place::Log(seq)) => log::row(&self.sql, seq)?,
-            Some(Place::Answers(id)) => answers::row(&self.sql, id)?,
-        };
-        for bytes in frames::decode(&row.ok_or(StoreError::Column("answer"))?)? {
-            let frame = Frame::parse(bytes)?;
-            if frame.key.as_ref() == Some(key) {
-                return Ok(Some(frame.outcome));
-            }
-        }
-        Err(StoreError::Column("answer"))
+        self.answers.find(&self.sql, key, now_ms)
     }
 
     /// Whether a batch with a new key can be remembered.
     pub(super) fn takes_keys(&self) -> bool {
-        !self.keys.is_full()
+        self.answers.has_room()
     }
 
     #[cfg(test)]
@@ -322,7 +290,7 @@ impl<S: Sql> Engine<S> {
                 collector.add(layer, start_s, *series, cell)?;
             }
         }
-        Ok(collector.finish().into_rows())
+        Ok(collector.finish()?.into_rows())
     }
 
     pub(super) fn labels_json(&self) -> String {
@@ -348,7 +316,7 @@ impl<S: Sql> Engine<S> {
             "rejected": rejected,
             "series": self.dictionary.labels().len(),
             "storage_bytes": self.sql.size_bytes(),
-            "log": { "rows": self.rows.len(), "bytes": self.unsealed_bytes() },
+            "log": { "rows": self.rows.len(), "bytes": self.unsealed_bytes },
             "open_cells": self.open.cells(),
             "last_write": last_write,
             "forward": null,
@@ -357,21 +325,8 @@ impl<S: Sql> Engine<S> {
     }
 }
 
-/// Writes answers in rows as large as may be; the row of each.
-fn keep_answers(sql: &impl Sql, answers: &[UnsealedAnswer], now_ms: i64) -> Result<Vec<i64>, StoreError> {
-    let mut places = Vec::with_capacity(answers.len());
-    let mut rest = answers;
-    while !rest.is_empty() {
-        let (row, behind) = rest.split_at(row_len(rest.iter().map(|answer| answer.frame.len())));
-        let id = answers::insert(sql, now_ms, &frames::encode(row.iter().map(|answer| &answer.frame[..])))?;
-        places.extend(row.iter().map(|_| id));
-        rest = behind;
-    }
-    Ok(places)
-}
-
 /// How many of the first frames, given their sizes, fit one row; at least one.
-fn row_len(sizes: impl Iterator<Item = usize>) -> usize {
+pub(super) fn row_len(sizes: impl Iterator<Item = usize>) -> usize {
     /// Before a frame stands its length.
     const LENGTH_BYTES: usize = 4;
     let mut bytes = 0;

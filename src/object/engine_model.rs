@@ -138,7 +138,7 @@ impl Model {
     fn retry(&mut self) {
         let Some((key, outcome, at_ms)) = &self.acknowledged else { return };
         let answered = self.engine.answered(key, self.now_ms).expect("reads");
-        let is_recent = *at_ms >= self.now_ms - super::recent::KEY_WINDOW_MS;
+        let is_recent = *at_ms >= self.now_ms - super::answers::KEY_WINDOW_MS;
         assert_eq!(answered.as_ref(), Some(outcome).filter(|_| is_recent));
     }
 
@@ -197,9 +197,10 @@ proptest! {
         steps in proptest::collection::vec(any_step(), 1..14),
         open_cells in prop::sample::select(vec![3usize, 40, 100_000]),
         unsealed_bytes in prop::sample::select(vec![100usize, 100_000]),
+        open_pieces in prop::sample::select(vec![30usize, 100_000]),
         step_s in prop::sample::select(vec![10i64, 60, 90, 600, 3600, 86_400]),
     ) {
-        let mut model = Model::new(Limits { open_cells, unsealed_bytes });
+        let mut model = Model::new(Limits { open_cells, unsealed_bytes, open_pieces });
         for step in &steps {
             model.take(step);
         }
@@ -227,11 +228,31 @@ fn the_log_is_empty_when_all_is_sealed_and_answers_go_after_their_time() {
     model.retry();
     model.crash();
     model.retry();
-    assert_eq!(model.engine.tidy(START_MS + 660_000), Ok(Some(START_MS + 660_001)));
-    assert_eq!(model.engine.tidy(START_MS + 660_001), Ok(None));
+    assert_eq!(model.engine.tidy(START_MS + 600_000), Ok(Some(START_MS + 600_001)));
+    assert_eq!(model.engine.tidy(START_MS + 600_001), Ok(None));
     assert_eq!(model.sql.count("answers"), 0);
     model.check(10);
     model.take(&Step::Write(vec![vec![(1, 5, None, 0)]]));
     model.crash();
     model.check(10);
+}
+
+#[test]
+fn a_window_that_is_kept_is_whole_also_where_it_is_widened() {
+    let mut model = Model::new(Limits::DEFAULT);
+    let points: Vec<Drawn> = (0..360).map(|index| (1, 1, None, index * 10)).collect();
+    model.take(&Step::Write(vec![points]));
+    model.take(&Step::Seal);
+    // Two days later, half of the points are older than the 10 s buckets are promised.
+    model.now_ms += (2 * 86_400 - 1800) * 1000;
+    model.engine.tidy(model.now_ms).expect("tidies");
+    for step_s in [10, 70, 90, 3590] {
+        let from_ms = model.now_ms - 2 * 86_400_000;
+        let window = Window::new(from_ms, from_ms + 1_800_000, Some(step_s), model.now_ms).expect("is kept");
+        let query = Query { window, matchers: Vec::new(), by: By::All };
+        let rows = model.engine.query(&query).expect("answers");
+        let count: u64 = rows.iter().flat_map(|(_, cells)| cells).map(|(_, cell)| cell.count).sum();
+        let wanted: u64 = model.wanted(&window).values().map(|(_, count)| count).sum();
+        assert_eq!(count, wanted, "steps of {step_s} s");
+    }
 }

@@ -1,20 +1,22 @@
 //! The writes that wait for the next commit: while one commit is made durable, others gather here.
 
+use std::collections::VecDeque;
+
 use futures_channel::oneshot::{Receiver, Sender, channel};
 
 use crate::wire::command::Refusal;
 use crate::wire::frame::BatchKey;
 use crate::wire::outcome::Outcome;
 
-/// At most this many bytes wait, some 8 commits of the largest size: beyond, writers are told to come again.
-pub(super) const MAX_WAITING_BYTES: usize = 16 << 20;
+/// At most this many bytes wait, some 4 commits of the largest size: beyond, writers are told to come again.
+pub(super) const MAX_WAITING_BYTES: usize = 8 << 20;
 
 /// What a writer is told when its batch is durable.
 pub(super) type Committed = Result<(), Refusal>;
 
 /// Batches in the order of arrival.
 pub(super) struct Queue {
-    waiting: Vec<Waiting>,
+    waiting: VecDeque<Waiting>,
     bytes: usize,
     max_bytes: usize,
 }
@@ -34,7 +36,7 @@ pub(super) struct Gathered {
 
 impl Queue {
     pub(super) fn new(max_bytes: usize) -> Self {
-        Self { waiting: Vec::new(), bytes: 0, max_bytes }
+        Self { waiting: VecDeque::new(), bytes: 0, max_bytes }
     }
 
     /// Lets a batch wait; `None` when too much waits already.
@@ -49,7 +51,7 @@ impl Queue {
         }
         let (sender, receiver) = channel();
         self.bytes += frame.len();
-        self.waiting.push(Waiting { frame, key, outcome, writers: vec![sender] });
+        self.waiting.push_back(Waiting { frame, key, outcome, writers: vec![sender] });
         Some(receiver)
     }
 
@@ -61,15 +63,19 @@ impl Queue {
         Some((receiver, waiting.outcome.clone()))
     }
 
-    /// All that waits; `None` when nothing does.
-    pub(super) fn take(&mut self) -> Option<Gathered> {
-        if self.waiting.is_empty() {
-            return None;
+    /// What waits longest, up to so many bytes but at least one batch; `None` when nothing waits.
+    pub(super) fn take(&mut self, max_bytes: usize) -> Option<Gathered> {
+        let mut gathered = Gathered { frames: Vec::new(), writers: Vec::new() };
+        let mut bytes = 0;
+        while let Some(waiting) =
+            self.waiting.pop_front_if(|waiting| bytes == 0 || bytes + waiting.frame.len() <= max_bytes)
+        {
+            bytes += waiting.frame.len();
+            gathered.frames.push(waiting.frame);
+            gathered.writers.push(waiting.writers);
         }
-        self.bytes = 0;
-        let (frames, writers) =
-            std::mem::take(&mut self.waiting).into_iter().map(|waiting| (waiting.frame, waiting.writers)).unzip();
-        Some(Gathered { frames, writers })
+        self.bytes -= bytes;
+        (!gathered.frames.is_empty()).then_some(gathered)
     }
 }
 
@@ -82,9 +88,19 @@ mod tests {
         let mut queue = Queue::new(10);
         assert!(queue.push(vec![0; 10], None, Outcome::default()).is_some());
         assert!(queue.push(vec![0; 1], None, Outcome::default()).is_none());
-        assert_eq!(queue.take().expect("one waits").frames, [vec![0; 10]]);
-        assert!(queue.take().is_none());
+        assert_eq!(queue.take(99).expect("one waits").frames, [vec![0; 10]]);
+        assert!(queue.take(99).is_none());
         assert!(queue.push(vec![0; 10], None, Outcome::default()).is_some());
+    }
+
+    #[test]
+    fn a_commit_takes_as_much_as_it_may_and_at_least_one() {
+        let mut queue = Queue::new(100);
+        for bytes in [7, 2, 2, 9] {
+            queue.push(vec![0; bytes], None, Outcome::default());
+        }
+        let mut sizes = || queue.take(5).map(|gathered| gathered.frames.iter().map(Vec::len).collect::<Vec<_>>());
+        assert_eq!((sizes(), sizes(), sizes(), sizes()), (Some(vec![7]), Some(vec![2, 2]), Some(vec![9]), None));
     }
 
     #[test]
@@ -95,7 +111,7 @@ mod tests {
         let (mut receiver, outcome) = queue.join(&[7; 16]).expect("is waiting");
         assert_eq!(outcome, first);
         assert!(queue.join(&[8; 16]).is_none());
-        let gathered = queue.take().expect("one waits");
+        let gathered = queue.take(99).expect("one waits");
         assert_eq!((gathered.frames.len(), gathered.writers[0].len()), (1, 2));
         for sender in gathered.writers.into_iter().flatten() {
             sender.send(Ok(())).ok();

@@ -16,19 +16,22 @@ use worker::{
 };
 
 use crate::clock::now_ms;
+use crate::domain::codec::Malformed;
 use crate::store::sql::StoreError;
 use crate::wire::command::{Command, Credential, Read, Refusal, parse_write_request};
 use crate::wire::frame::{BatchKey, Frame};
 use crate::wire::outcome::Outcome;
 use crate::wire::partial;
 
-use super::engine::{Engine, Limits, QueryError, Record};
+use super::answers::KEY_WINDOW_MS;
+use super::engine::{Engine, Limits, MAX_ROW_BYTES, QueryError, Record};
 use super::queue::{Gathered, MAX_WAITING_BYTES, Queue};
-use super::recent::KEY_WINDOW_MS;
 use super::storage::ObjectSql;
 
 /// How soon the alarm comes again after it failed.
 const RETRY_MS: i64 = 60_000;
+/// An alarm that is so late will not come.
+const OVERDUE_MS: i64 = 120_000;
 
 /// One stream. See the module's documentation.
 #[durable_object(alarm)]
@@ -72,7 +75,7 @@ impl DurableObject for Stream {
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let body = request.bytes().await?;
         if request.method() == Method::Post {
-            return match self.write(&body).await {
+            return match self.write(body).await {
                 Ok(None) => Ok(ResponseBuilder::new().with_status(204).empty()),
                 Ok(Some(earlier)) => Response::from_bytes(earlier.to_json().into_bytes()),
                 Err(refusal) => refuse(&refusal),
@@ -106,11 +109,14 @@ impl DurableObject for Stream {
 impl Stream {
     /// Waits until the batch is durable. If it was written before: what was answered then. A batch without points only
     /// asks for that.
-    async fn write(&self, body: &[u8]) -> std::result::Result<Option<Outcome>, Refusal> {
-        let (origin, frame) = parse_write_request(body).map_err(|error| internal(&error))?;
-        let Frame { key, outcome, .. } = Frame::parse(frame).map_err(|error| internal(&error))?;
+    async fn write(&self, mut body: Vec<u8>) -> std::result::Result<Option<Outcome>, Refusal> {
+        let (origin, frame) = parse_write_request(&body).map_err(|error| internal(&error))?;
+        let (origin, frame_at) = (origin.map(str::to_owned), body.len() - frame.len());
+        // In place: what waits is bounded, so it must not be held twice.
+        body.drain(..frame_at);
+        let Frame { key, outcome, .. } = whole_frame(&body).map_err(|error| internal(&error))?;
         let now = now_ms();
-        let earlier = self.shared.try_with_engine(|engine| earlier(engine, origin, key.as_ref(), now))?;
+        let earlier = self.shared.try_with_engine(|engine| earlier(engine, origin.as_deref(), key.as_ref(), now))?;
         if earlier.is_some() {
             return Ok(earlier);
         }
@@ -120,7 +126,7 @@ impl Stream {
         } else if outcome.accepted == 0 {
             return Ok(None);
         } else {
-            let waiting = self.shared.queue.borrow_mut().push(frame.to_vec(), key, outcome);
+            let waiting = self.shared.queue.borrow_mut().push(body, key, outcome);
             (waiting.ok_or(Refusal::Overloaded)?, None)
         };
         self.commit();
@@ -137,11 +143,15 @@ impl Stream {
         }
     }
 
+    /// Deletes without opening the engine, so that also a stream that can't be opened can be deleted.
     async fn delete(&self) -> Answer {
-        self.shared.with_engine(|_| Ok(()))?;
+        self.shared.record()?;
         *self.shared.engine.borrow_mut() = Slot::NoStream;
         let deleted = self.shared.state.storage().delete_all().await;
-        deleted.map_err(|error| internal(&error))?;
+        deleted.map_err(|error| {
+            *self.shared.engine.borrow_mut() = Slot::NotOpened;
+            internal(&error)
+        })?;
         Ok(Vec::new())
     }
 }
@@ -169,6 +179,16 @@ impl Shared {
         }
     }
 
+    /// What the owner wants, without opening the engine.
+    fn record(&self) -> std::result::Result<Record, Refusal> {
+        let record = match &*self.engine.borrow() {
+            Slot::Open(engine) => Some(engine.record().clone()),
+            Slot::NoStream => None,
+            Slot::NotOpened => Engine::peek_record(&self.sql()).map_err(|error| internal(&error))?,
+        };
+        record.ok_or(Refusal::NoSuchStream)
+    }
+
     fn sql(&self) -> ObjectSql {
         ObjectSql::new(&self.state.storage())
     }
@@ -176,7 +196,7 @@ impl Shared {
     async fn commit_all(&self) {
         loop {
             // A statement of its own: the borrow must end before the await.
-            let gathered = self.queue.borrow_mut().take();
+            let gathered = self.queue.borrow_mut().take(MAX_ROW_BYTES);
             let Some(gathered) = gathered else { break };
             self.commit_group(gathered).await;
         }
@@ -186,8 +206,8 @@ impl Shared {
     async fn commit_group(&self, Gathered { frames, writers }: Gathered) {
         let now = now_ms();
         let results = self.with_engine(|engine| Ok(engine.commit(&frames, now)));
-        if results.is_ok() && !self.is_alarm_set.get() {
-            self.set_alarm(KEY_WINDOW_MS).await;
+        if results.is_ok() {
+            self.expect_alarm(now).await;
         }
         let synced = self.state.storage().sync().await.map_err(|error| internal(&error));
         for (index, writers) in writers.into_iter().enumerate() {
@@ -200,6 +220,18 @@ impl Shared {
                 // A writer that went away does not hear that its batch was kept.
                 writer.send(answer.clone()).ok();
             }
+        }
+    }
+
+    /// Sets the alarm if none is set. One from before this object lost its memory is left as it is, or it would be put
+    /// off with each write to a quiet stream; one that is long overdue is taken for lost.
+    async fn expect_alarm(&self, now_ms: i64) {
+        if self.is_alarm_set.get() {
+            return;
+        }
+        match self.state.storage().get_alarm().await {
+            Ok(Some(at_ms)) if at_ms > now_ms - OVERDUE_MS => self.is_alarm_set.set(true),
+            _ => self.set_alarm(KEY_WINDOW_MS).await,
         }
     }
 
@@ -225,10 +257,10 @@ impl Shared {
                 let record = Record { read_key_hash, ..engine.record().clone() };
                 engine.set_record(record).map(|()| Vec::new())
             }),
-            Command::Read { credential, what } => self.try_with_engine(|engine| {
-                authorize(engine.record(), &credential, &what)?;
-                read(engine, &what)
-            }),
+            Command::Read { credential, what } => {
+                authorize(&self.record()?, &credential, &what)?;
+                self.try_with_engine(|engine| read(engine, &what))
+            }
             Command::Delete => Err(Refusal::Internal),
         }
     }
@@ -250,12 +282,22 @@ fn earlier(
     if !engine.record().config.admits(origin) {
         return Err(Refusal::OriginNotAllowed);
     }
+    if engine.is_behind() {
+        return Err(Refusal::Overloaded);
+    }
     let Some(key) = key else { return Ok(None) };
     let earlier = engine.answered(key, now_ms).map_err(|error| internal(&error))?;
     if earlier.is_none() && !engine.takes_keys() {
         return Err(Refusal::Overloaded);
     }
     Ok(earlier)
+}
+
+/// A frame that is sound to its last point, as what is in the log must be.
+fn whole_frame(bytes: &[u8]) -> std::result::Result<Frame<'_>, Malformed> {
+    let frame = Frame::parse(bytes)?;
+    frame.each_point(|_, _| ())?;
+    Ok(frame)
 }
 
 fn authorize(record: &Record, credential: &Credential, what: &Read) -> std::result::Result<(), Refusal> {

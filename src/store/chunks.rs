@@ -1,60 +1,56 @@
-//! Sealed buckets: a chunk holds the cells of one layer and span of time, for all series that have any.
+//! Sealed buckets: a chunk holds cells of one layer, span of time and block of series.
 //!
-//! A span may have several chunks, which merge: what is sealed later, such as late points, is a chunk of its
-//! own, and small ones are put together when they become many.
+//! What is sealed into a span again, such as the same day ten minutes later, is a part of its own, and parts of
+//! similar size are merged when there are four: so a cell is rewritten a few times at most, and a span has few parts.
 //!
-//! `id` = layer (4 bits), span's start in units of 10 s (34 bits), part (12 bits): so that the chunks of a span and
-//! the spans of a layer lie side by side, without a second index. Layers 0..5 are the totals of the tiers, 8..13 the spreads.
-//!
-//! `cells`, version 1: `u8 version = 1`, then for each series: varint series since the last, varint cells, and for each
-//! cell: varint buckets since the last (from the span's start), cell. See `domain::codec`.
+//! `id` = layer (4 bits), span's start in units of 10 s (34 bits), block (5 bits), part (9 bits): so that the chunks of
+//! a span and the spans of a layer lie side by side, without a second index. Layers 0..5 are the totals of the tiers, 8..13 the
+//! spreads; a block has 4,096 series. `cells` as in [`super::chunk_cells`].
 
 use std::collections::BTreeMap;
 
 use crate::domain::cell::Cell;
-use crate::domain::codec::{Malformed, Reader, put_cell, put_len, put_varint};
 use crate::domain::open::{Bucket, SeriesId};
 use crate::domain::tier::{Layer, Tier, floor_to};
 
+use super::chunk_cells::{Cells, PART_BYTES, decode, encode};
 use super::sql::{Param, Sql, StoreError, execute};
 
-const VERSION: u8 = 1;
-/// A chunk is ended at the next series when it is this large. A row may have 2 MB, a series' cells in a span are at
-/// most 360 of at most 45 bytes.
-const PART_BYTES: usize = 512 << 10;
-/// Chunks below this are put together...
-const SMALL_BYTES: i64 = 128 << 10;
-/// ...when a span has this many: at most 1 MiB of cells in memory.
-const MAX_SMALL_PARTS: usize = 8;
-const PART_BITS: u32 = 12;
+/// So many parts of similar size are merged.
+const FAN_IN: usize = 4;
+/// Parts of this size are not merged any more: four smaller ones are at most 1 MiB, some 100,000 cells in memory.
+const FINAL_BYTES: usize = PART_BYTES / 2;
+const BLOCK_SERIES: SeriesId = 4_096;
+const PART_BITS: u32 = 9;
+const BLOCK_BITS: u32 = 5;
 const START_BITS: u32 = 34;
 const START_UNIT_S: i64 = 10;
 
-/// The cells of a span: series, bucket's start, cell.
-type Cells = BTreeMap<(SeriesId, i64), Cell>;
-
-/// Seals the buckets of a layer, merging small chunks where they become many.
-///
-/// # Errors
-/// As [`Sql::run`].
-pub fn seal(sql: &impl Sql, layer: Layer, buckets: &BTreeMap<i64, Bucket>) -> Result<(), StoreError> {
-    let span_s = layer.tier().span_s();
-    let mut spans: BTreeMap<i64, Cells> = BTreeMap::new();
-    for (start_s, bucket) in buckets {
-        let cells = spans.entry(floor_to(*start_s, span_s)).or_default();
-        cells.extend(bucket.iter().map(|(series, cell)| ((*series, *start_s), *cell)));
-    }
-    for (span_start_s, mut cells) in spans {
-        take_small_parts(sql, layer, span_start_s, &mut cells)?;
-        let first = next_id(sql, layer, span_start_s)?;
-        for (id, part) in (first..).zip(encode(layer.tier(), span_start_s, &cells)) {
-            execute(sql, "INSERT INTO chunks (id, cells) VALUES (?, ?)", &[Param::Integer(id), Param::Blob(&part)])?;
-        }
-    }
-    Ok(())
+/// Where the parts of one span and block lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    layer: Layer,
+    span_start_s: i64,
+    block: SeriesId,
 }
 
-/// Hands on the cells of a layer that lie in chunks which overlap `[from_s, to_s)`.
+/// Seals the buckets of a layer.
+///
+/// # Errors
+/// As [`Sql::run`], and [`StoreError::Full`].
+pub fn seal(sql: &impl Sql, layer: Layer, buckets: &BTreeMap<i64, Bucket>) -> Result<(), StoreError> {
+    let mut places: BTreeMap<Place, Cells> = BTreeMap::new();
+    for (start_s, bucket) in buckets {
+        let span_start_s = floor_to(*start_s, layer.tier().span_s());
+        for (series, cell) in bucket {
+            let place = Place { layer, span_start_s, block: series / BLOCK_SERIES };
+            places.entry(place).or_default().insert((*series, *start_s), *cell);
+        }
+    }
+    places.into_iter().try_for_each(|(place, cells)| place.put(sql, cells))
+}
+
+/// Hands on the cells of a layer that lie in chunks which overlap `[from_s, to_s)`. Stops at the first error.
 ///
 /// # Errors
 /// As [`Sql::run`], or what `each` returns.
@@ -65,23 +61,18 @@ pub fn each<E: From<StoreError>>(
     to_s: i64,
     mut each: impl FnMut(i64, SeriesId, &Cell) -> Result<(), E>,
 ) -> Result<(), E> {
-    let (first, end) = (id_of(layer, floor_to(from_s, layer.tier().span_s())), id_of(layer, to_s));
+    let range = [first_id(layer, floor_to(from_s, layer.tier().span_s())), first_id(layer, to_s)].map(Param::Integer);
     let mut stopped = None;
-    let read = sql.run(
-        "SELECT id, cells FROM chunks WHERE id >= ? AND id < ? ORDER BY id",
-        &[Param::Integer(first), Param::Integer(end)],
-        &mut |mut row| {
-            let span_start_s = start_of(row.integer()?);
-            decode(layer.tier(), span_start_s, &row.blob()?, |start_s, series, cell| {
-                if stopped.is_none() {
-                    stopped = each(start_s, series, cell).err();
-                }
-            })?;
-            Ok(())
-        },
-    );
-    read?;
-    stopped.map_or(Ok(()), Err)
+    let read = sql.run("SELECT id, cells FROM chunks WHERE id >= ? AND id < ? ORDER BY id", &range, &mut |mut row| {
+        let span_start_s = start_of(row.integer()?);
+        decode(layer.tier(), span_start_s, &row.blob()?, |start_s, series, cell| {
+            each(start_s, series, cell).map_err(|error| {
+                stopped = Some(error);
+                StoreError::Stopped
+            })
+        })
+    });
+    stopped.map_or_else(|| Ok(read?), Err)
 }
 
 /// Removes the chunks of a layer whose span ended before `before_s`.
@@ -89,46 +80,79 @@ pub fn each<E: From<StoreError>>(
 /// # Errors
 /// As [`Sql::run`].
 pub fn remove_before(sql: &impl Sql, layer: Layer, before_s: i64) -> Result<(), StoreError> {
-    let end = id_of(layer, floor_to(before_s, layer.tier().span_s()));
-    let params = [Param::Integer(id_of(layer, 0)), Param::Integer(end)];
-    execute(sql, "DELETE FROM chunks WHERE id >= ? AND id < ?", &params)
+    let range = [first_id(layer, 0), first_id(layer, floor_to(before_s, layer.tier().span_s()))].map(Param::Integer);
+    execute(sql, "DELETE FROM chunks WHERE id >= ? AND id < ?", &range)
 }
 
-fn take_small_parts(sql: &impl Sql, layer: Layer, span_start_s: i64, cells: &mut Cells) -> Result<(), StoreError> {
-    let range = [Param::Integer(id_of(layer, span_start_s)), Param::Integer(id_of(layer, span_start_s + START_UNIT_S))];
-    let mut small = Vec::new();
-    sql.run("SELECT id, LENGTH(cells) FROM chunks WHERE id >= ? AND id < ?", &range, &mut |mut row| {
-        let (id, bytes) = (row.integer()?, row.integer()?);
-        small.extend((bytes < SMALL_BYTES).then_some(id));
-        Ok(())
-    })?;
-    if small.len() < MAX_SMALL_PARTS {
-        return Ok(());
+impl Place {
+    /// Adds cells, together with the parts that they are to be merged with.
+    fn put(self, sql: &impl Sql, mut cells: Cells) -> Result<(), StoreError> {
+        loop {
+            let parts = self.parts(sql)?;
+            let encoded = encode(self.layer.tier(), self.span_start_s, &cells);
+            let like =
+                |bytes: usize| encoded.len() == 1 && bytes < FINAL_BYTES && class(bytes) == class(encoded[0].len());
+            let similar: Vec<i64> = parts.iter().filter(|(_, bytes)| like(*bytes)).map(|(id, _)| *id).collect();
+            if similar.len() + 1 < FAN_IN {
+                return self.insert(sql, &parts, &encoded);
+            }
+            for id in similar {
+                self.take(sql, id, &mut cells)?;
+            }
+        }
     }
-    for id in small {
+
+    /// Number and size of each part.
+    fn parts(self, sql: &impl Sql) -> Result<Vec<(i64, usize)>, StoreError> {
+        let range = [self.id(), self.id() + (1 << PART_BITS)].map(Param::Integer);
+        let mut parts = Vec::new();
+        sql.run(
+            "SELECT id, LENGTH(cells) FROM chunks WHERE id >= ? AND id < ? ORDER BY id",
+            &range,
+            &mut |mut row| {
+                let (id, bytes) = (row.integer()?, row.integer()?);
+                parts.push((id, usize::try_from(bytes).unwrap_or(usize::MAX)));
+                Ok(())
+            },
+        )?;
+        Ok(parts)
+    }
+
+    fn insert(self, sql: &impl Sql, taken: &[(i64, usize)], encoded: &[Vec<u8>]) -> Result<(), StoreError> {
+        let all = self.id()..self.id() + (1 << PART_BITS);
+        let mut free = all.filter(|id| taken.binary_search_by_key(id, |(taken, _)| *taken).is_err());
+        for part in encoded {
+            let id = free.next().ok_or(StoreError::Full)?;
+            execute(sql, "INSERT INTO chunks (id, cells) VALUES (?, ?)", &[Param::Integer(id), Param::Blob(part)])?;
+        }
+        Ok(())
+    }
+
+    /// Moves the cells of a part out of the table.
+    fn take(self, sql: &impl Sql, id: i64, cells: &mut Cells) -> Result<(), StoreError> {
         sql.run("SELECT cells FROM chunks WHERE id = ?", &[Param::Integer(id)], &mut |mut row| {
-            decode(layer.tier(), span_start_s, &row.blob()?, |start_s, series, cell| {
+            decode(self.layer.tier(), self.span_start_s, &row.blob()?, |start_s, series, cell| {
                 cells.entry((series, start_s)).and_modify(|there| there.merge(cell)).or_insert(*cell);
-            })?;
-            Ok(())
+                Ok(())
+            })
         })?;
-        execute(sql, "DELETE FROM chunks WHERE id = ?", &[Param::Integer(id)])?;
+        execute(sql, "DELETE FROM chunks WHERE id = ?", &[Param::Integer(id)])
     }
-    Ok(())
+
+    /// Of the first part.
+    fn id(self) -> i64 {
+        first_id(self.layer, self.span_start_s) + (i64::from(self.block) << PART_BITS)
+    }
 }
 
-fn next_id(sql: &impl Sql, layer: Layer, span_start_s: i64) -> Result<i64, StoreError> {
-    let first = id_of(layer, span_start_s);
-    let params = [Param::Integer(first), Param::Integer(id_of(layer, span_start_s + START_UNIT_S))];
-    let mut next = first;
-    sql.run("SELECT id FROM chunks WHERE id >= ? AND id < ? ORDER BY id DESC LIMIT 1", &params, &mut |mut row| {
-        next = row.integer()? + 1;
-        Ok(())
-    })?;
-    Ok(next)
+/// Parts within a factor of four are of similar size.
+fn class(bytes: usize) -> u32 {
+    const SMALLEST_BYTES: usize = 1 << 10;
+    (bytes / SMALLEST_BYTES).max(1).ilog(4)
 }
 
-fn id_of(layer: Layer, start_s: i64) -> i64 {
+/// The first number of a layer from a time on.
+fn first_id(layer: Layer, from_s: i64) -> i64 {
     const SPREAD: i64 = 8;
     let tier = match layer.tier() {
         Tier::S10 => 0,
@@ -138,74 +162,18 @@ fn id_of(layer: Layer, start_s: i64) -> i64 {
         Tier::D1 => 4,
     };
     let layer = if matches!(layer, Layer::Spread(_)) { SPREAD + tier } else { tier };
-    let start = (start_s.max(0) + START_UNIT_S - 1) / START_UNIT_S;
-    ((layer << START_BITS) | start) << PART_BITS
+    let start = (from_s.max(0) + START_UNIT_S - 1) / START_UNIT_S;
+    ((layer << START_BITS) | start.min((1 << START_BITS) - 1)) << (BLOCK_BITS + PART_BITS)
 }
 
 fn start_of(id: i64) -> i64 {
-    ((id >> PART_BITS) & ((1 << START_BITS) - 1)) * START_UNIT_S
-}
-
-fn encode(tier: Tier, span_start_s: i64, cells: &Cells) -> Vec<Vec<u8>> {
-    let mut parts = vec![vec![VERSION]];
-    let mut last_series = 0;
-    let mut cells = cells.iter().peekable();
-    while let Some(((series, _), _)) = cells.peek() {
-        let series = *series;
-        let mut body = Vec::new();
-        let (mut count, mut last_s) = (0, span_start_s);
-        while let Some(((_, start_s), cell)) = cells.next_if(|((next, _), _)| *next == series) {
-            put_varint(&mut body, unsigned((start_s - last_s) / tier.width_s()));
-            put_cell(&mut body, cell);
-            (count, last_s) = (count + 1, *start_s);
-        }
-        if parts.last().is_some_and(|part| part.len() >= PART_BYTES) {
-            parts.push(vec![VERSION]);
-            last_series = 0;
-        }
-        if let Some(part) = parts.last_mut() {
-            put_varint(part, u64::from(series - last_series));
-            put_len(part, count);
-            part.extend_from_slice(&body);
-        }
-        last_series = series;
-    }
-    parts
-}
-
-#[expect(clippy::cast_sign_loss, reason = "buckets come in order")]
-fn unsigned(buckets: i64) -> u64 {
-    buckets as u64
-}
-
-fn decode(
-    tier: Tier,
-    span_start_s: i64,
-    bytes: &[u8],
-    mut each: impl FnMut(i64, SeriesId, &Cell),
-) -> Result<(), Malformed> {
-    let mut reader = Reader::new(bytes);
-    if reader.byte()? != VERSION {
-        return Err(Malformed(0));
-    }
-    let mut series: SeriesId = 0;
-    while !reader.is_empty() {
-        let delta = u32::try_from(reader.varint()?).map_err(|_| Malformed(0))?;
-        series = series.checked_add(delta).ok_or(Malformed(0))?;
-        let mut start_s = span_start_s;
-        for _ in 0..reader.len()? {
-            let buckets = i64::from(u32::try_from(reader.varint()?).map_err(|_| Malformed(0))?);
-            start_s += buckets * tier.width_s();
-            each(start_s, series, &reader.cell()?);
-        }
-    }
-    Ok(())
+    ((id >> (BLOCK_BITS + PART_BITS)) & ((1 << START_BITS) - 1)) * START_UNIT_S
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::cell::{Cover, Extent};
+    use crate::domain::cell::Cover;
     use crate::store::{schema, testing::TestSql};
 
     const HOUR: i64 = 1_792_540_800;
@@ -240,38 +208,69 @@ mod tests {
     }
 
     #[test]
-    fn the_form_of_a_chunk_is_pinned() {
-        let cover = Cover { n: 5.0, d: 1.0, extent: Some(Extent { min: 5.0, max: 5.0 }) };
-        let cells = Cells::from([
-            ((3, HOUR), counted(2)),
-            ((3, HOUR + 20), Cell { count: 1, cover: Some(cover) }),
-            ((7, HOUR), counted(1)),
-        ]);
-        assert_eq!(encode(Tier::S10, HOUR, &cells), [vec![1, 3, 2, 0, 0, 2, 2, 0b1111, 1, 20, 20, 4, 1, 0, 0, 1]]);
-        assert_eq!(id_of(LAYER, HOUR), 179_254_080 << 12);
-        assert_eq!(id_of(Layer::Spread(Tier::D1), HOUR), ((12 << 34) + 179_254_080) << 12);
-        assert_eq!(start_of(id_of(Layer::Spread(Tier::D1), HOUR) + 5), HOUR);
-        assert!(id_of(Layer::Spread(Tier::D1), HOUR) < 1 << 53, "ids pass through JavaScript");
+    fn the_numbers_of_chunks_are_pinned() {
+        assert_eq!(first_id(LAYER, HOUR), 179_254_080 << 14);
+        assert_eq!(first_id(Layer::Spread(Tier::D1), HOUR), ((12 << 34) + 179_254_080) << 14);
+        let place = Place { layer: Layer::Spread(Tier::D1), span_start_s: HOUR, block: 24 };
+        assert_eq!(place.id(), first_id(Layer::Spread(Tier::D1), HOUR) + 24 * 512);
+        assert_eq!(start_of(place.id() + 511), HOUR);
+        assert!(first_id(Layer::Spread(Tier::D1), i64::MAX / 2) < 1 << 53, "numbers pass through JavaScript");
+        assert!(
+            first_id(LAYER, i64::MAX / 2) < first_id(Layer::Total(Tier::M1), 0),
+            "however late, a layer keeps to itself"
+        );
     }
 
     #[test]
     fn what_is_sealed_is_read_by_layer_and_time() {
         let sql = ready();
-        seal(&sql, LAYER, &buckets(&[(HOUR - 10, 1, counted(1)), (HOUR, 2, counted(2)), (HOUR + 3600, 3, counted(3))]))
-            .expect("seals");
+        let cells = [(HOUR - 10, 1, counted(1)), (HOUR, 5000, counted(2)), (HOUR + 3600, 3, counted(3))];
+        seal(&sql, LAYER, &buckets(&cells)).expect("seals");
         seal(&sql, Layer::Spread(Tier::S10), &buckets(&[(HOUR, 9, counted(9))])).expect("seals");
-        assert_eq!(read(&sql, LAYER, HOUR - 10, HOUR + 3601), [(HOUR - 10, 1, 1), (HOUR, 2, 2), (HOUR + 3600, 3, 3)]);
-        assert_eq!(read(&sql, LAYER, HOUR + 50, HOUR + 3600), [(HOUR, 2, 2)]);
+        assert_eq!(
+            read(&sql, LAYER, HOUR - 10, HOUR + 3601),
+            [(HOUR - 10, 1, 1), (HOUR, 5000, 2), (HOUR + 3600, 3, 3)]
+        );
+        assert_eq!(read(&sql, LAYER, HOUR + 50, HOUR + 3600), [(HOUR, 5000, 2)]);
         assert_eq!(read(&sql, LAYER, HOUR + 7200, HOUR + 9000), []);
     }
 
     #[test]
-    fn many_small_chunks_become_one_with_the_same_sum() {
+    fn reading_stops_at_the_first_error() {
         let sql = ready();
-        for _ in 0..=MAX_SMALL_PARTS {
-            seal(&sql, LAYER, &buckets(&[(HOUR, 1, counted(1))])).expect("seals");
+        seal(&sql, LAYER, &buckets(&[(HOUR, 1, counted(1)), (HOUR, 2, counted(1))])).expect("seals");
+        let mut calls = 0;
+        let stopped = each(&sql, LAYER, HOUR, HOUR + 10, |_, _, _| {
+            calls += 1;
+            Err(StoreError::Column("enough"))
+        });
+        assert_eq!((stopped, calls), (Err(StoreError::Column("enough")), 1));
+    }
+
+    #[test]
+    fn however_often_a_bucket_is_sealed_its_parts_are_few_and_its_sum_is_right() {
+        const SEALS: u32 = 1_500;
+        let sql = ready();
+        let layer = Layer::Total(Tier::D1);
+        let cover = Some(Cover { n: 0.1, d: 0.3, extent: None });
+        let cells: Vec<_> = (0..300).map(|series| (HOUR, series * 30, Cell { count: 1, cover })).collect();
+        for _ in 0..SEALS {
+            seal(&sql, layer, &buckets(&cells)).expect("seals");
         }
-        assert_eq!(read(&sql, LAYER, HOUR, HOUR + 10), [(HOUR, 1, MAX_SMALL_PARTS as u64 + 1)]);
+        let parts = sql.count("chunks");
+        assert!(parts <= 3 * 8 * 3, "{parts} parts: at most 3 of 8 sizes in each of 3 blocks");
+        let seen = read(&sql, layer, HOUR, HOUR + 1);
+        assert_eq!(seen.iter().map(|(_, _, count)| count).sum::<u64>(), u64::from(SEALS) * 300);
+        assert!(seen.iter().all(|(start_s, _, _)| *start_s == HOUR));
+    }
+
+    #[test]
+    fn a_span_without_free_numbers_is_an_error_and_no_other_span() {
+        let sql = ready();
+        let place = Place { layer: LAYER, span_start_s: HOUR, block: 0 };
+        let taken: Vec<(i64, usize)> = (place.id()..place.id() + 512).map(|id| (id, FINAL_BYTES)).collect();
+        assert_eq!(place.insert(&sql, &taken, &[vec![1]]), Err(StoreError::Full));
+        assert_eq!(sql.count("chunks"), 0);
     }
 
     #[test]

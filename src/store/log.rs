@@ -22,12 +22,14 @@ pub fn append(sql: &impl Sql, seq: i64, at_ms: i64, frames: &[u8]) -> Result<(),
     execute(sql, "INSERT INTO log (seq, at_ms, frames) VALUES (?, ?, ?)", &params)
 }
 
-/// Hands on all rows in order: number and bytes.
+/// Hands on all rows in order: number, time of the commit and bytes.
 ///
 /// # Errors
 /// As [`Sql::run`].
-pub fn each(sql: &impl Sql, mut each: impl FnMut(i64, &[u8]) -> Result<(), StoreError>) -> Result<(), StoreError> {
-    sql.run("SELECT seq, frames FROM log ORDER BY seq", &[], &mut |mut row| each(row.integer()?, &row.blob()?))
+pub fn each(sql: &impl Sql, mut each: impl FnMut(i64, i64, &[u8]) -> Result<(), StoreError>) -> Result<(), StoreError> {
+    sql.run("SELECT seq, at_ms, frames FROM log ORDER BY seq", &[], &mut |mut row| {
+        each(row.integer()?, row.integer()?, &row.blob()?)
+    })
 }
 
 /// The bytes of one row, if it is still there.
@@ -90,12 +92,12 @@ mod tests {
         assert!(append(&sql, 3, 30, &[7]).is_err());
         remove_up_to(&sql, 1).expect("removes");
         let mut seen = Vec::new();
-        each(&sql, |seq, bytes| {
-            seen.push((seq, bytes.to_vec()));
+        each(&sql, |seq, at_ms, bytes| {
+            seen.push((seq, at_ms, bytes.to_vec()));
             Ok(())
         })
         .expect("reads");
-        assert_eq!(seen, [(2, vec![7]), (3, vec![7])]);
+        assert_eq!(seen, [(2, 20, vec![7]), (3, 30, vec![7])]);
         assert_eq!((row(&sql, 1), row(&sql, 2)), (Ok(None), Ok(Some(vec![7]))));
         assert_eq!(cursor(&sql, "rollups"), Ok(Cursor::default()));
         for seq in [5, 6] {

@@ -1,6 +1,7 @@
 //! What is persisted, as SQL behind one seam: each function is one atomic step, none waits.
 
 pub mod answers;
+mod chunk_cells;
 pub mod chunks;
 pub mod frames;
 pub mod log;

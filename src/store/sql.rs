@@ -60,6 +60,12 @@ pub enum StoreError {
     /// A column does not hold what was written there.
     #[error("a column is no {0}")]
     Column(&'static str),
+    /// A span of time has no room for another part.
+    #[error("a span has no free chunk numbers")]
+    Full,
+    /// Whoever reads has enough.
+    #[error("stopped by the reader")]
+    Stopped,
     /// Bytes in a column are not what was written.
     #[error(transparent)]
     Malformed(#[from] Malformed),

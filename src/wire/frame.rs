@@ -11,9 +11,7 @@
 //! frames without label sets and points. Frames are persisted in the log,
 //! so a change of form is a new version, and old versions stay readable.
 
-use std::collections::hash_map::Entry;
-
-use rustc_hash::FxHashMap;
+use std::collections::BTreeMap;
 
 use crate::domain::codec::{Malformed, Reader, put_bytes, put_len, put_number, put_varint};
 use crate::domain::point::Point;
@@ -36,7 +34,8 @@ pub struct FrameBuilder {
     rejected: [u64; Reason::ALL.len()],
     errors: Vec<ErrorEntry>,
     label_sets: Vec<u8>,
-    label_set_ids: FxHashMap<Box<str>, usize>,
+    /// Ordered, as a hash that strangers know would let them choose texts that collide.
+    label_set_ids: BTreeMap<Box<str>, usize>,
     points: Vec<u8>,
 }
 
@@ -50,7 +49,7 @@ impl FrameBuilder {
             rejected: [0; Reason::ALL.len()],
             errors: Vec::new(),
             label_sets: Vec::new(),
-            label_set_ids: FxHashMap::default(),
+            label_set_ids: BTreeMap::new(),
             points: Vec::new(),
         }
     }
@@ -89,10 +88,8 @@ impl FrameBuilder {
         }
         put_bytes(&mut self.label_sets, labels.as_bytes());
         let next = self.label_set_ids.len();
-        match self.label_set_ids.entry(labels.into()) {
-            Entry::Occupied(there) => *there.get(),
-            Entry::Vacant(place) => *place.insert(next),
-        }
+        self.label_set_ids.insert(labels.into(), next);
+        next
     }
 
     fn push_rejection(&mut self, index: usize, rejection: &Rejection) {
@@ -188,10 +185,13 @@ impl<'a> Frame<'a> {
         Ok(Self { arrived_ms, key, outcome: Outcome { accepted, rejected, errors_json }, label_sets, points: reader })
     }
 
-    /// The bytes of this frame without its points: its key and what its writer was told.
+    /// The bytes of a frame that has only the key of this one and what its writer was told, with or without the list
+    /// of errors, as of the time of its commit.
     #[must_use]
-    pub fn answer(&self) -> Vec<u8> {
-        let mut out = header(self.arrived_ms, self.key.as_ref(), &self.outcome, 1);
+    pub fn answer(&self, committed_ms: u64, has_errors: bool) -> Vec<u8> {
+        let errors_json = if has_errors { self.outcome.errors_json.clone() } else { String::new() };
+        let outcome = Outcome { errors_json, ..self.outcome.clone() };
+        let mut out = header(committed_ms, self.key.as_ref(), &outcome, 1);
         put_len(&mut out, 0);
         out
     }
@@ -280,9 +280,12 @@ mod tests {
     fn an_answer_keeps_the_key_and_what_the_writer_was_told() {
         let bytes = frame(r#"[{"n":1,"v":{"a":"x"}},{"n":"two"}]"#, Some(&[7; 16]));
         let whole = Frame::parse(&bytes).expect("a frame");
-        let kept = whole.answer();
+        let kept = whole.answer(7, true);
         let answer = Frame::parse(&kept).expect("a frame");
-        assert_eq!((answer.arrived_ms, answer.key, &answer.outcome), (NOW_MS, Some([7; 16]), &whole.outcome));
+        assert_eq!((answer.arrived_ms, answer.key, &answer.outcome), (7, Some([7; 16]), &whole.outcome));
+        let short = whole.answer(7, false);
+        let answer = Frame::parse(&short).expect("a frame").outcome;
+        assert_eq!(answer.to_json(), r#"{"accepted":1,"rejected":1,"errors":[]}"#);
     }
 
     #[test]

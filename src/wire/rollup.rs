@@ -10,6 +10,16 @@ use crate::domain::window::Window;
 
 use super::params::Format;
 
+/// An answer has at most this many numbers, places for numbers, and labels of rows: some 10 MB of text.
+pub const MAX_NUMBERS: usize = 1_000_000;
+
+/// More than [`MAX_NUMBERS`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the answer would have {0} numbers, more than {MAX_NUMBERS}: ask for a shorter window, a wider step, fewer aggregates or a smaller `top`"
+)]
+pub struct TooManyNumbers(usize);
+
 /// What an answer is made of.
 #[derive(Debug)]
 pub struct Rollup<'a> {
@@ -25,13 +35,36 @@ pub struct Rollup<'a> {
 
 impl Rollup<'_> {
     /// The answer's body.
-    #[must_use]
-    pub fn render(&self, format: Format) -> String {
-        match format {
+    ///
+    /// # Errors
+    /// [`TooManyNumbers`]
+    pub fn render(&self, format: Format) -> Result<String, TooManyNumbers> {
+        let numbers = self.numbers(format);
+        if numbers > MAX_NUMBERS {
+            return Err(TooManyNumbers(numbers));
+        }
+        Ok(match format {
             Format::Json => self.json(),
             Format::Csv => self.csv(),
             Format::Ndjson => self.ndjson(),
+        })
+    }
+
+    fn numbers(&self, format: Format) -> usize {
+        let rows: usize = self.series.iter().map(|series| series.cells.len()).sum();
+        match format {
+            Format::Json => {
+                let steps = usize::try_from(self.window.steps()).unwrap_or(usize::MAX);
+                self.series.len().saturating_mul(steps).saturating_mul(self.aggregates.len())
+            }
+            Format::Csv => rows.saturating_mul(self.names().len() + self.aggregates.len()),
+            Format::Ndjson => rows.saturating_mul(self.aggregates.len()),
         }
+    }
+
+    /// The names of labels that a group has.
+    fn names(&self) -> BTreeSet<&str> {
+        self.series.iter().flat_map(|series| series.labels.iter()).map(|(name, _)| name).collect()
     }
 
     fn json(&self) -> String {
@@ -102,8 +135,7 @@ impl Rollup<'_> {
     }
 
     fn csv(&self) -> String {
-        let names: BTreeSet<&str> =
-            self.series.iter().flat_map(|series| series.labels.iter()).map(|(name, _)| name).collect();
+        let names = self.names();
         let has_other = self.series.iter().any(|series| series.is_other);
         let other = has_other.then_some("other");
         let header = std::iter::once("time").chain(names.iter().copied()).chain(other);
@@ -208,6 +240,7 @@ mod tests {
             series: &series,
         }
         .render(format)
+        .expect("few numbers")
     }
 
     #[test]
@@ -221,6 +254,18 @@ mod tests {
                 r#"{"labels":{},"other":true,"sum":[null,null,null],"ratio":[null,null,null],"count":[null,1,null]}]}"#,
             )
         );
+    }
+
+    #[test]
+    fn an_answer_that_would_be_too_large_is_refused() {
+        let series =
+            |count: usize| vec![Series { labels: Labels::default(), is_other: false, cells: Vec::new() }; count];
+        let window = Window::aligned(NOW - 10_000, NOW, 10).expect("valid");
+        let render = |series: &[Series]| {
+            Rollup { stream: "s", window, aggregates: &[Aggregate::Sum], series }.render(Format::Json).map(|_| ())
+        };
+        assert_eq!(render(&series(1_000)), Ok(()));
+        assert_eq!(render(&series(1_001)), Err(TooManyNumbers(1_001_000)));
     }
 
     #[test]

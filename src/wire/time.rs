@@ -15,8 +15,8 @@ pub enum TimeError {
     Duration(String),
 }
 
-/// Times are within +-this many seconds of 1970, so that no arithmetic on them overflows: the year 33658.
-const MAX_S: i64 = 1_000_000_000_000;
+/// Times are within +-this many seconds of 1970, so that no arithmetic on them overflows: the year 5138.
+const MAX_S: i64 = 100_000_000_000;
 
 /// Unix seconds (fractions allowed), RFC 3339, `now`, or relative to now such as `-1h`; all in Unix milliseconds.
 ///

@@ -1,6 +1,8 @@
 //! An object that lost its memory answers as before.
 
-use crate::server::Server;
+use rusqlite::{Connection, OpenFlags};
+
+use crate::server::{Server, State};
 use crate::stream::Stream;
 
 #[test]
@@ -26,4 +28,36 @@ fn an_evicted_object_has_all_points_keys_and_labels() {
     assert_eq!(read(), before);
     write(2);
     assert_eq!(stream.read("/status").json()["accepted"], 1, "the key is known also after the eviction");
+}
+
+/// When workerd is to wake the only object that has an alarm.
+fn alarm(server: &Server) -> i64 {
+    let file = server.state().join("do/heartbeat-Stream/metadata.sqlite");
+    let alarms = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("workerd made it");
+    alarms.query_row("SELECT scheduled_time FROM _cf_ALARM", [], |row| row.get(0)).expect("one alarm is set")
+}
+
+#[test]
+fn a_quiet_stream_that_loses_its_memory_between_writes_keeps_its_alarm() {
+    let server = Server::start(State::new());
+    let stream = Stream::on(&server);
+    stream.post(r#"{"n":1}"#).expect(202);
+    let first = alarm(&server);
+    for _ in 0..3 {
+        server.evict(&stream.object());
+        stream.post(r#"{"n":1}"#).expect(202);
+        assert_eq!(alarm(&server), first, "an alarm that is put off never comes");
+    }
+}
+
+#[test]
+fn a_wrong_key_and_a_deletion_work_on_an_object_without_memory() {
+    let stream = Stream::new();
+    stream.post(r#"{"n":1}"#).expect(202);
+    Server::shared().evict(&stream.object());
+    stream.call("GET", "/rollup").bearer("rk_wrong").send().problem(401);
+    Server::shared().evict(&stream.object());
+    stream.owned("DELETE", "").send().expect(204);
+    assert_eq!(stream.read("/rollup").problem(404), "not-found");
+    assert_eq!(stream.post(r#"{"n":1}"#).problem(404), "not-found");
 }

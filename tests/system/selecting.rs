@@ -232,15 +232,32 @@ fn top_is_100_by_default_and_1_to_10_000() {
 }
 
 #[test]
-fn an_answer_has_at_most_300_000_numbers_of_groups_and_steps() {
+fn an_answer_has_at_most_200_000_cells_of_groups_and_steps() {
     let (stream, hour) = (Stream::new(), past_hour());
-    // A day of 10 seconds is 8,640 steps: 34 groups are 293,760 numbers and 35 are 302,400.
+    // A day of 10 seconds is 8,640 steps: 23 groups are 198,720 cells and 24 are 207,360.
     let points: Vec<Value> =
-        (0..35).map(|k| json!({"n": 1, "p": 86400, "t": hour, "v": {"k": format!("{k:02}")}})).collect();
+        (0..24).map(|k| json!({"n": 1, "p": 86400, "t": hour, "v": {"k": format!("{k:02}")}})).collect();
     stream.write(Value::from(points).to_string());
     let read = |rest: &str| stream.read(&format!("/rollup?from={}&to={hour}&step=10s{rest}", hour - 86_400));
     read("").expect(200);
-    let one_less = format!("&by=k&where={}", encoded("k!=34"));
-    assert_eq!(read(&one_less).expect(200).json()["series"].as_array().map(Vec::len), Some(34));
+    let one_less = format!("&by=k&where={}", encoded("k!=23"));
+    assert_eq!(read(&one_less).expect(200).json()["series"].as_array().map(Vec::len), Some(23));
     assert_eq!(read("&by=k").problem(422), "query-too-large");
+}
+
+#[test]
+fn an_answer_has_at_most_a_million_numbers_also_where_most_are_null() {
+    let stream = Stream::new();
+    let points: Vec<Value> = (0..100).map(|k| json!({"n": 1, "v": {"k": k.to_string()}})).collect();
+    stream.write(Value::from(points).to_string());
+    let read = |aggregates: &str| stream.read(&format!("/rollup?from=-20h&step=10s&by=k&agg={aggregates}"));
+    read("sum").expect(200);
+    assert_eq!(read("sum,count").problem(422), "query-too-large");
+}
+
+#[test]
+fn a_regular_expression_that_is_too_large_when_compiled_is_refused() {
+    let stream = Stream::new();
+    let query = format!("/rollup?where={}", encoded("a=~(?:x{1000}){300}"));
+    assert_eq!(stream.read(&query).problem(400), "invalid-request");
 }

@@ -1,0 +1,245 @@
+//! What the writers of the last ten minutes were told, by idempotency key.
+//!
+//! Until a batch is sealed its answer is in the log; then it is in a table of its own, without the points. Memory has
+//! the hash of each key and where its answer is. All times are of the object's clock.
+
+use std::collections::VecDeque;
+
+use rustc_hash::FxHashMap;
+
+use crate::store::sql::{Sql, StoreError};
+use crate::store::{answers, frames, log};
+use crate::wire::frame::{BatchKey, Frame};
+use crate::wire::outcome::Outcome;
+
+use super::engine::row_len;
+
+/// The same key within this time is counted once.
+pub(super) const KEY_WINDOW_MS: i64 = 600_000;
+/// At most this many keys are remembered: 410 new ones a second for ten minutes, which is what an object takes, at
+/// some 90 bytes each: 22 of the 128 MB. Beyond, writes with a key are refused, and not forgotten.
+const MAX_KEYS: usize = 250_000;
+/// Lists of errors are kept up to so many bytes; beyond, a repeated batch is told the numbers but not the list.
+const MAX_ERROR_BYTES: usize = 4 << 20;
+
+/// A row that holds an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// A row of the log, by its number.
+    Log(i64),
+    /// A row of the answers, by its number.
+    Answers(i64),
+}
+
+/// An answer that is in the log only.
+struct Unsealed {
+    seq: i64,
+    key: BatchKey,
+    frame: Vec<u8>,
+}
+
+/// A row of the answers.
+struct SealedRow {
+    id: i64,
+    at_ms: i64,
+    error_bytes: usize,
+}
+
+/// Answers that were written by [`Answers::seal`] and that [`Answers::mark_sealed`] is to take over.
+pub(super) struct Sealed {
+    count: usize,
+    /// The row of each.
+    places: Vec<i64>,
+    rows: Vec<SealedRow>,
+}
+
+/// Keys, and where their answers are.
+#[derive(Default)]
+pub(super) struct Answers {
+    known: FxHashMap<BatchKey, (i64, Place)>,
+    /// Commit and key, oldest first.
+    order: VecDeque<(i64, BatchKey)>,
+    unsealed: Vec<Unsealed>,
+    rows: VecDeque<SealedRow>,
+    error_bytes: usize,
+}
+
+impl Answers {
+    /// The answers that are in their table.
+    pub(super) fn load(sql: &impl Sql) -> Result<Self, StoreError> {
+        let mut loaded = Self::default();
+        answers::each(sql, |id, at_ms, bytes| {
+            let mut error_bytes = 0;
+            for bytes in frames::decode(bytes)? {
+                let frame = Frame::parse(bytes)?;
+                error_bytes += frame.outcome.errors_json.len();
+                loaded.remember(frame.key, ms(frame.arrived_ms), Place::Answers(id));
+            }
+            loaded.push_row(SealedRow { id, at_ms, error_bytes });
+            Ok(())
+        })?;
+        Ok(loaded)
+    }
+
+    /// Takes the answer of a batch in a row of the log.
+    pub(super) fn insert(&mut self, frame: &Frame<'_>, seq: i64, committed_ms: i64) {
+        let Some(key) = frame.key else { return };
+        self.remember(Some(key), committed_ms, Place::Log(seq));
+        let unsealed_bytes: usize = frame.outcome.errors_json.len();
+        let has_errors = self.error_bytes + unsealed_bytes <= MAX_ERROR_BYTES;
+        self.error_bytes += if has_errors { unsealed_bytes } else { 0 };
+        let frame = frame.answer(u64::try_from(committed_ms).unwrap_or_default(), has_errors);
+        self.unsealed.push(Unsealed { seq, key, frame });
+    }
+
+    fn remember(&mut self, key: Option<BatchKey>, committed_ms: i64, place: Place) {
+        if let Some(key) = key {
+            self.known.insert(key, (committed_ms, place));
+            self.order.push_back((committed_ms, key));
+        }
+    }
+
+    /// What the first batch with this key was told, if that was within the window.
+    pub(super) fn find(&mut self, sql: &impl Sql, key: &BatchKey, now_ms: i64) -> Result<Option<Outcome>, StoreError> {
+        self.forget_before(now_ms - KEY_WINDOW_MS);
+        let row = match self.known.get(key) {
+            None => return Ok(None),
+            Some((_, Place::Log(seq))) => log::row(sql, *seq)?,
+            Some((_, Place::Answers(id))) => answers::row(sql, *id)?,
+        };
+        for bytes in frames::decode(&row.ok_or(StoreError::Column("answer"))?)? {
+            let frame = Frame::parse(bytes)?;
+            if frame.key.as_ref() == Some(key) {
+                return Ok(Some(frame.outcome));
+            }
+        }
+        Err(StoreError::Column("answer"))
+    }
+
+    /// Whether another key can be remembered.
+    pub(super) fn has_room(&self) -> bool {
+        self.known.len() < MAX_KEYS
+    }
+
+    fn forget_before(&mut self, oldest_ms: i64) {
+        while let Some((committed_ms, key)) = self.order.pop_front_if(|(committed_ms, _)| *committed_ms < oldest_ms) {
+            // A key that was used again meanwhile is a new one.
+            if self.known.get(&key).is_some_and(|(known_ms, _)| *known_ms == committed_ms) {
+                self.known.remove(&key);
+            }
+        }
+    }
+
+    /// Writes the answers of the rows of the log up to `seq` to their table, in rows as large as may be.
+    pub(super) fn seal(&self, sql: &impl Sql, seq: i64, now_ms: i64) -> Result<Sealed, StoreError> {
+        let count = self.unsealed.partition_point(|answer| answer.seq <= seq);
+        let (mut places, mut rows) = (Vec::with_capacity(count), Vec::new());
+        let mut rest = &self.unsealed[..count];
+        while !rest.is_empty() {
+            let (row, behind) = rest.split_at(row_len(rest.iter().map(|answer| answer.frame.len())));
+            let id = answers::insert(sql, now_ms, &frames::encode(row.iter().map(|answer| &answer.frame[..])))?;
+            let error_bytes = row.iter().map(|answer| error_bytes(&answer.frame)).sum::<Result<usize, _>>()?;
+            rows.push(SealedRow { id, at_ms: now_ms, error_bytes });
+            places.extend(row.iter().map(|_| id));
+            rest = behind;
+        }
+        Ok(Sealed { count, places, rows })
+    }
+
+    /// Takes over what was sealed, when that has taken effect.
+    pub(super) fn mark_sealed(&mut self, sealed: Sealed) {
+        for (answer, id) in self.unsealed.drain(..sealed.count).zip(sealed.places) {
+            if let Some((_, place)) = self.known.get_mut(&answer.key)
+                && *place == Place::Log(answer.seq)
+            {
+                *place = Place::Answers(id);
+            }
+        }
+        self.rows.extend(sealed.rows);
+    }
+
+    /// Removes the rows whose keys have all expired. The next time there is something to remove, if any.
+    pub(super) fn expire(&mut self, sql: &impl Sql, now_ms: i64) -> Result<Option<i64>, StoreError> {
+        let is_expired = |row: &&SealedRow| row.at_ms < now_ms - KEY_WINDOW_MS;
+        if let Some(last) = self.rows.iter().take_while(is_expired).last().map(|row| row.id) {
+            answers::remove_up_to(sql, last)?;
+            while let Some(row) = self.rows.pop_front_if(|row| row.id <= last) {
+                self.error_bytes -= row.error_bytes.min(self.error_bytes);
+            }
+        }
+        Ok(self.rows.front().map(|row| row.at_ms + KEY_WINDOW_MS + 1))
+    }
+
+    fn push_row(&mut self, row: SealedRow) {
+        self.error_bytes += row.error_bytes;
+        self.rows.push_back(row);
+    }
+}
+
+fn ms(unsigned: u64) -> i64 {
+    i64::try_from(unsigned).unwrap_or(i64::MAX)
+}
+
+fn error_bytes(frame: &[u8]) -> Result<usize, StoreError> {
+    Ok(Frame::parse(frame)?.outcome.errors_json.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{schema, testing::TestSql};
+    use crate::wire::frame::FrameBuilder;
+
+    fn ready() -> TestSql {
+        let sql = TestSql::new();
+        schema::migrate(&sql).expect("migrates");
+        sql
+    }
+
+    /// Commits a batch with this key, as the engine does.
+    fn commit(answers: &mut Answers, sql: &TestSql, key: BatchKey, seq: i64, at_ms: i64) {
+        let bytes = FrameBuilder::new(0).finish(Some(&key));
+        log::append(sql, seq, at_ms, &frames::encode([&bytes[..]].into_iter())).expect("appends");
+        answers.insert(&Frame::parse(&bytes).expect("a frame"), seq, at_ms);
+    }
+
+    fn is_known(answers: &mut Answers, sql: &TestSql, key: BatchKey, now_ms: i64) -> bool {
+        answers.find(sql, &key, now_ms).expect("reads").is_some()
+    }
+
+    #[test]
+    fn a_key_is_known_for_ten_minutes_and_not_longer() {
+        let (sql, mut answers) = (ready(), Answers::default());
+        commit(&mut answers, &sql, [1; 16], 1, 1_000);
+        commit(&mut answers, &sql, [2; 16], 2, 2_000);
+        assert!(is_known(&mut answers, &sql, [1; 16], 1_000 + KEY_WINDOW_MS));
+        assert!(!is_known(&mut answers, &sql, [1; 16], 1_001 + KEY_WINDOW_MS));
+        assert!(is_known(&mut answers, &sql, [2; 16], 1_001 + KEY_WINDOW_MS));
+        assert!(!is_known(&mut answers, &sql, [3; 16], 0));
+    }
+
+    #[test]
+    fn a_key_that_was_used_again_after_its_window_is_known_also_after_a_restart() {
+        let (sql, mut answers) = (ready(), Answers::default());
+        let again_ms = 1_000 + KEY_WINDOW_MS + 5_000;
+        commit(&mut answers, &sql, [1; 16], 1, 1_000);
+        let sealed = answers.seal(&sql, 1, 2_000).expect("seals");
+        answers.mark_sealed(sealed);
+        assert!(!is_known(&mut answers, &sql, [1; 16], again_ms));
+        commit(&mut answers, &sql, [1; 16], 2, again_ms);
+        let sealed = answers.seal(&sql, 2, again_ms).expect("seals");
+        answers.mark_sealed(sealed);
+        let mut restarted = Answers::load(&sql).expect("loads");
+        assert!(is_known(&mut restarted, &sql, [1; 16], again_ms + 1_000));
+    }
+
+    #[test]
+    fn the_limit_of_keys_is_told() {
+        let mut answers = Answers::default();
+        for index in 0..MAX_KEYS as u128 {
+            assert!(answers.has_room());
+            answers.remember(Some(index.to_le_bytes()), 0, Place::Log(1));
+        }
+        assert!(!answers.has_room());
+    }
+}
