@@ -222,7 +222,11 @@ impl<'a> Reader<'a> {
         Ok(Extent { min, max })
     }
 
-    fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
+    /// Bytes of a length that is known otherwise.
+    ///
+    /// # Errors
+    /// As [`Self::byte`].
+    pub fn take(&mut self, len: usize) -> Result<&'a [u8], Malformed> {
         let end = self.at.checked_add(len).filter(|end| *end <= self.bytes.len()).ok_or(Malformed(self.at))?;
         let taken = &self.bytes[self.at..end];
         self.at = end;

@@ -5,6 +5,7 @@
 pub mod aggregate;
 pub mod cell;
 pub mod codec;
+pub mod columns;
 pub mod grid;
 pub mod labels;
 pub mod matcher;

@@ -60,6 +60,12 @@ impl Collector {
         Self { window: query.window, groups, grid, spreads: FxHashMap::default() }
     }
 
+    /// Which series the query asks for, by their numbers.
+    #[must_use]
+    pub fn wanted(&self) -> Vec<bool> {
+        self.groups.iter().map(Option::is_some).collect()
+    }
+
     /// Takes in a bucket's cell of a series, if the query asks for it. The layer is one of
     /// [`Window::layers`], or a finer total.
     ///

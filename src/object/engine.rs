@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::domain::codec::Malformed;
 use crate::domain::grid::{Row, TooManyCells};
-use crate::domain::open::OpenBuckets;
+use crate::domain::open::{OpenBuckets, SeriesId};
 use crate::domain::query::{Collector, Query};
 use crate::domain::tier::{Layer, RETENTION_MARGIN_S, Tier};
 use crate::store::log::Cursor;
@@ -280,8 +280,10 @@ impl<S: Sql> Engine<S> {
     pub(super) fn query(&self, query: &Query) -> Result<Vec<Row>, QueryError> {
         let mut collector = Collector::new(query, self.dictionary.labels().iter());
         let (from_s, to_s) = (query.window.from_s(), query.window.to_s());
+        let wanted = collector.wanted();
+        let wants = |series: SeriesId| wanted.get(series as usize).copied().unwrap_or_default();
         for layer in query.window.layers() {
-            chunks::each::<QueryError>(&self.sql, layer, from_s, to_s, |start_s, series, cell| {
+            chunks::each::<QueryError>(&self.sql, layer, from_s, to_s, wants, |start_s, series, cell| {
                 Ok(collector.add(layer, start_s, series, cell)?)
             })?;
         }

@@ -13,13 +13,13 @@ use crate::domain::cell::Cell;
 use crate::domain::open::{Bucket, SeriesId};
 use crate::domain::tier::{Layer, Tier, floor_to};
 
-use super::chunk_cells::{Cells, PART_BYTES, decode, encode};
+use super::chunk_cells::{Cells, HEAD_BYTES, PART_CELLS, cells_in, decode, encode};
 use super::sql::{Param, Sql, StoreError, execute};
 
 /// So many parts of similar size are merged.
 const FAN_IN: usize = 4;
-/// Parts of this size are not merged any more: four smaller ones are at most 1 MiB, some 100,000 cells in memory.
-const FINAL_BYTES: usize = PART_BYTES / 2;
+/// Parts of this many cells are not merged any more: four smaller ones take 8 of the 128 MB while they are.
+const FINAL_CELLS: usize = PART_CELLS / 2;
 const BLOCK_SERIES: SeriesId = 4_096;
 const PART_BITS: u32 = 9;
 const BLOCK_BITS: u32 = 5;
@@ -50,7 +50,8 @@ pub fn seal(sql: &impl Sql, layer: Layer, buckets: &BTreeMap<i64, Bucket>) -> Re
     places.into_iter().try_for_each(|(place, cells)| place.put(sql, cells))
 }
 
-/// Hands on the cells of a layer that lie in chunks which overlap `[from_s, to_s)`. Stops at the first error.
+/// Hands on the cells of wanted series of a layer that lie in chunks which overlap `[from_s, to_s)`. Stops at the
+/// first error.
 ///
 /// # Errors
 /// As [`Sql::run`], or what `each` returns.
@@ -59,13 +60,14 @@ pub fn each<E: From<StoreError>>(
     layer: Layer,
     from_s: i64,
     to_s: i64,
+    wants: impl Fn(SeriesId) -> bool,
     mut each: impl FnMut(i64, SeriesId, &Cell) -> Result<(), E>,
 ) -> Result<(), E> {
     let range = [first_id(layer, floor_to(from_s, layer.tier().span_s())), first_id(layer, to_s)].map(Param::Integer);
     let mut stopped = None;
     let read = sql.run("SELECT id, cells FROM chunks WHERE id >= ? AND id < ? ORDER BY id", &range, &mut |mut row| {
         let span_start_s = start_of(row.integer()?);
-        decode(layer.tier(), span_start_s, &row.blob()?, |start_s, series, cell| {
+        decode(layer.tier(), span_start_s, &row.blob()?, &wants, |start_s, series, cell| {
             each(start_s, series, cell).map_err(|error| {
                 stopped = Some(error);
                 StoreError::Stopped
@@ -89,12 +91,10 @@ impl Place {
     fn put(self, sql: &impl Sql, mut cells: Cells) -> Result<(), StoreError> {
         loop {
             let parts = self.parts(sql)?;
-            let encoded = encode(self.layer.tier(), self.span_start_s, &cells);
-            let like =
-                |bytes: usize| encoded.len() == 1 && bytes < FINAL_BYTES && class(bytes) == class(encoded[0].len());
-            let similar: Vec<i64> = parts.iter().filter(|(_, bytes)| like(*bytes)).map(|(id, _)| *id).collect();
+            let is_similar = |count: usize| count.max(cells.len()) < FINAL_CELLS && class(count) == class(cells.len());
+            let similar: Vec<i64> = parts.iter().filter(|(_, count)| is_similar(*count)).map(|(id, _)| *id).collect();
             if similar.len() + 1 < FAN_IN {
-                return self.insert(sql, &parts, &encoded);
+                return self.insert(sql, &parts, &encode(self.layer.tier(), self.span_start_s, &cells));
             }
             for id in similar {
                 self.take(sql, id, &mut cells)?;
@@ -102,19 +102,15 @@ impl Place {
         }
     }
 
-    /// Number and size of each part.
+    /// Number of each part, and how many cells it has.
     fn parts(self, sql: &impl Sql) -> Result<Vec<(i64, usize)>, StoreError> {
         let range = [self.id(), self.id() + (1 << PART_BITS)].map(Param::Integer);
         let mut parts = Vec::new();
-        sql.run(
-            "SELECT id, LENGTH(cells) FROM chunks WHERE id >= ? AND id < ? ORDER BY id",
-            &range,
-            &mut |mut row| {
-                let (id, bytes) = (row.integer()?, row.integer()?);
-                parts.push((id, usize::try_from(bytes).unwrap_or(usize::MAX)));
-                Ok(())
-            },
-        )?;
+        let statement = "SELECT id, SUBSTR(cells, 1, ?3) FROM chunks WHERE id >= ?1 AND id < ?2 ORDER BY id";
+        sql.run(statement, &[range[0], range[1], Param::Integer(HEAD_BYTES)], &mut |mut row| {
+            parts.push((row.integer()?, cells_in(&row.blob()?)?));
+            Ok(())
+        })?;
         Ok(parts)
     }
 
@@ -131,10 +127,16 @@ impl Place {
     /// Moves the cells of a part out of the table.
     fn take(self, sql: &impl Sql, id: i64, cells: &mut Cells) -> Result<(), StoreError> {
         sql.run("SELECT cells FROM chunks WHERE id = ?", &[Param::Integer(id)], &mut |mut row| {
-            decode(self.layer.tier(), self.span_start_s, &row.blob()?, |start_s, series, cell| {
-                cells.entry((series, start_s)).and_modify(|there| there.merge(cell)).or_insert(*cell);
-                Ok(())
-            })
+            decode(
+                self.layer.tier(),
+                self.span_start_s,
+                &row.blob()?,
+                |_| true,
+                |start_s, series, cell| {
+                    cells.entry((series, start_s)).and_modify(|there| there.merge(cell)).or_insert(*cell);
+                    Ok(())
+                },
+            )
         })?;
         execute(sql, "DELETE FROM chunks WHERE id = ?", &[Param::Integer(id)])
     }
@@ -146,9 +148,9 @@ impl Place {
 }
 
 /// Parts within a factor of four are of similar size.
-fn class(bytes: usize) -> u32 {
-    const SMALLEST_BYTES: usize = 1 << 10;
-    (bytes / SMALLEST_BYTES).max(1).ilog(4)
+fn class(cells: usize) -> u32 {
+    const SMALLEST_CELLS: usize = 32;
+    (cells / SMALLEST_CELLS).max(1).ilog(4)
 }
 
 /// The first number of a layer from a time on.
@@ -199,10 +201,17 @@ mod tests {
 
     fn read(sql: &TestSql, layer: Layer, from_s: i64, to_s: i64) -> Vec<(i64, SeriesId, u64)> {
         let mut seen = Vec::new();
-        each::<StoreError>(sql, layer, from_s, to_s, |start_s, series, cell| {
-            seen.push((start_s, series, cell.count));
-            Ok(())
-        })
+        each::<StoreError>(
+            sql,
+            layer,
+            from_s,
+            to_s,
+            |_| true,
+            |start_s, series, cell| {
+                seen.push((start_s, series, cell.count));
+                Ok(())
+            },
+        )
         .expect("reads");
         seen
     }
@@ -240,10 +249,17 @@ mod tests {
         let sql = ready();
         seal(&sql, LAYER, &buckets(&[(HOUR, 1, counted(1)), (HOUR, 2, counted(1))])).expect("seals");
         let mut calls = 0;
-        let stopped = each(&sql, LAYER, HOUR, HOUR + 10, |_, _, _| {
-            calls += 1;
-            Err(StoreError::Column("enough"))
-        });
+        let stopped = each(
+            &sql,
+            LAYER,
+            HOUR,
+            HOUR + 10,
+            |_| true,
+            |_, _, _| {
+                calls += 1;
+                Err(StoreError::Column("enough"))
+            },
+        );
         assert_eq!((stopped, calls), (Err(StoreError::Column("enough")), 1));
     }
 
@@ -268,7 +284,7 @@ mod tests {
     fn a_span_without_free_numbers_is_an_error_and_no_other_span() {
         let sql = ready();
         let place = Place { layer: LAYER, span_start_s: HOUR, block: 0 };
-        let taken: Vec<(i64, usize)> = (place.id()..place.id() + 512).map(|id| (id, FINAL_BYTES)).collect();
+        let taken: Vec<(i64, usize)> = (place.id()..place.id() + 512).map(|id| (id, FINAL_CELLS)).collect();
         assert_eq!(place.insert(&sql, &taken, &[vec![1]]), Err(StoreError::Full));
         assert_eq!(sql.count("chunks"), 0);
     }
@@ -280,7 +296,7 @@ mod tests {
             (0..3000).flat_map(|series| (0..100).map(move |bucket| (HOUR + bucket * 10, series, counted(1)))).collect();
         seal(&sql, LAYER, &buckets(&cells)).expect("seals");
         assert_eq!(read(&sql, LAYER, HOUR, HOUR + 3600).len(), 300_000);
-        assert_eq!(sql.count("chunks"), 2);
+        assert_eq!(sql.count("chunks"), 8);
     }
 
     #[test]
