@@ -12,7 +12,7 @@ export WRANGLER_SEND_METRICS := false
 # The banner asks the registry for a newer wrangler.
 export WRANGLER_HIDE_BANNER := true
 
-.PHONY: help setup build dev serve test fmt clean
+.PHONY: help setup build dev serve test bench fmt clean
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ test: build ## check everything, fastest first
 	@echo "== size of the wasm"
 	@size=$$(gzip -9 -c build/index_bg.wasm | wc -c); echo "$$size bytes gzipped, at most $(WASM_GZIPPED_MAX)"; \
 		test $$size -le $(WASM_GZIPPED_MAX)
+
+bench: build ## measure against hand-written JavaScript on the same runtime, two minutes; also in target/bench.json
+	@cargo bench --quiet --bench system
 
 fmt: ## format the Rust code
 	@cargo fmt

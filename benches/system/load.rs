@@ -1,0 +1,90 @@
+//! Load: so many connections, each sending its next request as soon as the last one is answered.
+
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use crate::http::Connection;
+use crate::proc;
+use crate::server::Server;
+
+/// What one run showed.
+pub(crate) struct Run {
+    pub(crate) requests: usize,
+    pub(crate) requests_per_s: f64,
+    pub(crate) points_per_s: f64,
+    pub(crate) p50_ms: f64,
+    pub(crate) p99_ms: f64,
+    /// Of workerd.
+    pub(crate) cpu_s_per_million_points: f64,
+    /// How many processors each kept busy: workerd, the generator, and everything else on the machine.
+    pub(crate) cores: [f64; 3],
+}
+
+/// Sends the requests in turn for so long. Every one must be answered with 202.
+pub(crate) fn run(
+    server: &Server,
+    connections: usize,
+    requests: &[Vec<u8>],
+    points_a_request: usize,
+    time: Duration,
+) -> Run {
+    let cpu = || [server.cpu_s(), proc::cpu_s("self"), proc::machine_cpu_s()];
+    let open = Barrier::new(connections + 1);
+    let (before, begun, mut latencies) = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..connections)
+            .map(|number| {
+                let open = &open;
+                scope.spawn(move || {
+                    let mut connection = Connection::open(&server.address);
+                    open.wait();
+                    one_after_another(&mut connection, requests.iter().cycle().skip(number * 79), time)
+                })
+            })
+            .collect();
+        let before = cpu();
+        open.wait();
+        let begun = Instant::now();
+        let latencies: Vec<Duration> =
+            threads.into_iter().flat_map(|thread| thread.join().expect("every request is answered")).collect();
+        (before, begun, latencies)
+    });
+    let (elapsed_s, after) = (begun.elapsed().as_secs_f64(), cpu());
+    latencies.sort_unstable();
+    let used = [after[0] - before[0], after[1] - before[1], after[2] - before[2]];
+    let points = to_f64(latencies.len() * points_a_request);
+    Run {
+        requests: latencies.len(),
+        requests_per_s: to_f64(latencies.len()) / elapsed_s,
+        points_per_s: points / elapsed_s,
+        p50_ms: percentile_ms(&latencies, 50),
+        p99_ms: percentile_ms(&latencies, 99),
+        cpu_s_per_million_points: used[0] / points * 1e6,
+        cores: [used[0], used[1], (used[2] - used[0] - used[1]).max(0.0)].map(|cpu_s| cpu_s / elapsed_s),
+    }
+}
+
+fn one_after_another<'a>(
+    connection: &mut Connection,
+    mut requests: impl Iterator<Item = &'a Vec<u8>>,
+    time: Duration,
+) -> Vec<Duration> {
+    let (mut latencies, mut body) = (Vec::with_capacity(1 << 12), Vec::new());
+    let begun = Instant::now();
+    while begun.elapsed() < time {
+        let sent = Instant::now();
+        let status = connection.send(requests.next().expect("they cycle"), &mut body);
+        latencies.push(sent.elapsed());
+        assert_eq!(status, 202, "{}", String::from_utf8_lossy(&body));
+    }
+    latencies
+}
+
+/// Of durations in ascending order.
+pub(crate) fn percentile_ms(sorted: &[Duration], percent: usize) -> f64 {
+    sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)].as_secs_f64() * 1e3
+}
+
+#[expect(clippy::cast_precision_loss, reason = "no run has 2^53 points")]
+pub(crate) fn to_f64(count: usize) -> f64 {
+    count as f64
+}

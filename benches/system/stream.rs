@@ -1,0 +1,78 @@
+//! The streams of a bench, through the API like everybody's.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::http::{Connection, request};
+use crate::load::percentile_ms;
+use crate::server::{OWNER_TOKEN, Server};
+
+/// How long sealing may take after its alarm is due.
+const SEALING: Duration = Duration::from_secs(20);
+
+/// The id of a new stream of this name.
+pub(crate) fn create(server: &Server, name: &str) -> String {
+    let mut body = Vec::new();
+    let create = request("POST", "/v1/streams", Some(OWNER_TOKEN), &json!({ "name": name }).to_string());
+    let status = Connection::open(&server.address).send(&create, &mut body);
+    assert_eq!(status, 201, "{}", String::from_utf8_lossy(&body));
+    let created: Value = serde_json::from_slice(&body).expect("JSON");
+    created["id"].as_str().expect("an id").to_owned()
+}
+
+/// The requests that write these bodies.
+pub(crate) fn writes(id: &str, bodies: &[String]) -> Vec<Vec<u8>> {
+    let path = format!("/v1/streams/{id}/points");
+    bodies.iter().map(|body| request("POST", &path, None, body)).collect()
+}
+
+/// Sends each body once, all over one connection.
+pub(crate) fn write_all(server: &Server, id: &str, bodies: impl Iterator<Item = String>) {
+    let (mut connection, mut body) = (Connection::open(&server.address), Vec::new());
+    for points in bodies {
+        let status = connection.send(&writes(id, &[points])[0], &mut body);
+        let text = String::from_utf8_lossy(&body);
+        assert!(status == 202 && text.contains("\"rejected\":0"), "{text}");
+    }
+}
+
+/// Waits until the log is empty.
+pub(crate) fn wait_until_sealed(server: &Server, id: &str) {
+    let begun = Instant::now();
+    while status(server, id)["log"]["rows"] != 0 {
+        assert!(begun.elapsed() < SEALING, "an alarm that is due seals the log");
+        sleep(Duration::from_millis(100));
+    }
+}
+
+/// What `status` says.
+pub(crate) fn status(server: &Server, id: &str) -> Value {
+    serde_json::from_slice(&get(server, id, "status", 1).0).expect("JSON")
+}
+
+/// Asks so many times, one after another, and half as often before to warm up; the last answer and the median.
+pub(crate) fn get(server: &Server, id: &str, what: &str, times: usize) -> (Vec<u8>, f64) {
+    let (mut connection, mut body) = (Connection::open(&server.address), Vec::new());
+    let request = request("GET", &format!("/v1/streams/{id}/{what}"), Some(OWNER_TOKEN), "");
+    let mut took: Vec<Duration> = (0..times + times / 2)
+        .map(|_| {
+            let sent = Instant::now();
+            let status = connection.send(&request, &mut body);
+            assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
+            sent.elapsed()
+        })
+        .skip(times / 2)
+        .collect();
+    took.sort_unstable();
+    (body, percentile_ms(&took, 50))
+}
+
+/// How many groups a rollup has, and the sum over all of them and all steps.
+pub(crate) fn groups_and_sum(rollup: &[u8]) -> (usize, f64) {
+    let rollup: Value = serde_json::from_slice(rollup).expect("JSON");
+    let groups = rollup["series"].as_array().expect("a list");
+    let sums = groups.iter().flat_map(|group| group["sum"].as_array().expect("a list"));
+    (groups.len(), sums.filter_map(Value::as_f64).sum())
+}
