@@ -36,6 +36,7 @@ struct Unsealed {
     seq: i64,
     key: BatchKey,
     frame: Vec<u8>,
+    error_bytes: usize,
 }
 
 /// A row of the answers.
@@ -73,9 +74,11 @@ impl Answers {
             for bytes in frames::decode(bytes)? {
                 let frame = Frame::parse(bytes)?;
                 error_bytes += frame.outcome.errors_json.len();
-                loaded.remember(frame.key, ms(frame.arrived_ms), Place::Answers(id));
+                let committed_ms = i64::try_from(frame.arrived_ms).unwrap_or(i64::MAX);
+                loaded.remember(frame.key.ok_or(StoreError::Column("answer"))?, committed_ms, Place::Answers(id));
             }
-            loaded.push_row(SealedRow { id, at_ms, error_bytes });
+            loaded.error_bytes += error_bytes;
+            loaded.rows.push_back(SealedRow { id, at_ms, error_bytes });
             Ok(())
         })?;
         Ok(loaded)
@@ -84,19 +87,17 @@ impl Answers {
     /// Takes the answer of a batch in a row of the log.
     pub(super) fn insert(&mut self, frame: &Frame<'_>, seq: i64, committed_ms: i64) {
         let Some(key) = frame.key else { return };
-        self.remember(Some(key), committed_ms, Place::Log(seq));
-        let unsealed_bytes: usize = frame.outcome.errors_json.len();
-        let has_errors = self.error_bytes + unsealed_bytes <= MAX_ERROR_BYTES;
-        self.error_bytes += if has_errors { unsealed_bytes } else { 0 };
+        self.remember(key, committed_ms, Place::Log(seq));
+        let has_errors = self.error_bytes + frame.outcome.errors_json.len() <= MAX_ERROR_BYTES;
+        let error_bytes = if has_errors { frame.outcome.errors_json.len() } else { 0 };
+        self.error_bytes += error_bytes;
         let frame = frame.answer(u64::try_from(committed_ms).unwrap_or_default(), has_errors);
-        self.unsealed.push(Unsealed { seq, key, frame });
+        self.unsealed.push(Unsealed { seq, key, frame, error_bytes });
     }
 
-    fn remember(&mut self, key: Option<BatchKey>, committed_ms: i64, place: Place) {
-        if let Some(key) = key {
-            self.known.insert(key, (committed_ms, place));
-            self.order.push_back((committed_ms, key));
-        }
+    fn remember(&mut self, key: BatchKey, committed_ms: i64, place: Place) {
+        self.known.insert(key, (committed_ms, place));
+        self.order.push_back((committed_ms, key));
     }
 
     /// What the first batch with this key was told, if that was within the window.
@@ -138,7 +139,7 @@ impl Answers {
         while !rest.is_empty() {
             let (row, behind) = rest.split_at(row_len(rest.iter().map(|answer| answer.frame.len())));
             let id = answers::insert(sql, now_ms, &frames::encode(row.iter().map(|answer| &answer.frame[..])))?;
-            let error_bytes = row.iter().map(|answer| error_bytes(&answer.frame)).sum::<Result<usize, _>>()?;
+            let error_bytes = row.iter().map(|answer| answer.error_bytes).sum();
             rows.push(SealedRow { id, at_ms: now_ms, error_bytes });
             places.extend(row.iter().map(|_| id));
             rest = behind;
@@ -169,24 +170,12 @@ impl Answers {
         }
         Ok(self.rows.front().map(|row| row.at_ms + KEY_WINDOW_MS + 1))
     }
-
-    fn push_row(&mut self, row: SealedRow) {
-        self.error_bytes += row.error_bytes;
-        self.rows.push_back(row);
-    }
-}
-
-fn ms(unsigned: u64) -> i64 {
-    i64::try_from(unsigned).unwrap_or(i64::MAX)
-}
-
-fn error_bytes(frame: &[u8]) -> Result<usize, StoreError> {
-    Ok(Frame::parse(frame)?.outcome.errors_json.len())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::point::PointError;
     use crate::store::{schema, testing::TestSql};
     use crate::wire::frame::FrameBuilder;
 
@@ -234,11 +223,34 @@ mod tests {
     }
 
     #[test]
+    fn beyond_their_limit_lists_of_errors_are_not_kept_but_the_numbers_are() {
+        let (sql, mut answers) = (ready(), Answers::default());
+        let mut builder = FrameBuilder::new(0);
+        (0..20).for_each(|index| builder.push(index, Err(PointError::MissingN.into())));
+        let errors_json = builder.outcome().errors_json;
+        let bytes = builder.finish(Some(&[1; 16]));
+        let frame = Frame::parse(&bytes).expect("a frame");
+        let count = MAX_ERROR_BYTES / errors_json.len();
+        for _ in 0..=count {
+            answers.insert(&frame, 1, 0);
+        }
+        assert_eq!(answers.error_bytes, count * errors_json.len());
+        let kept = |index: usize| Frame::parse(&answers.unsealed[index].frame).expect("a frame").outcome;
+        assert_eq!((kept(count - 1).errors_json, kept(count).errors_json), (errors_json, String::new()));
+        assert_eq!(kept(count).rejected_total(), 20);
+        let sealed = answers.seal(&sql, 1, 0).expect("seals");
+        answers.mark_sealed(sealed);
+        assert_eq!(Answers::load(&sql).expect("loads").error_bytes, answers.error_bytes);
+        answers.expire(&sql, KEY_WINDOW_MS + 1).expect("expires");
+        assert_eq!(answers.error_bytes, 0);
+    }
+
+    #[test]
     fn the_limit_of_keys_is_told() {
         let mut answers = Answers::default();
         for index in 0..MAX_KEYS as u128 {
             assert!(answers.has_room());
-            answers.remember(Some(index.to_le_bytes()), 0, Place::Log(1));
+            answers.remember(index.to_le_bytes(), 0, Place::Log(1));
         }
         assert!(!answers.has_room());
     }
