@@ -6,6 +6,7 @@ mod clock;
 pub mod domain;
 mod edge;
 mod object;
+mod random;
 pub mod store;
 pub mod wire;
 

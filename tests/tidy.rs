@@ -8,8 +8,8 @@ const ROOMS: [(&str, &[&str]); 5] = [
     ("domain", &[]),
     ("wire", &["domain"]),
     ("store", &["domain"]),
-    ("object", &["domain", "wire", "store", "clock"]),
-    ("edge", &["domain", "wire", "clock"]),
+    ("object", &["domain", "wire", "store", "clock", "random"]),
+    ("edge", &["domain", "wire", "clock", "random"]),
 ];
 /// Where the Workers API may be named.
 const PLATFORM: [&str; 4] = ["src/lib.rs", "src/clock.rs", "src/object/", "src/edge/"];

@@ -1,6 +1,6 @@
 //! Labels: what a point is about, in one canonical text.
 
-use std::borrow::{Borrow, Cow};
+use std::borrow::Cow;
 use std::fmt;
 use std::rc::Rc;
 
@@ -61,12 +61,6 @@ impl Labels {
             push_pair(&mut text, name, value);
         }
         Self(text.into())
-    }
-}
-
-impl Borrow<str> for Labels {
-    fn borrow(&self) -> &str {
-        &self.0
     }
 }
 

@@ -13,5 +13,6 @@ pub mod open;
 pub mod point;
 pub mod query;
 pub mod spread;
+pub mod text_index;
 pub mod tier;
 pub mod window;

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use worker::Env;
 
+use crate::random;
 use crate::wire::command::{Credential, KeyHash};
 
 use super::problem::Problem;
@@ -64,9 +65,7 @@ pub(super) fn hash(secret: &str) -> KeyHash {
 
 /// Random bytes from the platform.
 pub(super) fn random<const N: usize>() -> Result<[u8; N], Problem> {
-    let mut bytes = [0; N];
-    getrandom::fill(&mut bytes).map_err(|error| internal(&error))?;
-    Ok(bytes)
+    random::bytes().map_err(|error| internal(&error))
 }
 
 /// A new read key.

@@ -3,6 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::domain::point::Field;
+use crate::random::hash_key;
 use crate::wire::command::write_request;
 use crate::wire::frame::{BatchKey, FrameBuilder};
 use crate::wire::pixel;
@@ -28,7 +29,7 @@ impl Exchange {
         let media_type = self.header("Content-Type").unwrap_or_default();
         let body = self.body(MAX_BODY_BYTES).await?;
         let form = body_form(&media_type, &body)?;
-        let mut builder = FrameBuilder::new(self.arrived_ms());
+        let mut builder = FrameBuilder::new(self.arrived_ms(), hash_key());
         let now = builder.now();
         each_point(&body, form, now, |index, point| builder.push(index, point))
             .map_err(|error| Problem::TooLarge(error.to_string()))?;
@@ -39,7 +40,7 @@ impl Exchange {
     pub(super) async fn write_pixel(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
         self.admit(id, cors).await?;
         let key = self.batch_key()?;
-        let mut builder = FrameBuilder::new(self.arrived_ms());
+        let mut builder = FrameBuilder::new(self.arrived_ms(), hash_key());
         let point = pixel::parse(self.query_string(), builder.now());
         builder.push(0, point.as_ref().map(|(point, labels)| (*point, labels.as_str())).map_err(Clone::clone));
         self.store(id, builder, key.as_ref()).await?;

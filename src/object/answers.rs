@@ -187,7 +187,7 @@ mod tests {
 
     /// Commits a batch with this key, as the engine does.
     fn commit(answers: &mut Answers, sql: &TestSql, key: BatchKey, seq: i64, at_ms: i64) {
-        let bytes = FrameBuilder::new(0).finish(Some(&key));
+        let bytes = FrameBuilder::new(0, [0; 16]).finish(Some(&key));
         log::append(sql, seq, at_ms, &frames::encode([&bytes[..]].into_iter())).expect("appends");
         answers.insert(&Frame::parse(&bytes).expect("a frame"), seq, at_ms);
     }
@@ -225,7 +225,7 @@ mod tests {
     #[test]
     fn beyond_their_limit_lists_of_errors_are_not_kept_but_the_numbers_are() {
         let (sql, mut answers) = (ready(), Answers::default());
-        let mut builder = FrameBuilder::new(0);
+        let mut builder = FrameBuilder::new(0, [0; 16]);
         (0..20).for_each(|index| builder.push(index, Err(PointError::MissingN.into())));
         let errors_json = builder.outcome().errors_json;
         let bytes = builder.finish(Some(&[1; 16]));

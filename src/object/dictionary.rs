@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::domain::labels::Labels;
 use crate::domain::open::SeriesId;
+use crate::domain::text_index::{HashKey, TextIndex};
 use crate::store::series;
 use crate::store::sql::{Sql, StoreError};
 use crate::wire::params::ValuesParams;
@@ -17,11 +18,9 @@ pub(super) const MAX_SERIES: usize = 100_000;
 const MAX_TEXT_BYTES: usize = 16 << 20;
 
 /// Labels by number and numbers by labels.
-#[derive(Default)]
 pub(super) struct Dictionary {
     labels: Vec<Labels>,
-    /// Ordered, as a hash that strangers know would let them choose texts that collide.
-    ids: BTreeMap<Labels, SeriesId>,
+    index: TextIndex,
     text_bytes: usize,
     /// How many are in the database.
     persisted: usize,
@@ -51,8 +50,12 @@ struct ValueEntry {
 }
 
 impl Dictionary {
-    pub(super) fn load(sql: &impl Sql) -> Result<Self, StoreError> {
-        let mut dictionary = Self::default();
+    fn new(key: HashKey) -> Self {
+        Self { labels: Vec::new(), index: TextIndex::new(key), text_bytes: 0, persisted: 0 }
+    }
+
+    pub(super) fn load(sql: &impl Sql, key: HashKey) -> Result<Self, StoreError> {
+        let mut dictionary = Self::new(key);
         for labels in series::all(sql)? {
             dictionary.push(labels);
         }
@@ -62,25 +65,26 @@ impl Dictionary {
 
     /// The number of a series, a new one if need be, or that of `overflow` when there are too many.
     pub(super) fn number(&mut self, canonical: &str) -> SeriesId {
-        if let Some(id) = self.ids.get(canonical) {
-            return *id;
+        if let Some(id) = self.find(canonical) {
+            return id;
         }
         if self.labels.len() < MAX_SERIES && self.text_bytes + canonical.len() <= MAX_TEXT_BYTES {
             return self.push(Labels::from_canonical(canonical));
         }
         let overflow = Labels::overflow();
-        match self.ids.get(&overflow) {
-            Some(id) => *id,
-            None => self.push(overflow),
-        }
+        self.find(overflow.as_str()).unwrap_or_else(|| self.push(overflow))
+    }
+
+    fn find(&self, canonical: &str) -> Option<SeriesId> {
+        self.index.find(canonical.as_bytes(), |id| text_of(&self.labels, id))
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "at most MAX_SERIES + 1")]
     fn push(&mut self, labels: Labels) -> SeriesId {
         let id = self.labels.len() as SeriesId;
         self.text_bytes += labels.as_str().len();
-        self.labels.push(labels.clone());
-        self.ids.insert(labels, id);
+        self.labels.push(labels);
+        self.index.insert(id, |id| text_of(&self.labels, id));
         id
     }
 
@@ -132,6 +136,10 @@ impl Dictionary {
     }
 }
 
+fn text_of(labels: &[Labels], id: SeriesId) -> &[u8] {
+    labels[id as usize].as_str().as_bytes()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -143,7 +151,7 @@ mod tests {
 
     #[test]
     fn beyond_the_limit_series_share_the_overflow() {
-        let mut dictionary = Dictionary::default();
+        let mut dictionary = Dictionary::new([0; 16]);
         for index in 0..MAX_SERIES {
             assert_eq!(dictionary.number(&text(&[("i", &index.to_string())])) as usize, index);
         }
@@ -156,7 +164,7 @@ mod tests {
 
     #[test]
     fn beyond_the_bytes_of_their_texts_series_share_the_overflow_too() {
-        let mut dictionary = Dictionary::default();
+        let mut dictionary = Dictionary::new([0; 16]);
         let long = |index: usize| text(&[("i", &format!("{index:05000}"))]);
         let count = MAX_TEXT_BYTES / long(0).len();
         for index in 0..count + 10 {
@@ -168,7 +176,7 @@ mod tests {
 
     #[test]
     fn names_and_values_are_counted_in_series() {
-        let mut dictionary = Dictionary::default();
+        let mut dictionary = Dictionary::new([0; 16]);
         for pairs in [&[("a", "1"), ("b", "x")][..], &[("a", "2"), ("b", "x")], &[("a", "1")]] {
             dictionary.number(&text(pairs));
         }

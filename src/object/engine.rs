@@ -12,6 +12,7 @@ use crate::domain::codec::Malformed;
 use crate::domain::grid::{Row, TooManyCells};
 use crate::domain::open::{OpenBuckets, SeriesId};
 use crate::domain::query::{Collector, Query};
+use crate::domain::text_index::HashKey;
 use crate::domain::tier::{Layer, RETENTION_MARGIN_S, Tier};
 use crate::store::log::Cursor;
 use crate::store::sql::{Sql, StoreError};
@@ -89,21 +90,21 @@ pub(super) struct Engine<S> {
 
 impl<S: Sql> Engine<S> {
     /// Makes a new stream.
-    pub(super) fn create(sql: S, limits: Limits, record: &Record) -> Result<Self, StoreError> {
+    pub(super) fn create(sql: S, limits: Limits, key: HashKey, record: &Record) -> Result<Self, StoreError> {
         sql.atomically(&mut || {
             schema::migrate(&sql)?;
             meta::put(&sql, RECORD, &to_json(record))
         })?;
-        Self::load(sql, limits)
+        Self::load(sql, limits, key)
     }
 
     /// The stream that is in this database, with memory rebuilt from the log; `None` if there was never one.
-    pub(super) fn open(sql: S, limits: Limits) -> Result<Option<Self>, StoreError> {
+    pub(super) fn open(sql: S, limits: Limits, key: HashKey) -> Result<Option<Self>, StoreError> {
         if !schema::exists(&sql)? {
             return Ok(None);
         }
         schema::migrate(&sql)?;
-        Self::load(sql, limits).map(Some)
+        Self::load(sql, limits, key).map(Some)
     }
 
     /// The record of the stream that is in this database, without opening the rest.
@@ -111,13 +112,13 @@ impl<S: Sql> Engine<S> {
         if schema::exists(sql)? { from_json(meta::get(sql, RECORD)?) } else { Ok(None) }
     }
 
-    fn load(sql: S, limits: Limits) -> Result<Self, StoreError> {
+    fn load(sql: S, limits: Limits, key: HashKey) -> Result<Self, StoreError> {
         let record = from_json(meta::get(&sql, RECORD)?)?.ok_or(StoreError::Column("stream"))?;
         let cursor = log::cursor(&sql, CONSUMER)?;
         let mut engine = Self {
             limits,
             record,
-            dictionary: Dictionary::load(&sql)?,
+            dictionary: Dictionary::load(&sql, key)?,
             open: OpenBuckets::default(),
             cursor,
             next_seq: cursor.seq + 1,
@@ -184,7 +185,7 @@ impl<S: Sql> Engine<S> {
 
     fn take_points(&mut self, frame: &Frame<'_>, seq: i64, at_ms: i64, taken: &mut i64) -> Result<(), Malformed> {
         let skip = if seq == self.cursor.seq + 1 { self.cursor.points } else { 0 };
-        let ids: Vec<u32> = frame.label_sets.iter().map(|labels| self.dictionary.number(labels)).collect();
+        let ids: Vec<SeriesId> = frame.label_sets.iter().map(|labels| self.dictionary.number(labels)).collect();
         let mut has_failed = false;
         frame.each_point(|set, point| {
             *taken += 1;

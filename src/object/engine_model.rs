@@ -72,7 +72,7 @@ impl Model {
         let sql = Rc::new(TestSql::new());
         let config = StreamConfig { name: "model".into(), public_read: false, origins: Vec::new(), created_ms: 0 };
         let record = Record { config, read_key_hash: [0; 32] };
-        let engine = Engine::create(Rc::clone(&sql), limits, &record).expect("creates");
+        let engine = Engine::create(Rc::clone(&sql), limits, [0; 16], &record).expect("creates");
         Self { sql, limits, engine, now_ms: START_MS, points: Vec::new(), next_key: 0, acknowledged: None }
     }
 
@@ -97,7 +97,7 @@ impl Model {
     }
 
     fn crash(&mut self) {
-        self.engine = Engine::open(Rc::clone(&self.sql), self.limits).expect("opens").expect("is there");
+        self.engine = Engine::open(Rc::clone(&self.sql), self.limits, [0; 16]).expect("opens").expect("is there");
     }
 
     /// Which batches were committed.
@@ -107,7 +107,7 @@ impl Model {
         for batch in batches {
             self.next_key = self.next_key.wrapping_add(1);
             let key = [self.next_key; 16];
-            let mut builder = FrameBuilder::new(u64::try_from(self.now_ms).expect("after 1970"));
+            let mut builder = FrameBuilder::new(u64::try_from(self.now_ms).expect("after 1970"), [0; 16]);
             let points = self.points_of(batch);
             for (index, (labels, point)) in points.iter().enumerate() {
                 builder.push(index, Ok((*point, labels)));
@@ -214,7 +214,7 @@ proptest! {
 #[test]
 fn a_stream_that_was_never_made_is_none_and_leaves_no_trace() {
     let sql = Rc::new(TestSql::new());
-    assert!(Engine::open(Rc::clone(&sql), Limits::DEFAULT).expect("opens").is_none());
+    assert!(Engine::open(Rc::clone(&sql), Limits::DEFAULT, [0; 16]).expect("opens").is_none());
     assert_eq!(sql.tables(), "");
 }
 

@@ -17,6 +17,7 @@ use worker::{
 
 use crate::clock::now_ms;
 use crate::domain::codec::Malformed;
+use crate::random::hash_key;
 use crate::store::sql::StoreError;
 use crate::wire::command::{Command, Credential, Read, Refusal, parse_write_request};
 use crate::wire::frame::{BatchKey, Frame};
@@ -170,7 +171,7 @@ impl Shared {
     ) -> std::result::Result<T, Refusal> {
         let mut slot = self.engine.borrow_mut();
         if matches!(*slot, Slot::NotOpened) {
-            let engine = Engine::open(self.sql(), Limits::DEFAULT).map_err(|error| internal(&error))?;
+            let engine = Engine::open(self.sql(), Limits::DEFAULT, hash_key()).map_err(|error| internal(&error))?;
             *slot = engine.map_or(Slot::NoStream, |engine| Slot::Open(Box::new(engine)));
         }
         match &mut *slot {
@@ -266,7 +267,8 @@ impl Shared {
     }
 
     fn create(&self, record: &Record) -> Answer {
-        let engine = Engine::create(self.sql(), Limits::DEFAULT, record).map_err(|error| internal(&error))?;
+        let engine =
+            Engine::create(self.sql(), Limits::DEFAULT, hash_key(), record).map_err(|error| internal(&error))?;
         *self.engine.borrow_mut() = Slot::Open(Box::new(engine));
         Ok(Vec::new())
     }

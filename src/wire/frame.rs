@@ -11,10 +11,11 @@
 //! frames without label sets and points. Frames are persisted in the log,
 //! so a change of form is a new version, and old versions stay readable.
 
-use std::collections::BTreeMap;
+use std::ops::Range;
 
 use crate::domain::codec::{Malformed, Reader, put_bytes, put_len, put_number, put_varint};
 use crate::domain::point::Point;
+use crate::domain::text_index::{HashKey, TextIndex};
 
 use super::outcome::{ErrorEntry, MAX_ERRORS, Outcome};
 use super::rejection::{Reason, Rejection};
@@ -34,22 +35,24 @@ pub struct FrameBuilder {
     rejected: [u64; Reason::ALL.len()],
     errors: Vec<ErrorEntry>,
     label_sets: Vec<u8>,
-    /// Ordered, as a hash that strangers know would let them choose texts that collide.
-    label_set_ids: BTreeMap<Box<str>, usize>,
+    /// Where each label set's text lies in `label_sets`.
+    label_set_spans: Vec<Range<usize>>,
+    label_set_index: TextIndex,
     points: Vec<u8>,
 }
 
 impl FrameBuilder {
     /// An empty frame that arrived at this time (Unix milliseconds).
     #[must_use]
-    pub fn new(arrived_ms: u64) -> Self {
+    pub fn new(arrived_ms: u64, key: HashKey) -> Self {
         Self {
             arrived_ms,
             accepted: 0,
             rejected: [0; Reason::ALL.len()],
             errors: Vec::new(),
             label_sets: Vec::new(),
-            label_set_ids: BTreeMap::new(),
+            label_set_spans: Vec::new(),
+            label_set_index: TextIndex::new(key),
             points: Vec::new(),
         }
     }
@@ -73,7 +76,7 @@ impl FrameBuilder {
         let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
         let (has_d, has_t) = (point.d != 1.0, point.t != self.now());
         self.points.push(flag(has_d, HAS_D) | flag(point.p.is_some(), HAS_P) | flag(has_t, HAS_T));
-        put_len(&mut self.points, set);
+        put_varint(&mut self.points, u64::from(set));
         put_number(&mut self.points, point.n);
         let rest = [(has_d, point.d), (point.p.is_some(), point.p.unwrap_or_default()), (has_t, point.t)];
         for (_, number) in rest.into_iter().filter(|(is_set, _)| *is_set) {
@@ -82,14 +85,17 @@ impl FrameBuilder {
         self.accepted += 1;
     }
 
-    fn label_set(&mut self, labels: &str) -> usize {
-        if let Some(known) = self.label_set_ids.get(labels) {
-            return *known;
-        }
-        put_bytes(&mut self.label_sets, labels.as_bytes());
-        let next = self.label_set_ids.len();
-        self.label_set_ids.insert(labels.into(), next);
-        next
+    #[expect(clippy::cast_possible_truncation, reason = "a request's points are counted in thousands")]
+    fn label_set(&mut self, labels: &str) -> u32 {
+        let Self { label_sets, label_set_spans, label_set_index, .. } = self;
+        let known = label_set_index.find(labels.as_bytes(), |set| &label_sets[label_set_spans[set as usize].clone()]);
+        known.unwrap_or_else(|| {
+            put_bytes(label_sets, labels.as_bytes());
+            let next = label_set_spans.len() as u32;
+            label_set_spans.push(label_sets.len() - labels.len()..label_sets.len());
+            label_set_index.insert(next, |set| &label_sets[label_set_spans[set as usize].clone()]);
+            next
+        })
     }
 
     fn push_rejection(&mut self, index: usize, rejection: &Rejection) {
@@ -129,7 +135,7 @@ impl FrameBuilder {
     #[must_use]
     pub fn finish(self, key: Option<&BatchKey>) -> Vec<u8> {
         let mut out = header(self.arrived_ms, key, &self.outcome(), self.label_sets.len() + self.points.len());
-        put_len(&mut out, self.label_set_ids.len());
+        put_len(&mut out, self.label_set_spans.len());
         out.extend_from_slice(&self.label_sets);
         out.extend_from_slice(&self.points);
         out
@@ -232,7 +238,7 @@ mod tests {
     const NOW_MS: u64 = 1_792_540_800_250;
 
     fn frame(body: &str, key: Option<&BatchKey>) -> Vec<u8> {
-        let mut builder = FrameBuilder::new(NOW_MS);
+        let mut builder = FrameBuilder::new(NOW_MS, [0; 16]);
         let now = builder.now();
         each_point(body.as_bytes(), BodyForm::Json, now, |index, point| builder.push(index, point)).expect("few");
         builder.finish(key)

@@ -1,0 +1,18 @@
+//! The platform's randomness; nothing here is seeded by us.
+
+use crate::domain::text_index::HashKey;
+
+/// Random bytes.
+pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], getrandom::Error> {
+    let mut bytes = [0; N];
+    getrandom::fill(&mut bytes).map(|()| bytes)
+}
+
+thread_local! {
+    static HASH_KEY: HashKey = bytes().expect("the platform has randomness for every event");
+}
+
+/// The key that this isolate hashes texts of strangers with.
+pub(crate) fn hash_key() -> HashKey {
+    HASH_KEY.with(|key| *key)
+}
