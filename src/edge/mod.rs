@@ -4,6 +4,7 @@ mod body;
 mod cors;
 mod credential;
 mod directory;
+mod known;
 mod objects;
 mod own;
 mod problem;

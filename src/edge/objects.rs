@@ -4,7 +4,7 @@ use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
 use worker::{Method, Request, RequestInit, console_error};
 
-use crate::wire::command::{Command, Refusal};
+use crate::wire::command::{Command, Refusal, WriteAnswer};
 
 use super::problem::Problem;
 use super::{Exchange, StreamId, internal};
@@ -17,21 +17,21 @@ impl Exchange {
     /// Sends a command; the answer's body.
     pub(super) async fn command(&self, id: &StreamId, command: &Command) -> Result<Vec<u8>, Problem> {
         let body = serde_json::to_vec(command).map_err(|error| internal(&error))?;
-        self.call(id, Method::Put, &body).await
+        self.call(&id.object(), Method::Put, &body).await
     }
 
-    /// Sends a batch; empty when it is durable now, else what was answered when it was.
-    pub(super) async fn send_batch(&self, id: &StreamId, body: &[u8]) -> Result<Vec<u8>, Problem> {
-        self.call(id, Method::Post, body).await
+    /// Sends a batch to an object.
+    pub(super) async fn send_batch(&self, object: &str, body: &[u8]) -> Result<WriteAnswer, Problem> {
+        let answer = self.call(object, Method::Post, body).await?;
+        WriteAnswer::parse(&answer).map_err(|error| internal(&error))
     }
 
-    async fn call(&self, id: &StreamId, method: Method, body: &[u8]) -> Result<Vec<u8>, Problem> {
+    async fn call(&self, object: &str, method: Method, body: &[u8]) -> Result<Vec<u8>, Problem> {
         let mut init = RequestInit::new();
         init.with_method(method).with_body(Some(JsValue::from(Uint8Array::from(body))));
         let called = async {
             let request = Request::new_with_init(URL, &init)?;
-            // The name ends in the number of the shard.
-            let stub = self.env.durable_object(BINDING)?.get_by_name(&format!("{}/0", id.as_str()))?;
+            let stub = self.env.durable_object(BINDING)?.get_by_name(object)?;
             let mut response = stub.fetch_with_request(request).await?;
             let status = response.status_code();
             let body = if status == 204 { Vec::new() } else { response.bytes().await? };

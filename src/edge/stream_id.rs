@@ -43,6 +43,11 @@ impl StreamId {
     pub(super) fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The name of the stream's object, which ends in the number of the shard.
+    pub(super) fn object(&self) -> String {
+        format!("{}/0", self.0)
+    }
 }
 
 fn mac(random: &[u8], signing: &[u8]) -> [u8; MAC_BYTES] {

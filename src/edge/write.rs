@@ -4,13 +4,14 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::point::Field;
 use crate::random::hash_key;
-use crate::wire::command::write_request;
+use crate::wire::command::{WriteAnswer, write_request};
 use crate::wire::frame::{BatchKey, FrameBuilder};
 use crate::wire::pixel;
 use crate::wire::points::{BodyForm, MAX_BODY_BYTES, each_point};
 use crate::wire::rejection::Reason;
 
 use super::cors::Cors;
+use super::known::{self, Known};
 use super::problem::Problem;
 use super::reply::Reply;
 use super::{Exchange, StreamId};
@@ -18,6 +19,8 @@ use super::{Exchange, StreamId};
 /// An idempotency key has 1 to this many bytes.
 const MAX_KEY_BYTES: usize = 200;
 const LIMITER: &str = "WRITES";
+/// How often a batch is sent: with the numbers of series, and if the stream does not know them, with texts.
+const ATTEMPTS: usize = 2;
 /// A transparent GIF of 1x1.
 const PIXEL: &[u8] =
     b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
@@ -29,44 +32,59 @@ impl Exchange {
         let media_type = self.header("Content-Type").unwrap_or_default();
         let body = self.body(MAX_BODY_BYTES).await?;
         let form = body_form(&media_type, &body)?;
-        let mut builder = FrameBuilder::new(self.arrived_ms(), hash_key());
-        let now = builder.now();
-        each_point(&body, form, now, |index, point| builder.push(index, point))
-            .map_err(|error| Problem::TooLarge(error.to_string()))?;
-        let answer = self.store(id, builder, key.as_ref()).await?;
-        Ok(Reply::json(202, answer))
+        let answer = self.store(id, key.as_ref(), |builder, known| {
+            each_point(&body, form, builder.now(), |index, point| builder.push(index, point, |text| known.number(text)))
+                .map_err(|error| Problem::TooLarge(error.to_string()))
+        });
+        Ok(Reply::json(202, answer.await?))
     }
 
     pub(super) async fn write_pixel(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
         self.admit(id, cors).await?;
         let key = self.batch_key()?;
-        let mut builder = FrameBuilder::new(self.arrived_ms(), hash_key());
-        let point = pixel::parse(self.query_string(), builder.now());
-        builder.push(0, point.as_ref().map(|(point, labels)| (*point, labels.as_str())).map_err(Clone::clone));
-        self.store(id, builder, key.as_ref()).await?;
+        let stored = self.store(id, key.as_ref(), |builder, known| {
+            let point = pixel::parse(self.query_string(), builder.now());
+            let point = point.as_ref().map(|(point, labels)| (*point, labels.as_str())).map_err(Clone::clone);
+            builder.push(0, point, |text| known.number(text));
+            Ok(())
+        });
+        stored.await?;
         Ok(Reply::new(200, "image/gif", PIXEL.to_vec()).with("Cache-Control", "no-store"))
     }
 
-    /// Sends what was accepted to the stream; what the writer is told.
-    async fn store(&self, id: &StreamId, builder: FrameBuilder, key: Option<&BatchKey>) -> Result<Vec<u8>, Problem> {
-        let outcome = builder.outcome();
-        let errors = builder.errors().to_vec();
-        // Of a repeated batch all points may be too old by now; what it was answered is asked for all the same.
-        let may_be_retry = key.is_some() && builder.has_rejected(Reason::Field(Field::T));
-        let mut earlier = Vec::new();
-        if outcome.accepted > 0 || may_be_retry {
+    /// Sends what is accepted of a batch to the stream; what the writer is told. `fill` puts the batch's points into a
+    /// frame, which names the series that are known by their numbers.
+    async fn store(
+        &self,
+        id: &StreamId,
+        key: Option<&BatchKey>,
+        fill: impl Fn(&mut FrameBuilder, &Known) -> Result<(), Problem>,
+    ) -> Result<Vec<u8>, Problem> {
+        let object = id.object();
+        for _ in 0..ATTEMPTS {
+            let mut builder = FrameBuilder::new(self.arrived_ms(), hash_key());
+            known::with(&object, |known| fill(&mut builder, known))?;
+            let outcome = builder.outcome();
+            // Of a repeated batch all points may be too old by now; what it was answered is asked for all the same.
+            let may_be_retry = key.is_some() && builder.has_rejected(Reason::Field(Field::T));
+            if outcome.accepted == 0 && !may_be_retry {
+                return Err(none_good(&builder));
+            }
             self.check_rate(id).await?;
             let origin = self.header("Origin");
-            earlier = self.send_batch(id, &write_request(origin.as_deref(), &builder.finish(key))).await?;
+            match self.send_batch(&object, &write_request(origin.as_deref(), &builder.finish(key))).await? {
+                WriteAnswer::Stored(_) if outcome.accepted == 0 => return Err(none_good(&builder)),
+                WriteAnswer::Stored(numbers) => {
+                    if !numbers.is_empty() {
+                        known::learn(&object, builder.new_label_sets(), &numbers);
+                    }
+                    return Ok(outcome.to_json().into_bytes());
+                }
+                WriteAnswer::Earlier(json) => return Ok(json),
+                WriteAnswer::UnknownSeries => known::forget(&object),
+            }
         }
-        if !earlier.is_empty() {
-            return Ok(earlier);
-        }
-        if outcome.accepted == 0 {
-            let detail = if errors.is_empty() { "the body has no points" } else { "every point was rejected" };
-            return Err(Problem::InvalidPoints(detail.to_owned(), errors));
-        }
-        Ok(outcome.to_json().into_bytes())
+        Err(Problem::Unavailable)
     }
 
     /// The limit per address and stream, where the deployment has one; the platform counts per location.
@@ -98,6 +116,12 @@ impl Exchange {
     fn arrived_ms(&self) -> u64 {
         u64::try_from(self.now_ms).unwrap_or_default()
     }
+}
+
+fn none_good(builder: &FrameBuilder) -> Problem {
+    let errors = builder.errors().to_vec();
+    let detail = if errors.is_empty() { "the body has no points" } else { "every point was rejected" };
+    Problem::InvalidPoints(detail.to_owned(), errors)
 }
 
 /// The part of an address that one writer has for itself: all of an IPv4 address, 64 bits of an IPv6 one.

@@ -226,7 +226,7 @@ mod tests {
     fn beyond_their_limit_lists_of_errors_are_not_kept_but_the_numbers_are() {
         let (sql, mut answers) = (ready(), Answers::default());
         let mut builder = FrameBuilder::new(0, [0; 16]);
-        (0..20).for_each(|index| builder.push(index, Err(PointError::MissingN.into())));
+        (0..20).for_each(|index| builder.push(index, Err(PointError::MissingN.into()), |_| None));
         let errors_json = builder.outcome().errors_json;
         let bytes = builder.finish(Some(&[1; 16]));
         let frame = Frame::parse(&bytes).expect("a frame");

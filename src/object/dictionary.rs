@@ -75,6 +75,11 @@ impl Dictionary {
         self.find(overflow.as_str()).unwrap_or_else(|| self.push(overflow))
     }
 
+    /// What the edge is told of a number: not that of `overflow`, which many texts share.
+    pub(super) fn told(&self, id: SeriesId) -> Option<SeriesId> {
+        (self.labels[id as usize] != Labels::overflow()).then_some(id)
+    }
+
     fn find(&self, canonical: &str) -> Option<SeriesId> {
         self.index.find(canonical.as_bytes(), |id| text_of(&self.labels, id))
     }

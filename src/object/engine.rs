@@ -4,6 +4,7 @@
 //! SQL that it mirrors has succeeded.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -18,7 +19,7 @@ use crate::store::log::Cursor;
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{chunks, frames, log, meta, schema};
 use crate::wire::command::KeyHash;
-use crate::wire::frame::{BatchKey, Frame};
+use crate::wire::frame::{BatchKey, Frame, LabelSet};
 use crate::wire::outcome::Outcome;
 use crate::wire::params::ValuesParams;
 use crate::wire::rejection::Reason;
@@ -51,6 +52,9 @@ impl Limits {
 const CONSUMER: &str = "rollups";
 const RECORD: &str = "stream";
 const TOTALS: &str = "totals";
+
+/// The numbers of a frame's new label sets, as the edge is told.
+pub(super) type Numbers = Rc<[Option<SeriesId>]>;
 
 /// What the object keeps of its owner's wishes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,65 +142,79 @@ impl<S: Sql> Engine<S> {
             rows.push((seq, at_ms, bytes.to_vec()));
             Ok(())
         })?;
-        rows.iter().try_for_each(|(seq, at_ms, bytes)| self.take_row(*seq, *at_ms, bytes))
+        rows.iter().try_for_each(|(seq, at_ms, bytes)| self.take_row(*seq, *at_ms, bytes).map(|_| ()))
     }
 
-    /// Appends batches to the log and takes them into the rollups. Fails for all of a row, or for none.
-    pub(super) fn commit(&mut self, frames: &[Vec<u8>], now_ms: i64) -> Vec<Result<(), StoreError>> {
+    /// Appends batches to the log and takes them into the rollups; the numbers of each one's new label sets. Fails for
+    /// all of a row, or for none.
+    pub(super) fn commit(&mut self, frames: &[Vec<u8>], now_ms: i64) -> Vec<Result<Numbers, StoreError>> {
         let mut results = Vec::with_capacity(frames.len());
         let mut rest = frames;
         while !rest.is_empty() {
             let (row, behind) = rest.split_at(row_len(rest.iter().map(Vec::len)));
-            let committed = self.commit_row(row, now_ms);
-            results.extend(row.iter().map(|_| committed.clone()));
+            match self.commit_row(row, now_ms) {
+                Ok(numbers) => results.extend(numbers.into_iter().map(Ok)),
+                Err(error) => results.extend(row.iter().map(|_| Err(error.clone()))),
+            }
             rest = behind;
         }
         results
     }
 
-    fn commit_row(&mut self, frames: &[Vec<u8>], now_ms: i64) -> Result<(), StoreError> {
+    fn commit_row(&mut self, frames: &[Vec<u8>], now_ms: i64) -> Result<Vec<Numbers>, StoreError> {
         let bytes = frames::encode(frames.iter().map(Vec::as_slice));
         log::append(&self.sql, self.next_seq, now_ms, &bytes)?;
-        self.take_row(self.next_seq, now_ms, &bytes)?;
+        let numbers = self.take_row(self.next_seq, now_ms, &bytes)?;
         if self.unsealed_bytes > self.limits.unsealed_bytes || self.open.pieces() > self.limits.open_pieces {
             // When it fails, the log has it all still, and the next commit or the alarm tries again.
             self.seal(now_ms).ok();
         }
-        Ok(())
+        Ok(numbers)
     }
 
-    /// Takes a row of the log into memory, without the points that are in chunks already.
-    fn take_row(&mut self, seq: i64, at_ms: i64, bytes: &[u8]) -> Result<(), StoreError> {
+    /// Takes a row of the log into memory, without the points that are in chunks already; what is told of each frame's
+    /// new label sets.
+    fn take_row(&mut self, seq: i64, at_ms: i64, bytes: &[u8]) -> Result<Vec<Numbers>, StoreError> {
         self.next_seq = seq + 1;
         self.rows.push_back((seq, bytes.len()));
         self.unsealed_bytes += bytes.len();
         let frames: Vec<Frame<'_>> = frames::decode(bytes)?.into_iter().map(Frame::parse).collect::<Result<_, _>>()?;
-        let mut taken = 0;
+        let (mut taken, mut numbers) = (0, Vec::with_capacity(frames.len()));
         for frame in &frames {
             self.answers.insert(frame, seq, at_ms);
-            self.take_points(frame, seq, at_ms, &mut taken)?;
+            numbers.push(self.take_points(frame, seq, at_ms, &mut taken)?);
         }
         // After the points: sealing in the midst of a row does not count the row.
         for frame in &frames {
             self.totals.add(frame);
         }
-        Ok(())
+        Ok(numbers)
     }
 
-    fn take_points(&mut self, frame: &Frame<'_>, seq: i64, at_ms: i64, taken: &mut i64) -> Result<(), Malformed> {
+    fn take_points(&mut self, frame: &Frame<'_>, seq: i64, at_ms: i64, taken: &mut i64) -> Result<Numbers, Malformed> {
         let skip = if seq == self.cursor.seq + 1 { self.cursor.points } else { 0 };
         let ids: Vec<SeriesId> = frame.label_sets.iter().map(|labels| self.dictionary.number(labels)).collect();
         let mut has_failed = false;
         frame.each_point(|set, point| {
             *taken += 1;
             if *taken > skip {
-                self.open.add(ids[set], point);
+                let series = match set {
+                    LabelSet::New(set) => ids[set],
+                    LabelSet::Known(series) => series,
+                };
+                self.open.add(series, point);
                 if self.open.cells() >= self.limits.open_cells && !has_failed {
                     // When it fails, the cells stay open, and the next batch, commit or the alarm tries again.
                     has_failed = self.seal_to(Cursor { seq: seq - 1, points: *taken }, at_ms).is_err();
                 }
             }
-        })
+        })?;
+        Ok(ids.into_iter().map(|id| self.dictionary.told(id)).collect())
+    }
+
+    /// Whether a series has this number.
+    pub(super) fn knows(&self, series: SeriesId) -> bool {
+        (series as usize) < self.dictionary.labels().len()
     }
 
     /// Whether so much is unsealed, as sealing fails, that no more can be taken.

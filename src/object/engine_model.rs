@@ -7,6 +7,7 @@ use std::rc::Rc;
 use proptest::prelude::*;
 
 use crate::domain::labels::Labels;
+use crate::domain::open::SeriesId;
 use crate::domain::point::Point;
 use crate::domain::query::{By, Query};
 use crate::domain::window::Window;
@@ -65,6 +66,8 @@ struct Model {
     points: Vec<(String, Point)>,
     next_key: u8,
     acknowledged: Option<(BatchKey, Outcome, i64)>,
+    /// What an edge knows that has been told the numbers of series.
+    told: BTreeMap<String, SeriesId>,
 }
 
 impl Model {
@@ -73,7 +76,8 @@ impl Model {
         let config = StreamConfig { name: "model".into(), public_read: false, origins: Vec::new(), created_ms: 0 };
         let record = Record { config, read_key_hash: [0; 32] };
         let engine = Engine::create(Rc::clone(&sql), limits, [0; 16], &record).expect("creates");
-        Self { sql, limits, engine, now_ms: START_MS, points: Vec::new(), next_key: 0, acknowledged: None }
+        let (points, told) = (Vec::new(), BTreeMap::new());
+        Self { sql, limits, engine, now_ms: START_MS, points, next_key: 0, acknowledged: None, told }
     }
 
     fn take(&mut self, step: &Step) {
@@ -110,19 +114,29 @@ impl Model {
             let mut builder = FrameBuilder::new(u64::try_from(self.now_ms).expect("after 1970"), [0; 16]);
             let points = self.points_of(batch);
             for (index, (labels, point)) in points.iter().enumerate() {
-                builder.push(index, Ok((*point, labels)));
+                builder.push(index, Ok((*point, labels)), |text| self.told.get(text).copied());
             }
-            written.push((key, builder.outcome(), points));
             frames.push(builder.finish(Some(&key)));
+            written.push((key, builder, points));
         }
-        let committed: Vec<bool> = self.engine.commit(&frames, self.now_ms).iter().map(Result::is_ok).collect();
-        for ((key, outcome, points), is_committed) in written.into_iter().zip(&committed) {
-            if *is_committed {
-                self.acknowledged = Some((key, outcome, self.now_ms));
+        let committed = self.engine.commit(&frames, self.now_ms);
+        for ((key, builder, points), numbers) in written.into_iter().zip(&committed) {
+            if let Ok(numbers) = numbers {
+                self.acknowledged = Some((key, builder.outcome(), self.now_ms));
                 self.points.extend(points);
+                self.learn(&builder, numbers);
             }
         }
-        committed
+        committed.iter().map(Result::is_ok).collect()
+    }
+
+    fn learn(&mut self, builder: &FrameBuilder, numbers: &[Option<SeriesId>]) {
+        assert_eq!(builder.new_label_sets().len(), numbers.len());
+        for (text, number) in builder.new_label_sets().zip(numbers) {
+            let number = number.expect("there are few series");
+            assert!(self.engine.knows(number));
+            self.told.insert(String::from_utf8(text.to_vec()).expect("a text"), number);
+        }
     }
 
     fn points_of(&self, batch: &[Drawn]) -> Vec<(String, Point)> {

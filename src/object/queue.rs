@@ -1,9 +1,11 @@
 //! The writes that wait for the next commit: while one commit is made durable, others gather here.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
 use futures_channel::oneshot::{Receiver, Sender, channel};
 
+use crate::domain::open::SeriesId;
 use crate::wire::command::Refusal;
 use crate::wire::frame::BatchKey;
 use crate::wire::outcome::Outcome;
@@ -11,8 +13,8 @@ use crate::wire::outcome::Outcome;
 /// At most this many bytes wait, some 4 commits of the largest size: beyond, writers are told to come again.
 pub(super) const MAX_WAITING_BYTES: usize = 8 << 20;
 
-/// What a writer is told when its batch is durable.
-pub(super) type Committed = Result<(), Refusal>;
+/// What a writer is told when its batch is durable: the numbers of its new label sets.
+pub(super) type Committed = Result<Rc<[Option<SeriesId>]>, Refusal>;
 
 /// Batches in the order of arrival.
 pub(super) struct Queue {
@@ -114,8 +116,8 @@ mod tests {
         let gathered = queue.take(99).expect("one waits");
         assert_eq!((gathered.frames.len(), gathered.writers[0].len()), (1, 2));
         for sender in gathered.writers.into_iter().flatten() {
-            sender.send(Ok(())).ok();
+            sender.send(Ok(Rc::from([Some(7)]))).ok();
         }
-        assert_eq!(receiver.try_recv(), Ok(Some(Ok(()))));
+        assert_eq!(receiver.try_recv(), Ok(Some(Ok(Rc::from([Some(7)])))));
     }
 }

@@ -17,10 +17,11 @@ use worker::{
 
 use crate::clock::now_ms;
 use crate::domain::codec::Malformed;
+use crate::domain::open::SeriesId;
 use crate::random::hash_key;
 use crate::store::sql::StoreError;
-use crate::wire::command::{Command, Credential, Read, Refusal, parse_write_request};
-use crate::wire::frame::{BatchKey, Frame};
+use crate::wire::command::{Command, Credential, Read, Refusal, WriteAnswer, parse_write_request};
+use crate::wire::frame::{BatchKey, Frame, LabelSet};
 use crate::wire::outcome::Outcome;
 use crate::wire::partial;
 
@@ -76,9 +77,9 @@ impl DurableObject for Stream {
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let body = request.bytes().await?;
         if request.method() == Method::Post {
-            return match self.write(body).await {
-                Ok(None) => Ok(ResponseBuilder::new().with_status(204).empty()),
-                Ok(Some(earlier)) => Response::from_bytes(earlier.to_json().into_bytes()),
+            return match self.write(body).await.map(|answer| answer.to_bytes()) {
+                Ok(nothing) if nothing.is_empty() => Ok(ResponseBuilder::new().with_status(204).empty()),
+                Ok(answer) => Response::from_bytes(answer),
                 Err(refusal) => refuse(&refusal),
             };
         }
@@ -110,29 +111,39 @@ impl DurableObject for Stream {
 impl Stream {
     /// Waits until the batch is durable. If it was written before: what was answered then. A batch without points only
     /// asks for that.
-    async fn write(&self, mut body: Vec<u8>) -> std::result::Result<Option<Outcome>, Refusal> {
+    async fn write(&self, mut body: Vec<u8>) -> std::result::Result<WriteAnswer, Refusal> {
         let (origin, frame) = parse_write_request(&body).map_err(|error| internal(&error))?;
         let (origin, frame_at) = (origin.map(str::to_owned), body.len() - frame.len());
         // In place: what waits is bounded, so it must not be held twice.
         body.drain(..frame_at);
-        let Frame { key, outcome, .. } = whole_frame(&body).map_err(|error| internal(&error))?;
+        let (Frame { key, outcome, .. }, known) = whole_frame(&body).map_err(|error| internal(&error))?;
         let now = now_ms();
-        let earlier = self.shared.try_with_engine(|engine| earlier(engine, origin.as_deref(), key.as_ref(), now))?;
-        if earlier.is_some() {
-            return Ok(earlier);
+        let (earlier, is_known) = self.shared.try_with_engine(|engine| {
+            let earlier = earlier(engine, origin.as_deref(), key.as_ref(), now)?;
+            Ok((earlier, known.is_none_or(|series| engine.knows(series))))
+        })?;
+        if let Some(earlier) = earlier {
+            return Ok(WriteAnswer::Earlier(earlier.to_json().into_bytes()));
+        }
+        if !is_known {
+            return Ok(WriteAnswer::UnknownSeries);
         }
         let joined = key.and_then(|key| self.shared.queue.borrow_mut().join(&key));
         let (committed, earlier) = if let Some((committed, outcome)) = joined {
             (committed, Some(outcome))
         } else if outcome.accepted == 0 {
-            return Ok(None);
+            return Ok(WriteAnswer::Stored(Vec::new()));
         } else {
             let waiting = self.shared.queue.borrow_mut().push(body, key, outcome);
             (waiting.ok_or(Refusal::Overloaded)?, None)
         };
         self.commit();
         // A sender that is dropped means that the committing task died; nobody knows what became of the batch.
-        committed.await.unwrap_or(Err(Refusal::Internal)).map(|()| earlier)
+        let numbers = committed.await.unwrap_or(Err(Refusal::Internal))?;
+        Ok(match earlier {
+            Some(earlier) => WriteAnswer::Earlier(earlier.to_json().into_bytes()),
+            None => WriteAnswer::Stored(numbers.to_vec()),
+        })
     }
 
     /// Starts the committing task unless it runs. Not part of any request, so that no client that goes away can
@@ -215,8 +226,8 @@ impl Shared {
             let result = results
                 .as_ref()
                 .map_err(Refusal::clone)
-                .and_then(|results| results[index].as_ref().map_err(|error| internal(error)).copied());
-            let answer = result.and(synced.clone());
+                .and_then(|results| results[index].as_ref().map_err(|error| internal(error)).cloned());
+            let answer = synced.clone().and(result);
             for writer in writers {
                 // A writer that went away does not hear that its batch was kept.
                 writer.send(answer.clone()).ok();
@@ -295,11 +306,15 @@ fn earlier(
     Ok(earlier)
 }
 
-/// A frame that is sound to its last point, as what is in the log must be.
-fn whole_frame(bytes: &[u8]) -> std::result::Result<Frame<'_>, Malformed> {
-    let frame = Frame::parse(bytes)?;
-    frame.each_point(|_, _| ())?;
-    Ok(frame)
+/// A frame that is sound to its last point, as what is in the log must be, and the highest number of a known series in it.
+fn whole_frame(bytes: &[u8]) -> std::result::Result<(Frame<'_>, Option<SeriesId>), Malformed> {
+    let (frame, mut highest) = (Frame::parse(bytes)?, None);
+    frame.each_point(|set, _| {
+        if let LabelSet::Known(series) = set {
+            highest = highest.max(Some(series));
+        }
+    })?;
+    Ok((frame, highest))
 }
 
 fn authorize(record: &Record, credential: &Credential, what: &Read) -> std::result::Result<(), Refusal> {

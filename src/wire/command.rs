@@ -5,7 +5,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::codec::{Malformed, Reader, put_bytes};
+use crate::domain::codec::{Malformed, Reader, put_bytes, put_varint};
+use crate::domain::open::SeriesId;
 
 use super::params::{QueryText, ValuesParams};
 use super::stream::{StreamConfig, StreamPatch};
@@ -99,6 +100,63 @@ pub enum Refusal {
     Internal,
 }
 
+/// What the object answers to a write. Sent between versions of one deployment only, never stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WriteAnswer {
+    /// The batch is durable. The numbers of its new label sets in their order: what further frames of this edge may say
+    /// instead of the texts. None where a text has no series of its own.
+    Stored(Vec<Option<SeriesId>>),
+    /// A batch with this key was stored before; the JSON that its writer was answered.
+    Earlier(Vec<u8>),
+    /// Nothing is stored: the batch names a series by a number that was never given, as if the object's data had been
+    /// set back to an earlier time. The edge is to forget the numbers and to send texts.
+    UnknownSeries,
+}
+
+const STORED: u8 = 0;
+const EARLIER: u8 = 1;
+const UNKNOWN_SERIES: u8 = 2;
+
+impl WriteAnswer {
+    /// Empty when there is nothing to tell but that the batch is durable.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Stored(numbers) if numbers.is_empty() => Vec::new(),
+            Self::Stored(numbers) => {
+                let mut out = vec![STORED];
+                for number in numbers {
+                    put_varint(&mut out, number.map_or(0, |number| u64::from(number) + 1));
+                }
+                out
+            }
+            Self::Earlier(json) => [&[EARLIER], &json[..]].concat(),
+            Self::UnknownSeries => vec![UNKNOWN_SERIES],
+        }
+    }
+
+    /// What [`Self::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// [`Malformed`]
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let Some((kind, rest)) = bytes.split_first() else { return Ok(Self::Stored(Vec::new())) };
+        match *kind {
+            STORED => {
+                let (mut reader, mut numbers) = (Reader::new(rest), Vec::new());
+                while !reader.is_empty() {
+                    let number = reader.varint()?.checked_sub(1).map(SeriesId::try_from).transpose();
+                    numbers.push(number.map_err(|_| Malformed(0))?);
+                }
+                Ok(Self::Stored(numbers))
+            }
+            EARLIER => Ok(Self::Earlier(rest.to_vec())),
+            UNKNOWN_SERIES => Ok(Self::UnknownSeries),
+            _ => Err(Malformed(0)),
+        }
+    }
+}
+
 /// The body of a write.
 #[must_use]
 pub fn write_request(origin: Option<&str>, frame: &[u8]) -> Vec<u8> {
@@ -131,5 +189,18 @@ mod tests {
         );
         assert_eq!(parse_write_request(&write_request(None, b"")), Ok((None, &b""[..])));
         assert!(parse_write_request(&[5, 1]).is_err());
+    }
+
+    #[test]
+    fn a_write_answer_comes_back() {
+        for answer in [
+            WriteAnswer::Stored(Vec::new()),
+            WriteAnswer::Stored(vec![Some(0), None, Some(SeriesId::MAX)]),
+            WriteAnswer::Earlier(b"{}".to_vec()),
+            WriteAnswer::UnknownSeries,
+        ] {
+            assert_eq!(WriteAnswer::parse(&answer.to_bytes()), Ok(answer));
+        }
+        assert!(WriteAnswer::parse(&[7]).is_err() && WriteAnswer::parse(&[STORED, 0x80]).is_err());
     }
 }

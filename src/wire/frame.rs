@@ -1,32 +1,47 @@
 //! A batch of accepted points on its way from the edge to the object, and as the log keeps it.
 //!
-//! Version 1, in the forms of [`crate::domain::codec`]:
+//! Version 2, in the forms of [`crate::domain::codec`]:
 //! ```text
-//! u8 version = 1, varint arrived_ms, u8 has_key [, 16 bytes key]
+//! u8 version = 2, varint arrived_ms, u8 has_key [, 16 bytes key]
 //! varint accepted, 7 x varint rejected by reason, text errors_json
 //! varint label sets, each a text (canonical labels)
-//! accepted x point: u8 flags (1 d, 2 p, 4 t), varint label set, number n [, number d] [, number p] [, number t]
+//! accepted x point: u8 flags (1 d, 2 p, 4 t, 8 known), varint label set, number n [, number d] [, number p] [, number t]
 //! ```
-//! What is absent has its default: d = 1, no period, t = `arrived_ms` / 1000. What is kept for the answers to repeated keys are
-//! frames without label sets and points. Frames are persisted in the log,
-//! so a change of form is a new version, and old versions stay readable.
+//! What is absent has its default: d = 1, no period, t = `arrived_ms` / 1000. A label set is the number of one of the frame's
+//! texts or, of a known series, the number that the object has told for its text (see [`WriteAnswer`]). Version 1 is the same
+//! without known series. What is kept for the answers to repeated keys are frames without label sets and points.
+//! Frames are persisted in the log, so a change of form is a new version, and old versions stay readable. The log's
+//! order decides the numbers of series, so the rule that gives them is part of the form.
+//!
+//! [`WriteAnswer`]: super::command::WriteAnswer
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 use crate::domain::codec::{Malformed, Reader, put_bytes, put_len, put_number, put_varint};
+use crate::domain::open::SeriesId;
 use crate::domain::point::Point;
 use crate::domain::text_index::{HashKey, TextIndex};
 
 use super::outcome::{ErrorEntry, MAX_ERRORS, Outcome};
 use super::rejection::{Reason, Rejection};
 
-const VERSION: u8 = 1;
+const VERSIONS: RangeInclusive<u8> = 1..=2;
 const HAS_D: u8 = 1;
 const HAS_P: u8 = 2;
 const HAS_T: u8 = 4;
+const IS_KNOWN: u8 = 8;
 
 /// What an idempotency key becomes: the first 16 bytes of its SHA-256.
 pub type BatchKey = [u8; 16];
+
+/// What a point's labels are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LabelSet {
+    /// One of the frame's texts.
+    New(usize),
+    /// A series that the object has told the number of.
+    Known(SeriesId),
+}
 
 /// Builds a frame point by point.
 pub struct FrameBuilder {
@@ -63,19 +78,25 @@ impl FrameBuilder {
         seconds(self.arrived_ms)
     }
 
-    /// Adds a point, or counts a rejection.
-    pub fn push(&mut self, index: usize, point: Result<(Point, &str), Rejection>) {
+    /// Adds a point, or counts a rejection. The number of a text's series is asked for.
+    pub fn push(
+        &mut self,
+        index: usize,
+        point: Result<(Point, &str), Rejection>,
+        known: impl FnOnce(&str) -> Option<SeriesId>,
+    ) {
         match point {
-            Ok((point, labels)) => self.push_point(&point, labels),
+            Ok((point, labels)) => self.push_point(&point, labels, known(labels)),
             Err(rejection) => self.push_rejection(index, &rejection),
         }
     }
 
-    fn push_point(&mut self, point: &Point, labels: &str) {
-        let set = self.label_set(labels);
+    fn push_point(&mut self, point: &Point, labels: &str, known: Option<SeriesId>) {
+        let set = known.unwrap_or_else(|| self.label_set(labels));
         let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
         let (has_d, has_t) = (point.d != 1.0, point.t != self.now());
-        self.points.push(flag(has_d, HAS_D) | flag(point.p.is_some(), HAS_P) | flag(has_t, HAS_T));
+        let shape = flag(has_d, HAS_D) | flag(point.p.is_some(), HAS_P) | flag(has_t, HAS_T);
+        self.points.push(shape | flag(known.is_some(), IS_KNOWN));
         put_varint(&mut self.points, u64::from(set));
         put_number(&mut self.points, point.n);
         let rest = [(has_d, point.d), (point.p.is_some(), point.p.unwrap_or_default()), (has_t, point.t)];
@@ -131,9 +152,15 @@ impl FrameBuilder {
         Outcome { accepted: self.accepted, rejected: self.rejected, errors_json }
     }
 
+    /// The texts of the series that were not known, in the order of their numbers in the frame.
+    #[must_use]
+    pub fn new_label_sets(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.label_set_spans.iter().map(|span| &self.label_sets[span.clone()])
+    }
+
     /// The frame's bytes.
     #[must_use]
-    pub fn finish(self, key: Option<&BatchKey>) -> Vec<u8> {
+    pub fn finish(&self, key: Option<&BatchKey>) -> Vec<u8> {
         let mut out = header(self.arrived_ms, key, &self.outcome(), self.label_sets.len() + self.points.len());
         put_len(&mut out, self.label_set_spans.len());
         out.extend_from_slice(&self.label_sets);
@@ -146,7 +173,7 @@ impl FrameBuilder {
 fn header(arrived_ms: u64, key: Option<&BatchKey>, outcome: &Outcome, body_bytes: usize) -> Vec<u8> {
     const HEADER_BYTES: usize = 64;
     let mut out = Vec::with_capacity(HEADER_BYTES + outcome.errors_json.len() + body_bytes);
-    out.push(VERSION);
+    out.push(*VERSIONS.end());
     put_varint(&mut out, arrived_ms);
     out.push(u8::from(key.is_some()));
     out.extend_from_slice(key.map_or(&[], |key| &key[..]));
@@ -176,7 +203,7 @@ impl<'a> Frame<'a> {
     /// [`Malformed`] when the bytes are no frame of a known version.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
-        if reader.byte()? != VERSION {
+        if !VERSIONS.contains(&reader.byte()?) {
             return Err(Malformed(0));
         }
         let arrived_ms = reader.varint()?;
@@ -206,14 +233,17 @@ impl<'a> Frame<'a> {
     ///
     /// # Errors
     /// [`Malformed`] when the bytes end early or name a label set that is not there.
-    pub fn each_point(&self, mut each: impl FnMut(usize, &Point)) -> Result<(), Malformed> {
+    pub fn each_point(&self, mut each: impl FnMut(LabelSet, &Point)) -> Result<(), Malformed> {
         let mut reader = self.points;
         for _ in 0..self.outcome.accepted {
             let flags = reader.byte()?;
-            let set = reader.len()?;
-            if set >= self.label_sets.len() {
-                return Err(Malformed(set));
-            }
+            let set = reader.varint()?;
+            let set = if flags & IS_KNOWN == 0 {
+                self.new_label_set(set)
+            } else {
+                SeriesId::try_from(set).ok().map(LabelSet::Known)
+            };
+            let set = set.ok_or(Malformed(0))?;
             let n = reader.number()?;
             let mut optional = |flag: u8| if flags & flag == 0 { Ok(None) } else { reader.number().map(Some) };
             let d = optional(HAS_D)?.unwrap_or(1.0);
@@ -222,6 +252,10 @@ impl<'a> Frame<'a> {
             each(set, &Point { n, d, p, t });
         }
         Ok(())
+    }
+
+    fn new_label_set(&self, number: u64) -> Option<LabelSet> {
+        usize::try_from(number).ok().filter(|set| *set < self.label_sets.len()).map(LabelSet::New)
     }
 }
 
@@ -240,46 +274,69 @@ mod tests {
     fn frame(body: &str, key: Option<&BatchKey>) -> Vec<u8> {
         let mut builder = FrameBuilder::new(NOW_MS, [0; 16]);
         let now = builder.now();
-        each_point(body.as_bytes(), BodyForm::Json, now, |index, point| builder.push(index, point)).expect("few");
+        let known = |labels: &str| labels.starts_with('k').then_some(300);
+        each_point(body.as_bytes(), BodyForm::Json, now, |index, point| builder.push(index, point, known))
+            .expect("few");
         builder.finish(key)
     }
 
     #[test]
     fn points_come_back_with_their_labels() {
-        let body =
-            r#"[{"n":1,"v":{"a":"x"}},{"n":2.5,"d":0,"p":3600,"t":1792540800,"v":{"a":"x"}},{"n":-3},{"n":true}]"#;
+        let body = r#"[{"n":1,"v":{"a":"x"}},{"n":2.5,"d":0,"p":3600,"t":1792540800,"v":{"a":"x"}},{"n":-3},{"n":true},{"n":4,"v":{"k":"1"}}]"#;
         let bytes = frame(body, Some(&[7; 16]));
         let frame = Frame::parse(&bytes).expect("a frame");
         assert_eq!((frame.arrived_ms, frame.key), (NOW_MS, Some([7; 16])));
         assert_eq!(
             frame.outcome.to_json(),
-            r#"{"accepted":3,"rejected":1,"errors":[{"index":3,"field":"n","message":"n must be a finite number, not true"}]}"#
+            r#"{"accepted":4,"rejected":1,"errors":[{"index":3,"field":"n","message":"n must be a finite number, not true"}]}"#
         );
         let mut seen = Vec::new();
-        frame.each_point(|set, point| seen.push((frame.label_sets[set], *point))).expect("points");
+        frame.each_point(|set, point| seen.push((set, *point))).expect("points");
+        assert_eq!(frame.label_sets, ["a\u{1f}x\u{1e}", ""]);
         let now = 1_792_540_800.25;
         assert_eq!(
             seen,
             [
-                ("a\u{1f}x\u{1e}", Point { n: 1.0, d: 1.0, p: None, t: now }),
-                ("a\u{1f}x\u{1e}", Point { n: 2.5, d: 0.0, p: Some(3600.0), t: 1_792_540_800.0 }),
-                ("", Point { n: -3.0, d: 1.0, p: None, t: now }),
+                (LabelSet::New(0), Point { n: 1.0, d: 1.0, p: None, t: now }),
+                (LabelSet::New(0), Point { n: 2.5, d: 0.0, p: Some(3600.0), t: 1_792_540_800.0 }),
+                (LabelSet::New(1), Point { n: -3.0, d: 1.0, p: None, t: now }),
+                (LabelSet::Known(300), Point { n: 4.0, d: 1.0, p: None, t: now }),
             ]
         );
     }
 
+    /// Of version 1, all before the last point of version 2.
+    const PINNED: [&[u8]; 5] = [
+        &[0xfa, 0xe9, 0x87, 0xde, 0x95, 0x34],
+        &[1, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7],
+        &[0, 0, 0, 0, 0, 0, 0, 0],
+        &[1, 4, b'a', 0x1f, b'x', 0x1e],
+        &[0, 0, 4, 7, 0, 1, 0, 0, 0, 0, 0, 0, 4, 0x40, 0, 0xf0, 1, 0x80, 0x84, 0x80, 0xdb, 0x1a],
+    ];
+
+    fn pinned(version: u8, accepted: u8, last_point: &[u8]) -> Vec<u8> {
+        let [arrived, key, rejected, label_sets, points] = PINNED;
+        [&[version], arrived, key, &[accepted], rejected, label_sets, points, last_point].concat()
+    }
+
     #[test]
     fn version_1_is_pinned() {
-        let bytes = frame(r#"[{"n":1,"v":{"a":"x"}},{"n":2.5,"d":0,"p":60,"t":1792540800}]"#, Some(&[7; 16]));
-        let pinned = [
-            &[1, 0xfa, 0xe9, 0x87, 0xde, 0x95, 0x34][..],
-            &[1, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7],
-            &[2, 0, 0, 0, 0, 0, 0, 0, 0],
-            &[2, 4, b'a', 0x1f, b'x', 0x1e, 0],
-            &[0, 0, 4],
-            &[7, 1, 1, 0, 0, 0, 0, 0, 0, 4, 0x40, 0, 0xf0, 1, 0x80, 0x84, 0x80, 0xdb, 0x1a],
-        ];
-        assert_eq!(bytes, pinned.concat());
+        let bytes = pinned(1, 2, &[]);
+        let frame = Frame::parse(&bytes).expect("a frame");
+        assert_eq!((frame.arrived_ms, frame.key, frame.outcome.accepted), (NOW_MS, Some([7; 16]), 2));
+        assert_eq!(frame.label_sets, ["a\u{1f}x\u{1e}"]);
+        let mut seen = Vec::new();
+        frame.each_point(|set, point| seen.push((set, *point))).expect("points");
+        let now = 1_792_540_800.25;
+        let second = Point { n: 2.5, d: 0.0, p: Some(60.0), t: 1_792_540_800.0 };
+        assert_eq!(seen, [(LabelSet::New(0), Point { n: 1.0, d: 1.0, p: None, t: now }), (LabelSet::New(0), second)]);
+    }
+
+    #[test]
+    fn version_2_is_pinned() {
+        let body =
+            r#"[{"n":1,"v":{"a":"x"}},{"n":2.5,"d":0,"p":60,"t":1792540800,"v":{"a":"x"}},{"n":4,"v":{"k":"1"}}]"#;
+        assert_eq!(frame(body, Some(&[7; 16])), pinned(2, 3, &[8, 0xac, 2, 16]));
     }
 
     #[test]
