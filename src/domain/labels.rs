@@ -147,9 +147,11 @@ impl<'a> LabelsBuilder<'a> {
             return Err(LabelError::TooMany(self.pairs.len()));
         }
         self.pairs.iter().try_for_each(|(name, value)| check(name, value))?;
-        self.pairs.sort_unstable();
-        if let Some(pair) = self.pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            return Err(LabelError::Duplicate(pair[0].0.as_ref().into()));
+        if !self.pairs.is_sorted_by(|one, two| one.0 < two.0) {
+            self.pairs.sort_unstable();
+            if let Some(pair) = self.pairs.windows(2).find(|pair| pair[0].0 == pair[1].0) {
+                return Err(LabelError::Duplicate(pair[0].0.as_ref().into()));
+            }
         }
         self.text.clear();
         for (name, value) in self.pairs.iter().filter(|(_, value)| !value.is_empty()) {
@@ -175,8 +177,10 @@ fn check(name: &str, value: &str) -> Result<(), LabelError> {
     Ok(())
 }
 
+/// U+0000 to U+001F and U+007F to U+009F, of which UTF-8 has the upper ones behind the byte C2.
 fn has_control(text: &str) -> bool {
-    text.chars().any(char::is_control)
+    let may_be_control = |byte: &u8| *byte < 0x20 || *byte == 0x7f || *byte == 0xc2;
+    text.as_bytes().iter().any(may_be_control) && text.chars().any(char::is_control)
 }
 
 #[cfg(test)]
@@ -211,7 +215,10 @@ mod tests {
         assert!(matches!(labels(&[(&"n".repeat(MAX_NAME_BYTES + 1), "")]), Err(LabelError::NameTooLong(..))));
         assert!(matches!(labels(&[("n", &"v".repeat(MAX_VALUE_BYTES + 1))]), Err(LabelError::ValueTooLong(..))));
         assert_eq!(labels(&[("", "v")]), Err(LabelError::EmptyName));
-        assert!(matches!(labels(&[("a", "x\u{1f}y")]), Err(LabelError::ControlCharacter(_))));
+        for control in ['\0', '\u{1f}', '\u{7f}', '\u{80}', '\u{9f}'] {
+            assert!(matches!(labels(&[("a", &format!("x{control}y"))]), Err(LabelError::ControlCharacter(_))));
+        }
+        assert!(labels(&[("a", " ~\u{a0}\u{c2}é")]).is_ok());
         assert!(matches!(labels(&[("a", "1"), ("a", "2")]), Err(LabelError::Duplicate(_))));
     }
 

@@ -10,8 +10,23 @@ use std::fmt;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Scanner<'a> {
     bytes: &'a [u8],
+    /// All bytes, if all are UTF-8: checked once and not again for each string.
+    text: Option<&'a str>,
     at: usize,
 }
+
+/// Which bytes end the plain part of a string: the quote, the backslash and raw control characters.
+const ENDS_PLAIN: [bool; 256] = {
+    let mut ends = [false; 256];
+    let mut byte = 0;
+    while byte < 0x20 {
+        ends[byte] = true;
+        byte += 1;
+    }
+    ends[b'"' as usize] = true;
+    ends[b'\\' as usize] = true;
+    ends
+};
 
 /// Why the text is not JSON, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,7 +71,7 @@ impl fmt::Display for Token {
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+        Self { bytes, text: std::str::from_utf8(bytes).ok(), at: 0 }
     }
 
     /// The next byte that is no white space, if there is one.
@@ -161,38 +176,34 @@ impl<'a> Scanner<'a> {
     pub(super) fn string(&mut self, expected: &'static str) -> Result<Cow<'a, str>, Syntax> {
         self.expect(b'"', expected)?;
         let start = self.at;
-        loop {
-            match self.bytes.get(self.at) {
-                Some(b'"') => break,
-                Some(b'\\') => return self.escaped(start).map(Cow::Owned),
-                Some(0..0x20) => return Err(bad_string(start, "holds a raw control character")),
-                Some(_) => self.at += 1,
-                None => return Err(bad_string(start, "does not end")),
-            }
+        self.at = self.end_of_plain(start)?;
+        if self.bytes[self.at] == b'\\' {
+            return self.escaped(start).map(Cow::Owned);
         }
         let text = self.utf8(start, self.at)?;
         self.at += 1;
         Ok(Cow::Borrowed(text))
     }
 
+    /// Where the quote or the backslash is that ends the plain part of the string that starts here.
+    fn end_of_plain(&self, start: usize) -> Result<usize, Syntax> {
+        let rest = &self.bytes[self.at..];
+        let end = rest.iter().position(|byte| ENDS_PLAIN[usize::from(*byte)]).map(|len| self.at + len);
+        match end.map(|end| self.bytes[end]) {
+            Some(0..0x20) => Err(bad_string(start, "holds a raw control character")),
+            _ => end.ok_or_else(|| bad_string(start, "does not end")),
+        }
+    }
+
     fn escaped(&mut self, start: usize) -> Result<String, Syntax> {
         let mut text = self.utf8(start, self.at)?.to_owned();
-        let mut plain_from = self.at;
-        loop {
-            match self.bytes.get(self.at) {
-                Some(b'"') => break,
-                Some(b'\\') => {
-                    text.push_str(self.utf8(plain_from, self.at)?);
-                    self.at += 1;
-                    text.push(self.escape(start)?);
-                    plain_from = self.at;
-                }
-                Some(0..0x20) => return Err(bad_string(start, "holds a raw control character")),
-                Some(_) => self.at += 1,
-                None => return Err(bad_string(start, "does not end")),
-            }
+        while self.bytes[self.at] == b'\\' {
+            self.at += 1;
+            text.push(self.escape(start)?);
+            let plain_from = self.at;
+            self.at = self.end_of_plain(start)?;
+            text.push_str(self.utf8(plain_from, self.at)?);
         }
-        text.push_str(self.utf8(plain_from, self.at)?);
         self.at += 1;
         Ok(text)
     }
@@ -237,7 +248,11 @@ impl<'a> Scanner<'a> {
     }
 
     fn utf8(&self, from: usize, to: usize) -> Result<&'a str, Syntax> {
-        std::str::from_utf8(&self.bytes[from..to]).map_err(|_| bad_string(from, "is not UTF-8"))
+        let text = match self.text {
+            Some(text) => text.get(from..to),
+            None => std::str::from_utf8(&self.bytes[from..to]).ok(),
+        };
+        text.ok_or_else(|| bad_string(from, "is not UTF-8"))
     }
 
     /// Skips a broken item of an array: up to the `,` or `]` after it that stands outside of its strings and
