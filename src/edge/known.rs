@@ -1,5 +1,5 @@
-//! The numbers of series that this isolate has been told, so that a frame names a series by a number and not by its
-//! text: a third of the bytes to send and to log, and nothing for the object to look up.
+//! The numbers of series that this isolate has been told, by how their labels are written: what is written like
+//! something before is not parsed again, and a frame has a number in place of a text.
 //!
 //! Numbers never change while an object lives. All that is lost with this memory is told again.
 
@@ -20,7 +20,7 @@ const SERIES_BYTES: usize = 40;
 const OBJECT_BYTES: usize = 400;
 
 /// The series of one object.
-pub(super) struct Known {
+struct Known {
     texts: Vec<u8>,
     series: Vec<(Range<usize>, SeriesId)>,
     index: TextIndex,
@@ -41,9 +41,8 @@ impl Known {
         Self { texts: Vec::new(), series: Vec::new(), index: TextIndex::new(hash_key()) }
     }
 
-    /// The number of the series with these labels.
-    pub(super) fn number(&self, labels: &str) -> Option<SeriesId> {
-        let at = self.index.find(labels.as_bytes(), |at| text_of(&self.texts, &self.series, at))?;
+    fn number(&self, written: &[u8]) -> Option<SeriesId> {
+        let at = self.index.find(written, |at| text_of(&self.texts, &self.series, at))?;
         Some(self.series[at as usize].1)
     }
 
@@ -66,16 +65,19 @@ fn text_of<'a>(texts: &'a [u8], series: &[(Range<usize>, SeriesId)], at: u32) ->
     &texts[series[at as usize].0.clone()]
 }
 
-/// Works with what is known of an object.
-pub(super) fn with<T>(object: &str, work: impl FnOnce(&Known) -> T) -> T {
-    OBJECTS.with_borrow(|objects| match objects.known.get(object) {
-        Some(known) => work(known),
-        None => work(&Known::new()),
+/// Works with what is known of an object: the numbers of series by how their labels are written.
+pub(super) fn with<T>(object: &str, work: impl FnOnce(&dyn Fn(&[u8]) -> Option<SeriesId>) -> T) -> T {
+    OBJECTS.with_borrow(|objects| {
+        let known = objects.known.get(object);
+        work(&|written| known.and_then(|known| known.number(written)))
     })
 }
 
-/// Remembers what an object has told of these labels.
+/// Remembers what an object has told of labels that are written like these.
 pub(super) fn learn<'a>(object: &str, labels: impl Iterator<Item = &'a [u8]>, numbers: &[Option<SeriesId>]) {
+    if numbers.is_empty() {
+        return;
+    }
     OBJECTS.with_borrow_mut(|objects| {
         if objects.bytes > MAX_BYTES {
             *objects = Objects::default();
@@ -106,7 +108,7 @@ mod tests {
     use super::*;
 
     fn number(object: &str, labels: &str) -> Option<SeriesId> {
-        with(object, |known| known.number(labels))
+        with(object, |known| known(labels.as_bytes()))
     }
 
     #[test]

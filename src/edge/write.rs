@@ -2,16 +2,18 @@
 
 use sha2::{Digest, Sha256};
 
+use crate::domain::open::SeriesId;
 use crate::domain::point::Field;
 use crate::random::hash_key;
 use crate::wire::command::{WriteAnswer, write_request};
-use crate::wire::frame::{BatchKey, FrameBuilder};
+use crate::wire::frame::{Batch, BatchKey, FrameBuilder};
+use crate::wire::outcome::ErrorEntry;
 use crate::wire::pixel;
 use crate::wire::points::{BodyForm, MAX_BODY_BYTES, each_point};
 use crate::wire::rejection::Reason;
 
 use super::cors::Cors;
-use super::known::{self, Known};
+use super::known;
 use super::problem::Problem;
 use super::reply::Reply;
 use super::{Exchange, StreamId};
@@ -32,9 +34,9 @@ impl Exchange {
         let media_type = self.header("Content-Type").unwrap_or_default();
         let body = self.body(MAX_BODY_BYTES).await?;
         let form = body_form(&media_type, &body)?;
-        let answer = self.store(id, key.as_ref(), |builder, known| {
-            each_point(&body, form, builder.now(), |index, point| builder.push(index, point, |text| known.number(text)))
-                .map_err(|error| Problem::TooLarge(error.to_string()))
+        let answer = self.store(id, key.as_ref(), |builder| {
+            let read = each_point(&body, form, builder.now(), builder);
+            read.map_err(|error| Problem::TooLarge(error.to_string()))
         });
         Ok(Reply::json(202, answer.await?))
     }
@@ -42,10 +44,9 @@ impl Exchange {
     pub(super) async fn write_pixel(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
         self.admit(id, cors).await?;
         let key = self.batch_key()?;
-        let stored = self.store(id, key.as_ref(), |builder, known| {
+        let stored = self.store(id, key.as_ref(), |builder| {
             let point = pixel::parse(self.query_string(), builder.now());
-            let point = point.as_ref().map(|(point, labels)| (*point, labels.as_str())).map_err(Clone::clone);
-            builder.push(0, point, |text| known.number(text));
+            builder.push(0, point.as_ref().map(|(point, labels)| (*point, labels.as_str())).map_err(Clone::clone));
             Ok(())
         });
         stored.await?;
@@ -58,26 +59,25 @@ impl Exchange {
         &self,
         id: &StreamId,
         key: Option<&BatchKey>,
-        fill: impl Fn(&mut FrameBuilder, &Known) -> Result<(), Problem>,
+        fill: impl Fn(&mut FrameBuilder<&dyn Fn(&[u8]) -> Option<SeriesId>>) -> Result<(), Problem>,
     ) -> Result<Vec<u8>, Problem> {
         let object = id.object();
         for _ in 0..ATTEMPTS {
-            let mut builder = FrameBuilder::new(self.arrived_ms(), hash_key());
-            known::with(&object, |known| fill(&mut builder, known))?;
-            let outcome = builder.outcome();
+            let Batch { frame, outcome, errors, new_labels } = known::with(&object, |known| {
+                let mut builder = FrameBuilder::new(self.arrived_ms(), hash_key(), known);
+                fill(&mut builder).map(|()| builder.finish(key))
+            })?;
             // Of a repeated batch all points may be too old by now; what it was answered is asked for all the same.
-            let may_be_retry = key.is_some() && builder.has_rejected(Reason::Field(Field::T));
+            let may_be_retry = key.is_some() && outcome.has_rejected(Reason::Field(Field::T));
             if outcome.accepted == 0 && !may_be_retry {
-                return Err(none_good(&builder));
+                return Err(none_good(errors));
             }
             self.check_rate(id).await?;
             let origin = self.header("Origin");
-            match self.send_batch(&object, &write_request(origin.as_deref(), &builder.finish(key))).await? {
-                WriteAnswer::Stored(_) if outcome.accepted == 0 => return Err(none_good(&builder)),
+            match self.send_batch(&object, &write_request(origin.as_deref(), &frame)).await? {
+                WriteAnswer::Stored(_) if outcome.accepted == 0 => return Err(none_good(errors)),
                 WriteAnswer::Stored(numbers) => {
-                    if !numbers.is_empty() {
-                        known::learn(&object, builder.new_label_sets(), &numbers);
-                    }
+                    known::learn(&object, new_labels.iter(), &numbers);
                     return Ok(outcome.to_json().into_bytes());
                 }
                 WriteAnswer::Earlier(json) => return Ok(json),
@@ -118,8 +118,7 @@ impl Exchange {
     }
 }
 
-fn none_good(builder: &FrameBuilder) -> Problem {
-    let errors = builder.errors().to_vec();
+fn none_good(errors: Vec<ErrorEntry>) -> Problem {
     let detail = if errors.is_empty() { "the body has no points" } else { "every point was rejected" };
     Problem::InvalidPoints(detail.to_owned(), errors)
 }

@@ -177,7 +177,7 @@ mod tests {
     use super::*;
     use crate::domain::point::PointError;
     use crate::store::{schema, testing::TestSql};
-    use crate::wire::frame::FrameBuilder;
+    use crate::wire::frame::{Batch, FrameBuilder};
 
     fn ready() -> TestSql {
         let sql = TestSql::new();
@@ -187,7 +187,7 @@ mod tests {
 
     /// Commits a batch with this key, as the engine does.
     fn commit(answers: &mut Answers, sql: &TestSql, key: BatchKey, seq: i64, at_ms: i64) {
-        let bytes = FrameBuilder::new(0, [0; 16]).finish(Some(&key));
+        let bytes = FrameBuilder::new(0, [0; 16], |_| None).finish(Some(&key)).frame;
         log::append(sql, seq, at_ms, &frames::encode([&bytes[..]].into_iter())).expect("appends");
         answers.insert(&Frame::parse(&bytes).expect("a frame"), seq, at_ms);
     }
@@ -225,10 +225,9 @@ mod tests {
     #[test]
     fn beyond_their_limit_lists_of_errors_are_not_kept_but_the_numbers_are() {
         let (sql, mut answers) = (ready(), Answers::default());
-        let mut builder = FrameBuilder::new(0, [0; 16]);
-        (0..20).for_each(|index| builder.push(index, Err(PointError::MissingN.into()), |_| None));
-        let errors_json = builder.outcome().errors_json;
-        let bytes = builder.finish(Some(&[1; 16]));
+        let mut builder = FrameBuilder::new(0, [0; 16], |_| None);
+        (0..20).for_each(|index| builder.push(index, Err(PointError::MissingN.into())));
+        let Batch { frame: bytes, outcome: Outcome { errors_json, .. }, .. } = builder.finish(Some(&[1; 16]));
         let frame = Frame::parse(&bytes).expect("a frame");
         let count = MAX_ERROR_BYTES / errors_json.len();
         for _ in 0..=count {

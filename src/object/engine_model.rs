@@ -12,7 +12,7 @@ use crate::domain::point::Point;
 use crate::domain::query::{By, Query};
 use crate::domain::window::Window;
 use crate::store::testing::TestSql;
-use crate::wire::frame::{BatchKey, FrameBuilder};
+use crate::wire::frame::{Batch, BatchKey, FrameBuilder, NewLabels};
 use crate::wire::outcome::Outcome;
 use crate::wire::stream::StreamConfig;
 
@@ -67,7 +67,7 @@ struct Model {
     next_key: u8,
     acknowledged: Option<(BatchKey, Outcome, i64)>,
     /// What an edge knows that has been told the numbers of series.
-    told: BTreeMap<String, SeriesId>,
+    told: BTreeMap<Vec<u8>, SeriesId>,
 }
 
 impl Model {
@@ -111,31 +111,33 @@ impl Model {
         for batch in batches {
             self.next_key = self.next_key.wrapping_add(1);
             let key = [self.next_key; 16];
-            let mut builder = FrameBuilder::new(u64::try_from(self.now_ms).expect("after 1970"), [0; 16]);
+            let told = |written: &[u8]| self.told.get(written).copied();
+            let mut builder = FrameBuilder::new(u64::try_from(self.now_ms).expect("after 1970"), [0; 16], told);
             let points = self.points_of(batch);
             for (index, (labels, point)) in points.iter().enumerate() {
-                builder.push(index, Ok((*point, labels)), |text| self.told.get(text).copied());
+                builder.push(index, Ok((*point, labels)));
             }
-            frames.push(builder.finish(Some(&key)));
-            written.push((key, builder, points));
+            let Batch { frame, outcome, new_labels, .. } = builder.finish(Some(&key));
+            frames.push(frame);
+            written.push((key, outcome, new_labels, points));
         }
         let committed = self.engine.commit(&frames, self.now_ms);
-        for ((key, builder, points), numbers) in written.into_iter().zip(&committed) {
+        for ((key, outcome, new_labels, points), numbers) in written.into_iter().zip(&committed) {
             if let Ok(numbers) = numbers {
-                self.acknowledged = Some((key, builder.outcome(), self.now_ms));
+                self.acknowledged = Some((key, outcome, self.now_ms));
                 self.points.extend(points);
-                self.learn(&builder, numbers);
+                self.learn(&new_labels, numbers);
             }
         }
         committed.iter().map(Result::is_ok).collect()
     }
 
-    fn learn(&mut self, builder: &FrameBuilder, numbers: &[Option<SeriesId>]) {
-        assert_eq!(builder.new_label_sets().len(), numbers.len());
-        for (text, number) in builder.new_label_sets().zip(numbers) {
+    fn learn(&mut self, new_labels: &NewLabels, numbers: &[Option<SeriesId>]) {
+        assert_eq!(new_labels.iter().len(), numbers.len());
+        for (text, number) in new_labels.iter().zip(numbers) {
             let number = number.expect("there are few series");
             assert!(self.engine.knows(number));
-            self.told.insert(String::from_utf8(text.to_vec()).expect("a text"), number);
+            self.told.insert(text.to_vec(), number);
         }
     }
 

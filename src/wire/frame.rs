@@ -24,6 +24,7 @@ use crate::domain::text_index::{HashKey, TextIndex};
 
 use super::outcome::{ErrorEntry, MAX_ERRORS, Outcome};
 use super::rejection::{Reason, Rejection};
+use super::sink::{PointLabels, Sink};
 
 const VERSIONS: RangeInclusive<u8> = 1..=2;
 const HAS_D: u8 = 1;
@@ -43,31 +44,52 @@ pub enum LabelSet {
     Known(SeriesId),
 }
 
-/// Builds a frame point by point.
-pub struct FrameBuilder {
+/// Builds a frame point by point. `known` tells the series of labels by how they are written, if it has a number.
+pub struct FrameBuilder<K> {
     arrived_ms: u64,
+    known: K,
     accepted: u64,
     rejected: [u64; Reason::ALL.len()],
     errors: Vec<ErrorEntry>,
+    /// The canonical texts, as the frame has them.
     label_sets: Vec<u8>,
-    /// Where each label set's text lies in `label_sets`.
-    label_set_spans: Vec<Range<usize>>,
-    label_set_index: TextIndex,
+    new_labels: NewLabels,
+    index: TextIndex,
     points: Vec<u8>,
 }
 
-impl FrameBuilder {
+/// How the labels are written that have no number yet, in the order of the frame's label sets.
+#[derive(Debug, Default)]
+pub struct NewLabels {
+    written: Vec<u8>,
+    spans: Vec<Range<usize>>,
+}
+
+/// What a request becomes.
+pub struct Batch {
+    /// The frame's bytes.
+    pub frame: Vec<u8>,
+    /// What the writer is told.
+    pub outcome: Outcome,
+    /// The rejections that are told in full.
+    pub errors: Vec<ErrorEntry>,
+    /// What the object's answer tells the numbers of.
+    pub new_labels: NewLabels,
+}
+
+impl<K: Fn(&[u8]) -> Option<SeriesId>> FrameBuilder<K> {
     /// An empty frame that arrived at this time (Unix milliseconds).
     #[must_use]
-    pub fn new(arrived_ms: u64, key: HashKey) -> Self {
+    pub fn new(arrived_ms: u64, key: HashKey, known: K) -> Self {
         Self {
             arrived_ms,
+            known,
             accepted: 0,
             rejected: [0; Reason::ALL.len()],
             errors: Vec::new(),
             label_sets: Vec::new(),
-            label_set_spans: Vec::new(),
-            label_set_index: TextIndex::new(key),
+            new_labels: NewLabels::default(),
+            index: TextIndex::new(key),
             points: Vec::new(),
         }
     }
@@ -78,26 +100,32 @@ impl FrameBuilder {
         seconds(self.arrived_ms)
     }
 
-    /// Adds a point, or counts a rejection. The number of a text's series is asked for.
-    pub fn push(
-        &mut self,
-        index: usize,
-        point: Result<(Point, &str), Rejection>,
-        known: impl FnOnce(&str) -> Option<SeriesId>,
-    ) {
-        match point {
-            Ok((point, labels)) => self.push_point(&point, labels, known(labels)),
-            Err(rejection) => self.push_rejection(index, &rejection),
-        }
+    /// Adds a point whose labels are written as their canonical text, or counts a rejection.
+    pub fn push(&mut self, index: usize, point: Result<(Point, &str), Rejection>) {
+        let point = point.map(|(point, canonical)| {
+            let labels = match self.seen(canonical.as_bytes()) {
+                Some(set) => PointLabels::Seen(set),
+                None => PointLabels::New { written: canonical.as_bytes(), canonical },
+            };
+            (point, labels)
+        });
+        self.take(index, point);
     }
 
-    fn push_point(&mut self, point: &Point, labels: &str, known: Option<SeriesId>) {
-        let set = known.unwrap_or_else(|| self.label_set(labels));
+    fn push_point(&mut self, point: &Point, set: LabelSet) {
         let flag = |is_set: bool, flag: u8| if is_set { flag } else { 0 };
         let (has_d, has_t) = (point.d != 1.0, point.t != self.now());
         let shape = flag(has_d, HAS_D) | flag(point.p.is_some(), HAS_P) | flag(has_t, HAS_T);
-        self.points.push(shape | flag(known.is_some(), IS_KNOWN));
-        put_varint(&mut self.points, u64::from(set));
+        match set {
+            LabelSet::New(number) => {
+                self.points.push(shape);
+                put_len(&mut self.points, number);
+            }
+            LabelSet::Known(series) => {
+                self.points.push(shape | IS_KNOWN);
+                put_varint(&mut self.points, u64::from(series));
+            }
+        }
         put_number(&mut self.points, point.n);
         let rest = [(has_d, point.d), (point.p.is_some(), point.p.unwrap_or_default()), (has_t, point.t)];
         for (_, number) in rest.into_iter().filter(|(is_set, _)| *is_set) {
@@ -107,16 +135,12 @@ impl FrameBuilder {
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "a request's points are counted in thousands")]
-    fn label_set(&mut self, labels: &str) -> u32 {
-        let Self { label_sets, label_set_spans, label_set_index, .. } = self;
-        let known = label_set_index.find(labels.as_bytes(), |set| &label_sets[label_set_spans[set as usize].clone()]);
-        known.unwrap_or_else(|| {
-            put_bytes(label_sets, labels.as_bytes());
-            let next = label_set_spans.len() as u32;
-            label_set_spans.push(label_sets.len() - labels.len()..label_sets.len());
-            label_set_index.insert(next, |set| &label_sets[label_set_spans[set as usize].clone()]);
-            next
-        })
+    fn push_label_set(&mut self, written: &[u8], canonical: &str) -> LabelSet {
+        put_bytes(&mut self.label_sets, canonical.as_bytes());
+        let number = self.new_labels.spans.len();
+        self.new_labels.push(written);
+        self.index.insert(number as u32, |set| self.new_labels.get(set));
+        LabelSet::New(number)
     }
 
     fn push_rejection(&mut self, index: usize, rejection: &Rejection) {
@@ -129,43 +153,53 @@ impl FrameBuilder {
         }
     }
 
-    /// Whether a point was rejected for this reason.
+    /// The frame and what belongs to it.
     #[must_use]
-    pub fn has_rejected(&self, reason: Reason) -> bool {
-        self.rejected.iter().zip(Reason::ALL).any(|(count, known)| *count > 0 && known == reason)
+    pub fn finish(self, key: Option<&BatchKey>) -> Batch {
+        let outcome = Outcome::new(self.accepted, self.rejected, &self.errors);
+        let mut frame = header(self.arrived_ms, key, &outcome, self.label_sets.len() + self.points.len());
+        put_len(&mut frame, self.new_labels.spans.len());
+        frame.extend_from_slice(&self.label_sets);
+        frame.extend_from_slice(&self.points);
+        Batch { frame, outcome, errors: self.errors, new_labels: self.new_labels }
+    }
+}
+
+impl<K: Fn(&[u8]) -> Option<SeriesId>> Sink for FrameBuilder<K> {
+    type Set = LabelSet;
+
+    fn seen(&self, written: &[u8]) -> Option<LabelSet> {
+        let in_frame = || self.index.find(written, |set| self.new_labels.get(set));
+        (self.known)(written).map(LabelSet::Known).or_else(|| in_frame().map(|set| LabelSet::New(set as usize)))
     }
 
-    /// The rejections that are told in full.
-    #[must_use]
-    pub fn errors(&self) -> &[ErrorEntry] {
-        &self.errors
+    fn take(&mut self, index: usize, point: Result<(Point, PointLabels<'_, LabelSet>), Rejection>) {
+        match point {
+            Ok((point, PointLabels::Seen(set))) => self.push_point(&point, set),
+            Ok((point, PointLabels::New { written, canonical })) => {
+                let set = self.push_label_set(written, canonical);
+                self.push_point(&point, set);
+            }
+            Err(rejection) => self.push_rejection(index, &rejection),
+        }
+    }
+}
+
+impl NewLabels {
+    fn push(&mut self, written: &[u8]) {
+        let start = self.written.len();
+        self.written.extend_from_slice(written);
+        self.spans.push(start..self.written.len());
     }
 
-    /// What the writer is told.
-    #[must_use]
-    pub fn outcome(&self) -> Outcome {
-        let errors_json = if self.errors.is_empty() {
-            String::new()
-        } else {
-            serde_json::to_string(&self.errors).expect("indices and texts always serialise")
-        };
-        Outcome { accepted: self.accepted, rejected: self.rejected, errors_json }
+    fn get(&self, number: u32) -> &[u8] {
+        &self.written[self.spans[number as usize].clone()]
     }
 
-    /// The texts of the series that were not known, in the order of their numbers in the frame.
+    /// Each as it is written.
     #[must_use]
-    pub fn new_label_sets(&self) -> impl ExactSizeIterator<Item = &[u8]> {
-        self.label_set_spans.iter().map(|span| &self.label_sets[span.clone()])
-    }
-
-    /// The frame's bytes.
-    #[must_use]
-    pub fn finish(&self, key: Option<&BatchKey>) -> Vec<u8> {
-        let mut out = header(self.arrived_ms, key, &self.outcome(), self.label_sets.len() + self.points.len());
-        put_len(&mut out, self.label_set_spans.len());
-        out.extend_from_slice(&self.label_sets);
-        out.extend_from_slice(&self.points);
-        out
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
+        self.spans.iter().map(|span| &self.written[span.clone()])
     }
 }
 
@@ -272,12 +306,10 @@ mod tests {
     const NOW_MS: u64 = 1_792_540_800_250;
 
     fn frame(body: &str, key: Option<&BatchKey>) -> Vec<u8> {
-        let mut builder = FrameBuilder::new(NOW_MS, [0; 16]);
-        let now = builder.now();
-        let known = |labels: &str| labels.starts_with('k').then_some(300);
-        each_point(body.as_bytes(), BodyForm::Json, now, |index, point| builder.push(index, point, known))
-            .expect("few");
-        builder.finish(key)
+        let known = |written: &[u8]| written.starts_with(b"{\"k\"").then_some(300);
+        let mut builder = FrameBuilder::new(NOW_MS, [0; 16], known);
+        each_point(body.as_bytes(), BodyForm::Json, builder.now(), &mut builder).expect("few");
+        builder.finish(key).frame
     }
 
     #[test]

@@ -10,5 +10,6 @@ pub mod points;
 pub mod rejection;
 pub mod rollup;
 mod scan;
+pub mod sink;
 pub mod stream;
 pub mod time;

@@ -39,6 +39,19 @@ impl ErrorEntry {
 }
 
 impl Outcome {
+    /// What became of the points of a request.
+    #[must_use]
+    pub fn new(accepted: u64, rejected: [u64; Reason::ALL.len()], errors: &[ErrorEntry]) -> Self {
+        let json = || serde_json::to_string(errors).expect("indices and texts always serialise");
+        Self { accepted, rejected, errors_json: if errors.is_empty() { String::new() } else { json() } }
+    }
+
+    /// Whether a point was rejected for this reason.
+    #[must_use]
+    pub fn has_rejected(&self, reason: Reason) -> bool {
+        self.rejected.iter().zip(Reason::ALL).any(|(count, known)| *count > 0 && known == reason)
+    }
+
     /// Rejected points in all.
     #[must_use]
     pub fn rejected_total(&self) -> u64 {

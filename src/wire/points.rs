@@ -8,6 +8,7 @@ use crate::domain::point::{Field, Given, Point};
 
 use super::rejection::Rejection;
 use super::scan::Scanner;
+use super::sink::{PointLabels, Sink};
 
 /// A body has at most this many bytes, after gunzip.
 pub const MAX_BODY_BYTES: usize = 1 << 20;
@@ -30,16 +31,13 @@ pub enum BodyForm {
 #[error("a request has at most {MAX_POINTS} points")]
 pub struct TooManyPoints;
 
-/// Hands on each point of a body with its index: the point and its canonical labels, or why it is rejected.
-/// What is absent from a point is as of `now` (Unix seconds).
+/// Hands on each point of a body with its index: the point and its labels, or why it is rejected. What is absent from a
+/// point is as of `now` (Unix seconds).
 ///
 /// # Errors
 /// [`TooManyPoints`], after [`MAX_POINTS`] have been handed on: the request as a whole is to be refused.
-pub fn each_point<F>(body: &[u8], form: BodyForm, now: f64, each: F) -> Result<(), TooManyPoints>
-where
-    F: FnMut(usize, Result<(Point, &str), Rejection>),
-{
-    let mut reader = PointReader { now, index: 0, labels: LabelsBuilder::default(), each };
+pub fn each_point(body: &[u8], form: BodyForm, now: f64, sink: &mut impl Sink) -> Result<(), TooManyPoints> {
+    let mut reader = PointReader { now, index: 0, labels: LabelsBuilder::default(), sink };
     let mut scanner = Scanner::new(body);
     let is_array = scanner.eat(b'[');
     match form {
@@ -50,28 +48,37 @@ where
     }
 }
 
-struct PointReader<'a, F> {
+struct PointReader<'a, 'b, S> {
     now: f64,
     index: usize,
     labels: LabelsBuilder<'a>,
-    each: F,
+    sink: &'b mut S,
 }
 
-impl<'a, F: FnMut(usize, Result<(Point, &str), Rejection>)> PointReader<'a, F> {
+/// A point as it is written.
+struct Fields<'a, T> {
+    given: Given,
+    /// Its labels as they stand in the body.
+    written: &'a [u8],
+    /// Whether such were seen before; else they are in the reader's `labels`.
+    seen: Option<T>,
+}
+
+impl<'a, S: Sink> PointReader<'a, '_, S> {
     fn single(&mut self, body: &'a [u8]) -> Result<(), TooManyPoints> {
         let mut scanner = Scanner::new(body);
-        let given = fields(&mut scanner, &mut self.labels).and_then(|given| match scanner.peek() {
-            None => Ok(given),
+        let fields = self.fields(&mut scanner).and_then(|fields| match scanner.peek() {
+            None => Ok(fields),
             Some(_) => Err(scanner.expected("nothing after the point").into()),
         });
-        self.hand_on(given)
+        self.hand_on(fields)
     }
 
     /// One point, which may span lines, if nothing follows it.
     fn either(&mut self, body: &'a [u8]) -> Result<(), TooManyPoints> {
         let mut scanner = Scanner::new(body);
-        match fields(&mut scanner, &mut self.labels) {
-            Ok(given) if scanner.peek().is_none() => self.hand_on(Ok(given)),
+        match self.fields(&mut scanner) {
+            Ok(fields) if scanner.peek().is_none() => self.hand_on(Ok(fields)),
             _ => self.lines(body),
         }
     }
@@ -107,63 +114,79 @@ impl<'a, F: FnMut(usize, Result<(Point, &str), Rejection>)> PointReader<'a, F> {
     /// Whether the item was JSON as far as it goes.
     fn item(&mut self, scanner: &mut Scanner<'a>) -> Result<bool, TooManyPoints> {
         let start = *scanner;
-        let given = fields(scanner, &mut self.labels).and_then(|given| match scanner.peek() {
-            Some(b',' | b']') | None => Ok(given),
+        let fields = self.fields(scanner).and_then(|fields| match scanner.peek() {
+            Some(b',' | b']') | None => Ok(fields),
             Some(_) => Err(scanner.expected("`,` or `]` after a point").into()),
         });
-        let is_good = given.is_ok();
+        let is_good = fields.is_ok();
         if !is_good {
             *scanner = start;
             scanner.skip_item();
         }
-        self.hand_on(given)?;
+        self.hand_on(fields)?;
         Ok(is_good)
     }
 
-    fn hand_on(&mut self, given: Result<Given, Rejection>) -> Result<(), TooManyPoints> {
+    fn hand_on(&mut self, fields: Result<Fields<'a, S::Set>, Rejection>) -> Result<(), TooManyPoints> {
         if self.index == MAX_POINTS {
             return Err(TooManyPoints);
         }
-        let point = given.and_then(|given| {
+        let point = fields.and_then(|Fields { given, written, seen }| {
             let point = Point::new(&given, self.now)?;
-            Ok((point, self.labels.canonical()?))
+            Ok((
+                point,
+                match seen {
+                    Some(set) => PointLabels::Seen(set),
+                    None => PointLabels::New { written, canonical: self.labels.canonical()? },
+                },
+            ))
         });
-        (self.each)(self.index, point);
+        self.sink.take(self.index, point);
         self.index += 1;
         Ok(())
     }
-}
 
-/// The fields of one point, from its `{` to its `}`.
-fn fields<'a>(scanner: &mut Scanner<'a>, labels: &mut LabelsBuilder<'a>) -> Result<Given, Rejection> {
-    labels.clear();
-    let mut given = Given::default();
-    let mut has_labels = false;
-    if !scanner.eat(b'{') {
-        return Err(Rejection::NotAnObject(scanner.token()));
-    }
-    if scanner.eat(b'}') {
-        return Ok(given);
-    }
-    loop {
-        let name = scanner.string("a field's name in quotes")?;
-        scanner.expect(b':', "`:` after a field's name")?;
-        match name.as_ref() {
-            "n" => number(scanner, &mut given.n, Field::N)?,
-            "d" => number(scanner, &mut given.d, Field::D)?,
-            "p" => number(scanner, &mut given.p, Field::P)?,
-            "t" => number(scanner, &mut given.t, Field::T)?,
-            "v" if has_labels => return Err(Rejection::DuplicateField(Field::V)),
-            "v" => {
-                has_labels = true;
-                label_pairs(scanner, labels).map_err(in_labels)?;
+    /// The fields of one point, from its `{` to its `}`.
+    fn fields(&mut self, scanner: &mut Scanner<'a>) -> Result<Fields<'a, S::Set>, Rejection> {
+        self.labels.clear();
+        let (mut given, mut labels) = (Given::default(), None);
+        if !scanner.eat(b'{') {
+            return Err(Rejection::NotAnObject(scanner.token()));
+        }
+        let mut is_last = scanner.eat(b'}');
+        while !is_last {
+            let name = scanner.string("a field's name in quotes")?;
+            scanner.expect(b':', "`:` after a field's name")?;
+            match name.as_ref() {
+                "n" => number(scanner, &mut given.n, Field::N)?,
+                "d" => number(scanner, &mut given.d, Field::D)?,
+                "p" => number(scanner, &mut given.p, Field::P)?,
+                "t" => number(scanner, &mut given.t, Field::T)?,
+                "v" if labels.is_some() => return Err(Rejection::DuplicateField(Field::V)),
+                "v" => labels = Some(self.labels(scanner).map_err(in_labels)?),
+                unknown => return Err(Rejection::UnknownField(unknown.into(), shortened(unknown))),
             }
-            unknown => return Err(Rejection::UnknownField(unknown.into(), shortened(unknown))),
+            is_last = scanner.eat(b'}');
+            if !is_last {
+                scanner.expect(b',', "`,` or `}` after a field")?;
+            }
         }
-        if scanner.eat(b'}') {
-            return Ok(given);
+        let (written, seen) = labels.unwrap_or_else(|| (&[], self.sink.seen(&[])));
+        Ok(Fields { given, written, seen })
+    }
+
+    /// The labels of a point, as they are written and whether such were seen before.
+    fn labels(&mut self, scanner: &mut Scanner<'a>) -> Result<(&'a [u8], Option<S::Set>), Rejection> {
+        // Up to the first `}`, which mostly ends them; what was seen before ends them for sure.
+        if let Some(written) = scanner.up_to(b'}')
+            && let Some(set) = self.sink.seen(written)
+        {
+            scanner.skip(written);
+            return Ok((written, Some(set)));
         }
-        scanner.expect(b',', "`,` or `}` after a field")?;
+        let start = *scanner;
+        label_pairs(scanner, &mut self.labels)?;
+        Ok((start.between(scanner), None))
     }
 }
 
@@ -212,28 +235,26 @@ fn shortened(name: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::sink::tests::Taken;
     use proptest::prelude::*;
 
     const NOW: f64 = 1_792_540_800.0;
 
     /// Each point as `n/d/p/t-NOW labels`, each rejection as `index field: message`.
     fn read(body: &str, form: BodyForm) -> Vec<String> {
-        let mut seen = Vec::new();
-        each_point(body.as_bytes(), form, NOW, |index, point| {
-            seen.push(match point {
-                Ok((point, labels)) => format!(
-                    "{}/{}/{:?}/{} {}",
-                    point.n,
-                    point.d,
-                    point.p,
-                    point.t - NOW,
-                    labels.replace(['\u{1f}', '\u{1e}'], ";")
-                ),
-                Err(rejection) => format!("{index} {}: {rejection}", rejection.field().unwrap_or("-")),
-            });
-        })
-        .expect("few points");
-        seen
+        let point = |(index, point): (usize, Result<(Point, String), Rejection>)| match point {
+            Ok((Point { n, d, p, t }, labels)) => {
+                format!("{n}/{d}/{p:?}/{} {}", t - NOW, labels.replace(['\u{1f}', '\u{1e}'], ";"))
+            }
+            Err(rejection) => format!("{index} {}: {rejection}", rejection.field().unwrap_or("-")),
+        };
+        taken(body.as_bytes(), form).into_iter().enumerate().map(point).collect()
+    }
+
+    fn taken(body: &[u8], form: BodyForm) -> Vec<Result<(Point, String), Rejection>> {
+        let mut taken = Taken::default();
+        each_point(body, form, NOW, &mut taken).expect("few points");
+        taken.points
     }
 
     fn error(point: &str) -> String {
@@ -317,15 +338,15 @@ mod tests {
     #[test]
     fn ten_thousand_points_are_taken_and_not_one_more() {
         let body = |points: usize| format!("[{}]", vec!["{\"n\":1}"; points].join(","));
-        assert_eq!(each_point(body(MAX_POINTS).as_bytes(), BodyForm::Json, NOW, |_, _| ()), Ok(()));
-        assert_eq!(each_point(body(MAX_POINTS + 1).as_bytes(), BodyForm::Json, NOW, |_, _| ()), Err(TooManyPoints));
+        let read = |points: usize| each_point(body(points).as_bytes(), BodyForm::Json, NOW, &mut Taken::default());
+        assert_eq!((read(MAX_POINTS), read(MAX_POINTS + 1)), (Ok(()), Err(TooManyPoints)));
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_answered_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             for form in [BodyForm::Json, BodyForm::Lines, BodyForm::Either] {
-                each_point(&bytes, form, NOW, |_, _| ()).expect("few points");
+                taken(&bytes, form);
             }
         }
 
@@ -338,9 +359,9 @@ mod tests {
             items.push(junk);
             items.extend(vec!["{\"n\":1}"; after]);
             let (mut good, mut bad) = (0, 0);
-            each_point(format!("[{}]", items.join(",")).as_bytes(), BodyForm::Json, NOW, |_, point| {
+            for point in taken(format!("[{}]", items.join(",")).as_bytes(), BodyForm::Json) {
                 if point.is_ok() { good += 1 } else { bad += 1 }
-            }).expect("few points");
+            }
             prop_assert_eq!((good, bad), (before + after, 1));
         }
 
@@ -354,15 +375,15 @@ mod tests {
             let mut point = serde_json::json!({"n": n, "v": labels});
             if let Some(d) = d { point["d"] = d.into() }
             if let Some(p) = p { point["p"] = p.into() }
-            let mut seen = Vec::new();
-            each_point(point.to_string().as_bytes(), BodyForm::Json, NOW, |_, point| {
-                seen.push(point.map(|(point, text)| (point, crate::domain::labels::Labels::from_canonical(text))));
-            }).expect("few points");
-            let (read, read_labels) = seen.remove(0).expect("valid");
-            prop_assert_eq!(read, Point { n, d: d.unwrap_or(1.0), p, t: NOW });
-            let pairs: std::collections::BTreeMap<String, String> =
-                read_labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            prop_assert_eq!(pairs, labels);
+            // Twice, as the second time the labels were seen before.
+            for read in taken(format!("[{point},{point}]").as_bytes(), BodyForm::Json) {
+                let (read, read_labels) = read.expect("valid");
+                prop_assert_eq!(read, Point { n, d: d.unwrap_or(1.0), p, t: NOW });
+                let read_labels = crate::domain::labels::Labels::from_canonical(&read_labels);
+                let pairs: std::collections::BTreeMap<String, String> =
+                    read_labels.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+                prop_assert_eq!(&pairs, &labels);
+            }
         }
     }
 }

@@ -89,6 +89,23 @@ impl<'a> Scanner<'a> {
         is_next
     }
 
+    /// What stands from the next token up to this byte, with it.
+    pub(super) fn up_to(&mut self, byte: u8) -> Option<&'a [u8]> {
+        self.peek();
+        let rest = &self.bytes[self.at..];
+        rest.iter().position(|candidate| *candidate == byte).map(|end| &rest[..=end])
+    }
+
+    /// Goes behind what [`Self::up_to`] gave.
+    pub(super) fn skip(&mut self, bytes: &[u8]) {
+        self.at += bytes.len();
+    }
+
+    /// What stands between this place and a later one.
+    pub(super) fn between(&self, later: &Self) -> &'a [u8] {
+        &self.bytes[self.at..later.at]
+    }
+
     /// The error that something else was expected here.
     pub(super) fn expected(&mut self, expected: &'static str) -> Syntax {
         let found = self.token();
