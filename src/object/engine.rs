@@ -3,29 +3,28 @@
 //! Nothing here waits, so each function is one atomic step of the object. Memory changes only after the
 //! SQL that it mirrors has succeeded.
 
+mod reading;
+mod sealing;
+
 use std::collections::VecDeque;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::domain::codec::Malformed;
-use crate::domain::grid::{Row, TooManyCells};
-use crate::domain::open::{OpenBuckets, SeriesId};
-use crate::domain::query::{Collector, Query};
-use crate::domain::tier::{Layer, RETENTION_MARGIN_S, Tier};
+use crate::domain::open::OpenBuckets;
 use crate::store::log::Cursor;
 use crate::store::sql::{Sql, StoreError};
-use crate::store::{chunks, frames, log, meta, schema};
+use crate::store::{frames, log, meta, schema};
 use crate::wire::command::KeyHash;
 use crate::wire::frame::{BatchKey, Frame};
 use crate::wire::outcome::Outcome;
-use crate::wire::params::ValuesParams;
-use crate::wire::rejection::Reason;
 use crate::wire::stream::StreamConfig;
 
 use super::answers::Answers;
 use super::dictionary::Dictionary;
 use super::totals::Totals;
+
+pub(super) use reading::QueryError;
 
 /// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.
 pub(super) const MAX_ROW_BYTES: usize = 1_900_000;
@@ -58,15 +57,6 @@ pub(super) struct Record {
     pub(super) config: StreamConfig,
     /// The hash of the read key.
     pub(super) read_key_hash: KeyHash,
-}
-
-/// Why a question has no answer.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum QueryError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    TooManyCells(#[from] TooManyCells),
 }
 
 /// A stream's log and rollups.
@@ -198,59 +188,6 @@ impl<S: Sql> Engine<S> {
         })
     }
 
-    /// Whether so much is unsealed, as sealing fails, that no more can be taken.
-    pub(super) fn is_behind(&self) -> bool {
-        self.unsealed_bytes > 2 * self.limits.unsealed_bytes + MAX_ROW_BYTES
-            || self.open.cells() > 2 * self.limits.open_cells
-    }
-
-    /// Moves all open buckets into chunks, and the answers to keys out of the log, which is empty then.
-    pub(super) fn seal(&mut self, now_ms: i64) -> Result<(), StoreError> {
-        self.seal_to(Cursor { seq: self.next_seq - 1, points: 0 }, now_ms)
-    }
-
-    fn seal_to(&mut self, cursor: Cursor, now_ms: i64) -> Result<(), StoreError> {
-        if cursor == self.cursor {
-            return Ok(());
-        }
-        let (sql, open, dictionary, answers) = (&self.sql, &self.open, &self.dictionary, &self.answers);
-        let totals = to_json(&self.totals);
-        let mut sealed = None;
-        sql.atomically(&mut || {
-            for layer in Tier::ALL.into_iter().flat_map(|tier| [Layer::Total(tier), Layer::Spread(tier)]) {
-                chunks::seal(sql, layer, &open.layer(layer))?;
-            }
-            dictionary.persist(sql)?;
-            sealed = Some(answers.seal(sql, cursor.seq, now_ms)?);
-            log::remove_up_to(sql, cursor.seq)?;
-            meta::put(sql, TOTALS, &totals)?;
-            log::set_cursor(sql, CONSUMER, cursor)
-        })?;
-        if let Some(sealed) = sealed {
-            self.answers.mark_sealed(sealed);
-        }
-        self.rows.retain(|(seq, _)| *seq > cursor.seq);
-        self.unsealed_bytes = self.rows.iter().map(|(_, bytes)| bytes).sum();
-        self.dictionary.mark_persisted();
-        self.open = OpenBuckets::default();
-        self.cursor = cursor;
-        Ok(())
-    }
-
-    /// Seals, and removes what no one needs any more: answers whose keys have expired, and chunks beyond their
-    /// tier's retention. The next time there is something to do, if any.
-    pub(super) fn tidy(&mut self, now_ms: i64) -> Result<Option<i64>, StoreError> {
-        self.seal(now_ms)?;
-        for tier in Tier::ALL {
-            if let Some(kept_s) = tier.retention_s() {
-                let before_s = now_ms / 1000 - kept_s - RETENTION_MARGIN_S;
-                chunks::remove_before(&self.sql, Layer::Total(tier), before_s)?;
-                chunks::remove_before(&self.sql, Layer::Spread(tier), before_s)?;
-            }
-        }
-        self.answers.expire(&self.sql, now_ms)
-    }
-
     /// What the first batch with this key was answered.
     pub(super) fn answered(&mut self, key: &BatchKey, now_ms: i64) -> Result<Option<Outcome>, StoreError> {
         self.answers.find(&self.sql, key, now_ms)
@@ -274,56 +211,6 @@ impl<S: Sql> Engine<S> {
         meta::put(&self.sql, RECORD, &to_json(&record))?;
         self.record = record;
         Ok(())
-    }
-
-    /// The cells that a query asks for.
-    pub(super) fn query(&self, query: &Query) -> Result<Vec<Row>, QueryError> {
-        let mut collector = Collector::new(query, self.dictionary.labels().iter());
-        let (from_s, to_s) = (query.window.from_s(), query.window.to_s());
-        let wanted = collector.wanted();
-        let wants = |series: SeriesId| wanted.get(series as usize).copied().unwrap_or_default();
-        for layer in query.window.layers() {
-            chunks::each::<QueryError>(&self.sql, layer, from_s, to_s, wants, |start_s, series, cell| {
-                Ok(collector.add(layer, start_s, series, cell)?)
-            })?;
-        }
-        for (layer, start_s, bucket) in self.open.iter() {
-            for (series, cell) in bucket {
-                collector.add(layer, start_s, *series, cell)?;
-            }
-        }
-        Ok(collector.finish()?.into_rows())
-    }
-
-    pub(super) fn labels_json(&self) -> String {
-        json!({ "labels": self.dictionary.names() }).to_string()
-    }
-
-    pub(super) fn label_values_json(&self, name: &str, params: &ValuesParams) -> String {
-        to_json(&self.dictionary.values(name, params))
-    }
-
-    pub(super) fn status_json(&self) -> String {
-        let rejected: serde_json::Map<String, serde_json::Value> = Reason::ALL
-            .iter()
-            .zip(self.totals.rejected)
-            .filter(|(_, count)| *count > 0)
-            .map(|(reason, count)| (reason.name().to_owned(), count.into()))
-            .collect();
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 53 bits")]
-        let last_write = self.totals.last_write_ms.map(|ms| ms as f64 / 1000.0);
-        json!({
-            "name": self.record.config.name,
-            "accepted": self.totals.accepted,
-            "rejected": rejected,
-            "series": self.dictionary.labels().len(),
-            "storage_bytes": self.sql.size_bytes(),
-            "log": { "rows": self.rows.len(), "bytes": self.unsealed_bytes },
-            "open_cells": self.open.cells(),
-            "last_write": last_write,
-            "forward": null,
-        })
-        .to_string()
     }
 }
 
