@@ -2,12 +2,13 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::point::Field;
+use crate::domain::point::{Arrival, Field};
 use crate::wire::command::write_request;
 use crate::wire::frame::{BatchKey, FrameBuilder};
 use crate::wire::pixel;
 use crate::wire::points::{BodyForm, MAX_BODY_BYTES, each_point};
 use crate::wire::rejection::Reason;
+use crate::wire::stream::StreamConfig;
 
 use super::cors::Cors;
 use super::problem::Problem;
@@ -23,24 +24,24 @@ const PIXEL: &[u8] =
 
 impl Exchange {
     pub(super) async fn write_points(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
-        self.admit(id, cors).await?;
+        let StreamConfig { lateness_s, .. } = self.admit(id, cors).await?;
         let key = self.batch_key()?;
         let media_type = self.header("Content-Type").unwrap_or_default();
         let body = self.body(MAX_BODY_BYTES).await?;
         let form = body_form(&media_type, &body)?;
         let mut builder = FrameBuilder::new(self.arrived_ms());
-        let now = builder.now();
-        each_point(&body, form, now, |index, point| builder.push(index, point))
+        let arrival = Arrival { at: builder.now(), lateness_s };
+        each_point(&body, form, arrival, |index, point| builder.push(index, point))
             .map_err(|error| Problem::TooLarge(error.to_string()))?;
         let answer = self.store(id, builder, key.as_ref()).await?;
         Ok(Reply::json(202, answer))
     }
 
     pub(super) async fn write_pixel(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
-        self.admit(id, cors).await?;
+        let StreamConfig { lateness_s, .. } = self.admit(id, cors).await?;
         let key = self.batch_key()?;
         let mut builder = FrameBuilder::new(self.arrived_ms());
-        let point = pixel::parse(self.query_string(), builder.now());
+        let point = pixel::parse(self.query_string(), Arrival { at: builder.now(), lateness_s });
         builder.push(0, point.as_ref().map(|(point, labels)| (*point, labels.as_str())).map_err(Clone::clone));
         self.store(id, builder, key.as_ref()).await?;
         Ok(Reply::new(200, "image/gif", PIXEL.to_vec()).with("Cache-Control", "no-store"))

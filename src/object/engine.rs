@@ -231,5 +231,5 @@ fn to_json(value: &impl Serialize) -> String {
 }
 
 fn from_json<T: for<'a> Deserialize<'a>>(text: Option<String>) -> Result<Option<T>, StoreError> {
-    text.map(|text| serde_json::from_str(&text).map_err(|_| StoreError::Column("known JSON"))).transpose()
+    text.map(|text| serde_json::from_slice(text.as_bytes()).map_err(|_| StoreError::Column("known JSON"))).transpose()
 }

@@ -9,11 +9,12 @@ use proptest::prelude::*;
 use crate::domain::labels::Labels;
 use crate::domain::point::Point;
 use crate::domain::query::{By, Query};
+use crate::domain::retention::Retention;
 use crate::domain::window::Window;
 use crate::store::testing::TestSql;
 use crate::wire::frame::{BatchKey, FrameBuilder};
 use crate::wire::outcome::Outcome;
-use crate::wire::stream::StreamConfig;
+use crate::wire::stream::StreamPatch;
 
 use super::engine::{Engine, Limits, Record};
 
@@ -70,7 +71,7 @@ struct Model {
 impl Model {
     fn new(limits: Limits) -> Self {
         let sql = Rc::new(TestSql::new());
-        let config = StreamConfig { name: "model".into(), public_read: false, origins: Vec::new(), created_ms: 0 };
+        let config = StreamPatch::parse(br#"{"name":"model"}"#).and_then(|patch| patch.into_config(0)).expect("valid");
         let record = Record { config, read_key_hash: [0; 32] };
         let engine = Engine::create(Rc::clone(&sql), limits, &record).expect("creates");
         Self { sql, limits, engine, now_ms: START_MS, points: Vec::new(), next_key: 0, acknowledged: None }
@@ -146,7 +147,8 @@ impl Model {
     fn check(&self, step_s: i64) {
         let now_s = self.now_ms / 1000;
         let window =
-            Window::new((now_s - 90_000) * 1000, (now_s + 10) * 1000, Some(step_s), self.now_ms).expect("valid");
+            Window::new((now_s - 90_000) * 1000, (now_s + 10) * 1000, Some(step_s), self.now_ms, &Retention::default())
+                .expect("valid");
         let query = Query { window, matchers: Vec::new(), by: By::All };
         let mut seen: BTreeMap<(Labels, i64), (f64, u64)> = BTreeMap::new();
         for (labels, cells) in self.engine.query(&query).expect("answers") {
@@ -229,7 +231,8 @@ fn the_log_is_empty_when_all_is_sealed_and_answers_go_after_their_time() {
     model.crash();
     model.retry();
     assert_eq!(model.engine.tidy(START_MS + 600_000), Ok(Some(START_MS + 600_001)));
-    assert_eq!(model.engine.tidy(START_MS + 600_001), Ok(None));
+    let next_ms = model.engine.tidy(START_MS + 600_001).expect("tidies").expect("chunks expire");
+    assert!(next_ms > START_MS + 86_400_000, "only chunks are left, which expire in days");
     assert_eq!(model.sql.count("answers"), 0);
     model.check(10);
     model.take(&Step::Write(vec![vec![(1, 5, None, 0)]]));
@@ -248,11 +251,32 @@ fn a_window_that_is_kept_is_whole_also_where_it_is_widened() {
     model.engine.tidy(model.now_ms).expect("tidies");
     for step_s in [10, 70, 90, 3590] {
         let from_ms = model.now_ms - 2 * 86_400_000;
-        let window = Window::new(from_ms, from_ms + 1_800_000, Some(step_s), model.now_ms).expect("is kept");
+        let window = Window::new(from_ms, from_ms + 1_800_000, Some(step_s), model.now_ms, &Retention::default())
+            .expect("is kept");
         let query = Query { window, matchers: Vec::new(), by: By::All };
         let rows = model.engine.query(&query).expect("answers");
         let count: u64 = rows.iter().flat_map(|(_, cells)| cells).map(|(_, cell)| cell.count).sum();
         let wanted: u64 = model.wanted(&window).values().map(|(_, count)| count).sum();
         assert_eq!(count, wanted, "steps of {step_s} s");
     }
+}
+
+#[test]
+fn what_the_owner_does_not_want_any_more_goes_also_from_an_idle_stream() {
+    let mut model = Model::new(Limits::DEFAULT);
+    model.take(&Step::Write(vec![vec![(1, 5, None, 0), (2, 7, Some(30_000), 0)]]));
+    model.engine.tidy(START_MS).expect("tidies");
+    assert!(model.sql.count("chunks") > 5);
+    let Record { config, read_key_hash } = model.engine.record().clone();
+    let patch = br#"{"retention":{"10s":"1h","1m":"1h","10m":"2h","1h":"3h","1d":"40d"}}"#;
+    let patch = StreamPatch::parse(patch).expect("valid");
+    let config = patch.applied(config, u64::try_from(START_MS).expect("after 1970")).expect("valid");
+    model.engine.set_record(Record { config, read_key_hash }).expect("is kept");
+    let (mut now_ms, mut rounds) = (START_MS, 0);
+    while let Some(next_ms) = model.engine.tidy(now_ms).expect("tidies") {
+        assert!(next_ms > now_ms && rounds < 100, "{rounds} alarms, the next at {next_ms}");
+        (now_ms, rounds) = (next_ms, rounds + 1);
+    }
+    assert_eq!(model.sql.count("chunks"), 0);
+    assert!((START_MS + 40 * 86_400_000..START_MS + 75 * 86_400_000).contains(&now_ms), "a chunk of days spans 32");
 }

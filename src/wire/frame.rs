@@ -227,14 +227,15 @@ fn seconds(ms: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::point::Arrival;
     use crate::wire::points::{BodyForm, each_point};
 
     const NOW_MS: u64 = 1_792_540_800_250;
 
     fn frame(body: &str, key: Option<&BatchKey>) -> Vec<u8> {
         let mut builder = FrameBuilder::new(NOW_MS);
-        let now = builder.now();
-        each_point(body.as_bytes(), BodyForm::Json, now, |index, point| builder.push(index, point)).expect("few");
+        let arrival = Arrival { at: builder.now(), lateness_s: 86_400 };
+        each_point(body.as_bytes(), BodyForm::Json, arrival, |index, point| builder.push(index, point)).expect("few");
         builder.finish(key)
     }
 

@@ -4,7 +4,7 @@
 //! rejected alone: parsing goes on behind it.
 
 use crate::domain::labels::LabelsBuilder;
-use crate::domain::point::{Field, Given, Point};
+use crate::domain::point::{Arrival, Field, Given, Point};
 
 use super::rejection::Rejection;
 use super::scan::Scanner;
@@ -31,15 +31,15 @@ pub enum BodyForm {
 pub struct TooManyPoints;
 
 /// Hands on each point of a body with its index: the point and its canonical labels, or why it is rejected.
-/// What is absent from a point is as of `now` (Unix seconds).
+/// What is absent from a point is as of its arrival.
 ///
 /// # Errors
 /// [`TooManyPoints`], after [`MAX_POINTS`] have been handed on: the request as a whole is to be refused.
-pub fn each_point<F>(body: &[u8], form: BodyForm, now: f64, each: F) -> Result<(), TooManyPoints>
+pub fn each_point<F>(body: &[u8], form: BodyForm, arrival: Arrival, each: F) -> Result<(), TooManyPoints>
 where
     F: FnMut(usize, Result<(Point, &str), Rejection>),
 {
-    let mut reader = PointReader { now, index: 0, labels: LabelsBuilder::default(), each };
+    let mut reader = PointReader { arrival, index: 0, labels: LabelsBuilder::default(), each };
     let mut scanner = Scanner::new(body);
     let is_array = scanner.eat(b'[');
     match form {
@@ -51,7 +51,7 @@ where
 }
 
 struct PointReader<'a, F> {
-    now: f64,
+    arrival: Arrival,
     index: usize,
     labels: LabelsBuilder<'a>,
     each: F,
@@ -125,7 +125,7 @@ impl<'a, F: FnMut(usize, Result<(Point, &str), Rejection>)> PointReader<'a, F> {
             return Err(TooManyPoints);
         }
         let point = given.and_then(|given| {
-            let point = Point::new(&given, self.now)?;
+            let point = Point::new(&given, self.arrival)?;
             Ok((point, self.labels.canonical()?))
         });
         (self.each)(self.index, point);
@@ -215,11 +215,12 @@ mod tests {
     use proptest::prelude::*;
 
     const NOW: f64 = 1_792_540_800.0;
+    const ARRIVAL: Arrival = Arrival { at: NOW, lateness_s: 86_400 };
 
     /// Each point as `n/d/p/t-NOW labels`, each rejection as `index field: message`.
     fn read(body: &str, form: BodyForm) -> Vec<String> {
         let mut seen = Vec::new();
-        each_point(body.as_bytes(), form, NOW, |index, point| {
+        each_point(body.as_bytes(), form, ARRIVAL, |index, point| {
             seen.push(match point {
                 Ok((point, labels)) => format!(
                     "{}/{}/{:?}/{} {}",
@@ -317,15 +318,15 @@ mod tests {
     #[test]
     fn ten_thousand_points_are_taken_and_not_one_more() {
         let body = |points: usize| format!("[{}]", vec!["{\"n\":1}"; points].join(","));
-        assert_eq!(each_point(body(MAX_POINTS).as_bytes(), BodyForm::Json, NOW, |_, _| ()), Ok(()));
-        assert_eq!(each_point(body(MAX_POINTS + 1).as_bytes(), BodyForm::Json, NOW, |_, _| ()), Err(TooManyPoints));
+        assert_eq!(each_point(body(MAX_POINTS).as_bytes(), BodyForm::Json, ARRIVAL, |_, _| ()), Ok(()));
+        assert_eq!(each_point(body(MAX_POINTS + 1).as_bytes(), BodyForm::Json, ARRIVAL, |_, _| ()), Err(TooManyPoints));
     }
 
     proptest! {
         #[test]
         fn any_bytes_are_answered_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             for form in [BodyForm::Json, BodyForm::Lines, BodyForm::Either] {
-                each_point(&bytes, form, NOW, |_, _| ()).expect("few points");
+                each_point(&bytes, form, ARRIVAL, |_, _| ()).expect("few points");
             }
         }
 
@@ -338,7 +339,7 @@ mod tests {
             items.push(junk);
             items.extend(vec!["{\"n\":1}"; after]);
             let (mut good, mut bad) = (0, 0);
-            each_point(format!("[{}]", items.join(",")).as_bytes(), BodyForm::Json, NOW, |_, point| {
+            each_point(format!("[{}]", items.join(",")).as_bytes(), BodyForm::Json, ARRIVAL, |_, point| {
                 if point.is_ok() { good += 1 } else { bad += 1 }
             }).expect("few points");
             prop_assert_eq!((good, bad), (before + after, 1));
@@ -355,7 +356,7 @@ mod tests {
             if let Some(d) = d { point["d"] = d.into() }
             if let Some(p) = p { point["p"] = p.into() }
             let mut seen = Vec::new();
-            each_point(point.to_string().as_bytes(), BodyForm::Json, NOW, |_, point| {
+            each_point(point.to_string().as_bytes(), BodyForm::Json, ARRIVAL, |_, point| {
                 seen.push(point.map(|(point, text)| (point, crate::domain::labels::Labels::from_canonical(text))));
             }).expect("few points");
             let (read, read_labels) = seen.remove(0).expect("valid");

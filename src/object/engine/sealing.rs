@@ -1,12 +1,17 @@
 //! Sealing: the open buckets become chunks, answers leave the log, and what no one needs any more goes.
 
 use crate::domain::open::OpenBuckets;
-use crate::domain::tier::{Layer, RETENTION_MARGIN_S, Tier};
+use crate::domain::retention::RETENTION_MARGIN_S;
+use crate::domain::tier::{Layer, Tier};
 use crate::store::log::Cursor;
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{chunks, log, meta};
 
 use super::{CONSUMER, Engine, MAX_ROW_BYTES, TOTALS, to_json};
+
+/// Chunks expire in rounds a day apart. A round is an alarm, which is a request and a row written; a stream that is idle
+/// for good has some 250 of them in two years, until only what is kept for ever is left: far less than a cent.
+const EXPIRY_INTERVAL_MS: i64 = 86_400_000;
 
 impl<S: Sql> Engine<S> {
     /// Whether so much is unsealed, as sealing fails, that no more can be taken.
@@ -52,13 +57,23 @@ impl<S: Sql> Engine<S> {
     /// tier's retention. The next time there is something to do, if any.
     pub(in crate::object) fn tidy(&mut self, now_ms: i64) -> Result<Option<i64>, StoreError> {
         self.seal(now_ms)?;
+        let answers_ms = self.answers.expire(&self.sql, now_ms)?;
+        let chunks_ms = self.expire_chunks(now_ms)?.map(|due_ms| due_ms.max(now_ms + EXPIRY_INTERVAL_MS));
+        Ok(answers_ms.into_iter().chain(chunks_ms).min())
+    }
+
+    /// Removes chunks beyond their tier's retention. When the next one is, if any.
+    fn expire_chunks(&self, now_ms: i64) -> Result<Option<i64>, StoreError> {
+        let mut next_s = None;
         for tier in Tier::ALL {
-            if let Some(kept_s) = tier.retention_s() {
-                let before_s = now_ms / 1000 - kept_s - RETENTION_MARGIN_S;
-                chunks::remove_before(&self.sql, Layer::Total(tier), before_s)?;
-                chunks::remove_before(&self.sql, Layer::Spread(tier), before_s)?;
+            let Some(kept_s) = self.record.config.retention.kept_s(tier) else { continue };
+            let kept_s = kept_s + RETENTION_MARGIN_S;
+            for layer in [Layer::Total(tier), Layer::Spread(tier)] {
+                chunks::remove_before(&self.sql, layer, now_ms / 1000 - kept_s)?;
+                let due_s = chunks::oldest_end_s(&self.sql, layer)?.map(|end_s| end_s + kept_s);
+                next_s = next_s.into_iter().chain(due_s).min();
             }
         }
-        self.answers.expire(&self.sql, now_ms)
+        Ok(next_s.map(|next_s| next_s * 1000))
     }
 }
