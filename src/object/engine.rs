@@ -21,7 +21,7 @@ use crate::wire::outcome::Outcome;
 use crate::wire::stream::StreamConfig;
 
 use super::answers::Answers;
-use super::dictionary::Dictionary;
+use super::dictionary::{Dictionary, DictionaryLimits, Numbered};
 use super::totals::Totals;
 
 pub(super) use reading::QueryError;
@@ -29,7 +29,7 @@ pub(super) use reading::QueryError;
 /// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.
 pub(super) const MAX_ROW_BYTES: usize = 1_900_000;
 
-/// When buckets are sealed before their time.
+/// When buckets are sealed before their time, and how much they hold.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// With this many open cells.
@@ -38,12 +38,21 @@ pub(super) struct Limits {
     pub(super) unsealed_bytes: usize,
     /// ...or this many pieces of points merged, which is what a restart has to do again.
     pub(super) open_pieces: usize,
+    /// An open bucket has cells of so many series and `overflow`.
+    pub(super) bucket_series: usize,
+    pub(super) dictionary: DictionaryLimits,
 }
 
 impl Limits {
     /// Open cells take some 100 bytes each, and as many again while a tier is merged for sealing: 10 of the 128 MB. Two
     /// million pieces are some 200 ms.
-    pub(super) const DEFAULT: Self = Self { open_cells: 50_000, unsealed_bytes: 8 << 20, open_pieces: 2_000_000 };
+    pub(super) const DEFAULT: Self = Self {
+        open_cells: 50_000,
+        unsealed_bytes: 8 << 20,
+        open_pieces: 2_000_000,
+        bucket_series: 10_000,
+        dictionary: DictionaryLimits::DEFAULT,
+    };
 }
 
 const CONSUMER: &str = "rollups";
@@ -107,7 +116,7 @@ impl<S: Sql> Engine<S> {
         let mut engine = Self {
             limits,
             record,
-            dictionary: Dictionary::load(&sql)?,
+            dictionary: Dictionary::load(&sql, limits.dictionary)?,
             open: OpenBuckets::default(),
             cursor,
             next_seq: cursor.seq + 1,
@@ -174,12 +183,17 @@ impl<S: Sql> Engine<S> {
 
     fn take_points(&mut self, frame: &Frame<'_>, seq: i64, at_ms: i64, taken: &mut i64) -> Result<(), Malformed> {
         let skip = if seq == self.cursor.seq + 1 { self.cursor.points } else { 0 };
-        let ids: Vec<u32> = frame.label_sets.iter().map(|labels| self.dictionary.number(labels)).collect();
+        let sets: Vec<Numbered> = frame.label_sets.iter().map(|labels| self.dictionary.number(labels)).collect();
         let mut has_failed = false;
         frame.each_point(|set, point| {
             *taken += 1;
             if *taken > skip {
-                self.open.add(ids[set], point);
+                let Numbered { series, is_overflow } = sets[set];
+                let limit = self.limits.bucket_series;
+                // Before sealing, which keeps the totals of what it seals.
+                if self.open.add(series, point, limit, || self.dictionary.overflow()) || is_overflow {
+                    self.totals.overflow_points += 1;
+                }
                 if self.open.cells() >= self.limits.open_cells && !has_failed {
                     // When it fails, the cells stay open, and the next batch, commit or the alarm tries again.
                     has_failed = self.seal_to(Cursor { seq: seq - 1, points: *taken }, at_ms).is_err();

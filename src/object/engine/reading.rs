@@ -62,6 +62,7 @@ impl<S: Sql> Engine<S> {
             "name": self.record.config.name,
             "accepted": self.totals.accepted,
             "rejected": rejected,
+            "overflow": { "points": self.totals.overflow_points },
             "series": self.dictionary.labels().len(),
             "storage_bytes": self.sql.size_bytes(),
             "log": { "rows": self.rows.len(), "bytes": self.unsealed_bytes },
