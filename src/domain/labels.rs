@@ -15,6 +15,7 @@ pub const MAX_VALUE_BYTES: usize = 256;
 const UNIT: char = '\u{1f}';
 /// Stands after each pair, likewise.
 const RECORD: char = '\u{1e}';
+const OVERFLOW: &str = "overflow\u{1f}true\u{1e}";
 
 /// A set of labels, sorted by name, names unique, values not empty.
 ///
@@ -27,7 +28,13 @@ impl Labels {
     /// The labels of the series that takes what would be one series too many.
     #[must_use]
     pub fn overflow() -> Self {
-        Self(format!("overflow{UNIT}true{RECORD}").into())
+        Self(OVERFLOW.into())
+    }
+
+    /// Whether these are the labels of that series.
+    #[must_use]
+    pub fn is_overflow(&self) -> bool {
+        &*self.0 == OVERFLOW
     }
 
     /// The labels that a canonical text stands for, as [`LabelsBuilder::canonical`] made it.

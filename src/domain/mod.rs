@@ -12,6 +12,7 @@ pub mod matcher;
 pub mod open;
 pub mod point;
 pub mod query;
+pub mod retention;
 pub mod spread;
 pub mod text_index;
 pub mod tier;

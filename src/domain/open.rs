@@ -24,11 +24,24 @@ pub struct OpenBuckets {
 }
 
 impl OpenBuckets {
-    /// Adds a point of a series.
-    pub fn add(&mut self, series: SeriesId, point: &Point) {
+    /// Adds a point of a series. A bucket that has cells of `bucket_series` series takes no new one: the point's share of it
+    /// goes to the series that `overflow` gives. Whether any did.
+    pub fn add(
+        &mut self,
+        series: SeriesId,
+        point: &Point,
+        bucket_series: usize,
+        mut overflow: impl FnMut() -> SeriesId,
+    ) -> bool {
+        let mut has_overflowed = false;
         spread(point, |layer, start_s, cell| {
             self.pieces += 1;
             let bucket = self.buckets.entry((layer, start_s)).or_default();
+            let mut series = series;
+            if bucket.len() >= bucket_series && !bucket.contains_key(&series) {
+                series = overflow();
+                has_overflowed = true;
+            }
             match bucket.entry(series) {
                 std::collections::hash_map::Entry::Occupied(mut there) => there.get_mut().merge(&cell),
                 std::collections::hash_map::Entry::Vacant(place) => {
@@ -37,6 +50,7 @@ impl OpenBuckets {
                 }
             }
         });
+        has_overflowed
     }
 
     /// How many cells are held.
@@ -97,13 +111,30 @@ mod tests {
     fn coarser_totals_hold_all_that_finer_layers_hold() {
         let mut open = OpenBuckets::default();
         let t = 1_792_540_800.0;
-        open.add(1, &Point { n: 7200.0, d: 1.0, p: Some(7200.0), t });
-        open.add(1, &Point { n: 5.0, d: 1.0, p: None, t: t - 1.0 });
+        let never = || unreachable!("there is room");
+        open.add(1, &Point { n: 7200.0, d: 1.0, p: Some(7200.0), t }, 9, never);
+        open.add(1, &Point { n: 5.0, d: 1.0, p: None, t: t - 1.0 }, 9, never);
         let hours = open.layer(Layer::Total(Tier::H1));
         let of_hour = |start_s: i64| hours[&start_s][&1].cover.expect("covered").n;
         assert_eq!(of_hour(1_792_540_800 - 3600), 3605.0);
         assert_eq!(of_hour(1_792_540_800 - 7200), 3600.0);
         assert_eq!(open.layer(Layer::Spread(Tier::H1)).len(), 2);
         assert_eq!(open.layer(Layer::Spread(Tier::M1)).len(), 0);
+    }
+
+    #[test]
+    fn a_full_bucket_gives_new_series_to_the_overflow_and_keeps_the_sum() {
+        const OVERFLOW: SeriesId = 99;
+        let t = 1_792_540_800.0;
+        let mut open = OpenBuckets::default();
+        let mut add = |series, n, p, t| open.add(series, &Point { n, d: 1.0, p, t }, 2, || OVERFLOW);
+        assert!(!add(1, 1.0, None, t) && !add(2, 2.0, None, t) && !add(1, 4.0, None, t));
+        assert!(add(3, 8.0, None, t), "the bucket has two series");
+        assert!(add(4, 16.0, None, t) && !add(4, 32.0, None, t + 10.0));
+        assert!(add(5, 60.0, Some(20.0), t + 10.0), "one of the two buckets of this period is full");
+        assert_eq!(open.cells(), 6);
+        let total = open.layer(Layer::Total(Tier::D1));
+        let n = |series| total[&1_792_540_800].get(&series).and_then(|cell| cell.cover).map_or(0.0, |cover| cover.n);
+        assert_eq!([1, 2, 3, 4, 5, OVERFLOW].map(n), [5.0, 2.0, 0.0, 32.0, 0.0, 8.0 + 16.0 + 30.0]);
     }
 }

@@ -2,8 +2,8 @@
 
 /// A point's period is at most this long.
 pub const MAX_PERIOD_S: f64 = 86_400.0;
-/// A point may end this far in the past.
-pub const LATENESS_S: f64 = 86_400.0;
+/// A point may end this far in the past, unless the owner says otherwise.
+pub const DEFAULT_LATENESS_S: i64 = 86_400;
 /// A point may end this far in the future, for clocks that run ahead.
 pub const MAX_AHEAD_S: f64 = 60.0;
 
@@ -33,6 +33,15 @@ pub struct Given {
     pub t: Option<f64>,
 }
 
+/// When points arrive, and how late they may be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Arrival {
+    /// Unix seconds.
+    pub at: f64,
+    /// A point may end so many seconds before.
+    pub lateness_s: i64,
+}
+
 /// Why a point's numbers are refused.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum PointError {
@@ -49,10 +58,8 @@ pub enum PointError {
     #[error("p must be more than 0 and at most {MAX_PERIOD_S} seconds, not {0}")]
     PeriodRange(f64),
     /// An end before what the stream still takes.
-    #[error(
-        "t is {0} seconds ago, older than the {LATENESS_S} seconds that the stream accepts; t is in seconds since 1970"
-    )]
-    TooOld(f64),
+    #[error("t is {0} seconds ago, older than the {1} seconds that the stream accepts; t is in seconds since 1970")]
+    TooOld(f64, i64),
     /// An end too far in the future.
     #[error("t is {0} seconds ahead, more than the {MAX_AHEAD_S} allowed; t is in seconds since 1970")]
     TooFarAhead(f64),
@@ -102,17 +109,19 @@ impl PointError {
             Self::NotFinite(field) => field,
             Self::NegativeD(_) => Field::D,
             Self::PeriodRange(_) => Field::P,
-            Self::TooOld(_) | Self::TooFarAhead(_) => Field::T,
+            Self::TooOld(..) | Self::TooFarAhead(_) => Field::T,
         }
     }
 }
 
 impl Point {
-    /// The point that was given, at `now` (Unix seconds).
+    /// The point that was given; what is absent is as of its arrival.
     ///
     /// # Errors
     /// The first rule that a number breaks.
-    pub fn new(given: &Given, now: f64) -> Result<Self, PointError> {
+    #[expect(clippy::cast_precision_loss, reason = "a lateness is a few days")]
+    pub fn new(given: &Given, arrival: Arrival) -> Result<Self, PointError> {
+        let Arrival { at: now, lateness_s } = arrival;
         let n = given.n.ok_or(PointError::MissingN)?;
         let d = given.d.unwrap_or(1.0);
         let t = given.t.unwrap_or(now);
@@ -126,8 +135,8 @@ impl Point {
         if let Some(p) = given.p.filter(|p| *p <= 0.0 || *p > MAX_PERIOD_S) {
             return Err(PointError::PeriodRange(p));
         }
-        if now - t > LATENESS_S {
-            return Err(PointError::TooOld((now - t).round()));
+        if now - t > lateness_s as f64 {
+            return Err(PointError::TooOld((now - t).round(), lateness_s));
         }
         if t - now > MAX_AHEAD_S {
             return Err(PointError::TooFarAhead((t - now).round()));
@@ -145,7 +154,7 @@ mod tests {
     fn with(change: impl Fn(&mut Given)) -> Result<Point, PointError> {
         let mut given = Given { n: Some(1.0), ..Given::default() };
         change(&mut given);
-        Point::new(&given, NOW)
+        Point::new(&given, Arrival { at: NOW, lateness_s: 3600 })
     }
 
     #[test]
@@ -160,8 +169,8 @@ mod tests {
         assert!(with(|g| g.p = Some(MAX_PERIOD_S)).is_ok());
         assert_eq!(with(|g| g.p = Some(86_400.5)), Err(PointError::PeriodRange(86_400.5)));
         assert_eq!(with(|g| g.p = Some(0.0)), Err(PointError::PeriodRange(0.0)));
-        assert!(with(|g| g.t = Some(NOW - LATENESS_S)).is_ok());
-        assert_eq!(with(|g| g.t = Some(NOW - LATENESS_S - 1.0)), Err(PointError::TooOld(86_401.0)));
+        assert!(with(|g| g.t = Some(NOW - 3600.0)).is_ok());
+        assert_eq!(with(|g| g.t = Some(NOW - 3601.0)), Err(PointError::TooOld(3601.0, 3600)));
         assert!(with(|g| g.t = Some(NOW + MAX_AHEAD_S)).is_ok());
         assert_eq!(with(|g| g.t = Some(NOW + 61.0)), Err(PointError::TooFarAhead(61.0)));
     }

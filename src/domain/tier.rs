@@ -16,8 +16,8 @@ pub enum Tier {
 }
 
 const MINUTE: i64 = 60;
-const HOUR: i64 = 60 * MINUTE;
-const DAY: i64 = 24 * HOUR;
+pub(super) const HOUR: i64 = 60 * MINUTE;
+pub(super) const DAY: i64 = 24 * HOUR;
 
 impl Tier {
     /// All tiers, finest first.
@@ -37,15 +37,15 @@ impl Tier {
         }
     }
 
-    /// How long a bucket is kept after its end, in seconds; `None` is for ever.
+    /// Its name in an owner's configuration: the width as `step` has it.
     #[must_use]
-    pub fn retention_s(self) -> Option<i64> {
+    pub fn name(self) -> &'static str {
         match self {
-            Self::S10 => Some(2 * DAY),
-            Self::M1 => Some(14 * DAY),
-            Self::M10 => Some(60 * DAY),
-            Self::H1 => Some(730 * DAY),
-            Self::D1 => None,
+            Self::S10 => "10s",
+            Self::M1 => "1m",
+            Self::M10 => "10m",
+            Self::H1 => "1h",
+            Self::D1 => "1d",
         }
     }
 
@@ -74,9 +74,6 @@ impl Tier {
         Self::ALL.into_iter().rev().find(|tier| step_s % tier.width_s() == 0).unwrap_or(Self::FINEST)
     }
 }
-
-/// Buckets stay this much longer than they are promised, for windows that are widened to whole steps.
-pub const RETENTION_MARGIN_S: i64 = DAY;
 
 /// What a chunk or an open bucket holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

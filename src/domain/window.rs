@@ -1,6 +1,7 @@
 //! A span of time in steps, and which of the kept tiers answers for it.
 
-use super::tier::{Layer, RETENTION_MARGIN_S, Tier, floor_to};
+use super::retention::{RETENTION_MARGIN_S, Retention};
+use super::tier::{Layer, Tier, floor_to};
 
 /// A window has at most this many steps: a month of 5 minutes, or 30 hours of 10 seconds.
 pub const MAX_STEPS: i64 = 11_000;
@@ -29,42 +30,82 @@ pub enum WindowError {
     TooManySteps(i64),
     /// Finer than what is kept of that time.
     #[error(
-        "steps of {step_s} s are kept for {kept_s} s, and `from` is longer ago: ask for a `step` that is a multiple of {offer_s} s, or a later `from`"
+        "steps of {step_s} s are kept from {start_s} on ({ago_s} s ago), and `from` is before it: ask for a `step` that is a multiple of {offer_s} s, or a later `from`"
     )]
     NotKept {
         /// The width that was asked for.
         step_s: i64,
-        /// How long its tier is kept.
-        kept_s: i64,
+        /// The Unix second from which on its tier is kept.
+        start_s: i64,
+        /// How many seconds ago that is.
+        ago_s: i64,
         /// The width of the finest tier that still has `from`.
         offer_s: i64,
     },
+    /// Before all that is kept.
+    #[error("nothing is kept of the time before {start_s}, in seconds since 1970: ask for a later `from`")]
+    Gone {
+        /// The Unix second from which on something is kept.
+        start_s: i64,
+    },
+}
+
+impl WindowError {
+    /// Whether it would be another, or none, with another retention.
+    #[must_use]
+    pub fn is_of_retention(self) -> bool {
+        matches!(self, Self::NotKept { .. } | Self::Gone { .. })
+    }
 }
 
 impl Window {
     /// The window that covers all from `from_ms` to `to_ms` (Unix milliseconds), widened to whole steps, at `now_ms`.
-    /// Without a step, the smallest that gives at most [`DEFAULT_STEPS`] and that is kept for as long as the window
-    /// reaches back.
+    /// Without a step, the smallest that gives at most [`DEFAULT_STEPS`] and whose tier is kept for as long as the
+    /// window reaches back.
     ///
     /// # Errors
     /// See [`WindowError`].
-    pub fn new(from_ms: i64, to_ms: i64, step_s: Option<i64>, now_ms: i64) -> Result<Self, WindowError> {
+    pub fn new(
+        from_ms: i64,
+        to_ms: i64,
+        step_s: Option<i64>,
+        now_ms: i64,
+        retention: &Retention,
+    ) -> Result<Self, WindowError> {
         if from_ms >= to_ms {
             return Err(WindowError::Empty);
         }
         let (from_s, to_s) = (from_ms.div_euclid(1000), -(-to_ms).div_euclid(1000));
-        let is_kept =
-            |tier: &Tier, from_s: i64| tier.retention_s().is_none_or(|kept_s| from_s >= now_ms / 1000 - kept_s);
-        let kept = Tier::ALL.into_iter().find(|tier| is_kept(tier, from_s)).unwrap_or(Tier::D1);
+        let now_s = now_ms / 1000;
+        let missing_s = |tier: Tier| retention.start_s(tier, now_s).filter(|start_s| from_s < *start_s);
+        let kept = Tier::ALL.into_iter().find(|tier| missing_s(*tier).is_none()).unwrap_or(Tier::D1);
         let step_s = step_s.unwrap_or_else(|| default_step(from_s, to_s, kept));
         check_step(step_s)?;
         let window = Self::aligned(floor_to(from_s, step_s), ceil_to(to_s, step_s), step_s)?;
-        // Widening may reach further back, for which the margin is kept.
-        match window.tier().retention_s() {
-            Some(kept_s) if window.tier() < kept || !is_kept(&window.tier(), window.from_s + RETENTION_MARGIN_S) => {
-                Err(WindowError::NotKept { step_s, kept_s, offer_s: kept.max(Tier::M1).width_s() })
+        window.check(now_s, missing_s)?;
+        window.check_kept(retention, now_s)?;
+        Ok(window)
+    }
+
+    /// Whether all of the window is there still: up to the margin, so also where it was widened, or was asked for a
+    /// moment ago.
+    ///
+    /// # Errors
+    /// [`WindowError::NotKept`] and [`WindowError::Gone`]
+    pub fn check_kept(&self, retention: &Retention, now_s: i64) -> Result<(), WindowError> {
+        let is_missing = |start_s: &i64| self.from_s < start_s - RETENTION_MARGIN_S;
+        self.check(now_s, |tier| retention.start_s(tier, now_s).filter(is_missing))
+    }
+
+    /// Given from when on a tier is kept, if that is too late.
+    fn check(&self, now_s: i64, missing_s: impl Fn(Tier) -> Option<i64>) -> Result<(), WindowError> {
+        let Some(start_s) = missing_s(self.tier()) else { return Ok(()) };
+        let step_s = self.step_s;
+        match Tier::ALL.into_iter().find(|tier| missing_s(*tier).is_none()) {
+            Some(kept) => {
+                Err(WindowError::NotKept { step_s, start_s, ago_s: now_s - start_s, offer_s: kept.width_s() })
             }
-            _ => Ok(window),
+            None => Err(WindowError::Gone { start_s: missing_s(Tier::D1).unwrap_or(start_s) }),
         }
     }
 
@@ -157,7 +198,7 @@ mod tests {
 
     /// In seconds, which are easier to read.
     fn window(from_s: i64, to_s: i64, step_s: Option<i64>) -> Result<Window, WindowError> {
-        Window::new(from_s * 1000, to_s * 1000, step_s, NOW * 1000)
+        Window::new(from_s * 1000, to_s * 1000, step_s, NOW * 1000, &Retention::default())
     }
 
     #[test]
@@ -180,7 +221,9 @@ mod tests {
         let minutes = window(NOW - 61, NOW + 1, Some(60)).expect("valid");
         assert_eq!((minutes.from_s(), minutes.to_s(), minutes.steps()), (NOW - 120, NOW + 60, 3));
         assert_eq!(minutes.times().collect::<Vec<_>>(), [NOW - 120, NOW - 60, NOW]);
-        let within_a_second = Window::new(NOW * 1000 + 250, NOW * 1000 + 500, Some(10), NOW * 1000).expect("valid");
+        let within_a_second =
+            Window::new(NOW * 1000 + 250, NOW * 1000 + 500, Some(10), NOW * 1000, &Retention::default())
+                .expect("valid");
         assert_eq!((within_a_second.from_s(), within_a_second.to_s()), (NOW, NOW + 10));
     }
 
@@ -194,6 +237,35 @@ mod tests {
         let three_days_ago = NOW - 3 * 86_400;
         assert!(window(three_days_ago, three_days_ago + 60, Some(60)).is_ok());
         let not_kept = window(three_days_ago, three_days_ago + 60, Some(10));
-        assert!(matches!(not_kept, Err(WindowError::NotKept { offer_s: 60, .. })));
+        assert!(matches!(not_kept, Err(WindowError::NotKept { offer_s: 60, ago_s: 172_800, .. })));
+    }
+
+    #[test]
+    fn what_is_kept_is_what_the_owner_says() {
+        const DAY: i64 = 86_400;
+        let month = [Tier::M10, Tier::H1, Tier::D1].map(|tier| (tier, Some(30 * DAY)));
+        let retention = Retention::default().changed(&month, NOW).expect("valid");
+        let new = |ago_s: i64, step_s| {
+            Window::new((NOW - ago_s) * 1000, NOW * 1000, step_s, NOW * 1000, &retention).map(|window| window.step_s())
+        };
+        assert_eq!(new(30 * DAY, Some(600)), Ok(600));
+        let start_s = NOW - 30 * DAY;
+        assert_eq!(new(30 * DAY + 1, Some(600)), Err(WindowError::Gone { start_s }));
+        assert_eq!(new(400 * DAY, None), Err(WindowError::Gone { start_s }));
+        let not_kept = |start_s, ago_s, offer_s| Err(WindowError::NotKept { step_s: 60, start_s, ago_s, offer_s });
+        let to_ms = (NOW - 14 * DAY) * 1000;
+        let minutes = Window::new((NOW - 15 * DAY) * 1000, to_ms, Some(60), NOW * 1000, &retention).map(|_| ());
+        assert_eq!(minutes, not_kept(NOW - 14 * DAY, 14 * DAY, 600));
+        let raised = Retention::default().changed(&[(Tier::S10, Some(14 * DAY))], NOW).expect("valid");
+        let ten_days = Window::new((NOW - 7 * DAY) * 1000, NOW * 1000, None, NOW * 1000, &raised).expect("valid");
+        assert!(ten_days.tier() > Tier::S10, "what was gone when more was kept is still gone: {ten_days:?}");
+    }
+
+    #[test]
+    fn a_moment_later_a_window_is_still_there_and_a_day_later_it_is_not() {
+        let window = Window::aligned(NOW - 2 * 86_400, NOW - 86_400, 10).expect("valid");
+        assert_eq!(window.check_kept(&Retention::default(), NOW + 86_400), Ok(()));
+        let later = window.check_kept(&Retention::default(), NOW + 86_401);
+        assert!(matches!(later, Err(WindowError::NotKept { offer_s: 60, .. })), "{later:?}");
     }
 }

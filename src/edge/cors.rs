@@ -2,6 +2,8 @@
 
 use worker::{Headers, Result};
 
+use crate::wire::stream::StreamConfig;
+
 use super::problem::Problem;
 use super::reply::Reply;
 use super::route::Route;
@@ -49,18 +51,20 @@ impl Exchange {
             .with("Access-Control-Max-Age", MAX_AGE_S))
     }
 
-    /// Whether this request's origin may write to a stream; also decides who may read the answer. What has no origin
-    /// comes from no page: it may write, and no header of ours matters to it.
-    pub(super) async fn admit(&self, id: &StreamId, cors: &mut Cors) -> std::result::Result<(), Problem> {
-        let Some(origin) = self.header("Origin") else { return Ok(()) };
-        let config = self.config_that_admits(id, &origin).await?;
-        if config.origins.is_empty() {
-            return Ok(());
+    /// The configuration of a stream, if this request's origin may write to it; also decides who may read the answer.
+    /// What has no origin comes from no page: it may write, and no header of ours matters to it.
+    pub(super) async fn admit(&self, id: &StreamId, cors: &mut Cors) -> std::result::Result<StreamConfig, Problem> {
+        let mut config = self.config(id).await?;
+        let Some(origin) = self.header("Origin") else { return Ok(config) };
+        if !config.admits(Some(&origin)) {
+            config = self.newer_config(id, config).await?;
         }
         if !config.admits(Some(&origin)) {
             return Err(Problem::OriginNotAllowed);
         }
-        *cors = Cors::Only(origin);
-        Ok(())
+        if !config.origins.is_empty() {
+            *cors = Cors::Only(origin);
+        }
+        Ok(config)
     }
 }

@@ -1,7 +1,7 @@
 //! The directory of streams in KV: each one's public configuration, for every edge location without waking an object.
 //!
 //! Copies are up to a minute old, so nothing depends on them: the object has the last word, a miss asks it, and so
-//! does an origin that a copy would turn away.
+//! does an origin that a copy would turn away, and a window that is not kept by it.
 
 use std::cell::RefCell;
 
@@ -19,7 +19,8 @@ const BINDING: &str = "DIRECTORY";
 const PREFIX: &str = "stream/";
 /// How long this isolate trusts its copy.
 const FRESH_MS: i64 = 30_000;
-/// How often this isolate asks the object again on behalf of origins that its copy turns away.
+/// How often this isolate asks the object again on behalf of origins that its copy turns away, and of windows that its
+/// copy says are not kept.
 const RECHECK_MS: i64 = 5_000;
 /// Copies of at most this many streams, some 300 bytes each.
 const MAX_COPIES: usize = 4_096;
@@ -49,15 +50,21 @@ thread_local! {
 }
 
 impl Exchange {
-    /// A stream's configuration; asked of the object if a copy would turn this origin away.
-    pub(super) async fn config_that_admits(&self, id: &StreamId, origin: &str) -> Result<StreamConfig, Problem> {
-        let copy = self.copy(id).await?;
-        let is_settled = copy.config.as_ref().is_some_and(|config| config.admits(Some(origin)));
-        if is_settled || self.now_ms - copy.at_ms < RECHECK_MS {
-            return copy.config.ok_or(Problem::NO_SUCH_STREAM);
+    /// A stream's configuration, up to a minute old.
+    pub(super) async fn config(&self, id: &StreamId) -> Result<StreamConfig, Problem> {
+        self.copy(id).await?.config.ok_or(Problem::NO_SUCH_STREAM)
+    }
+
+    /// A stream's configuration as the object has it, in place of a copy that refuses what the object may allow.
+    pub(super) async fn newer_config(&self, id: &StreamId, copy: StreamConfig) -> Result<StreamConfig, Problem> {
+        let is_new = |copies: &FxHashMap<StreamId, Copy>| {
+            copies.get(id).is_some_and(|copy| self.now_ms - copy.at_ms < RECHECK_MS)
+        };
+        if COPIES.with_borrow(is_new) {
+            return Ok(copy);
         }
         let config = self.ask_object(id).await?.ok_or(Problem::NO_SUCH_STREAM)?;
-        if copy.config.is_some_and(|copy| copy != config) {
+        if copy != config {
             // KV missed a change, or has not heard of it yet. If it can't be told now, the next one tries again.
             self.publish(id, &config).await.ok();
         }
@@ -70,7 +77,7 @@ impl Exchange {
             return Ok(copy);
         }
         let in_kv = self.directory()?.get(&key(id)).text().await.ok().flatten();
-        let config = match in_kv.and_then(|text| serde_json::from_str(&text).ok()) {
+        let config = match in_kv.and_then(|text| serde_json::from_slice(text.as_bytes()).ok()) {
             Some(config) => Some(config),
             None => self.ask_object(id).await?,
         };

@@ -4,7 +4,9 @@ use serde_json::{Value, json};
 
 use crate::wire::command::Command;
 use crate::wire::params::ParamError;
+use crate::wire::retention;
 use crate::wire::stream::{MAX_OWNER_BODY_BYTES, StreamConfig, StreamPatch};
+use crate::wire::time::duration_text;
 
 use super::credential::{hash, new_read_key, random};
 use super::problem::Problem;
@@ -93,6 +95,8 @@ impl Exchange {
             "name": config.name,
             "public_read": config.public_read,
             "origins": config.origins,
+            "retention": retention::view(&config.retention),
+            "lateness": duration_text(config.lateness_s),
             "created": seconds(config.created_ms),
             "links": {
                 "points": format!("{origin}/v1/streams/{id}/points"),

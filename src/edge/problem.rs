@@ -124,6 +124,7 @@ impl From<Refusal> for Problem {
             }
             Refusal::OriginNotAllowed => Self::OriginNotAllowed,
             Refusal::Overloaded => Self::Overloaded,
+            Refusal::InvalidConfig(detail) => Self::InvalidRequest(detail),
             Refusal::QueryTooLarge(detail) => Self::QueryTooLarge(detail),
             Refusal::Internal => Self::Internal,
         }
@@ -134,9 +135,8 @@ impl From<ParamError> for Problem {
     fn from(error: ParamError) -> Self {
         use crate::domain::window::WindowError;
         match error {
-            ParamError::Window(WindowError::TooManySteps(_) | WindowError::NotKept { .. }) => {
-                Self::QueryTooLarge(error.to_string())
-            }
+            ParamError::Window(WindowError::TooManySteps(_)) => Self::QueryTooLarge(error.to_string()),
+            ParamError::Window(window) if window.is_of_retention() => Self::QueryTooLarge(error.to_string()),
             _ => Self::InvalidRequest(error.to_string()),
         }
     }

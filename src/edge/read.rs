@@ -4,12 +4,13 @@ use sha2::{Digest, Sha256};
 
 use crate::domain::aggregate::top;
 use crate::domain::grid::Grid;
-use crate::domain::point::{LATENESS_S, MAX_PERIOD_S};
+use crate::domain::point::MAX_PERIOD_S;
 use crate::domain::window::Window;
 use crate::wire::command::{Command, Read};
-use crate::wire::params::{Format, RollupParams, ValuesParams, no_params};
+use crate::wire::params::{Format, ParamError, RollupParams, ValuesParams, no_params};
 use crate::wire::partial::{self, PartialError};
 use crate::wire::rollup::Rollup;
+use crate::wire::stream::StreamConfig;
 
 use super::problem::Problem;
 use super::reply::Reply;
@@ -18,7 +19,7 @@ use super::{Exchange, StreamId, internal};
 
 impl Exchange {
     pub(super) async fn read_rollup(&self, id: &StreamId) -> Result<Reply, Problem> {
-        let params = RollupParams::parse(self.query_string(), self.now_ms)?;
+        let (config, params) = self.rollup_params(id).await?;
         let part = self.read(id, Read::Rollup(params.query.clone())).await?;
         let mut grid = Grid::default();
         partial::merge(&part, &mut grid).map_err(|error| match error {
@@ -30,7 +31,19 @@ impl Exchange {
         let rollup = Rollup { stream: id.as_str(), window, aggregates: &params.aggregates, series: &series };
         let format = params.format.unwrap_or_else(|| Format::accepted(&self.header("Accept").unwrap_or_default()));
         let body = rollup.render(format).map_err(|error| Problem::QueryTooLarge(error.to_string()))?.into_bytes();
-        Ok(self.cacheable(Reply::new(200, format.media_type(), Vec::new()), body, &window))
+        Ok(self.cacheable(Reply::new(200, format.media_type(), Vec::new()), body, &window, config.lateness_s))
+    }
+
+    async fn rollup_params(&self, id: &StreamId) -> Result<(StreamConfig, RollupParams), Problem> {
+        let parse = |config: &StreamConfig| RollupParams::parse(self.query_string(), self.now_ms, &config.retention);
+        let mut config = self.config(id).await?;
+        let mut params = parse(&config);
+        if matches!(&params, Err(ParamError::Window(error)) if error.is_of_retention()) {
+            // The copy may be from before the owner asked for more.
+            config = self.newer_config(id, config).await?;
+            params = parse(&config);
+        }
+        Ok((config, params?))
     }
 
     pub(super) async fn read_labels(&self, id: &StreamId) -> Result<Reply, Problem> {
@@ -55,8 +68,8 @@ impl Exchange {
     }
 
     /// An answer that may be kept for long if its window can't change any more.
-    fn cacheable(&self, reply: Reply, body: Vec<u8>, window: &Window) -> Reply {
-        if !is_closed(window, self.now_ms / 1000) {
+    fn cacheable(&self, reply: Reply, body: Vec<u8>, window: &Window, lateness_s: i64) -> Reply {
+        if !is_closed(window, lateness_s, self.now_ms / 1000) {
             return reply.with_body(body).with("Cache-Control", "no-store");
         }
         let etag = format!("\"{}\"", base32(&Sha256::digest(&body)[..10]));
@@ -67,9 +80,9 @@ impl Exchange {
 }
 
 /// Whether nothing can fall into a window any more: not even a point as late and as long as may be.
-#[expect(clippy::cast_possible_truncation, reason = "two days")]
-fn is_closed(window: &Window, now_s: i64) -> bool {
-    window.to_s() + (LATENESS_S + MAX_PERIOD_S) as i64 <= now_s
+#[expect(clippy::cast_possible_truncation, reason = "a day")]
+fn is_closed(window: &Window, lateness_s: i64, now_s: i64) -> bool {
+    window.to_s() + lateness_s + MAX_PERIOD_S as i64 <= now_s
 }
 
 fn fresh(body: Vec<u8>) -> Reply {
@@ -89,8 +102,8 @@ mod tests {
     fn a_window_is_closed_when_no_point_can_reach_it() {
         let now = 1_792_540_800;
         let window = Window::aligned(now - 3600, now, 60).expect("valid");
-        assert!(!is_closed(&window, now + 2 * 86_400 - 1));
-        assert!(is_closed(&window, now + 2 * 86_400));
+        assert!(!is_closed(&window, 3600, now + 3600 + 86_400 - 1));
+        assert!(is_closed(&window, 3600, now + 3600 + 86_400));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::domain::open::SeriesId;
-use crate::domain::point::Field;
+use crate::domain::point::{Arrival, Field};
 use crate::random::hash_key;
 use crate::wire::command::{WriteAnswer, write_request};
 use crate::wire::frame::{Batch, BatchKey, FrameBuilder};
@@ -11,6 +11,7 @@ use crate::wire::outcome::ErrorEntry;
 use crate::wire::pixel;
 use crate::wire::points::{BodyForm, MAX_BODY_BYTES, each_point};
 use crate::wire::rejection::Reason;
+use crate::wire::stream::StreamConfig;
 
 use super::cors::Cors;
 use super::known;
@@ -29,23 +30,24 @@ const PIXEL: &[u8] =
 
 impl Exchange {
     pub(super) async fn write_points(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
-        self.admit(id, cors).await?;
+        let StreamConfig { lateness_s, .. } = self.admit(id, cors).await?;
         let key = self.batch_key()?;
         let media_type = self.header("Content-Type").unwrap_or_default();
         let body = self.body(MAX_BODY_BYTES).await?;
         let form = body_form(&media_type, &body)?;
         let answer = self.store(id, key.as_ref(), |builder| {
-            let read = each_point(&body, form, builder.now(), builder);
+            let arrival = Arrival { at: builder.now(), lateness_s };
+            let read = each_point(&body, form, arrival, builder);
             read.map_err(|error| Problem::TooLarge(error.to_string()))
         });
         Ok(Reply::json(202, answer.await?))
     }
 
     pub(super) async fn write_pixel(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
-        self.admit(id, cors).await?;
+        let StreamConfig { lateness_s, .. } = self.admit(id, cors).await?;
         let key = self.batch_key()?;
         let stored = self.store(id, key.as_ref(), |builder| {
-            let point = pixel::parse(self.query_string(), builder.now());
+            let point = pixel::parse(self.query_string(), Arrival { at: builder.now(), lateness_s });
             builder.push(0, point.as_ref().map(|(point, labels)| (*point, labels.as_str())).map_err(Clone::clone));
             Ok(())
         });

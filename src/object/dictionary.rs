@@ -1,7 +1,7 @@
 //! The series of an object and their numbers. New ones live in memory until their cells are sealed; until then the
 //! log has their labels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -12,16 +12,39 @@ use crate::store::series;
 use crate::store::sql::{Sql, StoreError};
 use crate::wire::params::ValuesParams;
 
-/// An object has at most this many series besides `overflow`, at some 80 bytes besides their text: 8 of the 128 MB...
-pub(super) const MAX_SERIES: usize = 100_000;
-/// ...and their canonical texts at most so many bytes in all.
-const MAX_TEXT_BYTES: usize = 16 << 20;
+/// Beyond these, what would be a new series is `overflow`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DictionaryLimits {
+    /// Series besides `overflow`...
+    pub(super) series: usize,
+    /// ...the bytes of their canonical texts in all...
+    pub(super) text_bytes: usize,
+    /// ...and different names of their labels.
+    pub(super) names: usize,
+}
+
+impl DictionaryLimits {
+    /// A series takes some 80 bytes besides its text: 8 of the 128 MB. A thousand names are more than a person can pick
+    /// from; they are listed in one answer of at most 100 KB.
+    pub(super) const DEFAULT: Self = Self { series: 100_000, text_bytes: 16 << 20, names: 1_000 };
+}
+
+/// Where the points of a label set go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Numbered {
+    pub(super) series: SeriesId,
+    /// Whether it is `overflow` for want of room for a series of its own.
+    pub(super) is_overflow: bool,
+}
 
 /// Labels by number and numbers by labels.
 pub(super) struct Dictionary {
+    limits: DictionaryLimits,
     labels: Vec<Labels>,
     index: TextIndex,
     text_bytes: usize,
+    /// Of all labels but those of `overflow`.
+    names: BTreeSet<Box<str>>,
     /// How many are in the database.
     persisted: usize,
 }
@@ -50,12 +73,13 @@ struct ValueEntry {
 }
 
 impl Dictionary {
-    fn new(key: HashKey) -> Self {
-        Self { labels: Vec::new(), index: TextIndex::new(key), text_bytes: 0, persisted: 0 }
+    fn new(key: HashKey, limits: DictionaryLimits) -> Self {
+        let (labels, index, names) = (Vec::new(), TextIndex::new(key), BTreeSet::new());
+        Self { limits, labels, index, text_bytes: 0, names, persisted: 0 }
     }
 
-    pub(super) fn load(sql: &impl Sql, key: HashKey) -> Result<Self, StoreError> {
-        let mut dictionary = Self::new(key);
+    pub(super) fn load(sql: &impl Sql, key: HashKey, limits: DictionaryLimits) -> Result<Self, StoreError> {
+        let mut dictionary = Self::new(key, limits);
         for labels in series::all(sql)? {
             dictionary.push(labels);
         }
@@ -64,33 +88,52 @@ impl Dictionary {
     }
 
     /// The number of a series, a new one if need be, or that of `overflow` when there are too many.
-    pub(super) fn number(&mut self, canonical: &str) -> SeriesId {
-        if let Some(id) = self.find(canonical) {
-            return id;
+    pub(super) fn number(&mut self, canonical: &str) -> Numbered {
+        if let Some(series) = self.find(canonical) {
+            return Numbered { series, is_overflow: false };
         }
-        if self.labels.len() < MAX_SERIES && self.text_bytes + canonical.len() <= MAX_TEXT_BYTES {
-            return self.push(Labels::from_canonical(canonical));
+        let labels = Labels::from_canonical(canonical);
+        if self.has_room(&labels) {
+            return Numbered { series: self.push(labels), is_overflow: false };
         }
-        let overflow = Labels::overflow();
-        self.find(overflow.as_str()).unwrap_or_else(|| self.push(overflow))
+        Numbered { series: self.overflow(), is_overflow: true }
     }
 
-    /// What the edge is told of a number: not that of `overflow`, which many texts share.
-    pub(super) fn told(&self, id: SeriesId) -> Option<SeriesId> {
-        (self.labels[id as usize] != Labels::overflow()).then_some(id)
+    fn has_room(&self, labels: &Labels) -> bool {
+        let new_names = labels.iter().filter(|(name, _)| !self.names.contains(*name)).count();
+        self.labels.len() < self.limits.series
+            && self.text_bytes + labels.as_str().len() <= self.limits.text_bytes
+            && (new_names == 0 || self.names.len() + new_names <= self.limits.names)
+    }
+
+    /// The number of the series that takes what has no room elsewhere.
+    pub(super) fn overflow(&mut self) -> SeriesId {
+        let overflow = Labels::overflow();
+        self.find(overflow.as_str()).unwrap_or_else(|| self.push(overflow))
     }
 
     fn find(&self, canonical: &str) -> Option<SeriesId> {
         self.index.find(canonical.as_bytes(), |id| text_of(&self.labels, id))
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "at most MAX_SERIES + 1")]
+    #[expect(clippy::cast_possible_truncation, reason = "a few hundred thousand at most")]
     fn push(&mut self, labels: Labels) -> SeriesId {
         let id = self.labels.len() as SeriesId;
         self.text_bytes += labels.as_str().len();
+        if !labels.is_overflow() {
+            self.add_names(&labels);
+        }
         self.labels.push(labels);
         self.index.insert(id, |id| text_of(&self.labels, id));
         id
+    }
+
+    fn add_names(&mut self, labels: &Labels) {
+        for (name, _) in labels.iter() {
+            if !self.names.contains(name) {
+                self.names.insert(name.into());
+            }
+        }
     }
 
     /// All labels in the order of their numbers.
@@ -156,22 +199,26 @@ mod tests {
 
     #[test]
     fn beyond_the_limit_series_share_the_overflow() {
-        let mut dictionary = Dictionary::new([0; 16]);
-        for index in 0..MAX_SERIES {
-            assert_eq!(dictionary.number(&text(&[("i", &index.to_string())])) as usize, index);
+        let mut dictionary = Dictionary::new([0; 16], DictionaryLimits { series: 1_000, ..DictionaryLimits::DEFAULT });
+        for index in 0..1_000 {
+            let numbered = dictionary.number(&text(&[("i", &index.to_string())]));
+            assert_eq!(numbered, Numbered { series: index, is_overflow: false });
         }
-        let overflow = dictionary.number("x\u{1f}1\u{1e}");
-        assert_eq!(overflow as usize, MAX_SERIES);
+        let overflow = Numbered { series: 1_000, is_overflow: true };
+        assert_eq!(dictionary.number("x\u{1f}1\u{1e}"), overflow);
         assert_eq!(dictionary.number("x\u{1f}2\u{1e}"), overflow);
-        assert_eq!(dictionary.number(&text(&[("i", "7")])), 7);
-        assert_eq!(dictionary.labels()[MAX_SERIES], Labels::overflow());
+        assert_eq!(dictionary.number(&text(&[("i", "7")])).series, 7);
+        assert_eq!(dictionary.labels()[1_000], Labels::overflow());
+        let named = dictionary.number(Labels::overflow().as_str());
+        assert_eq!(named, Numbered { is_overflow: false, ..overflow }, "who names it has not overflowed");
     }
 
     #[test]
     fn beyond_the_bytes_of_their_texts_series_share_the_overflow_too() {
-        let mut dictionary = Dictionary::new([0; 16]);
+        let limits = DictionaryLimits { text_bytes: 100_000, ..DictionaryLimits::DEFAULT };
+        let mut dictionary = Dictionary::new([0; 16], limits);
         let long = |index: usize| text(&[("i", &format!("{index:05000}"))]);
-        let count = MAX_TEXT_BYTES / long(0).len();
+        let count = limits.text_bytes / long(0).len();
         for index in 0..count + 10 {
             dictionary.number(&long(index));
         }
@@ -180,8 +227,20 @@ mod tests {
     }
 
     #[test]
+    fn beyond_the_limit_of_names_new_ones_share_the_overflow_and_known_ones_do_not() {
+        let mut dictionary = Dictionary::new([0; 16], DictionaryLimits { names: 3, ..DictionaryLimits::DEFAULT });
+        let mut is_overflow = |pairs: &[(&str, &str)]| dictionary.number(&text(pairs)).is_overflow;
+        assert!(!is_overflow(&[("a", "1"), ("b", "1")]));
+        assert!(is_overflow(&[("c", "1"), ("d", "1")]), "two more would be four");
+        assert!(!is_overflow(&[("a", "1"), ("c", "1")]));
+        assert!(is_overflow(&[("a", "1"), ("d", "1")]));
+        assert!(!is_overflow(&[("a", "2"), ("b", "2"), ("c", "2")]));
+        assert!(!is_overflow(&[]));
+    }
+
+    #[test]
     fn names_and_values_are_counted_in_series() {
-        let mut dictionary = Dictionary::new([0; 16]);
+        let mut dictionary = Dictionary::new([0; 16], DictionaryLimits::DEFAULT);
         for pairs in [&[("a", "1"), ("b", "x")][..], &[("a", "2"), ("b", "x")], &[("a", "1")]] {
             dictionary.number(&text(pairs));
         }

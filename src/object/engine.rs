@@ -3,36 +3,35 @@
 //! Nothing here waits, so each function is one atomic step of the object. Memory changes only after the
 //! SQL that it mirrors has succeeded.
 
+mod reading;
+mod sealing;
+
 use std::collections::VecDeque;
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 
 use crate::domain::codec::Malformed;
-use crate::domain::grid::{Row, TooManyCells};
 use crate::domain::open::{OpenBuckets, SeriesId};
-use crate::domain::query::{Collector, Query};
 use crate::domain::text_index::HashKey;
-use crate::domain::tier::{Layer, RETENTION_MARGIN_S, Tier};
 use crate::store::log::Cursor;
 use crate::store::sql::{Sql, StoreError};
-use crate::store::{chunks, frames, log, meta, schema};
+use crate::store::{frames, log, meta, schema};
 use crate::wire::command::KeyHash;
 use crate::wire::frame::{BatchKey, Frame, LabelSet};
 use crate::wire::outcome::Outcome;
-use crate::wire::params::ValuesParams;
-use crate::wire::rejection::Reason;
 use crate::wire::stream::StreamConfig;
 
 use super::answers::Answers;
-use super::dictionary::Dictionary;
+use super::dictionary::{Dictionary, DictionaryLimits, Numbered};
 use super::totals::Totals;
+
+pub(super) use reading::QueryError;
 
 /// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.
 pub(super) const MAX_ROW_BYTES: usize = 1_900_000;
 
-/// When buckets are sealed before their time.
+/// When buckets are sealed before their time, and how much they hold.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     /// With this many open cells.
@@ -41,12 +40,21 @@ pub(super) struct Limits {
     pub(super) unsealed_bytes: usize,
     /// ...or this many pieces of points merged, which is what a restart has to do again.
     pub(super) open_pieces: usize,
+    /// An open bucket has cells of so many series and `overflow`.
+    pub(super) bucket_series: usize,
+    pub(super) dictionary: DictionaryLimits,
 }
 
 impl Limits {
     /// Open cells take some 100 bytes each, and as many again while a tier is merged for sealing: 10 of the 128 MB. Two
     /// million pieces are some 200 ms.
-    pub(super) const DEFAULT: Self = Self { open_cells: 50_000, unsealed_bytes: 8 << 20, open_pieces: 2_000_000 };
+    pub(super) const DEFAULT: Self = Self {
+        open_cells: 50_000,
+        unsealed_bytes: 8 << 20,
+        open_pieces: 2_000_000,
+        bucket_series: 10_000,
+        dictionary: DictionaryLimits::DEFAULT,
+    };
 }
 
 const CONSUMER: &str = "rollups";
@@ -63,15 +71,6 @@ pub(super) struct Record {
     pub(super) config: StreamConfig,
     /// The hash of the read key.
     pub(super) read_key_hash: KeyHash,
-}
-
-/// Why a question has no answer.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum QueryError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    TooManyCells(#[from] TooManyCells),
 }
 
 /// A stream's log and rollups.
@@ -122,7 +121,7 @@ impl<S: Sql> Engine<S> {
         let mut engine = Self {
             limits,
             record,
-            dictionary: Dictionary::load(&sql, key)?,
+            dictionary: Dictionary::load(&sql, key, limits.dictionary)?,
             open: OpenBuckets::default(),
             cursor,
             next_seq: cursor.seq + 1,
@@ -193,81 +192,32 @@ impl<S: Sql> Engine<S> {
 
     fn take_points(&mut self, frame: &Frame<'_>, seq: i64, at_ms: i64, taken: &mut i64) -> Result<Numbers, Malformed> {
         let skip = if seq == self.cursor.seq + 1 { self.cursor.points } else { 0 };
-        let ids: Vec<SeriesId> = frame.label_sets.iter().map(|labels| self.dictionary.number(labels)).collect();
+        let sets: Vec<Numbered> = frame.label_sets.iter().map(|labels| self.dictionary.number(labels)).collect();
         let mut has_failed = false;
         frame.each_point(|set, point| {
             *taken += 1;
             if *taken > skip {
-                let series = match set {
-                    LabelSet::New(set) => ids[set],
-                    LabelSet::Known(series) => series,
+                let Numbered { series, is_overflow } = match set {
+                    LabelSet::New(set) => sets[set],
+                    LabelSet::Known(series) => Numbered { series, is_overflow: false },
                 };
-                self.open.add(series, point);
+                let limit = self.limits.bucket_series;
+                // Before sealing, which keeps the totals of what it seals.
+                if self.open.add(series, point, limit, || self.dictionary.overflow()) || is_overflow {
+                    self.totals.overflow_points += 1;
+                }
                 if self.open.cells() >= self.limits.open_cells && !has_failed {
                     // When it fails, the cells stay open, and the next batch, commit or the alarm tries again.
                     has_failed = self.seal_to(Cursor { seq: seq - 1, points: *taken }, at_ms).is_err();
                 }
             }
         })?;
-        Ok(ids.into_iter().map(|id| self.dictionary.told(id)).collect())
+        Ok(sets.into_iter().map(|Numbered { series, is_overflow }| (!is_overflow).then_some(series)).collect())
     }
 
     /// Whether a series has this number.
     pub(super) fn knows(&self, series: SeriesId) -> bool {
         (series as usize) < self.dictionary.labels().len()
-    }
-
-    /// Whether so much is unsealed, as sealing fails, that no more can be taken.
-    pub(super) fn is_behind(&self) -> bool {
-        self.unsealed_bytes > 2 * self.limits.unsealed_bytes + MAX_ROW_BYTES
-            || self.open.cells() > 2 * self.limits.open_cells
-    }
-
-    /// Moves all open buckets into chunks, and the answers to keys out of the log, which is empty then.
-    pub(super) fn seal(&mut self, now_ms: i64) -> Result<(), StoreError> {
-        self.seal_to(Cursor { seq: self.next_seq - 1, points: 0 }, now_ms)
-    }
-
-    fn seal_to(&mut self, cursor: Cursor, now_ms: i64) -> Result<(), StoreError> {
-        if cursor == self.cursor {
-            return Ok(());
-        }
-        let (sql, open, dictionary, answers) = (&self.sql, &self.open, &self.dictionary, &self.answers);
-        let totals = to_json(&self.totals);
-        let mut sealed = None;
-        sql.atomically(&mut || {
-            for layer in Tier::ALL.into_iter().flat_map(|tier| [Layer::Total(tier), Layer::Spread(tier)]) {
-                chunks::seal(sql, layer, &open.layer(layer))?;
-            }
-            dictionary.persist(sql)?;
-            sealed = Some(answers.seal(sql, cursor.seq, now_ms)?);
-            log::remove_up_to(sql, cursor.seq)?;
-            meta::put(sql, TOTALS, &totals)?;
-            log::set_cursor(sql, CONSUMER, cursor)
-        })?;
-        if let Some(sealed) = sealed {
-            self.answers.mark_sealed(sealed);
-        }
-        self.rows.retain(|(seq, _)| *seq > cursor.seq);
-        self.unsealed_bytes = self.rows.iter().map(|(_, bytes)| bytes).sum();
-        self.dictionary.mark_persisted();
-        self.open = OpenBuckets::default();
-        self.cursor = cursor;
-        Ok(())
-    }
-
-    /// Seals, and removes what no one needs any more: answers whose keys have expired, and chunks beyond their
-    /// tier's retention. The next time there is something to do, if any.
-    pub(super) fn tidy(&mut self, now_ms: i64) -> Result<Option<i64>, StoreError> {
-        self.seal(now_ms)?;
-        for tier in Tier::ALL {
-            if let Some(kept_s) = tier.retention_s() {
-                let before_s = now_ms / 1000 - kept_s - RETENTION_MARGIN_S;
-                chunks::remove_before(&self.sql, Layer::Total(tier), before_s)?;
-                chunks::remove_before(&self.sql, Layer::Spread(tier), before_s)?;
-            }
-        }
-        self.answers.expire(&self.sql, now_ms)
     }
 
     /// What the first batch with this key was answered.
@@ -294,56 +244,6 @@ impl<S: Sql> Engine<S> {
         self.record = record;
         Ok(())
     }
-
-    /// The cells that a query asks for.
-    pub(super) fn query(&self, query: &Query) -> Result<Vec<Row>, QueryError> {
-        let mut collector = Collector::new(query, self.dictionary.labels().iter());
-        let (from_s, to_s) = (query.window.from_s(), query.window.to_s());
-        let wanted = collector.wanted();
-        let wants = |series: SeriesId| wanted.get(series as usize).copied().unwrap_or_default();
-        for layer in query.window.layers() {
-            chunks::each::<QueryError>(&self.sql, layer, from_s, to_s, wants, |start_s, series, cell| {
-                Ok(collector.add(layer, start_s, series, cell)?)
-            })?;
-        }
-        for (layer, start_s, bucket) in self.open.iter() {
-            for (series, cell) in bucket {
-                collector.add(layer, start_s, *series, cell)?;
-            }
-        }
-        Ok(collector.finish()?.into_rows())
-    }
-
-    pub(super) fn labels_json(&self) -> String {
-        json!({ "labels": self.dictionary.names() }).to_string()
-    }
-
-    pub(super) fn label_values_json(&self, name: &str, params: &ValuesParams) -> String {
-        to_json(&self.dictionary.values(name, params))
-    }
-
-    pub(super) fn status_json(&self) -> String {
-        let rejected: serde_json::Map<String, serde_json::Value> = Reason::ALL
-            .iter()
-            .zip(self.totals.rejected)
-            .filter(|(_, count)| *count > 0)
-            .map(|(reason, count)| (reason.name().to_owned(), count.into()))
-            .collect();
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 53 bits")]
-        let last_write = self.totals.last_write_ms.map(|ms| ms as f64 / 1000.0);
-        json!({
-            "name": self.record.config.name,
-            "accepted": self.totals.accepted,
-            "rejected": rejected,
-            "series": self.dictionary.labels().len(),
-            "storage_bytes": self.sql.size_bytes(),
-            "log": { "rows": self.rows.len(), "bytes": self.unsealed_bytes },
-            "open_cells": self.open.cells(),
-            "last_write": last_write,
-            "forward": null,
-        })
-        .to_string()
-    }
 }
 
 /// How many of the first frames, given their sizes, fit one row; at least one.
@@ -363,5 +263,5 @@ fn to_json(value: &impl Serialize) -> String {
 }
 
 fn from_json<T: for<'a> Deserialize<'a>>(text: Option<String>) -> Result<Option<T>, StoreError> {
-    text.map(|text| serde_json::from_str(&text).map_err(|_| StoreError::Column("known JSON"))).transpose()
+    text.map(|text| serde_json::from_slice(text.as_bytes()).map_err(|_| StoreError::Column("known JSON"))).transpose()
 }

@@ -7,15 +7,18 @@ use std::rc::Rc;
 use proptest::prelude::*;
 
 use crate::domain::labels::Labels;
+use crate::domain::matcher::Matcher;
 use crate::domain::open::SeriesId;
 use crate::domain::point::Point;
 use crate::domain::query::{By, Query};
+use crate::domain::retention::Retention;
 use crate::domain::window::Window;
 use crate::store::testing::TestSql;
 use crate::wire::frame::{Batch, BatchKey, FrameBuilder, NewLabels};
 use crate::wire::outcome::Outcome;
-use crate::wire::stream::StreamConfig;
+use crate::wire::stream::StreamPatch;
 
+use super::dictionary::DictionaryLimits;
 use super::engine::{Engine, Limits, Record};
 
 const START_MS: i64 = 1_792_540_800_000;
@@ -68,16 +71,19 @@ struct Model {
     acknowledged: Option<(BatchKey, Outcome, i64)>,
     /// What an edge knows that has been told the numbers of series.
     told: BTreeMap<Vec<u8>, SeriesId>,
+    /// Whether points have periods.
+    has_periods: bool,
 }
 
 impl Model {
     fn new(limits: Limits) -> Self {
         let sql = Rc::new(TestSql::new());
-        let config = StreamConfig { name: "model".into(), public_read: false, origins: Vec::new(), created_ms: 0 };
+        let config = StreamPatch::parse(br#"{"name":"model"}"#).and_then(|patch| patch.into_config(0)).expect("valid");
         let record = Record { config, read_key_hash: [0; 32] };
         let engine = Engine::create(Rc::clone(&sql), limits, [0; 16], &record).expect("creates");
         let (points, told) = (Vec::new(), BTreeMap::new());
-        Self { sql, limits, engine, now_ms: START_MS, points, next_key: 0, acknowledged: None, told }
+        let (next_key, acknowledged, has_periods) = (0, None, true);
+        Self { sql, limits, engine, now_ms: START_MS, points, next_key, acknowledged, told, has_periods }
     }
 
     fn take(&mut self, step: &Step) {
@@ -135,9 +141,10 @@ impl Model {
     fn learn(&mut self, new_labels: &NewLabels, numbers: &[Option<SeriesId>]) {
         assert_eq!(new_labels.iter().len(), numbers.len());
         for (text, number) in new_labels.iter().zip(numbers) {
-            let number = number.expect("there are few series");
-            assert!(self.engine.knows(number));
-            self.told.insert(text.to_vec(), number);
+            if let Some(number) = number {
+                assert!(self.engine.knows(*number));
+                self.told.insert(text.to_vec(), *number);
+            }
         }
     }
 
@@ -145,7 +152,7 @@ impl Model {
         let point = |(series, n, p, age): &Drawn| {
             #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
             let t = (self.now_ms / 1000 - i64::from(*age)) as f64;
-            let point = Point { n: f64::from(*n), d: 2.0, p: p.map(f64::from), t };
+            let point = Point { n: f64::from(*n), d: 2.0, p: p.map(f64::from).filter(|_| self.has_periods), t };
             (format!("series\u{1f}{series}\u{1e}"), point)
         };
         batch.iter().map(point).collect()
@@ -159,11 +166,11 @@ impl Model {
     }
 
     /// Compares all that the engine knows with what the points say.
-    fn check(&self, step_s: i64) {
+    fn check(&self, step_s: i64, by: By) {
         let now_s = self.now_ms / 1000;
-        let window =
-            Window::new((now_s - 90_000) * 1000, (now_s + 10) * 1000, Some(step_s), self.now_ms).expect("valid");
-        let query = Query { window, matchers: Vec::new(), by: By::All };
+        let (from_ms, to_ms) = ((now_s - 90_000) * 1000, (now_s + 10) * 1000);
+        let window = Window::new(from_ms, to_ms, Some(step_s), self.now_ms, &Retention::default()).expect("valid");
+        let query = Query { window, matchers: Vec::new(), by };
         let mut seen: BTreeMap<(Labels, i64), (f64, u64)> = BTreeMap::new();
         for (labels, cells) in self.engine.query(&query).expect("answers") {
             for (step, cell) in cells {
@@ -171,7 +178,7 @@ impl Model {
                 seen.insert((labels.clone(), at_s), (cell.cover.map_or(0.0, |cover| cover.n), cell.count));
             }
         }
-        let wanted = self.wanted(&window);
+        let wanted = self.wanted(&query);
         assert_eq!(seen.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
         for (place, (n, count)) in &wanted {
             let (seen_n, seen_count) = seen[place];
@@ -180,11 +187,22 @@ impl Model {
         }
     }
 
+    /// How many points are counted in the overflow series.
+    fn counted_in_overflow(&self) -> u64 {
+        let now_s = self.now_ms / 1000;
+        let day = Window::aligned((now_s / 86_400 - 3) * 86_400, (now_s / 86_400 + 1) * 86_400, 86_400).expect("valid");
+        let matchers = vec![Matcher::parse("overflow=true").expect("valid")];
+        let rows = self.engine.query(&Query { window: day, matchers, by: By::All }).expect("answers");
+        rows.iter().flat_map(|(_, cells)| cells).map(|(_, cell)| cell.count).sum()
+    }
+
     /// By the definition: each second of a period has the same share.
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "whole seconds since 1970")]
-    fn wanted(&self, window: &Window) -> BTreeMap<(Labels, i64), (f64, u64)> {
+    fn wanted(&self, query: &Query) -> BTreeMap<(Labels, i64), (f64, u64)> {
+        let window = &query.window;
         let mut wanted: BTreeMap<(Labels, i64), (f64, u64)> = BTreeMap::new();
         for (labels, point) in &self.points {
+            let group = query.group_of(&Labels::from_canonical(labels)).expect("there are no matchers");
             let (from, to) = (point.t - point.p.unwrap_or_default(), point.t);
             for at_s in window.times() {
                 let overlap = to.min((at_s + window.step_s()) as f64) - from.max(at_s as f64);
@@ -195,7 +213,7 @@ impl Model {
                     _ => None,
                 };
                 if share.is_some() || holds_t {
-                    let place = wanted.entry((Labels::from_canonical(labels), at_s)).or_default();
+                    let place = wanted.entry((group.clone(), at_s)).or_default();
                     place.0 += share.unwrap_or_default();
                     place.1 += u64::from(holds_t);
                 }
@@ -216,14 +234,45 @@ proptest! {
         open_pieces in prop::sample::select(vec![30usize, 100_000]),
         step_s in prop::sample::select(vec![10i64, 60, 90, 600, 3600, 86_400]),
     ) {
-        let mut model = Model::new(Limits { open_cells, unsealed_bytes, open_pieces });
+        let limits = Limits { open_cells, unsealed_bytes, open_pieces, ..Limits::DEFAULT };
+        let mut model = Model::new(limits);
         for step in &steps {
             model.take(step);
         }
-        model.check(step_s);
+        model.check(step_s, By::All);
         model.crash();
-        model.check(step_s);
+        model.check(step_s, By::All);
         prop_assert_eq!(model.engine.totals().accepted, model.points.len() as u64);
+        prop_assert_eq!(model.engine.totals().overflow_points, 0);
+    }
+
+    #[test]
+    fn what_overflows_is_in_the_sums_and_is_counted_once(
+        steps in proptest::collection::vec(any_step(), 1..14),
+        open_cells in prop::sample::select(vec![3usize, 40, 100_000]),
+        bucket_series in prop::sample::select(vec![1usize, 2, 100]),
+        series in prop::sample::select(vec![0usize, 2, 100]),
+        names in prop::sample::select(vec![0usize, 1]),
+        step_s in prop::sample::select(vec![10i64, 90, 3600, 86_400]),
+        has_periods in any::<bool>(),
+    ) {
+        let dictionary = DictionaryLimits { series, names, ..DictionaryLimits::DEFAULT };
+        let mut model = Model::new(Limits { open_cells, bucket_series, dictionary, ..Limits::DEFAULT });
+        model.has_periods = has_periods;
+        for step in &steps {
+            model.take(step);
+        }
+        model.check(step_s, By::Names(Vec::new()));
+        let totals = model.engine.totals().clone();
+        let counted = model.counted_in_overflow();
+        model.crash();
+        model.check(step_s, By::Names(Vec::new()));
+        prop_assert_eq!(model.engine.totals(), &totals);
+        prop_assert_eq!(model.counted_in_overflow(), counted);
+        prop_assert!(counted <= totals.overflow_points && totals.overflow_points <= totals.accepted);
+        if !has_periods || series.min(names) == 0 {
+            prop_assert_eq!(counted, totals.overflow_points);
+        }
     }
 }
 
@@ -245,12 +294,13 @@ fn the_log_is_empty_when_all_is_sealed_and_answers_go_after_their_time() {
     model.crash();
     model.retry();
     assert_eq!(model.engine.tidy(START_MS + 600_000), Ok(Some(START_MS + 600_001)));
-    assert_eq!(model.engine.tidy(START_MS + 600_001), Ok(None));
+    let next_ms = model.engine.tidy(START_MS + 600_001).expect("tidies").expect("chunks expire");
+    assert!(next_ms > START_MS + 86_400_000, "only chunks are left, which expire in days");
     assert_eq!(model.sql.count("answers"), 0);
-    model.check(10);
+    model.check(10, By::All);
     model.take(&Step::Write(vec![vec![(1, 5, None, 0)]]));
     model.crash();
-    model.check(10);
+    model.check(10, By::All);
 }
 
 #[test]
@@ -264,11 +314,32 @@ fn a_window_that_is_kept_is_whole_also_where_it_is_widened() {
     model.engine.tidy(model.now_ms).expect("tidies");
     for step_s in [10, 70, 90, 3590] {
         let from_ms = model.now_ms - 2 * 86_400_000;
-        let window = Window::new(from_ms, from_ms + 1_800_000, Some(step_s), model.now_ms).expect("is kept");
+        let window = Window::new(from_ms, from_ms + 1_800_000, Some(step_s), model.now_ms, &Retention::default())
+            .expect("is kept");
         let query = Query { window, matchers: Vec::new(), by: By::All };
         let rows = model.engine.query(&query).expect("answers");
         let count: u64 = rows.iter().flat_map(|(_, cells)| cells).map(|(_, cell)| cell.count).sum();
-        let wanted: u64 = model.wanted(&window).values().map(|(_, count)| count).sum();
+        let wanted: u64 = model.wanted(&query).values().map(|(_, count)| count).sum();
         assert_eq!(count, wanted, "steps of {step_s} s");
     }
+}
+
+#[test]
+fn what_the_owner_does_not_want_any_more_goes_also_from_an_idle_stream() {
+    let mut model = Model::new(Limits::DEFAULT);
+    model.take(&Step::Write(vec![vec![(1, 5, None, 0), (2, 7, Some(30_000), 0)]]));
+    model.engine.tidy(START_MS).expect("tidies");
+    assert!(model.sql.count("chunks") > 5);
+    let Record { config, read_key_hash } = model.engine.record().clone();
+    let patch = br#"{"retention":{"10s":"1h","1m":"1h","10m":"2h","1h":"3h","1d":"40d"}}"#;
+    let patch = StreamPatch::parse(patch).expect("valid");
+    let config = patch.applied(config, u64::try_from(START_MS).expect("after 1970")).expect("valid");
+    model.engine.set_record(Record { config, read_key_hash }).expect("is kept");
+    let (mut now_ms, mut rounds) = (START_MS, 0);
+    while let Some(next_ms) = model.engine.tidy(now_ms).expect("tidies") {
+        assert!(next_ms > now_ms && rounds < 100, "{rounds} alarms, the next at {next_ms}");
+        (now_ms, rounds) = (next_ms, rounds + 1);
+    }
+    assert_eq!(model.sql.count("chunks"), 0);
+    assert!((START_MS + 40 * 86_400_000..START_MS + 75 * 86_400_000).contains(&now_ms), "a chunk of days spans 32");
 }

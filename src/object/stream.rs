@@ -32,6 +32,8 @@ use super::storage::ObjectSql;
 
 /// How soon the alarm comes again after it failed.
 const RETRY_MS: i64 = 60_000;
+/// An alarm within this time comes early enough for what is written now: when its key expires.
+const SOON_MS: i64 = KEY_WINDOW_MS + 1;
 /// An alarm that is so late will not come.
 const OVERDUE_MS: i64 = 120_000;
 
@@ -47,7 +49,8 @@ struct Shared {
     engine: RefCell<Slot>,
     queue: RefCell<Queue>,
     is_committing: Cell<bool>,
-    is_alarm_set: Cell<bool>,
+    /// Whether the alarm comes early enough for what is written now.
+    is_alarm_soon: Cell<bool>,
 }
 
 /// The engine, which is opened by the first event.
@@ -69,7 +72,7 @@ impl DurableObject for Stream {
             engine: RefCell::new(Slot::NotOpened),
             queue: RefCell::new(Queue::new(max_bytes)),
             is_committing: Cell::new(false),
-            is_alarm_set: Cell::new(false),
+            is_alarm_soon: Cell::new(false),
         };
         Self { shared: Rc::new(shared) }
     }
@@ -85,6 +88,7 @@ impl DurableObject for Stream {
         }
         let answer = match serde_json::from_slice(&body) {
             Ok(Command::Delete) => self.delete().await,
+            Ok(command @ Command::Patch(_)) => self.patch(command).await,
             Ok(command) => self.shared.obey(command),
             Err(error) => Err(internal(&error)),
         };
@@ -95,7 +99,7 @@ impl DurableObject for Stream {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        self.shared.is_alarm_set.set(false);
+        self.shared.is_alarm_soon.set(false);
         let now = now_ms();
         let next_ms = self.shared.with_engine(|engine| engine.tidy(now)).unwrap_or_else(|refusal| match refusal {
             Refusal::NoSuchStream => None,
@@ -153,6 +157,13 @@ impl Stream {
             let shared = Rc::clone(&self.shared);
             self.shared.state.wait_until(async move { shared.commit_all().await });
         }
+    }
+
+    /// The alarm comes at once: the new retention may keep less, and an idle stream has no other event.
+    async fn patch(&self, command: Command) -> Answer {
+        let answer = self.shared.obey(command)?;
+        self.shared.set_alarm(1).await;
+        Ok(answer)
     }
 
     /// Deletes without opening the engine, so that also a stream that can't be opened can be deleted.
@@ -235,14 +246,16 @@ impl Shared {
         }
     }
 
-    /// Sets the alarm if none is set. One from before this object lost its memory is left as it is, or it would be put
-    /// off with each write to a quiet stream; one that is long overdue is taken for lost.
+    /// Sets the alarm unless one comes soon enough. One from before this object lost its memory is left as it is, or it
+    /// would be put off with each write to a quiet stream; one that is long overdue is taken for lost.
     async fn expect_alarm(&self, now_ms: i64) {
-        if self.is_alarm_set.get() {
+        if self.is_alarm_soon.get() {
             return;
         }
         match self.state.storage().get_alarm().await {
-            Ok(Some(at_ms)) if at_ms > now_ms - OVERDUE_MS => self.is_alarm_set.set(true),
+            Ok(Some(at_ms)) if (now_ms - OVERDUE_MS..=now_ms + SOON_MS).contains(&at_ms) => {
+                self.is_alarm_soon.set(true);
+            }
             _ => self.set_alarm(KEY_WINDOW_MS).await,
         }
     }
@@ -250,7 +263,7 @@ impl Shared {
     async fn set_alarm(&self, in_ms: i64) {
         let delay = Duration::from_millis(u64::try_from(in_ms.max(1)).unwrap_or(1));
         match self.state.storage().set_alarm(delay).await {
-            Ok(()) => self.is_alarm_set.set(true),
+            Ok(()) => self.is_alarm_soon.set(in_ms <= SOON_MS),
             Err(error) => console_error!("alarm not set, the next write tries again: {error}"),
         }
     }
@@ -259,11 +272,13 @@ impl Shared {
         match command {
             Command::Create { config, read_key_hash } => self.create(&Record { config, read_key_hash }),
             Command::Describe => self.with_engine(|engine| Ok(to_json(&engine.record().config))),
-            Command::Patch(patch) => self.with_engine(|engine| {
-                let mut record = engine.record().clone();
-                patch.apply(&mut record.config);
-                engine.set_record(record)?;
-                Ok(to_json(&engine.record().config))
+            Command::Patch(patch) => self.try_with_engine(|engine| {
+                let Record { config, read_key_hash } = engine.record().clone();
+                let now = u64::try_from(now_ms()).unwrap_or_default();
+                let config = patch.applied(config, now).map_err(|error| Refusal::InvalidConfig(error.to_string()))?;
+                let answer = to_json(&config);
+                engine.set_record(Record { config, read_key_hash }).map_err(|error| internal(&error))?;
+                Ok(answer)
             }),
             Command::Rekey { read_key_hash } => self.with_engine(|engine| {
                 let record = Record { read_key_hash, ..engine.record().clone() };
@@ -330,6 +345,9 @@ fn read(engine: &Engine<ObjectSql>, what: &Read) -> Answer {
     match what {
         Read::Rollup(query) => {
             let query = query.to_query().map_err(|error| internal(&error))?;
+            // The edge knows a copy of the retention only.
+            let kept = query.window.check_kept(&engine.record().config.retention, now_ms() / 1000);
+            kept.map_err(|error| Refusal::QueryTooLarge(error.to_string()))?;
             let rows = engine.query(&query).map_err(|error| match error {
                 QueryError::TooManyCells(error) => Refusal::QueryTooLarge(error.to_string()),
                 QueryError::Store(error) => internal(&error),

@@ -86,6 +86,20 @@ pub fn remove_before(sql: &impl Sql, layer: Layer, before_s: i64) -> Result<(), 
     execute(sql, "DELETE FROM chunks WHERE id >= ? AND id < ?", &range)
 }
 
+/// When the oldest span of a layer ends, in Unix seconds; `None` when the layer has no chunks.
+///
+/// # Errors
+/// As [`Sql::run`].
+pub fn oldest_end_s(sql: &impl Sql, layer: Layer) -> Result<Option<i64>, StoreError> {
+    let range = [first_id(layer, 0), first_id(layer, i64::MAX / 2)].map(Param::Integer);
+    let mut oldest = None;
+    sql.run("SELECT id FROM chunks WHERE id >= ? AND id < ? ORDER BY id LIMIT 1", &range, &mut |mut row| {
+        oldest = Some(start_of(row.integer()?) + layer.tier().span_s());
+        Ok(())
+    })?;
+    Ok(oldest)
+}
+
 impl Place {
     /// Adds cells, together with the parts that they are to be merged with.
     fn put(self, sql: &impl Sql, mut cells: Cells) -> Result<(), StoreError> {
@@ -304,7 +318,10 @@ mod tests {
         let sql = ready();
         seal(&sql, LAYER, &buckets(&[(HOUR - 3600, 1, counted(1)), (HOUR, 1, counted(1))])).expect("seals");
         seal(&sql, Layer::Total(Tier::M1), &buckets(&[(HOUR - 36_000, 1, counted(1))])).expect("seals");
+        assert_eq!(oldest_end_s(&sql, LAYER), Ok(Some(HOUR)));
         remove_before(&sql, LAYER, HOUR + 1800).expect("removes");
+        assert_eq!(oldest_end_s(&sql, LAYER), Ok(Some(HOUR + 3600)));
+        assert_eq!(oldest_end_s(&sql, Layer::Total(Tier::H1)), Ok(None));
         assert_eq!(read(&sql, LAYER, 0, HOUR + 3600), [(HOUR, 1, 1)]);
         assert_eq!(read(&sql, Layer::Total(Tier::M1), 0, HOUR).len(), 1);
     }

@@ -92,7 +92,10 @@ pub enum Refusal {
     /// More is waiting to be committed than the object takes.
     #[error("the stream has more writes waiting than it takes")]
     Overloaded,
-    /// The answer would be too large.
+    /// The configuration can't be changed so.
+    #[error("{0}")]
+    InvalidConfig(String),
+    /// The answer would be too large, or what it needs is not kept.
     #[error("{0}")]
     QueryTooLarge(String),
     /// A fault of ours, told in the log.

@@ -301,6 +301,7 @@ fn seconds(ms: u64) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::point::Arrival;
     use crate::wire::points::{BodyForm, each_point};
 
     const NOW_MS: u64 = 1_792_540_800_250;
@@ -308,7 +309,8 @@ mod tests {
     fn frame(body: &str, key: Option<&BatchKey>) -> Vec<u8> {
         let known = |written: &[u8]| written.starts_with(b"{\"k\"").then_some(300);
         let mut builder = FrameBuilder::new(NOW_MS, [0; 16], known);
-        each_point(body.as_bytes(), BodyForm::Json, builder.now(), &mut builder).expect("few");
+        let arrival = Arrival { at: builder.now(), lateness_s: 86_400 };
+        each_point(body.as_bytes(), BodyForm::Json, arrival, &mut builder).expect("few");
         builder.finish(key).frame
     }
 

@@ -8,6 +8,7 @@ pub mod partial;
 pub mod pixel;
 pub mod points;
 pub mod rejection;
+pub mod retention;
 pub mod rollup;
 mod scan;
 pub mod sink;

@@ -6,6 +6,7 @@ use crate::domain::aggregate::Aggregate;
 use crate::domain::labels::{MAX_LABELS, MAX_NAME_BYTES};
 use crate::domain::matcher::{Matcher, MatcherError};
 use crate::domain::query::{By, Query};
+use crate::domain::retention::Retention;
 use crate::domain::window::{Window, WindowError};
 
 use super::time::{TimeError, parse_duration, parse_time_ms};
@@ -157,11 +158,11 @@ fn set_once(place: &mut Option<String>, name: &'static str, value: String) -> Re
 }
 
 impl RollupParams {
-    /// The parameters of `rollup`, at `now_ms`.
+    /// The parameters of `rollup`, at `now_ms`, of a stream with this retention.
     ///
     /// # Errors
     /// The first parameter that is wrong.
-    pub fn parse(query_string: &str, now_ms: i64) -> Result<Self, ParamError> {
+    pub fn parse(query_string: &str, now_ms: i64, retention: &Retention) -> Result<Self, ParamError> {
         const KNOWN: &str = "from, to, step, where, by, agg, top and format";
         let [mut from, mut to, mut step, mut by, mut agg, mut top, mut format] = [const { None }; 7];
         let mut matchers = Vec::new();
@@ -186,7 +187,7 @@ impl RollupParams {
         };
         let (from_ms, to_ms) = (time("from", from, "-1h")?, time("to", to, "now")?);
         let step_s = step.map(|text| parse_duration(&text).map_err(|error| ParamError::Time("step", error)));
-        let window = Window::new(from_ms, to_ms, step_s.transpose()?, now_ms)?;
+        let window = Window::new(from_ms, to_ms, step_s.transpose()?, now_ms, retention)?;
         let query = QueryText {
             from_s: window.from_s(),
             to_s: window.to_s(),
@@ -278,7 +279,7 @@ mod tests {
     const NOW: i64 = 1_792_540_800;
 
     fn parse(text: &str) -> Result<RollupParams, ParamError> {
-        RollupParams::parse(text, NOW * 1000)
+        RollupParams::parse(text, NOW * 1000, &Retention::default())
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! A point in a query string, for mail, `<img>` and `<noscript>`: `n=1&d=..&p=..&t=..&v.country=US`.
 
 use crate::domain::labels::{Labels, LabelsBuilder};
-use crate::domain::point::{Field, Given, Point};
+use crate::domain::point::{Arrival, Field, Given, Point};
 
 use super::rejection::Rejection;
 use super::scan::{Scanner, Token};
@@ -10,7 +10,7 @@ use super::scan::{Scanner, Token};
 ///
 /// # Errors
 /// The first rule that a parameter breaks.
-pub fn parse(query_string: &str, now: f64) -> Result<(Point, Labels), Rejection> {
+pub fn parse(query_string: &str, arrival: Arrival) -> Result<(Point, Labels), Rejection> {
     let mut given = Given::default();
     let mut labels = LabelsBuilder::default();
     for (name, value) in form_urlencoded::parse(query_string.as_bytes()) {
@@ -26,7 +26,7 @@ pub fn parse(query_string: &str, now: f64) -> Result<(Point, Labels), Rejection>
             },
         }
     }
-    let point = Point::new(&given, now)?;
+    let point = Point::new(&given, arrival)?;
     Ok((point, Labels::from_canonical(labels.canonical()?)))
 }
 
@@ -42,10 +42,11 @@ mod tests {
     use super::*;
 
     const NOW: f64 = 1_792_540_800.0;
+    const ARRIVAL: Arrival = Arrival { at: NOW, lateness_s: 86_400 };
 
     #[test]
     fn a_query_string_is_a_point() {
-        let (point, labels) = parse("n=2&d=4&p=10&v.country=US&v.page=%2Fa%20b&batch=x", NOW).expect("valid");
+        let (point, labels) = parse("n=2&d=4&p=10&v.country=US&v.page=%2Fa%20b&batch=x", ARRIVAL).expect("valid");
         assert_eq!(point, Point { n: 2.0, d: 4.0, p: Some(10.0), t: NOW });
         assert_eq!((labels.value("country"), labels.value("page")), ("US", "/a b"));
     }
@@ -65,7 +66,7 @@ mod tests {
             "n=NaN",
             "n=1e999",
         ] {
-            assert!(parse(text, NOW).is_err(), "{text}");
+            assert!(parse(text, ARRIVAL).is_err(), "{text}");
         }
     }
 }

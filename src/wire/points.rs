@@ -4,7 +4,7 @@
 //! rejected alone: parsing goes on behind it.
 
 use crate::domain::labels::LabelsBuilder;
-use crate::domain::point::{Field, Given, Point};
+use crate::domain::point::{Arrival, Field, Given, Point};
 
 use super::rejection::Rejection;
 use super::scan::Scanner;
@@ -32,12 +32,12 @@ pub enum BodyForm {
 pub struct TooManyPoints;
 
 /// Hands on each point of a body with its index: the point and its labels, or why it is rejected. What is absent from a
-/// point is as of `now` (Unix seconds).
+/// point is as of its arrival.
 ///
 /// # Errors
 /// [`TooManyPoints`], after [`MAX_POINTS`] have been handed on: the request as a whole is to be refused.
-pub fn each_point(body: &[u8], form: BodyForm, now: f64, sink: &mut impl Sink) -> Result<(), TooManyPoints> {
-    let mut reader = PointReader { now, index: 0, labels: LabelsBuilder::default(), sink };
+pub fn each_point(body: &[u8], form: BodyForm, arrival: Arrival, sink: &mut impl Sink) -> Result<(), TooManyPoints> {
+    let mut reader = PointReader { arrival, index: 0, labels: LabelsBuilder::default(), sink };
     let mut scanner = Scanner::new(body);
     let is_array = scanner.eat(b'[');
     match form {
@@ -49,7 +49,7 @@ pub fn each_point(body: &[u8], form: BodyForm, now: f64, sink: &mut impl Sink) -
 }
 
 struct PointReader<'a, 'b, S> {
-    now: f64,
+    arrival: Arrival,
     index: usize,
     labels: LabelsBuilder<'a>,
     sink: &'b mut S,
@@ -132,7 +132,7 @@ impl<'a, S: Sink> PointReader<'a, '_, S> {
             return Err(TooManyPoints);
         }
         let point = fields.and_then(|Fields { given, written, seen }| {
-            let point = Point::new(&given, self.now)?;
+            let point = Point::new(&given, self.arrival)?;
             Ok((
                 point,
                 match seen {
@@ -239,6 +239,7 @@ mod tests {
     use proptest::prelude::*;
 
     const NOW: f64 = 1_792_540_800.0;
+    const ARRIVAL: Arrival = Arrival { at: NOW, lateness_s: 86_400 };
 
     /// Each point as `n/d/p/t-NOW labels`, each rejection as `index field: message`.
     fn read(body: &str, form: BodyForm) -> Vec<String> {
@@ -253,7 +254,7 @@ mod tests {
 
     fn taken(body: &[u8], form: BodyForm) -> Vec<Result<(Point, String), Rejection>> {
         let mut taken = Taken::default();
-        each_point(body, form, NOW, &mut taken).expect("few points");
+        each_point(body, form, ARRIVAL, &mut taken).expect("few points");
         taken.points
     }
 
@@ -338,7 +339,7 @@ mod tests {
     #[test]
     fn ten_thousand_points_are_taken_and_not_one_more() {
         let body = |points: usize| format!("[{}]", vec!["{\"n\":1}"; points].join(","));
-        let read = |points: usize| each_point(body(points).as_bytes(), BodyForm::Json, NOW, &mut Taken::default());
+        let read = |points: usize| each_point(body(points).as_bytes(), BodyForm::Json, ARRIVAL, &mut Taken::default());
         assert_eq!((read(MAX_POINTS), read(MAX_POINTS + 1)), (Ok(()), Err(TooManyPoints)));
     }
 

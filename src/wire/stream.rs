@@ -3,6 +3,12 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::point::{DEFAULT_LATENESS_S, MAX_PERIOD_S};
+use crate::domain::retention::{Retention, RetentionError};
+use crate::domain::tier::Tier;
+
+use super::retention;
+
 /// A request of the owner has at most this many bytes.
 pub const MAX_OWNER_BODY_BYTES: usize = 16 << 10;
 /// A name has 1 to this many bytes.
@@ -11,6 +17,11 @@ pub const MAX_STREAM_NAME_BYTES: usize = 100;
 pub const MAX_ORIGINS: usize = 50;
 /// An origin has at most this many bytes.
 pub const MAX_ORIGIN_BYTES: usize = 300;
+
+/// Points may be late by at least this; they always travel for a while.
+pub const MIN_LATENESS_S: i64 = 60;
+/// Points may be late by at most this: each hour of it is a chunk more that sealing may have to add to.
+pub const MAX_LATENESS_S: i64 = 7 * 86_400;
 
 /// What everyone at the edge may know of a stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,6 +34,16 @@ pub struct StreamConfig {
     pub origins: Vec<String>,
     /// When it was created, Unix milliseconds.
     pub created_ms: u64,
+    /// How long each tier is kept.
+    #[serde(default, with = "retention")]
+    pub retention: Retention,
+    /// A point may end so many seconds in the past.
+    #[serde(default = "default_lateness_s")]
+    pub lateness_s: i64,
+}
+
+fn default_lateness_s() -> i64 {
+    DEFAULT_LATENESS_S
 }
 
 impl StreamConfig {
@@ -53,6 +74,24 @@ pub enum ConfigError {
         "{0:?} in `origins` is no origin: it must be a scheme and host in lower case and no path, such as https://example.com"
     )]
     Origin(String),
+    /// Not an object of tiers.
+    #[error("`retention` must be an object such as {{\"10s\":\"2d\",\"1d\":null}}")]
+    Tiers,
+    /// Not the name of a tier.
+    #[error("unknown step {0:?} in `retention`; it knows 10s, 1m, 10m, 1h and 1d")]
+    Tier(String),
+    /// Not a duration.
+    #[error("`{0}` must be a text with a number and a unit such as \"36h\" or \"30d\", not {1}")]
+    Duration(&'static str, String),
+    /// Not a retention.
+    #[error("`retention`: {0}")]
+    Retention(#[from] RetentionError),
+    /// Beyond [`MIN_LATENESS_S`] or [`MAX_LATENESS_S`].
+    #[error("`lateness` must be from 1m to 7d")]
+    Lateness,
+    /// Points would be accepted that no tier keeps.
+    #[error("`1d` in `retention` must be a day more than `lateness`, or points would be accepted that nobody can read")]
+    KeptTooShort,
 }
 
 /// What an owner sends to change a stream; what is absent stays.
@@ -62,6 +101,8 @@ pub struct StreamPatch {
     name: Option<String>,
     public_read: Option<bool>,
     origins: Option<Vec<String>>,
+    retention: Option<Value>,
+    lateness: Option<Value>,
 }
 
 impl StreamPatch {
@@ -70,7 +111,7 @@ impl StreamPatch {
     /// # Errors
     /// See [`ConfigError`].
     pub fn parse(body: &[u8]) -> Result<Self, ConfigError> {
-        const LATER: [&str; 5] = ["distinct", "retention", "shards", "forward", "carbon"];
+        const LATER: [&str; 4] = ["distinct", "shards", "forward", "carbon"];
         let value: Value = serde_json::from_slice(body).map_err(|error| ConfigError::Shape(error.to_string()))?;
         if let Some(later) = LATER.into_iter().find(|name| value.get(name).is_some()) {
             return Err(ConfigError::NotSupported(later));
@@ -99,19 +140,41 @@ impl StreamPatch {
     /// The configuration of a new stream.
     ///
     /// # Errors
-    /// [`ConfigError::Name`] when there is none.
-    pub fn into_config(self, created_ms: u64) -> Result<StreamConfig, ConfigError> {
-        let name = self.name.ok_or(ConfigError::Name)?;
-        let (public_read, origins) = (self.public_read.unwrap_or_default(), self.origins.unwrap_or_default());
-        Ok(StreamConfig { name, public_read, origins, created_ms })
+    /// [`ConfigError::Name`] when there is none, and what is wrong with the retention.
+    pub fn into_config(mut self, created_ms: u64) -> Result<StreamConfig, ConfigError> {
+        let name = self.name.take().ok_or(ConfigError::Name)?;
+        let changes = self.retention.take().map(|changes| retention::changes(&changes)).transpose()?;
+        let retention = Retention::new(&changes.unwrap_or_default())?;
+        let (public_read, origins, lateness_s) = (false, Vec::new(), DEFAULT_LATENESS_S);
+        let config = StreamConfig { name, public_read, origins, created_ms, retention, lateness_s };
+        self.applied(config, created_ms)
     }
 
-    /// Changes a configuration.
-    pub fn apply(self, config: &mut StreamConfig) {
-        let Self { name, public_read, origins } = self;
-        config.name = name.unwrap_or_else(|| std::mem::take(&mut config.name));
+    /// A changed configuration, from now on.
+    ///
+    /// # Errors
+    /// Why the configuration can't be changed so.
+    pub fn applied(self, mut config: StreamConfig, now_ms: u64) -> Result<StreamConfig, ConfigError> {
+        let now_s = i64::try_from(now_ms / 1000).unwrap_or_default();
+        let Self { name, public_read, origins, retention, lateness } = self;
+        config.name = name.unwrap_or(config.name);
         config.public_read = public_read.unwrap_or(config.public_read);
-        config.origins = origins.unwrap_or_else(|| std::mem::take(&mut config.origins));
+        config.origins = origins.unwrap_or(config.origins);
+        if let Some(retention) = retention {
+            config.retention = config.retention.changed(&retention::changes(&retention)?, now_s)?;
+        }
+        if let Some(lateness) = lateness {
+            config.lateness_s = retention::duration("lateness", &lateness)?;
+        }
+        if !(MIN_LATENESS_S..=MAX_LATENESS_S).contains(&config.lateness_s) {
+            return Err(ConfigError::Lateness);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "a day")]
+        let least_s = config.lateness_s + MAX_PERIOD_S as i64;
+        match config.retention.kept_s(Tier::D1) {
+            Some(kept_s) if kept_s < least_s => Err(ConfigError::KeptTooShort),
+            _ => Ok(config),
+        }
     }
 }
 
@@ -135,25 +198,81 @@ mod tests {
         StreamPatch::parse(body.as_bytes()).and_then(|patch| patch.into_config(7))
     }
 
+    fn changed(config: StreamConfig, body: &str, now_s: u64) -> Result<StreamConfig, ConfigError> {
+        StreamPatch::parse(body.as_bytes()).and_then(|patch| patch.applied(config, now_s * 1000))
+    }
+
     #[test]
     fn a_name_is_all_that_a_stream_needs() {
         let config = create(r#"{"name":"visits"}"#).expect("valid");
-        assert_eq!(
-            config,
-            StreamConfig { name: "visits".into(), public_read: false, origins: Vec::new(), created_ms: 7 }
-        );
+        let (retention, lateness_s) = (Retention::default(), 86_400);
+        let plain = StreamConfig {
+            name: "visits".into(),
+            public_read: false,
+            origins: Vec::new(),
+            created_ms: 7,
+            retention,
+            lateness_s,
+        };
+        assert_eq!(config, plain);
     }
 
     #[test]
     fn a_patch_changes_only_what_it_names() {
-        let mut config = create(r#"{"name":"visits","public_read":true}"#).expect("valid");
-        StreamPatch::parse(br#"{"origins":["https://a.example"]}"#).expect("valid").apply(&mut config);
+        let config = create(r#"{"name":"visits","public_read":true}"#).expect("valid");
+        let config = changed(config, r#"{"origins":["https://a.example"]}"#, 8).expect("valid");
         assert_eq!((config.name.as_str(), config.public_read), ("visits", true));
         assert!(
             config.admits(Some("https://a.example"))
                 && config.admits(None)
                 && !config.admits(Some("https://b.example"))
         );
+    }
+
+    #[test]
+    fn tiers_that_are_not_named_keep_what_they_have() {
+        const DAY: i64 = 86_400;
+        let config = create(r#"{"name":"a","retention":{"10s":"36h","1h":null}}"#).expect("valid");
+        let kept = |config: &StreamConfig| Tier::ALL.map(|tier| config.retention.kept_s(tier));
+        let days = |days: i64| Some(days * DAY);
+        assert_eq!(kept(&config), [Some(36 * 3600), days(14), days(60), None, None]);
+        assert_eq!(config.retention.start_s(Tier::H1, 0), None, "a new stream has lost nothing");
+        let config = changed(config, r#"{"retention":{"1h":"1000d","1m":"20d"}}"#, 9_999_999).expect("valid");
+        assert_eq!(kept(&config), [Some(36 * 3600), days(20), days(60), days(1000), None]);
+        assert_eq!(config.retention.start_s(Tier::M1, 9_999_999), Some(9_999_999 - 14 * DAY));
+        let view = serde_json::Value::from(retention::view(&config.retention));
+        assert_eq!(view.to_string(), r#"{"10m":"60d","10s":"36h","1d":null,"1h":"1000d","1m":"20d"}"#);
+    }
+
+    #[test]
+    fn the_form_of_a_configuration_is_pinned_and_the_first_one_is_still_read() {
+        let config = changed(create(r#"{"name":"a"}"#).expect("valid"), r#"{"retention":{"10s":"3d"}}"#, 200_000);
+        let config = config.expect("valid");
+        let pinned = r#"{"name":"a","public_read":false,"origins":[],"created_ms":7,"retention":[259200,27200,1209600,null,5184000,null,63072000,null,null,null],"lateness_s":86400}"#;
+        assert_eq!(serde_json::to_string(&config).expect("serialises"), pinned);
+        assert_eq!(serde_json::from_str::<StreamConfig>(pinned).expect("reads"), config);
+        let first = r#"{"name":"a","public_read":false,"origins":[],"created_ms":7}"#;
+        assert_eq!(
+            serde_json::from_str::<StreamConfig>(first).expect("reads"),
+            create(r#"{"name":"a"}"#).expect("valid")
+        );
+    }
+
+    #[test]
+    fn what_is_accepted_is_kept_somewhere() {
+        let tiers = |last: &str| format!(r#"{{"10s":"1h","1m":"1h","10m":"1h","1h":"1h","1d":{last}}}"#);
+        let with = |lateness: &str, last: &str| {
+            create(&format!(r#"{{"name":"a","lateness":"{lateness}","retention":{}}}"#, tiers(last)))
+        };
+        assert_eq!(with("7d", "\"8d\"").expect("valid").lateness_s, MAX_LATENESS_S);
+        assert_eq!(with("7d", "\"191h\""), Err(ConfigError::KeptTooShort));
+        assert_eq!(with("1m", "\"1d\""), Err(ConfigError::KeptTooShort));
+        assert!(with("1m", "null").is_ok());
+        for lateness in ["59s", "8d", "604801s"] {
+            assert_eq!(with(lateness, "null"), Err(ConfigError::Lateness), "{lateness}");
+        }
+        let short = with("1h", "\"2d\"").expect("valid");
+        assert_eq!(changed(short, r#"{"lateness":"25h"}"#, 9), Err(ConfigError::KeptTooShort));
     }
 
     #[test]
@@ -168,6 +287,14 @@ mod tests {
         assert!(create(&format!("{{\"name\":\"{}\"}}", "x".repeat(100))).is_ok());
         assert!(create(&format!("{{\"name\":\"{}\"}}", "x".repeat(101))).is_err());
         assert_eq!(message(r#"{"name":"a","forward":{}}"#), "`forward` is not supported by this version");
+        let retention = |tiers: &str| message(&format!(r#"{{"name":"a","retention":{tiers}}}"#));
+        assert_eq!(retention(r#"{"5m":"1d"}"#), "unknown step \"5m\" in `retention`; it knows 10s, 1m, 10m, 1h and 1d");
+        assert!(retention(r#"{"10s":86400}"#).starts_with("`10s` must be a text with a number and a unit"));
+        assert!(retention(r#"{"10s":"-1d"}"#).ends_with(r#"not "-1d""#));
+        assert_eq!(retention(r#"{"10s":"59m"}"#), "`retention`: `10s` must be kept for 1h to 36500d, or null for ever");
+        assert!(retention(r#"{"10s":"99d"}"#).starts_with("`retention`: `1m` must be kept at least as long as `10s`"));
+        assert!(retention("[]").starts_with("`retention` must be an object"));
+        assert!(message(r#"{"name":"a","lateness":60}"#).starts_with("`lateness` must be a text"));
         for origin in ["example.com", "https://", "https://a.example/", "https://A.example", "*", ""] {
             assert!(create(&format!("{{\"name\":\"a\",\"origins\":[\"{origin}\"]}}")).is_err(), "{origin}");
         }

@@ -39,6 +39,14 @@ pub fn parse_duration(text: &str) -> Result<i64, TimeError> {
     seconds.or_else(|| duration_s(text)).ok_or_else(|| TimeError::Duration(text.to_owned()))
 }
 
+/// A duration as [`parse_duration`] reads it, in the largest unit that divides it: `36h`.
+#[must_use]
+pub fn duration_text(seconds: i64) -> String {
+    let units = [(86_400, "d"), (3600, "h"), (60, "m")];
+    let (unit_s, unit) = units.into_iter().find(|(unit_s, _)| seconds % unit_s == 0).unwrap_or((1, "s"));
+    format!("{}{unit}", seconds / unit_s)
+}
+
 #[expect(clippy::cast_possible_truncation, reason = "bounded first")]
 #[expect(clippy::cast_precision_loss, reason = "10^12 is exact")]
 fn unix_ms(text: &str) -> Option<i64> {

@@ -18,6 +18,7 @@ mod idempotency;
 mod origins;
 mod owning;
 mod reading;
+mod retaining;
 mod selecting;
 mod server;
 mod spreading;

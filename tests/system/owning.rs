@@ -8,7 +8,7 @@ use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
 const MAX_OWNER_BODY_BYTES: usize = 16 << 10;
-const NOT_YET: [&str; 5] = ["distinct", "retention", "shards", "forward", "carbon"];
+const NOT_YET: [&str; 4] = ["distinct", "shards", "forward", "carbon"];
 
 fn streams(method: &'static str) -> Call {
     call(method, format!("{}/v1/streams", Server::shared().url))
@@ -41,6 +41,16 @@ fn refused() -> Vec<Value> {
         json!({"name": "x", "origins": [1]}),
         json!({"name": "x", "origins": vec!["https://a.example"; 51]}),
         json!({"name": "x", "colour": "red"}),
+        json!({"name": "x", "retention": "2d"}),
+        json!({"name": "x", "retention": {"5m": "2d"}}),
+        json!({"name": "x", "retention": {"10s": 86400}}),
+        json!({"name": "x", "retention": {"10s": "59m"}}),
+        json!({"name": "x", "retention": {"10s": "15d"}}),
+        json!({"name": "x", "retention": {"1d": "36501d"}}),
+        json!({"name": "x", "lateness": 60}),
+        json!({"name": "x", "lateness": null, "retention": {"10s": "soon"}}),
+        json!({"name": "x", "lateness": "59s"}),
+        json!({"name": "x", "lateness": "8d"}),
         json!({"name": "x", "read_key": "mine"}),
         json!({"name": "x", "id": "mine"}),
     ];

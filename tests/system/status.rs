@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::clock::now_s;
+use crate::clock::{now_s, past_hour};
 use crate::server::Server;
-use crate::stream::Stream;
+use crate::stream::{Stream, added};
 
 fn status(stream: &Stream) -> Value {
     stream.read("/status").expect(200).json()
@@ -19,6 +19,7 @@ fn a_new_stream_has_an_empty_status() {
     let status = status(&Stream::new());
     assert_eq!((&status["accepted"], &status["series"]), (&json!(0), &json!(0)));
     assert_eq!((total(&status["rejected"]), &status["last_write"]), (0, &Value::Null));
+    assert_eq!(status["overflow"], json!({"points": 0}));
     assert!(status["storage_bytes"].is_u64() && status["log"].is_object(), "{status}");
     assert!(status.as_object().expect("an object").contains_key("forward"), "{status}");
 }
@@ -59,6 +60,28 @@ fn a_batch_without_a_good_point_never_reaches_the_stream() {
     let stream = Stream::new();
     stream.refused(r#"[{"n":"1"},{"n":null}]"#);
     assert_eq!(total(&status(&stream)["rejected"]), 0, "{}", status(&stream));
+}
+
+#[test]
+fn beyond_ten_thousand_series_in_a_bucket_new_ones_overflow_and_the_sum_is_exact() {
+    const SERIES: u32 = 12_000;
+    let stream = Stream::new();
+    let t = past_hour() + 1800;
+    for first in [0, SERIES / 2] {
+        let point = |index: u32| format!("{{\"n\":{index},\"t\":{t},\"v\":{{\"i\":\"{index}\"}}}}");
+        let points: Vec<String> = (first..first + SERIES / 2).map(point).collect();
+        stream.write(format!("[{}]", points.join(",")));
+    }
+    let seen = status(&stream);
+    assert_eq!((&seen["overflow"], &seen["series"]), (&json!({"points": 2_000}), &json!(SERIES + 1)), "{seen}");
+    let sum = |parameters: &str| {
+        let rollup = stream.rollup(&format!("from={t}&to={}&step=10s&{parameters}", t + 10));
+        added(&rollup["series"][0]["sum"])
+    };
+    assert_eq!(sum("agg=sum"), f64::from((0..SERIES).sum::<u32>()));
+    assert_eq!(sum("agg=sum&where=overflow%3Dtrue"), f64::from((10_000..SERIES).sum::<u32>()));
+    Server::shared().evict(&stream.object());
+    assert_eq!((&status(&stream)["overflow"], sum("agg=sum")), (&json!({"points": 2_000}), 71_994_000.0));
 }
 
 #[test]

@@ -1,0 +1,75 @@
+//! What readers ask of a stream: cells, labels, status.
+
+use serde_json::json;
+
+use crate::domain::grid::{Row, TooManyCells};
+use crate::domain::open::SeriesId;
+use crate::domain::query::{Collector, Query};
+use crate::store::chunks;
+use crate::store::sql::{Sql, StoreError};
+use crate::wire::params::ValuesParams;
+use crate::wire::rejection::Reason;
+
+use super::{Engine, to_json};
+
+/// Why a question has no answer.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(in crate::object) enum QueryError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    TooManyCells(#[from] TooManyCells),
+}
+
+impl<S: Sql> Engine<S> {
+    /// The cells that a query asks for.
+    pub(in crate::object) fn query(&self, query: &Query) -> Result<Vec<Row>, QueryError> {
+        let mut collector = Collector::new(query, self.dictionary.labels().iter());
+        let (from_s, to_s) = (query.window.from_s(), query.window.to_s());
+        let wanted = collector.wanted();
+        let wants = |series: SeriesId| wanted.get(series as usize).copied().unwrap_or_default();
+        for layer in query.window.layers() {
+            chunks::each::<QueryError>(&self.sql, layer, from_s, to_s, wants, |start_s, series, cell| {
+                Ok(collector.add(layer, start_s, series, cell)?)
+            })?;
+        }
+        for (layer, start_s, bucket) in self.open.iter() {
+            for (series, cell) in bucket {
+                collector.add(layer, start_s, *series, cell)?;
+            }
+        }
+        Ok(collector.finish()?.into_rows())
+    }
+
+    pub(in crate::object) fn labels_json(&self) -> String {
+        json!({ "labels": self.dictionary.names() }).to_string()
+    }
+
+    pub(in crate::object) fn label_values_json(&self, name: &str, params: &ValuesParams) -> String {
+        to_json(&self.dictionary.values(name, params))
+    }
+
+    pub(in crate::object) fn status_json(&self) -> String {
+        let rejected: serde_json::Map<String, serde_json::Value> = Reason::ALL
+            .iter()
+            .zip(self.totals.rejected)
+            .filter(|(_, count)| *count > 0)
+            .map(|(reason, count)| (reason.name().to_owned(), count.into()))
+            .collect();
+        #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 53 bits")]
+        let last_write = self.totals.last_write_ms.map(|ms| ms as f64 / 1000.0);
+        json!({
+            "name": self.record.config.name,
+            "accepted": self.totals.accepted,
+            "rejected": rejected,
+            "overflow": { "points": self.totals.overflow_points },
+            "series": self.dictionary.labels().len(),
+            "storage_bytes": self.sql.size_bytes(),
+            "log": { "rows": self.rows.len(), "bytes": self.unsealed_bytes },
+            "open_cells": self.open.cells(),
+            "last_write": last_write,
+            "forward": null,
+        })
+        .to_string()
+    }
+}

@@ -1,0 +1,79 @@
+//! Sealing: the open buckets become chunks, answers leave the log, and what no one needs any more goes.
+
+use crate::domain::open::OpenBuckets;
+use crate::domain::retention::RETENTION_MARGIN_S;
+use crate::domain::tier::{Layer, Tier};
+use crate::store::log::Cursor;
+use crate::store::sql::{Sql, StoreError};
+use crate::store::{chunks, log, meta};
+
+use super::{CONSUMER, Engine, MAX_ROW_BYTES, TOTALS, to_json};
+
+/// Chunks expire in rounds a day apart. A round is an alarm, which is a request and a row written; a stream that is idle
+/// for good has some 250 of them in two years, until only what is kept for ever is left: far less than a cent.
+const EXPIRY_INTERVAL_MS: i64 = 86_400_000;
+
+impl<S: Sql> Engine<S> {
+    /// Whether so much is unsealed, as sealing fails, that no more can be taken.
+    pub(in crate::object) fn is_behind(&self) -> bool {
+        self.unsealed_bytes > 2 * self.limits.unsealed_bytes + MAX_ROW_BYTES
+            || self.open.cells() > 2 * self.limits.open_cells
+    }
+
+    /// Moves all open buckets into chunks, and the answers to keys out of the log, which is empty then.
+    pub(in crate::object) fn seal(&mut self, now_ms: i64) -> Result<(), StoreError> {
+        self.seal_to(Cursor { seq: self.next_seq - 1, points: 0 }, now_ms)
+    }
+
+    pub(super) fn seal_to(&mut self, cursor: Cursor, now_ms: i64) -> Result<(), StoreError> {
+        if cursor == self.cursor {
+            return Ok(());
+        }
+        let (sql, open, dictionary, answers) = (&self.sql, &self.open, &self.dictionary, &self.answers);
+        let totals = to_json(&self.totals);
+        let mut sealed = None;
+        sql.atomically(&mut || {
+            for layer in Tier::ALL.into_iter().flat_map(|tier| [Layer::Total(tier), Layer::Spread(tier)]) {
+                chunks::seal(sql, layer, &open.layer(layer))?;
+            }
+            dictionary.persist(sql)?;
+            sealed = Some(answers.seal(sql, cursor.seq, now_ms)?);
+            log::remove_up_to(sql, cursor.seq)?;
+            meta::put(sql, TOTALS, &totals)?;
+            log::set_cursor(sql, CONSUMER, cursor)
+        })?;
+        if let Some(sealed) = sealed {
+            self.answers.mark_sealed(sealed);
+        }
+        self.rows.retain(|(seq, _)| *seq > cursor.seq);
+        self.unsealed_bytes = self.rows.iter().map(|(_, bytes)| bytes).sum();
+        self.dictionary.mark_persisted();
+        self.open = OpenBuckets::default();
+        self.cursor = cursor;
+        Ok(())
+    }
+
+    /// Seals, and removes what no one needs any more: answers whose keys have expired, and chunks beyond their
+    /// tier's retention. The next time there is something to do, if any.
+    pub(in crate::object) fn tidy(&mut self, now_ms: i64) -> Result<Option<i64>, StoreError> {
+        self.seal(now_ms)?;
+        let answers_ms = self.answers.expire(&self.sql, now_ms)?;
+        let chunks_ms = self.expire_chunks(now_ms)?.map(|due_ms| due_ms.max(now_ms + EXPIRY_INTERVAL_MS));
+        Ok(answers_ms.into_iter().chain(chunks_ms).min())
+    }
+
+    /// Removes chunks beyond their tier's retention. When the next one is, if any.
+    fn expire_chunks(&self, now_ms: i64) -> Result<Option<i64>, StoreError> {
+        let mut next_s = None;
+        for tier in Tier::ALL {
+            let Some(kept_s) = self.record.config.retention.kept_s(tier) else { continue };
+            let kept_s = kept_s + RETENTION_MARGIN_S;
+            for layer in [Layer::Total(tier), Layer::Spread(tier)] {
+                chunks::remove_before(&self.sql, layer, now_ms / 1000 - kept_s)?;
+                let due_s = chunks::oldest_end_s(&self.sql, layer)?.map(|end_s| end_s + kept_s);
+                next_s = next_s.into_iter().chain(due_s).min();
+            }
+        }
+        Ok(next_s.map(|next_s| next_s * 1000))
+    }
+}
