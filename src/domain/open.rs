@@ -1,11 +1,13 @@
 //! The buckets that are not sealed yet: cells by layer, bucket and series, in memory.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
 
 use super::cell::{Cell, Cover};
 use super::point::Point;
+use super::sketches::Mark;
 use super::spread::spread;
 use super::tier::{Layer, Tier};
 
@@ -21,22 +23,37 @@ pub struct OpenBuckets {
     buckets: BTreeMap<(Layer, i64), Bucket>,
     cells: usize,
     pieces: usize,
+    sketch_bytes: usize,
 }
 
 impl OpenBuckets {
-    /// Adds a point of a series.
-    pub fn add(&mut self, series: SeriesId, point: &Point) {
+    /// Adds a point of a series, with the values of the labels whose values are counted.
+    pub fn add(&mut self, series: SeriesId, point: &Point, marks: &[Mark]) {
         spread(point, |layer, start_s, cell| {
             self.pieces += 1;
+            let marks = if cell.count > 0 { marks } else { &[] };
             let bucket = self.buckets.entry((layer, start_s)).or_default();
-            match bucket.entry(series) {
-                std::collections::hash_map::Entry::Occupied(mut there) => there.get_mut().merge(&cell),
-                std::collections::hash_map::Entry::Vacant(place) => {
-                    place.insert(cell);
-                    self.cells += 1;
+            let (there, bytes_before) = match bucket.entry(series) {
+                Entry::Occupied(there) => {
+                    let there = there.into_mut();
+                    let bytes_before = there.sketch_bytes();
+                    there.merge(&cell);
+                    (there, bytes_before)
                 }
-            }
+                Entry::Vacant(place) => {
+                    self.cells += 1;
+                    (place.insert(cell), 0)
+                }
+            };
+            there.mark(marks);
+            self.sketch_bytes = self.sketch_bytes + there.sketch_bytes() - bytes_before;
         });
+    }
+
+    /// The memory that the cells' sketches take.
+    #[must_use]
+    pub fn sketch_bytes(&self) -> usize {
+        self.sketch_bytes
     }
 
     /// How many cells are held.
@@ -64,7 +81,7 @@ impl OpenBuckets {
             let target = merged.entry(layer.tier().bucket_of(start_s)).or_default();
             for (series, cell) in bucket {
                 debug_assert!(matches!(kept, Layer::Total(_)) || cell.count == 0);
-                target.entry(*series).and_modify(|there| there.merge(cell)).or_insert(*cell);
+                target.entry(*series).and_modify(|there| there.merge(cell)).or_insert_with(|| cell.clone());
             }
         }
         merged
@@ -86,7 +103,7 @@ pub fn share(cell: &Cell, tier: Tier, start_s: i64, from_s: i64, to_s: i64) -> O
     let overlap_s = to_s.min(start_s + tier.width_s()) - from_s.max(start_s);
     let fraction = overlap_s as f64 / tier.width_s() as f64;
     let cover: Option<Cover> = cell.cover.filter(|_| overlap_s > 0).map(|cover| cover.scaled(fraction));
-    cover.map(|cover| Cell { count: 0, cover: Some(cover) })
+    cover.map(|cover| Cell::plain(0, Some(cover)))
 }
 
 #[cfg(test)]
@@ -97,8 +114,8 @@ mod tests {
     fn coarser_totals_hold_all_that_finer_layers_hold() {
         let mut open = OpenBuckets::default();
         let t = 1_792_540_800.0;
-        open.add(1, &Point { n: 7200.0, d: 1.0, p: Some(7200.0), t });
-        open.add(1, &Point { n: 5.0, d: 1.0, p: None, t: t - 1.0 });
+        open.add(1, &Point { n: 7200.0, d: 1.0, p: Some(7200.0), t }, &[]);
+        open.add(1, &Point { n: 5.0, d: 1.0, p: None, t: t - 1.0 }, &[]);
         let hours = open.layer(Layer::Total(Tier::H1));
         let of_hour = |start_s: i64| hours[&start_s][&1].cover.expect("covered").n;
         assert_eq!(of_hour(1_792_540_800 - 3600), 3605.0);

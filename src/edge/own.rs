@@ -93,6 +93,7 @@ impl Exchange {
             "name": config.name,
             "public_read": config.public_read,
             "origins": config.origins,
+            "distinct": config.distinct,
             "created": seconds(config.created_ms),
             "links": {
                 "points": format!("{origin}/v1/streams/{id}/points"),

@@ -125,6 +125,7 @@ impl From<Refusal> for Problem {
             Refusal::OriginNotAllowed => Self::OriginNotAllowed,
             Refusal::Overloaded => Self::Overloaded,
             Refusal::QueryTooLarge(detail) => Self::QueryTooLarge(detail),
+            Refusal::InvalidRequest(detail) => Self::InvalidRequest(detail),
             Refusal::Internal => Self::Internal,
         }
     }

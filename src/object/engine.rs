@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::domain::codec::Malformed;
-use crate::domain::grid::{Row, TooManyCells};
+use crate::domain::grid::{GridError, Row};
 use crate::domain::open::{OpenBuckets, SeriesId};
 use crate::domain::query::{Collector, Query};
 use crate::domain::tier::{Layer, RETENTION_MARGIN_S, Tier};
@@ -25,6 +25,7 @@ use crate::wire::stream::StreamConfig;
 
 use super::answers::Answers;
 use super::dictionary::Dictionary;
+use super::distinct::{DistinctLabels, TooManyNames};
 use super::totals::Totals;
 
 /// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.
@@ -39,12 +40,15 @@ pub(super) struct Limits {
     pub(super) unsealed_bytes: usize,
     /// ...or this many pieces of points merged, which is what a restart has to do again.
     pub(super) open_pieces: usize,
+    /// With this many bytes of sketches in open cells.
+    pub(super) sketch_bytes: usize,
 }
 
 impl Limits {
-    /// Open cells take some 100 bytes each, and as many again while a tier is merged for sealing: 10 of the 128 MB. Two
-    /// million pieces are some 200 ms.
-    pub(super) const DEFAULT: Self = Self { open_cells: 50_000, unsealed_bytes: 8 << 20, open_pieces: 2_000_000 };
+    /// Open cells take some 100 bytes each, and as many again while a tier is merged for sealing: 10 of the 128 MB. So it is
+    /// with their sketches: 16. Two million pieces are some 200 ms.
+    pub(super) const DEFAULT: Self =
+        Self { open_cells: 50_000, unsealed_bytes: 8 << 20, open_pieces: 2_000_000, sketch_bytes: 8 << 20 };
 }
 
 const CONSUMER: &str = "rollups";
@@ -66,7 +70,16 @@ pub(super) enum QueryError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    TooManyCells(#[from] TooManyCells),
+    TooLarge(#[from] GridError),
+}
+
+/// Why the record stays as it is.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum RecordError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    TooManyNames(#[from] TooManyNames),
 }
 
 /// A stream's log and rollups.
@@ -75,6 +88,7 @@ pub(super) struct Engine<S> {
     limits: Limits,
     record: Record,
     dictionary: Dictionary,
+    distinct: DistinctLabels,
     open: OpenBuckets,
     /// Of the rollups: what is before it is in chunks, what is behind it is in `open`.
     cursor: Cursor,
@@ -92,6 +106,7 @@ impl<S: Sql> Engine<S> {
     pub(super) fn create(sql: S, limits: Limits, record: &Record) -> Result<Self, StoreError> {
         sql.atomically(&mut || {
             schema::migrate(&sql)?;
+            DistinctLabels::load(&sql, &record.config.distinct)?.persist(&sql)?;
             meta::put(&sql, RECORD, &to_json(record))
         })?;
         Self::load(sql, limits)
@@ -112,10 +127,11 @@ impl<S: Sql> Engine<S> {
     }
 
     fn load(sql: S, limits: Limits) -> Result<Self, StoreError> {
-        let record = from_json(meta::get(&sql, RECORD)?)?.ok_or(StoreError::Column("stream"))?;
+        let record: Record = from_json(meta::get(&sql, RECORD)?)?.ok_or(StoreError::Column("stream"))?;
         let cursor = log::cursor(&sql, CONSUMER)?;
         let mut engine = Self {
             limits,
+            distinct: DistinctLabels::load(&sql, &record.config.distinct)?,
             record,
             dictionary: Dictionary::load(&sql)?,
             open: OpenBuckets::default(),
@@ -184,13 +200,18 @@ impl<S: Sql> Engine<S> {
 
     fn take_points(&mut self, frame: &Frame<'_>, seq: i64, at_ms: i64, taken: &mut i64) -> Result<(), Malformed> {
         let skip = if seq == self.cursor.seq + 1 { self.cursor.points } else { 0 };
-        let ids: Vec<u32> = frame.label_sets.iter().map(|labels| self.dictionary.number(labels)).collect();
+        let number = |labels: &&str| {
+            let (labels, marks) = self.distinct.split(labels);
+            (self.dictionary.number(&labels), marks)
+        };
+        let sets: Vec<_> = frame.label_sets.iter().map(number).collect();
         let mut has_failed = false;
         frame.each_point(|set, point| {
             *taken += 1;
             if *taken > skip {
-                self.open.add(ids[set], point);
-                if self.open.cells() >= self.limits.open_cells && !has_failed {
+                let (series, marks) = &sets[set];
+                self.open.add(*series, point, marks);
+                if self.is_full() && !has_failed {
                     // When it fails, the cells stay open, and the next batch, commit or the alarm tries again.
                     has_failed = self.seal_to(Cursor { seq: seq - 1, points: *taken }, at_ms).is_err();
                 }
@@ -198,10 +219,15 @@ impl<S: Sql> Engine<S> {
         })
     }
 
+    fn is_full(&self) -> bool {
+        self.open.cells() >= self.limits.open_cells || self.open.sketch_bytes() >= self.limits.sketch_bytes
+    }
+
     /// Whether so much is unsealed, as sealing fails, that no more can be taken.
     pub(super) fn is_behind(&self) -> bool {
         self.unsealed_bytes > 2 * self.limits.unsealed_bytes + MAX_ROW_BYTES
             || self.open.cells() > 2 * self.limits.open_cells
+            || self.open.sketch_bytes() > 2 * self.limits.sketch_bytes
     }
 
     /// Moves all open buckets into chunks, and the answers to keys out of the log, which is empty then.
@@ -218,7 +244,7 @@ impl<S: Sql> Engine<S> {
         let mut sealed = None;
         sql.atomically(&mut || {
             for layer in Tier::ALL.into_iter().flat_map(|tier| [Layer::Total(tier), Layer::Spread(tier)]) {
-                chunks::seal(sql, layer, &open.layer(layer))?;
+                chunks::seal(sql, layer, open.layer(layer))?;
             }
             dictionary.persist(sql)?;
             sealed = Some(answers.seal(sql, cursor.seq, now_ms)?);
@@ -270,9 +296,22 @@ impl<S: Sql> Engine<S> {
         &self.record
     }
 
-    pub(super) fn set_record(&mut self, record: Record) -> Result<(), StoreError> {
-        meta::put(&self.sql, RECORD, &to_json(&record))?;
-        self.record = record;
+    /// Which labels make no series, but have their values counted.
+    pub(super) fn distinct(&self) -> &DistinctLabels {
+        &self.distinct
+    }
+
+    /// Changes the record. Where the log would mean something else afterwards, it is sealed before.
+    pub(super) fn set_record(&mut self, record: Record, now_ms: i64) -> Result<(), RecordError> {
+        let distinct = self.distinct.listing(&record.config.distinct)?;
+        if distinct != self.distinct {
+            self.seal(now_ms)?;
+        }
+        self.sql.atomically(&mut || {
+            distinct.persist(&self.sql)?;
+            meta::put(&self.sql, RECORD, &to_json(&record))
+        })?;
+        (self.record, self.distinct) = (record, distinct);
         Ok(())
     }
 
@@ -283,9 +322,15 @@ impl<S: Sql> Engine<S> {
         let wanted = collector.wanted();
         let wants = |series: SeriesId| wanted.get(series as usize).copied().unwrap_or_default();
         for layer in query.window.layers() {
-            chunks::each::<QueryError>(&self.sql, layer, from_s, to_s, wants, |start_s, series, cell| {
-                Ok(collector.add(layer, start_s, series, cell)?)
-            })?;
+            chunks::each::<QueryError>(
+                &self.sql,
+                layer,
+                from_s,
+                to_s,
+                wants,
+                query.sketches,
+                |start_s, series, cell| Ok(collector.add(layer, start_s, series, cell)?),
+            )?;
         }
         for (layer, start_s, bucket) in self.open.iter() {
             for (series, cell) in bucket {

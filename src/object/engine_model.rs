@@ -1,14 +1,18 @@
 //! The engine against a model that keeps every point: whatever is written, retried, sealed, tidied, crashed or made to
-//! fail at any statement, what was acknowledged counts once and nothing else counts.
+//! fail at any statement, what was acknowledged counts once and nothing else counts: in sums, counts, quantiles and
+//! distinct counts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use proptest::prelude::*;
 
+use crate::domain::cell::Cell;
 use crate::domain::labels::Labels;
 use crate::domain::point::Point;
+use crate::domain::quantiles::Percent;
 use crate::domain::query::{By, Query};
+use crate::domain::sketches::Wanted;
 use crate::domain::window::Window;
 use crate::store::testing::TestSql;
 use crate::wire::frame::{BatchKey, FrameBuilder};
@@ -18,9 +22,29 @@ use crate::wire::stream::StreamConfig;
 use super::engine::{Engine, Limits, Record};
 
 const START_MS: i64 = 1_792_540_800_000;
+const CLIENT: &str = "client";
 
-/// A point as proptest draws it: series, n, period, age in seconds.
-type Drawn = (u8, i16, Option<u16>, u16);
+/// A point as proptest draws it: series and client, n, period, age in seconds.
+type Drawn = ((u8, u8), i16, Option<u16>, u16);
+
+/// A point that was acknowledged.
+#[derive(Clone, Debug)]
+struct Kept {
+    /// Of its series.
+    labels: String,
+    /// The value of the label that is counted, where that was so.
+    client: Option<u8>,
+    point: Point,
+}
+
+/// What a bucket must hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Bucket {
+    n: f64,
+    count: u64,
+    values: Vec<f64>,
+    clients: BTreeSet<u8>,
+}
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -29,6 +53,11 @@ enum Step {
     /// The last acknowledged key again, with other points.
     Retry,
     Seal,
+    /// Lists the clients as a label whose values are counted, or no longer; maybe with a failing statement.
+    List {
+        is_counted: bool,
+        fails_at: Option<u8>,
+    },
     /// Later, the alarm.
     Tidy {
         after_s: u16,
@@ -43,7 +72,7 @@ enum Step {
 }
 
 fn any_batch() -> impl Strategy<Value = Vec<Drawn>> {
-    proptest::collection::vec((0u8..5, any::<i16>(), proptest::option::of(1u16..40_000), 0u16..40_000), 1..8)
+    proptest::collection::vec(((0u8..4, 0u8..4), any::<i16>(), proptest::option::of(1u16..40_000), 0u16..40_000), 1..8)
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -51,10 +80,20 @@ fn any_step() -> impl Strategy<Value = Step> {
         4 => proptest::collection::vec(any_batch(), 1..4).prop_map(Step::Write),
         1 => Just(Step::Retry),
         1 => Just(Step::Seal),
+        1 => (any::<bool>(), proptest::option::of(0u8..40))
+            .prop_map(|(is_counted, fails_at)| Step::List { is_counted, fails_at }),
         1 => (0u16..1200).prop_map(|after_s| Step::Tidy { after_s }),
         1 => Just(Step::Crash),
         2 => (0u8..40, any_batch()).prop_map(|(nth, write)| Step::FailAndCrash { nth, write }),
     ]
+}
+
+/// A stream that counts the values of these labels.
+pub(super) fn record(distinct: &[&str]) -> Record {
+    let distinct = distinct.iter().map(|name| (*name).to_owned()).collect();
+    let config =
+        StreamConfig { name: "model".into(), public_read: false, origins: Vec::new(), distinct, created_ms: 0 };
+    Record { config, read_key_hash: [0; 32] }
 }
 
 struct Model {
@@ -62,7 +101,7 @@ struct Model {
     limits: Limits,
     engine: Engine<Rc<TestSql>>,
     now_ms: i64,
-    points: Vec<(String, Point)>,
+    points: Vec<Kept>,
     next_key: u8,
     acknowledged: Option<(BatchKey, Outcome, i64)>,
 }
@@ -70,9 +109,7 @@ struct Model {
 impl Model {
     fn new(limits: Limits) -> Self {
         let sql = Rc::new(TestSql::new());
-        let config = StreamConfig { name: "model".into(), public_read: false, origins: Vec::new(), created_ms: 0 };
-        let record = Record { config, read_key_hash: [0; 32] };
-        let engine = Engine::create(Rc::clone(&sql), limits, &record).expect("creates");
+        let engine = Engine::create(Rc::clone(&sql), limits, &record(&[CLIENT])).expect("creates");
         Self { sql, limits, engine, now_ms: START_MS, points: Vec::new(), next_key: 0, acknowledged: None }
     }
 
@@ -81,6 +118,7 @@ impl Model {
             Step::Write(batches) => assert!(self.write(batches).iter().all(|is_committed| *is_committed)),
             Step::Retry => self.retry(),
             Step::Seal => self.engine.seal(self.now_ms).expect("seals"),
+            Step::List { is_counted, fails_at } => self.list(*is_counted, *fails_at),
             Step::Tidy { after_s } => {
                 self.now_ms += i64::from(*after_s) * 1000;
                 self.engine.tidy(self.now_ms).expect("tidies");
@@ -100,6 +138,19 @@ impl Model {
         self.engine = Engine::open(Rc::clone(&self.sql), self.limits).expect("opens").expect("is there");
     }
 
+    fn list(&mut self, is_counted: bool, fails_at: Option<u8>) {
+        let names: &[&str] = if is_counted { &[CLIENT] } else { &[] };
+        if let Some(nth) = fails_at {
+            self.sql.fail_at(u64::from(nth));
+        }
+        let changed = self.engine.set_record(record(names), self.now_ms);
+        self.sql.heal();
+        assert!(changed.is_ok() || fails_at.is_some());
+        if changed.is_err() {
+            self.crash();
+        }
+    }
+
     /// Which batches were committed.
     fn write(&mut self, batches: &[Vec<Drawn>]) -> Vec<bool> {
         let mut frames = Vec::new();
@@ -109,10 +160,10 @@ impl Model {
             let key = [self.next_key; 16];
             let mut builder = FrameBuilder::new(u64::try_from(self.now_ms).expect("after 1970"));
             let points = self.points_of(batch);
-            for (index, (labels, point)) in points.iter().enumerate() {
-                builder.push(index, Ok((*point, labels)));
+            for (index, (kept, labels)) in points.iter().enumerate() {
+                builder.push(index, Ok((kept.point, labels)));
             }
-            written.push((key, builder.outcome(), points));
+            written.push((key, builder.outcome(), points.into_iter().map(|(kept, _)| kept).collect::<Vec<_>>()));
             frames.push(builder.finish(Some(&key)));
         }
         let committed: Vec<bool> = self.engine.commit(&frames, self.now_ms).iter().map(Result::is_ok).collect();
@@ -125,12 +176,19 @@ impl Model {
         committed
     }
 
-    fn points_of(&self, batch: &[Drawn]) -> Vec<(String, Point)> {
-        let point = |(series, n, p, age): &Drawn| {
+    /// Each point with the labels that its writer gives.
+    fn points_of(&self, batch: &[Drawn]) -> Vec<(Kept, String)> {
+        let is_counted = !self.engine.record().config.distinct.is_empty();
+        let point = |((series, client), n, p, age): &Drawn| {
             #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
             let t = (self.now_ms / 1000 - i64::from(*age)) as f64;
             let point = Point { n: f64::from(*n), d: 2.0, p: p.map(f64::from), t };
-            (format!("series\u{1f}{series}\u{1e}"), point)
+            // One client is none.
+            let client = Some(*client).filter(|client| *client > 0);
+            let series = format!("series\u{1f}{series}\u{1e}");
+            let given = client.map(|client| format!("{CLIENT}\u{1f}{client}\u{1e}")).unwrap_or_default() + &series;
+            let labels = if is_counted { series } else { given.clone() };
+            (Kept { labels, client: client.filter(|_| is_counted), point }, given)
         };
         batch.iter().map(point).collect()
     }
@@ -147,28 +205,27 @@ impl Model {
         let now_s = self.now_ms / 1000;
         let window =
             Window::new((now_s - 90_000) * 1000, (now_s + 10) * 1000, Some(step_s), self.now_ms).expect("valid");
-        let query = Query { window, matchers: Vec::new(), by: By::All };
-        let mut seen: BTreeMap<(Labels, i64), (f64, u64)> = BTreeMap::new();
+        let sketches = Wanted { quantiles: true, distinct: 1 };
+        let query = Query { window, matchers: Vec::new(), by: By::All, sketches };
+        let mut seen: BTreeMap<(Labels, i64), Cell> = BTreeMap::new();
         for (labels, cells) in self.engine.query(&query).expect("answers") {
             for (step, cell) in cells {
                 let at_s = window.from_s() + i64::from(step) * step_s;
-                seen.insert((labels.clone(), at_s), (cell.cover.map_or(0.0, |cover| cover.n), cell.count));
+                seen.insert((labels.clone(), at_s), cell);
             }
         }
         let wanted = self.wanted(&window);
         assert_eq!(seen.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
-        for (place, (n, count)) in &wanted {
-            let (seen_n, seen_count) = seen[place];
-            assert_eq!(seen_count, *count, "count at {place:?}");
-            assert!((seen_n - n).abs() <= 1e-6, "{seen_n} is not {n} at {place:?}");
+        for (place, bucket) in wanted {
+            bucket.check(&seen[&place], &place);
         }
     }
 
     /// By the definition: each second of a period has the same share.
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "whole seconds since 1970")]
-    fn wanted(&self, window: &Window) -> BTreeMap<(Labels, i64), (f64, u64)> {
-        let mut wanted: BTreeMap<(Labels, i64), (f64, u64)> = BTreeMap::new();
-        for (labels, point) in &self.points {
+    fn wanted(&self, window: &Window) -> BTreeMap<(Labels, i64), Bucket> {
+        let mut wanted: BTreeMap<(Labels, i64), Bucket> = BTreeMap::new();
+        for Kept { labels, client, point } in &self.points {
             let (from, to) = (point.t - point.p.unwrap_or_default(), point.t);
             for at_s in window.times() {
                 let overlap = to.min((at_s + window.step_s()) as f64) - from.max(at_s as f64);
@@ -179,13 +236,40 @@ impl Model {
                     _ => None,
                 };
                 if share.is_some() || holds_t {
-                    let place = wanted.entry((Labels::from_canonical(labels), at_s)).or_default();
-                    place.0 += share.unwrap_or_default();
-                    place.1 += u64::from(holds_t);
+                    let bucket = wanted.entry((Labels::from_canonical(labels), at_s)).or_default();
+                    bucket.n += share.unwrap_or_default();
+                    bucket.count += u64::from(holds_t);
+                    bucket.values.extend(holds_t.then_some(point.n / point.d));
+                    bucket.clients.extend(client.filter(|_| holds_t));
                 }
             }
         }
         wanted
+    }
+}
+
+impl Bucket {
+    fn check(mut self, seen: &Cell, place: &(Labels, i64)) {
+        let n = seen.cover.map_or(0.0, |cover| cover.n);
+        assert!((n - self.n).abs() <= 1e-6, "{n} is not {} at {place:?}", self.n);
+        assert_eq!(seen.count, self.count, "count at {place:?}");
+        assert_eq!(
+            seen.distinct_values(0),
+            f64::from(u8::try_from(self.clients.len()).expect("few")),
+            "clients at {place:?}"
+        );
+        self.values.sort_by(f64::total_cmp);
+        for thousandths in [1, 50_000, 99_900] {
+            let rank = (self.values.len() * thousandths).div_ceil(100_000);
+            let percent = Percent::from_thousandths(u32::try_from(thousandths).expect("small")).expect("a share");
+            let (seen, wanted) = (seen.quantile(percent), rank.checked_sub(1).map(|at| self.values[at]));
+            assert_eq!(seen.is_some(), wanted.is_some(), "p{percent} at {place:?}");
+            let (seen, wanted) = (seen.unwrap_or_default(), wanted.unwrap_or_default());
+            assert!(
+                (seen - wanted).abs() <= 0.010_000_001 * wanted.abs(),
+                "p{percent} {seen} is not {wanted} at {place:?}"
+            );
+        }
     }
 }
 
@@ -198,9 +282,10 @@ proptest! {
         open_cells in prop::sample::select(vec![3usize, 40, 100_000]),
         unsealed_bytes in prop::sample::select(vec![100usize, 100_000]),
         open_pieces in prop::sample::select(vec![30usize, 100_000]),
+        sketch_bytes in prop::sample::select(vec![500usize, 1 << 20]),
         step_s in prop::sample::select(vec![10i64, 60, 90, 600, 3600, 86_400]),
     ) {
-        let mut model = Model::new(Limits { open_cells, unsealed_bytes, open_pieces });
+        let mut model = Model::new(Limits { open_cells, unsealed_bytes, open_pieces, sketch_bytes });
         for step in &steps {
             model.take(step);
         }
@@ -221,7 +306,7 @@ fn a_stream_that_was_never_made_is_none_and_leaves_no_trace() {
 #[test]
 fn the_log_is_empty_when_all_is_sealed_and_answers_go_after_their_time() {
     let mut model = Model::new(Limits::DEFAULT);
-    model.take(&Step::Write(vec![vec![(1, 5, None, 0)]]));
+    model.take(&Step::Write(vec![vec![((1, 1), 5, None, 0)]]));
     assert_eq!(model.sql.count("log"), 1);
     model.take(&Step::Seal);
     assert_eq!((model.sql.count("log"), model.sql.count("answers")), (0, 1));
@@ -232,7 +317,7 @@ fn the_log_is_empty_when_all_is_sealed_and_answers_go_after_their_time() {
     assert_eq!(model.engine.tidy(START_MS + 600_001), Ok(None));
     assert_eq!(model.sql.count("answers"), 0);
     model.check(10);
-    model.take(&Step::Write(vec![vec![(1, 5, None, 0)]]));
+    model.take(&Step::Write(vec![vec![((1, 1), 5, None, 0)]]));
     model.crash();
     model.check(10);
 }
@@ -240,7 +325,7 @@ fn the_log_is_empty_when_all_is_sealed_and_answers_go_after_their_time() {
 #[test]
 fn a_window_that_is_kept_is_whole_also_where_it_is_widened() {
     let mut model = Model::new(Limits::DEFAULT);
-    let points: Vec<Drawn> = (0..360).map(|index| (1, 1, None, index * 10)).collect();
+    let points: Vec<Drawn> = (0..360).map(|index| ((1, 1), 1, None, index * 10)).collect();
     model.take(&Step::Write(vec![points]));
     model.take(&Step::Seal);
     // Two days later, half of the points are older than the 10 s buckets are promised.
@@ -249,10 +334,10 @@ fn a_window_that_is_kept_is_whole_also_where_it_is_widened() {
     for step_s in [10, 70, 90, 3590] {
         let from_ms = model.now_ms - 2 * 86_400_000;
         let window = Window::new(from_ms, from_ms + 1_800_000, Some(step_s), model.now_ms).expect("is kept");
-        let query = Query { window, matchers: Vec::new(), by: By::All };
+        let query = Query { window, matchers: Vec::new(), by: By::All, sketches: Wanted::default() };
         let rows = model.engine.query(&query).expect("answers");
         let count: u64 = rows.iter().flat_map(|(_, cells)| cells).map(|(_, cell)| cell.count).sum();
-        let wanted: u64 = model.wanted(&window).values().map(|(_, count)| count).sum();
+        let wanted: u64 = model.wanted(&window).values().map(|bucket| bucket.count).sum();
         assert_eq!(count, wanted, "steps of {step_s} s");
     }
 }

@@ -94,6 +94,9 @@ pub enum Refusal {
     /// The answer would be too large.
     #[error("{0}")]
     QueryTooLarge(String),
+    /// What is asked for does not go with the stream's configuration.
+    #[error("{0}")]
+    InvalidRequest(String),
     /// A fault of ours, told in the log.
     #[error("the stream could not do this")]
     Internal,

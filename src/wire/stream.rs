@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::labels::{MAX_NAME_BYTES, is_name};
+
 /// A request of the owner has at most this many bytes.
 pub const MAX_OWNER_BODY_BYTES: usize = 16 << 10;
 /// A name has 1 to this many bytes.
@@ -11,6 +13,8 @@ pub const MAX_STREAM_NAME_BYTES: usize = 100;
 pub const MAX_ORIGINS: usize = 50;
 /// An origin has at most this many bytes.
 pub const MAX_ORIGIN_BYTES: usize = 300;
+/// The values of at most this many labels are counted at a time.
+pub const MAX_DISTINCT: usize = 4;
 
 /// What everyone at the edge may know of a stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +25,9 @@ pub struct StreamConfig {
     pub public_read: bool,
     /// Which browser origins may write; empty: all.
     pub origins: Vec<String>,
+    /// Labels that make no series, but whose values are counted.
+    #[serde(default)]
+    pub distinct: Vec<String>,
     /// When it was created, Unix milliseconds.
     pub created_ms: u64,
 }
@@ -53,6 +60,14 @@ pub enum ConfigError {
         "{0:?} in `origins` is no origin: it must be a scheme and host in lower case and no path, such as https://example.com"
     )]
     Origin(String),
+    /// More than [`MAX_DISTINCT`].
+    #[error("`distinct` has {0} entries, at most {MAX_DISTINCT} are allowed at a time")]
+    TooManyDistinct(usize),
+    /// Not a label that can be asked for.
+    #[error(
+        "{0:?} in `distinct` is no name of a label: it must have 1 to {MAX_NAME_BYTES} bytes, no control characters and no comma, and stand there once"
+    )]
+    Distinct(String),
 }
 
 /// What an owner sends to change a stream; what is absent stays.
@@ -62,6 +77,7 @@ pub struct StreamPatch {
     name: Option<String>,
     public_read: Option<bool>,
     origins: Option<Vec<String>>,
+    distinct: Option<Vec<String>>,
 }
 
 impl StreamPatch {
@@ -70,7 +86,7 @@ impl StreamPatch {
     /// # Errors
     /// See [`ConfigError`].
     pub fn parse(body: &[u8]) -> Result<Self, ConfigError> {
-        const LATER: [&str; 5] = ["distinct", "retention", "shards", "forward", "carbon"];
+        const LATER: [&str; 4] = ["retention", "shards", "forward", "carbon"];
         let value: Value = serde_json::from_slice(body).map_err(|error| ConfigError::Shape(error.to_string()))?;
         if let Some(later) = LATER.into_iter().find(|name| value.get(name).is_some()) {
             return Err(ConfigError::NotSupported(later));
@@ -90,10 +106,10 @@ impl StreamPatch {
         if origins.len() > MAX_ORIGINS {
             return Err(ConfigError::TooManyOrigins(origins.len()));
         }
-        match origins.iter().find(|origin| !is_origin(origin)) {
-            Some(origin) => Err(ConfigError::Origin(origin.clone())),
-            None => Ok(()),
+        if let Some(origin) = origins.iter().find(|origin| !is_origin(origin)) {
+            return Err(ConfigError::Origin(origin.clone()));
         }
+        check_distinct(self.distinct.as_deref().unwrap_or_default())
     }
 
     /// The configuration of a new stream.
@@ -103,15 +119,28 @@ impl StreamPatch {
     pub fn into_config(self, created_ms: u64) -> Result<StreamConfig, ConfigError> {
         let name = self.name.ok_or(ConfigError::Name)?;
         let (public_read, origins) = (self.public_read.unwrap_or_default(), self.origins.unwrap_or_default());
-        Ok(StreamConfig { name, public_read, origins, created_ms })
+        Ok(StreamConfig { name, public_read, origins, distinct: self.distinct.unwrap_or_default(), created_ms })
     }
 
     /// Changes a configuration.
     pub fn apply(self, config: &mut StreamConfig) {
-        let Self { name, public_read, origins } = self;
+        let Self { name, public_read, origins, distinct } = self;
         config.name = name.unwrap_or_else(|| std::mem::take(&mut config.name));
         config.public_read = public_read.unwrap_or(config.public_read);
         config.origins = origins.unwrap_or_else(|| std::mem::take(&mut config.origins));
+        config.distinct = distinct.unwrap_or_else(|| std::mem::take(&mut config.distinct));
+    }
+}
+
+fn check_distinct(names: &[String]) -> Result<(), ConfigError> {
+    if names.len() > MAX_DISTINCT {
+        return Err(ConfigError::TooManyDistinct(names.len()));
+    }
+    // A comma could not be asked for in `agg`.
+    let is_wrong = |(at, name): &(usize, &String)| !is_name(name) || name.contains(',') || names[..*at].contains(name);
+    match names.iter().enumerate().find(is_wrong) {
+        Some((_, name)) => Err(ConfigError::Distinct(name.clone())),
+        None => Ok(()),
     }
 }
 
@@ -140,7 +169,13 @@ mod tests {
         let config = create(r#"{"name":"visits"}"#).expect("valid");
         assert_eq!(
             config,
-            StreamConfig { name: "visits".into(), public_read: false, origins: Vec::new(), created_ms: 7 }
+            StreamConfig {
+                name: "visits".into(),
+                public_read: false,
+                origins: Vec::new(),
+                distinct: Vec::new(),
+                created_ms: 7
+            }
         );
     }
 
@@ -175,5 +210,21 @@ mod tests {
             |count: usize| format!("{{\"name\":\"a\",\"origins\":[{}]}}", vec!["\"http://[::1]:80\""; count].join(","));
         assert!(create(&origins(MAX_ORIGINS)).is_ok());
         assert_eq!(create(&origins(MAX_ORIGINS + 1)), Err(ConfigError::TooManyOrigins(51)));
+        let distinct = |list: &str| create(&format!("{{\"name\":\"a\",\"distinct\":{list}}}"));
+        assert_eq!(distinct(r#"["a","b b","ü","d"]"#).expect("valid").distinct, ["a", "b b", "ü", "d"]);
+        assert_eq!(distinct(r#"["a","b","c","d","e"]"#), Err(ConfigError::TooManyDistinct(5)));
+        for (list, wrong) in
+            [(r#"["a","a"]"#, "a"), (r#"[""]"#, ""), (r#"["a,b"]"#, "a,b"), (r#"["a\u0007"]"#, "a\u{7}")]
+        {
+            assert_eq!(distinct(list), Err(ConfigError::Distinct(wrong.into())));
+        }
+        assert!(distinct(r#""a""#).is_err() && distinct(&format!("[{:?}]", "x".repeat(MAX_NAME_BYTES + 1))).is_err());
+    }
+
+    #[test]
+    fn what_was_kept_before_there_was_distinct_is_still_read() {
+        let kept = r#"{"name":"a","public_read":true,"origins":[],"created_ms":7}"#;
+        let config: StreamConfig = serde_json::from_str(kept).expect("a configuration");
+        assert_eq!((config.distinct.len(), config.created_ms), (0, 7));
     }
 }
