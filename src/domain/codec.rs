@@ -61,7 +61,7 @@ const HAS_EXTENT: u8 = 2;
 const D_IS_COUNT: u8 = 4;
 const MIN_IS_MAX: u8 = 8;
 
-/// Appends a cell: flags, count, and of the cover what the flags don't say already.
+/// Appends a cell without its sketches: flags, count, and of the cover what the flags don't say already.
 pub fn put_cell(out: &mut Vec<u8>, cell: &Cell) {
     let flags_at = out.len();
     out.push(0);
@@ -200,7 +200,7 @@ impl<'a> Reader<'a> {
         &self.bytes[self.at..]
     }
 
-    /// A cell.
+    /// A cell without sketches.
     ///
     /// # Errors
     /// As [`Self::varint`].
@@ -208,12 +208,12 @@ impl<'a> Reader<'a> {
         let flags = self.byte()?;
         let count = self.varint()?;
         if flags & HAS_COVER == 0 {
-            return Ok(Cell { count, cover: None });
+            return Ok(Cell::plain(count, None));
         }
         let n = self.number()?;
         let d = if flags & D_IS_COUNT == 0 { self.number()? } else { count_as_number(count) };
         let extent = if flags & HAS_EXTENT == 0 { None } else { Some(self.extent(flags)?) };
-        Ok(Cell { count, cover: Some(Cover { n, d, extent }) })
+        Ok(Cell::plain(count, Some(Cover { n, d, extent })))
     }
 
     fn extent(&mut self, flags: u8) -> Result<Extent, Malformed> {
@@ -263,7 +263,7 @@ mod tests {
         fn cells_come_back(cell in any_cell()) {
             let mut out = Vec::new();
             put_cell(&mut out, &cell);
-            prop_assert_eq!(Reader::new(&out).cell(), Ok(cell));
+            prop_assert_eq!(Reader::new(&out).cell(), Ok(Cell::plain(cell.count, cell.cover)));
         }
 
         #[test]
@@ -277,8 +277,8 @@ mod tests {
 
     #[test]
     fn the_form_of_a_cell_is_pinned() {
-        let cell =
-            Cell { count: 3, cover: Some(Cover { n: 1234.0, d: 3.0, extent: Some(Extent { min: -1.0, max: 0.5 }) }) };
+        let extent = Some(Extent { min: -1.0, max: 0.5 });
+        let cell = Cell::plain(3, Some(Cover { n: 1234.0, d: 3.0, extent }));
         let mut out = Vec::new();
         put_cell(&mut out, &cell);
         assert_eq!(out, [0b0111, 3, 0xc8, 0x26, 2, 1, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f]);

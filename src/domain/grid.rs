@@ -1,36 +1,57 @@
 //! Groups by steps: what a query collects, what shards send and what the edge merges.
 
-use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, btree_map};
 
 use rustc_hash::FxHashMap;
 
-use super::cell::{Cell, merge_into};
+use super::cell::Cell;
 use super::labels::Labels;
+use super::sketches::Wanted;
 
 /// A query gives at most this many cells, at some 100 bytes each in the object and again at the edge: 2 x 20
 /// of the 128 MB that an isolate has.
 pub const MAX_GRID_CELLS: usize = 200_000;
+/// Their sketches may take so many bytes: again 2 x 16 of the 128 MB.
+pub const MAX_GRID_SKETCH_BYTES: usize = 16 << 20;
 
 /// Cells by group and step; what no point touches is absent.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Grid {
+    wanted: Wanted,
+    sketch_bytes: usize,
     groups: BTreeMap<Labels, u32>,
     labels: Vec<Labels>,
     cells: FxHashMap<(u32, u32), Cell>,
 }
 
-/// More cells than [`MAX_GRID_CELLS`].
+/// Why a grid takes no more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the answer would have more than {MAX_GRID_CELLS} values: ask for a shorter window, a wider step, fewer groups in `by` or a narrower `where`"
-)]
-pub struct TooManyCells;
+pub enum GridError {
+    /// More than [`MAX_GRID_CELLS`].
+    #[error(
+        "the answer would have more than {MAX_GRID_CELLS} values: ask for a shorter window, a wider step, fewer groups in `by` or a narrower `where`"
+    )]
+    TooManyCells,
+    /// More than [`MAX_GRID_SKETCH_BYTES`].
+    #[error(
+        "the quantiles and distinct counts of the answer would take more than {} MiB while it is made: ask for a shorter window, a wider step, fewer groups in `by`, a narrower `where` or only one `distinct:` at a time",
+        MAX_GRID_SKETCH_BYTES >> 20
+    )]
+    TooManySketches,
+}
 
 /// One group's cells in the order of the steps.
 pub type Row = (Labels, Vec<(u32, Cell)>);
 
 impl Grid {
+    /// An empty grid, which will keep the sketches that are wanted.
+    #[must_use]
+    pub fn new(wanted: Wanted) -> Self {
+        let (groups, cells) = (BTreeMap::new(), FxHashMap::default());
+        Self { wanted, sketch_bytes: 0, groups, labels: Vec::new(), cells }
+    }
+
     /// The number of a group in this grid.
     #[expect(clippy::cast_possible_truncation, reason = "groups are bounded by the series of a stream")]
     pub fn group(&mut self, labels: Labels) -> u32 {
@@ -46,17 +67,21 @@ impl Grid {
     /// Merges a cell into a group's step.
     ///
     /// # Errors
-    /// [`TooManyCells`]
-    pub fn add(&mut self, group: u32, step: u32, cell: &Cell) -> Result<(), TooManyCells> {
+    /// See [`GridError`].
+    pub fn add(&mut self, group: u32, step: u32, cell: &Cell) -> Result<(), GridError> {
         let full = self.cells.len() >= MAX_GRID_CELLS;
-        match self.cells.entry((group, step)) {
-            Entry::Occupied(mut there) => there.get_mut().merge(cell),
-            Entry::Vacant(_) if full => return Err(TooManyCells),
-            Entry::Vacant(place) => {
-                place.insert(*cell);
+        let (there, bytes_before) = match self.cells.entry((group, step)) {
+            Entry::Occupied(there) => {
+                let there = there.into_mut();
+                let bytes_before = there.sketch_bytes();
+                there.merge_wanted(cell, self.wanted);
+                (there, bytes_before)
             }
-        }
-        Ok(())
+            Entry::Vacant(_) if full => return Err(GridError::TooManyCells),
+            Entry::Vacant(place) => (place.insert(cell.kept(self.wanted)), 0),
+        };
+        self.sketch_bytes = self.sketch_bytes + there.sketch_bytes() - bytes_before;
+        if self.sketch_bytes > MAX_GRID_SKETCH_BYTES { Err(GridError::TooManySketches) } else { Ok(()) }
     }
 
     /// The groups that have a cell, sorted by their labels.
@@ -75,40 +100,62 @@ impl Grid {
     }
 }
 
-/// Merges rows into one that has all of them.
+/// Merges rows into one that has all of them, with the sketches that are wanted.
 #[must_use]
-pub fn fold(rows: impl Iterator<Item = Vec<(u32, Cell)>>) -> Vec<(u32, Cell)> {
-    let mut by_step: BTreeMap<u32, Option<Cell>> = BTreeMap::new();
+pub fn fold(rows: impl Iterator<Item = Vec<(u32, Cell)>>, wanted: Wanted) -> Vec<(u32, Cell)> {
+    let mut by_step: BTreeMap<u32, Cell> = BTreeMap::new();
     for (step, cell) in rows.flatten() {
-        merge_into(by_step.entry(step).or_default(), &cell);
+        match by_step.entry(step) {
+            btree_map::Entry::Occupied(mut there) => there.get_mut().merge_wanted(&cell, wanted),
+            btree_map::Entry::Vacant(place) => {
+                place.insert(cell);
+            }
+        }
     }
-    by_step.into_iter().filter_map(|(step, cell)| cell.map(|cell| (step, cell))).collect()
+    by_step.into_iter().collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::quantiles::{Bin, Quantiles};
+    use crate::domain::sketches::Sketches;
 
     #[test]
     fn cells_of_one_group_and_step_merge_and_empty_groups_vanish() {
-        let one = Cell { count: 1, cover: None };
-        let mut grid = Grid::default();
+        let one = Cell::plain(1, None);
+        let mut grid = Grid::new(Wanted::default());
         let group = grid.group(Labels::default());
         grid.group(Labels::overflow());
         grid.add(group, 7, &one).expect("fits");
         grid.add(group, 7, &one).expect("fits");
         grid.add(group, 3, &one).expect("fits");
-        assert_eq!(grid.into_rows(), [(Labels::default(), vec![(3, one), (7, Cell { count: 2, cover: None })])]);
+        assert_eq!(grid.into_rows(), [(Labels::default(), vec![(3, one), (7, Cell::plain(2, None))])]);
     }
 
     #[test]
     fn the_limit_holds_and_merging_at_the_limit_still_works() {
-        let one = Cell { count: 1, cover: None };
-        let mut grid = Grid::default();
+        let one = Cell::plain(1, None);
+        let mut grid = Grid::new(Wanted::default());
         for step in 0..u32::try_from(MAX_GRID_CELLS).expect("fits") {
             grid.add(0, step, &one).expect("fits");
         }
         assert_eq!(grid.add(0, 0, &one), Ok(()));
-        assert_eq!(grid.add(1, 0, &one), Err(TooManyCells));
+        assert_eq!(grid.add(1, 0, &one), Err(GridError::TooManyCells));
+    }
+
+    #[test]
+    fn the_memory_of_sketches_is_bounded_and_those_that_are_not_wanted_take_none() {
+        let sketches = (0..2_000).map(|k| (Bin::from_number(k).expect("in range"), 1)).collect();
+        let sketches = Sketches { quantiles: Quantiles::from_bins(sketches), distinct: Vec::new() };
+        let cell = Cell { sketches: Some(Box::new(sketches)), ..Cell::plain(2_000, None) };
+        let filled = |wanted| {
+            let mut grid = Grid::new(wanted);
+            (0..10_000).find_map(|step| grid.add(0, step, &cell).err().map(|error| (step, error)))
+        };
+        let (step, error) = filled(Wanted::ALL).expect("too many");
+        assert_eq!(error, GridError::TooManySketches);
+        assert_eq!(step as usize, MAX_GRID_SKETCH_BYTES / cell.sketch_bytes());
+        assert_eq!(filled(Wanted { quantiles: false, distinct: u32::MAX }), None);
     }
 }

@@ -71,6 +71,23 @@ impl Labels {
     }
 }
 
+/// The labels of a canonical text that are to be kept, given name and value of each.
+pub fn split(canonical: &str, mut keeps: impl FnMut(&str, &str) -> bool) -> Cow<'_, str> {
+    let mut kept = Cow::Borrowed(canonical);
+    let mut rest = canonical;
+    while let Some((pair, behind)) = rest.split_once(RECORD) {
+        let start = canonical.len() - rest.len();
+        rest = behind;
+        let Some((name, value)) = pair.split_once(UNIT) else { continue };
+        match (keeps(name, value), &mut kept) {
+            (true, Cow::Owned(text)) => push_pair(text, name, value),
+            (false, Cow::Borrowed(_)) => kept = Cow::Owned(canonical[..start].to_owned()),
+            (true, Cow::Borrowed(_)) | (false, Cow::Owned(_)) => (),
+        }
+    }
+    kept
+}
+
 fn push_pair(text: &mut String, name: &str, value: &str) {
     text.push_str(name);
     text.push(UNIT);
@@ -182,6 +199,12 @@ fn check(name: &str, value: &str) -> Result<(), LabelError> {
         return Err(LabelError::ControlCharacter(name.into()));
     }
     Ok(())
+}
+
+/// Whether a text can be the name of a label.
+#[must_use]
+pub fn is_name(text: &str) -> bool {
+    check(text, "").is_ok()
 }
 
 /// U+0000 to U+001F and U+007F to U+009F, of which UTF-8 has the upper ones behind the byte C2.

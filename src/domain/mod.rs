@@ -3,16 +3,21 @@
 //! Pure: no I/O, no clock, no randomness, no JSON, no SQL, and nothing of the crate's other rooms.
 
 pub mod aggregate;
+pub mod bits;
 pub mod cell;
 pub mod codec;
 pub mod columns;
+pub mod distinct;
 pub mod grid;
 pub mod labels;
 pub mod matcher;
 pub mod open;
 pub mod point;
+pub mod quantiles;
 pub mod query;
 pub mod retention;
+pub mod sketch_codec;
+pub mod sketches;
 pub mod spread;
 pub mod text_index;
 pub mod tier;

@@ -1,11 +1,13 @@
 //! The buckets that are not sealed yet: cells by layer, bucket and series, in memory.
 
 use std::collections::BTreeMap;
+use std::collections::hash_map::Entry;
 
 use rustc_hash::FxHashMap;
 
 use super::cell::{Cell, Cover};
 use super::point::Point;
+use super::sketches::Mark;
 use super::spread::spread;
 use super::tier::{Layer, Tier};
 
@@ -21,36 +23,53 @@ pub struct OpenBuckets {
     buckets: BTreeMap<(Layer, i64), Bucket>,
     cells: usize,
     pieces: usize,
+    sketch_bytes: usize,
 }
 
 impl OpenBuckets {
-    /// Adds a point of a series. A bucket that has cells of `bucket_series` series takes no new one: the point's share of it
-    /// goes to the series that `overflow` gives. Whether any did.
+    /// Adds a point of a series, with the values of the labels whose values are counted. A bucket that has cells of
+    /// `bucket_series` series takes no new one: the point's share of it goes to the series that `overflow` gives. Whether
+    /// any did.
     pub fn add(
         &mut self,
         series: SeriesId,
         point: &Point,
+        marks: &[Mark],
         bucket_series: usize,
         mut overflow: impl FnMut() -> SeriesId,
     ) -> bool {
         let mut has_overflowed = false;
         spread(point, |layer, start_s, cell| {
             self.pieces += 1;
+            let marks = if cell.count > 0 { marks } else { &[] };
             let bucket = self.buckets.entry((layer, start_s)).or_default();
             let mut series = series;
             if bucket.len() >= bucket_series && !bucket.contains_key(&series) {
                 series = overflow();
                 has_overflowed = true;
             }
-            match bucket.entry(series) {
-                std::collections::hash_map::Entry::Occupied(mut there) => there.get_mut().merge(&cell),
-                std::collections::hash_map::Entry::Vacant(place) => {
-                    place.insert(cell);
-                    self.cells += 1;
+            let (there, bytes_before) = match bucket.entry(series) {
+                Entry::Occupied(there) => {
+                    let there = there.into_mut();
+                    let bytes_before = there.sketch_bytes();
+                    there.merge(&cell);
+                    (there, bytes_before)
                 }
-            }
+                Entry::Vacant(place) => {
+                    self.cells += 1;
+                    (place.insert(cell), 0)
+                }
+            };
+            there.mark(marks);
+            self.sketch_bytes = self.sketch_bytes + there.sketch_bytes() - bytes_before;
         });
         has_overflowed
+    }
+
+    /// The memory that the cells' sketches take.
+    #[must_use]
+    pub fn sketch_bytes(&self) -> usize {
+        self.sketch_bytes
     }
 
     /// How many cells are held.
@@ -78,7 +97,7 @@ impl OpenBuckets {
             let target = merged.entry(layer.tier().bucket_of(start_s)).or_default();
             for (series, cell) in bucket {
                 debug_assert!(matches!(kept, Layer::Total(_)) || cell.count == 0);
-                target.entry(*series).and_modify(|there| there.merge(cell)).or_insert(*cell);
+                target.entry(*series).and_modify(|there| there.merge(cell)).or_insert_with(|| cell.clone());
             }
         }
         merged
@@ -100,7 +119,7 @@ pub fn share(cell: &Cell, tier: Tier, start_s: i64, from_s: i64, to_s: i64) -> O
     let overlap_s = to_s.min(start_s + tier.width_s()) - from_s.max(start_s);
     let fraction = overlap_s as f64 / tier.width_s() as f64;
     let cover: Option<Cover> = cell.cover.filter(|_| overlap_s > 0).map(|cover| cover.scaled(fraction));
-    cover.map(|cover| Cell { count: 0, cover: Some(cover) })
+    cover.map(|cover| Cell::plain(0, Some(cover)))
 }
 
 #[cfg(test)]
@@ -112,8 +131,8 @@ mod tests {
         let mut open = OpenBuckets::default();
         let t = 1_792_540_800.0;
         let never = || unreachable!("there is room");
-        open.add(1, &Point { n: 7200.0, d: 1.0, p: Some(7200.0), t }, 9, never);
-        open.add(1, &Point { n: 5.0, d: 1.0, p: None, t: t - 1.0 }, 9, never);
+        open.add(1, &Point { n: 7200.0, d: 1.0, p: Some(7200.0), t }, &[], 9, never);
+        open.add(1, &Point { n: 5.0, d: 1.0, p: None, t: t - 1.0 }, &[], 9, never);
         let hours = open.layer(Layer::Total(Tier::H1));
         let of_hour = |start_s: i64| hours[&start_s][&1].cover.expect("covered").n;
         assert_eq!(of_hour(1_792_540_800 - 3600), 3605.0);
@@ -127,7 +146,7 @@ mod tests {
         const OVERFLOW: SeriesId = 99;
         let t = 1_792_540_800.0;
         let mut open = OpenBuckets::default();
-        let mut add = |series, n, p, t| open.add(series, &Point { n, d: 1.0, p, t }, 2, || OVERFLOW);
+        let mut add = |series, n, p, t| open.add(series, &Point { n, d: 1.0, p, t }, &[], 2, || OVERFLOW);
         assert!(!add(1, 1.0, None, t) && !add(2, 2.0, None, t) && !add(1, 4.0, None, t));
         assert!(add(3, 8.0, None, t), "the bucket has two series");
         assert!(add(4, 16.0, None, t) && !add(4, 32.0, None, t + 10.0));

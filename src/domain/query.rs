@@ -3,10 +3,11 @@
 use rustc_hash::FxHashMap;
 
 use super::cell::Cell;
-use super::grid::{Grid, MAX_GRID_CELLS, TooManyCells};
+use super::grid::{Grid, GridError, MAX_GRID_CELLS};
 use super::labels::Labels;
 use super::matcher::Matcher;
 use super::open::{SeriesId, share};
+use super::sketches::Wanted;
 use super::tier::{Layer, Tier, floor_to};
 use super::window::Window;
 
@@ -28,6 +29,8 @@ pub struct Query {
     pub matchers: Vec<Matcher>,
     /// The grouping.
     pub by: By,
+    /// The sketches.
+    pub sketches: Wanted,
 }
 
 impl Query {
@@ -55,7 +58,7 @@ pub struct Collector {
 impl Collector {
     /// A collector for the series of a dictionary, in the order of their numbers.
     pub fn new<'a>(query: &Query, dictionary: impl Iterator<Item = &'a Labels>) -> Self {
-        let mut grid = Grid::default();
+        let mut grid = Grid::new(query.sketches);
         let groups = dictionary.map(|labels| query.group_of(labels).map(|group| grid.group(group))).collect();
         Self { window: query.window, groups, grid, spreads: FxHashMap::default() }
     }
@@ -70,8 +73,8 @@ impl Collector {
     /// [`Window::layers`], or a finer total.
     ///
     /// # Errors
-    /// [`TooManyCells`]
-    pub fn add(&mut self, layer: Layer, start_s: i64, series: SeriesId, cell: &Cell) -> Result<(), TooManyCells> {
+    /// See [`GridError`].
+    pub fn add(&mut self, layer: Layer, start_s: i64, series: SeriesId, cell: &Cell) -> Result<(), GridError> {
         let Some(group) = self.groups.get(series as usize).copied().flatten() else { return Ok(()) };
         let end_s = start_s + layer.tier().width_s();
         if end_s <= self.window.from_s() || start_s >= self.window.to_s() {
@@ -83,26 +86,30 @@ impl Collector {
         }
     }
 
-    fn add_spread(&mut self, place: (u32, Tier, i64), cell: &Cell) -> Result<(), TooManyCells> {
+    fn add_spread(&mut self, place: (u32, Tier, i64), cell: &Cell) -> Result<(), GridError> {
         if self.spreads.len() >= MAX_GRID_CELLS && !self.spreads.contains_key(&place) {
-            return Err(TooManyCells);
+            return Err(GridError::TooManyCells);
         }
-        self.spreads.entry(place).and_modify(|there| there.merge(cell)).or_insert(*cell);
+        let plain = Wanted::default();
+        self.spreads
+            .entry(place)
+            .and_modify(|there| there.merge_wanted(cell, plain))
+            .or_insert_with(|| cell.kept(plain));
         Ok(())
     }
 
     /// What was collected.
     ///
     /// # Errors
-    /// [`TooManyCells`]
-    pub fn finish(mut self) -> Result<Grid, TooManyCells> {
+    /// See [`GridError`].
+    pub fn finish(mut self) -> Result<Grid, GridError> {
         for ((group, tier, start_s), cell) in std::mem::take(&mut self.spreads) {
             self.divide(group, tier, start_s, &cell)?;
         }
         Ok(self.grid)
     }
 
-    fn divide(&mut self, group: u32, tier: Tier, start_s: i64, cell: &Cell) -> Result<(), TooManyCells> {
+    fn divide(&mut self, group: u32, tier: Tier, start_s: i64, cell: &Cell) -> Result<(), GridError> {
         let (from_s, to_s, step_s) = (self.window.from_s(), self.window.to_s(), self.window.step_s());
         let mut at_s = floor_to(start_s, step_s).max(from_s);
         while at_s < (start_s + tier.width_s()).min(to_s) {
@@ -126,7 +133,7 @@ mod tests {
     const NOW: i64 = 1_792_540_800;
 
     fn collect(open: &OpenBuckets, window: Window) -> Vec<Row> {
-        let query = Query { window, matchers: Vec::new(), by: By::All };
+        let query = Query { window, matchers: Vec::new(), by: By::All, sketches: Wanted::default() };
         let mut collector = Collector::new(&query, [Labels::default()].iter());
         for (layer, start_s, bucket) in open.iter() {
             for (series, cell) in bucket {
@@ -148,7 +155,7 @@ mod tests {
                 n += f64::from(*value);
                 #[expect(clippy::cast_precision_loss)]
                 let t = NOW as f64 - f64::from(*age) - 0.5;
-                open.add(0, &Point { n: f64::from(*value), d: 1.0, p: p.map(f64::from), t }, 1, || 0);
+                open.add(0, &Point { n: f64::from(*value), d: 1.0, p: p.map(f64::from), t }, &[], 1, || 0);
             }
             // As far as a point reaches here.
             let from_s = NOW - 86_400 - 20_010;
@@ -166,7 +173,7 @@ mod tests {
     fn a_long_period_shows_in_every_bucket_it_covers() {
         let mut open = OpenBuckets::default();
         #[expect(clippy::cast_precision_loss)]
-        open.add(0, &Point { n: 3600.0, d: 1.0, p: Some(3600.0), t: NOW as f64 }, 1, || 0);
+        open.add(0, &Point { n: 3600.0, d: 1.0, p: Some(3600.0), t: NOW as f64 }, &[], 1, || 0);
         let rows = collect(&open, Window::aligned(NOW - 3600, NOW, 10).expect("valid"));
         assert_eq!(rows[0].1.len(), 360);
         assert!(rows[0].1.iter().all(|(_, cell)| (cell.cover.expect("covered").n - 10.0).abs() < 1e-9));

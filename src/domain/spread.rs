@@ -18,12 +18,16 @@ pub fn spread(point: &Point, mut put: impl FnMut(Layer, i64, Cell)) {
     let Some(p) = point.p else {
         return put(Layer::Total(Tier::FINEST), home, Cell::of(point));
     };
-    put(Layer::Total(Tier::FINEST), home, Cell::end_of_period());
     let whole = Cover::of(point);
+    let mut count = 1;
     for piece in shares(point.n, point.d, point.t - p, point.t) {
         let layer = if piece.tier == Tier::FINEST { Layer::Total(piece.tier) } else { Layer::Spread(piece.tier) };
         let cover = Cover { n: piece.n, d: piece.d, extent: whole.extent };
-        put(layer, piece.start_s, Cell { count: 0, cover: Some(cover) });
+        let is_home = layer == Layer::Total(Tier::FINEST) && piece.start_s == home;
+        put(layer, piece.start_s, Cell::plain(if is_home { std::mem::take(&mut count) } else { 0 }, Some(cover)));
+    }
+    if count > 0 {
+        put(Layer::Total(Tier::FINEST), home, Cell::end_of_period(point));
     }
 }
 

@@ -97,6 +97,7 @@ impl Exchange {
             "origins": config.origins,
             "retention": retention::view(&config.retention),
             "lateness": duration_text(config.lateness_s),
+            "distinct": config.distinct,
             "created": seconds(config.created_ms),
             "links": {
                 "points": format!("{origin}/v1/streams/{id}/points"),

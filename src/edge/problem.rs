@@ -124,8 +124,8 @@ impl From<Refusal> for Problem {
             }
             Refusal::OriginNotAllowed => Self::OriginNotAllowed,
             Refusal::Overloaded => Self::Overloaded,
-            Refusal::InvalidConfig(detail) => Self::InvalidRequest(detail),
             Refusal::QueryTooLarge(detail) => Self::QueryTooLarge(detail),
+            Refusal::InvalidRequest(detail) => Self::InvalidRequest(detail),
             Refusal::Internal => Self::Internal,
         }
     }

@@ -2,7 +2,7 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::aggregate::top;
+use crate::domain::aggregate::{Aggregate, top};
 use crate::domain::grid::Grid;
 use crate::domain::point::MAX_PERIOD_S;
 use crate::domain::window::Window;
@@ -21,13 +21,13 @@ impl Exchange {
     pub(super) async fn read_rollup(&self, id: &StreamId) -> Result<Reply, Problem> {
         let (config, params) = self.rollup_params(id).await?;
         let part = self.read(id, Read::Rollup(params.query.clone())).await?;
-        let mut grid = Grid::default();
+        let mut grid = Grid::new(Aggregate::sketches(&params.aggregates));
         partial::merge(&part, &mut grid).map_err(|error| match error {
-            PartialError::TooManyCells(error) => Problem::QueryTooLarge(error.to_string()),
+            PartialError::TooLarge(error) => Problem::QueryTooLarge(error.to_string()),
             PartialError::Malformed(error) => internal(&error),
         })?;
         let window = params.window;
-        let series = top(grid.into_rows(), params.top, params.aggregates[0], &window);
+        let series = top(grid.into_rows(), params.top, &params.aggregates, &window);
         let rollup = Rollup { stream: id.as_str(), window, aggregates: &params.aggregates, series: &series };
         let format = params.format.unwrap_or_else(|| Format::accepted(&self.header("Accept").unwrap_or_default()));
         let body = rollup.render(format).map_err(|error| Problem::QueryTooLarge(error.to_string()))?.into_bytes();

@@ -5,6 +5,7 @@
 
 mod reading;
 mod sealing;
+mod targets;
 
 use std::collections::VecDeque;
 use std::rc::Rc;
@@ -23,10 +24,12 @@ use crate::wire::outcome::Outcome;
 use crate::wire::stream::StreamConfig;
 
 use super::answers::Answers;
-use super::dictionary::{Dictionary, DictionaryLimits, Numbered};
+use super::dictionary::{Dictionary, DictionaryLimits};
+use super::distinct::{DistinctLabels, TooManyNames};
 use super::totals::Totals;
 
 pub(super) use reading::QueryError;
+use targets::{KnownTargets, Target};
 
 /// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.
 pub(super) const MAX_ROW_BYTES: usize = 1_900_000;
@@ -40,18 +43,21 @@ pub(super) struct Limits {
     pub(super) unsealed_bytes: usize,
     /// ...or this many pieces of points merged, which is what a restart has to do again.
     pub(super) open_pieces: usize,
+    /// With this many bytes of sketches in open cells.
+    pub(super) sketch_bytes: usize,
     /// An open bucket has cells of so many series and `overflow`.
     pub(super) bucket_series: usize,
     pub(super) dictionary: DictionaryLimits,
 }
 
 impl Limits {
-    /// Open cells take some 100 bytes each, and as many again while a tier is merged for sealing: 10 of the 128 MB. Two
-    /// million pieces are some 200 ms.
+    /// Open cells take some 100 bytes each, and as many again while a tier is merged for sealing: 10 of the 128 MB. So it is
+    /// with their sketches: 16. Two million pieces are some 200 ms.
     pub(super) const DEFAULT: Self = Self {
         open_cells: 50_000,
         unsealed_bytes: 8 << 20,
         open_pieces: 2_000_000,
+        sketch_bytes: 8 << 20,
         bucket_series: 10_000,
         dictionary: DictionaryLimits::DEFAULT,
     };
@@ -73,12 +79,22 @@ pub(super) struct Record {
     pub(super) read_key_hash: KeyHash,
 }
 
+/// Why the record stays as it is.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum RecordError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    TooManyNames(#[from] TooManyNames),
+}
+
 /// A stream's log and rollups.
 pub(super) struct Engine<S> {
     sql: S,
     limits: Limits,
     record: Record,
     dictionary: Dictionary,
+    distinct: DistinctLabels,
     open: OpenBuckets,
     /// Of the rollups: what is before it is in chunks, what is behind it is in `open`.
     cursor: Cursor,
@@ -96,6 +112,7 @@ impl<S: Sql> Engine<S> {
     pub(super) fn create(sql: S, limits: Limits, key: HashKey, record: &Record) -> Result<Self, StoreError> {
         sql.atomically(&mut || {
             schema::migrate(&sql)?;
+            DistinctLabels::load(&sql, &record.config.distinct)?.persist(&sql)?;
             meta::put(&sql, RECORD, &to_json(record))
         })?;
         Self::load(sql, limits, key)
@@ -116,10 +133,11 @@ impl<S: Sql> Engine<S> {
     }
 
     fn load(sql: S, limits: Limits, key: HashKey) -> Result<Self, StoreError> {
-        let record = from_json(meta::get(&sql, RECORD)?)?.ok_or(StoreError::Column("stream"))?;
+        let record: Record = from_json(meta::get(&sql, RECORD)?)?.ok_or(StoreError::Column("stream"))?;
         let cursor = log::cursor(&sql, CONSUMER)?;
         let mut engine = Self {
             limits,
+            distinct: DistinctLabels::load(&sql, &record.config.distinct)?,
             record,
             dictionary: Dictionary::load(&sql, key, limits.dictionary)?,
             open: OpenBuckets::default(),
@@ -192,27 +210,28 @@ impl<S: Sql> Engine<S> {
 
     fn take_points(&mut self, frame: &Frame<'_>, seq: i64, at_ms: i64, taken: &mut i64) -> Result<Numbers, Malformed> {
         let skip = if seq == self.cursor.seq + 1 { self.cursor.points } else { 0 };
-        let sets: Vec<Numbered> = frame.label_sets.iter().map(|labels| self.dictionary.number(labels)).collect();
+        let sets: Vec<Target> = frame.label_sets.iter().map(|labels| self.target(labels)).collect();
+        let mut known = KnownTargets::default();
         let mut has_failed = false;
         frame.each_point(|set, point| {
             *taken += 1;
             if *taken > skip {
-                let Numbered { series, is_overflow } = match set {
-                    LabelSet::New(set) => sets[set],
-                    LabelSet::Known(series) => Numbered { series, is_overflow: false },
+                let target = match set {
+                    LabelSet::New(set) => &sets[set],
+                    LabelSet::Known(series) => self.known_target(series, &mut known),
                 };
                 let limit = self.limits.bucket_series;
+                let has_no_room =
+                    self.open.add(target.series, point, &target.marks, limit, || self.dictionary.overflow());
                 // Before sealing, which keeps the totals of what it seals.
-                if self.open.add(series, point, limit, || self.dictionary.overflow()) || is_overflow {
-                    self.totals.overflow_points += 1;
-                }
-                if self.open.cells() >= self.limits.open_cells && !has_failed {
+                self.totals.overflow_points += u64::from(has_no_room || target.is_overflow);
+                if self.is_full() && !has_failed {
                     // When it fails, the cells stay open, and the next batch, commit or the alarm tries again.
                     has_failed = self.seal_to(Cursor { seq: seq - 1, points: *taken }, at_ms).is_err();
                 }
             }
         })?;
-        Ok(sets.into_iter().map(|Numbered { series, is_overflow }| (!is_overflow).then_some(series)).collect())
+        Ok(sets.iter().map(Target::told).collect())
     }
 
     /// Whether a series has this number.
@@ -239,9 +258,22 @@ impl<S: Sql> Engine<S> {
         &self.record
     }
 
-    pub(super) fn set_record(&mut self, record: Record) -> Result<(), StoreError> {
-        meta::put(&self.sql, RECORD, &to_json(&record))?;
-        self.record = record;
+    /// Which labels make no series, but have their values counted.
+    pub(super) fn distinct(&self) -> &DistinctLabels {
+        &self.distinct
+    }
+
+    /// Changes the record. Where the log would mean something else afterwards, it is sealed before.
+    pub(super) fn set_record(&mut self, record: Record, now_ms: i64) -> Result<(), RecordError> {
+        let distinct = self.distinct.listing(&record.config.distinct)?;
+        if distinct != self.distinct {
+            self.seal(now_ms)?;
+        }
+        self.sql.atomically(&mut || {
+            distinct.persist(&self.sql)?;
+            meta::put(&self.sql, RECORD, &to_json(&record))
+        })?;
+        (self.record, self.distinct) = (record, distinct);
         Ok(())
     }
 }

@@ -1,17 +1,23 @@
 //! The engine against a model that keeps every point: whatever is written, retried, sealed, tidied, crashed or made to
-//! fail at any statement, what was acknowledged counts once and nothing else counts.
+//! fail at any statement, what was acknowledged counts once and nothing else counts: in sums, counts, quantiles and
+//! distinct counts.
 
-use std::collections::BTreeMap;
+mod laws;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
 use proptest::prelude::*;
 
+use crate::domain::cell::Cell;
 use crate::domain::labels::Labels;
 use crate::domain::matcher::Matcher;
 use crate::domain::open::SeriesId;
 use crate::domain::point::Point;
+use crate::domain::quantiles::Percent;
 use crate::domain::query::{By, Query};
 use crate::domain::retention::Retention;
+use crate::domain::sketches::Wanted;
 use crate::domain::window::Window;
 use crate::store::testing::TestSql;
 use crate::wire::frame::{Batch, BatchKey, FrameBuilder, NewLabels};
@@ -22,9 +28,29 @@ use super::dictionary::DictionaryLimits;
 use super::engine::{Engine, Limits, Record};
 
 const START_MS: i64 = 1_792_540_800_000;
+const CLIENT: &str = "client";
 
-/// A point as proptest draws it: series, n, period, age in seconds.
-type Drawn = (u8, i16, Option<u16>, u16);
+/// A point as proptest draws it: series and client, n, period, age in seconds.
+type Drawn = ((u8, u8), i16, Option<u16>, u16);
+
+/// A point that was acknowledged.
+#[derive(Clone, Debug)]
+struct Kept {
+    /// Of its series.
+    labels: String,
+    /// The value of the label that is counted, where that was so.
+    client: Option<u8>,
+    point: Point,
+}
+
+/// What a bucket must hold.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Bucket {
+    n: f64,
+    count: u64,
+    values: Vec<f64>,
+    clients: BTreeSet<u8>,
+}
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -33,6 +59,11 @@ enum Step {
     /// The last acknowledged key again, with other points.
     Retry,
     Seal,
+    /// Lists the clients as a label whose values are counted, or no longer; maybe with a failing statement.
+    List {
+        is_counted: bool,
+        fails_at: Option<u8>,
+    },
     /// Later, the alarm.
     Tidy {
         after_s: u16,
@@ -47,7 +78,7 @@ enum Step {
 }
 
 fn any_batch() -> impl Strategy<Value = Vec<Drawn>> {
-    proptest::collection::vec((0u8..5, any::<i16>(), proptest::option::of(1u16..40_000), 0u16..40_000), 1..8)
+    proptest::collection::vec(((0u8..4, 0u8..4), any::<i16>(), proptest::option::of(1u16..40_000), 0u16..40_000), 1..8)
 }
 
 fn any_step() -> impl Strategy<Value = Step> {
@@ -55,10 +86,19 @@ fn any_step() -> impl Strategy<Value = Step> {
         4 => proptest::collection::vec(any_batch(), 1..4).prop_map(Step::Write),
         1 => Just(Step::Retry),
         1 => Just(Step::Seal),
+        1 => (any::<bool>(), proptest::option::of(0u8..40))
+            .prop_map(|(is_counted, fails_at)| Step::List { is_counted, fails_at }),
         1 => (0u16..1200).prop_map(|after_s| Step::Tidy { after_s }),
         1 => Just(Step::Crash),
         2 => (0u8..40, any_batch()).prop_map(|(nth, write)| Step::FailAndCrash { nth, write }),
     ]
+}
+
+/// A stream that counts the values of these labels.
+pub(super) fn record(distinct: &[&str]) -> Record {
+    let body = serde_json::json!({ "name": "model", "distinct": distinct }).to_string();
+    let config = StreamPatch::parse(body.as_bytes()).and_then(|patch| patch.into_config(0)).expect("valid");
+    Record { config, read_key_hash: [0; 32] }
 }
 
 struct Model {
@@ -66,7 +106,7 @@ struct Model {
     limits: Limits,
     engine: Engine<Rc<TestSql>>,
     now_ms: i64,
-    points: Vec<(String, Point)>,
+    points: Vec<Kept>,
     next_key: u8,
     acknowledged: Option<(BatchKey, Outcome, i64)>,
     /// What an edge knows that has been told the numbers of series.
@@ -78,9 +118,7 @@ struct Model {
 impl Model {
     fn new(limits: Limits) -> Self {
         let sql = Rc::new(TestSql::new());
-        let config = StreamPatch::parse(br#"{"name":"model"}"#).and_then(|patch| patch.into_config(0)).expect("valid");
-        let record = Record { config, read_key_hash: [0; 32] };
-        let engine = Engine::create(Rc::clone(&sql), limits, [0; 16], &record).expect("creates");
+        let engine = Engine::create(Rc::clone(&sql), limits, [0; 16], &record(&[CLIENT])).expect("creates");
         let (points, told) = (Vec::new(), BTreeMap::new());
         let (next_key, acknowledged, has_periods) = (0, None, true);
         Self { sql, limits, engine, now_ms: START_MS, points, next_key, acknowledged, told, has_periods }
@@ -91,6 +129,7 @@ impl Model {
             Step::Write(batches) => assert!(self.write(batches).iter().all(|is_committed| *is_committed)),
             Step::Retry => self.retry(),
             Step::Seal => self.engine.seal(self.now_ms).expect("seals"),
+            Step::List { is_counted, fails_at } => self.list(*is_counted, *fails_at),
             Step::Tidy { after_s } => {
                 self.now_ms += i64::from(*after_s) * 1000;
                 self.engine.tidy(self.now_ms).expect("tidies");
@@ -110,6 +149,19 @@ impl Model {
         self.engine = Engine::open(Rc::clone(&self.sql), self.limits, [0; 16]).expect("opens").expect("is there");
     }
 
+    fn list(&mut self, is_counted: bool, fails_at: Option<u8>) {
+        let names: &[&str] = if is_counted { &[CLIENT] } else { &[] };
+        if let Some(nth) = fails_at {
+            self.sql.fail_at(u64::from(nth));
+        }
+        let changed = self.engine.set_record(record(names), self.now_ms);
+        self.sql.heal();
+        assert!(changed.is_ok() || fails_at.is_some());
+        if changed.is_err() {
+            self.crash();
+        }
+    }
+
     /// Which batches were committed.
     fn write(&mut self, batches: &[Vec<Drawn>]) -> Vec<bool> {
         let mut frames = Vec::new();
@@ -120,12 +172,12 @@ impl Model {
             let told = |written: &[u8]| self.told.get(written).copied();
             let mut builder = FrameBuilder::new(u64::try_from(self.now_ms).expect("after 1970"), [0; 16], told);
             let points = self.points_of(batch);
-            for (index, (labels, point)) in points.iter().enumerate() {
-                builder.push(index, Ok((*point, labels)));
+            for (index, (kept, labels)) in points.iter().enumerate() {
+                builder.push(index, Ok((kept.point, labels)));
             }
             let Batch { frame, outcome, new_labels, .. } = builder.finish(Some(&key));
             frames.push(frame);
-            written.push((key, outcome, new_labels, points));
+            written.push((key, outcome, new_labels, points.into_iter().map(|(kept, _)| kept).collect::<Vec<_>>()));
         }
         let committed = self.engine.commit(&frames, self.now_ms);
         for ((key, outcome, new_labels, points), numbers) in written.into_iter().zip(&committed) {
@@ -148,12 +200,19 @@ impl Model {
         }
     }
 
-    fn points_of(&self, batch: &[Drawn]) -> Vec<(String, Point)> {
-        let point = |(series, n, p, age): &Drawn| {
+    /// Each point with the labels that its writer gives.
+    fn points_of(&self, batch: &[Drawn]) -> Vec<(Kept, String)> {
+        let is_counted = !self.engine.record().config.distinct.is_empty();
+        let point = |((series, client), n, p, age): &Drawn| {
             #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
             let t = (self.now_ms / 1000 - i64::from(*age)) as f64;
             let point = Point { n: f64::from(*n), d: 2.0, p: p.map(f64::from).filter(|_| self.has_periods), t };
-            (format!("series\u{1f}{series}\u{1e}"), point)
+            // One client is none.
+            let client = Some(*client).filter(|client| *client > 0);
+            let series = format!("series\u{1f}{series}\u{1e}");
+            let given = client.map(|client| format!("{CLIENT}\u{1f}{client}\u{1e}")).unwrap_or_default() + &series;
+            let labels = if is_counted { series } else { given.clone() };
+            (Kept { labels, client: client.filter(|_| is_counted), point }, given)
         };
         batch.iter().map(point).collect()
     }
@@ -170,20 +229,19 @@ impl Model {
         let now_s = self.now_ms / 1000;
         let (from_ms, to_ms) = ((now_s - 90_000) * 1000, (now_s + 10) * 1000);
         let window = Window::new(from_ms, to_ms, Some(step_s), self.now_ms, &Retention::default()).expect("valid");
-        let query = Query { window, matchers: Vec::new(), by };
-        let mut seen: BTreeMap<(Labels, i64), (f64, u64)> = BTreeMap::new();
+        let sketches = Wanted { quantiles: true, distinct: 1 };
+        let query = Query { window, matchers: Vec::new(), by, sketches };
+        let mut seen: BTreeMap<(Labels, i64), Cell> = BTreeMap::new();
         for (labels, cells) in self.engine.query(&query).expect("answers") {
             for (step, cell) in cells {
                 let at_s = window.from_s() + i64::from(step) * step_s;
-                seen.insert((labels.clone(), at_s), (cell.cover.map_or(0.0, |cover| cover.n), cell.count));
+                seen.insert((labels.clone(), at_s), cell);
             }
         }
         let wanted = self.wanted(&query);
         assert_eq!(seen.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
-        for (place, (n, count)) in &wanted {
-            let (seen_n, seen_count) = seen[place];
-            assert_eq!(seen_count, *count, "count at {place:?}");
-            assert!((seen_n - n).abs() <= 1e-6, "{seen_n} is not {n} at {place:?}");
+        for (place, bucket) in wanted {
+            bucket.check(&seen[&place], &place);
         }
     }
 
@@ -192,16 +250,19 @@ impl Model {
         let now_s = self.now_ms / 1000;
         let day = Window::aligned((now_s / 86_400 - 3) * 86_400, (now_s / 86_400 + 1) * 86_400, 86_400).expect("valid");
         let matchers = vec![Matcher::parse("overflow=true").expect("valid")];
-        let rows = self.engine.query(&Query { window: day, matchers, by: By::All }).expect("answers");
+        let rows = self
+            .engine
+            .query(&Query { window: day, matchers, by: By::All, sketches: Wanted::default() })
+            .expect("answers");
         rows.iter().flat_map(|(_, cells)| cells).map(|(_, cell)| cell.count).sum()
     }
 
     /// By the definition: each second of a period has the same share.
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "whole seconds since 1970")]
-    fn wanted(&self, query: &Query) -> BTreeMap<(Labels, i64), (f64, u64)> {
+    fn wanted(&self, query: &Query) -> BTreeMap<(Labels, i64), Bucket> {
         let window = &query.window;
-        let mut wanted: BTreeMap<(Labels, i64), (f64, u64)> = BTreeMap::new();
-        for (labels, point) in &self.points {
+        let mut wanted: BTreeMap<(Labels, i64), Bucket> = BTreeMap::new();
+        for Kept { labels, client, point } in &self.points {
             let group = query.group_of(&Labels::from_canonical(labels)).expect("there are no matchers");
             let (from, to) = (point.t - point.p.unwrap_or_default(), point.t);
             for at_s in window.times() {
@@ -213,9 +274,11 @@ impl Model {
                     _ => None,
                 };
                 if share.is_some() || holds_t {
-                    let place = wanted.entry((group.clone(), at_s)).or_default();
-                    place.0 += share.unwrap_or_default();
-                    place.1 += u64::from(holds_t);
+                    let bucket = wanted.entry((group.clone(), at_s)).or_default();
+                    bucket.n += share.unwrap_or_default();
+                    bucket.count += u64::from(holds_t);
+                    bucket.values.extend(holds_t.then_some(point.n / point.d));
+                    bucket.clients.extend(client.filter(|_| holds_t));
                 }
             }
         }
@@ -223,123 +286,27 @@ impl Model {
     }
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
-
-    #[test]
-    fn acknowledged_counts_once_and_nothing_else_counts(
-        steps in proptest::collection::vec(any_step(), 1..14),
-        open_cells in prop::sample::select(vec![3usize, 40, 100_000]),
-        unsealed_bytes in prop::sample::select(vec![100usize, 100_000]),
-        open_pieces in prop::sample::select(vec![30usize, 100_000]),
-        step_s in prop::sample::select(vec![10i64, 60, 90, 600, 3600, 86_400]),
-    ) {
-        let limits = Limits { open_cells, unsealed_bytes, open_pieces, ..Limits::DEFAULT };
-        let mut model = Model::new(limits);
-        for step in &steps {
-            model.take(step);
-        }
-        model.check(step_s, By::All);
-        model.crash();
-        model.check(step_s, By::All);
-        prop_assert_eq!(model.engine.totals().accepted, model.points.len() as u64);
-        prop_assert_eq!(model.engine.totals().overflow_points, 0);
-    }
-
-    #[test]
-    fn what_overflows_is_in_the_sums_and_is_counted_once(
-        steps in proptest::collection::vec(any_step(), 1..14),
-        open_cells in prop::sample::select(vec![3usize, 40, 100_000]),
-        bucket_series in prop::sample::select(vec![1usize, 2, 100]),
-        series in prop::sample::select(vec![0usize, 2, 100]),
-        names in prop::sample::select(vec![0usize, 1]),
-        step_s in prop::sample::select(vec![10i64, 90, 3600, 86_400]),
-        has_periods in any::<bool>(),
-    ) {
-        let dictionary = DictionaryLimits { series, names, ..DictionaryLimits::DEFAULT };
-        let mut model = Model::new(Limits { open_cells, bucket_series, dictionary, ..Limits::DEFAULT });
-        model.has_periods = has_periods;
-        for step in &steps {
-            model.take(step);
-        }
-        model.check(step_s, By::Names(Vec::new()));
-        let totals = model.engine.totals().clone();
-        let counted = model.counted_in_overflow();
-        model.crash();
-        model.check(step_s, By::Names(Vec::new()));
-        prop_assert_eq!(model.engine.totals(), &totals);
-        prop_assert_eq!(model.counted_in_overflow(), counted);
-        prop_assert!(counted <= totals.overflow_points && totals.overflow_points <= totals.accepted);
-        if !has_periods || series.min(names) == 0 {
-            prop_assert_eq!(counted, totals.overflow_points);
+impl Bucket {
+    fn check(mut self, seen: &Cell, place: &(Labels, i64)) {
+        let n = seen.cover.map_or(0.0, |cover| cover.n);
+        assert!((n - self.n).abs() <= 1e-6, "{n} is not {} at {place:?}", self.n);
+        assert_eq!(seen.count, self.count, "count at {place:?}");
+        assert_eq!(
+            seen.distinct_values(0),
+            f64::from(u8::try_from(self.clients.len()).expect("few")),
+            "clients at {place:?}"
+        );
+        self.values.sort_by(f64::total_cmp);
+        for thousandths in [1, 50_000, 99_900] {
+            let rank = (self.values.len() * thousandths).div_ceil(100_000);
+            let percent = Percent::from_thousandths(u32::try_from(thousandths).expect("small")).expect("a share");
+            let (seen, wanted) = (seen.quantile(percent), rank.checked_sub(1).map(|at| self.values[at]));
+            assert_eq!(seen.is_some(), wanted.is_some(), "p{percent} at {place:?}");
+            let (seen, wanted) = (seen.unwrap_or_default(), wanted.unwrap_or_default());
+            assert!(
+                (seen - wanted).abs() <= 0.010_000_001 * wanted.abs(),
+                "p{percent} {seen} is not {wanted} at {place:?}"
+            );
         }
     }
-}
-
-#[test]
-fn a_stream_that_was_never_made_is_none_and_leaves_no_trace() {
-    let sql = Rc::new(TestSql::new());
-    assert!(Engine::open(Rc::clone(&sql), Limits::DEFAULT, [0; 16]).expect("opens").is_none());
-    assert_eq!(sql.tables(), "");
-}
-
-#[test]
-fn the_log_is_empty_when_all_is_sealed_and_answers_go_after_their_time() {
-    let mut model = Model::new(Limits::DEFAULT);
-    model.take(&Step::Write(vec![vec![(1, 5, None, 0)]]));
-    assert_eq!(model.sql.count("log"), 1);
-    model.take(&Step::Seal);
-    assert_eq!((model.sql.count("log"), model.sql.count("answers")), (0, 1));
-    model.retry();
-    model.crash();
-    model.retry();
-    assert_eq!(model.engine.tidy(START_MS + 600_000), Ok(Some(START_MS + 600_001)));
-    let next_ms = model.engine.tidy(START_MS + 600_001).expect("tidies").expect("chunks expire");
-    assert!(next_ms > START_MS + 86_400_000, "only chunks are left, which expire in days");
-    assert_eq!(model.sql.count("answers"), 0);
-    model.check(10, By::All);
-    model.take(&Step::Write(vec![vec![(1, 5, None, 0)]]));
-    model.crash();
-    model.check(10, By::All);
-}
-
-#[test]
-fn a_window_that_is_kept_is_whole_also_where_it_is_widened() {
-    let mut model = Model::new(Limits::DEFAULT);
-    let points: Vec<Drawn> = (0..360).map(|index| (1, 1, None, index * 10)).collect();
-    model.take(&Step::Write(vec![points]));
-    model.take(&Step::Seal);
-    // Two days later, half of the points are older than the 10 s buckets are promised.
-    model.now_ms += (2 * 86_400 - 1800) * 1000;
-    model.engine.tidy(model.now_ms).expect("tidies");
-    for step_s in [10, 70, 90, 3590] {
-        let from_ms = model.now_ms - 2 * 86_400_000;
-        let window = Window::new(from_ms, from_ms + 1_800_000, Some(step_s), model.now_ms, &Retention::default())
-            .expect("is kept");
-        let query = Query { window, matchers: Vec::new(), by: By::All };
-        let rows = model.engine.query(&query).expect("answers");
-        let count: u64 = rows.iter().flat_map(|(_, cells)| cells).map(|(_, cell)| cell.count).sum();
-        let wanted: u64 = model.wanted(&query).values().map(|(_, count)| count).sum();
-        assert_eq!(count, wanted, "steps of {step_s} s");
-    }
-}
-
-#[test]
-fn what_the_owner_does_not_want_any_more_goes_also_from_an_idle_stream() {
-    let mut model = Model::new(Limits::DEFAULT);
-    model.take(&Step::Write(vec![vec![(1, 5, None, 0), (2, 7, Some(30_000), 0)]]));
-    model.engine.tidy(START_MS).expect("tidies");
-    assert!(model.sql.count("chunks") > 5);
-    let Record { config, read_key_hash } = model.engine.record().clone();
-    let patch = br#"{"retention":{"10s":"1h","1m":"1h","10m":"2h","1h":"3h","1d":"40d"}}"#;
-    let patch = StreamPatch::parse(patch).expect("valid");
-    let config = patch.applied(config, u64::try_from(START_MS).expect("after 1970")).expect("valid");
-    model.engine.set_record(Record { config, read_key_hash }).expect("is kept");
-    let (mut now_ms, mut rounds) = (START_MS, 0);
-    while let Some(next_ms) = model.engine.tidy(now_ms).expect("tidies") {
-        assert!(next_ms > now_ms && rounds < 100, "{rounds} alarms, the next at {next_ms}");
-        (now_ms, rounds) = (next_ms, rounds + 1);
-    }
-    assert_eq!(model.sql.count("chunks"), 0);
-    assert!((START_MS + 40 * 86_400_000..START_MS + 75 * 86_400_000).contains(&now_ms), "a chunk of days spans 32");
 }

@@ -2,10 +2,13 @@
 
 mod answers;
 mod dictionary;
+mod distinct;
 mod engine;
 #[cfg(test)]
 mod engine_model;
 mod queue;
+#[cfg(test)]
+mod sealed_size;
 mod storage;
 mod stream;
 mod totals;

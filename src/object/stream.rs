@@ -26,7 +26,7 @@ use crate::wire::outcome::Outcome;
 use crate::wire::partial;
 
 use super::answers::KEY_WINDOW_MS;
-use super::engine::{Engine, Limits, MAX_ROW_BYTES, QueryError, Record};
+use super::engine::{Engine, Limits, MAX_ROW_BYTES, QueryError, Record, RecordError};
 use super::queue::{Gathered, MAX_WAITING_BYTES, Queue};
 use super::storage::ObjectSql;
 
@@ -275,14 +275,14 @@ impl Shared {
             Command::Patch(patch) => self.try_with_engine(|engine| {
                 let Record { config, read_key_hash } = engine.record().clone();
                 let now = u64::try_from(now_ms()).unwrap_or_default();
-                let config = patch.applied(config, now).map_err(|error| Refusal::InvalidConfig(error.to_string()))?;
+                let config = patch.applied(config, now).map_err(|error| Refusal::InvalidRequest(error.to_string()))?;
                 let answer = to_json(&config);
-                engine.set_record(Record { config, read_key_hash }).map_err(|error| internal(&error))?;
+                set_record(engine, Record { config, read_key_hash })?;
                 Ok(answer)
             }),
-            Command::Rekey { read_key_hash } => self.with_engine(|engine| {
+            Command::Rekey { read_key_hash } => self.try_with_engine(|engine| {
                 let record = Record { read_key_hash, ..engine.record().clone() };
-                engine.set_record(record).map(|()| Vec::new())
+                set_record(engine, record).map(|()| Vec::new())
             }),
             Command::Read { credential, what } => {
                 authorize(&self.record()?, &credential, &what)?;
@@ -343,21 +343,30 @@ fn authorize(record: &Record, credential: &Credential, what: &Read) -> std::resu
 
 fn read(engine: &Engine<ObjectSql>, what: &Read) -> Answer {
     match what {
-        Read::Rollup(query) => {
-            let query = query.to_query().map_err(|error| internal(&error))?;
+        Read::Rollup(text) => {
+            let labels = engine.distinct().numbers(text.distinct());
+            let labels = labels.map_err(|error| Refusal::InvalidRequest(error.to_string()))?;
+            let query = text.to_query(&labels).map_err(|error| internal(&error))?;
             // The edge knows a copy of the retention only.
             let kept = query.window.check_kept(&engine.record().config.retention, now_ms() / 1000);
             kept.map_err(|error| Refusal::QueryTooLarge(error.to_string()))?;
             let rows = engine.query(&query).map_err(|error| match error {
-                QueryError::TooManyCells(error) => Refusal::QueryTooLarge(error.to_string()),
+                QueryError::TooLarge(error) => Refusal::QueryTooLarge(error.to_string()),
                 QueryError::Store(error) => internal(&error),
             })?;
-            Ok(partial::encode(&rows))
+            Ok(partial::encode(&rows, &labels))
         }
         Read::Labels => Ok(engine.labels_json().into_bytes()),
         Read::LabelValues { name, params } => Ok(engine.label_values_json(name, params).into_bytes()),
         Read::Status => Ok(engine.status_json().into_bytes()),
     }
+}
+
+fn set_record(engine: &mut Engine<ObjectSql>, record: Record) -> std::result::Result<(), Refusal> {
+    engine.set_record(record, now_ms()).map_err(|error| match error {
+        RecordError::TooManyNames(error) => Refusal::InvalidRequest(error.to_string()),
+        RecordError::Store(error) => internal(&error),
+    })
 }
 
 fn to_json(value: &impl serde::Serialize) -> Vec<u8> {

@@ -8,18 +8,20 @@
 //! spreads; a block has 4,096 series. `cells` as in [`super::chunk_cells`].
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use crate::domain::cell::Cell;
 use crate::domain::open::{Bucket, SeriesId};
+use crate::domain::sketches::Wanted;
 use crate::domain::tier::{Layer, Tier, floor_to};
 
-use super::chunk_cells::{Cells, HEAD_BYTES, PART_CELLS, cells_in, decode, encode};
+use super::chunk_cells::{Cells, HEAD_BYTES, PART_WEIGHT, decode, encode, weight, weight_of};
 use super::sql::{Param, Sql, StoreError, execute};
 
 /// So many parts of similar size are merged.
 const FAN_IN: usize = 4;
-/// Parts of this many cells are not merged any more: four smaller ones take 8 of the 128 MB while they are.
-const FINAL_CELLS: usize = PART_CELLS / 2;
+/// Parts of this weight are not merged any more: four smaller ones take 8 of the 128 MB while they are.
+const FINAL_WEIGHT: usize = PART_WEIGHT / 2;
 const BLOCK_SERIES: SeriesId = 4_096;
 const PART_BITS: u32 = 9;
 const BLOCK_BITS: u32 = 5;
@@ -38,20 +40,20 @@ struct Place {
 ///
 /// # Errors
 /// As [`Sql::run`], and [`StoreError::Full`].
-pub fn seal(sql: &impl Sql, layer: Layer, buckets: &BTreeMap<i64, Bucket>) -> Result<(), StoreError> {
+pub fn seal(sql: &impl Sql, layer: Layer, buckets: BTreeMap<i64, Bucket>) -> Result<(), StoreError> {
     let mut places: BTreeMap<Place, Cells> = BTreeMap::new();
     for (start_s, bucket) in buckets {
-        let span_start_s = floor_to(*start_s, layer.tier().span_s());
+        let span_start_s = floor_to(start_s, layer.tier().span_s());
         for (series, cell) in bucket {
             let place = Place { layer, span_start_s, block: series / BLOCK_SERIES };
-            places.entry(place).or_default().insert((*series, *start_s), *cell);
+            places.entry(place).or_default().insert((series, start_s), cell);
         }
     }
     places.into_iter().try_for_each(|(place, cells)| place.put(sql, cells))
 }
 
-/// Hands on the cells of wanted series of a layer that lie in chunks which overlap `[from_s, to_s)`. Stops at the
-/// first error.
+/// Hands on the cells of wanted series of a layer that lie in chunks which overlap `[from_s, to_s)`, with the sketches that
+/// are wanted. Stops at the first error.
 ///
 /// # Errors
 /// As [`Sql::run`], or what `each` returns.
@@ -61,14 +63,15 @@ pub fn each<E: From<StoreError>>(
     from_s: i64,
     to_s: i64,
     wants: impl Fn(SeriesId) -> bool,
+    sketches: Wanted,
     mut each: impl FnMut(i64, SeriesId, &Cell) -> Result<(), E>,
 ) -> Result<(), E> {
     let range = [first_id(layer, floor_to(from_s, layer.tier().span_s())), first_id(layer, to_s)].map(Param::Integer);
     let mut stopped = None;
     let read = sql.run("SELECT id, cells FROM chunks WHERE id >= ? AND id < ? ORDER BY id", &range, &mut |mut row| {
         let span_start_s = start_of(row.integer()?);
-        decode(layer.tier(), span_start_s, &row.blob()?, &wants, |start_s, series, cell| {
-            each(start_s, series, cell).map_err(|error| {
+        decode(layer.tier(), span_start_s, &row.blob()?, &wants, sketches, |start_s, series, cell| {
+            each(start_s, series, &cell).map_err(|error| {
                 stopped = Some(error);
                 StoreError::Stopped
             })
@@ -105,8 +108,9 @@ impl Place {
     fn put(self, sql: &impl Sql, mut cells: Cells) -> Result<(), StoreError> {
         loop {
             let parts = self.parts(sql)?;
-            let is_similar = |count: usize| count.max(cells.len()) < FINAL_CELLS && class(count) == class(cells.len());
-            let similar: Vec<i64> = parts.iter().filter(|(_, count)| is_similar(*count)).map(|(id, _)| *id).collect();
+            let weight = cells.values().map(weight).sum();
+            let is_similar = |part: usize| part.max(weight) < FINAL_WEIGHT && class(part) == class(weight);
+            let similar: Vec<i64> = parts.iter().filter(|(_, part)| is_similar(*part)).map(|(id, _)| *id).collect();
             if similar.len() + 1 < FAN_IN {
                 return self.insert(sql, &parts, &encode(self.layer.tier(), self.span_start_s, &cells));
             }
@@ -116,13 +120,13 @@ impl Place {
         }
     }
 
-    /// Number of each part, and how many cells it has.
+    /// Number of each part, and its weight.
     fn parts(self, sql: &impl Sql) -> Result<Vec<(i64, usize)>, StoreError> {
         let range = [self.id(), self.id() + (1 << PART_BITS)].map(Param::Integer);
         let mut parts = Vec::new();
         let statement = "SELECT id, SUBSTR(cells, 1, ?3) FROM chunks WHERE id >= ?1 AND id < ?2 ORDER BY id";
         sql.run(statement, &[range[0], range[1], Param::Integer(HEAD_BYTES)], &mut |mut row| {
-            parts.push((row.integer()?, cells_in(&row.blob()?)?));
+            parts.push((row.integer()?, weight_of(&row.blob()?)?));
             Ok(())
         })?;
         Ok(parts)
@@ -146,8 +150,14 @@ impl Place {
                 self.span_start_s,
                 &row.blob()?,
                 |_| true,
+                Wanted::ALL,
                 |start_s, series, cell| {
-                    cells.entry((series, start_s)).and_modify(|there| there.merge(cell)).or_insert(*cell);
+                    match cells.entry((series, start_s)) {
+                        Entry::Occupied(mut there) => there.get_mut().merge(&cell),
+                        Entry::Vacant(place) => {
+                            place.insert(cell);
+                        }
+                    }
                     Ok(())
                 },
             )
@@ -162,9 +172,9 @@ impl Place {
 }
 
 /// Parts within a factor of four are of similar size.
-fn class(cells: usize) -> u32 {
-    const SMALLEST_CELLS: usize = 32;
-    (cells / SMALLEST_CELLS).max(1).ilog(4)
+fn class(weight: usize) -> u32 {
+    const SMALLEST_WEIGHT: usize = 32;
+    (weight / SMALLEST_WEIGHT).max(1).ilog(4)
 }
 
 /// The first number of a layer from a time on.
@@ -202,13 +212,13 @@ mod tests {
     }
 
     fn counted(count: u64) -> Cell {
-        Cell { count, cover: None }
+        Cell::plain(count, None)
     }
 
     fn buckets(cells: &[(i64, SeriesId, Cell)]) -> BTreeMap<i64, Bucket> {
         let mut buckets: BTreeMap<i64, Bucket> = BTreeMap::new();
         for (start_s, series, cell) in cells {
-            buckets.entry(*start_s).or_default().insert(*series, *cell);
+            buckets.entry(*start_s).or_default().insert(*series, cell.clone());
         }
         buckets
     }
@@ -221,6 +231,7 @@ mod tests {
             from_s,
             to_s,
             |_| true,
+            Wanted::ALL,
             |start_s, series, cell| {
                 seen.push((start_s, series, cell.count));
                 Ok(())
@@ -248,8 +259,8 @@ mod tests {
     fn what_is_sealed_is_read_by_layer_and_time() {
         let sql = ready();
         let cells = [(HOUR - 10, 1, counted(1)), (HOUR, 5000, counted(2)), (HOUR + 3600, 3, counted(3))];
-        seal(&sql, LAYER, &buckets(&cells)).expect("seals");
-        seal(&sql, Layer::Spread(Tier::S10), &buckets(&[(HOUR, 9, counted(9))])).expect("seals");
+        seal(&sql, LAYER, buckets(&cells)).expect("seals");
+        seal(&sql, Layer::Spread(Tier::S10), buckets(&[(HOUR, 9, counted(9))])).expect("seals");
         assert_eq!(
             read(&sql, LAYER, HOUR - 10, HOUR + 3601),
             [(HOUR - 10, 1, 1), (HOUR, 5000, 2), (HOUR + 3600, 3, 3)]
@@ -261,7 +272,7 @@ mod tests {
     #[test]
     fn reading_stops_at_the_first_error() {
         let sql = ready();
-        seal(&sql, LAYER, &buckets(&[(HOUR, 1, counted(1)), (HOUR, 2, counted(1))])).expect("seals");
+        seal(&sql, LAYER, buckets(&[(HOUR, 1, counted(1)), (HOUR, 2, counted(1))])).expect("seals");
         let mut calls = 0;
         let stopped = each(
             &sql,
@@ -269,6 +280,7 @@ mod tests {
             HOUR,
             HOUR + 10,
             |_| true,
+            Wanted::ALL,
             |_, _, _| {
                 calls += 1;
                 Err(StoreError::Column("enough"))
@@ -283,9 +295,9 @@ mod tests {
         let sql = ready();
         let layer = Layer::Total(Tier::D1);
         let cover = Some(Cover { n: 0.1, d: 0.3, extent: None });
-        let cells: Vec<_> = (0..300).map(|series| (HOUR, series * 30, Cell { count: 1, cover })).collect();
+        let cells: Vec<_> = (0..300).map(|series| (HOUR, series * 30, Cell::plain(1, cover))).collect();
         for _ in 0..SEALS {
-            seal(&sql, layer, &buckets(&cells)).expect("seals");
+            seal(&sql, layer, buckets(&cells)).expect("seals");
         }
         let parts = sql.count("chunks");
         assert!(parts <= 3 * 8 * 3, "{parts} parts: at most 3 of 8 sizes in each of 3 blocks");
@@ -298,7 +310,7 @@ mod tests {
     fn a_span_without_free_numbers_is_an_error_and_no_other_span() {
         let sql = ready();
         let place = Place { layer: LAYER, span_start_s: HOUR, block: 0 };
-        let taken: Vec<(i64, usize)> = (place.id()..place.id() + 512).map(|id| (id, FINAL_CELLS)).collect();
+        let taken: Vec<(i64, usize)> = (place.id()..place.id() + 512).map(|id| (id, FINAL_WEIGHT)).collect();
         assert_eq!(place.insert(&sql, &taken, &[vec![1]]), Err(StoreError::Full));
         assert_eq!(sql.count("chunks"), 0);
     }
@@ -308,7 +320,7 @@ mod tests {
         let sql = ready();
         let cells: Vec<(i64, SeriesId, Cell)> =
             (0..3000).flat_map(|series| (0..100).map(move |bucket| (HOUR + bucket * 10, series, counted(1)))).collect();
-        seal(&sql, LAYER, &buckets(&cells)).expect("seals");
+        seal(&sql, LAYER, buckets(&cells)).expect("seals");
         assert_eq!(read(&sql, LAYER, HOUR, HOUR + 3600).len(), 300_000);
         assert_eq!(sql.count("chunks"), 8);
     }
@@ -316,8 +328,8 @@ mod tests {
     #[test]
     fn old_spans_go_and_others_stay() {
         let sql = ready();
-        seal(&sql, LAYER, &buckets(&[(HOUR - 3600, 1, counted(1)), (HOUR, 1, counted(1))])).expect("seals");
-        seal(&sql, Layer::Total(Tier::M1), &buckets(&[(HOUR - 36_000, 1, counted(1))])).expect("seals");
+        seal(&sql, LAYER, buckets(&[(HOUR - 3600, 1, counted(1)), (HOUR, 1, counted(1))])).expect("seals");
+        seal(&sql, Layer::Total(Tier::M1), buckets(&[(HOUR - 36_000, 1, counted(1))])).expect("seals");
         assert_eq!(oldest_end_s(&sql, LAYER), Ok(Some(HOUR)));
         remove_before(&sql, LAYER, HOUR + 1800).expect("removes");
         assert_eq!(oldest_end_s(&sql, LAYER), Ok(Some(HOUR + 3600)));

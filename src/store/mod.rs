@@ -8,6 +8,7 @@ pub mod log;
 pub mod meta;
 pub mod schema;
 pub mod series;
+mod series_cells;
 pub mod sql;
 #[cfg(test)]
 pub(crate) mod testing;

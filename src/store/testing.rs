@@ -43,6 +43,14 @@ impl TestSql {
         self.connection.query_row(&format!("SELECT COUNT(*) FROM {table}"), [], |row| row.get(0)).expect("valid")
     }
 
+    /// The bytes of the chunks of each layer.
+    pub(crate) fn chunk_bytes(&self) -> Vec<(i64, i64)> {
+        let bytes = "SELECT id >> 48, SUM(LENGTH(cells)) FROM chunks GROUP BY 1";
+        let mut statement = self.connection.prepare(bytes).expect("valid");
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("valid");
+        rows.map(|row| row.expect("numbers")).collect()
+    }
+
     fn burn(&self) -> Result<(), StoreError> {
         match self.fuse.get() {
             Some(0) => {

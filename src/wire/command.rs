@@ -92,12 +92,12 @@ pub enum Refusal {
     /// More is waiting to be committed than the object takes.
     #[error("the stream has more writes waiting than it takes")]
     Overloaded,
-    /// The configuration can't be changed so.
-    #[error("{0}")]
-    InvalidConfig(String),
     /// The answer would be too large, or what it needs is not kept.
     #[error("{0}")]
     QueryTooLarge(String),
+    /// What is asked for does not go with the stream's configuration, or can't be made of it.
+    #[error("{0}")]
+    InvalidRequest(String),
     /// A fault of ours, told in the log.
     #[error("the stream could not do this")]
     Internal,

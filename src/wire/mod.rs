@@ -1,5 +1,6 @@
 //! Bytes to domain and back: pure, no I/O, no clock.
 
+pub mod aggregates;
 pub mod command;
 pub mod frame;
 pub mod outcome;

@@ -7,8 +7,10 @@ use crate::domain::labels::{MAX_LABELS, MAX_NAME_BYTES};
 use crate::domain::matcher::{Matcher, MatcherError};
 use crate::domain::query::{By, Query};
 use crate::domain::retention::Retention;
+use crate::domain::sketches::Wanted;
 use crate::domain::window::{Window, WindowError};
 
+use super::aggregates::{AggregateError, parse_aggregates};
 use super::time::{TimeError, parse_duration, parse_time_ms};
 
 /// A query has at most this many `where`.
@@ -44,9 +46,9 @@ pub enum ParamError {
     /// Not a list of label names.
     #[error("`by` takes up to {MAX_LABELS} label names of 1 to {MAX_NAME_BYTES} bytes, comma-separated, or `*`")]
     By,
-    /// Not an aggregate.
-    #[error("unknown aggregate {0:?}; this version knows sum, ratio, rate, count, min and max")]
-    Aggregate(String),
+    /// Not aggregates.
+    #[error("`agg`: {0}")]
+    Aggregates(#[from] AggregateError),
     /// Not a number in range.
     #[error("`{0}` must be a whole number from 1 to {MAX_TOP}, not {1:?}")]
     Number(&'static str, String),
@@ -132,15 +134,31 @@ pub struct QueryText {
     matchers: Vec<String>,
     /// Absent: by every label.
     by: Option<Vec<String>>,
+    /// Whether quantiles are wanted.
+    #[serde(default)]
+    quantiles: bool,
+    /// The labels whose values are to be counted; their numbers in the answer are their places here.
+    #[serde(default)]
+    distinct: Vec<String>,
 }
 
 impl QueryText {
-    /// The query that the text stands for.
+    /// The labels whose values are to be counted.
+    #[must_use]
+    pub fn distinct(&self) -> &[String] {
+        &self.distinct
+    }
+
+    /// The query that the text stands for, in a stream that has these numbers for [`Self::distinct`].
     ///
     /// # Errors
     /// When the text was not made by [`RollupParams::parse`].
-    pub fn to_query(&self) -> Result<Query, ParamError> {
+    pub fn to_query(&self, distinct: &[u8]) -> Result<Query, ParamError> {
         Ok(Query {
+            sketches: Wanted {
+                quantiles: self.quantiles,
+                distinct: distinct.iter().fold(0, |bits, number| bits | 1 << number),
+            },
             window: Window::aligned(self.from_s, self.to_s, self.step_s)?,
             matchers: self.matchers.iter().map(|text| Matcher::parse(text)).collect::<Result<_, _>>()?,
             by: self.by.clone().map_or(By::All, By::Names),
@@ -188,18 +206,21 @@ impl RollupParams {
         let (from_ms, to_ms) = (time("from", from, "-1h")?, time("to", to, "now")?);
         let step_s = step.map(|text| parse_duration(&text).map_err(|error| ParamError::Time("step", error)));
         let window = Window::new(from_ms, to_ms, step_s.transpose()?, now_ms, retention)?;
+        let aggregates = parse_aggregates(agg.as_deref().unwrap_or("sum"))?;
         let query = QueryText {
+            quantiles: Aggregate::sketches(&aggregates).quantiles,
+            distinct: aggregates.iter().filter_map(Aggregate::label).map(str::to_owned).collect(),
             from_s: window.from_s(),
             to_s: window.to_s(),
             step_s: window.step_s(),
             matchers,
             by: parse_by(by.as_deref().unwrap_or_default())?,
         };
-        query.to_query()?;
+        query.to_query(&[])?;
         Ok(Self {
             query,
             window,
-            aggregates: parse_aggregates(agg.as_deref().unwrap_or("sum"))?,
+            aggregates,
             top: number("top", top, DEFAULT_TOP)?,
             format: format.map(|text| Format::parse(&text)).transpose()?,
         })
@@ -215,18 +236,6 @@ fn parse_by(text: &str) -> Result<Option<Vec<String>>, ParamError> {
     names.dedup();
     let is_valid = names.len() <= MAX_LABELS && names.iter().all(|name| (1..=MAX_NAME_BYTES).contains(&name.len()));
     if is_valid { Ok(Some(names)) } else { Err(ParamError::By) }
-}
-
-fn parse_aggregates(text: &str) -> Result<Vec<Aggregate>, ParamError> {
-    let mut aggregates = Vec::new();
-    for name in text.split(',') {
-        let known = Aggregate::ALL.into_iter().find(|aggregate| aggregate.name() == name);
-        let aggregate = known.ok_or_else(|| ParamError::Aggregate(name.to_owned()))?;
-        if !aggregates.contains(&aggregate) {
-            aggregates.push(aggregate);
-        }
-    }
-    Ok(aggregates)
 }
 
 fn number(name: &'static str, text: Option<String>, default: usize) -> Result<usize, ParamError> {
@@ -303,6 +312,9 @@ mod tests {
         assert_eq!(params.aggregates, [Aggregate::Sum, Aggregate::Ratio]);
         assert_eq!((params.top, params.format), (3, Some(Format::Csv)));
         assert_eq!(parse("by=*").expect("valid").query.by, None);
+        let query = parse("agg=distinct:b,p99.9,distinct:a").expect("valid").query;
+        assert_eq!(query.distinct(), ["b", "a"]);
+        assert_eq!(query.to_query(&[5, 0]).expect("valid").sketches, Wanted { quantiles: true, distinct: 0b10_0001 });
     }
 
     #[test]
@@ -320,10 +332,7 @@ mod tests {
         assert!(message("where=country").starts_with("`where`: a matcher is"));
         assert!(message(&"where=a%3Db&".repeat(33)).starts_with("at most 32"));
         assert!(message("by=a,,b").starts_with("`by` takes"));
-        assert_eq!(
-            message("agg=p95"),
-            "unknown aggregate \"p95\"; this version knows sum, ratio, rate, count, min and max"
-        );
+        assert!(message("agg=median").starts_with("`agg`: unknown aggregate \"median\"; there are sum, ratio"));
         assert_eq!(message("top=0"), "`top` must be a whole number from 1 to 10000, not \"0\"");
         assert!(parse("top=10000").is_ok() && parse("top=10001").is_err());
         assert_eq!(message("format=xml"), "unknown format \"xml\"; this version knows json, csv and ndjson");

@@ -72,7 +72,7 @@ impl Rollup<'_> {
         push_text(&mut out, self.stream);
         let (from_s, to_s, step_s) = (self.window.from_s(), self.window.to_s(), self.window.step_s());
         push_formatted(&mut out, format_args!(",\"from\":{from_s},\"to\":{to_s},\"step\":{step_s},\"agg\":["));
-        push_list(&mut out, self.aggregates, |out, aggregate| push_text(out, aggregate.name()));
+        push_list(&mut out, self.aggregates, |out, aggregate| push_text(out, &aggregate.name()));
         out.push_str("],\"times\":[");
         push_list(&mut out, &self.window.times().collect::<Vec<_>>(), |out, at_s| out.push_str(&at_s.to_string()));
         out.push_str("],\"series\":[");
@@ -89,8 +89,10 @@ impl Rollup<'_> {
         }
         let steps = self.by_step(series);
         for aggregate in self.aggregates {
-            push_formatted(out, format_args!(",\"{}\":[", aggregate.name()));
-            push_list(out, &steps, |out, cell| push_number(out, self.value(*aggregate, *cell)));
+            out.push(',');
+            push_text(out, &aggregate.name());
+            out.push_str(":[");
+            push_list(out, &steps, |out, cell| push_number(out, self.value(aggregate, *cell)));
             out.push(']');
         }
         out.push('}');
@@ -105,7 +107,7 @@ impl Rollup<'_> {
         steps
     }
 
-    fn value(&self, aggregate: Aggregate, cell: Option<&Cell>) -> Option<f64> {
+    fn value(&self, aggregate: &Aggregate, cell: Option<&Cell>) -> Option<f64> {
         cell.and_then(|cell| aggregate.of(cell, self.window.step_s()))
     }
 
@@ -126,8 +128,10 @@ impl Rollup<'_> {
                 out.push_str(",\"other\":true");
             }
             for aggregate in self.aggregates {
-                push_formatted(&mut out, format_args!(",\"{}\":", aggregate.name()));
-                push_number(&mut out, self.value(*aggregate, Some(cell)));
+                out.push(',');
+                push_text(&mut out, &aggregate.name());
+                out.push(':');
+                push_number(&mut out, self.value(aggregate, Some(cell)));
             }
             out.push_str("}\n");
         }
@@ -140,14 +144,15 @@ impl Rollup<'_> {
         let other = has_other.then_some("other");
         let header = std::iter::once("time").chain(names.iter().copied()).chain(other);
         let mut out = String::new();
-        push_csv_row(&mut out, header.chain(self.aggregates.iter().map(|aggregate| aggregate.name())));
+        let aggregates: Vec<_> = self.aggregates.iter().map(Aggregate::name).collect();
+        push_csv_row(&mut out, header.chain(aggregates.iter().map(AsRef::as_ref)));
         for (at_s, series, cell) in self.rows() {
             let mut fields = vec![at_s.to_string()];
             fields.extend(names.iter().map(|name| series.labels.value(name).to_owned()));
             fields.extend(other.map(|_| series.is_other.to_string()));
             fields.extend(self.aggregates.iter().map(|aggregate| {
                 let mut field = String::new();
-                if let Some(value) = self.value(*aggregate, Some(cell)) {
+                if let Some(value) = self.value(aggregate, Some(cell)) {
                     push_number(&mut field, Some(value));
                 }
                 field
@@ -230,7 +235,7 @@ mod tests {
                 is_other: false,
                 cells: vec![(0, cell(1234.0, 3.0)), (2, cell(-0.5, 1.0))],
             },
-            Series { labels: Labels::default(), is_other: true, cells: vec![(1, Cell { count: 1, cover: None })] },
+            Series { labels: Labels::default(), is_other: true, cells: vec![(1, Cell::plain(1, None))] },
         ];
         let window = Window::aligned(NOW - 30, NOW, 10).expect("valid");
         Rollup {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::domain::labels::{MAX_NAME_BYTES, is_name};
 use crate::domain::point::{DEFAULT_LATENESS_S, MAX_PERIOD_S};
 use crate::domain::retention::{Retention, RetentionError};
 use crate::domain::tier::Tier;
@@ -17,6 +18,8 @@ pub const MAX_STREAM_NAME_BYTES: usize = 100;
 pub const MAX_ORIGINS: usize = 50;
 /// An origin has at most this many bytes.
 pub const MAX_ORIGIN_BYTES: usize = 300;
+/// The values of at most this many labels are counted at a time.
+pub const MAX_DISTINCT: usize = 4;
 
 /// Points may be late by at least this; they always travel for a while.
 pub const MIN_LATENESS_S: i64 = 60;
@@ -32,6 +35,9 @@ pub struct StreamConfig {
     pub public_read: bool,
     /// Which browser origins may write; empty: all.
     pub origins: Vec<String>,
+    /// Labels that make no series, but whose values are counted.
+    #[serde(default)]
+    pub distinct: Vec<String>,
     /// When it was created, Unix milliseconds.
     pub created_ms: u64,
     /// How long each tier is kept.
@@ -92,6 +98,14 @@ pub enum ConfigError {
     /// Points would be accepted that no tier keeps.
     #[error("`1d` in `retention` must be a day more than `lateness`, or points would be accepted that nobody can read")]
     KeptTooShort,
+    /// More than [`MAX_DISTINCT`].
+    #[error("`distinct` has {0} entries, at most {MAX_DISTINCT} are allowed at a time")]
+    TooManyDistinct(usize),
+    /// Not a label that can be asked for.
+    #[error(
+        "{0:?} in `distinct` is no name of a label: it must have 1 to {MAX_NAME_BYTES} bytes, no control characters and no comma, and stand there once"
+    )]
+    Distinct(String),
 }
 
 /// What an owner sends to change a stream; what is absent stays.
@@ -103,6 +117,7 @@ pub struct StreamPatch {
     origins: Option<Vec<String>>,
     retention: Option<Value>,
     lateness: Option<Value>,
+    distinct: Option<Vec<String>>,
 }
 
 impl StreamPatch {
@@ -111,7 +126,7 @@ impl StreamPatch {
     /// # Errors
     /// See [`ConfigError`].
     pub fn parse(body: &[u8]) -> Result<Self, ConfigError> {
-        const LATER: [&str; 4] = ["distinct", "shards", "forward", "carbon"];
+        const LATER: [&str; 3] = ["shards", "forward", "carbon"];
         let value: Value = serde_json::from_slice(body).map_err(|error| ConfigError::Shape(error.to_string()))?;
         if let Some(later) = LATER.into_iter().find(|name| value.get(name).is_some()) {
             return Err(ConfigError::NotSupported(later));
@@ -131,10 +146,10 @@ impl StreamPatch {
         if origins.len() > MAX_ORIGINS {
             return Err(ConfigError::TooManyOrigins(origins.len()));
         }
-        match origins.iter().find(|origin| !is_origin(origin)) {
-            Some(origin) => Err(ConfigError::Origin(origin.clone())),
-            None => Ok(()),
+        if let Some(origin) = origins.iter().find(|origin| !is_origin(origin)) {
+            return Err(ConfigError::Origin(origin.clone()));
         }
+        check_distinct(self.distinct.as_deref().unwrap_or_default())
     }
 
     /// The configuration of a new stream.
@@ -145,8 +160,8 @@ impl StreamPatch {
         let name = self.name.take().ok_or(ConfigError::Name)?;
         let changes = self.retention.take().map(|changes| retention::changes(&changes)).transpose()?;
         let retention = Retention::new(&changes.unwrap_or_default())?;
-        let (public_read, origins, lateness_s) = (false, Vec::new(), DEFAULT_LATENESS_S);
-        let config = StreamConfig { name, public_read, origins, created_ms, retention, lateness_s };
+        let (origins, distinct, lateness_s) = (Vec::new(), Vec::new(), DEFAULT_LATENESS_S);
+        let config = StreamConfig { name, public_read: false, origins, distinct, created_ms, retention, lateness_s };
         self.applied(config, created_ms)
     }
 
@@ -156,10 +171,11 @@ impl StreamPatch {
     /// Why the configuration can't be changed so.
     pub fn applied(self, mut config: StreamConfig, now_ms: u64) -> Result<StreamConfig, ConfigError> {
         let now_s = i64::try_from(now_ms / 1000).unwrap_or_default();
-        let Self { name, public_read, origins, retention, lateness } = self;
+        let Self { name, public_read, origins, distinct, retention, lateness } = self;
         config.name = name.unwrap_or(config.name);
         config.public_read = public_read.unwrap_or(config.public_read);
         config.origins = origins.unwrap_or(config.origins);
+        config.distinct = distinct.unwrap_or(config.distinct);
         if let Some(retention) = retention {
             config.retention = config.retention.changed(&retention::changes(&retention)?, now_s)?;
         }
@@ -175,6 +191,18 @@ impl StreamPatch {
             Some(kept_s) if kept_s < least_s => Err(ConfigError::KeptTooShort),
             _ => Ok(config),
         }
+    }
+}
+
+fn check_distinct(names: &[String]) -> Result<(), ConfigError> {
+    if names.len() > MAX_DISTINCT {
+        return Err(ConfigError::TooManyDistinct(names.len()));
+    }
+    // A comma could not be asked for in `agg`.
+    let is_wrong = |(at, name): &(usize, &String)| !is_name(name) || name.contains(',') || names[..*at].contains(name);
+    match names.iter().enumerate().find(is_wrong) {
+        Some((_, name)) => Err(ConfigError::Distinct(name.clone())),
+        None => Ok(()),
     }
 }
 
@@ -210,6 +238,7 @@ mod tests {
             name: "visits".into(),
             public_read: false,
             origins: Vec::new(),
+            distinct: Vec::new(),
             created_ms: 7,
             retention,
             lateness_s,
@@ -248,7 +277,7 @@ mod tests {
     fn the_form_of_a_configuration_is_pinned_and_the_first_one_is_still_read() {
         let config = changed(create(r#"{"name":"a"}"#).expect("valid"), r#"{"retention":{"10s":"3d"}}"#, 200_000);
         let config = config.expect("valid");
-        let pinned = r#"{"name":"a","public_read":false,"origins":[],"created_ms":7,"retention":[259200,27200,1209600,null,5184000,null,63072000,null,null,null],"lateness_s":86400}"#;
+        let pinned = r#"{"name":"a","public_read":false,"origins":[],"distinct":[],"created_ms":7,"retention":[259200,27200,1209600,null,5184000,null,63072000,null,null,null],"lateness_s":86400}"#;
         assert_eq!(serde_json::to_string(&config).expect("serialises"), pinned);
         assert_eq!(serde_json::from_str::<StreamConfig>(pinned).expect("reads"), config);
         let first = r#"{"name":"a","public_read":false,"origins":[],"created_ms":7}"#;
@@ -302,5 +331,21 @@ mod tests {
             |count: usize| format!("{{\"name\":\"a\",\"origins\":[{}]}}", vec!["\"http://[::1]:80\""; count].join(","));
         assert!(create(&origins(MAX_ORIGINS)).is_ok());
         assert_eq!(create(&origins(MAX_ORIGINS + 1)), Err(ConfigError::TooManyOrigins(51)));
+        let distinct = |list: &str| create(&format!("{{\"name\":\"a\",\"distinct\":{list}}}"));
+        assert_eq!(distinct(r#"["a","b b","ü","d"]"#).expect("valid").distinct, ["a", "b b", "ü", "d"]);
+        assert_eq!(distinct(r#"["a","b","c","d","e"]"#), Err(ConfigError::TooManyDistinct(5)));
+        for (list, wrong) in
+            [(r#"["a","a"]"#, "a"), (r#"[""]"#, ""), (r#"["a,b"]"#, "a,b"), (r#"["a\u0007"]"#, "a\u{7}")]
+        {
+            assert_eq!(distinct(list), Err(ConfigError::Distinct(wrong.into())));
+        }
+        assert!(distinct(r#""a""#).is_err() && distinct(&format!("[{:?}]", "x".repeat(MAX_NAME_BYTES + 1))).is_err());
+    }
+
+    #[test]
+    fn what_was_kept_before_there_was_distinct_is_still_read() {
+        let kept = r#"{"name":"a","public_read":true,"origins":[],"created_ms":7}"#;
+        let config: StreamConfig = serde_json::from_str(kept).expect("a configuration");
+        assert_eq!((config.distinct.len(), config.created_ms), (0, 7));
     }
 }

@@ -240,7 +240,8 @@ fn the_detail_of_an_error_names_what_is_wrong() {
         ("step=15s", "step"),
         ("where=x", "where"),
         ("by=a,,b", "by"),
-        ("agg=p95", "p95"),
+        ("agg=p950", "p950"),
+        ("agg=distinct:x", "distinct:x"),
         ("top=0", "top"),
         ("format=xml", "xml"),
     ] {

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::domain::grid::{Row, TooManyCells};
+use crate::domain::grid::{GridError, Row};
 use crate::domain::open::SeriesId;
 use crate::domain::query::{Collector, Query};
 use crate::store::chunks;
@@ -18,7 +18,7 @@ pub(in crate::object) enum QueryError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    TooManyCells(#[from] TooManyCells),
+    TooLarge(#[from] GridError),
 }
 
 impl<S: Sql> Engine<S> {
@@ -29,9 +29,15 @@ impl<S: Sql> Engine<S> {
         let wanted = collector.wanted();
         let wants = |series: SeriesId| wanted.get(series as usize).copied().unwrap_or_default();
         for layer in query.window.layers() {
-            chunks::each::<QueryError>(&self.sql, layer, from_s, to_s, wants, |start_s, series, cell| {
-                Ok(collector.add(layer, start_s, series, cell)?)
-            })?;
+            chunks::each::<QueryError>(
+                &self.sql,
+                layer,
+                from_s,
+                to_s,
+                wants,
+                query.sketches,
+                |start_s, series, cell| Ok(collector.add(layer, start_s, series, cell)?),
+            )?;
         }
         for (layer, start_s, bucket) in self.open.iter() {
             for (series, cell) in bucket {

@@ -18,6 +18,12 @@ impl<S: Sql> Engine<S> {
     pub(in crate::object) fn is_behind(&self) -> bool {
         self.unsealed_bytes > 2 * self.limits.unsealed_bytes + MAX_ROW_BYTES
             || self.open.cells() > 2 * self.limits.open_cells
+            || self.open.sketch_bytes() > 2 * self.limits.sketch_bytes
+    }
+
+    /// Whether so much is open that it has to be sealed now.
+    pub(super) fn is_full(&self) -> bool {
+        self.open.cells() >= self.limits.open_cells || self.open.sketch_bytes() >= self.limits.sketch_bytes
     }
 
     /// Moves all open buckets into chunks, and the answers to keys out of the log, which is empty then.
@@ -34,7 +40,7 @@ impl<S: Sql> Engine<S> {
         let mut sealed = None;
         sql.atomically(&mut || {
             for layer in Tier::ALL.into_iter().flat_map(|tier| [Layer::Total(tier), Layer::Spread(tier)]) {
-                chunks::seal(sql, layer, &open.layer(layer))?;
+                chunks::seal(sql, layer, open.layer(layer))?;
             }
             dictionary.persist(sql)?;
             sealed = Some(answers.seal(sql, cursor.seq, now_ms)?);

@@ -1,0 +1,125 @@
+//! What holds of the engine, whatever happens: driven through the model.
+
+use super::*;
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
+
+    #[test]
+    fn acknowledged_counts_once_and_nothing_else_counts(
+        steps in proptest::collection::vec(any_step(), 1..14),
+        open_cells in prop::sample::select(vec![3usize, 40, 100_000]),
+        unsealed_bytes in prop::sample::select(vec![100usize, 100_000]),
+        open_pieces in prop::sample::select(vec![30usize, 100_000]),
+        sketch_bytes in prop::sample::select(vec![500usize, 1 << 20]),
+        step_s in prop::sample::select(vec![10i64, 60, 90, 600, 3600, 86_400]),
+    ) {
+        let limits = Limits { open_cells, unsealed_bytes, open_pieces, sketch_bytes, ..Limits::DEFAULT };
+        let mut model = Model::new(limits);
+        for step in &steps {
+            model.take(step);
+        }
+        model.check(step_s, By::All);
+        model.crash();
+        model.check(step_s, By::All);
+        prop_assert_eq!(model.engine.totals().accepted, model.points.len() as u64);
+        prop_assert_eq!(model.engine.totals().overflow_points, 0);
+    }
+
+    #[test]
+    fn what_overflows_is_in_the_sums_and_is_counted_once(
+        steps in proptest::collection::vec(any_step(), 1..14),
+        open_cells in prop::sample::select(vec![3usize, 40, 100_000]),
+        bucket_series in prop::sample::select(vec![1usize, 2, 100]),
+        series in prop::sample::select(vec![0usize, 2, 100]),
+        names in prop::sample::select(vec![0usize, 1]),
+        step_s in prop::sample::select(vec![10i64, 90, 3600, 86_400]),
+        has_periods in any::<bool>(),
+    ) {
+        let dictionary = DictionaryLimits { series, names, ..DictionaryLimits::DEFAULT };
+        let mut model = Model::new(Limits { open_cells, bucket_series, dictionary, ..Limits::DEFAULT });
+        model.has_periods = has_periods;
+        for step in &steps {
+            model.take(step);
+        }
+        model.check(step_s, By::Names(Vec::new()));
+        let totals = model.engine.totals().clone();
+        let counted = model.counted_in_overflow();
+        model.crash();
+        model.check(step_s, By::Names(Vec::new()));
+        prop_assert_eq!(model.engine.totals(), &totals);
+        prop_assert_eq!(model.counted_in_overflow(), counted);
+        prop_assert!(counted <= totals.overflow_points && totals.overflow_points <= totals.accepted);
+        if !has_periods || series.min(names) == 0 {
+            prop_assert_eq!(counted, totals.overflow_points);
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_was_never_made_is_none_and_leaves_no_trace() {
+    let sql = Rc::new(TestSql::new());
+    assert!(Engine::open(Rc::clone(&sql), Limits::DEFAULT, [0; 16]).expect("opens").is_none());
+    assert_eq!(sql.tables(), "");
+}
+
+#[test]
+fn the_log_is_empty_when_all_is_sealed_and_answers_go_after_their_time() {
+    let mut model = Model::new(Limits::DEFAULT);
+    model.take(&Step::Write(vec![vec![((1, 1), 5, None, 0)]]));
+    assert_eq!(model.sql.count("log"), 1);
+    model.take(&Step::Seal);
+    assert_eq!((model.sql.count("log"), model.sql.count("answers")), (0, 1));
+    model.retry();
+    model.crash();
+    model.retry();
+    assert_eq!(model.engine.tidy(START_MS + 600_000), Ok(Some(START_MS + 600_001)));
+    let next_ms = model.engine.tidy(START_MS + 600_001).expect("tidies").expect("chunks expire");
+    assert!(next_ms > START_MS + 86_400_000, "only chunks are left, which expire in days");
+    assert_eq!(model.sql.count("answers"), 0);
+    model.check(10, By::All);
+    model.take(&Step::Write(vec![vec![((1, 1), 5, None, 0)]]));
+    model.crash();
+    model.check(10, By::All);
+}
+
+#[test]
+fn a_window_that_is_kept_is_whole_also_where_it_is_widened() {
+    let mut model = Model::new(Limits::DEFAULT);
+    let points: Vec<Drawn> = (0..360).map(|index| ((1, 1), 1, None, index * 10)).collect();
+    model.take(&Step::Write(vec![points]));
+    model.take(&Step::Seal);
+    // Two days later, half of the points are older than the 10 s buckets are promised.
+    model.now_ms += (2 * 86_400 - 1800) * 1000;
+    model.engine.tidy(model.now_ms).expect("tidies");
+    for step_s in [10, 70, 90, 3590] {
+        let from_ms = model.now_ms - 2 * 86_400_000;
+        let window = Window::new(from_ms, from_ms + 1_800_000, Some(step_s), model.now_ms, &Retention::default())
+            .expect("is kept");
+        let query = Query { window, matchers: Vec::new(), by: By::All, sketches: Wanted::default() };
+        let rows = model.engine.query(&query).expect("answers");
+        let count: u64 = rows.iter().flat_map(|(_, cells)| cells).map(|(_, cell)| cell.count).sum();
+        let wanted: u64 = model.wanted(&query).values().map(|bucket| bucket.count).sum();
+        assert_eq!(count, wanted, "steps of {step_s} s");
+    }
+}
+
+#[test]
+fn what_the_owner_does_not_want_any_more_goes_also_from_an_idle_stream() {
+    let mut model = Model::new(Limits::DEFAULT);
+    model.take(&Step::Write(vec![vec![((1, 0), 5, None, 0), ((2, 0), 7, Some(30_000), 0)]]));
+    model.engine.tidy(START_MS).expect("tidies");
+    assert!(model.sql.count("chunks") > 5);
+    let Record { config, read_key_hash } = model.engine.record().clone();
+    let patch = br#"{"retention":{"10s":"1h","1m":"1h","10m":"2h","1h":"3h","1d":"40d"}}"#;
+    let patch = StreamPatch::parse(patch).expect("valid");
+    let config = patch.applied(config, u64::try_from(START_MS).expect("after 1970")).expect("valid");
+    model.engine.set_record(Record { config, read_key_hash }, START_MS).expect("is kept");
+    let (mut now_ms, mut rounds) = (START_MS, 0);
+    while let Some(next_ms) = model.engine.tidy(now_ms).expect("tidies") {
+        assert!(next_ms > now_ms && rounds < 100, "{rounds} alarms, the next at {next_ms}");
+        (now_ms, rounds) = (next_ms, rounds + 1);
+    }
+    assert_eq!(model.sql.count("chunks"), 0);
+    assert!((START_MS + 40 * 86_400_000..START_MS + 75 * 86_400_000).contains(&now_ms), "a chunk of days spans 32");
+}
