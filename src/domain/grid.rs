@@ -8,16 +8,19 @@ use rustc_hash::FxHashMap;
 use super::cell::{Cell, merge_into};
 use super::labels::Labels;
 
-/// A query gives at most this many cells, at some 100 bytes each in the object and again at the edge: 2 x 20
-/// of the 128 MB that an isolate has.
+/// A query gives at most this many cells, at some 100 bytes each in the object and, after that, at the edge: 20 of the
+/// 128 MB that an isolate has.
 pub const MAX_GRID_CELLS: usize = 200_000;
 
 /// Cells by group and step; what no point touches is absent.
 #[derive(Debug, Default)]
 pub struct Grid {
     groups: BTreeMap<Labels, u32>,
-    labels: Vec<Labels>,
-    cells: FxHashMap<(u32, u32), Cell>,
+    /// By group, the steps of each in the order of their first cells. Only indices are hashed, so that a table which grows
+    /// is small, and what is given away is not copied.
+    rows: Vec<Row>,
+    /// Where in its row the cell of a group and step is.
+    places: FxHashMap<(u32, u32), u32>,
 }
 
 /// More cells than [`MAX_GRID_CELLS`].
@@ -37,8 +40,8 @@ impl Grid {
         if let Some(group) = self.groups.get(&labels) {
             return *group;
         }
-        let group = self.labels.len() as u32;
-        self.labels.push(labels.clone());
+        let group = self.rows.len() as u32;
+        self.rows.push((labels.clone(), Vec::new()));
         self.groups.insert(labels, group);
         group
     }
@@ -47,13 +50,20 @@ impl Grid {
     ///
     /// # Errors
     /// [`TooManyCells`]
+    #[expect(clippy::cast_possible_truncation, reason = "a row has at most a cell a step")]
     pub fn add(&mut self, group: u32, step: u32, cell: &Cell) -> Result<(), TooManyCells> {
-        let full = self.cells.len() >= MAX_GRID_CELLS;
-        match self.cells.entry((group, step)) {
-            Entry::Occupied(mut there) => there.get_mut().merge(cell),
+        let full = self.places.len() >= MAX_GRID_CELLS;
+        match self.places.entry((group, step)) {
+            Entry::Occupied(place) => self.rows[group as usize].1[*place.get() as usize].1.merge(cell),
             Entry::Vacant(_) if full => return Err(TooManyCells),
             Entry::Vacant(place) => {
-                place.insert(*cell);
+                let (_, cells) = &mut self.rows[group as usize];
+                place.insert(cells.len() as u32);
+                if cells.len() == cells.capacity() {
+                    // By half and from one: most groups of a wide query have a cell or two.
+                    cells.reserve_exact((cells.len() / 2).max(1));
+                }
+                cells.push((step, *cell));
             }
         }
         Ok(())
@@ -62,10 +72,7 @@ impl Grid {
     /// The groups that have a cell, sorted by their labels.
     #[must_use]
     pub fn into_rows(self) -> Vec<Row> {
-        let mut rows: Vec<Row> = self.labels.into_iter().map(|labels| (labels, Vec::new())).collect();
-        for ((group, step), cell) in self.cells {
-            rows[group as usize].1.push((step, cell));
-        }
+        let mut rows = self.rows;
         rows.retain(|(_, cells)| !cells.is_empty());
         for (_, cells) in &mut rows {
             cells.sort_unstable_by_key(|(step, _)| *step);
@@ -105,6 +112,7 @@ mod tests {
     fn the_limit_holds_and_merging_at_the_limit_still_works() {
         let one = Cell { count: 1, cover: None };
         let mut grid = Grid::default();
+        assert_eq!([grid.group(Labels::default()), grid.group(Labels::overflow())], [0, 1]);
         for step in 0..u32::try_from(MAX_GRID_CELLS).expect("fits") {
             grid.add(0, step, &one).expect("fits");
         }

@@ -44,7 +44,7 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Open cells take some 100 bytes each, and as many again while a tier is merged for sealing: 10 of the 128 MB. Two
+    /// Open cells take some 100 bytes each, and references to them while they are sealed: 6 of the 128 MB. Two
     /// million pieces are some 200 ms.
     pub(super) const DEFAULT: Self = Self {
         open_cells: 50_000,

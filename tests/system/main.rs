@@ -15,6 +15,7 @@ mod gzip;
 mod hostile;
 mod http;
 mod idempotency;
+mod memory;
 mod origins;
 mod owning;
 mod reading;

@@ -34,7 +34,7 @@ impl<S: Sql> Engine<S> {
         let mut sealed = None;
         sql.atomically(&mut || {
             for layer in Tier::ALL.into_iter().flat_map(|tier| [Layer::Total(tier), Layer::Spread(tier)]) {
-                chunks::seal(sql, layer, &open.layer(layer))?;
+                chunks::seal(sql, layer, open.layer(layer))?;
             }
             dictionary.persist(sql)?;
             sealed = Some(answers.seal(sql, cursor.seq, now_ms)?);
