@@ -2,6 +2,8 @@
 
 mod answers;
 mod dictionary;
+#[cfg(test)]
+mod earlier_versions;
 mod engine;
 #[cfg(test)]
 mod engine_model;
