@@ -223,9 +223,10 @@ proptest! {
         open_cells in prop::sample::select(vec![3usize, 40, 100_000]),
         unsealed_bytes in prop::sample::select(vec![100usize, 100_000]),
         open_pieces in prop::sample::select(vec![30usize, 100_000]),
+        unsealed_answers in prop::sample::select(vec![2usize, 100_000]),
         step_s in prop::sample::select(vec![10i64, 60, 90, 600, 3600, 86_400]),
     ) {
-        let limits = Limits { open_cells, unsealed_bytes, open_pieces, ..Limits::DEFAULT };
+        let limits = Limits { open_cells, unsealed_bytes, open_pieces, unsealed_answers, ..Limits::DEFAULT };
         let mut model = Model::new(limits);
         for step in &steps {
             model.take(step);
@@ -292,6 +293,17 @@ fn the_log_is_empty_when_all_is_sealed_and_answers_go_after_their_time() {
     model.take(&Step::Write(vec![vec![(1, 5, None, 0)]]));
     model.crash();
     model.check(10, By::All);
+}
+
+#[test]
+fn many_answers_to_keys_are_sealed_before_their_time() {
+    let mut model = Model::new(Limits { unsealed_answers: 2, ..Limits::DEFAULT });
+    for commits in 1..=3 {
+        model.take(&Step::Write(vec![vec![(1, 5, None, 0)]]));
+        assert_eq!(model.sql.count("log"), if commits == 3 { 0 } else { commits });
+    }
+    assert_eq!(model.sql.count("answers"), 1);
+    model.retry();
 }
 
 #[test]
