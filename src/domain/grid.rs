@@ -104,8 +104,11 @@ mod tests {
         grid.group(Labels::overflow());
         grid.add(group, 7, &one).expect("fits");
         grid.add(group, 7, &one).expect("fits");
-        grid.add(group, 3, &one).expect("fits");
-        assert_eq!(grid.into_rows(), [(Labels::default(), vec![(3, one), (7, Cell { count: 2, cover: None })])]);
+        for _ in 0..3 {
+            grid.add(group, 3, &one).expect("fits");
+        }
+        let counted = |count| Cell { count, cover: None };
+        assert_eq!(grid.into_rows(), [(Labels::default(), vec![(3, counted(3)), (7, counted(2))])]);
     }
 
     #[test]

@@ -262,6 +262,17 @@ mod tests {
     }
 
     #[test]
+    fn cells_in_any_order_make_one_part_a_place_and_those_of_one_bucket_and_series_merge() {
+        let sql = ready();
+        let all = [(HOUR, 1), (HOUR + 3600, 1), (HOUR, 2), (HOUR, 5000), (HOUR + 3600, 2), (HOUR, 1)];
+        let cells = all.map(|(start_s, series)| (start_s, series, counted(1)));
+        seal(&sql, LAYER, refs(&cells)).expect("seals");
+        assert_eq!(sql.count("chunks"), 3, "two spans, and two blocks in one of them");
+        let seen = read(&sql, LAYER, HOUR, HOUR + 7200);
+        assert_eq!(seen, [(HOUR, 1, 2), (HOUR, 2, 1), (HOUR, 5000, 1), (HOUR + 3600, 1, 1), (HOUR + 3600, 2, 1)]);
+    }
+
+    #[test]
     fn reading_stops_at_the_first_error() {
         let sql = ready();
         seal(&sql, LAYER, refs(&[(HOUR, 1, counted(1)), (HOUR, 2, counted(1))])).expect("seals");
