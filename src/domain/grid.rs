@@ -9,8 +9,8 @@ use super::cell::Cell;
 use super::labels::Labels;
 use super::sketches::Wanted;
 
-/// A query gives at most this many cells, at some 100 bytes each in the object and again at the edge: 2 x 20
-/// of the 128 MB that an isolate has.
+/// A query gives at most this many cells, at some 100 bytes each in the object and, after that, at the edge: 20 of the
+/// 128 MB that an isolate has.
 pub const MAX_GRID_CELLS: usize = 200_000;
 /// Their sketches may take so many bytes: again 2 x 16 of the 128 MB.
 pub const MAX_GRID_SKETCH_BYTES: usize = 16 << 20;
@@ -21,8 +21,11 @@ pub struct Grid {
     wanted: Wanted,
     sketch_bytes: usize,
     groups: BTreeMap<Labels, u32>,
-    labels: Vec<Labels>,
-    cells: FxHashMap<(u32, u32), Cell>,
+    /// By group, the steps of each in the order of their first cells. Only indices are hashed, so that a table which grows
+    /// is small, and what is given away is not copied.
+    rows: Vec<Row>,
+    /// Where in its row the cell of a group and step is.
+    places: FxHashMap<(u32, u32), u32>,
 }
 
 /// Why a grid takes no more.
@@ -48,8 +51,8 @@ impl Grid {
     /// An empty grid, which will keep the sketches that are wanted.
     #[must_use]
     pub fn new(wanted: Wanted) -> Self {
-        let (groups, cells) = (BTreeMap::new(), FxHashMap::default());
-        Self { wanted, sketch_bytes: 0, groups, labels: Vec::new(), cells }
+        let (groups, places) = (BTreeMap::new(), FxHashMap::default());
+        Self { wanted, sketch_bytes: 0, groups, rows: Vec::new(), places }
     }
 
     /// The number of a group in this grid.
@@ -58,8 +61,8 @@ impl Grid {
         if let Some(group) = self.groups.get(&labels) {
             return *group;
         }
-        let group = self.labels.len() as u32;
-        self.labels.push(labels.clone());
+        let group = self.rows.len() as u32;
+        self.rows.push((labels.clone(), Vec::new()));
         self.groups.insert(labels, group);
         group
     }
@@ -68,17 +71,26 @@ impl Grid {
     ///
     /// # Errors
     /// See [`GridError`].
+    #[expect(clippy::cast_possible_truncation, reason = "a row has at most a cell a step")]
     pub fn add(&mut self, group: u32, step: u32, cell: &Cell) -> Result<(), GridError> {
-        let full = self.cells.len() >= MAX_GRID_CELLS;
-        let (there, bytes_before) = match self.cells.entry((group, step)) {
-            Entry::Occupied(there) => {
-                let there = there.into_mut();
+        let full = self.places.len() >= MAX_GRID_CELLS;
+        let (_, cells) = &mut self.rows[group as usize];
+        let (there, bytes_before) = match self.places.entry((group, step)) {
+            Entry::Occupied(place) => {
+                let there = &mut cells[*place.get() as usize].1;
                 let bytes_before = there.sketch_bytes();
                 there.merge_wanted(cell, self.wanted);
                 (there, bytes_before)
             }
             Entry::Vacant(_) if full => return Err(GridError::TooManyCells),
-            Entry::Vacant(place) => (place.insert(cell.kept(self.wanted)), 0),
+            Entry::Vacant(place) => {
+                place.insert(cells.len() as u32);
+                if cells.len() == cells.capacity() {
+                    // By half and from one: most groups of a wide query have a cell or two.
+                    cells.reserve_exact((cells.len() / 2).max(1));
+                }
+                (&mut cells.push_mut((step, cell.kept(self.wanted))).1, 0)
+            }
         };
         self.sketch_bytes = self.sketch_bytes + there.sketch_bytes() - bytes_before;
         if self.sketch_bytes > MAX_GRID_SKETCH_BYTES { Err(GridError::TooManySketches) } else { Ok(()) }
@@ -87,10 +99,7 @@ impl Grid {
     /// The groups that have a cell, sorted by their labels.
     #[must_use]
     pub fn into_rows(self) -> Vec<Row> {
-        let mut rows: Vec<Row> = self.labels.into_iter().map(|labels| (labels, Vec::new())).collect();
-        for ((group, step), cell) in self.cells {
-            rows[group as usize].1.push((step, cell));
-        }
+        let mut rows = self.rows;
         rows.retain(|(_, cells)| !cells.is_empty());
         for (_, cells) in &mut rows {
             cells.sort_unstable_by_key(|(step, _)| *step);
@@ -129,14 +138,18 @@ mod tests {
         grid.group(Labels::overflow());
         grid.add(group, 7, &one).expect("fits");
         grid.add(group, 7, &one).expect("fits");
-        grid.add(group, 3, &one).expect("fits");
-        assert_eq!(grid.into_rows(), [(Labels::default(), vec![(3, one), (7, Cell::plain(2, None))])]);
+        for _ in 0..3 {
+            grid.add(group, 3, &one).expect("fits");
+        }
+        let counted = |count| Cell::plain(count, None);
+        assert_eq!(grid.into_rows(), [(Labels::default(), vec![(3, counted(3)), (7, counted(2))])]);
     }
 
     #[test]
     fn the_limit_holds_and_merging_at_the_limit_still_works() {
         let one = Cell::plain(1, None);
         let mut grid = Grid::new(Wanted::default());
+        assert_eq!([grid.group(Labels::default()), grid.group(Labels::overflow())], [0, 1]);
         for step in 0..u32::try_from(MAX_GRID_CELLS).expect("fits") {
             grid.add(0, step, &one).expect("fits");
         }

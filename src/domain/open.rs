@@ -89,18 +89,17 @@ impl OpenBuckets {
         self.buckets.iter().map(|((layer, start_s), bucket)| (*layer, *start_s, bucket))
     }
 
-    /// What a layer's buckets hold, by their start.
+    /// What a layer's buckets hold: start of the bucket, series and cell, in no order. Those of the same bucket and series are
+    /// to be merged.
     #[must_use]
-    pub fn layer(&self, layer: Layer) -> BTreeMap<i64, Bucket> {
-        let mut merged: BTreeMap<i64, Bucket> = BTreeMap::new();
+    pub fn layer(&self, layer: Layer) -> Vec<(i64, SeriesId, &Cell)> {
+        let mut held = Vec::with_capacity(self.cells);
         for (kept, start_s, bucket) in self.iter().filter(|(kept, _, _)| belongs(*kept, layer)) {
-            let target = merged.entry(layer.tier().bucket_of(start_s)).or_default();
-            for (series, cell) in bucket {
-                debug_assert!(matches!(kept, Layer::Total(_)) || cell.count == 0);
-                target.entry(*series).and_modify(|there| there.merge(cell)).or_insert_with(|| cell.clone());
-            }
+            debug_assert!(matches!(kept, Layer::Total(_)) || bucket.values().all(|cell| cell.count == 0));
+            let start_s = layer.tier().bucket_of(start_s);
+            held.extend(bucket.iter().map(|(series, cell)| (start_s, *series, cell)));
         }
-        merged
+        held
     }
 }
 
@@ -126,6 +125,12 @@ pub fn share(cell: &Cell, tier: Tier, start_s: i64, from_s: i64, to_s: i64) -> O
 mod tests {
     use super::*;
 
+    fn n_of(open: &OpenBuckets, layer: Layer, start_s: i64, series: SeriesId) -> f64 {
+        let is_wanted = |(start, id, _): &(i64, SeriesId, &Cell)| (*start, *id) == (start_s, series);
+        let covers = open.layer(layer).into_iter().filter(is_wanted).filter_map(|(_, _, cell)| cell.cover);
+        covers.map(|cover| cover.n).sum()
+    }
+
     #[test]
     fn coarser_totals_hold_all_that_finer_layers_hold() {
         let mut open = OpenBuckets::default();
@@ -133,8 +138,7 @@ mod tests {
         let never = || unreachable!("there is room");
         open.add(1, &Point { n: 7200.0, d: 1.0, p: Some(7200.0), t }, &[], 9, never);
         open.add(1, &Point { n: 5.0, d: 1.0, p: None, t: t - 1.0 }, &[], 9, never);
-        let hours = open.layer(Layer::Total(Tier::H1));
-        let of_hour = |start_s: i64| hours[&start_s][&1].cover.expect("covered").n;
+        let of_hour = |start_s| n_of(&open, Layer::Total(Tier::H1), start_s, 1);
         assert_eq!(of_hour(1_792_540_800 - 3600), 3605.0);
         assert_eq!(of_hour(1_792_540_800 - 7200), 3600.0);
         assert_eq!(open.layer(Layer::Spread(Tier::H1)).len(), 2);
@@ -152,8 +156,7 @@ mod tests {
         assert!(add(4, 16.0, None, t) && !add(4, 32.0, None, t + 10.0));
         assert!(add(5, 60.0, Some(20.0), t + 10.0), "one of the two buckets of this period is full");
         assert_eq!(open.cells(), 6);
-        let total = open.layer(Layer::Total(Tier::D1));
-        let n = |series| total[&1_792_540_800].get(&series).and_then(|cell| cell.cover).map_or(0.0, |cover| cover.n);
+        let n = |series| n_of(&open, Layer::Total(Tier::D1), 1_792_540_800, series);
         assert_eq!([1, 2, 3, 4, 5, OVERFLOW].map(n), [5.0, 2.0, 0.0, 32.0, 0.0, 8.0 + 16.0 + 30.0]);
     }
 }

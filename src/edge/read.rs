@@ -26,6 +26,7 @@ impl Exchange {
             PartialError::TooLarge(error) => Problem::QueryTooLarge(error.to_string()),
             PartialError::Malformed(error) => internal(&error),
         })?;
+        drop(part);
         let window = params.window;
         let series = top(grid.into_rows(), params.top, &params.aggregates, &window);
         let rollup = Rollup { stream: id.as_str(), window, aggregates: &params.aggregates, series: &series };

@@ -16,19 +16,39 @@ use super::engine::row_len;
 
 /// The same key within this time is counted once.
 pub(super) const KEY_WINDOW_MS: i64 = 600_000;
-/// At most this many keys are remembered: 410 new ones a second for ten minutes, which is what an object takes, at
-/// some 90 bytes each: 22 of the 128 MB. Beyond, writes with a key are refused, and not forgotten.
-const MAX_KEYS: usize = 250_000;
+/// At most this many keys are remembered: 375 new ones a second for ten minutes, which is what an object takes. A table of
+/// 2^18 places has room for them, so they take 9 MB and 6 for their order, of 128. Beyond, writes with a key are refused,
+/// and not forgotten.
+const MAX_KEYS: usize = 225_000;
 /// Lists of errors are kept up to so many bytes; beyond, a repeated batch is told the numbers but not the list.
 const MAX_ERROR_BYTES: usize = 4 << 20;
 
 /// A row that holds an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
-    /// A row of the log, by its number.
+enum Row {
+    /// Of the log, by its number.
     Log(i64),
-    /// A row of the answers, by its number.
+    /// Of the answers, by its number.
     Answers(i64),
+}
+
+/// A [`Row`] in eight bytes: those of the log count from 1, those of the answers are below zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place(i64);
+
+impl From<Row> for Place {
+    fn from(row: Row) -> Self {
+        match row {
+            Row::Log(seq) => Self(seq),
+            Row::Answers(id) => Self(!id),
+        }
+    }
+}
+
+impl Place {
+    fn row(self) -> Row {
+        if self.0 < 0 { Row::Answers(!self.0) } else { Row::Log(self.0) }
+    }
 }
 
 /// An answer that is in the log only.
@@ -75,7 +95,7 @@ impl Answers {
                 let frame = Frame::parse(bytes)?;
                 error_bytes += frame.outcome.errors_json.len();
                 let committed_ms = i64::try_from(frame.arrived_ms).unwrap_or(i64::MAX);
-                loaded.remember(frame.key.ok_or(StoreError::Column("answer"))?, committed_ms, Place::Answers(id));
+                loaded.remember(frame.key.ok_or(StoreError::Column("answer"))?, committed_ms, Row::Answers(id));
             }
             loaded.error_bytes += error_bytes;
             loaded.rows.push_back(SealedRow { id, at_ms, error_bytes });
@@ -87,7 +107,7 @@ impl Answers {
     /// Takes the answer of a batch in a row of the log.
     pub(super) fn insert(&mut self, frame: &Frame<'_>, seq: i64, committed_ms: i64) {
         let Some(key) = frame.key else { return };
-        self.remember(key, committed_ms, Place::Log(seq));
+        self.remember(key, committed_ms, Row::Log(seq));
         let has_errors = self.error_bytes + frame.outcome.errors_json.len() <= MAX_ERROR_BYTES;
         let error_bytes = if has_errors { frame.outcome.errors_json.len() } else { 0 };
         self.error_bytes += error_bytes;
@@ -95,18 +115,18 @@ impl Answers {
         self.unsealed.push(Unsealed { seq, key, frame, error_bytes });
     }
 
-    fn remember(&mut self, key: BatchKey, committed_ms: i64, place: Place) {
-        self.known.insert(key, (committed_ms, place));
+    fn remember(&mut self, key: BatchKey, committed_ms: i64, row: Row) {
+        self.known.insert(key, (committed_ms, row.into()));
         self.order.push_back((committed_ms, key));
     }
 
     /// What the first batch with this key was told, if that was within the window.
     pub(super) fn find(&mut self, sql: &impl Sql, key: &BatchKey, now_ms: i64) -> Result<Option<Outcome>, StoreError> {
         self.forget_before(now_ms - KEY_WINDOW_MS);
-        let row = match self.known.get(key) {
-            None => return Ok(None),
-            Some((_, Place::Log(seq))) => log::row(sql, *seq)?,
-            Some((_, Place::Answers(id))) => answers::row(sql, *id)?,
+        let Some((_, place)) = self.known.get(key) else { return Ok(None) };
+        let row = match place.row() {
+            Row::Log(seq) => log::row(sql, seq)?,
+            Row::Answers(id) => answers::row(sql, id)?,
         };
         for bytes in frames::decode(&row.ok_or(StoreError::Column("answer"))?)? {
             let frame = Frame::parse(bytes)?;
@@ -115,6 +135,11 @@ impl Answers {
             }
         }
         Err(StoreError::Column("answer"))
+    }
+
+    /// How many answers are in the log only.
+    pub(super) fn unsealed(&self) -> usize {
+        self.unsealed.len()
     }
 
     /// Whether another key can be remembered.
@@ -151,9 +176,9 @@ impl Answers {
     pub(super) fn mark_sealed(&mut self, sealed: Sealed) {
         for (answer, id) in self.unsealed.drain(..sealed.count).zip(sealed.places) {
             if let Some((_, place)) = self.known.get_mut(&answer.key)
-                && *place == Place::Log(answer.seq)
+                && *place == Row::Log(answer.seq).into()
             {
-                *place = Place::Answers(id);
+                *place = Row::Answers(id).into();
             }
         }
         self.rows.extend(sealed.rows);
@@ -249,8 +274,9 @@ mod tests {
         let mut answers = Answers::default();
         for index in 0..MAX_KEYS as u128 {
             assert!(answers.has_room());
-            answers.remember(index.to_le_bytes(), 0, Place::Log(1));
+            answers.remember(index.to_le_bytes(), 0, Row::Log(1));
         }
         assert!(!answers.has_room());
+        assert!(answers.known.capacity() < MAX_KEYS * 8 / 7, "a table twice as large would be needed");
     }
 }

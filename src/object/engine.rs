@@ -41,8 +41,10 @@ pub(super) struct Limits {
     pub(super) open_cells: usize,
     /// With this many bytes in the log that are not in chunks yet...
     pub(super) unsealed_bytes: usize,
-    /// ...or this many pieces of points merged, which is what a restart has to do again.
+    /// ...or this many pieces of points merged, which is what a restart has to do again...
     pub(super) open_pieces: usize,
+    /// ...or this many answers to keys.
+    pub(super) unsealed_answers: usize,
     /// With this many bytes of sketches in open cells.
     pub(super) sketch_bytes: usize,
     /// An open bucket has cells of so many series and `overflow`.
@@ -51,12 +53,13 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Open cells take some 100 bytes each, and as many again while a tier is merged for sealing: 10 of the 128 MB. So it is
-    /// with their sketches: 16. Two million pieces are some 200 ms.
+    /// Open cells take some 100 bytes each, and references to them while they are sealed: 6 of the 128 MB; their sketches 8.
+    /// Answers take some 90 without their lists of errors: 5. Two million pieces are some 200 ms.
     pub(super) const DEFAULT: Self = Self {
         open_cells: 50_000,
         unsealed_bytes: 8 << 20,
         open_pieces: 2_000_000,
+        unsealed_answers: 50_000,
         sketch_bytes: 8 << 20,
         bucket_series: 10_000,
         dictionary: DictionaryLimits::DEFAULT,
@@ -182,7 +185,9 @@ impl<S: Sql> Engine<S> {
         let bytes = frames::encode(frames.iter().map(Vec::as_slice));
         log::append(&self.sql, self.next_seq, now_ms, &bytes)?;
         let numbers = self.take_row(self.next_seq, now_ms, &bytes)?;
-        if self.unsealed_bytes > self.limits.unsealed_bytes || self.open.pieces() > self.limits.open_pieces {
+        let Limits { unsealed_bytes, open_pieces, unsealed_answers, .. } = self.limits;
+        let has_many_answers = self.answers.unsealed() > unsealed_answers;
+        if self.unsealed_bytes > unsealed_bytes || self.open.pieces() > open_pieces || has_many_answers {
             // When it fails, the log has it all still, and the next commit or the alarm tries again.
             self.seal(now_ms).ok();
         }

@@ -3,6 +3,8 @@
 mod answers;
 mod dictionary;
 mod distinct;
+#[cfg(test)]
+mod earlier_versions;
 mod engine;
 #[cfg(test)]
 mod engine_model;

@@ -7,11 +7,10 @@
 //! a span and the spans of a layer lie side by side, without a second index. Layers 0..5 are the totals of the tiers, 8..13 the
 //! spreads; a block has 4,096 series. `cells` as in [`super::chunk_cells`].
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use crate::domain::cell::Cell;
-use crate::domain::open::{Bucket, SeriesId};
+use crate::domain::open::SeriesId;
 use crate::domain::sketches::Wanted;
 use crate::domain::tier::{Layer, Tier, floor_to};
 
@@ -36,20 +35,29 @@ struct Place {
     block: SeriesId,
 }
 
-/// Seals the buckets of a layer.
+/// Seals cells of a layer, given as start of their bucket, series and cell: one place after the other, so that only one is
+/// held twice. Those of the same bucket and series are merged.
 ///
 /// # Errors
 /// As [`Sql::run`], and [`StoreError::Full`].
-pub fn seal(sql: &impl Sql, layer: Layer, buckets: BTreeMap<i64, Bucket>) -> Result<(), StoreError> {
-    let mut places: BTreeMap<Place, Cells> = BTreeMap::new();
-    for (start_s, bucket) in buckets {
-        let span_start_s = floor_to(start_s, layer.tier().span_s());
-        for (series, cell) in bucket {
-            let place = Place { layer, span_start_s, block: series / BLOCK_SERIES };
-            places.entry(place).or_default().insert((series, start_s), cell);
+pub fn seal(sql: &impl Sql, layer: Layer, mut cells: Vec<(i64, SeriesId, &Cell)>) -> Result<(), StoreError> {
+    let place_of = |(start_s, series, _): &(i64, SeriesId, &Cell)| {
+        let span_start_s = floor_to(*start_s, layer.tier().span_s());
+        Place { layer, span_start_s, block: series / BLOCK_SERIES }
+    };
+    cells.sort_unstable_by_key(place_of);
+    for of_place in cells.chunk_by(|a, b| place_of(a) == place_of(b)) {
+        let mut merged = Cells::new();
+        for (start_s, series, cell) in of_place {
+            merge(&mut merged, *series, *start_s, cell);
         }
+        place_of(&of_place[0]).put(sql, merged)?;
     }
-    places.into_iter().try_for_each(|(place, cells)| place.put(sql, cells))
+    Ok(())
+}
+
+fn merge(cells: &mut Cells, series: SeriesId, start_s: i64, cell: &Cell) {
+    cells.entry((series, start_s)).and_modify(|there| there.merge(cell)).or_insert_with(|| cell.clone());
 }
 
 /// Hands on the cells of wanted series of a layer that lie in chunks which overlap `[from_s, to_s)`, with the sketches that
@@ -215,12 +223,8 @@ mod tests {
         Cell::plain(count, None)
     }
 
-    fn buckets(cells: &[(i64, SeriesId, Cell)]) -> BTreeMap<i64, Bucket> {
-        let mut buckets: BTreeMap<i64, Bucket> = BTreeMap::new();
-        for (start_s, series, cell) in cells {
-            buckets.entry(*start_s).or_default().insert(*series, cell.clone());
-        }
-        buckets
+    fn refs(cells: &[(i64, SeriesId, Cell)]) -> Vec<(i64, SeriesId, &Cell)> {
+        cells.iter().map(|(start_s, series, cell)| (*start_s, *series, cell)).collect()
     }
 
     fn read(sql: &TestSql, layer: Layer, from_s: i64, to_s: i64) -> Vec<(i64, SeriesId, u64)> {
@@ -259,8 +263,8 @@ mod tests {
     fn what_is_sealed_is_read_by_layer_and_time() {
         let sql = ready();
         let cells = [(HOUR - 10, 1, counted(1)), (HOUR, 5000, counted(2)), (HOUR + 3600, 3, counted(3))];
-        seal(&sql, LAYER, buckets(&cells)).expect("seals");
-        seal(&sql, Layer::Spread(Tier::S10), buckets(&[(HOUR, 9, counted(9))])).expect("seals");
+        seal(&sql, LAYER, refs(&cells)).expect("seals");
+        seal(&sql, Layer::Spread(Tier::S10), refs(&[(HOUR, 9, counted(9))])).expect("seals");
         assert_eq!(
             read(&sql, LAYER, HOUR - 10, HOUR + 3601),
             [(HOUR - 10, 1, 1), (HOUR, 5000, 2), (HOUR + 3600, 3, 3)]
@@ -270,9 +274,20 @@ mod tests {
     }
 
     #[test]
+    fn cells_in_any_order_make_one_part_a_place_and_those_of_one_bucket_and_series_merge() {
+        let sql = ready();
+        let all = [(HOUR, 1), (HOUR + 3600, 1), (HOUR, 2), (HOUR, 5000), (HOUR + 3600, 2), (HOUR, 1)];
+        let cells = all.map(|(start_s, series)| (start_s, series, counted(1)));
+        seal(&sql, LAYER, refs(&cells)).expect("seals");
+        assert_eq!(sql.count("chunks"), 3, "two spans, and two blocks in one of them");
+        let seen = read(&sql, LAYER, HOUR, HOUR + 7200);
+        assert_eq!(seen, [(HOUR, 1, 2), (HOUR, 2, 1), (HOUR, 5000, 1), (HOUR + 3600, 1, 1), (HOUR + 3600, 2, 1)]);
+    }
+
+    #[test]
     fn reading_stops_at_the_first_error() {
         let sql = ready();
-        seal(&sql, LAYER, buckets(&[(HOUR, 1, counted(1)), (HOUR, 2, counted(1))])).expect("seals");
+        seal(&sql, LAYER, refs(&[(HOUR, 1, counted(1)), (HOUR, 2, counted(1))])).expect("seals");
         let mut calls = 0;
         let stopped = each(
             &sql,
@@ -297,7 +312,7 @@ mod tests {
         let cover = Some(Cover { n: 0.1, d: 0.3, extent: None });
         let cells: Vec<_> = (0..300).map(|series| (HOUR, series * 30, Cell::plain(1, cover))).collect();
         for _ in 0..SEALS {
-            seal(&sql, layer, buckets(&cells)).expect("seals");
+            seal(&sql, layer, refs(&cells)).expect("seals");
         }
         let parts = sql.count("chunks");
         assert!(parts <= 3 * 8 * 3, "{parts} parts: at most 3 of 8 sizes in each of 3 blocks");
@@ -320,7 +335,7 @@ mod tests {
         let sql = ready();
         let cells: Vec<(i64, SeriesId, Cell)> =
             (0..3000).flat_map(|series| (0..100).map(move |bucket| (HOUR + bucket * 10, series, counted(1)))).collect();
-        seal(&sql, LAYER, buckets(&cells)).expect("seals");
+        seal(&sql, LAYER, refs(&cells)).expect("seals");
         assert_eq!(read(&sql, LAYER, HOUR, HOUR + 3600).len(), 300_000);
         assert_eq!(sql.count("chunks"), 8);
     }
@@ -328,8 +343,8 @@ mod tests {
     #[test]
     fn old_spans_go_and_others_stay() {
         let sql = ready();
-        seal(&sql, LAYER, buckets(&[(HOUR - 3600, 1, counted(1)), (HOUR, 1, counted(1))])).expect("seals");
-        seal(&sql, Layer::Total(Tier::M1), buckets(&[(HOUR - 36_000, 1, counted(1))])).expect("seals");
+        seal(&sql, LAYER, refs(&[(HOUR - 3600, 1, counted(1)), (HOUR, 1, counted(1))])).expect("seals");
+        seal(&sql, Layer::Total(Tier::M1), refs(&[(HOUR - 36_000, 1, counted(1))])).expect("seals");
         assert_eq!(oldest_end_s(&sql, LAYER), Ok(Some(HOUR)));
         remove_before(&sql, LAYER, HOUR + 1800).expect("removes");
         assert_eq!(oldest_end_s(&sql, LAYER), Ok(Some(HOUR + 3600)));

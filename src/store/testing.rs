@@ -19,6 +19,13 @@ impl TestSql {
         Self { connection: Connection::open_in_memory().expect("SQLite is bundled"), fuse: Cell::new(None) }
     }
 
+    /// The database that a script makes.
+    pub(crate) fn from_script(script: &str) -> Self {
+        let sql = Self::new();
+        sql.connection.execute_batch(script).expect("the script is SQL");
+        sql
+    }
+
     /// Lets the nth statement from now fail, counted from 0.
     pub(crate) fn fail_at(&self, nth: u64) {
         self.fuse.set(Some(nth));

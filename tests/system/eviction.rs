@@ -1,7 +1,10 @@
 //! An object that lost its memory answers as before.
 
+use std::time::{Duration, Instant};
+
 use rusqlite::{Connection, OpenFlags};
 
+use crate::clock::now_whole_s;
 use crate::server::{Server, State};
 use crate::stream::Stream;
 
@@ -30,11 +33,11 @@ fn an_evicted_object_has_all_points_keys_and_labels() {
     assert_eq!(stream.read("/status").json()["accepted"], 1, "the key is known also after the eviction");
 }
 
-/// When workerd is to wake the only object that has an alarm.
-fn alarm(server: &Server) -> i64 {
+/// When workerd is to wake the only object that has an alarm, in nanoseconds since 1970; not known while it wakes it.
+fn alarm(server: &Server) -> Option<i64> {
     let file = server.state().join("do/heartbeat-Stream/metadata.sqlite");
     let alarms = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("workerd made it");
-    alarms.query_row("SELECT scheduled_time FROM _cf_ALARM", [], |row| row.get(0)).expect("one alarm is set")
+    alarms.query_row("SELECT scheduled_time FROM _cf_ALARM", [], |row| row.get(0)).ok()
 }
 
 #[test]
@@ -42,11 +45,34 @@ fn a_quiet_stream_that_loses_its_memory_between_writes_keeps_its_alarm() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     stream.post(r#"{"n":1}"#).expect(202);
-    let first = alarm(&server);
+    let first = alarm(&server).expect("one alarm is set");
     for _ in 0..3 {
         server.evict(&stream.object());
         stream.post(r#"{"n":1}"#).expect(202);
-        assert_eq!(alarm(&server), first, "an alarm that is put off never comes");
+        assert_eq!(alarm(&server), Some(first), "an alarm that is put off never comes");
+    }
+}
+
+#[test]
+fn a_stream_that_only_waits_for_chunks_to_expire_seals_again_in_time_when_it_is_written_to() {
+    const HOUR_NS: i64 = 3_600_000_000_000;
+    let server = Server::start(State::new());
+    let stream = Stream::on(&server);
+    let in_ns = |alarm_ns: i64| alarm_ns - i64::try_from(now_whole_s()).expect("fits") * 1_000_000_000;
+    stream.write(r#"{"n":1}"#);
+    // The alarm comes at once and seals all.
+    stream.owned("PATCH", "").body("{}").send().expect(200);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while alarm(&server).is_none_or(|alarm_ns| in_ns(alarm_ns) < HOUR_NS) {
+        assert!(Instant::now() < deadline, "the alarm for what expires is not set");
+    }
+    for is_evicted in [false, true] {
+        if is_evicted {
+            server.evict(&stream.object());
+        }
+        stream.write(r#"{"n":1}"#);
+        let next_ns = in_ns(alarm(&server).expect("one alarm is set"));
+        assert!((0..HOUR_NS / 4).contains(&next_ns), "in {next_ns} ns");
     }
 }
 

@@ -16,6 +16,7 @@ mod gzip;
 mod hostile;
 mod http;
 mod idempotency;
+mod memory;
 mod origins;
 mod owning;
 mod quantiles;

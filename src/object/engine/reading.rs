@@ -73,9 +73,22 @@ impl<S: Sql> Engine<S> {
             "storage_bytes": self.sql.size_bytes(),
             "log": { "rows": self.rows.len(), "bytes": self.unsealed_bytes },
             "open_cells": self.open.cells(),
+            "memory_bytes": memory_bytes(),
             "last_write": last_write,
             "forward": null,
         })
         .to_string()
     }
+}
+
+/// The linear memory of the isolate, which never shrinks; `None` where there is none.
+#[cfg_attr(target_arch = "wasm32", expect(clippy::unnecessary_wraps, reason = "other targets have none"))]
+fn memory_bytes() -> Option<usize> {
+    #[cfg(target_arch = "wasm32")]
+    {
+        const PAGE_BYTES: usize = 65_536;
+        Some(core::arch::wasm32::memory_size(0) * PAGE_BYTES)
+    }
+    #[cfg(not(target_arch = "wasm32"))]
+    None
 }

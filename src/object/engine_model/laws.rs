@@ -12,9 +12,10 @@ proptest! {
         unsealed_bytes in prop::sample::select(vec![100usize, 100_000]),
         open_pieces in prop::sample::select(vec![30usize, 100_000]),
         sketch_bytes in prop::sample::select(vec![500usize, 1 << 20]),
+        unsealed_answers in prop::sample::select(vec![2usize, 100_000]),
         step_s in prop::sample::select(vec![10i64, 60, 90, 600, 3600, 86_400]),
     ) {
-        let limits = Limits { open_cells, unsealed_bytes, open_pieces, sketch_bytes, ..Limits::DEFAULT };
+        let limits = Limits { open_cells, unsealed_bytes, open_pieces, sketch_bytes, unsealed_answers, ..Limits::DEFAULT };
         let mut model = Model::new(limits);
         for step in &steps {
             model.take(step);
@@ -81,6 +82,17 @@ fn the_log_is_empty_when_all_is_sealed_and_answers_go_after_their_time() {
     model.take(&Step::Write(vec![vec![((1, 1), 5, None, 0)]]));
     model.crash();
     model.check(10, By::All);
+}
+
+#[test]
+fn many_answers_to_keys_are_sealed_before_their_time() {
+    let mut model = Model::new(Limits { unsealed_answers: 2, ..Limits::DEFAULT });
+    for commits in 1..=3 {
+        model.take(&Step::Write(vec![vec![((1, 0), 5, None, 0)]]));
+        assert_eq!(model.sql.count("log"), if commits == 3 { 0 } else { commits });
+    }
+    assert_eq!(model.sql.count("answers"), 1);
+    model.retry();
 }
 
 #[test]

@@ -1,0 +1,100 @@
+//! Memory: an isolate with one stream at its bounds stays far below what the platform gives it.
+//!
+//! What is measured is the linear memory of the whole isolate, which runs the edge too, and which never shrinks: so it
+//! is the most that was needed at any moment.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use ureq::Agent;
+
+use crate::clock::past_hour;
+use crate::http::agent;
+use crate::server::{Server, State};
+use crate::stream::Stream;
+
+/// Half of the 128 MB that an isolate may have with all that JavaScript needs.
+const MAX_BYTES: u64 = 64_000_000;
+/// All that a stream may have.
+const SERIES: u64 = 100_000;
+/// All that a bucket may have.
+const BUCKET_SERIES: u64 = 10_000;
+/// So many of these points are just below the largest body.
+const BATCH: u64 = 8_000;
+const WRITERS: usize = 16;
+
+/// A point with labels of 72 bytes.
+fn point(series: u64, rest: &str) -> String {
+    let (host, path) = (series / 1000, series % 1000);
+    let labels = format!(r#""host":"web-{host:03}.europe-west.example","path":"/blog/entry-{path:04}","status":"200""#);
+    format!("{{\"n\":1{rest},\"v\":{{{labels}}}}}")
+}
+
+/// Does jobs, many at once.
+fn in_parallel(jobs: u64, job: impl Fn(&Agent, u64) + Sync) {
+    let job = &job;
+    thread::scope(|scope| {
+        for first in (0..).take(WRITERS) {
+            scope.spawn(move || {
+                let agent = agent();
+                (first..jobs).step_by(WRITERS).for_each(|number| job(&agent, number));
+            });
+        }
+    });
+}
+
+/// Writes so many points in bodies as large as may be.
+fn write(stream: &Stream, points: u64, point: impl Fn(u64) -> String + Sync) {
+    in_parallel(points.div_ceil(BATCH), |agent, batch| {
+        let points: Vec<String> = (batch * BATCH..points.min((batch + 1) * BATCH)).map(&point).collect();
+        let body = format!("[{}]", points.join(","));
+        // A stream whose queue is full says so, which is one of the bounds.
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while stream.call("POST", "/points").body(&body[..]).send_over(agent).expect("answers").status != 202 {
+            assert!(Instant::now() < deadline, "the queue stays full");
+        }
+    });
+}
+
+fn memory_bytes(stream: &Stream) -> u64 {
+    stream.read("/status").expect(200).json()["memory_bytes"].as_u64().expect("wasm knows its memory")
+}
+
+#[test]
+fn at_the_bounds_of_a_stream_an_isolate_has_less_than_64_mb() {
+    let server = Server::start(State::new());
+    let stream = Stream::on(&server);
+    let hour = past_hour();
+    // Every series, in the buckets of 100 s.
+    write(&stream, SERIES, |index| point(index, &format!(",\"t\":{}", hour + index / BUCKET_SERIES * 10)));
+    // Full buckets, again and again.
+    write(&stream, 80_000, |index| {
+        point(index % BUCKET_SERIES, &format!(",\"t\":{}", hour + index / BUCKET_SERIES * 10))
+    });
+    // Periods of a day, each of some 60 pieces.
+    write(&stream, 16_000, |index| point(index * 6, &format!(",\"t\":{},\"p\":86399.5", hour + index % 3600)));
+    // Keys, each with a list of errors.
+    let errors = format!("[{{\"n\":1}}{}]", format!(",{{\"{}\":1}}", "x".repeat(40)).repeat(20));
+    in_parallel(5_000, |agent, key| {
+        let call = stream.call("POST", &format!("/points?batch={key}")).body(&errors[..]);
+        assert_eq!(call.send_over(agent).expect("answers").status, 202);
+    });
+    let status = stream.read("/status").expect(200).json();
+    assert!(status["series"].as_u64() >= Some(SERIES), "{status}");
+    // A hundred thousand groups, and then half a million numbers.
+    let window = format!("from={}&to={}", hour - 3600, hour + 3600);
+    stream.read(&format!("/rollup?{window}&step=1h&by=*&agg=sum,count,min,max&top=10000")).expect(200);
+    stream.read("/rollup?from=-1d&step=1m&by=host&agg=sum,count,min,max").expect(200);
+    stream.read("/labels").expect(200);
+    stream.read("/labels/path?limit=10000").expect(200);
+    // The alarm comes at once and seals all.
+    stream.owned("PATCH", "").body("{}").send().expect(200);
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while stream.read("/status").expect(200).json()["log"]["rows"] != 0 {
+        assert!(Instant::now() < deadline, "the alarm does not come");
+    }
+    // What was evicted comes back.
+    server.evict(&stream.object());
+    let bytes = memory_bytes(&stream);
+    assert!(bytes < MAX_BYTES, "{bytes} bytes");
+}
