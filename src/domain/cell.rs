@@ -190,8 +190,7 @@ impl Cover {
     /// The whole of a point.
     #[must_use]
     pub fn of(point: &Point) -> Self {
-        // One zero only, so that no order of merging shows in its sign.
-        let ratio = point.n / point.d + 0.0;
+        let ratio = point.n / point.d;
         let extent = ratio.is_finite().then_some(Extent { min: ratio, max: ratio });
         Self { n: point.n, d: point.d, extent }
     }

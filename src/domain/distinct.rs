@@ -217,7 +217,7 @@ fn raise(registers: &mut [u8], (register, rank): (usize, u8)) {
 #[expect(clippy::cast_precision_loss, reason = "at most 3,072")]
 fn linear_count(filled: usize) -> f64 {
     const PLACES: f64 = (1u32 << SPARSE_BITS) as f64;
-    -PLACES * (-(filled as f64) / PLACES).ln_1p()
+    -PLACES * (1.0 - filled as f64 / PLACES).ln()
 }
 
 /// Algorithm 6 of Ertl.

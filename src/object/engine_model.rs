@@ -341,3 +341,16 @@ fn a_window_that_is_kept_is_whole_also_where_it_is_widened() {
         assert_eq!(count, wanted, "steps of {step_s} s");
     }
 }
+
+#[test]
+fn beyond_their_bytes_the_sketches_in_memory_are_sealed() {
+    let points: Vec<Drawn> = (0..600).map(|n| ((1, 1), n, None, 0)).collect();
+    let mut bounded = Model::new(Limits { sketch_bytes: 4_000, ..Limits::DEFAULT });
+    let mut unbounded = Model::new(Limits::DEFAULT);
+    for model in [&mut bounded, &mut unbounded] {
+        model.take(&Step::Write(vec![points.clone()]));
+        model.check(10);
+    }
+    assert!(bounded.sql.count("chunks") > 0);
+    assert_eq!(unbounded.sql.count("chunks"), 0);
+}
