@@ -13,7 +13,7 @@ use siphasher::sip::SipHasher24;
 /// With more entries than this the dense form is no larger.
 const MAX_SPARSE: usize = 3_072;
 /// Lists of at most so many entries are merged in place.
-const FEW_ENTRIES: usize = 4;
+const FEW_ENTRIES: usize = 16;
 const DENSE_BITS: u32 = 14;
 /// Registers of the dense form.
 pub const REGISTERS: usize = 1 << DENSE_BITS;
