@@ -73,26 +73,38 @@ impl OpenBuckets {
         self.buckets.iter().map(|((layer, start_s), bucket)| (*layer, *start_s, bucket))
     }
 
-    /// What a layer's buckets hold, by their start.
-    #[must_use]
-    pub fn layer(&self, layer: Layer) -> BTreeMap<i64, Bucket> {
-        let mut merged: BTreeMap<i64, Bucket> = BTreeMap::new();
-        for (kept, start_s, bucket) in self.iter().filter(|(kept, _, _)| belongs(*kept, layer)) {
-            let target = merged.entry(layer.tier().bucket_of(start_s)).or_default();
+    /// Hands on what each layer's buckets hold, by their start. Each tier is merged from the next finer one, and two of them are
+    /// in memory at a time. Stops at the first error.
+    ///
+    /// # Errors
+    /// What `put` returns.
+    pub fn each_layer<E>(&self, mut put: impl FnMut(Layer, BTreeMap<i64, Bucket>) -> Result<(), E>) -> Result<(), E> {
+        let mut totals = self.kept(Layer::Total(Tier::FINEST));
+        for (at, tier) in Tier::ALL.into_iter().enumerate() {
+            let next = Tier::ALL.get(at + 1).map(|coarser| self.coarser(*coarser, &totals));
+            put(Layer::Total(tier), totals)?;
+            put(Layer::Spread(tier), self.kept(Layer::Spread(tier)))?;
+            totals = next.unwrap_or_default();
+        }
+        Ok(())
+    }
+
+    /// The buckets of a layer that are kept up, by their start.
+    fn kept(&self, layer: Layer) -> BTreeMap<i64, Bucket> {
+        let of_layer = self.buckets.range((layer, i64::MIN)..=(layer, i64::MAX));
+        of_layer.map(|((_, start_s), bucket)| (*start_s, bucket.clone())).collect()
+    }
+
+    /// The totals of a tier by their start, from those of the next finer one.
+    fn coarser(&self, tier: Tier, finer: &BTreeMap<i64, Bucket>) -> BTreeMap<i64, Bucket> {
+        let mut merged = self.kept(Layer::Spread(tier));
+        for (start_s, bucket) in finer {
+            let target = merged.entry(tier.bucket_of(*start_s)).or_default();
             for (series, cell) in bucket {
-                debug_assert!(matches!(kept, Layer::Total(_)) || cell.count == 0);
                 target.entry(*series).and_modify(|there| there.merge(cell)).or_insert_with(|| cell.clone());
             }
         }
         merged
-    }
-}
-
-/// Whether what is kept in one layer is part of what another layer holds.
-fn belongs(kept: Layer, wanted: Layer) -> bool {
-    match wanted {
-        Layer::Total(tier) => kept.tier() <= tier,
-        Layer::Spread(_) => kept == wanted,
     }
 }
 
@@ -116,11 +128,17 @@ mod tests {
         let t = 1_792_540_800.0;
         open.add(1, &Point { n: 7200.0, d: 1.0, p: Some(7200.0), t }, &[]);
         open.add(1, &Point { n: 5.0, d: 1.0, p: None, t: t - 1.0 }, &[]);
-        let hours = open.layer(Layer::Total(Tier::H1));
+        let mut layers = BTreeMap::new();
+        open.each_layer::<()>(|layer, buckets| {
+            layers.insert(layer, buckets);
+            Ok(())
+        })
+        .expect("no error");
+        let hours = &layers[&Layer::Total(Tier::H1)];
         let of_hour = |start_s: i64| hours[&start_s][&1].cover.expect("covered").n;
         assert_eq!(of_hour(1_792_540_800 - 3600), 3605.0);
         assert_eq!(of_hour(1_792_540_800 - 7200), 3600.0);
-        assert_eq!(open.layer(Layer::Spread(Tier::H1)).len(), 2);
-        assert_eq!(open.layer(Layer::Spread(Tier::M1)).len(), 0);
+        assert_eq!(layers[&Layer::Spread(Tier::H1)].len(), 2);
+        assert_eq!(layers[&Layer::Spread(Tier::M1)].len(), 0);
     }
 }

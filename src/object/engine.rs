@@ -243,9 +243,7 @@ impl<S: Sql> Engine<S> {
         let totals = to_json(&self.totals);
         let mut sealed = None;
         sql.atomically(&mut || {
-            for layer in Tier::ALL.into_iter().flat_map(|tier| [Layer::Total(tier), Layer::Spread(tier)]) {
-                chunks::seal(sql, layer, open.layer(layer))?;
-            }
+            open.each_layer(|layer, buckets| chunks::seal(sql, layer, buckets))?;
             dictionary.persist(sql)?;
             sealed = Some(answers.seal(sql, cursor.seq, now_ms)?);
             log::remove_up_to(sql, cursor.seq)?;
