@@ -45,8 +45,8 @@ pub(super) struct Limits {
 }
 
 impl Limits {
-    /// Open cells take some 100 bytes each, and as many again while a tier is merged for sealing: 10 of the 128 MB. So it is
-    /// with their sketches: 16. Two million pieces are some 200 ms.
+    /// Open cells take some 100 bytes each, and up to twice as many again while two tiers are merged for sealing: 15 of the 128
+    /// MB. So it is with their sketches: 24. Two million pieces are some 200 ms.
     pub(super) const DEFAULT: Self =
         Self { open_cells: 50_000, unsealed_bytes: 8 << 20, open_pieces: 2_000_000, sketch_bytes: 8 << 20 };
 }
