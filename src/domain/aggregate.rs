@@ -36,9 +36,6 @@ pub enum Aggregate {
 }
 
 impl Aggregate {
-    /// All aggregates that take no number or name, in the order of the documentation.
-    pub const PLAIN: [Self; 6] = [Self::Sum, Self::Ratio, Self::Rate, Self::Count, Self::Min, Self::Max];
-
     /// Its name in requests and answers.
     #[must_use]
     #[inline(never)]

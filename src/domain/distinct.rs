@@ -13,7 +13,7 @@ use siphasher::sip::SipHasher24;
 /// With more entries than this the dense form is no larger.
 const MAX_SPARSE: usize = 3_072;
 /// Lists of at most so many entries are merged in place.
-const FEW_ENTRIES: usize = 4;
+const FEW_ENTRIES: usize = 16;
 const DENSE_BITS: u32 = 14;
 /// Registers of the dense form.
 pub const REGISTERS: usize = 1 << DENSE_BITS;
@@ -217,7 +217,7 @@ fn raise(registers: &mut [u8], (register, rank): (usize, u8)) {
 #[expect(clippy::cast_precision_loss, reason = "at most 3,072")]
 fn linear_count(filled: usize) -> f64 {
     const PLACES: f64 = (1u32 << SPARSE_BITS) as f64;
-    -PLACES * (-(filled as f64) / PLACES).ln_1p()
+    -PLACES * (1.0 - filled as f64 / PLACES).ln()
 }
 
 /// Algorithm 6 of Ertl.

@@ -84,12 +84,14 @@ impl Grid {
             }
             Entry::Vacant(_) if full => return Err(GridError::TooManyCells),
             Entry::Vacant(place) => {
-                place.insert(cells.len() as u32);
-                if cells.len() == cells.capacity() {
+                let at = cells.len();
+                place.insert(at as u32);
+                if at == cells.capacity() {
                     // By half and from one: most groups of a wide query have a cell or two.
                     cells.reserve_exact((cells.len() / 2).max(1));
                 }
-                (&mut cells.push_mut((step, cell.kept(self.wanted))).1, 0)
+                cells.push((step, cell.kept(self.wanted)));
+                (&mut cells[at].1, 0)
             }
         };
         self.sketch_bytes = self.sketch_bytes + there.sketch_bytes() - bytes_before;
@@ -164,6 +166,7 @@ mod tests {
         let cell = Cell { sketches: Some(Box::new(sketches)), ..Cell::plain(2_000, None) };
         let filled = |wanted| {
             let mut grid = Grid::new(wanted);
+            grid.group(Labels::default());
             (0..10_000).find_map(|step| grid.add(0, step, &cell).err().map(|error| (step, error)))
         };
         let (step, error) = filled(Wanted::ALL).expect("too many");

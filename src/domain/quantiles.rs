@@ -17,7 +17,7 @@ const LN_MIDDLE: f64 = -0.010_050_335_853_501_442;
 /// Added to the numbers of bins so that those of all positive f64 are above 0: the least has -37,221.
 const OFFSET: i32 = 40_000;
 /// Lists of at most so many bins are merged in place.
-const FEW_BINS: usize = 4;
+const FEW_BINS: usize = 16;
 
 /// The number of a bin: in the order of the values, 0 for zero, negative for those below.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

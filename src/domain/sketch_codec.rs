@@ -155,15 +155,18 @@ pub fn read_quantiles(reader: &mut BitReader<'_>, cell: &Cell, shape: u8) -> Res
         reader.sorted(&mut between, 0, span + 1 - used)?;
         let mut up_to = vec![0; between.len() + 1];
         reader.sorted(&mut up_to, 0, values - used)?;
-        let between = (1..).zip(between).map(|(index, above)| bin(above + index));
-        let numbers = std::iter::once(Ok(first)).chain(between).chain([Ok(last)]);
+        let mut bins = vec![(first, 1)];
+        for (index, above) in (1..).zip(between) {
+            bins.push((bin(above + index)?, 1));
+        }
+        bins.push((last, 1));
+        up_to.push(values - used);
         let mut below = 0;
-        let counts = up_to.iter().copied().chain([values - used]).map(|up_to| {
-            let count = 1 + up_to - below;
+        for ((_, count), up_to) in bins.iter_mut().zip(up_to) {
+            *count += up_to - below;
             below = up_to;
-            count
-        });
-        numbers.zip(counts).map(|(bin, count)| Ok((bin?, count))).collect::<Result<_, _>>()?
+        }
+        bins
     };
     Quantiles::from_bins(bins).ok_or(Malformed(0))
 }

@@ -104,8 +104,17 @@ impl DistinctLabels {
 
 #[cfg(test)]
 mod tests {
+    use std::rc::Rc;
+
     use super::*;
+    use crate::domain::point::Point;
+    use crate::domain::query::{By, Query};
+    use crate::domain::sketches::Wanted;
+    use crate::domain::window::Window;
+    use crate::object::engine::{Engine, Limits};
+    use crate::object::engine_model::record;
     use crate::store::{schema, testing::TestSql};
+    use crate::wire::frame::FrameBuilder;
 
     fn names(list: &[&str]) -> Vec<String> {
         list.iter().map(|name| (*name).to_owned()).collect()
@@ -150,5 +159,32 @@ mod tests {
         assert_eq!(marks, [Mark { label: 0, hash: hash("x") }, Mark { label: 2, hash: hash("y") }]);
         assert!(matches!(labels.split("a\u{1f}1\u{1e}"), (Cow::Borrowed(_), marks) if marks.is_empty()));
         assert_eq!(DistinctLabels::default().split(text), (text.into(), Vec::new()));
+    }
+
+    #[test]
+    fn a_quarter_of_a_million_client_ids_cost_one_sketch_and_not_a_series_each() {
+        const BATCH: u32 = 10_000;
+        let now_ms = 1_792_540_800_000;
+        let sql = Rc::new(TestSql::new());
+        let mut engine =
+            Engine::create(Rc::clone(&sql), Limits::DEFAULT, [0; 16], &record(&["client"])).expect("creates");
+        for batch in 0..25 {
+            let mut frame = FrameBuilder::new(1_792_540_800_000, [0; 16], |_| None);
+            for client in batch * BATCH..(batch + 1) * BATCH {
+                let point = Point { n: 1.0, d: 1.0, p: None, t: 1_792_540_800.0 };
+                frame.push(0, Ok((point, &format!("client\u{1f}{client:08x}\u{1e}page\u{1f}/\u{1e}"))));
+            }
+            assert!(engine.commit(&[frame.finish(None).frame], now_ms).iter().all(Result::is_ok));
+        }
+        engine.seal(now_ms).expect("seals");
+        let window = Window::aligned(1_792_540_800, 1_792_540_810, 10).expect("aligned");
+        let sketches = Wanted { quantiles: false, distinct: 1 };
+        let rows = engine.query(&Query { window, matchers: Vec::new(), by: By::All, sketches }).expect("answers");
+        assert_eq!((rows.len(), sql.count("series")), (1, 1));
+        let clients = rows[0].1[0].1.distinct_values(0);
+        assert!((clients / 250_000.0 - 1.0).abs() < 0.02, "{clients}");
+        // One sketch in each tier.
+        let bytes: i64 = sql.chunk_bytes().iter().map(|(_, bytes)| bytes).sum();
+        assert!(bytes < 5 * 10_000, "{bytes} bytes");
     }
 }

@@ -78,7 +78,7 @@ pub fn each<E: From<StoreError>>(
     let mut stopped = None;
     let read = sql.run("SELECT id, cells FROM chunks WHERE id >= ? AND id < ? ORDER BY id", &range, &mut |mut row| {
         let span_start_s = start_of(row.integer()?);
-        decode(layer.tier(), span_start_s, &row.blob()?, &wants, sketches, |start_s, series, cell| {
+        decode(layer.tier(), span_start_s, &row.blob()?, &wants, sketches, &mut |start_s, series, cell| {
             each(start_s, series, &cell).map_err(|error| {
                 stopped = Some(error);
                 StoreError::Stopped
@@ -157,9 +157,9 @@ impl Place {
                 self.layer.tier(),
                 self.span_start_s,
                 &row.blob()?,
-                |_| true,
+                &|_| true,
                 Wanted::ALL,
-                |start_s, series, cell| {
+                &mut |start_s, series, cell| {
                     match cells.entry((series, start_s)) {
                         Entry::Occupied(mut there) => there.get_mut().merge(&cell),
                         Entry::Vacant(place) => {

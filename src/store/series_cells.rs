@@ -94,7 +94,7 @@ pub(super) fn decode(
     span_start_s: i64,
     bytes: &[u8],
     sketches: Wanted,
-    mut each: impl FnMut(i64, Cell) -> Result<(), StoreError>,
+    each: &mut dyn FnMut(i64, Cell) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let mut reader = Reader::new(bytes);
     let cells = reader.len()?;

@@ -46,8 +46,15 @@ fn parse(name: &str, number: u8) -> Option<Aggregate> {
         let is_name = (1..=MAX_NAME_BYTES).contains(&label.len());
         return is_name.then(|| Aggregate::Distinct { label: label.to_owned(), number });
     }
-    let plain = Aggregate::PLAIN.into_iter().find(|aggregate| aggregate.name() == name);
-    plain.or_else(|| parse_percent(name.strip_prefix('p')?).map(Aggregate::Quantile))
+    Some(match name {
+        "sum" => Aggregate::Sum,
+        "ratio" => Aggregate::Ratio,
+        "rate" => Aggregate::Rate,
+        "count" => Aggregate::Count,
+        "min" => Aggregate::Min,
+        "max" => Aggregate::Max,
+        _ => Aggregate::Quantile(parse_percent(name.strip_prefix('p')?)?),
+    })
 }
 
 /// A percentage such as `50`, `99.9` or `0.125`.

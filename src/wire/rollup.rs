@@ -187,6 +187,7 @@ fn push_labels(out: &mut String, labels: &Labels) {
     out.push('}');
 }
 
+#[inline(never)]
 fn push_text(out: &mut String, text: &str) {
     out.push_str(&serde_json::to_string(text).expect("a text always serialises"));
 }

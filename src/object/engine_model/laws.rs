@@ -15,7 +15,7 @@ proptest! {
         unsealed_answers in prop::sample::select(vec![2usize, 100_000]),
         step_s in prop::sample::select(vec![10i64, 60, 90, 600, 3600, 86_400]),
     ) {
-        let limits = Limits { open_cells, unsealed_bytes, open_pieces, sketch_bytes, unsealed_answers, ..Limits::DEFAULT };
+        let limits = Limits { open_cells, unsealed_bytes, open_pieces, unsealed_answers, sketch_bytes, ..Limits::DEFAULT };
         let mut model = Model::new(limits);
         for step in &steps {
             model.take(step);
