@@ -1,75 +1,43 @@
 //! The numbers of series that this isolate has been told, by how their labels are written: what is written like
 //! something before is not parsed again, and a frame has a number in place of a text.
 //!
-//! Numbers never change while an object lives. All that is lost with this memory is told again.
+//! Not the text is kept but 128 bits of its hash under the isolate's secret key: two texts that share them are less likely
+//! than a fault of the hardware, and nobody can look for them. Numbers never change while an object lives. All that is
+//! lost with this memory is told again.
 
 use std::cell::RefCell;
-use std::ops::Range;
+use std::hash::Hasher;
 
 use rustc_hash::FxHashMap;
+use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::domain::open::SeriesId;
-use crate::domain::text_index::TextIndex;
 use crate::random::hash_key;
 
-/// Texts and what belongs to them take at most so much of the isolate's 128 MB; beyond, all is forgotten.
-const MAX_BYTES: usize = 8 << 20;
-/// What a series takes besides its text.
-const SERIES_BYTES: usize = 40;
-/// What an object takes besides its series.
-const OBJECT_BYTES: usize = 400;
+/// So many series, of all objects, take some 4 of the isolate's 128 MB; beyond, all is forgotten.
+const MAX_SERIES: usize = 110_000;
+/// What an object takes besides its series, in series.
+const OBJECT_SERIES: usize = 10;
 
-/// The series of one object.
-struct Known {
-    texts: Vec<u8>,
-    series: Vec<(Range<usize>, SeriesId)>,
-    index: TextIndex,
-}
+type Known = FxHashMap<(u64, u64), SeriesId>;
 
 #[derive(Default)]
 struct Objects {
     known: FxHashMap<String, Known>,
-    bytes: usize,
+    /// Of all objects.
+    series: usize,
 }
 
 thread_local! {
     static OBJECTS: RefCell<Objects> = RefCell::default();
 }
 
-impl Known {
-    fn new() -> Self {
-        Self { texts: Vec::new(), series: Vec::new(), index: TextIndex::new(hash_key()) }
-    }
-
-    fn number(&self, written: &[u8]) -> Option<SeriesId> {
-        let at = self.index.find(written, |at| text_of(&self.texts, &self.series, at))?;
-        Some(self.series[at as usize].1)
-    }
-
-    /// Remembers a series; the bytes that it takes.
-    #[expect(clippy::cast_possible_truncation, reason = "MAX_BYTES bounds them")]
-    fn insert(&mut self, labels: &[u8], number: SeriesId) -> usize {
-        let Self { texts, series, index } = self;
-        if index.find(labels, |at| text_of(texts, series, at)).is_some() {
-            return 0;
-        }
-        let at = series.len() as u32;
-        texts.extend_from_slice(labels);
-        series.push((texts.len() - labels.len()..texts.len(), number));
-        index.insert(at, |at| text_of(texts, series, at));
-        labels.len() + SERIES_BYTES
-    }
-}
-
-fn text_of<'a>(texts: &'a [u8], series: &[(Range<usize>, SeriesId)], at: u32) -> &'a [u8] {
-    &texts[series[at as usize].0.clone()]
-}
-
 /// Works with what is known of an object: the numbers of series by how their labels are written.
 pub(super) fn with<T>(object: &str, work: impl FnOnce(&dyn Fn(&[u8]) -> Option<SeriesId>) -> T) -> T {
+    let hash = hash_of();
     OBJECTS.with_borrow(|objects| {
         let known = objects.known.get(object);
-        work(&|written| known.and_then(|known| known.number(written)))
+        work(&|written| known.and_then(|known| known.get(&hash(written)).copied()))
     })
 }
 
@@ -78,18 +46,21 @@ pub(super) fn learn<'a>(object: &str, labels: impl Iterator<Item = &'a [u8]>, nu
     if numbers.is_empty() {
         return;
     }
+    let hash = hash_of();
     OBJECTS.with_borrow_mut(|objects| {
-        if objects.bytes > MAX_BYTES {
+        if objects.series + numbers.len() > MAX_SERIES {
             *objects = Objects::default();
         }
         if !objects.known.contains_key(object) {
-            objects.known.insert(object.to_owned(), Known::new());
-            objects.bytes += OBJECT_BYTES;
+            objects.known.insert(object.to_owned(), Known::default());
+            objects.series += OBJECT_SERIES;
         }
-        let Objects { known, bytes } = objects;
+        let Objects { known, series } = objects;
         if let Some(known) = known.get_mut(object) {
-            let told = labels.zip(numbers).filter_map(|(labels, number)| number.map(|number| (labels, number)));
-            *bytes += told.map(|(labels, number)| known.insert(labels, number)).sum::<usize>();
+            for (written, number) in labels.zip(numbers).filter_map(|(written, number)| number.map(|it| (written, it)))
+            {
+                *series += usize::from(known.insert(hash(written), number).is_none());
+            }
         }
     });
 }
@@ -98,9 +69,18 @@ pub(super) fn learn<'a>(object: &str, labels: impl Iterator<Item = &'a [u8]>, nu
 pub(super) fn forget(object: &str) {
     OBJECTS.with_borrow_mut(|objects| {
         if let Some(known) = objects.known.remove(object) {
-            objects.bytes -= known.texts.len() + known.series.len() * SERIES_BYTES + OBJECT_BYTES;
+            objects.series -= known.len() + OBJECT_SERIES;
         }
     });
+}
+
+fn hash_of() -> impl Fn(&[u8]) -> (u64, u64) {
+    let key = hash_key();
+    move |written| {
+        let mut hasher = SipHasher13::new_with_key(&key);
+        hasher.write(written);
+        hasher.finish128().as_u64()
+    }
 }
 
 #[cfg(test)]
@@ -121,16 +101,16 @@ mod tests {
         forget("a");
         assert_eq!((number("a", "x"), number("b", "x")), (None, Some(1)));
         forget("b");
-        assert_eq!(OBJECTS.with_borrow(|objects| objects.bytes), 0);
+        assert_eq!(OBJECTS.with_borrow(|objects| objects.series), 0);
     }
 
     #[test]
     fn beyond_the_limit_all_is_forgotten() {
-        for number in 0..200_000u32 {
-            learn("a", [format!("{number:050}").as_bytes()].into_iter(), &[Some(number)]);
+        for number in 0..=110_000u32 {
+            learn("a", [format!("{number}").as_bytes()].into_iter(), &[Some(number)]);
         }
-        let (bytes, series) = OBJECTS.with_borrow(|objects| (objects.bytes, objects.known["a"].series.len()));
-        assert!(bytes <= MAX_BYTES + 100 && series < 200_000, "{bytes} bytes, {series} series");
-        assert_eq!(number("a", &format!("{:050}", 199_999)), Some(199_999));
+        assert_eq!(number("a", "0"), None);
+        assert_eq!(number("a", "110000"), Some(110_000));
+        assert!(OBJECTS.with_borrow(|objects| objects.series) < MAX_SERIES);
     }
 }
