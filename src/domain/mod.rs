@@ -12,6 +12,7 @@ pub mod matcher;
 pub mod open;
 pub mod point;
 pub mod query;
+pub mod shards;
 pub mod spread;
 pub mod tier;
 pub mod window;

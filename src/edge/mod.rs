@@ -4,12 +4,14 @@ mod body;
 mod cors;
 mod credential;
 mod directory;
+mod fan_out;
 mod objects;
 mod own;
 mod problem;
 mod read;
 mod reply;
 mod route;
+mod shards;
 mod stream_id;
 mod write;
 

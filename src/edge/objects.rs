@@ -14,24 +14,26 @@ const BINDING: &str = "STREAMS";
 const URL: &str = "http://stream/";
 
 impl Exchange {
-    /// Sends a command; the answer's body.
+    /// Sends a command to home; the answer's body.
     pub(super) async fn command(&self, id: &StreamId, command: &Command) -> Result<Vec<u8>, Problem> {
         let body = serde_json::to_vec(command).map_err(|error| internal(&error))?;
-        self.call(id, Method::Put, &body).await
+        self.call(id, 0, Method::Put, &body).await
     }
 
-    /// Sends a batch; empty when it is durable now, else what was answered when it was.
-    pub(super) async fn send_batch(&self, id: &StreamId, body: &[u8]) -> Result<Vec<u8>, Problem> {
-        self.call(id, Method::Post, body).await
-    }
-
-    async fn call(&self, id: &StreamId, method: Method, body: &[u8]) -> Result<Vec<u8>, Problem> {
+    /// Calls a shard: with a command, or with a batch; that is answered nothing when it is durable now, else what was
+    /// answered when it was.
+    pub(super) async fn call(
+        &self,
+        id: &StreamId,
+        shard: u16,
+        method: Method,
+        body: &[u8],
+    ) -> Result<Vec<u8>, Problem> {
         let mut init = RequestInit::new();
         init.with_method(method).with_body(Some(JsValue::from(Uint8Array::from(body))));
         let called = async {
             let request = Request::new_with_init(URL, &init)?;
-            // The name ends in the number of the shard.
-            let stub = self.env.durable_object(BINDING)?.get_by_name(&format!("{}/0", id.as_str()))?;
+            let stub = self.env.durable_object(BINDING)?.get_by_name(&format!("{}/{shard}", id.as_str()))?;
             let mut response = stub.fetch_with_request(request).await?;
             let status = response.status_code();
             let body = if status == 204 { Vec::new() } else { response.bytes().await? };

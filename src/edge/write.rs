@@ -3,7 +3,6 @@
 use sha2::{Digest, Sha256};
 
 use crate::domain::point::Field;
-use crate::wire::command::write_request;
 use crate::wire::frame::{BatchKey, FrameBuilder};
 use crate::wire::pixel;
 use crate::wire::points::{BodyForm, MAX_BODY_BYTES, each_point};
@@ -55,8 +54,7 @@ impl Exchange {
         let mut earlier = Vec::new();
         if outcome.accepted > 0 || may_be_retry {
             self.check_rate(id).await?;
-            let origin = self.header("Origin");
-            earlier = self.send_batch(id, &write_request(origin.as_deref(), &builder.finish(key))).await?;
+            earlier = self.send_to_shard(id, key, &builder.finish(key)).await?;
         }
         if !earlier.is_empty() {
             return Ok(earlier);

@@ -58,6 +58,12 @@ pub(super) struct Record {
     pub(super) config: StreamConfig,
     /// The hash of the read key.
     pub(super) read_key_hash: KeyHash,
+    /// Grows with each change at home.
+    #[serde(default)]
+    pub(super) version: u64,
+    /// The stream is ending: its other shards go first.
+    #[serde(default)]
+    pub(super) is_closed: bool,
 }
 
 /// Why a question has no answer.
@@ -92,7 +98,7 @@ impl<S: Sql> Engine<S> {
     pub(super) fn create(sql: S, limits: Limits, record: &Record) -> Result<Self, StoreError> {
         sql.atomically(&mut || {
             schema::migrate(&sql)?;
-            meta::put(&sql, RECORD, &to_json(record))
+            Self::put_record(&sql, record)
         })?;
         Self::load(sql, limits)
     }
@@ -109,6 +115,11 @@ impl<S: Sql> Engine<S> {
     /// The record of the stream that is in this database, without opening the rest.
     pub(super) fn peek_record(sql: &S) -> Result<Option<Record>, StoreError> {
         if schema::exists(sql)? { from_json(meta::get(sql, RECORD)?) } else { Ok(None) }
+    }
+
+    /// Replaces the record of the stream that is in this database, without opening the rest.
+    pub(super) fn put_record(sql: &S, record: &Record) -> Result<(), StoreError> {
+        meta::put(sql, RECORD, &to_json(record))
     }
 
     fn load(sql: S, limits: Limits) -> Result<Self, StoreError> {
@@ -271,7 +282,7 @@ impl<S: Sql> Engine<S> {
     }
 
     pub(super) fn set_record(&mut self, record: Record) -> Result<(), StoreError> {
-        meta::put(&self.sql, RECORD, &to_json(&record))?;
+        Self::put_record(&self.sql, &record)?;
         self.record = record;
         Ok(())
     }
@@ -344,5 +355,5 @@ fn to_json(value: &impl Serialize) -> String {
 }
 
 fn from_json<T: for<'a> Deserialize<'a>>(text: Option<String>) -> Result<Option<T>, StoreError> {
-    text.map(|text| serde_json::from_str(&text).map_err(|_| StoreError::Column("known JSON"))).transpose()
+    text.map(|text| serde_json::from_slice(text.as_bytes()).map_err(|_| StoreError::Column("known JSON"))).transpose()
 }

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use crate::domain::labels::Labels;
 use crate::domain::point::Point;
 use crate::domain::query::{By, Query};
+use crate::domain::shards::Layout;
 use crate::domain::window::Window;
 use crate::store::testing::TestSql;
 use crate::wire::frame::{BatchKey, FrameBuilder};
@@ -70,8 +71,14 @@ struct Model {
 impl Model {
     fn new(limits: Limits) -> Self {
         let sql = Rc::new(TestSql::new());
-        let config = StreamConfig { name: "model".into(), public_read: false, origins: Vec::new(), created_ms: 0 };
-        let record = Record { config, read_key_hash: [0; 32] };
+        let config = StreamConfig {
+            name: "model".into(),
+            public_read: false,
+            origins: Vec::new(),
+            created_ms: 0,
+            layout: Layout::new(1),
+        };
+        let record = Record { config, read_key_hash: [0; 32], version: 1, is_closed: false };
         let engine = Engine::create(Rc::clone(&sql), limits, &record).expect("creates");
         Self { sql, limits, engine, now_ms: START_MS, points: Vec::new(), next_key: 0, acknowledged: None }
     }

@@ -6,6 +6,7 @@ mod engine;
 #[cfg(test)]
 mod engine_model;
 mod queue;
+mod shard;
 mod storage;
 mod stream;
 mod totals;

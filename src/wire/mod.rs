@@ -2,6 +2,7 @@
 
 pub mod command;
 pub mod frame;
+pub mod merged;
 pub mod outcome;
 pub mod params;
 pub mod partial;

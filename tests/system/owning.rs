@@ -8,7 +8,7 @@ use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
 const MAX_OWNER_BODY_BYTES: usize = 16 << 10;
-const NOT_YET: [&str; 5] = ["distinct", "retention", "shards", "forward", "carbon"];
+const NOT_YET: [&str; 4] = ["distinct", "retention", "forward", "carbon"];
 
 fn streams(method: &'static str) -> Call {
     call(method, format!("{}/v1/streams", Server::shared().url))
