@@ -13,6 +13,8 @@ pub mod open;
 pub mod point;
 pub mod query;
 pub mod shards;
+#[cfg(test)]
+mod shards_model;
 pub mod spread;
 pub mod tier;
 pub mod window;

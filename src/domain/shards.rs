@@ -9,8 +9,8 @@
 pub const MAX_SHARDS: u16 = 64;
 /// The same key within this time is counted once.
 pub const KEY_WINDOW_MS: i64 = 600_000;
-/// What the clocks of the edge and of two objects may be apart in all.
-const CLOCK_SLACK_MS: i64 = 60_000;
+/// What the clocks of the edge and of an object may be apart, and the time that a batch waits for its commit.
+const SLACK_MS: i64 = 60_000;
 /// Earlier numbers that a writer may have to ask for: each costs a batch with a key one more call.
 pub const MAX_RAISES: usize = 6;
 
@@ -154,7 +154,7 @@ impl Layout {
 impl Raise {
     /// Whether keys that were counted before it may still be known.
     fn may_have_keys(&self, now_ms: i64) -> bool {
-        self.settled_ms.is_none_or(|settled_ms| now_ms < settled_ms + KEY_WINDOW_MS + CLOCK_SLACK_MS)
+        self.settled_ms.is_none_or(|settled_ms| now_ms < settled_ms + KEY_WINDOW_MS + SLACK_MS)
     }
 }
 
@@ -247,7 +247,7 @@ mod tests {
         assert_eq!(layout.raise(8, 0), Err(LayoutError::TooManyRaises));
         assert_eq!(layout.raise(3, 0), Err(LayoutError::Lowered { from: 7, to: 3 }));
         layout.settle(7, 1_000);
-        let over_ms = 1_000 + KEY_WINDOW_MS + CLOCK_SLACK_MS;
+        let over_ms = 1_000 + KEY_WINDOW_MS + SLACK_MS;
         assert_eq!(layout.raise(8, over_ms - 1), Err(LayoutError::TooManyRaises));
         assert_eq!(layout.raise(8, over_ms), Ok(()));
         assert_eq!(layout.raises(), [Raise { from_shards: 7, settled_ms: None }]);
@@ -281,7 +281,7 @@ mod tests {
         let plan = Plan { ask: vec![0], write: owner(&moved, 4) };
         assert_eq!(layout.plan(&moved, i64::MAX), plan, "not settled");
         layout.settle(4, 1_000);
-        let over_ms = 1_000 + KEY_WINDOW_MS + CLOCK_SLACK_MS;
+        let over_ms = 1_000 + KEY_WINDOW_MS + SLACK_MS;
         assert_eq!(layout.plan(&moved, over_ms - 1), plan);
         assert!(layout.plan(&moved, over_ms).ask.is_empty());
     }

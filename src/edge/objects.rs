@@ -6,6 +6,7 @@ use worker::{Method, Request, RequestInit, console_error};
 
 use crate::wire::command::{Command, Refusal};
 
+use super::fan_out::Call;
 use super::problem::Problem;
 use super::{Exchange, StreamId, internal};
 
@@ -16,8 +17,8 @@ const URL: &str = "http://stream/";
 impl Exchange {
     /// Sends a command to home; the answer's body.
     pub(super) async fn command(&self, id: &StreamId, command: &Command) -> Result<Vec<u8>, Problem> {
-        let body = serde_json::to_vec(command).map_err(|error| internal(&error))?;
-        self.call(id, 0, Method::Put, &body).await
+        let Call { method, body, .. } = Call::of(command, false)?;
+        self.call(id, 0, method, &body).await
     }
 
     /// Calls a shard: with a command, or with a batch; that is answered nothing when it is durable now, else what was

@@ -47,10 +47,10 @@ impl Exchange {
         let params = ValuesParams::parse(self.query_string())?;
         // A name in a path is percent-encoded, and `+` is a plus there.
         let name = percent_decoded(name);
-        let (mut values, limit) = (Values::new(&name), params.limit);
+        let mut values = Values::new(&name, params.limit);
         let mut merge = |part: &[u8]| values.merge(part).map_err(|error| internal(&error));
         self.read_all(id, Read::LabelValues { name: name.clone(), params }, &mut merge).await?;
-        Ok(fresh(values.into_json(limit)))
+        Ok(fresh(values.into_json()))
     }
 
     pub(super) async fn read_status(&self, id: &StreamId) -> Result<Reply, Problem> {

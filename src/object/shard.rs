@@ -13,7 +13,7 @@ use worker::{Env, Method, Request, RequestInit};
 use crate::domain::shards::Fence;
 use crate::store::meta;
 use crate::store::sql::{Sql, StoreError};
-use crate::wire::command::{Command, Refusal};
+use crate::wire::command::{Refusal, VOUCH};
 
 use super::engine::{Engine, Limits, Record};
 use super::storage::ObjectSql;
@@ -110,7 +110,7 @@ fn told(sql: &impl Sql) -> Result<Fence, StoreError> {
 /// What home has.
 async fn vouched(env: &Env, stream: &str) -> Result<Record, Refusal> {
     let mut init = RequestInit::new();
-    init.with_method(Method::Put).with_body(Some(JsValue::from(Uint8Array::from(&to_json(&Command::Vouch)[..]))));
+    init.with_method(Method::Put).with_body(Some(JsValue::from(Uint8Array::from(VOUCH))));
     let called = async {
         let request = Request::new_with_init("http://stream/", &init)?;
         let home = env.durable_object(BINDING)?.get_by_name(&format!("{stream}/0"))?;

@@ -116,6 +116,9 @@ pub enum Refusal {
     Internal,
 }
 
+/// [`Command::Vouch`] as JSON: the one command that an object sends.
+pub const VOUCH: &[u8] = br#""vouch""#;
+
 /// A write as the edge sends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WriteRequest<'a> {
@@ -179,6 +182,11 @@ mod tests {
             assert_eq!(WriteRequest::parse(&request.encode()), Ok(request));
         }
         assert!(WriteRequest::parse(&[1, 5, 1]).is_err());
+    }
+
+    #[test]
+    fn an_object_asks_home_with_a_command() {
+        assert_eq!(serde_json::from_slice::<Command>(VOUCH).expect("a command"), Command::Vouch);
     }
 
     #[test]

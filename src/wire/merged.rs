@@ -15,7 +15,7 @@ impl Names {
     /// # Errors
     /// When it is no JSON; so do the others.
     pub fn merge(&mut self, part: &[u8]) -> serde_json::Result<()> {
-        merge_entries(&mut self.0, "name", &parsed(part)?["labels"]);
+        merge_entries(&mut self.0, "name", parsed(part)?.get_mut("labels").map(Value::take));
         Ok(())
     }
 
@@ -27,19 +27,20 @@ impl Names {
     }
 }
 
-/// The answers to `labels/{name}`.
+/// The answers to `labels/{name}`, so many as are asked for.
 #[derive(Debug)]
 pub struct Values {
     name: String,
+    limit: usize,
     values: Map<String, Value>,
     more: bool,
 }
 
 impl Values {
-    /// No values of this label yet.
+    /// No values of this label yet, and at most `limit` ever.
     #[must_use]
-    pub fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), values: Map::new(), more: false }
+    pub fn new(name: &str, limit: usize) -> Self {
+        Self { name: name.to_owned(), limit, values: Map::new(), more: false }
     }
 
     /// Adds the answer of a shard.
@@ -47,24 +48,34 @@ impl Values {
     /// # Errors
     /// When it is no JSON.
     pub fn merge(&mut self, part: &[u8]) -> serde_json::Result<()> {
-        let part = parsed(part)?;
-        self.more |= part["more"] == Value::Bool(true);
-        merge_entries(&mut self.values, "value", &part["values"]);
+        let mut part = parsed(part)?;
+        self.more |= part.get("more") == Some(&Value::Bool(true));
+        merge_entries(&mut self.values, "value", part.get_mut("values").map(Value::take));
+        if self.values.len() > self.limit {
+            // The rest of 64 shards would not fit memory.
+            self.more = true;
+            let most = self.most_first();
+            merge_entries(&mut self.values, "value", Some(Value::Array(most)));
+        }
         Ok(())
     }
 
-    /// The answer of the stream: those with most series first, at most `limit`.
+    /// The answer of the stream: those with most series first.
     #[must_use]
-    pub fn into_json(self, limit: usize) -> String {
-        let more = self.more || self.values.len() > limit;
+    pub fn into_json(mut self) -> String {
+        let values = self.most_first();
+        json!({ "name": self.name, "values": values, "more": self.more }).to_string()
+    }
+
+    /// Takes out all values, and gives back those with most series.
+    fn most_first(&mut self) -> Vec<Value> {
         // By texts whose order is that of the entries; a map of this kind is there already, another sort is kilobytes.
         let mut sorted = Map::new();
-        for (value, entry) in self.values {
+        for (value, entry) in std::mem::take(&mut self.values) {
             let series = entry["series"].as_u64().unwrap_or_default();
             sorted.insert(format!("{:020}{value}", u64::MAX - series), entry);
         }
-        let values: Vec<Value> = sorted.into_iter().map(|(_, entry)| entry).take(limit).collect();
-        json!({ "name": self.name, "values": values, "more": more }).to_string()
+        sorted.into_iter().map(|(_, entry)| entry).take(self.limit).collect()
     }
 }
 
@@ -78,9 +89,7 @@ impl Status {
     /// # Errors
     /// When it is no JSON.
     pub fn merge(&mut self, part: &[u8]) -> serde_json::Result<()> {
-        if let Value::Object(part) = parsed(part)? {
-            merge(&mut self.0, part, added);
-        }
+        merge(&mut self.0, parsed(part)?, added);
         Ok(())
     }
 
@@ -93,15 +102,16 @@ impl Status {
 }
 
 /// A shard's answer.
-fn parsed(part: &[u8]) -> serde_json::Result<Value> {
+fn parsed(part: &[u8]) -> serde_json::Result<Map<String, Value>> {
     serde_json::from_slice(part)
 }
 
 /// Merges a list of objects by the text that each has under `key`.
-fn merge_entries(whole: &mut Map<String, Value>, key: &str, part: &Value) {
-    for entry in part.as_array().into_iter().flatten() {
+fn merge_entries(whole: &mut Map<String, Value>, key: &str, part: Option<Value>) {
+    let Some(Value::Array(part)) = part else { return };
+    for entry in part {
         if let Some(name) = entry[key].as_str().map(str::to_owned) {
-            merge_value(whole, name, entry.clone(), larger);
+            merge_value(whole, name, entry, larger);
         }
     }
 }
@@ -159,21 +169,21 @@ mod tests {
     #[test]
     fn values_are_those_of_all_shards_up_to_the_limit() {
         let merged = |limit| {
-            let mut values = Values::new("a");
+            let mut values = Values::new("a", limit);
             for part in [
                 r#"{"name":"a","values":[{"value":"x","series":1},{"value":"y","series":1}],"more":false}"#,
                 r#"{"name":"a","values":[{"value":"z","series":2},{"value":"y","series":1}],"more":false}"#,
             ] {
                 values.merge(part.as_bytes()).expect("is one");
             }
-            values.into_json(limit)
+            values.into_json()
         };
         let all = r#"{"more":false,"name":"a","values":[{"series":2,"value":"z"},{"series":1,"value":"x"},{"series":1,"value":"y"}]}"#;
         assert_eq!(merged(3), all);
         assert_eq!(merged(1), r#"{"more":true,"name":"a","values":[{"series":2,"value":"z"}]}"#);
-        let mut values = Values::new("a");
+        let mut values = Values::new("a", 9);
         values.merge(br#"{"name":"a","values":[{"value":"x","series":1}],"more":true}"#).expect("is one");
-        assert!(values.into_json(9).starts_with(r#"{"more":true"#));
+        assert!(values.into_json().starts_with(r#"{"more":true"#));
     }
 
     #[test]
