@@ -1,11 +1,15 @@
 //! The databases of objects on disk, as they lie there while no server runs.
 
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use rusqlite::Connection;
 use serde_json::Value;
 
 use crate::server::State;
+
+/// How long a server that was killed may take to die.
+const DEADLINE: Duration = Duration::from_secs(20);
 
 /// An object's database. Whoever opens it must have stopped the server.
 pub(crate) struct Object(PathBuf);
@@ -20,9 +24,13 @@ impl Object {
         let mut paths: Vec<PathBuf> =
             entries.map(|entry| entry.expect("readable").path()).filter(is_database).collect();
         paths.sort();
+        let deadline = Instant::now() + DEADLINE;
         for path in &paths {
-            // The log that the crash left goes into the file, so that the file is all there is.
-            open(path).pragma_update(None, "journal_mode", "DELETE").expect("nobody else has it open");
+            // The log that the crash left goes into the file, so that the file is all there is. A workerd that was killed
+            // holds its locks for a moment more.
+            while let Err(error) = open(path).pragma_update(None, "journal_mode", "DELETE") {
+                assert!(Instant::now() < deadline, "{error}");
+            }
         }
         paths.into_iter().map(Self).collect()
     }
