@@ -16,6 +16,9 @@ pub mod point;
 pub mod quantiles;
 pub mod query;
 pub mod retention;
+pub mod shards;
+#[cfg(test)]
+mod shards_model;
 pub mod sketch_codec;
 pub mod sketches;
 pub mod spread;

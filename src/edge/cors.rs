@@ -1,5 +1,7 @@
 //! Which origins may read an answer, and preflights.
 
+use std::rc::Rc;
+
 use worker::{Headers, Result};
 
 use crate::wire::stream::StreamConfig;
@@ -53,7 +55,7 @@ impl Exchange {
 
     /// The configuration of a stream, if this request's origin may write to it; also decides who may read the answer.
     /// What has no origin comes from no page: it may write, and no header of ours matters to it.
-    pub(super) async fn admit(&self, id: &StreamId, cors: &mut Cors) -> std::result::Result<StreamConfig, Problem> {
+    pub(super) async fn admit(&self, id: &StreamId, cors: &mut Cors) -> std::result::Result<Rc<StreamConfig>, Problem> {
         let mut config = self.config(id).await?;
         let Some(origin) = self.header("Origin") else { return Ok(config) };
         if !config.admits(Some(&origin)) {

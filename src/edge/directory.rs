@@ -4,6 +4,7 @@
 //! does an origin that a copy would turn away, and a window that is not kept by it.
 
 use std::cell::RefCell;
+use std::rc::Rc;
 
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -40,7 +41,7 @@ pub(super) struct Page {
 
 #[derive(Clone)]
 struct Copy {
-    config: Option<StreamConfig>,
+    config: Option<Rc<StreamConfig>>,
     at_ms: i64,
 }
 
@@ -51,12 +52,21 @@ thread_local! {
 
 impl Exchange {
     /// A stream's configuration, up to a minute old.
-    pub(super) async fn config(&self, id: &StreamId) -> Result<StreamConfig, Problem> {
+    pub(super) async fn config(&self, id: &StreamId) -> Result<Rc<StreamConfig>, Problem> {
         self.copy(id).await?.config.ok_or(Problem::NO_SUCH_STREAM)
     }
 
+    /// A stream's configuration as it is now.
+    pub(super) async fn config_of_home(&self, id: &StreamId) -> Result<Rc<StreamConfig>, Problem> {
+        self.ask_object(id).await?.ok_or(Problem::NO_SUCH_STREAM)
+    }
+
     /// A stream's configuration as the object has it, in place of a copy that refuses what the object may allow.
-    pub(super) async fn newer_config(&self, id: &StreamId, copy: StreamConfig) -> Result<StreamConfig, Problem> {
+    pub(super) async fn newer_config(
+        &self,
+        id: &StreamId,
+        copy: Rc<StreamConfig>,
+    ) -> Result<Rc<StreamConfig>, Problem> {
         let is_new = |copies: &FxHashMap<StreamId, Copy>| {
             copies.get(id).is_some_and(|copy| self.now_ms - copy.at_ms < RECHECK_MS)
         };
@@ -78,22 +88,22 @@ impl Exchange {
         }
         let in_kv = self.directory()?.get(&key(id)).text().await.ok().flatten();
         let config = match in_kv.and_then(|text| serde_json::from_slice(text.as_bytes()).ok()) {
-            Some(config) => Some(config),
+            Some(config) => Some(Rc::new(config)),
             None => self.ask_object(id).await?,
         };
         Ok(self.keep_copy(id, config))
     }
 
-    async fn ask_object(&self, id: &StreamId) -> Result<Option<StreamConfig>, Problem> {
+    async fn ask_object(&self, id: &StreamId) -> Result<Option<Rc<StreamConfig>>, Problem> {
         let config = match self.command(id, &Command::Describe).await {
-            Ok(body) => Some(serde_json::from_slice(&body).map_err(|error| internal(&error))?),
+            Ok(body) => Some(Rc::new(serde_json::from_slice(&body).map_err(|error| internal(&error))?)),
             Err(Problem::NotFound(_)) => None,
             Err(problem) => return Err(problem),
         };
         Ok(self.keep_copy(id, config).config)
     }
 
-    fn keep_copy(&self, id: &StreamId, config: Option<StreamConfig>) -> Copy {
+    fn keep_copy(&self, id: &StreamId, config: Option<Rc<StreamConfig>>) -> Copy {
         let copy = Copy { config, at_ms: self.now_ms };
         COPIES.with_borrow_mut(|copies| {
             if copies.len() >= MAX_COPIES {
@@ -110,7 +120,7 @@ impl Exchange {
         let listing = Listing { name: config.name.clone(), created_ms: config.created_ms };
         let put = self.directory()?.put(&key(id), text).and_then(|put| put.metadata(listing));
         put.map_err(|error| internal(&error))?.execute().await.map_err(|error| internal(&error))?;
-        self.keep_copy(id, Some(config.clone()));
+        self.keep_copy(id, Some(Rc::new(config.clone())));
         Ok(())
     }
 
@@ -140,6 +150,12 @@ impl Exchange {
     fn directory(&self) -> Result<KvStore, Problem> {
         self.env.kv(BINDING).map_err(|error| internal(&error))
     }
+}
+
+/// How many shards a stream has at least, as far as this isolate knows without asking.
+pub(super) fn believed_shards(id: &StreamId) -> u16 {
+    let of = |copy: &Copy| copy.config.as_ref().map(|config| config.layout.shards());
+    COPIES.with_borrow(|copies| copies.get(id).and_then(of)).unwrap_or(1)
 }
 
 fn key(id: &StreamId) -> String {

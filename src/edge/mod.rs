@@ -4,6 +4,7 @@ mod body;
 mod cors;
 mod credential;
 mod directory;
+mod fan_out;
 mod known;
 mod objects;
 mod own;
@@ -11,6 +12,7 @@ mod problem;
 mod read;
 mod reply;
 mod route;
+mod shards;
 mod stream_id;
 mod write;
 

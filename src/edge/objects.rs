@@ -4,8 +4,9 @@ use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
 use worker::{Method, Request, RequestInit, console_error};
 
-use crate::wire::command::{Command, Refusal, WriteAnswer};
+use crate::wire::command::{Command, Refusal};
 
+use super::fan_out::Call;
 use super::problem::Problem;
 use super::{Exchange, StreamId, internal};
 
@@ -14,24 +15,26 @@ const BINDING: &str = "STREAMS";
 const URL: &str = "http://stream/";
 
 impl Exchange {
-    /// Sends a command; the answer's body.
+    /// Sends a command to home; the answer's body.
     pub(super) async fn command(&self, id: &StreamId, command: &Command) -> Result<Vec<u8>, Problem> {
-        let body = serde_json::to_vec(command).map_err(|error| internal(&error))?;
-        self.call(&id.object(), Method::Put, &body).await
+        let Call { method, body, .. } = Call::of(command, false)?;
+        self.call(id, 0, method, &body).await
     }
 
-    /// Sends a batch to an object.
-    pub(super) async fn send_batch(&self, object: &str, body: &[u8]) -> Result<WriteAnswer, Problem> {
-        let answer = self.call(object, Method::Post, body).await?;
-        WriteAnswer::parse(&answer).map_err(|error| internal(&error))
-    }
-
-    async fn call(&self, object: &str, method: Method, body: &[u8]) -> Result<Vec<u8>, Problem> {
+    /// Calls a shard: with a command, or with a batch; that is answered nothing when it is durable now, else what was
+    /// answered when it was.
+    pub(super) async fn call(
+        &self,
+        id: &StreamId,
+        shard: u16,
+        method: Method,
+        body: &[u8],
+    ) -> Result<Vec<u8>, Problem> {
         let mut init = RequestInit::new();
         init.with_method(method).with_body(Some(JsValue::from(Uint8Array::from(body))));
         let called = async {
             let request = Request::new_with_init(URL, &init)?;
-            let stub = self.env.durable_object(BINDING)?.get_by_name(object)?;
+            let stub = self.env.durable_object(BINDING)?.get_by_name(&id.object(shard))?;
             let mut response = stub.fetch_with_request(request).await?;
             let status = response.status_code();
             let body = if status == 204 { Vec::new() } else { response.bytes().await? };

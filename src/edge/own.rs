@@ -25,11 +25,12 @@ impl Exchange {
         let read_key = new_read_key()?;
         let create = Command::Create { config: config.clone(), read_key_hash: hash(&read_key) };
         self.command(&id, &create).await?;
-        if let Err(problem) = self.publish(&id, &config).await {
+        let propagated = self.propagate(&id, config).await;
+        if propagated.is_err() {
             // Nobody has the id yet, so nobody would ever find or delete the stream.
-            self.command(&id, &Command::Delete).await.ok();
-            return Err(problem);
+            self.delete_shards(&id).await.ok();
         }
+        let config = propagated?;
         let mut view = self.view(&id, &config);
         // The fragment stays in the browser, so the key gets into no log.
         view["links"]["dashboard"] =
@@ -54,38 +55,39 @@ impl Exchange {
 
     pub(super) async fn describe_stream(&self, id: &StreamId) -> Result<Reply, Problem> {
         self.check_owner()?;
-        self.config_view(id, &Command::Describe).await.map(|(_, reply)| reply)
+        let config = self.config_of_home(id).await?;
+        Ok(no_store(&self.view(id, &config)))
     }
 
     pub(super) async fn patch_stream(&mut self, id: &StreamId) -> Result<Reply, Problem> {
         self.check_owner()?;
         let patch = StreamPatch::parse(&self.body(MAX_OWNER_BODY_BYTES).await?)?;
-        let (config, reply) = self.config_view(id, &Command::Patch(patch)).await?;
-        self.publish(id, &config).await?;
-        Ok(reply)
+        let config = self.change(id, &Command::Patch(patch)).await?;
+        Ok(no_store(&self.view(id, &config)))
     }
 
     pub(super) async fn delete_stream(&self, id: &StreamId) -> Result<Reply, Problem> {
         self.check_owner()?;
-        let deleted = self.command(id, &Command::Delete).await;
+        let deleted = self.delete_shards(id).await;
         // Also when the object is gone already: a deletion that failed half-way can be repeated.
-        self.unpublish(id).await?;
-        deleted.map(|_| Reply::empty(204))
+        if matches!(deleted, Ok(()) | Err(Problem::NotFound(_))) {
+            self.unpublish(id).await?;
+        }
+        deleted.map(|()| Reply::empty(204))
     }
 
     pub(super) async fn new_read_key(&self, id: &StreamId) -> Result<Reply, Problem> {
         self.check_owner()?;
         let read_key = new_read_key()?;
-        self.command(id, &Command::Rekey { read_key_hash: hash(&read_key) }).await?;
+        self.change(id, &Command::Rekey { read_key_hash: hash(&read_key) }).await?;
         Ok(no_store(&json!({ "read_key": read_key })))
     }
 
-    /// Sends a command that answers the configuration.
-    async fn config_view(&self, id: &StreamId, command: &Command) -> Result<(StreamConfig, Reply), Problem> {
-        let body = self.command(id, command).await?;
-        let config = serde_json::from_slice(&body).map_err(|error| internal(&error))?;
-        let reply = no_store(&self.view(id, &config));
-        Ok((config, reply))
+    /// Changes a stream at home and then everywhere; its configuration.
+    async fn change(&self, id: &StreamId, command: &Command) -> Result<StreamConfig, Problem> {
+        let changed = self.command(id, command).await?;
+        let config = serde_json::from_slice(&changed).map_err(|error| internal(&error))?;
+        self.propagate(id, config).await
     }
 
     fn view(&self, id: &StreamId, config: &StreamConfig) -> Value {
@@ -98,6 +100,7 @@ impl Exchange {
             "retention": retention::view(&config.retention),
             "lateness": duration_text(config.lateness_s),
             "distinct": config.distinct,
+            "shards": config.layout.shards(),
             "created": seconds(config.created_ms),
             "links": {
                 "points": format!("{origin}/v1/streams/{id}/points"),

@@ -22,10 +22,17 @@ pub(super) enum Problem {
     MethodNotAllowed(&'static str),
     TooLarge(String),
     UnsupportedMediaType(String),
+    Conflict(String),
     QueryTooLarge(String),
     RateLimited,
     Overloaded,
     Unavailable,
+    /// One shard failed, and what it has is needed.
+    Shard(String),
+    /// The number of shards was raised while a write was on its way.
+    Moved,
+    /// A change was made at home, but has not reached all that have to know.
+    NotEverywhere,
     NotConfigured(&'static str),
     NotImplemented(&'static str),
     Internal,
@@ -56,6 +63,7 @@ impl Problem {
             Self::CreatingDisabled => (403, "creating-disabled", "This deployment has no owner"),
             Self::NotFound(_) => (404, "not-found", "Not found"),
             Self::MethodNotAllowed(_) => (405, "method-not-allowed", "This method is not allowed here"),
+            Self::Conflict(_) => (409, "conflict", "The stream is not in a state for this"),
             Self::TooLarge(_) => (413, "too-large", "The request is too large"),
             Self::UnsupportedMediaType(_) => (415, "unsupported-media-type", "This kind of body is not supported"),
             Self::QueryTooLarge(_) => (422, "query-too-large", "The query asks for too much"),
@@ -63,7 +71,8 @@ impl Problem {
             Self::Internal => (500, "internal", "Something went wrong here"),
             Self::NotImplemented(_) => (501, "not-implemented", "This version does not have this yet"),
             Self::Overloaded => (503, "overloaded", "The stream is overloaded"),
-            Self::Unavailable => (503, "unavailable", "The stream could not be reached"),
+            Self::Unavailable | Self::Moved => (503, "unavailable", "The stream could not be reached"),
+            Self::Shard(_) | Self::NotEverywhere => (503, "unavailable", "Part of the stream could not be reached"),
             Self::NotConfigured(_) => (503, "not-configured", "This deployment is not configured"),
         }
     }
@@ -74,6 +83,8 @@ impl Problem {
             | Self::InvalidPoints(detail, _)
             | Self::TooLarge(detail)
             | Self::UnsupportedMediaType(detail)
+            | Self::Conflict(detail)
+            | Self::Shard(detail)
             | Self::QueryTooLarge(detail) => detail,
             Self::Unauthorized(detail)
             | Self::NotFound(detail)
@@ -85,6 +96,10 @@ impl Problem {
             Self::RateLimited => "too many writes from this address; come again after the time in Retry-After",
             Self::Overloaded => "nothing of this request was stored; send it again after the time in Retry-After",
             Self::Unavailable => "nobody knows whether a write was stored; send it again with its idempotency key",
+            Self::Moved => "nothing of this request was stored: the stream got more shards meanwhile; send it again",
+            Self::NotEverywhere => {
+                "the change is made but has not reached every shard; repeat the request to finish it"
+            }
             Self::Internal => "it is told in the log; a write may be sent again with its idempotency key",
         }
     }
@@ -94,7 +109,9 @@ impl Problem {
             Self::Unauthorized(_) => Some(("WWW-Authenticate", "Bearer realm=\"heartbeat\"")),
             Self::MethodNotAllowed(allow) => Some(("Allow", allow)),
             Self::RateLimited => Some(("Retry-After", "10")),
-            Self::Overloaded | Self::Unavailable => Some(("Retry-After", "1")),
+            Self::Overloaded | Self::Unavailable | Self::Shard(_) | Self::Moved | Self::NotEverywhere => {
+                Some(("Retry-After", "1"))
+            }
             Self::NotConfigured(_) => Some(("Retry-After", "60")),
             _ => None,
         }
@@ -123,6 +140,8 @@ impl From<Refusal> for Problem {
                 Self::Unauthorized("this needs the stream's read key, as a bearer token or as ?key=")
             }
             Refusal::OriginNotAllowed => Self::OriginNotAllowed,
+            Refusal::Moved => Self::Moved,
+            Refusal::Conflict(detail) => Self::Conflict(detail),
             Refusal::Overloaded => Self::Overloaded,
             Refusal::QueryTooLarge(detail) => Self::QueryTooLarge(detail),
             Refusal::InvalidRequest(detail) => Self::InvalidRequest(detail),

@@ -1,12 +1,15 @@
 //! Reading: rollups, labels and status, with the stream's read key.
 
+use std::rc::Rc;
+
 use sha2::{Digest, Sha256};
 
 use crate::domain::aggregate::{Aggregate, top};
 use crate::domain::grid::Grid;
 use crate::domain::point::MAX_PERIOD_S;
 use crate::domain::window::Window;
-use crate::wire::command::{Command, Read};
+use crate::wire::command::Read;
+use crate::wire::merged::{Names, Status, Values};
 use crate::wire::params::{Format, ParamError, RollupParams, ValuesParams, no_params};
 use crate::wire::partial::{self, PartialError};
 use crate::wire::rollup::Rollup;
@@ -20,13 +23,14 @@ use super::{Exchange, StreamId, internal};
 impl Exchange {
     pub(super) async fn read_rollup(&self, id: &StreamId) -> Result<Reply, Problem> {
         let (config, params) = self.rollup_params(id).await?;
-        let part = self.read(id, Read::Rollup(params.query.clone())).await?;
         let mut grid = Grid::new(Aggregate::sketches(&params.aggregates));
-        partial::merge(&part, &mut grid).map_err(|error| match error {
-            PartialError::TooLarge(error) => Problem::QueryTooLarge(error.to_string()),
-            PartialError::Malformed(error) => internal(&error),
-        })?;
-        drop(part);
+        let mut merge = |part: &[u8]| {
+            partial::merge(part, &mut grid).map_err(|error| match error {
+                PartialError::TooLarge(error) => Problem::QueryTooLarge(error.to_string()),
+                PartialError::Malformed(error) => internal(&error),
+            })
+        };
+        self.read_all(id, Read::Rollup(params.query.clone()), &mut merge).await?;
         let window = params.window;
         let series = top(grid.into_rows(), params.top, &params.aggregates, &window);
         let rollup = Rollup { stream: id.as_str(), window, aggregates: &params.aggregates, series: &series };
@@ -35,7 +39,7 @@ impl Exchange {
         Ok(self.cacheable(Reply::new(200, format.media_type(), Vec::new()), body, &window, config.lateness_s))
     }
 
-    async fn rollup_params(&self, id: &StreamId) -> Result<(StreamConfig, RollupParams), Problem> {
+    async fn rollup_params(&self, id: &StreamId) -> Result<(Rc<StreamConfig>, RollupParams), Problem> {
         let parse = |config: &StreamConfig| RollupParams::parse(self.query_string(), self.now_ms, &config.retention);
         let mut config = self.config(id).await?;
         let mut params = parse(&config);
@@ -49,23 +53,27 @@ impl Exchange {
 
     pub(super) async fn read_labels(&self, id: &StreamId) -> Result<Reply, Problem> {
         no_params(self.query_string())?;
-        self.read(id, Read::Labels).await.map(fresh)
+        let mut names = Names::default();
+        self.read_all(id, Read::Labels, &mut |part| names.merge(part).map_err(|error| internal(&error))).await?;
+        Ok(fresh(names.into_json()))
     }
 
     pub(super) async fn read_label_values(&self, id: &StreamId, name: &str) -> Result<Reply, Problem> {
         let params = ValuesParams::parse(self.query_string())?;
         // A name in a path is percent-encoded, and `+` is a plus there.
         let name = percent_decoded(name);
-        self.read(id, Read::LabelValues { name, params }).await.map(fresh)
+        let mut values = Values::new(&name, params.limit);
+        let mut merge = |part: &[u8]| values.merge(part).map_err(|error| internal(&error));
+        self.read_all(id, Read::LabelValues { name: name.clone(), params }, &mut merge).await?;
+        Ok(fresh(values.into_json()))
     }
 
     pub(super) async fn read_status(&self, id: &StreamId) -> Result<Reply, Problem> {
         no_params(self.query_string())?;
-        self.read(id, Read::Status).await.map(fresh)
-    }
-
-    async fn read(&self, id: &StreamId, what: Read) -> Result<Vec<u8>, Problem> {
-        self.command(id, &Command::Read { credential: self.credential(), what }).await
+        let mut status = Status::default();
+        let mut merge = |part: &[u8]| status.merge(part).map_err(|error| internal(&error));
+        let shards = self.read_all(id, Read::Status, &mut merge).await?;
+        Ok(fresh(status.into_json(shards)))
     }
 
     /// An answer that may be kept for long if its window can't change any more.
@@ -86,7 +94,7 @@ fn is_closed(window: &Window, lateness_s: i64, now_s: i64) -> bool {
     window.to_s() + lateness_s + MAX_PERIOD_S as i64 <= now_s
 }
 
-fn fresh(body: Vec<u8>) -> Reply {
+fn fresh(body: String) -> Reply {
     Reply::json(200, body).with("Cache-Control", "no-store")
 }
 

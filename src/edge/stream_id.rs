@@ -44,9 +44,9 @@ impl StreamId {
         &self.0
     }
 
-    /// The name of the stream's object, which ends in the number of the shard.
-    pub(super) fn object(&self) -> String {
-        format!("{}/0", self.0)
+    /// The name of the object that is this shard of the stream.
+    pub(super) fn object(&self, shard: u16) -> String {
+        format!("{}/{shard}", self.0)
     }
 }
 

@@ -1,11 +1,13 @@
 //! Writing: open to every origin, no credential.
 
+use std::rc::Rc;
+
 use sha2::{Digest, Sha256};
 
 use crate::domain::open::SeriesId;
 use crate::domain::point::{Arrival, Field};
 use crate::random::hash_key;
-use crate::wire::command::{WriteAnswer, write_request};
+use crate::wire::command::WriteAnswer;
 use crate::wire::frame::{Batch, BatchKey, FrameBuilder};
 use crate::wire::outcome::ErrorEntry;
 use crate::wire::pixel;
@@ -22,20 +24,22 @@ use super::{Exchange, StreamId};
 /// An idempotency key has 1 to this many bytes.
 const MAX_KEY_BYTES: usize = 200;
 const LIMITER: &str = "WRITES";
-/// How often a batch is sent: with the numbers of series, and if the stream does not know them, with texts.
-const ATTEMPTS: usize = 2;
+/// A batch is sent again where a shard knows better how many there are, or does not know the numbers of series. More often
+/// only if the number of shards is raised twice meanwhile.
+const MAX_ROUNDS: usize = 3;
 /// A transparent GIF of 1x1.
 const PIXEL: &[u8] =
     b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
 
 impl Exchange {
     pub(super) async fn write_points(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
-        let StreamConfig { lateness_s, .. } = self.admit(id, cors).await?;
+        let config = self.admit(id, cors).await?;
+        let lateness_s = config.lateness_s;
         let key = self.batch_key()?;
         let media_type = self.header("Content-Type").unwrap_or_default();
         let body = self.body(MAX_BODY_BYTES).await?;
         let form = body_form(&media_type, &body)?;
-        let answer = self.store(id, key.as_ref(), |builder| {
+        let answer = self.store(id, config, key.as_ref(), |builder| {
             let arrival = Arrival { at: builder.now(), lateness_s };
             let read = each_point(&body, form, arrival, builder);
             read.map_err(|error| Problem::TooLarge(error.to_string()))
@@ -44,9 +48,10 @@ impl Exchange {
     }
 
     pub(super) async fn write_pixel(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
-        let StreamConfig { lateness_s, .. } = self.admit(id, cors).await?;
+        let config = self.admit(id, cors).await?;
+        let lateness_s = config.lateness_s;
         let key = self.batch_key()?;
-        let stored = self.store(id, key.as_ref(), |builder| {
+        let stored = self.store(id, config, key.as_ref(), |builder| {
             let point = pixel::parse(self.query_string(), Arrival { at: builder.now(), lateness_s });
             builder.push(0, point.as_ref().map(|(point, labels)| (*point, labels.as_str())).map_err(Clone::clone));
             Ok(())
@@ -60,11 +65,13 @@ impl Exchange {
     async fn store(
         &self,
         id: &StreamId,
+        mut config: Rc<StreamConfig>,
         key: Option<&BatchKey>,
         fill: impl Fn(&mut FrameBuilder<&dyn Fn(&[u8]) -> Option<SeriesId>>) -> Result<(), Problem>,
     ) -> Result<Vec<u8>, Problem> {
-        let object = id.object();
-        for _ in 0..ATTEMPTS {
+        for round in 0..MAX_ROUNDS {
+            let plan = self.plan(&config.layout, key);
+            let object = id.object(plan.write);
             let Batch { frame, outcome, errors, new_labels } = known::with(&object, |known| {
                 let mut builder = FrameBuilder::new(self.arrived_ms(), hash_key(), known);
                 fill(&mut builder).map(|()| builder.finish(key))
@@ -74,19 +81,22 @@ impl Exchange {
             if outcome.accepted == 0 && !may_be_retry {
                 return Err(none_good(errors));
             }
-            self.check_rate(id).await?;
-            let origin = self.header("Origin");
-            match self.send_batch(&object, &write_request(origin.as_deref(), &frame)).await? {
-                WriteAnswer::Stored(_) if outcome.accepted == 0 => return Err(none_good(errors)),
-                WriteAnswer::Stored(numbers) => {
+            if round == 0 {
+                self.check_rate(id).await?;
+            }
+            match self.send_to_shard(id, &config.layout, plan, key, &frame).await {
+                Ok(WriteAnswer::Stored(_)) if outcome.accepted == 0 => return Err(none_good(errors)),
+                Ok(WriteAnswer::Stored(numbers)) => {
                     known::learn(&object, new_labels.iter(), &numbers);
                     return Ok(outcome.to_json().into_bytes());
                 }
-                WriteAnswer::Earlier(json) => return Ok(json),
-                WriteAnswer::UnknownSeries => known::forget(&object),
+                Ok(WriteAnswer::Earlier(json)) => return Ok(json),
+                Ok(WriteAnswer::UnknownSeries) => known::forget(&object),
+                Err(Problem::Moved) => config = self.config_of_home(id).await?,
+                Err(problem) => return Err(problem),
             }
         }
-        Err(Problem::Unavailable)
+        Err(Problem::Moved)
     }
 
     /// The limit per address and stream, where the deployment has one; the platform counts per location.

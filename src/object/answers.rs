@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 
 use rustc_hash::FxHashMap;
 
+pub(super) use crate::domain::shards::KEY_WINDOW_MS;
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{answers, frames, log};
 use crate::wire::frame::{BatchKey, Frame};
@@ -14,8 +15,6 @@ use crate::wire::outcome::Outcome;
 
 use super::engine::row_len;
 
-/// The same key within this time is counted once.
-pub(super) const KEY_WINDOW_MS: i64 = 600_000;
 /// At most this many keys are remembered: 375 new ones a second for ten minutes, which is what an object takes. A table of
 /// 2^18 places has room for them, so they take 9 MB and 6 for their order, of 128. Beyond, writes with a key are refused,
 /// and not forgotten.

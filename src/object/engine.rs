@@ -80,6 +80,12 @@ pub(super) struct Record {
     pub(super) config: StreamConfig,
     /// The hash of the read key.
     pub(super) read_key_hash: KeyHash,
+    /// Grows with each change at home.
+    #[serde(default)]
+    pub(super) version: u64,
+    /// The stream is ending: its other shards go first.
+    #[serde(default)]
+    pub(super) is_closed: bool,
 }
 
 /// Why the record stays as it is.
@@ -116,7 +122,7 @@ impl<S: Sql> Engine<S> {
         sql.atomically(&mut || {
             schema::migrate(&sql)?;
             DistinctLabels::load(&sql, &record.config.distinct)?.persist(&sql)?;
-            meta::put(&sql, RECORD, &to_json(record))
+            Self::put_record(&sql, record)
         })?;
         Self::load(sql, limits, key)
     }
@@ -133,6 +139,11 @@ impl<S: Sql> Engine<S> {
     /// The record of the stream that is in this database, without opening the rest.
     pub(super) fn peek_record(sql: &S) -> Result<Option<Record>, StoreError> {
         if schema::exists(sql)? { from_json(meta::get(sql, RECORD)?) } else { Ok(None) }
+    }
+
+    /// Replaces the record of the stream that is in this database, without opening the rest.
+    pub(super) fn put_record(sql: &S, record: &Record) -> Result<(), StoreError> {
+        meta::put(sql, RECORD, &to_json(record))
     }
 
     fn load(sql: S, limits: Limits, key: HashKey) -> Result<Self, StoreError> {
@@ -276,7 +287,7 @@ impl<S: Sql> Engine<S> {
         }
         self.sql.atomically(&mut || {
             distinct.persist(&self.sql)?;
-            meta::put(&self.sql, RECORD, &to_json(&record))
+            Self::put_record(&self.sql, &record)
         })?;
         (self.record, self.distinct) = (record, distinct);
         Ok(())

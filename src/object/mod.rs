@@ -9,8 +9,10 @@ mod engine;
 #[cfg(test)]
 mod engine_model;
 mod queue;
+mod reads;
 #[cfg(test)]
 mod sealed_size;
+mod shard;
 mod storage;
 mod stream;
 mod totals;

@@ -9,7 +9,6 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
-use subtle::ConstantTimeEq;
 use worker::wasm_bindgen;
 use worker::{
     DurableObject, Env, Method, Request, Response, ResponseBuilder, Result, State, console_error, durable_object,
@@ -18,16 +17,18 @@ use worker::{
 use crate::clock::now_ms;
 use crate::domain::codec::Malformed;
 use crate::domain::open::SeriesId;
+use crate::domain::shards::Fence;
 use crate::random::hash_key;
 use crate::store::sql::StoreError;
-use crate::wire::command::{Command, Credential, Read, Refusal, WriteAnswer, parse_write_request};
+use crate::wire::command::{Command, Refusal, WriteAnswer, WriteRequest, put_shards};
 use crate::wire::frame::{BatchKey, Frame, LabelSet};
 use crate::wire::outcome::Outcome;
-use crate::wire::partial;
+use crate::wire::stream::ConfigError;
 
 use super::answers::KEY_WINDOW_MS;
-use super::engine::{Engine, Limits, MAX_ROW_BYTES, QueryError, Record, RecordError};
+use super::engine::{Engine, Limits, MAX_ROW_BYTES, Record, RecordError};
 use super::queue::{Gathered, MAX_WAITING_BYTES, Queue};
+use super::reads::{authorize, read};
 use super::storage::ObjectSql;
 
 /// How soon the alarm comes again after it failed.
@@ -40,13 +41,18 @@ const OVERDUE_MS: i64 = 120_000;
 /// One stream. See the module's documentation.
 #[durable_object(alarm)]
 pub struct Stream {
-    shared: Rc<Shared>,
+    pub(super) shared: Rc<Shared>,
+    pub(super) env: Env,
 }
 
 /// What the events and the committing task share. No borrow is held across an await.
-struct Shared {
-    state: State,
-    engine: RefCell<Slot>,
+pub(super) struct Shared {
+    pub(super) state: State,
+    pub(super) engine: RefCell<Slot>,
+    /// Unless nobody asked yet.
+    pub(super) fence: Cell<Option<Fence>>,
+    /// How often this shard was told to end, since this object has memory.
+    pub(super) life: Cell<u32>,
     queue: RefCell<Queue>,
     is_committing: Cell<bool>,
     /// Whether the alarm comes early enough for what is written now.
@@ -54,14 +60,14 @@ struct Shared {
 }
 
 /// The engine, which is opened by the first event.
-enum Slot {
+pub(super) enum Slot {
     NotOpened,
     NoStream,
     Open(Box<Engine<ObjectSql>>),
 }
 
 /// An answer's body, or why there is none.
-type Answer = std::result::Result<Vec<u8>, Refusal>;
+pub(super) type Answer = std::result::Result<Vec<u8>, Refusal>;
 
 impl DurableObject for Stream {
     fn new(state: State, env: Env) -> Self {
@@ -70,11 +76,13 @@ impl DurableObject for Stream {
         let shared = Shared {
             state,
             engine: RefCell::new(Slot::NotOpened),
+            fence: Cell::new(None),
+            life: Cell::new(0),
             queue: RefCell::new(Queue::new(max_bytes)),
             is_committing: Cell::new(false),
             is_alarm_soon: Cell::new(false),
         };
-        Self { shared: Rc::new(shared) }
+        Self { shared: Rc::new(shared), env }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
@@ -88,6 +96,8 @@ impl DurableObject for Stream {
         }
         let answer = match serde_json::from_slice(&body) {
             Ok(Command::Delete) => self.delete().await,
+            Ok(Command::Forget) => self.forget().await,
+            Ok(Command::Adopt) => self.adopt().await,
             Ok(command @ Command::Patch(_)) => self.patch(command).await,
             Ok(command) => self.shared.obey(command),
             Err(error) => Err(internal(&error)),
@@ -116,15 +126,17 @@ impl Stream {
     /// Waits until the batch is durable. If it was written before: what was answered then. A batch without points only
     /// asks for that.
     async fn write(&self, mut body: Vec<u8>) -> std::result::Result<WriteAnswer, Refusal> {
-        let (origin, frame) = parse_write_request(&body).map_err(|error| internal(&error))?;
+        let WriteRequest { shards, origin, frame } = WriteRequest::parse(&body).map_err(|error| internal(&error))?;
         let (origin, frame_at) = (origin.map(str::to_owned), body.len() - frame.len());
         // In place: what waits is bounded, so it must not be held twice.
         body.drain(..frame_at);
         let (Frame { key, outcome, .. }, known) = whole_frame(&body).map_err(|error| internal(&error))?;
-        let now = now_ms();
-        let (earlier, is_known) = self.shared.try_with_engine(|engine| {
-            let earlier = earlier(engine, origin.as_deref(), key.as_ref(), now)?;
-            Ok((earlier, known.is_none_or(|series| engine.knows(series))))
+        let (now, only_asks) = (now_ms(), outcome.accepted == 0);
+        let (fence, earlier, is_known) = self.shared.try_with_engine(|engine| {
+            admit(engine, origin.as_deref(), only_asks)?;
+            let fence = self.shared.hear(engine, shards).map_err(|error| internal(&error))?;
+            let is_known = known.is_none_or(|series| engine.knows(series));
+            Ok((fence, earlier(engine, key.as_ref(), only_asks, now)?, is_known))
         })?;
         if let Some(earlier) = earlier {
             return Ok(WriteAnswer::Earlier(earlier.to_json().into_bytes()));
@@ -135,8 +147,10 @@ impl Stream {
         let joined = key.and_then(|key| self.shared.queue.borrow_mut().join(&key));
         let (committed, earlier) = if let Some((committed, outcome)) = joined {
             (committed, Some(outcome))
-        } else if outcome.accepted == 0 {
+        } else if only_asks {
             return Ok(WriteAnswer::Stored(Vec::new()));
+        } else if key.is_some() && !fence.admits(shards) {
+            return Err(Refusal::Moved);
         } else {
             let waiting = self.shared.queue.borrow_mut().push(body, key, outcome);
             (waiting.ok_or(Refusal::Overloaded)?, None)
@@ -165,35 +179,24 @@ impl Stream {
         self.shared.set_alarm(1).await;
         Ok(answer)
     }
-
-    /// Deletes without opening the engine, so that also a stream that can't be opened can be deleted.
-    async fn delete(&self) -> Answer {
-        self.shared.record()?;
-        *self.shared.engine.borrow_mut() = Slot::NoStream;
-        let deleted = self.shared.state.storage().delete_all().await;
-        deleted.map_err(|error| {
-            *self.shared.engine.borrow_mut() = Slot::NotOpened;
-            internal(&error)
-        })?;
-        Ok(Vec::new())
-    }
 }
 
 impl Shared {
-    fn with_engine<T>(
+    pub(super) fn with_engine<T>(
         &self,
         work: impl FnOnce(&mut Engine<ObjectSql>) -> std::result::Result<T, StoreError>,
     ) -> std::result::Result<T, Refusal> {
         self.try_with_engine(|engine| work(engine).map_err(|error| internal(&error)))
     }
 
-    fn try_with_engine<T>(
+    pub(super) fn try_with_engine<T>(
         &self,
         work: impl FnOnce(&mut Engine<ObjectSql>) -> std::result::Result<T, Refusal>,
     ) -> std::result::Result<T, Refusal> {
         let mut slot = self.engine.borrow_mut();
         if matches!(*slot, Slot::NotOpened) {
             let engine = Engine::open(self.sql(), Limits::DEFAULT, hash_key()).map_err(|error| internal(&error))?;
+            let engine = engine.filter(|engine| !engine.record().is_closed);
             *slot = engine.map_or(Slot::NoStream, |engine| Slot::Open(Box::new(engine)));
         }
         match &mut *slot {
@@ -203,16 +206,16 @@ impl Shared {
     }
 
     /// What the owner wants, without opening the engine.
-    fn record(&self) -> std::result::Result<Record, Refusal> {
+    pub(super) fn record(&self) -> std::result::Result<Record, Refusal> {
         let record = match &*self.engine.borrow() {
             Slot::Open(engine) => Some(engine.record().clone()),
             Slot::NoStream => None,
             Slot::NotOpened => Engine::peek_record(&self.sql()).map_err(|error| internal(&error))?,
         };
-        record.ok_or(Refusal::NoSuchStream)
+        record.filter(|record| !record.is_closed).ok_or(Refusal::NoSuchStream)
     }
 
-    fn sql(&self) -> ObjectSql {
+    pub(super) fn sql(&self) -> ObjectSql {
         ObjectSql::new(&self.state.storage())
     }
 
@@ -260,7 +263,7 @@ impl Shared {
         }
     }
 
-    async fn set_alarm(&self, in_ms: i64) {
+    pub(super) async fn set_alarm(&self, in_ms: i64) {
         let delay = Duration::from_millis(u64::try_from(in_ms.max(1)).unwrap_or(1));
         match self.state.storage().set_alarm(delay).await {
             Ok(()) => self.is_alarm_soon.set(in_ms <= SOON_MS),
@@ -270,26 +273,46 @@ impl Shared {
 
     fn obey(&self, command: Command) -> Answer {
         match command {
-            Command::Create { config, read_key_hash } => self.create(&Record { config, read_key_hash }),
-            Command::Describe => self.with_engine(|engine| Ok(to_json(&engine.record().config))),
-            Command::Patch(patch) => self.try_with_engine(|engine| {
-                let Record { config, read_key_hash } = engine.record().clone();
-                let now = u64::try_from(now_ms()).unwrap_or_default();
-                let config = patch.applied(config, now).map_err(|error| Refusal::InvalidRequest(error.to_string()))?;
-                let answer = to_json(&config);
-                set_record(engine, Record { config, read_key_hash })?;
-                Ok(answer)
-            }),
-            Command::Rekey { read_key_hash } => self.try_with_engine(|engine| {
-                let record = Record { read_key_hash, ..engine.record().clone() };
-                set_record(engine, record).map(|()| Vec::new())
-            }),
-            Command::Read { credential, what } => {
-                authorize(&self.record()?, &credential, &what)?;
-                self.try_with_engine(|engine| read(engine, &what))
+            Command::Create { config, read_key_hash } => {
+                self.create(&Record { config, read_key_hash, version: 1, is_closed: false })
             }
-            Command::Delete => Err(Refusal::Internal),
+            Command::Describe => self.with_engine(|engine| Ok(to_json(&engine.record().config))),
+            Command::Patch(patch) => self.change(|record| {
+                let now = u64::try_from(now_ms()).unwrap_or_default();
+                record.config = patch.applied(record.config.clone(), now).map_err(|error| match error {
+                    ConfigError::Layout(error) => Refusal::Conflict(error.to_string()),
+                    error => Refusal::InvalidRequest(error.to_string()),
+                })?;
+                Ok(())
+            }),
+            Command::Rekey { read_key_hash } => self.change(|record| {
+                record.read_key_hash = read_key_hash;
+                Ok(())
+            }),
+            Command::Settle(shards) => self.change(|record| {
+                record.config.layout.settle(shards, now_ms());
+                Ok(())
+            }),
+            Command::Vouch => Ok(to_json(&self.record()?)),
+            Command::Read { credential, what } => {
+                let record = self.record()?;
+                authorize(&record, &credential, &what)?;
+                let answer = self.try_with_engine(|engine| read(engine, &what))?;
+                Ok(put_shards(answer, record.config.layout.shards()))
+            }
+            Command::Delete | Command::Forget | Command::Adopt => Err(Refusal::Internal),
         }
+    }
+
+    /// Changes the record; answers the configuration.
+    fn change(&self, change: impl FnOnce(&mut Record) -> std::result::Result<(), Refusal>) -> Answer {
+        self.try_with_engine(|engine| {
+            let mut record = engine.record().clone();
+            change(&mut record)?;
+            record.version += 1;
+            set_record(engine, record)?;
+            Ok(to_json(&engine.record().config))
+        })
     }
 
     fn create(&self, record: &Record) -> Answer {
@@ -300,22 +323,24 @@ impl Shared {
     }
 }
 
-/// Whether the write may be done, and what was answered if it was done before.
-fn earlier(
-    engine: &mut Engine<ObjectSql>,
-    origin: Option<&str>,
-    key: Option<&BatchKey>,
-    now_ms: i64,
-) -> std::result::Result<Option<Outcome>, Refusal> {
+/// Whether the writer may write, and the stream takes more.
+fn admit(engine: &Engine<ObjectSql>, origin: Option<&str>, only_asks: bool) -> std::result::Result<(), Refusal> {
     if !engine.record().config.admits(origin) {
         return Err(Refusal::OriginNotAllowed);
     }
-    if engine.is_behind() {
-        return Err(Refusal::Overloaded);
-    }
+    if engine.is_behind() && !only_asks { Err(Refusal::Overloaded) } else { Ok(()) }
+}
+
+/// What was answered if the batch was written before.
+fn earlier(
+    engine: &mut Engine<ObjectSql>,
+    key: Option<&BatchKey>,
+    only_asks: bool,
+    now_ms: i64,
+) -> std::result::Result<Option<Outcome>, Refusal> {
     let Some(key) = key else { return Ok(None) };
     let earlier = engine.answered(key, now_ms).map_err(|error| internal(&error))?;
-    if earlier.is_none() && !engine.takes_keys() {
+    if earlier.is_none() && !only_asks && !engine.takes_keys() {
         return Err(Refusal::Overloaded);
     }
     Ok(earlier)
@@ -332,49 +357,19 @@ fn whole_frame(bytes: &[u8]) -> std::result::Result<(Frame<'_>, Option<SeriesId>
     Ok((frame, highest))
 }
 
-fn authorize(record: &Record, credential: &Credential, what: &Read) -> std::result::Result<(), Refusal> {
-    let is_allowed = match credential {
-        Credential::Owner => true,
-        Credential::Key(hash) if bool::from(hash.ct_eq(&record.read_key_hash)) => true,
-        Credential::Key(_) | Credential::Nobody => record.config.public_read && *what != Read::Status,
-    };
-    if is_allowed { Ok(()) } else { Err(Refusal::Unauthorized) }
-}
-
-fn read(engine: &Engine<ObjectSql>, what: &Read) -> Answer {
-    match what {
-        Read::Rollup(text) => {
-            let labels = engine.distinct().numbers(text.distinct());
-            let labels = labels.map_err(|error| Refusal::InvalidRequest(error.to_string()))?;
-            let query = text.to_query(&labels).map_err(|error| internal(&error))?;
-            // The edge knows a copy of the retention only.
-            let kept = query.window.check_kept(&engine.record().config.retention, now_ms() / 1000);
-            kept.map_err(|error| Refusal::QueryTooLarge(error.to_string()))?;
-            let rows = engine.query(&query).map_err(|error| match error {
-                QueryError::TooLarge(error) => Refusal::QueryTooLarge(error.to_string()),
-                QueryError::Store(error) => internal(&error),
-            })?;
-            Ok(partial::encode(&rows, &labels))
-        }
-        Read::Labels => Ok(engine.labels_json().into_bytes()),
-        Read::LabelValues { name, params } => Ok(engine.label_values_json(name, params).into_bytes()),
-        Read::Status => Ok(engine.status_json().into_bytes()),
-    }
-}
-
-fn set_record(engine: &mut Engine<ObjectSql>, record: Record) -> std::result::Result<(), Refusal> {
+pub(super) fn set_record(engine: &mut Engine<ObjectSql>, record: Record) -> std::result::Result<(), Refusal> {
     engine.set_record(record, now_ms()).map_err(|error| match error {
         RecordError::TooManyNames(error) => Refusal::InvalidRequest(error.to_string()),
         RecordError::Store(error) => internal(&error),
     })
 }
 
-fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
+pub(super) fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("texts, numbers and lists always serialise")
 }
 
 /// Tells the log what went wrong, and the other side only that something did.
-fn internal(error: &dyn std::fmt::Display) -> Refusal {
+pub(super) fn internal(error: &dyn std::fmt::Display) -> Refusal {
     console_error!("stream: {error}");
     Refusal::Internal
 }

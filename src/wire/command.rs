@@ -1,7 +1,9 @@
 //! What the edge asks of a stream's object, and what the object refuses.
 //!
-//! A write is `POST` with the origin and a frame; all else is `PUT` with a [`Command`] as JSON. Both sides are of one
+//! A write is `POST` with a [`WriteRequest`]; all else is `PUT` with a [`Command`] as JSON. Both sides are of one
 //! deployment but, for the seconds of a roll-out, maybe of two versions: fields are only added, with defaults.
+//!
+//! The first shard of a stream is its *home*: what it holds of the owner's wishes is true, the other shards have copies.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,24 +20,33 @@ pub type KeyHash = [u8; 32];
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
-    /// Makes the stream; answers nothing.
+    /// Makes the stream, at home; answers nothing.
     Create {
         /// Its configuration.
         config: StreamConfig,
         /// The hash of its read key.
         read_key_hash: KeyHash,
     },
-    /// Answers the [`StreamConfig`].
+    /// Answers the [`StreamConfig`] that home has.
     Describe,
-    /// Changes the configuration; answers the new [`StreamConfig`].
+    /// Changes the configuration, at home; answers the new [`StreamConfig`].
     Patch(StreamPatch),
-    /// Replaces the read key; answers nothing.
+    /// Replaces the read key, at home; answers the [`StreamConfig`].
     Rekey {
         /// The hash of the new read key.
         read_key_hash: KeyHash,
     },
-    /// Deletes the stream and all its data; answers nothing.
+    /// Answers all that home knows of the owner's wishes; asked by the other shards.
+    Vouch,
+    /// Lets a shard other than home fetch what home vouches for, and makes it if it is new; answers nothing.
+    Adopt,
+    /// Every shard has adopted a configuration with so many shards; tells home, which answers the [`StreamConfig`].
+    Settle(u16),
+    /// Ends the stream, at home; answers how many shards it has as JSON. One: its data are gone. More: nothing but this
+    /// and [`Command::Forget`] is obeyed from now on.
     Delete,
+    /// Deletes all that a shard has, if anything; answers nothing.
+    Forget,
     /// Reads, if the credential allows it.
     Read {
         /// Who reads.
@@ -61,7 +72,7 @@ pub enum Credential {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Read {
-    /// Cells by group and step; answers a [`super::partial`].
+    /// Cells by group and step; answers a [`super::partial`]. Behind each answer to a read stands [`put_shards`].
     Rollup(QueryText),
     /// Label names; answers their JSON.
     Labels,
@@ -89,6 +100,12 @@ pub enum Refusal {
     /// The owner's allow-list does not have the writer's origin.
     #[error("this origin may not write to the stream")]
     OriginNotAllowed,
+    /// The key may belong to another shard: the writer believes in fewer than there are.
+    #[error("the stream has more shards by now")]
+    Moved,
+    /// The owner asks for what contradicts the stream's state.
+    #[error("{0}")]
+    Conflict(String),
     /// More is waiting to be committed than the object takes.
     #[error("the stream has more writes waiting than it takes")]
     Overloaded,
@@ -160,24 +177,59 @@ impl WriteAnswer {
     }
 }
 
-/// The body of a write.
-#[must_use]
-pub fn write_request(origin: Option<&str>, frame: &[u8]) -> Vec<u8> {
-    let origin = origin.unwrap_or_default();
-    let mut out = Vec::with_capacity(origin.len() + frame.len() + 2);
-    put_bytes(&mut out, origin.as_bytes());
-    out.extend_from_slice(frame);
-    out
+/// [`Command::Vouch`] as JSON: the one command that an object sends.
+pub const VOUCH: &[u8] = br#""vouch""#;
+
+/// A write as the edge sends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteRequest<'a> {
+    /// How many shards the edge believes in.
+    pub shards: u16,
+    /// The page that writes, if it is one.
+    pub origin: Option<&'a str>,
+    /// A [`super::frame`]; one without points only asks for the answer to its key.
+    pub frame: &'a [u8],
 }
 
-/// The origin and the frame of a write's body.
+impl<'a> WriteRequest<'a> {
+    /// Its bytes: `varint shards, text origin`, the frame.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let origin = self.origin.unwrap_or_default();
+        let mut out = Vec::with_capacity(origin.len() + self.frame.len() + 4);
+        put_varint(&mut out, u64::from(self.shards));
+        put_bytes(&mut out, origin.as_bytes());
+        out.extend_from_slice(self.frame);
+        out
+    }
+
+    /// The write of these bytes.
+    ///
+    /// # Errors
+    /// [`Malformed`]
+    pub fn parse(body: &'a [u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(body);
+        let shards = u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?;
+        let origin = Some(reader.text()?).filter(|origin| !origin.is_empty());
+        Ok(Self { shards, origin, frame: reader.rest() })
+    }
+}
+
+/// Adds how many shards the one that answers knows of, behind the answer, so that large answers need no copy.
+#[must_use]
+pub fn put_shards(mut answer: Vec<u8>, shards: u16) -> Vec<u8> {
+    answer.extend_from_slice(&shards.to_le_bytes());
+    answer
+}
+
+/// Takes off what [`put_shards`] added.
 ///
 /// # Errors
 /// [`Malformed`]
-pub fn parse_write_request(body: &[u8]) -> Result<(Option<&str>, &[u8]), Malformed> {
-    let mut reader = Reader::new(body);
-    let origin = reader.text()?;
-    Ok((Some(origin).filter(|origin| !origin.is_empty()), reader.rest()))
+pub fn take_shards(answer: &mut Vec<u8>) -> Result<u16, Malformed> {
+    let shards = answer.last_chunk().map(|bytes| u16::from_le_bytes(*bytes)).ok_or(Malformed(0))?;
+    answer.truncate(answer.len() - size_of_val(&shards));
+    Ok(shards)
 }
 
 #[cfg(test)]
@@ -186,12 +238,23 @@ mod tests {
 
     #[test]
     fn a_write_request_comes_back() {
-        assert_eq!(
-            parse_write_request(&write_request(Some("https://a.example"), b"frame")),
-            Ok((Some("https://a.example"), &b"frame"[..]))
-        );
-        assert_eq!(parse_write_request(&write_request(None, b"")), Ok((None, &b""[..])));
-        assert!(parse_write_request(&[5, 1]).is_err());
+        for origin in [Some("https://a.example"), None] {
+            let request = WriteRequest { shards: 64, origin, frame: b"frame" };
+            assert_eq!(WriteRequest::parse(&request.encode()), Ok(request));
+        }
+        assert!(WriteRequest::parse(&[1, 5, 1]).is_err());
+    }
+
+    #[test]
+    fn an_object_asks_home_with_a_command() {
+        assert_eq!(serde_json::from_slice::<Command>(VOUCH).expect("a command"), Command::Vouch);
+    }
+
+    #[test]
+    fn the_number_of_shards_comes_back_from_behind_an_answer() {
+        let mut answer = put_shards(b"answer".to_vec(), 64);
+        assert_eq!((take_shards(&mut answer), &answer[..]), (Ok(64), &b"answer"[..]));
+        assert!(take_shards(&mut vec![1]).is_err());
     }
 
     #[test]

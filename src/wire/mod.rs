@@ -3,6 +3,8 @@
 pub mod aggregates;
 pub mod command;
 pub mod frame;
+pub mod layout;
+pub mod merged;
 pub mod outcome;
 pub mod params;
 pub mod partial;

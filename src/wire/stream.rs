@@ -6,9 +6,10 @@ use serde_json::Value;
 use crate::domain::labels::{MAX_NAME_BYTES, is_name};
 use crate::domain::point::{DEFAULT_LATENESS_S, MAX_PERIOD_S};
 use crate::domain::retention::{Retention, RetentionError};
+use crate::domain::shards::{Layout, LayoutError, MAX_SHARDS};
 use crate::domain::tier::Tier;
 
-use super::retention;
+use super::{layout, retention};
 
 /// A request of the owner has at most this many bytes.
 pub const MAX_OWNER_BODY_BYTES: usize = 16 << 10;
@@ -46,6 +47,9 @@ pub struct StreamConfig {
     /// A point may end so many seconds in the past.
     #[serde(default = "default_lateness_s")]
     pub lateness_s: i64,
+    /// How many shards it has, and had.
+    #[serde(default, with = "layout")]
+    pub layout: Layout,
 }
 
 fn default_lateness_s() -> i64 {
@@ -106,6 +110,12 @@ pub enum ConfigError {
         "{0:?} in `distinct` is no name of a label: it must have 1 to {MAX_NAME_BYTES} bytes, no control characters and no comma, and stand there once"
     )]
     Distinct(String),
+    /// Not 1 to [`MAX_SHARDS`].
+    #[error("`shards` must be a whole number from 1 to {MAX_SHARDS}, not {0}")]
+    Shards(u64),
+    /// Not from what there is.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
 }
 
 /// What an owner sends to change a stream; what is absent stays.
@@ -118,6 +128,7 @@ pub struct StreamPatch {
     retention: Option<Value>,
     lateness: Option<Value>,
     distinct: Option<Vec<String>>,
+    shards: Option<u64>,
 }
 
 impl StreamPatch {
@@ -126,7 +137,7 @@ impl StreamPatch {
     /// # Errors
     /// See [`ConfigError`].
     pub fn parse(body: &[u8]) -> Result<Self, ConfigError> {
-        const LATER: [&str; 3] = ["shards", "forward", "carbon"];
+        const LATER: [&str; 2] = ["forward", "carbon"];
         let value: Value = serde_json::from_slice(body).map_err(|error| ConfigError::Shape(error.to_string()))?;
         if let Some(later) = LATER.into_iter().find(|name| value.get(name).is_some()) {
             return Err(ConfigError::NotSupported(later));
@@ -149,7 +160,15 @@ impl StreamPatch {
         if let Some(origin) = origins.iter().find(|origin| !is_origin(origin)) {
             return Err(ConfigError::Origin(origin.clone()));
         }
+        if let Some(shards) = self.shards.filter(|shards| !(1..=u64::from(MAX_SHARDS)).contains(shards)) {
+            return Err(ConfigError::Shards(shards));
+        }
         check_distinct(self.distinct.as_deref().unwrap_or_default())
+    }
+
+    /// How many shards it asks for; [`Self::parse`] has checked that they fit.
+    fn shards(&self) -> Option<u16> {
+        self.shards.and_then(|shards| u16::try_from(shards).ok())
     }
 
     /// The configuration of a new stream.
@@ -157,11 +176,13 @@ impl StreamPatch {
     /// # Errors
     /// [`ConfigError::Name`] when there is none, and what is wrong with the retention.
     pub fn into_config(mut self, created_ms: u64) -> Result<StreamConfig, ConfigError> {
+        let layout = Layout::new(self.shards().unwrap_or(1));
         let name = self.name.take().ok_or(ConfigError::Name)?;
         let changes = self.retention.take().map(|changes| retention::changes(&changes)).transpose()?;
         let retention = Retention::new(&changes.unwrap_or_default())?;
         let (origins, distinct, lateness_s) = (Vec::new(), Vec::new(), DEFAULT_LATENESS_S);
-        let config = StreamConfig { name, public_read: false, origins, distinct, created_ms, retention, lateness_s };
+        let config =
+            StreamConfig { name, public_read: false, origins, distinct, created_ms, retention, lateness_s, layout };
         self.applied(config, created_ms)
     }
 
@@ -170,14 +191,15 @@ impl StreamPatch {
     /// # Errors
     /// Why the configuration can't be changed so.
     pub fn applied(self, mut config: StreamConfig, now_ms: u64) -> Result<StreamConfig, ConfigError> {
-        let now_s = i64::try_from(now_ms / 1000).unwrap_or_default();
-        let Self { name, public_read, origins, distinct, retention, lateness } = self;
+        let now_ms = i64::try_from(now_ms).unwrap_or_default();
+        config.layout.raise(self.shards().unwrap_or(config.layout.shards()), now_ms)?;
+        let Self { name, public_read, origins, distinct, retention, lateness, shards: _ } = self;
         config.name = name.unwrap_or(config.name);
         config.public_read = public_read.unwrap_or(config.public_read);
         config.origins = origins.unwrap_or(config.origins);
         config.distinct = distinct.unwrap_or(config.distinct);
         if let Some(retention) = retention {
-            config.retention = config.retention.changed(&retention::changes(&retention)?, now_s)?;
+            config.retention = config.retention.changed(&retention::changes(&retention)?, now_ms / 1000)?;
         }
         if let Some(lateness) = lateness {
             config.lateness_s = retention::duration("lateness", &lateness)?;
@@ -242,8 +264,27 @@ mod tests {
             created_ms: 7,
             retention,
             lateness_s,
+            layout: Layout::new(1),
         };
         assert_eq!(config, plain);
+    }
+
+    #[test]
+    fn a_stream_has_1_to_64_shards_and_never_less_than_before() {
+        for shards in [1, 2, 64] {
+            let config = create(&format!(r#"{{"name":"a","shards":{shards}}}"#)).expect("valid");
+            assert_eq!(config.layout, Layout::new(shards));
+        }
+        for shards in [0, 65, 65_537] {
+            assert_eq!(create(&format!(r#"{{"name":"a","shards":{shards}}}"#)), Err(ConfigError::Shards(shards)));
+        }
+        let config = create(r#"{"name":"a","shards":4}"#).expect("valid");
+        let fewer = changed(config.clone(), r#"{"name":"b","shards":3}"#, 0);
+        assert!(matches!(fewer, Err(ConfigError::Layout(_))));
+        for same in [r#"{"shards":4}"#, "{}"] {
+            assert_eq!(changed(config.clone(), same, 0), Ok(config.clone()));
+        }
+        assert_eq!(changed(config, r#"{"shards":5}"#, 0).expect("more").layout.shards(), 5);
     }
 
     #[test]
@@ -277,7 +318,7 @@ mod tests {
     fn the_form_of_a_configuration_is_pinned_and_the_first_one_is_still_read() {
         let config = changed(create(r#"{"name":"a"}"#).expect("valid"), r#"{"retention":{"10s":"3d"}}"#, 200_000);
         let config = config.expect("valid");
-        let pinned = r#"{"name":"a","public_read":false,"origins":[],"distinct":[],"created_ms":7,"retention":[259200,27200,1209600,null,5184000,null,63072000,null,null,null],"lateness_s":86400}"#;
+        let pinned = r#"{"name":"a","public_read":false,"origins":[],"distinct":[],"created_ms":7,"retention":[259200,27200,1209600,null,5184000,null,63072000,null,null,null],"lateness_s":86400,"layout":"1"}"#;
         assert_eq!(serde_json::to_string(&config).expect("serialises"), pinned);
         assert_eq!(serde_json::from_str::<StreamConfig>(pinned).expect("reads"), config);
         let first = r#"{"name":"a","public_read":false,"origins":[],"created_ms":7}"#;

@@ -6,7 +6,7 @@ import { test } from "node:test";
 
 const TYPES = [
   "invalid-request", "invalid-points", "unauthorized", "origin-not-allowed", "creating-disabled", "not-found",
-  "method-not-allowed", "too-large", "unsupported-media-type", "query-too-large", "rate-limited", "overloaded", "unavailable",
+  "method-not-allowed", "conflict", "too-large", "unsupported-media-type", "query-too-large", "rate-limited", "overloaded", "unavailable",
   "not-configured", "internal", "not-implemented",
 ];
 

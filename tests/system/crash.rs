@@ -4,7 +4,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Sender, channel};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::http::agent;
 use crate::server::{Server, State};
@@ -47,8 +47,17 @@ impl Client {
 
 #[test]
 fn no_acknowledged_point_is_missing_after_kill_9_and_none_counts_twice() {
+    crash_rounds(1);
+}
+
+#[test]
+fn with_4_shards_no_acknowledged_point_is_missing_after_kill_9_and_none_counts_twice() {
+    crash_rounds(4);
+}
+
+fn crash_rounds(shards: u16) {
     let mut server = Server::start(State::new());
-    let mut stream = Stream::on(&server);
+    let mut stream = Stream::create(&server, json!({ "name": "test", "shards": shards }));
     let mut clients: Vec<Client> = (0..CLIENTS).map(|name| Client { name, answered: 0 }).collect();
     for round in 0..ROUNDS {
         let (sender, acknowledged) = channel();

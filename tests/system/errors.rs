@@ -34,6 +34,7 @@ type Provoked = (&'static str, u16, Answer);
 fn of_a_stream() -> Vec<Provoked> {
     let stream = Stream::new();
     let listed = Stream::create(Server::shared(), json!({"name": "x", "origins": ["https://a.example"]}));
+    let sharded = Stream::create(Server::shared(), json!({"name": "x", "shards": 2}));
     let elsewhere = listed.call("POST", "/points").header("Origin", "https://b.example").body(POINT).send();
     let image = stream.call("POST", "/points").header("Content-Type", "image/png").body("PNG").send();
     vec![
@@ -43,6 +44,7 @@ fn of_a_stream() -> Vec<Provoked> {
         ("origin-not-allowed", 403, elsewhere),
         ("not-found", 404, stream.call("GET", "/nothing").send()),
         ("method-not-allowed", 405, stream.call("GET", "/points").send()),
+        ("conflict", 409, sharded.owned("PATCH", "").body(r#"{"shards":1}"#).send()),
         ("too-large", 413, stream.post("{}\n".repeat(10_001))),
         ("unsupported-media-type", 415, image),
         ("query-too-large", 422, stream.read("/rollup?from=-40h&step=10s")),

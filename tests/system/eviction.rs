@@ -6,7 +6,7 @@ use rusqlite::{Connection, OpenFlags};
 
 use crate::clock::now_whole_s;
 use crate::server::{Server, State};
-use crate::stream::Stream;
+use crate::stream::{Stream, assert_close};
 
 #[test]
 fn an_evicted_object_has_all_points_keys_and_labels() {
@@ -31,6 +31,23 @@ fn an_evicted_object_has_all_points_keys_and_labels() {
     assert_eq!(read(), before);
     write(2);
     assert_eq!(stream.read("/status").json()["accepted"], 1, "the key is known also after the eviction");
+}
+
+#[test]
+fn evicted_shards_have_all_points_and_keys_and_know_how_many_they_are() {
+    let stream = Stream::new();
+    let write = |key: u32| {
+        let call = stream.call("POST", "/points").header("Idempotency-Key", key.to_string());
+        call.body(r#"{"n":1}"#).send().expect(202);
+    };
+    (0..20).for_each(write);
+    stream.owned("PATCH", "").body(r#"{"shards":4}"#).send().expect(200);
+    (20..40).for_each(write);
+    for shard in 0..4 {
+        Server::shared().evict(&format!("{}/{shard}", stream.id));
+    }
+    (0..40).for_each(write);
+    assert_close(stream.total("count"), 40.0, "each key once");
 }
 
 /// When workerd is to wake the only object that has an alarm, in nanoseconds since 1970; not known while it wakes it.

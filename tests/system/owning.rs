@@ -8,7 +8,7 @@ use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
 const MAX_OWNER_BODY_BYTES: usize = 16 << 10;
-const NOT_YET: [&str; 3] = ["shards", "forward", "carbon"];
+const NOT_YET: [&str; 2] = ["forward", "carbon"];
 
 fn streams(method: &'static str) -> Call {
     call(method, format!("{}/v1/streams", Server::shared().url))

@@ -45,6 +45,31 @@ impl State {
     pub(crate) fn path(&self) -> &Path {
         &self.0
     }
+
+    /// All that KV holds, while no server runs.
+    pub(crate) fn copy_of_directory(&self) -> Self {
+        let copy = Self::new();
+        copy_folder(&self.0.join("kv"), &copy.0.join("kv"));
+        copy
+    }
+
+    /// Puts back what KV held.
+    pub(crate) fn restore_directory(&self, copy: &Self) {
+        std::fs::remove_dir_all(self.0.join("kv")).expect("is there");
+        copy_folder(&copy.0.join("kv"), &self.0.join("kv"));
+    }
+}
+
+fn copy_folder(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("writable");
+    for entry in std::fs::read_dir(from).expect("readable") {
+        let (path, to) = entry.map(|entry| (entry.path(), to.join(entry.file_name()))).expect("readable");
+        if path.is_dir() {
+            copy_folder(&path, &to);
+        } else {
+            std::fs::copy(&path, &to).expect("writable");
+        }
+    }
 }
 
 impl Drop for State {

@@ -122,11 +122,11 @@ fn what_the_owner_does_not_want_any_more_goes_also_from_an_idle_stream() {
     model.take(&Step::Write(vec![vec![((1, 0), 5, None, 0), ((2, 0), 7, Some(30_000), 0)]]));
     model.engine.tidy(START_MS).expect("tidies");
     assert!(model.sql.count("chunks") > 5);
-    let Record { config, read_key_hash } = model.engine.record().clone();
+    let Record { config, .. } = model.engine.record().clone();
     let patch = br#"{"retention":{"10s":"1h","1m":"1h","10m":"2h","1h":"3h","1d":"40d"}}"#;
     let patch = StreamPatch::parse(patch).expect("valid");
     let config = patch.applied(config, u64::try_from(START_MS).expect("after 1970")).expect("valid");
-    model.engine.set_record(Record { config, read_key_hash }, START_MS).expect("is kept");
+    model.engine.set_record(Record { config, ..model.engine.record().clone() }, START_MS).expect("is kept");
     let (mut now_ms, mut rounds) = (START_MS, 0);
     while let Some(next_ms) = model.engine.tidy(now_ms).expect("tidies") {
         assert!(next_ms > now_ms && rounds < 100, "{rounds} alarms, the next at {next_ms}");

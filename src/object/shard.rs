@@ -1,0 +1,129 @@
+//! What makes an object one shard of many: the fence against writers who believe in fewer shards, the record that is
+//! fetched from home, and the end of a stream shard by shard.
+//!
+//! Home ends last and is closed first, and a shard is only made by home's word that comes while the shard itself was not
+//! told to end. So none is left, or made again, when a stream has ended.
+
+use std::num::ParseIntError;
+
+use worker::js_sys::Uint8Array;
+use worker::wasm_bindgen::JsValue;
+use worker::{Env, Method, Request, RequestInit};
+
+use crate::domain::shards::Fence;
+use crate::random::hash_key;
+use crate::store::meta;
+use crate::store::sql::{Sql, StoreError};
+use crate::wire::command::{Refusal, VOUCH};
+
+use super::engine::{Engine, Limits, Record};
+use super::storage::ObjectSql;
+use super::stream::{Answer, Shared, Slot, Stream, internal, set_record, to_json};
+
+const BINDING: &str = "STREAMS";
+/// In the table of small texts: the largest number of shards that this one was told.
+const TOLD: &str = "told_shards";
+
+impl Stream {
+    /// Fetches what home vouches for, and takes it if it is newer than what is here.
+    pub(super) async fn adopt(&self) -> Answer {
+        let name = self.shared.state.id().name().unwrap_or_default();
+        let (stream, shard) = name.split_once('/').ok_or_else(|| internal(&"an object without a name"))?;
+        let shard = shard.parse().map_err(|error: ParseIntError| internal(&error))?;
+        let life = self.shared.life.get();
+        let record = vouched(&self.env, stream).await?;
+        if self.shared.life.get() != life {
+            // The stream ended while home's word was on its way.
+            return Err(Refusal::NoSuchStream);
+        }
+        let taken = self.shared.take(record, shard)?;
+        // As with a patch: what is kept may be less now.
+        self.shared.set_alarm(1).await;
+        Ok(taken)
+    }
+
+    /// Ends the stream if this is its only shard; else closes it, until the others are gone.
+    pub(super) async fn delete(&self) -> Answer {
+        let sql = self.shared.sql();
+        // Without opening the engine, so that also a stream that can't be opened can be deleted.
+        let record = Engine::peek_record(&sql).map_err(|error| internal(&error))?.ok_or(Refusal::NoSuchStream)?;
+        let shards = record.config.layout.shards();
+        if shards == 1 {
+            self.forget().await?;
+        } else {
+            let closed = Record { is_closed: true, ..record };
+            Engine::put_record(&sql, &closed).map_err(|error| internal(&error))?;
+            *self.shared.engine.borrow_mut() = Slot::NoStream;
+        }
+        Ok(to_json(&shards))
+    }
+
+    /// Deletes all that this shard has.
+    pub(super) async fn forget(&self) -> Answer {
+        self.shared.life.update(|life| life + 1);
+        if Engine::peek_record(&self.shared.sql()) == Ok(None) {
+            return Ok(Vec::new());
+        }
+        *self.shared.engine.borrow_mut() = Slot::NoStream;
+        let deleted = self.shared.state.storage().delete_all().await;
+        self.shared.fence.set(None);
+        deleted.map_err(|error| {
+            *self.shared.engine.borrow_mut() = Slot::NotOpened;
+            internal(&error)
+        })?;
+        Ok(Vec::new())
+    }
+}
+
+impl Shared {
+    fn take(&self, record: Record, shard: u16) -> Answer {
+        match self.record() {
+            Ok(own) if own.version >= record.version => {}
+            Ok(_) => self.try_with_engine(|engine| set_record(engine, record))?,
+            Err(Refusal::NoSuchStream) if record.config.layout.may_be_new(shard) => {
+                let engine = Engine::create(self.sql(), Limits::DEFAULT, hash_key(), &record);
+                let engine = engine.map_err(|error| internal(&error))?;
+                *self.engine.borrow_mut() = Slot::Open(Box::new(engine));
+            }
+            Err(refusal) => return Err(refusal),
+        }
+        Ok(Vec::new())
+    }
+
+    /// What this shard was told, this number included: durable before the answer to this event leaves.
+    pub(super) fn hear(&self, engine: &Engine<ObjectSql>, shards: u16) -> Result<Fence, StoreError> {
+        let mut fence = match self.fence.get() {
+            Some(fence) => fence,
+            None => told(&self.sql())?,
+        };
+        // The record tells too, and is durable.
+        fence = fence.raised(engine.record().config.layout.shards()).unwrap_or(fence);
+        if let Some(raised) = fence.raised(shards) {
+            meta::put(&self.sql(), TOLD, &raised.shards().to_string())?;
+            fence = raised;
+        }
+        self.fence.set(Some(fence));
+        Ok(fence)
+    }
+}
+
+fn told(sql: &impl Sql) -> Result<Fence, StoreError> {
+    let Some(told) = meta::get(sql, TOLD)? else { return Ok(Fence::default()) };
+    told.parse().map(Fence::at).map_err(|_| StoreError::Column("number of shards"))
+}
+
+/// What home has.
+async fn vouched(env: &Env, stream: &str) -> Result<Record, Refusal> {
+    let mut init = RequestInit::new();
+    init.with_method(Method::Put).with_body(Some(JsValue::from(Uint8Array::from(VOUCH))));
+    let called = async {
+        let request = Request::new_with_init("http://stream/", &init)?;
+        let home = env.durable_object(BINDING)?.get_by_name(&format!("{stream}/0"))?;
+        let mut response = home.fetch_with_request(request).await?;
+        Ok::<_, worker::Error>((response.status_code(), response.bytes().await?))
+    };
+    match called.await.map_err(|error| internal(&error))? {
+        (200, body) => serde_json::from_slice(&body).map_err(|error| internal(&error)),
+        (_, body) => Err(serde_json::from_slice(&body).unwrap_or_else(|error| internal(&error))),
+    }
+}

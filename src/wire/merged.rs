@@ -1,0 +1,203 @@
+//! What a stream's shards say of its labels and its state, as one answer.
+//!
+//! A series may be in several shards, so numbers of series and of values can't be added: the largest of any shard stands
+//! for "at least".
+
+use serde_json::{Map, Number, Value, json};
+
+/// The answers to `labels`.
+#[derive(Debug, Default)]
+pub struct Names(Map<String, Value>);
+
+impl Names {
+    /// Adds the answer of a shard.
+    ///
+    /// # Errors
+    /// When it is no JSON; so do the others.
+    pub fn merge(&mut self, part: &[u8]) -> serde_json::Result<()> {
+        merge_entries(&mut self.0, "name", parsed(part)?.get_mut("labels").map(Value::take));
+        Ok(())
+    }
+
+    /// The answer of the stream, sorted by name.
+    #[must_use]
+    pub fn into_json(self) -> String {
+        let labels: Vec<Value> = self.0.into_iter().map(|(_, entry)| entry).collect();
+        json!({ "labels": labels }).to_string()
+    }
+}
+
+/// The answers to `labels/{name}`, so many as are asked for.
+#[derive(Debug)]
+pub struct Values {
+    name: String,
+    limit: usize,
+    values: Map<String, Value>,
+    more: bool,
+}
+
+impl Values {
+    /// No values of this label yet, and at most `limit` ever.
+    #[must_use]
+    pub fn new(name: &str, limit: usize) -> Self {
+        Self { name: name.to_owned(), limit, values: Map::new(), more: false }
+    }
+
+    /// Adds the answer of a shard.
+    ///
+    /// # Errors
+    /// When it is no JSON.
+    pub fn merge(&mut self, part: &[u8]) -> serde_json::Result<()> {
+        let mut part = parsed(part)?;
+        self.more |= part.get("more") == Some(&Value::Bool(true));
+        merge_entries(&mut self.values, "value", part.get_mut("values").map(Value::take));
+        if self.values.len() > self.limit {
+            // The rest of 64 shards would not fit memory.
+            self.more = true;
+            let most = self.most_first();
+            merge_entries(&mut self.values, "value", Some(Value::Array(most)));
+        }
+        Ok(())
+    }
+
+    /// The answer of the stream: those with most series first.
+    #[must_use]
+    pub fn into_json(mut self) -> String {
+        let values = self.most_first();
+        json!({ "name": self.name, "values": values, "more": self.more }).to_string()
+    }
+
+    /// Takes out all values, and gives back those with most series.
+    fn most_first(&mut self) -> Vec<Value> {
+        // By texts whose order is that of the entries; a map of this kind is there already, another sort is kilobytes.
+        let mut sorted = Map::new();
+        for (value, entry) in std::mem::take(&mut self.values) {
+            let series = entry["series"].as_u64().unwrap_or_default();
+            sorted.insert(format!("{:020}{value}", u64::MAX - series), entry);
+        }
+        sorted.into_iter().map(|(_, entry)| entry).take(self.limit).collect()
+    }
+}
+
+/// The answers to `status`.
+#[derive(Debug, Default)]
+pub struct Status(Map<String, Value>);
+
+impl Status {
+    /// Adds the answer of a shard; what is no number is as the last one says.
+    ///
+    /// # Errors
+    /// When it is no JSON.
+    pub fn merge(&mut self, part: &[u8]) -> serde_json::Result<()> {
+        merge(&mut self.0, parsed(part)?, added);
+        Ok(())
+    }
+
+    /// The answer of a stream with so many shards.
+    #[must_use]
+    pub fn into_json(mut self, shards: u16) -> String {
+        self.0.insert("shards".to_owned(), shards.into());
+        Value::Object(self.0).to_string()
+    }
+}
+
+/// A shard's answer.
+fn parsed(part: &[u8]) -> serde_json::Result<Map<String, Value>> {
+    serde_json::from_slice(part)
+}
+
+/// Merges a list of objects by the text that each has under `key`.
+fn merge_entries(whole: &mut Map<String, Value>, key: &str, part: Option<Value>) {
+    let Some(Value::Array(part)) = part else { return };
+    for entry in part {
+        if let Some(name) = entry[key].as_str().map(str::to_owned) {
+            merge_value(whole, name, entry, larger);
+        }
+    }
+}
+
+/// Merges objects, and their numbers as `numbers` has it.
+fn merge(whole: &mut Map<String, Value>, part: Map<String, Value>, numbers: Numbers) {
+    for (name, value) in part {
+        // Series may be in several shards, there is one last write, and shards may share an isolate.
+        let is_shared = matches!(name.as_str(), "series" | "last_write" | "memory_bytes");
+        merge_value(whole, name, value, if is_shared { larger } else { numbers });
+    }
+}
+
+fn merge_value(whole: &mut Map<String, Value>, name: String, value: Value, numbers: Numbers) {
+    match (whole.get_mut(&name), value) {
+        (Some(Value::Object(whole)), Value::Object(part)) => merge(whole, part, numbers),
+        (Some(Value::Number(one)), Value::Number(other)) => *one = numbers(one.clone(), other),
+        // One shard has a number where another has none yet.
+        (Some(Value::Number(_)), Value::Null) => {}
+        (_, value) => drop(whole.insert(name, value)),
+    }
+}
+
+/// How two numbers become one.
+type Numbers = fn(Number, Number) -> Number;
+
+fn larger(one: Number, other: Number) -> Number {
+    if one.as_f64() < other.as_f64() { other } else { one }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "one of `Numbers`")]
+fn added(one: Number, other: Number) -> Number {
+    match (one.as_u64(), other.as_u64()) {
+        (Some(one), Some(other)) => one.saturating_add(other).into(),
+        _ => one.as_f64().zip(other.as_f64()).and_then(|(one, other)| Number::from_f64(one + other)).unwrap_or(one),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_those_of_all_shards_and_counts_the_largest() {
+        let mut names = Names::default();
+        names.merge(br#"{"labels":[{"name":"b","values":2,"series":9}]}"#).expect("is one");
+        names
+            .merge(br#"{"labels":[{"name":"a","values":1,"series":1},{"name":"b","values":3,"series":4}]}"#)
+            .expect("is one");
+        let wanted = r#"{"labels":[{"name":"a","series":1,"values":1},{"name":"b","series":9,"values":3}]}"#;
+        assert_eq!(names.into_json(), wanted);
+        assert!(Names::default().merge(b"{").is_err());
+    }
+
+    #[test]
+    fn values_are_those_of_all_shards_up_to_the_limit() {
+        let merged = |limit| {
+            let mut values = Values::new("a", limit);
+            for part in [
+                r#"{"name":"a","values":[{"value":"x","series":1},{"value":"y","series":1}],"more":false}"#,
+                r#"{"name":"a","values":[{"value":"z","series":2},{"value":"y","series":1}],"more":false}"#,
+            ] {
+                values.merge(part.as_bytes()).expect("is one");
+            }
+            values.into_json()
+        };
+        let all = r#"{"more":false,"name":"a","values":[{"series":2,"value":"z"},{"series":1,"value":"x"},{"series":1,"value":"y"}]}"#;
+        assert_eq!(merged(3), all);
+        assert_eq!(merged(1), r#"{"more":true,"name":"a","values":[{"series":2,"value":"z"}]}"#);
+        let mut values = Values::new("a", 9);
+        values.merge(br#"{"name":"a","values":[{"value":"x","series":1}],"more":true}"#).expect("is one");
+        assert!(values.into_json().starts_with(r#"{"more":true"#));
+    }
+
+    #[test]
+    fn numbers_of_a_status_add_up_but_series_and_times_do_not() {
+        let mut status = Status::default();
+        for part in [
+            r#"{"name":"old","accepted":1,"rejected":{"n":1,"t":2},"series":3,"last_write":null,"forward":null,"x":0.5}"#,
+            r#"{"name":"old","accepted":2,"rejected":{},"series":7,"last_write":5.5,"forward":null,"x":1}"#,
+            r#"{"name":"new","accepted":4,"rejected":{"n":2,"d":1},"series":2,"last_write":4.5,"forward":null,"x":1}"#,
+            r#"{"name":"new","accepted":0,"rejected":{},"series":0,"last_write":null,"forward":null,"x":0}"#,
+        ] {
+            status.merge(part.as_bytes()).expect("is one");
+        }
+        let wanted = r#"{"accepted":7,"forward":null,"last_write":5.5,"name":"new","rejected":{"d":1,"n":3,"t":2},"series":7,"shards":4,"x":2.5}"#;
+        assert_eq!(status.into_json(4), wanted);
+    }
+}
