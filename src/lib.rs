@@ -18,6 +18,6 @@ fn start() {
 }
 
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
-    edge::handle(request, env).await
+async fn fetch(request: Request, env: Env, context: Context) -> Result<Response> {
+    edge::handle(request, env, context).await
 }

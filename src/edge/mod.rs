@@ -1,9 +1,11 @@
 //! The stateless side: routes, CORS, credentials, limits, and the calls to objects. Nothing is stored here.
 
+mod bell;
 mod body;
 mod cors;
 mod credential;
 mod directory;
+mod gather;
 mod objects;
 mod own;
 mod problem;
@@ -13,7 +15,7 @@ mod route;
 mod stream_id;
 mod write;
 
-use worker::{Env, Request, Response, Result, console_error};
+use worker::{Context, Env, Request, Response, Result, console_error};
 
 use crate::clock::now_ms;
 
@@ -29,6 +31,8 @@ struct Exchange {
     request: Request,
     url: String,
     env: Env,
+    /// Keeps work in the background alive.
+    context: Context,
     keys: Keys,
     /// When the request arrived, Unix milliseconds.
     now_ms: i64,
@@ -36,13 +40,14 @@ struct Exchange {
 }
 
 /// Answers a request.
-pub(crate) async fn handle(request: Request, env: Env) -> Result<Response> {
+pub(crate) async fn handle(request: Request, env: Env, context: Context) -> Result<Response> {
     let url = request.inner().url();
     let path = route::path(&url).to_owned();
     let Some(route) = Route::of(&path) else {
         return env.assets("ASSETS")?.fetch_request(request).await;
     };
-    let exchange = Exchange { keys: Keys::of(&env), request, url, env, now_ms: now_ms(), is_body_read: false };
+    let keys = Keys::of(&env);
+    let exchange = Exchange { request, url, env, context, keys, now_ms: now_ms(), is_body_read: false };
     let (reply, cors) = exchange.answer(route).await;
     reply.into_response(&cors)
 }

@@ -57,7 +57,7 @@ impl Exchange {
         if outcome.accepted > 0 || may_be_retry {
             self.check_rate(id).await?;
             let origin = self.header("Origin");
-            earlier = self.send_batch(id, &write_request(origin.as_deref(), &builder.finish(key))).await?;
+            earlier = self.send_batch(id, write_request(origin.as_deref(), &builder.finish(key))).await?;
         }
         if !earlier.is_empty() {
             return Ok(earlier);

@@ -9,11 +9,10 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_channel::oneshot::Receiver;
 use subtle::ConstantTimeEq;
 use worker::wasm_bindgen;
-use worker::{
-    DurableObject, Env, Method, Request, Response, ResponseBuilder, Result, State, console_error, durable_object,
-};
+use worker::{DurableObject, Env, Method, Request, Response, Result, State, console_error, durable_object};
 
 use crate::clock::now_ms;
 use crate::domain::codec::Malformed;
@@ -23,10 +22,11 @@ use crate::wire::command::{Command, Credential, Read, Refusal, parse_write_reque
 use crate::wire::frame::{BatchKey, Frame};
 use crate::wire::outcome::Outcome;
 use crate::wire::partial;
+use crate::wire::writes::{WriteAnswer, decode_writes, encode_answers};
 
 use super::answers::KEY_WINDOW_MS;
 use super::engine::{Engine, Limits, MAX_ROW_BYTES, QueryError, Record};
-use super::queue::{Gathered, MAX_WAITING_BYTES, Queue};
+use super::queue::{Committed, Gathered, MAX_WAITING_BYTES, Queue};
 use super::storage::ObjectSql;
 
 /// How soon the alarm comes again after it failed.
@@ -56,6 +56,24 @@ enum Slot {
     Open(Box<Engine<ObjectSql>>),
 }
 
+/// A write that may be done.
+struct Accepted {
+    /// What it waits for, if anything.
+    committed: Option<Receiver<Committed>>,
+    /// What was answered if it was written before.
+    earlier: Option<Outcome>,
+}
+
+impl Accepted {
+    async fn answer(self) -> WriteAnswer {
+        if let Some(committed) = self.committed {
+            // A sender that is dropped means that the committing task died; nobody knows what became of the batch.
+            committed.await.unwrap_or(Err(Refusal::Internal))?;
+        }
+        Ok(self.earlier.map_or_else(Vec::new, |earlier| earlier.to_json().into_bytes()))
+    }
+}
+
 /// An answer's body, or why there is none.
 type Answer = std::result::Result<Vec<u8>, Refusal>;
 
@@ -76,9 +94,10 @@ impl DurableObject for Stream {
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let body = request.bytes().await?;
         if request.method() == Method::Post {
-            return match self.write(body).await {
-                Ok(None) => Ok(ResponseBuilder::new().with_status(204).empty()),
-                Ok(Some(earlier)) => Response::from_bytes(earlier.to_json().into_bytes()),
+            let answers = self.write(&body).map_err(|error| internal(&error));
+            drop(body);
+            return match answers {
+                Ok(answers) => Response::from_bytes(encode_answers(&answers.await)),
                 Err(refusal) => refuse(&refusal),
             };
         }
@@ -108,31 +127,43 @@ impl DurableObject for Stream {
 }
 
 impl Stream {
-    /// Waits until the batch is durable. If it was written before: what was answered then. A batch without points only
-    /// asks for that.
-    async fn write(&self, mut body: Vec<u8>) -> std::result::Result<Option<Outcome>, Refusal> {
-        let (origin, frame) = parse_write_request(&body).map_err(|error| internal(&error))?;
-        let (origin, frame_at) = (origin.map(str::to_owned), body.len() - frame.len());
-        // In place: what waits is bounded, so it must not be held twice.
-        body.drain(..frame_at);
-        let Frame { key, outcome, .. } = whole_frame(&body).map_err(|error| internal(&error))?;
+    /// Lets all writes of a call wait for the next commit; what they are answered then.
+    fn write(&self, body: &[u8]) -> std::result::Result<impl Future<Output = Vec<WriteAnswer>> + use<>, Malformed> {
         let now = now_ms();
-        let earlier = self.shared.try_with_engine(|engine| earlier(engine, origin.as_deref(), key.as_ref(), now))?;
-        if earlier.is_some() {
-            return Ok(earlier);
+        let writes: Vec<_> = decode_writes(body)?.into_iter().map(|write| self.accept(write, now)).collect();
+        if writes.iter().any(|write| matches!(write, Ok(Accepted { committed: Some(_), .. }))) {
+            self.commit();
         }
-        let joined = key.and_then(|key| self.shared.queue.borrow_mut().join(&key));
-        let (committed, earlier) = if let Some((committed, outcome)) = joined {
-            (committed, Some(outcome))
-        } else if outcome.accepted == 0 {
-            return Ok(None);
-        } else {
-            let waiting = self.shared.queue.borrow_mut().push(body, key, outcome);
-            (waiting.ok_or(Refusal::Overloaded)?, None)
-        };
-        self.commit();
-        // A sender that is dropped means that the committing task died; nobody knows what became of the batch.
-        committed.await.unwrap_or(Err(Refusal::Internal)).map(|()| earlier)
+        Ok(async move {
+            let mut answers = Vec::with_capacity(writes.len());
+            for write in writes {
+                answers.push(match write {
+                    Ok(accepted) => accepted.answer().await,
+                    Err(refusal) => Err(refusal),
+                });
+            }
+            answers
+        })
+    }
+
+    /// Lets a batch wait for the next commit, if it may be written and was not before. A batch without points only asks
+    /// for that.
+    fn accept(&self, write: &[u8], now_ms: i64) -> std::result::Result<Accepted, Refusal> {
+        let (origin, bytes) = parse_write_request(write).map_err(|error| internal(&error))?;
+        let Frame { key, outcome, .. } = whole_frame(bytes).map_err(|error| internal(&error))?;
+        let earlier = self.shared.try_with_engine(|engine| earlier(engine, origin, key.as_ref(), now_ms))?;
+        if earlier.is_some() {
+            return Ok(Accepted { committed: None, earlier });
+        }
+        let mut queue = self.shared.queue.borrow_mut();
+        if let Some((committed, outcome)) = key.and_then(|key| queue.join(&key)) {
+            return Ok(Accepted { committed: Some(committed), earlier: Some(outcome) });
+        }
+        if outcome.accepted == 0 {
+            return Ok(Accepted { committed: None, earlier: None });
+        }
+        let committed = queue.push(bytes.to_vec(), key, outcome).ok_or(Refusal::Overloaded)?;
+        Ok(Accepted { committed: Some(committed), earlier: None })
     }
 
     /// Starts the committing task unless it runs. Not part of any request, so that no client that goes away can

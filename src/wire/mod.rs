@@ -12,3 +12,4 @@ pub mod rollup;
 mod scan;
 pub mod stream;
 pub mod time;
+pub mod writes;

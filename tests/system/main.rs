@@ -11,6 +11,7 @@ mod documents;
 mod errors;
 mod eviction;
 mod forged;
+mod gathering;
 mod gzip;
 mod hostile;
 mod http;
