@@ -1,6 +1,6 @@
 //! Which origins may read an answer, and preflights.
 
-use worker::{Headers, Result};
+use std::borrow::Cow;
 
 use super::problem::Problem;
 use super::reply::Reply;
@@ -24,22 +24,21 @@ pub(super) enum Cors {
 }
 
 impl Cors {
-    pub(super) fn set(&self, headers: &Headers) -> Result<()> {
-        let allowed = match self {
-            Self::Any => "*",
-            Self::Only(origin) => origin,
-            Self::Nobody => return headers.append("Vary", "Origin"),
-        };
-        if *self != Self::Any {
-            headers.append("Vary", "Origin")?;
+    /// The headers that tell it.
+    pub(super) fn headers(self) -> Vec<(&'static str, Cow<'static, str>)> {
+        let vary = ("Vary", "Origin".into());
+        let allow = |origin| ("Access-Control-Allow-Origin", origin);
+        let expose = ("Access-Control-Expose-Headers", RESPONSE_HEADERS.into());
+        match self {
+            Self::Any => vec![allow("*".into()), expose],
+            Self::Only(origin) => vec![vary, allow(origin.into()), expose],
+            Self::Nobody => vec![vary],
         }
-        headers.set("Access-Control-Allow-Origin", allowed)?;
-        headers.set("Access-Control-Expose-Headers", RESPONSE_HEADERS)
     }
 }
 
 impl Exchange {
-    pub(super) async fn preflight(&self, route: &Route<'_>, cors: &mut Cors) -> std::result::Result<Reply, Problem> {
+    pub(super) async fn preflight(&self, route: &Route<'_>, cors: &mut Cors) -> Result<Reply, Problem> {
         if let Route::Points(id) = route {
             self.admit(&self.stream(id)?, cors).await?;
         }
@@ -50,17 +49,17 @@ impl Exchange {
     }
 
     /// Whether this request's origin may write to a stream; also decides who may read the answer. What has no origin
-    /// comes from no page: it may write, and no header of ours matters to it.
-    pub(super) async fn admit(&self, id: &StreamId, cors: &mut Cors) -> std::result::Result<(), Problem> {
-        let Some(origin) = self.header("Origin") else { return Ok(()) };
+    /// comes from no page: it may write, and no header of ours matters to it. The origin, if there is one.
+    pub(super) async fn admit(&self, id: &StreamId, cors: &mut Cors) -> Result<Option<String>, Problem> {
+        let Some(origin) = self.header("Origin") else { return Ok(None) };
         let config = self.config_that_admits(id, &origin).await?;
         if config.origins.is_empty() {
-            return Ok(());
+            return Ok(Some(origin));
         }
         if !config.admits(Some(&origin)) {
             return Err(Problem::OriginNotAllowed);
         }
-        *cors = Cors::Only(origin);
-        Ok(())
+        *cors = Cors::Only(origin.clone());
+        Ok(Some(origin))
     }
 }

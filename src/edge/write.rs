@@ -1,6 +1,10 @@
 //! Writing: open to every origin, no credential.
 
+use std::cell::OnceCell;
+use std::rc::Rc;
+
 use sha2::{Digest, Sha256};
+use worker::RateLimiter;
 
 use crate::domain::point::Field;
 use crate::random::hash_key;
@@ -17,14 +21,18 @@ use super::{Exchange, StreamId};
 
 /// An idempotency key has 1 to this many bytes.
 const MAX_KEY_BYTES: usize = 200;
-const LIMITER: &str = "WRITES";
 /// A transparent GIF of 1x1.
 const PIXEL: &[u8] =
     b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
 
+thread_local! {
+    /// The deployment's limiter, the same for all requests of this isolate; `None` where there is none.
+    static LIMITER: OnceCell<Option<Rc<RateLimiter>>> = const { OnceCell::new() };
+}
+
 impl Exchange {
     pub(super) async fn write_points(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
-        self.admit(id, cors).await?;
+        let origin = self.admit(id, cors).await?;
         let key = self.batch_key()?;
         let media_type = self.header("Content-Type").unwrap_or_default();
         let body = self.body(MAX_BODY_BYTES).await?;
@@ -33,22 +41,29 @@ impl Exchange {
         let now = builder.now();
         each_point(&body, form, now, |index, point| builder.push(index, point))
             .map_err(|error| Problem::TooLarge(error.to_string()))?;
-        let answer = self.store(id, builder, key.as_ref()).await?;
+        drop(body);
+        let answer = self.store(id, origin.as_deref(), builder, key.as_ref()).await?;
         Ok(Reply::json(202, answer))
     }
 
     pub(super) async fn write_pixel(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
-        self.admit(id, cors).await?;
+        let origin = self.admit(id, cors).await?;
         let key = self.batch_key()?;
         let mut builder = FrameBuilder::new(self.arrived_ms(), hash_key());
         let point = pixel::parse(self.query_string(), builder.now());
         builder.push(0, point.as_ref().map(|(point, labels)| (*point, labels.as_str())).map_err(Clone::clone));
-        self.store(id, builder, key.as_ref()).await?;
+        self.store(id, origin.as_deref(), builder, key.as_ref()).await?;
         Ok(Reply::new(200, "image/gif", PIXEL.to_vec()).with("Cache-Control", "no-store"))
     }
 
     /// Sends what was accepted to the stream; what the writer is told.
-    async fn store(&self, id: &StreamId, builder: FrameBuilder, key: Option<&BatchKey>) -> Result<Vec<u8>, Problem> {
+    async fn store(
+        &self,
+        id: &StreamId,
+        origin: Option<&str>,
+        builder: FrameBuilder,
+        key: Option<&BatchKey>,
+    ) -> Result<Vec<u8>, Problem> {
         let outcome = builder.outcome();
         let errors = builder.errors().to_vec();
         // Of a repeated batch all points may be too old by now; what it was answered is asked for all the same.
@@ -56,8 +71,7 @@ impl Exchange {
         let mut earlier = Vec::new();
         if outcome.accepted > 0 || may_be_retry {
             self.check_rate(id).await?;
-            let origin = self.header("Origin");
-            earlier = self.send_batch(id, write_request(origin.as_deref(), &builder.finish(key))).await?;
+            earlier = self.send_batch(id, write_request(origin, &builder.finish(key))).await?;
         }
         if !earlier.is_empty() {
             return Ok(earlier);
@@ -71,13 +85,19 @@ impl Exchange {
 
     /// The limit per address and stream, where the deployment has one; the platform counts per location.
     async fn check_rate(&self, id: &StreamId) -> Result<(), Problem> {
-        let Ok(limiter) = self.env.rate_limiter(LIMITER) else { return Ok(()) };
+        let Some(limiter) = LIMITER.with(|limiter| limiter.get_or_init(|| self.limiter()).clone()) else {
+            return Ok(());
+        };
         let address = self.header("CF-Connecting-IP").unwrap_or_default();
         match limiter.limit(format!("{}/{}", id.as_str(), network(&address))).await {
             Ok(outcome) if !outcome.success => Err(Problem::RateLimited),
             // A limiter that fails must not lose writes.
             Ok(_) | Err(_) => Ok(()),
         }
+    }
+
+    fn limiter(&self) -> Option<Rc<RateLimiter>> {
+        self.env.rate_limiter("WRITES").ok().map(Rc::new)
     }
 
     /// The hash of `Idempotency-Key`, or of `?batch=` for writers that can't set headers.
