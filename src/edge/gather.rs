@@ -2,7 +2,7 @@
 //!
 //! A call costs more than all else that is done for one point. So while a call to an object is under way, further writes
 //! to it gather in a batch, which leaves when that call is done, after a few milliseconds, or when it is full. A write that
-//! finds nothing under way leaves alone and at once. The first write of a batch leads it: its request makes the call, in
+//! finds nothing under way leaves alone and at once, unless writes have just shared a call: then more will come. The first write of a batch leads it: its request makes the call, in
 //! the background, so that nobody depends on its client. No leader depends on another: if one dies, the writers of its
 //! batch are told after a while that nobody knows, and what comes later is not touched.
 
@@ -14,7 +14,11 @@ use rustc_hash::FxHashMap;
 use super::bell::Bell;
 
 /// For so long a batch waits for the call before it; an object that is far away is not waited for.
-pub(super) const GATHER_MS: u32 = 5;
+const GATHER_MS: u32 = 5;
+/// For so long a batch waits for company when no call is under way...
+const COMPANY_MS: u32 = 2;
+/// ...but writes shared a call that was opened not longer ago than this.
+const BUSY_MS: i64 = 100;
 /// Larger writes gain nothing from company.
 const MAX_WRITE_BYTES: usize = 16 << 10;
 /// A batch has at most so many writes...
@@ -38,6 +42,8 @@ struct Object<W> {
     open: Option<Rc<Batch<W>>>,
     /// Their calls are under way.
     called: Vec<Rc<Batch<W>>>,
+    /// When the last batch of several writes was opened.
+    shared_ms: Option<i64>,
 }
 
 /// Writes that share a call.
@@ -55,8 +61,8 @@ pub(super) enum Role<W> {
     Follow,
     /// Make the call, at once.
     Leave(Rc<Batch<W>>),
-    /// Wait for the departure and make the call.
-    Lead(Rc<Batch<W>>),
+    /// Wait for the departure, at most so many milliseconds, and make the call.
+    Lead(Rc<Batch<W>>, u32),
 }
 
 impl<W> Default for Gathering<W> {
@@ -78,7 +84,7 @@ impl<W> Gathering<W> {
             if self.objects.len() >= MAX_OBJECTS {
                 return Role::Leave(Batch::of(write, bytes, now_ms));
             }
-            self.objects.insert(name.to_owned(), Object { open: None, called: Vec::new() });
+            self.objects.insert(name.to_owned(), Object { open: None, called: Vec::new(), shared_ms: None });
         }
         let object = self.objects.get_mut(name).expect("it was there or was made");
         object.join(write, bytes, now_ms)
@@ -90,6 +96,9 @@ impl<W> Gathering<W> {
             && let Some(open) = object.open.take_if(|open| Rc::ptr_eq(open, batch))
         {
             object.called.push(open);
+            if batch.writes.borrow().len() > 1 {
+                object.shared_ms = Some(batch.opened_ms);
+            }
         }
         batch.writes.take()
     }
@@ -100,7 +109,7 @@ impl<W> Gathering<W> {
         object.called.retain(|called| !Rc::ptr_eq(called, batch));
         match &object.open {
             Some(open) => open.depart(),
-            None if object.called.is_empty() => drop(self.objects.remove(name)),
+            None if object.called.is_empty() && object.shared_ms.is_none() => drop(self.objects.remove(name)),
             None => (),
         }
     }
@@ -118,16 +127,18 @@ impl<W> Object<W> {
             return Role::Follow;
         }
         let batch = Batch::of(write, bytes, now_ms);
-        if self.called.is_empty() {
+        self.shared_ms = self.shared_ms.filter(|opened_ms| now_ms - opened_ms < BUSY_MS);
+        if self.called.is_empty() && self.shared_ms.is_none() {
             self.called.push(Rc::clone(&batch));
             return Role::Leave(batch);
         }
         self.open = Some(Rc::clone(&batch));
-        Role::Lead(batch)
+        Role::Lead(batch, if self.called.is_empty() { COMPANY_MS } else { GATHER_MS })
     }
 
     fn is_alive(&self, now_ms: i64) -> bool {
         self.open.iter().chain(&self.called).any(|batch| now_ms - batch.opened_ms < DEAD_AFTER_MS)
+            || self.shared_ms.is_some_and(|opened_ms| now_ms - opened_ms < BUSY_MS)
     }
 }
 
@@ -157,8 +168,8 @@ impl<W> Batch<W> {
     }
 
     /// Waits until the batch shall leave; only for its leader.
-    pub(super) async fn departure(&self) {
-        self.departure.get_or_init(|| Bell::new(GATHER_MS)).wait().await;
+    pub(super) async fn departure(&self, timeout_ms: u32) {
+        self.departure.get_or_init(|| Bell::new(timeout_ms)).wait().await;
     }
 }
 
@@ -171,7 +182,7 @@ mod tests {
     }
 
     fn leads<W>(role: Role<W>) -> Rc<Batch<W>> {
-        if let Role::Lead(batch) = role { batch } else { panic!("it leads") }
+        if let Role::Lead(batch, _) = role { batch } else { panic!("it leads") }
     }
 
     #[test]
@@ -188,8 +199,27 @@ mod tests {
         for batch in [&first, &second, &third] {
             gathering.done("a", batch);
         }
-        assert_eq!(gathering.objects.len(), 1);
-        leaves(gathering.join("a", 6, 10, 0));
+        assert!(matches!(gathering.join("a", 6, 10, BUSY_MS - 1), Role::Lead(_, COMPANY_MS)));
+    }
+
+    #[test]
+    fn a_stream_whose_writes_come_one_by_one_waits_for_nothing_and_leaves_nothing_behind() {
+        let mut gathering = Gathering::default();
+        for write in 0..3 {
+            let batch = leaves(gathering.join("a", write, 10, 0));
+            assert_eq!(gathering.leave("a", &batch), [write]);
+            gathering.done("a", &batch);
+            assert!(gathering.objects.is_empty());
+        }
+        let (first, shared) = (leaves(gathering.join("a", 3, 10, 0)), leads(gathering.join("a", 4, 10, 0)));
+        gathering.join("a", 5, 10, 0);
+        for batch in [first, shared] {
+            gathering.leave("a", &batch);
+            gathering.done("a", &batch);
+        }
+        let batch = leaves(gathering.join("a", 6, 10, BUSY_MS));
+        gathering.done("a", &batch);
+        assert!(gathering.objects.is_empty());
     }
 
     #[test]

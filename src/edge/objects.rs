@@ -55,10 +55,10 @@ impl Exchange {
         match GATHERING.with_borrow_mut(|gathering| gathering.join(&name, write, bytes, self.now_ms)) {
             Role::Follow => (),
             Role::Leave(batch) => self.context.wait_until(send(self.env.clone(), name, batch)),
-            Role::Lead(batch) => {
+            Role::Lead(batch, timeout_ms) => {
                 let env = self.env.clone();
                 self.context.wait_until(async move {
-                    batch.departure().await;
+                    batch.departure(timeout_ms).await;
                     send(env, name, batch).await;
                 });
             }
