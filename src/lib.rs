@@ -10,7 +10,7 @@ mod random;
 pub mod store;
 pub mod wire;
 
-use worker::{Context, Env, Request, Response, Result, event};
+use worker::{Context, Env, Result, event, web_sys};
 
 #[event(start)]
 fn start() {
@@ -18,6 +18,6 @@ fn start() {
 }
 
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> Result<Response> {
-    edge::handle(request, env).await
+async fn fetch(request: web_sys::Request, env: Env, context: Context) -> Result<web_sys::Response> {
+    edge::handle(request, env, context).await
 }

@@ -28,14 +28,13 @@ impl Exchange {
     }
 
     async fn raw_body(&mut self, max_bytes: usize) -> Result<Vec<u8>, Problem> {
-        self.is_body_read = true;
         let length = self.header("Content-Length").and_then(|length| length.parse::<usize>().ok());
         if length.is_some_and(|length| length <= max_bytes) {
             return self.request.bytes().await.map_err(|error| internal(&error));
         }
         let mut body = Vec::new();
         // Larger than allowed, or of unknown length. A request without a body has no stream.
-        let Ok(mut stream) = self.request.stream() else { return Ok(body) };
+        let Some(mut stream) = self.request.stream() else { return Ok(body) };
         while let Some(piece) = stream.next().await {
             body.extend_from_slice(&piece.map_err(|error| internal(&error))?);
             if body.len() > max_bytes {
@@ -48,9 +47,7 @@ impl Exchange {
 
     /// Reads the body if nobody has.
     pub(super) async fn drain(&mut self) {
-        if !self.is_body_read
-            && let Ok(stream) = self.request.stream()
-        {
+        if let Some(stream) = self.request.stream() {
             drain(stream).await;
         }
     }

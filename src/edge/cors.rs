@@ -1,8 +1,7 @@
 //! Which origins may read an answer, and preflights.
 
+use std::borrow::Cow;
 use std::rc::Rc;
-
-use worker::{Headers, Result};
 
 use crate::wire::stream::StreamConfig;
 
@@ -27,23 +26,28 @@ pub(super) enum Cors {
     Nobody,
 }
 
+/// A writer that its origin does not keep out.
+pub(super) struct Admitted {
+    pub(super) config: Rc<StreamConfig>,
+    pub(super) origin: Option<String>,
+}
+
 impl Cors {
-    pub(super) fn set(&self, headers: &Headers) -> Result<()> {
-        let allowed = match self {
-            Self::Any => "*",
-            Self::Only(origin) => origin,
-            Self::Nobody => return headers.append("Vary", "Origin"),
-        };
-        if *self != Self::Any {
-            headers.append("Vary", "Origin")?;
+    /// The headers that tell it.
+    pub(super) fn headers(self) -> Vec<(&'static str, Cow<'static, str>)> {
+        let vary = ("Vary", "Origin".into());
+        let allow = |origin| ("Access-Control-Allow-Origin", origin);
+        let expose = ("Access-Control-Expose-Headers", RESPONSE_HEADERS.into());
+        match self {
+            Self::Any => vec![allow("*".into()), expose],
+            Self::Only(origin) => vec![vary, allow(origin.into()), expose],
+            Self::Nobody => vec![vary],
         }
-        headers.set("Access-Control-Allow-Origin", allowed)?;
-        headers.set("Access-Control-Expose-Headers", RESPONSE_HEADERS)
     }
 }
 
 impl Exchange {
-    pub(super) async fn preflight(&self, route: &Route<'_>, cors: &mut Cors) -> std::result::Result<Reply, Problem> {
+    pub(super) async fn preflight(&self, route: &Route<'_>, cors: &mut Cors) -> Result<Reply, Problem> {
         if let Route::Points(id) = route {
             self.admit(&self.stream(id)?, cors).await?;
         }
@@ -53,20 +57,21 @@ impl Exchange {
             .with("Access-Control-Max-Age", MAX_AGE_S))
     }
 
-    /// The configuration of a stream, if this request's origin may write to it; also decides who may read the answer.
+    /// The configuration of a stream and the request's origin, if it may write there; also decides who may read the answer.
     /// What has no origin comes from no page: it may write, and no header of ours matters to it.
-    pub(super) async fn admit(&self, id: &StreamId, cors: &mut Cors) -> std::result::Result<Rc<StreamConfig>, Problem> {
-        let mut config = self.config(id).await?;
-        let Some(origin) = self.header("Origin") else { return Ok(config) };
-        if !config.admits(Some(&origin)) {
+    pub(super) async fn admit(&self, id: &StreamId, cors: &mut Cors) -> Result<Admitted, Problem> {
+        let (mut config, origin) = (self.config(id).await?, self.header("Origin"));
+        if !config.admits(origin.as_deref()) {
             config = self.newer_config(id, config).await?;
         }
-        if !config.admits(Some(&origin)) {
+        if !config.admits(origin.as_deref()) {
             return Err(Problem::OriginNotAllowed);
         }
-        if !config.origins.is_empty() {
-            *cors = Cors::Only(origin);
+        if let Some(origin) = &origin
+            && !config.origins.is_empty()
+        {
+            *cors = Cors::Only(origin.clone());
         }
-        Ok(config)
+        Ok(Admitted { config, origin })
     }
 }

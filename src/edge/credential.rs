@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::rc::Rc;
 
+use rustc_hash::FxHashSet;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 use worker::Env;
@@ -11,10 +12,12 @@ use crate::random;
 use crate::wire::command::{Credential, KeyHash};
 
 use super::problem::Problem;
-use super::stream_id::base32;
+use super::stream_id::{StreamId, base32};
 use super::{Exchange, internal};
 
 const READ_KEY_BYTES: usize = 20;
+/// So many ids are remembered, some 100 bytes each.
+const MAX_VERIFIED: usize = 4_096;
 
 /// The deployment's secrets.
 #[derive(Clone)]
@@ -23,6 +26,8 @@ pub(super) struct Keys(Rc<Secrets>);
 struct Secrets {
     owner_token_hash: Option<KeyHash>,
     signing: Option<Vec<u8>>,
+    /// Ids whose MAC was found right: checking one again would be four hashes.
+    verified: RefCell<FxHashSet<StreamId>>,
 }
 
 thread_local! {
@@ -39,6 +44,7 @@ impl Keys {
                 Self(Rc::new(Secrets {
                     owner_token_hash: secret("OWNER_TOKEN").map(|token| hash(&token)),
                     signing: secret("SIGNING_KEY").map(String::into_bytes),
+                    verified: RefCell::default(),
                 }))
             })
             .clone()
@@ -51,6 +57,21 @@ impl Keys {
         key.ok_or(Problem::NotConfigured(
             "the secret SIGNING_KEY is not set, so no stream can be told from a forged one",
         ))
+    }
+
+    /// The stream that an id names, if this deployment made the id.
+    pub(super) fn verify(&self, id: &str) -> Result<Option<StreamId>, Problem> {
+        let signing = self.signing()?;
+        let mut verified = self.0.verified.borrow_mut();
+        if let Some(id) = verified.get(id) {
+            return Ok(Some(id.clone()));
+        }
+        let id = StreamId::verified(id, signing);
+        if verified.len() >= MAX_VERIFIED {
+            verified.clear();
+        }
+        verified.extend(id.clone());
+        Ok(id)
     }
 
     fn is_owner_token(&self, token: &str) -> bool {

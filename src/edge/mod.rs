@@ -1,22 +1,25 @@
 //! The stateless side: routes, CORS, credentials, limits, and the calls to objects. Nothing is stored here.
 
+mod bell;
 mod body;
 mod cors;
 mod credential;
 mod directory;
 mod fan_out;
+mod gather;
 mod known;
 mod objects;
 mod own;
 mod problem;
 mod read;
 mod reply;
+mod request;
 mod route;
 mod shards;
 mod stream_id;
 mod write;
 
-use worker::{Env, Request, Response, Result, console_error};
+use worker::{Context, Env, Result, console_error, web_sys};
 
 use crate::clock::now_ms;
 
@@ -24,6 +27,7 @@ use cors::Cors;
 use credential::Keys;
 use problem::Problem;
 use reply::Reply;
+use request::Request;
 use route::{Action, Route};
 use stream_id::StreamId;
 
@@ -32,22 +36,24 @@ struct Exchange {
     request: Request,
     url: String,
     env: Env,
+    /// Keeps work in the background alive.
+    context: Context,
     keys: Keys,
     /// When the request arrived, Unix milliseconds.
     now_ms: i64,
-    is_body_read: bool,
 }
 
 /// Answers a request.
-pub(crate) async fn handle(request: Request, env: Env) -> Result<Response> {
-    let url = request.inner().url();
+pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context) -> Result<web_sys::Response> {
+    let url = request.url();
     let path = route::path(&url).to_owned();
     let Some(route) = Route::of(&path) else {
-        return env.assets("ASSETS")?.fetch_request(request).await;
+        return env.assets("ASSETS")?.fetch_request(worker::Request::from(request)).await.map(Into::into);
     };
-    let exchange = Exchange { keys: Keys::of(&env), request, url, env, now_ms: now_ms(), is_body_read: false };
+    let keys = Keys::of(&env);
+    let exchange = Exchange { request: Request::new(request), url, env, context, keys, now_ms: now_ms() };
     let (reply, cors) = exchange.answer(route).await;
-    reply.into_response(&cors)
+    reply.into_response(cors)
 }
 
 impl Exchange {
@@ -88,12 +94,11 @@ impl Exchange {
 
     /// The stream that an id names, if this deployment made the id.
     fn stream(&self, id: &str) -> std::result::Result<StreamId, Problem> {
-        let signing = self.keys.signing()?;
-        StreamId::verified(id, signing).ok_or(Problem::NO_SUCH_STREAM)
+        self.keys.verify(id)?.ok_or(Problem::NO_SUCH_STREAM)
     }
 
-    fn header(&self, name: &str) -> Option<String> {
-        self.request.headers().get(name).ok().flatten()
+    fn header(&self, name: &'static str) -> Option<String> {
+        self.request.header(name)
     }
 
     fn query_string(&self) -> &str {

@@ -1,55 +1,166 @@
 //! Calls to the objects of streams.
 
+use std::cell::RefCell;
+use std::rc::Rc;
+
 use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
-use worker::{Method, Request, RequestInit, console_error};
+use worker::{Env, Method, Request, RequestInit, console_error};
 
-use crate::wire::command::{Command, Refusal};
+use crate::wire::command::{Command, Refusal, WriteAnswer, WriteRequest};
+use crate::wire::frame::NewLabels;
+use crate::wire::writes::{decode_answers, encode_writes};
 
+use super::bell::Bell;
 use super::fan_out::Call;
+use super::gather::{Batch, Gathering, Role};
+use super::known;
 use super::problem::Problem;
 use super::{Exchange, StreamId, internal};
 
 const BINDING: &str = "STREAMS";
 /// Objects see the method and the body only.
 const URL: &str = "http://stream/";
+/// After this a writer is told that nobody knows.
+const DEADLINE_MS: u32 = 15_000;
+
+thread_local! {
+    static GATHERING: RefCell<Gathering<Write>> = RefCell::new(Gathering::default());
+}
+
+/// A write on its way, and where its answer goes.
+struct Write {
+    held: Rc<Held>,
+    seat: Rc<Seat>,
+}
+
+/// What a write holds until nobody needs it any more. A request whose client has gone is never woken again and would
+/// keep it for ever, so whoever has the answer lets go of it.
+#[derive(Default)]
+pub(super) struct Held {
+    /// As it came, for another frame.
+    pub(super) body: RefCell<Vec<u8>>,
+    /// For the object, as [`WriteRequest`] has it.
+    request: RefCell<Vec<u8>>,
+    /// What the object's answer tells the numbers of.
+    new_labels: RefCell<NewLabels>,
+}
+
+impl Held {
+    pub(super) fn of(body: Vec<u8>) -> Self {
+        Self { body: RefCell::new(body), ..Self::default() }
+    }
+
+    /// Takes what is to be sent.
+    pub(super) fn set_batch(&self, shards: u16, origin: Option<&str>, frame: &[u8], new_labels: NewLabels) {
+        self.request.replace(WriteRequest { shards, origin, frame }.encode());
+        self.new_labels.replace(new_labels);
+    }
+
+    fn let_go(&self) {
+        drop((self.body.take(), self.request.take(), self.new_labels.take()));
+    }
+}
+
+/// Where a request waits for its answer.
+struct Seat {
+    answer: RefCell<Option<Result<WriteAnswer, Problem>>>,
+    bell: Bell,
+}
+
+/// What the object says, or why it says nothing.
+type Answer = Result<Vec<u8>, Problem>;
 
 impl Exchange {
     /// Sends a command to home; the answer's body.
-    pub(super) async fn command(&self, id: &StreamId, command: &Command) -> Result<Vec<u8>, Problem> {
+    pub(super) async fn command(&self, id: &StreamId, command: &Command) -> Answer {
         let Call { method, body, .. } = Call::of(command, false)?;
         self.call(id, 0, method, &body).await
     }
 
-    /// Calls a shard: with a command, or with a batch; that is answered nothing when it is durable now, else what was
-    /// answered when it was.
-    pub(super) async fn call(
-        &self,
-        id: &StreamId,
-        shard: u16,
-        method: Method,
-        body: &[u8],
-    ) -> Result<Vec<u8>, Problem> {
-        let mut init = RequestInit::new();
-        init.with_method(method).with_body(Some(JsValue::from(Uint8Array::from(body))));
-        let called = async {
-            let request = Request::new_with_init(URL, &init)?;
-            let stub = self.env.durable_object(BINDING)?.get_by_name(&id.object(shard))?;
-            let mut response = stub.fetch_with_request(request).await?;
-            let status = response.status_code();
-            let body = if status == 204 { Vec::new() } else { response.bytes().await? };
-            Ok::<_, worker::Error>((status, body))
+    /// Calls a shard with a command.
+    pub(super) async fn call(&self, id: &StreamId, shard: u16, method: Method, body: &[u8]) -> Answer {
+        call(&self.env, &id.object(shard), method, body).await
+    }
+
+    /// Sends a write to an object, maybe together with others.
+    pub(super) async fn send_write(&self, name: String, held: &Rc<Held>) -> Result<WriteAnswer, Problem> {
+        let seat = Rc::new(Seat { answer: RefCell::new(None), bell: Bell::new(DEADLINE_MS) });
+        let bytes = held.request.borrow().len();
+        let write = Write { held: Rc::clone(held), seat: Rc::clone(&seat) };
+        match GATHERING.with_borrow_mut(|gathering| gathering.join(&name, write, bytes, self.now_ms)) {
+            Role::Follow => (),
+            Role::Leave(batch) => self.context.wait_until(send(self.env.clone(), name, batch)),
+            Role::Lead(batch, timeout_ms) => {
+                let env = self.env.clone();
+                self.context.wait_until(async move {
+                    batch.departure(timeout_ms).await;
+                    send(env, name, batch).await;
+                });
+            }
+        }
+        seat.bell.wait().await;
+        seat.answer.take().unwrap_or(Err(Problem::Unavailable))
+    }
+}
+
+/// Makes the call of a batch and hands each write its answer.
+async fn send(env: Env, name: String, batch: Rc<Batch<Write>>) {
+    let writes = GATHERING.with_borrow_mut(|gathering| gathering.leave(&name, &batch));
+    let requests: Vec<_> = writes.iter().map(|write| write.held.request.borrow()).collect();
+    let body = encode_writes(requests.iter().map(|request| request.as_slice()));
+    drop(requests);
+    let called = call(&env, &name, Method::Post, &body).await;
+    GATHERING.with_borrow_mut(|gathering| gathering.done(&name, &batch));
+    let answers = called.and_then(|body| decode_answers(&body).map_err(|error| internal(&error)));
+    let mut answers = answers.map(Vec::into_iter);
+    for Write { held, seat } in writes {
+        let said = match &mut answers {
+            Ok(answers) => answers.next().unwrap_or(Err(Refusal::Internal)).map_err(Problem::from),
+            Err(problem) => Err(problem.clone()),
         };
-        match called.await {
-            Ok((200 | 204, body)) => Ok(body),
-            Ok((_, body)) => {
-                Err(serde_json::from_slice::<Refusal>(&body).map_or_else(|error| internal(&error), Problem::from))
-            }
-            Err(error) => {
-                // The platform could not reach the object, or the object was reset meanwhile.
-                console_error!("edge: {error}");
-                Err(Problem::Unavailable)
-            }
+        let answer = said.and_then(|said| WriteAnswer::parse(&said).map_err(|error| internal(&error)));
+        match &answer {
+            Ok(WriteAnswer::Stored(numbers)) => known::learn(&name, held.new_labels.borrow().iter(), numbers),
+            Ok(WriteAnswer::UnknownSeries) => known::forget(&name),
+            _ => (),
+        }
+        if is_last(&answer, &name) {
+            held.let_go();
+        }
+        seat.answer.replace(Some(answer));
+        seat.bell.ring();
+    }
+}
+
+/// Whether a write that is answered this by the object of this name is not sent again.
+fn is_last(answer: &Result<WriteAnswer, Problem>, name: &str) -> bool {
+    match answer {
+        Ok(WriteAnswer::UnknownSeries) | Err(Problem::Moved) => false,
+        // A shard that a raise has not reached yet is made, but home is not.
+        Err(Problem::NotFound(_)) => name.ends_with("/0"),
+        Ok(_) | Err(_) => true,
+    }
+}
+
+async fn call(env: &Env, name: &str, method: Method, body: &[u8]) -> Answer {
+    let mut init = RequestInit::new();
+    init.with_method(method).with_body(Some(JsValue::from(Uint8Array::from(body))));
+    let called = async {
+        let request = Request::new_with_init(URL, &init)?;
+        let stub = env.durable_object(BINDING)?.get_by_name(name)?;
+        let mut response = stub.fetch_with_request(request).await?;
+        Ok::<_, worker::Error>((response.status_code(), response.bytes().await?))
+    };
+    match called.await {
+        Ok((200, body)) => Ok(body),
+        Ok((_, body)) => {
+            Err(serde_json::from_slice::<Refusal>(&body).map_or_else(|error| internal(&error), Problem::from))
+        }
+        Err(error) => {
+            // The platform could not reach the object, or the object was reset meanwhile.
+            console_error!("edge: {error}");
+            Err(Problem::Unavailable)
         }
     }
 }

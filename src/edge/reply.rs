@@ -1,8 +1,44 @@
 //! An answer before it is the platform's.
 
-use worker::{Headers, Response, ResponseBuilder, Result};
+use std::borrow::Cow;
+use std::cell::RefCell;
+
+use worker::Result;
+use worker::js_sys::Uint8Array;
+use worker::web_sys::{Headers, Response, ResponseInit};
 
 use super::cors::Cors;
+
+thread_local! {
+    /// The last head and what it became. Most answers have the same one, and making it costs more than all the rest.
+    static LAST: RefCell<Option<(Head, ResponseInit)>> = const { RefCell::new(None) };
+}
+
+/// Status and headers, as JavaScript wants them together.
+#[derive(PartialEq)]
+struct Head {
+    status: u16,
+    headers: Vec<(&'static str, Cow<'static, str>)>,
+}
+
+impl Head {
+    fn into_init(self) -> Result<ResponseInit> {
+        LAST.with_borrow_mut(|last| {
+            if let Some((_, init)) = last.as_ref().filter(|(head, _)| *head == self) {
+                return Ok(init.clone());
+            }
+            let headers = Headers::new()?;
+            for (name, value) in &self.headers {
+                headers.append(name, value)?;
+            }
+            let init = ResponseInit::new();
+            init.set_status(self.status);
+            init.set_headers(&headers);
+            *last = Some((self, init.clone()));
+            Ok(init)
+        })
+    }
+}
 
 /// Status, body and headers.
 #[derive(Debug)]
@@ -10,7 +46,7 @@ pub(super) struct Reply {
     status: u16,
     content_type: &'static str,
     body: Vec<u8>,
-    headers: Vec<(&'static str, String)>,
+    headers: Vec<(&'static str, Cow<'static, str>)>,
 }
 
 impl Reply {
@@ -31,22 +67,20 @@ impl Reply {
         self
     }
 
-    pub(super) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
+    pub(super) fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {
         self.headers.push((name, value.into()));
         self
     }
 
-    pub(super) fn into_response(self, cors: &Cors) -> Result<Response> {
-        let headers = Headers::new();
-        if !self.content_type.is_empty() {
-            headers.set("Content-Type", self.content_type)?;
-            headers.set("X-Content-Type-Options", "nosniff")?;
+    pub(super) fn into_response(mut self, cors: Cors) -> Result<Response> {
+        let has_body = !self.content_type.is_empty();
+        if has_body {
+            self.headers.push(("Content-Type", self.content_type.into()));
+            self.headers.push(("X-Content-Type-Options", "nosniff".into()));
         }
-        for (name, value) in &self.headers {
-            headers.set(name, value)?;
-        }
-        cors.set(&headers)?;
-        let builder = ResponseBuilder::new().with_status(self.status).with_headers(headers);
-        Ok(if self.content_type.is_empty() { builder.empty() } else { builder.fixed(self.body) })
+        self.headers.extend(cors.headers());
+        let head = Head { status: self.status, headers: self.headers }.into_init()?;
+        let body = has_body.then(|| Uint8Array::from(self.body.as_slice()));
+        Ok(Response::new_with_opt_js_u8_array_and_init(body.as_ref(), &head)?)
     }
 }

@@ -3,16 +3,18 @@
 //! What this location believes of the number of shards may be old. A shard that knows better refuses a batch with a key
 //! (see [`crate::domain::shards`]), and then home is asked; a batch without a key may go to any shard.
 
-use worker::Method;
+use std::rc::Rc;
+
 use worker::js_sys::Math;
 
 use crate::domain::shards::{Layout, Plan};
 use crate::random::hash_key;
-use crate::wire::command::{Command, WriteAnswer, WriteRequest};
-use crate::wire::frame::{BatchKey, FrameBuilder};
+use crate::wire::command::{Command, WriteAnswer};
+use crate::wire::frame::{BatchKey, FrameBuilder, NewLabels};
 use crate::wire::stream::StreamConfig;
 
 use super::fan_out::Call;
+use super::objects::Held;
 use super::problem::Problem;
 use super::{Exchange, StreamId, internal};
 
@@ -25,68 +27,57 @@ impl Exchange {
         }
     }
 
-    /// Sends a batch where the plan says.
+    /// Sends what is held where the plan says.
     pub(super) async fn send_to_shard(
         &self,
         id: &StreamId,
         layout: &Layout,
         plan: Plan,
-        key: Option<&BatchKey>,
-        frame: &[u8],
+        (key, origin): (Option<&BatchKey>, Option<&str>),
+        held: &Rc<Held>,
     ) -> Result<WriteAnswer, Problem> {
-        let origin = self.header("Origin");
-        let request = WriteRequest { shards: layout.shards(), origin: origin.as_deref(), frame };
-        let mut answer = Vec::new();
-        if !plan.ask.is_empty() {
-            answer = self.asked(id, key, plan.ask, &request).await?;
-        }
-        if answer.is_empty() {
-            let call = Call { method: Method::Post, body: request.encode(), makes: true };
-            answer = self.call_or_make(id, plan.write, &call).await?;
-        }
-        WriteAnswer::parse(&answer).map_err(|error| internal(&error))
-    }
-
-    /// What a shard answered that the key belonged to before; all of them take no such key from now on.
-    async fn asked(
-        &self,
-        id: &StreamId,
-        key: Option<&BatchKey>,
-        shards: Vec<u16>,
-        request: &WriteRequest<'_>,
-    ) -> Result<Vec<u8>, Problem> {
-        let frame =
-            FrameBuilder::new(self.now_ms.try_into().unwrap_or_default(), hash_key(), |_| None).finish(key).frame;
-        let body = WriteRequest { frame: &frame, ..*request }.encode();
-        let mut earlier = Vec::new();
-        let call = Call { method: Method::Post, body, makes: true };
-        let mut take = |_, answer: Result<Vec<u8>, Problem>| {
-            let answer = answer?;
-            if !answer.is_empty() {
-                earlier = answer;
+        for shard in plan.ask {
+            // What a shard answers that the key belonged to before; it takes no such key from now on.
+            let asking = FrameBuilder::new(self.now_ms.try_into().unwrap_or_default(), hash_key(), |_| None);
+            let asks = Rc::new(Held::default());
+            asks.set_batch(layout.shards(), origin, &asking.finish(key).frame, NewLabels::default());
+            let earlier = self.write_or_make(id, shard, &asks).await?;
+            if matches!(earlier, WriteAnswer::Earlier(_)) {
+                return Ok(earlier);
             }
-            Ok(())
-        };
-        self.call_each(id, shards, &call, &mut take).await?;
-        Ok(earlier)
+        }
+        self.write_or_make(id, plan.write, held).await
     }
 
-    /// Calls a shard. One that a raise has not reached yet is made if need be; one that was there before and is missing
-    /// is not: that is told.
+    /// Sends a write to a shard, which is made if a raise has not reached it yet.
+    async fn write_or_make(&self, id: &StreamId, shard: u16, held: &Rc<Held>) -> Result<WriteAnswer, Problem> {
+        match self.send_write(id.object(shard), held).await {
+            Err(Problem::NotFound(_)) if shard > 0 => {
+                self.make(id, shard).await?;
+                self.send_write(id.object(shard), held).await
+            }
+            answer => answer,
+        }
+    }
+
+    /// Calls a shard. One that a raise has not reached yet is made if need be.
     pub(super) async fn call_or_make(&self, id: &StreamId, shard: u16, call: &Call) -> Result<Vec<u8>, Problem> {
-        let mut is_made = shard == 0 || !call.makes;
-        loop {
-            match self.call(id, shard, call.method.clone(), &call.body).await {
-                Err(Problem::NotFound(_)) if !is_made => {}
-                answer => return answer,
+        match self.call(id, shard, call.method.clone(), &call.body).await {
+            Err(Problem::NotFound(_)) if shard > 0 && call.makes => {
+                self.make(id, shard).await?;
+                self.call(id, shard, call.method.clone(), &call.body).await
             }
-            if !self.config_of_home(id).await?.layout.may_be_new(shard) {
-                return Err(Problem::Shard(shard_detail(shard)));
-            }
-            let adopt = Call::of(&Command::Adopt, false)?;
-            self.call(id, shard, adopt.method, &adopt.body).await?;
-            is_made = true;
+            answer => answer,
         }
+    }
+
+    /// Makes a shard that a raise has not reached yet; one that was there before and is missing is not made, but told.
+    async fn make(&self, id: &StreamId, shard: u16) -> Result<(), Problem> {
+        if !self.config_of_home(id).await?.layout.may_be_new(shard) {
+            return Err(Problem::Shard(shard_detail(shard)));
+        }
+        let adopt = Call::of(&Command::Adopt, false)?;
+        self.call(id, shard, adopt.method, &adopt.body).await.map(drop)
     }
 
     /// Brings what home has been told to all other shards and to the directory. Repeating it finishes what failed.

@@ -3,6 +3,8 @@
 //! 20 bytes in lower-case base32 (RFC 4648), 32 characters: 10 random bytes (2^-21 for any collision among a billion streams), then the
 //! first 10 bytes of HMAC-SHA256 over `heartbeat stream id` and them, keyed by `SIGNING_KEY`.
 
+use std::borrow::Borrow;
+
 use base32::Alphabet;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -47,6 +49,12 @@ impl StreamId {
     /// The name of the object that is this shard of the stream.
     pub(super) fn object(&self, shard: u16) -> String {
         format!("{}/{shard}", self.0)
+    }
+}
+
+impl Borrow<str> for StreamId {
+    fn borrow(&self) -> &str {
+        &self.0
     }
 }
 

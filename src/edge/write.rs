@@ -1,8 +1,10 @@
 //! Writing: open to every origin, no credential.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
+use worker::RateLimiter;
 
 use crate::domain::open::SeriesId;
 use crate::domain::point::{Arrival, Field};
@@ -13,45 +15,48 @@ use crate::wire::outcome::ErrorEntry;
 use crate::wire::pixel;
 use crate::wire::points::{BodyForm, MAX_BODY_BYTES, each_point};
 use crate::wire::rejection::Reason;
-use crate::wire::stream::StreamConfig;
 
-use super::cors::Cors;
+use super::cors::{Admitted, Cors};
 use super::known;
+use super::objects::Held;
 use super::problem::Problem;
 use super::reply::Reply;
 use super::{Exchange, StreamId};
 
 /// An idempotency key has 1 to this many bytes.
 const MAX_KEY_BYTES: usize = 200;
-const LIMITER: &str = "WRITES";
-/// A batch is sent again where a shard knows better how many there are, or does not know the numbers of series. More often
-/// only if the number of shards is raised twice meanwhile.
-const MAX_ROUNDS: usize = 3;
+/// A batch is sent again where a shard knows better how many there are, at most as often as they may be raised in ten
+/// minutes, and where it does not know the numbers of series.
+const MAX_ROUNDS: usize = 8;
 /// A transparent GIF of 1x1.
 const PIXEL: &[u8] =
     b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
 
+thread_local! {
+    /// The deployment's limiter, the same for all requests of this isolate; `None` where there is none.
+    static LIMITER: OnceCell<Option<Rc<RateLimiter>>> = const { OnceCell::new() };
+}
+
 impl Exchange {
     pub(super) async fn write_points(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
-        let config = self.admit(id, cors).await?;
-        let lateness_s = config.lateness_s;
+        let admitted = self.admit(id, cors).await?;
+        let lateness_s = admitted.config.lateness_s;
         let key = self.batch_key()?;
         let media_type = self.header("Content-Type").unwrap_or_default();
         let body = self.body(MAX_BODY_BYTES).await?;
         let form = body_form(&media_type, &body)?;
-        let answer = self.store(id, config, key.as_ref(), |builder| {
-            let arrival = Arrival { at: builder.now(), lateness_s };
-            let read = each_point(&body, form, arrival, builder);
+        let answer = self.store(id, admitted, key.as_ref(), body, |builder, body| {
+            let read = each_point(body, form, Arrival { at: builder.now(), lateness_s }, builder);
             read.map_err(|error| Problem::TooLarge(error.to_string()))
         });
         Ok(Reply::json(202, answer.await?))
     }
 
     pub(super) async fn write_pixel(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
-        let config = self.admit(id, cors).await?;
-        let lateness_s = config.lateness_s;
+        let admitted = self.admit(id, cors).await?;
+        let lateness_s = admitted.config.lateness_s;
         let key = self.batch_key()?;
-        let stored = self.store(id, config, key.as_ref(), |builder| {
+        let stored = self.store(id, admitted, key.as_ref(), Vec::new(), |builder, _| {
             let point = pixel::parse(self.query_string(), Arrival { at: builder.now(), lateness_s });
             builder.push(0, point.as_ref().map(|(point, labels)| (*point, labels.as_str())).map_err(Clone::clone));
             Ok(())
@@ -60,38 +65,39 @@ impl Exchange {
         Ok(Reply::new(200, "image/gif", PIXEL.to_vec()).with("Cache-Control", "no-store"))
     }
 
-    /// Sends what is accepted of a batch to the stream; what the writer is told. `fill` puts the batch's points into a
-    /// frame, which names the series that are known by their numbers.
+    /// Sends what is accepted of a batch to the stream; what the writer is told. `fill` puts the points of the body into
+    /// a frame, which names the series that are known by their numbers.
     async fn store(
         &self,
         id: &StreamId,
-        mut config: Rc<StreamConfig>,
+        Admitted { mut config, origin }: Admitted,
         key: Option<&BatchKey>,
-        fill: impl Fn(&mut FrameBuilder<&dyn Fn(&[u8]) -> Option<SeriesId>>) -> Result<(), Problem>,
+        body: Vec<u8>,
+        fill: impl Fn(&mut FrameBuilder<&dyn Fn(&[u8]) -> Option<SeriesId>>, &[u8]) -> Result<(), Problem>,
     ) -> Result<Vec<u8>, Problem> {
+        let held = Rc::new(Held::of(body));
         for round in 0..MAX_ROUNDS {
             let plan = self.plan(&config.layout, key);
-            let object = id.object(plan.write);
-            let Batch { frame, outcome, errors, new_labels } = known::with(&object, |known| {
+            let batch = known::with(&id.object(plan.write), |known| {
                 let mut builder = FrameBuilder::new(self.arrived_ms(), hash_key(), known);
-                fill(&mut builder).map(|()| builder.finish(key))
-            })?;
+                fill(&mut builder, &held.body.borrow()).map(|()| builder.finish(key))
+            });
+            let Batch { frame, outcome, errors, new_labels } = batch?;
             // Of a repeated batch all points may be too old by now; what it was answered is asked for all the same.
             let may_be_retry = key.is_some() && outcome.has_rejected(Reason::Field(Field::T));
             if outcome.accepted == 0 && !may_be_retry {
                 return Err(none_good(errors));
             }
+            held.set_batch(config.layout.shards(), origin.as_deref(), &frame, new_labels);
+            drop(frame);
             if round == 0 {
                 self.check_rate(id).await?;
             }
-            match self.send_to_shard(id, &config.layout, plan, key, &frame).await {
+            match self.send_to_shard(id, &config.layout, plan, (key, origin.as_deref()), &held).await {
                 Ok(WriteAnswer::Stored(_)) if outcome.accepted == 0 => return Err(none_good(errors)),
-                Ok(WriteAnswer::Stored(numbers)) => {
-                    known::learn(&object, new_labels.iter(), &numbers);
-                    return Ok(outcome.to_json().into_bytes());
-                }
+                Ok(WriteAnswer::Stored(_)) => return Ok(outcome.to_json().into_bytes()),
                 Ok(WriteAnswer::Earlier(json)) => return Ok(json),
-                Ok(WriteAnswer::UnknownSeries) => known::forget(&object),
+                Ok(WriteAnswer::UnknownSeries) => (),
                 Err(Problem::Moved) => config = self.config_of_home(id).await?,
                 Err(problem) => return Err(problem),
             }
@@ -101,13 +107,19 @@ impl Exchange {
 
     /// The limit per address and stream, where the deployment has one; the platform counts per location.
     async fn check_rate(&self, id: &StreamId) -> Result<(), Problem> {
-        let Ok(limiter) = self.env.rate_limiter(LIMITER) else { return Ok(()) };
+        let Some(limiter) = LIMITER.with(|limiter| limiter.get_or_init(|| self.limiter()).clone()) else {
+            return Ok(());
+        };
         let address = self.header("CF-Connecting-IP").unwrap_or_default();
         match limiter.limit(format!("{}/{}", id.as_str(), network(&address))).await {
             Ok(outcome) if !outcome.success => Err(Problem::RateLimited),
             // A limiter that fails must not lose writes.
             Ok(_) | Err(_) => Ok(()),
         }
+    }
+
+    fn limiter(&self) -> Option<Rc<RateLimiter>> {
+        self.env.rate_limiter("WRITES").ok().map(Rc::new)
     }
 
     /// The hash of `Idempotency-Key`, or of `?batch=` for writers that can't set headers.

@@ -16,3 +16,4 @@ mod shard;
 mod storage;
 mod stream;
 mod totals;
+mod writes;

@@ -10,20 +10,15 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use worker::wasm_bindgen;
-use worker::{
-    DurableObject, Env, Method, Request, Response, ResponseBuilder, Result, State, console_error, durable_object,
-};
+use worker::{DurableObject, Env, Method, Request, Response, Result, State, console_error, durable_object};
 
 use crate::clock::now_ms;
-use crate::domain::codec::Malformed;
-use crate::domain::open::SeriesId;
 use crate::domain::shards::Fence;
 use crate::random::hash_key;
 use crate::store::sql::StoreError;
-use crate::wire::command::{Command, Refusal, WriteAnswer, WriteRequest, put_shards};
-use crate::wire::frame::{BatchKey, Frame, LabelSet};
-use crate::wire::outcome::Outcome;
+use crate::wire::command::{Command, Refusal, put_shards};
 use crate::wire::stream::ConfigError;
+use crate::wire::writes::encode_answers;
 
 use super::answers::KEY_WINDOW_MS;
 use super::engine::{Engine, Limits, MAX_ROW_BYTES, Record, RecordError};
@@ -53,7 +48,7 @@ pub(super) struct Shared {
     pub(super) fence: Cell<Option<Fence>>,
     /// How often this shard was told to end, since this object has memory.
     pub(super) life: Cell<u32>,
-    queue: RefCell<Queue>,
+    pub(super) queue: RefCell<Queue>,
     is_committing: Cell<bool>,
     /// Whether the alarm comes early enough for what is written now.
     is_alarm_soon: Cell<bool>,
@@ -88,9 +83,10 @@ impl DurableObject for Stream {
     async fn fetch(&self, mut request: Request) -> Result<Response> {
         let body = request.bytes().await?;
         if request.method() == Method::Post {
-            return match self.write(body).await.map(|answer| answer.to_bytes()) {
-                Ok(nothing) if nothing.is_empty() => Ok(ResponseBuilder::new().with_status(204).empty()),
-                Ok(answer) => Response::from_bytes(answer),
+            let answers = self.write(&body).map_err(|error| internal(&error));
+            drop(body);
+            return match answers {
+                Ok(answers) => Response::from_bytes(encode_answers(&answers.await)),
                 Err(refusal) => refuse(&refusal),
             };
         }
@@ -123,50 +119,9 @@ impl DurableObject for Stream {
 }
 
 impl Stream {
-    /// Waits until the batch is durable. If it was written before: what was answered then. A batch without points only
-    /// asks for that.
-    async fn write(&self, mut body: Vec<u8>) -> std::result::Result<WriteAnswer, Refusal> {
-        let WriteRequest { shards, origin, frame } = WriteRequest::parse(&body).map_err(|error| internal(&error))?;
-        let (origin, frame_at) = (origin.map(str::to_owned), body.len() - frame.len());
-        // In place: what waits is bounded, so it must not be held twice.
-        body.drain(..frame_at);
-        let (Frame { key, outcome, .. }, known) = whole_frame(&body).map_err(|error| internal(&error))?;
-        let (now, only_asks) = (now_ms(), outcome.accepted == 0);
-        let (fence, earlier, is_known) = self.shared.try_with_engine(|engine| {
-            admit(engine, origin.as_deref(), only_asks)?;
-            let fence = self.shared.hear(engine, shards).map_err(|error| internal(&error))?;
-            let is_known = known.is_none_or(|series| engine.knows(series));
-            Ok((fence, earlier(engine, key.as_ref(), only_asks, now)?, is_known))
-        })?;
-        if let Some(earlier) = earlier {
-            return Ok(WriteAnswer::Earlier(earlier.to_json().into_bytes()));
-        }
-        if !is_known {
-            return Ok(WriteAnswer::UnknownSeries);
-        }
-        let joined = key.and_then(|key| self.shared.queue.borrow_mut().join(&key));
-        let (committed, earlier) = if let Some((committed, outcome)) = joined {
-            (committed, Some(outcome))
-        } else if only_asks {
-            return Ok(WriteAnswer::Stored(Vec::new()));
-        } else if key.is_some() && !fence.admits(shards) {
-            return Err(Refusal::Moved);
-        } else {
-            let waiting = self.shared.queue.borrow_mut().push(body, key, outcome);
-            (waiting.ok_or(Refusal::Overloaded)?, None)
-        };
-        self.commit();
-        // A sender that is dropped means that the committing task died; nobody knows what became of the batch.
-        let numbers = committed.await.unwrap_or(Err(Refusal::Internal))?;
-        Ok(match earlier {
-            Some(earlier) => WriteAnswer::Earlier(earlier.to_json().into_bytes()),
-            None => WriteAnswer::Stored(numbers.to_vec()),
-        })
-    }
-
     /// Starts the committing task unless it runs. Not part of any request, so that no client that goes away can
     /// stop it.
-    fn commit(&self) {
+    pub(super) fn commit(&self) {
         if !self.shared.is_committing.replace(true) {
             let shared = Rc::clone(&self.shared);
             self.shared.state.wait_until(async move { shared.commit_all().await });
@@ -321,40 +276,6 @@ impl Shared {
         *self.engine.borrow_mut() = Slot::Open(Box::new(engine));
         Ok(Vec::new())
     }
-}
-
-/// Whether the writer may write, and the stream takes more.
-fn admit(engine: &Engine<ObjectSql>, origin: Option<&str>, only_asks: bool) -> std::result::Result<(), Refusal> {
-    if !engine.record().config.admits(origin) {
-        return Err(Refusal::OriginNotAllowed);
-    }
-    if engine.is_behind() && !only_asks { Err(Refusal::Overloaded) } else { Ok(()) }
-}
-
-/// What was answered if the batch was written before.
-fn earlier(
-    engine: &mut Engine<ObjectSql>,
-    key: Option<&BatchKey>,
-    only_asks: bool,
-    now_ms: i64,
-) -> std::result::Result<Option<Outcome>, Refusal> {
-    let Some(key) = key else { return Ok(None) };
-    let earlier = engine.answered(key, now_ms).map_err(|error| internal(&error))?;
-    if earlier.is_none() && !only_asks && !engine.takes_keys() {
-        return Err(Refusal::Overloaded);
-    }
-    Ok(earlier)
-}
-
-/// A frame that is sound to its last point, as what is in the log must be, and the highest number of a known series in it.
-fn whole_frame(bytes: &[u8]) -> std::result::Result<(Frame<'_>, Option<SeriesId>), Malformed> {
-    let (frame, mut highest) = (Frame::parse(bytes)?, None);
-    frame.each_point(|set, _| {
-        if let LabelSet::Known(series) = set {
-            highest = highest.max(Some(series));
-        }
-    })?;
-    Ok((frame, highest))
 }
 
 pub(super) fn set_record(engine: &mut Engine<ObjectSql>, record: Record) -> std::result::Result<(), Refusal> {

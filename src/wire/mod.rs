@@ -17,3 +17,4 @@ mod scan;
 pub mod sink;
 pub mod stream;
 pub mod time;
+pub mod writes;

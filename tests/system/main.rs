@@ -12,6 +12,7 @@ mod documents;
 mod errors;
 mod eviction;
 mod forged;
+mod gathering;
 mod gzip;
 mod hostile;
 mod http;
