@@ -7,6 +7,7 @@ mod credential;
 mod directory;
 mod fan_out;
 mod gather;
+mod gunzip;
 mod known;
 mod objects;
 mod own;
