@@ -18,6 +18,7 @@ mod hostile;
 mod http;
 mod idempotency;
 mod memory;
+mod numbers;
 mod objects;
 mod origins;
 mod owning;
