@@ -46,8 +46,9 @@ test: build ## check everything, fastest first
 	@size=$$(gzip -9 -c build/index_bg.wasm | wc -c); echo "$$size bytes gzipped, at most $(WASM_GZIPPED_MAX)"; \
 		test $$size -le $(WASM_GZIPPED_MAX)
 
-bench: build ## measure against hand-written JavaScript on the same runtime, two minutes; also in target/bench.json
+bench: build ## measure against hand-written JavaScript on the same runtime, some minutes; also in target/bench.json
 	@cargo bench --quiet --bench system
+	@cargo bench --quiet --bench micro
 
 fmt: ## format the Rust code
 	@cargo fmt

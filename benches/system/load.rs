@@ -4,8 +4,26 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use crate::http::Connection;
-use crate::proc;
 use crate::server::Server;
+use crate::{points, proc};
+
+/// How points are written.
+#[derive(Clone, Copy)]
+pub(crate) struct Kind {
+    pub(crate) name: &'static str,
+    pub(crate) connections: usize,
+    pub(crate) points_a_request: usize,
+}
+
+pub(crate) const SINGLE: Kind = Kind { name: "single", connections: 64, points_a_request: 1 };
+pub(crate) const BATCH: Kind = Kind { name: "batch", connections: 16, points_a_request: points::BATCH };
+
+impl Kind {
+    /// One point of each series.
+    pub(crate) fn bodies(self) -> Vec<String> {
+        if self.points_a_request == 1 { points::singles() } else { points::batches() }
+    }
+}
 
 /// What one run showed.
 pub(crate) struct Run {
@@ -21,13 +39,8 @@ pub(crate) struct Run {
 }
 
 /// Sends the requests in turn for so long. Every one must be answered with 202.
-pub(crate) fn run(
-    server: &Server,
-    connections: usize,
-    requests: &[Vec<u8>],
-    points_a_request: usize,
-    time: Duration,
-) -> Run {
+pub(crate) fn run(server: &Server, kind: Kind, requests: &[Vec<u8>], time: Duration) -> Run {
+    let Kind { connections, points_a_request, .. } = kind;
     let cpu = || [server.cpu_s(), proc::cpu_s("self"), proc::machine_cpu_s()];
     let open = Barrier::new(connections + 1);
     let (before, begun, mut latencies) = std::thread::scope(|scope| {

@@ -3,9 +3,11 @@
 //! A loaded server shares the machine with idle ones only, and the servers take turns, so that what else goes on
 //! on the machine meets all alike.
 
+mod count;
 mod http;
 mod load;
 mod points;
+mod prices;
 mod proc;
 mod report;
 mod server;
@@ -15,18 +17,18 @@ mod stream;
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::process::Command;
 use std::time::{Duration, Instant, SystemTime};
 
 use flate2::{Compression, write::GzEncoder};
+use load::{BATCH, Kind, SINGLE};
+use prices::Billed;
 use report::Report;
 use server::Server;
 
 const ROUNDS: usize = 3;
 const WARM_UP: Duration = Duration::from_secs(1);
 const RUN: Duration = Duration::from_secs(4);
-/// Connections with one point a request, and with many.
-const SINGLE: usize = 64;
-const BATCH: usize = 16;
 const QUERIES: usize = 60;
 /// The streams, and how many series those have that queries read.
 const NAMES: [&str; 4] = ["single", "batch", "day", "wide day"];
@@ -36,9 +38,8 @@ const DAYS: [usize; 2] = [100, 1_000];
 struct Load<'a> {
     name: &'static str,
     server: &'a Server,
-    connections: usize,
+    kind: Kind,
     requests: Vec<Vec<u8>>,
-    points_a_request: usize,
 }
 
 fn main() {
@@ -60,6 +61,8 @@ fn measure(folder: &Path, report: &mut Report) {
     let ids = prepare(&state, &days);
     let day_bytes = storage::used_bytes(&state, "day").expect("a database");
     report.set("bytes_per_sealed_point", day_bytes / load::to_f64(days[0].points()));
+    let copy = folder.join("counted");
+    copy_folder(&state, &copy);
     storage::start_counting(&state).expect("a database");
 
     let heartbeat = Server::heartbeat(&state);
@@ -71,19 +74,14 @@ fn measure(folder: &Path, report: &mut Report) {
     report.set("peak_mb_noop_before_load", mb(noop.peak_bytes()));
     queries(&heartbeat, &ids, &days, report);
 
-    let (singles, batches) = (points::singles(), points::batches());
-    let at = |name, server, id: &str| {
-        let bodies = if name_is_single(name) { &singles } else { &batches };
-        let (connections, points_a_request) = if name_is_single(name) { (SINGLE, 1) } else { (BATCH, points::BATCH) };
-        Load { name, server, connections, requests: stream::writes(id, bodies), points_a_request }
-    };
+    let at = |name, kind: Kind, server, id| Load { name, server, kind, requests: stream::writes(id, &kind.bodies()) };
     let loads = [
-        at("single noop", &noop, "none"),
-        at("single row-per-point", &row_per_point, "none"),
-        at("single heartbeat", &heartbeat, &ids[0]),
-        at("batch json-parse", &json_parse, "none"),
-        at("batch row-per-point", &row_per_point, "none"),
-        at("batch heartbeat", &heartbeat, &ids[1]),
+        at("single noop", SINGLE, &noop, "none"),
+        at("single row-per-point", SINGLE, &row_per_point, "none"),
+        at("single heartbeat", SINGLE, &heartbeat, &ids[0]),
+        at("batch json-parse", BATCH, &json_parse, "none"),
+        at("batch row-per-point", BATCH, &row_per_point, "none"),
+        at("batch heartbeat", BATCH, &heartbeat, &ids[1]),
     ];
     // Points that were written to Heartbeat while warming up count as well when rows are divided by points.
     eprintln!("warming up");
@@ -100,14 +98,16 @@ fn measure(folder: &Path, report: &mut Report) {
     report.set("peak_mb_heartbeat", mb(heartbeat.peak_bytes()));
     report.set("peak_mb_row_per_point", mb(row_per_point.peak_bytes()));
     report.set("peak_mb_noop", mb(noop.peak_bytes()));
-    let accepted = [&ids[0], &ids[1]].map(|id| stream::status(&heartbeat, id)["accepted"].as_f64().expect("a number"));
+    let [accepted_single, accepted_batch] = [&ids[0], &ids[1]].map(|id| stream::status(&heartbeat, id)).map(|status| {
+        report.set("memory_mb_isolate", status["memory_bytes"].as_f64().expect("a number") / 1e6);
+        status["accepted"].as_f64().expect("a number")
+    });
     drop((heartbeat, noop, json_parse, row_per_point));
 
     seal(&state, &ids);
-    let points_a_request = [1.0, load::to_f64(points::BATCH)];
-    for ((name, points_a_request), accepted) in NAMES.into_iter().zip(points_a_request).zip(accepted) {
+    for (Kind { name, points_a_request, .. }, accepted) in [(SINGLE, accepted_single), (BATCH, accepted_batch)] {
         let load = format!("{name} heartbeat");
-        let points = (report.requests(&load) + warm_up.requests(&load)) * points_a_request;
+        let points = (report.requests(&load) + warm_up.requests(&load)) * load::to_f64(points_a_request);
         assert_eq!(points + load::to_f64(points::SERIES), accepted, "what was answered 202 is what is there");
         let written = storage::written(&state, name).expect("a database");
         let rows = written.log_inserted + written.log_deleted + written.sealing;
@@ -117,17 +117,36 @@ fn measure(folder: &Path, report: &mut Report) {
         report.set(&format!("rows_written_{name}_sealing"), written.sealing);
         report.set(&format!("rows_written_{name}_points"), points);
     }
+    count::heartbeat(&copy, &ids, report);
+    count::row_per_point(&folder.join("row-per-point counted"), report);
+    dollars(report);
     wasm_size(report);
+}
+
+/// What a million points cost, each kind of load.
+fn dollars(report: &mut Report) {
+    for (server, suffix, rows_written) in [
+        ("heartbeat", "", "rows_written_per_million"),
+        ("row-per-point", "_row_per_point", "counted_rows_written_per_million"),
+    ] {
+        for Kind { name, points_a_request, .. } in [SINGLE, BATCH] {
+            let of = |measure: &str| report.get(&format!("{measure}_{name}{suffix}"));
+            let billed = Billed {
+                worker_requests: 1e6 / load::to_f64(points_a_request),
+                cpu_s: report.median(&format!("{name} {server}"), |run| run.cpu_s_per_million_points),
+                object_requests: of("object_requests_per_million"),
+                rows_read: of("rows_read_per_million"),
+                rows_written: of(rows_written),
+            };
+            report.set(&format!("dollars_per_million_{name}{suffix}"), billed.dollars());
+        }
+    }
 }
 
 impl Load<'_> {
     fn run(&self, time: Duration) -> load::Run {
-        load::run(self.server, self.connections, &self.requests, self.points_a_request, time)
+        load::run(self.server, self.kind, &self.requests, time)
     }
-}
-
-fn name_is_single(name: &str) -> bool {
-    name.starts_with("single")
 }
 
 /// Streams whose series are known and whose points are sealed, as those of streams that run for longer than a bench.
@@ -147,6 +166,11 @@ fn prepare(state: &Path, days: &[points::Day]) -> [String; NAMES.len()] {
     ids
 }
 
+fn copy_folder(from: &Path, to: &Path) {
+    let is_copied = Command::new("cp").arg("-r").args([from, to]).status().is_ok_and(|status| status.success());
+    assert!(is_copied, "the temporary folder is writable");
+}
+
 /// Seals all streams, as their alarm does every ten minutes.
 fn seal(state: &Path, ids: &[String]) {
     storage::make_alarms_due(state).expect("a database");
@@ -157,17 +181,15 @@ fn seal(state: &Path, ids: &[String]) {
 }
 
 fn queries(server: &Server, ids: &[String; NAMES.len()], days: &[points::Day; 2], report: &mut Report) {
-    let grouped = "rollup?from=-24h&step=5m&by=country&agg=sum";
     for (name, id, day) in
         [("query_grouped_24h_ms_p50", &ids[2], &days[0]), ("query_grouped_24h_10x_series_ms_p50", &ids[3], &days[1])]
     {
-        let (answer, median_ms) = stream::get(server, id, grouped, QUERIES);
+        let (answer, median_ms) = stream::get(server, id, stream::GROUPED, QUERIES);
         let (groups, sum) = stream::groups_and_sum(&answer);
         assert_eq!((groups, sum), (20, load::to_f64(day.sum())), "what was written is what is read");
         report.set(name, median_ms);
     }
-    let one = format!("rollup?from=-1h&step=10s&{}", points::ONE_SERIES);
-    let (answer, median_ms) = stream::get(server, &ids[2], &one, QUERIES);
+    let (answer, median_ms) = stream::get(server, &ids[2], &stream::one_series(), QUERIES);
     assert_eq!(stream::groups_and_sum(&answer).0, 1);
     report.set("query_one_series_ms_p50", median_ms);
 }

@@ -32,6 +32,11 @@ impl Server {
         Self::start(&["benches/baselines/serve.mjs", name], state)
     }
 
+    /// Heartbeat or one of benches/baselines, with what the platform bills of its objects counted.
+    pub(crate) fn counted(name: &str, state: &Path) -> Self {
+        Self::start(&["benches/baselines/serve.mjs", name, "--count"], state)
+    }
+
     fn start(arguments: &[&str], state: &Path) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
         let begun = Instant::now();

@@ -1,7 +1,7 @@
 //! The `SQLite` files of a stopped server: what was written to them, how large they are, and when their alarm is due.
 //!
 //! Rows are counted by triggers on every table but the log, whose rows are numbered without gaps. So the cost of counting
-//! falls on sealing only, a few dozen rows at a time.
+//! falls on sealing only, a few dozen rows at a time. The streams of a bench have one shard, so one file each.
 
 use std::fs;
 use std::path::{Path, PathBuf};

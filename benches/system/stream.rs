@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::http::{Connection, request};
 use crate::load::percentile_ms;
+use crate::points::ONE_SERIES;
 use crate::server::{OWNER_TOKEN, Server};
 
 /// How long sealing may take after its alarm is due.
@@ -36,6 +37,23 @@ pub(crate) fn write_all(server: &Server, id: &str, bodies: impl Iterator<Item = 
         let text = String::from_utf8_lossy(&body);
         assert!(status == 202 && text.contains("\"rejected\":0"), "{text}");
     }
+}
+
+/// A day of all series by country.
+pub(crate) const GROUPED: &str = "rollup?from=-24h&step=5m&by=country&agg=sum";
+
+/// An hour of one series as it was written.
+pub(crate) fn one_series() -> String {
+    format!("rollup?from=-1h&step=10s&{ONE_SERIES}")
+}
+
+/// Seals a stream of this name: a change of its configuration brings the alarm at once.
+pub(crate) fn seal(server: &Server, id: &str, name: &str) {
+    let mut body = Vec::new();
+    let patch = request("PATCH", &format!("/v1/streams/{id}"), Some(OWNER_TOKEN), &json!({ "name": name }).to_string());
+    let status = Connection::open(&server.address).send(&patch, &mut body);
+    assert_eq!(status, 200, "{}", String::from_utf8_lossy(&body));
+    wait_until_sealed(server, id);
 }
 
 /// Waits until the log is empty.
