@@ -63,15 +63,9 @@ async fn drain(mut stream: ByteStream) {
 
 async fn unpacked(bytes: &[u8], max_bytes: usize) -> Result<Vec<u8>, Problem> {
     let not_gzip = |error: worker::Error| Problem::InvalidRequest(format!("the body is not valid gzip: {error}"));
-    let mut stream = gunzip(bytes).map_err(|error| internal(&error))?;
-    let mut body = Vec::new();
-    while let Some(piece) = stream.next().await {
-        body.extend_from_slice(&piece.map_err(not_gzip)?);
-        if body.len() > max_bytes {
-            return Err(too_large(max_bytes));
-        }
-    }
-    Ok(body)
+    let enough_bytes = u32::try_from(max_bytes + 1).map_err(|error| internal(&error))?;
+    let body = gunzip(bytes, enough_bytes).await.map_err(not_gzip)?;
+    if body.len() > max_bytes { Err(too_large(max_bytes)) } else { Ok(body) }
 }
 
 fn too_large(max_bytes: usize) -> Problem {

@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 
 /// A body as `Content-Encoding: gzip` sends it.
 pub(crate) fn gzip(body: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(body).expect("memory takes it");
     encoder.finish().expect("memory takes it")
 }

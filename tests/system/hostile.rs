@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::gzip::gzip;
 use crate::http::Answer;
+use crate::server::{Server, State};
 use crate::stream::{Stream, assert_close};
 
 const DEEP: usize = 100_000;
@@ -164,6 +165,20 @@ fn a_gzip_bomb_is_too_large() {
     let send = |body| stream.call("POST", "/points").header("Content-Encoding", "gzip").body(body).send();
     assert_eq!(send(bomb[..bomb.len().min(1 << 20)].to_vec()).problem(413), "too-large");
     assert_eq!(send(gzip(&vec![b'['; (1 << 20) + 1])).problem(413), "too-large");
+}
+
+#[test]
+fn a_gzip_bomb_is_not_unpacked_to_its_end() {
+    let server = Server::start(State::new());
+    let stream = Stream::on(&server);
+    let bomb = gzip(&vec![b' '; 400 << 20]);
+    assert!(bomb.len() < 1 << 20, "else it is refused unopened");
+    let send = |body| stream.call("POST", "/points").header("Content-Encoding", "gzip").body(body).send();
+    send(gzip(br#"{"n":1}"#)).expect(202);
+    let Some(before) = server.peak_bytes() else { return };
+    assert_eq!(send(bomb).problem(413), "too-large");
+    let grown = server.peak_bytes().expect("as before") - before;
+    assert!(grown < 128 << 20, "{grown} bytes for one request");
 }
 
 #[test]

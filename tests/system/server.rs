@@ -135,6 +135,20 @@ impl Server {
         self.state.path()
     }
 
+    /// The most memory that node and workerd had at any moment, where the system tells it.
+    pub(crate) fn peak_bytes(&self) -> Option<u64> {
+        let group = self.child.as_ref().expect("it runs until now").id().to_string();
+        let of_process = |folder: PathBuf| {
+            let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
+            // Behind the name: state, parent, group.
+            (stat.rsplit_once(')')?.1.split_whitespace().nth(2)? == group).then_some(())?;
+            let status = std::fs::read_to_string(folder.join("status")).ok()?;
+            let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+            peak.trim().strip_suffix(" kB")?.parse().ok().map(|kib: u64| kib << 10)
+        };
+        std::fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| of_process(entry.path())).max()
+    }
+
     /// Asks it to stop; its exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
         let mut child = self.child.take().expect("it runs until now");
