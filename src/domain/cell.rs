@@ -180,7 +180,9 @@ impl Cell {
     /// cover nothing here, and one that is only in the bin of the extent is not the extent.
     fn set_values(&mut self, values: Quantiles, is_explicit: bool) {
         // In this order, as logarithms are what a merge would spend its time on.
-        let is_said = !is_explicit && values.bins().len() <= 1 && values.bins() == self.implied().as_slice();
+        let is_said = (!is_explicit || values.bins().is_empty())
+            && values.bins().len() <= 1
+            && values.bins() == self.implied().as_slice();
         if !is_said {
             self.sketches.get_or_insert_default().quantiles = Some(values);
         } else if self.sketches.as_ref().is_some_and(|sketches| sketches.is_empty()) {

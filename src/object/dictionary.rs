@@ -45,6 +45,8 @@ pub(super) struct Dictionary {
     text_bytes: usize,
     /// Of all labels but those of `overflow`.
     names: BTreeSet<Box<str>>,
+    /// The number of `overflow`, if it has one.
+    overflow: Option<SeriesId>,
     /// How many are in the database.
     persisted: usize,
 }
@@ -75,7 +77,7 @@ struct ValueEntry {
 impl Dictionary {
     fn new(key: HashKey, limits: DictionaryLimits) -> Self {
         let (labels, index, names) = (Vec::new(), TextIndex::new(key), BTreeSet::new());
-        Self { limits, labels, index, text_bytes: 0, names, persisted: 0 }
+        Self { limits, labels, index, text_bytes: 0, names, overflow: None, persisted: 0 }
     }
 
     pub(super) fn load(sql: &impl Sql, key: HashKey, limits: DictionaryLimits) -> Result<Self, StoreError> {
@@ -101,15 +103,19 @@ impl Dictionary {
 
     fn has_room(&self, labels: &Labels) -> bool {
         let new_names = labels.iter().filter(|(name, _)| !self.names.contains(*name)).count();
-        self.labels.len() < self.limits.series
+        self.series() < self.limits.series
             && self.text_bytes + labels.as_str().len() <= self.limits.text_bytes
             && (new_names == 0 || self.names.len() + new_names <= self.limits.names)
     }
 
+    /// How many series there are besides `overflow`.
+    pub(super) fn series(&self) -> usize {
+        self.labels.len() - usize::from(self.overflow.is_some())
+    }
+
     /// The number of the series that takes what has no room elsewhere.
     pub(super) fn overflow(&mut self) -> SeriesId {
-        let overflow = Labels::overflow();
-        self.find(overflow.as_str()).unwrap_or_else(|| self.push(overflow))
+        self.overflow.unwrap_or_else(|| self.push(Labels::overflow()))
     }
 
     fn find(&self, canonical: &str) -> Option<SeriesId> {
@@ -120,7 +126,9 @@ impl Dictionary {
     fn push(&mut self, labels: Labels) -> SeriesId {
         let id = self.labels.len() as SeriesId;
         self.text_bytes += labels.as_str().len();
-        if !labels.is_overflow() {
+        if labels.is_overflow() {
+            self.overflow = Some(id);
+        } else {
             self.add_names(&labels);
         }
         self.labels.push(labels);
@@ -153,10 +161,15 @@ impl Dictionary {
         self.persisted = self.labels.len();
     }
 
+    /// The series that readers are told of: `overflow` has its number from the first, and is one when points are in it.
+    fn listed(&self, has_overflow: bool) -> impl Iterator<Item = &Labels> {
+        self.labels.iter().filter(move |labels| has_overflow || !labels.is_overflow())
+    }
+
     /// The label names with how many values and series each has, sorted by name.
-    pub(super) fn names(&self) -> Vec<LabelEntry> {
+    pub(super) fn names(&self, has_overflow: bool) -> Vec<LabelEntry> {
         let mut names: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
-        for (name, value) in self.labels.iter().flat_map(Labels::iter) {
+        for (name, value) in self.listed(has_overflow).flat_map(Labels::iter) {
             *names.entry(name).or_default().entry(value).or_default() += 1;
         }
         let entry = |(name, values): (&str, BTreeMap<&str, usize>)| LabelEntry {
@@ -168,9 +181,9 @@ impl Dictionary {
     }
 
     /// The values of a label with how many series each has, most first.
-    pub(super) fn values(&self, name: &str, params: &ValuesParams) -> LabelValues {
+    pub(super) fn values(&self, name: &str, params: &ValuesParams, has_overflow: bool) -> LabelValues {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for value in self.labels.iter().map(|labels| labels.value(name)) {
+        for value in self.listed(has_overflow).map(|labels| labels.value(name)) {
             if !value.is_empty() && value.starts_with(&params.prefix) {
                 *counts.entry(value).or_default() += 1;
             }
@@ -244,11 +257,11 @@ mod tests {
         for pairs in [&[("a", "1"), ("b", "x")][..], &[("a", "2"), ("b", "x")], &[("a", "1")]] {
             dictionary.number(&text(pairs));
         }
-        let names = serde_json::to_string(&dictionary.names()).expect("serialises");
+        let names = serde_json::to_string(&dictionary.names(false)).expect("serialises");
         assert_eq!(names, r#"[{"name":"a","values":2,"series":3},{"name":"b","values":1,"series":2}]"#);
         let values = |prefix: &str, limit| {
             let params = ValuesParams { prefix: prefix.into(), limit };
-            serde_json::to_string(&dictionary.values("a", &params)).expect("serialises")
+            serde_json::to_string(&dictionary.values("a", &params, false)).expect("serialises")
         };
         assert_eq!(
             values("", 9),

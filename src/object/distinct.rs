@@ -180,7 +180,7 @@ mod tests {
         let window = Window::aligned(1_792_540_800, 1_792_540_810, 10).expect("aligned");
         let sketches = Wanted { quantiles: false, distinct: 1 };
         let rows = engine.query(&Query { window, matchers: Vec::new(), by: By::All, sketches }).expect("answers");
-        assert_eq!((rows.len(), sql.count("series")), (1, 1));
+        assert_eq!((rows.len(), sql.count("series")), (1, 2));
         let clients = rows[0].1[0].1.distinct_values(0);
         assert!((clients / 250_000.0 - 1.0).abs() < 0.02, "{clients}");
         // One sketch in each tier.

@@ -13,11 +13,12 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::codec::Malformed;
+use crate::domain::labels::Labels;
 use crate::domain::open::{OpenBuckets, SeriesId};
 use crate::domain::text_index::HashKey;
 use crate::store::log::Cursor;
 use crate::store::sql::{Sql, StoreError};
-use crate::store::{frames, log, meta, schema};
+use crate::store::{frames, log, meta, schema, series};
 use crate::wire::command::KeyHash;
 use crate::wire::frame::{BatchKey, Frame, LabelSet};
 use crate::wire::outcome::Outcome;
@@ -122,6 +123,8 @@ impl<S: Sql> Engine<S> {
         sql.atomically(&mut || {
             schema::migrate(&sql)?;
             DistinctLabels::load(&sql, &record.config.distinct)?.persist(&sql)?;
+            // First, as when it is needed depends on limits and on when buckets are sealed, and the numbers behind it must not.
+            series::insert(&sql, 0, &Labels::overflow())?;
             Self::put_record(&sql, record)
         })?;
         Self::load(sql, limits, key)

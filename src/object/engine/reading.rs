@@ -47,12 +47,16 @@ impl<S: Sql> Engine<S> {
         Ok(collector.finish()?.into_rows())
     }
 
+    fn has_overflow(&self) -> bool {
+        self.totals.overflow_points > 0
+    }
+
     pub(in crate::object) fn labels_json(&self) -> String {
-        json!({ "labels": self.dictionary.names() }).to_string()
+        json!({ "labels": self.dictionary.names(self.has_overflow()) }).to_string()
     }
 
     pub(in crate::object) fn label_values_json(&self, name: &str, params: &ValuesParams) -> String {
-        to_json(&self.dictionary.values(name, params))
+        to_json(&self.dictionary.values(name, params, self.has_overflow()))
     }
 
     pub(in crate::object) fn status_json(&self) -> String {
@@ -69,7 +73,7 @@ impl<S: Sql> Engine<S> {
             "accepted": self.totals.accepted,
             "rejected": rejected,
             "overflow": { "points": self.totals.overflow_points },
-            "series": self.dictionary.labels().len(),
+            "series": self.dictionary.series() + usize::from(self.has_overflow()),
             "storage_bytes": self.sql.size_bytes(),
             "log": { "rows": self.rows.len(), "bytes": self.unsealed_bytes },
             "open_cells": self.open.cells(),
