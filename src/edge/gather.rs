@@ -25,7 +25,8 @@ const MAX_WRITE_BYTES: usize = 16 << 10;
 const MAX_WRITES: usize = 256;
 /// ...and so many bytes.
 const MAX_BATCH_BYTES: usize = 128 << 10;
-/// For so many objects writes gather, so 8 MiB wait at most. For further ones each write leaves alone.
+/// For so many objects writes gather, so 8 MiB of what is sent wait at most; the bodies that it was made of are their
+/// requests' own. For further objects each write leaves alone.
 const MAX_OBJECTS: usize = 64;
 /// A batch or a call that is older has died with its leader.
 const DEAD_AFTER_MS: i64 = 15_000;

@@ -17,10 +17,10 @@ mod reply;
 mod request;
 mod route;
 mod shards;
+mod stay;
 mod stream_id;
 mod write;
 
-use futures_channel::oneshot::channel;
 use worker::{Context, Env, Result, console_error, web_sys};
 
 use crate::clock::now_ms;
@@ -31,6 +31,7 @@ use problem::Problem;
 use reply::Reply;
 use request::Request;
 use route::{Action, Route};
+use stay::Stay;
 use stream_id::StreamId;
 
 /// A request and what it is answered with.
@@ -52,15 +53,11 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
     let Some(route) = Route::of(&path) else {
         return env.assets("ASSETS")?.fetch_request(worker::Request::from(request)).await.map(Into::into);
     };
-    // Also when its client goes away the request goes on to its end: where it stopped, all that it holds would stay.
-    let (end, ended) = channel::<()>();
-    context.wait_until(async move {
-        ended.await.ok();
-    });
+    let stay = Stay::new(&context)?;
     let keys = Keys::of(&env);
     let exchange = Exchange { request: Request::new(request), url, env, context, keys, now_ms: now_ms() };
     let (reply, cors) = exchange.answer(route).await;
-    drop(end);
+    drop(stay);
     reply.into_response(cors)
 }
 

@@ -57,10 +57,6 @@ impl Held {
         self.new_labels.replace(new_labels);
     }
 
-    fn bytes(&self) -> usize {
-        self.body.borrow().len() + self.request.borrow().len()
-    }
-
     fn let_go(&self) {
         drop((self.body.take(), self.request.take(), self.new_labels.take()));
     }
@@ -90,7 +86,7 @@ impl Exchange {
     /// Sends a write to an object, maybe together with others.
     pub(super) async fn send_write(&self, name: String, held: &Rc<Held>) -> Result<WriteAnswer, Problem> {
         let seat = Rc::new(Seat { answer: RefCell::new(None), bell: Bell::new(DEADLINE_MS) });
-        let bytes = held.bytes();
+        let bytes = held.request.borrow().len();
         let write = Write { held: Rc::clone(held), seat: Rc::clone(&seat) };
         match GATHERING.with_borrow_mut(|gathering| gathering.join(&name, write, bytes, self.now_ms)) {
             Role::Follow => (),

@@ -1,0 +1,22 @@
+//! Keeps a request going to its end when its client goes away: where it stopped, all that it holds would stay for ever.
+
+use js_sys::{Function, Promise};
+use wasm_bindgen::{JsCast, JsValue};
+use worker::{Context, Result, js_sys, wasm_bindgen};
+
+/// Held until the request is answered. A promise and no future, which costs more than twice as much.
+pub(super) struct Stay(Function);
+
+impl Stay {
+    pub(super) fn new(context: &Context) -> Result<Self> {
+        let made = Promise::with_resolvers();
+        context.as_ref().wait_until(&made.promise())?;
+        Ok(Self(made.resolve().unchecked_into()))
+    }
+}
+
+impl Drop for Stay {
+    fn drop(&mut self) {
+        self.0.call0(&JsValue::UNDEFINED).ok();
+    }
+}
