@@ -58,6 +58,9 @@ struct Unsealed {
     error_bytes: usize,
 }
 
+/// A row of answers has about this many bytes: each repeated key reads one.
+const MAX_ANSWERS_BYTES: usize = 64 << 10;
+
 /// A row of the answers.
 struct SealedRow {
     id: i64,
@@ -124,7 +127,10 @@ impl Answers {
         self.forget_before(now_ms - KEY_WINDOW_MS);
         let Some((_, place)) = self.known.get(key) else { return Ok(None) };
         let row = match place.row() {
-            Row::Log(seq) => log::row(sql, seq)?,
+            Row::Log(seq) => match self.unsealed(key, seq)? {
+                Some(outcome) => return Ok(Some(outcome)),
+                None => log::row(sql, seq)?,
+            },
             Row::Answers(id) => answers::row(sql, id)?,
         };
         for bytes in frames::decode(&row.ok_or(StoreError::Column("answer"))?)? {
@@ -136,8 +142,17 @@ impl Answers {
         Err(StoreError::Column("answer"))
     }
 
+    /// The answer to a key in a row of the log, if it is in memory as a whole: a row is large, and a stranger may ask again and
+    /// again.
+    fn unsealed(&self, key: &BatchKey, seq: i64) -> Result<Option<Outcome>, StoreError> {
+        let of_row = &self.unsealed[self.unsealed.partition_point(|answer| answer.seq < seq)..];
+        let of_key = of_row.iter().take_while(|answer| answer.seq == seq).find(|answer| answer.key == *key);
+        let outcome = of_key.map(|answer| Frame::parse(&answer.frame)).transpose()?.map(|frame| frame.outcome);
+        Ok(outcome.filter(|outcome| outcome.rejected_total() == 0 || !outcome.errors_json.is_empty()))
+    }
+
     /// How many answers are in the log only.
-    pub(super) fn unsealed(&self) -> usize {
+    pub(super) fn unsealed_count(&self) -> usize {
         self.unsealed.len()
     }
 
@@ -155,13 +170,13 @@ impl Answers {
         }
     }
 
-    /// Writes the answers of the rows of the log up to `seq` to their table, in rows as large as may be.
+    /// Writes the answers of the rows of the log up to `seq` to their table, many in a row.
     pub(super) fn seal(&self, sql: &impl Sql, seq: i64, now_ms: i64) -> Result<Sealed, StoreError> {
         let count = self.unsealed.partition_point(|answer| answer.seq <= seq);
         let (mut places, mut rows) = (Vec::with_capacity(count), Vec::new());
         let mut rest = &self.unsealed[..count];
         while !rest.is_empty() {
-            let (row, behind) = rest.split_at(row_len(rest.iter().map(|answer| answer.frame.len())));
+            let (row, behind) = rest.split_at(row_len(rest.iter().map(|answer| answer.frame.len()), MAX_ANSWERS_BYTES));
             let id = answers::insert(sql, now_ms, &frames::encode(row.iter().map(|answer| &answer.frame[..])))?;
             let error_bytes = row.iter().map(|answer| answer.error_bytes).sum();
             rows.push(SealedRow { id, at_ms: now_ms, error_bytes });
@@ -229,6 +244,20 @@ mod tests {
         assert!(!is_known(&mut answers, &sql, [1; 16], 1_001 + KEY_WINDOW_MS));
         assert!(is_known(&mut answers, &sql, [2; 16], 1_001 + KEY_WINDOW_MS));
         assert!(!is_known(&mut answers, &sql, [3; 16], 0));
+    }
+
+    #[test]
+    fn a_repeated_key_reads_no_row_of_the_log_and_small_rows_of_answers() {
+        let (sql, mut answers) = (ready(), Answers::default());
+        for number in 0..3_000u128 {
+            commit(&mut answers, &sql, number.to_le_bytes(), i64::try_from(number).expect("small") + 1, 1_000);
+        }
+        log::remove_up_to(&sql, 3_000).expect("removes");
+        assert!((0..3_000u128).all(|number| is_known(&mut answers, &sql, number.to_le_bytes(), 1_000)));
+        let sealed = answers.seal(&sql, 3_000, 2_000).expect("seals");
+        answers.mark_sealed(sealed);
+        assert_eq!(sql.count("answers"), 2);
+        assert!(is_known(&mut answers, &sql, 2_999u128.to_le_bytes(), 1_000));
     }
 
     #[test]

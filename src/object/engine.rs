@@ -185,7 +185,7 @@ impl<S: Sql> Engine<S> {
         let mut results = Vec::with_capacity(frames.len());
         let mut rest = frames;
         while !rest.is_empty() {
-            let (row, behind) = rest.split_at(row_len(rest.iter().map(Vec::len)));
+            let (row, behind) = rest.split_at(row_len(rest.iter().map(Vec::len), MAX_ROW_BYTES));
             match self.commit_row(row, now_ms) {
                 Ok(numbers) => results.extend(numbers.into_iter().map(Ok)),
                 Err(error) => results.extend(row.iter().map(|_| Err(error.clone()))),
@@ -200,7 +200,7 @@ impl<S: Sql> Engine<S> {
         log::append(&self.sql, self.next_seq, now_ms, &bytes)?;
         let numbers = self.take_row(self.next_seq, now_ms, &bytes)?;
         let Limits { unsealed_bytes, open_pieces, unsealed_answers, .. } = self.limits;
-        let has_many_answers = self.answers.unsealed() > unsealed_answers;
+        let has_many_answers = self.answers.unsealed_count() > unsealed_answers;
         if self.unsealed_bytes > unsealed_bytes || self.open.pieces() > open_pieces || has_many_answers {
             // When it fails, the log has it all still, and the next commit or the alarm tries again.
             self.seal(now_ms).ok();
@@ -297,14 +297,14 @@ impl<S: Sql> Engine<S> {
     }
 }
 
-/// How many of the first frames, given their sizes, fit one row; at least one.
-pub(super) fn row_len(sizes: impl Iterator<Item = usize>) -> usize {
+/// How many of the first frames, given their sizes, fit a row of so many bytes; at least one.
+pub(super) fn row_len(sizes: impl Iterator<Item = usize>, max_bytes: usize) -> usize {
     /// Before a frame stands its length.
     const LENGTH_BYTES: usize = 4;
     let mut bytes = 0;
     let fits = |size: &usize| {
         bytes += size + LENGTH_BYTES;
-        bytes <= MAX_ROW_BYTES
+        bytes <= max_bytes
     };
     sizes.take_while(fits).count().max(1)
 }
