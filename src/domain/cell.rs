@@ -215,18 +215,18 @@ impl Cover {
     }
 }
 
-/// Merges a cell into a place that may be empty.
-pub fn merge_into(place: &mut Option<Cell>, cell: Cell) {
-    match place {
-        Some(there) => there.merge(&cell),
-        None => *place = Some(cell),
-    }
-}
-
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    /// Merges a cell into a place that may be empty.
+    pub(crate) fn merge_into(place: &mut Option<Cell>, cell: Cell) {
+        match place {
+            Some(there) => there.merge(&cell),
+            None => *place = Some(cell),
+        }
+    }
 
     /// A piece of a point as buckets take it, with whole numbers, so that f64 adds them exactly: an instant, the end of a period,
     /// or a part of one, some without a ratio, some with values of labels.

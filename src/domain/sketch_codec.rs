@@ -250,7 +250,8 @@ fn read_registers(reader: &mut BitReader<'_>) -> Result<Distinct, Malformed> {
 mod tests {
     use super::*;
     use crate::domain::cell::tests::any_cell;
-    use crate::domain::cell::{Cover, Extent, merge_into};
+    use crate::domain::cell::tests::merge_into;
+    use crate::domain::cell::{Cover, Extent};
     use crate::domain::sketches::{Mark, Sketches};
     use proptest::prelude::*;
 

@@ -34,8 +34,8 @@ struct Write {
     seat: Rc<Seat>,
 }
 
-/// What a write holds until nobody needs it any more. A request whose client has gone is never woken again and would
-/// keep it for ever, so whoever has the answer lets go of it.
+/// What a write holds until nobody needs it any more. A request whose client has gone stays for half a minute at most (see
+/// [`super::stay`]) and, if it has not come to its end by then, would keep it for ever; so whoever has the answer lets go of it.
 #[derive(Default)]
 pub(super) struct Held {
     /// As it came, for another frame.
