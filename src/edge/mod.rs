@@ -8,6 +8,7 @@ mod directory;
 mod fan_out;
 mod gather;
 mod gunzip;
+mod held;
 mod known;
 mod objects;
 mod own;

@@ -7,13 +7,13 @@ use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
 use worker::{Env, Method, Request, RequestInit, console_error};
 
-use crate::wire::command::{Command, Refusal, WriteAnswer, WriteRequest};
-use crate::wire::frame::NewLabels;
+use crate::wire::command::{Command, Refusal, WriteAnswer};
 use crate::wire::writes::{decode_answers, encode_writes};
 
 use super::bell::Bell;
 use super::fan_out::Call;
 use super::gather::{Batch, Gathering, Role};
+use super::held::Held;
 use super::known;
 use super::problem::Problem;
 use super::{Exchange, StreamId, internal};
@@ -34,34 +34,6 @@ struct Write {
     seat: Rc<Seat>,
 }
 
-/// What a write holds until nobody needs it any more. A request whose client has gone stays for half a minute at most (see
-/// [`super::stay`]) and, if it has not come to its end by then, would keep it for ever; so whoever has the answer lets go of it.
-#[derive(Default)]
-pub(super) struct Held {
-    /// As it came, for another frame.
-    pub(super) body: RefCell<Vec<u8>>,
-    /// For the object, as [`WriteRequest`] has it.
-    request: RefCell<Vec<u8>>,
-    /// What the object's answer tells the numbers of.
-    new_labels: RefCell<NewLabels>,
-}
-
-impl Held {
-    pub(super) fn of(body: Vec<u8>) -> Self {
-        Self { body: RefCell::new(body), ..Self::default() }
-    }
-
-    /// Takes what is to be sent.
-    pub(super) fn set_batch(&self, shards: u16, origin: Option<&str>, frame: &[u8], new_labels: NewLabels) {
-        self.request.replace(WriteRequest { shards, origin, frame }.encode());
-        self.new_labels.replace(new_labels);
-    }
-
-    fn let_go(&self) {
-        drop((self.body.take(), self.request.take(), self.new_labels.take()));
-    }
-}
-
 /// Where a request waits for its answer.
 struct Seat {
     answer: RefCell<Option<Result<WriteAnswer, Problem>>>,
@@ -80,7 +52,7 @@ impl Exchange {
 
     /// Calls a shard with a command.
     pub(super) async fn call(&self, id: &StreamId, shard: u16, method: Method, body: &[u8]) -> Answer {
-        call(&self.env, &id.object(shard), method, body).await
+        call(&self.env, &id.object(shard), method, &Uint8Array::from(body)).await
     }
 
     /// Sends a write to an object, maybe together with others.
@@ -108,7 +80,8 @@ impl Exchange {
 async fn send(env: Env, name: String, batch: Rc<Batch<Write>>) {
     let writes = GATHERING.with_borrow_mut(|gathering| gathering.leave(&name, &batch));
     let requests: Vec<_> = writes.iter().map(|write| write.held.request.borrow()).collect();
-    let body = encode_writes(requests.iter().map(|request| request.as_slice()));
+    // What waits for the answer is not twice in this isolate's memory.
+    let body = Uint8Array::from(encode_writes(requests.iter().map(|request| request.as_slice())).as_slice());
     drop(requests);
     let called = call(&env, &name, Method::Post, &body).await;
     GATHERING.with_borrow_mut(|gathering| gathering.done(&name, &batch));
@@ -143,9 +116,9 @@ fn is_last(answer: &Result<WriteAnswer, Problem>, name: &str) -> bool {
     }
 }
 
-async fn call(env: &Env, name: &str, method: Method, body: &[u8]) -> Answer {
+async fn call(env: &Env, name: &str, method: Method, body: &Uint8Array) -> Answer {
     let mut init = RequestInit::new();
-    init.with_method(method).with_body(Some(JsValue::from(Uint8Array::from(body))));
+    init.with_method(method).with_body(Some(JsValue::from(body)));
     let called = async {
         let request = Request::new_with_init(URL, &init)?;
         let stub = env.durable_object(BINDING)?.get_by_name(name)?;

@@ -14,7 +14,7 @@ use crate::wire::frame::{BatchKey, FrameBuilder, NewLabels};
 use crate::wire::stream::StreamConfig;
 
 use super::fan_out::Call;
-use super::objects::Held;
+use super::held::Held;
 use super::problem::Problem;
 use super::{Exchange, StreamId, internal};
 

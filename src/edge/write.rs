@@ -17,8 +17,8 @@ use crate::wire::points::{BodyForm, MAX_BODY_BYTES, each_point};
 use crate::wire::rejection::Reason;
 
 use super::cors::{Admitted, Cors};
+use super::held::Held;
 use super::known;
-use super::objects::Held;
 use super::problem::Problem;
 use super::reply::Reply;
 use super::{Exchange, StreamId};
@@ -75,7 +75,7 @@ impl Exchange {
         body: Vec<u8>,
         fill: impl Fn(&mut FrameBuilder<&dyn Fn(&[u8]) -> Option<SeriesId>>, &[u8]) -> Result<(), Problem>,
     ) -> Result<Vec<u8>, Problem> {
-        let held = Rc::new(Held::of(body));
+        let held = Rc::new(Held::of(body).ok_or(Problem::Overloaded)?);
         for round in 0..MAX_ROUNDS {
             let plan = self.plan(&config.layout, key);
             let batch = known::with(&id.object(plan.write), |known| {

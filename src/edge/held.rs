@@ -1,0 +1,74 @@
+//! What the writes of this isolate hold while they are on their way, within a limit.
+
+use std::cell::{Cell, RefCell};
+
+use crate::wire::command::WriteRequest;
+use crate::wire::frame::NewLabels;
+
+/// Bodies of so many bytes are on their way at a time: as many as 8 of the largest. A frame is about as large as its
+/// body, so twice as much of this isolate's memory is taken; beyond, writers are told to come again.
+const MAX_BODIES_BYTES: usize = 8 << 20;
+
+thread_local! {
+    static BODIES_BYTES: Cell<usize> = const { Cell::new(0) };
+}
+
+/// What a write holds until nobody needs it any more. A request whose client has gone stays for half a minute at most (see
+/// [`super::stay`]) and, if it has not come to its end by then, would keep it for ever; so whoever has the answer lets go of it.
+#[derive(Default)]
+pub(super) struct Held {
+    /// As it came, for another frame.
+    pub(super) body: RefCell<Vec<u8>>,
+    /// For the object, as [`WriteRequest`] has it.
+    pub(super) request: RefCell<Vec<u8>>,
+    /// What the object's answer tells the numbers of.
+    pub(super) new_labels: RefCell<NewLabels>,
+}
+
+impl Held {
+    /// `None` when too much is on its way already.
+    pub(super) fn of(body: Vec<u8>) -> Option<Self> {
+        let bytes = BODIES_BYTES.get() + body.len();
+        (bytes <= MAX_BODIES_BYTES).then(|| {
+            BODIES_BYTES.set(bytes);
+            let held = Self::default();
+            held.body.replace(body);
+            held
+        })
+    }
+
+    /// Takes what is to be sent.
+    pub(super) fn set_batch(&self, shards: u16, origin: Option<&str>, frame: &[u8], new_labels: NewLabels) {
+        self.request.replace(WriteRequest { shards, origin, frame }.encode());
+        self.new_labels.replace(new_labels);
+    }
+
+    pub(super) fn let_go(&self) {
+        BODIES_BYTES.set(BODIES_BYTES.get() - self.body.borrow().len());
+        drop((self.body.take(), self.request.take(), self.new_labels.take()));
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.let_go();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bodies_are_held_up_to_the_limit_and_again_when_others_were_let_go() {
+        let large = || Held::of(vec![0; 1 << 20]);
+        let mut held: Vec<_> = (0..8).map(|_| large().expect("is within the limit")).collect();
+        assert!(large().is_none() && Held::of(vec![0]).is_none() && Held::of(Vec::new()).is_some());
+        held[3].let_go();
+        held[3].let_go();
+        held.pop();
+        assert!(large().is_some_and(|_| large().is_some()));
+        held.clear();
+        assert_eq!(BODIES_BYTES.get(), 0);
+    }
+}
