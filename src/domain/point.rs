@@ -1,5 +1,7 @@
 //! One datapoint's numbers and the rules they keep. Its labels are in [`super::labels`].
 
+use super::labels::Labels;
+
 /// A point's period is at most this long.
 pub const MAX_PERIOD_S: f64 = 86_400.0;
 /// A point may end this far in the past, unless the owner says otherwise.
@@ -18,6 +20,15 @@ pub struct Point {
     pub p: Option<f64>,
     /// The end of the period, Unix seconds.
     pub t: f64,
+}
+
+/// A point with its labels.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LabelledPoint {
+    /// What it is about.
+    pub labels: Labels,
+    /// Its numbers.
+    pub point: Point,
 }
 
 /// A point's numbers as a writer gave them.

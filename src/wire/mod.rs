@@ -1,8 +1,10 @@
 //! Bytes to domain and back: pure, no I/O, no clock.
 
 pub mod aggregates;
+pub mod appnet;
 pub mod command;
 pub mod frame;
+mod json;
 pub mod layout;
 pub mod merged;
 pub mod outcome;

@@ -1,13 +1,12 @@
 //! The answer to `rollup`, as JSON, CSV or NDJSON.
 
 use std::collections::BTreeSet;
-use std::fmt::{self, Write};
 
 use crate::domain::aggregate::{Aggregate, Series};
 use crate::domain::cell::Cell;
-use crate::domain::labels::Labels;
 use crate::domain::window::Window;
 
+use super::json::{push_formatted, push_labels, push_list, push_number, push_text};
 use super::params::Format;
 
 /// An answer has at most this many numbers, places for numbers, and labels of rows: some 10 MB of text.
@@ -163,48 +162,6 @@ impl Rollup<'_> {
     }
 }
 
-fn push_formatted(out: &mut String, text: fmt::Arguments<'_>) {
-    out.write_fmt(text).expect("a String takes any text");
-}
-
-fn push_list<T>(out: &mut String, items: &[T], push: impl Fn(&mut String, &T)) {
-    for (index, item) in items.iter().enumerate() {
-        if index > 0 {
-            out.push(',');
-        }
-        push(out, item);
-    }
-}
-
-fn push_labels(out: &mut String, labels: &Labels) {
-    let pairs: Vec<(&str, &str)> = labels.iter().collect();
-    out.push('{');
-    push_list(out, &pairs, |out, (name, value)| {
-        push_text(out, name);
-        out.push(':');
-        push_text(out, value);
-    });
-    out.push('}');
-}
-
-#[inline(never)]
-fn push_text(out: &mut String, text: &str) {
-    out.push_str(&serde_json::to_string(text).expect("a text always serialises"));
-}
-
-/// A whole number without a fraction, others in the shortest form that reads back the same.
-fn push_number(out: &mut String, value: Option<f64>) {
-    const WHOLE_BELOW: f64 = 1e15;
-    match value {
-        None => out.push_str("null"),
-        #[expect(clippy::cast_possible_truncation, reason = "whole and below 10^15")]
-        Some(value) if value.trunc() == value && value.abs() < WHOLE_BELOW => {
-            push_formatted(out, format_args!("{}", value as i64));
-        }
-        Some(value) => out.push_str(&serde_json::to_string(&value).expect("a number always serialises")),
-    }
-}
-
 /// RFC 4180.
 fn push_csv_row<'a>(out: &mut String, fields: impl Iterator<Item = &'a str>) {
     for (index, field) in fields.enumerate() {
@@ -223,6 +180,7 @@ fn push_csv_row<'a>(out: &mut String, fields: impl Iterator<Item = &'a str>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::labels::Labels;
     use crate::domain::point::Point;
 
     const NOW: i64 = 1_792_540_800;
