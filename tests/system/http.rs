@@ -96,7 +96,7 @@ impl Answer {
         let answer = Self { status: response.status().as_u16(), headers: response.headers().clone(), body };
         let is_telling = answer.body.len() <= MAX_SEARCHED_BYTES && {
             let text = format!("{:?}{}", answer.headers, String::from_utf8_lossy(&answer.body));
-            [peer::TOKEN, peer::OTHER_TOKEN].into_iter().any(|token| text.contains(token))
+            text.contains(peer::TOKENS_BEGIN)
         };
         assert!(!is_telling, "an answer shows an upstream's token");
         Ok(answer)

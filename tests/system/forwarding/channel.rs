@@ -42,11 +42,11 @@ fn a_channel_is_made_although_the_first_answers_fail() {
 #[test]
 fn a_channel_that_the_owner_names_is_checked_and_then_used() {
     let peer = Peer::generous();
-    peer.add_channel(1, Group::default());
+    peer.add_channel(1, Group::default(), Group::default());
     for writers in
         [Group { any_user: true, ..Group::default() }, Group { user_ids: vec!["1".into()], ..Group::default() }]
     {
-        let channel = peer.add_channel(2, writers);
+        let channel = peer.add_channel(2, Group::default(), writers);
         let number: Value = json!(channel.parse::<u64>().expect("a number"));
         let stream = forwarding(&with(&peer.forward(), "channel", number));
         let before = peer.requests().len();
@@ -62,8 +62,9 @@ fn a_channel_that_the_owner_names_is_checked_and_then_used() {
 #[test]
 fn a_channel_that_can_not_be_written_to_pauses_before_anything_is_written() {
     let peer = Peer::generous();
-    let readable = peer.add_channel(2, Group::default());
-    let reasons = [(readable.as_str(), "Forbidden"), ("999", "Channel not found")];
+    let closed = peer.add_channel(2, Group::default(), Group::default());
+    let readable = peer.add_channel(2, Group { any_user: true, ..Group::default() }, Group::default());
+    let reasons = [(closed.as_str(), "Forbidden"), ("999", "Channel not found"), (&readable, "")];
     for (channel, reason) in reasons {
         let stream = forwarding(&with(&peer.forward(), "channel", channel));
         write(&stream, &points(5, 5));

@@ -37,6 +37,17 @@ fn writes_and_reads_are_answered_while_the_upstream_hangs() {
 }
 
 #[test]
+fn an_answer_without_end_is_not_read_to_its_end() {
+    let peer = Peer::generous();
+    peer.next([None, Some(Fault::Endless)]);
+    let stream = forwarding(&peer.forward());
+    let written = points(10, 10);
+    write(&stream, &written);
+    until(&peer, &stream, SOON, is_done);
+    assert_sums(&peer, &written);
+}
+
+#[test]
 fn many_streams_whose_upstream_hangs_hold_up_no_other() {
     let (stuck, peer) = (Peer::generous(), Peer::generous());
     stuck.next([Some(Fault::Hang); 8]);

@@ -22,7 +22,7 @@ fn assert_rests(peer: &Peer, stream: &crate::stream::Stream, more: &[Value]) {
 #[test]
 fn a_token_that_is_revoked_pauses_and_a_new_one_resumes() {
     let peer = Peer::generous();
-    let channel = peer.add_channel(1, Group { any_user: true, ..Group::default() });
+    let channel = peer.add_channel(1, Group::default(), Group { any_user: true, ..Group::default() });
     let forward = with(&peer.forward(), "channel", channel.clone());
     let stream = forwarding(&forward);
     let written = points(100, 10);
@@ -83,7 +83,7 @@ fn each_answer_that_the_owner_must_mend_pauses_with_its_reason_and_retry_resumes
 #[test]
 fn a_channel_that_lost_its_writers_pauses() {
     let peer = Peer::generous();
-    let channel = peer.add_channel(2, Group { any_user: true, ..Group::default() });
+    let channel = peer.add_channel(2, Group::default(), Group { any_user: true, ..Group::default() });
     let stream = forwarding(&with(&peer.forward(), "channel", channel.clone()));
     let written = points(20, 10);
     write(&stream, &written[..10]);

@@ -44,13 +44,13 @@ fn faults_of_pnut_lose_nothing() {
 #[test]
 fn a_named_channel_of_pnut_is_checked() {
     let peer = pnut(Plan { limit: 6_000, ..Plan::default() });
-    let open = peer.add_channel(2, Group { any_user: true, ..Group::default() });
+    let open = peer.add_channel(2, Group::default(), Group { any_user: true, ..Group::default() });
     let stream = forwarding(&with(&peer.forward(), "channel", open));
     let written = points(5, 5);
     write(&stream, &written);
     until(&peer, &stream, SOON, is_done);
     assert_sums(&peer, &written);
-    let closed = peer.add_channel(2, Group::default());
+    let closed = peer.add_channel(2, Group::default(), Group::default());
     let stream = forwarding(&with(&peer.forward(), "channel", closed));
     write(&stream, &written);
     let status = until(&peer, &stream, SOON, is_in("paused"));

@@ -40,6 +40,8 @@ pub(super) enum Ending {
     Close,
     /// Not a byte, and the connection stays open.
     Hang,
+    /// A body without end.
+    Endless,
 }
 
 impl Request {
@@ -99,11 +101,15 @@ pub(super) fn serve(inner: &Arc<Inner>, mut socket: TcpStream) {
                 let bytes = reply.bytes();
                 bytes[..bytes.len() - reply.body.len().div_ceil(2)].to_vec()
             }
+            Ending::Endless => b"HTTP/1.1 200 -\r\nContent-Type: application/json\r\n\r\n{".to_vec(),
             Ending::Close | Ending::Hang => Vec::new(),
         };
         // Before the client can know, so that whoever waits for the answer finds it here.
         inner.change(|state| state.exchanges.push(Exchange { received: request.raw, sent: sent.clone() }));
         let is_sent = socket.write_all(&sent).is_ok();
+        if matches!(ending, Ending::Endless) {
+            while !inner.is_over() && socket.write_all(&[b' '; 8 << 10]).is_ok() {}
+        }
         if matches!(ending, Ending::Hang) {
             inner.change(|state| state.hanging += 1);
             hang(inner, &socket);

@@ -11,7 +11,7 @@ pub(crate) enum Fault {
     TooMany,
     /// 500 in the envelope.
     ServerError,
-    /// 500 whose message repeats the token.
+    /// 500 whose message repeats the token, also where such a message is cut.
     Telltale,
     /// 503 with a page.
     Unavailable,
@@ -21,6 +21,8 @@ pub(crate) enum Fault {
     Hang,
     /// Likewise, but all is stored.
     HangAfter,
+    /// 200 with a body that never ends.
+    Endless,
     /// The connection ends before anything is stored.
     CutBefore,
     /// The connection ends after all was stored.

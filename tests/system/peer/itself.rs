@@ -91,7 +91,7 @@ fn paging_gives_the_newest_or_with_a_negative_count_the_oldest() {
 #[test]
 fn wrong_requests_get_their_status_in_the_envelope() {
     let (peer, path) = with_channel(Plan { limit: 100, ..Plan::default() });
-    let locked = peer.add_channel(2, Group::default());
+    let locked = peer.add_channel(2, Group::default(), Group::default());
     let statuses = [
         (post(&peer, &path, &json!({ "annotations": [] })), 400),
         (post(&peer, &path, &json!({ "machine_only": true, "annotations": [{ "type": "a", "value": 1 }] })), 400),
@@ -193,7 +193,7 @@ fn each_fault_fails_in_its_way_and_stores_or_does_not() {
         let answer = fails(fault, false).expect("an answer").expect(status);
         let told = [answer.header("Retry-After"), answer.header("Location")].concat();
         let is_page = answer.header("Content-Type").starts_with("text/html");
-        assert_eq!(is_page, matches!(fault, Fault::Unavailable | Fault::Html));
+        assert_eq!(is_page, matches!(fault, Fault::Unavailable | Fault::Html | Fault::Redirect));
         let retry_in = if is_page { Value::Null } else { answer.json()["meta"]["retry_in"].clone() };
         match fault {
             Fault::RetryAfter(_) => assert_eq!(told, "7"),

@@ -29,6 +29,9 @@ pub(crate) const TOKEN: &str = "tokenThatNobodyMayEverSee";
 /// One of another user.
 pub(crate) const OTHER_TOKEN: &str = "tokenThatNobodyMayEverSeeEither";
 
+/// How both begin, as a piece of one would be too much already.
+pub(crate) const TOKENS_BEGIN: &str = "tokenThat";
+
 /// How a double behaves.
 #[derive(Clone)]
 pub(crate) struct Plan {
@@ -152,8 +155,8 @@ impl Peer {
     }
 
     /// A channel that a user has; its id.
-    pub(crate) fn add_channel(&self, owner: u64, writers: Group) -> String {
-        let access = Access { kind: "x".to_owned(), readers: Group::default(), writers, is_inactive: false };
+    pub(crate) fn add_channel(&self, owner: u64, readers: Group, writers: Group) -> String {
+        let access = Access { kind: "x".to_owned(), readers, writers, is_inactive: false };
         self.inner.change(|state| state.add_channel(owner, access)).to_string()
     }
 

@@ -162,16 +162,17 @@ impl State {
             Fault::RetryIn(seconds) => self.too_many(&[], Some(seconds)),
             Fault::TooMany => self.too_many(&[], None),
             Fault::ServerError => error(500, "Internal Server Error"),
-            Fault::Telltale => error(500, &format!("no luck with Bearer {token} ({token})")),
+            Fault::Telltale => error(500, &format!("{:170} Bearer {token}", format!("no luck with {token}:"))),
             Fault::Unavailable => page(503),
             Fault::Html => page(200),
             Fault::Redirect => {
-                let mut reply = error(302, "Found");
+                let mut reply = page(302);
                 reply.headers.push(("Location", self.plan.redirect_to.clone()));
                 reply
             }
             Fault::Status(status) => error(status, &format!("Status {status} as the test asked for")),
             Fault::Hang => return Ending::Hang,
+            Fault::Endless => return Ending::Endless,
             _ => return Ending::Close,
         })
     }
