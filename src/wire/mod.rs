@@ -3,6 +3,7 @@
 pub mod aggregates;
 pub mod appnet;
 pub mod command;
+pub mod forward;
 pub mod frame;
 mod json;
 pub mod layout;
