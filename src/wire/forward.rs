@@ -7,6 +7,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::appnet::channel::{MAX_CHANNEL_BYTES, channel_id};
 use super::appnet::dialect::Dialect;
 use super::time::{duration_text, parse_duration};
 
@@ -14,8 +15,6 @@ pub use root::{DEFAULT_ROOTS, MAX_ROOT_BYTES, RootError, allowed_root};
 
 /// A token has 1 to this many bytes.
 pub const MAX_TOKEN_BYTES: usize = 1_024;
-/// A channel's id has 1 to this many bytes.
-pub const MAX_CHANNEL_BYTES: usize = 64;
 /// Points wait at least this long to be packed together, at most [`MAX_DELAY_S`].
 pub const MIN_DELAY_S: i64 = 10;
 /// A day: points have to arrive while somebody still asks for them.
@@ -119,7 +118,7 @@ impl ForwardPatch {
         Ok(Self {
             dialect: dialect.ok_or(ForwardError::Dialect)?,
             api_root,
-            channel: given("channel").map(channel).transpose()?,
+            channel: given("channel").map(|id| channel_id(id).ok_or(ForwardError::Channel)).transpose()?,
             token: given("token").map(token).transpose()?,
             policy,
         })
@@ -172,17 +171,6 @@ fn known<'a>(owners: &'a Value, path: &'static str, names: &[&str]) -> Result<&'
         Some(unknown) => Err(ForwardError::Unknown(path, unknown.clone())),
         None => Ok(fields),
     }
-}
-
-/// A channel's id; it becomes a segment of a path, where `..` would lead elsewhere.
-fn channel(owners: &Value) -> Result<String, ForwardError> {
-    let id = owners.as_u64().map(|id| id.to_string()).or_else(|| owners.as_str().map(str::to_owned));
-    let is_id = |id: &String| {
-        (1..=MAX_CHANNEL_BYTES).contains(&id.len())
-            && !id.starts_with('.')
-            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
-    };
-    id.filter(is_id).ok_or(ForwardError::Channel)
 }
 
 fn token(owners: &Value) -> Result<String, ForwardError> {
