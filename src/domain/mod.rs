@@ -7,6 +7,7 @@ pub mod bits;
 pub mod cell;
 pub mod codec;
 pub mod columns;
+pub mod delivery;
 pub mod distinct;
 pub mod grid;
 pub mod labels;
