@@ -1,6 +1,7 @@
 //! What app.net and pnut.io speak: points as annotations of channel messages. The facts are those of the appdotnet/api-spec
 //! and pnut-api/api-spec repositories.
 
+pub mod answer;
 pub mod channel;
 pub mod dialect;
 pub mod message;
