@@ -13,6 +13,9 @@ pub mod grid;
 pub mod labels;
 pub mod matcher;
 pub mod open;
+pub mod pace;
+#[cfg(test)]
+mod pace_model;
 pub mod point;
 pub mod quantiles;
 pub mod query;
