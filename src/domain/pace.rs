@@ -73,8 +73,9 @@ impl Pace {
         let places = self.places(smallest.into(), now_ms);
         if leaves_enough(&places, ahead, now_ms) {
             turn.map(|turn| self.promises.remove(turn));
-            self.last_ticket += 1;
-            let ticket = self.last_ticket;
+            // Never one again, also when all was forgotten meanwhile: a word about it may come very late.
+            let ticket = u64::try_from(now_ms).unwrap_or_default().max(self.last_ticket.saturating_add(1));
+            self.last_ticket = ticket;
             self.grants.push(Grant { ticket, granted_ms: now_ms, done_ms: None, limit });
             return Permit::Granted { ticket };
         }
@@ -236,7 +237,7 @@ mod tests {
         pace.done(ticket, None, 9_000);
         assert_eq!(told(&mut pace, "a", 1, 5_000), 4_000 + SPAN_MS, "the first word counts");
         assert_eq!(told(&mut pace, "a", 1, 4_000 + SPAN_MS - 1), 4_000 + SPAN_MS);
-        assert_eq!(granted(&mut pace, "a", 1, 4_000 + SPAN_MS), ticket + 1);
+        assert_ne!(granted(&mut pace, "a", 1, 4_000 + SPAN_MS), ticket);
     }
 
     #[test]
@@ -330,7 +331,8 @@ mod tests {
         pace.done(ticket, Some(2_000), 1_100);
         granted(&mut pace, "b", 2, 3_100);
         told(&mut pace, "a", 2, 3_100);
-        let pinned = [1, 2, 184, 48, 2, 1, 208, 15, 1, 200, 1, 2, 0, 232, 32, 0, 2, 1, 1, 97, 192, 194, 7, 2];
+        let pinned =
+            [1, 156, 24, 184, 48, 2, 180, 16, 208, 15, 1, 200, 1, 2, 0, 232, 32, 0, 2, 1, 1, 97, 192, 194, 7, 2];
         assert_eq!(pace.to_bytes(), pinned);
         assert_eq!(Pace::from_bytes(&pinned), Ok(pace));
     }
