@@ -12,6 +12,8 @@ mod queue;
 mod reads;
 #[cfg(test)]
 mod sealed_size;
+#[expect(dead_code, reason = "the forwarder will use it")]
+mod secret;
 mod shard;
 mod storage;
 mod stream;
