@@ -18,4 +18,6 @@ mod shard;
 mod storage;
 mod stream;
 mod totals;
+#[expect(dead_code, reason = "the forwarder will use it")]
+mod upstream;
 mod writes;
