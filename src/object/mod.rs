@@ -1,4 +1,5 @@
-//! The Durable Object `Stream`: a log, the rollups that follow it, and the events that drive them.
+//! The Durable Object `Stream`: a log, the rollups that follow it, and the events that drive them; and `Pacer`, which
+//! streams that write to an upstream with the same token ask.
 
 mod answers;
 mod dictionary;
@@ -8,6 +9,7 @@ mod earlier_versions;
 mod engine;
 #[cfg(test)]
 mod engine_model;
+mod pacer;
 mod queue;
 mod reads;
 #[cfg(test)]

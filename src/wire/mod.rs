@@ -9,6 +9,7 @@ mod json;
 pub mod layout;
 pub mod merged;
 pub mod outcome;
+pub mod pacing;
 pub mod params;
 pub mod partial;
 pub mod pixel;

@@ -161,6 +161,7 @@ mod tests {
         for root in DEFAULT_ROOTS.split(',') {
             assert_eq!(allowed_root(root, None, false).as_deref(), Ok(root));
         }
+        assert!(include_str!("../../../wrangler.toml").contains(&format!("FORWARD_ROOTS = \"{DEFAULT_ROOTS}\"")));
     }
 
     #[test]
