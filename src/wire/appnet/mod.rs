@@ -5,6 +5,7 @@ pub mod answer;
 pub mod channel;
 pub mod dialect;
 pub mod message;
+pub mod messages;
 pub mod value;
 
 /// The type of a channel of points, and of an annotation that is a point.
