@@ -140,9 +140,13 @@ function readModules() {
   );
 }
 
-/** Secrets and settings from the environment. What is unset stays unset: the Worker itself says what it lacks. */
+/**
+ * Secrets and settings from the environment, which go before what wrangler.toml says. What is unset stays unset: the
+ * Worker itself says what it lacks.
+ */
 function textBindings() {
-  const isOurs = (/** @type {string} */ name) => config.secrets.required.includes(name) || name.startsWith("HEARTBEAT_");
+  const isOurs = (/** @type {string} */ name) =>
+    config.secrets.required.includes(name) || Object.hasOwn(config.vars, name) || name.startsWith("HEARTBEAT_");
   const given = Object.fromEntries(Object.entries(process.env).filter(([name]) => isOurs(name)));
   return Object.fromEntries(
     Object.entries({ ...config.vars, ...given }).map(([name, value]) => [name, { type: "text", value }]),

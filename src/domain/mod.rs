@@ -7,11 +7,15 @@ pub mod bits;
 pub mod cell;
 pub mod codec;
 pub mod columns;
+pub mod delivery;
 pub mod distinct;
 pub mod grid;
 pub mod labels;
 pub mod matcher;
 pub mod open;
+pub mod pace;
+#[cfg(test)]
+mod pace_model;
 pub mod point;
 pub mod quantiles;
 pub mod query;

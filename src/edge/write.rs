@@ -94,8 +94,8 @@ impl Exchange {
                 self.check_rate(id).await?;
             }
             match self.send_to_shard(id, &config.layout, plan, (key, origin.as_deref()), &held).await {
-                Ok(WriteAnswer::Stored(_)) if outcome.accepted == 0 => return Err(none_good(errors)),
-                Ok(WriteAnswer::Stored(_)) => return Ok(outcome.to_json().into_bytes()),
+                Ok(WriteAnswer::Stored { .. }) if outcome.accepted == 0 => return Err(none_good(errors)),
+                Ok(WriteAnswer::Stored { .. }) => return Ok(outcome.to_json().into_bytes()),
                 Ok(WriteAnswer::Earlier(json)) => return Ok(json),
                 Ok(WriteAnswer::UnknownSeries) => (),
                 Err(Problem::Moved) => config = self.config_of_home(id).await?,

@@ -1,4 +1,5 @@
-//! The Durable Object `Stream`: a log, the rollups that follow it, and the events that drive them.
+//! The Durable Object `Stream`: a log, the rollups that follow it, and the events that drive them; and `Pacer`, which
+//! streams that write to an upstream with the same token ask.
 
 mod answers;
 mod dictionary;
@@ -8,12 +9,18 @@ mod earlier_versions;
 mod engine;
 #[cfg(test)]
 mod engine_model;
+mod log_index;
+mod pacer;
 mod queue;
 mod reads;
 #[cfg(test)]
 mod sealed_size;
+#[expect(dead_code, reason = "the forwarder will use it")]
+mod secret;
 mod shard;
 mod storage;
 mod stream;
 mod totals;
+#[expect(dead_code, reason = "the forwarder will use it")]
+mod upstream;
 mod writes;

@@ -1,6 +1,11 @@
 //! What app.net and pnut.io speak: points as annotations of channel messages. The facts are those of the appdotnet/api-spec
 //! and pnut-api/api-spec repositories.
 
+pub mod answer;
+pub mod channel;
+pub mod dialect;
+pub mod message;
+pub mod messages;
 pub mod value;
 
 /// The type of a channel of points, and of an annotation that is a point.

@@ -1,0 +1,163 @@
+//! Channels of an upstream: making one, and whether one may be written to.
+
+use serde_json::Value;
+
+use super::dialect::Dialect;
+
+/// A channel's id has 1 to this many bytes.
+pub const MAX_CHANNEL_BYTES: usize = 64;
+
+/// What an upstream says about our writing to a channel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Writable {
+    /// We may.
+    Yes,
+    /// We may not, or nobody may any more.
+    No,
+    /// It does not say.
+    Unknown,
+}
+
+/// Where channels are made, relative to the root.
+#[must_use]
+pub fn channels_path() -> &'static str {
+    "/channels"
+}
+
+/// Where a channel is described, relative to the root.
+#[must_use]
+pub fn channel_path(id: &str) -> String {
+    format!("/channels/{id}")
+}
+
+/// Where a channel's messages are posted, relative to the root.
+#[must_use]
+pub fn messages_path(id: &str) -> String {
+    format!("/channels/{id}/messages")
+}
+
+/// The body that asks for a channel of points that every user can write to and only the owner read; both can be changed.
+#[must_use]
+pub fn create_body(dialect: Dialect) -> &'static str {
+    match dialect {
+        Dialect::AppNet => {
+            r#"{"type":"net.app.contrib.timeseries","readers":{"any_user":false,"public":false,"immutable":false},"writers":{"any_user":true,"immutable":false}}"#
+        }
+        Dialect::Pnut => {
+            r#"{"type":"net.app.contrib.timeseries","acl":{"full":{"immutable":false},"write":{"any_user":true,"immutable":false},"read":{"any_user":false,"public":false,"immutable":false}}}"#
+        }
+    }
+}
+
+/// The id of the channel that an upstream says it made.
+#[must_use]
+pub fn created_id(body: &[u8]) -> Option<String> {
+    let answer: Value = serde_json::from_slice(body).ok()?;
+    channel_id(answer.pointer("/data/id")?)
+}
+
+/// A channel's id, be it a number or a text. It becomes a segment of a path, where `..` would lead elsewhere.
+#[must_use]
+pub fn channel_id(value: &Value) -> Option<String> {
+    let id = value.as_u64().map(|id| id.to_string()).or_else(|| value.as_str().map(str::to_owned));
+    let is_id = |id: &String| {
+        (1..=MAX_CHANNEL_BYTES).contains(&id.len())
+            && !id.starts_with('.')
+            && id.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte))
+    };
+    id.filter(is_id)
+}
+
+/// Whether we may write to the channel that an upstream describes. Who may edit may write.
+#[must_use]
+pub fn writable(dialect: Dialect, body: &[u8]) -> Writable {
+    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let says = |path: &str| answer.pointer(path).and_then(Value::as_bool);
+    if says("/data/is_inactive") == Some(true) {
+        return Writable::No;
+    }
+    let rights = match dialect {
+        Dialect::AppNet => ["/data/writers/you", "/data/writers/any_user", "/data/editors/you"],
+        Dialect::Pnut => ["/data/acl/write/you", "/data/acl/write/any_user", "/data/acl/full/you"],
+    };
+    let rights = rights.map(says);
+    if rights.contains(&Some(true)) {
+        Writable::Yes
+    } else if rights.contains(&None) {
+        Writable::Unknown
+    } else {
+        Writable::No
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::wire::appnet::TIMESERIES;
+
+    #[test]
+    fn a_channel_that_is_made_is_one_of_points_that_all_write_and_the_owner_reads() {
+        let body = |dialect| serde_json::from_str::<Value>(create_body(dialect)).expect("JSON");
+        let (app_net, pnut) = (body(Dialect::AppNet), body(Dialect::Pnut));
+        assert_eq!((&app_net["type"], &pnut["type"]), (&TIMESERIES.into(), &TIMESERIES.into()));
+        for (write, read) in [("/writers", "/readers"), ("/acl/write", "/acl/read")] {
+            let channel = if write == "/writers" { &app_net } else { &pnut };
+            let says = |group: &str, name: &str| channel.pointer(&format!("{group}/{name}")).and_then(Value::as_bool);
+            assert_eq!((says(write, "any_user"), says(write, "immutable")), (Some(true), Some(false)));
+            assert_eq!((says(read, "any_user"), says(read, "public")), (Some(false), Some(false)));
+            assert_eq!(says(read, "immutable"), Some(false));
+        }
+    }
+
+    #[test]
+    fn the_id_of_a_made_channel_is_a_number_or_a_text_and_never_a_way_elsewhere() {
+        let id = |id: &str| created_id(format!(r#"{{"data":{{"id":{id}}},"meta":{{"code":200}}}}"#).as_bytes());
+        assert_eq!(id("12").as_deref(), Some("12"));
+        assert_eq!(id(r#""12""#).as_deref(), Some("12"));
+        for hostile in [r#""..""#, r#""a/b""#, r#""a?b""#, r#""a%2fb""#, r#""""#, "null", "-1", "1.5", "{}", r#""ü""#]
+        {
+            assert_eq!(id(hostile), None, "{hostile}");
+        }
+        for body in ["", "<html>", "{}", "[]", r#"{"data":[]}"#, r#"{"data":{"id":"1"#] {
+            assert_eq!(created_id(body.as_bytes()), None, "{body}");
+        }
+    }
+
+    #[test]
+    fn who_may_write_is_told_by_the_channel() {
+        use Writable::{No, Unknown, Yes};
+        let app_net = |writers: &str, rest: &str| {
+            writable(Dialect::AppNet, format!(r#"{{"data":{{"writers":{writers}{rest}}}}}"#).as_bytes())
+        };
+        let editor = |you: bool| format!(r#","editors":{{"any_user":false,"you":{you}}}"#);
+        assert_eq!(app_net(r#"{"you":true,"any_user":false}"#, ""), Yes);
+        assert_eq!(app_net(r#"{"you":false,"any_user":true}"#, &editor(false)), Yes);
+        assert_eq!(app_net(r#"{"you":false,"any_user":false}"#, &editor(true)), Yes);
+        assert_eq!(app_net(r#"{"you":false,"any_user":false}"#, &editor(false)), No);
+        assert_eq!(app_net(r#"{"you":false,"any_user":false}"#, ""), Unknown);
+        assert_eq!(app_net(r#"{"any_user":false}"#, &editor(false)), Unknown);
+        assert_eq!(app_net(r#"{"you":"true"}"#, &editor(false)), Unknown);
+        assert_eq!(app_net("{}", ""), Unknown);
+        assert_eq!(app_net(r#"{"you":true}"#, r#","is_inactive":true"#), No);
+        let pnut = |acl: &str| writable(Dialect::Pnut, format!(r#"{{"data":{{"acl":{acl}}}}}"#).as_bytes());
+        let acl = |full: bool, you: bool, any: bool| {
+            format!(
+                r#"{{"full":{{"you":{full}}},"write":{{"you":{you},"any_user":{any}}},"read":{{"any_user":true}}}}"#
+            )
+        };
+        for rights in [(true, false, false), (false, true, false), (false, false, true)] {
+            assert_eq!(pnut(&acl(rights.0, rights.1, rights.2)), Yes, "{rights:?}");
+        }
+        assert_eq!(pnut(&acl(false, false, false)), No);
+        assert_eq!(pnut(r#"{"write":{"you":false}}"#), Unknown);
+        for body in ["", "<html>", "[]", "{}", r#"{"data":7}"#] {
+            assert_eq!(writable(Dialect::Pnut, body.as_bytes()), Unknown, "{body}");
+        }
+    }
+
+    #[test]
+    fn paths_are_relative_to_the_root() {
+        assert_eq!((channels_path(), channel_path("12").as_str()), ("/channels", "/channels/12"));
+        assert_eq!(messages_path("12"), "/channels/12/messages");
+    }
+}
