@@ -4,6 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
+use heartbeat::domain::labels::Labels;
+use heartbeat::domain::point::{LabelledPoint, Point};
 use serde_json::{Value, json};
 
 use super::{Dialect, Fault, Faults, Group, OTHER_TOKEN, Peer, Plan, TOKEN};
@@ -275,4 +277,26 @@ fn all_that_went_over_the_wire_is_kept_and_chunked_bodies_are_read() {
     assert_eq!(peer.channels().len(), 1);
     assert_eq!(peer.batches()[0].number(), (1, ""));
     peer.assert_in_order();
+}
+
+#[test]
+fn a_full_message_of_the_product_is_taken_and_has_no_room() {
+    for dialect in [Dialect::AppNet, Dialect::Pnut] {
+        let peer = Peer::start(Plan { dialect, ..Plan::default() });
+        let channel = peer.add_channel(1, Group::default(), Group::default());
+        let spoken = heartbeat::wire::appnet::dialect::Dialect::named(dialect.name()).expect("the same name");
+        let mut message = heartbeat::wire::appnet::message::Message::new(spoken, "s/0-1");
+        let point = |n: u32| LabelledPoint {
+            labels: Labels::from_canonical("\u{e9}\"\u{1f}\u{1F600}\\\u{1e}"),
+            point: Point { n: f64::from(n), d: 1.0, p: None, t: 7.0 },
+        };
+        let count = (0..1_000).take_while(|n| message.push(&point(*n))).count();
+        let body = message.into_body();
+        let posted: Value = serde_json::from_str(&body).expect("JSON");
+        let bytes = [&posted["annotations"], &posted["raw"]].map(|part| part.to_string().len());
+        assert!(bytes.into_iter().any(|bytes| (8_050..=8_192).contains(&bytes)), "{bytes:?}");
+        let path = format!("channels/{channel}/messages");
+        assert!(post(&peer, &path, &posted).status < 300);
+        assert_eq!(peer.batches()[0].points.len(), count);
+    }
 }
