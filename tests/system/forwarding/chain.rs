@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{SOON, forward_status, forwarding, is_done, points, shared, with, write};
 use crate::clock::past_hour;
 use crate::http::call;
-use crate::peer::TOKEN;
+use crate::peer::TOKENS_BEGIN;
 use crate::server::OWNER_TOKEN;
 use crate::stream::Stream;
 
@@ -29,7 +29,7 @@ fn points_written_to_the_first_are_read_from_the_second() {
     let far = Stream { id: channel.clone(), read_key: read_key.to_owned(), url: second.url.clone() };
 
     let root = format!("{}/stream/0", second.url);
-    let forward = json!({ "dialect": "app.net", "api_root": root, "token": TOKEN,
+    let forward = json!({ "dialect": "app.net", "api_root": root, "token": TOKENS_BEGIN,
         "policy": { "writes_per_minute": 6_000 } });
     let near = forwarding(&with(&forward, "channel", channel));
     let hour = past_hour();

@@ -6,7 +6,7 @@ use super::{
     SOON, assert_sums, forward_status, forwarding, is_done, is_in, last_error, patch, points, retry, until, with,
     without, write,
 };
-use crate::peer::{Fault, Group, OTHER_TOKEN, Peer, Plan, TOKEN};
+use crate::peer::{Fault, Group, Peer, Plan};
 
 /// Nothing comes to it while points are written, which has taken so many writes before.
 #[track_caller]
@@ -28,13 +28,13 @@ fn a_token_that_is_revoked_pauses_and_a_new_one_resumes() {
     let written = points(100, 10);
     write(&stream, &written[..40]);
     until(&peer, &stream, SOON, is_done);
-    peer.revoke(TOKEN);
+    peer.revoke(&peer.token);
     write(&stream, &written[40..80]);
     let status = until(&peer, &stream, SOON, is_in("paused"));
     assert!(last_error(&status).contains("authentication"), "{status}");
     assert_eq!(status["channel"], json!(channel), "{status}");
     assert_rests(&peer, &stream, &written[80..]);
-    patch(&stream, &with(&forward, "token", OTHER_TOKEN)).expect(200);
+    patch(&stream, &with(&forward, "token", peer.other_token.clone())).expect(200);
     until(&peer, &stream, SOON, is_done);
     assert_sums(&peer, &written);
     peer.assert_in_order();
@@ -47,10 +47,10 @@ fn a_token_that_comes_back_is_found_by_the_same_configuration_without_the_token(
     let written = points(50, 10);
     write(&stream, &written[..20]);
     until(&peer, &stream, SOON, is_done);
-    peer.revoke(TOKEN);
+    peer.revoke(&peer.token);
     write(&stream, &written[20..]);
     until(&peer, &stream, SOON, is_in("paused"));
-    peer.admit(TOKEN, 1);
+    peer.admit(&peer.token, 1);
     patch(&stream, &without(&peer.forward(), "token")).expect(200);
     until(&peer, &stream, SOON, is_done);
     assert_sums(&peer, &written);

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::{forward_status, shared};
 use crate::http::{Answer, call};
-use crate::peer::TOKEN;
+use crate::peer::TOKENS_BEGIN;
 use crate::server::{OWNER_TOKEN, Server, State};
 
 fn create(server: &Server, forward: &Value) -> Answer {
@@ -13,7 +13,7 @@ fn create(server: &Server, forward: &Value) -> Answer {
 }
 
 fn to(root: &str) -> Value {
-    json!({ "dialect": "app.net", "api_root": root, "token": TOKEN })
+    json!({ "dialect": "app.net", "api_root": root, "token": TOKENS_BEGIN })
 }
 
 /// What the refusal says.
@@ -71,7 +71,7 @@ fn the_roots_of_app_net_and_pnut_are_listed_and_loopback_is_not_unless_in_develo
         assert!(refused(&server, &to(root)).contains("api_root"), "{root}");
         create(shared(), &to(root)).expect(201);
     }
-    let pnut = json!({ "dialect": "pnut", "api_root": "https://api.pnut.io/v1", "token": TOKEN });
+    let pnut = json!({ "dialect": "pnut", "api_root": "https://api.pnut.io/v1", "token": TOKENS_BEGIN });
     for forward in [to("https://alpha-api.app.net/stream/0"), to("HTTPS://ALPHA-API.app.net:443/stream/0/"), pnut] {
         create(&server, &forward).expect(201);
     }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{SOON, forwarding_on, is_done, is_in, patch, points, retry, start, until, with, without, write};
 use crate::http::{Answer, call};
-use crate::peer::{Fault, OTHER_TOKEN, Peer, Plan, TOKEN, TOKENS_BEGIN};
+use crate::peer::{Fault, Peer, Plan, TOKENS_BEGIN};
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
@@ -49,20 +49,19 @@ impl Said {
 }
 
 /// Configurations that are refused although, or because, they hold the token somewhere.
-fn refused(root: &str) -> Vec<Value> {
-    let good = json!({ "dialect": "app.net", "api_root": root, "token": TOKEN });
+fn refused(good: &Value, root: &str, token: &str) -> Vec<Value> {
     vec![
-        json!(TOKEN),
-        json!([TOKEN]),
-        with(&good, "token", json!([TOKEN])),
-        with(&good, "token", json!({ "token": TOKEN })),
-        with(&good, "token", format!("{TOKEN}\n")),
-        with(&good, "token", format!("Bearer {TOKEN}")),
-        with(&good, "token", TOKEN.repeat(50)),
-        with(&good, "api_root", format!("https://{TOKEN}@alpha-api.app.net/stream/0")),
-        with(&good, "api_root", format!("{root}?access_token={TOKEN}")),
-        with(&good, "dialect", 7),
-        with(&good, "channel", format!("12?access_token={TOKEN}")),
+        json!(token),
+        json!([token]),
+        with(good, "token", json!([token])),
+        with(good, "token", json!({ "token": token })),
+        with(good, "token", format!("{token}\n")),
+        with(good, "token", format!("Bearer {token}")),
+        with(good, "token", token.repeat(50)),
+        with(good, "api_root", format!("https://{token}@alpha-api.app.net/stream/0")),
+        with(good, "api_root", format!("{root}?access_token={token}")),
+        with(good, "dialect", 7),
+        with(good, "channel", format!("12?access_token={token}")),
     ]
 }
 
@@ -86,14 +85,14 @@ fn the_token_shows_in_no_answer_no_line_of_the_log_no_error_and_no_file() {
         said.answer("retry", &retry(&stream).expect(202));
         until(&peer, &stream, SOON, is_done);
     }
-    for forward in refused(&peer.root()) {
+    for forward in refused(&peer.forward(), &peer.root(), &peer.token) {
         said.answer("patch", &patch(&stream, &forward).expect(400));
         let create = call("POST", format!("{}/v1/streams", server.url)).bearer(OWNER_TOKEN);
         said.answer("create", &create.body(json!({ "name": "x", "forward": forward }).to_string()).send().expect(400));
     }
     said.answer("patch", &patch(&stream, &without(&peer.forward(), "token")).expect(200));
-    said.answer("patch", &patch(&stream, &with(&peer.forward(), "token", OTHER_TOKEN)).expect(200));
-    peer.revoke(OTHER_TOKEN);
+    said.answer("patch", &patch(&stream, &with(&peer.forward(), "token", peer.other_token.clone())).expect(200));
+    peer.revoke(&peer.other_token);
     write(&stream, &points(10, 10));
     until(&peer, &stream, SOON, is_in("paused"));
     said.everything(&server, &stream);
@@ -101,7 +100,7 @@ fn the_token_shows_in_no_answer_no_line_of_the_log_no_error_and_no_file() {
     let state = server.kill_9();
     said.files(state.path());
     assert_eq!(said.shows(TOKENS_BEGIN), Vec::<&str>::new());
-    for token in [TOKEN, OTHER_TOKEN] {
+    for token in [&peer.token, &peer.other_token] {
         let sent = peer.captured().iter().any(|exchange| String::from_utf8_lossy(&exchange.received).contains(token));
         assert!(sent, "but the upstream was told");
     }
@@ -117,8 +116,8 @@ fn the_token_is_in_the_authorization_header_and_nowhere_else() {
     until(&peer, &stream, SOON, is_done);
     for exchange in peer.captured() {
         let text = String::from_utf8(exchange.received).expect("UTF-8");
-        let header = format!("authorization: bearer {}\r\n", TOKEN.to_lowercase());
+        let header = format!("authorization: bearer {}\r\n", peer.token.to_lowercase());
         assert_eq!(text.to_lowercase().matches(&header).count(), 1, "{text}");
-        assert_eq!(text.matches(TOKEN).count(), 1, "{text}");
+        assert_eq!(text.matches(&peer.token).count(), 1, "{text}");
     }
 }

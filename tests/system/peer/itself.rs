@@ -8,18 +8,18 @@ use heartbeat::domain::labels::Labels;
 use heartbeat::domain::point::{LabelledPoint, Point};
 use serde_json::{Value, json};
 
-use super::{Dialect, Fault, Faults, Group, OTHER_TOKEN, Peer, Plan, TOKEN};
+use super::{Dialect, Fault, Faults, Group, Peer, Plan};
 use crate::http::{Answer, Call, agent, call};
 
 const SOON: Duration = Duration::from_secs(20);
 
 fn get(peer: &Peer, path: &str) -> Answer {
-    call("GET", format!("{}/{path}", peer.root())).bearer(TOKEN).send()
+    call("GET", format!("{}/{path}", peer.root())).bearer(&peer.token).send()
 }
 
 fn post_call(peer: &Peer, path: &str, body: &Value) -> Call {
     let call = call("POST", format!("{}/{path}", peer.root())).header("Content-Type", "application/json");
-    call.bearer(TOKEN).body(body.to_string())
+    call.bearer(&peer.token).body(body.to_string())
 }
 
 fn post(peer: &Peer, path: &str, body: &Value) -> Answer {
@@ -99,7 +99,7 @@ fn wrong_requests_get_their_status_in_the_envelope() {
         (post(&peer, &path, &json!({ "machine_only": true, "annotations": [{ "type": "a", "value": 1 }] })), 400),
         (post(&peer, "channels", &json!({ "type": "a", "writers": { "any_user": true, "user_ids": ["1"] } })), 400),
         (post(&peer, "channels", &json!({})), 400),
-        (call("POST", format!("{}/{path}", peer.root())).bearer(TOKEN).body("{}").send(), 400),
+        (call("POST", format!("{}/{path}", peer.root())).bearer(&peer.token).body("{}").send(), 400),
         (post(&peer, &format!("channels/{locked}/messages"), &message(1)), 403),
         (post(&peer, "channels/999/messages", &message(1)), 404),
         (get(&peer, &format!("channels/{locked}")), 403),
@@ -112,8 +112,8 @@ fn wrong_requests_get_their_status_in_the_envelope() {
     }
     peer.give_channel(&locked, 1, Group::default());
     post(&peer, &format!("channels/{locked}/messages"), &message(1)).expect(200);
-    peer.revoke(OTHER_TOKEN);
-    assert_eq!(call("GET", format!("{}/{path}", peer.root())).bearer(OTHER_TOKEN).send().status, 401);
+    peer.revoke(&peer.other_token);
+    assert_eq!(call("GET", format!("{}/{path}", peer.root())).bearer(&peer.other_token).send().status, 401);
 }
 
 #[test]
@@ -224,9 +224,10 @@ fn each_fault_fails_in_its_way_and_stores_or_does_not() {
 #[test]
 fn a_request_that_hangs_ends_when_its_client_or_the_double_goes() {
     let (peer, path) = with_channel(Plan::default());
+    let token = &peer.token;
     let open = || {
         let mut socket = TcpStream::connect(peer.root().split('/').nth(2).expect("an authority")).expect("it listens");
-        write!(socket, "GET /stream/0/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {TOKEN}\r\n\r\n")
+        write!(socket, "GET /stream/0/{path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\n\r\n")
             .expect("it reads");
         socket
     };
@@ -272,7 +273,7 @@ fn all_that_went_over_the_wire_is_kept_and_chunked_bodies_are_read() {
     assert_eq!(exchange.what(), format!("POST /stream/0/{path}"));
     let sent = String::from_utf8(exchange.sent).expect("UTF-8");
     let received = String::from_utf8(exchange.received).expect("UTF-8");
-    assert!(received.contains(TOKEN) && sent.starts_with("HTTP/1.1 200"), "{received}{sent}");
+    assert!(received.contains(&peer.token) && sent.starts_with("HTTP/1.1 200"), "{received}{sent}");
     assert_eq!(peer.requests(), ["POST /stream/0/channels".to_owned(), format!("POST /stream/0/{path}")]);
     assert_eq!(peer.channels().len(), 1);
     assert_eq!(peer.batches()[0].number(), (1, ""));

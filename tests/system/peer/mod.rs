@@ -10,8 +10,9 @@ mod limits;
 mod records;
 mod state;
 
+use std::collections::BTreeMap;
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,12 +25,7 @@ pub(crate) use faults::{Fault, Faults, Random};
 pub(crate) use records::{Exchange, Sums, sums_of};
 use state::State;
 
-/// A token that the double knows. It must never show in anything that the product says.
-pub(crate) const TOKEN: &str = "tokenThatNobodyMayEverSee";
-/// One of another user.
-pub(crate) const OTHER_TOKEN: &str = "tokenThatNobodyMayEverSeeEither";
-
-/// How both begin, as a piece of one would be too much already.
+/// How tokens begin. They must never show in anything that the product says, not even a piece.
 pub(crate) const TOKENS_BEGIN: &str = "tokenThat";
 
 /// How a double behaves.
@@ -72,6 +68,10 @@ pub(crate) struct Peer {
     inner: Arc<Inner>,
     port: u16,
     dialect: Dialect,
+    /// A token of user 1, which no other double knows: what writes with a token shares its limit.
+    pub(crate) token: String,
+    /// A token of user 2.
+    pub(crate) other_token: String,
 }
 
 /// What the threads of connections share.
@@ -104,18 +104,22 @@ impl Inner {
 
 impl Peer {
     pub(crate) fn start(plan: Plan) -> Self {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
         let port = listener.local_addr().expect("it is bound").port();
         let dialect = plan.dialect;
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let [token, other_token] = ["One", "Other"].map(|name| format!("{TOKENS_BEGIN}NobodyMaySee{name}{number}"));
+        let users = BTreeMap::from([(token.clone(), 1), (other_token.clone(), 2)]);
         let inner = Arc::new(Inner {
-            state: Mutex::new(State::new(plan)),
+            state: Mutex::new(State::new(plan, users)),
             changed: Condvar::new(),
             is_over: AtomicBool::new(false),
             sockets: Mutex::new(Vec::new()),
         });
         let accepting = Arc::clone(&inner);
         thread::spawn(move || accept(&accepting, &listener));
-        Self { inner, port, dialect }
+        Self { inner, port, dialect, token, other_token }
     }
 
     /// One that allows so many writes a minute that no test reaches them.
@@ -130,7 +134,7 @@ impl Peer {
 
     /// What an owner configures to forward here as fast as the contract allows.
     pub(crate) fn forward(&self) -> Value {
-        json!({ "dialect": self.dialect.name(), "api_root": self.root(), "token": TOKEN,
+        json!({ "dialect": self.dialect.name(), "api_root": self.root(), "token": self.token,
             "policy": { "writes_per_minute": 6_000 } })
     }
 

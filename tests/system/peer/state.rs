@@ -9,7 +9,7 @@ use super::channels::{Access, Channel, Message, Paging};
 use super::connection::{Ending, Reply, Request};
 use super::dialect::Ids;
 use super::limits::{Left, Window};
-use super::{Dialect, Exchange, Fault, OTHER_TOKEN, Plan, TOKEN};
+use super::{Dialect, Exchange, Fault, Plan};
 use crate::clock::now_whole_s;
 
 /// Everything of a double that changes.
@@ -61,11 +61,11 @@ impl Target<'_> {
 }
 
 impl State {
-    pub(super) fn new(plan: Plan) -> Self {
+    pub(super) fn new(plan: Plan, users: BTreeMap<String, u64>) -> Self {
         Self {
             plan,
             script: VecDeque::new(),
-            users: BTreeMap::from([(TOKEN.to_owned(), 1), (OTHER_TOKEN.to_owned(), 2)]),
+            users,
             channels: BTreeMap::new(),
             messages: Vec::new(),
             last_id: 0,
