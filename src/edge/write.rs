@@ -37,6 +37,14 @@ thread_local! {
     static LIMITER: OnceCell<Option<Rc<RateLimiter>>> = const { OnceCell::new() };
 }
 
+/// What became of a batch.
+pub(super) struct Stored {
+    /// The JSON that its writer is told, as of the first time if it was stored before.
+    pub(super) outcome: Vec<u8>,
+    /// The number of its first point in the stream; `None` of a repetition, and where each shard counts for itself.
+    pub(super) first: Option<u64>,
+}
+
 impl Exchange {
     pub(super) async fn write_points(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
         let admitted = self.admit(id, cors).await?;
@@ -49,7 +57,7 @@ impl Exchange {
             let read = each_point(body, form, Arrival { at: builder.now(), lateness_s }, builder);
             read.map_err(|error| Problem::TooLarge(error.to_string()))
         });
-        Ok(Reply::json(202, answer.await?))
+        Ok(Reply::json(202, answer.await?.outcome))
     }
 
     pub(super) async fn write_pixel(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
@@ -65,16 +73,16 @@ impl Exchange {
         Ok(Reply::new(200, "image/gif", PIXEL.to_vec()).with("Cache-Control", "no-store"))
     }
 
-    /// Sends what is accepted of a batch to the stream; what the writer is told. `fill` puts the points of the body into
+    /// Sends what is accepted of a batch to the stream. `fill` puts the points of the body into
     /// a frame, which names the series that are known by their numbers.
-    async fn store(
+    pub(super) async fn store(
         &self,
         id: &StreamId,
         Admitted { mut config, origin }: Admitted,
         key: Option<&BatchKey>,
         body: Vec<u8>,
         fill: impl Fn(&mut FrameBuilder<&dyn Fn(&[u8]) -> Option<SeriesId>>, &[u8]) -> Result<(), Problem>,
-    ) -> Result<Vec<u8>, Problem> {
+    ) -> Result<Stored, Problem> {
         let held = Rc::new(Held::of(body).ok_or(Problem::Overloaded)?);
         for round in 0..MAX_ROUNDS {
             let plan = self.plan(&config.layout, key);
@@ -95,8 +103,10 @@ impl Exchange {
             }
             match self.send_to_shard(id, &config.layout, plan, (key, origin.as_deref()), &held).await {
                 Ok(WriteAnswer::Stored(_)) if outcome.accepted == 0 => return Err(none_good(errors)),
-                Ok(WriteAnswer::Stored(_)) => return Ok(outcome.to_json().into_bytes()),
-                Ok(WriteAnswer::Earlier(json)) => return Ok(json),
+                Ok(WriteAnswer::Stored(_)) => {
+                    return Ok(Stored { outcome: outcome.to_json().into_bytes(), first: None });
+                }
+                Ok(WriteAnswer::Earlier(outcome)) => return Ok(Stored { outcome, first: None }),
                 Ok(WriteAnswer::UnknownSeries) => (),
                 Err(Problem::Moved) => config = self.config_of_home(id).await?,
                 Err(problem) => return Err(problem),

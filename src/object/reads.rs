@@ -39,5 +39,6 @@ pub(super) fn read(engine: &Engine<ObjectSql>, what: &Read) -> Answer {
         Read::Labels => Ok(engine.labels_json().into_bytes()),
         Read::LabelValues { name, params } => Ok(engine.label_values_json(name, params).into_bytes()),
         Read::Status => Ok(engine.status_json().into_bytes()),
+        Read::Messages { .. } => Err(Refusal::InvalidRequest("messages are not kept yet".into())),
     }
 }

@@ -85,6 +85,17 @@ pub enum Read {
     },
     /// The stream's state; answers its JSON. Not for everyone, even if reading is.
     Status,
+    /// What was written, message by message, newest first; answers `{"messages":[{"id","at","annotations"}],"more"}`.
+    Messages {
+        /// Only those with larger ids.
+        since: Option<u64>,
+        /// Only those with smaller ids.
+        before: Option<u64>,
+        /// At most so many: the newest, or, of a negative number, the oldest.
+        count: i16,
+        /// Only the one with this id.
+        id: Option<u64>,
+    },
 }
 
 /// Why the object does not do what it is asked for.

@@ -1,0 +1,198 @@
+//! The points among the annotations of a message: as on the product's own paths, and lenient where 2013 was. `kv` is another
+//! name of `v` (which wins where both are), numbers and booleans as label values become their text, and fields that points
+//! don't have are ignored.
+
+use std::borrow::Cow;
+
+use serde_json::{Number, Value};
+
+use crate::domain::labels::LabelsBuilder;
+use crate::domain::point::{Arrival, Field, Given, Point};
+use crate::wire::json::push_number;
+use crate::wire::rejection::Rejection;
+use crate::wire::scan::Token;
+
+use super::TIMESERIES;
+
+/// A point and its canonical labels, or why it is rejected.
+pub type Read<'a> = Result<(Point, &'a str), Rejection>;
+
+/// Hands on each point of a list of annotations with its place in it. The list is what [`super::message_in`] has found good.
+pub fn each_point(annotations: &[u8], arrival: Arrival, take: &mut dyn FnMut(usize, Read<'_>)) {
+    let annotations: Vec<Value> = serde_json::from_slice(annotations).unwrap_or_default();
+    for (index, annotation) in annotations.iter().enumerate() {
+        if annotation.get("type").is_some_and(|kind| kind == TIMESERIES) {
+            let mut labels = LabelsBuilder::default();
+            let point = point(annotation.get("value").unwrap_or(&Value::Null), arrival, &mut labels);
+            take(index, point.and_then(|point| Ok((point, labels.canonical()?))));
+        }
+    }
+}
+
+fn point<'a>(value: &'a Value, arrival: Arrival, labels: &mut LabelsBuilder<'a>) -> Result<Point, Rejection> {
+    if !value.is_object() {
+        return Err(Rejection::NotAnObject(token(value)));
+    }
+    let number = |field: Field| match value.get(field.name()) {
+        None => Ok(None),
+        Some(Value::Number(number)) => Ok(number.as_f64()),
+        Some(other) => Err(Rejection::NotANumber(field, token(other))),
+    };
+    let given = Given { n: number(Field::N)?, d: number(Field::D)?, p: number(Field::P)?, t: number(Field::T)? };
+    match value.get("v").or_else(|| value.get("kv")) {
+        None => (),
+        Some(Value::Object(pairs)) => {
+            for (name, value) in pairs {
+                let text = label_text(value).ok_or_else(|| Rejection::LabelNotText(name.as_str().into(), token(value)));
+                labels.push(name.into(), text?);
+            }
+        }
+        Some(other) => return Err(Rejection::NotLabels(token(other))),
+    }
+    Ok(Point::new(&given, arrival)?)
+}
+
+fn label_text(value: &Value) -> Option<Cow<'_, str>> {
+    match value {
+        Value::String(text) => Some(text.into()),
+        Value::Bool(true) => Some("true".into()),
+        Value::Bool(false) => Some("false".into()),
+        Value::Number(number) => Some(number_text(number).into()),
+        Value::Null | Value::Array(_) | Value::Object(_) => None,
+    }
+}
+
+/// The shortest text: `1` also where `1.0` or `1e0` stands.
+fn number_text(number: &Number) -> String {
+    if !number.is_f64() {
+        return number.to_string();
+    }
+    let mut text = String::new();
+    push_number(&mut text, number.as_f64());
+    text
+}
+
+fn token(value: &Value) -> Token {
+    Token::Named(match value {
+        Value::Null => "null",
+        Value::Bool(true) => "true",
+        Value::Bool(false) => "false",
+        Value::Number(_) => "a number",
+        Value::String(_) => "a string",
+        Value::Array(_) => "an array",
+        Value::Object(_) => "an object",
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::labels::Labels;
+    use crate::domain::point::LabelledPoint;
+    use crate::wire::appnet::dialect::Dialect;
+    use crate::wire::appnet::message::Message;
+    use crate::wire::appnet::message_in::MessageIn;
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    const NOW: f64 = 1_792_540_800.0;
+    const ARRIVAL: Arrival = Arrival { at: NOW, lateness_s: 86_400 };
+
+    type Taken = Vec<(usize, Result<(Point, String), String>)>;
+
+    fn read(annotations: &str) -> Taken {
+        let mut taken = Vec::new();
+        each_point(annotations.as_bytes(), ARRIVAL, &mut |index, point| {
+            let point = point.map(|(point, labels)| (point, labels.to_owned()));
+            taken.push((index, point.map_err(|error| error.to_string())));
+        });
+        taken
+    }
+
+    fn one(value: &Value) -> Result<(Point, String), String> {
+        read(&json!([{"type": TIMESERIES, "value": value}]).to_string()).remove(0).1
+    }
+
+    #[test]
+    fn a_point_of_2013_is_a_point() {
+        let (point, labels) = one(&json!({"n": 1, "kv": {"join": 1, "c": "rando1"}})).expect("valid");
+        assert_eq!(point, Point { n: 1.0, d: 1.0, p: None, t: NOW });
+        assert_eq!(labels, "c\u{1f}rando1\u{1e}join\u{1f}1\u{1e}");
+        let (point, _) = one(&json!({"n": 2.5, "d": 4, "p": 10, "t": NOW - 1.5, "x": [], "v": {}})).expect("valid");
+        assert_eq!(point, Point { n: 2.5, d: 4.0, p: Some(10.0), t: NOW - 1.5 });
+    }
+
+    #[test]
+    fn numbers_and_booleans_become_their_text_and_v_wins() {
+        let labels = |value: Value| one(&value).expect("valid").1;
+        let texts = r#"{"n":1,"v":{"a":1.0,"b":-2.50,"c":1e3,"d":true,"e":false,"f":18446744073709551615,"g":""}}"#;
+        assert_eq!(
+            labels(serde_json::from_str(texts).expect("JSON")).replace('\u{1f}', "=").replace('\u{1e}', " "),
+            "a=1 b=-2.5 c=1000 d=true e=false f=18446744073709551615 "
+        );
+        assert_eq!(labels(json!({"n": 1, "kv": {"a": "kv"}, "v": {"a": "v"}})), "a\u{1f}v\u{1e}");
+    }
+
+    #[test]
+    fn a_bad_point_is_rejected_alone_and_told_by_its_place() {
+        let taken = read(
+            &json!([
+                {"type": TIMESERIES, "value": {"n": 1}}, {"type": "other", "value": {"n": 2}},
+                {"type": TIMESERIES, "value": {"d": 1}}, {"type": TIMESERIES}, {"type": TIMESERIES, "value": {"n": 3}},
+            ])
+            .to_string(),
+        );
+        let places: Vec<_> = taken.iter().map(|(index, point)| (*index, point.is_ok())).collect();
+        assert_eq!(places, [(0, true), (2, false), (3, false), (4, true)]);
+        assert_eq!(taken[1].1, Err("n is required".into()));
+        for (value, words) in [
+            (json!({"n": "1"}), "n must be a finite number, not a string"),
+            (json!({"n": null}), "n must be a finite number, not null"),
+            (json!({"n": 1, "d": -1}), "d must be at least 0, not -1"),
+            (json!({"n": 1, "p": 0}), "p must be more than 0"),
+            (json!({"n": 1, "t": 7}), "older than the 86400 seconds"),
+            (json!({"n": 1, "v": []}), "v must be an object of labels, not an array"),
+            (json!({"n": 1, "kv": {"a": null}}), "label \"a\" must be a string, not null"),
+            (json!({"n": 1, "kv": {"": "x"}}), "a label's name must not be empty"),
+            (json!([1]), "a point must be an object"),
+        ] {
+            let error = one(&value).expect_err("is bad");
+            assert!(error.contains(words), "{value}: {error}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_list_has_no_points() {
+        for text in ["", "{}", "[", "1", "[1,null,[]]", r#"[{"type":1}]"#] {
+            assert_eq!(read(text), [], "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn the_points_that_are_forwarded_come_back(
+            points in proptest::collection::vec(
+                (-1e15..1e15, 0.0..9.0, proptest::option::of(0.5..86_400.0), 0u32..80_000, "[a-z\"\\\\é]{1,20}"),
+                1..40,
+            ),
+        ) {
+            let mut message = Message::new(Dialect::AppNet, "b/1");
+            let mut sent = Vec::new();
+            for (n, d, p, ago, label) in points {
+                // As many digits as clocks and counters give.
+                let (n, d) = (f64::round(n), f64::round(d * 8.0) / 8.0);
+                let p = p.map(|p: f64| (p * 2.0).round() / 2.0);
+                let point = Point { n, d, p, t: NOW - f64::from(ago) };
+                let mut builder = LabelsBuilder::default();
+                builder.push("k".into(), label.into());
+                let labels = Labels::from_canonical(builder.canonical().expect("valid"));
+                if message.push(&LabelledPoint { labels: labels.clone(), point }) {
+                    sent.push((sent.len(), Ok((point, labels.as_str().to_owned()))));
+                }
+            }
+            let message = MessageIn::parse(message.into_body().as_bytes()).expect("valid");
+            prop_assert_eq!(message.batch_id.as_deref(), Some("b/1"));
+            prop_assert_eq!(read(&message.annotations), sent);
+        }
+    }
+}
