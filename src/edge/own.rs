@@ -3,9 +3,11 @@
 use serde_json::{Value, json};
 
 use crate::wire::command::Command;
+use crate::wire::forward::ForwardConfig;
 use crate::wire::params::ParamError;
 use crate::wire::retention;
-use crate::wire::stream::{MAX_OWNER_BODY_BYTES, StreamConfig, StreamPatch};
+use crate::wire::stream::{MAX_OWNER_BODY_BYTES, StreamConfig};
+use crate::wire::stream_patch::StreamPatch;
 use crate::wire::time::duration_text;
 
 use super::credential::{hash, new_read_key, random};
@@ -99,10 +101,11 @@ impl Exchange {
             "name": config.name,
             "public_read": config.public_read,
             "origins": config.origins,
-            "retention": retention::view(&config.retention),
+            "retention": retention_view(config),
             "lateness": duration_text(config.lateness_s),
             "distinct": config.distinct,
             "shards": config.layout.shards(),
+            "forward": config.forward.as_ref().map(ForwardConfig::view),
             "created": seconds(config.created_ms),
             "links": self.links(id, None),
         })
@@ -120,6 +123,12 @@ impl Exchange {
             "dashboard": format!("{origin}/?stream={id}{key}"),
         })
     }
+}
+
+fn retention_view(config: &StreamConfig) -> Value {
+    let mut view = retention::view(&config.retention);
+    view.insert("messages".into(), duration_text(config.messages_s).into());
+    view.into()
 }
 
 fn no_store(body: &Value) -> Reply {

@@ -102,9 +102,10 @@ impl Exchange {
                 self.check_rate(id).await?;
             }
             match self.send_to_shard(id, &config.layout, plan, (key, origin.as_deref()), &held).await {
-                Ok(WriteAnswer::Stored(_)) if outcome.accepted == 0 => return Err(none_good(errors)),
-                Ok(WriteAnswer::Stored(_)) => {
-                    return Ok(Stored { outcome: outcome.to_json().into_bytes(), first: None });
+                Ok(WriteAnswer::Stored { .. }) if outcome.accepted == 0 => return Err(none_good(errors)),
+                Ok(WriteAnswer::Stored { first, .. }) => {
+                    let first = (config.layout.shards() == 1).then_some(first);
+                    return Ok(Stored { outcome: outcome.to_json().into_bytes(), first });
                 }
                 Ok(WriteAnswer::Earlier(outcome)) => return Ok(Stored { outcome, first: None }),
                 Ok(WriteAnswer::UnknownSeries) => (),

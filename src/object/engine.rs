@@ -3,11 +3,11 @@
 //! Nothing here waits, so each function is one atomic step of the object. Memory changes only after the
 //! SQL that it mirrors has succeeded.
 
+mod messages;
 mod reading;
 mod sealing;
 mod targets;
 
-use std::collections::VecDeque;
 use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ use crate::domain::codec::Malformed;
 use crate::domain::labels::Labels;
 use crate::domain::open::{OpenBuckets, SeriesId};
 use crate::domain::text_index::HashKey;
-use crate::store::log::Cursor;
+use crate::store::log::{Cursor, LogRow};
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{frames, log, meta, schema, series};
 use crate::wire::command::KeyHash;
@@ -27,6 +27,7 @@ use crate::wire::stream::StreamConfig;
 use super::answers::Answers;
 use super::dictionary::{Dictionary, DictionaryLimits};
 use super::distinct::{DistinctLabels, TooManyNames};
+use super::log_index::LogIndex;
 use super::totals::Totals;
 
 pub(super) use reading::QueryError;
@@ -71,8 +72,14 @@ const CONSUMER: &str = "rollups";
 const RECORD: &str = "stream";
 const TOTALS: &str = "totals";
 
-/// The numbers of a frame's new label sets, as the edge is told.
-pub(super) type Numbers = Rc<[Option<SeriesId>]>;
+/// What is told of a frame that is in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    /// The numbers of its new label sets, for the edge to say instead.
+    pub(super) numbers: Rc<[Option<SeriesId>]>,
+    /// The number of its first point in the stream.
+    pub(super) first: u64,
+}
 
 /// What the object keeps of its owner's wishes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -109,8 +116,7 @@ pub(super) struct Engine<S> {
     /// Of the rollups: what is before it is in chunks, what is behind it is in `open`.
     cursor: Cursor,
     next_seq: i64,
-    /// Number and size of each row of the log.
-    rows: VecDeque<(i64, usize)>,
+    log: LogIndex,
     unsealed_bytes: usize,
     answers: Answers,
     /// Up to the end of the log.
@@ -160,7 +166,7 @@ impl<S: Sql> Engine<S> {
             open: OpenBuckets::default(),
             cursor,
             next_seq: cursor.seq + 1,
-            rows: VecDeque::new(),
+            log: LogIndex::load(&sql)?,
             unsealed_bytes: 0,
             answers: Answers::load(&sql)?,
             totals: from_json(meta::get(&sql, TOTALS)?)?.unwrap_or_default(),
@@ -171,23 +177,27 @@ impl<S: Sql> Engine<S> {
     }
 
     fn replay(&mut self) -> Result<(), StoreError> {
-        let mut rows = Vec::new();
-        log::each(&self.sql, |seq, at_ms, bytes| {
-            rows.push((seq, at_ms, bytes.to_vec()));
-            Ok(())
-        })?;
-        rows.iter().try_for_each(|(seq, at_ms, bytes)| self.take_row(*seq, *at_ms, bytes).map(|_| ()))
+        let rows: Vec<LogRow> = self.log.behind(self.cursor.seq).copied().collect();
+        for row in rows {
+            let bytes = log::row(&self.sql, row.seq)?.ok_or(StoreError::Column("row of the log"))?;
+            if row.first == 0 {
+                log::set_first(&self.sql, row.seq, self.totals.accepted + 1)?;
+                self.log = LogIndex::load(&self.sql)?;
+            }
+            self.take_row(row.seq, row.at_ms, &bytes)?;
+        }
+        Ok(())
     }
 
-    /// Appends batches to the log and takes them into the rollups; the numbers of each one's new label sets. Fails for
-    /// all of a row, or for none.
-    pub(super) fn commit(&mut self, frames: &[Vec<u8>], now_ms: i64) -> Vec<Result<Numbers, StoreError>> {
+    /// Appends batches to the log and takes them into the rollups; what is told of each. Fails for all of a row, or for
+    /// none.
+    pub(super) fn commit(&mut self, frames: &[Vec<u8>], now_ms: i64) -> Vec<Result<Told, StoreError>> {
         let mut results = Vec::with_capacity(frames.len());
         let mut rest = frames;
         while !rest.is_empty() {
             let (row, behind) = rest.split_at(row_len(rest.iter().map(Vec::len), MAX_ROW_BYTES));
             match self.commit_row(row, now_ms) {
-                Ok(numbers) => results.extend(numbers.into_iter().map(Ok)),
+                Ok(told) => results.extend(told.into_iter().map(Ok)),
                 Err(error) => results.extend(row.iter().map(|_| Err(error.clone()))),
             }
             rest = behind;
@@ -195,39 +205,48 @@ impl<S: Sql> Engine<S> {
         results
     }
 
-    fn commit_row(&mut self, frames: &[Vec<u8>], now_ms: i64) -> Result<Vec<Numbers>, StoreError> {
+    fn commit_row(&mut self, frames: &[Vec<u8>], now_ms: i64) -> Result<Vec<Told>, StoreError> {
         let bytes = frames::encode(frames.iter().map(Vec::as_slice));
-        log::append(&self.sql, self.next_seq, now_ms, &bytes)?;
-        let numbers = self.take_row(self.next_seq, now_ms, &bytes)?;
+        let first = self.totals.accepted + 1;
+        let row = LogRow { seq: self.next_seq, at_ms: now_ms, first, bytes: bytes.len() };
+        log::append(&self.sql, &row, &bytes)?;
+        self.log.push(row);
+        let told = self.take_row(row.seq, now_ms, &bytes)?;
         let Limits { unsealed_bytes, open_pieces, unsealed_answers, .. } = self.limits;
         let has_many_answers = self.answers.unsealed_count() > unsealed_answers;
         if self.unsealed_bytes > unsealed_bytes || self.open.pieces() > open_pieces || has_many_answers {
             // When it fails, the log has it all still, and the next commit or the alarm tries again.
             self.seal(now_ms).ok();
         }
-        Ok(numbers)
+        Ok(told)
     }
 
-    /// Takes a row of the log into memory, without the points that are in chunks already; what is told of each frame's
-    /// new label sets.
-    fn take_row(&mut self, seq: i64, at_ms: i64, bytes: &[u8]) -> Result<Vec<Numbers>, StoreError> {
+    /// Takes a row of the log into memory, without the points that are in chunks already; what is told of each frame.
+    fn take_row(&mut self, seq: i64, at_ms: i64, bytes: &[u8]) -> Result<Vec<Told>, StoreError> {
         self.next_seq = seq + 1;
-        self.rows.push_back((seq, bytes.len()));
         self.unsealed_bytes += bytes.len();
         let frames: Vec<Frame<'_>> = frames::decode(bytes)?.into_iter().map(Frame::parse).collect::<Result<_, _>>()?;
-        let (mut taken, mut numbers) = (0, Vec::with_capacity(frames.len()));
+        let (mut taken, mut told) = (0, Vec::with_capacity(frames.len()));
+        let mut first = self.totals.accepted + 1;
         for frame in &frames {
             self.answers.insert(frame, seq, at_ms);
-            numbers.push(self.take_points(frame, seq, at_ms, &mut taken)?);
+            told.push(Told { numbers: self.take_points(frame, seq, at_ms, &mut taken)?, first });
+            first += frame.outcome.accepted;
         }
         // After the points: sealing in the midst of a row does not count the row.
         for frame in &frames {
             self.totals.add(frame);
         }
-        Ok(numbers)
+        Ok(told)
     }
 
-    fn take_points(&mut self, frame: &Frame<'_>, seq: i64, at_ms: i64, taken: &mut i64) -> Result<Numbers, Malformed> {
+    fn take_points(
+        &mut self,
+        frame: &Frame<'_>,
+        seq: i64,
+        at_ms: i64,
+        taken: &mut i64,
+    ) -> Result<Rc<[Option<SeriesId>]>, Malformed> {
         let skip = if seq == self.cursor.seq + 1 { self.cursor.points } else { 0 };
         let sets: Vec<Target> = frame.label_sets.iter().map(|labels| self.target(labels)).collect();
         let mut known = KnownTargets::default();

@@ -22,10 +22,10 @@ use crate::domain::window::Window;
 use crate::store::testing::TestSql;
 use crate::wire::frame::{Batch, BatchKey, FrameBuilder, NewLabels};
 use crate::wire::outcome::Outcome;
-use crate::wire::stream::StreamPatch;
+use crate::wire::stream_patch::StreamPatch;
 
 use super::dictionary::DictionaryLimits;
-use super::engine::{Engine, Limits, Record};
+use super::engine::{Engine, Limits, Record, Told};
 
 const START_MS: i64 = 1_792_540_800_000;
 const CLIENT: &str = "client";
@@ -124,6 +124,12 @@ impl Model {
         Self { sql, limits, engine, now_ms: START_MS, points, next_key, acknowledged, told, has_periods }
     }
 
+    fn keep_no_messages(&mut self) {
+        let mut record = self.engine.record().clone();
+        record.config.messages_s = 0;
+        self.engine.set_record(record, self.now_ms).expect("sets");
+    }
+
     fn take(&mut self, step: &Step) {
         match step {
             Step::Write(batches) => assert!(self.write(batches).iter().all(|is_committed| *is_committed)),
@@ -180,8 +186,9 @@ impl Model {
             written.push((key, outcome, new_labels, points.into_iter().map(|(kept, _)| kept).collect::<Vec<_>>()));
         }
         let committed = self.engine.commit(&frames, self.now_ms);
-        for ((key, outcome, new_labels, points), numbers) in written.into_iter().zip(&committed) {
-            if let Ok(numbers) = numbers {
+        for ((key, outcome, new_labels, points), told) in written.into_iter().zip(&committed) {
+            if let Ok(Told { numbers, first }) = told {
+                assert_eq!(*first, self.points.len() as u64 + 1);
                 self.acknowledged = Some((key, outcome, self.now_ms));
                 self.points.extend(points);
                 self.learn(&new_labels, numbers);

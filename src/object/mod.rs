@@ -9,6 +9,7 @@ mod earlier_versions;
 mod engine;
 #[cfg(test)]
 mod engine_model;
+mod log_index;
 mod pacer;
 mod queue;
 mod reads;

@@ -1,20 +1,20 @@
 //! The writes that wait for the next commit: while one commit is made durable, others gather here.
 
 use std::collections::VecDeque;
-use std::rc::Rc;
 
 use futures_channel::oneshot::{Receiver, Sender, channel};
 
-use crate::domain::open::SeriesId;
 use crate::wire::command::Refusal;
 use crate::wire::frame::BatchKey;
 use crate::wire::outcome::Outcome;
 
+use super::engine::Told;
+
 /// At most this many bytes wait, some 4 commits of the largest size: beyond, writers are told to come again.
 pub(super) const MAX_WAITING_BYTES: usize = 8 << 20;
 
-/// What a writer is told when its batch is durable: the numbers of its new label sets.
-pub(super) type Committed = Result<Rc<[Option<SeriesId>]>, Refusal>;
+/// What a writer is told when its batch is durable.
+pub(super) type Committed = Result<Told, Refusal>;
 
 /// Batches in the order of arrival.
 pub(super) struct Queue {
@@ -84,6 +84,7 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::rc::Rc;
 
     #[test]
     fn the_queue_takes_up_to_its_limit_and_all_again_after_a_commit() {
@@ -116,8 +117,9 @@ mod tests {
         let gathered = queue.take(99).expect("one waits");
         assert_eq!((gathered.frames.len(), gathered.writers[0].len()), (1, 2));
         for sender in gathered.writers.into_iter().flatten() {
-            sender.send(Ok(Rc::from([Some(7)]))).ok();
+            sender.send(Ok(Told { numbers: Rc::from([Some(7)]), first: 1 })).ok();
         }
-        assert_eq!(receiver.try_recv(), Ok(Some(Ok(Rc::from([Some(7)])))));
+        let told = receiver.try_recv().expect("is not dropped").expect("was told").expect("is stored");
+        assert_eq!((&*told.numbers, told.first), (&[Some(7)][..], 1));
     }
 }

@@ -38,7 +38,14 @@ pub(super) fn read(engine: &Engine<ObjectSql>, what: &Read) -> Answer {
         }
         Read::Labels => Ok(engine.labels_json().into_bytes()),
         Read::LabelValues { name, params } => Ok(engine.label_values_json(name, params).into_bytes()),
+        Read::Messages(page) => {
+            if engine.record().config.layout.shards() > 1 {
+                // Each shard numbers its own points, so there is no order of all.
+                let reason = "messages of a stream with several shards can't be read";
+                return Err(Refusal::InvalidRequest(reason.into()));
+            }
+            Ok(engine.messages_json(page).map_err(|error| internal(&error))?.into_bytes())
+        }
         Read::Status => Ok(engine.status_json().into_bytes()),
-        Read::Messages { .. } => Err(Refusal::InvalidRequest("messages are not kept yet".into())),
     }
 }

@@ -10,7 +10,7 @@ use crate::wire::frame::{BatchKey, Frame, LabelSet};
 use crate::wire::outcome::Outcome;
 use crate::wire::writes::{Answered, decode_writes};
 
-use super::engine::Engine;
+use super::engine::{Engine, Told};
 use super::queue::Committed;
 use super::storage::ObjectSql;
 use super::stream::{Stream, internal};
@@ -29,10 +29,10 @@ impl Accepted {
             Self::Answered(answer) => answer,
             Self::Waits { committed, earlier } => {
                 // A sender that is dropped means that the committing task died; nobody knows what became of the batch.
-                let numbers = committed.await.unwrap_or(Err(Refusal::Internal))?;
+                let Told { numbers, first } = committed.await.unwrap_or(Err(Refusal::Internal))?;
                 match earlier {
                     Some(earlier) => WriteAnswer::Earlier(earlier.to_json().into_bytes()),
-                    None => WriteAnswer::Stored(numbers.to_vec()),
+                    None => WriteAnswer::Stored { numbers: numbers.to_vec(), first },
                 }
             }
         };
@@ -86,7 +86,7 @@ impl Stream {
             return Ok(Accepted::Waits { committed, earlier: Some(outcome) });
         }
         if only_asks {
-            return Ok(Accepted::Answered(WriteAnswer::Stored(Vec::new())));
+            return Ok(Accepted::Answered(WriteAnswer::Stored { numbers: Vec::new(), first: 0 }));
         }
         if key.is_some() && !fence.admits(shards) {
             return Err(Refusal::Moved);

@@ -13,23 +13,52 @@ pub struct Cursor {
     pub points: i64,
 }
 
-/// Appends a row.
-///
-/// # Errors
-/// As [`Sql::run`].
-pub fn append(sql: &impl Sql, seq: i64, at_ms: i64, frames: &[u8]) -> Result<(), StoreError> {
-    let params = [Param::Integer(seq), Param::Integer(at_ms), Param::Blob(frames)];
-    execute(sql, "INSERT INTO log (seq, at_ms, frames) VALUES (?, ?, ?)", &params)
+/// A row, without its bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogRow {
+    /// Its number, which grows by one.
+    pub seq: i64,
+    /// When it was committed, Unix milliseconds.
+    pub at_ms: i64,
+    /// The number of its first point in the stream, counted from 1; 0 in rows of the first schema.
+    pub first: u64,
+    /// How many bytes its frames have.
+    pub bytes: usize,
 }
 
-/// Hands on all rows in order: number, time of the commit and bytes.
+/// Appends a row of these frames.
 ///
 /// # Errors
 /// As [`Sql::run`].
-pub fn each(sql: &impl Sql, mut each: impl FnMut(i64, i64, &[u8]) -> Result<(), StoreError>) -> Result<(), StoreError> {
-    sql.run("SELECT seq, at_ms, frames FROM log ORDER BY seq", &[], &mut |mut row| {
-        each(row.integer()?, row.integer()?, &row.blob()?)
+pub fn append(sql: &impl Sql, row: &LogRow, frames: &[u8]) -> Result<(), StoreError> {
+    let params = [Param::Integer(row.seq), Param::Integer(row.at_ms), integer(row.first), Param::Blob(frames)];
+    execute(sql, "INSERT INTO log (seq, at_ms, first, frames) VALUES (?, ?, ?, ?)", &params)
+}
+
+/// Hands on all rows in order, without reading their bytes.
+///
+/// # Errors
+/// As [`Sql::run`].
+pub fn each(sql: &impl Sql, mut each: impl FnMut(LogRow)) -> Result<(), StoreError> {
+    sql.run("SELECT seq, at_ms, first, LENGTH(frames) FROM log ORDER BY seq", &[], &mut |mut row| {
+        let (seq, at_ms, first, bytes) = (row.integer()?, row.integer()?, row.integer()?, row.integer()?);
+        let (first, bytes) = (u64::try_from(first), usize::try_from(bytes));
+        let (first, bytes) = first.ok().zip(bytes.ok()).ok_or(StoreError::Column("count"))?;
+        each(LogRow { seq, at_ms, first, bytes });
+        Ok(())
     })
+}
+
+/// Numbers the points of a row.
+///
+/// # Errors
+/// As [`Sql::run`].
+pub fn set_first(sql: &impl Sql, seq: i64, first: u64) -> Result<(), StoreError> {
+    execute(sql, "UPDATE log SET first = ? WHERE seq = ?", &[integer(first), Param::Integer(seq)])
+}
+
+fn integer(number: u64) -> Param<'static> {
+    Param::Integer(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
 /// The bytes of one row, if it is still there.
@@ -86,18 +115,19 @@ mod tests {
     fn rows_come_in_order_until_removed_and_cursors_stay() {
         let sql = TestSql::new();
         schema::migrate(&sql).expect("migrates");
+        let row_of = |seq: i64| LogRow { seq, at_ms: seq * 10, first: seq.unsigned_abs() * 100, bytes: 1 };
         for seq in [1, 2, 3] {
-            append(&sql, seq, seq * 10, &[7]).expect("appends");
+            append(&sql, &row_of(seq), &[7]).expect("appends");
         }
-        assert!(append(&sql, 3, 30, &[7]).is_err());
+        assert!(append(&sql, &row_of(3), &[7]).is_err());
         remove_up_to(&sql, 1).expect("removes");
         let mut seen = Vec::new();
-        each(&sql, |seq, at_ms, bytes| {
-            seen.push((seq, at_ms, bytes.to_vec()));
-            Ok(())
-        })
-        .expect("reads");
-        assert_eq!(seen, [(2, 20, vec![7]), (3, 30, vec![7])]);
+        each(&sql, |row| seen.push(row)).expect("reads");
+        assert_eq!(seen, [row_of(2), row_of(3)]);
+        set_first(&sql, 2, 8).expect("sets");
+        seen.clear();
+        each(&sql, |row| seen.push(row)).expect("reads");
+        assert_eq!(seen, [LogRow { first: 8, ..row_of(2) }, row_of(3)]);
         assert_eq!((row(&sql, 1), row(&sql, 2)), (Ok(None), Ok(Some(vec![7]))));
         assert_eq!(cursor(&sql, "rollups"), Ok(Cursor::default()));
         for seq in [5, 6] {

@@ -6,6 +6,7 @@ pub mod chunks;
 pub mod frames;
 pub mod log;
 pub mod meta;
+pub mod outbox;
 pub mod pace;
 pub mod schema;
 pub mod series;

@@ -3,7 +3,9 @@
 use super::sql::{Param, Sql, StoreError, execute};
 
 /// Each migration is a list of statements. Never change one that was deployed.
-const MIGRATIONS: &[&[&str]] = &[&[
+const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND];
+
+const FIRST: &[&str] = &[
     // Owner's configuration and running totals, as JSON.
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
     // What repeated idempotency keys are answered when the log has their batch no more.
@@ -16,7 +18,16 @@ const MIGRATIONS: &[&[&str]] = &[&[
     "CREATE TABLE series (id INTEGER PRIMARY KEY, labels TEXT NOT NULL) STRICT",
     // Sealed buckets; `id` and `cells` as in `super::chunks`.
     "CREATE TABLE chunks (id INTEGER PRIMARY KEY, cells BLOB NOT NULL) STRICT",
-]];
+];
+
+const SECOND: &[&str] = &[
+    // The number of a row's first point in the stream, counted from 1; 0 in rows of before.
+    "ALTER TABLE log ADD COLUMN first INTEGER NOT NULL DEFAULT 0",
+    // Batches on their way to the upstream, in order; `points` as in `super::outbox`.
+    "CREATE TABLE outbox (id INTEGER PRIMARY KEY, points BLOB NOT NULL) STRICT",
+    // Points that the upstream refuses, and why, each as in `super::outbox`.
+    "CREATE TABLE aside (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, reason TEXT NOT NULL, points BLOB NOT NULL) STRICT",
+];
 
 /// Whether this database was ever set up. Reads only, so that asking leaves no trace.
 ///

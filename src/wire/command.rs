@@ -11,7 +11,8 @@ use crate::domain::codec::{Malformed, Reader, put_bytes, put_varint};
 use crate::domain::open::SeriesId;
 
 use super::params::{QueryText, ValuesParams};
-use super::stream::{StreamConfig, StreamPatch};
+use super::stream::StreamConfig;
+use super::stream_patch::StreamPatch;
 
 /// SHA-256 of a read key.
 pub type KeyHash = [u8; 32];
@@ -85,17 +86,19 @@ pub enum Read {
     },
     /// The stream's state; answers its JSON. Not for everyone, even if reading is.
     Status,
-    /// What was written, message by message, newest first; answers `{"messages":[{"id","at","annotations"}],"more"}`.
-    Messages {
-        /// Only those with larger ids.
-        since: Option<u64>,
-        /// Only those with smaller ids.
-        before: Option<u64>,
-        /// At most so many: the newest, or, of a negative number, the oldest.
-        count: i16,
-        /// Only the one with this id.
-        id: Option<u64>,
-    },
+    /// Messages of points that the log still has; answers their JSON, newest first (see [`super::appnet::messages`]).
+    Messages(Page),
+}
+
+/// Which messages. A message's id is the number of its first point in the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Page {
+    /// Behind this one.
+    pub since: Option<u64>,
+    /// Before this one.
+    pub before: Option<u64>,
+    /// At most so many: the newest, or, below zero, the oldest.
+    pub count: i16,
 }
 
 /// Why the object does not do what it is asked for.
@@ -134,9 +137,14 @@ pub enum Refusal {
 /// What the object answers to a write. Sent between versions of one deployment only, never stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteAnswer {
-    /// The batch is durable. The numbers of its new label sets in their order: what further frames of this edge may say
-    /// instead of the texts. None where a text has no series of its own.
-    Stored(Vec<Option<SeriesId>>),
+    /// The batch is durable.
+    Stored {
+        /// The numbers of its new label sets in their order: what further frames of this edge may say instead of the
+        /// texts. None where a text has no series of its own.
+        numbers: Vec<Option<SeriesId>>,
+        /// The number of its first point in the stream, counted from 1.
+        first: u64,
+    },
     /// A batch with this key was stored before; the JSON that its writer was answered.
     Earlier(Vec<u8>),
     /// Nothing is stored: the batch names a series by a number that was never given, as if the object's data had been
@@ -149,13 +157,13 @@ const EARLIER: u8 = 1;
 const UNKNOWN_SERIES: u8 = 2;
 
 impl WriteAnswer {
-    /// Empty when there is nothing to tell but that the batch is durable.
+    /// Its bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
-            Self::Stored(numbers) if numbers.is_empty() => Vec::new(),
-            Self::Stored(numbers) => {
+            Self::Stored { numbers, first } => {
                 let mut out = vec![STORED];
+                put_varint(&mut out, *first);
                 for number in numbers {
                     put_varint(&mut out, number.map_or(0, |number| u64::from(number) + 1));
                 }
@@ -171,15 +179,16 @@ impl WriteAnswer {
     /// # Errors
     /// [`Malformed`]
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
-        let Some((kind, rest)) = bytes.split_first() else { return Ok(Self::Stored(Vec::new())) };
+        let (kind, rest) = bytes.split_first().ok_or(Malformed(0))?;
         match *kind {
             STORED => {
                 let (mut reader, mut numbers) = (Reader::new(rest), Vec::new());
+                let first = reader.varint()?;
                 while !reader.is_empty() {
                     let number = reader.varint()?.checked_sub(1).map(SeriesId::try_from).transpose();
                     numbers.push(number.map_err(|_| Malformed(0))?);
                 }
-                Ok(Self::Stored(numbers))
+                Ok(Self::Stored { numbers, first })
             }
             EARLIER => Ok(Self::Earlier(rest.to_vec())),
             UNKNOWN_SERIES => Ok(Self::UnknownSeries),
@@ -271,8 +280,8 @@ mod tests {
     #[test]
     fn a_write_answer_comes_back() {
         for answer in [
-            WriteAnswer::Stored(Vec::new()),
-            WriteAnswer::Stored(vec![Some(0), None, Some(SeriesId::MAX)]),
+            WriteAnswer::Stored { numbers: Vec::new(), first: 1 },
+            WriteAnswer::Stored { numbers: vec![Some(0), None, Some(SeriesId::MAX)], first: 1 << 53 },
             WriteAnswer::Earlier(b"{}".to_vec()),
             WriteAnswer::UnknownSeries,
         ] {

@@ -133,6 +133,12 @@ impl fmt::Debug for ForwardPatch {
     }
 }
 
+impl From<ForwardPatch> for ForwardConfig {
+    fn from(ForwardPatch { dialect, api_root, channel, token: _, policy }: ForwardPatch) -> Self {
+        Self { dialect, api_root, channel, policy }
+    }
+}
+
 impl ForwardConfig {
     /// As the owner reads it.
     #[must_use]

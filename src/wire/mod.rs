@@ -20,5 +20,6 @@ pub mod rollup;
 mod scan;
 pub mod sink;
 pub mod stream;
+pub mod stream_patch;
 pub mod time;
 pub mod writes;

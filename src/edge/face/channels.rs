@@ -9,7 +9,8 @@ use crate::wire::appnet::channel_in::ChannelIn;
 use crate::wire::appnet::channel_view::ChannelView;
 use crate::wire::appnet::{TIMESERIES, envelope};
 use crate::wire::command::{Command, Credential, Read};
-use crate::wire::stream::{MAX_OWNER_BODY_BYTES, StreamPatch};
+use crate::wire::stream::MAX_OWNER_BODY_BYTES;
+use crate::wire::stream_patch::StreamPatch;
 
 use super::{answer, invalid};
 

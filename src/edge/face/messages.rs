@@ -11,9 +11,9 @@ use crate::edge::write::Stored;
 use crate::edge::{Exchange, StreamId, internal};
 use crate::wire::appnet::message_in::{MAX_MESSAGE_BYTES, MessageIn};
 use crate::wire::appnet::message_view::{self, MessageView};
-use crate::wire::appnet::paging::{self, Shown, message_id};
+use crate::wire::appnet::paging::{self, Shown, message_id, page_of};
 use crate::wire::appnet::{envelope, points};
-use crate::wire::command::{Command, Read, take_shards};
+use crate::wire::command::{Command, Page, Read, take_shards};
 use crate::wire::frame::BatchKey;
 
 use super::{answer, invalid};
@@ -52,16 +52,16 @@ impl Exchange {
         const NO_SUCH_MESSAGE: Problem =
             Problem::NotFound("there is no message with this id, or it is not kept any more");
         let number = message_id(message).ok_or(NO_SUCH_MESSAGE)?;
-        let wanted = Read::Messages { since: None, before: None, count: 1, id: Some(number) };
-        let messages = self.messages(id, wanted).await?;
+        let messages = self.messages(id, page_of(number)).await?;
         let shown = Shown::of(self.query_string());
         let single = message_view::single(&messages, &self.message_view(id), shown);
         Ok(answer(&single.map_err(|error| internal(&error))?.ok_or(NO_SUCH_MESSAGE)?))
     }
 
     /// Home has all messages, or none as the stream has several shards.
-    async fn messages(&self, id: &StreamId, what: Read) -> Result<Vec<u8>, Problem> {
-        let read = self.command(id, &Command::Read { credential: self.face_credential(), what }).await;
+    async fn messages(&self, id: &StreamId, page: Page) -> Result<Vec<u8>, Problem> {
+        let (credential, what) = (self.face_credential(), Read::Messages(page));
+        let read = self.command(id, &Command::Read { credential, what }).await;
         let mut messages = read.map_err(|problem| match problem {
             Problem::Unauthorized(_) => Problem::Unauthorized(
                 "Call requires authentication: this needs the channel's read key, as a bearer token or as access_token",

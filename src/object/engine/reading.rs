@@ -75,7 +75,7 @@ impl<S: Sql> Engine<S> {
             "overflow": { "points": self.totals.overflow_points },
             "series": self.dictionary.series() + usize::from(self.has_overflow()),
             "storage_bytes": self.sql.size_bytes(),
-            "log": { "rows": self.rows.len(), "bytes": self.unsealed_bytes },
+            "log": { "rows": self.log.behind(self.cursor.seq).count(), "bytes": self.unsealed_bytes },
             "open_cells": self.open.cells(),
             "memory_bytes": memory_bytes(),
             "last_write": last_write,

@@ -13,6 +13,9 @@ use super::{CONSUMER, Engine, MAX_ROW_BYTES, TOTALS, to_json};
 /// for good has some 250 of them in two years, until only what is kept for ever is left: far less than a cent.
 const EXPIRY_INTERVAL_MS: i64 = 86_400_000;
 
+/// Rows of the log go in rounds an hour apart.
+const MESSAGES_INTERVAL_MS: i64 = 3_600_000;
+
 impl<S: Sql> Engine<S> {
     /// Whether so much is unsealed, as sealing fails, that no more can be taken.
     pub(in crate::object) fn is_behind(&self) -> bool {
@@ -26,7 +29,12 @@ impl<S: Sql> Engine<S> {
         self.open.cells() >= self.limits.open_cells || self.open.sketch_bytes() >= self.limits.sketch_bytes
     }
 
-    /// Moves all open buckets into chunks, and the answers to keys out of the log, which is empty then.
+    /// The last row of the log that nobody needs when all up to a row is sealed.
+    fn removable(&self, sealed_seq: i64, now_ms: i64) -> Option<i64> {
+        self.log.removable(sealed_seq, None, now_ms - self.record.config.messages_s * 1000)
+    }
+
+    /// Moves all open buckets into chunks, and the answers to keys out of the log.
     pub(in crate::object) fn seal(&mut self, now_ms: i64) -> Result<(), StoreError> {
         self.seal_to(Cursor { seq: self.next_seq - 1, points: 0 }, now_ms)
     }
@@ -37,6 +45,7 @@ impl<S: Sql> Engine<S> {
         }
         let (sql, open, dictionary, answers) = (&self.sql, &self.open, &self.dictionary, &self.answers);
         let totals = to_json(&self.totals);
+        let removable = self.removable(cursor.seq, now_ms);
         let mut sealed = None;
         sql.atomically(&mut || {
             for layer in Tier::ALL.into_iter().flat_map(|tier| [Layer::Total(tier), Layer::Spread(tier)]) {
@@ -44,15 +53,17 @@ impl<S: Sql> Engine<S> {
             }
             dictionary.persist(sql)?;
             sealed = Some(answers.seal(sql, cursor.seq, now_ms)?);
-            log::remove_up_to(sql, cursor.seq)?;
+            if let Some(seq) = removable {
+                log::remove_up_to(sql, seq)?;
+            }
             meta::put(sql, TOTALS, &totals)?;
             log::set_cursor(sql, CONSUMER, cursor)
         })?;
         if let Some(sealed) = sealed {
             self.answers.mark_sealed(sealed);
         }
-        self.rows.retain(|(seq, _)| *seq > cursor.seq);
-        self.unsealed_bytes = self.rows.iter().map(|(_, bytes)| bytes).sum();
+        self.log.forget_up_to(removable.unwrap_or_default());
+        self.unsealed_bytes = self.log.behind(cursor.seq).map(|row| row.bytes).sum();
         self.dictionary.mark_persisted();
         self.open = OpenBuckets::default();
         self.cursor = cursor;
@@ -63,9 +74,21 @@ impl<S: Sql> Engine<S> {
     /// tier's retention. The next time there is something to do, if any.
     pub(in crate::object) fn tidy(&mut self, now_ms: i64) -> Result<Option<i64>, StoreError> {
         self.seal(now_ms)?;
+        let messages_ms = self.expire_messages(now_ms)?;
         let answers_ms = self.answers.expire(&self.sql, now_ms)?;
         let chunks_ms = self.expire_chunks(now_ms)?.map(|due_ms| due_ms.max(now_ms + EXPIRY_INTERVAL_MS));
-        Ok(answers_ms.into_iter().chain(chunks_ms).min())
+        Ok(answers_ms.into_iter().chain(chunks_ms).chain(messages_ms).min())
+    }
+
+    /// Removes rows of the log that are kept for readers of messages no longer. When the next one is, if any.
+    fn expire_messages(&mut self, now_ms: i64) -> Result<Option<i64>, StoreError> {
+        if let Some(seq) = self.removable(self.cursor.seq, now_ms) {
+            log::remove_up_to(&self.sql, seq)?;
+            self.log.forget_up_to(seq);
+        }
+        let oldest = self.log.behind(0).next();
+        let due_ms = oldest.map(|row| row.at_ms + self.record.config.messages_s * 1000);
+        Ok(due_ms.map(|due_ms| due_ms.max(now_ms + MESSAGES_INTERVAL_MS)))
     }
 
     /// Removes chunks beyond their tier's retention. When the next one is, if any.

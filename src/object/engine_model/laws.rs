@@ -1,6 +1,7 @@
 //! What holds of the engine, whatever happens: driven through the model.
 
 use super::*;
+use crate::wire::command::Page;
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
@@ -67,6 +68,7 @@ fn a_stream_that_was_never_made_is_none_and_leaves_no_trace() {
 #[test]
 fn the_log_is_empty_when_all_is_sealed_and_answers_go_after_their_time() {
     let mut model = Model::new(Limits::DEFAULT);
+    model.keep_no_messages();
     model.take(&Step::Write(vec![vec![((1, 1), 5, None, 0)]]));
     assert_eq!(model.sql.count("log"), 1);
     model.take(&Step::Seal);
@@ -85,8 +87,44 @@ fn the_log_is_empty_when_all_is_sealed_and_answers_go_after_their_time() {
 }
 
 #[test]
+fn what_is_sealed_stays_in_the_log_for_a_day_and_counts_once() {
+    let mut model = Model::new(Limits::DEFAULT);
+    for _ in 0..3 {
+        model.take(&Step::Write(vec![vec![((1, 0), 5, None, 0)], vec![((2, 0), 6, None, 0), ((2, 0), 7, None, 0)]]));
+        model.take(&Step::Tidy { after_s: 600 });
+        model.crash();
+    }
+    model.check(10, By::All);
+    assert_eq!(model.sql.count("log"), 3);
+    let ids = |since, before, count| {
+        let page = Page { since, before, count };
+        let json = model.engine.messages_json(&page).expect("reads");
+        let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+        let ids = json["messages"].as_array().expect("a list").iter();
+        (
+            ids.map(|message| message["id"].as_str().expect("a text").parse().expect("a number")).collect(),
+            json["more"] == true,
+        )
+    };
+    let all: Vec<u64> = vec![8, 7, 5, 4, 2, 1];
+    assert_eq!(ids(None, None, 20), (all.clone(), false));
+    assert_eq!(ids(None, None, 6), (all, false));
+    assert_eq!(ids(None, None, 3), (vec![8, 7, 5], true));
+    assert_eq!(ids(Some(2), Some(8), 2), (vec![7, 5], true));
+    assert_eq!(ids(Some(2), Some(8), -2), (vec![5, 4], true));
+    assert_eq!(ids(Some(3), None, -20), (vec![8, 7, 5, 4], false));
+    assert_eq!(ids(Some(4), Some(6), 1), (vec![5], false));
+    assert_eq!((ids(Some(2), Some(4), 9), ids(Some(8), None, -9)), ((vec![], false), (vec![], false)));
+    model.now_ms += 86_400_000 - 1_200_000;
+    model.engine.tidy(model.now_ms).expect("tidies");
+    assert_eq!(model.sql.count("log"), 1, "two rows are older than a day");
+    model.check(10, By::All);
+}
+
+#[test]
 fn many_answers_to_keys_are_sealed_before_their_time() {
     let mut model = Model::new(Limits { unsealed_answers: 2, ..Limits::DEFAULT });
+    model.keep_no_messages();
     for commits in 1..=3 {
         model.take(&Step::Write(vec![vec![((1, 0), 5, None, 0)]]));
         assert_eq!(model.sql.count("log"), if commits == 3 { 0 } else { commits });

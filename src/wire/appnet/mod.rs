@@ -10,6 +10,7 @@ pub mod envelope;
 pub mod message;
 pub mod message_in;
 pub mod message_view;
+pub mod messages;
 pub mod paging;
 pub mod points;
 pub mod value;

@@ -1,6 +1,6 @@
 //! Which messages a client of the app.net face asks for, and how much of them.
 
-use crate::wire::command::Read;
+use crate::wire::command::Page;
 
 /// A page has this many messages when nobody says otherwise.
 const DEFAULT_COUNT: i16 = 20;
@@ -42,7 +42,7 @@ impl Shown {
 ///
 /// # Errors
 /// [`PagingError`]
-pub fn page(query_string: &str) -> Result<Read, PagingError> {
+pub fn page(query_string: &str) -> Result<Page, PagingError> {
     let id = |name| match param(query_string, name) {
         None => Ok(None),
         Some(text) => message_id(&text).map(Some).ok_or(PagingError::Id(name)),
@@ -56,7 +56,13 @@ pub fn page(query_string: &str) -> Result<Read, PagingError> {
                 .ok_or(PagingError::Count)?
         }
     };
-    Ok(Read::Messages { since: id("since_id")?, before: id("before_id")?, count, id: None })
+    Ok(Page { since: id("since_id")?, before: id("before_id")?, count })
+}
+
+/// The page that has one message only, if it is there.
+#[must_use]
+pub fn page_of(id: u64) -> Page {
+    Page { since: Some(id.saturating_sub(1)), before: Some(id + 1), count: 1 }
 }
 
 /// The number of a message.
@@ -80,8 +86,8 @@ pub fn param(query_string: &str, name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn messages(since: Option<u64>, before: Option<u64>, count: i16) -> Result<Read, PagingError> {
-        Ok(Read::Messages { since, before, count, id: None })
+    fn messages(since: Option<u64>, before: Option<u64>, count: i16) -> Result<Page, PagingError> {
+        Ok(Page { since, before, count })
     }
 
     #[test]

@@ -1,0 +1,92 @@
+//! Points in the order of the log, as messages: what the log still has of them.
+
+use crate::domain::labels::Labels;
+use crate::domain::point::Point;
+use crate::store::log::LogRow;
+use crate::store::sql::{Sql, StoreError};
+use crate::store::{frames, log};
+use crate::wire::appnet::messages::Annotated;
+use crate::wire::command::Page;
+use crate::wire::frame::{Frame, LabelSet};
+
+use super::Engine;
+
+impl<S: Sql> Engine<S> {
+    /// A page of messages as JSON, newest first.
+    pub(in crate::object) fn messages_json(&self, page: &Page) -> Result<String, StoreError> {
+        let wanted = usize::from(page.count.unsigned_abs());
+        let (since, before) = (page.since.unwrap_or_default(), page.before.unwrap_or(u64::MAX));
+        let mut found = Vec::new();
+        let mut take = |row: &LogRow, is_oldest_first: bool| {
+            let mut messages = self.messages_of(row, since, before)?;
+            if !is_oldest_first {
+                messages.reverse();
+            }
+            found.extend(messages.into_iter().map(|message| (message, row.at_ms)));
+            Ok::<_, StoreError>(found.len() > wanted)
+        };
+        if page.count < 0 {
+            for row in self.log.rows_from(since) {
+                if row.first >= before || take(row, true)? {
+                    break;
+                }
+            }
+        } else {
+            for row in self.log.rows_before(before).rev() {
+                if take(row, false)? || row.first <= since {
+                    break;
+                }
+            }
+        }
+        let has_more = found.len() > wanted;
+        found.truncate(wanted);
+        if page.count < 0 {
+            found.reverse();
+        }
+        let mut out = String::from("{\"messages\":[");
+        for (index, (message, at_ms)) in found.iter().enumerate() {
+            out.push_str(if index == 0 { "" } else { "," });
+            message.push_json(&mut out, *at_ms);
+        }
+        out.extend(["],\"more\":", if has_more { "true" } else { "false" }, "}"]);
+        Ok(out)
+    }
+
+    /// The messages of a row whose ids are behind and before these, oldest first.
+    fn messages_of(&self, row: &LogRow, since: u64, before: u64) -> Result<Vec<Annotated>, StoreError> {
+        let bytes = log::row(&self.sql, row.seq)?.ok_or(StoreError::Column("row of the log"))?;
+        let (mut found, mut first) = (Vec::new(), row.first);
+        for frame in frames::decode(&bytes)? {
+            let frame = Frame::parse(frame)?;
+            let behind = first + frame.outcome.accepted;
+            if behind > since + 1 && first < before {
+                let mut messages: Vec<Annotated> = Vec::new();
+                let mut number = first;
+                self.each_labelled(&frame, |labels, point| {
+                    if !messages.last_mut().is_some_and(|last| last.push(labels, point)) {
+                        let mut message = Annotated::new(number);
+                        message.push(labels, point);
+                        messages.push(message);
+                    }
+                    number += 1;
+                })?;
+                found.extend(messages.into_iter().filter(|message| (since + 1..before).contains(&message.id)));
+            }
+            first = behind;
+        }
+        Ok(found)
+    }
+
+    /// Hands on each point of a frame with its labels.
+    pub(super) fn each_labelled(
+        &self,
+        frame: &Frame<'_>,
+        mut each: impl FnMut(&Labels, &Point),
+    ) -> Result<(), StoreError> {
+        let new: Vec<Labels> = frame.label_sets.iter().map(|labels| Labels::from_canonical(labels)).collect();
+        Ok(frame.each_point(|set, point| match set {
+            LabelSet::New(set) => each(&new[set], point),
+            LabelSet::Known(series) => each(&self.dictionary.labels()[series as usize], point),
+        })?)
+    }
+}
