@@ -7,7 +7,7 @@ use crate::domain::point::Arrival;
 use crate::edge::cors::Cors;
 use crate::edge::problem::Problem;
 use crate::edge::reply::Reply;
-use crate::edge::write::Stored;
+use crate::edge::write::{Fill, Stored};
 use crate::edge::{Exchange, StreamId, internal};
 use crate::wire::appnet::message_in::{MAX_MESSAGE_BYTES, MessageIn};
 use crate::wire::appnet::message_view::{self, MessageView};
@@ -28,12 +28,12 @@ impl Exchange {
         let shown = Shown::of(self.query_string());
         let echoed = shown.annotations.then(|| message.annotations.clone());
         let annotations = message.annotations.into_bytes();
-        let stored = self.store(id, admitted, key.as_ref(), annotations, |builder, annotations| {
+        let fill: &Fill<'_> = &|builder, annotations| {
             let arrival = Arrival { at: builder.now(), lateness_s };
             points::each_point(annotations, arrival, &mut |index, point| builder.push(index, point));
             Ok(())
-        });
-        let Stored { outcome, first } = stored.await?;
+        };
+        let Stored { outcome, first } = self.store(id, admitted, key.as_ref(), annotations, fill).await?;
         let (number, view) = (first.map(|first| first.to_string()), self.message_view(id));
         let (text, annotations) = (message.text.as_deref(), echoed.as_deref());
         let view = MessageView { id: number.as_deref(), text, annotations, ..view };
