@@ -37,10 +37,10 @@ impl Exchange {
     /// Whose token it is: always the owner's, as others are of one channel only.
     fn tell_token(&self) -> Result<Reply, Problem> {
         self.check_owner_token(self.access_token().as_deref())?;
-        let origin = self.origin();
+        let link = serde_json::Value::from(self.origin());
         Ok(answer(&envelope::data(
             &format!(
-                r#"{{"app":{{"client_id":"heartbeat","link":"{origin}","name":"Heartbeat"}},"scopes":["basic","messages","public_messages"],"user":{{"id":"1","name":"owner","username":"owner"}},"limits":{{"following":0,"max_file_size":0}}}}"#
+                r#"{{"app":{{"client_id":"heartbeat","link":{link},"name":"Heartbeat"}},"scopes":["basic","messages","public_messages"],"user":{{"id":"1","name":"owner","username":"owner"}},"limits":{{"following":0,"max_file_size":0}}}}"#
             ),
             "",
         )))

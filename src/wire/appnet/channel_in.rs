@@ -74,7 +74,7 @@ mod tests {
             assert_eq!(of(&format!(r#"{{"type":{kind}}}"#)), Err(ChannelError::Type));
         }
         assert_eq!(of(r#"{"readers":true}"#), Err(ChannelError::Readers));
-        for body in ["[]", "1", "{", "\u{ff}", r#"type=net.app.contrib.timeseries"#] {
+        for body in ["[]", "1", "{", "\u{ff}", "type=net.app.contrib.timeseries"] {
             assert_eq!(of(body), Err(ChannelError::Shape), "{body}");
         }
     }

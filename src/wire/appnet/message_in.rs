@@ -1,7 +1,8 @@
 //! A message that a client of the app.net face posts, and the points in it. What app.net ignored is ignored here too.
 
-use serde_json::Value;
+use serde_json::value::RawValue;
 
+use super::object::{Object, compact, object, string};
 use super::{BATCH, MAX_ANNOTATIONS_BYTES, MAX_TEXT_CHARS, TIMESERIES};
 
 /// The body of a message has at most this many bytes.
@@ -55,43 +56,49 @@ impl MessageIn {
     /// # Errors
     /// [`MessageError`]
     pub fn parse(body: &[u8]) -> Result<Self, MessageError> {
-        let mut message: Value = serde_json::from_slice(body).map_err(|error| MessageError::Json(error.to_string()))?;
-        let message = message.as_object_mut().ok_or(MessageError::NotAnObject)?;
-        let text = match message.remove("text") {
-            None | Some(Value::Null) => None,
-            Some(Value::String(text)) if text.chars().count() <= MAX_TEXT_CHARS => Some(text),
-            Some(_) => return Err(MessageError::Text),
+        let message: Object<'_> =
+            serde_json::from_slice(body).map_err(|error| match body.trim_ascii_start().first() {
+                // Of another shape, if it is JSON at all.
+                Some(first) if *first != b'{' && serde_json::from_slice::<&RawValue>(body).is_ok() => {
+                    MessageError::NotAnObject
+                }
+                _ => MessageError::Json(error.to_string()),
+            })?;
+        let text = match message.get("text") {
+            None => None,
+            Some(raw) if raw.get() == "null" => None,
+            Some(raw) => {
+                Some(string(raw).filter(|text| text.chars().count() <= MAX_TEXT_CHARS).ok_or(MessageError::Text)?)
+            }
         };
-        let annotations = match message.get("annotations") {
-            Some(Value::Array(annotations)) => annotations,
-            None => return Err(MessageError::NoPoints),
-            Some(_) => return Err(MessageError::Annotations),
-        };
-        let compact = Value::to_string(&message["annotations"]);
-        if compact.len() > MAX_ANNOTATIONS_BYTES {
-            return Err(MessageError::AnnotationsTooLarge(compact.len()));
+        let annotations = compact(message.get("annotations").ok_or(MessageError::NoPoints)?.get());
+        if annotations.len() > MAX_ANNOTATIONS_BYTES {
+            return Err(MessageError::AnnotationsTooLarge(annotations.len()));
         }
+        let list: Vec<&RawValue> = serde_json::from_str(&annotations).map_err(|_| MessageError::Annotations)?;
         let (mut batch_id, mut has_points) = (None, false);
-        for (index, annotation) in annotations.iter().enumerate() {
-            let annotation = annotation.as_object().ok_or(MessageError::Annotations)?;
-            match annotation.get("type").and_then(Value::as_str).ok_or(MessageError::Type(index))? {
+        for (index, annotation) in list.into_iter().enumerate() {
+            let annotation = object(annotation.get()).ok_or(MessageError::Annotations)?;
+            let kind = annotation.get("type").and_then(|kind| string(kind)).ok_or(MessageError::Type(index))?;
+            match kind.as_str() {
                 TIMESERIES => has_points = true,
                 BATCH if batch_id.is_none() => {
-                    let id = annotation.get("value").and_then(|value| value.get("id")?.as_str());
+                    let value = annotation.get("value").and_then(|value| object(value.get()));
+                    let id = value.and_then(|value| string(value.get("id")?));
                     let id = id.filter(|id| (1..=MAX_BATCH_ID_BYTES).contains(&id.len()));
-                    batch_id = Some(id.ok_or(MessageError::BatchId(index))?.to_owned());
+                    batch_id = Some(id.ok_or(MessageError::BatchId(index))?);
                 }
                 _ => (),
             }
         }
-        if has_points { Ok(Self { text, annotations: compact, batch_id }) } else { Err(MessageError::NoPoints) }
+        if has_points { Ok(Self { text, annotations, batch_id }) } else { Err(MessageError::NoPoints) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     fn of(body: &Value) -> Result<MessageIn, MessageError> {
         MessageIn::parse(body.to_string().as_bytes())

@@ -1,6 +1,7 @@
 //! Messages as a client of the app.net face sees them. They carry points only, so all of them are machine-only.
 
-use serde_json::Value;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use crate::wire::json::{push_formatted, push_text};
 use crate::wire::time::date_text;
@@ -49,9 +50,11 @@ impl MessageView<'_> {
         push_formatted(
             out,
             format_args!(
-                r#""channel_id":"{channel}","created_at":"{date}","machine_only":true,"num_replies":0,"source":{{"client_id":"heartbeat","name":"Heartbeat","link":"{origin}"}}"#
+                r#""channel_id":"{channel}","created_at":"{date}","machine_only":true,"num_replies":0,"source":{{"client_id":"heartbeat","name":"Heartbeat","link":"#
             ),
         );
+        push_text(out, origin);
+        out.push('}');
         if let Some(text) = text {
             for (name, text) in [(",\"text\":", (*text).to_owned()), (",\"html\":", html(text))] {
                 out.push_str(name);
@@ -66,26 +69,41 @@ impl MessageView<'_> {
     }
 }
 
+/// What an object answers. Annotations stay text: as values a page of them would be twenty times as large.
+#[derive(Deserialize)]
+struct Page<'a> {
+    #[serde(borrow)]
+    messages: Vec<Stored<'a>>,
+    more: bool,
+}
+
+#[derive(Deserialize)]
+struct Stored<'a> {
+    id: &'a str,
+    at: f64,
+    #[serde(borrow)]
+    annotations: &'a RawValue,
+}
+
 /// One page of what a stream's object answers to [`crate::wire::command::Read::Messages`], as the face answers it.
 ///
 /// # Errors
 /// Not what an object answers.
 pub fn page(answer: &[u8], view: &MessageView<'_>, shown: Shown) -> Result<String, serde_json::Error> {
-    let page: Value = serde_json::from_slice(answer)?;
-    let messages = page["messages"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let page: Page<'_> = serde_json::from_slice(answer)?;
     // None of a server that has only machine-only messages.
-    let messages = if shown.machine { messages } else { &[] };
+    let messages = if shown.machine { &page.messages[..] } else { &[] };
     let mut list = String::from("[");
     for (index, message) in messages.iter().enumerate() {
         list.push_str(if index > 0 { "," } else { "" });
         push_stored(&mut list, message, &MessageView { is_listed: true, ..*view }, shown);
     }
     list.push(']');
-    let has_more = shown.machine && page["more"] == true;
+    let has_more = shown.machine && page.more;
     let mut meta = format!(r#","more":{has_more}"#);
     // The newest comes first.
     if let [newest, .., oldest] | [newest @ oldest] = messages {
-        let (max_id, min_id) = (id(newest), id(oldest));
+        let (max_id, min_id) = (newest.id, oldest.id);
         push_formatted(&mut meta, format_args!(r#","max_id":"{max_id}","min_id":"{min_id}""#));
     }
     Ok(envelope::data(&list, &meta))
@@ -96,23 +114,19 @@ pub fn page(answer: &[u8], view: &MessageView<'_>, shown: Shown) -> Result<Strin
 /// # Errors
 /// Not what an object answers.
 pub fn single(answer: &[u8], view: &MessageView<'_>, shown: Shown) -> Result<Option<String>, serde_json::Error> {
-    let page: Value = serde_json::from_slice(answer)?;
-    Ok(page["messages"].get(0).map(|message| {
+    let page: Page<'_> = serde_json::from_slice(answer)?;
+    Ok(page.messages.first().map(|message| {
         let mut out = String::new();
         push_stored(&mut out, message, view, shown);
         envelope::data(&out, "")
     }))
 }
 
-fn push_stored(out: &mut String, message: &Value, view: &MessageView<'_>, shown: Shown) {
-    let annotations = shown.annotations.then(|| message["annotations"].to_string());
+fn push_stored(out: &mut String, message: &Stored<'_>, view: &MessageView<'_>, shown: Shown) {
     #[expect(clippy::cast_possible_truncation, reason = "a time")]
-    let at_s = message["at"].as_f64().unwrap_or_default().floor() as i64;
-    MessageView { id: Some(id(message)), at_s, annotations: annotations.as_deref(), ..*view }.push(out);
-}
-
-fn id(message: &Value) -> &str {
-    message["id"].as_str().unwrap_or_default()
+    let at_s = message.at.floor() as i64;
+    let annotations = shown.annotations.then(|| message.annotations.get());
+    MessageView { id: Some(message.id), at_s, annotations, ..*view }.push(out);
 }
 
 /// A text that no browser takes for more.
@@ -134,7 +148,7 @@ fn html(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     const VIEW: MessageView<'_> = MessageView {
         channel: "abc",

@@ -11,6 +11,7 @@ pub mod message;
 pub mod message_in;
 pub mod message_view;
 pub mod messages;
+mod object;
 pub mod paging;
 pub mod points;
 pub mod value;

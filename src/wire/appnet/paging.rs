@@ -86,17 +86,17 @@ pub fn param(query_string: &str, name: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn messages(since: Option<u64>, before: Option<u64>, count: i16) -> Result<Page, PagingError> {
-        Ok(Page { since, before, count })
+    fn messages(since: Option<u64>, before: Option<u64>, count: i16) -> Page {
+        Page { since, before, count }
     }
 
     #[test]
     fn a_page_is_as_app_net_had_it() {
-        assert_eq!(page(""), messages(None, None, 20));
-        assert_eq!(page("since_id=&include_machine=1&callback=x"), messages(None, None, 20));
-        assert_eq!(page("since_id=2&before_id=9&count=-200"), messages(Some(2), Some(9), -200));
-        assert_eq!(page("since_id=0&count=200"), messages(Some(0), None, 200));
-        assert_eq!(page("before_id=9007199254740992&count=1"), messages(None, Some(1 << 53), 1));
+        assert_eq!(page(""), Ok(messages(None, None, 20)));
+        assert_eq!(page("since_id=&include_machine=1&callback=x"), Ok(messages(None, None, 20)));
+        assert_eq!(page("since_id=2&before_id=9&count=-200"), Ok(messages(Some(2), Some(9), -200)));
+        assert_eq!(page("since_id=0&count=200"), Ok(messages(Some(0), None, 200)));
+        assert_eq!(page("before_id=9007199254740992&count=1"), Ok(messages(None, Some(1 << 53), 1)));
     }
 
     #[test]

@@ -2,86 +2,67 @@
 //! name of `v` (which wins where both are), numbers and booleans as label values become their text, and fields that points
 //! don't have are ignored.
 
-use std::borrow::Cow;
-
-use serde_json::{Number, Value};
+use serde_json::value::RawValue;
 
 use crate::domain::labels::LabelsBuilder;
 use crate::domain::point::{Arrival, Field, Given, Point};
 use crate::wire::json::push_number;
 use crate::wire::rejection::Rejection;
-use crate::wire::scan::Token;
 
 use super::TIMESERIES;
+use super::object::{is_number, number, object, string, token};
 
 /// A point and its canonical labels, or why it is rejected.
 pub type Read<'a> = Result<(Point, &'a str), Rejection>;
 
 /// Hands on each point of a list of annotations with its place in it. The list is what [`super::message_in`] has found good.
 pub fn each_point(annotations: &[u8], arrival: Arrival, take: &mut dyn FnMut(usize, Read<'_>)) {
-    let annotations: Vec<Value> = serde_json::from_slice(annotations).unwrap_or_default();
-    for (index, annotation) in annotations.iter().enumerate() {
-        if annotation.get("type").is_some_and(|kind| kind == TIMESERIES) {
+    let annotations: Vec<&RawValue> = serde_json::from_slice(annotations).unwrap_or_default();
+    for (index, annotation) in annotations.into_iter().enumerate() {
+        let annotation = object(annotation.get()).unwrap_or_default();
+        if annotation.get("type").and_then(|kind| string(kind)).is_some_and(|kind| kind == TIMESERIES) {
             let mut labels = LabelsBuilder::default();
-            let point = point(annotation.get("value").unwrap_or(&Value::Null), arrival, &mut labels);
+            let point = point(annotation.get("value").copied(), arrival, &mut labels);
             take(index, point.and_then(|point| Ok((point, labels.canonical()?))));
         }
     }
 }
 
-fn point<'a>(value: &'a Value, arrival: Arrival, labels: &mut LabelsBuilder<'a>) -> Result<Point, Rejection> {
-    if !value.is_object() {
-        return Err(Rejection::NotAnObject(token(value)));
-    }
-    let number = |field: Field| match value.get(field.name()) {
+fn point(value: Option<&RawValue>, arrival: Arrival, labels: &mut LabelsBuilder<'_>) -> Result<Point, Rejection> {
+    let value = value.unwrap_or(RawValue::NULL);
+    let fields = object(value.get()).ok_or_else(|| Rejection::NotAnObject(token(value)))?;
+    let number = |field: Field| match fields.get(field.name()) {
         None => Ok(None),
-        Some(Value::Number(number)) => Ok(number.as_f64()),
-        Some(other) => Err(Rejection::NotANumber(field, token(other))),
+        Some(raw) => number(raw).map(Some).ok_or_else(|| Rejection::NotANumber(field, token(raw))),
     };
     let given = Given { n: number(Field::N)?, d: number(Field::D)?, p: number(Field::P)?, t: number(Field::T)? };
-    match value.get("v").or_else(|| value.get("kv")) {
-        None => (),
-        Some(Value::Object(pairs)) => {
-            for (name, value) in pairs {
-                let text = label_text(value).ok_or_else(|| Rejection::LabelNotText(name.as_str().into(), token(value)));
-                labels.push(name.into(), text?);
-            }
+    if let Some(raw) = fields.get("v").or_else(|| fields.get("kv")) {
+        for (name, value) in object(raw.get()).ok_or_else(|| Rejection::NotLabels(token(raw)))? {
+            let text = label_text(value).ok_or_else(|| Rejection::LabelNotText(name.as_str().into(), token(value)))?;
+            labels.push(name.into(), text.into());
         }
-        Some(other) => return Err(Rejection::NotLabels(token(other))),
     }
     Ok(Point::new(&given, arrival)?)
 }
 
-fn label_text(value: &Value) -> Option<Cow<'_, str>> {
-    match value {
-        Value::String(text) => Some(text.into()),
-        Value::Bool(true) => Some("true".into()),
-        Value::Bool(false) => Some("false".into()),
-        Value::Number(number) => Some(number_text(number).into()),
-        Value::Null | Value::Array(_) | Value::Object(_) => None,
+fn label_text(raw: &RawValue) -> Option<String> {
+    match raw.get() {
+        word @ ("true" | "false") => Some(word.to_owned()),
+        text if is_number(raw) => Some(number_text(text)),
+        _ => string(raw),
     }
 }
 
-/// The shortest text: `1` also where `1.0` or `1e0` stands.
-fn number_text(number: &Number) -> String {
-    if !number.is_f64() {
-        return number.to_string();
+/// The shortest text: `1` also where `1.0` or `1e0` stands. Whole numbers stay as they are, however large.
+fn number_text(text: &str) -> String {
+    let mut shortest = String::new();
+    match text.parse() {
+        Ok(number) if text.contains(['.', 'e', 'E']) && f64::is_finite(number) => {
+            push_number(&mut shortest, Some(number));
+        }
+        _ => shortest.push_str(text),
     }
-    let mut text = String::new();
-    push_number(&mut text, number.as_f64());
-    text
-}
-
-fn token(value: &Value) -> Token {
-    Token::Named(match value {
-        Value::Null => "null",
-        Value::Bool(true) => "true",
-        Value::Bool(false) => "false",
-        Value::Number(_) => "a number",
-        Value::String(_) => "a string",
-        Value::Array(_) => "an array",
-        Value::Object(_) => "an object",
-    })
+    shortest
 }
 
 #[cfg(test)]
@@ -93,7 +74,7 @@ mod tests {
     use crate::wire::appnet::message::Message;
     use crate::wire::appnet::message_in::MessageIn;
     use proptest::prelude::*;
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     const NOW: f64 = 1_792_540_800.0;
     const ARRIVAL: Arrival = Arrival { at: NOW, lateness_s: 86_400 };
@@ -162,6 +143,18 @@ mod tests {
     }
 
     #[test]
+    fn what_only_json_can_hold_is_rejected_alone() {
+        let of = |value: &str| read(&format!(r#"[{{"type":"{TIMESERIES}","value":{value}}}]"#)).remove(0).1;
+        assert_eq!(of(r#"{"n":1e999}"#), Err("n must be a finite number".into()));
+        assert!(of(r#"{"n":1,"v":{"a":"\ud800"}}"#).is_err() && of(r#"{"n":1,"v":{"\ud800":"a"}}"#).is_err());
+        assert_eq!(
+            of(r#"{"n":0.30000000000000004,"n":498379.37188874436}"#).expect("valid").0.n,
+            498_379.371_888_744_36
+        );
+        assert_eq!(of(r#"{"n":1,"v":{"a":1e999}}"#).expect("valid").1, "a\u{1f}1e999\u{1e}");
+    }
+
+    #[test]
     fn what_is_no_list_has_no_points() {
         for text in ["", "{}", "[", "1", "[1,null,[]]", r#"[{"type":1}]"#] {
             assert_eq!(read(text), [], "{text}");
@@ -179,9 +172,6 @@ mod tests {
             let mut message = Message::new(Dialect::AppNet, "b/1");
             let mut sent = Vec::new();
             for (n, d, p, ago, label) in points {
-                // As many digits as clocks and counters give.
-                let (n, d) = (f64::round(n), f64::round(d * 8.0) / 8.0);
-                let p = p.map(|p: f64| (p * 2.0).round() / 2.0);
                 let point = Point { n, d, p, t: NOW - f64::from(ago) };
                 let mut builder = LabelsBuilder::default();
                 builder.push("k".into(), label.into());
