@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::object::{Object, compact, object, string};
+use super::object::{Object, compact, list, object, string};
 use super::{BATCH, MAX_ANNOTATIONS_BYTES, MAX_TEXT_CHARS, TIMESERIES};
 
 /// The body of a message has at most this many bytes.
@@ -75,7 +75,7 @@ impl MessageIn {
         if annotations.len() > MAX_ANNOTATIONS_BYTES {
             return Err(MessageError::AnnotationsTooLarge(annotations.len()));
         }
-        let list: Vec<&RawValue> = serde_json::from_str(&annotations).map_err(|_| MessageError::Annotations)?;
+        let list = list(annotations.as_bytes()).ok_or(MessageError::Annotations)?;
         let (mut batch_id, mut has_points) = (None, false);
         for (index, annotation) in list.into_iter().enumerate() {
             let annotation = object(annotation.get()).ok_or(MessageError::Annotations)?;

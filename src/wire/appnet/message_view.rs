@@ -1,12 +1,13 @@
 //! Messages as a client of the app.net face sees them. They carry points only, so all of them are machine-only.
 
-use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use crate::domain::codec::Malformed;
 use crate::wire::json::{push_formatted, push_text};
 use crate::wire::time::date_text;
 
 use super::envelope;
+use super::object::{list, number, object, string};
 use super::paging::Shown;
 
 /// What a message's object says.
@@ -69,41 +70,47 @@ impl MessageView<'_> {
     }
 }
 
-/// What an object answers. Annotations stay text: as values a page of them would be twenty times as large.
-#[derive(Deserialize)]
-struct Page<'a> {
-    #[serde(borrow)]
-    messages: Vec<Stored<'a>>,
-    more: bool,
+/// A message as an object tells it.
+struct Stored<'a> {
+    id: String,
+    at: f64,
+    annotations: &'a RawValue,
 }
 
-#[derive(Deserialize)]
-struct Stored<'a> {
-    id: &'a str,
-    at: f64,
-    #[serde(borrow)]
-    annotations: &'a RawValue,
+impl<'a> Stored<'a> {
+    fn of(message: &'a RawValue) -> Option<Self> {
+        let message = object(message.get())?;
+        let (id, at) = (string(message.get("id")?)?, number(message.get("at")?)?);
+        Some(Self { id, at, annotations: message.get("annotations")? })
+    }
+}
+
+/// The messages of an object's answer, newest first, and whether there are more.
+fn stored(answer: &[u8]) -> Option<(Vec<Stored<'_>>, bool)> {
+    let page = object(std::str::from_utf8(answer).ok()?)?;
+    let messages = list(page.get("messages")?.get().as_bytes())?.into_iter().map(Stored::of);
+    Some((messages.collect::<Option<_>>()?, page.get("more")?.get() == "true"))
 }
 
 /// One page of what a stream's object answers to [`crate::wire::command::Read::Messages`], as the face answers it.
 ///
 /// # Errors
-/// Not what an object answers.
-pub fn page(answer: &[u8], view: &MessageView<'_>, shown: Shown) -> Result<String, serde_json::Error> {
-    let page: Page<'_> = serde_json::from_slice(answer)?;
+/// [`Malformed`]: it is not what an object answers.
+pub fn page(answer: &[u8], view: &MessageView<'_>, shown: Shown) -> Result<String, Malformed> {
+    let (messages, has_more) = stored(answer).ok_or(Malformed(0))?;
     // None of a server that has only machine-only messages.
-    let messages = if shown.machine { &page.messages[..] } else { &[] };
+    let messages = if shown.machine { &messages[..] } else { &[] };
     let mut list = String::from("[");
     for (index, message) in messages.iter().enumerate() {
         list.push_str(if index > 0 { "," } else { "" });
         push_stored(&mut list, message, &MessageView { is_listed: true, ..*view }, shown);
     }
     list.push(']');
-    let has_more = shown.machine && page.more;
+    let has_more = shown.machine && has_more;
     let mut meta = format!(r#","more":{has_more}"#);
     // The newest comes first.
     if let [newest, .., oldest] | [newest @ oldest] = messages {
-        let (max_id, min_id) = (newest.id, oldest.id);
+        let (max_id, min_id) = (&newest.id, &oldest.id);
         push_formatted(&mut meta, format_args!(r#","max_id":"{max_id}","min_id":"{min_id}""#));
     }
     Ok(envelope::data(&list, &meta))
@@ -112,10 +119,10 @@ pub fn page(answer: &[u8], view: &MessageView<'_>, shown: Shown) -> Result<Strin
 /// The one message of such an answer, if it is there.
 ///
 /// # Errors
-/// Not what an object answers.
-pub fn single(answer: &[u8], view: &MessageView<'_>, shown: Shown) -> Result<Option<String>, serde_json::Error> {
-    let page: Page<'_> = serde_json::from_slice(answer)?;
-    Ok(page.messages.first().map(|message| {
+/// [`Malformed`]: it is not what an object answers.
+pub fn single(answer: &[u8], view: &MessageView<'_>, shown: Shown) -> Result<Option<String>, Malformed> {
+    let (messages, _) = stored(answer).ok_or(Malformed(0))?;
+    Ok(messages.first().map(|message| {
         let mut out = String::new();
         push_stored(&mut out, message, view, shown);
         envelope::data(&out, "")
@@ -126,7 +133,7 @@ fn push_stored(out: &mut String, message: &Stored<'_>, view: &MessageView<'_>, s
     #[expect(clippy::cast_possible_truncation, reason = "a time")]
     let at_s = message.at.floor() as i64;
     let annotations = shown.annotations.then(|| message.annotations.get());
-    MessageView { id: Some(message.id), at_s, annotations, ..*view }.push(out);
+    MessageView { id: Some(&message.id), at_s, annotations, ..*view }.push(out);
 }
 
 /// A text that no browser takes for more.

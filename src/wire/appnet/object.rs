@@ -1,5 +1,5 @@
 //! JSON whose parts stay text until they are wanted: numbers then mean exactly what they say, and what nobody asks for
-//! takes no memory.
+//! takes no memory. All is read from bytes: reading from texts too would be the same code once more.
 
 use std::collections::BTreeMap;
 
@@ -12,12 +12,17 @@ pub(super) type Object<'a> = BTreeMap<String, &'a RawValue>;
 
 /// The object that a text is, if it is one.
 pub(super) fn object(text: &str) -> Option<Object<'_>> {
-    serde_json::from_str(text).ok()
+    serde_json::from_slice(text.as_bytes()).ok()
+}
+
+/// The items of the list that a text is, if it is one.
+pub(super) fn list(text: &[u8]) -> Option<Vec<&RawValue>> {
+    serde_json::from_slice(text).ok()
 }
 
 /// The text that a string stands for.
 pub(super) fn string(raw: &RawValue) -> Option<String> {
-    serde_json::from_str(raw.get()).ok()
+    serde_json::from_slice(raw.get().as_bytes()).ok()
 }
 
 /// The number that stands there.

@@ -10,15 +10,14 @@ use crate::wire::json::push_number;
 use crate::wire::rejection::Rejection;
 
 use super::TIMESERIES;
-use super::object::{is_number, number, object, string, token};
+use super::object::{is_number, list, number, object, string, token};
 
 /// A point and its canonical labels, or why it is rejected.
 pub type Read<'a> = Result<(Point, &'a str), Rejection>;
 
 /// Hands on each point of a list of annotations with its place in it. The list is what [`super::message_in`] has found good.
 pub fn each_point(annotations: &[u8], arrival: Arrival, take: &mut dyn FnMut(usize, Read<'_>)) {
-    let annotations: Vec<&RawValue> = serde_json::from_slice(annotations).unwrap_or_default();
-    for (index, annotation) in annotations.into_iter().enumerate() {
+    for (index, annotation) in list(annotations).unwrap_or_default().into_iter().enumerate() {
         let annotation = object(annotation.get()).unwrap_or_default();
         if annotation.get("type").and_then(|kind| string(kind)).is_some_and(|kind| kind == TIMESERIES) {
             let mut labels = LabelsBuilder::default();
