@@ -92,6 +92,7 @@ impl Exchange {
             Action::PatchStream(id) => self.patch_stream(&self.stream(id)?).await,
             Action::DeleteStream(id) => self.delete_stream(&self.stream(id)?).await,
             Action::NewReadKey(id) => self.new_read_key(&self.stream(id)?).await,
+            Action::RetryForward(id) => self.retry_forward(&self.stream(id)?).await,
             Action::WritePoints(id) => self.write_points(&self.stream(id)?, cors).await,
             Action::WritePixel(id) => self.write_pixel(&self.stream(id)?, cors).await,
             Action::ReadRollup(id) => self.read_rollup(&self.stream(id)?).await,

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::wire::command::Command;
-use crate::wire::forward::ForwardConfig;
+use crate::wire::forward::{ForwardConfig, allowed_root};
 use crate::wire::params::ParamError;
 use crate::wire::retention;
 use crate::wire::stream::{MAX_OWNER_BODY_BYTES, StreamConfig};
@@ -21,7 +21,7 @@ const MAX_PAGE: usize = 1_000;
 impl Exchange {
     pub(super) async fn create_stream(&mut self) -> Result<Reply, Problem> {
         self.check_owner()?;
-        let patch = StreamPatch::parse(&self.body(MAX_OWNER_BODY_BYTES).await?)?;
+        let patch = self.patch().await?;
         let (id, config, read_key) = self.new_stream(patch).await?;
         let mut view = self.view(&id, &config);
         view["links"] = self.links(&id, Some(&read_key));
@@ -34,9 +34,10 @@ impl Exchange {
     /// Makes a stream: its id, its configuration, and the read key, which nobody can be told later.
     pub(super) async fn new_stream(&self, patch: StreamPatch) -> Result<(StreamId, StreamConfig, String), Problem> {
         let id = StreamId::sign(random()?, self.keys.signing()?);
+        let forward_token = patch.token().map(str::to_owned);
         let config = patch.into_config(u64::try_from(self.now_ms).unwrap_or_default())?;
         let read_key = new_read_key()?;
-        let create = Command::Create { config: config.clone(), read_key_hash: hash(&read_key) };
+        let create = Command::Create { config: config.clone(), read_key_hash: hash(&read_key), forward_token };
         self.command(&id, &create).await?;
         let propagated = self.propagate(&id, config).await;
         if propagated.is_err() {
@@ -66,7 +67,7 @@ impl Exchange {
 
     pub(super) async fn patch_stream(&mut self, id: &StreamId) -> Result<Reply, Problem> {
         self.check_owner()?;
-        let patch = StreamPatch::parse(&self.body(MAX_OWNER_BODY_BYTES).await?)?;
+        let patch = self.patch().await?;
         let config = self.change(id, &Command::Patch(patch)).await?;
         Ok(no_store(&self.view(id, &config)))
     }
@@ -86,6 +87,24 @@ impl Exchange {
         let read_key = new_read_key()?;
         self.change(id, &Command::Rekey { read_key_hash: hash(&read_key) }).await?;
         Ok(no_store(&json!({ "read_key": read_key })))
+    }
+
+    pub(super) async fn retry_forward(&self, id: &StreamId) -> Result<Reply, Problem> {
+        self.check_owner()?;
+        self.command_all(id, &Command::RetryForward).await?;
+        Ok(Reply::json(202, "{}".to_owned()).with("Cache-Control", "no-store"))
+    }
+
+    /// What the owner sends; where it forwards to is one of the places that the deployment allows.
+    async fn patch(&mut self) -> Result<StreamPatch, Problem> {
+        let mut patch = StreamPatch::parse(&self.body(MAX_OWNER_BODY_BYTES).await?)?;
+        if let Some(forward) = patch.forward_mut() {
+            let variable = |name| self.env.var(name).ok().map(|var| var.to_string());
+            let is_dev = variable("HEARTBEAT_DEV").is_some_and(|text| text == "1");
+            let root = allowed_root(&forward.api_root, variable("FORWARD_ROOTS").as_deref(), is_dev);
+            forward.api_root = root.map_err(|error| Problem::InvalidRequest(format!("`forward.api_root`: {error}")))?;
+        }
+        Ok(patch)
     }
 
     /// Changes a stream at home and then everywhere; its configuration.

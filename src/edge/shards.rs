@@ -103,6 +103,13 @@ impl Exchange {
         self.command(id, &Command::Forget).await.map(drop).map_err(|_| Problem::NotEverywhere)
     }
 
+    /// Sends a command to all shards, home first.
+    pub(super) async fn command_all(&self, id: &StreamId, command: &Command) -> Result<(), Problem> {
+        self.command(id, command).await?;
+        let shards = self.config_of_home(id).await?.layout.shards();
+        self.command_others(id, shards, command).await
+    }
+
     /// Sends a command to each shard but home, also when one fails.
     async fn command_others(&self, id: &StreamId, shards: u16, command: &Command) -> Result<(), Problem> {
         let mut all = Ok(());

@@ -3,7 +3,9 @@
 //! Nothing here waits, so each function is one atomic step of the object. Memory changes only after the
 //! SQL that it mirrors has succeeded.
 
+mod forwarding;
 mod messages;
+mod packing;
 mod reading;
 mod sealing;
 mod targets;
@@ -18,18 +20,21 @@ use crate::domain::open::{OpenBuckets, SeriesId};
 use crate::domain::text_index::HashKey;
 use crate::store::log::{Cursor, LogRow};
 use crate::store::sql::{Sql, StoreError};
-use crate::store::{frames, log, meta, schema, series};
+use crate::store::{frames, log, meta, outbox, schema, series};
 use crate::wire::command::KeyHash;
 use crate::wire::frame::{BatchKey, Frame, LabelSet};
 use crate::wire::outcome::Outcome;
 use crate::wire::stream::StreamConfig;
 
-use super::answers::Answers;
+use super::answers::{Answers, KEY_WINDOW_MS};
 use super::dictionary::{Dictionary, DictionaryLimits};
 use super::distinct::{DistinctLabels, TooManyNames};
 use super::log_index::LogIndex;
 use super::totals::Totals;
 
+use forwarding::Forwarding;
+pub(super) use forwarding::GATHER_MS;
+pub(super) use packing::Packed;
 pub(super) use reading::QueryError;
 use targets::{KnownTargets, Target};
 
@@ -71,6 +76,8 @@ impl Limits {
 const CONSUMER: &str = "rollups";
 const RECORD: &str = "stream";
 const TOTALS: &str = "totals";
+/// When [`Engine::tidy`] has something to do next.
+const TIDY: &str = "tidy_ms";
 
 /// What is told of a frame that is in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -94,6 +101,9 @@ pub(super) struct Record {
     /// The stream is ending: its other shards go first.
     #[serde(default)]
     pub(super) is_closed: bool,
+    /// The token of the forwarding, encrypted.
+    #[serde(default)]
+    pub(super) forward_token: Option<String>,
 }
 
 /// Why the record stays as it is.
@@ -121,6 +131,9 @@ pub(super) struct Engine<S> {
     answers: Answers,
     /// Up to the end of the log.
     totals: Totals,
+    forwarding: Forwarding,
+    /// When there is something to tidy, besides what is in the log; 0: at once.
+    tidy_ms: i64,
 }
 
 impl<S: Sql> Engine<S> {
@@ -129,6 +142,9 @@ impl<S: Sql> Engine<S> {
         sql.atomically(&mut || {
             schema::migrate(&sql)?;
             DistinctLabels::load(&sql, &record.config.distinct)?.persist(&sql)?;
+            if record.config.forward.is_some() {
+                Forwarding::default().resumed(false, 0).put(&sql)?;
+            }
             // First, as when it is needed depends on limits and on when buckets are sealed, and the numbers behind it must not.
             series::insert(&sql, 0, &Labels::overflow())?;
             Self::put_record(&sql, record)
@@ -170,6 +186,8 @@ impl<S: Sql> Engine<S> {
             unsealed_bytes: 0,
             answers: Answers::load(&sql)?,
             totals: from_json(meta::get(&sql, TOTALS)?)?.unwrap_or_default(),
+            forwarding: Forwarding::load(&sql)?,
+            tidy_ms: from_json(meta::get(&sql, TIDY)?)?.unwrap_or_default(),
             sql,
         };
         engine.replay()?;
@@ -307,12 +325,43 @@ impl<S: Sql> Engine<S> {
         if distinct != self.distinct {
             self.seal(now_ms)?;
         }
+        let forwarding = self.forwarding_of(&record);
         self.sql.atomically(&mut || {
             distinct.persist(&self.sql)?;
+            if forwarding != self.forwarding {
+                forwarding.put(&self.sql)?;
+            }
+            if record.config.forward.is_none() && self.record.config.forward.is_some() {
+                outbox::remove_behind(&self.sql, 0)?;
+                outbox::clear_aside(&self.sql)?;
+            }
+            // What is kept may be less now.
+            meta::put(&self.sql, TIDY, "0")?;
             Self::put_record(&self.sql, &record)
         })?;
-        (self.record, self.distinct) = (record, distinct);
+        (self.record, self.distinct, self.forwarding, self.tidy_ms) = (record, distinct, forwarding, 0);
         Ok(())
+    }
+
+    /// How forwarding goes on with another record.
+    fn forwarding_of(&self, record: &Record) -> Forwarding {
+        let (before, after) = (&self.record.config.forward, &record.config.forward);
+        let is_same_place = match (before, after) {
+            (Some(before), Some(after)) => {
+                (before.dialect, &before.api_root, &before.channel) == (after.dialect, &after.api_root, &after.channel)
+            }
+            _ => false,
+        };
+        match after {
+            Some(_) => self.forwarding.resumed(is_same_place, self.totals.accepted),
+            None => self.forwarding.ended(),
+        }
+    }
+
+    /// When [`Self::tidy`] has something to do.
+    pub(super) fn tidy_due(&self) -> i64 {
+        let unsealed = self.log.behind(self.cursor.seq).next().map(|row| row.at_ms + KEY_WINDOW_MS);
+        self.tidy_ms.min(unsealed.unwrap_or(i64::MAX))
     }
 }
 

@@ -98,7 +98,7 @@ fn any_step() -> impl Strategy<Value = Step> {
 pub(super) fn record(distinct: &[&str]) -> Record {
     let body = serde_json::json!({ "name": "model", "distinct": distinct }).to_string();
     let config = StreamPatch::parse(body.as_bytes()).and_then(|patch| patch.into_config(0)).expect("valid");
-    Record { config, read_key_hash: [0; 32], version: 1, is_closed: false }
+    Record { config, read_key_hash: [0; 32], version: 1, is_closed: false, forward_token: None }
 }
 
 struct Model {

@@ -9,18 +9,18 @@ mod earlier_versions;
 mod engine;
 #[cfg(test)]
 mod engine_model;
+mod forward;
 mod log_index;
+mod owned;
 mod pacer;
 mod queue;
 mod reads;
 #[cfg(test)]
 mod sealed_size;
-#[expect(dead_code, reason = "the forwarder will use it")]
 mod secret;
 mod shard;
 mod storage;
 mod stream;
 mod totals;
-#[expect(dead_code, reason = "the forwarder will use it")]
 mod upstream;
 mod writes;

@@ -27,7 +27,6 @@ const TIDY_AFTER: Duration = Duration::from_hours(1);
 ///
 /// # Errors
 /// When it can't be reached or can't answer: nothing was granted that anybody knows of.
-#[expect(dead_code, reason = "the forwarder will use it")]
 pub(super) async fn pace(env: &Env, name: &str, request: &PaceRequest) -> Result<PaceAnswer> {
     let mut init = RequestInit::new();
     let body = Uint8Array::from(request.to_bytes().as_slice());

@@ -27,11 +27,9 @@ const TOLD: &str = "told_shards";
 impl Stream {
     /// Fetches what home vouches for, and takes it if it is newer than what is here.
     pub(super) async fn adopt(&self) -> Answer {
-        let name = self.shared.state.id().name().unwrap_or_default();
-        let (stream, shard) = name.split_once('/').ok_or_else(|| internal(&"an object without a name"))?;
-        let shard = shard.parse().map_err(|error: ParseIntError| internal(&error))?;
+        let (stream, shard) = self.shared.place()?;
         let life = self.shared.life.get();
-        let record = vouched(&self.env, stream).await?;
+        let record = vouched(&self.env, &stream).await?;
         if self.shared.life.get() != life {
             // The stream ended while home's word was on its way.
             return Err(Refusal::NoSuchStream);
@@ -76,6 +74,19 @@ impl Stream {
 }
 
 impl Shared {
+    /// This object's name: that of the stream and the number of the shard.
+    pub(super) fn name(&self) -> String {
+        self.state.id().name().unwrap_or_default()
+    }
+
+    /// The stream, and the number of this shard.
+    pub(super) fn place(&self) -> Result<(String, u16), Refusal> {
+        let name = self.name();
+        let (stream, shard) = name.split_once('/').ok_or_else(|| internal(&"an object without a name"))?;
+        let shard = shard.parse().map_err(|error: ParseIntError| internal(&error))?;
+        Ok((stream.to_owned(), shard))
+    }
+
     fn take(&self, record: Record, shard: u16) -> Answer {
         match self.record() {
             Ok(own) if own.version >= record.version => {}

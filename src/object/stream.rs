@@ -5,7 +5,7 @@
 //! commit at once, busy ones in groups. Reads and retries need no waiting of their own: the platform's output
 //! gate holds every answer until the writes before it are durable.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -18,18 +18,17 @@ use crate::random::hash_key;
 use crate::store::sql::StoreError;
 use crate::wire::command::{Command, Refusal, put_shards};
 use crate::wire::stream::ConfigError;
+use crate::wire::stream_patch::StreamPatch;
 use crate::wire::writes::encode_answers;
 
 use super::answers::KEY_WINDOW_MS;
-use super::engine::{Engine, Limits, MAX_ROW_BYTES, Record, RecordError};
+use super::engine::{Engine, GATHER_MS, Limits, MAX_ROW_BYTES, Record, RecordError};
 use super::queue::{Gathered, MAX_WAITING_BYTES, Queue};
 use super::reads::{authorize, read};
 use super::storage::ObjectSql;
 
 /// How soon the alarm comes again after it failed.
 const RETRY_MS: i64 = 60_000;
-/// An alarm within this time comes early enough for what is written now: when its key expires.
-const SOON_MS: i64 = KEY_WINDOW_MS + 1;
 /// An alarm that is so late will not come.
 const OVERDUE_MS: i64 = 120_000;
 
@@ -50,8 +49,8 @@ pub(super) struct Shared {
     pub(super) life: Cell<u32>,
     pub(super) queue: RefCell<Queue>,
     is_committing: Cell<bool>,
-    /// Whether the alarm comes early enough for what is written now.
-    is_alarm_soon: Cell<bool>,
+    /// When the alarm comes, as far as is known.
+    alarm_ms: Cell<Option<i64>>,
 }
 
 /// The engine, which is opened by the first event.
@@ -75,7 +74,7 @@ impl DurableObject for Stream {
             life: Cell::new(0),
             queue: RefCell::new(Queue::new(max_bytes)),
             is_committing: Cell::new(false),
-            is_alarm_soon: Cell::new(false),
+            alarm_ms: Cell::new(None),
         };
         Self { shared: Rc::new(shared), env }
     }
@@ -94,7 +93,11 @@ impl DurableObject for Stream {
             Ok(Command::Delete) => self.delete().await,
             Ok(Command::Forget) => self.forget().await,
             Ok(Command::Adopt) => self.adopt().await,
-            Ok(command @ Command::Patch(_)) => self.patch(command).await,
+            Ok(Command::Patch(patch)) => self.patch(patch).await,
+            Ok(Command::Create { config, read_key_hash, forward_token }) => {
+                self.create(config, read_key_hash, forward_token).await
+            }
+            Ok(Command::RetryForward) => self.retry_forward().await,
             Ok(command) => self.shared.obey(command),
             Err(error) => Err(internal(&error)),
         };
@@ -105,14 +108,22 @@ impl DurableObject for Stream {
     }
 
     async fn alarm(&self) -> Result<Response> {
-        self.shared.is_alarm_soon.set(false);
-        let now = now_ms();
-        let next_ms = self.shared.with_engine(|engine| engine.tidy(now)).unwrap_or_else(|refusal| match refusal {
-            Refusal::NoSuchStream => None,
-            _ => Some(now + RETRY_MS),
+        self.shared.alarm_ms.set(None);
+        let tidied = self.shared.with_engine(|engine| {
+            let now = now_ms();
+            if engine.tidy_due() <= now { engine.tidy(now).map(|_| ()) } else { Ok(()) }
         });
+        if tidied.is_ok() {
+            self.forward().await;
+        }
+        let next_ms = match tidied.and_then(|()| self.shared.with_engine(|engine| Ok(engine.next_due()))) {
+            Ok(next_ms) => next_ms,
+            Err(Refusal::NoSuchStream) => None,
+            Err(_) => Some(now_ms() + RETRY_MS),
+        };
         if let Some(next_ms) = next_ms {
-            self.shared.set_alarm(next_ms - now).await;
+            // Not at once: what could not be done now can't be done in a millisecond either.
+            self.shared.set_alarm((next_ms - now_ms()).max(GATHER_MS)).await;
         }
         Response::empty()
     }
@@ -129,7 +140,8 @@ impl Stream {
     }
 
     /// The alarm comes at once: the new retention may keep less, and an idle stream has no other event.
-    async fn patch(&self, command: Command) -> Answer {
+    async fn patch(&self, patch: StreamPatch) -> Answer {
+        let command = Command::Patch(self.sealed(patch).await?);
         let answer = self.shared.obey(command)?;
         self.shared.set_alarm(1).await;
         Ok(answer)
@@ -148,16 +160,23 @@ impl Shared {
         &self,
         work: impl FnOnce(&mut Engine<ObjectSql>) -> std::result::Result<T, Refusal>,
     ) -> std::result::Result<T, Refusal> {
+        work(&mut *self.opened()?)
+    }
+
+    /// The engine, opened if need be. Not part of each caller's code: that alone was a tenth of the module.
+    #[inline(never)]
+    fn opened(&self) -> std::result::Result<RefMut<'_, Engine<ObjectSql>>, Refusal> {
         let mut slot = self.engine.borrow_mut();
         if matches!(*slot, Slot::NotOpened) {
             let engine = Engine::open(self.sql(), Limits::DEFAULT, hash_key()).map_err(|error| internal(&error))?;
             let engine = engine.filter(|engine| !engine.record().is_closed);
             *slot = engine.map_or(Slot::NoStream, |engine| Slot::Open(Box::new(engine)));
         }
-        match &mut *slot {
-            Slot::Open(engine) => work(engine),
-            Slot::NotOpened | Slot::NoStream => Err(Refusal::NoSuchStream),
-        }
+        let engine = RefMut::filter_map(slot, |slot| match slot {
+            Slot::Open(engine) => Some(&mut **engine),
+            Slot::NotOpened | Slot::NoStream => None,
+        });
+        engine.map_err(|_| Refusal::NoSuchStream)
     }
 
     /// What the owner wants, without opening the engine.
@@ -188,7 +207,8 @@ impl Shared {
         let now = now_ms();
         let results = self.with_engine(|engine| Ok(engine.commit(&frames, now)));
         if results.is_ok() {
-            self.expect_alarm(now).await;
+            let wanted = self.with_engine(|engine| Ok(engine.forward_due())).unwrap_or_default();
+            self.expect_alarm(now, wanted).await;
         }
         let synced = self.state.storage().sync().await.map_err(|error| internal(&error));
         for (index, writers) in writers.into_iter().enumerate() {
@@ -204,41 +224,42 @@ impl Shared {
         }
     }
 
-    /// Sets the alarm unless one comes soon enough. One from before this object lost its memory is left as it is, or it
-    /// would be put off with each write to a quiet stream; one that is long overdue is taken for lost.
-    async fn expect_alarm(&self, now_ms: i64) {
-        if self.is_alarm_soon.get() {
+    /// Sets the alarm unless one comes soon enough: when keys of now expire, or what is forwarded has had company. One from
+    /// before this object lost its memory is left as it is, or it would be put off with each write to a quiet stream; one
+    /// that is long overdue is taken for lost.
+    async fn expect_alarm(&self, now_ms: i64, forward_ms: Option<i64>) {
+        let by_ms = forward_ms.map_or(i64::MAX, |due_ms| due_ms.max(now_ms + GATHER_MS)).min(now_ms + KEY_WINDOW_MS);
+        let is_soon = |at_ms: &i64| (now_ms - OVERDUE_MS..=by_ms + 1).contains(at_ms);
+        if self.alarm_ms.get().as_ref().is_some_and(is_soon) {
             return;
         }
         match self.state.storage().get_alarm().await {
-            Ok(Some(at_ms)) if (now_ms - OVERDUE_MS..=now_ms + SOON_MS).contains(&at_ms) => {
-                self.is_alarm_soon.set(true);
-            }
-            _ => self.set_alarm(KEY_WINDOW_MS).await,
+            Ok(Some(at_ms)) if is_soon(&at_ms) => self.alarm_ms.set(Some(at_ms)),
+            _ => self.set_alarm(by_ms - now_ms).await,
         }
     }
 
     pub(super) async fn set_alarm(&self, in_ms: i64) {
-        let delay = Duration::from_millis(u64::try_from(in_ms.max(1)).unwrap_or(1));
-        match self.state.storage().set_alarm(delay).await {
-            Ok(()) => self.is_alarm_soon.set(in_ms <= SOON_MS),
+        let in_ms = in_ms.max(1);
+        match self.state.storage().set_alarm(Duration::from_millis(in_ms.unsigned_abs())).await {
+            Ok(()) => self.alarm_ms.set(Some(now_ms() + in_ms)),
             Err(error) => console_error!("alarm not set, the next write tries again: {error}"),
         }
     }
 
     fn obey(&self, command: Command) -> Answer {
         match command {
-            Command::Create { config, read_key_hash } => {
-                self.create(&Record { config, read_key_hash, version: 1, is_closed: false })
-            }
             Command::Describe => self.with_engine(|engine| Ok(to_json(&engine.record().config))),
             Command::Patch(patch) => self.change(|record| {
                 let now = u64::try_from(now_ms()).unwrap_or_default();
+                let token = patch.token().map(str::to_owned);
+                let before = record.config.forward.take();
+                record.config.forward.clone_from(&before);
                 record.config = patch.applied(record.config.clone(), now).map_err(|error| match error {
                     ConfigError::Layout(error) => Refusal::Conflict(error.to_string()),
                     error => Refusal::InvalidRequest(error.to_string()),
                 })?;
-                Ok(())
+                record.set_token(before.as_ref(), token)
             }),
             Command::Rekey { read_key_hash } => self.change(|record| {
                 record.read_key_hash = read_key_hash;
@@ -255,7 +276,7 @@ impl Shared {
                 let answer = self.try_with_engine(|engine| read(engine, &what))?;
                 Ok(put_shards(answer, record.config.layout.shards()))
             }
-            Command::Delete | Command::Forget | Command::Adopt => Err(Refusal::Internal),
+            _ => Err(Refusal::Internal),
         }
     }
 
@@ -268,13 +289,6 @@ impl Shared {
             set_record(engine, record)?;
             Ok(to_json(&engine.record().config))
         })
-    }
-
-    fn create(&self, record: &Record) -> Answer {
-        let engine =
-            Engine::create(self.sql(), Limits::DEFAULT, hash_key(), record).map_err(|error| internal(&error))?;
-        *self.engine.borrow_mut() = Slot::Open(Box::new(engine));
-        Ok(Vec::new())
     }
 }
 

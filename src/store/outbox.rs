@@ -161,8 +161,8 @@ mod tests {
         let sql = TestSql::new();
         schema::migrate(&sql).expect("migrates");
         let of = |n: f64| vec![counted(n, 1.0, None)];
-        for number in [3, 4, 5] {
-            insert(&sql, number, &of(number as f64)).expect("inserts");
+        for (number, n) in [(3, 3.0), (4, 4.0), (5, 5.0)] {
+            insert(&sql, number, &of(n)).expect("inserts");
         }
         assert_eq!(first(&sql), Ok(Some((3, of(3.0)))));
         let mut behind = Vec::new();

@@ -27,7 +27,12 @@ pub enum Command {
         config: StreamConfig,
         /// The hash of its read key.
         read_key_hash: KeyHash,
+        /// What it forwards with, in plain.
+        #[serde(default)]
+        forward_token: Option<String>,
     },
+    /// Tries to forward now; answers nothing.
+    RetryForward,
     /// Answers the [`StreamConfig`] that home has.
     Describe,
     /// Changes the configuration, at home; answers the new [`StreamConfig`].

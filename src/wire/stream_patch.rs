@@ -69,10 +69,20 @@ impl StreamPatch {
         }
     }
 
-    /// Whether it says anything of forwarding.
+    /// The token to forward with: in plain, or as [`Self::set_token`] has it.
     #[must_use]
-    pub fn changes_forward(&self) -> bool {
-        self.forward.is_some()
+    pub fn token(&self) -> Option<&str> {
+        match &self.forward {
+            Some(Forwarding::To(forward)) => forward.token.as_deref(),
+            Some(Forwarding::End) | None => None,
+        }
+    }
+
+    /// Replaces the token.
+    pub fn set_token(&mut self, token: String) {
+        if let Some(forward) = self.forward_mut() {
+            forward.token = Some(token);
+        }
     }
 
     fn check(&self) -> Result<(), ConfigError> {

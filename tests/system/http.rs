@@ -7,6 +7,11 @@ use ureq::http::request::Builder;
 use ureq::http::{HeaderMap, Request, Response};
 use ureq::{Agent, SendBody};
 
+use crate::peer;
+
+/// Longer answers are not searched for tokens; none of those that could have one is.
+const MAX_SEARCHED_BYTES: usize = 1 << 20;
+
 /// A request that is being put together.
 pub(crate) struct Call {
     method: &'static str,
@@ -88,7 +93,13 @@ impl Call {
 impl Answer {
     fn of(mut response: Response<ureq::Body>) -> Result<Self, ureq::Error> {
         let body = response.body_mut().with_config().limit(64 << 20).read_to_vec()?;
-        Ok(Self { status: response.status().as_u16(), headers: response.headers().clone(), body })
+        let answer = Self { status: response.status().as_u16(), headers: response.headers().clone(), body };
+        let is_telling = answer.body.len() <= MAX_SEARCHED_BYTES && {
+            let text = format!("{:?}{}", answer.headers, String::from_utf8_lossy(&answer.body));
+            text.contains(peer::TOKENS_BEGIN)
+        };
+        assert!(!is_telling, "an answer shows an upstream's token");
+        Ok(answer)
     }
 
     pub(crate) fn text(&self) -> &str {

@@ -5,7 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::sync::{Mutex, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 /// The owner's token on every test server.
@@ -21,6 +21,8 @@ pub(crate) struct Server {
     /// Such as `http://127.0.0.1:40123`.
     pub(crate) url: String,
     state: State,
+    /// What came on standard error until now.
+    log: Arc<Mutex<String>>,
 }
 
 /// Standard input and the lines of standard output.
@@ -103,6 +105,7 @@ impl Server {
             .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
             // A group of its own, so that node and workerd die together.
             .process_group(0)
             .spawn()
@@ -111,9 +114,17 @@ impl Server {
         let output = BufReader::new(child.stdout.take().expect("piped"));
         let (sender, lines) = channel();
         std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        let log = Arc::default();
+        let (errors, kept) = (BufReader::new(child.stderr.take().expect("piped")), Arc::clone(&log));
+        std::thread::spawn(move || errors.lines().map_while(Result::ok).for_each(|line| keep_and_show(&kept, &line)));
         let ready = lines.recv_timeout(DEADLINE).expect("the server says that it is ready");
         let url = ready.strip_prefix("heartbeat ready on ").expect("the first line says so").to_owned();
-        Self { child: Some(child), control: Mutex::new(Control { input, lines }), url, state }
+        Self { child: Some(child), control: Mutex::new(Control { input, lines }), url, state, log }
+    }
+
+    /// All that it wrote to standard error until now.
+    pub(crate) fn log(&self) -> String {
+        self.log.lock().expect("no test panics here").clone()
     }
 
     /// Lets an object lose its memory, as an idle one does.
@@ -162,6 +173,11 @@ impl Server {
         Command::new("kill").args(["-s", "KILL", "--", &group]).status().expect("kill is there");
         child.wait().expect("it is our child");
     }
+}
+
+fn keep_and_show(log: &Mutex<String>, line: &str) {
+    eprintln!("{line}");
+    log.lock().expect("no test panics here").extend([line, "\n"]);
 }
 
 impl Drop for Server {

@@ -79,7 +79,7 @@ impl<S: Sql> Engine<S> {
             "open_cells": self.open.cells(),
             "memory_bytes": memory_bytes(),
             "last_write": last_write,
-            "forward": null,
+            "forward": self.forward_json(),
         })
         .to_string()
     }

@@ -7,7 +7,7 @@ use crate::store::log::Cursor;
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{chunks, log, meta};
 
-use super::{CONSUMER, Engine, MAX_ROW_BYTES, TOTALS, to_json};
+use super::{CONSUMER, Engine, MAX_ROW_BYTES, TIDY, TOTALS, to_json};
 
 /// Chunks expire in rounds a day apart. A round is an alarm, which is a request and a row written; a stream that is idle
 /// for good has some 250 of them in two years, until only what is kept for ever is left: far less than a cent.
@@ -31,7 +31,7 @@ impl<S: Sql> Engine<S> {
 
     /// The last row of the log that nobody needs when all up to a row is sealed.
     fn removable(&self, sealed_seq: i64, now_ms: i64) -> Option<i64> {
-        self.log.removable(sealed_seq, None, now_ms - self.record.config.messages_s * 1000)
+        self.log.removable(sealed_seq, self.next_unpacked(), now_ms - self.record.config.messages_s * 1000)
     }
 
     /// Moves all open buckets into chunks, and the answers to keys out of the log.
@@ -77,7 +77,20 @@ impl<S: Sql> Engine<S> {
         let messages_ms = self.expire_messages(now_ms)?;
         let answers_ms = self.answers.expire(&self.sql, now_ms)?;
         let chunks_ms = self.expire_chunks(now_ms)?.map(|due_ms| due_ms.max(now_ms + EXPIRY_INTERVAL_MS));
-        Ok(answers_ms.into_iter().chain(chunks_ms).chain(messages_ms).min())
+        let next_ms = answers_ms.into_iter().chain(chunks_ms).chain(messages_ms).min();
+        let tidy_ms = next_ms.unwrap_or(i64::MAX);
+        if tidy_ms != self.tidy_ms {
+            meta::put(&self.sql, TIDY, &to_json(&tidy_ms))?;
+            self.tidy_ms = tidy_ms;
+        }
+        Ok(next_ms)
+    }
+
+    /// When there is something to do next, if ever: to tidy or to forward. A large backlog is coarsened also while nothing
+    /// can be sent.
+    pub(in crate::object) fn next_due(&self) -> Option<i64> {
+        let tidy_ms = Some(self.tidy_due()).filter(|due_ms| *due_ms < i64::MAX);
+        tidy_ms.into_iter().chain(self.forward_due()).min()
     }
 
     /// Removes rows of the log that are kept for readers of messages no longer. When the next one is, if any.

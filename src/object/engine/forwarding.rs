@@ -1,0 +1,375 @@
+//! The second consumer of the log, the forwarder: what it has taken, what is on its way, and what became of it.
+//!
+//! Points are packed into batches in their order; a batch is durable before it is sent, and stays as it is until the upstream
+//! has taken it: whoever has it twice has it with the same id.
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use crate::domain::coarse::Counted;
+use crate::domain::delivery::{Step, step};
+use crate::domain::point::LabelledPoint;
+use crate::store::sql::{Sql, StoreError};
+use crate::store::{meta, outbox};
+use crate::wire::appnet::dialect::Dialect;
+use crate::wire::appnet::message::Message;
+
+use super::{Engine, to_json};
+
+pub(super) use crate::domain::delivery::Outcome;
+
+const STATE: &str = "forward";
+/// What was just written waits for company.
+pub(in crate::object) const GATHER_MS: i64 = 1_000;
+/// So many refused points are kept; with more something else is wrong, and forwarding pauses.
+const MAX_ASIDE: u64 = 1_000;
+/// Of them so many are shown.
+const MAX_SHOWN: usize = 10;
+const TOO_LARGE: &str = "the point is larger than a message may be";
+
+/// How far forwarding is. Persisted as JSON; fields are only added.
+#[expect(clippy::struct_excessive_bools, reason = "each says a thing of its own")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Forwarding {
+    pub(super) is_on: bool,
+    /// Points up to this number are in batches, or were there before.
+    pub(super) packed: u64,
+    /// The number of the next batch; never one that was there before.
+    pub(super) next_batch: i64,
+    pub(super) outbox: Count,
+    /// Whether the first batch was sent, so that it must stay as it is.
+    pub(super) is_attempted: bool,
+    /// Which points of the first batch are next, as another part of it was refused; no `len`: all.
+    pub(super) from: usize,
+    pub(super) len: usize,
+    /// Whether the channel is there and can be written to.
+    pub(super) is_checked: bool,
+    pub(super) failures: u32,
+    /// Nothing is tried before.
+    pub(super) next_ms: i64,
+    pub(super) is_paused: bool,
+    pub(super) error: Option<(String, i64)>,
+    pub(super) delivered: Count,
+    /// Points as written that were delivered together with others of the same labels, and as how many.
+    pub(super) coarsened: (u64, u64),
+    pub(super) aside: u64,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Count {
+    pub(super) points: u64,
+    pub(super) messages: u64,
+}
+
+/// A message that is to be sent.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::object) struct Parcel {
+    pub(in crate::object) body: String,
+    /// Of its batch.
+    number: i64,
+    /// How many points of the batch it has, behind those that are done.
+    len: usize,
+}
+
+impl Forwarding {
+    pub(super) fn load(sql: &impl Sql) -> Result<Self, StoreError> {
+        Ok(super::from_json(meta::get(sql, STATE)?)?.unwrap_or_default())
+    }
+
+    pub(super) fn put(&self, sql: &impl Sql) -> Result<(), StoreError> {
+        meta::put(sql, STATE, &to_json(self))
+    }
+
+    /// As the owner wants it from now on: what was written before is not forwarded, and whatever paused it may be over.
+    pub(super) fn resumed(&self, is_same_place: bool, accepted: u64) -> Self {
+        let mut state = self.clone();
+        if !self.is_on {
+            state = Self { next_batch: self.next_batch, packed: accepted, is_on: true, ..Self::default() };
+        }
+        state.is_checked &= is_same_place;
+        (state.is_paused, state.failures, state.next_ms, state.error) = (false, 0, 0, None);
+        state
+    }
+
+    /// Without anything that was on its way.
+    pub(super) fn ended(&self) -> Self {
+        Self { next_batch: self.next_batch, ..Self::default() }
+    }
+}
+
+impl<S: Sql> Engine<S> {
+    /// How many points wait to be packed.
+    pub(super) fn unpacked(&self) -> u64 {
+        if self.forwarding.is_on { self.totals.accepted - self.forwarding.packed } else { 0 }
+    }
+
+    /// The number of the point that is packed next, if one waits.
+    pub(super) fn next_unpacked(&self) -> Option<u64> {
+        (self.unpacked() > 0).then_some(self.forwarding.packed + 1)
+    }
+
+    /// When there is something to send or to coarsen, if there is.
+    pub(in crate::object) fn forward_due(&self) -> Option<i64> {
+        let state = &self.forwarding;
+        if state.is_on && self.has_large_backlog() {
+            return Some(0);
+        }
+        let has_work = self.unpacked() > 0 || state.outbox.messages > 0 || !state.is_checked;
+        (state.is_on && !state.is_paused && has_work).then_some(state.next_ms)
+    }
+
+    /// Whether the channel has to be made or looked at before anything is sent.
+    pub(in crate::object) fn needs_channel(&self) -> bool {
+        !self.forwarding.is_checked
+    }
+
+    /// Changes how far forwarding is, durably.
+    #[inline(never)]
+    pub(super) fn set_forwarding(&mut self, state: Forwarding) -> Result<(), StoreError> {
+        state.put(&self.sql)?;
+        self.forwarding = state;
+        Ok(())
+    }
+
+    pub(in crate::object) fn mark_checked(&mut self) -> Result<(), StoreError> {
+        self.set_forwarding(Forwarding { is_checked: true, failures: 0, error: None, ..self.forwarding.clone() })
+    }
+
+    /// Lets nothing be sent before this time.
+    pub(in crate::object) fn wait_until(&mut self, next_ms: i64) -> Result<(), StoreError> {
+        self.set_forwarding(Forwarding { next_ms, ..self.forwarding.clone() })
+    }
+
+    /// Lets nothing be sent until the owner changes something.
+    pub(in crate::object) fn pause(&mut self, reason: &str, now_ms: i64) -> Result<(), StoreError> {
+        let error = Some((reason.to_owned(), now_ms));
+        self.set_forwarding(Forwarding { is_paused: true, error, ..self.forwarding.clone() })
+    }
+
+    /// Tries now, also what is set aside.
+    pub(in crate::object) fn retry_forward(&mut self) -> Result<bool, StoreError> {
+        if !self.forwarding.is_on {
+            return Ok(false);
+        }
+        let mut state = self.forwarding.resumed(true, self.totals.accepted);
+        let mut aside = outbox::aside(&self.sql, usize::MAX)?;
+        aside.reverse();
+        let points: Vec<Counted> = aside.into_iter().flat_map(|aside| aside.points).collect();
+        let batches = self.batches(points);
+        self.sql.atomically(&mut || {
+            let mut changed = state.clone();
+            outbox::clear_aside(&self.sql)?;
+            changed.aside = 0;
+            self.insert_batches(&mut changed, &batches)?;
+            changed.put(&self.sql)?;
+            state = changed;
+            Ok(())
+        })?;
+        self.forwarding = state;
+        Ok(true)
+    }
+
+    /// The message that is next, which is the same each time until it is settled. `name` is this object's.
+    pub(in crate::object) fn parcel(&mut self, name: &str, now_ms: i64) -> Result<Option<Parcel>, StoreError> {
+        loop {
+            let Some((number, points)) = outbox::first(&self.sql)? else { return Ok(None) };
+            let rest = &points[self.forwarding.from.min(points.len())..];
+            let wanted = if self.forwarding.len == 0 { rest.len() } else { self.forwarding.len.min(rest.len()) };
+            let dialect = self.dialect();
+            let is_whole = self.forwarding.from == 0 && wanted == points.len();
+            let mut parcel = None;
+            if is_whole {
+                parcel = parcel_of(dialect, &format!("{name}-{number}"), rest);
+            }
+            let mut len = wanted;
+            while parcel.is_none() && len > 0 {
+                // The upstream's dialect may have changed since the batch was packed.
+                let id = format!("{name}-{number}.{}+{len}", self.forwarding.from);
+                parcel = parcel_of(dialect, &id, &rest[..len]);
+                len = if parcel.is_none() { len / 2 } else { len };
+            }
+            if let Some(body) = parcel {
+                if !self.forwarding.is_attempted {
+                    self.set_forwarding(Forwarding { is_attempted: true, ..self.forwarding.clone() })?;
+                }
+                return Ok(Some(Parcel { body, number, len }));
+            }
+            self.put_aside(number, &points, TOO_LARGE, now_ms)?;
+        }
+    }
+
+    /// What follows from what the upstream did with a message.
+    pub(in crate::object) fn settle(
+        &mut self,
+        parcel: &Parcel,
+        outcome: &Outcome,
+        jitter: f64,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let Some((number, points)) = outbox::first(&self.sql)? else { return Ok(()) };
+        if number != parcel.number {
+            // The owner ended forwarding meanwhile.
+            return Ok(());
+        }
+        match step(outcome, self.forwarding.failures, jitter, now_ms) {
+            Step::Done => self.delivered(parcel, &points),
+            Step::Split if parcel.len == 1 => {
+                let Outcome::Refused(reason) = outcome else { return Ok(()) };
+                self.put_aside(number, &points, reason, now_ms)
+            }
+            Step::Split => {
+                self.set_forwarding(Forwarding { len: parcel.len / 2, failures: 0, ..self.forwarding.clone() })
+            }
+            other => self.put_off(&other, outcome, now_ms),
+        }
+    }
+
+    /// Waits or pauses, as is told.
+    pub(in crate::object) fn put_off(&mut self, step: &Step, outcome: &Outcome, now_ms: i64) -> Result<(), StoreError> {
+        let mut state = self.forwarding.clone();
+        let reason = match outcome {
+            Outcome::Failed(reason) | Outcome::Denied(reason) | Outcome::Refused(reason) => reason.clone(),
+            Outcome::Held { for_ms } => format!("the upstream wants no more for {} s", for_ms / 1000),
+            Outcome::Delivered => return Ok(()),
+        };
+        state.error = Some((reason, now_ms));
+        match step {
+            Step::RetryAt { at_ms, counts } => {
+                state.next_ms = *at_ms;
+                state.failures += u32::from(*counts);
+            }
+            Step::Pause(_) | Step::Split | Step::Done => state.is_paused = true,
+        }
+        self.set_forwarding(state)
+    }
+
+    /// What follows from what became of a request that was no message.
+    pub(in crate::object) fn settle_channel(
+        &mut self,
+        outcome: &Outcome,
+        jitter: f64,
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        self.put_off(&step(outcome, self.forwarding.failures, jitter, now_ms), outcome, now_ms)
+    }
+
+    fn delivered(&mut self, parcel: &Parcel, points: &[Counted]) -> Result<(), StoreError> {
+        let mut state = self.forwarding.clone();
+        let done = &points[state.from..state.from + parcel.len];
+        state.delivered.points += written(done);
+        state.delivered.messages += 1;
+        for Counted { written, .. } in done.iter().filter(|point| point.written > 1) {
+            state.coarsened.0 += written;
+            state.coarsened.1 += 1;
+        }
+        (state.failures, state.error) = (0, None);
+        self.advance(state, parcel.number, parcel.len, points)
+    }
+
+    /// Sets the next point of the first batch aside.
+    fn put_aside(&mut self, number: i64, points: &[Counted], reason: &str, now_ms: i64) -> Result<(), StoreError> {
+        let mut state = self.forwarding.clone();
+        let at = state.from;
+        state.aside += 1;
+        if state.aside >= MAX_ASIDE {
+            state.is_paused = true;
+            state.error = Some((format!("{MAX_ASIDE} points are set aside; the last one: {reason}"), now_ms));
+        }
+        let refused = &points[at..=at];
+        let mut advanced = None;
+        self.sql.atomically(&mut || {
+            outbox::set_aside(&self.sql, now_ms, reason, refused)?;
+            advanced = Some(self.advanced(state.clone(), number, 1, points)?);
+            Ok(())
+        })?;
+        self.forwarding = advanced.unwrap_or(state);
+        Ok(())
+    }
+
+    fn advance(&mut self, state: Forwarding, number: i64, len: usize, points: &[Counted]) -> Result<(), StoreError> {
+        let mut advanced = None;
+        self.sql.atomically(&mut || {
+            advanced = Some(self.advanced(state.clone(), number, len, points)?);
+            Ok(())
+        })?;
+        self.forwarding = advanced.unwrap_or(state);
+        Ok(())
+    }
+
+    /// Persists that so many points more of the first batch are done.
+    fn advanced(
+        &self,
+        mut state: Forwarding,
+        number: i64,
+        len: usize,
+        points: &[Counted],
+    ) -> Result<Forwarding, StoreError> {
+        state.outbox.points -= written(&points[state.from..state.from + len]);
+        state.from += len;
+        state.len = 0;
+        if state.from >= points.len() {
+            outbox::remove(&self.sql, number)?;
+            (state.from, state.is_attempted) = (0, false);
+            state.outbox.messages -= 1;
+        }
+        state.put(&self.sql)?;
+        Ok(state)
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        self.record.config.forward.as_ref().map_or(Dialect::AppNet, |forward| forward.dialect)
+    }
+
+    /// What `status` says of forwarding.
+    pub(super) fn forward_json(&self) -> Value {
+        let (state, Some(config)) = (&self.forwarding, &self.record.config.forward) else { return Value::Null };
+        let has_work = self.unpacked() > 0 || state.outbox.messages > 0;
+        let name = match state {
+            Forwarding { is_paused: true, .. } => "paused",
+            Forwarding { is_checked: false, .. } => "starting",
+            Forwarding { error: Some(_), .. } if has_work => "waiting",
+            _ => "forwarding",
+        };
+        let shown = outbox::aside(&self.sql, MAX_SHOWN).unwrap_or_default();
+        let recent: Vec<Value> = shown
+            .into_iter()
+            .flat_map(|aside| aside.points.into_iter().map(move |point| (point, aside.reason.clone(), aside.at_ms)))
+            .map(|(point, reason, at_ms)| json!({ "point": value(&point.point), "reason": reason, "at": seconds(at_ms) }))
+            .collect();
+        let next_ms = Some(state.next_ms).filter(|next_ms| *next_ms > 0 && has_work && !state.is_paused);
+        json!({
+            "state": name,
+            "dialect": config.dialect.name(),
+            "api_root": config.api_root,
+            "channel": config.channel,
+            "delivered": state.delivered,
+            "pending": { "points": self.unpacked() + state.outbox.points, "messages": state.outbox.messages },
+            "coarsened": { "points": state.coarsened.0, "into": state.coarsened.1 },
+            "set_aside": { "points": state.aside, "recent": recent },
+            "last_error": state.error.as_ref().map(|(message, at_ms)| json!({ "message": message, "at": seconds(*at_ms) })),
+            "next_try": next_ms.map(seconds),
+        })
+    }
+}
+
+/// A message of all of these points, if they fit.
+fn parcel_of(dialect: Dialect, id: &str, points: &[Counted]) -> Option<String> {
+    let mut message = Message::new(dialect, id);
+    points.iter().all(|point| message.push(&point.point)).then(|| message.into_body())
+}
+
+pub(super) fn written(points: &[Counted]) -> u64 {
+    points.iter().map(|point| point.written).sum()
+}
+
+fn value(LabelledPoint { labels, point }: &LabelledPoint) -> Value {
+    let mut text = String::new();
+    crate::wire::appnet::value::push_value(&mut text, labels, point);
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 53 bits")]
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}

@@ -1,0 +1,64 @@
+//! An upstream that does not answer holds up nobody who writes or reads.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{SOON, assert_sums, forwarding, is_done, points, until, write};
+use crate::peer::{Fault, Peer};
+
+const WRITES: usize = 100;
+
+#[test]
+fn writes_and_reads_are_answered_while_the_upstream_hangs() {
+    let peer = Peer::generous();
+    peer.next([None, Some(Fault::Hang)]);
+    let stream = forwarding(&peer.forward());
+    let mut written = points(1, 1);
+    write(&stream, &written);
+    peer.until(SOON, "a message hangs", |peer| peer.hanging() == 1);
+    let (start, mut slowest) = (Instant::now(), Duration::ZERO);
+    for index in 0..WRITES {
+        let (point, sent) = (json!({ "n": index }), Instant::now());
+        write(&stream, std::slice::from_ref(&point));
+        written.push(point);
+        slowest = slowest.max(sent.elapsed());
+        if peer.hanging() == 0 {
+            // A machine so slow that the client gave up in between shows nothing more.
+            break;
+        }
+    }
+    assert!(written.len() > WRITES / 2, "only {} writes in {:?}", written.len(), start.elapsed());
+    assert!(slowest < Duration::from_secs(5), "{slowest:?}");
+    assert_eq!(stream.total("count").to_string(), written.len().to_string());
+    let status = until(&peer, &stream, 2 * SOON, is_done);
+    assert_sums(&peer, &written);
+    assert_eq!(peer.failed()[&Fault::Hang], 1, "{status}");
+}
+
+#[test]
+fn an_answer_without_end_is_not_read_to_its_end() {
+    let peer = Peer::generous();
+    peer.next([None, Some(Fault::Endless)]);
+    let stream = forwarding(&peer.forward());
+    let written = points(10, 10);
+    write(&stream, &written);
+    until(&peer, &stream, SOON, is_done);
+    assert_sums(&peer, &written);
+}
+
+#[test]
+fn many_streams_whose_upstream_hangs_hold_up_no_other() {
+    let (stuck, peer) = (Peer::generous(), Peer::generous());
+    stuck.next([Some(Fault::Hang); 8]);
+    for _ in 0..8 {
+        let stream = forwarding(&stuck.forward());
+        write(&stream, &points(1, 1));
+    }
+    stuck.until(SOON, "all hang", |stuck| stuck.hanging() == 8);
+    let stream = forwarding(&peer.forward());
+    let written = points(10, 10);
+    write(&stream, &written);
+    until(&peer, &stream, SOON, is_done);
+    assert_sums(&peer, &written);
+}

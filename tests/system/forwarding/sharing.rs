@@ -1,0 +1,77 @@
+//! Streams that share a token share its limit, which is 20 writes a minute where nobody says otherwise.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::{SOON, assert_sums, forward_status, forwarding, is_done, retry, until, without, write};
+use crate::peer::{Peer, Plan};
+use crate::stream::Stream;
+
+const MINUTE: Duration = Duration::from_mins(1);
+const STREAMS: usize = 5;
+const LIMIT: usize = 20;
+/// All is idle for most of it: a window and half of the next.
+const PATIENCE: Duration = Duration::from_secs(130);
+
+/// How many messages each stream has.
+fn messages(peer: &Peer) -> BTreeMap<String, usize> {
+    let mut messages = BTreeMap::new();
+    for batch in peer.batches() {
+        *messages.entry(batch.source().to_owned()).or_default() += 1;
+    }
+    messages
+}
+
+#[test]
+fn five_streams_on_one_token_all_go_on_and_never_write_more_than_20_times_in_a_minute() {
+    // It says nothing of its limit: 20 a minute hold without being told.
+    let peer = Peer::start(Plan { rate_headers: false, ..Plan::default() });
+    let streams: Vec<Stream> = (0..STREAMS).map(|_| forwarding(&without(&peer.forward(), "policy"))).collect();
+    let (deadline, mut written) = (Instant::now() + PATIENCE, Vec::new());
+    let has_enough = |messages: &BTreeMap<String, usize>| {
+        messages.len() == STREAMS && messages.values().all(|count| *count >= 3) && peer.writes() > LIMIT * 3 / 2
+    };
+    while !has_enough(&messages(&peer)) {
+        assert!(Instant::now() < deadline, "{:?} after {} writes", messages(&peer), peer.writes());
+        // Each has always something to say.
+        for (number, stream) in streams.iter().enumerate() {
+            let point = json!({ "n": written.len(), "v": { "stream": number.to_string() } });
+            write(stream, std::slice::from_ref(&point));
+            written.push(point);
+        }
+        peer.until_something_happens(Duration::from_secs(1));
+    }
+    assert!(peer.max_writes_in_any(MINUTE) <= LIMIT, "{}", peer.max_writes_in_any(MINUTE));
+    assert_eq!(peer.exceeded(), 0);
+    peer.assert_in_order();
+    // An owner who is impatient doesn't make it write more.
+    for stream in &streams {
+        retry(stream).expect(202);
+    }
+    let all_done = |_: &Peer| streams.iter().all(|stream| forward_status(stream)["pending"]["points"] == 0);
+    peer.until(2 * MINUTE, "the rest arrives", all_done);
+    assert!(peer.max_writes_in_any(MINUTE) <= LIMIT, "{}", peer.max_writes_in_any(MINUTE));
+    assert_eq!(peer.exceeded(), 0);
+    assert_sums(&peer, &written);
+}
+
+#[test]
+fn what_the_upstream_says_of_its_limit_is_obeyed() {
+    // Less than what the owner allowed.
+    let window = Duration::from_secs(4);
+    let peer = Peer::start(Plan { limit: 3, window, ..Plan::default() });
+    let stream = forwarding(&peer.forward());
+    let (deadline, mut written) = (Instant::now() + MINUTE, Vec::new());
+    while peer.stored() < 10 {
+        assert!(Instant::now() < deadline, "{:?}", peer.arrivals_s());
+        let point = json!({ "n": written.len() });
+        write(&stream, std::slice::from_ref(&point));
+        written.push(point);
+        peer.until_something_happens(Duration::from_millis(500));
+    }
+    assert_eq!(peer.exceeded(), 0, "{:?}", peer.arrivals_s());
+    until(&peer, &stream, SOON, is_done);
+    assert_sums(&peer, &written);
+}

@@ -1,0 +1,97 @@
+//! When it is tried again: when the upstream says, or ever later, or when the owner wants it now.
+
+use serde_json::Value;
+
+use super::{SOON, forwarding, is_done, is_in, last_error, points, retry, until, write};
+use crate::clock::now_s;
+use crate::peer::{Fault, Peer, Plan};
+
+/// How much later than it should a busy machine may try.
+const LATE_S: f64 = 10.0;
+
+/// For how long it waits now, as status says.
+fn wait_s(status: &Value) -> f64 {
+    status["next_try"].as_f64().expect("Unix seconds") - now_s()
+}
+
+fn is_waiting(status: &Value) -> bool {
+    is_in("waiting")(status) && status["next_try"].is_number()
+}
+
+fn silent() -> Peer {
+    Peer::start(Plan { limit: 6_000, rate_headers: false, ..Plan::default() })
+}
+
+#[test]
+fn retry_after_is_obeyed() {
+    let peer = silent();
+    peer.next([None, Some(Fault::RetryAfter(3))]);
+    let stream = forwarding(&peer.forward());
+    write(&stream, &points(1, 1));
+    until(&peer, &stream, SOON, is_done);
+    let times = peer.arrivals_s();
+    assert!((3.0..3.0 + LATE_S).contains(&(times[2] - times[1])), "{times:?}");
+}
+
+#[test]
+fn a_429_that_does_not_say_for_how_long_is_waited_out_for_a_minute_and_retry_tries_now() {
+    let peer = silent();
+    peer.next([None, Some(Fault::TooMany)]);
+    let stream = forwarding(&peer.forward());
+    write(&stream, &points(1, 1));
+    let status = until(&peer, &stream, SOON, is_waiting);
+    assert!((30.0..=61.0).contains(&wait_s(&status)), "{status}");
+    retry(&stream).expect(202);
+    until(&peer, &stream, SOON, is_done);
+    let times = peer.arrivals_s();
+    assert!(times[2] - times[1] < 30.0, "{times:?}");
+}
+
+#[test]
+fn an_absurd_retry_after_is_at_most_an_hour_and_no_number_is_none() {
+    let peer = silent();
+    peer.next([None, Some(Fault::RetryAfter(4_000_000))]);
+    let stream = forwarding(&peer.forward());
+    write(&stream, &points(1, 1));
+    let status = until(&peer, &stream, SOON, is_waiting);
+    assert!((3_500.0..=3_601.0).contains(&wait_s(&status)), "{status}");
+}
+
+#[test]
+fn the_wait_after_failures_grows_and_is_short_again_after_a_success() {
+    let peer = silent();
+    let failures = [Fault::ServerError, Fault::Unavailable, Fault::Html, Fault::CutBefore];
+    peer.next([None].into_iter().chain(failures.map(Some)));
+    let stream = forwarding(&peer.forward());
+    write(&stream, &points(1, 1));
+    let status = until(&peer, &stream, SOON, is_waiting);
+    assert!(!last_error(&status).is_empty() && !last_error(&status).contains("<!doctype"), "{status}");
+    until(&peer, &stream, SOON, is_done);
+    peer.next([Some(Fault::ServerError)]);
+    write(&stream, &points(1, 1));
+    until(&peer, &stream, SOON, |status| is_done(status) && peer.writes() >= 8);
+    let times = peer.arrivals_s();
+    let waits: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
+    // Behind the channel: half fixed, half random, doubling from 1 s.
+    for (wait, most) in waits[1..5].iter().zip([1.0, 2.0, 4.0, 8.0]) {
+        assert!((most / 2.0 - 0.1..most + LATE_S).contains(wait), "{waits:?}");
+    }
+    assert!(waits[4] > waits[1], "{waits:?}");
+    assert!((0.4..1.0 + LATE_S).contains(&waits[6]), "{waits:?}");
+}
+
+#[test]
+fn retry_tries_now_after_failures_too() {
+    let peer = silent();
+    peer.next([None].into_iter().chain([Some(Fault::ServerError); 6]));
+    let stream = forwarding(&peer.forward());
+    write(&stream, &points(1, 1));
+    for tries in 3..=8 {
+        until(&peer, &stream, SOON, |status| is_waiting(status) || is_done(status));
+        retry(&stream).expect(202);
+        peer.until(SOON, "it is tried", |peer| peer.writes() >= tries);
+    }
+    until(&peer, &stream, SOON, is_done);
+    let times = peer.arrivals_s();
+    assert!(times[7] - times[1] < 31.0, "six waits would be at least 31 s: {times:?}");
+}

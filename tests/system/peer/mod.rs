@@ -1,0 +1,225 @@
+//! A hostile upstream: an HTTP server that speaks app.net's and pnut's dialects as they are documented, with their
+//! limits, and fails in every way that a test asks for.
+
+mod channels;
+mod connection;
+mod dialect;
+mod faults;
+mod itself;
+mod limits;
+mod records;
+mod state;
+
+use std::net::{TcpListener, TcpStream};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+pub(crate) use channels::{Access, Group};
+pub(crate) use dialect::Dialect;
+pub(crate) use faults::{Fault, Faults, Random};
+pub(crate) use records::{Exchange, Sums, sums_of};
+use state::State;
+
+/// A token that the double knows. It must never show in anything that the product says.
+pub(crate) const TOKEN: &str = "tokenThatNobodyMayEverSee";
+/// One of another user.
+pub(crate) const OTHER_TOKEN: &str = "tokenThatNobodyMayEverSeeEither";
+
+/// How both begin, as a piece of one would be too much already.
+pub(crate) const TOKENS_BEGIN: &str = "tokenThat";
+
+/// How a double behaves.
+#[derive(Clone)]
+pub(crate) struct Plan {
+    pub(crate) dialect: Dialect,
+    /// So many writes a token has in each window.
+    pub(crate) limit: usize,
+    pub(crate) window: Duration,
+    /// Whether a 429 that is none of the faults says for how long.
+    pub(crate) tells_wait: bool,
+    pub(crate) rate_headers: bool,
+    pub(crate) faults: Option<Faults>,
+    /// Faults of every answer; only those that carry out the request.
+    pub(crate) always: &'static [Fault],
+    /// A message with a point that has this label is answered with 400.
+    pub(crate) offender: Option<(&'static str, &'static str)>,
+    /// Where redirects point to.
+    pub(crate) redirect_to: String,
+}
+
+impl Default for Plan {
+    fn default() -> Self {
+        Self {
+            dialect: Dialect::AppNet,
+            limit: 20,
+            window: Duration::from_mins(1),
+            tells_wait: true,
+            rate_headers: true,
+            faults: None,
+            always: &[],
+            offender: None,
+            redirect_to: String::new(),
+        }
+    }
+}
+
+/// A running double. Stops when dropped.
+pub(crate) struct Peer {
+    inner: Arc<Inner>,
+    port: u16,
+    dialect: Dialect,
+}
+
+/// What the threads of connections share.
+struct Inner {
+    state: Mutex<State>,
+    changed: Condvar,
+    is_over: AtomicBool,
+    /// Open connections, so that none outlives the double.
+    sockets: Mutex<Vec<TcpStream>>,
+}
+
+impl Inner {
+    /// A panic in a thread is told by that thread; others go on.
+    fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
+        look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.version += 1;
+        let changed = change(&mut state);
+        self.changed.notify_all();
+        changed
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_over.load(Ordering::Relaxed)
+    }
+}
+
+impl Peer {
+    pub(crate) fn start(plan: Plan) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
+        let port = listener.local_addr().expect("it is bound").port();
+        let dialect = plan.dialect;
+        let inner = Arc::new(Inner {
+            state: Mutex::new(State::new(plan)),
+            changed: Condvar::new(),
+            is_over: AtomicBool::new(false),
+            sockets: Mutex::new(Vec::new()),
+        });
+        let accepting = Arc::clone(&inner);
+        thread::spawn(move || accept(&accepting, &listener));
+        Self { inner, port, dialect }
+    }
+
+    /// One that allows so many writes a minute that no test reaches them.
+    pub(crate) fn generous() -> Self {
+        Self::start(Plan { limit: 6_000, ..Plan::default() })
+    }
+
+    /// The root of the API.
+    pub(crate) fn root(&self) -> String {
+        format!("http://127.0.0.1:{}{}", self.port, self.dialect.root())
+    }
+
+    /// What an owner configures to forward here as fast as the contract allows.
+    pub(crate) fn forward(&self) -> Value {
+        json!({ "dialect": self.dialect.name(), "api_root": self.root(), "token": TOKEN,
+            "policy": { "writes_per_minute": 6_000 } })
+    }
+
+    /// What happens to the next requests, whatever they are: a fault each, or none.
+    pub(crate) fn next(&self, faults: impl IntoIterator<Item = Option<Fault>>) {
+        self.inner.change(|state| state.script.extend(faults));
+    }
+
+    /// Another plan, from the next request on.
+    pub(crate) fn replan(&self, change: impl FnOnce(&mut Plan)) {
+        self.inner.change(|state| change(&mut state.plan));
+    }
+
+    /// The token is not known any more.
+    pub(crate) fn revoke(&self, token: &str) {
+        self.inner.change(|state| state.users.remove(token));
+    }
+
+    /// The token is of this user.
+    pub(crate) fn admit(&self, token: &str, user: u64) {
+        self.inner.change(|state| state.users.insert(token.to_owned(), user));
+    }
+
+    /// A channel that a user has; its id.
+    pub(crate) fn add_channel(&self, owner: u64, readers: Group, writers: Group) -> String {
+        let access = Access { kind: "x".to_owned(), readers, writers, is_inactive: false };
+        self.inner.change(|state| state.add_channel(owner, access)).to_string()
+    }
+
+    /// Gives a channel to a user.
+    pub(crate) fn give_channel(&self, id: &str, owner: u64, writers: Group) {
+        self.inner.change(|state| {
+            let channel = state.channels.get_mut(&id.parse().expect("an id")).expect("it is there");
+            (channel.owner, channel.access.writers) = (owner, writers);
+        });
+    }
+
+    /// Waits until something is true of it.
+    #[track_caller]
+    pub(crate) fn until(&self, patience: Duration, what: &str, is_true: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + patience;
+        loop {
+            let version = self.inner.look(|state| state.version);
+            if is_true(self) {
+                return;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "not within {patience:?}: {what}; the last requests: {:?}", self.last_requests());
+            self.wait_for_change(version, left);
+        }
+    }
+
+    /// Waits for the next thing that happens, but no longer than this.
+    pub(crate) fn until_something_happens(&self, patience: Duration) {
+        let version = self.inner.look(|state| state.version);
+        self.wait_for_change(version, patience);
+    }
+
+    fn wait_for_change(&self, version: u64, patience: Duration) {
+        let state = self.inner.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.inner.changed.wait_timeout_while(state, patience, |state| state.version == version);
+        drop(waited.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn last_requests(&self) -> Vec<String> {
+        let requests = self.requests();
+        requests[requests.len().saturating_sub(5)..].to_vec()
+    }
+}
+
+impl Drop for Peer {
+    fn drop(&mut self) {
+        self.inner.is_over.store(true, Ordering::Relaxed);
+        // The listener wakes up and sees it.
+        TcpStream::connect(("127.0.0.1", self.port)).ok();
+        for socket in self.inner.sockets.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            socket.shutdown(std::net::Shutdown::Both).ok();
+        }
+    }
+}
+
+fn accept(inner: &Arc<Inner>, listener: &TcpListener) {
+    for socket in listener.incoming().flatten() {
+        if inner.is_over() {
+            return;
+        }
+        let copy = socket.try_clone().expect("a descriptor is free");
+        inner.sockets.lock().unwrap_or_else(PoisonError::into_inner).push(copy);
+        let inner = Arc::clone(inner);
+        thread::spawn(move || connection::serve(&inner, socket));
+    }
+}
