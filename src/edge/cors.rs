@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::wire::stream::StreamConfig;
 
+use super::face;
 use super::problem::Problem;
 use super::reply::Reply;
 use super::route::Route;
@@ -20,6 +21,8 @@ const RESPONSE_HEADERS: &str = "ETag, Location, Retry-After";
 pub(super) enum Cors {
     /// Every page.
     Any,
+    /// Every page, with the headers of the app.net face.
+    Face,
     /// Pages of this origin, as the stream has an allow-list and it is on it.
     Only(String),
     /// No page: the stream has an allow-list and the origin is not on it.
@@ -40,6 +43,9 @@ impl Cors {
         let expose = ("Access-Control-Expose-Headers", RESPONSE_HEADERS.into());
         match self {
             Self::Any => vec![allow("*".into()), expose],
+            Self::Face => {
+                vec![allow("*".into()), ("Access-Control-Expose-Headers", face::RESPONSE_HEADERS.into())]
+            }
             Self::Only(origin) => vec![vary, allow(origin.into()), expose],
             Self::Nobody => vec![vary],
         }
@@ -51,9 +57,10 @@ impl Exchange {
         if let Route::Points(id) = route {
             self.admit(&self.stream(id)?, cors).await?;
         }
+        let request_headers = if matches!(route, Route::Face(_)) { face::REQUEST_HEADERS } else { REQUEST_HEADERS };
         Ok(Reply::empty(204)
             .with("Access-Control-Allow-Methods", route.methods())
-            .with("Access-Control-Allow-Headers", REQUEST_HEADERS)
+            .with("Access-Control-Allow-Headers", request_headers)
             .with("Access-Control-Max-Age", MAX_AGE_S))
     }
 

@@ -97,11 +97,16 @@ pub(super) fn new_read_key() -> Result<String, Problem> {
 impl Exchange {
     /// Goes on only for the owner.
     pub(super) fn check_owner(&self) -> Result<(), Problem> {
+        self.check_owner_token(self.bearer().as_deref())
+    }
+
+    /// Goes on only with the owner's token.
+    pub(super) fn check_owner_token(&self, token: Option<&str>) -> Result<(), Problem> {
         if self.keys.0.owner_token_hash.is_none() {
             return Err(Problem::CreatingDisabled);
         }
-        match self.bearer() {
-            Some(token) if self.keys.is_owner_token(&token) => Ok(()),
+        match token {
+            Some(token) if self.keys.is_owner_token(token) => Ok(()),
             _ => Err(Problem::Unauthorized("this needs the deployment's OWNER_TOKEN as a bearer token")),
         }
     }
@@ -113,13 +118,17 @@ impl Exchange {
             pairs.find(|(name, _)| name == "key").map(|(_, key)| key.into_owned())
         };
         match self.bearer() {
-            Some(token) if self.keys.is_owner_token(&token) => Credential::Owner,
-            Some(key) => Credential::Key(hash(&key)),
+            Some(token) => self.credential_of(&token),
             None => in_url().map_or(Credential::Nobody, |key| Credential::Key(hash(&key))),
         }
     }
 
-    fn bearer(&self) -> Option<String> {
+    /// Who has this token.
+    pub(super) fn credential_of(&self, token: &str) -> Credential {
+        if self.keys.is_owner_token(token) { Credential::Owner } else { Credential::Key(hash(token)) }
+    }
+
+    pub(super) fn bearer(&self) -> Option<String> {
         let header = self.header("Authorization")?;
         let (scheme, token) = header.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())

@@ -5,6 +5,7 @@ mod body;
 mod cors;
 mod credential;
 mod directory;
+mod face;
 mod fan_out;
 mod gather;
 mod gunzip;
@@ -64,7 +65,8 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
 
 impl Exchange {
     async fn answer(mut self, route: Route<'_>) -> (Reply, Cors) {
-        let mut cors = Cors::Any;
+        let is_face = matches!(route, Route::Face(_));
+        let mut cors = if is_face { Cors::Face } else { Cors::Any };
         let reply = match route.action(&self.request.method()) {
             Ok(action) => self.act(action, &mut cors).await,
             Err(allow) => Err(Problem::MethodNotAllowed(allow)),
@@ -72,10 +74,13 @@ impl Exchange {
         if reply.is_err() {
             self.drain().await;
         }
-        if reply.as_ref().is_err_and(|problem| *problem == Problem::OriginNotAllowed) {
+        if reply.as_ref().is_err_and(|problem| *problem == Problem::OriginNotAllowed) && !is_face {
             cors = Cors::Nobody;
         }
-        (reply.unwrap_or_else(|problem| problem.reply(&self.url)), cors)
+        let refusal = |problem: Problem| {
+            if is_face { face::error_reply(&problem, self.access_token().is_some()) } else { problem.reply(&self.url) }
+        };
+        (reply.unwrap_or_else(refusal), cors)
     }
 
     async fn act(&mut self, action: Action<'_>, cors: &mut Cors) -> std::result::Result<Reply, Problem> {
@@ -94,6 +99,7 @@ impl Exchange {
             Action::ReadLabels(id) => self.read_labels(&self.stream(id)?).await,
             Action::ReadLabelValues(id, name) => self.read_label_values(&self.stream(id)?, name).await,
             Action::ReadStatus(id) => self.read_status(&self.stream(id)?).await,
+            Action::Face(action) => self.act_on_face(action).await,
             Action::NotYet(what) => Err(Problem::NotImplemented(what)),
             Action::NotFound => Err(Problem::NotFound("there is nothing at this path")),
         }

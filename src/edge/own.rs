@@ -21,8 +21,19 @@ const MAX_PAGE: usize = 1_000;
 impl Exchange {
     pub(super) async fn create_stream(&mut self) -> Result<Reply, Problem> {
         self.check_owner()?;
-        let id = StreamId::sign(random()?, self.keys.signing()?);
         let patch = self.patch().await?;
+        let (id, config, read_key) = self.new_stream(patch).await?;
+        let mut view = self.view(&id, &config);
+        view["links"] = self.links(&id, Some(&read_key));
+        view["read_key"] = read_key.into();
+        Ok(Reply::json(201, view.to_string())
+            .with("Location", format!("/v1/streams/{}", id.as_str()))
+            .with("Cache-Control", "no-store"))
+    }
+
+    /// Makes a stream: its id, its configuration, and the read key, which nobody can be told later.
+    pub(super) async fn new_stream(&self, patch: StreamPatch) -> Result<(StreamId, StreamConfig, String), Problem> {
+        let id = StreamId::sign(random()?, self.keys.signing()?);
         let forward_token = patch.token().map(str::to_owned);
         let config = patch.into_config(u64::try_from(self.now_ms).unwrap_or_default())?;
         let read_key = new_read_key()?;
@@ -33,15 +44,7 @@ impl Exchange {
             // Nobody has the id yet, so nobody would ever find or delete the stream.
             self.delete_shards(&id).await.ok();
         }
-        let config = propagated?;
-        let mut view = self.view(&id, &config);
-        // The fragment stays in the browser, so the key gets into no log.
-        view["links"]["dashboard"] =
-            format!("{}/?stream={}#key={read_key}", route::origin(&self.url), id.as_str()).into();
-        view["read_key"] = read_key.into();
-        Ok(Reply::json(201, view.to_string())
-            .with("Location", format!("/v1/streams/{}", id.as_str()))
-            .with("Cache-Control", "no-store"))
+        Ok((id, propagated?, read_key))
     }
 
     pub(super) async fn list_streams(&self) -> Result<Reply, Problem> {
@@ -112,9 +115,8 @@ impl Exchange {
     }
 
     fn view(&self, id: &StreamId, config: &StreamConfig) -> Value {
-        let (id, origin) = (id.as_str(), route::origin(&self.url));
         json!({
-            "id": id,
+            "id": id.as_str(),
             "name": config.name,
             "public_read": config.public_read,
             "origins": config.origins,
@@ -124,12 +126,20 @@ impl Exchange {
             "shards": config.layout.shards(),
             "forward": config.forward.as_ref().map(ForwardConfig::view),
             "created": seconds(config.created_ms),
-            "links": {
-                "points": format!("{origin}/v1/streams/{id}/points"),
-                "rollup": format!("{origin}/v1/streams/{id}/rollup"),
-                "live": format!("{origin}/v1/streams/{id}/live"),
-                "dashboard": format!("{origin}/?stream={id}"),
-            },
+            "links": self.links(id, None),
+        })
+    }
+
+    /// Where a stream is written, read and seen.
+    pub(super) fn links(&self, id: &StreamId, read_key: Option<&str>) -> Value {
+        let (id, origin) = (id.as_str(), route::origin(&self.url));
+        // The fragment stays in the browser, so the key gets into no log.
+        let key = read_key.map(|key| format!("#key={key}")).unwrap_or_default();
+        json!({
+            "points": format!("{origin}/v1/streams/{id}/points"),
+            "rollup": format!("{origin}/v1/streams/{id}/rollup"),
+            "live": format!("{origin}/v1/streams/{id}/live"),
+            "dashboard": format!("{origin}/?stream={id}{key}"),
         })
     }
 }

@@ -77,7 +77,13 @@ impl Problem {
         }
     }
 
-    fn detail(&self) -> &str {
+    /// The HTTP status.
+    pub(super) fn status(&self) -> u16 {
+        self.kind().0
+    }
+
+    /// What is wrong, for a person.
+    pub(super) fn detail(&self) -> &str {
         match self {
             Self::InvalidRequest(detail)
             | Self::InvalidPoints(detail, _)
@@ -104,7 +110,8 @@ impl Problem {
         }
     }
 
-    fn header(&self) -> Option<(&'static str, &'static str)> {
+    /// A header that helps the client.
+    pub(super) fn header(&self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Unauthorized(_) => Some(("WWW-Authenticate", "Bearer realm=\"heartbeat\"")),
             Self::MethodNotAllowed(allow) => Some(("Allow", allow)),

@@ -2,6 +2,8 @@
 
 use worker::Method;
 
+use super::face;
+
 /// What a path names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route<'a> {
@@ -15,6 +17,8 @@ pub(super) enum Route<'a> {
     Labels(&'a str),
     LabelValues(&'a str, &'a str),
     Status(&'a str),
+    /// Of the app.net face.
+    Face(face::Route<'a>),
     /// Part of the contract that this version does not have yet.
     NotYet(&'static str),
     /// Under the API's paths, but nothing.
@@ -38,6 +42,7 @@ pub(super) enum Action<'a> {
     ReadLabels(&'a str),
     ReadLabelValues(&'a str, &'a str),
     ReadStatus(&'a str),
+    Face(face::Action<'a>),
     NotYet(&'static str),
     NotFound,
 }
@@ -48,7 +53,7 @@ impl<'a> Route<'a> {
         let mut parts = path.strip_prefix('/')?.split('/');
         match parts.next()? {
             "v1" => Some(Self::under_v1(parts)),
-            "stream" => Some(Self::NotYet("the app.net face")),
+            "stream" => Some(Self::Face(face::Route::of(parts))),
             _ => None,
         }
     }
@@ -87,6 +92,7 @@ impl<'a> Route<'a> {
     /// The methods of the path, as `Allow` lists them.
     pub(super) fn methods(self) -> &'static str {
         match self {
+            Self::Face(route) => route.methods(),
             Self::Streams => "GET, HEAD, POST, OPTIONS",
             Self::Stream(_) => "GET, HEAD, PATCH, DELETE, OPTIONS",
             Self::ReadKey(_) | Self::RetryForward(_) | Self::Points(_) => "POST, OPTIONS",
@@ -103,6 +109,7 @@ impl<'a> Route<'a> {
         let method = if is_read { &Method::Get } else { method };
         Ok(match (self, method) {
             (_, Method::Options) => Action::Preflight(self),
+            (Self::Face(route), method) => Action::Face(route.action(method)?),
             (Self::NotYet(what), _) => Action::NotYet(what),
             (Self::Unknown, _) => Action::NotFound,
             (Self::Streams, Method::Post) => Action::CreateStream,

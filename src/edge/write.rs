@@ -37,6 +37,18 @@ thread_local! {
     static LIMITER: OnceCell<Option<Rc<RateLimiter>>> = const { OnceCell::new() };
 }
 
+/// Puts the points of a body into a frame. Not generic: who stores is large and there once.
+pub(super) type Fill<'a> =
+    dyn Fn(&mut FrameBuilder<&dyn Fn(&[u8]) -> Option<SeriesId>>, &[u8]) -> Result<(), Problem> + 'a;
+
+/// What became of a batch.
+pub(super) struct Stored {
+    /// The JSON that its writer is told, as of the first time if it was stored before.
+    pub(super) outcome: Vec<u8>,
+    /// The number of its first point in the stream; `None` of a repetition, and where each shard counts for itself.
+    pub(super) first: Option<u64>,
+}
+
 impl Exchange {
     pub(super) async fn write_points(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
         let admitted = self.admit(id, cors).await?;
@@ -45,36 +57,36 @@ impl Exchange {
         let media_type = self.header("Content-Type").unwrap_or_default();
         let body = self.body(MAX_BODY_BYTES).await?;
         let form = body_form(&media_type, &body)?;
-        let answer = self.store(id, admitted, key.as_ref(), body, |builder, body| {
+        let fill: &Fill<'_> = &|builder, body| {
             let read = each_point(body, form, Arrival { at: builder.now(), lateness_s }, builder);
             read.map_err(|error| Problem::TooLarge(error.to_string()))
-        });
-        Ok(Reply::json(202, answer.await?))
+        };
+        Ok(Reply::json(202, self.store(id, admitted, key.as_ref(), body, fill).await?.outcome))
     }
 
     pub(super) async fn write_pixel(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
         let admitted = self.admit(id, cors).await?;
         let lateness_s = admitted.config.lateness_s;
         let key = self.batch_key()?;
-        let stored = self.store(id, admitted, key.as_ref(), Vec::new(), |builder, _| {
+        let fill: &Fill<'_> = &|builder, _| {
             let point = pixel::parse(self.query_string(), Arrival { at: builder.now(), lateness_s });
             builder.push(0, point.as_ref().map(|(point, labels)| (*point, labels.as_str())).map_err(Clone::clone));
             Ok(())
-        });
-        stored.await?;
+        };
+        self.store(id, admitted, key.as_ref(), Vec::new(), fill).await?;
         Ok(Reply::new(200, "image/gif", PIXEL.to_vec()).with("Cache-Control", "no-store"))
     }
 
-    /// Sends what is accepted of a batch to the stream; what the writer is told. `fill` puts the points of the body into
+    /// Sends what is accepted of a batch to the stream. `fill` puts the points of the body into
     /// a frame, which names the series that are known by their numbers.
-    async fn store(
+    pub(super) async fn store(
         &self,
         id: &StreamId,
         Admitted { mut config, origin }: Admitted,
         key: Option<&BatchKey>,
         body: Vec<u8>,
-        fill: impl Fn(&mut FrameBuilder<&dyn Fn(&[u8]) -> Option<SeriesId>>, &[u8]) -> Result<(), Problem>,
-    ) -> Result<Vec<u8>, Problem> {
+        fill: &Fill<'_>,
+    ) -> Result<Stored, Problem> {
         let held = Rc::new(Held::of(body).ok_or(Problem::Overloaded)?);
         for round in 0..MAX_ROUNDS {
             let plan = self.plan(&config.layout, key);
@@ -95,8 +107,11 @@ impl Exchange {
             }
             match self.send_to_shard(id, &config.layout, plan, (key, origin.as_deref()), &held).await {
                 Ok(WriteAnswer::Stored { .. }) if outcome.accepted == 0 => return Err(none_good(errors)),
-                Ok(WriteAnswer::Stored { .. }) => return Ok(outcome.to_json().into_bytes()),
-                Ok(WriteAnswer::Earlier(json)) => return Ok(json),
+                Ok(WriteAnswer::Stored { first, .. }) => {
+                    let first = (config.layout.shards() == 1).then_some(first);
+                    return Ok(Stored { outcome: outcome.to_json().into_bytes(), first });
+                }
+                Ok(WriteAnswer::Earlier(outcome)) => return Ok(Stored { outcome, first: None }),
                 Ok(WriteAnswer::UnknownSeries) => (),
                 Err(Problem::Moved) => config = self.config_of_home(id).await?,
                 Err(problem) => return Err(problem),

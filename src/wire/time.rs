@@ -1,6 +1,6 @@
 //! Times and durations as people write them in a query.
 
-use chrono::DateTime;
+use chrono::{DateTime, Datelike, Timelike};
 
 /// Why a time or duration is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,6 +45,15 @@ pub fn duration_text(seconds: i64) -> String {
     let units = [(86_400, "d"), (3600, "h"), (60, "m")];
     let (unit_s, unit) = units.into_iter().find(|(unit_s, _)| seconds % unit_s == 0).unwrap_or((1, "s"));
     format!("{}{unit}", seconds / unit_s)
+}
+
+/// A time as app.net and RFC 3339 write it: `2026-11-23T12:00:00Z`.
+#[must_use]
+pub fn date_text(seconds: i64) -> String {
+    let time = DateTime::from_timestamp(seconds, 0).unwrap_or_default();
+    let (year, month, day) = (time.year(), time.month(), time.day());
+    let (hour, minute, second) = (time.hour(), time.minute(), time.second());
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "bounded first")]
@@ -105,5 +114,12 @@ mod tests {
         for text in ["", "s", "-10s", "1.5h", "10 s", "1y", "-5"] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_date_is_written_as_it_is_read() {
+        assert_eq!(date_text(0), "1970-01-01T00:00:00Z");
+        assert_eq!(date_text(951_782_399), "2000-02-28T23:59:59Z");
+        assert_eq!(parse_time_ms(&date_text(NOW / 1000), NOW), Ok(NOW));
     }
 }

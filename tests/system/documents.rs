@@ -16,6 +16,20 @@ fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
     document.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()
 }
 
+/// Runs what a document shows, as pasted; what it prints.
+fn run(command: &str, stream: &Stream) -> String {
+    // --fail, so that an error of the API is one of the command.
+    let script = command.replace("curl ", "curl --silent --show-error --fail-with-body ");
+    let run = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &script])
+        .envs([("URL", &Server::shared().url), ("ID", &stream.id), ("KEY", &stream.read_key)])
+        .env("OWNER_TOKEN", OWNER_TOKEN)
+        .output()
+        .expect("bash is there");
+    assert!(run.status.success(), "{command}: {run:?}");
+    String::from_utf8(run.stdout).expect("answers are UTF-8")
+}
+
 #[test]
 fn every_command_of_the_readme_succeeds_as_pasted() {
     let stream = Stream::new();
@@ -23,20 +37,25 @@ fn every_command_of_the_readme_succeeds_as_pasted() {
     let commands = blocks(&readme, "sh");
     assert!(commands.len() >= 8, "the README has its examples");
     for command in commands {
-        // --fail, so that an error of the API is one of the command.
-        let script = command.replace("curl ", "curl --silent --show-error --fail-with-body ");
-        let run = Command::new("bash")
-            .args(["-euo", "pipefail", "-c", &script])
-            .envs([("URL", &Server::shared().url), ("ID", &stream.id), ("KEY", &stream.read_key)])
-            .env("OWNER_TOKEN", OWNER_TOKEN)
-            .output()
-            .expect("bash is there");
-        assert!(run.status.success(), "{command}: {run:?}");
+        run(command, &stream);
         if command.contains("/read-key") {
             return;
         }
     }
     panic!("the last example ends the read key");
+}
+
+#[test]
+fn every_command_of_the_app_net_document_succeeds_as_pasted() {
+    let stream = Stream::new();
+    let document = document("docs/appnet.md");
+    let commands = blocks(&document, "sh");
+    assert!(commands.len() >= 5, "the document has its examples");
+    let printed: Vec<String> = commands.into_iter().map(|command| run(command, &stream)).collect();
+    assert!(printed[0].contains("\"read_key\":\"rk_"), "{printed:?}");
+    assert!(printed[1].contains(r#""join":1"#) && printed[2].contains(r#""join":"1""#), "{printed:?}");
+    assert!(printed[3].contains(r#""accepted":1,"rejected":1"#), "{printed:?}");
+    assert_eq!(printed[4].matches(r#""code":200"#).count(), 3, "{printed:?}");
 }
 
 #[test]

@@ -212,15 +212,6 @@ fn what_this_version_lacks_says_so() {
         let answer = stream.call(method, path).bearer(&stream.read_key).send();
         assert_eq!(answer.problem(501), "not-implemented", "{method} {path}");
     }
-    for (method, path) in [
-        ("POST", "/stream/0/channels"),
-        ("GET", "/stream/0/channels/1"),
-        ("POST", "/stream/0/channels/1/messages"),
-        ("GET", "/stream/0/channels/1/messages?count=20"),
-    ] {
-        let answer = call(method, format!("{}{path}", stream.url)).send();
-        assert_eq!(answer.problem(501), "not-implemented", "{method} {path}");
-    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Tests run in parallel on one server, each with a stream of its own; those that kill or configure a server
 //! start their own. None sleeps.
 
+mod channel;
 mod clock;
 mod crash;
 mod datapoint;
@@ -11,6 +12,9 @@ mod distinct;
 mod documents;
 mod errors;
 mod eviction;
+mod face;
+mod face_errors;
+mod face_reading;
 mod forged;
 mod forwarding;
 mod gathering;

@@ -3,9 +3,17 @@
 
 pub mod answer;
 pub mod channel;
+pub mod channel_in;
+pub mod channel_view;
 pub mod dialect;
+pub mod envelope;
 pub mod message;
+pub mod message_in;
+pub mod message_view;
 pub mod messages;
+mod object;
+pub mod paging;
+pub mod points;
 pub mod value;
 
 /// The type of a channel of points, and of an annotation that is a point.

@@ -1,0 +1,92 @@
+//! Messages: everyone may post them, as everyone may write points; who may read them is as with all reading.
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::domain::point::Arrival;
+use crate::edge::cors::Cors;
+use crate::edge::problem::Problem;
+use crate::edge::reply::Reply;
+use crate::edge::write::{Fill, Stored};
+use crate::edge::{Exchange, StreamId, internal};
+use crate::wire::appnet::message_in::{MAX_MESSAGE_BYTES, MessageIn};
+use crate::wire::appnet::message_view::{self, MessageView};
+use crate::wire::appnet::paging::{self, Shown, message_id, page_of};
+use crate::wire::appnet::{envelope, points};
+use crate::wire::command::{Command, Page, Read, take_shards};
+use crate::wire::frame::BatchKey;
+
+use super::{answer, invalid};
+
+impl Exchange {
+    pub(super) async fn post_message(&mut self, id: &StreamId) -> Result<Reply, Problem> {
+        // Every page may read the answer here, also that its origin may not write.
+        let admitted = self.admit(id, &mut Cors::Any).await?;
+        let lateness_s = admitted.config.lateness_s;
+        let message = MessageIn::parse(&self.body(MAX_MESSAGE_BYTES).await?).map_err(|error| invalid(&error))?;
+        let key = message.batch_id.as_deref().map(batch_key);
+        let shown = Shown::of(self.query_string());
+        let echoed = shown.annotations.then(|| message.annotations.clone());
+        let annotations = message.annotations.into_bytes();
+        let fill: &Fill<'_> = &|builder, annotations| {
+            let arrival = Arrival { at: builder.now(), lateness_s };
+            points::each_point(annotations, arrival, &mut |index, point| builder.push(index, point));
+            Ok(())
+        };
+        let Stored { outcome, first } = self.store(id, admitted, key.as_ref(), annotations, fill).await?;
+        let (number, view) = (first.map(|first| first.to_string()), self.message_view(id));
+        let (text, annotations) = (message.text.as_deref(), echoed.as_deref());
+        let view = MessageView { id: number.as_deref(), text, annotations, ..view };
+        Ok(answer(&envelope::data(&view.to_json(), &rejections(&outcome)?)))
+    }
+
+    pub(super) async fn list_messages(&self, id: &StreamId) -> Result<Reply, Problem> {
+        let page = paging::page(self.query_string()).map_err(|error| invalid(&error))?;
+        let messages = self.messages(id, page).await?;
+        let shown = Shown::of(self.query_string());
+        let page = message_view::page(&messages, &self.message_view(id), shown);
+        Ok(answer(&page.map_err(|error| internal(&error))?))
+    }
+
+    pub(super) async fn read_message(&self, id: &StreamId, message: &str) -> Result<Reply, Problem> {
+        const NO_SUCH_MESSAGE: Problem =
+            Problem::NotFound("there is no message with this id, or it is not kept any more");
+        let number = message_id(message).ok_or(NO_SUCH_MESSAGE)?;
+        let messages = self.messages(id, page_of(number)).await?;
+        let shown = Shown::of(self.query_string());
+        let single = message_view::single(&messages, &self.message_view(id), shown);
+        Ok(answer(&single.map_err(|error| internal(&error))?.ok_or(NO_SUCH_MESSAGE)?))
+    }
+
+    /// Home has all messages, or none as the stream has several shards.
+    async fn messages(&self, id: &StreamId, page: Page) -> Result<Vec<u8>, Problem> {
+        let (credential, what) = (self.face_credential(), Read::Messages(page));
+        let read = self.command(id, &Command::Read { credential, what }).await;
+        let mut messages = read.map_err(|problem| match problem {
+            Problem::Unauthorized(_) => Problem::Unauthorized(
+                "Call requires authentication: this needs the channel's read key, as a bearer token or as access_token",
+            ),
+            problem => problem,
+        })?;
+        take_shards(&mut messages).map_err(|error| internal(&error))?;
+        Ok(messages)
+    }
+
+    fn message_view<'a>(&'a self, id: &'a StreamId) -> MessageView<'a> {
+        MessageView { channel: id.as_str(), origin: self.origin(), at_s: self.now_ms / 1000, ..MessageView::default() }
+    }
+}
+
+fn batch_key(id: &str) -> BatchKey {
+    let hash = Sha256::digest([b"message batch:", id.as_bytes()].concat());
+    std::array::from_fn(|index| hash[index])
+}
+
+/// What `meta` says of a message of which not all points were accepted.
+fn rejections(outcome: &[u8]) -> Result<String, Problem> {
+    let outcome: Value = serde_json::from_slice(outcome).map_err(|error| internal(&error))?;
+    let (accepted, rejected, errors) = (&outcome["accepted"], &outcome["rejected"], &outcome["errors"]);
+    let has_any = rejected.as_u64().is_some_and(|count| count > 0);
+    let told = || format!(r#","accepted":{accepted},"rejected":{rejected},"errors":{errors}"#);
+    Ok(if has_any { told() } else { String::new() })
+}

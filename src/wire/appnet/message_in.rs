@@ -1,0 +1,168 @@
+//! A message that a client of the app.net face posts, and the points in it. What app.net ignored is ignored here too.
+
+use serde_json::value::RawValue;
+
+use super::object::{Object, compact, list, object, string};
+use super::{BATCH, MAX_ANNOTATIONS_BYTES, MAX_TEXT_CHARS, TIMESERIES};
+
+/// The body of a message has at most this many bytes.
+pub const MAX_MESSAGE_BYTES: usize = 64 << 10;
+/// A batch id has 1 to this many bytes.
+pub const MAX_BATCH_ID_BYTES: usize = 200;
+
+/// A message whose shape is right; its points have yet to be read (see [`super::points::each_point`]).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MessageIn {
+    /// For people; it is echoed and not kept.
+    pub text: Option<String>,
+    /// The list of annotations as compact JSON.
+    pub annotations: String,
+    /// What a redelivery has in common with the first delivery.
+    pub batch_id: Option<String>,
+}
+
+/// Why a message is refused as a whole.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MessageError {
+    /// Not JSON.
+    #[error("the body is no valid JSON: {0}")]
+    Json(String),
+    /// JSON, but no object.
+    #[error("a message must be an object with annotations")]
+    NotAnObject,
+    /// The text is no text, or too long.
+    #[error("text must be a string of at most {MAX_TEXT_CHARS} characters")]
+    Text,
+    /// No list of annotations.
+    #[error("annotations must be a list of objects with a type and a value")]
+    Annotations,
+    /// An annotation without a type.
+    #[error("annotations[{0}].type must be a string")]
+    Type(usize),
+    /// More than [`MAX_ANNOTATIONS_BYTES`].
+    #[error("annotations have {0} bytes as compact JSON, at most {MAX_ANNOTATIONS_BYTES} are allowed")]
+    AnnotationsTooLarge(usize),
+    /// The name of a batch that can't be one.
+    #[error("annotations[{0}].value.id must be a string of 1 to {MAX_BATCH_ID_BYTES} bytes")]
+    BatchId(usize),
+    /// Nothing to store.
+    #[error("a message needs an annotation of type {TIMESERIES}")]
+    NoPoints,
+}
+
+impl MessageIn {
+    /// The message of a body, whatever its content type.
+    ///
+    /// # Errors
+    /// [`MessageError`]
+    pub fn parse(body: &[u8]) -> Result<Self, MessageError> {
+        let message: Object<'_> =
+            serde_json::from_slice(body).map_err(|error| match body.trim_ascii_start().first() {
+                // Of another shape, if it is JSON at all.
+                Some(first) if *first != b'{' && serde_json::from_slice::<&RawValue>(body).is_ok() => {
+                    MessageError::NotAnObject
+                }
+                _ => MessageError::Json(error.to_string()),
+            })?;
+        let text = match message.get("text") {
+            None => None,
+            Some(raw) if raw.get() == "null" => None,
+            Some(raw) => {
+                Some(string(raw).filter(|text| text.chars().count() <= MAX_TEXT_CHARS).ok_or(MessageError::Text)?)
+            }
+        };
+        let annotations = compact(message.get("annotations").ok_or(MessageError::NoPoints)?.get());
+        if annotations.len() > MAX_ANNOTATIONS_BYTES {
+            return Err(MessageError::AnnotationsTooLarge(annotations.len()));
+        }
+        let list = list(annotations.as_bytes()).ok_or(MessageError::Annotations)?;
+        let (mut batch_id, mut has_points) = (None, false);
+        for (index, annotation) in list.into_iter().enumerate() {
+            let annotation = object(annotation.get()).ok_or(MessageError::Annotations)?;
+            let kind = annotation.get("type").and_then(|kind| string(kind)).ok_or(MessageError::Type(index))?;
+            match kind.as_str() {
+                TIMESERIES => has_points = true,
+                BATCH if batch_id.is_none() => {
+                    let value = annotation.get("value").and_then(|value| object(value.get()));
+                    let id = value.and_then(|value| string(value.get("id")?));
+                    let id = id.filter(|id| (1..=MAX_BATCH_ID_BYTES).contains(&id.len()));
+                    batch_id = Some(id.ok_or(MessageError::BatchId(index))?);
+                }
+                _ => (),
+            }
+        }
+        if has_points { Ok(Self { text, annotations, batch_id }) } else { Err(MessageError::NoPoints) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn of(body: &Value) -> Result<MessageIn, MessageError> {
+        MessageIn::parse(body.to_string().as_bytes())
+    }
+
+    fn point() -> Value {
+        json!({"type": TIMESERIES, "value": {"n": 1}})
+    }
+
+    fn batch(id: &Value) -> Value {
+        json!({"annotations": [point(), {"type": BATCH, "value": {"id": id}}]})
+    }
+
+    #[test]
+    fn what_app_net_ignored_is_ignored() {
+        let message = of(&json!({
+            "annotations": [{"type": "com.example.other", "value": 1}, point()],
+            "machine_only": "yes", "reply_to": 7, "entities": [], "created_at": {}, "channel_id": null,
+        }));
+        let message = message.expect("valid");
+        assert_eq!((message.text, message.batch_id), (None, None));
+        assert_eq!(
+            message.annotations,
+            r#"[{"type":"com.example.other","value":1},{"type":"net.app.contrib.timeseries","value":{"n":1}}]"#
+        );
+    }
+
+    #[test]
+    fn a_message_is_an_object_with_a_list_of_annotations_of_which_one_is_a_point() {
+        assert!(matches!(MessageIn::parse(b"n=1"), Err(MessageError::Json(_))));
+        assert!(matches!(MessageIn::parse(&[b'['; 10_000]), Err(MessageError::Json(_))));
+        assert!(matches!(MessageIn::parse(b"\xff"), Err(MessageError::Json(_))));
+        assert_eq!(of(&json!([point()])), Err(MessageError::NotAnObject));
+        for none in [json!({}), json!({"text": "x"}), json!({"annotations": []})] {
+            assert_eq!(of(&none), Err(MessageError::NoPoints), "{none}");
+        }
+        for wrong in [json!(null), json!({}), json!("x"), json!([1]), json!([point(), null])] {
+            assert_eq!(of(&json!({"annotations": wrong})), Err(MessageError::Annotations), "{wrong}");
+        }
+        assert_eq!(of(&json!({"annotations": [point(), {"value": {}}]})), Err(MessageError::Type(1)));
+    }
+
+    #[test]
+    fn limits_hold_at_the_limit_and_not_one_beyond() {
+        let text = |text: Value| of(&json!({"annotations": [point()], "text": text}));
+        assert!(text(json!("é".repeat(MAX_TEXT_CHARS))).is_ok() && text(json!(null)).is_ok());
+        assert_eq!(text(json!("x".repeat(MAX_TEXT_CHARS + 1))), Err(MessageError::Text));
+        assert_eq!(text(json!(1)), Err(MessageError::Text));
+        let filled = |fill: usize| {
+            let filler = json!({"type": "x", "value": "x".repeat(fill)});
+            of(&json!({"annotations": [point(), filler]}))
+        };
+        let rest = MAX_ANNOTATIONS_BYTES - filled(0).expect("small").annotations.len();
+        assert_eq!(filled(rest).expect("fits").annotations.len(), MAX_ANNOTATIONS_BYTES);
+        assert_eq!(filled(rest + 1), Err(MessageError::AnnotationsTooLarge(MAX_ANNOTATIONS_BYTES + 1)));
+    }
+
+    #[test]
+    fn the_first_batch_names_the_message() {
+        let id = |id: Value| of(&batch(&id)).map(|message| message.batch_id.expect("is there"));
+        assert_eq!(id(json!("s/0-7")), Ok("s/0-7".into()));
+        assert_eq!(id(json!("x".repeat(MAX_BATCH_ID_BYTES))), Ok("x".repeat(MAX_BATCH_ID_BYTES)));
+        for wrong in [json!(""), json!("x".repeat(MAX_BATCH_ID_BYTES + 1)), json!(7), json!(null)] {
+            assert_eq!(id(wrong), Err(MessageError::BatchId(1)));
+        }
+    }
+}

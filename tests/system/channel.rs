@@ -1,0 +1,63 @@
+//! A test's own channel, as clients of the app.net face have one.
+
+use serde_json::{Value, json};
+
+use crate::http::{Answer, Call, call};
+use crate::server::{OWNER_TOKEN, Server};
+use crate::stream::Stream;
+
+pub(crate) const TIMESERIES: &str = "net.app.contrib.timeseries";
+pub(crate) const BATCH: &str = "net.app.contrib.timeseries.batch";
+
+/// A call to a path of the face, such as `/channels`.
+pub(crate) fn face(method: &'static str, path: &str) -> Call {
+    call(method, format!("{}/stream/0{path}", Server::shared().url))
+}
+
+/// A channel that was just made.
+pub(crate) fn channel() -> Stream {
+    channel_of("{}")
+}
+
+/// A channel that was made by this body.
+pub(crate) fn channel_of(body: &str) -> Stream {
+    let made = face("POST", "/channels").bearer(OWNER_TOKEN).body(body).send().expect(200).json();
+    let text = |pointer: &str| made.pointer(pointer).and_then(Value::as_str).expect("a text").to_owned();
+    let (id, read_key) = (text("/data/id"), text("/data/annotations/0/value/read_key"));
+    Stream { id, read_key, url: Server::shared().url.clone() }
+}
+
+/// An annotation that is a point.
+#[expect(clippy::needless_pass_by_value, reason = "given as a literal everywhere")]
+pub(crate) fn point(value: Value) -> Value {
+    json!({"type": TIMESERIES, "value": value})
+}
+
+/// Posts a machine-only message with these annotations.
+pub(crate) fn post(channel: &Stream, annotations: &[Value]) -> Answer {
+    post_body(channel, &json!({"machine_only": true, "annotations": annotations}))
+}
+
+/// Posts this body as a message.
+pub(crate) fn post_body(channel: &Stream, body: &Value) -> Answer {
+    messages(channel, "POST", "").body(body.to_string()).send()
+}
+
+/// A call to a channel's messages, or what is below.
+pub(crate) fn messages(channel: &Stream, method: &'static str, rest: &str) -> Call {
+    face(method, &format!("/channels/{}/messages{rest}", channel.id))
+}
+
+/// What an error's envelope says; checks that it is a whole one.
+#[track_caller]
+pub(crate) fn error(answer: &Answer, status: u16) -> (String, Option<String>) {
+    assert_eq!(answer.status, status, "{}", String::from_utf8_lossy(&answer.body));
+    assert_eq!(answer.header("Content-Type"), "application/json");
+    assert_eq!(answer.header("Access-Control-Allow-Origin"), "*");
+    assert_eq!(answer.header("Cache-Control"), "no-store");
+    let envelope = answer.json();
+    assert_eq!(envelope["meta"]["code"], status);
+    assert_eq!(envelope.get("data"), None);
+    let text = |field: &str| envelope["meta"][field].as_str().map(str::to_owned);
+    (text("error_message").expect("a message"), text("error_slug"))
+}
