@@ -102,6 +102,15 @@ impl Pace {
         self.forget(now_ms);
     }
 
+    /// Lets writes go out although the upstream wants none yet; the limit holds as before.
+    pub fn lift(&mut self, now_ms: i64) {
+        if self.hold_until_ms > now_ms {
+            self.hold_until_ms = now_ms;
+            // They were told to come when the hold is over, which may be long from now.
+            self.promises.clear();
+        }
+    }
+
     /// Whether there is nothing to remember any more.
     #[must_use]
     pub fn is_idle(&self, now_ms: i64) -> bool {
@@ -238,6 +247,21 @@ mod tests {
         assert_eq!(told(&mut pace, "a", 1, 5_000), 4_000 + SPAN_MS, "the first word counts");
         assert_eq!(told(&mut pace, "a", 1, 4_000 + SPAN_MS - 1), 4_000 + SPAN_MS);
         assert_ne!(granted(&mut pace, "a", 1, 4_000 + SPAN_MS), ticket);
+    }
+
+    #[test]
+    fn a_hold_is_for_all_until_it_is_lifted_and_the_limit_is_not() {
+        let mut pace = Pace::default();
+        let ticket = granted(&mut pace, "a", 2, 0);
+        pace.done(ticket, Some(600_000), 100);
+        assert_eq!(told(&mut pace, "a", 2, 200), 600_100);
+        assert_eq!(told(&mut pace, "b", 2, 200), 600_100);
+        pace.lift(300);
+        granted(&mut pace, "b", 2, 300);
+        pace.lift(400);
+        assert_eq!(told(&mut pace, "a", 2, 400), 100 + SPAN_MS);
+        pace.lift(500);
+        assert_eq!(told(&mut pace, "c", 2, 500), 500 + SPAN_MS, "a has kept its turn");
     }
 
     #[test]

@@ -106,7 +106,7 @@ impl Stream {
     /// Asks for a place among the token's writes; its ticket.
     async fn permit(&self, upstream: &Upstream) -> Result<Option<u64>, Refusal> {
         let ask = Ask { who: self.shared.name(), limit: upstream.config.policy.writes_per_minute };
-        let request = PaceRequest { done: None, ask: Some(ask) };
+        let request = PaceRequest { ask: Some(ask), ..PaceRequest::default() };
         match pace(&self.env, &upstream.pacer, &request).await.map_err(|error| internal(&error))? {
             PaceAnswer::Granted(ticket) => Ok(Some(ticket)),
             PaceAnswer::WaitUntil(until_ms) => {
@@ -119,7 +119,7 @@ impl Stream {
 
     /// Gives a place back.
     async fn release(&self, upstream: &Upstream, ticket: u64, hold_ms: Option<i64>) {
-        let request = PaceRequest { done: Some(Done { ticket, hold_ms }), ask: None };
+        let request = PaceRequest { done: Some(Done { ticket, hold_ms }), ..PaceRequest::default() };
         if let Err(error) = pace(&self.env, &upstream.pacer, &request).await {
             // It lapses by itself.
             console_error!("forward: {error}");
@@ -251,8 +251,13 @@ impl Stream {
         self.shared.with_engine(|engine| engine.finish_coarsening(coarsening))
     }
 
-    /// Tries now, also what was paused or set aside.
+    /// Tries now, also what was paused or set aside, and although the upstream wants to be left alone.
     pub(super) async fn retry_forward(&self) -> Answer {
+        // First, so that nobody is told to wait again after it was forgotten that one has to wait.
+        if let Some(upstream) = self.upstream().await? {
+            let request = PaceRequest { lift: true, ..PaceRequest::default() };
+            pace(&self.env, &upstream.pacer, &request).await.map_err(|error| internal(&error))?;
+        }
         if !self.shared.with_engine(Engine::retry_forward)? {
             return Err(Refusal::Conflict("the stream has no `forward`".into()));
         }

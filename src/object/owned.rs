@@ -56,8 +56,7 @@ impl Record {
             self.forward_token = None;
             return Ok(());
         };
-        let is_same =
-            before.is_some_and(|before| (before.dialect, &before.api_root) == (after.dialect, &after.api_root));
+        let is_same = before.is_some_and(|before| before.is_same_place(after));
         if sealed.is_none() && !(is_same && self.forward_token.is_some()) {
             let reason = "`forward.token` is required where `dialect` or `api_root` is new";
             return Err(Refusal::InvalidRequest(reason.into()));

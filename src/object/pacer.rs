@@ -86,8 +86,11 @@ impl DurableObject for Pacer {
 
 impl Pacer {
     fn answer(&self, request: &[u8], now_ms: i64) -> std::result::Result<PaceAnswer, StoreError> {
-        let PaceRequest { done, ask } = PaceRequest::parse(request)?;
+        let PaceRequest { lift, done, ask } = PaceRequest::parse(request)?;
         self.with_pace(|pace| {
+            if lift {
+                pace.lift(now_ms);
+            }
             if let Some(done) = done {
                 pace.done(done.ticket, done.hold_ms, now_ms);
             }

@@ -125,6 +125,17 @@ impl ForwardPatch {
     }
 }
 
+impl ForwardPatch {
+    /// What it makes of what was there: where the place is the same, the channel stays unless another is named.
+    #[must_use]
+    pub fn applied(self, before: Option<ForwardConfig>) -> ForwardConfig {
+        let mut after = ForwardConfig::from(self);
+        let same = before.filter(|before| before.is_same_place(&after));
+        after.channel = after.channel.or(same.and_then(|before| before.channel));
+        after
+    }
+}
+
 impl fmt::Debug for ForwardPatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { dialect, api_root, channel, token, policy } = self;
@@ -140,6 +151,12 @@ impl From<ForwardPatch> for ForwardConfig {
 }
 
 impl ForwardConfig {
+    /// Whether both go to the same upstream, where the same tokens and channels are known.
+    #[must_use]
+    pub fn is_same_place(&self, other: &Self) -> bool {
+        (self.dialect, &self.api_root) == (other.dialect, &other.api_root)
+    }
+
     /// As the owner reads it.
     #[must_use]
     pub fn view(&self) -> Value {

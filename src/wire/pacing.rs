@@ -5,13 +5,16 @@ use crate::domain::codec::{Malformed, Reader, put_bytes, put_signed, put_varint}
 const DONE: u8 = 1;
 const HOLD: u8 = 2;
 const ASK: u8 = 4;
+const LIFT: u8 = 8;
 const GRANTED: u8 = 1;
 const WAIT: u8 = 2;
 const NOTED: u8 = 3;
 
-/// What a stream says; first what is done, then what it asks for.
+/// What a stream says; first what is done, then what it asks for, and at the very first whether the owner is impatient.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PaceRequest {
+    /// The owner wants it tried although the upstream wants to be left alone.
+    pub lift: bool,
     /// A write that was granted and is over.
     pub done: Option<Done>,
     /// Another write.
@@ -51,7 +54,7 @@ impl PaceRequest {
     /// The bytes that are sent.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = vec![0];
+        let mut out = vec![if self.lift { LIFT } else { 0 }];
         if let Some(Done { ticket, hold_ms }) = &self.done {
             out[0] |= DONE;
             put_varint(&mut out, *ticket);
@@ -75,7 +78,7 @@ impl PaceRequest {
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         let flags = reader.byte()?;
-        let mut request = Self::default();
+        let mut request = Self { lift: flags & LIFT > 0, ..Self::default() };
         if flags & DONE > 0 {
             let ticket = reader.varint()?;
             let hold_ms = if flags & HOLD > 0 { Some(reader.signed()?) } else { None };
@@ -133,8 +136,10 @@ mod tests {
         for done in [None, Some(Done { ticket: u64::MAX, hold_ms: None }), Some(Done { ticket: 7, hold_ms: Some(-1) })]
         {
             for ask in [None, Some(Ask { who: "s/0".into(), limit: u16::MAX })] {
-                let request = PaceRequest { done, ask };
-                assert_eq!(PaceRequest::parse(&request.to_bytes()), Ok(request));
+                for lift in [false, true] {
+                    let request = PaceRequest { lift, done, ask: ask.clone() };
+                    assert_eq!(PaceRequest::parse(&request.to_bytes()), Ok(request));
+                }
             }
         }
         for answer in [PaceAnswer::Granted(7), PaceAnswer::WaitUntil(1_792_540_800_000), PaceAnswer::Noted] {

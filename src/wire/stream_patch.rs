@@ -155,7 +155,7 @@ impl StreamPatch {
         config.messages_s = self.take_messages()?.unwrap_or(config.messages_s);
         let Self { name, public_read, origins, distinct, retention, lateness, shards: _, forward } = self;
         match forward {
-            Some(Forwarding::To(forward)) => config.forward = Some(forward.into()),
+            Some(Forwarding::To(forward)) => config.forward = Some(forward.applied(config.forward)),
             Some(Forwarding::End) => config.forward = None,
             None => (),
         }
@@ -273,7 +273,19 @@ mod tests {
         let config = changed(create(r#"{"name":"a"}"#).expect("valid"), forward, 0).expect("valid");
         assert!(config.forward.is_some() && !serde_json::to_string(&config).expect("serialises").contains("geheim"));
         assert_eq!(changed(config.clone(), r#"{"name":"a"}"#, 0), Ok(config.clone()));
-        assert_eq!(changed(config, r#"{"forward":null}"#, 0).expect("valid").forward, None);
+        assert_eq!(changed(config.clone(), r#"{"forward":null}"#, 0).expect("valid").forward, None);
+        let channel = |config: &StreamConfig| config.forward.as_ref().and_then(|forward| forward.channel.clone());
+        let mut made = config;
+        made.forward.as_mut().expect("is there").channel = Some("7".into());
+        assert_eq!(
+            channel(&changed(made.clone(), forward, 0).expect("valid")),
+            Some("7".into()),
+            "it is still the one"
+        );
+        let other = forward.replace("pnut.io", "pnut-api-1.org");
+        assert_eq!(channel(&changed(made.clone(), &other, 0).expect("valid")), None, "it is elsewhere");
+        let named = forward.replace(r#""token""#, r#""channel":"8","token""#);
+        assert_eq!(channel(&changed(made, &named, 0).expect("valid")), Some("8".into()));
         for body in [forward, r#"{"forward":null}"#, "{}"] {
             let patch = StreamPatch::parse(body.as_bytes()).expect("valid");
             let sent = serde_json::to_string(&patch).expect("serialises");

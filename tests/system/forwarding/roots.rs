@@ -72,7 +72,7 @@ fn the_roots_of_app_net_and_pnut_are_listed_and_loopback_is_not_unless_in_develo
         create(shared(), &to(root)).expect(201);
     }
     let pnut = json!({ "dialect": "pnut", "api_root": "https://api.pnut.io/v1", "token": TOKENS_BEGIN });
-    for forward in [to("https://alpha-api.app.net/stream/0"), to("HTTPS://ALPHA-API.app.net:443/stream/0/"), pnut] {
+    for forward in [to("https://alpha-api.app.net/stream/0"), to("https://ALPHA-API.app.net:443/stream/0/"), pnut] {
         create(&server, &forward).expect(201);
     }
 }
