@@ -61,6 +61,9 @@ fn kill_9_while_forwarding_loses_nothing_and_repeats_only_the_same_batches() {
     let mut server = start(State::new());
     let mut stream = forwarding_on(&server, &peer.forward());
     let mut writer = Writer::default();
+    // The channel is there, so that there will be no other.
+    assert!(writer.send_next(&stream, &agent()));
+    until(&peer, &stream, SOON, is_done);
     for _ in 0..ROUNDS {
         let is_over = AtomicBool::new(false);
         let state = std::thread::scope(|scope| {
