@@ -29,12 +29,12 @@ fn detail(answer: &Answer, status: u16, kind: &str) -> String {
 
 #[test]
 fn the_owner_sees_how_long_each_tier_is_kept() {
-    let defaults = json!({"10s": "2d", "1m": "14d", "10m": "60d", "1h": "730d", "1d": null});
+    let defaults = json!({"10s": "2d", "1m": "14d", "10m": "60d", "1h": "730d", "1d": null, "messages": "1d"});
     let plain = Stream::new().owned("GET", "").send().expect(200).json();
     assert_eq!((&plain["retention"], &plain["lateness"]), (&defaults, &json!("1d")));
     let stream = stream(&json!({"retention": {"10s": "36h", "1h": null}, "lateness": "90m"}));
     let seen = stream.owned("GET", "").send().expect(200).json();
-    let wanted = json!({"10s": "36h", "1m": "14d", "10m": "60d", "1h": null, "1d": null});
+    let wanted = json!({"10s": "36h", "1m": "14d", "10m": "60d", "1h": null, "1d": null, "messages": "1d"});
     assert_eq!((&seen["retention"], &seen["lateness"]), (&wanted, &json!("90m")));
 }
 
@@ -42,7 +42,7 @@ fn the_owner_sees_how_long_each_tier_is_kept() {
 fn a_change_replaces_only_the_tiers_that_it_names() {
     let stream = stream(&json!({"retention": {"10s": "1d"}, "lateness": "2d"}));
     let seen = patch(&stream, &json!({"retention": {"1m": "2w", "1d": "1000d"}})).expect(200).json();
-    let wanted = json!({"10s": "1d", "1m": "14d", "10m": "60d", "1h": "730d", "1d": "1000d"});
+    let wanted = json!({"10s": "1d", "1m": "14d", "10m": "60d", "1h": "730d", "1d": "1000d", "messages": "1d"});
     assert_eq!((&seen["retention"], &seen["lateness"]), (&wanted, &json!("2d")));
     assert_eq!(stream.owned("GET", "").send().expect(200).json()["retention"], wanted);
 }
