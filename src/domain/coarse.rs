@@ -7,6 +7,8 @@ use super::text_index::{HashKey, TextIndex};
 
 /// Beyond so many label sets, further ones become one, `overflow=true`, as in the rollups.
 pub const MAX_LABEL_SETS: usize = 50_000;
+/// So they do beyond so many bytes of labels: a stranger may write 5 KB with each point.
+pub const MAX_LABEL_BYTES: usize = 8 << 20;
 /// Beyond so many points, those of the same labels become one also where they are more than a day apart; p is a day then.
 pub const MAX_POINTS: usize = 100_000;
 
@@ -25,6 +27,7 @@ pub struct Coarse {
     /// The number of the last point of each label set, by its labels.
     sets: TextIndex,
     last: Vec<usize>,
+    label_bytes: usize,
     max_sets: usize,
     max_points: usize,
 }
@@ -37,32 +40,36 @@ impl Coarse {
     }
 
     fn within(key: HashKey, max_sets: usize, max_points: usize) -> Self {
-        Self { points: Vec::new(), sets: TextIndex::new(key), last: Vec::new(), max_sets, max_points }
+        Self { points: Vec::new(), sets: TextIndex::new(key), last: Vec::new(), label_bytes: 0, max_sets, max_points }
     }
 
     /// Takes a point that stands for so many.
     pub fn push(&mut self, labels: &Labels, point: &Point, written: u64) {
         let set = self.find(labels);
-        if set.is_none() && self.last.len() >= self.max_sets && !labels.is_overflow() {
+        let is_full = self.last.len() >= self.max_sets || self.label_bytes + labels.as_str().len() > MAX_LABEL_BYTES;
+        if set.is_none() && is_full && !labels.is_overflow() {
             return self.push(&Labels::overflow(), point, written);
         }
         if let Some(set) = set {
-            let is_full = self.points.len() >= self.max_points;
+            let has_to_be = self.points.len() >= self.max_points;
             let last = &mut self.points[self.last[set as usize]];
-            if let Some(sum) = sum(&last.point.point, point, is_full) {
+            if let Some(sum) = sum(&last.point.point, point, has_to_be) {
                 last.point.point = sum;
                 last.written += written;
                 return;
             }
+            // One text for all points of a set.
+            let labels = last.point.labels.clone();
             self.last[set as usize] = self.points.len();
+            self.points.push(Counted { point: LabelledPoint { labels, point: *point }, written });
+            return;
         }
+        self.label_bytes += labels.as_str().len();
         self.points.push(Counted { point: LabelledPoint { labels: labels.clone(), point: *point }, written });
-        if set.is_none() {
-            let set = u32::try_from(self.last.len()).expect("their number is bounded");
-            self.last.push(self.points.len() - 1);
-            let (points, last) = (&self.points, &self.last);
-            self.sets.insert(set, |set| text(points, last, set));
-        }
+        let set = u32::try_from(self.last.len()).expect("their number is bounded");
+        self.last.push(self.points.len() - 1);
+        let (points, last) = (&self.points, &self.last);
+        self.sets.insert(set, |set| text(points, last, set));
     }
 
     fn find(&self, labels: &Labels) -> Option<u32> {
@@ -136,6 +143,20 @@ mod tests {
             }
             prop_assert_eq!(seen, wanted);
         }
+    }
+
+    #[test]
+    fn beyond_the_bytes_of_their_labels_sets_are_one_too_and_sums_stay() {
+        let mut coarse = Coarse::new([0; 16]);
+        let point = Point { n: 1.0, d: 1.0, p: None, t: 7.0 };
+        for number in 0..3_000 {
+            let labels = format!("a\u{1f}{number}{}\u{1e}", "x".repeat(5_000));
+            coarse.push(&Labels::from_canonical(&labels), &point, 1);
+        }
+        let points = coarse.into_points();
+        let bytes: usize = points.iter().map(|point| point.point.labels.as_str().len()).sum();
+        assert!(bytes <= MAX_LABEL_BYTES + 20 && points.len() > 1_000, "{bytes}");
+        assert_eq!(points.iter().map(|point| point.written).sum::<u64>(), 3_000);
     }
 
     #[test]

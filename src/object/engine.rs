@@ -134,6 +134,8 @@ pub(super) struct Engine<S> {
     forwarding: Forwarding,
     /// When there is something to tidy, besides what is in the log; 0: at once.
     tidy_ms: i64,
+    /// A large backlog is not coarsened before; only in memory.
+    coarsen_after_ms: i64,
 }
 
 impl<S: Sql> Engine<S> {
@@ -188,6 +190,7 @@ impl<S: Sql> Engine<S> {
             totals: from_json(meta::get(&sql, TOTALS)?)?.unwrap_or_default(),
             forwarding: Forwarding::load(&sql)?,
             tidy_ms: from_json(meta::get(&sql, TIDY)?)?.unwrap_or_default(),
+            coarsen_after_ms: 0,
             sql,
         };
         engine.replay()?;

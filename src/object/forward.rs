@@ -25,7 +25,7 @@ use super::upstream::{Outgoing, send};
 /// One alarm forwards for at most this long; then the next one does.
 const MAX_RUN_MS: i64 = 30_000;
 /// How often a shard asks home for the channel that home makes.
-const ASK_HOME_MS: i64 = 5_000;
+const ASK_HOME_MS: i64 = 60_000;
 /// How soon it is tried again when this deployment itself is at fault.
 const RETRY_MS: i64 = 30_000;
 
@@ -33,6 +33,8 @@ const RETRY_MS: i64 = 30_000;
 struct Upstream {
     config: ForwardConfig,
     token: String,
+    /// As it is kept.
+    sealed: String,
     /// Of the object that paces the token's writes.
     pacer: String,
     /// Of the record: what is learned of an older one says nothing of a newer.
@@ -55,20 +57,27 @@ impl Stream {
         while now_ms() - begun < MAX_RUN_MS {
             match self.forward_step().await {
                 Ok(Next::Go) => {}
-                Ok(Next::Rest) | Err(Refusal::NoSuchStream) => return,
+                Ok(Next::Rest) => return,
                 Err(_) => {
-                    let put_off = self.shared.with_engine(|engine| engine.wait_until(now_ms() + RETRY_MS));
-                    return put_off.unwrap_or_else(|error| console_error!("forward: {error}"));
+                    let until_ms = now_ms() + RETRY_MS;
+                    let put_off = self.shared.with_engine(|engine| {
+                        engine.put_off_coarsening(until_ms);
+                        engine.wait_until(until_ms)
+                    });
+                    return match put_off {
+                        Ok(()) | Err(Refusal::NoSuchStream) => (),
+                        Err(error) => console_error!("forward: {error}"),
+                    };
                 }
             }
         }
     }
 
     async fn forward_step(&self) -> Step {
-        if self.shared.with_engine(|engine| Ok(engine.has_large_backlog()))? {
+        let now = now_ms();
+        if self.shared.with_engine(|engine| Ok(engine.should_coarsen(now)))? {
             self.coarsen().await?;
         }
-        let now = now_ms();
         let (is_due, needs_channel) = self.shared.with_engine(|engine| {
             Ok((engine.forward_due().is_some_and(|due_ms| due_ms <= now), engine.needs_channel()))
         })?;
@@ -98,7 +107,7 @@ impl Stream {
         let Some(secret) = signing_key(&self.env) else { return pause("the deployment has no SIGNING_KEY") };
         let (stream, _) = self.shared.place()?;
         match open(&secret, &stream, &sealed).await {
-            Ok(token) => Ok(Some(Upstream { config, pacer: pacer_name(&secret, &token), token, version })),
+            Ok(token) => Ok(Some(Upstream { config, pacer: pacer_name(&secret, &token), token, sealed, version })),
             Err(error) => pause(&error.to_string()),
         }
     }
@@ -109,12 +118,17 @@ impl Stream {
         let request = PaceRequest { ask: Some(ask), ..PaceRequest::default() };
         match pace(&self.env, &upstream.pacer, &request).await.map_err(|error| internal(&error))? {
             PaceAnswer::Granted(ticket) => Ok(Some(ticket)),
-            PaceAnswer::WaitUntil(until_ms) => {
+            PaceAnswer::WaitUntil(until_ms) if self.is_current(upstream)? => {
                 self.shared.with_engine(|engine| engine.wait_until(until_ms))?;
                 Ok(None)
             }
-            PaceAnswer::Noted => Ok(None),
+            PaceAnswer::WaitUntil(_) | PaceAnswer::Noted => Ok(None),
         }
+    }
+
+    /// Whether the owner has changed nothing since.
+    fn is_current(&self, upstream: &Upstream) -> Result<bool, Refusal> {
+        Ok(self.shared.record()?.version == upstream.version)
     }
 
     /// Gives a place back.
@@ -154,6 +168,10 @@ impl Stream {
 
     async fn send_next(&self, upstream: &Upstream, channel: &str) -> Step {
         let Some(ticket) = self.permit(upstream).await? else { return Ok(Next::Rest) };
+        if !self.is_current(upstream)? {
+            self.release(upstream, ticket, None).await;
+            return Ok(Next::Go);
+        }
         if self.shared.with_engine(Engine::pack)? == Packed::Backlog {
             self.coarsen().await?;
         }
@@ -172,7 +190,8 @@ impl Stream {
             body: Some(std::mem::take(&mut parcel.body)),
         };
         let (outcome, _) = self.send_paced(upstream, ticket, outgoing, Expects::Envelope).await;
-        if matches!(outcome, Outcome::Denied(_)) && self.shared.record()?.version != upstream.version {
+        if outcome != Outcome::Delivered && !self.is_current(upstream)? {
+            // What was said of an earlier token or place says nothing of the new one.
             return Ok(Next::Go);
         }
         self.shared.with_engine(|engine| engine.settle(&parcel, &outcome, jitter(), now_ms()))?;
@@ -182,14 +201,16 @@ impl Stream {
     /// Makes the channel, and remembers it in the owner's configuration.
     async fn make_channel(&self, upstream: &Upstream) -> Step {
         let Some(ticket) = self.permit(upstream).await? else { return Ok(Next::Rest) };
-        let Upstream { config, token, version, .. } = upstream;
+        let Upstream { config, token, sealed, .. } = upstream;
         let url = format!("{}{}", config.api_root, channels_path());
         let body = Some(create_body(config.dialect).to_owned());
         let outgoing = Outgoing { method: Method::Post, url, token, body };
         let (mut outcome, answer) = self.send_paced(upstream, ticket, outgoing, Expects::Data).await;
         let made = created_id(&answer).filter(|_| outcome == Outcome::Delivered);
         let mut record = self.shared.record()?;
-        if record.version != *version {
+        let is_wanted = record.forward_token.as_ref() == Some(sealed)
+            && record.config.forward.as_ref().is_some_and(|now| now.is_same_place(config) && now.channel.is_none());
+        if !is_wanted {
             return Ok(Next::Go);
         }
         let Some(channel) = made else {

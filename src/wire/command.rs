@@ -157,7 +157,9 @@ pub enum WriteAnswer {
     UnknownSeries,
 }
 
-const STORED: u8 = 0;
+/// What earlier versions said: numbers only.
+const STORED_BEFORE: u8 = 0;
+const STORED: u8 = 3;
 const EARLIER: u8 = 1;
 const UNKNOWN_SERIES: u8 = 2;
 
@@ -184,11 +186,11 @@ impl WriteAnswer {
     /// # Errors
     /// [`Malformed`]
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
-        let (kind, rest) = bytes.split_first().ok_or(Malformed(0))?;
+        let (kind, rest) = bytes.split_first().unwrap_or((&STORED_BEFORE, &[]));
         match *kind {
-            STORED => {
+            STORED | STORED_BEFORE => {
                 let (mut reader, mut numbers) = (Reader::new(rest), Vec::new());
-                let first = reader.varint()?;
+                let first = if *kind == STORED { reader.varint()? } else { 0 };
                 while !reader.is_empty() {
                     let number = reader.varint()?.checked_sub(1).map(SeriesId::try_from).transpose();
                     numbers.push(number.map_err(|_| Malformed(0))?);
@@ -280,6 +282,14 @@ mod tests {
         let mut answer = put_shards(b"answer".to_vec(), 64);
         assert_eq!((take_shards(&mut answer), &answer[..]), (Ok(64), &b"answer"[..]));
         assert!(take_shards(&mut vec![1]).is_err());
+    }
+
+    #[test]
+    fn what_an_earlier_version_answered_is_still_read() {
+        let stored = |numbers| Ok(WriteAnswer::Stored { numbers, first: 0 });
+        assert_eq!(WriteAnswer::parse(&[0, 8, 9]), stored(vec![Some(7), Some(8)]));
+        assert_eq!(WriteAnswer::parse(&[]), stored(Vec::new()));
+        assert_eq!(WriteAnswer::Stored { numbers: vec![Some(7)], first: 41 }.to_bytes(), [3, 41, 8]);
     }
 
     #[test]

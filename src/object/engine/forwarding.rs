@@ -21,7 +21,7 @@ pub(super) use crate::domain::delivery::Outcome;
 const STATE: &str = "forward";
 /// What was just written waits for company.
 pub(in crate::object) const GATHER_MS: i64 = 1_000;
-/// So many refused points are kept; with more something else is wrong, and forwarding pauses.
+/// With each so many refused points something else is wrong, and forwarding pauses for the owner to look.
 const MAX_ASIDE: u64 = 1_000;
 /// Of them so many are shown.
 const MAX_SHOWN: usize = 10;
@@ -113,10 +113,15 @@ impl<S: Sql> Engine<S> {
     pub(in crate::object) fn forward_due(&self) -> Option<i64> {
         let state = &self.forwarding;
         if state.is_on && self.has_large_backlog() {
-            return Some(0);
+            return Some(self.coarsen_after_ms);
         }
         let has_work = self.unpacked() > 0 || state.outbox.messages > 0 || !state.is_checked;
         (state.is_on && !state.is_paused && has_work).then_some(state.next_ms)
+    }
+
+    /// Coarsening failed: not again before this time.
+    pub(in crate::object) fn put_off_coarsening(&mut self, until_ms: i64) {
+        self.coarsen_after_ms = until_ms;
     }
 
     /// Whether the channel has to be made or looked at before anything is sent.
@@ -272,9 +277,9 @@ impl<S: Sql> Engine<S> {
         let mut state = self.forwarding.clone();
         let at = state.from;
         state.aside += 1;
-        if state.aside >= MAX_ASIDE {
+        if state.aside % MAX_ASIDE == 0 {
             state.is_paused = true;
-            state.error = Some((format!("{MAX_ASIDE} points are set aside; the last one: {reason}"), now_ms));
+            state.error = Some((format!("{} points are set aside; the last one: {reason}", state.aside), now_ms));
         }
         let refused = &points[at..=at];
         let mut advanced = None;

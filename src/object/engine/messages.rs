@@ -17,23 +17,22 @@ impl<S: Sql> Engine<S> {
         let wanted = usize::from(page.count.unsigned_abs());
         let (since, before) = (page.since.unwrap_or_default(), page.before.unwrap_or(u64::MAX));
         let mut found = Vec::new();
-        let mut take = |row: &LogRow, is_oldest_first: bool| {
-            let mut messages = self.messages_of(row, since, before)?;
-            if !is_oldest_first {
-                messages.reverse();
-            }
+        let is_oldest_first = page.count < 0;
+        let mut take = |row: &LogRow| {
+            let most = wanted + 1 - found.len();
+            let messages = self.messages_of(row, (since, before), most, is_oldest_first)?;
             found.extend(messages.into_iter().map(|message| (message, row.at_ms)));
             Ok::<_, StoreError>(found.len() > wanted)
         };
-        if page.count < 0 {
+        if is_oldest_first {
             for row in self.log.rows_from(since) {
-                if row.first >= before || take(row, true)? {
+                if row.first >= before || take(row)? {
                     break;
                 }
             }
         } else {
             for row in self.log.rows_before(before).rev() {
-                if take(row, false)? || row.first <= since {
+                if take(row)? || row.first <= since {
                     break;
                 }
             }
@@ -52,29 +51,62 @@ impl<S: Sql> Engine<S> {
         Ok(out)
     }
 
-    /// The messages of a row whose ids are behind and before these, oldest first.
-    fn messages_of(&self, row: &LogRow, since: u64, before: u64) -> Result<Vec<Annotated>, StoreError> {
+    /// At most so many messages of a row whose ids are behind and before these, in the order of the page. A frame at a time,
+    /// and no more of it than is wanted, as a row may have the points of thousands of messages.
+    fn messages_of(
+        &self,
+        row: &LogRow,
+        (since, before): (u64, u64),
+        most: usize,
+        is_oldest_first: bool,
+    ) -> Result<Vec<Annotated>, StoreError> {
         let bytes = log::row(&self.sql, row.seq)?.ok_or(StoreError::Column("row of the log"))?;
-        let (mut found, mut first) = (Vec::new(), row.first);
-        for frame in frames::decode(&bytes)? {
-            let frame = Frame::parse(frame)?;
+        let (mut frames_of_row, mut first) = (Vec::new(), row.first);
+        for bytes in frames::decode(&bytes)? {
+            let frame = Frame::parse(bytes)?;
             let behind = first + frame.outcome.accepted;
             if behind > since + 1 && first < before {
-                let mut messages: Vec<Annotated> = Vec::new();
-                let mut number = first;
-                self.each_labelled(&frame, |labels, point| {
-                    if !messages.last_mut().is_some_and(|last| last.push(labels, point)) {
-                        let mut message = Annotated::new(number);
-                        message.push(labels, point);
-                        messages.push(message);
-                    }
-                    number += 1;
-                })?;
-                found.extend(messages.into_iter().filter(|message| (since + 1..before).contains(&message.id)));
+                frames_of_row.push((first, bytes));
             }
             first = behind;
         }
+        if !is_oldest_first {
+            frames_of_row.reverse();
+        }
+        let mut found = Vec::new();
+        for (first, bytes) in frames_of_row {
+            let mut messages = self.messages_of_frame(first, &Frame::parse(bytes)?, (since, before))?;
+            if !is_oldest_first {
+                messages.reverse();
+            }
+            found.extend(messages);
+            if found.len() >= most {
+                break;
+            }
+        }
+        found.truncate(most);
         Ok(found)
+    }
+
+    fn messages_of_frame(
+        &self,
+        first: u64,
+        frame: &Frame<'_>,
+        (since, before): (u64, u64),
+    ) -> Result<Vec<Annotated>, StoreError> {
+        let (mut messages, mut number) = (Vec::<Annotated>::new(), first);
+        self.each_labelled(frame, |labels, point| {
+            if !messages.last_mut().is_some_and(|last| last.push(labels, point)) {
+                // What is not on the page was only needed to know where this one begins.
+                messages.retain(|message| message.id > since);
+                let mut message = Annotated::new(number);
+                message.push(labels, point);
+                messages.push(message);
+            }
+            number += 1;
+        })?;
+        messages.retain(|message| (since + 1..before).contains(&message.id));
+        Ok(messages)
     }
 
     /// Hands on each point of a frame with its labels.

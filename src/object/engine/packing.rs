@@ -15,6 +15,8 @@ use super::forwarding::{Count, Forwarding, written};
 
 /// With so much of the log waiting to be packed it is coarsened, whether it can be sent or not.
 const MAX_UNPACKED_BYTES: usize = 8 << 20;
+/// So it is with so many rows: memory has 32 bytes of each, and each commit asks.
+const MAX_UNPACKED_ROWS: usize = 10_000;
 /// The id of a batch has at most so many characters; those of parts are longer, but parts have fewer points.
 const ID: &str = "................................................................................................";
 const SECONDS_A_MINUTE: u64 = 60;
@@ -26,6 +28,12 @@ pub(in crate::object) enum Packed {
     Ready,
     /// There is too much to send it as written.
     Backlog,
+}
+
+/// A point whose labels, written as JSON, fit no message is delivered as what overflows: everyone may write such points.
+fn push_without_labels(message: &mut Message, point: &mut LabelledPoint) -> bool {
+    point.labels = Labels::overflow();
+    message.push(point)
 }
 
 /// A backlog that is being coarsened, row by row.
@@ -42,9 +50,19 @@ pub(in crate::object) struct Coarsening {
 
 impl<S: Sql> Engine<S> {
     /// Whether so much waits that it has to be coarsened even if nothing can be sent.
-    pub(in crate::object) fn has_large_backlog(&self) -> bool {
+    pub(super) fn has_large_backlog(&self) -> bool {
         let Some(next) = self.next_unpacked() else { return false };
-        self.log.rows_from(next).map(|row| row.bytes).sum::<usize>() > MAX_UNPACKED_BYTES
+        let (mut rows, mut bytes) = (0, 0);
+        self.log.rows_from(next).any(|row| {
+            rows += 1;
+            bytes += row.bytes;
+            bytes > MAX_UNPACKED_BYTES || rows > MAX_UNPACKED_ROWS
+        })
+    }
+
+    /// Whether that is to be done now.
+    pub(in crate::object) fn should_coarsen(&self, now_ms: i64) -> bool {
+        self.coarsen_after_ms <= now_ms && self.has_large_backlog()
     }
 
     /// Packs the next batch as it was written, unless all that waits would take longer than the owner wants.
@@ -59,13 +77,12 @@ impl<S: Sql> Engine<S> {
         let (mut message, mut points) = (Message::new(self.dialect(), ID), Vec::new());
         for row in self.log.rows_from(next).copied().collect::<Vec<_>>() {
             let is_full = self.each_from(&row, next, &mut |labels, point| {
-                let point = LabelledPoint { labels: labels.clone(), point: *point };
-                // One that fits no message is a batch of its own, and set aside when it is its turn.
-                let fits = message.push(&point) || points.is_empty();
+                let mut point = LabelledPoint { labels: labels.clone(), point: *point };
+                let fits = message.push(&point) || points.is_empty() && push_without_labels(&mut message, &mut point);
                 if fits {
                     points.push(Counted { point, written: 1 });
                 }
-                fits && !message.is_empty()
+                fits
             })?;
             if is_full {
                 break;
@@ -135,14 +152,13 @@ impl<S: Sql> Engine<S> {
     pub(super) fn batches(&self, points: Vec<Counted>) -> Vec<Vec<Counted>> {
         let mut batches: Vec<Vec<Counted>> = Vec::new();
         let mut message = Message::new(self.dialect(), ID);
-        for point in points {
+        for mut point in points {
             match batches.last_mut() {
                 Some(batch) if message.push(&point.point) => batch.push(point),
                 _ => {
                     message = Message::new(self.dialect(), ID);
-                    // One that fits no message is a batch of its own, as nothing fits behind it.
                     if !message.push(&point.point) {
-                        message = Message::full(self.dialect());
+                        push_without_labels(&mut message, &mut point.point);
                     }
                     batches.push(vec![point]);
                 }

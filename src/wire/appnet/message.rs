@@ -34,12 +34,6 @@ impl Message {
         Self { dialect, annotations, end, points: 0 }
     }
 
-    /// One that has no room for any point.
-    #[must_use]
-    pub fn full(dialect: Dialect) -> Self {
-        Self { dialect, annotations: " ".repeat(MAX_ANNOTATIONS_BYTES), end: String::new(), points: 0 }
-    }
-
     /// Adds a point, or says no and stays as it is: the annotations have at most [`MAX_ANNOTATIONS_BYTES`] of UTF-8 as
     /// compact JSON. A point whose labels are full of characters that JSON escapes may be too large for any message.
     #[must_use]
