@@ -8,6 +8,12 @@ pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], getrandom::Error> {
     getrandom::fill(&mut bytes).map(|()| bytes)
 }
 
+/// 16 characters that nobody can guess.
+pub(crate) fn nonce() -> String {
+    let bytes = bytes::<8>().expect("the platform has randomness for every event");
+    format!("{:016x}", u64::from_be_bytes(bytes))
+}
+
 thread_local! {
     static HASH_KEY: HashKey = bytes().expect("the platform has randomness for every event");
 }

@@ -34,7 +34,7 @@ impl Exchange {
     /// Makes a stream: its id, its configuration, and the read key, which nobody can be told later.
     pub(super) async fn new_stream(&self, patch: StreamPatch) -> Result<(StreamId, StreamConfig, String), Problem> {
         let id = StreamId::sign(random()?, self.keys.signing()?);
-        let forward_token = patch.token().map(str::to_owned);
+        let forward_token = patch.token().cloned();
         let config = patch.into_config(u64::try_from(self.now_ms).unwrap_or_default())?;
         let read_key = new_read_key()?;
         let create = Command::Create { config: config.clone(), read_key_hash: hash(&read_key), forward_token };

@@ -22,6 +22,7 @@ use crate::store::log::{Cursor, LogRow};
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{frames, log, meta, outbox, schema, series};
 use crate::wire::command::KeyHash;
+use crate::wire::forward::Token;
 use crate::wire::frame::{BatchKey, Frame, LabelSet};
 use crate::wire::outcome::Outcome;
 use crate::wire::stream::StreamConfig;
@@ -34,6 +35,8 @@ use super::totals::Totals;
 
 use forwarding::Forwarding;
 pub(super) use forwarding::GATHER_MS;
+#[cfg(test)]
+pub(super) use forwarding::Parcel;
 pub(super) use packing::Packed;
 pub(super) use reading::QueryError;
 use targets::{KnownTargets, Target};
@@ -103,7 +106,7 @@ pub(super) struct Record {
     pub(super) is_closed: bool,
     /// The token of the forwarding, encrypted.
     #[serde(default)]
-    pub(super) forward_token: Option<String>,
+    pub(super) forward_token: Option<Token>,
 }
 
 /// Why the record stays as it is.

@@ -13,7 +13,7 @@ use crate::wire::appnet::channel::{
     Writable, channel_path, channels_path, create_body, created_id, messages_path, writable,
 };
 use crate::wire::command::Refusal;
-use crate::wire::forward::{ForwardConfig, allowed_root};
+use crate::wire::forward::{ForwardConfig, Token, allowed_root};
 use crate::wire::pacing::{Ask, Done, PaceAnswer, PaceRequest};
 
 use super::engine::{Engine, Packed, Record};
@@ -34,7 +34,7 @@ struct Upstream {
     config: ForwardConfig,
     token: String,
     /// As it is kept.
-    sealed: String,
+    sealed: Token,
     /// Of the object that paces the token's writes.
     pacer: String,
     /// Of the record: what is learned of an older one says nothing of a newer.
@@ -106,8 +106,9 @@ impl Stream {
         }
         let Some(secret) = signing_key(&self.env) else { return pause("the deployment has no SIGNING_KEY") };
         let (stream, _) = self.shared.place()?;
-        match open(&secret, &stream, &sealed).await {
+        match open(&secret, &stream, &sealed.0).await {
             Ok(token) => Ok(Some(Upstream { config, pacer: pacer_name(&secret, &token), token, sealed, version })),
+            Err(_) if self.shared.record()?.version != version => Ok(None),
             Err(error) => pause(&error.to_string()),
         }
     }

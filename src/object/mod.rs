@@ -10,6 +10,8 @@ mod engine;
 #[cfg(test)]
 mod engine_model;
 mod forward;
+#[cfg(test)]
+mod forward_model;
 mod log_index;
 mod owned;
 mod pacer;

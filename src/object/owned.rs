@@ -4,7 +4,7 @@ use worker::console_error;
 
 use crate::random::hash_key;
 use crate::wire::command::{KeyHash, Refusal};
-use crate::wire::forward::ForwardConfig;
+use crate::wire::forward::{ForwardConfig, Token};
 use crate::wire::stream::StreamConfig;
 use crate::wire::stream_patch::StreamPatch;
 
@@ -15,7 +15,7 @@ use super::stream::{Answer, Slot, Stream, internal};
 
 impl Stream {
     /// Makes the stream.
-    pub(super) async fn create(&self, config: StreamConfig, read_key_hash: KeyHash, token: Option<String>) -> Answer {
+    pub(super) async fn create(&self, config: StreamConfig, read_key_hash: KeyHash, token: Option<Token>) -> Answer {
         let mut record = Record { config, read_key_hash, version: 1, is_closed: false, forward_token: None };
         let token = match token {
             Some(token) => Some(self.seal(&token).await?),
@@ -39,10 +39,10 @@ impl Stream {
         Ok(patch)
     }
 
-    async fn seal(&self, token: &str) -> Result<String, Refusal> {
+    async fn seal(&self, token: &Token) -> Result<Token, Refusal> {
         let secret = signing_key(&self.env).ok_or(Refusal::Internal)?;
         let (stream, _) = self.shared.place()?;
-        seal(&secret, &stream, token).await.map_err(|error| {
+        seal(&secret, &stream, &token.0).await.map(Token).map_err(|error| {
             console_error!("stream: {error}");
             Refusal::Internal
         })
@@ -51,7 +51,7 @@ impl Stream {
 
 impl Record {
     /// Keeps a new encrypted token, or the one that is there if it goes to the same place as before.
-    pub(super) fn set_token(&mut self, before: Option<&ForwardConfig>, sealed: Option<String>) -> Result<(), Refusal> {
+    pub(super) fn set_token(&mut self, before: Option<&ForwardConfig>, sealed: Option<Token>) -> Result<(), Refusal> {
         let Some(after) = &self.config.forward else {
             self.forward_token = None;
             return Ok(());

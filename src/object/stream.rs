@@ -252,7 +252,7 @@ impl Shared {
             Command::Describe => self.with_engine(|engine| Ok(to_json(&engine.record().config))),
             Command::Patch(patch) => self.change(|record| {
                 let now = u64::try_from(now_ms()).unwrap_or_default();
-                let token = patch.token().map(str::to_owned);
+                let token = patch.token().cloned();
                 let before = record.config.forward.take();
                 record.config.forward.clone_from(&before);
                 record.config = patch.applied(record.config.clone(), now).map_err(|error| match error {

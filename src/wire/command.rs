@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::codec::{Malformed, Reader, put_bytes, put_varint};
 use crate::domain::open::SeriesId;
 
+use super::forward::Token;
 use super::params::{QueryText, ValuesParams};
 use super::stream::StreamConfig;
 use super::stream_patch::StreamPatch;
@@ -29,7 +30,7 @@ pub enum Command {
         read_key_hash: KeyHash,
         /// What it forwards with, in plain.
         #[serde(default)]
-        forward_token: Option<String>,
+        forward_token: Option<Token>,
     },
     /// Tries to forward now; answers nothing.
     RetryForward,

@@ -1,8 +1,7 @@
 //! What an owner asks of forwarding, and the form that it is kept in. The token is never shown, also in no error.
 
 mod root;
-
-use std::fmt;
+mod token;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -12,6 +11,7 @@ use super::appnet::dialect::Dialect;
 use super::time::{duration_text, parse_duration};
 
 pub use root::{DEFAULT_ROOTS, MAX_ROOT_BYTES, RootError, allowed_root};
+pub use token::Token;
 
 /// A token has 1 to this many bytes.
 pub const MAX_TOKEN_BYTES: usize = 1_024;
@@ -25,7 +25,7 @@ pub const DOCUMENTED_WRITES: u16 = 20;
 pub const MAX_WRITES: u16 = 6_000;
 
 /// What an owner sends.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForwardPatch {
     /// What the upstream speaks.
     pub dialect: Dialect,
@@ -34,7 +34,7 @@ pub struct ForwardPatch {
     /// The channel to write to; none: one is to be created.
     pub channel: Option<String>,
     /// None: the one that is there already.
-    pub token: Option<String>,
+    pub token: Option<Token>,
     /// How fast and how late.
     pub policy: Policy,
 }
@@ -136,14 +136,6 @@ impl ForwardPatch {
     }
 }
 
-impl fmt::Debug for ForwardPatch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { dialect, api_root, channel, token, policy } = self;
-        let token = token.as_ref().map(|_| "***");
-        f.debug_tuple("ForwardPatch").field(&(dialect, api_root, channel, token, policy)).finish()
-    }
-}
-
 impl From<ForwardPatch> for ForwardConfig {
     fn from(ForwardPatch { dialect, api_root, channel, token: _, policy }: ForwardPatch) -> Self {
         Self { dialect, api_root, channel, policy }
@@ -196,10 +188,10 @@ fn known<'a>(owners: &'a Value, path: &'static str, names: &[&str]) -> Result<&'
     }
 }
 
-fn token(owners: &Value) -> Result<String, ForwardError> {
+fn token(owners: &Value) -> Result<Token, ForwardError> {
     let token = owners.as_str().filter(|token| (1..=MAX_TOKEN_BYTES).contains(&token.len()));
     let token = token.filter(|token| token.bytes().all(|byte| byte.is_ascii_graphic()));
-    token.map(str::to_owned).ok_or(ForwardError::Token)
+    token.map(|token| Token(token.to_owned())).ok_or(ForwardError::Token)
 }
 
 #[cfg(test)]
@@ -280,7 +272,7 @@ mod tests {
     fn a_token_can_stand_in_a_header_and_is_in_no_debug_text_and_no_error() {
         for token in ["AQ~secret+/=", &"s".repeat(MAX_TOKEN_BYTES)] {
             let patch = with(&format!(r#""token":"{token}""#)).expect("valid");
-            assert_eq!(patch.token.as_deref(), Some(token));
+            assert_eq!(patch.token, Some(Token(token.to_owned())));
             let debug = format!("{patch:?}");
             assert!(!debug.contains(token) && debug.contains("***"), "{debug}");
         }

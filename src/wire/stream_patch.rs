@@ -9,7 +9,7 @@ use crate::domain::retention::Retention;
 use crate::domain::shards::{Layout, MAX_SHARDS};
 use crate::domain::tier::Tier;
 
-use super::forward::ForwardPatch;
+use super::forward::{ForwardPatch, Token};
 use super::retention;
 use super::stream::{
     ConfigError, DEFAULT_MESSAGES_S, MAX_DISTINCT, MAX_LATENESS_S, MAX_MESSAGES_S, MAX_ORIGIN_BYTES, MAX_ORIGINS,
@@ -71,15 +71,15 @@ impl StreamPatch {
 
     /// The token to forward with: in plain, or as [`Self::set_token`] has it.
     #[must_use]
-    pub fn token(&self) -> Option<&str> {
+    pub fn token(&self) -> Option<&Token> {
         match &self.forward {
-            Some(Forwarding::To(forward)) => forward.token.as_deref(),
+            Some(Forwarding::To(forward)) => forward.token.as_ref(),
             Some(Forwarding::End) | None => None,
         }
     }
 
     /// Replaces the token.
-    pub fn set_token(&mut self, token: String) {
+    pub fn set_token(&mut self, token: Token) {
         if let Some(forward) = self.forward_mut() {
             forward.token = Some(token);
         }

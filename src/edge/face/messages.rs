@@ -77,8 +77,9 @@ impl Exchange {
     }
 }
 
+/// Begins with what no text has, so that no idempotency key means the same.
 fn batch_key(id: &str) -> BatchKey {
-    let hash = Sha256::digest([b"message batch:", id.as_bytes()].concat());
+    let hash = Sha256::digest([b"\xffmessage batch:", id.as_bytes()].concat());
     std::array::from_fn(|index| hash[index])
 }
 

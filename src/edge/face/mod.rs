@@ -20,6 +20,9 @@ pub(super) use route::{Action, Route};
 pub(super) const REQUEST_HEADERS: &str = "Authorization, Content-Type, X-ADN-Migration-Overrides, X-ADN-Pretty-JSON";
 pub(super) const RESPONSE_HEADERS: &str = "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After";
 
+const NO_TOKEN: &str =
+    "Call requires authentication: this needs the deployment's OWNER_TOKEN as a bearer token or as access_token";
+
 impl Exchange {
     pub(super) async fn act_on_face(&mut self, action: Action<'_>) -> Result<Reply, Problem> {
         match action {
@@ -36,7 +39,8 @@ impl Exchange {
 
     /// Whose token it is: always the owner's, as others are of one channel only.
     fn tell_token(&self) -> Result<Reply, Problem> {
-        self.check_owner_token(self.access_token().as_deref())?;
+        // Where no owner's token is configured, none is right.
+        self.check_owner_token(self.access_token().as_deref()).map_err(|_| Problem::Unauthorized(NO_TOKEN))?;
         let link = serde_json::Value::from(self.origin());
         Ok(answer(&envelope::data(
             &format!(

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::domain::coarse::Counted;
 use crate::domain::delivery::{Step, step};
 use crate::domain::point::LabelledPoint;
+use crate::random::nonce;
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{meta, outbox};
 use crate::wire::appnet::dialect::Dialect;
@@ -35,6 +36,8 @@ pub(super) struct Forwarding {
     pub(super) is_on: bool,
     /// Points up to this number are in batches, or were there before.
     pub(super) packed: u64,
+    /// Part of the batches' ids, as strangers could write first under an id that they guess; empty where it began without.
+    pub(super) nonce: String,
     /// The number of the next batch; never one that was there before.
     pub(super) next_batch: i64,
     pub(super) outbox: Count,
@@ -53,7 +56,9 @@ pub(super) struct Forwarding {
     pub(super) delivered: Count,
     /// Points as written that were delivered together with others of the same labels, and as how many.
     pub(super) coarsened: (u64, u64),
+    /// Points as written that are set aside, and as how many.
     pub(super) aside: u64,
+    pub(super) refused: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -85,11 +90,17 @@ impl Forwarding {
     pub(super) fn resumed(&self, is_same_place: bool, accepted: u64) -> Self {
         let mut state = self.clone();
         if !self.is_on {
-            state = Self { next_batch: self.next_batch, packed: accepted, is_on: true, ..Self::default() };
+            let (next_batch, nonce) = (self.next_batch, nonce());
+            state = Self { next_batch, nonce, packed: accepted, is_on: true, ..Self::default() };
         }
         state.is_checked &= is_same_place;
         (state.is_paused, state.failures, state.next_ms, state.error) = (false, 0, 0, None);
         state
+    }
+
+    /// What batches' ids begin with, given the object's name.
+    fn source(&self, name: &str) -> String {
+        if self.nonce.is_empty() { name.to_owned() } else { format!("{name}-{}", self.nonce) }
     }
 
     /// Without anything that was on its way.
@@ -165,7 +176,7 @@ impl<S: Sql> Engine<S> {
         self.sql.atomically(&mut || {
             let mut changed = state.clone();
             outbox::clear_aside(&self.sql)?;
-            changed.aside = 0;
+            (changed.aside, changed.refused) = (0, 0);
             self.insert_batches(&mut changed, &batches)?;
             changed.put(&self.sql)?;
             state = changed;
@@ -177,6 +188,7 @@ impl<S: Sql> Engine<S> {
 
     /// The message that is next, which is the same each time until it is settled. `name` is this object's.
     pub(in crate::object) fn parcel(&mut self, name: &str, now_ms: i64) -> Result<Option<Parcel>, StoreError> {
+        let source = self.forwarding.source(name);
         loop {
             let Some((number, points)) = outbox::first(&self.sql)? else { return Ok(None) };
             let rest = &points[self.forwarding.from.min(points.len())..];
@@ -185,12 +197,12 @@ impl<S: Sql> Engine<S> {
             let is_whole = self.forwarding.from == 0 && wanted == points.len();
             let mut parcel = None;
             if is_whole {
-                parcel = parcel_of(dialect, &format!("{name}-{number}"), rest);
+                parcel = parcel_of(dialect, &format!("{source}-{number}"), rest);
             }
             let mut len = wanted;
             while parcel.is_none() && len > 0 {
                 // The upstream's dialect may have changed since the batch was packed.
-                let id = format!("{name}-{number}.{}+{len}", self.forwarding.from);
+                let id = format!("{source}-{number}.{}+{len}", self.forwarding.from);
                 parcel = parcel_of(dialect, &id, &rest[..len]);
                 len = if parcel.is_none() { len / 2 } else { len };
             }
@@ -276,12 +288,13 @@ impl<S: Sql> Engine<S> {
     fn put_aside(&mut self, number: i64, points: &[Counted], reason: &str, now_ms: i64) -> Result<(), StoreError> {
         let mut state = self.forwarding.clone();
         let at = state.from;
-        state.aside += 1;
-        if state.aside % MAX_ASIDE == 0 {
-            state.is_paused = true;
-            state.error = Some((format!("{} points are set aside; the last one: {reason}", state.aside), now_ms));
-        }
         let refused = &points[at..=at];
+        state.aside += written(refused);
+        state.refused += 1;
+        if state.refused.is_multiple_of(MAX_ASIDE) {
+            state.is_paused = true;
+            state.error = Some((format!("{} points are set aside; the last one: {reason}", state.refused), now_ms));
+        }
         let mut advanced = None;
         self.sql.atomically(&mut || {
             outbox::set_aside(&self.sql, now_ms, reason, refused)?;
@@ -312,7 +325,8 @@ impl<S: Sql> Engine<S> {
     ) -> Result<Forwarding, StoreError> {
         state.outbox.points -= written(&points[state.from..state.from + len]);
         state.from += len;
-        state.len = 0;
+        // The others of the batch must stay as they are, too.
+        (state.len, state.is_attempted) = (0, true);
         if state.from >= points.len() {
             outbox::remove(&self.sql, number)?;
             (state.from, state.is_attempted) = (0, false);

@@ -164,7 +164,9 @@ fn points_arrive_as_they_were_written_each_with_its_time() {
     assert_eq!((&status["delivered"]["points"], &status["set_aside"]["points"]), (&json!(3), &json!(0)), "{status}");
     assert_eq!(status["delivered"]["messages"], peer.stored(), "{status}");
     assert_eq!((&status["pending"], &status["last_error"]), (&json!({ "points": 0, "messages": 0 }), &Value::Null));
-    assert_eq!(peer.batches()[0].source(), format!("{}/0", stream.id));
+    let batch = &peer.batches()[0];
+    let nonce = batch.source().strip_prefix(&format!("{}/0-", stream.id)).expect("begins with the shard");
+    assert!(nonce.len() == 16 && nonce.bytes().all(|byte| byte.is_ascii_hexdigit()), "strangers guess it: {nonce}");
 }
 
 #[test]
