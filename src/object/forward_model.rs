@@ -174,7 +174,7 @@ impl Model {
         for (index, (series, n, d)) in points.iter().enumerate() {
             let point = Point { n: f64::from(*n), d: f64::from(*d), p: None, t: (self.now_ms / 1_000) as f64 };
             let labels: String =
-                labels_of(*series).iter().map(|(name, value)| format!("{name}\u{1f}{value}\u{1e}")).collect();
+                labels_of(*series).iter().map(|(name, value)| [name, "\u{1f}", value, "\u{1e}"].concat()).collect();
             builder.push(index, Ok((point, &labels)));
             add(&mut self.written, name_of(*series), point.n, point.d);
         }
@@ -226,7 +226,8 @@ impl Model {
         let before = self.sent.insert(id.clone(), parcel.body.clone());
         assert!(before.is_none_or(|before| before == parcel.body), "{id} has other points now");
         assert!(parcel.body.len() <= 8_192 + 100 && annotations.iter().all(|point| point["type"] == POINTS));
-        let is_refused = |point: &Value| point["value"]["v"]["series"] == REFUSED.to_string();
+        let refused = REFUSED.to_string();
+        let is_refused = |point: &Value| point["value"]["v"]["series"] == *refused;
         match answer {
             Answer::Takes | Answer::TakesAndFails if self.refuses && annotations.iter().any(is_refused) => {
                 Outcome::Refused("no".into())
