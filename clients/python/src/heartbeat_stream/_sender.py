@@ -1,9 +1,9 @@
 """The sender: a bounded queue, and one background thread that delivers it in batches.
 
-A caller never waits for the network. A batch is repeated under its key until the server answers for it, so it counts once
-although the network fails; only where that takes more than the ten minutes that a server remembers keys, and an early
-attempt had no answer, may it count twice (``Statistics.may_be_doubled``). Losing it is the other choice, and nearly
-always the larger error: what has no answer for ten minutes was most likely never stored.
+A caller never waits for the network. A batch is repeated under its key until the server answers for it, so it counts
+once although the network fails; only where that takes more than the ten minutes that a server remembers keys, and an
+early attempt had no answer, may it count twice (``Statistics.may_be_doubled``). Losing it is the other choice, and
+nearly always the larger error: what has no answer for ten minutes was most likely never stored.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ import logging
 import random
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple
 
 from . import _exit, _fork, _quiet
 from ._address import StreamAddress
-from ._batch import MAX_BATCH_BYTES, MAX_BATCH_POINTS, Batch, encode
+from ._batch import Batch, encode
+from ._queue import Queue
 from ._transport import Answer, Transport, Verdict
 
 logger = logging.getLogger("heartbeat_stream")
@@ -54,9 +54,10 @@ class Statistics(NamedTuple):
 class Sender:
     """Delivers points to a stream, in the background and in order. For any number of threads, and across forks.
 
-    `stream_url` is ``https://HOST/v1/streams/ID``. At most `queue_points` points and `queue_bytes` bytes of JSON wait, the batch
-    on its way among them; what is put beyond is dropped and counted. A point waits `flush_interval` seconds at most, then
-    goes with all others. Between attempts are half to all of `backoff` seconds, twice as many each time, up to `backoff_max`.
+    `stream_url` is ``https://HOST/v1/streams/ID``. At most `queue_points` points and `queue_bytes` bytes of JSON wait,
+    the batch on its way among them; what is put beyond is dropped and counted. A point waits `flush_interval` seconds
+    at most, then goes with all others. Between attempts are half to all of `backoff` seconds, twice as many each time,
+    up to `backoff_max`.
 
     A child of fork begins with an empty queue and zero statistics; what was queued before is sent by the parent, once.
     """
@@ -74,6 +75,7 @@ class Sender:
         if min(queue_points, queue_bytes) < 1 or min(flush_interval, backoff, backoff_max) <= 0:
             raise ValueError("queue_points, queue_bytes, flush_interval, backoff and backoff_max are above 0")
         self._address = StreamAddress(stream_url)
+        self._host = self._address.host
         self._queue_points = queue_points
         self._queue_bytes = queue_bytes
         self._flush_interval = flush_interval
@@ -89,12 +91,11 @@ class Sender:
         # Re-entrant: a signal handler, or a destructor that the garbage collector runs, may put while its thread puts.
         self._changed = threading.Condition(threading.RLock())
         self._thread: threading.Thread | None = None
-        self._queue: deque[bytes] = deque()
-        self._waiting_bytes = 0
-        self._in_flight_points = 0
-        self._in_flight_bytes = 0
+        self._queue = Queue(self._queue_points, self._queue_bytes)
         # When the queue is to be sent, in monotonic seconds; None while there is nothing.
         self._due: float | None = None
+        # When the sources are asked again while a batch is repeated.
+        self._collect_at = 0.0
         self._urgent_until = 0.0
         self._close_deadline: float | None = None
         # What was put and what has left, to know in flush() when a point has its answer.
@@ -114,29 +115,18 @@ class Sender:
         self._begin()
 
     def put(self, point: Mapping[str, Any]) -> bool:
-        """Queues a point; whether there was room. Never blocks and never raises. Without `t` it gets the time of now."""
+        """Queues a point; whether there was room. Never blocks and never raises. Without `t` it gets that of now."""
         line = encode(point)
         with self._changed:
             return self._append(line)
 
     def _append(self, line: bytes | None) -> bool:
-        if line is None or self._closed or not self._has_room(line):
+        if line is None or self._closed or not self._queue.add(line):
             self._dropped += 1
             return False
-        self._queue.append(line)
-        self._waiting_bytes += len(line)
         self._put += 1
-        if len(self._queue) >= MAX_BATCH_POINTS or self._waiting_bytes >= MAX_BATCH_BYTES:
-            self._wake(0.0)
-        else:
-            self._wake(self._flush_interval)
+        self._wake(0.0 if self._queue.has_full_batch else self._flush_interval)
         return True
-
-    def _has_room(self, line: bytes) -> bool:
-        points = len(self._queue) + self._in_flight_points
-        return (
-            points < self._queue_points and self._waiting_bytes + self._in_flight_bytes + len(line) <= self._queue_bytes
-        )
 
     def _wake(self, within_s: float) -> None:
         """Has the queue sent within so many seconds. The thread is told only where that is news to it."""
@@ -162,14 +152,19 @@ class Sender:
         """Calls `source` before each delivery, on the background thread, for points that were gathered meanwhile."""
         self._sources.append(source)
 
-    def wake(self) -> None:
-        """Has the sources asked within the flush interval."""
+    def wake(self, now: bool = False) -> None:
+        """Has the sources asked within the flush interval, or at once."""
         with self._changed:
             if not self._closed:
-                self._wake(self._flush_interval)
+                self._wake(0.0 if now else self._flush_interval)
+
+    def count_dropped(self, points: int) -> None:
+        """Counts what a source had no room for."""
+        with self._changed:
+            self._dropped += points
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Delivers what was put so far, now; whether all of it was settled (stored or refused) within `timeout` seconds."""
+        """Delivers what was put so far; whether all of it was settled (stored or refused) within `timeout` seconds."""
         deadline = time.monotonic() + timeout
         self._collect()
         with self._changed:
@@ -245,6 +240,7 @@ class Sender:
                 self._changed.wait(None if self._due is None else self._due - now)
 
     def _collect(self) -> None:
+        self._collect_at = time.monotonic() + self._flush_interval
         for source in self._sources:
             try:
                 points = list(source())
@@ -259,25 +255,14 @@ class Sender:
         with self._changed:
             self._due = None
             left = len(self._queue)
-        while left > 0:
-            batch = self._take(left)
+        # Giving up empties it.
+        while left > 0 and self._queue:
+            with self._changed:
+                lines = self._queue.take(left)
+            batch = Batch(lines)
             left -= batch.points
             self._deliver(transport, batch)
         self._tell_dropped()
-
-    def _take(self, most: int) -> Batch:
-        with self._changed:
-            lines: list[bytes] = []
-            size = 0
-            while self._queue and len(lines) < min(most, MAX_BATCH_POINTS):
-                size += len(self._queue[0])
-                if lines and size > MAX_BATCH_BYTES:
-                    break
-                lines.append(self._queue.popleft())
-            self._in_flight_points = len(lines)
-            self._in_flight_bytes = sum(map(len, lines))
-            self._waiting_bytes -= self._in_flight_bytes
-        return Batch(lines)
 
     def _deliver(self, transport: Transport, batch: Batch) -> None:
         attempts = 0
@@ -307,7 +292,7 @@ class Sender:
         except Exception as error:
             # What is foreseen is an answer; this is for what isn't, such as a proxy's address that is none.
             answer = Answer(Verdict.UNSURE, reason=type(error).__name__)
-            self._warn("fault", "delivering to %s failed", self._address.host, exc_info=True)
+            self._warn("fault", "delivering to %s failed", self._host, exc_info=True)
         if answer.verdict is Verdict.UNSURE:
             batch.was_unsure(began)
         return answer
@@ -318,14 +303,12 @@ class Sender:
             self._rejected += answer.rejected
             self._leave(batch.points)
         if answer.rejected:
-            message = "%s rejected %d of %d points: %s"
-            self._warn(
-                f"rejected {answer.verdict}", message, self._address.host, answer.rejected, batch.points, answer.reason
-            )
+            numbers = (answer.rejected, batch.points, answer.reason)
+            self._warn(f"rejected {answer.verdict}", "%s rejected %d of %d points: %s", self._host, *numbers)
 
     def _leave(self, points: int) -> None:
         self._settled += points
-        self._in_flight_points = self._in_flight_bytes = 0
+        self._queue.arrived()
         self._changed.notify_all()
 
     def _wait_to_repeat(self, attempts: int, retry_after_s: float | None) -> None:
@@ -333,8 +316,11 @@ class Sender:
         longest = min(self._backoff_max, self._backoff * 2 ** min(attempts - 1, 20))
         wait_s = random.uniform(longest / 2, longest)
         began = time.monotonic()
-        with self._changed:
-            while not self._is_over():
+        while not self._is_over():
+            # The sources don't wait for a server that is gone: what they have is of this interval.
+            if time.monotonic() >= self._collect_at:
+                self._collect()
+            with self._changed:
                 now = time.monotonic()
                 if retry_after_s is not None:
                     # The server's word goes before anyone's hurry; the jitter keeps many writers apart.
@@ -345,9 +331,8 @@ class Sender:
                     until = began + wait_s
                 if now >= until:
                     return
-                if self._close_deadline is not None:
-                    until = min(until, self._close_deadline)
-                self._changed.wait(until - now)
+                until = min(until, self._collect_at, self._close_deadline or until)
+                self._changed.wait(max(0.0, until - now))
 
     def _is_over(self) -> bool:
         deadline = self._close_deadline
@@ -355,9 +340,7 @@ class Sender:
 
     def _give_up(self, batch: Batch) -> None:
         with self._changed:
-            points = batch.points + len(self._queue)
-            self._queue.clear()
-            self._waiting_bytes = 0
+            points = batch.points + self._queue.clear()
             self._dropped += points
             self._dropped_told += points
             self._leave(points)
@@ -371,7 +354,7 @@ class Sender:
                 "dropped",
                 "%d points for %s were dropped: the queue was full, or they were no JSON",
                 dropped,
-                self._address.host,
+                self._host,
             )
 
     def _warn(self, reason: str, message: str, *args: object, exc_info: bool = False) -> None:

@@ -1,7 +1,7 @@
 """The `heartbeat` command.
 
-Each module in here is a sub-command of its name: its docstring begins with what it does, `add_arguments(parser)` says what
-it takes, and `run(arguments)` does it and answers the exit status. Names with an underscore are no commands.
+Each module in here is a sub-command of its name: its docstring begins with what it does, `add_arguments(parser)` says
+what it takes, and `run(arguments)` does it and answers the exit status. Names with an underscore are no commands.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import importlib
 import pkgutil
 import sys
 from collections.abc import Sequence
-from typing import Optional
 
 from .._version import __version__
 
