@@ -179,7 +179,7 @@ def the_bound_in_bytes_holds(sender_to: SenderTo) -> None:
 
 
 def a_server_that_is_gone_and_comes_back_misses_nothing_and_doubles_nothing(
-    tmp_path: Path, sender_to: SenderTo
+    tmp_path: Path, sender_to: SenderTo, caplog: pytest.LogCaptureFixture
 ) -> None:
     worker = Worker(tmp_path)
     worker.start()
@@ -192,8 +192,9 @@ def a_server_that_is_gone_and_comes_back_misses_nothing_and_doubles_nothing(
     for _ in range(20_000):
         put += sender.put({"n": 1})
     before = sender.statistics().retries
-    eventually(lambda: sender.statistics().retries > before + 3)
+    eventually(lambda: sender.statistics().retries > before + 5)
     assert not sender.flush(0.1)
+    assert "takes no points (NewConnectionError)" in caplog.text
     worker.start()
     try:
         eventually(lambda: sender.statistics().queued == 0)

@@ -26,6 +26,8 @@ logger = logging.getLogger("heartbeat_stream")
 # While somebody waits, in flush() or close(), attempts follow each other within this.
 _URGENT_BACKOFF_S = 0.2
 _ATTEMPT_TIMEOUT_S = 15.0
+# It is told when a batch failed so often: with the defaults, after some ten seconds.
+_WARN_ATTEMPTS = 5
 # A warning comes again after this, however often its reason does.
 _WARN_EVERY_S = 3600.0
 
@@ -273,6 +275,9 @@ class Sender:
                 return
             attempts += 1
             self._tell_dropped()
+            if attempts >= _WARN_ATTEMPTS:
+                message = "%s takes no points (%s); they are kept, as far as the queue has room"
+                self._warn("unreachable", message, self._host, answer.reason)
             self._wait_to_repeat(attempts, answer.retry_after_s)
         self._give_up(batch)
 
