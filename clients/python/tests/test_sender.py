@@ -16,7 +16,7 @@ from worker import Stream, Worker
 
 from heartbeat_stream import Sender
 from heartbeat_stream._batch import KEY_REMEMBERED_S, Batch
-from heartbeat_stream._transport import Verdict, judge
+from heartbeat_stream._transport import Answer, Verdict, judge
 
 SenderTo = Callable[..., Sender]
 
@@ -135,7 +135,11 @@ def what_surely_did_not_arrive_is_never_doubled(sender_to: SenderTo, monkeypatch
     ],
 )
 def each_answer_says_what_became_of_the_batch(status: int, slug: str, verdict: Verdict) -> None:
-    assert judge(status, {"type": f"https://HOST/problems#{slug}"}, "3", 5).verdict is verdict
+    assert judge(status, {"type": f"https://HOST/problems#{slug}", "accepted": 5}, "3", 5).verdict is verdict
+
+
+def a_good_answer_without_a_count_is_somebody_elses() -> None:
+    assert judge(200, {}, None, 5).verdict is Verdict.UNSURE
 
 
 def retry_after_has_two_forms_and_a_bound() -> None:
@@ -332,6 +336,26 @@ def close_gives_up_in_time(sender_to: SenderTo, caplog: pytest.LogCaptureFixture
         sender.close(60.0)
         assert time.monotonic() - began < 2.0, "the time for it is over"
     assert "1 points" in caplog.text
+
+
+def a_name_that_is_looked_up_for_ever_holds_nobody_up_at_exit(
+    sender_to: SenderTo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    until = threading.Event()
+
+    def hangs(*_: object) -> Answer:
+        until.wait(30.0)
+        return Answer(Verdict.NOT_STORED)
+
+    monkeypatch.setattr("heartbeat_stream._transport.Transport.post", hangs)
+    sender = sender_to("http://127.0.0.1:9/v1/streams/gone")
+    sender.put({"n": 1})
+    began = time.monotonic()
+    sender.close(0.3)
+    assert not sender.flush()
+    sender.close()
+    assert time.monotonic() - began < 1.0
+    until.set()
 
 
 def a_destructor_that_puts_while_its_thread_puts_does_not_hang(stream: Stream, sender_to: SenderTo) -> None:

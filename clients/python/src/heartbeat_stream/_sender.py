@@ -179,10 +179,12 @@ class Sender:
             target = self._put
             if self._settled >= target:
                 return True
+            # After close() nothing is awaited beyond the time that it had, however often it is asked for at exit.
+            deadline = min(deadline, self._close_deadline or deadline)
             self._urgent_until = max(self._urgent_until, deadline)
             self._wake(0.0)
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: self._settled >= target, timeout)
+            return self._changed.wait_for(lambda: self._settled >= target, max(0.0, deadline - time.monotonic()))
 
     def close(self, timeout: float = 2.0) -> None:
         """Delivers what it can within `timeout` seconds, and then takes no more points."""
