@@ -200,7 +200,10 @@ class Sender:
             self._changed.wait_for(lambda: self._settled >= self._put, max(0.0, deadline - time.monotonic()))
             left = self._put - self._settled
         if left:
-            self._warnings.warn("exit", "%d points for %s were not delivered before the end", left, self._address.host)
+            self._tell_undelivered(left)
+
+    def _tell_undelivered(self, points: int) -> None:
+        self._warnings.warn("end", "%d points for %s were not delivered before the end", points, self._host)
 
     def begin_close(self, timeout: float) -> None:
         """Starts what `close` waits for."""
@@ -356,6 +359,9 @@ class Sender:
             points = batch.points + self._queue.clear()
             self._dropped += points
             self._dropped_told += points
+        # Before anyone who waits in close() learns that there is nothing left, and ends the process.
+        self._tell_undelivered(points)
+        with self._changed:
             self._leave(points)
 
     def _tell_dropped(self) -> None:
