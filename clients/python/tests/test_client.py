@@ -279,4 +279,7 @@ def threads_count_together_exactly(stream: Stream, client_to: ClientTo) -> None:
 def a_client_closes_at_the_end_of_its_block(stream: Stream) -> None:
     with Client(stream.url) as client:
         client.incr("requests")
+    client.incr("requests")
+    assert client._gathered.size == 0
+    assert client.statistics().dropped == 1
     assert stream.total() == 1

@@ -166,6 +166,11 @@ class Sender:
             if not self._closed:
                 self._wake(0.0 if now else self._flush_interval)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes no more."""
+        return self._closed
+
     def count_dropped(self, points: int) -> None:
         """Counts what a source had no room for."""
         with self._changed:
@@ -371,7 +376,7 @@ class Sender:
         if dropped:
             self._warnings.warn(
                 "dropped",
-                "%d points for %s were dropped: the queue was full, or they were no JSON",
+                "%d points for %s were dropped: there was no room, or they were no points",
                 dropped,
                 self._host,
             )
