@@ -164,6 +164,14 @@ def its_own_records_and_those_of_urllib3_are_ignored(stream: Stream) -> None:
     assert stream.by("logger") == {("urllib3x",): 1}
 
 
+def a_record_that_comes_late_keeps_its_time(gate: Gate, log: Log) -> None:
+    handler = log.to(HeartbeatHandler(gate.url))
+    record = logging.makeLogRecord({"name": "late", "levelno": logging.ERROR, "created": 1792540800.1239})
+    log.logger.handle(record)
+    handler.flush()
+    assert gate.points[0]["t"] == 1792540800.124
+
+
 def who_holds_its_lock_does_not_stop_the_delivery(worker: Worker) -> None:
     handler = HeartbeatHandler(f"{worker.origin}/v1/streams/{'a' * 32}", "WARNING")
     logging.getLogger().addHandler(handler)

@@ -149,10 +149,11 @@ def retry_after_has_two_forms_and_a_bound() -> None:
     assert judge(503, {}, None, 1).retry_after_s is None
 
 
+@pytest.mark.parametrize("scheme", ["", "http://"])
 def the_environments_proxy_is_used_unless_it_says_otherwise(
-    gate: Gate, sender_to: SenderTo, monkeypatch: pytest.MonkeyPatch
+    scheme: str, gate: Gate, sender_to: SenderTo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("http_proxy", f"127.0.0.1:{gate.port}")
+    monkeypatch.setenv("http_proxy", f"{scheme}127.0.0.1:{gate.port}")
     monkeypatch.setenv("no_proxy", "127.0.0.1")
     gate.faults = [Fault(False, (202, {}))]
     sender = sender_to("http://heartbeat.invalid/v1/streams/far")
@@ -251,6 +252,15 @@ def a_caller_never_waits_for_a_server_that_does_not_answer(gate: Gate, stream: S
     until.set()
     assert sender.flush(20.0)
     assert stream.total() == 1_000
+
+
+def what_was_answered_leaves_room_for_as_much(stream: Stream, sender_to: SenderTo) -> None:
+    sender = sender_to(stream.url, queue_points=10, flush_interval=60.0)
+    for _ in range(3):
+        assert all(sender.put({"n": 1}) for _ in range(10))
+        assert not sender.put({"n": 1})
+        assert sender.flush()
+    assert stream.total() == 30
 
 
 def the_bound_in_bytes_holds(sender_to: SenderTo) -> None:
