@@ -10,11 +10,10 @@ from typing import TypeVar
 T = TypeVar("T")
 
 DEADLINE_S = 20.0
-_LOOK_EVERY_S = 0.02
 _never = threading.Event()
 
 
-def eventually(look: Callable[[], T], deadline_s: float = DEADLINE_S) -> T:
+def eventually(look: Callable[[], T], deadline_s: float = DEADLINE_S, look_every_s: float = 0.02) -> T:
     """What `look` answers as soon as that is true."""
     until = time.monotonic() + deadline_s
     while True:
@@ -22,4 +21,4 @@ def eventually(look: Callable[[], T], deadline_s: float = DEADLINE_S) -> T:
         if seen:
             return seen
         assert time.monotonic() < until, f"not within {deadline_s} s; the last was {seen!r}"
-        _never.wait(_LOOK_EVERY_S)
+        _never.wait(look_every_s)

@@ -39,7 +39,7 @@ class Vocabulary(abc.ABC):
     def _count_bad(self) -> None:
         """Counts a measurement that is none."""
 
-    def incr(self, metric: str, n: float = 1, *, rate: float | None = None, **labels: object) -> None:
+    def incr(self, metric: str, /, n: float = 1, *, rate: float | None = None, **labels: object) -> None:
         """Adds `n` to a counter."""
         checked = number(n)
         if checked is None:
@@ -51,14 +51,14 @@ class Vocabulary(abc.ABC):
             self._add(lambda gathered, _: gathered.counter(series, scaled, weight))
         return None
 
-    def decr(self, metric: str, n: float = 1, *, rate: float | None = None, **labels: object) -> None:
+    def decr(self, metric: str, /, n: float = 1, *, rate: float | None = None, **labels: object) -> None:
         """Takes `n` from a counter."""
         checked = number(n)
         if checked is None:
             return self._count_bad()
         return self.incr(metric, -checked, rate=rate, **labels)
 
-    def ratio(self, metric: str, n: float, d: float, *, rate: float | None = None, **labels: object) -> None:
+    def ratio(self, metric: str, /, n: float, d: float, *, rate: float | None = None, **labels: object) -> None:
         """Adds `n` of `d`, such as 3 errors of 10 requests."""
         numerator, denominator = number(n), number(d)
         if numerator is None or denominator is None or denominator < 0:
@@ -69,7 +69,7 @@ class Vocabulary(abc.ABC):
             self._add(lambda gathered, _: gathered.ratio(series, numerator * weight, denominator * weight))
         return None
 
-    def timing(self, metric: str, ms: float | timedelta, *, rate: float | None = None, **labels: object) -> None:
+    def timing(self, metric: str, /, ms: float | timedelta, *, rate: float | None = None, **labels: object) -> None:
         """One measurement in milliseconds."""
         value = number(ms / timedelta(milliseconds=1) if isinstance(ms, timedelta) else ms)
         if value is None:
@@ -80,11 +80,11 @@ class Vocabulary(abc.ABC):
             self._add(lambda gathered, _: gathered.timer(series, value, weight, t))
         return None
 
-    def timer(self, metric: str, *, rate: float | None = None, **labels: object) -> Timer:
+    def timer(self, metric: str, /, *, rate: float | None = None, **labels: object) -> Timer:
         """Measures a `with` block, or each call of a function that it decorates (also an `async` one)."""
         return Timer(self, metric, rate, labels)
 
-    def gauge(self, metric: str, value: float, *, delta: bool = False, **labels: object) -> None:
+    def gauge(self, metric: str, /, value: float, *, delta: bool = False, **labels: object) -> None:
         """Sets a gauge, or changes it by `value` where `delta` is true; the last value of an interval is sent."""
         checked = number(value)
         if checked is None:
@@ -97,7 +97,7 @@ class Vocabulary(abc.ABC):
 
         return self._add(add)
 
-    def set(self, metric: str, member: object, **labels: object) -> None:
+    def set(self, metric: str, member: object, /, **labels: object) -> None:
         """Counts different members (`agg=distinct:member`, where the stream's owner lists `member` in `distinct`)."""
         series, name, t = _series(metric, labels), text(member), _now()
         self._add(lambda gathered, _: gathered.member(series, name, t))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 
+from .._address import StreamAddress
 from . import CommandError
 
 
@@ -24,7 +25,10 @@ def stream_of(arguments: argparse.Namespace) -> str:
     url = arguments.stream_url
     if not url:
         raise CommandError("which stream? name its address, or set HEARTBEAT_STREAM")
-    return str(url)
+    try:
+        return StreamAddress(url).url
+    except ValueError as error:
+        raise CommandError(str(error)) from None
 
 
 def pair(text: str) -> tuple[str, str]:
