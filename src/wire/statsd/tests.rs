@@ -139,6 +139,31 @@ fn ten_thousand_values_are_taken_and_not_one_more() {
     assert_eq!(read("\n".repeat(1 << 20)), Ok(()));
 }
 
+#[test]
+fn each_line_of_the_list_is_read_as_by_the_relay() {
+    let list: Vec<serde_json::Value> =
+        serde_json::from_str(include_str!("../../../tests/statsd-lines.json")).expect("a list");
+    assert!(list.len() > 50);
+    for case in list {
+        let line = case["line"].as_str().expect("a text");
+        let mut points = Vec::new();
+        each_point(line.as_bytes(), ARRIVAL, [0; 16], &mut |_, read| {
+            if let Ok((Point { n, d, .. }, labels)) = read {
+                let labels = Labels::from_canonical(labels);
+                let labels: std::collections::BTreeMap<_, _> = labels.iter().collect();
+                points.push(serde_json::json!({"n": n, "d": d, "v": labels}).to_string());
+            }
+        })
+        .expect("few");
+        let as_numbers = |point: &serde_json::Value| {
+            let number = |field: &str| point[field].as_f64();
+            serde_json::json!({"n": number("n"), "d": number("d"), "v": point["v"]}).to_string()
+        };
+        let wanted: Vec<String> = case["points"].as_array().expect("a list").iter().map(as_numbers).collect();
+        assert_eq!(points, wanted, "{line}");
+    }
+}
+
 proptest! {
     #[test]
     fn any_bytes_are_answered_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {

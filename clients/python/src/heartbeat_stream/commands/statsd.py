@@ -77,6 +77,7 @@ def _report(server: Server, relay: Relay, sender: Sender, kernel_dropped: int | 
     numbers = {
         "datagrams": server.datagrams,
         "kernel_dropped": kernel_dropped,
+        "tcp_lines": server.tcp_lines,
         "connections": server.connections,
         "refused_connections": server.refused_connections,
         "lines": relay.lines,

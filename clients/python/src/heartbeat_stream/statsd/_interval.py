@@ -45,6 +45,8 @@ class Interval:
         if kind == "set":
             return self._add_member(line.series, text)
         value = number(text)
+        if not math.isfinite(value / line.rate) or not math.isfinite(times / line.rate):
+            raise LineError("a value by its sample rate must be a finite number")
         if kind == "counter":
             return self._count(line, value, times)
         if kind == "gauge":
@@ -60,8 +62,6 @@ class Interval:
 
     def _count(self, line: Line, value: float, times: int) -> bool:
         added = value / line.rate * times
-        if not math.isfinite(added):
-            raise LineError("n must be a finite number")
         sums = self._counters.get(line.series)
         if sums is not None:
             sums[0] += added

@@ -15,8 +15,10 @@ from ._relay import Relay
 MAX_CONNECTIONS = 256
 MAX_LINE_BYTES = 8_192
 _MAX_DATAGRAM_BYTES = 65_535
-# For the peaks; the kernel gives as much as net.core.rmem_max allows.
+# For the peaks; the kernel gives as much as net.core.rmem_max allows, and to an administrator all of it.
 _RECEIVE_BUFFER_BYTES = 8 << 20
+# Of Linux; the module has no name for it.
+_SO_RCVBUFFORCE = 33 if sys.platform == "linux" else socket.SO_RCVBUF
 # Received in a row, before other work has its step.
 _IN_A_ROW = 500
 _PORT_ATTEMPTS = 20
@@ -27,6 +29,7 @@ class Server:
 
     def __init__(self, address: tuple[str, int]) -> None:
         self.datagrams = 0
+        self.tcp_lines = 0
         self.refused_connections = 0
         self.long_lines = 0
         self._udp, self._tcp = _bind(address)
@@ -124,6 +127,7 @@ class Server:
             if len(line) > MAX_LINE_BYTES:
                 self.long_lines += 1
             elif line:
+                self.tcp_lines += 1
                 self._intake.take(line)
 
 
@@ -188,8 +192,10 @@ def _bind(address: tuple[str, int]) -> tuple[socket.socket, socket.socket]:
             if port or attempt == _PORT_ATTEMPTS - 1:
                 raise
             continue
-        with contextlib.suppress(OSError):
-            udp.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+        for option in (socket.SO_RCVBUF, _SO_RCVBUFFORCE):
+            # The second is not for everyone, and not on every system.
+            with contextlib.suppress(OSError):
+                udp.setsockopt(socket.SOL_SOCKET, option, _RECEIVE_BUFFER_BYTES)
         udp.setblocking(False)
         tcp.setblocking(False)
         tcp.listen(MAX_CONNECTIONS)
