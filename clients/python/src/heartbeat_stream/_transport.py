@@ -90,7 +90,7 @@ class Transport:
             return Answer(Verdict.NOT_STORED, reason=_name(error))
         except (HTTPError, OSError) as error:
             return Answer(Verdict.UNSURE, reason=_name(error))
-        return _answer(response.status, _object(body), response.headers.get("Retry-After"), batch.points)
+        return judge(response.status, _object(body), response.headers.get("Retry-After"), batch.points)
 
     def close(self) -> None:
         """Closes the connection."""
@@ -98,7 +98,8 @@ class Transport:
             self._pool.clear()
 
 
-def _answer(status: int, body: dict[str, Any], retry_after: str | None, points: int) -> Answer:
+def judge(status: int, body: dict[str, Any], retry_after: str | None, points: int) -> Answer:
+    """What a response means for a batch of so many points."""
     reason = _reason(status, body)
     if 200 <= status < 300:
         rejected = _count(body.get("rejected"), points)
