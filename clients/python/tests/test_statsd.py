@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -166,6 +167,22 @@ def the_end_delivers_what_came_before_it(stream: Stream, relay_to: RelayTo) -> N
     assert relay.end() == 0
     assert stream.total() == 53
     connection.close()
+
+
+def the_end_delivers_also_what_the_kernel_has_by_then(stream: Stream, relay_to: RelayTo) -> None:
+    relay = relay_to(stream.url, interval=3_600.0)
+    with socket.create_connection(relay.address) as connection:
+        eventually(lambda: relay.numbers().get("connections") == 1)
+        # It can't listen, and then wakes with the end as its first news.
+        relay.signal(signal.SIGSTOP)
+        connection.sendall(b"a:1|c\n" * 20_000)
+        relay.send(*[b"a:1|c"] * 1_200)
+        relay.signal(signal.SIGTERM)
+        relay.signal(signal.SIGCONT)
+        assert relay.end() == 0
+    numbers = relay.numbers()
+    assert numbers["datagrams"] + numbers.get("kernel_dropped", 0) == 1_200
+    assert stream.total() == 20_000 + numbers["datagrams"]
 
 
 def the_end_is_in_time_and_tells_what_was_not_delivered(relay_to: RelayTo) -> None:

@@ -62,9 +62,10 @@ def each_line_of_the_list_is_read_as_by_the_server() -> None:
 
 
 def equal_datagrams_are_counted_and_gauges_keep_their_order() -> None:
-    points = relayed(b"a:1|c", b"g:1|g\ng:+1|g", b"a:1|c", b"g:5|g", b"g:-2|g", b"g:5|g", b"g:-2|g", b"a:2|c|@0.5")
+    gauges = (b"g:5|g", b"g:-2|g", b"g:5|g", b"g:-2|g")
+    points = relayed(b"a:1|c", b"g:1|g\ng:+1|g", b"a:1|c", *gauges, b"a:2|c|@0.5", b"a:2|c|@0.5")
     by_metric = {point["v"]["metric"]: point for point in points}
-    assert (by_metric["a"]["n"], by_metric["a"]["d"]) == (6, 4)
+    assert (by_metric["a"]["n"], by_metric["a"]["d"]) == (10, 6)
     assert by_metric["g"]["n"] == 3
     assert len(points) == 2
 
