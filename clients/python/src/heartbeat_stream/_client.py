@@ -61,6 +61,10 @@ class Client(Vocabulary):
         self._add_all((measurement,))
 
     def _add_all(self, measurements: tuple[Measurement, ...]) -> None:
+        if self._sender.is_closed:
+            # Nobody would collect it any more.
+            self._sender.count_dropped(len(measurements))
+            return
         with self._lock:
             is_first = self._began is None
             if is_first:

@@ -40,10 +40,15 @@ class HeartbeatHandler(logging.Handler):
         self._extras = (extras,) if isinstance(extras, str) else tuple(extras)
         self._sender = Sender(stream_url, flush_interval=flush_interval, **options)
 
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Leaves out what may come of delivering points."""
+        # Before the handler's lock is taken: `logging.shutdown` holds it while it waits for the thread that delivers.
+        if _quiet.is_quiet() or record.name.split(".", 1)[0] in _IGNORED:
+            return False
+        return bool(super().handle(record))
+
     def emit(self, record: logging.LogRecord) -> None:
         """Queues the record's point. Never waits, and never raises (`Handler.handleError` is told)."""
-        if _quiet.is_quiet() or record.name.split(".", 1)[0] in _IGNORED:
-            return
         # An attribute's text may be made by code that logs.
         with _quiet.thread():
             try:

@@ -166,6 +166,11 @@ class Sender:
             if not self._closed:
                 self._wake(0.0 if now else self._flush_interval)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes no more."""
+        return self._closed
+
     def count_dropped(self, points: int) -> None:
         """Counts what a source had no room for."""
         with self._changed:
@@ -179,10 +184,12 @@ class Sender:
             target = self._put
             if self._settled >= target:
                 return True
+            # After close() nothing is awaited beyond the time that it had, however often it is asked for at exit.
+            deadline = min(deadline, self._close_deadline or deadline)
             self._urgent_until = max(self._urgent_until, deadline)
             self._wake(0.0)
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: self._settled >= target, timeout)
+            return self._changed.wait_for(lambda: self._settled >= target, max(0.0, deadline - time.monotonic()))
 
     def close(self, timeout: float = 2.0) -> None:
         """Delivers what it can within `timeout` seconds, and then takes no more points."""
@@ -198,7 +205,10 @@ class Sender:
             self._changed.wait_for(lambda: self._settled >= self._put, max(0.0, deadline - time.monotonic()))
             left = self._put - self._settled
         if left:
-            self._warnings.warn("exit", "%d points for %s were not delivered before the end", left, self._address.host)
+            self._tell_undelivered(left)
+
+    def _tell_undelivered(self, points: int) -> None:
+        self._warnings.warn("end", "%d points for %s were not delivered before the end", points, self._host)
 
     def begin_close(self, timeout: float) -> None:
         """Starts what `close` waits for."""
@@ -354,6 +364,9 @@ class Sender:
             points = batch.points + self._queue.clear()
             self._dropped += points
             self._dropped_told += points
+        # Before anyone who waits in close() learns that there is nothing left, and ends the process.
+        self._tell_undelivered(points)
+        with self._changed:
             self._leave(points)
 
     def _tell_dropped(self) -> None:
@@ -363,7 +376,7 @@ class Sender:
         if dropped:
             self._warnings.warn(
                 "dropped",
-                "%d points for %s were dropped: the queue was full, or they were no JSON",
+                "%d points for %s were dropped: there was no room, or they were no points",
                 dropped,
                 self._host,
             )

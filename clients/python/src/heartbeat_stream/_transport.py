@@ -102,6 +102,9 @@ def judge(status: int, body: dict[str, Any], retry_after: str | None, points: in
     """What a response means for a batch of so many points."""
     reason = _reason(status, body)
     if 200 <= status < 300:
+        if "accepted" not in body:
+            # Such as of a page that a network shows before it lets anyone through.
+            return Answer(Verdict.UNSURE, reason=f"{status} without the count of a Heartbeat")
         rejected = _count(body.get("rejected"), points)
         return Answer(Verdict.STORED, points - rejected, rejected, reason=reason if rejected else "")
     if status not in _RETRIED and (status < 500 or status in _NEVER):
