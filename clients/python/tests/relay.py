@@ -18,7 +18,7 @@ START_DEADLINE_S = 20.0
 class Relay:
     """Listens on a free port and writes to a stream."""
 
-    def __init__(self, url: str, *options: str, interval: float = 0.3, report: float = 0.1) -> None:
+    def __init__(self, url: str, *options: str, interval: float = 0.5, report: float = 0.1) -> None:
         command = [
             "statsd",
             "--listen",
