@@ -26,6 +26,7 @@ export async function startWorker() {
 
   /** It is gone, its state stays. */
   async function goDown() {
+    if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");
     child.kill("SIGTERM");
     await exited;
