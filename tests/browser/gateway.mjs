@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { createServer, request as forward } from "node:http";
 
 /** @typedef {Awaited<ReturnType<typeof startGateway>>} Gateway */
-/** @typedef {{ method: string, path: string, batch: string | null, type: string | undefined, body: string, points: any[], status: number }} Seen */
+/** @typedef {{ method: string, path: string, batch: string | null, type: string | undefined, body: string, points: any[], status: number, mode: string, at_ms: number }} Seen */
 /** @import { IncomingMessage, ServerResponse } from "node:http" */
 
 /**
@@ -24,25 +24,36 @@ export async function startGateway(upstream) {
 
   const server = createServer(async (request, response) => {
     const body = await bodyOf(request);
+    const now = mood;
     const url = new URL(request.url ?? "/", "http://gateway");
     if (!url.pathname.endsWith("/points")) return pass(request, body, response, upstream());
 
     const { method = "" } = request;
     const type = request.headers["content-type"];
     const text = body.toString();
-    const one = { method, path: url.pathname, batch: url.searchParams.get("batch"), type, body: text, points: pointsOf(text), status: 0 };
+    const one = {
+      method,
+      path: url.pathname,
+      batch: url.searchParams.get("batch"),
+      type,
+      body: text,
+      points: pointsOf(text),
+      status: 0,
+      mode: String(request.headers["sec-fetch-mode"]),
+      at_ms: performance.now(),
+    };
     seen.push(one);
-    if (mood === "cut") return request.socket.destroy();
-    if (typeof mood === "object") {
-      one.status = mood.status;
-      const headers = { "Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After", ...mood.headers };
-      return response.writeHead(mood.status, headers).end();
+    if (now === "cut") return request.socket.destroy();
+    if (typeof now === "object") {
+      one.status = now.status;
+      const headers = { "Access-Control-Allow-Origin": "*", "Access-Control-Expose-Headers": "Retry-After", ...now.headers };
+      return response.writeHead(now.status, headers).end();
     }
-    await pass(request, body, mood === "swallow" ? null : response, upstream()).then(
+    await pass(request, body, now === "swallow" ? null : response, upstream()).then(
       (status) => (one.status = status),
       () => request.socket.destroy(),
     );
-    if (mood === "swallow") request.socket.destroy();
+    if (now === "swallow") request.socket.destroy();
   });
   await once(server.listen(0, "127.0.0.1"), "listening");
   const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());

@@ -4,14 +4,14 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventually } from "./eventually.mjs";
-import { QUIET, useScenes } from "./writing-page.mjs";
+import { CONCURRENCY, QUIET, useScenes } from "./writing-page.mjs";
 
 const scene = useScenes();
 
 /** In the page. @type {any} */
 let heartbeat;
 
-describe("heartbeat.js", { concurrency: true }, () => {
+describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   test(
     "counts with equal labels arrive as one point, and all of them count",
     scene(async ({ gateway, tag, open, totals }) => {

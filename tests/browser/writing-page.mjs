@@ -12,6 +12,9 @@ import { startWorker } from "./worker.mjs";
 /** @import { Gateway } from "./gateway.mjs" */
 /** @import { Site } from "./site.mjs" */
 
+/** So many tests of a file at once: each has a browser context, and machines have few cores. */
+export const CONCURRENCY = 4;
+
 /** Nothing automatic and a short wait: a test says what it wants beyond. */
 export const QUIET = { "flush-interval": "0.05", exceptions: "false", presence: "false", "page-views": "false" };
 
@@ -48,9 +51,11 @@ export function useScenes({ ownWorker = false } = {}) {
 
   /**
    * @param {(scene: Scene) => Promise<void>} run
-   * @param {object} [config] of the stream
+   * @param {object} [options]
+   * @param {object} [options.config] of the stream
+   * @param {boolean} [options.hasErrors] the page under test has errors of its own
    */
-  return (run, config = {}) => async () => {
+  return (run, { config = {}, hasErrors = false } = {}) => async () => {
     const worker = ownWorker ? await startWorker() : shared;
     const [gateway, site, stream] = await Promise.all([
       startGateway(() => worker.origin),
@@ -59,8 +64,10 @@ export function useScenes({ ownWorker = false } = {}) {
     ]);
     const visitor = await visit(browser);
     const context = visitor.page.context();
+    let isFirst = true;
     try {
       await run({ worker, gateway, site, stream, context, tag, open, totals });
+      if (!hasErrors) visitor.assertClean();
     } finally {
       await visitor.close();
       site.stop();
@@ -76,7 +83,8 @@ export function useScenes({ ownWorker = false } = {}) {
 
     async function open(/** @type {string} */ html, /** @type {Record<string, string>} */ headers = {}) {
       site.put("/", { html, headers });
-      const page = await context.newPage();
+      const page = isFirst ? visitor.page : await context.newPage();
+      isFirst = false;
       await page.goto(`${site.origin}/`);
       return page;
     }
