@@ -109,6 +109,8 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
     scene(
       async ({ gateway, tag, open }) => {
         const page = await open(`<script>window.heartbeat = { presence: false };</script>${tag({ ...QUIET, presence: "true", distinct: "client_id" })}`);
+        // A fast clock also makes requests time out, and what is sent again counts once.
+        const beats = () => [...new Map(gateway.seen.map((one) => [one.batch, one.points])).values()].flat();
         // It stays behind that of the server, which refuses what is in the future.
         const start_ms = Date.now() - 600_000;
         await page.clock.install({ time: start_ms });
@@ -118,15 +120,15 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
           dispatchEvent(new Event("visibilitychange"));
         });
         await page.clock.runFor(30_500);
-        await eventually(() => assert.equal(gateway.seen.flatMap(({ points }) => points).length, 3));
+        await eventually(() => assert.equal(beats().length, 3));
         await page.clock.runFor(4000);
         await page.evaluate(() => {
           Object.defineProperty(document, "hidden", { value: true, configurable: true });
           document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
         });
         await page.clock.runFor(60_000);
-        await eventually(() => assert.equal(gateway.seen.flatMap(({ points }) => points).length, 4));
-        const points = gateway.seen.flatMap(({ points }) => points);
+        await eventually(() => assert.equal(beats().length, 4));
+        const points = beats();
         assert.ok(points.every(({ n, p, v }) => n === p && v.event === "presence"), JSON.stringify(points));
         assert.deepEqual(points.map(({ p }) => Math.round(p)), [10, 10, 10, 5]);
         assert.equal(new Set(points.map(({ v }) => v.client_id)).size, 1);
