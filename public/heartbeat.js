@@ -193,7 +193,6 @@
     busy.add(batch);
     store(batch, now);
     url.search = "batch=" + id;
-    let after;
     try {
       if (leaving && !("keepalive" in Request.prototype)) throw navigator.sendBeacon(url, body);
       const { status, headers } = await fetch(url, {
@@ -203,20 +202,17 @@
         credentials: "omit",
         signal: AbortSignal.timeout?.(30000),
       });
-      after = headers.get("Retry-After");
-      if (status < 500 && status != 408 && status != 429) {
-        pause_s = 1;
-        off = status > 400;
-        if (isLate && status == 400) batch.isRefused = true;
-        else drop(batch);
-        return;
-      }
-    } catch {
+      if (status > 499 || status == 408 || status == 429) throw headers.get("Retry-After");
+      pause_s = 1;
+      off = status > 400;
+      if (isLate && status == 400) batch.isRefused = true;
+      else drop(batch);
+    } catch (after) {
+      pause_s = Math.min(pause_s * (1.5 + Math.random()), 60);
+      retryAt_s = now_s() + Math.max(pause_s, +after || 0);
     } finally {
       busy.delete(batch);
     }
-    pause_s = Math.min(pause_s * (1.5 + Math.random()), 60);
-    retryAt_s = now_s() + Math.max(pause_s, +after || 0);
   }
 
   function drop(batch) {
@@ -230,7 +226,7 @@
 
   function read(key) {
     try {
-      return JSON.parse(storage[key]);
+      return JSON.parse(storage[key]) || {};
     } catch {
       return {};
     }
