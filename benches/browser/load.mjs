@@ -43,7 +43,7 @@ async function load(slowdown) {
 
   const ours = traceEvents.filter((/** @type {any} */ one) => one.ph === "X" && one.args?.data?.url?.endsWith("/heartbeat.js"));
   const ms = (/** @type {string[]} */ names) =>
-    ours.filter(({ name }) => names.includes(name)).reduce((sum, { dur }) => sum + dur / 1000, 0);
+    ours.filter(({ name }) => names.includes(name)).reduce((sum, { dur, tdur }) => sum + (tdur ?? dur) / 1000, 0);
   // EvaluateScript holds the compilation.
   return { load: ms(["EvaluateScript"]), after: ms(["FunctionCall"]) };
 }
