@@ -321,7 +321,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   test(
     "what others wrote into storage under our name stops nothing",
     scene(async ({ stream, tag, open, totals }) => {
-      const left = { id: "z", points: [{ n: 5, d: 1, v: { event: "left" }, at_s: Date.now() / 1000 }], until_s: Date.now(), touched_s: 0 };
+      const left = { id: "z", points: [{ n: 5, d: 1, v: { event: "left" }, at_s: Date.now() / 1000 }], until_s: Date.now(), held_s: 0 };
       const odd = Object.entries({ w: "{not json", x: "null", y: "{}", z: JSON.stringify(left) });
       const lines = odd.map(([id, text]) => `localStorage["heartbeat:${stream.id}:${id}"] = ${JSON.stringify(text)};`);
       const page = await open(`<script>${lines.join("")}</script>${tag(QUIET)}`);
