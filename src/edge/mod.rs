@@ -11,6 +11,7 @@ mod gather;
 mod gunzip;
 mod held;
 mod known;
+mod live;
 mod objects;
 mod own;
 mod problem;
@@ -99,6 +100,8 @@ impl Exchange {
             Action::ReadLabels(id) => self.read_labels(&self.stream(id)?).await,
             Action::ReadLabelValues(id, name) => self.read_label_values(&self.stream(id)?, name).await,
             Action::ReadStatus(id) => self.read_status(&self.stream(id)?).await,
+            Action::ReadLive(id) => self.read_live(&self.stream(id)?).await,
+            Action::ReadDeltas(id) => self.read_deltas(&self.stream(id)?).await,
             Action::Face(action) => self.act_on_face(action).await,
             Action::NotYet(what) => Err(Problem::NotImplemented(what)),
             Action::NotFound => Err(Problem::NotFound("there is nothing at this path")),

@@ -273,7 +273,8 @@ impl Shared {
             Command::Read { credential, what } => {
                 let record = self.record()?;
                 authorize(&record, &credential, &what)?;
-                let answer = self.try_with_engine(|engine| read(engine, &what))?;
+                let (_, shard) = self.place()?;
+                let answer = self.try_with_engine(|engine| read(engine, &what, shard))?;
                 Ok(put_shards(answer, record.config.layout.shards()))
             }
             _ => Err(Refusal::Internal),

@@ -92,8 +92,21 @@ pub enum Read {
     },
     /// The stream's state; answers its JSON. Not for everyone, even if reading is.
     Status,
+    /// What live readers see; answers [`super::live_part`]s, one for each.
+    Live(Vec<LiveAsk>),
     /// Messages of points that the log still has; answers their JSON, newest first (see [`super::appnet::messages`]).
     Messages(Page),
+}
+
+/// A question of live readers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LiveAsk {
+    /// Which cells.
+    pub text: QueryText,
+    /// In only some steps, which start then; none: in all.
+    pub only: Vec<i64>,
+    /// What they got since these positions, one for each shard; none: as they are.
+    pub after: Vec<u64>,
 }
 
 /// Which messages. A message's id is the number of its first point in the stream.
