@@ -155,7 +155,8 @@ export function createWindow() {
       const [n, d] = [read("n"), read("d")];
       const columns = Object.fromEntries(agg.map((name) => [name, columnOf(name, n, d, step, read)]));
       const total = Object.fromEntries(agg.map((name) => [name, name === "ratio" ? over(sumOf(n), sumOf(d)) : totalOf(name, columns[name])]));
-      return { id, series: { labels, ...columns }, total, rank: rankOf(total[agg[0]], columns[agg[0]]) };
+      const series = /** @type {Series} */ ({ labels, ...columns });
+      return { id, series, total, rank: rankOf(total[agg[0]], columns[agg[0]]) };
     }).filter(({ series }) => agg.some((name) => series[name].some((/** @type {any} */ value) => value !== null)));
     all.sort((a, b) => b.rank - a.rank || (a.id < b.id ? -1 : 1));
     return { from: first, to, step, agg, times, series: all.map(({ series }) => series), totals: all.map(({ total }) => total) };
