@@ -8,7 +8,7 @@ import { Problem, noAnswer, problemOf } from "../live/problem.mjs";
 
 /** @import { Fault } from "../live/problem.mjs" */
 /** @import { Point } from "./point.js" */
-/** @import { Rollup } from "./rollup.js" */
+/** @import { Rollup } from "../chart/lines.mjs" */
 
 /** @typedef {{ id: string, name: string, read_key: string, links: Record<string, string> }} CreatedStream */
 /** @typedef {{ name: string, values: number, series: number }} Label */

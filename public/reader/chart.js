@@ -2,10 +2,10 @@
 /** The lines, drawn by uPlot. Colours come from the style sheet, values from `rollup.js`, words from `format.js`. */
 
 import uPlot from "../vendor/uplot/uPlot.esm.js";
-import { columnsOf, lonePoints } from "./rollup.js";
+import { columnsOf, lonePoints } from "../chart/lines.mjs";
 
-/** @import { Chart, Line } from "./rollup.js" */
-/** @import { Formats } from "./format.js" */
+/** @import { Chart, Line } from "../chart/lines.mjs" */
+/** @import { Formats } from "../chart/format.mjs" */
 
 /** Closer than this the pointer is on a line, and the others step back. */
 const FOCUS_PX = 24;

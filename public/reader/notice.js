@@ -4,7 +4,7 @@
  * Each says what to do. `noticeOf` decides and is pure; `mountNotice` shows.
  */
 
-import { h, setText } from "./dom.js";
+import { h, setText } from "../chart/dom.mjs";
 import { isRetried } from "../live/problem.mjs";
 
 /** @import { View } from "./session.js" */

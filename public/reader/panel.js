@@ -1,14 +1,14 @@
 // @ts-check
 /** One chart with its heading, cursor and table. It knows nothing of streams or addresses: a page may hold many. */
 
-import { h, setText } from "./dom.js";
+import { h, setText } from "../chart/dom.mjs";
 import { NOTHING, mountChart } from "./chart.js";
 import { mountSeriesTable } from "./series-table.js";
 import { mountTimeCursor } from "./time-cursor.js";
 
 /** @import { Pointed } from "./chart.js" */
-/** @import { Chart } from "./rollup.js" */
-/** @import { Formats } from "./format.js" */
+/** @import { Chart } from "../chart/lines.mjs" */
+/** @import { Formats } from "../chart/format.mjs" */
 
 /** @type {Record<Chart["agg"], string>} */
 const TITLES = {

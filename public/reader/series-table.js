@@ -1,11 +1,11 @@
 // @ts-check
 /** The chart in words and numbers: its legend, its values at the cursor, and what a screen reader reads. */
 
-import { h, setText } from "./dom.js";
+import { h, setText } from "../chart/dom.mjs";
 
 /** @import { Pointed } from "./chart.js" */
-/** @import { Chart, Line } from "./rollup.js" */
-/** @import { Formats } from "./format.js" */
+/** @import { Chart, Line } from "../chart/lines.mjs" */
+/** @import { Formats } from "../chart/format.mjs" */
 
 /**
  * @param {HTMLElement} el

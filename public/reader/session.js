@@ -6,12 +6,12 @@
 
 import { Problem, isRetried } from "../live/problem.mjs";
 import { START, STEPS } from "./address.js";
-import { SLOTS, chartOf } from "./rollup.js";
+import { SLOTS, chartOf } from "../chart/lines.mjs";
 
 /** @import { Address } from "./address.js" */
 /** @import { Label } from "./api.js" */
 /** @import { Outcome } from "./poll.js" */
-/** @import { Chart } from "./rollup.js" */
+/** @import { Chart } from "../chart/lines.mjs" */
 
 /**
  * @typedef {object} View

@@ -2,9 +2,9 @@
 /** The part of the page that shows one stream: its controls, its chart or what stands in place of it, and a form to write to it. */
 
 import { mountControls } from "./controls.js";
-import { find, setText } from "./dom.js";
+import { find, setText } from "../chart/dom.mjs";
 import { mountFieldsForm } from "./fields-form.js";
-import { formats } from "./format.js";
+import { formats } from "../chart/format.mjs";
 import { mountNotice } from "./notice.js";
 import { mountPanel } from "./panel.js";
 import { mountPointForm } from "./point-form.js";

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { SLOTS, chartOf, columnsOf, lonePoints } from "../../public/reader/rollup.js";
+import { SLOTS, chartOf, columnsOf, lonePoints } from "../../public/chart/lines.mjs";
 
 const WINDOW = { from: 0, to: 180, step: 60, times: [0, 60, 120] };
 
