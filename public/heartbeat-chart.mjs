@@ -212,7 +212,8 @@ export class HeartbeatChart extends HTMLElement {
     stage.hidden = kind === "number" && chart.lines.length > 1;
     if (plot.clientWidth === 0 || plot.clientHeight === 0) return;
     if (chart.step === 0) return this.#plot.destroy();
-    const isStacked = isStackable(chart.aggs) && lines.length > 1 && (this.hasAttribute("stacked") || kind === "bars");
+    // Areas and bars would hide each other.
+    const isStacked = isStackable(chart.aggs) && lines.length > 1 && (this.hasAttribute("stacked") || kind === "bars" || kind === "area");
     /** @type {Look} */
     const look = { kind: kind === "number" ? "spark" : kind, isStacked, formats: this.#words(), timeZone: this.#zone, theme: this.#themeNow() };
     this.#plot.update(chart, lines, look);

@@ -29,8 +29,11 @@ const FOCUS_PX = 24;
 /** With more lines than this the others don't step back from the one that is pointed at: to draw them again costs a frame. */
 const FOCUS_LINES = 12;
 
-/** With more lines than this the cursor has no dots. */
-const DOT_LINES = 24;
+/** With more lines than this the cursor has no dots, and lines are thin and without dashes: these are slow to draw. */
+const FINE_LINES = 24;
+
+/** Narrower bars have no room between them. */
+const ROOM_PX = 4;
 
 /** Room for one line of time labels, and between two of them. */
 const TIME_AXIS_PX = 28;
@@ -58,8 +61,6 @@ export function mountPlot(el, { onpoint, onzoom }) {
   let pointed = /** @type {Pointed} */ ({ step: null, line: null });
   let panned_px = 0;
 
-  const isUpsideDown = (/** @type {Look} */ { kind, isStacked }) => kind === "bars" && isStacked;
-
   /** @param {Partial<Pointed>} change */
   function point(change) {
     const next = { ...pointed, ...change };
@@ -83,17 +84,25 @@ export function mountPlot(el, { onpoint, onzoom }) {
     }
     destroy();
     drawn = { chart, lines, shape };
-    const atLine = (/** @type {number} */ series) => (isUpsideDown(look) ? lines.length - series : series - 1);
     plot = new uPlot({
       ...optionsOf(chart, lines, look),
       ...sizeOf(el),
       hooks: {
-        setCursor: [({ cursor }) => point({ step: cursor.idx ?? null })],
-        setSeries: [(_, series) => point({ line: series === null ? null : atLine(series) })],
+        setCursor: [(u) => point({ step: u.cursor.idx ?? null, ...(look.isStacked && { line: layerAt(u) }) })],
+        setSeries: [(_, series) => look.isStacked || point({ line: series === null ? null : series - 1 })],
         setSelect: [(u) => select(u)],
       },
       scales: scalesOf(chart, look, () => zoom ?? drawn?.chart ?? chart),
     }, data, el);
+  }
+
+  /** The layer of a stack that the pointer is in. @param {uPlot} u */
+  function layerAt({ cursor: { idx, top }, posToVal }) {
+    if (idx == null || !drawn || top === undefined || top < 0) return null;
+    const height = posToVal(top, "y");
+    let edge = 0;
+    const layer = drawn.lines.findIndex(({ values }) => (edge += values[idx] ?? 0) >= height);
+    return layer < 0 || height < 0 ? null : layer;
   }
 
   /** @param {uPlot} u */
@@ -169,11 +178,10 @@ export function mountPlot(el, { onpoint, onzoom }) {
   return { update, zoomTo, zoomBy, panBy, pointAt, resize, destroy, get zoom() { return zoom; }, get canvas() { return plot?.ctx.canvas ?? null; } };
 }
 
-/** Bars in a stack are painted from the highest to the lowest. @param {Line[]} lines @param {Look} look @returns {Column[]} */
-function columnsOf(lines, { kind, isStacked }) {
+/** @param {Line[]} lines @param {Look} look @returns {Column[]} */
+function columnsOf(lines, { isStacked }) {
   const columns = lines.map(({ values }) => values);
-  if (!isStacked) return columns;
-  return kind === "bars" ? stack(columns).reverse() : stack(columns);
+  return isStacked ? stack(columns) : columns;
 }
 
 /** @param {HTMLElement} el */
@@ -191,7 +199,6 @@ function optionsOf(chart, lines, look) {
   const { kind, isStacked, formats, timeZone, theme } = look;
   const axis = { stroke: theme.muted, font: `12px ${theme.font}`, ticks: { show: false }, show: kind !== "spark" };
   const series = lines.map((line) => seriesOf(line, lines.length, look));
-  const isUpsideDown = kind === "bars" && isStacked;
   return {
     // Half a number above the highest tick, half a time after the last.
     padding: kind === "spark" ? [2, 0, 2, 0] : [8, 22, 0, 0],
@@ -203,7 +210,7 @@ function optionsOf(chart, lines, look) {
       y: false,
       drag: { x: true, y: false, setScale: false, dist: DRAG_PX },
       focus: { prox: FOCUS_PX },
-      points: { show: kind !== "bars" && lines.length <= DOT_LINES, size: 8, width: 2, stroke: theme.ground },
+      points: { ...(kind === "bars" || lines.length > FINE_LINES ? { show: false } : {}), size: 8, width: 2, stroke: theme.ground },
       // A double click means all of it; the element listens to that.
       bind: { dblclick: () => null },
     },
@@ -212,7 +219,7 @@ function optionsOf(chart, lines, look) {
       { ...axis, grid: { stroke: theme.grid, width: 1 }, size: widest, values: (_, ticks, _axis, _space, increment) => formats.numberTicks(ticks, increment) },
     ],
     bands: kind === "bars" || !isStacked ? [] : lines.slice(1).map((line, i) => ({ series: [i + 2, i + 1], fill: fillOf(line, look) })),
-    series: [{}, ...(isUpsideDown ? series.reverse() : series)],
+    series: [{}, ...series],
   };
 }
 
@@ -253,15 +260,40 @@ function seriesOf(line, count, look) {
   const { colour, dash } = strokeOf(line.slot, theme.series);
   const isArea = kind === "area" || kind === "spark" || isStacked || count === 1;
   if (kind === "bars") {
-    return { stroke: colour, fill: isStacked || count === 1 ? colour : mix(colour, theme.ground, 0.35), width: 0, points: { show: false }, paths: uPlot.paths.bars?.({ align: 1, size: [0.86, 64], radius: count === 1 ? 0.12 : 0 }) };
+    const fill = isStacked || count === 1 ? colour : `${colour}b0`;
+    return { stroke: colour, fill, points: { show: false }, paths: (u, at) => paintBars(u, at, fill, isStacked) };
   }
   return {
     stroke: colour,
-    width: isStacked ? 1 : 1.75,
-    dash: isStacked ? undefined : dash,
+    width: isStacked || count > FINE_LINES ? 1 : 1.75,
+    dash: isStacked || count > FINE_LINES ? undefined : dash,
     fill: isArea ? fillOf(line, look) : undefined,
     points: { size: 5, fill: colour, filter: (u, i, isShown) => (isShown ? null : lonePoints(/** @type {any} */ (u.data[i]))) },
   };
+}
+
+/**
+ * Bars as rectangles: one path of many is far slower. Each is as wide as its step, and in a stack on top of the one below.
+ * @param {uPlot} u
+ * @param {number} at index of the series
+ * @param {string} fill
+ * @param {boolean} isStacked
+ */
+function paintBars(u, at, fill, isStacked) {
+  const [times, column, below] = [u.data[0], u.data[at], isStacked && at > 1 ? u.data[at - 1] : null];
+  const step = times[1] - times[0] || 1;
+  const { ctx, bbox } = u;
+  const x = (/** @type {number} */ time) => Math.min(Math.max(Math.round(u.valToPos(time, "x", true)), bbox.left), bbox.left + bbox.width);
+  const y = (/** @type {number} */ value) => Math.round(u.valToPos(value, "y", true));
+  const room = u.valToPos(times[0] + step, "x") - u.valToPos(times[0], "x") >= ROOM_PX ? devicePixelRatio : 0;
+  ctx.fillStyle = fill;
+  for (let i = 0; i < times.length; i++) {
+    const [value, base] = [column[i], below?.[i] ?? 0];
+    const [left, right] = [x(times[i]), x(times[i] + step)];
+    if (value == null || value === base || right <= left) continue;
+    ctx.fillRect(left, y(value), Math.max(right - left - room, 1), y(base) - y(value));
+  }
+  return null;
 }
 
 /** @param {Line} line @param {Look} look */

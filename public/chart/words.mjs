@@ -17,7 +17,8 @@ export const STATES = { connecting: "Connecting", live: "Live", offline: "Offlin
 export function spanOf({ from, to, step }) {
   // The window is as long as was asked for, and the step under way.
   const length_s = to - from - step > 0 && (to - from) % 60 !== 0 ? to - from - step : to - from;
-  return `Last ${duration(length_s)}, in steps of ${duration(step)}`;
+  const width = duration(step);
+  return `Last ${duration(length_s)}, in steps of ${width.includes(" ") ? width : `1 ${width}`}`;
 }
 
 /**
