@@ -53,7 +53,7 @@ export class HeartbeatChart extends HTMLElement {
   #theme = /** @type {Theme | null} */ (null);
   #formats = formats();
   #zone = "";
-  #summary_ms = 0;
+  #summary_ms = -Infinity;
   #isAsked = false;
   #frame = 0;
   #state = "";
@@ -147,6 +147,7 @@ export class HeartbeatChart extends HTMLElement {
     this.#reader?.close();
     this.#reader = this.#mistake = this.#seen = null;
     this.#question = asked;
+    this.#summary_ms = -Infinity;
     if (wanted) this.#start(/** @type {any} */ ({ ...wanted, where: wheresOf(wanted.where), top: wanted.top && Number(wanted.top) }));
     this.#schedule();
   }

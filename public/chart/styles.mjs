@@ -78,8 +78,8 @@ thead th { position: sticky; top: 0; border-top: 0; background: var(--background
 .series th button:focus-visible { outline-offset: -2px; }
 .series bdi { min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: pre; }
 bdi:not([data-kind="value"]) { color: var(--muted); font-style: italic; }
-.series [aria-pressed="false"] :is(svg, bdi) { opacity: 0.45; }
-.series [aria-pressed="false"] bdi { text-decoration: line-through; }
+.series [aria-pressed="false"] svg { opacity: 0.35; }
+.series [aria-pressed="false"] bdi { color: var(--muted); text-decoration: line-through; }
 .series tr.pointed > *, .series tbody tr:hover > * { background: var(--soft); }
 .series svg { flex: none; width: 22px; height: 10px; }
 .series svg line { stroke-width: 4; }
