@@ -5,7 +5,7 @@ import { h, svg, setText } from "./dom.mjs";
 import { strokeOf } from "./palette.mjs";
 
 /** @import { Formats } from "./format.mjs" */
-/** @import { Chart, Line } from "./lines.mjs" */
+/** @import { Chart, Line, Name } from "./lines.mjs" */
 
 /**
  * @param {HTMLElement} el
@@ -31,9 +31,10 @@ export function mountLegend(el, onselect) {
     for (const [id, { tr }] of rows) if (!ids.has(id)) (tr.remove(), rows.delete(id));
     lines.forEach((line, i) => {
       let one = rows.get(line.id);
-      if (!one) rows.set(line.id, (one = row(line, (event) => onselect(/** @type {Line} */ (shown.find(({ id }) => id === line.id)), event))));
+      if (!one) rows.set(line.id, (one = row((event) => onselect(/** @type {Line} */ (shown.find(({ id }) => id === line.id)), event))));
       // Only what is not in its place is moved: what is moved loses the focus.
       if (body.children[i] !== one.tr) body.insertBefore(one.tr, body.children[i] ?? null);
+      one.call(line.name);
       one.paint(strokeOf(line.slot, colours));
       one.button.setAttribute("aria-pressed", String(!isHidden(line)));
       setText(one.latest, formats.number(line.latest));
@@ -62,15 +63,22 @@ export function mountLegend(el, onselect) {
 }
 
 /**
- * @param {Line} line
  * @param {(event: MouseEvent) => void} onclick
  */
-function row({ name }, onclick) {
+function row(onclick) {
   const stroke = svg("line", { x1: "0", y1: "5", x2: "22", y2: "5" });
-  const button = h("button", { type: "button", title: name.text }, svg("svg", { viewBox: "0 0 22 10", "aria-hidden": "true" }, stroke), h("bdi", { "data-kind": name.kind }, name.text));
+  const text = h("bdi");
+  const button = h("button", { type: "button" }, svg("svg", { viewBox: "0 0 22 10", "aria-hidden": "true" }, stroke), text);
   button.addEventListener("click", onclick);
   const [atCursor, latest, summary] = [h("td"), h("td"), h("td")];
   const tr = h("tr", {}, h("th", { scope: "row" }, button), atCursor, latest, summary);
+
+  /** @param {Name} name */
+  function call({ kind, text: words }) {
+    text.dataset.kind = kind;
+    setText(text, words);
+    if (button.title !== words) button.title = words;
+  }
 
   /** @param {{ colour: string, dash: number[] }} look */
   function paint({ colour, dash }) {
@@ -78,5 +86,5 @@ function row({ name }, onclick) {
     stroke.setAttribute("stroke-dasharray", dash.join(" "));
   }
 
-  return { tr, button, atCursor, latest, summary, paint };
+  return { tr, button, atCursor, latest, summary, call, paint };
 }
