@@ -21,17 +21,31 @@ const SIGNING_KEY = "signing-key-of-the-browser-tests-0123456789";
 
 export async function startWorker() {
   const state = await mkdtemp(join(tmpdir(), "heartbeat-browser-"));
-  const child = spawn(process.execPath, [SERVE, "--port", "0", "--state", state], {
-    env: { ...process.env, OWNER_TOKEN, SIGNING_KEY },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const serve = (/** @type {string} */ port) =>
+    spawn(process.execPath, [SERVE, "--port", port, "--state", state], {
+      env: { ...process.env, OWNER_TOKEN, SIGNING_KEY },
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+  let child = serve("0");
   const origin = await originOf(child);
 
-  async function stop() {
+  async function end() {
     const exited = once(child, "exit");
     child.kill("SIGTERM");
     await exited;
+  }
+
+  async function stop() {
+    await end();
     await rm(state, { recursive: true, force: true });
+  }
+
+  /** Ends it and starts it again in the same place, with what it has stored. @param {() => Promise<void>} [meanwhile] while it is away */
+  async function restart(meanwhile) {
+    await end();
+    await meanwhile?.();
+    child = serve(new URL(origin).port);
+    await originOf(child);
   }
 
   /** @param {string} path @param {RequestInit} init */
@@ -59,7 +73,17 @@ export async function startWorker() {
     return series.flatMap((/** @type {any} */ one) => one.count).reduce((/** @type {number} */ a, /** @type {number} */ b) => a + b, 0);
   }
 
-  return { origin, createStream, write, count, stop };
+  /** What the stream says to a question. @param {Stream} stream @param {string} query @returns {Promise<any>} */
+  function rollup({ id, read_key }, query) {
+    return call(`/v1/streams/${id}/rollup?${query}`, { headers: { Authorization: `Bearer ${read_key}` } });
+  }
+
+  /** Ends the stream's read key. @param {Stream} stream */
+  function replaceKey({ id }) {
+    return call(`/v1/streams/${id}/read-key`, { method: "POST", headers: { Authorization: `Bearer ${OWNER_TOKEN}` } });
+  }
+
+  return { origin, createStream, write, count, rollup, replaceKey, restart, stop };
 }
 
 /**
