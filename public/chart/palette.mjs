@@ -6,7 +6,7 @@
  */
 
 export const LIGHT = ["#1d3bcf", "#d23107", "#01a67f", "#cc8619", "#b260e5", "#8a0181", "#9d1014", "#3e7f57"];
-export const DARK = ["#696cf1", "#de4b1a", "#42f3a5", "#e7e737", "#d27ffe", "#bc51b2", "#fe678c", "#74cc3b"];
+export const DARK = ["#707ee9", "#d5572c", "#49eeba", "#d4a414", "#d8a0fd", "#be60a0", "#f37e8e", "#c9d955"];
 export const SLOTS = LIGHT.length;
 
 /** What the first eight, the second eight and so on are drawn with, in CSS pixels. */

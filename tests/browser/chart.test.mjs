@@ -210,12 +210,12 @@ scene("it is dark where the scheme or the page wants it, and the page's colours 
   await eventually(async () => assert.equal((await rows()).length, 1));
   const ground = () => chart.evaluate((el) => getComputedStyle(el).backgroundColor);
   assert.equal(await ground(), "rgb(23, 28, 34)");
-  assert.ok((await paintedPixels(chart))["#696cf1"] > 50);
+  assert.ok((await paintedPixels(chart))["#707ee9"] > 50);
   await page.emulateMedia({ colorScheme: "light" });
   await eventually(async () => assert.ok((await paintedPixels(chart))["#1d3bcf"] > 50));
   assert.equal(await ground(), "rgb(255, 255, 255)");
   await chart.evaluate((el) => el.setAttribute("theme", "dark"));
-  await eventually(async () => assert.ok((await paintedPixels(chart))["#696cf1"] > 50));
+  await eventually(async () => assert.ok((await paintedPixels(chart))["#707ee9"] > 50));
   await chart.evaluate((el) => (/** @type {HTMLElement} */ (el).style.setProperty("--heartbeat-series-0", "hotpink"), el.setAttribute("theme", "light")));
   await eventually(async () => assert.ok((await paintedPixels(chart))["#ff69b4"] > 50));
 });
