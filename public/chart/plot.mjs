@@ -268,7 +268,12 @@ function seriesOf(line, count, look) {
     width: isStacked || count > FINE_LINES ? 1 : 1.75,
     dash: isStacked || count > FINE_LINES ? undefined : dash,
     fill: isArea ? fillOf(line, look) : undefined,
-    points: { size: 5, fill: colour, filter: (u, i, isShown) => (isShown ? null : lonePoints(/** @type {any} */ (u.data[i]))) },
+    points: {
+      ...(isStacked || count > FINE_LINES ? { show: () => false } : {}),
+      size: 5,
+      fill: colour,
+      filter: (u, i, isShown) => (isShown ? null : lonePoints(/** @type {any} */ (u.data[i]))),
+    },
   };
 }
 

@@ -102,6 +102,7 @@ summary { width: max-content; cursor: pointer; padding: 2px 0; }
 .numbers > :only-child dd { font-size: clamp(2.6rem, 17cqw, 4.6rem); }
 dl { margin: 0; }
 :host([kind="number"]) .stage { min-height: 56px; }
+:host([kind="number"]) .plot { inset: 0; }
 
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); white-space: nowrap; }
 

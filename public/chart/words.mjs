@@ -15,10 +15,10 @@ export const STATES = { connecting: "Connecting", live: "Live", offline: "Offlin
 
 /** @param {Chart} chart */
 export function spanOf({ from, to, step }) {
-  // The window is as long as was asked for, and the step under way.
-  const length_s = to - from - step > 0 && (to - from) % 60 !== 0 ? to - from - step : to - from;
   const width = duration(step);
-  return `Last ${duration(length_s)}, in steps of ${width.includes(" ") ? width : `1 ${width}`}`;
+  // What was asked for is widened to whole steps; whichever reads shorter was asked for.
+  const [shorter] = [to - from, to - from - step].filter((length_s) => length_s > 0).map(duration).sort((a, b) => (parseInt(a) || 1) - (parseInt(b) || 1));
+  return `Last ${shorter}, in steps of ${width.includes(" ") ? width : `1 ${width}`}`;
 }
 
 /**
@@ -66,9 +66,8 @@ export function spoken(chart, lines, step, formats) {
  * @returns {{ kind: "quiet" | "failed", title: string, text: string } | null}
  */
 export function noticeOf({ state, problem, hasKey, isEmpty, isKnown }) {
-  const reason = problem?.detail || problem?.title || "";
-  if (state === "denied") return { kind: "failed", title: hasKey ? "This read key does not open the stream" : "This stream needs a read key", text: reason || "The owner may have replaced the key." };
-  if (state === "missing") return { kind: "failed", title: "No such stream", text: reason || "It may have been deleted." };
+  if (state === "denied") return { kind: "failed", title: hasKey ? "This read key does not open the stream" : "This stream needs a read key", text: "Ask the stream's owner for one that does: a new key ends the old one at once." };
+  if (state === "missing") return { kind: "failed", title: "No such stream", text: "It may have been deleted, or its id was mistyped." };
   if (state === "refused") return { kind: "failed", title: problem?.title ?? "This can't be shown", text: problem?.detail ?? "" };
   if (!isKnown && state === "offline") return { kind: "failed", title: problem?.title ?? "No connection", text: "The chart tries again by itself." };
   if (!isKnown) return { kind: "quiet", title: "Loading…", text: "" };
