@@ -36,7 +36,6 @@ const CSS = `
 p, h2 { margin: 0; }
 button { font: inherit; color: inherit; border: 0; padding: 0; background: none; cursor: pointer; text-align: inherit; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
-bdi { unicode-bidi: isolate; }
 
 .frame { display: grid; grid-template-columns: minmax(0, 1fr); gap: 10px; padding: var(--heartbeat-padding, 16px 18px); }
 

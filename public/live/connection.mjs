@@ -138,7 +138,6 @@ export function connect(query, needs, onchange) {
       /** @param {End} end */
       onend(end) {
         current = null;
-        if (end === "broken") cursor = "";
         if (end === "denied" || end === "missing") finish(end);
         else if (began_ms === 0) miss();
         else again(needs.now_ms() - began_ms > STEADY_MS ? 0 : failures + 1);

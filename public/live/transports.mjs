@@ -9,8 +9,8 @@ import { Problem, noAnswer, problemOf } from "./problem.mjs";
 /** @import { Message } from "./window.mjs" */
 
 /**
- * How a connection ended: the key is not valid any more, the stream is gone, what came was no message, or anything else.
- * @typedef {"denied" | "missing" | "broken" | "lost"} End
+ * How a connection ended: the key is not valid any more, the stream is gone, or anything else.
+ * @typedef {"denied" | "missing" | "lost"} End
  */
 
 /**
@@ -88,7 +88,7 @@ export function openWebSocket(url, needs, { onmessage, onend }) {
     silence.set(SILENCE_MS);
     if (data === "pong") return;
     const message = deliver(data, onmessage);
-    if (!message) return end("broken");
+    if (!message) return end("lost");
     messages += 1;
     if (messages % ACKNOWLEDGE_EVERY === 0 && socket.readyState === 1) socket.send(message.cursor);
   };
@@ -124,7 +124,7 @@ export function openEvents(url, needs, { onmessage, onend }) {
     source.addEventListener(type, ({ data }) => {
       if (!isHeard) deadline.set(LIFETIME_MS);
       isHeard = true;
-      if (!deliver(data, onmessage)) end("broken");
+      if (!deliver(data, onmessage)) end("lost");
     });
   }
   // It would come back by itself, but only this side knows when it is better to wait longer.

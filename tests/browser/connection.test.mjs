@@ -96,11 +96,33 @@ test("messages are acknowledged in time", async () => {
 test("a connection that is dead without a word is noticed", async () => {
   const world = open();
   await world.pass(1000);
-  for (const socket of world.sockets) socket.send = () => {};
+  for (const socket of world.sockets) socket.send = socket.push = () => {};
   await world.pass(60_000);
   write(world, 3);
   await world.pass(2000);
   assert.equal(total(world.connection), 3);
+});
+
+test("what can't be read is asked for from the beginning", async () => {
+  const world = open();
+  write(world, 5);
+  await world.pass(15_000);
+  world.server.breaksDeltas = true;
+  write(world, 2);
+  await world.pass(10_000);
+  assert.deepEqual([world.connection.state, total(world.connection)], ["live", 7]);
+});
+
+test("an answer that comes after the end changes nothing", async () => {
+  const world = open();
+  const late = Promise.withResolvers();
+  Object.assign(world.server, { hasSockets: false, hold: late.promise });
+  await world.pass(1000);
+  assert.deepEqual(world.server.polls, ["deltas"]);
+  world.connection.close();
+  late.resolve(undefined);
+  await world.pass(1000);
+  assert.deepEqual([world.connection.state, world.connection.view.times.length, world.timers.size], ["closed", 0, 0]);
 });
 
 test("where no socket gets through, polls do, and nothing counts twice", async () => {

@@ -66,6 +66,8 @@ test("a line keeps its colour while others come and go, and the folded rest has 
   const rest = { labels: {}, other: true, sum: [1, 1, 1] };
   const next = chartOf(view(["sum"], country("DE", [1, 1, 1]), country("FR", [1, 1, 1]), rest), BY_COUNTRY, one);
   assert.deepEqual(next.lines.map(({ slot }) => slot), [1, 0, OTHER]);
+  const more = chartOf(view(["sum"], country("FR", [1, 1, 1]), country("US", [1, 1, 1]), country("IT", [1, 1, 1])), BY_COUNTRY, one);
+  assert.deepEqual(more.lines.map(({ slot }) => slot), [1, 0, 2]);
   const other = chartOf(view(["sum"], { labels: { city: "DE" }, sum: [1, 1, 1] }), { by: "city", top: 9 }, next);
   assert.equal(other.lines[0].slot, 0);
 });

@@ -14,7 +14,7 @@ export function createWorld(start_s, random = () => 0.5) {
   let now_ms = start_s * 1000;
   let names = 0;
   /** How the server is: what a test changes. */
-  const server = { isUp: true, hasSockets: true, epoch: 1, deltasStatus: 200, rollupStatus: 200, skew_ms: 0, sent: 0, polls: /** @type {string[]} */ ([]), acknowledged: /** @type {string[]} */ ([]) };
+  const server = { isUp: true, hasSockets: true, epoch: 1, deltasStatus: 200, rollupStatus: 200, skew_ms: 0, sent: 0, breaksDeltas: false, hold: Promise.resolve(), polls: /** @type {string[]} */ ([]), acknowledged: /** @type {string[]} */ ([]) };
 
   const serverNow_s = () => (now_ms + server.skew_ms) / 1000;
   const end = () => (Math.floor(serverNow_s() / STEP) + 1) * STEP;
@@ -51,7 +51,7 @@ export function createWorld(start_s, random = () => 0.5) {
       if (this.readyState !== 1) return;
       server.sent += 1;
       this.cursor = message.cursor;
-      this.onmessage?.({ data: JSON.stringify(message) });
+      this.onmessage?.({ data: server.breaksDeltas && message.type === "delta" ? "{" : JSON.stringify(message) });
     }
     /** @param {string} text */
     send(text) {
@@ -81,10 +81,14 @@ export function createWorld(start_s, random = () => 0.5) {
     const { pathname, searchParams } = new URL(url);
     const path = String(pathname.split("/").pop());
     server.polls.push(path);
+    await server.hold;
     if (!server.isUp) throw new TypeError("no connection");
     const status = path === "deltas" ? server.deltasStatus : server.rollupStatus;
     if (status !== 200) return Response.json({ title: `T${status}`, status }, { status, headers: { "Content-Type": "application/problem+json" } });
-    if (path === "deltas") return Response.json(messageFor(searchParams.get("after")));
+    if (path === "deltas") {
+      const message = messageFor(searchParams.get("after"));
+      return Response.json(server.breaksDeltas && message.type === "delta" ? { type: "delta" } : message);
+    }
     const [from, to] = [end() - window_s, end()];
     const times = Array.from({ length: (to - from) / STEP }, (_, i) => from + i * STEP);
     return Response.json({ from, to, step: STEP, agg: ["sum"], times, series: model.rollup(from, to), key: new Headers(init.headers).get("Authorization") });
