@@ -25,7 +25,7 @@ import { EMPTY, viewOf } from "./live/window.mjs";
 import { open } from "./reader.mjs";
 
 /** @import { Chart, Line } from "./chart/lines.mjs" */
-/** @import { Look, Span, Theme } from "./chart/plot.mjs" */
+/** @import { Look, Pointed, Span, Theme } from "./chart/plot.mjs" */
 /** @import { View } from "./live/window.mjs" */
 /** @import { Reader } from "./reader.mjs" */
 
@@ -49,7 +49,7 @@ export class HeartbeatChart extends HTMLElement {
   #chart = /** @type {Chart | null} */ (null);
   #seen = /** @type {View | null} */ (null);
   #hidden = /** @type {Set<string>} */ (new Set());
-  #step = /** @type {number | null} */ (null);
+  #pointed = /** @type {Pointed} */ ({ step: null, line: null });
   #theme = /** @type {Theme | null} */ (null);
   #formats = formats();
   #zone = "";
@@ -62,7 +62,7 @@ export class HeartbeatChart extends HTMLElement {
   #onscheme = () => this.#restyle();
 
   #plot = mountPlot(this.#parts.plot, {
-    onpoint: ({ step, line }) => this.#point(step, line),
+    onpoint: (pointed) => this.#point(pointed),
     onzoom: (span) => this.#zoomed(span),
   });
   #cursor = mountCursor(this.#parts.plot, {
@@ -83,6 +83,12 @@ export class HeartbeatChart extends HTMLElement {
   }
 
   connectedCallback() {
+    // A page may have set it before this module was there; then it hides the accessor.
+    if (Object.hasOwn(this, "data")) {
+      const { data } = this;
+      delete (/** @type {Partial<HeartbeatChart>} */ (this).data);
+      this.data = data;
+    }
     this.#resize.observe(this.#parts.plot);
     this.#scheme.addEventListener("change", this.#onscheme);
     this.#ask();
@@ -201,7 +207,7 @@ export class HeartbeatChart extends HTMLElement {
     this.#drawPlot(chart);
     this.#legend.update(chart, { formats: words, colours: this.#themeNow().series, isHidden: ({ id }) => this.#hidden.has(id) });
     this.#rows.update(chart, words);
-    this.#point(this.#step, null);
+    this.#point(this.#pointed);
   }
 
   /** @param {Chart} chart */
@@ -244,12 +250,13 @@ export class HeartbeatChart extends HTMLElement {
     this.#state = now;
   }
 
-  /** @param {number | null} step @param {number | null} line of those that are drawn */
-  #point(step, line) {
+  /** @param {Pointed} pointed */
+  #point(pointed) {
     const chart = this.#chart;
     if (!chart) return;
-    this.#step = step !== null && step < chart.times.length ? step : null;
-    const [at, words] = [this.#step, this.#words()];
+    this.#pointed = pointed;
+    const { step, line } = pointed;
+    const [at, words] = [step !== null && step < chart.times.length ? step : null, this.#words()];
     const drawn = chart.lines.filter(({ id }) => !this.#hidden.has(id));
     this.#legend.point(line === null ? null : drawn[line] ?? null, at, at === null ? "" : words.moment(chart.times[at], chart), words);
     this.#cursor.update(chart.times.length, at, at === null ? "" : spoken(chart, drawn, at, words));

@@ -75,6 +75,8 @@ export function mountPlot(el, { onpoint, onzoom }) {
    * @param {Look} look
    */
   function update(chart, lines, look) {
+    // What is looked at has left the window.
+    if (zoom && zoom.to <= chart.from) onzoom((zoom = null));
     const shape = JSON.stringify([chart.aggs, lines.map(({ id, slot }) => [id, slot]), { ...look, formats: 0 }]);
     const data = /** @type {uPlot.AlignedData} */ (/** @type {unknown} */ ([chart.times, ...columnsOf(lines, look)]));
     if (plot && drawn?.shape === shape) {
@@ -82,12 +84,16 @@ export function mountPlot(el, { onpoint, onzoom }) {
       plot.setData(data);
       return;
     }
-    destroy();
+    // The cursor stays where it is.
+    const { step } = pointed;
+    plot?.destroy();
+    pointed = { step: null, line: null };
     drawn = { chart, lines, shape };
     plot = new uPlot({
       ...optionsOf(chart, lines, look),
       ...sizeOf(el),
       hooks: {
+        ready: [() => step !== null && step < chart.times.length && pointAt(step)],
         setCursor: [(u) => point({ step: u.cursor.idx ?? null, ...(look.isStacked && { line: layerAt(u) }) })],
         setSeries: [(_, series) => look.isStacked || point({ line: series === null ? null : series - 1 })],
         setSelect: [(u) => select(u)],
@@ -158,7 +164,7 @@ export function mountPlot(el, { onpoint, onzoom }) {
   function destroy() {
     plot?.destroy();
     plot = drawn = null;
-    pointed = { step: null, line: null };
+    point({ step: null, line: null });
   }
 
   el.addEventListener("wheel", (event) => {

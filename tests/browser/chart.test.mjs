@@ -307,6 +307,37 @@ scene("of more series than it shows the largest stay, and the rest is named and 
   assert.equal(total, server.model.points.reduce((sum, { n }) => sum + n, 0));
 });
 
+scene("data are drawn in place of a stream, also those that were there before the module", "", async ({ server, show, chart, rows, page }) => {
+  // Evaluated when the page begins: the element is not known yet.
+  await page.addInitScript(() => new MutationObserver((_, observer) => {
+    const el = /** @type {any} */ (document.querySelector("heartbeat-chart"));
+    if (!el) return;
+    observer.disconnect();
+    el.data = { from: 0, to: 30, step: 10, agg: ["sum"], times: [0, 10, 20], series: [{ labels: {}, sum: [1, null, 3] }] };
+  }).observe(document, { childList: true, subtree: true }));
+  await page.route("**/heartbeat-chart.mjs", async (route) => {
+    await page.waitForFunction(() => Object.hasOwn(document.querySelector("heartbeat-chart") ?? {}, "data"));
+    await route.continue();
+  });
+  await show("");
+  await eventually(async () => assert.deepEqual(await rows(), [["all points", "", "3", "4"]]));
+  assert.equal(server.readers.size, 0);
+  assert.equal(await chart.locator(".state").isVisible(), false);
+  await chart.evaluate((el) => (/** @type {any} */ (el).data = null));
+  await eventually(async () => assert.equal(server.readers.size, 1));
+});
+
+scene("a picture of it can be had", "", async ({ server, show, chart, rows }) => {
+  server.write(1, {}, 20);
+  await show("");
+  await eventually(async () => assert.equal((await rows()).length, 1));
+  const picture = await chart.evaluate(async (el) => {
+    const blob = await /** @type {any} */ (el).toBlob();
+    return [blob.type, blob.size > 1000];
+  });
+  assert.deepEqual(picture, ["image/png", true]);
+});
+
 scene("an element that is moved keeps its connection, and one that is removed ends it", 'by="country"', async ({ server, show, chart, rows, page }) => {
   server.write(5, { country: "US" });
   await show("");

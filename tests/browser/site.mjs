@@ -7,7 +7,7 @@ import { createServer } from "node:http";
 /** @param {string} host the deployment's origin */
 export async function startSite(host) {
   let html = "";
-  const policy = `default-src 'none'; script-src ${host}; connect-src ${host} ${host.replace(/^http/, "ws")}`;
+  const policy = `default-src 'none'; script-src ${host}; connect-src ${host} ${host.replace(/^http/, "ws")}; require-trusted-types-for 'script'; trusted-types 'none'`;
   const server = createServer((_, response) => response.writeHead(200, { "Content-Type": "text/html", "Content-Security-Policy": policy }).end(html));
   await once(server.listen(0, "127.0.0.1"), "listening");
   const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
