@@ -22,6 +22,7 @@ mod gzip;
 mod hostile;
 mod http;
 mod idempotency;
+mod live;
 mod memory;
 mod numbers;
 mod objects;

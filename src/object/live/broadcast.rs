@@ -55,20 +55,24 @@ impl Shared {
                 (live.is_stirred, live.told_ms) = (false, now_ms());
             }
             self.tell().await;
-            if self.has_other_shards() && !self.live.borrow().readers.is_empty() {
-                continue;
+            let is_done = {
+                let live = self.live.borrow();
+                live.readers.is_empty() || !(live.is_stirred || self.has_other_shards())
+            };
+            if is_done {
+                break;
             }
-            if !self.live.borrow().is_stirred {
-                wait(QUIET_MS).await;
-            }
+        }
+        let told_ms = {
             let mut live = self.live.borrow_mut();
-            if !live.is_stirred || live.readers.is_empty() {
-                if live.is_marked {
-                    live.attach_all(true);
-                }
-                live.is_running = false;
-                return;
-            }
+            live.is_running = false;
+            live.told_ms
+        };
+        wait(QUIET_MS).await;
+        let mut live = self.live.borrow_mut();
+        // Otherwise whoever was told since is attached later.
+        if live.is_marked && !live.is_running && live.told_ms == told_ms {
+            live.attach_all(true);
         }
     }
 
@@ -105,10 +109,8 @@ impl Shared {
         let new = |(query, cursor): &'a Group| Look::new(query, cursor.clone(), now_ms);
         let mut looks: Vec<_> = groups.iter().map(new).collect();
         loop {
-            let asking: Vec<(usize, LiveAsk)> = (0..)
-                .zip(&looks)
-                .filter_map(|(at, look)| Some((at, look.as_ref().ok()?.ask()?)))
-                .collect();
+            let asking: Vec<(usize, LiveAsk)> =
+                (0..).zip(&looks).filter_map(|(at, look)| Some((at, look.as_ref().ok()?.ask()?))).collect();
             if asking.is_empty() {
                 break;
             }
