@@ -1,7 +1,7 @@
 // @ts-check
 /** Lines, areas and bars, drawn by uPlot; drag to zoom, wheel to pan. Colours and words are arguments. */
 
-import uPlot from "../vendor/uplot/uPlot.esm.js";
+import uPlot from "../vendor/uplot/uPlot.esm.min.js";
 import { isFromZero, lonePoints } from "./lines.mjs";
 import { mix, strokeOf } from "./palette.mjs";
 import { stack } from "./stack.mjs";
