@@ -17,7 +17,7 @@ import { mountLegend } from "./chart/legend.mjs";
 import { chartOf, isStackable, titleOf } from "./chart/lines.mjs";
 import { mountNumbers } from "./chart/numbers.mjs";
 import { SLOTS } from "./chart/palette.mjs";
-import { mountPlot } from "./chart/plot.mjs";
+import { isDashed, mountPlot } from "./chart/plot.mjs";
 import { mountRows } from "./chart/rows.mjs";
 import { styleSheet } from "./chart/styles.mjs";
 import { STATES, noticeOf, spanOf, spoken, summaryOf } from "./chart/words.mjs";
@@ -204,25 +204,29 @@ export class HeartbeatChart extends HTMLElement {
     legend.hidden = isNumber || chart.lines.length === 0;
     details.hidden = chart.lines.length === 0;
     if (isNumber) this.#numbers.update(chart, words);
-    this.#drawPlot(chart);
-    this.#legend.update(chart, { formats: words, colours: this.#themeNow().series, isHidden: ({ id }) => this.#hidden.has(id) });
+    const lines = chart.lines.filter(({ id }) => !this.#hidden.has(id));
+    const look = this.#look(chart, lines);
+    this.#drawPlot(chart, lines, look);
+    this.#legend.update(chart, { formats: words, colours: look.theme.series, isDashed: isDashed(lines.length, look), isHidden: ({ id }) => this.#hidden.has(id) });
     this.#rows.update(chart, words);
     this.#point(this.#pointed);
   }
 
-  /** @param {Chart} chart */
-  #drawPlot(chart) {
-    const { plot, stage } = this.#parts;
+  /** @param {Chart} chart @param {Line[]} lines those that are shown @returns {Look} */
+  #look({ aggs }, lines) {
     const kind = this.kind;
-    const lines = chart.lines.filter(({ id }) => !this.#hidden.has(id));
+    // Areas and bars would hide each other.
+    const isStacked = isStackable(aggs) && lines.length > 1 && (this.hasAttribute("stacked") || kind === "bars" || kind === "area");
+    return { kind: kind === "number" ? "spark" : kind, isStacked, formats: this.#words(), timeZone: this.#zone, theme: this.#themeNow() };
+  }
+
+  /** @param {Chart} chart @param {Line[]} lines @param {Look} look */
+  #drawPlot(chart, lines, look) {
+    const { plot, stage } = this.#parts;
     // Several numbers stand for themselves.
-    stage.hidden = kind === "number" && chart.lines.length > 1;
+    stage.hidden = look.kind === "spark" && chart.lines.length > 1;
     if (plot.clientWidth === 0 || plot.clientHeight === 0) return;
     if (chart.step === 0) return this.#plot.destroy();
-    // Areas and bars would hide each other.
-    const isStacked = isStackable(chart.aggs) && lines.length > 1 && (this.hasAttribute("stacked") || kind === "bars" || kind === "area");
-    /** @type {Look} */
-    const look = { kind: kind === "number" ? "spark" : kind, isStacked, formats: this.#words(), timeZone: this.#zone, theme: this.#themeNow() };
     this.#plot.update(chart, lines, look);
     this.#plot.resize();
   }

@@ -23,9 +23,10 @@ export function mountLegend(el, onselect) {
    * @param {object} now
    * @param {Formats} now.formats
    * @param {string[]} now.colours of the theme
+   * @param {boolean} now.isDashed whether the lines are
    * @param {(line: Line) => boolean} now.isHidden
    */
-  function update({ lines, summaryTitle }, { formats, colours, isHidden }) {
+  function update({ lines, summaryTitle }, { formats, colours, isDashed, isHidden }) {
     shown = lines;
     const ids = new Set(lines.map(({ id }) => id));
     for (const [id, { tr }] of rows) if (!ids.has(id)) (tr.remove(), rows.delete(id));
@@ -35,7 +36,7 @@ export function mountLegend(el, onselect) {
       // Only what is not in its place is moved: what is moved loses the focus.
       if (body.children[i] !== one.tr) body.insertBefore(one.tr, body.children[i] ?? null);
       one.call(line.name);
-      one.paint(strokeOf(line.slot, colours));
+      one.paint(strokeOf(line.slot, colours), isDashed);
       one.button.setAttribute("aria-pressed", String(!isHidden(line)));
       setText(one.latest, formats.number(line.latest));
       setText(one.summary, formats.number(line.summary));
@@ -80,10 +81,10 @@ function row(onclick) {
     if (button.title !== words) button.title = words;
   }
 
-  /** @param {{ colour: string, dash: number[] }} look */
-  function paint({ colour, dash }) {
+  /** @param {{ colour: string, dash: number[] }} look @param {boolean} isDashed */
+  function paint({ colour, dash }, isDashed) {
     stroke.setAttribute("stroke", colour);
-    stroke.setAttribute("stroke-dasharray", dash.join(" "));
+    stroke.setAttribute("stroke-dasharray", isDashed ? dash.join(" ") : "");
   }
 
   return { tr, button, atCursor, latest, summary, call, paint };

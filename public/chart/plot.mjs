@@ -190,6 +190,11 @@ function columnsOf(lines, { isStacked }) {
   return isStacked ? stack(columns) : columns;
 }
 
+/** Whether dashes tell lines apart, besides colours. @param {number} count of lines @param {Pick<Look, "kind" | "isStacked">} look */
+export function isDashed(count, { kind, isStacked }) {
+  return kind === "line" && !isStacked && count <= FINE_LINES;
+}
+
 /** @param {HTMLElement} el */
 function sizeOf({ clientWidth, clientHeight }) {
   return { width: clientWidth, height: clientHeight };
@@ -272,7 +277,7 @@ function seriesOf(line, count, look) {
   return {
     stroke: colour,
     width: isStacked || count > FINE_LINES ? 1 : 1.75,
-    dash: isStacked || count > FINE_LINES ? undefined : dash,
+    dash: isDashed(count, look) ? dash : undefined,
     fill: isArea ? fillOf(line, look) : undefined,
     points: {
       ...(isStacked || count > FINE_LINES ? { show: () => false } : {}),

@@ -152,7 +152,8 @@ export function createWindow() {
     const start = placeOf(first);
     const all = Array.from(groups.values(), ({ id, labels, fields }) => {
       const read = (/** @type {string} */ field) => unrolled(fields[field], start, steps);
-      const [n, d] = [read("n"), read("d")];
+      const n = read("n");
+      const d = agg.includes("ratio") ? read("d") : n;
       const columns = Object.fromEntries(agg.map((name) => [name, columnOf(name, n, d, step, read)]));
       const total = Object.fromEntries(agg.map((name) => [name, name === "ratio" ? over(sumOf(n), sumOf(d)) : totalOf(name, columns[name])]));
       const series = /** @type {Series} */ ({ labels, ...columns });
