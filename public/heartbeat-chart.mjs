@@ -71,7 +71,10 @@ export class HeartbeatChart extends HTMLElement {
     onpan: (share) => this.#plot.panBy(share),
     onreset: () => this.zoom(null),
   });
-  #legend = mountLegend(this.#parts.legend, (line, event) => this.#select(line, event));
+  #legend = mountLegend(this.#parts.legend, {
+    onselect: (line, event) => this.#select(line, event),
+    onpoint: (id) => this.#plot.highlight(id),
+  });
   #numbers = mountNumbers(this.#parts.numbers);
   #rows = mountRows(this.#parts.details);
 

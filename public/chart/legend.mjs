@@ -9,9 +9,11 @@ import { strokeOf } from "./palette.mjs";
 
 /**
  * @param {HTMLElement} el
- * @param {(line: Line, event: MouseEvent) => void} onselect
+ * @param {object} needs
+ * @param {(line: Line, event: MouseEvent) => void} needs.onselect
+ * @param {(id: string | null) => void} needs.onpoint the line whose row the pointer or the focus is on; null: none
  */
-export function mountLegend(el, onselect) {
+export function mountLegend(el, { onselect, onpoint }) {
   const head = ["Series", "", "Latest", ""].map((title) => h("th", { scope: "col" }, title));
   const body = h("tbody");
   el.append(h("table", { class: "series" }, h("caption", { class: "unseen" }, "Series of the chart"), h("thead", {}, h("tr", {}, ...head)), body));
@@ -32,7 +34,12 @@ export function mountLegend(el, onselect) {
     for (const [id, { tr }] of rows) if (!ids.has(id)) (tr.remove(), rows.delete(id));
     lines.forEach((line, i) => {
       let one = rows.get(line.id);
-      if (!one) rows.set(line.id, (one = row((event) => onselect(/** @type {Line} */ (shown.find(({ id }) => id === line.id)), event))));
+      if (!one) {
+        const { id } = line;
+        rows.set(id, (one = row((event) => onselect(/** @type {Line} */ (shown.find((other) => other.id === id)), event))));
+        for (const type of ["pointerenter", "focusin"]) one.tr.addEventListener(type, () => onpoint(id));
+        for (const type of ["pointerleave", "focusout"]) one.tr.addEventListener(type, () => onpoint(null));
+      }
       // Only what is not in its place is moved: what is moved loses the focus.
       if (body.children[i] !== one.tr) body.insertBefore(one.tr, body.children[i] ?? null);
       one.call(line.name);

@@ -29,6 +29,9 @@ const FOCUS_PX = 24;
 /** With more lines than this the others don't step back from the one that is pointed at: to draw them again costs a frame. */
 const FOCUS_LINES = 12;
 
+/** How much is left of a line that steps back. */
+const FAINT = 0.2;
+
 /** With more lines than this the cursor has no dots, and lines are thin and without dashes: these are slow to draw. */
 const FINE_LINES = 24;
 
@@ -156,6 +159,17 @@ export function mountPlot(el, { onpoint, onzoom }) {
     plot.setCursor({ left: time === null ? NOWHERE_PX : plot.valToPos(time, "x"), top: NOWHERE_PX });
   }
 
+  /** Lets all lines but one step back; null: none. However many they are. @param {string | null} id */
+  function highlight(id) {
+    if (!plot || !drawn) return;
+    const line = drawn.lines.findIndex((one) => one.id === id);
+    const focus = /** @type {{ alpha: number }} */ (/** @type {any} */ (plot).focus);
+    const { alpha } = focus;
+    focus.alpha = FAINT;
+    plot.setSeries(line < 0 ? null : line + 1, { focus: true });
+    focus.alpha = alpha;
+  }
+
   function resize() {
     const { width, height } = sizeOf(el);
     if (plot && width && height && (plot.width !== width || plot.height !== height)) plot.setSize({ width, height });
@@ -181,7 +195,7 @@ export function mountPlot(el, { onpoint, onzoom }) {
     plot.setCursor({ left: event.clientX - left, top: NOWHERE_PX });
   });
 
-  return { update, zoomTo, zoomBy, panBy, pointAt, resize, destroy, get zoom() { return zoom; }, get canvas() { return plot?.ctx.canvas ?? null; } };
+  return { update, zoomTo, zoomBy, panBy, pointAt, highlight, resize, destroy, get zoom() { return zoom; }, get canvas() { return plot?.ctx.canvas ?? null; } };
 }
 
 /** @param {Line[]} lines @param {Look} look @returns {Column[]} */
@@ -214,7 +228,7 @@ function optionsOf(chart, lines, look) {
     // Half a number above the highest tick, half a time after the last.
     padding: kind === "spark" ? [2, 0, 2, 0] : [8, 22, 0, 0],
     legend: { show: false },
-    focus: { alpha: lines.length > FOCUS_LINES || isStacked ? 1 : 0.25 },
+    focus: { alpha: lines.length > FOCUS_LINES || isStacked ? 1 : FAINT },
     tzDate: timeZone ? (time_s) => uPlot.tzDate(new Date(time_s * 1000), timeZone) : undefined,
     cursor: {
       show: kind !== "spark",
@@ -303,12 +317,14 @@ function paintBars(u, at, fill, isStacked) {
   const y = (/** @type {number} */ value) => Math.round(u.valToPos(value, "y", true));
   const room = u.valToPos(times[0] + step, "x") - u.valToPos(times[0], "x") >= ROOM_PX ? devicePixelRatio : 0;
   ctx.fillStyle = fill;
+  ctx.globalAlpha = /** @type {any} */ (u.series[at]).alpha ?? 1;
   for (let i = 0; i < times.length; i++) {
     const [value, base] = [column[i], below?.[i] ?? 0];
     const [left, right] = [x(times[i]), x(times[i] + step)];
     if (value == null || value === base || right <= left) continue;
     ctx.fillRect(left, y(value), Math.max(right - left - room, 1), y(base) - y(value));
   }
+  ctx.globalAlpha = 1;
   return null;
 }
 

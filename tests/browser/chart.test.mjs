@@ -131,6 +131,18 @@ scene("a click hides a series and shows it again, with Shift only this one stays
   assert.equal(await button("DE").getAttribute("aria-pressed"), "true");
 });
 
+scene("who points at a series in the legend sees it before all others, however many they are", 'by="country"', async ({ server, show, chart, rows, page }) => {
+  for (let k = 0; k < 30; k++) for (let i = 1; i < 60; i++) server.write(1000 - 10 * k, { country: `c${k}` }, i * 10);
+  await show("");
+  await eventually(async () => assert.equal((await rows()).length, 30));
+  const pixels = async (/** @type {string} */ colour) => (await paintedPixels(chart))[colour] ?? 0;
+  assert.ok((await pixels("#1d3bcf")) > 50 && (await pixels("#d23107")) > 50);
+  await chart.getByRole("button", { name: "c0", exact: true }).hover();
+  await eventually(async () => assert.ok((await pixels("#1d3bcf")) > 50 && (await pixels("#d23107")) === 0));
+  await page.mouse.move(0, 0);
+  await eventually(async () => assert.ok((await pixels("#d23107")) > 50));
+});
+
 scene("the arrow keys move the cursor, and what is there is in the legend and spoken", 'by="country"', async ({ server, show, chart, rows, page }) => {
   server.write(6, { country: "US" }, 20);
   await show("");
