@@ -48,7 +48,7 @@ fn of_a_stream() -> Vec<Provoked> {
         ("too-large", 413, stream.post("{}\n".repeat(10_001))),
         ("unsupported-media-type", 415, image),
         ("query-too-large", 422, stream.read("/rollup?from=-40h&step=10s")),
-        ("not-implemented", 501, stream.read("/live")),
+        ("not-implemented", 501, stream.read("/metrics")),
     ]
 }
 
@@ -191,9 +191,6 @@ fn a_path_of_the_api_that_is_nothing_is_not_found() {
 fn what_this_version_lacks_says_so() {
     let stream = Stream::new();
     for (method, path) in [
-        ("GET", "/live"),
-        ("GET", "/live?by=country&where=country%3DUS"),
-        ("GET", "/deltas?after=x"),
         ("POST", "/statsd"),
         ("GET", "/metrics"),
         ("GET", "/graphite/render?target=x"),
