@@ -21,16 +21,25 @@ const SIGNING_KEY = "signing-key-of-the-browser-tests-0123456789";
 
 export async function startWorker() {
   const state = await mkdtemp(join(tmpdir(), "heartbeat-browser-"));
-  const child = spawn(process.execPath, [SERVE, "--port", "0", "--state", state], {
-    env: { ...process.env, OWNER_TOKEN, SIGNING_KEY },
-    stdio: ["ignore", "pipe", "inherit"],
-  });
-  const origin = await originOf(child);
+  let child = serve(state);
+  let origin = await originOf(child);
 
-  async function stop() {
+  /** It is gone, its state stays. */
+  async function goDown() {
+    if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");
     child.kill("SIGTERM");
     await exited;
+  }
+
+  /** It is there again, perhaps at another address. */
+  async function comeUp() {
+    child = serve(state);
+    origin = await originOf(child);
+  }
+
+  async function stop() {
+    await goDown();
     await rm(state, { recursive: true, force: true });
   }
 
@@ -41,10 +50,10 @@ export async function startWorker() {
     return response.json();
   }
 
-  /** @returns {Promise<Stream>} */
-  function createStream(name = "visits") {
+  /** @param {object} [config] @returns {Promise<Stream>} */
+  function createStream(name = "visits", config = {}) {
     const headers = { Authorization: `Bearer ${OWNER_TOKEN}`, "Content-Type": "application/json" };
-    return call("/v1/streams", { method: "POST", headers, body: JSON.stringify({ name }) });
+    return call("/v1/streams", { method: "POST", headers, body: JSON.stringify({ name, ...config }) });
   }
 
   /** @param {Stream} stream @param {object[]} points */
@@ -53,13 +62,42 @@ export async function startWorker() {
   }
 
   /** How many points the last hour holds. @param {Stream} stream @returns {Promise<number>} */
-  async function count({ id, read_key }) {
-    const headers = { Authorization: `Bearer ${read_key}` };
-    const { series } = await call(`/v1/streams/${id}/rollup?agg=count`, { headers });
+  async function count(stream) {
+    const { series } = await rollup(stream, { agg: "count" });
     return series.flatMap((/** @type {any} */ one) => one.count).reduce((/** @type {number} */ a, /** @type {number} */ b) => a + b, 0);
   }
 
-  return { origin, createStream, write, count, stop };
+  /**
+   * What a reader is told; see docs/api.md for the parameters.
+   * @param {Stream} stream
+   * @param {Record<string, string>} query
+   * @returns {Promise<any>}
+   */
+  function rollup({ id, read_key }, query) {
+    const headers = { Authorization: `Bearer ${read_key}` };
+    return call(`/v1/streams/${id}/rollup?${new URLSearchParams(query)}`, { headers });
+  }
+
+  return {
+    get origin() {
+      return origin;
+    },
+    createStream,
+    write,
+    count,
+    rollup,
+    goDown,
+    comeUp,
+    stop,
+  };
+}
+
+/** @param {string} state */
+function serve(state) {
+  return spawn(process.execPath, [SERVE, "--port", "0", "--state", state], {
+    env: { ...process.env, OWNER_TOKEN, SIGNING_KEY },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
 }
 
 /**

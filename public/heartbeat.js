@@ -1,0 +1,280 @@
+/** Heartbeat for pages, see docs/browser.md. MIT. */
+(() => {
+  const stub = window.heartbeat || {};
+  if (stub.flush) return;
+
+  const BATCH_BYTES = 30000;
+  const MAX_BATCHES = 10;
+  const BEAT_S = 10;
+  const HOLD_S = 45;
+  const REPEAT_S = 540;
+  const WAIT_S = 82800;
+
+  const options = { sampleRate: 1, flushInterval: 5, exceptions: true, exceptionBudget: 20, presence: true, pageViews: true, keep: true };
+  const told = new Set();
+  let off = true;
+  let open = new Map();
+  let openBytes = 0;
+  let batches = [];
+  const busy = new Set();
+  let pause_s = 1;
+  let retryAt_s = 0;
+  let working = Promise.resolve();
+  let url, prefix, storage, beat, beat_s, timer;
+
+  function init(given) {
+    Object.assign(options, given);
+    const { stream, endpoint, doNotTrack, keep } = options;
+    if (!stream || url) return;
+    url = new URL(`/v1/streams/${stream}/points`, endpoint);
+    prefix = `heartbeat:${stream}:`;
+    off = doNotTrack && navigator.doNotTrack == 1;
+    if (off) return;
+    try {
+      storage = keep && localStorage;
+    } catch {}
+    if (options.exceptions) {
+      listen("error", ({ error, message }) => exception(error || message));
+      listen("unhandledrejection", ({ reason }) => exception(reason));
+    }
+    listen("pagehide", leave);
+    listen("visibilitychange", () => (document.hidden ? leave() : present()));
+    listen("pageshow", ({ persisted }) => persisted && view());
+    view();
+    setTimeout(work, options.flushInterval * 1000);
+  }
+
+  function listen(type, run) {
+    addEventListener(type, guarded(run));
+  }
+
+  function guarded(run) {
+    return (...args) => {
+      try {
+        return run(...args);
+      } catch (error) {
+        console.warn(error);
+      }
+    };
+  }
+
+  function view() {
+    if (options.pageViews) pageView();
+    present();
+  }
+
+  function present(isLast) {
+    const now = now_s();
+    const p = Math.min(now - beat_s, 15);
+    if (beat) add({ n: p, p, v: { event: "presence", ...client() } });
+    clearTimeout(beat);
+    beat = options.presence && !isLast && !document.hidden && setTimeout(guarded(present), BEAT_S * 1000);
+    beat_s = now;
+  }
+
+  function client() {
+    return options.distinct && { [options.distinct]: (sessionStorage.heartbeat ??= random()) };
+  }
+
+  function pageView(labels) {
+    count(1, { event: "page_view", path: location.pathname, ...client(), ...labels });
+  }
+
+  function exception(error, labels) {
+    const { name = "Error", message = error } = error || {};
+    const print = String(message).slice(0, 500).replace(/[?#]\S*/g, "").replace(/\b[\da-f-]*\d[\da-f-]*/gi, "0").slice(0, 100);
+    if (told.size < options.exceptionBudget) told.add(print);
+    if (told.has(print)) count(1, { exception: name, message: print, source: "client", ...labels });
+  }
+
+  function count(n = 1, v) {
+    add({ n, v }, true);
+  }
+
+  function time(run, labels) {
+    const start_ms = performance.now();
+    const done = () => api.timing(performance.now() - start_ms, labels);
+    let result;
+    try {
+      result = run();
+      return result?.finally ? result.finally(done) : result;
+    } finally {
+      if (!result?.finally) done();
+    }
+  }
+
+  function add(point, merges) {
+    const { sampleRate, labels, beforeSend } = options;
+    if (off || Math.random() >= sampleRate) return;
+    point = { ...point, v: { ...(typeof labels == "function" ? labels() : labels), ...point.v } };
+    if (beforeSend) point = beforeSend(point);
+    if (!point) return;
+    const { n, d = 1, p, t } = point;
+    const v = {};
+    for (const name of Object.keys(point.v).sort()) {
+      if (point.v[name] != null) v[clip(name, 64)] = clip(point.v[name], 256);
+    }
+    const entry = { n: n / sampleRate, d: d / sampleRate, p, t, v, at_s: now_s() };
+    const key = merges ? JSON.stringify([(entry.at_s / 10) | 0, v]) : entry;
+    const same = open.get(key);
+    if (same) {
+      same.n += entry.n;
+      same.d += entry.d;
+      return;
+    }
+    const bytes = encode(JSON.stringify(entry)).length + 50;
+    if (openBytes + bytes > BATCH_BYTES) cut();
+    if (openBytes + bytes > BATCH_BYTES) return;
+    openBytes += bytes;
+    open.set(key, entry);
+    arm();
+  }
+
+  function encode(text) {
+    return new TextEncoder().encode(text);
+  }
+
+  function clip(text, bytes) {
+    const encoded = encode(String(text).replace(/\p{Cc}/gu, " "));
+    return new TextDecoder().decode(encoded.subarray(0, bytes), { stream: true });
+  }
+
+  function random() {
+    return Math.random() + "-" + Date.now();
+  }
+
+  function now_s() {
+    return Date.now() / 1000;
+  }
+
+  function cut() {
+    if (!open.size || batches.length >= MAX_BATCHES) return;
+    batches.push({ id: random(), points: [...open.values()], until_s: now_s() + WAIT_S });
+    open = new Map();
+    openBytes = 0;
+  }
+
+  function arm() {
+    if (batches.length || open.size) timer ??= setTimeout(work, Math.max(retryAt_s - now_s(), options.flushInterval) * 1000);
+  }
+
+  function work() {
+    timer = clearTimeout(timer);
+    return (working = working.then(sendAll).then(adopt).catch(() => {}).then(arm));
+  }
+
+  async function sendAll() {
+    if (!batches.length) cut();
+    for (let batch; (batch = next()); ) await post(batch);
+  }
+
+  function next() {
+    const isOpen = !off && navigator.onLine && now_s() >= retryAt_s && busy.size < 2;
+    return isOpen && batches.find((batch) => !busy.has(batch));
+  }
+
+  function leave() {
+    present(true);
+    cut();
+    for (let batch; (batch = next()); ) post(batch, true);
+    for (const batch of batches) store(batch, 0);
+    arm();
+  }
+
+  async function post(batch, leaving) {
+    const now = now_s();
+    const { id, points } = batch;
+    const { at_s } = points[0];
+    // Another tab may have sent it.
+    const { until_s } = batch.touched_s >= 0 ? read(prefix + id) : batch;
+    if (!(until_s > now)) return drop(batch);
+    const isLate = !batch.isRefused && now - at_s > options.flushInterval + BEAT_S;
+    const body = JSON.stringify(points.map(({ at_s, t = isLate ? at_s : undefined, ...point }) => ({ ...point, t })));
+    batch.until_s = Math.min(until_s, now + REPEAT_S);
+    busy.add(batch);
+    store(batch, now);
+    url.search = "batch=" + id;
+    let after;
+    try {
+      if (leaving && !("keepalive" in Request.prototype)) throw navigator.sendBeacon(url, body);
+      const { status, headers } = await fetch(url, {
+        method: "POST",
+        body,
+        keepalive: true,
+        credentials: "omit",
+        signal: AbortSignal.timeout?.(30000),
+      });
+      after = headers.get("Retry-After");
+      if (status < 500 && status != 408 && status != 429) {
+        pause_s = 1;
+        off = status > 400;
+        if (isLate && status == 400) batch.isRefused = true;
+        else drop(batch);
+        return;
+      }
+    } catch {
+    } finally {
+      busy.delete(batch);
+    }
+    pause_s = Math.min(2 * pause_s, 60);
+    retryAt_s = now_s() + Math.max(pause_s * (0.5 + Math.random()), +after || 0);
+  }
+
+  function drop(batch) {
+    batches = batches.filter((one) => one != batch);
+    if (storage) delete storage[prefix + batch.id];
+  }
+
+  function kept() {
+    return Object.keys(storage || {}).filter((key) => key.startsWith(prefix));
+  }
+
+  function read(key) {
+    try {
+      return JSON.parse(storage[key]);
+    } catch {
+      return {};
+    }
+  }
+
+  function store(batch, touched_s) {
+    try {
+      if (!storage || (batch.touched_s == null && kept().length >= MAX_BATCHES)) return;
+      storage[prefix + batch.id] = JSON.stringify({ ...batch, touched_s });
+      batch.touched_s = touched_s;
+    } catch {}
+  }
+
+  function adopt() {
+    for (const key of kept()) {
+      const batch = read(key);
+      const isFree = Math.abs(now_s() - batch.touched_s) > HOLD_S && !batches.some(({ id }) => id == batch.id);
+      if (isFree && batches.length < MAX_BATCHES) batches.push(batch);
+    }
+  }
+
+  const api = {
+    init,
+    count,
+    ratio: (n, d, v) => add({ n, d, v }, true),
+    timing: (n, v) => add({ n, v }),
+    send: (point) => add(point),
+    exception,
+    pageView,
+    flush() {
+      cut();
+      return work();
+    },
+  };
+  for (const name in api) api[name] = guarded(api[name]);
+  window.heartbeat = { ...api, time };
+  const { src, dataset } = document.currentScript || {};
+  const given = { endpoint: src, ...dataset };
+  for (const name in dataset) {
+    try {
+      given[name] = JSON.parse(dataset[name]);
+    } catch {}
+  }
+  api.init({ ...given, ...stub });
+  for (const [name, ...args] of stub.q || []) heartbeat[name](...args);
+})();
