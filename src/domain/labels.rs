@@ -162,6 +162,15 @@ impl<'a> LabelsBuilder<'a> {
         self.pairs.push((name, value));
     }
 
+    /// Adds a label, unless the same one with the same value is there.
+    pub fn push_once(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
+        let pair = (name, value);
+        // More are too many in any case, and looking for each among all would take its time.
+        if self.pairs.len() > MAX_LABELS || !self.pairs.contains(&pair) {
+            self.pairs.push(pair);
+        }
+    }
+
     /// The canonical text of the labels added since the last `clear`.
     ///
     /// # Errors
