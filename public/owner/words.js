@@ -108,3 +108,8 @@ export function bytes(count) {
   const size = count / 1024 ** power;
   return `${new Intl.NumberFormat("en", { maximumFractionDigits: size < 10 && power ? 1 : 0 }).format(size)} ${units[power]}`;
 }
+
+/** The last minute of a pace. @param {number[]} counts points a minute, oldest first */
+export function paceNumber(counts) {
+  return number(counts.at(-1) ?? 0);
+}

@@ -1,0 +1,40 @@
+// @ts-check
+/** A button that copies a text and says so. */
+
+import { h, setText } from "../reader/dom.js";
+
+const SAID_MS = 2500;
+
+/**
+ * @param {HTMLElement} el the button's place
+ * @param {{ what: string, text: () => string }} copied what it is, for the button's name
+ */
+export function mountCopy(el, { what, text }) {
+  const said = h("span", {}, "Copy");
+  const button = h("button", { type: "button", class: "quiet" }, said, h("span", { class: "unseen" }, ` ${what}`));
+  const spoken = h("span", { class: "unseen", role: "status" });
+  el.append(button, spoken);
+  let timer = 0;
+
+  button.addEventListener("click", async () => {
+    const outcome = await copy(text());
+    setText(said, outcome);
+    setText(spoken, outcome);
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      setText(said, "Copy");
+      setText(spoken, "");
+    }, SAID_MS);
+  });
+}
+
+/** @param {string} text */
+async function copy(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return "Copied";
+  } catch {
+    // Not over https, or not allowed.
+    return "Select it by hand";
+  }
+}
