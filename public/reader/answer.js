@@ -3,7 +3,7 @@
 
 import { h } from "./dom.js";
 
-/** @import { Fault, Problem } from "./api.js" */
+/** @import { Fault, Problem } from "../live/problem.mjs" */
 
 /**
  * @typedef {object} Answer

@@ -4,38 +4,18 @@
  * header, never in a URL, and cookies never at all.
  */
 
+import { Problem, noAnswer, problemOf } from "../live/problem.mjs";
+
+/** @import { Fault } from "../live/problem.mjs" */
 /** @import { Point } from "./point.js" */
 /** @import { Rollup } from "./rollup.js" */
 
 /** @typedef {{ id: string, name: string, read_key: string, links: Record<string, string> }} CreatedStream */
 /** @typedef {{ name: string, values: number, series: number }} Label */
-/** @typedef {{ index?: number, field?: string, message: string }} Fault one reason why a point was refused */
 /** @typedef {{ accepted: number, rejected: number, errors?: Fault[] }} Receipt */
 
 /** A stalled connection is given up after this long; the longest answer, a rollup of 7 days, takes well under 1 s. */
 const TIMEOUT_MS = 15_000;
-
-/** An answer that is not a success, or no answer at all (status 0), in the words of its problem document. */
-export class Problem extends Error {
-  /**
-   * @param {object} problem
-   * @param {number} problem.status
-   * @param {string} problem.title
-   * @param {string} [problem.detail]
-   * @param {string} [problem.type] a link to what it means
-   * @param {Fault[]} [problem.errors]
-   * @param {number} [problem.retryAfter_s]
-   */
-  constructor({ status, title, detail = "", type = "", errors = [], retryAfter_s = 0 }) {
-    super(title);
-    this.status = status;
-    this.title = title;
-    this.detail = detail;
-    this.type = type;
-    this.errors = errors;
-    this.retryAfter_s = retryAfter_s;
-  }
-}
 
 /**
  * @param {string} token the owner's
@@ -100,30 +80,6 @@ export async function request(path, init) {
   } catch (error) {
     throw error instanceof Problem ? error : noAnswer();
   }
-}
-
-/**
- * @param {Response} response
- * @returns {Promise<Problem>}
- */
-async function problemOf(response) {
-  const { status } = response;
-  const isProblem = response.headers.get("Content-Type")?.startsWith("application/problem+json");
-  const body = isProblem ? await response.json() : {};
-  return new Problem({
-    ...body,
-    status,
-    title: body.title ?? `The server answered ${status}`,
-    retryAfter_s: Number(response.headers.get("Retry-After")) || 0,
-  });
-}
-
-function noAnswer() {
-  return new Problem({
-    status: 0,
-    title: "No answer from the server",
-    detail: "The connection failed, took too long, or what came was not JSON.",
-  });
 }
 
 /**

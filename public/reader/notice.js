@@ -5,7 +5,7 @@
  */
 
 import { h, setText } from "./dom.js";
-import { isRetried } from "./session.js";
+import { isRetried } from "../live/problem.mjs";
 
 /** @import { View } from "./session.js" */
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** Sends a test point and says what became of it. */
 
-import { Problem } from "./api.js";
+import { Problem } from "../live/problem.mjs";
 import { mountAnswer, problemAnswer } from "./answer.js";
 import { find } from "./dom.js";
 import { pointOf } from "./point.js";

@@ -4,7 +4,7 @@
  * immutable view, handed to `onchange`.
  */
 
-import { Problem } from "./api.js";
+import { Problem, isRetried } from "../live/problem.mjs";
 import { START, STEPS } from "./address.js";
 import { SLOTS, chartOf } from "./rollup.js";
 
@@ -89,12 +89,4 @@ export function createSession({ api, now_s, onchange }) {
   }
 
   return { open, load, expectLabels, get view() { return view; } };
-}
-
-/**
- * Whether the same request may go well later; status 0 is no answer at all, 501 is what the server will never do.
- * @param {Problem} problem
- */
-export function isRetried({ status }) {
-  return status === 0 || status === 408 || status === 429 || (status >= 500 && status !== 501);
 }

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { START } from "../../public/reader/address.js";
-import { Problem } from "../../public/reader/api.js";
+import { Problem } from "../../public/live/problem.mjs";
 import { noticeOf } from "../../public/reader/notice.js";
 import { createSession } from "../../public/reader/session.js";
 
