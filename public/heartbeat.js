@@ -1,4 +1,4 @@
-/** Heartbeat for pages, see docs/browser.md. MIT. */
+// Heartbeat for pages, see docs/browser.md. MIT.
 (() => {
   const stub = window.heartbeat || {};
   if (stub.flush) return;
@@ -20,7 +20,7 @@
   let pause_s = 1;
   let retryAt_s = 0;
   let working = Promise.resolve();
-  let url, prefix, storage, beat, beat_s, timer;
+  let url, prefix, storage, isSeen, beat, beat_s, timer;
 
   function init(given) {
     Object.assign(options, given);
@@ -28,19 +28,21 @@
     if (!stream || url) return;
     url = new URL(`/v1/streams/${stream}/points`, endpoint);
     prefix = `heartbeat:${stream}:`;
-    off = doNotTrack && navigator.doNotTrack == 1;
-    if (off) return;
+    if (doNotTrack && navigator.doNotTrack == 1) return;
+    off = false;
     try {
-      storage = keep && localStorage;
+      if (keep) storage = localStorage;
     } catch {}
     if (options.exceptions) {
       listen("error", ({ error, message }) => exception(error || message));
       listen("unhandledrejection", ({ reason }) => exception(reason));
     }
-    listen("pagehide", leave);
-    listen("visibilitychange", () => (document.hidden ? leave() : present()));
-    listen("pageshow", ({ persisted }) => persisted && view());
-    view();
+    listen("pagehide", () => {
+      isSeen = false;
+      leave();
+    });
+    listen("visibilitychange", () => (document.hidden ? leave() : show()));
+    show();
     setTimeout(work, options.flushInterval * 1000);
   }
 
@@ -58,18 +60,19 @@
     };
   }
 
-  function view() {
-    if (options.pageViews) pageView();
+  function show() {
+    if (document.hidden) return;
+    if (!isSeen && options.pageViews) pageView();
+    isSeen = true;
     present();
   }
 
   function present(isLast) {
-    const now = now_s();
-    const p = Math.min(now - beat_s, 15);
+    const p = Math.min(now_s() - beat_s, 15);
     if (beat) add({ n: p, p, v: { event: "presence", ...client() } });
     clearTimeout(beat);
-    beat = options.presence && !isLast && !document.hidden && setTimeout(guarded(present), BEAT_S * 1000);
-    beat_s = now;
+    beat = options.presence && !isLast && setTimeout(guarded(present), BEAT_S * 1000);
+    beat_s = now_s();
   }
 
   function client() {
@@ -82,7 +85,7 @@
 
   function exception(error, labels) {
     const { name = "Error", message = error } = error || {};
-    const print = String(message).slice(0, 500).replace(/[?#]\S*/g, "").replace(/\b[\da-f-]*\d[\da-f-]*/gi, "0").slice(0, 100);
+    const print = String(message).slice(0, 200).replace(/[?#]\S*/g, "").replace(/\b[\da-f-]*\d[\da-f-]*/gi, "0");
     if (told.size < options.exceptionBudget) told.add(print);
     if (told.has(print)) count(1, { exception: name, message: print, source: "client", ...labels });
   }
@@ -97,7 +100,7 @@
     let result;
     try {
       result = run();
-      return result?.finally ? result.finally(done) : result;
+      return result?.finally?.(done) ?? result;
     } finally {
       if (!result?.finally) done();
     }
@@ -122,7 +125,7 @@
       same.d += entry.d;
       return;
     }
-    const bytes = encode(JSON.stringify(entry)).length + 50;
+    const bytes = new TextEncoder().encode(JSON.stringify(entry)).length + 50;
     if (openBytes + bytes > BATCH_BYTES) cut();
     if (openBytes + bytes > BATCH_BYTES) return;
     openBytes += bytes;
@@ -130,12 +133,8 @@
     arm();
   }
 
-  function encode(text) {
-    return new TextEncoder().encode(text);
-  }
-
   function clip(text, bytes) {
-    const encoded = encode(String(text).replace(/\p{Cc}/gu, " "));
+    const encoded = new TextEncoder().encode(String(text).replace(/\p{Cc}/gu, " "));
     return new TextDecoder().decode(encoded.subarray(0, bytes), { stream: true });
   }
 
@@ -165,19 +164,20 @@
 
   async function sendAll() {
     if (!batches.length) cut();
-    for (let batch; (batch = next()); ) await post(batch);
+    for (const batch of batches) if (isReady(batch)) await post(batch);
   }
 
-  function next() {
-    const isOpen = !off && navigator.onLine && now_s() >= retryAt_s && busy.size < 2;
-    return isOpen && batches.find((batch) => !busy.has(batch));
+  function isReady(batch) {
+    return !off && navigator.onLine && now_s() >= retryAt_s && busy.size < 2 && !busy.has(batch);
   }
 
   function leave() {
     present(true);
     cut();
-    for (let batch; (batch = next()); ) post(batch, true);
-    for (const batch of batches) store(batch, 0);
+    for (const batch of batches) {
+      if (isReady(batch)) post(batch, true);
+      store(batch, 0);
+    }
     arm();
   }
 
@@ -185,7 +185,6 @@
     const now = now_s();
     const { id, points } = batch;
     const { at_s } = points[0];
-    // Another tab may have sent it.
     const { until_s } = batch.touched_s >= 0 ? read(prefix + id) : batch;
     if (!(until_s > now)) return drop(batch);
     const isLate = !batch.isRefused && now - at_s > options.flushInterval + BEAT_S;
@@ -216,17 +215,17 @@
     } finally {
       busy.delete(batch);
     }
-    pause_s = Math.min(2 * pause_s, 60);
-    retryAt_s = now_s() + Math.max(pause_s * (0.5 + Math.random()), +after || 0);
+    pause_s = Math.min(pause_s * (1.5 + Math.random()), 60);
+    retryAt_s = now_s() + Math.max(pause_s, +after || 0);
   }
 
   function drop(batch) {
     batches = batches.filter((one) => one != batch);
-    if (storage) delete storage[prefix + batch.id];
+    delete storage?.[prefix + batch.id];
   }
 
   function kept() {
-    return Object.keys(storage || {}).filter((key) => key.startsWith(prefix));
+    return Object.keys(storage).filter((key) => key.startsWith(prefix));
   }
 
   function read(key) {
@@ -239,7 +238,7 @@
 
   function store(batch, touched_s) {
     try {
-      if (!storage || (batch.touched_s == null && kept().length >= MAX_BATCHES)) return;
+      if (batch.touched_s == null && kept().length >= MAX_BATCHES) return;
       storage[prefix + batch.id] = JSON.stringify({ ...batch, touched_s });
       batch.touched_s = touched_s;
     } catch {}
@@ -249,7 +248,7 @@
     for (const key of kept()) {
       const batch = read(key);
       const isFree = Math.abs(now_s() - batch.touched_s) > HOLD_S && !batches.some(({ id }) => id == batch.id);
-      if (isFree && batches.length < MAX_BATCHES) batches.push(batch);
+      if (isFree) batches.push(batch);
     }
   }
 

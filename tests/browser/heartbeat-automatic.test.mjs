@@ -83,7 +83,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
         heartbeat.exception(null);
       });
       await eventually(() => {
-        assert.deepEqual(Object.keys(sums(gateway, (v) => v.message)).sort(), ["no user 0 at /api 0 tries", "null", "odd", "x ".repeat(50)].sort());
+        assert.deepEqual(Object.keys(sums(gateway, (v) => v.message)).sort(), ["no user 0 at /api 0 tries", "null", "odd", "x ".repeat(100)].sort());
       });
       const names = gateway.seen.flatMap(({ points }) => points).map(({ v }) => v.exception.length);
       assert.equal(Math.max(...names), 256);
@@ -109,23 +109,26 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
     scene(
       async ({ gateway, tag, open }) => {
         const page = await open(`<script>window.heartbeat = { presence: false };</script>${tag({ ...QUIET, presence: "true", distinct: "client_id" })}`);
-        const start_ms = Date.now();
+        // A fast clock also makes requests time out, and what is sent again counts once.
+        const beats = () => [...new Map(gateway.seen.map((one) => [one.batch, one.points])).values()].flat();
+        // It stays behind that of the server, which refuses what is in the future.
+        const start_ms = Date.now() - 600_000;
         await page.clock.install({ time: start_ms });
         await page.clock.pauseAt(start_ms + 60_000);
         await page.evaluate(() => {
           heartbeat.init({ presence: true });
-          dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+          dispatchEvent(new Event("visibilitychange"));
         });
         await page.clock.runFor(30_500);
-        await eventually(() => assert.equal(gateway.seen.flatMap(({ points }) => points).length, 3));
+        await eventually(() => assert.equal(beats().length, 3));
         await page.clock.runFor(4000);
         await page.evaluate(() => {
           Object.defineProperty(document, "hidden", { value: true, configurable: true });
           document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
         });
         await page.clock.runFor(60_000);
-        await eventually(() => assert.equal(gateway.seen.flatMap(({ points }) => points).length, 4));
-        const points = gateway.seen.flatMap(({ points }) => points);
+        await eventually(() => assert.equal(beats().length, 4));
+        const points = beats();
         assert.ok(points.every(({ n, p, v }) => n === p && v.event === "presence"), JSON.stringify(points));
         assert.deepEqual(points.map(({ p }) => Math.round(p)), [10, 10, 10, 5]);
         assert.equal(new Set(points.map(({ v }) => v.client_id)).size, 1);
@@ -164,7 +167,8 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
       const page = await context.newPage();
       await page.goto(`${site.origin}/blog/post?utm=secret#part`);
       await page.evaluate(() => {
-        dispatchEvent(new PageTransitionEvent("pageshow", { persisted: true }));
+        dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }));
+        dispatchEvent(new Event("visibilitychange"));
         history.pushState({}, "", "/other?x=1");
         heartbeat.pageView({ title: "Other" });
       });
