@@ -1,9 +1,9 @@
 // @ts-check
 /** The form of a stream's configuration, to create one and to change one. What is refused is said at its field. */
 
-import { Problem } from "../reader/api.js";
+import { Problem } from "../live/problem.mjs";
 import { find, h, setText } from "../reader/dom.js";
-import { FIELDS, bodyOf, empty } from "./config.js";
+import { FIELDS, bodyOf, empty, summaries } from "./config.js";
 import { fieldFault } from "./fault.js";
 import { problemIn } from "./problem-view.js";
 
@@ -33,7 +33,10 @@ export function mountConfigForm(el, { action, send }) {
   setText(button, action);
 
   dialect.addEventListener("change", () => (upstream.hidden = dialect.value === ""));
-  el.addEventListener("input", () => setText(answer, ""));
+  el.addEventListener("input", () => {
+    setText(answer, "");
+    summarize();
+  });
   el.addEventListener("submit", async (event) => {
     event.preventDefault();
     complain(null);
@@ -66,6 +69,10 @@ export function mountConfigForm(el, { action, send }) {
     return { ...empty(), ...Object.fromEntries(Array.from(fields, ([name, { read }]) => [name, read()])) };
   }
 
+  function summarize() {
+    for (const [name, text] of Object.entries(summaries(typed()))) setText(find(el, `[data-summary=${name}]`, HTMLElement), text);
+  }
+
   /** @param {FieldFault | null} fault */
   function complain(fault) {
     problem.update(null);
@@ -82,6 +89,7 @@ export function mountConfigForm(el, { action, send }) {
     for (const [name, { write }] of fields) write(values[name] ?? "");
     upstream.hidden = dialect.value === "";
     kept.hidden = !config?.forward;
+    summarize();
     complain(null);
     setText(answer, "");
     // What is not as usual is open.

@@ -131,6 +131,24 @@ export function consequences(before, body) {
   return told;
 }
 
+/**
+ * What each group of the form says now, in a few words; of a new stream, what it will be.
+ * @param {Typed} typed
+ * @returns {Record<"access" | "counted" | "kept" | "shards" | "forward", string>}
+ */
+export function summaries(typed) {
+  const [origins, distinct] = [lines(typed.origins), lines(typed.distinct)];
+  const sites = origins.length === 0 ? "every site writes" : origins.length === 1 ? `${origins[0]} writes` : `${origins.length} sites write`;
+  const kept = TIERS.map((tier) => typed[`retention.${tier}`]);
+  return {
+    access: `${sites}, ${typed.public_read ? "everybody reads" : "who has the key reads"}`,
+    counted: distinct.length ? distinct.map(isolated).join(", ") : "none",
+    kept: kept.every((text) => text === "") ? "as usual" : TIERS.map((tier, i) => `${tier}: ${kept[i] || "as usual"}`).join(", "),
+    shards: typed.shards || "1",
+    forward: typed["forward.dialect"] ? isolated(typed["forward.api_root"]) : "nowhere",
+  };
+}
+
 /** Words of a user within a sentence of ours: they can't turn its direction. @param {string} text */
 export function isolated(text) {
   return `\u2068${text}\u2069`;

@@ -1,7 +1,7 @@
 // @ts-check
 /** Asks before what can't be undone: says what follows, and may want a word typed. It stays open until it is done. */
 
-import { Problem } from "../reader/api.js";
+import { Problem } from "../live/problem.mjs";
 import { find, h, setText } from "../reader/dom.js";
 import { problemIn } from "./problem-view.js";
 

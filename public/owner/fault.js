@@ -3,7 +3,7 @@
 
 import { FIELDS, TIERS } from "./config.js";
 
-/** @import { Problem } from "../reader/api.js" */
+/** @import { Problem } from "../live/problem.mjs" */
 
 /** @typedef {{ field: string, message: string }} FieldFault */
 
@@ -72,8 +72,8 @@ const KINDS = {
 /** @type {[string, string, string]} */
 const OTHERS = ["", "Try again; if it stays so, the Worker's log tells more.", ""];
 
-/** @param {string} detail */
+/** The server's words beside the field: its own name is "it" there. @param {string} detail */
 function sentence(detail) {
-  const text = detail.replaceAll("`", "");
+  const text = detail.replace(/^`retention`: /, "").replace(/^`[\w.]+` (?!in )/, "it ").replace(/^`[\w.]+`: /, "").replaceAll("`", "");
   return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?)]$/.test(text) ? "" : ".");
 }

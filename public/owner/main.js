@@ -1,7 +1,7 @@
 // @ts-check
 /** The owner's page: puts its parts together. The only module that reads the address, its history, the clock and storage. */
 
-import { Problem } from "../reader/api.js";
+import { Problem } from "../live/problem.mjs";
 import { find } from "../reader/dom.js";
 import { createPoll } from "../reader/poll.js";
 import { formatPlace, parsePlace } from "./address.js";

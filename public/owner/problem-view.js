@@ -4,7 +4,7 @@
 import { find, h } from "../reader/dom.js";
 import { adviceOf } from "./fault.js";
 
-/** @import { Problem } from "../reader/api.js" */
+/** @import { Problem } from "../live/problem.mjs" */
 
 /** @param {HTMLElement} el a live region, hidden while all is well */
 export function mountProblem(el) {

@@ -4,7 +4,7 @@
 import { find } from "../reader/dom.js";
 import { problemIn } from "./problem-view.js";
 
-/** @import { Problem } from "../reader/api.js" */
+/** @import { Problem } from "../live/problem.mjs" */
 
 /**
  * @param {HTMLElement} el

@@ -30,8 +30,8 @@ export function paceWords(values) {
   return peak === 0 ? "no points in the last hour" : `${plural(now, "point")} in the last minute, at most ${number(peak)} in one of the last hour`;
 }
 
-/** @param {number[]} values */
-export function sparkline(values) {
+/** @param {number[]} values @param {string} [words] what they say */
+export function sparkline(values, words = paceWords(values)) {
   const svg = document.createElementNS(SVG, "svg");
   const path = document.createElementNS(SVG, "path");
   const ground = document.createElementNS(SVG, "path");
@@ -39,7 +39,7 @@ export function sparkline(values) {
   svg.setAttribute("preserveAspectRatio", "none");
   svg.setAttribute("class", "spark");
   svg.setAttribute("role", "img");
-  svg.setAttribute("aria-label", paceWords(values));
+  svg.setAttribute("aria-label", words);
   ground.setAttribute("d", `M0 ${HEIGHT + 0.5}H${WIDTH}`);
   ground.setAttribute("class", "ground");
   path.setAttribute("d", barsOf(values));

@@ -19,7 +19,7 @@ export function mountStatus(el) {
     pace.replaceChildren(h("p", {}, h("strong", {}, paceNumber(counts)), h("span", { class: "muted" }, " points in the last minute")), sparkline(counts), h("p", { class: "muted span" }, h("span", {}, "an hour ago"), h("span", {}, "now")));
     facts.replaceChildren(
       ...fact("Last write", ago(status.last_write, now_s), status.last_write === null ? "" : new Date(status.last_write * 1000).toLocaleString()),
-      ...fact("Points accepted", short(status.accepted), number(status.accepted)),
+      ...fact("Points accepted", short(status.accepted), status.accepted < 1000 ? "" : number(status.accepted)),
       ...fact("Points rejected", short(refused), refused ? "reasons below" : ""),
       ...fact("Series", short(status.series), status.overflow.points ? `${plural(status.overflow.points, "point")} beyond the limit, in the series overflow=true` : status.shards > 1 ? "in the largest shard" : ""),
       ...fact("Shards", number(status.shards), ""),

@@ -4,7 +4,7 @@
  * at a time.
  */
 
-import { Problem } from "../reader/api.js";
+import { Problem } from "../live/problem.mjs";
 import { find, h, setText } from "../reader/dom.js";
 import { formatPlace } from "./address.js";
 import { createLanes } from "./lanes.js";

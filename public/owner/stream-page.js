@@ -1,7 +1,7 @@
 // @ts-check
 /** One stream: its status, what to paste, its settings, its key and its end. */
 
-import { Problem } from "../reader/api.js";
+import { Problem, isRetried } from "../live/problem.mjs";
 import { find, setText } from "../reader/dom.js";
 import { mountConfigForm } from "./config-form.js";
 import { consequences, isolated, typedOf } from "./config.js";
@@ -85,8 +85,7 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
       if (mine !== id || onrefused(error)) return { kind: "stop" };
       waiting.hidden = true;
       problem.update(error);
-      const isPassing = error.status === 0 || error.status === 429 || error.status >= 500;
-      return isPassing ? { kind: "retry", after_s: error.retryAfter_s } : { kind: "stop" };
+      return isRetried(error) ? { kind: "retry", after_s: error.retryAfter_s } : { kind: "stop" };
     }
   }
 
