@@ -80,7 +80,7 @@ function read() {
   const way = find(demo, ".way", HTMLElement);
   const aggregate = `distinct:${label}`;
   let drawn = "";
-  mountCopy(find(demo, ".copy", HTMLElement), { what: "this page's link", text: () => location.href });
+  mountCopy(find(demo, ".copy", HTMLElement), { what: "the link", text: () => location.href, isSeen: true });
 
   const reader = open({ stream, agg: aggregate, step: "10s", window: "15m" });
   reader.onchange = update;
@@ -99,7 +99,7 @@ function read() {
     setText(words, isCounted ? viewersWords(viewers) : "");
     setText(way, kind === "live" ? WAYS[reader.way] : "");
     const next = JSON.stringify(counts);
-    if (next !== drawn) chart.replaceChildren(sparkline(counts.map((count) => count ?? 0), `at most ${Math.max(0, ...counts.map(Number))} at once in the last 15 minutes`));
+    if (next !== drawn) chart.replaceChildren(sparkline([...counts.slice(0, -1), viewers].map((count) => count ?? 0), `at most ${Math.max(0, ...counts.map(Number))} at once in the last 15 minutes`));
     drawn = next;
     document.title = isCounted ? `${viewers} looking – Heartbeat` : "How many people are looking at this page? – Heartbeat";
   }

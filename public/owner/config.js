@@ -120,7 +120,7 @@ export function consequences(before, body) {
   const told = /** @type {string[]} */ ([]);
   for (const [tier, next] of Object.entries(body.retention ?? {})) {
     const was = before.retention[tier] ?? null;
-    if (seconds(next) >= seconds(was)) continue;
+    if (!(seconds(next) < seconds(was))) continue;
     const what = tier === "messages" ? "Messages" : `Steps of ${tier}`;
     told.push(`${what} are kept ${next} from now on; what is older is deleted within minutes.`);
   }

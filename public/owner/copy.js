@@ -7,11 +7,14 @@ const SAID_MS = 2500;
 
 /**
  * @param {HTMLElement} el the button's place
- * @param {{ what: string, text: () => string }} copied what it is, for the button's name
+ * @param {object} copied
+ * @param {string} copied.what what it is, for the button's name
+ * @param {() => string} copied.text
+ * @param {boolean} [copied.isSeen] whether the button shows its whole name
  */
-export function mountCopy(el, { what, text }) {
+export function mountCopy(el, { what, text, isSeen = false }) {
   const said = h("span", {}, "Copy");
-  const button = h("button", { type: "button", class: "quiet" }, said, h("span", { class: "unseen" }, ` ${what}`));
+  const button = h("button", { type: "button", class: "quiet" }, said, h("span", isSeen ? {} : { class: "unseen" }, ` ${what}`));
   const spoken = h("span", { class: "unseen", role: "status" });
   el.append(button, spoken);
   let timer = 0;

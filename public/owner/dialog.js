@@ -7,7 +7,7 @@ import { problemIn } from "./problem-view.js";
 
 /**
  * @typedef {object} Question
- * @property {string} title
+ * @property {(Node | string)[]} title
  * @property {string[]} said what follows, a sentence each
  * @property {string} confirm the button's text
  * @property {string} [ask] what to type
@@ -41,7 +41,7 @@ export function mountDialog(el) {
   /** @param {Question} next */
   function ask(next) {
     question = next;
-    setText(title, next.title);
+    title.replaceChildren(...next.title);
     said.replaceChildren(...next.said.map((sentence) => h("p", {}, sentence)));
     setText(confirm, next.confirm);
     typed.hidden = !next.ask;

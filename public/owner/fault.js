@@ -74,6 +74,6 @@ const OTHERS = ["", "Try again; if it stays so, the Worker's log tells more.", "
 
 /** The server's words beside the field: its own name is "it" there. @param {string} detail */
 function sentence(detail) {
-  const text = detail.replace(/^`retention`: /, "").replace(/^`[\w.]+` (?!in )/, "it ").replace(/^`[\w.]+`: /, "").replaceAll("`", "");
+  const text = detail.replace(/^`[\w.]+`: /, "").replace(/^`[\w.]+` (?!in )/, "it ").replaceAll("`", "");
   return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?)]$/.test(text) ? "" : ".");
 }

@@ -15,16 +15,16 @@ export function mountKeyCard(el) {
   const link = find(el, ".dashboard-link", HTMLAnchorElement);
   const demo = find(el, ".demo-link", HTMLAnchorElement);
   mountCopy(find(el, ".secret .copy", HTMLElement), { what: "the read key", text: () => secret.textContent ?? "" });
-  mountCopy(find(el, ".copy-link", HTMLElement), { what: "the dashboard's link", text: () => link.href });
+  mountCopy(find(el, ".copy-link", HTMLElement), { what: "this link", text: () => link.href, isSeen: true });
 
-  /** @param {{ title: string, said: string, facts: Facts } | null} shown */
+  /** @param {{ title: (Node | string)[], said: string, facts: Facts } | null} shown */
   function update(shown) {
     el.hidden = !shown;
     setText(secret, shown?.facts.key ?? "");
     link.href = shown ? dashboard(shown.facts) : "";
     if (!shown) return;
     const { facts } = shown;
-    setText(title, shown.title);
+    title.replaceChildren(...shown.title);
     setText(said, shown.said);
     demo.hidden = !facts.isPublic || facts.distinct.length === 0;
     demo.href = demoLink(facts);
@@ -36,5 +36,5 @@ export function mountKeyCard(el) {
 /** @param {Facts} facts */
 export function demoLink({ id, distinct }) {
   const query = new URLSearchParams({ stream: id, ...(distinct[0] !== "client_id" && { label: distinct[0] ?? "" }) });
-  return `/demo.html?${query}`;
+  return `/demo?${query}`;
 }

@@ -113,11 +113,11 @@ export function mountStreamList(el, { api, token, now_s, onrefused }) {
     shown = new Map(found.slice(0, limit).map((stream) => [stream.id, kept.get(stream.id) ?? row(stream, now)]));
     rows.replaceChildren(...shown.values());
     rows.hidden = shown.size === 0;
-    tools.hidden = isEmpty || (streams.size === 0 && made.size === 0);
+    tools.hidden = isEmpty;
     nothing.hidden = !isEmpty;
-    none.hidden = isEmpty || found.length > 0 || streams.size === 0;
+    none.hidden = isEmpty || found.length > 0 || all === 0;
     more.hidden = found.length <= limit && (isWhole || cursor === null);
-    setText(count, search.value.trim() ? `${number(found.length)} of ${number(all)}${isWhole ? "" : " loaded"}` : `${plural(Math.max(all, 0), "stream")}${isWhole ? "" : " so far"}`);
+    setText(count, all === 0 ? "" : search.value.trim() ? `${number(found.length)} of ${number(all)}${isWhole ? "" : " loaded"}` : `${plural(Math.max(all, 0), "stream")}${isWhole ? "" : " so far"}`);
   }
 
   /** @param {Listed} stream @param {number} now */

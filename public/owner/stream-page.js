@@ -2,7 +2,7 @@
 /** One stream: its status, what to paste, its settings, its key and its end. */
 
 import { Problem, isRetried } from "../live/problem.mjs";
-import { find, setText } from "../reader/dom.js";
+import { find, h, setText } from "../reader/dom.js";
 import { mountConfigForm } from "./config-form.js";
 import { consequences, isolated, typedOf } from "./config.js";
 import { mountCopy } from "./copy.js";
@@ -117,7 +117,7 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
     keys.set(created.id, key);
     turn(created.id);
     show(created);
-    card.update({ title: `${isolated(created.name)} is created`, said: ONCE, facts: facts(created) });
+    card.update({ title: [h("bdi", {}, created.name), " is created"], said: ONCE, facts: facts(created) });
   }
 
   /** @param {Record<string, any>} body @returns {Promise<string>} */
@@ -130,7 +130,7 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
       changed(await api.changeStream(token(), before.id, body));
       return "Saved.";
     }
-    ask({ title: "This can't be undone", said: told, confirm: "Save all the same", act: async () => changed(await api.changeStream(token(), before.id, body)) });
+    ask({ title: ["This can't be undone"], said: told, confirm: "Save all the same", act: async () => changed(await api.changeStream(token(), before.id, body)) });
     return "";
   }
 
@@ -159,14 +159,14 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
   /** @param {Stream} of @returns {Question} */
   function rotation(of) {
     return {
-      title: "Make a new read key?",
+      title: ["Make a new read key?"],
       said: ["The old key ends at once. Every dashboard, link and program that reads with it gets “unauthorized” until it has the new one.", "Writers are not concerned. The new key is shown once, here."],
       confirm: "Make a new key",
       async act() {
         keys.set(of.id, (await api.newReadKey(token(), of.id)).read_key);
         if (of.id !== id) return;
         describe();
-        card.update({ title: "The new read key", said: ONCE, facts: facts(of) });
+        card.update({ title: ["The new read key"], said: ONCE, facts: facts(of) });
         // After the dialog has given the focus back.
         setTimeout(card.focus);
       },
@@ -177,7 +177,7 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
   function deletion(of) {
     const isRight = (/** @type {string} */ typed) => [of.name.trim(), of.id].includes(typed.trim());
     return {
-      title: `Delete ${isolated(of.name)}?`,
+      title: ["Delete ", h("bdi", {}, of.name), "?"],
       said: ["All its points, series and messages are gone, for ever and for everybody. Writers that still send get “no such stream”.", `Its id is ${of.id}.`],
       ask: "Type the stream's name, or its id",
       isRight,

@@ -19,9 +19,10 @@ const SIGNING_KEY = "signing-key-of-the-browser-tests-0123456789";
 /** @typedef {Awaited<ReturnType<typeof startWorker>>} Worker */
 /** @typedef {{ id: string, name: string, read_key: string, links: Record<string, string> }} Stream */
 
-export async function startWorker() {
+/** @param {Record<string, string | undefined>} [settings] of the environment; undefined is not set */
+export async function startWorker(settings = {}) {
   const state = await mkdtemp(join(tmpdir(), "heartbeat-browser-"));
-  let child = serve(state);
+  let child = serve(state, settings);
   let origin = await originOf(child);
 
   /** It is gone, its state stays. */
@@ -34,7 +35,7 @@ export async function startWorker() {
 
   /** It is there again, perhaps at another address. */
   async function comeUp() {
-    child = serve(state);
+    child = serve(state, settings);
     origin = await originOf(child);
   }
 
@@ -92,10 +93,10 @@ export async function startWorker() {
   };
 }
 
-/** @param {string} state */
-function serve(state) {
+/** @param {string} state @param {Record<string, string | undefined>} settings */
+function serve(state, settings) {
   return spawn(process.execPath, [SERVE, "--port", "0", "--state", state], {
-    env: { ...process.env, OWNER_TOKEN, SIGNING_KEY },
+    env: { ...process.env, OWNER_TOKEN, SIGNING_KEY, ...settings },
     stdio: ["ignore", "pipe", "inherit"],
   });
 }
