@@ -79,6 +79,11 @@ export async function startWorker(settings = {}) {
     return call(`/v1/streams/${id}/rollup?${new URLSearchParams(query)}`, { headers });
   }
 
+  /** @param {Stream} stream @returns {Promise<any>} */
+  function status({ id, read_key }) {
+    return call(`/v1/streams/${id}/status`, { headers: { Authorization: `Bearer ${read_key}` } });
+  }
+
   return {
     get origin() {
       return origin;
@@ -87,6 +92,7 @@ export async function startWorker(settings = {}) {
     write,
     count,
     rollup,
+    status,
     goDown,
     comeUp,
     stop,
