@@ -1,7 +1,7 @@
 // @ts-check
 /** The answer to a form, said where it was sent: a sentence, and a reason for each thing refused. */
 
-import { h } from "./dom.js";
+import { h } from "../chart/dom.mjs";
 
 /** @import { Fault, Problem } from "../live/problem.mjs" */
 

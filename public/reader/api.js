@@ -8,7 +8,7 @@ import { Problem, noAnswer, problemOf } from "../live/problem.mjs";
 
 /** @import { Fault } from "../live/problem.mjs" */
 /** @import { Point } from "./point.js" */
-/** @import { Rollup } from "./rollup.js" */
+/** @import { View } from "../live/window.mjs" */
 
 /** @typedef {{ id: string, name: string, read_key: string, links: Record<string, string> }} CreatedStream */
 /** @typedef {{ name: string, values: number, series: number }} Label */
@@ -48,7 +48,7 @@ export function sendPoint(stream, point) {
  * @param {{ stream: string, key: string }} reader
  * @param {{ by: string, agg: string, from: string, step: string, top: number }} query
  * @param {AbortSignal} signal
- * @returns {Promise<Rollup>}
+ * @returns {Promise<Omit<View, "totals">>}
  */
 export function readRollup({ stream, key }, { by, agg, from, step, top }, signal) {
   const query = new URLSearchParams({ from, step, agg, top: String(top), ...(by && { by }) });

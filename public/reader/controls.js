@@ -1,10 +1,10 @@
 // @ts-check
 /** What of the stream is shown: range, aggregate, grouping, and when it was last read. */
 
-import { find, h, setText } from "./dom.js";
+import { find, h, setText } from "../chart/dom.mjs";
 
 /** @import { Address } from "./address.js" */
-/** @import { Formats } from "./format.js" */
+/** @import { Formats } from "../chart/format.mjs" */
 /** @import { View } from "./session.js" */
 
 /**

@@ -4,7 +4,7 @@
 import * as api from "./api.js";
 import { START, formatAddress, parseAddress } from "./address.js";
 import { mountCreateForm } from "./create-form.js";
-import { find } from "./dom.js";
+import { find } from "../chart/dom.mjs";
 import { mountFieldsForm } from "./fields-form.js";
 import { createPoll } from "./poll.js";
 import { createSession } from "./session.js";

@@ -4,8 +4,9 @@
  * Each says what to do. `noticeOf` decides and is pure; `mountNotice` shows.
  */
 
-import { h, setText } from "./dom.js";
+import { h, setText } from "../chart/dom.mjs";
 import { isRetried } from "../live/problem.mjs";
+import { isEmpty } from "./session.js";
 
 /** @import { View } from "./session.js" */
 
@@ -30,7 +31,7 @@ const RANGE_WORDS = {
 export function noticeOf({ address, chart, problem }) {
   if (problem) return problemNotice(problem, address.key !== "");
   if (!chart) return { kind: "loading", title: "Loading…" };
-  if (chart.lines.length) return { kind: "none", title: "" };
+  if (!isEmpty(chart)) return { kind: "none", title: "" };
   return {
     kind: "empty",
     title: `No points in the last ${RANGE_WORDS[address.from]}`,

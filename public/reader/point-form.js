@@ -3,7 +3,7 @@
 
 import { Problem } from "../live/problem.mjs";
 import { mountAnswer, problemAnswer } from "./answer.js";
-import { find } from "./dom.js";
+import { find } from "../chart/dom.mjs";
 import { pointOf } from "./point.js";
 
 /** @import { Answer } from "./answer.js" */

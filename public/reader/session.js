@@ -6,18 +6,19 @@
 
 import { Problem, isRetried } from "../live/problem.mjs";
 import { START, STEPS } from "./address.js";
-import { SLOTS, chartOf } from "./rollup.js";
+import { SLOTS } from "../chart/palette.mjs";
+import { viewOf } from "../live/window.mjs";
 
 /** @import { Address } from "./address.js" */
 /** @import { Label } from "./api.js" */
 /** @import { Outcome } from "./poll.js" */
-/** @import { Chart } from "./rollup.js" */
+/** @import { View as Window } from "../live/window.mjs" */
 
 /**
  * @typedef {object} View
  * @property {Address} address
  * @property {boolean} isLoading
- * @property {Chart | null} chart the last that came, null until then; after a failure it may be older than `problem`
+ * @property {Window | null} chart the last that came, null until then; after a failure it may be older than `problem`
  * @property {Label[]} labels
  * @property {Problem | null} problem why the last load failed
  * @property {number | null} updated_s when `chart` came
@@ -63,7 +64,7 @@ export function createSession({ api, now_s, onchange }) {
       const loaded = await fetchAll(signal);
       if (signal.aborted) return { kind: "stop" };
       show({ ...loaded, isLoading: false, problem: null, updated_s: now_s() });
-      areLabelsStale = loaded.chart.lines.length === 0;
+      areLabelsStale = isEmpty(loaded.chart);
       return { kind: "done" };
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
@@ -80,7 +81,7 @@ export function createSession({ api, now_s, onchange }) {
       api.readRollup(address, { ...address, step: STEPS[address.from], top: SLOTS }, signal),
       areLabelsStale ? api.readLabels(address, signal) : view.labels,
     ]);
-    return { labels, chart: chartOf(rollup, address, view.chart) };
+    return { labels, chart: viewOf(rollup) };
   }
 
   /** The next load asks for the labels again: by hand, and after a write. */
@@ -89,4 +90,9 @@ export function createSession({ api, now_s, onchange }) {
   }
 
   return { open, load, expectLabels, get view() { return view; } };
+}
+
+/** Whether no point is in a window. @param {Window} chart */
+export function isEmpty({ agg, series }) {
+  return series.every((one) => agg.every((name) => one[name].every((/** @type {number | null} */ value) => value === null)));
 }

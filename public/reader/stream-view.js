@@ -2,12 +2,13 @@
 /** The part of the page that shows one stream: its controls, its chart or what stands in place of it, and a form to write to it. */
 
 import { mountControls } from "./controls.js";
-import { find, setText } from "./dom.js";
+import { find, setText } from "../chart/dom.mjs";
 import { mountFieldsForm } from "./fields-form.js";
-import { formats } from "./format.js";
+import { formats } from "../chart/format.mjs";
+import { HeartbeatChart } from "../heartbeat-chart.mjs";
 import { mountNotice } from "./notice.js";
-import { mountPanel } from "./panel.js";
 import { mountPointForm } from "./point-form.js";
+import { isEmpty } from "./session.js";
 
 /** @import { Address } from "./address.js" */
 /** @import { CreatedStream } from "./api.js" */
@@ -29,7 +30,7 @@ export function mountStreamView(el, { api, origin, onchange, onrefresh }) {
   const keyForm = find(el, "#key", HTMLFormElement);
   const controls = mountControls(find(el, "#controls", HTMLElement), { formats: words, onchange, onrefresh });
   const notice = mountNotice(find(el, "#notice", HTMLElement), { origin });
-  const panel = mountPanel(find(el, "#panel", HTMLElement), { formats: words });
+  const panel = find(el, "#panel", HeartbeatChart);
   const pointForm = mountPointForm(find(el, "#point", HTMLFormElement), { api, onaccept: onrefresh });
   mountFieldsForm(keyForm, onchange);
 
@@ -50,7 +51,9 @@ export function mountStreamView(el, { api, origin, onchange, onrefresh }) {
     card.setAttribute("aria-busy", String(isLoading));
     notice.update(view);
     keyForm.hidden = problem?.status !== 401;
-    panel.update(chart);
+    panel.hidden = chart === null || isEmpty(chart);
+    panel.setAttribute("by", address.by);
+    panel.data = chart;
     pointForm.update(address.stream);
   }
 

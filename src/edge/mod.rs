@@ -12,6 +12,7 @@ mod gather;
 mod gunzip;
 mod held;
 mod known;
+mod live;
 mod objects;
 mod own;
 mod problem;
@@ -24,7 +25,8 @@ mod stay;
 mod stream_id;
 mod write;
 
-use worker::{Context, Env, Result, console_error, web_sys};
+use wasm_bindgen::{JsCast, JsValue};
+use worker::{Context, Env, Result, console_error, wasm_bindgen, web_sys};
 
 use crate::clock::now_ms;
 
@@ -65,6 +67,14 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
 }
 
 impl Exchange {
+    /// The same request, for what goes on when it is answered.
+    fn again(&self) -> Self {
+        let Self { request, url, env, context, keys, now_ms } = self;
+        let context: &JsValue = context.as_ref().as_ref();
+        let (env, context) = (env.clone(), Context::new(context.clone().unchecked_into()));
+        Self { request: request.again(), url: url.clone(), env, context, keys: keys.clone(), now_ms: *now_ms }
+    }
+
     async fn answer(mut self, route: Route<'_>) -> (Reply, Cors) {
         let is_face = matches!(route, Route::Face(_));
         let mut cors = if is_face { Cors::Face } else { Cors::Any };
@@ -101,6 +111,8 @@ impl Exchange {
             Action::ReadLabels(id) => self.read_labels(&self.stream(id)?).await,
             Action::ReadLabelValues(id, name) => self.read_label_values(&self.stream(id)?, name).await,
             Action::ReadStatus(id) => self.read_status(&self.stream(id)?).await,
+            Action::ReadLive(id) => self.read_live(&self.stream(id)?).await,
+            Action::ReadDeltas(id) => self.read_deltas(&self.stream(id)?).await,
             Action::Face(action) => self.act_on_face(action).await,
             Action::NotYet(what) => Err(Problem::NotImplemented(what)),
             Action::NotFound => Err(Problem::NotFound("there is nothing at this path")),

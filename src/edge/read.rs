@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::aggregate::{Aggregate, top};
 use crate::domain::grid::Grid;
 use crate::domain::point::MAX_PERIOD_S;
+use crate::domain::retention::Retention;
 use crate::domain::window::Window;
 use crate::wire::command::Read;
 use crate::wire::merged::{Names, Status, Values};
@@ -40,7 +41,16 @@ impl Exchange {
     }
 
     async fn rollup_params(&self, id: &StreamId) -> Result<(Rc<StreamConfig>, RollupParams), Problem> {
-        let parse = |config: &StreamConfig| RollupParams::parse(self.query_string(), self.now_ms, &config.retention);
+        self.params(id, |text, retention| RollupParams::parse(text, self.now_ms, retention)).await
+    }
+
+    /// The parameters of the query string, as they are with the stream's retention.
+    pub(super) async fn params<T>(
+        &self,
+        id: &StreamId,
+        parse: impl Fn(&str, &Retention) -> Result<T, ParamError>,
+    ) -> Result<(Rc<StreamConfig>, T), Problem> {
+        let parse = |config: &StreamConfig| parse(self.query_string(), &config.retention);
         let mut config = self.config(id).await?;
         let mut params = parse(&config);
         if matches!(&params, Err(ParamError::Window(error)) if error.is_of_retention()) {
@@ -94,7 +104,7 @@ fn is_closed(window: &Window, lateness_s: i64, now_s: i64) -> bool {
     window.to_s() + lateness_s + MAX_PERIOD_S as i64 <= now_s
 }
 
-fn fresh(body: String) -> Reply {
+pub(super) fn fresh(body: String) -> Reply {
     Reply::json(200, body).with("Cache-Control", "no-store")
 }
 

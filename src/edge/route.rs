@@ -18,6 +18,8 @@ pub(super) enum Route<'a> {
     Labels(&'a str),
     LabelValues(&'a str, &'a str),
     Status(&'a str),
+    Live(&'a str),
+    Deltas(&'a str),
     /// Of the app.net face.
     Face(face::Route<'a>),
     /// Part of the contract that this version does not have yet.
@@ -44,6 +46,8 @@ pub(super) enum Action<'a> {
     ReadLabels(&'a str),
     ReadLabelValues(&'a str, &'a str),
     ReadStatus(&'a str),
+    ReadLive(&'a str),
+    ReadDeltas(&'a str),
     Face(face::Action<'a>),
     NotYet(&'static str),
     NotFound,
@@ -85,7 +89,8 @@ impl<'a> Route<'a> {
             "rollup" => Self::Rollup(id),
             "labels" => Self::Labels(id),
             "status" => Self::Status(id),
-            "live" | "deltas" => Self::NotYet("reading live"),
+            "live" => Self::Live(id),
+            "deltas" => Self::Deltas(id),
             "metrics" => Self::NotYet("the Prometheus face"),
             _ => Self::Unknown,
         }
@@ -99,15 +104,17 @@ impl<'a> Route<'a> {
             Self::Stream(_) => "GET, HEAD, PATCH, DELETE, OPTIONS",
             Self::ReadKey(_) | Self::RetryForward(_) | Self::Points(_) | Self::Statsd(_) => "POST, OPTIONS",
             Self::NotYet(_) | Self::Unknown => "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
-            Self::Pixel(_) => "GET, OPTIONS",
-            Self::Rollup(_) | Self::Labels(_) | Self::LabelValues(..) | Self::Status(_) => "GET, HEAD, OPTIONS",
+            Self::Pixel(_) | Self::Live(_) => "GET, OPTIONS",
+            Self::Rollup(_) | Self::Labels(_) | Self::LabelValues(..) | Self::Status(_) | Self::Deltas(_) => {
+                "GET, HEAD, OPTIONS"
+            }
         }
     }
 
     /// What a method does here, or the methods that do something.
     pub(super) fn action(self, method: &Method) -> Result<Action<'a>, &'static str> {
-        // HEAD is safe, so it writes no point.
-        let is_read = *method == Method::Head && !matches!(self, Self::Pixel(_));
+        // HEAD is safe, so it writes no point; and it does not wait for what comes.
+        let is_read = *method == Method::Head && !matches!(self, Self::Pixel(_) | Self::Live(_));
         let method = if is_read { &Method::Get } else { method };
         Ok(match (self, method) {
             (_, Method::Options) => Action::Preflight(self),
@@ -128,6 +135,8 @@ impl<'a> Route<'a> {
             (Self::Labels(id), Method::Get) => Action::ReadLabels(id),
             (Self::LabelValues(id, name), Method::Get) => Action::ReadLabelValues(id, name),
             (Self::Status(id), Method::Get) => Action::ReadStatus(id),
+            (Self::Live(id), Method::Get) => Action::ReadLive(id),
+            (Self::Deltas(id), Method::Get) => Action::ReadDeltas(id),
             _ => return Err(self.methods()),
         })
     }

@@ -52,6 +52,12 @@ pub enum ParamError {
     /// Not a number in range.
     #[error("`{0}` must be a whole number from 1 to {MAX_TOP}, not {1:?}")]
     Number(&'static str, String),
+    /// Not a cursor.
+    #[error("`after` is not a cursor that a live answer gave")]
+    Cursor,
+    /// A live query that is too long to be remembered with each reader.
+    #[error("`by`, `where` and `agg` are too long for reading live")]
+    TooLong,
     /// Not a format.
     #[error("unknown format {0:?}; this version knows json, csv and ndjson")]
     Format(String),
@@ -128,18 +134,18 @@ pub struct RollupParams {
 /// A query as the edge sends it to shards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueryText {
-    from_s: i64,
-    to_s: i64,
-    step_s: i64,
-    matchers: Vec<String>,
+    pub(super) from_s: i64,
+    pub(super) to_s: i64,
+    pub(super) step_s: i64,
+    pub(super) matchers: Vec<String>,
     /// Absent: by every label.
-    by: Option<Vec<String>>,
+    pub(super) by: Option<Vec<String>>,
     /// Whether quantiles are wanted.
     #[serde(default)]
-    quantiles: bool,
+    pub(super) quantiles: bool,
     /// The labels whose values are to be counted; their numbers in the answer are their places here.
     #[serde(default)]
-    distinct: Vec<String>,
+    pub(super) distinct: Vec<String>,
 }
 
 impl QueryText {
@@ -167,11 +173,11 @@ impl QueryText {
 }
 
 /// Name and value of each parameter but the key, percent-decoded.
-fn pairs(query_string: &str) -> impl Iterator<Item = (String, String)> + '_ {
+pub(super) fn pairs(query_string: &str) -> impl Iterator<Item = (String, String)> + '_ {
     form_urlencoded::parse(query_string.as_bytes()).into_owned().filter(|(name, _)| name != "key")
 }
 
-fn set_once(place: &mut Option<String>, name: &'static str, value: String) -> Result<(), ParamError> {
+pub(super) fn set_once(place: &mut Option<String>, name: &'static str, value: String) -> Result<(), ParamError> {
     if place.replace(value).is_some() { Err(ParamError::Twice(name)) } else { Ok(()) }
 }
 
@@ -227,7 +233,7 @@ impl RollupParams {
     }
 }
 
-fn parse_by(text: &str) -> Result<Option<Vec<String>>, ParamError> {
+pub(super) fn parse_by(text: &str) -> Result<Option<Vec<String>>, ParamError> {
     if text == "*" {
         return Ok(None);
     }

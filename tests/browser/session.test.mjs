@@ -12,7 +12,7 @@ const LABELS = [{ name: "country", values: 1, series: 1 }];
 
 /** @param {number | null} value */
 function rollup(value) {
-  return { from: 0, to: 60, step: 60, times: [0], series: [{ labels: {}, sum: [value] }] };
+  return { from: 0, to: 60, step: 60, agg: ["sum"], times: [0], series: [{ labels: {}, sum: [value] }] };
 }
 
 /** A session over an API that answers as told, in turn, and counts its calls. @param {(() => any)[]} answers */
@@ -37,7 +37,7 @@ test("what came is shown with the time of its coming", async () => {
   assert.equal(noticeOf(session.view).kind, "loading");
   assert.deepEqual(await session.load(), { kind: "done" });
   const { chart, labels, updated_s, isLoading } = session.view;
-  assert.deepEqual([chart?.lines[0].latest, labels, updated_s, isLoading], [5, LABELS, 1000, false]);
+  assert.deepEqual([chart?.totals[0].sum, labels, updated_s, isLoading], [5, LABELS, 1000, false]);
   assert.equal(noticeOf(session.view).kind, "none");
 });
 
@@ -63,7 +63,7 @@ test("an answer that comes after the address changed is not shown", async () => 
   await session.load();
   late.resolve(rollup(1));
   assert.deepEqual(await first, { kind: "stop" });
-  assert.equal(session.view.chart?.lines[0].latest, 2);
+  assert.equal(session.view.chart?.totals[0].sum, 2);
 });
 
 test("a failure that may pass keeps the chart and asks for another try", async () => {
@@ -72,7 +72,7 @@ test("a failure that may pass keeps the chart and asks for another try", async (
     session.open(OPEN);
     await session.load();
     assert.deepEqual(await session.load(), { kind: "retry", after_s: 7 });
-    assert.equal(session.view.chart?.lines[0].latest, 5);
+    assert.equal(session.view.chart?.totals[0].sum, 5);
     assert.deepEqual([noticeOf(session.view).title, noticeOf(session.view).detail], [`T${status}`, "D"]);
   }
 });

@@ -74,3 +74,11 @@ export function formats(locale, timeZone) {
 
   return { number, numberTicks, timeTicks, moment, clock };
 }
+
+/** A length of time in its widest whole unit: `10 seconds`, `hour`. @param {number} seconds */
+export function duration(seconds) {
+  const units = /** @type {const} */ ([[604_800, "week"], [DAY_S, "day"], [3600, "hour"], [60, "minute"], [1, "second"]]);
+  const [width_s, unit] = units.find(([width_s]) => seconds % width_s === 0) ?? [1, "second"];
+  const count = seconds / width_s;
+  return count === 1 ? unit : `${count} ${unit}s`;
+}

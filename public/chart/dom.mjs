@@ -1,5 +1,5 @@
 // @ts-check
-/** The few words this page needs to speak to the document. Strings only ever become text and attributes, never markup. */
+/** The few words that are needed to speak to the document. Strings only ever become text and attributes, never markup. */
 
 /**
  * @template {keyof HTMLElementTagNameMap} T
@@ -35,5 +35,19 @@ export function setText(el, text) {
 export function find(root, selector, type) {
   const el = root.querySelector(selector);
   if (!(el instanceof type)) throw new Error(`the page has no ${type.name} at ${selector}`);
+  return el;
+}
+
+/**
+ * @template {keyof SVGElementTagNameMap} T
+ * @param {T} tag
+ * @param {Record<string, string>} attributes
+ * @param {...Node} children
+ * @returns {SVGElementTagNameMap[T]}
+ */
+export function svg(tag, attributes, ...children) {
+  const el = document.createElementNS("http://www.w3.org/2000/svg", tag);
+  for (const [name, value] of Object.entries(attributes)) el.setAttribute(name, value);
+  el.append(...children);
   return el;
 }

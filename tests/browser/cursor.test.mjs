@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { stepAfter } from "../../public/reader/time-cursor.js";
+import { stepAfter } from "../../public/chart/cursor.mjs";
 
 test("the cursor starts at the newest step and stays within the chart", () => {
   assert.equal(stepAfter(null, "ArrowLeft", 60), 59);

@@ -1,0 +1,72 @@
+//! A reader's socket, as the platform has it.
+
+use js_sys::JsString;
+use wasm_bindgen::prelude::wasm_bindgen;
+use wasm_bindgen::{JsCast, JsValue};
+use worker::worker_sys::WebSocketRequestResponsePair;
+use worker::{Request, State, WebSocket, js_sys, wasm_bindgen};
+
+use crate::object::stream::internal;
+use crate::wire::command::{LiveJoin, Refusal};
+
+use super::Attached;
+
+#[wasm_bindgen]
+extern "C" {
+    /// The parts of a socket that take JavaScript's own values: a text that is sent to many is made once.
+    type RawSocket;
+
+    #[wasm_bindgen(method, catch)]
+    fn send(this: &RawSocket, text: &JsString) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = serializeAttachment)]
+    fn serialize_attachment(this: &RawSocket, value: &JsValue) -> Result<(), JsValue>;
+
+    #[wasm_bindgen(method, catch, js_name = deserializeAttachment)]
+    fn deserialize_attachment(this: &RawSocket) -> Result<JsValue, JsValue>;
+}
+
+fn raw(socket: &WebSocket) -> &RawSocket {
+    let socket: &JsValue = socket.as_ref().as_ref();
+    socket.unchecked_ref()
+}
+
+/// What an upgrade asks for.
+pub(super) fn join_of(request: &Request) -> Result<LiveJoin, Refusal> {
+    let url = request.inner().url();
+    let query_string = url.split_once('?').map_or("", |(_, query_string)| query_string);
+    let (json, _) = form_urlencoded::parse(query_string.as_bytes()).next().ok_or(Refusal::Internal)?;
+    serde_json::from_slice(json.as_bytes()).map_err(|error| internal(&error))
+}
+
+/// Accepts a socket, which keeps its number also when the object's memory goes.
+pub(super) fn pair_up(state: &State, socket: &WebSocket, id: u32) {
+    state.accept_websocket_with_tags(socket, &[&id.to_string()]);
+    if let Ok(pair) = WebSocketRequestResponsePair::new("ping", "pong") {
+        state.set_websocket_auto_response(&pair);
+    }
+}
+
+pub(super) fn id_of(state: &State, socket: &WebSocket) -> Option<u32> {
+    state.get_tags(socket).first()?.parse().ok()
+}
+
+pub(super) fn attach(socket: &WebSocket, attached: &Attached) {
+    let json = serde_json::to_string(attached).expect("texts, numbers and lists always serialise");
+    raw(socket).serialize_attachment(&json.into()).ok();
+}
+
+pub(super) fn attached(socket: &WebSocket) -> Option<Attached> {
+    let json = raw(socket).deserialize_attachment().ok()?.as_string()?;
+    serde_json::from_slice(json.as_bytes()).ok()
+}
+
+/// Whether the socket takes it.
+pub(super) fn send(socket: &WebSocket, text: &JsString) -> bool {
+    raw(socket).send(text).is_ok()
+}
+
+pub(super) fn close(socket: &WebSocket, code: u16) {
+    // One that is closed already needs no closing.
+    socket.close(Some(code), Some("")).ok();
+}
