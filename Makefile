@@ -56,6 +56,7 @@ test: build ## check everything, fastest first
 bench: build ## measure against hand-written JavaScript on the same runtime, some minutes; also in target/bench.json
 	@cargo bench --quiet --bench system
 	@cargo bench --quiet --bench micro
+	@node benches/browser/load.mjs
 
 fmt: ## format the Rust and Python code
 	@cargo fmt

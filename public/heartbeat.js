@@ -1,9 +1,9 @@
-// Heartbeat for pages, see docs/browser.md. MIT.
+// Heartbeat for pages: docs/browser.md. MIT.
 (() => {
   const stub = window.heartbeat || {};
   if (stub.flush) return;
 
-  const BATCH_BYTES = 30000;
+  const MAX_BYTES = 30000;
   const MAX_BATCHES = 10;
   const BEAT_S = 10;
   const HOLD_S = 45;
@@ -20,19 +20,16 @@
   let pause_s = 1;
   let retryAt_s = 0;
   let working = Promise.resolve();
-  let url, prefix, storage, isSeen, beat, beat_s, timer;
+  let url, prefix, isSeen, beat, beat_s, timer;
 
   function init(given) {
     Object.assign(options, given);
-    const { stream, endpoint, doNotTrack, keep } = options;
+    const { stream, endpoint, doNotTrack } = options;
     if (!stream || url) return;
     url = new URL(`/v1/streams/${stream}/points`, endpoint);
     prefix = `heartbeat:${stream}:`;
     if (doNotTrack && navigator.doNotTrack == 1) return;
     off = false;
-    try {
-      if (keep) storage = localStorage;
-    } catch {}
     if (options.exceptions) {
       listen("error", ({ error, message }) => exception(error || message));
       listen("unhandledrejection", ({ reason }) => exception(reason));
@@ -126,8 +123,8 @@
       return;
     }
     const bytes = new TextEncoder().encode(JSON.stringify(entry)).length + 50;
-    if (openBytes + bytes > BATCH_BYTES) cut();
-    if (openBytes + bytes > BATCH_BYTES) return;
+    if (openBytes + bytes > MAX_BYTES) cut();
+    if (openBytes + bytes > MAX_BYTES) return;
     openBytes += bytes;
     open.set(key, entry);
     arm();
@@ -159,7 +156,7 @@
 
   function work() {
     timer = clearTimeout(timer);
-    return (working = working.then(sendAll).then(adopt).catch(() => {}).then(arm));
+    return (working = working.then(sendAll).then(adopt).then(arm, arm));
   }
 
   async function sendAll() {
@@ -178,22 +175,20 @@
       if (isReady(batch)) post(batch, true);
       store(batch, 0);
     }
-    arm();
   }
 
   async function post(batch, leaving) {
     const now = now_s();
     const { id, points } = batch;
     const { at_s } = points[0];
-    const { until_s } = batch.touched_s >= 0 ? read(prefix + id) : batch;
+    const { until_s } = batch.held_s >= 0 ? read(prefix + id) : batch;
     if (!(until_s > now)) return drop(batch);
-    const isLate = !batch.isRefused && now - at_s > options.flushInterval + BEAT_S;
+    const isLate = !batch.isRefused && now - at_s - BEAT_S > options.flushInterval;
     const body = JSON.stringify(points.map(({ at_s, t = isLate ? at_s : undefined, ...point }) => ({ ...point, t })));
     batch.until_s = Math.min(until_s, now + REPEAT_S);
     busy.add(batch);
     store(batch, now);
     url.search = "batch=" + id;
-    let after;
     try {
       if (leaving && !("keepalive" in Request.prototype)) throw navigator.sendBeacon(url, body);
       const { status, headers } = await fetch(url, {
@@ -203,51 +198,50 @@
         credentials: "omit",
         signal: AbortSignal.timeout?.(30000),
       });
-      after = headers.get("Retry-After");
-      if (status < 500 && status != 408 && status != 429) {
-        pause_s = 1;
-        off = status > 400;
-        if (isLate && status == 400) batch.isRefused = true;
-        else drop(batch);
-        return;
-      }
-    } catch {
+      if (status > 499 || status == 429) throw headers.get("Retry-After");
+      pause_s = 1;
+      off = status > 400;
+      if (isLate && status == 400) batch.isRefused = true;
+      else drop(batch);
+    } catch (after) {
+      pause_s = Math.min(pause_s * (1.5 + Math.random()), 60);
+      retryAt_s = now_s() + Math.max(pause_s, +after || 0);
     } finally {
       busy.delete(batch);
     }
-    pause_s = Math.min(pause_s * (1.5 + Math.random()), 60);
-    retryAt_s = now_s() + Math.max(pause_s, +after || 0);
   }
 
   function drop(batch) {
     batches = batches.filter((one) => one != batch);
-    delete storage?.[prefix + batch.id];
+    stored((storage) => delete storage[prefix + batch.id]);
   }
 
-  function kept() {
+  function stored(run) {
+    try {
+      return options.keep && run(localStorage);
+    } catch {}
+  }
+
+  function kept(storage) {
     return Object.keys(storage).filter((key) => key.startsWith(prefix));
   }
 
   function read(key) {
-    try {
-      return JSON.parse(storage[key]);
-    } catch {
-      return {};
-    }
+    return stored((storage) => JSON.parse(storage[key])) || {};
   }
 
-  function store(batch, touched_s) {
-    try {
-      if (batch.touched_s == null && kept().length >= MAX_BATCHES) return;
-      storage[prefix + batch.id] = JSON.stringify({ ...batch, touched_s });
-      batch.touched_s = touched_s;
-    } catch {}
+  function store(batch, held_s) {
+    stored((storage) => {
+      if (batch.held_s == null && kept(storage).length >= MAX_BATCHES) return;
+      storage[prefix + batch.id] = JSON.stringify({ ...batch, held_s });
+      batch.held_s = held_s;
+    });
   }
 
   function adopt() {
-    for (const key of kept()) {
+    for (const key of stored(kept) || []) {
       const batch = read(key);
-      const isFree = Math.abs(now_s() - batch.touched_s) > HOLD_S && !batches.some(({ id }) => id == batch.id);
+      const isFree = now_s() - batch.held_s > HOLD_S && !batches.some(({ id }) => id == batch.id);
       if (isFree) batches.push(batch);
     }
   }
@@ -267,12 +261,11 @@
   };
   for (const name in api) api[name] = guarded(api[name]);
   window.heartbeat = { ...api, time };
-  const { src, dataset } = document.currentScript || {};
-  const given = { endpoint: src, ...dataset };
+  const { src: endpoint, dataset } = document.currentScript || {};
+  const given = { endpoint };
   for (const name in dataset) {
-    try {
-      given[name] = JSON.parse(dataset[name]);
-    } catch {}
+    const text = dataset[name];
+    given[name] = /^({|false$)/.test(text) ? guarded(JSON.parse)(text) : text || true;
   }
   api.init({ ...given, ...stub });
   for (const [name, ...args] of stub.q || []) heartbeat[name](...args);

@@ -50,12 +50,12 @@ export function useScenes({ ownWorker = false } = {}) {
   });
 
   /**
-   * @param {(scene: Scene) => Promise<void>} run
+   * @param {(scene: Scene, t: import("node:test").TestContext) => Promise<void>} run
    * @param {object} [options]
    * @param {object} [options.config] of the stream
    * @param {boolean} [options.hasErrors] the page under test has errors of its own
    */
-  return (run, { config = {}, hasErrors = false } = {}) => async () => {
+  return (run, { config = {}, hasErrors = false } = {}) => async (/** @type {import("node:test").TestContext} */ t) => {
     const worker = ownWorker ? await startWorker() : shared;
     const [gateway, site, stream] = await Promise.all([
       startGateway(() => worker.origin),
@@ -66,7 +66,7 @@ export function useScenes({ ownWorker = false } = {}) {
     const context = visitor.page.context();
     let isFirst = true;
     try {
-      await run({ worker, gateway, site, stream, context, tag, open, totals });
+      await run({ worker, gateway, site, stream, context, tag, open, totals }, t);
       if (!hasErrors) visitor.assertClean();
     } finally {
       await visitor.close();
