@@ -162,11 +162,10 @@ impl<'a> LabelsBuilder<'a> {
         self.pairs.push((name, value));
     }
 
-    /// Adds a label, unless the same one with the same value is there.
+    /// Adds a label, unless the same one with the same value is there: it is looked for among all, so the caller has few.
     pub fn push_once(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
         let pair = (name, value);
-        // More are too many in any case, and looking for each among all would take its time.
-        if self.pairs.len() > MAX_LABELS || !self.pairs.contains(&pair) {
+        if !self.pairs.contains(&pair) {
             self.pairs.push(pair);
         }
     }

@@ -9,6 +9,8 @@ use super::reply::Reply;
 use super::write::{Builder, Fill};
 use super::{Exchange, StreamId};
 
+/// A form has at most this many bytes, some four times what sixteen labels at their longest take percent-encoded.
+const MAX_FORM_BYTES: usize = 64 << 10;
 /// A place that a browser is sent to has at most this many bytes besides the origin.
 const MAX_THEN_BYTES: usize = 1_000;
 /// A transparent GIF of 1x1.
@@ -30,6 +32,9 @@ impl Exchange {
 
     /// A form is answered so that the page stays, or goes where the form says.
     pub(super) async fn write_form(&self, id: &StreamId, admitted: Admitted, form: Vec<u8>) -> Result<Reply, Problem> {
+        if form.len() > MAX_FORM_BYTES {
+            return Err(Problem::TooLarge(format!("a form may have at most {MAX_FORM_BYTES} bytes")));
+        }
         let lateness_s = admitted.config.lateness_s;
         let key = self.batch_key(&form)?;
         let place = place(&form, admitted.origin.as_deref())?;

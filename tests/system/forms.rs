@@ -62,7 +62,7 @@ fn a_form_obeys_the_rules_of_a_point() {
         assert_eq!(answer.problem(400), "invalid-points", "{fields}");
         assert_eq!(answer.json()["errors"][0]["field"], field, "{fields}");
     }
-    assert_eq!(submit(&stream, &format!("n=1&v.a={}", "a".repeat(1 << 20))).problem(413), "too-large");
+    assert_eq!(submit(&stream, &format!("n=1&v.a={}", "a".repeat(64 << 10))).problem(413), "too-large");
     assert_eq!(stream.read("/status").json()["accepted"], 0);
 }
 

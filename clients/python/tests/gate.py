@@ -95,7 +95,7 @@ class Gate:
                 if answer is None:
                     self.close_connection = True
                     return None
-                return self._say(*answer, b"{}")
+                return self._say(*answer, b'{"accepted":1,"rejected":0}')
 
             def _say(self, status: int, headers: dict[str, str], body: bytes) -> None:
                 self.send_response(status)

@@ -18,7 +18,7 @@ START_DEADLINE_S = 20.0
 class Relay:
     """Listens on a free port and writes to a stream."""
 
-    def __init__(self, url: str, *options: str, interval: float = 0.3, report: float = 0.1) -> None:
+    def __init__(self, url: str, *options: str, interval: float = 0.5, report: float = 0.1) -> None:
         command = [
             "statsd",
             "--listen",
@@ -71,12 +71,12 @@ class Relay:
         """Waits until a report says so."""
         eventually(lambda: wanted.items() <= self.numbers().items())
 
-    def signal(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
 
     def end(self) -> int:
         """Waits for its end after SIGTERM; its exit status."""
-        self.signal()
+        self.signal(signal.SIGTERM)
         status = self._process.wait(30.0)
         self._reader.join(5.0)
         return status

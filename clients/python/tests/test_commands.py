@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.metadata
+import importlib.resources
 import json
 import os
 import re
 import subprocess
+import sys
 import sysconfig
 from pathlib import Path
 
@@ -104,6 +107,26 @@ def query_without_a_good_key_says_so(worker: Worker, stream: Stream) -> None:
     assert "400" in bad.stderr
     assert "mean" in bad.stderr
     assert "can't be reached" in heartbeat("query", "--stream", "http://127.0.0.1:9/v1/streams/gone").stderr
+
+
+def a_reader_that_goes_away_is_no_error_to_be_told(stream: Stream) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    query = subprocess.run(
+        [HEARTBEAT, "query", "--stream", stream.url, "--key", stream.read_key, "--format", "csv"],
+        stdout=writes,
+        stderr=subprocess.PIPE,
+        timeout=60.0,
+        check=False,
+    )
+    os.close(writes)
+    assert (query.returncode, query.stderr) == (1, b"")
+
+
+def what_is_installed_is_typed_and_runs_as_a_module() -> None:
+    assert importlib.resources.files("heartbeat_stream").joinpath("py.typed").is_file()
+    told = subprocess.run([sys.executable, "-m", "heartbeat_stream", "--version"], capture_output=True, check=True)
+    assert told.stdout.strip() == importlib.metadata.version("heartbeat_stream").encode()
 
 
 def the_command_tells_its_version_and_its_commands() -> None:

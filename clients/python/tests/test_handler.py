@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import pytest
 import urllib3
 from gate import Gate
-from worker import Stream
+from worker import Stream, Worker
 
 from heartbeat_stream import HeartbeatHandler
 
@@ -162,6 +162,30 @@ def its_own_records_and_those_of_urllib3_are_ignored(stream: Stream) -> None:
         root.setLevel(level)
         handler.close()
     assert stream.by("logger") == {("urllib3x",): 1}
+
+
+def a_record_that_comes_late_keeps_its_time(gate: Gate, log: Log) -> None:
+    handler = log.to(HeartbeatHandler(gate.url))
+    record = logging.makeLogRecord({"name": "late", "levelno": logging.ERROR, "created": 1792540800.1239})
+    log.logger.handle(record)
+    handler.flush()
+    assert gate.points[0]["t"] == 1792540800.124
+
+
+def who_holds_its_lock_does_not_stop_the_delivery(worker: Worker) -> None:
+    handler = HeartbeatHandler(f"{worker.origin}/v1/streams/{'a' * 32}", "WARNING")
+    logging.getLogger().addHandler(handler)
+    handler.acquire()
+    try:
+        # The answer is a refusal, of which the thread that delivers warns.
+        for _ in range(2):
+            logging.getLogger("tests").error("bad")
+            assert handler._sender.flush(5.0)
+    finally:
+        handler.release()
+        logging.getLogger().removeHandler(handler)
+        handler.close()
+    assert handler.statistics().rejected == 2
 
 
 def what_is_logged_while_a_record_is_handled_is_no_point(stream: Stream, log: Log) -> None:

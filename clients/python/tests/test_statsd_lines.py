@@ -62,9 +62,10 @@ def each_line_of_the_list_is_read_as_by_the_server() -> None:
 
 
 def equal_datagrams_are_counted_and_gauges_keep_their_order() -> None:
-    points = relayed(b"a:1|c", b"g:1|g\ng:+1|g", b"a:1|c", b"g:5|g", b"g:-2|g", b"g:5|g", b"g:-2|g", b"a:2|c|@0.5")
+    gauges = (b"g:5|g", b"g:-2|g", b"g:5|g", b"g:-2|g")
+    points = relayed(b"a:1|c", b"g:1|g\ng:+1|g", b"a:1|c", *gauges, b"a:2|c|@0.5", b"a:2|c|@0.5")
     by_metric = {point["v"]["metric"]: point for point in points}
-    assert (by_metric["a"]["n"], by_metric["a"]["d"]) == (6, 4)
+    assert (by_metric["a"]["n"], by_metric["a"]["d"]) == (10, 6)
     assert by_metric["g"]["n"] == 3
     assert len(points) == 2
 
@@ -171,8 +172,21 @@ def intervals_end_at_whole_multiples(monkeypatch: pytest.MonkeyPatch) -> None:
         one.intake.take(b"a:1|c")
     one.finish()
     ends = [(point["t"] - NOW, point["p"]) for point in points]
-    assert ends == [(10, 6.75), (20, 10), (40, 20), (50, 10), (pytest.approx(50.1), pytest.approx(0.1))]
+    assert ends == [(10, 6.75), (20, 10), (40, 10), (50, 10), (pytest.approx(50.1), pytest.approx(0.1))]
     assert sum(point["n"] for point in points) == 7
+
+
+def a_period_reaches_over_no_multiple_also_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = NOW + 9.0
+    monkeypatch.setattr("time.time", lambda: now)
+    one, points = relay()
+    one.intake.take(b"a:1|c")
+    now = NOW + 12.5
+    one.finish()
+    one.intake.take(b"a:1|c")
+    now = NOW + 14.0
+    one.finish()
+    assert [(point["t"] - NOW, point["p"]) for point in points] == [(10, 1), (14, 4)]
 
 
 def a_clock_that_is_set_back_ends_the_interval_without_a_period(monkeypatch: pytest.MonkeyPatch) -> None:

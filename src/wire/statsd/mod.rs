@@ -9,7 +9,7 @@ mod line;
 #[cfg(test)]
 mod tests;
 
-use crate::domain::labels::LabelsBuilder;
+use crate::domain::labels::{LabelError, LabelsBuilder, MAX_LABELS};
 use crate::domain::point::{Arrival, Given, Point};
 use crate::domain::text_index::HashKey;
 
@@ -26,6 +26,8 @@ const METRIC: &str = "metric";
 const TYPE: &str = "type";
 /// The label that what a set was given becomes.
 const MEMBER: &str = "member";
+/// Tags that a line may have as they are written, where one that is there again is none; more would take their memory.
+const MAX_TAGS: usize = 4 * MAX_LABELS;
 /// A change of a gauge whose value nobody knows here.
 const GAUGE_DELTA: &str = "gauge_delta";
 
@@ -114,12 +116,17 @@ fn labels_of<'a, 'b>(
     kind: &'static str,
     labels: &'b mut LabelsBuilder<'a>,
 ) -> Result<&'b str, Rejection> {
+    let tags = line.name_tags.clone().chain(line.tags.clone());
+    let number = tags.clone().count();
+    if number > MAX_TAGS {
+        return Err(LabelError::TooMany(number).into());
+    }
     labels.push(METRIC.into(), line.name.into());
     labels.push(TYPE.into(), kind.into());
     if line.kind == Kind::Set {
         labels.push(MEMBER.into(), line.values.into());
     }
-    for (name, value) in line.name_tags.clone().chain(line.tags.clone()) {
+    for (name, value) in tags {
         // Our own labels are not a stranger's to set.
         let is_ours = [METRIC, TYPE, MEMBER].contains(&name);
         let name = if is_ours { format!("tag_{name}").into() } else { name.into() };

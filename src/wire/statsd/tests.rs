@@ -120,6 +120,11 @@ fn every_bad_line_has_a_message_of_its_own() {
     assert_eq!(error("a:|s"), "v: what a set is given must not be empty");
     assert_eq!(error("a:1|c|#k:v,k:w"), "v: label \"k\" is given twice");
     assert!(error(&format!("{}:1:2:3|c", "a".repeat(257))).starts_with("v: label \"metric\" has a value of 257 bytes"));
+    assert!(
+        error(&format!("a:1|c|#{}", "k:v,".repeat(65)))
+            .starts_with("v: at most 16 labels are allowed, this point has 65")
+    );
+    assert_eq!(read(format!("a:1|c|#{}", "k:v,".repeat(64))), ["0 1/1/0 k=v;metric=a;type=counter;"]);
     assert_eq!(error("a\tb:1|c"), "v: label \"metric\" contains a control character");
     assert_eq!(error("_e{5,4}:title|text|#a:b"), format!("-: events {NO_NUMBER}"));
     assert_eq!(error("_sc|db|0|#a:b"), format!("-: service checks {NO_NUMBER}"));

@@ -6,13 +6,16 @@ import threading
 import time
 from collections.abc import Mapping
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from . import _fork
 from ._gathered import MAX_GATHERED, Gathered, Gauges
 from ._labels import text
-from ._sender import Sender, Statistics
+from ._sender import Options, Sender, Statistics
 from ._vocabulary import Measurement, Vocabulary, own_name
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # of the type checker; there is none at run time
 
 
 class Client(Vocabulary):
@@ -29,7 +32,7 @@ class Client(Vocabulary):
         labels: Mapping[str, object] | None = None,
         sample_rate: float = 1.0,
         flush_interval: float = 10.0,
-        **options: Any,
+        **options: Unpack[Options],
     ) -> None:
         super().__init__(sample_rate)
         self._labels = tuple((own_name(name), text(value)) for name, value in (labels or {}).items())
@@ -58,6 +61,10 @@ class Client(Vocabulary):
         self._add_all((measurement,))
 
     def _add_all(self, measurements: tuple[Measurement, ...]) -> None:
+        if self._sender.is_closed:
+            # Nobody would collect it any more.
+            self._sender.count_dropped(len(measurements))
+            return
         with self._lock:
             is_first = self._began is None
             if is_first:

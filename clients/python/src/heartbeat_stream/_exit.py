@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import atexit
 import sys
-import time
 import weakref
 from typing import Protocol
 
@@ -41,12 +40,12 @@ def register_with_multiprocessing() -> None:
 
 def close_all() -> None:
     """Closes all senders at the same time."""
-    deadline = time.monotonic() + EXIT_TIMEOUT_S
     closing = list(_known)
     for one in closing:
         one.begin_close(EXIT_TIMEOUT_S)
     for one in closing:
-        one.close(max(0.0, deadline - time.monotonic()))
+        # The time counts from when it began to close.
+        one.close(EXIT_TIMEOUT_S)
 
 
 # At import: what a program registers later runs earlier, so what it reports at its end is still sent.

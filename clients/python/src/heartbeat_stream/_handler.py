@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING
 
 from . import _quiet
 from ._labels import clean, text
-from ._sender import Sender, Statistics
+from ._sender import Options, Sender, Statistics
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack  # of the type checker; there is none at run time
 
 # Whose records may come from delivering points, and would be points again.
 _IGNORED = ("heartbeat_stream", "urllib3")
@@ -29,17 +32,23 @@ class HeartbeatHandler(logging.Handler):
         *,
         labels: Mapping[str, object] | None = None,
         extras: Iterable[str] = (),
-        **options: Any,
+        flush_interval: float = 1.0,
+        **options: Unpack[Options],
     ) -> None:
         super().__init__(level)
         self._labels = tuple((labels or {}).items())
         self._extras = (extras,) if isinstance(extras, str) else tuple(extras)
-        self._sender = Sender(stream_url, **options)
+        self._sender = Sender(stream_url, flush_interval=flush_interval, **options)
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Leaves out what may come of delivering points."""
+        # Before the handler's lock is taken: `logging.shutdown` holds it while it waits for the thread that delivers.
+        if _quiet.is_quiet() or record.name.split(".", 1)[0] in _IGNORED:
+            return False
+        return bool(super().handle(record))
 
     def emit(self, record: logging.LogRecord) -> None:
         """Queues the record's point. Never waits, and never raises (`Handler.handleError` is told)."""
-        if _quiet.is_quiet() or record.name.split(".", 1)[0] in _IGNORED:
-            return
         # An attribute's text may be made by code that logs.
         with _quiet.thread():
             try:

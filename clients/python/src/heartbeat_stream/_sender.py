@@ -8,26 +8,34 @@ nearly always the larger error: what has no answer for ten minutes was most like
 
 from __future__ import annotations
 
-import logging
 import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict
 
 from . import _exit, _fork, _quiet
 from ._address import StreamAddress
 from ._batch import Batch, encode
 from ._queue import Queue
 from ._transport import Answer, Transport, Verdict
-
-logger = logging.getLogger("heartbeat_stream")
+from ._warnings import Warnings
 
 # While somebody waits, in flush() or close(), attempts follow each other within this.
 _URGENT_BACKOFF_S = 0.2
 _ATTEMPT_TIMEOUT_S = 15.0
-# A warning comes again after this, however often its reason does.
-_WARN_EVERY_S = 3600.0
+# It is told when a batch failed so often: with the defaults, after some ten seconds.
+_WARN_ATTEMPTS = 5
+
+
+class Options(TypedDict, total=False):
+    """What a handler and a client take for their sender, see there."""
+
+    queue_points: int
+    queue_bytes: int
+    backoff: float
+    backoff_max: float
+
 
 Source = Callable[[], Iterable[Mapping[str, Any]]]
 
@@ -108,7 +116,7 @@ class Sender:
         self._retries = 0
         self._may_be_doubled = 0
         self._dropped_told = 0
-        self._warned: dict[str, float] = {}
+        self._warnings = Warnings()
 
     def reset_in_child(self) -> None:
         """Called in the child of a fork: nothing is queued here, and no thread runs yet."""
@@ -158,6 +166,11 @@ class Sender:
             if not self._closed:
                 self._wake(0.0 if now else self._flush_interval)
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it takes no more."""
+        return self._closed
+
     def count_dropped(self, points: int) -> None:
         """Counts what a source had no room for."""
         with self._changed:
@@ -171,10 +184,12 @@ class Sender:
             target = self._put
             if self._settled >= target:
                 return True
+            # After close() nothing is awaited beyond the time that it had, however often it is asked for at exit.
+            deadline = min(deadline, self._close_deadline or deadline)
             self._urgent_until = max(self._urgent_until, deadline)
             self._wake(0.0)
             self._changed.notify_all()
-            return self._changed.wait_for(lambda: self._settled >= target, timeout)
+            return self._changed.wait_for(lambda: self._settled >= target, max(0.0, deadline - time.monotonic()))
 
     def close(self, timeout: float = 2.0) -> None:
         """Delivers what it can within `timeout` seconds, and then takes no more points."""
@@ -190,7 +205,10 @@ class Sender:
             self._changed.wait_for(lambda: self._settled >= self._put, max(0.0, deadline - time.monotonic()))
             left = self._put - self._settled
         if left:
-            self._warn("exit", "%d points for %s were not delivered before the end", left, self._address.host)
+            self._tell_undelivered(left)
+
+    def _tell_undelivered(self, points: int) -> None:
+        self._warnings.warn("end", "%d points for %s were not delivered before the end", points, self._host)
 
     def begin_close(self, timeout: float) -> None:
         """Starts what `close` waits for."""
@@ -245,7 +263,7 @@ class Sender:
             try:
                 points = list(source())
             except Exception:
-                self._warn("source", "a source of points failed", exc_info=True)
+                self._warnings.warn("source", "a source of points failed", exc_info=True)
                 continue
             for point in points:
                 self.put(point)
@@ -273,6 +291,9 @@ class Sender:
                 return
             attempts += 1
             self._tell_dropped()
+            if attempts >= _WARN_ATTEMPTS:
+                message = "%s takes no points (%s); they are kept, as far as the queue has room"
+                self._warnings.warn("unreachable", message, self._host, answer.reason)
             self._wait_to_repeat(attempts, answer.retry_after_s)
         self._give_up(batch)
 
@@ -292,7 +313,7 @@ class Sender:
         except Exception as error:
             # What is foreseen is an answer; this is for what isn't, such as a proxy's address that is none.
             answer = Answer(Verdict.UNSURE, reason=type(error).__name__)
-            self._warn("fault", "delivering to %s failed", self._host, exc_info=True)
+            self._warnings.warn("fault", "delivering to %s failed", self._host, exc_info=True)
         if answer.verdict is Verdict.UNSURE:
             batch.was_unsure(began)
         return answer
@@ -304,7 +325,7 @@ class Sender:
             self._leave(batch.points)
         if answer.rejected:
             numbers = (answer.rejected, batch.points, answer.reason)
-            self._warn(f"rejected {answer.verdict}", "%s rejected %d of %d points: %s", self._host, *numbers)
+            self._warnings.warn(f"rejected {answer.verdict}", "%s rejected %d of %d points: %s", self._host, *numbers)
 
     def _leave(self, points: int) -> None:
         self._settled += points
@@ -343,6 +364,9 @@ class Sender:
             points = batch.points + self._queue.clear()
             self._dropped += points
             self._dropped_told += points
+        # Before anyone who waits in close() learns that there is nothing left, and ends the process.
+        self._tell_undelivered(points)
+        with self._changed:
             self._leave(points)
 
     def _tell_dropped(self) -> None:
@@ -350,18 +374,9 @@ class Sender:
             dropped = self._dropped - self._dropped_told
             self._dropped_told = self._dropped
         if dropped:
-            self._warn(
+            self._warnings.warn(
                 "dropped",
-                "%d points for %s were dropped: the queue was full, or they were no JSON",
+                "%d points for %s were dropped: there was no room, or they were no points",
                 dropped,
                 self._host,
             )
-
-    def _warn(self, reason: str, message: str, *args: object, exc_info: bool = False) -> None:
-        now = time.monotonic()
-        with self._changed:
-            last = self._warned.get(reason)
-            if last is not None and now - last < _WARN_EVERY_S:
-                return
-            self._warned[reason] = now
-        logger.warning(message, *args, exc_info=exc_info)

@@ -90,7 +90,7 @@ class Transport:
             return Answer(Verdict.NOT_STORED, reason=_name(error))
         except (HTTPError, OSError) as error:
             return Answer(Verdict.UNSURE, reason=_name(error))
-        return _answer(response.status, _object(body), response.headers.get("Retry-After"), batch.points)
+        return judge(response.status, _object(body), response.headers.get("Retry-After"), batch.points)
 
     def close(self) -> None:
         """Closes the connection."""
@@ -98,9 +98,13 @@ class Transport:
             self._pool.clear()
 
 
-def _answer(status: int, body: dict[str, Any], retry_after: str | None, points: int) -> Answer:
+def judge(status: int, body: dict[str, Any], retry_after: str | None, points: int) -> Answer:
+    """What a response means for a batch of so many points."""
     reason = _reason(status, body)
     if 200 <= status < 300:
+        if "accepted" not in body:
+            # Such as of a page that a network shows before it lets anyone through.
+            return Answer(Verdict.UNSURE, reason=f"{status} without the count of a Heartbeat")
         rejected = _count(body.get("rejected"), points)
         return Answer(Verdict.STORED, points - rejected, rejected, reason=reason if rejected else "")
     if status not in _RETRIED and (status < 500 or status in _NEVER):

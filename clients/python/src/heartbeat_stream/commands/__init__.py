@@ -9,11 +9,15 @@ from __future__ import annotations
 import argparse
 import importlib
 import io
+import os
 import pkgutil
+import re
 import sys
 from collections.abc import Sequence
 
 from .._version import __version__
+
+_TIME_AGO = re.compile(r"-\d+[a-z]")
 
 
 class CommandError(Exception):
@@ -33,18 +37,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         command = commands.add_parser(found.name, help=says.splitlines()[0], description=says)
         module.add_arguments(command)
         command.set_defaults(run=module.run)
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(_with_times_joined(sys.argv[1:] if argv is None else argv))
     # A terminal that can't show a character shows another.
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")
     try:
-        return int(arguments.run(arguments))
+        status = int(arguments.run(arguments))
+        sys.stdout.flush()
+        return status
     except CommandError as error:
         print(f"heartbeat {arguments.command}: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        # Such as `| head`; the rest of the output has no reader.
-        sys.stderr.close()
+        # Such as of `| head`: the rest has no reader, and Python would complain when it flushes it at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _with_times_joined(argv: Sequence[str]) -> list[str]:
+    """`--from -1h` as `--from=-1h`, as argparse takes what begins with a dash for an option."""
+    joined: list[str] = []
+    for word in argv:
+        if joined and joined[-1].startswith("--") and _TIME_AGO.fullmatch(word):
+            joined[-1] += f"={word}"
+        else:
+            joined.append(word)
+    return joined

@@ -40,15 +40,19 @@ def run(arguments: argparse.Namespace) -> int:
         if not sender.put(point):
             raise CommandError(f"point {told} is no JSON that can be sent, or too long")
         if told % _STEP_POINTS == 0:
-            sender.flush(arguments.timeout)
-    is_settled = sender.flush(arguments.timeout)
-    numbers = sender.statistics()
-    sender.close(0.0)
-    if not is_settled:
-        raise CommandError(f"the server did not answer for {numbers.queued} of {told} points")
-    if numbers.rejected:
-        raise CommandError(f"{numbers.rejected} of {told} points were rejected")
+            _deliver(sender, arguments.timeout)
+    _deliver(sender, arguments.timeout)
+    rejected = sender.statistics().rejected
+    if rejected:
+        raise CommandError(f"{rejected} of {told} points were rejected")
     return 0
+
+
+def _deliver(sender: Sender, timeout: float) -> None:
+    if not sender.flush(timeout):
+        queued = sender.statistics().queued
+        sender.close(0.0)
+        raise CommandError(f"the server did not answer for {queued} points in {timeout:g} s")
 
 
 def _points(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:

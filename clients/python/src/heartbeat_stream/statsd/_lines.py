@@ -16,6 +16,9 @@ _OF_NUMBERS = "0123456789+-.eE"
 # Which container it comes from, and what of that Datadog is to make tags of.
 _IGNORED = ("c:", "e:", "card:")
 _SHOWN = 40
+# Lines that are remembered, some 10 MB; beyond, all is forgotten. Long ones are rare.
+MAX_KNOWN = 20_000
+_MAX_KNOWN_CHARS = 500
 
 
 class LineError(ValueError):
@@ -42,9 +45,6 @@ class Line(NamedTuple):
 class Reader:
     """Takes lines apart, and remembers the series of those that differ only in their values."""
 
-    # Some 10 MB at the most usual lengths; beyond, all is forgotten.
-    MAX_KNOWN = 20_000
-
     def __init__(self) -> None:
         self._known: dict[tuple[str, str], Line] = {}
 
@@ -56,9 +56,10 @@ class Reader:
         if line is None:
             _check_form(text, colon, bar)
             line = _line(name, parts)
-            if len(self._known) >= self.MAX_KNOWN:
+            if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
-            self._known[name, parts] = line
+            if len(text) <= _MAX_KNOWN_CHARS:
+                self._known[name, parts] = line
         if line.series.type != "set":
             return line, values.split(":")
         check_label("member", values)

@@ -15,7 +15,6 @@ from ._lines import LineError, Reader
 
 # A step of work takes so long at most: the kernel keeps some hundred small datagrams meanwhile.
 _STEP_S = 0.0005
-_MAX_PERIOD_S = 86_400.0
 
 
 class Relay:
@@ -50,8 +49,7 @@ class Relay:
         now = time.time()
         # Also where the clock was set back.
         if now >= self._due or self._due - now > self._interval_s:
-            ended = math.floor(now / self._interval_s) * self._interval_s
-            self._jobs.append(self._flush(ended if self._began < ended <= now else now))
+            self._jobs.append(self._flush(now))
             self._due = self._next_due(now)
         elif self.intake.is_much and not self._jobs:
             self._jobs.append(self._read())
@@ -76,10 +74,10 @@ class Relay:
             for _ in self._read():
                 pass
 
-    def _flush(self, t: float) -> Iterator[None]:
-        """Reads all, and ends the interval at `t`."""
+    def _flush(self, now: float) -> Iterator[None]:
+        """Reads all, and ends the interval."""
         yield from self._read()
-        yield from self._end(t)
+        yield from self._end(now)
 
     def _read(self) -> Iterator[None]:
         for text, times in self.intake.swap():
@@ -91,12 +89,15 @@ class Relay:
             if self._interval.held >= MAX_HELD:
                 yield from self._end(time.time())
 
-    def _end(self, t: float) -> Iterator[None]:
+    def _end(self, now: float) -> Iterator[None]:
         interval, self._interval = self._interval, Interval(self._gauges)
+        # At the last multiple, so that no period reaches over one: the server keeps it in one step, with its exact sum.
+        multiple = math.floor(now / self._interval_s) * self._interval_s
+        t = multiple if self._began < multiple <= now else now
         elapsed_s, self._began = round(t - self._began, 3), t
-        # A clock that was set says nothing of how long it took.
-        is_plausible = 0.001 <= elapsed_s <= min(_MAX_PERIOD_S, 10 * self._interval_s)
-        for point in interval.points(self._labels, elapsed_s if is_plausible else None, round(t, 3)):
+        # More where this process did not run meanwhile; and a clock that was set back says nothing of how long it took.
+        period_s = min(elapsed_s, self._interval_s) if elapsed_s >= 0.001 else None
+        for point in interval.points(self._labels, period_s, round(t, 3)):
             self._sender.put(point)
             self.points += 1
             yield

@@ -19,6 +19,8 @@ _MAX_DATAGRAM_BYTES = 65_535
 _RECEIVE_BUFFER_BYTES = 8 << 20
 # Of Linux; the module has no name for it.
 _SO_RCVBUFFORCE = 33 if sys.platform == "linux" else socket.SO_RCVBUF
+# A signal handler only leaves a word, which is looked for so often.
+_LOOK_S = 0.25
 # Received in a row, before other work has its step.
 _IN_A_ROW = 500
 _PORT_ATTEMPTS = 20
@@ -64,8 +66,7 @@ class Server:
         self._intake = relay.intake
         until = time.monotonic() + tick_s
         while not self._stopping and time.monotonic() < until:
-            # A second at most: a signal handler only leaves a word.
-            wait_s = max(0.0, min(relay.wait_s(), until - time.monotonic(), 1.0))
+            wait_s = max(0.0, min(relay.wait_s(), until - time.monotonic(), _LOOK_S))
             for key, _ in self._selector.select(wait_s):
                 key.data()
             relay.step()
