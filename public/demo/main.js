@@ -5,10 +5,10 @@
  */
 
 import heartbeat from "../heartbeat.mjs";
+import { HeartbeatChart } from "../heartbeat-chart.mjs";
 import { open } from "../reader.mjs";
-import { find, setText } from "../reader/dom.js";
+import { find, setText } from "../chart/dom.mjs";
 import { mountCopy } from "../owner/copy.js";
-import { sparkline } from "../owner/sparkline.js";
 import { noticeOf, viewersNow, viewersWords } from "./viewers.js";
 
 const query = new URLSearchParams(location.search);
@@ -76,10 +76,9 @@ function read() {
   const number = find(demo, ".number", HTMLElement);
   const words = find(demo, ".words", HTMLElement);
   const notice = find(demo, ".notice", HTMLElement);
-  const chart = find(demo, ".chart", HTMLElement);
+  const chart = find(demo, "heartbeat-chart", HeartbeatChart);
   const way = find(demo, ".way", HTMLElement);
   const aggregate = `distinct:${label}`;
-  let drawn = "";
   mountCopy(find(demo, ".copy", HTMLElement), { what: "the link", text: () => location.href, isSeen: true });
 
   const reader = open({ stream, agg: aggregate, step: "10s", window: "15m" });
@@ -98,9 +97,8 @@ function read() {
     setText(number, isCounted ? String(viewers) : "–");
     setText(words, isCounted ? viewersWords(viewers) : "");
     setText(way, kind === "live" ? WAYS[reader.way] : "");
-    const next = JSON.stringify(counts);
-    if (next !== drawn) chart.replaceChildren(sparkline([...counts.slice(0, -1), viewers].map((count) => count ?? 0), `at most ${Math.max(0, ...counts.map(Number))} at once in the last 15 minutes`));
-    drawn = next;
+    // The step that is not over yet is told as it will be, if nobody comes or goes.
+    if (isCounted && counts.length) chart.data = { ...reader.view, series: [{ ...reader.series[0], [aggregate]: [...counts.slice(0, -1), viewers] }] };
     document.title = isCounted ? `${viewers} looking – Heartbeat` : "How many people are looking at this page? – Heartbeat";
   }
 }

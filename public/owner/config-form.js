@@ -2,7 +2,7 @@
 /** The form of a stream's configuration, to create one and to change one. What is refused is said at its field. */
 
 import { Problem } from "../live/problem.mjs";
-import { find, h, setText } from "../reader/dom.js";
+import { find, h, setText } from "../chart/dom.mjs";
 import { FIELDS, bodyOf, empty, summaries } from "./config.js";
 import { fieldFault } from "./fault.js";
 import { problemIn } from "./problem-view.js";
@@ -92,13 +92,16 @@ export function mountConfigForm(el, { action, send }) {
     summarize();
     complain(null);
     setText(answer, "");
-    // What is not as usual is open.
-    for (const group of el.querySelectorAll("details")) group.open = !config && Array.from(fields).some(([name, { input, read }]) => name !== "name" && group.contains(input) && read() !== "");
+    if (!config) fold((group) => Array.from(fields).some(([name, { input, read }]) => name !== "name" && group.contains(input) && read() !== ""));
   }
 
-  return { update, focus: () => field("name").input.focus() };
-}
+  /** Which groups are open: of a new stream those where something is filled in. @param {(group: HTMLDetailsElement) => boolean} isOpen */
+  function fold(isOpen) {
+    for (const group of el.querySelectorAll("details")) group.open = isOpen(group);
+  }
 
+  return { update, fold: () => fold(() => false) };
+}
 /**
  * @param {HTMLElement} el
  * @param {string} id

@@ -1,7 +1,7 @@
 // @ts-check
 /** A button that copies a text and says so. */
 
-import { h, setText } from "../reader/dom.js";
+import { h, setText } from "../chart/dom.mjs";
 
 const SAID_MS = 2500;
 

@@ -2,7 +2,7 @@
 /** Asks before what can't be undone: says what follows, and may want a word typed. It stays open until it is done. */
 
 import { Problem } from "../live/problem.mjs";
-import { find, h, setText } from "../reader/dom.js";
+import { find, h, setText } from "../chart/dom.mjs";
 import { problemIn } from "./problem-view.js";
 
 /**

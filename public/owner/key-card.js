@@ -1,7 +1,7 @@
 // @ts-check
 /** A read key, shown this once: the server can't tell it again. */
 
-import { find, setText } from "../reader/dom.js";
+import { find, setText } from "../chart/dom.mjs";
 import { mountCopy } from "./copy.js";
 import { dashboard } from "./snippets.js";
 

@@ -2,7 +2,7 @@
 /** The owner's page: puts its parts together. The only module that reads the address, its history, the clock and storage. */
 
 import { Problem } from "../live/problem.mjs";
-import { find } from "../reader/dom.js";
+import { find } from "../chart/dom.mjs";
 import { createPoll } from "../reader/poll.js";
 import { formatPlace, parsePlace } from "./address.js";
 import * as api from "./api.js";

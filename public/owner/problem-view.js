@@ -1,7 +1,7 @@
 // @ts-check
 /** A problem, said where it happened: what is wrong, in the server's words too, and what to do. */
 
-import { find, h } from "../reader/dom.js";
+import { find, h } from "../chart/dom.mjs";
 import { adviceOf } from "./fault.js";
 
 /** @import { Problem } from "../live/problem.mjs" */

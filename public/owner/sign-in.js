@@ -1,7 +1,7 @@
 // @ts-check
 /** Asks for the owner token. The field has no name, so that no form could ever put it in an address. */
 
-import { find } from "../reader/dom.js";
+import { find } from "../chart/dom.mjs";
 import { problemIn } from "./problem-view.js";
 
 /** @import { Problem } from "../live/problem.mjs" */

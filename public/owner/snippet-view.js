@@ -1,7 +1,7 @@
 // @ts-check
 /** One snippet at a time, with a button that copies it. */
 
-import { find, h, setText } from "../reader/dom.js";
+import { find, h, setText } from "../chart/dom.mjs";
 import { mountCopy } from "./copy.js";
 import { snippets } from "./snippets.js";
 
@@ -33,7 +33,13 @@ export function mountSnippets(el) {
   /** @param {Facts} facts */
   function update(facts) {
     all = snippets(facts);
-    if (chips.querySelectorAll("input").length === 0) chips.append(...all.map(chip));
+    // Only when they are others: the one that has the focus stays.
+    const ids = all.map(({ id }) => id).join();
+    if (ids !== chips.dataset.ids) {
+      for (const label of chips.querySelectorAll("label")) label.remove();
+      chips.append(...all.map(chip));
+    }
+    chips.dataset.ids = ids;
     show();
   }
 

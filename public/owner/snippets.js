@@ -11,6 +11,7 @@
  * @property {string} key the read key; empty where it is not known
  * @property {boolean} isPublic whether reading needs no key
  * @property {string[]} distinct the labels whose values are counted
+ * @property {number} shards
  */
 
 /**
@@ -29,7 +30,10 @@ export const KEY_PLACE = "READ_KEY";
 
 /** @param {Facts} facts @returns {Snippet[]} */
 export function snippets(facts) {
-  return [curl(facts), script(facts), beacon(facts), logging(facts), client(facts), statsd(facts), pixel(facts), form(facts), appnet(facts), rollup(facts), messages(facts)];
+  const writers = [curl, script, beacon, logging, client, statsd, pixel, form, appnet];
+  // Messages of a stream with several shards can't be read.
+  const readers = facts.shards > 1 ? [rollup, chart, reader] : [rollup, chart, reader, messages];
+  return [...writers, ...readers].map((made) => made(facts));
 }
 
 /** The page that draws the stream, with the key where the browser keeps it to itself. @param {Facts} facts */
@@ -132,6 +136,27 @@ function rollup(facts) {
     when: "The numbers of the last hour, minute by minute, as JSON.",
     text: `curl ${credential(facts)}\\\n  "${at(facts)}/rollup?from=-1h&step=1m&agg=sum,count"`,
     note: "by=LABEL groups, where=LABEL%3DVALUE filters, format=csv is for spreadsheets.",
+  };
+}
+
+/** @param {Facts} facts @returns {Snippet} */
+function chart({ origin, id, key, isPublic }) {
+  const credential = isPublic ? "" : ` key="${key || KEY_PLACE}"`;
+  return {
+    id: "chart", kind: "read", title: "Read: chart", language: "html",
+    when: "A live chart in any page.",
+    text: `<script type="module" src="${origin}/heartbeat-chart.mjs"></script>\n\n<heartbeat-chart stream="${id}"${credential} window="1h"></heartbeat-chart>`,
+    note: isPublic ? "by, agg, kind and more: docs/reader.md." : "Whoever has the page has the key: only where its visitors may read. by, agg, kind and more: docs/reader.md.",
+  };
+}
+
+/** @param {Facts} facts @returns {Snippet} */
+function reader({ origin, id, key, isPublic }) {
+  const credential = isPublic ? "" : `, key: "${key || KEY_PLACE}"`;
+  return {
+    id: "reader", kind: "read", title: "Read: JavaScript", language: "javascript",
+    when: "The rolled-up window of the last hour, kept up to date, in a module of yours.",
+    text: `import * as heartbeat from "${origin}/reader.mjs";\n\nconst s = heartbeat.open({ stream: "${id}"${credential} });\ns.onchange = () => console.log(s.times, s.series);`,
   };
 }
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** Points a minute as small bars, and in words for who does not see them. `barsOf` is pure. */
 
-import { h } from "../reader/dom.js";
+import { h } from "../chart/dom.mjs";
 import { number, plural } from "./words.js";
 
 const SVG = "http://www.w3.org/2000/svg";

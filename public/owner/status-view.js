@@ -1,7 +1,7 @@
 // @ts-check
 /** How a stream does: what came, what was refused and why, what it takes, and what becomes of forwarding. */
 
-import { find, h, setText } from "../reader/dom.js";
+import { find, h, setText } from "../chart/dom.mjs";
 import { sparkline } from "./sparkline.js";
 import { ago, bytes, forwardWords, number, paceNumber, plural, reasonWords, short, until } from "./words.js";
 

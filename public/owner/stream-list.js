@@ -5,7 +5,7 @@
  */
 
 import { Problem } from "../live/problem.mjs";
-import { find, h, setText } from "../reader/dom.js";
+import { find, h, setText } from "../chart/dom.mjs";
 import { formatPlace } from "./address.js";
 import { createLanes } from "./lanes.js";
 import { problemIn } from "./problem-view.js";

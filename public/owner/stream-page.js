@@ -2,7 +2,7 @@
 /** One stream: its status, what to paste, its settings, its key and its end. */
 
 import { Problem, isRetried } from "../live/problem.mjs";
-import { find, h, setText } from "../reader/dom.js";
+import { find, h, setText } from "../chart/dom.mjs";
 import { mountConfigForm } from "./config-form.js";
 import { consequences, isolated, typedOf } from "./config.js";
 import { mountCopy } from "./copy.js";
@@ -65,6 +65,7 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
     waiting.hidden = false;
     problem.update(null);
     card.update(null);
+    form.fold();
     setText(answer, "");
   }
 
@@ -109,7 +110,7 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
 
   /** @param {Stream} of */
   function facts(of) {
-    return { origin, id: of.id, key: keys.get(of.id) ?? "", isPublic: of.public_read, distinct: of.distinct };
+    return { origin, id: of.id, key: keys.get(of.id) ?? "", isPublic: of.public_read, distinct: of.distinct, shards: of.shards };
   }
 
   /** A stream that was just made. @param {Stream} created @param {string} key */
