@@ -1,30 +1,21 @@
 // @ts-check
 /**
- * "How many people are looking at this page?": the page tells the stream in its address that it is seen, as any page does
- * with heartbeat.js, and follows with reader.mjs how many different pages do.
+ * "How many people are looking at this page?": here.js tells the stream in the address that the page is seen, as any page does
+ * with heartbeat.js; this module follows with reader.mjs how many different pages do.
  */
 
-import heartbeat from "../heartbeat.mjs";
 import { HeartbeatChart } from "../heartbeat-chart.mjs";
 import { open } from "../reader.mjs";
 import { find, setText } from "../chart/dom.mjs";
 import { mountCopy } from "../owner/copy.js";
+import { label, stream } from "./address.js";
 import { noticeOf, viewersNow, viewersWords } from "./viewers.js";
-
-const query = new URLSearchParams(location.search);
-const stream = query.get("stream") ?? "";
-/** The label that tells one page from another; the stream counts its values and does not keep them. */
-const label = query.get("label") || "client_id";
-
-/** Half a step: one that is late by as much still falls into its step or the next. */
-const HERE_MS = 5000;
 
 const demo = find(document, "#demo", HTMLElement);
 const setup = find(document, "#setup", HTMLElement);
 demo.hidden = stream === "";
 setup.hidden = !demo.hidden;
 if (stream) {
-  write();
   read();
 } else {
   explain();
@@ -38,37 +29,6 @@ function explain() {
     const typed = find(setup, "input", HTMLInputElement).value.trim();
     if (typed) location.search = String(new URLSearchParams({ stream: typed }));
   });
-}
-
-/**
- * Says that this page is seen: heartbeat.js does so every 10 seconds, and this module between, so that no step of 10 seconds
- * is without a word, whatever the network does to the one or the other.
- */
-function write() {
-  let isLeaving = false;
-  // Before heartbeat.js listens: what it writes on leaving tells how long the page was seen, and counts nobody any more.
-  addEventListener("pagehide", () => (isLeaving = true));
-  addEventListener("pageshow", () => (isLeaving = false));
-  addEventListener("visibilitychange", () => {
-    isLeaving = document.hidden;
-    here();
-  });
-  heartbeat.init({
-    stream,
-    distinct: label,
-    flushInterval: 1,
-    exceptions: false,
-    keep: false,
-    beforeSend: (/** @type {{ v: Record<string, string> }} */ point) => (isLeaving ? { ...point, v: { ...point.v, [label]: null } } : point),
-  });
-  heartbeat.flush();
-  setInterval(here, HERE_MS);
-
-  function here() {
-    if (document.hidden) return;
-    heartbeat.pageView({ event: "here" });
-    heartbeat.flush();
-  }
 }
 
 /** Shows how many are. */
