@@ -102,7 +102,13 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
       gateway.set("cut");
       await page.evaluate(() => heartbeat.count(1, { event: "first" }));
       await eventually(() => assert.ok(gateway.seen.length >= 1));
-      for (let i = 0; i < 10; i++) await page.evaluate(() => heartbeat.count(1, { event: "later" }));
+      // Over several flush intervals.
+      await page.evaluate(async () => {
+        for (let i = 0; i < 10; i++) {
+          heartbeat.count(1, { event: "later" });
+          await new Promise((resolve) => setTimeout(resolve, 100));
+        }
+      });
       await eventually(() => assert.ok(gateway.seen.length >= 2));
       assert.equal(new Set(batchesOf(gateway)).size, 1);
       gateway.set("pass");
@@ -355,8 +361,49 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
         for (let i = 0; i < 20_000; i++) heartbeat.timing(i, { event: "flood", i });
         dispatchEvent(new PageTransitionEvent("pagehide"));
       });
-      const sizes = await page.evaluate(() => Object.values(localStorage).map((text) => text.length));
-      assert.ok(sizes.length === 10 && sizes.every((size) => size < 31_000), `${sizes}`);
+      const sizes = () => page.evaluate(() => Object.values(localStorage).map((text) => text.length));
+      const first = await sizes();
+      assert.ok(first.length === 10 && first.every((size) => size < 31_000), `${first}`);
+      await page.reload();
+      await page.evaluate(() => {
+        for (let i = 0; i < 20_000; i++) heartbeat.timing(i, { event: "flood", i });
+        dispatchEvent(new PageTransitionEvent("pagehide"));
+      });
+      assert.equal((await sizes()).length, 10);
+    }),
+  );
+
+  test(
+    "of a flood, memory has ten batches and what gathers for the next",
+    scene(async ({ gateway, context, tag, open }) => {
+      const page = await open(tag({ ...QUIET, keep: "false" }));
+      await context.setOffline(true);
+      await page.evaluate(() => {
+        for (let i = 0; i < 20_000; i++) heartbeat.timing(i, { event: "flood", i });
+      });
+      await context.setOffline(false);
+      await eventually(() => assert.equal(new Set(batchesOf(gateway)).size, 11));
+      await page.evaluate(() => heartbeat.flush());
+      assert.equal(new Set(batchesOf(gateway)).size, 11);
+    }),
+  );
+
+  test(
+    "what a page may not send when it closes, the next page of the site sends at once",
+    scene(async ({ gateway, tag, open, totals }) => {
+      gateway.set({ status: 503, headers: { "Retry-After": "600" } });
+      const page = await open(tag(QUIET));
+      await page.evaluate(() => heartbeat.count(1, { event: "refused" }));
+      await eventually(() => assert.equal(gateway.seen[0]?.status, 503));
+      await page.evaluate(() => heartbeat.count(1, { event: "never tried" }));
+      await page.goto("about:blank");
+      gateway.set("pass");
+      const next = await open(tag(QUIET));
+      await eventually(async () => {
+        const { refused, "never tried": never } = await totals("event");
+        assert.deepEqual([refused?.sum, never?.sum], [1, 1]);
+      });
+      await eventually(async () => assert.deepEqual(await kept(next), []));
     }),
   );
 });

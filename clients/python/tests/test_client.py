@@ -147,7 +147,9 @@ def a_timer_measures_blocks_functions_and_coroutines(stream: Stream, client_to: 
 
     @client.timer("coroutine")
     async def treble(n: int) -> int:
-        await asyncio.sleep(0)
+        moment = asyncio.get_running_loop().create_future()
+        asyncio.get_running_loop().call_later(0.05, moment.set_result, None)
+        await moment
         return 3 * n
 
     async def both() -> list[int]:
@@ -160,6 +162,7 @@ def a_timer_measures_blocks_functions_and_coroutines(stream: Stream, client_to: 
         raise KeyError("it is measured, and not swallowed")
     assert client.flush()
     assert stream.by("metric", agg="count") == {("block",): 2, ("function",): 1, ("coroutine",): 2}
+    assert stream.by("metric", agg="min")["coroutine",] >= 40, "until it returns, not until it is made"
 
 
 def a_pipeline_is_taken_at_once_at_its_end(gate: Gate, client_to: ClientTo) -> None:

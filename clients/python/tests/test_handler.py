@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 import urllib3
+from eventually import eventually
 from gate import Gate
 from worker import Stream, Worker
 
@@ -170,6 +171,21 @@ def a_record_that_comes_late_keeps_its_time(gate: Gate, log: Log) -> None:
     log.logger.handle(record)
     handler.flush()
     assert gate.points[0]["t"] == 1792540800.124
+
+
+def what_is_logged_on_the_thread_that_delivers_is_no_point(stream: Stream, log: Log) -> None:
+    handler = log.to(HeartbeatHandler(stream.url, flush_interval=0.02))
+
+    def loud() -> list[dict[str, float]]:
+        log.logger.error("while it delivers")
+        return []
+
+    handler._sender.add_source(loud)
+    for told in (1, 2):
+        log.logger.error("bad")
+        eventually(lambda told=told: handler.statistics().accepted >= told)  # type: ignore[misc]
+    numbers = handler.statistics()
+    assert (numbers.accepted, numbers.queued) == (2, 0)
 
 
 def who_holds_its_lock_does_not_stop_the_delivery(worker: Worker) -> None:
