@@ -54,8 +54,6 @@ const poll = createPoll(page.load, {
   random: Math.random,
 });
 
-/** The stream that the page is turned to; empty for none. */
-let turned = "";
 let isListed = false;
 
 find(nav, "button", HTMLButtonElement).addEventListener("click", () => leave(null));
@@ -86,9 +84,10 @@ function show() {
   for (const [id, section] of Object.entries(sections)) section.hidden = id !== view;
   nav.hidden = !place;
   if (place?.view !== "stream") {
-    document.title = "Streams – Heartbeat";
     poll.stop();
-    turned = "";
+    // Whoever comes back finds no key that was shown once.
+    page.turn("");
+    document.title = "Streams – Heartbeat";
   }
   if (place?.view === "stream") turn(place.id);
   if (place?.view === "create") prepare(place.preset);
@@ -102,8 +101,7 @@ function show() {
 
 /** @param {string} id */
 function turn(id) {
-  if (turned !== id && page.id !== id) page.turn(id);
-  turned = id;
+  if (page.id !== id) page.turn(id);
   poll.now();
 }
 
@@ -143,7 +141,6 @@ function leave(problem) {
   list.forget();
   page.forget();
   isListed = false;
-  turned = "";
   show();
   signIn.update({ isBusy: false, failed: problem });
 }

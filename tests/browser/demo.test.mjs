@@ -2,12 +2,15 @@
 /** The demo against the real Worker: several visitors in real browsers see each other come and go. */
 
 import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
+import { promisify } from "node:util";
 import { noticeOf, viewersNow, viewersWords } from "../../public/demo/viewers.js";
 import { assertAccessible } from "./accessibility.mjs";
 import { launch } from "./chromium.mjs";
 import { visit } from "./visitor.mjs";
-import { startWorker } from "./worker.mjs";
+import { OWNER_TOKEN, startWorker } from "./worker.mjs";
 
 /** @import { Visitor } from "./visitor.mjs" */
 /** @import { Worker } from "./worker.mjs" */
@@ -108,6 +111,20 @@ test("without a stream the page says how its owner makes one, and takes an id", 
     await assertAccessible(visitor.page);
     await visitor.page.getByLabel("Stream id").fill(url.searchParams.get("stream") ?? "");
     await visitor.page.getByRole("button", { name: "Open" }).click();
+    await sees(visitor, 1, 10_000);
+    assertClean(visitor);
+  } finally {
+    await visitor.close();
+  }
+});
+
+test("the command of the document makes a stream that the page counts with", async () => {
+  const document = await readFile(new URL("../../docs/owner.md", import.meta.url), "utf8");
+  const [, command] = /```sh\n([\s\S]*?)```/.exec(document) ?? [];
+  const { stdout } = await promisify(execFile)("sh", ["-euc", command], { env: { ...process.env, URL: worker.origin, OWNER_TOKEN } });
+  const visitor = await visit(browser);
+  try {
+    await visitor.page.goto(`${worker.origin}/demo?stream=${JSON.parse(stdout).id}`);
     await sees(visitor, 1, 10_000);
     assertClean(visitor);
   } finally {
