@@ -9,6 +9,7 @@ import { promisify } from "node:util";
 import { noticeOf, viewersNow, viewersWords } from "../../public/demo/viewers.js";
 import { assertAccessible } from "./accessibility.mjs";
 import { launch } from "./chromium.mjs";
+import { eventually } from "./eventually.mjs";
 import { visit } from "./visitor.mjs";
 import { OWNER_TOKEN, startWorker } from "./worker.mjs";
 
@@ -170,6 +171,8 @@ test("a page that is hidden is not counted, and is again when it is seen", async
       document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
     }, isHidden);
     await hide(true);
+    const last = () => JSON.parse(second.requests.findLast((request) => request.method() === "POST")?.postData() ?? "[]");
+    await eventually(() => assert.deepEqual(Object.keys(last().at(-1).v), ["event"], "who leaves is not counted as there"));
     await sees(first, 1, FALL_MS + rise_ms - RISE_MS + 500);
     await hide(false);
     await sees(first, 2, 10_000);
