@@ -174,6 +174,7 @@ export function mountStreamList(el, { api, token, now_s, onrefused }) {
   function remove(id) {
     made.delete(id);
     gone.add(id);
+    render();
   }
 
   /** Nothing of it stays in the page. */
