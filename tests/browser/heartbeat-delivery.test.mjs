@@ -125,8 +125,12 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
     scene(async ({ gateway, tag, open, totals }) => {
       const page = await open(tag(QUIET));
       gateway.set({ status: 503, headers: { "Retry-After": "5" } });
-      await page.evaluate(() => heartbeat.count(1, { event: "x" }));
-      await eventually(() => assert.equal(gateway.seen.length, 1));
+      // Until the page has the answer.
+      await page.evaluate(() => {
+        heartbeat.count(1, { event: "x" });
+        return heartbeat.flush();
+      });
+      assert.equal(gateway.seen.length, 1);
       gateway.set("pass");
       await page.evaluate(() => {
         heartbeat.count(1, { event: "y" });
