@@ -65,17 +65,18 @@ export async function readLabels({ stream, key }, signal) {
 }
 
 /**
+ * For the functions of the contract: no other module asks the server.
  * @param {string} path
  * @param {RequestInit} init
  * @returns {Promise<any>} the JSON of a success; anything else is thrown as a Problem
  */
-async function request(path, init) {
+export async function request(path, init) {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   const signal = init.signal ? AbortSignal.any([init.signal, timeout]) : timeout;
   try {
     const response = await fetch(path, { ...init, signal, credentials: "omit" });
     if (!response.ok) throw await problemOf(response);
-    return await response.json();
+    return response.status === 204 ? null : await response.json();
   } catch (error) {
     throw error instanceof Problem ? error : noAnswer();
   }
@@ -86,11 +87,11 @@ async function request(path, init) {
  * @param {string} secret
  * @returns {Record<string, string>}
  */
-function bearer(secret) {
+export function bearer(secret) {
   return secret ? { Authorization: `Bearer ${secret.replace(/[^!-~]/g, "?")}` } : {};
 }
 
 /** @param {string} stream */
-function pathOf(stream) {
+export function pathOf(stream) {
   return `/v1/streams/${encodeURIComponent(stream)}`;
 }

@@ -37,7 +37,7 @@ export async function visit(browser, options) {
     assert.deepEqual(complaints, []);
   }
 
-  return { page, requests, rows, assertClean, close: () => context.close() };
+  return { page, requests, complaints, rows, assertClean, close: () => context.close() };
 }
 
 /** A browser logs each refused API call as an error, also where the page deals with it. @param {import("playwright-core").ConsoleMessage} message */
