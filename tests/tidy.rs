@@ -4,8 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room may use of the crate, besides itself.
-const ROOMS: [(&str, &[&str]); 5] = [
+const ROOMS: [(&str, &[&str]); 6] = [
     ("domain", &[]),
+    ("graphite", &["domain"]),
     ("wire", &["domain"]),
     ("store", &["domain"]),
     ("object", &["domain", "wire", "store", "clock", "random"]),
