@@ -10,7 +10,7 @@ const ROOMS: [(&str, &[&str]); 6] = [
     ("wire", &["domain"]),
     ("store", &["domain"]),
     ("object", &["domain", "wire", "store", "clock", "random"]),
-    ("edge", &["domain", "wire", "clock", "random"]),
+    ("edge", &["domain", "graphite", "wire", "clock", "random"]),
 ];
 /// Where the Workers API may be named.
 const PLATFORM: [&str; 4] = ["src/lib.rs", "src/clock.rs", "src/object/", "src/edge/"];

@@ -15,7 +15,9 @@ pub const MAX_POINTS: usize = 1_000_000;
 /// When there are more than [`MAX_POINTS`].
 pub fn render(request: &Request, mut series: Vec<Series>, zone: Zone<'_>) -> Result<(&'static str, Vec<u8>)> {
     if let (Format::Json, Some(max)) = (request.format, request.max_points) {
-        series.iter_mut().for_each(|one| consolidate(one, max));
+        for one in &mut series {
+            consolidate(one, max);
+        }
     }
     let points: usize = series.iter().map(|one| one.values.len()).sum();
     if points > MAX_POINTS {
@@ -182,7 +184,8 @@ fn raw(series: &[Series]) -> String {
     let mut out = String::new();
     for one in series {
         let (start_s, end_s, step_s) = one.time();
-        out.push_str(&format!("{},{start_s},{end_s},{step_s}|", one.name));
+        let (start, end, step) = (start_s.to_string(), end_s.to_string(), step_s.to_string());
+        out.extend([one.name.as_str(), ",", &start, ",", &end, ",", &step, "|"]);
         for value in &one.values {
             separate(&mut out, '|');
             out.push_str(&if value.is_nan() { "None".to_owned() } else { repr(*value) });

@@ -127,6 +127,7 @@ impl From<&Literal> for Value {
 
 impl Value {
     /// As Python's `str` writes it.
+    #[inline(never)]
     pub(super) fn text(&self) -> String {
         match self {
             Self::Series(_) => "series".to_owned(),
@@ -224,15 +225,13 @@ impl<'c, 'e> Call<'c, 'e> {
             }
             let is_option = param.options.is_empty() || param.options.contains(&value.text().as_str());
             let shown = value.text();
-            match value.checked(param.kind).filter(|_| is_option) {
-                Some(value) => args[at].push(value),
-                None => {
-                    let (kind, param) = (param.kind.name(), param.name);
-                    return refuse(format!(
-                        "Invalid \"{kind}\" value specified for function \"{name}\" parameter \"{param}\": {shown}"
-                    ));
-                }
-            }
+            let Some(value) = value.checked(param.kind).filter(|_| is_option) else {
+                let (kind, param) = (param.kind.name(), param.name);
+                return refuse(format!(
+                    "Invalid \"{kind}\" value specified for function \"{name}\" parameter \"{param}\": {shown}"
+                ));
+            };
+            args[at].push(value);
             Ok(())
         };
         for (at, value) in positional.into_iter().enumerate() {
@@ -264,11 +263,13 @@ impl<'c, 'e> Call<'c, 'e> {
     }
 
     /// The series of a parameter, of all its arguments.
+    #[inline(never)]
     pub(super) fn series(&mut self, at: usize) -> Vec<Series> {
         self.lists(at).into_iter().flatten().collect()
     }
 
     /// The series of each argument.
+    #[inline(never)]
     pub(super) fn lists(&mut self, at: usize) -> Vec<Vec<Series>> {
         let values = std::mem::take(&mut self.args[at]).into_iter();
         values.filter_map(|value| if let Value::Series(series) = value { Some(series) } else { None }).collect()
@@ -284,36 +285,43 @@ impl<'c, 'e> Call<'c, 'e> {
         &self.args[at]
     }
 
+    #[inline(never)]
     pub(super) fn float_or_none(&self, at: usize) -> Option<f64> {
         self.value(at).and_then(Value::float)
     }
 
     /// The number of a parameter that is required or has a default.
+    #[inline(never)]
     pub(super) fn float(&self, at: usize) -> f64 {
         let default = self.function.params[at].default;
         self.float_or_none(at).unwrap_or_else(|| default.parse().unwrap_or(f64::INFINITY))
     }
 
+    #[inline(never)]
     pub(super) fn int(&self, at: usize) -> i64 {
         let default = self.function.params[at].default;
         self.value(at).and_then(Value::int).unwrap_or_else(|| default.parse().unwrap_or(0))
     }
 
     /// A number of series or values.
+    #[inline(never)]
     pub(super) fn flag(&self, at: usize) -> bool {
         self.value(at).and_then(Value::boolean).unwrap_or(self.function.params[at].default == "true")
     }
 
+    #[inline(never)]
     pub(super) fn text_or_none(&self, at: usize) -> Option<String> {
         self.value(at).map(Value::text)
     }
 
+    #[inline(never)]
     pub(super) fn text(&self, at: usize) -> String {
         let default = self.function.params[at].default;
         self.text_or_none(at).unwrap_or_else(|| default.trim_matches('"').to_owned())
     }
 
     /// A duration in seconds, whatever its sign.
+    #[inline(never)]
     pub(super) fn interval_s(&self, at: usize) -> Result<i64> {
         let text = self.text(at);
         match offset_s(&text)?.abs() {
@@ -328,6 +336,7 @@ impl<'c, 'e> Call<'c, 'e> {
     }
 
     /// The first argument, of another time.
+    #[inline(never)]
     pub(super) fn first_of(&mut self, scope: Scope) -> Result<Vec<Series>> {
         let Some(first) = self.first else { return Ok(Vec::new()) };
         self.evaluator.series(first, scope, self.variables)

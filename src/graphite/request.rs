@@ -24,7 +24,7 @@ pub enum Format {
     Dygraph,
     /// For the chart library of this name.
     Rickshaw,
-    /// MessagePack.
+    /// `MessagePack`.
     Msgpack,
 }
 
@@ -124,6 +124,9 @@ fn format(text: Option<&str>) -> Result<Format> {
 }
 
 /// A callback's name, which must be no other code.
+///
+/// # Errors
+/// When it may be more than a name.
 pub fn jsonp(name: Option<&str>) -> Result<Option<String>> {
     let is_name = |name: &str| {
         name.len() <= 100 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_$.".contains(&byte))

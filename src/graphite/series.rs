@@ -1,5 +1,6 @@
 //! A series as functions see it: a name, tags, and plain numbers in equal steps.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
 use super::aggregate::consolidated;
@@ -42,29 +43,34 @@ impl Series {
     }
 
     /// A series that a function makes up.
-    pub(super) fn new(name: impl Into<String>, time: (i64, i64, i64), values: Vec<f64>, x_files_factor: f64) -> Self {
-        let (name, (start_s, end_s, step_s)) = (name.into(), time);
+    #[inline(never)]
+    pub(super) fn new(name: &str, time: (i64, i64, i64), values: Vec<f64>, x_files_factor: f64) -> Self {
+        let (name, (start_s, end_s, step_s)) = (name.to_owned(), time);
         let (tags, path, consolidate) = (tags_of(&name), name.clone(), AVERAGE.to_owned());
         Self { name, path, tags, start_s, end_s, step_s, values, consolidate, x_files_factor }
     }
 
     /// One that has the same time and tags.
+    #[inline(never)]
     pub(super) fn derived(&self, name: String, values: Vec<f64>) -> Self {
         let (tags, consolidate, path) = (self.tags.clone(), self.consolidate.clone(), name.clone());
         Self { name, path, tags, values, consolidate, ..*self }
     }
 
     /// Gives it a name that also functions over it will say.
+    #[inline(never)]
     pub(super) fn rename(&mut self, name: String) {
         self.path.clone_from(&name);
         self.name = name;
     }
 
-    pub(super) fn tag(&mut self, name: &str, value: impl Into<String>) {
-        self.tags.insert(name.to_owned(), value.into());
+    #[inline(never)]
+    pub(super) fn tag(&mut self, name: &str, value: &str) {
+        self.tags.insert(name.to_owned(), value.to_owned());
     }
 
     /// Makes one value of each so many.
+    #[inline(never)]
     pub(super) fn consolidate(&mut self, values_per_point: i64) {
         if values_per_point > 1 {
             let per_point = usize::try_from(values_per_point).unwrap_or(usize::MAX);
@@ -87,7 +93,11 @@ impl Series {
 
 /// The tags that a series has by its name: those of `name;tag=value`, none of what looks like a function's call.
 pub(super) fn tags_of(name: &str) -> Tags {
-    let plain = || Tags::from([("name".to_owned(), name.to_owned())]);
+    let plain = || {
+        let mut tags = Tags::new();
+        tags.insert("name".to_owned(), name.to_owned());
+        tags
+    };
     let letters = name.find(|char: char| !char.is_ascii_alphabetic()).unwrap_or(0);
     let is_call = letters > 0 && name[letters..].starts_with('(') && name.ends_with(')') && name.len() > letters + 2;
     if is_call || !name.contains(';') { plain() } else { parse_path(name).unwrap_or_else(plain) }
@@ -125,6 +135,7 @@ pub(super) struct Aligned {
 
 impl Aligned {
     /// Consolidates what is finer. `None` without series.
+    #[inline(never)]
     pub(super) fn new(mut series: Vec<Series>) -> Result<Option<Self>> {
         if series.is_empty() {
             return Ok(None);
@@ -134,7 +145,7 @@ impl Aligned {
     }
 
     /// The number that each step's values give.
-    pub(super) fn rows(&self, mut value: impl FnMut(&[f64]) -> f64) -> Vec<f64> {
+    pub(super) fn rows(&self, value: &dyn Fn(&[f64]) -> f64) -> Vec<f64> {
         let steps = self.series.iter().map(|series| series.values.len()).max().unwrap_or(0);
         let mut row = vec![f64::NAN; self.series.len()];
         let mut values = Vec::with_capacity(steps);
@@ -173,6 +184,17 @@ fn lcm(a: i64, b: i64) -> i64 {
     a / x * b
 }
 
+/// Sorts series; those that are equal stay in their order.
+#[inline(never)]
+pub(super) fn sort(series: &mut [Series], order: &dyn Fn(&Series, &Series) -> Ordering) {
+    series.sort_by(order);
+}
+
+/// Sorts series by name.
+pub(super) fn sort_by_name(series: &mut [Series]) {
+    sort(series, &|one, other| one.name.cmp(&other.name));
+}
+
 /// The paths of series, each once, as names of functions have them.
 pub(super) fn paths(series: &[Series]) -> String {
     let mut seen: Vec<&str> = Vec::new();
@@ -203,6 +225,6 @@ mod tests {
         let coarse = Series::new("b", (0, 120, 30), vec![1.0, 3.0, 5.0, 7.0], 0.0);
         let aligned = Aligned::new(vec![fine, coarse]).expect("fits").expect("two");
         assert_eq!(aligned.time, (0, 120, 60));
-        assert_eq!(aligned.rows(|row| row[0] * 100.0 + row[1]), [202.0, 456.0]);
+        assert_eq!(aligned.rows(&|row| row[0] * 100.0 + row[1]), [202.0, 456.0]);
     }
 }

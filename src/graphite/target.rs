@@ -231,9 +231,8 @@ impl<'a> Parser<'a> {
         let start = self.at + 1;
         let mut bytes = self.text.bytes().enumerate().skip(start);
         while let Some((at, byte)) = bytes.next() {
-            if byte == b'\\' {
-                bytes.next();
-            } else if byte == quote && self.text.as_bytes().get(at + 1) == Some(&quote) {
+            let is_doubled = byte == quote && self.text.as_bytes().get(at + 1) == Some(&quote);
+            if byte == b'\\' || is_doubled {
                 bytes.next();
             } else if byte == quote {
                 self.at = at + 1;

@@ -6,6 +6,7 @@ const REPR_EXPONENTS: std::ops::Range<i32> = -4..16;
 const G_DIGITS: i32 = 6;
 
 /// `repr`: the shortest text that reads back the same, always with a point or an exponent.
+#[inline(never)]
 pub(super) fn repr(value: f64) -> String {
     let Some((is_negative, digits, exponent)) = shortest(value) else { return not_finite(value) };
     let mut text = written(is_negative, &digits, exponent, REPR_EXPONENTS);
@@ -17,6 +18,7 @@ pub(super) fn repr(value: f64) -> String {
 
 /// `%g`: six digits, without zeros at the end.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive number of six digits")]
+#[inline(never)]
 pub(super) fn g(value: f64) -> String {
     if value == 0.0 || !value.is_finite() {
         return if value == 0.0 { "0".to_owned() } else { not_finite(value) };

@@ -18,6 +18,7 @@ mod face_reading;
 mod forged;
 mod forwarding;
 mod gathering;
+mod graphite;
 mod gzip;
 mod hostile;
 mod http;

@@ -152,8 +152,8 @@ pub(super) fn aggregate(
     let share = x_files_factor.unwrap_or(call.evaluator.x_files_factor);
     let Some(aligned) = Aligned::new(series)? else { return Ok(None) };
     let name = format!("{func}Series({})", paths(&aligned.series));
-    let values = aligned.rows(|row| if has_enough(row, share) { how.of(row) } else { f64::NAN });
-    let mut made = Series::new(name.clone(), aligned.time, values, share);
+    let values = aligned.rows(&|row| if has_enough(row, share) { how.of(row) } else { f64::NAN });
+    let mut made = Series::new(&name, aligned.time, values, share);
     let mut tags = aligned.series[0].tags.clone();
     for one in &aligned.series {
         tags.retain(|tag, value| one.tags.get(tag) == Some(value));
@@ -187,7 +187,7 @@ fn with_wildcards(call: &mut Call<'_, '_>, func: &str, positions_at: usize) -> R
         kept.collect::<Vec<_>>().join(".")
     };
     let mut made = Vec::new();
-    for (name, group) in super::nodes::grouped(call.series(0), key) {
+    for (name, group) in super::nodes::grouped(call.series(0), &key) {
         made.extend(aggregate(call, group, func, None)?.map(|series| Series { name, ..series }));
     }
     Ok(made)
@@ -216,20 +216,20 @@ fn count(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
 fn count_of(call: &Call<'_, '_>, series: Vec<Series>) -> Result<Option<Series>> {
     let Some(aligned) = Aligned::new(series)? else { return Ok(None) };
     let name = format!("countSeries({})", paths(&aligned.series));
-    let values = aligned.rows(|row| row.len() as f64);
-    Ok(Some(Series::new(name, aligned.time, values, call.evaluator.x_files_factor)))
+    let values = aligned.rows(&|row| row.len() as f64);
+    Ok(Some(Series::new(&name, aligned.time, values, call.evaluator.x_files_factor)))
 }
 
 fn power(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let Some(aligned) = Aligned::new(call.series(0))? else { return Ok(Vec::new()) };
     let names: Vec<&str> = aligned.series.iter().map(|series| series.name.as_str()).collect();
     let name = format!("powSeries({})", names.join(","));
-    let values = aligned.rows(|row| {
+    let values = aligned.rows(&|row| {
         let missing = present(row).count() < row.len();
         let power = row.iter().copied().reduce(f64::powf).filter(|power| power.is_finite() && !missing);
         power.unwrap_or(f64::NAN)
     });
-    Ok(vec![Series::new(name, aligned.time, values, call.evaluator.x_files_factor)])
+    Ok(vec![Series::new(&name, aligned.time, values, call.evaluator.x_files_factor)])
 }
 
 fn percentile_of(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
@@ -239,6 +239,6 @@ fn percentile_of(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     }
     let Some(aligned) = Aligned::new(call.series(0))? else { return Ok(Vec::new()) };
     let name = format!("percentileOfSeries({},{})", aligned.series[0].path, g(n));
-    let values = aligned.rows(|row| percentile(row, n, interpolates));
-    Ok(vec![Series::new(name, aligned.time, values, call.evaluator.x_files_factor)])
+    let values = aligned.rows(&|row| percentile(row, n, interpolates));
+    Ok(vec![Series::new(&name, aligned.time, values, call.evaluator.x_files_factor)])
 }

@@ -168,6 +168,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     },
 ];
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of all functions")]
 fn retained(call: &mut Call<'_, '_>, keeps: &mut dyn FnMut(&Series) -> bool) -> Result<Vec<Series>> {
     let mut series = call.series(0);
     series.retain(keeps);
@@ -203,6 +204,7 @@ fn named(call: &mut Call<'_, '_>, wanted: bool) -> Result<Vec<Series>> {
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
+#[expect(clippy::unnecessary_wraps, reason = "the form of all functions")]
 fn most_deviant(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let variance = |series: &Series| {
         let mean = Aggregate::Average.of(&series.values);
@@ -221,6 +223,7 @@ fn bounds(n: f64) -> (f64, f64) {
     (100.0 - n, n)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of all functions")]
 fn average_outside(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (low, high) = bounds(call.float(1));
     let mut series = call.series(0);
@@ -234,6 +237,7 @@ fn average_outside(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     Ok(series)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of all functions")]
 fn outside(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (low, high) = bounds(call.float(1));
     let mut series = call.series(0);

@@ -22,7 +22,7 @@ macro_rules! remover {
                     series.rename(format!("{}({}, {})", $name, series.name, g(n)));
                     let limit: fn(&Series, f64) -> f64 = $limit;
                     if $name.ends_with("Percentile") {
-                        series.tag("nPercentile", repr(n));
+                        series.tag("nPercentile", &repr(n));
                     }
                     remove(series, limit(series, n), $removes);
                 })

@@ -92,7 +92,7 @@ fn forecasts(call: &mut Call<'_, '_>, bootstrap_at: usize, season_at: usize) -> 
 
 /// A series of the same time and tags, which no longer knows how it is consolidated.
 fn plain(series: &Series, name: String, values: Vec<f64>) -> Series {
-    let made = Series::new(name, series.time(), values, series.x_files_factor);
+    let made = Series::new(&name, series.time(), values, series.x_files_factor);
     Series { tags: series.tags.clone(), ..made }
 }
 
@@ -187,7 +187,7 @@ fn regression(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let mut made = Vec::new();
     for (source, mut series) in source.into_iter().zip(call.series(0)) {
         let Some((factor, offset)) = line(&source) else { continue };
-        series.tag("linearRegressions", format!("{}, {}", scope.from_s, scope.until_s));
+        series.tag("linearRegressions", &format!("{}, {}", scope.from_s, scope.until_s));
         let name = format!("linearRegression({}, {}, {})", series.name, scope.from_s, scope.until_s);
         let value = |at: usize| offset + (series.start_s as f64 + at as f64 * series.step_s as f64) * factor;
         let values = (0..series.values.len()).map(value).collect();

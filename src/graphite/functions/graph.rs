@@ -52,7 +52,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         run: |call| {
             each(call, &|call, series| {
                 let length = call.int(1);
-                series.tag("dashed", length.to_string());
+                series.tag("dashed", &length.to_string());
                 series.name = format!("dashed({}, {})", series.name, g(length as f64));
             })
         },
@@ -76,6 +76,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     },
 ];
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of all functions")]
 fn stacked(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let stack = call.text_or_none(1).unwrap_or_else(|| DEFAULT_STACK.to_owned());
     let mut total = call.evaluator.stacks.remove(&stack).unwrap_or_default();

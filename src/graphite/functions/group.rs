@@ -55,7 +55,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 fn by_nodes(call: &mut Call<'_, '_>, nodes: &[Value], callback: &str) -> Result<Vec<Series>> {
     let mut made = Vec::new();
-    for (name, group) in grouped(call.series(0), |series| key(series, nodes)) {
+    for (name, group) in grouped(call.series(0), &|series| key(series, nodes)) {
         made.extend(by_callback(call, group, callback)?.map(|series| Series { name, ..series }));
     }
     Ok(made)
@@ -81,7 +81,7 @@ fn by_tags(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
         key
     };
     let mut made = Vec::new();
-    for (name, group) in grouped(series, key) {
+    for (name, group) in grouped(series, &key) {
         if let Some(mut series) = by_callback(call, group, &callback)? {
             series.tags = tags_with_empty(&name);
             series.rename(name);
@@ -101,7 +101,9 @@ fn apply(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (series, nodes, template, new_name) = (call.series(0), call.int(1), call.text(2), call.text_or_none(3));
     let kept = usize::try_from(nodes + 1).unwrap_or(0);
     let prefix = |one: &Series| one.name.split('.').take(kept).collect::<Vec<_>>().join(".");
-    let prefixes: std::collections::BTreeSet<String> = series.iter().map(prefix).collect();
+    let mut prefixes: Vec<String> = series.iter().map(prefix).collect();
+    prefixes.sort_unstable();
+    prefixes.dedup();
     let Some(last) = series.last() else { return Ok(Vec::new()) };
     let mut made = Vec::new();
     for prefix in prefixes {

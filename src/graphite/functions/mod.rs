@@ -49,6 +49,8 @@ pub(super) fn all() -> impl Iterator<Item = &'static Function> {
 }
 
 /// The series of the first parameter, each changed.
+#[expect(clippy::unnecessary_wraps, reason = "the form of all functions")]
+#[inline(never)]
 fn each(call: &mut Call<'_, '_>, change: &dyn Fn(&Call<'_, '_>, &mut Series)) -> Result<Vec<Series>> {
     let mut series = call.series(0);
     for one in &mut series {
@@ -58,6 +60,7 @@ fn each(call: &mut Call<'_, '_>, change: &dyn Fn(&Call<'_, '_>, &mut Series)) ->
 }
 
 /// Changes each value that is there; what becomes infinite is none.
+#[inline(never)]
 fn map(series: &mut Series, value: &dyn Fn(f64) -> f64) {
     for place in &mut series.values {
         let changed = value(*place);
@@ -66,6 +69,7 @@ fn map(series: &mut Series, value: &dyn Fn(f64) -> f64) {
 }
 
 /// Python's `round` to so many digits: what lies in the middle between two goes to the even one.
+#[inline(never)]
 fn rounded(value: f64, digits: i32) -> f64 {
     let unit = 10f64.powi(digits.abs());
     if digits < 0 {
@@ -86,6 +90,7 @@ fn rounded(value: f64, digits: i32) -> f64 {
 }
 
 /// The first `n`, or all but the last `-n`.
+#[inline(never)]
 fn first(mut series: Vec<Series>, n: i64) -> Vec<Series> {
     let len = i64::try_from(series.len()).unwrap_or(i64::MAX);
     let kept = if n < 0 { (len + n).max(0) } else { n.min(len) };

@@ -42,7 +42,7 @@ fn first_path(name: &str) -> Option<String> {
 }
 
 /// Series by a key, in the order in which keys come first.
-pub(super) fn grouped(series: Vec<Series>, key: impl Fn(&Series) -> String) -> Vec<(String, Vec<Series>)> {
+pub(super) fn grouped(series: Vec<Series>, key: &dyn Fn(&Series) -> String) -> Vec<(String, Vec<Series>)> {
     let mut places = std::collections::BTreeMap::new();
     let mut groups: Vec<(String, Vec<Series>)> = Vec::new();
     for one in series {

@@ -4,7 +4,7 @@ use super::combine::aggregate;
 use super::nodes::{grouped, key};
 use crate::graphite::error::{Result, refuse};
 use crate::graphite::function::{Call, Function, Kind, Param, SERIES, Value};
-use crate::graphite::series::{Aligned, Series, paths};
+use crate::graphite::series::{Aligned, Series, paths, sort_by_name};
 
 const GROUP: &str = "Combine";
 const NODES: Param = Param::new("nodes", Kind::NodeOrTag).multiple();
@@ -75,8 +75,8 @@ fn quotient(call: &Call<'_, '_>, function: &str, one: Series, other: Series, uni
     let name = format!("{function}({},{})", one.name, other.name);
     let aligned = Aligned::new(vec![one, other])?;
     let aligned = aligned.expect("two series");
-    let values = aligned.rows(|row| over(row[0], row[1]) * unit);
-    Ok(Series::new(name, aligned.time, values, call.evaluator.x_files_factor))
+    let values = aligned.rows(&|row| over(row[0], row[1]) * unit);
+    Ok(Series::new(&name, aligned.time, values, call.evaluator.x_files_factor))
 }
 
 /// A quotient; none over 0.
@@ -103,8 +103,8 @@ fn as_percent(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
         }
         Value::Series(mut totals) if totals.len() == series.len() => {
             let mut series = series;
-            series.sort_by(|a, b| a.name.cmp(&b.name));
-            totals.sort_by(|a, b| a.name.cmp(&b.name));
+            sort_by_name(&mut series);
+            sort_by_name(&mut totals);
             series.into_iter().zip(totals).map(|(one, other)| quotient(call, "asPercent", one, other, 100.0)).collect()
         }
         Value::Series(_) => refuse(
@@ -115,7 +115,7 @@ fn as_percent(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
             let percent = |one: Series| {
                 let name = format!("asPercent({},{text})", one.name);
                 let values = one.values.iter().map(|value| over(*value, number) * 100.0).collect();
-                Series::new(name, one.time(), values, call.evaluator.x_files_factor)
+                Series::new(&name, one.time(), values, call.evaluator.x_files_factor)
             };
             Ok(series.into_iter().map(percent).collect())
         }
@@ -128,14 +128,14 @@ fn summed(call: &Call<'_, '_>, series: Vec<Series>) -> Result<Series> {
     let aligned = Aligned::new(series)?;
     let aligned = aligned.expect("a group has a series");
     let sum = crate::graphite::aggregate::Aggregate::Sum;
-    Ok(Series::new(name, aligned.time, aligned.rows(|row| sum.of(row)), call.evaluator.x_files_factor))
+    Ok(Series::new(&name, aligned.time, aligned.rows(&|row| sum.of(row)), call.evaluator.x_files_factor))
 }
 
 fn percent_by_nodes(call: &Call<'_, '_>, series: Vec<Series>, total: Value, nodes: &[Value]) -> Result<Vec<Series>> {
-    let groups = grouped(series, |one| key(one, nodes));
+    let groups = grouped(series, &|one| key(one, nodes));
     let totals = match total {
         Value::None => groups.clone(),
-        Value::Series(totals) => grouped(totals, |one| key(one, nodes)),
+        Value::Series(totals) => grouped(totals, &|one| key(one, nodes)),
         _ => return refuse("total must be None or a seriesList"),
     };
     let mut sums = Vec::new();
@@ -158,7 +158,7 @@ fn percent_by_nodes(call: &Call<'_, '_>, series: Vec<Series>, total: Value, node
 }
 
 fn missing(call: &Call<'_, '_>, series: &Series, name: &str) -> Series {
-    Series::new(name, series.time(), vec![f64::NAN; series.values.len()], call.evaluator.x_files_factor)
+    Series::new(&name, series.time(), vec![f64::NAN; series.values.len()], call.evaluator.x_files_factor)
 }
 
 fn weighted(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
@@ -171,8 +171,10 @@ fn weighted(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
         ));
     }
     let sorted = |series: &[Series]| {
-        let paths: std::collections::BTreeSet<&str> = series.iter().map(|one| one.path.as_str()).collect();
-        paths.into_iter().collect::<Vec<_>>().join(",")
+        let mut paths: Vec<&str> = series.iter().map(|one| one.path.as_str()).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        paths.join(",")
     };
     let shown: Vec<String> = nodes.iter().map(Value::text).collect();
     let name = format!("weightedAverage({}, {}, {})", sorted(&averages), sorted(&weights), shown.join(","));
@@ -186,5 +188,5 @@ fn weighted(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (sum, weight) = (aggregate(call, products, "sum", None)?, aggregate(call, weights, "sum", None)?);
     let (Some(sum), Some(weight)) = (sum, weight) else { return Ok(Vec::new()) };
     let quotient = quotient(call, "", sum, weight, 1.0)?;
-    Ok(vec![Series::new(name, quotient.time(), quotient.values, call.evaluator.x_files_factor)])
+    Ok(vec![Series::new(&name, quotient.time(), quotient.values, call.evaluator.x_files_factor)])
 }

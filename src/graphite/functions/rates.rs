@@ -86,7 +86,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
                 let from = |place: usize| usize::try_from(at(place)?).ok();
                 let value = |place| from(place).and_then(|from| series.values.get(from)).copied().unwrap_or(f64::NAN);
                 let values = (0..series.values.len()).map(value).collect();
-                series.tag("delay", steps.to_string());
+                series.tag("delay", &steps.to_string());
                 *series = series.derived(format!("delay({},{steps})", series.name), values);
             })
         },

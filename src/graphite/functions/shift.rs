@@ -86,7 +86,7 @@ fn time_stack(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     for shift in start..end {
         for mut one in call.first_of(call.scope.moved(unit_s * shift))? {
             one.tag("timeShiftUnit", unit.as_str());
-            one.tag("timeShift", shift.to_string());
+            one.tag("timeShift", &shift.to_string());
             one.rename(format!("timeShift({}, {unit}, {shift})", one.name));
             if let Some(reference) = &reference {
                 (one.start_s, one.end_s) = (reference.start_s, reference.end_s);
@@ -100,8 +100,8 @@ fn time_stack(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
 fn time_slice(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (from_s, to_s) = (call.time_s(1)?, call.time_s(2)?);
     each(call, &|call, series| {
-        series.tag("timeSliceStart", from_s.to_string());
-        series.tag("timeSliceEnd", to_s.to_string());
+        series.tag("timeSliceStart", &from_s.to_string());
+        series.tag("timeSliceEnd", &to_s.to_string());
         series.name = format!("timeSlice({}, {from_s}, {to_s})", series.name);
         let mut at_s = call.scope.from_s;
         for value in &mut series.values {

@@ -1,9 +1,11 @@
 //! In which order series come.
 
+use std::cmp::Ordering;
+
 use crate::graphite::aggregate::Aggregate;
 use crate::graphite::error::Result;
 use crate::graphite::function::{Call, Function, Kind, Param, SERIES};
-use crate::graphite::series::Series;
+use crate::graphite::series::{Series, sort};
 
 const GROUP: &str = "Sorting";
 const REVERSE: Param = Param::new("reverse", Kind::Boolean).or("false");
@@ -27,7 +29,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         run: |call| {
             let (is_natural, is_reverse, mut series) = (call.flag(1), call.flag(2), call.series(0));
             let key = |series: &Series| if is_natural { natural(&series.name) } else { series.name.clone() };
-            series.sort_by(|a, b| if is_reverse { key(b).cmp(&key(a)) } else { key(a).cmp(&key(b)) });
+            sort(&mut series, &|a, b| if is_reverse { key(b).cmp(&key(a)) } else { key(a).cmp(&key(b)) });
             Ok(series)
         },
     },
@@ -66,17 +68,17 @@ fn by_function(call: &mut Call<'_, '_>, func: &str, is_reverse: bool) -> Result<
 }
 
 /// By a number of each; those without one are the least.
-pub(super) fn by(series: &mut [Series], is_reverse: bool, value: &dyn Fn(&Series) -> f64) {
+pub(super) fn by(series: &mut Vec<Series>, is_reverse: bool, value: &dyn Fn(&Series) -> f64) {
     let key = |series: &Series| {
         let value = value(series);
         if value.is_nan() { f64::NEG_INFINITY } else { value }
     };
-    series.sort_by_cached_key(|one| {
-        // Bits in the order of the numbers.
-        let bits = (key(one) + 0.0).to_bits().cast_signed();
-        let ordered = bits ^ ((bits >> 63).cast_unsigned() >> 1).cast_signed();
-        if is_reverse { !ordered } else { ordered }
-    });
+    let keys: Vec<f64> = series.iter().map(key).collect();
+    let mut places: Vec<usize> = (0..keys.len()).collect();
+    let order = |one: usize, other: usize| keys[one].partial_cmp(&keys[other]).unwrap_or(Ordering::Equal);
+    places.sort_by(|one, other| if is_reverse { order(*other, *one) } else { order(*one, *other) });
+    let mut unsorted: Vec<Option<Series>> = std::mem::take(series).into_iter().map(Some).collect();
+    series.extend(places.into_iter().filter_map(|place| unsorted[place].take()));
 }
 
 /// A name in which each number has ten digits.

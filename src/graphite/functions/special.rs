@@ -45,7 +45,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             call.evaluator.x_files_factor = share;
             each(call, &|_, series| {
                 series.x_files_factor = share;
-                series.tag("xFilesFactor", repr(share));
+                series.tag("xFilesFactor", &repr(share));
             })
         },
     },
@@ -88,7 +88,7 @@ fn n_percentile(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
             continue;
         }
         let value = percentile(&values, n, false);
-        series.tag("nPercentile", repr(n));
+        series.tag("nPercentile", &repr(n));
         let steps = usize::try_from((series.end_s - series.start_s) / series.step_s.max(1)).unwrap_or(0);
         call.evaluator.pay_values(steps)?;
         let name = format!("nPercentile({}, {})", series.name, g(n));

@@ -10,7 +10,7 @@ use crate::graphite::text::{g, repr};
 const GROUP: &str = "Transform";
 const ONE: &[Param] = &[SERIES];
 const FACTOR: &[Param] = &[SERIES, Param::new("factor", Kind::Float).required()];
-const LIMIT: &[Param] = &[SERIES, Param::new("limit", Kind::IntOrInf).or("1e9999")];
+const LIMIT: &[Param] = &[SERIES, Param::new("limit", Kind::IntOrInf)];
 
 /// A function that has no parameter, a tag if it is not empty, and a value for each value.
 macro_rules! plain {
@@ -43,7 +43,7 @@ macro_rules! with_number {
             run: |call| {
                 each(call, &|call, series| {
                     let number = call.float(1);
-                    series.tag($name, repr(number));
+                    series.tag($name, &repr(number));
                     let shown: fn(f64) -> String = $shown;
                     series.rename(format!("{}({},{})", $name, series.name, shown(number)));
                     let step_s = super::float(series.step_s);
@@ -88,7 +88,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         run: |call| {
             each(call, &|call, series| {
                 let base = call.int(1);
-                series.tag("log", base.to_string());
+                series.tag("log", &base.to_string());
                 series.rename(format!("log({}, {base})", series.name));
                 map(series, &|value| if value <= 0.0 { f64::NAN } else { value.ln() / (base as f64).ln() });
             })
@@ -102,7 +102,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         run: |call| {
             each(call, &|call, series| {
                 let digits = call.int(1).clamp(-300, 300);
-                series.tag("round", digits.to_string());
+                series.tag("round", &digits.to_string());
                 let shown = call.value(1).map_or_else(String::new, |_| format!(",{digits}"));
                 series.rename(format!("round({}{shown})", series.name));
                 map(series, &|value| rounded(value, i32::try_from(digits).unwrap_or(0)));
@@ -117,7 +117,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         run: |call| {
             each(call, &|_, series| {
                 let least = Aggregate::Min.of(&series.values);
-                series.tag("offsetToZero", if least.is_nan() { "None".to_owned() } else { repr(least) });
+                series.tag("offsetToZero", &if least.is_nan() { "None".to_owned() } else { repr(least) });
                 series.rename(format!("offsetToZero({})", series.name));
                 map(series, &|value| value - least);
             })
@@ -202,7 +202,7 @@ fn transform_null(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let default = call.float(1);
     let tag = call.value(1).map_or_else(|| "0".to_owned(), |_| repr(default));
     let reference = Aligned::new(call.series(2))?;
-    let allowed = reference.map(|aligned| aligned.rows(|row| Aggregate::Count.of(row)));
+    let allowed = reference.map(|aligned| aligned.rows(&|row| Aggregate::Count.of(row)));
     each(call, &|_, series| {
         series.tag("transformNull", tag.as_str());
         let shown = if allowed.is_some() { ",referenceSeries" } else { "" };

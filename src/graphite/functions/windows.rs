@@ -215,7 +215,7 @@ fn deviation(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     };
     let mut made = Vec::new();
     for mut series in call.series(0) {
-        series.tag("stdev", points.to_string());
+        series.tag("stdev", &points.to_string());
         let (mut count, mut sum, mut squares) = (0.0, 0.0, 0.0);
         let mut values = Vec::with_capacity(series.values.len());
         for (at, value) in series.values.iter().enumerate() {
