@@ -103,5 +103,18 @@ pub(crate) fn requests(end_s: i64) -> Vec<Vec<(String, String)>> {
             requests.push(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
         }
     }
+    for format in ["csv", "raw", "dygraph", "rickshaw"] {
+        for target in
+            ["visits.sum", "seriesByTag('name=visits.ratio')", "alias(summarize(visits.sum,'1min'),'a, \"b\"')"]
+        {
+            let pairs = [
+                ("target", target),
+                ("from", &(end_s - 200).to_string()),
+                ("until", &(end_s - 1).to_string()),
+                ("format", format),
+            ];
+            requests.push(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect());
+        }
+    }
     requests
 }

@@ -6,9 +6,12 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-/// What graphite-web answers to requests for `render` over the data that end at `end_s`; `None` where it can't be had, with
+/// A request: its path and parameters.
+pub(crate) type Request<'a> = (&'a str, &'a [(String, String)]);
+
+/// What graphite-web answers to requests over the data that end at `end_s`; `None` where it can't be had, with
 /// the reason on standard error.
-pub(crate) fn answers(order: &Value, now_s: i64, requests: &[Vec<(String, String)>]) -> Option<Vec<Value>> {
+pub(crate) fn answers(order: &Value, now_s: i64, requests: &[Request<'_>]) -> Option<Vec<Value>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let setup = Command::new(root.join("tests/graphite/setup.sh")).status();
     if !setup.is_ok_and(|status| status.success()) {
@@ -26,10 +29,10 @@ pub(crate) fn answers(order: &Value, now_s: i64, requests: &[Vec<(String, String
     let mut output = BufReader::new(child.stdout.take().expect("piped")).lines();
     writeln!(input, "{order}").expect("it reads");
     let mut answers = Vec::new();
-    for request in requests {
-        let mut query = request.clone();
+    for (path, query) in requests {
+        let mut query = query.to_vec();
         query.push(("now".to_owned(), now_s.to_string()));
-        writeln!(input, "{}", json!({"path": "/render", "query": query})).expect("it reads");
+        writeln!(input, "{}", json!({"path": path, "query": query})).expect("it reads");
         let line = output.next().expect("an answer").expect("a line");
         answers.push(serde_json::from_str(&line).expect("JSON"));
     }

@@ -6,6 +6,12 @@ cd "$(dirname "$0")/../.."
 venv=.tools/graphite
 wanted=tests/graphite/requirements.txt
 
+# Two tests that begin together must not install over each other.
+mkdir -p .tools
+if command -v flock >/dev/null; then
+	exec 9>.tools/graphite.lock
+	flock 9
+fi
 cmp -s "$wanted" "$venv/requirements.txt" && exit 0
 command -v python3 >/dev/null || { echo "graphite: python3 is missing" >&2; exit 1; }
 echo "graphite: installing graphite-web into $venv" >&2

@@ -26,7 +26,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
                 let Forecast { mut series, predictions, .. } = forecast;
                 tagged(&mut series.tags, &["Forecast", "Deviation"]);
                 let name = format!("holtWintersForecast({})", series.name);
-                made.push(plain(&series, name, predictions));
+                made.push(plain(&series, &name, predictions));
             }
             Ok(made)
         },
@@ -91,8 +91,8 @@ fn forecasts(call: &mut Call<'_, '_>, bootstrap_at: usize, season_at: usize) -> 
 }
 
 /// A series of the same time and tags, which no longer knows how it is consolidated.
-fn plain(series: &Series, name: String, values: Vec<f64>) -> Series {
-    let made = Series::new(&name, series.time(), values, series.x_files_factor);
+fn plain(series: &Series, name: &str, values: Vec<f64>) -> Series {
+    let made = Series::new(name, series.time(), values, series.x_files_factor);
     Series { tags: series.tags.clone(), ..made }
 }
 
@@ -142,7 +142,7 @@ fn bands(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
         tagged(&mut series.tags, &["Forecast", "Deviation", "ConfidenceUpper", "ConfidenceLower"]);
         for (side, sign) in [("Lower", -1.0), ("Upper", 1.0)] {
             let band = predictions.iter().zip(&deviations).map(|(value, off)| value + sign * delta * off).collect();
-            let band = plain(&series, format!("holtWintersConfidence{side}({})", series.name), band);
+            let band = plain(&series, &format!("holtWintersConfidence{side}({})", series.name), band);
             made.push(Series { path: series.path.clone(), ..band });
         }
     }
@@ -169,7 +169,7 @@ fn aberration(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
         };
         let values = series.values.iter().enumerate().map(outside).collect();
         series.tag("holtWintersAberration", "1");
-        made.push(plain(&series, format!("holtWintersAberration({})", series.name), values));
+        made.push(plain(&series, &format!("holtWintersAberration({})", series.name), values));
     }
     Ok(made)
 }
@@ -191,7 +191,7 @@ fn regression(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
         let name = format!("linearRegression({}, {}, {})", series.name, scope.from_s, scope.until_s);
         let value = |at: usize| offset + (series.start_s as f64 + at as f64 * series.step_s as f64) * factor;
         let values = (0..series.values.len()).map(value).collect();
-        made.push(plain(&series, name, values));
+        made.push(plain(&series, &name, values));
     }
     Ok(made)
 }

@@ -99,7 +99,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 pub(super) fn constant(call: &Call<'_, '_>, value: f64, name: &str) -> Series {
     let (from_s, until_s) = (call.scope.from_s, call.scope.until_s);
     let time = (from_s, until_s, (until_s - from_s) / 2);
-    let series = Series::new(&name, time, vec![value; 3], call.evaluator.x_files_factor);
+    let series = Series::new(name, time, vec![value; 3], call.evaluator.x_files_factor);
     Series { path: format!("constantLine({name})"), ..series }
 }
 
@@ -113,7 +113,7 @@ fn made_up(call: &mut Call<'_, '_>, name: &str, step_s: i64, value: &mut dyn FnM
     call.evaluator.pay_values(usize::try_from((until_s - from_s) / step_s).unwrap_or(0))?;
     let times = std::iter::successors(Some(from_s), |at_s| Some(at_s + step_s)).take_while(|at_s| *at_s < until_s);
     let values = times.map(|at_s| value(at_s as f64)).collect();
-    Ok(Series::new(&name, (from_s, until_s, step_s), values, call.evaluator.x_files_factor))
+    Ok(Series::new(name, (from_s, until_s, step_s), values, call.evaluator.x_files_factor))
 }
 
 fn vertical(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {

@@ -158,7 +158,7 @@ fn percent_by_nodes(call: &Call<'_, '_>, series: Vec<Series>, total: Value, node
 }
 
 fn missing(call: &Call<'_, '_>, series: &Series, name: &str) -> Series {
-    Series::new(&name, series.time(), vec![f64::NAN; series.values.len()], call.evaluator.x_files_factor)
+    Series::new(name, series.time(), vec![f64::NAN; series.values.len()], call.evaluator.x_files_factor)
 }
 
 fn weighted(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
