@@ -44,6 +44,11 @@ impl Selection {
     pub fn of(leaf: &Leaf<'_>, naming: &Naming) -> Result<Option<Self>> {
         match leaf {
             Leaf::Tags(texts) => Ok(Self::tagged(&parse_all(texts)?, None, naming)),
+            Leaf::Grouped(texts, tags, callback) => {
+                let expressions = parse_all(texts)?;
+                let selection = Self::tagged(&expressions, None, naming);
+                Ok(selection.map(|selection| selection.grouped(&expressions, tags, callback)))
+            }
             Leaf::Path(path) if path.contains(';') => {
                 let Some(tags) = parse_path(path) else { return Ok(None) };
                 let texts: Vec<String> = tags.iter().map(|(tag, value)| format!("{tag}={value}")).collect();
@@ -65,6 +70,26 @@ impl Selection {
         candidates.retain(is_wanted);
         let matchers = labels.iter().filter_map(pushed).collect();
         Self::with(naming, candidates, matchers, None, Shape::Tagged(labels, path))
+    }
+
+    /// By what its series will be grouped by, where merging their cells is what will be done with their values.
+    fn grouped(mut self, expressions: &[TagExpression], tags: &[String], callback: &str) -> Self {
+        let callback = callback.strip_suffix("Series").unwrap_or(callback);
+        let merges = self.aggregates().all(|aggregate| match callback {
+            "sum" | "total" => matches!(aggregate, Aggregate::Sum | Aggregate::Count | Aggregate::Rate),
+            "min" => *aggregate == Aggregate::Min,
+            "max" => *aggregate == Aggregate::Max,
+            _ => false,
+        });
+        let tags = tags.iter().chain(expressions.iter().map(|one| &one.tag));
+        let mut labels: Vec<String> = tags.filter(|tag| *tag != "name").cloned().collect();
+        labels.sort_unstable();
+        labels.dedup();
+        // Where a tag has `_`, its label may be called otherwise.
+        if merges && !labels.iter().any(|label| label.contains('_')) {
+            self.by = Some(labels);
+        }
+        self
     }
 
     fn of_path(path: &str, naming: &Naming) -> Result<Option<Self>> {
@@ -247,7 +272,9 @@ mod tests {
 
     fn row(labels: &[(&'static str, &'static str)], n: f64) -> Row {
         let mut builder = LabelsBuilder::default();
-        labels.iter().for_each(|(name, value)| builder.push((*name).into(), (*value).into()));
+        for (name, value) in labels {
+            builder.push((*name).into(), (*value).into());
+        }
         let labels = Labels::from_canonical(builder.canonical().expect("valid"));
         (labels, vec![(1, Cell::of(&Point { n, d: 2.0, p: None, t: 0.0 }))])
     }
@@ -293,6 +320,22 @@ mod tests {
         assert_eq!(tags(&["name=other.sum"]).len(), 0);
         assert_eq!(seen(&Leaf::Path("visits.sum;country=US;path=/a")), ["visits.sum;country=US;path=/a 1"]);
         assert_eq!(seen(&Leaf::Path("visits.sum;country=US")).len(), 0);
+    }
+
+    #[test]
+    fn what_will_be_summed_by_tags_is_read_by_their_labels() {
+        let by = |name: &str, tags: &[&str], callback: &'static str| {
+            let texts = vec![format!("name=visits.{name}"), "path!=".to_owned()];
+            let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
+            let leaf = Leaf::Grouped(texts, tags, callback);
+            Selection::of(&leaf, &visits()).expect("a leaf").expect("one").by
+        };
+        let labels = Some(vec!["country".to_owned(), "path".to_owned()]);
+        assert_eq!(by("sum", &["country", "name"], "sum"), labels);
+        assert_eq!(by("count", &["country"], "sumSeries"), labels);
+        assert_eq!(by("sum", &["country"], "average"), None);
+        assert_eq!(by("ratio", &["country"], "sum"), None);
+        assert_eq!(by("sum", &["a_b"], "sum"), None);
     }
 
     #[test]

@@ -118,6 +118,9 @@ impl Source for Stock<'_> {
             Leaf::Path(path) => (*path).to_owned(),
             // Between them no path has such a character.
             Leaf::Tags(expressions) => format!("\n{}", expressions.join("\n")),
+            Leaf::Grouped(expressions, tags, callback) => {
+                format!("\n{callback}\n{}\n\n{}", tags.join("\n"), expressions.join("\n"))
+            }
         };
         let key = (text, [window.from_s(), window.to_s(), window.step_s()]);
         if let Some(series) = self.there.get(&key) {

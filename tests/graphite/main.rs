@@ -36,7 +36,7 @@ impl Source for Files {
                 };
                 self.0.keys().filter(|known| !known.contains(';') && fits(known)).collect()
             }
-            Leaf::Tags(expressions) => {
+            Leaf::Tags(expressions) | Leaf::Grouped(expressions, ..) => {
                 let expressions = parse_all(expressions)?;
                 let tagged = |known: &str| Series::of_path(known, (0, 0, 10), Vec::new());
                 self.0

@@ -6,8 +6,11 @@ use serde_json::Value;
 use super::{form, get, post, visits};
 use crate::http::call;
 
+/// Values and their times.
+type Points = Vec<(Option<f64>, i64)>;
+
 /// What both of Grafana's sides read of an answer to `render`.
-fn checked(answer: &Value) -> Vec<(String, Vec<(Option<f64>, i64)>)> {
+fn checked(answer: &Value) -> Vec<(String, Points)> {
     let series = answer.as_array().expect("a list");
     let point = |point: &Value| {
         assert_eq!(point.as_array().map(Vec::len), Some(2), "{point}");
@@ -202,7 +205,7 @@ fn a_read_key_comes_as_bearer_in_the_url_or_as_password() {
     let (stream, _) = visits();
     let url = format!("{}/v1/streams/{}/graphite/render?target=constantLine(1)&from=-1h", stream.url, stream.id);
     let basic = |text: &str| {
-        let text = text.as_bytes().chunks(3).map(|chunk| base64(chunk)).collect::<String>();
+        let text = text.as_bytes().chunks(3).map(base64).collect::<String>();
         call("GET", &*url).header("Authorization", format!("Basic {text}")).send()
     };
     basic(&format!("heartbeat:{}", stream.read_key)).expect(200);

@@ -3,6 +3,8 @@
 use serde_json::json;
 
 use super::{form, get, post, visits};
+use crate::server::Server;
+use crate::stream::Stream;
 
 #[test]
 fn what_is_wrong_with_a_request_is_told() {
@@ -51,4 +53,23 @@ fn paths_and_methods_are_those_of_the_table() {
     assert_eq!(stream.call("GET", "/graphite/functions/nothing").send().problem(404), "not-found");
     assert_eq!(get(&stream, "render", &[]).expect(200).json(), json!([]), "no target, no series");
     assert_eq!(get(&stream, "render", &[("target", "other.sum")]).expect(200).json(), json!([]));
+}
+
+#[test]
+fn sums_by_tags_are_read_by_tags_however_many_series_there_are() {
+    let stream = Stream::create(Server::shared(), json!({"name": "visits"}));
+    let point = |id: u32| format!(r#"{{"n":100,"p":1000,"v":{{"country":"c{}","id":"{id}"}}}}"#, id % 3);
+    stream.write((0..3_000).map(point).collect::<Vec<_>>().join("\n"));
+    let ask = |target: &str| get(&stream, "render", &[("target", target), ("from", "-20min"), ("until", "+10s")]);
+    // 3,000 series in 100 steps are more cells than are read at once.
+    let all = ask("averageSeries(seriesByTag('name=visits.sum'))");
+    assert_eq!(all.problem(400), "invalid-request");
+    assert!(all.json()["detail"].as_str().is_some_and(|detail| detail.contains("200000")), "{}", all.text());
+    let grouped = ask("groupByTags(seriesByTag('name=visits.sum'),'sum','country')").expect(200).json();
+    let total = |series: &serde_json::Value| -> f64 {
+        series["datapoints"].as_array().expect("a list").iter().filter_map(|point| point[0].as_f64()).sum()
+    };
+    let totals: Vec<f64> = grouped.as_array().expect("a list").iter().map(total).collect();
+    assert_eq!(totals.len(), 3);
+    assert!(totals.iter().all(|total| (total - 100_000.0).abs() < 1e-6), "{totals:?}");
 }
