@@ -9,6 +9,7 @@ mod face;
 mod fan_out;
 mod form;
 mod gather;
+mod graphite;
 mod gunzip;
 mod held;
 mod known;
@@ -49,6 +50,8 @@ struct Exchange {
     keys: Keys,
     /// When the request arrived, Unix milliseconds.
     now_ms: i64,
+    /// Whether the password of basic auth may be a read key: of Graphite's clients, which know nothing else.
+    takes_password: bool,
 }
 
 /// Answers a request.
@@ -60,7 +63,8 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
     };
     let stay = Stay::new(&context)?;
     let keys = Keys::of(&env);
-    let exchange = Exchange { request: Request::new(request), url, env, context, keys, now_ms: now_ms() };
+    let exchange =
+        Exchange { request: Request::new(request), url, env, context, keys, now_ms: now_ms(), takes_password: false };
     let (reply, cors) = exchange.answer(route).await;
     drop(stay);
     reply.into_response(cors)
@@ -77,6 +81,7 @@ impl Exchange {
 
     async fn answer(mut self, route: Route<'_>) -> (Reply, Cors) {
         let is_face = matches!(route, Route::Face(_));
+        self.takes_password = matches!(route, Route::Graphite(..));
         let mut cors = if is_face { Cors::Face } else { Cors::Any };
         let reply = match route.action(&self.request.method()) {
             Ok(action) => self.act(action, &mut cors).await,
@@ -114,6 +119,7 @@ impl Exchange {
             Action::ReadLive(id) => self.read_live(&self.stream(id)?).await,
             Action::ReadDeltas(id) => self.read_deltas(&self.stream(id)?).await,
             Action::Face(action) => self.act_on_face(action).await,
+            Action::Graphite(id, action) => self.act_on_graphite(&self.stream(id)?, action).await,
             Action::NotYet(what) => Err(Problem::NotImplemented(what)),
             Action::NotFound => Err(Problem::NotFound("there is nothing at this path")),
         }

@@ -2,7 +2,7 @@
 
 use worker::Method;
 
-use super::face;
+use super::{face, graphite};
 
 /// What a path names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,8 @@ pub(super) enum Route<'a> {
     Deltas(&'a str),
     /// Of the app.net face.
     Face(face::Route<'a>),
+    /// Of a stream's Graphite API.
+    Graphite(&'a str, graphite::Route<'a>),
     /// Part of the contract that this version does not have yet.
     NotYet(&'static str),
     /// Under the API's paths, but nothing.
@@ -49,6 +51,7 @@ pub(super) enum Action<'a> {
     ReadLive(&'a str),
     ReadDeltas(&'a str),
     Face(face::Action<'a>),
+    Graphite(&'a str, graphite::Route<'a>),
     NotYet(&'static str),
     NotFound,
 }
@@ -74,7 +77,9 @@ impl<'a> Route<'a> {
             [Some(id), None, ..] => Self::Stream(id),
             [Some(id), Some("labels"), Some(name), None] => Self::LabelValues(id, name),
             [Some(id), Some("forward"), Some("retry"), None] => Self::RetryForward(id),
-            [Some(_), Some("graphite"), ..] => Self::NotYet("the Graphite API"),
+            [Some(id), Some("graphite"), first, second] => {
+                Self::Graphite(id, graphite::Route::of(first, second, parts.next(), parts.next()))
+            }
             [Some(id), Some(leaf), None, _] => Self::leaf(id, leaf),
             _ => Self::Unknown,
         }
@@ -100,7 +105,7 @@ impl<'a> Route<'a> {
     pub(super) fn methods(self) -> &'static str {
         match self {
             Self::Face(route) => route.methods(),
-            Self::Streams => "GET, HEAD, POST, OPTIONS",
+            Self::Streams | Self::Graphite(..) => "GET, HEAD, POST, OPTIONS",
             Self::Stream(_) => "GET, HEAD, PATCH, DELETE, OPTIONS",
             Self::ReadKey(_) | Self::RetryForward(_) | Self::Points(_) | Self::Statsd(_) => "POST, OPTIONS",
             Self::NotYet(_) | Self::Unknown => "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
@@ -119,6 +124,7 @@ impl<'a> Route<'a> {
         Ok(match (self, method) {
             (_, Method::Options) => Action::Preflight(self),
             (Self::Face(route), method) => Action::Face(route.action(method)?),
+            (Self::Graphite(id, route), Method::Get | Method::Post) => Action::Graphite(id, route),
             (Self::NotYet(what), _) => Action::NotYet(what),
             (Self::Unknown, _) => Action::NotFound,
             (Self::Streams, Method::Post) => Action::CreateStream,

@@ -155,6 +155,20 @@ pub struct QueryText {
 }
 
 impl QueryText {
+    /// The query of a window, of matchers as `where` has them, by these labels or by all.
+    #[must_use]
+    pub fn new(window: &Window, matchers: Vec<String>, by: Option<Vec<String>>) -> Self {
+        let (from_s, to_s, step_s) = (window.from_s(), window.to_s(), window.step_s());
+        let (quantiles, distinct, only, after) = (false, Vec::new(), Vec::new(), Vec::new());
+        Self { from_s, to_s, step_s, matchers, by, quantiles, distinct, only, after }
+    }
+
+    /// The same with quantiles, if they are wanted, and counts of the values of these labels.
+    #[must_use]
+    pub fn with_sketches(self, quantiles: bool, distinct: Vec<String>) -> Self {
+        Self { quantiles, distinct, ..self }
+    }
+
     /// The labels whose values are to be counted.
     #[must_use]
     pub fn distinct(&self) -> &[String] {
@@ -232,17 +246,9 @@ impl RollupParams {
         let step_s = step.map(|text| parse_duration(&text).map_err(|error| ParamError::Time("step", error)));
         let window = Window::new(from_ms, to_ms, step_s.transpose()?, now_ms, retention)?;
         let aggregates = parse_aggregates(agg.as_deref().unwrap_or("sum"))?;
-        let query = QueryText {
-            quantiles: Aggregate::sketches(&aggregates).quantiles,
-            distinct: aggregates.iter().filter_map(Aggregate::label).map(str::to_owned).collect(),
-            from_s: window.from_s(),
-            to_s: window.to_s(),
-            step_s: window.step_s(),
-            matchers,
-            by: parse_by(by.as_deref().unwrap_or_default())?,
-            only: Vec::new(),
-            after: Vec::new(),
-        };
+        let distinct = aggregates.iter().filter_map(Aggregate::label).map(str::to_owned).collect();
+        let query = QueryText::new(&window, matchers, parse_by(by.as_deref().unwrap_or_default())?)
+            .with_sketches(Aggregate::sketches(&aggregates).quantiles, distinct);
         query.to_query(&[])?;
         Ok(Self {
             query,

@@ -192,18 +192,6 @@ fn what_this_version_lacks_says_so() {
     let stream = Stream::new();
     for (method, path) in [
         ("GET", "/metrics"),
-        ("GET", "/graphite/render?target=x"),
-        ("POST", "/graphite/render"),
-        ("GET", "/graphite/metrics/find"),
-        ("GET", "/graphite/metrics/expand"),
-        ("GET", "/graphite/functions"),
-        ("GET", "/graphite/version"),
-        ("GET", "/graphite/events/get_data"),
-        ("GET", "/graphite/tags"),
-        ("GET", "/graphite/tags/name"),
-        ("GET", "/graphite/tags/autoComplete/tags"),
-        ("GET", "/graphite/tags/autoComplete/values"),
-        ("GET", "/graphite/tags/findSeries"),
     ] {
         let answer = stream.call(method, path).bearer(&stream.read_key).send();
         assert_eq!(answer.problem(501), "not-implemented", "{method} {path}");

@@ -19,6 +19,7 @@ mod forged;
 mod forms;
 mod forwarding;
 mod gathering;
+mod graphite;
 mod gzip;
 mod hostile;
 mod http;
