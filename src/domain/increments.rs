@@ -4,13 +4,11 @@
 //!
 //! A position is a number of points: that of all points that the stream had then.
 
-use std::collections::VecDeque;
-use std::collections::hash_map::Entry as Place;
-
-use rustc_hash::FxHashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, VecDeque};
 
 use super::cell::Cell;
-use super::open::SeriesId;
+use super::open::{Bucket, SeriesId};
 use super::sketches::Wanted;
 use super::tier::Layer;
 
@@ -25,7 +23,7 @@ const SHARED_MS: i64 = 1_000;
 pub struct IncrementLimits {
     /// Some 100 bytes each: 2 MB.
     pub cells: usize,
-    /// Positions, of some 200 bytes. When crowded, there is a new one a second at most, so those of ten minutes.
+    /// Positions, of some 1,000 bytes. When crowded, there is a new one a second at most, so those of ten minutes.
     pub positions: usize,
 }
 
@@ -45,9 +43,10 @@ pub struct Increments {
 
 /// What was added from a position to the next.
 struct Span {
-    from: u64,
+    from: i64,
     made_ms: i64,
-    cells: FxHashMap<(Layer, i64, SeriesId), Cell>,
+    buckets: BTreeMap<(Layer, i64), Bucket>,
+    cells: usize,
 }
 
 impl Increments {
@@ -58,7 +57,7 @@ impl Increments {
     }
 
     /// Somebody asks: what is added from now on is kept for a while. The stream is at position `at`.
-    pub fn watch(&mut self, at: u64, now_ms: i64) {
+    pub fn watch(&mut self, at: i64, now_ms: i64) {
         self.until_ms = now_ms + INTEREST_MS;
         if self.spans.is_empty() {
             self.begin(at, now_ms);
@@ -88,10 +87,11 @@ impl Increments {
 
     fn add_kept(&mut self, layer: Layer, start_s: i64, series: SeriesId, cell: &Cell) {
         let Some(span) = self.spans.back_mut() else { return };
-        match span.cells.entry((layer, start_s, series)) {
-            Place::Occupied(mut there) => there.get_mut().merge_wanted(cell, Wanted::default()),
-            Place::Vacant(place) => {
+        match span.buckets.entry((layer, start_s)).or_default().entry(series) {
+            Entry::Occupied(mut there) => there.get_mut().merge_wanted(cell, Wanted::default()),
+            Entry::Vacant(place) => {
                 place.insert(cell.kept(Wanted::default()));
+                span.cells += 1;
                 self.cells += 1;
             }
         }
@@ -102,7 +102,7 @@ impl Increments {
 
     /// The position up to which [`Self::since`] tells: the stream's own, `at`. When crowded, and unless it must be `exact`, one
     /// of a moment ago.
-    pub fn position(&mut self, at: u64, now_ms: i64, exact: bool) -> u64 {
+    pub fn position(&mut self, at: i64, now_ms: i64, exact: bool) -> i64 {
         if let Some(last) = self.spans.back() {
             let is_shared = !exact && self.spans.len() > CROWDED && now_ms < last.made_ms + SHARED_MS;
             if last.from == at || is_shared {
@@ -117,24 +117,25 @@ impl Increments {
     #[must_use]
     pub fn since(
         &self,
-        position: u64,
+        position: i64,
     ) -> Option<impl Iterator<Item = (Layer, i64, SeriesId, &Cell)> + Clone + use<'_>> {
         let first = self.spans.binary_search_by_key(&position, |span| span.from).ok()?;
         let told = self.spans.range(first..self.spans.len() - 1);
-        Some(told.flat_map(|span| {
-            span.cells.iter().map(|((layer, start_s, series), cell)| (*layer, *start_s, *series, cell))
+        let buckets = told.flat_map(|span| &span.buckets);
+        Some(buckets.flat_map(|((layer, start_s), bucket)| {
+            bucket.iter().map(|(series, cell)| (*layer, *start_s, *series, cell))
         }))
     }
 
-    fn begin(&mut self, from: u64, made_ms: i64) {
-        self.spans.push_back(Span { from, made_ms, cells: FxHashMap::default() });
+    fn begin(&mut self, from: i64, made_ms: i64) {
+        self.spans.push_back(Span { from, made_ms, buckets: BTreeMap::new(), cells: 0 });
         if self.spans.len() > self.limits.positions {
             self.forget_oldest();
         }
     }
 
     fn forget_oldest(&mut self) {
-        self.cells -= self.spans.pop_front().map_or(self.cells, |span| span.cells.len());
+        self.cells -= self.spans.pop_front().map_or(self.cells, |span| span.cells);
     }
 }
 
@@ -145,8 +146,9 @@ mod tests {
 
     const LAYER: Layer = Layer::Total(Tier::S10);
 
-    fn counted(increments: &Increments, position: u64) -> Option<u64> {
-        Some(increments.since(position)?.map(|(_, _, _, cell)| cell.count).sum())
+    fn counted(increments: &Increments, position: i64) -> Option<i64> {
+        let counts = increments.since(position)?.map(|(_, _, _, cell)| i64::try_from(cell.count).expect("few"));
+        Some(counts.sum())
     }
 
     fn add(increments: &mut Increments, start_s: i64) {
@@ -200,7 +202,7 @@ mod tests {
             add(&mut increments, 0);
             increments.position(at, 0, false)
         });
-        assert_eq!(last, CROWDED as u64);
+        assert_eq!(last, i64::try_from(CROWDED).expect("few"));
         assert_eq!(counted(&increments, 5), Some(last - 5));
         assert_eq!(increments.position(301, SHARED_MS, false), 301);
         add(&mut increments, 0);

@@ -66,17 +66,13 @@ impl Collector {
     }
 
     /// A collector that gives no group to series that are not `touched`: of many series, few have news.
-    pub fn of_touched<'a>(
-        query: &Query,
-        dictionary: impl Iterator<Item = &'a Labels>,
-        touched: impl Fn(SeriesId) -> bool,
-    ) -> Self {
+    pub fn of_touched<'a>(query: &Query, dictionary: impl Iterator<Item = &'a Labels>, touched: &[bool]) -> Self {
         let mut grid = Grid::new(query.sketches);
-        let group = |(series, labels): (SeriesId, &Labels)| {
-            let group = touched(series).then(|| query.group_of(labels)).flatten();
+        let group = |(labels, is_touched): (&Labels, &bool)| {
+            let group = is_touched.then(|| query.group_of(labels)).flatten();
             group.map(|group| grid.group(group))
         };
-        let groups = (0..).zip(dictionary).map(group).collect();
+        let groups = dictionary.zip(touched).map(group).collect();
         Self { window: query.window, groups, grid, spreads: FxHashMap::default(), only: None }
     }
 

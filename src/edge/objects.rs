@@ -7,7 +7,8 @@ use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
 use worker::{Env, Headers, Method, Request, RequestInit, console_error, web_sys};
 
-use crate::wire::command::{Command, LiveJoin, Refusal, WriteAnswer};
+use crate::wire::command::{Command, Refusal, WriteAnswer};
+use crate::wire::live_join::LiveJoin;
 use crate::wire::writes::{decode_answers, encode_writes};
 
 use super::bell::Bell;
@@ -57,8 +58,7 @@ impl Exchange {
 
     /// Hands an upgrade to home; its answer, which is the socket.
     pub(super) async fn upgrade(&self, id: &StreamId, join: &LiveJoin) -> Result<web_sys::Response, Problem> {
-        let json = serde_json::to_vec(join).map_err(|error| internal(&error))?;
-        let url = format!("{URL}?{}", form_urlencoded::byte_serialize(&json).collect::<String>());
+        let url = format!("{URL}?{}", join.to_text());
         let called = async {
             let headers = Headers::new();
             headers.set("Upgrade", "websocket")?;

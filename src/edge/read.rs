@@ -41,24 +41,31 @@ impl Exchange {
     }
 
     async fn rollup_params(&self, id: &StreamId) -> Result<(Rc<StreamConfig>, RollupParams), Problem> {
-        self.params(id, |text, retention| RollupParams::parse(text, self.now_ms, retention)).await
+        let mut parsed = None;
+        let mut parse = |text: &str, retention: &_| {
+            parsed = Some(RollupParams::parse(text, self.now_ms, retention)?);
+            Ok(())
+        };
+        let config = self.with_retention(id, &mut parse).await?;
+        Ok((config, parsed.ok_or(Problem::Internal)?))
     }
 
-    /// The parameters of the query string, as they are with the stream's retention.
-    pub(super) async fn params<T>(
+    /// Lets parameters be parsed as they are with the stream's retention.
+    pub(super) async fn with_retention(
         &self,
         id: &StreamId,
-        parse: impl Fn(&str, &Retention) -> Result<T, ParamError>,
-    ) -> Result<(Rc<StreamConfig>, T), Problem> {
-        let parse = |config: &StreamConfig| parse(self.query_string(), &config.retention);
+        parse: &mut dyn FnMut(&str, &Retention) -> Result<(), ParamError>,
+    ) -> Result<Rc<StreamConfig>, Problem> {
+        let mut parse = |config: &StreamConfig| parse(self.query_string(), &config.retention);
         let mut config = self.config(id).await?;
-        let mut params = parse(&config);
-        if matches!(&params, Err(ParamError::Window(error)) if error.is_of_retention()) {
+        let mut parsed = parse(&config);
+        if matches!(&parsed, Err(ParamError::Window(error)) if error.is_of_retention()) {
             // The copy may be from before the owner asked for more.
             config = self.newer_config(id, config).await?;
-            params = parse(&config);
+            parsed = parse(&config);
         }
-        Ok((config, params?))
+        parsed?;
+        Ok(config)
     }
 
     pub(super) async fn read_labels(&self, id: &StreamId) -> Result<Reply, Problem> {

@@ -8,16 +8,16 @@
 mod broadcast;
 mod socket;
 
+use std::cell::RefMut;
 use std::collections::VecDeque;
 use std::rc::Rc;
 
-use rustc_hash::FxHashMap;
-use serde::{Deserialize, Serialize};
 use worker::{Request, Response, WebSocket, WebSocketPair};
 
 use crate::clock::now_ms;
-use crate::wire::command::{Credential, LiveJoin, Read, Refusal};
+use crate::wire::command::{Credential, Read, Refusal};
 use crate::wire::live::Message;
+use crate::wire::live_join::LiveJoin;
 use crate::wire::live_params::{LiveCursor, LiveQuery};
 
 use super::reads::authorize;
@@ -44,7 +44,7 @@ pub(super) const TRY_AGAIN: u16 = 1013;
 #[derive(Default)]
 #[expect(clippy::struct_excessive_bools, reason = "each is about another thing, and they change one by one")]
 pub(super) struct Live {
-    readers: FxHashMap<u32, Reader>,
+    readers: Vec<Reader>,
     /// Whether those are here that came before the memory was lost.
     is_loaded: bool,
     next_id: u32,
@@ -61,6 +61,8 @@ pub(super) struct Live {
 
 /// One reader.
 struct Reader {
+    /// As its socket's tag says.
+    id: u32,
     socket: WebSocket,
     query: Rc<LiveQuery>,
     credential: Credential,
@@ -88,26 +90,17 @@ impl Unacknowledged {
     }
 }
 
-/// What is attached to a socket.
-#[derive(Serialize, Deserialize)]
-struct Attached {
-    query: LiveQuery,
-    credential: Credential,
-    /// Up to where it was told; none: nobody knows.
-    after: Vec<u64>,
-}
-
 impl Live {
     /// The one query that is equal to this one, for all who ask it.
     fn shared_query(&self, query: LiveQuery) -> Rc<LiveQuery> {
-        let known = self.readers.values().find(|reader| *reader.query == query);
+        let known = self.readers.iter().find(|reader| *reader.query == query);
         known.map_or_else(|| Rc::new(query), |reader| Rc::clone(&reader.query))
     }
 
     /// Whether there is room for one more who asks this.
     fn has_room(&self, query: &Rc<LiveQuery>) -> bool {
         let mut queries: Vec<*const LiveQuery> = Vec::new();
-        for reader in self.readers.values() {
+        for reader in &self.readers {
             let asked = Rc::as_ptr(&reader.query);
             if !queries.contains(&asked) {
                 queries.push(asked);
@@ -119,7 +112,7 @@ impl Live {
     /// Attaches to each socket up to where its reader was told, or that nobody knows.
     fn attach_all(&mut self, is_known: bool) {
         self.is_marked = !is_known;
-        for reader in self.readers.values() {
+        for reader in &self.readers {
             attach(&reader.socket, &reader.attached(is_known));
         }
     }
@@ -136,36 +129,43 @@ impl Live {
 }
 
 impl Reader {
-    fn attached(&self, is_known: bool) -> Attached {
-        let after = if is_known { self.cursor.0.clone() } else { Vec::new() };
-        Attached { query: (*self.query).clone(), credential: self.credential, after }
+    /// Up to where it was told, or that nobody knows.
+    fn attached(&self, is_known: bool) -> LiveJoin {
+        let after = if is_known { self.cursor.clone() } else { LiveCursor::default() };
+        LiveJoin { query: (*self.query).clone(), credential: self.credential, after }
     }
 }
 
 impl Shared {
     /// Makes an upgrade a reader, who gets a first message at once.
     pub(super) async fn join(self: &Rc<Self>, request: &Request) -> Result<Response, Refusal> {
-        let LiveJoin { credential, query, after } = socket::join_of(request)?;
+        let LiveJoin { credential, query, after } = socket::join_of(request).ok_or(Refusal::Internal)?;
         authorize(&self.record()?, &credential, &Read::Live(Vec::new()))?;
-        let query = self.with_live(|live| {
+        let query = {
+            let live = self.readers();
             let query = live.shared_query(query);
-            if live.has_room(&query) { Ok(query) } else { Err(Refusal::Overloaded) }
-        })?;
-        let message = self.first_message(&query, LiveCursor(after)).await?;
+            if !live.has_room(&query) {
+                return Err(Refusal::Overloaded);
+            }
+            query
+        };
+        let message = self.first_message(&query, after).await?;
         // Nothing waits from here on, so whoever changes the key or ends the stream finds the reader or keeps it out.
         authorize(&self.record()?, &credential, &Read::Live(Vec::new()))?;
         let WebSocketPair { client, server } = WebSocketPair::new().map_err(|error| internal(&error))?;
-        self.with_live(|live| {
+        {
+            let mut live = self.readers();
             live.next_id += 1;
-            pair_up(&self.state, &server, live.next_id);
+            let id = live.next_id;
+            pair_up(&self.state, &server, id);
             let (cursor, unacknowledged) = (message.cursor.clone(), Unacknowledged::default());
-            let mut reader = Reader { socket: server, query, credential, cursor, unacknowledged };
+            let mut reader = Reader { id, socket: server, query, credential, cursor, unacknowledged };
             live.is_marked = true;
             attach(&reader.socket, &reader.attached(false));
             let text = message.json.as_str().into();
             Live::tell(&mut reader, &text, &message.cursor, &message.cursor.text().into());
-            live.readers.insert(live.next_id, reader);
-        });
+            live.readers.push(reader);
+        }
         self.stir();
         Response::from_websocket(client).map_err(|error| internal(&error))
     }
@@ -189,29 +189,30 @@ impl Shared {
         Ok(message)
     }
 
-    /// The readers, those included that came before the memory was lost. Nothing in it may wait.
-    fn with_live<T>(&self, work: impl FnOnce(&mut Live) -> T) -> T {
+    /// The readers, those included that came before the memory was lost. Not to be held while something waits.
+    #[inline(never)]
+    fn readers(&self) -> RefMut<'_, Live> {
         let mut live = self.live.borrow_mut();
         if !live.is_loaded {
             live.is_loaded = true;
             for socket in self.state.get_websockets() {
-                let (id, attached) = (id_of(&self.state, &socket), attached(&socket));
-                let Some((id, Attached { query, credential, after })) = id.zip(attached) else {
+                let Some((id, LiveJoin { query, credential, after })) =
+                    id_of(&self.state, &socket).zip(attached(&socket))
+                else {
                     close(&socket, TRY_AGAIN);
                     continue;
                 };
-                let (query, cursor) = (live.shared_query(query), LiveCursor(after));
+                let (query, unacknowledged) = (live.shared_query(query), Unacknowledged::default());
                 live.next_id = live.next_id.max(id);
-                let unacknowledged = Unacknowledged::default();
-                live.readers.insert(id, Reader { socket, query, credential, cursor, unacknowledged });
+                live.readers.push(Reader { id, socket, query, credential, cursor: after, unacknowledged });
             }
         }
-        work(&mut live)
+        live
     }
 
     /// Before a commit: what it adds is kept for readers, if there are any.
     pub(super) fn watch(&self) {
-        if self.with_live(|live| !live.readers.is_empty()) {
+        if !self.readers().readers.is_empty() {
             self.with_engine(|engine| {
                 engine.watch(now_ms());
                 Ok(())
@@ -222,34 +223,33 @@ impl Shared {
 
     /// A reader has got all up to a cursor.
     pub(super) fn acknowledge(self: &Rc<Self>, socket: &WebSocket, cursor: &str) {
-        let id = id_of(&self.state, socket);
-        self.with_live(|live| {
-            if let Some(reader) = id.and_then(|id| live.readers.get_mut(&id)) {
-                reader.unacknowledged.acknowledge(cursor);
-            }
-        });
+        self.with_reader(socket, |live, at| live.readers[at].unacknowledged.acknowledge(cursor));
         // If the memory was lost, other shards have to be asked again.
         self.stir();
     }
 
     /// A reader has gone.
     pub(super) fn leave(&self, socket: &WebSocket) {
-        if let Some(id) = id_of(&self.state, socket) {
-            self.with_live(|live| live.readers.remove(&id));
+        self.with_reader(socket, |live, at| drop(live.readers.remove(at)));
+    }
+
+    fn with_reader(&self, socket: &WebSocket, work: impl FnOnce(&mut Live, usize)) {
+        let mut live = self.readers();
+        let place = |id| live.readers.iter().position(|reader| reader.id == id);
+        if let Some(at) = id_of(&self.state, socket).and_then(place) {
+            work(&mut live, at);
         }
     }
 
     /// Readers who may read no longer have to go.
     pub(super) fn check_readers(self: &Rc<Self>) {
         let Ok(record) = self.record() else { return };
-        self.with_live(|live| {
-            live.readers.retain(|_, reader| {
-                let may_read = authorize(&record, &reader.credential, &Read::Live(Vec::new())).is_ok();
-                if !may_read {
-                    close(&reader.socket, KEY_REPLACED);
-                }
-                may_read
-            });
+        self.readers().readers.retain(|reader| {
+            let may_read = authorize(&record, &reader.credential, &Read::Live(Vec::new())).is_ok();
+            if !may_read {
+                close(&reader.socket, KEY_REPLACED);
+            }
+            may_read
         });
         // There may be more shards than before.
         self.stir();
@@ -257,7 +257,7 @@ impl Shared {
 
     /// All readers have to go.
     pub(super) fn close_all(&self, code: u16) {
-        self.with_live(|live| live.readers.drain().for_each(|(_, reader)| close(&reader.socket, code)));
+        self.readers().readers.drain(..).for_each(|reader| close(&reader.socket, code));
     }
 }
 
@@ -279,6 +279,6 @@ mod tests {
             }
             late.acknowledge("never sent");
         }
-        assert_eq!(late.0.len(), 59);
+        assert_eq!(late.0.len(), 58);
     }
 }

@@ -5,7 +5,7 @@ use subtle::ConstantTimeEq;
 use crate::clock::now_ms;
 use crate::domain::query::Query;
 use crate::store::sql::Sql;
-use crate::wire::command::{Credential, LiveAsk, Read, Refusal};
+use crate::wire::command::{Credential, Read, Refusal};
 use crate::wire::live_part::{self, LivePart};
 use crate::wire::params::QueryText;
 use crate::wire::partial;
@@ -27,19 +27,18 @@ pub(super) fn authorize(record: &Record, credential: &Credential, what: &Read) -
 /// What a live reader sees of this shard.
 pub(super) fn look<S: Sql>(
     engine: &mut Engine<S>,
-    ask: &LiveAsk,
+    ask: &QueryText,
     shard: u16,
     now_ms: i64,
 ) -> std::result::Result<LivePart<Vec<u8>>, Refusal> {
-    let (query, labels) = query(engine, &ask.text)?;
-    let seen = if ask.after.is_empty() {
-        if ask.only.is_empty() {
+    let (query, labels) = query(engine, ask)?;
+    let seen = if let Some(after) = ask.after(shard) {
+        engine.look_since(&query, after, now_ms)
+    } else {
+        if ask.only().is_empty() {
             check_kept(engine, &query, now_ms)?;
         }
-        engine.look(&query, &ask.only, now_ms)
-    } else {
-        // A shard that is new since is at no position that was told.
-        engine.look_since(&query, ask.after.get(usize::from(shard)).copied().unwrap_or(u64::MAX), now_ms)
+        engine.look(&query, ask.only(), now_ms)
     };
     let Seen { position, rows } = seen.map_err(refusal)?;
     Ok(LivePart { shard, position, cells: rows.map(|rows| partial::encode(&rows, &labels)) })

@@ -11,7 +11,6 @@ use crate::domain::codec::{Malformed, Reader, put_bytes, put_varint};
 use crate::domain::open::SeriesId;
 
 use super::forward::Token;
-use super::live_params::LiveQuery;
 use super::params::{QueryText, ValuesParams};
 use super::stream::StreamConfig;
 use super::stream_patch::StreamPatch;
@@ -94,32 +93,9 @@ pub enum Read {
     /// The stream's state; answers its JSON. Not for everyone, even if reading is.
     Status,
     /// What live readers see; answers [`super::live_part`]s, one for each.
-    Live(Vec<LiveAsk>),
+    Live(Vec<QueryText>),
     /// Messages of points that the log still has; answers their JSON, newest first (see [`super::appnet::messages`]).
     Messages(Page),
-}
-
-/// A question of live readers.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LiveAsk {
-    /// Which cells.
-    pub text: QueryText,
-    /// In only some steps, which start then; none: in all.
-    pub only: Vec<i64>,
-    /// What they got since these positions, one for each shard; none: as they are.
-    pub after: Vec<u64>,
-}
-
-/// What a live reader's upgrade brings to home, as JSON and percent-encoded in the query string.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LiveJoin {
-    /// Who reads.
-    pub credential: Credential,
-    /// What.
-    pub query: LiveQuery,
-    /// Up to where the reader has seen it, if it says so.
-    #[serde(default)]
-    pub after: Vec<u64>,
 }
 
 /// Which messages. A message's id is the number of its first point in the stream.

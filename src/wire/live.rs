@@ -53,11 +53,11 @@ impl Block {
     /// When the steps start that have a cell, in order.
     #[must_use]
     pub fn times(&self) -> Vec<i64> {
-        let steps = self.rows.iter().flat_map(|(_, cells)| cells);
-        let mut times: Vec<i64> = steps.map(|(step, _)| self.at_s(*step)).collect();
-        times.sort_unstable();
-        times.dedup();
-        times
+        let mut has_cell = vec![false; usize::try_from(self.window.steps()).unwrap_or_default()];
+        for (step, _) in self.rows.iter().flat_map(|(_, cells)| cells) {
+            has_cell[*step as usize] = true;
+        }
+        self.window.times().zip(has_cell).filter_map(|(at_s, has_cell)| has_cell.then_some(at_s)).collect()
     }
 
     fn cells(&self, labels: &Labels) -> &[(u32, Cell)] {

@@ -1,7 +1,5 @@
 //! The parameters of live reads: a query whose window moves with the clock.
 
-use serde::{Deserialize, Serialize};
-
 use crate::domain::aggregate::Aggregate;
 use crate::domain::point::MAX_AHEAD_S;
 use crate::domain::retention::Retention;
@@ -12,7 +10,7 @@ use super::aggregates::parse_aggregates;
 use super::params::{MAX_MATCHERS, ParamError, QueryText, pairs, parse_by, set_once};
 use super::time::parse_duration;
 
-/// A live query takes at most so many bytes as JSON: it is attached to each socket, which may have 16 KiB.
+/// A live query takes at most so many bytes: it is attached to each socket, which may have 16 KiB.
 const MAX_QUERY_BYTES: usize = 8 << 10;
 /// A cursor takes at most so many bytes: that of 64 shards with 10^15 points each.
 const MAX_CURSOR_BYTES: usize = 1_100;
@@ -21,7 +19,7 @@ const MAX_CURSOR_BYTES: usize = 1_100;
 const AHEAD_S: i64 = MAX_AHEAD_S as i64;
 
 /// What a live reader sees. Equal ones share their answers.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveQuery {
     step_s: i64,
     window_s: i64,
@@ -31,8 +29,8 @@ pub struct LiveQuery {
 }
 
 /// Up to where a reader has seen each shard.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub struct LiveCursor(pub Vec<u64>);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LiveCursor(pub Vec<i64>);
 
 impl LiveCursor {
     /// The cursor as a reader gives it back; one of another version is as good as none.
@@ -44,27 +42,39 @@ impl LiveCursor {
         if text.is_empty() || text.len() > MAX_CURSOR_BYTES || !text.bytes().all(is_char) {
             return Err(ParamError::Cursor);
         }
-        let positions: Result<_, _> = text.split('.').map(str::parse).collect();
-        Ok(positions.map(Self).unwrap_or_default())
+        let position = |text: &str| text.parse().ok().filter(|position| *position >= 0);
+        Ok(Self(text.split('.').map(position).collect::<Option<_>>().unwrap_or_default()))
     }
 
     /// As readers have it.
     #[must_use]
     pub fn text(&self) -> String {
-        self.0.iter().map(u64::to_string).collect::<Vec<_>>().join(".")
+        self.0.iter().map(i64::to_string).collect::<Vec<_>>().join(".")
     }
 }
 
 impl LiveQuery {
-    /// The parameters of `live` and `deltas`, at `now_ms`, of a stream with this retention.
+    /// The parameters of `live` and `deltas`, at `now_ms`, of a stream with this retention; the cursor is empty where there is
+    /// none.
     ///
     /// # Errors
     /// The first parameter that is wrong.
-    pub fn parse(
-        query_string: &str,
-        now_ms: i64,
-        retention: &Retention,
-    ) -> Result<(Self, Option<LiveCursor>), ParamError> {
+    pub fn parse(query_string: &str, now_ms: i64, retention: &Retention) -> Result<(Self, LiveCursor), ParamError> {
+        let (query, after) = Self::from_text(query_string)?;
+        let (step_s, window_s) = (query.step_s, query.window_s);
+        Window::new(now_ms - window_s * 1000, now_ms, Some(step_s), now_ms, retention)?;
+        query.text(&query.shown(now_ms)?).to_query(&[])?;
+        if query.to_text().len() > MAX_QUERY_BYTES {
+            return Err(ParamError::TooLong);
+        }
+        Ok((query, after))
+    }
+
+    /// The parameters, for whatever time and retention.
+    ///
+    /// # Errors
+    /// The first parameter that is wrong.
+    pub fn from_text(query_string: &str) -> Result<(Self, LiveCursor), ParamError> {
         const KNOWN: &str = "by, where, agg, step, window and after";
         let [mut step, mut window, mut by, mut agg, mut after] = [const { None }; 5];
         let mut matchers = Vec::new();
@@ -88,19 +98,23 @@ impl LiveQuery {
         let (step_s, window_s) = (seconds("step", step, "10s")?, seconds("window", window, "1h")?);
         let agg = agg.unwrap_or_else(|| "sum".to_owned());
         parse_aggregates(&agg)?;
-        Window::new(now_ms - window_s * 1000, now_ms, Some(step_s), now_ms, retention)?;
         let query = Self { step_s, window_s, matchers, by: parse_by(by.as_deref().unwrap_or_default())?, agg };
-        query.text(&query.shown(now_ms)?).to_query(&[])?;
-        if query.to_json().len() > MAX_QUERY_BYTES {
-            return Err(ParamError::TooLong);
-        }
-        Ok((query, after.map(|text| LiveCursor::parse(&text)).transpose()?))
+        Ok((query, after.map(|text| LiveCursor::parse(&text)).transpose()?.unwrap_or_default()))
     }
 
-    /// As JSON.
+    /// As a query string, the same for equal ones.
     #[must_use]
-    pub fn to_json(&self) -> String {
-        serde_json::to_string(self).expect("texts, numbers and lists always serialise")
+    pub fn to_text(&self) -> String {
+        let mut text = format!("step={}&window={}", self.step_s, self.window_s);
+        let by = self.by.as_ref().map_or_else(|| "*".to_owned(), |names| names.join(","));
+        let pairs = [("by", &by), ("agg", &self.agg)].into_iter();
+        for (name, value) in pairs.chain(self.matchers.iter().map(|matcher| ("where", matcher))) {
+            text.push('&');
+            text.push_str(name);
+            text.push('=');
+            text.extend(form_urlencoded::byte_serialize(value.as_bytes()));
+        }
+        text
     }
 
     /// The numbers that are asked for.
@@ -152,6 +166,8 @@ impl LiveQuery {
             by: self.by.clone(),
             quantiles: false,
             distinct: Vec::new(),
+            only: Vec::new(),
+            after: Vec::new(),
         }
     }
 }
@@ -162,7 +178,7 @@ mod tests {
 
     const NOW_MS: i64 = 1_792_540_801_500;
 
-    fn parse(text: &str) -> Result<(LiveQuery, Option<LiveCursor>), ParamError> {
+    fn parse(text: &str) -> Result<(LiveQuery, LiveCursor), ParamError> {
         LiveQuery::parse(text, NOW_MS, &Retention::default())
     }
 
@@ -174,7 +190,7 @@ mod tests {
         assert_eq!(query.snapshot(NOW_MS).expect("valid").to_s(), 1_792_540_870);
         let changes = query.changes(NOW_MS).expect("valid");
         assert_eq!((changes.to_s(), changes.steps()), (1_792_540_870, MAX_STEPS));
-        assert_eq!((query.agg.as_str(), after), ("sum", None));
+        assert_eq!((query.agg.as_str(), after), ("sum", LiveCursor::default()));
     }
 
     #[test]
@@ -197,16 +213,19 @@ mod tests {
         let cursor = LiveCursor(vec![12, 0, 1 << 53]);
         assert_eq!(cursor.text(), "12.0.9007199254740992");
         assert_eq!(LiveCursor::parse(&cursor.text()), Ok(cursor));
-        for foreign in ["v2-12", "12..3", "1.-2", "99999999999999999999"] {
+        for foreign in ["v2-12", "12..3", "1.-2", "99999999999999999999", "-1"] {
             assert_eq!(LiveCursor::parse(foreign), Ok(LiveCursor::default()), "{foreign}");
         }
     }
 
     #[test]
     fn the_form_of_a_live_query_is_pinned() {
-        let pinned = r#"{"step_s":60,"window_s":7200,"matchers":["a=b"],"by":["c"],"agg":"sum,p50"}"#;
-        let (query, _) = parse("by=c&where=a%3Db&agg=sum,p50&step=1m&window=2h").expect("valid");
-        assert_eq!(query.to_json(), pinned);
-        assert_eq!(serde_json::from_str::<LiveQuery>(pinned).expect("is one"), query);
+        let pinned = "step=60&window=7200&by=b%2Fc%2Cd&agg=sum%2Cp50&where=a%3Db&where=e%3D%7E.*";
+        let (query, _) =
+            parse("by=d,b/c&where=a%3Db&where=e%3D~.*&agg=sum,p50&step=1m&window=2h&after=1").expect("valid");
+        assert_eq!(query.to_text(), pinned);
+        assert_eq!(LiveQuery::from_text(pinned), Ok((query, LiveCursor::default())));
+        let all = LiveQuery::from_text("by=*").expect("valid").0;
+        assert_eq!((all.by.as_ref(), LiveQuery::from_text(&all.to_text()).expect("valid").0), (None, all.clone()));
     }
 }

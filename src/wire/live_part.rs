@@ -18,7 +18,7 @@ pub struct LivePart<T> {
     /// The number of the shard.
     pub shard: u16,
     /// The position in the shard that the answer is of.
-    pub position: u64,
+    pub position: i64,
     /// A partial; `None` when what came since is not known any more.
     pub cells: Option<T>,
 }
@@ -33,7 +33,7 @@ pub fn encode(parts: &[Result<LivePart<Vec<u8>>, Refusal>]) -> Vec<u8> {
             Ok(LivePart { shard, position, cells }) => {
                 bytes.push(if cells.is_some() { CELLS } else { GONE });
                 put_varint(&mut bytes, u64::from(*shard));
-                put_varint(&mut bytes, *position);
+                put_varint(&mut bytes, position.unsigned_abs());
                 bytes.extend_from_slice(cells.as_deref().unwrap_or_default());
             }
             Err(refusal) => {
@@ -68,8 +68,8 @@ pub fn parse(bytes: &[u8]) -> Result<LivePart<&[u8]>, Refusal> {
         [VERSION, kind @ (GONE | CELLS)] => {
             let mut reader = Reader::new(rest);
             let mut number = || reader.varint().map_err(|_| Refusal::Internal);
-            let (shard, position) = (number()?, number()?);
-            let shard = u16::try_from(shard).map_err(|_| Refusal::Internal)?;
+            let (shard, position) = (u16::try_from(number()?), i64::try_from(number()?));
+            let (Ok(shard), Ok(position)) = (shard, position) else { return Err(Refusal::Internal) };
             Ok(LivePart { shard, position, cells: (kind == CELLS).then(|| reader.rest()) })
         }
         [VERSION, REFUSED] => Err(serde_json::from_slice(rest).unwrap_or(Refusal::Internal)),

@@ -11,10 +11,11 @@ use crate::domain::grid::Grid;
 use crate::domain::sketches::Wanted;
 use crate::domain::window::{Window, WindowError};
 
-use super::command::{LiveAsk, Refusal};
+use super::command::Refusal;
 use super::live::{Block, Message, TooManyGroups, delta, is_whole, snapshot};
 use super::live_params::{LiveCursor, LiveQuery};
 use super::live_part;
+use super::params::QueryText;
 use super::partial::{self, PartialError};
 
 /// See the module's documentation. Ask, take each shard's answer, end the round; again, until there is a message.
@@ -25,7 +26,7 @@ pub struct Look<'a> {
     round: Round,
     window: Window,
     grid: Grid,
-    positions: BTreeMap<u16, u64>,
+    positions: BTreeMap<u16, i64>,
     is_gone: bool,
 }
 
@@ -54,18 +55,12 @@ impl<'a> Look<'a> {
 
     /// What all shards are to be asked next.
     #[must_use]
-    pub fn ask(&self) -> Option<LiveAsk> {
+    pub fn ask(&self) -> Option<QueryText> {
+        let whole = || self.query.text(&self.window);
         match &self.round {
-            Round::Changes(after) => {
-                let text = self.query.plain_text(&self.window);
-                Some(LiveAsk { text, only: Vec::new(), after: after.0.clone() })
-            }
-            Round::Whole(_, times, _) => {
-                Some(LiveAsk { text: self.query.text(&self.window), only: times.clone(), after: Vec::new() })
-            }
-            Round::Snapshot => {
-                Some(LiveAsk { text: self.query.text(&self.window), only: Vec::new(), after: Vec::new() })
-            }
+            Round::Changes(after) => Some(QueryText { after: after.0.clone(), ..self.query.plain_text(&self.window) }),
+            Round::Whole(_, times, _) => Some(QueryText { only: times.clone(), ..whole() }),
+            Round::Snapshot => Some(whole()),
             Round::Done(_) => None,
         }
     }

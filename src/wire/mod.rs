@@ -8,6 +8,7 @@ pub mod frame;
 mod json;
 pub mod layout;
 pub mod live;
+pub mod live_join;
 pub mod live_params;
 pub mod live_part;
 pub mod look;

@@ -146,6 +146,12 @@ pub struct QueryText {
     /// The labels whose values are to be counted; their numbers in the answer are their places here.
     #[serde(default)]
     pub(super) distinct: Vec<String>,
+    /// Of live reads: in only these steps, which start then; none: in all.
+    #[serde(default)]
+    pub(super) only: Vec<i64>,
+    /// Of live reads: what came since these positions, one for each shard; none: as it is.
+    #[serde(default)]
+    pub(super) after: Vec<i64>,
 }
 
 impl QueryText {
@@ -153,6 +159,19 @@ impl QueryText {
     #[must_use]
     pub fn distinct(&self) -> &[String] {
         &self.distinct
+    }
+
+    /// The starts of the only steps that are asked for; none: all.
+    #[must_use]
+    pub fn only(&self) -> &[i64] {
+        &self.only
+    }
+
+    /// The position in a shard behind which is asked, if any; no shard is at -1.
+    #[must_use]
+    pub fn after(&self, shard: u16) -> Option<i64> {
+        // A shard that is new since was told no position.
+        (!self.after.is_empty()).then(|| self.after.get(usize::from(shard)).copied().unwrap_or(-1))
     }
 
     /// The query that the text stands for, in a stream that has these numbers for [`Self::distinct`].
@@ -221,6 +240,8 @@ impl RollupParams {
             step_s: window.step_s(),
             matchers,
             by: parse_by(by.as_deref().unwrap_or_default())?,
+            only: Vec::new(),
+            after: Vec::new(),
         };
         query.to_query(&[])?;
         Ok(Self {

@@ -159,7 +159,9 @@ fn a_reader_is_told_what_changed_and_the_whole_only_when_it_must_be() {
         // What it has in memory goes, but not what it had told.
         shard.take(if round == 5 { &Step::Seal } else { &Step::Tidy { after_s: 5 } });
         let now_ms = shard.now_ms;
-        shards.iter_mut().for_each(|model| model.now_ms = now_ms);
+        for model in &mut shards {
+            model.now_ms = now_ms;
+        }
         readers[usize::from(round % 3)].look(&mut shards);
     }
     for reader in &mut readers {
@@ -175,7 +177,9 @@ fn a_reader_is_told_what_changed_and_the_whole_only_when_it_must_be() {
     readers[0].check(&mut shards);
     assert_eq!(readers[0].snapshots, 2, "what came before the crash is in the log only");
     // Nobody looked for more than a minute.
-    shards.iter_mut().for_each(|model| model.now_ms += 61_000);
+    for model in &mut shards {
+        model.now_ms += 61_000;
+    }
     shards[0].take(&Step::Write(vec![vec![point(1, 1, 5, None, 0)]]));
     readers[0].check(&mut shards);
     assert_eq!(readers[0].snapshots, 3);

@@ -14,11 +14,12 @@ use crate::clock::now_ms;
 use crate::object::reads::look;
 use crate::object::shard::call;
 use crate::object::stream::{Shared, internal, to_json};
-use crate::wire::command::{Command, Credential, LiveAsk, Read, Refusal, take_shards};
+use crate::wire::command::{Command, Credential, Read, Refusal, take_shards};
 use crate::wire::live::Message;
 use crate::wire::live_params::{LiveCursor, LiveQuery};
 use crate::wire::live_part::{encode, split};
 use crate::wire::look::Look;
+use crate::wire::params::QueryText;
 
 use super::{Live, STREAM_GONE, TRY_AGAIN, close};
 
@@ -36,11 +37,9 @@ pub(super) type Group = (Rc<LiveQuery>, LiveCursor);
 impl Shared {
     /// There may be something to tell: starts the task that does, unless it runs or nobody is there.
     pub(in crate::object) fn stir(self: &Rc<Self>) {
-        let starts = self.with_live(|live| {
-            live.is_stirred = true;
-            !live.readers.is_empty() && !std::mem::replace(&mut live.is_running, true)
-        });
-        if starts {
+        let mut live = self.readers();
+        live.is_stirred = true;
+        if !live.readers.is_empty() && !std::mem::replace(&mut live.is_running, true) {
             let shared = Rc::clone(self);
             self.state.wait_until(async move { shared.tell_all().await });
         }
@@ -83,7 +82,7 @@ impl Shared {
     /// Tells each reader what is new to it.
     async fn tell(&self) {
         let mut groups: Vec<Group> = Vec::new();
-        for reader in self.live.borrow().readers.values() {
+        for reader in &self.live.borrow().readers {
             let is_known = |(query, cursor): &Group| Rc::ptr_eq(query, &reader.query) && *cursor == reader.cursor;
             if !groups.iter().any(is_known) {
                 groups.push((Rc::clone(&reader.query), reader.cursor.clone()));
@@ -109,12 +108,12 @@ impl Shared {
         let new = |(query, cursor): &'a Group| Look::new(query, cursor.clone(), now_ms);
         let mut looks: Vec<_> = groups.iter().map(new).collect();
         loop {
-            let asking: Vec<(usize, LiveAsk)> =
+            let asking: Vec<(usize, QueryText)> =
                 (0..).zip(&looks).filter_map(|(at, look)| Some((at, look.as_ref().ok()?.ask()?))).collect();
             if asking.is_empty() {
                 break;
             }
-            let (places, asks): (Vec<usize>, Vec<LiveAsk>) = asking.into_iter().unzip();
+            let (places, asks): (Vec<usize>, Vec<QueryText>) = asking.into_iter().unzip();
             let parts = self.ask_all(asks, now_ms).await;
             for (index, at) in places.into_iter().enumerate() {
                 if let Ok(look) = &mut looks[at] {
@@ -129,7 +128,7 @@ impl Shared {
     }
 
     /// The answers of all shards to some questions.
-    async fn ask_all(&self, asks: Vec<LiveAsk>, now_ms: i64) -> Result<Vec<Vec<u8>>, Refusal> {
+    async fn ask_all(&self, asks: Vec<QueryText>, now_ms: i64) -> Result<Vec<Vec<u8>>, Refusal> {
         let ((stream, _), shards) = (self.place()?, self.record()?.config.layout.shards());
         let mut answers = Vec::new();
         if shards > 1 {
@@ -166,7 +165,7 @@ impl Live {
             self.attach_all(false);
         }
         let (text, cursor_text): (JsString, Rc<str>) = (message.json.as_str().into(), message.cursor.text().into());
-        self.readers.retain(|_, reader| {
+        self.readers.retain_mut(|reader| {
             if !Rc::ptr_eq(&reader.query, query) || reader.cursor != *cursor {
                 return true;
             }
@@ -179,7 +178,7 @@ impl Live {
     }
 
     fn close_group(&mut self, (query, cursor): &Group, code: u16) {
-        self.readers.retain(|_, reader| {
+        self.readers.retain_mut(|reader| {
             let is_other = !Rc::ptr_eq(&reader.query, query) || reader.cursor != *cursor;
             if !is_other {
                 close(&reader.socket, code);

@@ -6,10 +6,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use worker::worker_sys::WebSocketRequestResponsePair;
 use worker::{Request, State, WebSocket, js_sys, wasm_bindgen};
 
-use crate::object::stream::internal;
-use crate::wire::command::{LiveJoin, Refusal};
-
-use super::Attached;
+use crate::wire::live_join::LiveJoin;
 
 #[wasm_bindgen]
 extern "C" {
@@ -32,11 +29,8 @@ fn raw(socket: &WebSocket) -> &RawSocket {
 }
 
 /// What an upgrade asks for.
-pub(super) fn join_of(request: &Request) -> Result<LiveJoin, Refusal> {
-    let url = request.inner().url();
-    let query_string = url.split_once('?').map_or("", |(_, query_string)| query_string);
-    let (json, _) = form_urlencoded::parse(query_string.as_bytes()).next().ok_or(Refusal::Internal)?;
-    serde_json::from_slice(json.as_bytes()).map_err(|error| internal(&error))
+pub(super) fn join_of(request: &Request) -> Option<LiveJoin> {
+    LiveJoin::parse(request.inner().url().split_once('?')?.1)
 }
 
 /// Accepts a socket, which keeps its number also when the object's memory goes.
@@ -51,14 +45,12 @@ pub(super) fn id_of(state: &State, socket: &WebSocket) -> Option<u32> {
     state.get_tags(socket).first()?.parse().ok()
 }
 
-pub(super) fn attach(socket: &WebSocket, attached: &Attached) {
-    let json = serde_json::to_string(attached).expect("texts, numbers and lists always serialise");
-    raw(socket).serialize_attachment(&json.into()).ok();
+pub(super) fn attach(socket: &WebSocket, attached: &LiveJoin) {
+    raw(socket).serialize_attachment(&attached.to_text().into()).ok();
 }
 
-pub(super) fn attached(socket: &WebSocket) -> Option<Attached> {
-    let json = raw(socket).deserialize_attachment().ok()?.as_string()?;
-    serde_json::from_slice(json.as_bytes()).ok()
+pub(super) fn attached(socket: &WebSocket) -> Option<LiveJoin> {
+    LiveJoin::parse(&raw(socket).deserialize_attachment().ok()?.as_string()?)
 }
 
 /// Whether the socket takes it.

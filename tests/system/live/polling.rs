@@ -84,7 +84,8 @@ fn who_may_not_read_is_told_nothing_and_wrong_parameters_are_named() {
 fn too_many_groups_are_refused_and_what_overflows_is_in_the_sums() {
     let stream = Stream::new();
     let points = |from: u32| -> String {
-        (from..from + 600).map(|at| format!("{{\"n\":1,\"v\":{{\"id\":\"{at}\"}}}}\n")).collect()
+        let lines: Vec<String> = (from..from + 600).map(|at| format!(r#"{{"n":1,"v":{{"id":"{at}"}}}}"#)).collect();
+        lines.join("\n")
     };
     let mut view = View::default();
     stream.call("POST", "/points").header("Content-Type", "application/x-ndjson").body(points(0)).send().expect(202);

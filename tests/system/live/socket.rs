@@ -1,4 +1,4 @@
-//! Live readers over WebSockets, each a real client.
+//! Live readers over `WebSocket`s, each a real client.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -174,7 +174,9 @@ fn whoever_may_read_no_longer_is_closed_and_the_others_stay() {
     stream.owned("POST", "/read-key").send().expect(200);
     stream.write(r#"{"n":1}"#);
     // A public stream needs no key, so none is missing.
-    [&mut with_key, &mut anyone, &mut owner].into_iter().for_each(|reader| reader.until_count(1));
+    for reader in [&mut with_key, &mut anyone, &mut owner] {
+        reader.until_count(1);
+    }
     stream.owned("PATCH", "").body(r#"{"public_read":false}"#).send().expect(200);
     assert_eq!((with_key.until_closed(), anyone.until_closed()), (Some(4001), Some(4001)));
     stream.write(r#"{"n":1}"#);
@@ -202,9 +204,13 @@ fn an_object_that_hibernates_tells_its_readers_what_comes_when_it_wakes() {
         // At whatever moment: while it tells, or when it is quiet.
         server.evict(&stream.object());
         stream.write(r#"{"n":2}"#);
-        readers.iter_mut().for_each(|reader| reader.until_count(round));
+        for reader in &mut readers {
+            reader.until_count(round);
+        }
     }
-    readers.iter().for_each(|reader| reader.view.assert_rollup(&stream, "agg=count,sum,max"));
+    for reader in &readers {
+        reader.view.assert_rollup(&stream, "agg=count,sum,max");
+    }
     let [mut one, other] = readers;
     drop(other);
     server.evict(&stream.object());
