@@ -5,6 +5,7 @@ STATE ?= .heartbeat
 # Under this a deploy is quick and a cold start unnoticeable; what grows past it should be a decision.
 WASM_GZIPPED_MAX := $$((512 * 1024))
 CLIPPY := -- -D warnings
+PYTHON := $(CURDIR)/.tools/python/bin
 
 # The project's own Node and tools before the machine's.
 export PATH := $(CURDIR)/node_modules/.bin:$(PATH)
@@ -40,6 +41,12 @@ test: build ## check everything, fastest first
 	@cargo test
 	@echo "== browser tests"
 	@if ls tests/browser/*.test.mjs >/dev/null 2>&1; then node --test --test-reporter=spec 'tests/browser/*.test.mjs'; fi
+	@tools/python.sh
+	@echo "== python: types"
+	@cd clients/python && $(PYTHON)/ruff check --quiet --no-cache && $(PYTHON)/ruff format --quiet --no-cache --check && \
+		$(PYTHON)/mypy --cache-dir ../../target/mypy
+	@echo "== python: tests"
+	@cd clients/python && $(PYTHON)/pytest --quiet
 	@echo "== deploy, dry run"
 	@wrangler deploy --dry-run --outdir target/deploy
 	@echo "== size of the wasm"
@@ -49,9 +56,12 @@ test: build ## check everything, fastest first
 bench: build ## measure against hand-written JavaScript on the same runtime, some minutes; also in target/bench.json
 	@cargo bench --quiet --bench system
 	@cargo bench --quiet --bench micro
+	@node benches/browser/load.mjs
 
-fmt: ## format the Rust code
+fmt: ## format the Rust and Python code
 	@cargo fmt
+	@tools/python.sh
+	@$(PYTHON)/ruff format --quiet --no-cache clients/python
 
 clean: ## delete what was built; tools, packages and data stay
 	@rm -rf build target

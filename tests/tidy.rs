@@ -150,3 +150,13 @@ fn documents_are_short() {
         assert!(lines <= MAX_DOCUMENT_LINES, "{name} has {lines} lines");
     }
 }
+
+#[test]
+fn what_the_readme_shows_of_writers_stands_in_their_manuals_whose_examples_are_run() {
+    let readme = read(&root().join("README.md"));
+    for (opening, manual) in [("```html\n", "docs/browser.md"), ("```python\n", "docs/python.md")] {
+        let manual = read(&root().join(manual));
+        let shown: Vec<&str> = readme.split(opening).skip(1).filter_map(|rest| rest.split("```").next()).collect();
+        assert!(!shown.is_empty() && shown.iter().all(|block| manual.contains(block)), "{opening}");
+    }
+}

@@ -162,6 +162,14 @@ impl<'a> LabelsBuilder<'a> {
         self.pairs.push((name, value));
     }
 
+    /// Adds a label, unless the same one with the same value is there: it is looked for among all, so the caller has few.
+    pub fn push_once(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
+        let pair = (name, value);
+        if !self.pairs.contains(&pair) {
+            self.pairs.push(pair);
+        }
+    }
+
     /// The canonical text of the labels added since the last `clear`.
     ///
     /// # Errors

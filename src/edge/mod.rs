@@ -7,6 +7,7 @@ mod credential;
 mod directory;
 mod face;
 mod fan_out;
+mod form;
 mod gather;
 mod gunzip;
 mod held;
@@ -104,6 +105,7 @@ impl Exchange {
             Action::NewReadKey(id) => self.new_read_key(&self.stream(id)?).await,
             Action::RetryForward(id) => self.retry_forward(&self.stream(id)?).await,
             Action::WritePoints(id) => self.write_points(&self.stream(id)?, cors).await,
+            Action::WriteStatsd(id) => self.write_statsd(&self.stream(id)?, cors).await,
             Action::WritePixel(id) => self.write_pixel(&self.stream(id)?, cors).await,
             Action::ReadRollup(id) => self.read_rollup(&self.stream(id)?).await,
             Action::ReadLabels(id) => self.read_labels(&self.stream(id)?).await,

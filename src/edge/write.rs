@@ -12,9 +12,10 @@ use crate::random::hash_key;
 use crate::wire::command::WriteAnswer;
 use crate::wire::frame::{Batch, BatchKey, FrameBuilder};
 use crate::wire::outcome::ErrorEntry;
-use crate::wire::pixel;
+use crate::wire::pixel::BATCH;
 use crate::wire::points::{BodyForm, MAX_BODY_BYTES, each_point};
 use crate::wire::rejection::Reason;
+use crate::wire::statsd;
 
 use super::cors::{Admitted, Cors};
 use super::held::Held;
@@ -28,18 +29,17 @@ const MAX_KEY_BYTES: usize = 200;
 /// A batch is sent again where a shard knows better how many there are, at most as often as they may be raised in ten
 /// minutes, and where it does not know the numbers of series.
 const MAX_ROUNDS: usize = 8;
-/// A transparent GIF of 1x1.
-const PIXEL: &[u8] =
-    b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
 
 thread_local! {
     /// The deployment's limiter, the same for all requests of this isolate; `None` where there is none.
     static LIMITER: OnceCell<Option<Rc<RateLimiter>>> = const { OnceCell::new() };
 }
 
-/// Puts the points of a body into a frame. Not generic: who stores is large and there once.
-pub(super) type Fill<'a> =
-    dyn Fn(&mut FrameBuilder<&dyn Fn(&[u8]) -> Option<SeriesId>>, &[u8]) -> Result<(), Problem> + 'a;
+/// Not generic: who stores is large and there once.
+pub(super) type Builder<'a> = FrameBuilder<&'a dyn Fn(&[u8]) -> Option<SeriesId>>;
+
+/// Puts the points of a body into a frame.
+pub(super) type Fill<'a> = dyn Fn(&mut Builder<'_>, &[u8]) -> Result<(), Problem> + 'a;
 
 /// What became of a batch.
 pub(super) struct Stored {
@@ -53,10 +53,10 @@ impl Exchange {
     pub(super) async fn write_points(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
         let admitted = self.admit(id, cors).await?;
         let lateness_s = admitted.config.lateness_s;
-        let key = self.batch_key()?;
+        let key = self.batch_key(&[])?;
         let media_type = self.header("Content-Type").unwrap_or_default();
         let body = self.body(MAX_BODY_BYTES).await?;
-        let form = body_form(&media_type, &body)?;
+        let Some(form) = body_form(&media_type, &body)? else { return self.write_form(id, admitted, body).await };
         let fill: &Fill<'_> = &|builder, body| {
             let read = each_point(body, form, Arrival { at: builder.now(), lateness_s }, builder);
             read.map_err(|error| Problem::TooLarge(error.to_string()))
@@ -64,17 +64,18 @@ impl Exchange {
         Ok(Reply::json(202, self.store(id, admitted, key.as_ref(), body, fill).await?.outcome))
     }
 
-    pub(super) async fn write_pixel(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
+    /// A body of statsd lines, whatever its type says.
+    pub(super) async fn write_statsd(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
         let admitted = self.admit(id, cors).await?;
         let lateness_s = admitted.config.lateness_s;
-        let key = self.batch_key()?;
-        let fill: &Fill<'_> = &|builder, _| {
-            let point = pixel::parse(self.query_string(), Arrival { at: builder.now(), lateness_s });
-            builder.push(0, point.as_ref().map(|(point, labels)| (*point, labels.as_str())).map_err(Clone::clone));
-            Ok(())
+        let key = self.batch_key(&[])?;
+        let body = self.body(MAX_BODY_BYTES).await?;
+        let fill: &Fill<'_> = &|builder, body| {
+            let arrival = Arrival { at: builder.now(), lateness_s };
+            let read = statsd::each_point(body, arrival, hash_key(), &mut |line, point| builder.push(line, point));
+            read.map_err(|error| Problem::TooLarge(error.to_string()))
         };
-        self.store(id, admitted, key.as_ref(), Vec::new(), fill).await?;
-        Ok(Reply::new(200, "image/gif", PIXEL.to_vec()).with("Cache-Control", "no-store"))
+        Ok(Reply::json(202, self.store(id, admitted, key.as_ref(), body, fill).await?.outcome))
     }
 
     /// Sends what is accepted of a batch to the stream. `fill` puts the points of the body into
@@ -137,11 +138,12 @@ impl Exchange {
         self.env.rate_limiter("WRITES").ok().map(Rc::new)
     }
 
-    /// The hash of `Idempotency-Key`, or of `?batch=` for writers that can't set headers.
-    fn batch_key(&self) -> Result<Option<BatchKey>, Problem> {
+    /// The hash of `Idempotency-Key`, or of `?batch=` or a form's field for writers that can't set headers.
+    pub(super) fn batch_key(&self, form: &[u8]) -> Result<Option<BatchKey>, Problem> {
         let in_url = || {
-            let mut pairs = form_urlencoded::parse(self.query_string().as_bytes());
-            pairs.find(|(name, _)| name == "batch").map(|(_, key)| key.into_owned())
+            let in_query = form_urlencoded::parse(self.query_string().as_bytes());
+            let mut pairs = in_query.chain(form_urlencoded::parse(form));
+            pairs.find(|(name, _)| name == BATCH).map(|(_, key)| key.into_owned())
         };
         let Some(key) = self.header("Idempotency-Key").or_else(in_url) else { return Ok(None) };
         if key.is_empty() || key.len() > MAX_KEY_BYTES {
@@ -171,15 +173,18 @@ fn network(address: &str) -> String {
     }
 }
 
-fn body_form(media_type: &str, body: &[u8]) -> Result<BodyForm, Problem> {
+/// What a body is by its type and how it begins; `None` is a form.
+fn body_form(media_type: &str, body: &[u8]) -> Result<Option<BodyForm>, Problem> {
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
-        "application/json" => Ok(BodyForm::Json),
-        "application/x-ndjson" | "application/ndjson" => Ok(BodyForm::Lines),
-        "text/plain" => Ok(BodyForm::Either),
-        _ if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) => Ok(BodyForm::Either),
+        "application/json" => Ok(Some(BodyForm::Json)),
+        "application/x-ndjson" | "application/ndjson" => Ok(Some(BodyForm::Lines)),
+        "text/plain" => Ok(Some(BodyForm::Either)),
+        // Also of what calls itself a form, as `curl -d` does.
+        _ if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) => Ok(Some(BodyForm::Either)),
+        "application/x-www-form-urlencoded" => Ok(None),
         _ => Err(Problem::UnsupportedMediaType(format!(
-            "the body is no JSON and its Content-Type is {essence:?}; use application/json, application/x-ndjson or text/plain"
+            "the body is no JSON and its Content-Type is {essence:?}; use application/json, application/x-ndjson, text/plain or application/x-www-form-urlencoded"
         ))),
     }
 }
@@ -190,11 +195,12 @@ mod tests {
 
     #[test]
     fn the_type_decides_and_else_the_body() {
-        assert_eq!(body_form("application/json; charset=utf-8", b""), Ok(BodyForm::Json));
-        assert_eq!(body_form("Application/X-NDJSON", b""), Ok(BodyForm::Lines));
-        assert_eq!(body_form("text/plain;charset=UTF-8", b"x"), Ok(BodyForm::Either));
-        assert_eq!(body_form("application/x-www-form-urlencoded", b" \n{\"n\":1}"), Ok(BodyForm::Either));
-        assert_eq!(body_form("", b"[]"), Ok(BodyForm::Either));
+        assert_eq!(body_form("application/json; charset=utf-8", b""), Ok(Some(BodyForm::Json)));
+        assert_eq!(body_form("Application/X-NDJSON", b""), Ok(Some(BodyForm::Lines)));
+        assert_eq!(body_form("text/plain;charset=UTF-8", b"x"), Ok(Some(BodyForm::Either)));
+        assert_eq!(body_form("application/x-www-form-urlencoded", b" \n{\"n\":1}"), Ok(Some(BodyForm::Either)));
+        assert_eq!(body_form("Application/X-WWW-Form-Urlencoded; charset=UTF-8", b"n=1"), Ok(None));
+        assert_eq!(body_form("", b"[]"), Ok(Some(BodyForm::Either)));
         assert!(body_form("", b"n=1").is_err() && body_form("image/png", b"").is_err());
     }
 

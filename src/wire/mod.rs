@@ -24,6 +24,7 @@ pub mod retention;
 pub mod rollup;
 mod scan;
 pub mod sink;
+pub mod statsd;
 pub mod stream;
 pub mod stream_patch;
 pub mod time;

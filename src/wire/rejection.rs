@@ -4,6 +4,7 @@ use crate::domain::labels::{LabelError, Quoted};
 use crate::domain::point::{Field, PointError};
 
 use super::scan::{Syntax, Token};
+use super::statsd::LineError;
 
 /// Why a point is rejected.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
@@ -32,6 +33,9 @@ pub enum Rejection {
     /// A label breaks a rule.
     #[error("{0}")]
     Label(#[from] LabelError),
+    /// Not a statsd line, or a bad value in one.
+    #[error("{0}")]
+    Line(#[from] LineError),
     /// A number breaks a rule.
     #[error("{0}")]
     Point(#[from] PointError),
@@ -40,7 +44,7 @@ pub enum Rejection {
 /// The kinds of rejections, as `status` counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
-    /// Not JSON, or not an object.
+    /// Not JSON, or not an object; not a statsd line.
     Syntax,
     /// A field that points don't have.
     UnknownField,
@@ -80,6 +84,7 @@ impl Rejection {
             Self::UnknownField(..) => Reason::UnknownField,
             Self::DuplicateField(field) | Self::NotANumber(field, _) => Reason::Field(*field),
             Self::NotLabels(_) | Self::LabelNotText(..) | Self::Label(_) => Reason::Field(Field::V),
+            Self::Line(error) => error.field().map_or(Reason::Syntax, Reason::Field),
             Self::Point(error) => Reason::Field(error.field()),
         }
     }

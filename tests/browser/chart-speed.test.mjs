@@ -8,7 +8,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { launch } from "./chromium.mjs";
 import { startLiveServer } from "./live-server.mjs";
-import { startSite } from "./site.mjs";
+import { startSite } from "./chart-site.mjs";
 
 /** What is wanted on an idle machine is 200 ms and 50 frames; what fails here is several times worse. */
 const LONGEST_MS = 600;

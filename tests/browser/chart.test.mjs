@@ -10,7 +10,7 @@ import { after, before, test } from "node:test";
 import { launch } from "./chromium.mjs";
 import { eventually } from "./eventually.mjs";
 import { startLiveServer } from "./live-server.mjs";
-import { startSite } from "./site.mjs";
+import { startSite } from "./chart-site.mjs";
 import { visit } from "./visitor.mjs";
 
 /** @import { LiveServer } from "./live-server.mjs" */

@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 import { chance } from "./chance.mjs";
 import { launch } from "./chromium.mjs";
 import { eventually } from "./eventually.mjs";
-import { startSite } from "./site.mjs";
+import { startSite } from "./chart-site.mjs";
 import { visit } from "./visitor.mjs";
 import { startWorker } from "./worker.mjs";
 

@@ -19,33 +19,36 @@ const SIGNING_KEY = "signing-key-of-the-browser-tests-0123456789";
 /** @typedef {Awaited<ReturnType<typeof startWorker>>} Worker */
 /** @typedef {{ id: string, name: string, read_key: string, links: Record<string, string> }} Stream */
 
-export async function startWorker() {
+/** @param {Record<string, string | undefined>} [settings] of the environment; undefined is not set */
+export async function startWorker(settings = {}) {
   const state = await mkdtemp(join(tmpdir(), "heartbeat-browser-"));
-  const serve = (/** @type {string} */ port) =>
-    spawn(process.execPath, [SERVE, "--port", port, "--state", state], {
-      env: { ...process.env, OWNER_TOKEN, SIGNING_KEY },
-      stdio: ["ignore", "pipe", "inherit"],
-    });
-  let child = serve("0");
-  const origin = await originOf(child);
+  let child = serve(state, settings, "0");
+  let origin = await originOf(child);
 
-  async function end() {
+  /** It is gone, its state stays. */
+  async function goDown() {
+    if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");
     child.kill("SIGTERM");
     await exited;
   }
 
-  async function stop() {
-    await end();
-    await rm(state, { recursive: true, force: true });
+  /** It is there again, perhaps at another address. */
+  async function comeUp(port = "0") {
+    child = serve(state, settings, port);
+    origin = await originOf(child);
   }
 
   /** Ends it and starts it again in the same place, with what it has stored. @param {() => Promise<void>} [meanwhile] while it is away */
   async function restart(meanwhile) {
-    await end();
+    await goDown();
     await meanwhile?.();
-    child = serve(new URL(origin).port);
-    await originOf(child);
+    await comeUp(new URL(origin).port);
+  }
+
+  async function stop() {
+    await goDown();
+    await rm(state, { recursive: true, force: true });
   }
 
   /** @param {string} path @param {RequestInit} init */
@@ -55,10 +58,10 @@ export async function startWorker() {
     return response.json();
   }
 
-  /** @returns {Promise<Stream>} */
-  function createStream(name = "visits") {
+  /** @param {object} [config] @returns {Promise<Stream>} */
+  function createStream(name = "visits", config = {}) {
     const headers = { Authorization: `Bearer ${OWNER_TOKEN}`, "Content-Type": "application/json" };
-    return call("/v1/streams", { method: "POST", headers, body: JSON.stringify({ name }) });
+    return call("/v1/streams", { method: "POST", headers, body: JSON.stringify({ name, ...config }) });
   }
 
   /** @param {Stream} stream @param {object[]} points */
@@ -67,15 +70,20 @@ export async function startWorker() {
   }
 
   /** How many points the last hour holds. @param {Stream} stream @returns {Promise<number>} */
-  async function count({ id, read_key }) {
-    const headers = { Authorization: `Bearer ${read_key}` };
-    const { series } = await call(`/v1/streams/${id}/rollup?agg=count`, { headers });
+  async function count(stream) {
+    const { series } = await rollup(stream, { agg: "count" });
     return series.flatMap((/** @type {any} */ one) => one.count).reduce((/** @type {number} */ a, /** @type {number} */ b) => a + b, 0);
   }
 
-  /** What the stream says to a question. @param {Stream} stream @param {string} query @returns {Promise<any>} */
+  /**
+   * What a reader is told; see docs/api.md for the parameters.
+   * @param {Stream} stream
+   * @param {Record<string, string> | string} query
+   * @returns {Promise<any>}
+   */
   function rollup({ id, read_key }, query) {
-    return call(`/v1/streams/${id}/rollup?${query}`, { headers: { Authorization: `Bearer ${read_key}` } });
+    const headers = { Authorization: `Bearer ${read_key}` };
+    return call(`/v1/streams/${id}/rollup?${new URLSearchParams(query)}`, { headers });
   }
 
   /** Ends the stream's read key. @param {Stream} stream */
@@ -83,7 +91,34 @@ export async function startWorker() {
     return call(`/v1/streams/${id}/read-key`, { method: "POST", headers: { Authorization: `Bearer ${OWNER_TOKEN}` } });
   }
 
-  return { origin, createStream, write, count, rollup, replaceKey, restart, stop };
+  /** @param {Stream} stream @returns {Promise<any>} */
+  function status({ id, read_key }) {
+    return call(`/v1/streams/${id}/status`, { headers: { Authorization: `Bearer ${read_key}` } });
+  }
+
+  return {
+    get origin() {
+      return origin;
+    },
+    createStream,
+    write,
+    count,
+    rollup,
+    replaceKey,
+    status,
+    restart,
+    goDown,
+    comeUp,
+    stop,
+  };
+}
+
+/** @param {string} state @param {Record<string, string | undefined>} settings @param {string} port */
+function serve(state, settings, port) {
+  return spawn(process.execPath, [SERVE, "--port", port, "--state", state], {
+    env: { ...process.env, OWNER_TOKEN, SIGNING_KEY, ...settings },
+    stdio: ["ignore", "pipe", "inherit"],
+  });
 }
 
 /**

@@ -59,6 +59,20 @@ fn every_command_of_the_app_net_document_succeeds_as_pasted() {
 }
 
 #[test]
+fn every_command_of_the_statsd_document_succeeds_as_pasted() {
+    let stream = Stream::new();
+    let document = document("docs/statsd.md");
+    let commands = blocks(&document, "sh");
+    assert_eq!(commands.len(), 4, "the document has its examples");
+    let printed: Vec<String> = commands.into_iter().map(|command| run(command, &stream)).collect();
+    assert_eq!(printed[0], r#"{"accepted":5,"rejected":0,"errors":[]}"#);
+    assert_eq!(printed[1].trim(), blocks(&document, "json")[0].trim());
+    assert!(printed[2].contains(r#""distinct":["member"]"#), "{printed:?}");
+    let answer = &printed[3];
+    assert!(["\"plan\":\"pro\"", "1200]", "320]"].iter().all(|part| answer.contains(part)), "{answer}");
+}
+
+#[test]
 fn every_problem_has_its_place_on_the_page_and_in_the_table() {
     let (page, table) = (document("public/problems.html"), document("docs/api.md"));
     let source = document("src/edge/problem.rs");

@@ -194,7 +194,6 @@ fn what_this_version_lacks_says_so() {
         ("GET", "/live"),
         ("GET", "/live?by=country&where=country%3DUS"),
         ("GET", "/deltas?after=x"),
-        ("POST", "/statsd"),
         ("GET", "/metrics"),
         ("GET", "/graphite/render?target=x"),
         ("POST", "/graphite/render"),

@@ -1,0 +1,5 @@
+"""The version, which is that of the installed distribution."""
+
+from importlib.metadata import version
+
+__version__ = version("heartbeat_stream")

@@ -1,0 +1,39 @@
+"""Options that several commands have."""
+
+from __future__ import annotations
+
+import argparse
+import os
+
+from .._address import StreamAddress
+from . import CommandError
+
+
+def add_stream(parser: argparse.ArgumentParser, *flags: str) -> None:
+    """Adds the option for the stream's address, or the environment's `HEARTBEAT_STREAM`."""
+    parser.add_argument(
+        *flags,
+        dest="stream_url",
+        metavar="URL",
+        default=os.environ.get("HEARTBEAT_STREAM"),
+        help="the stream, https://HOST/v1/streams/ID (HEARTBEAT_STREAM)",
+    )
+
+
+def stream_of(arguments: argparse.Namespace) -> str:
+    """The stream's address, of the option or the environment."""
+    url = arguments.stream_url
+    if not url:
+        raise CommandError("which stream? name its address, or set HEARTBEAT_STREAM")
+    try:
+        return StreamAddress(url).url
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+
+
+def pair(text: str) -> tuple[str, str]:
+    """``NAME=VALUE`` in two."""
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")
+    return name, value

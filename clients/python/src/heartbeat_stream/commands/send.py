@@ -1,0 +1,81 @@
+"""Write one point, or the points of standard input.
+
+Standard input (`-`) has one point a line, as JSON. The answer of the server is awaited.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+from .._sender import Sender
+from . import CommandError
+from ._options import add_stream, pair, stream_of
+
+# How many points of standard input are on their way to the server at a time.
+_STEP_POINTS = 10_000
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """What it takes."""
+    add_stream(parser, "--to")
+    parser.add_argument("n", help="the numerator, or - for points on standard input")
+    parser.add_argument("-d", type=float, help="the denominator")
+    parser.add_argument("-p", type=float, help="the period in seconds that the point covers")
+    parser.add_argument("-t", type=float, help="when, in Unix seconds (now)")
+    parser.add_argument(
+        "-l", "--label", action="append", default=[], type=pair, metavar="NAME=VALUE", help="a label; repeatable"
+    )
+    parser.add_argument("--timeout", type=float, default=30.0, help="seconds to try for (30)")
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Writes, and fails where not all is stored."""
+    sender = Sender(stream_of(arguments), backoff=0.2, backoff_max=5.0)
+    told = 0
+    for told, point in enumerate(_points(arguments), start=1):
+        if not sender.put(point):
+            raise CommandError(f"point {told} is no JSON that can be sent, or too long")
+        if told % _STEP_POINTS == 0:
+            _deliver(sender, arguments.timeout)
+    _deliver(sender, arguments.timeout)
+    rejected = sender.statistics().rejected
+    if rejected:
+        raise CommandError(f"{rejected} of {told} points were rejected")
+    return 0
+
+
+def _deliver(sender: Sender, timeout: float) -> None:
+    if not sender.flush(timeout):
+        queued = sender.statistics().queued
+        sender.close(0.0)
+        raise CommandError(f"the server did not answer for {queued} points in {timeout:g} s")
+
+
+def _points(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
+    if arguments.n == "-":
+        for number, line in enumerate(sys.stdin, start=1):
+            if line.strip():
+                yield _parsed(line, number)
+        return
+    try:
+        point: dict[str, Any] = {"n": float(arguments.n)}
+    except ValueError:
+        raise CommandError(f"n is a number or -, not {arguments.n!r}") from None
+    point.update({name: getattr(arguments, name) for name in "dpt" if getattr(arguments, name) is not None})
+    if arguments.label:
+        point["v"] = dict(arguments.label)
+    yield point
+
+
+def _parsed(line: str, number: int) -> dict[str, Any]:
+    try:
+        point = json.loads(line)
+    except ValueError as error:
+        raise CommandError(f"line {number}: {error}") from None
+    if not isinstance(point, dict):
+        raise CommandError(f"line {number}: a point is an object")
+    return point

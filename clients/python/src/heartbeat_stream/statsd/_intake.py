@@ -1,0 +1,61 @@
+"""What came and is not read yet: equal datagrams and lines once, with how often they came.
+
+Clients say the same again and again, so a hundred thousand datagrams are some hundred texts, each of which is taken
+apart once. Where the order matters, which is with gauges, all is kept in order instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+# With so much it is read although the interval is not over.
+MUCH_TEXTS = 4_000
+MUCH_BYTES = 1 << 20
+# With so much nothing more is received until it is read; the kernel then keeps some, and counts what it drops.
+MAX_TEXTS = 50_000
+MAX_BYTES = 8 << 20
+
+
+class Intake:
+    """Texts, in the order of their first coming."""
+
+    def __init__(self) -> None:
+        self._counted: dict[bytes, int] = {}
+        self._ordered: list[bytes] = []
+        self._bytes = 0
+
+    def take(self, text: bytes) -> None:
+        """Takes one more."""
+        if b"|g" in text:
+            self._ordered.append(text)
+            self._bytes += len(text)
+            return
+        counted = self._counted
+        times = counted.get(text)
+        if times is None:
+            counted[text] = 1
+            self._bytes += len(text)
+        else:
+            counted[text] = times + 1
+
+    @property
+    def is_much(self) -> bool:
+        """Whether it should be read soon."""
+        return len(self._counted) + len(self._ordered) >= MUCH_TEXTS or self._bytes >= MUCH_BYTES
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it must be read now."""
+        return len(self._counted) + len(self._ordered) >= MAX_TEXTS or self._bytes >= MAX_BYTES
+
+    def swap(self) -> Iterator[tuple[bytes, int]]:
+        """Takes all out: texts, and how often each came."""
+        counted, ordered = self._counted, self._ordered
+        self._counted, self._ordered, self._bytes = {}, [], 0
+        return _each(counted, ordered)
+
+
+def _each(counted: dict[bytes, int], ordered: list[bytes]) -> Iterator[tuple[bytes, int]]:
+    for text in ordered:
+        yield text, 1
+    yield from counted.items()

@@ -1,0 +1,148 @@
+"""What came in one interval, and the points that it becomes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from .. import _gathered
+from .._gathered import MAX_RUNS, Gauges, Labels
+from .._labels import clean
+from ._lines import Line, LineError, Series, number
+
+# Beyond, what is new in an interval is dropped and counted.
+MAX_SERIES = 20_000
+# Values and members, some 100 bytes each; with so many the interval ends early.
+MAX_HELD = 200_000
+# All timers of an interval share so many points, ten requests; with many series, each has fewer runs.
+MAX_TIMER_POINTS = 50_000
+MIN_RUNS = 20
+
+# A value, how many events it stands for as it was sampled, and how often it came.
+Value = tuple[float, float, int]
+
+
+class Interval:
+    """Counters, timers, gauges and sets. `gauges` has the values that gauges keep over intervals."""
+
+    def __init__(self, gauges: Gauges) -> None:
+        self._gauges = gauges
+        self._counters: dict[Series, list[float]] = {}
+        self._timers: dict[Series, list[Value]] = {}
+        self._last: dict[Series, float] = {}
+        self._members: dict[Series, set[str]] = {}
+        self.held = 0
+
+    @property
+    def series(self) -> int:
+        """How many there are."""
+        return len(self._counters) + len(self._timers) + len(self._last) + len(self._members)
+
+    def add(self, line: Line, text: str, times: int) -> bool:
+        """Adds a value that came so often; whether there was room. Raises `LineError` where it is none."""
+        kind = line.series.type
+        if kind == "set":
+            return self._add_member(line.series, text)
+        value = number(text)
+        if not math.isfinite(value / line.rate) or not math.isfinite(times / line.rate):
+            raise LineError("a value by its sample rate must be a finite number")
+        if kind == "counter":
+            return self._count(line, value, times)
+        if kind == "gauge":
+            return self._set(line.series, value, is_delta=text[0] in "+-", times=times)
+        values = self._timers.get(line.series)
+        if values is None:
+            if self.series >= MAX_SERIES:
+                return False
+            values = self._timers[line.series] = []
+        values.append((value, 1.0 / line.rate, times))
+        self.held += 1
+        return True
+
+    def _count(self, line: Line, value: float, times: int) -> bool:
+        added = value / line.rate * times
+        sums = self._counters.get(line.series)
+        if sums is not None:
+            sums[0] += added
+            sums[1] += times / line.rate
+        elif self.series < MAX_SERIES:
+            self._counters[line.series] = [added, times / line.rate]
+        else:
+            return False
+        return True
+
+    def _set(self, series: Series, value: float, is_delta: bool, times: int) -> bool:
+        if series not in self._last and self.series >= MAX_SERIES:
+            return False
+        name = _gathered.Series(series.metric, series.labels)
+        self._last[series] = self._gauges.change(name, value * times) if is_delta else self._gauges.set(name, value)
+        return True
+
+    def _add_member(self, series: Series, member: str) -> bool:
+        members = self._members.get(series)
+        if members is None:
+            if self.series >= MAX_SERIES:
+                return False
+            members = self._members[series] = set()
+        self.held += member not in members
+        members.add(member)
+        return True
+
+    def points(self, common: Labels, period_s: float | None, t: float) -> Iterator[dict[str, Any]]:
+        """Its points, with the labels that all have; `t` ends the interval of `period_s`."""
+        # What tells its own time did not happen in this interval.
+        period = {} if period_s is None else {"p": period_s}
+        for series, (n, d) in self._counters.items():
+            weight = {} if d == 1.0 else {"d": d}
+            yield {"n": n, **weight, **(period if series.t is None else {}), **_rest(series, common, t)}
+        runs = MAX_RUNS
+        if sum(min(MAX_RUNS, _number_of(values)) for values in self._timers.values()) > MAX_TIMER_POINTS:
+            runs = max(MIN_RUNS, MAX_TIMER_POINTS // len(self._timers))
+        for series, values in self._timers.items():
+            rest = _rest(series, common, t)
+            for n, d in in_runs(values, runs):
+                yield {"n": n, "d": d, **rest}
+        for series, value in self._last.items():
+            yield {"n": value, **_rest(series, common, t)}
+        for series, members in self._members.items():
+            for member in members:
+                yield {"n": 1, **_rest(series, common, t, (("member", member),))}
+
+
+def in_runs(values: list[Value], most: int) -> Iterable[tuple[float, float]]:
+    """Values as n and d: each its own, or sorted and put together in `most` runs of as many values each.
+
+    So sums stay exact, and a quantile's rank is off by a run at most.
+    """
+    total = _number_of(values)
+    if total <= most:
+        for value, weight, times in values:
+            for _ in range(times):
+                yield value * weight, weight
+        return
+    values = sorted(values)
+    at, (value, weight, left) = 0, values[0]
+    for run in range(most):
+        wanted = (run + 1) * total // most - run * total // most
+        ns: list[float] = []
+        ds: list[float] = []
+        while wanted:
+            taken = min(wanted, left)
+            ns.append(value * weight * taken)
+            ds.append(weight * taken)
+            wanted, left = wanted - taken, left - taken
+            if not left and at + 1 < len(values):
+                at += 1
+                value, weight, left = values[at]
+        yield math.fsum(ns), math.fsum(ds)
+
+
+def _number_of(values: list[Value]) -> int:
+    return sum(times for _, _, times in values)
+
+
+def _rest(series: Series, common: Labels, t: float, member: Labels = ()) -> dict[str, Any]:
+    """Time and labels of a point; where there are too many labels, the common ones give way."""
+    labels = clean((("metric", series.metric), ("type", series.type), *member, *series.labels, *common))
+    return {"t": t if series.t is None else series.t, "v": labels}

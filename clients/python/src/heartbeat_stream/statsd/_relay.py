@@ -1,0 +1,124 @@
+"""From what came to points: reads, puts together, and hands to the sender, in small steps between receiving."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterator
+
+from .._gathered import Gauges, Labels
+from .._sender import Sender
+from ._intake import Intake
+from ._interval import MAX_HELD, Interval
+from ._lines import LineError, Reader
+
+# A step of work takes so long at most: the kernel keeps some hundred small datagrams meanwhile.
+_STEP_S = 0.0005
+
+
+class Relay:
+    """Puts together what `intake` is given for `interval_s` seconds at a time, which end at whole multiples of it."""
+
+    def __init__(self, sender: Sender, interval_s: float, labels: Labels) -> None:
+        self.intake = Intake()
+        self.lines = 0
+        self.bad_lines = 0
+        self.dropped_lines = 0
+        self.points = 0
+        self.last_error = ""
+        self._sender = sender
+        self._interval_s = interval_s
+        self._labels = labels
+        self._reader = Reader()
+        self._gauges = Gauges()
+        self._interval = Interval(self._gauges)
+        self._began = time.time()
+        self._due = self._next_due(self._began)
+        self._jobs: deque[Iterator[None]] = deque()
+
+    def _next_due(self, now: float) -> float:
+        return (math.floor(now / self._interval_s) + 1) * self._interval_s
+
+    def wait_s(self) -> float:
+        """How long nothing is to be done."""
+        return 0.0 if self._jobs else max(0.0, self._due - time.time())
+
+    def step(self) -> None:
+        """Does a little of what is to be done."""
+        now = time.time()
+        # Also where the clock was set back.
+        if now >= self._due or self._due - now > self._interval_s:
+            self._jobs.append(self._flush(now))
+            self._due = self._next_due(now)
+        elif self.intake.is_much and not self._jobs:
+            self._jobs.append(self._read())
+        if self.intake.is_full:
+            self._finish_jobs()
+        until = time.perf_counter() + _STEP_S
+        while self._jobs and time.perf_counter() < until:
+            if next(self._jobs[0], self) is self:
+                self._jobs.popleft()
+
+    def finish(self) -> None:
+        """Hands over all that came."""
+        self._jobs.append(self._flush(time.time()))
+        self._finish_jobs()
+
+    def _finish_jobs(self) -> None:
+        while self._jobs:
+            for _ in self._jobs[0]:
+                pass
+            self._jobs.popleft()
+        if self.intake.is_full:
+            for _ in self._read():
+                pass
+
+    def _flush(self, now: float) -> Iterator[None]:
+        """Reads all, and ends the interval."""
+        yield from self._read()
+        yield from self._end(now)
+
+    def _read(self) -> Iterator[None]:
+        for text, times in self.intake.swap():
+            for line in text.split(b"\n"):
+                line = line.strip()
+                if line:
+                    self._add(line, times)
+            yield
+            if self._interval.held >= MAX_HELD:
+                yield from self._end(time.time())
+
+    def _end(self, now: float) -> Iterator[None]:
+        interval, self._interval = self._interval, Interval(self._gauges)
+        # At the last multiple, so that no period reaches over one: the server keeps it in one step, with its exact sum.
+        multiple = math.floor(now / self._interval_s) * self._interval_s
+        t = multiple if self._began < multiple <= now else now
+        elapsed_s, self._began = round(t - self._began, 3), t
+        # More where this process did not run meanwhile; and a clock that was set back says nothing of how long it took.
+        period_s = min(elapsed_s, self._interval_s) if elapsed_s >= 0.001 else None
+        for point in interval.points(self._labels, period_s, round(t, 3)):
+            self._sender.put(point)
+            self.points += 1
+            yield
+
+    def _add(self, line: bytes, times: int) -> None:
+        self.lines += times
+        try:
+            read, values = self._reader.read(line.decode())
+        except UnicodeDecodeError:
+            self._reject("this is not UTF-8", times)
+            return
+        except LineError as error:
+            self._reject(str(error), times)
+            return
+        for value in values:
+            try:
+                if not self._interval.add(read, value, times):
+                    self.dropped_lines += times
+            except LineError as error:
+                self._reject(str(error), times)
+
+    def _reject(self, reason: str, times: int) -> None:
+        self.bad_lines += times
+        self.last_error = reason

@@ -1,0 +1,95 @@
+"""A relay, `heartbeat statsd`, as a process of its own."""
+
+from __future__ import annotations
+
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable
+
+from eventually import eventually
+
+START_DEADLINE_S = 20.0
+
+
+class Relay:
+    """Listens on a free port and writes to a stream."""
+
+    def __init__(self, url: str, *options: str, interval: float = 0.5, report: float = 0.1) -> None:
+        command = [
+            "statsd",
+            "--listen",
+            "127.0.0.1:0",
+            "--to",
+            url,
+            "--interval",
+            str(interval),
+            "--report",
+            str(report),
+        ]
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "heartbeat_stream", *command, *options], stderr=subprocess.PIPE, text=True
+        )
+        self.told: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+        first = eventually(lambda: self.told, START_DEADLINE_S)[0]
+        found = re.fullmatch(r"heartbeat statsd: listening at 127\.0\.0\.1:(\d+)", first)
+        assert found, first
+        self.port = int(found[1])
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return "127.0.0.1", self.port
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self.told.append(line.rstrip())
+
+    def send(self, *datagrams: bytes) -> None:
+        """By UDP, each as it is."""
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            for datagram in datagrams:
+                udp.sendto(datagram, self.address)
+
+    def stream(self, *pieces: bytes) -> None:
+        """By TCP, over one connection."""
+        with socket.create_connection(self.address) as tcp:
+            for piece in pieces:
+                tcp.sendall(piece)
+
+    def numbers(self) -> dict[str, int]:
+        """Of the last report."""
+        reports = [line for line in self.told if " datagrams=" in line]
+        return {name: int(number) for name, number in re.findall(r" (\w+)=(\d+)", reports[-1])} if reports else {}
+
+    def await_numbers(self, **wanted: int) -> None:
+        """Waits until a report says so."""
+        eventually(lambda: wanted.items() <= self.numbers().items())
+
+    def signal(self, number: int) -> None:
+        self._process.send_signal(number)
+
+    def end(self) -> int:
+        """Waits for its end after SIGTERM; its exit status."""
+        self.signal(signal.SIGTERM)
+        status = self._process.wait(30.0)
+        self._reader.join(5.0)
+        return status
+
+    def kill(self) -> None:
+        if self._process.poll() is None:
+            self._process.kill()
+            self._process.wait(10.0)
+        self._reader.join(5.0)
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+
+
+def kill_all(relays: Iterable[Relay]) -> None:
+    for relay in relays:
+        relay.kill()

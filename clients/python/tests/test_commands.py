@@ -1,0 +1,159 @@
+"""The `heartbeat` command, as it is installed."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.resources
+import json
+import os
+import re
+import subprocess
+import sys
+import sysconfig
+from pathlib import Path
+
+import pytest
+from worker import Stream, Worker
+
+from heartbeat_stream import _draw
+
+HEARTBEAT = Path(sysconfig.get_path("scripts")) / "heartbeat"
+
+
+def heartbeat(*arguments: str, given: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
+    """Runs the command."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith("HEARTBEAT_")}
+    return subprocess.run(
+        [HEARTBEAT, *arguments],
+        input=given,
+        env={**clean, "COLUMNS": "80", "TZ": "UTC", **environment},
+        capture_output=True,
+        text=True,
+        timeout=60.0,
+        check=False,
+    )
+
+
+def send_writes_a_point_and_query_shows_it(stream: Stream) -> None:
+    sent = heartbeat("send", "--to", stream.url, "12", "-d", "3", "-l", "country=US", "--label", "path=/a=b")
+    assert (sent.returncode, sent.stdout, sent.stderr) == (0, "", "")
+    environment = {"HEARTBEAT_STREAM": stream.url, "HEARTBEAT_KEY": stream.read_key}
+    table = heartbeat("query", "--by", "country,path", "--agg", "sum,ratio", **environment)
+    assert table.returncode == 0, table.stderr
+    head, row = table.stdout.splitlines()
+    assert head.split() == ["time", "country", "path", "sum", "ratio"]
+    assert row.split()[2:] == ["US", "/a=b", "12", "4"]
+    assert len(head) == len(row)
+
+
+def send_takes_points_from_standard_input_and_tells_which_is_bad(stream: Stream) -> None:
+    lines = "".join(json.dumps({"n": n, "v": {"of": "stdin"}}) + "\n" for n in range(25_000))
+    assert heartbeat("send", "--to", stream.url, "-", given=lines).returncode == 0
+    assert stream.total() == sum(range(25_000))
+    bad = heartbeat("send", "--to", stream.url, "-", given='{"n":1}\n{"n":\n')
+    assert bad.returncode == 1
+    assert bad.stderr.startswith("heartbeat send: line 2: ")
+    rejected = heartbeat("send", "--to", stream.url, "-", given='{"n":1}\n{"n":"two"}\n')
+    assert rejected.returncode == 1
+    assert "1 of 2 points were rejected" in rejected.stderr
+    assert "n must be a finite number" in rejected.stderr
+
+
+def send_says_what_is_wrong(worker: Worker, stream: Stream) -> None:
+    for arguments, told in [
+        ((stream.url, "x"), "n is a number or -"),
+        ((f"{worker.origin}/v1/streams/{'a' * 32}", "1"), "404"),
+        (("http://127.0.0.1:9/v1/streams/gone", "1", "--timeout", "0.3"), "did not answer"),
+        (("http://127.0.0.1/streams/gone", "1"), "stream_url is"),
+    ]:
+        failed = heartbeat("send", "--to", *arguments)
+        assert failed.returncode == 1
+        assert told in failed.stderr
+        assert "Traceback" not in failed.stderr
+    assert heartbeat("send", "1").stderr.startswith("heartbeat send: which stream?")
+
+
+def query_prints_what_each_format_is(stream: Stream) -> None:
+    environment = {"HEARTBEAT_STREAM": stream.url, "HEARTBEAT_KEY": stream.read_key}
+    heartbeat("send", "--to", stream.url, "3", "-l", "country=US")
+
+    csv = heartbeat("query", "--by", "country", "--format", "csv", **environment).stdout
+    assert csv.splitlines()[0] == "time,country,sum"
+    assert csv.splitlines()[1].endswith(",US,3")
+    answer = json.loads(heartbeat("query", "--by", "country", "--format", "json", **environment).stdout)
+    assert answer["series"][0]["labels"] == {"country": "US"}
+    spark = heartbeat("query", "--by", "country", "--format", "spark", **environment).stdout.splitlines()
+    assert spark[0] == "country=US  sum  min 3  max 3"
+    assert re.fullmatch(" *▄ *", spark[1])
+    assert len(spark[1]) <= 64
+    plot = heartbeat("query", "--by", "country", "--format", "plot", **environment).stdout.splitlines()
+    assert plot[0] == "country=US  sum"
+    assert re.fullmatch("3 │ *█", plot[1])
+    assert max(map(len, plot)) <= 80
+    nothing = heartbeat("query", "--where", "country=FR", **environment)
+    assert (nothing.returncode, nothing.stderr) == (0, "no points\n")
+
+
+def query_without_a_good_key_says_so(worker: Worker, stream: Stream) -> None:
+    refused = heartbeat("query", HEARTBEAT_STREAM=stream.url)
+    assert refused.returncode == 1
+    assert "401" in refused.stderr
+    assert "HEARTBEAT_KEY" in refused.stderr
+    wrong = heartbeat("query", "--key", "rk_secret", HEARTBEAT_STREAM=stream.url)
+    assert "rk_secret" not in wrong.stderr
+    public = worker.new_stream(public_read=True)
+    assert heartbeat("query", "--stream", public.url).returncode == 0
+    bad = heartbeat("query", "--stream", public.url, "--agg", "mean")
+    assert "400" in bad.stderr
+    assert "mean" in bad.stderr
+    assert "can't be reached" in heartbeat("query", "--stream", "http://127.0.0.1:9/v1/streams/gone").stderr
+
+
+def a_reader_that_goes_away_is_no_error_to_be_told(stream: Stream) -> None:
+    reads, writes = os.pipe()
+    os.close(reads)
+    query = subprocess.run(
+        [HEARTBEAT, "query", "--stream", stream.url, "--key", stream.read_key, "--format", "csv"],
+        stdout=writes,
+        stderr=subprocess.PIPE,
+        timeout=60.0,
+        check=False,
+    )
+    os.close(writes)
+    assert (query.returncode, query.stderr) == (1, b"")
+
+
+def what_is_installed_is_typed_and_runs_as_a_module() -> None:
+    assert importlib.resources.files("heartbeat_stream").joinpath("py.typed").is_file()
+    told = subprocess.run([sys.executable, "-m", "heartbeat_stream", "--version"], capture_output=True, check=True)
+    assert told.stdout.strip() == importlib.metadata.version("heartbeat_stream").encode()
+
+
+def the_command_tells_its_version_and_its_commands() -> None:
+    assert heartbeat("--version").stdout == "0.1.0\n"
+    told = heartbeat("--help").stdout
+    assert "send " in told
+    assert "query " in told
+    assert heartbeat().returncode == 2
+
+
+def drawings_show_what_is_there() -> None:
+    assert _draw.sparkline([0, None, 7, 3.5]) == "▁ █▅"
+    assert _draw.sparkline([None]) == " "
+    assert _draw.table(["time", "sum"], [["a", "1"], ["bb", "1,000"]], 1) == [
+        "time    sum",
+        "a         1",
+        "bb    1,000",
+    ]
+    plot = _draw.plot([0.0, 8.0, 4.0, None], "a", "b")
+    assert plot[0] == "8 │ █"
+    assert plot[4] == "  │ ██"
+    assert plot[7] == "0 │▁██"
+    assert plot[8] == "  └────"
+    assert plot[9] == "   a  b"
+    assert _draw.plot([-4.0, 4.0], "a", "b")[7] == "-4 │▁█"
+
+
+@pytest.mark.parametrize("value", [0.000123456789, 123456.7, -5.0])
+def numbers_have_six_digits_at_most(value: float) -> None:
+    assert len(re.sub(r"[^1-9]", "", _draw.number(value))) <= 6

@@ -1,0 +1,97 @@
+//! Points of pages without JavaScript: forms, and images.
+
+use crate::domain::point::Arrival;
+use crate::wire::pixel::{self, THEN};
+
+use super::cors::{Admitted, Cors};
+use super::problem::Problem;
+use super::reply::Reply;
+use super::write::{Builder, Fill};
+use super::{Exchange, StreamId};
+
+/// A form has at most this many bytes, some four times what sixteen labels at their longest take percent-encoded.
+const MAX_FORM_BYTES: usize = 64 << 10;
+/// A place that a browser is sent to has at most this many bytes besides the origin.
+const MAX_THEN_BYTES: usize = 1_000;
+/// A transparent GIF of 1x1.
+const PIXEL: &[u8] =
+    b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
+
+impl Exchange {
+    pub(super) async fn write_pixel(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
+        let admitted = self.admit(id, cors).await?;
+        let lateness_s = admitted.config.lateness_s;
+        let key = self.batch_key(&[])?;
+        let fill: &Fill<'_> = &|builder, _| {
+            push(builder, self.query_string().as_bytes(), lateness_s);
+            Ok(())
+        };
+        self.store(id, admitted, key.as_ref(), Vec::new(), fill).await?;
+        Ok(Reply::new(200, "image/gif", PIXEL.to_vec()).with("Cache-Control", "no-store"))
+    }
+
+    /// A form is answered so that the page stays, or goes where the form says.
+    pub(super) async fn write_form(&self, id: &StreamId, admitted: Admitted, form: Vec<u8>) -> Result<Reply, Problem> {
+        if form.len() > MAX_FORM_BYTES {
+            return Err(Problem::TooLarge(format!("a form may have at most {MAX_FORM_BYTES} bytes")));
+        }
+        let lateness_s = admitted.config.lateness_s;
+        let key = self.batch_key(&form)?;
+        let place = place(&form, admitted.origin.as_deref())?;
+        let fill: &Fill<'_> = &|builder, form| {
+            push(builder, form, lateness_s);
+            Ok(())
+        };
+        self.store(id, admitted, key.as_ref(), form, fill).await?;
+        Ok(match place {
+            Some(place) => Reply::empty(303).with("Location", place),
+            None => Reply::empty(204),
+        })
+    }
+}
+
+fn push(builder: &mut Builder<'_>, form: &[u8], lateness_s: i64) {
+    let point = pixel::parse(form, Arrival { at: builder.now(), lateness_s });
+    builder.push(0, point.as_ref().map(|(point, labels)| (*point, labels.as_str())).map_err(Clone::clone));
+}
+
+/// Where a browser goes that has sent a form: to a path of the page's own origin, as the browser tells it, so that nobody's
+/// link to us leads elsewhere. Nowhere where there is no such page.
+fn place(form: &[u8], origin: Option<&str>) -> Result<Option<String>, Problem> {
+    let then = form_urlencoded::parse(form).find(|(name, value)| name == THEN && !value.is_empty());
+    let Some((_, path)) = then else { return Ok(None) };
+    if !path.starts_with('/') || path.len() > MAX_THEN_BYTES || !path.bytes().all(|byte| byte.is_ascii_graphic()) {
+        let detail =
+            format!("`then` must be a path of the page's own site such as /thanks, of at most {MAX_THEN_BYTES} bytes");
+        return Err(Problem::InvalidRequest(detail));
+    }
+    let page = origin.filter(|origin| origin.starts_with("http://") || origin.starts_with("https://"));
+    Ok(page.map(|origin| format!("{origin}{path}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_leads_to_a_path_of_the_pages_own_origin_and_nowhere_else() {
+        let page = Some("https://shop.example");
+        assert_eq!(
+            place(b"n=1&then=%2Fthanks%3Fa%3D1%23b", page),
+            Ok(Some("https://shop.example/thanks?a=1#b".into()))
+        );
+        assert_eq!(place(b"n=1&then=//evil.example/", page), Ok(Some("https://shop.example//evil.example/".into())));
+        for nowhere in ["n=1", "n=1&then="] {
+            assert_eq!(place(nowhere.as_bytes(), page), Ok(None), "{nowhere}");
+        }
+        for origin in [None, Some("null"), Some("capacitor://localhost")] {
+            assert_eq!(place(b"then=/thanks", origin), Ok(None), "{origin:?}");
+        }
+        let long = format!("then=/{}", "a".repeat(MAX_THEN_BYTES));
+        for bad in
+            ["then=https://evil.example/", "then=thanks", "then=@evil.example", "then=/a%0D%0Ab", "then=/a+b", &long]
+        {
+            assert!(matches!(place(bad.as_bytes(), page), Err(Problem::InvalidRequest(_))), "{bad}");
+        }
+    }
+}

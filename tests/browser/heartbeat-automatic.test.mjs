@@ -1,0 +1,220 @@
+// @ts-check
+/** What heartbeat.js reports by itself: errors, rejections, presence, page views; and that each can be switched off. */
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { eventually } from "./eventually.mjs";
+import { CONCURRENCY, QUIET, useScenes } from "./writing-page.mjs";
+
+/** @import { Scene } from "./writing-page.mjs" */
+
+const scene = useScenes();
+const EXCEPTIONS = { ...QUIET, exceptions: "true" };
+
+/** In the page. @type {any} */
+let heartbeat;
+
+/** n by labels, of all that a gateway has seen. @param {Scene["gateway"]} gateway @param {(v: any) => string} key */
+function sums({ seen }, key) {
+  /** @type {Record<string, number>} */
+  const sums = {};
+  for (const { n, v } of seen.flatMap(({ points }) => points)) sums[key(v)] = (sums[key(v)] ?? 0) + n;
+  return sums;
+}
+
+describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
+  test(
+    "an unhandled error and an unhandled rejection are counted, and the page's own handlers still have them",
+    scene(
+      async ({ gateway, tag, open, totals }) => {
+        const own = `<script>
+          window.had = [];
+          window.onerror = (message) => { had.push("onerror " + message); };
+          window.onunhandledrejection = ({ reason }) => { had.push("onunhandledrejection " + reason.message); };
+        </script>`;
+        const page = await open(`${own}${tag(EXCEPTIONS)}`);
+        await page.evaluate(() => {
+          setTimeout(() => { throw new TypeError("cannot read 42 of https://a.example/x?token=secret#part now"); });
+          Promise.reject(new RangeError("rejected"));
+          Promise.reject("only text");
+          setTimeout(() => { throw "thrown text"; });
+        });
+        await eventually(async () => {
+          const { client } = await totals("source");
+          assert.equal(client?.sum, 4);
+        });
+        assert.deepEqual(sums(gateway, (v) => `${v.exception}: ${v.message}`), {
+          "TypeError: cannot read 0 of https://a.example/x now": 1,
+          "RangeError: rejected": 1,
+          "Error: only text": 1,
+          "Error: thrown text": 1,
+        });
+        const had = await page.evaluate(() => /** @type {any} */ (window).had.sort());
+        assert.deepEqual(had.map((/** @type {string} */ text) => text.split(" ")[0]), ["onerror", "onerror", "onunhandledrejection", "onunhandledrejection"]);
+      },
+      { hasErrors: true },
+    ),
+  );
+
+  test(
+    "equal exceptions fold into one point, and beyond the budget no other one is told",
+    scene(async ({ gateway, tag, open }) => {
+      const page = await open(tag({ ...EXCEPTIONS, "exception-budget": "3" }));
+      await page.evaluate(() => {
+        for (let i = 0; i < 100; i++) heartbeat.exception(new Error(`item ${i} of page ${i}`));
+        for (const word of ["one", "two", "three", "four"]) heartbeat.exception(new Error(word), { component: "list" });
+        heartbeat.exception(new Error("one"), { component: "list" });
+      });
+      await eventually(() => {
+        assert.deepEqual(sums(gateway, (v) => `${v.component ?? ""} ${v.message}`), { " item 0 of page 0": 100, "list one": 2, "list two": 1 });
+      });
+      assert.equal(gateway.seen.flatMap(({ points }) => points).length, 3);
+    }),
+  );
+
+  test(
+    "the message of an exception is short and has no ids, query strings and line breaks",
+    scene(async ({ gateway, tag, open }) => {
+      const page = await open(tag(EXCEPTIONS));
+      await page.evaluate(() => {
+        heartbeat.exception(new Error("no user 5f3a9c00-1d2e-4b3c-8a9f-0123456789ab at\n/api?email=a@b.example#top, 3 tries"));
+        heartbeat.exception(new Error("x ".repeat(1e6)));
+        heartbeat.exception({ name: "N".repeat(500), message: "odd" });
+        heartbeat.exception(null);
+      });
+      await eventually(() => {
+        assert.deepEqual(Object.keys(sums(gateway, (v) => v.message)).sort(), ["no user 0 at /api 0 tries", "null", "odd", "x ".repeat(100)].sort());
+      });
+      const names = gateway.seen.flatMap(({ points }) => points).map(({ v }) => v.exception.length);
+      assert.equal(Math.max(...names), 256);
+    }),
+  );
+
+  test(
+    "a script of another origin is not named, but counted",
+    scene(
+      async ({ gateway, site, worker, tag, open }) => {
+        site.put("/broken.js", { script: "throw new Error('private');" });
+        const elsewhere = site.origin.replace("127.0.0.1", "localhost");
+        await open(`${tag(EXCEPTIONS)}<script defer src="${elsewhere}/broken.js"></script>`);
+        await eventually(() => assert.deepEqual(sums(gateway, (v) => `${v.exception}: ${v.message}`), { "Error: Script error.": 1 }));
+        assert.ok(worker);
+      },
+      { hasErrors: true },
+    ),
+  );
+
+  test(
+    "while a page is visible it beats every ten seconds, and the rate is how many pages are there",
+    scene(
+      async ({ gateway, tag, open }) => {
+        const page = await open(`<script>window.heartbeat = { presence: false };</script>${tag({ ...QUIET, presence: "true", distinct: "client_id" })}`);
+        // A fast clock also makes requests time out, and what is sent again counts once.
+        const beats = () => [...new Map(gateway.seen.map((one) => [one.batch, one.points])).values()].flat();
+        // It stays behind that of the server, which refuses what is in the future.
+        const start_ms = Date.now() - 600_000;
+        await page.clock.install({ time: start_ms });
+        await page.clock.pauseAt(start_ms + 60_000);
+        await page.evaluate(() => {
+          heartbeat.init({ presence: true });
+          dispatchEvent(new Event("visibilitychange"));
+        });
+        await page.clock.runFor(30_500);
+        await eventually(() => assert.equal(beats().length, 3));
+        await page.clock.runFor(4000);
+        await page.evaluate(() => {
+          Object.defineProperty(document, "hidden", { value: true, configurable: true });
+          document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+        });
+        await page.clock.runFor(60_000);
+        await eventually(() => assert.equal(beats().length, 4));
+        const points = beats();
+        assert.ok(points.every(({ n, p, v }) => n === p && v.event === "presence"), JSON.stringify(points));
+        assert.deepEqual(points.map(({ p }) => Math.round(p)), [10, 10, 10, 5]);
+        assert.equal(new Set(points.map(({ v }) => v.client_id)).size, 1);
+      },
+    ),
+  );
+
+  test(
+    "the id of a tab stays on the pages of the site, another tab has another, and the stream only counts them",
+    scene(
+      async ({ worker, gateway, site, stream, context, tag }) => {
+        for (const path of ["/", "/two"]) site.put(path, { html: tag({ ...QUIET, "page-views": "true", distinct: "client_id" }) });
+        for (let i = 0; i < 2; i++) {
+          const page = await context.newPage();
+          for (const path of ["/", "/two"]) {
+            await page.goto(`${site.origin}${path}`);
+            await page.evaluate(() => heartbeat.flush());
+          }
+        }
+        const viewers = gateway.seen.flatMap(({ points }) => points).map(({ v }) => [v.client_id, v.path]);
+        assert.deepEqual([viewers.length, new Set(viewers.map(([id]) => id)).size], [4, 2]);
+        await eventually(async () => {
+          const { series } = await worker.rollup(stream, { agg: "distinct:client_id,count", step: "1h", by: "path", from: "-2h" });
+          const most = series.map((/** @type {any} */ one) => [one.labels.path, Math.max(...one["distinct:client_id"])]).sort();
+          assert.deepEqual(most, [["/", 2], ["/two", 2]]);
+        });
+      },
+      { config: { distinct: ["client_id"] } },
+    ),
+  );
+
+  test(
+    "page views are counted by path, without query and fragment, also when a page comes back from the cache",
+    scene(async ({ gateway, site, context, tag }) => {
+      site.put("/blog/post", { html: tag({ ...QUIET, "page-views": "true" }) });
+      const page = await context.newPage();
+      await page.goto(`${site.origin}/blog/post?utm=secret#part`);
+      await page.evaluate(() => {
+        dispatchEvent(new PageTransitionEvent("pagehide", { persisted: true }));
+        dispatchEvent(new Event("visibilitychange"));
+        history.pushState({}, "", "/other?x=1");
+        heartbeat.pageView({ title: "Other" });
+      });
+      await eventually(() => {
+        assert.deepEqual(sums(gateway, (v) => `${v.event} ${v.path} ${v.title ?? ""}`), { "page_view /blog/post ": 2, "page_view /other Other": 1 });
+      });
+      assert.ok(!JSON.stringify(gateway.seen).includes("secret"));
+    }),
+  );
+
+  test(
+    "with every automatic point switched off nothing is sent",
+    scene(
+      async ({ gateway, tag, open }) => {
+        const page = await open(tag(QUIET));
+        await page.evaluate(async () => {
+          await new Promise((resolve) => {
+            addEventListener("error", resolve);
+            setTimeout(() => { throw new Error("unseen"); });
+          });
+          await heartbeat.flush();
+          dispatchEvent(new PageTransitionEvent("pagehide"));
+        });
+        assert.deepEqual(gateway.seen, []);
+      },
+      { hasErrors: true },
+    ),
+  );
+
+  for (const [what, attributes, isHeard] of /** @type {[string, Record<string, string>, boolean][]} */ ([
+    ["Do-Not-Track is nothing to the writer", {}, true],
+    ["Do-Not-Track silences the writer where the owner says so", { "do-not-track": "true" }, false],
+  ])) {
+    test(
+      what,
+      scene(async ({ gateway, tag, open }) => {
+        const page = await open(
+          `<script>Object.defineProperty(navigator, "doNotTrack", { value: "1" })</script>${tag({ ...QUIET, "page-views": "true", ...attributes })}`,
+        );
+        await page.evaluate(async () => {
+          heartbeat.count(1);
+          await heartbeat.flush();
+        });
+        assert.equal(gateway.seen.length > 0, isHeard);
+        assert.equal(await page.evaluate(() => localStorage.length), 0);
+      }),
+    );
+  }
+});

@@ -1,0 +1,409 @@
+// @ts-check
+/** Whatever happens to page, network and Worker: what heartbeat.js was told arrives, and counts once. */
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { eventually } from "./eventually.mjs";
+import { CONCURRENCY, QUIET, useScenes } from "./writing-page.mjs";
+
+/** @import { Scene } from "./writing-page.mjs" */
+
+const scene = useScenes();
+
+/** In the page. @type {any} */
+let heartbeat;
+
+/** Far away, so that only leaving sends. */
+const PATIENT = { ...QUIET, "flush-interval": "60" };
+
+/** The batches that the page's storage has. @param {import("playwright-core").Page} page */
+function kept(page) {
+  return page.evaluate(() => Object.keys(localStorage).filter((key) => key.startsWith("heartbeat:")));
+}
+
+/** @param {Scene["gateway"]} gateway */
+const batchesOf = ({ seen }) => seen.map(({ batch }) => batch);
+
+describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
+  test(
+    "a page that is closed in the middle of a batch has all its points arrive",
+    scene(async ({ tag, open, totals }) => {
+      const page = await open(tag(PATIENT));
+      await page.evaluate(() => {
+        for (let i = 0; i < 50; i++) heartbeat.timing(i, { event: "slow" });
+        heartbeat.count(7, { event: "click" });
+      });
+      await page.close();
+      await eventually(async () => {
+        const { slow, click } = await totals("event");
+        assert.deepEqual([slow.count, slow.sum, click.sum], [50, 1225, 7]);
+      });
+    }),
+  );
+
+  test(
+    "a page that is left for another site has all its points arrive",
+    scene(async ({ tag, open, totals }) => {
+      const page = await open(tag(PATIENT));
+      await page.evaluate(() => heartbeat.count(7, { event: "click" }));
+      await page.goto("about:blank");
+      await eventually(async () => assert.equal((await totals("event")).click?.sum, 7));
+    }),
+  );
+
+  test(
+    "a page that is hidden sends what it has, and what follows too",
+    scene(async ({ tag, open, totals }) => {
+      const page = await open(tag(PATIENT));
+      const hide = () => {
+        Object.defineProperty(document, "hidden", { value: true, configurable: true });
+        document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+      };
+      await page.evaluate(() => heartbeat.count(1, { event: "a" }));
+      await page.evaluate(hide);
+      await eventually(async () => assert.deepEqual(Object.keys(await totals("event")), ["a"]));
+      await page.evaluate(() => heartbeat.count(1, { event: "b" }));
+      await page.evaluate(hide);
+      await eventually(async () => assert.deepEqual(Object.keys(await totals("event")).sort(), ["a", "b"]));
+      await eventually(async () => assert.deepEqual(await kept(page), []));
+    }),
+  );
+
+  test(
+    "where fetch has no keepalive, a page that is closed sends a beacon",
+    scene(async ({ gateway, tag, open, totals }) => {
+      const page = await open(`<script>delete Request.prototype.keepalive</script>${tag(PATIENT)}`);
+      await page.evaluate(() => heartbeat.count(7, { event: "click" }));
+      await page.close();
+      await eventually(async () => assert.equal((await totals("event")).click?.sum, 7));
+      assert.deepEqual(gateway.seen.map(({ type, mode }) => [type, mode]), [["text/plain;charset=UTF-8", "no-cors"]]);
+    }),
+  );
+
+  test(
+    "a batch whose answer was lost is sent again under the same id and counts once",
+    scene(async ({ gateway, tag, open, totals }) => {
+      const page = await open(tag(QUIET));
+      gateway.set("swallow");
+      await page.evaluate(() => heartbeat.count(3, { event: "x" }));
+      await eventually(() => assert.ok(gateway.seen.length >= 1));
+      gateway.set("pass");
+      await eventually(async () => assert.deepEqual(await kept(page), []));
+      assert.ok(gateway.seen.length >= 2);
+      assert.equal(new Set(batchesOf(gateway)).size, 1);
+      assert.equal((await totals("event")).x.sum, 3);
+    }),
+  );
+
+  test(
+    "while writes fail, what comes gathers in one batch behind",
+    scene(async ({ gateway, tag, open, totals }) => {
+      const page = await open(tag(QUIET));
+      gateway.set("cut");
+      await page.evaluate(() => heartbeat.count(1, { event: "first" }));
+      await eventually(() => assert.ok(gateway.seen.length >= 1));
+      // Over several flush intervals.
+      await page.evaluate(async () => {
+        for (let i = 0; i < 10; i++) {
+          heartbeat.count(1, { event: "later" });
+          await new Promise((resolve) => setTimeout(resolve, 100));
+        }
+      });
+      await eventually(() => assert.ok(gateway.seen.length >= 2));
+      assert.equal(new Set(batchesOf(gateway)).size, 1);
+      gateway.set("pass");
+      await eventually(async () => {
+        const { first, later } = await totals("event");
+        assert.deepEqual([first?.sum, later?.sum], [1, 10]);
+      });
+      assert.equal(new Set(batchesOf(gateway)).size, 2);
+    }),
+  );
+
+  test(
+    "Retry-After is obeyed, also when the page is left",
+    scene(async ({ gateway, tag, open, totals }) => {
+      const page = await open(tag(QUIET));
+      gateway.set({ status: 503, headers: { "Retry-After": "5" } });
+      await page.evaluate(() => heartbeat.count(1, { event: "x" }));
+      await eventually(() => assert.equal(gateway.seen.length, 1));
+      gateway.set("pass");
+      await page.evaluate(() => {
+        heartbeat.count(1, { event: "y" });
+        heartbeat.flush();
+        dispatchEvent(new PageTransitionEvent("pagehide"));
+      });
+      await eventually(async () => assert.deepEqual(Object.keys(await totals("event")).sort(), ["x", "y"]));
+      const [first, second] = gateway.seen;
+      assert.ok(second.at_ms - first.at_ms >= 4900, `again after ${second.at_ms - first.at_ms} ms`);
+    }),
+  );
+
+  test(
+    "429 is tried again",
+    scene(async ({ gateway, tag, open, totals }) => {
+      const page = await open(tag(QUIET));
+      gateway.set({ status: 429, headers: {} });
+      await page.evaluate(() => heartbeat.count(1, { event: "x" }));
+      await eventually(() => assert.equal(gateway.seen.length, 1));
+      gateway.set("pass");
+      await eventually(async () => assert.equal((await totals("event")).x?.sum, 1));
+    }),
+  );
+
+  test(
+    "a refused batch is given up, and the next one is sent",
+    scene(async ({ gateway, tag, open, totals }) => {
+      const page = await open(tag(QUIET));
+      await page.evaluate(() => heartbeat.count(NaN, { event: "bad" }));
+      await eventually(() => assert.deepEqual(gateway.seen.map(({ status }) => status), [400]));
+      await page.evaluate(() => heartbeat.count(1, { event: "good" }));
+      await eventually(async () => assert.equal((await totals("event")).good?.sum, 1));
+      assert.deepEqual([gateway.seen.length, await kept(page)], [2, []]);
+    }),
+  );
+
+  test(
+    "where the stream is wrong, a page asks once and then no more",
+    scene(async ({ gateway, tag, open }) => {
+      const page = await open(tag({ ...QUIET, stream: "no-such-stream" }));
+      await page.evaluate(() => heartbeat.count(1));
+      await eventually(() => assert.deepEqual(gateway.seen.map(({ status }) => status), [404]));
+      await page.evaluate(async () => {
+        heartbeat.count(2);
+        await heartbeat.flush();
+      });
+      assert.deepEqual([gateway.seen.length, await kept(page)], [1, []]);
+    }),
+  );
+
+  test(
+    "what a closed page could not send, the next page of the site sends, once and with its time",
+    scene(async ({ gateway, tag, open, totals }) => {
+      gateway.set("cut");
+      const page = await open(tag(QUIET));
+      await page.clock.install({ time: Date.now() - 301_000 });
+      await page.clock.pauseAt(Date.now() - 300_000);
+      await page.evaluate(() => heartbeat.count(3, { event: "x" }));
+      await page.evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide")));
+      await eventually(() => assert.equal(gateway.seen.length, 1));
+      await page.close();
+      gateway.set("pass");
+      const next = await open(tag(QUIET));
+      await next.clock.fastForward(300_000);
+      await eventually(async () => {
+        await next.clock.runFor(1000);
+        assert.equal((await totals("event")).x?.sum, 3);
+      });
+      await eventually(async () => assert.deepEqual(await kept(next), []));
+      const [first, second] = gateway.seen;
+      assert.deepEqual([gateway.seen.length, second.batch], [2, first.batch]);
+      assert.ok(Math.abs(Date.now() / 1000 - 300 - second.points[0].t) < 30, "the time of the call");
+    }),
+  );
+
+  test(
+    "tabs that share storage deliver each point once, also those of tabs that are gone",
+    scene(async ({ gateway, site, context, tag, totals }) => {
+      site.put("/", { html: tag(QUIET) });
+      const tabs = await Promise.all(
+        Array.from({ length: 4 }, async (_, i) => {
+          const page = await context.newPage();
+          await page.goto(`${site.origin}/`);
+          return page;
+        }),
+      );
+      gateway.set("swallow");
+      await Promise.all(tabs.map((tab, i) => tab.evaluate((i) => heartbeat.count(10 ** i, { event: "x" }), i)));
+      await eventually(() => assert.equal(new Set(batchesOf(gateway)).size, 4));
+      await tabs[0].close();
+      await tabs[1].close();
+      for (const tab of tabs.slice(2)) await tab.evaluate(() => heartbeat.count(1, { event: "y" }));
+      gateway.set("pass");
+      await eventually(async () => assert.deepEqual(await kept(tabs[2]), []));
+      await eventually(async () => assert.equal((await totals("event")).y?.sum, 2));
+      assert.equal((await totals("event")).x.sum, 1111);
+    }),
+  );
+
+  test(
+    "a batch that may have been stored is not sent again after nine minutes, as its id may be forgotten after ten",
+    scene(async ({ gateway, tag, open, totals }) => {
+      gateway.set("swallow");
+      const page = await open(tag(QUIET));
+      await page.clock.install();
+      await page.evaluate(() => heartbeat.count(1, { event: "old" }));
+      await page.clock.runFor(100);
+      await eventually(() => assert.ok(gateway.seen.length >= 1));
+      await eventually(async () => assert.equal((await kept(page)).length, 1));
+      gateway.set("pass");
+      const before = gateway.seen.length;
+      await page.clock.fastForward("09:30");
+      await page.evaluate(() => heartbeat.count(1, { event: "new" }));
+      await eventually(async () => {
+        await page.clock.runFor(1000);
+        assert.deepEqual(Object.keys(await totals("event")).sort(), ["new", "old"]);
+      });
+      await eventually(async () => assert.deepEqual(await kept(page), []));
+      assert.ok(!batchesOf(gateway).slice(before).includes(gateway.seen[0].batch));
+      assert.equal((await totals("event")).old.sum, 1);
+    }),
+  );
+
+  test(
+    "what was never sent is sent hours later, at the time when it happened",
+    scene(async ({ gateway, context, tag, open, totals }) => {
+      const page = await open(tag(QUIET));
+      const start_s = Date.now() / 1000 - 3 * 3600;
+      await page.clock.install({ time: start_s * 1000 });
+      await page.clock.pauseAt((start_s + 1) * 1000);
+      await context.setOffline(true);
+      await page.evaluate(() => heartbeat.count(5, { event: "offline" }));
+      await page.clock.runFor(60_000);
+      assert.equal(gateway.seen.length, 0);
+      await page.clock.fastForward("02:58:00");
+      await context.setOffline(false);
+      await eventually(async () => {
+        await page.clock.runFor(1000);
+        assert.equal(gateway.seen.length, 1);
+      });
+      const [{ t, n }] = gateway.seen[0].points;
+      assert.ok(n === 5 && Math.abs(t - start_s) < 5, `${t} is the time of the call`);
+      await eventually(() => assert.equal(gateway.seen[0].status, 202));
+      assert.deepEqual(await totals("event"), {});
+    }),
+  );
+
+  test(
+    "where the visitor's clock is ahead, late points are counted at their arrival",
+    scene(async ({ gateway, context, tag, open, totals }) => {
+      const page = await open(tag(QUIET));
+      await page.clock.install({ time: Date.now() + 3_600_000 });
+      await context.setOffline(true);
+      await page.evaluate(() => heartbeat.count(5, { event: "late" }));
+      await page.clock.runFor(30_000);
+      await context.setOffline(false);
+      await eventually(async () => {
+        await page.clock.runFor(1000);
+        assert.equal((await totals("event")).late?.sum, 5);
+      });
+      assert.deepEqual(gateway.seen.map(({ status, points }) => [status, "t" in points[0]]), [[400, true], [202, false]]);
+      assert.equal(new Set(batchesOf(gateway)).size, 1);
+    }),
+  );
+
+  test(
+    "fresh points get their time from the server, however wrong the visitor's clock is",
+    scene(async ({ gateway, tag, open, totals }) => {
+      const page = await open(tag(QUIET));
+      await page.clock.install({ time: "2001-01-01" });
+      await page.evaluate(() => heartbeat.count(5, { event: "x" }));
+      await page.clock.runFor(1000);
+      await eventually(async () => assert.equal((await totals("event")).x?.sum, 5));
+      assert.ok(!("t" in gateway.seen[0].points[0]));
+    }),
+  );
+
+  for (const [what, attributes, before] of /** @type {[string, Record<string, string>, string][]} */ ([
+    ["the owner wants nothing kept", { keep: "false" }, ""],
+    ["storage is blocked", {}, "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError'); } });"],
+    ["storage is full", {}, "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }; localStorage.clear();"],
+  ])) {
+    test(
+      `where ${what}, writes are tried again from memory`,
+      scene(async ({ gateway, tag, open, totals }) => {
+        gateway.set("cut");
+        const page = await open(`<script>${before}</script>${tag({ ...QUIET, ...attributes })}`);
+        await page.evaluate(() => heartbeat.count(3, { event: "x" }));
+        await eventually(() => assert.ok(gateway.seen.length >= 1));
+        if (what.startsWith("the owner")) assert.deepEqual(await kept(page), []);
+        gateway.set("pass");
+        await eventually(async () => assert.equal((await totals("event")).x?.sum, 3));
+        assert.equal(new Set(batchesOf(gateway)).size, 1);
+      }),
+    );
+  }
+
+  test(
+    "what others wrote into storage under our name stops nothing",
+    scene(async ({ stream, tag, open, totals }) => {
+      const left = { id: "z", points: [{ n: 5, d: 1, v: { event: "left" }, at_s: Date.now() / 1000 }], until_s: Date.now(), held_s: 0 };
+      const odd = Object.entries({ w: "{not json", x: "null", y: "{}", z: JSON.stringify(left) });
+      const lines = odd.map(([id, text]) => `localStorage["heartbeat:${stream.id}:${id}"] = ${JSON.stringify(text)};`);
+      const page = await open(`<script>${lines.join("")}</script>${tag(QUIET)}`);
+      await page.evaluate(() => heartbeat.count(3, { event: "x" }));
+      await eventually(async () => {
+        const { x, left } = await totals("event");
+        assert.deepEqual([x?.sum, left?.sum], [3, 5]);
+      });
+    }),
+  );
+
+  test(
+    "many points go in bodies that browsers send from closing pages",
+    scene(async ({ gateway, tag, open, totals }) => {
+      const page = await open(tag(QUIET));
+      await page.evaluate(() => {
+        for (let i = 0; i < 1000; i++) heartbeat.timing(Math.PI * i, { event: "long", text: "ü".repeat(i % 100) });
+      });
+      await eventually(async () => assert.equal((await totals("event")).long?.count, 1000));
+      const sizes = gateway.seen.map(({ body }) => Buffer.byteLength(body));
+      assert.ok(Math.max(...sizes) <= 32_000, `${sizes}`);
+    }),
+  );
+
+  test(
+    "memory and storage are bounded while nothing can be sent",
+    scene(async ({ gateway, tag, open }) => {
+      gateway.set("cut");
+      const page = await open(tag(QUIET));
+      await page.evaluate(() => {
+        for (let i = 0; i < 20_000; i++) heartbeat.timing(i, { event: "flood", i });
+        dispatchEvent(new PageTransitionEvent("pagehide"));
+      });
+      const sizes = () => page.evaluate(() => Object.values(localStorage).map((text) => text.length));
+      const first = await sizes();
+      assert.ok(first.length === 10 && first.every((size) => size < 31_000), `${first}`);
+      await page.reload();
+      await page.evaluate(() => {
+        for (let i = 0; i < 20_000; i++) heartbeat.timing(i, { event: "flood", i });
+        dispatchEvent(new PageTransitionEvent("pagehide"));
+      });
+      assert.equal((await sizes()).length, 10);
+    }),
+  );
+
+  test(
+    "of a flood, memory has ten batches and what gathers for the next",
+    scene(async ({ gateway, context, tag, open }) => {
+      const page = await open(tag({ ...QUIET, keep: "false" }));
+      await context.setOffline(true);
+      await page.evaluate(() => {
+        for (let i = 0; i < 20_000; i++) heartbeat.timing(i, { event: "flood", i });
+      });
+      await context.setOffline(false);
+      await eventually(() => assert.equal(new Set(batchesOf(gateway)).size, 11));
+      await page.evaluate(() => heartbeat.flush());
+      assert.equal(new Set(batchesOf(gateway)).size, 11);
+    }),
+  );
+
+  test(
+    "what a page may not send when it closes, the next page of the site sends at once",
+    scene(async ({ gateway, tag, open, totals }) => {
+      gateway.set({ status: 503, headers: { "Retry-After": "600" } });
+      const page = await open(tag(QUIET));
+      await page.evaluate(() => heartbeat.count(1, { event: "refused" }));
+      await eventually(() => assert.equal(gateway.seen[0]?.status, 503));
+      await page.evaluate(() => heartbeat.count(1, { event: "never tried" }));
+      await page.goto("about:blank");
+      gateway.set("pass");
+      const next = await open(tag(QUIET));
+      await eventually(async () => {
+        const { refused, "never tried": never } = await totals("event");
+        assert.deepEqual([refused?.sum, never?.sum], [1, 1]);
+      });
+      await eventually(async () => assert.deepEqual(await kept(next), []));
+    }),
+  );
+});
