@@ -8,13 +8,11 @@ import { STATES } from "../chart/words.mjs";
 import { Problem } from "../live/problem.mjs";
 import { EMPTY } from "../live/window.mjs";
 import { KINDS } from "./address.js";
-import { download, show } from "./download.js";
 import { createFeed } from "./feed.js";
 import { mountNotice, noticeOf } from "./notice.js";
 import { comparedView } from "./previous.js";
 import { mountQueryLine } from "./query-line.js";
 import { fixed, lengthOf } from "./range.js";
-import { mountSeriesMenu } from "./series-menu.js";
 import { mountTotalsTable } from "./totals-table.js";
 
 /** @import { HeartbeatChart } from "../heartbeat-chart.mjs" */
@@ -22,6 +20,7 @@ import { mountTotalsTable } from "./totals-table.js";
 /** @import { Shown } from "./feed.js" */
 /** @import { Vocabulary } from "./query-line.js" */
 /** @import { Range } from "./range.js" */
+/** @import { Line } from "./totals-table.js" */
 
 const KIND_WORDS = { line: "Lines", area: "Stacked", bars: "Bars", number: "Number" };
 
@@ -51,6 +50,7 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
   let spec = /** @type {Spec | null} */ (null);
   let zoomed = /** @type {{ from: number, to: number } | null} */ (null);
   let step = /** @type {number | null} */ (null);
+  let menu = /** @type {ReturnType<typeof import("./series-menu.js").mountSeriesMenu> | null} */ (null);
 
   const heading = h("h2", { class: "unseen" });
   const title = h("input", { class: "chart-title", "aria-label": "Title of the chart", maxlength: "100", spellcheck: "false", autocomplete: "off" });
@@ -66,14 +66,13 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
   const said = h("p", { class: "answer", "data-kind": "bad", role: "status" });
   const notice = mountNotice({ origin });
   const queryLine = mountQueryLine({ vocabulary, onchange });
-  const menu = mountSeriesMenu({ vocabulary, onchange });
-  const table = mountTotalsTable({ ontoggle: (id) => chart.toggle(id), onselect: (line, button) => menu.open(line, button, /** @type {Spec} */ (spec)) });
+  const table = mountTotalsTable({ ontoggle: (id) => chart.toggle(id), onselect: openMenu });
   const acts = actsMenu(onact);
   const files = h("div", { class: "files" }, useZoom, said, csv, png, json);
   const el = h("article", { class: "card chart" },
     heading,
     h("div", { class: "chart-head" }, h("div", { class: "named" }, title, h("div", { class: "sub" }, span, state)), h("div", { class: "look" }, kinds, compare, acts.el)),
-    queryLine.el, notice.el, chart, table.el, files, menu.el);
+    queryLine.el, notice.el, chart, table.el, files);
 
   const feed = createFeed({ open, api, now_s, onchange: draw });
 
@@ -91,16 +90,16 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
     drawTable();
   });
   chart.addEventListener("heartbeat-draw", drawTable);
-  csv.addEventListener("click", () => hand(async () => download(await api.readFile(access(), question(), "csv"), `${named()}.csv`)));
+  csv.addEventListener("click", () => hand(async () => (await import("./download.js")).download(await api.readFile(access(), question(), "csv"), `${named()}.csv`)));
   png.addEventListener("click", () => hand(async () => {
     const blob = await chart.toBlob();
-    if (blob) download(blob, `${named()}.png`);
+    if (blob) (await import("./download.js")).download(blob, `${named()}.png`);
   }));
   json.addEventListener("click", (event) => {
     // A link can't carry the key, and must not; the address alone is what a public stream and other readers need.
     if (!access().key) return;
     event.preventDefault();
-    hand(async () => show(await api.readFile(access(), question(), "json")));
+    hand(async () => (await import("./download.js")).show(await api.readFile(access(), question(), "json")));
   });
 
   const access = () => ({ stream: address?.stream ?? "", key: address?.key ?? "" });
@@ -111,6 +110,14 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
     const { from, to, step } = feed.shown().view;
     const { agg, by, where, top } = /** @type {Spec} */ (spec);
     return { from, to, step, agg, by, where, top };
+  }
+
+  /** What few visits need is loaded with the first use. @param {Line} line @param {HTMLElement} button */
+  async function openMenu(line, button) {
+    const { mountSeriesMenu } = await import("./series-menu.js");
+    menu ??= mountSeriesMenu({ vocabulary, onchange });
+    el.append(menu.el);
+    menu.open(line, button, /** @type {Spec} */ (spec));
   }
 
   /** @param {() => Promise<void>} task */

@@ -3,7 +3,6 @@
 
 import * as api from "./api.js";
 import { START, formatAddress, parseAddress } from "./address.js";
-import { mountCreateForm } from "./create-form.js";
 import { find } from "../chart/dom.mjs";
 import "../heartbeat-chart.mjs";
 import { open } from "../reader.mjs";
@@ -15,16 +14,10 @@ import { mountStreamView } from "./stream-view.js";
 const start = find(document, "#start", HTMLElement);
 const stream = find(document, "#stream", HTMLElement);
 const streamView = mountStreamView(stream, { api, open, now_s: () => Date.now() / 1000, origin: location.origin, onchange: go });
+let isStartMounted = false;
 let address = /** @type {Address} */ (START);
 
 mountFieldsForm(find(start, "#open", HTMLFormElement), (fields) => go({ ...START, ...fields }));
-mountCreateForm(find(start, "#create", HTMLFormElement), {
-  api,
-  oncreate(created) {
-    streamView.welcome(created);
-    go({ ...START, stream: created.id, key: created.read_key });
-  },
-});
 addEventListener("popstate", follow);
 addEventListener("hashchange", follow);
 follow();
@@ -40,8 +33,23 @@ function go(change) {
 /** Shows what the address says. */
 function follow() {
   address = parseAddress(location.search, location.hash);
+  if (!address.stream) mountStart();
   start.hidden = address.stream !== "";
   stream.hidden = !start.hidden;
   if (stream.hidden) document.title = "Heartbeat";
   streamView.update(address);
+}
+
+/** Who opens a stream by its link does not need this. */
+async function mountStart() {
+  if (isStartMounted) return;
+  isStartMounted = true;
+  const { mountCreateForm } = await import("./create-form.js");
+  mountCreateForm(find(start, "#create", HTMLFormElement), {
+    api,
+    oncreate(created) {
+      streamView.welcome(created);
+      go({ ...START, stream: created.id, key: created.read_key });
+    },
+  });
 }

@@ -27,5 +27,5 @@ export function matcherWords(text) {
   const { label, test, value } = matcher;
   if (value === "" && test === "=") return `without ${label}`;
   if (value === "" && test === "!=") return `with ${label}`;
-  return `${label} ${{ "=": "=", "!=": "≠", "=~": "~", "!~": "!~" }[test]} ${value}`;
+  return `${label} ${WORDS[test]} ${value}`;
 }

@@ -4,10 +4,7 @@
 import { find, setText } from "../chart/dom.mjs";
 import { CHART, MOST_CHARTS, chartPairs } from "./address.js";
 import { mountChartCard } from "./chart-card.js";
-import { formatDashboard, parseDashboard } from "./dashboard.js";
-import { download } from "./download.js";
 import { mountFieldsForm } from "./fields-form.js";
-import { mountPointForm } from "./point-form.js";
 import { mountRangePicker } from "./range-picker.js";
 
 /** @import { Address, Spec } from "./address.js" */
@@ -36,10 +33,11 @@ export function mountStreamView(el, { api, open, now_s, origin, onchange }) {
   const load = find(tools, "[name=load]", HTMLInputElement);
   const said = find(tools, ".answer", HTMLElement);
   const range = mountRangePicker(find(el, "#range", HTMLElement), { now_s, onchange });
-  const pointForm = mountPointForm(find(el, "#point form", HTMLFormElement), { api, onaccept: () => {} });
+  const point = find(el, "#point", HTMLDetailsElement);
   const names = /** @type {Map<string, string>} */ (new Map());
 
   let address = /** @type {Address | null} */ (null);
+  let pointForm = /** @type {ReturnType<typeof import("./point-form.js").mountPointForm> | null} */ (null);
   let created = /** @type {CreatedStream | null} */ (null);
   let cards = /** @type {{ card: ChartCard, text: string, spec: Spec }[]} */ ([]);
 
@@ -50,18 +48,27 @@ export function mountStreamView(el, { api, open, now_s, origin, onchange }) {
     last?.scrollIntoView({ block: "nearest" });
     /** @type {HTMLElement | null | undefined} */ (last?.querySelector("[name=agg]"))?.focus();
   });
-  find(tools, "[name=save]", HTMLButtonElement).addEventListener("click", () => {
+  find(tools, "[name=save]", HTMLButtonElement).addEventListener("click", async () => {
+    const [{ formatDashboard }, { download }] = await Promise.all([import("./dashboard.js"), import("./download.js")]);
     download(new Blob([formatDashboard(now())], { type: "application/json" }), `dashboard-${names.get(now().stream) ?? now().stream}.json`);
   });
   find(tools, "[name=pick]", HTMLButtonElement).addEventListener("click", () => load.click());
   load.addEventListener("change", async () => {
     const [file] = load.files ?? [];
     if (!file) return;
+    const { parseDashboard } = await import("./dashboard.js");
     const read = parseDashboard(await file.text());
     load.value = "";
     setText(said, "mistake" in read ? read.mistake : "");
     // The key of this stream is not that of another one.
     if (!("mistake" in read)) onchange({ ...read, key: read.stream === now().stream ? now().key : "" });
+  });
+
+  // What few visits need is loaded with the first use.
+  point.addEventListener("toggle", async () => {
+    const { mountPointForm } = await import("./point-form.js");
+    pointForm ??= mountPointForm(find(point, "form", HTMLFormElement), { api, onaccept: () => {} });
+    pointForm.update(now().stream);
   });
 
   const now = () => /** @type {Address} */ (address);
@@ -135,7 +142,7 @@ export function mountStreamView(el, { api, open, now_s, origin, onchange }) {
     cards.forEach(({ card, spec }, at) => card.update(next, spec, { at, count: cards.length }));
     charts.classList.toggle("many", cards.length > 1);
     add.disabled = cards.length >= MOST_CHARTS;
-    pointForm.update(next.stream);
+    pointForm?.update(next.stream);
     if (!isOpen) keyForm.hidden = true;
   }
 
