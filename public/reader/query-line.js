@@ -23,7 +23,7 @@ const AGGREGATES = [
   { value: "distinct:", note: "different values of a label: add its name" },
 ];
 
-/** So wide is a choice that is no label's name. */
+/** What the API calls all labels. */
 const EVERY = { value: "*", note: "every label" };
 
 /** @typedef {{ labels: (signal?: AbortSignal) => Promise<{ name: string, values: number }[]>, values: (label: string, prefix: string, signal?: AbortSignal) => Promise<{ value: string, series: number }[]> }} Vocabulary the stream's own; nothing where it can't be read */
@@ -56,7 +56,7 @@ export function mountQueryLine({ vocabulary, onchange }) {
     async choices(typed, signal) {
       const chosen = now().by.split(",");
       const labels = await vocabulary.labels(signal);
-      const all = labels.filter(({ name }) => !name.includes(",")).map(({ name, values }) => ({ value: name, note: values === 1 ? "1 value" : `${values.toLocaleString()} values` }));
+      const all = labels.filter(({ name }) => !name.includes(",")).map(({ name, values }) => ({ value: name, note: plural(values, "value", "values") }));
       return matching([...all, ...(labels.length > 1 ? [EVERY] : [])], typed).filter(({ value }) => !chosen.includes(value));
     },
     onpick(value) {
@@ -126,21 +126,19 @@ function filterForm(vocabulary, onadd) {
   const value = h("input", { name: "value" });
   const hint = h("small", {}, "An empty value stands for points without the label.");
   const form = h("form", { class: "stack", autocomplete: "off" },
-    h("label", { class: "field" }, h("span", {}, "Label"), label),
-    h("label", { class: "field" }, h("span", {}, "Test"), test),
-    h("label", { class: "field" }, h("span", {}, "Value"), value), hint,
+    fieldOf("Label", label), fieldOf("Test", test), fieldOf("Value", value), hint,
     h("button", { class: "primary" }, "Add filter"));
   const popover = h("div", { class: "popover", popover: "auto", role: "dialog", "aria-label": "Add a filter" }, form);
   const button = h("button", { type: "button", class: "add", "aria-haspopup": "dialog" }, "+ filter");
 
   mountCombobox(label, {
-    choices: async (typed, signal) => matching((await vocabulary.labels(signal)).map(({ name, values }) => ({ value: name, note: `${values.toLocaleString()} values` })), typed),
+    choices: async (typed, signal) => matching((await vocabulary.labels(signal)).map(({ name, values }) => ({ value: name, note: plural(values, "value", "values") })), typed),
     onpick: () => value.focus(),
   });
   mountCombobox(value, {
     async choices(typed, signal) {
       const found = label.value.trim() && !test.value.endsWith("~") ? await vocabulary.values(label.value.trim(), typed, signal) : [];
-      return found.map((one) => ({ value: one.value, note: one.series === 1 ? "1 series" : `${one.series.toLocaleString()} series` }));
+      return found.map((one) => ({ value: one.value, note: plural(one.series, "series", "series") }));
     },
     onpick: () => form.requestSubmit(),
   });
@@ -158,6 +156,19 @@ function filterForm(vocabulary, onadd) {
     label.focus();
   });
   return { button, popover };
+}
+
+let fields = 0;
+
+/** A field whose name is beside it: around it, a list of choices would be part of the name. @param {string} words @param {HTMLElement} input */
+function fieldOf(words, input) {
+  input.id = `field-${(fields += 1)}`;
+  return h("div", { class: "field" }, h("label", { for: input.id }, words), input);
+}
+
+/** @param {number} count @param {string} one @param {string} many */
+function plural(count, one, many) {
+  return `${count.toLocaleString()} ${count === 1 ? one : many}`;
 }
 
 /** @param {Choice[]} all @param {string} typed */

@@ -64,5 +64,5 @@ export function card(page, chart = 0) {
 
 /** @param {import("playwright-core").Page} page @param {string} kind */
 export function chooseKind(page, kind) {
-  return card(page).getByText(kind, { exact: true }).click();
+  return card(page).getByRole("radio", { name: kind }).click();
 }
