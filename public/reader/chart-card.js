@@ -92,8 +92,9 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
   chart.addEventListener("heartbeat-draw", drawTable);
   csv.addEventListener("click", () => hand(async () => (await import("./download.js")).download(await api.readFile(access(), question(), "csv"), `${named()}.csv`)));
   png.addEventListener("click", () => hand(async () => {
-    const blob = await chart.toBlob();
-    if (blob) (await import("./download.js")).download(blob, `${named()}.png`);
+    const [{ pictureOf }, { download }] = await Promise.all([import("./picture.js"), import("./download.js")]);
+    const blob = await pictureOf(chart, named());
+    if (blob) download(blob, `${named()}.png`);
   }));
   json.addEventListener("click", (event) => {
     // A link can't carry the key, and must not; the address alone is what a public stream and other readers need.
