@@ -167,7 +167,9 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
     state.hidden = now === "over" || now === "closed";
     setText(state, STATES[now] ?? "");
     setText(span, isKnown ? `in steps of ${spoken(view.step)}${spec.compare ? `, compared with the ${duration(lengthOf(range))} before` : ""}` : "");
-    const isShown = isKnown && !isEmpty && now !== "denied" && now !== "missing" && now !== "refused";
+    const isShut = now === "denied" || now === "missing";
+    const isShown = isKnown && !isEmpty && !isShut && now !== "refused";
+    el.classList.toggle("shut", isShut);
     el.setAttribute("aria-busy", String(!isKnown && said.kind === "loading"));
     chart.hidden = table.el.hidden = files.hidden = !isShown;
     if (!isShown) chart.zoom(null);
