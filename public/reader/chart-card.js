@@ -50,6 +50,8 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
   let spec = /** @type {Spec | null} */ (null);
   let zoomed = /** @type {{ from: number, to: number } | null} */ (null);
   let step = /** @type {number | null} */ (null);
+  /** Whose numbers the chart has; empty while it has none. */
+  let shownOf = "";
   let menu = /** @type {ReturnType<typeof import("./series-menu.js").mountSeriesMenu> | null} */ (null);
 
   const heading = h("h2", { class: "unseen" });
@@ -145,11 +147,6 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
     compare.setAttribute("aria-pressed", String(spec.compare));
     acts.update({ at, count });
     queryLine.update(spec);
-    chart.setAttribute("by", spec.by);
-    chart.setAttribute("kind", spec.kind);
-    chart.setAttribute("top", String(spec.top));
-    chart.setAttribute("label", spec.label || auto);
-    chart.setAttribute("timezone", address.zone);
     feed.ask({ access: access(), range: { from: next.from, to: next.to }, spec });
     draw();
   }
@@ -162,17 +159,23 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
     const isEmpty = view.series.length === 0;
     const range = { from: address.from, to: address.to };
     const said = noticeOf({ state: now, problem, hasKey: address.key !== "", hasFilters: spec.where.length > 0, isKnown, isEmpty, range });
-    notice.update(said, address.stream);
+    notice.update(said.kind === "loading" && shownOf === JSON.stringify(access()) ? { kind: "none", title: "" } : said, address.stream);
     state.dataset.state = now;
     state.hidden = now === "over" || now === "closed";
     setText(state, STATES[now] ?? "");
     setText(span, isKnown ? `in steps of ${spoken(view.step)}${spec.compare ? `, compared with the ${duration(lengthOf(range))} before` : ""}` : "");
     const isShut = now === "denied" || now === "missing";
+    const isStale = !isKnown && now === "connecting" && shownOf === JSON.stringify(access());
+    el.classList.toggle("stale", isStale);
+    // What was there stays until the answer is: a page that jumps can't be worked with.
+    if (isStale) return void (files.hidden = true);
     const isShown = isKnown && !isEmpty && !isShut && now !== "refused";
     el.classList.toggle("shut", isShut);
     el.setAttribute("aria-busy", String(!isKnown && said.kind === "loading"));
     chart.hidden = table.el.hidden = files.hidden = !isShown;
     if (!isShown) chart.zoom(null);
+    shownOf = isShown ? JSON.stringify(access()) : "";
+    for (const [name, value] of Object.entries({ by: spec.by, kind: spec.kind, top: spec.top, label: spec.label || titleOf([spec.agg], spec.by), timezone: address.zone })) chart.setAttribute(name, String(value));
     chart.data = isShown ? comparedView(view, spec.kind === "line" && spec.compare ? previous : null) : EMPTY;
     if (isShown) json.href = api.rollupPath(address.stream, question());
     useZoom.hidden = zoomed === null;
@@ -182,8 +185,9 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
   function drawTable() {
     if (chart.hidden || !address || !spec) return;
     const { view, previous } = feed.shown();
+    if (view.step === 0) return;
     const words = formats(undefined, address.zone === "utc" ? "UTC" : undefined);
-    const moment = step === null || view.step === 0 || step >= view.times.length ? "" : words.moment(view.times[step], view);
+    const moment = step === null || step >= view.times.length ? "" : words.moment(view.times[step], view);
     table.update({ lines: chart.lines, summaryTitle: chart.summaryTitle, step: moment ? step : null, moment, previous, isCompared: spec.compare }, words);
   }
 

@@ -59,14 +59,13 @@ export function createFeed({ open, api, now_s, onchange }) {
     failures = 0;
   }
 
-  /** Turns to another question; the same one goes on as it is. @param {Wish | null} wish */
+  /** Turns to another question; the same one goes on as it is, however it is looked at. @param {Wish | null} wish */
   function ask(wish) {
-    const { label: _label, ...question } = wish?.spec ?? { label: "" };
-    const text = JSON.stringify(wish && [wish.access, wish.range, question]);
-    if (text === asked) return;
+    const text = questionOf(wish);
+    wanted = wish;
+    if (text === asked) return void askBefore();
     asked = text;
     stop();
-    wanted = wish;
     over = { state: wish ? "connecting" : "closed", problem: null, view: EMPTY };
     if (wish && isLive(wish.range)) follow(wish);
     else if (wish) readOver(wish);
@@ -151,10 +150,17 @@ export function createFeed({ open, api, now_s, onchange }) {
   /** @returns {Shown} */
   function shown() {
     const { state, problem, view } = reader ?? over;
-    if (!before || before.rollup.step !== view.step) return { state, problem, view, previous: null };
+    if (!wanted?.spec.compare || !before || before.rollup.step !== view.step) return { state, problem, view, previous: null };
     if (joined?.view !== view || joined.rollup !== before.rollup) joined = { view, rollup: before.rollup, previous: previousView(view, before.rollup) };
     return { state, problem, view, previous: joined.previous };
   }
 
   return { ask, shown, close: () => ask(null) };
+}
+
+/** @param {Wish | null} wish */
+function questionOf(wish) {
+  if (!wish) return "";
+  const { access, range, spec: { agg, by, where, top, kind } } = wish;
+  return JSON.stringify([access, range, agg, by, where, top, kind === "bars"]);
 }

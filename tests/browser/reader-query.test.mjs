@@ -185,9 +185,32 @@ scene("a chart is lines, stacked, bars or a number, and the address says which",
     await shows(page, { US: "5", DE: "5", "without country": "1" });
     assert.equal(queryOf(page).get("kind"), kind);
   }
-  assert.deepEqual((await page.locator(".numbers dd").allInnerTexts()).sort(), ["1", "5", "5"]);
+  await eventually(async () => assert.deepEqual((await page.locator(".numbers dd").allInnerTexts()).sort(), ["1", "5", "5"]));
   await chooseKind(page, "Lines");
   await eventually(async () => assert.equal(queryOf(page).has("kind"), false));
+});
+
+scene("another look asks nothing anew, and another question leaves what was there until its answer", async ({ page }) => {
+  const sockets = /** @type {string[]} */ ([]);
+  page.on("websocket", (socket) => sockets.push(socket.url()));
+  await page.goto(pageOf(worker, stream, { by: "country" }));
+  await shows(page, { US: "5", DE: "5", "without country": "1" });
+  await chooseKind(page, "Stacked");
+  await page.getByRole("button", { name: "Compare" }).click();
+  await page.getByLabel("Time zone").selectOption("utc");
+  await page.getByText("compared with the hour before").waitFor();
+  assert.equal(sockets.length, 1);
+
+  await page.evaluate(() => {
+    const { hidden } = /** @type {any} */ (Object.getOwnPropertyDescriptors(HTMLElement.prototype));
+    Object.assign(globalThis, { hidings: 0 });
+    new MutationObserver((all) => all.some(({ target }) => hidden.get.call(target)) && (/** @type {any} */ (globalThis).hidings += 1)).observe(/** @type {Element} */ (document.querySelector("heartbeat-chart")), { attributeFilter: ["hidden"] });
+  });
+  await page.getByRole("combobox", { name: "Group by" }).fill("device");
+  await page.keyboard.press("Enter");
+  await eventually(async () => assert.equal(Object.keys(await sums(page)).length, 4));
+  assert.equal(sockets.length, 2);
+  assert.equal(await page.evaluate(() => /** @type {any} */ (globalThis).hidings), 0);
 });
 
 scene("a chart is compared with the period before", async ({ page }) => {
