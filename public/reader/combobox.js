@@ -94,10 +94,12 @@ export function mountCombobox(input, { choices, onpick }) {
       if (count === 0) open();
       else activate(event.key === "ArrowDown" ? (active + 1) % count : active <= 0 ? count - 1 : active - 1);
     } else if (event.key === "Enter") {
-      event.preventDefault();
       const option = /** @type {HTMLElement | undefined} */ (list.children[active]);
       const value = option?.dataset.value ?? input.value.trim();
-      if (value) pick(value);
+      // An empty field is its form's to judge.
+      if (!value) return;
+      event.preventDefault();
+      pick(value);
     } else if (event.key === "Escape" && !list.hidden) {
       event.preventDefault();
       event.stopPropagation();

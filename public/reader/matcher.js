@@ -9,6 +9,11 @@ export const TESTS = /** @type {const} */ (["=", "!=", "=~", "!~"]);
 /** @type {Record<Test, string>} */
 export const WORDS = { "=": "is", "!=": "is not", "=~": "matches", "!~": "does not match" };
 
+/** Whether the API's filters can name a label: they end its name at the first of these. @param {string} label */
+export function isNameable(label) {
+  return !/[=!]/.test(label);
+}
+
 /** @param {string} text @returns {Matcher | null} null if it is none */
 export function parseMatcher(text) {
   const [, label, test, value] = /^([^=!]+)(=~|!~|!=|=)(.*)$/s.exec(text) ?? [];

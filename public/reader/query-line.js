@@ -4,7 +4,7 @@
 import { h } from "../chart/dom.mjs";
 import { TOPS } from "./address.js";
 import { mountCombobox } from "./combobox.js";
-import { TESTS, WORDS, formatMatcher, matcherWords } from "./matcher.js";
+import { matcherWords } from "./matcher.js";
 
 /** @import { Spec } from "./address.js" */
 /** @import { Choice } from "./combobox.js" */
@@ -43,11 +43,12 @@ export function mountQueryLine({ vocabulary, onchange }) {
   const filters = h("span", { class: "chips", role: "list", "aria-label": "Filters" });
   const top = h("select", { name: "top", "aria-label": "Series shown" }, ...TOPS.map((one) => h("option", { value: String(one) }, `${one} largest`)));
   const topPart = h("label", { class: "part" }, h("span", {}, "show"), top);
-  const filter = filterForm(vocabulary, (matcher) => addFilter(matcher));
+  const add = h("button", { type: "button", class: "add", "aria-haspopup": "dialog" }, "+ filter");
+  let filterForm = /** @type {ReturnType<typeof import("./filter-form.js").mountFilterForm> | null} */ (null);
   const el = h("div", { class: "query" },
     h("span", { class: "part" }, h("span", {}, "Show"), agg),
     h("span", { class: "part" }, h("span", {}, "by"), groups, by),
-    h("span", { class: "part" }, h("span", {}, "where"), filters, filter.button, filter.popover),
+    h("span", { class: "part" }, h("span", {}, "where"), filters, add),
     topPart);
 
   mountCombobox(agg, { choices: (typed) => matching(AGGREGATES, typed), onpick: (value) => value !== "distinct:" && change({ agg: value }) });
@@ -64,6 +65,12 @@ export function mountQueryLine({ vocabulary, onchange }) {
       const chosen = now().by === EVERY.value ? "" : now().by;
       change({ by: value === EVERY.value ? value : [...new Set([...chosen.split(","), ...value.split(",").map((one) => one.trim())])].filter(Boolean).join(",") });
     },
+  });
+  // What few visits need is loaded with the first use.
+  add.addEventListener("click", async () => {
+    const { mountFilterForm } = await import("./filter-form.js");
+    filterForm ??= mountFilterForm(add, { vocabulary, onadd: addFilter });
+    filterForm.open();
   });
   top.addEventListener("change", () => change({ top: Number(top.value) }));
 
@@ -87,7 +94,7 @@ export function mountQueryLine({ vocabulary, onchange }) {
       title: (one) => `Don't group by ${one}`,
       onremove: (gone) => change({ by: labels.filter((one) => one !== gone).join(",") }),
     });
-    setChips(filters, filter.button, [...next.where], {
+    setChips(filters, add, [...next.where], {
       words: matcherWords,
       title: (one) => `Remove the filter ${matcherWords(one)}`,
       onremove: (gone) => change({ where: next.where.filter((one) => one !== gone) }),
@@ -119,74 +126,13 @@ function setChips(el, next, all, { words, title, onremove }) {
   if (hadFocus) next.focus();
 }
 
-/** @param {Vocabulary} vocabulary @param {(matcher: string) => void} onadd */
-function filterForm(vocabulary, onadd) {
-  const label = h("input", { name: "label", required: "" });
-  const test = h("select", { name: "test" }, ...TESTS.map((one) => h("option", { value: one }, WORDS[one])));
-  const value = h("input", { name: "value" });
-  const hint = h("small", {}, "An empty value stands for points without the label.");
-  const form = h("form", { class: "stack", autocomplete: "off" },
-    fieldOf("Label", label), fieldOf("Test", test), fieldOf("Value", value), hint,
-    h("button", { class: "primary" }, "Add filter"));
-  const popover = h("div", { class: "popover", popover: "auto", role: "dialog", "aria-label": "Add a filter" }, form);
-  const button = h("button", { type: "button", class: "add", "aria-haspopup": "dialog" }, "+ filter");
-
-  mountCombobox(label, {
-    choices: async (typed, signal) => matching((await vocabulary.labels(signal)).map(({ name, values }) => ({ value: name, note: plural(values, "value", "values") })), typed),
-    onpick: () => value.focus(),
-  });
-  mountCombobox(value, {
-    async choices(typed, signal) {
-      const found = label.value.trim() && !test.value.endsWith("~") ? await vocabulary.values(label.value.trim(), typed, signal) : [];
-      return found.map((one) => ({ value: one.value, note: plural(one.series, "series", "series") }));
-    },
-    onpick: () => form.requestSubmit(),
-  });
-  form.addEventListener("submit", (event) => {
-    event.preventDefault();
-    const matcher = formatMatcher({ label: label.value.trim(), test: /** @type {any} */ (test.value), value: value.value });
-    popover.hidePopover();
-    form.reset();
-    button.focus();
-    onadd(matcher);
-  });
-  button.addEventListener("click", () => {
-    popover.showPopover();
-    placeUnder(popover, button);
-    label.focus();
-  });
-  return { button, popover };
-}
-
-let fields = 0;
-
-/** A field whose name is beside it: around it, a list of choices would be part of the name. @param {string} words @param {HTMLElement} input */
-function fieldOf(words, input) {
-  input.id = `field-${(fields += 1)}`;
-  return h("div", { class: "field" }, h("label", { for: input.id }, words), input);
-}
-
 /** @param {number} count @param {string} one @param {string} many */
-function plural(count, one, many) {
+export function plural(count, one, many) {
   return `${count.toLocaleString()} ${count === 1 ? one : many}`;
 }
 
 /** @param {Choice[]} all @param {string} typed */
-function matching(all, typed) {
+export function matching(all, typed) {
   const wanted = typed.toLowerCase();
   return all.filter(({ value }) => value.toLowerCase().includes(wanted)).slice(0, 50);
-}
-
-/**
- * Where there is room, on the page and not behind its edge.
- * @param {HTMLElement} popover
- * @param {HTMLElement} anchor
- */
-export function placeUnder(popover, anchor) {
-  const [at, size] = [anchor.getBoundingClientRect(), popover.getBoundingClientRect()];
-  const left = Math.max(Math.min(at.left, innerWidth - size.width - 12), 12);
-  const below = at.bottom + 6;
-  const top = below + size.height <= innerHeight - 12 ? below : Math.max(at.top - size.height - 6, 12);
-  popover.style.setProperty("left", `${left + scrollX}px`);
-  popover.style.setProperty("top", `${top + scrollY}px`);
 }

@@ -2,8 +2,8 @@
 /** What can be done with a series: look into it, leave it out, or see what it is made of. */
 
 import { h, setText } from "../chart/dom.mjs";
-import { formatMatcher } from "./matcher.js";
-import { placeUnder } from "./query-line.js";
+import { formatMatcher, isNameable } from "./matcher.js";
+import { placeUnder } from "./popover.js";
 
 /** @import { Spec } from "./address.js" */
 /** @import { Vocabulary } from "./query-line.js" */
@@ -52,6 +52,11 @@ export function mountSeriesMenu({ vocabulary, onchange }) {
     };
     setText(title, line.name.text);
     const [first] = names;
+    if (!names.every(isNameable)) {
+      items.replaceChildren(h("p", { class: "muted" }, "A label with = or ! in its name can't be filtered by."));
+      el.showPopover();
+      return placeUnder(el, button);
+    }
     items.replaceChildren(
       item("Only this one", { where, by: spec.by }),
       ...(names.length === 1 ? [item("All but this one", { where: [...spec.where, formatMatcher({ label: first, test: "!=", value: line.labels[first] ?? "" })] })] : []),

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formatMatcher, matcherWords, parseMatcher } from "../../public/reader/matcher.js";
+import { formatMatcher, isNameable, matcherWords, parseMatcher } from "../../public/reader/matcher.js";
 import { changeOf, comparedView, previousView } from "../../public/reader/previous.js";
 import { fixed, lengthOf, moved, rangeOf, spanOf, stepOf, timeOf, typedOf } from "../../public/reader/range.js";
 import { viewOf } from "../../public/live/window.mjs";
@@ -46,6 +46,7 @@ test("filters are read as the API reads them", () => {
   assert.deepEqual(parseMatcher("a="), { label: "a", test: "=", value: "" });
   for (const text of ["", "a", "=b", "!a"]) assert.equal(parseMatcher(text), null);
   for (const text of ["a=b", "a!=b\u202E", "a=~.*", "a!~x=y"]) assert.equal(formatMatcher(/** @type {any} */ (parseMatcher(text))), text);
+  assert.deepEqual(["country", "a=b", "a!", "<b>"].map(isNameable), [true, false, false, true]);
   assert.equal(matcherWords("country="), "without country");
   assert.equal(matcherWords("country!=US"), "country is not US");
 });
