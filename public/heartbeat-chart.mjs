@@ -14,9 +14,9 @@ import { mountCursor } from "./chart/cursor.mjs";
 import { h, setText } from "./chart/dom.mjs";
 import { formats } from "./chart/format.mjs";
 import { mountLegend } from "./chart/legend.mjs";
-import { chartOf, isStackable, titleOf } from "./chart/lines.mjs";
+import { beforeOf, chartOf, isStackable, titleOf } from "./chart/lines.mjs";
 import { mountNumbers } from "./chart/numbers.mjs";
-import { SLOTS } from "./chart/palette.mjs";
+import { SLOTS, strokeOf } from "./chart/palette.mjs";
 import { isDashed, mountPlot } from "./chart/plot.mjs";
 import { mountRows } from "./chart/rows.mjs";
 import { styleSheet } from "./chart/styles.mjs";
@@ -125,6 +125,27 @@ export class HeartbeatChart extends HTMLElement {
     return this.#reader;
   }
 
+  /**
+   * The series as they are drawn, for a page that has a legend of its own; `heartbeat-draw` tells when they are others.
+   * @returns {(Line & { colour: string, dash: number[], isHidden: boolean })[]}
+   */
+  get lines() {
+    const { series } = this.#themeNow();
+    return (this.#chart?.lines ?? []).map((line) => ({ ...line, ...strokeOf(line.slot, series), isHidden: this.#hidden.has(line.id) }));
+  }
+
+  /** What the largest number of a series is called: `Total`, `Highest`, .. */
+  get summaryTitle() {
+    return this.#chart?.summaryTitle ?? "";
+  }
+
+  /** Hides a series, or shows it again. @param {string} id of a line */
+  toggle(id) {
+    const isShown = this.#hidden.has(id);
+    for (const one of [id, beforeOf(id)]) isShown ? this.#hidden.delete(one) : this.#hidden.add(one);
+    this.#draw();
+  }
+
   /** Shows a part of the window, in Unix seconds; null: all of it. @param {Span | null} span */
   zoom(span) {
     this.#plot.zoomTo(span);
@@ -213,13 +234,14 @@ export class HeartbeatChart extends HTMLElement {
     this.#legend.update(chart, { formats: words, colours: look.theme.series, isDashed: isDashed(lines.length, look), isHidden: ({ id }) => this.#hidden.has(id) });
     this.#rows.update(chart, words);
     this.#point(this.#pointed);
+    this.dispatchEvent(new CustomEvent("heartbeat-draw"));
   }
 
   /** @param {Chart} chart @param {Line[]} lines those that are shown @returns {Look} */
   #look({ aggs }, lines) {
     const kind = this.kind;
     // Areas and bars would hide each other.
-    const isStacked = isStackable(aggs) && lines.length > 1 && (this.hasAttribute("stacked") || kind === "bars" || kind === "area");
+    const isStacked = isStackable(aggs) && lines.length > 1 && !lines.some(({ isPrevious }) => isPrevious) && (this.hasAttribute("stacked") || kind === "bars" || kind === "area");
     return { kind: kind === "number" ? "spark" : kind, isStacked, formats: this.#words(), timeZone: this.#zone, theme: this.#themeNow() };
   }
 
@@ -261,12 +283,14 @@ export class HeartbeatChart extends HTMLElement {
   #point(pointed) {
     const chart = this.#chart;
     if (!chart) return;
+    const isMoved = pointed.step !== this.#pointed.step;
     this.#pointed = pointed;
     const { step, line } = pointed;
     const [at, words] = [step !== null && step < chart.times.length ? step : null, this.#words()];
     const drawn = chart.lines.filter(({ id }) => !this.#hidden.has(id));
     this.#legend.point(line === null ? null : drawn[line] ?? null, at, at === null ? "" : words.moment(chart.times[at], chart), words);
     this.#cursor.update(chart.times.length, at, at === null ? "" : spoken(chart, drawn, at, words));
+    if (isMoved) this.dispatchEvent(new CustomEvent("heartbeat-point", { detail: { step: at } }));
     if (performance.now() - this.#summary_ms < SUMMARY_MS || chart.step === 0) return;
     this.#summary_ms = performance.now();
     setText(this.#parts.summary, summaryOf(this.kind, String(this.#parts.title.textContent), chart, words));
@@ -289,7 +313,7 @@ export class HeartbeatChart extends HTMLElement {
     if (!this.dispatchEvent(new CustomEvent("heartbeat-select", { cancelable: true, detail: { agg, labels } }))) return;
     const others = (this.#chart?.lines ?? []).filter((one) => one.id !== id).map((one) => one.id);
     if (shiftKey || ctrlKey || metaKey || altKey) this.#hidden = new Set(others);
-    else if (!this.#hidden.delete(id)) this.#hidden.add(id);
+    else return this.toggle(id);
     this.#draw();
   }
 

@@ -23,6 +23,7 @@ import { OTHER } from "./palette.mjs";
  * @property {Column} values
  * @property {number | null} latest the last value that is not a gap
  * @property {number | null} summary what `summaryTitle` names, over the whole window
+ * @property {boolean} isPrevious whether it is the period before, in the colour of its line and paler
  */
 
 /**
@@ -50,21 +51,22 @@ const TITLES = { sum: "Sum of n", ratio: "Ratio n / d", rate: "n per second", co
 /**
  * @param {View} view
  * @param {{ by: string, top: number }} look
- * @param {Chart | null} previous the chart it follows: a line that was in it keeps its colour, and its place among the same lines
+ * @param {Chart | null} following the chart it follows: a line that was in it keeps its colour, and its place among the same lines
  * @returns {Chart}
  */
-export function chartOf(view, { by, top }, previous) {
+export function chartOf(view, { by, top }, following) {
   const { from, to, step, times, agg: aggs } = view;
   const most = Math.max(1, Math.floor(top / Math.max(aggs.length, 1)));
   const { series, totals, note } = folded(view, most);
-  const before = previous?.by === by ? previous.lines : [];
+  const before = following?.by === by ? following.lines.filter(({ isPrevious }) => !isPrevious) : [];
   const lines = series.flatMap((one, i) => aggs.map((agg) => lineOf(one, totals[i], agg, aggs.length > 1, by)))
     .filter(({ values }) => values.some((value) => value !== null));
   const ordered = inOrder(lines, before);
   assignSlots(ordered, before);
+  const previous = view.series.filter((one) => one.previous).flatMap((one) => aggs.flatMap((agg) => previousOf(one, agg, aggs.length > 1, by, ordered)));
   const isOverall = aggs[0] !== "ratio" || lines.some(({ summary }) => summary !== null);
   if (!isOverall) for (const line of lines) line.summary = highest(line.values);
-  return { aggs, by, from, to, step, times, lines: ordered, note, summaryTitle: (isOverall && SUMMARIES[aggs[0]]) || "Highest" };
+  return { aggs, by, from, to, step, times, lines: [...ordered, ...previous], note, summaryTitle: (isOverall && SUMMARIES[aggs[0]]) || "Highest" };
 }
 
 /**
@@ -74,7 +76,7 @@ export function chartOf(view, { by, top }, previous) {
  */
 function folded({ agg, times, series, totals }, most) {
   const isRest = (/** @type {Series} */ { other }) => other === true;
-  const named = series.filter((one) => !isRest(one));
+  const named = series.filter((one) => !isRest(one) && !one.previous);
   const totalsOf = new Map(series.map((one, i) => [one, totals[i]]));
   const shown = named.slice(0, most);
   const beyond = [...named.slice(most), ...series.filter(isRest)];
@@ -121,7 +123,28 @@ function lineOf(series, totals, agg, isOneOfMany, by) {
   const latest = values.findLast((value) => value !== null) ?? null;
   const summary = SUMMARIES[agg] ? totals[agg] ?? null : highest(values);
   const id = JSON.stringify([agg, series.other === true, Object.entries(series.labels).sort(([a], [b]) => (a < b ? -1 : 1))]);
-  return { id, name, agg, labels: series.labels, slot: series.other ? OTHER : 0, values, latest, summary };
+  return { id, name, agg, labels: series.labels, slot: series.other ? OTHER : 0, values, latest, summary, isPrevious: false };
+}
+
+/** What a line's period before is called. @param {string} id of the line */
+export function beforeOf(id) {
+  return `${id} before`;
+}
+
+/**
+ * The line of the period before, if the line that it belongs to is shown.
+ * @param {Series} series
+ * @param {string} agg
+ * @param {boolean} isOneOfMany
+ * @param {string} by
+ * @param {Line[]} lines
+ * @returns {Line[]}
+ */
+function previousOf(series, agg, isOneOfMany, by, lines) {
+  const line = lineOf(series, {}, agg, isOneOfMany, by);
+  const now = lines.find(({ id }) => id === line.id);
+  if (!now || line.values.every((value) => value === null)) return [];
+  return [{ ...line, id: beforeOf(line.id), name: { ...line.name, text: `${line.name.text}, the period before` }, slot: now.slot, summary: highest(line.values), isPrevious: true }];
 }
 
 /**

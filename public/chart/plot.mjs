@@ -35,6 +35,9 @@ const FAINT = 0.2;
 /** With more lines than this the cursor has no dots, and lines are thin and without dashes: these are slow to draw. */
 const FINE_LINES = 24;
 
+/** How far towards the ground's colour the period before goes. */
+const BEFORE = 0.45;
+
 /** Narrower bars have no room between them. */
 const ROOM_PX = 4;
 
@@ -223,7 +226,8 @@ function sizeOf({ clientWidth, clientHeight }) {
 function optionsOf(chart, lines, look) {
   const { kind, isStacked, formats, timeZone, theme } = look;
   const axis = { stroke: theme.muted, font: `12px ${theme.font}`, ticks: { show: false }, show: kind !== "spark" };
-  const series = lines.map((line) => seriesOf(line, lines.length, look));
+  const count = lines.filter(({ isPrevious }) => !isPrevious).length;
+  const series = lines.map((line) => seriesOf(line, count, look));
   return {
     // Half a number above the highest tick, half a time after the last.
     padding: kind === "spark" ? [2, 0, 2, 0] : [8, 22, 0, 0],
@@ -283,6 +287,7 @@ function scalesOf({ aggs }, { kind, isStacked }, span) {
 function seriesOf(line, count, look) {
   const { kind, isStacked, theme } = look;
   const { colour, dash } = strokeOf(line.slot, theme.series);
+  if (line.isPrevious) return { stroke: mix(colour, theme.ground, BEFORE), width: 1.5, dash: [3, 4], points: { show: () => false } };
   const isArea = kind === "area" || kind === "spark" || isStacked || count === 1;
   if (kind === "bars") {
     const fill = isStacked || count === 1 ? colour : `${colour}b0`;

@@ -42,5 +42,6 @@ export async function visit(browser, options) {
 
 /** A browser logs each refused API call as an error, also where the page deals with it. @param {import("playwright-core").ConsoleMessage} message */
 function isRefusal(message) {
-  return message.text().startsWith("Failed to load resource") && message.location().url.includes("/v1/");
+  const text = message.text();
+  return (text.startsWith("Failed to load resource") && message.location().url.includes("/v1/")) || (/^WebSocket connection to '[^']*\/v1\/[^']*' failed: (Error during WebSocket handshake: Unexpected response code|HTTP Authentication failed)/.test(text));
 }
