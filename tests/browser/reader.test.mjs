@@ -11,7 +11,7 @@ import { pageOf, scenes, sums, totals } from "./reading.mjs";
 import { visit } from "./visitor.mjs";
 import { OWNER_TOKEN, startWorker } from "./worker.mjs";
 
-/** @import { Stream, Worker } from "./worker.mjs" */
+/** @import { Worker } from "./worker.mjs" */
 
 /** Gzipped bytes of everything that the page loads. */
 const PAGE_WEIGHT_BYTES = 100_000;
