@@ -100,8 +100,7 @@ function invented(now_s) {
   const chance = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
   const points = [];
   // What is older is not accepted.
-  for (let t = now_s - DAY_S + 300; t <= now_s; t += now_s - t > FINE_S ? STEP_S : FINE_STEP_S) {
-    const step_s = now_s - t > FINE_S ? STEP_S : FINE_STEP_S;
+  for (let step_s = STEP_S, t = now_s - DAY_S + 300; t <= now_s; step_s = now_s - t > FINE_S ? STEP_S : FINE_STEP_S, t += step_s) {
     for (const [country, share, evening] of COUNTRIES) {
       const awake = 0.42 + 0.58 * ((1 + Math.cos((2 * Math.PI * (t - evening * 3600)) / DAY_S)) / 2) ** 1.6;
       for (const [device, part] of DEVICES) points.push({ n: Math.round(share * step_s * 2 * awake * part * (0.94 + 0.12 * chance())), t, v: { country, device } });

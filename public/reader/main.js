@@ -36,7 +36,6 @@ function follow() {
   if (!address.stream) mountStart();
   start.hidden = address.stream !== "";
   stream.hidden = !start.hidden;
-  if (stream.hidden) document.title = "Heartbeat";
   streamView.update(address);
 }
 

@@ -50,7 +50,7 @@ export function mountStreamView(el, { api, open, now_s, origin, onchange }) {
   });
   find(tools, "[name=save]", HTMLButtonElement).addEventListener("click", async () => {
     const [{ formatDashboard }, { download }] = await Promise.all([import("./dashboard.js"), import("./download.js")]);
-    download(new Blob([formatDashboard(now())], { type: "application/json" }), `dashboard-${names.get(now().stream) ?? now().stream}.json`);
+    download(new Blob([formatDashboard(now())], { type: "application/json" }), `dashboard-${names.get(now().stream) || now().stream}.json`);
   });
   find(tools, "[name=pick]", HTMLButtonElement).addEventListener("click", () => load.click());
   load.addEventListener("change", async () => {
@@ -135,7 +135,7 @@ export function mountStreamView(el, { api, open, now_s, origin, onchange }) {
     address = next;
     const isOpen = next.stream !== "";
     setText(id, next.stream);
-    setText(heading, names.get(next.stream) ?? "Stream");
+    call(names.get(next.stream) ?? "");
     banner.hidden = !isOpen || created?.id !== next.stream;
     range.update(next);
     arrange(isOpen ? next.charts : []);
@@ -155,12 +155,16 @@ export function mountStreamView(el, { api, open, now_s, origin, onchange }) {
 
   /** @param {Address} of */
   async function readName(of) {
-    names.set(of.stream, "Stream");
-    const name = await api.readName(of).catch(() => "Stream");
+    names.set(of.stream, "");
+    const name = await api.readName(of).catch(() => "");
     names.set(of.stream, name);
-    if (address?.stream !== of.stream) return;
-    setText(heading, name);
-    document.title = name === "Stream" ? "Heartbeat" : `${name} – Heartbeat`;
+    if (address?.stream === of.stream) call(name);
+  }
+
+  /** @param {string} name of the stream; empty where it is not known */
+  function call(name) {
+    setText(heading, name || "Stream");
+    document.title = name ? `${name} – Heartbeat` : "Heartbeat";
   }
 
   return { update, welcome };

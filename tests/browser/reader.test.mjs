@@ -11,7 +11,7 @@ import { pageOf, scenes, sums, totals } from "./reading.mjs";
 import { visit } from "./visitor.mjs";
 import { OWNER_TOKEN, startWorker } from "./worker.mjs";
 
-/** @import { Stream, Worker } from "./worker.mjs" */
+/** @import { Worker } from "./worker.mjs" */
 
 /** Gzipped bytes of everything that the page loads. */
 const PAGE_WEIGHT_BYTES = 100_000;
@@ -70,6 +70,7 @@ scene("the dashboard link opens the stream, and its key is in the address of no 
   await page.goto(new URL(stream.links.dashboard, worker.origin).href);
   await eventually(async () => assert.deepEqual(await sums(page), { "all points": "5" }));
   await page.getByRole("heading", { name: "signups", level: 1 }).waitFor();
+  assert.equal(await page.title(), "signups – Heartbeat");
   assert.deepEqual(requests.map((request) => request.url()).filter((url) => url.includes(stream.read_key)), []);
   assert.deepEqual(await Promise.all(requests.map((request) => request.headerValue("Referer"))).then((all) => all.filter((one) => one?.includes("rk_"))), []);
   assert.ok(new URL(page.url()).hash.includes(stream.read_key));
