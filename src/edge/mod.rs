@@ -73,10 +73,17 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
 impl Exchange {
     /// The same request, for what goes on when it is answered.
     fn again(&self) -> Self {
-        let Self { request, url, env, context, keys, now_ms } = self;
+        let Self { request, url, env, context, keys, now_ms, takes_password } = self;
         let context: &JsValue = context.as_ref().as_ref();
-        let (env, context) = (env.clone(), Context::new(context.clone().unchecked_into()));
-        Self { request: request.again(), url: url.clone(), env, context, keys: keys.clone(), now_ms: *now_ms }
+        Self {
+            request: request.again(),
+            url: url.clone(),
+            env: env.clone(),
+            context: Context::new(context.clone().unchecked_into()),
+            keys: keys.clone(),
+            now_ms: *now_ms,
+            takes_password: *takes_password,
+        }
     }
 
     async fn answer(mut self, route: Route<'_>) -> (Reply, Cors) {
