@@ -5,6 +5,7 @@
 mod clock;
 pub mod domain;
 mod edge;
+pub mod graphite;
 mod object;
 mod random;
 pub mod store;

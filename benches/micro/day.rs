@@ -37,7 +37,7 @@ pub(crate) fn hour(hour: u32) -> OpenBuckets {
     let mut open = OpenBuckets::default();
     for step in hour * STEPS_AN_HOUR..(hour + 1) * STEPS_AN_HOUR {
         for series in 0..SERIES {
-            open.add(series, &point(step, series), &[], 10_000, || 0);
+            open.add(series, &point(step, series), &[], 10_000, || 0, |_, _, _, _| ());
         }
     }
     open

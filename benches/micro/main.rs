@@ -77,7 +77,7 @@ fn merge_points(bencher: Bencher<'_, '_>) {
     let mut open = OpenBuckets::default();
     bencher.counter(ItemsCount::new(points.len())).bench_local(|| {
         for (series, point) in black_box(&points) {
-            open.add(*series, point, &[], 10_000, || 0);
+            open.add(*series, point, &[], 10_000, || 0, |_, _, _, _| ());
         }
     });
 }

@@ -5,6 +5,7 @@
 
 mod count;
 mod http;
+mod live;
 mod load;
 mod points;
 mod prices;
@@ -47,8 +48,13 @@ fn main() {
     let folder = std::env::temp_dir().join(format!("heartbeat-bench-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("the temporary folder is writable");
     let mut report = Report::default();
-    measure(&folder, &mut report);
-    report.conclude();
+    // `cargo bench --bench system -- live` measures nothing else.
+    let is_live_only = std::env::args().any(|argument| argument == "live");
+    live::measure(&Server::heartbeat(&folder.join("live")), &mut report);
+    if !is_live_only {
+        measure(&folder, &mut report);
+        report.conclude();
+    }
     report.print();
     report.save();
     fs::remove_dir_all(&folder).ok();

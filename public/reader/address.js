@@ -1,29 +1,50 @@
 // @ts-check
 /**
- * The page's state as its address: `?stream=ID&by=country&agg=sum&from=-1h#key=rk_...`.
- * The read key is only ever in the fragment, which browsers do not send. Pure: never touches `location`.
+ * The page's state as its address: `?stream=ID&by=country&agg=sum&from=-1h#key=rk_...`. What the first chart shows stands
+ * in the address itself, each further one in a `chart=` that is a query of its own. The read key is only ever in the
+ * fragment, which browsers do not send. Pure: never touches `location`.
  */
 
-export const RANGES = /** @type {const} */ (["-15m", "-1h", "-6h", "-24h", "-7d"]);
-export const AGGREGATES = /** @type {const} */ (["sum", "ratio", "rate", "count", "min", "max"]);
+import { parseMatcher } from "./matcher.js";
+import { rangeOf } from "./range.js";
 
-/** The step of each range, so that the chart's does not change between two refreshes. @type {Record<Range, string>} */
-export const STEPS = { "-15m": "10s", "-1h": "10s", "-6h": "1m", "-24h": "5m", "-7d": "30m" };
+/** @typedef {"line" | "area" | "bars" | "number"} Kind */
 
-/** @typedef {typeof RANGES[number]} Range how far back the chart reaches, as the API's `from` */
-/** @typedef {typeof AGGREGATES[number]} Aggregate */
+/**
+ * @typedef {object} Spec what one chart shows
+ * @property {string} label its title; empty for one made of the rest
+ * @property {string} agg
+ * @property {string} by labels with commas between; empty for one line
+ * @property {string[]} where
+ * @property {Kind} kind
+ * @property {number} top
+ * @property {boolean} compare with the period before
+ */
 
 /**
  * @typedef {object} Address
  * @property {string} stream the stream's id; empty while none is open
  * @property {string} key the read key; empty for a public stream
- * @property {string} by the label to group by; empty for one line
- * @property {Aggregate} agg
- * @property {Range} from
+ * @property {string} from see range.js
+ * @property {string} to
+ * @property {"local" | "utc"} zone
+ * @property {readonly Spec[]} charts at least one
  */
 
-/** What an absent or unknown parameter stands for. @type {Readonly<Address>} */
-export const START = Object.freeze({ stream: "", key: "", by: "", agg: "sum", from: "-1h" });
+export const KINDS = /** @type {const} */ (["line", "area", "bars", "number"]);
+
+/** How many of the largest series a chart can show. */
+export const TOPS = /** @type {const} */ ([8, 20, 50, 100]);
+
+/** More charts are no dashboard, more filters are refused by the API. */
+export const MOST_CHARTS = 24;
+const MOST_FILTERS = 32;
+
+/** What an absent or unknown parameter stands for. @type {Readonly<Spec>} */
+export const CHART = Object.freeze({ label: "", agg: "sum", by: "", where: [], kind: "line", top: 20, compare: false });
+
+/** @type {Readonly<Address>} */
+export const START = Object.freeze({ stream: "", key: "", from: "-1h", to: "", zone: "local", charts: Object.freeze([CHART]) });
 
 /**
  * Reads an address; what it does not know becomes the default.
@@ -33,13 +54,14 @@ export const START = Object.freeze({ stream: "", key: "", by: "", agg: "sum", fr
  */
 export function parseAddress(search, hash) {
   const query = new URLSearchParams(search);
-  const fragment = new URLSearchParams(hash.replace(/^#/, ""));
+  const key = new URLSearchParams(hash.replace(/^#/, "")).get("key") ?? "";
+  const more = query.getAll("chart").slice(0, MOST_CHARTS - 1).map((text) => parseChart(new URLSearchParams(text)));
   return {
-    stream: query.get("stream") ?? START.stream,
-    key: fragment.get("key") ?? START.key,
-    by: query.get("by") ?? START.by,
-    agg: oneOf(AGGREGATES, query.get("agg")) ?? START.agg,
-    from: oneOf(RANGES, query.get("from")) ?? START.from,
+    stream: query.get("stream") ?? "",
+    key,
+    ...(rangeOf(query.get("from"), query.get("to")) ?? { from: START.from, to: START.to }),
+    zone: query.get("zone") === "utc" ? "utc" : "local",
+    charts: [parseChart(query), ...more],
   };
 }
 
@@ -48,22 +70,43 @@ export function parseAddress(search, hash) {
  * @param {Address} address
  * @returns {string} for example `?stream=ID&by=country#key=rk_...`
  */
-export function formatAddress(address) {
+export function formatAddress({ stream, key, from, to, zone, charts: [first, ...more] }) {
   const query = new URLSearchParams();
-  for (const name of /** @type {const} */ (["stream", "by", "agg", "from"])) {
-    if (address[name] !== START[name]) query.set(name, address[name]);
-  }
+  if (stream) query.set("stream", stream);
+  if (from !== START.from) query.set("from", from);
+  if (to) query.set("to", to);
+  if (zone !== START.zone) query.set("zone", zone);
+  for (const pair of chartPairs(first)) query.append(...pair);
+  for (const spec of more) query.append("chart", String(new URLSearchParams(chartPairs(spec))));
   const search = query.size ? `?${query}` : "";
-  const fragment = address.key ? `#${new URLSearchParams({ key: address.key })}` : "";
-  return search + fragment;
+  return search + (key ? `#${new URLSearchParams({ key })}` : "");
 }
 
 /**
- * @template {string} T
- * @param {readonly T[]} known
- * @param {string | null} value
- * @returns {T | undefined}
+ * A chart of what was written in an address or a file: what does not fit becomes the default.
+ * @param {Record<string, unknown>} written
+ * @returns {Spec}
  */
-function oneOf(known, value) {
-  return known.find((one) => one === value);
+export function chartOf({ label, agg, by, where, kind, top, compare }) {
+  const text = (/** @type {unknown} */ value, /** @type {string} */ other) => (typeof value === "string" && value.trim() ? value.trim() : other);
+  return {
+    label: text(label, CHART.label),
+    agg: text(agg, CHART.agg),
+    by: text(by, CHART.by).split(",").map((one) => one.trim()).filter(Boolean).join(","),
+    where: (Array.isArray(where) ? where : []).filter((one) => typeof one === "string" && parseMatcher(one)).slice(0, MOST_FILTERS),
+    kind: KINDS.find((one) => one === kind) ?? CHART.kind,
+    top: TOPS.find((one) => one === Number(top)) ?? CHART.top,
+    compare: compare === true,
+  };
+}
+
+/** @param {URLSearchParams} query */
+function parseChart(query) {
+  return chartOf({ ...Object.fromEntries(query), where: query.getAll("where"), compare: query.has("compare") });
+}
+
+/** @param {Spec} spec @returns {[string, string][]} */
+export function chartPairs({ where, compare, ...spec }) {
+  const pairs = /** @type {[string, string][]} */ (Object.entries(spec).filter(([name, value]) => value !== (/** @type {any} */ (CHART))[name]).map(([name, value]) => [name, String(value)]));
+  return [...pairs, ...where.map((one) => /** @type {[string, string]} */ (["where", one])), ...(compare ? [/** @type {[string, string]} */ (["compare", ""])] : [])];
 }

@@ -1,9 +1,9 @@
 // @ts-check
 /** The answer to a form, said where it was sent: a sentence, and a reason for each thing refused. */
 
-import { h } from "./dom.js";
+import { h } from "../chart/dom.mjs";
 
-/** @import { Fault, Problem } from "./api.js" */
+/** @import { Fault, Problem } from "../live/problem.mjs" */
 
 /**
  * @typedef {object} Answer

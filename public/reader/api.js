@@ -4,38 +4,23 @@
  * header, never in a URL, and cookies never at all.
  */
 
+import { Problem, noAnswer, problemOf } from "../live/problem.mjs";
+
+/** @import { Fault } from "../live/problem.mjs" */
 /** @import { Point } from "./point.js" */
-/** @import { Rollup } from "./rollup.js" */
+/** @import { View } from "../live/window.mjs" */
 
 /** @typedef {{ id: string, name: string, read_key: string, links: Record<string, string> }} CreatedStream */
 /** @typedef {{ name: string, values: number, series: number }} Label */
-/** @typedef {{ index?: number, field?: string, message: string }} Fault one reason why a point was refused */
+/** @typedef {{ stream: string, key: string }} Access */
+/** @typedef {{ from: number, to: number, step?: number, agg: string, by: string, where: readonly string[], top: number }} Question Unix seconds */
 /** @typedef {{ accepted: number, rejected: number, errors?: Fault[] }} Receipt */
 
 /** A stalled connection is given up after this long; the longest answer, a rollup of 7 days, takes well under 1 s. */
 const TIMEOUT_MS = 15_000;
 
-/** An answer that is not a success, or no answer at all (status 0), in the words of its problem document. */
-export class Problem extends Error {
-  /**
-   * @param {object} problem
-   * @param {number} problem.status
-   * @param {string} problem.title
-   * @param {string} [problem.detail]
-   * @param {string} [problem.type] a link to what it means
-   * @param {Fault[]} [problem.errors]
-   * @param {number} [problem.retryAfter_s]
-   */
-  constructor({ status, title, detail = "", type = "", errors = [], retryAfter_s = 0 }) {
-    super(title);
-    this.status = status;
-    this.title = title;
-    this.detail = detail;
-    this.type = type;
-    this.errors = errors;
-    this.retryAfter_s = retryAfter_s;
-  }
-}
+/** As many as somebody looks through. */
+const MOST_VALUES = 50;
 
 /**
  * @param {string} token the owner's
@@ -65,64 +50,81 @@ export function sendPoint(stream, point) {
 }
 
 /**
- * @param {{ stream: string, key: string }} reader
- * @param {{ by: string, agg: string, from: string, step: string, top: number }} query
- * @param {AbortSignal} signal
- * @returns {Promise<Rollup>}
+ * @param {Access} access
+ * @param {Question} question
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<Omit<View, "totals">>}
  */
-export function readRollup({ stream, key }, { by, agg, from, step, top }, signal) {
-  const query = new URLSearchParams({ from, step, agg, top: String(top), ...(by && { by }) });
-  return request(`${pathOf(stream)}/rollup?${query}`, { headers: bearer(key), signal });
+export function readRollup(access, question, signal) {
+  return request(rollupPath(access.stream, question), { headers: bearer(access.key), signal });
 }
 
 /**
- * @param {{ stream: string, key: string }} reader
- * @param {AbortSignal} signal
- * @returns {Promise<Label[]>}
+ * The same as a file, in the API's own words.
+ * @param {Access} access
+ * @param {Question} question
+ * @param {"json" | "csv"} format
+ * @returns {Promise<Blob>}
  */
+export function readFile(access, question, format) {
+  return answer(`${rollupPath(access.stream, question)}&format=${format}`, { headers: bearer(access.key) }, (response) => response.blob());
+}
+
+/** Where a question is asked: the link to its exact JSON. @param {string} stream @param {Question} question */
+export function rollupPath(stream, { from, to, step, agg, by, where, top }) {
+  const query = new URLSearchParams({ from: String(from), to: String(to), ...(step && { step: String(step) }), agg, top: String(top), ...(by && { by }) });
+  for (const one of where) query.append("where", one);
+  return `${pathOf(stream)}/rollup?${query}`;
+}
+
+/** @param {Access} access @param {AbortSignal} [signal] @returns {Promise<Label[]>} */
 export async function readLabels({ stream, key }, signal) {
   return (await request(`${pathOf(stream)}/labels`, { headers: bearer(key), signal })).labels;
 }
 
 /**
+ * @param {Access} access
+ * @param {string} label
+ * @param {string} prefix
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<{ value: string, series: number }[]>} those most used first
+ */
+export async function readValues({ stream, key }, label, prefix, signal) {
+  const query = new URLSearchParams({ prefix, limit: String(MOST_VALUES) });
+  return (await request(`${pathOf(stream)}/labels/${encodeURIComponent(label)}?${query}`, { headers: bearer(key), signal })).values;
+}
+
+/** @param {Access} access @param {AbortSignal} [signal] @returns {Promise<string>} what its owner calls it */
+export async function readName({ stream, key }, signal) {
+  return (await request(`${pathOf(stream)}/status`, { headers: bearer(key), signal })).name;
+}
+
+/**
+ * For the functions of the contract: no other module asks the server.
  * @param {string} path
  * @param {RequestInit} init
  * @returns {Promise<any>} the JSON of a success; anything else is thrown as a Problem
  */
-async function request(path, init) {
+export async function request(path, init) {
+  return answer(path, init, (response) => (response.status === 204 ? null : response.json()));
+}
+
+/**
+ * @template T
+ * @param {string} path
+ * @param {RequestInit} init
+ * @param {(response: Response) => T | Promise<T>} read
+ */
+async function answer(path, init, read) {
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
   const signal = init.signal ? AbortSignal.any([init.signal, timeout]) : timeout;
   try {
     const response = await fetch(path, { ...init, signal, credentials: "omit" });
     if (!response.ok) throw await problemOf(response);
-    return await response.json();
+    return await read(response);
   } catch (error) {
     throw error instanceof Problem ? error : noAnswer();
   }
-}
-
-/**
- * @param {Response} response
- * @returns {Promise<Problem>}
- */
-async function problemOf(response) {
-  const { status } = response;
-  const isProblem = response.headers.get("Content-Type")?.startsWith("application/problem+json");
-  const body = isProblem ? await response.json() : {};
-  return new Problem({
-    ...body,
-    status,
-    title: body.title ?? `The server answered ${status}`,
-    retryAfter_s: Number(response.headers.get("Retry-After")) || 0,
-  });
-}
-
-function noAnswer() {
-  return new Problem({
-    status: 0,
-    title: "No answer from the server",
-    detail: "The connection failed, took too long, or what came was not JSON.",
-  });
 }
 
 /**
@@ -130,11 +132,11 @@ function noAnswer() {
  * @param {string} secret
  * @returns {Record<string, string>}
  */
-function bearer(secret) {
+export function bearer(secret) {
   return secret ? { Authorization: `Bearer ${secret.replace(/[^!-~]/g, "?")}` } : {};
 }
 
 /** @param {string} stream */
-function pathOf(stream) {
+export function pathOf(stream) {
   return `/v1/streams/${encodeURIComponent(stream)}`;
 }

@@ -1,9 +1,9 @@
 // @ts-check
 /** Creates a stream. The owner token stays in the form's field: in memory, and gone with the page. */
 
-import { Problem } from "./api.js";
+import { Problem } from "../live/problem.mjs";
 import { mountAnswer, problemAnswer } from "./answer.js";
-import { find } from "./dom.js";
+import { find } from "../chart/dom.mjs";
 
 /** @import { CreatedStream } from "./api.js" */
 

@@ -1,65 +1,54 @@
 // @ts-check
-/** The page: puts its parts together. The only module that reads the address, its history, the clock and chance. */
+/** The page: puts its parts together. The only module that reads the address, its history and the clock. */
 
 import * as api from "./api.js";
 import { START, formatAddress, parseAddress } from "./address.js";
-import { mountCreateForm } from "./create-form.js";
-import { find } from "./dom.js";
+import { find } from "../chart/dom.mjs";
+import "../heartbeat-chart.mjs";
+import { open } from "../reader.mjs";
 import { mountFieldsForm } from "./fields-form.js";
-import { createPoll } from "./poll.js";
-import { createSession } from "./session.js";
 import { mountStreamView } from "./stream-view.js";
 
 /** @import { Address } from "./address.js" */
-/** @import { View } from "./session.js" */
 
 const start = find(document, "#start", HTMLElement);
 const stream = find(document, "#stream", HTMLElement);
-
-const session = createSession({ api, now_s: () => Date.now() / 1000, onchange: render });
-const poll = createPoll(session.load, {
-  page: document,
-  setTimeout: (run, delay_ms) => setTimeout(run, delay_ms),
-  clearTimeout: (timer) => clearTimeout(timer),
-  random: Math.random,
-});
-const streamView = mountStreamView(stream, { api, origin: location.origin, onchange: go, onrefresh: refresh });
+const streamView = mountStreamView(stream, { api, open, now_s: () => Date.now() / 1000, origin: location.origin, onchange: go });
+let isStartMounted = false;
+let address = /** @type {Address} */ (START);
 
 mountFieldsForm(find(start, "#open", HTMLFormElement), (fields) => go({ ...START, ...fields }));
-mountCreateForm(find(start, "#create", HTMLFormElement), {
-  api,
-  oncreate(created) {
-    streamView.welcome(created);
-    go({ ...START, stream: created.id, key: created.read_key });
-  },
-});
 addEventListener("popstate", follow);
+addEventListener("hashchange", follow);
 follow();
 
 /** Changes the address, as a step in the history. @param {Partial<Address>} change */
 function go(change) {
-  const from = session.view.address;
-  history.pushState(null, "", location.pathname + formatAddress({ ...from, ...change }));
+  const before = address.stream;
+  history.pushState(null, "", location.pathname + formatAddress({ ...address, ...change }));
   follow();
-  if (session.view.address.stream !== from.stream) find(document, "section:not([hidden]) h1", HTMLElement).focus();
+  if (address.stream !== before) find(document, "section:not([hidden]) h1", HTMLElement).focus();
 }
 
 /** Shows what the address says. */
 function follow() {
-  session.open(parseAddress(location.search, location.hash));
-  if (session.view.address.stream) poll.now();
-  else poll.stop();
-}
-
-/** Reads everything again, by hand or after a write. */
-function refresh() {
-  session.expectLabels();
-  poll.now();
-}
-
-/** @param {View} view */
-function render(view) {
-  start.hidden = view.address.stream !== "";
+  address = parseAddress(location.search, location.hash);
+  if (!address.stream) mountStart();
+  start.hidden = address.stream !== "";
   stream.hidden = !start.hidden;
-  streamView.update(view);
+  streamView.update(address);
+}
+
+/** Who opens a stream by its link does not need this. */
+async function mountStart() {
+  if (isStartMounted) return;
+  isStartMounted = true;
+  const { mountCreateForm } = await import("./create-form.js");
+  mountCreateForm(find(start, "#create", HTMLFormElement), {
+    api,
+    oncreate(created) {
+      streamView.welcome(created);
+      go({ ...START, stream: created.id, key: created.read_key });
+    },
+  });
 }

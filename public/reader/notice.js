@@ -4,89 +4,74 @@
  * Each says what to do. `noticeOf` decides and is pure; `mountNotice` shows.
  */
 
-import { h, setText } from "./dom.js";
-import { isRetried } from "./session.js";
+import { h, setText } from "../chart/dom.mjs";
+import { words } from "./range.js";
 
-/** @import { View } from "./session.js" */
+/** @import { Problem } from "../live/problem.mjs" */
+/** @import { Range } from "./range.js" */
 
 /**
  * @typedef {object} Notice
- * @property {"none" | "loading" | "empty" | "denied" | "missing" | "failed"} kind none when the chart says it all
+ * @property {"none" | "loading" | "empty" | "unmatched" | "denied" | "missing" | "failed"} kind none when the chart says it all
  * @property {string} title
  * @property {string} [detail] the server's words
  * @property {string} [advice] what to do
  * @property {string} [type] a link to what the problem means
  */
 
-/** @type {Record<View["address"]["from"], string>} */
-const RANGE_WORDS = {
-  "-15m": "15 minutes", "-1h": "hour", "-6h": "6 hours", "-24h": "24 hours", "-7d": "7 days",
-};
-
 /**
- * @param {View} view
+ * @param {object} now
+ * @param {string} now.state
+ * @param {Problem | null} now.problem
+ * @param {boolean} now.hasKey
+ * @param {boolean} now.hasFilters
+ * @param {boolean} now.isKnown whether anything came yet
+ * @param {boolean} now.isEmpty
+ * @param {Range} now.range
  * @returns {Notice}
  */
-export function noticeOf({ address, chart, problem }) {
-  if (problem) return problemNotice(problem, address.key !== "");
-  if (!chart) return { kind: "loading", title: "Loading…" };
-  if (chart.lines.length) return { kind: "none", title: "" };
-  return {
-    kind: "empty",
-    title: `No points in the last ${RANGE_WORDS[address.from]}`,
-    advice: "Pick a longer range, send a test point below, or write one from a shell:",
-  };
+export function noticeOf({ state, problem, hasKey, hasFilters, isKnown, isEmpty, range }) {
+  const [detail, type] = [problem?.detail || problem?.title, problem?.type];
+  if (state === "denied") {
+    return { kind: "denied", title: hasKey ? "This read key does not open the stream" : "This stream needs a read key", detail, type, advice: "Enter the key, or ask the stream's owner for the dashboard link, which holds it. A new key ends the old one at once." };
+  }
+  if (state === "missing") return { kind: "missing", title: "No such stream", detail, type, advice: "Check the stream id in the address: every character counts. It may also have been deleted." };
+  if (state === "refused") return { kind: "failed", title: problem?.title ?? "This can't be shown", detail: problem?.detail, type, advice: "Change the aggregate, the grouping, the filters or the range." };
+  if (state === "offline") {
+    return { kind: "failed", title: problem?.title ?? "No connection", detail: problem?.detail, type, advice: isKnown ? "What is shown may be old. The page tries again by itself, and nothing is lost." : "The page tries again by itself." };
+  }
+  if (!isKnown) return { kind: "loading", title: "Loading…" };
+  if (!isEmpty) return { kind: "none", title: "" };
+  if (hasFilters) return { kind: "unmatched", title: `No points in ${words(range)} match the filters`, advice: "Take filters away, or pick a longer range." };
+  return { kind: "empty", title: `No points in ${words(range)}`, advice: "Pick a longer range, send a test point below, or write one from a shell:" };
 }
 
 /**
- * @param {NonNullable<View["problem"]>} problem
- * @param {boolean} hasKey
- * @returns {Notice}
- */
-function problemNotice(problem, hasKey) {
-  const { status, title, detail, type } = problem;
-  if (status === 401) {
-    return {
-      kind: "denied",
-      title: hasKey ? "This read key does not open the stream" : "This stream needs a read key",
-      detail: detail || title,
-      type,
-      advice: "Enter the key, or ask the stream's owner for the dashboard link, which holds it.",
-    };
-  }
-  if (status === 404) {
-    return { kind: "missing", title: "No such stream", detail: detail || title, type, advice: "Check the stream id in the address: every character counts." };
-  }
-  const advice = isRetried(problem) ? "The page tries again by itself; Refresh tries at once." : "Change the range, the aggregate or the grouping, then Refresh.";
-  return { kind: "failed", title, detail, type, advice };
-}
-
-/**
- * @param {HTMLElement} el a live region: it stays in the page, and its text changes only when the notice does
  * @param {{ origin: string }} page where writers find the API
  */
-export function mountNotice(el, { origin }) {
-  const title = h("h2");
+export function mountNotice({ origin }) {
+  const title = h("h3");
   const detail = h("bdi");
   const advice = h("p");
-  const command = h("pre");
+  const command = h("pre", { tabindex: "0" });
   const more = h("a", {}, "What this means");
-  el.append(title, h("p", {}, detail), advice, command, more);
+  // A live region: it stays in the page, and its text changes only when the notice does.
+  const el = h("div", { class: "notice", role: "status" }, title, h("p", {}, detail), advice, command, more);
 
-  /** @param {View} view */
-  function update(view) {
-    const notice = noticeOf(view);
+  /** @param {Notice} notice @param {string} stream */
+  function update(notice, stream) {
     el.dataset.kind = notice.kind;
     setText(title, notice.title);
     setText(detail, notice.detail ?? "");
     setText(advice, notice.advice ?? "");
-    setText(command, notice.kind === "empty" ? `curl -d '{"n":1}' ${origin}/v1/streams/${view.address.stream}/points` : "");
+    setText(command, notice.kind === "empty" ? `curl -d '{"n":1}' ${origin}/v1/streams/${stream}/points` : "");
+    command.hidden = notice.kind !== "empty";
     const link = explanation(notice.type, origin);
     more.hidden = !link;
     more.setAttribute("href", link ?? "");
   }
 
-  return { update };
+  return { el, update };
 }
 
 /**

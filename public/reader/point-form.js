@@ -1,9 +1,9 @@
 // @ts-check
 /** Sends a test point and says what became of it. */
 
-import { Problem } from "./api.js";
+import { Problem } from "../live/problem.mjs";
 import { mountAnswer, problemAnswer } from "./answer.js";
-import { find } from "./dom.js";
+import { find } from "../chart/dom.mjs";
 import { pointOf } from "./point.js";
 
 /** @import { Answer } from "./answer.js" */

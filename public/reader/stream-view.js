@@ -1,57 +1,170 @@
 // @ts-check
-/** The part of the page that shows one stream: its controls, its chart or what stands in place of it, and a form to write to it. */
+/** The part of the page that shows one stream: its range of time, its charts, and a form to write to it. */
 
-import { mountControls } from "./controls.js";
-import { find, setText } from "./dom.js";
+import { find, setText } from "../chart/dom.mjs";
+import { CHART, MOST_CHARTS, chartPairs } from "./address.js";
+import { mountChartCard } from "./chart-card.js";
 import { mountFieldsForm } from "./fields-form.js";
-import { formats } from "./format.js";
-import { mountNotice } from "./notice.js";
-import { mountPanel } from "./panel.js";
-import { mountPointForm } from "./point-form.js";
+import { mountRangePicker } from "./range-picker.js";
 
-/** @import { Address } from "./address.js" */
+/** @import { Address, Spec } from "./address.js" */
 /** @import { CreatedStream } from "./api.js" */
-/** @import { View } from "./session.js" */
+/** @import { Act, ChartCard } from "./chart-card.js" */
+/** @import { Shown } from "./feed.js" */
+/** @import { Vocabulary } from "./query-line.js" */
 
 /**
  * @param {HTMLElement} el
  * @param {object} needs
- * @param {Pick<typeof import("./api.js"), "sendPoint">} needs.api
+ * @param {typeof import("./api.js")} needs.api
+ * @param {typeof import("../reader.mjs").open} needs.open
+ * @param {() => number} needs.now_s
  * @param {string} needs.origin
  * @param {(change: Partial<Address>) => void} needs.onchange
- * @param {() => void} needs.onrefresh
  */
-export function mountStreamView(el, { api, origin, onchange, onrefresh }) {
-  const words = formats();
+export function mountStreamView(el, { api, open, now_s, origin, onchange }) {
+  const heading = find(el, "h1 bdi", HTMLElement);
   const id = find(el, ".stream-id", HTMLElement);
   const banner = find(el, ".banner", HTMLElement);
-  const card = find(el, ".panel-card", HTMLElement);
+  const charts = find(el, "#charts", HTMLElement);
   const keyForm = find(el, "#key", HTMLFormElement);
-  const controls = mountControls(find(el, "#controls", HTMLElement), { formats: words, onchange, onrefresh });
-  const notice = mountNotice(find(el, "#notice", HTMLElement), { origin });
-  const panel = mountPanel(find(el, "#panel", HTMLElement), { formats: words });
-  const pointForm = mountPointForm(find(el, "#point", HTMLFormElement), { api, onaccept: onrefresh });
-  mountFieldsForm(keyForm, onchange);
+  const tools = find(el, "#tools", HTMLElement);
+  const add = find(tools, "[name=add]", HTMLButtonElement);
+  const load = find(tools, "[name=load]", HTMLInputElement);
+  const said = find(tools, ".answer", HTMLElement);
+  const range = mountRangePicker(find(el, "#range", HTMLElement), { now_s, onchange });
+  const point = find(el, "#point", HTMLDetailsElement);
+  const names = /** @type {Map<string, string>} */ (new Map());
 
+  let address = /** @type {Address | null} */ (null);
+  let pointForm = /** @type {ReturnType<typeof import("./point-form.js").mountPointForm> | null} */ (null);
   let created = /** @type {CreatedStream | null} */ (null);
+  let cards = /** @type {{ card: ChartCard, text: string, spec: Spec }[]} */ ([]);
+
+  mountFieldsForm(keyForm, onchange);
+  add.addEventListener("click", () => {
+    onchange({ charts: [...now().charts, CHART] });
+    const last = charts.lastElementChild;
+    last?.scrollIntoView({ block: "nearest" });
+    /** @type {HTMLElement | null | undefined} */ (last?.querySelector("[name=agg]"))?.focus();
+  });
+  find(tools, "[name=save]", HTMLButtonElement).addEventListener("click", async () => {
+    const [{ formatDashboard }, { download }] = await Promise.all([import("./dashboard.js"), import("./download.js")]);
+    download(new Blob([formatDashboard(now())], { type: "application/json" }), `dashboard-${names.get(now().stream) || now().stream}.json`);
+  });
+  find(tools, "[name=pick]", HTMLButtonElement).addEventListener("click", () => load.click());
+  load.addEventListener("change", async () => {
+    const [file] = load.files ?? [];
+    if (!file) return;
+    const { parseDashboard } = await import("./dashboard.js");
+    const read = parseDashboard(await file.text());
+    load.value = "";
+    setText(said, "mistake" in read ? read.mistake : "");
+    // The key of this stream is not that of another one.
+    if (!("mistake" in read)) onchange({ ...read, key: read.stream === now().stream ? now().key : "" });
+  });
+
+  // What few visits need is loaded with the first use.
+  point.addEventListener("toggle", async () => {
+    const { mountPointForm } = await import("./point-form.js");
+    pointForm ??= mountPointForm(find(point, "form", HTMLFormElement), { api, onaccept: () => {} });
+    pointForm.update(now().stream);
+  });
+
+  const now = () => /** @type {Address} */ (address);
+
+  /** What can't be read now offers nothing: the fields take any text. @type {Vocabulary} */
+  const vocabulary = {
+    labels: (signal) => api.readLabels(now(), signal).catch(() => []),
+    values: (label, prefix, signal) => api.readValues(now(), label, prefix, signal).catch(() => []),
+  };
 
   /** The next time this stream is shown, it is greeted as new. @param {CreatedStream} stream */
   function welcome(stream) {
     created = stream;
+    names.set(stream.id, stream.name);
     setText(find(banner, "bdi", HTMLElement), stream.name);
   }
 
-  /** @param {View} view */
-  function update(view) {
-    const { address, chart, isLoading, problem } = view;
-    setText(id, address.stream);
-    banner.hidden = address.stream === "" || created?.id !== address.stream;
-    controls.update(view);
-    card.setAttribute("aria-busy", String(isLoading));
-    notice.update(view);
-    keyForm.hidden = problem?.status !== 401;
-    panel.update(chart);
-    pointForm.update(address.stream);
+  /** @param {number} at @param {Partial<Spec>} change */
+  function changeChart(at, change) {
+    onchange({ charts: now().charts.map((spec, i) => (i === at ? { ...spec, ...change } : spec)) });
+  }
+
+  /** @param {number} at @param {Act} act */
+  function act(at, act) {
+    const all = [...now().charts];
+    if (act === "duplicate") all.splice(at + 1, 0, all[at]);
+    if (act === "remove") all.splice(at, 1);
+    if (act === "up" || act === "down") all.splice(at + (act === "up" ? -1 : 1), 0, ...all.splice(at, 1));
+    onchange({ charts: all.slice(0, MOST_CHARTS) });
+  }
+
+  function newCard() {
+    const at = () => cards.findIndex((one) => one.card === card);
+    /** @type {ChartCard} */
+    const card = mountChartCard({
+      open, api, now_s, origin, vocabulary,
+      onchange: (change) => changeChart(at(), change),
+      onact: (what) => act(at(), what),
+      onrange: onchange,
+      onstate: tell,
+    });
+    return card;
+  }
+
+  /** A card goes with its chart to another place; what is changed stays in its card. @param {readonly Spec[]} specs */
+  function arrange(specs) {
+    const texts = specs.map((spec) => String(new URLSearchParams(chartPairs(spec))));
+    const free = [...cards];
+    const takeIf = (/** @type {(one: typeof cards[number]) => boolean} */ test) => {
+      const i = free.findIndex(test);
+      return i < 0 ? null : free.splice(i, 1)[0];
+    };
+    const same = texts.map((text) => takeIf((one) => one.text === text));
+    cards = specs.map((spec, i) => {
+      const old = same[i] ?? takeIf((one) => cards.indexOf(one) === i) ?? takeIf(() => specs.length === cards.length);
+      return { card: old?.card ?? newCard(), text: texts[i], spec };
+    });
+    for (const { card } of free) card.close();
+    cards.forEach(({ card }, i) => charts.children[i] === card.el || charts.insertBefore(card.el, charts.children[i] ?? null));
+  }
+
+  /** @param {Address} next */
+  function update(next) {
+    address = next;
+    const isOpen = next.stream !== "";
+    setText(id, next.stream);
+    call(names.get(next.stream) ?? "");
+    banner.hidden = !isOpen || created?.id !== next.stream;
+    range.update(next);
+    arrange(isOpen ? next.charts : []);
+    cards.forEach(({ card, spec }, at) => card.update(next, spec, { at, count: cards.length }));
+    charts.classList.toggle("many", cards.length > 1);
+    add.disabled = cards.length >= MOST_CHARTS;
+    pointForm?.update(next.stream);
+    if (!isOpen) keyForm.hidden = true;
+  }
+
+  /** A key that fails fails for all charts. @param {Shown} shown */
+  function tell({ state }) {
+    if (state === "denied") keyForm.hidden = false;
+    else if (state === "live" || state === "over") keyForm.hidden = true;
+    if ((state === "live" || state === "over") && now().key && !names.has(now().stream)) readName(now());
+  }
+
+  /** @param {Address} of */
+  async function readName(of) {
+    names.set(of.stream, "");
+    const name = await api.readName(of).catch(() => "");
+    names.set(of.stream, name);
+    if (address?.stream === of.stream) call(name);
+  }
+
+  /** @param {string} name of the stream; empty where it is not known */
+  function call(name) {
+    setText(heading, name || "Stream");
+    document.title = name ? `${name} – Heartbeat` : "Heartbeat";
   }
 
   return { update, welcome };

@@ -11,6 +11,7 @@ pub mod columns;
 pub mod delivery;
 pub mod distinct;
 pub mod grid;
+pub mod increments;
 pub mod labels;
 pub mod matcher;
 pub mod open;

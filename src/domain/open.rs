@@ -29,7 +29,7 @@ pub struct OpenBuckets {
 impl OpenBuckets {
     /// Adds a point of a series, with the values of the labels whose values are counted. A bucket that has cells of
     /// `bucket_series` series takes no new one: the point's share of it goes to the series that `overflow` gives. Whether
-    /// any did.
+    /// any did. What each bucket takes of which series is told to `also`.
     pub fn add(
         &mut self,
         series: SeriesId,
@@ -37,6 +37,7 @@ impl OpenBuckets {
         marks: &[Mark],
         bucket_series: usize,
         mut overflow: impl FnMut() -> SeriesId,
+        mut also: impl FnMut(Layer, i64, SeriesId, &Cell),
     ) -> bool {
         let mut has_overflowed = false;
         spread(point, |layer, start_s, cell| {
@@ -48,6 +49,7 @@ impl OpenBuckets {
                 series = overflow();
                 has_overflowed = true;
             }
+            also(layer, start_s, series, &cell);
             let (there, bytes_before) = match bucket.entry(series) {
                 Entry::Occupied(there) => {
                     let there = there.into_mut();
@@ -136,8 +138,8 @@ mod tests {
         let mut open = OpenBuckets::default();
         let t = 1_792_540_800.0;
         let never = || unreachable!("there is room");
-        open.add(1, &Point { n: 7200.0, d: 1.0, p: Some(7200.0), t }, &[], 9, never);
-        open.add(1, &Point { n: 5.0, d: 1.0, p: None, t: t - 1.0 }, &[], 9, never);
+        open.add(1, &Point { n: 7200.0, d: 1.0, p: Some(7200.0), t }, &[], 9, never, |_, _, _, _| ());
+        open.add(1, &Point { n: 5.0, d: 1.0, p: None, t: t - 1.0 }, &[], 9, never, |_, _, _, _| ());
         let of_hour = |start_s| n_of(&open, Layer::Total(Tier::H1), start_s, 1);
         assert_eq!(of_hour(1_792_540_800 - 3600), 3605.0);
         assert_eq!(of_hour(1_792_540_800 - 7200), 3600.0);
@@ -150,7 +152,8 @@ mod tests {
         const OVERFLOW: SeriesId = 99;
         let t = 1_792_540_800.0;
         let mut open = OpenBuckets::default();
-        let mut add = |series, n, p, t| open.add(series, &Point { n, d: 1.0, p, t }, &[], 2, || OVERFLOW);
+        let mut add =
+            |series, n, p, t| open.add(series, &Point { n, d: 1.0, p, t }, &[], 2, || OVERFLOW, |_, _, _, _| ());
         assert!(!add(1, 1.0, None, t) && !add(2, 2.0, None, t) && !add(1, 4.0, None, t));
         assert!(add(3, 8.0, None, t), "the bucket has two series");
         assert!(add(4, 16.0, None, t) && !add(4, 32.0, None, t + 10.0));

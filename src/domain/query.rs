@@ -53,6 +53,8 @@ pub struct Collector {
     /// Cells of coarser tiers by group, tier and start, divided only when all series are in: that costs groups x steps,
     /// which is bounded, and not series x steps.
     spreads: FxHashMap<(u32, Tier, i64), Cell>,
+    /// The only steps that are wanted, in order; `None`: all of the window.
+    only: Option<Vec<u32>>,
 }
 
 impl Collector {
@@ -60,7 +62,26 @@ impl Collector {
     pub fn new<'a>(query: &Query, dictionary: impl Iterator<Item = &'a Labels>) -> Self {
         let mut grid = Grid::new(query.sketches);
         let groups = dictionary.map(|labels| query.group_of(labels).map(|group| grid.group(group))).collect();
-        Self { window: query.window, groups, grid, spreads: FxHashMap::default() }
+        Self { window: query.window, groups, grid, spreads: FxHashMap::default(), only: None }
+    }
+
+    /// A collector that gives no group to series that are not `touched`: of many series, few have news.
+    pub fn of_touched<'a>(query: &Query, dictionary: impl Iterator<Item = &'a Labels>, touched: &[bool]) -> Self {
+        let mut grid = Grid::new(query.sketches);
+        let group = |(labels, is_touched): (&Labels, &bool)| {
+            let group = is_touched.then(|| query.group_of(labels)).flatten();
+            group.map(|group| grid.group(group))
+        };
+        let groups = dictionary.zip(touched).map(group).collect();
+        Self { window: query.window, groups, grid, spreads: FxHashMap::default(), only: None }
+    }
+
+    /// Wants only the steps that start then; times in order.
+    #[must_use]
+    pub fn only(mut self, times: &[i64]) -> Self {
+        let is_inside = |at_s: &&i64| (self.window.from_s()..self.window.to_s()).contains(*at_s);
+        self.only = Some(times.iter().filter(is_inside).map(|at_s| self.window.step_of(*at_s)).collect());
+        self
     }
 
     /// Which series the query asks for, by their numbers.
@@ -82,8 +103,13 @@ impl Collector {
         }
         match layer {
             Layer::Spread(tier) if tier > self.window.tier() => self.add_spread((group, tier, start_s), cell),
-            Layer::Spread(_) | Layer::Total(_) => self.grid.add(group, self.window.step_of(start_s), cell),
+            Layer::Spread(_) | Layer::Total(_) => self.add_step(group, self.window.step_of(start_s), cell),
         }
+    }
+
+    fn add_step(&mut self, group: u32, step: u32, cell: &Cell) -> Result<(), GridError> {
+        let is_wanted = self.only.as_ref().is_none_or(|only| only.binary_search(&step).is_ok());
+        if is_wanted { self.grid.add(group, step, cell) } else { Ok(()) }
     }
 
     fn add_spread(&mut self, place: (u32, Tier, i64), cell: &Cell) -> Result<(), GridError> {
@@ -114,7 +140,7 @@ impl Collector {
         let mut at_s = floor_to(start_s, step_s).max(from_s);
         while at_s < (start_s + tier.width_s()).min(to_s) {
             if let Some(part) = share(cell, tier, start_s, at_s, at_s + step_s) {
-                self.grid.add(group, self.window.step_of(at_s), &part)?;
+                self.add_step(group, self.window.step_of(at_s), &part)?;
             }
             at_s += step_s;
         }
@@ -155,7 +181,7 @@ mod tests {
                 n += f64::from(*value);
                 #[expect(clippy::cast_precision_loss)]
                 let t = NOW as f64 - f64::from(*age) - 0.5;
-                open.add(0, &Point { n: f64::from(*value), d: 1.0, p: p.map(f64::from), t }, &[], 1, || 0);
+                open.add(0, &Point { n: f64::from(*value), d: 1.0, p: p.map(f64::from), t }, &[], 1, || 0, |_, _, _, _| ());
             }
             // As far as a point reaches here.
             let from_s = NOW - 86_400 - 20_010;
@@ -173,7 +199,7 @@ mod tests {
     fn a_long_period_shows_in_every_bucket_it_covers() {
         let mut open = OpenBuckets::default();
         #[expect(clippy::cast_precision_loss)]
-        open.add(0, &Point { n: 3600.0, d: 1.0, p: Some(3600.0), t: NOW as f64 }, &[], 1, || 0);
+        open.add(0, &Point { n: 3600.0, d: 1.0, p: Some(3600.0), t: NOW as f64 }, &[], 1, || 0, |_, _, _, _| ());
         let rows = collect(&open, Window::aligned(NOW - 3600, NOW, 10).expect("valid"));
         assert_eq!(rows[0].1.len(), 360);
         assert!(rows[0].1.iter().all(|(_, cell)| (cell.cover.expect("covered").n - 10.0).abs() < 1e-9));

@@ -13,7 +13,8 @@ use super::{Exchange, StreamId};
 
 /// Chromium's upper bound: two hours.
 const MAX_AGE_S: &str = "7200";
-const REQUEST_HEADERS: &str = "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-None-Match";
+const REQUEST_HEADERS: &str =
+    "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-None-Match, Last-Event-ID";
 const RESPONSE_HEADERS: &str = "ETag, Location, Retry-After";
 
 /// Who may read the answer, as far as browsers care.

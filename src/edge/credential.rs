@@ -94,6 +94,29 @@ pub(super) fn new_read_key() -> Result<String, Problem> {
     Ok(format!("rk_{}", base32(&random::<READ_KEY_BYTES>()?)))
 }
 
+/// The bytes of base64 (RFC 4648, section 4); `None` where the text is none.
+fn base64(text: &str) -> Option<Vec<u8>> {
+    let digits = text.trim_end_matches('=');
+    let (mut bytes, mut bits, mut held) = (Vec::new(), 0u32, 0);
+    for digit in digits.bytes() {
+        let value = match digit {
+            b'A'..=b'Z' => digit - b'A',
+            b'a'..=b'z' => digit - b'a' + 26,
+            b'0'..=b'9' => digit - b'0' + 52,
+            b'+' => 62,
+            b'/' => 63,
+            _ => return None,
+        };
+        (bits, held) = (bits << 6 | u32::from(value), held + 6);
+        if held >= 8 {
+            held -= 8;
+            bytes.push(u8::try_from(bits >> held).ok()?);
+            bits &= (1 << held) - 1;
+        }
+    }
+    (text.len() - digits.len() <= 2).then_some(bytes)
+}
+
 impl Exchange {
     /// Goes on only for the owner.
     pub(super) fn check_owner(&self) -> Result<(), Problem> {
@@ -117,7 +140,7 @@ impl Exchange {
             let mut pairs = form_urlencoded::parse(self.query_string().as_bytes());
             pairs.find(|(name, _)| name == "key").map(|(_, key)| key.into_owned())
         };
-        match self.bearer() {
+        match self.bearer().or_else(|| self.password().filter(|_| self.takes_password)) {
             Some(token) => self.credential_of(&token),
             None => in_url().map_or(Credential::Nobody, |key| Credential::Key(hash(&key))),
         }
@@ -128,9 +151,30 @@ impl Exchange {
         if self.keys.is_owner_token(token) { Credential::Owner } else { Credential::Key(hash(token)) }
     }
 
+    /// The password of basic auth, for clients that know nothing else.
+    fn password(&self) -> Option<String> {
+        let header = self.header("Authorization")?;
+        let (scheme, text) = header.split_once(' ')?;
+        let text = scheme.eq_ignore_ascii_case("basic").then(|| base64(text.trim()))??;
+        Some(String::from_utf8(text).ok()?.split_once(':')?.1.to_owned())
+    }
+
     pub(super) fn bearer(&self) -> Option<String> {
         let header = self.header("Authorization")?;
         let (scheme, token) = header.split_once(' ')?;
         scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn base64_is_that_of_the_rfc() {
+        for (text, bytes) in [("", ""), ("Zg==", "f"), ("Zm8=", "fo"), ("Zm9v", "foo"), ("YXBpOnJrX2E=", "api:rk_a")] {
+            assert_eq!(base64(text).as_deref(), Some(bytes.as_bytes()), "{text}");
+        }
+        assert_eq!((base64("Zm9v!"), base64("Zg===")), (None, None));
     }
 }

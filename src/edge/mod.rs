@@ -9,9 +9,11 @@ mod face;
 mod fan_out;
 mod form;
 mod gather;
+mod graphite;
 mod gunzip;
 mod held;
 mod known;
+mod live;
 mod objects;
 mod own;
 mod problem;
@@ -24,7 +26,8 @@ mod stay;
 mod stream_id;
 mod write;
 
-use worker::{Context, Env, Result, console_error, web_sys};
+use wasm_bindgen::{JsCast, JsValue};
+use worker::{Context, Env, Result, console_error, wasm_bindgen, web_sys};
 
 use crate::clock::now_ms;
 
@@ -47,6 +50,8 @@ struct Exchange {
     keys: Keys,
     /// When the request arrived, Unix milliseconds.
     now_ms: i64,
+    /// Whether the password of basic auth may be a read key: of Graphite's clients, which know nothing else.
+    takes_password: bool,
 }
 
 /// Answers a request.
@@ -58,15 +63,32 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
     };
     let stay = Stay::new(&context)?;
     let keys = Keys::of(&env);
-    let exchange = Exchange { request: Request::new(request), url, env, context, keys, now_ms: now_ms() };
+    let exchange =
+        Exchange { request: Request::new(request), url, env, context, keys, now_ms: now_ms(), takes_password: false };
     let (reply, cors) = exchange.answer(route).await;
     drop(stay);
     reply.into_response(cors)
 }
 
 impl Exchange {
+    /// The same request, for what goes on when it is answered.
+    fn again(&self) -> Self {
+        let Self { request, url, env, context, keys, now_ms, takes_password } = self;
+        let context: &JsValue = context.as_ref().as_ref();
+        Self {
+            request: request.again(),
+            url: url.clone(),
+            env: env.clone(),
+            context: Context::new(context.clone().unchecked_into()),
+            keys: keys.clone(),
+            now_ms: *now_ms,
+            takes_password: *takes_password,
+        }
+    }
+
     async fn answer(mut self, route: Route<'_>) -> (Reply, Cors) {
         let is_face = matches!(route, Route::Face(_));
+        self.takes_password = matches!(route, Route::Graphite(..));
         let mut cors = if is_face { Cors::Face } else { Cors::Any };
         let reply = match route.action(&self.request.method()) {
             Ok(action) => self.act(action, &mut cors).await,
@@ -101,7 +123,10 @@ impl Exchange {
             Action::ReadLabels(id) => self.read_labels(&self.stream(id)?).await,
             Action::ReadLabelValues(id, name) => self.read_label_values(&self.stream(id)?, name).await,
             Action::ReadStatus(id) => self.read_status(&self.stream(id)?).await,
+            Action::ReadLive(id) => self.read_live(&self.stream(id)?).await,
+            Action::ReadDeltas(id) => self.read_deltas(&self.stream(id)?).await,
             Action::Face(action) => self.act_on_face(action).await,
+            Action::Graphite(id, action) => self.act_on_graphite(&self.stream(id)?, action).await,
             Action::NotYet(what) => Err(Problem::NotImplemented(what)),
             Action::NotFound => Err(Problem::NotFound("there is nothing at this path")),
         }

@@ -5,9 +5,10 @@ use std::rc::Rc;
 
 use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
-use worker::{Env, Method, Request, RequestInit, console_error};
+use worker::{Env, Headers, Method, Request, RequestInit, console_error, web_sys};
 
 use crate::wire::command::{Command, Refusal, WriteAnswer};
+use crate::wire::live_join::LiveJoin;
 use crate::wire::writes::{decode_answers, encode_writes};
 
 use super::bell::Bell;
@@ -53,6 +54,25 @@ impl Exchange {
     /// Calls a shard with a command.
     pub(super) async fn call(&self, id: &StreamId, shard: u16, method: Method, body: &[u8]) -> Answer {
         call(&self.env, &id.object(shard), method, &Uint8Array::from(body)).await
+    }
+
+    /// Hands an upgrade to home; its answer, which is the socket.
+    pub(super) async fn upgrade(&self, id: &StreamId, join: &LiveJoin) -> Result<web_sys::Response, Problem> {
+        let url = format!("{URL}?{}", join.to_text());
+        let called = async {
+            let headers = Headers::new();
+            headers.set("Upgrade", "websocket")?;
+            let request = Request::new_with_init(&url, RequestInit::new().with_headers(headers))?;
+            let home = self.env.durable_object(BINDING)?.get_by_name(&id.object(0))?;
+            let mut response = home.fetch_with_request(request).await?;
+            let refusal = if response.status_code() == 101 { None } else { Some(response.bytes().await?) };
+            Ok::<_, worker::Error>((refusal, response))
+        };
+        match called.await {
+            Ok((None, response)) => Ok(response.into()),
+            Ok((Some(body), _)) => Err(refused(&body)),
+            Err(error) => Err(unreachable(&error)),
+        }
     }
 
     /// Sends a write to an object, maybe together with others.
@@ -127,13 +147,17 @@ async fn call(env: &Env, name: &str, method: Method, body: &Uint8Array) -> Answe
     };
     match called.await {
         Ok((200, body)) => Ok(body),
-        Ok((_, body)) => {
-            Err(serde_json::from_slice::<Refusal>(&body).map_or_else(|error| internal(&error), Problem::from))
-        }
-        Err(error) => {
-            // The platform could not reach the object, or the object was reset meanwhile.
-            console_error!("edge: {error}");
-            Err(Problem::Unavailable)
-        }
+        Ok((_, body)) => Err(refused(&body)),
+        Err(error) => Err(unreachable(&error)),
     }
+}
+
+fn refused(body: &[u8]) -> Problem {
+    serde_json::from_slice::<Refusal>(body).map_or_else(|error| internal(&error), Problem::from)
+}
+
+/// The platform could not reach the object, or the object was reset meanwhile.
+fn unreachable(error: &worker::Error) -> Problem {
+    console_error!("edge: {error}");
+    Problem::Unavailable
 }

@@ -7,6 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::domain::aggregate::{Aggregate, top};
 use crate::domain::grid::Grid;
 use crate::domain::point::MAX_PERIOD_S;
+use crate::domain::retention::Retention;
 use crate::domain::window::Window;
 use crate::wire::command::Read;
 use crate::wire::merged::{Names, Status, Values};
@@ -40,15 +41,31 @@ impl Exchange {
     }
 
     async fn rollup_params(&self, id: &StreamId) -> Result<(Rc<StreamConfig>, RollupParams), Problem> {
-        let parse = |config: &StreamConfig| RollupParams::parse(self.query_string(), self.now_ms, &config.retention);
+        let mut parsed = None;
+        let mut parse = |text: &str, retention: &_| {
+            parsed = Some(RollupParams::parse(text, self.now_ms, retention)?);
+            Ok(())
+        };
+        let config = self.with_retention(id, &mut parse).await?;
+        Ok((config, parsed.ok_or(Problem::Internal)?))
+    }
+
+    /// Lets parameters be parsed as they are with the stream's retention.
+    pub(super) async fn with_retention(
+        &self,
+        id: &StreamId,
+        parse: &mut dyn FnMut(&str, &Retention) -> Result<(), ParamError>,
+    ) -> Result<Rc<StreamConfig>, Problem> {
+        let mut parse = |config: &StreamConfig| parse(self.query_string(), &config.retention);
         let mut config = self.config(id).await?;
-        let mut params = parse(&config);
-        if matches!(&params, Err(ParamError::Window(error)) if error.is_of_retention()) {
+        let mut parsed = parse(&config);
+        if matches!(&parsed, Err(ParamError::Window(error)) if error.is_of_retention()) {
             // The copy may be from before the owner asked for more.
             config = self.newer_config(id, config).await?;
-            params = parse(&config);
+            parsed = parse(&config);
         }
-        Ok((config, params?))
+        parsed?;
+        Ok(config)
     }
 
     pub(super) async fn read_labels(&self, id: &StreamId) -> Result<Reply, Problem> {
@@ -94,7 +111,7 @@ fn is_closed(window: &Window, lateness_s: i64, now_s: i64) -> bool {
     window.to_s() + lateness_s + MAX_PERIOD_S as i64 <= now_s
 }
 
-fn fresh(body: String) -> Reply {
+pub(super) fn fresh(body: String) -> Reply {
     Reply::json(200, body).with("Cache-Control", "no-store")
 }
 

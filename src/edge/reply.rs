@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use worker::Result;
 use worker::js_sys::Uint8Array;
-use worker::web_sys::{Headers, Response, ResponseInit};
+use worker::web_sys::{Headers, ReadableStream, Response, ResponseInit};
 
 use super::cors::Cors;
 
@@ -45,13 +45,30 @@ impl Head {
 pub(super) struct Reply {
     status: u16,
     content_type: &'static str,
-    body: Vec<u8>,
+    body: Body,
     headers: Vec<(&'static str, Cow<'static, str>)>,
+}
+
+#[derive(Debug)]
+enum Body {
+    Bytes(Vec<u8>),
+    /// What comes piece by piece.
+    Stream(ReadableStream),
+    /// An upgrade, as the object answers it.
+    Upgrade(Response),
 }
 
 impl Reply {
     pub(super) fn new(status: u16, content_type: &'static str, body: Vec<u8>) -> Self {
-        Self { status, content_type, body, headers: Vec::new() }
+        Self { status, content_type, body: Body::Bytes(body), headers: Vec::new() }
+    }
+
+    pub(super) fn stream(content_type: &'static str, body: ReadableStream) -> Self {
+        Self { status: 200, content_type, body: Body::Stream(body), headers: Vec::new() }
+    }
+
+    pub(super) fn upgrade(response: Response) -> Self {
+        Self { status: 101, content_type: "", body: Body::Upgrade(response), headers: Vec::new() }
     }
 
     pub(super) fn json(status: u16, body: impl Into<Vec<u8>>) -> Self {
@@ -63,7 +80,7 @@ impl Reply {
     }
 
     pub(super) fn with_body(mut self, body: Vec<u8>) -> Self {
-        self.body = body;
+        self.body = Body::Bytes(body);
         self
     }
 
@@ -80,7 +97,13 @@ impl Reply {
         }
         self.headers.extend(cors.headers());
         let head = Head { status: self.status, headers: self.headers }.into_init()?;
-        let body = has_body.then(|| Uint8Array::from(self.body.as_slice()));
-        Ok(Response::new_with_opt_js_u8_array_and_init(body.as_ref(), &head)?)
+        Ok(match self.body {
+            Body::Bytes(bytes) => {
+                let body = has_body.then(|| Uint8Array::from(bytes.as_slice()));
+                Response::new_with_opt_js_u8_array_and_init(body.as_ref(), &head)?
+            }
+            Body::Stream(stream) => Response::new_with_opt_readable_stream_and_init(Some(&stream), &head)?,
+            Body::Upgrade(response) => response,
+        })
     }
 }

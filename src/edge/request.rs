@@ -42,6 +42,12 @@ impl Request {
         Self { request, headers, is_body_read: false }
     }
 
+    /// The same request, whose body is taken for read.
+    pub(super) fn again(&self) -> Self {
+        let same: &JsValue = self.request.as_ref();
+        Self { is_body_read: true, ..Self::new(same.clone().unchecked_into()) }
+    }
+
     pub(super) fn method(&self) -> Method {
         self.request.method().into()
     }

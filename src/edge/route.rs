@@ -2,7 +2,7 @@
 
 use worker::Method;
 
-use super::face;
+use super::{face, graphite};
 
 /// What a path names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,8 +18,12 @@ pub(super) enum Route<'a> {
     Labels(&'a str),
     LabelValues(&'a str, &'a str),
     Status(&'a str),
+    Live(&'a str),
+    Deltas(&'a str),
     /// Of the app.net face.
     Face(face::Route<'a>),
+    /// Of a stream's Graphite API.
+    Graphite(&'a str, graphite::Route<'a>),
     /// Part of the contract that this version does not have yet.
     NotYet(&'static str),
     /// Under the API's paths, but nothing.
@@ -44,7 +48,10 @@ pub(super) enum Action<'a> {
     ReadLabels(&'a str),
     ReadLabelValues(&'a str, &'a str),
     ReadStatus(&'a str),
+    ReadLive(&'a str),
+    ReadDeltas(&'a str),
     Face(face::Action<'a>),
+    Graphite(&'a str, graphite::Route<'a>),
     NotYet(&'static str),
     NotFound,
 }
@@ -70,7 +77,9 @@ impl<'a> Route<'a> {
             [Some(id), None, ..] => Self::Stream(id),
             [Some(id), Some("labels"), Some(name), None] => Self::LabelValues(id, name),
             [Some(id), Some("forward"), Some("retry"), None] => Self::RetryForward(id),
-            [Some(_), Some("graphite"), ..] => Self::NotYet("the Graphite API"),
+            [Some(id), Some("graphite"), first, second] => {
+                Self::Graphite(id, graphite::Route::of(first, second, parts.next(), parts.next()))
+            }
             [Some(id), Some(leaf), None, _] => Self::leaf(id, leaf),
             _ => Self::Unknown,
         }
@@ -85,7 +94,8 @@ impl<'a> Route<'a> {
             "rollup" => Self::Rollup(id),
             "labels" => Self::Labels(id),
             "status" => Self::Status(id),
-            "live" | "deltas" => Self::NotYet("reading live"),
+            "live" => Self::Live(id),
+            "deltas" => Self::Deltas(id),
             "metrics" => Self::NotYet("the Prometheus face"),
             _ => Self::Unknown,
         }
@@ -95,23 +105,26 @@ impl<'a> Route<'a> {
     pub(super) fn methods(self) -> &'static str {
         match self {
             Self::Face(route) => route.methods(),
-            Self::Streams => "GET, HEAD, POST, OPTIONS",
+            Self::Streams | Self::Graphite(..) => "GET, HEAD, POST, OPTIONS",
             Self::Stream(_) => "GET, HEAD, PATCH, DELETE, OPTIONS",
             Self::ReadKey(_) | Self::RetryForward(_) | Self::Points(_) | Self::Statsd(_) => "POST, OPTIONS",
             Self::NotYet(_) | Self::Unknown => "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
-            Self::Pixel(_) => "GET, OPTIONS",
-            Self::Rollup(_) | Self::Labels(_) | Self::LabelValues(..) | Self::Status(_) => "GET, HEAD, OPTIONS",
+            Self::Pixel(_) | Self::Live(_) => "GET, OPTIONS",
+            Self::Rollup(_) | Self::Labels(_) | Self::LabelValues(..) | Self::Status(_) | Self::Deltas(_) => {
+                "GET, HEAD, OPTIONS"
+            }
         }
     }
 
     /// What a method does here, or the methods that do something.
     pub(super) fn action(self, method: &Method) -> Result<Action<'a>, &'static str> {
-        // HEAD is safe, so it writes no point.
-        let is_read = *method == Method::Head && !matches!(self, Self::Pixel(_));
+        // HEAD is safe, so it writes no point; and it does not wait for what comes.
+        let is_read = *method == Method::Head && !matches!(self, Self::Pixel(_) | Self::Live(_));
         let method = if is_read { &Method::Get } else { method };
         Ok(match (self, method) {
             (_, Method::Options) => Action::Preflight(self),
             (Self::Face(route), method) => Action::Face(route.action(method)?),
+            (Self::Graphite(id, route), Method::Get | Method::Post) => Action::Graphite(id, route),
             (Self::NotYet(what), _) => Action::NotYet(what),
             (Self::Unknown, _) => Action::NotFound,
             (Self::Streams, Method::Post) => Action::CreateStream,
@@ -128,6 +141,8 @@ impl<'a> Route<'a> {
             (Self::Labels(id), Method::Get) => Action::ReadLabels(id),
             (Self::LabelValues(id, name), Method::Get) => Action::ReadLabelValues(id, name),
             (Self::Status(id), Method::Get) => Action::ReadStatus(id),
+            (Self::Live(id), Method::Get) => Action::ReadLive(id),
+            (Self::Deltas(id), Method::Get) => Action::ReadDeltas(id),
             _ => return Err(self.methods()),
         })
     }

@@ -4,6 +4,8 @@
 //! SQL that it mirrors has succeeded.
 
 mod forwarding;
+mod limits;
+mod live;
 mod messages;
 mod packing;
 mod reading;
@@ -15,6 +17,7 @@ use std::rc::Rc;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::codec::Malformed;
+use crate::domain::increments::Increments;
 use crate::domain::labels::Labels;
 use crate::domain::open::{OpenBuckets, SeriesId};
 use crate::domain::text_index::HashKey;
@@ -28,7 +31,7 @@ use crate::wire::outcome::Outcome;
 use crate::wire::stream::StreamConfig;
 
 use super::answers::{Answers, KEY_WINDOW_MS};
-use super::dictionary::{Dictionary, DictionaryLimits};
+use super::dictionary::Dictionary;
 use super::distinct::{DistinctLabels, TooManyNames};
 use super::log_index::LogIndex;
 use super::totals::Totals;
@@ -37,44 +40,14 @@ use forwarding::Forwarding;
 pub(super) use forwarding::GATHER_MS;
 #[cfg(test)]
 pub(super) use forwarding::Parcel;
+pub(super) use limits::Limits;
+pub(super) use live::Seen;
 pub(super) use packing::Packed;
 pub(super) use reading::QueryError;
 use targets::{KnownTargets, Target};
 
 /// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.
 pub(super) const MAX_ROW_BYTES: usize = 1_900_000;
-
-/// When buckets are sealed before their time, and how much they hold.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Limits {
-    /// With this many open cells.
-    pub(super) open_cells: usize,
-    /// With this many bytes in the log that are not in chunks yet...
-    pub(super) unsealed_bytes: usize,
-    /// ...or this many pieces of points merged, which is what a restart has to do again...
-    pub(super) open_pieces: usize,
-    /// ...or this many answers to keys.
-    pub(super) unsealed_answers: usize,
-    /// With this many bytes of sketches in open cells.
-    pub(super) sketch_bytes: usize,
-    /// An open bucket has cells of so many series and `overflow`.
-    pub(super) bucket_series: usize,
-    pub(super) dictionary: DictionaryLimits,
-}
-
-impl Limits {
-    /// Open cells take some 100 bytes each, and references to them while they are sealed: 6 of the 128 MB; their sketches 8.
-    /// Answers take some 90 without their lists of errors: 5. Two million pieces are some 200 ms.
-    pub(super) const DEFAULT: Self = Self {
-        open_cells: 50_000,
-        unsealed_bytes: 8 << 20,
-        open_pieces: 2_000_000,
-        unsealed_answers: 50_000,
-        sketch_bytes: 8 << 20,
-        bucket_series: 10_000,
-        dictionary: DictionaryLimits::DEFAULT,
-    };
-}
 
 const CONSUMER: &str = "rollups";
 const RECORD: &str = "stream";
@@ -126,6 +99,8 @@ pub(super) struct Engine<S> {
     dictionary: Dictionary,
     distinct: DistinctLabels,
     open: OpenBuckets,
+    /// What live readers have not seen yet.
+    increments: Increments,
     /// Of the rollups: what is before it is in chunks, what is behind it is in `open`.
     cursor: Cursor,
     next_seq: i64,
@@ -185,6 +160,7 @@ impl<S: Sql> Engine<S> {
             record,
             dictionary: Dictionary::load(&sql, key, limits.dictionary)?,
             open: OpenBuckets::default(),
+            increments: Increments::new(limits.increments),
             cursor,
             next_seq: cursor.seq + 1,
             log: LogIndex::load(&sql)?,
@@ -235,6 +211,7 @@ impl<S: Sql> Engine<S> {
         let row = LogRow { seq: self.next_seq, at_ms: now_ms, first, bytes: bytes.len() };
         log::append(&self.sql, &row, &bytes)?;
         self.log.push(row);
+        self.increments.expire(now_ms);
         let told = self.take_row(row.seq, now_ms, &bytes)?;
         let Limits { unsealed_bytes, open_pieces, unsealed_answers, .. } = self.limits;
         let has_many_answers = self.answers.unsealed_count() > unsealed_answers;
@@ -283,8 +260,14 @@ impl<S: Sql> Engine<S> {
                     LabelSet::Known(series) => self.known_target(series, &mut known),
                 };
                 let limit = self.limits.bucket_series;
-                let has_no_room =
-                    self.open.add(target.series, point, &target.marks, limit, || self.dictionary.overflow());
+                let has_no_room = self.open.add(
+                    target.series,
+                    point,
+                    &target.marks,
+                    limit,
+                    || self.dictionary.overflow(),
+                    |layer, start_s, series, cell| self.increments.add(layer, start_s, series, cell),
+                );
                 // Before sealing, which keeps the totals of what it seals.
                 self.totals.overflow_points += u64::from(has_no_room || target.is_overflow);
                 if self.is_full() && !has_failed {

@@ -3,6 +3,7 @@
 //! distinct counts.
 
 mod laws;
+mod live;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;

@@ -12,6 +12,7 @@ mod engine_model;
 mod forward;
 #[cfg(test)]
 mod forward_model;
+mod live;
 mod log_index;
 mod owned;
 mod pacer;

@@ -3,10 +3,14 @@
 use subtle::ConstantTimeEq;
 
 use crate::clock::now_ms;
+use crate::domain::query::Query;
+use crate::store::sql::Sql;
 use crate::wire::command::{Credential, Read, Refusal};
+use crate::wire::live_part::{self, LivePart};
+use crate::wire::params::QueryText;
 use crate::wire::partial;
 
-use super::engine::{Engine, QueryError, Record};
+use super::engine::{Engine, QueryError, Record, Seen};
 use super::storage::ObjectSql;
 use super::stream::{Answer, internal};
 
@@ -20,21 +24,60 @@ pub(super) fn authorize(record: &Record, credential: &Credential, what: &Read) -
     if is_allowed { Ok(()) } else { Err(Refusal::Unauthorized) }
 }
 
+/// What a live reader sees of this shard.
+pub(super) fn look<S: Sql>(
+    engine: &mut Engine<S>,
+    ask: &QueryText,
+    shard: u16,
+    now_ms: i64,
+) -> std::result::Result<LivePart<Vec<u8>>, Refusal> {
+    let (query, labels) = query(engine, ask)?;
+    let seen = if let Some(after) = ask.after(shard) {
+        engine.look_since(&query, after, now_ms)
+    } else {
+        if ask.only().is_empty() {
+            check_kept(engine, &query, now_ms)?;
+        }
+        engine.look(&query, ask.only(), now_ms)
+    };
+    let Seen { position, rows } = seen.map_err(refusal)?;
+    Ok(LivePart { shard, position, cells: rows.map(|rows| partial::encode(&rows, &labels)) })
+}
+
+/// The query, and the numbers of the labels whose values it counts.
+fn query<S: Sql>(engine: &Engine<S>, text: &QueryText) -> std::result::Result<(Query, Vec<u8>), Refusal> {
+    let labels = engine.distinct().numbers(text.distinct());
+    let labels = labels.map_err(|error| Refusal::InvalidRequest(error.to_string()))?;
+    let query = text.to_query(&labels).map_err(|error| internal(&error))?;
+    Ok((query, labels))
+}
+
+/// The edge knows a copy of the retention only.
+fn check_kept<S: Sql>(engine: &Engine<S>, query: &Query, now_ms: i64) -> std::result::Result<(), Refusal> {
+    let kept = query.window.check_kept(&engine.record().config.retention, now_ms / 1000);
+    kept.map_err(|error| Refusal::QueryTooLarge(error.to_string()))
+}
+
+fn refusal(error: QueryError) -> Refusal {
+    match error {
+        QueryError::TooLarge(error) => Refusal::QueryTooLarge(error.to_string()),
+        QueryError::Store(error) => internal(&error),
+    }
+}
+
 /// The answer.
-pub(super) fn read(engine: &Engine<ObjectSql>, what: &Read) -> Answer {
+pub(super) fn read(engine: &mut Engine<ObjectSql>, what: &Read, shard: u16) -> Answer {
     match what {
         Read::Rollup(text) => {
-            let labels = engine.distinct().numbers(text.distinct());
-            let labels = labels.map_err(|error| Refusal::InvalidRequest(error.to_string()))?;
-            let query = text.to_query(&labels).map_err(|error| internal(&error))?;
-            // The edge knows a copy of the retention only.
-            let kept = query.window.check_kept(&engine.record().config.retention, now_ms() / 1000);
-            kept.map_err(|error| Refusal::QueryTooLarge(error.to_string()))?;
-            let rows = engine.query(&query).map_err(|error| match error {
-                QueryError::TooLarge(error) => Refusal::QueryTooLarge(error.to_string()),
-                QueryError::Store(error) => internal(&error),
-            })?;
+            let (query, labels) = query(engine, text)?;
+            check_kept(engine, &query, now_ms())?;
+            let rows = engine.query(&query).map_err(refusal)?;
             Ok(partial::encode(&rows, &labels))
+        }
+        Read::Live(asks) => {
+            let now = now_ms();
+            let parts: Vec<_> = asks.iter().map(|ask| look(engine, ask, shard, now)).collect();
+            Ok(live_part::encode(&parts))
         }
         Read::Labels => Ok(engine.labels_json().into_bytes()),
         Read::LabelValues { name, params } => Ok(engine.label_values_json(name, params).into_bytes()),

@@ -17,6 +17,7 @@ use crate::store::sql::{Sql, StoreError};
 use crate::wire::command::{Refusal, VOUCH};
 
 use super::engine::{Engine, Limits, Record};
+use super::live::STREAM_GONE;
 use super::storage::ObjectSql;
 use super::stream::{Answer, Shared, Slot, Stream, internal, set_record, to_json};
 
@@ -46,6 +47,7 @@ impl Stream {
         // Without opening the engine, so that also a stream that can't be opened can be deleted.
         let record = Engine::peek_record(&sql).map_err(|error| internal(&error))?.ok_or(Refusal::NoSuchStream)?;
         let shards = record.config.layout.shards();
+        self.shared.close_all(STREAM_GONE);
         if shards == 1 {
             self.forget().await?;
         } else {
@@ -59,6 +61,7 @@ impl Stream {
     /// Deletes all that this shard has.
     pub(super) async fn forget(&self) -> Answer {
         self.shared.life.update(|life| life + 1);
+        self.shared.close_all(STREAM_GONE);
         if Engine::peek_record(&self.shared.sql()) == Ok(None) {
             return Ok(Vec::new());
         }
@@ -125,16 +128,21 @@ fn told(sql: &impl Sql) -> Result<Fence, StoreError> {
 
 /// What home has.
 async fn vouched(env: &Env, stream: &str) -> Result<Record, Refusal> {
+    serde_json::from_slice(&call(env, &format!("{stream}/0"), VOUCH).await?).map_err(|error| internal(&error))
+}
+
+/// Sends a command to another shard; its answer.
+pub(super) async fn call(env: &Env, name: &str, command: &[u8]) -> Answer {
     let mut init = RequestInit::new();
-    init.with_method(Method::Put).with_body(Some(JsValue::from(Uint8Array::from(VOUCH))));
+    init.with_method(Method::Put).with_body(Some(JsValue::from(Uint8Array::from(command))));
     let called = async {
         let request = Request::new_with_init("http://stream/", &init)?;
-        let home = env.durable_object(BINDING)?.get_by_name(&format!("{stream}/0"))?;
-        let mut response = home.fetch_with_request(request).await?;
+        let shard = env.durable_object(BINDING)?.get_by_name(name)?;
+        let mut response = shard.fetch_with_request(request).await?;
         Ok::<_, worker::Error>((response.status_code(), response.bytes().await?))
     };
     match called.await.map_err(|error| internal(&error))? {
-        (200, body) => serde_json::from_slice(&body).map_err(|error| internal(&error)),
+        (200, body) => Ok(body),
         (_, body) => Err(serde_json::from_slice(&body).unwrap_or_else(|error| internal(&error))),
     }
 }

@@ -10,7 +10,10 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use worker::wasm_bindgen;
-use worker::{DurableObject, Env, Method, Request, Response, Result, State, console_error, durable_object};
+use worker::{
+    DurableObject, Env, Error, Method, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage,
+    console_error, durable_object,
+};
 
 use crate::clock::now_ms;
 use crate::domain::shards::Fence;
@@ -23,6 +26,7 @@ use crate::wire::writes::encode_answers;
 
 use super::answers::KEY_WINDOW_MS;
 use super::engine::{Engine, GATHER_MS, Limits, MAX_ROW_BYTES, Record, RecordError};
+use super::live::Live;
 use super::queue::{Gathered, MAX_WAITING_BYTES, Queue};
 use super::reads::{authorize, read};
 use super::storage::ObjectSql;
@@ -33,7 +37,7 @@ const RETRY_MS: i64 = 60_000;
 const OVERDUE_MS: i64 = 120_000;
 
 /// One stream. See the module's documentation.
-#[durable_object(alarm)]
+#[durable_object]
 pub struct Stream {
     pub(super) shared: Rc<Shared>,
     pub(super) env: Env,
@@ -48,6 +52,9 @@ pub(super) struct Shared {
     /// How often this shard was told to end, since this object has memory.
     pub(super) life: Cell<u32>,
     pub(super) queue: RefCell<Queue>,
+    pub(super) live: RefCell<Live>,
+    /// For calls to other shards.
+    pub(super) env: Env,
     is_committing: Cell<bool>,
     /// When the alarm comes, as far as is known.
     alarm_ms: Cell<Option<i64>>,
@@ -73,6 +80,8 @@ impl DurableObject for Stream {
             fence: Cell::new(None),
             life: Cell::new(0),
             queue: RefCell::new(Queue::new(max_bytes)),
+            live: RefCell::default(),
+            env: env.clone(),
             is_committing: Cell::new(false),
             alarm_ms: Cell::new(None),
         };
@@ -80,6 +89,9 @@ impl DurableObject for Stream {
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
+        if request.method() == Method::Get {
+            return self.shared.join(&request).await.or_else(|refusal| refuse(&refusal));
+        }
         let body = request.bytes().await?;
         if request.method() == Method::Post {
             let answers = self.write(&body).map_err(|error| internal(&error));
@@ -126,6 +138,23 @@ impl DurableObject for Stream {
             self.shared.set_alarm((next_ms - now_ms()).max(GATHER_MS)).await;
         }
         Response::empty()
+    }
+
+    async fn websocket_message(&self, socket: WebSocket, message: WebSocketIncomingMessage) -> Result<()> {
+        if let WebSocketIncomingMessage::String(cursor) = message {
+            self.shared.acknowledge(&socket, &cursor);
+        }
+        Ok(())
+    }
+
+    async fn websocket_close(&self, socket: WebSocket, _: usize, _: String, _: bool) -> Result<()> {
+        self.shared.leave(&socket);
+        Ok(())
+    }
+
+    async fn websocket_error(&self, socket: WebSocket, _: Error) -> Result<()> {
+        self.shared.leave(&socket);
+        Ok(())
     }
 }
 
@@ -193,12 +222,14 @@ impl Shared {
         ObjectSql::new(&self.state.storage())
     }
 
-    async fn commit_all(&self) {
+    async fn commit_all(self: &Rc<Self>) {
         loop {
             // A statement of its own: the borrow must end before the await.
             let gathered = self.queue.borrow_mut().take(MAX_ROW_BYTES);
             let Some(gathered) = gathered else { break };
+            self.watch();
             self.commit_group(gathered).await;
+            self.stir();
         }
         self.is_committing.set(false);
     }
@@ -247,7 +278,7 @@ impl Shared {
         }
     }
 
-    fn obey(&self, command: Command) -> Answer {
+    fn obey(self: &Rc<Self>, command: Command) -> Answer {
         match command {
             Command::Describe => self.with_engine(|engine| Ok(to_json(&engine.record().config))),
             Command::Patch(patch) => self.change(|record| {
@@ -273,7 +304,8 @@ impl Shared {
             Command::Read { credential, what } => {
                 let record = self.record()?;
                 authorize(&record, &credential, &what)?;
-                let answer = self.try_with_engine(|engine| read(engine, &what))?;
+                let (_, shard) = self.place()?;
+                let answer = self.try_with_engine(|engine| read(engine, &what, shard))?;
                 Ok(put_shards(answer, record.config.layout.shards()))
             }
             _ => Err(Refusal::Internal),
@@ -281,7 +313,7 @@ impl Shared {
     }
 
     /// Changes the record; answers the configuration.
-    fn change(&self, change: impl FnOnce(&mut Record) -> std::result::Result<(), Refusal>) -> Answer {
+    fn change(self: &Rc<Self>, change: impl FnOnce(&mut Record) -> std::result::Result<(), Refusal>) -> Answer {
         self.try_with_engine(|engine| {
             let mut record = engine.record().clone();
             change(&mut record)?;
@@ -289,6 +321,7 @@ impl Shared {
             set_record(engine, record)?;
             Ok(to_json(&engine.record().config))
         })
+        .inspect(|_| self.check_readers())
     }
 }
 

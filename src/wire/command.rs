@@ -92,6 +92,8 @@ pub enum Read {
     },
     /// The stream's state; answers its JSON. Not for everyone, even if reading is.
     Status,
+    /// What live readers see; answers [`super::live_part`]s, one for each.
+    Live(Vec<QueryText>),
     /// Messages of points that the log still has; answers their JSON, newest first (see [`super::appnet::messages`]).
     Messages(Page),
 }

@@ -52,6 +52,12 @@ pub enum ParamError {
     /// Not a number in range.
     #[error("`{0}` must be a whole number from 1 to {MAX_TOP}, not {1:?}")]
     Number(&'static str, String),
+    /// Not a cursor.
+    #[error("`after` is not a cursor that a live answer gave")]
+    Cursor,
+    /// A live query that is too long to be remembered with each reader.
+    #[error("`by`, `where` and `agg` are too long for reading live")]
+    TooLong,
     /// Not a format.
     #[error("unknown format {0:?}; this version knows json, csv and ndjson")]
     Format(String),
@@ -128,25 +134,58 @@ pub struct RollupParams {
 /// A query as the edge sends it to shards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct QueryText {
-    from_s: i64,
-    to_s: i64,
-    step_s: i64,
-    matchers: Vec<String>,
+    pub(super) from_s: i64,
+    pub(super) to_s: i64,
+    pub(super) step_s: i64,
+    pub(super) matchers: Vec<String>,
     /// Absent: by every label.
-    by: Option<Vec<String>>,
+    pub(super) by: Option<Vec<String>>,
     /// Whether quantiles are wanted.
     #[serde(default)]
-    quantiles: bool,
+    pub(super) quantiles: bool,
     /// The labels whose values are to be counted; their numbers in the answer are their places here.
     #[serde(default)]
-    distinct: Vec<String>,
+    pub(super) distinct: Vec<String>,
+    /// Of live reads: in only these steps, which start then; none: in all.
+    #[serde(default)]
+    pub(super) only: Vec<i64>,
+    /// Of live reads: what came since these positions, one for each shard; none: as it is.
+    #[serde(default)]
+    pub(super) after: Vec<i64>,
 }
 
 impl QueryText {
+    /// The query of a window, of matchers as `where` has them, by these labels or by all.
+    #[must_use]
+    pub fn new(window: &Window, matchers: Vec<String>, by: Option<Vec<String>>) -> Self {
+        let (from_s, to_s, step_s) = (window.from_s(), window.to_s(), window.step_s());
+        let (quantiles, distinct, only, after) = (false, Vec::new(), Vec::new(), Vec::new());
+        Self { from_s, to_s, step_s, matchers, by, quantiles, distinct, only, after }
+    }
+
+    /// The same with quantiles, if they are wanted, and counts of the values of these labels.
+    #[must_use]
+    pub fn with_sketches(self, quantiles: bool, distinct: Vec<String>) -> Self {
+        Self { quantiles, distinct, ..self }
+    }
+
     /// The labels whose values are to be counted.
     #[must_use]
     pub fn distinct(&self) -> &[String] {
         &self.distinct
+    }
+
+    /// The starts of the only steps that are asked for; none: all.
+    #[must_use]
+    pub fn only(&self) -> &[i64] {
+        &self.only
+    }
+
+    /// The position in a shard behind which is asked, if any; no shard is at -1.
+    #[must_use]
+    pub fn after(&self, shard: u16) -> Option<i64> {
+        // A shard that is new since was told no position.
+        (!self.after.is_empty()).then(|| self.after.get(usize::from(shard)).copied().unwrap_or(-1))
     }
 
     /// The query that the text stands for, in a stream that has these numbers for [`Self::distinct`].
@@ -167,11 +206,11 @@ impl QueryText {
 }
 
 /// Name and value of each parameter but the key, percent-decoded.
-fn pairs(query_string: &str) -> impl Iterator<Item = (String, String)> + '_ {
+pub(super) fn pairs(query_string: &str) -> impl Iterator<Item = (String, String)> + '_ {
     form_urlencoded::parse(query_string.as_bytes()).into_owned().filter(|(name, _)| name != "key")
 }
 
-fn set_once(place: &mut Option<String>, name: &'static str, value: String) -> Result<(), ParamError> {
+pub(super) fn set_once(place: &mut Option<String>, name: &'static str, value: String) -> Result<(), ParamError> {
     if place.replace(value).is_some() { Err(ParamError::Twice(name)) } else { Ok(()) }
 }
 
@@ -207,15 +246,9 @@ impl RollupParams {
         let step_s = step.map(|text| parse_duration(&text).map_err(|error| ParamError::Time("step", error)));
         let window = Window::new(from_ms, to_ms, step_s.transpose()?, now_ms, retention)?;
         let aggregates = parse_aggregates(agg.as_deref().unwrap_or("sum"))?;
-        let query = QueryText {
-            quantiles: Aggregate::sketches(&aggregates).quantiles,
-            distinct: aggregates.iter().filter_map(Aggregate::label).map(str::to_owned).collect(),
-            from_s: window.from_s(),
-            to_s: window.to_s(),
-            step_s: window.step_s(),
-            matchers,
-            by: parse_by(by.as_deref().unwrap_or_default())?,
-        };
+        let distinct = aggregates.iter().filter_map(Aggregate::label).map(str::to_owned).collect();
+        let query = QueryText::new(&window, matchers, parse_by(by.as_deref().unwrap_or_default())?)
+            .with_sketches(Aggregate::sketches(&aggregates).quantiles, distinct);
         query.to_query(&[])?;
         Ok(Self {
             query,
@@ -227,7 +260,7 @@ impl RollupParams {
     }
 }
 
-fn parse_by(text: &str) -> Result<Option<Vec<String>>, ParamError> {
+pub(super) fn parse_by(text: &str) -> Result<Option<Vec<String>>, ParamError> {
     if text == "*" {
         return Ok(None);
     }

@@ -2,32 +2,69 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { AGGREGATES, RANGES, START, formatAddress, parseAddress } from "../../public/reader/address.js";
+import { CHART, START, formatAddress, parseAddress } from "../../public/reader/address.js";
+import { formatDashboard, parseDashboard } from "../../public/reader/dashboard.js";
 
-test("an address without parameters is the start page with its defaults", () => {
-  assert.deepEqual(parseAddress("", ""), { stream: "", key: "", by: "", agg: "sum", from: "-1h" });
+/** @type {import("../../public/reader/address.js").Address} */
+const FULL = {
+  stream: "s&1",
+  key: "rk_a+b/c",
+  from: "1792540800",
+  to: "1792544400",
+  zone: "utc",
+  charts: [
+    { label: "What & how?", agg: "sum", by: "country,city", where: ["country=A&B=C", "path=~/a?.*#", "name="], kind: "area", top: 50, compare: true },
+    CHART,
+    { ...CHART, agg: "distinct:client_id", where: ["x!=<b>"], kind: "number" },
+  ],
+};
+
+test("an address holds all that is shown, and is read as it was written", () => {
+  const link = new URL(formatAddress(FULL), "https://heartbeat.example");
+  assert.deepEqual(parseAddress(link.search, link.hash), FULL);
+});
+
+test("the key is in the fragment only", () => {
+  const [search, fragment] = formatAddress(FULL).split("#");
+  assert.ok(!search.includes("rk_"));
+  assert.equal(new URLSearchParams(fragment).get("key"), FULL.key);
+});
+
+test("what is the default is left out", () => {
   assert.equal(formatAddress(START), "");
+  assert.equal(formatAddress({ ...START, stream: "id" }), "?stream=id");
 });
 
-test("every address survives being written and read again", () => {
-  for (const by of ["", "country", "<b>&=#?", "a b+c", "\u202Eabc", "日本"]) {
-    for (const agg of AGGREGATES) {
-      for (const from of RANGES) {
-        const address = { stream: "id.mac_-", key: "rk_aZ09-_", by, agg, from };
-        const { search, hash } = new URL(formatAddress(address), "https://example.com/");
-        assert.deepEqual(parseAddress(search, hash), address);
-      }
-    }
-  }
+test("what an address should not have becomes the default", () => {
+  assert.deepEqual(parseAddress("?from=yesterday&top=1e9&kind=pie&zone=moon&where=nothing&agg=%20", ""), START);
+  assert.equal(parseAddress("?from=20&to=10", "").from, START.from);
+  assert.equal(parseAddress("?from=-9999999d", "").from, START.from);
+  assert.equal(parseAddress(`?${"chart=&".repeat(1000)}`, "").charts.length, 24);
 });
 
-test("the key is written to the fragment and read from nowhere else", () => {
-  const { search, hash } = new URL(formatAddress({ ...START, stream: "id", key: "rk_1" }), "https://example.com/");
-  assert.equal(search, "?stream=id");
-  assert.equal(hash, "#key=rk_1");
-  assert.equal(parseAddress("?stream=id&key=rk_1", "").key, "");
+test("times may be written as dates", () => {
+  const { from, to } = parseAddress("?from=2026-10-20T00:00:00Z&to=2026-10-20T01:00:00Z", "");
+  assert.deepEqual([from, to], ["1792454400", "1792458000"]);
 });
 
-test("an unknown aggregate or range becomes the default", () => {
-  assert.deepEqual(parseAddress("?agg=constructor&from=-99y", ""), START);
+test("a dashboard's file holds all charts and no key", () => {
+  const text = formatDashboard(FULL);
+  assert.ok(!text.includes("rk_"));
+  const { key: _, ...rest } = FULL;
+  assert.deepEqual(parseDashboard(text), rest);
+});
+
+test("a file that is no dashboard is told why", () => {
+  const mistake = (/** @type {unknown} */ file) => /** @type {any} */ (parseDashboard(typeof file === "string" ? file : JSON.stringify(file))).mistake;
+  const good = JSON.parse(formatDashboard(FULL));
+  assert.match(mistake("{"), /not JSON/);
+  assert.match(mistake(null), /not JSON/);
+  assert.match(mistake({}), /no “heartbeat_dashboard”/);
+  assert.match(mistake({ ...good, heartbeat_dashboard: 2 }), /version 2/);
+  assert.match(mistake({ ...good, stream: 1 }), /no stream/);
+  assert.match(mistake({ ...good, to: 1 }), /range of time/);
+  assert.match(mistake({ ...good, charts: [] }), /no charts/);
+  assert.match(mistake({ ...good, charts: Array(25).fill({}) }), /25 charts/);
+  assert.equal(mistake(good), undefined);
+  assert.deepEqual(/** @type {any} */ (parseDashboard(JSON.stringify({ ...good, charts: [{ agg: 7, by: {}, where: "x", kind: "toString", label: ["<b>"] }, null] }))).charts, [CHART, CHART]);
 });

@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { formats } from "../../public/reader/format.js";
+import { formats } from "../../public/chart/format.mjs";
 
 const words = formats("en-GB", "UTC");
 const NOON = Date.UTC(2026, 10, 23, 12) / 1000;

@@ -1,19 +1,24 @@
 // @ts-check
-/** The reader page against the real Worker, in a real browser. */
+/** The reader page against the real Worker, in a real browser: who opens what, and what is said where nothing can be shown. */
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
 import { gzipSync } from "node:zlib";
+import { assertAccessible } from "./accessibility.mjs";
 import { launch } from "./chromium.mjs";
 import { eventually } from "./eventually.mjs";
+import { pageOf, scenes, sums, totals } from "./reading.mjs";
 import { visit } from "./visitor.mjs";
 import { OWNER_TOKEN, startWorker } from "./worker.mjs";
 
-/** @import { Visitor } from "./visitor.mjs" */
-/** @import { Stream, Worker } from "./worker.mjs" */
+/** @import { Worker } from "./worker.mjs" */
 
 /** Gzipped bytes of everything that the page loads. */
 const PAGE_WEIGHT_BYTES = 100_000;
+
+/** From the click on a link to the first numbers on the screen; the best of some visits, as machines are busy. */
+const FIRST_NUMBERS_MS = 1000;
+const VISITS = 5;
 
 /** @type {Worker} */
 let worker;
@@ -30,31 +35,11 @@ after(async () => {
   await worker?.stop();
 });
 
-/**
- * One visit, clean to the end.
- * @param {string} name
- * @param {(visitor: Visitor) => Promise<void>} story
- * @param {import("playwright-core").BrowserContextOptions} [options]
- */
-function scene(name, story, options) {
-  test(name, async () => {
-    const visitor = await visit(browser, options);
-    try {
-      await story(visitor);
-      visitor.assertClean();
-    } finally {
-      await visitor.close();
-    }
-  });
-}
+const scene = scenes(() => browser);
 
-/** @param {Stream} stream */
-function linkTo({ links }) {
-  return new URL(links.dashboard, worker.origin).href;
-}
-
-scene("a stream is created with the owner token, and the page moves on to it", async ({ page, rows }) => {
+scene("a stream is created with the owner token, and the page moves on to it", async ({ page }) => {
   await page.goto(worker.origin);
+  await assertAccessible(page);
   await page.getByLabel("Name").fill("visits");
   await page.getByLabel("Owner token").fill(OWNER_TOKEN);
   await page.getByRole("button", { name: "Create" }).click();
@@ -64,8 +49,10 @@ scene("a stream is created with the owner token, and the page moves on to it", a
   const { search, hash } = new URL(page.url());
   assert.match(search, /^\?stream=[^&]+$/);
   assert.match(hash, /^#key=rk_/);
-  assert.deepEqual(await rows(), []);
+  await page.getByText(`${worker.origin}/v1/streams/`).waitFor();
+  assert.deepEqual(await totals(page), []);
   assert.deepEqual(await page.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie]), [0, 0, ""]);
+  await assertAccessible(page);
 });
 
 scene("a wrong owner token is told so", async ({ page }) => {
@@ -73,44 +60,59 @@ scene("a wrong owner token is told so", async ({ page }) => {
   await page.getByLabel("Name").fill("visits");
   await page.getByLabel("Owner token").fill("not the token");
   await page.getByRole("button", { name: "Create" }).click();
-  await eventually(async () => assert.notEqual(await page.locator("#create .answer").innerText(), "Creating…"));
-  assert.equal(await page.locator("#create .answer").getAttribute("data-kind"), "bad");
+  await eventually(async () => assert.equal(await page.locator("#create .answer").getAttribute("data-kind"), "bad"));
   assert.equal(new URL(page.url()).search, "");
 });
 
-scene("the dashboard link opens the stream, and its key is in no request's URL", async ({ page, requests, rows }) => {
-  const stream = await worker.createStream();
+scene("the dashboard link opens the stream, and its key is in the address of no request for a page", async ({ page, requests }) => {
+  const stream = await worker.createStream("signups");
   await worker.write(stream, [{ n: 2 }, { n: 3 }]);
-  await page.goto(linkTo(stream));
-  await eventually(async () => assert.deepEqual(await rows(), [["all points", "", "5", "5"]]));
-
+  await page.goto(new URL(stream.links.dashboard, worker.origin).href);
+  await eventually(async () => assert.deepEqual(await sums(page), { "all points": "5" }));
+  await page.getByRole("heading", { name: "signups", level: 1 }).waitFor();
+  assert.equal(await page.title(), "signups – Heartbeat");
   assert.deepEqual(requests.map((request) => request.url()).filter((url) => url.includes(stream.read_key)), []);
-  const keys = await Promise.all(requests.map((request) => request.headerValue("Authorization")));
-  assert.ok(keys.includes(`Bearer ${stream.read_key}`));
+  assert.deepEqual(await Promise.all(requests.map((request) => request.headerValue("Referer"))).then((all) => all.filter((one) => one?.includes("rk_"))), []);
   assert.ok(new URL(page.url()).hash.includes(stream.read_key));
+  assert.ok(!(await page.content()).includes(stream.read_key));
 });
 
-scene("stream id and read key, typed in, open the stream", async ({ page, rows }) => {
+scene("stream id and read key, typed in, open the stream", async ({ page }) => {
   const stream = await worker.createStream();
   await worker.write(stream, [{ n: 4 }]);
   await page.goto(worker.origin);
   await page.getByLabel("Stream id").fill(stream.id);
   await page.locator("#open").getByLabel("Read key").fill(stream.read_key);
   await page.getByRole("button", { name: "Open" }).click();
-  await eventually(async () => assert.deepEqual(await rows(), [["all points", "", "4", "4"]]));
+  await eventually(async () => assert.deepEqual(await sums(page), { "all points": "4" }));
 });
 
-scene("a wrong key shows no numbers but a way to enter the right one", async ({ page, rows }) => {
+scene("a stream that everyone may read needs no key", async ({ page }) => {
+  const stream = await worker.createStream("open", { public_read: true });
+  await worker.write(stream, [{ n: 4 }]);
+  await page.goto(`${worker.origin}/?stream=${stream.id}`);
+  await eventually(async () => assert.deepEqual(await sums(page), { "all points": "4" }));
+});
+
+scene("a wrong key shows no numbers but a way to enter the right one", async ({ page }) => {
   const stream = await worker.createStream();
   await worker.write(stream, [{ n: 4 }]);
   await page.goto(`${worker.origin}/?stream=${stream.id}#key=rk_wrong`);
   await page.getByRole("heading", { name: "This read key does not open the stream" }).waitFor();
-  assert.deepEqual(await rows(), []);
+  assert.deepEqual(await totals(page), []);
+  await assertAccessible(page);
 
   await page.locator("#key").getByLabel("Read key").fill(stream.read_key);
   await page.getByRole("button", { name: "Use this key" }).click();
-  await eventually(async () => assert.deepEqual(await rows(), [["all points", "", "4", "4"]]));
+  await eventually(async () => assert.deepEqual(await sums(page), { "all points": "4" }));
   assert.equal(await page.locator("#key").isVisible(), false);
+});
+
+scene("a key that is missing is asked for", async ({ page }) => {
+  const stream = await worker.createStream();
+  await page.goto(`${worker.origin}/?stream=${stream.id}&from=1792540800&to=1792544400`);
+  await page.getByRole("heading", { name: "This stream needs a read key" }).waitFor();
+  assert.equal(await page.locator("#key").isVisible(), true);
 });
 
 scene("a stream that is not there is named so, with a link to what that means", async ({ page }) => {
@@ -120,135 +122,110 @@ scene("a stream that is not there is named so, with a link to what that means", 
   await page.locator("section#not-found:target").waitFor();
 });
 
-scene("a test point shows up in the table", async ({ page, rows }) => {
+scene("a question that can't be answered is quoted, and the next one is asked", async ({ page }) => {
   const stream = await worker.createStream();
-  await page.goto(linkTo(stream));
-  await page.getByLabel("n value").fill("7.5");
-  await page.getByLabel("d out of").fill("10");
-  await page.getByLabel("Labels").fill("country=US");
-  await page.getByRole("button", { name: "Send point" }).click();
-  await page.getByText("1 accepted.").waitFor();
-  await eventually(async () => assert.deepEqual(await rows(), [["all points", "", "7.5", "7.5"]]));
-
-  await page.getByLabel("Aggregate").selectOption("ratio");
-  await eventually(async () => assert.deepEqual(await rows(), [["all points", "", "0.75", "0.75"]]));
+  await worker.write(stream, [{ n: 4 }]);
+  await page.goto(pageOf(worker, stream, { agg: "p101" }));
+  await page.locator("article .notice[data-kind=failed] bdi", { hasText: "p101" }).waitFor();
+  await page.getByRole("combobox", { name: "Aggregate" }).fill("max");
+  await page.keyboard.press("Enter");
+  await eventually(async () => assert.deepEqual(await sums(page), { "all points": "4" }));
 });
 
-scene("a test point's labels can be grouped by, also those that are new to the stream", async ({ page }) => {
+scene("a test point shows up in the table", async ({ page }) => {
   const stream = await worker.createStream();
-  await page.goto(linkTo(stream));
-  const choices = ["Nothing"];
-  for (const label of ["country", "device"]) {
-    await page.getByLabel("Labels").fill(`${label}=x`);
-    await page.getByRole("button", { name: "Send point" }).click();
-    choices.push(label);
-    await eventually(async () => assert.deepEqual((await page.getByLabel("Group by").locator("option").allInnerTexts()).toSorted(), choices.toSorted()));
-  }
+  await page.goto(pageOf(worker, stream));
+  await page.getByText("Send a test point", { exact: true }).click();
+  await page.getByLabel("n value").fill("7.5");
+  await page.getByLabel("d out of").fill("10");
+  await page.locator("#point").getByLabel("Labels").fill("country=US");
+  await page.getByRole("button", { name: "Send point" }).click();
+  await page.getByText("1 accepted.").waitFor();
+  await eventually(async () => assert.deepEqual(await sums(page), { "all points": "7.5" }));
 });
 
 scene("a refused test point is told why", async ({ page }) => {
   const stream = await worker.createStream();
-  await page.goto(linkTo(stream));
+  await page.goto(pageOf(worker, stream));
+  await page.getByText("Send a test point", { exact: true }).click();
   await page.getByLabel("d out of").fill("-1");
   await page.getByRole("button", { name: "Send point" }).click();
   await page.locator("#point .answer li", { hasText: /^d: ./ }).waitFor();
 });
 
-scene("lines are grouped by a label of the stream, and back and forward work", async ({ page, rows }) => {
-  const stream = await worker.createStream();
-  await worker.write(stream, [{ n: 5, v: { country: "US" } }, { n: 3, v: { country: "DE" } }, { n: 1, v: { city: "Rome" } }]);
-  await page.goto(linkTo(stream));
-  await page.getByLabel("Group by").selectOption("country");
-
-  const grouped = [["US", "", "5", "5"], ["DE", "", "3", "3"], ["without country", "", "1", "1"]];
-  await eventually(async () => assert.deepEqual((await rows()).sort(), grouped.toSorted()));
-  assert.equal(new URL(page.url()).searchParams.get("by"), "country");
-
-  await page.goBack();
-  await eventually(async () => assert.deepEqual(await rows(), [["all points", "", "9", "9"]]));
-  assert.equal(await page.getByLabel("Group by").inputValue(), "");
-  await page.goForward();
-  await eventually(async () => assert.equal((await rows()).length, 3));
-  assert.ok(new URL(page.url()).hash.includes(stream.read_key));
-});
-
-scene("what is beyond the colours is folded into one line, and nothing is lost", async ({ page, rows }) => {
-  const stream = await worker.createStream();
-  await worker.write(stream, Array.from({ length: 12 }, (_, i) => ({ n: 12 - i, v: { host: `host-${i}` } })));
-  await page.goto(`${worker.origin}/?stream=${stream.id}&by=host#key=${stream.read_key}`);
-  await eventually(async () => assert.equal((await rows()).length, 9));
-  const totals = (await rows()).map((row) => Number(row[3]));
-  assert.equal(totals.reduce((a, b) => a + b), 78);
-  assert.ok((await rows()).some(([name]) => name === "all others"));
-});
-
-scene("hostile label values are text and nothing else", async ({ page, rows }) => {
+scene("hostile labels are text and nothing else, in the table, the fields and the filters", async ({ page }) => {
   const image = "<img src=x onerror=alert(1)>";
   const override = "\u202Egnp.exe";
   const long = "x".repeat(256);
   const name = "<script>alert(2)</script>";
-  const stream = await worker.createStream();
-  await worker.write(stream, [image, override, long].map((value) => ({ n: 1, v: { [name]: value } })));
-  await page.goto(`${worker.origin}/?stream=${stream.id}&by=${encodeURIComponent(name)}#key=${stream.read_key}`);
+  const stream = await worker.createStream("<b>bold</b>");
+  await worker.write(stream, [image, override, long].map((value) => ({ n: 1, v: { [name]: value, other: "one" } })));
+  await page.goto(pageOf(worker, stream, { by: name, where: `${name}!=nothing`, label: "<i>title</i>" }));
 
-  await eventually(async () => assert.deepEqual((await rows()).map((row) => row[0]).sort(), [image, long, override].sort()));
-  assert.equal(await page.locator("main img, main script").count(), 0);
-  assert.equal(await page.locator("table.series bdi", { hasText: override }).evaluate((el) => getComputedStyle(el).unicodeBidi), "isolate");
-  assert.equal(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
+  await eventually(async () => assert.deepEqual(Object.keys(await sums(page)).sort(), [image, long, override].sort()));
+  await page.getByRole("heading", { name: "<b>bold</b>" }).waitFor();
+  await page.getByRole("button", { name: "+ filter" }).click();
+  await page.locator(".popover").getByRole("combobox", { name: "Label" }).fill(name);
+  await page.keyboard.press("Enter");
+  await page.locator(".popover").getByRole("option", { name: image }).waitFor();
+  await page.keyboard.press("Escape");
+  await page.keyboard.press("Escape");
+  await page.getByRole("button", { name: override, exact: true }).click();
+  await page.getByRole("menuitem", { name: "Only this one, by other" }).waitFor();
+  assert.equal(await page.locator("main img, main script, main b, main i").count(), 0);
+  assert.equal(await page.locator(".totals bdi", { hasText: override }).evaluate((el) => getComputedStyle(el).unicodeBidi), "isolate");
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+
+  await page.getByRole("menuitem", { name: "Only this one", exact: true }).click();
+  await eventually(async () => assert.deepEqual(await sums(page), { [override]: "1" }));
+  assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
 }, { viewport: { width: 360, height: 740 } });
 
-scene("the page refreshes by itself while it is visible", async ({ page, rows }) => {
+scene("2,000 series: the largest are drawn, the rest is one, nothing is lost, and a note says so", async ({ page }) => {
   const stream = await worker.createStream();
-  await worker.write(stream, [{ n: 1 }]);
-  await page.clock.install();
-  await page.goto(linkTo(stream));
-  await eventually(async () => assert.deepEqual(await rows(), [["all points", "", "1", "1"]]));
-  await worker.write(stream, [{ n: 1 }]);
-  await eventually(async () => {
-    await page.clock.runFor(10_000);
-    assert.equal((await rows())[0][3], "2");
-  });
+  for (const half of [0, 1]) await worker.write(stream, Array.from({ length: 1000 }, (_, i) => ({ n: i % 10 || 1, v: { host: `host-${half}-${i}` } })));
+  await worker.write(stream, [{ n: 5000, v: { host: "host-0-7" } }]);
+  await page.goto(pageOf(worker, stream, { by: "host" }));
+  await page.getByText(/^The 20 largest (of 2,000 )?series; the rest is “all others”\.$/).waitFor();
+  const rows = await totals(page);
+  assert.equal(rows.length, 21);
+  assert.equal(rows.reduce((sum, { summary }) => sum + Number(summary.replaceAll(",", "")), 0), 5000 + 2 * 100 * 46);
+  assert.ok(rows.some(({ name }) => name === "all others"));
+
+  await page.getByLabel("Series shown").selectOption("8");
+  await eventually(async () => assert.equal((await totals(page)).length, 9));
 });
 
-scene("a failing server is quoted, the chart stays, and refreshing mends it", async ({ page, rows }) => {
-  const stream = await worker.createStream();
-  await worker.write(stream, [{ n: 1 }]);
-  await page.goto(linkTo(stream));
-  await eventually(async () => assert.equal((await rows()).length, 1));
-
-  const problem = { type: "/problems.html#overloaded", title: "Overloaded", status: 503, detail: "More <b>work</b> than can be taken." };
-  await page.route("**/rollup?*", (route) => route.fulfill({ status: 503, contentType: "application/problem+json", body: JSON.stringify(problem) }));
-  await page.getByRole("button", { name: "Refresh" }).click();
-  await page.getByRole("heading", { name: "Overloaded" }).waitFor();
-  await page.getByText("More <b>work</b> than can be taken.").waitFor();
-  assert.equal((await rows()).length, 1);
-
-  await page.unroute("**/rollup?*");
-  await page.getByRole("button", { name: "Refresh" }).click();
-  await page.getByRole("heading", { name: "Overloaded" }).waitFor({ state: "hidden" });
-});
-
-scene("the arrow keys move the cursor, and the values there are in the table and spoken", async ({ page, rows }) => {
-  const stream = await worker.createStream();
-  await worker.write(stream, [{ n: 6, v: { country: "US" } }]);
-  await page.goto(`${worker.origin}/?stream=${stream.id}&by=country#key=${stream.read_key}`);
-  await eventually(async () => assert.equal((await rows()).length, 1));
-
-  const cursor = page.getByRole("slider", { name: "Time cursor of the chart" });
-  await cursor.focus();
-  await eventually(async () => {
-    await cursor.press("ArrowLeft");
-    assert.equal((await rows())[0][1], "6");
-  });
-  assert.match((await cursor.getAttribute("aria-valuetext")) ?? "", /^\d\d:\d\d:\d\d: US 6$/);
-  await cursor.press("Escape");
-  assert.equal((await rows())[0][1], "");
-});
+for (const [name, options] of /** @type {[string, import("playwright-core").BrowserContextOptions][]} */ ([
+  ["on a desk", {}],
+  ["in the dark", { colorScheme: "dark" }],
+  ["on a phone", { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true }],
+])) {
+  scene(`axe-core finds nothing serious ${name}`, async ({ page }) => {
+    const stream = await worker.createStream();
+    await worker.write(stream, ["US", "DE", "BR"].map((country, i) => ({ n: i + 1, v: { country } })));
+    await page.goto(pageOf(worker, stream, "by=country&compare&where=country!=FR&chart=kind%3Dnumber"));
+    await eventually(async () => assert.equal((await totals(page)).length, 3));
+    await assertAccessible(page);
+    await page.getByRole("button", { name: "+ filter" }).first().click();
+    await page.locator(".popover:popover-open").getByRole("option").first().waitFor();
+    await assertAccessible(page);
+    await page.keyboard.press("Escape");
+    await page.keyboard.press("Escape");
+    await page.getByRole("button", { name: "US", exact: true }).click();
+    await page.getByRole("menuitem").first().waitFor();
+    await assertAccessible(page);
+    assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
+  }, options);
+}
 
 scene("pages come with the strict headers, and the reader is light", async ({ page }) => {
+  const stream = await worker.createStream();
+  await worker.write(stream, [{ n: 1 }]);
   const bodies = /** @type {Promise<Buffer>[]} */ ([]);
-  page.on("response", (response) => void bodies.push(response.body()));
-  const response = await page.goto(worker.origin, { waitUntil: "networkidle" });
+  page.on("response", (response) => response.url().includes("/v1/") || void bodies.push(response.body()));
+  const response = await page.goto(pageOf(worker, stream), { waitUntil: "networkidle" });
+  await eventually(async () => assert.equal((await totals(page)).length, 1));
 
   const headers = response?.headers() ?? {};
   assert.match(headers["content-security-policy"], /default-src 'none'; script-src 'self'; style-src 'self';/);
@@ -256,4 +233,26 @@ scene("pages come with the strict headers, and the reader is light", async ({ pa
   assert.equal(headers["referrer-policy"], "no-referrer");
   const weight_bytes = (await Promise.all(bodies)).reduce((sum, body) => sum + gzipSync(body).length, 0);
   assert.ok(weight_bytes < PAGE_WEIGHT_BYTES, `${weight_bytes} bytes`);
+  console.log(`# page weight: ${weight_bytes} bytes gzipped`);
+});
+
+test("the first numbers are on the screen within a second", async () => {
+  const stream = await worker.createStream();
+  await worker.write(stream, ["US", "DE", "BR"].map((country, i) => ({ n: i + 1, v: { country } })));
+  const times_ms = [];
+  for (let i = 0; i < VISITS; i++) {
+    const { page, close } = await visit(browser);
+    await page.addInitScript(() => {
+      new MutationObserver((_, observer) => {
+        if (!document.querySelector(".totals tbody tr")) return;
+        observer.disconnect();
+        requestAnimationFrame(() => requestAnimationFrame((now_ms) => Object.assign(globalThis, { firstNumbers_ms: now_ms })));
+      }).observe(document, { childList: true, subtree: true });
+    });
+    await page.goto(pageOf(worker, stream, { by: "country" }));
+    times_ms.push(await page.waitForFunction(() => /** @type {any} */ (globalThis).firstNumbers_ms).then((handle) => handle.jsonValue()));
+    await close();
+  }
+  console.log(`# first numbers after ${times_ms.map(Math.round).join(", ")} ms`);
+  assert.ok(Math.min(...times_ms) < FIRST_NUMBERS_MS, `${times_ms.map(Math.round)} ms`);
 });

@@ -19,9 +19,10 @@ const SIGNING_KEY = "signing-key-of-the-browser-tests-0123456789";
 /** @typedef {Awaited<ReturnType<typeof startWorker>>} Worker */
 /** @typedef {{ id: string, name: string, read_key: string, links: Record<string, string> }} Stream */
 
-export async function startWorker() {
+/** @param {Record<string, string | undefined>} [settings] of the environment; undefined is not set */
+export async function startWorker(settings = {}) {
   const state = await mkdtemp(join(tmpdir(), "heartbeat-browser-"));
-  let child = serve(state);
+  let child = serve(state, settings, "0");
   let origin = await originOf(child);
 
   /** It is gone, its state stays. */
@@ -33,9 +34,16 @@ export async function startWorker() {
   }
 
   /** It is there again, perhaps at another address. */
-  async function comeUp() {
-    child = serve(state);
+  async function comeUp(port = "0") {
+    child = serve(state, settings, port);
     origin = await originOf(child);
+  }
+
+  /** Ends it and starts it again in the same place, with what it has stored. @param {() => Promise<void>} [meanwhile] while it is away */
+  async function restart(meanwhile) {
+    await goDown();
+    await meanwhile?.();
+    await comeUp(new URL(origin).port);
   }
 
   async function stop() {
@@ -70,12 +78,22 @@ export async function startWorker() {
   /**
    * What a reader is told; see docs/api.md for the parameters.
    * @param {Stream} stream
-   * @param {Record<string, string>} query
+   * @param {Record<string, string> | string} query
    * @returns {Promise<any>}
    */
   function rollup({ id, read_key }, query) {
     const headers = { Authorization: `Bearer ${read_key}` };
     return call(`/v1/streams/${id}/rollup?${new URLSearchParams(query)}`, { headers });
+  }
+
+  /** Ends the stream's read key. @param {Stream} stream */
+  function replaceKey({ id }) {
+    return call(`/v1/streams/${id}/read-key`, { method: "POST", headers: { Authorization: `Bearer ${OWNER_TOKEN}` } });
+  }
+
+  /** @param {Stream} stream @returns {Promise<any>} */
+  function status({ id, read_key }) {
+    return call(`/v1/streams/${id}/status`, { headers: { Authorization: `Bearer ${read_key}` } });
   }
 
   return {
@@ -86,16 +104,19 @@ export async function startWorker() {
     write,
     count,
     rollup,
+    replaceKey,
+    status,
+    restart,
     goDown,
     comeUp,
     stop,
   };
 }
 
-/** @param {string} state */
-function serve(state) {
-  return spawn(process.execPath, [SERVE, "--port", "0", "--state", state], {
-    env: { ...process.env, OWNER_TOKEN, SIGNING_KEY },
+/** @param {string} state @param {Record<string, string | undefined>} settings @param {string} port */
+function serve(state, settings, port) {
+  return spawn(process.execPath, [SERVE, "--port", port, "--state", state], {
+    env: { ...process.env, OWNER_TOKEN, SIGNING_KEY, ...settings },
     stdio: ["ignore", "pipe", "inherit"],
   });
 }

@@ -73,6 +73,31 @@ fn every_command_of_the_statsd_document_succeeds_as_pasted() {
 }
 
 #[test]
+fn every_command_of_the_live_document_succeeds_as_pasted() {
+    let stream = Stream::new();
+    let document = document("docs/live.md");
+    let printed = run(blocks(&document, "sh")[0], &stream);
+    let delta: serde_json::Value = serde_json::from_str(
+        printed.lines().last().and_then(|line| Some(&line[line.rfind(r#"{"type""#)?..])).expect("a message"),
+    )
+    .expect("JSON");
+    let shown: serde_json::Value = serde_json::from_str(blocks(&document, "json")[0]).expect("JSON");
+    assert_eq!((&delta["series"], &delta["cursor"]), (&shown["series"], &shown["cursor"]));
+}
+
+#[test]
+fn every_command_of_the_graphite_document_succeeds_as_pasted() {
+    let stream = Stream::new();
+    let document = document("docs/graphite.md");
+    let commands = blocks(&document, "sh");
+    let printed: Vec<String> = commands.into_iter().map(|command| run(command, &stream)).collect();
+    let printed = printed.join("\n");
+    assert!(printed.contains(r#""target":"US""#) && printed.contains("100.0,"), "{printed}");
+    assert!(printed.contains(r#"["country","name"]"#) && printed.contains(r#""text":"test""#), "{printed}");
+    assert!(printed.contains("windowSize"), "{printed}");
+}
+
+#[test]
 fn every_problem_has_its_place_on_the_page_and_in_the_table() {
     let (page, table) = (document("public/problems.html"), document("docs/api.md"));
     let source = document("src/edge/problem.rs");

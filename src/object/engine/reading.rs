@@ -24,7 +24,15 @@ pub(in crate::object) enum QueryError {
 impl<S: Sql> Engine<S> {
     /// The cells that a query asks for.
     pub(in crate::object) fn query(&self, query: &Query) -> Result<Vec<Row>, QueryError> {
-        let mut collector = Collector::new(query, self.dictionary.labels().iter());
+        self.collect(query, Collector::new(query, self.dictionary.labels().iter()))
+    }
+
+    /// The cells that a query asks for, of only some steps.
+    pub(super) fn query_only(&self, query: &Query, times: &[i64]) -> Result<Vec<Row>, QueryError> {
+        self.collect(query, Collector::new(query, self.dictionary.labels().iter()).only(times))
+    }
+
+    fn collect(&self, query: &Query, mut collector: Collector) -> Result<Vec<Row>, QueryError> {
         let (from_s, to_s) = (query.window.from_s(), query.window.to_s());
         let wanted = collector.wanted();
         let wants = |series: SeriesId| wanted.get(series as usize).copied().unwrap_or_default();

@@ -1,0 +1,48 @@
+// @ts-check
+/** A window as big numbers, one for each series. */
+
+import { h, setText } from "./dom.mjs";
+
+/** @import { Formats } from "./format.mjs" */
+/** @import { Chart, Line } from "./lines.mjs" */
+
+/** More of them are no big numbers any more. */
+const MOST = 12;
+
+/** @param {HTMLElement} el a list of terms */
+export function mountNumbers(el) {
+  /** @param {Chart} chart @param {Formats} formats */
+  function update(chart, formats) {
+    const lines = chart.lines.slice(0, MOST);
+    while (el.children.length > lines.length) el.lastElementChild?.remove();
+    while (el.children.length < lines.length) el.append(h("div", {}, h("dt", {}, h("bdi")), h("dd")));
+    lines.forEach((line, i) => {
+      const [dt, dd] = el.children[i].children;
+      const bdi = /** @type {HTMLElement} */ (dt.firstElementChild);
+      bdi.dataset.kind = line.name.kind;
+      setText(bdi, line.name.kind === "all" ? wordOf(line.agg, chart) : line.name.text);
+      setText(dd, formats.number(bigOf(line, chart)));
+    });
+  }
+
+  return { update };
+}
+
+/**
+ * What a series is in one number: the whole window where its steps tell, else the present. The step under way has just
+ * begun perhaps, so the one before it speaks too: the higher of both for what only grows within a step.
+ * @param {Line} line
+ * @param {Chart} chart
+ */
+export function bigOf({ agg, summary, values }, { summaryTitle }) {
+  if (summaryTitle !== "Highest") return summary;
+  const [before, now] = [values.at(-2) ?? null, values.at(-1) ?? null];
+  if (agg === "max" || agg.startsWith("distinct:")) return before === null && now === null ? (agg === "max" ? null : 0) : Math.max(before ?? 0, now ?? 0);
+  return now ?? before;
+}
+
+/** @param {string} agg @param {Chart} chart */
+function wordOf(agg, { summaryTitle }) {
+  if (agg.startsWith("distinct:")) return `${agg.slice(9)} now`;
+  return summaryTitle === "Highest" ? "now" : summaryTitle.toLowerCase();
+}

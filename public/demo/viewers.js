@@ -1,0 +1,40 @@
+// @ts-check
+/** How many are looking, out of what the stream tells of each step of 10 seconds. Pure. */
+
+/** @typedef {{ kind: "none" | "waiting" | "live" | "lost" | "denied" | "missing" | "uncounted" | "refused", title: string, advice: string }} Notice */
+
+/**
+ * How many there are now. Each page that is seen writes several points in 10 seconds, so whoever is there is in the step before
+ * this one, or in this one if they just came. Who left is in neither, 20 seconds later at most.
+ * @param {(number | null)[]} counts of each step, oldest first; the last one is not over yet
+ */
+export function viewersNow(counts) {
+  return Math.max(counts.at(-1) ?? 0, counts.at(-2) ?? 0);
+}
+
+/** @param {number} viewers this page among them */
+export function viewersWords(viewers) {
+  if (viewers === 0) return "Nobody is counted yet.";
+  return viewers === 1 ? "1 person is looking at this page: you." : `${viewers} people are looking at this page, you among them.`;
+}
+
+/**
+ * What to say in place of the number, or beside it.
+ * @param {string} state of the reader
+ * @param {{ status: number, detail: string } | null} problem
+ * @param {string} label
+ * @returns {Notice}
+ */
+export function noticeOf(state, problem, label) {
+  switch (state) {
+    case "connecting": return { kind: "waiting", title: "Counting…", advice: "" };
+    case "offline": return { kind: "lost", title: "No connection", advice: "The number is the last one known. The page tries again by itself." };
+    case "denied": return { kind: "denied", title: "This stream is not public", advice: "Only who has its read key may read it, and this page has none. Its owner ticks “Everybody may read” in its settings." };
+    case "missing": return { kind: "missing", title: "No such stream", advice: "Compare the id in the address with the one that you were given: every character counts." };
+    case "refused":
+      return problem?.status === 400
+        ? { kind: "uncounted", title: `This stream does not count “\u2068${label}\u2069”`, advice: "Its owner puts that label on the list of counted labels in its settings, and opens this page anew." }
+        : { kind: "refused", title: "The stream can't be read", advice: problem?.detail ?? "" };
+    default: return { kind: "live", title: "", advice: "" };
+  }
+}

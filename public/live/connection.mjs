@@ -1,0 +1,305 @@
+// @ts-check
+/**
+ * Keeps a window up to date: chooses the way that messages come, comes back with the cursor after a loss, rests while the
+ * page is hidden, and says how it is. It knows no document: page, clock, chance and network are arguments.
+ *
+ * The ways, best first: a WebSocket; server-sent events where that does not get through; polls of `deltas` where these don't
+ * either; and polls of `rollup` at a deployment that has no live readings, or none of so much.
+ */
+
+import { pause_ms } from "./pause.mjs";
+import { isRetried } from "./problem.mjs";
+import { liveUrl, rollupUrl, secondsOf } from "./query.mjs";
+import { ask, openEvents, openWebSocket } from "./transports.mjs";
+import { createWindow, viewOf } from "./window.mjs";
+
+/** @import { Problem } from "./problem.mjs" */
+/** @import { Query } from "./query.mjs" */
+/** @import { End, Needs, Transport } from "./transports.mjs" */
+/** @import { Message, View } from "./window.mjs" */
+
+/**
+ * How it is. `connecting`: nothing came yet; `live`; `offline`: tries again by itself; `paused`: the page is hidden.
+ * For good: `denied` (the key), `missing` (no such stream), `refused` (what was asked for; `problem` says why), `closed`.
+ * @typedef {"connecting" | "live" | "offline" | "paused" | "denied" | "missing" | "refused" | "closed"} State
+ */
+
+/** @typedef {"websocket" | "events" | "deltas" | "rollup"} Way */
+
+/**
+ * @typedef {Needs & {
+ *   now_ms: () => number,
+ *   random: () => number,
+ *   page: (EventTarget & { visibilityState: DocumentVisibilityState }) | null,
+ *   network: EventTarget | null,
+ * }} Surroundings `page` is the document, `network` the window, which tells `online`, `pagehide` and `pageshow`
+ */
+
+/** Between two polls of `deltas`. */
+const DELTAS_MS = 2000;
+
+/** Between two polls of `rollup`: at least, and as a share of the step. */
+const ROLLUP_MS = 5000;
+const ROLLUP_MOST_MS = 60_000;
+
+/** A connection that lasted so long went well. */
+const STEADY_MS = 10_000;
+
+/** A hidden page keeps its connection for so long: whoever comes back from another tab has lost nothing. */
+const LINGER_MS = 60_000;
+
+/** After so long on a lesser way, the next connection tries the best one again. */
+const UPGRADE_MS = 600_000;
+
+/** Misses of a WebSocket that has worked before, until another way is tried. */
+const PATIENCE = 2;
+
+/**
+ * @param {Query} query
+ * @param {Surroundings} needs
+ * @param {() => void} onchange
+ */
+export function connect(query, needs, onchange) {
+  const window = createWindow();
+  let state = /** @type {State} */ ("connecting");
+  let problem = /** @type {Problem | null} */ (null);
+  let rollup = /** @type {View | null} */ (null);
+  let cursor = "";
+  let way = /** @type {Way} */ (needs.WebSocket ? "websocket" : needs.EventSource ? "events" : "deltas");
+  let since_ms = needs.now_ms();
+  let failures = 0;
+  let misses = 0;
+  let hasWorked = false;
+  /** What the server's clock is ahead of this one. */
+  let ahead_ms = 0;
+  let current = /** @type {Transport | null} */ (null);
+  /** Ends what is under way of an attempt that was overtaken. */
+  let attempt = new AbortController();
+  const timers = { next: /** @type {any} */ (0), slide: /** @type {any} */ (0), linger: /** @type {any} */ (0) };
+  let isTold = true;
+
+  const isOver = () => state === "denied" || state === "missing" || state === "refused" || state === "closed";
+  const now_s = () => (needs.now_ms() + ahead_ms) / 1000;
+
+  /** Whoever listens is told once for all that changed at the same moment, and apart from it: their errors are theirs. */
+  function tell() {
+    if (isTold) queueMicrotask(() => ((isTold = true), onchange()));
+    isTold = false;
+  }
+
+  /** @param {State} next @param {Problem | null} [why] */
+  function turn(next, why = null) {
+    if (state === next && problem === why) return;
+    state = next;
+    problem = why;
+    tell();
+  }
+
+  function stop() {
+    attempt.abort();
+    attempt = new AbortController();
+    current?.close();
+    current = null;
+    needs.clearTimeout(timers.next);
+    needs.clearTimeout(timers.slide);
+  }
+
+  /** @param {State} end @param {Problem | null} [why] */
+  function finish(end, why = null) {
+    stop();
+    needs.clearTimeout(timers.linger);
+    needs.page?.removeEventListener("visibilitychange", look);
+    for (const event of ["online", "pageshow"]) needs.network?.removeEventListener(event, hurry);
+    needs.network?.removeEventListener("pagehide", rest);
+    turn(end, why);
+  }
+
+  function start() {
+    stop();
+    if (isOver()) return;
+    scheduleSlide();
+    if (way === "websocket") listen(openWebSocket);
+    else if (way === "events") listen(openEvents);
+    else poll();
+  }
+
+  /** @param {typeof openWebSocket} open */
+  function listen(open) {
+    let began_ms = 0;
+    const listener = {
+      /** @param {Message} message */
+      onmessage(message) {
+        take(message);
+        began_ms ||= needs.now_ms();
+        misses = 0;
+        hasWorked ||= way === "websocket";
+        if (needs.now_ms() - began_ms > STEADY_MS) failures = 0;
+      },
+      /** @param {End} end */
+      onend(end) {
+        current = null;
+        if (end === "denied" || end === "missing") finish(end);
+        else if (began_ms === 0) miss();
+        else again(needs.now_ms() - began_ms > STEADY_MS ? 0 : failures + 1);
+      },
+    };
+    try {
+      current = open(liveUrl(query, "live", cursor), needs, listener);
+    } catch {
+      // A page may not be allowed to: an insecure host on a secure page.
+      miss();
+    }
+  }
+
+  /** A connection that brought nothing does not tell why: a poll does, and brings what was missed. */
+  function miss() {
+    misses += 1;
+    poll(() => {
+      const isEnough = way !== "websocket" || !hasWorked || misses >= PATIENCE;
+      if (isEnough) choose(way === "websocket" && needs.EventSource ? "events" : "deltas");
+      else failures += 1;
+      next(isEnough ? 0 : pause_ms(failures, needs.random()));
+    });
+  }
+
+  /** @param {Way} next */
+  function choose(next) {
+    if (way === next) return;
+    way = next;
+    since_ms = needs.now_ms();
+    misses = 0;
+  }
+
+  /** @param {() => void} [then] what follows a good answer, in place of the next poll */
+  async function poll(then) {
+    const { signal } = attempt;
+    const isRollup = way === "rollup";
+    try {
+      const answer = isRollup ? await ask(rollupUrl(query), query.key, needs, signal) : await ask(liveUrl(query, "deltas", cursor), "", needs, signal);
+      if (signal.aborted) return;
+      if (isRollup) takeRollup(answer);
+      else take(answer);
+    } catch (error) {
+      if (!signal.aborted) fail(/** @type {Error} */ (error), isRollup);
+      return;
+    }
+    if (then) return then();
+    failures = 0;
+    const rollup_ms = Math.min(Math.max(secondsOf(query.step) * 250, ROLLUP_MS), ROLLUP_MOST_MS);
+    next(upgrade() ? 0 : isRollup ? rollup_ms : DELTAS_MS);
+  }
+
+  /** @param {Error} error @param {boolean} isRollup */
+  function fail(error, isRollup) {
+    if (!("status" in error)) {
+      // What came was no message: from the beginning, after a while.
+      cursor = "";
+      return again(failures + 1);
+    }
+    const why = /** @type {Problem} */ (error);
+    if (why.status === 401 || why.status === 403) return finish("denied", why);
+    if (isRetried(why)) return again(failures + 1, why);
+    if (isRollup) return finish(why.status === 404 ? "missing" : "refused", why);
+    choose("rollup");
+    start();
+  }
+
+  /** @param {number} failed attempts in a row @param {Problem | null} [why] */
+  function again(failed, why = null) {
+    failures = failed;
+    if (failures > 0) turn("offline", why);
+    upgrade();
+    next(Math.max(pause_ms(failures, needs.random()), (why?.retryAfter_s ?? 0) * 1000));
+  }
+
+  /** @param {number} delay_ms */
+  function next(delay_ms) {
+    needs.clearTimeout(timers.next);
+    timers.next = needs.setTimeout(start, delay_ms);
+  }
+
+  /** Back to the best way, when the lesser one was long enough. */
+  function upgrade() {
+    if (needs.now_ms() - since_ms < UPGRADE_MS) return false;
+    choose(needs.WebSocket ? "websocket" : needs.EventSource ? "events" : "deltas");
+    since_ms = needs.now_ms();
+    return true;
+  }
+
+  /** @param {Message} message */
+  function take(message) {
+    if (message?.type === "snapshot") setClock(message);
+    window.slide(now_s());
+    window.take(message);
+    cursor = message.cursor;
+    rollup = null;
+    scheduleSlide();
+    turn("live");
+    tell();
+  }
+
+  /** @param {any} answer */
+  function takeRollup(answer) {
+    if (!Array.isArray(answer?.times) || !Array.isArray(answer.series)) throw new TypeError("not a rollup");
+    rollup = viewOf(answer);
+    turn("live");
+    tell();
+  }
+
+  /** The server's clock is within the last step of what it sends. @param {Message} snapshot */
+  function setClock({ to = 0, step = 0 }) {
+    const local_s = needs.now_ms() / 1000;
+    ahead_ms = (Math.min(Math.max(local_s, to - step), to - 0.001) - local_s) * 1000;
+  }
+
+  /** The window moves when a step begins. */
+  function scheduleSlide() {
+    needs.clearTimeout(timers.slide);
+    const { to } = window.view();
+    if (to === 0 || isOver()) return;
+    timers.slide = needs.setTimeout(() => {
+      if (window.slide(now_s()) && rollup === null) tell();
+      scheduleSlide();
+    }, Math.max((to - now_s()) * 1000, 20));
+  }
+
+  /** The page was hidden, or is seen again. */
+  function look(/** @type {Event} */ event) {
+    needs.clearTimeout(timers.linger);
+    if (needs.page?.visibilityState === "hidden") timers.linger = needs.setTimeout(rest, LINGER_MS);
+    else hurry(event);
+  }
+
+  function rest() {
+    stop();
+    turn("paused");
+  }
+
+  /** Something speaks for it that a try succeeds now, or that the connection is dead. */
+  function hurry(/** @type {Event} */ event) {
+    if (event.type === "pageshow" && state !== "paused") return;
+    if (isOver() || needs.page?.visibilityState === "hidden") return;
+    if (window.slide(now_s())) tell();
+    if (current) return current.check();
+    failures = 0;
+    if (state === "paused") turn("connecting");
+    start();
+  }
+
+  needs.page?.addEventListener("visibilitychange", look);
+  for (const event of ["online", "pageshow"]) needs.network?.addEventListener(event, hurry);
+  needs.network?.addEventListener("pagehide", rest);
+  if (needs.page?.visibilityState === "hidden") timers.linger = needs.setTimeout(rest, LINGER_MS);
+  start();
+
+  return {
+    /** Ends it for good. */
+    close() {
+      if (state !== "closed") finish("closed");
+    },
+    get state() { return state; },
+    get problem() { return problem; },
+    get way() { return way; },
+    get view() { return rollup ?? window.view(); },
+  };
+}

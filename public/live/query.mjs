@@ -1,0 +1,82 @@
+// @ts-check
+/** What a reader asks for, checked, and the addresses that it asks. Pure. */
+
+/**
+ * @typedef {object} Options
+ * @property {string} stream its id
+ * @property {string} [key] the read key; none for a public stream
+ * @property {string | string[]} [by] labels to group by: a list, or with commas between; `*` for all
+ * @property {string | string[]} [where] matchers that must all hold, such as `country=US`
+ * @property {string | string[]} [agg] `sum` and others, as in the API
+ * @property {string | number} [step] such as `10s`, or seconds
+ * @property {string | number} [window] how far back: such as `1h`, or seconds
+ * @property {number} [top] groups to keep where the stream has too many to follow, 1..10000
+ * @property {string} [host] the deployment, such as `https://heartbeat.example`; the module's own when absent
+ */
+
+/** @typedef {{ host: string, stream: string, key: string, parameters: [string, string][], window: string, step: string, top: number }} Query */
+
+const UNITS_S = /** @type {Record<string, number>} */ ({ "": 1, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 });
+
+/** As many groups as a chart shows. */
+const TOP = 100;
+
+/**
+ * @param {Options} options
+ * @param {string} ownHost where the module came from
+ * @returns {Query}
+ * @throws {TypeError} that names the option
+ */
+export function queryOf({ stream, key = "", by = "", where = [], agg = "sum", step = "10s", window = "1h", top = TOP, host }, ownHost) {
+  if (typeof stream !== "string" || stream === "") throw new TypeError("stream: the id of a stream is missing");
+  if (!Number.isInteger(top) || top < 1 || top > 10_000) throw new TypeError(`top: ${top} is not a whole number from 1 to 10000`);
+  const parameters = /** @type {[string, string][]} */ ([]);
+  const labels = listOf(by).join(",");
+  if (labels) parameters.push(["by", labels]);
+  for (const matcher of listOf(where)) parameters.push(["where", matcher]);
+  parameters.push(["agg", listOf(agg).join(",") || "sum"], ["step", durationOf("step", step)]);
+  return { host: hostOf(host || ownHost), stream, key, parameters, window: durationOf("window", window), step: durationOf("step", step), top };
+}
+
+/**
+ * @param {Query} query
+ * @param {"live" | "deltas"} path
+ * @param {string} after a cursor; empty for a snapshot
+ */
+export function liveUrl({ host, stream, key, parameters, window }, path, after) {
+  const query = new URLSearchParams([...parameters, ["window", window]]);
+  if (key) query.set("key", key);
+  if (after) query.set("after", after);
+  return `${host}/v1/streams/${encodeURIComponent(stream)}/${path}?${query}`;
+}
+
+/** The key goes in a header. @param {Query} query */
+export function rollupUrl({ host, stream, parameters, window, top }) {
+  const query = new URLSearchParams([...parameters, ["from", `-${window}`], ["top", String(top)]]);
+  return `${host}/v1/streams/${encodeURIComponent(stream)}/rollup?${query}`;
+}
+
+/** Seconds of a duration such as `90`, `10s` or `1h`; NaN if it is none. @param {string} text */
+export function secondsOf(text) {
+  const [, number, unit] = /^(\d{1,9})([smhdw]?)$/.exec(text) ?? [];
+  return Number(number) * UNITS_S[unit];
+}
+
+/** @param {string} name @param {string | number} value */
+function durationOf(name, value) {
+  const text = typeof value === "number" ? `${value}s` : String(value).trim();
+  if (!(secondsOf(text) > 0)) throw new TypeError(`${name}: ${JSON.stringify(value)} is not a duration such as "10s" or "1h"`);
+  return /\d$/.test(text) ? `${text}s` : text;
+}
+
+/** @param {string | string[]} value */
+function listOf(value) {
+  return (Array.isArray(value) ? value : [value]).map(String).filter((one) => one !== "");
+}
+
+/** @param {string} host */
+function hostOf(host) {
+  const url = URL.parse?.(host) ?? (URL.canParse(host) ? new URL(host) : null);
+  if (!url || !/^https?:$/.test(url.protocol)) throw new TypeError(`host: ${JSON.stringify(host)} is not an address such as "https://heartbeat.example"`);
+  return url.origin;
+}

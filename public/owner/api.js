@@ -1,0 +1,76 @@
+// @ts-check
+/** What the owner may ask, as functions. The token is an argument of each and travels in the Authorization header only. */
+
+import { bearer, pathOf, request } from "../reader/api.js";
+
+/** @import { Config } from "./config.js" */
+/** @import { Status } from "./words.js" */
+
+/** @typedef {{ id: string, name: string, created: number }} Listed */
+/** @typedef {Config & { id: string, name: string, created: number, links: Record<string, string> }} Stream */
+/** @typedef {Stream & { read_key: string }} CreatedStream */
+
+/** A page of the list, which is also the most that the API gives. */
+const PAGE = 1000;
+
+/**
+ * @param {string} token
+ * @param {string | null} cursor of the page before; null begins
+ * @returns {Promise<{ streams: Listed[], cursor: string | null }>}
+ */
+export function listStreams(token, cursor) {
+  const query = new URLSearchParams({ limit: String(PAGE), ...(cursor && { cursor }) });
+  return request(`/v1/streams?${query}`, { headers: bearer(token) });
+}
+
+/** @param {string} token @param {object} config @returns {Promise<CreatedStream>} */
+export function createStream(token, config) {
+  return request("/v1/streams", { method: "POST", ...json(token, config) });
+}
+
+/** @param {string} token @param {string} id @returns {Promise<Stream>} */
+export function readStream(token, id) {
+  return request(pathOf(id), { headers: bearer(token) });
+}
+
+/** @param {string} token @param {string} id @param {object} changes @returns {Promise<Stream>} */
+export function changeStream(token, id, changes) {
+  return request(pathOf(id), { method: "PATCH", ...json(token, changes) });
+}
+
+/** @param {string} token @param {string} id @returns {Promise<null>} */
+export function deleteStream(token, id) {
+  return request(pathOf(id), { method: "DELETE", headers: bearer(token) });
+}
+
+/** @param {string} token @param {string} id @returns {Promise<{ read_key: string }>} */
+export function newReadKey(token, id) {
+  return request(`${pathOf(id)}/read-key`, { method: "POST", headers: bearer(token) });
+}
+
+/** @param {string} token @param {string} id @returns {Promise<object>} */
+export function retryForward(token, id) {
+  return request(`${pathOf(id)}/forward/retry`, { method: "POST", headers: bearer(token) });
+}
+
+/** @param {string} token @param {string} id @returns {Promise<Status>} */
+export function readStatus(token, id) {
+  return request(`${pathOf(id)}/status`, { headers: bearer(token) });
+}
+
+/**
+ * Points a minute in the last hour, oldest first; the minute that is not over yet is left out.
+ * @param {string} token
+ * @param {string} id
+ * @returns {Promise<number[]>}
+ */
+export async function readPace(token, id) {
+  const rollup = await request(`${pathOf(id)}/rollup?from=-1h&step=1m&agg=count`, { headers: bearer(token) });
+  const counts = /** @type {(number | null)[]} */ (rollup.series[0]?.count ?? rollup.times.map(() => null));
+  return counts.slice(0, -1).map((count) => count ?? 0);
+}
+
+/** @param {string} token @param {object} body @returns {RequestInit} */
+function json(token, body) {
+  return { headers: { "Content-Type": "application/json", ...bearer(token) }, body: JSON.stringify(body) };
+}

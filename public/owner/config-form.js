@@ -1,0 +1,141 @@
+// @ts-check
+/** The form of a stream's configuration, to create one and to change one. What is refused is said at its field. */
+
+import { Problem } from "../live/problem.mjs";
+import { find, h, setText } from "../chart/dom.mjs";
+import { FIELDS, bodyOf, empty, summaries } from "./config.js";
+import { fieldFault } from "./fault.js";
+import { problemIn } from "./problem-view.js";
+
+/** @import { Config, Typed } from "./config.js" */
+/** @import { FieldFault } from "./fault.js" */
+
+/** For ids that are unique in the document: the form is there twice. */
+let forms = 0;
+
+/**
+ * @param {HTMLFormElement} el
+ * @param {object} needs
+ * @param {string} needs.action the button's text
+ * @param {(body: Record<string, any>) => Promise<string>} needs.send what was done, in a sentence; nothing where it was not
+ */
+export function mountConfigForm(el, { action, send }) {
+  const prefix = `config-${++forms}`;
+  el.append(find(document, "#config", HTMLTemplateElement).content.cloneNode(true));
+  const button = find(el, "[name=submit]", HTMLButtonElement);
+  const answer = find(el, ".answer", HTMLElement);
+  const problem = problemIn(el);
+  const upstream = find(el, ".upstream", HTMLElement);
+  const kept = find(el, ".kept", HTMLElement);
+  const fields = new Map(FIELDS.map((name) => [name, mountField(find(el, `[data-field="${name}"]`, HTMLElement), `${prefix}-${name}`)]));
+  const dialect = field("forward.dialect").input;
+  let before = /** @type {Config | undefined} */ (undefined);
+  setText(button, action);
+
+  dialect.addEventListener("change", () => (upstream.hidden = dialect.value === ""));
+  el.addEventListener("input", () => {
+    setText(answer, "");
+    summarize();
+  });
+  el.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    complain(null);
+    const attempt = bodyOf(typed(), before);
+    if ("fault" in attempt) return complain(attempt.fault);
+    button.disabled = true;
+    setText(answer, "One moment…");
+    try {
+      setText(answer, await send(attempt.body));
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      setText(answer, "");
+      const fault = fieldFault(error);
+      if (fault) complain(fault);
+      else problem.update(error);
+    } finally {
+      button.disabled = false;
+    }
+  });
+
+  /** @param {string} name */
+  function field(name) {
+    const found = fields.get(name);
+    if (!found) throw new Error(`no field ${name}`);
+    return found;
+  }
+
+  /** @returns {Typed} */
+  function typed() {
+    return { ...empty(), ...Object.fromEntries(Array.from(fields, ([name, { read }]) => [name, read()])) };
+  }
+
+  function summarize() {
+    for (const [name, text] of Object.entries(summaries(typed()))) setText(find(el, `[data-summary=${name}]`, HTMLElement), text);
+  }
+
+  /** @param {FieldFault | null} fault */
+  function complain(fault) {
+    problem.update(null);
+    for (const [name, { complain }] of fields) complain(fault?.field === name ? fault.message : "");
+    if (!fault) return;
+    const { input } = field(fault.field);
+    for (let group = input.closest("details"); group; group = group.parentElement?.closest("details") ?? null) group.open = true;
+    input.focus();
+  }
+
+  /** @param {Typed} values @param {Config} [config] the one to change */
+  function update(values, config) {
+    before = config;
+    for (const [name, { write }] of fields) write(values[name] ?? "");
+    upstream.hidden = dialect.value === "";
+    kept.hidden = !config?.forward;
+    summarize();
+    complain(null);
+    setText(answer, "");
+    if (!config) fold((group) => Array.from(fields).some(([name, { input, read }]) => name !== "name" && group.contains(input) && read() !== ""));
+  }
+
+  /** Which groups are open: of a new stream those where something is filled in. @param {(group: HTMLDetailsElement) => boolean} isOpen */
+  function fold(isOpen) {
+    for (const group of el.querySelectorAll("details")) group.open = isOpen(group);
+  }
+
+  return { update, fold: () => fold(() => false) };
+}
+/**
+ * @param {HTMLElement} el
+ * @param {string} id
+ */
+function mountField(el, id) {
+  const input = /** @type {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} */ (find(el, "input, textarea, select", HTMLElement));
+  const hint = el.querySelector("small");
+  const fault = h("p", { class: "fault", id: `${id}-fault` });
+  fault.hidden = true;
+  el.append(fault);
+  if (hint) hint.id = `${id}-hint`;
+  const isCheckbox = input instanceof HTMLInputElement && input.type === "checkbox";
+
+  /** @param {string} message empty where nothing is wrong */
+  function complain(message) {
+    const describes = [message && fault.id, hint?.id].filter(Boolean).join(" ");
+    fault.hidden = message === "";
+    setText(fault, message);
+    if (describes) input.setAttribute("aria-describedby", describes);
+    else input.removeAttribute("aria-describedby");
+    if (message) input.setAttribute("aria-invalid", "true");
+    else input.removeAttribute("aria-invalid");
+  }
+
+  function read() {
+    if (isCheckbox) return input.checked ? "on" : "";
+    return input.value.trim();
+  }
+
+  /** @param {string} value */
+  function write(value) {
+    if (isCheckbox) input.checked = value === "on";
+    else input.value = value;
+  }
+
+  return { input, complain, read, write };
+}

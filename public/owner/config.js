@@ -1,0 +1,172 @@
+// @ts-check
+/**
+ * A stream's configuration between the form, where all is text, and the API. A field has the name that the API gives it,
+ * with dots: `retention.10s`, `forward.policy.max_delay`. What is right is for the server to say; here is refused only
+ * what JSON could not carry to it. Pure.
+ */
+
+/** @typedef {{ dialect: string, api_root: string, channel: string | null, policy: { max_delay: string, writes_per_minute: number } }} Forward */
+
+/**
+ * @typedef {object} Config
+ * @property {string} name
+ * @property {boolean} public_read
+ * @property {string[]} origins
+ * @property {string[]} distinct
+ * @property {Record<string, string | null>} retention
+ * @property {string} lateness
+ * @property {number} shards
+ * @property {Forward | null} forward
+ */
+
+/** @typedef {Record<string, string>} Typed what stands in the fields, by their names; a checkbox is "on" or empty */
+/** @typedef {{ body: Record<string, any> } | { fault: import("./fault.js").FieldFault }} Attempt */
+
+export const TIERS = /** @type {const} */ (["10s", "1m", "10m", "1h", "1d"]);
+const KEPT = [...TIERS, "messages"];
+const FOR_EVER = "for ever";
+const NEVER_ENDS = /^(for ?ever|always|null|∞)$/i;
+const POLICY = /** @type {const} */ (["max_delay", "writes_per_minute"]);
+
+/** Every field of the form. */
+export const FIELDS = [
+  "name", "public_read", "origins", "distinct", ...KEPT.map((tier) => `retention.${tier}`), "lateness", "shards",
+  "forward.dialect", "forward.api_root", "forward.channel", "forward.token", ...POLICY.map((name) => `forward.policy.${name}`),
+];
+
+/** What the demo page needs of its stream: everybody reads it, and the writer's client ids are counted. @type {Typed} */
+export const DEMO = Object.freeze({ ...empty(), name: "demo", public_read: "on", distinct: "client_id" });
+
+/** A form with nothing in it. @returns {Typed} */
+export function empty() {
+  return Object.fromEntries(FIELDS.map((name) => [name, ""]));
+}
+
+/** @param {Config} config @returns {Typed} */
+export function typedOf({ name, public_read, origins, distinct, retention, lateness, shards, forward }) {
+  const kept = KEPT.map((tier) => [`retention.${tier}`, retention[tier] === null ? FOR_EVER : retention[tier] ?? ""]);
+  return {
+    ...empty(),
+    name,
+    public_read: public_read ? "on" : "",
+    origins: origins.join("\n"),
+    distinct: distinct.join("\n"),
+    ...Object.fromEntries(kept),
+    lateness,
+    shards: String(shards),
+    ...(forward && {
+      "forward.dialect": forward.dialect,
+      "forward.api_root": forward.api_root,
+      "forward.channel": forward.channel ?? "",
+      "forward.policy.max_delay": forward.policy.max_delay,
+      "forward.policy.writes_per_minute": String(forward.policy.writes_per_minute),
+    }),
+  };
+}
+
+/**
+ * What to send: of a new stream all that is typed, of one that is there what was changed.
+ * @param {Typed} typed
+ * @param {Config} [before]
+ * @returns {Attempt}
+ */
+export function bodyOf(typed, before) {
+  const was = before ? typedOf(before) : empty();
+  const isNew = (/** @type {string} */ name) => typed[name] !== was[name];
+  const body = /** @type {Record<string, any>} */ ({});
+
+  if (isNew("name") || !before) body.name = typed.name;
+  if (isNew("public_read")) body.public_read = typed.public_read === "on";
+  for (const name of ["origins", "distinct"]) if (isNew(name)) body[name] = lines(typed[name]);
+
+  const kept = KEPT.filter((tier) => isNew(`retention.${tier}`) && typed[`retention.${tier}`] !== "");
+  if (kept.length) body.retention = Object.fromEntries(kept.map((tier) => [tier, duration(typed[`retention.${tier}`])]));
+  if (isNew("lateness") && typed.lateness) body.lateness = typed.lateness;
+
+  if (isNew("shards") && typed.shards) {
+    if (!/^\d{1,9}$/.test(typed.shards)) return { fault: { field: "shards", message: "Shards are a whole number from 1 to 64." } };
+    body.shards = Number(typed.shards);
+  }
+  const forward = FIELDS.filter((name) => name.startsWith("forward."));
+  if (typed["forward.dialect"] === "") {
+    if (before?.forward) body.forward = null;
+  } else if (forward.some(isNew)) {
+    body.forward = forwardOf(typed);
+  }
+  return { body };
+}
+
+/** @param {Typed} typed */
+function forwardOf(typed) {
+  const given = (/** @type {string} */ name) => typed[`forward.${name}`] || undefined;
+  const pace = given("policy.writes_per_minute");
+  return {
+    dialect: given("dialect"),
+    api_root: given("api_root"),
+    channel: given("channel"),
+    token: given("token"),
+    // What is no number goes as text, for the server to name the field.
+    policy: { max_delay: given("policy.max_delay"), writes_per_minute: pace && /^\d{1,9}$/.test(pace) ? Number(pace) : pace },
+  };
+}
+
+/**
+ * What a change does that no later change undoes, in sentences; empty where nothing.
+ * @param {Config} before
+ * @param {Record<string, any>} body of `bodyOf`
+ * @returns {string[]}
+ */
+export function consequences(before, body) {
+  const told = /** @type {string[]} */ ([]);
+  for (const [tier, next] of Object.entries(body.retention ?? {})) {
+    const was = before.retention[tier] ?? null;
+    if (!(seconds(next) < seconds(was))) continue;
+    const what = tier === "messages" ? "Messages" : `Steps of ${tier}`;
+    told.push(`${what} are kept ${next} from now on; what is older is deleted within minutes.`);
+  }
+  if (body.shards > before.shards) told.push(`The stream gets ${body.shards} shards. It can never have fewer again.`);
+  const uncounted = before.distinct.filter((name) => body.distinct && !body.distinct.includes(name));
+  for (const name of uncounted) told.push(`The values of ${isolated(name)} are no longer only counted: each becomes a series, if writers still send them.`);
+  if (body.forward === null) told.push("Forwarding ends, and what was on its way or set aside is dropped.");
+  return told;
+}
+
+/**
+ * What each group of the form says now, in a few words; of a new stream, what it will be.
+ * @param {Typed} typed
+ * @returns {Record<"access" | "counted" | "kept" | "shards" | "forward", string>}
+ */
+export function summaries(typed) {
+  const [origins, distinct] = [lines(typed.origins), lines(typed.distinct)];
+  const sites = origins.length === 0 ? "every site writes" : origins.length === 1 ? `${origins[0]} writes` : `${origins.length} sites write`;
+  const kept = TIERS.map((tier) => typed[`retention.${tier}`]);
+  return {
+    access: `${sites}, ${typed.public_read ? "everybody reads" : "who has the key reads"}`,
+    counted: distinct.length ? distinct.map(isolated).join(", ") : "none",
+    kept: kept.every((text) => text === "") ? "as usual" : TIERS.map((tier, i) => `${tier}: ${kept[i] || "as usual"}`).join(", "),
+    shards: typed.shards || "1",
+    forward: typed["forward.dialect"] ? isolated(typed["forward.api_root"]) : "nowhere",
+  };
+}
+
+/** Words of a user within a sentence of ours: they can't turn its direction. @param {string} text */
+export function isolated(text) {
+  return `\u2068${text}\u2069`;
+}
+
+/** @param {string} text */
+function lines(text) {
+  return text.split(/\r?\n/).map((line) => line.trim()).filter(Boolean);
+}
+
+/** @param {string} text */
+function duration(text) {
+  return NEVER_ENDS.test(text) ? null : text;
+}
+
+/** @param {string | null} text @returns {number} NaN where it is no duration, so that it is never less */
+function seconds(text) {
+  if (text === null) return Infinity;
+  const [, number, unit] = /^(\d+)(s|m|min|h|d|w)$/.exec(text) ?? [];
+  return Number(number) * ({ s: 1, m: 60, min: 60, h: 3600, d: 86_400, w: 604_800 }[unit] ?? NaN);
+}

@@ -1,0 +1,187 @@
+// @ts-check
+/**
+ * What to paste where, with the ids of one stream filled in: for each writer a few lines that work as they are, and for
+ * readers too. The only place where such lines are made; a test runs them. Pure.
+ */
+
+/**
+ * @typedef {object} Facts
+ * @property {string} origin of the deployment
+ * @property {string} id of the stream
+ * @property {string} key the read key; empty where it is not known
+ * @property {boolean} isPublic whether reading needs no key
+ * @property {string[]} distinct the labels whose values are counted
+ * @property {number} shards
+ */
+
+/**
+ * @typedef {object} Snippet
+ * @property {string} id
+ * @property {"write" | "read"} kind
+ * @property {string} title
+ * @property {string} when for whom it is, in a sentence
+ * @property {"sh" | "html" | "python" | "javascript"} language
+ * @property {string} text
+ * @property {string} [note]
+ */
+
+/** Stands in a snippet for a key that the page does not know. */
+export const KEY_PLACE = "READ_KEY";
+
+/** @param {Facts} facts @returns {Snippet[]} */
+export function snippets(facts) {
+  const writers = [curl, script, beacon, logging, client, statsd, pixel, form, appnet];
+  // Messages of a stream with several shards can't be read.
+  const readers = facts.shards > 1 ? [rollup, chart, reader] : [rollup, chart, reader, messages];
+  return [...writers, ...readers].map((made) => made(facts));
+}
+
+/** The page that draws the stream, with the key where the browser keeps it to itself. @param {Facts} facts */
+export function dashboard({ origin, id, key }) {
+  return `${origin}/?stream=${encodeURIComponent(id)}${key ? `#key=${encodeURIComponent(key)}` : ""}`;
+}
+
+/** @param {Facts} facts @returns {Snippet} */
+function curl(facts) {
+  return {
+    id: "curl", kind: "write", title: "curl", language: "sh",
+    when: "Shell scripts and cron jobs, and to see that it works.",
+    text: `curl -X POST ${at(facts)}/points \\\n  -d '{"n":1,"v":{"event":"signup"}}'`,
+    note: "n is how many; d out of how many, p over how many seconds, v the labels.",
+  };
+}
+
+/** @param {Facts} facts @returns {Snippet} */
+function script({ origin, id, distinct }) {
+  const counted = distinct.length ? `\n  data-distinct="${attribute(distinct[0])}"` : "";
+  return {
+    id: "script", kind: "write", title: "Web page", language: "html",
+    when: "Page views, errors and who is there, from every page that has this tag.",
+    text: `<script defer src="${origin}/heartbeat.js"\n  data-stream="${attribute(id)}"${counted}></script>`,
+    note: `Then heartbeat.count(1, { event: "signup" }) counts from your own code. A strict CSP needs script-src and connect-src ${origin}.`,
+  };
+}
+
+/** @param {Facts} facts @returns {Snippet} */
+function beacon(facts) {
+  return {
+    id: "beacon", kind: "write", title: "JavaScript", language: "javascript",
+    when: "One line in a page or an app, with nothing to load, also while the page is closing.",
+    text: `navigator.sendBeacon(\n  "${at(facts)}/points",\n  JSON.stringify({ n: 1, v: { event: "click" } }),\n);`,
+  };
+}
+
+/** @param {Facts} facts @returns {Snippet} */
+function logging(facts) {
+  return {
+    id: "logging", kind: "write", title: "Python logging", language: "python",
+    when: "Errors that a Python program logs, by exception, logger and level.",
+    text: `import logging\n\nfrom heartbeat_stream import HeartbeatHandler\n\nlogging.getLogger().addHandler(\n    HeartbeatHandler("${at(facts)}")\n)`,
+    note: INSTALL,
+  };
+}
+
+/** @param {Facts} facts @returns {Snippet} */
+function client(facts) {
+  return {
+    id: "client", kind: "write", title: "Python", language: "python",
+    when: "Counters, timers, gauges and ratios of a Python program.",
+    text: `from heartbeat_stream import Client\n\nmetrics = Client("${at(facts)}")\nmetrics.incr("signup", plan="free")\nwith metrics.timer("checkout"):\n    ...`,
+    note: INSTALL,
+  };
+}
+
+/** @param {Facts} facts @returns {Snippet} */
+function statsd(facts) {
+  return {
+    id: "statsd", kind: "write", title: "statsd relay", language: "sh",
+    when: "Programs that speak statsd already: they send to 127.0.0.1:8125 as before.",
+    text: `heartbeat statsd --to ${at(facts)} \\\n  --listen 127.0.0.1:8125`,
+    note: `${INSTALL} To try it: echo "logins:1|c" | nc -u -w1 127.0.0.1 8125`,
+  };
+}
+
+/** @param {Facts} facts @returns {Snippet} */
+function pixel(facts) {
+  return {
+    id: "pixel", kind: "write", title: "Pixel", language: "html",
+    when: "Mail, and pages where no script runs.",
+    text: `<img src="${at(facts)}/pixel.gif?n=1&amp;v.event=open"\n  alt="" width="1" height="1">`,
+  };
+}
+
+/** @param {Facts} facts @returns {Snippet} */
+function form(facts) {
+  return {
+    id: "form", kind: "write", title: "Form", language: "html",
+    when: "Answers of people, without any script; the page stays where it is.",
+    text: `<form method="post" action="${at(facts)}/points">\n  <input type="hidden" name="n" value="1">\n  <button name="v.answer" value="yes">Yes</button>\n  <button name="v.answer" value="no">No</button>\n</form>`,
+    note: "A hidden field “then” with a path such as /thanks leads on to it.",
+  };
+}
+
+/** @param {Facts} facts @returns {Snippet} */
+function appnet({ origin, id }) {
+  return {
+    id: "appnet", kind: "write", title: "app.net client", language: "sh",
+    when: `Clients of 2013: their API's root is ${origin}/stream/0, their channel is this stream.`,
+    text: `curl -X POST ${origin}/stream/0/channels/${id}/messages \\\n  -H 'Content-Type: application/json' \\\n  -d '{"annotations":[{"type":"net.app.contrib.timeseries","value":{"n":1,"v":{"event":"join"}}}]}'`,
+  };
+}
+
+/** @param {Facts} facts @returns {Snippet} */
+function rollup(facts) {
+  return {
+    id: "rollup", kind: "read", title: "Read: curl", language: "sh",
+    when: "The numbers of the last hour, minute by minute, as JSON.",
+    text: `curl ${credential(facts)}\\\n  "${at(facts)}/rollup?from=-1h&step=1m&agg=sum,count"`,
+    note: "by=LABEL groups, where=LABEL%3DVALUE filters, format=csv is for spreadsheets.",
+  };
+}
+
+/** @param {Facts} facts @returns {Snippet} */
+function chart({ origin, id, key, isPublic }) {
+  const credential = isPublic ? "" : ` key="${key || KEY_PLACE}"`;
+  return {
+    id: "chart", kind: "read", title: "Read: chart", language: "html",
+    when: "A live chart in any page.",
+    text: `<script type="module" src="${origin}/heartbeat-chart.mjs"></script>\n\n<heartbeat-chart stream="${id}"${credential} window="1h"></heartbeat-chart>`,
+    note: isPublic ? "by, agg, kind and more: docs/reader.md." : "Whoever has the page has the key: only where its visitors may read. by, agg, kind and more: docs/reader.md.",
+  };
+}
+
+/** @param {Facts} facts @returns {Snippet} */
+function reader({ origin, id, key, isPublic }) {
+  const credential = isPublic ? "" : `, key: "${key || KEY_PLACE}"`;
+  return {
+    id: "reader", kind: "read", title: "Read: JavaScript", language: "javascript",
+    when: "The rolled-up window of the last hour, kept up to date, in a module of yours.",
+    text: `import * as heartbeat from "${origin}/reader.mjs";\n\nconst s = heartbeat.open({ stream: "${id}"${credential} });\ns.onchange = () => console.log(s.times, s.series);`,
+  };
+}
+
+/** @param {Facts} facts @returns {Snippet} */
+function messages(facts) {
+  return {
+    id: "messages", kind: "read", title: "Read: app.net", language: "sh",
+    when: "The points themselves, as the messages of a channel.",
+    text: `curl ${credential(facts)}\\\n  "${facts.origin}/stream/0/channels/${facts.id}/messages?include_machine=1&include_annotations=1"`,
+  };
+}
+
+const INSTALL = "Python 3.9 or later, with pip install ./clients/python from Heartbeat's repository.";
+
+/** @param {Facts} facts */
+function at({ origin, id }) {
+  return `${origin}/v1/streams/${id}`;
+}
+
+/** @param {Facts} facts */
+function credential({ key, isPublic }) {
+  return isPublic ? "" : `-H 'Authorization: Bearer ${key || KEY_PLACE}' `;
+}
+
+/** Text between the quotes of an attribute; what is not plain is told by number, so that nothing there turns or hides. @param {string} text */
+function attribute(text) {
+  return text.replace(/[^\w .:/-]/gu, (char) => `&#${char.codePointAt(0)};`);
+}

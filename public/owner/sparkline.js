@@ -1,0 +1,58 @@
+// @ts-check
+/** Points a minute as small bars, and in words for who does not see them. `barsOf` is pure. */
+
+import { h } from "../chart/dom.mjs";
+import { number, plural } from "./words.js";
+
+const SVG = "http://www.w3.org/2000/svg";
+const WIDTH = 180;
+const HEIGHT = 36;
+
+/**
+ * The outline of all bars: one path, however many there are. What is not zero is at least a line high.
+ * @param {number[]} values
+ */
+export function barsOf(values) {
+  const top = Math.max(...values, 1);
+  const width = WIDTH / Math.max(values.length, 1);
+  return values
+    .map((value, i) => {
+      const height = value === 0 ? 0 : Math.max((value / top) * HEIGHT, 1.5);
+      return height === 0 ? "" : `M${round(i * width)} ${HEIGHT}v${round(-height)}h${round(width * 0.72)}v${round(height)}z`;
+    })
+    .join("");
+}
+
+/** @param {number[]} values points a minute, oldest first */
+export function paceWords(values) {
+  const now = values.at(-1) ?? 0;
+  const peak = Math.max(...values, 0);
+  return peak === 0 ? "no points in the last hour" : `${plural(now, "point")} in the last minute, at most ${number(peak)} in one of the last hour`;
+}
+
+/** @param {number[]} values @param {string} [words] what they say */
+export function sparkline(values, words = paceWords(values)) {
+  const svg = document.createElementNS(SVG, "svg");
+  const path = document.createElementNS(SVG, "path");
+  const ground = document.createElementNS(SVG, "path");
+  svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT + 1}`);
+  svg.setAttribute("preserveAspectRatio", "none");
+  svg.setAttribute("class", "spark");
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", words);
+  ground.setAttribute("d", `M0 ${HEIGHT + 0.5}H${WIDTH}`);
+  ground.setAttribute("class", "ground");
+  path.setAttribute("d", barsOf(values));
+  svg.append(ground, path);
+  return svg;
+}
+
+/** What stands there until the numbers come. */
+export function sparklineToCome() {
+  return h("span", { class: "spark" });
+}
+
+/** @param {number} value */
+function round(value) {
+  return Math.round(value * 100) / 100;
+}

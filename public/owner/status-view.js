@@ -1,0 +1,92 @@
+// @ts-check
+/** How a stream does: what came, what was refused and why, what it takes, and what becomes of forwarding. */
+
+import { find, h, setText } from "../chart/dom.mjs";
+import { sparkline } from "./sparkline.js";
+import { ago, bytes, forwardWords, number, paceNumber, plural, reasonWords, short, until } from "./words.js";
+
+/** @import { ForwardStatus, Status } from "./words.js" */
+
+/** @param {HTMLElement} el */
+export function mountStatus(el) {
+  const facts = find(el, ".facts", HTMLElement);
+  const rejected = find(el, ".rejected", HTMLElement);
+  const pace = find(el, ".pace", HTMLElement);
+
+  /** @param {Status} status @param {number[]} counts @param {number} now_s */
+  function update(status, counts, now_s) {
+    const refused = Object.values(status.rejected).reduce((sum, count) => sum + count, 0);
+    pace.replaceChildren(h("p", {}, h("strong", {}, paceNumber(counts)), h("span", { class: "muted" }, " points in the last minute")), sparkline(counts), h("p", { class: "muted span" }, h("span", {}, "an hour ago"), h("span", {}, "now")));
+    facts.replaceChildren(
+      ...fact("Last write", ago(status.last_write, now_s), status.last_write === null ? "" : new Date(status.last_write * 1000).toLocaleString()),
+      ...fact("Points accepted", short(status.accepted), status.accepted < 1000 ? "" : number(status.accepted)),
+      ...fact("Points rejected", short(refused), refused ? "reasons below" : ""),
+      ...fact("Series", short(status.series), status.overflow.points ? `${plural(status.overflow.points, "point")} beyond the limit, in the series overflow=true` : status.shards > 1 ? "in the largest shard" : ""),
+      ...fact("Shards", number(status.shards), ""),
+      ...fact("Storage", bytes(status.storage_bytes), ""),
+      ...fact("Log, not sealed yet", bytes(status.log.bytes), plural(status.log.rows, "commit")),
+      ...fact("Memory", bytes(status.memory_bytes), `${plural(status.open_cells, "open cell")}`),
+    );
+    const reasons = Object.entries(status.rejected).filter(([, count]) => count > 0).toSorted(([, a], [, b]) => b - a);
+    rejected.replaceChildren(...(reasons.length ? [rejections(reasons)] : []));
+  }
+
+  return { update };
+}
+
+/** @param {[string, number][]} reasons */
+function rejections(reasons) {
+  const rows = reasons.map(([reason, count]) => h("tr", {}, h("th", { scope: "row" }, h("code", {}, reason)), h("td", {}, reasonWords(reason)), h("td", {}, number(count))));
+  const head = h("tr", {}, ...["Field", "Why", "Points"].map((title) => h("th", { scope: "col" }, title)));
+  return h("table", {}, h("caption", {}, "Rejected points by reason"), h("thead", {}, head), h("tbody", {}, ...rows));
+}
+
+/** @param {HTMLElement} el */
+export function mountForward(el) {
+  const pill = find(el, ".pill", HTMLElement);
+  const explain = find(el, ".explain", HTMLElement);
+  const facts = find(el, ".facts", HTMLElement);
+  const aside = find(el, ".aside", HTMLElement);
+  const retry = find(el, "[name=retry]", HTMLButtonElement);
+  let shown = "";
+
+  /** @param {ForwardStatus | null} forward @param {number} now_s */
+  function update(forward, now_s) {
+    const word = forwardWords(forward);
+    setText(pill, word.text);
+    pill.dataset.kind = word.kind;
+    setText(explain, forward ? word.more : "Points stay here. To send them on to app.net's heirs or another Heartbeat, see Forwarding in the settings below.");
+    retry.hidden = !forward;
+    facts.replaceChildren(...(forward ? forwardFacts(forward, now_s) : []));
+    // Only when it changed: what somebody reads or has selected stays.
+    const recent = JSON.stringify(forward?.set_aside ?? null);
+    if (recent !== shown) aside.replaceChildren(...(forward?.set_aside.points ? [setAside(forward.set_aside)] : []));
+    shown = recent;
+  }
+
+  return { update };
+}
+
+/** @param {ForwardStatus} forward @param {number} now_s */
+function forwardFacts({ dialect, api_root, channel, delivered, pending, coarsened, last_error, next_try }, now_s) {
+  return [
+    ...fact("To", `${dialect === "pnut" ? "pnut.io" : dialect}, channel ${channel ?? "to be made"}`, api_root),
+    ...fact("Delivered", plural(delivered.points, "point"), `in ${plural(delivered.messages, "message")}`),
+    ...fact("On the way", plural(pending.points, "point"), pending.messages ? `${plural(pending.messages, "message")} packed` : ""),
+    ...(coarsened.points ? fact("Coarsened", plural(coarsened.points, "point"), `became ${number(coarsened.into)}; sums are exact`) : []),
+    ...(last_error ? fact("Last error", last_error.message, ago(last_error.at, now_s)) : []),
+    ...(next_try === null ? [] : fact("Next try", until(next_try, now_s), "")),
+  ];
+}
+
+/** @param {ForwardStatus["set_aside"]} setAside */
+function setAside({ points, recent }) {
+  const items = recent.map(({ point, reason }) => h("li", {}, h("p", {}, h("bdi", {}, reason)), h("pre", { tabindex: "0" }, JSON.stringify(point))));
+  const title = points > recent.length ? `${plural(points, "point")} set aside, the last ${recent.length}:` : `${plural(points, "point")} set aside:`;
+  return h("div", {}, h("h3", {}, title), h("p", { class: "muted" }, "The upstream refuses them. They are kept; “Try again now” takes them up again."), h("ul", {}, ...items));
+}
+
+/** @param {string} name @param {string} value @param {string} more */
+function fact(name, value, more) {
+  return [h("div", {}, h("dt", {}, name), h("dd", {}, h("bdi", {}, value), ...(more ? [h("small", {}, h("bdi", {}, more))] : [])))];
+}

@@ -1,0 +1,24 @@
+// @ts-check
+/** Files that the page hands out: it makes them itself, so that no address has the key in it. */
+
+import { h } from "../chart/dom.mjs";
+
+/** By then a browser has begun to read it. */
+const KEPT_MS = 60_000;
+
+/** @param {Blob} blob @param {string} name */
+export function download(blob, name) {
+  h("a", { href: kept(blob), download: name.replace(/[^\p{L}\p{N}._-]+/gu, "-").slice(0, 80) }).click();
+}
+
+/** Shows it in a tab of its own. @param {Blob} blob */
+export function show(blob) {
+  h("a", { href: kept(blob), target: "_blank", rel: "noopener" }).click();
+}
+
+/** @param {Blob} blob */
+function kept(blob) {
+  const url = URL.createObjectURL(blob);
+  setTimeout(() => URL.revokeObjectURL(url), KEPT_MS);
+  return url;
+}

@@ -1,0 +1,94 @@
+// @ts-check
+/**
+ * What time a chart shows: the last hours, which go on with the clock, or a time that stays. Pure: the clock is an argument.
+ */
+
+import { duration } from "../chart/format.mjs";
+import { secondsOf } from "../live/query.mjs";
+
+/** @typedef {{ from: string, to: string }} Range `-1h` and nothing for what goes on, else both in Unix seconds */
+/** @typedef {{ from: number, to: number }} Span Unix seconds */
+
+export const RANGES = /** @type {const} */ (["-15m", "-1h", "-6h", "-24h", "-7d", "-30d"]);
+
+/** Widths of steps that divide hours, days and weeks. */
+const STEPS_S = [10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 604_800];
+
+/** Steps of a chart: as many as lines can show, and as bars can. */
+const MOST_STEPS = 360;
+const MOST_BARS = 100;
+
+/** The longest that can be asked for, and the shortest. */
+const LONGEST_S = 10 * 366 * 86_400;
+const SHORTEST_S = 60;
+
+/**
+ * A range that was written in an address or a file.
+ * @param {unknown} from
+ * @param {unknown} to
+ * @returns {Range | null} null if it is none
+ */
+export function rangeOf(from, to) {
+  if (!to) {
+    const length_s = /^-/.test(String(from)) ? secondsOf(String(from).slice(1)) : NaN;
+    return length_s >= SHORTEST_S && length_s <= LONGEST_S ? { from: String(from), to: "" } : null;
+  }
+  const [start, end] = [from, to].map((time) => Number(/^\d+$/.test(String(time)) ? time : Date.parse(String(time)) / 1000));
+  return end - start >= SHORTEST_S && end - start <= LONGEST_S ? { from: String(Math.floor(start)), to: String(Math.floor(end)) } : null;
+}
+
+/** Whether it goes on with the clock. @param {Range} range */
+export function isLive({ to }) {
+  return to === "";
+}
+
+/** @param {Range} range */
+export function lengthOf({ from, to }) {
+  return to === "" ? secondsOf(from.slice(1)) : Number(to) - Number(from);
+}
+
+/** @param {Range} range @param {number} now_s @returns {Span} */
+export function spanOf(range, now_s) {
+  if (!isLive(range)) return { from: Number(range.from), to: Number(range.to) };
+  return { from: Math.floor(now_s - lengthOf(range)), to: Math.floor(now_s) };
+}
+
+/** @param {Span} span @returns {Range} */
+export function fixed({ from, to }) {
+  return { from: String(Math.floor(from)), to: String(Math.ceil(to)) };
+}
+
+/**
+ * The same length, a share of it earlier or later; never all of it ahead of time.
+ * @param {Range} range
+ * @param {number} share
+ * @param {number} now_s
+ */
+export function moved(range, share, now_s) {
+  const { from, to } = spanOf(range, now_s);
+  const by = Math.min((to - from) * share, Math.max(Math.ceil(now_s) - to, 0));
+  return fixed({ from: from + by, to: to + by });
+}
+
+/** The width of a chart's steps. @param {number} length_s @param {boolean} isBars */
+export function stepOf(length_s, isBars) {
+  const most = isBars ? MOST_BARS : MOST_STEPS;
+  return STEPS_S.find((step) => length_s / step <= most) ?? /** @type {number} */ (STEPS_S.at(-1));
+}
+
+/** For a sentence: `the last hour`. @param {Range} range */
+export function words(range) {
+  const length = duration(lengthOf(range));
+  return isLive(range) ? `the last ${length}` : "this time";
+}
+
+/** How a field of the page has a time: `2026-11-23T10:00:00`. @param {number} time_s @param {boolean} isUtc */
+export function typedOf(time_s, isUtc) {
+  const shift_s = isUtc ? 0 : new Date(time_s * 1000).getTimezoneOffset() * 60;
+  return new Date((time_s - shift_s) * 1000).toISOString().slice(0, 19);
+}
+
+/** @param {string} typed @param {boolean} isUtc @returns {number} Unix seconds; NaN if it is no time */
+export function timeOf(typed, isUtc) {
+  return Date.parse(isUtc ? `${typed}Z` : typed) / 1000;
+}

@@ -1,0 +1,267 @@
+//! What there is: `metrics/find`, `metrics/expand` and `tags`.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
+
+use crate::domain::sketches::Wanted;
+use crate::domain::window::Window;
+use crate::graphite::catalogue::{Find, Found, MAX_LIMIT, completer_json, limit, listed, tree_json};
+use crate::graphite::error::Refusal;
+use crate::graphite::evaluate::Leaf;
+use crate::graphite::leaf::Selection;
+use crate::graphite::naming::{node, tag, tag_value};
+use crate::graphite::request::{Pair, value, values};
+use crate::graphite::series::Tags;
+use crate::graphite::tags::TagExpression;
+use crate::graphite::time::parse_time;
+use crate::wire::command::Read;
+use crate::wire::merged::{Names, Values};
+use crate::wire::params::{QueryText, ValuesParams};
+
+use super::naming;
+use crate::edge::problem::Problem;
+use crate::edge::{Exchange, StreamId, internal};
+
+const DAY_S: i64 = 86_400;
+/// Without a time, series of so long ago are listed.
+const LISTED_S: i64 = 30 * DAY_S;
+/// The tree is listed for at most so many labels at a time.
+const MAX_LABELS_AT_ONCE: usize = 16;
+
+impl Exchange {
+    pub(super) async fn find(&self, id: &StreamId, pairs: &[Pair]) -> Result<String, Problem> {
+        let query = value(pairs, "query").ok_or_else(|| Refusal("Missing required parameter 'query'".to_owned()))?;
+        let is_completer = value(pairs, "format") == Some("completer");
+        let query = if is_completer && !query.ends_with('*') { format!("{query}*") } else { query.to_owned() };
+        let found = self.found(id, &query).await?;
+        let answer = match value(pairs, "format").unwrap_or("treejson") {
+            "treejson" => tree_json(&found),
+            "completer" => completer_json(&found),
+            "json" => found.iter().map(|one| json!({"path": one.path, "is_leaf": one.is_leaf})).collect(),
+            "nodelist" => json!({"nodes": listed(found.into_iter().map(|one| last(&one.path)), "", MAX_LIMIT)}),
+            other => {
+                return Err(Refusal(format!(
+                    "unknown format {other:?}; there are treejson, completer, json and nodelist"
+                ))
+                .into());
+            }
+        };
+        Ok(answer.to_string())
+    }
+
+    pub(super) async fn expand(&self, id: &StreamId, pairs: &[Pair]) -> Result<String, Problem> {
+        let leaves_only = value(pairs, "leavesOnly") == Some("1");
+        let mut by_query = BTreeMap::new();
+        for query in values(pairs, "query").into_iter().take(MAX_LABELS_AT_ONCE) {
+            let mut found = self.found(id, &query).await?;
+            found.retain(|one| one.is_leaf || !leaves_only);
+            by_query.insert(query, found.into_iter().map(|one| one.path).collect::<Vec<_>>());
+        }
+        let results = if value(pairs, "groupByExpr") == Some("1") {
+            json!(by_query)
+        } else {
+            listed(by_query.into_values().flatten(), "", usize::MAX)
+        };
+        Ok(json!({ "results": results }).to_string())
+    }
+
+    async fn found(&self, id: &StreamId, query: &str) -> Result<Vec<Found>, Problem> {
+        let naming = naming(&*self.config(id).await?);
+        let find = Find::parse(query, &naming)?;
+        let mut labels = Vec::new();
+        let names = self.label_names(id).await?;
+        if let Some(pattern) = find.labels(&naming) {
+            for name in names.into_iter().filter(|name| pattern.accepts(&node(name))).take(MAX_LABELS_AT_ONCE) {
+                let is_wanted = find.values(&naming).is_some();
+                let values = if is_wanted { self.label_values(id, &name, "", MAX_LIMIT).await? } else { Vec::new() };
+                labels.push((name, values));
+            }
+        }
+        Ok(find.found(&naming, &labels))
+    }
+
+    pub(super) async fn tag_list(&self, id: &StreamId, pairs: &[Pair]) -> Result<String, Problem> {
+        let tags = self.all_tags(id).await?;
+        let filter = filter("tag", pairs)?;
+        let limit = list_limit(pairs)?;
+        let tags = tags.iter().filter(|tag| filter.as_ref().is_none_or(|filter| filter.accepts_value(tag)));
+        Ok(tags.take(limit).map(|tag| json!({ "tag": tag })).collect::<Value>().to_string())
+    }
+
+    pub(super) async fn tag_values(&self, id: &StreamId, name: &str, pairs: &[Pair]) -> Result<String, Problem> {
+        let (filter, limit) = (filter("value", pairs)?, list_limit(pairs)?);
+        let name = form_urlencoded::parse(format!("tag={}", name.replace('+', "%2B")).as_bytes())
+            .next()
+            .map_or_else(String::new, |(_, tag)| tag.into_owned());
+        if !self.all_tags(id).await?.contains(&name) {
+            return Ok("null".to_owned());
+        }
+        let values = self.values_of(id, &name, "", MAX_LIMIT).await?;
+        let values =
+            values.into_iter().filter(|(value, _)| filter.as_ref().is_none_or(|filter| filter.accepts_value(value)));
+        let values: Value = values.take(limit).map(|(value, count)| json!({"value": value, "count": count})).collect();
+        Ok(json!({"tag": name, "values": values}).to_string())
+    }
+
+    pub(super) async fn complete_tags(&self, id: &StreamId, pairs: &[Pair]) -> Result<String, Problem> {
+        let (prefix, limit) = (value(pairs, "tagPrefix").unwrap_or_default(), limit(value(pairs, "limit"))?);
+        let expressions = values(pairs, "expr");
+        let searched: Vec<String> =
+            expressions.iter().map(|text| TagExpression::parse(text).map(|one| one.tag)).collect::<Result<_, _>>()?;
+        let tags = if needs_series(&expressions)? {
+            let all = self.tagged(id, &expressions, pairs).await?;
+            all.into_values().flat_map(Tags::into_keys).collect()
+        } else if self.has_name(id, &expressions).await? {
+            self.all_tags(id).await?
+        } else {
+            Vec::new()
+        };
+        Ok(listed(tags.into_iter().filter(|tag| !searched.contains(tag)), prefix, limit).to_string())
+    }
+
+    pub(super) async fn complete_values(&self, id: &StreamId, pairs: &[Pair]) -> Result<String, Problem> {
+        let name = value(pairs, "tag").filter(|tag| !tag.is_empty());
+        let Some(name) = name else { return Err(Refusal("no tag specified".to_owned()).into()) };
+        let (prefix, limit) = (value(pairs, "valuePrefix").unwrap_or_default(), limit(value(pairs, "limit"))?);
+        let expressions = values(pairs, "expr");
+        if name != "name" && needs_series(&expressions)? {
+            let all = self.tagged(id, &expressions, pairs).await?;
+            let values = all.into_values().filter_map(|mut tags| tags.remove(name));
+            return Ok(listed(values, prefix, limit).to_string());
+        }
+        if name != "name" && !self.has_name(id, &expressions).await? {
+            return Ok("[]".to_owned());
+        }
+        let mut values = self.values_of(id, name, prefix, MAX_LIMIT).await?;
+        if name == "name" {
+            // Every series has every aggregate, so what is said of labels does not matter.
+            let names = expressions.iter().map(|text| TagExpression::parse(text)).collect::<Result<Vec<_>, _>>()?;
+            let names: Vec<TagExpression> = names.into_iter().filter(|one| one.tag == "name").collect();
+            values.retain(|value, _| names.iter().all(|one| one.accepts_value(value)));
+        }
+        Ok(listed(values.into_keys(), prefix, limit).to_string())
+    }
+
+    pub(super) async fn find_series(&self, id: &StreamId, pairs: &[Pair]) -> Result<String, Problem> {
+        let expressions = values(pairs, "expr");
+        if expressions.is_empty() {
+            return Err(Refusal("no tag expressions specified".to_owned()).into());
+        }
+        let all = self.tagged(id, &expressions, pairs).await?;
+        Ok(listed(all.into_keys(), "", usize::MAX).to_string())
+    }
+
+    /// Series that all expressions accept, of the time that is asked for or of a month, by path.
+    async fn tagged(
+        &self,
+        id: &StreamId,
+        expressions: &[String],
+        pairs: &[Pair],
+    ) -> Result<BTreeMap<String, Tags>, Problem> {
+        let naming = naming(&*self.config(id).await?);
+        let leaf = Leaf::Tags(expressions.to_vec());
+        let Some(selection) = Selection::of(&leaf, &naming)? else { return Ok(BTreeMap::new()) };
+        let now_s = self.now_ms.div_euclid(1000);
+        let time =
+            |name| value(pairs, name).filter(|text| !text.is_empty()).map(|text| parse_time(text, now_s, &|_| 0));
+        let from_s = time("from").transpose()?.unwrap_or(now_s - LISTED_S).clamp(0, now_s);
+        let until_s = time("until").transpose()?.unwrap_or(now_s).clamp(from_s, now_s);
+        // One or two steps, as only labels matter.
+        let step_s = ((until_s - from_s) / DAY_S + 1) * DAY_S;
+        let window = Window::aligned(from_s / step_s * step_s, (until_s / step_s + 1) * step_s, step_s);
+        let window = window.map_err(|error| internal(&error))?;
+        let query = QueryText::new(&window, selection.matchers.clone(), None);
+        let rows = self.read_rows(id, query, Wanted::default()).await?;
+        Ok(selection.tags(&rows))
+    }
+
+    /// Whether expressions about names alone accept a name of this stream.
+    async fn has_name(&self, id: &StreamId, expressions: &[String]) -> Result<bool, Problem> {
+        let naming = naming(&*self.config(id).await?);
+        Ok(expressions.is_empty() || Selection::of(&Leaf::Tags(expressions.to_vec()), &naming)?.is_some())
+    }
+
+    /// All tags, sorted.
+    async fn all_tags(&self, id: &StreamId) -> Result<Vec<String>, Problem> {
+        let mut tags: Vec<String> = self.label_names(id).await?.iter().map(|name| tag(name)).collect();
+        tags.push("name".to_owned());
+        tags.sort_unstable();
+        tags.dedup();
+        Ok(tags)
+    }
+
+    /// The values of a tag with a number of series each, sorted.
+    async fn values_of(
+        &self,
+        id: &StreamId,
+        name: &str,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<BTreeMap<String, u64>, Problem> {
+        if name == "name" {
+            self.check_reader(id).await?;
+            let naming = naming(&*self.config(id).await?);
+            let mut all = BTreeMap::new();
+            for aggregate in naming.aggregates() {
+                all.insert(naming.name(&aggregate), 1);
+            }
+            return Ok(all);
+        }
+        let labels = self.label_names(id).await?;
+        let mut all = BTreeMap::new();
+        // What was replaced may have begun otherwise.
+        let prefix = prefix.split('_').next().unwrap_or_default();
+        for label in labels.iter().filter(|label| tag(label) == name) {
+            for value in self.label_values(id, label, prefix, limit).await? {
+                *all.entry(tag_value(&value)).or_default() += 1;
+            }
+        }
+        Ok(all)
+    }
+
+    async fn label_names(&self, id: &StreamId) -> Result<Vec<String>, Problem> {
+        let mut names = Names::default();
+        self.read_all(id, Read::Labels, &mut |part| names.merge(part).map_err(|error| internal(&error))).await?;
+        texts(&names.into_json(), "labels", "name")
+    }
+
+    async fn label_values(
+        &self,
+        id: &StreamId,
+        name: &str,
+        prefix: &str,
+        limit: usize,
+    ) -> Result<Vec<String>, Problem> {
+        let params = ValuesParams { prefix: prefix.to_owned(), limit };
+        let mut values = Values::new(name, limit);
+        let mut merge = |part: &[u8]| values.merge(part).map_err(|error| internal(&error));
+        self.read_all(id, Read::LabelValues { name: name.to_owned(), params }, &mut merge).await?;
+        texts(&values.into_json(), "values", "value")
+    }
+}
+
+/// The texts of a list of objects.
+fn texts(json: &str, list: &str, key: &str) -> Result<Vec<String>, Problem> {
+    let json: Value = serde_json::from_str(json).map_err(|error| internal(&error))?;
+    let entries = json[list].as_array().map(Vec::as_slice).unwrap_or_default();
+    Ok(entries.iter().filter_map(|entry| entry[key].as_str()).map(str::to_owned).collect())
+}
+
+/// Whether expressions say something of other tags than the name.
+fn needs_series(expressions: &[String]) -> Result<bool, Refusal> {
+    let all = expressions.iter().map(|text| TagExpression::parse(text)).collect::<Result<Vec<_>, _>>()?;
+    Ok(all.iter().any(|one| one.tag != "name"))
+}
+
+fn filter(name: &str, pairs: &[Pair]) -> Result<Option<TagExpression>, Refusal> {
+    value(pairs, "filter").map(|pattern| TagExpression::parse(&format!("{name}=~{pattern}"))).transpose()
+}
+
+fn list_limit(pairs: &[Pair]) -> Result<usize, Refusal> {
+    limit(Some(value(pairs, "limit").unwrap_or("0")))
+}
+
+fn last(path: &str) -> String {
+    path.rsplit('.').next().unwrap_or_default().to_owned()
+}

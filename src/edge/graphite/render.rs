@@ -1,0 +1,88 @@
+//! `render`: targets are evaluated until they want nothing more, and what they want is read in between.
+
+use crate::domain::grid::{Grid, Row};
+use crate::domain::sketches::Wanted;
+use crate::graphite::error::Refusal;
+use crate::graphite::evaluate::Evaluator;
+use crate::graphite::format::render;
+use crate::graphite::request::{Pair, Request, value};
+use crate::graphite::steps::Steps;
+use crate::graphite::stock::Stock;
+use crate::wire::command::Read;
+use crate::wire::params::QueryText;
+use crate::wire::partial::{self, PartialError};
+
+use super::zone::Zone;
+use super::{Reply, naming};
+use crate::edge::problem::Problem;
+use crate::edge::{Exchange, StreamId, internal};
+
+/// Targets ask again for other times, such as those of `timeShift` within another, at most so often.
+const MAX_ROUNDS: usize = 16;
+
+impl Exchange {
+    pub(super) async fn render(&self, id: &StreamId, pairs: &[Pair]) -> Result<Reply, Problem> {
+        let zone = Zone::named(value(pairs, "tz"));
+        let ahead = |at_s| zone.ahead_s(at_s);
+        let request = Request::parse(pairs, self.now_ms.div_euclid(1000), &ahead)?;
+        let config = self.config(id).await?;
+        let naming = naming(&config);
+        let mut stock = Stock::new(&naming, &config.retention, self.now_ms.div_euclid(1000));
+        stock.latest_s = stock.latest_s.min(request.now_s);
+        let mut has_read = false;
+        for _ in 0..MAX_ROUNDS {
+            let mut series = Vec::new();
+            {
+                let evaluate = |target, stock: &mut Stock<'_>| {
+                    stock.steps = Steps::of(target, request.max_points);
+                    let mut evaluator = Evaluator::new(stock, request.now_s, &ahead);
+                    evaluator = evaluator.with(request.x_files_factor, &request.template);
+                    evaluator.target(target, request.scope)
+                };
+                for target in &request.targets {
+                    series.extend(evaluate(target, &mut stock)?);
+                }
+            }
+            let wanted = stock.take_wanted()?;
+            if wanted.is_empty() {
+                if !has_read {
+                    // Lines at a value need no data, but whoever tests a data source wants to hear of a wrong key.
+                    self.check_reader(id).await?;
+                }
+                let (media_type, body) = render(&request, series, &ahead)?;
+                return Ok(Reply::new(200, media_type, body));
+            }
+            for query in wanted {
+                let distinct = if query.sketches.distinct == 0 { Vec::new() } else { naming.distinct().to_vec() };
+                let text = QueryText::new(&query.window, query.matchers.clone(), query.by.clone())
+                    .with_sketches(query.sketches.quantiles, distinct);
+                let rows = self.read_rows(id, text, query.sketches).await?;
+                stock.put(query, &rows)?;
+                has_read = true;
+            }
+        }
+        Err(Refusal(format!("the targets ask for other times more than {MAX_ROUNDS} times, one for the next")).into())
+    }
+
+    /// The cells of all shards.
+    pub(super) async fn read_rows(&self, id: &StreamId, query: QueryText, wanted: Wanted) -> Result<Vec<Row>, Problem> {
+        let mut grid = Grid::new(wanted);
+        let mut merge = |part: &[u8]| {
+            partial::merge(part, &mut grid).map_err(|error| match error {
+                PartialError::TooLarge(error) => Problem::InvalidRequest(error.to_string()),
+                PartialError::Malformed(error) => internal(&error),
+            })
+        };
+        match self.read_all(id, Read::Rollup(query), &mut merge).await {
+            Ok(_) => Ok(grid.into_rows()),
+            // Graphite's clients know 400 as what is wrong with a request.
+            Err(Problem::QueryTooLarge(detail)) => Err(Problem::InvalidRequest(detail)),
+            Err(problem) => Err(problem),
+        }
+    }
+
+    /// Goes on only for readers.
+    pub(super) async fn check_reader(&self, id: &StreamId) -> Result<(), Problem> {
+        self.read_all(id, Read::Labels, &mut |_| Ok(())).await.map(|_| ())
+    }
+}

@@ -1,0 +1,14 @@
+//! Why a Graphite request is refused.
+
+/// What is wrong with a request, for the person who wrote it; always a 400.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Refusal(pub String);
+
+/// What can be refused.
+pub type Result<T> = std::result::Result<T, Refusal>;
+
+/// A refusal with this text.
+pub(super) fn refuse<T>(text: impl Into<String>) -> Result<T> {
+    Err(Refusal(text.into()))
+}

@@ -1,0 +1,230 @@
+//! A series as functions see it: a name, tags, and plain numbers in equal steps.
+
+use std::cmp::Ordering;
+use std::collections::BTreeMap;
+
+use super::aggregate::consolidated;
+use super::error::{Result, refuse};
+
+/// What a series is called in Graphite's tags; `name` is among them.
+pub type Tags = BTreeMap<String, String>;
+
+/// How a series without an own wish is consolidated.
+pub(super) const AVERAGE: &str = "average";
+
+/// A series. `NaN` stands for no value.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Series {
+    /// What is shown.
+    pub name: String,
+    /// What names of functions over it say: the target's part that it came from.
+    pub path: String,
+    /// Its tags.
+    pub tags: Tags,
+    /// The Unix second of the first value.
+    pub start_s: i64,
+    /// Behind the last value; functions move it as graphite-web does.
+    pub end_s: i64,
+    /// The seconds from one value to the next.
+    pub step_s: i64,
+    /// The values.
+    pub values: Vec<f64>,
+    /// How several values become one: `average`, `sum`, `min`, `max`, `first`, `last`.
+    pub consolidate: String,
+    /// Which share of values must be there for one that is made of several.
+    pub x_files_factor: f64,
+}
+
+impl Series {
+    /// A series of a path, with the tags that the path says.
+    #[must_use]
+    pub fn of_path(path: &str, time: (i64, i64, i64), values: Vec<f64>) -> Self {
+        Self::new(path, time, values, 0.0)
+    }
+
+    /// A series that a function makes up.
+    #[inline(never)]
+    pub(super) fn new(name: &str, time: (i64, i64, i64), values: Vec<f64>, x_files_factor: f64) -> Self {
+        let (name, (start_s, end_s, step_s)) = (name.to_owned(), time);
+        let (tags, path, consolidate) = (tags_of(&name), name.clone(), AVERAGE.to_owned());
+        Self { name, path, tags, start_s, end_s, step_s, values, consolidate, x_files_factor }
+    }
+
+    /// One that has the same time and tags.
+    #[inline(never)]
+    pub(super) fn derived(&self, name: String, values: Vec<f64>) -> Self {
+        let (tags, consolidate, path) = (self.tags.clone(), self.consolidate.clone(), name.clone());
+        Self { name, path, tags, values, consolidate, ..*self }
+    }
+
+    /// Gives it a name that also functions over it will say.
+    #[inline(never)]
+    pub(super) fn rename(&mut self, name: String) {
+        self.path.clone_from(&name);
+        self.name = name;
+    }
+
+    #[inline(never)]
+    pub(super) fn tag(&mut self, name: &str, value: &str) {
+        self.tags.insert(name.to_owned(), value.to_owned());
+    }
+
+    /// Makes one value of each so many.
+    #[inline(never)]
+    pub(super) fn consolidate(&mut self, values_per_point: i64) {
+        if values_per_point > 1 {
+            let per_point = usize::try_from(values_per_point).unwrap_or(usize::MAX);
+            self.values = consolidated(&self.values, per_point, &self.consolidate, self.x_files_factor);
+            self.step_s = self.step_s.saturating_mul(values_per_point);
+        }
+    }
+
+    /// The values with their times, as far as the series reaches.
+    pub(super) fn points(&self) -> impl Iterator<Item = (i64, f64)> + '_ {
+        let times = std::iter::successors(Some(self.start_s), |at_s| Some(at_s + self.step_s.max(1)));
+        times.take_while(|at_s| *at_s <= self.end_s).zip(self.values.iter().copied())
+    }
+
+    /// Start, end and step.
+    pub(super) fn time(&self) -> (i64, i64, i64) {
+        (self.start_s, self.end_s, self.step_s)
+    }
+}
+
+/// The tags that a series has by its name: those of `name;tag=value`, none of what looks like a function's call.
+pub(super) fn tags_of(name: &str) -> Tags {
+    let plain = || {
+        let mut tags = Tags::new();
+        tags.insert("name".to_owned(), name.to_owned());
+        tags
+    };
+    let letters = name.find(|char: char| !char.is_ascii_alphabetic()).unwrap_or(0);
+    let is_call = letters > 0 && name[letters..].starts_with('(') && name.ends_with(')') && name.len() > letters + 2;
+    if is_call || !name.contains(';') { plain() } else { parse_path(name).unwrap_or_else(plain) }
+}
+
+/// The tags of a canonical path `name;tag=value;..`.
+pub(super) fn parse_path(path: &str) -> Option<Tags> {
+    let mut parts = path.split(';');
+    let name = parts.next().map(|name| name.trim_start_matches('~')).filter(|name| !name.is_empty())?;
+    let mut tags = Tags::new();
+    for part in parts {
+        let (tag, value) = part.split_once('=').filter(|(tag, value)| !tag.is_empty() && !value.is_empty())?;
+        tags.insert(tag.to_owned(), value.to_owned());
+    }
+    tags.insert("name".to_owned(), name.to_owned());
+    Some(tags)
+}
+
+/// The canonical path of tags.
+#[must_use]
+pub fn path_of(tags: &Tags) -> String {
+    let mut path = tags.get("name").cloned().unwrap_or_default();
+    for (tag, value) in tags.iter().filter(|(tag, _)| *tag != "name") {
+        path.extend([";", tag, "=", value]);
+    }
+    path
+}
+
+/// Several series in the same steps: the smallest that all of theirs divide.
+pub(super) struct Aligned {
+    pub(super) series: Vec<Series>,
+    /// Start, end, step.
+    pub(super) time: (i64, i64, i64),
+}
+
+impl Aligned {
+    /// Consolidates what is finer. `None` without series.
+    #[inline(never)]
+    pub(super) fn new(mut series: Vec<Series>) -> Result<Option<Self>> {
+        if series.is_empty() {
+            return Ok(None);
+        }
+        let time = align(&mut series.iter_mut().collect::<Vec<_>>())?;
+        Ok(Some(Self { series, time }))
+    }
+
+    /// The number that each step's values give.
+    pub(super) fn rows(&self, value: &dyn Fn(&[f64]) -> f64) -> Vec<f64> {
+        let steps = self.series.iter().map(|series| series.values.len()).max().unwrap_or(0);
+        let mut row = vec![f64::NAN; self.series.len()];
+        let mut values = Vec::with_capacity(steps);
+        for step in 0..steps {
+            for (place, series) in row.iter_mut().zip(&self.series) {
+                *place = series.values.get(step).copied().unwrap_or(f64::NAN);
+            }
+            values.push(value(&row));
+        }
+        values
+    }
+}
+
+/// Consolidates series to a common step. Start, end and step of all.
+pub(super) fn align(series: &mut [&mut Series]) -> Result<(i64, i64, i64)> {
+    let mut step_s = 1;
+    for one in series.iter() {
+        step_s = lcm(step_s, one.step_s.max(1));
+        if step_s > i64::from(u32::MAX) {
+            return refuse("these series have no common step: their steps have no common multiple within a century");
+        }
+    }
+    for one in series.iter_mut() {
+        one.consolidate(step_s / one.step_s.max(1));
+    }
+    let start_s = series.iter().map(|one| one.start_s).min().unwrap_or(0);
+    let end_s = series.iter().map(|one| one.end_s).max().unwrap_or(0);
+    Ok((start_s, end_s - (end_s - start_s) % step_s, step_s))
+}
+
+fn lcm(a: i64, b: i64) -> i64 {
+    let (mut x, mut y) = (a, b);
+    while y != 0 {
+        (x, y) = (y, x % y);
+    }
+    a / x * b
+}
+
+/// Sorts series; those that are equal stay in their order.
+#[inline(never)]
+pub(super) fn sort(series: &mut [Series], order: &dyn Fn(&Series, &Series) -> Ordering) {
+    series.sort_by(order);
+}
+
+/// Sorts series by name.
+pub(super) fn sort_by_name(series: &mut [Series]) {
+    sort(series, &|one, other| one.name.cmp(&other.name));
+}
+
+/// The paths of series, each once, as names of functions have them.
+pub(super) fn paths(series: &[Series]) -> String {
+    let mut seen: Vec<&str> = Vec::new();
+    for one in series {
+        if !seen.contains(&one.path.as_str()) {
+            seen.push(&one.path);
+        }
+    }
+    seen.join(",")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_canonical_path_says_the_tags() {
+        let tags = tags_of("visits.sum;path=/a=b;country=US");
+        assert_eq!(tags.get("path").map(String::as_str), Some("/a=b"));
+        assert_eq!(path_of(&tags), "visits.sum;country=US;path=/a=b");
+        assert_eq!(tags_of("sumSeries(a;b=c)").len(), 1);
+        assert_eq!(tags_of("a;b").get("name").map(String::as_str), Some("a;b"));
+    }
+
+    #[test]
+    fn series_of_different_steps_meet_at_the_common_one() {
+        let fine = Series::new("a", (0, 120, 20), vec![1.0, 2.0, 3.0, 4.0, 5.0, f64::NAN], 0.0);
+        let coarse = Series::new("b", (0, 120, 30), vec![1.0, 3.0, 5.0, 7.0], 0.0);
+        let aligned = Aligned::new(vec![fine, coarse]).expect("fits").expect("two");
+        assert_eq!(aligned.time, (0, 120, 60));
+        assert_eq!(aligned.rows(&|row| row[0] * 100.0 + row[1]), [202.0, 456.0]);
+    }
+}

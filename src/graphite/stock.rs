@@ -1,0 +1,166 @@
+//! The series of a request's leaves: what is there, and what is still wanted. Equal leaves are fetched once, and leaves that
+//! only differ in their aggregates share a query.
+
+use std::collections::BTreeMap;
+
+use crate::domain::aggregate::Aggregate;
+use crate::domain::grid::Row;
+use crate::domain::retention::Retention;
+use crate::domain::sketches::Wanted;
+use crate::domain::window::Window;
+
+use super::error::{Result, refuse};
+use super::evaluate::{Leaf, Scope, Source};
+use super::leaf::Selection;
+use super::naming::Naming;
+use super::series::Series;
+use super::steps::Steps;
+
+/// All leaves of a request have at most so many values: 16 MB.
+const MAX_LEAF_VALUES: usize = 2_000_000;
+/// A request asks its stream at most so many questions.
+const MAX_QUERIES: usize = 64;
+
+/// A question to the stream, and what its answer is for.
+pub struct Query {
+    /// The window.
+    pub window: Window,
+    /// Matchers, as `where` has them.
+    pub matchers: Vec<String>,
+    /// Labels to group by; `None` for all.
+    pub by: Option<Vec<String>>,
+    /// The sketches; labels whose values are counted are those of [`Naming::distinct`].
+    pub sketches: Wanted,
+    leaves: Vec<(Key, Selection)>,
+}
+
+/// A leaf's text, and from, to and step of its window.
+type Key = (String, [i64; 3]);
+
+/// The leaves of a request.
+pub struct Stock<'a> {
+    naming: &'a Naming,
+    retention: &'a Retention,
+    now_s: i64,
+    /// What the request takes for now: nothing is later.
+    pub latest_s: i64,
+    /// Of the target that is being evaluated.
+    pub steps: Steps,
+    there: BTreeMap<Key, Vec<Series>>,
+    wanted: Vec<Query>,
+    asked: usize,
+    values: usize,
+}
+
+impl<'a> Stock<'a> {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(naming: &'a Naming, retention: &'a Retention, now_s: i64) -> Self {
+        let (steps, there, wanted) = (Steps::default(), BTreeMap::new(), Vec::new());
+        Self { naming, retention, now_s, latest_s: now_s, steps, there, wanted, asked: 0, values: 0 }
+    }
+
+    /// The questions that have to be asked before the targets can be evaluated.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub fn take_wanted(&mut self) -> Result<Vec<Query>> {
+        self.asked += self.wanted.len();
+        if self.asked > MAX_QUERIES {
+            return refuse(format!("the request has more than {MAX_QUERIES} different leaves"));
+        }
+        Ok(std::mem::take(&mut self.wanted))
+    }
+
+    /// Takes in the answer to a question.
+    ///
+    /// # Errors
+    /// When all leaves together have too many values.
+    pub fn put(&mut self, query: Query, rows: &[Row]) -> Result<()> {
+        for (key, selection) in query.leaves {
+            let series = selection.series(rows, &query.window);
+            self.values += series.iter().map(|one| one.values.len()).sum::<usize>();
+            if self.values > MAX_LEAF_VALUES {
+                return refuse(format!(
+                    "the request reads more than {MAX_LEAF_VALUES} values: ask for a shorter time, fewer series or a smaller maxDataPoints"
+                ));
+            }
+            self.there.insert(key, series);
+        }
+        Ok(())
+    }
+
+    fn want(&mut self, key: Key, selection: Selection, window: Window) {
+        let aggregates: Vec<Aggregate> = selection.aggregates().cloned().collect();
+        let sketches = Aggregate::sketches(&aggregates);
+        let is_same = |query: &&mut Query| {
+            query.window == window && query.matchers == selection.matchers && query.by == selection.by
+        };
+        let Some(query) = self.wanted.iter_mut().find(is_same) else {
+            let (matchers, by) = (selection.matchers.clone(), selection.by.clone());
+            self.wanted.push(Query { window, matchers, by, sketches, leaves: vec![(key, selection)] });
+            return;
+        };
+        query.sketches.quantiles |= sketches.quantiles;
+        query.sketches.distinct |= sketches.distinct;
+        if !query.leaves.iter().any(|(known, _)| *known == key) {
+            query.leaves.push((key, selection));
+        }
+    }
+}
+
+impl Source for Stock<'_> {
+    fn fetch(&mut self, leaf: &Leaf<'_>, scope: Scope) -> Result<Vec<Series>> {
+        let Some(selection) = Selection::of(leaf, self.naming)? else { return Ok(Vec::new()) };
+        let scope = Scope { until_s: scope.until_s.min(self.latest_s), ..scope };
+        let Some(window) = self.steps.window(scope, self.now_s, self.retention) else { return Ok(Vec::new()) };
+        let text = match leaf {
+            Leaf::Path(path) => (*path).to_owned(),
+            // Between them no path has such a character.
+            Leaf::Tags(expressions) => format!("\n{}", expressions.join("\n")),
+            Leaf::Grouped(expressions, tags, callback) => {
+                format!("\n{callback}\n{}\n\n{}", tags.join("\n"), expressions.join("\n"))
+            }
+        };
+        let key = (text, [window.from_s(), window.to_s(), window.step_s()]);
+        if let Some(series) = self.there.get(&key) {
+            return Ok(series.clone());
+        }
+        self.want(key, selection, window);
+        Ok(Vec::new())
+    }
+
+    fn is_waiting(&self) -> bool {
+        !self.wanted.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graphite::evaluate::Evaluator;
+    use crate::graphite::naming::tests::visits;
+    use crate::graphite::target::parse;
+
+    const NOW: i64 = 1_792_540_800;
+
+    #[test]
+    fn equal_leaves_are_one_question_and_so_are_two_aggregates_of_one() {
+        let (naming, retention) = (visits(), Retention::default());
+        let mut stock = Stock::new(&naming, &retention, NOW);
+        let scope = Scope { from_s: NOW - 3600, until_s: NOW };
+        let target = "group(divideSeries(visits.sum,visits.count),visits.p99_9,visits.sum,timeShift(visits.sum,'1h'))";
+        let expr = parse(target).expect("a target");
+        Evaluator::new(&mut stock, NOW, &|_| 0).target(&expr, scope).expect("evaluates");
+        assert!(stock.is_waiting());
+        let queries = stock.take_wanted().expect("few");
+        let seen: Vec<(i64, bool, usize)> =
+            queries.iter().map(|query| (query.window.from_s(), query.sketches.quantiles, query.leaves.len())).collect();
+        assert_eq!(seen, [(NOW - 3590, true, 3), (NOW - 7190, false, 1)]);
+        for query in queries {
+            stock.put(query, &[]).expect("fits");
+        }
+        Evaluator::new(&mut stock, NOW, &|_| 0).target(&expr, scope).expect("evaluates");
+        assert!(!stock.is_waiting());
+    }
+}

@@ -1,0 +1,118 @@
+//! Numbers as graphite-web, which is Python, writes them into names and tags.
+
+/// Beyond this many digits before the point, or zeros behind it, Python's `repr` writes an exponent.
+const REPR_EXPONENTS: std::ops::Range<i32> = -4..16;
+/// `%g` has so many digits.
+const G_DIGITS: i32 = 6;
+
+/// `repr`: the shortest text that reads back the same, always with a point or an exponent.
+#[inline(never)]
+pub(super) fn repr(value: f64) -> String {
+    let Some((is_negative, digits, exponent)) = shortest(value) else { return not_finite(value) };
+    let mut text = written(is_negative, &digits, exponent, REPR_EXPONENTS);
+    if !text.contains(['.', 'e']) {
+        text.push_str(".0");
+    }
+    text
+}
+
+/// `%g`: six digits, without zeros at the end.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive number of six digits")]
+#[inline(never)]
+pub(super) fn g(value: f64) -> String {
+    if value == 0.0 || !value.is_finite() {
+        return if value == 0.0 { "0".to_owned() } else { not_finite(value) };
+    }
+    let mut exponent = value.abs().log10().floor() as i32;
+    let scaled = |exponent: i32| {
+        // In two steps, as 10^320 is no number.
+        let shift = G_DIGITS - 1 - exponent;
+        (value.abs() * 10f64.powi(shift / 2) * 10f64.powi(shift - shift / 2)).round_ties_even() as u64
+    };
+    let limit = 10u64.pow(G_DIGITS.unsigned_abs());
+    exponent += i32::from(scaled(exponent) >= limit);
+    let digits = scaled(exponent).to_string();
+    written(value < 0.0, digits.trim_end_matches('0'), exponent, -4..G_DIGITS)
+}
+
+fn not_finite(value: f64) -> String {
+    let text = if value.is_nan() {
+        "nan"
+    } else if value > 0.0 {
+        "inf"
+    } else {
+        "-inf"
+    };
+    text.to_owned()
+}
+
+/// The digits of a finite number, and the power of ten of the first.
+fn shortest(value: f64) -> Option<(bool, String, i32)> {
+    let text = value.is_finite().then(|| serde_json::to_string(&value.abs()).ok())??;
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let all = format!("{whole}{fraction}");
+    let zeros = all.len() - all.trim_start_matches('0').len();
+    let digits = all.trim_matches('0');
+    if digits.is_empty() {
+        return Some((value.is_sign_negative(), "0".to_owned(), 0));
+    }
+    let first = i32::try_from(whole.len()).ok()? - 1 - i32::try_from(zeros).ok()?;
+    Some((value < 0.0, digits.to_owned(), first + exponent.trim_start_matches('+').parse::<i32>().ok()?))
+}
+
+#[expect(clippy::cast_sign_loss, reason = "lengths")]
+fn written(is_negative: bool, digits: &str, exponent: i32, plain: std::ops::Range<i32>) -> String {
+    let mut out = String::from(if is_negative { "-" } else { "" });
+    if !plain.contains(&exponent) {
+        out.push_str(&digits[..1]);
+        if digits.len() > 1 {
+            out.extend([".", &digits[1..]]);
+        }
+        out.extend(["e", if exponent < 0 { "-" } else { "+" }]);
+        if exponent.abs() < 10 {
+            out.push('0');
+        }
+        out.push_str(&exponent.abs().to_string());
+    } else if exponent < 0 {
+        out.push_str("0.");
+        out.extend(std::iter::repeat_n('0', (-exponent - 1) as usize));
+        out.push_str(digits);
+    } else {
+        let whole = exponent as usize + 1;
+        out.push_str(&digits[..whole.min(digits.len())]);
+        out.extend(std::iter::repeat_n('0', whole.saturating_sub(digits.len())));
+        if digits.len() > whole {
+            out.extend([".", &digits[whole..]]);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_written_as_python_does() {
+        for (value, as_repr, as_g) in [
+            (0.0, "0.0", "0"),
+            (100.0, "100.0", "100"),
+            (-1.5, "-1.5", "-1.5"),
+            (0.1, "0.1", "0.1"),
+            (1_234_567.0, "1234567.0", "1.23457e+06"),
+            (999_999.5, "999999.5", "1e+06"),
+            (123_456.0, "123456.0", "123456"),
+            (1e16, "1e+16", "1e+16"),
+            (1e15, "1000000000000000.0", "1e+15"),
+            (0.000_1, "0.0001", "0.0001"),
+            (0.000_012, "1.2e-05", "1.2e-05"),
+            (1e100, "1e+100", "1e+100"),
+            (5e-324, "5e-324", "4.94066e-324"),
+            (1.0 / 3.0, "0.3333333333333333", "0.333333"),
+            (f64::INFINITY, "inf", "inf"),
+        ] {
+            assert_eq!((repr(value).as_str(), g(value).as_str()), (as_repr, as_g));
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! How much an engine holds in memory, and before it seals.
+
+use crate::domain::increments::IncrementLimits;
+use crate::object::dictionary::DictionaryLimits;
+
+/// When buckets are sealed before their time, and how much they hold.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::object) struct Limits {
+    /// With this many open cells.
+    pub(in crate::object) open_cells: usize,
+    /// With this many bytes in the log that are not in chunks yet...
+    pub(in crate::object) unsealed_bytes: usize,
+    /// ...or this many pieces of points merged, which is what a restart has to do again...
+    pub(in crate::object) open_pieces: usize,
+    /// ...or this many answers to keys.
+    pub(in crate::object) unsealed_answers: usize,
+    /// With this many bytes of sketches in open cells.
+    pub(in crate::object) sketch_bytes: usize,
+    /// An open bucket has cells of so many series and `overflow`.
+    pub(in crate::object) bucket_series: usize,
+    pub(in crate::object) dictionary: DictionaryLimits,
+    pub(in crate::object) increments: IncrementLimits,
+}
+
+impl Limits {
+    /// Open cells take some 100 bytes each, and references to them while they are sealed: 6 of the 128 MB; their sketches 8.
+    /// Answers take some 90 without their lists of errors: 5. Two million pieces are some 200 ms.
+    pub(in crate::object) const DEFAULT: Self = Self {
+        open_cells: 50_000,
+        unsealed_bytes: 8 << 20,
+        open_pieces: 2_000_000,
+        unsealed_answers: 50_000,
+        sketch_bytes: 8 << 20,
+        bucket_series: 10_000,
+        dictionary: DictionaryLimits::DEFAULT,
+        increments: IncrementLimits::DEFAULT,
+    };
+}

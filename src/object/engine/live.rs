@@ -1,0 +1,51 @@
+//! What live readers ask: the stream as it is, and later what came since.
+
+use crate::domain::grid::Row;
+use crate::domain::query::{Collector, Query};
+use crate::store::sql::Sql;
+
+use super::{Engine, QueryError};
+
+/// An answer, and the position in the stream that it is of.
+#[derive(Debug, PartialEq)]
+pub(in crate::object) struct Seen {
+    pub(in crate::object) position: i64,
+    /// `None` when what came since the position that was asked for is not known any more.
+    pub(in crate::object) rows: Option<Vec<Row>>,
+}
+
+impl<S: Sql> Engine<S> {
+    /// How many points the stream has.
+    #[expect(clippy::cast_possible_wrap, reason = "counts stay far below 2^53")]
+    fn position(&self) -> i64 {
+        self.totals.accepted as i64
+    }
+
+    /// From now on, what is written is kept for live readers for a while.
+    pub(in crate::object) fn watch(&mut self, now_ms: i64) {
+        self.increments.watch(self.position(), now_ms);
+    }
+
+    /// The cells that a query asks for as they are; of only some steps, if there are any.
+    pub(in crate::object) fn look(&mut self, query: &Query, only: &[i64], now_ms: i64) -> Result<Seen, QueryError> {
+        self.watch(now_ms);
+        let rows = if only.is_empty() { self.query(query)? } else { self.query_only(query, only)? };
+        let position = self.increments.position(self.position(), now_ms, true);
+        Ok(Seen { position, rows: Some(rows) })
+    }
+
+    /// What a query's cells got since a position.
+    pub(in crate::object) fn look_since(&mut self, query: &Query, after: i64, now_ms: i64) -> Result<Seen, QueryError> {
+        self.watch(now_ms);
+        let position = self.increments.position(self.position(), now_ms, false);
+        let Some(news) = self.increments.since(after) else { return Ok(Seen { position, rows: None }) };
+        let labels = self.dictionary.labels();
+        let mut touched = vec![false; labels.len()];
+        news.clone().for_each(|(_, _, series, _)| touched[series as usize] = true);
+        let mut collector = Collector::of_touched(query, labels.iter(), &touched);
+        for (layer, start_s, series, cell) in news {
+            collector.add(layer, start_s, series, cell)?;
+        }
+        Ok(Seen { position, rows: Some(collector.finish()?.into_rows()) })
+    }
+}

@@ -1,0 +1,284 @@
+//! Live readers over `WebSocket`s: who is there, what each was told, and when one has to go.
+//!
+//! Sockets stay when the object loses its memory (it hibernates), and what a reader was told is attached to its socket then.
+//! It is attached only when it has been quiet for a moment; while readers are being told, what is attached says that nobody
+//! knows, so a reader that is found like that gets a snapshot: nothing is lost and nothing counts twice, whenever the
+//! object's memory goes.
+
+mod broadcast;
+mod socket;
+
+use std::cell::RefMut;
+use std::collections::VecDeque;
+use std::rc::Rc;
+
+use worker::{Request, Response, WebSocket, WebSocketPair};
+
+use crate::clock::now_ms;
+use crate::wire::command::{Credential, Read, Refusal};
+use crate::wire::live::Message;
+use crate::wire::live_join::LiveJoin;
+use crate::wire::live_params::{LiveCursor, LiveQuery};
+
+use super::reads::authorize;
+use super::stream::{Shared, internal};
+use socket::{attach, attached, close, id_of, pair_up, send};
+
+/// A stream takes so many readers, with some 300 bytes here each...
+const MAX_READERS: usize = 10_000;
+/// ...who ask so many different things: each is work of its own once a second.
+const MAX_QUERIES: usize = 64;
+/// A reader that has not acknowledged so many messages is too slow.
+const MAX_UNACKNOWLEDGED: usize = 60;
+/// Readers who come within so long share a snapshot.
+const SNAPSHOT_MS: i64 = 1_000;
+
+/// Why a socket is closed. See docs/live.md.
+pub(super) const KEY_REPLACED: u16 = 4001;
+pub(super) const STREAM_GONE: u16 = 4004;
+pub(super) const TOO_SLOW: u16 = 4008;
+/// What is asked for can't be told any more; the next upgrade says why.
+pub(super) const TRY_AGAIN: u16 = 1013;
+
+/// The readers of this object.
+#[derive(Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is about another thing, and they change one by one")]
+pub(super) struct Live {
+    readers: Vec<Reader>,
+    /// Whether those are here that came before the memory was lost.
+    is_loaded: bool,
+    next_id: u32,
+    /// Whether the task that tells readers runs.
+    is_running: bool,
+    /// Whether there may be something to tell.
+    is_stirred: bool,
+    /// When readers were told last.
+    told_ms: i64,
+    /// Whether what is attached to sockets says that nobody knows.
+    is_marked: bool,
+    snapshot: Option<(Rc<LiveQuery>, i64, Message)>,
+}
+
+/// One reader.
+struct Reader {
+    /// As its socket's tag says.
+    id: u32,
+    socket: WebSocket,
+    query: Rc<LiveQuery>,
+    credential: Credential,
+    /// Up to where it was told.
+    cursor: LiveCursor,
+    unacknowledged: Unacknowledged,
+}
+
+/// The cursors that a reader was sent and has not acknowledged, in order.
+#[derive(Default)]
+struct Unacknowledged(VecDeque<Rc<str>>);
+
+impl Unacknowledged {
+    /// Whether the reader has room for one more.
+    fn push(&mut self, cursor: &Rc<str>) -> bool {
+        self.0.push_back(Rc::clone(cursor));
+        self.0.len() <= MAX_UNACKNOWLEDGED
+    }
+
+    /// All up to a cursor; of one that was not sent, nothing.
+    fn acknowledge(&mut self, cursor: &str) {
+        if let Some(at) = self.0.iter().rposition(|sent| &**sent == cursor) {
+            self.0.drain(..=at);
+        }
+    }
+}
+
+impl Live {
+    /// The one query that is equal to this one, for all who ask it.
+    fn shared_query(&self, query: LiveQuery) -> Rc<LiveQuery> {
+        let known = self.readers.iter().find(|reader| *reader.query == query);
+        known.map_or_else(|| Rc::new(query), |reader| Rc::clone(&reader.query))
+    }
+
+    /// Whether there is room for one more who asks this.
+    fn has_room(&self, query: &Rc<LiveQuery>) -> bool {
+        let mut queries: Vec<*const LiveQuery> = Vec::new();
+        for reader in &self.readers {
+            let asked = Rc::as_ptr(&reader.query);
+            if !queries.contains(&asked) {
+                queries.push(asked);
+            }
+        }
+        self.readers.len() < MAX_READERS && (queries.len() < MAX_QUERIES || queries.contains(&Rc::as_ptr(query)))
+    }
+
+    /// Attaches to each socket up to where its reader was told, or that nobody knows.
+    fn attach_all(&mut self, is_known: bool) {
+        self.is_marked = !is_known;
+        for reader in &self.readers {
+            attach(&reader.socket, &reader.attached(is_known));
+        }
+    }
+
+    /// Sends a message to a reader; whether it is still there.
+    fn tell(reader: &mut Reader, text: &worker::js_sys::JsString, cursor: &LiveCursor, cursor_text: &Rc<str>) -> bool {
+        reader.cursor.clone_from(cursor);
+        if !reader.unacknowledged.push(cursor_text) {
+            close(&reader.socket, TOO_SLOW);
+            return false;
+        }
+        send(&reader.socket, text)
+    }
+}
+
+impl Reader {
+    /// Up to where it was told, or that nobody knows.
+    fn attached(&self, is_known: bool) -> LiveJoin {
+        let after = if is_known { self.cursor.clone() } else { LiveCursor::default() };
+        LiveJoin { query: (*self.query).clone(), credential: self.credential, after }
+    }
+}
+
+impl Shared {
+    /// Makes an upgrade a reader, who gets a first message at once.
+    pub(super) async fn join(self: &Rc<Self>, request: &Request) -> Result<Response, Refusal> {
+        let LiveJoin { credential, query, after } = socket::join_of(request).ok_or(Refusal::Internal)?;
+        authorize(&self.record()?, &credential, &Read::Live(Vec::new()))?;
+        let query = {
+            let live = self.readers();
+            let query = live.shared_query(query);
+            if !live.has_room(&query) {
+                return Err(Refusal::Overloaded);
+            }
+            query
+        };
+        let message = self.first_message(&query, after).await?;
+        // Nothing waits from here on, so whoever changes the key or ends the stream finds the reader or keeps it out.
+        authorize(&self.record()?, &credential, &Read::Live(Vec::new()))?;
+        let WebSocketPair { client, server } = WebSocketPair::new().map_err(|error| internal(&error))?;
+        {
+            let mut live = self.readers();
+            live.next_id += 1;
+            let id = live.next_id;
+            pair_up(&self.state, &server, id);
+            let (cursor, unacknowledged) = (message.cursor.clone(), Unacknowledged::default());
+            let mut reader = Reader { id, socket: server, query, credential, cursor, unacknowledged };
+            live.is_marked = true;
+            attach(&reader.socket, &reader.attached(false));
+            let text = message.json.as_str().into();
+            Live::tell(&mut reader, &text, &message.cursor, &message.cursor.text().into());
+            live.readers.push(reader);
+        }
+        self.stir();
+        Response::from_websocket(client).map_err(|error| internal(&error))
+    }
+
+    /// What a reader gets first. Many who come at once share a snapshot.
+    async fn first_message(&self, query: &Rc<LiveQuery>, after: LiveCursor) -> Result<Message, Refusal> {
+        let now = now_ms();
+        let wants_snapshot = after.0.is_empty();
+        if wants_snapshot
+            && let Some((of, at_ms, message)) = &self.live.borrow().snapshot
+            && of == query
+            && now < at_ms + SNAPSHOT_MS
+        {
+            return Ok(message.clone());
+        }
+        let mut messages = self.look_all(&[(Rc::clone(query), after)], now).await;
+        let message = messages.pop().unwrap_or(Err(Refusal::Internal))?;
+        if message.is_snapshot {
+            self.live.borrow_mut().snapshot = Some((Rc::clone(query), now, message.clone()));
+        }
+        Ok(message)
+    }
+
+    /// The readers, those included that came before the memory was lost. Not to be held while something waits.
+    #[inline(never)]
+    fn readers(&self) -> RefMut<'_, Live> {
+        let mut live = self.live.borrow_mut();
+        if !live.is_loaded {
+            live.is_loaded = true;
+            for socket in self.state.get_websockets() {
+                let Some((id, LiveJoin { query, credential, after })) =
+                    id_of(&self.state, &socket).zip(attached(&socket))
+                else {
+                    close(&socket, TRY_AGAIN);
+                    continue;
+                };
+                let (query, unacknowledged) = (live.shared_query(query), Unacknowledged::default());
+                live.next_id = live.next_id.max(id);
+                live.readers.push(Reader { id, socket, query, credential, cursor: after, unacknowledged });
+            }
+        }
+        live
+    }
+
+    /// Before a commit: what it adds is kept for readers, if there are any.
+    pub(super) fn watch(&self) {
+        if !self.readers().readers.is_empty() {
+            self.with_engine(|engine| {
+                engine.watch(now_ms());
+                Ok(())
+            })
+            .ok();
+        }
+    }
+
+    /// A reader has got all up to a cursor.
+    pub(super) fn acknowledge(self: &Rc<Self>, socket: &WebSocket, cursor: &str) {
+        self.with_reader(socket, |live, at| live.readers[at].unacknowledged.acknowledge(cursor));
+        // If the memory was lost, other shards have to be asked again.
+        self.stir();
+    }
+
+    /// A reader has gone.
+    pub(super) fn leave(&self, socket: &WebSocket) {
+        self.with_reader(socket, |live, at| drop(live.readers.remove(at)));
+    }
+
+    fn with_reader(&self, socket: &WebSocket, work: impl FnOnce(&mut Live, usize)) {
+        let mut live = self.readers();
+        let place = |id| live.readers.iter().position(|reader| reader.id == id);
+        if let Some(at) = id_of(&self.state, socket).and_then(place) {
+            work(&mut live, at);
+        }
+    }
+
+    /// Readers who may read no longer have to go.
+    pub(super) fn check_readers(self: &Rc<Self>) {
+        let Ok(record) = self.record() else { return };
+        self.readers().readers.retain(|reader| {
+            let may_read = authorize(&record, &reader.credential, &Read::Live(Vec::new())).is_ok();
+            if !may_read {
+                close(&reader.socket, KEY_REPLACED);
+            }
+            may_read
+        });
+        // There may be more shards than before.
+        self.stir();
+    }
+
+    /// All readers have to go.
+    pub(super) fn close_all(&self, code: u16) {
+        self.readers().readers.drain(..).for_each(|reader| close(&reader.socket, code));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_acknowledges_nothing_is_too_slow_and_one_that_does_is_not() {
+        let cursor = |at: usize| Rc::from(at.to_string().as_str());
+        let mut silent = Unacknowledged::default();
+        assert_eq!((0..100).find(|at| !silent.push(&cursor(*at))), Some(MAX_UNACKNOWLEDGED));
+        let mut late = Unacknowledged::default();
+        for at in 0..1_000 {
+            assert!(late.push(&cursor(at)));
+            if at % 20 == 0 {
+                // Long ago, so that it is behind, but not too far.
+                late.acknowledge(&at.saturating_sub(39).to_string());
+            }
+            late.acknowledge("never sent");
+        }
+        assert_eq!(late.0.len(), 58);
+    }
+}

@@ -1,0 +1,193 @@
+//! Telling all readers what is new, once a second at most: begun by commits, and by nothing while it is quiet. Readers who
+//! ask the same and were told up to the same share one answer, computed and encoded once.
+//!
+//! With several shards, home asks the others once a second while it has readers, as it does not hear of their commits.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use worker::Delay;
+use worker::js_sys::JsString;
+
+use crate::clock::now_ms;
+use crate::object::reads::look;
+use crate::object::shard::call;
+use crate::object::stream::{Shared, internal, to_json};
+use crate::wire::command::{Command, Credential, Read, Refusal, take_shards};
+use crate::wire::live::Message;
+use crate::wire::live_params::{LiveCursor, LiveQuery};
+use crate::wire::live_part::{encode, split};
+use crate::wire::look::Look;
+use crate::wire::params::QueryText;
+
+use super::{Live, STREAM_GONE, TRY_AGAIN, close};
+
+/// Readers are told once in so long.
+const TELL_MS: i64 = 1_000;
+/// When it was quiet for so long, it is attached to the sockets what their readers were told: before an idle object
+/// hibernates, which it does after ten seconds.
+const QUIET_MS: i64 = 2_500;
+/// So many shards are called at the same time.
+const CALLS_AT_ONCE: usize = 8;
+
+/// What a group of readers asks, and up to where they were told.
+pub(super) type Group = (Rc<LiveQuery>, LiveCursor);
+
+impl Shared {
+    /// There may be something to tell: starts the task that does, unless it runs or nobody is there.
+    pub(in crate::object) fn stir(self: &Rc<Self>) {
+        let mut live = self.readers();
+        live.is_stirred = true;
+        if !live.readers.is_empty() && !std::mem::replace(&mut live.is_running, true) {
+            let shared = Rc::clone(self);
+            self.state.wait_until(async move { shared.tell_all().await });
+        }
+    }
+
+    async fn tell_all(&self) {
+        loop {
+            let rest_ms = self.live.borrow().told_ms + TELL_MS - now_ms();
+            wait(rest_ms.clamp(0, TELL_MS)).await;
+            {
+                let mut live = self.live.borrow_mut();
+                (live.is_stirred, live.told_ms) = (false, now_ms());
+            }
+            self.tell().await;
+            let is_done = {
+                let live = self.live.borrow();
+                live.readers.is_empty() || !(live.is_stirred || self.has_other_shards())
+            };
+            if is_done {
+                break;
+            }
+        }
+        let told_ms = {
+            let mut live = self.live.borrow_mut();
+            live.is_running = false;
+            live.told_ms
+        };
+        wait(QUIET_MS).await;
+        let mut live = self.live.borrow_mut();
+        // Otherwise whoever was told since is attached later.
+        if live.is_marked && !live.is_running && live.told_ms == told_ms {
+            live.attach_all(true);
+        }
+    }
+
+    fn has_other_shards(&self) -> bool {
+        self.record().is_ok_and(|record| record.config.layout.shards() > 1)
+    }
+
+    /// Tells each reader what is new to it.
+    async fn tell(&self) {
+        let mut groups: Vec<Group> = Vec::new();
+        for reader in &self.live.borrow().readers {
+            let is_known = |(query, cursor): &Group| Rc::ptr_eq(query, &reader.query) && *cursor == reader.cursor;
+            if !groups.iter().any(is_known) {
+                groups.push((Rc::clone(&reader.query), reader.cursor.clone()));
+            }
+        }
+        let messages = self.look_all(&groups, now_ms()).await;
+        for (group, message) in groups.iter().zip(messages) {
+            match message {
+                Ok(message) => self.live.borrow_mut().tell_group(group, &message),
+                Err(Refusal::NoSuchStream) => self.live.borrow_mut().close_group(group, STREAM_GONE),
+                // The next upgrade says why.
+                Err(Refusal::QueryTooLarge(_) | Refusal::InvalidRequest(_)) => {
+                    self.live.borrow_mut().close_group(group, TRY_AGAIN);
+                }
+                // A shard that can't be reached: the readers wait.
+                Err(_) => self.live.borrow_mut().is_stirred = true,
+            }
+        }
+    }
+
+    /// What each group of readers is to be told.
+    pub(super) async fn look_all<'a>(&self, groups: &'a [Group], now_ms: i64) -> Vec<Result<Message, Refusal>> {
+        let new = |(query, cursor): &'a Group| Look::new(query, cursor.clone(), now_ms);
+        let mut looks: Vec<_> = groups.iter().map(new).collect();
+        loop {
+            let asking: Vec<(usize, QueryText)> =
+                (0..).zip(&looks).filter_map(|(at, look)| Some((at, look.as_ref().ok()?.ask()?))).collect();
+            if asking.is_empty() {
+                break;
+            }
+            let (places, asks): (Vec<usize>, Vec<QueryText>) = asking.into_iter().unzip();
+            let parts = self.ask_all(asks, now_ms).await;
+            for (index, at) in places.into_iter().enumerate() {
+                if let Ok(look) = &mut looks[at] {
+                    let taken = parts.as_ref().map_err(Refusal::clone).and_then(|parts| take(look, parts, index));
+                    if let Err(refusal) = taken {
+                        looks[at] = Err(refusal);
+                    }
+                }
+            }
+        }
+        looks.into_iter().map(|look| look?.message().ok_or(Refusal::Internal)).collect()
+    }
+
+    /// The answers of all shards to some questions.
+    async fn ask_all(&self, asks: Vec<QueryText>, now_ms: i64) -> Result<Vec<Vec<u8>>, Refusal> {
+        let ((stream, _), shards) = (self.place()?, self.record()?.config.layout.shards());
+        let mut answers = Vec::new();
+        if shards > 1 {
+            let what = Read::Live(asks.clone());
+            let command = to_json(&Command::Read { credential: Credential::Owner, what });
+            let one = async |shard: u16| call(&self.env, &format!("{stream}/{shard}"), &command).await;
+            let mut calls = stream::iter((1..shards).map(one)).buffer_unordered(CALLS_AT_ONCE);
+            while let Some(answer) = calls.next().await {
+                let mut answer = answer?;
+                take_shards(&mut answer).map_err(|error| internal(&error))?;
+                answers.push(answer);
+            }
+        }
+        answers.push(self.try_with_engine(|engine| {
+            let parts: Vec<_> = asks.iter().map(|ask| look(engine, ask, 0, now_ms)).collect();
+            Ok(encode(&parts))
+        })?);
+        Ok(answers)
+    }
+}
+
+/// Takes all shards' answers to the question at an index.
+fn take(look: &mut Look<'_>, answers: &[Vec<u8>], index: usize) -> Result<(), Refusal> {
+    for answer in answers {
+        let parts = split(answer).map_err(|error| internal(&error))?;
+        look.take(parts.get(index).ok_or(Refusal::Internal)?)?;
+    }
+    look.end_round()
+}
+
+impl Live {
+    fn tell_group(&mut self, (query, cursor): &Group, message: &Message) {
+        if !message.is_empty && !self.is_marked {
+            self.attach_all(false);
+        }
+        let (text, cursor_text): (JsString, Rc<str>) = (message.json.as_str().into(), message.cursor.text().into());
+        self.readers.retain_mut(|reader| {
+            if !Rc::ptr_eq(&reader.query, query) || reader.cursor != *cursor {
+                return true;
+            }
+            if message.is_empty {
+                reader.cursor.clone_from(&message.cursor);
+                return true;
+            }
+            Self::tell(reader, &text, &message.cursor, &cursor_text)
+        });
+    }
+
+    fn close_group(&mut self, (query, cursor): &Group, code: u16) {
+        self.readers.retain_mut(|reader| {
+            let is_other = !Rc::ptr_eq(&reader.query, query) || reader.cursor != *cursor;
+            if !is_other {
+                close(&reader.socket, code);
+            }
+            is_other
+        });
+    }
+}
+
+async fn wait(ms: i64) {
+    Delay::from(Duration::from_millis(ms.unsigned_abs())).await;
+}

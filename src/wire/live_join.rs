@@ -1,0 +1,64 @@
+//! A reader with a socket: what an upgrade brings to home in its query string, and what is attached to the socket. The form is
+//! `credential/cursor/query`, as they are in a URL.
+
+use super::command::Credential;
+use super::live_params::{LiveCursor, LiveQuery};
+
+const ALPHABET: base32::Alphabet = base32::Alphabet::Rfc4648Lower { padding: false };
+
+/// See the module's documentation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LiveJoin {
+    /// Who reads.
+    pub credential: Credential,
+    /// Up to where the reader was told; empty: nobody knows.
+    pub after: LiveCursor,
+    /// What.
+    pub query: LiveQuery,
+}
+
+impl LiveJoin {
+    /// As text.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        let credential = match &self.credential {
+            Credential::Owner => "owner".to_owned(),
+            Credential::Nobody => "nobody".to_owned(),
+            Credential::Key(hash) => base32::encode(ALPHABET, hash),
+        };
+        format!("{credential}/{}/{}", self.after.text(), self.query.to_text())
+    }
+
+    /// What [`Self::to_text`] wrote.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut parts = text.splitn(3, '/');
+        let credential = match parts.next()? {
+            "owner" => Credential::Owner,
+            "nobody" => Credential::Nobody,
+            key => Credential::Key(base32::decode(ALPHABET, key)?.try_into().ok()?),
+        };
+        let after = LiveCursor::parse(parts.next()?).unwrap_or_default();
+        Some(Self { credential, after, query: LiveQuery::from_text(parts.next()?).ok()?.0 })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_of_what_is_attached_to_a_socket_is_pinned() {
+        let text = "owner/3.4/step=10&window=60&by=a&agg=sum&where=b%3D%2F";
+        let join = LiveJoin::parse(text).expect("is one");
+        assert_eq!((join.credential, join.after.0.as_slice()), (Credential::Owner, &[3, 4][..]));
+        assert_eq!(join.to_text(), text);
+        for credential in [Credential::Nobody, Credential::Key([7; 32])] {
+            let join = LiveJoin { credential, after: LiveCursor::default(), query: join.query.clone() };
+            assert_eq!(LiveJoin::parse(&join.to_text()), Some(join));
+        }
+        for broken in ["", "owner", "owner/", "key/1/step=10", "owner/1/step=x"] {
+            assert_eq!(LiveJoin::parse(broken), None, "{broken}");
+        }
+    }
+}

@@ -1,0 +1,207 @@
+// @ts-check
+/** The demo against the real Worker: several visitors in real browsers see each other come and go. */
+
+import assert from "node:assert/strict";
+import { execFile } from "node:child_process";
+import { readFile } from "node:fs/promises";
+import { after, before, test } from "node:test";
+import { promisify } from "node:util";
+import { noticeOf, viewersNow, viewersWords } from "../../public/demo/viewers.js";
+import { assertAccessible } from "./accessibility.mjs";
+import { launch } from "./chromium.mjs";
+import { eventually } from "./eventually.mjs";
+import { visit } from "./visitor.mjs";
+import { OWNER_TOKEN, startWorker } from "./worker.mjs";
+
+/** @import { Visitor } from "./visitor.mjs" */
+/** @import { Worker } from "./worker.mjs" */
+
+/** How soon the number rises, with live readings; without them the page asks every 5 seconds. */
+const RISE_MS = 3_000;
+const POLL_MS = 6_000;
+/** How soon it falls. */
+const FALL_MS = 20_000;
+
+/** @type {Worker} */
+let worker;
+/** @type {import("playwright-core").Browser} */
+let browser;
+let rise_ms = RISE_MS;
+
+before(async () => {
+  worker = await startWorker();
+  browser = await launch();
+  const stream = await worker.createStream();
+  const { status } = await fetch(`${worker.origin}/v1/streams/${stream.id}/deltas?key=${stream.read_key}`);
+  if (status === 501) rise_ms = POLL_MS;
+});
+
+after(async () => {
+  await browser?.close();
+  await worker?.stop();
+});
+
+/** @param {object} [config] */
+async function demoUrl(config = { public_read: true, distinct: ["client_id"] }) {
+  const stream = await worker.createStream("demo", config);
+  return `${worker.origin}/demo?stream=${stream.id}`;
+}
+
+/** @param {Visitor} visitor @param {number} count @param {number} timeout how long it may take, in ms */
+async function sees({ page }, count, timeout) {
+  await page.waitForFunction((count) => document.querySelector(".number")?.textContent === count, String(count), { timeout, polling: 100 });
+}
+
+/** A browser tells of each refused upgrade, also where the page deals with it. @param {Visitor} visitor */
+function assertClean({ complaints }) {
+  assert.deepEqual(complaints.filter((text) => !text.startsWith("WebSocket connection to")), []);
+}
+
+test("a second page raises the number, and closing it lowers it", async (t) => {
+  const url = await demoUrl();
+  const [first, second] = [await visit(browser), await visit(browser)];
+  try {
+    await first.page.goto(url);
+    await sees(first, 1, 10_000);
+    await second.page.goto(url);
+    const opened_ms = Date.now();
+    await sees(first, 2, rise_ms);
+    t.diagnostic(`rose after ${Date.now() - opened_ms} ms`);
+    await sees(second, 2, rise_ms);
+    assert.equal(await first.page.locator(".words").innerText(), "2 people are looking at this page, you among them.");
+    assert.equal(await first.page.title(), "2 looking – Heartbeat");
+
+    const closed_ms = Date.now();
+    await second.page.close({ runBeforeUnload: true });
+    // The request of the last moment, and what the page needs to be told.
+    await sees(first, 1, FALL_MS + rise_ms - RISE_MS + 500);
+    t.diagnostic(`fell after ${Date.now() - closed_ms} ms`);
+    assertClean(first);
+    assertClean(second);
+  } finally {
+    await Promise.all([first.close(), second.close()]);
+  }
+});
+
+test("who stays is counted all the time", async () => {
+  const url = await demoUrl();
+  const [first, second] = [await visit(browser), await visit(browser)];
+  try {
+    await Promise.all([first.page.goto(url), second.page.goto(url)]);
+    await sees(first, 2, 10_000);
+    // Over three steps of 10 seconds: whenever the number changes, it is noted.
+    const seen = await first.page.evaluate(() => new Promise((resolve) => {
+      const numbers = new Set();
+      const number = document.querySelector(".number");
+      const timer = setInterval(() => numbers.add(number?.textContent), 50);
+      setTimeout(() => { clearInterval(timer); resolve([...numbers]); }, 31_000);
+    }));
+    assert.deepEqual(seen, ["2"]);
+  } finally {
+    await Promise.all([first.close(), second.close()]);
+  }
+});
+
+test("without a stream the page says how its owner makes one, and takes an id", async () => {
+  const url = new URL(await demoUrl());
+  const visitor = await visit(browser);
+  try {
+    await visitor.page.goto(`${worker.origin}/demo`);
+    await visitor.page.getByRole("heading", { name: "This page needs a stream" }).waitFor();
+    assert.equal(await visitor.page.getByRole("link", { name: "owner's page" }).getAttribute("href"), "/owner?new=demo");
+    await assertAccessible(visitor.page);
+    await visitor.page.getByLabel("Stream id").fill(url.searchParams.get("stream") ?? "");
+    await visitor.page.getByRole("button", { name: "Open" }).click();
+    await sees(visitor, 1, 10_000);
+    assertClean(visitor);
+  } finally {
+    await visitor.close();
+  }
+});
+
+test("the command of the document makes a stream that the page counts with", async () => {
+  const document = await readFile(new URL("../../docs/owner.md", import.meta.url), "utf8");
+  const [, command] = /```sh\n([\s\S]*?)```/.exec(document) ?? [];
+  const { stdout } = await promisify(execFile)("sh", ["-euc", command], { env: { ...process.env, URL: worker.origin, OWNER_TOKEN } });
+  const visitor = await visit(browser);
+  try {
+    await visitor.page.goto(`${worker.origin}/demo?stream=${JSON.parse(stdout).id}`);
+    await sees(visitor, 1, 10_000);
+    assertClean(visitor);
+  } finally {
+    await visitor.close();
+  }
+});
+
+/** @param {string} name @param {string} heading @param {() => Promise<string>} url */
+function told(name, heading, url) {
+  test(name, async () => {
+    const visitor = await visit(browser, { viewport: { width: 360, height: 740 } });
+    try {
+      await visitor.page.goto(await url());
+      await visitor.page.getByRole("heading", { name: heading }).waitFor();
+      assert.equal(await visitor.page.locator(".number").isVisible(), false);
+      assert.equal(await visitor.page.locator("main img, main script").count(), 0);
+      assert.equal(await visitor.page.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
+      assertClean(visitor);
+    } finally {
+      await visitor.close();
+    }
+  });
+}
+
+told("a stream that is not public is told so", "This stream is not public", () => demoUrl({ distinct: ["client_id"] }));
+
+told("a stream that does not count the label is told so", "This stream does not count", () => demoUrl({ public_read: true }));
+
+told("a hostile label is text", "<img src=x onerror=alert(1)>", async () => `${await demoUrl()}&label=${encodeURIComponent("<img src=x onerror=alert(1)>\u202E")}`);
+
+told("a stream that is not there is told so", "No such stream", async () => `${worker.origin}/demo?stream=forged`);
+
+test("a page that is hidden is not counted, and is again when it is seen", async () => {
+  const url = await demoUrl();
+  const [first, second] = [await visit(browser), await visit(browser)];
+  try {
+    await Promise.all([first.page.goto(url), second.page.goto(url)]);
+    await sees(first, 2, 10_000);
+    /** @param {boolean} isHidden */
+    const hide = (isHidden) => second.page.evaluate((isHidden) => {
+      Object.defineProperty(document, "hidden", { configurable: true, value: isHidden });
+      Object.defineProperty(document, "visibilityState", { configurable: true, value: isHidden ? "hidden" : "visible" });
+      document.dispatchEvent(new Event("visibilitychange", { bubbles: true }));
+    }, isHidden);
+    await hide(true);
+    const last = () => JSON.parse(second.requests.findLast((request) => request.method() === "POST")?.postData() ?? "[]");
+    await eventually(() => assert.deepEqual(Object.keys(last().at(-1).v), ["event"], "who leaves is not counted as there"));
+    await sees(first, 1, FALL_MS + rise_ms - RISE_MS + 500);
+    await hide(false);
+    await sees(first, 2, 10_000);
+  } finally {
+    await Promise.all([first.close(), second.close()]);
+  }
+});
+
+for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+  test(`axe-core finds nothing serious, ${colorScheme}`, async () => {
+    const visitor = await visit(browser, { colorScheme });
+    try {
+      await visitor.page.goto(await demoUrl());
+      await sees(visitor, 1, 10_000);
+      await assertAccessible(visitor.page);
+    } finally {
+      await visitor.close();
+    }
+  });
+}
+
+test("who is there is in this step or in the one before", () => {
+  assert.deepEqual([[], [null], [5], [3, 1], [1, 3], [9, 2, null], [9, null, null]].map(viewersNow), [0, 0, 5, 3, 3, 2, 0]);
+  assert.deepEqual([0, 1, 2].map(viewersWords), ["Nobody is counted yet.", "1 person is looking at this page: you.", "2 people are looking at this page, you among them."]);
+});
+
+test("every state of the reader has its words", () => {
+  const kinds = ["connecting", "live", "offline", "paused", "denied", "missing", "closed"].map((state) => noticeOf(state, null, "a").kind);
+  assert.deepEqual(kinds, ["waiting", "live", "lost", "live", "denied", "missing", "live"]);
+  assert.equal(noticeOf("refused", { status: 400, detail: "" }, "a").kind, "uncounted");
+  assert.equal(noticeOf("refused", { status: 422, detail: "too much" }, "a").advice, "too much");
+});

@@ -1,0 +1,183 @@
+// @ts-check
+/** What the owner's page knows without a browser: configurations, refusals, words, addresses. */
+
+import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import { test } from "node:test";
+import { formatPlace, parsePlace } from "../../public/owner/address.js";
+import { DEMO, FIELDS, bodyOf, consequences, empty, typedOf } from "../../public/owner/config.js";
+import { adviceOf, fieldFault } from "../../public/owner/fault.js";
+import { createLanes } from "../../public/owner/lanes.js";
+import { barsOf, paceWords } from "../../public/owner/sparkline.js";
+import { createToken } from "../../public/owner/token.js";
+import { ago, bytes, forwardWords, reasonWords } from "../../public/owner/words.js";
+import { Problem } from "../../public/live/problem.mjs";
+
+/** @type {import("../../public/owner/config.js").Config} */
+const CONFIG = {
+  name: "visits",
+  public_read: true,
+  origins: ["https://a.example", "https://b.example"],
+  distinct: ["client_id"],
+  retention: { "10s": "2d", "1m": "14d", "10m": "60d", "1h": "730d", "1d": null, messages: "1d" },
+  lateness: "1d",
+  shards: 2,
+  forward: { dialect: "pnut", api_root: "https://api.pnut.io/v1", channel: "12", policy: { max_delay: "1m", writes_per_minute: 20 } },
+};
+
+/** @param {string} detail @param {number} [status] */
+function refusal(detail, status = 400) {
+  return new Problem({ status, title: "The request is not valid", detail, type: "/problems#invalid-request" });
+}
+
+test("what was read and not changed asks for nothing", () => {
+  assert.deepEqual(bodyOf(typedOf(CONFIG), CONFIG), { body: {} });
+});
+
+test("a change names only what was changed", () => {
+  const typed = { ...typedOf(CONFIG), name: "hits", public_read: "", origins: " https://c.example \n\n", "retention.1h": "for ever", "retention.10s": "36h", shards: "4" };
+  const body = { name: "hits", public_read: false, origins: ["https://c.example"], retention: { "10s": "36h", "1h": null }, shards: 4 };
+  assert.deepEqual(bodyOf(typed, CONFIG), { body });
+});
+
+test("a name is all that a new stream needs, and all that is typed is sent", () => {
+  assert.deepEqual(bodyOf({ ...empty(), name: "a" }), { body: { name: "a" } });
+  assert.deepEqual(bodyOf(DEMO), { body: { name: "demo", public_read: true, distinct: ["client_id"] } });
+  assert.deepEqual(bodyOf(empty()), { body: { name: "" } }, "it is for the server to say");
+});
+
+test("forwarding is sent whole where a part of it changed, without a token where none was typed, and ends as null", () => {
+  const faster = { ...typedOf(CONFIG), "forward.policy.writes_per_minute": "10" };
+  const forward = { dialect: "pnut", api_root: "https://api.pnut.io/v1", channel: "12", token: undefined, policy: { max_delay: "1m", writes_per_minute: 10 } };
+  assert.deepEqual(bodyOf(faster, CONFIG), { body: { forward } });
+  const typed = bodyOf({ ...typedOf(CONFIG), "forward.token": "new" }, CONFIG);
+  assert.equal("body" in typed && typed.body.forward.token, "new");
+  assert.deepEqual(bodyOf({ ...typedOf(CONFIG), "forward.dialect": "" }, CONFIG), { body: { forward: null } });
+});
+
+test("what JSON can't carry to the server is refused at its field", () => {
+  for (const shards of ["two", "-1", "1.5"]) {
+    const attempt = bodyOf({ ...empty(), name: "a", shards });
+    assert.equal("fault" in attempt && attempt.fault.field, "shards");
+  }
+});
+
+test("what no later change undoes is told before, and nothing else", () => {
+  /** @param {Record<string, any>} body */
+  const count = (body) => consequences(CONFIG, body).length;
+  assert.equal(count({ name: "a", public_read: false, origins: [], lateness: "2h" }), 0);
+  assert.equal(count({ retention: { "10s": "3d", "1h": null } }), 0, "more is kept");
+  assert.equal(count({ retention: { "10s": "47h" } }), 1);
+  assert.equal(count({ retention: { "1d": "9000d" } }), 1, "for ever was longer");
+  assert.equal(count({ retention: { "10s": "soon" } }), 0, "the server will refuse it");
+  assert.equal(count({ shards: 3 }), 1);
+  assert.equal(count({ shards: 1 }), 0, "the server will refuse it");
+  assert.equal(count({ distinct: [] }), 1);
+  assert.equal(count({ forward: null }), 1);
+});
+
+test("every refusal of a configuration that the server has finds its field", async () => {
+  const sources = ["src/wire/stream.rs", "src/wire/forward.rs", "src/wire/forward/root.rs", "src/domain/shards.rs", "src/domain/retention.rs", "src/object/owned.rs"];
+  const texts = await Promise.all(sources.map((path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8")));
+  const refusals = texts.join("\n").matchAll(/(?:#\[error\(|let reason =)\s*"((?:[^"\\]|\\.)*`(?:[^"\\]|\\.)*)"/g);
+  const about = Array.from(refusals, ([, text]) => text)
+    .filter((text) => !text.includes("is not supported by this version"))
+    .map((text) => text.replace("{name}", "10m").replace("{coarser}", "1h").replace("{finer}", "10m"))
+    .map((text) => text.replaceAll("{0}", text.includes("a number and a unit") ? "lateness" : "forward"));
+  assert.ok(about.length >= 25, `${about.length} refusals`);
+  for (const text of about) {
+    const fault = fieldFault(refusal(text));
+    assert.ok(fault && FIELDS.includes(fault.field), text);
+    assert.ok(!fault.message.includes("`"), fault.message);
+  }
+});
+
+test("a refusal is told at the field that it names first, in whole sentences", () => {
+  /** @param {string} detail */
+  const told = (detail) => fieldFault(refusal(detail));
+  assert.deepEqual(told("`name` must have 1 to 100 bytes"), { field: "name", message: "It must have 1 to 100 bytes." });
+  assert.deepEqual(told("`retention`: `1m` must be kept at least as long as `10s`"), { field: "retention.1m", message: "It must be kept at least as long as 10s." });
+  assert.equal(told("`1d` in `retention` must be a day more than `lateness`")?.field, "retention.1d");
+  assert.equal(told('"a,b" in `distinct` is no name of a label')?.field, "distinct");
+  assert.deepEqual(told("`forward.api_root`: `forward.api_root` must begin with https://"), { field: "forward.api_root", message: "It must begin with https://." });
+  assert.equal(fieldFault(refusal("`shards` is 4 and can only be raised, not lowered to 3", 409))?.field, "shards");
+  assert.equal(told("the body is no valid configuration"), null);
+  assert.equal(fieldFault(refusal("`name`", 503)), null);
+});
+
+test("what the deployment lacks is told with the command that mends it", () => {
+  const advice = (/** @type {string} */ kind, /** @type {number} */ status) => adviceOf(new Problem({ status, title: "x", type: `https://h.example/problems#${kind}` }));
+  assert.match(advice("creating-disabled", 403).command, /secret put OWNER_TOKEN/);
+  assert.match(advice("not-configured", 503).command, /secret put SIGNING_KEY/);
+  assert.match(advice("unauthorized", 401).title, /not the owner token/);
+  assert.equal(advice("internal", 500).title, "x");
+  assert.match(adviceOf(new Problem({ status: 0, title: "" })).advice, /connection/i);
+});
+
+test("the token is in memory, in the tab's storage only where that was chosen, and without a storage too", () => {
+  const kept = /** @type {Map<string, string>} */ (new Map());
+  const storage = /** @type {Storage} */ (/** @type {unknown} */ ({
+    getItem: (/** @type {string} */ name) => kept.get(name) ?? null,
+    setItem: (/** @type {string} */ name, /** @type {string} */ value) => kept.set(name, value),
+    removeItem: (/** @type {string} */ name) => kept.delete(name),
+  }));
+  const token = createToken(() => storage);
+  token.set("a", false);
+  assert.deepEqual([token.value, kept.size], ["a", 0]);
+  token.set("b", true);
+  assert.deepEqual([token.value, createToken(() => storage).value], ["b", "b"]);
+  token.forget();
+  assert.deepEqual([token.value, kept.size], ["", 0]);
+
+  const none = createToken(() => { throw new Error("not allowed"); });
+  none.set("c", true);
+  assert.equal(none.value, "c");
+});
+
+test("addresses are read as they are written", () => {
+  for (const place of /** @type {import("../../public/owner/address.js").Place[]} */ ([{ view: "list" }, { view: "create", preset: "" }, { view: "create", preset: "demo" }, { view: "stream", id: "a&b=c" }])) {
+    assert.deepEqual(parsePlace(formatPlace(place)), place);
+  }
+  assert.deepEqual(parsePlace("?new=other"), { view: "create", preset: "" });
+});
+
+test("a lane takes the next task when one is done, and forgets what has not begun", async () => {
+  const lanes = createLanes(2);
+  const begun = /** @type {number[]} */ ([]);
+  const ends = /** @type {(() => void)[]} */ ([]);
+  for (let i = 0; i < 5; i++) lanes.add(() => new Promise((end) => { begun.push(i); ends.push(end); }));
+  assert.deepEqual(begun, [0, 1]);
+  ends[0]();
+  await new Promise(setImmediate);
+  assert.deepEqual(begun, [0, 1, 2]);
+  lanes.clear();
+  ends[1]();
+  ends[2]();
+  await new Promise(setImmediate);
+  assert.deepEqual(begun, [0, 1, 2]);
+});
+
+test("bars are as high as their values, none for nothing, and words say the same", () => {
+  assert.equal(barsOf([0, 0]), "");
+  assert.equal(barsOf([1, 0, 2]).split("M").length - 1, 2);
+  assert.match(barsOf([1, 2]), /^M0 36v-18h64.8v18zM90 36v-36/);
+  assert.equal(paceWords([0, 0]), "no points in the last hour");
+  assert.equal(paceWords([3, 1]), "1 point in the last minute, at most 3 in one of the last hour");
+});
+
+test("numbers of the status are told as people say them", () => {
+  assert.deepEqual([null, 99, 40, 0].map((then) => ago(then, 100)), ["never", "just now", "1 min ago", "1 min ago"]);
+  assert.equal(ago(100 - 3 * 86_400, 100), "3 d ago");
+  assert.deepEqual([0, 1023, 1536, 40 * 1024, 3 * 2 ** 30].map(bytes), ["0 bytes", "1,023 bytes", "1.5 KiB", "40 KiB", "3 GiB"]);
+  assert.equal(reasonWords("something new"), "something new");
+  assert.equal(forwardWords(null).kind, "none");
+  const forward = /** @type {any} */ ({ state: "forwarding", set_aside: { points: 0 } });
+  assert.deepEqual([forwardWords(forward).kind, forwardWords({ ...forward, set_aside: { points: 1 } }).kind, forwardWords({ ...forward, state: "paused" }).kind], ["good", "busy", "bad"]);
+});
+
+test("every reason that status counts has its words", async () => {
+  const source = await readFile(new URL("../../docs/api.md", import.meta.url), "utf8");
+  const [, names] = /Reasons are (.*?) and the fields (.*?)\./s.exec(source) ?? [];
+  assert.ok(names);
+  for (const reason of ["syntax", "unknown_field", "n", "d", "p", "v", "t"]) assert.notEqual(reasonWords(reason), reason);
+});

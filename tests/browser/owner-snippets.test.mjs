@@ -1,0 +1,212 @@
+// @ts-check
+/** The lines that the owner's page offers to paste: each is run as it is, and writes or reads what it says. */
+
+import assert from "node:assert/strict";
+import { execFile, spawn } from "node:child_process";
+import { createSocket } from "node:dgram";
+import { once } from "node:events";
+import { existsSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { createInterface } from "node:readline";
+import { after, before, test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
+import { KEY_PLACE, dashboard, snippets } from "../../public/owner/snippets.js";
+import { launch } from "./chromium.mjs";
+import { eventually } from "./eventually.mjs";
+import { startSite } from "./site.mjs";
+import { visit } from "./visitor.mjs";
+import { startWorker } from "./worker.mjs";
+
+/** @import { Site } from "./site.mjs" */
+/** @import { Stream, Worker } from "./worker.mjs" */
+
+const run = promisify(execFile);
+/** The Python in which tools/python.sh has installed the client. */
+const PYTHON = process.env.HEARTBEAT_PYTHON ?? fileURLToPath(new URL("../../.tools/python/bin/python", import.meta.url));
+const NO_PYTHON = existsSync(PYTHON) ? false : "the Python client is installed by tools/python.sh, which make test runs";
+
+/** @type {Worker} */
+let worker;
+/** @type {import("playwright-core").Browser} */
+let browser;
+/** @type {Site} */
+let site;
+
+before(async () => {
+  worker = await startWorker();
+  browser = await launch();
+  site = await startSite();
+});
+
+after(async () => {
+  await browser?.close();
+  await worker?.stop();
+  site?.stop();
+});
+
+/** @param {Stream} stream @param {object} [more] */
+function factsOf(stream, more) {
+  return { origin: worker.origin, id: stream.id, key: stream.read_key, isPublic: false, distinct: [], shards: 1, ...more };
+}
+
+/** @param {string} id @param {Stream} stream @param {object} [more] */
+function textOf(id, stream, more) {
+  const snippet = snippets(factsOf(stream, more)).find((one) => one.id === id);
+  assert.ok(snippet, `there is a snippet ${id}`);
+  return snippet.text;
+}
+
+/** Labels of the stream's series, and the sum of each. @param {Stream} stream */
+async function sums(stream) {
+  const { series } = await worker.rollup(stream, { by: "*", from: "-5m" });
+  return series.map((/** @type {any} */ { labels, sum }) => [labels, sum.reduce((/** @type {number} */ a, /** @type {number} */ b) => a + b, 0)]);
+}
+
+/** @param {string} name @param {(stream: Stream) => Promise<void>} story @param {object} [config] @param {string | false} [skip] why not */
+function snippet(name, story, config, skip = false) {
+  test(name, { skip }, async () => story(await worker.createStream("pasted", config)));
+}
+
+/** A page of another origin that has these lines in it. @param {string} html @param {(page: import("playwright-core").Page) => Promise<void>} story */
+async function onPage(html, story) {
+  const path = `/${crypto.randomUUID()}`;
+  site.put(path, { html });
+  const visitor = await visit(browser);
+  try {
+    await visitor.page.goto(site.origin + path);
+    await story(visitor.page);
+    visitor.assertClean();
+  } finally {
+    await visitor.close();
+  }
+}
+
+for (const id of ["curl", "appnet"]) {
+  snippet(`${id} writes a point`, async (stream) => {
+    await run("sh", ["-euc", textOf(id, stream)]);
+    assert.deepEqual(await sums(stream), [[{ event: id === "curl" ? "signup" : "join" }, 1]]);
+  });
+}
+
+snippet("the tag of a page reports a view, counts what the note says, and its client ids are counted", async (stream) => {
+  await onPage(textOf("script", stream, { distinct: ["client_id"] }), async (page) => {
+    await page.evaluate(() => /** @type {any} */ (globalThis).heartbeat.count(1, { event: "signup" }));
+    await page.evaluate(() => /** @type {any} */ (globalThis).heartbeat.flush());
+    await eventually(async () => assert.deepEqual((await sums(stream)).map(([labels]) => labels.event).sort(), ["page_view", "signup"]));
+  });
+  const { series } = await worker.rollup(stream, { agg: "distinct:client_id", where: "event=page_view", step: "1h" });
+  assert.deepEqual(series[0]["distinct:client_id"].filter(Boolean), [1]);
+}, { distinct: ["client_id"] });
+
+snippet("a beacon writes a point", async (stream) => {
+  await onPage("", async (page) => {
+    assert.equal(await page.evaluate(textOf("beacon", stream)), true);
+    await eventually(async () => assert.deepEqual(await sums(stream), [[{ event: "click" }, 1]]));
+  });
+});
+
+snippet("the pixel of a mail writes a point", async (stream) => {
+  await onPage(textOf("pixel", stream), async () => {
+    await eventually(async () => assert.deepEqual(await sums(stream), [[{ event: "open" }, 1]]));
+  });
+});
+
+snippet("a form writes a point, and the page stays", async (stream) => {
+  await onPage(textOf("form", stream), async (page) => {
+    const url = page.url();
+    await page.getByRole("button", { name: "No" }).click();
+    await eventually(async () => assert.deepEqual(await sums(stream), [[{ answer: "no" }, 1]]));
+    assert.equal(page.url(), url);
+  });
+});
+
+snippet("Python's logging writes errors", async (stream) => {
+  await run(PYTHON, ["-c", `${textOf("logging", stream)}\nlogging.getLogger("shop").error("no stock")`]);
+  assert.deepEqual(await sums(stream), [[{ level: "ERROR", logger: "shop", source: "server" }, 1]]);
+}, {}, NO_PYTHON);
+
+snippet("the Python client writes counters and timers", async (stream) => {
+  await run(PYTHON, ["-c", textOf("client", stream)]);
+  const metrics = (await sums(stream)).map(([labels]) => labels.metric).sort();
+  assert.deepEqual(metrics, ["checkout", "signup"]);
+}, {}, NO_PYTHON);
+
+snippet("the relay writes what statsd clients send", async (stream) => {
+  const text = textOf("statsd", stream);
+  assert.match(text, /^heartbeat statsd --to /);
+  // Another port and a shorter interval: tests run side by side, and don't wait.
+  const child = spawn("sh", ["-euc", `exec ${PYTHON} -m heartbeat_stream ${text.replace(/^heartbeat /, "").replace("127.0.0.1:8125", "127.0.0.1:0")} --interval 0.2`], { stdio: ["ignore", "ignore", "pipe"] });
+  try {
+    let port = 0;
+    for await (const line of createInterface(child.stderr)) {
+      port = Number(/listening at \S*?:(\d+)/.exec(line)?.[1] ?? 0);
+      if (port) break;
+    }
+    assert.ok(port > 0);
+    const socket = createSocket("udp4");
+    await promisify((/** @type {any} */ done) => socket.send("logins:1|c", port, "127.0.0.1", done))();
+    socket.close();
+    await eventually(async () => assert.equal(await worker.count(stream), 1));
+  } finally {
+    const exited = once(child, "exit");
+    child.kill("SIGTERM");
+    await exited;
+  }
+}, {}, NO_PYTHON);
+
+snippet("what was written is read with curl, as a rollup and as messages", async (stream) => {
+  await worker.write(stream, [{ n: 5 }]);
+  const rollup = JSON.parse((await run("sh", ["-euc", textOf("rollup", stream)])).stdout);
+  assert.deepEqual(rollup.series[0].sum.filter(Boolean), [5]);
+  const messages = JSON.parse((await run("sh", ["-euc", textOf("messages", stream)])).stdout);
+  assert.equal(messages.data[0].annotations[0].value.n, 5);
+});
+
+snippet("a public stream is read without a key", async (stream) => {
+  await worker.write(stream, [{ n: 5 }]);
+  for (const id of ["rollup", "messages", "chart", "reader"]) assert.ok(!textOf(id, stream, { isPublic: true }).includes("rk_"));
+  const rollup = JSON.parse((await run("sh", ["-euc", textOf("rollup", stream, { isPublic: true })])).stdout);
+  assert.deepEqual(rollup.series[0].sum.filter(Boolean), [5]);
+}, { public_read: true });
+
+snippet("a chart is in a page with two lines", async (stream) => {
+  await worker.write(stream, [{ n: 5 }]);
+  await onPage(textOf("chart", stream), async (page) => {
+    await page.locator("heartbeat-chart canvas").waitFor();
+    await eventually(async () => assert.match(await page.locator("heartbeat-chart .legend").innerText(), /5/));
+  });
+});
+
+snippet("a module reads the window", async (stream) => {
+  await worker.write(stream, [{ n: 5 }]);
+  await onPage(`<script type="module">${textOf("reader", stream)}\nglobalThis.s = s;</script>`, async (page) => {
+    await page.waitForFunction(() => /** @type {any} */ (globalThis).s?.series[0]?.sum.includes(5));
+  });
+});
+
+test("a key that the page does not know has a word in its place", async () => {
+  const facts = { origin: "https://h.example", id: "ID", key: "", isPublic: false, distinct: [], shards: 1 };
+  for (const { kind, text } of snippets(facts)) assert.equal(text.includes(KEY_PLACE), kind === "read");
+  assert.equal(dashboard(facts), "https://h.example/?stream=ID");
+  assert.equal(snippets({ ...facts, shards: 2 }).some(({ id }) => id === "messages"), false);
+});
+
+test("words of a user that are in a snippet can't leave their place or turn it", () => {
+  const distinct = ['"><img src=x onerror=alert(1)>\u202E'];
+  for (const { text } of snippets({ origin: "https://h.example", id: "ID", key: "rk_a", isPublic: false, distinct, shards: 1 })) {
+    assert.ok(!text.includes("<img src=x") && !text.includes("\u202E"), text);
+  }
+});
+
+test("what a snippet takes for granted is in the documents", async () => {
+  const [browserDocs, python, statsd, api, appnet, reader] = await Promise.all(["browser", "python", "statsd", "api", "appnet", "reader"].map((name) => readFile(new URL(`../../docs/${name}.md`, import.meta.url), "utf8")));
+  assert.match(browserDocs, /`data-stream`/);
+  assert.match(browserDocs, /`data-distinct`/);
+  assert.match(python, /HeartbeatHandler\(/);
+  assert.match(python, /pip install \.\/clients\/python/);
+  assert.match(statsd, /heartbeat statsd --listen 127\.0\.0\.1:8125 --to/);
+  assert.match(api, /pixel\.gif/);
+  assert.match(appnet, /channels\/\$ID\/messages/);
+  assert.match(reader, /heartbeat-chart\.mjs/);
+});

@@ -1,0 +1,67 @@
+// @ts-check
+/** The pure parts of the reader page: ranges of time, filters, and the period before. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { formatMatcher, isNameable, matcherWords, parseMatcher } from "../../public/reader/matcher.js";
+import { changeOf, comparedView, previousView } from "../../public/reader/previous.js";
+import { fixed, lengthOf, moved, rangeOf, spanOf, stepOf, timeOf, typedOf } from "../../public/reader/range.js";
+import { viewOf } from "../../public/live/window.mjs";
+
+const NOW = 1_792_540_800;
+
+test("a chart never has more steps than it can show, and they divide a day or a week", () => {
+  for (const length_s of [60, 900, 3600, 86_400, 7 * 86_400, 30 * 86_400, 366 * 86_400]) {
+    for (const [isBars, most] of /** @type {[boolean, number][]} */ ([[false, 360], [true, 100]])) {
+      const step = stepOf(length_s, isBars);
+      assert.ok(length_s / step <= most);
+      assert.equal(604_800 % step, 0);
+    }
+  }
+});
+
+test("earlier and later move by half of the length, and never ahead of time", () => {
+  const hour = { from: "-1h", to: "" };
+  assert.deepEqual(spanOf(moved(hour, -0.5, NOW), NOW), { from: NOW - 5400, to: NOW - 1800 });
+  assert.deepEqual(spanOf(moved(moved(hour, -0.5, NOW), 0.5, NOW), NOW), { from: NOW - 3600, to: NOW });
+  assert.deepEqual(spanOf(moved(hour, 0.5, NOW), NOW), { from: NOW - 3600, to: NOW });
+  assert.equal(lengthOf(moved(hour, -0.5, NOW)), 3600);
+});
+
+test("a range has a beginning before its end", () => {
+  assert.equal(rangeOf(NOW, NOW), null);
+  assert.equal(rangeOf(NaN, NOW), null);
+  assert.deepEqual(rangeOf(NOW - 60, NOW), fixed({ from: NOW - 60, to: NOW }));
+  assert.deepEqual(rangeOf("-6h", ""), { from: "-6h", to: "" });
+});
+
+test("a time that is typed is the time that is shown", () => {
+  for (const isUtc of [true, false]) assert.equal(timeOf(typedOf(NOW, isUtc), isUtc), NOW);
+  assert.equal(typedOf(0, true), "1970-01-01T00:00:00");
+});
+
+test("filters are read as the API reads them", () => {
+  assert.deepEqual(parseMatcher("a=b=c"), { label: "a", test: "=", value: "b=c" });
+  assert.deepEqual(parseMatcher("a!~b"), { label: "a", test: "!~", value: "b" });
+  assert.deepEqual(parseMatcher("a="), { label: "a", test: "=", value: "" });
+  for (const text of ["", "a", "=b", "!a"]) assert.equal(parseMatcher(text), null);
+  for (const text of ["a=b", "a!=b\u202E", "a=~.*", "a!~x=y"]) assert.equal(formatMatcher(/** @type {any} */ (parseMatcher(text))), text);
+  assert.deepEqual(["country", "a=b", "a!", "<b>"].map(isNameable), [true, false, false, true]);
+  assert.equal(matcherWords("country="), "without country");
+  assert.equal(matcherWords("country!=US"), "country is not US");
+});
+
+test("the period before stands on the window's own times, also when the window has moved on", () => {
+  const step = 10;
+  const rollup = /** @type {any} */ ({ from: 0, to: 60, step, agg: ["sum"], times: [0, 10, 20, 30, 40, 50], series: [{ labels: {}, sum: [1, 2, null, 4, 5, 6] }] });
+  const view = (/** @type {number} */ from) => viewOf({ from, to: from + 30, step, agg: ["sum"], times: [from, from + 10, from + 20], series: [{ labels: {}, sum: [7, 8, 9] }] });
+  assert.deepEqual(previousView(view(30), rollup).series[0].sum, [1, 2, null]);
+  assert.deepEqual(previousView(view(30), rollup).totals, [{ sum: 3 }]);
+  assert.deepEqual(previousView(view(50), rollup).series[0].sum, [null, 4, 5]);
+  const compared = comparedView(view(30), previousView(view(30), rollup));
+  assert.deepEqual(compared.series.map(({ sum, previous }) => [sum, previous === true]), [[[7, 8, 9], false], [[1, 2, null], true]]);
+});
+
+test("a change is a share of what was there", () => {
+  assert.deepEqual([changeOf(3, 2), changeOf(1, 2), changeOf(1, -2), changeOf(1, 0), changeOf(null, 1)], [0.5, -0.5, 1.5, null, null]);
+});

@@ -1,0 +1,68 @@
+// @ts-check
+/** A reader page under test: its visits, what its table says, and points to look at. */
+
+import { test } from "node:test";
+import { visit } from "./visitor.mjs";
+
+/** @import { Visitor } from "./visitor.mjs" */
+/** @import { Stream, Worker } from "./worker.mjs" */
+
+/**
+ * Tests that are one visit each, clean to the end.
+ * @param {() => import("playwright-core").Browser} browser
+ */
+export function scenes(browser) {
+  /**
+   * @param {string} name
+   * @param {(visitor: Visitor) => Promise<void>} story
+   * @param {import("playwright-core").BrowserContextOptions} [options]
+   */
+  return (name, story, options) =>
+    test(name, async () => {
+      const visitor = await visit(browser(), options);
+      try {
+        await story(visitor);
+        visitor.assertClean();
+      } finally {
+        await visitor.close();
+      }
+    });
+}
+
+/** @param {Worker} worker @param {Stream} stream @param {string | Record<string, string>} [query] */
+export function pageOf(worker, stream, query = "") {
+  return `${worker.origin}/?${new URLSearchParams([["stream", stream.id], ...new URLSearchParams(query)])}#key=${stream.read_key}`;
+}
+
+/**
+ * The rows of a chart's table as they are seen, without the boxes: by columns that are not hidden.
+ * @param {import("playwright-core").Page} page
+ * @param {number} [chart]
+ * @returns {Promise<Record<string, string>[]>}
+ */
+export function totals(page, chart = 0) {
+  return page.locator("article.chart").nth(chart).locator("table.totals").evaluateAll(([table]) => {
+    const isSeen = (/** @type {Element} */ el) => el.checkVisibility();
+    if (!table || !isSeen(table)) return [];
+    const text = (/** @type {Element} */ el) => String(el.textContent).trim();
+    const heads = Array.from(table.querySelectorAll("thead th"));
+    return Array.from(table.querySelectorAll("tbody tr"), (tr) =>
+      Object.fromEntries(Array.from(tr.children, (cell, i) => [String(/** @type {HTMLElement} */ (heads[i]).dataset.column), text(cell), cell]).filter(([, , cell]) => isSeen(/** @type {Element} */ (cell))).map(([name, words]) => [name, words])),
+    );
+  });
+}
+
+/** Name and total of each row. @param {import("playwright-core").Page} page @param {number} [chart] */
+export async function sums(page, chart) {
+  return Object.fromEntries((await totals(page, chart)).map(({ name, summary }) => [name, summary]));
+}
+
+/** @param {import("playwright-core").Page} page @param {number} [chart] */
+export function card(page, chart = 0) {
+  return page.locator("article.chart").nth(chart);
+}
+
+/** @param {import("playwright-core").Page} page @param {string} kind */
+export function chooseKind(page, kind) {
+  return card(page).getByRole("radio", { name: kind }).click();
+}

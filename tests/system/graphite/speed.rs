@@ -1,0 +1,67 @@
+//! A week of two hundred series: how long functions over it take.
+
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use super::get;
+use crate::clock::now_whole_s;
+use crate::server::{Server, State};
+use crate::stream::Stream;
+
+const SERIES: u64 = 200;
+const WEEK_S: u64 = 7 * 86_400;
+/// A point each ten minutes: what is kept of 10 s data for steps of so long.
+const STEP_S: u64 = 600;
+/// What a request may take at best: 300 ms alone, and some times that where all tests run beside this one.
+const MAX: Duration = Duration::from_millis(if cfg!(debug_assertions) { 1_500 } else { 300 });
+
+/// What an isolate may need at a stream's bounds.
+const MAX_BYTES: u64 = 64 << 20;
+
+#[test]
+fn a_week_of_two_hundred_series_is_answered_soon_and_within_the_memory() {
+    let server = Server::start(State::new());
+    let stream = Stream::create(&server, json!({"name": "visits", "lateness": "7d"}));
+    let end_s = now_whole_s() / STEP_S * STEP_S;
+    let (mut body, mut count) = (String::new(), 0);
+    for at_s in (end_s - WEEK_S + STEP_S..end_s).step_by(usize::try_from(STEP_S).expect("small")) {
+        for series in 0..SERIES {
+            let (n, t) = (1 + (at_s / STEP_S * 7 + series) % 13, at_s + 5);
+            writeln!(body, r#"{{"n":{n},"t":{t},"v":{{"country":"c{}","path":"/{series}"}}}}"#, series % 20)
+                .expect("a text");
+            count += 1;
+            if count % 8_000 == 0 {
+                stream.write(std::mem::take(&mut body));
+            }
+        }
+    }
+    stream.write(body);
+    let leaf = "seriesByTag('name=visits.sum')";
+    let mut slow = Vec::new();
+    for (target, series) in [
+        (format!("summarize({leaf},'1h','sum')"), 200),
+        (format!("groupByTags({leaf},'sum','country')"), 20),
+        (format!("movingAverage({leaf},'6h')"), 200),
+        (format!("aliasByTags(groupByTags(movingAverage(summarize({leaf},'1h'),'6h'),'sum','country'),'country')"), 20),
+    ] {
+        let pairs = [("target", target.as_str()), ("from", "-7d"), ("until", "now"), ("maxDataPoints", "1000")];
+        let mut times: Vec<Duration> = Vec::new();
+        for _ in 0..7 {
+            let begun = Instant::now();
+            let answer = get(&stream, "render", &pairs).expect(200);
+            times.push(begun.elapsed());
+            assert_eq!(answer.text().matches(r#""target":"#).count(), series, "{target}");
+        }
+        times.sort();
+        eprintln!("{} ms (least {}): {target}", times[3].as_millis(), times[0].as_millis());
+        if times[0] > MAX {
+            slow.push(target);
+        }
+    }
+    assert!(slow.is_empty(), "{slow:?}");
+    let memory = stream.read("/status").expect(200).json()["memory_bytes"].as_u64().expect("a number");
+    eprintln!("{} MiB", memory >> 20);
+    assert!(memory < MAX_BYTES, "{memory}");
+}

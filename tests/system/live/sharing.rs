@@ -1,0 +1,86 @@
+//! Live readers of streams with several shards, and readers who differ.
+
+use serde_json::json;
+
+use super::socket::{Reader, open};
+use super::view::View;
+use crate::server::{Server, State};
+use crate::stream::Stream;
+
+const QUERY: &str = "by=key&agg=sum,count,max,p50,p99,distinct:who";
+
+fn write(stream: &Stream, range: std::ops::Range<u32>) {
+    for at in range {
+        let point = json!({ "n": at, "v": { "key": (at % 3).to_string(), "who": (at % 7).to_string() } });
+        stream
+            .call("POST", "/points")
+            .header("Idempotency-Key", at.to_string())
+            .body(point.to_string())
+            .send()
+            .expect(202);
+    }
+}
+
+#[test]
+fn readers_of_four_shards_see_one_stream_also_when_there_are_more() {
+    let server = Server::start(State::new());
+    let stream = Stream::create(&server, json!({ "name": "x", "shards": 4, "distinct": ["who"] }));
+    write(&stream, 0..20);
+    let mut reader = Reader::of(&stream, QUERY);
+    reader.until_count(20);
+    let mut view = View::default();
+    let mut poll = || {
+        let after = if view.cursor.is_empty() { String::new() } else { format!("&after={}", view.cursor) };
+        view.take(&stream.read(&format!("/deltas?{QUERY}{after}")).expect(200).json());
+        view.assert_rollup(&stream, QUERY);
+        (view.snapshots, view.deltas)
+    };
+    assert_eq!(poll(), (1, 0));
+    write(&stream, 20..60);
+    assert_eq!(poll(), (1, 1));
+    reader.until_count(60);
+    reader.view.assert_rollup(&stream, QUERY);
+    assert_eq!(reader.view.snapshots, 1);
+    stream.owned("PATCH", "").body(r#"{"shards":6}"#).send().expect(200);
+    write(&stream, 60..120);
+    poll();
+    reader.until_count(120);
+    reader.view.assert_rollup(&stream, QUERY);
+    // One shard loses its memory: what came before is only in its log.
+    server.evict(&format!("{}/2", stream.id));
+    write(&stream, 120..180);
+    poll();
+    reader.until_count(180);
+    reader.view.assert_rollup(&stream, QUERY);
+}
+
+#[test]
+fn readers_who_ask_differently_get_each_their_own() {
+    let stream = Stream::create(Server::shared(), json!({ "name": "x", "distinct": ["who"] }));
+    let queries = ["", "by=key&agg=count,p50", "where=key%3D1&agg=distinct:who,max", "by=*&agg=min", ""];
+    let mut readers: Vec<Reader> = queries.iter().map(|query| Reader::of(&stream, query)).collect();
+    write(&stream, 0..30);
+    let rollups = ["", "by=key", "where=key%3D1", "by=*", ""];
+    for ((reader, rollup), query) in readers.iter_mut().zip(rollups).zip(queries) {
+        reader.until_count(if rollup.starts_with("where") { 10 } else { 30 });
+        let (_, agg) = query.split_once("agg=").unwrap_or_default();
+        reader
+            .view
+            .assert_rollup(&stream, &format!("{rollup}&agg=sum,count,{}", if agg.is_empty() { "sum" } else { agg }));
+    }
+}
+
+#[test]
+fn a_stream_takes_so_many_different_questions_and_as_many_readers_of_each_as_come() {
+    let stream = Stream::new();
+    let query = |at: usize| format!("where=a%3D{at}");
+    let mut readers: Vec<Reader> = (0..64).map(|at| Reader::of(&stream, &query(at))).collect();
+    assert_eq!(open(&stream, &query(64), Some(&stream.read_key)).err(), Some(503));
+    readers.push(Reader::of(&stream, &query(7)));
+    drop(readers.remove(0));
+    // It is gone when the object has heard of it.
+    let start = std::time::Instant::now();
+    while open(&stream, &query(64), Some(&stream.read_key)).is_err() {
+        assert!(start.elapsed() < super::socket::DEADLINE);
+    }
+}
