@@ -32,6 +32,8 @@ const MAX_QUERIES: usize = 64;
 const MAX_UNACKNOWLEDGED: usize = 60;
 /// Readers who come within so long share a snapshot.
 const SNAPSHOT_MS: i64 = 1_000;
+/// How often home sees to it that the other shards are asked for its readers, also when it lost its memory.
+const WATCH_MS: i64 = 30_000;
 
 /// Why a socket is closed. See docs/live.md.
 pub(super) const KEY_REPLACED: u16 = 4001;
@@ -167,7 +169,20 @@ impl Shared {
             live.readers.push(reader);
         }
         self.stir();
+        if let Some(by_ms) = self.watch_shards() {
+            self.expect_alarm(now_ms(), Some(by_ms)).await;
+        }
         Response::from_websocket(client).map_err(|error| internal(&error))
+    }
+
+    /// Where readers hear of other shards, sees to it that these are asked; when to look again. Nothing else would: their
+    /// commits don't wake home, and the task that asks ends with home's memory.
+    pub(super) fn watch_shards(self: &Rc<Self>) -> Option<i64> {
+        if self.readers().readers.is_empty() || !self.has_other_shards() {
+            return None;
+        }
+        self.stir();
+        Some(now_ms() + WATCH_MS)
     }
 
     /// What a reader gets first. Many who come at once share a snapshot.

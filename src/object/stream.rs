@@ -133,7 +133,7 @@ impl DurableObject for Stream {
             Err(Refusal::NoSuchStream) => None,
             Err(_) => Some(now_ms() + RETRY_MS),
         };
-        if let Some(next_ms) = next_ms {
+        if let Some(next_ms) = next_ms.into_iter().chain(self.shared.watch_shards()).min() {
             // Not at once: what could not be done now can't be done in a millisecond either.
             self.shared.set_alarm((next_ms - now_ms()).max(GATHER_MS)).await;
         }
@@ -258,7 +258,7 @@ impl Shared {
     /// Sets the alarm unless one comes soon enough: when keys of now expire, or what is forwarded has had company. One from
     /// before this object lost its memory is left as it is, or it would be put off with each write to a quiet stream; one
     /// that is long overdue is taken for lost.
-    async fn expect_alarm(&self, now_ms: i64, forward_ms: Option<i64>) {
+    pub(super) async fn expect_alarm(&self, now_ms: i64, forward_ms: Option<i64>) {
         let by_ms = forward_ms.map_or(i64::MAX, |due_ms| due_ms.max(now_ms + GATHER_MS)).min(now_ms + KEY_WINDOW_MS);
         let is_soon = |at_ms: &i64| (now_ms - OVERDUE_MS..=by_ms + 1).contains(at_ms);
         if self.alarm_ms.get().as_ref().is_some_and(is_soon) {

@@ -75,7 +75,7 @@ impl Shared {
         }
     }
 
-    fn has_other_shards(&self) -> bool {
+    pub(super) fn has_other_shards(&self) -> bool {
         self.record().is_ok_and(|record| record.config.layout.shards() > 1)
     }
 

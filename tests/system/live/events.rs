@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use serde_json::json;
 
@@ -117,4 +118,16 @@ fn events_end_when_the_key_is_replaced() {
     stream.owned("POST", "/read-key").send().expect(200);
     // A read error or the end, whichever the connection has.
     assert_eq!(events.lines.by_ref().map_while(Result::ok).filter(|line| line.starts_with("data")).count(), 0);
+}
+
+#[test]
+fn where_nothing_happens_a_comment_keeps_the_connection_open() {
+    let (stream, mut view) = (Stream::new(), View::default());
+    let mut events = Events::of(&stream, "", "");
+    events.next();
+    events.take(&mut view);
+    let start = Instant::now();
+    let line = events.lines.by_ref().map(|line| line.expect("comes in time")).find(|line| !line.is_empty());
+    assert_eq!(line.as_deref(), Some(":"));
+    assert!(start.elapsed() > Duration::from_secs(10), "a comment after {:?} is for nothing", start.elapsed());
 }

@@ -1,9 +1,13 @@
 //! Live readers of streams with several shards, and readers who differ.
 
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
 use serde_json::json;
 
 use super::socket::{Reader, open};
 use super::view::View;
+use crate::eviction::alarm_in_ns;
 use crate::server::{Server, State};
 use crate::stream::Stream;
 
@@ -52,6 +56,28 @@ fn readers_of_four_shards_see_one_stream_also_when_there_are_more() {
     poll();
     reader.until_count(180);
     reader.view.assert_rollup(&stream, QUERY);
+}
+
+#[test]
+fn home_has_an_alarm_for_its_readers_also_when_nobody_writes_to_it() {
+    const WATCH: Range<i64> = 15_000_000_000..31_000_000_000;
+    let server = Server::start(State::new());
+    let stream = Stream::create(&server, json!({ "name": "x", "shards": 4 }));
+    let until = |is_reached: &dyn Fn(Option<i64>) -> bool| {
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while !is_reached(alarm_in_ns(&server)) {
+            assert!(Instant::now() < deadline, "next in {:?} ns", alarm_in_ns(&server));
+        }
+    };
+    let is_watched = |next_ns: Option<i64>| next_ns.is_some_and(|next_ns| WATCH.contains(&next_ns));
+    // What is left to do for the new shards is done.
+    until(&|next_ns| next_ns.is_none_or(|next_ns| next_ns > WATCH.end));
+    let reader = Reader::of(&stream, "agg=count");
+    until(&is_watched);
+    // The alarm comes at once, and sets the next one.
+    stream.owned("PATCH", "").body("{}").send().expect(200);
+    until(&is_watched);
+    drop(reader);
 }
 
 #[test]
