@@ -20,7 +20,7 @@
  * @property {"write" | "read"} kind
  * @property {string} title
  * @property {string} when for whom it is, in a sentence
- * @property {"sh" | "html" | "python" | "javascript"} language
+ * @property {"sh" | "html" | "python" | "javascript" | "yaml"} language
  * @property {string} text
  * @property {string} [note]
  */
@@ -32,7 +32,7 @@ export const KEY_PLACE = "READ_KEY";
 export function snippets(facts) {
   const writers = [curl, script, beacon, logging, client, statsd, pixel, form, appnet];
   // Messages of a stream with several shards can't be read.
-  const readers = facts.shards > 1 ? [rollup, chart, reader] : [rollup, chart, reader, messages];
+  const readers = facts.shards > 1 ? [rollup, chart, reader, grafana] : [rollup, chart, reader, grafana, messages];
   return [...writers, ...readers].map((made) => made(facts));
 }
 
@@ -157,6 +157,18 @@ function reader({ origin, id, key, isPublic }) {
     id: "reader", kind: "read", title: "Read: JavaScript", language: "javascript",
     when: "The rolled-up window of the last hour, kept up to date, in a module of yours.",
     text: `import * as heartbeat from "${origin}/reader.mjs";\n\nconst s = heartbeat.open({ stream: "${id}"${credential} });\ns.onchange = () => console.log(s.times, s.series);`,
+  };
+}
+
+/** @param {Facts} facts @returns {Snippet} */
+function grafana(facts) {
+  const { key, isPublic } = facts;
+  const password = isPublic ? "" : `\n    basicAuth: true\n    basicAuthUser: heartbeat\n    secureJsonData:\n      basicAuthPassword: ${key || KEY_PLACE}`;
+  return {
+    id: "grafana", kind: "read", title: "Read: Grafana", language: "yaml",
+    when: "A Graphite data source, for Grafana's folder provisioning/datasources.",
+    text: `apiVersion: 1\ndatasources:\n  - name: Heartbeat\n    type: graphite\n    access: proxy\n    url: ${at(facts)}/graphite\n    jsonData:\n      graphiteVersion: "1.1"${password}`,
+    note: "The same URL, user and password work in Grafana's own form.",
   };
 }
 

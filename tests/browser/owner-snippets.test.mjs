@@ -57,7 +57,7 @@ function textOf(id, stream, more) {
   return snippet.text;
 }
 
-/** Labels of the stream's series, and the sum of each. @param {Stream} stream */
+/** Labels of the stream's series, and the sum of each. @param {Stream} stream @returns {Promise<[Record<string, string>, number][]>} */
 async function sums(stream) {
   const { series } = await worker.rollup(stream, { by: "*", from: "-5m" });
   return series.map((/** @type {any} */ { labels, sum }) => [labels, sum.reduce((/** @type {number} */ a, /** @type {number} */ b) => a + b, 0)]);
@@ -165,10 +165,19 @@ snippet("what was written is read with curl, as a rollup and as messages", async
 
 snippet("a public stream is read without a key", async (stream) => {
   await worker.write(stream, [{ n: 5 }]);
-  for (const id of ["rollup", "messages", "chart", "reader"]) assert.ok(!textOf(id, stream, { isPublic: true }).includes("rk_"));
+  for (const id of ["rollup", "messages", "chart", "reader", "grafana"]) assert.ok(!textOf(id, stream, { isPublic: true }).includes("rk_"));
   const rollup = JSON.parse((await run("sh", ["-euc", textOf("rollup", stream, { isPublic: true })])).stdout);
   assert.deepEqual(rollup.series[0].sum.filter(Boolean), [5]);
 }, { public_read: true });
+
+snippet("Grafana's data source finds the stream with what it is told", async (stream) => {
+  await worker.write(stream, [{ n: 5 }]);
+  const text = textOf("grafana", stream);
+  const told = (/** @type {string} */ name) => text.match(new RegExp(`^ +${name}: (.+)$`, "m"))?.[1];
+  const authorization = `Basic ${btoa(`${told("basicAuthUser")}:${told("basicAuthPassword")}`)}`;
+  const answer = await fetch(`${told("url")}/metrics/find?query=*`, { headers: { authorization } });
+  assert.deepEqual((await answer.json()).map((/** @type {any} */ node) => node.text), ["pasted"]);
+});
 
 snippet("a chart is in a page with two lines", async (stream) => {
   await worker.write(stream, [{ n: 5 }]);
@@ -200,7 +209,7 @@ test("words of a user that are in a snippet can't leave their place or turn it",
 });
 
 test("what a snippet takes for granted is in the documents", async () => {
-  const [browserDocs, python, statsd, api, appnet, reader] = await Promise.all(["browser", "python", "statsd", "api", "appnet", "reader"].map((name) => readFile(new URL(`../../docs/${name}.md`, import.meta.url), "utf8")));
+  const [browserDocs, python, statsd, api, appnet, reader, graphite] = await Promise.all(["browser", "python", "statsd", "api", "appnet", "reader", "graphite"].map((name) => readFile(new URL(`../../docs/${name}.md`, import.meta.url), "utf8")));
   assert.match(browserDocs, /`data-stream`/);
   assert.match(browserDocs, /`data-distinct`/);
   assert.match(python, /HeartbeatHandler\(/);
@@ -209,4 +218,5 @@ test("what a snippet takes for granted is in the documents", async () => {
   assert.match(api, /pixel\.gif/);
   assert.match(appnet, /channels\/\$ID\/messages/);
   assert.match(reader, /heartbeat-chart\.mjs/);
+  assert.match(graphite, /basicAuthUser: heartbeat/);
 });
