@@ -37,11 +37,13 @@ test: build ## check everything, fastest first
 	@cargo clippy --quiet --all-targets $(CLIPPY)
 	@echo "== lints, wasm"
 	@cargo clippy --quiet --lib --target wasm32-unknown-unknown $(CLIPPY)
+	@echo "== types of the JavaScript"
+	@tsc
 	@echo "== unit tests and whole-system tests"
 	@cargo test
-	@echo "== browser tests"
-	@if ls tests/browser/*.test.mjs >/dev/null 2>&1; then node --test --test-reporter=spec 'tests/browser/*.test.mjs'; fi
 	@tools/python.sh
+	@echo "== browser tests"
+	@node --test --test-reporter=spec 'tests/browser/*.test.mjs'
 	@echo "== python: types"
 	@cd clients/python && $(PYTHON)/ruff check --quiet --no-cache && $(PYTHON)/ruff format --quiet --no-cache --check && \
 		$(PYTHON)/mypy --cache-dir ../../target/mypy

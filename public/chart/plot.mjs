@@ -96,7 +96,7 @@ export function mountPlot(el, { onpoint, onzoom }) {
     pointed = { step: null, line: null };
     drawn = { chart, lines, shape };
     plot = new uPlot({
-      ...optionsOf(chart, lines, look),
+      ...optionsOf(lines, look),
       ...sizeOf(el),
       hooks: {
         ready: [() => step !== null && step < chart.times.length && pointAt(step)],
@@ -218,12 +218,11 @@ function sizeOf({ clientWidth, clientHeight }) {
 }
 
 /**
- * @param {Chart} chart
  * @param {Line[]} lines
  * @param {Look} look
  * @returns {Omit<uPlot.Options, "width" | "height">}
  */
-function optionsOf(chart, lines, look) {
+function optionsOf(lines, look) {
   const { kind, isStacked, formats, timeZone, theme } = look;
   const axis = { stroke: theme.muted, font: `12px ${theme.font}`, ticks: { show: false }, show: kind !== "spark" };
   const count = lines.filter(({ isPrevious }) => !isPrevious).length;
@@ -274,7 +273,7 @@ function scalesOf({ aggs }, { kind, isStacked }, span) {
   return {
     x: { time: true, range: () => [span().from, span().to] },
     // Without any value there is still a scale to read.
-    y: { range: (u, min, max) => (min == null ? [0, 1] : uPlot.rangeNum(min, max, { min: end, max: end })) },
+    y: { range: (_, min, max) => (min == null ? [0, 1] : uPlot.rangeNum(min, max, { min: end, max: end })) },
   };
 }
 

@@ -17,7 +17,8 @@ export function mountCopy(el, { what, text, isSeen = false }) {
   const button = h("button", { type: "button", class: "quiet" }, said, h("span", isSeen ? {} : { class: "unseen" }, ` ${what}`));
   const spoken = h("span", { class: "unseen", role: "status" });
   el.append(button, spoken);
-  let timer = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
 
   button.addEventListener("click", async () => {
     const outcome = await copy(text());

@@ -211,7 +211,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
     scene(async ({ gateway, site, context, tag, totals }) => {
       site.put("/", { html: tag(QUIET) });
       const tabs = await Promise.all(
-        Array.from({ length: 4 }, async (_, i) => {
+        Array.from({ length: 4 }, async () => {
           const page = await context.newPage();
           await page.goto(`${site.origin}/`);
           return page;

@@ -109,7 +109,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
 
   test(
     "calls before the script is there are kept, and so are the options that only code can tell",
-    scene(async ({ gateway, site, tag, open }) => {
+    scene(async ({ gateway, tag, open }) => {
       const stub = `<script>
         window.heartbeat = {
           q: [["count", 2, { event: "early" }]],

@@ -39,7 +39,11 @@ function scene(name, story, { mayFail = false } = {}) {
     const stream = await worker.createStream();
     const site = await startSite(worker.origin);
     const visitor = await visit(browser);
-    const go = async (/** @type {string} */ html, head = undefined) => (site.show(html, head), void (await visitor.page.goto(site.url)));
+    /** @param {string} html @param {string} [head] */
+    const go = async (html, head) => {
+      site.show(html, head);
+      await visitor.page.goto(site.url);
+    };
     try {
       await story({ ...visitor, stream, go });
       if (!mayFail) visitor.assertClean();
