@@ -3,6 +3,9 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
+import { assertAccessible } from "./accessibility.mjs";
+import { launch } from "./chromium.mjs";
+import { visit } from "./visitor.mjs";
 
 const TYPES = [
   "invalid-request", "invalid-points", "unauthorized", "origin-not-allowed", "creating-disabled", "not-found",
@@ -13,4 +16,15 @@ const TYPES = [
 test("every problem type has its explanation, and nothing else has", async () => {
   const page = await readFile(new URL("../../public/problems.html", import.meta.url), "utf8");
   assert.deepEqual(Array.from(page.matchAll(/<section id="([^"]+)">/g), ([, id]) => id), TYPES);
+});
+
+test("axe-core finds nothing serious", async () => {
+  const browser = await launch();
+  const { page } = await visit(browser);
+  try {
+    await page.goto(String(new URL("../../public/problems.html", import.meta.url)));
+    await assertAccessible(page);
+  } finally {
+    await browser.close();
+  }
 });
