@@ -6,6 +6,7 @@ import { test } from "node:test";
 import { assertAccessible } from "./accessibility.mjs";
 import { launch } from "./chromium.mjs";
 import { visit } from "./visitor.mjs";
+import { startWorker } from "./worker.mjs";
 
 const TYPES = [
   "invalid-request", "invalid-points", "unauthorized", "origin-not-allowed", "creating-disabled", "not-found",
@@ -19,12 +20,16 @@ test("every problem type has its explanation, and nothing else has", async () =>
 });
 
 test("axe-core finds nothing serious", async () => {
+  const worker = await startWorker();
   const browser = await launch();
-  const { page } = await visit(browser);
   try {
-    await page.goto(String(new URL("../../public/problems.html", import.meta.url)));
-    await assertAccessible(page);
+    for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+      const { page } = await visit(browser, { colorScheme });
+      await page.goto(`${worker.origin}/problems`);
+      await assertAccessible(page);
+    }
   } finally {
     await browser.close();
+    await worker.stop();
   }
 });
