@@ -150,8 +150,7 @@ impl Exchange {
             let detail = format!("an idempotency key has 1 to {MAX_KEY_BYTES} bytes, this one has {}", key.len());
             return Err(Problem::InvalidRequest(detail));
         }
-        let hash = Sha256::digest(key.as_bytes());
-        Ok(Some(std::array::from_fn(|index| hash[index])))
+        Ok(Some(key_of(key.as_bytes())))
     }
 
     fn arrived_ms(&self) -> u64 {
@@ -162,6 +161,12 @@ impl Exchange {
 fn none_good(errors: Vec<ErrorEntry>) -> Problem {
     let detail = if errors.is_empty() { "the body has no points" } else { "every point was rejected" };
     Problem::InvalidPoints(detail.to_owned(), errors)
+}
+
+/// The key that a text stands for.
+pub(super) fn key_of(text: &[u8]) -> BatchKey {
+    let hash = Sha256::digest(text);
+    std::array::from_fn(|index| hash[index])
 }
 
 /// The part of an address that one writer has for itself: all of an IPv4 address, 64 bits of an IPv6 one.
