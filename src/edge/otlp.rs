@@ -7,7 +7,7 @@ use crate::wire::points::MAX_BODY_BYTES;
 use super::cors::Cors;
 use super::problem::Problem;
 use super::reply::Reply;
-use super::write::{Fill, key_of};
+use super::write::Fill;
 use super::{Exchange, StreamId, internal};
 
 /// Codes of gRPC.
@@ -29,10 +29,11 @@ impl Exchange {
         let key = self.batch_key(&[])?;
         let body = self.body(MAX_BODY_BYTES).await?;
         // Exporters have no keys, but they repeat the same bytes, in which each point has its time in nanoseconds.
-        let key = key.unwrap_or_else(|| key_of(&body));
+        let key = key.unwrap_or_else(|| self.key_of(&body));
         let fill: &Fill<'_> = &|builder, body| {
             let arrival = Arrival { at: builder.now(), lateness_s };
-            otlp::each_point(body, encoding, arrival, &mut |index, point| builder.push(index, point)).map_err(refused)
+            otlp::each_point(body, encoding, arrival, &mut |index, point| builder.push(index, point))
+                .map_err(|error| refused(&error))
         };
         let answer = match self.store(id, admitted, Some(&key), body, fill).await {
             Ok(stored) => otlp::export_response(encoding, &stored.outcome).map_err(|error| internal(&error))?,
@@ -63,7 +64,7 @@ impl Exchange {
     }
 }
 
-fn refused(refused: Refused) -> Problem {
+fn refused(refused: &Refused) -> Problem {
     match refused {
         Refused::TooMany(_) => Problem::TooLarge(refused.to_string()),
         _ => Problem::InvalidRequest(refused.to_string()),
@@ -79,5 +80,19 @@ fn code(status: u16) -> u8 {
         400..=499 => INVALID_ARGUMENT,
         503 => UNAVAILABLE,
         _ => INTERNAL,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_status_has_its_code_and_what_may_be_sent_again_says_when() {
+        let codes = [400, 403, 404, 405, 413, 415, 429, 500, 503].map(code);
+        assert_eq!(codes, [3, 7, 5, 3, 8, 3, 8, 13, 14]);
+        for problem in [Problem::RateLimited, Problem::Overloaded, Problem::Unavailable, Problem::Moved] {
+            assert!(matches!(problem.header(), Some(("Retry-After", _))), "{problem:?}");
+        }
     }
 }

@@ -150,7 +150,15 @@ impl Exchange {
             let detail = format!("an idempotency key has 1 to {MAX_KEY_BYTES} bytes, this one has {}", key.len());
             return Err(Problem::InvalidRequest(detail));
         }
-        Ok(Some(key_of(key.as_bytes())))
+        Ok(Some(first_bytes(Sha256::digest(key.as_bytes()).as_slice())))
+    }
+
+    /// A key for a writer that has none but repeats the same bytes: of these, and of where they come from, as two pages may well
+    /// count the same in the same millisecond.
+    pub(super) fn key_of(&self, body: &[u8]) -> BatchKey {
+        let address = self.header("CF-Connecting-IP").unwrap_or_default();
+        let hash = Sha256::new().chain_update(network(&address)).chain_update([0]).chain_update(body);
+        first_bytes(hash.finalize().as_slice())
     }
 
     fn arrived_ms(&self) -> u64 {
@@ -163,9 +171,7 @@ fn none_good(errors: Vec<ErrorEntry>) -> Problem {
     Problem::InvalidPoints(detail.to_owned(), errors)
 }
 
-/// The key that a text stands for.
-pub(super) fn key_of(text: &[u8]) -> BatchKey {
-    let hash = Sha256::digest(text);
+fn first_bytes(hash: &[u8]) -> BatchKey {
     std::array::from_fn(|index| hash[index])
 }
 

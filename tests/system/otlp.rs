@@ -177,11 +177,16 @@ fn the_same_bytes_count_once_and_are_answered_as_the_first_time() {
     stream.owned("PATCH", "").body(r#"{"shards":4}"#).send().expect(200);
     post(&stream, JSON, body.clone()).expect(200);
     assert_close(stream.total("sum"), 10.0, "also where there are more shards meanwhile");
+    for address in ["192.0.2.1", "192.0.2.2", "192.0.2.1"] {
+        let call = stream.call("POST", PATH).header("Content-Type", JSON).header("CF-Connecting-IP", address);
+        call.body(body.clone()).send().expect(200);
+    }
+    assert_close(stream.total("sum"), 20.0, "once from each address");
     for key in ["one", "two"] {
         let call = stream.call("POST", PATH).header("Content-Type", JSON).header("Idempotency-Key", key);
         call.body(body.clone()).send().expect(200);
     }
-    assert_close(stream.total("sum"), 20.0, "whoever has a key of his own goes by that");
+    assert_close(stream.total("sum"), 30.0, "whoever has a key of his own goes by that");
 }
 
 #[test]

@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import math
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +24,7 @@ from opentelemetry.sdk.metrics import MeterProvider
 from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
 from opentelemetry.sdk.metrics.view import ExponentialBucketHistogramAggregation, View
 from opentelemetry.sdk.resources import Resource
-from worker import Stream
+from worker import ROOT, Stream
 
 ROUNDS = 3
 TIMES = 100
@@ -158,3 +165,52 @@ def of_two_programs_none_takes_the_others_numbers(stream: Stream, start_at: Star
     for program in programs:
         program.export()
     assert stream.total("sum") == 2
+
+
+@pytest.mark.parametrize("compression", ["none", "gzip"])
+def what_the_sdk_of_npm_measures_adds_up(stream: Stream, compression: str) -> None:
+    count = 300
+    settings = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"{stream.url}/otlp",
+        "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE": "delta",
+        "OTEL_EXPORTER_OTLP_COMPRESSION": compression,
+    }
+    command = [node(), str(Path(__file__).with_name("otlp.mjs")), str(count)]
+    subprocess.run(command, check=True, timeout=30.0, env={**os.environ, **settings})
+    numbers = {
+        **{("npm.hits", "counter", f"/{page}", "npm"): 3 * 2 * count / 3 for page in range(3)},
+        ("npm.took", "histogram", "", "npm"): 3 * count * 5,
+    }
+    added = stream.by("metric", "type", "page", "service.name", where="type=~counter|histogram")
+    assert added == pytest.approx(numbers, rel=1e-12)
+    assert stream.total("min", where="metric=npm.carts") == -4.5
+    assert stream.total("ratio", where="metric=npm.depth") == 12
+
+
+def the_programs_of_the_document_write(stream: Stream) -> None:
+    document = (ROOT / "docs/otlp.md").read_text(encoding="utf-8")
+
+    def block(language: str) -> str:
+        found = re.search(rf"```{language}\n(.*?)```", document, re.DOTALL)
+        assert found
+        return found[1]
+
+    url, _, stream_id = stream.url.partition("/v1/streams/")
+    settings = {**os.environ, "URL": url, "ID": stream_id}
+    programs = [[sys.executable, "-c", block("python")], [node(), "--input-type=module", "-e", block("js")]]
+    for program in programs:
+        script = f"set -eu\n{block('console')}\nexec {shlex.join(program)}"
+        subprocess.run(["sh", "-c", script], check=True, timeout=30.0, cwd=ROOT, env=settings)
+    assert stream.by("metric", "type", "plan", "service.name", where="metric!~otel.*") == pytest.approx(
+        {
+            ("signups", "counter", "free", "shop"): 1,
+            ("signups", "counter", "pro", "shop"): 1,
+            ("checkout", "histogram", "", "shop"): 320,
+        }
+    )
+
+
+def node() -> str:
+    found = shutil.which("node", path=f"{ROOT / 'node_modules/.bin'}{os.pathsep}{os.environ['PATH']}")
+    assert found is not None
+    return found

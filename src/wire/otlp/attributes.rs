@@ -136,8 +136,8 @@ fn number(value: f64) -> Option<String> {
 }
 
 fn is_kept(name: &str) -> bool {
-    let leaves_out = |rule: &&str| if rule.ends_with('.') { name.starts_with(*rule) } else { name == *rule };
-    !LEFT_OUT.iter().any(|rule| leaves_out(&rule)) && !name.ends_with(".uid")
+    let leaves_out = |rule: &str| if rule.ends_with('.') { name.starts_with(rule) } else { name == rule };
+    !LEFT_OUT.iter().any(|rule| leaves_out(rule)) && name.strip_suffix(".uid").is_none()
 }
 
 /// Our own labels are not a stranger's to set.

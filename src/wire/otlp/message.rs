@@ -5,6 +5,8 @@
 //! recurses but the caller along the messages that it knows, so neither depth nor size of a body costs more than its bytes.
 
 use std::borrow::Cow;
+use std::ops::Range;
+use std::str::FromStr;
 
 use serde::de::IgnoredAny;
 
@@ -12,6 +14,8 @@ use crate::domain::codec::Reader;
 
 use super::Refused;
 use crate::wire::scan::Scanner;
+
+const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
 
 /// How a body is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,21 +167,19 @@ impl<'a> Value<'a> {
     }
 
     /// A whole number that has no sign, as times and counts.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and within the range")]
     pub(super) fn natural(self) -> Result<u64, Refused> {
         match self.form {
             Form::Varint(number) | Form::Fixed(number) => Ok(number),
-            _ => {
-                self.whole().and_then(|number| number.try_into().ok()).ok_or(self.must_be("a whole number of 64 bits"))
-            }
+            _ => self.whole(0.0..TWO_TO_63 * 2.0, |value| value as u64),
         }
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "whole and within the range")]
     pub(super) fn integer(self) -> Result<i64, Refused> {
         match self.form {
             Form::Varint(number) | Form::Fixed(number) => Ok(number.cast_signed()),
-            _ => {
-                self.whole().and_then(|number| number.try_into().ok()).ok_or(self.must_be("a whole number of 64 bits"))
-            }
+            _ => self.whole(-TWO_TO_63..TWO_TO_63, |value| value as i64),
         }
     }
 
@@ -204,13 +206,12 @@ impl<'a> Value<'a> {
         named.map_or_else(|| self.natural(), |number| Ok(number as u64))
     }
 
-    /// A whole number in JSON; proto3 allows it fractions and exponents too.
-    fn whole(self) -> Option<i128> {
-        const TWO_TO_64: f64 = 18_446_744_073_709_551_616.0;
-        let text = self.literal()?;
-        #[expect(clippy::cast_possible_truncation, reason = "whole and within 64 bits")]
-        let of_double = |value: f64| (value.trunc() == value && value.abs() <= TWO_TO_64).then_some(value as i128);
-        text.parse().ok().or_else(|| text.parse().ok().and_then(of_double))
+    /// A whole number in JSON, which proto3 allows fractions and exponents.
+    fn whole<T: FromStr>(self, range: Range<f64>, from: fn(f64) -> T) -> Result<T, Refused> {
+        let text = self.literal().unwrap_or_default();
+        let is_whole = |value: &f64| value.trunc() == *value && range.contains(value);
+        let of_double = || text.parse().ok().filter(is_whole).map(from);
+        text.parse().ok().or_else(of_double).ok_or(self.must_be("a whole number of 64 bits"))
     }
 
     /// The text of a JSON string, or what stands there without quotes.

@@ -4,6 +4,7 @@
 
 mod answer;
 mod attributes;
+mod kind;
 mod message;
 
 #[cfg(test)]
@@ -12,8 +13,8 @@ mod tests;
 use std::borrow::Cow;
 
 use crate::domain::codec;
-use crate::domain::labels::{LabelsBuilder, Quoted};
-use crate::domain::point::{self, Arrival, Given, Point};
+use crate::domain::labels::LabelsBuilder;
+use crate::domain::point::{Arrival, Given, Point};
 
 use super::points::{MAX_POINTS, TooManyPoints};
 use super::rejection::Rejection;
@@ -22,6 +23,8 @@ use super::statsd::{METRIC, Read, TYPE};
 
 pub use answer::{export_response, none_good, nothing, status};
 use attributes::Attributes;
+pub use kind::Unfit;
+use kind::{Kind, TEMPORALITIES};
 pub use message::Encoding;
 use message::{Field, Message, Value};
 
@@ -51,58 +54,6 @@ impl From<codec::Malformed> for Refused {
     }
 }
 
-/// Why a data point means nothing to a stream.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Unfit {
-    /// A total since the start, of which nobody here knows what was told before.
-    #[error(
-        "cumulative {0} are not taken, as they cannot be added up; set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta in the SDK, or use the Collector's cumulativetodelta processor"
-    )]
-    Cumulative(&'static str),
-    /// Neither delta nor cumulative.
-    #[error("aggregationTemporality must be 1, which is delta")]
-    NoTemporality,
-    /// Quantiles, which can't be merged.
-    #[error("summaries are not taken, as their quantiles cannot be put together; use a histogram")]
-    Summary,
-    /// A number point without a number.
-    #[error("there is neither asDouble nor asInt")]
-    NoValue,
-    /// A histogram of which only buckets are known.
-    #[error("the histogram has no sum")]
-    NoSum,
-    /// No name.
-    #[error("a metric must have a name")]
-    NoName,
-    /// No time.
-    #[error("timeUnixNano is required")]
-    NoTime,
-    /// An attribute that no label can have the value of.
-    #[error("attribute {0} must be a text, a number or a boolean")]
-    Attribute(Quoted),
-}
-
-impl Unfit {
-    /// The part of a point that it would be.
-    #[must_use]
-    pub fn field(&self) -> point::Field {
-        match self {
-            Self::NoTime => point::Field::T,
-            Self::NoName | Self::Attribute(_) => point::Field::V,
-            _ => point::Field::N,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    Gauge,
-    Sum,
-    Histogram,
-    ExponentialHistogram,
-    Summary,
-}
-
 const RESOURCE_METRICS: [Field; 1] = [Field(1, "resourceMetrics")];
 const RESOURCE: [Field; 1] = [Field(1, "resource")];
 const SCOPE_METRICS: [Field; 1] = [Field(2, "scopeMetrics")];
@@ -121,48 +72,8 @@ const METRIC_FIELDS: [Field; 6] = [
 const KINDS: [Kind; 5] = [Kind::Gauge, Kind::Sum, Kind::Histogram, Kind::ExponentialHistogram, Kind::Summary];
 const HOW: [Field; 2] = [Field(2, "aggregationTemporality"), Field(3, "isMonotonic")];
 const DATA_POINTS: [Field; 1] = [Field(1, "dataPoints")];
-const TEMPORALITIES: [&str; 3] =
-    ["AGGREGATION_TEMPORALITY_UNSPECIFIED", "AGGREGATION_TEMPORALITY_DELTA", "AGGREGATION_TEMPORALITY_CUMULATIVE"];
-const DELTA: u64 = 1;
-const CUMULATIVE: u64 = 2;
 /// The flag of a data point that says that there is none.
 const NO_RECORDED_VALUE: u64 = 1;
-
-impl Kind {
-    /// Times, attributes, flags and the numbers of a data point.
-    fn fields(self) -> [Field; 6] {
-        let (attributes, flags) = match self {
-            Self::Gauge | Self::Sum | Self::Summary => (7, 8),
-            Self::Histogram => (9, 10),
-            Self::ExponentialHistogram => (1, 10),
-        };
-        let [first, second] = match self {
-            Self::Gauge | Self::Sum => [Field(4, "asDouble"), Field(6, "asInt")],
-            _ => [Field(4, "count"), Field(5, "sum")],
-        };
-        let times = [Field(2, "startTimeUnixNano"), Field(3, "timeUnixNano")];
-        [times[0], times[1], Field(attributes, "attributes"), Field(flags, "flags"), first, second]
-    }
-
-    fn is_of_numbers(self) -> bool {
-        matches!(self, Self::Gauge | Self::Sum)
-    }
-
-    /// The label `type` of what can be added up.
-    fn label(self, temporality: u64, is_monotonic: bool) -> Result<&'static str, Unfit> {
-        match (self, temporality) {
-            (Self::Gauge, _) => Ok("gauge"),
-            (Self::Summary, _) => Err(Unfit::Summary),
-            // What goes up and down is told as a level.
-            (Self::Sum, CUMULATIVE) if !is_monotonic => Ok("gauge"),
-            (Self::Sum, CUMULATIVE) => Err(Unfit::Cumulative("sums")),
-            (_, CUMULATIVE) => Err(Unfit::Cumulative("histograms")),
-            (Self::Sum, DELTA) => Ok(if is_monotonic { "counter" } else { "gauge_delta" }),
-            (_, DELTA) => Ok("histogram"),
-            _ => Err(Unfit::NoTemporality),
-        }
-    }
-}
 
 /// Hands on each data point of an `ExportMetricsServiceRequest` with its index. What has no recorded value, and a
 /// histogram of nothing, is passed over, though it counts as an index.
