@@ -27,7 +27,8 @@ pub fn export_response(encoding: Encoding, outcome: &[u8]) -> Result<Vec<u8>, se
     if number == 0 {
         return Ok(nothing(encoding));
     }
-    let mut message = format!("{number} data points were rejected");
+    let mut message =
+        format!("{number} {}", if number == 1 { "data point was rejected" } else { "data points were rejected" });
     for error in outcome["errors"].as_array().into_iter().flatten().take(MAX_TOLD) {
         let index = error["index"].as_u64().unwrap_or_default();
         push_rejection(&mut message, index, error["message"].as_str().unwrap_or_default());
@@ -111,7 +112,7 @@ mod tests {
         let response = |encoding, rejected| export_response(encoding, &outcome(rejected)).expect("an outcome");
         assert_eq!(response(Encoding::Json, 0), b"{}");
         assert_eq!(response(Encoding::Protobuf, 0), b"");
-        let message = "1 data points were rejected; data point 0: n is required";
+        let message = "1 data point was rejected; data point 0: n is required";
         assert_eq!(
             String::from_utf8(response(Encoding::Json, 1)).expect("UTF-8"),
             format!(r#"{{"partialSuccess":{{"rejectedDataPoints":"1","errorMessage":"{message}"}}}}"#)

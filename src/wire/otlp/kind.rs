@@ -10,6 +10,7 @@ pub(super) const TEMPORALITIES: [&str; 3] =
     ["AGGREGATION_TEMPORALITY_UNSPECIFIED", "AGGREGATION_TEMPORALITY_DELTA", "AGGREGATION_TEMPORALITY_CUMULATIVE"];
 const DELTA: u64 = 1;
 const CUMULATIVE: u64 = 2;
+
 /// What a metric holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
