@@ -3,6 +3,7 @@
 use crate::domain::point::Arrival;
 use crate::wire::otlp::{self, Encoding, Refused};
 use crate::wire::points::MAX_BODY_BYTES;
+use crate::wire::statsd::Read;
 
 use super::cors::Cors;
 use super::problem::Problem;
@@ -10,6 +11,9 @@ use super::reply::Reply;
 use super::write::Fill;
 use super::{Exchange, StreamId, internal};
 
+/// The labels of a request's data points have so many bytes or some more, each set of labels once and only if it is new here: as
+/// those of a resource stand once in the body but in each set, there may be more than in the largest body.
+const MAX_LABEL_BYTES: usize = MAX_BODY_BYTES;
 /// Codes of gRPC.
 const INVALID_ARGUMENT: u8 = 3;
 const NOT_FOUND: u8 = 5;
@@ -32,8 +36,17 @@ impl Exchange {
         let key = key.unwrap_or_else(|| self.key_of(&body));
         let fill: &Fill<'_> = &|builder, body| {
             let arrival = Arrival { at: builder.now(), lateness_s };
-            otlp::each_point(body, encoding, arrival, &mut |index, point| builder.push(index, point))
-                .map_err(|error| refused(&error))
+            let mut take = |index, point: Read<'_>| {
+                if builder.label_bytes() <= MAX_LABEL_BYTES {
+                    builder.push(index, point);
+                }
+            };
+            otlp::each_point(body, encoding, arrival, &mut take).map_err(|error| refused(&error))?;
+            if builder.label_bytes() > MAX_LABEL_BYTES {
+                let detail = "the labels of all data points have more than 1 MiB, as each has those of its resource";
+                return Err(Problem::TooLarge(detail.to_owned()));
+            }
+            Ok(())
         };
         let answer = match self.store(id, admitted, Some(&key), body, fill).await {
             Ok(stored) => otlp::export_response(encoding, &stored.outcome).map_err(|error| internal(&error))?,

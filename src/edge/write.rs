@@ -101,7 +101,9 @@ impl Exchange {
             if outcome.accepted == 0 && !may_be_retry {
                 return Err(none_good(errors));
             }
-            held.set_batch(config.layout.shards(), origin.as_deref(), &frame, new_labels);
+            if !held.set_batch(config.layout.shards(), origin.as_deref(), &frame, new_labels) {
+                return Err(Problem::Overloaded);
+            }
             drop(frame);
             if round == 0 {
                 self.check_rate(id).await?;

@@ -135,6 +135,17 @@ fn what_is_refused_as_a_whole_is_told_as_a_status_and_stores_nothing() {
     let points = vec![json!({"asInt": "1", "timeUnixNano": ago(0)}); 10_001];
     let many = request(&json!([{"name": "m", "gauge": {"dataPoints": points}}]));
     assert_eq!(refusal(&post(&stream, JSON, many.to_string()), 413, 8), "a request has at most 10000 points");
+    let service = json!([{"key": "a", "value": {"stringValue": "x".repeat(256)}}]);
+    let points: Vec<Value> = (0..4_500)
+        .map(|number| {
+            json!({"asInt": "1", "timeUnixNano": ago(0),
+        "attributes": [{"key": "b", "value": {"intValue": number.to_string()}}]})
+        })
+        .collect();
+    let metrics = json!([{"name": "m", "gauge": {"dataPoints": points}}]);
+    let blown_up =
+        json!({"resourceMetrics": [{"resource": {"attributes": service}, "scopeMetrics": [{"metrics": metrics}]}]});
+    assert!(refusal(&post(&stream, JSON, blown_up.to_string()), 413, 8).contains("labels of all data points"));
     let large = format!("{}{}", cumulative, " ".repeat(1 << 20));
     assert!(refusal(&post(&stream, JSON, large), 413, 8).contains("at most 1048576 bytes"));
     let packed =
