@@ -150,6 +150,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn however_many_attributes_there_are_few_are_held() {
+        let mut attributes = Attributes::default();
+        (0..1_000).for_each(|_| attributes.push_pair("a".into(), None));
+        assert_eq!((attributes.pairs.len(), attributes.number), (MAX_LABELS, 1_000));
+    }
+
+    #[test]
     fn what_changes_with_each_process_is_no_label_and_what_somebody_set_is() {
         for kept in [
             "service.name",
