@@ -109,11 +109,8 @@ impl<K: Fn(&[u8]) -> Option<SeriesId>> FrameBuilder<K> {
     /// Adds a point whose labels are written as their canonical text, or counts a rejection.
     pub fn push(&mut self, index: usize, point: Result<(Point, &str), Rejection>) {
         let point = point.map(|(point, canonical)| {
-            let labels = match self.seen(canonical.as_bytes()) {
-                Some(set) => PointLabels::Seen(set),
-                None => PointLabels::New { written: canonical.as_bytes(), canonical },
-            };
-            (point, labels)
+            let new = PointLabels::New { written: canonical.as_bytes(), canonical };
+            (point, self.seen(canonical.as_bytes()).map_or(new, PointLabels::Seen))
         });
         self.take(index, point);
     }
