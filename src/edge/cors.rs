@@ -55,7 +55,7 @@ impl Cors {
 
 impl Exchange {
     pub(super) async fn preflight(&self, route: &Route<'_>, cors: &mut Cors) -> Result<Reply, Problem> {
-        if let Route::Points(id) | Route::Statsd(id) = route {
+        if let Route::Points(id) | Route::Statsd(id) | Route::Otlp(id) = route {
             self.admit(&self.stream(id)?, cors).await?;
         }
         let request_headers = if matches!(route, Route::Face(_)) { face::REQUEST_HEADERS } else { REQUEST_HEADERS };

@@ -5,8 +5,8 @@ use std::cell::{Cell, RefCell};
 use crate::wire::command::WriteRequest;
 use crate::wire::frame::NewLabels;
 
-/// Bodies of so many bytes are on their way at a time: as many as 8 of the largest. A frame is about as large as its
-/// body, so twice as much of this isolate's memory is taken; beyond, writers are told to come again.
+/// Bodies of so many bytes are on their way at a time: as many as 8 of the largest. A frame is mostly not larger than its
+/// body, else it counts, so two or three times as much of this isolate's memory is taken; beyond, writers are told to come again.
 const MAX_BODIES_BYTES: usize = 8 << 20;
 
 thread_local! {
@@ -17,6 +17,8 @@ thread_local! {
 /// [`super::stay`]) and, if it has not come to its end by then, would keep it for ever; so whoever has the answer lets go of it.
 #[derive(Default)]
 pub(super) struct Held {
+    /// What it counts.
+    bytes: Cell<usize>,
     /// As it came, for another frame.
     pub(super) body: RefCell<Vec<u8>>,
     /// For the object, as [`WriteRequest`] has it.
@@ -28,23 +30,36 @@ pub(super) struct Held {
 impl Held {
     /// `None` when too much is on its way already.
     pub(super) fn of(body: Vec<u8>) -> Option<Self> {
-        let bytes = BODIES_BYTES.get() + body.len();
-        (bytes <= MAX_BODIES_BYTES).then(|| {
-            BODIES_BYTES.set(bytes);
-            let held = Self::default();
+        let held = Self::default();
+        held.counts(body.len()).then(|| {
             held.body.replace(body);
             held
         })
     }
 
-    /// Takes what is to be sent.
-    pub(super) fn set_batch(&self, shards: u16, origin: Option<&str>, frame: &[u8], new_labels: NewLabels) {
+    /// Whether it may be so large, and if so, it is.
+    fn counts(&self, bytes: usize) -> bool {
+        let in_all = BODIES_BYTES.get() - self.bytes.get() + bytes;
+        if in_all <= MAX_BODIES_BYTES {
+            BODIES_BYTES.set(in_all);
+            self.bytes.set(bytes);
+        }
+        in_all <= MAX_BODIES_BYTES
+    }
+
+    /// Takes what is to be sent, if there is room for it.
+    #[must_use]
+    pub(super) fn set_batch(&self, shards: u16, origin: Option<&str>, frame: &[u8], new_labels: NewLabels) -> bool {
+        if !self.counts(self.body.borrow().len().max(frame.len())) {
+            return false;
+        }
         self.request.replace(WriteRequest { shards, origin, frame }.encode());
         self.new_labels.replace(new_labels);
+        true
     }
 
     pub(super) fn let_go(&self) {
-        BODIES_BYTES.set(BODIES_BYTES.get() - self.body.borrow().len());
+        BODIES_BYTES.set(BODIES_BYTES.get() - self.bytes.take());
         drop((self.body.take(), self.request.take(), self.new_labels.take()));
     }
 }
@@ -69,6 +84,17 @@ mod tests {
         held.pop();
         assert!(large().is_some_and(|_| large().is_some()));
         held.clear();
+        assert_eq!(BODIES_BYTES.get(), 0);
+    }
+
+    #[test]
+    fn a_frame_that_is_larger_than_its_body_counts_as_what_it_is() {
+        let held: Vec<_> = (0..7).map(|_| Held::of(vec![0; 1 << 20]).expect("is within the limit")).collect();
+        let small = Held::of(vec![0; 10]).expect("is within the limit");
+        let set = |bytes: usize| small.set_batch(1, None, &vec![0; bytes], NewLabels::default());
+        assert!(set(1 << 20) && Held::of(vec![0]).is_none());
+        assert!(!set((1 << 20) + 1) && set(5) && BODIES_BYTES.get() == (7 << 20) + 10);
+        drop((held, small));
         assert_eq!(BODIES_BYTES.get(), 0);
     }
 }

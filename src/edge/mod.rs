@@ -15,6 +15,7 @@ mod held;
 mod known;
 mod live;
 mod objects;
+mod otlp;
 mod own;
 mod problem;
 mod read;
@@ -87,6 +88,7 @@ impl Exchange {
     }
 
     async fn answer(mut self, route: Route<'_>) -> (Reply, Cors) {
+        let is_otlp = matches!(route, Route::Otlp(_));
         let is_face = matches!(route, Route::Face(_));
         self.takes_password = matches!(route, Route::Graphite(..));
         let mut cors = if is_face { Cors::Face } else { Cors::Any };
@@ -100,8 +102,10 @@ impl Exchange {
         if reply.as_ref().is_err_and(|problem| *problem == Problem::OriginNotAllowed) && !is_face {
             cors = Cors::Nobody;
         }
-        let refusal = |problem: Problem| {
-            if is_face { face::error_reply(&problem, self.access_token().is_some()) } else { problem.reply(&self.url) }
+        let refusal = |problem: Problem| match () {
+            () if is_face => face::error_reply(&problem, self.access_token().is_some()),
+            () if is_otlp => self.otlp_refusal(&problem),
+            () => problem.reply(&self.url),
         };
         (reply.unwrap_or_else(refusal), cors)
     }
@@ -118,6 +122,7 @@ impl Exchange {
             Action::RetryForward(id) => self.retry_forward(&self.stream(id)?).await,
             Action::WritePoints(id) => self.write_points(&self.stream(id)?, cors).await,
             Action::WriteStatsd(id) => self.write_statsd(&self.stream(id)?, cors).await,
+            Action::WriteOtlp(id) => self.write_otlp(&self.stream(id)?, cors).await,
             Action::WritePixel(id) => self.write_pixel(&self.stream(id)?, cors).await,
             Action::ReadRollup(id) => self.read_rollup(&self.stream(id)?).await,
             Action::ReadLabels(id) => self.read_labels(&self.stream(id)?).await,

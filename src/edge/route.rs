@@ -13,6 +13,7 @@ pub(super) enum Route<'a> {
     RetryForward(&'a str),
     Points(&'a str),
     Statsd(&'a str),
+    Otlp(&'a str),
     Pixel(&'a str),
     Rollup(&'a str),
     Labels(&'a str),
@@ -43,6 +44,7 @@ pub(super) enum Action<'a> {
     RetryForward(&'a str),
     WritePoints(&'a str),
     WriteStatsd(&'a str),
+    WriteOtlp(&'a str),
     WritePixel(&'a str),
     ReadRollup(&'a str),
     ReadLabels(&'a str),
@@ -77,6 +79,7 @@ impl<'a> Route<'a> {
             [Some(id), None, ..] => Self::Stream(id),
             [Some(id), Some("labels"), Some(name), None] => Self::LabelValues(id, name),
             [Some(id), Some("forward"), Some("retry"), None] => Self::RetryForward(id),
+            [Some(id), Some("otlp"), Some("v1"), Some("metrics")] if parts.next().is_none() => Self::Otlp(id),
             [Some(id), Some("graphite"), first, second] => {
                 Self::Graphite(id, graphite::Route::of(first, second, parts.next(), parts.next()))
             }
@@ -107,7 +110,9 @@ impl<'a> Route<'a> {
             Self::Face(route) => route.methods(),
             Self::Streams | Self::Graphite(..) => "GET, HEAD, POST, OPTIONS",
             Self::Stream(_) => "GET, HEAD, PATCH, DELETE, OPTIONS",
-            Self::ReadKey(_) | Self::RetryForward(_) | Self::Points(_) | Self::Statsd(_) => "POST, OPTIONS",
+            Self::ReadKey(_) | Self::RetryForward(_) | Self::Points(_) | Self::Statsd(_) | Self::Otlp(_) => {
+                "POST, OPTIONS"
+            }
             Self::NotYet(_) | Self::Unknown => "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
             Self::Pixel(_) | Self::Live(_) => "GET, OPTIONS",
             Self::Rollup(_) | Self::Labels(_) | Self::LabelValues(..) | Self::Status(_) | Self::Deltas(_) => {
@@ -136,6 +141,7 @@ impl<'a> Route<'a> {
             (Self::RetryForward(id), Method::Post) => Action::RetryForward(id),
             (Self::Points(id), Method::Post) => Action::WritePoints(id),
             (Self::Statsd(id), Method::Post) => Action::WriteStatsd(id),
+            (Self::Otlp(id), Method::Post) => Action::WriteOtlp(id),
             (Self::Pixel(id), Method::Get) => Action::WritePixel(id),
             (Self::Rollup(id), Method::Get) => Action::ReadRollup(id),
             (Self::Labels(id), Method::Get) => Action::ReadLabels(id),
@@ -187,10 +193,18 @@ mod tests {
         assert_eq!(Route::of("/v1/streams"), Some(Route::Streams));
         assert_eq!(Route::of("/v1/streams/a"), Some(Route::Stream("a")));
         assert_eq!(Route::of("/v1/streams/a/labels"), Some(Route::Labels("a")));
+        assert_eq!(Route::of("/v1/streams/a/otlp/v1/metrics"), Some(Route::Otlp("a")));
         assert_eq!(Route::of("/v1/streams/a/labels/b%2Fc"), Some(Route::LabelValues("a", "b%2Fc")));
-        for unknown in
-            ["/v1", "/v1/", "/v1/stream", "/v1/streams/a/b", "/v1/streams/a/points/x", "/v1/streams/a/labels/b/c"]
-        {
+        for unknown in [
+            "/v1",
+            "/v1/",
+            "/v1/stream",
+            "/v1/streams/a/b",
+            "/v1/streams/a/points/x",
+            "/v1/streams/a/labels/b/c",
+            "/v1/streams/a/otlp/v1/traces",
+            "/v1/streams/a/otlp/v1/metrics/",
+        ] {
             assert_eq!(Route::of(unknown), Some(Route::Unknown), "{unknown}");
         }
     }

@@ -40,7 +40,9 @@ impl Exchange {
             // What a shard answers that the key belonged to before; it takes no such key from now on.
             let asking = FrameBuilder::new(self.now_ms.try_into().unwrap_or_default(), hash_key(), |_| None);
             let asks = Rc::new(Held::default());
-            asks.set_batch(layout.shards(), origin, &asking.finish(key).frame, NewLabels::default());
+            if !asks.set_batch(layout.shards(), origin, &asking.finish(key).frame, NewLabels::default()) {
+                return Err(Problem::Overloaded);
+            }
             let earlier = self.write_or_make(id, shard, &asks).await?;
             if matches!(earlier, WriteAnswer::Earlier(_)) {
                 return Ok(earlier);

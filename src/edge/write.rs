@@ -101,7 +101,9 @@ impl Exchange {
             if outcome.accepted == 0 && !may_be_retry {
                 return Err(none_good(errors));
             }
-            held.set_batch(config.layout.shards(), origin.as_deref(), &frame, new_labels);
+            if !held.set_batch(config.layout.shards(), origin.as_deref(), &frame, new_labels) {
+                return Err(Problem::Overloaded);
+            }
             drop(frame);
             if round == 0 {
                 self.check_rate(id).await?;
@@ -150,8 +152,15 @@ impl Exchange {
             let detail = format!("an idempotency key has 1 to {MAX_KEY_BYTES} bytes, this one has {}", key.len());
             return Err(Problem::InvalidRequest(detail));
         }
-        let hash = Sha256::digest(key.as_bytes());
-        Ok(Some(std::array::from_fn(|index| hash[index])))
+        Ok(Some(first_bytes(Sha256::digest(key.as_bytes()).as_slice())))
+    }
+
+    /// A key for a writer that has none but repeats the same bytes: of these, and of where they come from, as two pages may well
+    /// count the same in the same millisecond.
+    pub(super) fn key_of(&self, body: &[u8]) -> BatchKey {
+        let address = self.header("CF-Connecting-IP").unwrap_or_default();
+        let hash = Sha256::new().chain_update(network(&address)).chain_update([0]).chain_update(body);
+        first_bytes(hash.finalize().as_slice())
     }
 
     fn arrived_ms(&self) -> u64 {
@@ -162,6 +171,10 @@ impl Exchange {
 fn none_good(errors: Vec<ErrorEntry>) -> Problem {
     let detail = if errors.is_empty() { "the body has no points" } else { "every point was rejected" };
     Problem::InvalidPoints(detail.to_owned(), errors)
+}
+
+fn first_bytes(hash: &[u8]) -> BatchKey {
+    std::array::from_fn(|index| hash[index])
 }
 
 /// The part of an address that one writer has for itself: all of an IPv4 address, 64 bits of an IPv6 one.

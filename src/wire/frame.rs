@@ -100,14 +100,17 @@ impl<K: Fn(&[u8]) -> Option<SeriesId>> FrameBuilder<K> {
         seconds(self.arrived_ms)
     }
 
+    /// The bytes of the labels so far that have no number yet.
+    #[must_use]
+    pub fn label_bytes(&self) -> usize {
+        self.label_sets.len()
+    }
+
     /// Adds a point whose labels are written as their canonical text, or counts a rejection.
     pub fn push(&mut self, index: usize, point: Result<(Point, &str), Rejection>) {
         let point = point.map(|(point, canonical)| {
-            let labels = match self.seen(canonical.as_bytes()) {
-                Some(set) => PointLabels::Seen(set),
-                None => PointLabels::New { written: canonical.as_bytes(), canonical },
-            };
-            (point, labels)
+            let new = PointLabels::New { written: canonical.as_bytes(), canonical };
+            (point, self.seen(canonical.as_bytes()).map_or(new, PointLabels::Seen))
         });
         self.take(index, point);
     }

@@ -13,6 +13,7 @@ pub mod live_params;
 pub mod live_part;
 pub mod look;
 pub mod merged;
+pub mod otlp;
 pub mod outcome;
 pub mod pacing;
 pub mod params;

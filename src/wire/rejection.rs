@@ -3,6 +3,7 @@
 use crate::domain::labels::{LabelError, Quoted};
 use crate::domain::point::{Field, PointError};
 
+use super::otlp::Unfit;
 use super::scan::{Syntax, Token};
 use super::statsd::LineError;
 
@@ -36,6 +37,12 @@ pub enum Rejection {
     /// Not a statsd line, or a bad value in one.
     #[error("{0}")]
     Line(#[from] LineError),
+    /// OTLP that means nothing to a stream.
+    #[error("{0}")]
+    Unfit(#[from] Unfit),
+    /// Of a metric of OTLP, which an index alone does not tell.
+    #[error("metric {0}: {1}")]
+    Metric(Quoted, Box<Self>),
     /// A number breaks a rule.
     #[error("{0}")]
     Point(#[from] PointError),
@@ -85,6 +92,8 @@ impl Rejection {
             Self::DuplicateField(field) | Self::NotANumber(field, _) => Reason::Field(*field),
             Self::NotLabels(_) | Self::LabelNotText(..) | Self::Label(_) => Reason::Field(Field::V),
             Self::Line(error) => error.field().map_or(Reason::Syntax, Reason::Field),
+            Self::Unfit(unfit) => Reason::Field(unfit.field()),
+            Self::Metric(_, rejection) => rejection.reason(),
             Self::Point(error) => Reason::Field(error.field()),
         }
     }

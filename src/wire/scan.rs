@@ -275,10 +275,19 @@ impl<'a> Scanner<'a> {
     /// Skips a broken item of an array: up to the `,` or `]` after it that stands outside of its strings and
     /// brackets, or to the end.
     pub(super) fn skip_item(&mut self) {
+        self.skip_to(b",]");
+    }
+
+    /// Skips a value of well-formed JSON: up to what stands after it in its array or object.
+    pub(super) fn skip_value(&mut self) {
+        self.skip_to(b",]}");
+    }
+
+    fn skip_to(&mut self, ends: &[u8]) {
         let mut depth = 0usize;
         while let Some(byte) = self.bytes.get(self.at) {
             match byte {
-                b',' | b']' if depth == 0 => return,
+                _ if depth == 0 && ends.contains(byte) => return,
                 b'[' | b'{' => depth += 1,
                 b']' | b'}' => depth = depth.saturating_sub(1),
                 b'"' => self.skip_string(),

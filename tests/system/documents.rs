@@ -73,6 +73,20 @@ fn every_command_of_the_statsd_document_succeeds_as_pasted() {
 }
 
 #[test]
+fn every_command_of_the_opentelemetry_document_succeeds_as_pasted() {
+    let stream = Stream::new();
+    let document = document("docs/otlp.md");
+    let commands = blocks(&document, "sh");
+    assert_eq!(commands.len(), 2, "the document has its examples");
+    let printed: Vec<String> = commands.into_iter().map(|command| run(command, &stream)).collect();
+    assert_eq!(printed[0].trim(), blocks(&document, "json")[0].trim());
+    assert!(
+        printed[1].contains(r#""labels":{"service.name":"shop"},"sum":["#) && printed[1].contains("3]"),
+        "{printed:?}"
+    );
+}
+
+#[test]
 fn every_command_of_the_live_document_succeeds_as_pasted() {
     let stream = Stream::new();
     let document = document("docs/live.md");

@@ -83,7 +83,7 @@ class Gate:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = dict(self.headers)
-                gate.requests.append(Request(headers["Idempotency-Key"], headers, body, self.client_address[1]))
+                gate.requests.append(Request(headers.get("Idempotency-Key", ""), headers, body, self.client_address[1]))
                 fault = gate.faults.pop(0) if gate.faults else Fault(True, (0, {}))
                 if fault.until is not None:
                     fault.until.wait(30.0)

@@ -21,9 +21,9 @@ pub use line::LineError;
 use line::{Kind, Line};
 
 /// The label that a metric's name becomes.
-const METRIC: &str = "metric";
+pub(super) const METRIC: &str = "metric";
 /// The label that its kind becomes.
-const TYPE: &str = "type";
+pub(super) const TYPE: &str = "type";
 /// The label that what a set was given becomes.
 const MEMBER: &str = "member";
 /// Tags that a line may have as they are written, where one that is there again is none; more would take their memory.

@@ -1,0 +1,111 @@
+//! OTLP/HTTP: metrics of OpenTelemetry, answered as its exporters expect.
+
+use crate::domain::point::Arrival;
+use crate::wire::otlp::{self, Encoding, Refused};
+use crate::wire::points::MAX_BODY_BYTES;
+use crate::wire::statsd::Read;
+
+use super::cors::Cors;
+use super::problem::Problem;
+use super::reply::Reply;
+use super::write::Fill;
+use super::{Exchange, StreamId, internal};
+
+/// The labels of a request's data points have so many bytes or some more, each set of labels once and only if it is new here: as
+/// those of a resource stand once in the body but in each set, there may be more than in the largest body.
+const MAX_LABEL_BYTES: usize = MAX_BODY_BYTES;
+/// Codes of gRPC.
+const INVALID_ARGUMENT: u8 = 3;
+const NOT_FOUND: u8 = 5;
+const PERMISSION_DENIED: u8 = 7;
+const RESOURCE_EXHAUSTED: u8 = 8;
+const INTERNAL: u8 = 13;
+const UNAVAILABLE: u8 = 14;
+
+impl Exchange {
+    pub(super) async fn write_otlp(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
+        let admitted = self.admit(id, cors).await?;
+        let lateness_s = admitted.config.lateness_s;
+        let encoding = self.encoding().ok_or_else(|| {
+            let detail = "the Content-Type of OTLP is application/x-protobuf or application/json";
+            Problem::UnsupportedMediaType(detail.to_owned())
+        })?;
+        let key = self.batch_key(&[])?;
+        let body = self.body(MAX_BODY_BYTES).await?;
+        // Exporters have no keys, but they repeat the same bytes, in which each point has its time in nanoseconds.
+        let key = key.unwrap_or_else(|| self.key_of(&body));
+        let fill: &Fill<'_> = &|builder, body| {
+            let arrival = Arrival { at: builder.now(), lateness_s };
+            let mut take = |index, point: Read<'_>| {
+                if builder.label_bytes() <= MAX_LABEL_BYTES {
+                    builder.push(index, point);
+                }
+            };
+            otlp::each_point(body, encoding, arrival, &mut take).map_err(|error| refused(&error))?;
+            if builder.label_bytes() > MAX_LABEL_BYTES {
+                let detail = "the labels of all data points have more than 1 MiB, as each has those of its resource";
+                return Err(Problem::TooLarge(detail.to_owned()));
+            }
+            Ok(())
+        };
+        let answer = match self.store(id, admitted, Some(&key), body, fill).await {
+            Ok(stored) => otlp::export_response(encoding, &stored.outcome).map_err(|error| internal(&error))?,
+            // What has no data points is a success.
+            Err(Problem::InvalidPoints(_, errors)) if errors.is_empty() => otlp::nothing(encoding),
+            Err(problem) => return Err(problem),
+        };
+        Ok(Reply::new(200, encoding.media_type(), answer))
+    }
+
+    fn encoding(&self) -> Option<Encoding> {
+        Encoding::of(&self.header("Content-Type").unwrap_or_default())
+    }
+
+    /// A problem as `google.rpc.Status`, in JSON where the request has no encoding of OTLP.
+    pub(super) fn otlp_refusal(&self, problem: &Problem) -> Reply {
+        let encoding = self.encoding().unwrap_or(Encoding::Json);
+        let message = match problem {
+            Problem::InvalidPoints(_, errors) => &otlp::none_good(errors),
+            _ => problem.detail(),
+        };
+        let status = otlp::status(encoding, code(problem.status()), message);
+        let reply = Reply::new(problem.status(), encoding.media_type(), status).with("Cache-Control", "no-store");
+        match problem.header() {
+            Some((name, value)) => reply.with(name, value),
+            None => reply,
+        }
+    }
+}
+
+fn refused(refused: &Refused) -> Problem {
+    match refused {
+        Refused::TooMany(_) => Problem::TooLarge(refused.to_string()),
+        _ => Problem::InvalidRequest(refused.to_string()),
+    }
+}
+
+/// The code of gRPC that stands for an HTTP status; exporters go by the latter.
+fn code(status: u16) -> u8 {
+    match status {
+        403 => PERMISSION_DENIED,
+        404 => NOT_FOUND,
+        413 | 429 => RESOURCE_EXHAUSTED,
+        400..=499 => INVALID_ARGUMENT,
+        503 => UNAVAILABLE,
+        _ => INTERNAL,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_status_has_its_code_and_what_may_be_sent_again_says_when() {
+        let codes = [400, 403, 404, 405, 413, 415, 429, 500, 503].map(code);
+        assert_eq!(codes, [3, 7, 5, 3, 8, 3, 8, 13, 14]);
+        for problem in [Problem::RateLimited, Problem::Overloaded, Problem::Unavailable, Problem::Moved] {
+            assert!(matches!(problem.header(), Some(("Retry-After", _))), "{problem:?}");
+        }
+    }
+}
