@@ -30,7 +30,7 @@ export const KEY_PLACE = "READ_KEY";
 
 /** @param {Facts} facts @returns {Snippet[]} */
 export function snippets(facts) {
-  const writers = [curl, script, beacon, logging, client, statsd, pixel, form, appnet];
+  const writers = [curl, script, beacon, logging, client, statsd, otlp, pixel, form, appnet];
   // Messages of a stream with several shards can't be read.
   const readers = facts.shards > 1 ? [rollup, chart, reader, grafana] : [rollup, chart, reader, grafana, messages];
   return [...writers, ...readers].map((made) => made(facts));
@@ -98,6 +98,16 @@ function statsd(facts) {
     when: "Programs that speak statsd already: they send to 127.0.0.1:8125 as before.",
     text: `heartbeat statsd --to ${at(facts)} \\\n  --listen 127.0.0.1:8125`,
     note: `${INSTALL} To try it: echo "logins:1|c" | nc -u -w1 127.0.0.1 8125`,
+  };
+}
+
+/** @param {Facts} facts @returns {Snippet} */
+function otlp(facts) {
+  return {
+    id: "otlp", kind: "write", title: "OpenTelemetry", language: "sh",
+    when: "Programs that measure with an OpenTelemetry SDK: they run in this environment, as they are.",
+    text: `export OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=${at(facts)}/otlp/v1/metrics\nexport OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/protobuf\nexport OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta`,
+    note: "Without the last line SDKs send totals, which are rejected. What becomes of what: docs/otlp.md.",
   };
 }
 

@@ -155,6 +155,13 @@ snippet("the relay writes what statsd clients send", async (stream) => {
   }
 }, {}, NO_PYTHON);
 
+snippet("an OpenTelemetry SDK writes what it counts", async (stream) => {
+  const program = fileURLToPath(new URL("../../clients/python/tests/otlp.mjs", import.meta.url));
+  await run("sh", ["-euc", `${textOf("otlp", stream)}\nexec "$0" "$1" 5`, process.execPath, program]);
+  const hits = (await sums(stream)).filter(([labels]) => labels.metric === "npm.hits");
+  assert.equal(hits.reduce((sum, [, hits]) => sum + hits, 0), 30);
+});
+
 snippet("what was written is read with curl, as a rollup and as messages", async (stream) => {
   await worker.write(stream, [{ n: 5 }]);
   const rollup = JSON.parse((await run("sh", ["-euc", textOf("rollup", stream)])).stdout);
@@ -209,7 +216,7 @@ test("words of a user that are in a snippet can't leave their place or turn it",
 });
 
 test("what a snippet takes for granted is in the documents", async () => {
-  const [browserDocs, python, statsd, api, appnet, reader, graphite] = await Promise.all(["browser", "python", "statsd", "api", "appnet", "reader", "graphite"].map((name) => readFile(new URL(`../../docs/${name}.md`, import.meta.url), "utf8")));
+  const [browserDocs, python, statsd, api, appnet, reader, graphite, otlpDocs] = await Promise.all(["browser", "python", "statsd", "api", "appnet", "reader", "graphite", "otlp"].map((name) => readFile(new URL(`../../docs/${name}.md`, import.meta.url), "utf8")));
   assert.match(browserDocs, /`data-stream`/);
   assert.match(browserDocs, /`data-distinct`/);
   assert.match(python, /HeartbeatHandler\(/);
@@ -218,5 +225,6 @@ test("what a snippet takes for granted is in the documents", async () => {
   assert.match(api, /pixel\.gif/);
   assert.match(appnet, /channels\/\$ID\/messages/);
   assert.match(reader, /heartbeat-chart\.mjs/);
+  assert.match(otlpDocs, /_TEMPORALITY_PREFERENCE=delta/);
   assert.match(graphite, /basicAuthUser: heartbeat/);
 });
