@@ -2,6 +2,7 @@
 //! streams that write to an upstream with the same token ask.
 
 mod answers;
+mod carbon;
 mod dictionary;
 mod distinct;
 #[cfg(test)]
@@ -24,6 +25,7 @@ mod secret;
 mod shard;
 mod storage;
 mod stream;
+mod tcp;
 mod totals;
 mod upstream;
 mod writes;

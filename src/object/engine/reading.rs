@@ -88,6 +88,7 @@ impl<S: Sql> Engine<S> {
             "memory_bytes": memory_bytes(),
             "last_write": last_write,
             "forward": self.forward_json(),
+            "carbon": self.carbon_json(),
         })
         .to_string()
     }
