@@ -105,7 +105,7 @@ impl Exchange {
             let root = allowed_root(&forward.api_root, variable("FORWARD_ROOTS").as_deref(), is_dev);
             forward.api_root = root.map_err(|error| Problem::InvalidRequest(format!("`forward.api_root`: {error}")))?;
         }
-        if let Some(CarbonPatch::To(carbon)) = &mut patch.carbon {
+        if let Some(CarbonPatch(Some(carbon))) = &mut patch.carbon {
             let host = allowed_host(carbon, variable("CARBON_HOSTS").as_deref(), is_dev);
             carbon.host = host.map_err(|error| Problem::InvalidRequest(error.to_string()))?;
         }

@@ -56,6 +56,6 @@ impl Stream {
         let allow_list = variable(&self.env, "CARBON_HOSTS");
         let host = allowed_host(config, allow_list.as_deref(), is_dev(&self.env)).map_err(|error| error.to_string())?;
         let Some(first) = lines.next_piece() else { return Ok(()) };
-        tcp::send(&host, config.port, first, || lines.next_piece()).await
+        tcp::send(&host, config.port, first, &mut || lines.next_piece()).await
     }
 }

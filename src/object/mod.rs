@@ -3,6 +3,8 @@
 
 mod answers;
 mod carbon;
+#[cfg(test)]
+mod carbon_model;
 mod dictionary;
 mod distinct;
 #[cfg(test)]

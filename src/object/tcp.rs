@@ -3,18 +3,17 @@
 //! The only thing that such a peer tells is when it closes its side. One that has read all closes after we have closed ours;
 //! so whoever closes before was not listening to the end, and what it has is not known.
 
-use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::future::{Either, select};
 use js_sys::futures::JsFuture;
-use js_sys::{Object, Promise, Reflect, Uint8Array};
+use js_sys::{Array, Object, Promise, Reflect, Uint8Array};
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::Delay;
 use worker::web_sys::{ReadableStream, ReadableStreamDefaultReader, WritableStream, WritableStreamDefaultWriter};
 
-/// A connection stands, a piece is taken, and the peer has closed within this.
+/// A connection stands, a piece is taken, and the peer has closed within this; the errors say so, too.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Before our side is closed: had the peer closed when the last piece came, we would hear of it by now.
 const LINGER: Duration = Duration::from_millis(250);
@@ -27,8 +26,6 @@ extern "C" {
     fn connect(address: &JsValue, options: &JsValue) -> Result<Socket, JsValue>;
     #[wasm_bindgen(method, getter)]
     fn opened(this: &Socket) -> Promise;
-    #[wasm_bindgen(method, getter)]
-    fn closed(this: &Socket) -> Promise;
     #[wasm_bindgen(method, getter)]
     fn readable(this: &Socket) -> ReadableStream;
     #[wasm_bindgen(method, getter)]
@@ -45,19 +42,19 @@ pub(super) async fn send(
     host: &str,
     port: u16,
     first: String,
-    next: impl FnMut() -> Option<String>,
+    next: &mut dyn FnMut() -> Option<String>,
 ) -> Result<(), String> {
     let socket = open(host, port).map_err(|_| "the connection can't be made".to_owned())?;
     let sent = send_over(&socket, first, next).await;
     if let Ok(closing) = socket.close() {
         // Whatever becomes of it, somebody has listened.
-        within(PATIENCE, JsFuture::from(closing)).await;
+        within(PATIENCE, &closing).await;
     }
     sent
 }
 
 fn open(host: &str, port: u16) -> Result<Socket, JsValue> {
-    let host = if host.contains(':') { format!("[{host}]") } else { host.to_owned() };
+    let host = if host.contains(':') { ["[", host, "]"].concat() } else { host.to_owned() };
     let (address, options) = (Object::new(), Object::new());
     Reflect::set(&address, &"hostname".into(), &host.into())?;
     Reflect::set(&address, &"port".into(), &port.into())?;
@@ -66,37 +63,38 @@ fn open(host: &str, port: u16) -> Result<Socket, JsValue> {
     connect(&address, &options)
 }
 
-async fn send_over(socket: &Socket, first: String, mut next: impl FnMut() -> Option<String>) -> Result<(), String> {
+async fn send_over(socket: &Socket, first: String, next: &mut dyn FnMut() -> Option<String>) -> Result<(), String> {
     const BROKE: &str = "the connection broke before the peer had all";
-    match within(PATIENCE, JsFuture::from(socket.opened())).await {
+    match within(PATIENCE, &socket.opened()).await {
         Some(Ok(_)) => (),
         Some(Err(_)) => return Err("no connection: nobody listens there, or the name is not known".into()),
-        None => return Err(format!("no connection within {} s", PATIENCE.as_secs())),
+        None => return Err("no connection within 20 s".into()),
     }
     let reader: ReadableStreamDefaultReader = socket.readable().get_reader().unchecked_into();
     let writer: WritableStreamDefaultWriter = socket.writable().get_writer().map_err(|_| BROKE)?;
-    let mut end = pin!(JsFuture::from(reader.read()));
+    // Of the peer's end, or of its first words.
+    let end = reader.read();
     let mut piece = Some(first);
     while let Some(text) = piece {
-        let written = JsFuture::from(writer.write_with_chunk(&Uint8Array::from(text.as_bytes())));
-        match within(PATIENCE, select(written, end.as_mut())).await {
-            Some(Either::Left((Ok(_), _))) => (),
-            Some(Either::Left((Err(_), _))) => return Err(BROKE.into()),
-            Some(Either::Right((read, _))) => return Err(early(read)),
-            None => return Err(format!("the peer took nothing for {} s", PATIENCE.as_secs())),
+        let written = writer.write_with_chunk(&Uint8Array::from(text.as_bytes()));
+        match within(PATIENCE, &Promise::race(&Array::of2(&written, &end))).await {
+            Some(Ok(written)) if written.is_undefined() => (),
+            Some(Ok(read)) => return Err(early(Ok(read))),
+            Some(Err(_)) => return Err(BROKE.into()),
+            None => return Err("the peer took nothing for 20 s".into()),
         }
         piece = next();
     }
-    if let Some(read) = within(LINGER, end.as_mut()).await {
+    if let Some(read) = within(LINGER, &end).await {
         return Err(early(read));
     }
-    let closing = JsFuture::from(writer.close());
-    match within(PATIENCE, end).await {
+    let closing = writer.close();
+    match within(PATIENCE, &end).await {
         Some(Ok(read)) if is_end(&read) => (),
         Some(read) => return Err(early(read)),
-        None => return Err(format!("the peer did not close within {} s after it had all", PATIENCE.as_secs())),
+        None => return Err("the peer did not close within 20 s after it had all".into()),
     }
-    match within(PATIENCE, closing).await {
+    match within(PATIENCE, &closing).await {
         Some(Ok(_)) => Ok(()),
         _ => Err(BROKE.into()),
     }
@@ -117,8 +115,8 @@ fn is_end(read: &JsValue) -> bool {
 }
 
 /// What came of it within a time.
-async fn within<T>(time: Duration, future: impl Future<Output = T>) -> Option<T> {
-    match select(pin!(future), Delay::from(time)).await {
+async fn within(time: Duration, promise: &Promise) -> Option<Result<JsValue, JsValue>> {
+    match select(JsFuture::from(promise.clone()), Delay::from(time)).await {
         Either::Left((value, _)) => Some(value),
         Either::Right(_) => None,
     }

@@ -26,8 +26,9 @@ const DEFAULT_AGGREGATES: [&str; 2] = ["sum", "count"];
 /// Mail: no carbon listens there, and who can be told to connect to it can be told to send some.
 const SMTP: u64 = 25;
 
-/// Where buckets go, and in which form.
+/// Where buckets go, and in which form. Kept as one text, `host port interval prefix aggregates`: a form of its own is kilobytes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct CarbonConfig {
     /// As [`allowed_host`] made it.
     pub host: String,
@@ -41,15 +42,10 @@ pub struct CarbonConfig {
     pub aggregates: Vec<String>,
 }
 
-/// What an owner says of pushing.
+/// What an owner says of pushing; `None`: no more. Sent as the text of the configuration, or an empty one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CarbonPatch {
-    /// No more.
-    End,
-    /// Here.
-    To(CarbonConfig),
-}
+#[serde(try_from = "String", into = "String")]
+pub struct CarbonPatch(pub Option<CarbonConfig>);
 
 /// Why pushing can't be configured so.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -99,7 +95,7 @@ impl CarbonPatch {
     /// See [`CarbonError`].
     pub fn parse(owners: &Value) -> Result<Self, CarbonError> {
         if owners.is_null() {
-            return Ok(Self::End);
+            return Ok(Self(None));
         }
         let fields = owners.as_object().ok_or(CarbonError::Shape)?;
         let is_known = |key: &&String| matches!(key.as_str(), "host" | "port" | "prefix" | "interval_s" | "aggregates");
@@ -111,22 +107,52 @@ impl CarbonPatch {
         let port = given(fields, "port").and_then(Value::as_u64).filter(|port| ![0, SMTP].contains(port));
         let interval_s = given(fields, "interval_s").map_or(Some(DEFAULT_INTERVAL_S), Value::as_i64);
         let prefix = given(fields, "prefix").map_or(Some(""), Value::as_str);
-        Ok(Self::To(CarbonConfig {
+        Ok(Self(Some(CarbonConfig {
             host: host.to_owned(),
             port: port.and_then(|port| u16::try_from(port).ok()).ok_or(CarbonError::Port)?,
             prefix: prefix.filter(|prefix| is_prefix(prefix)).ok_or(CarbonError::Prefix)?.to_owned(),
             interval_s: interval_s.filter(|interval_s| is_interval(*interval_s)).ok_or(CarbonError::Interval)?,
             aggregates: aggregates(given(fields, "aggregates"))?,
-        }))
+        })))
     }
+}
 
-    /// What is kept of it.
-    #[must_use]
-    pub fn into_config(self) -> Option<CarbonConfig> {
-        match self {
-            Self::End => None,
-            Self::To(config) => Some(config),
-        }
+impl From<CarbonConfig> for String {
+    fn from(CarbonConfig { host, port, prefix, interval_s, aggregates }: CarbonConfig) -> Self {
+        [&host, &port.to_string(), &interval_s.to_string(), &prefix, &aggregates.join(",")]
+            .map(String::as_str)
+            .join(" ")
+    }
+}
+
+impl TryFrom<String> for CarbonConfig {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let mut parts = text.splitn(5, ' ');
+        let mut next = || parts.next().ok_or("no carbon");
+        let (host, port, interval_s, prefix, aggregates) = (next()?, next()?, next()?, next()?, next()?);
+        Ok(Self {
+            host: host.to_owned(),
+            port: port.parse().map_err(|_| "no port")?,
+            prefix: prefix.to_owned(),
+            interval_s: interval_s.parse().map_err(|_| "no interval")?,
+            aggregates: aggregates.split(',').map(str::to_owned).collect(),
+        })
+    }
+}
+
+impl From<CarbonPatch> for String {
+    fn from(CarbonPatch(config): CarbonPatch) -> Self {
+        config.map(Self::from).unwrap_or_default()
+    }
+}
+
+impl TryFrom<String> for CarbonPatch {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Ok(Self(if text.is_empty() { None } else { Some(text.try_into()?) }))
     }
 }
 
@@ -202,8 +228,8 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<CarbonConfig, CarbonError> {
-        let patch = CarbonPatch::parse(&serde_json::from_str(text).expect("JSON"))?;
-        Ok(patch.into_config().expect("an object"))
+        let CarbonPatch(config) = CarbonPatch::parse(&serde_json::from_str(text).expect("JSON"))?;
+        Ok(config.expect("an object"))
     }
 
     /// With these fields more.
@@ -223,7 +249,7 @@ mod tests {
         assert_eq!(parse(r#"{"host":"carbon.example","port":2003}"#).as_ref(), Ok(&plain));
         assert_eq!(with(r#""prefix":null,"interval_s":null,"aggregates":null"#).as_ref(), Ok(&plain));
         assert_eq!(with(r#""prefix":"""#).as_ref(), Ok(&plain));
-        assert_eq!(CarbonPatch::parse(&Value::Null), Ok(CarbonPatch::End));
+        assert_eq!(CarbonPatch::parse(&Value::Null), Ok(CarbonPatch(None)));
     }
 
     #[test]
@@ -279,11 +305,17 @@ mod tests {
 
     #[test]
     fn the_form_of_what_is_kept_is_pinned() {
-        let config = with(r#""prefix":"a","interval_s":10"#).expect("valid");
-        let pinned =
-            r#"{"host":"carbon.example","port":2003,"prefix":"a","interval_s":10,"aggregates":["sum","count"]}"#;
+        let config = with(r#""interval_s":10,"aggregates":["sum","distinct:a b"]"#).expect("valid");
+        let pinned = r#""carbon.example 2003 10  sum,distinct:a b""#;
         assert_eq!(serde_json::to_string(&config).expect("serialises"), pinned);
         assert_eq!(serde_json::from_str::<CarbonConfig>(pinned).expect("reads"), config);
+        for patch in [CarbonPatch(None), CarbonPatch(with(r#""prefix":"a.b""#).ok())] {
+            let sent = serde_json::to_string(&patch).expect("serialises");
+            assert_eq!(serde_json::from_str::<CarbonPatch>(&sent).expect("reads"), patch, "{sent}");
+        }
+        for broken in ["\"a 1 10 p\"", "\"a x 10 p sum\"", "7", "\"a 1 x p sum\""] {
+            assert!(serde_json::from_str::<CarbonConfig>(broken).is_err(), "{broken}");
+        }
         assert_eq!(parse(&config.view().to_string()), Ok(config), "what is shown can be sent");
     }
 }

@@ -160,7 +160,7 @@ impl StreamPatch {
             Some(Forwarding::End) => config.forward = None,
             None => (),
         }
-        config.carbon = carbon.map_or(config.carbon, CarbonPatch::into_config);
+        config.carbon = carbon.map_or(config.carbon, |CarbonPatch(carbon)| carbon);
         config.name = name.unwrap_or(config.name);
         config.public_read = public_read.unwrap_or(config.public_read);
         config.origins = origins.unwrap_or(config.origins);

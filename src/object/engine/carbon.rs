@@ -5,7 +5,6 @@
 //! twice. The spans are persisted with the cursor of the rollups and with what became of a batch, together with the number of
 //! the last point that they know of; those behind it are marked when the log is replayed.
 
-use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::domain::delivery::{Outcome, Step, step};
@@ -28,9 +27,8 @@ const REWIND_S: i64 = 300;
 /// Between two batches: what was missed goes out at this pace.
 const PACE_MS: i64 = 1_000;
 
-/// How far pushing is. Persisted as JSON; fields are only added.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+/// How far pushing is. Persisted as [`Kept`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pushing {
     is_on: bool,
     /// What points have touched since it was sent, and is to be sent; ends are multiples of 10 s.
@@ -48,17 +46,19 @@ pub(super) struct Pushing {
     corrected: u64,
     /// Buckets that went before they could be sent.
     skipped: u64,
-    failures: u32,
+    failures: u64,
     /// Nothing is sent before.
     next_ms: i64,
+    /// And when.
     error: Option<(String, i64)>,
     /// What is on its way; part of `unsent` again wherever it is persisted.
-    #[serde(skip)]
     flight: Option<Span>,
     /// How often it began anew; what was on its way before is nobody's.
-    #[serde(skip)]
     life: u32,
 }
+
+/// [`Pushing`] as JSON: numbers, to which more may be added, spans, and the error's text. A form of its own is kilobytes.
+type Kept = (Vec<i64>, Vec<Span>, Option<String>);
 
 /// What is to be sent next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,11 +70,31 @@ pub(super) struct Ticket {
 
 impl Pushing {
     pub(super) fn load(sql: &impl Sql) -> Result<Self, StoreError> {
-        Ok(super::from_json(meta::get(sql, STATE)?)?.unwrap_or_default())
+        let kept: Option<Kept> = super::from_json(meta::get(sql, STATE)?)?;
+        let Some((numbers, unsent, error)) = kept.filter(|(numbers, ..)| !numbers.is_empty()) else {
+            return Ok(Self::default());
+        };
+        let number = |at: usize| numbers.get(at).copied().unwrap_or_default();
+        let count = |at: usize| number(at).unsigned_abs();
+        let error = error.map(|text| (text, number(9)));
+        let (from_s, sent_s, late_ms, next_ms) = (number(0), number(1), number(2), number(3));
+        let (lines, corrected, skipped, failures) = (count(5), count(6), count(7), count(8));
+        let state = Self { is_on: true, unsent, marked: count(4), from_s, sent_s, late_ms, ..Self::default() };
+        Ok(Self { lines, corrected, skipped, failures, next_ms, error, ..state })
     }
 
     pub(super) fn put(&self, sql: &impl Sql) -> Result<(), StoreError> {
-        meta::put(sql, STATE, &to_json(&self.landed()))
+        meta::put(sql, STATE, &to_json(&self.kept()))
+    }
+
+    fn kept(&self) -> Kept {
+        let Self { unsent, from_s, sent_s, late_ms, next_ms, error, .. } = self.landed();
+        let (text, at_ms) = error.unzip();
+        let counts = [self.marked, self.lines, self.corrected, self.skipped, self.failures];
+        let mut numbers = vec![from_s, sent_s, late_ms, next_ms];
+        numbers.extend(counts.map(u64::cast_signed));
+        numbers.push(at_ms.unwrap_or_default());
+        (if self.is_on { numbers } else { Vec::new() }, unsent, text)
     }
 
     /// Persists it where there is something to persist.
@@ -260,7 +280,9 @@ impl<S: Sql> Engine<S> {
         if !state.arrive(ticket, i64::MIN, now_ms) {
             return Ok(());
         }
-        if let Step::RetryAt { at_ms, .. } = step(&Outcome::Failed(reason.to_owned()), state.failures, jitter, now_ms) {
+        if let Step::RetryAt { at_ms, .. } =
+            step(&Outcome::Failed(reason.to_owned()), u32::try_from(state.failures).unwrap_or(u32::MAX), jitter, now_ms)
+        {
             state.next_ms = at_ms;
         }
         state.failures += 1;

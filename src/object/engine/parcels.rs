@@ -1,10 +1,7 @@
 //! Batches for the carbon: whole buckets, read from the rollups when they are sent, and written as lines piece by piece.
 
-use std::collections::BTreeMap;
-
 use crate::domain::aggregate::Aggregate;
-use crate::domain::cell::Cell;
-use crate::domain::labels::Labels;
+use crate::domain::grid::Row;
 use crate::domain::query::{By, Query};
 use crate::domain::tier::Tier;
 use crate::domain::window::Window;
@@ -29,17 +26,19 @@ pub(in crate::object) struct Lines {
     ticket: Ticket,
     plaintext: Plaintext,
     width_s: i64,
-    labels: Vec<Labels>,
-    /// By the start of their bucket; what is written is taken out.
-    buckets: BTreeMap<i64, Vec<(usize, Cell)>>,
-    /// In the first bucket.
+    /// The cells of each series, the last first; what is written is taken out.
+    rows: Vec<Row>,
+    /// Which bucket is next, and of which series.
+    step: u32,
     next: usize,
+    /// The start of that bucket, and whether it has lines.
+    at_s: i64,
+    has_lines: bool,
     bytes: usize,
-    /// Buckets before it are written.
-    done_s: i64,
     /// Buckets that start before it are not sent for the first time.
     sent_s: i64,
     lines: u64,
+    /// Buckets with lines that were.
     corrected: u64,
 }
 
@@ -47,24 +46,25 @@ impl Lines {
     /// The next piece, in whole lines; `None` behind the last.
     pub(in crate::object) fn next_piece(&mut self) -> Option<String> {
         let mut piece = String::new();
-        while piece.len() < PIECE_BYTES {
+        while piece.len() < PIECE_BYTES && self.at_s < self.ticket.span.1 {
             if self.next == 0 && self.bytes + piece.len() >= MAX_BYTES {
                 break;
             }
-            let Some(bucket) = self.buckets.first_entry() else {
-                self.done_s = self.ticket.span.1;
-                break;
+            let Some((labels, cells)) = self.rows.get_mut(self.next) else {
+                self.corrected += u64::from(self.has_lines && self.at_s < self.sent_s);
+                self.has_lines = false;
+                self.step += 1;
+                (self.next, self.at_s) = (0, self.at_s + self.width_s);
+                continue;
             };
-            let at_s = *bucket.key();
-            if let Some((series, cell)) = bucket.get().get(self.next) {
-                self.lines += self.plaintext.push(&mut piece, &self.labels[*series], cell, at_s);
-                self.next += 1;
-            } else {
-                bucket.remove();
-                self.next = 0;
-                self.done_s = at_s + self.width_s;
-                self.corrected += u64::from(at_s < self.sent_s);
+            if cells.last().is_some_and(|(step, _)| *step == self.step)
+                && let Some((_, cell)) = cells.pop()
+            {
+                let lines = self.plaintext.push(&mut piece, labels, &cell, self.at_s);
+                self.lines += lines;
+                self.has_lines |= lines > 0;
             }
+            self.next += 1;
         }
         self.bytes += piece.len();
         Some(piece).filter(|piece| !piece.is_empty())
@@ -82,6 +82,7 @@ pub(in crate::object) enum Batch {
 
 impl<S: Sql> Engine<S> {
     /// The next lines for the carbon.
+    #[inline(never)]
     pub(in crate::object) fn next_lines(&mut self, now_ms: i64) -> Result<Batch, StoreError> {
         let Some(config) = self.record.config.carbon.clone() else { return Ok(Batch::Rest) };
         if self.carbon_due().is_none_or(|due_ms| due_ms > now_ms) {
@@ -98,7 +99,7 @@ impl<S: Sql> Engine<S> {
                 return Ok(Batch::Again);
             }
             match self.lines_of(ticket, plaintext.clone(), config.interval_s) {
-                Ok(lines) if lines.buckets.is_empty() => {
+                Ok(lines) if lines.rows.is_empty() => {
                     self.pushed(&ticket, ticket.span.1, (0, 0), now_ms)?;
                     return Ok(Batch::Again);
                 }
@@ -144,17 +145,26 @@ impl<S: Sql> Engine<S> {
         let window = Window::aligned(from_s, to_s, width_s).map_err(|_| StoreError::Column("span of buckets"))?;
         let aggregates: Vec<Aggregate> = plaintext.aggregates().cloned().collect();
         let sketches = Aggregate::sketches(&aggregates);
-        let rows = self.query(&Query { window, matchers: Vec::new(), by: By::All, sketches })?;
-        let (mut labels, mut buckets) = (Vec::with_capacity(rows.len()), BTreeMap::<i64, Vec<(usize, Cell)>>::new());
-        for (at, (series, cells)) in rows.into_iter().enumerate() {
-            labels.push(series);
-            for (step, cell) in cells {
-                buckets.entry(from_s + i64::from(step) * width_s).or_default().push((at, cell));
-            }
+        let mut rows = self.query(&Query { window, matchers: Vec::new(), by: By::All, sketches })?;
+        for (_, cells) in &mut rows {
+            cells.reverse();
         }
-        let (next, bytes, lines, corrected) = (0, 0, 0, 0);
+        let (step, next, bytes, lines, corrected) = (0, 0, 0, 0, 0);
         let sent_s = self.pushing.sent_s;
-        Ok(Lines { ticket, plaintext, width_s, labels, buckets, next, bytes, done_s: from_s, sent_s, lines, corrected })
+        Ok(Lines {
+            ticket,
+            plaintext,
+            width_s,
+            rows,
+            step,
+            next,
+            at_s: from_s,
+            has_lines: false,
+            bytes,
+            sent_s,
+            lines,
+            corrected,
+        })
     }
 
     /// What follows from what became of lines: the carbon has all that were written, or there is a reason why nobody knows.
@@ -166,7 +176,7 @@ impl<S: Sql> Engine<S> {
         now_ms: i64,
     ) -> Result<(), StoreError> {
         match failure {
-            None => self.pushed(&lines.ticket, lines.done_s, (lines.lines, lines.corrected), now_ms),
+            None => self.pushed(&lines.ticket, lines.at_s, (lines.lines, lines.corrected), now_ms),
             Some(reason) => self.not_pushed(&lines.ticket, reason, jitter, now_ms),
         }
     }
