@@ -28,8 +28,7 @@ fn assert_arrived(carbon: &Carbon, stream: &Stream, sum: f64) {
     assert_eq!(total, sum, "{:?}", lines.batches);
 }
 
-#[test]
-fn a_reset_connection_is_told_and_the_same_lines_come_again() {
+pub(super) fn a_reset_connection_is_told_and_the_same_lines_come_again() {
     let told = told_of(Manner::Resets);
     assert!(
         ["the peer reset the connection", "the connection broke before the peer had all"].contains(&&*told),
@@ -37,24 +36,20 @@ fn a_reset_connection_is_told_and_the_same_lines_come_again() {
     );
 }
 
-#[test]
-fn one_who_closes_before_the_end_has_not_taken_it() {
+pub(super) fn one_who_closes_before_the_end_has_not_taken_it() {
     assert_eq!(told_of(Manner::ClosesEarly), "the peer closed the connection before it had all");
 }
 
-#[test]
-fn one_who_does_not_close_is_left_after_20_s() {
+pub(super) fn one_who_does_not_close_is_left_after_20_s() {
     assert_eq!(told_of(Manner::Hangs), "the peer did not close within 20 s after it had all");
 }
 
-#[test]
-fn one_who_talks_is_no_carbon() {
+pub(super) fn one_who_talks_is_no_carbon() {
     let told = told_of(Manner::Talks);
     assert_eq!(told, "the peer answered something: it is no plaintext listener of a carbon");
 }
 
-#[test]
-fn what_was_written_while_the_carbon_was_away_arrives_in_order_when_it_is_back() {
+pub(super) fn what_was_written_while_the_carbon_was_away_arrives_in_order_when_it_is_back() {
     let port = Carbon::nowhere();
     let stream = pushing(shared(), &config(port));
     stream.write(json!([{ "n": 1 }]).to_string());

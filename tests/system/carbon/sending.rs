@@ -7,8 +7,7 @@ use super::{SOON, is_done, pushing, shared, start, status, until};
 use crate::clock::now_whole_s;
 use crate::server::State;
 
-#[test]
-fn a_closed_bucket_arrives_once_with_names_tags_and_values_as_they_are_read() {
+pub(super) fn a_closed_bucket_arrives_once_with_names_tags_and_values_as_they_are_read() {
     let carbon = Carbon::start(&[]);
     let mut config = carbon.config();
     config["prefix"] = json!("stats.web");
@@ -47,8 +46,7 @@ fn a_closed_bucket_arrives_once_with_names_tags_and_values_as_they_are_read() {
     assert_eq!(carbon.lines().batches.len(), 1, "nothing is sent where nothing is new");
 }
 
-#[test]
-fn a_late_point_sends_its_bucket_again_as_it_is_now() {
+pub(super) fn a_late_point_sends_its_bucket_again_as_it_is_now() {
     let carbon = Carbon::start(&[]);
     let stream = pushing(shared(), &carbon.config());
     let t = now_whole_s();
@@ -64,8 +62,7 @@ fn a_late_point_sends_its_bucket_again_as_it_is_now() {
     assert_eq!((&status["lines"], &status["corrected"]), (&json!(4), &json!(1)), "{status}");
 }
 
-#[test]
-fn what_was_not_sent_when_the_machine_died_is_sent_and_what_was_is_not_sent_again() {
+pub(super) fn what_was_not_sent_when_the_machine_died_is_sent_and_what_was_is_not_sent_again() {
     let carbon = Carbon::start(&[]);
     let server = start(State::new());
     let stream = pushing(&server, &carbon.config());
