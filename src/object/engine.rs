@@ -279,7 +279,7 @@ impl<S: Sql> Engine<S> {
                 );
                 // Before sealing, which keeps the totals of what it seals.
                 self.totals.overflow_points += u64::from(has_no_room || target.is_overflow);
-                self.pushing.mark(&point, self.totals.accepted + taken.unsigned_abs(), at_ms);
+                self.pushing.mark(point, self.totals.accepted + taken.unsigned_abs(), at_ms);
                 if self.is_full() && !has_failed {
                     // When it fails, the cells stay open, and the next batch, commit or the alarm tries again.
                     has_failed = self.seal_to(Cursor { seq: seq - 1, points: *taken }, at_ms).is_err();

@@ -15,7 +15,7 @@ use crate::store::meta;
 use crate::store::sql::{Sql, StoreError};
 use crate::wire::carbon::CarbonConfig;
 
-use super::{Engine, to_json};
+use super::Engine;
 
 const STATE: &str = "carbon";
 /// A bucket is sent so long after its end: writers send what they have counted every 10 s.
@@ -27,7 +27,8 @@ const REWIND_S: i64 = 300;
 /// Between two batches: what was missed goes out at this pace.
 const PACE_MS: i64 = 1_000;
 
-/// How far pushing is. Persisted as [`Kept`].
+/// How far pushing is. Persisted as lines of a text: numbers, to which more may be added, the ends of the spans, and an error. A
+/// form in JSON would be kilobytes of code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pushing {
     is_on: bool,
@@ -57,9 +58,6 @@ pub(super) struct Pushing {
     life: u32,
 }
 
-/// [`Pushing`] as JSON: numbers, to which more may be added, spans, and the error's text. A form of its own is kilobytes.
-type Kept = (Vec<i64>, Vec<Span>, Option<String>);
-
 /// What is to be sent next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ticket {
@@ -68,33 +66,68 @@ pub(super) struct Ticket {
     life: u32,
 }
 
+/// What became of buckets.
+pub(super) enum Became<'a> {
+    /// There was nothing to send.
+    Empty,
+    /// The carbon has them; so many of them not for the first time.
+    Sent { lines: u64, corrected: u64 },
+    /// They will never be sent.
+    Skipped { buckets: u64, reason: &'a str },
+    /// Nobody knows what the carbon has.
+    Unknown { reason: &'a str, jitter: f64 },
+}
+
 impl Pushing {
     pub(super) fn load(sql: &impl Sql) -> Result<Self, StoreError> {
-        let kept: Option<Kept> = super::from_json(meta::get(sql, STATE)?)?;
-        let Some((numbers, unsent, error)) = kept.filter(|(numbers, ..)| !numbers.is_empty()) else {
-            return Ok(Self::default());
-        };
-        let number = |at: usize| numbers.get(at).copied().unwrap_or_default();
-        let count = |at: usize| number(at).unsigned_abs();
-        let error = error.map(|text| (text, number(9)));
-        let (from_s, sent_s, late_ms, next_ms) = (number(0), number(1), number(2), number(3));
-        let (lines, corrected, skipped, failures) = (count(5), count(6), count(7), count(8));
-        let state = Self { is_on: true, unsent, marked: count(4), from_s, sent_s, late_ms, ..Self::default() };
-        Ok(Self { lines, corrected, skipped, failures, next_ms, error, ..state })
+        Ok(Self::from_text(&meta::get(sql, STATE)?.unwrap_or_default()))
     }
 
     pub(super) fn put(&self, sql: &impl Sql) -> Result<(), StoreError> {
-        meta::put(sql, STATE, &to_json(&self.kept()))
+        meta::put(sql, STATE, &self.landed().text())
     }
 
-    fn kept(&self) -> Kept {
-        let Self { unsent, from_s, sent_s, late_ms, next_ms, error, .. } = self.landed();
-        let (text, at_ms) = error.unzip();
-        let counts = [self.marked, self.lines, self.corrected, self.skipped, self.failures];
-        let mut numbers = vec![from_s, sent_s, late_ms, next_ms];
-        numbers.extend(counts.map(u64::cast_signed));
-        numbers.push(at_ms.unwrap_or_default());
-        (if self.is_on { numbers } else { Vec::new() }, unsent, text)
+    fn text(&self) -> String {
+        if !self.is_on {
+            return String::new();
+        }
+        let at_ms = self.error.as_ref().map_or(0, |(_, at_ms)| *at_ms);
+        let Self { from_s, sent_s, late_ms, next_ms, .. } = self;
+        let counts = [self.marked, self.lines, self.corrected, self.skipped, self.failures].map(u64::cast_signed);
+        let mut text = String::new();
+        let mut put = |number: i64| text.extend([&number.to_string(), " "]);
+        [*from_s, *sent_s, *late_ms, *next_ms, at_ms].into_iter().chain(counts).for_each(&mut put);
+        text.push('\n');
+        let mut put = |number: i64| text.extend([&number.to_string(), " "]);
+        self.unsent.iter().flat_map(|span| [span.0, span.1]).for_each(&mut put);
+        text.push('\n');
+        text.extend(self.error.as_ref().map(|(message, _)| message.as_str()));
+        text
+    }
+
+    /// What [`Self::text`] wrote.
+    fn from_text(text: &str) -> Self {
+        let mut lines = text.splitn(3, '\n');
+        let mut next = || lines.next().unwrap_or_default();
+        let numbers_of = |text: &str| -> Vec<i64> { text.split(' ').map_while(|number| number.parse().ok()).collect() };
+        let (numbers, ends, message) = (numbers_of(next()), numbers_of(next()), next());
+        let number = |at: usize| numbers.get(at).copied().unwrap_or_default();
+        let count = |at: usize| number(at).unsigned_abs();
+        Self {
+            is_on: !numbers.is_empty(),
+            unsent: ends.chunks_exact(2).map(|ends| (ends[0], ends[1])).collect(),
+            from_s: number(0),
+            sent_s: number(1),
+            late_ms: number(2),
+            next_ms: number(3),
+            error: (!message.is_empty()).then(|| (message.to_owned(), number(4))),
+            marked: count(5),
+            lines: count(6),
+            corrected: count(7),
+            skipped: count(8),
+            failures: count(9),
+            ..Self::default()
+        }
     }
 
     /// Persists it where there is something to persist.
@@ -221,73 +254,45 @@ impl<S: Sql> Engine<S> {
         self.pushing = Pushing { next_ms: until_ms, ..self.pushing.landed() };
     }
 
-    fn set_pushing(&mut self, state: Pushing) -> Result<(), StoreError> {
+    /// What follows from what became of buckets up to a time: those behind it are to be sent again.
+    pub(super) fn settle_buckets(
+        &mut self,
+        ticket: &Ticket,
+        (done_s, became): (i64, Became<'_>),
+        now_ms: i64,
+    ) -> Result<(), StoreError> {
+        let mut state = self.pushing.clone();
+        if !state.arrive(ticket, done_s, now_ms) {
+            return Ok(());
+        }
+        match became {
+            Became::Empty => (),
+            Became::Sent { lines, corrected } => {
+                if state.failures > 0 {
+                    let interval_s = self.record.config.carbon.as_ref().map_or(0, |carbon| carbon.interval_s);
+                    state.rewind(ticket.span.0, interval_s, now_ms);
+                }
+                state.lines += lines;
+                state.corrected += corrected;
+                (state.failures, state.error, state.next_ms) = (0, None, now_ms + PACE_MS);
+            }
+            Became::Skipped { buckets, reason } => {
+                state.skipped += buckets;
+                state.error = Some((reason.to_owned(), now_ms));
+            }
+            Became::Unknown { reason, jitter } => {
+                let (failed, failures) =
+                    (Outcome::Failed(String::new()), u32::try_from(state.failures).unwrap_or(u32::MAX));
+                if let Step::RetryAt { at_ms, .. } = step(&failed, failures, jitter, now_ms) {
+                    state.next_ms = at_ms;
+                }
+                state.failures += 1;
+                state.error = Some((reason.to_owned(), now_ms));
+            }
+        }
         state.put(&self.sql)?;
         self.pushing = state;
         Ok(())
-    }
-
-    /// The carbon has the buckets before `done_s`, of which so many had lines; `corrected` of them not for the first time.
-    pub(super) fn pushed(
-        &mut self,
-        ticket: &Ticket,
-        done_s: i64,
-        (lines, corrected): (u64, u64),
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
-        let mut state = self.pushing.clone();
-        if !state.arrive(ticket, done_s, now_ms) {
-            return Ok(());
-        }
-        state.lines += lines;
-        state.corrected += corrected;
-        if lines > 0 {
-            if state.failures > 0 {
-                let interval_s = self.record.config.carbon.as_ref().map_or(0, |carbon| carbon.interval_s);
-                state.rewind(ticket.span.0, interval_s, now_ms);
-            }
-            (state.failures, state.error, state.next_ms) = (0, None, now_ms + PACE_MS);
-        }
-        self.set_pushing(state)
-    }
-
-    /// Buckets before `done_s` will never be sent, for this reason.
-    pub(super) fn skipped(
-        &mut self,
-        ticket: &Ticket,
-        done_s: i64,
-        (buckets, reason): (u64, &str),
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
-        let mut state = self.pushing.clone();
-        if !state.arrive(ticket, done_s, now_ms) {
-            return Ok(());
-        }
-        state.skipped += buckets;
-        state.error = Some((reason.to_owned(), now_ms));
-        self.set_pushing(state)
-    }
-
-    /// Nobody knows what the carbon has of it.
-    pub(super) fn not_pushed(
-        &mut self,
-        ticket: &Ticket,
-        reason: &str,
-        jitter: f64,
-        now_ms: i64,
-    ) -> Result<(), StoreError> {
-        let mut state = self.pushing.clone();
-        if !state.arrive(ticket, i64::MIN, now_ms) {
-            return Ok(());
-        }
-        if let Step::RetryAt { at_ms, .. } =
-            step(&Outcome::Failed(reason.to_owned()), u32::try_from(state.failures).unwrap_or(u32::MAX), jitter, now_ms)
-        {
-            state.next_ms = at_ms;
-        }
-        state.failures += 1;
-        state.error = Some((reason.to_owned(), now_ms));
-        self.set_pushing(state)
     }
 
     /// What `status` says of pushing.
@@ -309,5 +314,35 @@ impl<S: Sql> Engine<S> {
             "last_error": state.error.as_ref().map(|(message, at_ms)| json!({ "message": message, "at": seconds(*at_ms) })),
             "next_try": state.due_ms(*interval_s).map(seconds),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_of_how_far_pushing_is_is_pinned() {
+        let state = Pushing {
+            is_on: true,
+            unsent: vec![(10, 20), (40, 70)],
+            marked: 5,
+            from_s: 1,
+            sent_s: 2,
+            late_ms: 3,
+            lines: 6,
+            corrected: 7,
+            skipped: 8,
+            failures: 9,
+            next_ms: 4,
+            error: Some(("no connection\nat all".to_owned(), 11)),
+            ..Pushing::default()
+        };
+        let pinned = "1 2 3 4 11 5 6 7 8 9 \n10 20 40 70 \nno connection\nat all";
+        assert_eq!(state.text(), pinned);
+        assert_eq!(Pushing::from_text(pinned), state);
+        for state in [Pushing::default(), Pushing { error: None, unsent: Vec::new(), ..state }] {
+            assert_eq!(Pushing::from_text(&state.text()), state);
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::graphite::plaintext::Plaintext;
 use crate::store::sql::{Sql, StoreError};
 use crate::wire::carbon::CarbonConfig;
 
-use super::carbon::Ticket;
+use super::carbon::{Became, Ticket};
 use super::{Engine, QueryError};
 
 /// About so many lines are read at a time; a bucket alone may have more.
@@ -100,14 +100,15 @@ impl<S: Sql> Engine<S> {
             }
             match self.lines_of(ticket, plaintext.clone(), config.interval_s) {
                 Ok(lines) if lines.rows.is_empty() => {
-                    self.pushed(&ticket, ticket.span.1, (0, 0), now_ms)?;
+                    self.settle_buckets(&ticket, (ticket.span.1, Became::Empty), now_ms)?;
                     return Ok(Batch::Again);
                 }
                 Ok(lines) => return Ok(Batch::Send(Box::new(lines))),
                 Err(QueryError::Store(error)) => return Err(error),
                 Err(QueryError::TooLarge(_)) if buckets > 1 => buckets = 1,
                 Err(QueryError::TooLarge(error)) => {
-                    self.skipped(&ticket, ticket.span.1, (1, &error.to_string()), now_ms)?;
+                    let skipped = Became::Skipped { buckets: 1, reason: &error.to_string() };
+                    self.settle_buckets(&ticket, (ticket.span.1, skipped), now_ms)?;
                     return Ok(Batch::Again);
                 }
             }
@@ -135,8 +136,8 @@ impl<S: Sql> Engine<S> {
             return Ok(false);
         };
         let buckets = u64::try_from((gone_s - from_s) / width_s + 1).unwrap_or_default();
-        let reason = (buckets, "buckets were not kept until they could be sent");
-        self.skipped(ticket, gone_s + width_s, reason, now_ms)?;
+        let skipped = Became::Skipped { buckets, reason: "buckets were not kept until they could be sent" };
+        self.settle_buckets(ticket, (gone_s + width_s, skipped), now_ms)?;
         Ok(true)
     }
 
@@ -175,9 +176,12 @@ impl<S: Sql> Engine<S> {
         jitter: f64,
         now_ms: i64,
     ) -> Result<(), StoreError> {
-        match failure {
-            None => self.pushed(&lines.ticket, lines.at_s, (lines.lines, lines.corrected), now_ms),
-            Some(reason) => self.not_pushed(&lines.ticket, reason, jitter, now_ms),
-        }
+        let Lines { lines: count, corrected, at_s, .. } = *lines;
+        let became = match failure {
+            Some(reason) => (i64::MIN, Became::Unknown { reason, jitter }),
+            None if count == 0 => (at_s, Became::Empty),
+            None => (at_s, Became::Sent { lines: count, corrected }),
+        };
+        self.settle_buckets(&lines.ticket, became, now_ms)
     }
 }
