@@ -100,6 +100,14 @@ mod tests {
     }
 
     #[test]
+    fn the_document_shows_lines_as_they_are() {
+        let p95 = Aggregate::Quantile(Percent::from_thousandths(95_000).expect("a share"));
+        let aggregates = [Aggregate::Sum, Aggregate::Count, p95];
+        let shown = lines("stats.web", "visits", &aggregates, "country\u{1f}US\u{1e}path\u{1f}/a b\u{1e}", 1234.5);
+        assert!(include_str!("../../docs/carbon.md").contains(&shown), "{shown}");
+    }
+
+    #[test]
     fn whatever_the_texts_are_a_line_has_three_fields() {
         let odd =
             "a b\u{1f}x y\u{a0}z\u{1e}c;d\u{1f}~e;f\u{1e}name\u{1f}\u{85}\u{2028}\u{3000}\u{7}\u{1e}é=\u{1f}ü=\u{1e}";

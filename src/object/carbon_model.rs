@@ -2,6 +2,8 @@
 //! sent, lost on the way, changed by the owner, crashed or made to fail at any statement, in the end each closed bucket has
 //! the value that its points say, and buckets go out in the order of their time.
 
+mod cases;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
@@ -79,11 +81,14 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-fn config() -> crate::wire::stream::StreamConfig {
-    let carbon = serde_json::json!({ "host": "carbon.example", "port": 2003, "interval_s": INTERVAL_S });
-    let body = serde_json::json!({ "name": "model", "carbon": carbon }).to_string();
+/// Of a stream called `model`, with these fields more in `carbon`.
+fn record(more: &serde_json::Value) -> Record {
+    let mut carbon = serde_json::json!({ "host": "carbon.example", "port": 2003, "interval_s": INTERVAL_S });
+    carbon.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    let body = serde_json::json!({ "name": "model", "distinct": ["client"], "carbon": carbon }).to_string();
     let created_ms = u64::try_from(START_MS).expect("after 1970");
-    StreamPatch::parse(body.as_bytes()).and_then(|patch| patch.into_config(created_ms)).expect("valid")
+    let config = StreamPatch::parse(body.as_bytes()).and_then(|patch| patch.into_config(created_ms)).expect("valid");
+    Record { config, read_key_hash: [0; 32], version: 1, is_closed: false, forward_token: None }
 }
 
 struct Model {
@@ -101,10 +106,13 @@ struct Model {
 
 impl Model {
     fn new() -> Self {
+        Self::with(&serde_json::json!({}))
+    }
+
+    /// With these fields more in `carbon`.
+    fn with(more: &serde_json::Value) -> Self {
         let sql = Rc::new(TestSql::new());
-        let record =
-            Record { config: config(), read_key_hash: [0; 32], version: 1, is_closed: false, forward_token: None };
-        let engine = Engine::create(Rc::clone(&sql), Limits::DEFAULT, [0; 16], &record).expect("creates");
+        let engine = Engine::create(Rc::clone(&sql), Limits::DEFAULT, [0; 16], &record(more)).expect("creates");
         let (written, carbon, waiting) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
         Self { sql, engine, now_ms: START_MS, written, carbon, sent_s: START_MS / 1000, waiting }
     }
@@ -278,94 +286,4 @@ proptest! {
         model.check();
         prop_assert_eq!(model.engine.carbon_due(), None);
     }
-}
-
-#[test]
-fn what_is_idle_needs_no_alarm_and_what_is_known_to_be_sent_is_not_sent_again() {
-    let mut model = Model::new();
-    assert_eq!(model.engine.carbon_due(), None);
-    model.write(&[(0, 7, None, 0), (1, 8, Some(10), 0)]);
-    assert_eq!(model.engine.carbon_due(), Some(START_MS + INTERVAL_MS + 15_000), "a while after its end");
-    model.drain();
-    model.check();
-    let carbon = std::mem::take(&mut model.carbon);
-    for _ in 0..2 {
-        model.crash();
-        assert_eq!(model.engine.carbon_due(), None, "the log has it, and it is marked as sent");
-        model.engine.seal(model.now_ms).expect("seals");
-    }
-    assert!(!carbon.is_empty() && model.carbon.is_empty());
-}
-
-#[test]
-fn what_was_on_its_way_when_the_owner_names_another_carbon_says_nothing_of_it() {
-    let mut model = Model::new();
-    model.write(&[(0, 7, None, 0)]);
-    model.now_ms += 2 * INTERVAL_MS;
-    let lines = model.next_lines().expect("a bucket is closed");
-    let mut record = model.engine.record().clone();
-    record.config.carbon.as_mut().expect("is there").host = "other.example".into();
-    model.engine.set_record(record, model.now_ms).expect("sets");
-    let of_other = model.engine.status_json();
-    for failure in [None, Some("nobody knows")] {
-        model.engine.settle_lines(&lines, failure, 0.5, model.now_ms).expect("settles");
-        assert_eq!(model.engine.status_json(), of_other);
-    }
-    assert_eq!(model.engine.carbon_due(), None, "what was before is nobody's");
-}
-
-#[test]
-fn a_long_outage_is_made_up_for_in_order_in_batches_and_what_is_gone_is_counted() {
-    let mut model = Model::new();
-    let hours = |hours: i64| hours * 3_600_000;
-    for _ in 0..24 * 16 {
-        model.write(&[(0, 1, None, 0)]);
-        model.now_ms += hours(1);
-        model.push(Answer::Fails, &[], None);
-    }
-    // Most of it is gone by now.
-    model.waiting.clear();
-    model.drain();
-    let status: serde_json::Value = serde_json::from_str(&model.engine.status_json()).expect("JSON");
-    // Steps of 30 s are made of those of 10 s, which are kept for two days.
-    let lines = status["carbon"]["lines"].as_u64().expect("a number");
-    assert!((2 * 47..=2 * 49).contains(&lines), "{status}");
-    let skipped = status["carbon"]["skipped"].as_u64().expect("a number");
-    assert!(skipped >= 24 * 14 - 1, "{status}");
-    assert!(status["carbon"]["pending_since"].is_null());
-}
-
-#[test]
-fn a_batch_is_bounded_and_ends_behind_a_bucket() {
-    let mut model = Model::new();
-    let labels = "x".repeat(250);
-    for bucket in 0..40 {
-        let mut frame = FrameBuilder::new(u64::try_from(model.now_ms).expect("after 1970"), [0; 16], |_| None);
-        #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
-        let t = (model.now_ms / 1000) as f64;
-        for series in 0..60 {
-            let text = format!("a\u{1f}{labels}\u{1e}series\u{1f}{series}\u{1e}");
-            frame.push(0, Ok((Point { n: 1.0, d: 1.0, p: None, t }, &text)));
-        }
-        assert!(model.engine.commit(&[frame.finish(None).frame], model.now_ms)[0].is_ok(), "{bucket}");
-        model.now_ms += INTERVAL_MS;
-    }
-    model.now_ms += 60_000;
-    let mut sent = Vec::new();
-    while let Some(mut lines) = model.next_lines() {
-        let mut text = String::new();
-        while let Some(piece) = lines.next_piece() {
-            assert!(piece.ends_with('\n') && piece.len() < 66_000);
-            text.push_str(&piece);
-        }
-        let bucket_bytes = 120 * (250 + 60);
-        assert!(text.len() < (256 << 10) + bucket_bytes, "{}", text.len());
-        assert_eq!(text.lines().count() % 120, 0, "whole buckets");
-        sent.push(text);
-        model.engine.settle_lines(&lines, None, 0.0, model.now_ms).expect("settles");
-        assert_eq!(model.next_lines().map(|_| ()), None, "the next one has its time");
-        model.now_ms += 1_000;
-    }
-    assert!(sent.len() >= 4, "{}", sent.len());
-    assert_eq!(sent.concat().lines().count(), 40 * 120);
 }

@@ -26,6 +26,8 @@ const LATE_MS: i64 = 60_000;
 const REWIND_S: i64 = 300;
 /// Between two batches: what was missed goes out at this pace.
 const PACE_MS: i64 = 1_000;
+/// Behind a batch of what is late, as a stranger's points of a day each change a day of buckets.
+const LATE_PACE_MS: i64 = 5_000;
 
 /// How far pushing is. Persisted as lines of a text: numbers, to which more may be added, the ends of the spans, and an error. A
 /// form in JSON would be kilobytes of code.
@@ -274,7 +276,8 @@ impl<S: Sql> Engine<S> {
                 }
                 state.lines += lines;
                 state.corrected += corrected;
-                (state.failures, state.error, state.next_ms) = (0, None, now_ms + PACE_MS);
+                let pace_ms = if corrected > 0 { LATE_PACE_MS } else { PACE_MS };
+                (state.failures, state.error, state.next_ms) = (0, None, now_ms + pace_ms);
             }
             Became::Skipped { buckets, reason } => {
                 state.skipped += buckets;

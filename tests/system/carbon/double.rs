@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{Read, Write};
-use std::net::{Shutdown, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -37,6 +37,7 @@ struct State {
 /// A running double. Goes away when dropped.
 pub(crate) struct Carbon {
     shared: Arc<(Mutex<State>, Condvar)>,
+    address: SocketAddr,
     pub(crate) port: u16,
 }
 
@@ -48,8 +49,16 @@ impl Carbon {
 
     /// The same, on this port.
     pub(crate) fn on(port: u16, script: &[Manner]) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).expect("the port is free");
-        let port = listener.local_addr().expect("it is bound").port();
+        Self::of(TcpListener::bind(("127.0.0.1", port)).expect("the port is free"), script)
+    }
+
+    /// The same, at an IPv6 address; `None` where the machine has none.
+    pub(crate) fn on_ipv6() -> Option<Self> {
+        TcpListener::bind(("::1", 0)).ok().map(|listener| Self::of(listener, &[]))
+    }
+
+    fn of(listener: TcpListener, script: &[Manner]) -> Self {
+        let address = listener.local_addr().expect("it is bound");
         let state = State { script: script.iter().copied().collect(), ..State::default() };
         let shared = Arc::new((Mutex::new(state), Condvar::new()));
         let inner = Arc::clone(&shared);
@@ -62,7 +71,7 @@ impl Carbon {
                 thread::spawn(move || serve(&inner, socket, manner));
             }
         });
-        Self { shared, port }
+        Self { shared, address, port: address.port() }
     }
 
     /// A port where nobody listens, as far as anybody can know.
@@ -104,12 +113,16 @@ impl Drop for Carbon {
     fn drop(&mut self) {
         change(&self.shared, |state| state.is_over = true);
         // So that the listener hears of it, and the port is free.
-        TcpStream::connect(("127.0.0.1", self.port)).ok();
+        TcpStream::connect(self.address).ok();
     }
 }
 
 pub(crate) fn config(port: u16) -> Value {
-    json!({ "host": "127.0.0.1", "port": port, "interval_s": 10 })
+    at("127.0.0.1", port)
+}
+
+pub(crate) fn at(host: &str, port: u16) -> Value {
+    json!({ "host": host, "port": port, "interval_s": 10 })
 }
 
 /// What came.

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::double::Carbon;
+use super::double::{Carbon, at};
 use super::{SOON, is_done, pushing, shared, start, status, until};
 use crate::clock::now_whole_s;
 use crate::server::State;
@@ -79,4 +79,19 @@ pub(super) fn what_was_not_sent_when_the_machine_died_is_sent_and_what_was_is_no
     assert_eq!(sums, (5.0, 2.0, 2.0), "{done}");
     assert!(lines.all().map(|(_, _, time)| time).is_sorted(), "{:?}", lines.batches);
     assert_eq!(lines.all().count(), lines.kept().len(), "nothing came twice: {:?}", lines.batches);
+}
+
+pub(super) fn a_host_may_be_a_name_or_an_address_of_either_kind() {
+    let by_name = Carbon::start(&[]);
+    let named = pushing(shared(), &at("localhost", by_name.port));
+    named.write(json!([{ "n": 1 }]).to_string());
+    if let Some(carbon) = Carbon::on_ipv6() {
+        let stream = pushing(shared(), &at("[::1]", carbon.port));
+        stream.write(json!([{ "n": 2 }]).to_string());
+        assert_eq!(stream.owned("GET", "").send().expect(200).json()["carbon"]["host"], "::1");
+        until(&stream, SOON, is_done);
+        assert_eq!(carbon.lines().sum("visits.sum"), 2.0);
+    }
+    until(&named, SOON, is_done);
+    assert_eq!(by_name.lines().sum("visits.sum"), 1.0);
 }
