@@ -153,6 +153,12 @@ fn behind_a_failure_what_was_sent_in_the_minutes_before_is_sent_once_more() {
     model.write(&[(0, 2, None, 0)]);
     model.now_ms += 2 * INTERVAL_MS;
     model.push(Answer::Fails, &[], None);
+    model.take(&Step::Change);
+    assert_eq!(
+        model.engine.carbon_due().map(|due_ms| due_ms.max(model.now_ms)),
+        Some(model.now_ms),
+        "a change tries again"
+    );
     model.drain();
     model.check();
     let status: serde_json::Value = serde_json::from_str(&model.engine.status_json()).expect("JSON");

@@ -148,7 +148,8 @@ impl Pushing {
         let life = self.life + 1;
         match (before, after) {
             (Some(before), Some(after)) if self.is_on && before.is_same_place(after) => {
-                Self { failures: 0, next_ms: 0, error: None, ..self.clone() }
+                // At once, and still behind a failure.
+                Self { failures: self.failures.min(1), next_ms: 0, ..self.clone() }
             }
             (_, Some(after)) => {
                 let from_s = floor_to(now_s, after.interval_s);

@@ -85,6 +85,7 @@ scenes! {
     sending::a_late_point_sends_its_bucket_again_as_it_is_now;
     sending::what_was_not_sent_when_the_machine_died_is_sent_and_what_was_is_not_sent_again;
     sending::a_host_may_be_a_name_or_an_address_of_either_kind;
+    sending::a_stream_that_also_forwards_does_both_though_the_carbon_hangs;
     failing::a_reset_connection_is_told_and_the_same_lines_come_again;
     failing::one_who_closes_before_the_end_has_not_taken_it;
     failing::one_who_does_not_close_is_left_after_20_s;

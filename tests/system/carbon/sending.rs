@@ -2,10 +2,12 @@
 
 use serde_json::json;
 
-use super::double::{Carbon, at};
+use super::double::{Carbon, Manner, at};
 use super::{SOON, is_done, pushing, shared, start, status, until};
 use crate::clock::now_whole_s;
+use crate::peer::Peer;
 use crate::server::State;
+use crate::stream::Stream;
 
 pub(super) fn a_closed_bucket_arrives_once_with_names_tags_and_values_as_they_are_read() {
     let carbon = Carbon::start(&[]);
@@ -94,4 +96,15 @@ pub(super) fn a_host_may_be_a_name_or_an_address_of_either_kind() {
     }
     until(&named, SOON, is_done);
     assert_eq!(by_name.lines().sum("visits.sum"), 1.0);
+}
+
+pub(super) fn a_stream_that_also_forwards_does_both_though_the_carbon_hangs() {
+    let (peer, carbon) = (Peer::generous(), Carbon::start(&[Manner::Hangs]));
+    let config = json!({ "name": "visits", "carbon": carbon.config(), "forward": peer.forward() });
+    let stream = Stream::create(shared(), config);
+    stream.write(json!([{ "n": 5 }]).to_string());
+    let done = until(&stream, SOON, is_done);
+    assert_eq!(carbon.lines().seen[0], Manner::Hangs, "{done}");
+    assert_eq!(carbon.lines().sum("visits.sum"), 5.0);
+    assert_eq!(peer.stored(), 1);
 }
