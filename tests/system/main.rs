@@ -42,5 +42,6 @@ mod spreading;
 mod statsd;
 mod status;
 mod stream;
+mod waiting;
 mod windows;
 mod writing;

@@ -28,7 +28,7 @@ fn assert_arrived(carbon: &Carbon, stream: &Stream, sum: f64) {
     assert_eq!(total, sum, "{:?}", lines.batches);
 }
 
-pub(super) fn a_reset_connection_is_told_and_the_same_lines_come_again() {
+pub(crate) fn a_reset_connection_is_told_and_the_same_lines_come_again() {
     let told = told_of(Manner::Resets);
     assert!(
         ["the peer reset the connection", "the connection broke before the peer had all"].contains(&&*told),
@@ -36,20 +36,20 @@ pub(super) fn a_reset_connection_is_told_and_the_same_lines_come_again() {
     );
 }
 
-pub(super) fn one_who_closes_before_the_end_has_not_taken_it() {
+pub(crate) fn one_who_closes_before_the_end_has_not_taken_it() {
     assert_eq!(told_of(Manner::ClosesEarly), "the peer closed the connection before it had all");
 }
 
-pub(super) fn one_who_does_not_close_is_left_after_20_s() {
+pub(crate) fn one_who_does_not_close_is_left_after_20_s() {
     assert_eq!(told_of(Manner::Hangs), "the peer did not close within 20 s after it had all");
 }
 
-pub(super) fn one_who_talks_is_no_carbon() {
+pub(crate) fn one_who_talks_is_no_carbon() {
     let told = told_of(Manner::Talks);
     assert_eq!(told, "the peer answered something: it is no plaintext listener of a carbon");
 }
 
-pub(super) fn what_was_written_while_the_carbon_was_away_arrives_in_order_when_it_is_back() {
+pub(crate) fn what_was_written_while_the_carbon_was_away_arrives_in_order_when_it_is_back() {
     let port = Carbon::nowhere();
     let stream = pushing(shared(), &config(port));
     stream.write(json!([{ "n": 1 }]).to_string());

@@ -131,7 +131,7 @@ fn points(number: u32) -> Value {
     ])
 }
 
-pub(super) fn a_real_carbon_has_every_closed_bucket_once_though_it_was_stopped_and_started() {
+pub(crate) fn a_real_carbon_has_every_closed_bucket_once_though_it_was_stopped_and_started() {
     let Some(mut carbon) = RealCarbon::new() else { return };
     carbon.start();
     let stream = pushing(shared(), &config(carbon.port));
