@@ -9,7 +9,7 @@ const ROOMS: [(&str, &[&str]); 6] = [
     ("graphite", &["domain"]),
     ("wire", &["domain"]),
     ("store", &["domain"]),
-    ("object", &["domain", "wire", "store", "clock", "random"]),
+    ("object", &["domain", "graphite", "wire", "store", "clock", "random"]),
     ("edge", &["domain", "graphite", "wire", "clock", "random"]),
 ];
 /// Where the Workers API may be named.

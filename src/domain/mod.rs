@@ -27,6 +27,7 @@ pub mod shards;
 mod shards_model;
 pub mod sketch_codec;
 pub mod sketches;
+pub mod spans;
 pub mod spread;
 pub mod text_index;
 pub mod tier;

@@ -59,6 +59,7 @@ pub struct Collector {
 
 impl Collector {
     /// A collector for the series of a dictionary, in the order of their numbers.
+    #[inline(never)]
     pub fn new<'a>(query: &Query, dictionary: impl Iterator<Item = &'a Labels>) -> Self {
         let mut grid = Grid::new(query.sketches);
         let groups = dictionary.map(|labels| query.group_of(labels).map(|group| grid.group(group))).collect();

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::wire::carbon::{CarbonConfig, CarbonPatch, allowed_host};
 use crate::wire::command::Command;
 use crate::wire::forward::{ForwardConfig, allowed_root};
 use crate::wire::params::ParamError;
@@ -98,11 +99,15 @@ impl Exchange {
     /// What the owner sends; where it forwards to is one of the places that the deployment allows.
     async fn patch(&mut self) -> Result<StreamPatch, Problem> {
         let mut patch = StreamPatch::parse(&self.body(MAX_OWNER_BODY_BYTES).await?)?;
+        let variable = |name| self.env.var(name).ok().map(|var| var.to_string());
+        let is_dev = variable("HEARTBEAT_DEV").is_some_and(|text| text == "1");
         if let Some(forward) = patch.forward_mut() {
-            let variable = |name| self.env.var(name).ok().map(|var| var.to_string());
-            let is_dev = variable("HEARTBEAT_DEV").is_some_and(|text| text == "1");
             let root = allowed_root(&forward.api_root, variable("FORWARD_ROOTS").as_deref(), is_dev);
             forward.api_root = root.map_err(|error| Problem::InvalidRequest(format!("`forward.api_root`: {error}")))?;
+        }
+        if let Some(CarbonPatch(Some(carbon))) = &mut patch.carbon {
+            let host = allowed_host(carbon, variable("CARBON_HOSTS").as_deref(), is_dev);
+            carbon.host = host.map_err(|error| Problem::InvalidRequest(error.to_string()))?;
         }
         Ok(patch)
     }
@@ -125,6 +130,7 @@ impl Exchange {
             "distinct": config.distinct,
             "shards": config.layout.shards(),
             "forward": config.forward.as_ref().map(ForwardConfig::view),
+            "carbon": config.carbon.as_ref().map(CarbonConfig::view),
             "created": seconds(config.created_ms),
             "links": self.links(id, None),
         })

@@ -12,6 +12,7 @@ mod functions;
 pub mod glob;
 pub mod leaf;
 pub mod naming;
+pub mod plaintext;
 pub mod request;
 pub mod series;
 pub mod steps;

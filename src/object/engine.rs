@@ -3,11 +3,13 @@
 //! Nothing here waits, so each function is one atomic step of the object. Memory changes only after the
 //! SQL that it mirrors has succeeded.
 
+mod carbon;
 mod forwarding;
 mod limits;
 mod live;
 mod messages;
 mod packing;
+mod parcels;
 mod reading;
 mod sealing;
 mod targets;
@@ -36,6 +38,7 @@ use super::distinct::{DistinctLabels, TooManyNames};
 use super::log_index::LogIndex;
 use super::totals::Totals;
 
+use carbon::Pushing;
 use forwarding::Forwarding;
 pub(super) use forwarding::GATHER_MS;
 #[cfg(test)]
@@ -43,6 +46,7 @@ pub(super) use forwarding::Parcel;
 pub(super) use limits::Limits;
 pub(super) use live::Seen;
 pub(super) use packing::Packed;
+pub(super) use parcels::{Batch, Lines};
 pub(super) use reading::QueryError;
 use targets::{KnownTargets, Target};
 
@@ -110,6 +114,7 @@ pub(super) struct Engine<S> {
     /// Up to the end of the log.
     totals: Totals,
     forwarding: Forwarding,
+    pushing: Pushing,
     /// When there is something to tidy, besides what is in the log; 0: at once.
     tidy_ms: i64,
     /// A large backlog is not coarsened before; only in memory.
@@ -125,6 +130,9 @@ impl<S: Sql> Engine<S> {
             if record.config.forward.is_some() {
                 Forwarding::default().resumed(false, 0).put(&sql)?;
             }
+            let (after, begun_ms) = (record.config.carbon.as_ref(), record.config.created_ms);
+            let begun_s = i64::try_from(begun_ms / 1000).unwrap_or_default();
+            Pushing::default().resumed(None, after, 0, begun_s).put_if_on(&sql)?;
             // First, as when it is needed depends on limits and on when buckets are sealed, and the numbers behind it must not.
             series::insert(&sql, 0, &Labels::overflow())?;
             Self::put_record(&sql, record)
@@ -168,6 +176,7 @@ impl<S: Sql> Engine<S> {
             answers: Answers::load(&sql)?,
             totals: from_json(meta::get(&sql, TOTALS)?)?.unwrap_or_default(),
             forwarding: Forwarding::load(&sql)?,
+            pushing: Pushing::load(&sql)?,
             tidy_ms: from_json(meta::get(&sql, TIDY)?)?.unwrap_or_default(),
             coarsen_after_ms: 0,
             sql,
@@ -270,6 +279,7 @@ impl<S: Sql> Engine<S> {
                 );
                 // Before sealing, which keeps the totals of what it seals.
                 self.totals.overflow_points += u64::from(has_no_room || target.is_overflow);
+                self.pushing.mark(point, self.totals.accepted + taken.unsigned_abs(), at_ms);
                 if self.is_full() && !has_failed {
                     // When it fails, the cells stay open, and the next batch, commit or the alarm tries again.
                     has_failed = self.seal_to(Cursor { seq: seq - 1, points: *taken }, at_ms).is_err();
@@ -315,10 +325,15 @@ impl<S: Sql> Engine<S> {
             self.seal(now_ms)?;
         }
         let forwarding = self.forwarding_of(&record);
+        let (before, after) = (self.record.config.carbon.as_ref(), record.config.carbon.as_ref());
+        let pushing = self.pushing.resumed(before, after, self.totals.accepted, now_ms / 1000);
         self.sql.atomically(&mut || {
             distinct.persist(&self.sql)?;
             if forwarding != self.forwarding {
                 forwarding.put(&self.sql)?;
+            }
+            if before.is_some() || after.is_some() {
+                pushing.put(&self.sql)?;
             }
             if record.config.forward.is_none() && self.record.config.forward.is_some() {
                 outbox::remove_behind(&self.sql, 0)?;
@@ -328,7 +343,8 @@ impl<S: Sql> Engine<S> {
             meta::put(&self.sql, TIDY, "0")?;
             Self::put_record(&self.sql, &record)
         })?;
-        (self.record, self.distinct, self.forwarding, self.tidy_ms) = (record, distinct, forwarding, 0);
+        (self.record, self.distinct, self.tidy_ms) = (record, distinct, 0);
+        (self.forwarding, self.pushing) = (forwarding, pushing);
         Ok(())
     }
 

@@ -306,14 +306,14 @@ pub(super) fn signing_key(env: &Env) -> Option<String> {
     env.secret("SIGNING_KEY").ok().map(|secret| secret.to_string()).filter(|text| !text.is_empty())
 }
 
-fn variable(env: &Env, name: &str) -> Option<String> {
+pub(super) fn variable(env: &Env, name: &str) -> Option<String> {
     env.var(name).ok().map(|var| var.to_string())
 }
 
-fn is_dev(env: &Env) -> bool {
+pub(super) fn is_dev(env: &Env) -> bool {
     variable(env, "HEARTBEAT_DEV").is_some_and(|text| text == "1")
 }
 
-fn jitter() -> f64 {
+pub(super) fn jitter() -> f64 {
     worker::js_sys::Math::random()
 }

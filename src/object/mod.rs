@@ -2,6 +2,9 @@
 //! streams that write to an upstream with the same token ask.
 
 mod answers;
+mod carbon;
+#[cfg(test)]
+mod carbon_model;
 mod dictionary;
 mod distinct;
 #[cfg(test)]
@@ -24,6 +27,7 @@ mod secret;
 mod shard;
 mod storage;
 mod stream;
+mod tcp;
 mod totals;
 mod upstream;
 mod writes;

@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_util::future::join;
 use worker::wasm_bindgen;
 use worker::{
     DurableObject, Env, Error, Method, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage,
@@ -126,7 +127,8 @@ impl DurableObject for Stream {
             if engine.tidy_due() <= now { engine.tidy(now).map(|_| ()) } else { Ok(()) }
         });
         if tidied.is_ok() {
-            self.forward().await;
+            // At the same time: neither waits for what is slow to answer the other.
+            join(self.forward(), self.push_to_carbon()).await;
         }
         let next_ms = match tidied.and_then(|()| self.shared.with_engine(|engine| Ok(engine.next_due()))) {
             Ok(next_ms) => next_ms,
@@ -238,7 +240,7 @@ impl Shared {
         let now = now_ms();
         let results = self.with_engine(|engine| Ok(engine.commit(&frames, now)));
         if results.is_ok() {
-            let wanted = self.with_engine(|engine| Ok(engine.forward_due())).unwrap_or_default();
+            let wanted = self.with_engine(|engine| Ok(engine.sending_due())).unwrap_or_default();
             self.expect_alarm(now, wanted).await;
         }
         let synced = self.state.storage().sync().await.map_err(|error| internal(&error));

@@ -2,6 +2,7 @@
 
 pub mod aggregates;
 pub mod appnet;
+pub mod carbon;
 pub mod command;
 pub mod forward;
 pub mod frame;

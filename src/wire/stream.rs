@@ -7,6 +7,7 @@ use crate::domain::point::DEFAULT_LATENESS_S;
 use crate::domain::retention::{Retention, RetentionError};
 use crate::domain::shards::{Layout, LayoutError, MAX_SHARDS};
 
+use super::carbon::{CarbonConfig, CarbonError};
 use super::forward::{ForwardConfig, ForwardError};
 use super::{layout, retention};
 
@@ -60,6 +61,9 @@ pub struct StreamConfig {
     /// Where points are forwarded to; the token is not here.
     #[serde(default)]
     pub forward: Option<ForwardConfig>,
+    /// Where buckets are pushed to.
+    #[serde(default)]
+    pub carbon: Option<CarbonConfig>,
 }
 
 fn default_messages_s() -> i64 {
@@ -84,9 +88,6 @@ pub enum ConfigError {
     /// Not JSON, or not of this shape.
     #[error("the body is no valid configuration: {0}")]
     Shape(String),
-    /// Part of the contract that this version does not have yet.
-    #[error("`{0}` is not supported by this version")]
-    NotSupported(&'static str),
     /// A name that is too short or long.
     #[error("`name` must have 1 to {MAX_STREAM_NAME_BYTES} bytes and no control characters")]
     Name,
@@ -136,4 +137,7 @@ pub enum ConfigError {
     /// Not a forwarding.
     #[error(transparent)]
     Forward(#[from] ForwardError),
+    /// Not a carbon.
+    #[error(transparent)]
+    Carbon(#[from] CarbonError),
 }

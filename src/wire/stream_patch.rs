@@ -9,6 +9,7 @@ use crate::domain::retention::Retention;
 use crate::domain::shards::{Layout, MAX_SHARDS};
 use crate::domain::tier::Tier;
 
+use super::carbon::{self, CarbonPatch};
 use super::forward::{ForwardPatch, Token};
 use super::retention;
 use super::stream::{
@@ -29,6 +30,7 @@ pub struct StreamPatch {
     distinct: Option<Vec<String>>,
     shards: Option<u64>,
     forward: Option<Forwarding>,
+    pub(crate) carbon: Option<CarbonPatch>,
 }
 
 /// What an owner says of forwarding.
@@ -45,12 +47,9 @@ impl StreamPatch {
     /// # Errors
     /// See [`ConfigError`].
     pub fn parse(body: &[u8]) -> Result<Self, ConfigError> {
-        const LATER: [&str; 1] = ["carbon"];
         let mut value: Value = serde_json::from_slice(body).map_err(|error| ConfigError::Shape(error.to_string()))?;
-        if let Some(later) = LATER.into_iter().find(|name| value.get(name).is_some()) {
-            return Err(ConfigError::NotSupported(later));
-        }
-        let forward = value.as_object_mut().and_then(|fields| fields.remove("forward"));
+        let mut taken = |name| value.as_object_mut().and_then(|fields| fields.remove(name));
+        let (forward, carbon) = (taken("forward"), taken("carbon"));
         let mut patch: Self = serde_json::from_value(value).map_err(|error| ConfigError::Shape(error.to_string()))?;
         patch.check()?;
         patch.forward = match forward {
@@ -58,6 +57,7 @@ impl StreamPatch {
             Some(forward) => Some(Forwarding::To(ForwardPatch::parse(&forward)?)),
             None => None,
         };
+        patch.carbon = carbon.map(|carbon| CarbonPatch::parse(&carbon)).transpose()?;
         Ok(patch)
     }
 
@@ -129,7 +129,7 @@ impl StreamPatch {
         let changes = self.retention.take().map(|changes| retention::changes(&changes)).transpose()?;
         let retention = Retention::new(&changes.unwrap_or_default())?;
         let (origins, distinct, lateness_s) = (Vec::new(), Vec::new(), DEFAULT_LATENESS_S);
-        let (public_read, forward) = (false, None);
+        let (public_read, forward, carbon) = (false, None, None);
         let config = StreamConfig {
             name,
             public_read,
@@ -141,6 +141,7 @@ impl StreamPatch {
             layout,
             messages_s,
             forward,
+            carbon,
         };
         self.applied(config, created_ms)
     }
@@ -153,12 +154,13 @@ impl StreamPatch {
         let now_ms = i64::try_from(now_ms).unwrap_or_default();
         config.layout.raise(self.shards().unwrap_or(config.layout.shards()), now_ms)?;
         config.messages_s = self.take_messages()?.unwrap_or(config.messages_s);
-        let Self { name, public_read, origins, distinct, retention, lateness, shards: _, forward } = self;
+        let Self { name, public_read, origins, distinct, retention, lateness, shards: _, forward, carbon } = self;
         match forward {
             Some(Forwarding::To(forward)) => config.forward = Some(forward.applied(config.forward)),
             Some(Forwarding::End) => config.forward = None,
             None => (),
         }
+        config.carbon = carbon.map_or(config.carbon, |CarbonPatch(carbon)| carbon);
         config.name = name.unwrap_or(config.name);
         config.public_read = public_read.unwrap_or(config.public_read);
         config.origins = origins.unwrap_or(config.origins);
@@ -172,6 +174,7 @@ impl StreamPatch {
         if !(MIN_LATENESS_S..=MAX_LATENESS_S).contains(&config.lateness_s) {
             return Err(ConfigError::Lateness);
         }
+        carbon::check(&config)?;
         #[expect(clippy::cast_possible_truncation, reason = "a day")]
         let least_s = config.lateness_s + MAX_PERIOD_S as i64;
         match config.retention.kept_s(Tier::D1) {
@@ -233,6 +236,7 @@ mod tests {
             layout: Layout::new(1),
             messages_s: 86_400,
             forward: None,
+            carbon: None,
         };
         assert_eq!(config, plain);
     }
@@ -320,7 +324,7 @@ mod tests {
     fn the_form_of_a_configuration_is_pinned_and_the_first_one_is_still_read() {
         let config = changed(create(r#"{"name":"a"}"#).expect("valid"), r#"{"retention":{"10s":"3d"}}"#, 200_000);
         let config = config.expect("valid");
-        let pinned = r#"{"name":"a","public_read":false,"origins":[],"distinct":[],"created_ms":7,"retention":[259200,27200,1209600,null,5184000,null,63072000,null,null,null],"lateness_s":86400,"layout":"1","messages_s":86400,"forward":null}"#;
+        let pinned = r#"{"name":"a","public_read":false,"origins":[],"distinct":[],"created_ms":7,"retention":[259200,27200,1209600,null,5184000,null,63072000,null,null,null],"lateness_s":86400,"layout":"1","messages_s":86400,"forward":null,"carbon":null}"#;
         assert_eq!(serde_json::to_string(&config).expect("serialises"), pinned);
         assert_eq!(serde_json::from_str::<StreamConfig>(pinned).expect("reads"), config);
         let first = r#"{"name":"a","public_read":false,"origins":[],"created_ms":7}"#;
@@ -358,7 +362,7 @@ mod tests {
         assert!(message("{\"name\":\"a\\u0007\"}").starts_with("`name` must have"));
         assert!(create(&format!("{{\"name\":\"{}\"}}", "x".repeat(100))).is_ok());
         assert!(create(&format!("{{\"name\":\"{}\"}}", "x".repeat(101))).is_err());
-        assert_eq!(message(r#"{"name":"a","carbon":{}}"#), "`carbon` is not supported by this version");
+        assert!(message(r#"{"name":"a","carbon":{}}"#).starts_with("`carbon.host` must be"));
         assert!(message(r#"{"name":"a","forward":{}}"#).starts_with("`forward.api_root` must be"));
         for messages in ["null", "86400", "\"31d\"", "\"-1s\""] {
             let body = format!(r#"{{"name":"a","retention":{{"messages":{messages}}}}}"#);
@@ -388,12 +392,5 @@ mod tests {
             assert_eq!(distinct(list), Err(ConfigError::Distinct(wrong.into())));
         }
         assert!(distinct(r#""a""#).is_err() && distinct(&format!("[{:?}]", "x".repeat(MAX_NAME_BYTES + 1))).is_err());
-    }
-
-    #[test]
-    fn what_was_kept_before_there_was_distinct_is_still_read() {
-        let kept = r#"{"name":"a","public_read":true,"origins":[],"created_ms":7}"#;
-        let config: StreamConfig = serde_json::from_str(kept).expect("a configuration");
-        assert_eq!((config.distinct.len(), config.created_ms), (0, 7));
     }
 }

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs graphite-web into .tools/graphite, once: the oracle of the differential tests. Says why and fails where Python
+# Installs graphite-web, the oracle of the differential tests, and carbon into .tools/graphite, once. Says why and fails where Python
 # or its packages can't be had; the tests are skipped then.
 set -eu
 cd "$(dirname "$0")/../.."
@@ -14,7 +14,7 @@ if command -v flock >/dev/null; then
 fi
 cmp -s "$wanted" "$venv/requirements.txt" && exit 0
 command -v python3 >/dev/null || { echo "graphite: python3 is missing" >&2; exit 1; }
-echo "graphite: installing graphite-web into $venv" >&2
+echo "graphite: installing graphite-web and carbon into $venv" >&2
 rm -rf "$venv"
 python3 -m venv "$venv" >&2 || { echo "graphite: python3 has no venv" >&2; exit 1; }
 "$venv/bin/pip" install --quiet --disable-pip-version-check -r "$wanted" >&2 ||

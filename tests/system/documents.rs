@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::process::Command;
 
-use crate::server::{OWNER_TOKEN, Server};
+use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
 fn document(name: &str) -> String {
@@ -22,7 +22,7 @@ fn run(command: &str, stream: &Stream) -> String {
     let script = command.replace("curl ", "curl --silent --show-error --fail-with-body ");
     let run = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &script])
-        .envs([("URL", &Server::shared().url), ("ID", &stream.id), ("KEY", &stream.read_key)])
+        .envs([("URL", &stream.url), ("ID", &stream.id), ("KEY", &stream.read_key)])
         .env("OWNER_TOKEN", OWNER_TOKEN)
         .output()
         .expect("bash is there");
@@ -109,6 +109,24 @@ fn every_command_of_the_graphite_document_succeeds_as_pasted() {
     assert!(printed.contains(r#""target":"US""#) && printed.contains("100.0,"), "{printed}");
     assert!(printed.contains(r#"["country","name"]"#) && printed.contains(r#""text":"test""#), "{printed}");
     assert!(printed.contains("windowSize"), "{printed}");
+}
+
+#[test]
+fn every_command_of_the_carbon_document_succeeds_as_pasted() {
+    let environment = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "k"), ("CARBON_HOSTS", "carbon.example.com:2003")];
+    let server = Server::start_with(State::new(), &environment);
+    let stream = Stream::on(&server);
+    let document = document("docs/carbon.md");
+    let printed: Vec<String> = blocks(&document, "sh").into_iter().map(|command| run(command, &stream)).collect();
+    let read = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON");
+    let shown = &read(&printed[0])["carbon"];
+    assert_eq!((&shown["interval_s"], &shown["prefix"]), (&10.into(), &"stats.web".into()), "{printed:?}");
+    let (mut status, shown) = (read(&printed[1])["carbon"].take(), read(blocks(&document, "json")[0]));
+    assert!(status["sent_until"].is_number(), "{status}");
+    status["sent_until"] = shown["sent_until"].clone();
+    assert_eq!(status, shown);
+    assert!(document.contains("are refused with `400`"));
+    stream.owned("PATCH", "").body(r#"{"shards":2}"#).send().expect(400);
 }
 
 #[test]

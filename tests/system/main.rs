@@ -3,6 +3,7 @@
 //! Tests run in parallel on one server, each with a stream of its own; those that kill or configure a server
 //! start their own. None sleeps.
 
+mod carbon;
 mod channel;
 mod clock;
 mod crash;
@@ -43,5 +44,6 @@ mod spreading;
 mod statsd;
 mod status;
 mod stream;
+mod waiting;
 mod windows;
 mod writing;

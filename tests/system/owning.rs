@@ -8,7 +8,7 @@ use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
 const MAX_OWNER_BODY_BYTES: usize = 16 << 10;
-const NOT_YET: [&str; 2] = ["forward", "carbon"];
+const WITH_FIELDS: [&str; 2] = ["forward", "carbon"];
 
 fn streams(method: &'static str) -> Call {
     call(method, format!("{}/v1/streams", Server::shared().url))
@@ -57,8 +57,8 @@ fn refused() -> Vec<Value> {
     for origin in ["a.example", "https://", "https://a.example/", "https://a.example/path", "", "https://a.example?x"] {
         refused.push(json!({"name": "x", "origins": [origin]}));
     }
-    refused.extend(NOT_YET.map(|name| json!({"name": "x", name: {}})));
-    refused.extend(NOT_YET.map(|name| json!({"name": "x", name: 1})));
+    refused.extend(WITH_FIELDS.map(|name| json!({"name": "x", name: {}})));
+    refused.extend(WITH_FIELDS.map(|name| json!({"name": "x", name: 1})));
     refused
 }
 
@@ -146,8 +146,8 @@ fn what_a_stream_may_not_have_is_refused() {
 }
 
 #[test]
-fn what_this_version_lacks_is_named() {
-    for name in NOT_YET {
+fn what_lacks_its_fields_is_named() {
+    for name in WITH_FIELDS {
         let answer = create(json!({"name": "x", name: {}}).to_string());
         answer.problem(400);
         assert!(answer.json()["detail"].as_str().is_some_and(|detail| detail.contains(name)), "{}", answer.text());

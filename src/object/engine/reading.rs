@@ -32,6 +32,7 @@ impl<S: Sql> Engine<S> {
         self.collect(query, Collector::new(query, self.dictionary.labels().iter()).only(times))
     }
 
+    #[inline(never)]
     fn collect(&self, query: &Query, mut collector: Collector) -> Result<Vec<Row>, QueryError> {
         let (from_s, to_s) = (query.window.from_s(), query.window.to_s());
         let wanted = collector.wanted();
@@ -88,6 +89,7 @@ impl<S: Sql> Engine<S> {
             "memory_bytes": memory_bytes(),
             "last_write": last_write,
             "forward": self.forward_json(),
+            "carbon": self.carbon_json(),
         })
         .to_string()
     }

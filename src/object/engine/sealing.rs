@@ -44,7 +44,7 @@ impl<S: Sql> Engine<S> {
             return Ok(());
         }
         let (sql, open, dictionary, answers) = (&self.sql, &self.open, &self.dictionary, &self.answers);
-        let totals = to_json(&self.totals);
+        let (totals, pushing) = (to_json(&self.totals), &self.pushing);
         let removable = self.removable(cursor.seq, now_ms);
         let mut sealed = None;
         sql.atomically(&mut || {
@@ -57,6 +57,7 @@ impl<S: Sql> Engine<S> {
                 log::remove_up_to(sql, seq)?;
             }
             meta::put(sql, TOTALS, &totals)?;
+            pushing.put_if_on(sql)?;
             log::set_cursor(sql, CONSUMER, cursor)
         })?;
         if let Some(sealed) = sealed {
@@ -86,11 +87,16 @@ impl<S: Sql> Engine<S> {
         Ok(next_ms)
     }
 
-    /// When there is something to do next, if ever: to tidy or to forward. A large backlog is coarsened also while nothing
+    /// When there is something to do next, if ever: to tidy or to send. A large backlog is coarsened also while nothing
     /// can be sent.
     pub(in crate::object) fn next_due(&self) -> Option<i64> {
         let tidy_ms = Some(self.tidy_due()).filter(|due_ms| *due_ms < i64::MAX);
-        tidy_ms.into_iter().chain(self.forward_due()).min()
+        tidy_ms.into_iter().chain(self.sending_due()).min()
+    }
+
+    /// When there is something to send, to the upstream or to the carbon.
+    pub(in crate::object) fn sending_due(&self) -> Option<i64> {
+        self.forward_due().into_iter().chain(self.carbon_due()).min()
     }
 
     /// Removes rows of the log that are kept for readers of messages no longer. When the next one is, if any.

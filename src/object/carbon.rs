@@ -1,0 +1,61 @@
+//! Pushing to a carbon: one batch an alarm, on a connection of its own, beside the forwarding.
+
+use worker::console_error;
+
+use crate::clock::now_ms;
+use crate::wire::carbon::{CarbonConfig, allowed_host};
+use crate::wire::command::Refusal;
+
+use super::engine::{Batch, Lines};
+use super::forward::{is_dev, jitter, variable};
+use super::stream::{Stream, internal};
+use super::tcp;
+
+/// So often buckets are looked at that turn out to have nothing to send.
+const MAX_LOOKS: usize = 16;
+/// How soon it is tried again when this object itself is at fault.
+const RETRY_MS: i64 = 30_000;
+
+impl Stream {
+    /// Pushes the next buckets, if some are due.
+    pub(super) async fn push_to_carbon(&self) {
+        match self.push_batch().await {
+            Ok(()) | Err(Refusal::NoSuchStream) => (),
+            Err(_) => {
+                let put_off = self.shared.with_engine(|engine| {
+                    engine.put_off_carbon(now_ms() + RETRY_MS);
+                    Ok(())
+                });
+                if let Err(error) = put_off {
+                    console_error!("carbon: {error}");
+                }
+            }
+        }
+    }
+
+    async fn push_batch(&self) -> Result<(), Refusal> {
+        for _ in 0..MAX_LOOKS {
+            match self.shared.with_engine(|engine| engine.next_lines(now_ms()))? {
+                Batch::Send(lines) => return self.send_lines(*lines).await,
+                Batch::Again => {}
+                Batch::Rest => break,
+            }
+        }
+        Ok(())
+    }
+
+    async fn send_lines(&self, mut lines: Lines) -> Result<(), Refusal> {
+        let Some(config) = self.shared.record()?.config.carbon else { return Ok(()) };
+        // What is told is durable: a point that was lost with this object would stay in the carbon for ever.
+        self.shared.state.storage().sync().await.map_err(|error| internal(&error))?;
+        let failure = self.try_to_send(&config, &mut lines).await.err();
+        self.shared.with_engine(|engine| engine.settle_lines(&lines, failure.as_deref(), jitter(), now_ms()))
+    }
+
+    async fn try_to_send(&self, config: &CarbonConfig, lines: &mut Lines) -> Result<(), String> {
+        let allow_list = variable(&self.env, "CARBON_HOSTS");
+        let host = allowed_host(config, allow_list.as_deref(), is_dev(&self.env)).map_err(|error| error.to_string())?;
+        let Some(first) = lines.next_piece() else { return Ok(()) };
+        tcp::send(&host, config.port, first, &mut || lines.next_piece()).await
+    }
+}

@@ -1,0 +1,63 @@
+//! A carbon that fails, and what follows.
+
+use serde_json::json;
+
+use super::double::{Carbon, Manner, config};
+use super::{SOON, is_done, last_error, pushing, shared, until};
+use crate::stream::Stream;
+
+/// Writes one point to a stream whose carbon fails so at first; what is told of the failure.
+fn told_of(manner: Manner) -> String {
+    let carbon = Carbon::start(&[manner]);
+    let stream = pushing(shared(), &carbon.config());
+    stream.write(json!([{ "n": 3, "v": { "set": "x".repeat(200) } }]).to_string());
+    let failed = until(&stream, SOON, |status| status["state"] == "waiting");
+    assert!(!failed["pending_since"].is_null() && failed["lines"] == 0, "{failed}");
+    assert!(failed["next_try"].as_f64() > failed["last_error"]["at"].as_f64(), "{failed}");
+    assert_arrived(&carbon, &stream, 3.0);
+    assert_eq!(carbon.lines().seen[0], manner);
+    last_error(&failed).to_owned()
+}
+
+#[track_caller]
+fn assert_arrived(carbon: &Carbon, stream: &Stream, sum: f64) {
+    let done = until(stream, SOON, is_done);
+    assert_eq!((&done["state"], &done["last_error"]), (&json!("sending"), &json!(null)), "{done}");
+    let lines = carbon.lines();
+    let total: f64 = lines.kept().iter().filter(|((name, _), _)| name.starts_with("visits.sum")).map(|(_, v)| v).sum();
+    assert_eq!(total, sum, "{:?}", lines.batches);
+}
+
+pub(crate) fn a_reset_connection_is_told_and_the_same_lines_come_again() {
+    let told = told_of(Manner::Resets);
+    assert!(
+        ["the peer reset the connection", "the connection broke before the peer had all"].contains(&&*told),
+        "{told}"
+    );
+}
+
+pub(crate) fn one_who_closes_before_the_end_has_not_taken_it() {
+    assert_eq!(told_of(Manner::ClosesEarly), "the peer closed the connection before it had all");
+}
+
+pub(crate) fn one_who_does_not_close_is_left_after_20_s() {
+    assert_eq!(told_of(Manner::Hangs), "the peer did not close within 20 s after it had all");
+}
+
+pub(crate) fn one_who_talks_is_no_carbon() {
+    let told = told_of(Manner::Talks);
+    assert_eq!(told, "the peer answered something: it is no plaintext listener of a carbon");
+}
+
+pub(crate) fn what_was_written_while_the_carbon_was_away_arrives_in_order_when_it_is_back() {
+    let port = Carbon::nowhere();
+    let stream = pushing(shared(), &config(port));
+    stream.write(json!([{ "n": 1 }]).to_string());
+    let failed = until(&stream, SOON, |status| status["state"] == "waiting");
+    assert_eq!(last_error(&failed), "no connection: nobody listens there, or the name is not known");
+    stream.write(json!([{ "n": 2 }]).to_string());
+    let carbon = Carbon::on(port, &[]);
+    assert_arrived(&carbon, &stream, 3.0);
+    let lines = carbon.lines();
+    assert!(lines.all().map(|(_, _, time)| time).is_sorted(), "{:?}", lines.batches);
+}
