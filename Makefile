@@ -3,7 +3,7 @@
 PORT ?= 8787
 STATE ?= .heartbeat
 # Under this a deploy is quick and a cold start unnoticeable; what grows past it should be a decision.
-WASM_GZIPPED_MAX := $$((768 * 1024))
+WASM_GZIPPED_MAX := $$((896 * 1024))
 CLIPPY := -- -D warnings
 PYTHON := $(CURDIR)/.tools/python/bin
 

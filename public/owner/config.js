@@ -7,6 +7,8 @@
 
 /** @typedef {{ dialect: string, api_root: string, channel: string | null, policy: { max_delay: string, writes_per_minute: number } }} Forward */
 
+/** @typedef {{ host: string, port: number, prefix: string, interval_s: number, aggregates: string[] }} Carbon */
+
 /**
  * @typedef {object} Config
  * @property {string} name
@@ -17,6 +19,7 @@
  * @property {string} lateness
  * @property {number} shards
  * @property {Forward | null} forward
+ * @property {Carbon | null} carbon
  */
 
 /** @typedef {Record<string, string>} Typed what stands in the fields, by their names; a checkbox is "on" or empty */
@@ -27,11 +30,12 @@ const KEPT = [...TIERS, "messages"];
 const FOR_EVER = "for ever";
 const NEVER_ENDS = /^(for ?ever|always|null|∞)$/i;
 const POLICY = /** @type {const} */ (["max_delay", "writes_per_minute"]);
+const CARBON = ["host", "port", "prefix", "interval_s", "aggregates"].map((name) => `carbon.${name}`);
 
 /** Every field of the form. */
 export const FIELDS = [
   "name", "public_read", "origins", "distinct", ...KEPT.map((tier) => `retention.${tier}`), "lateness", "shards",
-  "forward.dialect", "forward.api_root", "forward.channel", "forward.token", ...POLICY.map((name) => `forward.policy.${name}`),
+  "forward.dialect", "forward.api_root", "forward.channel", "forward.token", ...POLICY.map((name) => `forward.policy.${name}`), ...CARBON,
 ];
 
 /** What the demo page needs of its stream: everybody reads it, and the writer's client ids are counted. @type {Typed} */
@@ -43,7 +47,7 @@ export function empty() {
 }
 
 /** @param {Config} config @returns {Typed} */
-export function typedOf({ name, public_read, origins, distinct, retention, lateness, shards, forward }) {
+export function typedOf({ name, public_read, origins, distinct, retention, lateness, shards, forward, carbon }) {
   const kept = KEPT.map((tier) => [`retention.${tier}`, retention[tier] === null ? FOR_EVER : retention[tier] ?? ""]);
   return {
     ...empty(),
@@ -60,6 +64,13 @@ export function typedOf({ name, public_read, origins, distinct, retention, laten
       "forward.channel": forward.channel ?? "",
       "forward.policy.max_delay": forward.policy.max_delay,
       "forward.policy.writes_per_minute": String(forward.policy.writes_per_minute),
+    }),
+    ...(carbon && {
+      "carbon.host": carbon.host,
+      "carbon.port": String(carbon.port),
+      "carbon.prefix": carbon.prefix,
+      "carbon.interval_s": String(carbon.interval_s),
+      "carbon.aggregates": carbon.aggregates.join(", "),
     }),
   };
 }
@@ -93,21 +104,41 @@ export function bodyOf(typed, before) {
   } else if (forward.some(isNew)) {
     body.forward = forwardOf(typed);
   }
+  if (typed["carbon.host"] === "") {
+    if (before?.carbon) body.carbon = null;
+  } else if (CARBON.some(isNew)) {
+    body.carbon = carbonOf(typed);
+  }
   return { body };
 }
 
 /** @param {Typed} typed */
 function forwardOf(typed) {
   const given = (/** @type {string} */ name) => typed[`forward.${name}`] || undefined;
-  const pace = given("policy.writes_per_minute");
   return {
     dialect: given("dialect"),
     api_root: given("api_root"),
     channel: given("channel"),
     token: given("token"),
-    // What is no number goes as text, for the server to name the field.
-    policy: { max_delay: given("policy.max_delay"), writes_per_minute: pace && /^\d{1,9}$/.test(pace) ? Number(pace) : pace },
+    policy: { max_delay: given("policy.max_delay"), writes_per_minute: whole(given("policy.writes_per_minute")) },
   };
+}
+
+/** @param {Typed} typed */
+function carbonOf(typed) {
+  const given = (/** @type {string} */ name) => typed[`carbon.${name}`] || undefined;
+  return {
+    host: given("host"),
+    port: whole(given("port")),
+    prefix: given("prefix"),
+    interval_s: whole(given("interval_s")),
+    aggregates: given("aggregates")?.split(/[\s,]+/).filter(Boolean),
+  };
+}
+
+/** A number, or what is none as it is, for the server to name the field. @param {string | undefined} text */
+function whole(text) {
+  return text && /^\d{1,9}$/.test(text) ? Number(text) : text;
 }
 
 /**
@@ -128,13 +159,14 @@ export function consequences(before, body) {
   const uncounted = before.distinct.filter((name) => body.distinct && !body.distinct.includes(name));
   for (const name of uncounted) told.push(`The values of ${isolated(name)} are no longer only counted: each becomes a series, if writers still send them.`);
   if (body.forward === null) told.push("Forwarding ends, and what was on its way or set aside is dropped.");
+  if (body.carbon === null) told.push("Pushing to the carbon ends, and what it did not get yet is not sent.");
   return told;
 }
 
 /**
  * What each group of the form says now, in a few words; of a new stream, what it will be.
  * @param {Typed} typed
- * @returns {Record<"access" | "counted" | "kept" | "shards" | "forward", string>}
+ * @returns {Record<"access" | "counted" | "kept" | "shards" | "forward" | "carbon", string>}
  */
 export function summaries(typed) {
   const [origins, distinct] = [lines(typed.origins), lines(typed.distinct)];
@@ -146,6 +178,7 @@ export function summaries(typed) {
     kept: kept.every((text) => text === "") ? "as usual" : TIERS.map((tier, i) => `${tier}: ${kept[i] || "as usual"}`).join(", "),
     shards: typed.shards || "1",
     forward: typed["forward.dialect"] ? isolated(typed["forward.api_root"]) : "nowhere",
+    carbon: typed["carbon.host"] ? isolated(typed["carbon.host"]) : "none",
   };
 }
 

@@ -32,7 +32,7 @@ export function fieldFault({ status, detail }) {
 
 /** A name that stands for a group of fields leads to its first. @param {string} name */
 function aliased(name) {
-  return { retention: "retention.10s", forward: "forward.dialect", "forward.policy": "forward.policy.max_delay" }[name] ?? name;
+  return { retention: "retention.10s", forward: "forward.dialect", "forward.policy": "forward.policy.max_delay", carbon: "carbon.host" }[name] ?? name;
 }
 
 /**

@@ -1,11 +1,11 @@
 // @ts-check
-/** How a stream does: what came, what was refused and why, what it takes, and what becomes of forwarding. */
+/** How a stream does: what came, what was refused and why, what it takes, and what becomes of forwarding and of the carbon. */
 
 import { find, h, setText } from "../chart/dom.mjs";
 import { sparkline } from "./sparkline.js";
-import { ago, bytes, forwardWords, number, paceNumber, plural, reasonWords, short, until } from "./words.js";
+import { ago, bytes, carbonWords, forwardWords, number, paceNumber, plural, reasonWords, short, until } from "./words.js";
 
-/** @import { ForwardStatus, Status } from "./words.js" */
+/** @import { CarbonStatus, ForwardStatus, Status } from "./words.js" */
 
 /** @param {HTMLElement} el */
 export function mountStatus(el) {
@@ -65,6 +65,39 @@ export function mountForward(el) {
   }
 
   return { update };
+}
+
+/** @param {HTMLElement} el hidden where nothing is pushed */
+export function mountCarbon(el) {
+  const pill = find(el, ".pill", HTMLElement);
+  const explain = find(el, ".explain", HTMLElement);
+  const facts = find(el, ".facts", HTMLElement);
+
+  /** @param {CarbonStatus | null} carbon @param {number} now_s */
+  function update(carbon, now_s) {
+    el.hidden = !carbon;
+    if (!carbon) return;
+    const word = carbonWords(carbon);
+    setText(pill, word.text);
+    pill.dataset.kind = word.kind;
+    setText(explain, word.more);
+    facts.replaceChildren(...carbonFacts(carbon, now_s));
+  }
+
+  return { update };
+}
+
+/** @param {CarbonStatus} carbon @param {number} now_s */
+function carbonFacts({ host, port, interval_s, sent_until, pending_since, lines, corrected, skipped, last_error, next_try }, now_s) {
+  return [
+    ...fact("To", `${host}, port ${port}`, `a value every ${interval_s} s`),
+    ...fact("Sent", plural(lines, "line"), `of steps until ${ago(sent_until, now_s)}`),
+    ...(pending_since === null ? [] : fact("To be sent", `steps since ${ago(pending_since, now_s)}`, "")),
+    ...(corrected ? fact("Sent again", plural(corrected, "step"), "after late points") : []),
+    ...(skipped ? fact("Skipped", plural(skipped, "step"), "they were not kept any more") : []),
+    ...(last_error ? fact("Last error", last_error.message, ago(last_error.at, now_s)) : []),
+    ...(next_try === null ? [] : fact("Next try", until(next_try, now_s), "")),
+  ];
 }
 
 /** @param {ForwardStatus} forward @param {number} now_s */

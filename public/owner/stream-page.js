@@ -10,7 +10,7 @@ import { mountKeyCard } from "./key-card.js";
 import { problemIn } from "./problem-view.js";
 import { dashboard } from "./snippets.js";
 import { mountSnippets } from "./snippet-view.js";
-import { mountForward, mountStatus } from "./status-view.js";
+import { mountCarbon, mountForward, mountStatus } from "./status-view.js";
 
 /** @import { Stream } from "./api.js" */
 /** @import { Outcome } from "../reader/poll.js" */
@@ -40,6 +40,7 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
   const problem = problemIn(el);
   const status = mountStatus(find(el, ".status", HTMLElement));
   const forward = mountForward(find(el, ".forward", HTMLElement));
+  const carbon = mountCarbon(find(el, ".carbon", HTMLElement));
   const lines = mountSnippets(find(el, ".snippets", HTMLElement));
   const card = mountKeyCard(find(el, ".key", HTMLElement));
   const form = mountConfigForm(find(el, ".settings form", HTMLFormElement), { action: "Save", send: save });
@@ -78,6 +79,7 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
       if (!stream) show(config);
       status.update(told, counts, now_s());
       forward.update(told.forward, now_s());
+      carbon.update(told.carbon, now_s());
       setText(updated, `as of ${new Date(now_s() * 1000).toLocaleTimeString()}`);
       problem.update(null);
       return { kind: "done" };

@@ -16,6 +16,21 @@
  */
 
 /**
+ * @typedef {object} CarbonStatus
+ * @property {string} state
+ * @property {string} host
+ * @property {number} port
+ * @property {number} interval_s
+ * @property {number} sent_until
+ * @property {number | null} pending_since
+ * @property {number} lines
+ * @property {number} corrected
+ * @property {number} skipped
+ * @property {{ message: string, at: number } | null} last_error
+ * @property {number | null} next_try
+ */
+
+/**
  * @typedef {object} Status
  * @property {string} name
  * @property {number} accepted
@@ -29,6 +44,7 @@
  * @property {number} memory_bytes
  * @property {number | null} last_write
  * @property {ForwardStatus | null} forward
+ * @property {CarbonStatus | null} carbon
  */
 
 /** @type {Record<string, string>} */
@@ -52,6 +68,12 @@ const FORWARD = {
   paused: { kind: "bad", text: "Paused", more: "It needs you: change the configuration, or try again when the cause is gone. Points are kept meanwhile." },
 };
 
+/** @type {Record<string, Word>} */
+const CARBON = {
+  sending: { kind: "good", text: "Sending", more: "Each step goes out 15 seconds after its end." },
+  waiting: { kind: "busy", text: "Waiting", more: "The carbon did not take the last lines. All of them are sent later." },
+};
+
 /** @param {string} reason @returns {string} */
 export function reasonWords(reason) {
   return REASONS[reason] ?? reason;
@@ -62,6 +84,11 @@ export function forwardWords(forward) {
   if (!forward) return { kind: "none", text: "Not forwarded", more: "" };
   const word = FORWARD[forward.state] ?? { kind: "busy", text: forward.state, more: "" };
   return word.kind === "good" && forward.set_aside.points > 0 ? { ...word, kind: "busy", text: "Forwarding, some set aside" } : word;
+}
+
+/** @param {CarbonStatus} carbon @returns {Word} */
+export function carbonWords({ state }) {
+  return CARBON[state] ?? { kind: "busy", text: state, more: "" };
 }
 
 /**

@@ -23,6 +23,7 @@ const CONFIG = {
   lateness: "1d",
   shards: 2,
   forward: { dialect: "pnut", api_root: "https://api.pnut.io/v1", channel: "12", policy: { max_delay: "1m", writes_per_minute: 20 } },
+  carbon: { host: "carbon.example.com", port: 2003, prefix: "stats", interval_s: 60, aggregates: ["sum", "p95"] },
 };
 
 /** @param {string} detail @param {number} [status] */
@@ -55,6 +56,12 @@ test("forwarding is sent whole where a part of it changed, without a token where
   assert.deepEqual(bodyOf({ ...typedOf(CONFIG), "forward.dialect": "" }, CONFIG), { body: { forward: null } });
 });
 
+test("the carbon is sent whole where a part of it changed, what is no number as it is, and ends as null", () => {
+  const carbon = { host: "carbon.example.com", port: 2003, prefix: "stats", interval_s: "fast", aggregates: ["count", "max"] };
+  assert.deepEqual(bodyOf({ ...typedOf(CONFIG), "carbon.interval_s": "fast", "carbon.aggregates": "count,  max," }, CONFIG), { body: { carbon } });
+  assert.deepEqual(bodyOf({ ...typedOf(CONFIG), "carbon.host": "" }, CONFIG), { body: { carbon: null } });
+});
+
 test("what JSON can't carry to the server is refused at its field", () => {
   for (const shards of ["two", "-1", "1.5"]) {
     const attempt = bodyOf({ ...empty(), name: "a", shards });
@@ -74,10 +81,11 @@ test("what no later change undoes is told before, and nothing else", () => {
   assert.equal(count({ shards: 1 }), 0, "the server will refuse it");
   assert.equal(count({ distinct: [] }), 1);
   assert.equal(count({ forward: null }), 1);
+  assert.equal(count({ carbon: null }), 1);
 });
 
 test("every refusal of a configuration that the server has finds its field", async () => {
-  const sources = ["src/wire/stream.rs", "src/wire/forward.rs", "src/wire/forward/root.rs", "src/domain/shards.rs", "src/domain/retention.rs", "src/object/owned.rs"];
+  const sources = ["src/wire/stream.rs", "src/wire/forward.rs", "src/wire/forward/root.rs", "src/wire/carbon.rs", "src/wire/carbon/host.rs", "src/domain/shards.rs", "src/domain/retention.rs", "src/object/owned.rs"];
   const texts = await Promise.all(sources.map((path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8")));
   const refusals = texts.join("\n").matchAll(/(?:#\[error\(|let reason =)\s*"((?:[^"\\]|\\.)*`(?:[^"\\]|\\.)*)"/g);
   const about = Array.from(refusals, ([, text]) => text)

@@ -173,8 +173,8 @@ scene("a stream is created with all options, and they are what the server has", 
   await page.getByRole("heading", { name: "everything is created" }).waitFor();
 
   const { config } = await configOf(new URL(page.url()).searchParams.get("stream") ?? "");
-  const { name, public_read, origins, distinct, retention, lateness, shards, forward } = config;
-  assert.deepEqual({ name, public_read, origins, distinct, retention, lateness, shards, forward }, {
+  const { name, public_read, origins, distinct, retention, lateness, shards, forward, carbon } = config;
+  assert.deepEqual({ name, public_read, origins, distinct, retention, lateness, shards, forward, carbon }, {
     name: "everything",
     public_read: true,
     origins: ["https://a.example", "https://b.example:8443"],
@@ -183,6 +183,7 @@ scene("a stream is created with all options, and they are what the server has", 
     lateness: "2h",
     shards: 3,
     forward: { dialect: "pnut", api_root: "https://api.pnut.io/v1", channel: "12", policy: { max_delay: "10m", writes_per_minute: 7 } },
+    carbon: null,
   });
 });
 

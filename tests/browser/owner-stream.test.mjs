@@ -66,11 +66,11 @@ function isWithinTheScreen(page) {
   return page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
 }
 
-/** What a stream's status would say of an upstream. @param {Page} page @param {string} id @param {object} forward */
-async function pretend(page, id, forward) {
+/** What a stream's status would say of an upstream or a carbon. @param {Page} page @param {string} id @param {{ forward?: object, carbon?: object }} more */
+async function pretend(page, id, more) {
   await page.route(`**/v1/streams/${id}/status`, async (route) => {
     const response = await route.fetch();
-    await route.fulfill({ json: { ...(await response.json()), forward } });
+    await route.fulfill({ json: { ...(await response.json()), ...more } });
   });
 }
 
@@ -147,13 +147,55 @@ scene("forwarding is set up, delivers, and ends", async ({ page }) => {
   await eventually(async () => assert.equal((await worker.status(stream)).forward, null));
 });
 
+scene("a carbon is set up, refused at its field, and ends", async ({ page }) => {
+  const stream = await worker.createStream("pushed");
+  await signIn(page, worker, `?stream=${stream.id}`);
+  assert.equal(await page.locator(".card.carbon").isVisible(), false);
+  const form = page.locator(".settings form");
+  await form.locator("summary", { hasText: "Carbon" }).click();
+  await form.getByLabel("Host of the carbon").fill("127.0.0.1");
+  await form.getByLabel("Port for plain text").fill("25");
+  await form.getByLabel("A value every … seconds").fill("10");
+  await page.getByRole("button", { name: "Save" }).click();
+  await form.locator('[data-field="carbon.port"] .fault').waitFor();
+  await form.getByLabel("Port for plain text").fill("9");
+  await form.getByLabel("Which values").fill("sum, max");
+  await page.getByRole("button", { name: "Save" }).click();
+  await form.getByText("Saved.").waitFor();
+  assert.equal(await form.getByLabel("Prefix").inputValue(), "");
+  await eventually(async () => assert.match((await facts(page, ".card.carbon")).To, /^127\.0\.0\.1, port 9/));
+  assert.equal(await page.locator(".card.carbon .pill").innerText(), "Sending");
+
+  await form.getByLabel("Host of the carbon").fill("");
+  await page.getByRole("button", { name: "Save" }).click();
+  await page.getByRole("dialog").getByText("what it did not get yet is not sent").waitFor();
+  await page.getByRole("button", { name: "Save all the same" }).click();
+  await eventually(async () => assert.equal((await worker.status(stream)).carbon, null));
+});
+
+scene("what a carbon did not take is told, as text", async ({ page }) => {
+  const stream = await worker.createStream("away");
+  const now_s = Date.now() / 1000;
+  await pretend(page, stream.id, { carbon: {
+    state: "waiting", host: "carbon.example.com", port: 2003, interval_s: 60, sent_until: now_s - 7300, pending_since: now_s - 7200, lines: 1234,
+    corrected: 1, skipped: 2, last_error: { message: IMAGE, at: now_s - 60 }, next_try: now_s + 90,
+  } });
+  await signIn(page, worker, `?stream=${stream.id}`);
+  await eventually(async () => assert.equal((await facts(page, ".card.carbon"))["Last error"], IMAGE));
+  const told = await facts(page, ".card.carbon");
+  assert.deepEqual([told["To be sent"], told["Sent again"], told.Skipped], ["steps since 2 h ago", "1 step", "2 steps"]);
+  assert.equal(await page.locator(".card.carbon .pill").innerText(), "Waiting");
+  assert.equal(await page.locator("main img").count(), 0);
+  assert.equal(await isWithinTheScreen(page), true);
+});
+
 scene("points that were set aside are shown with the reason, as text", async ({ page }) => {
   const stream = await worker.createStream("refused");
   const recent = [{ point: { n: 1, v: { [IMAGE]: OVERRIDE } }, reason: `${IMAGE} says ${OVERRIDE}`, at: 1 }];
-  await pretend(page, stream.id, {
+  await pretend(page, stream.id, { forward: {
     state: "paused", dialect: "pnut", api_root: "https://api.pnut.io/v1", channel: "12", delivered: { points: 5, messages: 2 }, pending: { points: 3, messages: 1 },
     coarsened: { points: 10, into: 2 }, set_aside: { points: 11, recent }, last_error: { message: `401 ${IMAGE}`, at: Date.now() / 1000 - 60 }, next_try: Date.now() / 1000 + 90,
-  });
+  } });
   await signIn(page, worker, `?stream=${stream.id}`);
   await page.getByText("11 points set aside, the last 1:").waitFor();
   const told = await facts(page, ".forward");
