@@ -30,4 +30,5 @@ pub mod sketches;
 pub mod spread;
 pub mod text_index;
 pub mod tier;
+pub mod total;
 pub mod window;

@@ -56,6 +56,10 @@ fn assert_answers(engine: &mut Engine<Rc<TestSql>>) {
     }
     let totals = engine.totals();
     assert_eq!((totals.accepted, totals.rejected.iter().sum(), totals.overflow_points), (6, 1u64, 0));
+    let shown = engine.shown(&[], &By::All, 9).rows;
+    let series_totals: Vec<_> =
+        shown.iter().map(|(labels, total)| (labels.value("series"), total.n, total.points)).collect();
+    assert_eq!(series_totals, [("", 1.5, 1), ("a", 23.0, 3), ("b", 3600.0, 1), ("c", 2.0, 1)]);
     let mut told = |key: u8| engine.answered(&[key; 16], NOW_S * 1000).expect("reads").map(|outcome| outcome.to_json());
     let first = r#"{"accepted":4,"rejected":1,"errors":[{"index":4,"field":"n","message":"n is required"}]}"#;
     assert_eq!(told(1).as_deref(), Some(first));

@@ -21,6 +21,7 @@ use crate::domain::increments::Increments;
 use crate::domain::labels::Labels;
 use crate::domain::open::{OpenBuckets, SeriesId};
 use crate::domain::text_index::HashKey;
+use crate::domain::total::Total;
 use crate::store::log::{Cursor, LogRow};
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{frames, log, meta, outbox, schema, series};
@@ -34,6 +35,7 @@ use super::answers::{Answers, KEY_WINDOW_MS};
 use super::dictionary::Dictionary;
 use super::distinct::{DistinctLabels, TooManyNames};
 use super::log_index::LogIndex;
+use super::series_totals::SeriesTotals;
 use super::totals::Totals;
 
 use forwarding::Forwarding;
@@ -109,6 +111,8 @@ pub(super) struct Engine<S> {
     answers: Answers,
     /// Up to the end of the log.
     totals: Totals,
+    /// Likewise.
+    series_totals: SeriesTotals,
     forwarding: Forwarding,
     /// When there is something to tidy, besides what is in the log; 0: at once.
     tidy_ms: i64,
@@ -167,6 +171,7 @@ impl<S: Sql> Engine<S> {
             unsealed_bytes: 0,
             answers: Answers::load(&sql)?,
             totals: from_json(meta::get(&sql, TOTALS)?)?.unwrap_or_default(),
+            series_totals: SeriesTotals::load(&sql, cursor != Cursor::default())?,
             forwarding: Forwarding::load(&sql)?,
             tidy_ms: from_json(meta::get(&sql, TIDY)?)?.unwrap_or_default(),
             coarsen_after_ms: 0,
@@ -260,14 +265,24 @@ impl<S: Sql> Engine<S> {
                     LabelSet::Known(series) => self.known_target(series, &mut known),
                 };
                 let limit = self.limits.bucket_series;
+                let mut elsewhere = Total::default();
                 let has_no_room = self.open.add(
                     target.series,
                     point,
                     &target.marks,
                     limit,
                     || self.dictionary.overflow(),
-                    |layer, start_s, series, cell| self.increments.add(layer, start_s, series, cell),
+                    |layer, start_s, series, cell| {
+                        if series != target.series {
+                            elsewhere.add(&Total::of_cell(cell));
+                        }
+                        self.increments.add(layer, start_s, series, cell);
+                    },
                 );
+                self.series_totals.add(target.series, &Total::of(point).without(&elsewhere));
+                if !elsewhere.is_none() {
+                    self.series_totals.add(self.dictionary.overflow(), &elsewhere);
+                }
                 // Before sealing, which keeps the totals of what it seals.
                 self.totals.overflow_points += u64::from(has_no_room || target.is_overflow);
                 if self.is_full() && !has_failed {

@@ -14,6 +14,7 @@ use super::forward::Token;
 use super::params::{QueryText, ValuesParams};
 use super::stream::StreamConfig;
 use super::stream_patch::StreamPatch;
+use super::totals::TotalsText;
 
 /// SHA-256 of a read key.
 pub type KeyHash = [u8; 32];
@@ -90,6 +91,8 @@ pub enum Read {
         /// Which of its values.
         params: ValuesParams,
     },
+    /// What series have had since the stream began; answers a [`super::totals`].
+    Totals(TotalsText),
     /// The stream's state; answers its JSON. Not for everyone, even if reading is.
     Status,
     /// What live readers see; answers [`super::live_part`]s, one for each.

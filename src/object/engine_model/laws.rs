@@ -22,8 +22,10 @@ proptest! {
             model.take(step);
         }
         model.check(step_s, By::All);
+        model.check_totals(&By::All);
         model.crash();
         model.check(step_s, By::All);
+        model.check_totals(&By::All);
         prop_assert_eq!(model.engine.totals().accepted, model.points.len() as u64);
         prop_assert_eq!(model.engine.totals().overflow_points, 0);
     }
@@ -45,10 +47,12 @@ proptest! {
             model.take(step);
         }
         model.check(step_s, By::Names(Vec::new()));
+        model.check_totals(&By::Names(Vec::new()));
         let totals = model.engine.totals().clone();
         let counted = model.counted_in_overflow();
         model.crash();
         model.check(step_s, By::Names(Vec::new()));
+        model.check_totals(&By::Names(Vec::new()));
         prop_assert_eq!(model.engine.totals(), &totals);
         prop_assert_eq!(model.counted_in_overflow(), counted);
         prop_assert!(counted <= totals.overflow_points && totals.overflow_points <= totals.accepted);
