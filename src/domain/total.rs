@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 
 use super::cell::Cell;
 use super::labels::Labels;
-use super::matcher::Matcher;
 use super::point::Point;
-use super::query::By;
+use super::query::Query;
 
 /// Sums over all points of a series, whatever is sealed or kept of them. A counter, unless numerators are negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
@@ -53,46 +52,46 @@ impl Total {
     }
 }
 
+/// An object shows its first so many groups of series.
+pub const MAX_SHOWN: usize = 10_000;
+
 /// What readers are shown of totals.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Debug, Default)]
 pub struct Shown {
-    /// The totals of groups of series.
-    pub rows: BTreeMap<Labels, Total>,
+    groups: BTreeMap<Labels, u32>,
+    /// The groups of series, and what each has had.
+    pub rows: Vec<(Labels, Total)>,
     /// How many series are in no row...
     pub folded: u64,
-    /// ...and what they have together.
+    /// ...and what they have had together.
     pub rest: Total,
 }
 
 impl Shown {
-    /// Of the series that all matchers accept, the first so many groups; the others are folded. With series in the order of
+    /// Of the series that the query accepts, the first so many groups; the others are folded. With series in the order of
     /// their numbers, a group once shown is shown for ever, so that no row and no rest ever falls.
-    pub fn collect<'a>(
-        series: impl Iterator<Item = (&'a Labels, Total)>,
-        matchers: &[Matcher],
-        by: &By,
-        limit: usize,
-    ) -> Self {
+    pub fn collect<'a>(series: impl Iterator<Item = (&'a Labels, Total)>, query: &Query, limit: usize) -> Self {
         let mut shown = Self::default();
-        let accepts = |labels: &Labels| matchers.iter().all(|matcher| matcher.accepts(labels));
-        for (labels, total) in series.filter(|(labels, total)| !total.is_none() && accepts(labels)) {
-            let group = match by {
-                By::Names(names) => labels.only(names),
-                By::All => labels.clone(),
-            };
-            let is_full = shown.rows.len() >= limit;
-            match shown.rows.get_mut(&group) {
-                Some(there) => there.add(&total),
-                None if is_full => shown.fold(1, &total),
-                None => drop(shown.rows.insert(group, total)),
+        for (labels, total) in series.filter(|(_, total)| !total.is_none()) {
+            let Some(group) = query.group_of(labels) else { continue };
+            if shown.rows.len() < limit || shown.groups.contains_key(&group) {
+                shown.add(group, &total);
+            } else {
+                shown.fold(1, &total);
             }
         }
         shown
     }
 
     /// Adds to a row.
+    #[expect(clippy::cast_possible_truncation, reason = "rows are bounded by the series of a stream")]
     pub fn add(&mut self, group: Labels, total: &Total) {
-        self.rows.entry(group).or_default().add(total);
+        if let Some(row) = self.groups.get(&group) {
+            self.rows[*row as usize].1.add(total);
+        } else {
+            self.groups.insert(group.clone(), self.rows.len() as u32);
+            self.rows.push((group, *total));
+        }
     }
 
     /// Adds series that have no row.
@@ -105,6 +104,10 @@ impl Shown {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::matcher::Matcher;
+    use crate::domain::query::By;
+    use crate::domain::sketches::Wanted;
+    use crate::domain::window::Window;
 
     #[test]
     fn a_part_that_goes_elsewhere_leaves_the_rest() {
@@ -123,11 +126,12 @@ mod tests {
         let labels = |text: &str| Labels::from_canonical(&format!("a\u{1f}{text}\u{1e}b\u{1f}x\u{1e}"));
         let series: Vec<(Labels, Total)> =
             (1..=5u8).map(|i| (labels(&i.to_string()), Total { n: f64::from(i), d: 1.0, points: 1 })).collect();
+        let window = Window::aligned(0, 10, 10).expect("valid");
         let show = |count: usize, matcher: &[&str], by: &By, limit| {
-            let matchers: Vec<Matcher> = matcher.iter().map(|text| Matcher::parse(text).expect("valid")).collect();
-            let shown =
-                Shown::collect(series[..count].iter().map(|(labels, total)| (labels, *total)), &matchers, by, limit);
-            (shown.rows.values().map(|total| total.n).collect::<Vec<_>>(), shown.folded, shown.rest.n)
+            let matchers = matcher.iter().map(|text| Matcher::parse(text).expect("valid")).collect();
+            let query = Query { window, matchers, by: by.clone(), sketches: Wanted::default() };
+            let shown = Shown::collect(series[..count].iter().map(|(labels, total)| (labels, *total)), &query, limit);
+            (shown.rows.iter().map(|(_, total)| total.n).collect::<Vec<_>>(), shown.folded, shown.rest.n)
         };
         assert_eq!(show(3, &[], &By::All, 2), (vec![1.0, 2.0], 1, 3.0));
         assert_eq!(show(5, &[], &By::All, 2), (vec![1.0, 2.0], 3, 12.0));

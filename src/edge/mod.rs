@@ -17,6 +17,7 @@ mod live;
 mod objects;
 mod own;
 mod problem;
+mod prometheus;
 mod read;
 mod reply;
 mod request;
@@ -50,7 +51,7 @@ struct Exchange {
     keys: Keys,
     /// When the request arrived, Unix milliseconds.
     now_ms: i64,
-    /// Whether the password of basic auth may be a read key: of Graphite's clients, which know nothing else.
+    /// Whether the password of basic auth may be a read key: of Graphite's and Prometheus' clients.
     takes_password: bool,
 }
 
@@ -88,7 +89,7 @@ impl Exchange {
 
     async fn answer(mut self, route: Route<'_>) -> (Reply, Cors) {
         let is_face = matches!(route, Route::Face(_));
-        self.takes_password = matches!(route, Route::Graphite(..));
+        self.takes_password = matches!(route, Route::Graphite(..) | Route::Metrics(_));
         let mut cors = if is_face { Cors::Face } else { Cors::Any };
         let reply = match route.action(&self.request.method()) {
             Ok(action) => self.act(action, &mut cors).await,
@@ -124,10 +125,10 @@ impl Exchange {
             Action::ReadLabelValues(id, name) => self.read_label_values(&self.stream(id)?, name).await,
             Action::ReadStatus(id) => self.read_status(&self.stream(id)?).await,
             Action::ReadLive(id) => self.read_live(&self.stream(id)?).await,
+            Action::ReadMetrics(id) => self.read_metrics(&self.stream(id)?).await,
             Action::ReadDeltas(id) => self.read_deltas(&self.stream(id)?).await,
             Action::Face(action) => self.act_on_face(action).await,
             Action::Graphite(id, action) => self.act_on_graphite(&self.stream(id)?, action).await,
-            Action::NotYet(what) => Err(Problem::NotImplemented(what)),
             Action::NotFound => Err(Problem::NotFound("there is nothing at this path")),
         }
     }

@@ -20,12 +20,11 @@ pub(super) enum Route<'a> {
     Status(&'a str),
     Live(&'a str),
     Deltas(&'a str),
+    Metrics(&'a str),
     /// Of the app.net face.
     Face(face::Route<'a>),
     /// Of a stream's Graphite API.
     Graphite(&'a str, graphite::Route<'a>),
-    /// Part of the contract that this version does not have yet.
-    NotYet(&'static str),
     /// Under the API's paths, but nothing.
     Unknown,
 }
@@ -50,9 +49,9 @@ pub(super) enum Action<'a> {
     ReadStatus(&'a str),
     ReadLive(&'a str),
     ReadDeltas(&'a str),
+    ReadMetrics(&'a str),
     Face(face::Action<'a>),
     Graphite(&'a str, graphite::Route<'a>),
-    NotYet(&'static str),
     NotFound,
 }
 
@@ -96,7 +95,7 @@ impl<'a> Route<'a> {
             "status" => Self::Status(id),
             "live" => Self::Live(id),
             "deltas" => Self::Deltas(id),
-            "metrics" => Self::NotYet("the Prometheus face"),
+            "metrics" => Self::Metrics(id),
             _ => Self::Unknown,
         }
     }
@@ -108,11 +107,14 @@ impl<'a> Route<'a> {
             Self::Streams | Self::Graphite(..) => "GET, HEAD, POST, OPTIONS",
             Self::Stream(_) => "GET, HEAD, PATCH, DELETE, OPTIONS",
             Self::ReadKey(_) | Self::RetryForward(_) | Self::Points(_) | Self::Statsd(_) => "POST, OPTIONS",
-            Self::NotYet(_) | Self::Unknown => "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
+            Self::Unknown => "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
             Self::Pixel(_) | Self::Live(_) => "GET, OPTIONS",
-            Self::Rollup(_) | Self::Labels(_) | Self::LabelValues(..) | Self::Status(_) | Self::Deltas(_) => {
-                "GET, HEAD, OPTIONS"
-            }
+            Self::Rollup(_)
+            | Self::Labels(_)
+            | Self::LabelValues(..)
+            | Self::Status(_)
+            | Self::Deltas(_)
+            | Self::Metrics(_) => "GET, HEAD, OPTIONS",
         }
     }
 
@@ -125,7 +127,6 @@ impl<'a> Route<'a> {
             (_, Method::Options) => Action::Preflight(self),
             (Self::Face(route), method) => Action::Face(route.action(method)?),
             (Self::Graphite(id, route), Method::Get | Method::Post) => Action::Graphite(id, route),
-            (Self::NotYet(what), _) => Action::NotYet(what),
             (Self::Unknown, _) => Action::NotFound,
             (Self::Streams, Method::Post) => Action::CreateStream,
             (Self::Streams, Method::Get) => Action::ListStreams,
@@ -142,6 +143,7 @@ impl<'a> Route<'a> {
             (Self::LabelValues(id, name), Method::Get) => Action::ReadLabelValues(id, name),
             (Self::Status(id), Method::Get) => Action::ReadStatus(id),
             (Self::Live(id), Method::Get) => Action::ReadLive(id),
+            (Self::Metrics(id), Method::Get) => Action::ReadMetrics(id),
             (Self::Deltas(id), Method::Get) => Action::ReadDeltas(id),
             _ => return Err(self.methods()),
         })

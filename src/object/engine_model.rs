@@ -261,7 +261,9 @@ impl Model {
             let group = if *by == By::All { Labels::from_canonical(labels) } else { Labels::default() };
             wanted.entry(group).or_default().add(&Total::of(point));
         }
-        let seen = self.engine.shown(&[], by, usize::MAX).rows;
+        let window = Window::aligned(0, 10, 10).expect("one step");
+        let query = Query { window, matchers: Vec::new(), by: by.clone(), sketches: Wanted::default() };
+        let seen: BTreeMap<Labels, Total> = self.engine.shown(&query).rows.into_iter().collect();
         assert_eq!(seen.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
         for (labels, wanted) in wanted {
             let seen = &seen[&labels];

@@ -80,8 +80,8 @@ pub(super) fn read(engine: &mut Engine<ObjectSql>, what: &Read, shard: u16) -> A
             Ok(live_part::encode(&parts))
         }
         Read::Totals(text) => {
-            let (matchers, by) = text.parsed().map_err(|error| Refusal::InvalidRequest(error.to_string()))?;
-            Ok(totals::encode(&engine.shown(&matchers, &by, text.limit)))
+            let (query, _) = query(engine, text)?;
+            Ok(totals::encode(&engine.shown(&query)))
         }
         Read::Labels => Ok(engine.labels_json().into_bytes()),
         Read::LabelValues { name, params } => Ok(engine.label_values_json(name, params).into_bytes()),

@@ -1,7 +1,5 @@
 //! What each series has had since the stream began: in memory for all, in the database up to the cursor of the rollups.
 
-use std::collections::BTreeSet;
-
 use crate::domain::open::SeriesId;
 use crate::domain::sketches::Wanted;
 use crate::domain::tier::{Layer, Tier};
@@ -18,7 +16,7 @@ const LATEST_S: i64 = i64::MAX / 2;
 pub(super) struct SeriesTotals {
     totals: Vec<Total>,
     /// Blocks that the database has otherwise.
-    changed: BTreeSet<usize>,
+    changed: Vec<bool>,
 }
 
 impl SeriesTotals {
@@ -26,7 +24,7 @@ impl SeriesTotals {
     /// chunks of days have.
     pub(super) fn load(sql: &impl Sql, is_sealed: bool) -> Result<Self, StoreError> {
         if let Some(totals) = totals::all(sql)? {
-            return Ok(Self { totals, changed: BTreeSet::new() });
+            return Ok(Self { totals, changed: Vec::new() });
         }
         let mut loaded = Self::default();
         if is_sealed {
@@ -56,7 +54,11 @@ impl SeriesTotals {
             self.totals.resize(at + 1, Total::default());
         }
         self.totals[at].add(part);
-        self.changed.insert(block_of(series));
+        let block = block_of(series);
+        if block >= self.changed.len() {
+            self.changed.resize(block + 1, false);
+        }
+        self.changed[block] = true;
     }
 
     /// Of a series.
@@ -66,10 +68,11 @@ impl SeriesTotals {
 
     /// Writes the blocks that changed; [`Self::mark_persisted`] when that has taken effect.
     pub(super) fn persist(&self, sql: &impl Sql) -> Result<(), StoreError> {
-        self.changed.iter().try_for_each(|block| {
+        for (block, _) in self.changed.iter().enumerate().filter(|(_, is_changed)| **is_changed) {
             let end = self.totals.len().min((block + 1) * BLOCK_SERIES);
-            totals::put(sql, *block, &self.totals[block * BLOCK_SERIES..end])
-        })
+            totals::put(sql, block, &self.totals[block * BLOCK_SERIES..end])?;
+        }
+        Ok(())
     }
 
     pub(super) fn mark_persisted(&mut self) {

@@ -14,7 +14,6 @@ use super::forward::Token;
 use super::params::{QueryText, ValuesParams};
 use super::stream::StreamConfig;
 use super::stream_patch::StreamPatch;
-use super::totals::TotalsText;
 
 /// SHA-256 of a read key.
 pub type KeyHash = [u8; 32];
@@ -91,8 +90,8 @@ pub enum Read {
         /// Which of its values.
         params: ValuesParams,
     },
-    /// What series have had since the stream began; answers a [`super::totals`].
-    Totals(TotalsText),
+    /// What series have had since the stream began, whatever the window; answers a [`super::totals`].
+    Totals(QueryText),
     /// The stream's state; answers its JSON. Not for everyone, even if reading is.
     Status,
     /// What live readers see; answers [`super::live_part`]s, one for each.

@@ -3,38 +3,41 @@
 //! Version 1 of an answer: `u8 version = 1, varint groups, each: text labels, total; varint folded series, total`, where a total
 //! is `number n, number d, varint points`. Sent between versions of one deployment only, never stored.
 
-use serde::{Deserialize, Serialize};
-
 use crate::domain::codec::{Malformed, Reader, put_bytes, put_len, put_number, put_varint};
 use crate::domain::labels::Labels;
-use crate::domain::matcher::Matcher;
-use crate::domain::query::By;
 use crate::domain::total::{Shown, Total};
+use crate::domain::window::Window;
 
-use super::params::ParamError;
+use super::params::{MAX_MATCHERS, ParamError, QueryText, pairs, parse_by, set_once};
 
 const VERSION: u8 = 1;
 
-/// Which totals are asked for.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TotalsText {
-    /// As `where` has them.
-    pub matchers: Vec<String>,
-    /// Absent: by every label.
-    pub by: Option<Vec<String>>,
-    /// A shard shows at most so many groups.
-    pub limit: usize,
+/// The parameters of `metrics`.
+///
+/// # Errors
+/// The first parameter that is wrong.
+pub fn parse(query_string: &str) -> Result<QueryText, ParamError> {
+    let (mut by, mut matchers) = (None, Vec::new());
+    for (name, value) in pairs(query_string) {
+        match name.as_str() {
+            "by" => set_once(&mut by, "by", value)?,
+            "where" => matchers.push(value),
+            _ => return Err(ParamError::Unknown(name, "where and by")),
+        }
+    }
+    if matchers.len() > MAX_MATCHERS {
+        return Err(ParamError::TooManyMatchers);
+    }
+    let query = question(matchers, parse_by(by.as_deref().unwrap_or("*"))?);
+    query.to_query(&[])?;
+    Ok(query)
 }
 
-impl TotalsText {
-    /// The matchers and the grouping that the text stands for.
-    ///
-    /// # Errors
-    /// The first matcher that is none.
-    pub fn parsed(&self) -> Result<(Vec<Matcher>, By), ParamError> {
-        let matchers = self.matchers.iter().map(|text| Matcher::parse(text)).collect::<Result<_, _>>()?;
-        Ok((matchers, self.by.clone().map_or(By::All, By::Names)))
-    }
+/// The question for totals, whose window is any.
+#[must_use]
+pub fn question(matchers: Vec<String>, by: Option<Vec<String>>) -> QueryText {
+    let window = Window::aligned(0, 10, 10).expect("one step");
+    QueryText::new(&window, matchers, by)
 }
 
 /// The bytes of what a shard shows.
@@ -84,6 +87,17 @@ mod tests {
     use super::*;
 
     #[test]
+    fn parameters_narrow_and_group() {
+        assert_eq!(parse("key=rk_x").expect("valid"), question(Vec::new(), None));
+        let some = parse("where=a%3Db&where=c!%3D&by=d").expect("valid");
+        assert_eq!(some, question(vec!["a=b".to_owned(), "c!=".to_owned()], Some(vec!["d".to_owned()])));
+        assert_eq!(parse("by=").expect("valid"), question(Vec::new(), Some(Vec::new())));
+        for wrong in ["where=a", "step=10s", "by=a&by=b", &"where=a%3Db&".repeat(33)] {
+            assert!(parse(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn totals_of_shards_add_up_by_label_set() {
         let total = |n| Total { n, d: 0.5, points: 3 };
         let shown = |text: &str, n| {
@@ -96,8 +110,8 @@ mod tests {
         for part in [shown("a\u{1f}1\u{1e}", 1.0), shown("", 2.0), shown("a\u{1f}1\u{1e}", 4.0)] {
             merge(&encode(&part), &mut merged).expect("a part");
         }
-        let rows: Vec<f64> = merged.rows.values().map(|total| total.n).collect();
-        assert_eq!((rows, merged.folded, merged.rest.n, merged.rest.points), (vec![2.0, 5.0], 6, 30.0, 9));
+        let rows: Vec<f64> = merged.rows.iter().map(|(_, total)| total.n).collect();
+        assert_eq!((rows, merged.folded, merged.rest.n, merged.rest.points), (vec![5.0, 2.0], 6, 30.0, 9));
         assert!(merge(&[2], &mut merged).is_err() && merge(&[1, 5], &mut merged).is_err());
     }
 }

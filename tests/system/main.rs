@@ -31,6 +31,7 @@ mod objects;
 mod origins;
 mod owning;
 mod peer;
+mod prometheus;
 mod quantiles;
 mod reading;
 mod retaining;

@@ -3,10 +3,9 @@
 use serde_json::json;
 
 use crate::domain::grid::{GridError, Row};
-use crate::domain::matcher::Matcher;
 use crate::domain::open::SeriesId;
-use crate::domain::query::{By, Collector, Query};
-use crate::domain::total::Shown;
+use crate::domain::query::{Collector, Query};
+use crate::domain::total::{MAX_SHOWN, Shown};
 use crate::store::chunks;
 use crate::store::sql::{Sql, StoreError};
 use crate::wire::params::ValuesParams;
@@ -58,9 +57,9 @@ impl<S: Sql> Engine<S> {
     }
 
     /// What series have had since the stream began.
-    pub(in crate::object) fn shown(&self, matchers: &[Matcher], by: &By, limit: usize) -> Shown {
+    pub(in crate::object) fn shown(&self, query: &Query) -> Shown {
         let series = self.dictionary.labels().iter().enumerate();
-        Shown::collect(series.map(|(number, labels)| (labels, self.series_totals.of(number))), matchers, by, limit)
+        Shown::collect(series.map(|(number, labels)| (labels, self.series_totals.of(number))), query, MAX_SHOWN)
     }
 
     fn has_overflow(&self) -> bool {
