@@ -11,7 +11,7 @@ use super::text::{number, push_escaped};
 pub const MAX_ROWS: usize = 50_000;
 
 const FOLDED_SERIES: &str = "heartbeat_series_folded";
-const FOLDED_HELP: &str = "Series that are not shown one by one, but together as heartbeat_folded=\"true\".";
+const FOLDED_HELP: &str = "Series that are not shown one by one, but together under the label heartbeat_folded.";
 
 /// How the metrics are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,9 +92,7 @@ impl Exposition {
             Self::Text => name,
             Self::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
         };
-        // Quotes are escaped in OpenMetrics only.
-        let help = if self == Self::Text { help.to_owned() } else { help.replace('"', "\\\"") };
-        out.extend(["# HELP ", family, " ", &help, "\n# TYPE ", family, " ", kind, "\n"]);
+        out.extend(["# HELP ", family, " ", help, "\n# TYPE ", family, " ", kind, "\n"]);
     }
 }
 
@@ -139,7 +137,7 @@ heartbeat_n_total{U__a_20_b="\"\\",c="ü"} 12
 # TYPE heartbeat_points_total counter
 heartbeat_points_total 1
 heartbeat_points_total{U__a_20_b="\"\\",c="ü"} 3
-# HELP heartbeat_series_folded Series that are not shown one by one, but together as heartbeat_folded="true".
+# HELP heartbeat_series_folded Series that are not shown one by one, but together under the label heartbeat_folded.
 # TYPE heartbeat_series_folded gauge
 heartbeat_series_folded 0
 "#;
@@ -150,7 +148,7 @@ heartbeat_series_folded 0
     fn open_metrics_has_families_and_an_end() {
         let text = Exposition::OpenMetrics.render(&shown());
         assert!(text.contains("# TYPE heartbeat_n counter\nheartbeat_n_total 0.5\n"), "{text}");
-        assert!(text.contains("heartbeat_folded=\\\"true\\\"") && text.ends_with("\n# EOF\n"), "{text}");
+        assert!(text.ends_with("\nheartbeat_series_folded 0\n# EOF\n"), "{text}");
     }
 
     #[test]
