@@ -89,7 +89,8 @@ impl Exchange {
 
     async fn answer(mut self, route: Route<'_>) -> (Reply, Cors) {
         let is_face = matches!(route, Route::Face(_));
-        self.takes_password = matches!(route, Route::Graphite(..) | Route::Metrics(_));
+        let is_prometheus = matches!(route, Route::Prometheus(..));
+        self.takes_password = matches!(route, Route::Graphite(..) | Route::Metrics(_) | Route::Prometheus(..));
         let mut cors = if is_face { Cors::Face } else { Cors::Any };
         let reply = match route.action(&self.request.method()) {
             Ok(action) => self.act(action, &mut cors).await,
@@ -102,7 +103,13 @@ impl Exchange {
             cors = Cors::Nobody;
         }
         let refusal = |problem: Problem| {
-            if is_face { face::error_reply(&problem, self.access_token().is_some()) } else { problem.reply(&self.url) }
+            if is_face {
+                face::error_reply(&problem, self.access_token().is_some())
+            } else if is_prometheus {
+                prometheus::error_reply(&problem)
+            } else {
+                problem.reply(&self.url)
+            }
         };
         (reply.unwrap_or_else(refusal), cors)
     }
@@ -129,6 +136,7 @@ impl Exchange {
             Action::ReadDeltas(id) => self.read_deltas(&self.stream(id)?).await,
             Action::Face(action) => self.act_on_face(action).await,
             Action::Graphite(id, action) => self.act_on_graphite(&self.stream(id)?, action).await,
+            Action::Prometheus(id, action) => self.act_on_prometheus(&self.stream(id)?, action).await,
             Action::NotFound => Err(Problem::NotFound("there is nothing at this path")),
         }
     }

@@ -2,7 +2,7 @@
 
 use worker::Method;
 
-use super::{face, graphite};
+use super::{face, graphite, prometheus};
 
 /// What a path names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub(super) enum Route<'a> {
     Face(face::Route<'a>),
     /// Of a stream's Graphite API.
     Graphite(&'a str, graphite::Route<'a>),
+    /// Of a stream as Prometheus.
+    Prometheus(&'a str, prometheus::Route<'a>),
     /// Under the API's paths, but nothing.
     Unknown,
 }
@@ -52,6 +54,7 @@ pub(super) enum Action<'a> {
     ReadMetrics(&'a str),
     Face(face::Action<'a>),
     Graphite(&'a str, graphite::Route<'a>),
+    Prometheus(&'a str, prometheus::Route<'a>),
     NotFound,
 }
 
@@ -79,6 +82,9 @@ impl<'a> Route<'a> {
             [Some(id), Some("graphite"), first, second] => {
                 Self::Graphite(id, graphite::Route::of(first, second, parts.next(), parts.next()))
             }
+            [Some(id), Some("prometheus"), first, second] => {
+                Self::Prometheus(id, prometheus::Route::of([first, second].into_iter().flatten().chain(parts)))
+            }
             [Some(id), Some(leaf), None, _] => Self::leaf(id, leaf),
             _ => Self::Unknown,
         }
@@ -104,7 +110,7 @@ impl<'a> Route<'a> {
     pub(super) fn methods(self) -> &'static str {
         match self {
             Self::Face(route) => route.methods(),
-            Self::Streams | Self::Graphite(..) => "GET, HEAD, POST, OPTIONS",
+            Self::Streams | Self::Graphite(..) | Self::Prometheus(..) => "GET, HEAD, POST, OPTIONS",
             Self::Stream(_) => "GET, HEAD, PATCH, DELETE, OPTIONS",
             Self::ReadKey(_) | Self::RetryForward(_) | Self::Points(_) | Self::Statsd(_) => "POST, OPTIONS",
             Self::Unknown => "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
@@ -127,6 +133,7 @@ impl<'a> Route<'a> {
             (_, Method::Options) => Action::Preflight(self),
             (Self::Face(route), method) => Action::Face(route.action(method)?),
             (Self::Graphite(id, route), Method::Get | Method::Post) => Action::Graphite(id, route),
+            (Self::Prometheus(id, route), Method::Get | Method::Post) => Action::Prometheus(id, route),
             (Self::Unknown, _) => Action::NotFound,
             (Self::Streams, Method::Post) => Action::CreateStream,
             (Self::Streams, Method::Get) => Action::ListStreams,

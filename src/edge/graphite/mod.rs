@@ -56,7 +56,7 @@ impl Exchange {
     }
 
     /// The parameters of query string and form, without the key.
-    async fn pairs(&mut self) -> Result<Vec<Pair>, Problem> {
+    pub(in crate::edge) async fn pairs(&mut self) -> Result<Vec<Pair>, Problem> {
         let form = self.body(MAX_FORM_BYTES).await?;
         let all = [self.query_string().as_bytes(), &form];
         let pairs = all.into_iter().flat_map(|text| form_urlencoded::parse(text).into_owned());

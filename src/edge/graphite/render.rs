@@ -65,7 +65,12 @@ impl Exchange {
     }
 
     /// The cells of all shards.
-    pub(super) async fn read_rows(&self, id: &StreamId, query: QueryText, wanted: Wanted) -> Result<Vec<Row>, Problem> {
+    pub(in crate::edge) async fn read_rows(
+        &self,
+        id: &StreamId,
+        query: QueryText,
+        wanted: Wanted,
+    ) -> Result<Vec<Row>, Problem> {
         let mut grid = Grid::new(wanted);
         let mut merge = |part: &[u8]| {
             partial::merge(part, &mut grid).map_err(|error| match error {
@@ -82,7 +87,7 @@ impl Exchange {
     }
 
     /// Goes on only for readers.
-    pub(super) async fn check_reader(&self, id: &StreamId) -> Result<(), Problem> {
+    pub(in crate::edge) async fn check_reader(&self, id: &StreamId) -> Result<(), Problem> {
         self.read_all(id, Read::Labels, &mut |_| Ok(())).await.map(|_| ())
     }
 }

@@ -1,6 +1,12 @@
-//! Prometheus reads a stream: it scrapes its metrics. See docs/prometheus.md.
+//! Prometheus reads a stream: it scrapes its metrics, and clients query it as if it were one. See docs/prometheus.md.
+
+mod list;
+mod query;
+mod route;
 
 use crate::domain::total::Shown;
+use crate::prometheus::answer::failure;
+use crate::prometheus::error::Refusal;
 use crate::prometheus::exposition::{Exposition, MAX_ROWS};
 use crate::wire::command::Read;
 use crate::wire::params::QueryText;
@@ -10,7 +16,26 @@ use super::problem::Problem;
 use super::reply::Reply;
 use super::{Exchange, StreamId, internal};
 
+pub(super) use route::Route;
+
 impl Exchange {
+    pub(super) async fn act_on_prometheus(&mut self, id: &StreamId, route: Route<'_>) -> Result<Reply, Problem> {
+        let pairs = self.pairs().await?;
+        let body = match route {
+            Route::Query => self.query(id, &pairs).await?,
+            Route::QueryRange => self.query_range(id, &pairs).await?,
+            Route::Series => self.list_series(id, &pairs).await?,
+            Route::Labels => self.list_labels(id, &pairs).await?,
+            Route::LabelValues(name) => self.list_label_values(id, name, &pairs).await?,
+            Route::Metadata => self.static_answer(id, &list::metadata(&pairs)).await?,
+            Route::BuildInfo => self.static_answer(id, list::BUILD_INFO).await?,
+            Route::NoRules(none) => self.static_answer(id, none).await?,
+            Route::NoExemplars => self.static_answer(id, "[]").await?,
+            Route::Unknown => return Err(Problem::NotFound("there is nothing at this path of Prometheus' API")),
+        };
+        Ok(Reply::json(200, body).with("Cache-Control", "no-store"))
+    }
+
     pub(super) async fn read_metrics(&self, id: &StreamId) -> Result<Reply, Problem> {
         let text = totals::parse(self.query_string())?;
         let shown = self.read_totals(id, text).await?;
@@ -20,7 +45,7 @@ impl Exchange {
     }
 
     /// What series have had since the stream began, of all shards.
-    async fn read_totals(&self, id: &StreamId, text: QueryText) -> Result<Shown, Problem> {
+    pub(super) async fn read_totals(&self, id: &StreamId, text: QueryText) -> Result<Shown, Problem> {
         let mut shown = Shown::default();
         let mut merge = |part: &[u8]| {
             totals::merge(part, &mut shown).map_err(|error| internal(&error))?;
@@ -32,5 +57,29 @@ impl Exchange {
         };
         self.read_all(id, Read::Totals(text), &mut merge).await?;
         Ok(shown)
+    }
+}
+
+/// A problem as Prometheus tells it.
+pub(super) fn error_reply(problem: &Problem) -> Reply {
+    let status = problem.status();
+    let kind = match status {
+        400 | 405 | 413 | 415 => "bad_data",
+        401 | 403 => "unauthorized",
+        404 => "not_found",
+        422 => "execution",
+        429 | 503 => "unavailable",
+        _ => "internal",
+    };
+    let reply = Reply::json(status, failure(kind, problem.detail())).with("Cache-Control", "no-store");
+    match problem.header() {
+        Some((name, value)) => reply.with(name, value),
+        None => reply,
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::InvalidRequest(refusal.0)
     }
 }
