@@ -1,8 +1,9 @@
 //! Answers in Prometheus' JSON.
 
-use super::parser::NAME;
+use crate::domain::labels::Labels;
+
 use super::plan::Times;
-use super::text::number;
+use super::text::{number, push_all};
 use super::value::{Series, Value, is_absent};
 
 /// An answer with these data, which are JSON.
@@ -26,7 +27,7 @@ pub fn instant(value: &Value, times: &Times) -> String {
             let mut out = String::from("[");
             for one in series.iter().filter(|one| !is_absent(one.values[0])) {
                 push_metric(&mut out, one);
-                out.extend([",\"value\":", &sample(times.start_ms, one.values[0]), "}"]);
+                push_all(&mut out, &[",\"value\":", &sample(times.start_ms, one.values[0]), "}"]);
             }
             out.push(']');
             result("vector", &out)
@@ -38,7 +39,7 @@ pub fn instant(value: &Value, times: &Times) -> String {
 #[must_use]
 pub fn range(value: Value, times: &Times) -> String {
     let series = match value {
-        Value::Scalar(values) => vec![Series { name: None, labels: Vec::new(), values }],
+        Value::Scalar(values) => vec![Series { name: None, labels: Labels::default(), values }],
         Value::Vector(series) => series,
     };
     let mut out = String::from("[");
@@ -47,7 +48,7 @@ pub fn range(value: Value, times: &Times) -> String {
         out.push_str(",\"values\":[");
         let mut separator = "";
         for (at_ms, value) in times.iter().zip(&one.values).filter(|(_, value)| !is_absent(**value)) {
-            out.extend([separator, &sample(at_ms, *value)]);
+            push_all(&mut out, &[separator, &sample(at_ms, *value)]);
             separator = ",";
         }
         out.push_str("]}");
@@ -64,13 +65,13 @@ pub fn quoted(text: &str) -> String {
 
 /// An object of texts.
 #[must_use]
-pub fn object<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+pub fn object<'a>(pairs: &mut dyn Iterator<Item = (&'a str, &'a str)>) -> String {
     let mut out = String::from("{");
     for (name, value) in pairs {
         if out.len() > 1 {
             out.push(',');
         }
-        out.extend([&quoted(name), ":", &quoted(value)]);
+        push_all(&mut out, &[&quoted(name), ":", &quoted(value)]);
     }
     out.push('}');
     out
@@ -85,9 +86,7 @@ fn push_metric(out: &mut String, series: &Series) {
     if out.len() > 1 {
         out.push(',');
     }
-    let name = series.name.map(|metric| (NAME, metric.name()));
-    let labels = series.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    out.extend(["{\"metric\":", &object(name.into_iter().chain(labels))]);
+    push_all(out, &["{\"metric\":", &object(&mut series.pairs())]);
 }
 
 fn sample(at_ms: i64, value: f64) -> String {

@@ -74,6 +74,12 @@ impl<'a> Evaluator<'a> {
         }
     }
 
+    /// Whether anything is read.
+    #[must_use]
+    pub fn has_reads(&self) -> bool {
+        self.wants.iter().any(|want| want.has_totals || !want.windows.is_empty())
+    }
+
     /// Gives what was wanted, in the same order.
     pub fn give(&mut self, found: Vec<Found>) {
         self.found = found;

@@ -5,7 +5,7 @@ use crate::domain::total::{Shown, Total};
 
 use super::metric::Metric;
 use super::names::{FOLDED, exported};
-use super::text::{number, push_escaped};
+use super::text::{number, push_all, push_escaped};
 
 /// Groups of all shards in one answer: some 15 MB.
 pub const MAX_ROWS: usize = 50_000;
@@ -72,11 +72,11 @@ impl Exposition {
         for metric in Metric::ALL {
             self.push_head(&mut out, metric.name(), metric.help(), "counter");
             for (labels, total) in &rows {
-                out.extend([metric.name(), labels, " ", &number(metric.of(total)), "\n"]);
+                push_all(&mut out, &[metric.name(), labels, " ", &number(metric.of(total)), "\n"]);
             }
         }
         self.push_head(&mut out, FOLDED_SERIES, FOLDED_HELP, "gauge");
-        out.extend([FOLDED_SERIES, " ", &shown.folded.to_string(), "\n"]);
+        push_all(&mut out, &[FOLDED_SERIES, " ", &shown.folded.to_string(), "\n"]);
         match self {
             Self::OpenMetrics => out.push_str("# EOF\n"),
             Self::Text if shown.folded > 0 => out.push_str(
@@ -92,7 +92,7 @@ impl Exposition {
             Self::Text => name,
             Self::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
         };
-        out.extend(["# HELP ", family, " ", help, "\n# TYPE ", family, " ", kind, "\n"]);
+        push_all(out, &["# HELP ", family, " ", help, "\n# TYPE ", family, " ", kind, "\n"]);
     }
 }
 
@@ -100,7 +100,7 @@ fn braced(labels: &Labels) -> String {
     let mut out = String::new();
     for (name, value) in labels.iter() {
         out.push(if out.is_empty() { '{' } else { ',' });
-        out.extend([&exported(name), "=\""]);
+        push_all(&mut out, &[&exported(name), "=\""]);
         push_escaped(&mut out, value);
         out.push('"');
     }

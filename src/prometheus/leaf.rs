@@ -10,10 +10,9 @@ use crate::domain::window::Window;
 use super::ast::{RangeFunction, Selector};
 use super::error::{Result, refuse};
 use super::metric::Metric;
-use super::names::exported;
 use super::plan::{Kept, Times, of_ranges, of_rest};
 use super::select::Selected;
-use super::value::{ABSENT, Series};
+use super::value::{ABSENT, Series, exported_labels};
 
 /// What is wanted of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,13 +94,12 @@ impl Leaf {
     #[must_use]
     pub fn series(&self, found: &Found) -> Vec<Series> {
         let mut all = Vec::new();
-        for metric in &self.metrics {
-            for cells in &found.rows {
-                let mut labels: Vec<(String, String)> =
-                    cells.labels.iter().map(|(name, value)| (exported(name), value.to_owned())).collect();
-                labels.sort_unstable();
+        for cells in found.groups.values().map(|place| &found.rows[*place as usize]) {
+            let labels = exported_labels(&cells.labels);
+            for metric in &self.metrics {
                 let values: Vec<f64> = self.spans.iter().map(|span| self.value(*metric, cells, *span)).collect();
-                all.push(Series { name: Some(*metric).filter(|_| self.range.is_none()), labels, values });
+                let name = Some(*metric).filter(|_| self.range.is_none());
+                all.push(Series { name, labels: labels.clone(), values });
             }
         }
         all
@@ -173,11 +171,5 @@ impl Found {
             self.row(labels).total = *total;
         }
         Ok(())
-    }
-
-    /// Sorts the series by their labels.
-    pub fn sort(&mut self) {
-        self.rows.sort_unstable_by(|one, other| one.labels.cmp(&other.labels));
-        self.groups.clear();
     }
 }

@@ -1,6 +1,8 @@
 //! Names of labels on both sides. Prometheus takes only letters, digits and `_`; any other name is escaped as Prometheus itself
 //! does it (`values`), so that no two names become one, and each can be told from what it became.
 
+use super::text::push_all;
+
 /// The label of the series that stands for those that are not shown one by one.
 pub const FOLDED: &str = "heartbeat_folded";
 
@@ -17,7 +19,7 @@ pub fn exported(name: &str) -> String {
         match char {
             '_' => out.push_str("__"),
             char if char.is_ascii_alphabetic() || (index > 0 && char.is_ascii_digit()) => out.push(char),
-            char => out.extend(["_", &hex(u32::from(char)), "_"]),
+            char => push_all(&mut out, &["_", &format!("{:x}", u32::from(char)), "_"]),
         }
     }
     out
@@ -40,15 +42,6 @@ pub fn is_legacy(name: &str) -> bool {
     !name.starts_with(|char: char| char.is_ascii_digit())
         && !name.is_empty()
         && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
-}
-
-fn hex(mut code: u32) -> String {
-    let mut digits = Vec::new();
-    while code > 0 || digits.is_empty() {
-        digits.extend(char::from_digit(code % 16, 16));
-        code /= 16;
-    }
-    digits.into_iter().rev().collect()
 }
 
 fn unescaped(text: &str) -> Option<String> {

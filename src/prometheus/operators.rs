@@ -2,41 +2,63 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::labels::Labels;
+
 use super::ast::{Aggregation, Aggregator, Grouping, Operation};
 use super::error::{Result, refuse};
 use super::names::{exported, imported};
 use super::parser::NAME;
 use super::value::{ABSENT, Series, Value, is_absent};
 
-/// The series of each group.
-pub(super) fn aggregate(aggregation: &Aggregation, series: Vec<Series>, count: usize) -> Vec<Series> {
-    let labels = as_exported(&aggregation.grouping);
-    let is_without = aggregation.grouping.is_without;
-    let keeps = |name: &str| labels.iter().any(|label| label == name) != is_without && !(is_without && name == NAME);
-    let mut groups: BTreeMap<String, Vec<Series>> = BTreeMap::new();
-    for one in series {
-        groups.entry(one.key(&keeps)).or_default().push(one);
-    }
-    let mut all = Vec::new();
-    for (key, members) in groups {
-        match aggregation.operator {
-            Aggregator::Topk | Aggregator::Bottomk => {
-                all.extend(highest(members, aggregation.count, aggregation.operator == Aggregator::Topk, count));
-            }
-            operator => {
-                let values = (0..count).map(|at| number(operator, members.iter().map(|one| one.values[at]))).collect();
-                all.push(Series { name: None, labels: Series::pairs(&key), values });
+/// The series of each group, in the order of their labels.
+#[inline(never)]
+pub(super) fn aggregate(aggregation: &Aggregation, mut series: Vec<Series>, count: usize) -> Vec<Series> {
+    let (groups, members) = grouped(&aggregation.grouping, &series);
+    let operator = aggregation.operator;
+    if matches!(operator, Aggregator::Topk | Aggregator::Bottomk) {
+        let mut order = Vec::new();
+        for members in &members {
+            for at in 0..count {
+                order = keep_first(&mut series, members, at, aggregation.count, operator == Aggregator::Topk);
             }
         }
+        // At a single time, those of a single group stand in their order.
+        if count == 1 && members.len() == 1 {
+            return order.into_iter().map(|one| series[one].clone()).collect();
+        }
+        return series;
+    }
+    let mut all = Vec::with_capacity(members.len());
+    for (labels, group) in groups {
+        let members = &members[group as usize];
+        let values = (0..count).map(|at| number(operator, &series, members, at)).collect();
+        all.push(Series { name: None, labels, values });
     }
     all
 }
 
+/// Groups by their labels, and the places of the series of each.
+#[expect(clippy::cast_possible_truncation, reason = "series are bounded")]
+fn grouped(grouping: &Grouping, series: &[Series]) -> (BTreeMap<Labels, u32>, Vec<Vec<usize>>) {
+    let labels = as_exported(grouping);
+    let is_without = grouping.is_without;
+    let keeps = |name: &str| labels.iter().any(|label| label == name) != is_without && !(is_without && name == NAME);
+    let (mut groups, mut members) = (BTreeMap::new(), Vec::<Vec<usize>>::new());
+    for (place, one) in series.iter().enumerate() {
+        let group = *groups.entry(one.key(&keeps)).or_insert(members.len() as u32) as usize;
+        if group == members.len() {
+            members.push(Vec::new());
+        }
+        members[group].push(place);
+    }
+    (groups, members)
+}
+
 /// The number of the values that are there.
 #[expect(clippy::cast_precision_loss, reason = "a number of series")]
-fn number(operator: Aggregator, values: impl Iterator<Item = f64>) -> f64 {
+fn number(operator: Aggregator, series: &[Series], members: &[usize], at: usize) -> f64 {
     let (mut count, mut number) = (0usize, 0.0);
-    for value in values.filter(|value| !is_absent(*value)) {
+    for value in members.iter().map(|one| series[*one].values[at]).filter(|value| !is_absent(*value)) {
         count += 1;
         let replaces = match operator {
             _ if count == 1 => true,
@@ -58,52 +80,54 @@ fn number(operator: Aggregator, values: impl Iterator<Item = f64>) -> f64 {
     }
 }
 
-/// The series, of which each time has the so many with the highest or lowest values; at a single time in their order.
-fn highest(mut members: Vec<Series>, wanted: usize, is_top: bool, count: usize) -> Vec<Series> {
-    let order = |one: f64, other: f64| {
-        let ordered = if is_top { other.total_cmp(&one) } else { one.total_cmp(&other) };
-        // What is no number comes last.
-        one.is_nan().cmp(&other.is_nan()).then(ordered)
-    };
-    for at in 0..count {
-        let mut there: Vec<usize> = (0..members.len()).filter(|one| !is_absent(members[*one].values[at])).collect();
-        there.sort_by(|one, other| order(members[*one].values[at], members[*other].values[at]));
-        for one in there.into_iter().skip(wanted) {
-            members[one].values[at] = ABSENT;
+/// Takes away, at a time, the values of a group but for the so many highest or lowest, whose places are given in their order.
+/// What is no number comes last.
+fn keep_first(series: &mut [Series], members: &[usize], at: usize, wanted: usize, is_top: bool) -> Vec<usize> {
+    let mut first: Vec<usize> = Vec::new();
+    for one in members {
+        let value = series[*one].values[at];
+        if is_absent(value) {
+            continue;
+        }
+        let is_before = |there: &usize| {
+            let there = series[*there].values[at];
+            value.is_nan() || if is_top { there >= value } else { there <= value }
+        };
+        first.insert(first.partition_point(is_before), *one);
+        if first.len() > wanted {
+            first.pop();
         }
     }
-    if count == 1 {
-        members.sort_by(|one, other| order(one.values[0], other.values[0]));
+    let kept: Vec<f64> = first.iter().map(|one| series[*one].values[at]).collect();
+    for one in members {
+        series[*one].values[at] = ABSENT;
     }
-    members
+    for (one, value) in first.iter().zip(kept) {
+        series[*one].values[at] = value;
+    }
+    first
 }
 
 /// What is made of two sides.
+#[inline(never)]
 pub(super) fn binary(operation: &Operation, left: Value, right: Value) -> Result<Value> {
-    let of_scalars = |one: f64, other: f64| operation.operator.of_two(one, other);
     Ok(match (left, right) {
-        (Value::Scalar(left), Value::Scalar(right)) => {
-            Value::Scalar(left.into_iter().zip(right).map(|(one, other)| of_scalars(one, other)).collect())
+        (Value::Scalar(mut left), Value::Scalar(right)) => {
+            for (one, other) in left.iter_mut().zip(right) {
+                *one = operation.operator.of_two(*one, other);
+            }
+            Value::Scalar(left)
         }
-        (Value::Vector(series), Value::Scalar(scalar)) => {
-            Value::Vector(with_scalar(operation, series, &scalar, |value, scalar| (value, scalar)))
-        }
-        (Value::Scalar(scalar), Value::Vector(series)) => {
-            Value::Vector(with_scalar(operation, series, &scalar, |value, scalar| (scalar, value)))
-        }
-        (Value::Vector(left), Value::Vector(right)) => Value::Vector(matched(operation, left, right)?),
+        (Value::Vector(series), Value::Scalar(scalar)) => Value::Vector(with_scalar(operation, series, &scalar, false)),
+        (Value::Scalar(scalar), Value::Vector(series)) => Value::Vector(with_scalar(operation, series, &scalar, true)),
+        (Value::Vector(left), Value::Vector(right)) => Value::Vector(matched(operation, &left, &right)?),
     })
 }
 
-fn with_scalar(
-    operation: &Operation,
-    mut series: Vec<Series>,
-    scalar: &[f64],
-    sides: impl Fn(f64, f64) -> (f64, f64),
-) -> Vec<Series> {
+fn with_scalar(operation: &Operation, mut series: Vec<Series>, scalar: &[f64], is_left: bool) -> Vec<Series> {
     for one in &mut series {
         for (value, scalar) in one.values.iter_mut().zip(scalar) {
-            let (left, right) = sides(*value, *scalar);
+            let (left, right) = if is_left { (*scalar, *value) } else { (*value, *scalar) };
             *value = outcome(operation, *value, left, right);
         }
         name_after(operation, one);
@@ -112,6 +136,7 @@ fn with_scalar(
 }
 
 /// The value of a pair, of which a comparison keeps `kept` where it holds.
+#[inline(never)]
 fn outcome(operation: &Operation, kept: f64, left: f64, right: f64) -> f64 {
     if is_absent(left) || is_absent(right) {
         return ABSENT;
@@ -131,46 +156,31 @@ fn name_after(operation: &Operation, series: &mut Series) {
 }
 
 /// Each series of the left with the one of the right that has the same labels, as far as they matter.
-fn matched(operation: &Operation, left: Vec<Series>, right: Vec<Series>) -> Result<Vec<Series>> {
-    let labels = operation.matching.as_ref().map(as_exported).unwrap_or_default();
-    let is_on = operation.matching.as_ref().is_some_and(|matching| !matching.is_without);
-    let keeps = |name: &str| {
-        if is_on {
-            labels.iter().any(|label| label == name)
-        } else {
-            name != NAME && !labels.iter().any(|label| label == name)
-        }
-    };
-    let mut of_right: BTreeMap<String, Option<Series>> = BTreeMap::new();
-    for one in right {
-        let key = one.key(&keeps);
-        if of_right.insert(key.clone(), Some(one)).is_some() {
-            return duplicate("right", &key);
-        }
-    }
+fn matched(operation: &Operation, left: &[Series], right: &[Series]) -> Result<Vec<Series>> {
+    let matching = operation.matching.clone().unwrap_or(Grouping { is_without: true, labels: Vec::new() });
+    let (of_left, left_members) = grouped(&matching, left);
+    let (of_right, right_members) = grouped(&matching, right);
     let mut all = Vec::new();
-    for mut one in left {
-        let key = one.key(&keeps);
-        let Some(there) = of_right.get_mut(&key) else { continue };
-        let Some(other) = there.take() else { return duplicate("left", &key) };
-        for (value, right) in one.values.iter_mut().zip(other.values) {
-            *value = outcome(operation, *value, *value, right);
+    for (labels, group) in of_left {
+        let Some(other) = of_right.get(&labels) else { continue };
+        let ([one], [other]) = (&left_members[group as usize][..], &right_members[*other as usize][..]) else {
+            let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+            return refuse(format!(
+                "found duplicate series for the match group {{{}}}: only one-to-one matching is supported",
+                pairs.join(", ")
+            ));
+        };
+        let mut one = left[*one].clone();
+        for (value, right) in one.values.iter_mut().zip(&right[*other].values) {
+            *value = outcome(operation, *value, *value, *right);
         }
         name_after(operation, &mut one);
         if operation.matching.is_some() {
-            one.labels = Series::pairs(&key).into_iter().filter(|(name, _)| name != NAME).collect();
+            one.labels = labels;
         }
         all.push(one);
     }
     Ok(all)
-}
-
-fn duplicate<T>(side: &str, key: &str) -> Result<T> {
-    let pairs: Vec<String> = Series::pairs(key).into_iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-    refuse(format!(
-        "found duplicate series for the match group {{{}}} on the {side} hand-side of the operation: only one-to-one matching is supported",
-        pairs.join(", ")
-    ))
 }
 
 /// The other sign of all values.
@@ -191,9 +201,6 @@ pub(super) fn negative(value: Value) -> Value {
 
 /// Names of labels as series have them, also if they were given as the stream has them.
 fn as_exported(grouping: &Grouping) -> Vec<String> {
-    grouping
-        .labels
-        .iter()
-        .map(|label| if label == NAME { NAME.to_owned() } else { exported(&imported(label)) })
-        .collect()
+    let name = |label: &String| if label == NAME { label.clone() } else { exported(&imported(label)) };
+    grouping.labels.iter().map(name).collect()
 }

@@ -8,6 +8,11 @@ use super::lexer::{Token, Word, words};
 pub const MAX_QUERY_BYTES: usize = 8_192;
 /// Expressions stand in each other at most so deep.
 const MAX_DEPTH: usize = 32;
+/// So many series are kept by `topk` at most.
+const MAX_KEPT: usize = 500;
+/// In lower case.
+const KEYWORDS: [&str; 12] =
+    ["and", "or", "unless", "atan2", "bool", "on", "ignoring", "group_left", "group_right", "by", "without", "offset"];
 /// The label that has a metric's name.
 pub const NAME: &str = "__name__";
 
@@ -65,12 +70,32 @@ impl<'a> Parser<'a> {
         if self.takes(sign) { Ok(()) } else { self.unexpected(&format!("{sign:?}")) }
     }
 
-    /// The name that stands here, in lower case.
-    fn keyword(&self) -> Option<String> {
-        match self.peek() {
-            Some(Word::Name(name)) => Some(name.to_ascii_lowercase()),
-            _ => None,
-        }
+    /// The keyword that stands here, if any.
+    #[inline(never)]
+    fn keyword(&self) -> &'static str {
+        let Some(Word::Name(name)) = self.peek() else { return "" };
+        KEYWORDS.into_iter().find(|keyword| keyword.eq_ignore_ascii_case(name)).unwrap_or_default()
+    }
+
+    /// Takes a name, or, if it may be quoted, a text.
+    #[inline(never)]
+    fn take_name(&mut self, may_be_quoted: bool) -> Option<String> {
+        let name = match self.peek()? {
+            Word::Name(name) => name.clone(),
+            Word::Text(text) if may_be_quoted => text.clone(),
+            _ => return None,
+        };
+        self.at += 1;
+        Some(name)
+    }
+
+    /// Takes a duration.
+    #[inline(never)]
+    fn duration(&mut self) -> Result<i64> {
+        let Some(Word::Duration(ms)) = self.peek() else { return self.unexpected("a duration") };
+        let ms = *ms;
+        self.at += 1;
+        Ok(ms)
     }
 
     /// What is left of the query, cut.
@@ -95,7 +120,7 @@ impl<'a> Parser<'a> {
         }
         let mut left = self.unary()?;
         loop {
-            if let Some(set @ ("and" | "or" | "unless" | "atan2")) = self.keyword().as_deref() {
+            if let set @ ("and" | "or" | "unless" | "atan2") = self.keyword() {
                 return self.unsupported(set, self.at);
             }
             let Some(Word::Sign(sign)) = self.peek() else { break };
@@ -114,19 +139,19 @@ impl<'a> Parser<'a> {
     }
 
     fn operation(&mut self, operator: Operator) -> Result<Operation> {
-        let is_bool = self.keyword().as_deref() == Some("bool");
+        let is_bool = self.keyword() == "bool";
         if is_bool && !operator.compares() {
             return self.unexpected("an operand");
         }
         self.at += usize::from(is_bool);
-        let matching = match self.keyword().as_deref() {
-            Some(keyword @ ("on" | "ignoring")) => {
+        let matching = match self.keyword() {
+            keyword @ ("on" | "ignoring") => {
                 self.at += 1;
                 Some(Grouping { is_without: keyword == "ignoring", labels: self.labels()? })
             }
             _ => None,
         };
-        if let Some(group @ ("group_left" | "group_right")) = self.keyword().as_deref() {
+        if let group @ ("group_left" | "group_right") = self.keyword() {
             return self.unsupported(group, self.at);
         }
         Ok(Operation { operator, is_bool, matching })
@@ -152,43 +177,44 @@ impl<'a> Parser<'a> {
 
     fn operand(&mut self) -> Result<Expr> {
         let start = self.at;
-        let expr = match self.peek().cloned() {
-            Some(Word::Number(number)) => {
-                self.at += 1;
-                return Ok(Expr::Number(number));
-            }
-            Some(Word::Sign("(")) => {
-                self.at += 1;
-                let expr = self.expression(1)?;
-                self.expect(")")?;
-                expr
-            }
-            Some(Word::Sign("{")) => self.selector(None)?,
-            Some(Word::Name(name)) => {
-                self.at += 1;
-                let is_call = self.is_sign("(");
-                match name.to_ascii_lowercase().as_str() {
-                    "inf" if !is_call => return Ok(Expr::Number(f64::INFINITY)),
-                    "nan" if !is_call => return Ok(Expr::Number(f64::NAN)),
-                    lower => match aggregator(lower) {
-                        Some(operator) if is_call || matches!(self.keyword().as_deref(), Some("by" | "without")) => {
-                            self.aggregate(operator)?
-                        }
-                        _ if is_call => self.call(&name, start)?,
-                        _ => self.selector(Some(name))?,
-                    },
-                }
-            }
-            Some(Word::Text(_)) => return self.unsupported("a text as an expression", start),
-            _ => return self.unexpected("an expression"),
+        if let Some(Word::Number(number)) = self.peek() {
+            let number = *number;
+            self.at += 1;
+            return Ok(Expr::Number(number));
+        }
+        let expr = if self.takes("(") {
+            let expr = self.expression(1)?;
+            self.expect(")")?;
+            expr
+        } else if self.is_sign("{") {
+            self.selector(None)?
+        } else if let Some(name) = self.take_name(false) {
+            self.named(name, start)?
+        } else if matches!(self.peek(), Some(Word::Text(_))) {
+            return self.unsupported("a text as an expression", start);
+        } else {
+            return self.unexpected("an expression");
         };
         if self.is_sign("[") {
             return self.unsupported("a range outside of rate, increase and sum_over_time, or a subquery", start);
         }
-        if self.is_sign("@") || self.keyword().as_deref() == Some("offset") {
+        if self.is_sign("@") || self.keyword() == "offset" {
             return self.unsupported("a modifier of time here", start);
         }
         Ok(expr)
+    }
+
+    /// What begins with a name.
+    fn named(&mut self, name: String, start: usize) -> Result<Expr> {
+        let lower = name.to_ascii_lowercase();
+        let is_call = self.is_sign("(");
+        match aggregator(&lower) {
+            Some(operator) if is_call || matches!(self.keyword(), "by" | "without") => self.aggregate(operator),
+            _ if is_call => self.call(&name, start),
+            _ if lower == "inf" => Ok(Expr::Number(f64::INFINITY)),
+            _ if lower == "nan" => Ok(Expr::Number(f64::NAN)),
+            _ => self.selector(Some(name)),
+        }
     }
 
     fn call(&mut self, name: &str, start: usize) -> Result<Expr> {
@@ -199,22 +225,16 @@ impl<'a> Parser<'a> {
             _ => return self.unsupported(&format!("the function {name}"), start),
         };
         self.expect("(")?;
-        let name = match self.peek().cloned() {
-            Some(Word::Name(name)) => {
-                self.at += 1;
-                Some(name)
-            }
-            _ => None,
-        };
+        let name = self.take_name(false);
         if self.is_sign("(") || (name.is_none() && !self.is_sign("{")) {
             return self.unsupported("anything but a selector with a range in a function", start);
         }
         let mut selector = self.matchers(name)?;
         self.expect("[")?;
-        let Some(Word::Duration(range_ms)) = self.peek().cloned().filter(|word| *word != Word::Duration(0)) else {
-            return self.unexpected("a duration");
-        };
-        self.at += 1;
+        let range_ms = self.duration()?;
+        if range_ms == 0 {
+            return refuse("a range must be longer than nothing");
+        }
         if self.is_sign(":") {
             return self.unsupported("a subquery", start);
         }
@@ -234,6 +254,9 @@ impl<'a> Parser<'a> {
             {
                 count = *number as usize;
             }
+            if count > MAX_KEPT {
+                return refuse(format!("topk and bottomk keep at most {MAX_KEPT} series"));
+            }
             self.at += 1;
             self.expect(",")?;
         }
@@ -250,9 +273,9 @@ impl<'a> Parser<'a> {
     }
 
     fn grouping(&mut self) -> Result<Option<Grouping>> {
-        let is_without = match self.keyword().as_deref() {
-            Some("by") => false,
-            Some("without") => true,
+        let is_without = match self.keyword() {
+            "by" => false,
+            "without" => true,
             _ => return Ok(None),
         };
         self.at += 1;
@@ -264,11 +287,8 @@ impl<'a> Parser<'a> {
         self.expect("(")?;
         let mut labels = Vec::new();
         while !self.takes(")") {
-            match self.peek().cloned() {
-                Some(Word::Name(name) | Word::Text(name)) => labels.push(name),
-                _ => return self.unexpected("the name of a label"),
-            }
-            self.at += 1;
+            let Some(name) = self.take_name(true) else { return self.unexpected("the name of a label") };
+            labels.push(name);
             if !self.takes(",") && !self.is_sign(")") {
                 return self.unexpected("\",\"");
             }
@@ -285,12 +305,10 @@ impl<'a> Parser<'a> {
     }
 
     fn offset(&mut self, selector: &mut Selector) -> Result<()> {
-        if self.keyword().as_deref() == Some("offset") {
+        if self.keyword() == "offset" {
             self.at += 1;
             let sign = if self.takes("-") { -1 } else { 1 };
-            let Some(Word::Duration(ms)) = self.peek() else { return self.unexpected("a duration") };
-            selector.offset_ms = sign * ms;
-            self.at += 1;
+            selector.offset_ms = sign * self.duration()?;
         }
         if self.is_sign("@") { self.unsupported("the modifier @", self.at) } else { Ok(()) }
     }
@@ -302,11 +320,8 @@ impl<'a> Parser<'a> {
         if self.takes("{") {
             while !self.takes("}") {
                 // A quoted name, of Prometheus 3, is that of the metric, or of a label as the stream has it.
-                let Some(Word::Name(name) | Word::Text(name)) = self.peek().cloned() else {
-                    return self.unexpected("the name of a label");
-                };
                 let is_quoted = matches!(self.peek(), Some(Word::Text(_)));
-                self.at += 1;
+                let Some(name) = self.take_name(true) else { return self.unexpected("the name of a label") };
                 if is_quoted && (self.is_sign(",") || self.is_sign("}")) {
                     matchers.push(named(name));
                 } else {

@@ -69,7 +69,6 @@ fn found(want: &Want) -> Found {
     for window in &want.windows {
         found.add_cells(&rows(want, window), window);
     }
-    found.sort();
     found
 }
 
@@ -197,6 +196,7 @@ fn what_is_not_supported_is_named_with_its_part_of_the_query() {
         ("heartbeat_n_total{country=~\"(\"}", "is not a regular expression"),
         ("rate({__name__=~\"heartbeat.*\"}[1m])", "name one metric"),
         ("1 > 2", "comparisons between scalars must use bool"),
+        ("topk(501, heartbeat_n_total)", "at most 500"),
         ("sum(1)", "series and no number to aggregate"),
         ("", "an expression is expected before: the end of the query"),
         ("heartbeat_n_total{a\"b\"}", "=, !=, =~ or !~ is expected before: \"b\"}"),

@@ -16,6 +16,14 @@ pub(super) fn number(value: f64) -> String {
     }
 }
 
+/// Appends texts.
+#[inline(never)]
+pub(super) fn push_all(out: &mut String, texts: &[&str]) {
+    for text in texts {
+        out.push_str(text);
+    }
+}
+
 /// Appends a label's value as it stands between quotes.
 pub(super) fn push_escaped(out: &mut String, value: &str) {
     for char in value.chars() {

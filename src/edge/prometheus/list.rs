@@ -4,102 +4,74 @@ use std::collections::BTreeMap;
 
 use crate::domain::labels::Labels;
 use crate::graphite::request::{Pair, value, values};
-use crate::prometheus::answer::{object, quoted, success};
+use crate::prometheus::answer::{object, quoted};
 use crate::prometheus::error::Refusal;
 use crate::prometheus::metric::Metric;
-use crate::prometheus::names::{exported, imported};
+use crate::prometheus::names::exported;
 use crate::prometheus::parser::{NAME, parse_selector};
 use crate::prometheus::select::Selected;
+use crate::prometheus::value::{Series, exported_labels};
 use crate::wire::totals::question;
 
 use super::Exchange;
 use crate::edge::StreamId;
 use crate::edge::problem::Problem;
-use crate::edge::read::percent_decoded;
 
 /// A request has at most so many `match[]`.
 const MAX_MATCHES: usize = 16;
-/// What clients ask to know which parts of the API there are.
-pub(super) const BUILD_INFO: &str =
-    r#"{"version":"2.42.0","revision":"heartbeat","branch":"","buildUser":"","buildDate":"","goVersion":""}"#;
-
 /// What is listed: sorted texts, which are JSON.
 type Listed = BTreeMap<String, u64>;
 
+/// What is listed of series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum What {
+    Series,
+    Labels,
+    Values(String),
+}
+
 impl Exchange {
-    pub(super) async fn list_series(&self, id: &StreamId, pairs: &[Pair]) -> Result<String, Problem> {
-        if values(pairs, "match").is_empty() {
-            return Err(Refusal("no match[] parameter provided".to_owned()).into());
-        }
+    pub(super) async fn list(&self, id: &StreamId, what: What, pairs: &[Pair]) -> Result<String, Problem> {
+        let by = match &what {
+            What::Series if values(pairs, "match").is_empty() => {
+                return Err(Refusal("no match[] parameter provided".to_owned()).into());
+            }
+            What::Values(name) if name == NAME => Some(Vec::new()),
+            What::Values(name) => Some(vec![name.clone()]),
+            What::Series | What::Labels => None,
+        };
         let (mut listed, mut is_cut) = (Listed::new(), false);
         for selected in selections(pairs)? {
-            is_cut |= self
-                .each_of(id, &selected, None, &mut |labels| {
-                    for metric in &selected.metrics {
-                        let pairs: Vec<(String, &str)> =
-                            labels.iter().map(|(name, value)| (exported(name), value)).collect();
-                        let pairs = pairs.iter().map(|(name, value)| (name.as_str(), *value));
-                        listed.insert(object(std::iter::once((NAME, metric.name())).chain(pairs)), 1);
-                    }
-                })
-                .await?;
+            let shown = self.read_totals(id, question(selected.matchers, by.clone())).await?;
+            is_cut |= shown.folded > 0;
+            for (labels, _) in &shown.rows {
+                for metric in &selected.metrics {
+                    list_one(&what, labels, *metric, &mut listed);
+                }
+            }
         }
         listing(listed, is_cut, pairs)
     }
+}
 
-    pub(super) async fn list_labels(&self, id: &StreamId, pairs: &[Pair]) -> Result<String, Problem> {
-        let (mut listed, mut is_cut) = (Listed::new(), false);
-        for selected in selections(pairs)? {
-            is_cut |= self
-                .each_of(id, &selected, None, &mut |labels| {
-                    listed.insert(quoted(NAME), 1);
-                    for (name, _) in labels.iter() {
-                        listed.insert(quoted(&exported(name)), 1);
-                    }
-                })
-                .await?;
+fn list_one(what: &What, labels: &Labels, metric: Metric, listed: &mut Listed) {
+    match what {
+        What::Series => {
+            let series = Series { name: Some(metric), labels: exported_labels(labels), values: Vec::new() };
+            listed.insert(object(&mut series.pairs()), 1);
         }
-        listing(listed, is_cut, pairs)
-    }
-
-    pub(super) async fn list_label_values(&self, id: &StreamId, name: &str, pairs: &[Pair]) -> Result<String, Problem> {
-        let name = imported(&percent_decoded(name));
-        let (mut listed, mut is_cut) = (Listed::new(), false);
-        for selected in selections(pairs)? {
-            let is_name = name == NAME;
-            let by = if is_name { Vec::new() } else { vec![name.clone()] };
-            is_cut |= self
-                .each_of(id, &selected, Some(by), &mut |labels| {
-                    if is_name {
-                        listed.extend(selected.metrics.iter().map(|metric| (quoted(metric.name()), 1)));
-                    } else if !labels.value(&name).is_empty() {
-                        listed.insert(quoted(labels.value(&name)), 1);
-                    }
-                })
-                .await?;
+        What::Labels => {
+            listed.insert(quoted(NAME), 1);
+            for (name, _) in labels.iter() {
+                listed.insert(quoted(&exported(name)), 1);
+            }
         }
-        listing(listed, is_cut, pairs)
-    }
-
-    /// Each group of series that is selected. Whether some are left out, as there are too many.
-    async fn each_of(
-        &self,
-        id: &StreamId,
-        selected: &Selected,
-        by: Option<Vec<String>>,
-        each: &mut dyn FnMut(&Labels),
-    ) -> Result<bool, Problem> {
-        let shown = self.read_totals(id, question(selected.matchers.clone(), by)).await?;
-        if !selected.metrics.is_empty() {
-            shown.rows.iter().for_each(|(labels, _)| each(labels));
+        What::Values(name) => {
+            let value = if name == NAME { metric.name() } else { labels.value(name) };
+            if !value.is_empty() {
+                listed.insert(quoted(value), 1);
+            }
         }
-        Ok(shown.folded > 0)
-    }
-
-    /// What is the same for all streams, for those who may read this one.
-    pub(super) async fn static_answer(&self, id: &StreamId, data: &str) -> Result<String, Problem> {
-        self.check_reader(id).await?;
-        Ok(success(data))
     }
 }
 
@@ -131,7 +103,7 @@ pub(super) fn metadata(pairs: &[Pair]) -> String {
     let metrics = Metric::ALL.iter().filter(|metric| wanted.is_empty() || metric.name() == wanted);
     let entries: Vec<String> = metrics
         .map(|metric| {
-            let what = object([("type", "counter"), ("help", metric.help()), ("unit", "")].into_iter());
+            let what = object(&mut [("type", "counter"), ("help", metric.help()), ("unit", "")].into_iter());
             format!("{}:[{what}]", quoted(metric.name()))
         })
         .collect();

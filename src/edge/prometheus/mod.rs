@@ -5,35 +5,41 @@ mod query;
 mod route;
 
 use crate::domain::total::Shown;
-use crate::prometheus::answer::failure;
+use crate::prometheus::answer::{failure, success};
 use crate::prometheus::error::Refusal;
 use crate::prometheus::exposition::{Exposition, MAX_ROWS};
+use crate::prometheus::names::imported;
 use crate::wire::command::Read;
 use crate::wire::params::QueryText;
 use crate::wire::totals;
 
 use super::problem::Problem;
+use super::read::{fresh, percent_decoded};
 use super::reply::Reply;
 use super::{Exchange, StreamId, internal};
 
+use list::What;
 pub(super) use route::Route;
 
 impl Exchange {
     pub(super) async fn act_on_prometheus(&mut self, id: &StreamId, route: Route<'_>) -> Result<Reply, Problem> {
         let pairs = self.pairs().await?;
-        let body = match route {
-            Route::Query => self.query(id, &pairs).await?,
-            Route::QueryRange => self.query_range(id, &pairs).await?,
-            Route::Series => self.list_series(id, &pairs).await?,
-            Route::Labels => self.list_labels(id, &pairs).await?,
-            Route::LabelValues(name) => self.list_label_values(id, name, &pairs).await?,
-            Route::Metadata => self.static_answer(id, &list::metadata(&pairs)).await?,
-            Route::BuildInfo => self.static_answer(id, list::BUILD_INFO).await?,
-            Route::NoRules(none) => self.static_answer(id, none).await?,
-            Route::NoExemplars => self.static_answer(id, "[]").await?,
+        let what = match route {
+            Route::Query { is_range } => {
+                let body = self.query(id, is_range, &pairs).await?;
+                return Ok(fresh(body));
+            }
+            Route::Series => What::Series,
+            Route::Labels => What::Labels,
+            Route::LabelValues(name) => What::Values(imported(&percent_decoded(name))),
+            Route::Metadata | Route::Fixed(_) => {
+                self.check_reader(id).await?;
+                let data = if let Route::Fixed(data) = route { data.to_owned() } else { list::metadata(&pairs) };
+                return Ok(fresh(success(&data)));
+            }
             Route::Unknown => return Err(Problem::NotFound("there is nothing at this path of Prometheus' API")),
         };
-        Ok(Reply::json(200, body).with("Cache-Control", "no-store"))
+        Ok(fresh(self.list(id, what, &pairs).await?))
     }
 
     pub(super) async fn read_metrics(&self, id: &StreamId) -> Result<Reply, Problem> {
