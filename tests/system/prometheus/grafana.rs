@@ -85,8 +85,8 @@ fn the_builder_and_variables_list_metrics_labels_values_and_series() {
     assert_eq!(
         series,
         json!([
+            {"__name__": "heartbeat_points_total", "U__page_20_path": "/a", "country": "US"},
             {"__name__": "heartbeat_points_total", "country": "DE"},
-            {"__name__": "heartbeat_points_total", "country": "US", "U__page_20_path": "/a"},
         ])
     );
     let cut: Value = get(&stream, "label/country/values", &[("limit", "1")]).expect(200).json();

@@ -4,7 +4,7 @@ mod grafana;
 mod querying;
 mod real;
 mod scraping;
-mod tools;
+pub(crate) mod tools;
 
 use serde_json::Value;
 

@@ -24,14 +24,23 @@ pub(super) fn programs() -> Option<&'static Path> {
 
 /// What promtool says of an exposition; empty when it has nothing to say. `None` where it can't be had.
 pub(super) fn lint(exposition: &str) -> Option<String> {
+    promtool(&["check", "metrics"], exposition)
+}
+
+/// What promtool says of a configuration. `None` where it can't be had.
+pub(crate) fn check_config(config: &str) -> Option<String> {
+    promtool(&["check", "config", "/dev/stdin"], config)
+}
+
+fn promtool(arguments: &[&str], input: &str) -> Option<String> {
     let mut child = Command::new(programs()?.join("promtool"))
-        .args(["check", "metrics"])
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
         .expect("it runs");
-    child.stdin.take().expect("piped").write_all(exposition.as_bytes()).expect("it reads");
+    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads");
     let done = child.wait_with_output().expect("it ends");
     let said = [done.stdout, done.stderr].concat();
     Some(format!("{}{}", String::from_utf8_lossy(&said), if done.status.success() { "" } else { "failed" }))
