@@ -63,13 +63,13 @@ impl<'a> Route<'a> {
     pub(super) fn of(path: &'a str) -> Option<Self> {
         let mut parts = path.strip_prefix('/')?.split('/');
         match parts.next()? {
-            "v1" => Some(Self::under_v1(parts)),
+            "v1" => Some(Self::under_v1(path, parts)),
             "stream" => Some(Self::Face(face::Route::of(parts))),
             _ => None,
         }
     }
 
-    fn under_v1(mut parts: std::str::Split<'a, char>) -> Self {
+    fn under_v1(path: &'a str, mut parts: std::str::Split<'a, char>) -> Self {
         if parts.next() != Some("streams") {
             return Self::Unknown;
         }
@@ -82,8 +82,9 @@ impl<'a> Route<'a> {
             [Some(id), Some("graphite"), first, second] => {
                 Self::Graphite(id, graphite::Route::of(first, second, parts.next(), parts.next()))
             }
-            [Some(id), Some("prometheus"), first, second] => {
-                Self::Prometheus(id, prometheus::Route::of([first, second].into_iter().flatten().chain(parts)))
+            [Some(id), Some("prometheus"), ..] => {
+                let (_, rest) = path.split_once("/prometheus/api/v1/").unwrap_or_default();
+                Self::Prometheus(id, prometheus::Route::of(rest))
             }
             [Some(id), Some(leaf), None, _] => Self::leaf(id, leaf),
             _ => Self::Unknown,

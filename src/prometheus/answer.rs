@@ -18,43 +18,32 @@ pub fn failure(kind: &str, text: &str) -> String {
     format!("{{\"status\":\"error\",\"errorType\":{},\"error\":{}}}", quoted(kind), quoted(text))
 }
 
-/// The value of a query at its only time.
+/// The value of a query at its times, or at its only time.
 #[must_use]
-pub fn instant(value: &Value, times: &Times) -> String {
-    match value {
-        Value::Scalar(values) => result("scalar", &sample(times.start_ms, values.first().copied().unwrap_or(f64::NAN))),
-        Value::Vector(series) => {
-            let mut out = String::from("[");
-            for one in series.iter().filter(|one| !is_absent(one.values[0])) {
-                push_metric(&mut out, one);
-                push_all(&mut out, &[",\"value\":", &sample(times.start_ms, one.values[0]), "}"]);
-            }
-            out.push(']');
-            result("vector", &out)
-        }
-    }
-}
-
-/// The value of a query at its times.
-#[must_use]
-pub fn range(value: Value, times: &Times) -> String {
+pub fn value(value: Value, times: &Times, is_range: bool) -> String {
     let series = match value {
+        Value::Scalar(values) if !is_range => return result("scalar", &sample(times.start_ms, values[0])),
         Value::Scalar(values) => vec![Series { name: None, labels: Labels::default(), values }],
         Value::Vector(series) => series,
     };
+    let [kind, open, close] = if is_range { ["matrix", ",\"values\":[", "]}"] } else { ["vector", ",\"value\":", "}"] };
     let mut out = String::from("[");
-    for one in series.iter().filter(|one| one.values.iter().any(|value| !is_absent(*value))) {
-        push_metric(&mut out, one);
-        out.push_str(",\"values\":[");
+    for one in series {
         let mut separator = "";
         for (at_ms, value) in times.iter().zip(&one.values).filter(|(_, value)| !is_absent(**value)) {
+            if separator.is_empty() {
+                let behind = if out.len() > 1 { "," } else { "" };
+                push_all(&mut out, &[behind, "{\"metric\":", &object(&mut one.pairs()), open]);
+            }
             push_all(&mut out, &[separator, &sample(at_ms, *value)]);
             separator = ",";
         }
-        out.push_str("]}");
+        if !separator.is_empty() {
+            out.push_str(close);
+        }
     }
     out.push(']');
-    result("matrix", &out)
+    result(kind, &out)
 }
 
 /// A text in quotes.
@@ -79,14 +68,6 @@ pub fn object<'a>(pairs: &mut dyn Iterator<Item = (&'a str, &'a str)>) -> String
 
 fn result(kind: &str, result: &str) -> String {
     success(&format!("{{\"resultType\":\"{kind}\",\"result\":{result}}}"))
-}
-
-/// The beginning of a series, behind the one before.
-fn push_metric(out: &mut String, series: &Series) {
-    if out.len() > 1 {
-        out.push(',');
-    }
-    push_all(out, &["{\"metric\":", &object(&mut series.pairs())]);
 }
 
 fn sample(at_ms: i64, value: f64) -> String {

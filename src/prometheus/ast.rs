@@ -13,8 +13,6 @@ pub enum Expr {
     Aggregate(Aggregation, Box<Expr>),
     /// Two sides and what is made of them.
     Binary(Operation, Box<Expr>, Box<Expr>),
-    /// The other sign.
-    Negative(Box<Expr>),
 }
 
 /// Which series.

@@ -4,7 +4,7 @@ use super::ast::Expr;
 use super::error::{Result, refuse};
 use super::leaf::{Found, Leaf, Want};
 use super::names::imported;
-use super::operators::{aggregate, binary, negative};
+use super::operators::{aggregate, binary};
 use super::plan::{Kept, Times};
 use super::value::Value;
 
@@ -59,7 +59,6 @@ impl<'a> Evaluator<'a> {
                 self.collect(left, None)?;
                 self.collect(right, None)
             }
-            Expr::Negative(inner) => self.collect(inner, None),
         }
     }
 
@@ -120,7 +119,6 @@ impl<'a> Evaluator<'a> {
                 let (left, right) = (self.evaluate(left, None)?, self.evaluate(right, None)?);
                 binary(operation, left, right)?
             }
-            Expr::Negative(inner) => negative(self.evaluate(inner, None)?),
         })
     }
 }

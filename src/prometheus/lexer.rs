@@ -62,7 +62,7 @@ pub fn words(query: &str) -> Result<Vec<Token>> {
             }
             _ => match SIGNS.iter().find(|sign| rest.starts_with(**sign)) {
                 Some(sign) => (Word::Sign(sign), sign.len()),
-                None => return refuse(format!("unexpected character {char:?} at {at}: {rest}")),
+                None => return refuse(format!("unexpected character: {rest}")),
             },
         };
         tokens.push(Token { at, word });
@@ -77,27 +77,18 @@ fn length(text: &str, belongs: impl Fn(char) -> bool) -> usize {
 
 /// A number or a duration.
 fn numeric(rest: &str) -> Result<(Word, usize)> {
-    let digits = length(rest, |char| char.is_ascii_digit() || char == '.');
-    if rest[digits..].starts_with(['e', 'E']) {
-        let behind = &rest[digits + 1..];
-        let sign = usize::from(behind.starts_with(['+', '-']));
-        let len = digits + 1 + sign + length(&behind[sign..], |char| char.is_ascii_digit());
-        return number(rest, len);
+    let belongs = |char: char| char.is_ascii_alphanumeric() || char == '.';
+    let mut len = length(rest, belongs);
+    // The exponent's sign; no unit ends like this.
+    if rest[..len].ends_with(['e', 'E']) && rest[len..].starts_with(['+', '-']) {
+        len += 1 + length(&rest[len + 1..], belongs);
     }
-    let len = length(rest, |char| char.is_ascii_alphanumeric() || char == '.');
-    if len == digits {
-        return number(rest, len);
-    }
-    match duration_ms(&rest[..len]) {
-        Some(ms) => Ok((Word::Duration(ms), len)),
-        None => refuse(format!("{:?} is neither a number nor a duration", &rest[..len])),
-    }
-}
-
-fn number(rest: &str, len: usize) -> Result<(Word, usize)> {
     let text = &rest[..len];
-    let number = text.parse().map_err(|_| Refusal(format!("{text:?} is not a number")))?;
-    Ok((Word::Number(number), len))
+    match (text.parse(), duration_ms(text)) {
+        (Ok(number), _) => Ok((Word::Number(number), len)),
+        (_, Some(ms)) => Ok((Word::Duration(ms), len)),
+        _ => refuse(format!("{text:?} is neither a number nor a duration")),
+    }
 }
 
 /// The milliseconds of a duration like `1h30m`.

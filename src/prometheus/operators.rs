@@ -114,7 +114,7 @@ pub(super) fn binary(operation: &Operation, left: Value, right: Value) -> Result
     Ok(match (left, right) {
         (Value::Scalar(mut left), Value::Scalar(right)) => {
             for (one, other) in left.iter_mut().zip(right) {
-                *one = operation.operator.of_two(*one, other);
+                *one = outcome(operation, *one, *one, other);
             }
             Value::Scalar(left)
         }
@@ -164,11 +164,7 @@ fn matched(operation: &Operation, left: &[Series], right: &[Series]) -> Result<V
     for (labels, group) in of_left {
         let Some(other) = of_right.get(&labels) else { continue };
         let ([one], [other]) = (&left_members[group as usize][..], &right_members[*other as usize][..]) else {
-            let pairs: Vec<String> = labels.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
-            return refuse(format!(
-                "found duplicate series for the match group {{{}}}: only one-to-one matching is supported",
-                pairs.join(", ")
-            ));
+            return refuse("found duplicate series for a match group: only one-to-one matching is supported");
         };
         let mut one = left[*one].clone();
         for (value, right) in one.values.iter_mut().zip(&right[*other].values) {
@@ -181,22 +177,6 @@ fn matched(operation: &Operation, left: &[Series], right: &[Series]) -> Result<V
         all.push(one);
     }
     Ok(all)
-}
-
-/// The other sign of all values.
-pub(super) fn negative(value: Value) -> Value {
-    match value {
-        Value::Scalar(values) => Value::Scalar(values.into_iter().map(|value| -value).collect()),
-        Value::Vector(mut series) => {
-            for one in &mut series {
-                one.name = None;
-                for value in one.values.iter_mut().filter(|value| !is_absent(**value)) {
-                    *value = -*value;
-                }
-            }
-            Value::Vector(series)
-        }
-    }
 }
 
 /// Names of labels as series have them, also if they were given as the stream has them.

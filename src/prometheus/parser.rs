@@ -1,7 +1,7 @@
 //! Reads a query. What Prometheus knows and a stream does not answer is refused with the part of the query that it is.
 
 use super::ast::{Aggregation, Aggregator, Expr, Grouping, LabelMatcher, Operation, Operator, RangeFunction, Selector};
-use super::error::{Result, refuse};
+use super::error::{Refusal, Result, refuse};
 use super::lexer::{Token, Word, words};
 
 /// A query has at most so many bytes.
@@ -67,7 +67,7 @@ impl<'a> Parser<'a> {
     }
 
     fn expect(&mut self, sign: &str) -> Result<()> {
-        if self.takes(sign) { Ok(()) } else { self.unexpected(&format!("{sign:?}")) }
+        if self.takes(sign) { Ok(()) } else { self.unexpected(sign) }
     }
 
     /// The keyword that stands here, if any.
@@ -105,11 +105,16 @@ impl<'a> Parser<'a> {
     }
 
     fn unexpected<T>(&self, wanted: &str) -> Result<T> {
-        refuse(format!("parse error: {wanted} is expected before: {}", self.rest(self.at)))
+        Err(self.refusal("parse error: expected ", wanted, " before: ", self.at))
     }
 
     fn unsupported<T>(&self, what: &str, at: usize) -> Result<T> {
-        refuse(format!("not supported here: {what}, in: {}", self.rest(at)))
+        Err(self.refusal("not supported here: ", what, ", in: ", at))
+    }
+
+    #[inline(never)]
+    fn refusal(&self, why: &str, what: &str, place: &str, at: usize) -> Refusal {
+        Refusal([why, what, place, &self.rest(at)].concat())
     }
 
     /// Operators of this precedence and higher.
@@ -164,7 +169,10 @@ impl<'a> Parser<'a> {
         if self.takes("-") {
             return Ok(match self.unary_operand()? {
                 Expr::Number(number) => Expr::Number(-number),
-                expr => Expr::Negative(Box::new(expr)),
+                expr => {
+                    let operation = Operation { operator: Operator::Multiply, is_bool: false, matching: None };
+                    Expr::Binary(operation, Box::new(Expr::Number(-1.0)), Box::new(expr))
+                }
             });
         }
         self.operand()
@@ -222,7 +230,7 @@ impl<'a> Parser<'a> {
             "rate" => RangeFunction::Rate,
             "increase" => RangeFunction::Increase,
             "sum_over_time" => RangeFunction::SumOverTime,
-            _ => return self.unsupported(&format!("the function {name}"), start),
+            _ => return self.unsupported("this function", start),
         };
         self.expect("(")?;
         let name = self.take_name(false);
@@ -290,7 +298,7 @@ impl<'a> Parser<'a> {
             let Some(name) = self.take_name(true) else { return self.unexpected("the name of a label") };
             labels.push(name);
             if !self.takes(",") && !self.is_sign(")") {
-                return self.unexpected("\",\"");
+                return self.unexpected(",");
             }
         }
         Ok(labels)
@@ -328,7 +336,7 @@ impl<'a> Parser<'a> {
                     matchers.push(self.matcher(name)?);
                 }
                 if !self.takes(",") && !self.is_sign("}") {
-                    return self.unexpected("\",\"");
+                    return self.unexpected(",");
                 }
             }
         }
@@ -361,7 +369,6 @@ impl<'a> Parser<'a> {
 pub fn is_scalar(expr: &Expr) -> bool {
     match expr {
         Expr::Number(_) => true,
-        Expr::Negative(inner) => is_scalar(inner),
         Expr::Binary(_, left, right) => is_scalar(left) && is_scalar(right),
         _ => false,
     }

@@ -1,6 +1,6 @@
 //! Queries over made-up cells: what they want, what they become, and what is refused.
 
-use super::answer::{instant, range};
+use super::answer;
 use super::ast::Expr;
 use super::error::Result;
 use super::evaluate::Evaluator;
@@ -83,7 +83,7 @@ fn evaluated(query: &str, times: Times) -> Result<super::value::Value> {
 
 fn at(query: &str, at_s: i64) -> String {
     let times = Times { start_ms: at_s * 1000, step_ms: 1000, count: 1 };
-    let answer = instant(&evaluated(query, times).expect("valid"), &times);
+    let answer = answer::value(evaluated(query, times).expect("valid"), &times, false);
     let (_, result) = answer.split_once("\"result\":").expect("a result");
     result.trim_end_matches('}').replace(&format!("{at_s},"), "")
 }
@@ -91,7 +91,7 @@ fn at(query: &str, at_s: i64) -> String {
 /// The values of an only series at three times, 20 s apart.
 fn three(query: &str) -> String {
     let times = Times { start_ms: (NOW - 40) * 1000, step_ms: 20_000, count: 3 };
-    let answer = range(evaluated(query, times).expect("valid"), &times);
+    let answer = answer::value(evaluated(query, times).expect("valid"), &times, true);
     let (_, result) = answer.split_once("\"values\":").unwrap_or_default();
     result.replace(['[', ']', '}'], "").replace("17925", "")
 }
@@ -175,31 +175,28 @@ fn aggregations_and_arithmetic_are_those_of_prometheus() {
 #[test]
 fn what_is_not_supported_is_named_with_its_part_of_the_query() {
     for (query, part) in [
-        (
-            "histogram_quantile(0.9, heartbeat_n_total)",
-            "not supported here: the function histogram_quantile, in: histogram_quantile(0.9",
-        ),
-        ("sum(irate(heartbeat_n_total[1m]))", "the function irate, in: irate(heartbeat_n_total[1m]))"),
+        ("histogram_quantile(0.9, heartbeat_n_total)", "not supported here: this function, in: histogram_quantile(0.9"),
+        ("sum(irate(heartbeat_n_total[1m]))", "this function, in: irate(heartbeat_n_total[1m]))"),
         ("rate(heartbeat_n_total[5m:1m])", "a subquery, in: rate("),
         ("rate(sum(heartbeat_n_total)[5m])", "anything but a selector with a range"),
         ("heartbeat_n_total[5m]", "a range outside of rate, increase and sum_over_time"),
         ("heartbeat_n_total @ 5", "the modifier @, in: @ 5"),
         ("heartbeat_n_total / on (a) group_left heartbeat_d_total", "group_left, in: group_left heart"),
         ("heartbeat_n_total or heartbeat_d_total", "or, in: or heartbeat_d_total"),
-        ("stddev(heartbeat_n_total)", "the function stddev"),
+        ("stddev(heartbeat_n_total)", "this function, in: stddev("),
         ("\"text\"", "a text as an expression"),
-        ("sum(heartbeat_n_total", "\")\" is expected before: the end of the query"),
-        ("sum(heartbeat_n_total))", "the end is expected before: )"),
-        ("rate(heartbeat_n_total)", "\"[\" is expected before: )"),
-        ("rate(heartbeat_n_total[5])", "a duration is expected before: 5])"),
+        ("sum(heartbeat_n_total", "expected ) before: the end of the query"),
+        ("sum(heartbeat_n_total))", "expected the end before: )"),
+        ("rate(heartbeat_n_total)", "expected [ before: )"),
+        ("rate(heartbeat_n_total[5])", "expected a duration before: 5])"),
         ("{country=\"\"}", "that does not match the empty string: {country"),
         ("heartbeat_n_total{country=~\"(\"}", "is not a regular expression"),
         ("rate({__name__=~\"heartbeat.*\"}[1m])", "name one metric"),
         ("1 > 2", "comparisons between scalars must use bool"),
         ("topk(501, heartbeat_n_total)", "at most 500"),
         ("sum(1)", "series and no number to aggregate"),
-        ("", "an expression is expected before: the end of the query"),
-        ("heartbeat_n_total{a\"b\"}", "=, !=, =~ or !~ is expected before: \"b\"}"),
+        ("", "expected an expression before: the end of the query"),
+        ("heartbeat_n_total{a\"b\"}", "expected =, !=, =~ or !~ before: \"b\"}"),
     ] {
         let seen = refused(query);
         assert!(seen.contains(part), "{query}: {seen}");

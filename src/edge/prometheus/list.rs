@@ -96,16 +96,3 @@ fn listing(listed: Listed, is_cut: bool, pairs: &[Pair]) -> Result<String, Probl
     let warning = if is_cut { ",\"warnings\":[\"there are more: narrow match[]\"]" } else { "" };
     Ok(format!("{{\"status\":\"success\",\"data\":[{}]{warning}}}", data.join(",")))
 }
-
-/// What the metrics are.
-pub(super) fn metadata(pairs: &[Pair]) -> String {
-    let wanted = value(pairs, "metric").unwrap_or_default();
-    let metrics = Metric::ALL.iter().filter(|metric| wanted.is_empty() || metric.name() == wanted);
-    let entries: Vec<String> = metrics
-        .map(|metric| {
-            let what = object(&mut [("type", "counter"), ("help", metric.help()), ("unit", "")].into_iter());
-            format!("{}:[{what}]", quoted(metric.name()))
-        })
-        .collect();
-    format!("{{{}}}", entries.join(","))
-}

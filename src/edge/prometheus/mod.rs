@@ -32,10 +32,9 @@ impl Exchange {
             Route::Series => What::Series,
             Route::Labels => What::Labels,
             Route::LabelValues(name) => What::Values(imported(&percent_decoded(name))),
-            Route::Metadata | Route::Fixed(_) => {
+            Route::Fixed(data) => {
                 self.check_reader(id).await?;
-                let data = if let Route::Fixed(data) = route { data.to_owned() } else { list::metadata(&pairs) };
-                return Ok(fresh(success(&data)));
+                return Ok(fresh(success(data)));
             }
             Route::Unknown => return Err(Problem::NotFound("there is nothing at this path of Prometheus' API")),
         };

@@ -2,7 +2,7 @@
 
 use crate::domain::sketches::Wanted;
 use crate::graphite::request::{Pair, value};
-use crate::prometheus::answer::{instant, range};
+use crate::prometheus::answer;
 use crate::prometheus::error::Refusal;
 use crate::prometheus::evaluate::Evaluator;
 use crate::prometheus::leaf::{Found, Want};
@@ -40,14 +40,12 @@ impl Exchange {
             }
             all.push(found);
         }
-        let has_read = evaluator.has_reads();
-        if !has_read {
+        if !evaluator.has_reads() {
             // Numbers need no data, but whoever tests a data source wants to hear of a wrong key.
             self.check_reader(id).await?;
         }
         evaluator.give(all);
-        let value = evaluator.value(&expr)?;
-        Ok(if is_range { range(value, &times) } else { instant(&value, &times) })
+        Ok(answer::value(evaluator.value(&expr)?, &times, is_range))
     }
 }
 

@@ -77,6 +77,7 @@ fn the_log_is_empty_when_all_is_sealed_and_answers_go_after_their_time() {
     assert_eq!(model.sql.count("log"), 1);
     model.take(&Step::Seal);
     assert_eq!((model.sql.count("log"), model.sql.count("answers")), (0, 1));
+    assert_eq!(model.sql.count("totals"), 1, "of some thousand series");
     model.retry();
     model.crash();
     model.retry();

@@ -124,7 +124,7 @@ fn what_is_wrong_is_told_as_prometheus_tells_it() {
     for (answer, part) in [
         (
             get(&stream, "query", &[("query", "quantile_over_time(0.5, x[5m])")]),
-            "the function quantile_over_time, in: quantile_over_time(0.5",
+            "this function, in: quantile_over_time(0.5",
         ),
         (get(&stream, "query", &[("query", "1"), ("time", "-1h")]), "invalid parameter \"time\""),
         (get(&stream, "query_range", &[("query", "1"), ("start", "5"), ("step", "1")]), "invalid parameter \"end\""),
