@@ -87,6 +87,7 @@ impl Exposition {
         out
     }
 
+    #[inline(never)]
     fn push_head(self, out: &mut String, name: &str, help: &str, kind: &str) {
         let family = match self {
             Self::Text => name,
@@ -96,6 +97,7 @@ impl Exposition {
     }
 }
 
+#[inline(never)]
 fn braced(labels: &Labels) -> String {
     let mut out = String::new();
     for (name, value) in labels.iter() {

@@ -24,15 +24,15 @@ pub(super) fn aggregate(aggregation: &Aggregation, mut series: Vec<Series>, coun
         }
         // At a single time, those of a single group stand in their order.
         if count == 1 && members.len() == 1 {
-            return order.into_iter().map(|one| series[one].clone()).collect();
+            return order.iter().map(|one| series[*one].clone()).collect();
         }
         return series;
     }
     let mut all = Vec::with_capacity(members.len());
-    for (labels, group) in groups {
-        let members = &members[group as usize];
+    for (labels, group) in &groups {
+        let members = &members[*group as usize];
         let values = (0..count).map(|at| number(operator, &series, members, at)).collect();
-        all.push(Series { name: None, labels, values });
+        all.push(Series { name: None, labels: labels.clone(), values });
     }
     all
 }
@@ -55,6 +55,7 @@ fn grouped(grouping: &Grouping, series: &[Series]) -> (BTreeMap<Labels, u32>, Ve
 }
 
 /// The number of the values that are there.
+#[inline(never)]
 #[expect(clippy::cast_precision_loss, reason = "a number of series")]
 fn number(operator: Aggregator, series: &[Series], members: &[usize], at: usize) -> f64 {
     let (mut count, mut number) = (0usize, 0.0);
@@ -161,9 +162,9 @@ fn matched(operation: &Operation, left: &[Series], right: &[Series]) -> Result<V
     let (of_left, left_members) = grouped(&matching, left);
     let (of_right, right_members) = grouped(&matching, right);
     let mut all = Vec::new();
-    for (labels, group) in of_left {
-        let Some(other) = of_right.get(&labels) else { continue };
-        let ([one], [other]) = (&left_members[group as usize][..], &right_members[*other as usize][..]) else {
+    for (labels, group) in &of_left {
+        let Some(other) = of_right.get(labels) else { continue };
+        let ([one], [other]) = (&left_members[*group as usize][..], &right_members[*other as usize][..]) else {
             return refuse("found duplicate series for a match group: only one-to-one matching is supported");
         };
         let mut one = left[*one].clone();
@@ -172,7 +173,7 @@ fn matched(operation: &Operation, left: &[Series], right: &[Series]) -> Result<V
         }
         name_after(operation, &mut one);
         if operation.matching.is_some() {
-            one.labels = labels;
+            one.labels = labels.clone();
         }
         all.push(one);
     }

@@ -50,7 +50,7 @@ impl Exchange {
                 }
             }
         }
-        listing(listed, is_cut, pairs)
+        listing(&listed, is_cut, pairs)
     }
 }
 
@@ -87,12 +87,12 @@ fn selections(pairs: &[Pair]) -> Result<Vec<Selected>, Problem> {
     texts.iter().map(|text| Ok(Selected::of(&parse_selector(text)?)?)).collect()
 }
 
-fn listing(listed: Listed, is_cut: bool, pairs: &[Pair]) -> Result<String, Problem> {
+fn listing(listed: &Listed, is_cut: bool, pairs: &[Pair]) -> Result<String, Problem> {
     let limit = value(pairs, "limit").map_or(Ok(0), str::parse);
     let limit = limit.map_err(|_| Refusal("invalid parameter \"limit\": it must be a whole number".to_owned()))?;
     let limit = if limit == 0 { usize::MAX } else { limit };
     let is_cut = is_cut || listed.len() > limit;
-    let data: Vec<String> = listed.into_keys().take(limit).collect();
+    let data: Vec<&str> = listed.keys().take(limit).map(String::as_str).collect();
     let warning = if is_cut { ",\"warnings\":[\"there are more: narrow match[]\"]" } else { "" };
     Ok(format!("{{\"status\":\"success\",\"data\":[{}]{warning}}}", data.join(",")))
 }

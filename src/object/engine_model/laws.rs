@@ -176,5 +176,7 @@ fn what_the_owner_does_not_want_any_more_goes_also_from_an_idle_stream() {
         (now_ms, rounds) = (next_ms, rounds + 1);
     }
     assert_eq!(model.sql.count("chunks"), 0);
+    model.crash();
+    model.check_totals(&By::All);
     assert!((START_MS + 40 * 86_400_000..START_MS + 75 * 86_400_000).contains(&now_ms), "a chunk of days spans 32");
 }
