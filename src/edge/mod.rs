@@ -132,7 +132,6 @@ impl Exchange {
             Action::ReadLabelValues(id, name) => self.read_label_values(&self.stream(id)?, name).await,
             Action::ReadStatus(id) => self.read_status(&self.stream(id)?).await,
             Action::ReadLive(id) => self.read_live(&self.stream(id)?).await,
-            Action::ReadMetrics(id) => self.read_metrics(&self.stream(id)?).await,
             Action::ReadDeltas(id) => self.read_deltas(&self.stream(id)?).await,
             Action::Face(action) => self.act_on_face(action).await,
             Action::Graphite(id, action) => self.act_on_graphite(&self.stream(id)?, action).await,

@@ -51,7 +51,6 @@ pub(super) enum Action<'a> {
     ReadStatus(&'a str),
     ReadLive(&'a str),
     ReadDeltas(&'a str),
-    ReadMetrics(&'a str),
     Face(face::Action<'a>),
     Graphite(&'a str, graphite::Route<'a>),
     Prometheus(&'a str, prometheus::Route<'a>),
@@ -151,7 +150,7 @@ impl<'a> Route<'a> {
             (Self::LabelValues(id, name), Method::Get) => Action::ReadLabelValues(id, name),
             (Self::Status(id), Method::Get) => Action::ReadStatus(id),
             (Self::Live(id), Method::Get) => Action::ReadLive(id),
-            (Self::Metrics(id), Method::Get) => Action::ReadMetrics(id),
+            (Self::Metrics(id), Method::Get) => Action::Prometheus(id, prometheus::Route::Metrics),
             (Self::Deltas(id), Method::Get) => Action::ReadDeltas(id),
             _ => return Err(self.methods()),
         })

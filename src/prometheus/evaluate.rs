@@ -73,10 +73,10 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// Whether anything is read.
+    /// What was wanted.
     #[must_use]
-    pub fn has_reads(&self) -> bool {
-        self.wants.iter().any(|want| want.has_totals || !want.windows.is_empty())
+    pub fn wanted(&self) -> &[Want] {
+        &self.wants
     }
 
     /// Gives what was wanted, in the same order.

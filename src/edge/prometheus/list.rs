@@ -7,15 +7,15 @@ use crate::graphite::request::{Pair, value, values};
 use crate::prometheus::answer::{object, quoted};
 use crate::prometheus::error::Refusal;
 use crate::prometheus::metric::Metric;
-use crate::prometheus::names::exported;
+use crate::prometheus::names::{exported, imported};
 use crate::prometheus::parser::{NAME, parse_selector};
 use crate::prometheus::select::Selected;
 use crate::prometheus::value::{Series, exported_labels};
 use crate::wire::totals::question;
 
-use super::Exchange;
-use crate::edge::StreamId;
+use super::{Ask, Told};
 use crate::edge::problem::Problem;
+use crate::edge::read::percent_decoded;
 
 /// A request has at most so many `match[]`.
 const MAX_MATCHES: usize = 16;
@@ -23,50 +23,82 @@ const MAX_MATCHES: usize = 16;
 type Listed = BTreeMap<String, u64>;
 
 /// What is listed of series.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum What {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::edge) enum What<'a> {
+    Series,
+    Labels,
+    /// Of a label, as the path has its name.
+    Values(&'a str),
+}
+
+/// A list that waits for what it reads.
+pub(super) struct List {
+    what: Kind,
+    selections: Vec<Selected>,
+    limit: usize,
+}
+
+enum Kind {
     Series,
     Labels,
     Values(String),
 }
 
-impl Exchange {
-    pub(super) async fn list(&self, id: &StreamId, what: What, pairs: &[Pair]) -> Result<String, Problem> {
-        let by = match &what {
-            What::Series if values(pairs, "match").is_empty() => {
-                return Err(Refusal("no match[] parameter provided".to_owned()).into());
-            }
-            What::Values(name) if name == NAME => Some(Vec::new()),
-            What::Values(name) => Some(vec![name.clone()]),
-            What::Series | What::Labels => None,
+impl List {
+    /// Of a request's parameters, with what is to be read.
+    pub(super) fn new(what: What<'_>, pairs: &[Pair]) -> Result<(Self, Vec<Ask>), Problem> {
+        if what == What::Series && values(pairs, "match").is_empty() {
+            return Err(Refusal("no match[] parameter provided".to_owned()).into());
+        }
+        let what = match what {
+            What::Series => Kind::Series,
+            What::Labels => Kind::Labels,
+            What::Values(name) => Kind::Values(imported(&percent_decoded(name))),
         };
+        let by = match &what {
+            Kind::Values(name) if name == NAME => Some(Vec::new()),
+            Kind::Values(name) => Some(vec![name.clone()]),
+            Kind::Series | Kind::Labels => None,
+        };
+        let limit = value(pairs, "limit").map_or(Ok(0), str::parse);
+        let limit = limit.map_err(|_| Refusal("invalid parameter \"limit\": it must be a whole number".to_owned()))?;
+        let limit = if limit == 0 { usize::MAX } else { limit };
+        let selections = selections(pairs)?;
+        let asks = selections.iter().map(|one| Ask::Totals(question(one.matchers.clone(), by.clone()))).collect();
+        Ok((Self { what, selections, limit }, asks))
+    }
+
+    /// The answer, given what was read.
+    pub(super) fn answer(&self, told: &[Told]) -> String {
         let (mut listed, mut is_cut) = (Listed::new(), false);
-        for selected in selections(pairs)? {
-            let shown = self.read_totals(id, question(selected.matchers, by.clone())).await?;
+        for (selected, Told { shown, .. }) in self.selections.iter().zip(told) {
             is_cut |= shown.folded > 0;
             for (labels, _) in &shown.rows {
                 for metric in &selected.metrics {
-                    list_one(&what, labels, *metric, &mut listed);
+                    list_one(&self.what, labels, *metric, &mut listed);
                 }
             }
         }
-        listing(&listed, is_cut, pairs)
+        let warning =
+            if is_cut || listed.len() > self.limit { ",\"warnings\":[\"there are more: narrow match[]\"]" } else { "" };
+        let data: Vec<&str> = listed.keys().take(self.limit).map(String::as_str).collect();
+        format!("{{\"status\":\"success\",\"data\":[{}]{warning}}}", data.join(","))
     }
 }
 
-fn list_one(what: &What, labels: &Labels, metric: Metric, listed: &mut Listed) {
+fn list_one(what: &Kind, labels: &Labels, metric: Metric, listed: &mut Listed) {
     match what {
-        What::Series => {
+        Kind::Series => {
             let series = Series { name: Some(metric), labels: exported_labels(labels), values: Vec::new() };
             listed.insert(object(&mut series.pairs()), 1);
         }
-        What::Labels => {
+        Kind::Labels => {
             listed.insert(quoted(NAME), 1);
             for (name, _) in labels.iter() {
                 listed.insert(quoted(&exported(name)), 1);
             }
         }
-        What::Values(name) => {
+        Kind::Values(name) => {
             let value = if name == NAME { metric.name() } else { labels.value(name) };
             if !value.is_empty() {
                 listed.insert(quoted(value), 1);
@@ -85,14 +117,4 @@ fn selections(pairs: &[Pair]) -> Result<Vec<Selected>, Problem> {
         return Err(Refusal(format!("at most {MAX_MATCHES} match[] are allowed")).into());
     }
     texts.iter().map(|text| Ok(Selected::of(&parse_selector(text)?)?)).collect()
-}
-
-fn listing(listed: &Listed, is_cut: bool, pairs: &[Pair]) -> Result<String, Problem> {
-    let limit = value(pairs, "limit").map_or(Ok(0), str::parse);
-    let limit = limit.map_err(|_| Refusal("invalid parameter \"limit\": it must be a whole number".to_owned()))?;
-    let limit = if limit == 0 { usize::MAX } else { limit };
-    let is_cut = is_cut || listed.len() > limit;
-    let data: Vec<&str> = listed.keys().take(limit).map(String::as_str).collect();
-    let warning = if is_cut { ",\"warnings\":[\"there are more: narrow match[]\"]" } else { "" };
-    Ok(format!("{{\"status\":\"success\",\"data\":[{}]{warning}}}", data.join(",")))
 }

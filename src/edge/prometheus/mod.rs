@@ -4,77 +4,114 @@ mod list;
 mod query;
 mod route;
 
+use crate::domain::grid::{Grid, Row};
+use crate::domain::sketches::Wanted;
 use crate::domain::total::Shown;
 use crate::prometheus::answer::{failure, success};
 use crate::prometheus::error::Refusal;
 use crate::prometheus::exposition::{Exposition, MAX_ROWS};
-use crate::prometheus::names::imported;
 use crate::wire::command::Read;
 use crate::wire::params::QueryText;
-use crate::wire::totals;
+use crate::wire::totals::{self, question};
 
+use super::graphite::merge_rows;
 use super::problem::Problem;
-use super::read::{fresh, percent_decoded};
+use super::read::fresh;
 use super::reply::Reply;
 use super::{Exchange, StreamId, internal};
 
-use list::What;
+use list::List;
+use query::Question;
 pub(super) use route::Route;
 
+/// What is to be done, when all that it reads is there.
+enum Job<'a> {
+    Metrics,
+    Query(Box<Question<'a>>),
+    List(List),
+    Fixed(&'static str),
+}
+
+/// A read of all shards.
+enum Ask {
+    /// What series have had since the stream began.
+    Totals(QueryText),
+    /// Cells.
+    Rows(QueryText),
+}
+
+/// What it is answered.
+struct Told {
+    shown: Shown,
+    rows: Vec<Row>,
+}
+
 impl Exchange {
+    /// Does all that Prometheus and its clients ask for; the one place that reads, as each would be kilobytes.
     pub(super) async fn act_on_prometheus(&mut self, id: &StreamId, route: Route<'_>) -> Result<Reply, Problem> {
         let pairs = self.pairs().await?;
-        let what = match route {
+        let config = self.config(id).await?;
+        let (job, mut asks) = match route {
+            Route::Metrics => (Job::Metrics, vec![Ask::Totals(totals::parse(self.query_string())?)]),
             Route::Query { is_range } => {
-                let body = self.query(id, is_range, &pairs).await?;
-                return Ok(fresh(body));
+                let (question, asks) = Question::new(&pairs, is_range, &config.retention, self.now_ms)?;
+                (Job::Query(Box::new(question)), asks)
             }
-            Route::Series => What::Series,
-            Route::Labels => What::Labels,
-            Route::LabelValues(name) => What::Values(imported(&percent_decoded(name))),
-            Route::Fixed(data) => {
-                self.check_reader(id).await?;
-                return Ok(fresh(success(data)));
+            Route::List(what) => {
+                let (list, asks) = List::new(what, &pairs)?;
+                (Job::List(list), asks)
             }
+            Route::Fixed(data) => (Job::Fixed(data), Vec::new()),
             Route::Unknown => return Err(Problem::NotFound("there is nothing at this path of Prometheus' API")),
         };
-        Ok(fresh(self.list(id, what, &pairs).await?))
-    }
-
-    pub(super) async fn read_metrics(&self, id: &StreamId) -> Result<Reply, Problem> {
-        let text = totals::parse(self.query_string())?;
-        let shown = self.read_totals(id, text).await?;
-        let exposition = Exposition::accepted(&self.header("Accept").unwrap_or_default());
-        let reply = Reply::new(200, exposition.media_type(), exposition.render(&shown).into_bytes());
-        Ok(reply.with("Cache-Control", "no-store").with("Vary", "Accept"))
-    }
-
-    /// What series have had since the stream began, of all shards.
-    pub(super) async fn read_totals(&self, id: &StreamId, text: QueryText) -> Result<Shown, Problem> {
-        let mut shown = Shown::default();
-        let mut merge = |part: &[u8]| {
-            totals::merge(part, &mut shown).map_err(|error| internal(&error))?;
-            if shown.rows.len() <= MAX_ROWS {
-                return Ok(());
+        if asks.is_empty() {
+            // What needs no data is for readers too: whoever tests a data source wants to hear of a wrong key.
+            asks.push(Ask::Totals(question(Vec::new(), Some(Vec::new()))));
+        }
+        let mut told = Vec::with_capacity(asks.len());
+        for ask in asks {
+            let (mut shown, mut grid) = (Shown::default(), Grid::new(Wanted::default()));
+            let (what, has_totals) = match ask {
+                Ask::Totals(text) => (Read::Totals(text), true),
+                Ask::Rows(text) => (Read::Rollup(text), false),
+            };
+            let mut merge =
+                |part: &[u8]| if has_totals { merge_totals(part, &mut shown) } else { merge_rows(part, &mut grid) };
+            self.read_all(id, what, &mut merge).await?;
+            told.push(Told { shown, rows: grid.into_rows() });
+        }
+        Ok(match job {
+            Job::Metrics => {
+                let exposition = Exposition::accepted(&self.header("Accept").unwrap_or_default());
+                let body = exposition.render(&told[0].shown).into_bytes();
+                let reply = Reply::new(200, exposition.media_type(), body);
+                reply.with("Cache-Control", "no-store").with("Vary", "Accept")
             }
-            let detail = format!("there are more than {MAX_ROWS} series: ask for fewer by `where` and `by`");
-            Err(Problem::QueryTooLarge(detail))
-        };
-        self.read_all(id, Read::Totals(text), &mut merge).await?;
-        Ok(shown)
+            Job::Query(question) => fresh(question.answer(&told)?),
+            Job::List(list) => fresh(list.answer(&told)),
+            Job::Fixed(data) => fresh(success(data)),
+        })
     }
+}
+
+fn merge_totals(part: &[u8], shown: &mut Shown) -> Result<(), Problem> {
+    totals::merge(part, shown).map_err(|error| internal(&error))?;
+    if shown.rows.len() <= MAX_ROWS {
+        return Ok(());
+    }
+    Err(Problem::QueryTooLarge(format!("there are more than {MAX_ROWS} series: ask for fewer by `where` and `by`")))
 }
 
 /// A problem as Prometheus tells it.
 pub(super) fn error_reply(problem: &Problem) -> Reply {
-    let status = problem.status();
+    // What is too large is wrong with the query, as in Prometheus.
+    let status = if matches!(problem, Problem::QueryTooLarge(_)) { 400 } else { problem.status() };
     let kind = match status {
-        400 | 405 | 413 | 415 => "bad_data",
         401 | 403 => "unauthorized",
         404 => "not_found",
-        422 => "execution",
         429 | 503 => "unavailable",
-        _ => "internal",
+        500 => "internal",
+        _ => "bad_data",
     };
     let reply = Reply::json(status, failure(kind, problem.detail())).with("Cache-Control", "no-store");
     match problem.header() {

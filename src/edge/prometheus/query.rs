@@ -1,11 +1,12 @@
 //! `query` and `query_range`.
 
-use crate::domain::sketches::Wanted;
+use crate::domain::retention::Retention;
 use crate::graphite::request::{Pair, value};
 use crate::prometheus::answer;
+use crate::prometheus::ast::Expr;
 use crate::prometheus::error::Refusal;
 use crate::prometheus::evaluate::Evaluator;
-use crate::prometheus::leaf::{Found, Want};
+use crate::prometheus::leaf::Found;
 use crate::prometheus::lexer::duration_ms;
 use crate::prometheus::parser::parse;
 use crate::prometheus::plan::{Kept, Times};
@@ -13,39 +14,61 @@ use crate::wire::params::QueryText;
 use crate::wire::time::parse_time_ms;
 use crate::wire::totals::question;
 
+use super::{Ask, Told};
 use crate::edge::problem::Problem;
-use crate::edge::{Exchange, StreamId};
 
 /// As in Prometheus.
 const MAX_POINTS: i64 = 11_000;
 
-impl Exchange {
-    pub(super) async fn query(&self, id: &StreamId, is_range: bool, pairs: &[Pair]) -> Result<String, Problem> {
+/// A query that waits for what it reads.
+pub(super) struct Question<'a> {
+    expr: Expr,
+    times: Times,
+    is_range: bool,
+    evaluator: Evaluator<'a>,
+}
+
+impl<'a> Question<'a> {
+    /// Of a request's parameters, with what is to be read.
+    pub(super) fn new(
+        pairs: &[Pair],
+        is_range: bool,
+        retention: &'a Retention,
+        now_ms: i64,
+    ) -> Result<(Self, Vec<Ask>), Problem> {
         let expr = parse(value(pairs, "query").unwrap_or_default())?;
-        let times = if is_range { range_times(pairs)? } else { instant_time(pairs, self.now_ms)? };
-        let config = self.config(id).await?;
-        let kept = Kept { retention: &config.retention, now_ms: self.now_ms };
-        let mut evaluator = Evaluator::new(times, kept);
-        let mut all = Vec::new();
-        for want in evaluator.wants(&expr)?.to_vec() {
-            let Want { matchers, by, windows, has_totals } = want;
-            let mut found = Found::default();
-            if has_totals {
-                let shown = self.read_totals(id, question(matchers.clone(), by.clone())).await?;
-                found.add_totals(&shown)?;
+        let times = if is_range { range_times(pairs)? } else { instant_time(pairs, now_ms)? };
+        let mut evaluator = Evaluator::new(times, Kept { retention, now_ms });
+        let mut asks = Vec::new();
+        for want in evaluator.wants(&expr)? {
+            if want.has_totals {
+                asks.push(Ask::Totals(question(want.matchers.clone(), want.by.clone())));
             }
-            for window in windows {
-                let text = QueryText::new(&window, matchers.clone(), by.clone());
-                found.add_cells(&self.read_rows(id, text, Wanted::default()).await?, &window);
+            for window in &want.windows {
+                asks.push(Ask::Rows(QueryText::new(window, want.matchers.clone(), want.by.clone())));
+            }
+        }
+        Ok((Self { expr, times, is_range, evaluator }, asks))
+    }
+
+    /// The answer, given what was read.
+    pub(super) fn answer(mut self, told: &[Told]) -> Result<String, Problem> {
+        let mut told = told.iter();
+        let mut all = Vec::new();
+        for want in self.evaluator.wanted() {
+            let mut found = Found::default();
+            if want.has_totals
+                && let Some(Told { shown, .. }) = told.next()
+            {
+                found.add_totals(shown)?;
+            }
+            for (window, Told { rows, .. }) in want.windows.iter().zip(told.by_ref()) {
+                found.add_cells(rows, window);
             }
             all.push(found);
         }
-        if !evaluator.has_reads() {
-            // Numbers need no data, but whoever tests a data source wants to hear of a wrong key.
-            self.check_reader(id).await?;
-        }
-        evaluator.give(all);
-        Ok(answer::value(evaluator.value(&expr)?, &times, is_range))
+        self.evaluator.give(all);
+        Ok(answer::value(self.evaluator.value(&self.expr)?, &self.times, self.is_range))
     }
 }
 

@@ -1,5 +1,7 @@
 //! Which path of Prometheus' HTTP API is what, behind `prometheus/api/v1/`.
 
+use super::list::What;
+
 /// What clients ask to know which parts of the API there are.
 const BUILD_INFO: &str =
     r#"{"version":"2.42.0","revision":"heartbeat","branch":"","buildUser":"","buildDate":"","goVersion":""}"#;
@@ -13,9 +15,9 @@ pub(in crate::edge) enum Route<'a> {
     Query {
         is_range: bool,
     },
-    Series,
-    Labels,
-    LabelValues(&'a str),
+    /// What is scraped; this one is not behind the others' path.
+    Metrics,
+    List(What<'a>),
     /// What is the same for all streams: what metrics are, and rules, alerts and exemplars, of which there are none.
     Fixed(&'static str),
     Unknown,
@@ -27,8 +29,8 @@ impl<'a> Route<'a> {
         match path {
             "query" => Self::Query { is_range: false },
             "query_range" => Self::Query { is_range: true },
-            "series" => Self::Series,
-            "labels" => Self::Labels,
+            "series" => Self::List(What::Series),
+            "labels" => Self::List(What::Labels),
             "metadata" => Self::Fixed(METADATA),
             "status/buildinfo" => Self::Fixed(BUILD_INFO),
             "rules" => Self::Fixed(r#"{"groups":[]}"#),
@@ -36,7 +38,7 @@ impl<'a> Route<'a> {
             "query_exemplars" => Self::Fixed("[]"),
             _ => {
                 let name = path.strip_prefix("label/").and_then(|rest| rest.strip_suffix("/values"));
-                name.filter(|name| !name.contains('/')).map_or(Self::Unknown, Self::LabelValues)
+                name.filter(|name| !name.contains('/')).map_or(Self::Unknown, |name| Self::List(What::Values(name)))
             }
         }
     }
@@ -51,7 +53,7 @@ mod tests {
     fn paths_are_those_of_prometheus() {
         assert_eq!(Route::of("query"), Route::Query { is_range: false });
         assert_eq!(Route::of("query_range"), Route::Query { is_range: true });
-        assert_eq!(Route::of("label/a%2Fb/values"), Route::LabelValues("a%2Fb"));
+        assert_eq!(Route::of("label/a%2Fb/values"), Route::List(What::Values("a%2Fb")));
         assert_eq!(Route::of("status/buildinfo"), Route::Fixed(BUILD_INFO));
         for unknown in ["", "query/", "query/x", "label/a", "label/a/b/values", "label/a/values/x"] {
             assert_eq!(Route::of(unknown), Route::Unknown, "{unknown}");
