@@ -4,7 +4,7 @@ mod list;
 mod query;
 mod route;
 
-use crate::domain::grid::{Grid, Row};
+use crate::domain::grid::{Grid, MAX_GRID_CELLS, Row};
 use crate::domain::sketches::Wanted;
 use crate::domain::total::Shown;
 use crate::prometheus::answer::{failure, success};
@@ -68,7 +68,7 @@ impl Exchange {
             // What needs no data is for readers too: whoever tests a data source wants to hear of a wrong key.
             asks.push(Ask::Totals(question(Vec::new(), Some(Vec::new()))));
         }
-        let mut told = Vec::with_capacity(asks.len());
+        let (mut told, mut held) = (Vec::with_capacity(asks.len()), 0);
         for ask in asks {
             let (mut shown, mut grid) = (Shown::default(), Grid::new(Wanted::default()));
             let (what, has_totals) = match ask {
@@ -78,7 +78,14 @@ impl Exchange {
             let mut merge =
                 |part: &[u8]| if has_totals { merge_totals(part, &mut shown) } else { merge_rows(part, &mut grid) };
             self.read_all(id, what, &mut merge).await?;
-            told.push(Told { shown, rows: grid.into_rows() });
+            let rows = grid.into_rows();
+            held += shown.rows.len() + rows.iter().map(|(_, cells)| cells.len()).sum::<usize>();
+            if held > MAX_GRID_CELLS {
+                let detail =
+                    format!("the query reads more than {MAX_GRID_CELLS} values: ask for fewer series or less time");
+                return Err(Problem::QueryTooLarge(detail));
+            }
+            told.push(Told { shown, rows });
         }
         Ok(match job {
             Job::Metrics => {
