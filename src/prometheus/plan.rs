@@ -59,6 +59,12 @@ impl Kept<'_> {
         self.retention.start_s(tier, self.now_ms / 1000)
     }
 
+    /// Before, nothing is kept, or asked for: 27 years are fewer days than a window may have.
+    fn begin_s(&self) -> i64 {
+        let oldest_s = self.now_ms / 1000 - 10_000 * 86_400;
+        self.start_s(Tier::D1).map_or(oldest_s, |start_s| start_s.max(oldest_s))
+    }
+
     fn has(&self, step_s: i64, from_s: i64) -> bool {
         self.start_s(Tier::for_step(step_s)).is_none_or(|start_s| start_s <= from_s)
     }
@@ -128,9 +134,7 @@ fn spans(times: &Times, offset_ms: i64, span: impl Fn(i64) -> (i64, i64)) -> Vec
 
 /// One window, or none where it would be empty.
 fn window(from_s: i64, to_s: i64, width_s: i64, kept: Kept<'_>) -> Vec<Window> {
-    // Where nothing is kept at all.
-    let start_s = kept.start_s(Tier::D1).map_or(0, |start_s| ceil_to(start_s, width_s));
-    Window::aligned(from_s.max(start_s), to_s, width_s).into_iter().collect()
+    Window::aligned(from_s.max(ceil_to(kept.begin_s(), width_s)), to_s, width_s).into_iter().collect()
 }
 
 /// How wide buckets are for many times.
@@ -149,8 +153,7 @@ fn width(times: &Times, range_s: i64, offset_ms: i64, kept: Kept<'_>, from_s: i6
 
 /// The widest buckets between two times that are whole ones of the finest, and the times as far as they are kept.
 fn pieces(lo: i64, hi: i64, kept: Kept<'_>) -> (Vec<Window>, i64, i64) {
-    let kept_from_s = kept.start_s(Tier::D1).unwrap_or(0);
-    let lo = lo.max(ceil_to(kept_from_s, 86_400).min(hi));
+    let lo = lo.max(ceil_to(kept.begin_s(), 86_400).min(hi));
     let lo = floor_to(lo, kept.finest(lo));
     if (hi - lo) / FINEST_S <= FEW && kept.has(FINEST_S, lo) {
         return (window(lo, hi, FINEST_S, kept), lo, hi.max(lo));
@@ -189,6 +192,7 @@ fn ceil_to(at_s: i64, width_s: i64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const NOW: i64 = 1_792_540_800;
     const DAY: i64 = 86_400;
@@ -266,5 +270,29 @@ mod tests {
         assert_eq!(single.windows, []);
         let partly = of_ranges(&times(NOW, 1, 1), 60 * DAY * 1000, 0, kept(&retention));
         assert!(partly.windows[0].from_s() >= NOW - 30 * DAY, "{partly:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_asked_for_windows_have_no_gap_and_are_kept(
+            start_s in prop_oneof![NOW - 100..NOW + 100, NOW - 100 * DAY..NOW, 0i64..1000],
+            step_s in prop_oneof![1i64..100, Just(3600i64), Just(86_400)],
+            count in prop_oneof![Just(1usize), 2usize..11_001],
+            range_s in prop_oneof![1i64..1000, Just(3600i64), Just(30 * DAY), Just(36_500 * DAY)],
+            offset_s in prop_oneof![Just(0i64), -100i64..100, Just(DAY)],
+            kept_days in prop::option::of(1i64..60),
+        ) {
+            let changes: Vec<_> = Tier::ALL.into_iter().map(|tier| (tier, kept_days.map(|days| days * DAY))).collect();
+            let retention = Retention::default().changed(&changes, NOW).expect("valid");
+            let times = times(start_s, step_s, count);
+            for plan in [
+                of_ranges(&times, range_s * 1000, offset_s * 1000, kept(&retention)),
+                of_rest(&times, offset_s * 1000, kept(&retention)),
+            ] {
+                prop_assert_eq!(plan.spans.len(), count);
+                prop_assert!(plan.windows.windows(2).all(|pair| pair[0].to_s() == pair[1].from_s()), "{:?}", plan.windows);
+                prop_assert!(plan.spans.iter().all(|(lo, hi)| lo <= hi));
+            }
+        }
     }
 }
