@@ -7,6 +7,7 @@ pub mod domain;
 mod edge;
 pub mod graphite;
 mod object;
+pub mod prometheus;
 mod random;
 pub mod store;
 pub mod wire;

@@ -4,13 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each room may use of the crate, besides itself.
-const ROOMS: [(&str, &[&str]); 6] = [
+const ROOMS: [(&str, &[&str]); 7] = [
     ("domain", &[]),
     ("graphite", &["domain"]),
+    ("prometheus", &["domain"]),
     ("wire", &["domain"]),
     ("store", &["domain"]),
     ("object", &["domain", "graphite", "wire", "store", "clock", "random"]),
-    ("edge", &["domain", "graphite", "wire", "clock", "random"]),
+    ("edge", &["domain", "graphite", "prometheus", "wire", "clock", "random"]),
 ];
 /// Where the Workers API may be named.
 const PLATFORM: [&str; 4] = ["src/lib.rs", "src/clock.rs", "src/object/", "src/edge/"];

@@ -31,4 +31,5 @@ pub mod spans;
 pub mod spread;
 pub mod text_index;
 pub mod tier;
+pub mod total;
 pub mod window;

@@ -18,6 +18,7 @@ mod objects;
 mod otlp;
 mod own;
 mod problem;
+mod prometheus;
 mod read;
 mod reply;
 mod request;
@@ -51,7 +52,7 @@ struct Exchange {
     keys: Keys,
     /// When the request arrived, Unix milliseconds.
     now_ms: i64,
-    /// Whether the password of basic auth may be a read key: of Graphite's clients, which know nothing else.
+    /// Whether the password of basic auth may be a read key: of Graphite's and Prometheus' clients.
     takes_password: bool,
 }
 
@@ -90,7 +91,8 @@ impl Exchange {
     async fn answer(mut self, route: Route<'_>) -> (Reply, Cors) {
         let is_otlp = matches!(route, Route::Otlp(_));
         let is_face = matches!(route, Route::Face(_));
-        self.takes_password = matches!(route, Route::Graphite(..));
+        let is_prometheus = matches!(route, Route::Prometheus(..));
+        self.takes_password = matches!(route, Route::Graphite(..) | Route::Metrics(_) | Route::Prometheus(..));
         let mut cors = if is_face { Cors::Face } else { Cors::Any };
         let reply = match route.action(&self.request.method()) {
             Ok(action) => self.act(action, &mut cors).await,
@@ -105,6 +107,7 @@ impl Exchange {
         let refusal = |problem: Problem| match () {
             () if is_face => face::error_reply(&problem, self.access_token().is_some()),
             () if is_otlp => self.otlp_refusal(&problem),
+            () if is_prometheus => prometheus::error_reply(&problem),
             () => problem.reply(&self.url),
         };
         (reply.unwrap_or_else(refusal), cors)
@@ -132,7 +135,7 @@ impl Exchange {
             Action::ReadDeltas(id) => self.read_deltas(&self.stream(id)?).await,
             Action::Face(action) => self.act_on_face(action).await,
             Action::Graphite(id, action) => self.act_on_graphite(&self.stream(id)?, action).await,
-            Action::NotYet(what) => Err(Problem::NotImplemented(what)),
+            Action::Prometheus(id, action) => self.act_on_prometheus(&self.stream(id)?, action).await,
             Action::NotFound => Err(Problem::NotFound("there is nothing at this path")),
         }
     }

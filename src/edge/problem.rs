@@ -34,7 +34,6 @@ pub(super) enum Problem {
     /// A change was made at home, but has not reached all that have to know.
     NotEverywhere,
     NotConfigured(&'static str),
-    NotImplemented(&'static str),
     Internal,
 }
 
@@ -69,7 +68,6 @@ impl Problem {
             Self::QueryTooLarge(_) => (422, "query-too-large", "The query asks for too much"),
             Self::RateLimited => (429, "rate-limited", "Too many requests"),
             Self::Internal => (500, "internal", "Something went wrong here"),
-            Self::NotImplemented(_) => (501, "not-implemented", "This version does not have this yet"),
             Self::Overloaded => (503, "overloaded", "The stream is overloaded"),
             Self::Unavailable | Self::Moved => (503, "unavailable", "The stream could not be reached"),
             Self::Shard(_) | Self::NotEverywhere => (503, "unavailable", "Part of the stream could not be reached"),
@@ -92,10 +90,7 @@ impl Problem {
             | Self::Conflict(detail)
             | Self::Shard(detail)
             | Self::QueryTooLarge(detail) => detail,
-            Self::Unauthorized(detail)
-            | Self::NotFound(detail)
-            | Self::NotConfigured(detail)
-            | Self::NotImplemented(detail) => detail,
+            Self::Unauthorized(detail) | Self::NotFound(detail) | Self::NotConfigured(detail) => detail,
             Self::OriginNotAllowed => "the stream's owner has an allow-list of origins, and this one is not on it",
             Self::CreatingDisabled => "the secret OWNER_TOKEN is not set, so nobody can create or change streams",
             Self::MethodNotAllowed(_) => "the Allow header lists the methods of this path",

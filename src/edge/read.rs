@@ -115,7 +115,7 @@ pub(super) fn fresh(body: String) -> Reply {
     Reply::json(200, body).with("Cache-Control", "no-store")
 }
 
-fn percent_decoded(text: &str) -> String {
+pub(super) fn percent_decoded(text: &str) -> String {
     let query = format!("name={}", text.replace('+', "%2B").replace('&', "%26"));
     form_urlencoded::parse(query.as_bytes()).next().map_or_else(String::new, |(_, name)| name.into_owned())
 }

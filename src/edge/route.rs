@@ -2,7 +2,7 @@
 
 use worker::Method;
 
-use super::{face, graphite};
+use super::{face, graphite, prometheus};
 
 /// What a path names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,12 +21,13 @@ pub(super) enum Route<'a> {
     Status(&'a str),
     Live(&'a str),
     Deltas(&'a str),
+    Metrics(&'a str),
     /// Of the app.net face.
     Face(face::Route<'a>),
     /// Of a stream's Graphite API.
     Graphite(&'a str, graphite::Route<'a>),
-    /// Part of the contract that this version does not have yet.
-    NotYet(&'static str),
+    /// Of a stream as Prometheus.
+    Prometheus(&'a str, prometheus::Route<'a>),
     /// Under the API's paths, but nothing.
     Unknown,
 }
@@ -54,7 +55,7 @@ pub(super) enum Action<'a> {
     ReadDeltas(&'a str),
     Face(face::Action<'a>),
     Graphite(&'a str, graphite::Route<'a>),
-    NotYet(&'static str),
+    Prometheus(&'a str, prometheus::Route<'a>),
     NotFound,
 }
 
@@ -63,13 +64,13 @@ impl<'a> Route<'a> {
     pub(super) fn of(path: &'a str) -> Option<Self> {
         let mut parts = path.strip_prefix('/')?.split('/');
         match parts.next()? {
-            "v1" => Some(Self::under_v1(parts)),
+            "v1" => Some(Self::under_v1(path, parts)),
             "stream" => Some(Self::Face(face::Route::of(parts))),
             _ => None,
         }
     }
 
-    fn under_v1(mut parts: std::str::Split<'a, char>) -> Self {
+    fn under_v1(path: &'a str, mut parts: std::str::Split<'a, char>) -> Self {
         if parts.next() != Some("streams") {
             return Self::Unknown;
         }
@@ -82,6 +83,10 @@ impl<'a> Route<'a> {
             [Some(id), Some("otlp"), Some("v1"), Some("metrics")] if parts.next().is_none() => Self::Otlp(id),
             [Some(id), Some("graphite"), first, second] => {
                 Self::Graphite(id, graphite::Route::of(first, second, parts.next(), parts.next()))
+            }
+            [Some(id), Some("prometheus"), ..] => {
+                let (_, rest) = path.split_once("/prometheus/api/v1/").unwrap_or_default();
+                Self::Prometheus(id, prometheus::Route::of(rest))
             }
             [Some(id), Some(leaf), None, _] => Self::leaf(id, leaf),
             _ => Self::Unknown,
@@ -99,7 +104,7 @@ impl<'a> Route<'a> {
             "status" => Self::Status(id),
             "live" => Self::Live(id),
             "deltas" => Self::Deltas(id),
-            "metrics" => Self::NotYet("the Prometheus face"),
+            "metrics" => Self::Metrics(id),
             _ => Self::Unknown,
         }
     }
@@ -108,16 +113,19 @@ impl<'a> Route<'a> {
     pub(super) fn methods(self) -> &'static str {
         match self {
             Self::Face(route) => route.methods(),
-            Self::Streams | Self::Graphite(..) => "GET, HEAD, POST, OPTIONS",
+            Self::Streams | Self::Graphite(..) | Self::Prometheus(..) => "GET, HEAD, POST, OPTIONS",
             Self::Stream(_) => "GET, HEAD, PATCH, DELETE, OPTIONS",
             Self::ReadKey(_) | Self::RetryForward(_) | Self::Points(_) | Self::Statsd(_) | Self::Otlp(_) => {
                 "POST, OPTIONS"
             }
-            Self::NotYet(_) | Self::Unknown => "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
+            Self::Unknown => "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
             Self::Pixel(_) | Self::Live(_) => "GET, OPTIONS",
-            Self::Rollup(_) | Self::Labels(_) | Self::LabelValues(..) | Self::Status(_) | Self::Deltas(_) => {
-                "GET, HEAD, OPTIONS"
-            }
+            Self::Rollup(_)
+            | Self::Labels(_)
+            | Self::LabelValues(..)
+            | Self::Status(_)
+            | Self::Deltas(_)
+            | Self::Metrics(_) => "GET, HEAD, OPTIONS",
         }
     }
 
@@ -130,7 +138,7 @@ impl<'a> Route<'a> {
             (_, Method::Options) => Action::Preflight(self),
             (Self::Face(route), method) => Action::Face(route.action(method)?),
             (Self::Graphite(id, route), Method::Get | Method::Post) => Action::Graphite(id, route),
-            (Self::NotYet(what), _) => Action::NotYet(what),
+            (Self::Prometheus(id, route), Method::Get | Method::Post) => Action::Prometheus(id, route),
             (Self::Unknown, _) => Action::NotFound,
             (Self::Streams, Method::Post) => Action::CreateStream,
             (Self::Streams, Method::Get) => Action::ListStreams,
@@ -148,6 +156,7 @@ impl<'a> Route<'a> {
             (Self::LabelValues(id, name), Method::Get) => Action::ReadLabelValues(id, name),
             (Self::Status(id), Method::Get) => Action::ReadStatus(id),
             (Self::Live(id), Method::Get) => Action::ReadLive(id),
+            (Self::Metrics(id), Method::Get) => Action::Prometheus(id, prometheus::Route::Metrics),
             (Self::Deltas(id), Method::Get) => Action::ReadDeltas(id),
             _ => return Err(self.methods()),
         })

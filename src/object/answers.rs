@@ -13,8 +13,6 @@ use crate::store::{answers, frames, log};
 use crate::wire::frame::{BatchKey, Frame};
 use crate::wire::outcome::Outcome;
 
-use super::engine::row_len;
-
 /// At most this many keys are remembered: 375 new ones a second for ten minutes, which is what an object takes. A table of
 /// 2^18 places has room for them, so they take 9 MB and 6 for their order, of 128. Beyond, writes with a key are refused,
 /// and not forgotten.
@@ -176,7 +174,8 @@ impl Answers {
         let (mut places, mut rows) = (Vec::with_capacity(count), Vec::new());
         let mut rest = &self.unsealed[..count];
         while !rest.is_empty() {
-            let (row, behind) = rest.split_at(row_len(rest.iter().map(|answer| answer.frame.len()), MAX_ANSWERS_BYTES));
+            let (row, behind) =
+                rest.split_at(frames::fitting(rest.iter().map(|answer| answer.frame.len()), MAX_ANSWERS_BYTES));
             let id = answers::insert(sql, now_ms, &frames::encode(row.iter().map(|answer| &answer.frame[..])))?;
             let error_bytes = row.iter().map(|answer| answer.error_bytes).sum();
             rows.push(SealedRow { id, at_ms: now_ms, error_bytes });

@@ -56,6 +56,13 @@ fn assert_answers(engine: &mut Engine<Rc<TestSql>>) {
     }
     let totals = engine.totals();
     assert_eq!((totals.accepted, totals.rejected.iter().sum(), totals.overflow_points), (6, 1u64, 0));
+    let window = Window::aligned(0, 10, 10).expect("one step");
+    let query = Query { window, matchers: Vec::new(), by: By::All, sketches: Wanted::default() };
+    let mut shown = engine.shown(&query).rows;
+    shown.sort_unstable_by(|one, other| one.0.cmp(&other.0));
+    let series_totals: Vec<_> =
+        shown.iter().map(|(labels, total)| (labels.value("series"), total.n, total.points)).collect();
+    assert_eq!(series_totals, [("", 1.5, 1), ("a", 23.0, 3), ("b", 3600.0, 1), ("c", 2.0, 1)]);
     let mut told = |key: u8| engine.answered(&[key; 16], NOW_S * 1000).expect("reads").map(|outcome| outcome.to_json());
     let first = r#"{"accepted":4,"rejected":1,"errors":[{"index":4,"field":"n","message":"n is required"}]}"#;
     assert_eq!(told(1).as_deref(), Some(first));

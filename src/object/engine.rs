@@ -23,6 +23,7 @@ use crate::domain::increments::Increments;
 use crate::domain::labels::Labels;
 use crate::domain::open::{OpenBuckets, SeriesId};
 use crate::domain::text_index::HashKey;
+use crate::domain::total::Total;
 use crate::store::log::{Cursor, LogRow};
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{frames, log, meta, outbox, schema, series};
@@ -36,6 +37,7 @@ use super::answers::{Answers, KEY_WINDOW_MS};
 use super::dictionary::Dictionary;
 use super::distinct::{DistinctLabels, TooManyNames};
 use super::log_index::LogIndex;
+use super::series_totals::SeriesTotals;
 use super::totals::Totals;
 
 use carbon::Pushing;
@@ -113,6 +115,8 @@ pub(super) struct Engine<S> {
     answers: Answers,
     /// Up to the end of the log.
     totals: Totals,
+    /// Likewise.
+    series_totals: SeriesTotals,
     forwarding: Forwarding,
     pushing: Pushing,
     /// When there is something to tidy, besides what is in the log; 0: at once.
@@ -175,6 +179,7 @@ impl<S: Sql> Engine<S> {
             unsealed_bytes: 0,
             answers: Answers::load(&sql)?,
             totals: from_json(meta::get(&sql, TOTALS)?)?.unwrap_or_default(),
+            series_totals: SeriesTotals::load(&sql, cursor != Cursor::default())?,
             forwarding: Forwarding::load(&sql)?,
             pushing: Pushing::load(&sql)?,
             tidy_ms: from_json(meta::get(&sql, TIDY)?)?.unwrap_or_default(),
@@ -204,7 +209,7 @@ impl<S: Sql> Engine<S> {
         let mut results = Vec::with_capacity(frames.len());
         let mut rest = frames;
         while !rest.is_empty() {
-            let (row, behind) = rest.split_at(row_len(rest.iter().map(Vec::len), MAX_ROW_BYTES));
+            let (row, behind) = rest.split_at(frames::fitting(rest.iter().map(Vec::len), MAX_ROW_BYTES));
             match self.commit_row(row, now_ms) {
                 Ok(told) => results.extend(told.into_iter().map(Ok)),
                 Err(error) => results.extend(row.iter().map(|_| Err(error.clone()))),
@@ -269,14 +274,24 @@ impl<S: Sql> Engine<S> {
                     LabelSet::Known(series) => self.known_target(series, &mut known),
                 };
                 let limit = self.limits.bucket_series;
+                let mut elsewhere = Total::default();
                 let has_no_room = self.open.add(
                     target.series,
                     point,
                     &target.marks,
                     limit,
                     || self.dictionary.overflow(),
-                    |layer, start_s, series, cell| self.increments.add(layer, start_s, series, cell),
+                    |layer, start_s, series, cell| {
+                        if series != target.series {
+                            elsewhere.add(&Total::of_cell(cell));
+                        }
+                        self.increments.add(layer, start_s, series, cell);
+                    },
                 );
+                self.series_totals.add(target.series, &Total::of(point).without(&elsewhere));
+                if !elsewhere.is_none() {
+                    self.series_totals.add(self.dictionary.overflow(), &elsewhere);
+                }
                 // Before sealing, which keeps the totals of what it seals.
                 self.totals.overflow_points += u64::from(has_no_room || target.is_overflow);
                 self.pushing.mark(point, self.totals.accepted + taken.unsigned_abs(), at_ms);
@@ -368,18 +383,6 @@ impl<S: Sql> Engine<S> {
         let unsealed = self.log.behind(self.cursor.seq).next().map(|row| row.at_ms + KEY_WINDOW_MS);
         self.tidy_ms.min(unsealed.unwrap_or(i64::MAX))
     }
-}
-
-/// How many of the first frames, given their sizes, fit a row of so many bytes; at least one.
-pub(super) fn row_len(sizes: impl Iterator<Item = usize>, max_bytes: usize) -> usize {
-    /// Before a frame stands its length.
-    const LENGTH_BYTES: usize = 4;
-    let mut bytes = 0;
-    let fits = |size: &usize| {
-        bytes += size + LENGTH_BYTES;
-        bytes <= max_bytes
-    };
-    sizes.take_while(fits).count().max(1)
 }
 
 fn to_json(value: &impl Serialize) -> String {

@@ -19,6 +19,7 @@ use crate::domain::quantiles::Percent;
 use crate::domain::query::{By, Query};
 use crate::domain::retention::Retention;
 use crate::domain::sketches::Wanted;
+use crate::domain::total::Total;
 use crate::domain::window::Window;
 use crate::store::testing::TestSql;
 use crate::wire::frame::{Batch, BatchKey, FrameBuilder, NewLabels};
@@ -250,6 +251,24 @@ impl Model {
         assert_eq!(seen.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
         for (place, bucket) in wanted {
             bucket.check(&seen[&place], &place);
+        }
+    }
+
+    /// Compares what series have had since the stream began: each, or all together where some overflow.
+    fn check_totals(&self, by: &By) {
+        let mut wanted: BTreeMap<Labels, Total> = BTreeMap::new();
+        for Kept { labels, point, .. } in &self.points {
+            let group = if *by == By::All { Labels::from_canonical(labels) } else { Labels::default() };
+            wanted.entry(group).or_default().add(&Total::of(point));
+        }
+        let window = Window::aligned(0, 10, 10).expect("one step");
+        let query = Query { window, matchers: Vec::new(), by: by.clone(), sketches: Wanted::default() };
+        let seen: BTreeMap<Labels, Total> = self.engine.shown(&query).rows.into_iter().collect();
+        assert_eq!(seen.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
+        for (labels, wanted) in wanted {
+            let seen = &seen[&labels];
+            let is_close = (seen.n - wanted.n).abs() <= 1e-6 && (seen.d - wanted.d).abs() <= 1e-6;
+            assert!(is_close && seen.points == wanted.points, "{seen:?} is not {wanted:?} of {labels:?}");
         }
     }
 

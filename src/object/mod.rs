@@ -24,6 +24,7 @@ mod reads;
 #[cfg(test)]
 mod sealed_size;
 mod secret;
+mod series_totals;
 mod shard;
 mod storage;
 mod stream;

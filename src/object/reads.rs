@@ -8,7 +8,7 @@ use crate::store::sql::Sql;
 use crate::wire::command::{Credential, Read, Refusal};
 use crate::wire::live_part::{self, LivePart};
 use crate::wire::params::QueryText;
-use crate::wire::partial;
+use crate::wire::{partial, totals};
 
 use super::engine::{Engine, QueryError, Record, Seen};
 use super::storage::ObjectSql;
@@ -78,6 +78,10 @@ pub(super) fn read(engine: &mut Engine<ObjectSql>, what: &Read, shard: u16) -> A
             let now = now_ms();
             let parts: Vec<_> = asks.iter().map(|ask| look(engine, ask, shard, now)).collect();
             Ok(live_part::encode(&parts))
+        }
+        Read::Totals(text) => {
+            let (query, _) = query(engine, text)?;
+            Ok(totals::encode(&engine.shown(&query)))
         }
         Read::Labels => Ok(engine.labels_json().into_bytes()),
         Read::LabelValues { name, params } => Ok(engine.label_values_json(name, params).into_bytes()),

@@ -28,6 +28,19 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
     Ok(frames)
 }
 
+/// How many of the first frames, given their sizes, fit a row of so many bytes; at least one.
+#[must_use]
+pub fn fitting(sizes: impl Iterator<Item = usize>, max_bytes: usize) -> usize {
+    /// Before a frame stands its length.
+    const LENGTH_BYTES: usize = 4;
+    let mut bytes = 0;
+    let fits = |size: &usize| {
+        bytes += size + LENGTH_BYTES;
+        bytes <= max_bytes
+    };
+    sizes.take_while(fits).count().max(1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,3 +14,4 @@ mod series_cells;
 pub mod sql;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod totals;

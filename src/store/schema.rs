@@ -3,7 +3,7 @@
 use super::sql::{Param, Sql, StoreError, execute};
 
 /// Each migration is a list of statements. Never change one that was deployed.
-const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND];
+const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND, THIRD];
 
 const FIRST: &[&str] = &[
     // Owner's configuration and running totals, as JSON.
@@ -27,6 +27,11 @@ const SECOND: &[&str] = &[
     "CREATE TABLE outbox (id INTEGER PRIMARY KEY, points BLOB NOT NULL) STRICT",
     // Points that the upstream refuses, and why, each as in `super::outbox`.
     "CREATE TABLE aside (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, reason TEXT NOT NULL, points BLOB NOT NULL) STRICT",
+];
+
+const THIRD: &[&str] = &[
+    // What each series has had since the stream began; blocks as in `super::totals`.
+    "CREATE TABLE totals (block INTEGER PRIMARY KEY, totals BLOB NOT NULL) STRICT",
 ];
 
 /// Whether this database was ever set up. Reads only, so that asking leaves no trace.

@@ -90,6 +90,8 @@ pub enum Read {
         /// Which of its values.
         params: ValuesParams,
     },
+    /// What series have had since the stream began, whatever the window; answers a [`super::totals`].
+    Totals(QueryText),
     /// The stream's state; answers its JSON. Not for everyone, even if reading is.
     Status,
     /// What live readers see; answers [`super::live_part`]s, one for each.

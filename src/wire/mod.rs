@@ -30,4 +30,5 @@ pub mod statsd;
 pub mod stream;
 pub mod stream_patch;
 pub mod time;
+pub mod totals;
 pub mod writes;

@@ -11,7 +11,7 @@ import { startWorker } from "./worker.mjs";
 const TYPES = [
   "invalid-request", "invalid-points", "unauthorized", "origin-not-allowed", "creating-disabled", "not-found",
   "method-not-allowed", "conflict", "too-large", "unsupported-media-type", "query-too-large", "rate-limited", "overloaded", "unavailable",
-  "not-configured", "internal", "not-implemented",
+  "not-configured", "internal",
 ];
 
 test("every problem type has its explanation, and nothing else has", async () => {

@@ -130,6 +130,21 @@ fn every_command_of_the_carbon_document_succeeds_as_pasted() {
 }
 
 #[test]
+fn every_command_of_the_prometheus_document_succeeds_as_pasted() {
+    let stream = Stream::new();
+    let document = document("docs/prometheus.md");
+    let commands = blocks(&document, "sh");
+    let printed: Vec<String> = commands.into_iter().map(|command| run(command, &stream)).collect();
+    assert!(printed[0].contains("\nheartbeat_n_total{country=\"US\"} 3\n"), "{printed:?}");
+    assert!(
+        printed[1].contains(r#"{"metric":{"country":"US"},"value":["#) && printed[1].contains(r#","1.5"]"#),
+        "{printed:?}"
+    );
+    let said = crate::prometheus::tools::check_config(blocks(&document, "yaml")[0]);
+    assert!(said.is_none_or(|said| said.contains("SUCCESS")), "promtool does not take the configuration");
+}
+
+#[test]
 fn every_problem_has_its_place_on_the_page_and_in_the_table() {
     let (page, table) = (document("public/problems.html"), document("docs/api.md"));
     let source = document("src/edge/problem.rs");

@@ -48,7 +48,6 @@ fn of_a_stream() -> Vec<Provoked> {
         ("too-large", 413, stream.post("{}\n".repeat(10_001))),
         ("unsupported-media-type", 415, image),
         ("query-too-large", 422, stream.read("/rollup?from=-40h&step=10s")),
-        ("not-implemented", 501, stream.read("/metrics")),
     ]
 }
 
@@ -185,13 +184,6 @@ fn a_path_of_the_api_that_is_nothing_is_not_found() {
     for path in ["/", "/nothing", "/points/", "/points/x", "/labels/a/b", "/Rollup", "/pixel.png"] {
         assert_eq!(stream.owned("GET", path).send().problem(404), "not-found", "{path}");
     }
-}
-
-#[test]
-fn what_this_version_lacks_says_so() {
-    let stream = Stream::new();
-    let answer = stream.call("GET", "/metrics").bearer(&stream.read_key).send();
-    assert_eq!(answer.problem(501), "not-implemented");
 }
 
 #[test]

@@ -33,6 +33,7 @@ mod origins;
 mod otlp;
 mod owning;
 mod peer;
+mod prometheus;
 mod protobuf;
 mod quantiles;
 mod reading;

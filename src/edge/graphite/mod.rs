@@ -18,6 +18,7 @@ use super::problem::Problem;
 use super::reply::Reply;
 use super::{Exchange, StreamId};
 
+pub(super) use render::merge_rows;
 pub(super) use route::Route;
 
 /// A form has at most so many bytes, as many as Grafana sends.
@@ -56,7 +57,7 @@ impl Exchange {
     }
 
     /// The parameters of query string and form, without the key.
-    async fn pairs(&mut self) -> Result<Vec<Pair>, Problem> {
+    pub(in crate::edge) async fn pairs(&mut self) -> Result<Vec<Pair>, Problem> {
         let form = self.body(MAX_FORM_BYTES).await?;
         let all = [self.query_string().as_bytes(), &form];
         let pairs = all.into_iter().flat_map(|text| form_urlencoded::parse(text).into_owned());

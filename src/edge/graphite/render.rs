@@ -67,12 +67,7 @@ impl Exchange {
     /// The cells of all shards.
     pub(super) async fn read_rows(&self, id: &StreamId, query: QueryText, wanted: Wanted) -> Result<Vec<Row>, Problem> {
         let mut grid = Grid::new(wanted);
-        let mut merge = |part: &[u8]| {
-            partial::merge(part, &mut grid).map_err(|error| match error {
-                PartialError::TooLarge(error) => Problem::InvalidRequest(error.to_string()),
-                PartialError::Malformed(error) => internal(&error),
-            })
-        };
+        let mut merge = |part: &[u8]| merge_rows(part, &mut grid);
         match self.read_all(id, Read::Rollup(query), &mut merge).await {
             Ok(_) => Ok(grid.into_rows()),
             // Graphite's clients know 400 as what is wrong with a request.
@@ -85,4 +80,12 @@ impl Exchange {
     pub(super) async fn check_reader(&self, id: &StreamId) -> Result<(), Problem> {
         self.read_all(id, Read::Labels, &mut |_| Ok(())).await.map(|_| ())
     }
+}
+
+/// Merges the cells of a shard.
+pub(in crate::edge) fn merge_rows(part: &[u8], grid: &mut Grid) -> Result<(), Problem> {
+    partial::merge(part, grid).map_err(|error| match error {
+        PartialError::TooLarge(error) => Problem::InvalidRequest(error.to_string()),
+        PartialError::Malformed(error) => internal(&error),
+    })
 }

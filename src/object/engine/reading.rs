@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::domain::grid::{GridError, Row};
 use crate::domain::open::SeriesId;
 use crate::domain::query::{Collector, Query};
+use crate::domain::total::{MAX_SHOWN, Shown};
 use crate::store::chunks;
 use crate::store::sql::{Sql, StoreError};
 use crate::wire::params::ValuesParams;
@@ -54,6 +55,12 @@ impl<S: Sql> Engine<S> {
             }
         }
         Ok(collector.finish()?.into_rows())
+    }
+
+    /// What series have had since the stream began.
+    pub(in crate::object) fn shown(&self, query: &Query) -> Shown {
+        let series = self.dictionary.labels().iter().enumerate();
+        Shown::collect(series.map(|(number, labels)| (labels, self.series_totals.of(number))), query, MAX_SHOWN)
     }
 
     fn has_overflow(&self) -> bool {

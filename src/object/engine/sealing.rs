@@ -45,6 +45,7 @@ impl<S: Sql> Engine<S> {
         }
         let (sql, open, dictionary, answers) = (&self.sql, &self.open, &self.dictionary, &self.answers);
         let (totals, pushing) = (to_json(&self.totals), &self.pushing);
+        let series_totals = &self.series_totals;
         let removable = self.removable(cursor.seq, now_ms);
         let mut sealed = None;
         sql.atomically(&mut || {
@@ -52,6 +53,7 @@ impl<S: Sql> Engine<S> {
                 chunks::seal(sql, layer, open.layer(layer))?;
             }
             dictionary.persist(sql)?;
+            series_totals.persist(sql)?;
             sealed = Some(answers.seal(sql, cursor.seq, now_ms)?);
             if let Some(seq) = removable {
                 log::remove_up_to(sql, seq)?;
@@ -66,6 +68,7 @@ impl<S: Sql> Engine<S> {
         self.log.forget_up_to(removable.unwrap_or_default());
         self.unsealed_bytes = self.log.behind(cursor.seq).map(|row| row.bytes).sum();
         self.dictionary.mark_persisted();
+        self.series_totals.mark_persisted();
         self.open = OpenBuckets::default();
         self.cursor = cursor;
         Ok(())

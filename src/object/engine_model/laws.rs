@@ -22,8 +22,10 @@ proptest! {
             model.take(step);
         }
         model.check(step_s, By::All);
+        model.check_totals(&By::All);
         model.crash();
         model.check(step_s, By::All);
+        model.check_totals(&By::All);
         prop_assert_eq!(model.engine.totals().accepted, model.points.len() as u64);
         prop_assert_eq!(model.engine.totals().overflow_points, 0);
     }
@@ -45,10 +47,12 @@ proptest! {
             model.take(step);
         }
         model.check(step_s, By::Names(Vec::new()));
+        model.check_totals(&By::Names(Vec::new()));
         let totals = model.engine.totals().clone();
         let counted = model.counted_in_overflow();
         model.crash();
         model.check(step_s, By::Names(Vec::new()));
+        model.check_totals(&By::Names(Vec::new()));
         prop_assert_eq!(model.engine.totals(), &totals);
         prop_assert_eq!(model.counted_in_overflow(), counted);
         prop_assert!(counted <= totals.overflow_points && totals.overflow_points <= totals.accepted);
@@ -73,6 +77,7 @@ fn the_log_is_empty_when_all_is_sealed_and_answers_go_after_their_time() {
     assert_eq!(model.sql.count("log"), 1);
     model.take(&Step::Seal);
     assert_eq!((model.sql.count("log"), model.sql.count("answers")), (0, 1));
+    assert_eq!(model.sql.count("totals"), 1, "of some thousand series");
     model.retry();
     model.crash();
     model.retry();
@@ -171,5 +176,7 @@ fn what_the_owner_does_not_want_any_more_goes_also_from_an_idle_stream() {
         (now_ms, rounds) = (next_ms, rounds + 1);
     }
     assert_eq!(model.sql.count("chunks"), 0);
+    model.crash();
+    model.check_totals(&By::All);
     assert!((START_MS + 40 * 86_400_000..START_MS + 75 * 86_400_000).contains(&now_ms), "a chunk of days spans 32");
 }

@@ -217,7 +217,7 @@ fn a_read_key_comes_as_bearer_in_the_url_or_as_password() {
 }
 
 /// Up to three bytes.
-fn base64(chunk: &[u8]) -> String {
+pub(crate) fn base64(chunk: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let bits = (0..3).fold(0usize, |bits, at| bits << 8 | usize::from(chunk.get(at).copied().unwrap_or(0)));
     let digit = |at: usize| if at <= chunk.len() { char::from(DIGITS[bits >> (18 - 6 * at) & 63]) } else { '=' };

@@ -8,7 +8,7 @@ mod dataset;
 mod oracle;
 
 mod differential;
-mod grafana;
+pub(crate) mod grafana;
 mod limits;
 mod listing;
 mod reading;

@@ -1,0 +1,120 @@
+//! What there is: `series`, `labels`, `label/{name}/values` and what is always the same.
+
+use std::collections::BTreeMap;
+
+use crate::domain::labels::Labels;
+use crate::graphite::request::{Pair, value, values};
+use crate::prometheus::answer::{object, quoted};
+use crate::prometheus::error::Refusal;
+use crate::prometheus::metric::Metric;
+use crate::prometheus::names::{exported, imported};
+use crate::prometheus::parser::{NAME, parse_selector};
+use crate::prometheus::select::Selected;
+use crate::prometheus::value::{Series, exported_labels};
+use crate::wire::totals::question;
+
+use super::{Ask, Told};
+use crate::edge::problem::Problem;
+use crate::edge::read::percent_decoded;
+
+/// A request has at most so many `match[]`.
+const MAX_MATCHES: usize = 16;
+/// What is listed: sorted texts, which are JSON.
+type Listed = BTreeMap<String, u64>;
+
+/// What is listed of series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::edge) enum What<'a> {
+    Series,
+    Labels,
+    /// Of a label, as the path has its name.
+    Values(&'a str),
+}
+
+/// A list that waits for what it reads.
+pub(super) struct List {
+    what: Kind,
+    selections: Vec<Selected>,
+    limit: usize,
+}
+
+enum Kind {
+    Series,
+    Labels,
+    Values(String),
+}
+
+impl List {
+    /// Of a request's parameters, with what is to be read.
+    pub(super) fn new(what: What<'_>, pairs: &[Pair]) -> Result<(Self, Vec<Ask>), Problem> {
+        if what == What::Series && values(pairs, "match").is_empty() {
+            return Err(Refusal("no match[] parameter provided".to_owned()).into());
+        }
+        let what = match what {
+            What::Series => Kind::Series,
+            What::Labels => Kind::Labels,
+            What::Values(name) => Kind::Values(imported(&percent_decoded(name))),
+        };
+        let by = match &what {
+            Kind::Values(name) if name == NAME => Some(Vec::new()),
+            Kind::Values(name) => Some(vec![name.clone()]),
+            Kind::Series | Kind::Labels => None,
+        };
+        let limit = value(pairs, "limit").map_or(Ok(0), str::parse);
+        let limit = limit.map_err(|_| Refusal("invalid parameter \"limit\": it must be a whole number".to_owned()))?;
+        let limit = if limit == 0 { usize::MAX } else { limit };
+        let selections = selections(pairs)?;
+        let asks = selections.iter().map(|one| Ask::Totals(question(one.matchers.clone(), by.clone()))).collect();
+        Ok((Self { what, selections, limit }, asks))
+    }
+
+    /// The answer, given what was read.
+    pub(super) fn answer(&self, told: &[Told]) -> String {
+        let (mut listed, mut is_cut) = (Listed::new(), false);
+        for (selected, Told { shown, .. }) in self.selections.iter().zip(told) {
+            is_cut |= shown.folded > 0;
+            for (labels, _) in &shown.rows {
+                for metric in &selected.metrics {
+                    list_one(&self.what, labels, *metric, &mut listed);
+                }
+            }
+        }
+        let warning =
+            if is_cut || listed.len() > self.limit { ",\"warnings\":[\"there are more: narrow match[]\"]" } else { "" };
+        let data: Vec<&str> = listed.keys().take(self.limit).map(String::as_str).collect();
+        format!("{{\"status\":\"success\",\"data\":[{}]{warning}}}", data.join(","))
+    }
+}
+
+fn list_one(what: &Kind, labels: &Labels, metric: Metric, listed: &mut Listed) {
+    match what {
+        Kind::Series => {
+            let series = Series { name: Some(metric), labels: exported_labels(labels), values: Vec::new() };
+            listed.insert(object(&mut series.pairs()), 1);
+        }
+        Kind::Labels => {
+            listed.insert(quoted(NAME), 1);
+            for (name, _) in labels.iter() {
+                listed.insert(quoted(&exported(name)), 1);
+            }
+        }
+        Kind::Values(name) => {
+            let value = if name == NAME { metric.name() } else { labels.value(name) };
+            if !value.is_empty() {
+                listed.insert(quoted(value), 1);
+            }
+        }
+    }
+}
+
+/// What `match[]` selects; without one, all.
+fn selections(pairs: &[Pair]) -> Result<Vec<Selected>, Problem> {
+    let texts = values(pairs, "match");
+    if texts.is_empty() {
+        return Ok(vec![Selected { metrics: Metric::ALL.to_vec(), matchers: Vec::new() }]);
+    }
+    if texts.len() > MAX_MATCHES {
+        return Err(Refusal(format!("at most {MAX_MATCHES} match[] are allowed")).into());
+    }
+    texts.iter().map(|text| Ok(Selected::of(&parse_selector(text)?)?)).collect()
+}

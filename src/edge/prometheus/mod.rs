@@ -1,0 +1,134 @@
+//! Prometheus reads a stream: it scrapes its metrics, and clients query it as if it were one. See docs/prometheus.md.
+
+mod list;
+mod query;
+mod route;
+
+use crate::domain::grid::{Grid, MAX_GRID_CELLS, Row};
+use crate::domain::sketches::Wanted;
+use crate::domain::total::Shown;
+use crate::prometheus::answer::{failure, success};
+use crate::prometheus::error::Refusal;
+use crate::prometheus::exposition::{Exposition, MAX_ROWS};
+use crate::wire::command::Read;
+use crate::wire::params::QueryText;
+use crate::wire::totals::{self, question};
+
+use super::graphite::merge_rows;
+use super::problem::Problem;
+use super::read::fresh;
+use super::reply::Reply;
+use super::{Exchange, StreamId, internal};
+
+use list::List;
+use query::Question;
+pub(super) use route::Route;
+
+/// What is to be done, when all that it reads is there.
+enum Job<'a> {
+    Metrics,
+    Query(Box<Question<'a>>),
+    List(List),
+    Fixed(&'static str),
+}
+
+/// A read of all shards.
+enum Ask {
+    /// What series have had since the stream began.
+    Totals(QueryText),
+    /// Cells.
+    Rows(QueryText),
+}
+
+/// What it is answered.
+struct Told {
+    shown: Shown,
+    rows: Vec<Row>,
+}
+
+impl Exchange {
+    /// Does all that Prometheus and its clients ask for; the one place that reads, as each would be kilobytes.
+    pub(super) async fn act_on_prometheus(&mut self, id: &StreamId, route: Route<'_>) -> Result<Reply, Problem> {
+        let pairs = self.pairs().await?;
+        let config = self.config(id).await?;
+        let (job, mut asks) = match route {
+            Route::Metrics => (Job::Metrics, vec![Ask::Totals(totals::parse(self.query_string())?)]),
+            Route::Query { is_range } => {
+                let (question, asks) = Question::new(&pairs, is_range, &config.retention, self.now_ms)?;
+                (Job::Query(Box::new(question)), asks)
+            }
+            Route::List(what) => {
+                let (list, asks) = List::new(what, &pairs)?;
+                (Job::List(list), asks)
+            }
+            Route::Fixed(data) => (Job::Fixed(data), Vec::new()),
+            Route::Unknown => return Err(Problem::NotFound("there is nothing at this path of Prometheus' API")),
+        };
+        if asks.is_empty() {
+            // What needs no data is for readers too: whoever tests a data source wants to hear of a wrong key.
+            asks.push(Ask::Totals(question(Vec::new(), Some(Vec::new()))));
+        }
+        let (mut told, mut held) = (Vec::with_capacity(asks.len()), 0);
+        for ask in asks {
+            let (mut shown, mut grid) = (Shown::default(), Grid::new(Wanted::default()));
+            let (what, has_totals) = match ask {
+                Ask::Totals(text) => (Read::Totals(text), true),
+                Ask::Rows(text) => (Read::Rollup(text), false),
+            };
+            let mut merge =
+                |part: &[u8]| if has_totals { merge_totals(part, &mut shown) } else { merge_rows(part, &mut grid) };
+            self.read_all(id, what, &mut merge).await?;
+            let rows = grid.into_rows();
+            held += shown.rows.len() + rows.iter().map(|(_, cells)| cells.len()).sum::<usize>();
+            if held > MAX_GRID_CELLS {
+                let detail =
+                    format!("the query reads more than {MAX_GRID_CELLS} values: ask for fewer series or less time");
+                return Err(Problem::QueryTooLarge(detail));
+            }
+            told.push(Told { shown, rows });
+        }
+        Ok(match job {
+            Job::Metrics => {
+                let exposition = Exposition::accepted(&self.header("Accept").unwrap_or_default());
+                let body = exposition.render(&told[0].shown).into_bytes();
+                let reply = Reply::new(200, exposition.media_type(), body);
+                reply.with("Cache-Control", "no-store").with("Vary", "Accept")
+            }
+            Job::Query(question) => fresh(question.answer(&told)?),
+            Job::List(list) => fresh(list.answer(&told)),
+            Job::Fixed(data) => fresh(success(data)),
+        })
+    }
+}
+
+fn merge_totals(part: &[u8], shown: &mut Shown) -> Result<(), Problem> {
+    totals::merge(part, shown).map_err(|error| internal(&error))?;
+    if shown.rows.len() <= MAX_ROWS {
+        return Ok(());
+    }
+    Err(Problem::QueryTooLarge(format!("there are more than {MAX_ROWS} series: ask for fewer by `where` and `by`")))
+}
+
+/// A problem as Prometheus tells it.
+pub(super) fn error_reply(problem: &Problem) -> Reply {
+    // What is too large is wrong with the query, as in Prometheus.
+    let status = if matches!(problem, Problem::QueryTooLarge(_)) { 400 } else { problem.status() };
+    let kind = match status {
+        401 | 403 => "unauthorized",
+        404 => "not_found",
+        429 | 503 => "unavailable",
+        500 => "internal",
+        _ => "bad_data",
+    };
+    let reply = Reply::json(status, failure(kind, problem.detail())).with("Cache-Control", "no-store");
+    match problem.header() {
+        Some((name, value)) => reply.with(name, value),
+        None => reply,
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Self::InvalidRequest(refusal.0)
+    }
+}

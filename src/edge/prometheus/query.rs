@@ -1,0 +1,114 @@
+//! `query` and `query_range`.
+
+use crate::domain::retention::Retention;
+use crate::graphite::request::{Pair, value};
+use crate::prometheus::answer;
+use crate::prometheus::ast::Expr;
+use crate::prometheus::error::Refusal;
+use crate::prometheus::evaluate::Evaluator;
+use crate::prometheus::leaf::Found;
+use crate::prometheus::lexer::duration_ms;
+use crate::prometheus::parser::parse;
+use crate::prometheus::plan::{Kept, Times};
+use crate::wire::params::QueryText;
+use crate::wire::time::parse_time_ms;
+use crate::wire::totals::question;
+
+use super::{Ask, Told};
+use crate::edge::problem::Problem;
+
+/// As in Prometheus.
+const MAX_POINTS: i64 = 11_000;
+
+/// A query that waits for what it reads.
+pub(super) struct Question<'a> {
+    expr: Expr,
+    times: Times,
+    is_range: bool,
+    evaluator: Evaluator<'a>,
+}
+
+impl<'a> Question<'a> {
+    /// Of a request's parameters, with what is to be read.
+    pub(super) fn new(
+        pairs: &[Pair],
+        is_range: bool,
+        retention: &'a Retention,
+        now_ms: i64,
+    ) -> Result<(Self, Vec<Ask>), Problem> {
+        let expr = parse(value(pairs, "query").unwrap_or_default())?;
+        let times = if is_range { range_times(pairs)? } else { instant_time(pairs, now_ms)? };
+        let mut evaluator = Evaluator::new(times, Kept { retention, now_ms });
+        let mut asks = Vec::new();
+        for want in evaluator.wants(&expr)? {
+            if want.has_totals {
+                asks.push(Ask::Totals(question(want.matchers.clone(), want.by.clone())));
+            }
+            for window in &want.windows {
+                asks.push(Ask::Rows(QueryText::new(window, want.matchers.clone(), want.by.clone())));
+            }
+        }
+        Ok((Self { expr, times, is_range, evaluator }, asks))
+    }
+
+    /// The answer, given what was read.
+    pub(super) fn answer(mut self, told: &[Told]) -> Result<String, Problem> {
+        let mut told = told.iter();
+        let mut all = Vec::new();
+        for want in self.evaluator.wanted() {
+            let mut found = Found::default();
+            if want.has_totals
+                && let Some(Told { shown, .. }) = told.next()
+            {
+                found.add_totals(shown)?;
+            }
+            for (window, Told { rows, .. }) in want.windows.iter().zip(told.by_ref()) {
+                found.add_cells(rows, window);
+            }
+            all.push(found);
+        }
+        self.evaluator.give(all);
+        Ok(answer::value(self.evaluator.value(&self.expr)?, &self.times, self.is_range))
+    }
+}
+
+fn instant_time(pairs: &[Pair], now_ms: i64) -> Result<Times, Problem> {
+    let is_given = value(pairs, "time").is_some_and(|text| !text.is_empty());
+    let start_ms = if is_given { time(pairs, "time")? } else { now_ms };
+    Ok(Times { start_ms, step_ms: 1000, count: 1 })
+}
+
+fn range_times(pairs: &[Pair]) -> Result<Times, Problem> {
+    let (start_ms, end_ms, step_ms) = (time(pairs, "start")?, time(pairs, "end")?, step(pairs)?);
+    if end_ms < start_ms {
+        return refused("invalid parameter \"end\": end timestamp must not be before start time");
+    }
+    let steps = (end_ms - start_ms) / step_ms;
+    if steps > MAX_POINTS {
+        return refused(
+            "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query resolution (?step=XX)",
+        );
+    }
+    Ok(Times { start_ms, step_ms, count: usize::try_from(steps).unwrap_or_default() + 1 })
+}
+
+fn time(pairs: &[Pair], name: &str) -> Result<i64, Problem> {
+    let text = value(pairs, name).unwrap_or_default();
+    // Only what Prometheus knows: no times from now on.
+    let ms = parse_time_ms(text, 0).ok().filter(|_| text.starts_with(|char: char| char.is_ascii_digit()));
+    ms.ok_or_else(|| Refusal(format!("invalid parameter {name:?}: cannot parse {text:?} to a valid timestamp")).into())
+}
+
+fn step(pairs: &[Pair]) -> Result<i64, Problem> {
+    let text = value(pairs, "step").unwrap_or_default();
+    #[expect(clippy::cast_possible_truncation, reason = "saturates")]
+    let ms = text.parse().map(|seconds: f64| (seconds * 1000.0) as i64).ok().or_else(|| duration_ms(text));
+    match ms.filter(|ms| (1..=1 << 50).contains(ms)) {
+        Some(ms) => Ok(ms),
+        None => refused(&format!("invalid parameter \"step\": {text:?} is not a positive duration")),
+    }
+}
+
+fn refused<T>(text: &str) -> Result<T, Problem> {
+    Err(Refusal(text.to_owned()).into())
+}

@@ -1,0 +1,134 @@
+//! Evaluates a query: first what it wants of the stream, then, when that is there, its value.
+
+use super::ast::Expr;
+use super::error::{Result, refuse};
+use super::leaf::{Found, Leaf, Want};
+use super::names::imported;
+use super::operators::{aggregate, binary};
+use super::plan::{Kept, Times};
+use super::value::Value;
+
+/// A query has at most so many different reads, each of a window of all shards.
+const MAX_READS: usize = 48;
+/// The series of a query have at most so many values in all, at 8 bytes each.
+const MAX_VALUES: usize = 1_000_000;
+/// Sums by so many labels at most are read as such.
+const MAX_LABELS: usize = 16;
+
+/// A query at its times.
+pub struct Evaluator<'a> {
+    times: Times,
+    kept: Kept<'a>,
+    wants: Vec<Want>,
+    found: Vec<Found>,
+    values: usize,
+}
+
+impl<'a> Evaluator<'a> {
+    /// Of these times.
+    #[must_use]
+    pub fn new(times: Times, kept: Kept<'a>) -> Self {
+        Self { times, kept, wants: Vec::new(), found: Vec::new(), values: 0 }
+    }
+
+    /// What an expression wants.
+    ///
+    /// # Errors
+    /// A matcher that is none, or too much.
+    pub fn wants(&mut self, expr: &Expr) -> Result<&[Want]> {
+        self.collect(expr, None)?;
+        let reads: usize = self.wants.iter().map(|want| want.windows.len() + usize::from(want.has_totals)).sum();
+        if reads > MAX_READS {
+            return refuse(format!("the query needs {reads} reads of the stream, more than {MAX_READS}"));
+        }
+        Ok(&self.wants)
+    }
+
+    fn collect(&mut self, expr: &Expr, by: Option<&[String]>) -> Result<()> {
+        match expr {
+            Expr::Number(_) => Ok(()),
+            Expr::Instant(_) | Expr::Range(..) => {
+                let leaf = self.leaf(expr, by)?;
+                if !leaf.is_empty() && !self.wants.contains(&leaf.want) {
+                    self.wants.push(leaf.want);
+                }
+                Ok(())
+            }
+            Expr::Aggregate(_, inner) => self.collect(inner, pushed(expr)),
+            Expr::Binary(_, left, right) => {
+                self.collect(left, None)?;
+                self.collect(right, None)
+            }
+        }
+    }
+
+    fn leaf(&self, expr: &Expr, by: Option<&[String]>) -> Result<Leaf> {
+        let by = by.map(|labels| labels.iter().map(|label| imported(label)).collect());
+        match expr {
+            Expr::Range(function, selector, range_ms) => {
+                Leaf::of(selector, Some((*function, *range_ms)), by, &self.times, self.kept)
+            }
+            Expr::Instant(selector) => Leaf::of(selector, None, by, &self.times, self.kept),
+            _ => refuse("not a selector"),
+        }
+    }
+
+    /// What was wanted.
+    #[must_use]
+    pub fn wanted(&self) -> &[Want] {
+        &self.wants
+    }
+
+    /// Gives what was wanted, in the same order.
+    pub fn give(&mut self, found: Vec<Found>) {
+        self.found = found;
+    }
+
+    /// The value of an expression, when all that it wants is given.
+    ///
+    /// # Errors
+    /// What does not go together, or is too much.
+    pub fn value(&mut self, expr: &Expr) -> Result<Value> {
+        self.evaluate(expr, None)
+    }
+
+    fn evaluate(&mut self, expr: &Expr, by: Option<&[String]>) -> Result<Value> {
+        Ok(match expr {
+            Expr::Number(number) => Value::Scalar(vec![*number; self.times.count]),
+            Expr::Instant(_) | Expr::Range(..) => {
+                let leaf = self.leaf(expr, by)?;
+                let place = self.wants.iter().position(|want| *want == leaf.want);
+                let Some(found) = place.and_then(|place| self.found.get(place)) else {
+                    return Ok(Value::Vector(Vec::new()));
+                };
+                self.values += leaf.values(found);
+                if self.values > MAX_VALUES {
+                    return refuse(format!(
+                        "the query has more than {MAX_VALUES} values: ask for a wider step, a shorter time or fewer series"
+                    ));
+                }
+                Value::Vector(leaf.series(found))
+            }
+            Expr::Aggregate(aggregation, inner) => {
+                let Value::Vector(series) = self.evaluate(inner, pushed(expr))? else {
+                    return refuse("only series are aggregated");
+                };
+                Value::Vector(aggregate(aggregation, series, self.times.count))
+            }
+            Expr::Binary(operation, left, right) => {
+                let (left, right) = (self.evaluate(left, None)?, self.evaluate(right, None)?);
+                binary(operation, left, right)?
+            }
+        })
+    }
+}
+
+/// The labels by which a selector can be read, as it is only summed by them.
+fn pushed(expr: &Expr) -> Option<&[String]> {
+    use super::ast::Aggregator::Sum;
+    let Expr::Aggregate(aggregation, inner) = expr else { return None };
+    let is_leaf = matches!(**inner, Expr::Instant(_) | Expr::Range(..));
+    let grouping = &aggregation.grouping;
+    let is_by = aggregation.operator == Sum && !grouping.is_without && grouping.labels.len() <= MAX_LABELS;
+    (is_leaf && is_by).then_some(&grouping.labels)
+}

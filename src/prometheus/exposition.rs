@@ -1,0 +1,177 @@
+//! What Prometheus scrapes: its text format 0.0.4, or `OpenMetrics` 1.0.0.
+
+use crate::domain::labels::Labels;
+use crate::domain::total::{Shown, Total};
+
+use super::metric::Metric;
+use super::names::{FOLDED, exported};
+use super::text::{number, push_all, push_escaped};
+
+/// Groups of all shards in one answer: some 15 MB.
+pub const MAX_ROWS: usize = 50_000;
+
+const FOLDED_SERIES: &str = "heartbeat_series_folded";
+const FOLDED_HELP: &str = "Series that are not shown one by one, but together under the label heartbeat_folded.";
+
+/// How the metrics are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exposition {
+    /// Prometheus' own text.
+    Text,
+    /// What was made of it.
+    OpenMetrics,
+}
+
+impl Exposition {
+    /// What an `Accept` header asks for; text when in doubt.
+    #[must_use]
+    pub fn accepted(accept: &str) -> Self {
+        let (mut text, mut open_metrics) = (0.0f64, 0.0f64);
+        for range in accept.to_ascii_lowercase().split(',') {
+            let mut parts = range.split(';').map(str::trim);
+            let media_type = parts.next().unwrap_or_default();
+            let (mut weight, mut version) = (1.0, "1.0.0");
+            for part in parts {
+                match part.split_once('=') {
+                    Some(("q", text)) => weight = text.parse().unwrap_or(0.0),
+                    Some(("version", text)) => version = text.trim_matches('"'),
+                    _ => (),
+                }
+            }
+            match media_type {
+                "application/openmetrics-text" if matches!(version, "1.0.0" | "0.0.1") => {
+                    open_metrics = open_metrics.max(weight);
+                }
+                "text/plain" | "text/*" | "*/*" => text = text.max(weight),
+                _ => (),
+            }
+        }
+        if open_metrics > 0.0 && open_metrics >= text { Self::OpenMetrics } else { Self::Text }
+    }
+
+    /// The content type of an answer.
+    #[must_use]
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+
+    /// The metrics.
+    #[must_use]
+    pub fn render(self, shown: &Shown) -> String {
+        let mut rows: Vec<(String, &Total)> = Vec::with_capacity(shown.rows.len() + 1);
+        for (labels, total) in &shown.rows {
+            rows.push((braced(labels), total));
+        }
+        if shown.folded > 0 {
+            rows.push((format!("{{{FOLDED}=\"true\"}}"), &shown.rest));
+        }
+        let mut out = String::new();
+        for metric in Metric::ALL {
+            self.push_head(&mut out, metric.name(), metric.help(), "counter");
+            for (labels, total) in &rows {
+                push_all(&mut out, &[metric.name(), labels, " ", &number(metric.of(total)), "\n"]);
+            }
+        }
+        self.push_head(&mut out, FOLDED_SERIES, FOLDED_HELP, "gauge");
+        push_all(&mut out, &[FOLDED_SERIES, " ", &shown.folded.to_string(), "\n"]);
+        match self {
+            Self::OpenMetrics => out.push_str("# EOF\n"),
+            Self::Text if shown.folded > 0 => out.push_str(
+                "# Too many series: the first of each shard are shown, the others together. `where` and `by` narrow them.\n",
+            ),
+            Self::Text => (),
+        }
+        out
+    }
+
+    #[inline(never)]
+    fn push_head(self, out: &mut String, name: &str, help: &str, kind: &str) {
+        let family = match self {
+            Self::Text => name,
+            Self::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
+        };
+        push_all(out, &["# HELP ", family, " ", help, "\n# TYPE ", family, " ", kind, "\n"]);
+    }
+}
+
+#[inline(never)]
+fn braced(labels: &Labels) -> String {
+    let mut out = String::new();
+    for (name, value) in labels.iter() {
+        out.push(if out.is_empty() { '{' } else { ',' });
+        push_all(&mut out, &[&exported(name), "=\""]);
+        push_escaped(&mut out, value);
+        out.push('"');
+    }
+    if !out.is_empty() {
+        out.push('}');
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shown() -> Shown {
+        let mut shown = Shown::default();
+        shown.add(Labels::default(), &Total { n: 0.5, d: 1.0, points: 1 });
+        let labels = Labels::from_canonical("a b\u{1f}\"\\\u{1e}c\u{1f}ü\u{1e}");
+        shown.add(labels, &Total { n: 12.0, d: 3.0, points: 3 });
+        shown
+    }
+
+    #[test]
+    fn the_text_has_each_metric_with_its_series() {
+        let text = Exposition::Text.render(&shown());
+        let wanted = r#"# HELP heartbeat_d_total Sum of d of all points since the stream began.
+# TYPE heartbeat_d_total counter
+heartbeat_d_total 1
+heartbeat_d_total{U__a_20_b="\"\\",c="ü"} 3
+# HELP heartbeat_n_total Sum of n of all points since the stream began.
+# TYPE heartbeat_n_total counter
+heartbeat_n_total 0.5
+heartbeat_n_total{U__a_20_b="\"\\",c="ü"} 12
+# HELP heartbeat_points_total Number of points since the stream began.
+# TYPE heartbeat_points_total counter
+heartbeat_points_total 1
+heartbeat_points_total{U__a_20_b="\"\\",c="ü"} 3
+# HELP heartbeat_series_folded Series that are not shown one by one, but together under the label heartbeat_folded.
+# TYPE heartbeat_series_folded gauge
+heartbeat_series_folded 0
+"#;
+        assert_eq!(text, wanted);
+    }
+
+    #[test]
+    fn open_metrics_has_families_and_an_end() {
+        let text = Exposition::OpenMetrics.render(&shown());
+        assert!(text.contains("# TYPE heartbeat_n counter\nheartbeat_n_total 0.5\n"), "{text}");
+        assert!(text.ends_with("\nheartbeat_series_folded 0\n# EOF\n"), "{text}");
+    }
+
+    #[test]
+    fn what_is_folded_is_shown_together_and_counted() {
+        let mut shown = shown();
+        shown.fold(7, &Total { n: 1e300, d: 0.0, points: 9 });
+        let text = Exposition::Text.render(&shown);
+        assert!(text.contains("heartbeat_n_total{heartbeat_folded=\"true\"} 1e+300\n"), "{text}");
+        assert!(text.contains("heartbeat_series_folded 7\n# Too many series"), "{text}");
+        assert!(Exposition::OpenMetrics.render(&shown).ends_with("heartbeat_series_folded 7\n# EOF\n"));
+    }
+
+    #[test]
+    fn the_accept_header_picks_a_format() {
+        let of = Exposition::accepted;
+        let prometheus_2 = "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+        let prometheus_3 = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,text/plain;version=1.0.0;escaping=allow-utf-8;q=0.4,*/*;q=0.2";
+        assert_eq!([of(prometheus_2), of(prometheus_3)], [Exposition::OpenMetrics; 2]);
+        for text in ["", "*/*", "text/html,*/*;q=0.8", "text/plain, application/openmetrics-text;q=0.5"] {
+            assert_eq!(of(text), Exposition::Text, "{text}");
+        }
+        assert_eq!(of("application/openmetrics-text;version=2.0.0, text/plain;q=0.1"), Exposition::Text);
+    }
+}

@@ -1,0 +1,20 @@
+//! Prometheus' side of a stream: its metrics as text to scrape, and the part of `PromQL` that its cells answer exactly. Pure: the
+//! edge fetches what is shown and what queries want. See docs/prometheus.md.
+
+pub mod answer;
+pub mod ast;
+pub mod error;
+pub mod evaluate;
+pub mod exposition;
+pub mod leaf;
+pub mod lexer;
+pub mod metric;
+pub mod names;
+mod operators;
+pub mod parser;
+pub mod plan;
+#[cfg(test)]
+mod query_tests;
+pub mod select;
+mod text;
+pub mod value;

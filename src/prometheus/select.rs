@@ -1,0 +1,57 @@
+//! Which metrics and which series of a stream a selector means.
+
+use crate::domain::labels::Labels;
+use crate::domain::matcher::Matcher;
+
+use super::ast::{LabelMatcher, Selector};
+use super::error::{Refusal, Result, refuse};
+use super::metric::Metric;
+use super::names::imported;
+use super::parser::NAME;
+
+/// As many as `where` may have.
+const MAX_MATCHERS: usize = 32;
+
+/// What a selector means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selected {
+    /// In the order of their names; none where no metric has such a name.
+    pub metrics: Vec<Metric>,
+    /// As `where` has them.
+    pub matchers: Vec<String>,
+}
+
+impl Selected {
+    /// Of a selector.
+    ///
+    /// # Errors
+    /// A matcher that is none.
+    pub fn of(selector: &Selector) -> Result<Self> {
+        let mut selected = Self { metrics: Metric::ALL.to_vec(), matchers: Vec::new() };
+        for matcher in &selector.matchers {
+            let LabelMatcher { name, operator, value } = matcher;
+            if name == NAME {
+                let matcher = parsed(&format!("name{operator}{value}"))?;
+                selected.metrics.retain(|metric| {
+                    matcher.accepts(&Labels::from_canonical(&format!("name\u{1f}{}\u{1e}", metric.name())))
+                });
+                continue;
+            }
+            let name = imported(name);
+            if name.contains(['=', '!']) {
+                return refuse(format!("not supported here: a matcher of a label with = or ! in its name: {name:?}"));
+            }
+            let text = format!("{name}{operator}{value}");
+            parsed(&text)?;
+            selected.matchers.push(text);
+        }
+        if selected.matchers.len() > MAX_MATCHERS {
+            return refuse(format!("at most {MAX_MATCHERS} matchers are allowed"));
+        }
+        Ok(selected)
+    }
+}
+
+fn parsed(text: &str) -> Result<Matcher> {
+    Matcher::parse(text).map_err(|error| Refusal(error.to_string()))
+}

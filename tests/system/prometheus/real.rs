@@ -1,0 +1,188 @@
+//! The real Prometheus scrapes the real Worker, and both answer the same queries.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::channel;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use super::tools::programs;
+use super::{form, get, vector};
+use crate::http::{Answer, call};
+use crate::server::{Server, State};
+use crate::stream::Stream;
+
+const DEADLINE: Duration = Duration::from_mins(1);
+
+/// A running Prometheus, which scrapes a stream every second.
+struct Prometheus {
+    child: Child,
+    url: String,
+    state: State,
+}
+
+impl Prometheus {
+    /// `None` where it can't be had.
+    fn start(stream: &Stream) -> Option<Self> {
+        let program = programs()?.join("prometheus");
+        let state = State::new();
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
+        let config = json!({
+            "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
+            "scrape_configs": [{
+                "job_name": "heartbeat",
+                "metrics_path": format!("/v1/streams/{}/metrics", stream.id),
+                "basic_auth": {"username": "any", "password": stream.read_key},
+                "file_sd_configs": [{"files": ["targets.json"], "refresh_interval": "1s"}],
+            }],
+        });
+        // JSON is YAML.
+        let file = state.path().join("prometheus.yml");
+        std::fs::write(&file, config.to_string()).expect("writable");
+        let address = format!("127.0.0.1:{port}");
+        let child = Command::new(program)
+            .arg(format!("--config.file={}", file.display()))
+            .arg(format!("--storage.tsdb.path={}", state.path().join("data").display()))
+            .arg(format!("--web.listen-address={address}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it runs");
+        let prometheus = Self { child, url: format!("http://{address}"), state };
+        prometheus.scrape(stream);
+        Some(prometheus)
+    }
+
+    /// The Worker is here now.
+    fn scrape(&self, stream: &Stream) {
+        let address = stream.url.strip_prefix("http://").expect("plain HTTP");
+        let targets = json!([{"targets": [address], "labels": {"instance": "worker"}}]);
+        std::fs::write(self.state.path().join("new.json"), targets.to_string()).expect("writable");
+        std::fs::rename(self.state.path().join("new.json"), self.state.path().join("targets.json")).expect("writable");
+    }
+
+    fn ask(&self, query: &str) -> Option<Answer> {
+        let url = format!("{}/api/v1/query?{}", self.url, form(&[("query", query)]));
+        call("GET", url).send_over(&crate::http::agent()).ok().filter(|answer| answer.status == 200)
+    }
+
+    fn vector(&self, query: &str) -> Vec<(Value, f64)> {
+        sorted(vector(self.ask(query).unwrap_or_else(|| panic!("it refuses {query}"))))
+    }
+
+    /// Waits until it has scraped that a query has this value.
+    fn wait_for(&self, query: &str, wanted: f64) {
+        let (_sender, never) = channel::<()>();
+        let start = Instant::now();
+        let mut seen = Vec::new();
+        while start.elapsed() < DEADLINE {
+            seen = self.ask(query).map(vector).unwrap_or_default();
+            if seen.first().is_some_and(|(_, value)| (value - wanted).abs() < 1e-9) {
+                return;
+            }
+            never.recv_timeout(Duration::from_millis(100)).ok();
+        }
+        panic!("{query} is {seen:?} and not {wanted}");
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        self.child.kill().ok();
+        self.child.wait().ok();
+    }
+}
+
+/// Without the labels that a scrape adds, in the order of the others.
+fn sorted(mut vector: Vec<(Value, f64)>) -> Vec<(Value, f64)> {
+    for (metric, _) in &mut vector {
+        let labels = metric.as_object_mut().expect("an object");
+        labels.remove("job");
+        labels.remove("instance");
+    }
+    vector.sort_by_key(|(metric, _)| metric.to_string());
+    vector
+}
+
+/// Queries that mean the same there and here.
+const SAME: [&str; 34] = [
+    "heartbeat_n_total",
+    "heartbeat_d_total{country=\"US\"}",
+    "heartbeat_n_total{country!=\"US\"}",
+    "heartbeat_n_total{country=~\"U.|F.+\"}",
+    "heartbeat_n_total{country=~\"U\"}",
+    "heartbeat_n_total{country!~\"U.*\",status=\"200\"}",
+    "heartbeat_n_total{country=\"\"}",
+    "heartbeat_n_total{U__page_20_path=\"/a\\\"b\"}",
+    "{__name__=~\"heartbeat_(n|d)_total\",country=\"DE\"}",
+    "{__name__=\"heartbeat_points_total\",status=\"500\"}",
+    "sum(heartbeat_n_total)",
+    "sum by (country) (heartbeat_n_total)",
+    "sum(heartbeat_n_total) by (country, status)",
+    "sum without (status, job, instance) (heartbeat_n_total)",
+    "avg by (country) (heartbeat_n_total)",
+    "min by (status) (heartbeat_d_total)",
+    "max(heartbeat_n_total)",
+    "count by (country) (heartbeat_points_total)",
+    "topk(2, heartbeat_n_total)",
+    "topk by (country) (1, heartbeat_n_total)",
+    "bottomk(1, heartbeat_n_total)",
+    "sum by (country) (heartbeat_n_total) / sum by (country) (heartbeat_d_total)",
+    "heartbeat_n_total / heartbeat_d_total",
+    "heartbeat_n_total * 2 + 1",
+    "100 - heartbeat_n_total",
+    "-heartbeat_n_total",
+    "sum(heartbeat_n_total) % 7 ^ 2",
+    "heartbeat_n_total > 10",
+    "heartbeat_n_total >= bool 10",
+    "10 < heartbeat_n_total",
+    "sum by (country) (heartbeat_n_total) / on (country) sum by (country, status) (heartbeat_d_total{status=\"200\"})",
+    "sum by (country) (heartbeat_n_total) - ignoring (status) sum by (country, status) (heartbeat_d_total{status=\"500\"})",
+    "heartbeat_n_total{country=\"US\"} / 0",
+    "sum(nothing)",
+];
+
+#[test]
+fn prometheus_scrapes_over_a_restart_and_agrees_with_the_rollup_and_with_queries_here() {
+    let server = Server::start(State::new());
+    let mut stream = Stream::on(&server);
+    let Some(prometheus) = Prometheus::start(&stream) else { return };
+    let mut server = Some(server);
+    let write = |stream: &Stream, round: u32| {
+        stream.write(format!(
+            r#"[{{"n":{round},"v":{{"country":"US","status":"200"}}}},{{"n":2.5,"d":2,"v":{{"country":"DE","status":"200"}}}},{{"n":1,"v":{{"country":"DE","status":"500"}}}},{{"n":7,"v":{{"page path":"/a\"b"}}}}]"#
+        ));
+    };
+    let wanted = |rounds: u32| f64::from(rounds * (rounds + 1) / 2) + f64::from(rounds) * 10.5;
+    write(&stream, 1);
+    prometheus.wait_for("sum(heartbeat_n_total)", wanted(1));
+    for round in 2..=8 {
+        if round == 5 {
+            let restarted = Server::start(server.take().expect("it runs").kill_9());
+            stream = stream.moved_to(&restarted);
+            server = Some(restarted);
+            prometheus.scrape(&stream);
+        }
+        write(&stream, round);
+        prometheus.wait_for("sum(heartbeat_n_total)", wanted(round));
+    }
+    assert_eq!(prometheus.vector("sum(resets(heartbeat_n_total[5m]))")[0].1, 0.0, "no counter ever fell");
+    // What it has of the first moment on, and what came since: exact. Its increase() extrapolates by a second or two.
+    let all = stream.total("sum");
+    assert!((all - wanted(8)).abs() < 1e-9);
+    let difference = prometheus.vector("sum(heartbeat_n_total) - sum(min_over_time(heartbeat_n_total[5m]))")[0].1;
+    assert!((difference - (wanted(8) - wanted(1))).abs() < 1e-9, "{difference}");
+    let increase = prometheus.vector("sum(increase(heartbeat_n_total[5m]))")[0].1;
+    assert!((increase / difference - 1.0).abs() < 0.25, "{increase} of {difference}");
+    for query in SAME {
+        let (there, here) = (prometheus.vector(query), sorted(vector(get(&stream, "query", &[("query", query)]))));
+        assert_eq!(here.len(), there.len(), "{query}: {here:?} is not {there:?}");
+        for ((metric, value), (wanted_metric, wanted)) in here.iter().zip(&there) {
+            let is_same =
+                value == wanted || (value - wanted).abs() <= 1e-9 * wanted.abs() || (value.is_nan() && wanted.is_nan());
+            assert!(metric == wanted_metric && is_same, "{query}: {metric} {value} is not {wanted_metric} {wanted}");
+        }
+    }
+    drop(server);
+}

@@ -1,0 +1,47 @@
+//! Debian's Prometheus, where it can be had.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+/// The folder of the programs; `None`, and said so, where they can't be had.
+pub(super) fn programs() -> Option<&'static Path> {
+    static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let set_up = || {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let set_up = Command::new("sh").arg(root.join("tests/prometheus/setup.sh")).output();
+        match set_up {
+            Ok(done) if done.status.success() => Some(root.join(".tools/prometheus/usr/bin")),
+            failed => {
+                eprintln!("SKIPPED: there is no Prometheus here: {failed:?}");
+                None
+            }
+        }
+    };
+    FOLDER.get_or_init(set_up).as_deref()
+}
+
+/// What promtool says of an exposition; empty when it has nothing to say. `None` where it can't be had.
+pub(super) fn lint(exposition: &str) -> Option<String> {
+    promtool(&["check", "metrics"], exposition)
+}
+
+/// What promtool says of a configuration. `None` where it can't be had.
+pub(crate) fn check_config(config: &str) -> Option<String> {
+    promtool(&["check", "config", "/dev/stdin"], config)
+}
+
+fn promtool(arguments: &[&str], input: &str) -> Option<String> {
+    let mut child = Command::new(programs()?.join("promtool"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    child.stdin.take().expect("piped").write_all(input.as_bytes()).expect("it reads");
+    let done = child.wait_with_output().expect("it ends");
+    let said = [done.stdout, done.stderr].concat();
+    Some(format!("{}{}", String::from_utf8_lossy(&said), if done.status.success() { "" } else { "failed" }))
+}
