@@ -32,7 +32,7 @@ export const KEY_PLACE = "READ_KEY";
 export function snippets(facts) {
   const writers = [curl, script, beacon, logging, client, statsd, otlp, pixel, form, appnet];
   // Messages of a stream with several shards can't be read.
-  const readers = facts.shards > 1 ? [rollup, chart, reader, grafana] : [rollup, chart, reader, grafana, messages];
+  const readers = facts.shards > 1 ? [rollup, chart, reader, grafana, prometheus] : [rollup, chart, reader, grafana, prometheus, messages];
   return [...writers, ...readers].map((made) => made(facts));
 }
 
@@ -179,6 +179,18 @@ function grafana(facts) {
     when: "A Graphite data source, for Grafana's folder provisioning/datasources.",
     text: `apiVersion: 1\ndatasources:\n  - name: Heartbeat\n    type: graphite\n    access: proxy\n    url: ${at(facts)}/graphite\n    jsonData:\n      graphiteVersion: "1.1"${password}`,
     note: "The same URL, user and password work in Grafana's own form.",
+  };
+}
+
+/** @param {Facts} facts @returns {Snippet} */
+function prometheus({ origin, id, key, isPublic }) {
+  const { protocol, host } = new URL(origin);
+  const authorization = isPublic ? "" : `\n    authorization:\n      credentials: ${key || KEY_PLACE}`;
+  return {
+    id: "prometheus", kind: "read", title: "Read: Prometheus", language: "yaml",
+    when: "A target for Prometheus' own configuration: counters since the stream began.",
+    text: `scrape_configs:\n  - job_name: heartbeat\n    scheme: ${protocol.slice(0, -1)}\n    metrics_path: /v1/streams/${id}/metrics${authorization}\n    static_configs:\n      - targets: ["${host}"]`,
+    note: "Without a Prometheus, Grafana's Prometheus data source asks the stream itself: docs/prometheus.md.",
   };
 }
 

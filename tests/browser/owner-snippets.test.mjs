@@ -172,7 +172,7 @@ snippet("what was written is read with curl, as a rollup and as messages", async
 
 snippet("a public stream is read without a key", async (stream) => {
   await worker.write(stream, [{ n: 5 }]);
-  for (const id of ["rollup", "messages", "chart", "reader", "grafana"]) assert.ok(!textOf(id, stream, { isPublic: true }).includes("rk_"));
+  for (const id of ["rollup", "messages", "chart", "reader", "grafana", "prometheus"]) assert.ok(!textOf(id, stream, { isPublic: true }).includes("rk_"));
   const rollup = JSON.parse((await run("sh", ["-euc", textOf("rollup", stream, { isPublic: true })])).stdout);
   assert.deepEqual(rollup.series[0].sum.filter(Boolean), [5]);
 }, { public_read: true });
@@ -184,6 +184,15 @@ snippet("Grafana's data source finds the stream with what it is told", async (st
   const authorization = `Basic ${btoa(`${told("basicAuthUser")}:${told("basicAuthPassword")}`)}`;
   const answer = await fetch(`${told("url")}/metrics/find?query=*`, { headers: { authorization } });
   assert.deepEqual((await answer.json()).map((/** @type {any} */ node) => node.text), ["pasted"]);
+});
+
+snippet("Prometheus' target is where it is told, with what it is told", async (stream) => {
+  await worker.write(stream, [{ n: 5 }]);
+  const text = textOf("prometheus", stream);
+  const told = (/** @type {string} */ name) => text.match(new RegExp(`${name}: (.+)$`, "m"))?.[1];
+  const target = `${told("scheme")}://${JSON.parse(told("targets") ?? "[]")[0]}${told("metrics_path")}`;
+  const answer = await fetch(target, { headers: { authorization: `Bearer ${told("credentials")}` } });
+  assert.match(await answer.text(), /^heartbeat_n_total 5$/m);
 });
 
 snippet("a chart is in a page with two lines", async (stream) => {
@@ -216,7 +225,7 @@ test("words of a user that are in a snippet can't leave their place or turn it",
 });
 
 test("what a snippet takes for granted is in the documents", async () => {
-  const [browserDocs, python, statsd, api, appnet, reader, graphite, otlpDocs] = await Promise.all(["browser", "python", "statsd", "api", "appnet", "reader", "graphite", "otlp"].map((name) => readFile(new URL(`../../docs/${name}.md`, import.meta.url), "utf8")));
+  const [browserDocs, python, statsd, api, appnet, reader, graphite, otlpDocs, prometheusDocs] = await Promise.all(["browser", "python", "statsd", "api", "appnet", "reader", "graphite", "otlp", "prometheus"].map((name) => readFile(new URL(`../../docs/${name}.md`, import.meta.url), "utf8")));
   assert.match(browserDocs, /`data-stream`/);
   assert.match(browserDocs, /`data-distinct`/);
   assert.match(python, /HeartbeatHandler\(/);
@@ -225,6 +234,7 @@ test("what a snippet takes for granted is in the documents", async () => {
   assert.match(api, /pixel\.gif/);
   assert.match(appnet, /channels\/\$ID\/messages/);
   assert.match(reader, /heartbeat-chart\.mjs/);
+  assert.match(prometheusDocs, /metrics_path: \/v1\/streams/);
   assert.match(otlpDocs, /_TEMPORALITY_PREFERENCE=delta/);
   assert.match(graphite, /basicAuthUser: heartbeat/);
 });
