@@ -52,13 +52,17 @@ impl Total {
     }
 }
 
-/// An object shows its first so many groups of series.
+/// An object shows its first so many groups of series...
 pub const MAX_SHOWN: usize = 10_000;
+/// ...whose labels have so many bytes in all.
+pub const MAX_SHOWN_BYTES: usize = 2 << 20;
 
 /// What readers are shown of totals.
 #[derive(Debug, Default)]
 pub struct Shown {
     groups: BTreeMap<Labels, u32>,
+    /// Of the labels of all rows.
+    pub text_bytes: usize,
     /// The groups of series, and what each has had.
     pub rows: Vec<(Labels, Total)>,
     /// How many series are in no row...
@@ -68,17 +72,27 @@ pub struct Shown {
 }
 
 impl Shown {
-    /// Of the series that the query accepts, the first so many groups; the others are folded. With series in the order of
-    /// their numbers, a group once shown is shown for ever, so that no row and no rest ever falls.
-    pub fn collect<'a>(series: impl Iterator<Item = (&'a Labels, Total)>, query: &Query, limit: usize) -> Self {
-        let mut shown = Self::default();
-        for (labels, total) in series.filter(|(_, total)| !total.is_none()) {
+    /// Of the series that the query accepts, the first so many groups with so many bytes; the others are folded. With all series in
+    /// the order of their numbers, a group once shown is shown for ever, so that no row and no rest ever falls.
+    pub fn collect<'a>(
+        series: impl Iterator<Item = (&'a Labels, Total)>,
+        query: &Query,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Self {
+        let (mut shown, mut places) = (Self::default(), Self::default());
+        for (labels, total) in series {
             let Some(group) = query.group_of(labels) else { continue };
-            if shown.rows.len() < limit || shown.groups.contains_key(&group) {
-                shown.add(group, &total);
-            } else {
+            let is_full = places.rows.len() >= limit || places.text_bytes + group.as_str().len() > max_bytes;
+            if !is_full || places.groups.contains_key(&group) {
+                places.add(group, &total);
+            } else if !total.is_none() {
                 shown.fold(1, &total);
             }
+        }
+        // What has had nothing yet, as its points overflowed, has its place all the same: it may have some later.
+        for (group, total) in places.rows.into_iter().filter(|(_, total)| !total.is_none()) {
+            shown.add(group, &total);
         }
         shown
     }
@@ -89,6 +103,7 @@ impl Shown {
         if let Some(row) = self.groups.get(&group) {
             self.rows[*row as usize].1.add(total);
         } else {
+            self.text_bytes += group.as_str().len();
             self.groups.insert(group.clone(), self.rows.len() as u32);
             self.rows.push((group, *total));
         }
@@ -127,15 +142,24 @@ mod tests {
         let series: Vec<(Labels, Total)> =
             (1..=5u8).map(|i| (labels(&i.to_string()), Total { n: f64::from(i), d: 1.0, points: 1 })).collect();
         let window = Window::aligned(0, 10, 10).expect("valid");
-        let show = |count: usize, matcher: &[&str], by: &By, limit| {
+        let show_some = |series: &[(Labels, Total)], matcher: &[&str], by: &By, limit, bytes| {
             let matchers = matcher.iter().map(|text| Matcher::parse(text).expect("valid")).collect();
             let query = Query { window, matchers, by: by.clone(), sketches: Wanted::default() };
-            let shown = Shown::collect(series[..count].iter().map(|(labels, total)| (labels, *total)), &query, limit);
+            let shown = Shown::collect(series.iter().map(|(labels, total)| (labels, *total)), &query, limit, bytes);
             (shown.rows.iter().map(|(_, total)| total.n).collect::<Vec<_>>(), shown.folded, shown.rest.n)
+        };
+        let show = |count: usize, matcher: &[&str], by: &By, limit| {
+            show_some(&series[..count], matcher, by, limit, MAX_SHOWN_BYTES)
         };
         assert_eq!(show(3, &[], &By::All, 2), (vec![1.0, 2.0], 1, 3.0));
         assert_eq!(show(5, &[], &By::All, 2), (vec![1.0, 2.0], 3, 12.0));
         assert_eq!(show(5, &["a!=2"], &By::All, 9), (vec![1.0, 3.0, 4.0, 5.0], 0, 0.0));
         assert_eq!(show(5, &[], &By::Names(vec!["b".into()]), 1), (vec![15.0], 0, 0.0));
+        let bytes = series[0].0.as_str().len() * 3 - 1;
+        assert_eq!(show_some(&series, &[], &By::All, 9, bytes), (vec![1.0, 2.0], 3, 12.0));
+        // The second has had nothing, and has something later: nobody loses a place.
+        let mut earlier = series.clone();
+        earlier[1].1 = Total::default();
+        assert_eq!(show_some(&earlier, &[], &By::All, 2, bytes), (vec![1.0], 3, 12.0));
     }
 }

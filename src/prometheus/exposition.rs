@@ -7,8 +7,10 @@ use super::metric::Metric;
 use super::names::{FOLDED, exported};
 use super::text::{number, push_all, push_escaped};
 
-/// Groups of all shards in one answer: some 15 MB.
+/// Groups of all shards in one answer...
 pub const MAX_ROWS: usize = 50_000;
+/// ...and the bytes of their labels, which stand there three times, escaped: some 30 MB.
+pub const MAX_TEXT_BYTES: usize = 4 << 20;
 
 const FOLDED_SERIES: &str = "heartbeat_series_folded";
 const FOLDED_HELP: &str = "Series that are not shown one by one, but together under the label heartbeat_folded.";

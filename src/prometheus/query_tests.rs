@@ -63,7 +63,7 @@ fn found(want: &Want) -> Found {
     if want.has_totals {
         let totals: Vec<(Labels, Total)> = points().map(|(labels, _, point)| (labels, Total::of(&point))).collect();
         let query = query_of(want, Window::aligned(0, 10, 10).expect("valid"));
-        let shown = Shown::collect(totals.iter().map(|(labels, total)| (labels, *total)), &query, 100);
+        let shown = Shown::collect(totals.iter().map(|(labels, total)| (labels, *total)), &query, 100, usize::MAX);
         found.add_totals(&shown).expect("few");
     }
     for window in &want.windows {

@@ -9,7 +9,7 @@ use crate::domain::sketches::Wanted;
 use crate::domain::total::Shown;
 use crate::prometheus::answer::{failure, success};
 use crate::prometheus::error::Refusal;
-use crate::prometheus::exposition::{Exposition, MAX_ROWS};
+use crate::prometheus::exposition::{Exposition, MAX_ROWS, MAX_TEXT_BYTES};
 use crate::wire::command::Read;
 use crate::wire::params::QueryText;
 use crate::wire::totals::{self, question};
@@ -103,10 +103,14 @@ impl Exchange {
 
 fn merge_totals(part: &[u8], shown: &mut Shown) -> Result<(), Problem> {
     totals::merge(part, shown).map_err(|error| internal(&error))?;
-    if shown.rows.len() <= MAX_ROWS {
+    if shown.rows.len() <= MAX_ROWS && shown.text_bytes <= MAX_TEXT_BYTES {
         return Ok(());
     }
-    Err(Problem::QueryTooLarge(format!("there are more than {MAX_ROWS} series: ask for fewer by `where` and `by`")))
+    let mib = MAX_TEXT_BYTES >> 20;
+    let detail = format!(
+        "there are more than {MAX_ROWS} series, or their labels have more than {mib} MiB: ask for fewer by `where` and `by`"
+    );
+    Err(Problem::QueryTooLarge(detail))
 }
 
 /// A problem as Prometheus tells it.

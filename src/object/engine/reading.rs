@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::domain::grid::{GridError, Row};
 use crate::domain::open::SeriesId;
 use crate::domain::query::{Collector, Query};
-use crate::domain::total::{MAX_SHOWN, Shown};
+use crate::domain::total::{MAX_SHOWN, MAX_SHOWN_BYTES, Shown};
 use crate::store::chunks;
 use crate::store::sql::{Sql, StoreError};
 use crate::wire::params::ValuesParams;
@@ -60,7 +60,8 @@ impl<S: Sql> Engine<S> {
     /// What series have had since the stream began.
     pub(in crate::object) fn shown(&self, query: &Query) -> Shown {
         let series = self.dictionary.labels().iter().enumerate();
-        Shown::collect(series.map(|(number, labels)| (labels, self.series_totals.of(number))), query, MAX_SHOWN)
+        let series = series.map(|(number, labels)| (labels, self.series_totals.of(number)));
+        Shown::collect(series, query, MAX_SHOWN, MAX_SHOWN_BYTES)
     }
 
     fn has_overflow(&self) -> bool {
