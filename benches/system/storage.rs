@@ -1,4 +1,4 @@
-//! The `SQLite` files of a stopped server: what was written to them, how large they are, and when their alarm is due.
+//! The `SQLite` files of a stopped server: what was written to them, and how large they are.
 //!
 //! Rows are counted by triggers on every table but the log, whose rows are numbered without gaps. So the cost of counting
 //! falls on sealing only, a few dozen rows at a time. The streams of a bench have one shard, so one file each.
@@ -18,17 +18,6 @@ pub(crate) struct Written {
     pub(crate) log_deleted: f64,
     /// Inserted, updated or deleted in other tables.
     pub(crate) sealing: f64,
-}
-
-/// Lets the alarm of every stream come as soon as the server runs again, as it would after ten minutes.
-pub(crate) fn make_alarms_due(state: &Path) -> Result<()> {
-    let alarms = Connection::open(state.join(FOLDER).join("metadata.sqlite"))?;
-    alarms.execute("UPDATE _cf_ALARM SET scheduled_time = scheduled_time - 3600000000000", [])?;
-    for (_, database) in streams(state)? {
-        // The object has its own copy of the time and believes no other.
-        database.execute("UPDATE _cf_METADATA SET value = value - 3600000000000 WHERE key = 1", [])?;
-    }
-    Ok(())
 }
 
 /// Sets the counters of every stream to 0.

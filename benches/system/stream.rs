@@ -62,7 +62,7 @@ pub(crate) fn seal(server: &Server, id: &str, name: &str) {
 }
 
 /// Waits until the log is empty.
-pub(crate) fn wait_until_sealed(server: &Server, id: &str) {
+fn wait_until_sealed(server: &Server, id: &str) {
     let begun = Instant::now();
     while status(server, id)["log"]["rows"] != 0 {
         assert!(begun.elapsed() < SEALING, "an alarm that is due seals the log");
