@@ -40,7 +40,8 @@ impl Plaintext {
             let Some(value) = aggregate.of(cell, self.width_s) else { continue };
             if lines == 0 {
                 for (tag, value) in &Naming::tags(labels) {
-                    tags.extend([";", &word(tag), "=", &word(value)]);
+                    // With braces carbon takes a line for one of OpenMetrics, with tags in them.
+                    tags.extend([";", &word(tag), "=", &word(value).replace('{', "_")]);
                 }
             }
             out.extend([name.as_str(), &tags, " "]);

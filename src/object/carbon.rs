@@ -3,7 +3,7 @@
 use worker::console_error;
 
 use crate::clock::now_ms;
-use crate::wire::carbon::{CarbonConfig, allowed_host};
+use crate::wire::carbon::{CarbonConfig, HostError, allowed_host};
 use crate::wire::command::Refusal;
 
 use super::engine::{Batch, Lines};
@@ -21,15 +21,18 @@ impl Stream {
     pub(super) async fn push_to_carbon(&self) {
         match self.push_batch().await {
             Ok(()) | Err(Refusal::NoSuchStream) => (),
-            Err(_) => {
-                let put_off = self.shared.with_engine(|engine| {
-                    engine.put_off_carbon(now_ms() + RETRY_MS);
-                    Ok(())
-                });
-                if let Err(error) = put_off {
-                    console_error!("carbon: {error}");
-                }
-            }
+            Err(_) => self.put_off_carbon(),
+        }
+    }
+
+    /// Nothing is pushed for a moment, as something is wrong here.
+    pub(super) fn put_off_carbon(&self) {
+        let put_off = self.shared.with_engine(|engine| {
+            engine.put_off_carbon(now_ms() + RETRY_MS);
+            Ok(())
+        });
+        if let Err(error) = put_off {
+            console_error!("carbon: {error}");
         }
     }
 
@@ -54,7 +57,11 @@ impl Stream {
 
     async fn try_to_send(&self, config: &CarbonConfig, lines: &mut Lines) -> Result<(), String> {
         let allow_list = variable(&self.env, "CARBON_HOSTS");
-        let host = allowed_host(config, allow_list.as_deref(), is_dev(&self.env)).map_err(|error| error.to_string())?;
+        let host = allowed_host(config, allow_list.as_deref(), is_dev(&self.env)).map_err(|error| match error {
+            // Who has a read key sees the reason, and has nothing to do with the other hosts.
+            HostError::NotListed(_) => HostError::NotListed("see the deployment".to_owned()).to_string(),
+            error => error.to_string(),
+        })?;
         let Some(first) = lines.next_piece() else { return Ok(()) };
         tcp::send(&host, config.port, first, &mut || lines.next_piece()).await
     }

@@ -274,7 +274,7 @@ impl<S: Sql> Engine<S> {
                     LabelSet::Known(series) => self.known_target(series, &mut known),
                 };
                 let limit = self.limits.bucket_series;
-                let mut elsewhere = Total::default();
+                let (mut here, mut elsewhere) = (Total::default(), Total::default());
                 let has_no_room = self.open.add(
                     target.series,
                     point,
@@ -282,14 +282,16 @@ impl<S: Sql> Engine<S> {
                     limit,
                     || self.dictionary.overflow(),
                     |layer, start_s, series, cell| {
-                        if series != target.series {
-                            elsewhere.add(&Total::of_cell(cell));
-                        }
+                        let part = if series == target.series { &mut here } else { &mut elsewhere };
+                        part.add(&Total::of_cell(cell));
                         self.increments.add(layer, start_s, series, cell);
                     },
                 );
-                self.series_totals.add(target.series, &Total::of(point).without(&elsewhere));
-                if !elsewhere.is_none() {
+                if elsewhere.is_none() {
+                    // As it was written: pieces may add up to a bit more or less.
+                    self.series_totals.add(target.series, &Total::of(point));
+                } else {
+                    self.series_totals.add(target.series, &here);
                     self.series_totals.add(self.dictionary.overflow(), &elsewhere);
                 }
                 // Before sealing, which keeps the totals of what it seals.

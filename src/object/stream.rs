@@ -127,8 +127,10 @@ impl DurableObject for Stream {
             if engine.tidy_due() <= now { engine.tidy(now).map(|_| ()) } else { Ok(()) }
         });
         if tidied.is_ok() {
-            // At the same time: neither waits for what is slow to answer the other.
+            // At the same time, as both wait for others most of it; the next alarm is set when both are done.
             join(self.forward(), self.push_to_carbon()).await;
+        } else {
+            self.put_off_carbon();
         }
         let next_ms = match tidied.and_then(|()| self.shared.with_engine(|engine| Ok(engine.next_due()))) {
             Ok(next_ms) => next_ms,

@@ -3,13 +3,14 @@
 use crate::domain::labels::Labels;
 use crate::domain::total::{Shown, Total};
 
+use super::answer::MAX_ANSWER_BYTES;
 use super::metric::Metric;
 use super::names::{FOLDED, exported};
 use super::text::{number, push_all, push_escaped};
 
 /// Groups of all shards in one answer...
 pub const MAX_ROWS: usize = 50_000;
-/// ...and the bytes of their labels, which stand there three times, escaped: some 30 MB.
+/// ...and the bytes of their labels, which stand there three times, escaped. See also [`MAX_ANSWER_BYTES`].
 pub const MAX_TEXT_BYTES: usize = 4 << 20;
 
 const FOLDED_SERIES: &str = "heartbeat_series_folded";
@@ -60,21 +61,21 @@ impl Exposition {
         }
     }
 
-    /// The metrics.
+    /// The metrics; `None` where they would have more than [`MAX_ANSWER_BYTES`].
     #[must_use]
-    pub fn render(self, shown: &Shown) -> String {
-        let mut rows: Vec<(String, &Total)> = Vec::with_capacity(shown.rows.len() + 1);
-        for (labels, total) in &shown.rows {
-            rows.push((braced(labels), total));
-        }
-        if shown.folded > 0 {
-            rows.push((format!("{{{FOLDED}=\"true\"}}"), &shown.rest));
-        }
+    pub fn render(self, shown: &Shown) -> Option<String> {
         let mut out = String::new();
         for metric in Metric::ALL {
             self.push_head(&mut out, metric.name(), metric.help(), "counter");
-            for (labels, total) in &rows {
+            let mut push = |labels: &str, total: &Total| {
                 push_all(&mut out, &[metric.name(), labels, " ", &number(metric.of(total)), "\n"]);
+                (out.len() <= MAX_ANSWER_BYTES).then_some(())
+            };
+            for (labels, total) in &shown.rows {
+                push(&braced(labels), total)?;
+            }
+            if shown.folded > 0 {
+                push(&format!("{{{FOLDED}=\"true\"}}"), &shown.rest)?;
             }
         }
         self.push_head(&mut out, FOLDED_SERIES, FOLDED_HELP, "gauge");
@@ -86,7 +87,7 @@ impl Exposition {
             ),
             Self::Text => (),
         }
-        out
+        Some(out)
     }
 
     #[inline(never)]
@@ -126,9 +127,21 @@ mod tests {
         shown
     }
 
+    fn written(exposition: Exposition, shown: &Shown) -> String {
+        exposition.render(shown).expect("not too large")
+    }
+
+    #[test]
+    fn what_would_be_too_large_is_not_written() {
+        let mut shown = Shown::default();
+        let labels = |at: usize| Labels::from_canonical(&format!("a\u{1f}{at}{}\u{1e}", "\"".repeat(250)));
+        (0..MAX_ANSWER_BYTES / 3 / 500).for_each(|at| shown.add(labels(at), &Total::default()));
+        assert!(Exposition::Text.render(&shown).is_none());
+    }
+
     #[test]
     fn the_text_has_each_metric_with_its_series() {
-        let text = Exposition::Text.render(&shown());
+        let text = written(Exposition::Text, &shown());
         let wanted = r#"# HELP heartbeat_d_total Sum of d of all points since the stream began.
 # TYPE heartbeat_d_total counter
 heartbeat_d_total 1
@@ -150,7 +163,7 @@ heartbeat_series_folded 0
 
     #[test]
     fn open_metrics_has_families_and_an_end() {
-        let text = Exposition::OpenMetrics.render(&shown());
+        let text = written(Exposition::OpenMetrics, &shown());
         assert!(text.contains("# TYPE heartbeat_n counter\nheartbeat_n_total 0.5\n"), "{text}");
         assert!(text.ends_with("\nheartbeat_series_folded 0\n# EOF\n"), "{text}");
     }
@@ -159,10 +172,10 @@ heartbeat_series_folded 0
     fn what_is_folded_is_shown_together_and_counted() {
         let mut shown = shown();
         shown.fold(7, &Total { n: 1e300, d: 0.0, points: 9 });
-        let text = Exposition::Text.render(&shown);
+        let text = written(Exposition::Text, &shown);
         assert!(text.contains("heartbeat_n_total{heartbeat_folded=\"true\"} 1e+300\n"), "{text}");
         assert!(text.contains("heartbeat_series_folded 7\n# Too many series"), "{text}");
-        assert!(Exposition::OpenMetrics.render(&shown).ends_with("heartbeat_series_folded 7\n# EOF\n"));
+        assert!(written(Exposition::OpenMetrics, &shown).ends_with("heartbeat_series_folded 7\n# EOF\n"));
     }
 
     #[test]

@@ -8,6 +8,8 @@ use super::lexer::{Token, Word, words};
 pub const MAX_QUERY_BYTES: usize = 8_192;
 /// Expressions stand in each other at most so deep.
 const MAX_DEPTH: usize = 32;
+/// Operators of a query: as deep as a chain of them stands, and work that is planned before the key is looked at.
+const MAX_OPERATORS: usize = 200;
 /// So many series are kept by `topk` at most.
 const MAX_KEPT: usize = 500;
 /// In lower case.
@@ -42,6 +44,7 @@ struct Parser<'a> {
     tokens: Vec<Token>,
     at: usize,
     depth: usize,
+    operators: usize,
 }
 
 impl<'a> Parser<'a> {
@@ -49,7 +52,7 @@ impl<'a> Parser<'a> {
         if query.len() > MAX_QUERY_BYTES {
             return refuse(format!("a query has at most {MAX_QUERY_BYTES} bytes, this one has {}", query.len()));
         }
-        Ok(Self { query, tokens: words(query)?, at: 0, depth: 0 })
+        Ok(Self { query, tokens: words(query)?, at: 0, depth: 0, operators: 0 })
     }
 
     fn peek(&self) -> Option<&Word> {
@@ -131,6 +134,10 @@ impl<'a> Parser<'a> {
             let Some(Word::Sign(sign)) = self.peek() else { break };
             let Some(operator) = Operator::of(sign).filter(|operator| operator.precedence() >= lowest) else { break };
             self.at += 1;
+            self.operators += 1;
+            if self.operators > MAX_OPERATORS {
+                return refuse(format!("a query has at most {MAX_OPERATORS} operators"));
+            }
             let operation = self.operation(operator)?;
             // Powers are taken from the right.
             let right = self.expression(operator.precedence() + u8::from(operator != Operator::Power))?;

@@ -7,6 +7,7 @@ use super::evaluate::Evaluator;
 use super::leaf::{Found, Want};
 use super::parser::{parse, parse_selector};
 use super::plan::{Kept, Times};
+use super::select::Selected;
 use crate::domain::cell::Cell;
 use crate::domain::grid::{Grid, Row};
 use crate::domain::labels::Labels;
@@ -83,7 +84,7 @@ fn evaluated(query: &str, times: Times) -> Result<super::value::Value> {
 
 fn at(query: &str, at_s: i64) -> String {
     let times = Times { start_ms: at_s * 1000, step_ms: 1000, count: 1 };
-    let answer = answer::value(evaluated(query, times).expect("valid"), &times, false);
+    let answer = answer::value(evaluated(query, times).expect("valid"), &times, false).expect("not too large");
     let (_, result) = answer.split_once("\"result\":").expect("a result");
     result.trim_end_matches('}').replace(&format!("{at_s},"), "")
 }
@@ -91,7 +92,7 @@ fn at(query: &str, at_s: i64) -> String {
 /// The values of an only series at three times, 20 s apart.
 fn three(query: &str) -> String {
     let times = Times { start_ms: (NOW - 40) * 1000, step_ms: 20_000, count: 3 };
-    let answer = answer::value(evaluated(query, times).expect("valid"), &times, true);
+    let answer = answer::value(evaluated(query, times).expect("valid"), &times, true).expect("not too large");
     let (_, result) = answer.split_once("\"values\":").unwrap_or_default();
     result.replace(['[', ']', '}'], "").replace("17925", "")
 }
@@ -142,6 +143,14 @@ fn matchers_select_by_whole_values_and_either_name() {
     assert_eq!(n("country=~\"U.|D.\",U__page_20_path!~\"/b\""), is("27"));
     assert_eq!(n("\"page path\"='/b'"), is("4"));
     assert_eq!(n("country=\"\""), is("32"));
+    let one = Selected::of(&parse_selector("{a=\"~b.c\",d!=\"~e\"}").expect("valid")).expect("valid").matchers;
+    let accepts = |text: &str| {
+        one.iter().all(|matcher| Matcher::parse(matcher).expect("valid").accepts(&Labels::from_canonical(text)))
+    };
+    assert!(accepts("a\u{1f}~b.c\u{1e}") && accepts("a\u{1f}~b.c\u{1e}d\u{1f}e\u{1e}"), "{one:?}");
+    assert!(
+        !accepts("a\u{1f}b.c\u{1e}") && !accepts("a\u{1f}~bxc\u{1e}") && !accepts("a\u{1f}~b.c\u{1e}d\u{1f}~e\u{1e}")
+    );
     assert_eq!(at("sum(increase({\"heartbeat_n_total\", country=`US`}[2m]))", NOW), is("7"));
 }
 
@@ -203,6 +212,7 @@ fn what_is_not_supported_is_named_with_its_part_of_the_query() {
     }
     assert!(refused(&"(".repeat(100)).contains("deeper than 32"));
     assert!(refused(&"1+".repeat(5_000)).contains("at most 8192 bytes"));
+    assert!(refused(&"1+".repeat(4_000)).contains("at most 200 operators"));
     let selectors: Vec<String> = (0..60).map(|i| format!("heartbeat_n_total{{a=\"{i}\"}}")).collect();
     assert!(refused(&selectors.join("+")).contains("more than 48"));
     assert!(parse_selector("rate(heartbeat_n_total[1m])").is_err());

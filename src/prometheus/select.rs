@@ -27,6 +27,9 @@ impl Selected {
     /// # Errors
     /// A matcher that is none.
     pub fn of(selector: &Selector) -> Result<Self> {
+        if selector.matchers.len() > MAX_MATCHERS {
+            return refuse(format!("at most {MAX_MATCHERS} matchers are allowed"));
+        }
         let mut selected = Self { metrics: Metric::ALL.to_vec(), matchers: Vec::new() };
         for matcher in &selector.matchers {
             let LabelMatcher { name, operator, value } = matcher;
@@ -41,12 +44,14 @@ impl Selected {
             if name.contains(['=', '!']) {
                 return refuse(format!("not supported here: a matcher of a label with = or ! in its name: {name:?}"));
             }
-            let text = format!("{name}{operator}{value}");
+            // A tilde behind `=` would make a pattern of the value.
+            let text = match (*operator, value.starts_with('~')) {
+                ("=", true) => format!("{name}=~{}", regex_lite::escape(value)),
+                ("!=", true) => format!("{name}!~{}", regex_lite::escape(value)),
+                _ => format!("{name}{operator}{value}"),
+            };
             parsed(&text)?;
             selected.matchers.push(text);
-        }
-        if selected.matchers.len() > MAX_MATCHERS {
-            return refuse(format!("at most {MAX_MATCHERS} matchers are allowed"));
         }
         Ok(selected)
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::domain::labels::Labels;
 use crate::graphite::request::{Pair, value, values};
-use crate::prometheus::answer::{object, quoted};
+use crate::prometheus::answer::{MAX_ANSWER_BYTES, object, quoted};
 use crate::prometheus::error::Refusal;
 use crate::prometheus::metric::Metric;
 use crate::prometheus::names::{exported, imported};
@@ -13,7 +13,7 @@ use crate::prometheus::select::Selected;
 use crate::prometheus::value::{Series, exported_labels};
 use crate::wire::totals::question;
 
-use super::{Ask, Told};
+use super::{Ask, Told, too_many_series};
 use crate::edge::problem::Problem;
 use crate::edge::read::percent_decoded;
 
@@ -69,7 +69,7 @@ impl List {
     }
 
     /// The answer, given what was read.
-    pub(super) fn answer(&self, told: &[Told]) -> String {
+    pub(super) fn answer(&self, told: &[Told]) -> Result<String, Problem> {
         let (mut listed, mut is_cut) = (Listed::new(), false);
         for (selected, Told { shown, .. }) in self.selections.iter().zip(told) {
             is_cut |= shown.folded > 0;
@@ -82,7 +82,10 @@ impl List {
         let warning =
             if is_cut || listed.len() > self.limit { ",\"warnings\":[\"there are more: narrow match[]\"]" } else { "" };
         let data: Vec<&str> = listed.keys().take(self.limit).map(String::as_str).collect();
-        format!("{{\"status\":\"success\",\"data\":[{}]{warning}}}", data.join(","))
+        if data.iter().map(|text| text.len() + 1).sum::<usize>() > MAX_ANSWER_BYTES {
+            return Err(too_many_series());
+        }
+        Ok(format!("{{\"status\":\"success\",\"data\":[{}]{warning}}}", data.join(",")))
     }
 }
 

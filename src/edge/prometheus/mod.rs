@@ -68,7 +68,7 @@ impl Exchange {
             // What needs no data is for readers too: whoever tests a data source wants to hear of a wrong key.
             asks.push(Ask::Totals(question(Vec::new(), Some(Vec::new()))));
         }
-        let (mut told, mut held) = (Vec::with_capacity(asks.len()), 0);
+        let (mut told, mut held, mut text_bytes) = (Vec::with_capacity(asks.len()), 0, 0);
         for ask in asks {
             let (mut shown, mut grid) = (Shown::default(), Grid::new(Wanted::default()));
             let (what, has_totals) = match ask {
@@ -80,9 +80,12 @@ impl Exchange {
             self.read_all(id, what, &mut merge).await?;
             let rows = grid.into_rows();
             held += shown.rows.len() + rows.iter().map(|(_, cells)| cells.len()).sum::<usize>();
-            if held > MAX_GRID_CELLS {
-                let detail =
-                    format!("the query reads more than {MAX_GRID_CELLS} values: ask for fewer series or less time");
+            text_bytes += shown.text_bytes + rows.iter().map(|(labels, _)| labels.as_str().len()).sum::<usize>();
+            if held > MAX_GRID_CELLS || text_bytes > MAX_TEXT_BYTES {
+                let mib = MAX_TEXT_BYTES >> 20;
+                let detail = format!(
+                    "more than {MAX_GRID_CELLS} values or {mib} MiB of labels are read: ask for fewer series or less time"
+                );
                 return Err(Problem::QueryTooLarge(detail));
             }
             told.push(Told { shown, rows });
@@ -90,12 +93,12 @@ impl Exchange {
         Ok(match job {
             Job::Metrics => {
                 let exposition = Exposition::accepted(&self.header("Accept").unwrap_or_default());
-                let body = exposition.render(&told[0].shown).into_bytes();
+                let body = exposition.render(&told[0].shown).ok_or_else(too_many_series)?.into_bytes();
                 let reply = Reply::new(200, exposition.media_type(), body);
                 reply.with("Cache-Control", "no-store").with("Vary", "Accept")
             }
             Job::Query(question) => fresh(question.answer(&told)?),
-            Job::List(list) => fresh(list.answer(&told)),
+            Job::List(list) => fresh(list.answer(&told)?),
             Job::Fixed(data) => fresh(success(data)),
         })
     }
@@ -106,11 +109,15 @@ fn merge_totals(part: &[u8], shown: &mut Shown) -> Result<(), Problem> {
     if shown.rows.len() <= MAX_ROWS && shown.text_bytes <= MAX_TEXT_BYTES {
         return Ok(());
     }
+    Err(too_many_series())
+}
+
+fn too_many_series() -> Problem {
     let mib = MAX_TEXT_BYTES >> 20;
     let detail = format!(
-        "there are more than {MAX_ROWS} series, or their labels have more than {mib} MiB: ask for fewer by `where` and `by`"
+        "there are more than {MAX_ROWS} series, or their labels have more than {mib} MiB or are too long to be written out: ask for fewer by `where` and `by`"
     );
-    Err(Problem::QueryTooLarge(detail))
+    Problem::QueryTooLarge(detail)
 }
 
 /// A problem as Prometheus tells it.

@@ -68,7 +68,7 @@ impl<'a> Question<'a> {
             all.push(found);
         }
         self.evaluator.give(all);
-        Ok(answer::value(self.evaluator.value(&self.expr)?, &self.times, self.is_range))
+        Ok(answer::value(self.evaluator.value(&self.expr)?, &self.times, self.is_range)?)
     }
 }
 

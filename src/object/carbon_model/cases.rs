@@ -58,6 +58,51 @@ fn a_long_outage_is_made_up_for_in_order_in_batches_and_what_is_gone_is_counted(
 }
 
 #[test]
+fn who_writes_the_oldest_bucket_again_and_again_keeps_no_other_from_being_sent() {
+    let mut model = Model::new();
+    model.write(&[(0, 1, None, 0)]);
+    model.now_ms += 1_800_000;
+    model.write(&[(0, 1, None, 0)]);
+    model.drain();
+    let honest_s = model.now_ms / 1000 - 600;
+    model.write(&[(2, 1, None, 600)]);
+    for _ in 0..40 {
+        let oldest = u16::try_from((model.now_ms - START_MS) / 1000).expect("an hour");
+        model.write(&[(1, 1, None, oldest)]);
+        model.push(Answer::Takes, &[], None);
+        model.now_ms += 5_000;
+    }
+    let place = ("model.count;series=2".to_owned(), honest_s / INTERVAL_S * INTERVAL_S);
+    assert!(model.carbon.contains_key(&place), "not sent after 200 s");
+    model.drain();
+    model.check();
+}
+
+#[test]
+fn what_is_sent_once_more_behind_failures_is_of_the_last_minutes_however_often_they_come() {
+    let mut model = Model::new();
+    for _ in 0..240 {
+        model.write(&[(0, 1, None, 0)]);
+        model.now_ms += INTERVAL_MS;
+        model.push(Answer::Takes, &[], None);
+    }
+    model.drain();
+    let oldest_s = model.now_ms / 1000 - 900;
+    model.write(&[(0, 1, None, 0)]);
+    model.now_ms += 2 * INTERVAL_MS;
+    model.carbon.clear();
+    // The new bucket first, and then what is sent once more.
+    for _ in 0..10 {
+        model.push(Answer::Fails, &[], None);
+        model.now_ms += 10_000;
+        model.push(Answer::Takes, &[], None);
+        model.now_ms += 10_000;
+    }
+    assert!(model.carbon.len() > 10);
+    assert!(model.carbon.keys().all(|(_, at_s)| *at_s >= oldest_s), "far back");
+}
+
+#[test]
 fn a_batch_is_bounded_and_ends_behind_a_bucket() {
     let mut model = Model::new();
     let labels = "x".repeat(250);

@@ -44,6 +44,8 @@ pub(super) struct Pushing {
     pub(super) sent_s: i64,
     /// What is late is not sent before; 0: nothing is.
     late_ms: i64,
+    /// Late buckets go out in turns, from the oldest to the newest: this turn is so far.
+    turn_s: i64,
     lines: u64,
     /// Buckets that were sent again.
     corrected: u64,
@@ -182,7 +184,7 @@ impl Pushing {
     fn look_for_late(&mut self, now_ms: i64) {
         let is_late = self.unsent.first().is_some_and(|span| span.0 < self.sent_s);
         match (is_late, self.late_ms) {
-            (false, _) => self.late_ms = 0,
+            (false, _) => (self.late_ms, self.turn_s) = (0, 0),
             (true, 0) => self.late_ms = now_ms + LATE_MS,
             (true, _) => (),
         }
@@ -212,13 +214,24 @@ impl Pushing {
         *self = self.landed();
         let closed_s = floor_to(now_ms / 1000 - GRACE_S, interval_s);
         let fresh = spans::first(&self.unsent, (self.sent_s, closed_s));
-        let late = || spans::first(&self.unsent, (i64::MIN, self.sent_s.min(closed_s)));
-        let (from_s, to_s) = fresh.or_else(|| if self.late_ms <= now_ms { late() } else { None })?;
+        let late = || spans::first(&self.unsent, (self.turn_s, self.sent_s.min(closed_s)));
+        let Some((from_s, to_s)) = fresh.or_else(|| if self.late_ms <= now_ms { late() } else { None }) else {
+            self.end_turn(now_ms);
+            return None;
+        };
         let from_s = floor_to(from_s, interval_s);
         let to_s = (-floor_to(-to_s, interval_s)).min(from_s + buckets * interval_s);
         spans::remove(&mut self.unsent, (from_s, to_s));
         self.flight = Some((from_s, to_s));
         Some(Ticket { span: (from_s, to_s), life: self.life })
+    }
+
+    /// Nothing late is behind this turn any more. What points changed before it since waits for the next one: so nobody who
+    /// writes the oldest bucket again and again keeps the others from being sent.
+    fn end_turn(&mut self, now_ms: i64) {
+        if self.turn_s > 0 && self.late_ms <= now_ms {
+            (self.turn_s, self.late_ms) = (0, now_ms + LATE_MS);
+        }
     }
 
     /// Sends once more what was sent in the time before this one, and now: a carbon that was killed has lost what it had not
@@ -227,7 +240,7 @@ impl Pushing {
         let from_s = (until_s - REWIND_S.max(interval_s)).max(self.from_s);
         if from_s < until_s {
             spans::add(&mut self.unsent, (from_s, until_s));
-            self.late_ms = now_ms;
+            (self.turn_s, self.late_ms) = (0, now_ms);
         }
     }
 
@@ -237,6 +250,9 @@ impl Pushing {
             return false;
         }
         self.flight = None;
+        if ticket.span.1 <= self.sent_s && done_s >= ticket.span.0 {
+            self.turn_s = done_s;
+        }
         if done_s < ticket.span.1 {
             spans::add(&mut self.unsent, (done_s.max(ticket.span.0), ticket.span.1));
         }
@@ -265,6 +281,7 @@ impl<S: Sql> Engine<S> {
         now_ms: i64,
     ) -> Result<(), StoreError> {
         let mut state = self.pushing.clone();
+        let sent_s = state.sent_s;
         if !state.arrive(ticket, done_s, now_ms) {
             return Ok(());
         }
@@ -273,7 +290,8 @@ impl<S: Sql> Engine<S> {
             Became::Sent { lines, corrected } => {
                 if state.failures > 0 {
                     let interval_s = self.record.config.carbon.as_ref().map_or(0, |carbon| carbon.interval_s);
-                    state.rewind(ticket.span.0, interval_s, now_ms);
+                    // Before the last that is new, also where late ones failed: or each failure would go further back.
+                    state.rewind(sent_s.max(ticket.span.0), interval_s, now_ms);
                 }
                 state.lines += lines;
                 state.corrected += corrected;
