@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * The browser of the browser tests: the one that CHROMIUM names, else the machine's, else the one in the npm package
- * @sparticuz/chromium, so that a machine with nothing but Rust and Node runs these tests too (Linux on x64 only).
+ * The browser of the browser tests: the one that CHROMIUM names, else the one in the npm package @sparticuz/chromium, which is
+ * the same on every machine (Linux on x64), else, where that does not run, the machine's own. It tells pages the language of
+ * a machine without one: what Chromium makes of LANG=C.UTF-8 in containers and kiosks. A test that wants another says so.
  */
 
 import { accessSync, constants, existsSync } from "node:fs";
@@ -19,20 +20,32 @@ const ARGS = [
   "--disable-component-update",
   "--disable-sync",
 ];
+/** What Chromium derives `navigator.language` from, strongest first; with these, `en-US@posix`. */
+const LANGUAGE = { LANGUAGE: "", LC_ALL: "C.UTF-8", LC_MESSAGES: "C.UTF-8", LANG: "C.UTF-8" };
 
 /** @returns {Promise<import("playwright-core").Browser>} a headless Chromium; the caller closes it. */
 export async function launch() {
-  const executablePath = process.env.CHROMIUM ?? onPath("chromium") ?? onPath("google-chrome");
-  if (executablePath !== undefined) {
-    return chromium.launch({ executablePath, args: ARGS });
-  }
-  if (process.platform !== "linux" || process.arch !== "x64") {
-    throw new Error("no Chromium found: install one, or name its executable in CHROMIUM");
-  }
+  const { CHROMIUM } = process.env;
+  if (CHROMIUM) return started(CHROMIUM);
+  if (process.platform === "linux" && process.arch === "x64") return startedPackage();
+  const executable = onPath("chromium") ?? onPath("google-chrome");
+  if (executable === undefined) throw new Error("no Chromium found: install one, or name its executable in CHROMIUM");
+  return started(executable);
+}
+
+/** @param {string} executablePath @param {Record<string, string>} [environment] */
+function started(executablePath, environment) {
+  return chromium.launch({ executablePath, args: ARGS, env: { ...process.env, ...LANGUAGE, ...environment } });
+}
+
+/** The libraries and fonts that a bare machine lacks come in the same package; no others are looked at. */
+async function startedPackage() {
   const home = await unpackedPackage();
-  // The libraries and fonts that a bare machine lacks come in the same package.
-  const env = { ...process.env, LD_LIBRARY_PATH: join(home, "al2023/lib"), FONTCONFIG_PATH: join(home, "fonts") };
-  return chromium.launch({ executablePath: join(home, "chromium"), args: ARGS, env });
+  return started(join(home, "chromium"), {
+    LD_LIBRARY_PATH: join(home, "al2023/lib"),
+    FONTCONFIG_FILE: join(import.meta.dirname, "fonts.conf"),
+    XDG_CACHE_HOME: join(home, "cache"),
+  });
 }
 
 /** @param {string} name */

@@ -3,6 +3,9 @@
 
 import assert from "node:assert/strict";
 
+/** Of every visitor, as in `BROWSER_LOCALE=he`; without it the one that launch() gives the browser. */
+const LOCALE = process.env.BROWSER_LOCALE || undefined;
+
 /** @typedef {Awaited<ReturnType<typeof visit>>} Visitor */
 
 /**
@@ -10,7 +13,7 @@ import assert from "node:assert/strict";
  * @param {import("playwright-core").BrowserContextOptions} [options]
  */
 export async function visit(browser, options) {
-  const context = await browser.newContext({ locale: "en-GB", timezoneId: "UTC", ...options });
+  const context = await browser.newContext({ locale: LOCALE, timezoneId: "UTC", ...options });
   const page = await context.newPage();
   const complaints = /** @type {string[]} */ ([]);
   const requests = /** @type {import("playwright-core").Request[]} */ ([]);

@@ -1,6 +1,6 @@
 #!/bin/sh
 # Installs graphite-web, the oracle of the differential tests, and carbon into .tools/graphite, once. Says why and fails where Python
-# or its packages can't be had; the tests are skipped then.
+# or its packages can't be had; the tests are skipped then, but in a CI they fail.
 set -eu
 cd "$(dirname "$0")/../.."
 venv=.tools/graphite
