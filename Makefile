@@ -1,6 +1,7 @@
 # What a person or a CI runs; each target gets by itself what it needs. `make test` is the whole check.
 
 PORT ?= 8787
+HOST ?= 127.0.0.1
 STATE ?= .heartbeat
 # Under this a deploy is quick and a cold start unnoticeable; what grows past it should be a decision.
 WASM_GZIPPED_MAX := $$((896 * 1024))
@@ -27,8 +28,9 @@ build: ## compile the Worker to build/
 dev: build ## develop on PORT (8787): rebuilds on change, with one stream ready to use
 	@exec node tools/dev.mjs --port $(PORT)
 
-serve: setup ## serve build/ on PORT (8787) with data in STATE (.heartbeat); OWNER_TOKEN and SIGNING_KEY from the environment
-	@exec node tools/serve.mjs --port $(PORT) --state $(STATE)
+serve: ## serve build/ on HOST (127.0.0.1) and PORT (8787), data in STATE (.heartbeat); OWNER_TOKEN, SIGNING_KEY from the environment
+	@tools/setup.sh npm
+	@exec node tools/serve.mjs --with-parent --host '$(HOST)' --port '$(PORT)' --state '$(STATE)'
 
 test: build ## check everything, fastest first
 	@echo "== format"

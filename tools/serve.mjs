@@ -3,7 +3,10 @@
  * Serves build/ on workerd, the runtime that Cloudflare runs, without wrangler: no rebuild, no watching, nothing but
  * requests. The whole-system tests and the load measurements use this; so may a person who hosts Heartbeat themselves.
  *
- *   node tools/serve.mjs [--port 8787] [--host 127.0.0.1] [--state .heartbeat] [--control]
+ *   node tools/serve.mjs [--port 8787] [--host 127.0.0.1] [--state .heartbeat] [--with-parent] [--control]
+ *
+ * The environment's PORT, HOST and STATE are the defaults. With --with-parent the server ends with the process that started it.
+ * TRUSTED_PROXIES says how many reverse proxies there are before it; see docs/operating.md.
  *
  * Standard output is a protocol: one line `heartbeat ready on URL` as soon as requests are accepted, and with --control
  * one answer per command read from standard input:
@@ -13,21 +16,30 @@
  */
 
 import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { isIPv6 } from "node:net";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { Miniflare } from "miniflare";
 import { parse as parseToml } from "smol-toml";
+import { lock } from "./serve/lock.mjs";
 
 const ROOT = join(import.meta.dirname, "..");
 const MODULES = { "index.js": "esm", "index_bg.wasm": "wasm" };
 /** Longer than workerd needs to die, shorter than the patience of whoever sent the signal. */
 const STOP_MS = 1500;
+/** How soon it is noticed that the parent ended. */
+const PARENT_MS = 250;
+/** Where nobody but this machine's processes can connect, and so whoever does is the proxy. */
+const LOOPBACK = /^(localhost|127(\.\d+){3}|::1)$/i;
 
 const options = readOptions();
 /** @type {any} */
 const config = parseToml(readFileSync(join(ROOT, "wrangler.toml"), "utf8"));
 const heartbeat = heartbeatWorker();
+await lockState();
+guardWorkerd();
 const miniflare = new Miniflare({
   workers: [heartbeat, assetsWorker()],
   // Miniflare's own socket runs every request through a JavaScript router, which costs more than half of the speed. Nobody
@@ -43,8 +55,13 @@ const miniflare = new Miniflare({
 });
 
 // In place of Miniflare's handlers, which exit with 128 + the signal's number and don't wait for workerd's end.
-for (const signal of ["SIGTERM", "SIGINT"]) {
+for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
   process.removeAllListeners(signal).on(signal, stop);
+}
+if (options["with-parent"]) {
+  const { ppid } = process;
+  // Whoever is orphaned gets another parent.
+  setInterval(() => void (process.ppid !== ppid && stop()), PARENT_MS).unref();
 }
 try {
   await miniflare.ready;
@@ -68,19 +85,41 @@ if (options.control) {
 }
 
 function readOptions() {
+  const { PORT, HOST, STATE } = process.env;
   try {
     const { values } = parseArgs({
       options: {
-        port: { type: "string", default: "8787" },
-        host: { type: "string", default: "127.0.0.1" },
-        state: { type: "string", default: ".heartbeat" },
+        port: { type: "string", default: PORT || "8787" },
+        host: { type: "string", default: HOST || "127.0.0.1" },
+        state: { type: "string", default: STATE || ".heartbeat" },
+        "with-parent": { type: "boolean", default: false },
         control: { type: "boolean", default: false },
       },
     });
-    return { ...values, port: wholeNumber("--port", values.port, 0, 65535) };
+    // In URLs an IPv6 address has brackets; sockets want it without.
+    const host = values.host.replace(/^\[(.*)\]$/, (all, address) => (isIPv6(address) ? address : all));
+    return { ...values, host, port: wholeNumber("--port", values.port, 0, 65535) };
   } catch (/** @type {any} */ error) {
     fail(error.message);
   }
+}
+
+async function lockState() {
+  const folder = resolve(options.state);
+  try {
+    if (await lock(folder)) return;
+  } catch (/** @type {any} */ error) {
+    fail(`the folder ${folder} can't be locked: ${error.message}`);
+  }
+  fail(`another server uses the data in ${folder}; stop it, or choose another folder with STATE= (--state)`);
+}
+
+/** Miniflare starts what MINIFLARE_WORKERD_PATH names; ours becomes workerd, and ends with us. Windows has no sh. */
+function guardWorkerd() {
+  if (process.platform === "win32") return;
+  const ofMiniflare = createRequire(import.meta.resolve("miniflare"));
+  process.env.WORKERD = process.env.MINIFLARE_WORKERD_PATH ?? ofMiniflare("workerd").default;
+  process.env.MINIFLARE_WORKERD_PATH = join(import.meta.dirname, "serve/workerd.sh");
 }
 
 /** The Worker as wrangler.toml describes it, but for its assets: with them Miniflare would put its router in front. */
@@ -100,6 +139,7 @@ function heartbeatWorker() {
       ),
       env: {
         ...textBindings(),
+        TRUSTED_PROXIES: { type: "text", value: String(trustedProxies()) },
         ...rateLimitBindings(),
         ...Object.fromEntries(
           objects.map(({ name, class_name }) => [
@@ -130,7 +170,7 @@ function assetsWorker() {
 
 function readModules() {
   if (!Object.keys(MODULES).every((name) => existsSync(join(ROOT, "build", name)))) {
-    fail("there is no build yet; run `make build` first");
+    fail("there is no build in build/; run `make build`, which needs Rust, or copy the folder from a machine that has it");
   }
   return Object.fromEntries(
     Object.entries(MODULES).map(([name, type]) => {
@@ -151,6 +191,15 @@ function textBindings() {
   return Object.fromEntries(
     Object.entries({ ...config.vars, ...given }).map(([name, value]) => [name, { type: "text", value }]),
   );
+}
+
+/**
+ * How many reverse proxies each request comes through, and so how many entries of X-Forwarded-For are true. Unless the
+ * environment says otherwise it is one where only this machine can connect, and none where others can.
+ */
+function trustedProxies() {
+  const text = process.env.TRUSTED_PROXIES || (LOOPBACK.test(options.host) ? "1" : "0");
+  return wholeNumber("TRUSTED_PROXIES", text, 0, 9);
 }
 
 /** Requests per period, only when the environment asks for a limit: load tests come from one address. */

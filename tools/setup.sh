@@ -1,6 +1,7 @@
 #!/bin/sh
 # Gets what the build needs and the machine does not have: rustc's wasm target, the npm packages of the lock file, and in
 # .tools the two programs that turn a crate into a Worker. Needs cargo, rustup, Node and npm; says nothing when all is there.
+# `setup.sh npm` gets the packages only, which is all that serving needs, and needs no Rust.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -9,12 +10,13 @@ worker_build=0.8.7
 wasm_bindgen=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/version = |"/, ""); print }' Cargo.lock)
 
 main() {
-	need cargo "Rust is missing: install it with rustup (https://rustup.rs)."
 	need node "Node is missing: install version 20 or later (https://nodejs.org)."
 	need npm "npm is missing: it comes with Node (https://nodejs.org)."
 	one_at_a_time
-	wasm_target
 	npm_packages
+	[ "${1:-}" != npm ] || return 0
+	need cargo "Rust is missing: install it with rustup (https://rustup.rs)."
+	wasm_target
 	tool worker-build "$worker_build" worker-build --locked
 	# Without its own lock file: not every mirror of the registry has every version named there.
 	tool wasm-bindgen "wasm-bindgen $wasm_bindgen" wasm-bindgen-cli --no-default-features
@@ -65,4 +67,4 @@ tool() {
 		cargo install --root .tools --force --bin "$1" "$4" "$3@${2##* }"
 }
 
-main
+main "$@"

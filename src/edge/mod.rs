@@ -2,6 +2,7 @@
 
 mod bell;
 mod body;
+mod client;
 mod cors;
 mod credential;
 mod directory;
@@ -28,6 +29,8 @@ mod stay;
 mod stream_id;
 mod write;
 
+use std::cell::OnceCell;
+
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{Context, Env, Result, console_error, wasm_bindgen, web_sys};
 
@@ -46,6 +49,8 @@ use stream_id::StreamId;
 struct Exchange {
     request: Request,
     url: String,
+    /// See [`Exchange::origin`], which few requests need.
+    origin: OnceCell<String>,
     env: Env,
     /// Keeps work in the background alive.
     context: Context,
@@ -65,8 +70,16 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
     };
     let stay = Stay::new(&context)?;
     let keys = Keys::of(&env);
-    let exchange =
-        Exchange { request: Request::new(request), url, env, context, keys, now_ms: now_ms(), takes_password: false };
+    let exchange = Exchange {
+        request: Request::new(request),
+        url,
+        origin: OnceCell::new(),
+        env,
+        context,
+        keys,
+        now_ms: now_ms(),
+        takes_password: false,
+    };
     let (reply, cors) = exchange.answer(route).await;
     drop(stay);
     reply.into_response(cors)
@@ -75,11 +88,12 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
 impl Exchange {
     /// The same request, for what goes on when it is answered.
     fn again(&self) -> Self {
-        let Self { request, url, env, context, keys, now_ms, takes_password } = self;
+        let Self { request, url, origin, env, context, keys, now_ms, takes_password } = self;
         let context: &JsValue = context.as_ref().as_ref();
         Self {
             request: request.again(),
             url: url.clone(),
+            origin: origin.clone(),
             env: env.clone(),
             context: Context::new(context.clone().unchecked_into()),
             keys: keys.clone(),
@@ -108,7 +122,7 @@ impl Exchange {
             () if is_face => face::error_reply(&problem, self.access_token().is_some()),
             () if is_otlp => self.otlp_refusal(&problem),
             () if is_prometheus => prometheus::error_reply(&problem),
-            () => problem.reply(&self.url),
+            () => problem.reply(self.origin()),
         };
         (reply.unwrap_or_else(refusal), cors)
     }

@@ -14,7 +14,7 @@ use crate::wire::time::duration_text;
 use super::credential::{hash, new_read_key, random};
 use super::problem::Problem;
 use super::reply::Reply;
-use super::{Exchange, StreamId, internal, route};
+use super::{Exchange, StreamId, internal};
 
 /// A page of the list has at most this many streams, which is also KV's limit.
 const MAX_PAGE: usize = 1_000;
@@ -138,7 +138,7 @@ impl Exchange {
 
     /// Where a stream is written, read and seen.
     pub(super) fn links(&self, id: &StreamId, read_key: Option<&str>) -> Value {
-        let (id, origin) = (id.as_str(), route::origin(&self.url));
+        let (id, origin) = (id.as_str(), self.origin());
         // The fragment stays in the browser, so the key gets into no log.
         let key = read_key.map(|key| format!("#key={key}")).unwrap_or_default();
         json!({

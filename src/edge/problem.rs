@@ -8,7 +8,6 @@ use crate::wire::params::ParamError;
 use crate::wire::stream::ConfigError;
 
 use super::reply::Reply;
-use super::route;
 
 /// Why a request is not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,11 +118,11 @@ impl Problem {
         }
     }
 
-    /// The answer to the request with this URL.
-    pub(super) fn reply(&self, url: &str) -> Reply {
+    /// The answer to a request, by a deployment of this origin.
+    pub(super) fn reply(&self, origin: &str) -> Reply {
         let (status, kind, title) = self.kind();
         let errors = if let Self::InvalidPoints(_, errors) = self { errors.as_slice() } else { &[] };
-        let r#type = format!("{}/problems#{kind}", route::origin(url));
+        let r#type = format!("{origin}/problems#{kind}");
         let body = Body { r#type, title, status, detail: self.detail(), errors };
         let body = serde_json::to_vec(&body).expect("texts and numbers always serialise");
         let reply = Reply::new(status, "application/problem+json", body).with("Cache-Control", "no-store");

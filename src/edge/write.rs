@@ -128,7 +128,7 @@ impl Exchange {
         let Some(limiter) = LIMITER.with(|limiter| limiter.get_or_init(|| self.limiter()).clone()) else {
             return Ok(());
         };
-        let address = self.header("CF-Connecting-IP").unwrap_or_default();
+        let address = self.address();
         match limiter.limit(format!("{}/{}", id.as_str(), network(&address))).await {
             Ok(outcome) if !outcome.success => Err(Problem::RateLimited),
             // A limiter that fails must not lose writes.
@@ -158,7 +158,7 @@ impl Exchange {
     /// A key for a writer that has none but repeats the same bytes: of these, and of where they come from, as two pages may well
     /// count the same in the same millisecond.
     pub(super) fn key_of(&self, body: &[u8]) -> BatchKey {
-        let address = self.header("CF-Connecting-IP").unwrap_or_default();
+        let address = self.address();
         // No key that is given begins like this: it is UTF-8.
         let hash = Sha256::new().chain_update(b"\xffbody:").chain_update(network(&address)).chain_update([0]);
         let hash = hash.chain_update(body);

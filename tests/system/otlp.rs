@@ -189,7 +189,7 @@ fn the_same_bytes_count_once_and_are_answered_as_the_first_time() {
     post(&stream, JSON, body.clone()).expect(200);
     assert_close(stream.total("sum"), 10.0, "also where there are more shards meanwhile");
     for address in ["192.0.2.1", "192.0.2.2", "192.0.2.1"] {
-        let call = stream.call("POST", PATH).header("Content-Type", JSON).header("CF-Connecting-IP", address);
+        let call = stream.call("POST", PATH).header("Content-Type", JSON).header("X-Forwarded-For", address);
         call.body(body.clone()).send().expect(200);
     }
     assert_close(stream.total("sum"), 20.0, "once from each address");

@@ -54,10 +54,6 @@ impl Exchange {
     pub(super) fn access_token(&self) -> Option<String> {
         self.bearer().or_else(|| param(query_string(&self.url), "access_token"))
     }
-
-    fn origin(&self) -> &str {
-        super::route::origin(&self.url)
-    }
 }
 
 /// The limits of messages, as `GET config` told them.

@@ -1,0 +1,163 @@
+//! Where a request comes from and where it was sent to, as the platform says or, on a server of one's own, as its reverse proxies do.
+//! A client can send any header, so a header counts only as far as whoever is trusted has written it.
+
+use std::cell::OnceCell;
+
+use super::{Exchange, route};
+
+/// How a server of one's own says how many proxies each request comes through; the platform has no such variable.
+const TRUSTED_PROXIES: &str = "TRUSTED_PROXIES";
+/// Longer than any name of a host.
+const MAX_HOST_BYTES: usize = 255;
+
+thread_local! {
+    /// What stands before the deployment, the same for all requests of this isolate.
+    static FRONT: OnceCell<Front> = const { OnceCell::new() };
+}
+
+/// What stands between a client and this Worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Front {
+    /// Cloudflare, which writes `CF-Connecting-IP` itself and knows the scheme.
+    Platform,
+    /// As many reverse proxies, each of which has added what it saw to the end of each `X-Forwarded-*`.
+    Proxies(usize),
+}
+
+impl Front {
+    fn of(variable: Option<&str>) -> Self {
+        // What can't be read trusts nobody.
+        variable.map_or(Self::Platform, |count| Self::Proxies(count.trim().parse().unwrap_or(0)))
+    }
+
+    /// What the first of the trusted proxies saw; `None` where there is none, or where it said nothing.
+    fn seen(self, header: impl FnOnce() -> Option<String>) -> Option<String> {
+        let Self::Proxies(count @ 1..) = self else { return None };
+        let header = header()?;
+        // A request from between the proxies has fewer entries.
+        let entry = header.rsplit(',').take(count).last().unwrap_or_default().trim();
+        (!entry.is_empty()).then(|| entry.to_owned())
+    }
+}
+
+impl Exchange {
+    /// The client's address as text; empty where nobody who is trusted says it.
+    pub(super) fn address(&self) -> String {
+        let connecting = || self.header("CF-Connecting-IP");
+        let address = match self.front() {
+            Front::Platform => connecting(),
+            front => {
+                let forwarded = front.seen(|| self.header("X-Forwarded-For"));
+                // A tunnel of Cloudflare's says both.
+                forwarded.or_else(|| front.seen(connecting)).map(|entry| bare_address(&entry).to_owned())
+            }
+        };
+        address.unwrap_or_default()
+    }
+
+    /// The scheme and host under which the client knows this deployment.
+    pub(super) fn origin(&self) -> &str {
+        self.origin.get_or_init(|| {
+            let front = self.front();
+            let proto = front.seen(|| self.header("X-Forwarded-Proto"));
+            let host = front.seen(|| self.header("X-Forwarded-Host"));
+            origin_of(&self.url, proto.as_deref(), host.as_deref())
+        })
+    }
+
+    fn front(&self) -> Front {
+        let read = || Front::of(self.env.var(TRUSTED_PROXIES).ok().map(|var| var.to_string()).as_deref());
+        FRONT.with(|front| *front.get_or_init(read))
+    }
+}
+
+/// The origin of a URL, with what proxies say of it where that can be.
+fn origin_of(url: &str, proto: Option<&str>, host: Option<&str>) -> String {
+    let origin = route::origin(url);
+    let (scheme, own_host) = origin.split_once("://").unwrap_or(("http", origin));
+    let scheme = match proto.map(str::to_ascii_lowercase).as_deref() {
+        // Some proxies say what the connection is upgraded to.
+        Some("https" | "wss") => "https",
+        Some("http" | "ws") => "http",
+        _ => scheme,
+    };
+    format!("{scheme}://{}", host.filter(|host| is_host(host)).unwrap_or(own_host))
+}
+
+/// Whether it is a host with or without a port, and nothing that could be taken for more.
+fn is_host(text: &str) -> bool {
+    let is_of_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
+    (1..=MAX_HOST_BYTES).contains(&text.len()) && text.bytes().all(is_of_host)
+}
+
+/// An address without the port and the brackets that some proxies write: `192.0.2.1:4711`, `[2001:db8::1]:4711`.
+fn bare_address(entry: &str) -> &str {
+    if let Some((address, _)) = entry.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        return address;
+    }
+    match entry.split_once(':') {
+        Some((address, port)) if !port.contains(':') => address,
+        _ => entry,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(front: Front, header: &str) -> Option<String> {
+        front.seen(|| Some(header.to_owned()))
+    }
+
+    #[test]
+    fn only_what_trusted_proxies_added_counts() {
+        let header = "203.0.113.66, 198.51.100.7, 192.0.2.1";
+        assert_eq!(seen(Front::Proxies(1), header).as_deref(), Some("192.0.2.1"));
+        assert_eq!(seen(Front::Proxies(2), header).as_deref(), Some("198.51.100.7"));
+        assert_eq!(seen(Front::Proxies(2), "192.0.2.1").as_deref(), Some("192.0.2.1"));
+        assert_eq!(seen(Front::Proxies(1), "192.0.2.1, "), None);
+        assert_eq!((seen(Front::Proxies(0), header), seen(Front::Platform, header)), (None, None));
+        assert_eq!(Front::Proxies(1).seen(|| None), None);
+    }
+
+    #[test]
+    fn how_many_are_trusted_is_a_number_or_nobody() {
+        let cases = [(None, Front::Platform), (Some("2"), Front::Proxies(2)), (Some(" 1 "), Front::Proxies(1))];
+        for (variable, front) in cases.into_iter().chain(["", "-1", "all"].map(|text| (Some(text), Front::Proxies(0))))
+        {
+            assert_eq!(Front::of(variable), front, "{variable:?}");
+        }
+    }
+
+    #[test]
+    fn an_address_is_told_from_its_port() {
+        for (entry, address) in [
+            ("192.0.2.1", "192.0.2.1"),
+            ("192.0.2.1:4711", "192.0.2.1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("[2001:db8::1]:4711", "2001:db8::1"),
+            ("unknown", "unknown"),
+        ] {
+            assert_eq!(bare_address(entry), address);
+        }
+    }
+
+    #[test]
+    fn an_origin_is_what_the_client_typed() {
+        let url = "http://127.0.0.1:8787/v1/streams?a=b";
+        for (proto, host, origin) in [
+            (None, None, "http://127.0.0.1:8787"),
+            (Some("https"), None, "https://127.0.0.1:8787"),
+            (Some("HTTPS"), Some("h.example"), "https://h.example"),
+            (Some("wss"), Some("h.example:8443"), "https://h.example:8443"),
+            (Some("http"), Some("[2001:db8::1]:80"), "http://[2001:db8::1]:80"),
+            (Some("javascript"), Some("evil.example/a"), "http://127.0.0.1:8787"),
+            (None, Some("a\"b"), "http://127.0.0.1:8787"),
+            (None, Some("user@h.example"), "http://127.0.0.1:8787"),
+        ] {
+            assert_eq!(origin_of(url, proto, host), origin, "{proto:?} {host:?}");
+        }
+        assert_eq!(origin_of("https://h.example/", Some("http"), None), "http://h.example");
+    }
+}

@@ -1,0 +1,129 @@
+//! A server of one's own behind a reverse proxy: what a trusted proxy says counts, and what a stranger says does not.
+
+use serde_json::{Value, json};
+
+use crate::http::{Answer, Call, call};
+use crate::server::{OWNER_TOKEN, Server, State};
+use crate::stream::Stream;
+
+const POINT: &str = r#"{"n":1}"#;
+
+fn server(settings: &[(&str, &str)]) -> Server {
+    let usual = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "test-signing-key"), ("HEARTBEAT_WRITE_LIMIT", "1")];
+    Server::start_with(State::new(), &[&usual[..], settings].concat())
+}
+
+/// Where others than this machine's processes can connect.
+fn open_server(settings: &[(&str, &str)]) -> Server {
+    server(&[&[("HOST", "0.0.0.0")], settings].concat())
+}
+
+fn with(call: Call, headers: &[(&str, &str)]) -> Call {
+    headers.iter().fold(call, |call, (name, value)| call.header(name, *value))
+}
+
+/// The scheme and host of everything that names a URL to a client with these headers.
+fn origins(server: &Server, headers: &[(&str, &str)]) -> Vec<String> {
+    let create = call("POST", format!("{}/v1/streams", server.url)).bearer(OWNER_TOKEN);
+    let created = with(create, headers).body(r#"{"name":"test"}"#).send().expect(201).json();
+    let problem = with(call("GET", format!("{}/v1/nothing", server.url)), headers).send().json();
+    let token = with(call("GET", format!("{}/stream/0/token", server.url)), headers).bearer(OWNER_TOKEN).send();
+    let channel = call("POST", format!("{}/stream/0/channels", server.url)).bearer(OWNER_TOKEN);
+    let channel = with(channel, headers).header("Content-Type", "application/json");
+    let channel = channel.body(json!({"type": "net.app.heartbeat"}).to_string()).send().json();
+    let links = |links: &Value| links.as_object().expect("links").values().cloned().collect::<Vec<Value>>();
+    let of_channel = channel["data"]["annotations"].as_array().map_or(Vec::new(), |annotations| {
+        annotations.iter().flat_map(|annotation| links(&annotation["value"]["links"])).collect()
+    });
+    let urls = [
+        links(&created["links"]),
+        of_channel,
+        vec![problem["type"].clone(), token.json()["data"]["app"]["link"].clone()],
+    ];
+    let origin = |url: &Value| {
+        let url = url.as_str().expect("a URL");
+        url.splitn(4, '/').take(3).collect::<Vec<&str>>().join("/")
+    };
+    let mut origins: Vec<String> = urls.concat().iter().map(origin).collect();
+    origins.sort();
+    origins.dedup();
+    origins
+}
+
+/// Whether a client of each of these is let through, one after another, of which each may write once.
+fn let_through(server: &Server, clients: &[&[(&str, &str)]]) -> Vec<bool> {
+    // A period may end in between, but not twice, as they are longer than all of this takes.
+    let tries = || {
+        let stream = Stream::on(server);
+        let written =
+            |headers: &&[(&str, &str)]| -> Answer { with(stream.call("POST", "/points"), headers).body(POINT).send() };
+        clients.iter().map(written).map(|answer| answer.status == 202).collect::<Vec<bool>>()
+    };
+    let (first, second) = (tries(), tries());
+    // What a new period let through in one of them it did not in the other.
+    first.iter().zip(&second).map(|(first, second)| *first && *second).collect()
+}
+
+#[test]
+fn links_have_the_scheme_and_host_that_the_proxy_says() {
+    let server = server(&[]);
+    let own_host = server.url.trim_start_matches("http://");
+    for (headers, origin) in [
+        (&[][..], format!("http://{own_host}")),
+        (&[("X-Forwarded-Proto", "https")], format!("https://{own_host}")),
+        (&[("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "h.example")], "https://h.example".to_owned()),
+        (&[("X-Forwarded-Proto", "http, HTTPS"), ("Host", "h.example:8443")], "https://h.example:8443".to_owned()),
+        (&[("X-Forwarded-Proto", "gopher"), ("X-Forwarded-Host", "a/b")], format!("http://{own_host}")),
+    ] {
+        assert_eq!(origins(&server, headers), [origin], "{headers:?}");
+    }
+}
+
+#[test]
+fn a_stranger_chooses_neither_scheme_nor_host() {
+    let server = open_server(&[]);
+    let headers = [("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "h.example")];
+    assert_eq!(origins(&server, &headers), [server.url.clone()]);
+    let proxied = open_server(&[("TRUSTED_PROXIES", "1")]);
+    assert_eq!(origins(&proxied, &headers), ["https://h.example"]);
+}
+
+#[test]
+fn the_limit_is_per_client_behind_a_proxy() {
+    let clients: [&[(&str, &str)]; 8] = [
+        &[("X-Forwarded-For", "192.0.2.1")],
+        &[("X-Forwarded-For", "192.0.2.1")],
+        &[("X-Forwarded-For", "192.0.2.2")],
+        &[("X-Forwarded-For", "203.0.113.9, 192.0.2.1")],
+        &[("X-Forwarded-For", "192.0.2.2:4711")],
+        &[("X-Forwarded-For", "2001:db8::1")],
+        &[("X-Forwarded-For", "[2001:db8::2]:4711")],
+        &[("X-Forwarded-For", "192.0.2.1"), ("CF-Connecting-IP", "192.0.2.7")],
+    ];
+    let is_let_through = let_through(&server(&[]), &clients);
+    assert_eq!(is_let_through, [true, false, true, false, false, true, false, false]);
+}
+
+#[test]
+fn behind_two_proxies_the_first_of_them_says_who_the_client_is() {
+    let clients: [&[(&str, &str)]; 4] = [
+        &[("X-Forwarded-For", "192.0.2.1, 198.51.100.1")],
+        &[("X-Forwarded-For", "192.0.2.2, 198.51.100.1")],
+        &[("X-Forwarded-For", "203.0.113.9, 192.0.2.1, 198.51.100.2")],
+        &[("X-Forwarded-For", "203.0.113.9, 192.0.2.2, 198.51.100.3")],
+    ];
+    assert_eq!(let_through(&server(&[("TRUSTED_PROXIES", "2")]), &clients), [true, true, false, false]);
+}
+
+#[test]
+fn a_stranger_does_not_choose_an_address() {
+    let clients: [&[(&str, &str)]; 4] = [
+        &[],
+        &[("X-Forwarded-For", "192.0.2.1")],
+        &[("CF-Connecting-IP", "192.0.2.2")],
+        &[("X-Real-IP", "192.0.2.3"), ("Forwarded", "for=192.0.2.3")],
+    ];
+    for server in [open_server(&[]), server(&[("TRUSTED_PROXIES", "0")])] {
+        assert_eq!(let_through(&server, &clients), [true, false, false, false]);
+    }
+}
