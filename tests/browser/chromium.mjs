@@ -23,25 +23,29 @@ const ARGS = [
 /** What Chromium derives `navigator.language` from, strongest first; with these, `en-US@posix`. */
 const LANGUAGE = { LANGUAGE: "", LC_ALL: "C.UTF-8", LC_MESSAGES: "C.UTF-8", LANG: "C.UTF-8" };
 
-/** @returns {Promise<import("playwright-core").Browser>} a headless Chromium; the caller closes it. */
-export async function launch() {
+/**
+ * @param {Record<string, string | undefined>} [environment] what the browser finds of language and time zone, say
+ * @returns {Promise<import("playwright-core").Browser>} a headless Chromium; the caller closes it.
+ */
+export async function launch(environment) {
   const { CHROMIUM } = process.env;
-  if (CHROMIUM) return started(CHROMIUM);
-  if (process.platform === "linux" && process.arch === "x64") return startedPackage();
+  if (CHROMIUM) return started(CHROMIUM, environment);
+  if (process.platform === "linux" && process.arch === "x64") return startedPackage(environment);
   const executable = onPath("chromium") ?? onPath("google-chrome");
   if (executable === undefined) throw new Error("no Chromium found: install one, or name its executable in CHROMIUM");
-  return started(executable);
+  return started(executable, environment);
 }
 
-/** @param {string} executablePath @param {Record<string, string>} [environment] */
+/** @param {string} executablePath @param {Record<string, string | undefined>} [environment] */
 function started(executablePath, environment) {
   return chromium.launch({ executablePath, args: ARGS, env: { ...process.env, ...LANGUAGE, ...environment } });
 }
 
-/** The libraries and fonts that a bare machine lacks come in the same package; no others are looked at. */
-async function startedPackage() {
+/** The libraries and fonts that a bare machine lacks come in the same package; no others are looked at. @param {Record<string, string | undefined>} [environment] */
+async function startedPackage(environment) {
   const home = await unpackedPackage();
   return started(join(home, "chromium"), {
+    ...environment,
     LD_LIBRARY_PATH: join(home, "al2023/lib"),
     FONTCONFIG_FILE: join(import.meta.dirname, "fonts.conf"),
     XDG_CACHE_HOME: join(home, "cache"),
