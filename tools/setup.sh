@@ -11,7 +11,6 @@ wasm_bindgen=$(awk '/^name = "wasm-bindgen"$/ { getline; gsub(/version = |"/, ""
 
 main() {
 	need node "Node is missing: install version 20 or later (https://nodejs.org)."
-	need npm "npm is missing: it comes with Node (https://nodejs.org)."
 	one_at_a_time
 	npm_packages
 	[ "${1:-}" != npm ] || return 0
@@ -51,6 +50,7 @@ wasm_target() {
 
 npm_packages() {
 	cmp -s package-lock.json node_modules/.installed-lock.json && return
+	need npm "npm is missing: it comes with Node (https://nodejs.org)."
 	echo "setup: installing the npm packages of package-lock.json"
 	# Not on the Node in node_modules, where the caller's PATH may point: npm deletes that first. And errors only: npm would
 	# warn that the machine's Node is older than some packages want. They run on the one that it installs.
