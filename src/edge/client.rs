@@ -46,7 +46,7 @@ impl Exchange {
         let connecting = || self.header("CF-Connecting-IP");
         let address = match self.front() {
             Front::Platform => connecting(),
-            front => {
+            front @ Front::Proxies(_) => {
                 let forwarded = front.seen(|| self.header("X-Forwarded-For"));
                 // A tunnel of Cloudflare's says both.
                 forwarded.or_else(|| front.seen(connecting)).map(|entry| bare_address(&entry).to_owned())

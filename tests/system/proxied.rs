@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::channel::TIMESERIES;
 use crate::http::{Answer, Call, call};
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
@@ -30,11 +31,9 @@ fn origins(server: &Server, headers: &[(&str, &str)]) -> Vec<String> {
     let token = with(call("GET", format!("{}/stream/0/token", server.url)), headers).bearer(OWNER_TOKEN).send();
     let channel = call("POST", format!("{}/stream/0/channels", server.url)).bearer(OWNER_TOKEN);
     let channel = with(channel, headers).header("Content-Type", "application/json");
-    let channel = channel.body(json!({"type": "net.app.heartbeat"}).to_string()).send().json();
+    let channel = channel.body(json!({"type": TIMESERIES}).to_string()).send().json();
     let links = |links: &Value| links.as_object().expect("links").values().cloned().collect::<Vec<Value>>();
-    let of_channel = channel["data"]["annotations"].as_array().map_or(Vec::new(), |annotations| {
-        annotations.iter().flat_map(|annotation| links(&annotation["value"]["links"])).collect()
-    });
+    let of_channel = links(&channel["data"]["annotations"][0]["value"]["links"]);
     let urls = [
         links(&created["links"]),
         of_channel,

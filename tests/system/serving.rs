@@ -114,7 +114,15 @@ fn node_serve(port: u16, state: &Path) -> Command {
 
 /// What a server that must not start says, and with which code it ends.
 fn refused(command: &mut Command) -> (Option<i32>, String) {
-    let done = command.output().expect("it is there");
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn().expect("it is there");
+    // The output ends with the server, and a ready one says so before.
+    let ready = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok).next();
+    if ready.is_some() {
+        drop(Serving { child, url: String::new() });
+        panic!("it serves: {command:?}");
+    }
+    let done = child.wait_with_output().expect("it ends");
     (done.status.code(), String::from_utf8(done.stderr).expect("text"))
 }
 
