@@ -82,7 +82,7 @@ fn links_have_the_scheme_and_host_that_the_proxy_says() {
 fn a_stranger_chooses_neither_scheme_nor_host() {
     let server = open_server(&[]);
     let headers = [("X-Forwarded-Proto", "https"), ("X-Forwarded-Host", "h.example")];
-    assert_eq!(origins(&server, &headers), [server.url.clone()]);
+    assert_eq!(origins(&server, &headers), [&*server.url]);
     let proxied = open_server(&[("TRUSTED_PROXIES", "1")]);
     assert_eq!(origins(&proxied, &headers), ["https://h.example"]);
 }

@@ -36,8 +36,8 @@ impl Serving {
     fn start(command: &mut Command) -> Self {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::inherit()).process_group(0).spawn().expect("it is there");
-        let lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
-        let ready = lines.filter_map(|line| line.strip_prefix("heartbeat ready on ").map(str::to_owned)).next();
+        let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok);
+        let ready = lines.find_map(|line| line.strip_prefix("heartbeat ready on ").map(str::to_owned));
         Self { child, url: ready.expect("it is ready before it ends") }
     }
 
