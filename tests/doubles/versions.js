@@ -40,7 +40,7 @@ const MODES = {
   },
   frame: { call: ({ method }) => (method === "POST" ? { body: new Uint8Array([9, 9, 9]) } : {}) },
   write: { call: ({ method }) => (method === "POST" ? { body: new Uint8Array([1, 3, 0xff, 0xff, 0xff]) } : {}) },
-  join: { call: ({ method, url }) => (method === "GET" ? { url: `${url}~from-the-future` } : {}) },
+  join: { call: ({ method, url }) => (method === "GET" ? { url: `${url.split("?")[0]}?from/the/future` } : {}) },
   /** The object is newer: */
   answer: { answer: ({ status, body }) => ({ status, body: status === 200 ? new Uint8Array([9, 9, 9]) : body }) },
   nothing: { answer: ({ status }) => ({ status, body: new Uint8Array() }) },
@@ -59,7 +59,7 @@ function between(stub) {
       const sent = { ...call, ...mode.call?.(call) };
       const body = method === "GET" ? undefined : sent.body;
       const response = await stub.fetch(new Request(sent.url, { method, headers: request.headers, body }));
-      if (response.status === 101) return response;
+      if (response.status === 101 && mode !== MODES.refusal) return response;
       const answer = { status: response.status, body: new Uint8Array(await response.arrayBuffer()) };
       const { status, body: said } = mode.answer?.(answer) ?? answer;
       return new Response(said, { status });
@@ -67,11 +67,21 @@ function between(stub) {
   };
 }
 
+/** The Worker knows a binding by the name of its class. */
+class DurableObjectNamespace {
+  /** @param {any} namespace */
+  constructor(namespace) {
+    this.namespace = namespace;
+  }
+
+  /** @param {string} name */
+  getByName(name) {
+    return between(this.namespace.getByName(name));
+  }
+}
+
 /** @param {any} env */
-const mixed = (env) => ({
-  ...env,
-  STREAMS: { getByName: (/** @type {string} */ name) => between(env.STREAMS.getByName(name)) },
-});
+const mixed = (env) => ({ ...env, STREAMS: new DurableObjectNamespace(env.STREAMS) });
 
 export const { Stream, Pacer } = built;
 

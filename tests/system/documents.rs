@@ -6,12 +6,23 @@ use std::process::Command;
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
-fn document(name: &str) -> String {
+/// All documents, in page order.
+pub(crate) fn names() -> Vec<String> {
+    let folder = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).expect("there are documents");
+    let files = folder.map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"));
+    let mut names: Vec<String> =
+        files.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")).collect();
+    names.sort();
+    names.insert(0, "README.md".to_owned());
+    names
+}
+
+pub(crate) fn document(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("the document is there")
 }
 
 /// The texts of the code blocks of a language.
-fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
+pub(crate) fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
     let fence = format!("```{language}\n");
     document.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()
 }

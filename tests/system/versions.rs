@@ -37,7 +37,7 @@ fn reads(stream: &Stream) -> Vec<(&'static str, Call)> {
         "/deltas",
         "/live",
         "/metrics",
-        "/graphite/render?target=constantLine(1)&target=seriesByTag('name=~.*')&format=json",
+        "/graphite/render?target=constantLine(1)&target=seriesByTag('a=b')&format=json",
         "/graphite/metrics/find?query=*",
         "/prometheus/api/v1/query?query=heartbeat_n_total",
     ];
@@ -146,8 +146,10 @@ fn a_new_key_is_told_also_where_the_edge_does_not_understand_what_an_object_says
 fn a_reader_that_an_object_does_not_understand_comes_again() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
-    meet(&server, "refusal");
-    let upgrade = read(&stream, "/live").header("Upgrade", "websocket").header("Connection", "Upgrade");
-    let upgrade = upgrade.header("Sec-WebSocket-Version", "13").header("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==");
-    assert_later("upgrade", &upgrade.send());
+    for mode in ["join", "refusal"] {
+        meet(&server, mode);
+        let call = read(&stream, "/live").header("Upgrade", "websocket").header("Connection", "Upgrade");
+        let call = call.header("Sec-WebSocket-Version", "13").header("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==");
+        assert_later(mode, &call.send());
+    }
 }
