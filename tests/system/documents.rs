@@ -156,6 +156,22 @@ fn every_command_of_the_prometheus_document_succeeds_as_pasted() {
 }
 
 #[test]
+fn what_can_be_pasted_is_in_blocks_that_are_run() {
+    for name in names() {
+        let document = document(&name);
+        for language in ["bash", "shell", "text"] {
+            for block in blocks(&document, language) {
+                assert!(!block.lines().any(|line| line.starts_with("curl ")), "{name}: {block}");
+            }
+        }
+        // Those are for other places: they install, set up or serve.
+        for block in blocks(&document, "console") {
+            assert!(!block.contains("curl "), "{name}: {block}");
+        }
+    }
+}
+
+#[test]
 fn every_problem_has_its_place_on_the_page_and_in_the_table() {
     let (page, table) = (document("public/problems.html"), document("docs/api.md"));
     let source = document("src/edge/problem.rs");
