@@ -157,11 +157,24 @@ impl Exchange {
         let listing = |metadata| serde_json::from_value(metadata).ok();
         let stream = |key: worker::kv::Key| {
             let id = key.name.strip_prefix(PREFIX)?.to_owned();
-            Some((id, key.metadata.and_then(listing)?))
+            let listing = self.as_known_here(&id, key.metadata.and_then(listing)?)?;
+            Some((id, listing))
         };
         Ok(Page {
             streams: page.keys.into_iter().filter_map(stream).collect(),
             cursor: page.cursor.filter(|_| !page.list_complete),
+        })
+    }
+
+    /// A line of the list, with what this isolate has done or seen since it was written; `None` of a stream that is gone.
+    fn as_known_here(&self, id: &str, listing: Listing) -> Option<Listing> {
+        COPIES.with_borrow(|copies| match copies.get(id) {
+            // Ids are not used again.
+            Some(Copy { config: None, .. }) => None,
+            Some(Copy { config: Some(config), at_ms }) if self.now_ms - at_ms < FRESH_MS => {
+                Some(Listing { name: config.name.clone(), ..listing })
+            }
+            _ => Some(listing),
         })
     }
 

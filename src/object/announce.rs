@@ -49,6 +49,7 @@ impl Untold {
     /// Nobody has been told of a change that everybody may see.
     pub(super) const EVERYONE: Self = Self { shards: true, directory: true };
 
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
     pub(super) fn is_nobody(&self) -> bool {
         *self == Self::default()
     }
@@ -68,6 +69,14 @@ pub(super) struct Announcing {
     written_ms: i64,
     /// Whether this object has seen to what an earlier life left.
     is_begun: bool,
+}
+
+impl Announcing {
+    /// Takes note of a round.
+    fn count(&mut self, is_told: bool, now_ms: i64) {
+        self.failures = if is_told { 0 } else { self.failures + 1 };
+        self.due_ms = now_ms + (RETRY_MS << self.failures.saturating_sub(1).min(MAX_DOUBLINGS));
+    }
 }
 
 impl Shared {
@@ -131,13 +140,10 @@ impl Shared {
                 break;
             }
             let told = self.tell_everyone().await;
-            let mut announcing = self.announcing.borrow_mut();
-            announcing.failures = if told.is_ok() { 0 } else { announcing.failures + 1 };
-            let doublings = announcing.failures.saturating_sub(1).min(MAX_DOUBLINGS);
-            announcing.due_ms = now_ms() + (RETRY_MS << doublings);
-            drop(announcing);
-            if let Some(due_ms) = self.announce_due() {
-                self.expect_alarm(now_ms(), Some(due_ms)).await;
+            self.announcing.borrow_mut().count(told.is_ok(), now_ms());
+            match self.announce_due() {
+                Some(due_ms) => self.expect_alarm(now_ms(), Some(due_ms)).await,
+                None => self.put_off_alarm().await,
             }
             for waiting in waiting {
                 // Who asked may have gone.
@@ -145,6 +151,22 @@ impl Shared {
             }
         }
         self.announcing.borrow_mut().is_running = false;
+    }
+
+    /// Nobody is to be told any more: an alarm that comes before anything else needs it is put off.
+    async fn put_off_alarm(self: &Rc<Self>) {
+        let Some(at_ms) = self.alarm_ms.get() else { return };
+        let Ok(engine_ms) = self.with_engine(|engine| Ok(engine.next_due())) else { return };
+        let needed_ms = [engine_ms, self.watch_shards()].into_iter().flatten().min();
+        if needed_ms.is_some_and(|needed_ms| needed_ms <= at_ms) {
+            return;
+        }
+        // Before the alarm is gone: a commit meanwhile must not count on it.
+        self.alarm_ms.set(None);
+        match needed_ms {
+            Some(needed_ms) => self.set_alarm(needed_ms - now_ms()).await,
+            None => drop(self.state.storage().delete_alarm().await),
+        }
     }
 
     /// The record with what is owed, also of a closed stream; `None` where nothing is, and of other shards.
@@ -251,5 +273,25 @@ impl Shared {
         })?;
         self.announcing.borrow_mut().written_ms = now_ms();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_try_comes_after_the_second_that_the_platform_wants_and_then_ever_more_rarely() {
+        let mut announcing = Announcing::default();
+        let mut waits = Vec::new();
+        for _ in 0..12 {
+            announcing.count(false, 0);
+            waits.push(announcing.due_ms);
+        }
+        assert_eq!(waits[..4], [1_100, 2_200, 4_400, 8_800]);
+        assert!(waits.is_sorted() && waits[11] == 563_200, "{waits:?}");
+        announcing.count(true, 0);
+        announcing.count(false, 0);
+        assert_eq!(announcing.due_ms, 1_100);
     }
 }

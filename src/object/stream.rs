@@ -60,7 +60,7 @@ pub(super) struct Shared {
     pub(super) env: Env,
     is_committing: Cell<bool>,
     /// When the alarm comes, as far as is known.
-    alarm_ms: Cell<Option<i64>>,
+    pub(super) alarm_ms: Cell<Option<i64>>,
 }
 
 /// The engine, which is opened by the first event.
