@@ -65,6 +65,8 @@ pub(super) struct Announcing {
     failures: u32,
     /// Not before.
     due_ms: i64,
+    /// The alarm that was set for nothing but this.
+    alarm_ms: Option<i64>,
     /// When the directory was written last.
     written_ms: i64,
     /// Whether this object has seen to what an earlier life left.
@@ -116,9 +118,11 @@ impl Shared {
 
     /// Leaves it to the edge for a moment; sees to it that the alarm comes.
     pub(super) async fn announce_soon(&self) {
-        let now = now_ms();
+        let (now, before_ms) = (now_ms(), self.alarm_ms.get());
         self.announcing.borrow_mut().due_ms = now + AFTER_MS;
         self.expect_alarm(now, Some(now + AFTER_MS)).await;
+        let alarm_ms = self.alarm_ms.get();
+        self.announcing.borrow_mut().alarm_ms = alarm_ms.filter(|_| alarm_ms != before_ms);
     }
 
     /// Starts a round, or waits for the one that is under way and then starts one. Not part of any request, as with commits.
@@ -153,10 +157,11 @@ impl Shared {
         self.announcing.borrow_mut().is_running = false;
     }
 
-    /// Nobody is to be told any more: an alarm that comes before anything else needs it is put off.
+    /// Nobody is to be told any more: the alarm that was set for that is put off to when something else needs it.
     async fn put_off_alarm(self: &Rc<Self>) {
-        let Some(at_ms) = self.alarm_ms.get() else { return };
-        let Ok(engine_ms) = self.with_engine(|engine| Ok(engine.next_due())) else { return };
+        let set_ms = self.announcing.borrow_mut().alarm_ms.take();
+        let Some(at_ms) = set_ms.filter(|_| set_ms == self.alarm_ms.get()) else { return };
+        let Ok(engine_ms) = self.with_engine(|engine| Ok(engine.alarm_due())) else { return };
         let needed_ms = [engine_ms, self.watch_shards()].into_iter().flatten().min();
         if needed_ms.is_some_and(|needed_ms| needed_ms <= at_ms) {
             return;
