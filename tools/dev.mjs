@@ -1,21 +1,25 @@
 // @ts-check
 /**
- * `make dev`: wrangler's development server, with everything that a first visitor needs: secrets, one stream to write to,
- * and the commands to paste. What it makes is kept in git-ignored files, so the next start finds the same stream.
+ * `make dev`: wrangler's development server, with everything that a first visitor needs: secrets, one stream to write to and
+ * a key that reads it, as the variables of the documents' examples, and two commands to paste. What it makes is kept in
+ * git-ignored files, so the next start finds the same stream; what of it is dead by then is made anew.
  *
  *   node tools/dev.mjs [--port 8787] [--state .wrangler/state]
  */
 
 import { spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { delimiter, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs, parseEnv } from "node:util";
+import { parse as parseToml } from "smol-toml";
 
 const ROOT = join(import.meta.dirname, "..");
 const SECRETS = ".dev.vars";
+/** The carbon of docs/carbon.md, which nobody is. Where no other is listed it is, so that the example there can be pasted. */
+const EXAMPLE_CARBON = "carbon.example.com:2003";
 /** A cold compilation happens before the server answers. */
 const START_MS = 10 * 60_000;
 const POLL_MS = 200;
@@ -26,7 +30,8 @@ process.chdir(ROOT);
 const { port, state } = readOptions();
 const savedPath = join(state, "dev-stream.json");
 const origin = `http://127.0.0.1:${port}`;
-const ownerToken = readOwnerToken();
+const settings = readSettings();
+const ownerToken = settings.OWNER_TOKEN;
 await assertPortIsFree();
 startWrangler();
 await untilAnswering();
@@ -45,17 +50,34 @@ function readOptions() {
   return values;
 }
 
-/** The owner's token out of the secrets' file, which is made with random values on the first run. */
-function readOwnerToken() {
+/** What wrangler.toml and the secrets' file say; the latter is made with random values on the first run. */
+function readSettings() {
   if (!existsSync(SECRETS)) {
-    const random = () => randomBytes(32).toString("base64url");
-    writeFileSync(SECRETS, `OWNER_TOKEN=${random()}\nSIGNING_KEY=${random()}\n`, { mode: 0o600 });
+    makeSecrets();
   }
-  const { OWNER_TOKEN } = parseEnv(readFileSync(SECRETS, "utf8"));
+  /** @type {any} */
+  const { vars } = parseToml(readFileSync("wrangler.toml", "utf8"));
+  const { OWNER_TOKEN, CARBON_HOSTS = vars.CARBON_HOSTS } = parseEnv(readFileSync(SECRETS, "utf8"));
   if (!OWNER_TOKEN) {
     fail(`${SECRETS} has no OWNER_TOKEN; delete the file to have a new one made`);
   }
-  return OWNER_TOKEN;
+  return { OWNER_TOKEN, CARBON_HOSTS: CARBON_HOSTS || EXAMPLE_CARBON };
+}
+
+/** Two that start together must have the same secrets, and neither may find half a file. */
+function makeSecrets() {
+  const random = () => randomBytes(32).toString("base64url");
+  const mine = `${SECRETS}.${process.pid}`;
+  writeFileSync(mine, `OWNER_TOKEN=${random()}\nSIGNING_KEY=${random()}\n`, { mode: 0o600 });
+  try {
+    linkSync(mine, SECRETS);
+  } catch (/** @type {any} */ error) {
+    if (error.code !== "EEXIST") {
+      throw error;
+    }
+  } finally {
+    rmSync(mine);
+  }
 }
 
 /** Otherwise it would be a stranger that answers, and that we would tell the owner's token. */
@@ -73,6 +95,7 @@ async function assertPortIsFree() {
 /** Runs until we are told to stop, or until it ends by itself; either way its end is ours. */
 function startWrangler() {
   const args = ["dev", "--ip", "127.0.0.1", "--port", port, "--persist-to", state];
+  args.push("--var", `CARBON_HOSTS:${settings.CARBON_HOSTS}`);
   const child = spawn(join("node_modules", ".bin", "wrangler"), [...args, "--show-interactive-dev-session=false"], {
     stdio: ["ignore", "inherit", "inherit"],
     env: {
@@ -118,6 +141,11 @@ Heartbeat runs on ${origin}/
 
   The dashboard of stream "dev":
     ${origin}/?stream=${id}#key=${read_key}
+  For the examples of the README and of docs/, in another terminal:
+    export URL=${origin}
+    export ID=${id}
+    export KEY=${read_key}
+    export OWNER_TOKEN=${quoted(ownerToken)}
   Write a point:
     curl -X POST ${origin}/v1/streams/${id}/points -d '{"n":1234,"d":3,"p":10,"v":{"country":"US"}}'
   Read it back:
@@ -126,14 +154,45 @@ Heartbeat runs on ${origin}/
 `);
 }
 
-/** The stream of an earlier run, if the server still knows it: its state may have been deleted. */
+/**
+ * The stream of an earlier run, if the server still knows it: its state may have been deleted. Its key may have been replaced
+ * since, and nobody can be told the new one; then it gets another.
+ */
 async function savedStream() {
-  if (!existsSync(savedPath)) {
+  const stream = readSaved();
+  if (stream === undefined || (await asOwner(`/v1/streams/${stream.id}`)).status !== 200) {
     return undefined;
   }
-  const stream = JSON.parse(readFileSync(savedPath, "utf8"));
-  const response = await asOwner(`/v1/streams/${stream.id}`);
-  return response.status === 200 ? stream : undefined;
+  // Not the rollup: everybody may have been let in to that.
+  const path = `/v1/streams/${stream.id}/status`;
+  const { status } = await fetch(origin + path, { headers: { authorization: `Bearer ${stream.read_key}` } });
+  if (status !== 401) {
+    return stream;
+  }
+  const response = await asOwner(`/v1/streams/${stream.id}/read-key`, { method: "POST" });
+  if (response.status !== 200) {
+    return undefined;
+  }
+  const { read_key } = await response.json();
+  console.log("dev: the saved read key of the stream was replaced, so there is a new one");
+  return save({ id: stream.id, read_key });
+}
+
+/** What an earlier run saved, if it is whole. */
+function readSaved() {
+  try {
+    const { id, read_key } = JSON.parse(readFileSync(savedPath, "utf8"));
+    return typeof id === "string" && typeof read_key === "string" ? { id, read_key } : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/** @param {{ id: string, read_key: string }} stream */
+function save(stream) {
+  mkdirSync(state, { recursive: true });
+  writeFileSync(savedPath, `${JSON.stringify(stream)}\n`, { mode: 0o600 });
+  return stream;
 }
 
 async function createStream() {
@@ -144,9 +203,12 @@ async function createStream() {
     return undefined;
   }
   const { id, read_key } = await response.json();
-  mkdirSync(state, { recursive: true });
-  writeFileSync(savedPath, `${JSON.stringify({ id, read_key })}\n`, { mode: 0o600 });
-  return { id, read_key };
+  return save({ id, read_key });
+}
+
+/** As a shell reads it. @param {string} text */
+function quoted(text) {
+  return /^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }
 
 /** @param {string} path @param {RequestInit} [init] */

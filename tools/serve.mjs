@@ -133,7 +133,7 @@ function heartbeatWorker() {
       name: config.name,
       compatibilityDate: config.compatibility_date,
       compatibilityFlags: config.compatibility_flags,
-      manifest: { mainModule: "index.js", modulesRoot: join(ROOT, "build"), modules: readModules() },
+      manifest: { modulesRoot: join(ROOT, "build"), ...aroundWorker(readModules()) },
       exports: Object.fromEntries(
         objects.map(({ class_name }) => [class_name, { type: "durable-object", storage: "sqlite" }]),
       ),
@@ -178,6 +178,21 @@ function readModules() {
       return [name, { type, contents: type === "esm" ? bytes.toString() : new Uint8Array(bytes) }];
     }),
   );
+}
+
+/**
+ * For tests, which put a module around the Worker: a double of the platform at its worst. HEARTBEAT_AROUND is its file; it
+ * imports `./index.js`.
+ *
+ * @param {Record<string, any>} modules
+ */
+function aroundWorker(modules) {
+  const file = process.env.HEARTBEAT_AROUND;
+  if (file === undefined) {
+    return { mainModule: "index.js", modules };
+  }
+  const around = { type: "esm", contents: readFileSync(join(ROOT, file), "utf8") };
+  return { mainModule: "around.js", modules: { "around.js": around, ...modules } };
 }
 
 /**

@@ -11,10 +11,13 @@ use super::reply::Reply;
 use super::route::Route;
 use super::{Exchange, StreamId};
 
+/// A page's tracing adds a few short names; a longer list is nobody's.
+const MAX_ASKED_BYTES: usize = 1_024;
 /// Chromium's upper bound: two hours.
 const MAX_AGE_S: &str = "7200";
 const REQUEST_HEADERS: &str =
     "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-None-Match, Last-Event-ID";
+const ASKED_HEADERS: &str = "Access-Control-Request-Headers";
 const RESPONSE_HEADERS: &str = "ETag, Location, Retry-After";
 
 /// Who may read the answer, as far as browsers care.
@@ -39,7 +42,7 @@ pub(super) struct Admitted {
 impl Cors {
     /// The headers that tell it.
     pub(super) fn headers(self) -> Vec<(&'static str, Cow<'static, str>)> {
-        let vary = ("Vary", "Origin".into());
+        let vary = ("Vary", "Origin, Access-Control-Request-Headers".into());
         let allow = |origin| ("Access-Control-Allow-Origin", origin);
         let expose = ("Access-Control-Expose-Headers", RESPONSE_HEADERS.into());
         match self {
@@ -58,11 +61,19 @@ impl Exchange {
         if let Route::Points(id) | Route::Statsd(id) | Route::Otlp(id) = route {
             self.admit(&self.stream(id)?, cors).await?;
         }
-        let request_headers = if matches!(route, Route::Face(_)) { face::REQUEST_HEADERS } else { REQUEST_HEADERS };
-        Ok(Reply::empty(204)
+        let ours = if matches!(route, Route::Face(_)) { face::REQUEST_HEADERS } else { REQUEST_HEADERS };
+        let asked = self.header(ASKED_HEADERS).unwrap_or_default();
+        let mut reply = Reply::empty(204)
             .with("Access-Control-Allow-Methods", route.methods())
-            .with("Access-Control-Allow-Headers", request_headers)
-            .with("Access-Control-Max-Age", MAX_AGE_S))
+            .with("Access-Control-Allow-Headers", allowed_headers(ours, &asked))
+            .with("Access-Control-Max-Age", MAX_AGE_S);
+        // A page of the Internet that writes to a server in a private network. Whoever knows the id may, as anywhere else.
+        let is_private = self.header("Access-Control-Request-Private-Network").is_some_and(|asked| asked == "true");
+        if is_private {
+            reply = reply.with("Access-Control-Allow-Private-Network", "true");
+        }
+        // Where the list of origins matters, the answer says so already.
+        Ok(if matches!(cors, Cors::Any | Cors::Face) { reply.with("Vary", ASKED_HEADERS) } else { reply })
     }
 
     /// The configuration of a stream and the request's origin, if it may write there; also decides who may read the answer.
@@ -81,5 +92,54 @@ impl Exchange {
             *cors = Cors::Only(origin.clone());
         }
         Ok(Admitted { config, origin })
+    }
+}
+
+/// The headers that requests may have: ours, and whatever else is asked for. Who measures a page's requests adds headers to
+/// them (`traceparent`, `sentry-trace`), which mean nothing here and must keep no point out. A wildcard would do, but not
+/// for `Authorization`.
+fn allowed_headers(ours: &'static str, asked: &str) -> Cow<'static, str> {
+    let names = || asked.split(',').map(|name| name.trim_matches([' ', '\t'])).filter(|name| !name.is_empty());
+    if asked.len() > MAX_ASKED_BYTES || !names().all(is_token) {
+        return ours.into();
+    }
+    let is_ours = |name: &&str| ours.split(", ").any(|our| our.eq_ignore_ascii_case(name));
+    let others: Vec<&str> = names().filter(|name| !is_ours(name)).collect();
+    if others.is_empty() { ours.into() } else { format!("{ours}, {}", others.join(", ")).into() }
+}
+
+/// Whether this is the name of a header (RFC 9110, section 5.6.2).
+fn is_token(name: &str) -> bool {
+    // An asterisk is one as well, and means all headers where it stands alone.
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(&byte))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_for_is_allowed_beside_ours_and_only_names_are_echoed() {
+        let allowed = |asked: &str| allowed_headers("Authorization, Content-Type", asked).into_owned();
+        for (asked, more) in [
+            ("", ""),
+            ("traceparent", ", traceparent"),
+            ("content-type,traceparent,tracestate", ", traceparent, tracestate"),
+            ("sentry-trace , ,\tbaggage", ", sentry-trace, baggage"),
+            ("AUTHORIZATION", ""),
+            ("x-b3-traceid, x-b3-spanid,b3", ", x-b3-traceid, x-b3-spanid, b3"),
+            ("*", ""),
+            ("traceparent, *", ""),
+            ("a b", ""),
+            ("x: y", ""),
+            ("<script>", ""),
+            ("über", ""),
+            ("a\r\nSet-Cookie", ""),
+        ] {
+            assert_eq!(allowed(asked), format!("Authorization, Content-Type{more}"), "{asked:?}");
+        }
+        let longest = "x".repeat(MAX_ASKED_BYTES);
+        assert!(allowed(&longest).ends_with(&longest));
+        assert_eq!(allowed(&format!("{longest}x")), "Authorization, Content-Type");
     }
 }

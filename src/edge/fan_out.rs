@@ -12,7 +12,7 @@ use crate::wire::command::{Command, Credential, Read, take_shards};
 use super::directory::believed_shards;
 use super::problem::Problem;
 use super::shards::shard_detail;
-use super::{Exchange, StreamId, internal};
+use super::{Exchange, StreamId, internal, other_version};
 
 /// So many shards are called at the same time: their answers must fit this isolate's memory.
 const CALLS_AT_ONCE: usize = 8;
@@ -73,7 +73,7 @@ impl Exchange {
         let (home, others) = join(self.call(id, 0, call.method.clone(), &call.body), others).await;
         let mut home = home?;
         others?;
-        let shards = take_shards(&mut home).map_err(|error| internal(&error))?;
+        let shards = take_shards(&mut home).map_err(|error| other_version(&error))?;
         if shards > believed {
             self.config_of_home(id).await?;
             rest.extend(believed..shards);
@@ -93,6 +93,6 @@ fn part(shard: u16, answer: Result<Vec<u8>, Problem>) -> Result<Vec<u8>, Problem
         Problem::Unavailable | Problem::Internal => Problem::Shard(shard_detail(shard)),
         problem => problem,
     })?;
-    take_shards(&mut part).map_err(|error| internal(&error))?;
+    take_shards(&mut part).map_err(|error| other_version(&error))?;
     Ok(part)
 }

@@ -20,7 +20,7 @@ use crate::wire::look::Look;
 use super::problem::Problem;
 use super::read::fresh;
 use super::reply::Reply;
-use super::{Exchange, StreamId, internal};
+use super::{Exchange, StreamId, other_version};
 
 /// How often the stream is asked for events.
 const ASK_MS: u64 = 1_000;
@@ -92,7 +92,10 @@ impl Exchange {
                 closed.await.ok();
             }
         });
-        Ok(Reply::stream("text/event-stream", body).with("Cache-Control", "no-store"))
+        // A proxy that gathers answers (nginx does unless it is told) or compresses them would keep events back.
+        Ok(Reply::stream("text/event-stream", body)
+            .with("Cache-Control", "no-store, no-transform")
+            .with("X-Accel-Buffering", "no"))
     }
 
     async fn live_params(&self, id: &StreamId) -> Result<(LiveQuery, LiveCursor), Problem> {
@@ -110,8 +113,8 @@ impl Exchange {
         let mut look = Look::new(query, after, now_ms)?;
         while let Some(ask) = look.ask() {
             let mut take = |parts: &[u8]| {
-                let parts = split(parts).map_err(|error| internal(&error))?;
-                let part = parts.first().ok_or(Problem::Internal)?;
+                let parts = split(parts).map_err(|error| other_version(&error))?;
+                let part = parts.first().ok_or(Problem::OtherVersion)?;
                 Ok(look.take(part)?)
             };
             self.read_all(id, Read::Live(vec![ask]), &mut take).await?;

@@ -168,6 +168,12 @@ impl Exchange {
     }
 }
 
+/// Tells the log what an object said that this version does not understand. It may be an earlier or a later one.
+fn other_version(error: &dyn std::fmt::Display) -> Problem {
+    console_error!("edge: of another version: {error}");
+    Problem::OtherVersion
+}
+
 /// Tells the log what went wrong, and the other side only that something did.
 fn internal(error: &dyn std::fmt::Display) -> Problem {
     console_error!("edge: {error}");

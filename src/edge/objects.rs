@@ -17,7 +17,7 @@ use super::gather::{Batch, Gathering, Role};
 use super::held::Held;
 use super::known;
 use super::problem::Problem;
-use super::{Exchange, StreamId, internal};
+use super::{Exchange, StreamId, other_version};
 
 const BINDING: &str = "STREAMS";
 /// Objects see the method and the body only.
@@ -105,14 +105,14 @@ async fn send(env: Env, name: String, batch: Rc<Batch<Write>>) {
     drop(requests);
     let called = call(&env, &name, Method::Post, &body).await;
     GATHERING.with_borrow_mut(|gathering| gathering.done(&name, &batch));
-    let answers = called.and_then(|body| decode_answers(&body).map_err(|error| internal(&error)));
+    let answers = called.and_then(|body| decode_answers(&body).map_err(|error| other_version(&error)));
     let mut answers = answers.map(Vec::into_iter);
     for Write { held, seat } in writes {
         let said = match &mut answers {
-            Ok(answers) => answers.next().unwrap_or(Err(Refusal::Internal)).map_err(Problem::from),
+            Ok(answers) => answers.next().unwrap_or(Err(Refusal::OtherVersion)).map_err(Problem::from),
             Err(problem) => Err(problem.clone()),
         };
-        let answer = said.and_then(|said| WriteAnswer::parse(&said).map_err(|error| internal(&error)));
+        let answer = said.and_then(|said| WriteAnswer::parse(&said).map_err(|error| other_version(&error)));
         match &answer {
             Ok(WriteAnswer::Stored { numbers, .. }) => known::learn(&name, held.new_labels.borrow().iter(), numbers),
             Ok(WriteAnswer::UnknownSeries) => known::forget(&name),
@@ -153,7 +153,7 @@ async fn call(env: &Env, name: &str, method: Method, body: &Uint8Array) -> Answe
 }
 
 fn refused(body: &[u8]) -> Problem {
-    serde_json::from_slice::<Refusal>(body).map_or_else(|error| internal(&error), Problem::from)
+    serde_json::from_slice::<Refusal>(body).map_or_else(|error| other_version(&error), Problem::from)
 }
 
 /// The platform could not reach the object, or the object was reset meanwhile.

@@ -14,7 +14,7 @@ use crate::wire::time::duration_text;
 use super::credential::{hash, new_read_key, random};
 use super::problem::Problem;
 use super::reply::Reply;
-use super::{Exchange, StreamId, internal};
+use super::{Exchange, StreamId, other_version};
 
 /// A page of the list has at most this many streams, which is also KV's limit.
 const MAX_PAGE: usize = 1_000;
@@ -40,12 +40,19 @@ impl Exchange {
         let read_key = new_read_key()?;
         let create = Command::Create { config: config.clone(), read_key_hash: hash(&read_key), forward_token };
         self.command(&id, &create).await?;
-        let propagated = self.propagate(&id, config).await;
-        if propagated.is_err() {
-            // Nobody has the id yet, so nobody would ever find or delete the stream.
-            self.delete_shards(&id).await.ok();
-        }
-        Ok((id, propagated?, read_key))
+        let config = match self.announce(&id).await {
+            Ok(config) => config,
+            Err(problem) if problem.is_of_earlier_home() => {
+                if let Err(problem) = self.publish(&id, &config).await {
+                    // Nobody has the id yet, so nobody would ever find or delete the stream.
+                    self.command(&id, &Command::Forget).await.ok();
+                    return Err(problem);
+                }
+                config
+            }
+            Err(_) => config,
+        };
+        Ok((id, config, read_key))
     }
 
     pub(super) async fn list_streams(&self) -> Result<Reply, Problem> {
@@ -75,18 +82,30 @@ impl Exchange {
 
     pub(super) async fn delete_stream(&self, id: &StreamId) -> Result<Reply, Problem> {
         self.check_owner()?;
-        let deleted = self.delete_shards(id).await;
-        // Also when the object is gone already: a deletion that failed half-way can be repeated.
-        if matches!(deleted, Ok(()) | Err(Problem::NotFound(_))) {
+        let shards = match self.command(id, &Command::Delete).await {
+            Err(problem @ Problem::NotFound(_)) => {
+                // An earlier version may have left its entry.
+                self.unpublish(id).await.ok();
+                return Err(problem);
+            }
+            answer => answer?,
+        };
+        // It is closed now, and ends by itself where it can't end at once.
+        if self.announce(id).await.is_err_and(|problem| problem.is_of_earlier_home()) {
             self.unpublish(id).await?;
+            if shards != b"1" {
+                return Err(Problem::OtherVersion);
+            }
         }
-        deleted.map(|()| Reply::empty(204))
+        Ok(Reply::empty(204))
     }
 
     pub(super) async fn new_read_key(&self, id: &StreamId) -> Result<Reply, Problem> {
         self.check_owner()?;
         let read_key = new_read_key()?;
-        self.change(id, &Command::Rekey { read_key_hash: hash(&read_key) }).await?;
+        self.command(id, &Command::Rekey { read_key_hash: hash(&read_key) }).await?;
+        // The old key is dead, so from here on nothing keeps the owner from the new one. Home lets its readers in.
+        self.announce(id).await.ok();
         Ok(no_store(&json!({ "read_key": read_key })))
     }
 
@@ -112,11 +131,18 @@ impl Exchange {
         Ok(patch)
     }
 
-    /// Changes a stream at home and then everywhere; its configuration.
+    /// Changes a stream at home, which is then done, and tells everyone as far as that goes now; its configuration.
     async fn change(&self, id: &StreamId, command: &Command) -> Result<StreamConfig, Problem> {
         let changed = self.command(id, command).await?;
-        let config = serde_json::from_slice(&changed).map_err(|error| internal(&error))?;
-        self.propagate(id, config).await
+        let config: StreamConfig = serde_json::from_slice(&changed).map_err(|error| other_version(&error))?;
+        match self.announce(id).await {
+            Err(problem) if problem.is_of_earlier_home() => {
+                self.publish(id, &config).await.ok();
+                if config.layout.shards() > 1 { Err(Problem::NotEverywhere) } else { Ok(config) }
+            }
+            Err(_) => Ok(config),
+            announced => announced,
+        }
     }
 
     fn view(&self, id: &StreamId, config: &StreamConfig) -> Value {

@@ -32,6 +32,10 @@ pub(super) enum Problem {
     Moved,
     /// A change was made at home, but has not reached all that have to know.
     NotEverywhere,
+    /// The other side of a call is of another version, as for the seconds of a deployment.
+    OtherVersion,
+    /// KV does not answer, or takes no write now.
+    NoDirectory,
     NotConfigured(&'static str),
     Internal,
 }
@@ -69,6 +73,8 @@ impl Problem {
             Self::Internal => (500, "internal", "Something went wrong here"),
             Self::Overloaded => (503, "overloaded", "The stream is overloaded"),
             Self::Unavailable | Self::Moved => (503, "unavailable", "The stream could not be reached"),
+            Self::OtherVersion => (503, "unavailable", "The deployment is being updated"),
+            Self::NoDirectory => (503, "unavailable", "The list of streams could not be reached"),
             Self::Shard(_) | Self::NotEverywhere => (503, "unavailable", "Part of the stream could not be reached"),
             Self::NotConfigured(_) => (503, "not-configured", "This deployment is not configured"),
         }
@@ -100,8 +106,20 @@ impl Problem {
             Self::NotEverywhere => {
                 "the change is made but has not reached every shard; repeat the request to finish it"
             }
+            Self::OtherVersion => {
+                "the parts of this deployment are of two versions for a moment; send it again, a write with its idempotency key"
+            }
+            Self::NoDirectory => {
+                "the list of streams can't be read or written now; the streams themselves work; send it again"
+            }
             Self::Internal => "it is told in the log; a write may be sent again with its idempotency key",
         }
+    }
+
+    /// Whether a home that does not know [`crate::wire::command::Command::Announce`] may have said so: the versions before it
+    /// said of a command that they did not know that something went wrong.
+    pub(super) fn is_of_earlier_home(&self) -> bool {
+        matches!(self, Self::OtherVersion | Self::Internal)
     }
 
     /// A header that helps the client.
@@ -110,9 +128,14 @@ impl Problem {
             Self::Unauthorized(_) => Some(("WWW-Authenticate", "Bearer realm=\"heartbeat\"")),
             Self::MethodNotAllowed(allow) => Some(("Allow", allow)),
             Self::RateLimited => Some(("Retry-After", "10")),
-            Self::Overloaded | Self::Unavailable | Self::Shard(_) | Self::Moved | Self::NotEverywhere => {
-                Some(("Retry-After", "1"))
-            }
+            Self::Overloaded
+            | Self::Unavailable
+            | Self::Shard(_)
+            | Self::Moved
+            | Self::NotEverywhere
+            | Self::NoDirectory => Some(("Retry-After", "1")),
+            // A deployment takes some seconds.
+            Self::OtherVersion => Some(("Retry-After", "5")),
             Self::NotConfigured(_) => Some(("Retry-After", "60")),
             _ => None,
         }
@@ -146,6 +169,7 @@ impl From<Refusal> for Problem {
             Refusal::Overloaded => Self::Overloaded,
             Refusal::QueryTooLarge(detail) => Self::QueryTooLarge(detail),
             Refusal::InvalidRequest(detail) => Self::InvalidRequest(detail),
+            Refusal::OtherVersion => Self::OtherVersion,
             Refusal::Internal => Self::Internal,
         }
     }

@@ -19,7 +19,7 @@ use crate::wire::stream::StreamConfig;
 use super::problem::Problem;
 use super::reply::Reply;
 use super::stream_id::base32;
-use super::{Exchange, StreamId, internal};
+use super::{Exchange, StreamId, other_version};
 
 impl Exchange {
     pub(super) async fn read_rollup(&self, id: &StreamId) -> Result<Reply, Problem> {
@@ -28,7 +28,7 @@ impl Exchange {
         let mut merge = |part: &[u8]| {
             partial::merge(part, &mut grid).map_err(|error| match error {
                 PartialError::TooLarge(error) => Problem::QueryTooLarge(error.to_string()),
-                PartialError::Malformed(error) => internal(&error),
+                PartialError::Malformed(error) => other_version(&error),
             })
         };
         self.read_all(id, Read::Rollup(params.query.clone()), &mut merge).await?;
@@ -71,7 +71,7 @@ impl Exchange {
     pub(super) async fn read_labels(&self, id: &StreamId) -> Result<Reply, Problem> {
         no_params(self.query_string())?;
         let mut names = Names::default();
-        self.read_all(id, Read::Labels, &mut |part| names.merge(part).map_err(|error| internal(&error))).await?;
+        self.read_all(id, Read::Labels, &mut |part| names.merge(part).map_err(|error| other_version(&error))).await?;
         Ok(fresh(names.into_json()))
     }
 
@@ -80,7 +80,7 @@ impl Exchange {
         // A name in a path is percent-encoded, and `+` is a plus there.
         let name = percent_decoded(name);
         let mut values = Values::new(&name, params.limit);
-        let mut merge = |part: &[u8]| values.merge(part).map_err(|error| internal(&error));
+        let mut merge = |part: &[u8]| values.merge(part).map_err(|error| other_version(&error));
         self.read_all(id, Read::LabelValues { name: name.clone(), params }, &mut merge).await?;
         Ok(fresh(values.into_json()))
     }
@@ -88,7 +88,7 @@ impl Exchange {
     pub(super) async fn read_status(&self, id: &StreamId) -> Result<Reply, Problem> {
         no_params(self.query_string())?;
         let mut status = Status::default();
-        let mut merge = |part: &[u8]| status.merge(part).map_err(|error| internal(&error));
+        let mut merge = |part: &[u8]| status.merge(part).map_err(|error| other_version(&error));
         let shards = self.read_all(id, Read::Status, &mut merge).await?;
         Ok(fresh(status.into_json(shards)))
     }

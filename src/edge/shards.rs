@@ -1,4 +1,4 @@
-//! Streams of several shards: which shard takes a batch, and how a change reaches all of them.
+//! Streams of several shards: which shard takes a batch, and what goes to all of them.
 //!
 //! What this location believes of the number of shards may be old. A shard that knows better refuses a batch with a key
 //! (see [`crate::domain::shards`]), and then home is asked; a batch without a key may go to any shard.
@@ -11,12 +11,11 @@ use crate::domain::shards::{Layout, Plan};
 use crate::random::hash_key;
 use crate::wire::command::{Command, WriteAnswer};
 use crate::wire::frame::{BatchKey, FrameBuilder, NewLabels};
-use crate::wire::stream::StreamConfig;
 
 use super::fan_out::Call;
 use super::held::Held;
 use super::problem::Problem;
-use super::{Exchange, StreamId, internal};
+use super::{Exchange, StreamId};
 
 impl Exchange {
     /// Where a batch goes, by what is believed of the shards.
@@ -80,29 +79,6 @@ impl Exchange {
         }
         let adopt = Call::of(&Command::Adopt, false)?;
         self.call(id, shard, adopt.method, &adopt.body).await.map(drop)
-    }
-
-    /// Brings what home has been told to all other shards and to the directory. Repeating it finishes what failed.
-    pub(super) async fn propagate(&self, id: &StreamId, mut config: StreamConfig) -> Result<StreamConfig, Problem> {
-        let shards = config.layout.shards();
-        self.command_others(id, shards, &Command::Adopt).await?;
-        if config.layout.is_unsettled() {
-            let settled = self.command(id, &Command::Settle(shards)).await?;
-            config = serde_json::from_slice(&settled).map_err(|error| internal(&error))?;
-        }
-        self.publish(id, &config).await?;
-        Ok(config)
-    }
-
-    /// Ends a stream: closes home, empties the other shards, then home.
-    pub(super) async fn delete_shards(&self, id: &StreamId) -> Result<(), Problem> {
-        let shards = self.command(id, &Command::Delete).await?;
-        let shards: u16 = serde_json::from_slice(&shards).map_err(|error| internal(&error))?;
-        if shards == 1 {
-            return Ok(());
-        }
-        self.command_others(id, shards, &Command::Forget).await?;
-        self.command(id, &Command::Forget).await.map(drop).map_err(|_| Problem::NotEverywhere)
     }
 
     /// Sends a command to all shards, home first.

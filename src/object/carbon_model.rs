@@ -14,6 +14,7 @@ use crate::store::testing::TestSql;
 use crate::wire::frame::FrameBuilder;
 use crate::wire::stream_patch::StreamPatch;
 
+use super::announce::Untold;
 use super::engine::{Batch, Engine, Limits, Lines, Record};
 
 const START_MS: i64 = 1_792_540_800_000;
@@ -88,7 +89,14 @@ fn record(more: &serde_json::Value) -> Record {
     let body = serde_json::json!({ "name": "model", "distinct": ["client"], "carbon": carbon }).to_string();
     let created_ms = u64::try_from(START_MS).expect("after 1970");
     let config = StreamPatch::parse(body.as_bytes()).and_then(|patch| patch.into_config(created_ms)).expect("valid");
-    Record { config, read_key_hash: [0; 32], version: 1, is_closed: false, forward_token: None }
+    Record {
+        config,
+        read_key_hash: [0; 32],
+        version: 1,
+        is_closed: false,
+        forward_token: None,
+        untold: Untold::default(),
+    }
 }
 
 struct Model {

@@ -33,6 +33,7 @@ use crate::wire::frame::{BatchKey, Frame, LabelSet};
 use crate::wire::outcome::Outcome;
 use crate::wire::stream::StreamConfig;
 
+use super::announce::Untold;
 use super::answers::{Answers, KEY_WINDOW_MS};
 use super::dictionary::Dictionary;
 use super::distinct::{DistinctLabels, TooManyNames};
@@ -86,6 +87,9 @@ pub(super) struct Record {
     /// The token of the forwarding, encrypted.
     #[serde(default)]
     pub(super) forward_token: Option<Token>,
+    /// Who is still to hear of it.
+    #[serde(default, skip_serializing_if = "Untold::is_nobody")]
+    pub(super) untold: Untold,
 }
 
 /// Why the record stays as it is.
@@ -362,6 +366,13 @@ impl<S: Sql> Engine<S> {
         })?;
         (self.record, self.distinct, self.tidy_ms) = (record, distinct, 0);
         (self.forwarding, self.pushing) = (forwarding, pushing);
+        Ok(())
+    }
+
+    /// Replaces the record by one with the same wishes of the owner.
+    pub(super) fn note(&mut self, record: Record) -> Result<(), StoreError> {
+        Self::put_record(&self.sql, &record)?;
+        self.record = record;
         Ok(())
     }
 

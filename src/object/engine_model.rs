@@ -26,6 +26,7 @@ use crate::wire::frame::{Batch, BatchKey, FrameBuilder, NewLabels};
 use crate::wire::outcome::Outcome;
 use crate::wire::stream_patch::StreamPatch;
 
+use super::announce::Untold;
 use super::dictionary::DictionaryLimits;
 use super::engine::{Engine, Limits, Record, Told};
 
@@ -100,7 +101,14 @@ fn any_step() -> impl Strategy<Value = Step> {
 pub(super) fn record(distinct: &[&str]) -> Record {
     let body = serde_json::json!({ "name": "model", "distinct": distinct }).to_string();
     let config = StreamPatch::parse(body.as_bytes()).and_then(|patch| patch.into_config(0)).expect("valid");
-    Record { config, read_key_hash: [0; 32], version: 1, is_closed: false, forward_token: None }
+    Record {
+        config,
+        read_key_hash: [0; 32],
+        version: 1,
+        is_closed: false,
+        forward_token: None,
+        untold: Untold::default(),
+    }
 }
 
 struct Model {

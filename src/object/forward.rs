@@ -225,6 +225,7 @@ impl Stream {
             forward.channel = Some(channel);
         }
         record.version += 1;
+        record.untold.directory = true;
         self.shared.try_with_engine(|engine| {
             set_record(engine, record)?;
             engine.mark_checked().map_err(|error| internal(&error))

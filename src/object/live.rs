@@ -141,7 +141,7 @@ impl Reader {
 impl Shared {
     /// Makes an upgrade a reader, who gets a first message at once.
     pub(super) async fn join(self: &Rc<Self>, request: &Request) -> Result<Response, Refusal> {
-        let LiveJoin { credential, query, after } = socket::join_of(request).ok_or(Refusal::Internal)?;
+        let LiveJoin { credential, query, after } = socket::join_of(request).ok_or(Refusal::OtherVersion)?;
         authorize(&self.record()?, &credential, &Read::Live(Vec::new()))?;
         let query = {
             let live = self.readers();

@@ -8,6 +8,7 @@ use crate::wire::forward::{ForwardConfig, Token};
 use crate::wire::stream::StreamConfig;
 use crate::wire::stream_patch::StreamPatch;
 
+use super::announce::Untold;
 use super::engine::{Engine, Limits, Record};
 use super::forward::signing_key;
 use super::secret::seal;
@@ -16,7 +17,8 @@ use super::stream::{Answer, Slot, Stream, internal};
 impl Stream {
     /// Makes the stream.
     pub(super) async fn create(&self, config: StreamConfig, read_key_hash: KeyHash, token: Option<Token>) -> Answer {
-        let mut record = Record { config, read_key_hash, version: 1, is_closed: false, forward_token: None };
+        let untold = Untold { shards: config.layout.shards() > 1, directory: true };
+        let mut record = Record { config, read_key_hash, version: 1, is_closed: false, forward_token: None, untold };
         let token = match token {
             Some(token) => Some(self.seal(&token).await?),
             None => None,
@@ -27,6 +29,7 @@ impl Stream {
         if record.config.forward.is_some() {
             self.shared.set_alarm(1).await;
         }
+        self.shared.announce_soon().await;
         Ok(Vec::new())
     }
 

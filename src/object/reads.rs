@@ -12,7 +12,7 @@ use crate::wire::{partial, totals};
 
 use super::engine::{Engine, QueryError, Record, Seen};
 use super::storage::ObjectSql;
-use super::stream::{Answer, internal};
+use super::stream::{Answer, internal, other_version};
 
 /// Whether what is asked for may be read with this credential.
 pub(super) fn authorize(record: &Record, credential: &Credential, what: &Read) -> std::result::Result<(), Refusal> {
@@ -48,7 +48,7 @@ pub(super) fn look<S: Sql>(
 fn query<S: Sql>(engine: &Engine<S>, text: &QueryText) -> std::result::Result<(Query, Vec<u8>), Refusal> {
     let labels = engine.distinct().numbers(text.distinct());
     let labels = labels.map_err(|error| Refusal::InvalidRequest(error.to_string()))?;
-    let query = text.to_query(&labels).map_err(|error| internal(&error))?;
+    let query = text.to_query(&labels).map_err(|error| other_version(&error))?;
     Ok((query, labels))
 }
 

@@ -16,10 +16,11 @@ use crate::store::meta;
 use crate::store::sql::{Sql, StoreError};
 use crate::wire::command::{Refusal, VOUCH};
 
+use super::announce::Untold;
 use super::engine::{Engine, Limits, Record};
 use super::live::STREAM_GONE;
 use super::storage::ObjectSql;
-use super::stream::{Answer, Shared, Slot, Stream, internal, set_record, to_json};
+use super::stream::{Answer, Shared, Slot, Stream, internal, other_version, set_record, to_json};
 
 const BINDING: &str = "STREAMS";
 /// In the table of small texts: the largest number of shards that this one was told.
@@ -41,42 +42,43 @@ impl Stream {
         Ok(taken)
     }
 
-    /// Ends the stream if this is its only shard; else closes it, until the others are gone.
+    /// Closes the stream; it ends with the next announcement.
     pub(super) async fn delete(&self) -> Answer {
         let sql = self.shared.sql();
         // Without opening the engine, so that also a stream that can't be opened can be deleted.
         let record = Engine::peek_record(&sql).map_err(|error| internal(&error))?.ok_or(Refusal::NoSuchStream)?;
+        if record.is_closed && record.untold.directory {
+            // It is ending already, by itself.
+            return Err(Refusal::NoSuchStream);
+        }
         let shards = record.config.layout.shards();
         self.shared.close_all(STREAM_GONE);
-        if shards == 1 {
-            self.forget().await?;
-        } else {
-            let closed = Record { is_closed: true, ..record };
-            Engine::put_record(&sql, &closed).map_err(|error| internal(&error))?;
-            *self.shared.engine.borrow_mut() = Slot::NoStream;
-        }
-        Ok(to_json(&shards))
-    }
-
-    /// Deletes all that this shard has.
-    pub(super) async fn forget(&self) -> Answer {
-        self.shared.life.update(|life| life + 1);
-        self.shared.close_all(STREAM_GONE);
-        if Engine::peek_record(&self.shared.sql()) == Ok(None) {
-            return Ok(Vec::new());
-        }
+        let closed = Record { is_closed: true, untold: Untold::EVERYONE, ..record };
+        Engine::put_record(&sql, &closed).map_err(|error| internal(&error))?;
         *self.shared.engine.borrow_mut() = Slot::NoStream;
-        let deleted = self.shared.state.storage().delete_all().await;
-        self.shared.fence.set(None);
-        deleted.map_err(|error| {
-            *self.shared.engine.borrow_mut() = Slot::NotOpened;
-            internal(&error)
-        })?;
-        Ok(Vec::new())
+        self.shared.announce_soon().await;
+        Ok(to_json(&shards))
     }
 }
 
 impl Shared {
+    /// Deletes all that this shard has.
+    pub(super) async fn forget(&self) -> Answer {
+        self.life.update(|life| life + 1);
+        self.close_all(STREAM_GONE);
+        if Engine::peek_record(&self.sql()) == Ok(None) {
+            return Ok(Vec::new());
+        }
+        *self.engine.borrow_mut() = Slot::NoStream;
+        let deleted = self.state.storage().delete_all().await;
+        self.fence.set(None);
+        deleted.map_err(|error| {
+            *self.engine.borrow_mut() = Slot::NotOpened;
+            internal(&error)
+        })?;
+        Ok(Vec::new())
+    }
+
     /// This object's name: that of the stream and the number of the shard.
     pub(super) fn name(&self) -> String {
         self.state.id().name().unwrap_or_default()
@@ -128,7 +130,10 @@ fn told(sql: &impl Sql) -> Result<Fence, StoreError> {
 
 /// What home has.
 async fn vouched(env: &Env, stream: &str) -> Result<Record, Refusal> {
-    serde_json::from_slice(&call(env, &format!("{stream}/0"), VOUCH).await?).map_err(|error| internal(&error))
+    let vouched = call(env, &format!("{stream}/0"), VOUCH).await?;
+    let record: Record = serde_json::from_slice(&vouched).map_err(|error| other_version(&error))?;
+    // Who is told is home's business.
+    Ok(Record { untold: Untold::default(), ..record })
 }
 
 /// Sends a command to another shard; its answer.
@@ -143,6 +148,6 @@ pub(super) async fn call(env: &Env, name: &str, command: &[u8]) -> Answer {
     };
     match called.await.map_err(|error| internal(&error))? {
         (200, body) => Ok(body),
-        (_, body) => Err(serde_json::from_slice(&body).unwrap_or_else(|error| internal(&error))),
+        (_, body) => Err(serde_json::from_slice(&body).unwrap_or_else(|error| other_version(&error))),
     }
 }

@@ -20,11 +20,12 @@ use crate::clock::now_ms;
 use crate::domain::shards::Fence;
 use crate::random::hash_key;
 use crate::store::sql::StoreError;
-use crate::wire::command::{Command, Refusal, put_shards};
+use crate::wire::command::{Command, KeyHash, Refusal, put_shards};
 use crate::wire::stream::ConfigError;
 use crate::wire::stream_patch::StreamPatch;
 use crate::wire::writes::encode_answers;
 
+use super::announce::{Announcing, Untold};
 use super::answers::KEY_WINDOW_MS;
 use super::engine::{Engine, GATHER_MS, Limits, MAX_ROW_BYTES, Record, RecordError};
 use super::live::Live;
@@ -54,11 +55,12 @@ pub(super) struct Shared {
     pub(super) life: Cell<u32>,
     pub(super) queue: RefCell<Queue>,
     pub(super) live: RefCell<Live>,
-    /// For calls to other shards.
+    pub(super) announcing: RefCell<Announcing>,
+    /// For calls to other shards, and for the directory.
     pub(super) env: Env,
     is_committing: Cell<bool>,
     /// When the alarm comes, as far as is known.
-    alarm_ms: Cell<Option<i64>>,
+    pub(super) alarm_ms: Cell<Option<i64>>,
 }
 
 /// The engine, which is opened by the first event.
@@ -82,6 +84,7 @@ impl DurableObject for Stream {
             life: Cell::new(0),
             queue: RefCell::new(Queue::new(max_bytes)),
             live: RefCell::default(),
+            announcing: RefCell::default(),
             env: env.clone(),
             is_committing: Cell::new(false),
             alarm_ms: Cell::new(None),
@@ -90,21 +93,24 @@ impl DurableObject for Stream {
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
+        self.shared.resume();
         if request.method() == Method::Get {
             return self.shared.join(&request).await.or_else(|refusal| refuse(&refusal));
         }
         let body = request.bytes().await?;
         if request.method() == Method::Post {
-            let answers = self.write(&body).map_err(|error| internal(&error));
+            let answers = self.write(&body).map_err(|error| other_version(&error));
             drop(body);
             return match answers {
                 Ok(answers) => Response::from_bytes(encode_answers(&answers.await)),
                 Err(refusal) => refuse(&refusal),
             };
         }
-        let answer = match serde_json::from_slice(&body) {
+        let answer = match Command::parse(&body) {
             Ok(Command::Delete) => self.delete().await,
-            Ok(Command::Forget) => self.forget().await,
+            Ok(Command::Forget) => self.shared.forget().await,
+            Ok(Command::Announce { again }) => self.shared.announce(again).await,
+            Ok(Command::Rekey { read_key_hash }) => self.rekey(read_key_hash).await,
             Ok(Command::Adopt) => self.adopt().await,
             Ok(Command::Patch(patch)) => self.patch(patch).await,
             Ok(Command::Create { config, read_key_hash, forward_token }) => {
@@ -112,7 +118,7 @@ impl DurableObject for Stream {
             }
             Ok(Command::RetryForward) => self.retry_forward().await,
             Ok(command) => self.shared.obey(command),
-            Err(error) => Err(internal(&error)),
+            Err(refusal) => Err(refusal),
         };
         match answer {
             Ok(body) => Response::from_bytes(body),
@@ -122,22 +128,25 @@ impl DurableObject for Stream {
 
     async fn alarm(&self) -> Result<Response> {
         self.shared.alarm_ms.set(None);
+        let announced = self.shared.announce_if_due();
         let tidied = self.shared.with_engine(|engine| {
             let now = now_ms();
             if engine.tidy_due() <= now { engine.tidy(now).map(|_| ()) } else { Ok(()) }
         });
         if tidied.is_ok() {
-            // At the same time, as both wait for others most of it; the next alarm is set when both are done.
-            join(self.forward(), self.push_to_carbon()).await;
+            // At the same time, as all wait for others most of it; the next alarm is set when all are done.
+            join(announced, join(self.forward(), self.push_to_carbon())).await;
         } else {
             self.put_off_carbon();
+            announced.await;
         }
         let next_ms = match tidied.and_then(|()| self.shared.with_engine(|engine| Ok(engine.next_due()))) {
             Ok(next_ms) => next_ms,
             Err(Refusal::NoSuchStream) => None,
             Err(_) => Some(now_ms() + RETRY_MS),
         };
-        if let Some(next_ms) = next_ms.into_iter().chain(self.shared.watch_shards()).min() {
+        let wanted = [next_ms, self.shared.watch_shards(), self.shared.announce_due()];
+        if let Some(next_ms) = wanted.into_iter().flatten().min() {
             // Not at once: what could not be done now can't be done in a millisecond either.
             self.shared.set_alarm((next_ms - now_ms()).max(GATHER_MS)).await;
         }
@@ -177,6 +186,20 @@ impl Stream {
         let command = Command::Patch(self.sealed(patch).await?);
         let answer = self.shared.obey(command)?;
         self.shared.set_alarm(1).await;
+        self.shared.announce_soon().await;
+        Ok(answer)
+    }
+
+    /// Nobody but the other shards has to know the key, and readers are let in by home.
+    async fn rekey(&self, read_key_hash: KeyHash) -> Answer {
+        let answer = self.shared.change(|record| {
+            record.read_key_hash = read_key_hash;
+            record.untold.shards |= record.config.layout.shards() > 1;
+            Ok(())
+        })?;
+        if self.shared.announce_due().is_some() {
+            self.shared.announce_soon().await;
+        }
         Ok(answer)
     }
 }
@@ -288,6 +311,7 @@ impl Shared {
             Command::Patch(patch) => self.change(|record| {
                 let now = u64::try_from(now_ms()).unwrap_or_default();
                 let token = patch.token().cloned();
+                record.untold = Untold::EVERYONE;
                 let before = record.config.forward.take();
                 record.config.forward.clone_from(&before);
                 record.config = patch.applied(record.config.clone(), now).map_err(|error| match error {
@@ -295,10 +319,6 @@ impl Shared {
                     error => Refusal::InvalidRequest(error.to_string()),
                 })?;
                 record.set_token(before.as_ref(), token)
-            }),
-            Command::Rekey { read_key_hash } => self.change(|record| {
-                record.read_key_hash = read_key_hash;
-                Ok(())
             }),
             Command::Settle(shards) => self.change(|record| {
                 record.config.layout.settle(shards, now_ms());
@@ -317,7 +337,10 @@ impl Shared {
     }
 
     /// Changes the record; answers the configuration.
-    fn change(self: &Rc<Self>, change: impl FnOnce(&mut Record) -> std::result::Result<(), Refusal>) -> Answer {
+    pub(super) fn change(
+        self: &Rc<Self>,
+        change: impl FnOnce(&mut Record) -> std::result::Result<(), Refusal>,
+    ) -> Answer {
         self.try_with_engine(|engine| {
             let mut record = engine.record().clone();
             change(&mut record)?;
@@ -344,6 +367,12 @@ pub(super) fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
 pub(super) fn internal(error: &dyn std::fmt::Display) -> Refusal {
     console_error!("stream: {error}");
     Refusal::Internal
+}
+
+/// Tells the log what this version does not understand, and the other side that this is why.
+pub(super) fn other_version(error: &dyn std::fmt::Display) -> Refusal {
+    console_error!("stream: of another version: {error}");
+    Refusal::OtherVersion
 }
 
 fn refuse(refusal: &Refusal) -> Result<Response> {

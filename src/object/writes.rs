@@ -13,7 +13,7 @@ use crate::wire::writes::{Answered, decode_writes};
 use super::engine::{Engine, Told};
 use super::queue::Committed;
 use super::storage::ObjectSql;
-use super::stream::{Stream, internal};
+use super::stream::{Stream, internal, other_version};
 
 /// A write that may be done.
 enum Accepted {
@@ -66,8 +66,9 @@ impl Stream {
     /// Lets a batch wait for the next commit, if it may be written and was not before. A batch without points only asks
     /// for that.
     fn accept(&self, write: &[u8], now_ms: i64) -> std::result::Result<Accepted, Refusal> {
-        let WriteRequest { shards, origin, frame } = WriteRequest::parse(write).map_err(|error| internal(&error))?;
-        let (Frame { key, outcome, .. }, known) = whole_frame(frame).map_err(|error| internal(&error))?;
+        let WriteRequest { shards, origin, frame } =
+            WriteRequest::parse(write).map_err(|error| other_version(&error))?;
+        let (Frame { key, outcome, .. }, known) = whole_frame(frame).map_err(|error| other_version(&error))?;
         let only_asks = outcome.accepted == 0;
         let (fence, earlier, is_known) = self.shared.try_with_engine(|engine| {
             admit(engine, origin, only_asks)?;

@@ -1,11 +1,13 @@
 //! What the edge asks of a stream's object, and what the object refuses.
 //!
 //! A write is `POST` with a [`WriteRequest`]; all else is `PUT` with a [`Command`] as JSON. Both sides are of one
-//! deployment but, for the seconds of a roll-out, maybe of two versions: fields are only added, with defaults.
+//! deployment but, for the seconds of a roll-out, maybe of two versions: fields are only added, with defaults. What one side
+//! does not understand of the other is [`Refusal::OtherVersion`] and never half done.
 //!
 //! The first shard of a stream is its *home*: what it holds of the owner's wishes is true, the other shards have copies.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::domain::codec::{Malformed, Reader, put_bytes, put_varint};
 use crate::domain::open::SeriesId;
@@ -47,10 +49,19 @@ pub enum Command {
     Vouch,
     /// Lets a shard other than home fetch what home vouches for, and makes it if it is new; answers nothing.
     Adopt,
-    /// Every shard has adopted a configuration with so many shards; tells home, which answers the [`StreamConfig`].
+    /// Every shard has adopted a configuration with so many shards; tells home, which answers the [`StreamConfig`]. Sent by
+    /// earlier versions.
     Settle(u16),
-    /// Ends the stream, at home; answers how many shards it has as JSON. One: its data are gone. More: nothing but this
-    /// and [`Command::Forget`] is obeyed from now on.
+    /// Brings what home has now to all shards and to the directory; answers the [`StreamConfig`], or nothing when the stream
+    /// has ended. What fails, home does again later by itself.
+    Announce {
+        /// Also to the directory when home believes that it knows: a copy was found that differs.
+        #[serde(default)]
+        again: bool,
+    },
+    /// Ends the stream, at home; answers how many shards it has as JSON. From now on nothing is obeyed but
+    /// [`Command::Announce`], which ends the other shards, the entry in the directory and home itself, and
+    /// [`Command::Forget`].
     Delete,
     /// Deletes all that a shard has, if anything; answers nothing.
     Forget,
@@ -61,6 +72,36 @@ pub enum Command {
         /// What.
         what: Read,
     },
+}
+
+impl Command {
+    /// The command of a body.
+    ///
+    /// # Errors
+    /// [`Refusal::OtherVersion`] for a command that this version does not know, and for one that asks for more than this
+    /// version would do.
+    pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
+        let command: Self = serde_json::from_slice(body).map_err(|_| Refusal::OtherVersion)?;
+        // Others change nothing, so what is not known of them does no harm, or they are checked by their own types.
+        if let Self::Create { .. } | Self::Patch(_) = command {
+            let (given, known) = (serde_json::from_slice(body), serde_json::to_value(&command));
+            let (Ok(given), Ok(known)) = (given, known) else { return Err(Refusal::OtherVersion) };
+            if !has_all(&known, &given) {
+                return Err(Refusal::OtherVersion);
+            }
+        }
+        Ok(command)
+    }
+}
+
+/// Whether all fields that are given are known.
+fn has_all(known: &Value, given: &Value) -> bool {
+    match (known, given) {
+        (Value::Object(known), Value::Object(given)) => {
+            given.iter().all(|(name, given)| known.get(name).is_some_and(|known| has_all(known, given)))
+        }
+        _ => true,
+    }
 }
 
 /// Who reads.
@@ -102,6 +143,7 @@ pub enum Read {
 
 /// Which messages. A message's id is the number of its first point in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Page {
     /// Behind this one.
     pub since: Option<u64>,
@@ -139,6 +181,9 @@ pub enum Refusal {
     /// What is asked for does not go with the stream's configuration, or can't be made of it.
     #[error("{0}")]
     InvalidRequest(String),
+    /// The other side says what this one does not understand: they are of two versions for the seconds of a deployment.
+    #[error("the stream's object is of another version")]
+    OtherVersion,
     /// A fault of ours, told in the log.
     #[error("the stream could not do this")]
     Internal,
@@ -209,8 +254,12 @@ impl WriteAnswer {
     }
 }
 
-/// [`Command::Vouch`] as JSON: the one command that an object sends.
+/// The commands that objects send each other, as JSON: [`Command::Vouch`],
 pub const VOUCH: &[u8] = br#""vouch""#;
+/// [`Command::Adopt`],
+pub const ADOPT: &[u8] = br#""adopt""#;
+/// and [`Command::Forget`].
+pub const FORGET: &[u8] = br#""forget""#;
 
 /// A write as the edge sends it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -278,8 +327,35 @@ mod tests {
     }
 
     #[test]
-    fn an_object_asks_home_with_a_command() {
-        assert_eq!(serde_json::from_slice::<Command>(VOUCH).expect("a command"), Command::Vouch);
+    fn what_objects_send_each_other_are_commands() {
+        for (body, command) in [(VOUCH, Command::Vouch), (ADOPT, Command::Adopt), (FORGET, Command::Forget)] {
+            assert_eq!(Command::parse(body), Ok(command));
+        }
+    }
+
+    #[test]
+    fn a_command_of_another_version_is_refused_as_that_and_never_half_done() {
+        let config = r#"{"name":"x","public_read":false,"origins":[],"created_ms":1"#;
+        let create =
+            |more: &str| format!(r#"{{"create":{{"config":{config}{more}}},"read_key_hash":{:?}}}}}"#, [0; 32]);
+        Command::parse(create("").as_bytes()).expect("what an earlier version sent");
+        Command::parse(br#"{"patch":{"name":"x","carbon":""}}"#).expect("of this version");
+        Command::parse(br#"{"announce":{}}"#).expect("fields have defaults");
+        for newer in [
+            "\"from_the_future\"",
+            r#"{"from_the_future":{"x":1}}"#,
+            r#"{"patch":{"name":"x","colour":"red"}}"#,
+            r#"{"read":{"credential":"owner","what":"from_the_future"}}"#,
+            r#"{"read":{"credential":{"passkey":[1]},"what":"status"}}"#,
+            r#"{"read":{"credential":"owner","what":{"rollup":{"from_s":0,"to_s":10,"step_s":10,"matchers":[],"by":null,"having":"x"}}}}"#,
+            r#"{"read":{"credential":"owner","what":{"label_values":{"name":"a","params":{"prefix":"","limit":1,"after":"b"}}}}}"#,
+            &create(r#","colour":"red""#),
+            &create(r#","forward":{"colour":"red"}"#),
+            "",
+            "null",
+        ] {
+            assert_eq!(Command::parse(newer.as_bytes()), Err(Refusal::OtherVersion), "{newer}");
+        }
     }
 
     #[test]

@@ -61,19 +61,19 @@ pub fn split(bytes: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
 /// One answer.
 ///
 /// # Errors
-/// What the shard refuses; [`Refusal::Internal`] when it can't be read.
+/// What the shard refuses; [`Refusal::OtherVersion`] when it can't be read.
 pub fn parse(bytes: &[u8]) -> Result<LivePart<&[u8]>, Refusal> {
-    let (head, rest) = bytes.split_at_checked(2).ok_or(Refusal::Internal)?;
+    let (head, rest) = bytes.split_at_checked(2).ok_or(Refusal::OtherVersion)?;
     match *head {
         [VERSION, kind @ (GONE | CELLS)] => {
             let mut reader = Reader::new(rest);
-            let mut number = || reader.varint().map_err(|_| Refusal::Internal);
+            let mut number = || reader.varint().map_err(|_| Refusal::OtherVersion);
             let (shard, position) = (u16::try_from(number()?), i64::try_from(number()?));
-            let (Ok(shard), Ok(position)) = (shard, position) else { return Err(Refusal::Internal) };
+            let (Ok(shard), Ok(position)) = (shard, position) else { return Err(Refusal::OtherVersion) };
             Ok(LivePart { shard, position, cells: (kind == CELLS).then(|| reader.rest()) })
         }
-        [VERSION, REFUSED] => Err(serde_json::from_slice(rest).unwrap_or(Refusal::Internal)),
-        _ => Err(Refusal::Internal),
+        [VERSION, REFUSED] => Err(serde_json::from_slice(rest).unwrap_or(Refusal::OtherVersion)),
+        _ => Err(Refusal::OtherVersion),
     }
 }
 
@@ -95,7 +95,7 @@ mod tests {
         assert_eq!(parse(split[1]), Ok(LivePart { shard: 0, position: 0, cells: None }));
         assert_eq!((parse(split[2]), split.len()), (Err(refusal), 3));
         for broken in [&[][..], &[2, 1, 0, 0], &[1, 9], &[1, 1, 0x80], &[1, 2, b'{']] {
-            assert_eq!(parse(broken), Err(Refusal::Internal));
+            assert_eq!(parse(broken), Err(Refusal::OtherVersion));
         }
     }
 }

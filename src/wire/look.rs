@@ -149,7 +149,7 @@ impl From<PartialError> for Refusal {
     fn from(error: PartialError) -> Self {
         match error {
             PartialError::TooLarge(error) => too_large(&error),
-            PartialError::Malformed(_) => Self::Internal,
+            PartialError::Malformed(_) => Self::OtherVersion,
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod forward;
 pub mod frame;
 mod json;
 pub mod layout;
+pub mod listing;
 pub mod live;
 pub mod live_join;
 pub mod live_params;

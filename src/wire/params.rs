@@ -133,6 +133,8 @@ pub struct RollupParams {
 
 /// A query as the edge sends it to shards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+// What this version does not know may change the answer; see `Refusal::OtherVersion`.
+#[serde(deny_unknown_fields)]
 pub struct QueryText {
     pub(super) from_s: i64,
     pub(super) to_s: i64,
@@ -278,6 +280,7 @@ fn number(name: &'static str, text: Option<String>, default: usize) -> Result<us
 
 /// Which values of a label are asked for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct ValuesParams {
     /// Only values that start like this.
     pub prefix: String,

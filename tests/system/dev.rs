@@ -1,18 +1,108 @@
-//! `make dev` for a first visitor: what it prints works as pasted.
+//! `make dev` for a first visitor: what it prints works as pasted, and with it everything that the documents show.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::documents::{blocks, document, names};
+use crate::http::call;
 use crate::server::State;
-use crate::stream::added;
+use crate::stream::{Stream, added};
+
+/// wrangler looks whether there is something to build, and starts workerd.
+const START: Duration = Duration::from_mins(4);
+
+/// `make dev` at work.
+struct Dev {
+    child: Child,
+    lines: Receiver<String>,
+}
+
+/// What it prints.
+struct Printed {
+    exports: Vec<String>,
+    commands: Vec<String>,
+}
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("some port is free");
     listener.local_addr().expect("it is bound").port()
+}
+
+impl Dev {
+    fn start(state: &State) -> Self {
+        let mut child = Command::new("node_modules/.bin/node")
+            .args(["tools/dev.mjs", "--port", &free_port().to_string(), "--state"])
+            .arg(state.path())
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            // A group of its own, so that a test that fails leaves nothing behind.
+            .process_group(0)
+            .spawn()
+            .expect("node is installed by `make setup`");
+        let output = BufReader::new(child.stdout.take().expect("piped"));
+        let (sender, lines) = channel();
+        // To its end: whoever writes where nobody reads stops.
+        std::thread::spawn(move || output.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
+        Self { child, lines }
+    }
+
+    fn printed(&self) -> Printed {
+        let mut printed = Printed { exports: Vec::new(), commands: Vec::new() };
+        let deadline = Instant::now() + START;
+        while printed.commands.len() < 2 {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let line = self.lines.recv_timeout(left).expect("it prints two commands").trim().to_owned();
+            match line.split(' ').next() {
+                Some("export") => printed.exports.push(line),
+                Some("curl") => printed.commands.push(line),
+                _ => {}
+            }
+        }
+        printed
+    }
+
+    /// Asks it to stop; its exit code.
+    fn stop(mut self) -> Option<i32> {
+        Command::new("kill").arg(self.child.id().to_string()).status().expect("kill is there");
+        self.child.wait().expect("it is our child").code()
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        if self.child.try_wait().is_ok_and(|ended| ended.is_none()) {
+            let group = format!("-{}", self.child.id());
+            Command::new("kill").args(["-s", "KILL", "--", &group]).status().ok();
+            self.child.wait().ok();
+        }
+    }
+}
+
+impl Printed {
+    /// What a shell makes of one of the exported names.
+    fn value(&self, name: &str) -> String {
+        let script = format!("{}\nprintf %s \"${name}\"", self.exports.join("\n"));
+        let run = Command::new("sh").args(["-euc", &script]).output().expect("sh is there");
+        assert!(run.status.success(), "{run:?}");
+        String::from_utf8(run.stdout).expect("UTF-8")
+    }
+
+    fn stream(&self) -> Stream {
+        Stream { id: self.value("ID"), read_key: self.value("KEY"), url: self.value("URL") }
+    }
+
+    /// A call of the owner to the stream.
+    fn owned(&self, method: &'static str, path: &str) -> crate::http::Call {
+        self.stream().call(method, path).bearer(&self.value("OWNER_TOKEN"))
+    }
 }
 
 fn pasted(command: &str) -> Value {
@@ -23,26 +113,112 @@ fn pasted(command: &str) -> Value {
 #[test]
 fn the_commands_that_make_dev_prints_work_as_pasted() {
     let state = State::new();
-    let mut dev = Command::new("node_modules/.bin/node")
-        .args(["tools/dev.mjs", "--port", &free_port().to_string(), "--state"])
-        .arg(state.path())
-        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .expect("node is installed by `make setup`");
-    let output = BufReader::new(dev.stdout.take().expect("piped"));
-    let printed = output.lines().map_while(Result::ok).map(|line| line.trim().to_owned());
-    let commands: Vec<String> = printed.filter(|line| line.starts_with("curl ")).take(2).collect();
+    let dev = Dev::start(&state);
+    let commands = dev.printed().commands;
 
     let written = pasted(&commands[0]);
     let read = pasted(&commands[1]);
-    Command::new("kill").arg(dev.id().to_string()).status().expect("kill is there");
 
     assert_eq!(written["accepted"], 1);
     let series = &read["series"][0];
     assert_eq!(series["labels"]["country"], "US");
     assert!((added(&series["sum"]) - 1234.0).abs() < 1e-6, "{series}");
     assert!((added(&series["count"]) - 1.0).abs() < 1e-6, "{series}");
-    assert_eq!(dev.wait().expect("it is our child").code(), Some(0), "stops cleanly");
+    assert_eq!(dev.stop(), Some(0), "stops cleanly");
+}
+
+/// Python's client, as its document installs it: the folder of its programs.
+fn python_programs() -> String {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let set_up = Command::new("sh").arg(root.join("tools/python.sh")).output().expect("sh is there");
+    assert!(set_up.status.success(), "{set_up:?}");
+    root.join(".tools/python/bin").to_string_lossy().into_owned()
+}
+
+/// Runs all blocks in one shell, as a person does who goes down the pages, in the folder of the project.
+#[track_caller]
+fn assert_all_succeed(printed: &Printed, blocks: &[(String, String)]) {
+    // --fail, so that an error of the API is one of the command.
+    let mut script = format!(
+        "{}\ncurl() {{ command curl --silent --show-error --fail-with-body \"$@\"; }}\n",
+        printed.exports.join("\n")
+    );
+    for (document, block) in blocks {
+        script += &format!("echo '==== {document}'\n{block}\n");
+    }
+    let path = format!("{}:{}", python_programs(), std::env::var("PATH").expect("there is one"));
+    let run = Command::new("bash")
+        .args(["-euo", "pipefail", "-c", &script])
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .env("PATH", path)
+        .output()
+        .expect("bash is there");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    assert!(run.status.success(), "{}\n{}", text(&run.stdout), text(&run.stderr));
+    for (document, _) in blocks {
+        assert!(text(&run.stdout).contains(&format!("==== {document}\n")), "{document} was not reached");
+    }
+}
+
+#[test]
+fn all_commands_of_all_documents_succeed_in_page_order_on_the_stream_of_make_dev() {
+    let state = State::new();
+    let dev = Dev::start(&state);
+    let printed = dev.printed();
+    let shown: Vec<(String, String)> = names()
+        .into_iter()
+        .flat_map(|name| {
+            blocks(&document(&name), "sh").into_iter().map(|block| (name.clone(), block.to_owned())).collect::<Vec<_>>()
+        })
+        .collect();
+    let documents: Vec<&str> = shown.iter().map(|(name, _)| name.as_str()).collect();
+    assert!(documents.starts_with(&["README.md"]) && shown.len() >= 20, "{documents:?}");
+    for document in ["docs/appnet.md", "docs/carbon.md", "docs/python.md", "docs/statsd.md"] {
+        assert!(documents.contains(&document), "{document} shows something");
+    }
+    assert_all_succeed(&printed, &shown);
+    // Once more: nothing of it can be done only once.
+    assert_all_succeed(&printed, &shown);
+    // After all that the stream is still the visitor's own, and the next start says so.
+    printed.stream().read("/status").expect(200);
+    assert_eq!(dev.stop(), Some(0));
+    let again = Dev::start(&state);
+    let printed_again = again.printed();
+    assert_eq!((printed_again.value("ID"), printed_again.value("KEY")), (printed.value("ID"), printed.value("KEY")));
+    printed_again.stream().read("/status").expect(200);
+}
+
+#[test]
+fn make_dev_replaces_what_is_dead_of_what_it_saved() {
+    let state = State::new();
+    let dev = Dev::start(&state);
+    let first = dev.printed();
+    // Public: then also a dead key reads a rollup.
+    first.owned("PATCH", "").body(r#"{"public_read":true}"#).send().expect(200);
+    first.owned("POST", "/read-key").send().expect(200);
+    first.stream().read("/status").problem(401);
+    assert_eq!(dev.stop(), Some(0));
+
+    let dev = Dev::start(&state);
+    let second = dev.printed();
+    assert_eq!(second.value("ID"), first.value("ID"));
+    second.stream().read("/status").expect(200);
+    assert_eq!(pasted(&second.commands[0])["accepted"], 1);
+    assert_eq!(pasted(&second.commands[1])["series"][0]["labels"]["country"], "US");
+    second.owned("DELETE", "").send().expect(204);
+    assert_eq!(dev.stop(), Some(0));
+
+    let dev = Dev::start(&state);
+    let third = dev.printed();
+    assert_ne!(third.value("ID"), first.value("ID"));
+    third.stream().read("/status").expect(200);
+    assert_eq!(dev.stop(), Some(0));
+
+    // A file that a crash left half-written.
+    std::fs::write(state.path().join("dev-stream.json"), "{\"id\":").expect("writable");
+    let dev = Dev::start(&state);
+    let fourth = dev.printed();
+    fourth.stream().read("/status").expect(200);
+    let listed = call("GET", format!("{}/v1/streams", fourth.value("URL"))).bearer(&fourth.value("OWNER_TOKEN")).send();
+    assert!(listed.expect(200).text().contains(&fourth.value("ID")));
 }

@@ -6,12 +6,23 @@ use std::process::Command;
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
-fn document(name: &str) -> String {
+/// All documents, in page order.
+pub(crate) fn names() -> Vec<String> {
+    let folder = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).expect("there are documents");
+    let files = folder.map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"));
+    let mut names: Vec<String> =
+        files.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")).collect();
+    names.sort();
+    names.insert(0, "README.md".to_owned());
+    names
+}
+
+pub(crate) fn document(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("the document is there")
 }
 
 /// The texts of the code blocks of a language.
-fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
+pub(crate) fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
     let fence = format!("```{language}\n");
     document.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()
 }
@@ -142,6 +153,22 @@ fn every_command_of_the_prometheus_document_succeeds_as_pasted() {
     );
     let said = crate::prometheus::tools::check_config(blocks(&document, "yaml")[0]);
     assert!(said.is_none_or(|said| said.contains("SUCCESS")), "promtool does not take the configuration");
+}
+
+#[test]
+fn what_can_be_pasted_is_in_blocks_that_are_run() {
+    for name in names() {
+        let document = document(&name);
+        for language in ["bash", "shell", "text"] {
+            for block in blocks(&document, language) {
+                assert!(!block.lines().any(|line| line.starts_with("curl ")), "{name}: {block}");
+            }
+        }
+        // Those are for other places: they install, set up or serve.
+        for block in blocks(&document, "console") {
+            assert!(!block.contains("curl "), "{name}: {block}");
+        }
+    }
 }
 
 #[test]

@@ -60,6 +60,11 @@ impl Object {
         self.record()["config"]["layout"].as_str().expect("a text").to_owned()
     }
 
+    /// The name of its stream, as it knows it.
+    pub(crate) fn name(&self) -> String {
+        self.record()["config"]["name"].as_str().expect("a text").to_owned()
+    }
+
     fn record(&self) -> Value {
         let text: String = open(&self.0)
             .query_row("SELECT value FROM meta WHERE key = 'stream'", [], |row| row.get(0))

@@ -59,6 +59,84 @@ fn reads_have_preflights_too() {
     assert!(lists(&streams, "Access-Control-Allow-Methods", "POST"));
 }
 
+/// The paths that have a preflight, each with the method that needs one.
+fn preflighted(stream: &Stream) -> Vec<(&'static str, String)> {
+    let own = format!("{}/v1/streams/{}", stream.url, stream.id);
+    let posts = ["/points", "/statsd", "/otlp/v1/metrics", "/read-key", "/graphite/render", "/prometheus/api/v1/query"];
+    let gets = ["/rollup", "/labels", "/status", "/live", "/deltas", "/metrics", "/pixel.gif"];
+    let paths = posts.map(|path| ("POST", path)).into_iter().chain(gets.map(|path| ("GET", path)));
+    let mut all: Vec<_> = paths.map(|(method, path)| (method, format!("{own}{path}"))).collect();
+    all.push(("POST", format!("{}/stream/0/channels/{}/messages", stream.url, stream.id)));
+    all.push(("PATCH", own));
+    all
+}
+
+#[test]
+fn whatever_header_a_page_adds_to_its_requests_is_allowed() {
+    let stream = Stream::new();
+    for (method, url) in preflighted(&stream) {
+        for asked in [
+            "traceparent",
+            "content-type,traceparent,tracestate",
+            "baggage, sentry-trace",
+            "x-datadog-origin,x-datadog-parent-id,x-datadog-sampling-priority,x-datadog-trace-id",
+            "b3",
+            "newrelic,x-b3-traceid",
+            "elastic-apm-traceparent",
+        ] {
+            let call = call("OPTIONS", &url).header("Origin", THEIRS).header("Access-Control-Request-Method", method);
+            let answer = call.header("Access-Control-Request-Headers", asked).send().expect(204);
+            for header in asked.split(',').map(str::trim) {
+                assert!(lists(&answer, "Access-Control-Allow-Headers", header), "{url}: {:?}", answer.headers);
+            }
+            assert!(lists(&answer, "Access-Control-Allow-Headers", "Authorization"), "{url}");
+            assert!(lists(&answer, "Access-Control-Allow-Headers", "Content-Type"), "{url}");
+            assert!(lists(&answer, "Vary", "Access-Control-Request-Headers"), "{url}: {:?}", answer.headers);
+        }
+    }
+}
+
+#[test]
+fn only_names_of_headers_are_echoed() {
+    let stream = Stream::new();
+    let plain = preflight(&stream, "/points", THEIRS).header("Access-Control-Allow-Headers").to_owned();
+    for asked in ["*", "a b", "traceparent;x=1", "<script>", "\"x\"", "x: y", "(x)", &"x".repeat(1_025)] {
+        let call = stream.call("OPTIONS", "/points").header("Origin", THEIRS);
+        let answer = call.header("Access-Control-Request-Headers", asked).send().expect(204);
+        assert_eq!(answer.header("Access-Control-Allow-Headers"), plain, "{asked}");
+    }
+}
+
+#[test]
+fn added_headers_do_not_get_an_origin_past_the_list() {
+    let stream = listed();
+    let ask = |origin: &str| {
+        let call = stream.call("OPTIONS", "/points").header("Origin", origin);
+        call.header("Access-Control-Request-Headers", "traceparent").send()
+    };
+    let ours = ask(OURS).expect(204);
+    assert_eq!(allowed(&ours), OURS);
+    assert!(lists(&ours, "Access-Control-Allow-Headers", "traceparent"));
+    assert!(lists(&ours, "Vary", "Origin") && lists(&ours, "Vary", "Access-Control-Request-Headers"));
+    let theirs = ask(THEIRS);
+    assert_eq!((theirs.problem(403), allowed(&theirs)), ("origin-not-allowed".to_owned(), ""));
+    assert_eq!(theirs.header("Access-Control-Allow-Headers"), "");
+}
+
+#[test]
+fn a_page_may_write_to_a_server_in_a_private_network() {
+    let stream = listed();
+    let ask = |origin: &str, asked: &str| {
+        let call = stream.call("OPTIONS", "/points").header("Origin", origin);
+        let answer = call.header("Access-Control-Request-Private-Network", asked).send();
+        answer.header("Access-Control-Allow-Private-Network").to_owned()
+    };
+    assert_eq!(
+        (ask(OURS, "true"), ask(OURS, "false"), ask(THEIRS, "true")),
+        ("true".into(), String::new(), String::new())
+    );
+}
+
 #[test]
 fn without_an_allow_list_every_page_may_write() {
     let stream = Stream::new();

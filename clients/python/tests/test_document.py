@@ -45,11 +45,11 @@ def every_program_of_the_document_writes_what_it_says(worker: Worker) -> None:
 
 def every_command_of_the_document_succeeds(stream: Stream) -> None:
     (block,) = _blocks("sh")
-    script = block.replace(ADDRESS, stream.url).replace("READ_KEY", stream.read_key)
+    server, _, name = stream.url.partition("/v1/streams/")
     path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
     ran = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script],
-        env={**os.environ, "PATH": path},
+        ["bash", "-euo", "pipefail", "-c", block],
+        env={**os.environ, "PATH": path, "URL": server, "ID": name, "KEY": stream.read_key},
         capture_output=True,
         text=True,
         timeout=60.0,

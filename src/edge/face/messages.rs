@@ -8,7 +8,7 @@ use crate::edge::cors::Cors;
 use crate::edge::problem::Problem;
 use crate::edge::reply::Reply;
 use crate::edge::write::{Fill, Stored};
-use crate::edge::{Exchange, StreamId, internal};
+use crate::edge::{Exchange, StreamId, internal, other_version};
 use crate::wire::appnet::message_in::{MAX_MESSAGE_BYTES, MessageIn};
 use crate::wire::appnet::message_view::{self, MessageView};
 use crate::wire::appnet::paging::{self, Shown, message_id, page_of};
@@ -45,7 +45,7 @@ impl Exchange {
         let messages = self.messages(id, page).await?;
         let shown = Shown::of(self.query_string());
         let page = message_view::page(&messages, &self.message_view(id), shown);
-        Ok(answer(&page.map_err(|error| internal(&error))?))
+        Ok(answer(&page.map_err(|error| other_version(&error))?))
     }
 
     pub(super) async fn read_message(&self, id: &StreamId, message: &str) -> Result<Reply, Problem> {
@@ -55,7 +55,7 @@ impl Exchange {
         let messages = self.messages(id, page_of(number)).await?;
         let shown = Shown::of(self.query_string());
         let single = message_view::single(&messages, &self.message_view(id), shown);
-        Ok(answer(&single.map_err(|error| internal(&error))?.ok_or(NO_SUCH_MESSAGE)?))
+        Ok(answer(&single.map_err(|error| other_version(&error))?.ok_or(NO_SUCH_MESSAGE)?))
     }
 
     /// Home has all messages, or none as the stream has several shards.
@@ -68,7 +68,7 @@ impl Exchange {
             ),
             problem => problem,
         })?;
-        take_shards(&mut messages).map_err(|error| internal(&error))?;
+        take_shards(&mut messages).map_err(|error| other_version(&error))?;
         Ok(messages)
     }
 

@@ -21,7 +21,7 @@ use crate::wire::params::{QueryText, ValuesParams};
 
 use super::naming;
 use crate::edge::problem::Problem;
-use crate::edge::{Exchange, StreamId, internal};
+use crate::edge::{Exchange, StreamId, internal, other_version};
 
 const DAY_S: i64 = 86_400;
 /// Without a time, series of so long ago are listed.
@@ -222,7 +222,7 @@ impl Exchange {
 
     async fn label_names(&self, id: &StreamId) -> Result<Vec<String>, Problem> {
         let mut names = Names::default();
-        self.read_all(id, Read::Labels, &mut |part| names.merge(part).map_err(|error| internal(&error))).await?;
+        self.read_all(id, Read::Labels, &mut |part| names.merge(part).map_err(|error| other_version(&error))).await?;
         texts(&names.into_json(), "labels", "name")
     }
 
@@ -235,7 +235,7 @@ impl Exchange {
     ) -> Result<Vec<String>, Problem> {
         let params = ValuesParams { prefix: prefix.to_owned(), limit };
         let mut values = Values::new(name, limit);
-        let mut merge = |part: &[u8]| values.merge(part).map_err(|error| internal(&error));
+        let mut merge = |part: &[u8]| values.merge(part).map_err(|error| other_version(&error));
         self.read_all(id, Read::LabelValues { name: name.to_owned(), params }, &mut merge).await?;
         texts(&values.into_json(), "values", "value")
     }

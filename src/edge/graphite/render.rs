@@ -15,7 +15,7 @@ use crate::wire::partial::{self, PartialError};
 use super::zone::Zone;
 use super::{Reply, naming};
 use crate::edge::problem::Problem;
-use crate::edge::{Exchange, StreamId, internal};
+use crate::edge::{Exchange, StreamId, other_version};
 
 /// Targets ask again for other times, such as those of `timeShift` within another, at most so often.
 const MAX_ROUNDS: usize = 16;
@@ -86,6 +86,6 @@ impl Exchange {
 pub(in crate::edge) fn merge_rows(part: &[u8], grid: &mut Grid) -> Result<(), Problem> {
     partial::merge(part, grid).map_err(|error| match error {
         PartialError::TooLarge(error) => Problem::InvalidRequest(error.to_string()),
-        PartialError::Malformed(error) => internal(&error),
+        PartialError::Malformed(error) => other_version(&error),
     })
 }

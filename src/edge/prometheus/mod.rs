@@ -18,7 +18,7 @@ use super::graphite::merge_rows;
 use super::problem::Problem;
 use super::read::fresh;
 use super::reply::Reply;
-use super::{Exchange, StreamId, internal};
+use super::{Exchange, StreamId, other_version};
 
 use list::List;
 use query::Question;
@@ -105,7 +105,7 @@ impl Exchange {
 }
 
 fn merge_totals(part: &[u8], shown: &mut Shown) -> Result<(), Problem> {
-    totals::merge(part, shown).map_err(|error| internal(&error))?;
+    totals::merge(part, shown).map_err(|error| other_version(&error))?;
     if shown.rows.len() <= MAX_ROWS && shown.text_bytes <= MAX_TEXT_BYTES {
         return Ok(());
     }

@@ -97,6 +97,11 @@ impl<S: Sql> Engine<S> {
         tidy_ms.into_iter().chain(self.sending_due()).min()
     }
 
+    /// The same, but that a stream that was never written to has nothing to tidy.
+    pub(in crate::object) fn alarm_due(&self) -> Option<i64> {
+        if self.next_seq == 1 { self.sending_due() } else { self.next_due() }
+    }
+
     /// When there is something to send, to the upstream or to the carbon.
     pub(in crate::object) fn sending_due(&self) -> Option<i64> {
         self.forward_due().into_iter().chain(self.carbon_due()).min()

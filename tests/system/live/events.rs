@@ -11,9 +11,9 @@ use super::view::View;
 use crate::stream::Stream;
 
 /// A connection that events come over.
-struct Events {
+pub(super) struct Events {
     lines: std::io::Lines<BufReader<Box<dyn Read>>>,
-    head: String,
+    pub(super) head: String,
 }
 
 /// The data between a chunked body's lengths.
@@ -42,7 +42,7 @@ impl Read for Chunks {
 }
 
 impl Events {
-    fn of(stream: &Stream, query: &str, headers: &str) -> Self {
+    pub(super) fn of(stream: &Stream, query: &str, headers: &str) -> Self {
         let address = stream.url.strip_prefix("http://").expect("plain HTTP");
         let mut tcp = TcpStream::connect(address).expect("the server listens");
         tcp.set_read_timeout(Some(DEADLINE)).expect("a timeout");
@@ -59,7 +59,7 @@ impl Events {
     }
 
     /// The lines of the next event, without comments.
-    fn next(&mut self) -> Vec<String> {
+    pub(super) fn next(&mut self) -> Vec<String> {
         let mut event = Vec::new();
         for line in self.lines.by_ref() {
             let line = line.expect("comes in time");
@@ -74,7 +74,7 @@ impl Events {
     }
 
     /// Takes the next message; its event's name.
-    fn take(&mut self, view: &mut View) -> String {
+    pub(super) fn take(&mut self, view: &mut View) -> String {
         let event = self.next();
         let field = |name: &str| event.iter().find_map(|line| line.strip_prefix(name)).expect("a field").to_owned();
         let (name, message) = (field("event: "), serde_json::from_str(&field("data: ")).expect("JSON"));

@@ -3,6 +3,7 @@
 mod events;
 mod many;
 mod polling;
+mod proxied;
 mod sharing;
 mod socket;
 mod view;

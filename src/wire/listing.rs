@@ -1,0 +1,45 @@
+//! A stream's entry in the directory, which is in KV: its public configuration as the value, and what the list of streams
+//! shows as metadata.
+
+use serde::{Deserialize, Serialize};
+
+use super::stream::StreamConfig;
+
+/// The binding of the directory.
+pub const BINDING: &str = "DIRECTORY";
+/// What the keys of streams begin with.
+pub const PREFIX: &str = "stream/";
+
+/// A stream as the directory lists it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listing {
+    /// Its name.
+    pub name: String,
+    /// When it was created, Unix milliseconds.
+    pub created_ms: u64,
+}
+
+/// What is written for a stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its configuration as JSON.
+    pub value: String,
+    /// Its line in the list.
+    pub listing: Listing,
+}
+
+/// The entry of a stream with this configuration.
+///
+/// # Panics
+/// Never: texts, numbers and lists always serialise.
+#[must_use]
+pub fn entry(config: &StreamConfig) -> Entry {
+    let value = serde_json::to_string(config).expect("texts, numbers and lists always serialise");
+    Entry { value, listing: Listing { name: config.name.clone(), created_ms: config.created_ms } }
+}
+
+/// The key of a stream's entry.
+#[must_use]
+pub fn key(stream: &str) -> String {
+    format!("{PREFIX}{stream}")
+}

@@ -1,0 +1,155 @@
+//! During a deployment the edge and the objects are of two versions for some seconds: what one side does not understand of
+//! the other is done later, and nothing is half done.
+
+use serde_json::json;
+
+use crate::http::{Answer, Call, call};
+use crate::server::{OWNER_TOKEN, Server, State};
+use crate::stream::Stream;
+
+fn start() -> Server {
+    let secrets = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "test-signing-key")];
+    Server::start_with(State::new(), &[&secrets[..], &[("HEARTBEAT_AROUND", "tests/doubles/versions.js")]].concat())
+}
+
+/// What the other side has that this one has not.
+fn meet(server: &Server, mode: &str) {
+    call("POST", format!("{}/double/versions?mode={mode}", server.url)).send().expect(204);
+}
+
+#[track_caller]
+fn assert_later(what: &str, answer: &Answer) {
+    assert_eq!((answer.status, answer.header("Retry-After")), (503, "5"), "{what}: {}", answer.text());
+}
+
+fn read(stream: &Stream, path: &str) -> Call {
+    stream.call("GET", path).bearer(&stream.read_key)
+}
+
+/// What is read, in every form that there is.
+fn reads(stream: &Stream) -> Vec<(&'static str, Call)> {
+    let paths = [
+        "/rollup?from=-1h",
+        "/rollup?from=-1h&agg=p50&format=csv",
+        "/labels",
+        "/labels/a",
+        "/status",
+        "/deltas",
+        "/live",
+        "/metrics",
+        "/graphite/render?target=constantLine(1)&target=seriesByTag('a=b')&format=json",
+        "/graphite/metrics/find?query=*",
+        "/prometheus/api/v1/query?query=heartbeat_n_total",
+    ];
+    paths.into_iter().map(|path| (path, read(stream, path))).collect()
+}
+
+fn face(stream: &Stream) -> Call {
+    call("GET", format!("{}/stream/0/channels/{}/messages", stream.url, stream.id)).bearer(&stream.read_key)
+}
+
+fn writes(stream: &Stream) -> Vec<(&'static str, Call)> {
+    vec![
+        ("points", stream.call("POST", "/points").header("Idempotency-Key", "k").body(r#"{"n":1}"#)),
+        ("statsd", stream.call("POST", "/statsd").body("a:1|c")),
+        ("pixel", stream.call("GET", "/pixel.gif?n=1")),
+    ]
+}
+
+#[test]
+fn a_command_that_an_object_does_not_know_is_unavailable_for_a_moment_and_does_nothing() {
+    let server = start();
+    let stream = Stream::create(&server, json!({ "name": "x" }));
+    let other = Stream::create(&server, json!({ "name": "other" }));
+    stream.write(r#"{"n":1,"v":{"a":"b"}}"#);
+    meet(&server, "command");
+    for (path, call) in reads(&stream).into_iter().chain([("messages", face(&stream))]) {
+        assert_later(path, &call.send());
+    }
+    let key = stream.owned("POST", "/read-key").send();
+    assert_eq!(key.problem(503), "unavailable");
+    for (what, call) in [
+        ("rename", stream.owned("PATCH", "").body(r#"{"name":"y"}"#)),
+        ("describe", stream.owned("GET", "")),
+        ("delete", other.owned("DELETE", "")),
+        ("retry", stream.owned("POST", "/forward/retry")),
+        ("create", call("POST", format!("{}/v1/streams", server.url)).bearer(OWNER_TOKEN).body(r#"{"name":"z"}"#)),
+    ] {
+        assert_later(what, &call.send());
+    }
+    meet(&server, "same");
+    stream.read("/status").expect(200);
+    assert_eq!(stream.owned("GET", "").send().expect(200).json()["name"], "x");
+    other.owned("GET", "").send().expect(200);
+}
+
+#[test]
+fn a_field_that_an_object_does_not_know_is_not_left_out() {
+    let server = start();
+    let stream = Stream::create(&server, json!({ "name": "x" }));
+    stream.write(r#"{"n":1,"v":{"a":"b"}}"#);
+    meet(&server, "field");
+    for path in ["/rollup?from=-1h", "/labels/a", "/deltas", "/metrics"] {
+        assert_later(path, &read(&stream, path).send());
+    }
+    assert_later("rename", &stream.owned("PATCH", "").body(r#"{"name":"y"}"#).send());
+    let create = call("POST", format!("{}/v1/streams", server.url)).bearer(OWNER_TOKEN).body(r#"{"name":"z"}"#);
+    assert_later("create", &create.send());
+    meet(&server, "same");
+    assert_eq!(stream.owned("GET", "").send().expect(200).json()["name"], "x");
+}
+
+#[test]
+fn a_write_that_an_object_does_not_understand_is_sent_again_and_counts_once() {
+    let server = start();
+    let stream = Stream::create(&server, json!({ "name": "x" }));
+    for mode in ["frame", "write"] {
+        meet(&server, mode);
+        for (what, call) in writes(&stream) {
+            assert_later(what, &call.send());
+        }
+    }
+    meet(&server, "same");
+    writes(&stream).into_iter().for_each(|(_, call)| drop(call.send()));
+    assert_eq!(stream.read("/status").json()["accepted"], 3);
+}
+
+#[test]
+fn an_answer_that_the_edge_does_not_understand_is_unavailable_for_a_moment() {
+    let server = start();
+    let stream = Stream::create(&server, json!({ "name": "x" }));
+    stream.write(r#"{"n":1,"v":{"a":"b"}}"#);
+    for mode in ["answer", "nothing", "refusal"] {
+        meet(&server, mode);
+        for (path, call) in reads(&stream).into_iter().chain(writes(&stream)).chain([("messages", face(&stream))]) {
+            assert_later(path, &call.send());
+        }
+        let rename = stream.owned("PATCH", "").body(r#"{"name":"y"}"#);
+        assert_later("rename", &rename.send());
+    }
+    meet(&server, "same");
+    assert_eq!(stream.owned("PATCH", "").body(r#"{"name":"y"}"#).send().expect(200).json()["name"], "y");
+}
+
+#[test]
+fn a_new_key_is_told_also_where_the_edge_does_not_understand_what_an_object_says_of_it() {
+    let server = start();
+    let stream = Stream::create(&server, json!({ "name": "x" }));
+    meet(&server, "answer");
+    let answer = stream.owned("POST", "/read-key").send().expect(200).json();
+    meet(&server, "same");
+    stream.read("/status").problem(401);
+    stream.call("GET", "/status").bearer(answer["read_key"].as_str().expect("a key")).send().expect(200);
+}
+
+#[test]
+fn a_reader_that_an_object_does_not_understand_comes_again() {
+    let server = start();
+    let stream = Stream::create(&server, json!({ "name": "x" }));
+    for mode in ["join", "refusal"] {
+        meet(&server, mode);
+        let call = read(&stream, "/live").header("Upgrade", "websocket").header("Connection", "Upgrade");
+        let call = call.header("Sec-WebSocket-Version", "13").header("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==");
+        assert_later(mode, &call.send());
+    }
+}
