@@ -107,9 +107,13 @@ class Gauges:
             self._values.popitem(last=False)
         return value
 
+    def get(self, series: Series) -> float:
+        """Its value; one that is unknown was 0."""
+        return self._values.get(series, 0.0)
+
     def change(self, series: Series, by: float) -> float:
         """What it is then; one that is unknown was 0."""
-        return self.set(series, self._values.get(series, 0.0) + by)
+        return self.set(series, self.get(series) + by)
 
 
 def number(value: object) -> float | None:
@@ -133,7 +137,15 @@ def _runs(values: list[tuple[float, float, float]], t: float) -> Iterable[tuple[
     values = sorted(values)
     for run in range(MAX_RUNS):
         part = values[run * len(values) // MAX_RUNS : (run + 1) * len(values) // MAX_RUNS]
-        yield math.fsum(value * weight for value, weight, _ in part), math.fsum(weight for _, weight, _ in part), t
+        yield total_of(value * weight for value, weight, _ in part), total_of(weight for _, weight, _ in part), t
+
+
+def total_of(values: Iterable[float]) -> float:
+    """The exact sum; infinity where no number holds it, which nobody takes for a point."""
+    try:
+        return math.fsum(values)
+    except (OverflowError, ValueError):
+        return math.inf
 
 
 def _labels(series: Series, kind: str, common: Labels, member: Labels = ()) -> Mapping[str, str]:
