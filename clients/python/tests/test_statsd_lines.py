@@ -66,6 +66,20 @@ def each_line_of_the_list_is_read_as_by_the_server() -> None:
         assert one.bad_lines == case.get("rejected", 0 if case["points"] else 1), case["line"]
 
 
+def several_types_of_a_line_are_what_statsd_makes_of_them() -> None:
+    # What statsd 0.9.0 of npm had at its flush after each line.
+    recorded: dict[bytes, list[tuple[str, float | str]]] = {
+        b"a:5664|ms:6176|ms": [("timer", 5664), ("timer", 6176)],
+        b"a:1|c:2|c|@0.1:3|g": [("counter", 21), ("gauge", 3)],
+        b"a:1|c:x|c:3|c": [("counter", 4)],
+        b"a:x|s:y|s": [("set", "x"), ("set", "y")],
+        b"temp:-3|g|#room:a\ntemp:-3|g|#room:a\ntemp:-3|g|#room:a": [("gauge", -9)],
+    }
+    for text, wanted in recorded.items():
+        points = relayed(text)
+        assert sorted((point["v"]["type"], point["v"].get("member", point["n"])) for point in points) == wanted
+
+
 def a_gauge_with_a_sign_is_changed_as_statsd_has_it_or_set_as_dogstatsd_has_it() -> None:
     for sets_signed, wanted in ((False, -9), (True, -3)):
         one, points = relay(sets_signed=sets_signed)

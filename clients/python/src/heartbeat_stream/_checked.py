@@ -14,6 +14,8 @@ from ._labels import MAX_VALUE_BYTES, has_control, text
 
 # Integers up to here are exact as JSON numbers everywhere, and stay integers.
 _EXACT = 2**53
+_PLAIN = frozenset({bool, int, float, type(None)})
+_COLLECTIONS = (bytes, bytearray, memoryview, list, tuple, Mapping, AbstractSet)
 
 
 class Refused(Exception):
@@ -28,6 +30,7 @@ def metric_name(metric: object) -> str:
     """A string of 1 to 256 bytes without control characters, which the server takes as it is; else `Refused`."""
     if not isinstance(metric, str):
         raise Refused("metric", f"a metric is a string, not {_kind(metric)}")
+    # Plain and short, as nearly all are, needs nothing.
     if 0 < len(metric) <= MAX_VALUE_BYTES and metric.isascii() and metric.isprintable():
         return metric
     if not metric:
@@ -49,7 +52,8 @@ def label_text(name: object, value: object) -> str:
         raise Refused("label", f"a label's name is a string that is not empty, not {_kind(name)}")
     if isinstance(value, str):
         return value
-    if isinstance(value, (bytes, bytearray, memoryview, Mapping, AbstractSet, list, tuple)):
+    # Most are plain, of which nobody has to ask at length.
+    if type(value) not in _PLAIN and isinstance(value, _COLLECTIONS):
         raise Refused("label", f"label {name[:40]!r} is a string, a number or a boolean, not {_kind(value)}")
     try:
         return text(value)

@@ -65,6 +65,7 @@ class Client(Vocabulary):
             # Nobody would collect it any more.
             self._sender.count_dropped(len(measurements))
             return
+        _fork.begin_anew_in_child()
         with self._lock:
             is_first = self._began is None
             if is_first:

@@ -59,7 +59,8 @@ class Gathered:
             sums[series] = [_finite(n), _finite(d)]
             self.size += 1
         else:
-            found[:] = _finite(found[0] + n), _finite(found[1] + d)
+            sum_n, sum_d = _finite(found[0] + n), _finite(found[1] + d)
+            found[0], found[1] = sum_n, sum_d
 
     def timer(self, series: Series, value: float, weight: float, t: float) -> None:
         """One measurement at `t`, that stands for `weight` of them."""

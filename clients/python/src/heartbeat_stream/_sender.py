@@ -131,6 +131,7 @@ class Sender:
     def put(self, point: Mapping[str, Any]) -> bool:
         """Queues a point; whether there was room. Never blocks and never raises. Without `t` it gets that of now."""
         line = encode(point)
+        _fork.begin_anew_in_child()
         with self._changed:
             return self._append(line)
 
@@ -168,6 +169,7 @@ class Sender:
 
     def wake(self, now: bool = False) -> None:
         """Has the sources asked within the flush interval, or at once."""
+        _fork.begin_anew_in_child()
         with self._changed:
             if not self._closed:
                 self._wake(0.0 if now else self._flush_interval)
@@ -179,11 +181,13 @@ class Sender:
 
     def count_dropped(self, points: int) -> None:
         """Counts what a source had no room for."""
+        _fork.begin_anew_in_child()
         with self._changed:
             self._dropped += points
 
     def refuse(self, kind: str, why: str) -> None:
         """Counts what is no point, and logs why, of each kind once an hour."""
+        _fork.begin_anew_in_child()
         with self._changed:
             self._dropped += 1
             self._dropped_told += 1
@@ -194,6 +198,7 @@ class Sender:
     def flush(self, timeout: float = 5.0) -> bool:
         """Delivers what was put so far; whether all of it was settled (stored or refused) within `timeout` seconds."""
         deadline = time.monotonic() + timeout
+        _fork.begin_anew_in_child()
         self._collect()
         with self._changed:
             target = self._put
@@ -227,6 +232,7 @@ class Sender:
 
     def begin_close(self, timeout: float) -> None:
         """Starts what `close` waits for."""
+        _fork.begin_anew_in_child()
         self._collect()
         with self._changed:
             if self._closed:
@@ -239,6 +245,7 @@ class Sender:
 
     def statistics(self) -> Statistics:
         """The numbers of now."""
+        _fork.begin_anew_in_child()
         with self._changed:
             return Statistics(
                 queued=self._put - self._settled,

@@ -148,13 +148,15 @@ class Vocabulary(abc.ABC):
 class _Words:
     """The keyword arguments of a measurement: labels, and what clients of statsd and Datadog call otherwise."""
 
-    __slots__ = ("_labels", "_tags", "rate")
+    __slots__ = ("_is_plain", "_labels", "_tags", "rate")
 
     def __init__(self, labels: _Given, rate: float | None) -> None:
         self.rate = rate
         self._labels = labels
-        self._tags: list[tuple[str, str]] = []
-        if labels and not _OTHER_WORDS.isdisjoint(labels):
+        self._tags: list[tuple[str, str]] | None = None
+        # Nearly all are, and need no copy.
+        self._is_plain = not labels or _OTHER_WORDS.isdisjoint(labels)
+        if not self._is_plain:
             self._labels = dict(labels)
             self._tags = tags_as_labels(self._labels.pop("tags", None))
             self._take_sample_rate(self._labels.pop("sample_rate", None))
@@ -166,6 +168,8 @@ class _Words:
 
     def amount(self, name: str, given: Any, default: Any, words: tuple[str, ...]) -> Any:
         """What is measured, under its own name or another."""
+        if self._is_plain:
+            return given
         for word in words:
             if word in self._labels:
                 if given is not default:
@@ -179,7 +183,7 @@ class _Words:
         if not self._labels and not self._tags:
             return Series(name, ())
         labels = {own_name(label): label_text(label, value) for label, value in self._labels.items()}
-        for label, value in self._tags:
+        for label, value in self._tags or ():
             if labels.setdefault(own_name(label), value) != value:
                 raise Refused("label", f"label {label[:40]!r} is given twice")
         return Series(name, tuple(sorted(labels.items())))
