@@ -69,8 +69,8 @@ impl Exchange {
         let admitted = self.admit(id, cors).await?;
         let lateness_s = admitted.config.lateness_s;
         let key = self.batch_key(&[])?;
-        let signed_gauges = SignedGauges::of_query(self.query_string())
-            .map_err(|error| Problem::InvalidRequest(error.to_string()))?;
+        let signed_gauges =
+            SignedGauges::of_query(self.query_string()).map_err(|error| Problem::InvalidRequest(error.to_string()))?;
         let body = self.body(MAX_BODY_BYTES).await?;
         let fill: &Fill<'_> = &|builder, body| {
             let arrival = Arrival { at: builder.now(), lateness_s };

@@ -55,8 +55,9 @@ impl SignedGauges {
     /// # Errors
     /// [`SignedGaugesError`], also where it is there twice.
     pub fn of_query(query_string: &str) -> Result<Self, SignedGaugesError> {
-        let mut given =
-            form_urlencoded::parse(query_string.as_bytes()).filter(|(name, _)| name == "signed_gauges").map(|(_, text)| text);
+        let mut given = form_urlencoded::parse(query_string.as_bytes())
+            .filter(|(name, _)| name == "signed_gauges")
+            .map(|(_, text)| text);
         let Some(text) = given.next() else { return Ok(Self::default()) };
         match (text.as_ref(), given.next()) {
             ("change", None) => Ok(Self::Change),

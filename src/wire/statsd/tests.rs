@@ -78,10 +78,10 @@ fn packed_values_are_points_of_one_line_and_of_a_bad_one_none_is() {
     for (line, bad) in [("took:1:x:2|h", "x"), ("jobs.A::Mail.perform:23|ms", ""), ("web:8080:up|c", "up")] {
         assert_eq!(error(line), format!("n: a value must be a number, not \"{bad}\", and a name has no colon"));
     }
-    assert_eq!(read("g:1:2:x|g\ng:+1|g"), [
-        "0 n: a value must be a number, not \"x\", and a name has no colon",
-        "1 1/1/0 metric=g;type=gauge_delta;"
-    ]);
+    assert_eq!(
+        read("g:1:2:x|g\ng:+1|g"),
+        ["0 n: a value must be a number, not \"x\", and a name has no colon", "1 1/1/0 metric=g;type=gauge_delta;"]
+    );
 }
 
 #[test]
@@ -118,9 +118,15 @@ fn a_gauges_value_with_a_sign_is_set_where_that_is_said() {
     );
     let of = SignedGauges::of_query;
     assert_eq!((of(""), of("batch=7")), (Ok(SignedGauges::Change), Ok(SignedGauges::Change)));
-    assert_eq!((of("signed_gauges=change"), of("batch=7&signed_gauges=set")), (Ok(SignedGauges::Change), Ok(SignedGauges::Set)));
+    assert_eq!(
+        (of("signed_gauges=change"), of("batch=7&signed_gauges=set")),
+        (Ok(SignedGauges::Change), Ok(SignedGauges::Set))
+    );
     for bad in ["signed_gauges", "signed_gauges=Set", "signed_gauges=set&signed_gauges=set"] {
-        assert!(of(bad).is_err_and(|error| error.to_string().starts_with("signed_gauges must be change or set")), "{bad}");
+        assert!(
+            of(bad).is_err_and(|error| error.to_string().starts_with("signed_gauges must be change or set")),
+            "{bad}"
+        );
     }
 }
 
