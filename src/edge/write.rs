@@ -15,7 +15,7 @@ use crate::wire::outcome::ErrorEntry;
 use crate::wire::pixel::BATCH;
 use crate::wire::points::{BodyForm, MAX_BODY_BYTES, each_point};
 use crate::wire::rejection::Reason;
-use crate::wire::statsd;
+use crate::wire::statsd::{self, Read, SignedGauges};
 
 use super::cors::{Admitted, Cors};
 use super::held::Held;
@@ -69,10 +69,13 @@ impl Exchange {
         let admitted = self.admit(id, cors).await?;
         let lateness_s = admitted.config.lateness_s;
         let key = self.batch_key(&[])?;
+        let signed_gauges =
+            SignedGauges::of_query(self.query_string()).map_err(|error| Problem::InvalidRequest(error.to_string()))?;
         let body = self.body(MAX_BODY_BYTES).await?;
         let fill: &Fill<'_> = &|builder, body| {
             let arrival = Arrival { at: builder.now(), lateness_s };
-            let read = statsd::each_point(body, arrival, hash_key(), &mut |line, point| builder.push(line, point));
+            let take: &mut dyn FnMut(usize, Read<'_>) = &mut |line, point| builder.push(line, point);
+            let read = statsd::each_point(body, signed_gauges, arrival, hash_key(), take);
             read.map_err(|error| Problem::TooLarge(error.to_string()))
         };
         Ok(Reply::json(202, self.store(id, admitted, key.as_ref(), body, fill).await?.outcome))

@@ -62,10 +62,10 @@ fn tags_are_labels_to_group_by() {
 #[test]
 fn good_lines_are_kept_beside_bad_ones_which_are_named_by_their_number() {
     let stream = Stream::new();
-    let answer = send(&stream, "a:1|c\n\nb:x|c\n_sc|db|0\na:2|c\r\na:1:y:3|ms\na:1|c|@7\na:1|c|T1");
+    let answer = send(&stream, "a:1|c\n\nb:x|c\n_sc|db|0\na:2|c\r\na:1:y:3|ms\na:1|c|@7\na:1|c|T1\na:4|c");
     assert_eq!(answer.header("Content-Type"), "application/json");
     let answer = answer.expect(202).json();
-    assert_eq!((&answer["accepted"], &answer["rejected"]), (&json!(4), &json!(5)));
+    assert_eq!((&answer["accepted"], &answer["rejected"]), (&json!(3), &json!(5)));
     let errors: Vec<_> = answer["errors"].as_array().expect("a list").iter().collect();
     let places: Vec<_> = errors.iter().map(|error| (error["index"].as_u64(), error["field"].as_str())).collect();
     assert_eq!(
@@ -79,6 +79,45 @@ fn good_lines_are_kept_beside_bad_ones_which_are_named_by_their_number() {
         (&rejected["n"], &rejected["syntax"], &rejected["d"], &rejected["t"]),
         (&json!(2), &json!(1), &json!(1), &json!(1))
     );
+}
+
+#[test]
+fn a_line_with_colons_in_its_name_counts_under_no_name() {
+    let stream = Stream::new();
+    let lines = "jobs.A::Mail.perform:23|ms\nweb:8080:up|c\nnet.fe80::1:5|c\nA::B:1|c:2|c\na:1:2:x|c\ngood:1|c";
+    let answer = send(&stream, lines).expect(202).json();
+    assert_eq!((&answer["accepted"], &answer["rejected"]), (&json!(1), &json!(5)));
+    let rollup = stream.rollup("from=-2h&step=1d&by=metric&agg=count");
+    assert_eq!(rollup["series"].as_array().map(Vec::len), Some(1), "{rollup}");
+    assert_eq!(rollup["series"][0]["labels"]["metric"], "good");
+}
+
+#[test]
+fn a_line_of_several_types_is_as_many_points() {
+    let stream = Stream::new();
+    assert_accepted(send(&stream, "a:5664|ms:6176|ms\nb:1|c:2|c|@0.1:3|g|#k:v:w"), 5);
+    assert_close(total(&stream, "metric%3Da", "sum"), 11_840.0, "both values");
+    assert_close(total(&stream, "metric%3Da", "count"), 2.0, "each a point");
+    assert_close(total(&stream, "type%3Dcounter&where=k%3Dv%3Aw", "sum"), 21.0, "each by its own rate");
+    assert_close(total(&stream, "type%3Dgauge&where=k%3Dv%3Aw", "max"), 3.0, "of its own type");
+}
+
+#[test]
+fn a_gauge_with_a_sign_is_changed_or_set_as_the_writer_says() {
+    let stream = Stream::new();
+    let thrice = |room: &str| format!("temp:0|g|#room:{room}\n{}", format!("temp:-3|g|#room:{room}\n").repeat(3));
+    let write = |query: &str, room: &str| {
+        stream.call("POST", &format!("/statsd{query}")).body(thrice(room)).send().expect(202);
+        total(&stream, &format!("room%3D{room}"), "min")
+    };
+    assert_close(write("", "a"), -9.0, "as statsd has it");
+    assert_close(write("?signed_gauges=change", "b"), -9.0, "as statsd has it");
+    assert_close(write("?signed_gauges=set", "c"), -3.0, "as DogStatsD has it");
+    assert_close(write("?batch=1&signed_gauges=set", "d"), -3.0, "as DogStatsD has it");
+    for bad in ["?signed_gauges=yes", "?signed_gauges=", "?signed_gauges=set&signed_gauges=change"] {
+        let answer = stream.call("POST", &format!("/statsd{bad}")).body("a:1|c").send();
+        assert_eq!(answer.problem(400), "invalid-request", "{bad}");
+    }
 }
 
 #[test]

@@ -76,6 +76,41 @@ def a_fork_in_mid_request_leaves_the_child_nothing_to_wait_for(gate: Gate, strea
     client.close()
 
 
+def a_child_that_python_does_not_know_of_delivers_its_own(stream: Stream) -> None:
+    # As the workers of uWSGI are: their hooks of os.fork are not called.
+    programs.run(
+        """
+        import logging, os, sys, types, weakref
+        from heartbeat_stream import Client, HeartbeatHandler, Sender, _fork
+        sender = Sender(sys.argv[1], flush_interval=60)
+        client = Client(sys.argv[1], flush_interval=60)
+        handler = HeartbeatHandler(sys.argv[1], flush_interval=60)
+        log = logging.getLogger("site")
+        log.addHandler(handler)
+        def report(by):
+            sender.put({"n": 1, "v": {"by": by}})
+            client.incr("requests", by=by)
+            log.error("bad")
+        # So all have a thread, which the child does not have.
+        report("parent")
+        known, process = _fork._known, _fork._process
+        _fork._known, _fork._process = weakref.WeakSet(), types.SimpleNamespace()
+        pid = os.fork()
+        _fork._known, _fork._process = known, process
+        if pid == 0:
+            report("child")
+            assert sender.statistics().queued == handler.statistics().queued == 1
+            assert sender.flush(10) and client.flush(10)
+            handler.flush()
+            os._exit(0 if handler.statistics().accepted == 1 else 1)
+        assert os.waitpid(pid, 0)[1] == 0
+        """,
+        stream.url,
+    )
+    assert stream.by("by", where="by!=") == {("parent",): 2, ("child",): 2}
+    assert stream.by("logger", where="logger=site") == {("site",): 2}
+
+
 def the_processes_of_multiprocessing_deliver_at_their_end(stream: Stream) -> None:
     for method in ("fork", "spawn", "forkserver"):
         programs.run(

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 import statsd
 import urllib3
+from datadog.dogstatsd.base import DogStatsd
 from eventually import eventually
 from gate import Fault, Gate
 from relay import Relay, kill_all
@@ -120,6 +121,32 @@ def the_statsd_client_of_npm_writes_through_the_relay(worker: Worker, relay_to: 
     assert stream.total("distinct:member", where="metric=npm.users") == 2
     assert stream.by("type", "kind", "b", where="metric=npm.size") == {("histogram", "a", "true"): 7}
     assert stream.by("type", where="metric=npm.share") == {("distribution",): 0.5}
+
+
+@pytest.mark.parametrize("said", [(), ("--signed-gauges", "change"), ("--signed-gauges", "set")])
+def a_negative_gauge_of_each_client_is_what_the_option_says(
+    stream: Stream, relay_to: RelayTo, said: tuple[str, ...]
+) -> None:
+    relay = relay_to(stream.url, *said)
+    of_datadog = DogStatsd("127.0.0.1", relay.port, disable_telemetry=True, origin_detection_enabled=False)
+    of_statsd = statsd.StatsClient("127.0.0.1", relay.port)
+    for _ in range(3):
+        of_datadog.gauge("datadog", -3, tags=["room:a"])
+        of_datadog.gauge("untagged", -3)
+        of_statsd.gauge("statsd", -3)
+    node = shutil.which("node", path=f"{ROOT / 'node_modules/.bin'}{os.pathsep}{os.environ['PATH']}")
+    script = Path(__file__).with_name("hot_shots_gauge.mjs")
+    subprocess.run([str(node), script, str(relay.port)], check=True, timeout=30.0)
+    relay.await_numbers(lines=9 + 3 + 3)
+    assert relay.end() == 0
+    sets = said[-1:] == ("set",)
+    assert stream.by("metric", agg="min") == {
+        ("datadog",): -3 if sets else -9,
+        ("untagged",): -3 if sets else -9,
+        # It sends a 0 before, which is right both ways.
+        ("statsd",): -3,
+        ("hot-shots",): -3 if sets else -9,
+    }
 
 
 def many_equal_datagrams_become_few_points_and_requests(gate: Gate, stream: Stream, relay_to: RelayTo) -> None:

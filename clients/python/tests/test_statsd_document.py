@@ -59,3 +59,6 @@ def each_option_of_the_table_is_one_of_the_command() -> None:
     known = set(re.findall(r"(?<![\w-])(--?[a-z][a-z-]*)\b", help_text.split("options:")[-1]))
     assert told == {"--to", "--listen", "--interval", "-l", "--report", "--exit-timeout"}
     assert told <= known
+    # It has a section of its own, as the endpoint has it too.
+    assert "--signed-gauges set" in DOCUMENT
+    assert "--signed-gauges" in known

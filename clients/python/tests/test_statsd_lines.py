@@ -11,11 +11,9 @@ from typing import Any, cast
 import pytest
 
 from heartbeat_stream import Sender
-from heartbeat_stream._gathered import Gauges
 from heartbeat_stream.statsd import _interval, _relay
 from heartbeat_stream.statsd._intake import Intake
-from heartbeat_stream.statsd._interval import Interval, in_runs
-from heartbeat_stream.statsd._lines import LineError, Reader
+from heartbeat_stream.statsd._interval import in_runs
 from heartbeat_stream.statsd._relay import Relay
 
 CASES = Path(__file__).resolve().parents[3] / "tests/statsd-lines.json"
@@ -33,9 +31,9 @@ class Kept:
         return True
 
 
-def relay(interval_s: float = 10.0) -> tuple[Relay, list[dict[str, Any]]]:
+def relay(interval_s: float = 10.0, sets_signed: bool = False) -> tuple[Relay, list[dict[str, Any]]]:
     kept = Kept()
-    return Relay(cast("Sender", kept), interval_s, ()), kept.points
+    return Relay(cast("Sender", kept), interval_s, (), sets_signed), kept.points
 
 
 def relayed(*texts: bytes) -> list[dict[str, Any]]:
@@ -46,19 +44,59 @@ def relayed(*texts: bytes) -> list[dict[str, Any]]:
     return points
 
 
+def merged(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As the relay has them: a counter is one point an interval."""
+    found: dict[str, dict[str, Any]] = {}
+    for at, point in enumerate(points):
+        key = json.dumps(point["v"], sort_keys=True) + ("" if point["v"]["type"] == "counter" else str(at))
+        one = found.setdefault(key, {**point, "n": 0, "d": 0})
+        one["n"], one["d"] = one["n"] + point["n"], one["d"] + point["d"]
+    return sorted(found.values(), key=lambda point: json.dumps([point["v"], point["n"]], sort_keys=True))
+
+
 def each_line_of_the_list_is_read_as_by_the_server() -> None:
     cases = json.loads(CASES.read_text(encoding="utf-8"))
-    assert len(cases) > 50
+    assert len(cases) > 130
     for case in cases:
-        interval = Interval(Gauges())
-        try:
-            line, values = Reader().read(case["line"])
-            for value in values:
-                interval.add(line, value, 1)
-        except LineError:
-            pass
-        points = [{"d": 1, **point} for point in interval.points((), None, NOW)]
-        assert points == [{**point, "t": NOW} for point in case["points"]], case["line"]
+        one, points = relay(sets_signed=case.get("signed_gauges") == "set")
+        one.intake.take(case["line"].encode())
+        one.finish()
+        seen = [{"n": point["n"], "d": point.get("d", 1), "v": point["v"]} for point in points]
+        assert merged(seen) == merged(case["points"]), case["line"]
+        assert one.bad_lines == case.get("rejected", 0 if case["points"] else 1), case["line"]
+
+
+def several_types_of_a_line_are_what_statsd_makes_of_them() -> None:
+    # What statsd 0.9.0 of npm had at its flush after each line.
+    recorded: dict[bytes, list[tuple[str, float | str]]] = {
+        b"a:5664|ms:6176|ms": [("timer", 5664), ("timer", 6176)],
+        b"a:1|c:2|c|@0.1:3|g": [("counter", 21), ("gauge", 3)],
+        b"a:1|c:x|c:3|c": [("counter", 4)],
+        b"a:x|s:y|s": [("set", "x"), ("set", "y")],
+        b"temp:-3|g|#room:a\ntemp:-3|g|#room:a\ntemp:-3|g|#room:a": [("gauge", -9)],
+    }
+    for text, wanted in recorded.items():
+        points = relayed(text)
+        assert sorted((point["v"]["type"], point["v"].get("member", point["n"])) for point in points) == wanted
+
+
+def a_gauge_with_a_sign_is_changed_as_statsd_has_it_or_set_as_dogstatsd_has_it() -> None:
+    for sets_signed, wanted in ((False, -9), (True, -3)):
+        one, points = relay(sets_signed=sets_signed)
+        for _ in range(3):
+            one.intake.take(b"temp:-3|g|#room:a")
+        one.finish()
+        assert [point["n"] for point in points] == [wanted]
+
+
+def a_sum_that_no_number_holds_is_counted_and_the_rest_of_the_interval_stays() -> None:
+    one, points = relay()
+    huge = [b"c:1e308|c", b"c:1e308|c|@0.9", b"g:1e308|g\ng:+1e308|g"]
+    for text in (*huge, *[b"t:1%03d" % (at % 700) + b"0" * 305 + b"|ms" for at in range(1_001)], b"good:1|c"):
+        one.intake.take(text)
+    one.finish()
+    by_metric = {point["v"]["metric"]: point["n"] for point in points}
+    assert (by_metric["c"], by_metric["g"], by_metric["good"], one.bad_lines) == (1e308, 1e308, 1, 2)
 
 
 def equal_datagrams_are_counted_and_gauges_keep_their_order() -> None:
@@ -92,7 +130,7 @@ def bad_lines_are_counted_with_their_reason_and_good_ones_stay() -> None:
     for text in (b"a:1|c\nbad\n\xff:1|c\na:x|c\na:1:y:2|h\n\n", b"bad", b"bad"):
         one.intake.take(text)
     one.finish()
-    assert (one.lines, one.bad_lines, len(points)) == (7, 6, 3)
+    assert (one.lines, one.bad_lines, len(points)) == (7, 6, 1)
     assert one.last_error
 
 

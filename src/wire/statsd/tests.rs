@@ -9,6 +9,10 @@ const ARRIVAL: Arrival = Arrival { at: NOW, lateness_s: 86_400 };
 
 /// Each point as `line n/d/t-NOW labels`, each rejection as `line field: message`.
 fn read(body: impl AsRef<[u8]>) -> Vec<String> {
+    read_with(body, SignedGauges::Change)
+}
+
+fn read_with(body: impl AsRef<[u8]>, signed_gauges: SignedGauges) -> Vec<String> {
     let mut read = Vec::new();
     let mut take = |line: usize, point: Read<'_>| {
         read.push(match point {
@@ -19,7 +23,7 @@ fn read(body: impl AsRef<[u8]>) -> Vec<String> {
             Err(rejection) => format!("{line} {}: {rejection}", rejection.field().unwrap_or("-")),
         });
     };
-    each_point(body.as_ref(), ARRIVAL, [0; 16], &mut take).expect("few points");
+    each_point(body.as_ref(), signed_gauges, ARRIVAL, [0; 16], &mut take).expect("few points");
     read
 }
 
@@ -66,15 +70,64 @@ fn a_gauges_changes_are_added_to_what_the_same_body_says_of_it() {
 }
 
 #[test]
-fn packed_values_are_points_of_one_line() {
+fn packed_values_are_points_of_one_line_and_of_a_bad_one_none_is() {
     assert_eq!(
-        read("\r\ntook:1:x:2|h|@0.5|#a:b\r\n"),
+        read("\r\ntook:1:2|h|@0.5|#a:b\r\n"),
+        ["1 2/2/0 a=b;metric=took;type=histogram;", "1 4/2/0 a=b;metric=took;type=histogram;"]
+    );
+    for (line, bad) in [("took:1:x:2|h", "x"), ("jobs.A::Mail.perform:23|ms", ""), ("web:8080:up|c", "up")] {
+        assert_eq!(error(line), format!("n: a value must be a number, not \"{bad}\", and a name has no colon"));
+    }
+    assert_eq!(
+        read("g:1:2:x|g\ng:+1|g"),
+        ["0 n: a value must be a number, not \"x\", and a name has no colon", "1 1/1/0 metric=g;type=gauge_delta;"]
+    );
+}
+
+#[test]
+fn values_that_have_each_their_type_are_points_of_their_own() {
+    assert_eq!(
+        read("a:5664|ms:6176|ms|@0.5:1|c:x|h:7|g|#k:v:w\nb:1|c"),
         [
-            "1 2/2/0 a=b;metric=took;type=histogram;",
-            "1 n: a value must be a number, not \"x\"",
-            "1 4/2/0 a=b;metric=took;type=histogram;",
+            "0 5664/1/0 k=v:w;metric=a;type=timer;",
+            "0 12352/2/0 k=v:w;metric=a;type=timer;",
+            "0 1/1/0 k=v:w;metric=a;type=counter;",
+            "0 n: a value must be a number, not \"x\"",
+            "0 7/1/0 k=v:w;metric=a;type=gauge;",
+            "1 1/1/0 metric=b;type=counter;",
         ]
     );
+    let mixed = "-: several values are packed before one type, or each has its own; a line is such as page.views:1|c";
+    for line in ["a:1:2|ms:3|c", "a:1|ms:2:3|c", "A::B:1|c:2|c"] {
+        assert_eq!(error(line), mixed, "{line}");
+    }
+}
+
+#[test]
+fn a_gauges_value_with_a_sign_is_set_where_that_is_said() {
+    let body = "temp:-3|g|#room:a\ntemp:-3|g|#room:a\ntemp:+2|g\ntemp:1:-4|g";
+    assert_eq!(
+        read_with(body, SignedGauges::Set),
+        [
+            "0 -3/1/0 metric=temp;room=a;type=gauge;",
+            "1 -3/1/0 metric=temp;room=a;type=gauge;",
+            "2 2/1/0 metric=temp;type=gauge;",
+            "3 1/1/0 metric=temp;type=gauge;",
+            "3 -4/1/0 metric=temp;type=gauge;",
+        ]
+    );
+    let of = SignedGauges::of_query;
+    assert_eq!((of(""), of("batch=7")), (Ok(SignedGauges::Change), Ok(SignedGauges::Change)));
+    assert_eq!(
+        (of("signed_gauges=change"), of("batch=7&signed_gauges=set")),
+        (Ok(SignedGauges::Change), Ok(SignedGauges::Set))
+    );
+    for bad in ["signed_gauges", "signed_gauges=Set", "signed_gauges=set&signed_gauges=set"] {
+        assert!(
+            of(bad).is_err_and(|error| error.to_string().starts_with("signed_gauges must be change or set")),
+            "{bad}"
+        );
+    }
 }
 
 #[test]
@@ -136,9 +189,10 @@ const NO_NUMBER: &str = "have no number that could be stored; send counters, tim
 
 #[test]
 fn ten_thousand_values_are_taken_and_not_one_more() {
-    let read = |body: String| each_point(body.as_bytes(), ARRIVAL, [0; 16], &mut |_, _| ());
+    let read = |body: String| each_point(body.as_bytes(), SignedGauges::Change, ARRIVAL, [0; 16], &mut |_, _| ());
     let packed = |points: usize| format!("a:1{}|h", ":1".repeat(points - 1));
-    for body in [|points: usize| "a:1|c\n".repeat(points), packed, |points: usize| "bad\n".repeat(points)] {
+    let typed = |points: usize| format!("a:1|h{}", ":1|h".repeat(points - 1));
+    for body in [|points: usize| "a:1|c\n".repeat(points), packed, typed, |points: usize| "bad\n".repeat(points)] {
         assert_eq!((read(body(MAX_POINTS)), read(body(MAX_POINTS + 1))), (Ok(()), Err(TooManyPoints)));
     }
     assert_eq!(read("\n".repeat(1 << 20)), Ok(()));
@@ -151,13 +205,16 @@ fn each_line_of_the_list_is_read_as_by_the_relay() {
     assert!(list.len() > 50);
     for case in list {
         let line = case["line"].as_str().expect("a text");
-        let mut points = Vec::new();
-        each_point(line.as_bytes(), ARRIVAL, [0; 16], &mut |_, read| {
-            if let Ok((Point { n, d, .. }, labels)) = read {
-                let labels = Labels::from_canonical(labels);
-                let labels: std::collections::BTreeMap<_, _> = labels.iter().collect();
-                points.push(serde_json::json!({"n": n, "d": d, "v": labels}).to_string());
-            }
+        let signed_gauges = if case["signed_gauges"] == "set" { SignedGauges::Set } else { SignedGauges::Change };
+        let (mut points, mut rejected) = (Vec::new(), 0);
+        each_point(line.as_bytes(), signed_gauges, ARRIVAL, [0; 16], &mut |_, read| {
+            let Ok((Point { n, d, .. }, labels)) = read else {
+                rejected += 1;
+                return;
+            };
+            let labels = Labels::from_canonical(labels);
+            let labels: std::collections::BTreeMap<_, _> = labels.iter().collect();
+            points.push(serde_json::json!({"n": n, "d": d, "v": labels}).to_string());
         })
         .expect("few");
         let as_numbers = |point: &serde_json::Value| {
@@ -166,18 +223,20 @@ fn each_line_of_the_list_is_read_as_by_the_relay() {
         };
         let wanted: Vec<String> = case["points"].as_array().expect("a list").iter().map(as_numbers).collect();
         assert_eq!(points, wanted, "{line}");
+        // A bad line is rejected once, whatever else it has, unless the list says otherwise.
+        assert_eq!(rejected, case["rejected"].as_u64().unwrap_or(u64::from(wanted.is_empty())), "{line}");
     }
 }
 
 proptest! {
     #[test]
     fn any_bytes_are_answered_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        each_point(&bytes, ARRIVAL, [0; 16], &mut |_, _| ()).expect("few");
+        each_point(&bytes, SignedGauges::Change, ARRIVAL, [0; 16], &mut |_, _| ()).expect("few");
     }
 
     #[test]
     fn any_text_of_the_letters_of_statsd_is_answered_without_panic(text in "[a:;,=|@#T.+\\-0-9cgsmh\n_{]{0,60}") {
-        each_point(text.as_bytes(), ARRIVAL, [0; 16], &mut |_, _| ()).expect("few");
+        each_point(text.as_bytes(), SignedGauges::Change, ARRIVAL, [0; 16], &mut |_, _| ()).expect("few");
     }
 
     #[test]
@@ -204,7 +263,7 @@ proptest! {
         let mut wanted = tags.clone();
         wanted.extend([(METRIC.to_owned(), name), (TYPE.to_owned(), kind.1.to_owned())]);
         let mut seen = Vec::new();
-        each_point(line.as_bytes(), ARRIVAL, [0; 16], &mut |number, read| {
+        each_point(line.as_bytes(), SignedGauges::Change, ARRIVAL, [0; 16], &mut |number, read| {
             let (point, labels) = read.expect("good");
             assert_eq!((number, point.d), (0, 1.0 / rate));
             let labels = Labels::from_canonical(labels);
@@ -233,7 +292,7 @@ proptest! {
             wanted.push((now.unwrap_or(change) + 0.0, now.is_some()));
         }
         let mut seen = Vec::new();
-        each_point(body.as_bytes(), ARRIVAL, [0; 16], &mut |_, read| {
+        each_point(body.as_bytes(), SignedGauges::Change, ARRIVAL, [0; 16], &mut |_, read| {
             let (point, labels) = read.expect("good");
             seen.push((point.n + 0.0, labels.contains("\u{1f}gauge\u{1e}")));
         }).expect("few");

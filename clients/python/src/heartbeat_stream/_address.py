@@ -9,9 +9,11 @@ _PATH = re.compile(r"/v1/streams/[A-Za-z0-9_.~-]+")
 
 
 class StreamAddress:
-    """A stream's address that was checked; raises `ValueError` where it is none."""
+    """A stream's address that was checked; raises `ValueError` where it is none, and `TypeError` for another type."""
 
     def __init__(self, stream_url: str) -> None:
+        if not isinstance(stream_url, str):
+            raise TypeError(f"stream_url is a string, not {type(stream_url).__name__}")
         parts = urlsplit(stream_url.strip())
         path = parts.path.rstrip("/")
         # What is wrong is told without the address: who has a stream's id can write to it.

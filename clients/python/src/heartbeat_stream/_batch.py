@@ -29,7 +29,8 @@ def encode(point: Mapping[str, Any]) -> bytes | None:
             # It may be delivered late, and still lands in its own step.
             point = {**point, "t": round(time.time(), 3)}
         line = _encoder.encode(point).encode()
-    except (ValueError, TypeError, RecursionError):
+    except Exception:
+        # Also of what raises while it is asked for its items.
         return None
     return line if len(line) <= MAX_POINT_BYTES else None
 

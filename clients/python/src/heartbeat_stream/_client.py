@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
 from . import _fork
+from ._checked import Refused, fixed_labels
 from ._gathered import MAX_GATHERED, Gathered, Gauges
-from ._labels import text
 from ._sender import Options, Sender, Statistics
 from ._vocabulary import Measurement, Vocabulary, own_name
 
@@ -35,7 +35,7 @@ class Client(Vocabulary):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(sample_rate)
-        self._labels = tuple((own_name(name), text(value)) for name, value in (labels or {}).items())
+        self._labels = tuple((own_name(name), value) for name, value in fixed_labels(labels))
         self._sender = Sender(stream_url, flush_interval=flush_interval, **options)
         self._gauges = Gauges()
         self._begin()
@@ -47,7 +47,7 @@ class Client(Vocabulary):
         self._lock = threading.RLock()
         self._gathered = Gathered()
         self._began: float | None = None
-        self._bad = 0
+        self._no_room = 0
 
     def reset_in_child(self) -> None:
         """Called in the child of a fork: the parent sends what it gathered. Gauges keep their values."""
@@ -65,34 +65,44 @@ class Client(Vocabulary):
             # Nobody would collect it any more.
             self._sender.count_dropped(len(measurements))
             return
+        _fork.begin_anew_in_child()
         with self._lock:
             is_first = self._began is None
             if is_first:
                 self._began = time.monotonic()
-            for measurement in measurements:
-                if self._gathered.size >= MAX_GATHERED:
-                    self._bad += 1
-                else:
-                    measurement(self._gathered, self._gauges)
+            refused = [error for measurement in measurements if (error := self._take(measurement))]
             is_half_full = self._gathered.size >= MAX_GATHERED // 2
         # Not under the lock, which the sender's thread takes when it collects.
         if is_first or is_half_full:
             self._sender.wake(now=is_half_full)
+        for error in refused:
+            self._refuse("a pipeline" if len(measurements) > 1 else "a measurement", error)
 
-    def _count_bad(self) -> None:
-        with self._lock:
-            self._bad += 1
+    def _take(self, measurement: Measurement) -> Refused | None:
+        """Why it is not taken, if it isn't."""
+        if self._gathered.size >= MAX_GATHERED:
+            self._no_room += 1
+            return None
+        try:
+            measurement(self._gathered, self._gauges)
+        except Refused as refused:
+            return refused
+        return None
 
-    def _collect(self) -> list[dict[str, Any]]:
+    def _refuse(self, call: str, error: Exception) -> None:
+        reason = str(error) if isinstance(error, Refused) else type(error).__name__
+        self._sender.refuse(f"{call} {getattr(error, 'part', '')}", f"{call}: {reason}")
+
+    def _collect(self) -> Iterable[dict[str, Any]]:
         """What was gathered, as points."""
         with self._lock:
-            gathered, began, bad = self._gathered, self._began, self._bad
-            self._gathered, self._began, self._bad = Gathered(), None, 0
-        if bad:
-            self._sender.count_dropped(bad)
+            gathered, began, no_room = self._gathered, self._began, self._no_room
+            self._gathered, self._began, self._no_room = Gathered(), None, 0
+        if no_room:
+            self._sender.count_dropped(no_room)
         if began is None:
             return []
-        return list(gathered.points(self._labels, time.monotonic() - began, round(time.time(), 3)))
+        return gathered.points(self._labels, time.monotonic() - began, round(time.time(), 3))
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Sends what was gathered, now; whether all was stored or refused within `timeout` seconds."""
@@ -126,8 +136,8 @@ class Pipeline(Vocabulary):
     def _add(self, measurement: Measurement) -> None:
         self._measurements.append(measurement)
 
-    def _count_bad(self) -> None:
-        self._client._count_bad()
+    def _refuse(self, call: str, error: Exception) -> None:
+        self._client._refuse(call, error)
 
     def send(self) -> None:
         """Hands what it has to the client."""

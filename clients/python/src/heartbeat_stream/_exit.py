@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import contextlib
 import sys
 import weakref
 from typing import Protocol
@@ -28,14 +29,41 @@ def register(one: Closes) -> None:
     _known.add(one)
 
 
-def register_with_multiprocessing() -> None:
-    """Its children end by `os._exit`, past atexit; they have finalizers of their own. To be called in the child."""
-    if "multiprocessing.util" not in sys.modules:
-        return
-    from multiprocessing import parent_process, util
+def register_with_pools() -> None:
+    """Closes all at the end of a process that ends by `os._exit`, past atexit. To be called in that process.
 
-    if parent_process() is not None:
+    Those of `multiprocessing`, those of billiard, which is Celery's fork of it, and the workers of Celery have each
+    a way of their own. Only what is loaded is asked, so nothing is imported that the program does not use.
+    """
+    if "multiprocessing.util" in sys.modules:
+        from multiprocessing import parent_process, util
+
+        if parent_process() is not None:
+            util.Finalize(None, close_all, exitpriority=0)
+    if "billiard.util" in sys.modules:
+        with contextlib.suppress(Exception):
+            _register_with_billiard()
+    if "celery.signals" in sys.modules:
+        with contextlib.suppress(Exception):
+            _register_with_celery()
+
+
+def _register_with_billiard() -> None:
+    from billiard import process, util
+
+    if process.current_process()._parent_pid is not None:
         util.Finalize(None, close_all, exitpriority=0)
+
+
+def _register_with_celery() -> None:
+    """The workers of its prefork pool run no finalizers, and send this signal before they end."""
+    from celery.signals import worker_process_shutdown
+
+    worker_process_shutdown.connect(_close_all_of_worker, weak=False, dispatch_uid="heartbeat_stream")
+
+
+def _close_all_of_worker(**_: object) -> None:
+    close_all()
 
 
 def close_all() -> None:

@@ -22,9 +22,28 @@ def register(one: BeginsAnew) -> None:
     _known.add(one)
 
 
+def begin_anew_in_child() -> None:
+    """Resets all where this is a child that was forked without Python's notice, as uWSGI's workers are.
+
+    To be called before a lock is taken, which nobody in the child may ever give back.
+    """
+    if os.getpid() != _process.id:
+        _reset_all()
+
+
 def _reset_all() -> None:
+    _process.id = os.getpid()
     for one in list(_known):
         one.reset_in_child()
+
+
+class _Process:
+    """The one that all belong to."""
+
+    id = os.getpid()
+
+
+_process = _Process()
 
 
 if hasattr(os, "register_at_fork"):  # not on Windows, which has no fork

@@ -10,6 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
+from ._checked import Refused
 from ._labels import clean
 
 # Beyond, a timer's values are put together in so many runs.
@@ -33,7 +34,7 @@ class Series(NamedTuple):
 
 
 class Gathered:
-    """Counters, ratios, timers, gauges and sets of one interval."""
+    """Counters, ratios, timers, gauges and sets of one interval. What makes a sum infinite is `Refused`."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -54,14 +55,16 @@ class Gathered:
     def _add(self, sums: dict[Series, list[float]], series: Series, n: float, d: float) -> None:
         found = sums.get(series)
         if found is None:
-            sums[series] = [n, d]
+            # A value by its weight may be beyond all numbers, as a sum.
+            sums[series] = [_finite(n), _finite(d)]
             self.size += 1
         else:
-            found[0] += n
-            found[1] += d
+            sum_n, sum_d = _finite(found[0] + n), _finite(found[1] + d)
+            found[0], found[1] = sum_n, sum_d
 
     def timer(self, series: Series, value: float, weight: float, t: float) -> None:
         """One measurement at `t`, that stands for `weight` of them."""
+        _finite(value * weight)
         self._timers.setdefault(series, []).append((value, weight, t))
         self.size += 1
 
@@ -107,18 +110,19 @@ class Gauges:
             self._values.popitem(last=False)
         return value
 
-    def change(self, series: Series, by: float) -> float:
-        """What it is then; one that is unknown was 0."""
-        return self.set(series, self._values.get(series, 0.0) + by)
+    def get(self, series: Series) -> float:
+        """Its value; one that is unknown was 0."""
+        return self._values.get(series, 0.0)
+
+    def new(self, series: Series, value: float, is_change: bool) -> float:
+        """Gives it a value or changes it; what it is then."""
+        return self.set(series, _finite(self.get(series) + value) if is_change else value)
 
 
-def number(value: object) -> float | None:
-    """A finite number of any type that is one."""
-    try:
-        plain = value if type(value) is int else float(value)  # type: ignore[arg-type]
-        return plain if math.isfinite(plain) else None
-    except (TypeError, ValueError, OverflowError):
-        return None
+def _finite(sum_: float) -> float:
+    if not math.isfinite(sum_):
+        raise Refused("value", "the sum of an interval is a finite number")
+    return sum_
 
 
 def _runs(values: list[tuple[float, float, float]], t: float) -> Iterable[tuple[float, float, float]]:
@@ -133,7 +137,15 @@ def _runs(values: list[tuple[float, float, float]], t: float) -> Iterable[tuple[
     values = sorted(values)
     for run in range(MAX_RUNS):
         part = values[run * len(values) // MAX_RUNS : (run + 1) * len(values) // MAX_RUNS]
-        yield math.fsum(value * weight for value, weight, _ in part), math.fsum(weight for _, weight, _ in part), t
+        yield total_of(value * weight for value, weight, _ in part), total_of(weight for _, weight, _ in part), t
+
+
+def total_of(values: Iterable[float]) -> float:
+    """The exact sum; infinity where no number holds it, which nobody takes for a point."""
+    try:
+        return math.fsum(values)
+    except (OverflowError, ValueError):
+        return math.inf
 
 
 def _labels(series: Series, kind: str, common: Labels, member: Labels = ()) -> Mapping[str, str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from . import _quiet
+from ._checked import fixed_labels, fixed_names
 from ._labels import clean, text
 from ._sender import Options, Sender, Statistics
 
@@ -36,14 +37,14 @@ class HeartbeatHandler(logging.Handler):
         **options: Unpack[Options],
     ) -> None:
         super().__init__(level)
-        self._labels = tuple((labels or {}).items())
-        self._extras = (extras,) if isinstance(extras, str) else tuple(extras)
+        self._labels = fixed_labels(labels)
+        self._extras = fixed_names(extras)
         self._sender = Sender(stream_url, flush_interval=flush_interval, **options)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Leaves out what may come of delivering points."""
         # Before the handler's lock is taken: `logging.shutdown` holds it while it waits for the thread that delivers.
-        if _quiet.is_quiet() or record.name.split(".", 1)[0] in _IGNORED:
+        if _quiet.is_quiet() or text(record.name).split(".", 1)[0] in _IGNORED:
             return False
         return bool(super().handle(record))
 
@@ -54,14 +55,16 @@ class HeartbeatHandler(logging.Handler):
             try:
                 self._sender.put({"n": 1, "t": round(record.created, 3), "v": self._labels_of(record)})
             except Exception:
+                self._sender.count_dropped(1)
                 self.handleError(record)
 
     def _labels_of(self, record: logging.LogRecord) -> dict[str, str]:
-        labels = [("logger", record.name), ("level", record.levelname)]
-        kind = record.exc_info[0] if record.exc_info else None
-        if kind is not None:
+        # Records that are made elsewhere, as of a socket, have what they have.
+        labels = [("logger", text(record.name)), ("level", text(record.levelname))]
+        kind = record.exc_info[0] if isinstance(record.exc_info, tuple) and record.exc_info else None
+        if isinstance(kind, type):
             labels.insert(0, ("exception", kind.__name__))
-        labels += [(name, text(value)) for name, value in self._labels]
+        labels += self._labels
         labels.append(("source", "server"))
         labels += [(name, text(getattr(record, name, None))) for name in self._extras]
         return clean(labels)

@@ -35,6 +35,11 @@ def text(value: object) -> str:
     return str(value)
 
 
+def has_control(given: str) -> bool:
+    """Whether it has characters that the server takes in no label."""
+    return _CONTROL.search(given) is not None
+
+
 def _cut(given: str, most_bytes: int) -> str:
     # Plain and short, as nearly all are, needs nothing.
     if len(given) <= most_bytes and given.isascii() and given.isprintable():

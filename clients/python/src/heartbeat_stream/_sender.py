@@ -8,6 +8,8 @@ nearly always the larger error: what has no answer for ten minutes was most like
 
 from __future__ import annotations
 
+import contextlib
+import math
 import random
 import threading
 import time
@@ -24,6 +26,8 @@ from ._warnings import Warnings
 # While somebody waits, in flush() or close(), attempts follow each other within this.
 _URGENT_BACKOFF_S = 0.2
 _ATTEMPT_TIMEOUT_S = 15.0
+# A day; what waits for longer is not taken by the server any more, and some thousand years are too much to wait for.
+_MAX_S = 86_400
 # It is told when a batch failed so often: with the defaults, after some ten seconds.
 _WARN_ATTEMPTS = 5
 
@@ -80,8 +84,10 @@ class Sender:
         backoff: float = 0.5,
         backoff_max: float = 30.0,
     ) -> None:
-        if min(queue_points, queue_bytes) < 1 or min(flush_interval, backoff, backoff_max) <= 0:
-            raise ValueError("queue_points, queue_bytes, flush_interval, backoff and backoff_max are above 0")
+        if not all(1 <= bound < math.inf for bound in (queue_points, queue_bytes)):
+            raise ValueError("queue_points and queue_bytes are numbers above 0")
+        if not all(0 < seconds <= _MAX_S for seconds in (flush_interval, backoff, backoff_max)):
+            raise ValueError(f"flush_interval, backoff and backoff_max are above 0 and at most {_MAX_S:,} seconds")
         self._address = StreamAddress(stream_url)
         self._host = self._address.host
         self._queue_points = queue_points
@@ -125,6 +131,7 @@ class Sender:
     def put(self, point: Mapping[str, Any]) -> bool:
         """Queues a point; whether there was room. Never blocks and never raises. Without `t` it gets that of now."""
         line = encode(point)
+        _fork.begin_anew_in_child()
         with self._changed:
             return self._append(line)
 
@@ -153,7 +160,7 @@ class Sender:
             # No thread is to be had now, or never again as the interpreter ends; the next put or close() sees to it.
             return False
         self._thread = thread
-        _exit.register_with_multiprocessing()
+        _exit.register_with_pools()
         return True
 
     def add_source(self, source: Source) -> None:
@@ -162,6 +169,7 @@ class Sender:
 
     def wake(self, now: bool = False) -> None:
         """Has the sources asked within the flush interval, or at once."""
+        _fork.begin_anew_in_child()
         with self._changed:
             if not self._closed:
                 self._wake(0.0 if now else self._flush_interval)
@@ -173,12 +181,24 @@ class Sender:
 
     def count_dropped(self, points: int) -> None:
         """Counts what a source had no room for."""
+        _fork.begin_anew_in_child()
         with self._changed:
             self._dropped += points
+
+    def refuse(self, kind: str, why: str) -> None:
+        """Counts what is no point, and logs why, of each kind once an hour."""
+        _fork.begin_anew_in_child()
+        with self._changed:
+            self._dropped += 1
+            self._dropped_told += 1
+        # Logging may not fail the code that is measured, nor be measured itself.
+        with _quiet.thread(), contextlib.suppress(Exception):
+            self._warnings.warn(f"refused {kind}", "a measurement for %s was refused: %s", self._host, why)
 
     def flush(self, timeout: float = 5.0) -> bool:
         """Delivers what was put so far; whether all of it was settled (stored or refused) within `timeout` seconds."""
         deadline = time.monotonic() + timeout
+        _fork.begin_anew_in_child()
         self._collect()
         with self._changed:
             target = self._put
@@ -212,6 +232,7 @@ class Sender:
 
     def begin_close(self, timeout: float) -> None:
         """Starts what `close` waits for."""
+        _fork.begin_anew_in_child()
         self._collect()
         with self._changed:
             if self._closed:
@@ -224,6 +245,7 @@ class Sender:
 
     def statistics(self) -> Statistics:
         """The numbers of now."""
+        _fork.begin_anew_in_child()
         with self._changed:
             return Statistics(
                 queued=self._put - self._settled,
@@ -261,12 +283,12 @@ class Sender:
         self._collect_at = time.monotonic() + self._flush_interval
         for source in self._sources:
             try:
-                points = list(source())
+                # What it has before it fails is good.
+                for point in source():
+                    self.put(point)
             except Exception:
+                self.count_dropped(1)
                 self._warnings.warn("source", "a source of points failed", exc_info=True)
-                continue
-            for point in points:
-                self.put(point)
 
     def _deliver_queue(self, transport: Transport) -> None:
         """Sends what is queued now; what comes meanwhile waits for its own time, or fills a batch."""

@@ -35,6 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-l", "--label", action="append", default=[], type=pair, metavar="NAME=VALUE", help="on all points; repeatable"
     )
+    parser.add_argument(
+        "--signed-gauges",
+        choices=("change", "set"),
+        default="change",
+        help="what -3|g does to a gauge: change it, as statsd has it, or set it, as DogStatsD has it (change)",
+    )
     parser.add_argument("--report", type=_seconds, default=60.0, help="seconds between reports on standard error (60)")
     parser.add_argument(
         "--exit-timeout", type=_seconds, default=5.0, help="seconds to deliver what is left at the end (5)"
@@ -56,7 +62,8 @@ def run(arguments: argparse.Namespace) -> int:
     for stops in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stops, lambda *_: server.stop())
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
-    relay = Relay(sender, arguments.interval, tuple((own_name(name), value) for name, value in arguments.label))
+    labels = tuple((own_name(name), value) for name, value in arguments.label)
+    relay = Relay(sender, arguments.interval, labels, sets_signed=arguments.signed_gauges == "set")
     _tell(f"listening at {server.address}")
     while not server.run(relay, arguments.report):
         _tell(_report(server, relay, sender, server.kernel_dropped()))

@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from .. import _gathered
-from .._gathered import MAX_RUNS, Gauges, Labels
+from .._gathered import MAX_RUNS, Gauges, Labels, total_of
 from .._labels import clean
-from ._lines import Line, LineError, Series, number
+from ._lines import Line, LineError, Series, number, scaled
 
 # Beyond, what is new in an interval is dropped and counted.
 MAX_SERIES = 20_000
@@ -24,10 +24,15 @@ Value = tuple[float, float, int]
 
 
 class Interval:
-    """Counters, timers, gauges and sets. `gauges` has the values that gauges keep over intervals."""
+    """Counters, timers, gauges and sets.
 
-    def __init__(self, gauges: Gauges) -> None:
+    `gauges` has the values that gauges keep over intervals. A gauge's value with a sign changes it, or where
+    `sets_signed` is true, sets it.
+    """
+
+    def __init__(self, gauges: Gauges, sets_signed: bool = False) -> None:
         self._gauges = gauges
+        self._sets_signed = sets_signed
         self._counters: dict[Series, list[float]] = {}
         self._timers: dict[Series, list[Value]] = {}
         self._last: dict[Series, float] = {}
@@ -45,12 +50,12 @@ class Interval:
         if kind == "set":
             return self._add_member(line.series, text)
         value = number(text)
-        if not math.isfinite(value / line.rate) or not math.isfinite(times / line.rate):
-            raise LineError("a value by its sample rate must be a finite number")
+        n = scaled(value, line)
         if kind == "counter":
-            return self._count(line, value, times)
+            return self._count(line, n, times)
         if kind == "gauge":
-            return self._set(line.series, value, is_delta=text[0] in "+-", times=times)
+            is_change = text[0] in "+-" and not self._sets_signed
+            return self._set(line.series, value, is_change, times=times)
         values = self._timers.get(line.series)
         if values is None:
             if self.series >= MAX_SERIES:
@@ -60,23 +65,30 @@ class Interval:
         self.held += 1
         return True
 
-    def _count(self, line: Line, value: float, times: int) -> bool:
-        added = value / line.rate * times
+    def _count(self, line: Line, n: float, times: int) -> bool:
         sums = self._counters.get(line.series)
-        if sums is not None:
-            sums[0] += added
-            sums[1] += times / line.rate
-        elif self.series < MAX_SERIES:
-            self._counters[line.series] = [added, times / line.rate]
-        else:
-            return False
+        if sums is None:
+            if self.series >= MAX_SERIES:
+                return False
+            sums = self._counters[line.series] = [0.0, 0.0]
+        added, events = sums[0] + n * times, sums[1] + times / line.rate
+        if not math.isfinite(added) or not math.isfinite(events):
+            # What was counted before stays.
+            raise LineError("the sum of an interval must be a finite number")
+        sums[:] = added, events
         return True
 
-    def _set(self, series: Series, value: float, is_delta: bool, times: int) -> bool:
+    def _set(self, series: Series, value: float, is_change: bool, times: int) -> bool:
         if series not in self._last and self.series >= MAX_SERIES:
             return False
         name = _gathered.Series(series.metric, series.labels)
-        self._last[series] = self._gauges.change(name, value * times) if is_delta else self._gauges.set(name, value)
+        if not is_change:
+            self._last[series] = self._gauges.set(name, value)
+            return True
+        changed = self._gauges.get(name) + value * times
+        if not math.isfinite(changed):
+            raise LineError("a gauge must stay a finite number")
+        self._last[series] = self._gauges.set(name, changed)
         return True
 
     def _add_member(self, series: Series, member: str) -> bool:
@@ -135,7 +147,7 @@ def in_runs(values: list[Value], most: int) -> Iterable[tuple[float, float]]:
             if not left and at + 1 < len(values):
                 at += 1
                 value, weight, left = values[at]
-        yield math.fsum(ns), math.fsum(ds)
+        yield total_of(ns), total_of(ds)
 
 
 def _number_of(values: list[Value]) -> int:

@@ -15,12 +15,17 @@ from ._lines import LineError, Reader
 
 # A step of work takes so long at most: the kernel keeps some hundred small datagrams meanwhile.
 _STEP_S = 0.0005
+# Around a line it means nothing; the server's `trim_ascii` has the same.
+_WHITE = b" \t\n\x0c\r"
 
 
 class Relay:
-    """Puts together what `intake` is given for `interval_s` seconds at a time, which end at whole multiples of it."""
+    """Puts together what `intake` is given for `interval_s` seconds at a time, which end at whole multiples of it.
 
-    def __init__(self, sender: Sender, interval_s: float, labels: Labels) -> None:
+    A gauge's value with a sign changes it, or where `sets_signed` is true, sets it.
+    """
+
+    def __init__(self, sender: Sender, interval_s: float, labels: Labels, sets_signed: bool = False) -> None:
         self.intake = Intake()
         self.lines = 0
         self.bad_lines = 0
@@ -32,7 +37,8 @@ class Relay:
         self._labels = labels
         self._reader = Reader()
         self._gauges = Gauges()
-        self._interval = Interval(self._gauges)
+        self._sets_signed = sets_signed
+        self._interval = Interval(self._gauges, sets_signed)
         self._began = time.time()
         self._due = self._next_due(self._began)
         self._jobs: deque[Iterator[None]] = deque()
@@ -82,7 +88,7 @@ class Relay:
     def _read(self) -> Iterator[None]:
         for text, times in self.intake.swap():
             for line in text.split(b"\n"):
-                line = line.strip()
+                line = line.strip(_WHITE)
                 if line:
                     self._add(line, times)
             yield
@@ -90,7 +96,7 @@ class Relay:
                 yield from self._end(time.time())
 
     def _end(self, now: float) -> Iterator[None]:
-        interval, self._interval = self._interval, Interval(self._gauges)
+        interval, self._interval = self._interval, Interval(self._gauges, self._sets_signed)
         # At the last multiple, so that no period reaches over one: the server keeps it in one step, with its exact sum.
         multiple = math.floor(now / self._interval_s) * self._interval_s
         t = multiple if self._began < multiple <= now else now
@@ -105,10 +111,18 @@ class Relay:
     def _add(self, line: bytes, times: int) -> None:
         self.lines += times
         try:
-            read, values = self._reader.read(line.decode())
+            bits = self._reader.bits(line.decode())
         except UnicodeDecodeError:
             self._reject("this is not UTF-8", times)
-            return
+        except LineError as error:
+            self._reject(str(error), times)
+        else:
+            for bit in bits:
+                self._add_bit(bit, times)
+
+    def _add_bit(self, bit: str, times: int) -> None:
+        try:
+            read, values = self._reader.read(bit)
         except LineError as error:
             self._reject(str(error), times)
             return
