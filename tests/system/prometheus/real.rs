@@ -15,8 +15,8 @@ use crate::stream::Stream;
 
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// A running Prometheus, which scrapes a stream every second.
-struct Prometheus {
+/// A running Prometheus, which scrapes a stream, if any, every second.
+pub(super) struct Prometheus {
     child: Child,
     url: String,
     state: State,
@@ -25,10 +25,7 @@ struct Prometheus {
 impl Prometheus {
     /// `None` where it can't be had.
     fn start(stream: &Stream) -> Option<Self> {
-        let program = programs()?.join("prometheus");
-        let state = State::new();
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
-        let config = json!({
+        let prometheus = Self::with(&json!({
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
             "scrape_configs": [{
                 "job_name": "heartbeat",
@@ -36,7 +33,34 @@ impl Prometheus {
                 "basic_auth": {"username": "any", "password": stream.read_key},
                 "file_sd_configs": [{"files": ["targets.json"], "refresh_interval": "1s"}],
             }],
-        });
+        }))?;
+        prometheus.scrape(stream);
+        Some(prometheus)
+    }
+
+    /// One that scrapes nothing and is ready to be asked. `None` where it can't be had.
+    pub(super) fn idle() -> Option<Self> {
+        let prometheus = Self::with(&json!({}))?;
+        let (_sender, never) = channel::<()>();
+        let start = Instant::now();
+        while prometheus.ask("1").is_none() {
+            assert!(start.elapsed() < DEADLINE, "it does not answer");
+            never.recv_timeout(Duration::from_millis(100)).ok();
+        }
+        Some(prometheus)
+    }
+
+    /// `ok`, or the type of the error, that it says of a query.
+    pub(super) fn verdict(&self, query: &str) -> String {
+        let url = format!("{}/api/v1/query?{}", self.url, form(&[("query", query)]));
+        let answer = call("GET", url).send().json();
+        answer["errorType"].as_str().unwrap_or("ok").to_owned()
+    }
+
+    fn with(config: &Value) -> Option<Self> {
+        let program = programs()?.join("prometheus");
+        let state = State::new();
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
         // JSON is YAML.
         let file = state.path().join("prometheus.yml");
         std::fs::write(&file, config.to_string()).expect("writable");
@@ -49,9 +73,7 @@ impl Prometheus {
             .stderr(Stdio::null())
             .spawn()
             .expect("it runs");
-        let prometheus = Self { child, url: format!("http://{address}"), state };
-        prometheus.scrape(stream);
-        Some(prometheus)
+        Some(Self { child, url: format!("http://{address}"), state })
     }
 
     /// The Worker is here now.
