@@ -182,6 +182,31 @@ fn aggregations_and_arithmetic_are_those_of_prometheus() {
 }
 
 #[test]
+fn a_set_of_labels_has_one_value_at_a_time() {
+    let both = "{__name__=~\"heartbeat_[nd]_total\"}";
+    let alike = "vector cannot contain metrics with the same labelset";
+    for query in [format!("{both} * 2"), format!("-{both}"), format!("2 - {both}"), format!("{both} >= bool 2")] {
+        assert!(refused(&query).starts_with(alike), "{query}: {}", refused(&query));
+    }
+    assert_eq!(at(&format!("count({both} > 0)"), NOW), r#"[{"metric":{},"value":["8"]}]"#, "their names are kept");
+    let n = "sum by (country, U__page_20_path) (heartbeat_n_total)";
+    let by_country = "sum by (country) (heartbeat_n_total)";
+    assert!(refused(&format!("{n} / on (country) {by_country}")).starts_with("several series at the left"));
+    // What a comparison leaves out does not count.
+    assert_eq!(
+        at(&format!("({n} > 3) / on (country) {by_country}"), NOW).matches("\"metric\"").count(),
+        3
+    );
+    // No left one matches them, but there are two all the same.
+    let left = "sum by (country) (heartbeat_n_total{country=\"DE\"})";
+    assert!(refused(&format!("{left} / on (country) {n}")).starts_with("found duplicate series"));
+    let none = "sum by (country) (heartbeat_n_total{country=\"FR\"})";
+    assert_eq!(at(&format!("{none} / on (country) {n}"), NOW), "[]");
+    let named = |matching: &str| at(&format!("heartbeat_n_total{{country=\"DE\"}} > {matching} heartbeat_d_total"), NOW).contains("__name__");
+    assert!(named("") && named("ignoring (x)") && !named("on (country, U__page_20_path)") && !named("ignoring (__name__)"));
+}
+
+#[test]
 fn what_is_not_supported_is_named_with_its_part_of_the_query() {
     for (query, part) in [
         ("histogram_quantile(0.9, heartbeat_n_total)", "not supported here: this function, in: histogram_quantile(0.9"),

@@ -128,7 +128,7 @@ fn sorted(mut vector: Vec<(Value, f64)>) -> Vec<(Value, f64)> {
 }
 
 /// Queries that mean the same there and here.
-const SAME: [&str; 34] = [
+const SAME: [&str; 45] = [
     "heartbeat_n_total",
     "heartbeat_d_total{country=\"US\"}",
     "heartbeat_n_total{country!=\"US\"}",
@@ -163,6 +163,27 @@ const SAME: [&str; 34] = [
     "sum by (country) (heartbeat_n_total) - ignoring (status) sum by (country, status) (heartbeat_d_total{status=\"500\"})",
     "heartbeat_n_total{country=\"US\"} / 0",
     "sum(nothing)",
+    "{__name__=~\"heartbeat_(n|d)_total\"} > 10",
+    "heartbeat_n_total > on (country, status, U__page_20_path) heartbeat_d_total",
+    "heartbeat_n_total > ignoring (nothing) heartbeat_d_total",
+    "heartbeat_n_total > bool heartbeat_d_total",
+    "(sum by (country, status) (heartbeat_n_total) > 10) / on (country) sum by (country) (heartbeat_d_total)",
+    "sum by (country) (heartbeat_n_total{country=\"FR\"}) / on (country) sum by (country, status) (heartbeat_d_total)",
+    "heartbeat_n_total{country=\"\\x55S\"}",
+    "heartbeat_n_total{country=~`U\\w`}",
+    "heartbeat_n_total * 0x10 + 010",
+    "topk(-1, heartbeat_n_total)",
+    "sum without () (heartbeat_n_total{country=\"US\"}) + on () 3",
+];
+
+/// Queries that can't be answered, there as here.
+const NEITHER: [&str; 6] = [
+    "{__name__=~\"heartbeat_(n|d)_total\"} * 2",
+    "-{__name__=~\"heartbeat_(n|d)_total\"}",
+    "heartbeat_n_total / on (country) heartbeat_d_total",
+    "sum by (country) (heartbeat_n_total{country=\"US\"}) / on (country) sum by (country, status) (heartbeat_d_total)",
+    "sum by (country, status) (heartbeat_n_total) / on (country) sum by (country) (heartbeat_d_total)",
+    "increase({__name__=~\"heartbeat_(n|d)_total\"}[5m])",
 ];
 
 #[test]
@@ -205,6 +226,10 @@ fn prometheus_scrapes_over_a_restart_and_agrees_with_the_rollup_and_with_queries
                 value == wanted || (value - wanted).abs() <= 1e-9 * wanted.abs() || (value.is_nan() && wanted.is_nan());
             assert!(metric == wanted_metric && is_same, "{query}: {metric} {value} is not {wanted_metric} {wanted}");
         }
+    }
+    for query in NEITHER {
+        assert_eq!(prometheus.verdict(query), "execution", "{query}");
+        assert_eq!(get(&stream, "query", &[("query", query)]).expect(400).json()["errorType"], "bad_data", "{query}");
     }
     drop(server);
 }
