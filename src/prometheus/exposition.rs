@@ -189,7 +189,8 @@ heartbeat_series_folded 0
             let text = written(exposition, shown);
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(str::to_owned).collect::<Vec<_>>()
         };
-        let counters = ["heartbeat_d counter", "heartbeat_n counter", "heartbeat_points counter", "heartbeat_series_folded gauge"];
+        let counters =
+            ["heartbeat_d counter", "heartbeat_n counter", "heartbeat_points counter", "heartbeat_series_folded gauge"];
         assert_eq!(heads(Exposition::OpenMetrics, &shown()), counters);
         let mut with = counters;
         with[1] = "heartbeat_n_total gauge";
@@ -198,7 +199,10 @@ heartbeat_series_folded 0
             fallen.add(Labels::from_canonical("e\u{1f}1\u{1e}"), &Total { n, d: 1.0, points: 1 });
             assert_eq!(heads(Exposition::OpenMetrics, &fallen), with, "{n}");
             let text = written(Exposition::Text, &fallen);
-            assert!(text.contains("# TYPE heartbeat_n_total gauge\n") && text.contains("a sum has fallen below 0"), "{text}");
+            assert!(
+                text.contains("# TYPE heartbeat_n_total gauge\n") && text.contains("a sum has fallen below 0"),
+                "{text}"
+            );
             let mut folded = shown();
             folded.fold(2, &Total { n, d: 1.0, points: 1 });
             assert_eq!(heads(Exposition::OpenMetrics, &folded), with, "{n}");

@@ -245,9 +245,13 @@ mod tests {
             ("iNf", f64::INFINITY),
         ] {
             let seen = words(text).expect(text);
-            assert!(matches!(seen[..], [Token { word: Word::Number(number), .. }] if number == wanted), "{text}: {seen:?}");
+            assert!(
+                matches!(seen[..], [Token { word: Word::Number(number), .. }] if number == wanted),
+                "{text}: {seen:?}"
+            );
         }
-        for bad in ["1_000", "1e400", "1e", "1e+", "0x", "0x1.8", "0x1p3", "0b1", "0o7", "1e5m", "0x5m", "1.5m", "5µ"] {
+        for bad in ["1_000", "1e400", "1e", "1e+", "0x", "0x1.8", "0x1p3", "0b1", "0o7", "1e5m", "0x5m", "1.5m", "5µ"]
+        {
             assert!(words(bad).is_err(), "{bad}: {:?}", words(bad));
         }
     }

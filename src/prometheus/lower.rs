@@ -62,13 +62,7 @@ fn call(query: &Parser<'_>, name: &str, arguments: &[Node], at: usize) -> Result
     }
 }
 
-fn aggregation(
-    query: &Parser<'_>,
-    name: &str,
-    grouping: &Grouping,
-    arguments: &[Node],
-    at: usize,
-) -> Result<Expr> {
+fn aggregation(query: &Parser<'_>, name: &str, grouping: &Grouping, arguments: &[Node], at: usize) -> Result<Expr> {
     let operator = match name {
         "sum" => Aggregator::Sum,
         "avg" => Aggregator::Avg,

@@ -119,7 +119,9 @@ pub(super) fn binary(operation: &Operation, left: Value, right: Value) -> Result
             }
             Value::Scalar(left)
         }
-        (Value::Vector(series), Value::Scalar(scalar)) => Value::Vector(with_scalar(operation, series, &scalar, false)?),
+        (Value::Vector(series), Value::Scalar(scalar)) => {
+            Value::Vector(with_scalar(operation, series, &scalar, false)?)
+        }
         (Value::Scalar(scalar), Value::Vector(series)) => Value::Vector(with_scalar(operation, series, &scalar, true)?),
         (Value::Vector(left), Value::Vector(right)) => Value::Vector(matched(operation, &left, &right)?),
     })

@@ -193,17 +193,18 @@ fn a_set_of_labels_has_one_value_at_a_time() {
     let by_country = "sum by (country) (heartbeat_n_total)";
     assert!(refused(&format!("{n} / on (country) {by_country}")).starts_with("several series at the left"));
     // What a comparison leaves out does not count.
-    assert_eq!(
-        at(&format!("({n} > 3) / on (country) {by_country}"), NOW).matches("\"metric\"").count(),
-        3
-    );
+    assert_eq!(at(&format!("({n} > 3) / on (country) {by_country}"), NOW).matches("\"metric\"").count(), 3);
     // No left one matches them, but there are two all the same.
     let left = "sum by (country) (heartbeat_n_total{country=\"DE\"})";
     assert!(refused(&format!("{left} / on (country) {n}")).starts_with("found duplicate series"));
     let none = "sum by (country) (heartbeat_n_total{country=\"FR\"})";
     assert_eq!(at(&format!("{none} / on (country) {n}"), NOW), "[]");
-    let named = |matching: &str| at(&format!("heartbeat_n_total{{country=\"DE\"}} > {matching} heartbeat_d_total"), NOW).contains("__name__");
-    assert!(named("") && named("ignoring (x)") && !named("on (country, U__page_20_path)") && !named("ignoring (__name__)"));
+    let named = |matching: &str| {
+        at(&format!("heartbeat_n_total{{country=\"DE\"}} > {matching} heartbeat_d_total"), NOW).contains("__name__")
+    };
+    assert!(
+        named("") && named("ignoring (x)") && !named("on (country, U__page_20_path)") && !named("ignoring (__name__)")
+    );
 }
 
 #[test]

@@ -80,11 +80,15 @@ fn check_matchers(matchers: &[LabelMatcher], is_named: bool) -> std::result::Res
             "=" => !value.is_empty(),
             "!=" => value.is_empty(),
             operator => {
-                let pattern = go_regex::check(value)
-                    .map_err(|why| format!("{value:?} is not a regular expression: {why}"))?;
+                let pattern =
+                    go_regex::check(value).map_err(|why| format!("{value:?} is not a regular expression: {why}"))?;
                 pattern.matches_empty(value) != (operator == "=~")
             }
         };
     }
-    if says_something { Ok(()) } else { Err("a selector must have a matcher that does not match the empty string".to_owned()) }
+    if says_something {
+        Ok(())
+    } else {
+        Err("a selector must have a matcher that does not match the empty string".to_owned())
+    }
 }

@@ -116,7 +116,7 @@ mod tests {
     #[test]
     fn what_prometheus_refuses_is_refused_with_its_place() {
         for (text, part) in [
-            (r#""foo\.bar""#, r#"unknown escape: a backslash itself is written twice"#),
+            (r#""foo\.bar""#, r"unknown escape: a backslash itself is written twice"),
             (r#""foo\.bar""#, r#"in: \.bar""#),
             (r#""\'""#, "unknown escape"),
             (r#"'\"'"#, "unknown escape"),

@@ -274,21 +274,44 @@ fn a_value_is_kept_whatever_stands_around_it() {
             let answer = post(&stream, media_type, body).expect(200);
             assert_eq!(answer.text(), if media_type == JSON { "{}" } else { "" }, "{more}");
             let all = stream.rollup("from=-3d&step=1d&agg=sum");
-            assert_close(all["series"].as_array().expect("a list").iter().map(|series| added(&series["sum"])).sum(), 5.0, &more.to_string());
+            assert_close(
+                all["series"].as_array().expect("a list").iter().map(|series| added(&series["sum"])).sum(),
+                5.0,
+                &more.to_string(),
+            );
         }
     }
 }
 
 #[test]
 fn of_too_many_attributes_the_least_important_ones_go() {
-    let attributes = |names: &[&str]| names.iter().map(|name| json!({"key": name, "value": {"stringValue": "x"}})).collect::<Vec<_>>();
+    let attributes = |names: &[&str]| {
+        names.iter().map(|name| json!({"key": name, "value": {"stringValue": "x"}})).collect::<Vec<_>>()
+    };
     let resource = [
-        "k8s.namespace.name", "k8s.deployment.name", "k8s.cluster.name", "cloud.region", "cloud.provider", "service.version", "service.name",
-        "deployment.environment.name", "team", "zone", "rack", "tier",
+        "k8s.namespace.name",
+        "k8s.deployment.name",
+        "k8s.cluster.name",
+        "cloud.region",
+        "cloud.provider",
+        "service.version",
+        "service.name",
+        "deployment.environment.name",
+        "team",
+        "zone",
+        "rack",
+        "tier",
     ];
     let point = [
-        "http.route", "http.request.method", "http.response.status_code", "url.scheme", "server.address", "server.port",
-        "network.protocol.name", "network.protocol.version", "error.type",
+        "http.route",
+        "http.request.method",
+        "http.response.status_code",
+        "url.scheme",
+        "server.address",
+        "server.port",
+        "network.protocol.name",
+        "network.protocol.version",
+        "error.type",
     ];
     let stream = Stream::new();
     for is_reversed in [false, true] {

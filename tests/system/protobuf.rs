@@ -25,8 +25,7 @@ const ANY_VALUE: Fields = &[
     ("kvlistValue", 6, Type::Message(&[("values", 1, Type::Message(NESTED))])),
     ("bytesValue", 7, Type::Text),
 ];
-const NESTED: Fields =
-    &[("key", 1, Type::Text), ("value", 2, Type::Message(&[("stringValue", 1, Type::Text)]))];
+const NESTED: Fields = &[("key", 1, Type::Text), ("value", 2, Type::Message(&[("stringValue", 1, Type::Text)]))];
 const KEY_VALUE: Fields = &[("key", 1, Type::Text), ("value", 2, Type::Message(ANY_VALUE))];
 const NUMBER: Fields = &[
     ("startTimeUnixNano", 2, Type::Fixed),

@@ -234,7 +234,9 @@ fn json_is_read_as_proto3_has_it() {
     }
     assert_eq!(refused(point, r#""isMonotonic":1"#), "isMonotonic must be true or false");
     assert!(refused(point, r#""aggregationTemporality":"DELTA""#).starts_with("aggregationTemporality must be"));
-    for unreadable in [r#"["a"]"#, r#"[{"key":"\ud800"}]"#, r#"[{"key":7}]"#, r#"[{"key":"a","value":{"intValue":"x"}}]"#, "7"] {
+    for unreadable in
+        [r#"["a"]"#, r#"[{"key":"\ud800"}]"#, r#"[{"key":7}]"#, r#"[{"key":"a","value":{"intValue":"x"}}]"#, "7"]
+    {
         assert_eq!(of(&format!(r#"{point},"attributes":{unreadable}"#), monotonic), good, "{unreadable}");
     }
     for bad in [

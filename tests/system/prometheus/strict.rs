@@ -44,7 +44,8 @@ fn one_negative_n_leaves_the_scrape_whole() {
     ] {
         let stream = Stream::new();
         stream.write(points);
-        stream.write(r#"[{"n":7,"v":{"a":"2"}},{"n":-0.0,"v":{"a":"3"}},{"n":9,"v":{"a":"4"}},{"n":-2,"v":{"a":"4"}}]"#);
+        stream
+            .write(r#"[{"n":7,"v":{"a":"2"}},{"n":-0.0,"v":{"a":"3"}},{"n":9,"v":{"a":"4"}},{"n":-2,"v":{"a":"4"}}]"#);
         let samples = scraped(&stream, "");
         if samples.is_empty() {
             return;
@@ -64,7 +65,9 @@ fn sums_beyond_all_numbers_leave_the_scrape_whole() {
     // With several shards, what one has is +Inf, another's -Inf, and together they are no number.
     let stream = Stream::create(Server::shared(), json!({"name": "test", "shards": 4}));
     for (key, n) in (0..16).map(|key| (key, if key < 8 { "1.7e308" } else { "-1.7e308" })) {
-        let body = format!(r#"[{{"n":{n},"d":1e308,"v":{{"a":"1"}}}},{{"n":{n},"d":1e308,"v":{{"a":"1"}}}},{{"n":1e300,"v":{{"a":"2"}}}}]"#);
+        let body = format!(
+            r#"[{{"n":{n},"d":1e308,"v":{{"a":"1"}}}},{{"n":{n},"d":1e308,"v":{{"a":"1"}}}},{{"n":1e300,"v":{{"a":"2"}}}}]"#
+        );
         stream.call("POST", "/points").header("Idempotency-Key", format!("k{key}")).body(body).send().expect(202);
     }
     let samples = scraped(&stream, "");
@@ -86,12 +89,71 @@ fn whatever_labels_are_called_and_hold_the_scrape_is_whole_and_says_the_same() {
     }
     assert_eq!(empty.len(), 1, "an empty stream has how many series are folded");
     let values = [
-        "\"", "\\", "\\\\", "\\\"", "\\n", "a\\", "a\\\"", "{", "}", "{a=\"b\"}", "# EOF", " # ", "# {a=\"b\"} 1", " 1 2", ",", "=", "\",x=\"",
-        "ü", "\u{2028}", "\u{feff}", "\u{fffd}", "\u{10ffff}", "\u{a0}", " ", "NaN", "+Inf", "'", "`", "a,b", "a b 1.5", "\u{202e}",
+        "\"",
+        "\\",
+        "\\\\",
+        "\\\"",
+        "\\n",
+        "a\\",
+        "a\\\"",
+        "{",
+        "}",
+        "{a=\"b\"}",
+        "# EOF",
+        " # ",
+        "# {a=\"b\"} 1",
+        " 1 2",
+        ",",
+        "=",
+        "\",x=\"",
+        "ü",
+        "\u{2028}",
+        "\u{feff}",
+        "\u{fffd}",
+        "\u{10ffff}",
+        "\u{a0}",
+        " ",
+        "NaN",
+        "+Inf",
+        "'",
+        "`",
+        "a,b",
+        "a b 1.5",
+        "\u{202e}",
     ];
     let names = [
-        "le", "quantile", "__name__", "__x", "_", "a b", "a.b", "a-b", "a_b", "1a", "ü", "U__a", "U__", "job", "heartbeat_folded", "\"", "\\",
-        "{", "}", "#", "a=b", "a,b", "heartbeat_n", "A", "\u{2028}", "name", "overflow", "_total", "__", "U__a_20_b", "a:b", "😀",
+        "le",
+        "quantile",
+        "__name__",
+        "__x",
+        "_",
+        "a b",
+        "a.b",
+        "a-b",
+        "a_b",
+        "1a",
+        "ü",
+        "U__a",
+        "U__",
+        "job",
+        "heartbeat_folded",
+        "\"",
+        "\\",
+        "{",
+        "}",
+        "#",
+        "a=b",
+        "a,b",
+        "heartbeat_n",
+        "A",
+        "\u{2028}",
+        "name",
+        "overflow",
+        "_total",
+        "__",
+        "U__a_20_b",
+        "a:b",
+        "😀",
     ];
     let mut lines = Vec::new();
     for value in values {
@@ -104,7 +166,8 @@ fn whatever_labels_are_called_and_hold_the_scrape_is_whole_and_says_the_same() {
     }
     lines.push(json!({"n": 1, "v": {"n".repeat(64): "v".repeat(256), "\"".repeat(64): "\"".repeat(256)}}));
     lines.push(json!({"n": 1}));
-    let all: serde_json::Map<String, Value> = names.iter().take(16).map(|name| ((*name).to_owned(), json!("\\\""))).collect();
+    let all: serde_json::Map<String, Value> =
+        names.iter().take(16).map(|name| ((*name).to_owned(), json!("\\\""))).collect();
     lines.push(json!({"n": 1, "v": all}));
     for some in lines.chunks(50) {
         stream.write(some.iter().map(Value::to_string).collect::<Vec<_>>().join("\n"));

@@ -34,7 +34,10 @@ fn what_prometheus_refuses_is_bad_data_here() {
         assert_eq!((&body["status"], &body["errorType"]), (&json!("error"), &json!("bad_data")), "{query}: {body}");
     }
     for (query, part) in [
-        (r#"{path=~"foo\.bar"}"#, r#"parse error: unknown escape: a backslash itself is written twice, or once between backticks, where nothing is escaped, in: \.bar"}"#),
+        (
+            r#"{path=~"foo\.bar"}"#,
+            r#"parse error: unknown escape: a backslash itself is written twice, or once between backticks, where nothing is escaped, in: \.bar"}"#,
+        ),
         (r#"{path="C:\dir"}"#, r"unknown escape"),
         (r#"{path='it\"s'}"#, r"unknown escape"),
         (r#"{x!="a"}"#, "parse error: a selector must have a matcher that does not match the empty string: {x"),

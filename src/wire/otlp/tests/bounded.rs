@@ -39,7 +39,15 @@ fn a_clock_that_runs_ahead_loses_nothing_and_one_that_is_wrong_is_told() {
 fn what_no_label_can_hold_is_left_out_and_the_point_kept() {
     let list = json!({"arrayValue": {"values": [{"stringValue": "a"}]}});
     let map = json!({"kvlistValue": {"values": [{"key": "a", "value": {"stringValue": "b"}}]}});
-    for value in [list, map, json!({"bytesValue": "AAEC"}), json!({"doubleValue": "NaN"}), json!({"doubleValue": "-Infinity"}), json!({}), text("")] {
+    for value in [
+        list,
+        map,
+        json!({"bytesValue": "AAEC"}),
+        json!({"doubleValue": "NaN"}),
+        json!({"doubleValue": "-Infinity"}),
+        json!({}),
+        text(""),
+    ] {
         assert_eq!(labels(&[], &[("tags", value.clone()), ("b", text("1"))]), "b=1;metric=m;type=gauge;", "{value}");
         assert_eq!(labels(&[("tags", value.clone()), ("b", text("1"))], &[]), "b=1;metric=m;type=gauge;", "{value}");
     }
@@ -50,15 +58,22 @@ fn what_no_label_can_hold_is_left_out_and_the_point_kept() {
 fn what_is_too_long_is_cut_and_control_characters_are_spaces() {
     let long = "é".repeat(200);
     assert_eq!(labels(&[], &[("a", text(&long))]), format!("a={};metric=m;type=gauge;", "é".repeat(128)));
-    assert_eq!(labels(&[("a", text(&format!("x{long}")))], &[]), format!("a=x{};metric=m;type=gauge;", "é".repeat(127)));
+    assert_eq!(
+        labels(&[("a", text(&format!("x{long}")))], &[]),
+        format!("a=x{};metric=m;type=gauge;", "é".repeat(127))
+    );
     assert_eq!(labels(&[], &[(&"n".repeat(65), text("1"))]), format!("metric=m;{}=1;type=gauge;", "n".repeat(64)));
     let alike = ["n".repeat(65), "n".repeat(66)];
-    assert_eq!(labels(&[(&alike[0], text("1"))], &[(&alike[1], text("2"))]), format!("metric=m;{}=2;type=gauge;", "n".repeat(64)));
+    assert_eq!(
+        labels(&[(&alike[0], text("1"))], &[(&alike[1], text("2"))]),
+        format!("metric=m;{}=2;type=gauge;", "n".repeat(64))
+    );
     assert_eq!(labels(&[], &[("a\tb", text("c\r\nd\u{7f}"))]), "a b=c  d ;metric=m;type=gauge;");
     assert_eq!(labels(&[], &[("a", text("1")), ("a", text("2"))]), "a=1;metric=m;type=gauge;", "the first of two");
     assert_eq!(labels(&[], &[("tag_type", text("1")), ("type", text("2"))]), "metric=m;tag_type=1;type=gauge;");
     let point = json!({"asInt": "1", "timeUnixNano": NOW_NS.to_string()});
-    let named = |name: &str| both(&request(&json!([]), &json!([{"name": name, "gauge": {"dataPoints": [point]}}]))).join("|");
+    let named =
+        |name: &str| both(&request(&json!([]), &json!([{"name": name, "gauge": {"dataPoints": [point]}}]))).join("|");
     assert_eq!(named(&"m".repeat(300)), format!("0 1/1/0/0 metric={};type=gauge;", "m".repeat(256)));
     assert_eq!(named("a\nb"), "0 1/1/0/0 metric=a b;type=gauge;");
 }
@@ -89,15 +104,38 @@ fn where_there_are_too_many_attributes_the_least_important_ones_are_left_out() {
     let names = |all: Vec<(String, Json)>| all.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
     // HTTP's and Kubernetes' conventions together: 21.
     let http = [
-        "error.type", "http.request.method", "http.response.status_code", "http.route", "network.protocol.name",
-        "network.protocol.version", "server.address", "server.port", "url.scheme",
+        "error.type",
+        "http.request.method",
+        "http.response.status_code",
+        "http.route",
+        "network.protocol.name",
+        "network.protocol.version",
+        "server.address",
+        "server.port",
+        "url.scheme",
     ];
     let kubernetes = [
-        "cloud.platform", "cloud.provider", "cloud.region", "deployment.environment.name", "k8s.cluster.name", "k8s.cronjob.name",
-        "k8s.daemonset.name", "k8s.deployment.name", "k8s.namespace.name", "service.name", "service.namespace", "service.version",
+        "cloud.platform",
+        "cloud.provider",
+        "cloud.region",
+        "deployment.environment.name",
+        "k8s.cluster.name",
+        "k8s.cronjob.name",
+        "k8s.daemonset.name",
+        "k8s.deployment.name",
+        "k8s.namespace.name",
+        "service.name",
+        "service.namespace",
+        "service.version",
     ];
     let mut wanted = http.to_vec();
-    wanted.extend(["service.name", "service.namespace", "service.version", "deployment.environment.name", "cloud.platform"]);
+    wanted.extend([
+        "service.name",
+        "service.namespace",
+        "service.version",
+        "deployment.environment.name",
+        "cloud.platform",
+    ]);
     wanted.sort_unstable();
     let (mut resource, mut point) = (named(&kubernetes), named(&http));
     for _ in 0..2 {
