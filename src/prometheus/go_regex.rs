@@ -1,9 +1,6 @@
 //! Which patterns are regular expressions for Prometheus: those of Go's package `regexp/syntax`, with the flags of Perl. Nothing is
 //! matched here; what matches reads fewer patterns, and [`Pattern`] has which it would read otherwise.
 
-use crate::domain::labels::Labels;
-use crate::domain::matcher::Matcher;
-
 /// A repetition counts at most so far, also with those that it stands in.
 const MAX_REPEAT: u32 = 1_000;
 /// Groups stand in each other at most so deep.
@@ -36,11 +33,6 @@ pub(super) fn check(pattern: &str) -> Result<Pattern, Fault> {
 }
 
 impl Pattern {
-    /// Whether it matches nothing at all. What can't be compiled here is said elsewhere.
-    pub(super) fn matches_empty(self, pattern: &str) -> bool {
-        Matcher::parse(&format!("a=~{pattern}")).is_ok_and(|matcher| matcher.accepts(&Labels::default()))
-    }
-
     /// Whether it would be read otherwise here.
     pub(super) fn is_foreign(self) -> bool {
         self.is_foreign
@@ -99,13 +91,13 @@ impl Reader<'_> {
             ')' => return self.close(),
             '|' => self.group().operand = None,
             '*' | '+' | '?' => return self.repeat(None),
-            '{' => match self.counts()? {
-                Some(most) => return self.repeat(Some(most)),
-                None => {
-                    self.pattern.is_foreign = true;
-                    self.operand(1);
+            '{' => {
+                if let Some(most) = self.counts()? {
+                    return self.repeat(Some(most));
                 }
-            },
+                self.pattern.is_foreign = true;
+                self.operand(1);
+            }
             '[' => return self.class(),
             '\\' => return self.escape(),
             char => self.literal(char),

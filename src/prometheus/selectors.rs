@@ -1,5 +1,8 @@
 //! Reads selectors and lists of labels.
 
+use crate::domain::labels::Labels;
+use crate::domain::matcher::Matcher;
+
 use super::ast::LabelMatcher;
 use super::error::Result;
 use super::go_regex;
@@ -80,9 +83,8 @@ fn check_matchers(matchers: &[LabelMatcher], is_named: bool) -> std::result::Res
             "=" => !value.is_empty(),
             "!=" => value.is_empty(),
             operator => {
-                let pattern =
-                    go_regex::check(value).map_err(|why| format!("{value:?} is not a regular expression: {why}"))?;
-                pattern.matches_empty(value) != (operator == "=~")
+                go_regex::check(value).map_err(|why| format!("{value:?} is not a regular expression: {why}"))?;
+                matches_empty(value) != (operator == "=~")
             }
         };
     }
@@ -91,4 +93,9 @@ fn check_matchers(matchers: &[LabelMatcher], is_named: bool) -> std::result::Res
     } else {
         Err("a selector must have a matcher that does not match the empty string".to_owned())
     }
+}
+
+/// Whether a pattern matches the empty text. What cannot be compiled here is refused where it would be.
+fn matches_empty(pattern: &str) -> bool {
+    Matcher::parse(&format!("a=~{pattern}")).is_ok_and(|matcher| matcher.accepts(&Labels::default()))
 }

@@ -116,12 +116,11 @@ impl Node {
         match &self.kind {
             Kind::Number(_) => Type::Scalar,
             Kind::Text => Type::Text,
-            Kind::Selector(..) | Kind::Aggregation { .. } => Type::Vector,
             Kind::Range(..) | Kind::Subquery(_) => Type::Matrix,
             Kind::Parentheses(inner) | Kind::Negative(inner) => inner.ty(),
             Kind::Call(function, _) => function.gives,
             Kind::Binary(binary) if binary.is_scalar => Type::Scalar,
-            Kind::Binary(_) => Type::Vector,
+            Kind::Selector(..) | Kind::Aggregation { .. } | Kind::Binary(_) => Type::Vector,
         }
     }
 

@@ -3,20 +3,20 @@
 use serde_json::{Value, json};
 
 use super::scraping::OPEN_METRICS;
-use super::tools::{lint, parsed};
+use super::tools::{Sample, lint, parsed};
 use crate::server::Server;
 use crate::stream::Stream;
 
 /// The samples of both formats, which are the same but for the types; empty where no parser can be had.
 #[track_caller]
-fn scraped(stream: &Stream, parameters: &str) -> Vec<(String, String, Value, f64)> {
+fn scraped(stream: &Stream, parameters: &str) -> Vec<Sample> {
     let call = || stream.call("GET", &format!("/metrics{parameters}")).bearer(&stream.read_key);
     let open = call().header("Accept", OPEN_METRICS).send().expect(200);
     let text = call().send().expect(200);
     let Some(open_samples) = parsed("openmetrics", open.text()) else { return Vec::new() };
     let open_samples = open_samples.unwrap_or_else(|why| panic!("refused: {why}\n{}", open.text()));
     let text_samples = parsed("text", text.text()).expect("it is there").expect("text 0.0.4");
-    let values = |samples: &[(String, String, Value, f64)]| -> Vec<(String, Value, String)> {
+    let values = |samples: &[Sample]| -> Vec<(String, Value, String)> {
         samples.iter().map(|(_, name, labels, value)| (name.clone(), labels.clone(), value.to_string())).collect()
     };
     assert_eq!(values(&open_samples), values(&text_samples));
@@ -28,7 +28,7 @@ fn scraped(stream: &Stream, parameters: &str) -> Vec<(String, String, Value, f64
 
 /// Type and value of the sample of a metric with these labels.
 #[track_caller]
-fn sample<'a>(samples: &'a [(String, String, Value, f64)], metric: &str, labels: &Value) -> (&'a str, f64) {
+fn sample<'a>(samples: &'a [Sample], metric: &str, labels: &Value) -> (&'a str, f64) {
     let mut all = samples.iter().filter(|(_, name, its, _)| name == metric && its == labels);
     let (kind, _, _, value) = all.next().unwrap_or_else(|| panic!("{metric} {labels} is not in {samples:?}"));
     assert!(all.next().is_none(), "{metric} {labels} is there twice");

@@ -49,9 +49,12 @@ fn promtool(arguments: &[&str], input: &str) -> Option<String> {
     Some(format!("{}{}", String::from_utf8_lossy(&said), if done.status.success() { "" } else { "failed" }))
 }
 
-/// What a strict parser of `OpenMetrics`, or one of text 0.0.4, reads of an exposition: the type, name, labels and value of each sample,
+/// The type of its family, its name, labels and value.
+pub(super) type Sample = (String, String, Value, f64);
+
+/// What a strict parser of `OpenMetrics`, or one of text 0.0.4, reads of an exposition,
 /// or why it refuses all of it. `None`, and said so, where it can't be had.
-pub(super) fn parsed(format: &str, exposition: &str) -> Option<Result<Vec<(String, String, Value, f64)>, String>> {
+pub(super) fn parsed(format: &str, exposition: &str) -> Option<Result<Vec<Sample>, String>> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let set_up = || match Command::new("sh").arg(root.join("tests/prometheus/parser.sh")).output() {

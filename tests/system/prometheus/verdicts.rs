@@ -65,11 +65,11 @@ fn escapes_are_read_as_in_go() {
         (r#"path=~"foo\\.bar""#, "1"),
         ("path=~`foo\\.bar`", "1"),
         (r#"path=~"foo\x5c.bar""#, "1"),
-        (r#"path=~'foo\134.b\u0061r'"#, "1"),
+        (r"path=~'foo\134.b\u0061r'", "1"),
         (r#"path=~"foo.bar""#, "3"),
         (r#"city="Z\u00fcrich""#, "4"),
         (r#"city="Z\xc3\xbcrich""#, "4"),
-        (r#"city='Z\303\274\U00000072ich'"#, "4"),
+        (r"city='Z\303\274\U00000072ich'", "4"),
         (r#"city="a\\b\"c'd""#, "8"),
         (r#"city='a\\b"c\'d'"#, "8"),
     ] {
