@@ -7,7 +7,7 @@ use super::labels::Labels;
 use super::point::Point;
 use super::query::Query;
 
-/// Sums over all points of a series, whatever is sealed or kept of them. A counter, unless numerators are negative.
+/// Sums over all points of a series, whatever is sealed or kept of them. Counters, but for the numerators' where some are negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Total {
     /// Sum of the numerators.

@@ -15,6 +15,8 @@ pub const MAX_TEXT_BYTES: usize = 4 << 20;
 
 const FOLDED_SERIES: &str = "heartbeat_series_folded";
 const FOLDED_HELP: &str = "Series that are not shown one by one, but together under the label heartbeat_folded.";
+/// What is said of a sum that is no counter.
+const FALLEN_HELP: &str = " A gauge here, as a sum has fallen below 0: points with a negative n are in it.";
 
 /// How the metrics are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +68,13 @@ impl Exposition {
     pub fn render(self, shown: &Shown) -> Option<String> {
         let mut out = String::new();
         for metric in Metric::ALL {
-            self.push_head(&mut out, metric.name(), metric.help(), "counter");
+            let rest = (shown.folded > 0).then_some(&shown.rest);
+            let mut totals = shown.rows.iter().map(|(_, total)| total).chain(rest);
+            if totals.any(|total| is_no_counter(metric.of(total))) {
+                self.push_head(&mut out, metric.name(), &[metric.help(), FALLEN_HELP].concat(), "gauge");
+            } else {
+                self.push_head(&mut out, metric.name(), metric.help(), "counter");
+            }
             let mut push = |labels: &str, total: &Total| {
                 push_all(&mut out, &[metric.name(), labels, " ", &number(metric.of(total)), "\n"]);
                 (out.len() <= MAX_ANSWER_BYTES).then_some(())
@@ -92,12 +100,19 @@ impl Exposition {
 
     #[inline(never)]
     fn push_head(self, out: &mut String, name: &str, help: &str, kind: &str) {
-        let family = match self {
-            Self::Text => name,
-            Self::OpenMetrics => name.strip_suffix("_total").unwrap_or(name),
+        let family = match (self, kind) {
+            // What stands behind the name of a counter's family is no part of another's.
+            (Self::OpenMetrics, "counter") => name.strip_suffix("_total").unwrap_or(name),
+            _ => name,
         };
         push_all(out, &["# HELP ", family, " ", help, "\n# TYPE ", family, " ", kind, "\n"]);
     }
+}
+
+/// Whether a value makes parsers of `OpenMetrics` refuse all that is scraped, if it is a counter's: below 0, which negative numerators
+/// make, or no number, which sums of opposite infinities are.
+fn is_no_counter(value: f64) -> bool {
+    value.is_nan() || value < 0.0
 }
 
 #[inline(never)]
@@ -166,6 +181,37 @@ heartbeat_series_folded 0
         let text = written(Exposition::OpenMetrics, &shown());
         assert!(text.contains("# TYPE heartbeat_n counter\nheartbeat_n_total 0.5\n"), "{text}");
         assert!(text.ends_with("\nheartbeat_series_folded 0\n# EOF\n"), "{text}");
+    }
+
+    #[test]
+    fn a_sum_that_is_no_counter_is_a_gauge_and_the_others_stay_counters() {
+        let heads = |exposition: Exposition, shown: &Shown| {
+            let text = written(exposition, shown);
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(str::to_owned).collect::<Vec<_>>()
+        };
+        let counters =
+            ["heartbeat_d counter", "heartbeat_n counter", "heartbeat_points counter", "heartbeat_series_folded gauge"];
+        assert_eq!(heads(Exposition::OpenMetrics, &shown()), counters);
+        let mut with = counters;
+        with[1] = "heartbeat_n_total gauge";
+        for n in [-3.0, f64::NAN, f64::NEG_INFINITY, -1e-300] {
+            let mut fallen = shown();
+            fallen.add(Labels::from_canonical("e\u{1f}1\u{1e}"), &Total { n, d: 1.0, points: 1 });
+            assert_eq!(heads(Exposition::OpenMetrics, &fallen), with, "{n}");
+            let text = written(Exposition::Text, &fallen);
+            assert!(
+                text.contains("# TYPE heartbeat_n_total gauge\n") && text.contains("a sum has fallen below 0"),
+                "{text}"
+            );
+            let mut folded = shown();
+            folded.fold(2, &Total { n, d: 1.0, points: 1 });
+            assert_eq!(heads(Exposition::OpenMetrics, &folded), with, "{n}");
+        }
+        for n in [-0.0, 1e300, f64::INFINITY] {
+            let mut risen = shown();
+            risen.add(Labels::from_canonical("e\u{1f}1\u{1e}"), &Total { n, d: 1.0, points: 1 });
+            assert_eq!(heads(Exposition::OpenMetrics, &risen), counters, "{n}");
+        }
     }
 
     #[test]

@@ -6,8 +6,11 @@ pub mod ast;
 pub mod error;
 pub mod evaluate;
 pub mod exposition;
+mod functions;
+mod go_regex;
 pub mod leaf;
 pub mod lexer;
+mod lower;
 pub mod metric;
 pub mod names;
 mod operators;
@@ -16,5 +19,10 @@ pub mod plan;
 #[cfg(test)]
 mod query_tests;
 pub mod select;
+mod selectors;
+mod syntax;
 mod text;
+mod text_literal;
 pub mod value;
+#[cfg(test)]
+mod verdict_tests;

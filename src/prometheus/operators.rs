@@ -119,13 +119,15 @@ pub(super) fn binary(operation: &Operation, left: Value, right: Value) -> Result
             }
             Value::Scalar(left)
         }
-        (Value::Vector(series), Value::Scalar(scalar)) => Value::Vector(with_scalar(operation, series, &scalar, false)),
-        (Value::Scalar(scalar), Value::Vector(series)) => Value::Vector(with_scalar(operation, series, &scalar, true)),
+        (Value::Vector(series), Value::Scalar(scalar)) => {
+            Value::Vector(with_scalar(operation, series, &scalar, false)?)
+        }
+        (Value::Scalar(scalar), Value::Vector(series)) => Value::Vector(with_scalar(operation, series, &scalar, true)?),
         (Value::Vector(left), Value::Vector(right)) => Value::Vector(matched(operation, &left, &right)?),
     })
 }
 
-fn with_scalar(operation: &Operation, mut series: Vec<Series>, scalar: &[f64], is_left: bool) -> Vec<Series> {
+fn with_scalar(operation: &Operation, mut series: Vec<Series>, scalar: &[f64], is_left: bool) -> Result<Vec<Series>> {
     for one in &mut series {
         for (value, scalar) in one.values.iter_mut().zip(scalar) {
             let (left, right) = if is_left { (*scalar, *value) } else { (*value, *scalar) };
@@ -133,7 +135,7 @@ fn with_scalar(operation: &Operation, mut series: Vec<Series>, scalar: &[f64], i
         }
         name_after(operation, one);
     }
-    series
+    unified(series)
 }
 
 /// The value of a pair, of which a comparison keeps `kept` where it holds.
@@ -158,24 +160,80 @@ fn name_after(operation: &Operation, series: &mut Series) {
 
 /// Each series of the left with the one of the right that has the same labels, as far as they matter.
 fn matched(operation: &Operation, left: &[Series], right: &[Series]) -> Result<Vec<Series>> {
-    let matching = operation.matching.clone().unwrap_or(Grouping { is_without: true, labels: Vec::new() });
-    let (of_left, left_members) = grouped(&matching, left);
-    let (of_right, right_members) = grouped(&matching, right);
+    let default = Grouping { is_without: true, labels: Vec::new() };
+    let matching = operation.matching.as_ref().unwrap_or(&default);
+    let (of_left, left_members) = grouped(matching, left);
+    let (of_right, right_members) = grouped(matching, right);
+    let count = left.first().map_or(0, |series| series.values.len());
+    let rights = (0..count)
+        .map(|at| {
+            let is_asked = left.iter().any(|series| !is_absent(series.values[at]));
+            right_members.iter().map(|members| if is_asked { only(right, members, at) } else { Ok(ABSENT) }).collect()
+        })
+        .collect::<Result<Vec<Vec<f64>>>>()?;
     let mut all = Vec::new();
     for (labels, group) in &of_left {
         let Some(other) = of_right.get(labels) else { continue };
-        let ([one], [other]) = (&left_members[*group as usize][..], &right_members[*other as usize][..]) else {
-            return refuse("found duplicate series for a match group: only one-to-one matching is supported");
+        let members = &left_members[*group as usize];
+        let mut some: Vec<Series> = members.iter().map(|one| left[*one].clone()).collect();
+        for (at, right) in rights.iter().enumerate() {
+            let mut kept = 0;
+            for value in some.iter_mut().map(|one| &mut one.values[at]) {
+                *value = outcome(operation, *value, *value, right[*other as usize]);
+                kept += usize::from(!is_absent(*value));
+            }
+            if kept > 1 {
+                return refuse("several series at the left match one at the right: group_left is not supported here");
+            }
+        }
+        all.append(&mut some);
+    }
+    for one in &mut all {
+        name_after(operation, one);
+        if let Some(matching) = &operation.matching {
+            only_matched(matching, one);
+        }
+    }
+    unified(all)
+}
+
+/// The value of the only one of some series that has one at a time.
+fn only(series: &[Series], members: &[usize], at: usize) -> Result<f64> {
+    let mut values = members.iter().map(|one| series[*one].values[at]).filter(|value| !is_absent(*value));
+    match (values.next(), values.next()) {
+        (Some(_), Some(_)) => {
+            refuse("found duplicate series for a match group at the right: only one-to-one matching is supported")
+        }
+        (value, _) => Ok(value.unwrap_or(ABSENT)),
+    }
+}
+
+/// What `on` names stays, what `ignoring` names goes; the name of the metric is a label like the others.
+fn only_matched(matching: &Grouping, series: &mut Series) {
+    let (labels, is_without) = (as_exported(matching), matching.is_without);
+    let keeps = |name: &str| labels.iter().any(|label| label == name) != is_without;
+    let name = series.name.take().filter(|_| keeps(NAME));
+    series.labels = series.key(&keeps);
+    series.name = name;
+}
+
+/// Series that have become alike are one, which has one value at a time.
+#[expect(clippy::cast_possible_truncation, reason = "series are bounded")]
+fn unified(series: Vec<Series>) -> Result<Vec<Series>> {
+    let mut places = BTreeMap::<Labels, u32>::new();
+    let mut all: Vec<Series> = Vec::with_capacity(series.len());
+    for one in series {
+        let place = *places.entry(one.key(&|_| true)).or_insert(all.len() as u32) as usize;
+        let Some(there) = all.get_mut(place) else {
+            all.push(one);
+            continue;
         };
-        let mut one = left[*one].clone();
-        for (value, right) in one.values.iter_mut().zip(&right[*other].values) {
-            *value = outcome(operation, *value, *value, *right);
+        for (value, other) in there.values.iter_mut().zip(one.values).filter(|(_, other)| !is_absent(*other)) {
+            if !is_absent(*value) {
+                return refuse("vector cannot contain metrics with the same labelset: name one metric");
+            }
+            *value = other;
         }
-        name_after(operation, &mut one);
-        if operation.matching.is_some() {
-            one.labels = labels.clone();
-        }
-        all.push(one);
     }
     Ok(all)
 }

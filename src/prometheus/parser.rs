@@ -1,8 +1,11 @@
-//! Reads a query. What Prometheus knows and a stream does not answer is refused with the part of the query that it is.
+//! Reads a query, and refuses what Prometheus refuses: the grammar and the types of all of `PromQL`.
 
-use super::ast::{Aggregation, Aggregator, Expr, Grouping, LabelMatcher, Operation, Operator, RangeFunction, Selector};
+use super::ast::{Expr, Grouping, Operator, Selector};
 use super::error::{Refusal, Result, refuse};
+use super::functions::{Function, aggregation};
 use super::lexer::{Token, Word, words};
+use super::lower::lower;
+use super::syntax::{AnyOperator, Binary, Kind, Node, Type, When};
 
 /// A query has at most so many bytes.
 pub const MAX_QUERY_BYTES: usize = 8_192;
@@ -10,11 +13,25 @@ pub const MAX_QUERY_BYTES: usize = 8_192;
 const MAX_DEPTH: usize = 32;
 /// Operators of a query: as deep as a chain of them stands, and work that is planned before the key is looked at.
 const MAX_OPERATORS: usize = 200;
-/// So many series are kept by `topk` at most.
-const MAX_KEPT: usize = 500;
-/// In lower case.
-const KEYWORDS: [&str; 12] =
-    ["and", "or", "unless", "atan2", "bool", "on", "ignoring", "group_left", "group_right", "by", "without", "offset"];
+/// In lower case; those of aggregations are keywords as well.
+const KEYWORDS: [&str; 14] = [
+    "and",
+    "or",
+    "unless",
+    "atan2",
+    "bool",
+    "on",
+    "ignoring",
+    "group_left",
+    "group_right",
+    "by",
+    "without",
+    "offset",
+    "start",
+    "end",
+];
+/// Those that no metric can have as its name.
+const RESERVED: [&str; 6] = ["atan2", "bool", "on", "ignoring", "group_left", "group_right"];
 /// The label that has a metric's name.
 pub const NAME: &str = "__name__";
 
@@ -24,8 +41,8 @@ pub const NAME: &str = "__name__";
 /// What is not understood, or not supported, and where.
 pub fn parse(query: &str) -> Result<Expr> {
     let mut parser = Parser::new(query)?;
-    let expr = parser.expression(1)?;
-    if parser.at < parser.tokens.len() { parser.unexpected("the end") } else { Ok(expr) }
+    let node = parser.whole()?;
+    lower(&parser, &node)
 }
 
 /// The selector that a `match[]` is.
@@ -33,16 +50,19 @@ pub fn parse(query: &str) -> Result<Expr> {
 /// # Errors
 /// As [`parse`].
 pub fn parse_selector(text: &str) -> Result<Selector> {
-    match parse(text)? {
-        Expr::Instant(selector) if selector.offset_ms == 0 => Ok(selector),
+    match Parser::new(text)?.whole()? {
+        Node { at: 0, kind: Kind::Selector(matchers, when) } if when == When::default() => {
+            Ok(Selector { matchers, offset_ms: 0 })
+        }
         _ => refuse(format!("not a selector of series: {text}")),
     }
 }
 
-struct Parser<'a> {
+/// The words of a query, and how far they are read.
+pub(super) struct Parser<'a> {
     query: &'a str,
     tokens: Vec<Token>,
-    at: usize,
+    pub(super) at: usize,
     depth: usize,
     operators: usize,
 }
@@ -55,41 +75,34 @@ impl<'a> Parser<'a> {
         Ok(Self { query, tokens: words(query)?, at: 0, depth: 0, operators: 0 })
     }
 
-    fn peek(&self) -> Option<&Word> {
+    fn whole(&mut self) -> Result<Node> {
+        let node = self.expression(1)?;
+        if self.at < self.tokens.len() { self.unexpected("the end") } else { Ok(node) }
+    }
+
+    pub(super) fn peek(&self) -> Option<&Word> {
         self.tokens.get(self.at).map(|token| &token.word)
     }
 
-    fn is_sign(&self, sign: &str) -> bool {
+    pub(super) fn is_sign(&self, sign: &str) -> bool {
         matches!(self.peek(), Some(Word::Sign(there)) if *there == sign)
     }
 
-    fn takes(&mut self, sign: &str) -> bool {
+    pub(super) fn takes(&mut self, sign: &str) -> bool {
         let is_there = self.is_sign(sign);
         self.at += usize::from(is_there);
         is_there
     }
 
-    fn expect(&mut self, sign: &str) -> Result<()> {
+    pub(super) fn expect(&mut self, sign: &str) -> Result<()> {
         if self.takes(sign) { Ok(()) } else { self.unexpected(sign) }
     }
 
     /// The keyword that stands here, if any.
     #[inline(never)]
-    fn keyword(&self) -> &'static str {
+    pub(super) fn keyword(&self) -> &'static str {
         let Some(Word::Name(name)) = self.peek() else { return "" };
         KEYWORDS.into_iter().find(|keyword| keyword.eq_ignore_ascii_case(name)).unwrap_or_default()
-    }
-
-    /// Takes a name, or, if it may be quoted, a text.
-    #[inline(never)]
-    fn take_name(&mut self, may_be_quoted: bool) -> Option<String> {
-        let name = match self.peek()? {
-            Word::Name(name) => name.clone(),
-            Word::Text(text) if may_be_quoted => text.clone(),
-            _ => return None,
-        };
-        self.at += 1;
-        Some(name)
     }
 
     /// Takes a duration.
@@ -107,54 +120,54 @@ impl<'a> Parser<'a> {
         if rest.is_empty() { "the end of the query".to_owned() } else { rest.chars().take(80).collect() }
     }
 
-    fn unexpected<T>(&self, wanted: &str) -> Result<T> {
+    pub(super) fn unexpected<T>(&self, wanted: &str) -> Result<T> {
         Err(self.refusal("parse error: expected ", wanted, " before: ", self.at))
     }
 
-    fn unsupported<T>(&self, what: &str, at: usize) -> Result<T> {
+    /// What Prometheus refuses though it is well-formed.
+    pub(super) fn wrong<T>(&self, why: &str, at: usize) -> Result<T> {
+        Err(self.refusal("parse error: ", why, ", in: ", at))
+    }
+
+    /// What Prometheus answers and a stream does not.
+    pub(super) fn unsupported<T>(&self, what: &str, at: usize) -> Result<T> {
         Err(self.refusal("not supported here: ", what, ", in: ", at))
     }
 
     #[inline(never)]
-    fn refusal(&self, why: &str, what: &str, place: &str, at: usize) -> Refusal {
+    pub(super) fn refusal(&self, why: &str, what: &str, place: &str, at: usize) -> Refusal {
         Refusal([why, what, place, &self.rest(at)].concat())
     }
 
     /// Operators of this precedence and higher.
-    fn expression(&mut self, lowest: u8) -> Result<Expr> {
+    fn expression(&mut self, lowest: u8) -> Result<Node> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
             return refuse(format!("expressions stand in each other deeper than {MAX_DEPTH}"));
         }
         let mut left = self.unary()?;
-        loop {
-            if let set @ ("and" | "or" | "unless" | "atan2") = self.keyword() {
-                return self.unsupported(set, self.at);
-            }
-            let Some(Word::Sign(sign)) = self.peek() else { break };
-            let Some(operator) = Operator::of(sign).filter(|operator| operator.precedence() >= lowest) else { break };
-            self.at += 1;
+        while let Some(operator) = self.operator().filter(|operator| operator.precedence() >= lowest) {
             self.operators += 1;
             if self.operators > MAX_OPERATORS {
                 return refuse(format!("a query has at most {MAX_OPERATORS} operators"));
             }
-            let operation = self.operation(operator)?;
-            // Powers are taken from the right.
-            let right = self.expression(operator.precedence() + u8::from(operator != Operator::Power))?;
-            if operator.compares() && !operation.is_bool && is_scalar(&left) && is_scalar(&right) {
-                return refuse("comparisons between scalars must use bool");
-            }
-            left = Expr::Binary(operation, Box::new(left), Box::new(right));
+            left = self.binary(operator, left)?;
         }
         self.depth -= 1;
         Ok(left)
     }
 
-    fn operation(&mut self, operator: Operator) -> Result<Operation> {
-        let is_bool = self.keyword() == "bool";
-        if is_bool && !operator.compares() {
-            return self.unexpected("an operand");
+    fn operator(&self) -> Option<AnyOperator> {
+        match self.peek()? {
+            Word::Sign(sign) => Operator::of(sign).map(AnyOperator::Plain),
+            _ => AnyOperator::of_keyword(self.keyword()),
         }
+    }
+
+    fn binary(&mut self, operator: AnyOperator, left: Node) -> Result<Node> {
+        let at = self.at;
+        self.at += 1;
+        let is_bool = self.keyword() == "bool";
         self.at += usize::from(is_bool);
         let matching = match self.keyword() {
             keyword @ ("on" | "ignoring") => {
@@ -163,128 +176,214 @@ impl<'a> Parser<'a> {
             }
             _ => None,
         };
-        if let group @ ("group_left" | "group_right") = self.keyword() {
-            return self.unsupported(group, self.at);
-        }
-        Ok(Operation { operator, is_bool, matching })
-    }
-
-    fn unary(&mut self) -> Result<Expr> {
-        if self.takes("+") {
-            return self.unary_operand();
-        }
-        if self.takes("-") {
-            return Ok(match self.unary_operand()? {
-                Expr::Number(number) => Expr::Number(-number),
-                expr => {
-                    let operation = Operation { operator: Operator::Multiply, is_bool: false, matching: None };
-                    Expr::Binary(operation, Box::new(Expr::Number(-1.0)), Box::new(expr))
-                }
-            });
-        }
-        self.operand()
-    }
-
-    /// Only powers come before a sign.
-    fn unary_operand(&mut self) -> Result<Expr> {
-        self.expression(Operator::Power.precedence())
-    }
-
-    fn operand(&mut self) -> Result<Expr> {
-        let start = self.at;
-        if let Some(Word::Number(number)) = self.peek() {
-            let number = *number;
+        let (mut group, mut included) = (None, Vec::new());
+        if let keyword @ ("group_left" | "group_right") = self.keyword()
+            && matching.is_some()
+        {
+            group = Some((keyword, self.at));
             self.at += 1;
-            return Ok(Expr::Number(number));
+            if self.is_sign("(") {
+                included = self.labels()?;
+            }
         }
-        let expr = if self.takes("(") {
-            let expr = self.expression(1)?;
-            self.expect(")")?;
-            expr
-        } else if self.is_sign("{") {
-            self.selector(None)?
-        } else if let Some(name) = self.take_name(false) {
-            self.named(name, start)?
-        } else if matches!(self.peek(), Some(Word::Text(_))) {
-            return self.unsupported("a text as an expression", start);
-        } else {
-            return self.unexpected("an expression");
+        // Powers are taken from the right.
+        let is_power = operator == AnyOperator::Plain(Operator::Power);
+        let right = self.expression(operator.precedence() + u8::from(!is_power))?;
+        let is_scalar = left.ty() == Type::Scalar && right.ty() == Type::Scalar;
+        let binary = Binary { operator, is_bool, matching, group, left, right, is_scalar };
+        match binary.fault(&included) {
+            Some(why) => self.wrong(why, at),
+            None => Ok(Node { at, kind: Kind::Binary(Box::new(binary)) }),
+        }
+    }
+
+    fn unary(&mut self) -> Result<Node> {
+        let at = self.at;
+        let is_negative = self.is_sign("-");
+        if !is_negative && !self.is_sign("+") {
+            return self.operand();
+        }
+        self.at += 1;
+        // Only powers come before a sign.
+        let node = self.expression(AnyOperator::Plain(Operator::Power).precedence())?;
+        if !matches!(node.ty(), Type::Scalar | Type::Vector) {
+            return self.wrong("a sign stands only before numbers and instant vectors", at);
+        }
+        Ok(match node.kind {
+            _ if !is_negative => node,
+            Kind::Number(number) => Node { at, kind: Kind::Number(-number) },
+            _ => Node { at, kind: Kind::Negative(Box::new(node)) },
+        })
+    }
+
+    fn operand(&mut self) -> Result<Node> {
+        let at = self.at;
+        let kind = match self.peek() {
+            Some(Word::Number(number)) => {
+                let number = *number;
+                self.at += 1;
+                Kind::Number(number)
+            }
+            Some(Word::Text(_)) => {
+                self.at += 1;
+                Kind::Text
+            }
+            Some(Word::Sign("(")) => {
+                self.at += 1;
+                let inner = self.expression(1)?;
+                self.expect(")")?;
+                Kind::Parentheses(Box::new(inner))
+            }
+            Some(Word::Sign("{")) => self.selector(None)?,
+            Some(Word::Name(name)) => {
+                let name = name.clone();
+                self.named(name)?
+            }
+            _ => return self.unexpected("an expression"),
         };
-        if self.is_sign("[") {
-            return self.unsupported("a range outside of rate, increase and sum_over_time, or a subquery", start);
+        self.modified(Node { at, kind })
+    }
+
+    /// With the ranges, offsets and times that stand behind it.
+    fn modified(&mut self, mut node: Node) -> Result<Node> {
+        loop {
+            let at = self.at;
+            if self.takes("[") {
+                node = Node { at: node.at, kind: self.range(node, at)? };
+            } else if self.keyword() == "offset" {
+                self.at += 1;
+                let sign = if self.takes("-") { -1 } else { 1 };
+                let ms = sign * self.duration()?;
+                let why = "offset stands once behind a selector, a range or a subquery";
+                let Some(when) = node.when().filter(|when| when.offset_ms.is_none()) else {
+                    return self.wrong(why, at);
+                };
+                when.offset_ms = Some(ms);
+            } else if self.takes("@") {
+                self.moment()?;
+                let why = "@ stands once behind a selector, a range or a subquery";
+                let Some(when) = node.when().filter(|when| when.at.is_none()) else { return self.wrong(why, at) };
+                when.at = Some(at);
+            } else {
+                return Ok(node);
+            }
         }
-        if self.is_sign("@") || self.keyword() == "offset" {
-            return self.unsupported("a modifier of time here", start);
+    }
+
+    fn range(&mut self, node: Node, at: usize) -> Result<Kind> {
+        let ms = self.duration()?;
+        let (ty, is_subquery) = (node.ty(), self.takes(":"));
+        if is_subquery && !self.is_sign("]") {
+            self.duration()?;
         }
-        Ok(expr)
+        self.expect("]")?;
+        match node.kind {
+            _ if is_subquery && ty == Type::Vector => Ok(Kind::Subquery(When::default())),
+            _ if is_subquery => self.wrong("a subquery is only of an instant vector", at),
+            Kind::Selector(matchers, when) if when == When::default() => Ok(Kind::Range(matchers, ms, when)),
+            Kind::Selector(..) => self.wrong("offset and @ stand behind a range and not before", at),
+            _ => self.wrong("a range stands only behind a selector", at),
+        }
+    }
+
+    /// What stands behind `@`.
+    fn moment(&mut self) -> Result<()> {
+        if let "start" | "end" = self.keyword() {
+            self.at += 1;
+            self.expect("(")?;
+            return self.expect(")");
+        }
+        let _is_negative = self.takes("-") || self.takes("+");
+        match self.peek() {
+            Some(Word::Number(number)) if number.abs() < 9_223_372_036_854_775_808.0 => {
+                self.at += 1;
+                Ok(())
+            }
+            _ => self.unexpected("a timestamp, start() or end()"),
+        }
     }
 
     /// What begins with a name.
-    fn named(&mut self, name: String, start: usize) -> Result<Expr> {
-        let lower = name.to_ascii_lowercase();
-        let is_call = self.is_sign("(");
-        match aggregator(&lower) {
-            Some(operator) if is_call || matches!(self.keyword(), "by" | "without") => self.aggregate(operator),
-            _ if is_call => self.call(&name, start),
-            _ if lower == "inf" => Ok(Expr::Number(f64::INFINITY)),
-            _ if lower == "nan" => Ok(Expr::Number(f64::NAN)),
-            _ => self.selector(Some(name)),
+    fn named(&mut self, name: String) -> Result<Kind> {
+        let (start, keyword) = (self.at, self.keyword());
+        self.at += 1;
+        if let Some((name, parameter)) = aggregation(&name)
+            && (self.is_sign("(") || matches!(self.keyword(), "by" | "without"))
+        {
+            return self.aggregate(name, parameter, start);
         }
+        if self.is_sign("(") && keyword.is_empty() && !name.contains(':') && aggregation(&name).is_none() {
+            return self.call(&name, start);
+        }
+        if RESERVED.contains(&keyword) {
+            self.at = start;
+            return self.unexpected("an expression");
+        }
+        self.selector(Some(name))
     }
 
-    fn call(&mut self, name: &str, start: usize) -> Result<Expr> {
-        let function = match name {
-            "rate" => RangeFunction::Rate,
-            "increase" => RangeFunction::Increase,
-            "sum_over_time" => RangeFunction::SumOverTime,
-            _ => return self.unsupported("this function", start),
+    fn call(&mut self, name: &str, start: usize) -> Result<Kind> {
+        let Some(function) = Function::of(name) else {
+            return self.wrong("there is no such function", start);
         };
-        self.expect("(")?;
-        let name = self.take_name(false);
-        if self.is_sign("(") || (name.is_none() && !self.is_sign("{")) {
-            return self.unsupported("anything but a selector with a range in a function", start);
+        let arguments = self.arguments()?;
+        let (least, most) = function.arguments();
+        if !(least..=most).contains(&arguments.len()) {
+            return self.wrong("another number of arguments than the function takes", start);
         }
-        let mut selector = self.matchers(name)?;
-        self.expect("[")?;
-        let range_ms = self.duration()?;
-        if range_ms == 0 {
-            return refuse("a range must be longer than nothing");
+        for (place, argument) in arguments.iter().enumerate() {
+            let wanted = function.takes[place.min(function.takes.len() - 1)];
+            self.check_type(argument, wanted)?;
         }
-        if self.is_sign(":") {
-            return self.unsupported("a subquery", start);
-        }
-        self.expect("]")?;
-        self.offset(&mut selector)?;
-        self.expect(")")?;
-        Ok(Expr::Range(function, selector, range_ms))
+        Ok(Kind::Call(function, arguments))
     }
 
-    fn aggregate(&mut self, operator: Aggregator) -> Result<Expr> {
+    fn aggregate(&mut self, name: &'static str, parameter: Option<Type>, start: usize) -> Result<Kind> {
         let mut grouping = self.grouping()?;
-        self.expect("(")?;
-        let mut count = 0;
-        if matches!(operator, Aggregator::Topk | Aggregator::Bottomk) {
-            let Some(Word::Number(number)) = self.peek() else { return self.unexpected("a number") };
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates")]
-            {
-                count = *number as usize;
-            }
-            if count > MAX_KEPT {
-                return refuse(format!("topk and bottomk keep at most {MAX_KEPT} series"));
-            }
-            self.at += 1;
-            self.expect(",")?;
-        }
-        let expr = self.expression(1)?;
-        if is_scalar(&expr) {
-            return self.unexpected("series and no number to aggregate");
-        }
-        self.expect(")")?;
+        let arguments = self.arguments()?;
         if grouping.is_none() {
             grouping = self.grouping()?;
         }
-        let grouping = grouping.unwrap_or_default();
-        Ok(Expr::Aggregate(Aggregation { operator, count, grouping }, Box::new(expr)))
+        match (parameter, &arguments[..]) {
+            (None, [series]) => self.check_series(series)?,
+            (Some(wanted), [parameter, series]) => {
+                self.check_series(series)?;
+                self.check_type(parameter, wanted)?;
+            }
+            _ => return self.wrong("another number of arguments than the aggregation takes", start),
+        }
+        Ok(Kind::Aggregation { name, grouping: grouping.unwrap_or_default(), arguments })
+    }
+
+    fn check_series(&self, node: &Node) -> Result<()> {
+        if node.ty() != Type::Scalar {
+            return self.check_type(node, Type::Vector);
+        }
+        Err(self.refusal("parse error: expected ", "series and no number to aggregate", " before: ", node.at))
+    }
+
+    fn check_type(&self, node: &Node, wanted: Type) -> Result<()> {
+        let is = node.ty();
+        if is == wanted {
+            return Ok(());
+        }
+        self.wrong(&["expected type ", wanted.name(), ", got ", is.name()].concat(), node.at)
+    }
+
+    /// Expressions in parentheses.
+    fn arguments(&mut self) -> Result<Vec<Node>> {
+        self.expect("(")?;
+        let mut arguments = Vec::new();
+        if self.takes(")") {
+            return Ok(arguments);
+        }
+        loop {
+            arguments.push(self.expression(1)?);
+            if !self.takes(",") {
+                self.expect(")")?;
+                return Ok(arguments);
+            }
+        }
     }
 
     fn grouping(&mut self) -> Result<Option<Grouping>> {
@@ -296,100 +395,4 @@ impl<'a> Parser<'a> {
         self.at += 1;
         Ok(Some(Grouping { is_without, labels: self.labels()? }))
     }
-
-    /// Names of labels in parentheses.
-    fn labels(&mut self) -> Result<Vec<String>> {
-        self.expect("(")?;
-        let mut labels = Vec::new();
-        while !self.takes(")") {
-            let Some(name) = self.take_name(true) else { return self.unexpected("the name of a label") };
-            labels.push(name);
-            if !self.takes(",") && !self.is_sign(")") {
-                return self.unexpected(",");
-            }
-        }
-        Ok(labels)
-    }
-
-    fn selector(&mut self, name: Option<String>) -> Result<Expr> {
-        let mut selector = self.matchers(name)?;
-        if !self.is_sign("[") {
-            self.offset(&mut selector)?;
-        }
-        Ok(Expr::Instant(selector))
-    }
-
-    fn offset(&mut self, selector: &mut Selector) -> Result<()> {
-        if self.keyword() == "offset" {
-            self.at += 1;
-            let sign = if self.takes("-") { -1 } else { 1 };
-            selector.offset_ms = sign * self.duration()?;
-        }
-        if self.is_sign("@") { self.unsupported("the modifier @", self.at) } else { Ok(()) }
-    }
-
-    fn matchers(&mut self, name: Option<String>) -> Result<Selector> {
-        let start = self.at;
-        let named = |value| LabelMatcher { name: NAME.to_owned(), operator: "=", value };
-        let mut matchers: Vec<LabelMatcher> = name.into_iter().map(named).collect();
-        if self.takes("{") {
-            while !self.takes("}") {
-                // A quoted name, of Prometheus 3, is that of the metric, or of a label as the stream has it.
-                let is_quoted = matches!(self.peek(), Some(Word::Text(_)));
-                let Some(name) = self.take_name(true) else { return self.unexpected("the name of a label") };
-                if is_quoted && (self.is_sign(",") || self.is_sign("}")) {
-                    matchers.push(named(name));
-                } else {
-                    matchers.push(self.matcher(name)?);
-                }
-                if !self.takes(",") && !self.is_sign("}") {
-                    return self.unexpected(",");
-                }
-            }
-        }
-        let says_something = |one: &LabelMatcher| {
-            one.name == NAME || !matches!((one.operator, one.value.as_str()), ("=", "") | ("=~", ".*"))
-        };
-        if !matchers.iter().any(says_something) {
-            return refuse(format!(
-                "a selector must have a matcher that does not match the empty string: {}",
-                self.rest(start)
-            ));
-        }
-        Ok(Selector { matchers, offset_ms: 0 })
-    }
-
-    fn matcher(&mut self, name: String) -> Result<LabelMatcher> {
-        let operator = match self.peek() {
-            Some(Word::Sign(sign @ ("=" | "!=" | "=~" | "!~"))) => *sign,
-            _ => return self.unexpected("=, !=, =~ or !~"),
-        };
-        self.at += 1;
-        let Some(Word::Text(value)) = self.peek().cloned() else { return self.unexpected("a text in quotes") };
-        self.at += 1;
-        Ok(LabelMatcher { name, operator, value })
-    }
-}
-
-/// Whether an expression is a number at each time and no series.
-#[must_use]
-pub fn is_scalar(expr: &Expr) -> bool {
-    match expr {
-        Expr::Number(_) => true,
-        Expr::Binary(_, left, right) => is_scalar(left) && is_scalar(right),
-        _ => false,
-    }
-}
-
-fn aggregator(name: &str) -> Option<Aggregator> {
-    Some(match name {
-        "sum" => Aggregator::Sum,
-        "avg" => Aggregator::Avg,
-        "min" => Aggregator::Min,
-        "max" => Aggregator::Max,
-        "count" => Aggregator::Count,
-        "topk" => Aggregator::Topk,
-        "bottomk" => Aggregator::Bottomk,
-        _ => return None,
-    })
 }

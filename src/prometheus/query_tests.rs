@@ -182,26 +182,62 @@ fn aggregations_and_arithmetic_are_those_of_prometheus() {
 }
 
 #[test]
+fn a_set_of_labels_has_one_value_at_a_time() {
+    let both = "{__name__=~\"heartbeat_[nd]_total\"}";
+    let alike = "vector cannot contain metrics with the same labelset";
+    for query in [format!("{both} * 2"), format!("-{both}"), format!("2 - {both}"), format!("{both} >= bool 2")] {
+        assert!(refused(&query).starts_with(alike), "{query}: {}", refused(&query));
+    }
+    assert_eq!(at(&format!("count({both} > 0)"), NOW), r#"[{"metric":{},"value":["8"]}]"#, "their names are kept");
+    let n = "sum by (country, U__page_20_path) (heartbeat_n_total)";
+    let by_country = "sum by (country) (heartbeat_n_total)";
+    assert!(refused(&format!("{n} / on (country) {by_country}")).starts_with("several series at the left"));
+    // What a comparison leaves out does not count.
+    assert_eq!(at(&format!("({n} > 3) / on (country) {by_country}"), NOW).matches("\"metric\"").count(), 3);
+    // No left one matches them, but there are two all the same.
+    let left = "sum by (country) (heartbeat_n_total{country=\"DE\"})";
+    assert!(refused(&format!("{left} / on (country) {n}")).starts_with("found duplicate series"));
+    let none = "sum by (country) (heartbeat_n_total{country=\"FR\"})";
+    assert_eq!(at(&format!("{none} / on (country) {n}"), NOW), "[]");
+    let named = |matching: &str| {
+        at(&format!("heartbeat_n_total{{country=\"DE\"}} > {matching} heartbeat_d_total"), NOW).contains("__name__")
+    };
+    assert!(
+        named("") && named("ignoring (x)") && !named("on (country, U__page_20_path)") && !named("ignoring (__name__)")
+    );
+}
+
+#[test]
 fn what_is_not_supported_is_named_with_its_part_of_the_query() {
     for (query, part) in [
         ("histogram_quantile(0.9, heartbeat_n_total)", "not supported here: this function, in: histogram_quantile(0.9"),
         ("sum(irate(heartbeat_n_total[1m]))", "this function, in: irate(heartbeat_n_total[1m]))"),
         ("rate(heartbeat_n_total[5m:1m])", "a subquery, in: rate("),
-        ("rate(sum(heartbeat_n_total)[5m])", "anything but a selector with a range"),
+        ("rate(sum(heartbeat_n_total)[5m])", "parse error: a range stands only behind a selector, in: [5m])"),
+        ("rate(sum(heartbeat_n_total)[5m:])", "a subquery, in: rate("),
         ("heartbeat_n_total[5m]", "a range outside of rate, increase and sum_over_time"),
         ("heartbeat_n_total @ 5", "the modifier @, in: @ 5"),
         ("heartbeat_n_total / on (a) group_left heartbeat_d_total", "group_left, in: group_left heart"),
         ("heartbeat_n_total or heartbeat_d_total", "or, in: or heartbeat_d_total"),
-        ("stddev(heartbeat_n_total)", "this function, in: stddev("),
+        ("stddev by (c) (heartbeat_n_total)", "not supported here: this aggregation, in: stddev by (c) (heart"),
+        ("1 + Quantile(0.9, heartbeat_n_total)", "not supported here: this aggregation, in: Quantile(0.9, heart"),
+        ("count_values(\"a\", heartbeat_n_total)", "not supported here: this aggregation, in: count_values("),
+        ("heartbeat_n_total atan2 2", "not supported here: atan2, in: atan2 2"),
+        ("heartbeat_n_total{a=~`\\pL`}", "not supported here: this regular expression: \"\\\\pL\""),
+        ("topk(scalar(heartbeat_n_total), heartbeat_n_total)", "not supported here: anything but a number"),
+        ("heartbeat_n_total offset 200y", "not supported here: ranges and offsets of more than 100 years"),
         ("\"text\"", "a text as an expression"),
         ("sum(heartbeat_n_total", "expected ) before: the end of the query"),
         ("sum(heartbeat_n_total))", "expected the end before: )"),
-        ("rate(heartbeat_n_total)", "expected [ before: )"),
+        ("rate(heartbeat_n_total)", "parse error: expected type range vector, got instant vector, in: heart"),
         ("rate(heartbeat_n_total[5])", "expected a duration before: 5])"),
         ("{country=\"\"}", "that does not match the empty string: {country"),
         ("heartbeat_n_total{country=~\"(\"}", "is not a regular expression"),
         ("rate({__name__=~\"heartbeat.*\"}[1m])", "name one metric"),
         ("1 > 2", "comparisons between scalars must use bool"),
+        ("x == on(bar) 10", "parse error: on and ignoring stand only between instant vectors, in: == on"),
+        ("{x!=\"a\"}", "that does not match the empty string: {x"),
+        ("{path=~\"foo\\.bar\"}", "parse error: unknown escape: a backslash itself is written twice"),
         ("topk(501, heartbeat_n_total)", "at most 500"),
         ("sum(1)", "series and no number to aggregate"),
         ("", "expected an expression before: the end of the query"),

@@ -1,10 +1,11 @@
 //! Which metrics and which series of a stream a selector means.
 
 use crate::domain::labels::Labels;
-use crate::domain::matcher::Matcher;
+use crate::domain::matcher::{Matcher, MatcherError};
 
 use super::ast::{LabelMatcher, Selector};
 use super::error::{Refusal, Result, refuse};
+use super::go_regex;
 use super::metric::Metric;
 use super::names::imported;
 use super::parser::NAME;
@@ -33,6 +34,9 @@ impl Selected {
         let mut selected = Self { metrics: Metric::ALL.to_vec(), matchers: Vec::new() };
         for matcher in &selector.matchers {
             let LabelMatcher { name, operator, value } = matcher;
+            if matches!(*operator, "=~" | "!~") && go_regex::check(value).is_ok_and(go_regex::Pattern::is_foreign) {
+                return unsupported(value);
+            }
             if name == NAME {
                 let matcher = parsed(&format!("name{operator}{value}"))?;
                 selected.metrics.retain(|metric| {
@@ -58,5 +62,13 @@ impl Selected {
 }
 
 fn parsed(text: &str) -> Result<Matcher> {
-    Matcher::parse(text).map_err(|error| Refusal(error.to_string()))
+    match Matcher::parse(text) {
+        // That Prometheus takes it was found when the query was read.
+        Err(MatcherError::Regex(pattern, _)) => unsupported(&pattern),
+        parsed => parsed.map_err(|error| Refusal(error.to_string())),
+    }
+}
+
+fn unsupported<T>(pattern: &str) -> Result<T> {
+    refuse(format!("not supported here: this regular expression: {pattern:?}"))
 }

@@ -238,3 +238,120 @@ fn a_deleted_stream_is_told_as_gone() {
     stream.call("DELETE", "").bearer(OWNER_TOKEN).send().expect(204);
     refusal(&post(&stream, JSON, request(&json!([counter(1, 1)])).to_string()), 404, 5);
 }
+
+/// A point of a delta sum with these fields besides its value, 5.
+fn five(more: &Value) -> Value {
+    let mut point = json!({"asInt": "5", "timeUnixNano": ago(0)});
+    point.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
+    json!({"name": "m", "sum": {"aggregationTemporality": 1, "isMonotonic": true, "dataPoints": [point]}})
+}
+
+#[test]
+fn a_value_is_kept_whatever_stands_around_it() {
+    let ahead = (ago(0).parse::<u128>().expect("a number") + 300_000_000_000).to_string();
+    let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
+    let list = json!({"key": "a", "value": {"arrayValue": {"values": [{"stringValue": "x"}]}}});
+    for more in [
+        json!({"startTimeUnixNano": ago(90_000)}),
+        json!({"startTimeUnixNano": ago(30 * 86_400)}),
+        json!({"startTimeUnixNano": "0"}),
+        json!({"startTimeUnixNano": ahead}),
+        json!({"startTimeUnixNano": ago(60), "timeUnixNano": ahead}),
+        json!({"attributes": [text("a", &"x".repeat(257))]}),
+        json!({"attributes": [text(&"x".repeat(65), "a")]}),
+        json!({"attributes": [text("a", "line\nline")]}),
+        json!({"attributes": [text("a", "1"), text("a", "2")]}),
+        json!({"attributes": [text("", "1")]}),
+        json!({"attributes": [list]}),
+        json!({"attributes": [{"key": "a", "value": {"doubleValue": "NaN"}}]}),
+        json!({"attributes": [{"key": "a"}, {}]}),
+        json!({"attributes": (0..40).map(|number| text(&format!("a{number}"), "x")).collect::<Vec<_>>()}),
+    ] {
+        for media_type in [JSON, PROTOBUF] {
+            let stream = Stream::new();
+            let body = request(&json!([five(&more)]));
+            let body = if media_type == JSON { body.to_string().into_bytes() } else { protobuf::of_json(&body) };
+            let answer = post(&stream, media_type, body).expect(200);
+            assert_eq!(answer.text(), if media_type == JSON { "{}" } else { "" }, "{more}");
+            let all = stream.rollup("from=-3d&step=1d&agg=sum");
+            assert_close(
+                all["series"].as_array().expect("a list").iter().map(|series| added(&series["sum"])).sum(),
+                5.0,
+                &more.to_string(),
+            );
+        }
+    }
+}
+
+#[test]
+fn of_too_many_attributes_the_least_important_ones_go() {
+    let attributes = |names: &[&str]| {
+        names.iter().map(|name| json!({"key": name, "value": {"stringValue": "x"}})).collect::<Vec<_>>()
+    };
+    let resource = [
+        "k8s.namespace.name",
+        "k8s.deployment.name",
+        "k8s.cluster.name",
+        "cloud.region",
+        "cloud.provider",
+        "service.version",
+        "service.name",
+        "deployment.environment.name",
+        "team",
+        "zone",
+        "rack",
+        "tier",
+    ];
+    let point = [
+        "http.route",
+        "http.request.method",
+        "http.response.status_code",
+        "url.scheme",
+        "server.address",
+        "server.port",
+        "network.protocol.name",
+        "network.protocol.version",
+        "error.type",
+    ];
+    let stream = Stream::new();
+    for is_reversed in [false, true] {
+        let (mut resource, mut point) = (resource, point);
+        if is_reversed {
+            resource.reverse();
+            point.reverse();
+        }
+        let metrics = json!([five(&json!({"attributes": attributes(&point)}))]);
+        let body = json!({"resourceMetrics": [{"resource": {"attributes": attributes(&resource)}, "scopeMetrics": [{"metrics": metrics}]}]});
+        assert_eq!(post(&stream, JSON, body.to_string()).expect(200).text(), "{}");
+    }
+    let rollup = stream.rollup("from=-2h&step=1d&by=*");
+    assert_eq!(rollup["series"].as_array().map(Vec::len), Some(1), "in whatever order: {rollup}");
+    let labels = rollup["series"][0]["labels"].as_object().expect("an object");
+    assert_eq!(labels.len(), 16);
+    let kept = ["metric", "type", "service.name", "service.version", "deployment.environment.name"];
+    for name in kept.iter().chain(&point) {
+        assert!(labels.contains_key(*name), "{name} is not in {labels:?}");
+    }
+}
+
+#[test]
+fn one_bad_point_of_a_large_batch_costs_no_other() {
+    let stream = Stream::new();
+    let mut points: Vec<Value> = (0..2_000).map(|_| json!({"asInt": "1", "timeUnixNano": ago(0)})).collect();
+    for (place, bad) in [
+        (7, json!({"asDouble": "NaN", "timeUnixNano": ago(0)})),
+        (300, json!({"asInt": "five", "timeUnixNano": ago(0)})),
+        (1_999, json!({"asInt": "1"})),
+        (20, json!({"flags": 1, "timeUnixNano": ago(0)})),
+    ] {
+        points[place] = bad;
+    }
+    let body = request(&json!([{"name": "m", "gauge": {"dataPoints": points}}]));
+    let partial = post(&stream, JSON, body.to_string()).expect(200).json()["partialSuccess"].clone();
+    assert_eq!(partial["rejectedDataPoints"], "3");
+    let message = partial["errorMessage"].as_str().expect("a text");
+    for part in ["data point 7: ", "data point 300: metric \"m\": asInt must be a whole number", "data point 1999: "] {
+        assert!(message.contains(part), "{message}");
+    }
+    assert_close(stream.total("count"), 1_996.0, "all others");
+}

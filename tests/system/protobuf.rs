@@ -22,7 +22,10 @@ const ANY_VALUE: Fields = &[
     ("intValue", 3, Type::Varint),
     ("doubleValue", 4, Type::Double),
     ("arrayValue", 5, Type::Message(&[("values", 1, Type::Message(&[("stringValue", 1, Type::Text)]))])),
+    ("kvlistValue", 6, Type::Message(&[("values", 1, Type::Message(NESTED))])),
+    ("bytesValue", 7, Type::Text),
 ];
+const NESTED: Fields = &[("key", 1, Type::Text), ("value", 2, Type::Message(&[("stringValue", 1, Type::Text)]))];
 const KEY_VALUE: Fields = &[("key", 1, Type::Text), ("value", 2, Type::Message(ANY_VALUE))];
 const NUMBER: Fields = &[
     ("startTimeUnixNano", 2, Type::Fixed),

@@ -38,6 +38,9 @@ impl<'a> Question<'a> {
     ) -> Result<(Self, Vec<Ask>), Problem> {
         let expr = parse(value(pairs, "query").unwrap_or_default())?;
         let times = if is_range { range_times(pairs)? } else { instant_time(pairs, now_ms)? };
+        if value(pairs, "timeout").is_some_and(|text| !text.is_empty() && duration(text).is_none()) {
+            return refused("invalid parameter \"timeout\": it must be a duration");
+        }
         let mut evaluator = Evaluator::new(times, Kept { retention, now_ms });
         let mut asks = Vec::new();
         for want in evaluator.wants(&expr)? {
@@ -101,12 +104,17 @@ fn time(pairs: &[Pair], name: &str) -> Result<i64, Problem> {
 
 fn step(pairs: &[Pair]) -> Result<i64, Problem> {
     let text = value(pairs, "step").unwrap_or_default();
-    #[expect(clippy::cast_possible_truncation, reason = "saturates")]
-    let ms = text.parse().map(|seconds: f64| (seconds * 1000.0) as i64).ok().or_else(|| duration_ms(text));
-    match ms.filter(|ms| (1..=1 << 50).contains(ms)) {
+    match duration(text).filter(|ms| (1..=1 << 50).contains(ms)) {
         Some(ms) => Ok(ms),
         None => refused(&format!("invalid parameter \"step\": {text:?} is not a positive duration")),
     }
+}
+
+/// Milliseconds of a duration, or of a number of seconds.
+fn duration(text: &str) -> Option<i64> {
+    let seconds = text.parse().ok().filter(|seconds: &f64| seconds.is_finite());
+    #[expect(clippy::cast_possible_truncation, reason = "saturates")]
+    seconds.map(|seconds| (seconds * 1000.0) as i64).or_else(|| duration_ms(text))
 }
 
 fn refused<T>(text: &str) -> Result<T, Problem> {

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use crate::domain::labels::{LabelError, LabelsBuilder, MAX_LABELS};
+use crate::domain::labels::{LabelsBuilder, MAX_LABELS, MAX_NAME_BYTES, MAX_VALUE_BYTES};
 use crate::wire::json::push_number;
-use crate::wire::rejection::Rejection;
 
 use super::message::{Field, Message, Value};
-use super::{METRIC, Refused, TYPE, Unfit};
+use super::{METRIC, Refused, TYPE};
 
 const KEY_VALUE: [Field; 2] = [Field(1, "key"), Field(2, "value")];
 const ANY_VALUE: [Field; 7] = [
@@ -46,56 +45,103 @@ const LEFT_OUT: [&str; 22] = [
     "webengine.",
 ];
 
-/// Attributes in the order of the body, at most [`MAX_LABELS`] of them.
+/// Attributes in the order of their importance, at most [`MAX_LABELS`] of them: what is beyond is left out, and no point with it.
 #[derive(Default)]
 pub(super) struct Attributes<'a> {
-    /// A value that no label can have is none.
-    pairs: Vec<(Cow<'a, str>, Option<Cow<'a, str>>)>,
-    /// How many there are, also beyond the limit.
-    number: usize,
+    pairs: Vec<Pair<'a>>,
+}
+
+struct Pair<'a> {
+    importance: Importance,
+    name: Cow<'a, str>,
+    value: Cow<'a, str>,
+}
+
+/// What goes before what where there is no room for all; those that are alike go by name, whatever the order of the body.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Importance {
+    /// Which service a resource is.
+    ServiceName,
+    OfPoint,
+    Service,
+    Deployment,
+    OfResource,
 }
 
 impl<'a> Attributes<'a> {
-    /// Adds an attribute of a data point.
-    pub(super) fn push(&mut self, attribute: Value<'a>) -> Result<(), Refused> {
-        let (name, value) = key_value(attribute)?;
-        self.push_pair(name, value.map_or(Ok(Some(Cow::default())), text)?);
-        Ok(())
-    }
-
-    /// Adds an attribute of a resource, if it is one to keep.
-    pub(super) fn push_of_resource(&mut self, attribute: Value<'a>) -> Result<(), Refused> {
-        let (name, value) = key_value(attribute)?;
-        if is_kept(&name)
-            && let Some(value) = value.map(text).transpose()?.flatten()
+    /// Adds an attribute of a data point. What no label can hold or nobody can read is left out.
+    pub(super) fn push(&mut self, attribute: Value<'a>) {
+        if let Ok((name, value)) = key_value(attribute)
+            && let Ok(Some(value)) = value.map_or(Ok(None), text)
         {
-            self.push_pair(name, Some(value));
-        }
-        Ok(())
-    }
-
-    fn push_pair(&mut self, name: Cow<'a, str>, value: Option<Cow<'a, str>>) {
-        self.number += 1;
-        if self.number <= MAX_LABELS {
-            self.pairs.push((name, value));
+            self.push_pair(Importance::OfPoint, name, value);
         }
     }
 
-    /// Adds these attributes of a data point as labels, and those of its resource whose names it does not have.
-    pub(super) fn put<'l>(&'l self, resource: &'l Self, labels: &mut LabelsBuilder<'l>) -> Result<(), Rejection> {
-        if let Some(number) = [self.number, resource.number].into_iter().find(|number| *number > MAX_LABELS) {
-            return Err(LabelError::TooMany(number + [METRIC, TYPE].len()).into());
+    /// Adds an attribute of a resource likewise, if it is one to keep.
+    pub(super) fn push_of_resource(&mut self, attribute: Value<'a>) {
+        if let Ok((name, value)) = key_value(attribute)
+            && is_kept(&name)
+            && let Ok(Some(value)) = value.map_or(Ok(None), text)
+        {
+            self.push_pair(Importance::of_resource(&name), name, value);
         }
-        for (name, value) in &self.pairs {
-            let value = value.as_ref().ok_or_else(|| Unfit::Attribute(name.as_ref().into()))?;
-            labels.push(label(name), value.as_ref().into());
-        }
-        let is_new = |name: &str| self.pairs.iter().all(|(own, _)| own != name);
-        for (name, value) in resource.pairs.iter().filter(|(name, _)| is_new(name)) {
-            labels.push(label(name), value.as_deref().unwrap_or_default().into());
-        }
-        Ok(())
     }
+
+    /// Of the same name twice, the first counts.
+    fn push_pair(&mut self, importance: Importance, name: Cow<'a, str>, value: Cow<'a, str>) {
+        let name = label(fitting(name, MAX_NAME_BYTES));
+        if name.is_empty() || value.is_empty() || self.has(&name) {
+            return;
+        }
+        let at = self.pairs.partition_point(|pair| (pair.importance, &pair.name) < (importance, &name));
+        if at < MAX_LABELS {
+            self.pairs.truncate(MAX_LABELS - 1);
+            self.pairs.insert(at, Pair { importance, name, value: fitting(value, MAX_VALUE_BYTES) });
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        self.pairs.iter().any(|pair| pair.name == name)
+    }
+
+    /// Adds these attributes of a data point as labels, and those of its resource whose names it does not have, the most important ones
+    /// first and so many as there is room for.
+    pub(super) fn put<'l>(&'l self, resource: &'l Self, labels: &mut LabelsBuilder<'l>) {
+        let is_first = |pair: &&Pair<'_>| pair.importance == Importance::ServiceName;
+        let (first, others): (Vec<_>, Vec<_>) =
+            resource.pairs.iter().filter(|pair| !self.has(&pair.name)).partition(is_first);
+        let room = MAX_LABELS - [METRIC, TYPE].len();
+        for pair in first.into_iter().chain(&self.pairs).chain(others).take(room) {
+            labels.push(pair.name.as_ref().into(), pair.value.as_ref().into());
+        }
+    }
+}
+
+impl Importance {
+    fn of_resource(name: &str) -> Self {
+        match name.split_once('.') {
+            Some(("service", "name")) => Self::ServiceName,
+            Some(("service", _)) => Self::Service,
+            Some(("deployment", _)) => Self::Deployment,
+            _ => Self::OfResource,
+        }
+    }
+}
+
+/// A text as a label can hold it: cut, and with a space for each control character.
+pub(super) fn fitting(mut text: Cow<'_, str>, max_bytes: usize) -> Cow<'_, str> {
+    if text.contains(char::is_control) {
+        text = text.replace(char::is_control, " ").into();
+    }
+    let end = text.floor_char_boundary(max_bytes);
+    if end < text.len() {
+        match &mut text {
+            Cow::Borrowed(text) => *text = &text[..end],
+            Cow::Owned(text) => text.truncate(end),
+        }
+    }
+    text
 }
 
 fn key_value(attribute: Value<'_>) -> Result<(Cow<'_, str>, Option<Message<'_>>), Refused> {
@@ -110,10 +156,9 @@ fn key_value(attribute: Value<'_>) -> Result<(Cow<'_, str>, Option<Message<'_>>)
     Ok((name, value))
 }
 
-/// A value as a label has it; none of bytes, arrays and maps, nor of what is no number. A value that is not set is the
-/// empty text, which is no label.
+/// A value as a label has it; none of bytes, arrays and maps, nor of what is no number or not set.
 fn text(value: Message<'_>) -> Result<Option<Cow<'_, str>>, Refused> {
-    let mut text = Some(Cow::default());
+    let mut text = None;
     value.each(&ANY_VALUE, &mut |field, given| {
         text = match field {
             0 => Some(given.text()?),
@@ -141,8 +186,8 @@ fn is_kept(name: &str) -> bool {
 }
 
 /// Our own labels are not a stranger's to set.
-fn label(name: &str) -> Cow<'_, str> {
-    if [METRIC, TYPE].contains(&name) { format!("tag_{name}").into() } else { name.into() }
+fn label(name: Cow<'_, str>) -> Cow<'_, str> {
+    if [METRIC, TYPE].contains(&name.as_ref()) { format!("tag_{name}").into() } else { name }
 }
 
 #[cfg(test)]
@@ -152,8 +197,11 @@ mod tests {
     #[test]
     fn however_many_attributes_there_are_few_are_held() {
         let mut attributes = Attributes::default();
-        (0..1_000).for_each(|_| attributes.push_pair("a".into(), None));
-        assert_eq!((attributes.pairs.len(), attributes.number), (MAX_LABELS, 1_000));
+        for number in (0..1_000).rev() {
+            attributes.push_pair(Importance::OfPoint, format!("a{number:03}").into(), "x".into());
+        }
+        assert_eq!(attributes.pairs.len(), MAX_LABELS);
+        assert!(attributes.has("a000") && attributes.has("a015"), "whatever the order of the body");
     }
 
     #[test]

@@ -1,6 +1,5 @@
 //! Kinds of metrics, and which of them can be added up.
 
-use crate::domain::labels::Quoted;
 use crate::domain::point;
 
 use super::message::Field;
@@ -83,9 +82,9 @@ pub enum Unfit {
     /// No time.
     #[error("timeUnixNano is required")]
     NoTime,
-    /// An attribute that no label can have the value of.
-    #[error("attribute {0} must be a text, a number or a boolean")]
-    Attribute(Quoted),
+    /// A field of the data point that is of another kind.
+    #[error("{0}")]
+    Unreadable(String),
 }
 
 impl Unfit {
@@ -94,7 +93,7 @@ impl Unfit {
     pub fn field(&self) -> point::Field {
         match self {
             Self::NoTime => point::Field::T,
-            Self::NoName | Self::Attribute(_) => point::Field::V,
+            Self::NoName => point::Field::V,
             _ => point::Field::N,
         }
     }

@@ -13,8 +13,8 @@ mod tests;
 use std::borrow::Cow;
 
 use crate::domain::codec;
-use crate::domain::labels::LabelsBuilder;
-use crate::domain::point::{Arrival, Given, Point};
+use crate::domain::labels::{LabelsBuilder, MAX_VALUE_BYTES};
+use crate::domain::point::{Arrival, Given, MAX_AHEAD_S, MAX_PERIOD_S, Point};
 
 use super::points::{MAX_POINTS, TooManyPoints};
 use super::rejection::Rejection;
@@ -22,7 +22,7 @@ use super::scan::Syntax;
 use super::statsd::{METRIC, Read, TYPE};
 
 pub use answer::{export_response, none_good, nothing, status};
-use attributes::Attributes;
+use attributes::{Attributes, fitting};
 pub use kind::Unfit;
 use kind::{Kind, TEMPORALITIES};
 pub use message::Encoding;
@@ -75,6 +75,9 @@ const DATA_POINTS: [Field; 1] = [Field(1, "dataPoints")];
 /// The flag of a data point that says that there is none.
 const NO_RECORDED_VALUE: u64 = 1;
 
+/// A clock that runs further ahead is none.
+const FAR_AHEAD_S: f64 = 86_400.0;
+
 /// Hands on each data point of an `ExportMetricsServiceRequest` with its index. What has no recorded value, and a
 /// histogram of nothing, is passed over, though it counts as an index.
 ///
@@ -121,7 +124,10 @@ impl PointReader<'_> {
     fn resource(&mut self, message: Message<'_>) -> Result<(), Refused> {
         let mut attributes = Attributes::default();
         message.each(&RESOURCE, &mut |_, resource| {
-            resource.message()?.each(&RESOURCE_ATTRIBUTES, &mut |_, value| attributes.push_of_resource(value))
+            resource.message()?.each(&RESOURCE_ATTRIBUTES, &mut |_, value| {
+                attributes.push_of_resource(value);
+                Ok(())
+            })
         })?;
         message.each(&SCOPE_METRICS, &mut |_, scope| {
             scope.message()?.each(&METRICS, &mut |_, metric| self.metric(metric.message()?, &attributes))
@@ -132,7 +138,7 @@ impl PointReader<'_> {
         let (mut name, mut data) = (Cow::default(), None);
         message.each(&METRIC_FIELDS, &mut |field, value| {
             match field.checked_sub(1) {
-                None => name = value.text()?,
+                None => name = fitting(value.text()?, MAX_VALUE_BYTES),
                 Some(kind) => data = Some((KINDS[kind], value.message()?)),
             }
             Ok(())
@@ -154,12 +160,17 @@ impl PointReader<'_> {
         if self.index == MAX_POINTS {
             return Err(TooManyPoints.into());
         }
-        let data = DataPoint::read(metric.kind, message)?;
-        if data.is_there(metric.kind) {
-            let mut labels = LabelsBuilder::default();
-            let read = data.point(metric, self.arrival, &mut labels);
-            let in_metric = |rejection| Rejection::Metric(metric.name.as_ref().into(), Box::new(rejection));
-            (self.take)(self.index, read.map_err(in_metric));
+        let in_metric = |rejection| Rejection::Metric(metric.name.as_ref().into(), Box::new(rejection));
+        match DataPoint::read(metric.kind, message) {
+            Ok(data) if data.is_there(metric.kind) => {
+                let mut labels = LabelsBuilder::default();
+                let read = data.point(metric, self.arrival, &mut labels);
+                (self.take)(self.index, read.map_err(in_metric));
+            }
+            Ok(_) => (),
+            // A field of another kind is the point's; what is not protobuf is the body's.
+            Err(Refused::NotProtobuf) => return Err(Refused::NotProtobuf),
+            Err(refused) => (self.take)(self.index, Err(in_metric(Unfit::Unreadable(refused.to_string()).into()))),
         }
         self.index += 1;
         Ok(())
@@ -173,7 +184,7 @@ impl<'a> DataPoint<'a> {
             match field {
                 0 => data.start = value.natural()?,
                 1 => data.time = value.natural()?,
-                2 => data.attributes.push(value)?,
+                2 => data.attributes.push(value),
                 3 => data.flags = value.natural()?,
                 4 if kind.is_of_numbers() => data.value = Some(value.double()?),
                 4 => data.count = value.natural()?,
@@ -204,13 +215,17 @@ impl<'a> DataPoint<'a> {
         let n = self.value.ok_or(if is_of_numbers { Unfit::NoValue } else { Unfit::NoSum })?;
         #[expect(clippy::cast_precision_loss, reason = "all numbers of a stream are f64")]
         let d = if is_of_numbers { 1.0 } else { self.count as f64 };
-        let t = if self.time == 0 { return Err(Unfit::NoTime.into()) } else { seconds(self.time) };
-        let has_period = kind != "gauge" && self.start != 0 && self.start != self.time;
-        let p = has_period.then(|| period(self.start, self.time));
+        if self.time == 0 {
+            return Err(Unfit::NoTime.into());
+        }
+        let t = not_ahead(seconds(self.time), arrival.at);
+        // A period that no clock can have had is none, and a longer one than points have is the longest.
+        let has_period = kind != "gauge" && self.start != 0 && self.start < self.time;
+        let p = has_period.then(|| seconds(self.time - self.start).min(MAX_PERIOD_S));
         let point = Point::new(&Given { n: Some(n), d: Some(d), p, t: Some(t) }, arrival)?;
         labels.push(METRIC.into(), metric.name.as_ref().into());
         labels.push(TYPE.into(), kind.into());
-        self.attributes.put(metric.resource, labels)?;
+        self.attributes.put(metric.resource, labels);
         Ok((point, labels.canonical()?))
     }
 }
@@ -222,7 +237,8 @@ fn seconds(nanoseconds: u64) -> f64 {
     (nanoseconds / IN_A_SECOND) as f64 + (nanoseconds % IN_A_SECOND) as f64 / IN_A_SECOND as f64
 }
 
-/// The time between two, negative where the start comes after the end.
-fn period(start: u64, end: u64) -> f64 {
-    if start <= end { seconds(end - start) } else { -seconds(start - end) }
+/// The end of a period by a clock that runs ahead, by more than any point may but less than a day: when it arrived.
+fn not_ahead(t: f64, now: f64) -> f64 {
+    let ahead_s = t - now;
+    if ahead_s > MAX_AHEAD_S && ahead_s <= FAR_AHEAD_S { now } else { t }
 }

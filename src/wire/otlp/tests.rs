@@ -4,6 +4,7 @@ use serde_json::{Value as Json, json};
 
 use super::*;
 
+mod bounded;
 mod laws;
 #[path = "../../../tests/system/protobuf.rs"]
 mod protobuf;
@@ -149,10 +150,6 @@ fn what_cannot_be_added_up_is_rejected_alone_with_what_to_set() {
     assert!(
         error("gauge", json!({}), json!({"asInt": "1", "timeUnixNano": "1"})).starts_with("0 t: metric \"m\": t is")
     );
-    assert_eq!(
-        error("sum", delta(), json!({"asInt": "1", "startTimeUnixNano": (NOW_NS + 5 * SECOND_NS).to_string()})),
-        "0 p: metric \"m\": p must be more than 0 and at most 86400 seconds, not -5"
-    );
     let nameless = request(
         &json!([]),
         &json!([{"name": "", "gauge": {"dataPoints": [{"asInt": "1", "timeUnixNano": NOW_NS.to_string()}]}}]),
@@ -204,31 +201,6 @@ fn attributes_are_labels_and_a_points_go_before_its_resources() {
 }
 
 #[test]
-fn what_no_label_can_hold_is_rejected_or_of_a_resource_left_out() {
-    let list = json!({"arrayValue": {"values": [{"stringValue": "a"}]}});
-    assert_eq!(
-        labels(&[], &[("tags", list.clone())]),
-        "0 v: metric \"m\": attribute \"tags\" must be a text, a number or a boolean"
-    );
-    assert_eq!(labels(&[("tags", list)], &[]), "metric=m;type=gauge;");
-    assert!(labels(&[], &[("a", json!({"doubleValue": "NaN"}))]).starts_with("0 v: metric \"m\": attribute \"a\""));
-    let names: Vec<String> = (0..20).map(|number| format!("l{number:02}")).collect();
-    let many: Vec<(&str, Json)> = names.iter().map(|name| (name.as_str(), text("x"))).collect();
-    assert!(labels(&many[..7], &many[7..14]).starts_with("l00=x;"));
-    assert!(labels(&many[..14], &many[..14]).starts_with("l00=x;"));
-    for too_many in [labels(&many[..7], &many[7..15]), labels(&[], &many[..15])] {
-        assert_eq!(too_many, "0 v: metric \"m\": at most 16 labels are allowed, this point has 17");
-    }
-    for too_many in [labels(&[], &many), labels(&many, &[])] {
-        assert_eq!(too_many, "0 v: metric \"m\": at most 16 labels are allowed, this point has 22");
-    }
-    assert!(labels(&[], &[("a", text(&"x".repeat(257)))]).contains("has a value of 257 bytes"));
-    assert!(labels(&[(&"x".repeat(65), text("a"))], &[]).contains("has a name of 65 bytes"));
-    assert!(labels(&[], &[("a", text("\u{7}"))]).contains("contains a control character"));
-    assert!(labels(&[], &[("a", text("1")), ("a", text("2"))]).contains("label \"a\" is given twice"));
-}
-
-#[test]
 fn json_is_read_as_proto3_has_it() {
     let of = |point: &str, how: &str| {
         let body = format!(
@@ -250,14 +222,23 @@ fn json_is_read_as_proto3_has_it() {
     let point = r#""asInt":"5","timeUnixNano":"1792540800000000000""#;
     assert_eq!(of(point, r#""aggregationTemporality":"AGGREGATION_TEMPORALITY_DELTA","isMonotonic":true"#), good);
     let refused = |point: &str, how: &str| of(point, how).expect_err("refused");
-    assert_eq!(refused(r#""asInt":"5.5""#, monotonic), "asInt must be a whole number of 64 bits");
-    assert_eq!(refused(r#""asInt":9223372036854775808"#, monotonic), "asInt must be a whole number of 64 bits");
-    assert_eq!(refused(r#""timeUnixNano":-1"#, monotonic), "timeUnixNano must be a whole number of 64 bits");
-    assert_eq!(refused(r#""asDouble":true"#, monotonic), "asDouble must be a number");
-    assert_eq!(refused(r#""attributes":["a"]"#, monotonic), "attributes must be a message");
+    for (bad, why) in [
+        (r#""asInt":"5.5""#, "asInt must be a whole number of 64 bits"),
+        (r#""asInt":9223372036854775808"#, "asInt must be a whole number of 64 bits"),
+        (r#""timeUnixNano":-1"#, "timeUnixNano must be a whole number of 64 bits"),
+        (r#""asDouble":true"#, "asDouble must be a number"),
+    ] {
+        assert_eq!(of(bad, monotonic), Ok(format!("0 n: metric \"m\": {why}")));
+        let beside = of(&format!("{bad}}},{{{point}"), monotonic).expect("the other one is good");
+        assert!(beside.ends_with("|1 5/1/0/0 metric=m;type=counter;"), "{beside}");
+    }
     assert_eq!(refused(point, r#""isMonotonic":1"#), "isMonotonic must be true or false");
     assert!(refused(point, r#""aggregationTemporality":"DELTA""#).starts_with("aggregationTemporality must be"));
-    assert!(refused(r#""attributes":[{"key":"\ud800"}]"#, monotonic).ends_with("has a lone surrogate"));
+    for unreadable in
+        [r#"["a"]"#, r#"[{"key":"\ud800"}]"#, r#"[{"key":7}]"#, r#"[{"key":"a","value":{"intValue":"x"}}]"#, "7"]
+    {
+        assert_eq!(of(&format!(r#"{point},"attributes":{unreadable}"#), monotonic), good, "{unreadable}");
+    }
     for bad in [
         "",
         "x",

@@ -4,7 +4,9 @@ mod grafana;
 mod querying;
 mod real;
 mod scraping;
+mod strict;
 pub(crate) mod tools;
+mod verdicts;
 
 use serde_json::Value;
 

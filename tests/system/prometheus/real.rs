@@ -15,8 +15,8 @@ use crate::stream::Stream;
 
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// A running Prometheus, which scrapes a stream every second.
-struct Prometheus {
+/// A running Prometheus, which scrapes a stream, if any, every second.
+pub(super) struct Prometheus {
     child: Child,
     url: String,
     state: State,
@@ -25,10 +25,7 @@ struct Prometheus {
 impl Prometheus {
     /// `None` where it can't be had.
     fn start(stream: &Stream) -> Option<Self> {
-        let program = programs()?.join("prometheus");
-        let state = State::new();
-        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
-        let config = json!({
+        let prometheus = Self::with(&json!({
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
             "scrape_configs": [{
                 "job_name": "heartbeat",
@@ -36,7 +33,34 @@ impl Prometheus {
                 "basic_auth": {"username": "any", "password": stream.read_key},
                 "file_sd_configs": [{"files": ["targets.json"], "refresh_interval": "1s"}],
             }],
-        });
+        }))?;
+        prometheus.scrape(stream);
+        Some(prometheus)
+    }
+
+    /// One that scrapes nothing and is ready to be asked. `None` where it can't be had.
+    pub(super) fn idle() -> Option<Self> {
+        let prometheus = Self::with(&json!({}))?;
+        let (_sender, never) = channel::<()>();
+        let start = Instant::now();
+        while prometheus.ask("1").is_none() {
+            assert!(start.elapsed() < DEADLINE, "it does not answer");
+            never.recv_timeout(Duration::from_millis(100)).ok();
+        }
+        Some(prometheus)
+    }
+
+    /// `ok`, or the type of the error, that it says of a query.
+    pub(super) fn verdict(&self, query: &str) -> String {
+        let url = format!("{}/api/v1/query?{}", self.url, form(&[("query", query)]));
+        let answer = call("GET", url).send().json();
+        answer["errorType"].as_str().unwrap_or("ok").to_owned()
+    }
+
+    fn with(config: &Value) -> Option<Self> {
+        let program = programs()?.join("prometheus");
+        let state = State::new();
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port").port();
         // JSON is YAML.
         let file = state.path().join("prometheus.yml");
         std::fs::write(&file, config.to_string()).expect("writable");
@@ -49,9 +73,7 @@ impl Prometheus {
             .stderr(Stdio::null())
             .spawn()
             .expect("it runs");
-        let prometheus = Self { child, url: format!("http://{address}"), state };
-        prometheus.scrape(stream);
-        Some(prometheus)
+        Some(Self { child, url: format!("http://{address}"), state })
     }
 
     /// The Worker is here now.
@@ -106,7 +128,7 @@ fn sorted(mut vector: Vec<(Value, f64)>) -> Vec<(Value, f64)> {
 }
 
 /// Queries that mean the same there and here.
-const SAME: [&str; 34] = [
+const SAME: [&str; 45] = [
     "heartbeat_n_total",
     "heartbeat_d_total{country=\"US\"}",
     "heartbeat_n_total{country!=\"US\"}",
@@ -141,6 +163,27 @@ const SAME: [&str; 34] = [
     "sum by (country) (heartbeat_n_total) - ignoring (status) sum by (country, status) (heartbeat_d_total{status=\"500\"})",
     "heartbeat_n_total{country=\"US\"} / 0",
     "sum(nothing)",
+    "{__name__=~\"heartbeat_(n|d)_total\"} > 10",
+    "heartbeat_n_total > on (country, status, U__page_20_path) heartbeat_d_total",
+    "heartbeat_n_total > ignoring (nothing) heartbeat_d_total",
+    "heartbeat_n_total > bool heartbeat_d_total",
+    "(sum by (country, status) (heartbeat_n_total) > 10) / on (country) sum by (country) (heartbeat_d_total)",
+    "sum by (country) (heartbeat_n_total{country=\"FR\"}) / on (country) sum by (country, status) (heartbeat_d_total)",
+    "heartbeat_n_total{country=\"\\x55S\"}",
+    "heartbeat_n_total{country=~`U\\w`}",
+    "heartbeat_n_total * 0x10 + 010",
+    "topk(-1, heartbeat_n_total)",
+    "sum without () (heartbeat_n_total{country=\"US\"}) + on () 3",
+];
+
+/// Queries that can't be answered, there as here.
+const NEITHER: [&str; 6] = [
+    "{__name__=~\"heartbeat_(n|d)_total\"} * 2",
+    "-{__name__=~\"heartbeat_(n|d)_total\"}",
+    "heartbeat_n_total / on (country) heartbeat_d_total",
+    "sum by (country) (heartbeat_n_total{country=\"US\"}) / on (country) sum by (country, status) (heartbeat_d_total)",
+    "sum by (country, status) (heartbeat_n_total) / on (country) sum by (country) (heartbeat_d_total)",
+    "increase({__name__=~\"heartbeat_(n|d)_total\"}[5m])",
 ];
 
 #[test]
@@ -183,6 +226,10 @@ fn prometheus_scrapes_over_a_restart_and_agrees_with_the_rollup_and_with_queries
                 value == wanted || (value - wanted).abs() <= 1e-9 * wanted.abs() || (value.is_nan() && wanted.is_nan());
             assert!(metric == wanted_metric && is_same, "{query}: {metric} {value} is not {wanted_metric} {wanted}");
         }
+    }
+    for query in NEITHER {
+        assert_eq!(prometheus.verdict(query), "execution", "{query}");
+        assert_eq!(get(&stream, "query", &[("query", query)]).expect(400).json()["errorType"], "bad_data", "{query}");
     }
     drop(server);
 }

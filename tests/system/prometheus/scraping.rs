@@ -11,7 +11,8 @@ use crate::http::Answer;
 use crate::server::{Server, State};
 use crate::stream::Stream;
 
-const OPEN_METRICS: &str = "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
+pub(super) const OPEN_METRICS: &str =
+    "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 
 /// All that promtool may say: it takes the denominator for days.
 const LINT: &str = "heartbeat_d_total metric names should not contain abbreviated units\nfailed";

@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
 
+use serde_json::Value;
+
 /// The folder of the programs; `None`, and said so, where they can't be had.
 pub(super) fn programs() -> Option<&'static Path> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
@@ -46,4 +48,39 @@ fn promtool(arguments: &[&str], input: &str) -> Option<String> {
     let done = child.wait_with_output().expect("it ends");
     let said = [done.stdout, done.stderr].concat();
     Some(format!("{}{}", String::from_utf8_lossy(&said), if done.status.success() { "" } else { "failed" }))
+}
+
+/// The type of its family, its name, labels and value.
+pub(super) type Sample = (String, String, Value, f64);
+
+/// What a strict parser of `OpenMetrics`, or one of text 0.0.4, reads of an exposition,
+/// or why it refuses all of it. `None`, and said so, where it can't be had.
+pub(super) fn parsed(format: &str, exposition: &str) -> Option<Result<Vec<Sample>, String>> {
+    static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let set_up = || match Command::new("sh").arg(root.join("tests/prometheus/parser.sh")).output() {
+        Ok(done) if done.status.success() => Some(root.join(".tools/openmetrics/bin/python")),
+        failed => {
+            writeln!(std::io::stderr(), "SKIPPED: there is no parser of OpenMetrics here: {failed:?}").ok();
+            None
+        }
+    };
+    let mut child = Command::new(PYTHON.get_or_init(set_up).as_deref()?)
+        .arg(root.join("tests/prometheus/strict.py"))
+        .arg(format)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("it runs");
+    child.stdin.take().expect("piped").write_all(exposition.as_bytes()).expect("it reads");
+    let done = child.wait_with_output().expect("it ends");
+    if !done.status.success() {
+        return Some(Err(String::from_utf8_lossy(&done.stderr).into_owned()));
+    }
+    let samples: Vec<(String, String, Value, String)> = serde_json::from_slice(&done.stdout).expect("JSON");
+    let number = |(kind, name, labels, value): (String, String, Value, String)| {
+        (kind, name, labels, value.parse::<f64>().expect("a number"))
+    };
+    Some(Ok(samples.into_iter().map(number).collect()))
 }
