@@ -4,6 +4,7 @@
 //! SQL that it mirrors has succeeded.
 
 mod carbon;
+mod forward_status;
 mod forwarding;
 mod limits;
 mod live;

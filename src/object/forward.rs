@@ -10,7 +10,7 @@ use crate::domain::delivery::Outcome;
 use crate::random::hash_key;
 use crate::wire::appnet::answer::{Expects, hold_after, outcome, redact};
 use crate::wire::appnet::channel::{
-    Writable, channel_path, channels_path, create_body, created_id, messages_path, writable,
+    Audience, Writable, audience, channel_path, channels_path, create_body, created_id, messages_path, writable,
 };
 use crate::wire::command::Refusal;
 use crate::wire::forward::{ForwardConfig, Token, allowed_root};
@@ -227,7 +227,7 @@ impl Stream {
         record.version += 1;
         self.shared.try_with_engine(|engine| {
             set_record(engine, record)?;
-            engine.mark_checked().map_err(|error| internal(&error))
+            engine.mark_checked(audience(config.dialect, &answer)).map_err(|error| internal(&error))
         })?;
         Ok(Next::Go)
     }
@@ -244,10 +244,13 @@ impl Stream {
         if self.shared.record()?.version != *version {
             return Ok(Next::Go);
         }
-        let may_write = received.is_ok_and(|received| writable(config.dialect, &received.body) != Writable::No);
-        let now = now_ms();
+        let body = received.map(|received| received.body).unwrap_or_default();
+        let may_write = writable(config.dialect, &body) != Writable::No;
+        let (audience, now) = (audience(config.dialect, &body), now_ms());
         self.shared.with_engine(|engine| match outcome {
-            Outcome::Delivered if may_write => engine.mark_checked(),
+            Outcome::Delivered if may_write => engine.mark_checked(audience),
+            // That it can be written to is known; an upstream that does not describe it keeps nothing up.
+            Outcome::Denied(_) | Outcome::Refused(_) if engine.is_checked() => engine.mark_checked(Audience::Unknown),
             Outcome::Delivered => engine.pause("the token may not write to the channel", now),
             outcome => engine.settle_channel(&outcome, jitter(), now),
         })?;
@@ -298,6 +301,7 @@ fn redacted(outcome: Outcome, token: &str) -> Outcome {
         Outcome::Refused(message) => Outcome::Refused(redact(&message, token)),
         Outcome::Denied(message) => Outcome::Denied(redact(&message, token)),
         Outcome::Failed(message) => Outcome::Failed(redact(&message, token)),
+        Outcome::Erred(message) => Outcome::Erred(redact(&message, token)),
         other => other,
     }
 }

@@ -14,6 +14,7 @@ use crate::domain::delivery::Outcome;
 use crate::domain::point::Point;
 use crate::store::sql::StoreError;
 use crate::store::testing::TestSql;
+use crate::wire::appnet::channel::Audience;
 use crate::wire::forward::Token;
 use crate::wire::frame::FrameBuilder;
 use crate::wire::stream_patch::StreamPatch;
@@ -96,7 +97,7 @@ impl Model {
         let mut record = patched(super::engine_model::record(&[]), &forward(60));
         record.forward_token = Some(Token("sealed".into()));
         let mut engine = Engine::create(Rc::clone(&sql), Limits::DEFAULT, [0; 16], &record).expect("creates");
-        engine.mark_checked().expect("marks");
+        engine.mark_checked(Audience::Nobody).expect("marks");
         let (written, sent, taken, numbers) = (Sums::new(), BTreeMap::new(), Vec::new(), Vec::new());
         let (now_ms, accepted, taken_before, refuses) = (START_MS, 0, 0, true);
         Self { sql, engine, now_ms, written, accepted, sent, taken, taken_before, numbers, refuses }
@@ -134,7 +135,7 @@ impl Model {
             Meanwhile::EndAndBegin => {
                 self.change(&serde_json::json!({ "forward": null }));
                 self.change(&forward(60));
-                self.engine.mark_checked().expect("marks");
+                self.engine.mark_checked(Audience::Nobody).expect("marks");
                 (self.written, self.accepted) = (Sums::new(), 0);
                 (self.taken_before, self.numbers) = (self.taken.len(), Vec::new());
             }

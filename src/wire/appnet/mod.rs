@@ -14,6 +14,7 @@ pub mod messages;
 mod object;
 pub mod paging;
 pub mod points;
+pub mod shape;
 pub mod value;
 
 /// The type of a channel of points, and of an annotation that is a point.
