@@ -31,6 +31,9 @@ const MAX_COPIES: usize = 4_096;
 pub(super) struct Listing {
     pub(super) name: String,
     pub(super) created_ms: u64,
+    /// Whether everyone may read it; earlier versions did not list that.
+    #[serde(default)]
+    pub(super) public: Option<bool>,
 }
 
 /// A page of the directory.
@@ -117,7 +120,11 @@ impl Exchange {
     /// Puts a stream's configuration where every edge location finds it.
     pub(super) async fn publish(&self, id: &StreamId, config: &StreamConfig) -> Result<(), Problem> {
         let text = serde_json::to_string(config).map_err(|error| internal(&error))?;
-        let listing = Listing { name: config.name.clone(), created_ms: config.created_ms };
+        let listing = Listing {
+            name: config.name.clone(),
+            created_ms: config.created_ms,
+            public: Some(config.public_read),
+        };
         let put = self.directory()?.put(&key(id), text).and_then(|put| put.metadata(listing));
         put.map_err(|error| internal(&error))?.execute().await.map_err(|error| internal(&error))?;
         self.keep_copy(id, Some(Rc::new(config.clone())));
