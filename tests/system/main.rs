@@ -3,6 +3,7 @@
 //! Tests run in parallel on one server, each with a stream of its own; those that kill or configure a server
 //! start their own. None sleeps.
 
+mod adnpy;
 mod carbon;
 mod channel;
 mod clock;
