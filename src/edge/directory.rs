@@ -120,11 +120,8 @@ impl Exchange {
     /// Puts a stream's configuration where every edge location finds it.
     pub(super) async fn publish(&self, id: &StreamId, config: &StreamConfig) -> Result<(), Problem> {
         let text = serde_json::to_string(config).map_err(|error| internal(&error))?;
-        let listing = Listing {
-            name: config.name.clone(),
-            created_ms: config.created_ms,
-            public: Some(config.public_read),
-        };
+        let listing =
+            Listing { name: config.name.clone(), created_ms: config.created_ms, public: Some(config.public_read) };
         let put = self.directory()?.put(&key(id), text).and_then(|put| put.metadata(listing));
         put.map_err(|error| internal(&error))?.execute().await.map_err(|error| internal(&error))?;
         self.keep_copy(id, Some(Rc::new(config.clone())));

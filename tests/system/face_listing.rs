@@ -51,7 +51,10 @@ fn the_owners_channels_are_listed_page_by_page() {
         loop {
             let page = owned(&server, &format!("{path}?count=7&before_id={before}"));
             let listed = ids(&page);
-            assert_eq!((&page["meta"]["max_id"], &page["meta"]["min_id"]), (&json!(listed[0]), &json!(listed[listed.len() - 1])));
+            assert_eq!(
+                (&page["meta"]["max_id"], &page["meta"]["min_id"]),
+                (&json!(listed[0]), &json!(listed[listed.len() - 1]))
+            );
             assert_eq!(page["data"][0]["pagination_id"], page["data"][0]["id"]);
             seen.extend(listed);
             if page["meta"]["more"] == false {
@@ -68,7 +71,11 @@ fn the_owners_channels_are_listed_page_by_page() {
     let listed = owned(&server, "/channels?count=200&include_recent_message=1&include_message_annotations=1");
     for (channel, index) in listed["data"].as_array().expect("a list").iter().zip(0..) {
         let is_public = channels.iter().position(|other| channel["id"] == other.id).expect("one of them") % 3 == 0;
-        assert_eq!((&channel["readers"]["public"], &channel["type"]), (&json!(is_public), &json!(TIMESERIES)), "{index}");
+        assert_eq!(
+            (&channel["readers"]["public"], &channel["type"]),
+            (&json!(is_public), &json!(TIMESERIES)),
+            "{index}"
+        );
         let has_message = channel["id"] == channels[3].id;
         assert_eq!(channel["counts"]["messages"], u32::from(has_message));
         assert_eq!(channel.get("recent_message").is_some(), has_message);
@@ -80,7 +87,9 @@ fn the_owners_channels_are_listed_page_by_page() {
 fn channels_are_searched_by_what_they_are() {
     let (server, channels) = filled(7);
     let is_public = |index: &usize| index.is_multiple_of(3);
-    let of = |wanted: &dyn Fn(&usize) -> bool| set((0..7).filter(|index| wanted(index)).map(|index| channels[index].id.clone()));
+    let of = |wanted: &dyn Fn(&usize) -> bool| {
+        set((0..7).filter(|index| wanted(index)).map(|index| channels[index].id.clone()))
+    };
     for (query, wanted) in [
         (String::new(), of(&|_| true)),
         (format!("type={TIMESERIES}&creator_id=1"), of(&|_| true)),

@@ -94,9 +94,8 @@ fn check(object: &Value, fields: &[(&str, Kind)], place: &str) {
     for (name, kind) in fields {
         let place = format!("{place}.{name}");
         let value = object.get(*name).unwrap_or_else(|| panic!("{place} is missing"));
-        let is_date = |text: &str| {
-            chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%SZ").is_ok() && text.len() == 20
-        };
+        let is_date =
+            |text: &str| chrono::NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%SZ").is_ok() && text.len() == 20;
         let is_right = match kind {
             Text => value.is_string(),
             Id => value.as_str().is_some_and(|id| id.parse::<u64>().is_ok()),
@@ -156,7 +155,8 @@ fn a_channel_tells_its_messages_to_whoever_may_read_them_and_to_nobody_else() {
         let told = describe(token, "");
         assert_eq!((&told["counts"]["messages"], &told["recent_message_id"]), (&json!(3), &json!("3")));
         assert_eq!(told.get("recent_message"), None, "it was not asked for");
-        let recent = describe(token, "?include_recent_message=1&include_message_annotations=1")["recent_message"].clone();
+        let recent =
+            describe(token, "?include_recent_message=1&include_message_annotations=1")["recent_message"].clone();
         check(&recent, MESSAGE, "recent_message");
         assert_eq!((&recent["id"], &recent["annotations"][0]["value"]["kv"]), (&json!("3"), &json!({"a": 1})));
         let bare = describe(token, "?include_recent_message=1")["recent_message"].clone();

@@ -117,7 +117,13 @@ fn what_is_for_people_is_paged_among_much_that_is_not() {
 fn a_point_that_was_rejected_is_not_read_back() {
     let channel = channel();
     let other = json!({"type": "x", "value": {}});
-    let posted = [point(json!({"n": "1"})), point(json!({"n": 1, "kv": {"a": 1}})), other.clone(), point(json!({"d": 1})), point(json!({"n": 2, "kv": {"a": 2}}))];
+    let posted = [
+        point(json!({"n": "1"})),
+        point(json!({"n": 1, "kv": {"a": 1}})),
+        other.clone(),
+        point(json!({"d": 1})),
+        point(json!({"n": 2, "kv": {"a": 2}})),
+    ];
     post(&channel, &posted).expect(200);
     let annotations = page(&channel)[0]["annotations"].clone();
     assert_eq!(annotations.as_array().map(Vec::len), Some(3), "{annotations}");
@@ -128,7 +134,8 @@ fn a_point_that_was_rejected_is_not_read_back() {
 #[test]
 fn a_message_of_many_points_is_one_message_however_large_it_is_read_back() {
     let channel = channel();
-    let posted: Vec<Value> = (0..70).map(|n| point(json!({"n": n, "kv": {"update": 1, "c": format!("r{n}")}}))).collect();
+    let posted: Vec<Value> =
+        (0..70).map(|n| point(json!({"n": n, "kv": {"update": 1, "c": format!("r{n}")}}))).collect();
     assert!(json!(posted).to_string().len() < 8_192);
     assert_eq!(post(&channel, &posted).expect(200).json()["data"]["id"], "1");
     assert_eq!(post(&channel, &[point(json!({"n": 1}))]).expect(200).json()["data"]["id"], "71");
@@ -167,7 +174,8 @@ fn what_was_posted_is_read_back_after_kill_9() {
 #[test]
 fn what_is_read_and_posted_again_is_the_same_point_with_the_same_labels() {
     let (first, second) = (channel(), channel());
-    post(&first, &[point(json!({"n": 1, "kv": {"update": 1, "c": "x"}})), point(json!({"n": 2, "kv": {"a": true}}))]).expect(200);
+    post(&first, &[point(json!({"n": 1, "kv": {"update": 1, "c": "x"}})), point(json!({"n": 2, "kv": {"a": true}}))])
+        .expect(200);
     let read = page(&first)[0]["annotations"].clone();
     post(&second, read.as_array().expect("a list")).expect(200);
     assert_eq!(page(&second)[0]["annotations"], read);

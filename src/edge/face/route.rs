@@ -126,7 +126,9 @@ mod tests {
             let with_slash: &'static str = Box::leak(format!("{path}/").into_boxed_str());
             assert_eq!(of(with_slash), route, "{path}/");
         }
-        for unknown in ["", "0", "0/", "1/channels", "0/posts", "0/channels/a/b", "0/channels/a/messages/7/8", "0/token/x"] {
+        for unknown in
+            ["", "0", "0/", "1/channels", "0/posts", "0/channels/a/b", "0/channels/a/messages/7/8", "0/token/x"]
+        {
             assert_eq!(of(unknown), Route::Unknown(ELSEWHERE), "{unknown}");
         }
         assert_eq!((of("0/streams"), of("0/streams/1/x")), (Route::Unknown(STREAMING), Route::Unknown(STREAMING)));

@@ -198,7 +198,10 @@ mod tests {
         }
         // One that says so itself is not what a proxy answers in its place.
         assert_eq!(of(500, &error("500", "no luck")), Erred("no luck".into()));
-        assert_eq!((of(500, "<html>"), of(503, &error("503", "oh"))), (Failed("answered 500".into()), Failed("oh".into())));
+        assert_eq!(
+            (of(500, "<html>"), of(503, &error("503", "oh"))),
+            (Failed("answered 500".into()), Failed("oh".into()))
+        );
     }
 
     #[test]

@@ -188,8 +188,10 @@ mod tests {
             for (place, wanted) in wanted.into_iter().enumerate() {
                 let lists = [0, 1, 2].map(|at| if at == place { list.clone() } else { closed.clone() });
                 let [read, write, full] = lists;
-                let app_net = serde_json::json!({"data": {"id": "7", "readers": read, "writers": write, "editors": full}});
-                let pnut = serde_json::json!({"data": {"id": "7", "acl": {"read": read, "write": write, "full": full}}});
+                let app_net =
+                    serde_json::json!({"data": {"id": "7", "readers": read, "writers": write, "editors": full}});
+                let pnut =
+                    serde_json::json!({"data": {"id": "7", "acl": {"read": read, "write": write, "full": full}}});
                 for (dialect, body) in [(Dialect::AppNet, app_net), (Dialect::Pnut, pnut)] {
                     assert_eq!(audience(dialect, body.to_string().as_bytes()), wanted, "{body}");
                 }

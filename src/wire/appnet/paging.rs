@@ -154,7 +154,10 @@ mod tests {
         assert_eq!(of("before_id=i&since_id=b&count=2"), is("hg", true));
         assert_eq!(of("before_id=i&since_id=b&count=-2"), is("dc", true));
         assert_eq!(of("before_id=c&since_id="), is("ba", false));
-        assert_eq!((of("since_id=j"), of("before_id=a"), of("before_id=a&since_id=j")), (is("", false), is("", false), is("", false)));
+        assert_eq!(
+            (of("since_id=j"), of("before_id=a"), of("before_id=a&since_id=j")),
+            (is("", false), is("", false), is("", false))
+        );
         assert_eq!(of("before_id=x"), Err(PagingError::Channel("before_id")));
         assert_eq!(of("count=0"), Err(PagingError::Count));
         assert_eq!(part("count=-200", &[]), Ok((0..0, false)));
@@ -165,7 +168,10 @@ mod tests {
         assert_eq!(Shown::of("include_machine=0&include_annotations="), Shown::default());
         let all = Shown { machine: true, annotations: true, no_html: false };
         assert_eq!(Shown::of("include_machine=1&include_annotations=true"), all);
-        assert_eq!(Shown::of("include_annotations=0&include_message_annotations=1&include_machine=1&include_html=1"), all);
+        assert_eq!(
+            Shown::of("include_annotations=0&include_message_annotations=1&include_machine=1&include_html=1"),
+            all
+        );
         assert!(Shown::of("include_html=0").no_html);
     }
 }

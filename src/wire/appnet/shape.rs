@@ -60,7 +60,9 @@ mod tests {
         ] {
             assert_eq!(Silent.after(reason), Some(Captioned), "{reason}");
         }
-        for reason in ["machine_only messages are disallowed", "Machine-only is not for you", "no machine only messages"] {
+        for reason in
+            ["machine_only messages are disallowed", "Machine-only is not for you", "no machine only messages"]
+        {
             assert_eq!((Silent.after(reason), Captioned.after(reason)), (Some(Spoken), Some(Spoken)), "{reason}");
         }
         assert_eq!(Captioned.after("text is not allowed here"), Some(Spoken));

@@ -43,9 +43,7 @@ impl User {
             Self::Owner => "Who owns the channels of this server",
             Self::Anyone => "Whoever posts: who has a channel's id may",
         };
-        let image = |width: u32, height: u32| {
-            json!({ "width": width, "height": height, "is_default": true, "url": format!("{origin}/favicon.svg") })
-        };
+        let image = |width: u32, height: u32| json!({ "width": width, "height": height, "is_default": true, "url": format!("{origin}/favicon.svg") });
         json!({
             "id": self.id(),
             "username": self.username(),
