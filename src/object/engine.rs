@@ -9,6 +9,7 @@ mod forwarding;
 mod limits;
 mod live;
 mod messages;
+mod objections;
 mod packing;
 mod parcels;
 mod reading;

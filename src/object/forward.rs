@@ -195,6 +195,11 @@ impl Stream {
             // What was said of an earlier token or place says nothing of the new one.
             return Ok(Next::Go);
         }
+        let is_suspect = self.shared.with_engine(|engine| Ok(engine.is_suspect(&outcome)))?;
+        let outcome = match outcome {
+            Outcome::Erred(reason) if is_suspect && self.is_well(upstream, channel).await => Outcome::Refused(reason),
+            other => other,
+        };
         self.shared.with_engine(|engine| engine.settle(&parcel, &outcome, jitter(), now_ms()))?;
         Ok(Next::Go)
     }
@@ -255,6 +260,13 @@ impl Stream {
             outcome => engine.settle_channel(&outcome, jitter(), now),
         })?;
         Ok(Next::Go)
+    }
+
+    /// Whether an upstream that fails at a message answers what it is asked about the channel.
+    async fn is_well(&self, Upstream { config, token, .. }: &Upstream, channel: &str) -> bool {
+        let url = format!("{}{}", config.api_root, channel_path(channel));
+        let received = send(Outgoing { method: Method::Get, url, token, body: None }).await;
+        received.is_ok_and(|received| outcome(config.dialect, &received, Expects::Data) == Outcome::Delivered)
     }
 
     /// Home makes the channel; the other shards take over what it knows.

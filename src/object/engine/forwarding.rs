@@ -24,8 +24,6 @@ const STATE: &str = "forward";
 pub(in crate::object) const GATHER_MS: i64 = 1_000;
 /// With each so many refused points something else is wrong, and forwarding pauses for the owner to look.
 const MAX_ASIDE: u64 = 1_000;
-/// After so many answers in a row that say 500 and not why, a text is tried every other time.
-const MAX_VAGUE: u32 = 3;
 const TOO_LARGE: &str = "the point is larger than a message may be";
 
 /// How far forwarding is. Persisted as JSON; fields are only added.
@@ -81,7 +79,7 @@ pub(in crate::object) struct Parcel {
     number: i64,
     /// How many points of the batch it has, behind those that are done.
     len: usize,
-    shape: Shape,
+    pub(super) shape: Shape,
 }
 
 impl Forwarding {
@@ -264,23 +262,6 @@ impl<S: Sql> Engine<S> {
         }
     }
 
-    /// Another shape for a message that the upstream did not take because of the one that it has.
-    fn shape_after(&self, parcel: &Parcel, outcome: &Outcome) -> Option<Shape> {
-        match outcome {
-            Outcome::Failed(reason) | Outcome::Erred(reason) | Outcome::Denied(reason) | Outcome::Refused(reason) => {
-                parcel.shape.after(reason).filter(|_| self.dialect() == Dialect::AppNet)
-            }
-            Outcome::Delivered | Outcome::Held { .. } => None,
-        }
-    }
-
-    /// The shape of the next message.
-    fn next_shape(&self) -> Shape {
-        let Forwarding { shape, erred, .. } = self.forwarding;
-        let is_tried = erred >= MAX_VAGUE && !erred.is_multiple_of(2);
-        if is_tried && !shape.has_text() { Shape::Captioned } else { shape }
-    }
-
     /// Waits or pauses, as is told.
     pub(in crate::object) fn put_off(&mut self, step: &Step, outcome: &Outcome, now_ms: i64) -> Result<(), StoreError> {
         let mut state = self.forwarding.clone();
@@ -323,7 +304,11 @@ impl<S: Sql> Engine<S> {
             state.coarsened.1 += 1;
         }
         (state.failures, state.error) = (0, None);
-        (state.shape, state.erred) = (parcel.shape, 0);
+        state.shape = parcel.shape;
+        if state.from + parcel.len >= points.len() {
+            // Within a batch one point may still be what the upstream can't take.
+            state.erred = 0;
+        }
         self.advance(state, parcel.number, parcel.len, points)
     }
 
