@@ -43,11 +43,11 @@ impl Exchange {
         let ids = param(self.query_string(), "ids").unwrap_or_default();
         let users = ids.split(',').filter_map(|id| User::named(id.trim()));
         let mut found: Vec<User> = Vec::new();
-        users.for_each(|user| {
+        for user in users {
             if !found.contains(&user) {
-                found.push(user)
+                found.push(user);
             }
-        });
+        }
         data(&found.into_iter().map(|user| user.to_json(self.origin())).collect())
     }
 

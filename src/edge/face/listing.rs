@@ -59,7 +59,7 @@ impl Exchange {
         let (range, has_more) = part(self.query_string(), &ids).map_err(|error| invalid(&error))?;
         let mut meta = format!(r#","more":{has_more}"#);
         if let [newest, .., oldest] | [newest @ oldest] = &ids[range.clone()] {
-            meta.push_str(&format!(r#","max_id":"{newest}","min_id":"{oldest}""#));
+            meta.extend([",\"max_id\":\"", *newest, "\",\"min_id\":\"", *oldest, "\""]);
         }
         self.channels(&found[range], Credential::Owner, &meta).await
     }

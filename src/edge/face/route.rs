@@ -52,13 +52,13 @@ impl<'a> Route<'a> {
         match parts {
             [Some("channels"), None, ..] => Self::Channels,
             [Some("channels"), Some("search"), None, ..] => Self::Search,
-            [Some("channels"), Some("messages" | "pm" | "subscribers"), ..] => Self::Unknown(ELSEWHERE),
+            [Some("channels"), Some("messages" | "pm" | "subscribers"), ..]
+            | [Some("users"), Some("search"), None, ..] => Self::Unknown(ELSEWHERE),
             [Some("channels"), Some(id), None, ..] => Self::Channel(id),
             [Some("channels"), Some(id), Some("messages"), None, _] => Self::Messages(id),
             [Some("channels"), Some(id), Some("messages"), Some(message), None] => Self::Message(id, message),
             [Some("users"), None, ..] => Self::Users,
             [Some("users"), Some("me"), Some("channels"), None, _] => Self::OwnChannels,
-            [Some("users"), Some("search"), None, ..] => Self::Unknown(ELSEWHERE),
             [Some("users"), Some(name), None, ..] => Self::User(name),
             [Some("config"), None, ..] => Self::Config,
             [Some("token"), None, ..] => Self::Token,

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::{SOON, assert_sums, forwarding, forwarding_on, is_done, points, start, until, write};
-use crate::peer::{Objection, Peer, Plan};
+use crate::peer::{Exchange, Objection, Peer, Plan};
 use crate::server::State;
 
 use Objection::{MachineOnly, NoText};
@@ -15,7 +15,7 @@ fn objecting(objections: &'static [Objection]) -> Peer {
 /// The bodies of the messages that were posted, also of those that were refused.
 fn posted(peer: &Peer) -> Vec<Value> {
     let is_message = |what: &str| what.starts_with("POST") && what.ends_with("/messages");
-    peer.captured().iter().filter(|exchange| is_message(&exchange.what())).map(|exchange| exchange.body()).collect()
+    peer.captured().iter().filter(|exchange| is_message(&exchange.what())).map(Exchange::body).collect()
 }
 
 #[test]
