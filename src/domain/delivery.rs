@@ -21,6 +21,8 @@ pub enum Outcome {
     Denied(String),
     /// Nobody knows whether it took it.
     Failed(String),
+    /// It answers that it failed, and with what words; some refuse a message like this.
+    Erred(String),
 }
 
 /// What is done next.
@@ -51,7 +53,7 @@ pub fn step(outcome: &Outcome, failures: u32, jitter: f64, now_ms: i64) -> Step 
         Outcome::Held { for_ms } => retry((*for_ms).max(0), false),
         Outcome::Refused(_) => Step::Split,
         Outcome::Denied(reason) => Step::Pause(reason.clone()),
-        Outcome::Failed(_) => retry(wait_ms(failures, jitter), true),
+        Outcome::Failed(_) | Outcome::Erred(_) => retry(wait_ms(failures, jitter), true),
     }
 }
 
@@ -122,6 +124,8 @@ mod tests {
         assert_eq!(step(Outcome::Held { for_ms: 600_000 }), Step::RetryAt { at_ms: 610_000, counts: false });
         assert_eq!(step(Outcome::Refused("too large".into())), Step::Split);
         assert_eq!(step(Outcome::Denied("no".into())), Step::Pause("no".into()));
-        assert_eq!(step(failed()), Step::RetryAt { at_ms: 18_000, counts: true });
+        for failure in [failed(), Outcome::Erred("Internal Server Error".into())] {
+            assert_eq!(step(failure), Step::RetryAt { at_ms: 18_000, counts: true });
+        }
     }
 }

@@ -4,10 +4,12 @@
 //! SQL that it mirrors has succeeded.
 
 mod carbon;
+mod forward_status;
 mod forwarding;
 mod limits;
 mod live;
 mod messages;
+mod objections;
 mod packing;
 mod parcels;
 mod reading;

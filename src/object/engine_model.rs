@@ -191,6 +191,9 @@ impl Model {
             for (index, (kept, labels)) in points.iter().enumerate() {
                 builder.push(index, Ok((kept.point, labels)));
             }
+            if self.next_key.is_multiple_of(2) {
+                builder.keep_posted(r#"{"machine_only":true,"annotations":[]}"#.into());
+            }
             let Batch { frame, outcome, new_labels, .. } = builder.finish(Some(&key));
             frames.push(frame);
             written.push((key, outcome, new_labels, points.into_iter().map(|(kept, _)| kept).collect::<Vec<_>>()));

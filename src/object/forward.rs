@@ -10,7 +10,7 @@ use crate::domain::delivery::Outcome;
 use crate::random::hash_key;
 use crate::wire::appnet::answer::{Expects, hold_after, outcome, redact};
 use crate::wire::appnet::channel::{
-    Writable, channel_path, channels_path, create_body, created_id, messages_path, writable,
+    Audience, Writable, audience, channel_path, channels_path, create_body, created_id, messages_path, writable,
 };
 use crate::wire::command::Refusal;
 use crate::wire::forward::{ForwardConfig, Token, allowed_root};
@@ -195,6 +195,11 @@ impl Stream {
             // What was said of an earlier token or place says nothing of the new one.
             return Ok(Next::Go);
         }
+        let is_suspect = self.shared.with_engine(|engine| Ok(engine.is_suspect(&outcome)))?;
+        let outcome = match outcome {
+            Outcome::Erred(reason) if is_suspect && self.is_well(upstream, channel).await => Outcome::Refused(reason),
+            other => other,
+        };
         self.shared.with_engine(|engine| engine.settle(&parcel, &outcome, jitter(), now_ms()))?;
         Ok(Next::Go)
     }
@@ -228,7 +233,7 @@ impl Stream {
         record.untold.directory = true;
         self.shared.try_with_engine(|engine| {
             set_record(engine, record)?;
-            engine.mark_checked().map_err(|error| internal(&error))
+            engine.mark_checked(audience(config.dialect, &answer)).map_err(|error| internal(&error))
         })?;
         Ok(Next::Go)
     }
@@ -245,14 +250,24 @@ impl Stream {
         if self.shared.record()?.version != *version {
             return Ok(Next::Go);
         }
-        let may_write = received.is_ok_and(|received| writable(config.dialect, &received.body) != Writable::No);
-        let now = now_ms();
+        let body = received.map(|received| received.body).unwrap_or_default();
+        let may_write = writable(config.dialect, &body) != Writable::No;
+        let (audience, now) = (audience(config.dialect, &body), now_ms());
         self.shared.with_engine(|engine| match outcome {
-            Outcome::Delivered if may_write => engine.mark_checked(),
+            Outcome::Delivered if may_write => engine.mark_checked(audience),
+            // That it can be written to is known; an upstream that does not describe it keeps nothing up.
+            Outcome::Denied(_) | Outcome::Refused(_) if engine.is_checked() => engine.mark_checked(Audience::Unknown),
             Outcome::Delivered => engine.pause("the token may not write to the channel", now),
             outcome => engine.settle_channel(&outcome, jitter(), now),
         })?;
         Ok(Next::Go)
+    }
+
+    /// Whether an upstream that fails at a message answers what it is asked about the channel.
+    async fn is_well(&self, Upstream { config, token, .. }: &Upstream, channel: &str) -> bool {
+        let url = format!("{}{}", config.api_root, channel_path(channel));
+        let received = send(Outgoing { method: Method::Get, url, token, body: None }).await;
+        received.is_ok_and(|received| outcome(config.dialect, &received, Expects::Data) == Outcome::Delivered)
     }
 
     /// Home makes the channel; the other shards take over what it knows.
@@ -299,6 +314,7 @@ fn redacted(outcome: Outcome, token: &str) -> Outcome {
         Outcome::Refused(message) => Outcome::Refused(redact(&message, token)),
         Outcome::Denied(message) => Outcome::Denied(redact(&message, token)),
         Outcome::Failed(message) => Outcome::Failed(redact(&message, token)),
+        Outcome::Erred(message) => Outcome::Erred(redact(&message, token)),
         other => other,
     }
 }

@@ -14,6 +14,7 @@ use crate::domain::delivery::Outcome;
 use crate::domain::point::Point;
 use crate::store::sql::StoreError;
 use crate::store::testing::TestSql;
+use crate::wire::appnet::channel::Audience;
 use crate::wire::forward::Token;
 use crate::wire::frame::FrameBuilder;
 use crate::wire::stream_patch::StreamPatch;
@@ -45,8 +46,10 @@ struct Model {
     taken_before: usize,
     /// Of the batches that were sent since then.
     numbers: Vec<u64>,
-    /// Whether the upstream refuses messages with points of one series.
+    /// Whether the upstream refuses messages with points of one series...
     refuses: bool,
+    /// ...by failing at them.
+    errs: bool,
 }
 
 fn patched(mut record: Record, patch: &Value) -> Record {
@@ -96,10 +99,10 @@ impl Model {
         let mut record = patched(super::engine_model::record(&[]), &forward(60));
         record.forward_token = Some(Token("sealed".into()));
         let mut engine = Engine::create(Rc::clone(&sql), Limits::DEFAULT, [0; 16], &record).expect("creates");
-        engine.mark_checked().expect("marks");
+        engine.mark_checked(Audience::Nobody).expect("marks");
         let (written, sent, taken, numbers) = (Sums::new(), BTreeMap::new(), Vec::new(), Vec::new());
         let (now_ms, accepted, taken_before, refuses) = (START_MS, 0, 0, true);
-        Self { sql, engine, now_ms, written, accepted, sent, taken, taken_before, numbers, refuses }
+        Self { sql, engine, now_ms, written, accepted, sent, taken, taken_before, numbers, refuses, errs: false }
     }
 
     fn take(&mut self, step: &Step) {
@@ -134,7 +137,7 @@ impl Model {
             Meanwhile::EndAndBegin => {
                 self.change(&serde_json::json!({ "forward": null }));
                 self.change(&forward(60));
-                self.engine.mark_checked().expect("marks");
+                self.engine.mark_checked(Audience::Nobody).expect("marks");
                 (self.written, self.accepted) = (Sums::new(), 0);
                 (self.taken_before, self.numbers) = (self.taken.len(), Vec::new());
             }
@@ -213,6 +216,13 @@ impl Model {
         if matches!(meanwhile, Meanwhile::Crash) {
             return;
         }
+        // The upstream is well, as the driver would find.
+        let outcome = match outcome {
+            Outcome::Erred(reason) if self.engine.is_suspect(&Outcome::Erred(reason.clone())) => {
+                Outcome::Refused(reason)
+            }
+            other => other,
+        };
         let now = self.now_ms;
         self.failing(fails_at, |model| model.engine.settle(&parcel, &outcome, 0.5, now));
     }
@@ -224,13 +234,14 @@ impl Model {
         let id = batch["value"]["id"].as_str().expect("a batch has an id").to_owned();
         self.numbers.push(number_of(&id));
         let before = self.sent.insert(id.clone(), parcel.body.clone());
-        assert!(before.is_none_or(|before| before == parcel.body), "{id} has other points now");
+        let is_same = |before: &String| self::annotations(before) == self::annotations(&parcel.body);
+        assert!(before.as_ref().is_none_or(is_same), "{id} has other points now");
         assert!(parcel.body.len() <= 8_192 + 100 && annotations.iter().all(|point| point["type"] == POINTS));
         let refused = REFUSED.to_string();
         let is_refused = |point: &Value| point["value"]["v"]["series"] == *refused;
         match answer {
             Answer::Takes | Answer::TakesAndFails if self.refuses && annotations.iter().any(is_refused) => {
-                Outcome::Refused("no".into())
+                if self.errs { Outcome::Erred("Internal Server Error".into()) } else { Outcome::Refused("no".into()) }
             }
             Answer::Takes | Answer::TakesAndFails => {
                 if !self.taken.contains(&id) {
@@ -291,6 +302,28 @@ impl Model {
         assert_eq!(seen, wanted);
         let is_next = |pair: &[u64]| pair[1] == pair[0] || pair[1] == pair[0] + 1;
         assert!(self.numbers.windows(2).all(is_next), "{:?}", self.numbers);
+    }
+}
+
+#[test]
+fn a_point_that_an_upstream_fails_at_is_set_aside_and_blocks_nothing() {
+    for at in [0, 17, 39] {
+        let mut model = Model::new();
+        model.errs = true;
+        let mut points: Vec<(u8, i8, u8)> = (0..40).map(|n| (0, n, 1)).collect();
+        points[at].0 = REFUSED;
+        model.write(&points);
+        let mut requests = 0;
+        while model.engine.forward_due().is_some() {
+            model.now_ms += 1_000;
+            model.send(Answer::Takes, None, Meanwhile::Nothing);
+            requests += 1;
+            assert!(requests < 60, "{}", model.status());
+        }
+        let status = model.status();
+        assert_eq!((&status["delivered"]["points"], &status["set_aside"]["points"]), (&39.into(), &1.into()), "{at}");
+        assert!(status["set_aside"]["recent"][0]["reason"].as_str().is_some_and(|reason| reason.contains("Internal")));
+        model.check();
     }
 }
 

@@ -151,6 +151,13 @@ pub struct Page {
     pub before: Option<u64>,
     /// At most so many: the newest, or, below zero, the oldest.
     pub count: i16,
+    /// Whether machine-only messages are among them.
+    #[serde(default = "with_machine")]
+    pub machine: bool,
+}
+
+fn with_machine() -> bool {
+    true
 }
 
 /// Why the object does not do what it is asked for.

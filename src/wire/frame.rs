@@ -1,15 +1,16 @@
 //! A batch of accepted points on its way from the edge to the object, and as the log keeps it.
 //!
-//! Version 2, in the forms of [`crate::domain::codec`]:
+//! Version 3, in the forms of [`crate::domain::codec`]:
 //! ```text
-//! u8 version = 2, varint arrived_ms, u8 has_key [, 16 bytes key]
+//! u8 version = 3, varint arrived_ms, u8 has_key [, 16 bytes key]
 //! varint accepted, 7 x varint rejected by reason, text errors_json
 //! varint label sets, each a text (canonical labels)
+//! text posted (see [`super::appnet::posted`])
 //! accepted x point: u8 flags (1 d, 2 p, 4 t, 8 known), varint label set, number n [, number d] [, number p] [, number t]
 //! ```
 //! What is absent has its default: d = 1, no period, t = `arrived_ms` / 1000. A label set is the number of one of the frame's
-//! texts or, of a known series, the number that the object has told for its text (see [`WriteAnswer`]). Version 1 is the same
-//! without known series. What is kept for the answers to repeated keys are frames without label sets and points.
+//! texts or, of a known series, the number that the object has told for its text (see [`WriteAnswer`]). Version 2 is the same
+//! without `posted`, and is what is still written where nothing was posted; version 1 has no known series either. What is kept for the answers to repeated keys are frames without label sets and points.
 //! Frames are persisted in the log, so a change of form is a new version, and old versions stay readable. The log's
 //! order decides the numbers of series, so the rule that gives them is part of the form.
 //!
@@ -26,7 +27,10 @@ use super::outcome::{ErrorEntry, MAX_ERRORS, Outcome};
 use super::rejection::{Reason, Rejection};
 use super::sink::{PointLabels, Sink};
 
-const VERSIONS: RangeInclusive<u8> = 1..=2;
+const VERSIONS: RangeInclusive<u8> = 1..=3;
+/// Of a frame that is no message.
+const PLAIN: u8 = 2;
+const WITH_POSTED: u8 = 3;
 const HAS_D: u8 = 1;
 const HAS_P: u8 = 2;
 const HAS_T: u8 = 4;
@@ -55,6 +59,7 @@ pub struct FrameBuilder<K> {
     label_sets: Vec<u8>,
     new_labels: NewLabels,
     index: TextIndex,
+    posted: String,
     points: Vec<u8>,
 }
 
@@ -90,6 +95,7 @@ impl<K: Fn(&[u8]) -> Option<SeriesId>> FrameBuilder<K> {
             label_sets: Vec::new(),
             new_labels: NewLabels::default(),
             index: TextIndex::new(key),
+            posted: String::new(),
             points: Vec::new(),
         }
     }
@@ -104,6 +110,11 @@ impl<K: Fn(&[u8]) -> Option<SeriesId>> FrameBuilder<K> {
     #[must_use]
     pub fn label_bytes(&self) -> usize {
         self.label_sets.len()
+    }
+
+    /// Keeps the message that the points were posted in, as [`super::appnet::posted::kept`] wrote it.
+    pub fn keep_posted(&mut self, kept: String) {
+        self.posted = kept;
     }
 
     /// Adds a point whose labels are written as their canonical text, or counts a rejection.
@@ -160,9 +171,14 @@ impl<K: Fn(&[u8]) -> Option<SeriesId>> FrameBuilder<K> {
     #[must_use]
     pub fn finish(self, key: Option<&BatchKey>) -> Batch {
         let outcome = Outcome::new(self.accepted, self.rejected, &self.errors);
-        let mut frame = header(self.arrived_ms, key, &outcome, self.label_sets.len() + self.points.len());
+        let version = if self.posted.is_empty() { PLAIN } else { WITH_POSTED };
+        let body_bytes = self.label_sets.len() + self.posted.len() + self.points.len();
+        let mut frame = header(version, self.arrived_ms, key, &outcome, body_bytes);
         put_len(&mut frame, self.new_labels.spans.len());
         frame.extend_from_slice(&self.label_sets);
+        if version == WITH_POSTED {
+            put_bytes(&mut frame, self.posted.as_bytes());
+        }
         frame.extend_from_slice(&self.points);
         Batch { frame, outcome, errors: self.errors, new_labels: self.new_labels }
     }
@@ -207,10 +223,10 @@ impl NewLabels {
 }
 
 /// All before the label sets, with room for what follows.
-fn header(arrived_ms: u64, key: Option<&BatchKey>, outcome: &Outcome, body_bytes: usize) -> Vec<u8> {
+fn header(version: u8, arrived_ms: u64, key: Option<&BatchKey>, outcome: &Outcome, body_bytes: usize) -> Vec<u8> {
     const HEADER_BYTES: usize = 64;
     let mut out = Vec::with_capacity(HEADER_BYTES + outcome.errors_json.len() + body_bytes);
-    out.push(*VERSIONS.end());
+    out.push(version);
     put_varint(&mut out, arrived_ms);
     out.push(u8::from(key.is_some()));
     out.extend_from_slice(key.map_or(&[], |key| &key[..]));
@@ -230,6 +246,8 @@ pub struct Frame<'a> {
     pub outcome: Outcome,
     /// The canonical label sets that the points refer to.
     pub label_sets: Vec<&'a str>,
+    /// The message that the points were posted in; empty where they came otherwise.
+    pub posted: &'a str,
     points: Reader<'a>,
 }
 
@@ -240,7 +258,8 @@ impl<'a> Frame<'a> {
     /// [`Malformed`] when the bytes are no frame of a known version.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
-        if !VERSIONS.contains(&reader.byte()?) {
+        let version = reader.byte()?;
+        if !VERSIONS.contains(&version) {
             return Err(Malformed(0));
         }
         let arrived_ms = reader.varint()?;
@@ -252,7 +271,9 @@ impl<'a> Frame<'a> {
         }
         let errors_json = reader.text()?.to_owned();
         let label_sets = (0..reader.len()?).map(|_| reader.text()).collect::<Result<_, _>>()?;
-        Ok(Self { arrived_ms, key, outcome: Outcome { accepted, rejected, errors_json }, label_sets, points: reader })
+        let posted = if version == WITH_POSTED { reader.text()? } else { "" };
+        let outcome = Outcome { accepted, rejected, errors_json };
+        Ok(Self { arrived_ms, key, outcome, label_sets, posted, points: reader })
     }
 
     /// The bytes of a frame that has only the key of this one and what its writer was told, with or without the list
@@ -261,7 +282,7 @@ impl<'a> Frame<'a> {
     pub fn answer(&self, committed_ms: u64, has_errors: bool) -> Vec<u8> {
         let errors_json = if has_errors { self.outcome.errors_json.clone() } else { String::new() };
         let outcome = Outcome { errors_json, ..self.outcome.clone() };
-        let mut out = header(committed_ms, self.key.as_ref(), &outcome, 1);
+        let mut out = header(PLAIN, committed_ms, self.key.as_ref(), &outcome, 1);
         put_len(&mut out, 0);
         out
     }
@@ -374,6 +395,29 @@ mod tests {
         let body =
             r#"[{"n":1,"v":{"a":"x"}},{"n":2.5,"d":0,"p":60,"t":1792540800,"v":{"a":"x"}},{"n":4,"v":{"k":"1"}}]"#;
         assert_eq!(frame(body, Some(&[7; 16])), pinned(2, 3, &[8, 0xac, 2, 16]));
+    }
+
+    #[test]
+    fn version_3_is_pinned() {
+        let mut builder = FrameBuilder::new(NOW_MS, [0; 16], |_: &[u8]| None);
+        let arrival = Arrival { at: builder.now(), lateness_s: 86_400 };
+        let body = br#"[{"n":1,"v":{"a":"x"}},{"n":2.5,"d":0,"p":60,"t":1792540800,"v":{"a":"x"}}]"#;
+        each_point(body, BodyForm::Json, arrival, &mut builder).expect("few");
+        builder.keep_posted("{}".into());
+        let bytes = builder.finish(Some(&[7; 16])).frame;
+        let [arrived, key, rejected, label_sets, points] = PINNED;
+        assert_eq!(bytes, [&[3], arrived, key, &[2], rejected, label_sets, &[2, b'{', b'}'], points].concat());
+        let frame = Frame::parse(&bytes).expect("a frame");
+        assert_eq!((frame.posted, frame.label_sets.len()), ("{}", 1));
+        let mut points = 0;
+        frame.each_point(|_, _| points += 1).expect("points");
+        assert_eq!(points, 2);
+        let answer = frame.answer(7, true);
+        assert_eq!(Frame::parse(&answer).expect("a frame").posted, "", "an answer has nothing of a message");
+        assert_eq!(answer[0], 2);
+        for version in [1, 2] {
+            assert_eq!(Frame::parse(&pinned(version, 2, &[])).expect("a frame").posted, "");
+        }
     }
 
     #[test]

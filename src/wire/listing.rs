@@ -17,6 +17,9 @@ pub struct Listing {
     pub name: String,
     /// When it was created, Unix milliseconds.
     pub created_ms: u64,
+    /// Whether everyone may read it; earlier versions did not list that.
+    #[serde(default)]
+    pub public: Option<bool>,
 }
 
 /// What is written for a stream.
@@ -35,7 +38,8 @@ pub struct Entry {
 #[must_use]
 pub fn entry(config: &StreamConfig) -> Entry {
     let value = serde_json::to_string(config).expect("texts, numbers and lists always serialise");
-    Entry { value, listing: Listing { name: config.name.clone(), created_ms: config.created_ms } }
+    let listing = Listing { name: config.name.clone(), created_ms: config.created_ms, public: Some(config.public_read) };
+    Entry { value, listing }
 }
 
 /// The key of a stream's entry.

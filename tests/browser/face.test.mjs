@@ -85,7 +85,45 @@ test("a client of 2013 creates a channel, posts a point and polls until it is th
   assert.equal(seen.page.data[0].machine_only, true);
   const [{ type, value }] = seen.page.data[0].annotations;
   assert.deepEqual([type, value.n, value.v], ["net.app.contrib.timeseries", 1, { join: "1", c: "rando1" }]);
+  assert.deepEqual(value.kv, { join: 1, c: "rando1" });
   assert.deepEqual(seen.after.data, []);
+});
+
+test("a consumer of 2013 that compares numbers draws who is there", async () => {
+  const root = `${worker.origin}/stream/0`;
+  const headers = { Authorization: `Bearer ${OWNER_TOKEN}`, "Content-Type": "application/json" };
+  const made = await fetch(`${root}/channels`, { method: "POST", headers, body: "{}" });
+  const { data: channel } = /** @type {any} */ (await made.json());
+  const path = `${root}/channels/${channel.id}/messages`;
+  // Two are there, each twice; one has only joined.
+  const seen = await elsewhere(
+    async ({ path, key }) => {
+      const type = "net.app.contrib.timeseries";
+      /** @param {object} kv */
+      async function send(kv) {
+        const body = JSON.stringify({ machine_only: true, annotations: [{ type, value: { n: 1, kv } }] });
+        await fetch(path, { method: "POST", headers: { "Content-Type": "application/json" }, body });
+      }
+      for (const c of ["one", "other", "one", "other"]) await send({ update: 1, c });
+      await send({ join: 1, c: "third" });
+
+      const query = "?include_machine=1&include_annotations=1&since_id=0";
+      const response = await fetch(path + query, { headers: { Authorization: `Bearer ${key}` } });
+      const { data } = await response.json();
+      const points = data.flatMap((/** @type {any} */ message) => message.annotations.map((/** @type {any} */ { value }) => value.kv ?? {}));
+      const present = points.filter((/** @type {any} */ kv) => kv.update === 1 && kv.c !== undefined);
+      const count = new Set(present.map((/** @type {any} */ kv) => kv.c)).size;
+
+      const namespace = "http://www.w3.org/2000/svg";
+      const graph = document.body.appendChild(document.createElementNS(namespace, "svg"));
+      const bar = graph.appendChild(document.createElementNS(namespace, "rect"));
+      bar.setAttribute("width", "20");
+      bar.setAttribute("height", String(count * 40));
+      return { count, height: bar.getBoundingClientRect().height };
+    },
+    { path, key: channel.annotations[0].value.read_key },
+  );
+  assert.deepEqual(seen, { count: 2, height: 80 });
 });
 
 test("a page of another origin can read what is wrong", async () => {

@@ -21,10 +21,20 @@ pub(crate) fn channel() -> Stream {
 
 /// A channel that was made by this body.
 pub(crate) fn channel_of(body: &str) -> Stream {
-    let made = face("POST", "/channels").bearer(OWNER_TOKEN).body(body).send().expect(200).json();
+    made_on(Server::shared(), body)
+}
+
+/// A channel that was just made on a server of the test's own.
+pub(crate) fn channel_on(server: &Server) -> Stream {
+    made_on(server, "{}")
+}
+
+fn made_on(server: &Server, body: &str) -> Stream {
+    let create = call("POST", format!("{}/stream/0/channels", server.url)).bearer(OWNER_TOKEN);
+    let made = create.body(body).send().expect(200).json();
     let text = |pointer: &str| made.pointer(pointer).and_then(Value::as_str).expect("a text").to_owned();
     let (id, read_key) = (text("/data/id"), text("/data/annotations/0/value/read_key"));
-    Stream { id, read_key, url: Server::shared().url.clone() }
+    Stream { id, read_key, url: server.url.clone() }
 }
 
 /// An annotation that is a point.
@@ -45,7 +55,7 @@ pub(crate) fn post_body(channel: &Stream, body: &Value) -> Answer {
 
 /// A call to a channel's messages, or what is below.
 pub(crate) fn messages(channel: &Stream, method: &'static str, rest: &str) -> Call {
-    face(method, &format!("/channels/{}/messages{rest}", channel.id))
+    call(method, format!("{}/stream/0/channels/{}/messages{rest}", channel.url, channel.id))
 }
 
 /// What an error's envelope says; checks that it is a whole one.

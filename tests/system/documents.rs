@@ -66,7 +66,11 @@ fn every_command_of_the_app_net_document_succeeds_as_pasted() {
     assert!(printed[0].contains("\"read_key\":\"rk_"), "{printed:?}");
     assert!(printed[1].contains(r#""join":1"#) && printed[2].contains(r#""join":"1""#), "{printed:?}");
     assert!(printed[3].contains(r#""accepted":1,"rejected":1"#), "{printed:?}");
-    assert_eq!(printed[4].matches(r#""code":200"#).count(), 3, "{printed:?}");
+    assert!(printed[2].contains(r#""kv":{"join":1,"c":"rando1"}"#), "as it was posted: {printed:?}");
+    for lists in &printed[4..] {
+        assert_eq!(lists.matches(r#""code":200"#).count(), 3, "{lists}");
+    }
+    assert_eq!(printed.len(), 6, "{printed:?}");
 }
 
 #[test]

@@ -25,10 +25,10 @@ fn body() -> String {
 fn what_app_net_had_and_this_has_not_is_not_found() {
     let id = channel().id;
     let channel = |rest: &str| format!("/channels/{id}{rest}");
-    for path in ["", "/", "/posts", "/users/me", "/channels/", "/channels/messages", "/streams"] {
+    for path in ["", "/", "/posts", "/users/me/files", "/channels//", "/channels/messages", "/streams"] {
         error(&face("GET", path).send(), 404);
     }
-    for path in ["/subscribe", "/messages/", "/messages/x", "/messages/1/x", "/points"].map(channel) {
+    for path in ["/subscribe", "/messages//", "/messages/x", "/messages/1/x", "/points"].map(channel) {
         error(&face("GET", &path).bearer(OWNER_TOKEN).send(), 404);
     }
     error(&face("DELETE", "/posts/1").send(), 404);
@@ -49,7 +49,9 @@ fn a_forged_channel_is_not_found() {
 fn a_wrong_method_is_told_the_right_ones() {
     let id = channel().id;
     for (path, right) in [
-        ("/channels".to_owned(), "POST, OPTIONS"),
+        ("/channels".to_owned(), "GET, HEAD, POST, OPTIONS"),
+        ("/channels/search".to_owned(), "GET, HEAD, OPTIONS"),
+        ("/users/me".to_owned(), "GET, HEAD, OPTIONS"),
         (format!("/channels/{id}"), "GET, HEAD, OPTIONS"),
         (format!("/channels/{id}/messages"), "GET, HEAD, POST, OPTIONS"),
         (format!("/channels/{id}/messages/1"), "GET, HEAD, OPTIONS"),

@@ -3,6 +3,7 @@
 //! Tests run in parallel on one server, each with a stream of its own; those that kill or configure a server
 //! start their own. None sleeps.
 
+mod adnpy;
 mod carbon;
 mod channel;
 mod clock;
@@ -16,6 +17,9 @@ mod errors;
 mod eviction;
 mod face;
 mod face_errors;
+mod face_listing;
+mod face_objects;
+mod face_posted;
 mod face_reading;
 mod forged;
 mod forms;

@@ -4,11 +4,13 @@ use serde_json::json;
 
 use crate::edge::problem::Problem;
 use crate::edge::reply::Reply;
-use crate::edge::{Exchange, StreamId};
+use crate::edge::{Exchange, StreamId, internal};
 use crate::wire::appnet::channel_in::ChannelIn;
-use crate::wire::appnet::channel_view::ChannelView;
+use crate::wire::appnet::channel_view::{ChannelView, Content};
+use crate::wire::appnet::message_view::content;
+use crate::wire::appnet::paging::{Shown, is_set};
 use crate::wire::appnet::{TIMESERIES, envelope};
-use crate::wire::command::{Command, Credential, Read};
+use crate::wire::command::{Credential, Page};
 use crate::wire::stream::MAX_OWNER_BODY_BYTES;
 use crate::wire::stream_patch::StreamPatch;
 
@@ -16,6 +18,12 @@ use super::{answer, invalid};
 
 /// The type of the annotation that tells a new stream's key, in the one answer that does.
 const NEW_STREAM: &str = "net.app.contrib.timeseries.stream";
+
+/// What of a stream a channel shows to everyone.
+pub(super) struct Public {
+    pub(super) is_public: bool,
+    pub(super) created_ms: u64,
+}
 
 impl Exchange {
     pub(super) async fn create_channel(&mut self) -> Result<Reply, Problem> {
@@ -29,17 +37,72 @@ impl Exchange {
         let (id, config, read_key) = self.new_stream(StreamPatch::parse(patch.as_bytes())?).await?;
         let links = self.links(&id, Some(&read_key));
         let told = json!([{ "type": NEW_STREAM, "value": { "read_key": read_key, "links": links } }]);
-        let view = ChannelView { id: id.as_str(), is_public: config.public_read, you_read: true, you_own: true };
-        Ok(answer(&envelope::data(&view.to_json(Some(&told.to_string())), "")))
+        let view = ChannelView {
+            id: id.as_str(),
+            origin: self.origin(),
+            created_ms: config.created_ms,
+            is_public: config.public_read,
+            you_read: true,
+            you_own: true,
+            content: Content::default(),
+            annotations: Some(told),
+        };
+        Ok(answer(&envelope::data(&view.to_json().to_string(), "")))
     }
 
     pub(super) async fn describe_channel(&self, id: &StreamId) -> Result<Reply, Problem> {
-        let is_public = self.config(id).await?.public_read;
-        let credential = self.face_credential();
-        let you_own = credential == Credential::Owner;
-        let you_read = you_own || is_public || self.is_read_key(id, credential).await?;
-        let view = ChannelView { id: id.as_str(), is_public, you_read, you_own };
-        Ok(answer(&envelope::data(&view.to_json(None), "")))
+        let config = self.config(id).await?;
+        let public = Public { is_public: config.public_read, created_ms: config.created_ms };
+        let view = self.channel_view(id, &public, self.face_credential()).await?;
+        Ok(answer(&envelope::data(&view.to_json().to_string(), "")))
+    }
+
+    /// The channel as the one who asks may see it.
+    pub(super) async fn channel_view<'a>(
+        &'a self,
+        id: &'a StreamId,
+        &Public { is_public, created_ms }: &Public,
+        credential: Credential,
+    ) -> Result<ChannelView<'a>, Problem> {
+        let content = self.content(id, is_public, credential).await?;
+        Ok(ChannelView {
+            id: id.as_str(),
+            origin: self.origin(),
+            created_ms,
+            is_public,
+            you_read: content.is_some(),
+            you_own: credential == Credential::Owner,
+            content: content.unwrap_or_default(),
+            annotations: self.is_set("include_annotations").then(|| json!([])),
+        })
+    }
+
+    /// What is in a channel, if the one who asks may read it.
+    async fn content(
+        &self,
+        id: &StreamId,
+        is_public: bool,
+        credential: Credential,
+    ) -> Result<Option<Content>, Problem> {
+        if credential == Credential::Nobody && !is_public {
+            return Ok(None);
+        }
+        let newest = Page { since: None, before: None, count: 1, machine: true };
+        let shown = self.is_set("include_recent_message").then(|| Shown {
+            machine: true,
+            annotations: self.is_set("include_message_annotations"),
+            ..Shown::of(self.query_string())
+        });
+        match self.messages(id, newest).await {
+            Ok(answer) => {
+                let content = content(&answer, &self.message_view(id), shown);
+                Ok(Some(content.map_err(|error| internal(&error))?))
+            }
+            // Of one with several shards nobody can read messages.
+            Err(Problem::InvalidRequest(_)) => Ok(Some(Content::default())),
+            Err(Problem::Unauthorized(_)) => Ok(None),
+            Err(problem) => Err(problem),
+        }
     }
 
     /// Who asks, by a token in the header or the query string.
@@ -47,15 +110,7 @@ impl Exchange {
         self.access_token().map_or(Credential::Nobody, |token| self.credential_of(&token))
     }
 
-    async fn is_read_key(&self, id: &StreamId, credential: Credential) -> Result<bool, Problem> {
-        if credential == Credential::Nobody {
-            return Ok(false);
-        }
-        // What only who has the key may read.
-        match self.command(id, &Command::Read { credential, what: Read::Status }).await {
-            Ok(_) => Ok(true),
-            Err(Problem::Unauthorized(_)) => Ok(false),
-            Err(problem) => Err(problem),
-        }
+    pub(super) fn is_set(&self, name: &str) -> bool {
+        is_set(self.query_string(), name)
     }
 }

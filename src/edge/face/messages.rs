@@ -12,7 +12,7 @@ use crate::edge::{Exchange, StreamId, internal, other_version};
 use crate::wire::appnet::message_in::{MAX_MESSAGE_BYTES, MessageIn};
 use crate::wire::appnet::message_view::{self, MessageView};
 use crate::wire::appnet::paging::{self, Shown, message_id, page_of};
-use crate::wire::appnet::{envelope, points};
+use crate::wire::appnet::{envelope, points, posted};
 use crate::wire::command::{Command, Page, Read, take_shards};
 use crate::wire::frame::BatchKey;
 
@@ -27,16 +27,25 @@ impl Exchange {
         let key = message.batch_id.as_deref().map(batch_key);
         let shown = Shown::of(self.query_string());
         let echoed = shown.annotations.then(|| message.annotations.clone());
-        let annotations = message.annotations.into_bytes();
+        let (said, annotations) = (message.said, message.annotations.into_bytes());
+        // Where messages can't be read, none is kept.
+        let is_kept = admitted.config.layout.shards() == 1 && admitted.config.messages_s > 0;
         let fill: &Fill<'_> = &|builder, annotations| {
-            let arrival = Arrival { at: builder.now(), lateness_s };
-            points::each_point(annotations, arrival, &mut |index, point| builder.push(index, point));
+            let (arrival, mut rejected) = (Arrival { at: builder.now(), lateness_s }, Vec::new());
+            points::each_point(annotations, arrival, &mut |index, point| {
+                rejected.extend(point.is_err().then_some(index));
+                builder.push(index, point);
+            });
+            if is_kept {
+                builder.keep_posted(posted::kept(&said, annotations, &rejected));
+            }
             Ok(())
         };
         let Stored { outcome, first } = self.store(id, admitted, key.as_ref(), annotations, fill).await?;
         let (number, view) = (first.map(|first| first.to_string()), self.message_view(id));
-        let (text, annotations) = (message.text.as_deref(), echoed.as_deref());
-        let view = MessageView { id: number.as_deref(), text, annotations, ..view };
+        let (text, annotations) = (said.text.as_deref(), echoed.as_deref());
+        let (is_for_people, no_html) = (!said.is_machine_only, shown.no_html);
+        let view = MessageView { id: number.as_deref(), text, is_for_people, no_html, annotations, ..view };
         Ok(answer(&envelope::data(&view.to_json(), &rejections(&outcome)?)))
     }
 
@@ -59,7 +68,7 @@ impl Exchange {
     }
 
     /// Home has all messages, or none as the stream has several shards.
-    async fn messages(&self, id: &StreamId, page: Page) -> Result<Vec<u8>, Problem> {
+    pub(super) async fn messages(&self, id: &StreamId, page: Page) -> Result<Vec<u8>, Problem> {
         let (credential, what) = (self.face_credential(), Read::Messages(page));
         let read = self.command(id, &Command::Read { credential, what }).await;
         let mut messages = read.map_err(|problem| match problem {
@@ -72,7 +81,7 @@ impl Exchange {
         Ok(messages)
     }
 
-    fn message_view<'a>(&'a self, id: &'a StreamId) -> MessageView<'a> {
+    pub(super) fn message_view<'a>(&'a self, id: &'a StreamId) -> MessageView<'a> {
         MessageView { channel: id.as_str(), origin: self.origin(), at_s: self.now_ms / 1000, ..MessageView::default() }
     }
 }

@@ -1,12 +1,13 @@
 //! The app.net face: clients of 2013 write and read here as they did there, with only the host changed. See docs/appnet.md.
 
+mod account;
 mod channels;
 mod errors;
+mod listing;
 mod messages;
 mod route;
 
 use crate::wire::appnet::paging::param;
-use crate::wire::appnet::{MAX_ANNOTATIONS_BYTES, MAX_TEXT_CHARS, envelope};
 
 use super::Exchange;
 use super::problem::Problem;
@@ -31,39 +32,20 @@ impl Exchange {
             Action::PostMessage(id) => self.post_message(&self.stream(id)?).await,
             Action::ListMessages(id) => self.list_messages(&self.stream(id)?).await,
             Action::ReadMessage(id, message) => self.read_message(&self.stream(id)?, message).await,
-            Action::TellConfig => Ok(tell_config()),
+            Action::ListChannels => self.list_channels().await,
+            Action::SearchChannels => self.search_channels().await,
+            Action::TellUsers => Ok(self.tell_users()),
+            Action::TellUser(name) => self.tell_user(name),
+            Action::TellConfig => Ok(account::tell_config()),
             Action::TellToken => self.tell_token(),
-            Action::NotFound => Err(Problem::NotFound("there is nothing at this path")),
+            Action::NotSupported(what) => Err(Problem::NotFound(what)),
         }
-    }
-
-    /// Whose token it is: always the owner's, as others are of one channel only.
-    fn tell_token(&self) -> Result<Reply, Problem> {
-        // Where no owner's token is configured, none is right.
-        self.check_owner_token(self.access_token().as_deref()).map_err(|_| Problem::Unauthorized(NO_TOKEN))?;
-        let link = serde_json::Value::from(self.origin());
-        Ok(answer(&envelope::data(
-            &format!(
-                r#"{{"app":{{"client_id":"heartbeat","link":{link},"name":"Heartbeat"}},"scopes":["basic","messages","public_messages"],"user":{{"id":"1","name":"owner","username":"owner"}},"limits":{{"following":0,"max_file_size":0}}}}"#
-            ),
-            "",
-        )))
     }
 
     /// A token from the header or, for clients that can't set it, from the query string, as app.net had it.
     pub(super) fn access_token(&self) -> Option<String> {
         self.bearer().or_else(|| param(query_string(&self.url), "access_token"))
     }
-}
-
-/// The limits of messages, as `GET config` told them.
-fn tell_config() -> Reply {
-    answer(&envelope::data(
-        &format!(
-            r#"{{"message":{{"annotation_max_bytes":{MAX_ANNOTATIONS_BYTES},"text_max_length":{MAX_TEXT_CHARS}}}}}"#
-        ),
-        "",
-    ))
 }
 
 fn answer(envelope: &str) -> Reply {

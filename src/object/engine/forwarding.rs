@@ -4,16 +4,16 @@
 //! has taken it: whoever has it twice has it with the same id.
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
 
 use crate::domain::coarse::Counted;
 use crate::domain::delivery::{Step, step};
-use crate::domain::point::LabelledPoint;
 use crate::random::nonce;
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{meta, outbox};
+use crate::wire::appnet::channel::Audience;
 use crate::wire::appnet::dialect::Dialect;
 use crate::wire::appnet::message::Message;
+use crate::wire::appnet::shape::Shape;
 
 use super::{Engine, to_json};
 
@@ -24,8 +24,6 @@ const STATE: &str = "forward";
 pub(in crate::object) const GATHER_MS: i64 = 1_000;
 /// With each so many refused points something else is wrong, and forwarding pauses for the owner to look.
 const MAX_ASIDE: u64 = 1_000;
-/// Of them so many are shown.
-const MAX_SHOWN: usize = 10;
 const TOO_LARGE: &str = "the point is larger than a message may be";
 
 /// How far forwarding is. Persisted as JSON; fields are only added.
@@ -59,6 +57,12 @@ pub(super) struct Forwarding {
     /// Points as written that are set aside, and as how many.
     pub(super) aside: u64,
     pub(super) refused: u64,
+    /// Who reads the channel, once that is known.
+    pub(super) audience: Option<Audience>,
+    /// How the upstream takes messages.
+    pub(super) shape: Shape,
+    /// Answers in a row that say 500.
+    pub(super) erred: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +79,7 @@ pub(in crate::object) struct Parcel {
     number: i64,
     /// How many points of the batch it has, behind those that are done.
     len: usize,
+    pub(super) shape: Shape,
 }
 
 impl Forwarding {
@@ -94,6 +99,11 @@ impl Forwarding {
             state = Self { next_batch, nonce, packed: accepted, is_on: true, ..Self::default() };
         }
         state.is_checked &= is_same_place;
+        if !is_same_place {
+            (state.shape, state.erred) = (Shape::default(), 0);
+        }
+        // The owner may have closed the channel meanwhile.
+        state.audience = state.audience.filter(|audience| is_same_place && audience.warning().is_none());
         (state.is_paused, state.failures, state.next_ms, state.error) = (false, 0, 0, None);
         state
     }
@@ -137,7 +147,12 @@ impl<S: Sql> Engine<S> {
 
     /// Whether the channel has to be made or looked at before anything is sent.
     pub(in crate::object) fn needs_channel(&self) -> bool {
-        !self.forwarding.is_checked
+        !self.forwarding.is_checked || self.forwarding.audience.is_none()
+    }
+
+    /// Whether all that is not known of the channel is who reads it.
+    pub(in crate::object) fn is_checked(&self) -> bool {
+        self.forwarding.is_checked
     }
 
     /// Changes how far forwarding is, durably.
@@ -148,8 +163,9 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    pub(in crate::object) fn mark_checked(&mut self) -> Result<(), StoreError> {
-        self.set_forwarding(Forwarding { is_checked: true, failures: 0, error: None, ..self.forwarding.clone() })
+    pub(in crate::object) fn mark_checked(&mut self, audience: Audience) -> Result<(), StoreError> {
+        let checked = Forwarding { is_checked: true, audience: Some(audience), ..self.forwarding.clone() };
+        self.set_forwarding(Forwarding { failures: 0, error: None, ..checked })
     }
 
     /// Lets nothing be sent before this time.
@@ -193,24 +209,24 @@ impl<S: Sql> Engine<S> {
             let Some((number, points)) = outbox::first(&self.sql)? else { return Ok(None) };
             let rest = &points[self.forwarding.from.min(points.len())..];
             let wanted = if self.forwarding.len == 0 { rest.len() } else { self.forwarding.len.min(rest.len()) };
-            let dialect = self.dialect();
+            let (dialect, shape) = (self.dialect(), self.next_shape());
             let is_whole = self.forwarding.from == 0 && wanted == points.len();
             let mut parcel = None;
             if is_whole {
-                parcel = parcel_of(dialect, &format!("{source}-{number}"), rest);
+                parcel = parcel_of((dialect, shape), &format!("{source}-{number}"), rest);
             }
             let mut len = wanted;
             while parcel.is_none() && len > 0 {
                 // The upstream's dialect may have changed since the batch was packed.
                 let id = format!("{source}-{number}.{}+{len}", self.forwarding.from);
-                parcel = parcel_of(dialect, &id, &rest[..len]);
+                parcel = parcel_of((dialect, shape), &id, &rest[..len]);
                 len = if parcel.is_none() { len / 2 } else { len };
             }
             if let Some(body) = parcel {
                 if !self.forwarding.is_attempted {
                     self.set_forwarding(Forwarding { is_attempted: true, ..self.forwarding.clone() })?;
                 }
-                return Ok(Some(Parcel { body, number, len }));
+                return Ok(Some(Parcel { body, number, len, shape }));
             }
             self.put_aside(number, &points, TOO_LARGE, now_ms)?;
         }
@@ -229,6 +245,10 @@ impl<S: Sql> Engine<S> {
             // The owner ended forwarding meanwhile.
             return Ok(());
         }
+        if let Some(shape) = self.shape_after(parcel, outcome) {
+            let state = Forwarding { shape, failures: 0, erred: 0, error: None, ..self.forwarding.clone() };
+            return self.set_forwarding(state);
+        }
         match step(outcome, self.forwarding.failures, jitter, now_ms) {
             Step::Done => self.delivered(parcel, &points),
             Step::Split if parcel.len == 1 => {
@@ -246,11 +266,14 @@ impl<S: Sql> Engine<S> {
     pub(in crate::object) fn put_off(&mut self, step: &Step, outcome: &Outcome, now_ms: i64) -> Result<(), StoreError> {
         let mut state = self.forwarding.clone();
         let reason = match outcome {
-            Outcome::Failed(reason) | Outcome::Denied(reason) | Outcome::Refused(reason) => reason.clone(),
+            Outcome::Failed(reason) | Outcome::Erred(reason) | Outcome::Denied(reason) | Outcome::Refused(reason) => {
+                reason.clone()
+            }
             Outcome::Held { for_ms } => format!("the upstream wants no more for {} s", for_ms / 1000),
             Outcome::Delivered => return Ok(()),
         };
         state.error = Some((reason, now_ms));
+        state.erred += u32::from(matches!(outcome, Outcome::Erred(_)));
         match step {
             Step::RetryAt { at_ms, counts } => {
                 state.next_ms = *at_ms;
@@ -281,6 +304,11 @@ impl<S: Sql> Engine<S> {
             state.coarsened.1 += 1;
         }
         (state.failures, state.error) = (0, None);
+        state.shape = parcel.shape;
+        if state.from + parcel.len >= points.len() {
+            // Within a batch one point may still be what the upstream can't take.
+            state.erred = 0;
+        }
         self.advance(state, parcel.number, parcel.len, points)
     }
 
@@ -339,56 +367,14 @@ impl<S: Sql> Engine<S> {
     pub(super) fn dialect(&self) -> Dialect {
         self.record.config.forward.as_ref().map_or(Dialect::AppNet, |forward| forward.dialect)
     }
-
-    /// What `status` says of forwarding.
-    pub(super) fn forward_json(&self) -> Value {
-        let (state, Some(config)) = (&self.forwarding, &self.record.config.forward) else { return Value::Null };
-        let has_work = self.unpacked() > 0 || state.outbox.messages > 0;
-        let name = match state {
-            Forwarding { is_paused: true, .. } => "paused",
-            Forwarding { is_checked: false, .. } => "starting",
-            Forwarding { error: Some(_), .. } if has_work => "waiting",
-            _ => "forwarding",
-        };
-        let shown = outbox::aside(&self.sql, MAX_SHOWN).unwrap_or_default();
-        let recent: Vec<Value> = shown
-            .into_iter()
-            .flat_map(|aside| aside.points.into_iter().map(move |point| (point, aside.reason.clone(), aside.at_ms)))
-            .map(|(point, reason, at_ms)| json!({ "point": value(&point.point), "reason": reason, "at": seconds(at_ms) }))
-            .collect();
-        let next_ms = Some(state.next_ms).filter(|next_ms| *next_ms > 0 && has_work && !state.is_paused);
-        json!({
-            "state": name,
-            "dialect": config.dialect.name(),
-            "api_root": config.api_root,
-            "channel": config.channel,
-            "delivered": state.delivered,
-            "pending": { "points": self.unpacked() + state.outbox.points, "messages": state.outbox.messages },
-            "coarsened": { "points": state.coarsened.0, "into": state.coarsened.1 },
-            "set_aside": { "points": state.aside, "recent": recent },
-            "last_error": state.error.as_ref().map(|(message, at_ms)| json!({ "message": message, "at": seconds(*at_ms) })),
-            "next_try": next_ms.map(seconds),
-        })
-    }
 }
 
 /// A message of all of these points, if they fit.
-fn parcel_of(dialect: Dialect, id: &str, points: &[Counted]) -> Option<String> {
+fn parcel_of((dialect, shape): (Dialect, Shape), id: &str, points: &[Counted]) -> Option<String> {
     let mut message = Message::new(dialect, id);
-    points.iter().all(|point| message.push(&point.point)).then(|| message.into_body())
+    points.iter().all(|point| message.push(&point.point)).then(|| message.into_body(shape))
 }
 
 pub(super) fn written(points: &[Counted]) -> u64 {
     points.iter().map(|point| point.written).sum()
-}
-
-fn value(LabelledPoint { labels, point }: &LabelledPoint) -> Value {
-    let mut text = String::new();
-    crate::wire::appnet::value::push_value(&mut text, labels, point);
-    serde_json::from_str(&text).unwrap_or_default()
-}
-
-#[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 53 bits")]
-fn seconds(ms: i64) -> f64 {
-    ms as f64 / 1000.0
 }

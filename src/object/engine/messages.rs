@@ -6,6 +6,7 @@ use crate::store::log::LogRow;
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{frames, log};
 use crate::wire::appnet::messages::Annotated;
+use crate::wire::appnet::posted::is_for_people;
 use crate::wire::command::Page;
 use crate::wire::frame::{Frame, LabelSet};
 
@@ -20,7 +21,7 @@ impl<S: Sql> Engine<S> {
         let is_oldest_first = page.count < 0;
         let mut take = |row: &LogRow| {
             let most = wanted + 1 - found.len();
-            let messages = self.messages_of(row, (since, before), most, is_oldest_first)?;
+            let messages = self.messages_of(row, (since, before), most, page)?;
             found.extend(messages.into_iter().map(|message| (message, row.at_ms)));
             Ok::<_, StoreError>(found.len() > wanted)
         };
@@ -47,7 +48,9 @@ impl<S: Sql> Engine<S> {
             out.push_str(if index == 0 { "" } else { "," });
             message.push_json(&mut out, *at_ms);
         }
-        out.extend(["],\"more\":", if has_more { "true" } else { "false" }, "}"]);
+        let accepted = self.totals.accepted;
+        let more = if has_more { "true" } else { "false" };
+        out.extend(["],\"more\":", more, ",\"accepted\":", &accepted.to_string(), "}"]);
         Ok(out)
     }
 
@@ -58,18 +61,20 @@ impl<S: Sql> Engine<S> {
         row: &LogRow,
         (since, before): (u64, u64),
         most: usize,
-        is_oldest_first: bool,
+        page: &Page,
     ) -> Result<Vec<Annotated>, StoreError> {
         let bytes = log::row(&self.sql, row.seq)?.ok_or(StoreError::Column("row of the log"))?;
         let (mut frames_of_row, mut first) = (Vec::new(), row.first);
         for bytes in frames::decode(&bytes)? {
             let frame = Frame::parse(bytes)?;
             let behind = first + frame.outcome.accepted;
-            if behind > since + 1 && first < before {
+            let is_wanted = page.machine || is_for_people(frame.posted);
+            if is_wanted && behind > since + 1 && first < before {
                 frames_of_row.push((first, bytes));
             }
             first = behind;
         }
+        let is_oldest_first = page.count < 0;
         if !is_oldest_first {
             frames_of_row.reverse();
         }
@@ -94,6 +99,14 @@ impl<S: Sql> Engine<S> {
         frame: &Frame<'_>,
         (since, before): (u64, u64),
     ) -> Result<Vec<Annotated>, StoreError> {
+        if !frame.posted.is_empty() {
+            let mut points = Vec::new();
+            self.each_labelled(frame, |labels, point| points.push((labels.clone(), *point)))?;
+            if let Some(message) = Annotated::posted(first, frame.posted, &points) {
+                // It is one, whatever its size: it was posted as one.
+                return Ok(if (since + 1..before).contains(&first) { vec![message] } else { Vec::new() });
+            }
+        }
         let (mut messages, mut number) = (Vec::<Annotated>::new(), first);
         self.each_labelled(frame, |labels, point| {
             if !messages.last_mut().is_some_and(|last| last.push(labels, point)) {

@@ -102,7 +102,7 @@ fn what_is_sealed_stays_in_the_log_for_a_day_and_counts_once() {
     model.check(10, By::All);
     assert_eq!(model.sql.count("log"), 3);
     let ids = |since, before, count| {
-        let page = Page { since, before, count };
+        let page = Page { since, before, count, machine: true };
         let json = model.engine.messages_json(&page).expect("reads");
         let json: serde_json::Value = serde_json::from_str(&json).expect("JSON");
         let ids = json["messages"].as_array().expect("a list").iter();

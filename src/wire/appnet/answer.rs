@@ -47,24 +47,28 @@ pub enum Expects {
 pub fn outcome(dialect: Dialect, received: &Received, expects: Expects) -> Outcome {
     let envelope: Value = serde_json::from_slice(&received.body).unwrap_or_default();
     let told = envelope.pointer("/meta/code").and_then(Value::as_u64);
+    let has_code = told.is_some();
     let told = told.map(|code| u16::try_from(code).unwrap_or_default());
     let is_success = |code: u16| (200..300).contains(&code);
     let code = match told {
         Some(told) if is_success(received.status) && !is_success(told) => told,
         _ => received.status,
     };
-    let message = || message(&envelope).unwrap_or_else(|| format!("answered {code}"));
+    let told = message(&envelope);
+    let message = || told.clone().unwrap_or_else(|| format!("answered {code}"));
     match code {
         200..300 => {
             let has_data = envelope.get("data").is_some_and(|data| !data.is_null());
-            let is_whole = has_data || expects == Expects::Envelope && told.is_some();
+            let is_whole = has_data || expects == Expects::Envelope && has_code;
             if is_whole { Outcome::Delivered } else { Outcome::Failed("broken answer".into()) }
         }
         429 => Outcome::Held { for_ms: held_ms(dialect, received, &envelope) },
         400 | 413 | 422 => Outcome::Refused(message()),
         // A timeout and "too early" say nothing about the request.
         408 | 425 => Outcome::Failed(message()),
-        300..500 => Outcome::Denied(message()),
+        // A server that does not do such a thing will not do it tomorrow either.
+        300..500 | 501 | 505 => Outcome::Denied(message()),
+        500 if told.is_some() => Outcome::Erred(message()),
         _ => Outcome::Failed(message()),
     }
 }
@@ -128,7 +132,7 @@ fn message(envelope: &Value) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use Outcome::{Delivered, Denied, Failed, Held, Refused};
+    use Outcome::{Delivered, Denied, Erred, Failed, Held, Refused};
     use proptest::prelude::*;
 
     fn answer(status: u16, body: &str) -> Received {
@@ -173,7 +177,7 @@ mod tests {
     fn the_code_in_the_envelope_of_a_success_counts_and_else_the_status() {
         assert_eq!(of(200, &error("401", "no")), Denied("no".into()));
         assert_eq!(of(200, &error("400", "bad")), Refused("bad".into()));
-        assert_eq!(of(200, &error("500", "oh")), Failed("oh".into()));
+        assert_eq!(of(200, &error("500", "oh")), Erred("oh".into()));
         assert_eq!(of(200, &error("99999", "oh")), Failed("oh".into()));
         assert_eq!(of(200, r#"{"data":{},"meta":{"code":429}}"#), Held { for_ms: 60_000 });
         for code in ["200", "401", "429"] {
@@ -186,12 +190,18 @@ mod tests {
         for status in [400, 413, 422] {
             assert_eq!(of(status, &error("400", "bad")), Refused("bad".into()));
         }
-        for status in [300, 301, 302, 304, 307, 308, 401, 402, 403, 404, 405, 409, 410, 418, 451, 499] {
+        for status in [300, 301, 302, 304, 307, 308, 401, 402, 403, 404, 405, 409, 410, 418, 451, 499, 501, 505] {
             assert_eq!(of(status, "<html>"), Denied(format!("answered {status}")));
         }
         for status in [0, 100, 199, 408, 425, 500, 502, 503, 507, 599, 999] {
             assert_eq!(of(status, ""), Failed(format!("answered {status}")));
         }
+        // One that says so itself is not what a proxy answers in its place.
+        assert_eq!(of(500, &error("500", "no luck")), Erred("no luck".into()));
+        assert_eq!(
+            (of(500, "<html>"), of(503, &error("503", "oh"))),
+            (Failed("answered 500".into()), Failed("oh".into()))
+        );
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Channels of an upstream: making one, and whether one may be written to.
 
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::dialect::Dialect;
@@ -36,15 +37,47 @@ pub fn messages_path(id: &str) -> String {
     format!("/channels/{id}/messages")
 }
 
-/// The body that asks for a channel of points that every user can write to and only the owner read; both can be changed.
+/// Who else than its owner reads a channel, as far as its upstream says. Persisted by its name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Audience {
+    /// Nobody.
+    Nobody,
+    /// Users that the owner has listed.
+    Listed,
+    /// All of the upstream's users.
+    Users,
+    /// Everyone, also without a token.
+    Everyone,
+    /// It does not say.
+    Unknown,
+}
+
+impl Audience {
+    /// What an owner should know of it.
+    #[must_use]
+    pub fn warning(self) -> Option<&'static str> {
+        match self {
+            Self::Nobody | Self::Unknown => None,
+            Self::Listed => Some("other users than the token's can read the channel: the upstream lists them"),
+            Self::Users => {
+                Some("every user of the upstream can read the channel: its readers or its writers are `any_user`")
+            }
+            Self::Everyone => Some("everyone can read the channel: its readers are `public`"),
+        }
+    }
+}
+
+/// The body that asks for a channel of points that only the owner can write to and read: on both upstreams who may write
+/// may read. Who may can be changed later.
 #[must_use]
 pub fn create_body(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::AppNet => {
-            r#"{"type":"net.app.contrib.timeseries","readers":{"any_user":false,"public":false,"immutable":false},"writers":{"any_user":true,"immutable":false}}"#
+            r#"{"type":"net.app.contrib.timeseries","readers":{"any_user":false,"public":false,"immutable":false},"writers":{"any_user":false,"immutable":false},"editors":{"any_user":false,"immutable":false}}"#
         }
         Dialect::Pnut => {
-            r#"{"type":"net.app.contrib.timeseries","acl":{"full":{"immutable":false},"write":{"any_user":true,"immutable":false},"read":{"any_user":false,"public":false,"immutable":false}}}"#
+            r#"{"type":"net.app.contrib.timeseries","acl":{"full":{"immutable":false},"write":{"any_user":false,"immutable":false},"read":{"any_user":false,"public":false,"immutable":false}}}"#
         }
     }
 }
@@ -90,23 +123,85 @@ pub fn writable(dialect: Dialect, body: &[u8]) -> Writable {
     }
 }
 
+/// Who can read the channel that an upstream describes. Writing and editing imply reading, but for a Heartbeat, where
+/// everyone may write: its ids are not numbers, as those of app.net and pnut are.
+#[must_use]
+pub fn audience(dialect: Dialect, body: &[u8]) -> Audience {
+    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let id = answer.pointer("/data/id").and_then(channel_id).unwrap_or_default();
+    let [readers, others @ ..] = match dialect {
+        Dialect::AppNet => ["/data/readers", "/data/writers", "/data/editors"],
+        Dialect::Pnut => ["/data/acl/read", "/data/acl/write", "/data/acl/full"],
+    };
+    let Some(readers) = answer.pointer(readers) else { return Audience::Unknown };
+    let others = others.iter().filter_map(|list| answer.pointer(list));
+    let lists = others.filter(|_| id.bytes().all(|byte| byte.is_ascii_digit())).chain([readers]);
+    let lists: Vec<&Value> = lists.collect();
+    let is = |name: &str| lists.iter().any(|list| list.get(name) == Some(&Value::Bool(true)));
+    let has_listed = |list: &&Value| list.get("user_ids").and_then(Value::as_array).is_some_and(|ids| !ids.is_empty());
+    match () {
+        () if is("public") => Audience::Everyone,
+        () if is("any_user") => Audience::Users,
+        () if lists.iter().any(has_listed) => Audience::Listed,
+        () => Audience::Nobody,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::wire::appnet::TIMESERIES;
 
     #[test]
-    fn a_channel_that_is_made_is_one_of_points_that_all_write_and_the_owner_reads() {
+    fn a_channel_that_is_made_is_one_of_points_that_nobody_but_the_owner_reads_or_writes() {
         let body = |dialect| serde_json::from_str::<Value>(create_body(dialect)).expect("JSON");
         let (app_net, pnut) = (body(Dialect::AppNet), body(Dialect::Pnut));
         assert_eq!((&app_net["type"], &pnut["type"]), (&TIMESERIES.into(), &TIMESERIES.into()));
         for (write, read) in [("/writers", "/readers"), ("/acl/write", "/acl/read")] {
             let channel = if write == "/writers" { &app_net } else { &pnut };
             let says = |group: &str, name: &str| channel.pointer(&format!("{group}/{name}")).and_then(Value::as_bool);
-            assert_eq!((says(write, "any_user"), says(write, "immutable")), (Some(true), Some(false)));
+            assert_eq!((says(write, "any_user"), says(write, "immutable")), (Some(false), Some(false)));
             assert_eq!((says(read, "any_user"), says(read, "public")), (Some(false), Some(false)));
             assert_eq!(says(read, "immutable"), Some(false));
         }
+        for (dialect, channel) in [(Dialect::AppNet, &app_net), (Dialect::Pnut, &pnut)] {
+            let described = serde_json::json!({ "data": channel }).to_string();
+            assert_eq!(audience(dialect, described.as_bytes()), Audience::Nobody);
+        }
+    }
+
+    #[test]
+    fn who_reads_a_channel_is_told_by_all_of_its_lists() {
+        use Audience::{Everyone, Listed, Nobody, Unknown, Users};
+        let closed = serde_json::json!({"any_user": false, "public": false, "user_ids": [], "you": true});
+        let opened = |name: &str, value: Value| {
+            let mut list = closed.clone();
+            list[name] = value;
+            list
+        };
+        for (list, wanted) in [
+            (closed.clone(), [Nobody; 3]),
+            (opened("public", true.into()), [Everyone; 3]),
+            (opened("any_user", true.into()), [Users; 3]),
+            (opened("user_ids", serde_json::json!(["7"])), [Listed; 3]),
+        ] {
+            for (place, wanted) in wanted.into_iter().enumerate() {
+                let lists = [0, 1, 2].map(|at| if at == place { list.clone() } else { closed.clone() });
+                let [read, write, full] = lists;
+                let app_net =
+                    serde_json::json!({"data": {"id": "7", "readers": read, "writers": write, "editors": full}});
+                let pnut =
+                    serde_json::json!({"data": {"id": "7", "acl": {"read": read, "write": write, "full": full}}});
+                for (dialect, body) in [(Dialect::AppNet, app_net), (Dialect::Pnut, pnut)] {
+                    assert_eq!(audience(dialect, body.to_string().as_bytes()), wanted, "{body}");
+                }
+            }
+        }
+        for body in ["", "<html>", "{}", r#"{"data":{"id":"7"}}"#, r#"{"data":[]}"#] {
+            assert_eq!(audience(Dialect::AppNet, body.as_bytes()), Unknown, "{body}");
+        }
+        assert!(Nobody.warning().is_none() && Unknown.warning().is_none());
+        assert!([Listed, Users, Everyone].into_iter().all(|audience| audience.warning().is_some()));
     }
 
     #[test]

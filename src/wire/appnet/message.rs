@@ -4,10 +4,11 @@ use crate::domain::point::LabelledPoint;
 use crate::wire::json::push_text;
 
 use super::dialect::Dialect;
+use super::shape::Shape;
 use super::value::push_value;
 use super::{BATCH, MAX_ANNOTATIONS_BYTES, TIMESERIES};
 
-/// pnut has no messages without a text.
+/// pnut has no messages without a text, and some that speak app.net's dialect take none.
 const TEXT: &str = "timeseries";
 
 /// A message that is being filled.
@@ -71,12 +72,16 @@ impl Message {
         self.points
     }
 
-    /// The body of the request that posts it.
+    /// The body of the request that posts it; pnut has one shape only.
     #[must_use]
-    pub fn into_body(self) -> String {
+    pub fn into_body(self, shape: Shape) -> String {
         let Self { dialect, annotations, end, points: _ } = self;
         match dialect {
-            Dialect::AppNet => format!(r#"{{"annotations":{annotations}{end},"machine_only":true}}"#),
+            Dialect::AppNet => {
+                let text = if shape.has_text() { format!(r#","text":"{TEXT}""#) } else { String::new() };
+                let machine_only = if shape.is_machine_only() { r#","machine_only":true"# } else { "" };
+                format!(r#"{{"annotations":{annotations}{end}{machine_only}{text}}}"#)
+            }
             Dialect::Pnut => format!(r#"{{"text":"{TEXT}","raw":{annotations}{end}}}"#),
         }
     }
@@ -129,7 +134,7 @@ mod tests {
                 let before = message.clone();
                 let fits = message.push(point);
                 let told = message.annotations.len() + message.end.len();
-                let body = message.clone().into_body();
+                let body = message.clone().into_body(Shape::Silent);
                 let from = body.find(if is_pnut { "\"raw\":" } else { "\"annotations\":" }).expect("is there");
                 let from = from + body[from..].find(':').expect("is there") + 1;
                 let end = if is_pnut { "}" } else { ",\"machine_only\":true}" };
@@ -154,21 +159,31 @@ mod tests {
 
     #[test]
     fn the_form_of_a_message_is_that_of_its_dialect() {
-        let body = |dialect| {
+        let body = |dialect, shape| {
             let mut message = Message::new(dialect, "s/0-7");
             assert!(message.is_empty() && message.push(&point(1.0)) && message.push(&point(2.0)));
             assert_eq!(message.len(), 2);
-            message.into_body()
+            message.into_body(shape)
         };
+        let annotations_of =
+            |body: &str| body.split_once("],\"").map(|(annotations, rest)| (annotations.to_owned(), rest.to_owned()));
+        let silent = annotations_of(&body(Dialect::AppNet, Shape::Silent)).expect("a list");
+        for (shape, rest) in [
+            (Shape::Captioned, r#"machine_only":true,"text":"timeseries"}"#),
+            (Shape::Spoken, r#"text":"timeseries"}"#),
+        ] {
+            assert_eq!(annotations_of(&body(Dialect::AppNet, shape)), Some((silent.0.clone(), rest.to_owned())));
+            assert_eq!(body(Dialect::Pnut, shape), body(Dialect::Pnut, Shape::Silent));
+        }
         assert_eq!(
-            body(Dialect::AppNet),
+            body(Dialect::AppNet, Shape::Silent),
             r#"{"annotations":[{"type":"net.app.contrib.timeseries","value":{"n":1,"t":7}},{"type":"net.app.contrib.timeseries","value":{"n":2,"t":7}},{"type":"net.app.contrib.timeseries.batch","value":{"id":"s/0-7"}}],"machine_only":true}"#
         );
         assert_eq!(
-            body(Dialect::Pnut),
+            body(Dialect::Pnut, Shape::Silent),
             r#"{"text":"timeseries","raw":{"net.app.contrib.timeseries":[{"n":1,"t":7},{"n":2,"t":7}],"net.app.contrib.timeseries.batch":[{"id":"s/0-7"}]}}"#
         );
-        let empty = |dialect| annotations(&Message::new(dialect, "x").into_body());
+        let empty = |dialect| annotations(&Message::new(dialect, "x").into_body(Shape::Silent));
         assert_eq!(empty(Dialect::AppNet), json!([{ "type": BATCH, "value": { "id": "x" } }]));
         assert_eq!(empty(Dialect::Pnut), json!({ TIMESERIES: [], BATCH: [{ "id": "x" }] }));
     }

@@ -3,6 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::object::{Object, compact, list, object, string};
+use super::posted::Said;
 use super::{BATCH, MAX_ANNOTATIONS_BYTES, MAX_TEXT_CHARS, TIMESERIES};
 
 /// The body of a message has at most this many bytes.
@@ -13,8 +14,8 @@ pub const MAX_BATCH_ID_BYTES: usize = 200;
 /// A message whose shape is right; its points have yet to be read (see [`super::points::each_point`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageIn {
-    /// For people; it is echoed and not kept.
-    pub text: Option<String>,
+    /// What it says beside its annotations. A message without a text is for machines.
+    pub said: Said,
     /// The list of annotations as compact JSON.
     pub annotations: String,
     /// What a redelivery has in common with the first delivery.
@@ -71,6 +72,9 @@ impl MessageIn {
                 Some(string(raw).filter(|text| text.chars().count() <= MAX_TEXT_CHARS).ok_or(MessageError::Text)?)
             }
         };
+        let text = text.filter(|text| !text.is_empty());
+        let wants_machine_only = message.get("machine_only").is_some_and(|raw| matches!(raw.get(), "true" | "1"));
+        let said = Said { is_machine_only: wants_machine_only || text.is_none(), text };
         let annotations = compact(message.get("annotations").ok_or(MessageError::NoPoints)?.get());
         if annotations.len() > MAX_ANNOTATIONS_BYTES {
             return Err(MessageError::AnnotationsTooLarge(annotations.len()));
@@ -91,7 +95,7 @@ impl MessageIn {
                 _ => (),
             }
         }
-        if has_points { Ok(Self { text, annotations, batch_id }) } else { Err(MessageError::NoPoints) }
+        if has_points { Ok(Self { said, annotations, batch_id }) } else { Err(MessageError::NoPoints) }
     }
 }
 
@@ -119,7 +123,7 @@ mod tests {
             "machine_only": "yes", "reply_to": 7, "entities": [], "created_at": {}, "channel_id": null,
         }));
         let message = message.expect("valid");
-        assert_eq!((message.text, message.batch_id), (None, None));
+        assert_eq!((message.said, message.batch_id), (Said { text: None, is_machine_only: true }, None));
         assert_eq!(
             message.annotations,
             r#"[{"type":"com.example.other","value":1},{"type":"net.app.contrib.timeseries","value":{"n":1}}]"#
@@ -154,6 +158,20 @@ mod tests {
         let rest = MAX_ANNOTATIONS_BYTES - filled(0).expect("small").annotations.len();
         assert_eq!(filled(rest).expect("fits").annotations.len(), MAX_ANNOTATIONS_BYTES);
         assert_eq!(filled(rest + 1), Err(MessageError::AnnotationsTooLarge(MAX_ANNOTATIONS_BYTES + 1)));
+    }
+
+    #[test]
+    fn a_message_with_a_text_is_for_people_unless_it_says_otherwise() {
+        for (text, machine_only, wanted) in [
+            (json!("hi"), json!(false), false),
+            (json!("hi"), json!(null), false),
+            (json!("hi"), json!(true), true),
+            (json!(null), json!(false), true),
+            (json!(""), json!(false), true),
+        ] {
+            let body = json!({"annotations": [point()], "text": text, "machine_only": machine_only});
+            assert_eq!(of(&body).expect("valid").said.is_machine_only, wanted, "{body}");
+        }
     }
 
     #[test]

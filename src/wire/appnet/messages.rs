@@ -4,6 +4,7 @@ use crate::domain::labels::Labels;
 use crate::domain::point::Point;
 use crate::wire::json::{push_formatted, push_number};
 
+use super::posted::push_fields;
 use super::value::push_value;
 use super::{MAX_ANNOTATIONS_BYTES, TIMESERIES};
 
@@ -12,19 +13,32 @@ use super::{MAX_ANNOTATIONS_BYTES, TIMESERIES};
 pub struct Annotated {
     /// The number of the first point, which is the message's id.
     pub id: u64,
+    /// The annotations, without brackets; of a message that was posted, all of its fields.
     json: String,
+    is_posted: bool,
 }
 
 impl Annotated {
     /// None yet, the first of which has this number.
     #[must_use]
     pub fn new(id: u64) -> Self {
-        Self { id, json: String::new() }
+        Self { id, json: String::new(), is_posted: false }
+    }
+
+    /// A message as it was posted, given what was kept of it and its points; `None` when it was not kept like this.
+    #[must_use]
+    pub fn posted(id: u64, kept: &str, points: &[(Labels, Point)]) -> Option<Self> {
+        let mut json = String::new();
+        push_fields(&mut json, kept, points)?;
+        Some(Self { id, json, is_posted: true })
     }
 
     /// Adds a point, unless the annotations would be larger than a message may have; one point fits always.
     pub fn push(&mut self, labels: &Labels, point: &Point) -> bool {
         const BRACKETS: usize = 2;
+        if self.is_posted {
+            return false;
+        }
         let before = self.json.len();
         self.json.push_str(if before == 0 { "" } else { "," });
         push_formatted(&mut self.json, format_args!("{{\"type\":\"{TIMESERIES}\",\"value\":"));
@@ -42,7 +56,8 @@ impl Annotated {
     pub fn push_json(&self, out: &mut String, at_ms: i64) {
         push_formatted(out, format_args!("{{\"id\":\"{}\",\"at\":", self.id));
         push_number(out, Some(at_ms as f64 / 1000.0));
-        out.extend([",\"annotations\":[", &self.json, "]}"]);
+        let (begin, end) = if self.is_posted { (",", "}") } else { (",\"annotations\":[", "]}") };
+        out.extend([begin, &self.json, end]);
     }
 }
 
@@ -66,6 +81,12 @@ mod tests {
         let bytes = json["annotations"].to_string().len();
         let one = annotations[0].to_string().len();
         assert!(bytes <= MAX_ANNOTATIONS_BYTES && bytes + one >= MAX_ANNOTATIONS_BYTES, "{bytes}");
+        let kept = r#"{"machine_only":false,"text":"hi","annotations":[]}"#;
+        let mut posted = Annotated::posted(7, kept, &[]).expect("is read");
+        assert!(!posted.push(&labels, &point), "it is whole");
+        let mut out = String::new();
+        posted.push_json(&mut out, 1500);
+        assert_eq!(out, r#"{"id":"7","at":1.5,"machine_only":false,"text":"hi","annotations":[]}"#);
         let large = Labels::from_canonical(&format!("a\u{1f}{}\u{1e}", "\"".repeat(9_000)));
         assert!(Annotated::new(1).push(&large, &point));
     }

@@ -14,6 +14,10 @@ pub mod messages;
 mod object;
 pub mod paging;
 pub mod points;
+pub mod posted;
+pub mod search;
+pub mod shape;
+pub mod user;
 pub mod value;
 
 /// The type of a channel of points, and of an annotation that is a point.

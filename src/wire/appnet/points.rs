@@ -72,6 +72,7 @@ mod tests {
     use crate::wire::appnet::dialect::Dialect;
     use crate::wire::appnet::message::Message;
     use crate::wire::appnet::message_in::MessageIn;
+    use crate::wire::appnet::shape::Shape;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
@@ -179,7 +180,7 @@ mod tests {
                     sent.push((sent.len(), Ok((point, labels.as_str().to_owned()))));
                 }
             }
-            let message = MessageIn::parse(message.into_body().as_bytes()).expect("valid");
+            let message = MessageIn::parse(message.into_body(Shape::Silent).as_bytes()).expect("valid");
             prop_assert_eq!(message.batch_id.as_deref(), Some("b/1"));
             prop_assert_eq!(read(&message.annotations), sent);
         }

@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 use super::{
     SOON, assert_sums, forwarding, forwarding_on, is_done, is_in, last_error, points, start, until, with, write,
 };
-use crate::peer::{Fault, Group, Peer};
+use crate::http::call;
+use crate::peer::{Dialect, Fault, Group, Peer, Plan};
 use crate::server::State;
 
 #[test]
@@ -24,7 +25,62 @@ fn a_channel_is_made_once_and_outlives_a_restart() {
     let (id, access) = peer.channels().pop_first().expect("one");
     assert_eq!((peer.channels().len(), &status["channel"], &before), (1, &json!(id), &json!(id)));
     assert_eq!(access.kind, "net.app.contrib.timeseries");
-    assert!(access.writers.any_user && access.readers == Group::default(), "{access:?}");
+    assert_eq!((&access.readers, &access.writers), (&Group::default(), &Group::default()), "who may write may read");
+    assert_eq!(status["warning"], Value::Null, "{status}");
+}
+
+#[test]
+fn nobody_but_the_token_can_read_or_write_a_channel_that_is_made() {
+    for dialect in [Dialect::AppNet, Dialect::Pnut] {
+        let peer = Peer::start(Plan { dialect, limit: 6_000, ..Plan::default() });
+        let stream = forwarding(&peer.forward());
+        write(&stream, &points(5, 5));
+        let status = until(&peer, &stream, SOON, is_done);
+        let body = peer.captured().remove(0).body();
+        let lists = match dialect {
+            Dialect::AppNet => [&body["readers"], &body["writers"], &body["editors"]],
+            Dialect::Pnut => [&body["acl"]["read"], &body["acl"]["write"], &body["acl"]["full"]],
+        };
+        for list in lists {
+            let opens = |name: &str| list.get(name).is_some_and(|value| *value != json!(false) && *value != json!([]));
+            assert!(!["any_user", "public", "user_ids"].into_iter().any(opens), "{dialect:?}: {body}");
+        }
+        let path = format!("{}/channels/{}", peer.root(), status["channel"].as_str().expect("an id"));
+        for rest in ["", "/messages"] {
+            call("GET", format!("{path}{rest}")).bearer(&peer.token).send().expect(200);
+            call("GET", format!("{path}{rest}")).bearer(&peer.other_token).send().expect(403);
+        }
+    }
+}
+
+#[test]
+fn a_channel_that_others_can_read_is_warned_of() {
+    let any_user = || Group { any_user: true, ..Group::default() };
+    let public = || Group { public: true, ..Group::default() };
+    let listed = || Group { user_ids: vec!["2".into()], ..Group::default() };
+    for dialect in [Dialect::AppNet, Dialect::Pnut] {
+        let peer = Peer::start(Plan { dialect, limit: 6_000, ..Plan::default() });
+        for (readers, writers, words) in [
+            (Group::default(), any_user(), Some("every user of the upstream")),
+            (any_user(), Group::default(), Some("every user of the upstream")),
+            (public(), Group::default(), Some("everyone")),
+            (listed(), Group::default(), Some("other users")),
+            (Group::default(), listed(), Some("other users")),
+            (Group::default(), Group::default(), None),
+        ] {
+            let what = format!("{dialect:?} {readers:?} {writers:?}");
+            let channel = peer.add_channel(1, readers, writers);
+            let stream = forwarding(&with(&peer.forward(), "channel", channel));
+            write(&stream, &points(5, 5));
+            let status = until(&peer, &stream, SOON, |status| is_done(status) && status["delivered"]["points"] == 5);
+            match words {
+                Some(words) => {
+                    assert!(status["warning"].as_str().is_some_and(|told| told.contains(words)), "{what}: {status}");
+                }
+                None => assert_eq!(status["warning"], Value::Null, "{what}"),
+            }
+        }
+    }
 }
 
 #[test]

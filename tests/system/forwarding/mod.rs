@@ -12,6 +12,7 @@ mod pnut;
 mod roots;
 mod secrets;
 mod sharing;
+mod texts;
 mod waiting;
 
 use std::sync::OnceLock;

@@ -24,7 +24,7 @@ fn points_arrive_at_pnut() {
     assert_eq!(status["dialect"], "pnut");
     let (id, access) = peer.channels().pop_first().expect("one");
     assert_eq!(status["channel"], json!(id));
-    assert!(access.writers.any_user && access.readers == Group::default(), "{access:?}");
+    assert_eq!((&access.readers, &access.writers), (&Group::default(), &Group::default()), "who may write may read");
     let posted = peer.captured().pop().expect("a message").body();
     assert!(posted["text"].as_str().is_some_and(|text| !text.is_empty()), "{posted}");
     assert!(posted["raw"]["net.app.contrib.timeseries"].is_array() && posted.get("annotations").is_none(), "{posted}");

@@ -292,7 +292,7 @@ fn a_full_message_of_the_product_is_taken_and_has_no_room() {
             point: Point { n: f64::from(n), d: 1.0, p: None, t: 7.0 },
         };
         let count = (0..1_000).take_while(|n| message.push(&point(*n))).count();
-        let body = message.into_body();
+        let body = message.into_body(heartbeat::wire::appnet::shape::Shape::Silent);
         let posted: Value = serde_json::from_str(&body).expect("JSON");
         let bytes = [&posted["annotations"], &posted["raw"]].map(|part| part.to_string().len());
         assert!(bytes.into_iter().any(|bytes| (8_050..=8_192).contains(&bytes)), "{bytes:?}");

@@ -43,8 +43,19 @@ pub(crate) struct Plan {
     pub(crate) always: &'static [Fault],
     /// A message with a point that has this label is answered with 400.
     pub(crate) offender: Option<(&'static str, &'static str)>,
+    /// What it has against messages as app.net took them.
+    pub(crate) objections: &'static [Objection],
     /// Where redirects point to.
     pub(crate) redirect_to: String,
+}
+
+/// What a server that is not quite app.net refuses, with which status and message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Objection {
+    /// A message without a text.
+    NoText(u16, &'static str),
+    /// A machine-only message.
+    MachineOnly(u16, &'static str),
 }
 
 impl Default for Plan {
@@ -58,6 +69,7 @@ impl Default for Plan {
             faults: None,
             always: &[],
             offender: None,
+            objections: &[],
             redirect_to: String::new(),
         }
     }

@@ -9,7 +9,7 @@ use super::channels::{Access, Channel, Message, Paging};
 use super::connection::{Ending, Reply, Request};
 use super::dialect::Ids;
 use super::limits::{Left, Window};
-use super::{Dialect, Exchange, Fault, Plan};
+use super::{Dialect, Exchange, Fault, Objection, Plan};
 use crate::clock::now_whole_s;
 
 /// Everything of a double that changes.
@@ -248,6 +248,15 @@ impl State {
         let found = self.channels.get_mut(&channel).expect("it was found");
         if !found.may_write(user) || found.access.is_inactive {
             return Err(Refused(403, "Forbidden: you may not write in this channel".to_owned()));
+        }
+        for objection in self.plan.objections {
+            let (objects, status, message) = match objection {
+                Objection::NoText(status, message) => (body["text"].is_null(), *status, *message),
+                Objection::MachineOnly(status, message) => (body["machine_only"] == true, *status, *message),
+            };
+            if objects {
+                return Err(Refused(status, message.to_owned()));
+            }
         }
         let content = dialect.new_message(body)?;
         if let Some((label, value)) = self.plan.offender {

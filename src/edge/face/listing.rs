@@ -1,0 +1,124 @@
+//! Lists of channels: all that the owner has, those that match a search, and those of given ids.
+//!
+//! The owner's are those of the directory, which may hear of a new one up to a minute later.
+
+use futures_util::{StreamExt, stream};
+
+use crate::edge::problem::Problem;
+use crate::edge::reply::Reply;
+use crate::edge::{Exchange, StreamId};
+use crate::wire::appnet::paging::{MAX_COUNT, param, part};
+use crate::wire::appnet::search::Search;
+use crate::wire::appnet::{TIMESERIES, envelope};
+use crate::wire::command::Credential;
+use crate::wire::listing::Listing;
+
+use super::channels::Public;
+use super::{NO_TOKEN, answer, invalid};
+
+/// What KV lists at a time, and how many such pages are read: 10,000 streams.
+const DIRECTORY_PAGE: usize = 1_000;
+const MAX_DIRECTORY_PAGES: usize = 10;
+/// So many objects are asked at the same time what is in their channels.
+const CALLS_AT_ONCE: usize = 6;
+
+impl Exchange {
+    /// The channels of these ids that whoever asks may read, or all of the owner's.
+    pub(super) async fn list_channels(&self) -> Result<Reply, Problem> {
+        if let Some(ids) = param(self.query_string(), "ids") {
+            return self.look_up_channels(&ids).await;
+        }
+        let types = param(self.query_string(), "channel_types");
+        let is_wanted = types.is_none_or(|types| types.split(',').any(|kind| kind.trim() == TIMESERIES));
+        self.owned_channels(&|_, _| is_wanted).await
+    }
+
+    pub(super) async fn search_channels(&self) -> Result<Reply, Problem> {
+        let search = Search::of(self.query_string());
+        self.owned_channels(&|name, is_public| search.finds(name, is_public)).await
+    }
+
+    /// A page of the owner's channels, the newest first, that are wanted by their names and by whether they are public.
+    async fn owned_channels(&self, is_wanted: &dyn Fn(&str, bool) -> bool) -> Result<Reply, Problem> {
+        self.check_owner_token(self.access_token().as_deref()).map_err(|_| Problem::Unauthorized(NO_TOKEN))?;
+        let mut found = Vec::new();
+        for (id, Listing { name, created_ms, public }) in self.all_listings().await? {
+            let Some(id) = self.keys.verify(&id)? else { continue };
+            let is_public = match public {
+                Some(is_public) => is_public,
+                // It was listed by an earlier version.
+                None => self.config(&id).await?.public_read,
+            };
+            if is_wanted(&name, is_public) {
+                found.push((id, Public { is_public, created_ms }));
+            }
+        }
+        found.sort_by(|(id, one), (other_id, other)| {
+            (other.created_ms, other_id.as_str()).cmp(&(one.created_ms, id.as_str()))
+        });
+        let ids: Vec<&str> = found.iter().map(|(id, _)| id.as_str()).collect();
+        let (range, has_more) = part(self.query_string(), &ids).map_err(|error| invalid(&error))?;
+        let mut meta = format!(r#","more":{has_more}"#);
+        if let [newest, .., oldest] | [newest @ oldest] = &ids[range.clone()] {
+            meta.extend([",\"max_id\":\"", *newest, "\",\"min_id\":\"", *oldest, "\""]);
+        }
+        self.channels(&found[range], Credential::Owner, &meta).await
+    }
+
+    async fn look_up_channels(&self, ids: &str) -> Result<Reply, Problem> {
+        let ids: Vec<&str> = ids.split(',').map(str::trim).filter(|id| !id.is_empty()).collect();
+        if ids.len() > MAX_COUNT.unsigned_abs().into() {
+            return Err(Problem::InvalidRequest(format!("ids must be at most {MAX_COUNT} ids, not {}", ids.len())));
+        }
+        let mut found: Vec<(StreamId, Public)> = Vec::new();
+        for id in ids {
+            let Some(id) = self.keys.verify(id)? else { continue };
+            match self.config(&id).await {
+                Ok(config) if !found.iter().any(|(other, _)| *other == id) => {
+                    let public = Public { is_public: config.public_read, created_ms: config.created_ms };
+                    found.push((id, public));
+                }
+                Ok(_) | Err(Problem::NotFound(_)) => (),
+                Err(problem) => return Err(problem),
+            }
+        }
+        self.channels(&found, self.face_credential(), "").await
+    }
+
+    /// Those of these channels that can be read, in their order.
+    async fn channels(
+        &self,
+        found: &[(StreamId, Public)],
+        credential: Credential,
+        meta: &str,
+    ) -> Result<Reply, Problem> {
+        let view = async |(id, public)| self.channel_view(id, public, credential).await;
+        let mut views = stream::iter(found.iter().map(|(id, public)| view((id, public)))).buffered(CALLS_AT_ONCE);
+        let mut list = Vec::new();
+        while let Some(view) = views.next().await {
+            match view {
+                Ok(view) if view.you_read => {
+                    let mut channel = view.to_json();
+                    channel["pagination_id"] = view.id.into();
+                    list.push(channel);
+                }
+                Ok(_) | Err(Problem::NotFound(_)) => (),
+                Err(problem) => return Err(problem),
+            }
+        }
+        Ok(answer(&envelope::data(&serde_json::Value::from(list).to_string(), meta)))
+    }
+
+    async fn all_listings(&self) -> Result<Vec<(String, Listing)>, Problem> {
+        let (mut all, mut cursor) = (Vec::new(), None);
+        for _ in 0..MAX_DIRECTORY_PAGES {
+            let page = self.page(DIRECTORY_PAGE, cursor).await?;
+            all.extend(page.streams);
+            cursor = page.cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        Ok(all)
+    }
+}

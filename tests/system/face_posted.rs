@@ -1,0 +1,184 @@
+//! The app.net face: a message is read back as it was posted.
+
+use serde_json::{Value, json};
+
+use crate::channel::{BATCH, channel, channel_on, messages, point, post, post_body};
+use crate::server::{Server, State};
+use crate::stream::Stream;
+
+/// A page with all that can be shown, newest first.
+fn page(channel: &Stream) -> Vec<Value> {
+    let all = "?include_machine=1&include_annotations=1&count=200";
+    let page = messages(channel, "GET", all).bearer(&channel.read_key).send().expect(200).json();
+    page["data"].as_array().expect("a list").clone()
+}
+
+/// The values of the points of a message that was posted with these.
+fn read_back(values: &[Value]) -> Vec<Value> {
+    let channel = channel();
+    post(&channel, &values.iter().map(|value| point(value.clone())).collect::<Vec<_>>()).expect(200);
+    let message = page(&channel).remove(0);
+    let annotations = message["annotations"].as_array().expect("a list");
+    annotations.iter().map(|annotation| annotation["value"].clone()).collect()
+}
+
+/// Without the time that the server has added.
+fn without_t(mut value: Value) -> Value {
+    let t = value.as_object_mut().expect("an object").remove("t");
+    assert!(t.is_some_and(|t| t.as_f64().is_some_and(|t| t > 1.7e9)), "{value}");
+    value
+}
+
+#[test]
+fn a_heartbeat_of_2013_is_read_back_with_its_numbers() {
+    let value = read_back(&[json!({"n": 1, "kv": {"update": 1, "c": "x"}})]).remove(0);
+    // What the consumer of 2013 compares: a string "1" draws a bar of height 0.
+    assert_eq!(value["kv"], json!({"update": 1, "c": "x"}));
+    let wanted = json!({"n": 1, "kv": {"update": 1, "c": "x"}, "v": {"update": "1", "c": "x"}});
+    assert_eq!(without_t(value), wanted);
+}
+
+#[test]
+fn types_and_unknown_fields_are_read_back_as_they_were_posted() {
+    for posted in [
+        json!({"n": 1, "kv": {"join": true, "ratio": 0.25, "big": u64::MAX, "e": ""}, "v": {"a": "b"}}),
+        json!({"n": 2.5, "d": 4, "p": 10, "v": {"join": 1, "leave": false, "c": "rando1"}}),
+        json!({"n": -1, "v": {}, "note": {"deep": [1, null, {"x": "é\u{1F600}\"\\"}]}}),
+        json!({"n": 0, "kv": {}, "created": "2013-11-23T12:00:00Z", "zz": null, "aa": 1e300}),
+    ] {
+        let value = read_back(std::slice::from_ref(&posted)).remove(0);
+        assert_eq!(without_t(value), posted, "nothing but the time is added");
+    }
+    let timed = json!({"t": crate::clock::now_whole_s(), "n": 3, "kv": {"a": 1}});
+    let value = read_back(std::slice::from_ref(&timed)).remove(0);
+    assert_eq!((&value["t"], &value["kv"], &value["v"]), (&timed["t"], &timed["kv"], &json!({"a": "1"})));
+}
+
+#[test]
+fn the_order_of_fields_and_the_text_of_numbers_are_those_that_were_posted() {
+    let channel = channel();
+    let value = r#"{"zeta":1.0,"n":1e0,"kv":{"z":1.50,"a":"\u00e9","m":18446744073709551615},"alpha":[1.0]}"#;
+    let body = format!(r#"{{"annotations":[{{"type":"net.app.contrib.timeseries","value":{value}}}]}}"#);
+    messages(&channel, "POST", "").body(body).send().expect(200);
+    let read = messages(&channel, "GET", "?include_machine=1&include_annotations=1").bearer(&channel.read_key);
+    let answer = read.send().expect(200);
+    let text = answer.text();
+    let begin = value.strip_suffix('}').expect("an object");
+    assert!(text.contains(&format!(r#""value":{begin},"t":"#)), "{text}");
+    assert!(text.contains(r#""v":{"a":"é","m":"18446744073709551615","z":"1.5"}"#), "{text}");
+}
+
+#[test]
+fn a_message_keeps_its_text_its_other_annotations_and_whether_it_is_for_machines() {
+    let channel = channel();
+    let other = json!({"type": "com.example.place", "value": {"lat": 52.5, "tags": ["a", 1]}});
+    let batch = json!({"type": BATCH, "value": {"id": "s/0-1"}});
+    let annotations = json!([other, point(json!({"n": 1, "v": {"a": "b"}, "t": crate::clock::now_whole_s()})), batch]);
+    let body = json!({"text": "<hi> & welcome", "annotations": annotations});
+    let posted = post_body(&channel, &body).expect(200).json()["data"].clone();
+    assert_eq!(posted["machine_only"], false, "a message with a text is for people unless it says otherwise");
+    let both = json!({"text": "ping", "machine_only": true, "annotations": [point(json!({"n": 2}))]});
+    assert_eq!(post_body(&channel, &both).expect(200).json()["data"]["machine_only"], true);
+    post(&channel, &[point(json!({"n": 3}))]).expect(200);
+    channel.write(r#"{"n":4}"#);
+    let read = page(&channel);
+    let flags: Vec<_> = read.iter().map(|message| (&message["machine_only"], &message["text"])).collect();
+    let none = Value::Null;
+    let (yes, no) = (json!(true), json!(false));
+    assert_eq!(flags, [(&yes, &none), (&yes, &none), (&yes, &json!("ping")), (&no, &json!("<hi> & welcome"))]);
+    assert_eq!(read[3]["annotations"], annotations);
+    assert_eq!(read[3]["html"], "&lt;hi&gt; &amp; welcome");
+    // What is for people is listed without being asked for.
+    let people = messages(&channel, "GET", "").bearer(&channel.read_key).send().expect(200).json();
+    let ids: Vec<_> = people["data"].as_array().expect("a list").iter().map(|message| &message["id"]).collect();
+    assert_eq!(ids, [&json!("1")]);
+    assert_eq!(people["meta"], json!({"code": 200, "more": false, "max_id": "1", "min_id": "1"}));
+}
+
+#[test]
+fn what_is_for_people_is_paged_among_much_that_is_not() {
+    let channel = channel();
+    for round in 0..5 {
+        channel.write(r#"[{"n":1},{"n":2}]"#);
+        post_body(&channel, &json!({"text": format!("{round}"), "annotations": [point(json!({"n": 3}))]})).expect(200);
+    }
+    let list = |query: &str| {
+        let page = messages(&channel, "GET", query).bearer(&channel.read_key).send().expect(200).json();
+        let texts = page["data"].as_array().expect("a list").iter().map(|message| message["text"].clone());
+        (texts.collect::<Vec<_>>(), page["meta"]["more"].clone(), page["meta"]["min_id"].clone())
+    };
+    assert_eq!(list("?count=2"), (vec![json!("4"), json!("3")], json!(true), json!("12")));
+    assert_eq!(list("?count=2&before_id=12"), (vec![json!("2"), json!("1")], json!(true), json!("6")));
+    assert_eq!(list("?count=2&before_id=6"), (vec![json!("0")], json!(false), json!("3")));
+    assert_eq!(list("?count=-2"), (vec![json!("1"), json!("0")], json!(true), json!("3")));
+}
+
+#[test]
+fn a_point_that_was_rejected_is_not_read_back() {
+    let channel = channel();
+    let other = json!({"type": "x", "value": {}});
+    let posted = [
+        point(json!({"n": "1"})),
+        point(json!({"n": 1, "kv": {"a": 1}})),
+        other.clone(),
+        point(json!({"d": 1})),
+        point(json!({"n": 2, "kv": {"a": 2}})),
+    ];
+    post(&channel, &posted).expect(200);
+    let annotations = page(&channel)[0]["annotations"].clone();
+    assert_eq!(annotations.as_array().map(Vec::len), Some(3), "{annotations}");
+    assert_eq!((&annotations[0]["value"]["kv"], &annotations[0]["value"]["v"]), (&json!({"a": 1}), &json!({"a": "1"})));
+    assert_eq!((&annotations[1], &annotations[2]["value"]["v"]), (&other, &json!({"a": "2"})));
+}
+
+#[test]
+fn a_message_of_many_points_is_one_message_however_large_it_is_read_back() {
+    let channel = channel();
+    let posted: Vec<Value> =
+        (0..70).map(|n| point(json!({"n": n, "kv": {"update": 1, "c": format!("r{n}")}}))).collect();
+    assert!(json!(posted).to_string().len() < 8_192);
+    assert_eq!(post(&channel, &posted).expect(200).json()["data"]["id"], "1");
+    assert_eq!(post(&channel, &[point(json!({"n": 1}))]).expect(200).json()["data"]["id"], "71");
+    let read = page(&channel);
+    let ids: Vec<_> = read.iter().map(|message| &message["id"]).collect();
+    assert_eq!(ids, [&json!("71"), &json!("1")]);
+    assert_eq!(read[1]["annotations"].as_array().map(Vec::len), Some(70));
+    assert_eq!(read[1]["annotations"][69]["value"]["kv"], json!({"update": 1, "c": "r69"}));
+    // One alone, too, and what is behind it.
+    let one = messages(&channel, "GET", "/1?include_annotations=1").bearer(&channel.read_key).send().expect(200).json();
+    assert_eq!(one["data"]["annotations"], read[1]["annotations"]);
+    let since = messages(&channel, "GET", "?include_machine=1&since_id=1&count=-200").bearer(&channel.read_key);
+    assert_eq!(since.send().expect(200).json()["data"].as_array().map(Vec::len), Some(1));
+}
+
+#[test]
+fn what_was_posted_is_read_back_after_kill_9() {
+    let server = Server::start(State::new());
+    let channel = channel_on(&server);
+    post(&channel, &[point(json!({"n": 1, "kv": {"update": 1, "c": "x"}}))]).expect(200);
+    post_body(&channel, &json!({"text": "hi", "annotations": [point(json!({"n": 2, "v": {"b": true}}))]})).expect(200);
+    // Without the server's address, which is another one then.
+    let page = |channel: &Stream| {
+        let fields = ["id", "created_at", "machine_only", "text", "annotations"];
+        let of = |message: &Value| fields.into_iter().map(|name| (name.to_owned(), message[name].clone())).collect();
+        page(channel).iter().map(of).collect::<Vec<Value>>()
+    };
+    let before = page(&channel);
+    let server = Server::start(server.kill_9());
+    let channel = channel.moved_to(&server);
+    assert_eq!(page(&channel), before);
+    assert_eq!((&before[1]["annotations"][0]["value"]["kv"]["update"], &before[0]["text"]), (&json!(1), &json!("hi")));
+    assert!((channel.total("sum") - 3.0).abs() < f64::EPSILON);
+}
+
+#[test]
+fn what_is_read_and_posted_again_is_the_same_point_with_the_same_labels() {
+    let (first, second) = (channel(), channel());
+    post(&first, &[point(json!({"n": 1, "kv": {"update": 1, "c": "x"}})), point(json!({"n": 2, "kv": {"a": true}}))])
+        .expect(200);
+    let read = page(&first)[0]["annotations"].clone();
+    post(&second, read.as_array().expect("a list")).expect(200);
+    assert_eq!(page(&second)[0]["annotations"], read);
+    let window = "from=-1h&step=1h&by=*&agg=sum,count";
+    assert_eq!(second.rollup(window)["series"], first.rollup(window)["series"]);
+}
