@@ -20,7 +20,7 @@ import { SLOTS, strokeOf } from "./chart/palette.mjs";
 import { isDashed, mountPlot } from "./chart/plot.mjs";
 import { mountRows } from "./chart/rows.mjs";
 import { styleSheet } from "./chart/styles.mjs";
-import { STATES, noticeOf, spanOf, spoken, summaryOf } from "./chart/words.mjs";
+import { STATES, momentOf, noticeOf, spanOf, spoken, summaryOf } from "./chart/words.mjs";
 import { EMPTY, viewOf } from "./live/window.mjs";
 import { open } from "./reader.mjs";
 
@@ -116,7 +116,7 @@ export class HeartbeatChart extends HTMLElement {
   }
 
   set data(data) {
-    this.#data = data && "totals" in data ? data : data && viewOf(data);
+    this.#data = data && "totals" in data ? data : data && viewOf({ now: Date.now() / 1000, ...data });
     this.#ask();
   }
 
@@ -288,7 +288,7 @@ export class HeartbeatChart extends HTMLElement {
     const { step, line } = pointed;
     const [at, words] = [step !== null && step < chart.times.length ? step : null, this.#words()];
     const drawn = chart.lines.filter(({ id }) => !this.#hidden.has(id));
-    this.#legend.point(line === null ? null : drawn[line] ?? null, at, at === null ? "" : words.moment(chart.times[at], chart), words);
+    this.#legend.point(line === null ? null : drawn[line] ?? null, at, at === null ? "" : momentOf(chart, at, words), words);
     this.#cursor.update(chart.times.length, at, at === null ? "" : spoken(chart, drawn, at, words));
     if (isMoved) this.dispatchEvent(new CustomEvent("heartbeat-point", { detail: { step: at } }));
     if (performance.now() - this.#summary_ms < SUMMARY_MS || chart.step === 0) return;

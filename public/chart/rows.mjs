@@ -2,6 +2,7 @@
 /** The numbers behind a chart as a table, newest first: made when somebody opens it. */
 
 import { h } from "./dom.mjs";
+import { OPEN } from "./words.mjs";
 
 /** @import { Formats } from "./format.mjs" */
 /** @import { Chart } from "./lines.mjs" */
@@ -23,11 +24,11 @@ export function mountRows(el) {
   function build() {
     if (!given || !el.open) return;
     built_ms = performance.now();
-    const [{ lines, times, from, to, step }, formats] = given;
+    const [{ lines, times, from, to, step, complete }, formats] = given;
     const shown = lines.slice(0, MOST_SERIES);
     const steps = times.map((_, i) => i).reverse().slice(0, MOST_STEPS);
     const head = h("tr", {}, h("th", { scope: "col" }, "Time"), ...shown.map(({ name }) => h("th", { scope: "col", title: name.text }, h("bdi", { "data-kind": name.kind }, name.text))));
-    const body = steps.map((i) => h("tr", {}, h("th", { scope: "row" }, formats.moment(times[i], { from, to, step })), ...shown.map(({ values }) => h("td", {}, formats.number(values[i])))));
+    const body = steps.map((i) => h("tr", i < complete ? {} : { class: "open" }, h("th", { scope: "row" }, `${formats.moment(times[i], { from, to, step })}${i < complete ? "" : OPEN}`), ...shown.map(({ values }) => h("td", {}, formats.number(values[i])))));
     const caption = h("caption", { class: "unseen" }, `The last ${steps.length} steps of ${shown.length} series`);
     rows.replaceChildren(h("table", {}, caption, h("thead", {}, head), h("tbody", {}, ...body)));
   }

@@ -6,6 +6,7 @@
 
 import { Problem, isRetried } from "../live/problem.mjs";
 import { pause_ms } from "../live/pause.mjs";
+import { keptStep, wholeStep } from "../live/step.mjs";
 import { EMPTY, viewOf } from "../live/window.mjs";
 import { PREVIOUS_STEPS, previousView } from "./previous.js";
 import { isLive, lengthOf, spanOf, stepOf } from "./range.js";
@@ -13,7 +14,7 @@ import { isLive, lengthOf, spanOf, stepOf } from "./range.js";
 /** @import { View } from "../live/window.mjs" */
 /** @import { Reader } from "../reader.mjs" */
 /** @import { Spec } from "./address.js" */
-/** @import { Access } from "./api.js" */
+/** @import { Access, Rollup } from "./api.js" */
 /** @import { Range } from "./range.js" */
 
 /** @typedef {{ access: Access, range: Range, spec: Spec }} Wish */
@@ -26,8 +27,13 @@ import { isLive, lengthOf, spanOf, stepOf } from "./range.js";
  * @property {View | null} previous the period before, on the times of this one
  */
 
-/** The API's status for steps that are not kept for that time. */
+/** The API's status for steps that are not kept for that time, and for what would be too much. */
 const UNPROCESSABLE = 422;
+
+/** As many series as are followed live, of which the chart picks; and after how long an open step is read again, at least. */
+const MOST_SERIES = 1000;
+const AGAIN_MS = 6000;
+const LATEST_AGAIN_MS = 3_600_000;
 
 /**
  * @param {object} needs
@@ -40,7 +46,9 @@ export function createFeed({ open, api, now_s, onchange }) {
   let asked = "";
   let reader = /** @type {Reader | null} */ (null);
   let over = /** @type {{ state: string, problem: Problem | null, view: View }} */ ({ state: "closed", problem: null, view: EMPTY });
-  let before = /** @type {{ from: number, rollup: Omit<View, "totals"> } | null} */ (null);
+  let before = /** @type {{ from: number, rollup: Rollup } | null} */ (null);
+  /** The step in which sums are whole; null until that is known. */
+  let whole = /** @type {number | null} */ (null);
   let wanted = /** @type {Wish | null} */ (null);
   let reads = new AbortController();
   let isAskingBefore = false;
@@ -65,6 +73,7 @@ export function createFeed({ open, api, now_s, onchange }) {
     wanted = wish;
     if (text === asked) return void askBefore();
     asked = text;
+    whole = null;
     stop();
     over = { state: wish ? "connecting" : "closed", problem: null, view: EMPTY };
     if (wish && isLive(wish.range)) follow(wish);
@@ -74,25 +83,41 @@ export function createFeed({ open, api, now_s, onchange }) {
 
   /** @param {Wish} wish */
   function follow({ access, range, spec }) {
-    const { agg, by, where, top, kind } = spec;
+    const { agg, by, where, kind } = spec;
     const length_s = lengthOf(range);
     try {
-      reader = open({ ...access, agg, by, where, top, step: stepOf(length_s, kind === "bars"), window: length_s });
-      reader.onchange = () => (onchange(), askBefore());
+      reader = open({ ...access, agg, by, where, top: topOf(spec), step: whole ?? stepOf(length_s, kind === "bars"), window: length_s });
+      reader.onchange = ({ view }) => {
+        if (isFitted(view, spec)) return void (onchange(), askBefore());
+        stop();
+        follow({ access, range, spec });
+      };
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
       over = { state: "refused", problem: new Problem({ status: 400, title: "This chart can't be drawn", detail: error.message }), view: EMPTY };
     }
   }
 
-  /** @param {Wish} wish */
+  /** Whether its steps are those in which sums are whole; looked at once. @param {View} view @param {Spec} spec */
+  function isFitted(view, { agg }) {
+    if (whole !== null || view.series.length === 0) return true;
+    whole = agg === "sum" ? wholeStep(view) : view.step;
+    return whole === view.step;
+  }
+
+  /** @param {Wish} wish @returns {Promise<void>} */
   async function readOver(wish) {
     const { signal } = reads;
     const { from, to } = spanOf(wish.range, now_s());
     try {
-      const rollup = await readSpan(wish, { from, to, step: stepOf(to - from, wish.spec.kind === "bars") }, signal);
+      const rollup = await readSpan(wish, { from, to, step: whole ?? stepOf(to - from, wish.spec.kind === "bars") }, signal);
       if (signal.aborted) return;
-      over = { state: "over", problem: null, view: viewOf(rollup) };
+      const view = viewOf(rollup);
+      if (!isFitted(view, wish.spec)) return readOver(wish);
+      over = { state: "over", problem: null, view };
+      failures = 0;
+      // What is open still is read again when it should be complete.
+      if (view.until < view.to) timer = Number(setTimeout(() => readOver(wish), Math.min(Math.max((view.until + view.step - Number(rollup.now)) * 1000, 0) + AGAIN_MS, LATEST_AGAIN_MS)));
       askBefore();
     } catch (error) {
       if (signal.aborted) return;
@@ -111,18 +136,22 @@ export function createFeed({ open, api, now_s, onchange }) {
   }
 
   /**
-   * Steps as wide as the chart wants them, else as wide as they are kept for that time.
+   * Steps as wide as the chart wants them, else as wide as they are kept for that time, as a reader would.
    * @param {Wish} wish
    * @param {{ from: number, to: number, step: number }} span
    * @param {AbortSignal} signal
    */
-  async function readSpan({ access, spec: { agg, by, where, top } }, { from, to, step }, signal) {
-    const question = { from, to, agg, by, where, top };
+  async function readSpan({ access, spec }, { from, to, step }, signal) {
+    const { agg, by, where } = spec;
+    const read = (/** @type {{ step?: number, top?: number }} */ how) => api.readRollup(access, { from, to, agg, by, where, top: topOf(spec), hasTotals: HAS_RATIO.test(agg), ...how }, signal);
     try {
-      return await api.readRollup(access, { ...question, step }, signal);
+      // Where steps don't tell, the chart ranks series as it does live: by their highest step.
+      return await read({ step, ...(RANKED.test(agg) && { top: MOST_SERIES }) });
     } catch (error) {
       if (!(error instanceof Problem) || error.status !== UNPROCESSABLE) throw error;
-      return api.readRollup(access, question, signal);
+      const free = await read({});
+      const kept = keptStep(free.step, step);
+      return kept === free.step ? free : read({ step: kept });
     }
   }
 
@@ -156,6 +185,15 @@ export function createFeed({ open, api, now_s, onchange }) {
   }
 
   return { ask, shown, close: () => ask(null) };
+}
+
+/** What is over the window what its steps are not. */
+const HAS_RATIO = /\bratio\b/;
+const RANKED = /^(p\d|distinct:)/;
+
+/** Each series has a line for each aggregate. @param {Spec} spec */
+function topOf({ agg, top }) {
+  return Math.max(1, Math.floor(top / new Set(agg.split(",")).size));
 }
 
 /** @param {Wish | null} wish */

@@ -4,6 +4,7 @@
 import { viewOf } from "../live/window.mjs";
 
 /** @import { Column, Series, View } from "../live/window.mjs" */
+/** @import { Rollup } from "./api.js" */
 
 /** So many steps more are asked for than the period before has: a window that moves on has them already. */
 export const PREVIOUS_STEPS = 20;
@@ -13,7 +14,7 @@ const MOST_DRAWN = 6;
 
 /**
  * @param {View} view
- * @param {Omit<View, "totals">} rollup of the same question, at least from one length of the window earlier
+ * @param {Rollup} rollup of the same question, at least from one length of the window earlier
  * @returns {View} with the times of `view`
  */
 export function previousView({ from, to, step, agg, times }, rollup) {

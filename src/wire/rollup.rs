@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::aggregate::{Aggregate, Series};
+use crate::domain::aggregate::{Aggregate, Series, whole};
 use crate::domain::cell::Cell;
 use crate::domain::window::Window;
 
@@ -30,6 +30,8 @@ pub struct Rollup<'a> {
     pub aggregates: &'a [Aggregate],
     /// The groups.
     pub series: &'a [Series],
+    /// Whether each group's numbers over the whole window come too, in JSON.
+    pub has_totals: bool,
 }
 
 impl Rollup<'_> {
@@ -94,6 +96,21 @@ impl Rollup<'_> {
             push_list(out, &steps, |out, cell| push_number(out, self.value(aggregate, *cell)));
             out.push(']');
         }
+        if self.has_totals {
+            self.push_total(out, series);
+        }
+        out.push('}');
+    }
+
+    fn push_total(&self, out: &mut String, series: &Series) {
+        let whole = whole(&series.cells, self.aggregates);
+        let width_s = self.window.width_s();
+        out.push_str(",\"total\":{");
+        push_list(out, self.aggregates, |out, aggregate| {
+            push_text(out, &aggregate.name());
+            out.push(':');
+            push_number(out, whole.as_ref().and_then(|cell| aggregate.of(cell, width_s)));
+        });
         out.push('}');
     }
 
@@ -186,6 +203,10 @@ mod tests {
     const NOW: i64 = 1_792_540_800;
 
     fn rendered(format: Format) -> String {
+        rendered_with(format, false)
+    }
+
+    fn rendered_with(format: Format, has_totals: bool) -> String {
         let cell = |n: f64, d: f64| Cell::of(&Point { n, d, p: None, t: 0.0 });
         let labels = |value: &str| Labels::from_canonical(&format!("country\u{1f}{value}\u{1e}"));
         let series = [
@@ -202,6 +223,7 @@ mod tests {
             window,
             aggregates: &[Aggregate::Sum, Aggregate::Ratio, Aggregate::Count],
             series: &series,
+            has_totals,
         }
         .render(format)
         .expect("few numbers")
@@ -221,12 +243,22 @@ mod tests {
     }
 
     #[test]
+    fn totals_are_of_the_whole_window_and_no_mean_of_its_steps() {
+        let json = rendered_with(Format::Json, true);
+        // 1234 of 3 and -0.5 of 1: 1233.5 of 4.
+        assert!(json.contains(r#""count":[1,null,1],"total":{"sum":1233.5,"ratio":308.375,"count":2}}"#), "{json}");
+        assert!(json.contains(r#""count":[null,1,null],"total":{"sum":null,"ratio":null,"count":1}}"#), "{json}");
+        assert_eq!(rendered_with(Format::Csv, true), rendered(Format::Csv));
+    }
+
+    #[test]
     fn an_answer_that_would_be_too_large_is_refused() {
         let series =
             |count: usize| vec![Series { labels: Labels::default(), is_other: false, cells: Vec::new() }; count];
         let window = Window::aligned(NOW - 10_000, NOW, 10).expect("valid");
         let render = |series: &[Series]| {
-            Rollup { stream: "s", window, aggregates: &[Aggregate::Sum], series }.render(Format::Json).map(|_| ())
+            Rollup { stream: "s", window, aggregates: &[Aggregate::Sum], series, has_totals: false }
+                .render(Format::Json).map(|_| ())
         };
         assert_eq!(render(&series(1_000)), Ok(()));
         assert_eq!(render(&series(1_001)), Err(TooManyNumbers(1_001_000)));
