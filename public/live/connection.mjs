@@ -11,7 +11,7 @@ import { pause_ms } from "./pause.mjs";
 import { isRetried } from "./problem.mjs";
 import { liveUrl, rollupUrl } from "./query.mjs";
 import { keptStep } from "./step.mjs";
-import { ask, openEvents, openWebSocket } from "./transports.mjs";
+import { ask, openWebSocket } from "./transports.mjs";
 import { createWindow, viewOf } from "./window.mjs";
 
 /** @import { Problem } from "./problem.mjs" */
@@ -127,8 +127,14 @@ export function connect(asked, needs, onchange) {
     if (isOver()) return;
     scheduleSlide();
     if (way === "websocket") listen(openWebSocket);
-    else if (way === "events") listen(openEvents);
+    else if (way === "events") listenToEvents();
     else poll();
+  }
+
+  async function listenToEvents() {
+    const { signal } = attempt;
+    const { openEvents } = await import("./events.mjs");
+    if (!signal.aborted) listen(openEvents);
   }
 
   /** @param {typeof openWebSocket} open */

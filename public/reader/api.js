@@ -12,7 +12,7 @@ import { Problem, noAnswer, problemOf } from "../live/problem.mjs";
 /** @typedef {{ id: string, name: string, read_key: string, links: Record<string, string> }} CreatedStream */
 /** @typedef {{ name: string, values: number, series: number }} Label */
 /** @typedef {{ stream: string, key: string }} Access */
-/** @typedef {{ from: number, to: number, step?: number, agg: string, by: string, where: readonly string[], top: number, hasTotals?: boolean }} Question Unix seconds */
+/** @typedef {{ from: number | string, to: number | string, step?: number, agg: string, by: string, where: readonly string[], top: number, hasTotals?: boolean }} Question Unix seconds, or as the API has times */
 /** @typedef {Parameters<typeof import("../live/window.mjs").viewOf>[0]} Rollup */
 /** @typedef {{ accepted: number, rejected: number, errors?: Fault[] }} Receipt */
 

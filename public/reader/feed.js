@@ -1,15 +1,12 @@
 // @ts-check
 /**
- * What one chart shows, kept up to date: followed live with reader.mjs, or read once where the time is over; and, where that
+ * What one chart shows, kept up to date: followed live with reader.mjs, or read where the time stays (reading.js); and, where that
  * is wanted, the period before. It knows no document; network and clock are arguments.
  */
 
-import { Problem, isRetried } from "../live/problem.mjs";
-import { pause_ms } from "../live/pause.mjs";
-import { keptStep, wholeStep } from "../live/step.mjs";
-import { EMPTY, viewOf } from "../live/window.mjs";
-import { PREVIOUS_STEPS, previousView } from "./previous.js";
-import { isLive, lengthOf, spanOf, stepOf } from "./range.js";
+import { Problem } from "../live/problem.mjs";
+import { EMPTY } from "../live/window.mjs";
+import { isLive, lengthOf, stepOf } from "./range.js";
 
 /** @import { View } from "../live/window.mjs" */
 /** @import { Reader } from "../reader.mjs" */
@@ -25,15 +22,8 @@ import { isLive, lengthOf, spanOf, stepOf } from "./range.js";
  * @property {Problem | null} problem
  * @property {View} view
  * @property {View | null} previous the period before, on the times of this one
+ * @property {View | null} compared both, where lines of both can be told apart
  */
-
-/** The API's status for steps that are not kept for that time, and for what would be too much. */
-const UNPROCESSABLE = 422;
-
-/** As many series as are followed live, of which the chart picks; and after how long an open step is read again, at least. */
-const MOST_SERIES = 1000;
-const AGAIN_MS = 6000;
-const LATEST_AGAIN_MS = 3_600_000;
 
 /**
  * @param {object} needs
@@ -52,19 +42,17 @@ export function createFeed({ open, api, now_s, onchange }) {
   let wanted = /** @type {Wish | null} */ (null);
   let reads = new AbortController();
   let isAskingBefore = false;
-  let timer = 0;
-  let failures = 0;
-  let joined = /** @type {{ view: View, rollup: unknown, previous: View } | null} */ (null);
+  let joined = /** @type {{ view: View, rollup: unknown, previous: View, compared: View } | null} */ (null);
+  /** Loaded with the first comparison. */
+  let periods = /** @type {typeof import("./previous.js") | null} */ (null);
 
   function stop() {
     reader?.close();
     reader = null;
     reads.abort();
     reads = new AbortController();
-    clearTimeout(timer);
     before = null;
     isAskingBefore = false;
-    failures = 0;
   }
 
   /** Turns to another question; the same one goes on as it is, however it is looked at. @param {Wish | null} wish */
@@ -77,7 +65,7 @@ export function createFeed({ open, api, now_s, onchange }) {
     stop();
     over = { state: wish ? "connecting" : "closed", problem: null, view: EMPTY };
     if (wish && isLive(wish.range)) follow(wish);
-    else if (wish) readOver(wish);
+    else if (wish) read(wish);
     onchange();
   }
 
@@ -87,10 +75,10 @@ export function createFeed({ open, api, now_s, onchange }) {
     const length_s = lengthOf(range);
     try {
       reader = open({ ...access, agg, by, where, top: topOf(spec), step: whole ?? stepOf(length_s, kind === "bars"), window: length_s });
-      reader.onchange = ({ view }) => {
-        if (isFitted(view, spec)) return void (onchange(), askBefore());
-        stop();
-        follow({ access, range, spec });
+      reader.onchange = async ({ view }) => {
+        const { signal } = reads;
+        if (whole === null && (await fit(view, spec)) !== view.step && !signal.aborted) return (stop(), follow({ access, range, spec }));
+        if (!signal.aborted) (onchange(), askBefore());
       };
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
@@ -98,73 +86,38 @@ export function createFeed({ open, api, now_s, onchange }) {
     }
   }
 
-  /** Whether its steps are those in which sums are whole; looked at once. @param {View} view @param {Spec} spec */
-  function isFitted(view, { agg }) {
-    if (whole !== null || view.series.length === 0) return true;
-    whole = agg === "sum" ? wholeStep(view) : view.step;
-    return whole === view.step;
+  /** The step in which sums are whole; looked at once. @param {View} view @param {Spec} spec */
+  async function fit(view, { agg }) {
+    if (whole !== null || view.series.length === 0) return whole ?? view.step;
+    const isBroken = agg === "sum" && view.series.some(({ sum }) => sum.some((/** @type {number | null} */ value) => value !== null && !Number.isInteger(value)));
+    const step = isBroken ? (await import("../live/whole.mjs")).wholeStep(view) : view.step;
+    return (whole ??= step);
   }
 
-  /** @param {Wish} wish @returns {Promise<void>} */
-  async function readOver(wish) {
+  /** @param {Wish} wish */
+  async function read(wish) {
     const { signal } = reads;
-    const { from, to } = spanOf(wish.range, now_s());
-    try {
-      const rollup = await readSpan(wish, { from, to, step: whole ?? stepOf(to - from, wish.spec.kind === "bars") }, signal);
-      if (signal.aborted) return;
-      const view = viewOf(rollup);
-      if (!isFitted(view, wish.spec)) return readOver(wish);
-      over = { state: "over", problem: null, view };
-      failures = 0;
-      // What is open still is read again when it should be complete.
-      if (view.until < view.to) timer = Number(setTimeout(() => readOver(wish), Math.min(Math.max((view.until + view.step - Number(rollup.now)) * 1000, 0) + AGAIN_MS, LATEST_AGAIN_MS)));
-      askBefore();
-    } catch (error) {
-      if (signal.aborted) return;
-      fail(/** @type {Problem} */ (error), wish);
-    }
-    onchange();
-  }
-
-  /** @param {Problem} problem @param {Wish} wish */
-  function fail(problem, wish) {
-    if (!(problem instanceof Problem)) throw problem;
-    const { status } = problem;
-    const end = status === 401 || status === 403 ? "denied" : status === 404 ? "missing" : "refused";
-    over = { ...over, state: isRetried(problem) ? "offline" : end, problem };
-    if (isRetried(problem)) timer = Number(setTimeout(() => readOver(wish), Math.max(pause_ms(++failures, Math.random()), problem.retryAfter_s * 1000)));
-  }
-
-  /**
-   * Steps as wide as the chart wants them, else as wide as they are kept for that time, as a reader would.
-   * @param {Wish} wish
-   * @param {{ from: number, to: number, step: number }} span
-   * @param {AbortSignal} signal
-   */
-  async function readSpan({ access, spec }, { from, to, step }, signal) {
-    const { agg, by, where } = spec;
-    const read = (/** @type {{ step?: number, top?: number }} */ how) => api.readRollup(access, { from, to, agg, by, where, top: topOf(spec), hasTotals: HAS_RATIO.test(agg), ...how }, signal);
-    try {
-      // Where steps don't tell, the chart ranks series as it does live: by their highest step.
-      return await read({ step, ...(RANKED.test(agg) && { top: MOST_SERIES }) });
-    } catch (error) {
-      if (!(error instanceof Problem) || error.status !== UNPROCESSABLE) throw error;
-      const free = await read({});
-      const kept = keptStep(free.step, step);
-      return kept === free.step ? free : read({ step: kept });
-    }
+    const { readOver } = await import("./reading.js");
+    if (signal.aborted) return;
+    readOver(wish, {
+      readRollup: api.readRollup, now_s, signal, step: whole,
+      fit: (view) => fit(view, wish.spec),
+      tell: (told) => ((over = told), askBefore(), onchange()),
+    });
   }
 
   /** Asks for the period before, with some steps of what follows it: then a window that moves on has them. */
   async function askBefore() {
-    const { view } = shown();
-    const { from, to, step } = view;
+    if (!wanted?.spec.compare || isAskingBefore) return;
+    const [loaded, { readSpan }] = await Promise.all([import("./previous.js"), import("./reading.js")]);
+    const { PREVIOUS_STEPS } = (periods = loaded);
+    const { from, to, step } = shown().view;
     if (!wanted?.spec.compare || step === 0 || isAskingBefore) return;
     if (before && from - before.from < PREVIOUS_STEPS * step && from >= before.from && before.rollup.step === step) return;
     isAskingBefore = true;
     const { signal } = reads;
     try {
-      const rollup = await readSpan(wanted, { from: from - (to - from), to: from + PREVIOUS_STEPS * step, step }, signal);
+      const rollup = await readSpan(api.readRollup, wanted, { from: from - (to - from), to: from + PREVIOUS_STEPS * step, step }, signal);
       if (signal.aborted) return;
       before = { from, rollup };
       isAskingBefore = false;
@@ -179,20 +132,19 @@ export function createFeed({ open, api, now_s, onchange }) {
   /** @returns {Shown} */
   function shown() {
     const { state, problem, view } = reader ?? over;
-    if (!wanted?.spec.compare || !before || before.rollup.step !== view.step) return { state, problem, view, previous: null };
-    if (joined?.view !== view || joined.rollup !== before.rollup) joined = { view, rollup: before.rollup, previous: previousView(view, before.rollup) };
-    return { state, problem, view, previous: joined.previous };
+    if (!wanted?.spec.compare || !periods || before?.rollup.step !== view.step) return { state, problem, view, previous: null, compared: null };
+    if (joined?.view !== view || joined.rollup !== before.rollup) {
+      const previous = periods.previousView(view, before.rollup);
+      joined = { view, rollup: before.rollup, previous, compared: periods.comparedView(view, previous) };
+    }
+    return { state, problem, view, previous: joined.previous, compared: joined.compared };
   }
 
   return { ask, shown, close: () => ask(null) };
 }
 
-/** What is over the window what its steps are not. */
-const HAS_RATIO = /\bratio\b/;
-const RANKED = /^(p\d|distinct:)/;
-
 /** Each series has a line for each aggregate. @param {Spec} spec */
-function topOf({ agg, top }) {
+export function topOf({ agg, top }) {
   return Math.max(1, Math.floor(top / new Set(agg.split(",")).size));
 }
 

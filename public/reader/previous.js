@@ -3,6 +3,8 @@
 
 import { viewOf } from "../live/window.mjs";
 
+export { changeOf } from "../chart/format.mjs";
+
 /** @import { Column, Series, View } from "../live/window.mjs" */
 /** @import { Rollup } from "./api.js" */
 
@@ -42,14 +44,4 @@ export function comparedView(view, previous) {
   if (!previous || view.series.length > MOST_DRAWN) return view;
   const before = previous.series.filter(({ other }) => !other).map((one) => ({ ...one, previous: true }));
   return { ...view, series: [...view.series, ...before], totals: [...view.totals, ...before.map(() => ({}))] };
-}
-
-/**
- * How much a number has changed, as a share of what it was.
- * @param {number | null} now
- * @param {number | null} was
- * @returns {number | null} null where that can't be told
- */
-export function changeOf(now, was) {
-  return now === null || !was ? null : (now - was) / Math.abs(was);
 }

@@ -5,9 +5,9 @@
  */
 
 import { h, setText, svg } from "../chart/dom.mjs";
+import { changeOf } from "../chart/format.mjs";
 import { inRows, summaryWords } from "../chart/lines.mjs";
 import { idOf } from "../live/window.mjs";
-import { changeOf } from "./previous.js";
 
 /** @import { Formats } from "../chart/format.mjs" */
 /** @import { HeartbeatChart } from "../heartbeat-chart.mjs" */
