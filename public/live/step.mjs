@@ -10,16 +10,16 @@ export const MOST_BARS = 100;
 
 /** The API takes multiples of this, and so many steps; a window that is widened to whole steps has one more. */
 const UNIT_S = 10;
-const MOST_ALLOWED = 11_000 - 1;
+const MOST_ALLOWED = 11_000 - 2;
 
 /**
- * The finest width that gives a window at most so many steps.
+ * The finest width that gives a window at most so many steps, and one more where it was widened to whole steps before.
  * @param {number} window_s
  * @param {number} [most]
  * @param {number} [least_s] no finer than this
  */
 export function stepOf(window_s, most = MOST_STEPS, least_s = 0) {
-  return STEPS_S.find((step) => step >= least_s && window_s / step <= most) ?? Math.max(least_s, /** @type {number} */ (STEPS_S.at(-1)));
+  return STEPS_S.find((step) => step >= least_s && window_s / step < most + 1) ?? Math.max(least_s, /** @type {number} */ (STEPS_S.at(-1)));
 }
 
 /** The width that was asked for, or where the API has no such steps the next wider one that it has. @param {number} window_s @param {number} asked_s */

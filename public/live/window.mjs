@@ -10,8 +10,8 @@
 /** How far ahead of the window steps are kept: the minute that writers may be ahead, and as much for a slow clock. */
 const AHEAD_S = 120;
 
-/** Points come a moment after the end of their step: by then it is complete. Longer where deltas show that they come later. */
-const LATE_S = 5;
+/** Writers gather points for some seconds: so long after its end a step is complete; longer where deltas show that they come later. */
+const LATE_S = 8;
 const LATEST_S = 90;
 
 /** What changes a step by less is a straggler; for so long one that is not is remembered. */

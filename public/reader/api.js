@@ -53,13 +53,10 @@ export function sendPoint(stream, point) {
  * @param {Access} access
  * @param {Question} question
  * @param {AbortSignal} [signal]
- * @returns {Promise<Rollup>} with the server's clock
+ * @returns {Promise<Rollup>}
  */
 export function readRollup(access, question, signal) {
-  return answer(rollupPath(access.stream, question), { headers: bearer(access.key), signal }, async (response) => {
-    const now = (Date.parse(response.headers.get("Date") ?? "") || Date.now()) / 1000;
-    return { ...(await response.json()), now };
-  });
+  return request(rollupPath(access.stream, question), { headers: bearer(access.key), signal });
 }
 
 /**

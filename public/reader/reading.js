@@ -21,11 +21,10 @@ const UNPROCESSABLE = 422;
 const MOST_SERIES = 1000;
 
 /** How long after its end an open step is read again, and when at the latest. */
-const AGAIN_MS = 6000;
+const AGAIN_MS = 9000;
 const LATEST_AGAIN_MS = 3_600_000;
 
-/** What is over the window what its steps are not, and what steps don't tell at all. */
-const HAS_RATIO = /\bratio\b/;
+/** What steps don't tell. */
 const RANKED = /^(p\d|distinct:)/;
 
 /**
@@ -38,7 +37,7 @@ const RANKED = /^(p\d|distinct:)/;
  */
 export async function readSpan(readRollup, { access, spec }, { from, to, step }, signal) {
   const { agg, by, where } = spec;
-  const read = (/** @type {{ step?: number, top?: number }} */ how) => readRollup(access, { from, to, agg, by, where, top: topOf(spec), hasTotals: HAS_RATIO.test(agg), ...how }, signal);
+  const read = (/** @type {{ step?: number, top?: number }} */ how) => readRollup(access, { from, to, agg, by, where, top: topOf(spec), hasTotals: true, ...how }, signal);
   try {
     // Where steps don't tell, the chart ranks series as it does live: by their highest step.
     return await read({ step, ...(RANKED.test(agg) && { top: MOST_SERIES }) });

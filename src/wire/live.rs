@@ -8,7 +8,7 @@ use crate::domain::window::Window;
 
 use super::json::{push_formatted, push_labels, push_list, push_number, push_text};
 use super::live_params::LiveCursor;
-use super::rollup::MAX_NUMBERS;
+use super::rollup::{MAX_NUMBERS, push_clock};
 
 /// A live reader is told of at most so many groups.
 pub const MAX_GROUPS: usize = 1_000;
@@ -99,8 +99,9 @@ pub fn snapshot(
     times.extend(whole.times().into_iter().filter(|at_s| *at_s >= shown.to_s()));
     let (from_s, to_s, step_s) = (shown.from_s(), shown.to_s(), shown.step_s());
     let mut json = head("snapshot", &cursor);
-    let (now_s, ms) = (now_ms.div_euclid(1000), now_ms.rem_euclid(1000));
-    push_formatted(&mut json, format_args!(",\"now\":{now_s}.{ms:03},\"step\":{step_s},\"from\":{from_s},\"to\":{to_s},\"agg\":["));
+    json.push_str(",\"now\":");
+    push_clock(&mut json, now_ms);
+    push_formatted(&mut json, format_args!(",\"step\":{step_s},\"from\":{from_s},\"to\":{to_s},\"agg\":["));
     push_list(&mut json, aggregates, |out, aggregate| push_text(out, &aggregate.name()));
     json.push(']');
     push_series(&mut json, &times, whole, whole, aggregates)?;
@@ -193,7 +194,8 @@ mod tests {
             vec![(labels("\"x"), vec![(0, cell(1.0)), (4, cell(0.5))]), (labels("y"), vec![(1, Cell::plain(1, None))])];
         let shown = Window::aligned(NOW - 20, NOW, 10).expect("valid");
         let aggregates = [Aggregate::Sum, Aggregate::Max];
-        let message = snapshot(&Block { window, rows }, &shown, &aggregates, LiveCursor(vec![3, 4]), NOW * 1000 - 1).expect("small");
+        let message = snapshot(&Block { window, rows }, &shown, &aggregates, LiveCursor(vec![3, 4]), NOW * 1000 - 1)
+            .expect("small");
         let wanted = concat!(
             r#"{"type":"snapshot","cursor":"3.4","now":1792540799.999,"step":10,"from":1792540780,"to":1792540800,"agg":["sum","max"],"#,
             r#""times":[1792540780,1792540790,1792540820],"series":["#,
