@@ -110,14 +110,15 @@ export function createFeed({ open, api, now_s, onchange }) {
   async function askBefore() {
     if (!wanted?.spec.compare || isAskingBefore) return;
     const [loaded, { readSpan }] = await Promise.all([import("./previous.js"), import("./reading.js")]);
-    const { PREVIOUS_STEPS } = (periods = loaded);
+    periods = loaded;
     const { from, to, step } = shown().view;
     if (!wanted?.spec.compare || step === 0 || isAskingBefore) return;
-    if (before && from - before.from < PREVIOUS_STEPS * step && from >= before.from && before.rollup.step === step) return;
+    const more = periods.moreSteps(wanted.spec.agg);
+    if (before && from - before.from < Math.max(more, 1) * step && from >= before.from && before.rollup.step === step) return;
     isAskingBefore = true;
     const { signal } = reads;
     try {
-      const rollup = await readSpan(api.readRollup, wanted, { from: from - (to - from), to: from + PREVIOUS_STEPS * step, step }, signal);
+      const rollup = await readSpan(api.readRollup, wanted, { from: from - (to - from), to: from + more * step, step }, signal);
       if (signal.aborted) return;
       before = { from, rollup };
       isAskingBefore = false;

@@ -152,3 +152,15 @@ scene("distinct counts are called the same in both views", async ({ page }) => {
     assert.deepEqual(rows.map(({ summary }) => summary), ["2"]);
   });
 });
+
+scene("a ratio is compared with the period's before, in both views", async ({ page }) => {
+  const stream = await worker.createStream();
+  const t = Math.floor(Date.now() / 1000) - 1800;
+  await worker.write(stream, [{ n: 1, d: 10, t }, { n: 5, d: 10, t: t + 60 }, { n: 1, d: 100, t: t - HOUR_S }, { n: 7, d: 20, t: t - HOUR_S + 60 }]);
+  const compared = () => eventually(async () => assert.deepEqual((await totals(page)).map(({ summary, before, change }) => [summary, before, change]), [["0.3", "0.06667", "+350 %"]]));
+  await page.goto(pageOf(worker, stream, { agg: "ratio", compare: "" }));
+  await compared();
+  const { from, to } = await dataOf(page);
+  await page.goto(pageOf(worker, stream, { agg: "ratio", compare: "", from: String(from + 1), to: String(to - 1) }));
+  await compared();
+});
