@@ -11,16 +11,13 @@
  */
 
 import { mountCursor } from "./chart/cursor.mjs";
-import { h, setText } from "./chart/dom.mjs";
+import { h, isDisplayed, later, setText } from "./chart/dom.mjs";
 import { formats } from "./chart/format.mjs";
-import { mountLegend } from "./chart/legend.mjs";
 import { beforeOf, chartOf, isStackable, titleOf } from "./chart/lines.mjs";
-import { mountNumbers } from "./chart/numbers.mjs";
 import { SLOTS, strokeOf } from "./chart/palette.mjs";
 import { isDashed, mountPlot } from "./chart/plot.mjs";
-import { mountRows } from "./chart/rows.mjs";
 import { styleSheet } from "./chart/styles.mjs";
-import { STATES, noticeOf, spanOf, spoken, summaryOf } from "./chart/words.mjs";
+import { STATES, momentOf, noticeOf, spanOf, spoken, summaryOf } from "./chart/words.mjs";
 import { EMPTY, viewOf } from "./live/window.mjs";
 import { open } from "./reader.mjs";
 
@@ -71,17 +68,18 @@ export class HeartbeatChart extends HTMLElement {
     onpan: (share) => this.#plot.panBy(share),
     onreset: () => this.zoom(null),
   });
-  #legend = mountLegend(this.#parts.legend, {
+  #legend = this.#later(async () => (await import("./chart/legend.mjs")).mountLegend(this.#parts.legend, {
     onselect: (line, event) => this.#select(line, event),
     onpoint: (id) => this.#plot.highlight(id),
-  });
-  #numbers = mountNumbers(this.#parts.numbers);
-  #rows = mountRows(this.#parts.details);
+  }));
+  #numbers = this.#later(async () => (await import("./chart/numbers.mjs")).mountNumbers(this.#parts.numbers));
+  #rows = this.#later(async () => (await import("./chart/rows.mjs")).mountRows(this.#parts.details));
 
   constructor() {
     super();
     this.#parts.plot.addEventListener("dblclick", () => this.zoom(null));
     this.#parts.reset.addEventListener("click", () => this.zoom(null));
+    this.#parts.details.addEventListener("toggle", () => this.#draw());
     this.#parts.showAll.addEventListener("click", () => (this.#hidden.clear(), this.#draw()));
   }
 
@@ -116,7 +114,7 @@ export class HeartbeatChart extends HTMLElement {
   }
 
   set data(data) {
-    this.#data = data && "totals" in data ? data : data && viewOf(data);
+    this.#data = data && "totals" in data ? data : data && viewOf({ now: Date.now() / 1000, ...data });
     this.#ask();
   }
 
@@ -195,6 +193,11 @@ export class HeartbeatChart extends HTMLElement {
     }
   }
 
+  /** @template T @param {() => Promise<T>} load */
+  #later(load) {
+    return later(load, () => this.#draw());
+  }
+
   #restyle() {
     this.#theme = null;
     this.#draw();
@@ -227,12 +230,12 @@ export class HeartbeatChart extends HTMLElement {
     numbers.hidden = !isNumber;
     legend.hidden = isNumber || chart.lines.length === 0;
     details.hidden = chart.lines.length === 0;
-    if (isNumber) this.#numbers.update(chart, words);
+    if (isNumber) this.#numbers.need()?.update(chart, words);
     const lines = chart.lines.filter(({ id }) => !this.#hidden.has(id));
     const look = this.#look(chart, lines);
     this.#drawPlot(chart, lines, look);
-    this.#legend.update(chart, { formats: words, colours: look.theme.series, isDashed: isDashed(lines.length, look), isHidden: ({ id }) => this.#hidden.has(id) });
-    this.#rows.update(chart, words);
+    if (this.#legend.part || isDisplayed(legend)) this.#legend.need()?.update(chart, { formats: words, colours: look.theme.series, isDashed: isDashed(lines.length, look), isHidden: ({ id }) => this.#hidden.has(id) });
+    if (details.open) this.#rows.need()?.update(chart, words);
     this.#point(this.#pointed);
     this.dispatchEvent(new CustomEvent("heartbeat-draw"));
   }
@@ -288,7 +291,7 @@ export class HeartbeatChart extends HTMLElement {
     const { step, line } = pointed;
     const [at, words] = [step !== null && step < chart.times.length ? step : null, this.#words()];
     const drawn = chart.lines.filter(({ id }) => !this.#hidden.has(id));
-    this.#legend.point(line === null ? null : drawn[line] ?? null, at, at === null ? "" : words.moment(chart.times[at], chart), words);
+    this.#legend.part?.point(line === null ? null : drawn[line] ?? null, at, at === null ? "" : momentOf(chart, at, words), words);
     this.#cursor.update(chart.times.length, at, at === null ? "" : spoken(chart, drawn, at, words));
     if (isMoved) this.dispatchEvent(new CustomEvent("heartbeat-point", { detail: { step: at } }));
     if (performance.now() - this.#summary_ms < SUMMARY_MS || chart.step === 0) return;
@@ -360,7 +363,7 @@ function partsOf(root) {
   const legend = h("div", { class: "legend", part: "legend" });
   const note = h("p");
   const showAll = h("button", { type: "button" }, "Show all series");
-  const details = h("details", { part: "data" });
+  const details = h("details", { part: "data" }, h("summary", {}, "Data as a table"));
   const summary = h("p", { class: "unseen", id: "summary" });
   for (const el of [reset, note, showAll, numbers, legend, details]) el.hidden = true;
   const head = h("div", { class: "head", part: "header" }, h("h2", {}, title), span, state);

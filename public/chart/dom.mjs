@@ -39,6 +39,31 @@ export function find(root, selector, type) {
 }
 
 /**
+ * A part of the page that is loaded when it is first needed.
+ * @template T
+ * @param {() => Promise<T>} load
+ * @param {() => void} onload
+ * @returns {{ readonly part: T | null, need: () => T | null }} null until it is there
+ */
+export function later(load, onload) {
+  let part = /** @type {T | null} */ (null);
+  let isAsked = false;
+
+  function need() {
+    if (!isAsked) load().then((loaded) => ((part = loaded), onload()));
+    isAsked = true;
+    return part;
+  }
+
+  return { need, get part() { return part; } };
+}
+
+/** Whether a page shows it. @param {HTMLElement} el */
+export function isDisplayed(el) {
+  return !el.hidden && getComputedStyle(el).display !== "none";
+}
+
+/**
  * @template {keyof SVGElementTagNameMap} T
  * @param {T} tag
  * @param {Record<string, string>} attributes

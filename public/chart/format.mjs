@@ -82,3 +82,13 @@ export function duration(seconds) {
   const count = seconds / width_s;
   return count === 1 ? unit : `${count} ${unit}s`;
 }
+
+/**
+ * How much a number has changed, as a share of what it was.
+ * @param {number | null} now
+ * @param {number | null} was
+ * @returns {number | null} null where that can't be told
+ */
+export function changeOf(now, was) {
+  return now === null || !was ? null : (now - was) / Math.abs(was);
+}

@@ -2,6 +2,7 @@
 /** The chart's legend: each series with its value at the cursor, its latest and its summary; a click hides or shows it. */
 
 import { h, svg, setText } from "./dom.mjs";
+import { inRows, summaryWords } from "./lines.mjs";
 import { strokeOf } from "./palette.mjs";
 
 /** @import { Formats } from "./format.mjs" */
@@ -15,9 +16,11 @@ import { strokeOf } from "./palette.mjs";
  */
 export function mountLegend(el, { onselect, onpoint }) {
   const head = ["Series", "", "Latest", ""].map((title) => h("th", { scope: "col" }, title));
+  head[3].setAttribute("aria-sort", "descending");
   const body = h("tbody");
   el.append(h("table", { class: "series" }, h("caption", { class: "unseen" }, "Series of the chart"), h("thead", {}, h("tr", {}, ...head)), body));
   const rows = /** @type {Map<string, ReturnType<typeof row>>} */ (new Map());
+  const ids = /** @type {WeakMap<Element, string>} */ (new WeakMap());
   let shown = /** @type {Line[]} */ ([]);
 
   /**
@@ -29,14 +32,16 @@ export function mountLegend(el, { onselect, onpoint }) {
    * @param {(line: Line) => boolean} now.isHidden
    */
   function update({ lines, summaryTitle }, { formats, colours, isDashed, isHidden }) {
-    shown = lines;
-    const ids = new Set(lines.map(({ id }) => id));
-    for (const [id, { tr }] of rows) if (!ids.has(id)) (tr.remove(), rows.delete(id));
-    lines.forEach((line, i) => {
+    const order = Array.from(body.children, (tr) => ids.get(tr) ?? "");
+    shown = inRows(lines, (line) => line, order, body.matches(":hover, :focus-within"));
+    const known = new Set(lines.map(({ id }) => id));
+    for (const [id, { tr }] of rows) if (!known.has(id)) (tr.remove(), rows.delete(id));
+    shown.forEach((line, i) => {
       let one = rows.get(line.id);
       if (!one) {
         const { id } = line;
         rows.set(id, (one = row((event) => onselect(/** @type {Line} */ (shown.find((other) => other.id === id)), event))));
+        ids.set(one.tr, id);
         for (const type of ["pointerenter", "focusin"]) one.tr.addEventListener(type, () => onpoint(id));
         for (const type of ["pointerleave", "focusout"]) one.tr.addEventListener(type, () => onpoint(null));
       }
@@ -46,7 +51,7 @@ export function mountLegend(el, { onselect, onpoint }) {
       one.paint(strokeOf(line.slot, colours), isDashed);
       one.button.setAttribute("aria-pressed", String(!isHidden(line)));
       setText(one.latest, formats.number(line.latest));
-      setText(one.summary, formats.number(line.summary));
+      setText(one.summary, summaryWords(line, summaryTitle, formats));
     });
     setText(head[3], summaryTitle);
   }

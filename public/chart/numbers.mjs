@@ -20,7 +20,7 @@ export function mountNumbers(el) {
       const [dt, dd] = el.children[i].children;
       const bdi = /** @type {HTMLElement} */ (dt.firstElementChild);
       bdi.dataset.kind = line.name.kind;
-      setText(bdi, line.name.kind === "all" ? wordOf(line.agg, chart) : line.name.text);
+      setText(bdi, line.name.kind === "all" ? wordOf(line) : line.name.text);
       setText(dd, formats.number(bigOf(line, chart)));
     });
   }
@@ -29,20 +29,21 @@ export function mountNumbers(el) {
 }
 
 /**
- * What a series is in one number: the whole window where its steps tell, else the present. The step under way has just
- * begun perhaps, so the one before it speaks too: the higher of both for what only grows within a step.
+ * What a series is in one number: the whole window where its steps tell, else the present, which is the last complete step.
+ * What comes now and then may have missed it, so the one before it speaks too: the higher of both for what grows within a step.
  * @param {Line} line
  * @param {Chart} chart
  */
-export function bigOf({ agg, summary, values }, { summaryTitle }) {
+export function bigOf({ agg, summary, summaryTitle, values }, { complete }) {
   if (summaryTitle !== "Highest") return summary;
-  const [before, now] = [values.at(-2) ?? null, values.at(-1) ?? null];
+  if (complete === 0) return null;
+  const [before, now] = [values[complete - 2] ?? null, values[complete - 1] ?? null];
   if (agg === "max" || agg.startsWith("distinct:")) return before === null && now === null ? (agg === "max" ? null : 0) : Math.max(before ?? 0, now ?? 0);
   return now ?? before;
 }
 
-/** @param {string} agg @param {Chart} chart */
-function wordOf(agg, { summaryTitle }) {
+/** @param {Line} line */
+function wordOf({ agg, summaryTitle }) {
   if (agg.startsWith("distinct:")) return `${agg.slice(9)} now`;
   return summaryTitle === "Highest" ? "now" : summaryTitle.toLowerCase();
 }

@@ -48,6 +48,10 @@ const TIME_SPACE_PX = 84;
 /** Around the numbers of the value axis. */
 const VALUE_AXIS_PX = 18;
 
+/** What is still open is striped: so wide, and how much of it goes. */
+const STRIPE_PX = 3;
+const STRIPED = 0.85;
+
 /** Off the chart, and off every line's reach. */
 const NOWHERE_PX = -100;
 
@@ -103,6 +107,7 @@ export function mountPlot(el, { onpoint, onzoom }) {
         setCursor: [(u) => point({ step: u.cursor.idx ?? null, ...(look.isStacked && { line: layerAt(u) }) })],
         setSeries: [(_, series) => look.isStacked || point({ line: series === null ? null : series - 1 })],
         setSelect: [(u) => select(u)],
+        draw: [(u) => drawn && stripe(u, drawn.chart, look)],
       },
       scales: scalesOf(chart, look, () => zoom ?? drawn?.chart ?? chart),
     }, data, el);
@@ -249,6 +254,34 @@ function optionsOf(lines, look) {
     bands: kind === "bars" || !isStacked ? [] : lines.slice(1).map((line, i) => ({ series: [i + 2, i + 1], fill: fillOf(line, look) })),
     series: [{}, ...series],
   };
+}
+
+/**
+ * Makes dashes of lines, and stripes of areas and bars, where steps are still open.
+ * @param {uPlot} u
+ * @param {Chart} chart
+ * @param {Look} look
+ */
+function stripe({ ctx, bbox, valToPos }, { times, to, step, complete }, { kind, theme }) {
+  if (complete === times.length) return;
+  // A line comes from the step before.
+  const from = times[complete] - (kind === "bars" ? 0 : step);
+  const [left, right] = [from, to].map((time) => Math.min(Math.max(valToPos(time, "x", true), bbox.left), bbox.left + bbox.width));
+  const width = STRIPE_PX * devicePixelRatio;
+  ctx.save();
+  ctx.beginPath();
+  ctx.rect(left, bbox.top, right - left, bbox.height);
+  ctx.clip();
+  ctx.beginPath();
+  for (let x = left - bbox.height; x < right; x += 2.8 * width) {
+    ctx.moveTo(x, bbox.top + bbox.height);
+    ctx.lineTo(x + bbox.height, bbox.top);
+  }
+  ctx.strokeStyle = theme.ground;
+  ctx.globalAlpha = STRIPED;
+  ctx.lineWidth = width;
+  ctx.stroke();
+  ctx.restore();
 }
 
 /** As wide as the longest number. @param {uPlot} u @param {string[] | null} values @param {number} axis @param {number} cycle */

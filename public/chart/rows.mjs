@@ -2,6 +2,7 @@
 /** The numbers behind a chart as a table, newest first: made when somebody opens it. */
 
 import { h } from "./dom.mjs";
+import { OPEN } from "./words.mjs";
 
 /** @import { Formats } from "./format.mjs" */
 /** @import { Chart } from "./lines.mjs" */
@@ -16,28 +17,20 @@ const REFRESH_MS = 5000;
 /** @param {HTMLDetailsElement} el */
 export function mountRows(el) {
   const rows = h("div", { class: "rows", tabindex: "0", role: "region", "aria-label": "Data of the chart" });
-  el.append(h("summary", {}, "Data as a table"), rows);
-  let given = /** @type {[Chart, Formats] | null} */ (null);
-  let built_ms = 0;
+  el.append(rows);
+  let built_ms = -Infinity;
+  el.addEventListener("toggle", () => (built_ms = -Infinity));
 
-  function build() {
-    if (!given || !el.open) return;
+  /** @param {Chart} chart @param {Formats} formats */
+  function update({ lines, times, from, to, step, complete }, formats) {
+    if (performance.now() - built_ms < REFRESH_MS) return;
     built_ms = performance.now();
-    const [{ lines, times, from, to, step }, formats] = given;
     const shown = lines.slice(0, MOST_SERIES);
     const steps = times.map((_, i) => i).reverse().slice(0, MOST_STEPS);
     const head = h("tr", {}, h("th", { scope: "col" }, "Time"), ...shown.map(({ name }) => h("th", { scope: "col", title: name.text }, h("bdi", { "data-kind": name.kind }, name.text))));
-    const body = steps.map((i) => h("tr", {}, h("th", { scope: "row" }, formats.moment(times[i], { from, to, step })), ...shown.map(({ values }) => h("td", {}, formats.number(values[i])))));
+    const body = steps.map((i) => h("tr", i < complete ? {} : { class: "open" }, h("th", { scope: "row" }, `${formats.moment(times[i], { from, to, step })}${i < complete ? "" : OPEN}`), ...shown.map(({ values }) => h("td", {}, formats.number(values[i])))));
     const caption = h("caption", { class: "unseen" }, `The last ${steps.length} steps of ${shown.length} series`);
     rows.replaceChildren(h("table", {}, caption, h("thead", {}, head), h("tbody", {}, ...body)));
-  }
-
-  el.addEventListener("toggle", build);
-
-  /** @param {Chart} chart @param {Formats} formats */
-  function update(chart, formats) {
-    given = [chart, formats];
-    if (el.open && performance.now() - built_ms > REFRESH_MS) build();
   }
 
   return { update };

@@ -82,7 +82,7 @@ bdi:not([data-kind="value"]) { color: var(--muted); font-style: italic; }
 .series tr.pointed > *, .series tbody tr:hover > * { background: var(--soft); }
 .series svg { flex: none; width: 22px; height: 10px; }
 .series svg line { stroke-width: 4; }
-.at { color: var(--text); font-weight: 600; }
+:is(.at, [aria-sort]) { color: var(--text); font-weight: 600; }
 
 .more { display: flex; flex-wrap: wrap; align-items: center; gap: 6px 14px; color: var(--muted); font-size: 0.84rem; }
 .more p { flex: 1 1 auto; }
@@ -93,6 +93,7 @@ summary { width: max-content; cursor: pointer; padding: 2px 0; }
 .rows thead th { max-width: 12rem; overflow: hidden; text-overflow: ellipsis; }
 .rows :is(th, td):first-child { position: sticky; left: 0; background: var(--background); }
 .rows thead th:first-child { z-index: 1; }
+.rows .open > * { color: var(--muted); font-style: italic; }
 
 .numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 9rem), 1fr)); gap: 10px 24px; }
 .numbers > div { min-width: 0; display: flex; flex-direction: column-reverse; justify-content: flex-end; }

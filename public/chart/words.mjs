@@ -13,6 +13,14 @@ const SPOKEN = 5;
 /** @type {Record<string, string>} */
 export const STATES = { connecting: "Connecting", live: "Live", offline: "Offline, trying again", paused: "Paused", denied: "No permission", missing: "Not found", refused: "Refused", closed: "Closed" };
 
+/** What stands after the time of a step that is still open. */
+export const OPEN = ", still open";
+
+/** @param {Chart} chart @param {number} step @param {Formats} formats */
+export function momentOf(chart, step, formats) {
+  return formats.moment(chart.times[step], chart) + (step < chart.complete ? "" : OPEN);
+}
+
 /** @param {Chart} chart */
 export function spanOf({ from, to, step }) {
   const width = duration(step);
@@ -28,10 +36,10 @@ export function spanOf({ from, to, step }) {
  * @param {Formats} formats
  */
 export function summaryOf(kind, title, chart, formats) {
-  const { lines, from, to, summaryTitle } = chart;
+  const { lines, from, to } = chart;
   const what = `${{ line: "Line chart", area: "Area chart", bars: "Bar chart", number: "Number" }[kind] ?? "Chart"}: ${title}.`;
   const when = `From ${formats.moment(from, chart)} to ${formats.moment(to, chart)}, ${lines.length === 1 ? "1 series" : `${lines.length} series`}.`;
-  const each = lines.slice(0, SPOKEN).map((line) => `${line.name.text}: ${summaryTitle.toLowerCase()} ${formats.number(line.summary)}, latest ${formats.number(line.latest)}${peakOf(line, chart, formats)}.`);
+  const each = lines.slice(0, SPOKEN).map((line) => `${line.name.text}: ${line.summaryTitle.toLowerCase()} ${formats.number(line.summary)}, latest ${formats.number(line.latest)}${peakOf(line, chart, formats)}.`);
   const more = lines.length > SPOKEN ? [`And ${lines.length - SPOKEN} more in the table below.`] : [];
   return [what, when, ...each, ...more, ...(kind === "number" ? [] : ["Arrow keys move the cursor, plus and minus zoom, 0 shows all."])].join(" ");
 }
@@ -52,7 +60,7 @@ function peakOf({ values }, chart, formats) {
  */
 export function spoken(chart, lines, step, formats) {
   const values = lines.map(({ name, values }) => `${name.text} ${formats.number(values[step])}`);
-  return `${formats.moment(chart.times[step], chart)}: ${values.join(", ")}`;
+  return `${momentOf(chart, step, formats)}: ${values.join(", ")}`;
 }
 
 /**

@@ -9,8 +9,9 @@
 
 import { pause_ms } from "./pause.mjs";
 import { isRetried } from "./problem.mjs";
-import { liveUrl, rollupUrl, secondsOf } from "./query.mjs";
-import { ask, openEvents, openWebSocket } from "./transports.mjs";
+import { liveUrl, rollupUrl } from "./query.mjs";
+import { keptStep } from "./step.mjs";
+import { ask, openWebSocket } from "./transports.mjs";
 import { createWindow, viewOf } from "./window.mjs";
 
 /** @import { Problem } from "./problem.mjs" */
@@ -48,6 +49,9 @@ const STEADY_MS = 10_000;
 /** A hidden page keeps its connection for so long: whoever comes back from another tab has lost nothing. */
 const LINGER_MS = 60_000;
 
+/** The API's status for steps that are not kept for that time, and for what would be too much. */
+const UNPROCESSABLE = 422;
+
 /** After so long on a lesser way, the next connection tries the best one again. */
 const UPGRADE_MS = 600_000;
 
@@ -55,21 +59,25 @@ const UPGRADE_MS = 600_000;
 const PATIENCE = 2;
 
 /**
- * @param {Query} query
+ * @param {Query} asked its step gives way to a wider one where that is not kept
  * @param {Surroundings} needs
  * @param {() => void} onchange
  */
-export function connect(query, needs, onchange) {
+export function connect(asked, needs, onchange) {
+  let query = asked;
   const window = createWindow();
   let state = /** @type {State} */ ("connecting");
   let problem = /** @type {Problem | null} */ (null);
   let rollup = /** @type {View | null} */ (null);
   let cursor = "";
-  let way = /** @type {Way} */ (needs.WebSocket ? "websocket" : needs.EventSource ? "events" : "deltas");
+  const best = () => /** @type {Way} */ (needs.WebSocket ? "websocket" : needs.EventSource ? "events" : "deltas");
+  let way = best();
   let since_ms = needs.now_ms();
   let failures = 0;
   let misses = 0;
   let hasWorked = false;
+  /** Whether the API is to be asked for a step that is kept for so long, and whether it was. */
+  let [isStepAsked, isStepKnown] = [false, false];
   /** What the server's clock is ahead of this one. */
   let ahead_ms = 0;
   let current = /** @type {Transport | null} */ (null);
@@ -119,8 +127,14 @@ export function connect(query, needs, onchange) {
     if (isOver()) return;
     scheduleSlide();
     if (way === "websocket") listen(openWebSocket);
-    else if (way === "events") listen(openEvents);
+    else if (way === "events") listenToEvents();
     else poll();
+  }
+
+  async function listenToEvents() {
+    const { signal } = attempt;
+    const { openEvents } = await import("./events.mjs");
+    if (!signal.aborted) listen(openEvents);
   }
 
   /** @param {typeof openWebSocket} open */
@@ -129,7 +143,7 @@ export function connect(query, needs, onchange) {
     const listener = {
       /** @param {Message} message */
       onmessage(message) {
-        take(message);
+        take(message, began_ms > 0);
         began_ms ||= needs.now_ms();
         misses = 0;
         hasWorked ||= way === "websocket";
@@ -174,18 +188,20 @@ export function connect(query, needs, onchange) {
   async function poll(then) {
     const { signal } = attempt;
     const isRollup = way === "rollup";
+    const isFree = isRollup && isStepAsked;
     try {
-      const answer = isRollup ? await ask(rollupUrl(query), query.key, needs, signal) : await ask(liveUrl(query, "deltas", cursor), "", needs, signal);
+      const answer = isRollup ? await ask(rollupUrl(query, isFree), query.key, needs, signal) : await ask(liveUrl(query, "deltas", cursor), "", needs, signal);
       if (signal.aborted) return;
+      if (isFree && isWider(answer)) return widen(answer);
       if (isRollup) takeRollup(answer);
-      else take(answer);
+      else take(answer, !then && failures === 0);
     } catch (error) {
       if (!signal.aborted) fail(/** @type {Error} */ (error), isRollup);
       return;
     }
     if (then) return then();
     failures = 0;
-    const rollup_ms = Math.min(Math.max(secondsOf(query.step) * 250, ROLLUP_MS), ROLLUP_MOST_MS);
+    const rollup_ms = Math.min(Math.max(query.step_s * 250, ROLLUP_MS), ROLLUP_MOST_MS);
     next(upgrade() ? 0 : isRollup ? rollup_ms : DELTAS_MS);
   }
 
@@ -200,7 +216,24 @@ export function connect(query, needs, onchange) {
     if (why.status === 401 || why.status === 403) return finish("denied", why);
     if (isRetried(why)) return again(failures + 1, why);
     if (isRollup) return finish(why.status === 404 ? "missing" : "refused", why);
+    isStepAsked = why.status === UNPROCESSABLE && !isStepKnown;
     choose("rollup");
+    start();
+  }
+
+  /** @param {any} rollup of a step that the API chose */
+  function isWider({ step }) {
+    isStepAsked = false;
+    isStepKnown = true;
+    return step !== query.step_s;
+  }
+
+  /** The steps that were asked for are not kept for so long, or all would be too much: again with wider ones. @param {any} rollup */
+  function widen({ step }) {
+    if (step > query.step_s) {
+      query = { ...query, step_s: keptStep(step, query.step_s) };
+      choose(best());
+    }
     start();
   }
 
@@ -221,16 +254,17 @@ export function connect(query, needs, onchange) {
   /** Back to the best way, when the lesser one was long enough. */
   function upgrade() {
     if (needs.now_ms() - since_ms < UPGRADE_MS) return false;
-    choose(needs.WebSocket ? "websocket" : needs.EventSource ? "events" : "deltas");
+    choose(best());
     since_ms = needs.now_ms();
     return true;
   }
 
-  /** @param {Message} message */
-  function take(message) {
+  /** @param {Message} message @param {boolean} isTimely */
+  function take(message, isTimely) {
     if (message?.type === "snapshot") setClock(message);
-    window.slide(now_s());
-    window.take(message);
+    window.tick(now_s());
+    window.take(message, isTimely);
+    window.tick(now_s());
     cursor = message.cursor;
     rollup = null;
     scheduleSlide();
@@ -241,26 +275,32 @@ export function connect(query, needs, onchange) {
   /** @param {any} answer */
   function takeRollup(answer) {
     if (!Array.isArray(answer?.times) || !Array.isArray(answer.series)) throw new TypeError("not a rollup");
-    rollup = viewOf(answer);
+    setClock(answer);
+    rollup = viewOf({ ...answer, now: now_s() });
     turn("live");
     tell();
   }
 
-  /** The server's clock is within the last step of what it sends. @param {Message} snapshot */
-  function setClock({ to = 0, step = 0 }) {
+  /**
+   * The server's clock, as it says it; else it is within the last step of what it sends, and early in it, if this one is
+   * wrong: a step that is taken for complete too soon would be shown as a fall.
+   * @param {Pick<Message, "to" | "step" | "now">} answer
+   */
+  function setClock({ to = 0, step = 0, now }) {
     const local_s = needs.now_ms() / 1000;
-    ahead_ms = (Math.min(Math.max(local_s, to - step), to - 0.001) - local_s) * 1000;
+    const isRight = local_s >= to - step && local_s < to;
+    ahead_ms = ((now ?? (isRight ? local_s : to - step)) - local_s) * 1000;
   }
 
-  /** The window moves when a step begins. */
+  /** The window moves when a step begins, and tells when one is complete. */
   function scheduleSlide() {
     needs.clearTimeout(timers.slide);
     const { to } = window.view();
     if (to === 0 || isOver()) return;
     timers.slide = needs.setTimeout(() => {
-      if (window.slide(now_s()) && rollup === null) tell();
+      if (window.tick(now_s()) && rollup === null) tell();
       scheduleSlide();
-    }, Math.max((to - now_s()) * 1000, 20));
+    }, Math.max((window.next() - now_s()) * 1000, 20));
   }
 
   /** The page was hidden, or is seen again. */
@@ -279,7 +319,7 @@ export function connect(query, needs, onchange) {
   function hurry(/** @type {Event} */ event) {
     if (event.type === "pageshow" && state !== "paused") return;
     if (isOver() || needs.page?.visibilityState === "hidden") return;
-    if (window.slide(now_s())) tell();
+    if (window.tick(now_s())) tell();
     if (current) return current.check();
     failures = 0;
     if (state === "paused") turn("connecting");

@@ -1,6 +1,8 @@
 // @ts-check
 /** What a reader asks for, checked, and the addresses that it asks. Pure. */
 
+import { allowedStep, stepOf } from "./step.mjs";
+
 /**
  * @typedef {object} Options
  * @property {string} stream its id
@@ -8,15 +10,15 @@
  * @property {string | string[]} [by] labels to group by: a list, or with commas between; `*` for all
  * @property {string | string[]} [where] matchers that must all hold, such as `country=US`
  * @property {string | string[]} [agg] `sum` and others, as in the API
- * @property {string | number} [step] such as `10s`, or seconds
+ * @property {string | number} [step] such as `10s`, or seconds; the finest that a chart of the window can show when absent
  * @property {string | number} [window] how far back: such as `1h`, or seconds
  * @property {number} [top] groups to keep where the stream has too many to follow, 1..10000
  * @property {string} [host] the deployment, such as `https://heartbeat.example`; the module's own when absent
  */
 
-/** @typedef {{ host: string, stream: string, key: string, parameters: [string, string][], window: string, step: string, top: number }} Query */
+/** @typedef {{ host: string, stream: string, key: string, parameters: [string, string][], window: string, step_s: number, top: number }} Query */
 
-const UNITS_S = /** @type {Record<string, number>} */ ({ "": 1, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800 });
+const UNITS_S = /** @type {Record<string, number>} */ ({ "": 1, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800, y: 31_536_000 });
 
 /** As many groups as a chart shows. */
 const TOP = 100;
@@ -27,15 +29,17 @@ const TOP = 100;
  * @returns {Query}
  * @throws {TypeError} that names the option
  */
-export function queryOf({ stream, key = "", by = "", where = [], agg = "sum", step = "10s", window = "1h", top = TOP, host }, ownHost) {
+export function queryOf({ stream, key = "", by = "", where = [], agg = "sum", step, window = "1h", top = TOP, host }, ownHost) {
   if (typeof stream !== "string" || stream === "") throw new TypeError("stream: the id of a stream is missing");
   if (!Number.isInteger(top) || top < 1 || top > 10_000) throw new TypeError(`top: ${top} is not a whole number from 1 to 10000`);
   const parameters = /** @type {[string, string][]} */ ([]);
   const labels = listOf(by).join(",");
   if (labels) parameters.push(["by", labels]);
   for (const matcher of listOf(where)) parameters.push(["where", matcher]);
-  parameters.push(["agg", listOf(agg).join(",") || "sum"], ["step", durationOf("step", step)]);
-  return { host: hostOf(host || ownHost), stream, key, parameters, window: durationOf("window", window), step: durationOf("step", step), top };
+  parameters.push(["agg", listOf(agg).join(",") || "sum"]);
+  const length = durationOf("window", window);
+  const step_s = step === undefined ? stepOf(secondsOf(length)) : allowedStep(secondsOf(length), secondsOf(durationOf("step", step)));
+  return { host: hostOf(host || ownHost), stream, key, parameters, window: length, step_s, top };
 }
 
 /**
@@ -43,22 +47,29 @@ export function queryOf({ stream, key = "", by = "", where = [], agg = "sum", st
  * @param {"live" | "deltas"} path
  * @param {string} after a cursor; empty for a snapshot
  */
-export function liveUrl({ host, stream, key, parameters, window }, path, after) {
-  const query = new URLSearchParams([...parameters, ["window", window]]);
+export function liveUrl({ host, stream, key, parameters, step_s, window }, path, after) {
+  const query = new URLSearchParams([...parameters, ["step", `${step_s}s`], ["window", window]]);
   if (key) query.set("key", key);
   if (after) query.set("after", after);
   return `${host}/v1/streams/${encodeURIComponent(stream)}/${path}?${query}`;
 }
 
-/** The key goes in a header. @param {Query} query */
-export function rollupUrl({ host, stream, parameters, window, top }) {
-  const query = new URLSearchParams([...parameters, ["from", `-${window}`], ["top", String(top)]]);
+/**
+ * The key goes in a header.
+ * @param {Query} query
+ * @param {boolean} [isFree] whether the API chooses the step: one that is kept for that time
+ */
+export function rollupUrl({ host, stream, parameters, step_s, window, top }, isFree = false) {
+  const step = /** @type {[string, string][]} */ (isFree ? [] : [["step", `${step_s}s`]]);
+  const query = new URLSearchParams([...parameters, ...step, ["from", `-${window}`], ["top", String(top)]]);
+  // What steps don't tell.
+  if (/\bratio\b/.test(query.get("agg") ?? "")) query.set("totals", "1");
   return `${host}/v1/streams/${encodeURIComponent(stream)}/rollup?${query}`;
 }
 
 /** Seconds of a duration such as `90`, `10s` or `1h`; NaN if it is none. @param {string} text */
 export function secondsOf(text) {
-  const [, number, unit] = /^(\d{1,9})([smhdw]?)$/.exec(text) ?? [];
+  const [, number, unit] = /^(\d{1,9})([smhdwy]?)$/.exec(text) ?? [];
   return Number(number) * UNITS_S[unit];
 }
 
@@ -66,7 +77,8 @@ export function secondsOf(text) {
 function durationOf(name, value) {
   const text = typeof value === "number" ? `${value}s` : String(value).trim();
   if (!(secondsOf(text) > 0)) throw new TypeError(`${name}: ${JSON.stringify(value)} is not a duration such as "10s" or "1h"`);
-  return /\d$/.test(text) ? `${text}s` : text;
+  // The API knows no years.
+  return /[\dy]$/.test(text) ? `${secondsOf(text)}s` : text;
 }
 
 /** @param {string | string[]} value */

@@ -31,7 +31,7 @@ import { Problem, noAnswer, problemOf } from "./problem.mjs";
 /** @typedef {{ close: () => void, check: () => void }} Transport `check` makes sure soon that it is not dead */
 
 /** A connection from which nothing came by then is given up. */
-const FIRST_MESSAGE_MS = 10_000;
+export const FIRST_MESSAGE_MS = 10_000;
 
 /** After so long a silence a WebSocket is asked whether it is there. */
 const SILENCE_MS = 30_000;
@@ -39,9 +39,6 @@ const PONG_MS = 10_000;
 
 /** The server wants an acknowledgement at least every 20 messages. */
 const ACKNOWLEDGE_EVERY = 10;
-
-/** The server ends server-sent events after 5 minutes: one that lasts longer is dead. */
-const LIFETIME_MS = 330_000;
 
 /** An answer that does not come is given up. */
 const ANSWER_MS = 15_000;
@@ -97,42 +94,6 @@ export function openWebSocket(url, needs, { onmessage, onend }) {
 }
 
 /**
- * @param {string} url of `live`
- * @param {Needs} needs
- * @param {Listener} listener
- * @returns {Transport}
- */
-export function openEvents(url, needs, { onmessage, onend }) {
-  const source = new /** @type {typeof EventSource} */ (needs.EventSource)(url);
-  const deadline = alarm(needs, () => end("lost"));
-  deadline.set(FIRST_MESSAGE_MS);
-
-  function close() {
-    deadline.clear();
-    source.onerror = null;
-    source.close();
-  }
-
-  /** @param {End} why */
-  function end(why) {
-    close();
-    onend(why);
-  }
-
-  let isHeard = false;
-  for (const type of ["snapshot", "delta"]) {
-    source.addEventListener(type, ({ data }) => {
-      if (!isHeard) deadline.set(LIFETIME_MS);
-      isHeard = true;
-      if (!deliver(data, onmessage)) end("lost");
-    });
-  }
-  // It would come back by itself, but only this side knows when it is better to wait longer.
-  source.onerror = () => end("lost");
-  return { close, check() {} };
-}
-
-/**
  * One answer as JSON.
  * @param {string} url
  * @param {string} key for a header; empty if the URL has it, or there is none
@@ -161,7 +122,7 @@ export async function ask(url, key, needs, signal) {
 }
 
 /** @param {any} text @param {Listener["onmessage"]} onmessage @returns {Message | null} null if it is no message */
-function deliver(text, onmessage) {
+export function deliver(text, onmessage) {
   try {
     const message = JSON.parse(text);
     onmessage(message);
@@ -173,7 +134,7 @@ function deliver(text, onmessage) {
 }
 
 /** One timer that can be set again. @param {Needs} needs @param {() => void} run */
-function alarm({ setTimeout, clearTimeout }, run) {
+export function alarm({ setTimeout, clearTimeout }, run) {
   let timer = /** @type {any} */ (undefined);
   const clear = () => clearTimeout(timer);
   const set = (/** @type {number} */ delay_ms) => (clear(), (timer = setTimeout(run, delay_ms)));

@@ -10,6 +10,14 @@
 /** How far ahead of the window steps are kept: the minute that writers may be ahead, and as much for a slow clock. */
 const AHEAD_S = 120;
 
+/** Writers gather points for some seconds: so long after its end a step is complete; longer where deltas show that they come later. */
+const LATE_S = 8;
+const LATEST_S = 90;
+
+/** What changes a step by less is a straggler; for so long one that is not is remembered. */
+const STRAGGLER = 0.05;
+const MEMORY_S = 300;
+
 /** The most steps of a window: the API's own limit, with what is ahead. */
 const MAX_STEPS = 11_000;
 
@@ -32,6 +40,7 @@ const DERIVED = ["sum", "ratio", "rate", "count"];
  * @property {number} [from]
  * @property {number} [to]
  * @property {string[]} [agg]
+ * @property {number} [now] the server's clock, Unix seconds
  */
 
 /**
@@ -43,12 +52,14 @@ const DERIVED = ["sum", "ratio", "rate", "count"];
  * @property {number[]} times
  * @property {Series[]} series largest first
  * @property {Record<string, number | null>[]} totals of each series, over the whole window; null where steps don't tell it
+ * @property {number} until steps that begin here or later are still open: more may come
+ * @property {{ n: Column, d: Column }[]} [parts] of each series, where ratios are asked for and known
  */
 
 /** @typedef {{ id: string, labels: Record<string, string>, fields: Record<string, Float64Array> }} Group NaN is no number */
 
 /** Nothing came yet. @type {View} */
-export const EMPTY = Object.freeze({ from: 0, to: 0, step: 0, agg: [], times: [], series: [], totals: [] });
+export const EMPTY = Object.freeze({ from: 0, to: 0, step: 0, agg: [], times: [], series: [], totals: [], until: 0 });
 
 export function createWindow() {
   let step = 0;
@@ -59,18 +70,28 @@ export function createWindow() {
   let fields = ADDITIVE;
   let groups = /** @type {Map<string, Group>} */ (new Map());
   let seen = /** @type {View | null} */ (null);
+  /** As it was last told. */
+  let now = Infinity;
+  let late_s = LATE_S;
+  let forget = Infinity;
 
   const placeOf = (/** @type {number} */ time) => (time / step) % capacity;
   const from = () => to - steps * step;
 
-  /** Adds what came; a snapshot replaces all. @param {Message} message @throws {TypeError} if it is none; then nothing has changed */
-  function take(message) {
+  /**
+   * Adds what came; a snapshot replaces all.
+   * @param {Message} message
+   * @param {boolean} [isTimely] whether it came as soon as the server had it: what is late then was written late
+   * @throws {TypeError} if it is none; then nothing has changed
+   */
+  function take(message, isTimely = false) {
     check(message);
     if (message.type === "snapshot") begin(message);
     else if (step === 0) throw new TypeError("a delta came before a snapshot");
     const { times, series } = message;
     if (times.length) makeRoom(times[times.length - 1]);
-    for (const one of series) add(groupOf(one.labels), times, one);
+    if (now > forget) [late_s, forget] = [LATE_S, Infinity];
+    for (const one of series) add(groupOf(one.labels), times, one, isTimely && message.type === "delta");
     seen = null;
   }
 
@@ -96,8 +117,15 @@ export function createWindow() {
     return group;
   }
 
-  /** @param {Group} group @param {number[]} times @param {Record<string, any>} came */
-  function add(group, times, came) {
+  /** A step that has ended and changes shows how late points come. @param {number} time @param {number} share */
+  function learn(time, share) {
+    const late = now - time - step;
+    if (!(late > 0 && late <= LATEST_S && share > STRAGGLER) || late + 1 < late_s) return;
+    [late_s, forget] = [late + 1, now + MEMORY_S];
+  }
+
+  /** @param {Group} group @param {number[]} times @param {Record<string, any>} came @param {boolean} isChange */
+  function add(group, times, came, isChange) {
     const first = from();
     for (const field of fields) {
       const [column, ring, adds] = [came[field], group.fields[field], ADDITIVE.includes(field)];
@@ -106,6 +134,7 @@ export function createWindow() {
         if (column[i] == null || times[i] < first) continue;
         const place = placeOf(times[i]);
         ring[place] = adds && !Number.isNaN(ring[place]) ? ring[place] + column[i] : column[i];
+        if (isChange && field === "n") learn(times[i], Math.abs(column[i] / ring[place]));
       }
     }
   }
@@ -123,6 +152,22 @@ export function createWindow() {
    */
   function slide(now_s) {
     return step > 0 && slideTo((Math.floor(now_s / step) + 1) * step);
+  }
+
+  /** Slides, and knows by the clock which steps are complete. @param {number} now_s @returns {boolean} whether anything is other now */
+  function tick(now_s) {
+    const before = untilNow();
+    now = now_s;
+    const isMoved = slide(now_s);
+    if (before !== untilNow()) seen = null;
+    return isMoved || seen === null;
+  }
+
+  const untilNow = () => untilOf({ from: from(), to, step }, now - late_s);
+
+  /** When it changes by itself: a step begins, or one is complete. */
+  function next() {
+    return Math.min(to, untilNow() + step + late_s);
   }
 
   /** @param {number} next */
@@ -149,31 +194,55 @@ export function createWindow() {
   function look() {
     const first = from();
     const times = Array.from({ length: steps }, (_, i) => first + i * step);
+    const until = untilNow();
+    const complete = (until - first) / step;
     const start = placeOf(first);
     const all = Array.from(groups.values(), ({ id, labels, fields }) => {
       const read = (/** @type {string} */ field) => unrolled(fields[field], start, steps);
       const n = read("n");
       const d = agg.includes("ratio") ? read("d") : n;
       const columns = Object.fromEntries(agg.map((name) => [name, columnOf(name, n, d, step, read)]));
-      const total = Object.fromEntries(agg.map((name) => [name, name === "ratio" ? over(sumOf(n), sumOf(d)) : totalOf(name, columns[name])]));
+      const total = Object.fromEntries(agg.map((name) => [name, name === "ratio" ? ratioOf([{ n, d }]) : totalOf(name, columns[name], complete)]));
       const series = /** @type {Series} */ ({ labels, ...columns });
-      return { id, series, total, rank: rankOf(total[agg[0]], columns[agg[0]]) };
+      return { id, series, total, n, d, rank: rankOf(total[agg[0]], columns[agg[0]]) };
     }).filter(({ series }) => agg.some((name) => series[name].some((/** @type {any} */ value) => value !== null)));
     all.sort((a, b) => b.rank - a.rank || (a.id < b.id ? -1 : 1));
-    return { from: first, to, step, agg, times, series: all.map(({ series }) => series), totals: all.map(({ total }) => total) };
+    const parts = agg.includes("ratio") ? { parts: all.map(({ n, d }) => ({ n, d })) } : {};
+    return { from: first, to, step, agg, times, series: all.map(({ series }) => series), totals: all.map(({ total }) => total), until, ...parts };
   }
 
-  return { take, slide, view };
+  return { take, slide, tick, next, view };
 }
 
 /**
- * A rollup as the API answers it, as a view.
- * @param {Omit<View, "totals">} rollup
+ * A rollup as the API answers it, as a view: as a window would have it. It says itself what steps don't tell, if it was asked for
+ * `totals`.
+ * @param {Omit<View, "totals" | "until" | "parts"> & { now?: number }} rollup `now` is when it was answered; absent: long after
  * @returns {View}
  */
-export function viewOf({ from, to, step, agg, times, series }) {
-  const totals = series.map((one) => Object.fromEntries(agg.map((name) => [name, totalOf(name, one[name])])));
-  return { from, to, step, agg, times, series, totals };
+export function viewOf({ from, to, step, agg, times, series, now = Infinity }) {
+  const until = untilOf({ from, to, step }, now - LATE_S);
+  const all = series.map((one) => {
+    const totals = Object.fromEntries(agg.map((name) => [name, name === "ratio" ? one.total?.ratio ?? null : totalOf(name, one[name], (until - from) / step)]));
+    return { one, totals, rank: one.other ? -Infinity : rankOf(totals[agg[0]], one[agg[0]]) };
+  });
+  all.sort((a, b) => b.rank - a.rank || 0);
+  return { from, to, step, agg, times, series: all.map(({ one }) => one), totals: all.map(({ totals }) => totals), until };
+}
+
+/** How many steps are complete, from the first on. @param {Pick<View, "from" | "step" | "until">} view */
+export function completeOf({ from, step, until }) {
+  return step > 0 ? (until - from) / step : 0;
+}
+
+/** Where the steps begin that a clock has not left behind. @param {Pick<View, "from" | "to" | "step">} window @param {number} now_s */
+function untilOf({ from, to, step }, now_s) {
+  return Math.min(to, Math.max(from, Math.floor(now_s / step) * step));
+}
+
+/** The ratio over all steps of some series. @param {{ n: Column, d: Column }[]} parts */
+export function ratioOf(parts) {
+  return over(sumOf(parts.flatMap(({ n }) => sumOf(n))), sumOf(parts.flatMap(({ d }) => sumOf(d))));
 }
 
 /** Labels in any order are the same group. @param {Record<string, string>} labels */
@@ -196,12 +265,18 @@ function columnOf(name, n, d, step, read) {
   return read(name);
 }
 
-/** What an aggregate is over the whole window, where its steps tell. @param {string} name @param {Column} column @returns {number | null} */
-function totalOf(name, column) {
+/**
+ * What an aggregate is over the whole window, where its steps tell.
+ * @param {string} name
+ * @param {Column} column
+ * @param {number} complete as many steps, from the first on: others are no measure of a rate yet
+ * @returns {number | null}
+ */
+function totalOf(name, column, complete) {
   const known = column.filter((value) => value !== null);
   if (known.length === 0) return null;
   if (name === "sum" || name === "count") return sumOf(column);
-  if (name === "rate") return over(sumOf(column), column.length);
+  if (name === "rate") return over(sumOf(column.slice(0, complete)), complete);
   if (name === "min") return known.reduce((a, b) => Math.min(a, b));
   if (name === "max") return known.reduce((a, b) => Math.max(a, b));
   return null;

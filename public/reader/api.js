@@ -8,12 +8,12 @@ import { Problem, noAnswer, problemOf } from "../live/problem.mjs";
 
 /** @import { Fault } from "../live/problem.mjs" */
 /** @import { Point } from "./point.js" */
-/** @import { View } from "../live/window.mjs" */
 
 /** @typedef {{ id: string, name: string, read_key: string, links: Record<string, string> }} CreatedStream */
 /** @typedef {{ name: string, values: number, series: number }} Label */
 /** @typedef {{ stream: string, key: string }} Access */
-/** @typedef {{ from: number, to: number, step?: number, agg: string, by: string, where: readonly string[], top: number }} Question Unix seconds */
+/** @typedef {{ from: number | string, to: number | string, step?: number, agg: string, by: string, where: readonly string[], top: number, hasTotals?: boolean }} Question Unix seconds, or as the API has times */
+/** @typedef {Parameters<typeof import("../live/window.mjs").viewOf>[0]} Rollup */
 /** @typedef {{ accepted: number, rejected: number, errors?: Fault[] }} Receipt */
 
 /** A stalled connection is given up after this long; the longest answer, a rollup of 7 days, takes well under 1 s. */
@@ -53,7 +53,7 @@ export function sendPoint(stream, point) {
  * @param {Access} access
  * @param {Question} question
  * @param {AbortSignal} [signal]
- * @returns {Promise<Omit<View, "totals">>}
+ * @returns {Promise<Rollup>}
  */
 export function readRollup(access, question, signal) {
   return request(rollupPath(access.stream, question), { headers: bearer(access.key), signal });
@@ -71,8 +71,8 @@ export function readFile(access, question, format) {
 }
 
 /** Where a question is asked: the link to its exact JSON. @param {string} stream @param {Question} question */
-export function rollupPath(stream, { from, to, step, agg, by, where, top }) {
-  const query = new URLSearchParams({ from: String(from), to: String(to), ...(step && { step: String(step) }), agg, top: String(top), ...(by && { by }) });
+export function rollupPath(stream, { from, to, step, agg, by, where, top, hasTotals }) {
+  const query = new URLSearchParams({ from: String(from), to: String(to), ...(step && { step: String(step) }), agg, top: String(top), ...(by && { by }), ...(hasTotals && { totals: "1" }) });
   for (const one of where) query.append("where", one);
   return `${pathOf(stream)}/rollup?${query}`;
 }

@@ -1,7 +1,7 @@
 // @ts-check
 /** One chart of the page: what it asks for, how it is drawn, its table, and its files. */
 
-import { h, setText } from "../chart/dom.mjs";
+import { h, later, setText } from "../chart/dom.mjs";
 import { duration, formats } from "../chart/format.mjs";
 import { titleOf } from "../chart/lines.mjs";
 import { STATES } from "../chart/words.mjs";
@@ -10,12 +10,12 @@ import { EMPTY } from "../live/window.mjs";
 import { KINDS } from "./address.js";
 import { createFeed } from "./feed.js";
 import { mountNotice, noticeOf } from "./notice.js";
-import { comparedView } from "./previous.js";
 import { mountQueryLine } from "./query-line.js";
 import { fixed, lengthOf } from "./range.js";
 import { mountTotalsTable } from "./totals-table.js";
 
 /** @import { HeartbeatChart } from "../heartbeat-chart.mjs" */
+/** @import { Act } from "./acts.js" */
 /** @import { Address, Spec } from "./address.js" */
 /** @import { Shown } from "./feed.js" */
 /** @import { Vocabulary } from "./query-line.js" */
@@ -24,10 +24,6 @@ import { mountTotalsTable } from "./totals-table.js";
 
 const KIND_WORDS = { line: "Lines", area: "Stacked", bars: "Bars", number: "Number" };
 
-/** What can be done with the chart as a whole. */
-const ACTS = /** @type {const} */ ({ duplicate: "Duplicate", up: "Move up", down: "Move down", remove: "Remove" });
-
-/** @typedef {keyof typeof ACTS} Act */
 /** @typedef {ReturnType<typeof mountChartCard>} ChartCard */
 
 let cards = 0;
@@ -48,6 +44,7 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
   const name = `kind-${(cards += 1)}`;
   let address = /** @type {Address | null} */ (null);
   let spec = /** @type {Spec | null} */ (null);
+  let place = { at: 0, count: 1 };
   let zoomed = /** @type {{ from: number, to: number } | null} */ (null);
   let step = /** @type {number | null} */ (null);
   /** Whose numbers the chart has; empty while it has none. */
@@ -69,11 +66,13 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
   const notice = mountNotice({ origin });
   const queryLine = mountQueryLine({ vocabulary, onchange });
   const table = mountTotalsTable({ ontoggle: (id) => chart.toggle(id), onselect: openMenu });
-  const acts = actsMenu(onact);
+  const more = h("details", { class: "acts" }, h("summary", { "aria-label": "More for this chart" }, "⋯"));
+  const acts = later(async () => (await import("./acts.js")).mountActs(more, onact), () => acts.part?.update(place));
+  more.addEventListener("toggle", acts.need);
   const files = h("div", { class: "files" }, useZoom, said, csv, png, json);
   const el = h("article", { class: "card chart" },
     heading,
-    h("div", { class: "chart-head" }, h("div", { class: "named" }, title, h("div", { class: "sub" }, span, state)), h("div", { class: "look" }, kinds, compare, acts.el)),
+    h("div", { class: "chart-head" }, h("div", { class: "named" }, title, h("div", { class: "sub" }, span, state)), h("div", { class: "look" }, kinds, compare, more)),
     queryLine.el, notice.el, chart, table.el, files);
 
   const feed = createFeed({ open, api, now_s, onchange: draw });
@@ -145,7 +144,8 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
     const radio = /** @type {HTMLInputElement} */ (kinds.querySelector(`[value=${spec.kind}]`));
     radio.checked = true;
     compare.setAttribute("aria-pressed", String(spec.compare));
-    acts.update({ at, count });
+    place = { at, count };
+    acts.part?.update(place);
     queryLine.update(spec);
     feed.ask({ access: access(), range: { from: next.from, to: next.to }, spec });
     draw();
@@ -154,7 +154,7 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
   function draw() {
     if (!address || !spec) return;
     const shown = feed.shown();
-    const { state: now, problem, view, previous } = shown;
+    const { state: now, problem, view, compared } = shown;
     const isKnown = view.step > 0;
     const isEmpty = view.series.length === 0;
     const range = { from: address.from, to: address.to };
@@ -176,7 +176,7 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
     if (!isShown) chart.zoom(null);
     shownOf = isShown ? JSON.stringify(access()) : "";
     for (const [name, value] of Object.entries({ by: spec.by, kind: spec.kind, top: spec.top, label: spec.label || titleOf([spec.agg], spec.by), timezone: address.zone })) chart.setAttribute(name, String(value));
-    chart.data = isShown ? comparedView(view, spec.kind === "line" && spec.compare ? previous : null) : EMPTY;
+    chart.data = !isShown ? EMPTY : spec.kind === "line" && compared ? compared : view;
     if (isShown) json.href = api.rollupPath(address.stream, question());
     useZoom.hidden = zoomed === null;
     onstate(shown);
@@ -198,31 +198,4 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
 function spoken(step) {
   const width = duration(step);
   return width.includes(" ") ? width : `1 ${width}`;
-}
-
-/** @param {(act: Act) => void} onact */
-function actsMenu(onact) {
-  const buttons = Object.entries(ACTS).map(([act, words]) => {
-    const button = h("button", { type: "button", "data-act": act }, words);
-    button.addEventListener("click", () => (details.removeAttribute("open"), onact(/** @type {Act} */ (act))));
-    return button;
-  });
-  const summary = h("summary", { "aria-label": "More for this chart" }, "⋯");
-  const details = h("details", { class: "acts" }, summary, h("div", { class: "items" }, ...buttons));
-  details.addEventListener("focusout", ({ relatedTarget }) => {
-    if (relatedTarget && !details.contains(/** @type {Node} */ (relatedTarget))) details.removeAttribute("open");
-  });
-  details.addEventListener("keydown", (event) => {
-    if (event.key !== "Escape") return;
-    details.removeAttribute("open");
-    summary.focus();
-  });
-
-  /** @param {{ at: number, count: number }} place */
-  function update({ at, count }) {
-    const isOff = { duplicate: false, up: at === 0, down: at === count - 1, remove: count === 1 };
-    for (const button of buttons) button.disabled = isOff[/** @type {Act} */ (button.dataset.act)];
-  }
-
-  return { el: details, update };
 }

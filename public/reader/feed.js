@@ -1,19 +1,17 @@
 // @ts-check
 /**
- * What one chart shows, kept up to date: followed live with reader.mjs, or read once where the time is over; and, where that
+ * What one chart shows, kept up to date: followed live with reader.mjs, or read where the time stays (reading.js); and, where that
  * is wanted, the period before. It knows no document; network and clock are arguments.
  */
 
-import { Problem, isRetried } from "../live/problem.mjs";
-import { pause_ms } from "../live/pause.mjs";
-import { EMPTY, viewOf } from "../live/window.mjs";
-import { PREVIOUS_STEPS, previousView } from "./previous.js";
-import { isLive, lengthOf, spanOf, stepOf } from "./range.js";
+import { Problem } from "../live/problem.mjs";
+import { EMPTY } from "../live/window.mjs";
+import { isLive, lengthOf, stepOf } from "./range.js";
 
 /** @import { View } from "../live/window.mjs" */
 /** @import { Reader } from "../reader.mjs" */
 /** @import { Spec } from "./address.js" */
-/** @import { Access } from "./api.js" */
+/** @import { Access, Rollup } from "./api.js" */
 /** @import { Range } from "./range.js" */
 
 /** @typedef {{ access: Access, range: Range, spec: Spec }} Wish */
@@ -24,10 +22,8 @@ import { isLive, lengthOf, spanOf, stepOf } from "./range.js";
  * @property {Problem | null} problem
  * @property {View} view
  * @property {View | null} previous the period before, on the times of this one
+ * @property {View | null} compared both, where lines of both can be told apart
  */
-
-/** The API's status for steps that are not kept for that time. */
-const UNPROCESSABLE = 422;
 
 /**
  * @param {object} needs
@@ -40,23 +36,23 @@ export function createFeed({ open, api, now_s, onchange }) {
   let asked = "";
   let reader = /** @type {Reader | null} */ (null);
   let over = /** @type {{ state: string, problem: Problem | null, view: View }} */ ({ state: "closed", problem: null, view: EMPTY });
-  let before = /** @type {{ from: number, rollup: Omit<View, "totals"> } | null} */ (null);
+  let before = /** @type {{ from: number, rollup: Rollup } | null} */ (null);
+  /** The step in which sums are whole; null until that is known. */
+  let whole = /** @type {number | null} */ (null);
   let wanted = /** @type {Wish | null} */ (null);
   let reads = new AbortController();
   let isAskingBefore = false;
-  let timer = 0;
-  let failures = 0;
-  let joined = /** @type {{ view: View, rollup: unknown, previous: View } | null} */ (null);
+  let joined = /** @type {{ view: View, rollup: unknown, previous: View, compared: View } | null} */ (null);
+  /** Loaded with the first comparison. */
+  let periods = /** @type {typeof import("./previous.js") | null} */ (null);
 
   function stop() {
     reader?.close();
     reader = null;
     reads.abort();
     reads = new AbortController();
-    clearTimeout(timer);
     before = null;
     isAskingBefore = false;
-    failures = 0;
   }
 
   /** Turns to another question; the same one goes on as it is, however it is looked at. @param {Wish | null} wish */
@@ -65,77 +61,64 @@ export function createFeed({ open, api, now_s, onchange }) {
     wanted = wish;
     if (text === asked) return void askBefore();
     asked = text;
+    whole = null;
     stop();
     over = { state: wish ? "connecting" : "closed", problem: null, view: EMPTY };
     if (wish && isLive(wish.range)) follow(wish);
-    else if (wish) readOver(wish);
+    else if (wish) read(wish);
     onchange();
   }
 
   /** @param {Wish} wish */
   function follow({ access, range, spec }) {
-    const { agg, by, where, top, kind } = spec;
+    const { agg, by, where, kind } = spec;
     const length_s = lengthOf(range);
     try {
-      reader = open({ ...access, agg, by, where, top, step: stepOf(length_s, kind === "bars"), window: length_s });
-      reader.onchange = () => (onchange(), askBefore());
+      reader = open({ ...access, agg, by, where, top: topOf(spec), step: whole ?? stepOf(length_s, kind === "bars"), window: length_s });
+      reader.onchange = async ({ view }) => {
+        const { signal } = reads;
+        if (whole === null && (await fit(view, spec)) !== view.step && !signal.aborted) return (stop(), follow({ access, range, spec }));
+        if (!signal.aborted) (onchange(), askBefore());
+      };
     } catch (error) {
       if (!(error instanceof TypeError)) throw error;
       over = { state: "refused", problem: new Problem({ status: 400, title: "This chart can't be drawn", detail: error.message }), view: EMPTY };
     }
   }
 
+  /** The step in which sums are whole; looked at once. @param {View} view @param {Spec} spec */
+  async function fit(view, { agg }) {
+    if (whole !== null || view.series.length === 0) return whole ?? view.step;
+    const isBroken = agg === "sum" && view.series.some(({ sum }) => sum.some((/** @type {number | null} */ value) => value !== null && !Number.isInteger(value)));
+    const step = isBroken ? (await import("../live/whole.mjs")).wholeStep(view) : view.step;
+    return (whole ??= step);
+  }
+
   /** @param {Wish} wish */
-  async function readOver(wish) {
+  async function read(wish) {
     const { signal } = reads;
-    const { from, to } = spanOf(wish.range, now_s());
-    try {
-      const rollup = await readSpan(wish, { from, to, step: stepOf(to - from, wish.spec.kind === "bars") }, signal);
-      if (signal.aborted) return;
-      over = { state: "over", problem: null, view: viewOf(rollup) };
-      askBefore();
-    } catch (error) {
-      if (signal.aborted) return;
-      fail(/** @type {Problem} */ (error), wish);
-    }
-    onchange();
-  }
-
-  /** @param {Problem} problem @param {Wish} wish */
-  function fail(problem, wish) {
-    if (!(problem instanceof Problem)) throw problem;
-    const { status } = problem;
-    const end = status === 401 || status === 403 ? "denied" : status === 404 ? "missing" : "refused";
-    over = { ...over, state: isRetried(problem) ? "offline" : end, problem };
-    if (isRetried(problem)) timer = Number(setTimeout(() => readOver(wish), Math.max(pause_ms(++failures, Math.random()), problem.retryAfter_s * 1000)));
-  }
-
-  /**
-   * Steps as wide as the chart wants them, else as wide as they are kept for that time.
-   * @param {Wish} wish
-   * @param {{ from: number, to: number, step: number }} span
-   * @param {AbortSignal} signal
-   */
-  async function readSpan({ access, spec: { agg, by, where, top } }, { from, to, step }, signal) {
-    const question = { from, to, agg, by, where, top };
-    try {
-      return await api.readRollup(access, { ...question, step }, signal);
-    } catch (error) {
-      if (!(error instanceof Problem) || error.status !== UNPROCESSABLE) throw error;
-      return api.readRollup(access, question, signal);
-    }
+    const { readOver } = await import("./reading.js");
+    if (signal.aborted) return;
+    readOver(wish, {
+      readRollup: api.readRollup, now_s, signal, step: whole,
+      fit: (view) => fit(view, wish.spec),
+      tell: (told) => ((over = told), askBefore(), onchange()),
+    });
   }
 
   /** Asks for the period before, with some steps of what follows it: then a window that moves on has them. */
   async function askBefore() {
-    const { view } = shown();
-    const { from, to, step } = view;
+    if (!wanted?.spec.compare || isAskingBefore) return;
+    const [loaded, { readSpan }] = await Promise.all([import("./previous.js"), import("./reading.js")]);
+    periods = loaded;
+    const { from, to, step } = shown().view;
     if (!wanted?.spec.compare || step === 0 || isAskingBefore) return;
-    if (before && from - before.from < PREVIOUS_STEPS * step && from >= before.from && before.rollup.step === step) return;
+    const more = periods.moreSteps(wanted.spec.agg);
+    if (before && from - before.from < Math.max(more, 1) * step && from >= before.from && before.rollup.step === step) return;
     isAskingBefore = true;
     const { signal } = reads;
     try {
-      const rollup = await readSpan(wanted, { from: from - (to - from), to: from + PREVIOUS_STEPS * step, step }, signal);
+      const rollup = await readSpan(api.readRollup, wanted, { from: from - (to - from), to: from + more * step, step }, signal);
       if (signal.aborted) return;
       before = { from, rollup };
       isAskingBefore = false;
@@ -150,12 +133,20 @@ export function createFeed({ open, api, now_s, onchange }) {
   /** @returns {Shown} */
   function shown() {
     const { state, problem, view } = reader ?? over;
-    if (!wanted?.spec.compare || !before || before.rollup.step !== view.step) return { state, problem, view, previous: null };
-    if (joined?.view !== view || joined.rollup !== before.rollup) joined = { view, rollup: before.rollup, previous: previousView(view, before.rollup) };
-    return { state, problem, view, previous: joined.previous };
+    if (!wanted?.spec.compare || !periods || before?.rollup.step !== view.step) return { state, problem, view, previous: null, compared: null };
+    if (joined?.view !== view || joined.rollup !== before.rollup) {
+      const previous = periods.previousView(view, before.rollup);
+      joined = { view, rollup: before.rollup, previous, compared: periods.comparedView(view, previous) };
+    }
+    return { state, problem, view, previous: joined.previous, compared: joined.compared };
   }
 
   return { ask, shown, close: () => ask(null) };
+}
+
+/** Each series has a line for each aggregate. @param {Spec} spec */
+export function topOf({ agg, top }) {
+  return Math.max(1, Math.floor(top / new Set(agg.split(",")).size));
 }
 
 /** @param {Wish | null} wish */

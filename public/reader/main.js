@@ -2,11 +2,12 @@
 /** The page: puts its parts together. The only module that reads the address, its history and the clock. */
 
 import * as api from "./api.js";
-import { START, formatAddress, parseAddress } from "./address.js";
+import { CHART, START, formatAddress, parseAddress } from "./address.js";
 import { find } from "../chart/dom.mjs";
 import "../heartbeat-chart.mjs";
 import { open } from "../reader.mjs";
 import { mountFieldsForm } from "./fields-form.js";
+import { firstFilter, isBare } from "./first-view.js";
 import { mountStreamView } from "./stream-view.js";
 
 /** @import { Address } from "./address.js" */
@@ -17,6 +18,9 @@ const streamView = mountStreamView(stream, { api, open, now_s: () => Date.now() 
 let isStartMounted = false;
 let address = /** @type {Address} */ (START);
 
+/** Streams that were looked at, and those that began with a filter: taken away, it stays away. */
+const [begun, filtered] = [/** @type {Set<string>} */ (new Set()), /** @type {Set<string>} */ (new Set())];
+
 mountFieldsForm(find(start, "#open", HTMLFormElement), (fields) => go({ ...START, ...fields }));
 addEventListener("popstate", follow);
 addEventListener("hashchange", follow);
@@ -25,7 +29,9 @@ follow();
 /** Changes the address, as a step in the history. @param {Partial<Address>} change */
 function go(change) {
   const before = address.stream;
-  history.pushState(null, "", location.pathname + formatAddress({ ...address, ...change }));
+  const link = new URL(formatAddress({ ...address, ...change }), location.origin + location.pathname);
+  if (isBare(link.search) && filtered.has({ ...address, ...change }.stream)) link.searchParams.set("where", "");
+  history.pushState(null, "", link);
   follow();
   if (address.stream !== before) find(document, "section:not([hidden]) h1", HTMLElement).focus();
 }
@@ -36,7 +42,18 @@ function follow() {
   if (!address.stream) mountStart();
   start.hidden = address.stream !== "";
   stream.hidden = !start.hidden;
-  streamView.update(address);
+  if (address.stream && !begun.has(address.stream)) begin();
+  else streamView.update(address);
+}
+
+/** A stream that is seen for the first time. */
+async function begin() {
+  const begins = address;
+  begun.add(begins.stream);
+  const filter = isBare(location.search) ? await firstFilter(api.readRollup, begins, begins) : null;
+  if (filter || new URLSearchParams(location.search).get("where") === "") filtered.add(begins.stream);
+  if (filter && address === begins) history.replaceState(null, "", location.pathname + formatAddress({ ...begins, charts: [{ ...CHART, where: [filter] }] }));
+  follow();
 }
 
 /** Who opens a stream by its link does not need this. */

@@ -3,23 +3,31 @@
 
 import { viewOf } from "../live/window.mjs";
 
-/** @import { Column, Series, View } from "../live/window.mjs" */
+export { changeOf } from "../chart/format.mjs";
 
-/** So many steps more are asked for than the period before has: a window that moves on has them already. */
-export const PREVIOUS_STEPS = 20;
+/** @import { Column, Series, View } from "../live/window.mjs" */
+/** @import { Rollup } from "./api.js" */
+
+/** So many steps more are asked for than the period before has: a window that moves on has them already. A ratio needs none. */
+const MORE_STEPS = 20;
+
+/** @param {string} agg */
+export const moreSteps = (agg) => (/\bratio\b/.test(agg) ? 0 : MORE_STEPS);
 
 /** With more series the lines of both periods can't be told apart; the table has them all. */
 const MOST_DRAWN = 6;
 
 /**
  * @param {View} view
- * @param {Omit<View, "totals">} rollup of the same question, at least from one length of the window earlier
+ * @param {Rollup} rollup of the same question, at least from one length of the window earlier
  * @returns {View} with the times of `view`
  */
 export function previousView({ from, to, step, agg, times }, rollup) {
   const skipped = Math.round((from - (to - from) - rollup.from) / step);
   const cut = (/** @type {Column} */ column) => times.map((_, i) => column[i + skipped] ?? null);
-  const series = rollup.series.map((one) => ({ ...one, ...Object.fromEntries(agg.map((name) => [name, cut(one[name])])) }));
+  // A ratio is told over all that was asked for, which is this period, or was a step ago.
+  const isWhole = rollup.to - rollup.from === to - from && skipped <= 1;
+  const series = rollup.series.map((one) => ({ ...one, total: isWhole ? one.total : undefined, ...Object.fromEntries(agg.map((name) => [name, cut(one[name])])) }));
   const view = viewOf({ from, to, step, agg, times, series: /** @type {Series[]} */ (series) });
   // As a chart does: what steps don't tell is called by its highest step. A ratio's is another number than its total.
   const totals = view.totals.map((total, i) => Object.fromEntries(agg.map((name) => [name, total[name] ?? (name === "ratio" ? null : highest(view.series[i][name]))])));
@@ -41,14 +49,4 @@ export function comparedView(view, previous) {
   if (!previous || view.series.length > MOST_DRAWN) return view;
   const before = previous.series.filter(({ other }) => !other).map((one) => ({ ...one, previous: true }));
   return { ...view, series: [...view.series, ...before], totals: [...view.totals, ...before.map(() => ({}))] };
-}
-
-/**
- * How much a number has changed, as a share of what it was.
- * @param {number | null} now
- * @param {number | null} was
- * @returns {number | null} null where that can't be told
- */
-export function changeOf(now, was) {
-  return now === null || !was ? null : (now - was) / Math.abs(was);
 }

@@ -5,18 +5,12 @@
 
 import { duration } from "../chart/format.mjs";
 import { secondsOf } from "../live/query.mjs";
+import { MOST_BARS, MOST_STEPS, stepOf as finestStep } from "../live/step.mjs";
 
 /** @typedef {{ from: string, to: string }} Range `-1h` and nothing for what goes on, else both in Unix seconds */
 /** @typedef {{ from: number, to: number }} Span Unix seconds */
 
 export const RANGES = /** @type {const} */ (["-15m", "-1h", "-6h", "-24h", "-7d", "-30d"]);
-
-/** Widths of steps that divide hours, days and weeks. */
-const STEPS_S = [10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 604_800];
-
-/** Steps of a chart: as many as lines can show, and as bars can. */
-const MOST_STEPS = 360;
-const MOST_BARS = 100;
 
 /** The longest that can be asked for, and the shortest. */
 const LONGEST_S = 10 * 366 * 86_400;
@@ -72,8 +66,7 @@ export function moved(range, share, now_s) {
 
 /** The width of a chart's steps. @param {number} length_s @param {boolean} isBars */
 export function stepOf(length_s, isBars) {
-  const most = isBars ? MOST_BARS : MOST_STEPS;
-  return STEPS_S.find((step) => length_s / step <= most) ?? /** @type {number} */ (STEPS_S.at(-1));
+  return finestStep(length_s, isBars ? MOST_BARS : MOST_STEPS);
 }
 
 /** For a sentence: `the last hour`. @param {Range} range */

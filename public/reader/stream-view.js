@@ -9,7 +9,8 @@ import { mountRangePicker } from "./range-picker.js";
 
 /** @import { Address, Spec } from "./address.js" */
 /** @import { CreatedStream } from "./api.js" */
-/** @import { Act, ChartCard } from "./chart-card.js" */
+/** @import { Act } from "./acts.js" */
+/** @import { ChartCard } from "./chart-card.js" */
 /** @import { Shown } from "./feed.js" */
 /** @import { Vocabulary } from "./query-line.js" */
 
@@ -48,20 +49,12 @@ export function mountStreamView(el, { api, open, now_s, origin, onchange }) {
     last?.scrollIntoView({ block: "nearest" });
     /** @type {HTMLElement | null | undefined} */ (last?.querySelector("[name=agg]"))?.focus();
   });
-  find(tools, "[name=save]", HTMLButtonElement).addEventListener("click", async () => {
-    const [{ formatDashboard }, { download }] = await Promise.all([import("./dashboard.js"), import("./download.js")]);
-    download(new Blob([formatDashboard(now())], { type: "application/json" }), `dashboard-${names.get(now().stream) || now().stream}.json`);
-  });
+  find(tools, "[name=save]", HTMLButtonElement).addEventListener("click", async () => (await import("./files.js")).save(now(), names.get(now().stream) || now().stream));
   find(tools, "[name=pick]", HTMLButtonElement).addEventListener("click", () => load.click());
   load.addEventListener("change", async () => {
-    const [file] = load.files ?? [];
-    if (!file) return;
-    const { parseDashboard } = await import("./dashboard.js");
-    const read = parseDashboard(await file.text());
-    load.value = "";
-    setText(said, "mistake" in read ? read.mistake : "");
-    // The key of this stream is not that of another one.
-    if (!("mistake" in read)) onchange({ ...read, key: read.stream === now().stream ? now().key : "" });
+    const { mistake, change } = await (await import("./files.js")).read(load, now());
+    setText(said, mistake);
+    if (change) onchange(change);
   });
 
   // What few visits need is loaded with the first use.

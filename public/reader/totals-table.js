@@ -5,8 +5,9 @@
  */
 
 import { h, setText, svg } from "../chart/dom.mjs";
+import { changeOf } from "../chart/format.mjs";
+import { inRows, summaryWords } from "../chart/lines.mjs";
 import { idOf } from "../live/window.mjs";
-import { changeOf } from "./previous.js";
 
 /** @import { Formats } from "../chart/format.mjs" */
 /** @import { HeartbeatChart } from "../heartbeat-chart.mjs" */
@@ -27,7 +28,9 @@ const COLUMNS = /** @type {const} */ (["name", "at", "latest", "summary", "share
  * @param {(line: Line, button: HTMLElement) => void} needs.onselect
  */
 export function mountTotalsTable({ ontoggle, onselect }) {
+  /** What somebody chose; until then it is by the summary. */
   let sort = /** @type {{ column: Column, isUp: boolean } | null} */ (null);
+  let order = /** @type {string[]} */ ([]);
   let shown = /** @type {Parameters<typeof update> | null} */ (null);
   const heads = Object.fromEntries(COLUMNS.map((column) => [column, headOf(column)]));
   const body = h("tbody");
@@ -62,24 +65,25 @@ export function mountTotalsTable({ ontoggle, onselect }) {
     shown = [chart, formats];
     const { lines, summaryTitle, step, moment, previous, isCompared } = chart;
     const all = rowsOf(lines.filter(({ isPrevious }) => !isPrevious), step, previous);
-    const isWhole = all.length > 1 && ADDS_UP.includes(all[0].line.agg);
+    const isWhole = all.length > 1 && ADDS_UP.includes(all[0].line.agg) && all.every(({ line }) => line.agg === all[0].line.agg);
     const titles = { name: "Series", at: step === null ? "At cursor" : moment, latest: "Latest", summary: summaryTitle, share: "Share", before: "Before", change: "Change" };
     for (const column of COLUMNS) {
       const { th, button } = heads[column];
       setText(button, titles[column]);
       th.hidden = isAway(column, isCompared, isWhole);
-      if (sort?.column === column) th.setAttribute("aria-sort", sort.isUp ? "ascending" : "descending");
+      if ((sort?.column ?? "summary") === column) th.setAttribute("aria-sort", sort?.isUp ? "ascending" : "descending");
       else th.removeAttribute("aria-sort");
     }
     const { column, isUp } = sort ?? { column: "", isUp: true };
-    const sorted = column ? all.toSorted((a, b) => (isUp ? 1 : -1) * compare(a.cells[/** @type {Column} */ (column)], b.cells[/** @type {Column} */ (column)])) : all;
+    const sorted = column ? all.toSorted((a, b) => (isUp ? 1 : -1) * compare(a.cells[/** @type {Column} */ (column)], b.cells[/** @type {Column} */ (column)])) : inRows(all, ({ line }) => line, order, body.matches(":hover, :focus-within"));
+    order = sorted.map(({ line }) => line.id);
     const ids = new Set(all.map(({ line }) => line.id));
     for (const [id, { tr }] of rows) if (!ids.has(id)) (tr.remove(), rows.delete(id));
     sorted.forEach((row, i) => {
       let one = rows.get(row.line.id);
       if (!one) rows.set(row.line.id, (one = rowOf(row.line.id)));
       if (body.children[i] !== one.tr) body.insertBefore(one.tr, body.children[i] ?? null);
-      one.show(row, formats, isCompared, isWhole);
+      one.show(row, summaryTitle, formats, isCompared, isWhole);
     });
     el.hidden = all.length === 0;
     setFoot(all, formats, isCompared, isWhole);
@@ -112,8 +116,8 @@ export function mountTotalsTable({ ontoggle, onselect }) {
     box.addEventListener("click", () => ontoggle(id));
     name.addEventListener("click", () => line && onselect(line, name));
 
-    /** @param {Row} row @param {Formats} formats @param {boolean} isCompared @param {boolean} isWhole */
-    function show({ line: next, cells }, formats, isCompared, isWhole) {
+    /** @param {Row} row @param {string} summaryTitle @param {Formats} formats @param {boolean} isCompared @param {boolean} isWhole */
+    function show({ line: next, cells }, summaryTitle, formats, isCompared, isWhole) {
       line = next;
       setText(text, next.name.text);
       text.dataset.kind = next.name.kind;
@@ -127,7 +131,7 @@ export function mountTotalsTable({ ontoggle, onselect }) {
       stroke.setAttribute("stroke-dasharray", next.dash.join(" "));
       for (const column of COLUMNS.slice(1)) {
         const value = /** @type {number | null} */ (cells[column]);
-        const words = column === "share" ? percent(value) : column === "change" ? changeText(value) : column === "at" && cells.at === null ? "" : formats.number(value);
+        const words = column === "share" ? percent(value) : column === "change" ? changeText(value) : column === "at" && cells.at === null ? "" : column === "summary" ? summaryWords(next, summaryTitle, formats) : formats.number(value);
         setText(tds[column], words);
         tds[column].hidden = isAway(column, isCompared, isWhole);
       }

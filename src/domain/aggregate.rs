@@ -116,16 +116,21 @@ pub fn top(rows: Vec<Row>, k: usize, aggregates: &[Aggregate], window: &Window) 
     series
 }
 
-fn total(cells: &[(u32, Cell)], by: &Aggregate, window: &Window) -> f64 {
-    let wanted = Aggregate::sketches(std::slice::from_ref(by));
+/// All cells of a group as one, with the sketches that the aggregates need; `None` where there is no cell.
+#[must_use]
+pub fn whole(cells: &[(u32, Cell)], aggregates: &[Aggregate]) -> Option<Cell> {
+    let wanted = Aggregate::sketches(aggregates);
     let mut cells = cells.iter().map(|(_, cell)| cell);
-    let whole = cells.next().map(|first| {
-        cells.fold(first.kept(wanted), |mut sum, cell| {
-            sum.merge_wanted(cell, wanted);
-            sum
-        })
-    });
-    whole.and_then(|cell| by.of(&cell, window.to_s() - window.from_s())).unwrap_or(f64::NEG_INFINITY)
+    let first = cells.next()?.kept(wanted);
+    Some(cells.fold(first, |mut sum, cell| {
+        sum.merge_wanted(cell, wanted);
+        sum
+    }))
+}
+
+fn total(cells: &[(u32, Cell)], by: &Aggregate, window: &Window) -> f64 {
+    let whole = whole(cells, std::slice::from_ref(by));
+    whole.and_then(|cell| by.of(&cell, window.width_s())).unwrap_or(f64::NEG_INFINITY)
 }
 
 #[cfg(test)]

@@ -140,10 +140,16 @@ impl Window {
         self.step_s
     }
 
+    /// From the start to the end, in seconds.
+    #[must_use]
+    pub fn width_s(&self) -> i64 {
+        self.to_s - self.from_s
+    }
+
     /// How many steps there are.
     #[must_use]
     pub fn steps(&self) -> i64 {
-        (self.to_s - self.from_s) / self.step_s
+        self.width_s() / self.step_s
     }
 
     /// The starts of the steps.

@@ -34,7 +34,9 @@ impl Exchange {
         self.read_all(id, Read::Rollup(params.query.clone()), &mut merge).await?;
         let window = params.window;
         let series = top(grid.into_rows(), params.top, &params.aggregates, &window);
-        let rollup = Rollup { stream: id.as_str(), window, aggregates: &params.aggregates, series: &series };
+        let totals_at_ms = params.has_totals.then_some(self.now_ms);
+        let (stream, aggregates) = (id.as_str(), &params.aggregates[..]);
+        let rollup = Rollup { stream, window, aggregates, series: &series, totals_at_ms };
         let format = params.format.unwrap_or_else(|| Format::accepted(&self.header("Accept").unwrap_or_default()));
         let body = rollup.render(format).map_err(|error| Problem::QueryTooLarge(error.to_string()))?.into_bytes();
         Ok(self.cacheable(Reply::new(200, format.media_type(), Vec::new()), body, &window, config.lateness_s))

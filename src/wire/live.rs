@@ -8,7 +8,7 @@ use crate::domain::window::Window;
 
 use super::json::{push_formatted, push_labels, push_list, push_number, push_text};
 use super::live_params::LiveCursor;
-use super::rollup::MAX_NUMBERS;
+use super::rollup::{MAX_NUMBERS, push_clock};
 
 /// A live reader is told of at most so many groups.
 pub const MAX_GROUPS: usize = 1_000;
@@ -83,7 +83,8 @@ pub fn is_whole(aggregate: &Aggregate) -> bool {
     !matches!(aggregate, Aggregate::Sum | Aggregate::Ratio | Aggregate::Rate | Aggregate::Count)
 }
 
-/// The message that replaces all that the reader has: the steps that are `shown`, and what lies in later ones.
+/// The message that replaces all that the reader has: the steps that are `shown`, and what lies in later ones. It has the
+/// server's clock, by which the reader knows which step is still open.
 ///
 /// # Errors
 /// [`TooManyGroups`]
@@ -92,11 +93,14 @@ pub fn snapshot(
     shown: &Window,
     aggregates: &[Aggregate],
     cursor: LiveCursor,
+    now_ms: i64,
 ) -> Result<Message, TooManyGroups> {
     let mut times: Vec<i64> = shown.times().collect();
     times.extend(whole.times().into_iter().filter(|at_s| *at_s >= shown.to_s()));
     let (from_s, to_s, step_s) = (shown.from_s(), shown.to_s(), shown.step_s());
     let mut json = head("snapshot", &cursor);
+    json.push_str(",\"now\":");
+    push_clock(&mut json, now_ms);
     push_formatted(&mut json, format_args!(",\"step\":{step_s},\"from\":{from_s},\"to\":{to_s},\"agg\":["));
     push_list(&mut json, aggregates, |out, aggregate| push_text(out, &aggregate.name()));
     json.push(']');
@@ -190,9 +194,10 @@ mod tests {
             vec![(labels("\"x"), vec![(0, cell(1.0)), (4, cell(0.5))]), (labels("y"), vec![(1, Cell::plain(1, None))])];
         let shown = Window::aligned(NOW - 20, NOW, 10).expect("valid");
         let aggregates = [Aggregate::Sum, Aggregate::Max];
-        let message = snapshot(&Block { window, rows }, &shown, &aggregates, LiveCursor(vec![3, 4])).expect("small");
+        let message = snapshot(&Block { window, rows }, &shown, &aggregates, LiveCursor(vec![3, 4]), NOW * 1000 - 1)
+            .expect("small");
         let wanted = concat!(
-            r#"{"type":"snapshot","cursor":"3.4","step":10,"from":1792540780,"to":1792540800,"agg":["sum","max"],"#,
+            r#"{"type":"snapshot","cursor":"3.4","now":1792540799.999,"step":10,"from":1792540780,"to":1792540800,"agg":["sum","max"],"#,
             r#""times":[1792540780,1792540790,1792540820],"series":["#,
             r#"{"labels":{"a":"\"x"},"n":[1,null,0.5],"d":[2,null,2],"count":[1,null,1],"max":[0.5,null,0.25]},"#,
             r#"{"labels":{"a":"y"},"n":[null,null,null],"d":[null,null,null],"count":[null,1,null],"max":[null,null,null]}]}"#,
@@ -226,7 +231,7 @@ mod tests {
         let told = |groups: usize, steps: i64| {
             let window = Window::aligned(NOW - steps * 10, NOW, 10).expect("valid");
             let rows = (0..groups).map(|group| (labels(&format!("{group:04}")), vec![(0, cell(1.0))])).collect();
-            snapshot(&Block { window, rows }, &window, &[Aggregate::Sum], LiveCursor::default()).map(|_| ())
+            snapshot(&Block { window, rows }, &window, &[Aggregate::Sum], LiveCursor::default(), NOW * 1000).map(|_| ())
         };
         assert_eq!((told(1_000, 333), told(1_001, 1)), (Ok(()), Err(TooManyGroups { groups: 1_001, steps: 1 })));
         assert_eq!(told(1_000, 334), Err(TooManyGroups { groups: 1_000, steps: 334 }));

@@ -107,7 +107,7 @@ impl<'a> Look<'a> {
             Round::Whole(changes, _, cursor) => Round::Done(delta(&changes, &block, &self.aggregates, cursor)?),
             Round::Snapshot => {
                 let shown = self.query.shown(self.now_ms)?;
-                Round::Done(snapshot(&block, &shown, &self.aggregates, cursor)?)
+                Round::Done(snapshot(&block, &shown, &self.aggregates, cursor, self.now_ms)?)
             }
             done @ Round::Done(_) => done,
         };

@@ -58,6 +58,9 @@ pub enum ParamError {
     /// A live query that is too long to be remembered with each reader.
     #[error("`by`, `where` and `agg` are too long for reading live")]
     TooLong,
+    /// Not the one value that a switch has.
+    #[error("`{0}` is `1` or absent, not {1:?}")]
+    Switch(&'static str, String),
     /// Not a format.
     #[error("unknown format {0:?}; this version knows json, csv and ndjson")]
     Format(String),
@@ -127,6 +130,8 @@ pub struct RollupParams {
     pub aggregates: Vec<Aggregate>,
     /// How many groups are kept apart.
     pub top: usize,
+    /// Whether each group's numbers over the whole window are wanted too.
+    pub has_totals: bool,
     /// The format, if the query string says so.
     pub format: Option<Format>,
 }
@@ -222,8 +227,8 @@ impl RollupParams {
     /// # Errors
     /// The first parameter that is wrong.
     pub fn parse(query_string: &str, now_ms: i64, retention: &Retention) -> Result<Self, ParamError> {
-        const KNOWN: &str = "from, to, step, where, by, agg, top and format";
-        let [mut from, mut to, mut step, mut by, mut agg, mut top, mut format] = [const { None }; 7];
+        const KNOWN: &str = "from, to, step, where, by, agg, top, totals and format";
+        let [mut from, mut to, mut step, mut by, mut agg, mut top, mut totals, mut format] = [const { None }; 8];
         let mut matchers = Vec::new();
         for (name, value) in pairs(query_string) {
             match name.as_str() {
@@ -233,6 +238,7 @@ impl RollupParams {
                 "by" => set_once(&mut by, "by", value)?,
                 "agg" => set_once(&mut agg, "agg", value)?,
                 "top" => set_once(&mut top, "top", value)?,
+                "totals" => set_once(&mut totals, "totals", value)?,
                 "format" => set_once(&mut format, "format", value)?,
                 "where" => matchers.push(value),
                 _ => return Err(ParamError::Unknown(name, KNOWN)),
@@ -257,6 +263,7 @@ impl RollupParams {
             window,
             aggregates,
             top: number("top", top, DEFAULT_TOP)?,
+            has_totals: switch("totals", totals)?,
             format: format.map(|text| Format::parse(&text)).transpose()?,
         })
     }
@@ -276,6 +283,14 @@ pub(super) fn parse_by(text: &str) -> Result<Option<Vec<String>>, ParamError> {
 fn number(name: &'static str, text: Option<String>, default: usize) -> Result<usize, ParamError> {
     let Some(text) = text else { return Ok(default) };
     text.parse().ok().filter(|number| (1..=MAX_TOP).contains(number)).ok_or(ParamError::Number(name, text))
+}
+
+fn switch(name: &'static str, text: Option<String>) -> Result<bool, ParamError> {
+    match text.as_deref() {
+        None => Ok(false),
+        Some("1") => Ok(true),
+        Some(other) => Err(ParamError::Switch(name, other.to_owned())),
+    }
 }
 
 /// Which values of a label are asked for.
@@ -358,7 +373,7 @@ mod tests {
         let message = |text: &str| parse(text).expect_err("invalid").to_string();
         assert_eq!(
             message("form=-1h"),
-            "unknown parameter `form`; this path knows from, to, step, where, by, agg, top and format"
+            "unknown parameter `form`; this path knows from, to, step, where, by, agg, top, totals and format"
         );
         assert_eq!(message("from=-1h&from=-2h"), "`from` is given twice");
         assert!(message("from=never").starts_with("`from`: \"never\" is not a time"));
@@ -371,6 +386,8 @@ mod tests {
         assert!(message("agg=median").starts_with("`agg`: unknown aggregate \"median\"; there are sum, ratio"));
         assert_eq!(message("top=0"), "`top` must be a whole number from 1 to 10000, not \"0\"");
         assert!(parse("top=10000").is_ok() && parse("top=10001").is_err());
+        assert!(parse("totals=1").is_ok_and(|params| params.has_totals) && !parse("").expect("valid").has_totals);
+        assert_eq!(message("totals=yes"), "`totals` is `1` or absent, not \"yes\"");
         assert_eq!(message("format=xml"), "unknown format \"xml\"; this version knows json, csv and ndjson");
     }
 

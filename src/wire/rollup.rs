@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::domain::aggregate::{Aggregate, Series};
+use crate::domain::aggregate::{Aggregate, Series, whole};
 use crate::domain::cell::Cell;
 use crate::domain::window::Window;
 
@@ -30,6 +30,8 @@ pub struct Rollup<'a> {
     pub aggregates: &'a [Aggregate],
     /// The groups.
     pub series: &'a [Series],
+    /// Where each group's numbers over the whole window come too, in JSON: the server's clock, which tells what is still open.
+    pub totals_at_ms: Option<i64>,
 }
 
 impl Rollup<'_> {
@@ -70,6 +72,10 @@ impl Rollup<'_> {
         let mut out = String::from("{\"stream\":");
         push_text(&mut out, self.stream);
         let (from_s, to_s, step_s) = (self.window.from_s(), self.window.to_s(), self.window.step_s());
+        if let Some(now_ms) = self.totals_at_ms {
+            out.push_str(",\"now\":");
+            push_clock(&mut out, now_ms);
+        }
         push_formatted(&mut out, format_args!(",\"from\":{from_s},\"to\":{to_s},\"step\":{step_s},\"agg\":["));
         push_list(&mut out, self.aggregates, |out, aggregate| push_text(out, &aggregate.name()));
         out.push_str("],\"times\":[");
@@ -94,6 +100,21 @@ impl Rollup<'_> {
             push_list(out, &steps, |out, cell| push_number(out, self.value(aggregate, *cell)));
             out.push(']');
         }
+        if self.totals_at_ms.is_some() {
+            self.push_total(out, series);
+        }
+        out.push('}');
+    }
+
+    fn push_total(&self, out: &mut String, series: &Series) {
+        let whole = whole(&series.cells, self.aggregates);
+        let width_s = self.window.width_s();
+        out.push_str(",\"total\":{");
+        push_list(out, self.aggregates, |out, aggregate| {
+            push_text(out, &aggregate.name());
+            out.push(':');
+            push_number(out, whole.as_ref().and_then(|cell| aggregate.of(cell, width_s)));
+        });
         out.push('}');
     }
 
@@ -162,6 +183,11 @@ impl Rollup<'_> {
     }
 }
 
+/// Unix seconds with their thousandths.
+pub(super) fn push_clock(out: &mut String, now_ms: i64) {
+    push_formatted(out, format_args!("{}.{:03}", now_ms.div_euclid(1000), now_ms.rem_euclid(1000)));
+}
+
 /// RFC 4180.
 fn push_csv_row<'a>(out: &mut String, fields: impl Iterator<Item = &'a str>) {
     for (index, field) in fields.enumerate() {
@@ -186,6 +212,10 @@ mod tests {
     const NOW: i64 = 1_792_540_800;
 
     fn rendered(format: Format) -> String {
+        rendered_with(format, None)
+    }
+
+    fn rendered_with(format: Format, totals_at_ms: Option<i64>) -> String {
         let cell = |n: f64, d: f64| Cell::of(&Point { n, d, p: None, t: 0.0 });
         let labels = |value: &str| Labels::from_canonical(&format!("country\u{1f}{value}\u{1e}"));
         let series = [
@@ -202,6 +232,7 @@ mod tests {
             window,
             aggregates: &[Aggregate::Sum, Aggregate::Ratio, Aggregate::Count],
             series: &series,
+            totals_at_ms,
         }
         .render(format)
         .expect("few numbers")
@@ -221,12 +252,24 @@ mod tests {
     }
 
     #[test]
+    fn totals_are_of_the_whole_window_and_no_mean_of_its_steps() {
+        let json = rendered_with(Format::Json, Some(NOW * 1000 + 5));
+        assert!(json.starts_with(r#"{"stream":"s1","now":1792540800.005,"from":1792540770,"#), "{json}");
+        // 1234 of 3 and -0.5 of 1: 1233.5 of 4.
+        assert!(json.contains(r#""count":[1,null,1],"total":{"sum":1233.5,"ratio":308.375,"count":2}}"#), "{json}");
+        assert!(json.contains(r#""count":[null,1,null],"total":{"sum":null,"ratio":null,"count":1}}"#), "{json}");
+        assert_eq!(rendered_with(Format::Csv, Some(0)), rendered(Format::Csv));
+    }
+
+    #[test]
     fn an_answer_that_would_be_too_large_is_refused() {
         let series =
             |count: usize| vec![Series { labels: Labels::default(), is_other: false, cells: Vec::new() }; count];
         let window = Window::aligned(NOW - 10_000, NOW, 10).expect("valid");
         let render = |series: &[Series]| {
-            Rollup { stream: "s", window, aggregates: &[Aggregate::Sum], series }.render(Format::Json).map(|_| ())
+            Rollup { stream: "s", window, aggregates: &[Aggregate::Sum], series, totals_at_ms: None }
+                .render(Format::Json)
+                .map(|_| ())
         };
         assert_eq!(render(&series(1_000)), Ok(()));
         assert_eq!(render(&series(1_001)), Err(TooManyNumbers(1_001_000)));

@@ -14,7 +14,7 @@ export function createWorld(start_s, random = () => 0.5) {
   let now_ms = start_s * 1000;
   let names = 0;
   /** How the server is: what a test changes. */
-  const server = { isUp: true, hasSockets: true, epoch: 1, deltasStatus: 200, rollupStatus: 200, skew_ms: 0, sent: 0, breaksDeltas: false, hold: Promise.resolve(), polls: /** @type {string[]} */ ([]), acknowledged: /** @type {string[]} */ ([]) };
+  const server = { isUp: true, hasSockets: true, epoch: 1, deltasStatus: 200, rollupStatus: 200, skew_ms: 0, hasClock: false, sent: 0, breaksDeltas: false, hold: Promise.resolve(), polls: /** @type {string[]} */ ([]), acknowledged: /** @type {string[]} */ ([]) };
 
   const serverNow_s = () => (now_ms + server.skew_ms) / 1000;
   const end = () => (Math.floor(serverNow_s() / STEP) + 1) * STEP;
@@ -23,7 +23,7 @@ export function createWorld(start_s, random = () => 0.5) {
   function messageFor(after) {
     const [epoch, number] = (after ?? "").split("-");
     const message = Number(epoch) === server.epoch && number ? model.delta(number) : model.snapshot(end() - window_s, end());
-    return { ...message, cursor: `${server.epoch}-${message.cursor}` };
+    return { ...message, cursor: `${server.epoch}-${message.cursor}`, ...(server.hasClock && message.type === "snapshot" && { now: serverNow_s() }) };
   }
 
   class Socket {

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::clock::{now_whole_s, past_hour};
+use crate::clock::{now_s, now_whole_s, past_hour};
 use crate::http::{Answer, encoded};
 use crate::server::Server;
 use crate::stream::Stream;
@@ -82,6 +82,34 @@ fn json_is_the_answer_of_the_contract() {
         ],
     });
     assert_eq!(answer.json(), wanted);
+}
+
+#[test]
+fn totals_are_of_the_whole_window_also_what_no_steps_tell() {
+    let hour = past_hour();
+    let stream = Stream::new();
+    let at = |t: u64, n: f64, d: f64, country: &str| json!({"t": t, "n": n, "d": d, "v": {"country": country}});
+    stream.write(
+        json!([
+            at(hour, 1.0, 3.0, "US"),
+            at(hour + 10, 4.0, 847.0, "US"),
+            at(hour + 20, 0.0, 150.0, "US"),
+            at(hour, 1.0, 2.0, "DE"),
+            at(hour + 20, 9.0, 2.0, "FR"),
+        ])
+        .to_string(),
+    );
+    let path = format!("/rollup?from={hour}&to={}&step=10&by=country&agg=ratio,sum,p50,rate&top=2", hour + 30);
+    assert!(stream.read(&path).expect(200).json()["series"][0].get("total").is_none());
+    let answer = stream.read(&format!("{path}&totals=1")).expect(200).json();
+    let now = answer["now"].as_f64().expect("a clock");
+    assert!((now - now_s()).abs() < 120.0, "{now}");
+    let total = |series: usize, agg: &str| answer["series"][series]["total"][agg].as_f64().expect("a number");
+    assert_eq!([total(0, "ratio"), total(1, "ratio"), total(2, "ratio")], [4.5, 0.5, 5.0 / 1000.0]);
+    assert_eq!((total(2, "sum"), total(2, "rate")), (5.0, 5.0 / 30.0));
+    assert!((total(2, "p50") - 4.0 / 847.0).abs() < 4.0 / 847.0 / 50.0, "the middle of three, of different steps");
+    assert_eq!(answer["series"][2]["other"], json!(true));
+    stream.read(&format!("{path}&totals=yes")).problem(400);
 }
 
 #[test]

@@ -1,0 +1,130 @@
+// @ts-check
+/** <heartbeat-chart> on the real Worker: any window has steps that it allows and that are kept, and the open one is marked. */
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { startSite } from "./chart-site.mjs";
+import { launch } from "./chromium.mjs";
+import { eventually } from "./eventually.mjs";
+import { visit } from "./visitor.mjs";
+import { startWorker } from "./worker.mjs";
+
+/** @import { Visitor } from "./visitor.mjs" */
+/** @import { Stream, Worker } from "./worker.mjs" */
+
+/** @type {Worker} */
+let worker;
+/** @type {import("playwright-core").Browser} */
+let browser;
+
+before(async () => {
+  worker = await startWorker();
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await worker?.stop();
+});
+
+/**
+ * @param {string} name
+ * @param {(scene: Visitor & { show: (stream: Stream, attributes: string) => Promise<void>, chart: import("playwright-core").Locator }) => Promise<void>} story
+ */
+function scene(name, story) {
+  test(name, async () => {
+    const site = await startSite(worker.origin);
+    const visitor = await visit(browser);
+    const show = async (/** @type {Stream} */ stream, /** @type {string} */ attributes) => {
+      site.show(`<heartbeat-chart stream="${stream.id}" key="${stream.read_key}" ${attributes}></heartbeat-chart>`);
+      await visitor.page.goto(site.url);
+    };
+    try {
+      await story({ ...visitor, show, chart: visitor.page.locator("heartbeat-chart") });
+      visitor.assertClean();
+    } finally {
+      await visitor.close();
+      site.stop();
+    }
+  });
+}
+
+/** @param {import("playwright-core").Locator} chart */
+const readerOf = (chart) => chart.evaluate((/** @type {any} */ el) => ({ state: el.reader?.state, way: el.reader?.way, step: el.reader?.step, total: el.reader?.totals[0]?.sum, problem: el.reader?.problem?.detail }));
+
+const now_s = () => Math.floor(Date.now() / 1000);
+
+scene("any window is followed live, in steps that it allows", async ({ show, chart }) => {
+  const stream = await worker.createStream();
+  await worker.write(stream, [{ n: 5 }, { n: 7, t: now_s() - 20 * 3600 }]);
+  for (const [attributes, step, total] of /** @type {[string, number, number][]} */ ([
+    ['window="7d"', 1800, 12], ['window="90s"', 10, 5], ['window="30d"', 7200, 12], ['window="90d"', 21_600, 12], ['window="1y"', 604_800, 12],
+    ['window="7d" step="10s"', 60, 12], ['window="1d" step="1h"', 3600, 12], ['window="6h" step="5s"', 10, 5], ['window="1h" step="1w"', 604_800, 12],
+  ])) {
+    await show(stream, attributes);
+    await eventually(async () => assert.deepEqual(await readerOf(chart), { state: "live", way: "websocket", step, total, problem: undefined }, attributes));
+  }
+});
+
+scene("where the owner keeps less, steps are as wide as they are kept, live as well", async ({ show, chart }) => {
+  const stream = await worker.createStream("short", { retention: { "10s": "1h", "1m": "2h", "10m": "3h", "1h": "3d" } });
+  await worker.write(stream, [{ n: 5 }, { n: 7, t: now_s() - 5 * 3600 }]);
+  for (const [attributes, step] of /** @type {[string, number][]} */ ([['window="90m"', 60], ['window="6h"', 3600], ['window="6h" step="10s"', 3600], ['window="7d"', 86_400]])) {
+    await show(stream, attributes);
+    await eventually(async () => {
+      const said = await readerOf(chart);
+      assert.deepEqual([said.state, said.way, said.step], ["live", "websocket", step], `${attributes} ${said.problem}`);
+    });
+  }
+});
+
+scene("of a time that nothing is kept of any more the server's words say what is", async ({ show, chart }) => {
+  const stream = await worker.createStream("gone", { retention: { "10s": "1d", "1m": "1d", "10m": "1d", "1h": "1d", "1d": "10d" } });
+  await worker.write(stream, [{ n: 5 }]);
+  await show(stream, 'window="30d"');
+  await chart.getByText(/nothing is kept of the time before/).waitFor();
+  await show(stream, 'window="7d"');
+  await eventually(async () => assert.deepEqual(await readerOf(chart), { state: "live", way: "websocket", step: 86_400, total: 5, problem: undefined }));
+});
+
+/** 40 in each 10 s, at an odd moment of them, up to now. */
+async function steadyStream() {
+  const stream = await worker.createStream();
+  const now = Date.now() / 1000;
+  await worker.write(stream, Array.from({ length: 200 }, (_, i) => ({ n: 40, p: 10, t: now - i * 10 })));
+  return stream;
+}
+
+/** The number of steps in the table that are still open, and the values of the complete ones. @param {import("playwright-core").Locator} chart */
+async function table(chart) {
+  const rows = await chart.locator(".rows tbody tr").evaluateAll((all) => all.map((tr) => Array.from(tr.children, (cell) => String(cell.textContent))));
+  const isOpen = (/** @type {string[]} */ [time]) => time.endsWith(", still open");
+  return { open: rows.filter(isOpen).length, first: rows.findIndex((row) => !isOpen(row)), values: rows.filter((row) => !isOpen(row)).map(([, value]) => value) };
+}
+
+scene("who writes the same all the time sees the same number, and that the last step is still open", async ({ show, chart, rows }) => {
+  for (const [attributes, latest] of /** @type {const} */ ([['window="15m"', "40"], ['window="15m" agg="rate"', "4"], ['window="15m" kind="bars" step="1m"', "240"], ['window="15m" kind="area"', "40"]])) {
+    const stream = await steadyStream();
+    await show(stream, attributes);
+    await eventually(async () => assert.equal((await rows())[0]?.[2], latest, attributes));
+    if (attributes.includes("rate")) assert.equal((await rows())[0][3], "4");
+    await chart.getByText("Data as a table").click();
+    await eventually(async () => {
+      const { open, first, values } = await table(chart);
+      assert.ok(open > 0 && open < 4, `${open} are open`);
+      assert.equal(first, open);
+      assert.deepEqual([...new Set(values.slice(0, 12))], [latest]);
+    });
+    const cursor = chart.getByRole("slider");
+    await cursor.press("End");
+    assert.match((await cursor.getAttribute("aria-valuetext")) ?? "", /^\S+, still open: /);
+  }
+});
+
+scene("a big number of the present is that of the last complete step", async ({ show, chart }) => {
+  const stream = await worker.createStream();
+  const now = now_s();
+  await worker.write(stream, [...Array.from({ length: 60 }, (_, i) => ({ n: 40, t: now - 30 - i * 10 })), { n: 1, t: now + 5 }, { n: 1, t: now }]);
+  await show(stream, 'window="1h" step="5m" agg="p50" kind="number"');
+  await eventually(async () => assert.deepEqual(await chart.locator("dd").allInnerTexts(), ["40"]));
+});

@@ -1,0 +1,166 @@
+// @ts-check
+/** What the reader page says of a whole window: the same words and numbers whether it goes on with the clock or stays. */
+
+import assert from "node:assert/strict";
+import { after, before } from "node:test";
+import { launch } from "./chromium.mjs";
+import { eventually } from "./eventually.mjs";
+import { card, pageOf, scenes, totals } from "./reading.mjs";
+import { startWorker } from "./worker.mjs";
+
+/** @import { Stream, Worker } from "./worker.mjs" */
+/** @import { Page } from "playwright-core" */
+
+/** @type {Worker} */
+let worker;
+/** @type {import("playwright-core").Browser} */
+let browser;
+
+before(async () => {
+  worker = await startWorker();
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await worker?.stop();
+});
+
+const scene = scenes(() => browser);
+
+/** An hour that has room on either side: what comes to its ends while a test runs changes nothing. */
+const HOUR_S = 3600;
+
+/** @param {Page} page */
+async function summary(page) {
+  const rows = await totals(page);
+  assert.ok(rows.length > 0, "nothing is shown");
+  return {
+    title: await card(page).locator("th[data-column=summary]").innerText(),
+    sorted: await card(page).locator("th[aria-sort]").evaluateAll((all) => all.map((th) => [/** @type {HTMLElement} */ (th).dataset.column, th.getAttribute("aria-sort")])),
+    rows: rows.map(({ name, latest, summary }) => ({ name, latest, summary })),
+  };
+}
+
+/**
+ * The page, live and held: its rows must be those of both. A step that ends in between is in one of them only, so that it is
+ * looked at once more.
+ * @param {Page} page
+ * @param {Stream} stream
+ * @param {Record<string, string>} query
+ * @param {(said: Awaited<ReturnType<typeof summary>>) => void} check
+ */
+async function sameInBoth(page, stream, query, check) {
+  for (let isLast = false; ; isLast = true) {
+    await page.goto(pageOf(worker, stream, query));
+    const live = await eventually(async () => {
+      const said = await summary(page);
+      check(said);
+      return said;
+    });
+    const { from, to, step, until } = await dataOf(page);
+    await page.goto(pageOf(worker, stream, { ...query, from: String(from + 1), to: String(to - 1) }));
+    await eventually(async () => assert.equal((await summary(page)).rows.length, live.rows.length));
+    const fixed = await dataOf(page);
+    assert.deepEqual([fixed.from, fixed.to, fixed.step], [from, to, step]);
+    if (fixed.until !== until && !isLast) continue;
+    return assert.deepEqual(await summary(page), live);
+  }
+}
+
+/** @param {Page} page @returns {Promise<import("../../public/live/window.mjs").View>} */
+function dataOf(page) {
+  return page.locator("heartbeat-chart").evaluate((/** @type {any} */ el) => el.data);
+}
+
+/** 3 errors in 1,000 requests, and 1 in 3 a moment later: no mean of steps says what they are together. */
+async function unevenStream() {
+  const stream = await worker.createStream();
+  const t = Math.floor(Date.now() / 1000) - 1200;
+  const points = ["US", "DE", "BR"].flatMap((country, i) => [
+    { n: 3 + i, d: 1000, t, v: { country, client: `${country}-1` } },
+    { n: 1, d: 3, t: t + 300, v: { country, client: `${country}-2` } },
+    { n: 0, d: 50 * i, t: t + 600, v: { country, client: `${country}-2` } },
+  ]);
+  await worker.write(stream, points);
+  return stream;
+}
+
+for (const [agg, title, all] of /** @type {const} */ ([
+  ["ratio", "Overall", "0.004748"],
+  ["sum", "Total", "15"],
+  ["count", "Total", "9"],
+  ["min", "Lowest", "0"],
+  ["max", "Highest", "0.3333"],
+  ["p95", "Highest", "0.3333"],
+  ["rate", "Average", "0.004155"],
+])) {
+  scene(`${agg} says the same of the window in the live view and in one that stays`, async ({ page }) => {
+    const stream = await unevenStream();
+    await sameInBoth(page, stream, { agg }, (said) => {
+      assert.equal(said.title.replace(/\W/g, ""), title);
+      if (agg !== "rate") assert.deepEqual(said.rows.map(({ summary }) => summary), [all]);
+    });
+    await sameInBoth(page, stream, { agg, by: "country" }, ({ rows, sorted }) => {
+      assert.equal(rows.length, 3);
+      assert.deepEqual(sorted, [["summary", "descending"]]);
+      const numbers = rows.map(({ summary }) => Number(summary));
+      assert.deepEqual(numbers, numbers.toSorted((a, b) => b - a));
+    });
+  });
+}
+
+scene("a ratio over a window is its sum of n over its sum of d, also of a fixed one and of each group", async ({ page }) => {
+  const stream = await worker.createStream();
+  const t = Math.floor(Date.now() / 1000) - 5 * HOUR_S;
+  await worker.write(stream, [{ n: 1, d: 3, t, v: { a: "x" } }, { n: 4, d: 847, t: t + 60, v: { a: "x" } }, { n: 0, d: 100, t: t + 120, v: { a: "y" } }, { n: 1, d: 4, t: t + 120, v: { a: "y" } }]);
+  const range = { from: String(t - 600), to: String(t + 600), agg: "ratio" };
+  await page.goto(pageOf(worker, stream, range));
+  await eventually(async () => assert.deepEqual((await summary(page)).rows.map(({ summary }) => summary), [String(Number((6 / 954).toPrecision(4)))]));
+  await page.goto(pageOf(worker, stream, { ...range, by: "a" }));
+  await eventually(async () => assert.deepEqual((await summary(page)).rows.map(({ name, summary }) => [name, summary]), [["y", "0.009615"], ["x", "0.005882"]]));
+  await page.goto(pageOf(worker, stream, { ...range, kind: "number" }));
+  await eventually(async () => assert.deepEqual(await page.locator(".numbers dd").allInnerTexts(), ["0.006289"]));
+});
+
+scene("of more series than are shown the rest is the same one in both views, where it can be told", async ({ page }) => {
+  const stream = await worker.createStream();
+  const t = Math.floor(Date.now() / 1000) - 1800;
+  await worker.write(stream, Array.from({ length: 40 }, (_, i) => ({ n: (i % 12) + 1, d: 1 + (i % 3) * 10, t: t + 30 * (i % 4), v: { host: `h${i % 12}` } })));
+  for (const agg of ["sum", "ratio", "min", "max", "count", "p50", "rate"]) {
+    await sameInBoth(page, stream, { agg, by: "host", top: "8" }, ({ rows }) => {
+      assert.equal(rows.length, agg === "p50" ? 8 : 9, agg);
+      if (agg !== "p50") assert.equal(rows[8].name, "all others");
+    });
+  }
+});
+
+scene("several aggregates have each their own word", async ({ page }) => {
+  const stream = await unevenStream();
+  await sameInBoth(page, stream, { agg: "sum,ratio,p50" }, ({ title, rows }) => {
+    assert.equal(title.replace(/\W/g, ""), "Summary");
+    assert.deepEqual(Object.fromEntries(rows.map(({ name, summary }) => [name, summary])), { sum: "total 15", ratio: "overall 0.004748", p50: "highest 0.3333" });
+  });
+});
+
+scene("distinct counts are called the same in both views", async ({ page }) => {
+  const stream = await worker.createStream("people", { distinct: ["client"] });
+  const t = Math.floor(Date.now() / 1000) - 900;
+  await worker.write(stream, ["a", "b", "c", "a"].map((client, i) => ({ n: 1, t: t + (i > 1 ? 120 : 0), v: { client } })));
+  await sameInBoth(page, stream, { agg: "distinct:client" }, ({ title, rows }) => {
+    assert.equal(title.replace(/\W/g, ""), "Highest");
+    assert.deepEqual(rows.map(({ summary }) => summary), ["2"]);
+  });
+});
+
+scene("a ratio is compared with the period's before, in both views", async ({ page }) => {
+  const stream = await worker.createStream();
+  const t = Math.floor(Date.now() / 1000) - 1800;
+  await worker.write(stream, [{ n: 1, d: 10, t }, { n: 5, d: 10, t: t + 60 }, { n: 1, d: 100, t: t - HOUR_S }, { n: 7, d: 20, t: t - HOUR_S + 60 }]);
+  const compared = () => eventually(async () => assert.deepEqual((await totals(page)).map(({ summary, before, change }) => [summary, before, change]), [["0.3", "0.06667", "+350 %"]]));
+  await page.goto(pageOf(worker, stream, { agg: "ratio", compare: "" }));
+  await compared();
+  const { from, to } = await dataOf(page);
+  await page.goto(pageOf(worker, stream, { agg: "ratio", compare: "", from: String(from + 1), to: String(to - 1) }));
+  await compared();
+});
