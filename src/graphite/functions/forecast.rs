@@ -200,15 +200,12 @@ fn regression(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     Ok(made)
 }
 
-/// Each series with what it was at another time, when there may have been others. Names that say the time have the order.
+/// Each series with what it was at another time, when there may have been others: the one of its name, or, where names say
+/// values, of its tags.
 fn partners(sources: Vec<Series>, mut series: Vec<Series>) -> Vec<(Series, Series)> {
-    let has_all =
-        sources.len() == series.len() && sources.iter().zip(&series).all(|(one, other)| one.name != other.name);
-    if has_all {
-        return sources.into_iter().zip(series).collect();
-    }
     let partner = |source: Series| {
-        let place = series.iter().position(|one| one.name == source.name)?;
+        let named = series.iter().position(|one| one.name == source.name);
+        let place = named.or_else(|| series.iter().position(|one| one.tags == source.tags))?;
         Some((source, series.remove(place)))
     };
     sources.into_iter().filter_map(partner).collect()

@@ -77,5 +77,9 @@ fn sums_grow_with_the_step_that_the_farthest_time_has() {
     assert_all_are(6.0, &values(&stream, end_s, "visits.sum", ""), "the sum in 10 s");
     assert_all_are(36.0, &values(&stream, end_s, "timeShift(visits.sum,'3d')", ""), "that of a minute");
     assert_all_are(72.0, &values(&stream, end_s, "sumSeries(visits.sum,timeShift(visits.sum,'3d'))", ""), "both");
-    assert_all_are(0.6, &values(&stream, end_s, "averageSeries(visits.rate,timeShift(visits.rate,'3d'))", "40"), "rates");
+    assert_all_are(
+        0.6,
+        &values(&stream, end_s, "averageSeries(visits.rate,timeShift(visits.rate,'3d'))", "40"),
+        "rates",
+    );
 }
