@@ -273,7 +273,7 @@ mod tests {
         let quotients = aligned.rows(&|row| row[0] / row[1]);
         assert!(quotients[..2].iter().chain(&quotients[4..]).all(|value| value.is_nan()), "{quotients:?}");
         assert_eq!((quotients.len(), &quotients[2..4]), (5, [1.0, 1.0].as_slice()));
-        assert_eq!([late.at(29), late.at(30), early.at(-1)].map(|value| value.is_nan()), [false, false, true]);
+        assert_eq!([late.at(29), late.at(30), early.at(-1)].map(f64::is_nan), [false, false, true]);
         let (mut moved, mut cut) = (late, early);
         moved.begin(0);
         assert_eq!((moved.values.len(), moved.at(20)), (5, 3.0));

@@ -170,7 +170,9 @@ mod tests {
         loop {
             steps.begin();
             let window = steps.window(last(span_s), kept);
-            intervals_s.iter().for_each(|interval_s| steps.divide(*interval_s, kept));
+            for interval_s in intervals_s {
+                steps.divide(*interval_s, kept);
+            }
             for other in others {
                 let _is_there = steps.window(*other, kept).is_some();
             }

@@ -65,6 +65,7 @@ fn prefixed(value: f64, system: &str) -> String {
     fixed(value, DIGITS)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the form of all functions")]
 fn cacti(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (system, units) = (call.text_or_none(1), call.text_or_none(2));
     let text = |value: f64| {

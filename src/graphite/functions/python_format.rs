@@ -9,13 +9,9 @@ const MAX_DIGITS: usize = 400;
 const DIGITS: usize = 6;
 
 /// A conversion such as `%-8.2f`.
-#[derive(Default)]
-struct Spec {
-    is_left: bool,
-    has_sign: bool,
-    has_blank: bool,
-    has_zeros: bool,
-    is_alternate: bool,
+struct Spec<'a> {
+    /// Of `-`, `+`, blank, `0` and `#` those that are there.
+    flags: &'a str,
     width: usize,
     digits: Option<usize>,
 }
@@ -42,27 +38,18 @@ pub(super) fn percent(template: &str, value: f64, is_whole: bool) -> Result<Stri
     if is_used { Ok(out) } else { refuse(format!("{template:?} has no conversion for the value, such as %d or %.2f")) }
 }
 
-fn parsed(conversion: &str) -> Result<(Spec, char, &str)> {
-    let mut spec = Spec::default();
+fn parsed(conversion: &str) -> Result<(Spec<'_>, char, &str)> {
     let rest = conversion.trim_start_matches(['-', '+', ' ', '0', '#']);
-    for flag in conversion[..conversion.len() - rest.len()].chars() {
-        match flag {
-            '-' => spec.is_left = true,
-            '+' => spec.has_sign = true,
-            ' ' => spec.has_blank = true,
-            '0' => spec.has_zeros = true,
-            _ => spec.is_alternate = true,
-        }
-    }
+    let flags = &conversion[..conversion.len() - rest.len()];
     let (width, mut rest) = number(rest)?;
-    spec.width = width;
+    let mut digits = None;
     if let Some(fraction) = rest.strip_prefix('.') {
-        let (digits, after) = number(fraction)?;
-        (spec.digits, rest) = (Some(digits), after);
+        let (number, after) = number(fraction)?;
+        (digits, rest) = (Some(number), after);
     }
     let mut chars = rest.strip_prefix(['l', 'h', 'L']).unwrap_or(rest).chars();
     match chars.next() {
-        Some(kind) if "diuoxXeEfFgGcrsa".contains(kind) => Ok((spec, kind, chars.as_str())),
+        Some(kind) if "diuoxXeEfFgGcrsa".contains(kind) => Ok((Spec { flags, width, digits }, kind, chars.as_str())),
         _ => refuse(format!(
             "\"%{conversion}\" is not a conversion of a number: there are %d, %s, %f, %e, %g and %%, with flags, a width and a precision"
         )),
@@ -79,7 +66,11 @@ fn number(text: &str) -> Result<(usize, &str)> {
     }
 }
 
-impl Spec {
+impl Spec<'_> {
+    fn has(&self, flag: char) -> bool {
+        self.flags.contains(flag)
+    }
+
     fn format(&self, kind: char, value: f64, is_whole: bool) -> Result<String> {
         let digits = self.digits.unwrap_or(DIGITS);
         let shown = if is_whole { fixed(value, 0) } else { repr(value) };
@@ -94,7 +85,7 @@ impl Spec {
             'x' | 'X' | 'o' => return self.radix(kind, value, is_whole),
             'e' | 'E' => self.pointed(&exponential(value.abs(), digits)),
             'f' | 'F' => self.pointed(&fixed(value.abs(), digits)),
-            _ => general(value.abs(), digits, self.is_alternate),
+            _ => general(value.abs(), digits, self.has('#')),
         };
         let text = if kind.is_ascii_uppercase() { text.to_uppercase() } else { text };
         // `%d` of -0.5 is 0, and `%.0f` of it -0.
@@ -103,7 +94,7 @@ impl Spec {
     }
 
     fn sign(&self, is_negative: bool) -> &'static str {
-        match (is_negative, self.has_sign, self.has_blank) {
+        match (is_negative, self.has('+'), self.has(' ')) {
             (true, ..) => "-",
             (_, true, _) => "+",
             (.., true) => " ",
@@ -113,7 +104,7 @@ impl Spec {
 
     /// Where `#` wants one, a point after digits that have none.
     fn pointed(&self, text: &str) -> String {
-        if !self.is_alternate || text.contains('.') || !text.ends_with(|char: char| char.is_ascii_digit()) {
+        if !self.has('#') || text.contains('.') || !text.ends_with(|char: char| char.is_ascii_digit()) {
             return text.to_owned();
         }
         match text.split_once('e') {
@@ -139,7 +130,7 @@ impl Spec {
             'x' => (format!("{number:x}"), "0x"),
             _ => (format!("{number:X}"), "0X"),
         };
-        let prefix = if self.is_alternate { prefix } else { "" };
+        let prefix = if self.has('#') { prefix } else { "" };
         Ok(self.padded(&format!("{}{prefix}", self.sign(value < 0.0)), &self.zeros(&digits), true))
     }
 
@@ -155,9 +146,9 @@ impl Spec {
     /// As wide as it has to be. Zeros go between the sign and the digits.
     fn padded(&self, sign: &str, text: &str, is_number: bool) -> String {
         let missing = self.width.saturating_sub(sign.chars().count() + text.chars().count());
-        if self.is_left {
+        if self.has('-') {
             format!("{sign}{text}{}", " ".repeat(missing))
-        } else if self.has_zeros && is_number {
+        } else if self.has('0') && is_number {
             format!("{sign}{}{text}", "0".repeat(missing))
         } else {
             format!("{}{sign}{text}", " ".repeat(missing))
