@@ -53,11 +53,25 @@ fn sorted(values: &[f64]) -> Vec<f64> {
 }
 
 impl Aggregate {
-    /// The function of a name, which may end with `Series`.
+    /// The function of a name.
     pub(super) fn parse(name: &str) -> Result<Self> {
-        let short = name.strip_suffix("Series").unwrap_or(name);
-        let found = NAMES.iter().find(|(known, _)| *known == short);
+        let found = NAMES.iter().find(|(known, _)| *known == name);
         found.map_or_else(|| refuse(format!("Unsupported aggregation function: {name}")), |(_, found)| Ok(*found))
+    }
+
+    /// The function of a name that may end with `Series`, as those that combine series take it.
+    pub(super) fn of_series(name: &str) -> Result<Self> {
+        let found = Self::parse(name.strip_suffix("Series").unwrap_or(name));
+        found.or_else(|_| refuse(format!("Unsupported aggregation function: {name}")))
+    }
+
+    /// Whether its value is a whole number for graphite-web, of values that are or are not.
+    pub(super) fn is_whole(self, of_whole: bool) -> bool {
+        match self {
+            Self::Count => true,
+            Self::Sum | Self::Min | Self::Max | Self::Diff | Self::Last => of_whole,
+            _ => false,
+        }
     }
 
     /// Its value, `NaN` where there is none.
@@ -176,7 +190,7 @@ mod tests {
             ("diff", -5.5),
             ("stddev", 1.5f64.sqrt()),
             ("count", 3.0),
-            ("rangeOfSeries", 3.0),
+            ("rangeOf", 3.0),
             ("current", 2.5),
         ] {
             let seen = Aggregate::parse(name).expect("known").of(&values);
@@ -185,7 +199,8 @@ mod tests {
             assert!(of_nothing.is_nan() || of_nothing == 0.0, "{name}");
         }
         assert!(Aggregate::Multiply.of(&values).is_nan());
-        assert!(Aggregate::parse("mode").is_err());
+        assert!(Aggregate::parse("mode").is_err() && Aggregate::parse("sumSeries").is_err());
+        assert_eq!(Aggregate::of_series("sumSeries"), Ok(Aggregate::Sum));
     }
 
     #[test]

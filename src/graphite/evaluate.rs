@@ -14,6 +14,9 @@ const MAX_CALLS: u32 = 2_000;
 /// All series that a request's functions make have at most so many values: some seconds of work at the most.
 const MAX_VALUES: usize = 20_000_000;
 
+/// A target is evaluated at most so often in a round: each time but the last its steps have become others.
+const MAX_PASSES: usize = 32;
+
 /// What leaves are fetched from.
 pub trait Source {
     /// The series of a leaf from `scope`. What is not there yet is noted, and empty.
@@ -24,6 +27,20 @@ pub trait Source {
 
     /// Whether something was noted.
     fn is_waiting(&self) -> bool;
+
+    /// From now on leaves are those of the request's target at this place, which is asked for of `scope`.
+    fn begin(&mut self, _target: usize, _scope: Scope) {}
+
+    /// The target's steps divide this interval, if they can.
+    fn divide_steps(&mut self, _interval_s: i64) {}
+
+    /// The target says itself how points are put together.
+    fn keep_points(&mut self) {}
+
+    /// Ends a target: whether all its leaves were of the same steps. Where not, it has to be evaluated again.
+    fn end(&mut self) -> bool {
+        true
+    }
 }
 
 /// What names series in a target.
@@ -93,17 +110,46 @@ impl<'a> Evaluator<'a> {
         self
     }
 
-    /// The series of a target.
+    /// The series of a request's targets.
     ///
     /// # Errors
     /// See [`Refusal`].
-    pub fn target(&mut self, expr: &Expr, scope: Scope) -> Result<Vec<Series>> {
-        self.series(expr, scope, &[])
+    pub fn targets(&mut self, targets: &[Expr], scope: Scope) -> Result<Vec<Series>> {
+        let mut all = Vec::new();
+        for (at, target) in targets.iter().enumerate() {
+            all.extend(self.target(at, target, scope)?);
+        }
+        Ok(all)
+    }
+
+    /// The series of one: evaluated until all its leaves are of the same steps.
+    fn target(&mut self, at: usize, target: &Expr, scope: Scope) -> Result<Vec<Series>> {
+        for _ in 0..MAX_PASSES {
+            let (share, stacks) = (self.x_files_factor, self.stacks.clone());
+            (self.calls_left, self.values_left) = (MAX_CALLS, MAX_VALUES);
+            self.source.begin(at, scope);
+            let made = self.series(target, scope, &[]);
+            if self.source.end() {
+                return made;
+            }
+            (self.x_files_factor, self.stacks) = (share, stacks);
+        }
+        refuse("the target's windows have more steps the wider its steps are: ask for shorter windows")
     }
 
     /// The series of a target that a function has written.
     pub(super) fn text(&mut self, text: &str, scope: Scope) -> Result<Vec<Series>> {
-        self.target(&target::parse(text)?, scope)
+        self.series(&target::parse(text)?, scope, &[])
+    }
+
+    /// Says that the target's steps should divide an interval.
+    pub(super) fn divide_steps(&mut self, interval_s: i64) {
+        self.source.divide_steps(interval_s);
+    }
+
+    /// Says that the target wants all points.
+    pub(super) fn keep_points(&mut self) {
+        self.source.keep_points();
     }
 
     /// Refuses because something is not there, unless that may be because it is not fetched yet.

@@ -189,7 +189,7 @@ impl Value {
                 _ => self,
             },
             Kind::Aggregate => {
-                return matches!(&self, Self::Text(text) if Aggregate::parse(text).is_ok()).then_some(self);
+                return matches!(&self, Self::Text(text) if Aggregate::of_series(text).is_ok()).then_some(self);
             }
             _ => self,
         })
@@ -333,6 +333,17 @@ impl<'c, 'e> Call<'c, 'e> {
     /// A time in Unix seconds.
     pub(super) fn time_s(&self, at: usize) -> Result<i64> {
         parse_time(&self.text(at), self.evaluator.now_s, self.evaluator.zone)
+    }
+
+    /// What a function makes of series alone.
+    pub(super) fn apply(
+        &mut self,
+        function: &'static Function,
+        name: &str,
+        series: Vec<Series>,
+    ) -> Result<Vec<Series>> {
+        let given = (vec![Value::Series(series)], Vec::new());
+        Call::new(self.evaluator, (self.scope, self.variables), (function, name), given, None)?.run()
     }
 
     /// The first argument, of another time.

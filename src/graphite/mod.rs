@@ -12,6 +12,8 @@ mod functions;
 pub mod glob;
 pub mod leaf;
 pub mod naming;
+#[cfg(test)]
+mod one_step_tests;
 pub mod plaintext;
 pub mod request;
 pub mod series;

@@ -33,6 +33,8 @@ pub struct Series {
     pub consolidate: String,
     /// Which share of values must be there for one that is made of several.
     pub x_files_factor: f64,
+    /// Whether graphite-web counts them in whole numbers, which names show without a point.
+    pub(super) is_whole: bool,
 }
 
 impl Series {
@@ -47,7 +49,7 @@ impl Series {
     pub(super) fn new(name: &str, time: (i64, i64, i64), values: Vec<f64>, x_files_factor: f64) -> Self {
         let (name, (start_s, end_s, step_s)) = (name.to_owned(), time);
         let (tags, path, consolidate) = (tags_of(&name), name.clone(), AVERAGE.to_owned());
-        Self { name, path, tags, start_s, end_s, step_s, values, consolidate, x_files_factor }
+        Self { name, path, tags, start_s, end_s, step_s, values, consolidate, x_files_factor, is_whole: false }
     }
 
     /// One that has the same time and tags.
@@ -76,6 +78,7 @@ impl Series {
             let per_point = usize::try_from(values_per_point).unwrap_or(usize::MAX);
             self.values = consolidated(&self.values, per_point, &self.consolidate, self.x_files_factor);
             self.step_s = self.step_s.saturating_mul(values_per_point);
+            self.is_whole &= !matches!(self.consolidate.as_str(), AVERAGE | "avg" | "avg_zero");
         }
     }
 
@@ -83,6 +86,39 @@ impl Series {
     pub(super) fn points(&self) -> impl Iterator<Item = (i64, f64)> + '_ {
         let times = std::iter::successors(Some(self.start_s), |at_s| Some(at_s + self.step_s.max(1)));
         times.take_while(|at_s| *at_s <= self.end_s).zip(self.values.iter().copied())
+    }
+
+    /// The value of the step that holds a time; `NaN` outside of the series.
+    pub(super) fn at(&self, at_s: i64) -> f64 {
+        let place = usize::try_from((at_s - self.start_s).div_euclid(self.step_s.max(1))).ok();
+        place.and_then(|place| self.values.get(place)).copied().unwrap_or(f64::NAN)
+    }
+
+    /// Begins at `start_s`, with the values at their times: what is before it goes, and nothing is where the series has not
+    /// begun. Less than a step is no difference.
+    pub(super) fn begin(&mut self, start_s: i64) {
+        let step_s = self.step_s.max(1);
+        let later = (self.start_s - start_s) / step_s;
+        if let Ok(early @ 1..) = usize::try_from(-later) {
+            self.values.drain(..early.min(self.values.len()));
+        } else if let Ok(late @ 1..) = usize::try_from(later) {
+            self.values.splice(..0, std::iter::repeat_n(f64::NAN, late));
+        }
+        self.start_s = start_s;
+    }
+
+    /// The values at the times of another series: those of the same place where both have the same steps, else those of the
+    /// steps that hold its times.
+    #[inline(never)]
+    pub(super) fn beside(&self, other: &Self) -> Vec<f64> {
+        if self.step_s == other.step_s {
+            let mut moved = self.clone();
+            moved.begin(other.start_s);
+            moved.values.resize(other.values.len(), f64::NAN);
+            return moved.values;
+        }
+        let times = std::iter::successors(Some(other.start_s), |at_s| Some(at_s + other.step_s.max(1)));
+        times.map(|at_s| self.at(at_s)).take(other.values.len()).collect()
     }
 
     /// Start, end and step.
@@ -144,19 +180,28 @@ impl Aligned {
         Ok(Some(Self { series, time }))
     }
 
-    /// The number that each step's values give.
+    /// The number that the values of each time give. A series that begins later, by whole steps, has none before.
     pub(super) fn rows(&self, value: &dyn Fn(&[f64]) -> f64) -> Vec<f64> {
-        let steps = self.series.iter().map(|series| series.values.len()).max().unwrap_or(0);
+        let skipped = |series: &Series| steps_between(self.time.0, series.start_s, self.time.2);
+        let skipped: Vec<usize> = self.series.iter().map(skipped).collect();
+        let ends = self.series.iter().zip(&skipped).map(|(series, skipped)| series.values.len() + skipped);
+        let steps = ends.max().unwrap_or(0);
         let mut row = vec![f64::NAN; self.series.len()];
         let mut values = Vec::with_capacity(steps);
         for step in 0..steps {
-            for (place, series) in row.iter_mut().zip(&self.series) {
-                *place = series.values.get(step).copied().unwrap_or(f64::NAN);
+            for ((place, series), skipped) in row.iter_mut().zip(&self.series).zip(&skipped) {
+                let value = step.checked_sub(*skipped).and_then(|at| series.values.get(at));
+                *place = value.copied().unwrap_or(f64::NAN);
             }
             values.push(value(&row));
         }
         values
     }
+}
+
+/// How many whole steps one time is after another; 0 where it is before.
+fn steps_between(from_s: i64, to_s: i64, step_s: i64) -> usize {
+    usize::try_from((to_s - from_s).div_euclid(step_s.max(1))).unwrap_or(0)
 }
 
 /// Consolidates series to a common step. Start, end and step of all.
@@ -217,6 +262,23 @@ mod tests {
         assert_eq!(path_of(&tags), "visits.sum;country=US;path=/a=b");
         assert_eq!(tags_of("sumSeries(a;b=c)").len(), 1);
         assert_eq!(tags_of("a;b").get("name").map(String::as_str), Some("a;b"));
+    }
+
+    #[test]
+    fn series_that_begin_at_different_times_meet_by_time() {
+        let early = Series::new("a", (0, 40, 10), vec![1.0, 2.0, 3.0, 4.0], 0.0);
+        let late = Series::new("b", (20, 50, 10), vec![3.0, 4.0, 5.0], 0.0);
+        let aligned = Aligned::new(vec![early.clone(), late.clone()]).expect("fits").expect("two");
+        assert_eq!(aligned.time, (0, 50, 10));
+        let quotients = aligned.rows(&|row| row[0] / row[1]);
+        assert!(quotients[..2].iter().chain(&quotients[4..]).all(|value| value.is_nan()), "{quotients:?}");
+        assert_eq!((quotients.len(), &quotients[2..4]), (5, [1.0, 1.0].as_slice()));
+        assert_eq!([late.at(29), late.at(30), early.at(-1)].map(f64::is_nan), [false, false, true]);
+        let (mut moved, mut cut) = (late, early);
+        moved.begin(0);
+        assert_eq!((moved.values.len(), moved.at(20)), (5, 3.0));
+        cut.begin(19);
+        assert_eq!(cut.values, [2.0, 3.0, 4.0], "nine seconds are no step");
     }
 
     #[test]

@@ -14,7 +14,7 @@ use super::evaluate::{Leaf, Scope, Source};
 use super::leaf::Selection;
 use super::naming::Naming;
 use super::series::Series;
-use super::steps::Steps;
+use super::steps::{Kept, Steps};
 
 /// All leaves of a request have at most so many values: 16 MB.
 const MAX_LEAF_VALUES: usize = 2_000_000;
@@ -40,12 +40,17 @@ type Key = (String, [i64; 3]);
 /// The leaves of a request.
 pub struct Stock<'a> {
     naming: &'a Naming,
-    retention: &'a Retention,
-    now_s: i64,
+    kept: Kept<'a>,
     /// What the request takes for now: nothing is later.
     pub latest_s: i64,
-    /// Of the target that is being evaluated.
-    pub steps: Steps,
+    /// At most so many points a series.
+    pub max_points: Option<i64>,
+    /// Of each target so far.
+    steps: Vec<Steps>,
+    /// The target that is being evaluated.
+    target: usize,
+    /// What it wants, if its steps hold to its end.
+    wishes: Vec<(Key, Selection, Window)>,
     there: BTreeMap<Key, Vec<Series>>,
     wanted: Vec<Query>,
     asked: usize,
@@ -56,8 +61,10 @@ impl<'a> Stock<'a> {
     /// Nothing yet.
     #[must_use]
     pub fn new(naming: &'a Naming, retention: &'a Retention, now_s: i64) -> Self {
-        let (steps, there, wanted) = (Steps::default(), BTreeMap::new(), Vec::new());
-        Self { naming, retention, now_s, latest_s: now_s, steps, there, wanted, asked: 0, values: 0 }
+        let (there, wanted, steps, wishes) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
+        let (kept, latest_s) = (Kept { retention, now_s }, now_s);
+        let (max_points, target, asked, values) = (None, 0, 0, 0);
+        Self { naming, kept, latest_s, max_points, steps, target, wishes, there, wanted, asked, values }
     }
 
     /// The questions that have to be asked before the targets can be evaluated.
@@ -113,7 +120,8 @@ impl Source for Stock<'_> {
     fn fetch(&mut self, leaf: &Leaf<'_>, scope: Scope) -> Result<Vec<Series>> {
         let Some(selection) = Selection::of(leaf, self.naming)? else { return Ok(Vec::new()) };
         let scope = Scope { until_s: scope.until_s.min(self.latest_s), ..scope };
-        let Some(window) = self.steps.window(scope, self.now_s, self.retention) else { return Ok(Vec::new()) };
+        let steps = self.steps.get_mut(self.target);
+        let Some(window) = steps.and_then(|steps| steps.window(scope, self.kept)) else { return Ok(Vec::new()) };
         let text = match leaf {
             Leaf::Path(path) => (*path).to_owned(),
             // Between them no path has such a character.
@@ -126,12 +134,44 @@ impl Source for Stock<'_> {
         if let Some(series) = self.there.get(&key) {
             return Ok(series.clone());
         }
-        self.want(key, selection, window);
+        self.wishes.push((key, selection, window));
         Ok(Vec::new())
     }
 
     fn is_waiting(&self) -> bool {
-        !self.wanted.is_empty()
+        let is_held = self.steps.get(self.target).is_none_or(Steps::is_held);
+        !is_held || !self.wishes.is_empty() || !self.wanted.is_empty()
+    }
+
+    fn begin(&mut self, target: usize, scope: Scope) {
+        self.target = target;
+        self.wishes.clear();
+        if self.steps.len() <= target {
+            self.steps.resize(target + 1, Steps::new(scope, self.max_points));
+        }
+        self.steps[target].begin();
+    }
+
+    fn divide_steps(&mut self, interval_s: i64) {
+        if let Some(steps) = self.steps.get_mut(self.target) {
+            steps.divide(interval_s, self.kept);
+        }
+    }
+
+    fn keep_points(&mut self) {
+        if let Some(steps) = self.steps.get_mut(self.target) {
+            steps.keep_points(self.kept);
+        }
+    }
+
+    fn end(&mut self) -> bool {
+        let is_held = self.steps.get(self.target).is_none_or(Steps::is_held);
+        for (key, selection, window) in std::mem::take(&mut self.wishes) {
+            if is_held {
+                self.want(key, selection, window);
+            }
+        }
+        is_held
     }
 }
 
@@ -150,8 +190,8 @@ mod tests {
         let mut stock = Stock::new(&naming, &retention, NOW);
         let scope = Scope { from_s: NOW - 3600, until_s: NOW };
         let target = "group(divideSeries(visits.sum,visits.count),visits.p99_9,visits.sum,timeShift(visits.sum,'1h'))";
-        let expr = parse(target).expect("a target");
-        Evaluator::new(&mut stock, NOW, &|_| 0).target(&expr, scope).expect("evaluates");
+        let targets = [parse(target).expect("a target")];
+        Evaluator::new(&mut stock, NOW, &|_| 0).targets(&targets, scope).expect("evaluates");
         assert!(stock.is_waiting());
         let queries = stock.take_wanted().expect("few");
         let seen: Vec<(i64, bool, usize)> =
@@ -160,7 +200,8 @@ mod tests {
         for query in queries {
             stock.put(query, &[]).expect("fits");
         }
-        Evaluator::new(&mut stock, NOW, &|_| 0).target(&expr, scope).expect("evaluates");
+        let targets = [parse(target).expect("a target")];
+        Evaluator::new(&mut stock, NOW, &|_| 0).targets(&targets, scope).expect("evaluates");
         assert!(!stock.is_waiting());
     }
 }

@@ -3,7 +3,7 @@
 /// Beyond this many digits before the point, or zeros behind it, Python's `repr` writes an exponent.
 const REPR_EXPONENTS: std::ops::Range<i32> = -4..16;
 /// `%g` has so many digits.
-const G_DIGITS: i32 = 6;
+const G_DIGITS: usize = 6;
 
 /// `repr`: the shortest text that reads back the same, always with a point or an exponent.
 #[inline(never)]
@@ -17,22 +17,57 @@ pub(super) fn repr(value: f64) -> String {
 }
 
 /// `%g`: six digits, without zeros at the end.
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a positive number of six digits")]
 #[inline(never)]
 pub(super) fn g(value: f64) -> String {
-    if value == 0.0 || !value.is_finite() {
-        return if value == 0.0 { "0".to_owned() } else { not_finite(value) };
-    }
-    let mut exponent = value.abs().log10().floor() as i32;
-    let scaled = |exponent: i32| {
-        // In two steps, as 10^320 is no number.
-        let shift = G_DIGITS - 1 - exponent;
-        (value.abs() * 10f64.powi(shift / 2) * 10f64.powi(shift - shift / 2)).round_ties_even() as u64
+    general(value, G_DIGITS, false)
+}
+
+/// `%.6g`: so many digits, with an exponent where the number is very large or small. Zeros at the end go, or stay with `%#g`.
+#[inline(never)]
+pub(super) fn general(value: f64, digits: usize, keeps_zeros: bool) -> String {
+    let digits = digits.max(1);
+    let scientific = exponential(value, digits - 1);
+    let Some((mantissa, exponent)) = scientific.split_once('e') else { return scientific };
+    let power: i32 = exponent.parse().unwrap_or(0);
+    let after_point = i32::try_from(digits - 1).unwrap_or(i32::MAX).saturating_sub(power);
+    let plain = usize::try_from(after_point).ok().filter(|_| power >= REPR_EXPONENTS.start);
+    let number = plain.map_or_else(|| mantissa.to_owned(), |after_point| fixed(value, after_point));
+    let number = match (keeps_zeros, number.contains('.')) {
+        (true, false) => format!("{number}."),
+        (false, true) => number.trim_end_matches('0').trim_end_matches('.').to_owned(),
+        _ => number,
     };
-    let limit = 10u64.pow(G_DIGITS.unsigned_abs());
-    exponent += i32::from(scaled(exponent) >= limit);
-    let digits = scaled(exponent).to_string();
-    written(value < 0.0, digits.trim_end_matches('0'), exponent, -4..G_DIGITS)
+    if plain.is_some() { number } else { format!("{number}e{exponent}") }
+}
+
+/// `%.2f`: so many digits after the point, rounded by the number's exact value.
+#[inline(never)]
+pub(super) fn fixed(value: f64, digits: usize) -> String {
+    if value.is_finite() { format!("{value:.digits$}") } else { not_finite(value) }
+}
+
+/// `%.2e`: so many digits after the point, and an exponent of two digits or more.
+#[inline(never)]
+pub(super) fn exponential(value: f64, digits: usize) -> String {
+    if !value.is_finite() {
+        return not_finite(value);
+    }
+    let text = format!("{value:.digits$e}");
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
+    let (sign, power) = exponent.strip_prefix('-').map_or(("+", exponent), |power| ("-", power));
+    format!("{mantissa}e{sign}{power:0>2}")
+}
+
+/// A value in a name: `None` where there is none, without a point where it is a whole number.
+#[inline(never)]
+pub(super) fn shown(value: f64, is_whole: bool) -> String {
+    if value.is_nan() {
+        "None".to_owned()
+    } else if is_whole {
+        fixed(value, 0)
+    } else {
+        repr(value)
+    }
 }
 
 fn not_finite(value: f64) -> String {

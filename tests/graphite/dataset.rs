@@ -103,6 +103,16 @@ pub(crate) fn requests(end_s: i64) -> Vec<Vec<(String, String)>> {
             requests.push(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
         }
     }
+    // What one target says holds for the next.
+    for (one, other) in [
+        ("stacked(visits.sum.country.US)", "stacked(visits.sum.country.DE)"),
+        ("stacked(visits.sum.country.*,'mine')", "stacked(visits.count.country.*,'mine')"),
+        ("setXFilesFactor(visits.sum,0.9)", "summarize(visits.sum.country.FR,'1min')"),
+    ] {
+        let (from, until) = ((end_s - 200).to_string(), (end_s - 1).to_string());
+        let pairs = [("target", one), ("from", &from), ("until", &until), ("target", other), ("format", "json")];
+        requests.push(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect());
+    }
     for format in ["csv", "raw", "dygraph", "rickshaw"] {
         for target in
             ["visits.sum", "seriesByTag('name=visits.ratio')", "alias(summarize(visits.sum,'1min'),'a, \"b\"')"]

@@ -69,10 +69,7 @@ fn ours(pairs: &[Pair], files: &BTreeMap<String, BTreeMap<i64, f64>>) -> std::re
         let request = Request::parse(pairs, END_S, &utc)?;
         let mut files = Files(files.clone());
         let mut evaluator = Evaluator::new(&mut files, END_S, &utc).with(request.x_files_factor, &request.template);
-        let mut series = Vec::new();
-        for target in &request.targets {
-            series.extend(evaluator.target(target, request.scope)?);
-        }
+        let series = evaluator.targets(&request.targets, request.scope)?;
         render(&request, series, &utc)
     };
     let (_, body) = answer().map_err(|refusal| refusal.0)?;

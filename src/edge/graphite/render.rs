@@ -6,7 +6,6 @@ use crate::graphite::error::Refusal;
 use crate::graphite::evaluate::Evaluator;
 use crate::graphite::format::render;
 use crate::graphite::request::{Pair, Request, value};
-use crate::graphite::steps::Steps;
 use crate::graphite::stock::Stock;
 use crate::wire::command::Read;
 use crate::wire::params::QueryText;
@@ -29,20 +28,12 @@ impl Exchange {
         let naming = naming(&config);
         let mut stock = Stock::new(&naming, &config.retention, self.now_ms.div_euclid(1000));
         stock.latest_s = stock.latest_s.min(request.now_s);
+        stock.max_points = request.max_points;
         let mut has_read = false;
         for _ in 0..MAX_ROUNDS {
-            let mut series = Vec::new();
-            {
-                let evaluate = |target, stock: &mut Stock<'_>| {
-                    stock.steps = Steps::of(target, request.max_points);
-                    let mut evaluator = Evaluator::new(stock, request.now_s, &ahead);
-                    evaluator = evaluator.with(request.x_files_factor, &request.template);
-                    evaluator.target(target, request.scope)
-                };
-                for target in &request.targets {
-                    series.extend(evaluate(target, &mut stock)?);
-                }
-            }
+            let evaluator = Evaluator::new(&mut stock, request.now_s, &ahead);
+            let mut evaluator = evaluator.with(request.x_files_factor, &request.template);
+            let series = evaluator.targets(&request.targets, request.scope)?;
             let wanted = stock.take_wanted()?;
             if wanted.is_empty() {
                 if !has_read {

@@ -2,12 +2,12 @@
 
 use super::each;
 use super::nodes::{key, place};
+use super::python_format::percent;
 use super::python_regex::{compile, substitute};
 use crate::graphite::aggregate::Aggregate;
 use crate::graphite::error::{Result, refuse};
-use crate::graphite::function::{Call, Function, Kind, Param, SERIES, Value};
+use crate::graphite::function::{Call, Function, Kind, Param, SERIES};
 use crate::graphite::series::Series;
-use crate::graphite::text::{g, repr};
 
 const GROUP: &str = "Alias";
 const SEARCH: Param = Param::new("search", Kind::Text).required();
@@ -72,25 +72,6 @@ pub(super) const FUNCTIONS: &[Function] = &[
         run: |call| each(call, &|call, series| series.name = substr(&series.name, call.int(1), call.int(2))),
     },
     Function {
-        names: &["legendValue"],
-        group: GROUP,
-        params: &[SERIES, Param::new("valuesTypes", Kind::Text).multiple()],
-        about: "Names with the last, least, greatest, .. value of the series.",
-        run: |call| {
-            each(call, &|call, series| {
-                for kind in call.values(1).iter().map(Value::text) {
-                    let value = Aggregate::parse(&kind).map(|how| how.of(&series.values));
-                    let shown = match value {
-                        Ok(value) if value.is_nan() => "None".to_owned(),
-                        Ok(value) => repr(value),
-                        Err(_) => "(?)".to_owned(),
-                    };
-                    series.name.extend([" (", &kind, ": ", &shown, ")"]);
-                }
-            })
-        },
-    },
-    Function {
         names: &["upper", "toUpperCase"],
         group: GROUP,
         params: POSITIONS,
@@ -149,44 +130,7 @@ fn by_query(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
         if last.is_nan() {
             return refuse(format!("Cannot get last value of series: {}", first.name));
         }
-        one.name = formatted(&name, last)?;
+        one.name = percent(&name, last, first.is_whole)?;
     }
     Ok(series)
-}
-
-/// Python's `%` with one number: `%d`, `%g`, `%s`, `%f` and `%.2f`.
-#[expect(clippy::cast_possible_truncation, reason = "as Python's %d")]
-fn formatted(template: &str, value: f64) -> Result<String> {
-    let (mut out, mut rest) = (String::new(), template);
-    while let Some((plain, behind)) = rest.split_once('%') {
-        out.push_str(plain);
-        let kind_at = behind.find(|char: char| char != '.' && !char.is_ascii_digit()).unwrap_or(behind.len());
-        let digits = behind[..kind_at].strip_prefix('.').and_then(|digits| digits.parse().ok()).unwrap_or(6);
-        let mut kinds = behind[kind_at..].chars();
-        match kinds.next() {
-            Some('%') => out.push('%'),
-            Some('d' | 'i') => out.push_str(&(value as i64).to_string()),
-            Some('g') => out.push_str(&g(value)),
-            Some('s' | 'r') => out.push_str(&repr(value)),
-            Some('f') => out.push_str(&fixed(value, digits)),
-            _ => return refuse("newName has a % that formats nothing; there are %d, %g, %s, %f and %%"),
-        }
-        rest = kinds.as_str();
-    }
-    out.push_str(rest);
-    Ok(out)
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "beyond 2^63 it is not exact anyway")]
-fn fixed(value: f64, digits: u32) -> String {
-    let digits = digits.min(9);
-    let unit = 10i64.pow(digits);
-    let scaled = (value.abs() * 10f64.powi(digits.cast_signed())).round() as i64;
-    let sign = if value < 0.0 { "-" } else { "" };
-    let whole = scaled / unit;
-    if digits == 0 {
-        format!("{sign}{whole}")
-    } else {
-        format!("{sign}{whole}.{:0width$}", scaled % unit, width = digits as usize)
-    }
 }

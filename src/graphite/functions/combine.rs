@@ -147,13 +147,14 @@ pub(super) fn aggregate(
     func: &str,
     x_files_factor: Option<f64>,
 ) -> Result<Option<Series>> {
-    let how = Aggregate::parse(func)?;
+    let how = Aggregate::of_series(func)?;
     let func = func.strip_suffix("Series").unwrap_or(func);
     let share = x_files_factor.unwrap_or(call.evaluator.x_files_factor);
     let Some(aligned) = Aligned::new(series)? else { return Ok(None) };
     let name = format!("{func}Series({})", paths(&aligned.series));
     let values = aligned.rows(&|row| if has_enough(row, share) { how.of(row) } else { f64::NAN });
     let mut made = Series::new(&name, aligned.time, values, share);
+    made.is_whole = how.is_whole(aligned.series.iter().all(|one| one.is_whole));
     let mut tags = aligned.series[0].tags.clone();
     for one in &aligned.series {
         tags.retain(|tag, value| one.tags.get(tag) == Some(value));
@@ -164,14 +165,17 @@ pub(super) fn aggregate(
     Ok(Some(made))
 }
 
-/// What a function's name as a callback makes of series.
-pub(super) fn by_callback(call: &Call<'_, '_>, series: Vec<Series>, callback: &str) -> Result<Option<Series>> {
-    match callback {
-        "countSeries" => count_of(call, series),
-        "avg" => aggregate(call, series, "average", None),
-        "multiply" | "multiplySeries" if series.len() == 1 => Ok(series.into_iter().next()),
+/// What a function's name as a callback makes of series: a function of this family over them alone, or else over each row.
+pub(super) fn by_callback(call: &mut Call<'_, '_>, series: Vec<Series>, callback: &str) -> Result<Option<Series>> {
+    match FUNCTIONS.iter().chain(super::percent::FUNCTIONS).find(|function| function.names.contains(&callback)) {
+        Some(function) if is_callback(function) => Ok(call.apply(function, callback, series)?.into_iter().next()),
         _ => aggregate(call, series, callback, None),
     }
+}
+
+/// Whether a function makes something of a list alone.
+fn is_callback(function: &Function) -> bool {
+    function.names[0] != "group" && !function.params.iter().skip(1).any(|param| param.is_required)
 }
 
 fn all(call: &mut Call<'_, '_>, func: &str) -> Result<Vec<Series>> {
@@ -196,7 +200,8 @@ fn with_wildcards(call: &mut Call<'_, '_>, func: &str, positions_at: usize) -> R
 fn pairs(call: &mut Call<'_, '_>, func: &str, x_files_factor: Option<f64>) -> Result<Vec<Series>> {
     let (first, second) = (call.series(0), call.series(1));
     if first.len() != second.len() {
-        return refuse("seriesListFirstPos and seriesListSecondPos argument must have equal length");
+        let text = "seriesListFirstPos and seriesListSecondPos argument must have equal length";
+        return call.evaluator.missing(text.to_owned()).map(|()| Vec::new());
     }
     let short = func.strip_suffix("Series").unwrap_or(func);
     let mut made = Vec::new();
@@ -217,7 +222,8 @@ fn count_of(call: &Call<'_, '_>, series: Vec<Series>) -> Result<Option<Series>> 
     let Some(aligned) = Aligned::new(series)? else { return Ok(None) };
     let name = format!("countSeries({})", paths(&aligned.series));
     let values = aligned.rows(&|row| row.len() as f64);
-    Ok(Some(Series::new(&name, aligned.time, values, call.evaluator.x_files_factor)))
+    let made = Series::new(&name, aligned.time, values, call.evaluator.x_files_factor);
+    Ok(Some(Series { is_whole: true, ..made }))
 }
 
 fn power(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {

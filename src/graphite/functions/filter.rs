@@ -5,7 +5,7 @@ use super::{first, sort};
 use crate::graphite::aggregate::{Aggregate, has_enough, percentile, present};
 use crate::graphite::error::{Result, refuse};
 use crate::graphite::function::{Call, Function, Kind, LISTS, Param, SERIES};
-use crate::graphite::series::Series;
+use crate::graphite::series::{Aligned, Series};
 
 const GROUP: &str = "Filter Series";
 const N: Param = Param::new("n", Kind::Float).required();
@@ -237,19 +237,18 @@ fn average_outside(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     Ok(series)
 }
 
-#[expect(clippy::unnecessary_wraps, reason = "the form of all functions")]
 fn outside(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (low, high) = bounds(call.float(1));
     let mut series = call.series(0);
-    let steps = series.iter().map(|one| one.values.len()).min().unwrap_or(0);
-    let mut limits = Vec::with_capacity(steps);
-    for step in 0..steps {
-        let column: Vec<f64> = series.iter().map(|one| one.values[step]).collect();
-        limits.push((percentile(&column, low, false), percentile(&column, high, false)));
-    }
+    let Some(aligned) = Aligned::new(series.clone())? else { return Ok(series) };
+    let limit = |n: f64| {
+        let values = aligned.rows(&|row| percentile(row, n, false));
+        Series::new("limit", aligned.time, values, 0.0)
+    };
+    let (low, high) = (limit(low), limit(high));
     series.retain(|one| {
-        let mut values = one.values.iter().zip(&limits);
-        values.any(|(value, (low, high))| !(low < value && value < high))
+        let mut limits = low.beside(one).into_iter().zip(high.beside(one));
+        one.values.iter().any(|value| limits.next().is_none_or(|(low, high)| !(low < *value && *value < high)))
     });
     Ok(series)
 }

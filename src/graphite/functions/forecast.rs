@@ -44,7 +44,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: BANDS,
         about: "The confidence bands as an area.",
         run: |call| {
-            let mut area = between(bands(call)?)?;
+            let bands = bands(call)?;
+            let mut area = between(call, bands)?;
             for series in &mut area {
                 series.tags.remove("areaBetween");
                 series.tag("holtWintersConfidenceArea", "1");
@@ -78,6 +79,8 @@ struct Forecast {
 
 fn forecasts(call: &mut Call<'_, '_>, bootstrap_at: usize, season_at: usize) -> Result<Vec<Forecast>> {
     let (preview_s, season_s) = (call.interval_s(bootstrap_at)?, call.interval_s(season_at)?);
+    call.evaluator.divide_steps(preview_s);
+    call.evaluator.divide_steps(season_s);
     let mut made = Vec::new();
     for mut series in call.first_of(call.scope.begun(preview_s))? {
         let (mut predictions, mut deviations) = smoothed(&series, season_s);
@@ -153,12 +156,13 @@ fn aberration(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let bands = bands(call)?;
     let mut made = Vec::new();
     for mut series in call.series(0) {
-        let band =
-            |side: &str| bands.iter().find(|band| band.name == format!("holtWintersConfidence{side}({})", series.name));
+        // Of bands that have the same name the last counts, as in graphite-web.
+        let band = |side: &str| {
+            let name = format!("holtWintersConfidence{side}({})", series.name);
+            bands.iter().rfind(|band| band.name == name).map(|band| band.beside(&series))
+        };
         let (Some(lower), Some(upper)) = (band("Lower"), band("Upper")) else { continue };
-        let at = |band: &Series, at: usize| band.values.get(at).copied().unwrap_or(f64::NAN);
-        let outside = |(place, value): (usize, &f64)| {
-            let (lower, upper) = (at(lower, place), at(upper, place));
+        let outside = |(value, (lower, upper)): (&f64, (f64, f64))| {
             if *value > upper {
                 value - upper
             } else if *value < lower {
@@ -167,7 +171,7 @@ fn aberration(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
                 0.0
             }
         };
-        let values = series.values.iter().enumerate().map(outside).collect();
+        let values = series.values.iter().zip(lower.into_iter().zip(upper)).map(outside).collect();
         series.tag("holtWintersAberration", "1");
         made.push(plain(&series, &format!("holtWintersAberration({})", series.name), values));
     }
@@ -183,9 +187,9 @@ fn regression(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     if call.value(2).is_some() {
         scope.until_s = call.time_s(2)?;
     }
-    let source = call.first_of(scope)?;
+    let sources = call.first_of(scope)?;
     let mut made = Vec::new();
-    for (source, mut series) in source.into_iter().zip(call.series(0)) {
+    for (source, mut series) in partners(sources, call.series(0)) {
         let Some((factor, offset)) = line(&source) else { continue };
         series.tag("linearRegressions", &format!("{}, {}", scope.from_s, scope.until_s));
         let name = format!("linearRegression({}, {}, {})", series.name, scope.from_s, scope.until_s);
@@ -194,6 +198,17 @@ fn regression(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
         made.push(plain(&series, &name, values));
     }
     Ok(made)
+}
+
+/// Each series with what it was at another time, when there may have been others: the one of its name, or, where names say
+/// values, of its tags.
+fn partners(sources: Vec<Series>, mut series: Vec<Series>) -> Vec<(Series, Series)> {
+    let partner = |source: Series| {
+        let named = series.iter().position(|one| one.name == source.name);
+        let place = named.or_else(|| series.iter().position(|one| one.tags == source.tags))?;
+        Some((source, series.remove(place)))
+    };
+    sources.into_iter().filter_map(partner).collect()
 }
 
 /// Slope per second and value at 1970 of the line through the values.

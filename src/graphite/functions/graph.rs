@@ -1,7 +1,7 @@
 //! What draws lines in graphite-web's images. Here only names and tags change, and what is stacked is added up.
 
 use super::each;
-use crate::graphite::error::{Result, refuse};
+use crate::graphite::error::Result;
 use crate::graphite::function::{Call, Function, Kind, Param, SERIES};
 use crate::graphite::series::Series;
 use crate::graphite::text::g;
@@ -71,7 +71,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         about: "Two series as the bounds of an area.",
         run: |call| {
             let series = call.series(0);
-            between(series)
+            between(call, series)
         },
     },
 ];
@@ -100,13 +100,12 @@ fn stacked(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
 }
 
 /// The bounds of an area, with one name.
-pub(super) fn between(mut series: Vec<Series>) -> Result<Vec<Series>> {
+pub(super) fn between(call: &Call<'_, '_>, mut series: Vec<Series>) -> Result<Vec<Series>> {
     let [lower, upper] = series.as_mut_slice() else {
-        return if series.is_empty() {
-            Ok(series)
-        } else {
-            refuse("areaBetween series argument must reference *exactly* 2 series")
-        };
+        if !series.is_empty() {
+            call.evaluator.missing("areaBetween series argument must reference *exactly* 2 series".to_owned())?;
+        }
+        return Ok(Vec::new());
     };
     upper.tag("areaBetween", "1");
     upper.name = format!("areaBetween({})", upper.path);

@@ -4,7 +4,7 @@ use crate::graphite::aggregate::Aggregate;
 use crate::graphite::error::{Result, refuse};
 use crate::graphite::function::{Call, Function, Kind, Param, SERIES};
 use crate::graphite::series::Series;
-use crate::graphite::text::{g, repr};
+use crate::graphite::text::{g, repr, shown};
 
 const NAME: Param = Param::new("name", Kind::Text).required();
 const STEP: Param = Param::new("step", Kind::Integer).or("60");
@@ -62,7 +62,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         about: "The time as a value, each minute.",
         run: |call| {
             let (name, path) = (call.text(0), format!("identity(\"{}\")", call.text(0)));
-            made_up(call, &name, 60, &mut |at_s| at_s).map(|series| vec![Series { path, ..series }])
+            made_up(call, &name, 60, &mut |at_s| at_s).map(|series| vec![Series { path, is_whole: true, ..series }])
         },
     },
     Function {
@@ -130,12 +130,13 @@ fn aggregate_line(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let mut made = Vec::new();
     for series in call.series(0) {
         let value = how.of(&series.values);
-        let shown = |text: fn(f64) -> String| if value.is_nan() { "None".to_owned() } else { text(value) };
-        let name = format!("aggregateLine({}, {})", series.name, shown(g));
+        let is_whole = how.is_whole(series.is_whole);
+        let in_name = if value.is_nan() { "None".to_owned() } else { g(value) };
+        let name = format!("aggregateLine({}, {in_name})", series.name);
         if keeps_step {
-            made.push(series.derived(name, vec![value; series.values.len()]));
+            made.push(Series { is_whole, ..series.derived(name, vec![value; series.values.len()]) });
         } else {
-            let mut line = constant(call, value, &shown(repr));
+            let mut line = Series { is_whole, ..constant(call, value, &shown(value, is_whole)) };
             line.rename(name);
             made.push(line);
         }

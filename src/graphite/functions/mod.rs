@@ -9,9 +9,11 @@ mod filter_values;
 mod forecast;
 mod graph;
 mod group;
+mod legend;
 mod lines;
 mod nodes;
 mod percent;
+mod python_format;
 mod python_regex;
 mod rates;
 mod shift;
@@ -25,7 +27,7 @@ use super::error::Result;
 use super::function::{Call, Function};
 use super::series::Series;
 
-const FAMILIES: [&[Function]; 15] = [
+const FAMILIES: [&[Function]; 16] = [
     alias::FUNCTIONS,
     combine::FUNCTIONS,
     filter::FUNCTIONS,
@@ -33,6 +35,7 @@ const FAMILIES: [&[Function]; 15] = [
     forecast::FUNCTIONS,
     graph::FUNCTIONS,
     group::FUNCTIONS,
+    legend::FUNCTIONS,
     lines::FUNCTIONS,
     percent::FUNCTIONS,
     rates::FUNCTIONS,
@@ -62,6 +65,7 @@ fn each(call: &mut Call<'_, '_>, change: &dyn Fn(&Call<'_, '_>, &mut Series)) ->
 /// Changes each value that is there; what becomes infinite is none.
 #[inline(never)]
 fn map(series: &mut Series, value: &dyn Fn(f64) -> f64) {
+    series.is_whole = false;
     for place in &mut series.values {
         let changed = value(*place);
         *place = if changed.is_finite() { changed } else { f64::NAN };

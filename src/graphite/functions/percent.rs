@@ -1,5 +1,7 @@
 //! Series over series: quotients, percentages, weighted averages.
 
+use std::collections::BTreeMap;
+
 use super::combine::aggregate;
 use super::nodes::{grouped, key};
 use crate::graphite::error::{Result, refuse};
@@ -26,7 +28,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         run: |call| {
             let (dividends, divisors) = (call.series(0), call.series(1));
             if dividends.len() != divisors.len() {
-                return refuse("dividendSeriesList and divisorSeriesList argument must have equal length");
+                let text = "dividendSeriesList and divisorSeriesList argument must have equal length";
+                return call.evaluator.missing(text.to_owned()).map(|()| Vec::new());
             }
             dividends
                 .into_iter()
@@ -107,9 +110,10 @@ fn as_percent(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
             sort_by_name(&mut totals);
             series.into_iter().zip(totals).map(|(one, other)| quotient(call, "asPercent", one, other, 100.0)).collect()
         }
-        Value::Series(_) => refuse(
-            "asPercent second argument must be missing, a single digit, reference exactly 1 series or reference the same number of series as the first argument",
-        ),
+        Value::Series(_) => {
+            let text = "asPercent second argument must be missing, a single digit, reference exactly 1 series or reference the same number of series as the first argument";
+            call.evaluator.missing(text.to_owned()).map(|()| Vec::new())
+        }
         total => {
             let (text, number) = (total.text(), call.float(1));
             let percent = |one: Series| {
@@ -164,11 +168,11 @@ fn missing(call: &Call<'_, '_>, series: &Series, name: &str) -> Series {
 fn weighted(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (averages, weights, nodes) = (call.series(0), call.series(1), call.values(2).to_vec());
     if averages.len() != weights.len() {
-        return refuse(format!(
-            "weightedAverage must receive the same number of series for seriesListAvg and seriesListWeight but received respectively {} and {}",
-            averages.len(),
-            weights.len()
-        ));
+        let (averages, weights) = (averages.len(), weights.len());
+        let text = format!(
+            "weightedAverage must receive the same number of series for seriesListAvg and seriesListWeight but received respectively {averages} and {weights}"
+        );
+        return call.evaluator.missing(text).map(|()| Vec::new());
     }
     let sorted = |series: &[Series]| {
         let mut paths: Vec<&str> = series.iter().map(|one| one.path.as_str()).collect();
@@ -178,12 +182,16 @@ fn weighted(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     };
     let shown: Vec<String> = nodes.iter().map(Value::text).collect();
     let name = format!("weightedAverage({}, {}, {})", sorted(&averages), sorted(&weights), shown.join(","));
-    let mut products = Vec::new();
-    for average in &averages {
-        let wanted = key(average, &nodes);
-        let Some(weight) = weights.iter().rev().find(|weight| key(weight, &nodes) == wanted) else { continue };
-        let product = average.values.iter().zip(&weight.values).map(|(one, other)| one * other).collect();
-        products.push(Series::new("product", average.time(), product, call.evaluator.x_files_factor));
+    // Of those that share a key the last counts, though all weights do in the sum; so does graphite-web.
+    let last = |series: &[Series]| -> BTreeMap<String, Series> {
+        series.iter().map(|one| (key(one, &nodes), one.clone())).collect()
+    };
+    let (mut products, mut weight_of) = (Vec::new(), last(&weights));
+    for (key, average) in last(&averages) {
+        let Some(aligned) = weight_of.remove(&key).map(|weight| Aligned::new(vec![average, weight])) else { continue };
+        let aligned = aligned?.expect("two series");
+        let product = aligned.rows(&|row| row[0] * row[1]);
+        products.push(Series::new("product", aligned.time, product, call.evaluator.x_files_factor));
     }
     let (sum, weight) = (aggregate(call, products, "sum", None)?, aggregate(call, weights, "sum", None)?);
     let (Some(sum), Some(weight)) = (sum, weight) else { return Ok(Vec::new()) };

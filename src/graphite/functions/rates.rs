@@ -46,6 +46,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
                 for value in &mut values {
                     *value = rounded(*value / series.step_s as f64, 6);
                 }
+                series.is_whole = false;
                 replace(series, "perSecond", values);
             })
         },
@@ -63,6 +64,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
                     if value.is_nan() { f64::NAN } else { sum }
                 };
                 let values = series.values.iter().map(add).collect();
+                series.is_whole = false;
                 replace(series, "integral", values);
             })
         },
@@ -120,6 +122,7 @@ fn increments(series: &Series, max: Option<f64>, min: Option<f64>) -> Vec<f64> {
 
 fn integral_by_interval(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let interval_s = call.interval_s(1)?;
+    call.evaluator.divide_steps(interval_s);
     each(call, &|call, series| {
         let unit = call.text(1);
         let (mut sum, mut at_s) = (0.0, series.start_s - call.scope.from_s);
@@ -132,6 +135,7 @@ fn integral_by_interval(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
             sum
         };
         let values = series.values.iter().map(add).collect();
+        series.is_whole = false;
         series.tag("integralByInterval", unit.as_str());
         *series = series.derived(format!("integralByInterval({},'{unit}')", series.name), values);
     })

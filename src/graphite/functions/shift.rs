@@ -63,14 +63,23 @@ fn time_shift(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     }
     let shifted = call.first_of(scope)?;
     let Some(reference) = call.series(0).into_iter().next() else { return Ok(Vec::new()) };
+    let shift_s = scope.from_s - call.scope.from_s;
     let shift_one = |mut one: Series| {
         one.tag("timeShift", shift.as_str());
         one.name = format!("timeShift({}, \"{shift}\")", one.name);
-        one.end_s = if resets_end { reference.end_s } else { one.end_s - one.start_s + reference.start_s };
-        one.start_s = reference.start_s;
+        let end_s = one.end_s - one.start_s + reference.start_s;
+        show(&mut one, shift_s, &reference);
+        one.end_s = if resets_end { reference.end_s } else { end_s };
         one
     };
     Ok(shifted.into_iter().map(shift_one).collect())
+}
+
+/// Moves a series of a time that is so far from another's into the time of that.
+fn show(one: &mut Series, shift_s: i64, reference: &Series) {
+    one.start_s -= shift_s;
+    one.begin(reference.start_s);
+    one.end_s = reference.end_s;
 }
 
 fn time_stack(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
@@ -89,7 +98,7 @@ fn time_stack(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
             one.tag("timeShift", &shift.to_string());
             one.rename(format!("timeShift({}, {unit}, {shift})", one.name));
             if let Some(reference) = &reference {
-                (one.start_s, one.end_s) = (reference.start_s, reference.end_s);
+                show(&mut one, unit_s * shift, reference);
             }
             made.push(one);
         }
@@ -103,7 +112,9 @@ fn time_slice(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
         series.tag("timeSliceStart", &from_s.to_string());
         series.tag("timeSliceEnd", &to_s.to_string());
         series.name = format!("timeSlice({}, {from_s}, {to_s})", series.name);
-        let mut at_s = call.scope.from_s;
+        // As graphite-web counts it, unless the series begins elsewhere.
+        let is_near = (series.start_s - call.scope.from_s).abs() <= series.step_s;
+        let mut at_s = if is_near { call.scope.from_s } else { series.start_s };
         for value in &mut series.values {
             if at_s < from_s || at_s > to_s {
                 *value = f64::NAN;

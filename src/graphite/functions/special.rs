@@ -69,6 +69,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 ];
 
 fn consolidate_by(call: &mut Call<'_, '_>, how: &str) -> Result<Vec<Series>> {
+    call.evaluator.keep_points();
     each(call, &|_, series| {
         how.clone_into(&mut series.consolidate);
         series.tag("consolidateBy", how);

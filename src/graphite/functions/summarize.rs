@@ -39,7 +39,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 fn summarize(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (interval, func, aligns) = (call.text(1), call.text(2), call.flag(3));
-    let (interval_s, how) = (positive(&interval)?, Aggregate::parse(&func)?);
+    let (interval_s, how) = (positive(call, &interval)?, Aggregate::parse(&func)?);
     let mut made = Vec::new();
     for mut series in call.series(0) {
         let (start_s, end_s) = if aligns {
@@ -54,14 +54,15 @@ fn summarize(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
         let name =
             format!("summarize({}, \"{interval}\", \"{func}\"{})", series.name, if aligns { ", true" } else { "" });
         let end_s = if aligns { aligned_end_s } else { end_s };
-        made.push(Series { start_s, end_s, step_s: interval_s, ..series.derived(name, values) });
+        let is_whole = how.is_whole(series.is_whole);
+        made.push(Series { start_s, end_s, step_s: interval_s, is_whole, ..series.derived(name, values) });
     }
     Ok(made)
 }
 
 fn smart(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (interval, func) = (call.text(1), call.text(2));
-    let (interval_s, how) = (positive(&interval)?, Aggregate::parse(&func)?);
+    let (interval_s, how) = (positive(call, &interval)?, Aggregate::parse(&func)?);
     let align_to = call.text_or_none(3).filter(|unit| !matches!(unit.to_lowercase().as_str(), "true" | "false"));
     let all = match align_to {
         Some(unit) => {
@@ -76,14 +77,17 @@ fn smart(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
         series.tag("smartSummarize", interval.as_str());
         series.tag("smartSummarizeFunction", func.as_str());
         let name = format!("smartSummarize({}, \"{interval}\", \"{func}\")", series.name);
-        made.push(Series { end_s, step_s: interval_s, ..series.derived(name, values) });
+        let is_whole = how.is_whole(series.is_whole);
+        made.push(Series { end_s, step_s: interval_s, is_whole, ..series.derived(name, values) });
     }
     Ok(made)
 }
 
-fn positive(interval: &str) -> Result<i64> {
+/// The length of an interval, which is whole steps.
+fn positive(call: &mut Call<'_, '_>, interval: &str) -> Result<i64> {
     let interval_s = offset_s(interval)?;
     if interval_s > 0 {
+        call.evaluator.divide_steps(interval_s);
         Ok(interval_s)
     } else {
         refuse(format!("{interval:?} is no interval: it must be longer than 0"))
@@ -148,7 +152,7 @@ fn summarized(
 
 fn hitcount(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (interval, aligns) = (call.text(1), call.flag(2));
-    let interval_s = positive(&interval)?;
+    let interval_s = positive(call, &interval)?;
     let mut all = call.series(0);
     if aligns {
         let unit = [(86_400, "d"), (3600, "h"), (60, "min")].into_iter().find(|(unit_s, _)| interval_s >= *unit_s);

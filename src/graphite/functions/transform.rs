@@ -5,7 +5,7 @@ use crate::graphite::aggregate::Aggregate;
 use crate::graphite::error::Result;
 use crate::graphite::function::{Call, Function, Kind, Param, SERIES};
 use crate::graphite::series::{Aligned, Series};
-use crate::graphite::text::{g, repr};
+use crate::graphite::text::{g, repr, shown};
 
 const GROUP: &str = "Transform";
 const ONE: &[Param] = &[SERIES];
@@ -117,9 +117,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
         run: |call| {
             each(call, &|_, series| {
                 let least = Aggregate::Min.of(&series.values);
-                series.tag("offsetToZero", &if least.is_nan() { "None".to_owned() } else { repr(least) });
+                let is_whole = series.is_whole;
+                series.tag("offsetToZero", &shown(least, is_whole));
                 series.rename(format!("offsetToZero({})", series.name));
                 map(series, &|value| value - least);
+                series.is_whole = is_whole;
             })
         },
     },
@@ -149,6 +151,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
                 series.tag("isNonNull", "1");
                 series.rename(format!("isNonNull({})", series.name));
                 map(series, &|value| f64::from(u8::from(!value.is_nan())));
+                series.is_whole = true;
             })
         },
     },
@@ -187,6 +190,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
                     last = if last.is_nan() || is_other { *value } else { last };
                     *value = f64::from(u8::from(is_other));
                 }
+                series.is_whole = true;
             })
         },
     },
@@ -201,10 +205,13 @@ fn whole(number: f64) -> String {
 fn transform_null(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let default = call.float(1);
     let tag = call.value(1).map_or_else(|| "0".to_owned(), |_| repr(default));
-    let reference = Aligned::new(call.series(2))?;
-    let allowed = reference.map(|aligned| aligned.rows(&|row| Aggregate::Count.of(row)));
+    let reference = Aligned::new(call.series(2))?.map(|aligned| {
+        let counts = aligned.rows(&|row| Aggregate::Count.of(row));
+        Series::new("reference", aligned.time, counts, 0.0)
+    });
     each(call, &|_, series| {
         series.tag("transformNull", tag.as_str());
+        let allowed = reference.as_ref().map(|reference| reference.beside(series));
         let shown = if allowed.is_some() { ",referenceSeries" } else { "" };
         if allowed.is_some() {
             series.tag("referenceSeries", "1");

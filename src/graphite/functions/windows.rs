@@ -1,6 +1,7 @@
 //! Values over a window that moves with time. What the window needs of the time before is fetched too.
 
 use super::rounded;
+use crate::domain::window::MAX_STEPS;
 use crate::graphite::aggregate::{Aggregate, is_enough, present};
 use crate::graphite::error::{Result, refuse};
 use crate::graphite::function::{Call, Function, Kind, Param, SERIES, Value};
@@ -63,20 +64,31 @@ struct Span {
 }
 
 impl Span {
-    /// The window of a call, whose series tell how long a step is.
+    /// The window of a call, whose series tell how long a step is; `None` without series, where it is in steps.
     #[expect(clippy::cast_possible_truncation, reason = "as Python's int")]
-    fn of(call: &mut Call<'_, '_>) -> Result<Self> {
-        let step_s = call.series(0).iter().map(|series| series.step_s).max().unwrap_or(1);
+    fn of(call: &mut Call<'_, '_>) -> Result<Option<Self>> {
+        let step_s = call.series(0).iter().map(|series| series.step_s).max();
         let text = call.text(1);
-        let (preview_s, steps) = match call.value(1) {
-            Some(Value::Text(text)) => (offset_s(text)?.abs(), None),
-            Some(Value::Float(steps)) => (step_s.saturating_mul(*steps as i64), Some(*steps as i64)),
-            _ => (step_s.saturating_mul(call.int(1)), Some(call.int(1))),
+        let steps = match call.value(1) {
+            Some(Value::Text(_)) => None,
+            Some(Value::Float(steps)) => Some(*steps as i64),
+            _ => Some(call.int(1)),
+        };
+        let preview_s = match (steps, step_s) {
+            (None, _) => offset_s(&text)?.abs(),
+            (Some(steps), _) if steps > MAX_STEPS => {
+                return refuse(format!("windowSize must be at most {MAX_STEPS} steps, not {steps}"));
+            }
+            (Some(steps), step_s) => step_s.unwrap_or(1).saturating_mul(steps),
         };
         if !(1..=i64::from(u32::MAX)).contains(&preview_s) {
             return refuse("windowSize must be a number of steps or an interval, above 0 and below a century");
         }
-        Ok(Self { preview_s, steps, text })
+        if steps.is_none() {
+            call.evaluator.divide_steps(preview_s);
+        }
+        let has_length = steps.is_none() || step_s.is_some();
+        Ok(has_length.then_some(Self { preview_s, steps, text }))
     }
 
     fn points(&self, series: &Series) -> usize {
@@ -91,8 +103,9 @@ impl Span {
 }
 
 fn moving(call: &mut Call<'_, '_>, func: &str, share_at: usize) -> Result<Vec<Series>> {
-    let (how, span, share) = (Aggregate::parse(func)?, Span::of(call)?, call.float_or_none(share_at));
-    let mut name = func.to_owned();
+    let (how, share) = (Aggregate::parse(func)?, call.float_or_none(share_at));
+    let Some(span) = Span::of(call)? else { return Ok(Vec::new()) };
+    let mut name = func.to_ascii_lowercase();
     name[..1].make_ascii_uppercase();
     let name = format!("moving{name}");
     let mut made = Vec::new();
@@ -106,7 +119,8 @@ fn moving(call: &mut Call<'_, '_>, func: &str, share_at: usize) -> Result<Vec<Se
         call.evaluator.pay_values(series.values.len().saturating_mul(per_value))?;
         let values = over_windows(&series.values, points, how, share);
         let (start_s, name) = (series.start_s + span.preview_s, span.name(&name, &series));
-        made.push(Series { start_s, ..series.derived(name, values) });
+        let is_whole = how.is_whole(series.is_whole);
+        made.push(Series { start_s, is_whole, ..series.derived(name, values) });
     }
     Ok(made)
 }
@@ -186,7 +200,7 @@ fn counts_of(values: &[f64], points: usize) -> Vec<u32> {
 
 #[expect(clippy::cast_precision_loss, reason = "a window")]
 fn exponential(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
-    let span = Span::of(call)?;
+    let Some(span) = Span::of(call)? else { return Ok(Vec::new()) };
     let constant = 2.0 / (span.steps.unwrap_or(span.preview_s) as f64 + 1.0);
     let mut made = Vec::new();
     for mut series in call.first_of(call.scope.begun(span.preview_s))? {
@@ -202,7 +216,7 @@ fn exponential(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
             values.push(if value.is_nan() { f64::NAN } else { rounded(average, 6) });
         }
         let (start_s, name) = (series.start_s + span.preview_s, span.name("exponentialMovingAverage", &series));
-        made.push(Series { start_s, ..series.derived(name, values) });
+        made.push(Series { start_s, is_whole: false, ..series.derived(name, values) });
     }
     Ok(made)
 }
@@ -229,7 +243,7 @@ fn deviation(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
             values.push(if is_valid { (count * squares - sum * sum).sqrt() / count } else { f64::NAN });
         }
         let name = format!("stdev({},{points})", series.name);
-        made.push(series.derived(name, values));
+        made.push(Series { is_whole: false, ..series.derived(name, values) });
     }
     Ok(made)
 }

@@ -13,6 +13,7 @@ mod limits;
 mod listing;
 mod reading;
 mod speed;
+mod steps;
 
 use serde_json::{Value, json};
 
