@@ -10,7 +10,7 @@ import { isFinal, isRefusal, waitOf } from "./answer.js";
 import { attempt } from "./attempt.js";
 import { json } from "./json.js";
 import { options } from "./options.js";
-import { check, encode } from "./point.js";
+import { encode } from "./point.js";
 import { request } from "./request.js";
 
 /** Points with equal labels in one such slot are one. */
@@ -64,13 +64,11 @@ export const random = () => Math.random() + "-" + now_s();
 /** @param {number} points */
 export const lose = (points) => (dropped += points);
 
-/** Throws where there is no room. @param {Entry} point @param {boolean} [merges] with others of its labels @returns {undefined} */
+/** Whether there is no room. @param {Entry} point @param {boolean} [merges] with others of its labels */
 export const gather = (point, merges) => {
   // Two batches fit the 64 KiB that browsers send from closing pages.
   const MAX_BYTES = 30000;
-  // No integer, as those would come first.
-  const alone = openBytes + 0.5;
-  const key = merges ? json([(point.at_s / SLOT_S) | 0, point.p, point.t, point.v]) : alone;
+  const key = merges ? json([(point.at_s / SLOT_S) | 0, point.p, point.t, point.v]) : "";
   const same = open[key];
   if (same && isFinite(same.n + point.n) && isFinite(same.d + point.d)) {
     same.n += point.n;
@@ -79,9 +77,10 @@ export const gather = (point, merges) => {
   }
   const bytes = encode(json(point)).length;
   if (openBytes + bytes > MAX_BYTES) cut();
-  check("room", openBytes + bytes <= MAX_BYTES);
+  if (openBytes + bytes > MAX_BYTES) return true;
+  // Alone it has a key that no other has: no integer, as those would come first.
+  open[merges && !same ? key : openBytes + 0.5] = point;
   openBytes += bytes;
-  open[same ? alone : key] = point;
   arm();
 };
 

@@ -17,6 +17,7 @@
 export const pointOf = ({ n, d = 1, p, t, v }, sampleRate, at_s) => {
   const MAX_LABELS = 16;
   const MAX_PERIOD_S = 86400;
+  check("v", isLabels(v));
   v = labelsOf(v);
   check("n", isNumber(n, sampleRate));
   check("d", isNumber(d, sampleRate) && d >= 0);

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * The one place that sends. Pages replace `fetch`: tracers add headers, mocks throw or forget to return, some wrap the body. So
- * where it is not the browser's, a frame's is taken; and where a try had no answer, the other of the two is next.
+ * where it is not the browser's own, that of a frame is taken.
  */
 
 import { attempt } from "./attempt.js";
@@ -19,9 +19,10 @@ let untouched;
 export const request = async (url, body, leaving) => {
   const TIMEOUT_MS = 30000;
   try {
-    // Firefox has keepalive since 133 (2024).
-    if (leaving && !("keepalive" in Request.prototype)) throw navigator.sendBeacon(url, body);
-    const answer = await ((!isNative(window.fetch) && attempt(own)) || fetch).call(window, url, {
+    const isNative = /native code/.test(/** @type {any} */ (window.fetch));
+    // Firefox has keepalive since 133 (2024), and a frame's fetch ends with the page. A beacon has no answer.
+    if (leaving && !(isNative && "keepalive" in Request.prototype)) throw navigator.sendBeacon(url, body);
+    const answer = await ((!isNative && attempt(own)) || fetch).call(window, url, {
       method: "POST",
       body,
       keepalive: true,
@@ -32,9 +33,6 @@ export const request = async (url, body, leaving) => {
   } catch {}
   return {};
 };
-
-/** @param {any} run */
-const isNative = (run) => /native code/.test(run);
 
 /** It keeps working without the frame. In a sandboxed page it is out of reach, as frames are strangers there. */
 const own = () => {
