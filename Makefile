@@ -21,7 +21,7 @@ help: ## show this
 setup: ## install what the build needs: wasm target, npm packages, worker-build, wasm-bindgen
 	@tools/setup.sh
 
-build: ## compile the Worker to build/
+build: ## make the writer for pages, and compile the Worker to build/
 	@tools/build.sh
 
 dev: build ## develop on PORT (8787): rebuilds on change, with one stream ready to use
@@ -66,4 +66,4 @@ fmt: ## format the Rust and Python code
 	@$(PYTHON)/ruff format --quiet --no-cache clients/python
 
 clean: ## delete what was built; tools, packages and data stay
-	@rm -rf build target
+	@rm -rf build target public/heartbeat.js public/heartbeat.js.map

@@ -129,7 +129,8 @@ function assetsWorker() {
 }
 
 function readModules() {
-  if (!Object.keys(MODULES).every((name) => existsSync(join(ROOT, "build", name)))) {
+  const built = [...Object.keys(MODULES).map((name) => join("build", name)), join(config.assets.directory, "heartbeat.js")];
+  if (!built.every((path) => existsSync(join(ROOT, path)))) {
     fail("there is no build yet; run `make build` first");
   }
   return Object.fromEntries(

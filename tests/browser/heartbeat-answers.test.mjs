@@ -40,7 +40,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
         await eventually(async () => assert.equal((await totals("event")).x?.sum, 3));
         await eventually(async () => assert.deepEqual(await kept(page), []));
         assert.deepEqual([new Set(gateway.seen.map(({ batch }) => batch)).size, await page.evaluate(() => heartbeat.dropped)], [1, 0]);
-      }),
+      }, { hasErrors: status === 302 }),
     );
   }
 
