@@ -22,7 +22,7 @@ help: ## show this
 setup: ## install what the build needs: wasm target, npm packages, worker-build, wasm-bindgen
 	@tools/setup.sh
 
-build: ## compile the Worker to build/
+build: ## make the writer for pages, and compile the Worker to build/
 	@tools/build.sh
 
 dev: build ## develop on PORT (8787): rebuilds on change, with one stream ready to use
@@ -30,6 +30,7 @@ dev: build ## develop on PORT (8787): rebuilds on change, with one stream ready 
 
 serve: ## serve build/ on HOST (127.0.0.1) and PORT (8787), data in STATE (.heartbeat); OWNER_TOKEN, SIGNING_KEY from the environment
 	@tools/setup.sh npm
+	@node tools/build-browser.mjs
 	@exec node tools/serve.mjs --with-parent --host '$(HOST)' --port '$(PORT)' --state '$(STATE)'
 
 test: build ## check everything, fastest first
@@ -70,4 +71,4 @@ fmt: ## format the Rust and Python code
 	@$(PYTHON)/ruff format --quiet --no-cache clients/python
 
 clean: ## delete what was built; tools, packages and data stay
-	@rm -rf build target
+	@rm -rf build target public/heartbeat.js public/heartbeat.js.map

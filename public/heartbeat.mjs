@@ -1,4 +1,4 @@
-/** heartbeat.js as a module: there is one writer a page, whichever way it comes. See docs/browser.md. MIT. */
+/** heartbeat.js as a module: there is one writer per page, whichever way it comes. See docs/browser.md. MIT. */
 
 import "./heartbeat.js";
 

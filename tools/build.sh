@@ -1,9 +1,11 @@
 #!/bin/sh
-# Compiles the crate to the Worker in build/: index.js and index_bg.wasm. `make build` and wrangler (its [build] command)
-# both come here. Downloads nothing: worker-build is told where setup.sh has put the programs that it would fetch.
+# Makes public/heartbeat.js of its sources, and compiles the crate to the Worker in build/: index.js and index_bg.wasm.
+# `make build` and wrangler (its [build] command) both come here. Downloads nothing: worker-build is
+# told where setup.sh has put the programs that it would fetch.
 set -eu
 cd "$(dirname "$0")/.."
 tools/setup.sh
+PATH="$PWD/node_modules/.bin:$PATH" node tools/build-browser.mjs
 
 # cargo knows when there is nothing to compile, but worker-build would still optimise the module again.
 inputs="src Cargo.toml Cargo.lock tools/build.sh"

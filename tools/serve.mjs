@@ -172,6 +172,9 @@ function readModules() {
   if (!Object.keys(MODULES).every((name) => existsSync(join(ROOT, "build", name)))) {
     fail("there is no build in build/; run `make build`, which needs Rust, or copy the folder from a machine that has it");
   }
+  if (!existsSync(join(ROOT, config.assets.directory, "heartbeat.js"))) {
+    fail(`there is no ${config.assets.directory}/heartbeat.js; run \`node tools/build-browser.mjs\`, or serve with \`make serve\``);
+  }
   return Object.fromEntries(
     Object.entries(MODULES).map(([name, type]) => {
       const bytes = readFileSync(join(ROOT, "build", name));

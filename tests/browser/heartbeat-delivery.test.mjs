@@ -159,11 +159,13 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
     "a refused batch is given up, and the next one is sent",
     scene(async ({ gateway, tag, open, totals }) => {
       const page = await open(tag(QUIET));
-      await page.evaluate(() => heartbeat.count(NaN, { event: "bad" }));
+      // Only the server knows how late is too late.
+      await page.evaluate(() => heartbeat.send({ n: 1, t: 1, v: { event: "bad" } }));
       await eventually(() => assert.deepEqual(gateway.seen.map(({ status }) => status), [400]));
       await page.evaluate(() => heartbeat.count(1, { event: "good" }));
       await eventually(async () => assert.equal((await totals("event")).good?.sum, 1));
       assert.deepEqual([gateway.seen.length, await kept(page)], [2, []]);
+      assert.equal(await page.evaluate(() => heartbeat.dropped), 1);
     }),
   );
 
@@ -311,7 +313,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   for (const [what, attributes, before] of /** @type {[string, Record<string, string>, string][]} */ ([
     ["the owner wants nothing kept", { keep: "false" }, ""],
     ["storage is blocked", {}, "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError'); } });"],
-    ["storage is full", {}, "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); }; localStorage.clear();"],
+    ["storage is full", {}, "for (let size = 1 << 20; size; size >>= 1) try { for (;;) localStorage['x' + Math.random()] = 'x'.repeat(size); } catch {}"],
   ])) {
     test(
       `where ${what}, writes are tried again from memory`,

@@ -5,13 +5,11 @@ import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
-import { gzipSync } from "node:zlib";
+import { MAX_GZIPPED_BYTES, bundle, gzippedBytes } from "../../tools/build-browser.mjs";
 import { eventually } from "./eventually.mjs";
 import { CONCURRENCY, QUIET, useScenes } from "./writing-page.mjs";
 
 const ROOT = join(import.meta.dirname, "../..");
-/** 3 KB, whichever way one counts them. */
-const MAX_GZIPPED_BYTES = 3000;
 
 const scene = useScenes();
 const manual = await readFile(join(ROOT, "docs/browser.md"), "utf8");
@@ -34,18 +32,30 @@ function directives(origin) {
 describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   test("is at most 3 KB gzipped, as it is served", scene(async ({ gateway }, t) => {
     const response = await fetch(`${gateway.origin}/heartbeat.js`, { headers: { "Accept-Encoding": "identity" } });
-    const served = Buffer.from(await response.arrayBuffer());
-    assert.deepEqual(served, await readFile(join(ROOT, "public/heartbeat.js")));
-    const { length } = gzipSync(served, { level: 9 });
-    t.diagnostic(`${length} bytes gzipped, ${served.length} as they are`);
-    assert.ok(length <= MAX_GZIPPED_BYTES, `${length} bytes`);
+    const served = await response.text();
+    assert.equal(served, (await bundle())["heartbeat.js"], "public/heartbeat.js is not of these sources: run tools/build-browser.mjs");
+    const bytes = gzippedBytes(served);
+    t.diagnostic(`${bytes} bytes gzipped, ${served.length} as they are`);
+    assert.ok(bytes <= MAX_GZIPPED_BYTES, `${bytes} bytes`);
   }));
 
-  for (const name of ["heartbeat.js", "heartbeat.mjs"]) {
+  test("its head names its manual and its licence, and its map is served and holds the sources", scene(async ({ gateway }) => {
+    const served = await (await fetch(`${gateway.origin}/heartbeat.js`)).text();
+    assert.match(served, /^\/\/ docs\/browser\.md\. MIT\.\n/);
+    const [, name] = /\n\/\/# sourceMappingURL=(\S+)\s*$/.exec(served) ?? [];
+    const response = await fetch(new URL(name, `${gateway.origin}/heartbeat.js`));
+    assert.equal(response.status, 200);
+    const { sources, sourcesContent } = await response.json();
+    const own = await Promise.all(sources.map((/** @type {string} */ path) => readFile(join(ROOT, "public", path), "utf8")));
+    assert.ok(sources.includes("../clients/browser/src/delivery.js"), `${sources}`);
+    assert.deepEqual(sourcesContent, own);
+  }));
+
+  for (const name of ["heartbeat.js", "heartbeat.js.map", "heartbeat.mjs"]) {
     test(`${name} may be used by pages of all origins and is cached for an hour`, scene(async ({ gateway }) => {
       const { status, headers } = await fetch(`${gateway.origin}/${name}`);
       assert.equal(status, 200);
-      assert.match(headers.get("Content-Type") ?? "", /^(text|application)\/javascript/);
+      assert.match(headers.get("Content-Type") ?? "", name.endsWith(".map") ? /^application\/json/ : /^(text|application)\/javascript/);
       assert.equal(headers.get("Access-Control-Allow-Origin"), "*");
       assert.equal(headers.get("Cross-Origin-Resource-Policy"), "cross-origin");
       assert.equal(headers.get("X-Content-Type-Options"), "nosniff");
@@ -105,14 +115,16 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   }));
 
   test("the options in the manual are those of the script", async () => {
-    const source = await readFile(join(ROOT, "public/heartbeat.js"), "utf8");
+    const { "heartbeat.js.map": map } = await bundle();
+    const source = JSON.parse(map).sourcesContent.join("\n");
     const rows = [...manual.matchAll(/^\| (?:`data-([\w-]+)`)? *\| `(\w+)` \| ([^|]*)\|/gm)].map(([, attribute, option, value]) => ({ attribute, option, value }));
     assert.equal(rows.length, 13);
     for (const { attribute, option, value } of rows) {
       if (attribute) assert.equal(attribute.replace(/-(\w)/g, (_, letter) => letter.toUpperCase()), option);
       assert.match(source, new RegExp(`\\b${option}\\b`));
       const [, text] = /^`([^`]*)`$/.exec(value.trim()) ?? [];
-      if (text && text !== "false") assert.match(source, new RegExp(`\\b${option}: ${text}\\b`));
+      if (text === "true") assert.match(source, new RegExp(`\\b${option} \\?\\? true\\b`));
+      else if (text && text !== "false") assert.match(source, new RegExp(`\\b${option}: ${text}\\b`));
     }
   });
 });
