@@ -38,7 +38,8 @@ pub struct Entry {
 #[must_use]
 pub fn entry(config: &StreamConfig) -> Entry {
     let value = serde_json::to_string(config).expect("texts, numbers and lists always serialise");
-    let listing = Listing { name: config.name.clone(), created_ms: config.created_ms, public: Some(config.public_read) };
+    let listing =
+        Listing { name: config.name.clone(), created_ms: config.created_ms, public: Some(config.public_read) };
     Entry { value, listing }
 }
 
