@@ -284,10 +284,10 @@ fn number(name: &'static str, text: Option<String>, default: usize) -> Result<us
 }
 
 fn switch(name: &'static str, text: Option<String>) -> Result<bool, ParamError> {
-    match text.as_deref() {
+    match text {
         None => Ok(false),
-        Some("1") => Ok(true),
-        Some(other) => Err(ParamError::Switch(name, other.to_owned())),
+        Some(text) if text == "1" => Ok(true),
+        Some(other) => Err(ParamError::Switch(name, other)),
     }
 }
 
