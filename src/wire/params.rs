@@ -284,11 +284,8 @@ fn number(name: &'static str, text: Option<String>, default: usize) -> Result<us
 }
 
 fn switch(name: &'static str, text: Option<String>) -> Result<bool, ParamError> {
-    match text {
-        None => Ok(false),
-        Some(text) if text == "1" => Ok(true),
-        Some(other) => Err(ParamError::Switch(name, other)),
-    }
+    let Some(text) = text else { return Ok(false) };
+    if text == "1" { Ok(true) } else { Err(ParamError::Switch(name, text)) }
 }
 
 /// Which values of a label are asked for.
