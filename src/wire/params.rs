@@ -286,11 +286,8 @@ fn number(name: &'static str, text: Option<String>, default: usize) -> Result<us
 }
 
 fn switch(name: &'static str, text: Option<String>) -> Result<bool, ParamError> {
-    match text.as_deref() {
-        None => Ok(false),
-        Some("1") => Ok(true),
-        Some(other) => Err(ParamError::Switch(name, other.to_owned())),
-    }
+    let Some(text) = text else { return Ok(false) };
+    if text == "1" { Ok(true) } else { Err(ParamError::Switch(name, text)) }
 }
 
 /// Which values of a label are asked for.
