@@ -371,13 +371,6 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// Replaces the record by one with the same wishes of the owner.
-    pub(super) fn note(&mut self, record: Record) -> Result<(), StoreError> {
-        Self::put_record(&self.sql, &record)?;
-        self.record = record;
-        Ok(())
-    }
-
     /// How forwarding goes on with another record.
     fn forwarding_of(&self, record: &Record) -> Forwarding {
         let (before, after) = (&self.record.config.forward, &record.config.forward);

@@ -139,13 +139,10 @@ fn python_programs() -> String {
 #[track_caller]
 fn assert_all_succeed(printed: &Printed, blocks: &[(String, String)]) {
     // --fail, so that an error of the API is one of the command.
-    let mut script = format!(
-        "{}\ncurl() {{ command curl --silent --show-error --fail-with-body \"$@\"; }}\n",
-        printed.exports.join("\n")
-    );
-    for (document, block) in blocks {
-        script += &format!("echo '==== {document}'\n{block}\n");
-    }
+    let prelude = "curl() { command curl --silent --show-error --fail-with-body \"$@\"; }".to_owned();
+    let shown = blocks.iter().map(|(document, block)| format!("echo '==== {document}'\n{block}"));
+    let lines: Vec<String> = printed.exports.iter().cloned().chain([prelude]).chain(shown).collect();
+    let script = lines.join("\n");
     let path = format!("{}:{}", python_programs(), std::env::var("PATH").expect("there is one"));
     let run = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &script])

@@ -10,8 +10,10 @@ use crate::stream::Stream;
 pub(crate) fn names() -> Vec<String> {
     let folder = std::fs::read_dir(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs")).expect("there are documents");
     let files = folder.map(|entry| entry.expect("readable").file_name().into_string().expect("UTF-8"));
-    let mut names: Vec<String> =
-        files.filter(|name| name.ends_with(".md")).map(|name| format!("docs/{name}")).collect();
+    let mut names: Vec<String> = files
+        .filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "md"))
+        .map(|name| format!("docs/{name}"))
+        .collect();
     names.sort();
     names.insert(0, "README.md".to_owned());
     names
