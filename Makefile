@@ -30,7 +30,7 @@ dev: build ## develop on PORT (8787): rebuilds on change, with one stream ready 
 
 serve: ## serve build/ on HOST (127.0.0.1) and PORT (8787), data in STATE (.heartbeat); OWNER_TOKEN, SIGNING_KEY from the environment
 	@tools/setup.sh npm
-	@node tools/build-browser.mjs
+	@node tools/build-browser.mjs >/dev/null
 	@exec node tools/serve.mjs --with-parent --host '$(HOST)' --port '$(PORT)' --state '$(STATE)'
 
 test: build ## check everything, fastest first

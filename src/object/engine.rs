@@ -13,6 +13,7 @@ mod objections;
 mod packing;
 mod parcels;
 mod reading;
+mod record;
 mod sealing;
 mod targets;
 
@@ -28,17 +29,13 @@ use crate::domain::text_index::HashKey;
 use crate::domain::total::Total;
 use crate::store::log::{Cursor, LogRow};
 use crate::store::sql::{Sql, StoreError};
-use crate::store::{frames, log, meta, outbox, schema, series};
-use crate::wire::command::KeyHash;
-use crate::wire::forward::Token;
+use crate::store::{frames, log, meta, schema, series};
 use crate::wire::frame::{BatchKey, Frame, LabelSet};
 use crate::wire::outcome::Outcome;
-use crate::wire::stream::StreamConfig;
 
-use super::announce::Untold;
 use super::answers::{Answers, KEY_WINDOW_MS};
 use super::dictionary::Dictionary;
-use super::distinct::{DistinctLabels, TooManyNames};
+use super::distinct::DistinctLabels;
 use super::log_index::LogIndex;
 use super::series_totals::SeriesTotals;
 use super::totals::Totals;
@@ -53,6 +50,7 @@ pub(super) use live::Seen;
 pub(super) use packing::Packed;
 pub(super) use parcels::{Batch, Lines};
 pub(super) use reading::QueryError;
+pub(super) use record::{Record, RecordError};
 use targets::{KnownTargets, Target};
 
 /// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.
@@ -71,36 +69,6 @@ pub(super) struct Told {
     pub(super) numbers: Rc<[Option<SeriesId>]>,
     /// The number of its first point in the stream.
     pub(super) first: u64,
-}
-
-/// What the object keeps of its owner's wishes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
-    /// The public part.
-    pub(super) config: StreamConfig,
-    /// The hash of the read key.
-    pub(super) read_key_hash: KeyHash,
-    /// Grows with each change at home.
-    #[serde(default)]
-    pub(super) version: u64,
-    /// The stream is ending: its other shards go first.
-    #[serde(default)]
-    pub(super) is_closed: bool,
-    /// The token of the forwarding, encrypted.
-    #[serde(default)]
-    pub(super) forward_token: Option<Token>,
-    /// Who is still to hear of it.
-    #[serde(default, skip_serializing_if = "Untold::is_nobody")]
-    pub(super) untold: Untold,
-}
-
-/// Why the record stays as it is.
-#[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum RecordError {
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    #[error(transparent)]
-    TooManyNames(#[from] TooManyNames),
 }
 
 /// A stream's log and rollups.
@@ -157,16 +125,6 @@ impl<S: Sql> Engine<S> {
         }
         schema::migrate(&sql)?;
         Self::load(sql, limits, key).map(Some)
-    }
-
-    /// The record of the stream that is in this database, without opening the rest.
-    pub(super) fn peek_record(sql: &S) -> Result<Option<Record>, StoreError> {
-        if schema::exists(sql)? { from_json(meta::get(sql, RECORD)?) } else { Ok(None) }
-    }
-
-    /// Replaces the record of the stream that is in this database, without opening the rest.
-    pub(super) fn put_record(sql: &S, record: &Record) -> Result<(), StoreError> {
-        meta::put(sql, RECORD, &to_json(record))
     }
 
     fn load(sql: S, limits: Limits, key: HashKey) -> Result<Self, StoreError> {
@@ -332,58 +290,9 @@ impl<S: Sql> Engine<S> {
         &self.totals
     }
 
-    pub(super) fn record(&self) -> &Record {
-        &self.record
-    }
-
     /// Which labels make no series, but have their values counted.
     pub(super) fn distinct(&self) -> &DistinctLabels {
         &self.distinct
-    }
-
-    /// Changes the record. Where the log would mean something else afterwards, it is sealed before.
-    pub(super) fn set_record(&mut self, record: Record, now_ms: i64) -> Result<(), RecordError> {
-        let distinct = self.distinct.listing(&record.config.distinct)?;
-        if distinct != self.distinct {
-            self.seal(now_ms)?;
-        }
-        let forwarding = self.forwarding_of(&record);
-        let (before, after) = (self.record.config.carbon.as_ref(), record.config.carbon.as_ref());
-        let pushing = self.pushing.resumed(before, after, self.totals.accepted, now_ms / 1000);
-        self.sql.atomically(&mut || {
-            distinct.persist(&self.sql)?;
-            if forwarding != self.forwarding {
-                forwarding.put(&self.sql)?;
-            }
-            if before.is_some() || after.is_some() {
-                pushing.put(&self.sql)?;
-            }
-            if record.config.forward.is_none() && self.record.config.forward.is_some() {
-                outbox::remove_behind(&self.sql, 0)?;
-                outbox::clear_aside(&self.sql)?;
-            }
-            // What is kept may be less now.
-            meta::put(&self.sql, TIDY, "0")?;
-            Self::put_record(&self.sql, &record)
-        })?;
-        (self.record, self.distinct, self.tidy_ms) = (record, distinct, 0);
-        (self.forwarding, self.pushing) = (forwarding, pushing);
-        Ok(())
-    }
-
-    /// How forwarding goes on with another record.
-    fn forwarding_of(&self, record: &Record) -> Forwarding {
-        let (before, after) = (&self.record.config.forward, &record.config.forward);
-        let is_same_place = match (before, after) {
-            (Some(before), Some(after)) => {
-                (before.dialect, &before.api_root, &before.channel) == (after.dialect, &after.api_root, &after.channel)
-            }
-            _ => false,
-        };
-        match after {
-            Some(_) => self.forwarding.resumed(is_same_place, self.totals.accepted),
-            None => self.forwarding.ended(),
-        }
     }
 
     /// When [`Self::tidy`] has something to do.

@@ -84,8 +84,11 @@ impl Command {
         let command: Self = serde_json::from_slice(body).map_err(|_| Refusal::OtherVersion)?;
         // Others change nothing, so what is not known of them does no harm, or they are checked by their own types.
         if let Self::Create { .. } | Self::Patch(_) = command {
-            let (given, known) = (serde_json::from_slice(body), serde_json::to_value(&command));
-            let (Ok(given), Ok(known)) = (given, known) else { return Err(Refusal::OtherVersion) };
+            // By way of its bytes, whose code is there for the edge anyway: `to_value` would be a second serialiser.
+            let known = serde_json::to_vec(&command).and_then(|known| serde_json::from_slice(&known));
+            let (Ok(known), Ok(given)) = (known, serde_json::from_slice(body)) else {
+                return Err(Refusal::OtherVersion);
+            };
             if !has_all(&known, &given) {
                 return Err(Refusal::OtherVersion);
             }

@@ -7,7 +7,7 @@ use crate::store::log::Cursor;
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{chunks, log, meta};
 
-use super::{CONSUMER, Engine, MAX_ROW_BYTES, Record, TIDY, TOTALS, to_json};
+use super::{CONSUMER, Engine, MAX_ROW_BYTES, TIDY, TOTALS, to_json};
 
 /// Chunks expire in rounds a day apart. A round is an alarm, which is a request and a row written; a stream that is idle
 /// for good has some 250 of them in two years, until only what is kept for ever is left: far less than a cent.
@@ -100,13 +100,6 @@ impl<S: Sql> Engine<S> {
     /// The same, but that a stream that was never written to has nothing to tidy.
     pub(in crate::object) fn alarm_due(&self) -> Option<i64> {
         if self.next_seq == 1 { self.sending_due() } else { self.next_due() }
-    }
-
-    /// Replaces the record by one with the same wishes of the owner.
-    pub(in crate::object) fn note(&mut self, record: Record) -> Result<(), StoreError> {
-        Self::put_record(&self.sql, &record)?;
-        self.record = record;
-        Ok(())
     }
 
     /// When there is something to send, to the upstream or to the carbon.

@@ -1,0 +1,112 @@
+//! The record: what the object keeps of its owner's wishes, and how it changes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::object::announce::Untold;
+use crate::object::distinct::TooManyNames;
+use crate::store::sql::{Sql, StoreError};
+use crate::store::{meta, outbox, schema};
+use crate::wire::command::KeyHash;
+use crate::wire::forward::Token;
+use crate::wire::stream::StreamConfig;
+
+use super::forwarding::Forwarding;
+use super::{Engine, RECORD, TIDY, from_json, to_json};
+
+/// What the object keeps of its owner's wishes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(in crate::object) struct Record {
+    /// The public part.
+    pub(in crate::object) config: StreamConfig,
+    /// The hash of the read key.
+    pub(in crate::object) read_key_hash: KeyHash,
+    /// Grows with each change at home.
+    #[serde(default)]
+    pub(in crate::object) version: u64,
+    /// The stream is ending: its other shards go first.
+    #[serde(default)]
+    pub(in crate::object) is_closed: bool,
+    /// The token of the forwarding, encrypted.
+    #[serde(default)]
+    pub(in crate::object) forward_token: Option<Token>,
+    /// Who is still to hear of it.
+    #[serde(default, skip_serializing_if = "Untold::is_nobody")]
+    pub(in crate::object) untold: Untold,
+}
+
+/// Why the record stays as it is.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(in crate::object) enum RecordError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    TooManyNames(#[from] TooManyNames),
+}
+
+impl<S: Sql> Engine<S> {
+    /// The record of the stream that is in this database, without opening the rest.
+    pub(in crate::object) fn peek_record(sql: &S) -> Result<Option<Record>, StoreError> {
+        if schema::exists(sql)? { from_json(meta::get(sql, RECORD)?) } else { Ok(None) }
+    }
+
+    /// Replaces the record of the stream that is in this database, without opening the rest.
+    pub(in crate::object) fn put_record(sql: &S, record: &Record) -> Result<(), StoreError> {
+        meta::put(sql, RECORD, &to_json(record))
+    }
+
+    pub(in crate::object) fn record(&self) -> &Record {
+        &self.record
+    }
+
+    /// Changes the record. Where the log would mean something else afterwards, it is sealed before.
+    pub(in crate::object) fn set_record(&mut self, record: Record, now_ms: i64) -> Result<(), RecordError> {
+        let distinct = self.distinct.listing(&record.config.distinct)?;
+        if distinct != self.distinct {
+            self.seal(now_ms)?;
+        }
+        let forwarding = self.forwarding_of(&record);
+        let (before, after) = (self.record.config.carbon.as_ref(), record.config.carbon.as_ref());
+        let pushing = self.pushing.resumed(before, after, self.totals.accepted, now_ms / 1000);
+        self.sql.atomically(&mut || {
+            distinct.persist(&self.sql)?;
+            if forwarding != self.forwarding {
+                forwarding.put(&self.sql)?;
+            }
+            if before.is_some() || after.is_some() {
+                pushing.put(&self.sql)?;
+            }
+            if record.config.forward.is_none() && self.record.config.forward.is_some() {
+                outbox::remove_behind(&self.sql, 0)?;
+                outbox::clear_aside(&self.sql)?;
+            }
+            // What is kept may be less now.
+            meta::put(&self.sql, TIDY, "0")?;
+            Self::put_record(&self.sql, &record)
+        })?;
+        (self.record, self.distinct, self.tidy_ms) = (record, distinct, 0);
+        (self.forwarding, self.pushing) = (forwarding, pushing);
+        Ok(())
+    }
+
+    /// How forwarding goes on with another record.
+    fn forwarding_of(&self, record: &Record) -> Forwarding {
+        let (before, after) = (&self.record.config.forward, &record.config.forward);
+        let is_same_place = match (before, after) {
+            (Some(before), Some(after)) => {
+                (before.dialect, &before.api_root, &before.channel) == (after.dialect, &after.api_root, &after.channel)
+            }
+            _ => false,
+        };
+        match after {
+            Some(_) => self.forwarding.resumed(is_same_place, self.totals.accepted),
+            None => self.forwarding.ended(),
+        }
+    }
+
+    /// Replaces the record by one with the same wishes of the owner.
+    pub(in crate::object) fn note(&mut self, record: Record) -> Result<(), StoreError> {
+        Self::put_record(&self.sql, &record)?;
+        self.record = record;
+        Ok(())
+    }
+}
