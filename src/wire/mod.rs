@@ -4,6 +4,7 @@ pub mod aggregates;
 pub mod appnet;
 pub mod carbon;
 pub mod command;
+pub mod format;
 pub mod forward;
 pub mod frame;
 mod json;

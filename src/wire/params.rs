@@ -11,6 +11,7 @@ use crate::domain::sketches::Wanted;
 use crate::domain::window::{Window, WindowError};
 
 use super::aggregates::{AggregateError, parse_aggregates};
+use super::format::Format;
 use super::time::{TimeError, parse_duration, parse_time_ms};
 
 /// A query has at most this many `where`.
@@ -64,59 +65,6 @@ pub enum ParamError {
     /// Not a format.
     #[error("unknown format {0:?}; this version knows json, csv and ndjson")]
     Format(String),
-}
-
-/// How an answer is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Format {
-    /// One JSON object.
-    Json,
-    /// RFC 4180, a row per group and step.
-    Csv,
-    /// A JSON object a line, per group and step.
-    Ndjson,
-}
-
-impl Format {
-    /// What an `Accept` header asks for (RFC 9110): the format with the highest weight, JSON when in doubt.
-    #[must_use]
-    pub fn accepted(accept: &str) -> Self {
-        let mut best = (Self::Json, 0.0);
-        for range in accept.to_ascii_lowercase().split(',') {
-            let (media_type, parameters) = range.split_once(';').unwrap_or((range, ""));
-            let weight = parameters.split(';').find_map(|parameter| parameter.trim().strip_prefix("q=")?.parse().ok());
-            let weight: f64 = weight.unwrap_or(1.0);
-            let format = match media_type.trim() {
-                "text/csv" => Self::Csv,
-                "application/x-ndjson" => Self::Ndjson,
-                "application/json" | "application/*" | "*/*" => Self::Json,
-                _ => continue,
-            };
-            if weight > best.1 || (weight == best.1 && format == Self::Json) {
-                best = (format, weight);
-            }
-        }
-        best.0
-    }
-
-    /// The content type of an answer.
-    #[must_use]
-    pub fn media_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Csv => "text/csv; charset=utf-8",
-            Self::Ndjson => "application/x-ndjson",
-        }
-    }
-
-    fn parse(text: &str) -> Result<Self, ParamError> {
-        match text {
-            "json" => Ok(Self::Json),
-            "csv" => Ok(Self::Csv),
-            "ndjson" => Ok(Self::Ndjson),
-            _ => Err(ParamError::Format(text.to_owned())),
-        }
-    }
 }
 
 /// What a rollup is asked for.
@@ -386,17 +334,5 @@ mod tests {
         assert!(parse("totals=1").is_ok_and(|params| params.has_totals) && !parse("").expect("valid").has_totals);
         assert_eq!(message("totals=yes"), "`totals` is `1` or absent, not \"yes\"");
         assert_eq!(message("format=xml"), "unknown format \"xml\"; this version knows json, csv and ndjson");
-    }
-
-    #[test]
-    fn the_accept_header_picks_a_format() {
-        assert_eq!(Format::accepted("text/csv"), Format::Csv);
-        assert_eq!(Format::accepted("application/x-ndjson, */*;q=0.1"), Format::Ndjson);
-        assert_eq!(Format::accepted("text/html,*/*;q=0.8"), Format::Json);
-        assert_eq!(Format::accepted("text/csv;q=0.5, application/json"), Format::Json);
-        assert_eq!(Format::accepted("application/json;q=0.5, Text/CSV"), Format::Csv);
-        assert_eq!(Format::accepted("text/csv;q=0, */*"), Format::Json);
-        assert_eq!(Format::accepted("text/csv;q=0"), Format::Json);
-        assert_eq!(Format::accepted(""), Format::Json);
     }
 }

@@ -6,8 +6,8 @@ use crate::domain::aggregate::{Aggregate, Series, whole};
 use crate::domain::cell::Cell;
 use crate::domain::window::Window;
 
+use super::format::Format;
 use super::json::{push_formatted, push_labels, push_list, push_number, push_text};
-use super::params::Format;
 
 /// An answer has at most this many numbers, places for numbers, and labels of rows: some 10 MB of text.
 pub const MAX_NUMBERS: usize = 1_000_000;
