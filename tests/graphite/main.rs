@@ -4,6 +4,8 @@
 mod compare;
 mod dataset;
 mod oracle;
+#[path = "../programs/mod.rs"]
+mod programs;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;

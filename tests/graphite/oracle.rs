@@ -6,6 +6,8 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
+use crate::programs;
+
 /// A request: its path and parameters.
 pub(crate) type Request<'a> = (&'a str, &'a [(String, String)]);
 
@@ -13,15 +15,7 @@ pub(crate) type Request<'a> = (&'a str, &'a [(String, String)]);
 /// the reason on standard error.
 pub(crate) fn answers(order: &Value, now_s: i64, requests: &[Request<'_>]) -> Option<Vec<Value>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let setup = Command::new(root.join("tests/graphite/setup.sh")).status();
-    if !setup.is_ok_and(|status| status.success()) {
-        assert!(std::env::var_os("CI").is_none(), "graphite-web can't be installed, and a CI compares with it");
-        // Past the capture of tests: who reads the log of a run has to see it.
-        writeln!(std::io::stderr(), "SKIPPED: graphite-web can't be installed here, so nothing is compared with it")
-            .ok();
-        return None;
-    }
-    let mut child = Command::new(root.join(".tools/graphite/bin/python"))
+    let mut child = Command::new(programs::python("graphite")?)
         .arg(root.join("tests/graphite/oracle.py"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

@@ -9,6 +9,8 @@ mod channel;
 mod clock;
 mod crash;
 mod datapoint;
+#[path = "../programs/debian.rs"]
+mod debian;
 mod dev;
 mod directory;
 mod distinct;
@@ -38,6 +40,8 @@ mod origins;
 mod otlp;
 mod owning;
 mod peer;
+#[path = "../programs/mod.rs"]
+mod programs;
 mod prometheus;
 mod protobuf;
 mod proxied;

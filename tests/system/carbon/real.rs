@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::double::{Carbon, config};
 use super::{SOON, is_done, pushing, shared, until};
 use crate::clock::now_whole_s;
+use crate::programs;
 use crate::server::State;
 use crate::stream::{Stream, assert_close};
 
@@ -46,14 +47,9 @@ struct RealCarbon {
 impl RealCarbon {
     /// `None` where it can't be had, with the reason on standard error.
     fn new() -> Option<Self> {
-        let setup = Command::new(root().join("tests/graphite/setup.sh")).status();
-        let starts = || {
-            let tried = python().args(["-c", "import carbon.routers, carbon.service, whisper"]).output();
-            tried.is_ok_and(|tried| tried.status.success())
-        };
-        if !(setup.is_ok_and(|status| status.success()) && starts()) {
-            assert!(std::env::var_os("CI").is_none(), "carbon can't be installed, and a CI pushes to it");
-            eprintln!("SKIPPED: carbon can't be installed or does not start with this Python");
+        programs::python("graphite")?;
+        let mut tried = python();
+        if !programs::installed("carbon", tried.args(["-c", "import carbon.routers, carbon.service, whisper"])) {
             return None;
         }
         let (folder, port) = (State::new(), Carbon::nowhere());

@@ -1,14 +1,13 @@
 //! Events through a proxy that gathers answers unless it is told not to, and what tells it.
 
-use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use super::events::Events;
 use super::socket::DEADLINE;
 use super::view::View;
+use crate::debian;
 use crate::server::{Server, State};
 use crate::stream::Stream;
 
@@ -22,13 +21,7 @@ struct Nginx {
 impl Nginx {
     /// `None`, and said so, where it can't be had.
     fn before(server: &Server, more: &str) -> Option<Self> {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let set_up = Command::new("sh").arg(root.join("tests/nginx/setup.sh")).output();
-        if !set_up.as_ref().is_ok_and(|done| done.status.success()) {
-            // Past the capture of tests: who reads the log of a run has to see it.
-            writeln!(std::io::stderr(), "SKIPPED: there is no nginx here: {set_up:?}").ok();
-            return None;
-        }
+        let program = debian::program("nginx", "usr/sbin/nginx", "-v")?;
         let folder = State::new();
         let port =
             TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("some port is free").port();
@@ -38,7 +31,7 @@ impl Nginx {
         let http = format!("http {{ access_log off; {} {more} {site} }}", paths.concat());
         let text = format!("daemon off; master_process off; pid pid; error_log stderr; events {{}} {http}");
         std::fs::write(folder.path().join("nginx.conf"), text).expect("writable");
-        let child = Command::new(root.join(".tools/nginx/usr/sbin/nginx"))
+        let child = Command::new(program)
             .args(["-e", "stderr", "-c", "nginx.conf", "-p"])
             .arg(folder.path())
             .stdin(Stdio::null())

@@ -7,22 +7,12 @@ use std::sync::OnceLock;
 
 use serde_json::Value;
 
+use crate::{debian, programs};
+
 /// The folder of the programs; `None`, and said so, where they can't be had.
 pub(super) fn programs() -> Option<&'static Path> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let set_up = || {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let set_up = Command::new("sh").arg(root.join("tests/prometheus/setup.sh")).output();
-        match set_up {
-            Ok(done) if done.status.success() => Some(root.join(".tools/prometheus/usr/bin")),
-            failed => {
-                assert!(std::env::var_os("CI").is_none(), "there is no Prometheus, and a CI asks it: {failed:?}");
-                // Past the capture of tests: who reads the log of a run has to see it.
-                writeln!(std::io::stderr(), "SKIPPED: there is no Prometheus here: {failed:?}").ok();
-                None
-            }
-        }
-    };
+    let set_up = || debian::program("prometheus", "usr/bin/prometheus", "--version")?.parent().map(Path::to_owned);
     FOLDER.get_or_init(set_up).as_deref()
 }
 
@@ -58,14 +48,7 @@ pub(super) type Sample = (String, String, Value, f64);
 pub(super) fn parsed(format: &str, exposition: &str) -> Option<Result<Vec<Sample>, String>> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let set_up = || match Command::new("sh").arg(root.join("tests/prometheus/parser.sh")).output() {
-        Ok(done) if done.status.success() => Some(root.join(".tools/openmetrics/bin/python")),
-        failed => {
-            writeln!(std::io::stderr(), "SKIPPED: there is no parser of OpenMetrics here: {failed:?}").ok();
-            None
-        }
-    };
-    let mut child = Command::new(PYTHON.get_or_init(set_up).as_deref()?)
+    let mut child = Command::new(PYTHON.get_or_init(|| programs::python("openmetrics")).as_deref()?)
         .arg(root.join("tests/prometheus/strict.py"))
         .arg(format)
         .stdin(Stdio::piped())

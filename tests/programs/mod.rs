@@ -1,0 +1,27 @@
+//! Real programs that tests compare with or talk to. The scripts beside this file install them into `.tools`.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The interpreter of a virtual environment with the packages of `{name}.txt`; see [`installed`].
+pub(crate) fn python(name: &str) -> Option<PathBuf> {
+    installed(name, Command::new(root().join("tests/programs/python.sh")).arg(name))
+        .then(|| root().join(".tools").join(name).join("bin/python"))
+}
+
+/// Whether it can be had, and said so where it can't. In a CI that is a failure, or nobody would notice.
+pub(crate) fn installed(name: &str, set_up: &mut Command) -> bool {
+    let done = set_up.output();
+    if done.as_ref().is_ok_and(|done| done.status.success()) {
+        return true;
+    }
+    assert!(std::env::var_os("CI").is_none(), "there is no {name}, and a CI tests with it: {done:?}");
+    // Past the capture of tests: who reads the log of a run has to see it.
+    writeln!(std::io::stderr(), "SKIPPED: there is no {name} here: {done:?}").ok();
+    false
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
