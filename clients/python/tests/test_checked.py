@@ -45,6 +45,12 @@ def client(gate: Gate) -> Iterator[Client]:
     client.close(0.0)
 
 
+class Unhashable(str):
+    """A name that no dictionary takes."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+
 NAMES = [404, None, b"bytes", "", True, 1.5, "n" * 257, "é" * 129, "a\nb", "a\x00", "\x85", "\ud800", ["a"], Broken()]
 
 
@@ -119,6 +125,26 @@ def every_kind_of_number_is_one(client: Client, gate: Gate) -> None:
     assert client.flush()
     assert client.statistics().dropped == client.statistics().rejected == 0
     assert [point["n"] for point in gate.points] == [1, 2, 1, 2, 0.5, 1e300, -3, 2.5]
+
+
+def one_name_that_fails_when_it_is_counted_takes_nothing_of_its_pipeline_with_it(client: Client, gate: Gate) -> None:
+    with client.pipeline() as pipeline:
+        pipeline.incr("before")
+        pipeline.incr(Unhashable("bad"))
+        pipeline.incr("after")
+    client.incr(Unhashable("bad"))
+    assert client.statistics().dropped == 2
+    assert client.flush()
+    assert sorted(point["v"]["metric"] for point in gate.points) == ["after", "before"]
+
+
+@pytest.mark.parametrize("member", ["\n", "\r\n", "\x00", "\x85", "", None])
+def a_member_without_a_text_is_counted_and_is_no_point(client: Client, gate: Gate, member: str | None) -> None:
+    client.set("visitors", member)
+    client.set("visitors", "ann")
+    assert client.statistics().dropped == 1
+    assert client.flush()
+    assert [point["v"].get("member") for point in gate.points] == ["ann"]
 
 
 def sums_beyond_all_numbers_lose_only_what_does_not_fit(client: Client, gate: Gate) -> None:

@@ -78,15 +78,15 @@ class Client(Vocabulary):
         for error in refused:
             self._refuse("a pipeline" if len(measurements) > 1 else "a measurement", error)
 
-    def _take(self, measurement: Measurement) -> Refused | None:
-        """Why it is not taken, if it isn't."""
+    def _take(self, measurement: Measurement) -> Exception | None:
+        """Why it is not taken, if it isn't: whatever a caller's own types raise, the others of a pipeline are taken."""
         if self._gathered.size >= MAX_GATHERED:
             self._no_room += 1
             return None
         try:
             measurement(self._gathered, self._gauges)
-        except Refused as refused:
-            return refused
+        except Exception as error:
+            return error
         return None
 
     def _refuse(self, call: str, error: Exception) -> None:

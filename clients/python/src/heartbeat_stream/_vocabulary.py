@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 
 from ._checked import Refused, label_text, metric_name, rate_of, tags_as_labels, value_of
 from ._gathered import OWN_LABELS, Gathered, Gauges, Series
+from ._labels import clean
 
 Measurement = Callable[[Gathered, Gauges], None]
 _F = TypeVar("_F", bound=Callable[..., Any])
@@ -129,8 +130,8 @@ class Vocabulary(abc.ABC):
         try:
             words = _Words(labels, rate)
             name = label_text("member", words.amount("member", member, None, ("value",)))
-            if not name:
-                raise Refused("value", "a member has a text that is not empty")
+            if not clean((("member", name),)):
+                raise Refused("value", "a member has a text that is not empty, nor of control characters only")
             series, t = words.series(metric), _now()
             if self._weight(1.0 if words.rate is None else words.rate):
                 self._add(lambda gathered, _: gathered.member(series, name, t))
