@@ -260,7 +260,8 @@ function untilOf({ from, to, step }, gathered_s, now_s, hasPoints) {
   if (!Number.isFinite(now_s) || now_s - to > LATEST_S) return until;
   let last = Math.min(Math.floor(now_s / step) * step, to - step);
   while (last > from && now_s - last - step <= LATEST_S && !hasPoints(last)) last -= step;
-  if (last >= until || now_s - last - step > LATEST_S || last - STEADY_STEPS * step < from) return until;
+  // A step that should have come and is empty shows it.
+  if (last >= until - step || now_s - last - step > LATEST_S || last - STEADY_STEPS * step < from) return until;
   for (let i = 0; i <= STEADY_STEPS; i++) if (!hasPoints(last - i * step)) return until;
   return last;
 }
