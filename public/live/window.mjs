@@ -18,9 +18,6 @@ const LATEST_S = 90;
 const STRAGGLER = 0.05;
 const MEMORY_S = 300;
 
-/** So many steps in a row with points are no chance: more will come. */
-const STEADY_STEPS = 12;
-
 /** The most steps of a window: the API's own limit, with what is ahead. */
 const MAX_STEPS = 11_000;
 
@@ -167,18 +164,11 @@ export function createWindow() {
     return isMoved || seen === null;
   }
 
-  const untilNow = () => untilOf({ from: from(), to, step }, now - late_s, now, hasPoints);
+  const untilNow = () => untilOf({ from: from(), to, step }, now - late_s);
 
-  /** @param {number} time */
-  function hasPoints(time) {
-    for (const { fields: { n } } of groups.values()) if (!Number.isNaN(n[placeOf(time)])) return true;
-    return false;
-  }
-
-  /** When it changes by itself: a step begins, or one is complete. While points are waited for, it is looked at each second. */
+  /** When it changes by itself: a step begins, or one is complete. */
   function next() {
-    const due = untilNow() + step + late_s;
-    return Math.min(to, due > now ? due : now + 1);
+    return Math.min(to, untilNow() + step + late_s);
   }
 
   /** @param {number} next */
@@ -232,8 +222,7 @@ export function createWindow() {
  * @returns {View}
  */
 export function viewOf({ from, to, step, agg, times, series, now = Infinity }) {
-  const hasPoints = (/** @type {number} */ time) => series.some((one) => one[agg[0]][(time - from) / step] != null);
-  const until = untilOf({ from, to, step }, now - LATE_S, now, hasPoints);
+  const until = untilOf({ from, to, step }, now - LATE_S);
   const all = series.map((one) => {
     const totals = Object.fromEntries(agg.map((name) => [name, name === "ratio" ? one.total?.ratio ?? null : totalOf(name, one[name], (until - from) / step)]));
     return { one, totals, rank: one.other ? -Infinity : rankOf(totals[agg[0]], one[agg[0]]) };
@@ -247,23 +236,9 @@ export function completeOf({ from, step, until }) {
   return step > 0 ? (until - from) / step : 0;
 }
 
-/**
- * Where the steps begin that are still open. Points that have a period may be stamped in any second of a step and cover only what
- * was before: then the last step that has any is a part of one, also where it ended long ago.
- * @param {Pick<View, "from" | "to" | "step">} window
- * @param {number} gathered_s what began and ended before has come, as far as the clock can tell
- * @param {number} now_s
- * @param {(time: number) => boolean} hasPoints
- */
-function untilOf({ from, to, step }, gathered_s, now_s, hasPoints) {
-  const until = Math.min(to, Math.max(from, Math.floor(gathered_s / step) * step));
-  if (!Number.isFinite(now_s) || now_s - to > LATEST_S) return until;
-  let last = Math.min(Math.floor(now_s / step) * step, to - step);
-  while (last > from && now_s - last - step <= LATEST_S && !hasPoints(last)) last -= step;
-  // A step that should have come and is empty shows it.
-  if (last >= until - step || now_s - last - step > LATEST_S || last - STEADY_STEPS * step < from) return until;
-  for (let i = 0; i <= STEADY_STEPS; i++) if (!hasPoints(last - i * step)) return until;
-  return last;
+/** Where the steps begin that a clock has not left behind. @param {Pick<View, "from" | "to" | "step">} window @param {number} now_s */
+function untilOf({ from, to, step }, now_s) {
+  return Math.min(to, Math.max(from, Math.floor(now_s / step) * step));
 }
 
 /** The ratio over all steps of some series. @param {{ n: Column, d: Column }[]} parts */
