@@ -48,6 +48,9 @@ const TIME_SPACE_PX = 84;
 /** Around the numbers of the value axis. */
 const VALUE_AXIS_PX = 18;
 
+/** Beside the plot, for the half of a last time; more where times are longer. */
+const AFTER_PX = 22;
+
 /** What is still open is striped: so wide, and how much of it goes. */
 const STRIPE_PX = 3;
 const STRIPED = 0.85;
@@ -234,7 +237,7 @@ function optionsOf(lines, look) {
   const series = lines.map((line) => seriesOf(line, count, look));
   return {
     // Half a number above the highest tick, half a time after the last.
-    padding: kind === "spark" ? [2, 0, 2, 0] : [8, 22, 0, 0],
+    padding: kind === "spark" ? [2, 0, 2, 0] : [8, halfATime, 0, 0],
     legend: { show: false },
     focus: { alpha: lines.length > FOCUS_LINES || isStacked ? 1 : FAINT },
     tzDate: timeZone ? (time_s) => uPlot.tzDate(new Date(time_s * 1000), timeZone) : undefined,
@@ -284,13 +287,24 @@ function stripe({ ctx, bbox, valToPos }, { times, to, step, complete }, { kind, 
   ctx.restore();
 }
 
+/** Times of twelve hours are longer than those of 24. @param {uPlot} u */
+function halfATime(u) {
+  const times = /** @type {any} */ (u.axes[0])._values ?? [];
+  return Math.max(AFTER_PX, textWidth(u, 0, times) / 2 + 1);
+}
+
+/** The longest of some texts, in CSS pixels. @param {uPlot} u @param {number} axis whose font they have @param {string[]} texts */
+function textWidth(u, axis, texts) {
+  u.ctx.font = /** @type {any} */ (u.axes[axis].font)[0];
+  return Math.ceil(Math.max(0, ...texts.map((text) => u.ctx.measureText(text).width)) / devicePixelRatio);
+}
+
 /** As wide as the longest number. @param {uPlot} u @param {string[] | null} values @param {number} axis @param {number} cycle */
 function widest(u, values, axis, cycle) {
   // More than one cycle would go back and forth between two widths.
   if (cycle > 1) return /** @type {any} */ (u.axes[axis])._size;
   if (!values?.length) return VALUE_AXIS_PX;
-  u.ctx.font = /** @type {any} */ (u.axes[axis].font)[0];
-  return Math.ceil(Math.max(...values.map((value) => u.ctx.measureText(value).width)) / devicePixelRatio) + VALUE_AXIS_PX;
+  return textWidth(u, axis, values) + VALUE_AXIS_PX;
 }
 
 /**

@@ -75,7 +75,8 @@ export function createWindow() {
   let late_s = LATE_S;
   let forget = Infinity;
 
-  const placeOf = (/** @type {number} */ time) => (time / step) % capacity;
+  /** Long windows begin before 1970. @param {number} time */
+  const placeOf = (time) => (((time / step) % capacity) + capacity) % capacity;
   const from = () => to - steps * step;
 
   /**

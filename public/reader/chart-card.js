@@ -66,7 +66,7 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
   const notice = mountNotice({ origin });
   const queryLine = mountQueryLine({ vocabulary, onchange });
   const table = mountTotalsTable({ ontoggle: (id) => chart.toggle(id), onselect: openMenu });
-  const more = h("details", { class: "acts" }, h("summary", { "aria-label": "More for this chart" }, "⋯"));
+  const more = h("details", { class: "acts" }, h("summary", { "aria-label": "More for this chart" }, "···"));
   const acts = later(async () => (await import("./acts.js")).mountActs(more, onact), () => acts.part?.update(place));
   more.addEventListener("toggle", acts.need);
   const files = h("div", { class: "files" }, useZoom, said, csv, png, json);

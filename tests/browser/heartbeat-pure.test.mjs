@@ -126,7 +126,10 @@ test("a reason with a message has it and its name, of whichever kind and realm i
     [new AggregateError([new Error("a")], "all failed"), "AggregateError", "all failed"],
     [{ message: "odd" }, "Error", "odd"],
     [{ name: "ApiError", message: "user_12" }, "ApiError", "user_0"],
-    [Object.assign(new Error("x"), { name: 42 }), 42, "x"],
+    [Object.assign(new Error("x"), { name: 42 }), "Error", "x"],
+    [{ name: Symbol("private"), message: "x" }, "Error", "x"],
+    [{ name: { first: "Alice" }, message: "x" }, "Error", "x"],
+    [{ name: "", message: "x" }, "Error", "x"],
     [getter, "Object", "Object {message,code}"],
     [nameless, "Error", "known"],
   ]);

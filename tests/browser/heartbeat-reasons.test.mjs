@@ -39,13 +39,14 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
             { code: 42 }, Object.create(null), { get message() { throw new Error("private"); } }, new Event("load"), new ErrorEvent("error", { message: "of a worker" }),
             find("link"), find("field"), new (find("frame").contentWindow.TypeError)("of a frame"), new DOMException("stopped", "AbortError"), new Response("private", { status: 404 }),
             circular, thrower, () => "private", Symbol("s"), undefined, null, 7, new AggregateError([], "all failed"), { message: "only a message" }, Object.assign(new Error("x"), { name: {} }),
+            { name: Symbol("private"), message: "its name is a symbol" }, { name: { toString() { throw new Error("private"); } }, message: "its name throws" },
           ]) Promise.reject(reason);
         });
         const expected = {
           "Object | Object {code}": 1, "Object | Object {}": 1, "Object | Object {message}": 1, "Event | Event {isTrusted}": 1, "Error | of a worker": 1,
           "HTMLAnchorElement | HTMLAnchorElement {}": 1, "HTMLInputElement | HTMLInputElement {}": 1, "TypeError | of a frame": 1, "AbortError | stopped": 1, "Response | Response {}": 1,
           "Object | Object {code,self}": 1, "Error | object": 1, "Function | Function {}": 1, "Error | Symbol(s)": 1, "Error | undefined": 1, "Error | null": 1, "Error | 0": 1,
-          "AggregateError | all failed": 1, "Error | only a message": 1, "x": 1,
+          "AggregateError | all failed": 1, "Error | only a message": 1, "Error | x": 1, "Error | its name is a symbol": 1, "Error | its name throws": 1,
         };
         await eventually(() => assert.deepEqual(faults(gateway), expected));
         assert.ok(!/private|secret|email/.test(JSON.stringify(gateway.seen)));

@@ -150,3 +150,33 @@ for (const [environment, language] of ENVIRONMENTS) {
 for (const locale of LOCALES) {
   test(`all faces work in ${locale}`, () => visitAll(browser, { locale, timezoneId: "Asia/Kathmandu" }));
 }
+
+test("the last time of an axis is there as a whole, however a language writes it", async () => {
+  // Ends at a tick, with a point so that there is something to draw.
+  const to = Math.floor(Date.now() / 600_000) * 600 + 600;
+  for (const locale of ["en-US", "de-DE", "zh-TW", "fa-IR", "am-ET"]) {
+    const visitor = await visit(browser, { locale, viewport: { width: 1180, height: 900 } });
+    const { page } = visitor;
+    await page.addInitScript(() => {
+      const { fillText } = CanvasRenderingContext2D.prototype;
+      const ends = /** @type {[string, number][]} */ ([]);
+      Object.assign(window, { ends });
+      CanvasRenderingContext2D.prototype.fillText = function (text, x, y) {
+        if (this.textAlign === "center") ends.push([text, this.canvas.width - x - this.measureText(text).width / 2]);
+        fillText.call(this, text, x, y);
+      };
+    });
+    try {
+      await page.goto(pageOf(worker, stream, { from: String(to - 3000), to: String(to) }));
+      const ends = await eventually(async () => {
+        const ends = await page.evaluate(() => /** @type {any} */ (window).ends);
+        assert.ok(ends.length >= 5);
+        return ends;
+      });
+      for (const [text, room] of ends) assert.ok(room >= 0, `${locale}: ${text} lacks ${-room}`);
+      visitor.assertClean();
+    } finally {
+      await visitor.close();
+    }
+  }
+});

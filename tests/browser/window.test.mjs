@@ -53,6 +53,15 @@ test("whatever comes in whatever order, the window says what rollup says", () =>
   }
 });
 
+test("a window that begins before 1970 has its points", () => {
+  const window = createWindow();
+  window.take(snapshot({ from: -40, to: 20, times: [-40, -10, 0, 10], series: [{ labels: {}, n: [1, 2, 3, 4], d: [1, 1, 1, 1], count: [1, 1, 1, 1] }] }));
+  assert.deepEqual([window.view().series[0].sum, window.view().totals[0].sum], [[1, null, null, 2, 3, 4], 10]);
+  window.slide(20);
+  window.take(delta([20], { n: [5], d: [1], count: [1] }));
+  assert.deepEqual(window.view().series[0].sum, [null, null, 2, 3, 4, 5]);
+});
+
 test("increments add up, and what does not add up replaces", () => {
   const window = createWindow();
   const times = [START];

@@ -19,7 +19,7 @@ export const faultOf = (reason) => {
       message = `${exception} {${Object.keys(reason)}}`;
       if (typeof reason.message == "string") {
         message = reason.message;
-        exception = reason.name || "Error";
+        exception = (typeof reason.name == "string" && reason.name) || "Error";
       }
     });
   }
