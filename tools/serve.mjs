@@ -89,16 +89,20 @@ function readOptions() {
   try {
     const { values } = parseArgs({
       options: {
-        port: { type: "string", default: PORT || "8787" },
-        host: { type: "string", default: HOST || "127.0.0.1" },
-        state: { type: "string", default: STATE || ".heartbeat" },
+        port: { type: "string", default: "" },
+        host: { type: "string", default: "" },
+        state: { type: "string", default: "" },
         "with-parent": { type: "boolean", default: false },
         control: { type: "boolean", default: false },
       },
     });
+    // What is empty is not set, as in `make serve HOST=`.
+    const port = wholeNumber("--port", values.port || PORT || "8787", 0, 65535);
     // In URLs an IPv6 address has brackets; sockets want it without.
-    const host = values.host.replace(/^\[(.*)\]$/, (all, address) => (isIPv6(address) ? address : all));
-    return { ...values, host, port: wholeNumber("--port", values.port, 0, 65535) };
+    const host = (values.host || HOST || "127.0.0.1").replace(/^\[(.*)\]$/, (all, address) =>
+      isIPv6(address) ? address : all,
+    );
+    return { ...values, host, port, state: values.state || STATE || ".heartbeat" };
   } catch (/** @type {any} */ error) {
     fail(error.message);
   }

@@ -327,6 +327,30 @@ fn a_point_that_an_upstream_fails_at_is_set_aside_and_blocks_nothing() {
     }
 }
 
+#[test]
+fn a_single_500_sets_nothing_aside_however_often_the_upstream_failed_before_that_was_over() {
+    let mut model = Model::new();
+    model.write(&[(0, 1, 1)]);
+    let erred = Outcome::Erred("Internal Server Error".into());
+    let ends: [&dyn Fn(&mut Model); 3] = [
+        // It failed at the channel.
+        &|model| model.engine.mark_checked(Audience::Nobody).expect("marks"),
+        // The owner has seen to it.
+        &|model| model.change(&forward(60)),
+        &|model| assert!(model.engine.retry_forward().expect("retries")),
+    ];
+    for end in ends {
+        for _ in 0..20 {
+            model.engine.settle_channel(&erred, 0.5, model.now_ms).expect("settles");
+        }
+        assert!(model.engine.is_suspect(&erred));
+        end(&mut model);
+        assert!(!model.engine.is_suspect(&erred), "{}", model.status());
+    }
+    model.drain();
+    model.check();
+}
+
 /// Of the batch.
 fn number_of(id: &str) -> u64 {
     let (_, number) = id.rsplit_once('-').expect("an id has a number");

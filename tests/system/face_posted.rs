@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::channel::{BATCH, channel, channel_on, messages, point, post, post_body};
+use crate::http::call;
 use crate::server::{Server, State};
 use crate::stream::Stream;
 
@@ -129,6 +130,34 @@ fn a_point_that_was_rejected_is_not_read_back() {
     assert_eq!(annotations.as_array().map(Vec::len), Some(3), "{annotations}");
     assert_eq!((&annotations[0]["value"]["kv"], &annotations[0]["value"]["v"]), (&json!({"a": 1}), &json!({"a": "1"})));
     assert_eq!((&annotations[1], &annotations[2]["value"]["v"]), (&other, &json!({"a": "2"})));
+}
+
+#[test]
+fn what_some_reader_could_not_read_costs_no_point_and_no_reader_the_page() {
+    let channel = channel();
+    let deep = format!("{}1{}", "[".repeat(3_500), "]".repeat(3_500));
+    let good = point(json!({"n": 1, "kv": {"update": 1}}));
+    let bad = [deep.as_str(), "1e400", r#""\ud83d""#];
+    for value in bad {
+        let other = format!(r#"{{"annotations":[{{"type":"x","value":{value}}},{good}]}}"#);
+        messages(&channel, "POST", "").body(other).send().expect(200);
+        let own = good.to_string().replace(r#""n":1"#, &format!(r#""n":1,"note":{value}"#));
+        let own = format!(r#"{{"text":"hi","annotations":[{own}]}}"#);
+        messages(&channel, "POST", "?include_annotations=1").body(own).send().expect(200);
+    }
+    assert!((channel.total("sum") - 6.0).abs() < f64::EPSILON);
+    // It is parsed here by one that refuses all of that.
+    let page = page(&channel);
+    assert_eq!(page.len(), 2 * bad.len());
+    for pair in page.chunks(2) {
+        let [own, other] = [0, 1].map(|at| pair[at]["annotations"].as_array().expect("a list"));
+        assert_eq!((own.len(), other.len()), (1, 1), "{pair:?}");
+        assert_eq!((&own[0]["value"]["v"], own[0]["value"].get("note")), (&json!({"update": "1"}), None));
+        assert_eq!(other[0]["value"]["kv"], json!({"update": 1}));
+    }
+    let recent = call("GET", format!("{}/stream/0/channels/{}?include_recent_message=1", channel.url, channel.id));
+    let recent = recent.bearer(&channel.read_key).send().expect(200).json();
+    assert_eq!(recent["data"]["recent_message"]["id"], recent["data"]["recent_message_id"]);
 }
 
 #[test]

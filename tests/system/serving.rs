@@ -188,6 +188,19 @@ fn where_it_listens_and_keeps_data_is_said_by_make_or_by_the_environment() {
 }
 
 #[test]
+fn what_is_set_to_nothing_is_as_if_it_were_not_set() {
+    let state = State::new();
+    let empty = [("HOST", ""), ("TRUSTED_PROXIES", "")];
+    for serving in [
+        Serving::start(make_serve(0, &state.path().join("by make")).envs(empty)),
+        Serving::start(make_serve(0, &state.path().join("of make")).arg("HOST=")),
+        Serving::start(node_serve(0, &state.path().join("of node")).envs(empty)),
+    ] {
+        assert!(serving.url.starts_with("http://127.0.0.1:"), "{}", serving.url);
+    }
+}
+
+#[test]
 fn a_second_server_on_the_same_data_is_refused() {
     let state = State::new();
     let first = Serving::start(&mut make_serve(0, state.path()));

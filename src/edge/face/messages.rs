@@ -36,8 +36,8 @@ impl Exchange {
                 rejected.extend(point.is_err().then_some(index));
                 builder.push(index, point);
             });
-            if is_kept {
-                builder.keep_posted(posted::kept(&said, annotations, &rejected));
+            if let Some(kept) = is_kept.then(|| posted::kept(&said, annotations, &rejected)).flatten() {
+                builder.keep_posted(kept);
             }
             Ok(())
         };

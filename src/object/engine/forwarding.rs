@@ -100,11 +100,11 @@ impl Forwarding {
         }
         state.is_checked &= is_same_place;
         if !is_same_place {
-            (state.shape, state.erred) = (Shape::default(), 0);
+            state.shape = Shape::default();
         }
         // The owner may have closed the channel meanwhile.
         state.audience = state.audience.filter(|audience| is_same_place && audience.warning().is_none());
-        (state.is_paused, state.failures, state.next_ms, state.error) = (false, 0, 0, None);
+        (state.is_paused, state.failures, state.erred, state.next_ms, state.error) = (false, 0, 0, 0, None);
         state
     }
 
@@ -165,7 +165,8 @@ impl<S: Sql> Engine<S> {
 
     pub(in crate::object) fn mark_checked(&mut self, audience: Audience) -> Result<(), StoreError> {
         let checked = Forwarding { is_checked: true, audience: Some(audience), ..self.forwarding.clone() };
-        self.set_forwarding(Forwarding { failures: 0, error: None, ..checked })
+        // What it failed at was no message.
+        self.set_forwarding(Forwarding { failures: 0, erred: 0, error: None, ..checked })
     }
 
     /// Lets nothing be sent before this time.

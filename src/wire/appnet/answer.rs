@@ -54,8 +54,8 @@ pub fn outcome(dialect: Dialect, received: &Received, expects: Expects) -> Outco
         Some(told) if is_success(received.status) && !is_success(told) => told,
         _ => received.status,
     };
-    let told = message(&envelope);
-    let message = || told.clone().unwrap_or_else(|| format!("answered {code}"));
+    let told = envelope.pointer("/meta/error_message").and_then(Value::as_str).and_then(plain);
+    let message = || told.clone().or_else(|| said(received, &envelope)).unwrap_or_else(|| format!("answered {code}"));
     match code {
         200..300 => {
             let has_data = envelope.get("data").is_some_and(|data| !data.is_null());
@@ -118,9 +118,17 @@ fn hold_ms(seconds: f64) -> i64 {
     ((seconds * 1000.0).ceil() as i64).clamp(MIN_HOLD_MS, MAX_HOLD_MS)
 }
 
-/// What an error's envelope says, unless that is HTML.
-fn message(envelope: &Value) -> Option<String> {
-    let said = envelope.pointer("/meta/error_message")?.as_str()?;
+/// What an error says outside of an envelope: as text, or where JSON has such words.
+fn said(received: &Received, answer: &Value) -> Option<String> {
+    const PLACES: [&str; 5] = ["/error/message", "/error_message", "/error_description", "/error", "/message"];
+    if let Value::Null = answer {
+        return plain(std::str::from_utf8(&received.body).ok()?).filter(|said| said != "null");
+    }
+    PLACES.iter().chain(&[""]).find_map(|place| plain(answer.pointer(place)?.as_str()?))
+}
+
+/// A text in short, unless it is HTML.
+fn plain(said: &str) -> Option<String> {
     let starts_tag = |rest: &str| rest.starts_with(|char: char| char.is_ascii_alphabetic() || "/!?".contains(char));
     if said.split('<').skip(1).any(starts_tag) {
         return None;
@@ -265,6 +273,27 @@ mod tests {
             assert_eq!(message(html), "answered 403", "{html}");
         }
         assert_eq!(of(403, r#"{"meta":{"error_message":7}}"#), Denied("answered 403".into()));
+    }
+
+    #[test]
+    fn an_error_without_an_envelope_is_read_too_but_is_not_the_upstreams_own_500() {
+        for body in [
+            "Call requires text",
+            " Call requires text\n",
+            r#""Call requires text""#,
+            r#"{"error":"Call requires text"}"#,
+            r#"{"error":{"code":500,"message":"Call requires text"}}"#,
+            r#"{"message":"Call requires text","statusCode":500}"#,
+            r#"{"meta":{"code":500},"error_message":"Call requires text"}"#,
+        ] {
+            assert_eq!(of(500, body), Failed("Call requires text".into()), "{body}");
+            assert_eq!(of(400, body), Refused("Call requires text".into()), "{body}");
+        }
+        for body in ["null", "[]", r#"{"error":true}"#, r#"{"error":"<p>text</p>"}"#, "Error: <pre>text</pre>"] {
+            assert_eq!(of(500, body), Failed("answered 500".into()), "{body}");
+        }
+        let envelope_first = r#"{"meta":{"code":500,"error_message":"no luck"},"error":"text"}"#;
+        assert_eq!(of(500, envelope_first), Erred("no luck".into()));
     }
 
     #[test]

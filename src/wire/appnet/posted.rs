@@ -4,6 +4,7 @@
 //! The form that is kept is JSON, `{"machine_only":bool,"text":string,"annotations":[..]}` without white space and in this
 //! order; `text` may be absent. It is persisted in frames, so fields are only added, behind the others.
 
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use crate::domain::labels::Labels;
@@ -13,6 +14,8 @@ use crate::wire::json::{push_formatted, push_labels, push_number, push_text};
 use super::TIMESERIES;
 use super::object::{Object, list, object, string};
 
+/// An annotation is a value in values at most this deep. Readers take 64 levels and more, of which an answer has a few of its own.
+const MAX_LEVELS: usize = 32;
 const FOR_PEOPLE: &str = r#"{"machine_only":false,"#;
 
 /// What a message says beside its annotations.
@@ -24,10 +27,11 @@ pub struct Said {
     pub is_machine_only: bool,
 }
 
-/// What is kept of a message: all but the annotations at these places, whose points were rejected. `annotations` is what
+/// What is kept of a message: all but the annotations at these places, whose points were rejected, and those that some reader
+/// could not read. `None` where the latter has a point: it is read back like one that came otherwise. `annotations` is what
 /// [`super::message_in`] has found good.
 #[must_use]
-pub fn kept(said: &Said, annotations: &[u8], rejected: &[usize]) -> String {
+pub fn kept(said: &Said, annotations: &[u8], rejected: &[usize]) -> Option<String> {
     let mut out = format!(r#"{{"machine_only":{}"#, said.is_machine_only);
     if let Some(text) = &said.text {
         out.push_str(",\"text\":");
@@ -37,11 +41,33 @@ pub fn kept(said: &Said, annotations: &[u8], rejected: &[usize]) -> String {
     let annotations = list(annotations).unwrap_or_default().into_iter().enumerate();
     let mut joint = "";
     for (_, annotation) in annotations.filter(|(index, _)| !rejected.contains(index)) {
+        if !is_for_all(annotation) {
+            if is_point(&object(annotation.get())?) {
+                return None;
+            }
+            continue;
+        }
         out.extend([joint, annotation.get()]);
         joint = ",";
     }
     out.push_str("]}");
-    out
+    Some(out)
+}
+
+/// Whether every reader can read this. Parsers of JSON differ in how deep it may go, in numbers that no double holds, and in
+/// halves of surrogate pairs; some refuse the whole answer that has one, and anybody may post it.
+fn is_for_all(annotation: &RawValue) -> bool {
+    let value: Result<Value, _> = serde_json::from_str(annotation.get());
+    value.is_ok_and(|value| has_levels(&value, MAX_LEVELS))
+}
+
+fn has_levels(value: &Value, most: usize) -> bool {
+    let Some(below) = most.checked_sub(1) else { return false };
+    match value {
+        Value::Array(items) => items.iter().all(|item| has_levels(item, below)),
+        Value::Object(fields) => fields.values().all(|field| has_levels(field, below)),
+        _ => true,
+    }
 }
 
 /// Whether what is kept is a message for people.
@@ -113,7 +139,7 @@ fn push_point(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::{Value, json};
+    use serde_json::json;
 
     const POINT: Point = Point { n: 1.0, d: 1.0, p: None, t: 7.5 };
 
@@ -122,7 +148,7 @@ mod tests {
     }
 
     fn read(annotations: &str, labels: &[&str]) -> Option<Value> {
-        let kept = kept(&said(None, true), annotations.as_bytes(), &[]);
+        let kept = kept(&said(None, true), annotations.as_bytes(), &[])?;
         let points: Vec<_> = labels.iter().map(|labels| (Labels::from_canonical(labels), POINT)).collect();
         let mut out = String::from("{");
         push_fields(&mut out, &kept, &points)?;
@@ -138,12 +164,13 @@ mod tests {
     fn the_form_of_what_is_kept_is_pinned() {
         let annotations = format!(r#"[{},{{"type":"x"}},{}]"#, point(r#"{"n":1}"#), point(r#"{"n":"1"}"#));
         assert_eq!(
-            kept(&said(Some("h\"i"), false), annotations.as_bytes(), &[2]),
+            kept(&said(Some("h\"i"), false), annotations.as_bytes(), &[2]).expect("is kept"),
             r#"{"machine_only":false,"text":"h\"i","annotations":[{"type":"net.app.contrib.timeseries","value":{"n":1}},{"type":"x"}]}"#
         );
-        let machine = kept(&said(None, true), b"[]", &[]);
+        let machine = kept(&said(None, true), b"[]", &[]).expect("is kept");
         assert_eq!(machine, r#"{"machine_only":true,"annotations":[]}"#);
-        assert!(!is_for_people(&machine) && is_for_people(&kept(&said(Some(""), false), b"[]", &[])));
+        let for_people = kept(&said(Some(""), false), b"[]", &[]).expect("is kept");
+        assert!(!is_for_people(&machine) && is_for_people(&for_people));
     }
 
     #[test]
@@ -165,7 +192,7 @@ mod tests {
     fn what_is_no_point_stays_byte_by_byte_and_points_go_to_their_places() {
         let other = r#"{"value":{"b":1.0,"a":2},"type":"x"}"#;
         let annotations = format!("[{},{other},{}]", point(r#"{"n":1}"#), point(r#"{"n":2}"#));
-        let kept = kept(&said(Some("hi"), true), annotations.as_bytes(), &[]);
+        let kept = kept(&said(Some("hi"), true), annotations.as_bytes(), &[]).expect("is kept");
         let points = ["a\u{1f}1\u{1e}", "a\u{1f}2\u{1e}"].map(|labels| (Labels::from_canonical(labels), POINT));
         let mut out = String::new();
         push_fields(&mut out, &kept, &points).expect("is read");
@@ -175,6 +202,28 @@ mod tests {
             point(r#"{"n":2,"t":7.5,"v":{"a":"2"}}"#)
         );
         assert_eq!(out, wanted);
+    }
+
+    #[test]
+    fn what_some_reader_could_not_read_is_not_kept() {
+        let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
+        let (good, bad) = (nested(MAX_LEVELS - 2), nested(MAX_LEVELS - 1));
+        let objects = format!("{}1{}", r#"{"a":"#.repeat(MAX_LEVELS), "}".repeat(MAX_LEVELS));
+        for value in [bad.as_str(), &nested(4_000), &objects, "1e400", "[-1e999999]", r#""\ud800""#, r#"{"\udc00":1}"#]
+        {
+            let other = format!(r#"{{"type":"x","value":{value}}}"#);
+            let kept = |annotations: String| kept(&said(Some("hi"), true), annotations.as_bytes(), &[]);
+            let rest = kept(format!("[{}]", point(r#"{"n":1}"#)));
+            assert!(rest.is_some());
+            assert_eq!(kept(format!("[{},{other}]", point(r#"{"n":1}"#))), rest, "{value}");
+            assert_eq!(kept(format!("[{other},{}]", point(r#"{"n":1}"#))), rest, "{value}");
+            assert_eq!(kept(format!("[{}]", point(&format!(r#"{{"n":1,"x":{value}}}"#)))), None, "{value}");
+        }
+        for value in [good.as_str(), "1e308", "-0", "123456789012345678901234567890", r#""\ud83d\ude00\u0000""#] {
+            let other = format!(r#"{{"type":"x","value":{value}}}"#);
+            let kept = kept(&said(None, true), format!("[{other}]").as_bytes(), &[]).expect("is kept");
+            assert!(kept.contains(&other), "{kept}");
+        }
     }
 
     #[test]
