@@ -27,7 +27,8 @@ PATH="$PWD/node_modules/.bin:$PATH" \
 	.tools/bin/worker-build --release
 
 # worker-build insists on function names, a tenth of the module; a panic's message and place are in the log without them.
-PATH="$PWD/node_modules/.bin:$PATH" wasm-opt --all-features --strip-debug build/index_bg.wasm -o build/index_bg.wasm
+# Optimising once more takes 20 s and saves 5 KB, gzipped: what the first pass inlined is alike now.
+PATH="$PWD/node_modules/.bin:$PATH" wasm-opt --all-features --strip-debug -O3 build/index_bg.wasm -o build/index_bg.wasm
 mv "$stamp.new" "$stamp"
 
 wasm=build/index_bg.wasm
