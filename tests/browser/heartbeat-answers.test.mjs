@@ -55,7 +55,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
         gateway.set("pass");
         await page.evaluate(() => heartbeat.count(1, { event: "y" }));
         await eventually(async () => assert.deepEqual(Object.keys(await totals("event")), ["y"]));
-        assert.deepEqual([gateway.seen.length, await kept(page)], [2, []]);
+        await eventually(async () => assert.deepEqual([gateway.seen.length, await kept(page)], [2, []]));
       }),
     );
   }
