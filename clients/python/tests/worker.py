@@ -33,17 +33,17 @@ class Stream(NamedTuple):
         return _call("GET", f"{self.url}/rollup?{urlencode(query, doseq=True)}", headers)
 
     def total(self, agg: str = "sum", **query: Any) -> float:
-        """Of all that the last two hours hold."""
+        """Of all that the last two hours hold, to nine digits: parts of periods add up but for a last bit."""
         series = self.rollup(agg=agg, **{"from": "-2h", "to": "-0s", "step": 86400, **query})["series"]
-        return float(sum(value for one in series for value in one[agg] if value is not None))
+        return round(float(sum(value for one in series for value in one[agg] if value is not None)), 9)
 
     def by(self, *labels: str, agg: str = "sum", **query: Any) -> dict[tuple[str, ...], float]:
-        """Totals by the values of labels."""
+        """Totals by the values of labels, likewise."""
         series = self.rollup(agg=agg, by=",".join(labels), step=86400, **query)["series"]
         found: dict[tuple[str, ...], float] = {}
         for one in series:
             values = [value for value in one[agg] if value is not None]
-            found[tuple(one["labels"].get(name, "") for name in labels)] = sum(values)
+            found[tuple(one["labels"].get(name, "") for name in labels)] = round(sum(values), 9)
         return found
 
 
