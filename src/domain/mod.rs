@@ -5,6 +5,7 @@
 pub mod aggregate;
 pub mod bits;
 pub mod cell;
+pub mod class;
 pub mod coarse;
 pub mod codec;
 pub mod columns;

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::wire::stream::StreamConfig;
 
+use super::author::Author;
 use super::face;
 use super::problem::Problem;
 use super::reply::Reply;
@@ -36,7 +37,7 @@ pub(super) enum Cors {
 /// A writer that its origin does not keep out.
 pub(super) struct Admitted {
     pub(super) config: Rc<StreamConfig>,
-    pub(super) origin: Option<String>,
+    pub(super) author: Author,
 }
 
 impl Cors {
@@ -91,7 +92,7 @@ impl Exchange {
         {
             *cors = Cors::Only(origin.clone());
         }
-        Ok(Admitted { config, origin })
+        Ok(Admitted { config, author: Author { who: self.who_writes(), network: self.network(), origin } })
     }
 }
 

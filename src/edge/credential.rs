@@ -10,12 +10,15 @@ use worker::Env;
 
 use crate::random;
 use crate::wire::command::{Credential, KeyHash};
+use crate::wire::writer::Who;
 
 use super::problem::Problem;
 use super::stream_id::{StreamId, base32};
 use super::{Exchange, internal};
 
 const READ_KEY_BYTES: usize = 20;
+/// How write keys begin.
+const WRITE_KEY: &str = "wk_";
 /// So many ids are remembered, some 100 bytes each.
 const MAX_VERIFIED: usize = 4_096;
 
@@ -136,14 +139,31 @@ impl Exchange {
 
     /// Who reads. The owner's token is taken from the header only, as URLs end up in logs.
     pub(super) fn credential(&self) -> Credential {
-        let in_url = || {
-            let mut pairs = form_urlencoded::parse(self.query_string().as_bytes());
-            pairs.find(|(name, _)| name == "key").map(|(_, key)| key.into_owned())
-        };
+        let in_url = || self.key_in_url();
         match self.bearer().or_else(|| self.password().filter(|_| self.takes_password)) {
             Some(token) => self.credential_of(&token),
             None => in_url().map_or(Credential::Nobody, |key| Credential::Key(hash(&key))),
         }
+    }
+
+    /// Who writes. A credential that is no write key counts as none, as everyone may write and agents and proxies send what they
+    /// have.
+    pub(super) fn who_writes(&self) -> Who {
+        let Some(token) = self.bearer().or_else(|| self.password()).or_else(|| self.key_in_url()) else {
+            return Who::Open;
+        };
+        if token.starts_with(WRITE_KEY) {
+            Who::Keyed(hash(&token))
+        } else if self.bearer().is_some_and(|token| self.keys.is_owner_token(&token)) {
+            Who::Owner
+        } else {
+            Who::Open
+        }
+    }
+
+    fn key_in_url(&self) -> Option<String> {
+        let mut pairs = form_urlencoded::parse(self.query_string().as_bytes());
+        pairs.find(|(name, _)| name == "key").map(|(_, key)| key.into_owned())
     }
 
     /// Who has this token.
@@ -159,10 +179,12 @@ impl Exchange {
         Some(String::from_utf8(text).ok()?.split_once(':')?.1.to_owned())
     }
 
+    /// A token of the header; clients of Influx call it `Token`.
     pub(super) fn bearer(&self) -> Option<String> {
         let header = self.header("Authorization")?;
         let (scheme, token) = header.split_once(' ')?;
-        scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+        let is_token = scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token");
+        is_token.then(|| token.trim().to_owned())
     }
 }
 

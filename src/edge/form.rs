@@ -37,7 +37,7 @@ impl Exchange {
         }
         let lateness_s = admitted.config.lateness_s;
         let key = self.batch_key(&form)?;
-        let place = place(&form, admitted.origin.as_deref())?;
+        let place = place(&form, admitted.author.origin.as_deref())?;
         let fill: &Fill<'_> = &|builder, form| {
             push(builder, form, lateness_s);
             Ok(())

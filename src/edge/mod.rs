@@ -1,5 +1,6 @@
 //! The stateless side: routes, CORS, credentials, limits, and the calls to objects. Nothing is stored here.
 
+mod author;
 mod bell;
 mod body;
 mod client;

@@ -11,6 +11,7 @@ use crate::domain::shards::{Layout, Plan};
 use crate::random::hash_key;
 use crate::wire::command::{Command, WriteAnswer};
 use crate::wire::frame::{BatchKey, FrameBuilder, NewLabels};
+use crate::wire::writer::Writer;
 
 use super::fan_out::Call;
 use super::held::Held;
@@ -32,14 +33,14 @@ impl Exchange {
         id: &StreamId,
         layout: &Layout,
         plan: Plan,
-        (key, origin): (Option<&BatchKey>, Option<&str>),
+        (key, writer): (Option<&BatchKey>, &Writer<'_>),
         held: &Rc<Held>,
     ) -> Result<WriteAnswer, Problem> {
         for shard in plan.ask {
             // What a shard answers that the key belonged to before; it takes no such key from now on.
             let asking = FrameBuilder::new(self.now_ms.try_into().unwrap_or_default(), hash_key(), |_| None);
             let asks = Rc::new(Held::default());
-            if !asks.set_batch(layout.shards(), origin, &asking.finish(key).frame, NewLabels::default()) {
+            if !asks.set_batch(layout.shards(), writer, &asking.finish(key).frame, NewLabels::default()) {
                 return Err(Problem::Overloaded);
             }
             let earlier = self.write_or_make(id, shard, &asks).await?;

@@ -86,11 +86,12 @@ impl Exchange {
     pub(super) async fn store(
         &self,
         id: &StreamId,
-        Admitted { mut config, origin }: Admitted,
+        Admitted { mut config, author }: Admitted,
         key: Option<&BatchKey>,
         body: Vec<u8>,
         fill: &Fill<'_>,
     ) -> Result<Stored, Problem> {
+        let writer = author.writer();
         let held = Rc::new(Held::of(body).ok_or(Problem::Overloaded)?);
         for round in 0..MAX_ROUNDS {
             let plan = self.plan(&config.layout, key);
@@ -104,14 +105,14 @@ impl Exchange {
             if outcome.accepted == 0 && !may_be_retry {
                 return Err(none_good(errors));
             }
-            if !held.set_batch(config.layout.shards(), origin.as_deref(), &frame, new_labels) {
+            if !held.set_batch(config.layout.shards(), &writer, &frame, new_labels) {
                 return Err(Problem::Overloaded);
             }
             drop(frame);
             if round == 0 {
                 self.check_rate(id).await?;
             }
-            match self.send_to_shard(id, &config.layout, plan, (key, origin.as_deref()), &held).await {
+            match self.send_to_shard(id, &config.layout, plan, (key, &writer), &held).await {
                 Ok(WriteAnswer::Stored { .. }) if outcome.accepted == 0 => return Err(none_good(errors)),
                 Ok(WriteAnswer::Stored { first, .. }) => {
                     let first = (config.layout.shards() == 1).then_some(first);
@@ -131,8 +132,7 @@ impl Exchange {
         let Some(limiter) = LIMITER.with(|limiter| limiter.get_or_init(|| self.limiter()).clone()) else {
             return Ok(());
         };
-        let address = self.address();
-        match limiter.limit(format!("{}/{}", id.as_str(), network(&address))).await {
+        match limiter.limit(format!("{}/{}", id.as_str(), self.network())).await {
             Ok(outcome) if !outcome.success => Err(Problem::RateLimited),
             // A limiter that fails must not lose writes.
             Ok(_) | Err(_) => Ok(()),
@@ -161,9 +161,8 @@ impl Exchange {
     /// A key for a writer that has none but repeats the same bytes: of these, and of where they come from, as two pages may well
     /// count the same in the same millisecond.
     pub(super) fn key_of(&self, body: &[u8]) -> BatchKey {
-        let address = self.address();
         // No key that is given begins like this: it is UTF-8.
-        let hash = Sha256::new().chain_update(b"\xffbody:").chain_update(network(&address)).chain_update([0]);
+        let hash = Sha256::new().chain_update(b"\xffbody:").chain_update(self.network()).chain_update([0]);
         let hash = hash.chain_update(body);
         first_bytes(hash.finalize().as_slice())
     }
@@ -180,15 +179,6 @@ fn none_good(errors: Vec<ErrorEntry>) -> Problem {
 
 fn first_bytes(hash: &[u8]) -> BatchKey {
     std::array::from_fn(|index| hash[index])
-}
-
-/// The part of an address that one writer has for itself: all of an IPv4 address, 64 bits of an IPv6 one.
-fn network(address: &str) -> String {
-    const NETWORK_GROUPS: usize = 4;
-    match address.parse::<std::net::Ipv6Addr>() {
-        Ok(address) => format!("{:x?}", &address.segments()[..NETWORK_GROUPS]),
-        Err(_) => address.to_owned(),
-    }
 }
 
 /// What a body is by its type and how it begins; `None` is a form.
@@ -220,12 +210,5 @@ mod tests {
         assert_eq!(body_form("Application/X-WWW-Form-Urlencoded; charset=UTF-8", b"n=1"), Ok(None));
         assert_eq!(body_form("", b"[]"), Ok(Some(BodyForm::Either)));
         assert!(body_form("", b"n=1").is_err() && body_form("image/png", b"").is_err());
-    }
-
-    #[test]
-    fn a_writer_with_ipv6_is_its_network() {
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), network("2001:db8:1:2::9"));
-        assert_ne!(network("2001:db8:1:2::9"), network("2001:db8:1:3::9"));
-        assert_eq!(network("192.0.2.1"), "192.0.2.1");
     }
 }

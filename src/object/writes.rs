@@ -8,6 +8,7 @@ use crate::domain::open::SeriesId;
 use crate::wire::command::{Refusal, WriteAnswer, WriteRequest};
 use crate::wire::frame::{BatchKey, Frame, LabelSet};
 use crate::wire::outcome::Outcome;
+use crate::wire::writer::Writer;
 use crate::wire::writes::{Answered, decode_writes};
 
 use super::engine::{Engine, Told};
@@ -66,12 +67,12 @@ impl Stream {
     /// Lets a batch wait for the next commit, if it may be written and was not before. A batch without points only asks
     /// for that.
     fn accept(&self, write: &[u8], now_ms: i64) -> std::result::Result<Accepted, Refusal> {
-        let WriteRequest { shards, origin, frame } =
+        let WriteRequest { shards, writer, frame } =
             WriteRequest::parse(write).map_err(|error| other_version(&error))?;
         let (Frame { key, outcome, .. }, known) = whole_frame(frame).map_err(|error| other_version(&error))?;
         let only_asks = outcome.accepted == 0;
         let (fence, earlier, is_known) = self.shared.try_with_engine(|engine| {
-            admit(engine, origin, only_asks)?;
+            admit(engine, &writer, only_asks)?;
             let fence = self.shared.hear(engine, shards).map_err(|error| internal(&error))?;
             let is_known = known.is_none_or(|series| engine.knows(series));
             Ok((fence, earlier(engine, key.as_ref(), only_asks, now_ms)?, is_known))
@@ -98,8 +99,8 @@ impl Stream {
 }
 
 /// Whether the writer may write, and the stream takes more.
-fn admit(engine: &Engine<ObjectSql>, origin: Option<&str>, only_asks: bool) -> std::result::Result<(), Refusal> {
-    if !engine.record().config.admits(origin) {
+fn admit(engine: &Engine<ObjectSql>, writer: &Writer<'_>, only_asks: bool) -> std::result::Result<(), Refusal> {
+    if !engine.record().config.admits(writer.origin) {
         return Err(Refusal::OriginNotAllowed);
     }
     if engine.is_behind() && !only_asks { Err(Refusal::Overloaded) } else { Ok(()) }

@@ -9,13 +9,14 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::codec::{Malformed, Reader, put_bytes, put_varint};
+use crate::domain::codec::{Malformed, Reader, put_varint};
 use crate::domain::open::SeriesId;
 
 use super::forward::Token;
 use super::params::{QueryText, ValuesParams};
 use super::stream::StreamConfig;
 use super::stream_patch::StreamPatch;
+use super::writer::{Who, Writer};
 
 /// SHA-256 of a read key.
 pub type KeyHash = [u8; 32];
@@ -272,24 +273,27 @@ pub const ADOPT: &[u8] = br#""adopt""#;
 pub const FORGET: &[u8] = br#""forget""#;
 
 /// A write as the edge sends it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteRequest<'a> {
     /// How many shards the edge believes in.
     pub shards: u16,
-    /// The page that writes, if it is one.
-    pub origin: Option<&'a str>,
+    /// Who writes.
+    pub writer: Writer<'a>,
     /// A [`super::frame`]; one without points only asks for the answer to its key.
     pub frame: &'a [u8],
 }
 
 impl<'a> WriteRequest<'a> {
-    /// Its bytes: `varint shards, text origin`, the frame.
+    /// Its bytes: `varint 0, varint shards`, a [`Writer`], the frame. Earlier versions sent `varint shards, text origin`, the
+    /// frame; no stream has 0 shards.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let origin = self.origin.unwrap_or_default();
-        let mut out = Vec::with_capacity(origin.len() + self.frame.len() + 4);
+        let Writer { network, origin, .. } = self.writer;
+        let (texts_bytes, rest_bytes) = (network.len() + origin.map_or(0, str::len), size_of::<KeyHash>() + 16);
+        let mut out = Vec::with_capacity(texts_bytes + rest_bytes + self.frame.len());
+        put_varint(&mut out, 0);
         put_varint(&mut out, u64::from(self.shards));
-        put_bytes(&mut out, origin.as_bytes());
+        self.writer.put(&mut out);
         out.extend_from_slice(self.frame);
         out
     }
@@ -300,9 +304,14 @@ impl<'a> WriteRequest<'a> {
     /// [`Malformed`]
     pub fn parse(body: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(body);
-        let shards = u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?;
-        let origin = Some(reader.text()?).filter(|origin| !origin.is_empty());
-        Ok(Self { shards, origin, frame: reader.rest() })
+        let first = u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?;
+        let (shards, writer) = if first == 0 {
+            (u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?, Writer::read(&mut reader)?)
+        } else {
+            let origin = Some(reader.text()?).filter(|origin| !origin.is_empty());
+            (first, Writer { who: Who::Open, network: "", origin })
+        };
+        Ok(Self { shards, writer, frame: reader.rest() })
     }
 }
 
@@ -329,11 +338,23 @@ mod tests {
 
     #[test]
     fn a_write_request_comes_back() {
-        for origin in [Some("https://a.example"), None] {
-            let request = WriteRequest { shards: 64, origin, frame: b"frame" };
-            assert_eq!(WriteRequest::parse(&request.encode()), Ok(request));
+        for who in [Who::Open, Who::Keyed([7; 32]), Who::Owner] {
+            for origin in [Some("https://a.example"), None] {
+                let writer = Writer { who, network: "2001:db8:1:2::/64", origin };
+                let request = WriteRequest { shards: 64, writer, frame: b"frame" };
+                assert_eq!(WriteRequest::parse(&request.encode()), Ok(request));
+            }
         }
-        assert!(WriteRequest::parse(&[1, 5, 1]).is_err());
+        assert!(WriteRequest::parse(&[1, 5, 1]).is_err() && WriteRequest::parse(&[0, 1, 9, 0, 0]).is_err());
+    }
+
+    #[test]
+    fn the_form_of_a_write_request_is_pinned_and_the_first_one_is_still_read() {
+        let writer = Writer { who: Who::Open, network: "192.0.2.1", origin: Some("o") };
+        let request = WriteRequest { shards: 2, writer, frame: b"f" };
+        assert_eq!(request.encode(), b"\x00\x02\x00\x09192.0.2.1\x01of");
+        let first = WriteRequest { writer: Writer { network: "", ..request.writer.clone() }, ..request };
+        assert_eq!(WriteRequest::parse(b"\x02\x01of"), Ok(first));
     }
 
     #[test]

@@ -33,4 +33,5 @@ pub mod stream;
 pub mod stream_patch;
 pub mod time;
 pub mod totals;
+pub mod writer;
 pub mod writes;

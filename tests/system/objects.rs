@@ -45,11 +45,6 @@ impl Object {
         assert_eq!(open(&self.0).execute(statement, []).expect("runs"), 1, "{statement}");
     }
 
-    /// Whether it holds a stream.
-    pub(crate) fn has_stream(&self) -> bool {
-        self.number("SELECT COUNT(*) FROM sqlite_master WHERE name = 'meta'") > 0
-    }
-
     /// Whether it is a stream's first shard, as far as its record, which is the newest, says.
     pub(crate) fn is_home(&self) -> bool {
         self.record()["version"].as_i64() > Some(1)

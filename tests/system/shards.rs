@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use serde_json::json;
 
+use crate::directory::assert_empty;
 use crate::http::Answer;
 use crate::objects::Object;
 use crate::server::{Server, State};
@@ -205,10 +206,7 @@ fn a_deleted_stream_leaves_no_shard_that_takes_points() {
     }
     assert_eq!(stream.read("/rollup").problem(404), "not-found");
     assert_eq!(stream.owned("DELETE", "").send().problem(404), "not-found");
-    let state = server.kill_9();
-    let tables: Vec<i64> =
-        Object::all(&state).iter().map(|object| object.number("SELECT COUNT(*) FROM sqlite_master")).collect();
-    assert_eq!(tables, [0; 8], "workerd leaves empty files");
+    assert_empty(server, &stream);
 }
 
 #[test]
@@ -225,8 +223,7 @@ fn a_deletion_that_was_interrupted_is_finished_by_the_next() {
     assert_eq!(raise(&stream, 5).problem(404), "not-found");
     stream.owned("DELETE", "").send().expect(204);
     assert_eq!(stream.post(r#"{"n":1}"#).problem(404), "not-found");
-    let state = server.kill_9();
-    assert_eq!(Object::all(&state).iter().filter(|object| object.has_stream()).count(), 0);
+    assert_empty(server, &stream);
 }
 
 /// A stream of one shard whose home was told of four when everything stopped.
@@ -299,8 +296,7 @@ fn a_stream_that_was_half_raised_is_deleted_whole() {
     let (server, stream, _) = half_raised();
     write_keyed(&stream, MANY..2 * MANY);
     stream.owned("DELETE", "").send().expect(204);
-    let state = server.kill_9();
-    assert_eq!(Object::all(&state).iter().filter(|object| object.has_stream()).count(), 0);
+    assert_empty(server, &stream);
 }
 
 #[test]

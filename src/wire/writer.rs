@@ -1,0 +1,64 @@
+//! Who writes, as the edge knows it and as the object is told of it.
+//!
+//! In the forms of [`crate::domain::codec`]: `u8 class [, 32 bytes hash of a write key], text network, text origin`.
+
+use crate::domain::codec::{Malformed, Reader, put_bytes};
+
+use super::command::KeyHash;
+
+const OPEN: u8 = 0;
+const KEYED: u8 = 1;
+const OWNER: u8 = 2;
+
+/// A writer of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Writer<'a> {
+    /// By which credential.
+    pub who: Who,
+    /// An IPv4 address, or the first 64 bits of an IPv6 address (`2001:db8:1:2::/64`); empty where nobody who is trusted says it.
+    pub network: &'a str,
+    /// The origin of the page that writes, if one does.
+    pub origin: Option<&'a str>,
+}
+
+/// By which credential somebody writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Who {
+    /// Without any.
+    Open,
+    /// With a write key, whose hash this is. Only the object knows whether it is one of the stream.
+    Keyed(KeyHash),
+    /// With the owner's token, as the edge has checked.
+    Owner,
+}
+
+impl<'a> Writer<'a> {
+    /// Appends its bytes.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        match &self.who {
+            Who::Open => out.push(OPEN),
+            Who::Keyed(hash) => {
+                out.push(KEYED);
+                out.extend_from_slice(hash);
+            }
+            Who::Owner => out.push(OWNER),
+        }
+        put_bytes(out, self.network.as_bytes());
+        put_bytes(out, self.origin.unwrap_or_default().as_bytes());
+    }
+
+    /// The writer whose bytes come next.
+    ///
+    /// # Errors
+    /// [`Malformed`]
+    pub fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        let who = match reader.byte()? {
+            OPEN => Who::Open,
+            KEYED => Who::Keyed(reader.array()?),
+            OWNER => Who::Owner,
+            _ => return Err(Malformed(0)),
+        };
+        let (network, origin) = (reader.text()?, reader.text()?);
+        Ok(Self { who, network, origin: Some(origin).filter(|origin| !origin.is_empty()) })
+    }
+}
