@@ -4,6 +4,7 @@
 //! SQL that it mirrors has succeeded.
 
 mod carbon;
+mod crowded;
 mod forward_status;
 mod forwarding;
 mod limits;
@@ -41,6 +42,7 @@ use super::series_totals::SeriesTotals;
 use super::totals::Totals;
 
 use carbon::Pushing;
+use crowded::Crowded;
 use forwarding::Forwarding;
 pub(super) use forwarding::GATHER_MS;
 #[cfg(test)]
@@ -97,6 +99,8 @@ pub(super) struct Engine<S> {
     tidy_ms: i64,
     /// A large backlog is not coarsened before; only in memory.
     coarsen_after_ms: i64,
+    /// Places of chunks whose parts are to be merged.
+    crowded: Crowded,
 }
 
 impl<S: Sql> Engine<S> {
@@ -148,6 +152,7 @@ impl<S: Sql> Engine<S> {
             pushing: Pushing::load(&sql)?,
             tidy_ms: from_json(meta::get(&sql, TIDY)?)?.unwrap_or_default(),
             coarsen_after_ms: 0,
+            crowded: Crowded::default(),
             sql,
         };
         engine.replay()?;

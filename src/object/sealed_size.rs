@@ -41,3 +41,68 @@ fn a_10_s_point_of_a_counter_takes_less_than_3_bytes_over_all_tiers() {
     println!("{shown:?} {}", per_point(bytes));
     assert!(per_point(bytes) < 2.8, "{} bytes a point: {shown:?}", per_point(bytes));
 }
+
+/// Points of about a day that end anywhere within the last one: bodies of 10,000 as an attacker sends them.
+struct LongPoints {
+    engine: Engine<Rc<TestSql>>,
+    sql: Rc<TestSql>,
+    random: u64,
+    json_bytes: usize,
+    n: f64,
+}
+
+const LATE_NOW_MS: i64 = 1_792_540_800_000 + 40_000_000;
+
+impl LongPoints {
+    fn new() -> Self {
+        let sql = Rc::new(TestSql::new());
+        let engine = Engine::create(Rc::clone(&sql), Limits::DEFAULT, [0; 16], &record(&[])).expect("creates");
+        Self { engine, sql, random: 0x9e37_79b9_7f4a_7c15, json_bytes: 0, n: 0.0 }
+    }
+
+    fn below(&mut self, limit: u64) -> u64 {
+        self.random ^= self.random << 13;
+        self.random ^= self.random >> 7;
+        self.random ^= self.random << 17;
+        self.random % limit
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    fn body(&mut self, points: usize, series: u64, shortest_s: u64) {
+        let mut frame = FrameBuilder::new(LATE_NOW_MS.unsigned_abs(), [0; 16], |_| None);
+        for index in 0..points {
+            let (n, p) = (self.below(1000), shortest_s + self.below(86_390 - shortest_s));
+            let (t, a) = (LATE_NOW_MS.unsigned_abs() / 1000 - self.below(86_390), self.below(series));
+            self.json_bytes += format!(r#"{{"n":{n},"p":{p},"t":{t},"v":{{"a":"{a}"}}}},"#).len();
+            self.n += n as f64;
+            let point = Point { n: n as f64, d: 1.0, p: Some(p as f64), t: t as f64 };
+            frame.push(index, Ok((point, &format!("a\u{1f}{a}\u{1e}"))));
+        }
+        assert!(self.engine.commit(&[frame.finish(None).frame], LATE_NOW_MS).iter().all(Result::is_ok));
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+    fn stored_ratio(&self) -> f64 {
+        println!("layers {:?}", self.sql.chunk_bytes());
+        self.sql.disk_bytes() as f64 / self.json_bytes as f64
+    }
+}
+
+#[test]
+fn what_long_points_take() {
+    for (bodies, series, shortest_s) in [
+        (1, 60_000, 86_000),
+        (20, 60_000, 86_000),
+        (20, 60_000, 1),
+        (1, 10_000_000, 1),
+        (8, 4_000, 86_000),
+        (20, 4_000, 86_000),
+    ] {
+        let mut long = LongPoints::new();
+        for _ in 0..bodies {
+            long.body(10_000, series, shortest_s);
+        }
+        long.engine.seal(LATE_NOW_MS).expect("seals");
+        println!("{bodies} bodies, {series} series, p from {shortest_s}: {}", long.stored_ratio());
+    }
+}

@@ -35,6 +35,8 @@ use super::storage::ObjectSql;
 
 /// How soon the alarm comes again after it failed.
 const RETRY_MS: i64 = 60_000;
+/// Between steps of merging chunks, each of which takes some 100 ms, so that others have their turn.
+const COMPACT_INTERVAL_MS: i64 = 250;
 /// An alarm that is so late will not come.
 const OVERDUE_MS: i64 = 120_000;
 
@@ -131,7 +133,9 @@ impl DurableObject for Stream {
         let announced = self.shared.announce_if_due();
         let tidied = self.shared.with_engine(|engine| {
             let now = now_ms();
-            if engine.tidy_due() <= now { engine.tidy(now).map(|_| ()) } else { Ok(()) }
+            let tidied = if engine.tidy_due() <= now { engine.tidy(now).map(|_| ()) } else { Ok(()) };
+            engine.compact();
+            tidied
         });
         if tidied.is_ok() {
             // At the same time, as all wait for others most of it; the next alarm is set when all are done.
@@ -146,7 +150,9 @@ impl DurableObject for Stream {
             Err(_) => Some(now_ms() + RETRY_MS),
         };
         let wanted = [next_ms, self.shared.watch_shards(), self.shared.announce_due()];
-        if let Some(next_ms) = wanted.into_iter().flatten().min() {
+        if self.shared.with_engine(|engine| Ok(engine.is_crowded())).is_ok_and(|is_crowded| is_crowded) {
+            self.shared.set_alarm(COMPACT_INTERVAL_MS).await;
+        } else if let Some(next_ms) = wanted.into_iter().flatten().min() {
             // Not at once: what could not be done now can't be done in a millisecond either.
             self.shared.set_alarm((next_ms - now_ms()).max(GATHER_MS)).await;
         }
@@ -265,7 +271,7 @@ impl Shared {
         let now = now_ms();
         let results = self.with_engine(|engine| Ok(engine.commit(&frames, now)));
         if results.is_ok() {
-            let wanted = self.with_engine(|engine| Ok(engine.sending_due())).unwrap_or_default();
+            let wanted = self.with_engine(|engine| Ok(engine.soon_due(now))).unwrap_or_default();
             self.expect_alarm(now, wanted).await;
         }
         let synced = self.state.storage().sync().await.map_err(|error| internal(&error));

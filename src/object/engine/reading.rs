@@ -64,6 +64,12 @@ impl<S: Sql> Engine<S> {
         Shown::collect(series, query, MAX_SHOWN, MAX_SHOWN_BYTES)
     }
 
+    /// How many parts the place of chunks that has most of them has, of at most [`chunks::MAX_PARTS`].
+    #[cfg_attr(not(test), expect(dead_code, reason = "for the bounds of status"))]
+    pub(in crate::object) fn fullest_place(&self) -> Result<usize, StoreError> {
+        Ok(chunks::fullest(&self.sql, 0, 1)?.first().map_or(0, |(parts, _)| *parts))
+    }
+
     fn has_overflow(&self) -> bool {
         self.totals.overflow_points > 0
     }
@@ -90,6 +96,7 @@ impl<S: Sql> Engine<S> {
             "accepted": self.totals.accepted,
             "rejected": rejected,
             "overflow": { "points": self.totals.overflow_points },
+            "sketches_dropped": self.totals.sketches_dropped,
             "series": self.dictionary.series() + usize::from(self.has_overflow()),
             "storage_bytes": self.sql.size_bytes(),
             "log": { "rows": self.log.behind(self.cursor.seq).count(), "bytes": self.unsealed_bytes },
