@@ -131,7 +131,7 @@ fn seal(bencher: Bencher<'_, '_>, layer: Layer) {
     bencher
         .counter(ItemsCount::new(cells.len()))
         .with_inputs(|| (Memory::new(), cells.clone()))
-        .bench_local_values(|(sql, cells)| chunks::seal(&sql, layer, cells).expect("seals"));
+        .bench_local_values(|(sql, cells)| chunks::seal(&sql, layer, cells, &mut chunks::Sealed::default()).expect("seals"));
 }
 
 /// A day of one series of a hundred at 10 s.

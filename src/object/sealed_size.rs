@@ -3,6 +3,9 @@
 use std::rc::Rc;
 
 use crate::domain::point::Point;
+use crate::domain::query::{By, Query};
+use crate::domain::sketches::Wanted;
+use crate::domain::window::Window;
 use crate::store::testing::TestSql;
 use crate::wire::frame::FrameBuilder;
 
@@ -89,20 +92,80 @@ impl LongPoints {
 }
 
 #[test]
-fn what_long_points_take() {
-    for (bodies, series, shortest_s) in [
-        (1, 60_000, 86_000),
-        (20, 60_000, 86_000),
-        (20, 60_000, 1),
-        (1, 10_000_000, 1),
-        (8, 4_000, 86_000),
-        (20, 4_000, 86_000),
-    ] {
+fn a_request_of_random_long_points_takes_at_most_7_times_its_bytes() {
+    for shortest_s in [86_000, 1] {
         let mut long = LongPoints::new();
+        long.body(2_000, 12_000, shortest_s);
+        long.engine.seal(LATE_NOW_MS).expect("seals");
+        let ratio = long.stored_ratio();
+        assert!(ratio < 7.0, "{ratio} times, of p from {shortest_s}");
+    }
+}
+
+/// Takes long without optimisation: the figures of DESIGN.md.
+#[test]
+#[ignore = "minutes"]
+#[expect(clippy::cast_precision_loss, reason = "small numbers")]
+fn a_long_attack_of_long_points_leaves_few_parts_and_exact_sums() {
+    for (bodies, series, shortest_s) in
+        [(1, 60_000, 86_000), (1, 10_000_000, 1), (20, 60_000, 86_000), (20, 60_000, 1), (60, 4_000, 86_000)]
+    {
+        let mut long = LongPoints::new();
+        let (mut most_parts, mut steps) = (0, 0);
         for _ in 0..bodies {
             long.body(10_000, series, shortest_s);
+            while long.engine.is_crowded() {
+                long.engine.compact();
+                steps += 1;
+            }
+            most_parts = most_parts.max(long.engine.fullest_place().expect("reads"));
         }
         long.engine.seal(LATE_NOW_MS).expect("seals");
-        println!("{bodies} bodies, {series} series, p from {shortest_s}: {}", long.stored_ratio());
+        assert!(most_parts <= 100, "{most_parts} parts");
+        println!(
+            "{bodies} bodies, {series} series, p from {shortest_s}: {} times, {most_parts} parts, {steps} steps",
+            long.stored_ratio()
+        );
+        for step_s in [3600, 86_400] {
+            let from_s = LATE_NOW_MS / 1000 / 86_400 * 86_400 - 3 * 86_400;
+            let window = Window::aligned(from_s, from_s + 4 * 86_400, step_s).expect("valid");
+            let by = By::Names(Vec::new());
+            let query = Query { window, matchers: Vec::new(), by, sketches: Wanted::default() };
+            let rows = long.engine.query(&query).expect("answers");
+            let cells = rows.iter().flat_map(|(_, cells)| cells).map(|(_, cell)| cell);
+            let n: f64 = cells.clone().filter_map(|cell| cell.cover).map(|cover| cover.n).sum();
+            let count: u64 = cells.map(|cell| cell.count).sum();
+            assert_eq!(count, bodies * 10_000);
+            assert!((n - long.n).abs() < 1e-9 * long.n, "{n} is not {}", long.n);
+        }
     }
+}
+
+/// What a day of the data of `make bench` writes.
+#[test]
+#[ignore = "minutes"]
+fn what_a_day_of_counters_writes() {
+    let sql = Rc::new(TestSql::new());
+    let mut engine = Engine::create(Rc::clone(&sql), Limits::DEFAULT, [0; 16], &record(&[])).expect("creates");
+    for minutes in (0..1_440i64).step_by(10) {
+        let now_ms = 1_792_540_800_000 + minutes * 60_000;
+        let mut frame = FrameBuilder::new(now_ms.unsigned_abs(), [0; 16], |_| None);
+        for step in 0..60i64 {
+            for series in 0..100i64 {
+                let n = 20 + (((minutes * 6 + step) * 100 + series) * 2_654_435_761 >> 16) % 60;
+                #[expect(clippy::cast_precision_loss, reason = "small numbers")]
+                let point = Point { n: n as f64, d: 1.0, p: None, t: (now_ms / 1000 + step * 10 - 600) as f64 };
+                frame.push(0, Ok((point, &format!("series\u{1f}{series}\u{1e}"))));
+            }
+        }
+        assert!(engine.commit(&[frame.finish(None).frame], now_ms).iter().all(Result::is_ok));
+        engine.tidy(now_ms).expect("tidies");
+    }
+    println!(
+        "chunks {}, layers {:?}, disk {}, written {:?}",
+        sql.count("chunks"),
+        sql.chunk_bytes(),
+        sql.disk_bytes(),
+        sql.written()
+    );
 }

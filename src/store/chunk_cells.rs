@@ -136,7 +136,7 @@ impl Part {
 
     /// Without a reach, in the form of version 2.
     fn finish(self, kind: Kind) -> Vec<u8> {
-        let mut out = Vec::with_capacity(self.directory.len() + self.columns.len() + HEAD_BYTES as usize);
+        let mut out = Vec::with_capacity(self.directory.len() + self.columns.len() + 32);
         match self.reach {
             None => {
                 out.push(VERSION_2);

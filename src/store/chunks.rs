@@ -29,7 +29,7 @@ const ATTIC: SeriesId = 11_519;
 const PART_BITS: u32 = 9;
 /// A place has at most so many parts.
 pub const MAX_PARTS: usize = 1 << PART_BITS;
-/// From so many parts on, what is sealed leaves its sketches. Without sketches, all 4,096 series in all 360 buckets have 74 parts
+/// From so many parts on, only cells without sketches are sealed into a place; in the other place of its span they leave theirs. Without sketches, all 4,096 series in all 360 buckets have 74 parts
 /// of half their size at most.
 pub const SKETCH_PARTS: usize = 400;
 const BLOCK_BITS: u32 = 5;
@@ -229,9 +229,13 @@ impl Place {
     /// Adds cells, together with the parts that they are to be merged with.
     fn plan(self, sql: &impl Sql, mut cells: Cells) -> Result<Plan, StoreError> {
         let mut parts = self.parts(sql)?;
-        let must_strip = parts.len() >= SKETCH_PARTS;
-        let stripped =
-            if must_strip { cells.values_mut().filter_map(|cell| cell.sketches.take()).count() as u64 } else { 0 };
+        let mut stripped = 0;
+        if parts.len() >= SKETCH_PARTS && cells.values().any(|cell| cell.sketches.is_some()) {
+            if self.block != ATTIC {
+                return Err(StoreError::Full);
+            }
+            stripped = cells.values_mut().filter_map(|cell| cell.sketches.take()).count() as u64;
+        }
         let mut removed = Vec::new();
         loop {
             let weight = cells.values().map(weight).sum();

@@ -14,6 +14,8 @@ pub(crate) struct TestSql {
     fuse: Cell<Option<u64>>,
     /// Which statements fail.
     fault: Cell<Option<Fault>>,
+    /// Rows of chunks that were written, and their bytes.
+    written: Cell<(usize, usize)>,
 }
 
 /// Whether a statement fails, by its text and what it is given.
@@ -25,6 +27,7 @@ impl TestSql {
             connection: Connection::open_in_memory().expect("SQLite is bundled"),
             fuse: Cell::new(None),
             fault: Cell::new(None),
+            written: Cell::default(),
         }
     }
 
@@ -71,6 +74,11 @@ impl TestSql {
         let mut statement = self.connection.prepare(bytes).expect("valid");
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("valid");
         rows.map(|row| row.expect("numbers")).collect()
+    }
+
+    /// Rows of chunks that were ever written, and their bytes.
+    pub(crate) fn written(&self) -> (usize, usize) {
+        self.written.get()
     }
 
     /// The bytes of its pages in use.
@@ -148,6 +156,10 @@ impl Sql for TestSql {
         self.burn()?;
         if self.fault.get().is_some_and(|fails| fails(sql, params)) {
             return Err(StoreError::Sql("the double always fails here".into()));
+        }
+        if let ("INSERT INTO chunks (id, cells) VALUES (?, ?)", [_, Param::Blob(part)]) = (sql, params) {
+            let (rows, bytes) = self.written.get();
+            self.written.set((rows + 1, bytes + part.len()));
         }
         let rows = self.rows(sql, params).map_err(|error| StoreError::Sql(error.to_string()))?;
         rows.into_iter().try_for_each(each)

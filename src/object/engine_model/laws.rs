@@ -190,7 +190,8 @@ fn a_stream_whose_places_are_full_takes_writes_and_heals_by_itself() {
         model.take(&write);
         model.take(&Step::Seal);
     }
-    assert_eq!(model.engine.fullest_place().expect("reads"), 512);
+    let parts = model.engine.fullest_place().expect("reads");
+    assert!((400..=512).contains(&parts), "{parts} parts: not all at once");
     model.crash();
     model.take(&Step::List { is_counted: false, fails_at: None });
     model.take(&write);

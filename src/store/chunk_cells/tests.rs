@@ -97,8 +97,14 @@ fn version_2_of_a_chunk_is_still_read_and_cut() {
 #[test]
 fn the_form_of_a_chunk_is_pinned() {
     let (cells, _) = pinned();
-    assert_eq!(encoded(&cells), [[VERSION, 0, 3]]);
-    assert_eq!(encode(Tier::S10, HOUR, &with_sketches(), Kind::Base, 1), [[VERSION, 1, 3]]);
+    let head = [VERSION, 0, 3, 3, 0, 4, 0, 2];
+    let columns = [&[2, 149, 32, 0, 2, 0, 31, 2, 1, 5][..], &[1, 21, 0, 0, 1]];
+    assert_eq!(encoded(&cells), [[&head[..], &[2, 3, 10, 4, 5], &columns.concat()].concat()]);
+    let head = [VERSION, 1, 3, 7, 0, 0, 0, 0];
+    let columns = [1, 213, 164, 2, 0, 3, 4, 3, 10, 45, 20];
+    let sketches = [1, 1, 29, 2, 0xc5, 0, 6, 0x82, 0x48, 0, 0, 5, 0];
+    let base = encode(Tier::S10, HOUR, &with_sketches(), Kind::Base, 1);
+    assert_eq!(base, [[&head[..], &[1, 7, 24], &columns, &sketches].concat()]);
 }
 
 #[test]

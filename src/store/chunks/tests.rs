@@ -207,12 +207,15 @@ fn from_400_parts_on_cells_leave_their_sketches_and_keep_their_sums() {
     let mut cell = counted(1);
     cell.mark(&[crate::domain::sketches::Mark { label: 0, hash: 1 }]);
     let seal_one = || put(&sql, LAYER, refs(&[(HOUR + 10, 1, cell.clone())])).expect("seals").stripped;
-    assert_eq!(seal_one(), 0);
-    fill(&sql, LAYER, HOUR + 3600, &[1]);
     let place = Place { layer: LAYER, span_start_s: HOUR, block: 0 };
-    (1..400).for_each(|part| insert(&sql, place.id() + part, &earlier_part(&[1])).expect("is free"));
+    for place in [place, place.attic()] {
+        assert_eq!(seal_one(), 0);
+        (1..400).for_each(|part| insert(&sql, place.id() + part, &earlier_part(&[1])).expect("is free"));
+    }
     assert_eq!(seal_one(), 1);
-    assert_eq!(read(&sql, LAYER, HOUR, HOUR + 10).len(), 401);
+    assert_eq!(read(&sql, LAYER, HOUR, HOUR + 10).len(), 2 * 399 + 3);
+    let plain = put(&sql, LAYER, refs(&[(HOUR + 10, 1, counted(1))])).expect("seals");
+    assert_eq!((plain.stripped, place.parts(&sql).expect("reads").len()), (0, 401));
 }
 
 #[test]
