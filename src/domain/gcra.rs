@@ -189,7 +189,7 @@ impl<const N: usize> Takers<N> {
 /// Whole microseconds, up: rounding must not give away anything.
 #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, and 2^53 microseconds are 285 years")]
 fn whole(us: f64) -> i64 {
-    const LIMIT: f64 = (1u64 << 53) as f64;
+    const LIMIT: f64 = 9_007_199_254_740_992.0;
     us.ceil().clamp(0.0, LIMIT) as i64
 }
 
