@@ -154,14 +154,17 @@ impl Answers {
 
     /// Counts it no more, as the batch is not stored.
     pub(super) fn give_up(&mut self, key: &BatchKey) {
-        self.waiting.iter_mut().for_each(|keys| drop(keys.remove(key)));
+        for keys in &mut self.waiting {
+            keys.remove(key);
+        }
     }
 
     /// How many keys are remembered or wait to be.
     pub(super) fn held(&self) -> Held {
         let ends_ms = |side: usize| self.order[side].front().map(|(at_ms, _)| at_ms + KEY_WINDOW_MS + 1);
+        let count = |side: usize| f64::from(u32::try_from(self.count(side)).unwrap_or(u32::MAX));
         let share = |side: usize, most: u32| Share {
-            fill: self.count(side) as f64 / f64::from(most),
+            fill: count(side) / f64::from(most),
             oldest_ends_ms: ends_ms(side).unwrap_or_default(),
         };
         let is_full = self.count(0) + self.count(1) >= MAX_KEYS;

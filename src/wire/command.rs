@@ -29,7 +29,7 @@ pub enum Command {
     /// Makes the stream, at home; answers nothing.
     Create {
         /// Its configuration.
-        config: StreamConfig,
+        config: Box<StreamConfig>,
         /// The hash of its read key.
         read_key_hash: KeyHash,
         /// What it forwards with, in plain.
