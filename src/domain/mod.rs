@@ -9,6 +9,7 @@ pub mod class;
 pub mod coarse;
 pub mod codec;
 pub mod columns;
+pub mod cost;
 pub mod delivery;
 pub mod distinct;
 pub mod gcra;

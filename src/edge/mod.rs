@@ -22,6 +22,7 @@ mod own;
 mod problem;
 mod prometheus;
 mod read;
+mod refused;
 mod reply;
 mod request;
 mod route;

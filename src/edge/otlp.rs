@@ -70,10 +70,7 @@ impl Exchange {
         };
         let status = otlp::status(encoding, code(problem.status()), message);
         let reply = Reply::new(problem.status(), encoding.media_type(), status).with("Cache-Control", "no-store");
-        match problem.header() {
-            Some((name, value)) => reply.with(name, value),
-            None => reply,
-        }
+        problem.with_headers(reply)
     }
 }
 

@@ -22,7 +22,7 @@ use super::held::Held;
 use super::known;
 use super::problem::Problem;
 use super::reply::Reply;
-use super::{Exchange, StreamId};
+use super::{Exchange, StreamId, refused};
 
 /// An idempotency key has 1 to this many bytes.
 const MAX_KEY_BYTES: usize = 200;
@@ -112,6 +112,9 @@ impl Exchange {
             if round == 0 {
                 self.check_rate(id).await?;
             }
+            let object = id.object(plan.write);
+            // Of a stream with one shard it was before the body was read.
+            refused::check(&object, &writer, self.now_ms)?;
             match self.send_to_shard(id, &config.layout, plan, (key, &writer), &held).await {
                 Ok(WriteAnswer::Stored { .. }) if outcome.accepted == 0 => return Err(none_good(errors)),
                 Ok(WriteAnswer::Stored { first, .. }) => {
@@ -121,7 +124,12 @@ impl Exchange {
                 Ok(WriteAnswer::Earlier(outcome)) => return Ok(Stored { outcome, first: None }),
                 Ok(WriteAnswer::UnknownSeries) => (),
                 Err(Problem::Moved) => config = self.config_of_home(id).await?,
-                Err(problem) => return Err(problem),
+                Err(problem) => {
+                    if let Problem::Limited(limited) = &problem {
+                        refused::remember(&object, &writer, limited, self.now_ms);
+                    }
+                    return Err(problem);
+                }
             }
         }
         Err(Problem::Moved)

@@ -13,6 +13,7 @@ use crate::domain::codec::{Malformed, Reader, put_varint};
 use crate::domain::open::SeriesId;
 
 use super::forward::Token;
+use super::limited::Limited;
 use super::params::{QueryText, ValuesParams};
 use super::stream::StreamConfig;
 use super::stream_patch::StreamPatch;
@@ -28,7 +29,7 @@ pub enum Command {
     /// Makes the stream, at home; answers nothing.
     Create {
         /// Its configuration.
-        config: StreamConfig,
+        config: Box<StreamConfig>,
         /// The hash of its read key.
         read_key_hash: KeyHash,
         /// What it forwards with, in plain.
@@ -186,6 +187,9 @@ pub enum Refusal {
     /// More is waiting to be committed than the object takes.
     #[error("the stream has more writes waiting than it takes")]
     Overloaded,
+    /// The write is beyond a budget; nothing of it is stored.
+    #[error("{}", .0.detail)]
+    Limited(Limited),
     /// The answer would be too large, or what it needs is not kept.
     #[error("{0}")]
     QueryTooLarge(String),

@@ -4,6 +4,7 @@
 //! start their own. None sleeps.
 
 mod adnpy;
+mod budgets;
 mod carbon;
 mod channel;
 mod clock;
