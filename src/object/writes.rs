@@ -5,6 +5,7 @@ use futures_channel::oneshot::Receiver;
 use crate::clock::now_ms;
 use crate::domain::codec::Malformed;
 use crate::domain::open::SeriesId;
+use crate::domain::top::Tally;
 use crate::wire::command::{Refusal, WriteAnswer, WriteRequest};
 use crate::wire::frame::{BatchKey, Frame, LabelSet};
 use crate::wire::outcome::Outcome;
@@ -15,6 +16,12 @@ use super::engine::{Engine, Told};
 use super::queue::Committed;
 use super::storage::ObjectSql;
 use super::stream::{Stream, internal, other_version};
+use super::top_writers::Known;
+
+/// What a write costs for itself...
+const WRITE_COST: u64 = 10;
+/// ...and for so many bytes one more, beside one for each point.
+const BYTES_PER_COST: u64 = 256;
 
 /// A write that may be done.
 enum Accepted {
@@ -69,13 +76,16 @@ impl Stream {
     fn accept(&self, write: &[u8], now_ms: i64) -> std::result::Result<Accepted, Refusal> {
         let WriteRequest { shards, writer, frame } =
             WriteRequest::parse(write).map_err(|error| other_version(&error))?;
-        let (Frame { key, outcome, .. }, known) = whole_frame(frame).map_err(|error| other_version(&error))?;
+        let (Frame { key, outcome, label_sets, .. }, highest) =
+            whole_frame(frame).map_err(|error| other_version(&error))?;
         let only_asks = outcome.accepted == 0;
-        let (fence, earlier, is_known) = self.shared.try_with_engine(|engine| {
-            admit(engine, &writer, only_asks)?;
+        let (known, fence, earlier, is_known, new_series) = self.shared.try_with_engine(|engine| {
+            self.shared.renew_salt(engine, now_ms)?;
+            let writer = admit(engine, &writer, only_asks)?;
             let fence = self.shared.hear(engine, shards).map_err(|error| internal(&error))?;
-            let is_known = known.is_none_or(|series| engine.knows(series));
-            Ok((fence, earlier(engine, key.as_ref(), only_asks, now_ms)?, is_known))
+            let is_known = highest.is_none_or(|series| engine.knows(series));
+            let earlier = earlier(engine, key.as_ref(), only_asks, now_ms)?;
+            Ok((writer, fence, earlier, is_known, engine.new_series(&label_sets)))
         })?;
         if let Some(earlier) = earlier {
             return Ok(Accepted::Answered(WriteAnswer::Earlier(earlier.to_json().into_bytes())));
@@ -93,17 +103,22 @@ impl Stream {
         if key.is_some() && !fence.admits(shards) {
             return Err(Refusal::Moved);
         }
+        let (points, rejected) = (outcome.accepted, outcome.rejected_total());
         let committed = queue.push(frame.to_vec(), key, outcome).ok_or(Refusal::Overloaded)?;
+        drop(queue);
+        let cost = WRITE_COST + frame.len() as u64 / BYTES_PER_COST + points;
+        self.shared.count(&writer, &known, cost, Tally { points, new_series, rejected });
         Ok(Accepted::Waits { committed, earlier: None })
     }
 }
 
-/// Whether the writer may write, and the stream takes more.
-fn admit(engine: &Engine<ObjectSql>, writer: &Writer<'_>, only_asks: bool) -> std::result::Result<(), Refusal> {
+/// Who the writer is, if it may write and the stream takes more.
+fn admit(engine: &Engine<ObjectSql>, writer: &Writer<'_>, only_asks: bool) -> std::result::Result<Known, Refusal> {
     if !engine.record().config.admits(writer.origin) {
         return Err(Refusal::OriginNotAllowed);
     }
-    if engine.is_behind() && !only_asks { Err(Refusal::Overloaded) } else { Ok(()) }
+    let known = engine.record().known(writer)?;
+    if engine.is_behind() && !only_asks { Err(Refusal::Overloaded) } else { Ok(known) }
 }
 
 /// What was answered if the batch was written before.
