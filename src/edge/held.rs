@@ -93,7 +93,7 @@ mod tests {
     fn a_frame_that_is_larger_than_its_body_counts_as_what_it_is() {
         let held: Vec<_> = (0..7).map(|_| Held::of(vec![0; 1 << 20]).expect("is within the limit")).collect();
         let small = Held::of(vec![0; 10]).expect("is within the limit");
-        let nobody = Writer { who: Who::Open, network: "", origin: None };
+        let nobody = Writer { who: Who::Open, network: "", place: "", origin: None };
         let set = |bytes: usize| small.set_batch(1, &nobody, &vec![0; bytes], NewLabels::default());
         assert!(set(1 << 20) && Held::of(vec![0]).is_none());
         assert!(!set((1 << 20) + 1) && set(5) && BODIES_BYTES.get() == (7 << 20) + 10);

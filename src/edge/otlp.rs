@@ -8,7 +8,7 @@ use crate::wire::statsd::Read;
 use super::cors::Cors;
 use super::problem::Problem;
 use super::reply::Reply;
-use super::write::Fill;
+use super::write::{Fill, key_of};
 use super::{Exchange, StreamId, internal};
 
 /// The labels of a request's data points have so many bytes or some more, each set of labels once and only if it is new here: as
@@ -21,6 +21,7 @@ const PERMISSION_DENIED: u8 = 7;
 const RESOURCE_EXHAUSTED: u8 = 8;
 const INTERNAL: u8 = 13;
 const UNAVAILABLE: u8 = 14;
+const UNAUTHENTICATED: u8 = 16;
 
 impl Exchange {
     pub(super) async fn write_otlp(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
@@ -33,7 +34,7 @@ impl Exchange {
         let key = self.batch_key(&[])?;
         let body = self.body(MAX_BODY_BYTES).await?;
         // Exporters have no keys, but they repeat the same bytes, in which each point has its time in nanoseconds.
-        let key = key.unwrap_or_else(|| self.key_of(&body));
+        let key = key.unwrap_or_else(|| key_of(&admitted.author.network, &body));
         let fill: &Fill<'_> = &|builder, body| {
             let arrival = Arrival { at: builder.now(), lateness_s };
             let mut take = |index, point: Read<'_>| {
@@ -84,6 +85,7 @@ fn refused(refused: &Refused) -> Problem {
 /// The code of gRPC that stands for an HTTP status; exporters go by the latter.
 fn code(status: u16) -> u8 {
     match status {
+        401 => UNAUTHENTICATED,
         403 => PERMISSION_DENIED,
         404 => NOT_FOUND,
         413 | 429 => RESOURCE_EXHAUSTED,
@@ -99,8 +101,8 @@ mod tests {
 
     #[test]
     fn each_status_has_its_code_and_what_may_be_sent_again_says_when() {
-        let codes = [400, 403, 404, 405, 413, 415, 429, 500, 503].map(code);
-        assert_eq!(codes, [3, 7, 5, 3, 8, 3, 8, 13, 14]);
+        let codes = [400, 401, 403, 404, 405, 413, 415, 429, 500, 503].map(code);
+        assert_eq!(codes, [3, 16, 7, 5, 3, 8, 3, 8, 13, 14]);
         for problem in [Problem::RateLimited, Problem::Overloaded, Problem::Unavailable, Problem::Moved] {
             assert!(matches!(problem.header(), Some(("Retry-After", _))), "{problem:?}");
         }

@@ -159,6 +159,8 @@ impl Exchange {
             "forward": config.forward.as_ref().map(ForwardConfig::view),
             "limits": config.limits.view(),
             "carbon": config.carbon.as_ref().map(CarbonConfig::view),
+            "writers": config.writers,
+            "blocked": config.blocked,
             "created": seconds(config.created_ms),
             "links": self.links(id, None),
         })

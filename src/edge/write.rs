@@ -16,6 +16,7 @@ use crate::wire::pixel::BATCH;
 use crate::wire::points::{BodyForm, MAX_BODY_BYTES, each_point};
 use crate::wire::rejection::Reason;
 use crate::wire::statsd::{self, Read, SignedGauges};
+use crate::wire::writer::Who;
 
 use super::cors::{Admitted, Cors};
 use super::held::Held;
@@ -102,7 +103,9 @@ impl Exchange {
             let Batch { frame, outcome, errors, new_labels } = batch?;
             // Of a repeated batch all points may be too old by now; what it was answered is asked for all the same.
             let may_be_retry = key.is_some() && outcome.has_rejected(Reason::Field(Field::T));
-            if outcome.accepted == 0 && !may_be_retry {
+            // Nor is anything told of a body to a key that is wrong.
+            let is_to_be_checked = matches!(author.who, Who::Keyed(_));
+            if outcome.accepted == 0 && !may_be_retry && !is_to_be_checked {
                 return Err(none_good(errors));
             }
             if !held.set_batch(config.layout.shards(), &writer, &frame, new_labels) {
@@ -110,7 +113,7 @@ impl Exchange {
             }
             drop(frame);
             if round == 0 {
-                self.check_rate(id).await?;
+                self.check_rate(id, writer.network).await?;
             }
             let object = id.object(plan.write);
             // Of a stream with one shard it was before the body was read.
@@ -136,11 +139,11 @@ impl Exchange {
     }
 
     /// The limit per address and stream, where the deployment has one; the platform counts per location.
-    async fn check_rate(&self, id: &StreamId) -> Result<(), Problem> {
+    async fn check_rate(&self, id: &StreamId, network: &str) -> Result<(), Problem> {
         let Some(limiter) = LIMITER.with(|limiter| limiter.get_or_init(|| self.limiter()).clone()) else {
             return Ok(());
         };
-        match limiter.limit(format!("{}/{}", id.as_str(), self.network())).await {
+        match limiter.limit(format!("{}/{}", id.as_str(), network)).await {
             Ok(outcome) if !outcome.success => Err(Problem::RateLimited),
             // A limiter that fails must not lose writes.
             Ok(_) | Err(_) => Ok(()),
@@ -166,15 +169,6 @@ impl Exchange {
         Ok(Some(first_bytes(Sha256::digest(key.as_bytes()).as_slice())))
     }
 
-    /// A key for a writer that has none but repeats the same bytes: of these, and of where they come from, as two pages may well
-    /// count the same in the same millisecond.
-    pub(super) fn key_of(&self, body: &[u8]) -> BatchKey {
-        // No key that is given begins like this: it is UTF-8.
-        let hash = Sha256::new().chain_update(b"\xffbody:").chain_update(self.network()).chain_update([0]);
-        let hash = hash.chain_update(body);
-        first_bytes(hash.finalize().as_slice())
-    }
-
     fn arrived_ms(&self) -> u64 {
         u64::try_from(self.now_ms).unwrap_or_default()
     }
@@ -183,6 +177,14 @@ impl Exchange {
 fn none_good(errors: Vec<ErrorEntry>) -> Problem {
     let detail = if errors.is_empty() { "the body has no points" } else { "every point was rejected" };
     Problem::InvalidPoints(detail.to_owned(), errors)
+}
+
+/// A key for a writer that has none but repeats the same bytes: of these, and of where they come from, as two pages may well
+/// count the same in the same millisecond.
+pub(super) fn key_of(network: &str, body: &[u8]) -> BatchKey {
+    // No key that is given begins like this: it is UTF-8.
+    let hash = Sha256::new().chain_update(b"\xffbody:").chain_update(network).chain_update([0]);
+    first_bytes(hash.chain_update(body).finalize().as_slice())
 }
 
 fn first_bytes(hash: &[u8]) -> BatchKey {

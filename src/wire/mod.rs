@@ -2,6 +2,7 @@
 
 pub mod aggregates;
 pub mod appnet;
+pub mod blocked;
 pub mod carbon;
 pub mod command;
 pub mod format;
@@ -35,5 +36,7 @@ pub mod stream;
 pub mod stream_patch;
 pub mod time;
 pub mod totals;
+pub mod write_keys;
 pub mod writer;
+pub mod writers;
 pub mod writes;
