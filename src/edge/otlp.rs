@@ -30,10 +30,9 @@ impl Exchange {
             let detail = "the Content-Type of OTLP is application/x-protobuf or application/json";
             Problem::UnsupportedMediaType(detail.to_owned())
         })?;
-        let key = self.batch_key(&[])?;
         let body = self.body(MAX_BODY_BYTES).await?;
         // Exporters have no keys, but they repeat the same bytes, in which each point has its time in nanoseconds.
-        let key = key.unwrap_or_else(|| self.key_of(&body));
+        let identity = self.identity(&[], &body)?.unwrap_or_else(|| self.identity_of(&body));
         let fill: &Fill<'_> = &|builder, body| {
             let arrival = Arrival { at: builder.now(), lateness_s };
             let mut take = |index, point: Read<'_>| {
@@ -48,7 +47,7 @@ impl Exchange {
             }
             Ok(())
         };
-        let answer = match self.store(id, admitted, Some(&key), body, fill).await {
+        let answer = match self.store(id, admitted, Some(identity), body, fill).await {
             Ok(stored) => otlp::export_response(encoding, &stored.outcome).map_err(|error| internal(&error))?,
             // What has no data points is a success.
             Err(Problem::InvalidPoints(_, errors)) if errors.is_empty() => otlp::nothing(encoding),

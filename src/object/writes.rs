@@ -67,7 +67,7 @@ impl Stream {
     /// Lets a batch wait for the next commit, if it may be written and was not before. A batch without points only asks
     /// for that.
     fn accept(&self, write: &[u8], now_ms: i64) -> std::result::Result<Accepted, Refusal> {
-        let WriteRequest { shards, writer, frame } =
+        let WriteRequest { shards, writer, earlier_key, frame } =
             WriteRequest::parse(write).map_err(|error| other_version(&error))?;
         let (Frame { key, outcome, .. }, known) = whole_frame(frame).map_err(|error| other_version(&error))?;
         let only_asks = outcome.accepted == 0;
@@ -75,7 +75,7 @@ impl Stream {
             admit(engine, &writer, only_asks)?;
             let fence = self.shared.hear(engine, shards).map_err(|error| internal(&error))?;
             let is_known = known.is_none_or(|series| engine.knows(series));
-            Ok((fence, earlier(engine, key.as_ref(), only_asks, now_ms)?, is_known))
+            Ok((fence, earlier(engine, (key.as_ref(), earlier_key.as_ref()), only_asks, now_ms)?, is_known))
         })?;
         if let Some(earlier) = earlier {
             return Ok(Accepted::Answered(WriteAnswer::Earlier(earlier.to_json().into_bytes())));
@@ -109,12 +109,16 @@ fn admit(engine: &Engine<ObjectSql>, writer: &Writer<'_>, only_asks: bool) -> st
 /// What was answered if the batch was written before.
 fn earlier(
     engine: &mut Engine<ObjectSql>,
-    key: Option<&BatchKey>,
+    (key, earlier_key): (Option<&BatchKey>, Option<&BatchKey>),
     only_asks: bool,
     now_ms: i64,
 ) -> std::result::Result<Option<Outcome>, Refusal> {
     let Some(key) = key else { return Ok(None) };
-    let earlier = engine.answered(key, now_ms).map_err(|error| internal(&error))?;
+    let mut answered = |key: &BatchKey| engine.answered(key, now_ms).map_err(|error| internal(&error));
+    let earlier = match (answered(key)?, earlier_key) {
+        (None, Some(earlier_key)) => answered(earlier_key)?,
+        (earlier, _) => earlier,
+    };
     if earlier.is_none() && !only_asks && !engine.takes_keys() {
         return Err(Refusal::Overloaded);
     }

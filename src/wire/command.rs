@@ -13,6 +13,7 @@ use crate::domain::codec::{Malformed, Reader, put_varint};
 use crate::domain::open::SeriesId;
 
 use super::forward::Token;
+use super::frame::BatchKey;
 use super::params::{QueryText, ValuesParams};
 use super::stream::StreamConfig;
 use super::stream_patch::StreamPatch;
@@ -279,21 +280,26 @@ pub struct WriteRequest<'a> {
     pub shards: u16,
     /// Who writes.
     pub writer: Writer<'a>,
+    /// What the version before this one remembered the batch by: looked for as well, so that a write that is sent again after a
+    /// roll-out counts once. To go with the next version.
+    pub earlier_key: Option<BatchKey>,
     /// A [`super::frame`]; one without points only asks for the answer to its key.
     pub frame: &'a [u8],
 }
 
 impl<'a> WriteRequest<'a> {
-    /// Its bytes: `varint 0, varint shards`, a [`Writer`], the frame. Earlier versions sent `varint shards, text origin`, the
+    /// Its bytes: `varint 0, varint shards`, a [`Writer`], `u8 has_earlier_key [, 16 bytes]`, the frame. Earlier versions sent `varint shards, text origin`, the
     /// frame; no stream has 0 shards.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let Writer { network, origin, .. } = self.writer;
-        let (texts_bytes, rest_bytes) = (network.len() + origin.map_or(0, str::len), size_of::<KeyHash>() + 16);
+        let (texts_bytes, rest_bytes) = (network.len() + origin.map_or(0, str::len), size_of::<KeyHash>() + 32);
         let mut out = Vec::with_capacity(texts_bytes + rest_bytes + self.frame.len());
         put_varint(&mut out, 0);
         put_varint(&mut out, u64::from(self.shards));
         self.writer.put(&mut out);
+        out.push(u8::from(self.earlier_key.is_some()));
+        out.extend_from_slice(self.earlier_key.as_ref().map_or(&[], |key| &key[..]));
         out.extend_from_slice(self.frame);
         out
     }
@@ -305,13 +311,16 @@ impl<'a> WriteRequest<'a> {
     pub fn parse(body: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(body);
         let first = u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?;
-        let (shards, writer) = if first == 0 {
-            (u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?, Writer::read(&mut reader)?)
+        let (shards, writer, earlier_key) = if first == 0 {
+            let shards = u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?;
+            let writer = Writer::read(&mut reader)?;
+            let earlier_key = if reader.byte()? == 0 { None } else { Some(reader.array()?) };
+            (shards, writer, earlier_key)
         } else {
             let origin = Some(reader.text()?).filter(|origin| !origin.is_empty());
-            (first, Writer { who: Who::Open, network: "", origin })
+            (first, Writer { who: Who::Open, network: "", origin }, None)
         };
-        Ok(Self { shards, writer, frame: reader.rest() })
+        Ok(Self { shards, writer, earlier_key, frame: reader.rest() })
     }
 }
 
@@ -341,8 +350,10 @@ mod tests {
         for who in [Who::Open, Who::Keyed([7; 32]), Who::Owner] {
             for origin in [Some("https://a.example"), None] {
                 let writer = Writer { who, network: "2001:db8:1:2::/64", origin };
-                let request = WriteRequest { shards: 64, writer, frame: b"frame" };
-                assert_eq!(WriteRequest::parse(&request.encode()), Ok(request));
+                for earlier_key in [None, Some([9; 16])] {
+                    let request = WriteRequest { shards: 64, writer: writer.clone(), earlier_key, frame: b"frame" };
+                    assert_eq!(WriteRequest::parse(&request.encode()), Ok(request));
+                }
             }
         }
         assert!(WriteRequest::parse(&[1, 5, 1]).is_err() && WriteRequest::parse(&[0, 1, 9, 0, 0]).is_err());
@@ -351,8 +362,8 @@ mod tests {
     #[test]
     fn the_form_of_a_write_request_is_pinned_and_the_first_one_is_still_read() {
         let writer = Writer { who: Who::Open, network: "192.0.2.1", origin: Some("o") };
-        let request = WriteRequest { shards: 2, writer, frame: b"f" };
-        assert_eq!(request.encode(), b"\x00\x02\x00\x09192.0.2.1\x01of");
+        let request = WriteRequest { shards: 2, writer, earlier_key: None, frame: b"f" };
+        assert_eq!(request.encode(), b"\x00\x02\x00\x09192.0.2.1\x01o\x00f");
         let first = WriteRequest { writer: Writer { network: "", ..request.writer.clone() }, ..request };
         assert_eq!(WriteRequest::parse(b"\x02\x01of"), Ok(first));
     }
