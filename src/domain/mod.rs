@@ -11,6 +11,8 @@ pub mod codec;
 pub mod columns;
 pub mod delivery;
 pub mod distinct;
+#[cfg(test)]
+mod finite_model;
 pub mod gcra;
 pub mod grid;
 pub mod increments;

@@ -8,6 +8,7 @@ use worker::RateLimiter;
 use crate::domain::open::SeriesId;
 use crate::domain::point::{Arrival, Field};
 use crate::random::hash_key;
+use crate::wire::accept::Binding;
 use crate::wire::command::WriteAnswer;
 use crate::wire::frame::{Batch, FrameBuilder};
 use crate::wire::outcome::ErrorEntry;
@@ -21,7 +22,7 @@ use super::identity::Identity;
 use super::known;
 use super::problem::Problem;
 use super::reply::Reply;
-use super::{Exchange, StreamId};
+use super::{Exchange, StreamId, other_version};
 
 /// A batch is sent again where a shard knows better how many there are, at most as often as they may be raised in ten
 /// minutes, and where it does not know the numbers of series.
@@ -92,14 +93,16 @@ impl Exchange {
         let held = Rc::new(Held::of(body).ok_or(Problem::Overloaded)?);
         for round in 0..MAX_ROUNDS {
             let plan = self.plan(&config.layout, identity.as_ref());
-            let batch = known::with(&id.object(plan.write), |known| {
-                let mut builder = FrameBuilder::new(self.arrived_ms(), hash_key(), known);
+            let binding = Binding::of(&config.accept, author.who).map_err(|error| other_version(&error))?;
+            let batch = known::with(&id.object(plan.write), binding.id(), |known| {
+                let mut builder = FrameBuilder::new(self.arrived_ms(), hash_key(), known).bound(binding);
                 fill(&mut builder, &held.body.borrow())
                     .map(|()| builder.finish(identity.as_ref().map(|identity| &identity.batch)))
             });
             let Batch { frame, outcome, errors, new_labels } = batch?;
-            // Of a repeated batch all points may be too old by now; what it was answered is asked for all the same.
-            let may_be_retry = identity.is_some() && outcome.has_rejected(Reason::Field(Field::T));
+            // Of a repeated batch all points may be too old by now, or a rule is new; what it was answered is asked for all the same.
+            let may_be_retry = identity.is_some()
+                && [Reason::Field(Field::T), Reason::Rule].iter().any(|why| outcome.has_rejected(*why));
             if outcome.accepted == 0 && !may_be_retry {
                 return Err(none_good(errors));
             }

@@ -31,11 +31,15 @@ impl Exchange {
         let is_kept = admitted.config.layout.shards() == 1 && admitted.config.messages_s > 0;
         let fill: &Fill<'_> = &|builder, annotations| {
             let (arrival, mut rejected) = (Arrival { at: builder.now(), lateness_s }, Vec::new());
+            // What a rule takes off a point is not read back either.
+            let mut is_whole = true;
             points::each_point(annotations, arrival, &mut |index, point| {
-                rejected.extend(point.is_err().then_some(index));
+                is_whole &= point.as_ref().is_ok_and(|(_, labels)| builder.keeps(labels)) || point.is_err();
+                let accepted = builder.accepted();
                 builder.push(index, point);
+                rejected.extend((builder.accepted() == accepted).then_some(index));
             });
-            if let Some(kept) = is_kept.then(|| posted::kept(&said, annotations, &rejected)).flatten() {
+            if let Some(kept) = (is_kept && is_whole).then(|| posted::kept(&said, annotations, &rejected)).flatten() {
                 builder.keep_posted(kept);
             }
             Ok(())
