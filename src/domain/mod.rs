@@ -12,6 +12,8 @@ pub mod columns;
 pub mod cost;
 pub mod delivery;
 pub mod distinct;
+#[cfg(test)]
+mod finite_model;
 pub mod gcra;
 pub mod grid;
 pub mod increments;

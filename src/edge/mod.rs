@@ -14,6 +14,7 @@ mod gather;
 mod graphite;
 mod gunzip;
 mod held;
+mod identity;
 mod known;
 mod live;
 mod objects;

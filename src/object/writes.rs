@@ -70,7 +70,7 @@ impl Stream {
     /// Lets a batch wait for the next commit, if it may be written and was not before. A batch without points only asks
     /// for that.
     fn accept(&self, write: &[u8], now_ms: i64) -> std::result::Result<Accepted, Refusal> {
-        let WriteRequest { shards, writer, frame } =
+        let WriteRequest { shards, writer, earlier_key, frame } =
             WriteRequest::parse(write).map_err(|error| other_version(&error))?;
         let (Frame { key, outcome, label_sets, .. }, highest, cost) =
             whole_frame(frame).map_err(|error| other_version(&error))?;
@@ -80,8 +80,12 @@ impl Stream {
             let known = admit(engine, &writer, only_asks)?;
             let fence = self.shared.hear(engine, shards).map_err(|error| internal(&error))?;
             let is_known = highest.is_none_or(|series| engine.knows(series));
-            let earlier = key.map(|key| engine.answered(&key, now_ms)).transpose().map_err(|error| internal(&error))?;
-            let earlier = earlier.flatten();
+            let mut earlier = None;
+            for key in [key.as_ref(), earlier_key.as_ref().filter(|_| key.is_some())].into_iter().flatten() {
+                if earlier.is_none() {
+                    earlier = engine.answered(key, now_ms).map_err(|error| internal(&error))?;
+                }
+            }
             if earlier.is_some() {
                 engine.charge_repeated(&writer, now_ms);
             }

@@ -1,5 +1,6 @@
 //! Bytes to domain and back: pure, no I/O, no clock.
 
+pub mod accept;
 pub mod aggregates;
 pub mod appnet;
 pub mod blocked;

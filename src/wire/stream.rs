@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::labels::MAX_NAME_BYTES;
+use crate::domain::labels::{MAX_NAME_BYTES, is_name};
 use crate::domain::network::NetworkError;
 use crate::domain::point::DEFAULT_LATENESS_S;
 use crate::domain::retention::{Retention, RetentionError};
 use crate::domain::shards::{Layout, LayoutError, MAX_SHARDS};
 
+use super::accept::{Accept, AcceptError};
 use super::blocked::{Blocked, MAX_BLOCKED, Writers};
 use super::carbon::{CarbonConfig, CarbonError};
 use super::forward::{ForwardConfig, ForwardError};
@@ -76,6 +77,9 @@ pub struct StreamConfig {
     /// Where open writers are refused.
     #[serde(default, skip_serializing_if = "Blocked::is_nobody")]
     pub blocked: Blocked,
+    /// The owner's rules for what is accepted.
+    #[serde(default, skip_serializing_if = "Accept::is_none")]
+    pub accept: Accept,
 }
 
 fn default_messages_s() -> i64 {
@@ -91,6 +95,19 @@ impl StreamConfig {
     #[must_use]
     pub fn admits(&self, origin: Option<&str>) -> bool {
         self.origins.is_empty() || origin.is_none_or(|origin| self.origins.iter().any(|allowed| allowed == origin))
+    }
+}
+
+/// Whether these labels can be counted.
+pub(super) fn check_distinct(names: &[String]) -> Result<(), ConfigError> {
+    if names.len() > MAX_DISTINCT {
+        return Err(ConfigError::TooManyDistinct(names.len()));
+    }
+    // A comma could not be asked for in `agg`.
+    let is_wrong = |(at, name): &(usize, &String)| !is_name(name) || name.contains(',') || names[..*at].contains(name);
+    match names.iter().enumerate().find(is_wrong) {
+        Some((_, name)) => Err(ConfigError::Distinct(name.clone())),
+        None => Ok(()),
     }
 }
 
@@ -176,6 +193,9 @@ pub enum ConfigError {
     /// Not a forwarding.
     #[error(transparent)]
     Forward(#[from] ForwardError),
+    /// Not rules.
+    #[error(transparent)]
+    Accept(#[from] AcceptError),
     /// Not a carbon.
     #[error(transparent)]
     Carbon(#[from] CarbonError),
