@@ -18,6 +18,9 @@ pub(crate) const FORWARDED_FOR: &str = "X-Forwarded-For";
 /// Where attackers are unless they say otherwise.
 pub(crate) const NETWORK: &str = "203.0.113.66";
 
+/// From here on bodies are packed.
+const PACKED_BYTES: usize = 1_000;
+
 /// What all attackers of an attack did.
 #[derive(Default)]
 pub(crate) struct Tally {
@@ -77,22 +80,25 @@ impl<'a> Attacker<'a> {
         self.tally.strikes.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Posts points, packed where that saves something.
+    /// Posts points.
     pub(crate) fn post(&mut self, body: &str) -> Option<Answer> {
         self.post_from(NETWORK, body)
     }
 
     /// Posts points from this network.
     pub(crate) fn post_from(&mut self, network: &str, body: &str) -> Option<Answer> {
-        let call = self.stream.call("POST", "/points").header(FORWARDED_FOR, network);
-        let (call, sent) = if body.len() < 1_000 {
-            (call.body(body), body.len())
-        } else {
-            let packed = packed(body.as_bytes());
-            let sent = packed.len();
-            (call.header("Content-Encoding", "gzip").body(packed), sent)
-        };
-        self.send_packed(call, sent, body.len())
+        self.repeat_from(network, &Body::of(body))
+    }
+
+    /// Posts a body that was made before.
+    pub(crate) fn repeat(&mut self, body: &Body) -> Option<Answer> {
+        self.repeat_from(NETWORK, body)
+    }
+
+    fn repeat_from(&mut self, network: &str, body: &Body) -> Option<Answer> {
+        let call = self.stream.call("POST", "/points").header(FORWARDED_FOR, network).body(&body.sent[..]);
+        let call = if body.is_packed { call.header("Content-Encoding", "gzip") } else { call };
+        self.send_packed(call, body.sent.len(), body.bytes)
     }
 
     /// Sends a call whose body, or query, has so many bytes.
@@ -109,6 +115,22 @@ impl<'a> Attacker<'a> {
         }
         self.tally.count(status);
         answer
+    }
+}
+
+/// A body as it is sent, packed where that saves something.
+pub(crate) struct Body {
+    sent: Vec<u8>,
+    is_packed: bool,
+    /// Before it was packed.
+    bytes: usize,
+}
+
+impl Body {
+    pub(crate) fn of(text: &str) -> Self {
+        let is_packed = text.len() >= PACKED_BYTES;
+        let sent = if is_packed { packed(text.as_bytes()) } else { text.into() };
+        Self { sent, is_packed, bytes: text.len() }
     }
 }
 

@@ -16,7 +16,7 @@ fn statsd(attacker: &Attacker<'_>, number: u64) -> Call {
         .map(|line| match line % 4 {
             0 => format!("a{number}_{line}:1|c|#a:{number}"),
             1 => format!("m:1e308|g|#a:{number}_{line}"),
-            2 => format!("m:{line}|s|#a:1"),
+            2 => format!("m:{line}|s|#a:1\nm:1|c|@1e-300|#a:2\nm:1e308|c|@0.1|#a:3"),
             _ => format!("m:320|ms|@0.000001|#a:{line}"),
         })
         .collect();

@@ -80,9 +80,9 @@ impl Attack<'_> {
         let created = stream.owned("POST", "/write-keys").body(r#"{"name":"agent"}"#).send();
         let key = (created.status == 201).then(|| created.json()["write_key"].as_str().map(str::to_owned)).flatten();
         report.holds(key.is_some(), || format!("no write key: {}", created.status));
-        let honest = [Honest::new("keyed", "192.0.2.1", key), Honest::new("open", "198.51.100.7", None)];
+        let honest = [Honest::new("keyed", "192.0.2.1", key.clone()), Honest::new("open", "198.51.100.7", None)];
         for writer in &honest {
-            writer.establish(&stream);
+            writer.establish(&stream, key.as_deref());
         }
         Scene { server, stream, tally: Tally::default(), report, honest, undo: self.undo.to_owned() }
     }

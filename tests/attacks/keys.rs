@@ -55,6 +55,23 @@ fn whoever_uses_anothers_key_first_takes_no_point_from_it() {
     scene.report.finish();
 }
 
+#[test]
+fn invented_write_keys_are_refused_and_cost_others_nothing() {
+    let strike = |attacker: &mut Attacker<'_>| {
+        let key = format!("wk_{:032x}", attacker.next());
+        let body = r#"{"n":1,"v":{"a":"1"}}"#;
+        let call = attacker.stream.call("POST", "/points").header(FORWARDED_FOR, NETWORK).body(body);
+        attacker.send(call.bearer(&key), body.len());
+        let path = format!("/pixel.gif?n=1&v.a=1&key={key}");
+        attacker.send(attacker.stream.call("GET", &path).header(FORWARDED_FOR, NETWORK), path.len());
+    };
+    let attack = Attack { name: "invented_keys", config: json!({}), connections: 4, strike: &strike, undo: "a!=" };
+    let mut scene = attack.run();
+    let (statuses, taken) = (scene.tally.statuses(), scene.tally.accepted_bytes());
+    scene.report.holds(taken == 0, || format!("{statuses:?}: invented keys were taken"));
+    scene.report.finish();
+}
+
 /// The key of the README, used first by a stranger with another point.
 fn readme_key(scene: &mut Scene) {
     send(keyed(&scene.stream, "7f3a", NETWORK, r#"{"n":0,"v":{"who":"stranger"}}"#));

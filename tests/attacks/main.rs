@@ -12,6 +12,7 @@ mod documents;
 mod faces;
 mod floods;
 mod frame;
+mod heavy;
 mod honest;
 #[path = "../system/http.rs"]
 #[allow(dead_code, reason = "shared with the whole-system tests")]
