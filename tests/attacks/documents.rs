@@ -35,18 +35,19 @@ fn sources(folder: &Path) -> String {
 fn every_claim_of_the_document_on_security_names_a_test_that_exists() {
     let text = read(&root().join("docs/security.md"));
     let sources: String = FOLDERS.map(|folder| sources(&root().join(folder))).concat();
-    let mut count = 0;
-    for row in text.lines().filter(|line| line.starts_with("| ")) {
+    let (mut count, mut is_of_claims) = (0, false);
+    for row in text.lines() {
         let cells: Vec<&str> = row.trim_matches('|').split(" | ").map(str::trim).collect();
         let last = cells.last().copied().unwrap_or_default();
-        if cells.len() < 3 || last == "test" {
+        is_of_claims =
+            row.starts_with("| ") && (is_of_claims || last == "test") || row.starts_with("|---") && is_of_claims;
+        if !is_of_claims || last == "test" || row.starts_with("|---") {
             continue;
         }
         let tests: Vec<&str> = last.split('`').skip(1).step_by(2).collect();
         assert!(!tests.is_empty(), "no test is named: {row}");
         for test in tests {
-            let name = test.trim_start_matches("attacks::");
-            assert!(sources.contains(&format!("fn {name}(")), "there is no test `{test}`");
+            assert!(sources.contains(&format!("fn {test}(")), "there is no test `{test}`");
         }
         count += 1;
     }
@@ -59,7 +60,8 @@ fn the_documents_on_security_are_short() {
         let text = read(&root().join(name));
         let lines = text.lines().count();
         assert!(lines <= MAX_LINES, "{name} has {lines} lines");
-        let long = text.lines().find(|line| line.chars().count() > MAX_LINE_CHARS);
+        // A row of a table can't be broken.
+        let long = text.lines().find(|line| line.chars().count() > MAX_LINE_CHARS && !line.starts_with('|'));
         assert!(long.is_none(), "{name}: {long:?}");
     }
 }

@@ -8,6 +8,7 @@ mod attacker;
 #[path = "../system/clock.rs"]
 #[allow(dead_code, reason = "shared with the whole-system tests")]
 mod clock;
+mod credentials;
 mod documents;
 mod faces;
 mod floods;
