@@ -11,6 +11,7 @@ pub mod codec;
 pub mod columns;
 pub mod delivery;
 pub mod distinct;
+pub mod gcra;
 pub mod grid;
 pub mod increments;
 pub mod labels;

@@ -156,6 +156,7 @@ impl Exchange {
             "distinct": config.distinct,
             "shards": config.layout.shards(),
             "forward": config.forward.as_ref().map(ForwardConfig::view),
+            "limits": config.limits.view(),
             "carbon": config.carbon.as_ref().map(CarbonConfig::view),
             "created": seconds(config.created_ms),
             "links": self.links(id, None),

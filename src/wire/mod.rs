@@ -9,6 +9,7 @@ pub mod forward;
 pub mod frame;
 mod json;
 pub mod layout;
+pub mod limits;
 pub mod listing;
 pub mod live;
 pub mod live_join;

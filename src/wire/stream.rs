@@ -9,6 +9,7 @@ use crate::domain::shards::{Layout, LayoutError, MAX_SHARDS};
 
 use super::carbon::{CarbonConfig, CarbonError};
 use super::forward::{ForwardConfig, ForwardError};
+use super::limits::{Limit, Limits};
 use super::{layout, retention};
 
 /// A request of the owner has at most this many bytes.
@@ -64,6 +65,9 @@ pub struct StreamConfig {
     /// Where buckets are pushed to.
     #[serde(default)]
     pub carbon: Option<CarbonConfig>,
+    /// What writers may take of it.
+    #[serde(default, skip_serializing_if = "Limits::is_default")]
+    pub limits: Limits,
 }
 
 fn default_messages_s() -> i64 {
@@ -134,6 +138,24 @@ pub enum ConfigError {
     /// Not 0 to [`MAX_MESSAGES_S`].
     #[error("`messages` in `retention` must be from \"0s\" to \"30d\"")]
     Messages,
+    /// Not an object of limits.
+    #[error("`limits` must be an object such as {{\"network_units_per_s\":500}}")]
+    Limits,
+    /// Not the name of a limit.
+    #[error("unknown field {0:?} in `limits`; it knows {names}", names = Limit::names())]
+    Limit(String),
+    /// Beyond what a limit may be.
+    #[error("`limits.{name}` must be a whole number from {least} to {most}, not {given}")]
+    LimitRange {
+        /// Which.
+        name: &'static str,
+        /// From here,
+        least: u64,
+        /// to here,
+        most: u64,
+        /// and not this JSON.
+        given: String,
+    },
     /// Not a forwarding.
     #[error(transparent)]
     Forward(#[from] ForwardError),

@@ -11,6 +11,7 @@ use crate::domain::tier::Tier;
 
 use super::carbon::{self, CarbonPatch};
 use super::forward::{ForwardPatch, Token};
+use super::limits::Limits;
 use super::retention;
 use super::stream::{
     ConfigError, DEFAULT_MESSAGES_S, MAX_DISTINCT, MAX_LATENESS_S, MAX_MESSAGES_S, MAX_ORIGIN_BYTES, MAX_ORIGINS,
@@ -31,6 +32,7 @@ pub struct StreamPatch {
     shards: Option<u64>,
     forward: Option<Forwarding>,
     pub(crate) carbon: Option<CarbonPatch>,
+    limits: Option<Value>,
 }
 
 /// What an owner says of forwarding.
@@ -129,7 +131,7 @@ impl StreamPatch {
         let changes = self.retention.take().map(|changes| retention::changes(&changes)).transpose()?;
         let retention = Retention::new(&changes.unwrap_or_default())?;
         let (origins, distinct, lateness_s) = (Vec::new(), Vec::new(), DEFAULT_LATENESS_S);
-        let (public_read, forward, carbon) = (false, None, None);
+        let (public_read, forward, carbon, limits) = (false, None, None, Limits::default());
         let config = StreamConfig {
             name,
             public_read,
@@ -142,6 +144,7 @@ impl StreamPatch {
             messages_s,
             forward,
             carbon,
+            limits,
         };
         self.applied(config, created_ms)
     }
@@ -154,13 +157,15 @@ impl StreamPatch {
         let now_ms = i64::try_from(now_ms).unwrap_or_default();
         config.layout.raise(self.shards().unwrap_or(config.layout.shards()), now_ms)?;
         config.messages_s = self.take_messages()?.unwrap_or(config.messages_s);
-        let Self { name, public_read, origins, distinct, retention, lateness, shards: _, forward, carbon } = self;
+        let Self { name, public_read, origins, distinct, retention, lateness, shards: _, forward, carbon, limits } =
+            self;
         match forward {
             Some(Forwarding::To(forward)) => config.forward = Some(forward.applied(config.forward)),
             Some(Forwarding::End) => config.forward = None,
             None => (),
         }
         config.carbon = carbon.map_or(config.carbon, |CarbonPatch(carbon)| carbon);
+        config.limits = limits.map_or(Ok(config.limits), |changes| config.limits.changed(&changes))?;
         config.name = name.unwrap_or(config.name);
         config.public_read = public_read.unwrap_or(config.public_read);
         config.origins = origins.unwrap_or(config.origins);
@@ -224,23 +229,22 @@ mod tests {
     #[test]
     fn a_name_is_all_that_a_stream_needs() {
         let config = create(r#"{"name":"visits"}"#).expect("valid");
-        let (retention, lateness_s) = (Retention::default(), 86_400);
         let plain = StreamConfig {
             name: "visits".into(),
             public_read: false,
             origins: Vec::new(),
             distinct: Vec::new(),
             created_ms: 7,
-            retention,
-            lateness_s,
+            retention: Retention::default(),
+            lateness_s: 86_400,
             layout: Layout::new(1),
             messages_s: 86_400,
             forward: None,
             carbon: None,
+            limits: Limits::default(),
         };
         assert_eq!(config, plain);
     }
-
     #[test]
     fn a_stream_has_1_to_64_shards_and_never_less_than_before() {
         for shards in [1, 2, 64] {
