@@ -261,9 +261,9 @@ impl Shared {
         self.is_committing.set(false);
     }
 
-    async fn commit_group(&self, Gathered { frames, writers }: Gathered) {
+    async fn commit_group(&self, Gathered { batches, writers }: Gathered) {
         let now = now_ms();
-        let results = self.with_engine(|engine| Ok(engine.commit(&frames, now)));
+        let results = self.with_engine(|engine| Ok(engine.commit(&batches, now)));
         if results.is_ok() {
             let wanted = self.with_engine(|engine| Ok(engine.sending_due())).unwrap_or_default();
             self.expect_alarm(now, wanted).await;

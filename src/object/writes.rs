@@ -3,15 +3,16 @@
 use futures_channel::oneshot::Receiver;
 
 use crate::clock::now_ms;
+use crate::domain::class::Class;
 use crate::domain::codec::Malformed;
 use crate::domain::open::SeriesId;
 use crate::wire::command::{Refusal, WriteAnswer, WriteRequest};
 use crate::wire::frame::{BatchKey, Frame, LabelSet};
 use crate::wire::outcome::Outcome;
-use crate::wire::writer::Writer;
+use crate::wire::writer::{Who, Writer};
 use crate::wire::writes::{Answered, decode_writes};
 
-use super::engine::{Engine, Told};
+use super::engine::{Engine, Incoming, Told};
 use super::queue::Committed;
 use super::storage::ObjectSql;
 use super::stream::{Stream, internal, other_version};
@@ -30,10 +31,10 @@ impl Accepted {
             Self::Answered(answer) => answer,
             Self::Waits { committed, earlier } => {
                 // A sender that is dropped means that the committing task died; nobody knows what became of the batch.
-                let Told { numbers, first } = committed.await.unwrap_or(Err(Refusal::Internal))?;
+                let Told { numbers, first, overflow } = committed.await.unwrap_or(Err(Refusal::Internal))?;
                 match earlier {
                     Some(earlier) => WriteAnswer::Earlier(earlier.to_json().into_bytes()),
-                    None => WriteAnswer::Stored { numbers: numbers.to_vec(), first },
+                    None => WriteAnswer::Stored { numbers: numbers.to_vec(), first, overflow },
                 }
             }
         };
@@ -71,11 +72,12 @@ impl Stream {
             WriteRequest::parse(write).map_err(|error| other_version(&error))?;
         let (Frame { key, outcome, .. }, known) = whole_frame(frame).map_err(|error| other_version(&error))?;
         let only_asks = outcome.accepted == 0;
-        let (fence, earlier, is_known) = self.shared.try_with_engine(|engine| {
+        let (fence, earlier, is_known, networks) = self.shared.try_with_engine(|engine| {
             admit(engine, &writer, only_asks)?;
             let fence = self.shared.hear(engine, shards).map_err(|error| internal(&error))?;
             let is_known = known.iter().all(|series| engine.knows(*series));
-            Ok((fence, earlier(engine, key.as_ref(), only_asks, now_ms)?, is_known))
+            let networks = engine.networks_of(writer.network);
+            Ok((fence, earlier(engine, key.as_ref(), only_asks, now_ms)?, is_known, networks))
         })?;
         if let Some(earlier) = earlier {
             return Ok(Accepted::Answered(WriteAnswer::Earlier(earlier.to_json().into_bytes())));
@@ -88,13 +90,23 @@ impl Stream {
             return Ok(Accepted::Waits { committed, earlier: Some(outcome) });
         }
         if only_asks {
-            return Ok(Accepted::Answered(WriteAnswer::Stored { numbers: Vec::new(), first: 0 }));
+            return Ok(Accepted::Answered(WriteAnswer::Stored { numbers: Vec::new(), first: 0, overflow: 0 }));
         }
         if key.is_some() && !fence.admits(shards) {
             return Err(Refusal::Moved);
         }
-        let committed = queue.push(frame.to_vec(), key, outcome).ok_or(Refusal::Overloaded)?;
+        let batch = Incoming { frame: frame.to_vec(), class: class_of(&writer), networks };
+        let committed = queue.push(batch, key, outcome).ok_or(Refusal::Overloaded)?;
         Ok(Accepted::Waits { committed, earlier: None })
+    }
+}
+
+/// What a writer may claim of the stream's room.
+fn class_of(writer: &Writer<'_>) -> Class {
+    match writer.who {
+        // Of keys of the stream, nobody knows here yet.
+        Who::Open | Who::Keyed(_) => Class::Open,
+        Who::Owner => Class::Owner,
     }
 }
 
