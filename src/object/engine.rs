@@ -4,6 +4,7 @@
 //! SQL that it mirrors has succeeded.
 
 mod bounds;
+mod budgets;
 mod carbon;
 mod deciding;
 mod folding;
@@ -35,9 +36,9 @@ use crate::domain::total::Total;
 use crate::store::log::{Cursor, LogRow};
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{frames, log, meta, schema, series};
-use crate::wire::frame::{BatchKey, Frame, LabelSet};
-use crate::wire::outcome::Outcome;
+use crate::wire::frame::{Frame, LabelSet};
 
+use super::admission::Admission;
 use super::answers::{Answers, KEY_WINDOW_MS};
 use super::dictionary::Dictionary;
 use super::distinct::DistinctLabels;
@@ -57,7 +58,7 @@ pub(super) use live::Seen;
 pub(super) use packing::Packed;
 pub(super) use parcels::{Batch, Lines};
 pub(super) use reading::QueryError;
-pub(super) use record::{Record, RecordError};
+pub(super) use record::{Record, RecordError, Writing};
 use targets::{KnownTargets, Target};
 
 /// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.
@@ -70,6 +71,8 @@ const TOTALS: &str = "totals";
 const ENTRY: &str = "entry";
 /// When series may be folded again.
 const FOLD: &str = "fold_ms";
+/// What open writers have taken of the budgets that they share.
+const BUDGETS: &str = "budgets";
 /// When [`Engine::tidy`] has something to do next.
 const TIDY: &str = "tidy_ms";
 
@@ -88,8 +91,6 @@ pub(super) struct Told {
 pub(super) struct Engine<S> {
     sql: S,
     limits: Limits,
-    /// What nobody outside knows.
-    key: HashKey,
     record: Record,
     dictionary: Dictionary,
     distinct: DistinctLabels,
@@ -102,6 +103,7 @@ pub(super) struct Engine<S> {
     log: LogIndex,
     unsealed_bytes: usize,
     answers: Answers,
+    admission: Admission,
     /// Up to the end of the log.
     totals: Totals,
     /// Likewise.
@@ -153,7 +155,6 @@ impl<S: Sql> Engine<S> {
         let last_hour = hour_of(totals.last_write_ms.unwrap_or_default().cast_signed());
         let mut engine = Self {
             limits,
-            key,
             distinct: DistinctLabels::load(&sql, &record.config.distinct)?,
             record,
             open: OpenBuckets::default(),
@@ -163,6 +164,7 @@ impl<S: Sql> Engine<S> {
             log: LogIndex::load(&sql)?,
             unsealed_bytes: 0,
             answers: Answers::load(&sql)?,
+            admission: Admission::new(key, from_json(meta::get(&sql, BUDGETS)?)?.unwrap_or_default(), sql.size_bytes()),
             series_totals: SeriesTotals::load(&sql, &dictionary, cursor != Cursor::default(), last_hour)?,
             totals,
             dictionary,
@@ -323,16 +325,6 @@ impl<S: Sql> Engine<S> {
     /// Whether a live series has this number.
     pub(super) fn knows(&self, series: SeriesId) -> bool {
         self.dictionary.get(series).is_some()
-    }
-
-    /// What the first batch with this key was answered.
-    pub(super) fn answered(&mut self, key: &BatchKey, now_ms: i64) -> Result<Option<Outcome>, StoreError> {
-        self.answers.find(&self.sql, key, now_ms)
-    }
-
-    /// Whether a batch with a new key can be remembered.
-    pub(super) fn takes_keys(&self) -> bool {
-        self.answers.has_room()
     }
 
     #[cfg(test)]

@@ -4,15 +4,10 @@
 //! Nothing is refused here: whose series is not admitted now has its points in the sums, and tries again with its next batch.
 //! What networks have taken is in memory only, so a restart gives each a burst; what all share outlives it.
 
-use std::hash::Hasher;
-use std::net::{Ipv4Addr, Ipv6Addr};
-
 use serde::{Deserialize, Serialize};
-use siphasher::sip::SipHasher13;
 
 use crate::domain::class::Class;
 use crate::domain::gcra::{Claim, Rate, Takers, Tat, charge};
-use crate::domain::text_index::HashKey;
 use crate::wire::limits::{Limit, Limits};
 
 /// A network brings so many hours' worth of series at once: 1,000. A page with hundreds of series works from its first
@@ -46,28 +41,6 @@ const US_PER_MS: i64 = 1_000;
 
 /// The hashes of a writer's network, and of the wider one that it is part of.
 pub(super) type Networks = [Option<u64>; 2];
-
-/// See [`Networks`]; nobody can tell a network from its hash who has not the key.
-pub(super) fn networks(key: &HashKey, network: &str) -> Networks {
-    let hash = |text: &str| {
-        let mut hasher = SipHasher13::new_with_key(key);
-        hasher.write(text.as_bytes());
-        hasher.finish()
-    };
-    let near = Some(network).filter(|network| !network.is_empty());
-    [near.map(hash), near.and_then(wider).map(|wider| hash(&wider))]
-}
-
-/// The /24 of an IPv4 address, the /48 of an IPv6 /64.
-fn wider(network: &str) -> Option<String> {
-    if let Ok(address) = network.parse::<Ipv4Addr>() {
-        let [a, b, c, _] = address.octets();
-        return Some(format!("{a}.{b}.{c}/24"));
-    }
-    let address: Ipv6Addr = network.split('/').next()?.parse().ok()?;
-    let [a, b, c, ..] = address.segments();
-    Some(format!("{a:x}:{b:x}:{c:x}/48"))
-}
 
 /// What is shared, as it outlives a restart: Unix microseconds, see [`Tat`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -199,15 +172,12 @@ impl Entry {
     }
 
     fn of(&mut self, network: Option<u64>, now_us: i64) -> ([Tat; 2], f64) {
-        network.map_or_else(Default::default, |network| {
-            let (tats, factor) = self.networks.of(network, now_us);
-            (*tats, factor)
-        })
+        network.map_or_else(Default::default, |network| self.networks.get(network, now_us))
     }
 
     fn set(&mut self, network: Option<u64>, tats: [Tat; 2], now_us: i64) {
         if let Some(network) = network {
-            *self.networks.of(network, now_us).0 = tats;
+            self.networks.put(network, tats, now_us);
         }
     }
 }
@@ -280,20 +250,6 @@ mod tests {
         let names: usize = (2..100).map(|network| 16 * admitted(&mut entry, &from(network, 16), 62, NOW_MS)).sum();
         assert_eq!(names, 256 - 64);
         assert_eq!(admitted(&mut entry, &from(200, 16), 9, NOW_MS + HOUR_MS), 4);
-    }
-
-    #[test]
-    fn a_network_is_part_of_a_wider_one() {
-        let of = |network: &str| networks(&[7; 16], network);
-        assert_eq!(of(""), [None, None]);
-        for (one, near, far) in [
-            ("192.0.2.1", "192.0.2.200", "192.0.3.1"),
-            ("2001:db8:1:2::/64", "2001:db8:1:ffff::/64", "2001:db8:2:2::/64"),
-        ] {
-            assert!(of(one)[0] != of(near)[0] && of(one)[1] == of(near)[1] && of(one)[1] != of(far)[1]);
-            assert!(of(one).iter().all(Option::is_some) && of(one) == of(one));
-        }
-        assert_ne!(networks(&[8; 16], "192.0.2.1"), of("192.0.2.1"));
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! Deciding which label sets of a batch get series of their own: before it is in the log, which has the decisions.
 
 use crate::domain::class::Class;
-use crate::object::entry::{Networks, Newcomer, networks};
+use crate::object::entry::{Networks, Newcomer};
 use crate::store::frames::{Logged, encode_logged, refuse};
 use crate::store::sql::{Sql, StoreError};
 use crate::wire::frame::Frame;
+use crate::wire::writer::Writer;
 
 use super::Engine;
 
@@ -26,8 +27,8 @@ impl Incoming {
 
 impl<S: Sql> Engine<S> {
     /// The hashes of a writer's network.
-    pub(in crate::object) fn networks_of(&self, network: &str) -> Networks {
-        networks(&self.key, network)
+    pub(in crate::object) fn networks_of(&self, writer: &Writer<'_>) -> Networks {
+        self.admission.takers(writer)
     }
 
     /// The row of the log that batches become. Label sets that come in have their numbers then, which are to be taken back if the row
