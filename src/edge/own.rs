@@ -158,7 +158,10 @@ impl Exchange {
             "shards": config.layout.shards(),
             "forward": config.forward.as_ref().map(ForwardConfig::view),
             "limits": config.limits.view(),
+            "accept": config.accept.view(),
             "carbon": config.carbon.as_ref().map(CarbonConfig::view),
+            "writers": config.writers,
+            "blocked": config.blocked,
             "created": seconds(config.created_ms),
             "links": self.links(id, None),
         })

@@ -20,6 +20,8 @@ pub(super) enum Problem {
     InvalidPoints(String, Vec<ErrorEntry>),
     Unauthorized(&'static str),
     OriginNotAllowed,
+    /// The owner has blocked where the write comes from.
+    Blocked,
     CreatingDisabled,
     NotFound(&'static str),
     MethodNotAllowed(&'static str),
@@ -71,6 +73,13 @@ impl Problem {
     /// Of a forged id, of a deleted stream, and of one that never was: nobody is told which.
     pub(super) const NO_SUCH_STREAM: Self = Self::NotFound("there is no such stream");
 
+    /// Of a write without a key to a stream that takes no other.
+    pub(super) const WRITE_KEY_NEEDED: Self = Self::Unauthorized(
+        "this stream takes writes with a write key only: as a bearer token, as the password of basic auth, or as ?key=",
+    );
+    /// Of a write with a key that never was one of the stream's, or has ended: nobody is told which.
+    pub(super) const WRONG_WRITE_KEY: Self = Self::Unauthorized("the write key is not one of this stream's");
+
     /// Status, last part of the type, and title. Types are stable.
     fn kind(&self) -> (u16, &'static str, &'static str) {
         match self {
@@ -78,6 +87,7 @@ impl Problem {
             Self::InvalidPoints(..) => (400, "invalid-points", "No point was accepted"),
             Self::Unauthorized(_) => (401, "unauthorized", "A valid credential is needed"),
             Self::OriginNotAllowed => (403, "origin-not-allowed", "This origin may not write"),
+            Self::Blocked => (403, "blocked", "Writes from here are blocked"),
             Self::CreatingDisabled => (403, "creating-disabled", "This deployment has no owner"),
             Self::NotFound(_) => (404, "not-found", "Not found"),
             Self::MethodNotAllowed(_) => (405, "method-not-allowed", "This method is not allowed here"),
@@ -115,6 +125,7 @@ impl Problem {
             Self::Unauthorized(detail) | Self::NotFound(detail) | Self::NotConfigured(detail) => detail,
             Self::Limited(limited) => &limited.detail,
             Self::OriginNotAllowed => "the stream's owner has an allow-list of origins, and this one is not on it",
+            Self::Blocked => "the stream's owner takes no writes without a write key from this network or page",
             Self::CreatingDisabled => "the secret OWNER_TOKEN is not set, so nobody can create or change streams",
             Self::MethodNotAllowed(_) => "the Allow header lists the methods of this path",
             Self::RateLimited => "too many writes from this address; come again after the time in Retry-After",
@@ -191,6 +202,10 @@ impl From<Refusal> for Problem {
                 Self::Unauthorized("this needs the stream's read key, as a bearer token or as ?key=")
             }
             Refusal::OriginNotAllowed => Self::OriginNotAllowed,
+            Refusal::WrongWriteKey => Self::WRONG_WRITE_KEY,
+            Refusal::WriteKeyNeeded => Self::WRITE_KEY_NEEDED,
+            Refusal::Blocked => Self::Blocked,
+            Refusal::NoSuchWriteKey => Self::NotFound("the stream has no write key with this id"),
             Refusal::Moved => Self::Moved,
             Refusal::Conflict(detail) => Self::Conflict(detail),
             Refusal::Overloaded => Self::Overloaded,

@@ -51,7 +51,7 @@ pub(super) use live::Seen;
 pub(super) use packing::Packed;
 pub(super) use parcels::{Batch, Lines};
 pub(super) use reading::QueryError;
-pub(super) use record::{Record, RecordError};
+pub(super) use record::{Record, RecordError, Writing};
 use targets::{KnownTargets, Target};
 
 /// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.

@@ -31,6 +31,7 @@ mod shard;
 mod storage;
 mod stream;
 mod tcp;
+mod top_writers;
 mod totals;
 mod upstream;
 mod writes;

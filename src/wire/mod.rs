@@ -1,7 +1,9 @@
 //! Bytes to domain and back: pure, no I/O, no clock.
 
+pub mod accept;
 pub mod aggregates;
 pub mod appnet;
+pub mod blocked;
 pub mod carbon;
 pub mod command;
 pub mod format;
@@ -35,5 +37,7 @@ pub mod stream;
 pub mod stream_patch;
 pub mod time;
 pub mod totals;
+pub mod write_keys;
 pub mod writer;
+pub mod writers;
 pub mod writes;
