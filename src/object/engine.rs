@@ -328,6 +328,11 @@ impl<S: Sql> Engine<S> {
     }
 
     #[cfg(test)]
+    pub(super) fn has_series(&self, canonical: &str) -> bool {
+        self.dictionary.has(canonical)
+    }
+
+    #[cfg(test)]
     pub(super) fn totals(&self) -> &Totals {
         &self.totals
     }
