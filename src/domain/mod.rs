@@ -33,6 +33,7 @@ pub mod sketch_codec;
 pub mod sketches;
 pub mod spans;
 pub mod spread;
+pub mod spreadsheet;
 pub mod text_index;
 pub mod tier;
 pub mod total;
