@@ -9,6 +9,7 @@ pub mod class;
 pub mod coarse;
 pub mod codec;
 pub mod columns;
+pub mod cost;
 pub mod delivery;
 pub mod distinct;
 #[cfg(test)]
@@ -18,13 +19,16 @@ pub mod grid;
 pub mod increments;
 pub mod labels;
 pub mod matcher;
+pub mod network;
 pub mod open;
 pub mod pace;
 #[cfg(test)]
 mod pace_model;
 pub mod point;
+pub mod pseudonym;
 pub mod quantiles;
 pub mod query;
+pub mod recent;
 pub mod retention;
 pub mod shards;
 #[cfg(test)]
@@ -36,5 +40,6 @@ pub mod spread;
 pub mod spreadsheet;
 pub mod text_index;
 pub mod tier;
+pub mod top;
 pub mod total;
 pub mod window;

@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::wire::stream::StreamConfig;
+use worker::Method;
+
+use crate::wire::stream::{MAX_ORIGIN_BYTES, StreamConfig};
 
 use super::author::Author;
 use super::face;
 use super::problem::Problem;
 use super::reply::Reply;
 use super::route::{self, Route};
-use super::{Exchange, StreamId};
+use super::{Exchange, StreamId, refused};
 
 /// A page's tracing adds a few short names; a longer list is nobody's.
 const MAX_ASKED_BYTES: usize = 1_024;
@@ -21,7 +23,7 @@ const REQUEST_HEADERS: &str =
 const ASKED_HEADERS: &str = "Access-Control-Request-Headers";
 /// The origin of a page that hides it, as browsers write it for pages of files and in sandboxes. No list of origins can have it.
 const HIDDEN: &str = "null";
-const RESPONSE_HEADERS: &str = "ETag, Location, Retry-After";
+const RESPONSE_HEADERS: &str = "ETag, Location, Retry-After, Heartbeat-Limits";
 
 /// Who may read the answer, as far as browsers care.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +38,7 @@ pub(super) enum Cors {
     Nobody,
 }
 
-/// A writer that its origin does not keep out.
+/// A writer that is not kept out as far as is known here.
 pub(super) struct Admitted {
     pub(super) config: Rc<StreamConfig>,
     pub(super) author: Author,
@@ -62,7 +64,8 @@ impl Cors {
 impl Exchange {
     pub(super) async fn preflight(&self, route: &Route<'_>, cors: &mut Cors) -> Result<Reply, Problem> {
         if let Route::Points(id) | Route::Statsd(id) | Route::Otlp(id) = route {
-            self.admit(&self.stream(id)?, cors).await?;
+            // It has no credential, so whether the writer may write is the write's matter.
+            self.admit_page(&self.stream(id)?, cors).await?;
         }
         let ours = if matches!(route, Route::Face(_)) { face::REQUEST_HEADERS } else { REQUEST_HEADERS };
         let asked = self.header(ASKED_HEADERS).unwrap_or_default();
@@ -79,9 +82,20 @@ impl Exchange {
         Ok(if matches!(cors, Cors::Any | Cors::Face) { reply.with("Vary", ASKED_HEADERS) } else { reply })
     }
 
-    /// The configuration of a stream and the origin of the page that writes, if it may write there; also decides who may read the
-    /// answer. What comes from no page may write, and no header of ours matters to it.
+    /// The configuration of a stream and who writes, if that one may; also decides who may read the answer.
     pub(super) async fn admit(&self, id: &StreamId, cors: &mut Cors) -> Result<Admitted, Problem> {
+        let (config, origin) = self.admit_page(id, cors).await?;
+        let author = self.author(origin);
+        let config = self.check_author(id, config, &author).await?;
+        if config.layout.shards() == 1 && self.request.method() != Method::Options {
+            refused::check(&id.object(0), &author.writer(), self.now_ms)?;
+        }
+        Ok(Admitted { config, author })
+    }
+
+    /// The configuration of a stream and the origin of the page that writes, if it may write there. What comes from no page may
+    /// write, and no header of ours matters to it.
+    async fn admit_page(&self, id: &StreamId, cors: &mut Cors) -> Result<(Rc<StreamConfig>, Option<String>), Problem> {
         let (mut config, header) = (self.config(id).await?, self.header("Origin"));
         let is_named = header.is_some();
         let origin = header.or_else(|| {
@@ -99,7 +113,7 @@ impl Exchange {
         {
             *cors = Cors::Only(origin.clone());
         }
-        Ok(Admitted { config, author: Author { who: self.who_writes(), network: self.network(), origin } })
+        Ok((config, origin))
     }
 }
 
@@ -120,8 +134,8 @@ fn origin_of(url: &str) -> Option<String> {
     let is_web = |scheme: &str| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
     let host = url.split_once("://").filter(|(scheme, _)| is_web(scheme))?.1;
     // No browser tells a name and a password.
-    (!host.starts_with(['/', '?', '#']) && !host.is_empty() && !route::origin(url).contains(['@', '\\']))
-        .then(|| route::origin(url).to_ascii_lowercase())
+    let (has_host, origin) = (!host.is_empty() && !host.starts_with(['/', '?', '#']), route::origin(url));
+    (has_host && origin.len() <= MAX_ORIGIN_BYTES && !origin.contains(['@', '\\'])).then(|| origin.to_ascii_lowercase())
 }
 
 /// The headers that requests may have: ours, and whatever else is asked for. Who measures a page's requests adds headers to
@@ -168,6 +182,7 @@ mod tests {
             (None, Some(""), Some("null")),
             (None, Some("https://"), Some("null")),
             (None, Some("https:///shop.example"), Some("null")),
+            (None, Some(&format!("https://{}.example/", "x".repeat(300))), Some("null")),
             (None, Some("https://shop.example@evil.example/"), Some("null")),
             (None, Some("https://shop.example\\@evil.example/"), Some("null")),
             (None, Some("https://evil.example/https://shop.example"), Some("https://evil.example")),

@@ -3,6 +3,7 @@
 //! What this location believes of the number of shards may be old. A shard that knows better refuses a batch with a key
 //! (see [`crate::domain::shards`]), and then home is asked; a batch without a key may go to any shard.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use worker::js_sys::Math;
@@ -18,6 +19,13 @@ use super::held::Held;
 use super::identity::Identity;
 use super::problem::Problem;
 use super::{Exchange, StreamId};
+
+/// An isolate has shards ask home for write keys at most so often, for all streams together: two calls more.
+const ASK_AGAIN_MS: i64 = 100;
+
+thread_local! {
+    static ASKED_MS: Cell<Option<i64>> = const { Cell::new(None) };
+}
 
 impl Exchange {
     /// Where a batch goes, by what is believed of the shards.
@@ -58,6 +66,12 @@ impl Exchange {
         match self.send_write(id.object(shard), held).await {
             Err(Problem::NotFound(_)) if shard > 0 => {
                 self.make(id, shard).await?;
+                self.send_write(id.object(shard), held).await
+            }
+            // Its copy may be from before the key was made.
+            Err(Problem::WRONG_WRITE_KEY) if shard > 0 && may_ask_again(self.now_ms) => {
+                let adopt = Call::of(&Command::Adopt, false)?;
+                self.call(id, shard, adopt.method, &adopt.body).await?;
                 self.send_write(id.object(shard), held).await
             }
             answer => answer,
@@ -104,6 +118,15 @@ impl Exchange {
         }
         all
     }
+}
+
+/// Whether a shard is made to ask home for write keys that it does not know: not for every key that a stranger invents.
+fn may_ask_again(now_ms: i64) -> bool {
+    let is_time = ASKED_MS.get().is_none_or(|asked_ms| now_ms - asked_ms >= ASK_AGAIN_MS);
+    if is_time {
+        ASKED_MS.set(Some(now_ms));
+    }
+    is_time
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to less than the number of shards")]

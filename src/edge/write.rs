@@ -15,6 +15,7 @@ use crate::wire::outcome::ErrorEntry;
 use crate::wire::points::{BodyForm, MAX_BODY_BYTES, each_point};
 use crate::wire::rejection::Reason;
 use crate::wire::statsd::{self, Read, SignedGauges};
+use crate::wire::writer::Who;
 
 use super::cors::{Admitted, Cors};
 use super::held::Held;
@@ -22,7 +23,7 @@ use super::identity::Identity;
 use super::known;
 use super::problem::Problem;
 use super::reply::Reply;
-use super::{Exchange, StreamId, other_version};
+use super::{Exchange, StreamId, other_version, refused};
 
 /// A batch is sent again where a shard knows better how many there are, at most as often as they may be raised in ten
 /// minutes, and where it does not know the numbers of series.
@@ -103,7 +104,9 @@ impl Exchange {
             // Of a repeated batch all points may be too old by now, or a rule is new; what it was answered is asked for all the same.
             let may_be_retry = identity.is_some()
                 && [Reason::Field(Field::T), Reason::Rule].iter().any(|why| outcome.has_rejected(*why));
-            if outcome.accepted == 0 && !may_be_retry {
+            // Nor is anything told of a body to a key that is wrong.
+            let is_to_be_checked = matches!(author.who, Who::Keyed(_));
+            if outcome.accepted == 0 && !may_be_retry && !is_to_be_checked {
                 return Err(none_good(errors));
             }
             if !held.set_batch(config.layout.shards(), (identity, &writer), &frame, new_labels) {
@@ -111,8 +114,11 @@ impl Exchange {
             }
             drop(frame);
             if round == 0 {
-                self.check_rate(id).await?;
+                self.check_rate(id, writer.network).await?;
             }
+            let object = id.object(plan.write);
+            // Of a stream with one shard it was before the body was read.
+            refused::check(&object, &writer, self.now_ms)?;
             match self.send_to_shard(id, &config.layout, plan, (identity, &writer), &held).await {
                 Ok(WriteAnswer::Stored { .. }) if outcome.accepted == 0 => return Err(none_good(errors)),
                 Ok(WriteAnswer::Stored { first, .. }) => {
@@ -122,18 +128,23 @@ impl Exchange {
                 Ok(WriteAnswer::Earlier(outcome)) => return Ok(Stored { outcome, first: None }),
                 Ok(WriteAnswer::UnknownSeries) => (),
                 Err(Problem::Moved) => config = self.config_of_home(id).await?,
-                Err(problem) => return Err(problem),
+                Err(problem) => {
+                    if let Problem::Limited(limited) = &problem {
+                        refused::remember(&object, &writer, limited, self.now_ms);
+                    }
+                    return Err(problem);
+                }
             }
         }
         Err(Problem::Moved)
     }
 
     /// The limit per address and stream, where the deployment has one; the platform counts per location.
-    async fn check_rate(&self, id: &StreamId) -> Result<(), Problem> {
+    async fn check_rate(&self, id: &StreamId, network: &str) -> Result<(), Problem> {
         let Some(limiter) = LIMITER.with(|limiter| limiter.get_or_init(|| self.limiter()).clone()) else {
             return Ok(());
         };
-        match limiter.limit(format!("{}/{}", id.as_str(), self.network())).await {
+        match limiter.limit(format!("{}/{}", id.as_str(), network)).await {
             Ok(outcome) if !outcome.success => Err(Problem::RateLimited),
             // A limiter that fails must not lose writes.
             Ok(_) | Err(_) => Ok(()),

@@ -3,11 +3,13 @@
 use serde::{Deserialize, Serialize};
 
 use crate::domain::labels::{MAX_NAME_BYTES, is_name};
+use crate::domain::network::NetworkError;
 use crate::domain::point::DEFAULT_LATENESS_S;
 use crate::domain::retention::{Retention, RetentionError};
 use crate::domain::shards::{Layout, LayoutError, MAX_SHARDS};
 
 use super::accept::{Accept, AcceptError};
+use super::blocked::{Blocked, MAX_BLOCKED, Writers};
 use super::carbon::{CarbonConfig, CarbonError};
 use super::forward::{ForwardConfig, ForwardError};
 use super::limits::{Limit, Limits};
@@ -69,6 +71,12 @@ pub struct StreamConfig {
     /// What writers may take of it.
     #[serde(default, skip_serializing_if = "Limits::is_default")]
     pub limits: Limits,
+    /// Which writers it takes.
+    #[serde(default, skip_serializing_if = "Writers::is_default")]
+    pub writers: Writers,
+    /// Where open writers are refused.
+    #[serde(default, skip_serializing_if = "Blocked::is_nobody")]
+    pub blocked: Blocked,
     /// The owner's rules for what is accepted.
     #[serde(default, skip_serializing_if = "Accept::is_none")]
     pub accept: Accept,
@@ -120,6 +128,15 @@ pub enum ConfigError {
         "{0:?} in `origins` is no origin: it must be a scheme and host in lower case and no path, such as https://example.com"
     )]
     Origin(String),
+    /// More than [`MAX_BLOCKED`].
+    #[error("`blocked.{0}` has {1} entries, at most {MAX_BLOCKED} are allowed")]
+    TooManyBlocked(&'static str, usize),
+    /// Not a network.
+    #[error("{0:?} in `blocked.networks` {1}")]
+    BlockedNetwork(String, NetworkError),
+    /// Not an origin.
+    #[error("{0:?} in `blocked.origins` is no origin such as https://example.com")]
+    BlockedOrigin(String),
     /// Not an object of tiers.
     #[error("`retention` must be an object such as {{\"10s\":\"2d\",\"1d\":null}}")]
     Tiers,

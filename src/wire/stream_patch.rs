@@ -9,6 +9,7 @@ use crate::domain::shards::{Layout, MAX_SHARDS};
 use crate::domain::tier::Tier;
 
 use super::accept::Accept;
+use super::blocked::{Blocked, BlockedPatch, Writers};
 use super::carbon::{self, CarbonPatch};
 use super::forward::{ForwardPatch, Token};
 use super::limits::Limits;
@@ -33,6 +34,8 @@ pub struct StreamPatch {
     forward: Option<Forwarding>,
     pub(crate) carbon: Option<CarbonPatch>,
     limits: Option<Value>,
+    writers: Option<Writers>,
+    blocked: Option<BlockedPatch>,
     accept: Option<Accept>,
 }
 
@@ -52,8 +55,14 @@ impl StreamPatch {
     pub fn parse(body: &[u8]) -> Result<Self, ConfigError> {
         let mut value: Value = serde_json::from_slice(body).map_err(|error| ConfigError::Shape(error.to_string()))?;
         let mut taken = |name| value.as_object_mut().and_then(|fields| fields.remove(name));
-        let (forward, carbon, accept) = (taken("forward"), taken("carbon"), taken("accept"));
+        let (forward, carbon) = (taken("forward"), taken("carbon"));
+        let (accept, blocked) = (taken("accept"), taken("blocked"));
         let mut patch: Self = serde_json::from_value(value).map_err(|error| ConfigError::Shape(error.to_string()))?;
+        patch.blocked = match blocked {
+            Some(Value::Null) => Some(BlockedPatch::nobody()),
+            Some(blocked) => Some(BlockedPatch::parse(blocked)?),
+            None => None,
+        };
         patch.check()?;
         patch.forward = match forward {
             Some(Value::Null) => Some(Forwarding::End),
@@ -102,6 +111,7 @@ impl StreamPatch {
         if let Some(origin) = origins.iter().find(|origin| !is_origin(origin)) {
             return Err(ConfigError::Origin(origin.clone()));
         }
+        self.blocked.as_ref().map_or(Ok(()), BlockedPatch::check)?;
         if let Some(shards) = self.shards.filter(|shards| !(1..=u64::from(MAX_SHARDS)).contains(shards)) {
             return Err(ConfigError::Shards(shards));
         }
@@ -147,6 +157,8 @@ impl StreamPatch {
             forward,
             carbon,
             limits,
+            writers: Writers::Open,
+            blocked: Blocked::default(),
             accept,
         };
         self.applied(config, created_ms)
@@ -160,6 +172,8 @@ impl StreamPatch {
         let now_ms = i64::try_from(now_ms).unwrap_or_default();
         config.layout.raise(self.shards().unwrap_or(config.layout.shards()), now_ms)?;
         config.messages_s = self.take_messages()?.unwrap_or(config.messages_s);
+        config.writers = self.writers.unwrap_or(config.writers);
+        config.blocked = self.blocked.take().unwrap_or_default().applied(config.blocked);
         let Self { name, public_read, origins, distinct, retention, lateness, forward, carbon, limits, accept, .. } =
             self;
         match forward {
@@ -194,7 +208,7 @@ impl StreamPatch {
 }
 
 /// As a browser writes it in the `Origin` header.
-fn is_origin(text: &str) -> bool {
+pub(super) fn is_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else { return false };
     let is_host_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._:[]".contains(&byte);
     let is_scheme_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
@@ -234,6 +248,8 @@ mod tests {
             forward: None,
             carbon: None,
             limits: Limits::default(),
+            writers: Writers::Open,
+            blocked: Blocked::default(),
             accept: Accept::default(),
         };
         assert_eq!(config, plain);

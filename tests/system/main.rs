@@ -5,6 +5,8 @@
 
 mod accepting;
 mod adnpy;
+mod blocked;
+mod budgets;
 mod carbon;
 mod channel;
 mod clock;
@@ -61,4 +63,6 @@ mod stream;
 mod versions;
 mod waiting;
 mod windows;
+mod write_keys;
+mod writers;
 mod writing;
