@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::server::Server;
+use crate::server::{Server, State};
 use crate::stream::Stream;
 
 fn ruled(rules: &Value) -> Stream {
@@ -60,6 +60,42 @@ fn what_no_rule_allows_is_dropped_on_every_path_and_known_labels_bypass_no_chang
     patch(Value::Null);
     stream.write(body);
     assert_eq!(sums(&stream, "mail"), [(r#"{"mail":"a@b"}"#.to_owned(), 100.0), ("{}".to_owned(), 118.0)]);
+}
+
+#[test]
+fn a_label_has_so_many_values_and_what_is_beyond_counts_without_it() {
+    let server = Server::start(State::new());
+    let stream =
+        Stream::create(&server, json!({"name": "test", "accept": {"labels": {"client": {"max": 2}, "a": {}}}}));
+    let values = |stream: &Stream| {
+        let rollup = stream.rollup("from=-1h&step=1h&agg=sum&by=client");
+        let series = rollup["series"].as_array().cloned().expect("a list");
+        let mut sums: Vec<_> = series
+            .iter()
+            .map(|one| {
+                (one["labels"]["client"].as_str().unwrap_or_default().to_owned(), crate::stream::added(&one["sum"]))
+            })
+            .collect();
+        sums.sort_by(|one, two| one.0.cmp(&two.0));
+        sums
+    };
+    let four = r#"[{"n":1,"v":{"client":"1"}},{"n":1,"v":{"client":"2","a":"x"}},{"n":1,"v":{"client":"3","a":"x"}},{"n":1,"v":{"client":"4"}}]"#;
+    for _ in 0..2 {
+        stream.write(four);
+    }
+    let wanted = |rest: f64| [("", rest), ("1", 2.0), ("2", 2.0)].map(|(value, sum)| (value.to_owned(), sum));
+    assert_eq!(values(&stream), wanted(4.0));
+    // A known value in another series, and what is decided stays after a crash.
+    let server = Server::start(server.kill_9());
+    let stream = stream.moved_to(&server);
+    assert_eq!(values(&stream), wanted(4.0));
+    stream.write(r#"[{"n":0,"v":{"client":"2","a":"y"}},{"n":1,"v":{"client":"5"}}]"#);
+    assert_eq!(values(&stream), wanted(5.0));
+    stream.owned("POST", "/points").body(r#"{"n":1,"v":{"client":"own"}}"#).send().expect(202);
+    assert_eq!(values(&stream).len(), 4, "the owner is not bound");
+    stream.owned("PATCH", "").body(r#"{"accept":{"labels":{"client":{"max":4}}}}"#).send().expect(200);
+    stream.write(r#"[{"n":1,"v":{"client":"5"}},{"n":1,"v":{"client":"6"}}]"#);
+    assert_eq!(values(&stream).len(), 5, "one more");
 }
 
 #[test]
