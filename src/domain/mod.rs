@@ -9,8 +9,12 @@ pub mod class;
 pub mod coarse;
 pub mod codec;
 pub mod columns;
+pub mod cost;
 pub mod delivery;
 pub mod distinct;
+#[cfg(test)]
+mod finite_model;
+pub mod gcra;
 pub mod grid;
 pub mod increments;
 pub mod labels;

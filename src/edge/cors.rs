@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use worker::Method;
+
 use crate::wire::stream::StreamConfig;
 
 use super::author::Author;
@@ -10,7 +12,7 @@ use super::face;
 use super::problem::Problem;
 use super::reply::Reply;
 use super::route::Route;
-use super::{Exchange, StreamId};
+use super::{Exchange, StreamId, refused};
 
 /// A page's tracing adds a few short names; a longer list is nobody's.
 const MAX_ASKED_BYTES: usize = 1_024;
@@ -19,7 +21,7 @@ const MAX_AGE_S: &str = "7200";
 const REQUEST_HEADERS: &str =
     "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-None-Match, Last-Event-ID";
 const ASKED_HEADERS: &str = "Access-Control-Request-Headers";
-const RESPONSE_HEADERS: &str = "ETag, Location, Retry-After";
+const RESPONSE_HEADERS: &str = "ETag, Location, Retry-After, Heartbeat-Limits";
 
 /// Who may read the answer, as far as browsers care.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +85,9 @@ impl Exchange {
         let (config, origin) = self.admit_page(id, cors).await?;
         let author = self.author(origin);
         let config = self.check_author(id, config, &author).await?;
+        if config.layout.shards() == 1 && self.request.method() != Method::Options {
+            refused::check(&id.object(0), &author.writer(), self.now_ms)?;
+        }
         Ok(Admitted { config, author })
     }
 

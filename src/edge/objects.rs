@@ -114,7 +114,7 @@ async fn send(env: Env, name: String, batch: Rc<Batch<Write>>) {
         };
         let answer = said.and_then(|said| WriteAnswer::parse(&said).map_err(|error| other_version(&error)));
         match &answer {
-            Ok(WriteAnswer::Stored { numbers, .. }) => known::learn(&name, held.new_labels.borrow().iter(), numbers),
+            Ok(WriteAnswer::Stored { numbers, .. }) => known::learn(&name, &held.new_labels.borrow(), numbers),
             Ok(WriteAnswer::UnknownSeries) => known::forget(&name),
             _ => (),
         }

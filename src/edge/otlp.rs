@@ -8,7 +8,7 @@ use crate::wire::statsd::Read;
 use super::cors::Cors;
 use super::problem::Problem;
 use super::reply::Reply;
-use super::write::{Fill, key_of};
+use super::write::Fill;
 use super::{Exchange, StreamId, internal};
 
 /// The labels of a request's data points have so many bytes or some more, each set of labels once and only if it is new here: as
@@ -31,10 +31,9 @@ impl Exchange {
             let detail = "the Content-Type of OTLP is application/x-protobuf or application/json";
             Problem::UnsupportedMediaType(detail.to_owned())
         })?;
-        let key = self.batch_key(&[])?;
         let body = self.body(MAX_BODY_BYTES).await?;
         // Exporters have no keys, but they repeat the same bytes, in which each point has its time in nanoseconds.
-        let key = key.unwrap_or_else(|| key_of(&admitted.author.network, &body));
+        let identity = self.identity(&[], &body)?.unwrap_or_else(|| self.identity_of(&body));
         let fill: &Fill<'_> = &|builder, body| {
             let arrival = Arrival { at: builder.now(), lateness_s };
             let mut take = |index, point: Read<'_>| {
@@ -49,7 +48,7 @@ impl Exchange {
             }
             Ok(())
         };
-        let answer = match self.store(id, admitted, Some(&key), body, fill).await {
+        let answer = match self.store(id, admitted, Some(identity), body, fill).await {
             Ok(stored) => otlp::export_response(encoding, &stored.outcome).map_err(|error| internal(&error))?,
             // What has no data points is a success.
             Err(Problem::InvalidPoints(_, errors)) if errors.is_empty() => otlp::nothing(encoding),
@@ -71,10 +70,7 @@ impl Exchange {
         };
         let status = otlp::status(encoding, code(problem.status()), message);
         let reply = Reply::new(problem.status(), encoding.media_type(), status).with("Cache-Control", "no-store");
-        match problem.header() {
-            Some((name, value)) => reply.with(name, value),
-            None => reply,
-        }
+        problem.with_headers(reply)
     }
 }
 

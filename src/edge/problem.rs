@@ -3,11 +3,15 @@
 use serde::Serialize;
 
 use crate::wire::command::Refusal;
+use crate::wire::limited::{Hit, Limited};
 use crate::wire::outcome::ErrorEntry;
 use crate::wire::params::ParamError;
 use crate::wire::stream::ConfigError;
 
 use super::reply::Reply;
+
+/// Which budgets do not suffice, for programs.
+pub(super) const LIMITS_HEADER: &str = "Heartbeat-Limits";
 
 /// Why a request is not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -26,6 +30,8 @@ pub(super) enum Problem {
     Conflict(String),
     QueryTooLarge(String),
     RateLimited,
+    /// Beyond a budget of the stream.
+    Limited(Box<Limited>),
     Overloaded,
     Unavailable,
     /// One shard failed, and what it has is needed.
@@ -51,6 +57,16 @@ struct Body<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [ErrorEntry],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    limits: Vec<LimitBody>,
+}
+
+/// A budget that does not suffice.
+#[derive(Serialize)]
+struct LimitBody {
+    scope: &'static str,
+    of: &'static str,
+    retry_after: u32,
 }
 
 impl Problem {
@@ -80,6 +96,7 @@ impl Problem {
             Self::UnsupportedMediaType(_) => (415, "unsupported-media-type", "This kind of body is not supported"),
             Self::QueryTooLarge(_) => (422, "query-too-large", "The query asks for too much"),
             Self::RateLimited => (429, "rate-limited", "Too many requests"),
+            Self::Limited(_) => (429, "rate-limited", "The stream's budget is used up"),
             Self::Internal => (500, "internal", "Something went wrong here"),
             Self::Overloaded => (503, "overloaded", "The stream is overloaded"),
             Self::Unavailable | Self::Moved => (503, "unavailable", "The stream could not be reached"),
@@ -106,6 +123,7 @@ impl Problem {
             | Self::Shard(detail)
             | Self::QueryTooLarge(detail) => detail,
             Self::Unauthorized(detail) | Self::NotFound(detail) | Self::NotConfigured(detail) => detail,
+            Self::Limited(limited) => &limited.detail,
             Self::OriginNotAllowed => "the stream's owner has an allow-list of origins, and this one is not on it",
             Self::Blocked => "the stream's owner takes no writes without a write key from this network or page",
             Self::CreatingDisabled => "the secret OWNER_TOKEN is not set, so nobody can create or change streams",
@@ -133,7 +151,17 @@ impl Problem {
         matches!(self, Self::OtherVersion | Self::Internal)
     }
 
-    /// A header that helps the client.
+    /// The answer with the headers that help the client.
+    pub(super) fn with_headers(&self, reply: Reply) -> Reply {
+        let reply = match self.header() {
+            Some((name, value)) => reply.with(name, value),
+            None => reply,
+        };
+        let Self::Limited(limited) = self else { return reply };
+        reply.with("Retry-After", limited.retry_after_s().to_string()).with(LIMITS_HEADER, limited.header())
+    }
+
+    /// The one that is always the same.
     pub(super) fn header(&self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Unauthorized(_) => Some(("WWW-Authenticate", "Bearer realm=\"heartbeat\"")),
@@ -156,14 +184,13 @@ impl Problem {
     pub(super) fn reply(&self, origin: &str) -> Reply {
         let (status, kind, title) = self.kind();
         let errors = if let Self::InvalidPoints(_, errors) = self { errors.as_slice() } else { &[] };
+        let hits = if let Self::Limited(limited) = self { limited.hits.as_slice() } else { &[] };
+        let limit = |hit: &Hit| LimitBody { scope: hit.scope(), of: hit.of.name(), retry_after: hit.retry_after_s };
+        let limits = hits.iter().map(limit).collect();
         let r#type = format!("{origin}/problems#{kind}");
-        let body = Body { r#type, title, status, detail: self.detail(), errors };
+        let body = Body { r#type, title, status, detail: self.detail(), errors, limits };
         let body = serde_json::to_vec(&body).expect("texts and numbers always serialise");
-        let reply = Reply::new(status, "application/problem+json", body).with("Cache-Control", "no-store");
-        match self.header() {
-            Some((name, value)) => reply.with(name, value),
-            None => reply,
-        }
+        self.with_headers(Reply::new(status, "application/problem+json", body).with("Cache-Control", "no-store"))
     }
 }
 
@@ -182,6 +209,7 @@ impl From<Refusal> for Problem {
             Refusal::Moved => Self::Moved,
             Refusal::Conflict(detail) => Self::Conflict(detail),
             Refusal::Overloaded => Self::Overloaded,
+            Refusal::Limited(limited) => Self::Limited(Box::new(limited)),
             Refusal::QueryTooLarge(detail) => Self::QueryTooLarge(detail),
             Refusal::InvalidRequest(detail) => Self::InvalidRequest(detail),
             Refusal::OtherVersion => Self::OtherVersion,

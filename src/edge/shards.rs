@@ -11,11 +11,12 @@ use worker::js_sys::Math;
 use crate::domain::shards::{Layout, Plan};
 use crate::random::hash_key;
 use crate::wire::command::{Command, WriteAnswer};
-use crate::wire::frame::{BatchKey, FrameBuilder, NewLabels};
+use crate::wire::frame::{FrameBuilder, NewLabels};
 use crate::wire::writer::Writer;
 
 use super::fan_out::Call;
 use super::held::Held;
+use super::identity::Identity;
 use super::problem::Problem;
 use super::{Exchange, StreamId};
 
@@ -28,9 +29,9 @@ thread_local! {
 
 impl Exchange {
     /// Where a batch goes, by what is believed of the shards.
-    pub(super) fn plan(&self, layout: &Layout, key: Option<&BatchKey>) -> Plan {
-        match key {
-            Some(key) => layout.plan(key, self.now_ms),
+    pub(super) fn plan(&self, layout: &Layout, identity: Option<&Identity>) -> Plan {
+        match identity {
+            Some(identity) => layout.plan(&identity.key, self.now_ms),
             None => Plan { ask: Vec::new(), write: any_shard(layout.shards()) },
         }
     }
@@ -41,14 +42,15 @@ impl Exchange {
         id: &StreamId,
         layout: &Layout,
         plan: Plan,
-        (key, writer): (Option<&BatchKey>, &Writer<'_>),
+        (identity, writer): (Option<Identity>, &Writer<'_>),
         held: &Rc<Held>,
     ) -> Result<WriteAnswer, Problem> {
         for shard in plan.ask {
             // What a shard answers that the key belonged to before; it takes no such key from now on.
             let asking = FrameBuilder::new(self.now_ms.try_into().unwrap_or_default(), hash_key(), |_| None);
             let asks = Rc::new(Held::default());
-            if !asks.set_batch(layout.shards(), writer, &asking.finish(key).frame, NewLabels::default()) {
+            let frame = asking.finish(identity.as_ref().map(|identity| &identity.batch)).frame;
+            if !asks.set_batch(layout.shards(), (identity, writer), &frame, NewLabels::default()) {
                 return Err(Problem::Overloaded);
             }
             let earlier = self.write_or_make(id, shard, &asks).await?;

@@ -120,7 +120,7 @@ impl DurableObject for Stream {
             Ok(Command::Adopt) => self.adopt().await,
             Ok(Command::Patch(patch)) => self.patch(patch).await,
             Ok(Command::Create { config, read_key_hash, forward_token }) => {
-                self.create(config, read_key_hash, forward_token).await
+                self.create(*config, read_key_hash, forward_token).await
             }
             Ok(Command::RetryForward) => self.retry_forward().await,
             Ok(command) => self.shared.obey(command),
@@ -269,9 +269,17 @@ impl Shared {
         self.is_committing.set(false);
     }
 
-    async fn commit_group(&self, Gathered { frames, writers }: Gathered) {
+    async fn commit_group(&self, Gathered { frames, charges, writers }: Gathered) {
         let now = now_ms();
         let results = self.with_engine(|engine| Ok(engine.commit(&frames, now)));
+        let is_stored = |index: usize| results.as_ref().is_ok_and(|results| results[index].is_ok());
+        for (_, (key, charge)) in charges.iter().enumerate().filter(|(index, _)| !is_stored(*index)) {
+            self.with_engine(|engine| {
+                engine.refund(key.as_ref(), charge);
+                Ok(())
+            })
+            .ok();
+        }
         if results.is_ok() {
             let wanted = self.with_engine(|engine| Ok(engine.sending_due())).unwrap_or_default();
             self.expect_alarm(now, wanted).await;

@@ -13,6 +13,8 @@ use crate::domain::codec::{Malformed, Reader, put_varint};
 use crate::domain::open::SeriesId;
 
 use super::forward::Token;
+use super::frame::BatchKey;
+use super::limited::Limited;
 use super::params::{QueryText, ValuesParams};
 use super::stream::StreamConfig;
 use super::stream_patch::StreamPatch;
@@ -29,7 +31,7 @@ pub enum Command {
     /// Makes the stream, at home; answers nothing.
     Create {
         /// Its configuration.
-        config: StreamConfig,
+        config: Box<StreamConfig>,
         /// The hash of its read key.
         read_key_hash: KeyHash,
         /// What it forwards with, in plain.
@@ -210,6 +212,9 @@ pub enum Refusal {
     /// More is waiting to be committed than the object takes.
     #[error("the stream has more writes waiting than it takes")]
     Overloaded,
+    /// The write is beyond a budget; nothing of it is stored.
+    #[error("{}", .0.detail)]
+    Limited(Limited),
     /// The answer would be too large, or what it needs is not kept.
     #[error("{0}")]
     QueryTooLarge(String),
@@ -303,22 +308,27 @@ pub struct WriteRequest<'a> {
     pub shards: u16,
     /// Who writes.
     pub writer: Writer<'a>,
+    /// What the version before this one remembered the batch by: looked for as well, so that a write that is sent again after a
+    /// roll-out counts once. To go with the next version.
+    pub earlier_key: Option<BatchKey>,
     /// A [`super::frame`]; one without points only asks for the answer to its key.
     pub frame: &'a [u8],
 }
 
 impl<'a> WriteRequest<'a> {
-    /// Its bytes: `varint 0, varint shards`, a [`Writer`], the frame. Earlier versions sent `varint shards, text origin`, the
+    /// Its bytes: `varint 0, varint shards`, a [`Writer`], `u8 has_earlier_key [, 16 bytes]`, the frame. Earlier versions sent `varint shards, text origin`, the
     /// frame; no stream has 0 shards.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let Writer { network, place, origin, .. } = self.writer;
         let (texts_bytes, rest_bytes) =
-            (network.len() + place.len() + origin.map_or(0, str::len), size_of::<KeyHash>() + 16);
+            (network.len() + place.len() + origin.map_or(0, str::len), size_of::<KeyHash>() + 32);
         let mut out = Vec::with_capacity(texts_bytes + rest_bytes + self.frame.len());
         put_varint(&mut out, 0);
         put_varint(&mut out, u64::from(self.shards));
         self.writer.put(&mut out);
+        out.push(u8::from(self.earlier_key.is_some()));
+        out.extend_from_slice(self.earlier_key.as_ref().map_or(&[], |key| &key[..]));
         out.extend_from_slice(self.frame);
         out
     }
@@ -330,13 +340,16 @@ impl<'a> WriteRequest<'a> {
     pub fn parse(body: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(body);
         let first = u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?;
-        let (shards, writer) = if first == 0 {
-            (u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?, Writer::read(&mut reader)?)
+        let (shards, writer, earlier_key) = if first == 0 {
+            let shards = u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?;
+            let writer = Writer::read(&mut reader)?;
+            let earlier_key = if reader.byte()? == 0 { None } else { Some(reader.array()?) };
+            (shards, writer, earlier_key)
         } else {
             let origin = Some(reader.text()?).filter(|origin| !origin.is_empty());
-            (first, Writer { who: Who::Open, network: "", place: "", origin })
+            (first, Writer { who: Who::Open, network: "", place: "", origin }, None)
         };
-        Ok(Self { shards, writer, frame: reader.rest() })
+        Ok(Self { shards, writer, earlier_key, frame: reader.rest() })
     }
 }
 

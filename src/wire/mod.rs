@@ -1,5 +1,6 @@
 //! Bytes to domain and back: pure, no I/O, no clock.
 
+pub mod accept;
 pub mod aggregates;
 pub mod appnet;
 pub mod blocked;
@@ -10,6 +11,8 @@ pub mod forward;
 pub mod frame;
 mod json;
 pub mod layout;
+pub mod limited;
+pub mod limits;
 pub mod listing;
 pub mod live;
 pub mod live_join;

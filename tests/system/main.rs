@@ -5,6 +5,7 @@
 
 mod adnpy;
 mod blocked;
+mod budgets;
 mod carbon;
 mod channel;
 mod clock;
