@@ -15,6 +15,7 @@ import { Problem } from "../../public/live/problem.mjs";
 
 /** @type {import("../../public/owner/config.js").Config} */
 const CONFIG = {
+  writers: "open", accept: null, blocked: { networks: [], origins: [] },
   name: "visits",
   public_read: true,
   origins: ["https://a.example", "https://b.example"],
