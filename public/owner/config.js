@@ -25,6 +25,7 @@
  * @property {"open" | "keyed"} writers
  * @property {Record<string, any> | null} accept
  * @property {Blocked} blocked
+ * @property {Record<string, number>} limits
  */
 
 /** @typedef {Record<string, string>} Typed what stands in the fields, by their names; a checkbox is "on" or empty */
@@ -39,7 +40,7 @@ const CARBON = ["host", "port", "prefix", "interval_s", "aggregates"].map((name)
 
 /** Every field of the form. */
 export const FIELDS = [
-  "name", "writers", "public_read", "origins", "accept", "distinct", ...KEPT.map((tier) => `retention.${tier}`), "lateness", "shards",
+  "name", "writers", "public_read", "origins", "accept", "limits", "distinct", ...KEPT.map((tier) => `retention.${tier}`), "lateness", "shards",
   "forward.dialect", "forward.api_root", "forward.channel", "forward.token", ...POLICY.map((name) => `forward.policy.${name}`), ...CARBON,
 ];
 
@@ -52,13 +53,14 @@ export function empty() {
 }
 
 /** @param {Config} config @returns {Typed} */
-export function typedOf({ name, writers, public_read, origins, accept, distinct, retention, lateness, shards, forward, carbon }) {
+export function typedOf({ name, writers, public_read, origins, accept, limits, distinct, retention, lateness, shards, forward, carbon }) {
   const kept = KEPT.map((tier) => [`retention.${tier}`, retention[tier] === null ? FOR_EVER : retention[tier] ?? ""]);
   return {
     ...empty(),
     name,
     writers: writers === "keyed" ? "keyed" : "",
     accept: accept ? JSON.stringify(accept, null, 2) : "",
+    limits: limits ? JSON.stringify(limits, null, 2) : "",
     public_read: public_read ? "on" : "",
     origins: origins.join("\n"),
     distinct: distinct.join("\n"),
@@ -95,10 +97,10 @@ export function bodyOf(typed, before) {
 
   if (isNew("name") || !before) body.name = typed.name;
   if (isNew("writers")) body.writers = typed.writers || "open";
-  if (isNew("accept")) {
-    const rules = rulesOf(typed.accept);
-    if ("fault" in rules) return rules;
-    body.accept = rules.accept;
+  for (const name of ["accept", "limits"].filter(isNew)) {
+    const read = parsed(name, typed[name]);
+    if ("fault" in read) return read;
+    body[name] = name === "limits" ? withDefaults(read.value, before?.limits) : read.value;
   }
   if (isNew("public_read")) body.public_read = typed.public_read === "on";
   for (const name of ["origins", "distinct"]) if (isNew(name)) body[name] = lines(typed[name]);
@@ -125,14 +127,19 @@ export function bodyOf(typed, before) {
   return { body };
 }
 
-/** What is typed as rules; nothing is no rules. @param {string} text @returns {{ accept: object | null } | { fault: import("./fault.js").FieldFault }} */
-function rulesOf(text) {
-  if (text === "") return { accept: null };
+/** JSON that is typed; null where nothing is. @param {string} field @param {string} text @returns {{ value: any } | { fault: import("./fault.js").FieldFault }} */
+function parsed(field, text) {
   try {
-    return { accept: JSON.parse(text) };
+    return { value: text === "" ? null : JSON.parse(text) };
   } catch (error) {
-    return { fault: { field: "accept", message: `This is not JSON: ${/** @type {Error} */ (error).message}` } };
+    return { fault: { field, message: `This is not JSON: ${/** @type {Error} */ (error).message}` } };
   }
+}
+
+/** A number that is taken out of the field is the default again, which the API has as null. @param {any} limits @param {Record<string, number>} [before] */
+function withDefaults(limits, before = {}) {
+  const defaults = Object.fromEntries(Object.keys(before).map((name) => [name, null]));
+  return limits === null || (typeof limits === "object" && !Array.isArray(limits)) ? { ...defaults, ...limits } : limits;
 }
 
 /** @param {Typed} typed */
@@ -198,7 +205,7 @@ export function summaries(typed) {
   const kept = TIERS.map((tier) => typed[`retention.${tier}`]);
   return {
     access: `${writers}, ${typed.public_read ? "everybody reads" : "who has the key reads"}`,
-    rules: typed.accept ? "yes" : "none",
+    rules: typed.accept ? "rules" : "no rules",
     counted: distinct.length ? distinct.map(isolated).join(", ") : "none",
     kept: kept.every((text) => text === "") ? "as usual" : TIERS.map((tier, i) => `${tier}: ${kept[i] || "as usual"}`).join(", "),
     shards: typed.shards || "1",

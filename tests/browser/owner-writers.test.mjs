@@ -154,7 +154,7 @@ scene("a stream that takes keys only says so, and its lines have a place for the
 
 scene("rules are JSON, and what is wrong with them is said at their field", async ({ page, double }) => {
   const form = page.locator(".settings form");
-  await form.locator("summary", { hasText: "Rules for points" }).click();
+  await form.locator("summary", { hasText: "Rules and budgets" }).click();
   const field = form.getByLabel("What is accepted, as JSON");
   const fault = form.locator('[data-field="accept"] .fault');
   await field.fill('{"labels":');
