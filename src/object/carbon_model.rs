@@ -15,7 +15,7 @@ use crate::wire::frame::FrameBuilder;
 use crate::wire::stream_patch::StreamPatch;
 
 use super::announce::Untold;
-use super::engine::{Batch, Engine, Limits, Lines, Record};
+use super::engine::{Batch, Engine, Limits, Lines, Record, Writing};
 
 const START_MS: i64 = 1_792_540_800_000;
 const INTERVAL_S: i64 = 30;
@@ -95,6 +95,7 @@ fn record(more: &serde_json::Value) -> Record {
         version: 1,
         is_closed: false,
         forward_token: None,
+        writing: Writing::default(),
         untold: Untold::default(),
     }
 }

@@ -118,6 +118,11 @@ impl Dictionary {
         self.overflow.unwrap_or_else(|| self.push(Labels::overflow()))
     }
 
+    /// Whether a label set has a series.
+    pub(super) fn has(&self, canonical: &str) -> bool {
+        self.find(canonical).is_some()
+    }
+
     fn find(&self, canonical: &str) -> Option<SeriesId> {
         self.index.find(canonical.as_bytes(), |id| text_of(&self.labels, id))
     }

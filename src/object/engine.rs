@@ -3,6 +3,7 @@
 //! Nothing here waits, so each function is one atomic step of the object. Memory changes only after the
 //! SQL that it mirrors has succeeded.
 
+mod budgets;
 mod carbon;
 mod forward_status;
 mod forwarding;
@@ -30,9 +31,9 @@ use crate::domain::total::Total;
 use crate::store::log::{Cursor, LogRow};
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{frames, log, meta, schema, series};
-use crate::wire::frame::{BatchKey, Frame, LabelSet};
-use crate::wire::outcome::Outcome;
+use crate::wire::frame::{Frame, LabelSet};
 
+use super::admission::Admission;
 use super::answers::{Answers, KEY_WINDOW_MS};
 use super::dictionary::Dictionary;
 use super::distinct::DistinctLabels;
@@ -50,7 +51,7 @@ pub(super) use live::Seen;
 pub(super) use packing::Packed;
 pub(super) use parcels::{Batch, Lines};
 pub(super) use reading::QueryError;
-pub(super) use record::{Record, RecordError};
+pub(super) use record::{Record, RecordError, Writing};
 use targets::{KnownTargets, Target};
 
 /// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.
@@ -59,6 +60,8 @@ pub(super) const MAX_ROW_BYTES: usize = 1_900_000;
 const CONSUMER: &str = "rollups";
 const RECORD: &str = "stream";
 const TOTALS: &str = "totals";
+/// What open writers have taken of the budgets that they share.
+const BUDGETS: &str = "budgets";
 /// When [`Engine::tidy`] has something to do next.
 const TIDY: &str = "tidy_ms";
 
@@ -87,6 +90,7 @@ pub(super) struct Engine<S> {
     log: LogIndex,
     unsealed_bytes: usize,
     answers: Answers,
+    admission: Admission,
     /// Up to the end of the log.
     totals: Totals,
     /// Likewise.
@@ -142,6 +146,7 @@ impl<S: Sql> Engine<S> {
             log: LogIndex::load(&sql)?,
             unsealed_bytes: 0,
             answers: Answers::load(&sql)?,
+            admission: Admission::new(key, from_json(meta::get(&sql, BUDGETS)?)?.unwrap_or_default(), sql.size_bytes()),
             totals: from_json(meta::get(&sql, TOTALS)?)?.unwrap_or_default(),
             series_totals: SeriesTotals::load(&sql, cursor != Cursor::default())?,
             forwarding: Forwarding::load(&sql)?,
@@ -273,16 +278,6 @@ impl<S: Sql> Engine<S> {
     /// Whether a series has this number.
     pub(super) fn knows(&self, series: SeriesId) -> bool {
         (series as usize) < self.dictionary.labels().len()
-    }
-
-    /// What the first batch with this key was answered.
-    pub(super) fn answered(&mut self, key: &BatchKey, now_ms: i64) -> Result<Option<Outcome>, StoreError> {
-        self.answers.find(&self.sql, key, now_ms)
-    }
-
-    /// Whether a batch with a new key can be remembered.
-    pub(super) fn takes_keys(&self) -> bool {
-        self.answers.has_room()
     }
 
     #[cfg(test)]

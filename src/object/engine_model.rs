@@ -28,7 +28,7 @@ use crate::wire::stream_patch::StreamPatch;
 
 use super::announce::Untold;
 use super::dictionary::DictionaryLimits;
-use super::engine::{Engine, Limits, Record, Told};
+use super::engine::{Engine, Limits, Record, Told, Writing};
 
 const START_MS: i64 = 1_792_540_800_000;
 const CLIENT: &str = "client";
@@ -107,6 +107,7 @@ pub(super) fn record(distinct: &[&str]) -> Record {
         version: 1,
         is_closed: false,
         forward_token: None,
+        writing: Writing::default(),
         untold: Untold::default(),
     }
 }

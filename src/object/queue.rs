@@ -8,6 +8,7 @@ use crate::wire::command::Refusal;
 use crate::wire::frame::BatchKey;
 use crate::wire::outcome::Outcome;
 
+use super::admission::Charge;
 use super::engine::Told;
 
 /// At most this many bytes wait, some 4 commits of the largest size: beyond, writers are told to come again.
@@ -27,12 +28,14 @@ struct Waiting {
     frame: Vec<u8>,
     key: Option<BatchKey>,
     outcome: Outcome,
+    charge: Charge,
     writers: Vec<Sender<Committed>>,
 }
 
-/// What one commit takes: the frames, and who waits for each.
+/// What one commit takes: the frames, what was charged for each, and who waits for it.
 pub(super) struct Gathered {
     pub(super) frames: Vec<Vec<u8>>,
+    pub(super) charges: Vec<(Option<BatchKey>, Charge)>,
     pub(super) writers: Vec<Vec<Sender<Committed>>>,
 }
 
@@ -41,20 +44,23 @@ impl Queue {
         Self { waiting: VecDeque::new(), bytes: 0, max_bytes }
     }
 
-    /// Lets a batch wait; `None` when too much waits already.
+    /// Whether so many bytes may wait as well.
+    pub(super) fn has_room(&self, frame_bytes: usize) -> bool {
+        self.bytes + frame_bytes <= self.max_bytes
+    }
+
+    /// Lets a batch wait that there is room for.
     pub(super) fn push(
         &mut self,
         frame: Vec<u8>,
         key: Option<BatchKey>,
         outcome: Outcome,
-    ) -> Option<Receiver<Committed>> {
-        if self.bytes + frame.len() > self.max_bytes {
-            return None;
-        }
+        charge: Charge,
+    ) -> Receiver<Committed> {
         let (sender, receiver) = channel();
         self.bytes += frame.len();
-        self.waiting.push_back(Waiting { frame, key, outcome, writers: vec![sender] });
-        Some(receiver)
+        self.waiting.push_back(Waiting { frame, key, outcome, charge, writers: vec![sender] });
+        receiver
     }
 
     /// Waits with the batch that has the same key, if there is one; also what its writer is told.
@@ -67,13 +73,14 @@ impl Queue {
 
     /// What waits longest, up to so many bytes but at least one batch; `None` when nothing waits.
     pub(super) fn take(&mut self, max_bytes: usize) -> Option<Gathered> {
-        let mut gathered = Gathered { frames: Vec::new(), writers: Vec::new() };
+        let mut gathered = Gathered { frames: Vec::new(), charges: Vec::new(), writers: Vec::new() };
         let mut bytes = 0;
         while let Some(waiting) =
             self.waiting.pop_front_if(|waiting| bytes == 0 || bytes + waiting.frame.len() <= max_bytes)
         {
             bytes += waiting.frame.len();
             gathered.frames.push(waiting.frame);
+            gathered.charges.push((waiting.key, waiting.charge));
             gathered.writers.push(waiting.writers);
         }
         self.bytes -= bytes;
@@ -89,18 +96,19 @@ mod tests {
     #[test]
     fn the_queue_takes_up_to_its_limit_and_all_again_after_a_commit() {
         let mut queue = Queue::new(10);
-        assert!(queue.push(vec![0; 10], None, Outcome::default()).is_some());
-        assert!(queue.push(vec![0; 1], None, Outcome::default()).is_none());
+        assert!(queue.has_room(10) && !queue.has_room(11));
+        drop(queue.push(vec![0; 10], None, Outcome::default(), Charge::default()));
+        assert!(!queue.has_room(1));
         assert_eq!(queue.take(99).expect("one waits").frames, [vec![0; 10]]);
         assert!(queue.take(99).is_none());
-        assert!(queue.push(vec![0; 10], None, Outcome::default()).is_some());
+        assert!(queue.has_room(10));
     }
 
     #[test]
     fn a_commit_takes_as_much_as_it_may_and_at_least_one() {
         let mut queue = Queue::new(100);
         for bytes in [7, 2, 2, 9] {
-            queue.push(vec![0; bytes], None, Outcome::default());
+            drop(queue.push(vec![0; bytes], None, Outcome::default(), Charge::default()));
         }
         let mut sizes = || queue.take(5).map(|gathered| gathered.frames.iter().map(Vec::len).collect::<Vec<_>>());
         assert_eq!((sizes(), sizes(), sizes(), sizes()), (Some(vec![7]), Some(vec![2, 2]), Some(vec![9]), None));
@@ -110,7 +118,7 @@ mod tests {
     fn a_retry_waits_with_the_first_and_gets_its_answer() {
         let mut queue = Queue::new(10);
         let first = Outcome { accepted: 3, ..Outcome::default() };
-        queue.push(vec![1], Some([7; 16]), first.clone());
+        drop(queue.push(vec![1], Some([7; 16]), first.clone(), Charge::default()));
         let (mut receiver, outcome) = queue.join(&[7; 16]).expect("is waiting");
         assert_eq!(outcome, first);
         assert!(queue.join(&[8; 16]).is_none());

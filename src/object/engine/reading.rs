@@ -79,7 +79,7 @@ impl<S: Sql> Engine<S> {
     pub(in crate::object) fn status_json(&self) -> String {
         let rejected: serde_json::Map<String, serde_json::Value> = Reason::ALL
             .iter()
-            .zip(self.totals.rejected)
+            .zip(self.totals.rejected.into_iter().chain([self.totals.ruled]))
             .filter(|(_, count)| *count > 0)
             .map(|(reason, count)| (reason.name().to_owned(), count.into()))
             .collect();

@@ -7,7 +7,7 @@ use crate::store::log::Cursor;
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{chunks, log, meta};
 
-use super::{CONSUMER, Engine, MAX_ROW_BYTES, TIDY, TOTALS, to_json};
+use super::{BUDGETS, CONSUMER, Engine, MAX_ROW_BYTES, TIDY, TOTALS, to_json};
 
 /// Chunks expire in rounds a day apart. A round is an alarm, which is a request and a row written; a stream that is idle
 /// for good has some 250 of them in two years, until only what is kept for ever is left: far less than a cent.
@@ -47,7 +47,8 @@ impl<S: Sql> Engine<S> {
         let (totals, pushing) = (to_json(&self.totals), &self.pushing);
         let series_totals = &self.series_totals;
         let removable = self.removable(cursor.seq, now_ms);
-        let mut sealed = None;
+        let (mut sealed, mut budgets) = (None, None);
+        let (admission, config) = (&self.admission, &self.record.config);
         sql.atomically(&mut || {
             for layer in Tier::ALL.into_iter().flat_map(|tier| [Layer::Total(tier), Layer::Spread(tier)]) {
                 chunks::seal(sql, layer, open.layer(layer))?;
@@ -60,8 +61,15 @@ impl<S: Sql> Engine<S> {
             }
             meta::put(sql, TOTALS, &totals)?;
             pushing.put_if_on(sql)?;
-            log::set_cursor(sql, CONSUMER, cursor)
+            log::set_cursor(sql, CONSUMER, cursor)?;
+            let size_bytes = sql.size_bytes();
+            let shared = admission.sealed(size_bytes, &config.limits, config.layout.shards(), now_ms);
+            budgets = Some((shared, size_bytes));
+            meta::put(sql, BUDGETS, &to_json(&shared))
         })?;
+        if let Some((shared, size_bytes)) = budgets {
+            self.admission.mark_sealed(shared, size_bytes);
+        }
         if let Some(sealed) = sealed {
             self.answers.mark_sealed(sealed);
         }
@@ -87,6 +95,7 @@ impl<S: Sql> Engine<S> {
             meta::put(&self.sql, TIDY, &to_json(&tidy_ms))?;
             self.tidy_ms = tidy_ms;
         }
+        self.admission.shrunk_to(self.sql.size_bytes());
         Ok(next_ms)
     }
 
