@@ -14,6 +14,7 @@ mod earlier_versions;
 mod engine;
 #[cfg(test)]
 mod engine_model;
+mod entry;
 mod forward;
 #[cfg(test)]
 mod forward_model;

@@ -269,9 +269,9 @@ impl Shared {
         self.is_committing.set(false);
     }
 
-    async fn commit_group(&self, Gathered { frames, charges, writers }: Gathered) {
+    async fn commit_group(&self, Gathered { batches, charges, writers }: Gathered) {
         let now = now_ms();
-        let results = self.with_engine(|engine| Ok(engine.commit(&frames, now)));
+        let results = self.with_engine(|engine| Ok(engine.commit(&batches, now)));
         let is_stored = |index: usize| results.as_ref().is_ok_and(|results| results[index].is_ok());
         for (_, (key, charge)) in charges.iter().enumerate().filter(|(index, _)| !is_stored(*index)) {
             self.with_engine(|engine| {
