@@ -38,6 +38,19 @@ impl Rate {
         Self { us_per_unit: self.us_per_unit / factor, ..self }
     }
 
+    /// How many units flow off in so many seconds.
+    #[must_use]
+    pub fn units_in(self, seconds: f64) -> f64 {
+        seconds * US_PER_S / self.us_per_unit
+    }
+
+    /// How many units are given at once.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "rounded for a person")]
+    pub fn burst(self) -> f64 {
+        (self.burst_us as f64 / self.us_per_unit).round()
+    }
+
     /// The time in which so many units flow off.
     fn us(self, units: f64) -> i64 {
         whole(units * self.us_per_unit)
@@ -87,6 +100,15 @@ impl Tat {
             return Ok(Self(next.min(now_us + 2 * rate.burst_us)));
         }
         Err((next - rate.burst_us).min(tat.0) - now_us)
+    }
+}
+
+impl Tat {
+    /// The bucket with so many units more, whether it has room for them or not: they are spent already.
+    #[must_use]
+    pub fn spent(self, rate: Rate, units: f64, now_us: i64) -> Self {
+        let next = self.0.max(now_us).saturating_add(rate.us(units));
+        Self(next.min(now_us.saturating_add(2 * rate.burst_us)).max(self.0))
     }
 }
 
@@ -149,22 +171,37 @@ impl<const N: usize> Default for Takers<N> {
 }
 
 impl<const N: usize> Takers<N> {
-    /// The buckets of a taker, and how many times the rate they have.
-    pub fn of(&mut self, taker: u64, now_us: i64) -> (&mut [Tat; N], f64) {
-        if self.buckets.len() >= MAX_TAKERS && !self.buckets.contains_key(&taker) {
-            if (now_us - self.swept_us).abs() >= SWEEP_US {
-                self.sweep(now_us);
-            }
-            if self.buckets.len() >= MAX_TAKERS {
-                return (&mut self.rest, SHARED_ENTRY_FACTOR);
-            }
+    /// The buckets of a taker, and how many times the rate they have. A copy: see [`Self::put`].
+    pub fn get(&mut self, taker: u64, now_us: i64) -> ([Tat; N], f64) {
+        if let Some(tats) = self.buckets.get(&taker) {
+            return (*tats, 1.0);
         }
-        (self.buckets.entry(taker).or_insert([Tat::default(); N]), 1.0)
+        if self.has_room(now_us) { ([Tat::default(); N], 1.0) } else { (self.rest, SHARED_ENTRY_FACTOR) }
     }
 
-    /// The buckets of a taker, if there are any.
-    pub fn find(&mut self, taker: u64) -> Option<&mut [Tat; N]> {
-        self.buckets.get_mut(&taker)
+    /// Sets the buckets that [`Self::get`] gave.
+    pub fn put(&mut self, taker: u64, tats: [Tat; N], now_us: i64) {
+        if let Some(there) = self.buckets.get_mut(&taker) {
+            *there = tats;
+        } else if self.has_room(now_us) {
+            self.buckets.insert(taker, tats);
+        } else {
+            self.rest = tats;
+        }
+    }
+
+    /// Changes the buckets of a taker, if there are any.
+    pub fn change(&mut self, taker: u64, change: impl FnOnce(&mut [Tat; N])) {
+        if let Some(tats) = self.buckets.get_mut(&taker) {
+            change(tats);
+        }
+    }
+
+    fn has_room(&mut self, now_us: i64) -> bool {
+        if self.buckets.len() >= MAX_TAKERS && (now_us - self.swept_us).abs() >= SWEEP_US {
+            self.sweep(now_us);
+        }
+        self.buckets.len() < MAX_TAKERS
     }
 
     /// Forgets whose buckets have all flowed off: they are as if they had never been used.
@@ -326,17 +363,20 @@ mod tests {
     fn a_full_table_forgets_what_has_flowed_off_and_else_takers_share_an_entry() {
         let rate = Rate::new(1.0, 1.0, 10.0);
         let mut takers = Takers::<1>::default();
+        let take = |takers: &mut Takers<1>, taker: u64, units: f64, now_us: i64| {
+            let ([mut tat], factor) = takers.get(taker, now_us);
+            one(&mut tat, rate.times(factor), units, now_us).expect("is idle");
+            takers.put(taker, [tat], now_us);
+            (tat.outstanding(rate.times(factor), now_us), factor)
+        };
         for taker in 0..MAX_TAKERS as u64 {
-            let ([tat], factor) = takers.of(taker, NOW);
-            assert_eq!(factor, 1.0);
-            one(tat, rate, if taker == 7 { 5.0 } else { 2.0 }, NOW).expect("is idle");
+            let units = if taker == 7 { 5.0 } else { 2.0 };
+            assert_eq!(take(&mut takers, taker, units, NOW), (units, 1.0));
         }
-        assert_eq!(takers.of(u64::MAX, NOW).1, SHARED_ENTRY_FACTOR);
-        let ([tat], factor) = takers.of(u64::MAX - 1, NOW);
-        one(tat, rate.times(factor), 40.0, NOW).expect("four times the burst");
-        assert!(takers.of(u64::MAX, NOW).0[0].outstanding(rate.times(4.0), NOW) == 40.0, "it is the same entry");
-        assert_eq!(takers.of(7, NOW).0[0].outstanding(rate, NOW), 5.0, "who is there keeps its own");
-        assert_eq!(takers.of(u64::MAX, NOW + 3 * S).1, 1.0);
+        assert_eq!(take(&mut takers, u64::MAX, 20.0, NOW), (20.0, SHARED_ENTRY_FACTOR));
+        assert_eq!(take(&mut takers, u64::MAX - 1, 20.0, NOW), (40.0, SHARED_ENTRY_FACTOR), "it is the same entry");
+        assert_eq!(take(&mut takers, 7, 1.0, NOW), (6.0, 1.0), "who is there keeps its own");
+        assert_eq!(take(&mut takers, u64::MAX, 1.0, NOW + 3 * S), (1.0, 1.0));
         assert_eq!(takers.len(), 2);
     }
 }

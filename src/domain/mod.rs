@@ -9,20 +9,26 @@ pub mod class;
 pub mod coarse;
 pub mod codec;
 pub mod columns;
+pub mod cost;
 pub mod delivery;
 pub mod distinct;
+#[cfg(test)]
+mod finite_model;
 pub mod gcra;
 pub mod grid;
 pub mod increments;
 pub mod labels;
 pub mod matcher;
+pub mod network;
 pub mod open;
 pub mod pace;
 #[cfg(test)]
 mod pace_model;
 pub mod point;
+pub mod pseudonym;
 pub mod quantiles;
 pub mod query;
+pub mod recent;
 pub mod retention;
 pub mod shards;
 #[cfg(test)]
@@ -30,8 +36,11 @@ mod shards_model;
 pub mod sketch_codec;
 pub mod sketches;
 pub mod spans;
+pub mod sparse;
 pub mod spread;
+pub mod standing;
 pub mod text_index;
 pub mod tier;
+pub mod top;
 pub mod total;
 pub mod window;

@@ -6,6 +6,8 @@ use crate::wire::command::WriteRequest;
 use crate::wire::frame::NewLabels;
 use crate::wire::writer::Writer;
 
+use super::identity::Identity;
+
 /// Bodies of so many bytes are on their way at a time: as many as 8 of the largest. A frame is mostly not larger than its
 /// body, else it counts, so two or three times as much of this isolate's memory is taken; beyond, writers are told to come again.
 const MAX_BODIES_BYTES: usize = 8 << 20;
@@ -57,11 +59,20 @@ impl Held {
 
     /// Takes what is to be sent, if there is room for it.
     #[must_use]
-    pub(super) fn set_batch(&self, shards: u16, writer: &Writer<'_>, frame: &[u8], new_labels: NewLabels) -> bool {
+    pub(super) fn set_batch(
+        &self,
+        shards: u16,
+        (identity, writer): (Option<Identity>, &Writer<'_>),
+        frame: &[u8],
+        new_labels: NewLabels,
+    ) -> bool {
         if !self.counts(self.body.borrow().len().max(frame.len())) {
             return false;
         }
-        self.request.replace(WriteRequest { shards, writer: writer.clone(), frame }.encode());
+        self.request.replace(
+            WriteRequest { shards, writer: writer.clone(), earlier_key: identity.and_then(|it| it.earlier()), frame }
+                .encode(),
+        );
         self.new_labels.replace(new_labels);
         true
     }
@@ -110,8 +121,8 @@ mod tests {
     fn a_frame_that_is_larger_than_its_body_counts_as_what_it_is() {
         let held: Vec<_> = (0..5).map(|_| Held::of(vec![0; 1 << 20]).expect("is within the limit")).collect();
         let small = Held::of(vec![0; 10]).expect("is within the limit");
-        let nobody = Writer { who: Who::Open, network: "", origin: None };
-        let set = |bytes: usize| small.set_batch(1, &nobody, &vec![0; bytes], NewLabels::default());
+        let nobody = Writer { who: Who::Open, network: "", place: "", origin: None };
+        let set = |bytes: usize| small.set_batch(1, (None, &nobody), &vec![0; bytes], NewLabels::default());
         assert!(set(1 << 20) && Held::of(vec![0; SMALL_BYTES + 1]).is_none());
         assert!(!set((1 << 20) + 1) && set(5) && BODIES_BYTES.get() == (5 << 20) + 10);
         drop((held, small));

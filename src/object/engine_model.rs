@@ -11,6 +11,7 @@ use std::rc::Rc;
 use proptest::prelude::*;
 
 use crate::domain::cell::Cell;
+use crate::domain::class::Class;
 use crate::domain::labels::Labels;
 use crate::domain::matcher::Matcher;
 use crate::domain::open::SeriesId;
@@ -28,7 +29,7 @@ use crate::wire::stream_patch::StreamPatch;
 
 use super::announce::Untold;
 use super::dictionary::DictionaryLimits;
-use super::engine::{Engine, Limits, Record, Told};
+use super::engine::{Engine, Incoming, Limits, Record, Told, Writing};
 
 const START_MS: i64 = 1_792_540_800_000;
 const CLIENT: &str = "client";
@@ -107,6 +108,7 @@ pub(super) fn record(distinct: &[&str]) -> Record {
         version: 1,
         is_closed: false,
         forward_token: None,
+        writing: Writing::default(),
         untold: Untold::default(),
     }
 }
@@ -123,6 +125,8 @@ struct Model {
     told: BTreeMap<Vec<u8>, SeriesId>,
     /// Whether points have periods.
     has_periods: bool,
+    /// Of who writes.
+    class: Class,
 }
 
 impl Model {
@@ -131,7 +135,8 @@ impl Model {
         let engine = Engine::create(Rc::clone(&sql), limits, [0; 16], &record(&[CLIENT])).expect("creates");
         let (points, told) = (Vec::new(), BTreeMap::new());
         let (next_key, acknowledged, has_periods) = (0, None, true);
-        Self { sql, limits, engine, now_ms: START_MS, points, next_key, acknowledged, told, has_periods }
+        let (now_ms, class) = (START_MS, Class::Owner);
+        Self { sql, limits, engine, now_ms, points, next_key, acknowledged, told, has_periods, class }
     }
 
     fn keep_no_messages(&mut self) {
@@ -195,12 +200,12 @@ impl Model {
                 builder.keep_posted(r#"{"machine_only":true,"annotations":[]}"#.into());
             }
             let Batch { frame, outcome, new_labels, .. } = builder.finish(Some(&key));
-            frames.push(frame);
+            frames.push(Incoming { frame, class: self.class, networks: [None; 2] });
             written.push((key, outcome, new_labels, points.into_iter().map(|(kept, _)| kept).collect::<Vec<_>>()));
         }
         let committed = self.engine.commit(&frames, self.now_ms);
         for ((key, outcome, new_labels, points), told) in written.into_iter().zip(&committed) {
-            if let Ok(Told { numbers, first }) = told {
+            if let Ok(Told { numbers, first, .. }) = told {
                 assert_eq!(*first, self.points.len() as u64 + 1);
                 self.acknowledged = Some((key, outcome, self.now_ms));
                 self.points.extend(points);
