@@ -129,7 +129,7 @@ fn bare_runs(numbers: &[f64]) -> Vec<u8> {
 fn scaled(number: f64) -> Option<u64> {
     const MAX_SCALED: f64 = 281_474_976_710_656.0;
     let scaled = number * SHARES;
-    let is_short = scaled >= 0.0 && scaled < MAX_SCALED && scaled.trunc() == scaled;
+    let is_short = (0.0..MAX_SCALED).contains(&scaled) && scaled.trunc() == scaled;
     is_short.then_some(scaled as u64)
 }
 

@@ -3,14 +3,16 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use crate::wire::stream::StreamConfig;
+use worker::Method;
+
+use crate::wire::stream::{MAX_ORIGIN_BYTES, StreamConfig};
 
 use super::author::Author;
 use super::face;
 use super::problem::Problem;
 use super::reply::Reply;
-use super::route::Route;
-use super::{Exchange, StreamId};
+use super::route::{self, Route};
+use super::{Exchange, StreamId, refused};
 
 /// A page's tracing adds a few short names; a longer list is nobody's.
 const MAX_ASKED_BYTES: usize = 1_024;
@@ -19,7 +21,9 @@ const MAX_AGE_S: &str = "7200";
 const REQUEST_HEADERS: &str =
     "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-None-Match, Last-Event-ID";
 const ASKED_HEADERS: &str = "Access-Control-Request-Headers";
-const RESPONSE_HEADERS: &str = "ETag, Location, Retry-After";
+/// The origin of a page that hides it, as browsers write it for pages of files and in sandboxes. No list of origins can have it.
+const HIDDEN: &str = "null";
+const RESPONSE_HEADERS: &str = "ETag, Location, Retry-After, Heartbeat-Limits";
 
 /// Who may read the answer, as far as browsers care.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +38,7 @@ pub(super) enum Cors {
     Nobody,
 }
 
-/// A writer that its origin does not keep out.
+/// A writer that is not kept out as far as is known here.
 pub(super) struct Admitted {
     pub(super) config: Rc<StreamConfig>,
     pub(super) author: Author,
@@ -60,7 +64,8 @@ impl Cors {
 impl Exchange {
     pub(super) async fn preflight(&self, route: &Route<'_>, cors: &mut Cors) -> Result<Reply, Problem> {
         if let Route::Points(id) | Route::Statsd(id) | Route::Otlp(id) = route {
-            self.admit(&self.stream(id)?, cors).await?;
+            // It has no credential, so whether the writer may write is the write's matter.
+            self.admit_page(&self.stream(id)?, cors).await?;
         }
         let ours = if matches!(route, Route::Face(_)) { face::REQUEST_HEADERS } else { REQUEST_HEADERS };
         let asked = self.header(ASKED_HEADERS).unwrap_or_default();
@@ -77,23 +82,60 @@ impl Exchange {
         Ok(if matches!(cors, Cors::Any | Cors::Face) { reply.with("Vary", ASKED_HEADERS) } else { reply })
     }
 
-    /// The configuration of a stream and the request's origin, if it may write there; also decides who may read the answer.
-    /// What has no origin comes from no page: it may write, and no header of ours matters to it.
+    /// The configuration of a stream and who writes, if that one may; also decides who may read the answer.
     pub(super) async fn admit(&self, id: &StreamId, cors: &mut Cors) -> Result<Admitted, Problem> {
-        let (mut config, origin) = (self.config(id).await?, self.header("Origin"));
+        let (config, origin) = self.admit_page(id, cors).await?;
+        let author = self.author(origin);
+        let config = self.check_author(id, config, &author).await?;
+        if config.layout.shards() == 1 && self.request.method() != Method::Options {
+            refused::check(&id.object(0), &author.writer(), self.now_ms)?;
+        }
+        Ok(Admitted { config, author })
+    }
+
+    /// The configuration of a stream and the origin of the page that writes, if it may write there. What comes from no page may
+    /// write, and no header of ours matters to it.
+    async fn admit_page(&self, id: &StreamId, cors: &mut Cors) -> Result<(Rc<StreamConfig>, Option<String>), Problem> {
+        let (mut config, header) = (self.config(id).await?, self.header("Origin"));
+        let is_named = header.is_some();
+        let origin = header.or_else(|| {
+            let site = self.header("Sec-Fetch-Site");
+            page(site.as_deref(), self.header("Referer").as_deref(), || self.origin().to_owned())
+        });
         if !config.admits(origin.as_deref()) {
             config = self.newer_config(id, config).await?;
         }
         if !config.admits(origin.as_deref()) {
             return Err(Problem::OriginNotAllowed);
         }
-        if let Some(origin) = &origin
+        if let Some(origin) = origin.as_ref().filter(|_| is_named)
             && !config.origins.is_empty()
         {
             *cors = Cors::Only(origin.clone());
         }
-        Ok(Admitted { config, author: Author { who: self.who_writes(), network: self.network(), origin } })
+        Ok((config, origin))
     }
+}
+
+/// The origin of the page that makes a request without `Origin`, as browsers do for images and links: that of `Referer`, or none that a
+/// list can have where the page hides it. `None` where it is no page's: of a server, of mail, or of an address that somebody typed.
+/// Browsers say `Sec-Fetch-Site` to servers with TLS and to this machine; no page can forge or hide it.
+fn page(site: Option<&str>, referer: Option<&str>, own: impl FnOnce() -> String) -> Option<String> {
+    match (site, referer) {
+        (Some("none"), _) | (None, None) => None,
+        (_, Some(referer)) => Some(origin_of(referer).unwrap_or_else(|| HIDDEN.to_owned())),
+        (Some("same-origin"), None) => Some(own()),
+        (Some(_), None) => Some(HIDDEN.to_owned()),
+    }
+}
+
+/// The origin of an address, as a browser writes it in `Origin`.
+fn origin_of(url: &str) -> Option<String> {
+    let is_web = |scheme: &str| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let host = url.split_once("://").filter(|(scheme, _)| is_web(scheme))?.1;
+    // No browser tells a name and a password.
+    let (has_host, origin) = (!host.is_empty() && !host.starts_with(['/', '?', '#']), route::origin(url));
+    (has_host && origin.len() <= MAX_ORIGIN_BYTES && !origin.contains(['@', '\\'])).then(|| origin.to_ascii_lowercase())
 }
 
 /// The headers that requests may have: ours, and whatever else is asked for. Who measures a page's requests adds headers to
@@ -118,6 +160,36 @@ fn is_token(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_without_an_origin_is_of_the_page_that_its_browser_tells() {
+        let page = |site: Option<&str>, referer: Option<&str>| page(site, referer, || "https://own.example".to_owned());
+        let shop = Some("https://shop.example:8443/cart?x=1#y");
+        for (site, referer, wanted) in [
+            (None, None, None),
+            (Some("none"), None, None),
+            (Some("none"), shop, None),
+            (None, shop, Some("https://shop.example:8443")),
+            (Some("cross-site"), shop, Some("https://shop.example:8443")),
+            (Some("same-site"), Some("HTTPS://Shop.Example"), Some("https://shop.example")),
+            (Some("cross-site"), None, Some("null")),
+            (Some("same-site"), None, Some("null")),
+            (Some("something-new"), None, Some("null")),
+            (Some(""), None, Some("null")),
+            (Some("same-origin"), None, Some("https://own.example")),
+            (Some("same-origin"), Some("https://own.example/demo"), Some("https://own.example")),
+            (None, Some("android-app://com.example/"), Some("null")),
+            (None, Some(""), Some("null")),
+            (None, Some("https://"), Some("null")),
+            (None, Some("https:///shop.example"), Some("null")),
+            (None, Some(&format!("https://{}.example/", "x".repeat(300))), Some("null")),
+            (None, Some("https://shop.example@evil.example/"), Some("null")),
+            (None, Some("https://shop.example\\@evil.example/"), Some("null")),
+            (None, Some("https://evil.example/https://shop.example"), Some("https://evil.example")),
+        ] {
+            assert_eq!(page(site, referer).as_deref(), wanted, "{site:?} {referer:?}");
+        }
+    }
 
     #[test]
     fn what_is_asked_for_is_allowed_beside_ours_and_only_names_are_echoed() {

@@ -1,6 +1,7 @@
 //! The Durable Object `Stream`: a log, the rollups that follow it, and the events that drive them; and `Pacer`, which
 //! streams that write to an upstream with the same token ask.
 
+mod admission;
 mod announce;
 mod answers;
 mod carbon;
@@ -13,6 +14,7 @@ mod earlier_versions;
 mod engine;
 #[cfg(test)]
 mod engine_model;
+mod entry;
 mod forward;
 #[cfg(test)]
 mod forward_model;
@@ -30,6 +32,8 @@ mod shard;
 mod storage;
 mod stream;
 mod tcp;
+mod top_writers;
 mod totals;
 mod upstream;
+mod values;
 mod writes;

@@ -17,10 +17,11 @@ use worker::{
 };
 
 use crate::clock::now_ms;
+use crate::domain::recent::Back;
 use crate::domain::shards::Fence;
 use crate::random::hash_key;
 use crate::store::sql::StoreError;
-use crate::wire::command::{Command, KeyHash, Refusal, put_shards};
+use crate::wire::command::{Command, KeyHash, Read, Refusal, put_shards};
 use crate::wire::stream::ConfigError;
 use crate::wire::stream_patch::StreamPatch;
 use crate::wire::writes::encode_answers;
@@ -32,6 +33,7 @@ use super::live::Live;
 use super::queue::{Gathered, MAX_WAITING_BYTES, Queue};
 use super::reads::{authorize, read};
 use super::storage::ObjectSql;
+use super::top_writers::{KeyChange, TopWriters};
 
 /// How soon the alarm comes again after it failed.
 const RETRY_MS: i64 = 60_000;
@@ -58,6 +60,7 @@ pub(super) struct Shared {
     pub(super) queue: RefCell<Queue>,
     pub(super) live: RefCell<Live>,
     pub(super) announcing: RefCell<Announcing>,
+    pub(super) top_writers: RefCell<TopWriters>,
     /// For calls to other shards, and for the directory.
     pub(super) env: Env,
     is_committing: Cell<bool>,
@@ -87,6 +90,7 @@ impl DurableObject for Stream {
             queue: RefCell::new(Queue::new(max_bytes)),
             live: RefCell::default(),
             announcing: RefCell::default(),
+            top_writers: RefCell::default(),
             env: env.clone(),
             is_committing: Cell::new(false),
             alarm_ms: Cell::new(None),
@@ -113,10 +117,12 @@ impl DurableObject for Stream {
             Ok(Command::Forget) => self.shared.forget().await,
             Ok(Command::Announce { again }) => self.shared.announce(again).await,
             Ok(Command::Rekey { read_key_hash }) => self.rekey(read_key_hash).await,
+            Ok(Command::AddWriteKey(key)) => self.shared.change_keys(KeyChange::Add(key)).await,
+            Ok(Command::EndWriteKey(id)) => self.shared.change_keys(KeyChange::End(id)).await,
             Ok(Command::Adopt) => self.adopt().await,
             Ok(Command::Patch(patch)) => self.patch(patch).await,
             Ok(Command::Create { config, read_key_hash, forward_token }) => {
-                self.create(config, read_key_hash, forward_token).await
+                self.create(*config, read_key_hash, forward_token).await
             }
             Ok(Command::RetryForward) => self.retry_forward().await,
             Ok(command) => self.shared.obey(command),
@@ -138,6 +144,8 @@ impl DurableObject for Stream {
             tidied
         });
         if tidied.is_ok() {
+            // What it fails to keep is kept with the next.
+            self.shared.keep_writers().ok();
             // At the same time, as all wait for others most of it; the next alarm is set when all are done.
             join(announced, join(self.forward(), self.push_to_carbon())).await;
         } else {
@@ -267,9 +275,11 @@ impl Shared {
         self.is_committing.set(false);
     }
 
-    async fn commit_group(&self, Gathered { frames, writers }: Gathered) {
+    async fn commit_group(&self, Gathered { batches, charges, writers }: Gathered) {
         let now = now_ms();
-        let results = self.with_engine(|engine| Ok(engine.commit(&frames, now)));
+        let results = self.with_engine(|engine| Ok(engine.commit(&batches, now)));
+        let is_stored = |index: usize| results.as_ref().is_ok_and(|results| results[index].is_ok());
+        charges.iter().enumerate().filter(|(index, _)| !is_stored(*index)).for_each(|(_, charge)| self.refund(charge));
         if results.is_ok() {
             let wanted = self.with_engine(|engine| Ok(engine.soon_due(now))).unwrap_or_default();
             self.expect_alarm(now, wanted).await;
@@ -330,12 +340,19 @@ impl Shared {
                 record.config.layout.settle(shards, now_ms());
                 Ok(())
             }),
-            Command::Vouch => Ok(to_json(&self.record()?)),
+            Command::Vouch => {
+                self.try_with_engine(|engine| self.renew_salt(engine, now_ms()))?;
+                Ok(to_json(&self.record()?))
+            }
             Command::Read { credential, what } => {
                 let record = self.record()?;
                 authorize(&record, &credential, &what)?;
                 let (_, shard) = self.place()?;
-                let answer = self.try_with_engine(|engine| read(engine, &what, shard))?;
+                let answer = match &what {
+                    Read::WriteKeys => self.write_keys(&record),
+                    Read::Writers { is_day } => self.tops(if *is_day { Back::Day } else { Back::Hour }),
+                    what => self.try_with_engine(|engine| read(engine, what, shard))?,
+                };
                 Ok(put_shards(answer, record.config.layout.shards()))
             }
             _ => Err(Refusal::Internal),

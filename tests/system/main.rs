@@ -3,7 +3,10 @@
 //! Tests run in parallel on one server, each with a stream of its own; those that kill or configure a server
 //! start their own. None sleeps.
 
+mod accepting;
 mod adnpy;
+mod blocked;
+mod budgets;
 mod carbon;
 mod channel;
 mod clock;
@@ -39,6 +42,7 @@ mod objects;
 mod origins;
 mod otlp;
 mod owning;
+mod pages;
 mod peer;
 #[path = "../programs/mod.rs"]
 mod programs;
@@ -59,4 +63,6 @@ mod stream;
 mod versions;
 mod waiting;
 mod windows;
+mod write_keys;
+mod writers;
 mod writing;

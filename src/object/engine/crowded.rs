@@ -39,6 +39,11 @@ impl Crowded {
 }
 
 impl<S: Sql> Engine<S> {
+    /// How many parts the place of chunks that has most of them has, of at most [`chunks::MAX_PARTS`].
+    pub(in crate::object) fn fullest_place(&self) -> Result<usize, StoreError> {
+        Ok(chunks::fullest(&self.sql, 0, 1)?.first().map_or(0, |(parts, _)| *parts))
+    }
+
     /// Whether [`Self::compact`] has something to do.
     pub(in crate::object) fn is_crowded(&self) -> bool {
         !self.crowded.places.is_empty()

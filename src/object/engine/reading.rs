@@ -25,19 +25,19 @@ pub(in crate::object) enum QueryError {
 impl<S: Sql> Engine<S> {
     /// The cells that a query asks for.
     pub(in crate::object) fn query(&self, query: &Query) -> Result<Vec<Row>, QueryError> {
-        self.collect(query, Collector::new(query, self.dictionary.labels().iter()))
+        self.collect(query, Collector::new(query, self.dictionary.labels()))
     }
 
     /// The cells that a query asks for, of only some steps.
     pub(super) fn query_only(&self, query: &Query, times: &[i64]) -> Result<Vec<Row>, QueryError> {
-        self.collect(query, Collector::new(query, self.dictionary.labels().iter()).only(times))
+        self.collect(query, Collector::new(query, self.dictionary.labels()).only(times))
     }
 
     #[inline(never)]
     fn collect(&self, query: &Query, mut collector: Collector) -> Result<Vec<Row>, QueryError> {
         let (from_s, to_s) = (query.window.from_s(), query.window.to_s());
-        let wanted = collector.wanted();
-        let wants = |series: SeriesId| wanted.get(series as usize).copied().unwrap_or_default();
+        let groups = collector.groups();
+        let wants = |series: SeriesId| groups.wants(series);
         for layer in query.window.layers() {
             chunks::each::<QueryError>(
                 &self.sql,
@@ -59,19 +59,15 @@ impl<S: Sql> Engine<S> {
 
     /// What series have had since the stream began.
     pub(in crate::object) fn shown(&self, query: &Query) -> Shown {
-        let series = self.dictionary.labels().iter().enumerate();
-        let series = series.map(|(number, labels)| (labels, self.series_totals.of(number)));
+        let series = self.dictionary.labels().map(|(series, labels)| (labels, self.series_totals.of(series)));
         Shown::collect(series, query, MAX_SHOWN, MAX_SHOWN_BYTES)
     }
 
-    /// How many parts the place of chunks that has most of them has, of at most [`chunks::MAX_PARTS`].
-    #[cfg_attr(not(test), expect(dead_code, reason = "for the bounds of status"))]
-    pub(in crate::object) fn fullest_place(&self) -> Result<usize, StoreError> {
-        Ok(chunks::fullest(&self.sql, 0, 1)?.first().map_or(0, |(parts, _)| *parts))
-    }
-
+    /// Whether `overflow` has something: what found no room, or what series had that were folded.
     fn has_overflow(&self) -> bool {
+        let mut overflow = self.dictionary.labels().filter(|(_, labels)| labels.is_overflow());
         self.totals.overflow_points > 0
+            || overflow.next().is_some_and(|(series, _)| !self.series_totals.of(series).is_none())
     }
 
     pub(in crate::object) fn labels_json(&self) -> String {
@@ -85,7 +81,7 @@ impl<S: Sql> Engine<S> {
     pub(in crate::object) fn status_json(&self) -> String {
         let rejected: serde_json::Map<String, serde_json::Value> = Reason::ALL
             .iter()
-            .zip(self.totals.rejected)
+            .zip(self.totals.rejected.into_iter().chain([self.totals.ruled]))
             .filter(|(_, count)| *count > 0)
             .map(|(reason, count)| (reason.name().to_owned(), count.into()))
             .collect();
@@ -105,6 +101,7 @@ impl<S: Sql> Engine<S> {
             "last_write": last_write,
             "forward": self.forward_json(),
             "carbon": self.carbon_json(),
+            "bounds": self.bounds_json(),
         })
         .to_string()
     }

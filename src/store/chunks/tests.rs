@@ -73,17 +73,22 @@ fn a_place_is_known_by_the_numbers_of_its_parts_up_to_the_last_block() {
 }
 
 #[test]
-fn series_beyond_32_blocks_lie_in_their_span_also_for_a_range_that_ends_inside_it() {
+fn any_number_that_a_series_may_get_has_a_place_in_its_span() {
     let sql = ready();
-    let cells = [131_072, 1 << 24, 60_000_000].map(|series| (HOUR, series, counted(1)));
+    let last = 360 * 32 * BLOCK_SERIES - 1;
+    let numbers = [0, 131_071, 131_072, 1_000_000, last];
+    let cells = numbers.map(|series| (HOUR, series, counted(1)));
     put(&sql, LAYER, refs(&cells)).expect("seals");
-    put(&sql, LAYER, refs(&[(HOUR + 3600, 131_072, counted(9))])).expect("seals");
-    let of_hour = cells.map(|(start_s, series, _)| (start_s, series, 1));
-    assert_eq!(read(&sql, LAYER, HOUR, HOUR + 10), of_hour);
-    assert_eq!(read(&sql, LAYER, HOUR + 3590, HOUR + 3600), of_hour);
-    assert_eq!(oldest_end_s(&sql, LAYER), Ok(Some(HOUR + 3600)));
+    put(&sql, LAYER, refs(&[(HOUR + 3600, 5, counted(7))])).expect("seals");
+    let seen: Vec<_> = numbers.map(|series| (HOUR, series, 1)).to_vec();
+    for to_s in [HOUR + 1, HOUR + 3599, HOUR + 3600] {
+        assert_eq!(read(&sql, LAYER, HOUR, to_s), seen);
+    }
+    assert_eq!(read(&sql, LAYER, HOUR + 3600, HOUR + 3601), [(HOUR + 3600, 5, 7)]);
+    remove_before(&sql, LAYER, HOUR + 3599).expect("removes");
+    assert_eq!((sql.count("chunks"), oldest_end_s(&sql, LAYER)), (6, Ok(Some(HOUR + 3600))));
     remove_before(&sql, LAYER, HOUR + 3600).expect("removes");
-    assert_eq!(read(&sql, LAYER, HOUR, HOUR + 7200), [(HOUR + 3600, 131_072, 9)]);
+    assert_eq!(sql.count("chunks"), 1);
 }
 
 #[test]
