@@ -81,7 +81,9 @@ impl LongPoints {
             let point = Point { n: n as f64, d: 1.0, p: Some(p as f64), t: t as f64 };
             frame.push(index, Ok((point, &format!("a\u{1f}{a}\u{1e}"))));
         }
-        assert!(self.engine.commit(&[frame.finish(None).frame], LATE_NOW_MS).iter().all(Result::is_ok));
+        assert!(
+            self.engine.commit(&[Incoming::of_owner(frame.finish(None).frame)], LATE_NOW_MS).iter().all(Result::is_ok)
+        );
     }
 
     #[expect(clippy::cast_precision_loss, reason = "small numbers")]
@@ -158,7 +160,7 @@ fn what_a_day_of_counters_writes() {
                 frame.push(0, Ok((point, &format!("series\u{1f}{series}\u{1e}"))));
             }
         }
-        assert!(engine.commit(&[frame.finish(None).frame], now_ms).iter().all(Result::is_ok));
+        assert!(engine.commit(&[Incoming::of_owner(frame.finish(None).frame)], now_ms).iter().all(Result::is_ok));
         engine.tidy(now_ms).expect("tidies");
     }
     println!(
