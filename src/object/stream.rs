@@ -137,12 +137,7 @@ impl DurableObject for Stream {
     async fn alarm(&self) -> Result<Response> {
         self.shared.alarm_ms.set(None);
         let announced = self.shared.announce_if_due();
-        let tidied = self.shared.with_engine(|engine| {
-            let now = now_ms();
-            let tidied = if engine.tidy_due() <= now { engine.tidy(now).map(|_| ()) } else { Ok(()) };
-            engine.compact();
-            tidied
-        });
+        let tidied = self.shared.with_engine(|engine| engine.tidy_if_due(now_ms()));
         if tidied.is_ok() {
             // What it fails to keep is kept with the next.
             self.shared.keep_writers().ok();

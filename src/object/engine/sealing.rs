@@ -90,6 +90,13 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
+    /// What the alarm does: tidies when it is time, and merges a bit of what is crowded.
+    pub(in crate::object) fn tidy_if_due(&mut self, now_ms: i64) -> Result<(), StoreError> {
+        let tidied = if self.tidy_due() <= now_ms { self.tidy(now_ms).map(|_| ()) } else { Ok(()) };
+        self.compact();
+        tidied
+    }
+
     /// Removes what no one needs any more: chunks beyond their tier's retention, answers whose keys have expired; and seals.
     /// Removing comes first, as it makes room, and does not wait for sealing to succeed. The next time there is something to
     /// do, if any.
