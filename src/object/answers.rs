@@ -172,6 +172,11 @@ impl Answers {
         Held { open: share(0, OPEN_KEYS), keyed: share(1, KEYED_KEYS), full_until_ms }
     }
 
+    /// How many keys are held, and how many may be.
+    pub(super) fn keys(&self) -> (usize, usize) {
+        (self.count(0) + self.count(1), MAX_KEYS)
+    }
+
     fn count(&self, side: usize) -> usize {
         self.order[side].len() + self.waiting[side].len()
     }
