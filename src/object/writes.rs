@@ -10,7 +10,7 @@ use crate::domain::top::Tally;
 use crate::wire::command::{Refusal, WriteAnswer, WriteRequest};
 use crate::wire::frame::{Frame, LabelSet};
 use crate::wire::outcome::Outcome;
-use crate::wire::writer::Writer;
+use crate::wire::writer::{Who, Writer};
 use crate::wire::writes::{Answered, decode_writes};
 
 use super::engine::{Engine, Told};
@@ -77,7 +77,12 @@ impl Stream {
         let only_asks = outcome.accepted == 0;
         let (known, fence, earlier, is_known, new_series) = self.shared.try_with_engine(|engine| {
             self.shared.renew_salt(engine, now_ms)?;
-            let known = admit(engine, &writer, only_asks)?;
+            let known = admit(engine, &writer, only_asks).inspect_err(|refusal| {
+                if *refusal == Refusal::WrongWriteKey {
+                    // Whoever invents keys has a network, and no budget for each.
+                    engine.charge_repeated(&Writer { who: Who::Open, ..writer.clone() }, now_ms);
+                }
+            })?;
             let fence = self.shared.hear(engine, shards).map_err(|error| internal(&error))?;
             let is_known = highest.is_none_or(|series| engine.knows(series));
             let mut earlier = None;
@@ -110,8 +115,15 @@ impl Stream {
         if !queue.has_room(frame.len()) {
             return Err(Refusal::Overloaded);
         }
-        let charge = self.shared.try_with_engine(|engine| engine.charge(&writer, cost, key, now_ms))?;
         let (points, rejected) = (outcome.accepted, outcome.rejected_total());
+        let charge = match self.shared.try_with_engine(|engine| engine.charge(&writer, cost, key, now_ms)) {
+            Ok(charge) => charge,
+            Err(refusal) => {
+                let tally = Tally { rejected: points + rejected, ..Tally::default() };
+                self.shared.count(&writer, &known, 0, tally);
+                return Err(refusal);
+            }
+        };
         let committed = queue.push(frame.to_vec(), key, outcome, charge);
         drop(queue);
         self.shared.count(&writer, &known, cost.units, Tally { points, new_series, rejected });
