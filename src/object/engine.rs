@@ -46,6 +46,7 @@ use super::entry::Entry;
 use super::log_index::LogIndex;
 use super::series_totals::SeriesTotals;
 use super::totals::Totals;
+use super::values::Values;
 
 use carbon::Pushing;
 pub(super) use deciding::Incoming;
@@ -94,6 +95,8 @@ pub(super) struct Engine<S> {
     record: Record,
     dictionary: Dictionary,
     distinct: DistinctLabels,
+    /// Only in memory.
+    values: Values,
     open: OpenBuckets,
     /// What live readers have not seen yet.
     increments: Increments,
@@ -156,6 +159,7 @@ impl<S: Sql> Engine<S> {
         let mut engine = Self {
             limits,
             distinct: DistinctLabels::load(&sql, &record.config.distinct)?,
+            values: Values::default(),
             record,
             open: OpenBuckets::default(),
             increments: Increments::new(limits.increments),
@@ -325,6 +329,11 @@ impl<S: Sql> Engine<S> {
     /// Whether a live series has this number.
     pub(super) fn knows(&self, series: SeriesId) -> bool {
         self.dictionary.get(series).is_some()
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_series(&self, canonical: &str) -> bool {
+        self.dictionary.has(canonical)
     }
 
     #[cfg(test)]

@@ -4,6 +4,7 @@
 
 mod laws;
 mod live;
+mod series;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -72,6 +73,12 @@ enum Step {
     Tidy {
         after_s: u16,
     },
+    /// Nobody writes for so many hours, in which the alarm comes whenever it is due.
+    Idle {
+        hours: u16,
+    },
+    /// Who writes from now on.
+    As(Class),
     /// Memory is lost.
     Crash,
     /// The nth statement from here fails, and what was in hand is lost.
@@ -93,6 +100,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (any::<bool>(), proptest::option::of(0u8..40))
             .prop_map(|(is_counted, fails_at)| Step::List { is_counted, fails_at }),
         1 => (0u16..1200).prop_map(|after_s| Step::Tidy { after_s }),
+        1 => (1u16..120).prop_map(|hours| Step::Idle { hours }),
+        1 => prop::sample::select(vec![Class::Open, Class::Keyed, Class::Owner]).prop_map(Step::As),
         1 => Just(Step::Crash),
         2 => (0u8..40, any_batch()).prop_map(|(nth, write)| Step::FailAndCrash { nth, write }),
     ]
@@ -127,6 +136,10 @@ struct Model {
     has_periods: bool,
     /// Of who writes.
     class: Class,
+    /// Whether there are limits beyond which series are refused.
+    may_refuse: bool,
+    /// When each series was last written to.
+    written_ms: BTreeMap<String, i64>,
 }
 
 impl Model {
@@ -135,8 +148,21 @@ impl Model {
         let engine = Engine::create(Rc::clone(&sql), limits, [0; 16], &record(&[CLIENT])).expect("creates");
         let (points, told) = (Vec::new(), BTreeMap::new());
         let (next_key, acknowledged, has_periods) = (0, None, true);
-        let (now_ms, class) = (START_MS, Class::Owner);
-        Self { sql, limits, engine, now_ms, points, next_key, acknowledged, told, has_periods, class }
+        let (now_ms, class, written_ms) = (START_MS, Class::Owner, BTreeMap::new());
+        Self {
+            sql,
+            limits,
+            engine,
+            now_ms,
+            points,
+            next_key,
+            acknowledged,
+            told,
+            has_periods,
+            class,
+            may_refuse: false,
+            written_ms,
+        }
     }
 
     fn keep_no_messages(&mut self) {
@@ -146,6 +172,11 @@ impl Model {
     }
 
     fn take(&mut self, step: &Step) {
+        self.take_step(step);
+        self.follow_folds();
+    }
+
+    fn take_step(&mut self, step: &Step) {
         match step {
             Step::Write(batches) => assert!(self.write(batches).iter().all(|is_committed| *is_committed)),
             Step::Retry => self.retry(),
@@ -155,6 +186,8 @@ impl Model {
                 self.now_ms += i64::from(*after_s) * 1000;
                 self.engine.tidy(self.now_ms).expect("tidies");
             }
+            Step::Idle { hours } => self.idle(*hours),
+            Step::As(class) => self.class = *class,
             Step::Crash => self.crash(),
             Step::FailAndCrash { nth, write } => {
                 self.sql.fail_at(u64::from(*nth));
@@ -190,7 +223,8 @@ impl Model {
         for batch in batches {
             self.next_key = self.next_key.wrapping_add(1);
             let key = [self.next_key; 16];
-            let told = |written: &[u8]| self.told.get(written).copied();
+            // An object answers of numbers that it does not know that it does not, and the edge forgets them.
+            let told = |written: &[u8]| self.told.get(written).copied().filter(|number| self.engine.knows(*number));
             let mut builder = FrameBuilder::new(u64::try_from(self.now_ms).expect("after 1970"), [0; 16], told);
             let points = self.points_of(batch);
             for (index, (kept, labels)) in points.iter().enumerate() {
@@ -208,6 +242,7 @@ impl Model {
             if let Ok(Told { numbers, first, .. }) = told {
                 assert_eq!(*first, self.points.len() as u64 + 1);
                 self.acknowledged = Some((key, outcome, self.now_ms));
+                self.written_ms.extend(points.iter().map(|kept| (kept.labels.clone(), self.now_ms)));
                 self.points.extend(points);
                 self.learn(&new_labels, numbers);
             }

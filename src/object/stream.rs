@@ -273,13 +273,7 @@ impl Shared {
         let now = now_ms();
         let results = self.with_engine(|engine| Ok(engine.commit(&batches, now)));
         let is_stored = |index: usize| results.as_ref().is_ok_and(|results| results[index].is_ok());
-        for (_, (key, charge)) in charges.iter().enumerate().filter(|(index, _)| !is_stored(*index)) {
-            self.with_engine(|engine| {
-                engine.refund(key.as_ref(), charge);
-                Ok(())
-            })
-            .ok();
-        }
+        charges.iter().enumerate().filter(|(index, _)| !is_stored(*index)).for_each(|(_, charge)| self.refund(charge));
         if results.is_ok() {
             let wanted = self.with_engine(|engine| Ok(engine.sending_due())).unwrap_or_default();
             self.expect_alarm(now, wanted).await;

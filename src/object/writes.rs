@@ -9,15 +9,16 @@ use crate::domain::cost::{Cost, Meter};
 use crate::domain::open::SeriesId;
 use crate::domain::top::Tally;
 use crate::wire::command::{Refusal, WriteAnswer, WriteRequest};
-use crate::wire::frame::{Frame, LabelSet};
+use crate::wire::frame::{BatchKey, Frame, LabelSet};
 use crate::wire::outcome::Outcome;
 use crate::wire::writer::{Who, Writer};
 use crate::wire::writes::{Answered, decode_writes};
 
+use super::admission::Charge;
 use super::engine::{Engine, Incoming, Told};
 use super::queue::Committed;
 use super::storage::ObjectSql;
-use super::stream::{Stream, internal, other_version};
+use super::stream::{Shared, Stream, internal, other_version};
 use super::top_writers::Known;
 
 /// A write that may be done.
@@ -120,6 +121,18 @@ impl Stream {
         drop(queue);
         self.shared.count(&writer, &known, cost.units, Tally { points, new_series, rejected });
         Ok(Accepted::Waits { committed, earlier: None })
+    }
+}
+
+impl Shared {
+    /// Gives back what was charged for a write that was not stored.
+    pub(super) fn refund(&self, (key, charge): &(Option<BatchKey>, Charge)) {
+        let refunded = self.with_engine(|engine| {
+            engine.refund(key.as_ref(), charge);
+            Ok(())
+        });
+        // Without an engine there is nothing to give back to.
+        refunded.ok();
     }
 }
 
