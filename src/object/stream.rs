@@ -17,11 +17,10 @@ use worker::{
 };
 
 use crate::clock::now_ms;
-use crate::domain::recent::Back;
 use crate::domain::shards::Fence;
 use crate::random::hash_key;
 use crate::store::sql::StoreError;
-use crate::wire::command::{Command, KeyHash, Read, Refusal, put_shards};
+use crate::wire::command::{Command, KeyHash, Refusal, put_shards};
 use crate::wire::stream::ConfigError;
 use crate::wire::stream_patch::StreamPatch;
 use crate::wire::writes::encode_answers;
@@ -335,18 +334,14 @@ impl Shared {
                 record.config.layout.settle(shards, now_ms());
                 Ok(())
             }),
-            Command::Vouch => {
-                self.try_with_engine(|engine| self.renew_salt(engine, now_ms()))?;
-                Ok(to_json(&self.record()?))
-            }
+            Command::Vouch => self.vouch(),
             Command::Read { credential, what } => {
                 let record = self.record()?;
                 authorize(&record, &credential, &what)?;
                 let (_, shard) = self.place()?;
-                let answer = match &what {
-                    Read::WriteKeys => self.write_keys(&record),
-                    Read::Writers { is_day } => self.tops(if *is_day { Back::Day } else { Back::Hour }),
-                    what => self.try_with_engine(|engine| read(engine, what, shard))?,
+                let answer = match self.read_writers(&record, &what) {
+                    Some(answer) => answer,
+                    None => self.try_with_engine(|engine| read(engine, &what, shard))?,
                 };
                 Ok(put_shards(answer, record.config.layout.shards()))
             }

@@ -14,7 +14,7 @@ use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::{Stream, added};
 
 /// How long an attack takes unless `ATTACK_SECONDS` says otherwise.
-const SHORT: Duration = Duration::from_secs(4);
+const SHORT: Duration = Duration::from_secs(3);
 /// From here on an attack says enough about latencies: 800 points of each writer.
 const TELLS_LATENCY: Duration = Duration::from_secs(40);
 /// Of the points of honest writers, so many per mille are acknowledged at once.
