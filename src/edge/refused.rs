@@ -100,7 +100,7 @@ mod tests {
     }
 
     fn open(network: &str) -> Writer<'_> {
-        Writer { who: Who::Open, network, origin: None }
+        Writer { who: Who::Open, network, place: "", origin: None }
     }
 
     fn wait_s(object: &str, writer: &Writer<'_>, now_ms: i64) -> Option<u32> {

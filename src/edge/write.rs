@@ -121,9 +121,9 @@ impl Exchange {
             refused::check(&object, &writer, self.now_ms)?;
             match self.send_to_shard(id, &config.layout, plan, (identity, &writer), &held).await {
                 Ok(WriteAnswer::Stored { .. }) if outcome.accepted == 0 => return Err(none_good(errors)),
-                Ok(WriteAnswer::Stored { first, .. }) => {
+                Ok(WriteAnswer::Stored { first, overflow, .. }) => {
                     let first = (config.layout.shards() == 1).then_some(first);
-                    return Ok(Stored { outcome: outcome.to_json().into_bytes(), first });
+                    return Ok(Stored { outcome: outcome.to_json_with(overflow).into_bytes(), first });
                 }
                 Ok(WriteAnswer::Earlier(outcome)) => return Ok(Stored { outcome, first: None }),
                 Ok(WriteAnswer::UnknownSeries) => (),

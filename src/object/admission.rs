@@ -226,7 +226,8 @@ impl Admission {
         self.used_bytes = self.used_bytes.min(size_bytes);
     }
 
-    fn takers(&self, writer: &Writer<'_>) -> [Option<u64>; 2] {
+    /// The hashes of who pays: of the network and the wider one that it is part of, or of the write key.
+    pub(super) fn takers(&self, writer: &Writer<'_>) -> [Option<u64>; 2] {
         let wider = if writer.who == Who::Open { wider(writer.network) } else { None };
         [taker(&self.salt, writer), wider.map(|wider| hash(&self.salt, wider.as_bytes()))]
     }

@@ -14,6 +14,7 @@ mod earlier_versions;
 mod engine;
 #[cfg(test)]
 mod engine_model;
+mod entry;
 mod forward;
 #[cfg(test)]
 mod forward_model;
@@ -34,4 +35,5 @@ mod tcp;
 mod top_writers;
 mod totals;
 mod upstream;
+mod values;
 mod writes;

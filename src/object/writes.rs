@@ -8,15 +8,16 @@ use crate::domain::cost::{Cost, Meter};
 use crate::domain::open::SeriesId;
 use crate::domain::top::Tally;
 use crate::wire::command::{Refusal, WriteAnswer, WriteRequest};
-use crate::wire::frame::{Frame, LabelSet};
+use crate::wire::frame::{BatchKey, Frame, LabelSet};
 use crate::wire::outcome::Outcome;
 use crate::wire::writer::{Who, Writer};
 use crate::wire::writes::{Answered, decode_writes};
 
-use super::engine::{Engine, Told};
+use super::admission::Charge;
+use super::engine::{Engine, Incoming, Told};
 use super::queue::Committed;
 use super::storage::ObjectSql;
-use super::stream::{Stream, internal, other_version};
+use super::stream::{Shared, Stream, internal, other_version};
 use super::top_writers::Known;
 
 /// A write that may be done.
@@ -33,10 +34,10 @@ impl Accepted {
             Self::Answered(answer) => answer,
             Self::Waits { committed, earlier } => {
                 // A sender that is dropped means that the committing task died; nobody knows what became of the batch.
-                let Told { numbers, first } = committed.await.unwrap_or(Err(Refusal::Internal))?;
+                let Told { numbers, first, overflow } = committed.await.unwrap_or(Err(Refusal::Internal))?;
                 match earlier {
                     Some(earlier) => WriteAnswer::Earlier(earlier.to_json().into_bytes()),
-                    None => WriteAnswer::Stored { numbers: numbers.to_vec(), first },
+                    None => WriteAnswer::Stored { numbers: numbers.to_vec(), first, overflow },
                 }
             }
         };
@@ -72,7 +73,7 @@ impl Stream {
     fn accept(&self, write: &[u8], now_ms: i64) -> std::result::Result<Accepted, Refusal> {
         let WriteRequest { shards, writer, earlier_key, frame } =
             WriteRequest::parse(write).map_err(|error| other_version(&error))?;
-        let (Frame { key, outcome, label_sets, .. }, highest, cost) =
+        let (Frame { key, outcome, label_sets, .. }, numbers, cost) =
             whole_frame(frame).map_err(|error| other_version(&error))?;
         let only_asks = outcome.accepted == 0;
         let (known, fence, earlier, is_known, new_series) = self.shared.try_with_engine(|engine| {
@@ -84,7 +85,7 @@ impl Stream {
                 }
             })?;
             let fence = self.shared.hear(engine, shards).map_err(|error| internal(&error))?;
-            let is_known = highest.is_none_or(|series| engine.knows(series));
+            let is_known = numbers.iter().all(|series| engine.knows(*series));
             let mut earlier = None;
             for key in [key.as_ref(), earlier_key.as_ref().filter(|_| key.is_some())].into_iter().flatten() {
                 if earlier.is_none() {
@@ -107,7 +108,7 @@ impl Stream {
             return Ok(Accepted::Waits { committed, earlier: Some(outcome) });
         }
         if only_asks {
-            return Ok(Accepted::Answered(WriteAnswer::Stored { numbers: Vec::new(), first: 0 }));
+            return Ok(Accepted::Answered(WriteAnswer::Stored { numbers: Vec::new(), first: 0, overflow: 0 }));
         }
         if key.is_some() && !fence.admits(shards) {
             return Err(Refusal::Moved);
@@ -116,18 +117,30 @@ impl Stream {
             return Err(Refusal::Overloaded);
         }
         let (points, rejected) = (outcome.accepted, outcome.rejected_total());
-        let charge = match self.shared.try_with_engine(|engine| engine.charge(&writer, cost, key, now_ms)) {
-            Ok(charge) => charge,
-            Err(refusal) => {
-                let tally = Tally { rejected: points + rejected, ..Tally::default() };
-                self.shared.count(&writer, &known, 0, tally);
-                return Err(refusal);
-            }
-        };
-        let committed = queue.push(frame.to_vec(), key, outcome, charge);
+        let charged = self
+            .shared
+            .try_with_engine(|engine| Ok((engine.charge(&writer, cost, key, now_ms)?, engine.networks_of(&writer))));
+        let (charge, networks) = charged.inspect_err(|_| {
+            let tally = Tally { rejected: points + rejected, ..Tally::default() };
+            self.shared.count(&writer, &known, 0, tally);
+        })?;
+        let committed =
+            queue.push(Incoming { frame: frame.to_vec(), class: known.class, networks }, key, outcome, charge);
         drop(queue);
         self.shared.count(&writer, &known, cost.units, Tally { points, new_series, rejected });
         Ok(Accepted::Waits { committed, earlier: None })
+    }
+}
+
+impl Shared {
+    /// Gives back what was charged for a write that was not stored.
+    pub(super) fn refund(&self, (key, charge): &(Option<BatchKey>, Charge)) {
+        let refunded = self.with_engine(|engine| {
+            engine.refund(key.as_ref(), charge);
+            Ok(())
+        });
+        // Without an engine there is nothing to give back to.
+        refunded.ok();
     }
 }
 
@@ -140,18 +153,20 @@ fn admit(engine: &Engine<ObjectSql>, writer: &Writer<'_>, only_asks: bool) -> st
     if engine.is_behind() && !only_asks { Err(Refusal::Overloaded) } else { Ok(known) }
 }
 
-/// A frame that is sound to its last point, as what is in the log must be, the highest number of a known series in it, and
-/// what it costs.
-fn whole_frame(bytes: &[u8]) -> std::result::Result<(Frame<'_>, Option<SeriesId>, Cost), Malformed> {
-    let (frame, mut highest) = (Frame::parse(bytes)?, None);
+/// A frame that is sound to its last point, as what is in the log must be, the numbers of known series in it, and what it
+/// costs.
+fn whole_frame(bytes: &[u8]) -> std::result::Result<(Frame<'_>, Vec<SeriesId>, Cost), Malformed> {
+    let (frame, mut numbers) = (Frame::parse(bytes)?, Vec::new());
     let mut meter = Meter::new(bytes.len(), frame.arrived_ms);
     frame.each_point(|set, point| {
         let known = match set {
             LabelSet::Known(series) => Some(series),
             LabelSet::New(_) => None,
         };
-        highest = highest.max(known);
+        if known.is_some() && known.as_ref() != numbers.last() {
+            numbers.extend(known);
+        }
         meter.add(known, point);
     })?;
-    Ok((frame, highest, meter.cost()))
+    Ok((frame, numbers, meter.cost()))
 }

@@ -239,6 +239,8 @@ pub enum WriteAnswer {
         numbers: Vec<Option<SeriesId>>,
         /// The number of its first point in the stream, counted from 1.
         first: u64,
+        /// How many of its points are in the series of what overflows, at least in part.
+        overflow: u64,
     },
     /// A batch with this key was stored before; the JSON that its writer was answered.
     Earlier(Vec<u8>),
@@ -252,14 +254,20 @@ const STORED_BEFORE: u8 = 0;
 const STORED: u8 = 3;
 const EARLIER: u8 = 1;
 const UNKNOWN_SERIES: u8 = 2;
+/// As [`STORED`], with the overflow before the rest; what has none is as before.
+const STORED_OVERFLOW: u8 = 4;
 
 impl WriteAnswer {
     /// Its bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
-            Self::Stored { numbers, first } => {
+            Self::Stored { numbers, first, overflow } => {
                 let mut out = vec![STORED];
+                if *overflow > 0 {
+                    out[0] = STORED_OVERFLOW;
+                    put_varint(&mut out, *overflow);
+                }
                 put_varint(&mut out, *first);
                 for number in numbers {
                     put_varint(&mut out, number.map_or(0, |number| u64::from(number) + 1));
@@ -278,14 +286,15 @@ impl WriteAnswer {
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let (kind, rest) = bytes.split_first().unwrap_or((&STORED_BEFORE, &[]));
         match *kind {
-            STORED | STORED_BEFORE => {
+            STORED | STORED_BEFORE | STORED_OVERFLOW => {
                 let (mut reader, mut numbers) = (Reader::new(rest), Vec::new());
-                let first = if *kind == STORED { reader.varint()? } else { 0 };
+                let overflow = if *kind == STORED_OVERFLOW { reader.varint()? } else { 0 };
+                let first = if *kind == STORED_BEFORE { 0 } else { reader.varint()? };
                 while !reader.is_empty() {
                     let number = reader.varint()?.checked_sub(1).map(SeriesId::try_from).transpose();
                     numbers.push(number.map_err(|_| Malformed(0))?);
                 }
-                Ok(Self::Stored { numbers, first })
+                Ok(Self::Stored { numbers, first, overflow })
             }
             EARLIER => Ok(Self::Earlier(rest.to_vec())),
             UNKNOWN_SERIES => Ok(Self::UnknownSeries),

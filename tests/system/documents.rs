@@ -23,6 +23,15 @@ pub(crate) fn document(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("the document is there")
 }
 
+#[test]
+fn the_commands_of_the_document_on_rules_succeed_and_leave_none() {
+    let stream = Stream::new();
+    for command in blocks(&document("docs/accept.md"), "sh") {
+        assert!(run(command, &stream).ends_with('}'), "{command}");
+    }
+    assert!(stream.owned("GET", "").send().expect(200).json()["accept"].is_null());
+}
+
 /// The texts of the code blocks of a language.
 pub(crate) fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
     let fence = format!("```{language}\n");

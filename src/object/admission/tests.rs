@@ -14,11 +14,11 @@ fn new() -> Admission {
 }
 
 fn open(network: &str) -> Writer<'_> {
-    Writer { who: Who::Open, network, origin: None }
+    Writer { who: Who::Open, network, place: "", origin: None }
 }
 
 fn keyed(key: u8) -> Writer<'static> {
-    Writer { who: Who::Keyed([key; 32]), network: "192.0.2.1", origin: None }
+    Writer { who: Who::Keyed([key; 32]), network: "192.0.2.1", place: "", origin: None }
 }
 
 struct Stage {

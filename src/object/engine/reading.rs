@@ -25,19 +25,19 @@ pub(in crate::object) enum QueryError {
 impl<S: Sql> Engine<S> {
     /// The cells that a query asks for.
     pub(in crate::object) fn query(&self, query: &Query) -> Result<Vec<Row>, QueryError> {
-        self.collect(query, Collector::new(query, self.dictionary.labels().iter()))
+        self.collect(query, Collector::new(query, self.dictionary.labels()))
     }
 
     /// The cells that a query asks for, of only some steps.
     pub(super) fn query_only(&self, query: &Query, times: &[i64]) -> Result<Vec<Row>, QueryError> {
-        self.collect(query, Collector::new(query, self.dictionary.labels().iter()).only(times))
+        self.collect(query, Collector::new(query, self.dictionary.labels()).only(times))
     }
 
     #[inline(never)]
     fn collect(&self, query: &Query, mut collector: Collector) -> Result<Vec<Row>, QueryError> {
         let (from_s, to_s) = (query.window.from_s(), query.window.to_s());
-        let wanted = collector.wanted();
-        let wants = |series: SeriesId| wanted.get(series as usize).copied().unwrap_or_default();
+        let groups = collector.groups();
+        let wants = |series: SeriesId| groups.wants(series);
         for layer in query.window.layers() {
             chunks::each::<QueryError>(
                 &self.sql,
@@ -59,13 +59,15 @@ impl<S: Sql> Engine<S> {
 
     /// What series have had since the stream began.
     pub(in crate::object) fn shown(&self, query: &Query) -> Shown {
-        let series = self.dictionary.labels().iter().enumerate();
-        let series = series.map(|(number, labels)| (labels, self.series_totals.of(number)));
+        let series = self.dictionary.labels().map(|(series, labels)| (labels, self.series_totals.of(series)));
         Shown::collect(series, query, MAX_SHOWN, MAX_SHOWN_BYTES)
     }
 
+    /// Whether `overflow` has something: what found no room, or what series had that were folded.
     fn has_overflow(&self) -> bool {
+        let mut overflow = self.dictionary.labels().filter(|(_, labels)| labels.is_overflow());
         self.totals.overflow_points > 0
+            || overflow.next().is_some_and(|(series, _)| !self.series_totals.of(series).is_none())
     }
 
     pub(in crate::object) fn labels_json(&self) -> String {
@@ -90,6 +92,7 @@ impl<S: Sql> Engine<S> {
             "accepted": self.totals.accepted,
             "rejected": rejected,
             "overflow": { "points": self.totals.overflow_points },
+            "sketches_dropped": self.totals.sketches_dropped,
             "series": self.dictionary.series() + usize::from(self.has_overflow()),
             "storage_bytes": self.sql.size_bytes(),
             "log": { "rows": self.log.behind(self.cursor.seq).count(), "bytes": self.unsealed_bytes },
@@ -98,6 +101,7 @@ impl<S: Sql> Engine<S> {
             "last_write": last_write,
             "forward": self.forward_json(),
             "carbon": self.carbon_json(),
+            "bounds": self.bounds_json(),
         })
         .to_string()
     }

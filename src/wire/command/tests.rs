@@ -65,17 +65,18 @@ fn the_number_of_shards_comes_back_from_behind_an_answer() {
 
 #[test]
 fn what_an_earlier_version_answered_is_still_read() {
-    let stored = |numbers| Ok(WriteAnswer::Stored { numbers, first: 0 });
+    let stored = |numbers| Ok(WriteAnswer::Stored { numbers, first: 0, overflow: 0 });
     assert_eq!(WriteAnswer::parse(&[0, 8, 9]), stored(vec![Some(7), Some(8)]));
     assert_eq!(WriteAnswer::parse(&[]), stored(Vec::new()));
-    assert_eq!(WriteAnswer::Stored { numbers: vec![Some(7)], first: 41 }.to_bytes(), [3, 41, 8]);
+    let bytes = |overflow| WriteAnswer::Stored { numbers: vec![Some(7)], first: 41, overflow }.to_bytes();
+    assert_eq!((bytes(0), bytes(5)), (vec![3, 41, 8], vec![4, 5, 41, 8]));
 }
 
 #[test]
 fn a_write_answer_comes_back() {
     for answer in [
-        WriteAnswer::Stored { numbers: Vec::new(), first: 1 },
-        WriteAnswer::Stored { numbers: vec![Some(0), None, Some(SeriesId::MAX)], first: 1 << 53 },
+        WriteAnswer::Stored { numbers: Vec::new(), first: 1, overflow: 0 },
+        WriteAnswer::Stored { numbers: vec![Some(0), None, Some(SeriesId::MAX)], first: 1 << 53, overflow: 300 },
         WriteAnswer::Earlier(b"{}".to_vec()),
         WriteAnswer::UnknownSeries,
     ] {
