@@ -132,10 +132,8 @@ impl PointError {
     #[must_use]
     pub fn field(self) -> Field {
         match self {
-            Self::MissingN => Field::N,
-            Self::NotFinite(field) => field,
-            Self::OpenRange(field, _) => field,
-            Self::NumeratorRange(_) => Field::N,
+            Self::MissingN | Self::NumeratorRange(_) => Field::N,
+            Self::NotFinite(field) | Self::OpenRange(field, _) => field,
             Self::DenominatorRange(_) => Field::D,
             Self::PeriodRange(_) => Field::P,
             Self::TooOld(..) | Self::TooFarAhead(_) => Field::T,

@@ -341,7 +341,9 @@ impl<'a> Frame<'a> {
     pub fn relabelled(&self, label_sets: &[impl AsRef<str>]) -> Vec<u8> {
         let mut out = self.bytes[..self.sets_at.start].to_vec();
         put_len(&mut out, label_sets.len());
-        label_sets.iter().for_each(|labels| put_bytes(&mut out, labels.as_ref().as_bytes()));
+        for labels in label_sets {
+            put_bytes(&mut out, labels.as_ref().as_bytes());
+        }
         out.extend_from_slice(&self.bytes[self.sets_at.end..]);
         out
     }

@@ -26,8 +26,10 @@ function changed(body, change) {
  */
 function before(body) {
   const write = body.slice(2);
-  const [, shards, , networkLength] = write;
-  const flagAt = 5 + networkLength + write[4 + networkLength];
+  const [, shards] = write;
+  // Behind the class, and the texts of network, place and origin.
+  let flagAt = 3;
+  for (let texts = 0; texts < 3; texts += 1) flagAt += 1 + write[flagAt];
   if (write[flagAt] !== 1) return body;
   const [earlier, frame] = [write.slice(flagAt + 1, flagAt + 17), write.slice(flagAt + 17)];
   let keyAt = 1;

@@ -56,7 +56,7 @@ pub(super) fn canonical(json: &str) -> String {
     out
 }
 
-/// As deep as the parser goes: serde_json takes 128 levels.
+/// As deep as the parser goes: `serde_json` takes 128 levels.
 fn push_canonical(out: &mut String, json: &str) {
     if let Some(fields) = object(json) {
         for (index, (name, value)) in fields.iter().enumerate() {
