@@ -38,6 +38,7 @@ pub mod sketches;
 pub mod spans;
 pub mod sparse;
 pub mod spread;
+pub mod spreadsheet;
 pub mod standing;
 pub mod text_index;
 pub mod tier;

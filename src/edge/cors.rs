@@ -5,13 +5,13 @@ use std::rc::Rc;
 
 use worker::Method;
 
-use crate::wire::stream::StreamConfig;
+use crate::wire::stream::{MAX_ORIGIN_BYTES, StreamConfig};
 
 use super::author::Author;
 use super::face;
 use super::problem::Problem;
 use super::reply::Reply;
-use super::route::Route;
+use super::route::{self, Route};
 use super::{Exchange, StreamId, refused};
 
 /// A page's tracing adds a few short names; a longer list is nobody's.
@@ -21,6 +21,8 @@ const MAX_AGE_S: &str = "7200";
 const REQUEST_HEADERS: &str =
     "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-None-Match, Last-Event-ID";
 const ASKED_HEADERS: &str = "Access-Control-Request-Headers";
+/// The origin of a page that hides it, as browsers write it for pages of files and in sandboxes. No list of origins can have it.
+const HIDDEN: &str = "null";
 const RESPONSE_HEADERS: &str = "ETag, Location, Retry-After, Heartbeat-Limits";
 
 /// Who may read the answer, as far as browsers care.
@@ -91,23 +93,49 @@ impl Exchange {
         Ok(Admitted { config, author })
     }
 
-    /// The configuration of a stream and the request's origin, if pages of it may write there. What has no origin comes from no
-    /// page: it may write, and no header of ours matters to it.
+    /// The configuration of a stream and the origin of the page that writes, if it may write there. What comes from no page may
+    /// write, and no header of ours matters to it.
     async fn admit_page(&self, id: &StreamId, cors: &mut Cors) -> Result<(Rc<StreamConfig>, Option<String>), Problem> {
-        let (mut config, origin) = (self.config(id).await?, self.header("Origin"));
+        let (mut config, header) = (self.config(id).await?, self.header("Origin"));
+        let is_named = header.is_some();
+        let origin = header.or_else(|| {
+            let site = self.header("Sec-Fetch-Site");
+            page(site.as_deref(), self.header("Referer").as_deref(), || self.origin().to_owned())
+        });
         if !config.admits(origin.as_deref()) {
             config = self.newer_config(id, config).await?;
         }
         if !config.admits(origin.as_deref()) {
             return Err(Problem::OriginNotAllowed);
         }
-        if let Some(origin) = &origin
+        if let Some(origin) = origin.as_ref().filter(|_| is_named)
             && !config.origins.is_empty()
         {
             *cors = Cors::Only(origin.clone());
         }
         Ok((config, origin))
     }
+}
+
+/// The origin of the page that makes a request without `Origin`, as browsers do for images and links: that of `Referer`, or none that a
+/// list can have where the page hides it. `None` where it is no page's: of a server, of mail, or of an address that somebody typed.
+/// Browsers say `Sec-Fetch-Site` to servers with TLS and to this machine; no page can forge or hide it.
+fn page(site: Option<&str>, referer: Option<&str>, own: impl FnOnce() -> String) -> Option<String> {
+    match (site, referer) {
+        (Some("none"), _) | (None, None) => None,
+        (_, Some(referer)) => Some(origin_of(referer).unwrap_or_else(|| HIDDEN.to_owned())),
+        (Some("same-origin"), None) => Some(own()),
+        (Some(_), None) => Some(HIDDEN.to_owned()),
+    }
+}
+
+/// The origin of an address, as a browser writes it in `Origin`.
+fn origin_of(url: &str) -> Option<String> {
+    let is_web = |scheme: &str| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
+    let host = url.split_once("://").filter(|(scheme, _)| is_web(scheme))?.1;
+    // No browser tells a name and a password.
+    let (has_host, origin) = (!host.is_empty() && !host.starts_with(['/', '?', '#']), route::origin(url));
+    (has_host && origin.len() <= MAX_ORIGIN_BYTES && !origin.contains(['@', '\\'])).then(|| origin.to_ascii_lowercase())
 }
 
 /// The headers that requests may have: ours, and whatever else is asked for. Who measures a page's requests adds headers to
@@ -132,6 +160,36 @@ fn is_token(name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_without_an_origin_is_of_the_page_that_its_browser_tells() {
+        let page = |site: Option<&str>, referer: Option<&str>| page(site, referer, || "https://own.example".to_owned());
+        let shop = Some("https://shop.example:8443/cart?x=1#y");
+        for (site, referer, wanted) in [
+            (None, None, None),
+            (Some("none"), None, None),
+            (Some("none"), shop, None),
+            (None, shop, Some("https://shop.example:8443")),
+            (Some("cross-site"), shop, Some("https://shop.example:8443")),
+            (Some("same-site"), Some("HTTPS://Shop.Example"), Some("https://shop.example")),
+            (Some("cross-site"), None, Some("null")),
+            (Some("same-site"), None, Some("null")),
+            (Some("something-new"), None, Some("null")),
+            (Some(""), None, Some("null")),
+            (Some("same-origin"), None, Some("https://own.example")),
+            (Some("same-origin"), Some("https://own.example/demo"), Some("https://own.example")),
+            (None, Some("android-app://com.example/"), Some("null")),
+            (None, Some(""), Some("null")),
+            (None, Some("https://"), Some("null")),
+            (None, Some("https:///shop.example"), Some("null")),
+            (None, Some(&format!("https://{}.example/", "x".repeat(300))), Some("null")),
+            (None, Some("https://shop.example@evil.example/"), Some("null")),
+            (None, Some("https://shop.example\\@evil.example/"), Some("null")),
+            (None, Some("https://evil.example/https://shop.example"), Some("https://evil.example")),
+        ] {
+            assert_eq!(page(site, referer).as_deref(), wanted, "{site:?} {referer:?}");
+        }
+    }
 
     #[test]
     fn what_is_asked_for_is_allowed_beside_ours_and_only_names_are_echoed() {

@@ -1,5 +1,7 @@
 //! Answers to `render`. None of them has `NaN` or an infinity: what has no value is null.
 
+use crate::domain::spreadsheet::neutral;
+
 use super::error::{Result, refuse};
 use super::request::{Format, Request};
 use super::series::Series;
@@ -166,12 +168,13 @@ fn rickshaw(series: &[Series]) -> String {
 fn csv(series: &[Series], zone: Zone<'_>) -> String {
     let mut out = String::new();
     for one in series {
-        let is_quoted = one.name.contains([',', '"', '\r', '\n']);
-        let name = if is_quoted { format!("\"{}\"", one.name.replace('"', "\"\"")) } else { one.name.clone() };
+        let name = neutral(&one.name);
+        let is_quoted = name.contains([',', '"', '\r', '\n']);
+        let name = if is_quoted { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.into_owned() };
         let times = std::iter::successors(Some(one.start_s), |at_s| Some(at_s + one.step_s));
         for (at_s, value) in times.zip(&one.values) {
             out.extend([name.as_str(), ",", &csv_text(at_s, zone), ","]);
-            if !value.is_nan() {
+            if value.is_finite() {
                 out.push_str(&repr(*value));
             }
             out.push_str("\r\n");
@@ -188,7 +191,7 @@ fn raw(series: &[Series]) -> String {
         out.extend([one.name.as_str(), ",", &start, ",", &end, ",", &step, "|"]);
         for value in &one.values {
             separate(&mut out, '|');
-            out.push_str(&if value.is_nan() { "None".to_owned() } else { repr(*value) });
+            out.push_str(&if value.is_finite() { repr(*value) } else { "None".to_owned() });
         }
         out.push('\n');
     }

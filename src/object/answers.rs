@@ -362,7 +362,8 @@ mod tests {
     }
 
     #[test]
-    fn open_writers_and_others_have_shares_of_the_keys_and_what_waits_counts() {
+    fn the_limit_of_keys_is_told() {
+        // Open writers and others have shares of them, and what waits for its commit counts.
         let mut answers = Answers::default();
         let remember = |answers: &mut Answers, keys: std::ops::Range<u128>, is_open: bool| {
             for index in keys {

@@ -6,6 +6,7 @@
 mod bounds;
 mod budgets;
 mod carbon;
+mod crowded;
 mod deciding;
 mod folding;
 mod forward_status;
@@ -46,8 +47,10 @@ use super::entry::Entry;
 use super::log_index::LogIndex;
 use super::series_totals::SeriesTotals;
 use super::totals::Totals;
+use super::values::Values;
 
 use carbon::Pushing;
+use crowded::Crowded;
 pub(super) use deciding::Incoming;
 use forwarding::Forwarding;
 pub(super) use forwarding::GATHER_MS;
@@ -94,6 +97,8 @@ pub(super) struct Engine<S> {
     record: Record,
     dictionary: Dictionary,
     distinct: DistinctLabels,
+    /// Only in memory.
+    values: Values,
     open: OpenBuckets,
     /// What live readers have not seen yet.
     increments: Increments,
@@ -117,6 +122,8 @@ pub(super) struct Engine<S> {
     tidy_ms: i64,
     /// A large backlog is not coarsened before; only in memory.
     coarsen_after_ms: i64,
+    /// Places of chunks whose parts are to be merged.
+    crowded: Crowded,
 }
 
 impl<S: Sql> Engine<S> {
@@ -156,6 +163,7 @@ impl<S: Sql> Engine<S> {
         let mut engine = Self {
             limits,
             distinct: DistinctLabels::load(&sql, &record.config.distinct)?,
+            values: Values::default(),
             record,
             open: OpenBuckets::default(),
             increments: Increments::new(limits.increments),
@@ -174,6 +182,7 @@ impl<S: Sql> Engine<S> {
             pushing: Pushing::load(&sql)?,
             tidy_ms: from_json(meta::get(&sql, TIDY)?)?.unwrap_or_default(),
             coarsen_after_ms: 0,
+            crowded: Crowded::default(),
             sql,
         };
         engine.replay()?;

@@ -21,8 +21,10 @@ use crate::domain::quantiles::Percent;
 use crate::domain::query::{By, Query};
 use crate::domain::retention::Retention;
 use crate::domain::sketches::Wanted;
+use crate::domain::tier::{Layer, Tier, floor_to};
 use crate::domain::total::Total;
 use crate::domain::window::Window;
+use crate::store::chunks::tests::fill;
 use crate::store::testing::TestSql;
 use crate::wire::frame::{Batch, BatchKey, FrameBuilder, NewLabels};
 use crate::wire::outcome::Outcome;
@@ -64,6 +66,10 @@ enum Step {
     /// The last acknowledged key again, with other points.
     Retry,
     Seal,
+    /// Places of chunks are full, as earlier versions left them.
+    Fill,
+    /// Merges a bit of what is crowded.
+    Compact,
     /// Lists the clients as a label whose values are counted, or no longer; maybe with a failing statement.
     List {
         is_counted: bool,
@@ -97,6 +103,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         4 => proptest::collection::vec(any_batch(), 1..4).prop_map(Step::Write),
         1 => Just(Step::Retry),
         1 => Just(Step::Seal),
+        1 => Just(Step::Fill),
+        1 => Just(Step::Compact),
         1 => (any::<bool>(), proptest::option::of(0u8..40))
             .prop_map(|(is_counted, fails_at)| Step::List { is_counted, fails_at }),
         1 => (0u16..1200).prop_map(|after_s| Step::Tidy { after_s }),
@@ -181,6 +189,8 @@ impl Model {
             Step::Write(batches) => assert!(self.write(batches).iter().all(|is_committed| *is_committed)),
             Step::Retry => self.retry(),
             Step::Seal => self.engine.seal(self.now_ms).expect("seals"),
+            Step::Fill => self.fill(),
+            Step::Compact => self.engine.compact(),
             Step::List { is_counted, fails_at } => self.list(*is_counted, *fails_at),
             Step::Tidy { after_s } => {
                 self.now_ms += i64::from(*after_s) * 1000;
@@ -193,9 +203,16 @@ impl Model {
                 self.sql.fail_at(u64::from(*nth));
                 self.write(std::slice::from_ref(write));
                 let _may_fail = self.engine.tidy(self.now_ms);
+                self.engine.compact();
                 self.sql.heal();
                 self.crash();
             }
+        }
+    }
+
+    fn fill(&self) {
+        for layer in [Layer::Total(Tier::FINEST), Layer::Total(Tier::H1), Layer::Spread(Tier::M10)] {
+            fill(&self.sql, layer, floor_to(self.now_ms / 1000, layer.tier().span_s()), &[]);
         }
     }
 

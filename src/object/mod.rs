@@ -35,4 +35,5 @@ mod tcp;
 mod top_writers;
 mod totals;
 mod upstream;
+mod values;
 mod writes;

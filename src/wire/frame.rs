@@ -290,6 +290,9 @@ pub struct Frame<'a> {
     /// The message that the points were posted in; empty where they came otherwise.
     pub posted: &'a str,
     points: Reader<'a>,
+    bytes: &'a [u8],
+    /// Where the label sets are in them, with how many there are.
+    sets_at: Range<usize>,
 }
 
 impl<'a> Frame<'a> {
@@ -314,10 +317,12 @@ impl<'a> Frame<'a> {
             *count = reader.varint()?;
         }
         let errors_json = reader.text()?.to_owned();
+        let sets_start = bytes.len() - reader.rest().len();
         let label_sets = (0..reader.len()?).map(|_| reader.text()).collect::<Result<_, _>>()?;
+        let sets_at = sets_start..bytes.len() - reader.rest().len();
         let posted = if version == WITH_POSTED { reader.text()? } else { "" };
         let outcome = Outcome { accepted, rejected, errors_json };
-        Ok(Self { arrived_ms, key, outcome, label_sets, posted, points: reader })
+        Ok(Self { arrived_ms, key, outcome, label_sets, posted, points: reader, bytes, sets_at })
     }
 
     /// The bytes of a frame that has only the key of this one and what its writer was told, with or without the list
@@ -328,6 +333,16 @@ impl<'a> Frame<'a> {
         let outcome = Outcome { errors_json, ..self.outcome.clone() };
         let mut out = header(PLAIN, committed_ms, self.key.as_ref(), &outcome, 1);
         put_len(&mut out, 0);
+        out
+    }
+
+    /// The bytes of the same frame with other label sets, as many.
+    #[must_use]
+    pub fn relabelled(&self, label_sets: &[impl AsRef<str>]) -> Vec<u8> {
+        let mut out = self.bytes[..self.sets_at.start].to_vec();
+        put_len(&mut out, label_sets.len());
+        label_sets.iter().for_each(|labels| put_bytes(&mut out, labels.as_ref().as_bytes()));
+        out.extend_from_slice(&self.bytes[self.sets_at.end..]);
         out
     }
 

@@ -1,9 +1,11 @@
 //! The answer to `rollup`, as JSON, CSV or NDJSON.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use crate::domain::aggregate::{Aggregate, Series, whole};
 use crate::domain::cell::Cell;
+use crate::domain::spreadsheet::{is_formula, neutral};
 use crate::domain::window::Window;
 
 use super::format::Format;
@@ -162,13 +164,14 @@ impl Rollup<'_> {
         let names = self.names();
         let has_other = self.series.iter().any(|series| series.is_other);
         let other = has_other.then_some("other");
-        let header = std::iter::once("time").chain(names.iter().copied()).chain(other);
+        let columns: Vec<_> = names.iter().map(|name| column(name)).collect();
+        let header = std::iter::once("time").chain(columns.iter().map(AsRef::as_ref)).chain(other);
         let mut out = String::new();
         let aggregates: Vec<_> = self.aggregates.iter().map(Aggregate::name).collect();
         push_csv_row(&mut out, header.chain(aggregates.iter().map(AsRef::as_ref)));
         for (at_s, series, cell) in self.rows() {
             let mut fields = vec![at_s.to_string()];
-            fields.extend(names.iter().map(|name| series.labels.value(name).to_owned()));
+            fields.extend(names.iter().map(|name| neutral(series.labels.value(name)).into_owned()));
             fields.extend(other.map(|_| series.is_other.to_string()));
             fields.extend(self.aggregates.iter().map(|aggregate| {
                 let mut field = String::new();
@@ -186,6 +189,17 @@ impl Rollup<'_> {
 /// Unix seconds with their thousandths.
 pub(super) fn push_clock(out: &mut String, now_ms: i64) {
     push_formatted(out, format_args!("{}.{:03}", now_ms.div_euclid(1000), now_ms.rem_euclid(1000)));
+}
+
+/// The column of a label: called like the label, unless that is or could be the name of one of our own columns, begins as these do
+/// here, or might be taken for a formula. So no label has the column of another or one of ours, whatever is asked for.
+fn column(name: &str) -> Cow<'_, str> {
+    const PREFIX: &str = "label.";
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    let is_ours = matches!(name, "time" | "other" | "sum" | "ratio" | "rate" | "count" | "min" | "max")
+        || name.strip_prefix('p').is_some_and(is_number)
+        || ["distinct:", PREFIX, "'"].iter().any(|begin| name.starts_with(begin));
+    if is_ours || is_formula(name) { [PREFIX, name].concat().into() } else { name.into() }
 }
 
 /// RFC 4180.
@@ -283,6 +297,43 @@ mod tests {
              1792540770,\"U\"\"S,\",false,1234,411.3333333333333,1\r\n\
              1792540790,\"U\"\"S,\",false,-0.5,-0.5,1\r\n\
              1792540780,,true,,,1\r\n"
+        );
+    }
+
+    #[test]
+    fn no_label_has_a_column_of_ours_or_of_another_label_and_none_is_a_formula() {
+        for (name, wanted) in [
+            ("time", "label.time"),
+            ("sum", "label.sum"),
+            ("other", "label.other"),
+            ("p50", "label.p50"),
+            ("p99.9", "label.p99.9"),
+            ("distinct:user", "label.distinct:user"),
+            ("label.time", "label.label.time"),
+            ("=1+1", "label.=1+1"),
+            ("'=1", "label.'=1"),
+            ("-x", "label.-x"),
+            ("Time", "Time"),
+            ("p", "p"),
+            ("path", "path"),
+            ("p2p", "p2p"),
+            ("label", "label"),
+        ] {
+            assert_eq!(column(name), wanted);
+        }
+        for aggregate in crate::wire::aggregates::parse_aggregates("sum,ratio,rate,count,min,max,p50,p99.9,distinct:a")
+            .expect("valid")
+        {
+            assert!(column(&aggregate.name()).starts_with("label."), "{aggregate:?}");
+        }
+        let labels = "=x\u{1f}@SUM(1)\u{1e}sum\u{1f}=HYPERLINK(\"a\",1)\u{1e}time\u{1f}-1\u{1e}";
+        let cell = Cell::of(&Point { n: -0.5, d: 1.0, p: None, t: 0.0 });
+        let series = [Series { labels: Labels::from_canonical(labels), is_other: false, cells: vec![(0, cell)] }];
+        let window = Window::aligned(NOW - 10, NOW, 10).expect("valid");
+        let rollup = Rollup { stream: "s", window, aggregates: &[Aggregate::Sum], series: &series, totals_at_ms: None };
+        assert_eq!(
+            rollup.render(Format::Csv).expect("few numbers"),
+            "time,label.=x,label.sum,label.time,sum\r\n1792540790,'@SUM(1),\"'=HYPERLINK(\"\"a\"\",1)\",'-1,-0.5\r\n"
         );
     }
 

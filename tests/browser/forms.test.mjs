@@ -106,3 +106,36 @@ test("a beacon of fields is counted, and so is an image without JavaScript", asy
   visitor.assertClean();
   await visitor.close();
 });
+
+test("a stream with origins takes images of listed pages, and none of others, whatever they hide", async () => {
+  const { port } = /** @type {import("node:net").AddressInfo} */ (site.address());
+  const [ours, theirs] = [`http://127.0.0.1:${port}`, `http://localhost:${port}`];
+  const stream = await worker.createStream("listed", { origins: [ours] });
+  const url = (/** @type {string} */ page) => `${worker.origin}/v1/streams/${stream.id}/pixel.gif?n=1&amp;v.page=${page}`;
+  /** Opens a page with this image and waits for what became of it. @param {string} at @param {string} image */
+  const show = async (at, image) => {
+    body = image;
+    const visitor = await visit(browser);
+    const [answer] = await Promise.all([
+      visitor.page.waitForResponse((response) => response.url().includes("/pixel.gif")),
+      visitor.page.goto(`${at}/docs`),
+    ]);
+    await visitor.close();
+    return answer.status();
+  };
+  headers = {};
+  assert.equal(await show(ours, `<img alt="" src="${url("listed")}">`), 200);
+  for (const [policy, attributes] of [
+    ["strict-origin-when-cross-origin", ""],
+    ["no-referrer", ""],
+    ["unsafe-url", ""],
+    ["strict-origin-when-cross-origin", 'referrerpolicy="no-referrer"'],
+    ["strict-origin-when-cross-origin", 'crossorigin="anonymous"'],
+  ]) {
+    headers = { "Referrer-Policy": policy };
+    assert.equal(await show(theirs, `<img alt="" ${attributes} src="${url("other")}">`), 403, `${policy} ${attributes}`);
+  }
+  headers = { "Content-Security-Policy": "sandbox" };
+  assert.equal(await show(ours, `<img alt="" referrerpolicy="no-referrer" src="${url("sandbox")}">`), 403);
+  assert.equal(await worker.count(stream), 1);
+});

@@ -56,11 +56,13 @@ fn the_example_of_the_contract_is_accepted() {
 }
 
 #[test]
-fn the_numerator_is_any_finite_json_number() {
+fn the_numerator_is_a_json_number_within_bounds() {
     let stream = Stream::new();
-    for number in ["0", "-0", "-1.5", "1e308", "-1e308", "5e-324", "1E+2", "1e-999", "123456789012345678901234567890"] {
+    for number in ["0", "-0", "-1.5", "9007199254740992", "-9007199254740992", "5e-324", "1E+2", "1e-999"] {
         stream.write(format!("{{\"n\":{number}}}"));
     }
+    let large = ["9007199254740994", "-1e16", "1e100", "1e300", "-1e308", "123456789012345678901234567890"];
+    assert_values_rejected("n", &large);
     let values = ["null", "true", "\"1\"", "[1]", "{}", "NaN", "-NaN", "Infinity", "-Infinity", "1e999", "-1e999"];
     assert_values_rejected("n", &values);
 }
@@ -75,9 +77,27 @@ fn what_is_almost_a_number_is_rejected() {
 }
 
 #[test]
-fn a_denominator_is_finite_and_not_negative() {
-    assert_accepted(&[json!({"n": 1, "d": 0}), json!({"n": 1, "d": 1e308}), json!({"n": 1, "d": 0.001})]);
+fn a_denominator_is_0_or_positive_within_bounds() {
+    let largest = json!({"n": 1, "d": 9_007_199_254_740_992_u64});
+    assert_accepted(&[json!({"n": 1, "d": 0}), largest, json!({"n": 1, "d": 0.001}), json!({"n": 1, "d": 1e-100})]);
     assert_values_rejected("d", &["-1", "-0.001", "-1e-300", "1e999", "NaN", "Infinity", "null", "\"1\"", "true"]);
+    assert_values_rejected("d", &["5e-324", "9.9e-101", "1e16", "1e100", "1e308"]);
+}
+
+#[test]
+fn the_owner_writes_numbers_up_to_1e100_and_sums_of_them_are_numbers() {
+    let stream = Stream::new();
+    let write = |body: &str| stream.owned("POST", "/points").body(body).send();
+    let bounds = r#"[{"n":1e100,"d":1e-100},{"n":1e100,"d":1e-100},{"n":-1e100,"d":1e100,"p":86400},{"n":1e-300,"d":0,"p":0.001}]"#;
+    assert_eq!(write(bounds).expect(202).json()["rejected"], 0);
+    for beyond in [r#"{"n":1.1e100}"#, r#"{"n":-1e300}"#, r#"{"n":1,"d":1.1e100}"#, r#"{"n":1,"d":1e-101}"#] {
+        let answer = write(beyond);
+        assert_eq!(answer.problem(400), "invalid-points");
+        assert!(answer.text().contains("1e100"), "it says what is allowed: {}", answer.text());
+    }
+    let rollup = stream.rollup("from=-3d&step=1d&agg=sum,ratio,rate,min,max,p50,p99");
+    let is_there = |name: &str| rollup["series"][0][name].as_array().expect("a list").iter().any(Value::is_number);
+    assert!(["sum", "ratio", "rate", "min", "max", "p50", "p99"].into_iter().all(is_there), "{rollup}");
 }
 
 #[test]
@@ -89,9 +109,24 @@ fn an_absent_denominator_counts_as_1() {
 }
 
 #[test]
-fn a_period_is_more_than_0_and_at_most_a_day() {
-    assert_accepted(&[json!({"n": 1, "p": 86400}), json!({"n": 1, "p": 0.001}), json!({"n": 1, "p": 5e-324})]);
-    let values = ["0", "-0", "-1", "-5e-324", "86400.001", "86401", "1e308", "1e999", "NaN", "null", "\"10\"", "[10]"];
+fn a_period_is_from_a_millisecond_to_a_day() {
+    assert_accepted(&[json!({"n": 1, "p": 86400}), json!({"n": 1, "p": 0.001})]);
+    let values = [
+        "0",
+        "-0",
+        "-1",
+        "5e-324",
+        "0.00099",
+        "-5e-324",
+        "86400.001",
+        "86401",
+        "1e308",
+        "1e999",
+        "NaN",
+        "null",
+        "\"10\"",
+        "[10]",
+    ];
     assert_values_rejected("p", &values);
 }
 

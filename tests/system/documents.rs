@@ -23,6 +23,15 @@ pub(crate) fn document(name: &str) -> String {
     std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(name)).expect("the document is there")
 }
 
+#[test]
+fn the_commands_of_the_document_on_rules_succeed_and_leave_none() {
+    let stream = Stream::new();
+    for command in blocks(&document("docs/accept.md"), "sh") {
+        assert!(run(command, &stream).ends_with('}'), "{command}");
+    }
+    assert!(stream.owned("GET", "").send().expect(200).json()["accept"].is_null());
+}
+
 /// The texts of the code blocks of a language.
 pub(crate) fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
     let fence = format!("```{language}\n");
@@ -87,6 +96,19 @@ fn every_command_of_the_statsd_document_succeeds_as_pasted() {
     assert!(printed[2].contains(r#""distinct":["member"]"#), "{printed:?}");
     let answer = &printed[3];
     assert!(["\"plan\":\"pro\"", "1200]", "320]"].iter().all(|part| answer.contains(part)), "{answer}");
+}
+
+#[test]
+fn every_command_of_the_document_on_writers_succeeds_as_pasted() {
+    let stream = Stream::new();
+    let document = document("docs/writers.md");
+    let commands = blocks(&document, "sh");
+    let printed: Vec<String> = commands.into_iter().map(|command| run(command, &stream)).collect();
+    assert!(printed[0].contains(r#"{"accepted":1,"rejected":0,"errors":[]}"#), "{printed:?}");
+    assert!(printed[0].contains(r#""last_used":1"#) && printed[1].contains(r#""name":"ci""#), "{printed:?}");
+    for block in blocks(&document, "json") {
+        stream.owned("PATCH", "").body(block.trim()).send().expect(200);
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 //! Tests run in parallel on one server, each with a stream of its own; those that kill or configure a server
 //! start their own. None sleeps.
 
+mod accepting;
 mod adnpy;
 mod blocked;
 mod budgets;
@@ -41,6 +42,7 @@ mod objects;
 mod origins;
 mod otlp;
 mod owning;
+mod pages;
 mod peer;
 #[path = "../programs/mod.rs"]
 mod programs;

@@ -60,7 +60,7 @@ fn quantiles_are_within_1_percent_of_the_nearest_rank_in_memory_sealed_and_after
 #[test]
 fn negative_numbers_zero_and_fractions_have_quantiles() {
     let (stream, hour) = (Stream::new(), past_hour());
-    let values = [-1e9, -5.5, -0.001, 0.0, 0.0, 1e-12, 7.25, 3e15, 1e300];
+    let values = [-1e9, -5.5, -0.001, 0.0, 0.0, 1e-12, 7.25, 3e14, 9e15];
     let points: Vec<Value> = values.iter().map(|n| json!({"n": n, "t": hour})).collect();
     stream.write(Value::from(points).to_string());
     for (k, wanted) in values.iter().enumerate() {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::store::chunks::MAX_PARTS;
 use crate::store::sql::Sql;
 use crate::wire::limits::Limit;
 
@@ -22,6 +23,7 @@ impl<S: Sql> Engine<S> {
         let (keys, most_keys) = self.answers.keys();
         bounds.push(("keys_held", count(keys), count(most_keys)));
         bounds.push(("log_bytes", count(self.unsealed_bytes), log_bytes));
+        bounds.push(("parts", count(self.fullest_place().unwrap_or_default()), count(MAX_PARTS)));
         bounds.push(("storage_bytes", self.sql.size_bytes(), storage_bytes));
         // In hundredths, as bounds are far below 2^53 and a share needs no more.
         let share = |(_, used, limit): &(&str, u64, u64)| used * 10_000 / (*limit).max(1);
@@ -48,6 +50,7 @@ fn advice(name: &str) -> &'static str {
         "keys_held" => {
             "Keys are held for ten minutes: send larger batches more rarely, or give the stream more shards."
         }
+        "parts" => "Parts of chunks are merged by themselves, step by step; if this lasts for hours, report it.",
         "log_bytes" => "Points are not sealed as they should be; if this lasts for minutes, report it.",
         _ => "Keep less: shorten `retention`, remove points that nobody needs, or lower `limits.disk_bytes_per_day`.",
     }

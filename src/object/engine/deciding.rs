@@ -1,5 +1,7 @@
 //! Deciding which label sets of a batch get series of their own: before it is in the log, which has the decisions.
 
+use std::borrow::Cow;
+
 use crate::domain::class::Class;
 use crate::object::entry::{Networks, Newcomer};
 use crate::store::frames::{Logged, encode_logged, refuse};
@@ -34,22 +36,29 @@ impl<S: Sql> Engine<S> {
     /// The row of the log that batches become. Label sets that come in have their numbers then, which are to be taken back if the row
     /// is not stored.
     pub(super) fn decide(&mut self, batches: &[Incoming], now_ms: i64) -> Result<Vec<u8>, StoreError> {
-        let refused: Vec<Vec<u8>> =
-            batches.iter().map(|batch| self.refused(batch, now_ms)).collect::<Result<_, StoreError>>()?;
-        let logged = batches.iter().zip(&refused).map(|(batch, overflow)| Logged {
+        let decided: Vec<(Vec<u8>, Cow<'_, [u8]>)> =
+            batches.iter().map(|batch| self.decided(batch, now_ms)).collect::<Result<_, StoreError>>()?;
+        let logged = batches.iter().zip(&decided).map(|(batch, (overflow, frame))| Logged {
             class: Some(batch.class),
             overflow,
-            frame: &batch.frame,
+            frame,
         });
         Ok(encode_logged(logged))
     }
 
-    /// Which label sets of a batch get no series of their own.
-    fn refused(&mut self, batch: &Incoming, now_ms: i64) -> Result<Vec<u8>, StoreError> {
-        let mut refused = Vec::new();
+    /// Which label sets of a batch get no series of their own, and its frame without the labels that would have more values than the
+    /// owner's `max`.
+    fn decided<'a>(&mut self, batch: &'a Incoming, now_ms: i64) -> Result<(Vec<u8>, Cow<'a, [u8]>), StoreError> {
+        let (mut refused, mut label_sets) = (Vec::new(), Vec::new());
         let Incoming { class, networks, .. } = *batch;
-        for (set, canonical) in Frame::parse(&batch.frame)?.label_sets.into_iter().enumerate() {
-            let labels = self.distinct.split(canonical).0;
+        let has_max = class != Class::Owner && self.values.prepare(&self.record.config.accept, &self.dictionary);
+        let frame = Frame::parse(&batch.frame)?;
+        for (set, canonical) in frame.label_sets.iter().enumerate() {
+            let kept = if has_max { self.values.kept(canonical) } else { Cow::Borrowed(*canonical) };
+            let labels = self.distinct.split(&kept).0.into_owned();
+            if has_max {
+                label_sets.push(kept);
+            }
             if self.dictionary.find(&labels).is_some() {
                 continue;
             }
@@ -60,11 +69,15 @@ impl<S: Sql> Engine<S> {
             });
             if is_admitted {
                 self.dictionary.admit(&labels);
+                if has_max {
+                    self.values.add(&labels, &self.dictionary);
+                }
             } else {
                 self.dictionary.overflow();
                 refuse(&mut refused, set);
             }
         }
-        Ok(refused)
+        let is_changed = label_sets.iter().any(|kept| matches!(kept, Cow::Owned(_)));
+        Ok((refused, if is_changed { frame.relabelled(&label_sets).into() } else { Cow::Borrowed(&batch.frame) }))
     }
 }

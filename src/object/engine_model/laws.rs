@@ -191,3 +191,49 @@ fn what_the_owner_does_not_want_any_more_goes_also_from_an_idle_stream() {
     model.check_totals(&By::All);
     assert!((START_MS + 40 * 86_400_000..START_MS + 75 * 86_400_000).contains(&now_ms), "a chunk of days spans 32");
 }
+
+#[test]
+fn a_stream_whose_places_are_full_takes_writes_and_heals_by_itself() {
+    let mut model = Model::new(Limits::DEFAULT);
+    model.fill();
+    let write = Step::Write(vec![vec![((1, 1), 5, None, 0), ((2, 0), 7, Some(30_000), 0)]]);
+    for _ in 0..3 {
+        model.take(&write);
+        model.take(&Step::Seal);
+    }
+    let parts = model.engine.fullest_place().expect("reads");
+    assert!((400..=512).contains(&parts), "{parts} parts: not all at once");
+    model.crash();
+    model.take(&Step::List { is_counted: false, fails_at: None });
+    model.take(&write);
+    model.take(&Step::Tidy { after_s: 600 });
+    assert!(model.engine.is_crowded() && model.engine.soon_due(7) == Some(7));
+    let mut steps = 0;
+    while model.engine.is_crowded() {
+        model.take(&Step::Compact);
+        steps += 1;
+        assert!(steps < 1_000, "does not end");
+    }
+    let parts = model.engine.fullest_place().expect("reads");
+    assert!(parts <= 16, "{parts} parts");
+    model.check(10, By::All);
+    model.check(3600, By::All);
+}
+
+#[test]
+fn what_is_too_old_goes_first_and_also_where_nothing_can_be_sealed() {
+    let mut model = Model::new(Limits::DEFAULT);
+    model.take(&Step::Write(vec![vec![((1, 1), 5, None, 0)]]));
+    model.take(&Step::Seal);
+    let chunks = model.sql.count("chunks");
+    model.now_ms += 4 * 86_400_000;
+    model.take(&Step::Write(vec![vec![((1, 1), 5, None, 0)]]));
+    model.sql.fail_if(|sql, _| sql.starts_with("INSERT INTO chunks"));
+    assert!(model.engine.seal(model.now_ms).is_err() && model.engine.tidy(model.now_ms).is_err());
+    assert_eq!(model.sql.count("chunks"), chunks - 1, "of ten seconds");
+    model.take(&Step::Write(vec![vec![((1, 1), 5, None, 0)]]));
+    model.sql.heal();
+    model.engine.tidy(model.now_ms).expect("tidies");
+    model.points.remove(0);
+    model.check(10, By::All);
+}

@@ -20,8 +20,8 @@ const MAX_RULED_LABELS: usize = 64;
 const MAX_VALUES: usize = 256;
 /// At most this many labels have a pattern: each takes up to 32 KiB, so half a megabyte of an isolate's 128.
 const MAX_PATTERNS: usize = 16;
-/// `max` of a label is at most this: no stream has more series.
-const MAX_MAX: u64 = 100_000;
+/// The `max` of all labels are at most this together: the object has so many values in memory.
+const MAX_MAX: u64 = 20_000;
 
 /// Rules that were read.
 #[derive(Clone, Debug)]
@@ -257,6 +257,9 @@ fn labels(value: &Value) -> Read<BTreeMap<String, LabelRule>> {
     let labels: BTreeMap<_, _> = given.iter().map(rule).collect::<Read<_>>()?;
     if labels.values().filter(|rule| rule.pattern.is_some()).count() > MAX_PATTERNS {
         return Err(wrong(AT, format!("may have a `pattern` for at most {MAX_PATTERNS} labels")));
+    }
+    if labels.values().filter_map(|rule| rule.max).map(u64::from).sum::<u64>() > MAX_MAX {
+        return Err(wrong(AT, format!("may have a `max` of at most {MAX_MAX} in all")));
     }
     Ok(labels)
 }

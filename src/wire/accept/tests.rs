@@ -157,6 +157,8 @@ fn rules_are_read_strictly_and_what_is_wrong_is_named() {
     assert!(Accept::parse(&many(16, pattern.clone())).is_ok());
     assert!(error(many(17, pattern)).contains("at most 16 labels"));
     assert!(error(many(60, json!({"values": ["x".repeat(250)]}))).contains("at most 12288 are allowed"));
+    let max = |max: u32| many(2, json!({ "max": max }));
+    assert!(Accept::parse(&max(10_000)).is_ok() && error(max(10_001)).contains("at most 20000 in all"));
     assert!(Accept::parse(&json!({})).is_ok());
 }
 

@@ -117,6 +117,30 @@ fn a_frame_cut_anywhere_is_an_error_and_no_panic() {
 }
 
 #[test]
+fn a_frame_with_other_label_sets_is_the_same_otherwise() {
+    let mut builder = FrameBuilder::new(NOW_MS, [0; 16], |_: &[u8]| None);
+    let arrival = Arrival { at: builder.now(), lateness_s: 86_400 };
+    let body = br#"[{"n":1,"v":{"a":"x"}},{"n":2,"v":{"a":"y","b":"z"}},{"n":null}]"#;
+    each_point(body, BodyForm::Json, arrival, &mut builder).expect("few");
+    builder.keep_posted("{}".into());
+    let bytes = builder.finish(Some(&[7; 16])).frame;
+    let frame = Frame::parse(&bytes).expect("a frame");
+    assert_eq!(frame.relabelled(&frame.label_sets), bytes);
+    let other = frame.relabelled(&["a\u{1f}x\u{1e}", ""]);
+    let read = Frame::parse(&other).expect("a frame");
+    assert_eq!(
+        (&read.label_sets[..], read.key, &read.outcome, read.posted),
+        (&["a\u{1f}x\u{1e}", ""][..], frame.key, &frame.outcome, "{}")
+    );
+    let points = |frame: &Frame<'_>| {
+        let mut points = Vec::new();
+        frame.each_point(|set, point| points.push((set, *point))).expect("points");
+        points
+    };
+    assert_eq!(points(&read), points(&frame));
+}
+
+#[test]
 fn the_form_of_a_frame_with_points_that_a_rule_rejects_is_pinned() {
     let accept =
         crate::wire::accept::Accept::parse(&serde_json::json!({"labels": {"a": {}}, "n": {"max": 2}})).expect("valid");
