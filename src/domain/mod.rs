@@ -22,6 +22,7 @@ mod pace_model;
 pub mod point;
 pub mod quantiles;
 pub mod query;
+pub mod removal;
 pub mod retention;
 pub mod shards;
 #[cfg(test)]

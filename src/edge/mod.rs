@@ -22,6 +22,7 @@ mod own;
 mod problem;
 mod prometheus;
 mod read;
+mod removal;
 mod reply;
 mod request;
 mod route;
@@ -139,6 +140,7 @@ impl Exchange {
             Action::NewReadKey(id) => self.new_read_key(&self.stream(id)?).await,
             Action::RetryForward(id) => self.retry_forward(&self.stream(id)?).await,
             Action::WritePoints(id) => self.write_points(&self.stream(id)?, cors).await,
+            Action::RemovePoints(id) => self.remove_points(&self.stream(id)?).await,
             Action::WriteStatsd(id) => self.write_statsd(&self.stream(id)?, cors).await,
             Action::WriteOtlp(id) => self.write_otlp(&self.stream(id)?, cors).await,
             Action::WritePixel(id) => self.write_pixel(&self.stream(id)?, cors).await,

@@ -14,6 +14,7 @@ mod packing;
 mod parcels;
 mod reading;
 mod record;
+mod removal;
 mod sealing;
 mod targets;
 
@@ -37,6 +38,7 @@ use super::answers::{Answers, KEY_WINDOW_MS};
 use super::dictionary::Dictionary;
 use super::distinct::DistinctLabels;
 use super::log_index::LogIndex;
+use super::removal::Removal;
 use super::series_totals::SeriesTotals;
 use super::totals::Totals;
 
@@ -51,6 +53,7 @@ pub(super) use packing::Packed;
 pub(super) use parcels::{Batch, Lines};
 pub(super) use reading::QueryError;
 pub(super) use record::{Record, RecordError};
+pub(super) use removal::RemoveError;
 use targets::{KnownTargets, Target};
 
 /// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.
@@ -91,6 +94,8 @@ pub(super) struct Engine<S> {
     totals: Totals,
     /// Likewise.
     series_totals: SeriesTotals,
+    /// The last one.
+    removal: Removal,
     forwarding: Forwarding,
     pushing: Pushing,
     /// When there is something to tidy, besides what is in the log; 0: at once.
@@ -144,6 +149,7 @@ impl<S: Sql> Engine<S> {
             answers: Answers::load(&sql)?,
             totals: from_json(meta::get(&sql, TOTALS)?)?.unwrap_or_default(),
             series_totals: SeriesTotals::load(&sql, cursor != Cursor::default())?,
+            removal: Removal::load(&sql)?,
             forwarding: Forwarding::load(&sql)?,
             pushing: Pushing::load(&sql)?,
             tidy_ms: from_json(meta::get(&sql, TIDY)?)?.unwrap_or_default(),

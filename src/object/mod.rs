@@ -22,6 +22,8 @@ mod owned;
 mod pacer;
 mod queue;
 mod reads;
+mod removal;
+mod removing;
 #[cfg(test)]
 mod sealed_size;
 mod secret;

@@ -9,6 +9,7 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
 use std::time::Duration;
 
+use futures_channel::oneshot::Sender;
 use futures_util::future::join;
 use worker::wasm_bindgen;
 use worker::{
@@ -27,9 +28,9 @@ use crate::wire::writes::encode_answers;
 
 use super::announce::{Announcing, Untold};
 use super::answers::KEY_WINDOW_MS;
-use super::engine::{Engine, GATHER_MS, Limits, MAX_ROW_BYTES, Record, RecordError};
+use super::engine::{Engine, GATHER_MS, Limits, MAX_ROW_BYTES, Record, RecordError, Told};
 use super::live::Live;
-use super::queue::{Gathered, MAX_WAITING_BYTES, Queue};
+use super::queue::{Committed, Gathered, MAX_WAITING_BYTES, Queue};
 use super::reads::{authorize, read};
 use super::storage::ObjectSql;
 
@@ -48,6 +49,7 @@ pub struct Stream {
 /// What the events and the committing task share. No borrow is held across an await.
 pub(super) struct Shared {
     pub(super) state: State,
+    pub(super) limits: Limits,
     pub(super) engine: RefCell<Slot>,
     /// Unless nobody asked yet.
     pub(super) fence: Cell<Option<Fence>>,
@@ -70,15 +72,21 @@ pub(super) enum Slot {
     Open(Box<Engine<ObjectSql>>),
 }
 
+/// What became of the batches of a commit, or why it is not known of any.
+type Results = std::result::Result<Vec<std::result::Result<Told, StoreError>>, Refusal>;
+
 /// An answer's body, or why there is none.
 pub(super) type Answer = std::result::Result<Vec<u8>, Refusal>;
 
 impl DurableObject for Stream {
     fn new(state: State, env: Env) -> Self {
-        let kib = env.var("HEARTBEAT_PENDING_KIB").ok().and_then(|var| var.to_string().parse::<usize>().ok());
-        let max_bytes = kib.map_or(MAX_WAITING_BYTES, |kib| kib << 10);
+        let kib = |name| env.var(name).ok().and_then(|var| var.to_string().parse::<usize>().ok());
+        let max_bytes = kib("HEARTBEAT_PENDING_KIB").map_or(MAX_WAITING_BYTES, |kib| kib << 10);
+        let removal_bytes = kib("HEARTBEAT_REMOVAL_KIB").and_then(|kib| i64::try_from(kib << 10).ok());
+        let removal_bytes = removal_bytes.unwrap_or(Limits::DEFAULT.removal_bytes);
         let shared = Shared {
             state,
+            limits: Limits { removal_bytes, ..Limits::DEFAULT },
             engine: RefCell::new(Slot::NotOpened),
             fence: Cell::new(None),
             life: Cell::new(0),
@@ -117,6 +125,7 @@ impl DurableObject for Stream {
                 self.create(config, read_key_hash, forward_token).await
             }
             Ok(Command::RetryForward) => self.retry_forward().await,
+            Ok(Command::Remove(ask)) => self.shared.remove(ask).await,
             Ok(command) => self.shared.obey(command),
             Err(refusal) => Err(refusal),
         };
@@ -135,7 +144,8 @@ impl DurableObject for Stream {
         });
         if tidied.is_ok() {
             // At the same time, as all wait for others most of it; the next alarm is set when all are done.
-            join(announced, join(self.forward(), self.push_to_carbon())).await;
+            let sent = join(self.forward(), self.push_to_carbon());
+            join(announced, join(sent, self.shared.go_on_removing())).await;
         } else {
             self.put_off_carbon();
             announced.await;
@@ -224,7 +234,7 @@ impl Shared {
     fn opened(&self) -> std::result::Result<RefMut<'_, Engine<ObjectSql>>, Refusal> {
         let mut slot = self.engine.borrow_mut();
         if matches!(*slot, Slot::NotOpened) {
-            let engine = Engine::open(self.sql(), Limits::DEFAULT, hash_key()).map_err(|error| internal(&error))?;
+            let engine = Engine::open(self.sql(), self.limits, hash_key()).map_err(|error| internal(&error))?;
             let engine = engine.filter(|engine| !engine.record().is_closed);
             *slot = engine.map_or(Slot::NoStream, |engine| Slot::Open(Box::new(engine)));
         }
@@ -268,6 +278,21 @@ impl Shared {
             let wanted = self.with_engine(|engine| Ok(engine.sending_due())).unwrap_or_default();
             self.expect_alarm(now, wanted).await;
         }
+        self.confirm(results, writers).await;
+    }
+
+    /// Commits all that waits, at once; its writers are answered when it is durable.
+    pub(super) fn commit_waiting(self: &Rc<Self>) {
+        loop {
+            let gathered = self.queue.borrow_mut().take(MAX_ROW_BYTES);
+            let Some(Gathered { frames, writers }) = gathered else { break };
+            let results = self.with_engine(|engine| Ok(engine.commit(&frames, now_ms())));
+            let shared = Rc::clone(self);
+            self.state.wait_until(async move { shared.confirm(results, writers).await });
+        }
+    }
+
+    async fn confirm(&self, results: Results, writers: Vec<Vec<Sender<Committed>>>) {
         let synced = self.state.storage().sync().await.map_err(|error| internal(&error));
         for (index, writers) in writers.into_iter().enumerate() {
             let result = results

@@ -22,17 +22,17 @@ const FAN_IN: usize = 4;
 /// Parts of this weight are not merged any more: four smaller ones take 8 of the 128 MB while they are.
 const FINAL_WEIGHT: usize = PART_WEIGHT / 2;
 const BLOCK_SERIES: SeriesId = 4_096;
-const PART_BITS: u32 = 9;
+pub(super) const PART_BITS: u32 = 9;
 const BLOCK_BITS: u32 = 5;
 const START_BITS: u32 = 34;
 const START_UNIT_S: i64 = 10;
 
 /// Where the parts of one span and block lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    layer: Layer,
-    span_start_s: i64,
-    block: SeriesId,
+pub(super) struct Place {
+    pub(super) layer: Layer,
+    pub(super) span_start_s: i64,
+    pub(super) block: SeriesId,
 }
 
 /// Seals cells of a layer, given as start of their bucket, series and cell: one place after the other, so that only one is
@@ -41,10 +41,7 @@ struct Place {
 /// # Errors
 /// As [`Sql::run`], and [`StoreError::Full`].
 pub fn seal(sql: &impl Sql, layer: Layer, mut cells: Vec<(i64, SeriesId, &Cell)>) -> Result<(), StoreError> {
-    let place_of = |(start_s, series, _): &(i64, SeriesId, &Cell)| {
-        let span_start_s = floor_to(*start_s, layer.tier().span_s());
-        Place { layer, span_start_s, block: series / BLOCK_SERIES }
-    };
+    let place_of = |(start_s, series, _): &(i64, SeriesId, &Cell)| Place::of(layer, *start_s, *series);
     cells.sort_unstable_by_key(place_of);
     for of_place in cells.chunk_by(|a, b| place_of(a) == place_of(b)) {
         let mut merged = Cells::new();
@@ -74,11 +71,31 @@ pub fn each<E: From<StoreError>>(
     sketches: Wanted,
     mut each: impl FnMut(i64, SeriesId, &Cell) -> Result<(), E>,
 ) -> Result<(), E> {
-    let range = [first_id(layer, floor_to(from_s, layer.tier().span_s())), first_id(layer, to_s)].map(Param::Integer);
+    each_of(SELECT, sql, layer, (from_s, to_s), &wants, sketches, &mut each)
+}
+
+/// The parts of a range of numbers.
+const SELECT: &str = "SELECT id, cells FROM chunks WHERE id >= ? AND id < ? ORDER BY id";
+
+/// The numbers of a layer's parts that may overlap a time.
+pub(super) fn range(layer: Layer, from_s: i64, to_s: i64) -> [Param<'static>; 2] {
+    [first_id(layer, floor_to(from_s, layer.tier().span_s())), first_id(layer, to_s)].map(Param::Integer)
+}
+
+/// As [`each`], of the parts that a statement selects.
+pub(super) fn each_of<E: From<StoreError>>(
+    statement: &'static str,
+    sql: &impl Sql,
+    layer: Layer,
+    (from_s, to_s): (i64, i64),
+    wants: &dyn Fn(SeriesId) -> bool,
+    sketches: Wanted,
+    each: &mut dyn FnMut(i64, SeriesId, &Cell) -> Result<(), E>,
+) -> Result<(), E> {
     let mut stopped = None;
-    let read = sql.run("SELECT id, cells FROM chunks WHERE id >= ? AND id < ? ORDER BY id", &range, &mut |mut row| {
+    let read = sql.run(statement, &range(layer, from_s, to_s), &mut |mut row| {
         let span_start_s = start_of(row.integer()?);
-        decode(layer.tier(), span_start_s, &row.blob()?, &wants, sketches, &mut |start_s, series, cell| {
+        decode(layer.tier(), span_start_s, &row.blob()?, wants, sketches, &mut |start_s, series, cell| {
             each(start_s, series, &cell).map_err(|error| {
                 stopped = Some(error);
                 StoreError::Stopped
@@ -112,8 +129,20 @@ pub fn oldest_end_s(sql: &impl Sql, layer: Layer) -> Result<Option<i64>, StoreEr
 }
 
 impl Place {
+    /// Where the cell of a bucket and a series lies.
+    pub(super) fn of(layer: Layer, start_s: i64, series: SeriesId) -> Self {
+        Self { layer, span_start_s: floor_to(start_s, layer.tier().span_s()), block: block_of(series) }
+    }
+
+    /// The place of a part.
+    pub(super) fn of_id(id: i64) -> Self {
+        let layer = layer_of(id >> (PART_BITS + BLOCK_BITS + START_BITS));
+        let block = SeriesId::try_from((id >> PART_BITS) & ((1 << BLOCK_BITS) - 1)).unwrap_or_default();
+        Self { layer, span_start_s: start_of(id), block }
+    }
+
     /// Adds cells, together with the parts that they are to be merged with.
-    fn put(self, sql: &impl Sql, mut cells: Cells) -> Result<(), StoreError> {
+    pub(super) fn put(self, sql: &impl Sql, mut cells: Cells) -> Result<(), StoreError> {
         loop {
             let parts = self.parts(sql)?;
             let weight = cells.values().map(weight).sum();
@@ -129,7 +158,7 @@ impl Place {
     }
 
     /// Number of each part, and its weight.
-    fn parts(self, sql: &impl Sql) -> Result<Vec<(i64, usize)>, StoreError> {
+    pub(super) fn parts(self, sql: &impl Sql) -> Result<Vec<(i64, usize)>, StoreError> {
         let range = [self.id(), self.id() + (1 << PART_BITS)].map(Param::Integer);
         let mut parts = Vec::new();
         let statement = "SELECT id, SUBSTR(cells, 1, ?3) FROM chunks WHERE id >= ?1 AND id < ?2 ORDER BY id";
@@ -140,7 +169,7 @@ impl Place {
         Ok(parts)
     }
 
-    fn insert(self, sql: &impl Sql, taken: &[(i64, usize)], encoded: &[Vec<u8>]) -> Result<(), StoreError> {
+    pub(super) fn insert(self, sql: &impl Sql, taken: &[(i64, usize)], encoded: &[Vec<u8>]) -> Result<(), StoreError> {
         let all = self.id()..self.id() + (1 << PART_BITS);
         let mut free = all.filter(|id| taken.binary_search_by_key(id, |(taken, _)| *taken).is_err());
         for part in encoded {
@@ -174,7 +203,7 @@ impl Place {
     }
 
     /// Of the first part.
-    fn id(self) -> i64 {
+    pub(super) fn id(self) -> i64 {
         first_id(self.layer, self.span_start_s) + (i64::from(self.block) << PART_BITS)
     }
 }
@@ -185,9 +214,20 @@ fn class(weight: usize) -> u32 {
     (weight / SMALLEST_WEIGHT).max(1).ilog(4)
 }
 
+/// The block of a series.
+pub(super) fn block_of(series: SeriesId) -> SeriesId {
+    series / BLOCK_SERIES
+}
+
+const SPREAD: i64 = 8;
+
+fn layer_of(number: i64) -> Layer {
+    let tier = usize::try_from(number % SPREAD).ok().and_then(|tier| Tier::ALL.get(tier)).copied().unwrap_or(Tier::D1);
+    if number < SPREAD { Layer::Total(tier) } else { Layer::Spread(tier) }
+}
+
 /// The first number of a layer from a time on.
 fn first_id(layer: Layer, from_s: i64) -> i64 {
-    const SPREAD: i64 = 8;
     let tier = match layer.tier() {
         Tier::S10 => 0,
         Tier::M1 => 1,

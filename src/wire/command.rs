@@ -14,6 +14,7 @@ use crate::domain::open::SeriesId;
 
 use super::forward::Token;
 use super::params::{QueryText, ValuesParams};
+use super::removal::Remove;
 use super::stream::StreamConfig;
 use super::stream_patch::StreamPatch;
 use super::writer::{Who, Writer};
@@ -66,6 +67,8 @@ pub enum Command {
     Delete,
     /// Deletes all that a shard has, if anything; answers nothing.
     Forget,
+    /// Removes points, or goes on with that; answers a [`super::removal::Removed`] as JSON.
+    Remove(Remove),
     /// Reads, if the credential allows it.
     Read {
         /// Who reads.
