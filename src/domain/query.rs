@@ -1,5 +1,7 @@
 //! A question about a stream, and its evaluation over cells.
 
+use std::rc::Rc;
+
 use rustc_hash::FxHashMap;
 
 use super::cell::Cell;
@@ -8,6 +10,7 @@ use super::labels::Labels;
 use super::matcher::Matcher;
 use super::open::{SeriesId, share};
 use super::sketches::Wanted;
+use super::sparse::Sparse;
 use super::tier::{Layer, Tier, floor_to};
 use super::window::Window;
 
@@ -44,11 +47,38 @@ impl Query {
     }
 }
 
+/// The groups of series that a query asks for.
+#[derive(Default)]
+pub struct Groups {
+    of: Sparse<Option<u32>>,
+    /// Of numbers that are no series any more.
+    overflow: Option<u32>,
+}
+
+impl Groups {
+    fn push(&mut self, series: SeriesId, labels: &Labels, group: Option<u32>) {
+        if labels.is_overflow() {
+            self.overflow = group;
+        }
+        self.of.skip_to(series);
+        self.of.push(group);
+    }
+
+    fn get(&self, series: SeriesId) -> Option<u32> {
+        self.of.get(series).map_or(self.overflow, |group| *group)
+    }
+
+    /// Whether the query asks for a series.
+    #[must_use]
+    pub fn wants(&self, series: SeriesId) -> bool {
+        self.get(series).is_some()
+    }
+}
+
 /// Collects the cells that a query asks for into a grid.
 pub struct Collector {
     window: Window,
-    /// The group of each series, by its number.
-    groups: Vec<Option<u32>>,
+    groups: Rc<Groups>,
     grid: Grid,
     /// Cells of coarser tiers by group, tier and start, divided only when all series are in: that costs groups x steps,
     /// which is bounded, and not series x steps.
@@ -60,20 +90,26 @@ pub struct Collector {
 impl Collector {
     /// A collector for the series of a dictionary, in the order of their numbers.
     #[inline(never)]
-    pub fn new<'a>(query: &Query, dictionary: impl Iterator<Item = &'a Labels>) -> Self {
-        let mut grid = Grid::new(query.sketches);
-        let groups = dictionary.map(|labels| query.group_of(labels).map(|group| grid.group(group))).collect();
-        Self { window: query.window, groups, grid, spreads: FxHashMap::default(), only: None }
+    pub fn new<'a>(query: &Query, dictionary: impl Iterator<Item = (SeriesId, &'a Labels)>) -> Self {
+        Self::of(query, dictionary.map(|(series, labels)| (series, labels, true)))
     }
 
     /// A collector that gives no group to series that are not `touched`: of many series, few have news.
-    pub fn of_touched<'a>(query: &Query, dictionary: impl Iterator<Item = &'a Labels>, touched: &[bool]) -> Self {
-        let mut grid = Grid::new(query.sketches);
-        let group = |(labels, is_touched): (&Labels, &bool)| {
+    pub fn of_touched<'a>(
+        query: &Query,
+        dictionary: impl Iterator<Item = (SeriesId, &'a Labels)>,
+        touched: &[bool],
+    ) -> Self {
+        Self::of(query, dictionary.zip(touched).map(|((series, labels), is_touched)| (series, labels, *is_touched)))
+    }
+
+    fn of<'a>(query: &Query, dictionary: impl Iterator<Item = (SeriesId, &'a Labels, bool)>) -> Self {
+        let (mut grid, mut groups) = (Grid::new(query.sketches), Groups::default());
+        for (series, labels, is_touched) in dictionary {
             let group = is_touched.then(|| query.group_of(labels)).flatten();
-            group.map(|group| grid.group(group))
-        };
-        let groups = dictionary.zip(touched).map(group).collect();
+            groups.push(series, labels, group.map(|group| grid.group(group)));
+        }
+        let groups = Rc::new(groups);
         Self { window: query.window, groups, grid, spreads: FxHashMap::default(), only: None }
     }
 
@@ -85,10 +121,10 @@ impl Collector {
         self
     }
 
-    /// Which series the query asks for, by their numbers.
+    /// The groups of the series that the query asks for.
     #[must_use]
-    pub fn wanted(&self) -> Vec<bool> {
-        self.groups.iter().map(Option::is_some).collect()
+    pub fn groups(&self) -> Rc<Groups> {
+        Rc::clone(&self.groups)
     }
 
     /// Takes in a bucket's cell of a series, if the query asks for it. The layer is one of
@@ -97,7 +133,7 @@ impl Collector {
     /// # Errors
     /// See [`GridError`].
     pub fn add(&mut self, layer: Layer, start_s: i64, series: SeriesId, cell: &Cell) -> Result<(), GridError> {
-        let Some(group) = self.groups.get(series as usize).copied().flatten() else { return Ok(()) };
+        let Some(group) = self.groups.get(series) else { return Ok(()) };
         let end_s = start_s + layer.tier().width_s();
         if end_s <= self.window.from_s() || start_s >= self.window.to_s() {
             return Ok(());
@@ -161,7 +197,7 @@ mod tests {
 
     fn collect(open: &OpenBuckets, window: Window) -> Vec<Row> {
         let query = Query { window, matchers: Vec::new(), by: By::All, sketches: Wanted::default() };
-        let mut collector = Collector::new(&query, [Labels::default()].iter());
+        let mut collector = Collector::new(&query, [(0, &Labels::default())].into_iter());
         for (layer, start_s, bucket) in open.iter() {
             for (series, cell) in bucket {
                 collector.add(layer, start_s, *series, cell).expect("fits");

@@ -34,6 +34,13 @@ impl TextIndex {
         let hash = |number: &u32| hash(&self.key, text_of(*number));
         self.numbers.insert_unique(hash(&number), number, hash);
     }
+
+    /// Removes a text that was inserted.
+    pub fn remove<'a>(&mut self, number: u32, text_of: impl Fn(u32) -> &'a [u8]) {
+        if let Ok(place) = self.numbers.find_entry(hash(&self.key, text_of(number)), |there| *there == number) {
+            place.remove();
+        }
+    }
 }
 
 fn hash(key: &HashKey, text: &[u8]) -> u64 {

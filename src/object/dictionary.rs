@@ -1,16 +1,21 @@
 //! The series of an object and their numbers. New ones live in memory until their cells are sealed; until then the
 //! log has their labels.
+//!
+//! A number is given once. When its series is freed it is not live any more, and whoever still has it reads `overflow`.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod listing;
 
-use serde::Serialize;
+use std::collections::BTreeMap;
 
 use crate::domain::labels::Labels;
 use crate::domain::open::SeriesId;
+use crate::domain::sparse::Sparse;
 use crate::domain::text_index::{HashKey, TextIndex};
-use crate::store::series;
 use crate::store::sql::{Sql, StoreError};
-use crate::wire::params::ValuesParams;
+use crate::store::{meta, series};
+
+/// The number that the next series gets, where the last ones before it were freed.
+const NEXT: &str = "next_series";
 
 /// Beyond these, what would be a new series is `overflow`.
 #[derive(Clone, Copy, Debug)]
@@ -40,52 +45,33 @@ pub(super) struct Numbered {
 /// Labels by number and numbers by labels.
 pub(super) struct Dictionary {
     limits: DictionaryLimits,
-    labels: Vec<Labels>,
+    labels: Sparse<Labels>,
     index: TextIndex,
     text_bytes: usize,
-    /// Of all labels but those of `overflow`.
-    names: BTreeSet<Box<str>>,
+    /// In how many series each name is, besides `overflow`.
+    names: BTreeMap<Box<str>, u32>,
     /// The number of `overflow`, if it has one.
     overflow: Option<SeriesId>,
-    /// How many are in the database.
-    persisted: usize,
-}
-
-/// A label name as `labels` lists it.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct LabelEntry {
-    name: String,
-    values: usize,
-    series: usize,
-}
-
-/// The values of a label, as `labels/{name}` lists them.
-#[derive(Debug, PartialEq, Eq, Serialize)]
-pub(super) struct LabelValues {
-    name: String,
-    values: Vec<ValueEntry>,
-    /// Whether there are more than the limit.
-    more: bool,
-}
-
-#[derive(Debug, PartialEq, Eq, Serialize)]
-struct ValueEntry {
-    value: String,
-    series: usize,
+    /// Those from this number on are not in the database yet.
+    persisted: SeriesId,
 }
 
 impl Dictionary {
     fn new(key: HashKey, limits: DictionaryLimits) -> Self {
-        let (labels, index, names) = (Vec::new(), TextIndex::new(key), BTreeSet::new());
+        let (labels, index, names) = (Sparse::default(), TextIndex::new(key), BTreeMap::new());
         Self { limits, labels, index, text_bytes: 0, names, overflow: None, persisted: 0 }
     }
 
     pub(super) fn load(sql: &impl Sql, key: HashKey, limits: DictionaryLimits) -> Result<Self, StoreError> {
         let mut dictionary = Self::new(key, limits);
-        for labels in series::all(sql)? {
+        for (id, labels) in series::all(sql)? {
+            dictionary.labels.skip_to(id);
             dictionary.push(labels);
         }
-        dictionary.persisted = dictionary.labels.len();
+        if let Some(next) = meta::get(sql, NEXT)? {
+            dictionary.labels.skip_to(next.parse().map_err(|_| StoreError::Column("number of a series"))?);
+        }
+        dictionary.mark_persisted();
         Ok(dictionary)
     }
 
@@ -102,7 +88,7 @@ impl Dictionary {
     }
 
     fn has_room(&self, labels: &Labels) -> bool {
-        let new_names = labels.iter().filter(|(name, _)| !self.names.contains(*name)).count();
+        let new_names = labels.iter().filter(|(name, _)| !self.names.contains_key(*name)).count();
         self.series() < self.limits.series
             && self.text_bytes + labels.as_str().len() <= self.limits.text_bytes
             && (new_names == 0 || self.names.len() + new_names <= self.limits.names)
@@ -122,88 +108,106 @@ impl Dictionary {
         self.index.find(canonical.as_bytes(), |id| text_of(&self.labels, id))
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "a few hundred thousand at most")]
     fn push(&mut self, labels: Labels) -> SeriesId {
-        let id = self.labels.len() as SeriesId;
         self.text_bytes += labels.as_str().len();
-        if labels.is_overflow() {
-            self.overflow = Some(id);
-        } else {
+        let is_overflow = labels.is_overflow();
+        if !is_overflow {
             self.add_names(&labels);
         }
-        self.labels.push(labels);
+        let id = self.labels.push(labels);
+        if is_overflow {
+            self.overflow = Some(id);
+        }
         self.index.insert(id, |id| text_of(&self.labels, id));
         id
     }
 
     fn add_names(&mut self, labels: &Labels) {
         for (name, _) in labels.iter() {
-            if !self.names.contains(name) {
-                self.names.insert(name.into());
+            if let Some(series) = self.names.get_mut(name) {
+                *series += 1;
+            } else {
+                self.names.insert(name.into(), 1);
             }
         }
     }
 
-    /// All labels in the order of their numbers.
-    pub(super) fn labels(&self) -> &[Labels] {
-        &self.labels
+    /// The labels of a live series.
+    pub(super) fn get(&self, id: SeriesId) -> Option<&Labels> {
+        self.labels.get(id)
+    }
+
+    /// The labels that a number stands for: of a series that is not live any more, those of `overflow`.
+    pub(super) fn labels_of(&self, id: SeriesId) -> Labels {
+        self.get(id).cloned().unwrap_or_else(Labels::overflow)
+    }
+
+    /// How many live series have smaller numbers than this one, or than `overflow` in its place where it is not live.
+    pub(super) fn slot(&self, id: SeriesId) -> Option<usize> {
+        self.labels.slot(id).or_else(|| self.labels.slot(self.overflow?))
+    }
+
+    /// Live series in the order of their numbers.
+    pub(super) fn labels(&self) -> impl Iterator<Item = (SeriesId, &Labels)> + Clone {
+        self.labels.iter()
+    }
+
+    /// The number that the next series gets.
+    pub(super) fn next(&self) -> SeriesId {
+        self.labels.next()
     }
 
     /// Writes the series that are not in the database yet; [`Self::mark_persisted`] when that has taken effect.
     pub(super) fn persist(&self, sql: &impl Sql) -> Result<(), StoreError> {
-        for (id, labels) in (0..).zip(&self.labels).skip(self.persisted) {
+        for (id, labels) in self.labels.iter_from(self.persisted) {
             series::insert(sql, id, labels)?;
         }
         Ok(())
     }
 
     pub(super) fn mark_persisted(&mut self) {
-        self.persisted = self.labels.len();
+        self.persisted = self.labels.next();
     }
 
-    /// The series that readers are told of: `overflow` has its number from the first, and is one when points are in it.
-    fn listed(&self, has_overflow: bool) -> impl Iterator<Item = &Labels> {
-        self.labels.iter().filter(move |labels| has_overflow || !labels.is_overflow())
-    }
-
-    /// The label names with how many values and series each has, sorted by name.
-    pub(super) fn names(&self, has_overflow: bool) -> Vec<LabelEntry> {
-        let mut names: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
-        for (name, value) in self.listed(has_overflow).flat_map(Labels::iter) {
-            *names.entry(name).or_default().entry(value).or_default() += 1;
+    /// Deletes the rows of series, all of which are in the database; [`Self::free`] when that has taken effect. `overflow`
+    /// stays.
+    pub(super) fn delete(&self, sql: &impl Sql, ids: &[SeriesId]) -> Result<(), StoreError> {
+        for id in ids.iter().filter(|id| Some(**id) != self.overflow) {
+            series::delete(sql, *id)?;
         }
-        let entry = |(name, values): (&str, BTreeMap<&str, usize>)| LabelEntry {
-            name: name.to_owned(),
-            values: values.len(),
-            series: values.values().sum(),
-        };
-        names.into_iter().map(entry).collect()
+        meta::put(sql, NEXT, &self.persisted.to_string())
     }
 
-    /// The values of a label with how many series each has, most first.
-    pub(super) fn values(&self, name: &str, params: &ValuesParams, has_overflow: bool) -> LabelValues {
-        let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
-        for value in self.listed(has_overflow).map(|labels| labels.value(name)) {
-            if !value.is_empty() && value.starts_with(&params.prefix) {
-                *counts.entry(value).or_default() += 1;
+    /// Frees series, given in the order of their numbers: their names, their texts and their places, but not their numbers.
+    /// Those of `overflow` stay.
+    pub(super) fn free(&mut self, ids: &[SeriesId]) {
+        let ids: Vec<SeriesId> = ids.iter().copied().filter(|id| Some(*id) != self.overflow).collect();
+        for id in ids.iter().filter(|id| self.labels.get(**id).is_some()) {
+            self.index.remove(*id, |id| text_of(&self.labels, id));
+        }
+        for labels in self.labels.remove(&ids) {
+            self.text_bytes -= labels.as_str().len();
+            for (name, _) in labels.iter() {
+                if let Some(series) = self.names.get_mut(name) {
+                    *series -= 1;
+                    if *series == 0 {
+                        self.names.remove(name);
+                    }
+                }
             }
         }
-        let mut values: Vec<ValueEntry> =
-            counts.into_iter().map(|(value, series)| ValueEntry { value: value.to_owned(), series }).collect();
-        values.sort_by(|a, b| b.series.cmp(&a.series).then_with(|| a.value.cmp(&b.value)));
-        let more = values.len() > params.limit;
-        values.truncate(params.limit);
-        LabelValues { name: name.to_owned(), values, more }
     }
 }
 
-fn text_of(labels: &[Labels], id: SeriesId) -> &[u8] {
-    labels[id as usize].as_str().as_bytes()
+fn text_of(labels: &Sparse<Labels>, id: SeriesId) -> &[u8] {
+    labels[id].as_str().as_bytes()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::schema;
+    use crate::store::testing::TestSql;
 
     fn text(pairs: &[(&str, &str)]) -> String {
         let pairs: Vec<String> = pairs.iter().map(|(name, value)| format!("{name}\u{1f}{value}\u{1e}")).collect();
@@ -221,7 +225,7 @@ mod tests {
         assert_eq!(dictionary.number("x\u{1f}1\u{1e}"), overflow);
         assert_eq!(dictionary.number("x\u{1f}2\u{1e}"), overflow);
         assert_eq!(dictionary.number(&text(&[("i", "7")])).series, 7);
-        assert_eq!(dictionary.labels()[1_000], Labels::overflow());
+        assert_eq!(dictionary.labels_of(1_000), Labels::overflow());
         let named = dictionary.number(Labels::overflow().as_str());
         assert_eq!(named, Numbered { is_overflow: false, ..overflow }, "who names it has not overflowed");
     }
@@ -235,8 +239,8 @@ mod tests {
         for index in 0..count + 10 {
             dictionary.number(&long(index));
         }
-        assert_eq!(dictionary.labels().len(), count + 1);
-        assert_eq!(dictionary.labels()[count], Labels::overflow());
+        assert_eq!(dictionary.labels().count(), count + 1);
+        assert_eq!(dictionary.labels().last().map(|(_, labels)| labels), Some(&Labels::overflow()));
     }
 
     #[test]
@@ -252,22 +256,37 @@ mod tests {
     }
 
     #[test]
-    fn names_and_values_are_counted_in_series() {
-        let mut dictionary = Dictionary::new([0; 16], DictionaryLimits::DEFAULT);
-        for pairs in [&[("a", "1"), ("b", "x")][..], &[("a", "2"), ("b", "x")], &[("a", "1")]] {
-            dictionary.number(&text(pairs));
+    fn what_is_freed_leaves_room_and_its_number_is_nobody_elses() {
+        let sql = TestSql::new();
+        schema::migrate(&sql).expect("migrates");
+        let limits = DictionaryLimits { series: 3, names: 2, ..DictionaryLimits::DEFAULT };
+        let mut dictionary = Dictionary::new([0; 16], limits);
+        assert_eq!(dictionary.overflow(), 0);
+        let texts = [&[("a", "1")][..], &[("a", "2")], &[("b", "1")]].map(text);
+        let numbers = texts.each_ref().map(|text| dictionary.number(text).series);
+        assert_eq!(numbers, [1, 2, 3]);
+        let (text_bytes, c) = (dictionary.text_bytes, text(&[("c", "1")]));
+        assert!(dictionary.number(&c).is_overflow);
+        dictionary.persist(&sql).expect("writes");
+        dictionary.mark_persisted();
+        for round in 0..3 {
+            let last = 3 + round;
+            dictionary.delete(&sql, &[0, last, 99]).expect("deletes");
+            dictionary.free(&[0, last, 99]);
+            assert_eq!((dictionary.series(), dictionary.get(last), dictionary.slot(last)), (2, None, Some(0)));
+            assert_eq!(dictionary.labels_of(last), Labels::overflow());
+            let mut loaded = Dictionary::load(&sql, [0; 16], limits).expect("loads");
+            let next = Numbered { series: last + 1, is_overflow: false };
+            for dictionary in [&mut loaded, &mut dictionary] {
+                assert_eq!(dictionary.number(&c), next, "the name of the one that went is free");
+                assert_eq!((dictionary.number(&texts[0]).series, dictionary.number(&texts[1]).series), (1, 2));
+                assert!(dictionary.number(&texts[2]).is_overflow);
+                assert_eq!(dictionary.text_bytes, text_bytes);
+            }
+            dictionary.persist(&sql).expect("writes");
+            dictionary.mark_persisted();
         }
-        let names = serde_json::to_string(&dictionary.names(false)).expect("serialises");
-        assert_eq!(names, r#"[{"name":"a","values":2,"series":3},{"name":"b","values":1,"series":2}]"#);
-        let values = |prefix: &str, limit| {
-            let params = ValuesParams { prefix: prefix.into(), limit };
-            serde_json::to_string(&dictionary.values("a", &params, false)).expect("serialises")
-        };
-        assert_eq!(
-            values("", 9),
-            r#"{"name":"a","values":[{"value":"1","series":2},{"value":"2","series":1}],"more":false}"#
-        );
-        assert_eq!(values("", 1), r#"{"name":"a","values":[{"value":"1","series":2}],"more":true}"#);
-        assert_eq!(values("2", 1), r#"{"name":"a","values":[{"value":"2","series":1}],"more":false}"#);
+        dictionary.free(&[1]);
+        assert_eq!(dictionary.names.keys().map(|name| &**name).collect::<Vec<_>>(), ["a", "c"], "2 has it still");
     }
 }

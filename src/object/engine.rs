@@ -4,6 +4,7 @@
 //! SQL that it mirrors has succeeded.
 
 mod carbon;
+mod folding;
 mod forward_status;
 mod forwarding;
 mod limits;
@@ -26,6 +27,7 @@ use crate::domain::codec::Malformed;
 use crate::domain::increments::Increments;
 use crate::domain::labels::Labels;
 use crate::domain::open::{OpenBuckets, SeriesId};
+use crate::domain::standing::hour_of;
 use crate::domain::text_index::HashKey;
 use crate::domain::total::Total;
 use crate::store::log::{Cursor, LogRow};
@@ -135,11 +137,13 @@ impl<S: Sql> Engine<S> {
     fn load(sql: S, limits: Limits, key: HashKey) -> Result<Self, StoreError> {
         let record: Record = from_json(meta::get(&sql, RECORD)?)?.ok_or(StoreError::Column("stream"))?;
         let cursor = log::cursor(&sql, CONSUMER)?;
+        let dictionary = Dictionary::load(&sql, key, limits.dictionary)?;
+        let totals: Totals = from_json(meta::get(&sql, TOTALS)?)?.unwrap_or_default();
+        let last_hour = hour_of(totals.last_write_ms.unwrap_or_default().cast_signed());
         let mut engine = Self {
             limits,
             distinct: DistinctLabels::load(&sql, &record.config.distinct)?,
             record,
-            dictionary: Dictionary::load(&sql, key, limits.dictionary)?,
             open: OpenBuckets::default(),
             increments: Increments::new(limits.increments),
             cursor,
@@ -147,8 +151,9 @@ impl<S: Sql> Engine<S> {
             log: LogIndex::load(&sql)?,
             unsealed_bytes: 0,
             answers: Answers::load(&sql)?,
-            totals: from_json(meta::get(&sql, TOTALS)?)?.unwrap_or_default(),
-            series_totals: SeriesTotals::load(&sql, cursor != Cursor::default())?,
+            series_totals: SeriesTotals::load(&sql, &dictionary, cursor != Cursor::default(), last_hour)?,
+            totals,
+            dictionary,
             removal: Removal::load(&sql)?,
             forwarding: Forwarding::load(&sql)?,
             pushing: Pushing::load(&sql)?,
@@ -276,9 +281,9 @@ impl<S: Sql> Engine<S> {
         Ok(sets.iter().map(Target::told).collect())
     }
 
-    /// Whether a series has this number.
+    /// Whether a live series has this number.
     pub(super) fn knows(&self, series: SeriesId) -> bool {
-        (series as usize) < self.dictionary.labels().len()
+        self.dictionary.get(series).is_some()
     }
 
     /// What the first batch with this key was answered.

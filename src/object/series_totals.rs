@@ -1,81 +1,139 @@
-//! What each series has had since the stream began: in memory for all, in the database up to the cursor of the rollups.
+//! What each series has had since the stream began, and how well it is known: in memory for all, in the database up to the
+//! cursor of the rollups.
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::domain::class::Class;
 use crate::domain::open::SeriesId;
 use crate::domain::sketches::Wanted;
+use crate::domain::sparse::Sparse;
+use crate::domain::standing::{ESTABLISHED_HOURS, Standing};
 use crate::domain::tier::{Layer, Tier};
 use crate::domain::total::Total;
 use crate::store::chunks;
 use crate::store::sql::{Sql, StoreError};
-use crate::store::totals::{self, BLOCK_SERIES, block_of};
+use crate::store::totals::{self, BLOCK_SERIES, SeriesTotal, block_of};
+
+use super::dictionary::Dictionary;
 
 /// Later than any bucket.
 const LATEST_S: i64 = i64::MAX / 2;
 
-/// Totals by the numbers of series: 24 bytes each.
-#[derive(Debug, Default)]
+/// Totals by the numbers of series: 32 bytes each.
+#[derive(Clone, Debug, Default)]
 pub(super) struct SeriesTotals {
-    totals: Vec<Total>,
+    totals: Sparse<SeriesTotal>,
     /// Blocks that the database has otherwise.
-    changed: Vec<bool>,
+    changed: BTreeSet<SeriesId>,
 }
 
+#[allow(dead_code)]
 impl SeriesTotals {
-    /// Those up to the cursor. A stream whose points were sealed by a version that kept no totals begins with what its
-    /// chunks of days have.
-    pub(super) fn load(sql: &impl Sql, is_sealed: bool) -> Result<Self, StoreError> {
-        if let Some(totals) = totals::all(sql)? {
-            return Ok(Self { totals, changed: Vec::new() });
-        }
+    /// Those of live series up to the cursor. A stream whose points were sealed by a version that kept no totals begins with
+    /// what its chunks of days have. Of series that earlier versions knew the last points are taken to be of `hour`, when the
+    /// stream was last written to.
+    pub(super) fn load(
+        sql: &impl Sql,
+        dictionary: &Dictionary,
+        is_sealed: bool,
+        hour: u32,
+    ) -> Result<Self, StoreError> {
+        let mut found = BTreeMap::new();
+        let has_any = totals::each(sql, hour, |series, total| {
+            found.insert(series, total);
+        })?;
+        let is_older = !has_any && is_sealed;
         let mut loaded = Self::default();
-        if is_sealed {
-            let days = Layer::Total(Tier::D1);
-            chunks::each::<StoreError>(
-                sql,
-                days,
-                0,
-                LATEST_S,
-                |_| true,
-                Wanted::default(),
-                |_, series, cell| {
-                    loaded.add(series, &Total::of_cell(cell));
-                    Ok(())
-                },
-            )?;
+        for (series, _) in dictionary.labels() {
+            loaded.totals.skip_to(series);
+            let standing = Standing { hours: if is_older { ESTABLISHED_HOURS } else { 0 }, last_hour: hour };
+            let unknown = SeriesTotal { total: Total::default(), standing };
+            loaded.totals.push(found.remove(&series).unwrap_or(unknown));
+        }
+        loaded.totals.skip_to(dictionary.next());
+        if is_older {
+            loaded.add_days(sql)?;
             sql.atomically(&mut || loaded.persist(sql))?;
             loaded.mark_persisted();
         }
         Ok(loaded)
     }
 
+    fn add_days(&mut self, sql: &impl Sql) -> Result<(), StoreError> {
+        self.changed.insert(0);
+        chunks::each::<StoreError>(
+            sql,
+            Layer::Total(Tier::D1),
+            0,
+            LATEST_S,
+            |_| true,
+            Wanted::default(),
+            |_, series, cell| {
+                self.add(series, &Total::of_cell(cell));
+                Ok(())
+            },
+        )
+    }
+
+    /// That of a live series, which has one from now on if it is new, like those before it.
+    fn of_mut(&mut self, series: SeriesId) -> &mut SeriesTotal {
+        while self.totals.next() <= series {
+            self.totals.push(SeriesTotal::default());
+        }
+        let slot = self.totals.slot(series).unwrap_or_default();
+        self.totals.at_mut(slot)
+    }
+
     /// Adds to a series.
     pub(super) fn add(&mut self, series: SeriesId, part: &Total) {
-        let at = series as usize;
-        if at >= self.totals.len() {
-            self.totals.resize(at + 1, Total::default());
-        }
-        self.totals[at].add(part);
-        let block = block_of(series);
-        if block >= self.changed.len() {
-            self.changed.resize(block + 1, false);
-        }
-        self.changed[block] = true;
+        self.of_mut(series).total.add(part);
+        self.changed.insert(block_of(series));
+    }
+
+    /// A series has points of a writer in this hour.
+    pub(super) fn see(&mut self, series: SeriesId, class: Class, hour: u32) {
+        self.of_mut(series).standing.see(class, hour);
+        self.changed.insert(block_of(series));
+    }
+
+    /// A series has had this, as far as it is not removed.
+    pub(super) fn set(&mut self, series: SeriesId, total: Total) {
+        self.of_mut(series).total = total;
+        self.changed.insert(block_of(series));
     }
 
     /// Of a series.
-    pub(super) fn of(&self, series: usize) -> Total {
-        self.totals.get(series).copied().unwrap_or_default()
+    pub(super) fn of(&self, series: SeriesId) -> Total {
+        self.totals.get(series).map(|series| series.total).unwrap_or_default()
+    }
+
+    /// How well a series is known.
+    pub(super) fn standing(&self, series: SeriesId) -> Standing {
+        self.totals.get(series).map(|series| series.standing).unwrap_or_default()
     }
 
     /// Writes the blocks that changed; [`Self::mark_persisted`] when that has taken effect.
     pub(super) fn persist(&self, sql: &impl Sql) -> Result<(), StoreError> {
-        for (block, _) in self.changed.iter().enumerate().filter(|(_, is_changed)| **is_changed) {
-            let end = self.totals.len().min((block + 1) * BLOCK_SERIES);
-            totals::put(sql, block, &self.totals[block * BLOCK_SERIES..end])?;
+        for block in &self.changed {
+            let in_block = self.totals.iter_from(block * BLOCK_SERIES);
+            let in_block = in_block.take_while(|(series, _)| block_of(*series) == *block);
+            totals::put(sql, *block, in_block)?;
         }
         Ok(())
     }
 
     pub(super) fn mark_persisted(&mut self) {
         self.changed.clear();
+    }
+
+    /// Takes out series, given in the order of their numbers; what they have had together.
+    pub(super) fn take(&mut self, ids: &[SeriesId]) -> Total {
+        let mut taken = Total::default();
+        for series in self.totals.remove(ids) {
+            taken.add(&series.total);
+        }
+        // The first block stays, and tells that totals were kept.
+        self.changed.extend(ids.iter().map(|id| block_of(*id)).chain([0]));
+        taken
     }
 }

@@ -74,7 +74,7 @@ impl Stream {
         let (fence, earlier, is_known) = self.shared.try_with_engine(|engine| {
             admit(engine, &writer, only_asks)?;
             let fence = self.shared.hear(engine, shards).map_err(|error| internal(&error))?;
-            let is_known = known.is_none_or(|series| engine.knows(series));
+            let is_known = known.iter().all(|series| engine.knows(*series));
             Ok((fence, earlier(engine, key.as_ref(), only_asks, now_ms)?, is_known))
         })?;
         if let Some(earlier) = earlier {
@@ -121,13 +121,15 @@ fn earlier(
     Ok(earlier)
 }
 
-/// A frame that is sound to its last point, as what is in the log must be, and the highest number of a known series in it.
-fn whole_frame(bytes: &[u8]) -> std::result::Result<(Frame<'_>, Option<SeriesId>), Malformed> {
-    let (frame, mut highest) = (Frame::parse(bytes)?, None);
+/// A frame that is sound to its last point, as what is in the log must be, and the numbers of known series in it.
+fn whole_frame(bytes: &[u8]) -> std::result::Result<(Frame<'_>, Vec<SeriesId>), Malformed> {
+    let (frame, mut known) = (Frame::parse(bytes)?, Vec::new());
     frame.each_point(|set, _| {
-        if let LabelSet::Known(series) = set {
-            highest = highest.max(Some(series));
+        if let LabelSet::Known(series) = set
+            && known.last() != Some(&series)
+        {
+            known.push(series);
         }
     })?;
-    Ok((frame, highest))
+    Ok((frame, known))
 }

@@ -4,7 +4,8 @@
 //! similar size are merged when there are four: so a cell is rewritten a few times at most, and a span has few parts.
 //!
 //! `id` = layer (4 bits), span's start in units of 10 s (34 bits), block (5 bits), part (9 bits): so that the chunks of
-//! a span and the spans of a layer lie side by side, without a second index. Layers 0..5 are the totals of the tiers, 8..13 the
+//! a span and the spans of a layer lie side by side, without a second index. Blocks from the 32nd on reach into the units between
+//! the start and the end of the span: the shortest has 360 of them, room for 47 million series. Layers 0..5 are the totals of the tiers, 8..13 the
 //! spreads; a block has 4,096 series. `cells` as in [`super::chunk_cells`].
 
 use std::collections::btree_map::Entry;
@@ -79,7 +80,9 @@ const SELECT: &str = "SELECT id, cells FROM chunks WHERE id >= ? AND id < ? ORDE
 
 /// The numbers of a layer's parts that may overlap a time.
 pub(super) fn range(layer: Layer, from_s: i64, to_s: i64) -> [Param<'static>; 2] {
-    [first_id(layer, floor_to(from_s, layer.tier().span_s())), first_id(layer, to_s)].map(Param::Integer)
+    let span_s = layer.tier().span_s();
+    let behind_s = floor_to(to_s.saturating_add(span_s - 1), span_s);
+    [first_id(layer, floor_to(from_s, span_s)), first_id(layer, behind_s)].map(Param::Integer)
 }
 
 /// As [`each`], of the parts that a statement selects.
@@ -94,7 +97,7 @@ pub(super) fn each_of<E: From<StoreError>>(
 ) -> Result<(), E> {
     let mut stopped = None;
     let read = sql.run(statement, &range(layer, from_s, to_s), &mut |mut row| {
-        let span_start_s = start_of(row.integer()?);
+        let span_start_s = start_of(layer, row.integer()?);
         decode(layer.tier(), span_start_s, &row.blob()?, wants, sketches, &mut |start_s, series, cell| {
             each(start_s, series, &cell).map_err(|error| {
                 stopped = Some(error);
@@ -122,7 +125,7 @@ pub fn oldest_end_s(sql: &impl Sql, layer: Layer) -> Result<Option<i64>, StoreEr
     let range = [first_id(layer, 0), first_id(layer, i64::MAX / 2)].map(Param::Integer);
     let mut oldest = None;
     sql.run("SELECT id FROM chunks WHERE id >= ? AND id < ? ORDER BY id LIMIT 1", &range, &mut |mut row| {
-        oldest = Some(start_of(row.integer()?) + layer.tier().span_s());
+        oldest = Some(start_of(layer, row.integer()?) + layer.tier().span_s());
         Ok(())
     })?;
     Ok(oldest)
@@ -137,8 +140,9 @@ impl Place {
     /// The place of a part.
     pub(super) fn of_id(id: i64) -> Self {
         let layer = layer_of(id >> (PART_BITS + BLOCK_BITS + START_BITS));
-        let block = SeriesId::try_from((id >> PART_BITS) & ((1 << BLOCK_BITS) - 1)).unwrap_or_default();
-        Self { layer, span_start_s: start_of(id), block }
+        let span_start_s = start_of(layer, id);
+        let block = SeriesId::try_from((id - first_id(layer, span_start_s)) >> PART_BITS).unwrap_or_default();
+        Self { layer, span_start_s, block }
     }
 
     /// Adds cells, together with the parts that they are to be merged with.
@@ -240,8 +244,10 @@ fn first_id(layer: Layer, from_s: i64) -> i64 {
     ((layer << START_BITS) | start.min((1 << START_BITS) - 1)) << (BLOCK_BITS + PART_BITS)
 }
 
-fn start_of(id: i64) -> i64 {
-    ((id >> (BLOCK_BITS + PART_BITS)) & ((1 << START_BITS) - 1)) * START_UNIT_S
+/// The start of a chunk's span.
+fn start_of(layer: Layer, id: i64) -> i64 {
+    let start_s = ((id >> (BLOCK_BITS + PART_BITS)) & ((1 << START_BITS) - 1)) * START_UNIT_S;
+    floor_to(start_s, layer.tier().span_s())
 }
 
 #[cfg(test)]
@@ -291,7 +297,8 @@ mod tests {
         assert_eq!(first_id(Layer::Spread(Tier::D1), HOUR), ((12 << 34) + 179_254_080) << 14);
         let place = Place { layer: Layer::Spread(Tier::D1), span_start_s: HOUR, block: 24 };
         assert_eq!(place.id(), first_id(Layer::Spread(Tier::D1), HOUR) + 24 * 512);
-        assert_eq!(start_of(place.id() + 511), HOUR);
+        assert_eq!(start_of(place.layer, place.id() + 511), floor_to(HOUR, 32 * 86_400));
+        assert_eq!(start_of(LAYER, first_id(LAYER, HOUR) + 24 * 512 + 511), HOUR);
         assert!(first_id(Layer::Spread(Tier::D1), i64::MAX / 2) < 1 << 53, "numbers pass through JavaScript");
         assert!(
             first_id(LAYER, i64::MAX / 2) < first_id(Layer::Total(Tier::M1), 0),
@@ -311,6 +318,25 @@ mod tests {
         );
         assert_eq!(read(&sql, LAYER, HOUR + 50, HOUR + 3600), [(HOUR, 5000, 2)]);
         assert_eq!(read(&sql, LAYER, HOUR + 7200, HOUR + 9000), []);
+    }
+
+    #[test]
+    fn any_number_that_a_series_may_get_has_a_place_in_its_span() {
+        let sql = ready();
+        let last = 360 * 32 * BLOCK_SERIES - 1;
+        let numbers = [0, 131_071, 131_072, 1_000_000, last];
+        let cells = numbers.map(|series| (HOUR, series, counted(1)));
+        seal(&sql, LAYER, refs(&cells)).expect("seals");
+        seal(&sql, LAYER, refs(&[(HOUR + 3600, 5, counted(7))])).expect("seals");
+        let seen: Vec<_> = numbers.map(|series| (HOUR, series, 1)).to_vec();
+        for to_s in [HOUR + 1, HOUR + 3599, HOUR + 3600] {
+            assert_eq!(read(&sql, LAYER, HOUR, to_s), seen);
+        }
+        assert_eq!(read(&sql, LAYER, HOUR + 3600, HOUR + 3601), [(HOUR + 3600, 5, 7)]);
+        remove_before(&sql, LAYER, HOUR + 3599).expect("removes");
+        assert_eq!((sql.count("chunks"), oldest_end_s(&sql, LAYER)), (6, Ok(Some(HOUR + 3600))));
+        remove_before(&sql, LAYER, HOUR + 3600).expect("removes");
+        assert_eq!(sql.count("chunks"), 1);
     }
 
     #[test]

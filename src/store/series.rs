@@ -1,4 +1,4 @@
-//! The dictionary that numbers the series of an object, from 0 without gaps.
+//! The dictionary that numbers the series of an object, from 0. A number is never given again.
 
 use crate::domain::labels::Labels;
 use crate::domain::open::SeriesId;
@@ -14,14 +14,23 @@ pub fn insert(sql: &impl Sql, id: SeriesId, labels: &Labels) -> Result<(), Store
     execute(sql, "INSERT INTO series (id, labels) VALUES (?, ?)", &params)
 }
 
+/// Deletes a series, if it is there.
+///
+/// # Errors
+/// As [`Sql::run`].
+pub fn delete(sql: &impl Sql, id: SeriesId) -> Result<(), StoreError> {
+    execute(sql, "DELETE FROM series WHERE id = ?", &[Param::Integer(i64::from(id))])
+}
+
 /// All series in the order of their numbers.
 ///
 /// # Errors
 /// As [`Sql::run`].
-pub fn all(sql: &impl Sql) -> Result<Vec<Labels>, StoreError> {
+pub fn all(sql: &impl Sql) -> Result<Vec<(SeriesId, Labels)>, StoreError> {
     let mut all = Vec::new();
-    sql.run("SELECT labels FROM series ORDER BY id", &[], &mut |mut row| {
-        all.push(Labels::from_canonical(&row.text()?));
+    sql.run("SELECT id, labels FROM series ORDER BY id", &[], &mut |mut row| {
+        let id = SeriesId::try_from(row.integer()?).map_err(|_| StoreError::Column("id"))?;
+        all.push((id, Labels::from_canonical(&row.text()?)));
         Ok(())
     })?;
     Ok(all)

@@ -40,9 +40,11 @@ impl<S: Sql> Engine<S> {
         let position = self.increments.position(self.position(), now_ms, false);
         let Some(news) = self.increments.since(after) else { return Ok(Seen { position, rows: None }) };
         let labels = self.dictionary.labels();
-        let mut touched = vec![false; labels.len()];
-        news.clone().for_each(|(_, _, series, _)| touched[series as usize] = true);
-        let mut collector = Collector::of_touched(query, labels.iter(), &touched);
+        let mut touched = vec![false; labels.clone().count()];
+        for slot in news.clone().filter_map(|(_, _, series, _)| self.dictionary.slot(series)) {
+            touched[slot] = true;
+        }
+        let mut collector = Collector::of_touched(query, labels, &touched);
         for (layer, start_s, series, cell) in news {
             collector.add(layer, start_s, series, cell)?;
         }

@@ -131,7 +131,7 @@ impl<S: Sql> Engine<S> {
         let new: Vec<Labels> = frame.label_sets.iter().map(|labels| Labels::from_canonical(labels)).collect();
         Ok(frame.each_point(|set, point| match set {
             LabelSet::New(set) => each(&new[set], point),
-            LabelSet::Known(series) => each(&self.dictionary.labels()[series as usize], point),
+            LabelSet::Known(series) => each(&self.dictionary.labels_of(series), point),
         })?)
     }
 }

@@ -26,19 +26,19 @@ pub(in crate::object) enum QueryError {
 impl<S: Sql> Engine<S> {
     /// The cells that a query asks for.
     pub(in crate::object) fn query(&self, query: &Query) -> Result<Vec<Row>, QueryError> {
-        self.collect(query, Collector::new(query, self.dictionary.labels().iter()))
+        self.collect(query, Collector::new(query, self.dictionary.labels()))
     }
 
     /// The cells that a query asks for, of only some steps.
     pub(super) fn query_only(&self, query: &Query, times: &[i64]) -> Result<Vec<Row>, QueryError> {
-        self.collect(query, Collector::new(query, self.dictionary.labels().iter()).only(times))
+        self.collect(query, Collector::new(query, self.dictionary.labels()).only(times))
     }
 
     #[inline(never)]
     fn collect(&self, query: &Query, mut collector: Collector) -> Result<Vec<Row>, QueryError> {
         let (from_s, to_s) = (query.window.from_s(), query.window.to_s());
-        let wanted = collector.wanted();
-        let wants = |series: SeriesId| wanted.get(series as usize).copied().unwrap_or_default();
+        let groups = collector.groups();
+        let wants = |series: SeriesId| groups.wants(series);
         for layer in query.window.layers() {
             chunks::each::<QueryError>(
                 &self.sql,
@@ -71,8 +71,7 @@ impl<S: Sql> Engine<S> {
 
     /// What series have had since the stream began.
     pub(in crate::object) fn shown(&self, query: &Query) -> Shown {
-        let series = self.dictionary.labels().iter().enumerate();
-        let series = series.map(|(number, labels)| (labels, self.series_totals.of(number)));
+        let series = self.dictionary.labels().map(|(series, labels)| (labels, self.series_totals.of(series)));
         Shown::collect(series, query, MAX_SHOWN, MAX_SHOWN_BYTES)
     }
 

@@ -85,6 +85,7 @@ impl<S: Sql> Engine<S> {
                 if ask.dry_run {
                     return Ok(self.counted(&plan)?);
                 }
+                self.make_overflow()?;
                 let call = call.unwrap_or_else(|| now_ms.unsigned_abs().max(last + 1));
                 self.begin_removal(ask, plan, call)?;
             }
@@ -177,12 +178,15 @@ impl<S: Sql> Engine<S> {
     ) -> Result<(), RemoveError> {
         let (wants, mut left) = (|series| scope.series.has(series), MAX_DAYS);
         let days = Layer::Total(Tier::D1);
-        let read = chunks::each(&self.sql, days, from_s, to_s, wants, Wanted::default(), |start_s, series, cell| {
+        let read = chunks::each::<StoreError>(&self.sql, days, from_s, to_s, wants, Wanted::default(), |start_s, series, cell| {
             left = left.checked_sub(1).ok_or(StoreError::Stopped)?;
             each(start_s, series, &Total::of_cell(cell));
             Ok(())
         });
-        read.map_err(|error| if error == StoreError::Stopped { RemoveError::TooMuch } else { error.into() })
+        read.map_err(|error| match error {
+            StoreError::Stopped => RemoveError::TooMuch,
+            error => error.into(),
+        })
     }
 
     /// What a dry run tells: the bytes by what rewriting would take away, of a sample where there is much.
@@ -330,7 +334,7 @@ impl<S: Sql> Engine<S> {
             state = forgotten(std::mem::take(&mut state));
             removal::set_state(&self.sql, &to_json(&state))
         })?;
-        done.iter().for_each(|place| drop(self.removal.pending.remove(place)));
+        self.removal.pending.retain(|place| !done.contains(place));
         rows.iter().for_each(|(seq, bytes)| self.log.resize(*seq, *bytes));
         (self.removal.state, self.removal.next_part) = (state, next_part);
         Ok(())

@@ -41,10 +41,15 @@ impl<S: Sql> Engine<S> {
     /// `distinct` since then.
     pub(super) fn known_target<'a>(&mut self, series: SeriesId, known: &'a mut KnownTargets) -> &'a Target {
         known.entry(series).or_insert_with(|| {
+            let Some(labels) = self.dictionary.get(series) else {
+                // It was freed while the batch waited for its commit.
+                let series = self.dictionary.overflow();
+                return Target { series, is_overflow: true, marks: Vec::new(), is_whole: false };
+            };
             if self.distinct.counts_none() {
                 return Target { series, is_overflow: false, marks: Vec::new(), is_whole: true };
             }
-            let labels = self.dictionary.labels()[series as usize].clone();
+            let labels = labels.clone();
             self.target(labels.as_str())
         })
     }
