@@ -113,7 +113,8 @@ mod tests {
 
     #[test]
     fn the_form_of_a_removal_is_pinned() {
-        let state = State { call: 7, matchers: vec!["a=b".into()], to_s: 10, log_last: 3, points: 2, ..State::default() };
+        let state =
+            State { call: 7, matchers: vec!["a=b".into()], to_s: 10, log_last: 3, points: 2, ..State::default() };
         let json = r#"{"call":7,"matchers":["a=b"],"from_s":0,"to_s":10,"is_whole":false,"log_next":0,"log_last":3,"points":2,"series":0,"bytes":0,"is_done":false,"is_untold":false,"points_before":0}"#;
         assert_eq!(serde_json::to_string(&state).expect("serialises"), json);
         assert_eq!(serde_json::from_str::<State>(json).expect("reads"), state);

@@ -62,9 +62,8 @@ impl Shared {
 
     /// Of home: lets the other shards remove what is removed here, until all are done with it.
     async fn tell_removal(&self) {
-        let untold = self.try_with_engine(|engine| {
-            Ok((engine.untold_removal(), engine.record().config.layout.shards()))
-        });
+        let untold =
+            self.try_with_engine(|engine| Ok((engine.untold_removal(), engine.record().config.layout.shards())));
         let Ok((Some(remove), shards)) = untold else { return };
         let (number, command) = (remove.call.unwrap_or_default(), to_json(&Command::Remove(remove)));
         let Ok((name, _)) = self.place() else { return };

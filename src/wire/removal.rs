@@ -79,7 +79,8 @@ impl Remove {
         if Span::new(from_s, to_s).is_none() {
             return Err(RemoveError::Empty);
         }
-        let call = after.map(|text| text.strip_prefix('r').and_then(|text| text.parse().ok()).ok_or(RemoveError::Cursor));
+        let call =
+            after.map(|text| text.strip_prefix('r').and_then(|text| text.parse().ok()).ok_or(RemoveError::Cursor));
         let call = call.transpose()?;
         Ok(Self { matchers, from_s, to_s, dry_run: switch("dry_run", dry_run)?, resumes: call.is_some(), call })
     }
@@ -91,12 +92,7 @@ impl Remove {
     }
 }
 
-fn time_s(
-    name: &'static str,
-    text: &str,
-    now_ms: i64,
-    widened: impl Fn(i64) -> i64,
-) -> Result<i64, RemoveError> {
+fn time_s(name: &'static str, text: &str, now_ms: i64, widened: impl Fn(i64) -> i64) -> Result<i64, RemoveError> {
     let parse = |now_ms| parse_time_ms(text, now_ms).map_err(|error| ParamError::Time(name, error));
     let at_ms = parse(now_ms)?;
     if at_ms != parse(now_ms + 10_000)? {

@@ -2,9 +2,9 @@
 
 use crate::domain::labels::Labels;
 use crate::domain::point::Point;
+use crate::store::frames;
 use crate::store::log::LogRow;
 use crate::store::sql::{Sql, StoreError};
-use crate::store::frames;
 use crate::wire::appnet::messages::Annotated;
 use crate::wire::appnet::posted::is_for_people;
 use crate::wire::command::Page;

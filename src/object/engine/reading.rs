@@ -7,8 +7,8 @@ use crate::domain::grid::{GridError, Row};
 use crate::domain::open::SeriesId;
 use crate::domain::query::{Collector, Query};
 use crate::domain::total::{MAX_SHOWN, MAX_SHOWN_BYTES, Shown};
-use crate::store::{chunks, removal};
 use crate::store::sql::{Sql, StoreError};
+use crate::store::{chunks, removal};
 use crate::wire::params::ValuesParams;
 use crate::wire::rejection::Reason;
 

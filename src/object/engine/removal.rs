@@ -153,7 +153,11 @@ impl<S: Sql> Engine<S> {
             if [total, before].iter().any(|sums| !(sums.n.abs() < EXACT && sums.d.abs() < EXACT)) {
                 inexact.insert(series, Total { points: total.points.saturating_sub(gone.points), ..after });
             }
-            totals.push((series, total.without(&gone)));
+            let left = total.without(&gone);
+            // No more than rounding is nothing.
+            let n = if is_same(total.n, gone.n) { 0.0 } else { left.n };
+            let d = if is_same(total.d, gone.d) { 0.0 } else { left.d };
+            totals.push((series, Total { n, d, ..left }));
         }
         if !inexact.is_empty() {
             self.each_day(&scope, (Span::ALL.from_s, Span::ALL.to_s), &mut |start_s, series, cell| {
@@ -178,11 +182,19 @@ impl<S: Sql> Engine<S> {
     ) -> Result<(), RemoveError> {
         let (wants, mut left) = (|series| scope.series.has(series), MAX_DAYS);
         let days = Layer::Total(Tier::D1);
-        let read = chunks::each::<StoreError>(&self.sql, days, from_s, to_s, wants, Wanted::default(), |start_s, series, cell| {
-            left = left.checked_sub(1).ok_or(StoreError::Stopped)?;
-            each(start_s, series, &Total::of_cell(cell));
-            Ok(())
-        });
+        let read = chunks::each::<StoreError>(
+            &self.sql,
+            days,
+            from_s,
+            to_s,
+            wants,
+            Wanted::default(),
+            |start_s, series, cell| {
+                left = left.checked_sub(1).ok_or(StoreError::Stopped)?;
+                each(start_s, series, &Total::of_cell(cell));
+                Ok(())
+            },
+        );
         read.map_err(|error| match error {
             StoreError::Stopped => RemoveError::TooMuch,
             error => error.into(),
@@ -249,6 +261,11 @@ impl<S: Sql> Engine<S> {
         self.increments.clear();
         self.removal = begun.unwrap_or_else(|| unreachable!("it is loaded"));
         Ok(())
+    }
+
+    #[cfg(test)]
+    pub(in crate::object) fn removals(&self) -> i64 {
+        self.removal.id
     }
 
     /// When there is something to rewrite, or another shard to be asked whether it has.
@@ -334,7 +351,7 @@ impl<S: Sql> Engine<S> {
             state = forgotten(std::mem::take(&mut state));
             removal::set_state(&self.sql, &to_json(&state))
         })?;
-        self.removal.pending.retain(|place| !done.contains(place));
+        self.removal.pending.retain(|place| done.binary_search(place).is_err());
         rows.iter().for_each(|(seq, bytes)| self.log.resize(*seq, *bytes));
         (self.removal.state, self.removal.next_part) = (state, next_part);
         Ok(())

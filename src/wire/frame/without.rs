@@ -85,7 +85,9 @@ mod tests {
     fn points_keep_their_numbers_when_others_are_removed() {
         let known = |written: &[u8]| (written == b"k\x1f1\x1e").then_some(9);
         let mut builder = FrameBuilder::new(ARRIVED_MS, [0; 16], known);
-        for (n, labels) in [(1.0, "a\u{1f}1\u{1e}"), (2.0, "a\u{1f}2\u{1e}"), (3.0, "k\u{1f}1\u{1e}"), (4.0, "a\u{1f}2\u{1e}")] {
+        for (n, labels) in
+            [(1.0, "a\u{1f}1\u{1e}"), (2.0, "a\u{1f}2\u{1e}"), (3.0, "k\u{1f}1\u{1e}"), (4.0, "a\u{1f}2\u{1e}")]
+        {
             builder.push(0, Ok((point(n, 7.0), labels)));
         }
         builder.keep_posted("{}".into());
