@@ -4,35 +4,26 @@
 //! transaction then frees the series, settles the totals and notes what is to be rewritten. From there on readers skip it,
 //! and steps rewrite it. Before a place is sealed into again it is finished, so what lies there later is not touched.
 
-use rustc_hash::FxHashMap;
+mod plan;
+
+use std::collections::BTreeSet;
 
 use crate::domain::labels::Labels;
-use crate::domain::matcher::Matcher;
-use crate::domain::open::SeriesId;
-use crate::domain::removal::{Numbers, Span, Unaligned};
-use crate::domain::sketches::Wanted;
+use crate::domain::removal::Unaligned;
 use crate::domain::tier::{Layer, Tier};
-use crate::domain::total::Total;
 use crate::object::removal::{Removal, State};
 use crate::object::series_totals::SeriesTotals;
-use crate::store::removal::{self, Added, Rewriting, Row, Scope, bytes_added, place_of};
+use crate::store::removal::{self, Rewriting, Row, bytes_added, place_of};
 use crate::store::sql::{Sql, StoreError};
-use crate::store::{chunks, frames, log};
+use crate::store::{frames, log};
 use crate::wire::frame::{Frame, LabelSet};
 use crate::wire::removal::{Remove, Removed};
 
 use super::{Engine, to_json};
+use plan::Plan;
 
-/// Buckets that lie in the time only in part are made anew of at most so many cells, which take 20 MB.
-const MAX_REST_CELLS: usize = 200_000;
-/// The buckets of days that are looked at to settle totals: half a second.
-const MAX_DAYS: usize = 2_000_000;
 /// A place that is finished in one go.
 const ALL: i64 = i64::MAX / 2;
-/// A dry run looks at so much of what would be rewritten; beyond, it estimates.
-const SAMPLE_STEPS: i64 = 4;
-/// From here on sums are no longer exact, and what is left is added up again.
-const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// Why nothing is removed.
 #[derive(Debug, PartialEq, thiserror::Error)]
@@ -51,20 +42,6 @@ pub(in crate::object) enum RemoveError {
     Unknown,
     #[error("`where`: {0}")]
     Matcher(String),
-}
-
-/// What a removal comes to.
-struct Plan {
-    scope: Scope,
-    is_whole: bool,
-    /// What buckets get that are removed in part.
-    added: Added,
-    /// The totals of series that stay.
-    totals: Vec<(SeriesId, Total)>,
-    /// The series that are freed.
-    freed: Vec<SeriesId>,
-    points: u64,
-    series: u64,
 }
 
 impl<S: Sql> Engine<S> {
@@ -92,136 +69,6 @@ impl<S: Sql> Engine<S> {
         }
         self.removal_step()?;
         Ok(self.removal.removed())
-    }
-
-    fn plan(&self, ask: &Remove, now_ms: i64) -> Result<Plan, RemoveError> {
-        let matchers = ask.matchers.iter().map(|text| Matcher::parse(text)).collect::<Result<Vec<_>, _>>();
-        let matchers = matchers.map_err(|error| RemoveError::Matcher(error.to_string()))?;
-        let is_wanted = |labels: &Labels| matchers.iter().all(|matcher| matcher.accepts(labels));
-        let wanted = self.dictionary.labels().filter(|(_, labels)| is_wanted(labels));
-        let series: Numbers = wanted.map(|(series, _)| series).collect();
-        let Some(span) = ask.span() else { return Ok(self.whole(series)) };
-        span.check(&self.record.config.retention, now_ms / 1000)?;
-        self.part(Scope { series, span })
-    }
-
-    /// All of series.
-    fn whole(&self, series: Numbers) -> Plan {
-        let total = |series: &SeriesId| self.series_totals.of(*series);
-        let is_overflow = |series: &SeriesId| self.dictionary.get(*series).is_some_and(Labels::is_overflow);
-        let (overflow, freed): (Vec<_>, Vec<_>) = series.as_slice().iter().copied().partition(is_overflow);
-        let points = series.as_slice().iter().map(|series| total(series).points).sum();
-        let had_some = overflow.iter().filter(|series| !total(series).is_none()).count();
-        Plan {
-            series: (freed.len() + had_some) as u64,
-            scope: Scope { series, span: Span::ALL },
-            is_whole: true,
-            added: Added::new(),
-            totals: overflow.into_iter().map(|series| (series, Total::default())).collect(),
-            freed,
-            points,
-        }
-    }
-
-    /// A part of the time of series.
-    fn part(&self, scope: Scope) -> Result<Plan, RemoveError> {
-        let added = scope.rest(&self.sql, MAX_REST_CELLS).map_err(|error| match error {
-            StoreError::Full => RemoveError::TooMuch,
-            error => error.into(),
-        })?;
-        // Each point once: days have all that any tier has.
-        let days = Layer::Total(Tier::D1);
-        let mut before: FxHashMap<SeriesId, Total> = FxHashMap::default();
-        let mut after = before.clone();
-        self.each_day(&scope, (scope.span.from_s, scope.span.to_s), &mut |start_s, series, cell| {
-            if scope.covers(days, start_s, series) {
-                before.entry(series).or_default().add(cell);
-            }
-        })?;
-        for ((series, _), cell) in added.get(&days).into_iter().flatten() {
-            after.entry(*series).or_default().add(&Total::of_cell(cell));
-        }
-        let (mut totals, mut points, mut inexact) = (Vec::new(), 0, FxHashMap::default());
-        for (series, before) in before {
-            let after = after.remove(&series).unwrap_or_default();
-            let gone = before.without(&after);
-            if gone.points == 0 && is_same(before.n, after.n) && is_same(before.d, after.d) {
-                continue;
-            }
-            points += gone.points;
-            let total = self.series_totals.of(series);
-            if [total, before].iter().any(|sums| !(sums.n.abs() < EXACT && sums.d.abs() < EXACT)) {
-                inexact.insert(series, Total { points: total.points.saturating_sub(gone.points), ..after });
-            }
-            let left = total.without(&gone);
-            // No more than rounding is nothing.
-            let n = if is_same(total.n, gone.n) { 0.0 } else { left.n };
-            let d = if is_same(total.d, gone.d) { 0.0 } else { left.d };
-            totals.push((series, Total { n, d, ..left }));
-        }
-        if !inexact.is_empty() {
-            self.each_day(&scope, (Span::ALL.from_s, Span::ALL.to_s), &mut |start_s, series, cell| {
-                if let Some(left) = inexact.get_mut(&series).filter(|_| !scope.covers(days, start_s, series)) {
-                    left.add(&Total { points: 0, ..*cell });
-                }
-            })?;
-            for (series, total) in &mut totals {
-                *total = inexact.get(series).copied().unwrap_or(*total);
-            }
-        }
-        let series = totals.len() as u64;
-        Ok(Plan { scope, is_whole: false, added, totals, freed: Vec::new(), points, series })
-    }
-
-    /// Hands on what days have of series.
-    fn each_day(
-        &self,
-        scope: &Scope,
-        (from_s, to_s): (i64, i64),
-        each: &mut dyn FnMut(i64, SeriesId, &Total),
-    ) -> Result<(), RemoveError> {
-        let (wants, mut left) = (|series| scope.series.has(series), MAX_DAYS);
-        let days = Layer::Total(Tier::D1);
-        let read = chunks::each::<StoreError>(
-            &self.sql,
-            days,
-            from_s,
-            to_s,
-            wants,
-            Wanted::default(),
-            |start_s, series, cell| {
-                left = left.checked_sub(1).ok_or(StoreError::Stopped)?;
-                each(start_s, series, &Total::of_cell(cell));
-                Ok(())
-            },
-        );
-        read.map_err(|error| match error {
-            StoreError::Stopped => RemoveError::TooMuch,
-            error => error.into(),
-        })
-    }
-
-    /// What a dry run tells: the bytes by what rewriting would take away, of a sample where there is much.
-    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "an estimate of bytes")]
-    fn counted(&self, plan: &Plan) -> Result<Removed, StoreError> {
-        let places = plan.scope.places(&self.sql)?;
-        let (mut lost, mut looked) = (0, 0usize);
-        let mut budget = self.limits.removal_bytes * SAMPLE_STEPS;
-        // Spread over all layers and times.
-        let stride = places.len() / 2 + 1;
-        for at in 0..places.len() {
-            let place = places[at * stride % places.len()];
-            let mut rewriting = Rewriting::new(place, None, budget);
-            rewriting.take_out(&self.sql, &plan.scope, false)?;
-            (lost, looked, budget) = (lost + rewriting.lost, looked + 1, rewriting.budget);
-            if budget <= 0 {
-                break;
-            }
-        }
-        let share = places.len() as f64 / looked.max(1) as f64;
-        let bytes = (lost as f64 * share) as i64 - bytes_added(&plan.added);
-        let (points, series) = (plan.points, plan.series);
-        Ok(Removed { points, series, bytes: bytes.max(0).unsigned_abs(), is_done: true, ..Removed::default() })
     }
 
     fn begin_removal(&mut self, ask: &Remove, plan: Plan, call: u64) -> Result<(), StoreError> {
@@ -362,7 +209,7 @@ impl<S: Sql> Engine<S> {
         if self.removal.pending.is_empty() {
             return Ok(());
         }
-        let mut places = std::collections::BTreeSet::new();
+        let mut places = BTreeSet::new();
         for layer in Tier::ALL.into_iter().flat_map(|tier| [Layer::Total(tier), Layer::Spread(tier)]) {
             let cells = self.open.layer(layer);
             places.extend(cells.iter().map(|(start_s, series, _)| place_of(layer, *start_s, *series)));
@@ -422,10 +269,4 @@ impl<S: Sql> Engine<S> {
 /// What a removal was about, which may be a person, is not kept longer than it is needed.
 fn forgotten(state: State) -> State {
     if state.is_done && !state.is_untold { State { matchers: Vec::new(), ..state } } else { state }
-}
-
-/// Whether two sums are one, but for the order in which they were added up.
-fn is_same(one: f64, other: f64) -> bool {
-    const ROUNDING: f64 = 1e-9;
-    one == other || (one - other).abs() <= ROUNDING * one.abs().max(other.abs())
 }
