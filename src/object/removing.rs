@@ -75,7 +75,11 @@ impl Shared {
         let all = stream::iter((1..shards).map(tell)).buffer_unordered(CALLS_AT_ONCE);
         let is_done = all.all(|is_done| async move { is_done }).await;
         self.with_engine(|engine| {
-            if is_done { engine.removal_told(number) } else { engine.put_off_telling(now_ms() + AGAIN_MS) }
+            if is_done {
+                return engine.removal_told(number);
+            }
+            engine.put_off_telling(now_ms() + AGAIN_MS);
+            Ok(())
         })
         .ok();
     }

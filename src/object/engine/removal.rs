@@ -75,7 +75,9 @@ impl<S: Sql> Engine<S> {
         let Plan { scope, is_whole, added, totals, freed, points, series } = plan;
         let mut series_totals: SeriesTotals = self.series_totals.clone();
         series_totals.take(&freed);
-        totals.iter().for_each(|(series, total)| series_totals.set(*series, *total));
+        for (series, total) in &totals {
+            series_totals.set(*series, *total);
+        }
         let state = State {
             call,
             matchers: ask.matchers.clone(),
@@ -140,9 +142,8 @@ impl<S: Sql> Engine<S> {
     }
 
     /// Other shards are asked again then. Only in memory.
-    pub(in crate::object) fn put_off_telling(&mut self, until_ms: i64) -> Result<(), StoreError> {
+    pub(in crate::object) fn put_off_telling(&mut self, until_ms: i64) {
         self.removal.tell_ms = until_ms;
-        Ok(())
     }
 
     /// All shards are done with a removal.
@@ -199,7 +200,9 @@ impl<S: Sql> Engine<S> {
             removal::set_state(&self.sql, &to_json(&state))
         })?;
         self.removal.pending.retain(|place| done.binary_search(place).is_err());
-        rows.iter().for_each(|(seq, bytes)| self.log.resize(*seq, *bytes));
+        for (seq, bytes) in rows {
+            self.log.resize(seq, bytes);
+        }
         (self.removal.state, self.removal.next_part) = (state, next_part);
         Ok(())
     }

@@ -65,7 +65,9 @@ impl Frame<'_> {
         let outcome = Outcome { accepted: points.len() as u64, ..Outcome::default() };
         let mut out = header(PLAIN, self.arrived_ms, None, &outcome, builder.points.len());
         put_len(&mut out, sets.len());
-        sets.iter().for_each(|set| put_bytes(&mut out, self.label_sets[*set].as_bytes()));
+        for set in sets {
+            put_bytes(&mut out, self.label_sets[set].as_bytes());
+        }
         out.extend_from_slice(&builder.points);
         out
     }
