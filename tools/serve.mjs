@@ -6,7 +6,8 @@
  *   node tools/serve.mjs [--port 8787] [--host 127.0.0.1] [--state .heartbeat] [--with-parent] [--control]
  *
  * The environment's PORT, HOST and STATE are the defaults. With --with-parent the server ends with the process that started it.
- * TRUSTED_PROXIES says how many reverse proxies there are before it; see docs/operating.md.
+ * TRUSTED_PROXIES says how many reverse proxies there are before it, TRUSTED_HEADER in which header they say who a client is; see
+ * docs/operating.md.
  *
  * Standard output is a protocol: one line `heartbeat ready on URL` as soon as requests are accepted, and with --control
  * one answer per command read from standard input:
@@ -23,6 +24,7 @@ import { createInterface } from "node:readline";
 import { parseArgs } from "node:util";
 import { Miniflare } from "miniflare";
 import { parse as parseToml } from "smol-toml";
+import { tellClients } from "./serve/clients.mjs";
 import { lock } from "./serve/lock.mjs";
 
 const ROOT = join(import.meta.dirname, "..");
@@ -40,6 +42,7 @@ const config = parseToml(readFileSync(join(ROOT, "wrangler.toml"), "utf8"));
 const heartbeat = heartbeatWorker();
 await lockState();
 guardWorkerd();
+tellClients();
 const miniflare = new Miniflare({
   workers: [heartbeat, assetsWorker()],
   // Miniflare's own socket runs every request through a JavaScript router, which costs more than half of the speed. Nobody
@@ -144,6 +147,7 @@ function heartbeatWorker() {
       env: {
         ...textBindings(),
         TRUSTED_PROXIES: { type: "text", value: String(trustedProxies()) },
+        TRUSTED_HEADER: { type: "text", value: trustedHeader() },
         ...rateLimitBindings(),
         ...Object.fromEntries(
           objects.map(({ name, class_name }) => [
@@ -222,6 +226,15 @@ function textBindings() {
 function trustedProxies() {
   const text = process.env.TRUSTED_PROXIES || (LOOPBACK.test(options.host) ? "1" : "0");
   return wholeNumber("TRUSTED_PROXIES", text, 0, 9);
+}
+
+/** The header in which a proxy says the client's address in place of X-Forwarded-For; empty: none. */
+function trustedHeader() {
+  const name = (process.env.TRUSTED_HEADER ?? "").trim();
+  if (!/^[\w-]*$/.test(name)) {
+    fail(`TRUSTED_HEADER takes the name of a header such as X-Real-IP, not "${name}"`);
+  }
+  return name;
 }
 
 /** Requests per period, only when the environment asks for a limit: load tests come from one address. */

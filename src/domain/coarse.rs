@@ -2,7 +2,7 @@
 //! covers the union. Sums stay exact, points of one label set stay in order, and nothing is dropped.
 
 use super::labels::Labels;
-use super::point::{LabelledPoint, MAX_PERIOD_S, Point};
+use super::point::{LabelledPoint, MAX_NUMBER, MAX_PERIOD_S, MIN_PERIOD_S, Point};
 use super::text_index::{HashKey, TextIndex};
 
 /// Beyond so many label sets, further ones become one, `overflow=true`, as in the rollups.
@@ -94,11 +94,16 @@ fn sum(one: &Point, other: &Point, has_to_be: bool) -> Option<Point> {
     let p = t - start(one).min(start(other));
     let (n, d) = (one.n + other.n, one.d + other.d);
     if has_to_be {
-        let (n, d) = (n.clamp(f64::MIN, f64::MAX), d.min(f64::MAX));
-        return Some(Point { n, d, p: Some(p.min(MAX_PERIOD_S)).filter(|p| *p > 0.0), t });
+        let (n, d) = (n.clamp(-MAX_NUMBER, MAX_NUMBER), d.min(MAX_NUMBER));
+        return Some(Point { n, d, p: period(p.min(MAX_PERIOD_S)), t });
     }
-    let is_valid = p <= MAX_PERIOD_S && n.is_finite() && d.is_finite();
-    is_valid.then_some(Point { n, d, p: Some(p).filter(|p| *p > 0.0), t })
+    let is_valid = p <= MAX_PERIOD_S && n.abs() <= MAX_NUMBER && d <= MAX_NUMBER;
+    is_valid.then_some(Point { n, d, p: period(p), t })
+}
+
+/// The period of two points that lie so far apart.
+fn period(p: f64) -> Option<f64> {
+    (p > 0.0).then_some(p.max(MIN_PERIOD_S))
 }
 
 #[cfg(test)]
@@ -174,7 +179,8 @@ mod tests {
         assert_eq!(two(point(None, 7.0), point(None, 7.0))[0].point.point.p, None);
         assert_eq!(two(point(Some(10.0), 20.0), point(None, DAY_S + 10.0)).len(), 1);
         assert_eq!(two(point(Some(10.0), 20.0), point(None, DAY_S + 11.0)).len(), 2);
-        let huge = Point { n: f64::MAX, ..point(None, 7.0) };
-        assert_eq!(two(huge, huge).len(), 2, "their sum is no number");
+        assert_eq!(two(point(None, 7.0), point(None, 7.000_5))[0].point.point.p, Some(MIN_PERIOD_S));
+        let huge = Point { n: MAX_NUMBER, ..point(None, 7.0) };
+        assert_eq!(two(huge, huge).len(), 2, "nobody would take their sum");
     }
 }

@@ -76,7 +76,11 @@ impl Matcher {
     }
 }
 
-fn whole(pattern: &str) -> Result<Regex, MatcherError> {
+/// A regular expression that is matched against the whole of a text.
+///
+/// # Errors
+/// Where it is none, or takes too much when compiled.
+pub fn whole(pattern: &str) -> Result<Regex, MatcherError> {
     // Checked alone first, so that `a)(b` is refused and not made valid by what is put around it.
     let compiled = |pattern: &str| RegexBuilder::new(pattern).size_limit(MAX_REGEX_BYTES).build();
     compiled(pattern)

@@ -16,26 +16,43 @@ pub type SeriesId = u32;
 /// The cells of one bucket by series.
 pub type Bucket = FxHashMap<SeriesId, Cell>;
 
+/// Whose point is added.
+#[derive(Clone, Copy, Debug)]
+pub struct Owner {
+    /// The series.
+    pub series: SeriesId,
+    /// Whether it has a place in every bucket, whatever else is there.
+    pub is_established: bool,
+}
+
+/// An open bucket.
+#[derive(Default)]
+struct Held {
+    cells: Bucket,
+    /// How many of them are of series that were not established when they came.
+    others: usize,
+}
+
 /// Open buckets. Only the finest tier and the spreads are kept up point by point; the other tiers' totals
 /// are merged from them when they are wanted.
 #[derive(Default)]
 pub struct OpenBuckets {
-    buckets: BTreeMap<(Layer, i64), Bucket>,
+    buckets: BTreeMap<(Layer, i64), Held>,
     cells: usize,
     pieces: usize,
     sketch_bytes: usize,
 }
 
 impl OpenBuckets {
-    /// Adds a point of a series, with the values of the labels whose values are counted. A bucket that has cells of
-    /// `bucket_series` series takes no new one: the point's share of it goes to the series that `overflow` gives. Whether
+    /// Adds a point of a series, with the values of the labels whose values are counted. A bucket has cells of at most `others`
+    /// series that are not established: of what comes beyond, the point's share goes to the series that `overflow` gives. Whether
     /// any did. What each bucket takes of which series is told to `also`.
     pub fn add(
         &mut self,
-        series: SeriesId,
+        Owner { series, is_established }: Owner,
         point: &Point,
         marks: &[Mark],
-        bucket_series: usize,
+        others: usize,
         mut overflow: impl FnMut() -> SeriesId,
         mut also: impl FnMut(Layer, i64, SeriesId, &Cell),
     ) -> bool {
@@ -43,10 +60,11 @@ impl OpenBuckets {
         spread(point, |layer, start_s, cell| {
             self.pieces += 1;
             let marks = if cell.count > 0 { marks } else { &[] };
-            let bucket = self.buckets.entry((layer, start_s)).or_default();
-            let mut series = series;
-            if bucket.len() >= bucket_series && !bucket.contains_key(&series) {
-                series = overflow();
+            let held = self.buckets.entry((layer, start_s)).or_default();
+            let bucket = &mut held.cells;
+            let (mut series, mut is_other) = (series, !is_established);
+            if is_other && held.others >= others && !bucket.contains_key(&series) {
+                (series, is_other) = (overflow(), false);
                 has_overflowed = true;
             }
             also(layer, start_s, series, &cell);
@@ -59,6 +77,7 @@ impl OpenBuckets {
                 }
                 Entry::Vacant(place) => {
                     self.cells += 1;
+                    held.others += usize::from(is_other);
                     (place.insert(cell), 0)
                 }
             };
@@ -88,7 +107,7 @@ impl OpenBuckets {
 
     /// The buckets as they are kept: the finest tier's totals, and the spreads.
     pub fn iter(&self) -> impl Iterator<Item = (Layer, i64, &Bucket)> {
-        self.buckets.iter().map(|((layer, start_s), bucket)| (*layer, *start_s, bucket))
+        self.buckets.iter().map(|((layer, start_s), held)| (*layer, *start_s, &held.cells))
     }
 
     /// What a layer's buckets hold: start of the bucket, series and cell, in no order. Those of the same bucket and series are
@@ -128,6 +147,8 @@ pub fn share(cell: &Cell, tier: Tier, start_s: i64, from_s: i64, to_s: i64) -> O
 mod tests {
     use super::*;
 
+    const OTHER: Owner = Owner { series: 1, is_established: false };
+
     fn n_of(open: &OpenBuckets, layer: Layer, start_s: i64, series: SeriesId) -> f64 {
         let is_wanted = |(start, id, _): &(i64, SeriesId, &Cell)| (*start, *id) == (start_s, series);
         let covers = open.layer(layer).into_iter().filter(is_wanted).filter_map(|(_, _, cell)| cell.cover);
@@ -139,8 +160,8 @@ mod tests {
         let mut open = OpenBuckets::default();
         let t = 1_792_540_800.0;
         let never = || unreachable!("there is room");
-        open.add(1, &Point { n: 7200.0, d: 1.0, p: Some(7200.0), t }, &[], 9, never, |_, _, _, _| ());
-        open.add(1, &Point { n: 5.0, d: 1.0, p: None, t: t - 1.0 }, &[], 9, never, |_, _, _, _| ());
+        open.add(OTHER, &Point { n: 7200.0, d: 1.0, p: Some(7200.0), t }, &[], 9, never, |_, _, _, _| ());
+        open.add(OTHER, &Point { n: 5.0, d: 1.0, p: None, t: t - 1.0 }, &[], 9, never, |_, _, _, _| ());
         let of_hour = |start_s| n_of(&open, Layer::Total(Tier::H1), start_s, 1);
         assert_eq!(of_hour(1_792_540_800 - 3600), 3605.0);
         assert_eq!(of_hour(1_792_540_800 - 7200), 3600.0);
@@ -153,8 +174,10 @@ mod tests {
         const OVERFLOW: SeriesId = 99;
         let t = 1_792_540_800.0;
         let mut open = OpenBuckets::default();
-        let mut add =
-            |series, n, p, t| open.add(series, &Point { n, d: 1.0, p, t }, &[], 2, || OVERFLOW, |_, _, _, _| ());
+        let mut add = |series, n, p, t| {
+            let owner = Owner { series, is_established: false };
+            open.add(owner, &Point { n, d: 1.0, p, t }, &[], 2, || OVERFLOW, |_, _, _, _| ())
+        };
         assert!(!add(1, 1.0, None, t) && !add(2, 2.0, None, t) && !add(1, 4.0, None, t));
         assert!(add(3, 8.0, None, t), "the bucket has two series");
         assert!(add(4, 16.0, None, t) && !add(4, 32.0, None, t + 10.0));
@@ -162,5 +185,21 @@ mod tests {
         assert_eq!(open.cells(), 6);
         let n = |series| n_of(&open, Layer::Total(Tier::D1), 1_792_540_800, series);
         assert_eq!([1, 2, 3, 4, 5, OVERFLOW].map(n), [5.0, 2.0, 0.0, 32.0, 0.0, 8.0 + 16.0 + 30.0]);
+    }
+
+    #[test]
+    fn however_many_others_came_first_an_established_series_has_its_place_and_takes_none_of_theirs() {
+        const OVERFLOW: SeriesId = 9_999;
+        let point = Point { n: 1.0, d: 1.0, p: None, t: 1_792_540_800.0 };
+        let mut open = OpenBuckets::default();
+        let mut add = |series, is_established| {
+            open.add(Owner { series, is_established }, &point, &[], 100, || OVERFLOW, |_, _, _, _| ())
+        };
+        assert!((1..=50).all(|series| !add(series, true)));
+        assert_eq!((1_000..3_000).filter(|series| add(*series, false)).count(), 1_900);
+        assert!((1..=500).all(|series| !add(series, true)));
+        assert!(!add(1_000, false), "who has a place keeps it");
+        let n = |series| n_of(&open, Layer::Total(Tier::S10), 1_792_540_800, series);
+        assert_eq!([1, 50, 51, 500, 1_000, 1_100, OVERFLOW].map(n), [2.0, 2.0, 1.0, 1.0, 2.0, 0.0, 1_900.0]);
     }
 }

@@ -2,6 +2,13 @@
 
 use super::labels::Labels;
 
+/// Neither numerator nor denominator is larger than this, so that no sum ever leaves the finite numbers: 2^53 points have a sum of at
+/// most 1e116.
+pub const MAX_NUMBER: f64 = 1e100;
+/// A denominator is 0 or at least this. A share of it in a bucket of a period is at least 1e-112 then, and a ratio at most 1e228.
+pub const MIN_DENOMINATOR: f64 = 1e-100;
+/// A point's period is at least this long.
+pub const MIN_PERIOD_S: f64 = 0.001;
 /// A point's period is at most this long.
 pub const MAX_PERIOD_S: f64 = 86_400.0;
 /// A point may end this far in the past, unless the owner says otherwise.
@@ -9,7 +16,8 @@ pub const DEFAULT_LATENESS_S: i64 = 86_400;
 /// A point may end this far in the future, for clocks that run ahead.
 pub const MAX_AHEAD_S: f64 = 60.0;
 
-/// The numbers of a valid point: all finite, `d` >= 0, `p` in (0, [`MAX_PERIOD_S`]].
+/// The numbers of a valid point: all finite, `n` and `d` within [`MAX_NUMBER`], `d` 0 or from [`MIN_DENOMINATOR`], `p` from
+/// [`MIN_PERIOD_S`] to [`MAX_PERIOD_S`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     /// Numerator.
@@ -62,11 +70,19 @@ pub enum PointError {
     /// A number that f64 can't hold.
     #[error("{0} must be a finite number")]
     NotFinite(Field),
-    /// A denominator below zero.
-    #[error("d must be at least 0, not {0}")]
-    NegativeD(f64),
-    /// A period outside (0, [`MAX_PERIOD_S`]].
-    #[error("p must be more than 0 and at most {MAX_PERIOD_S} seconds, not {0}")]
+    /// A numerator beyond [`MAX_NUMBER`].
+    #[error("n must be from -{MAX_NUMBER:?} to {MAX_NUMBER:?}, not {0:?}")]
+    NumeratorRange(f64),
+    /// A denominator that is neither 0 nor from [`MIN_DENOMINATOR`] to [`MAX_NUMBER`].
+    #[error("d must be 0 or from {MIN_DENOMINATOR:?} to {MAX_NUMBER:?}, not {0:?}")]
+    DenominatorRange(f64),
+    /// A number that only writers with a write key may send.
+    #[error(
+        "{0} must be at most 2^53 from 0 without a write key, not {1:?}; the owner may allow more with `accept.{0}`"
+    )]
+    OpenRange(Field, f64),
+    /// A period outside [`MIN_PERIOD_S`] to [`MAX_PERIOD_S`].
+    #[error("p must be at least {MIN_PERIOD_S} and at most {MAX_PERIOD_S} seconds, not {0}")]
     PeriodRange(f64),
     /// An end before what the stream still takes.
     #[error("t is {0} seconds ago, older than the {1} seconds that the stream accepts; t is in seconds since 1970")]
@@ -118,7 +134,9 @@ impl PointError {
         match self {
             Self::MissingN => Field::N,
             Self::NotFinite(field) => field,
-            Self::NegativeD(_) => Field::D,
+            Self::OpenRange(field, _) => field,
+            Self::NumeratorRange(_) => Field::N,
+            Self::DenominatorRange(_) => Field::D,
             Self::PeriodRange(_) => Field::P,
             Self::TooOld(..) | Self::TooFarAhead(_) => Field::T,
         }
@@ -140,10 +158,13 @@ impl Point {
         if let Some((field, _)) = numbers.iter().find(|(_, number)| !number.is_finite()) {
             return Err(PointError::NotFinite(*field));
         }
-        if d < 0.0 {
-            return Err(PointError::NegativeD(d));
+        if n.abs() > MAX_NUMBER {
+            return Err(PointError::NumeratorRange(n));
         }
-        if let Some(p) = given.p.filter(|p| *p <= 0.0 || *p > MAX_PERIOD_S) {
+        if d != 0.0 && !(MIN_DENOMINATOR..=MAX_NUMBER).contains(&d) {
+            return Err(PointError::DenominatorRange(d));
+        }
+        if let Some(p) = given.p.filter(|p| !(MIN_PERIOD_S..=MAX_PERIOD_S).contains(p)) {
             return Err(PointError::PeriodRange(p));
         }
         if now - t > lateness_s as f64 {
@@ -175,8 +196,20 @@ mod tests {
 
     #[test]
     fn ranges_hold_at_the_limit_and_not_beyond() {
-        assert!(with(|g| g.d = Some(0.0)).is_ok());
-        assert_eq!(with(|g| g.d = Some(-0.5)), Err(PointError::NegativeD(-0.5)));
+        for n in [MAX_NUMBER, -MAX_NUMBER, 5e-324] {
+            assert!(with(|g| g.n = Some(n)).is_ok());
+        }
+        for n in [1.000_000_1e100, -1e101, f64::MAX] {
+            assert_eq!(with(|g| g.n = Some(n)), Err(PointError::NumeratorRange(n)));
+        }
+        for d in [0.0, -0.0, MIN_DENOMINATOR, MAX_NUMBER] {
+            assert!(with(|g| g.d = Some(d)).is_ok());
+        }
+        for d in [-0.5, 9.9e-101, 5e-324, 1.1e100] {
+            assert_eq!(with(|g| g.d = Some(d)), Err(PointError::DenominatorRange(d)));
+        }
+        assert!(with(|g| g.p = Some(MIN_PERIOD_S)).is_ok());
+        assert_eq!(with(|g| g.p = Some(0.000_999)), Err(PointError::PeriodRange(0.000_999)));
         assert!(with(|g| g.p = Some(MAX_PERIOD_S)).is_ok());
         assert_eq!(with(|g| g.p = Some(86_400.5)), Err(PointError::PeriodRange(86_400.5)));
         assert_eq!(with(|g| g.p = Some(0.0)), Err(PointError::PeriodRange(0.0)));

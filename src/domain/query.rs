@@ -189,7 +189,7 @@ impl Collector {
 mod tests {
     use super::*;
     use crate::domain::grid::Row;
-    use crate::domain::open::OpenBuckets;
+    use crate::domain::open::{OpenBuckets, Owner};
     use crate::domain::point::Point;
     use proptest::prelude::*;
 
@@ -218,7 +218,7 @@ mod tests {
                 n += f64::from(*value);
                 #[expect(clippy::cast_precision_loss)]
                 let t = NOW as f64 - f64::from(*age) - 0.5;
-                open.add(0, &Point { n: f64::from(*value), d: 1.0, p: p.map(f64::from), t }, &[], 1, || 0, |_, _, _, _| ());
+                open.add(Owner { series: 0, is_established: true }, &Point { n: f64::from(*value), d: 1.0, p: p.map(f64::from), t }, &[], 1, || 0, |_, _, _, _| ());
             }
             // As far as a point reaches here.
             let from_s = NOW - 86_400 - 20_010;
@@ -236,7 +236,14 @@ mod tests {
     fn a_long_period_shows_in_every_bucket_it_covers() {
         let mut open = OpenBuckets::default();
         #[expect(clippy::cast_precision_loss)]
-        open.add(0, &Point { n: 3600.0, d: 1.0, p: Some(3600.0), t: NOW as f64 }, &[], 1, || 0, |_, _, _, _| ());
+        open.add(
+            Owner { series: 0, is_established: true },
+            &Point { n: 3600.0, d: 1.0, p: Some(3600.0), t: NOW as f64 },
+            &[],
+            1,
+            || 0,
+            |_, _, _, _| (),
+        );
         let rows = collect(&open, Window::aligned(NOW - 3600, NOW, 10).expect("valid"));
         assert_eq!(rows[0].1.len(), 360);
         assert!(rows[0].1.iter().all(|(_, cell)| (cell.cover.expect("covered").n - 10.0).abs() < 1e-9));

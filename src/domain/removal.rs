@@ -100,30 +100,40 @@ pub fn alignment(at_s: i64, retention: &Retention, now_s: i64) -> Tier {
     Tier::ALL.into_iter().find(divides).unwrap_or(Tier::D1)
 }
 
-/// Numbers of series.
+/// Numbers of series, as ranges without their ends: those that are series no more lie close together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Numbers(Vec<SeriesId>);
+pub struct Numbers(Vec<(SeriesId, SeriesId)>);
 
 impl Numbers {
+    /// Adds all from a number on and before another one, behind those that are there.
+    pub fn push(&mut self, from: SeriesId, end: SeriesId) {
+        match self.0.last_mut() {
+            _ if from >= end => {}
+            Some((_, last)) if *last == from => *last = end,
+            _ => self.0.push((from, end)),
+        }
+    }
+
     /// Whether a number is among them.
     #[must_use]
     pub fn has(&self, series: SeriesId) -> bool {
-        self.0.binary_search(&series).is_ok()
+        let behind = self.0.partition_point(|(from, _)| *from <= series);
+        behind.checked_sub(1).is_some_and(|at| series < self.0[at].1)
     }
 
-    /// In order.
-    #[must_use]
-    pub fn as_slice(&self) -> &[SeriesId] {
-        &self.0
+    /// The ranges, in order.
+    pub fn ranges(&self) -> impl Iterator<Item = (SeriesId, SeriesId)> {
+        self.0.iter().copied()
     }
 
-    /// As the table of removals has them: each as a varint, how far it is behind the one before.
+    /// As the table of removals has them: of each range as varints how far it is behind the one before, and how long it is.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let (mut out, mut last) = (Vec::with_capacity(self.0.len()), 0);
-        for series in &self.0 {
-            put_varint(&mut out, u64::from(series - last));
-            last = *series;
+        let (mut out, mut last) = (Vec::with_capacity(2 * self.0.len()), 0);
+        for (from, end) in self.ranges() {
+            put_varint(&mut out, u64::from(from - last));
+            put_varint(&mut out, u64::from(end - from));
+            last = end;
         }
         out
     }
@@ -135,20 +145,15 @@ impl Numbers {
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let (mut reader, mut numbers, mut last) = (Reader::new(bytes), Vec::new(), 0u32);
         while !reader.is_empty() {
-            let step = u32::try_from(reader.varint()?).ok();
-            last = step.and_then(|step| last.checked_add(step)).ok_or(Malformed(0))?;
-            numbers.push(last);
+            let mut behind = |last: u32| {
+                let step = u32::try_from(reader.varint()?).ok();
+                step.and_then(|step| last.checked_add(step)).ok_or(Malformed(0))
+            };
+            let from = behind(last)?;
+            last = behind(from)?;
+            numbers.push((from, last));
         }
         Ok(Self(numbers))
-    }
-}
-
-impl FromIterator<SeriesId> for Numbers {
-    fn from_iter<I: IntoIterator<Item = SeriesId>>(numbers: I) -> Self {
-        let mut numbers: Vec<SeriesId> = numbers.into_iter().collect();
-        numbers.sort_unstable();
-        numbers.dedup();
-        Self(numbers)
     }
 }
 
@@ -160,10 +165,14 @@ mod tests {
 
     #[test]
     fn the_form_of_numbers_is_pinned() {
-        let numbers: Numbers = [300, 0, 7, 7].into_iter().collect();
-        assert_eq!(numbers.to_bytes(), [0, 7, 0xa5, 0x02]);
+        let mut numbers = Numbers::default();
+        for (from, end) in [(0, 1), (7, 7), (7, 9), (9, 10), (300, 302)] {
+            numbers.push(from, end);
+        }
+        assert_eq!(numbers.to_bytes(), [0, 1, 6, 3, 0xa2, 0x02, 2]);
         assert_eq!(Numbers::parse(&numbers.to_bytes()), Ok(numbers.clone()));
-        assert_eq!([0, 1, 7, 300, 301].map(|series| numbers.has(series)), [true, false, true, true, false]);
+        let has = [0, 1, 6, 7, 9, 10, 299, 300, 301, 302].map(|series| numbers.has(series));
+        assert_eq!(has, [true, false, false, true, true, false, false, true, true, false]);
         assert!(Numbers::parse(&[0xff, 0xff, 0xff, 0xff, 0x0f, 1]).is_err());
     }
 

@@ -48,6 +48,12 @@ impl<T> Sparse<T> {
         self.next = self.next.max(next);
     }
 
+    /// Gives numbers from this one on again, of which none is set.
+    pub fn rewind_to(&mut self, next: u32) {
+        self.next = next;
+        self.words.truncate(next.div_ceil(BITS) as usize);
+    }
+
     /// Adds one with the next number.
     #[expect(clippy::cast_possible_truncation, reason = "there are fewer items than numbers")]
     pub fn push(&mut self, item: T) -> u32 {

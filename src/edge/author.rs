@@ -1,53 +1,68 @@
 //! Who sends a write: what of it the object is told.
 
+use std::rc::Rc;
+
+use crate::domain::network::Network;
+use crate::wire::blocked::Writers;
+use crate::wire::stream::StreamConfig;
 use crate::wire::writer::{Who, Writer};
 
-use super::Exchange;
+use super::problem::Problem;
+use super::{Exchange, StreamId};
 
 /// A writer, as the request shows it.
 pub(super) struct Author {
     pub(super) who: Who,
     /// See [`Exchange::network`].
     pub(super) network: String,
+    /// See [`super::request::Request::place`].
+    pub(super) place: String,
     pub(super) origin: Option<String>,
 }
 
 impl Author {
+    /// Why an open writer may not write by this configuration. Which keys there are and what networks are called is not in it.
+    fn refused_by(&self, config: &StreamConfig) -> Option<Problem> {
+        match self.who {
+            Who::Keyed(_) | Who::Owner => None,
+            Who::Open if config.writers == Writers::Keyed => Some(Problem::WRITE_KEY_NEEDED),
+            Who::Open => {
+                let is_blocked = config.blocked.has(&self.network, self.origin.as_deref(), None);
+                is_blocked.then_some(Problem::Blocked)
+            }
+        }
+    }
+
     /// As the object is told of it.
     pub(super) fn writer(&self) -> Writer<'_> {
-        Writer { who: self.who, network: &self.network, origin: self.origin.as_deref() }
+        Writer { who: self.who, network: &self.network, place: &self.place, origin: self.origin.as_deref() }
     }
 }
 
 impl Exchange {
+    /// Who sends this request, from a page of this origin or from none.
+    pub(super) fn author(&self, origin: Option<String>) -> Author {
+        // Only the platform knows places, and asking costs each write some microseconds.
+        let place = if self.is_on_platform() { self.request.place() } else { String::new() };
+        Author { who: self.who_writes(), network: self.network(), place, origin }
+    }
+
+    /// Goes on only for a writer that the stream takes, as far as it is known here.
+    pub(super) async fn check_author(
+        &self,
+        id: &StreamId,
+        mut config: Rc<StreamConfig>,
+        author: &Author,
+    ) -> Result<Rc<StreamConfig>, Problem> {
+        if author.refused_by(&config).is_some() {
+            // The copy may be from before the owner allowed it.
+            config = self.newer_config(id, config).await?;
+        }
+        author.refused_by(&config).map_or(Ok(config), Err)
+    }
+
     /// The network that the request comes from; empty where nobody who is trusted says it.
     pub(super) fn network(&self) -> String {
-        network(&self.address())
-    }
-}
-
-/// The part of an address that one writer has for itself: all of an IPv4 address, 64 bits of an IPv6 one. An IPv4 address that is
-/// written as an IPv6 one (RFC 4291, section 2.5.5.2) is the IPv4 address.
-fn network(address: &str) -> String {
-    const NETWORK_BITS: u32 = 64;
-    let Ok(address) = address.parse::<std::net::Ipv6Addr>() else { return address.to_owned() };
-    if let Some(address) = address.to_ipv4_mapped() {
-        return address.to_string();
-    }
-    let network = std::net::Ipv6Addr::from_bits(address.to_bits() & !(u128::MAX >> NETWORK_BITS));
-    format!("{network}/{NETWORK_BITS}")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_writer_with_ipv6_is_its_network() {
-        assert_eq!(network("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
-        assert_eq!(network("2001:db8:1:2::9"), network("2001:db8:1:2:3:4:5:6"));
-        assert_ne!(network("2001:db8:1:2::9"), network("2001:db8:1:3::9"));
-        assert_eq!((&*network("192.0.2.1"), &*network("::ffff:192.0.2.1")), ("192.0.2.1", "192.0.2.1"));
-        assert_eq!(network(""), "");
+        self.address().map_or_else(String::new, |address| Network::of(address).to_string())
     }
 }

@@ -2,17 +2,24 @@
 //! A client can send any header, so a header counts only as far as whoever is trusted has written it.
 
 use std::cell::OnceCell;
+use std::net::IpAddr;
 
 use super::{Exchange, route};
 
 /// How a server of one's own says how many proxies each request comes through; the platform has no such variable.
 const TRUSTED_PROXIES: &str = "TRUSTED_PROXIES";
+/// The header in which whoever stands before the deployment says the client's address, if not the usual one.
+const TRUSTED_HEADER: &str = "TRUSTED_HEADER";
 /// Longer than any name of a host.
 const MAX_HOST_BYTES: usize = 255;
+/// Longer than any address with its port and brackets.
+const MAX_ADDRESS_BYTES: usize = 64;
 
 thread_local! {
     /// What stands before the deployment, the same for all requests of this isolate.
     static FRONT: OnceCell<Front> = const { OnceCell::new() };
+    /// The name of the header that the operator trusts, likewise.
+    static NAMED: OnceCell<Option<&'static str>> = const { OnceCell::new() };
 }
 
 /// What stands between a client and this Worker.
@@ -41,18 +48,17 @@ impl Front {
 }
 
 impl Exchange {
-    /// The client's address as text; empty where nobody who is trusted says it.
-    pub(super) fn address(&self) -> String {
-        let connecting = || self.header("CF-Connecting-IP");
-        let address = match self.front() {
-            Front::Platform => connecting(),
-            front @ Front::Proxies(_) => {
-                let forwarded = front.seen(|| self.header("X-Forwarded-For"));
-                // A tunnel of Cloudflare's says both.
-                forwarded.or_else(|| front.seen(connecting)).map(|entry| bare_address(&entry).to_owned())
+    /// The client's address; `None` where nobody who is trusted says it.
+    pub(super) fn address(&self) -> Option<IpAddr> {
+        // Beside a proxy's own header a socket's address is the proxy's, so what is no address in it stays unknown.
+        let said = match (self.named_header(), self.front()) {
+            (Some(name), _) => self.header(name),
+            (None, Front::Platform) => self.header("CF-Connecting-IP"),
+            (None, front @ Front::Proxies(_)) => {
+                front.seen(|| self.header("X-Forwarded-For")).or_else(|| self.request.peer_address())
             }
         };
-        address.unwrap_or_default()
+        address_of(&said?)
     }
 
     /// The scheme and host under which the client knows this deployment.
@@ -65,9 +71,23 @@ impl Exchange {
         })
     }
 
+    /// Whether Cloudflare is all that stands between a client and this Worker.
+    pub(super) fn is_on_platform(&self) -> bool {
+        self.front() == Front::Platform
+    }
+
     fn front(&self) -> Front {
         let read = || Front::of(self.env.var(TRUSTED_PROXIES).ok().map(|var| var.to_string()).as_deref());
         FRONT.with(|front| *front.get_or_init(read))
+    }
+
+    fn named_header(&self) -> Option<&'static str> {
+        let read = || {
+            let name = self.env.var(TRUSTED_HEADER).ok()?.to_string();
+            // Once an isolate.
+            Some(name.trim()).filter(|name| !name.is_empty()).map(|name| &*Box::leak(Box::from(name)))
+        };
+        NAMED.with(|named| *named.get_or_init(read))
     }
 }
 
@@ -88,6 +108,13 @@ fn origin_of(url: &str, proto: Option<&str>, host: Option<&str>) -> String {
 fn is_host(text: &str) -> bool {
     let is_of_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     (1..=MAX_HOST_BYTES).contains(&text.len()) && text.bytes().all(is_of_host)
+}
+
+/// The address that an entry is; `None` where it is none.
+fn address_of(entry: &str) -> Option<IpAddr> {
+    let bare = bare_address(Some(entry.trim()).filter(|entry| entry.len() <= MAX_ADDRESS_BYTES)?);
+    // Without the zone of a link (RFC 4007), which means something on one machine only.
+    bare.split('%').next()?.parse().ok()
 }
 
 /// An address without the port and the brackets that some proxies write: `192.0.2.1:4711`, `[2001:db8::1]:4711`.
@@ -140,6 +167,22 @@ mod tests {
             ("unknown", "unknown"),
         ] {
             assert_eq!(bare_address(entry), address);
+        }
+    }
+
+    #[test]
+    fn what_is_no_address_is_nobodys() {
+        for entry in ["192.0.2.1", " 192.0.2.1 ", "192.0.2.1:4711"] {
+            assert_eq!(address_of(entry), "192.0.2.1".parse().ok(), "{entry}");
+        }
+        for entry in ["2001:db8::1", "[2001:db8::1]:4711", "2001:db8::1%eth0", "[2001:db8::1%2]:80"] {
+            assert_eq!(address_of(entry), "2001:db8::1".parse().ok(), "{entry}");
+        }
+        let long = format!("192.0.2.1{}", " ".repeat(MAX_ADDRESS_BYTES));
+        assert_eq!(address_of(&long), "192.0.2.1".parse().ok());
+        let padded = format!("192.0.2.1%{}", "x".repeat(MAX_ADDRESS_BYTES));
+        for entry in ["", "unknown", "_hidden", "192.0.2", "192.0.2.1.5", "1", "192.0.2.1, 192.0.2.2", &padded] {
+            assert_eq!(address_of(entry), None, "{entry}");
         }
     }
 

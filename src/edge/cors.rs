@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::rc::Rc;
 
+use worker::Method;
+
 use crate::wire::stream::StreamConfig;
 
 use super::author::Author;
@@ -10,7 +12,7 @@ use super::face;
 use super::problem::Problem;
 use super::reply::Reply;
 use super::route::Route;
-use super::{Exchange, StreamId};
+use super::{Exchange, StreamId, refused};
 
 /// A page's tracing adds a few short names; a longer list is nobody's.
 const MAX_ASKED_BYTES: usize = 1_024;
@@ -19,7 +21,7 @@ const MAX_AGE_S: &str = "7200";
 const REQUEST_HEADERS: &str =
     "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-None-Match, Last-Event-ID";
 const ASKED_HEADERS: &str = "Access-Control-Request-Headers";
-const RESPONSE_HEADERS: &str = "ETag, Location, Retry-After";
+const RESPONSE_HEADERS: &str = "ETag, Location, Retry-After, Heartbeat-Limits";
 
 /// Who may read the answer, as far as browsers care.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,7 +36,7 @@ pub(super) enum Cors {
     Nobody,
 }
 
-/// A writer that its origin does not keep out.
+/// A writer that is not kept out as far as is known here.
 pub(super) struct Admitted {
     pub(super) config: Rc<StreamConfig>,
     pub(super) author: Author,
@@ -60,7 +62,8 @@ impl Cors {
 impl Exchange {
     pub(super) async fn preflight(&self, route: &Route<'_>, cors: &mut Cors) -> Result<Reply, Problem> {
         if let Route::Points(id) | Route::Statsd(id) | Route::Otlp(id) = route {
-            self.admit(&self.stream(id)?, cors).await?;
+            // It has no credential, so whether the writer may write is the write's matter.
+            self.admit_page(&self.stream(id)?, cors).await?;
         }
         let ours = if matches!(route, Route::Face(_)) { face::REQUEST_HEADERS } else { REQUEST_HEADERS };
         let asked = self.header(ASKED_HEADERS).unwrap_or_default();
@@ -77,9 +80,20 @@ impl Exchange {
         Ok(if matches!(cors, Cors::Any | Cors::Face) { reply.with("Vary", ASKED_HEADERS) } else { reply })
     }
 
-    /// The configuration of a stream and the request's origin, if it may write there; also decides who may read the answer.
-    /// What has no origin comes from no page: it may write, and no header of ours matters to it.
+    /// The configuration of a stream and who writes, if that one may; also decides who may read the answer.
     pub(super) async fn admit(&self, id: &StreamId, cors: &mut Cors) -> Result<Admitted, Problem> {
+        let (config, origin) = self.admit_page(id, cors).await?;
+        let author = self.author(origin);
+        let config = self.check_author(id, config, &author).await?;
+        if config.layout.shards() == 1 && self.request.method() != Method::Options {
+            refused::check(&id.object(0), &author.writer(), self.now_ms)?;
+        }
+        Ok(Admitted { config, author })
+    }
+
+    /// The configuration of a stream and the request's origin, if pages of it may write there. What has no origin comes from no
+    /// page: it may write, and no header of ours matters to it.
+    async fn admit_page(&self, id: &StreamId, cors: &mut Cors) -> Result<(Rc<StreamConfig>, Option<String>), Problem> {
         let (mut config, origin) = (self.config(id).await?, self.header("Origin"));
         if !config.admits(origin.as_deref()) {
             config = self.newer_config(id, config).await?;
@@ -92,7 +106,7 @@ impl Exchange {
         {
             *cors = Cors::Only(origin.clone());
         }
-        Ok(Admitted { config, author: Author { who: self.who_writes(), network: self.network(), origin } })
+        Ok((config, origin))
     }
 }
 

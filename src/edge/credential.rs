@@ -16,7 +16,8 @@ use super::problem::Problem;
 use super::stream_id::{StreamId, base32};
 use super::{Exchange, internal};
 
-const READ_KEY_BYTES: usize = 20;
+/// Of read keys and write keys.
+const KEY_BYTES: usize = 20;
 /// How write keys begin.
 const WRITE_KEY: &str = "wk_";
 /// So many ids are remembered, some 100 bytes each.
@@ -82,7 +83,7 @@ impl Keys {
     }
 }
 
-/// SHA-256. Read keys have 160 random bits, so nothing slower is needed.
+/// SHA-256. Keys have 160 random bits, so nothing slower is needed.
 pub(super) fn hash(secret: &str) -> KeyHash {
     Sha256::digest(secret.as_bytes()).into()
 }
@@ -94,7 +95,12 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], Problem> {
 
 /// A new read key.
 pub(super) fn new_read_key() -> Result<String, Problem> {
-    Ok(format!("rk_{}", base32(&random::<READ_KEY_BYTES>()?)))
+    Ok(format!("rk_{}", base32(&random::<KEY_BYTES>()?)))
+}
+
+/// A new write key.
+pub(super) fn new_write_key() -> Result<String, Problem> {
+    Ok(format!("{WRITE_KEY}{}", base32(&random::<KEY_BYTES>()?)))
 }
 
 /// The bytes of base64 (RFC 4648, section 4); `None` where the text is none.
@@ -147,18 +153,28 @@ impl Exchange {
     }
 
     /// Who writes. A credential that is no write key counts as none, as everyone may write and agents and proxies send what they
-    /// have.
+    /// have; so a key is found whatever stands beside it. The owner's token is taken from the header only, but for app.net's
+    /// `access_token`.
     pub(super) fn who_writes(&self) -> Who {
-        let Some(token) = self.bearer().or_else(|| self.password()).or_else(|| self.key_in_url()) else {
-            return Who::Open;
-        };
-        if token.starts_with(WRITE_KEY) {
-            Who::Keyed(hash(&token))
-        } else if self.bearer().is_some_and(|token| self.keys.is_owner_token(&token)) {
-            Who::Owner
-        } else {
-            Who::Open
+        let bearer = if self.takes_access_token { self.access_token() } else { self.bearer() };
+        if bearer.as_ref().is_some_and(|token| self.keys.is_owner_token(token)) {
+            return Who::Owner;
         }
+        let is_key = |token: &String| token.starts_with(WRITE_KEY);
+        let key = bearer.filter(is_key).or_else(|| self.password().filter(is_key));
+        let key = key.or_else(|| self.write_key_in_url());
+        key.map_or(Who::Open, |key| Who::Keyed(hash(&key)))
+    }
+
+    /// As `?key=` or, of the app.net face, as `access_token` behind another token in the header.
+    fn write_key_in_url(&self) -> Option<String> {
+        if !self.query_string().contains(WRITE_KEY) {
+            return None;
+        }
+        let mut pairs = form_urlencoded::parse(self.query_string().as_bytes());
+        let is_key = |name: &str| name == "key" || (name == "access_token" && self.takes_access_token);
+        let key = pairs.find(|(name, value)| is_key(name) && value.starts_with(WRITE_KEY));
+        key.map(|(_, key)| key.into_owned())
     }
 
     fn key_in_url(&self) -> Option<String> {

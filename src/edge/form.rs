@@ -21,12 +21,13 @@ impl Exchange {
     pub(super) async fn write_pixel(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
         let admitted = self.admit(id, cors).await?;
         let lateness_s = admitted.config.lateness_s;
-        let key = self.batch_key(&[])?;
-        let fill: &Fill<'_> = &|builder, _| {
-            push(builder, self.query_string().as_bytes(), lateness_s);
+        let query = self.query_string().as_bytes().to_vec();
+        let identity = self.identity(&[], &query)?;
+        let fill: &Fill<'_> = &|builder, query| {
+            push(builder, query, lateness_s);
             Ok(())
         };
-        self.store(id, admitted, key.as_ref(), Vec::new(), fill).await?;
+        self.store(id, admitted, identity, query, fill).await?;
         Ok(Reply::new(200, "image/gif", PIXEL.to_vec()).with("Cache-Control", "no-store"))
     }
 
@@ -36,13 +37,13 @@ impl Exchange {
             return Err(Problem::TooLarge(format!("a form may have at most {MAX_FORM_BYTES} bytes")));
         }
         let lateness_s = admitted.config.lateness_s;
-        let key = self.batch_key(&form)?;
+        let identity = self.identity(&form, &form)?;
         let place = place(&form, admitted.author.origin.as_deref())?;
         let fill: &Fill<'_> = &|builder, form| {
             push(builder, form, lateness_s);
             Ok(())
         };
-        self.store(id, admitted, key.as_ref(), form, fill).await?;
+        self.store(id, admitted, identity, form, fill).await?;
         Ok(match place {
             Some(place) => Reply::empty(303).with("Location", place),
             None => Reply::empty(204),

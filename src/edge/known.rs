@@ -13,6 +13,7 @@ use siphasher::sip128::{Hasher128, SipHasher13};
 
 use crate::domain::open::SeriesId;
 use crate::random::hash_key;
+use crate::wire::frame::NewLabels;
 
 /// So many series, of all objects, take some 4 of the isolate's 128 MB; beyond, all is forgotten.
 const MAX_SERIES: usize = 110_000;
@@ -32,9 +33,9 @@ thread_local! {
     static OBJECTS: RefCell<Objects> = RefCell::default();
 }
 
-/// Works with what is known of an object: the numbers of series by how their labels are written.
-pub(super) fn with<T>(object: &str, work: impl FnOnce(&dyn Fn(&[u8]) -> Option<SeriesId>) -> T) -> T {
-    let hash = hash_of();
+/// Works with what is known of an object: the numbers of series by how their labels are written and by which rules they were read.
+pub(super) fn with<T>(object: &str, rules: u64, work: impl FnOnce(&dyn Fn(&[u8]) -> Option<SeriesId>) -> T) -> T {
+    let hash = hash_of(rules);
     OBJECTS.with_borrow(|objects| {
         let known = objects.known.get(object);
         work(&|written| known.and_then(|known| known.get(&hash(written)).copied()))
@@ -42,11 +43,11 @@ pub(super) fn with<T>(object: &str, work: impl FnOnce(&dyn Fn(&[u8]) -> Option<S
 }
 
 /// Remembers what an object has told of labels that are written like these.
-pub(super) fn learn<'a>(object: &str, labels: impl Iterator<Item = &'a [u8]>, numbers: &[Option<SeriesId>]) {
+pub(super) fn learn(object: &str, labels: &NewLabels, numbers: &[Option<SeriesId>]) {
     if numbers.is_empty() {
         return;
     }
-    let hash = hash_of();
+    let hash = hash_of(labels.rules);
     OBJECTS.with_borrow_mut(|objects| {
         if objects.series + numbers.len() > MAX_SERIES {
             *objects = Objects::default();
@@ -57,7 +58,8 @@ pub(super) fn learn<'a>(object: &str, labels: impl Iterator<Item = &'a [u8]>, nu
         }
         let Objects { known, series } = objects;
         if let Some(known) = known.get_mut(object) {
-            for (written, number) in labels.zip(numbers).filter_map(|(written, number)| number.map(|it| (written, it)))
+            for (written, number) in
+                labels.iter().zip(numbers).filter_map(|(written, number)| number.map(|it| (written, it)))
             {
                 *series += usize::from(known.insert(hash(written), number).is_none());
             }
@@ -74,10 +76,13 @@ pub(super) fn forget(object: &str) {
     });
 }
 
-fn hash_of() -> impl Fn(&[u8]) -> (u64, u64) {
+fn hash_of(rules: u64) -> impl Fn(&[u8]) -> (u64, u64) {
     let key = hash_key();
     move |written| {
         let mut hasher = SipHasher13::new_with_key(&key);
+        if rules != 0 {
+            hasher.write(&rules.to_le_bytes());
+        }
         hasher.write(written);
         hasher.finish128().as_u64()
     }
@@ -88,14 +93,22 @@ mod tests {
     use super::*;
 
     fn number(object: &str, labels: &str) -> Option<SeriesId> {
-        with(object, |known| known(labels.as_bytes()))
+        with(object, 0, |known| known(labels.as_bytes()))
+    }
+
+    /// Labels that are written like these and were read by these rules.
+    fn labels(rules: u64, written: &[&str]) -> NewLabels {
+        let mut labels = NewLabels::default();
+        labels.rules = rules;
+        written.iter().for_each(|written| labels.push(written.as_bytes()));
+        labels
     }
 
     #[test]
     fn each_object_has_its_own_numbers_until_they_are_forgotten() {
-        learn("a", [&b"x"[..], b"y", b"z"].into_iter(), &[Some(7), None, Some(9)]);
-        learn("b", [&b"x"[..]].into_iter(), &[Some(1)]);
-        learn("a", [&b"x"[..], b"y"].into_iter(), &[Some(7), Some(8)]);
+        learn("a", &labels(0, &["x", "y", "z"]), &[Some(7), None, Some(9)]);
+        learn("b", &labels(0, &["x"]), &[Some(1)]);
+        learn("a", &labels(0, &["x", "y"]), &[Some(7), Some(8)]);
         assert_eq!(["x", "y", "z"].map(|labels| number("a", labels)), [Some(7), Some(8), Some(9)]);
         assert_eq!(["x", "y"].map(|labels| number("b", labels)), [Some(1), None]);
         forget("a");
@@ -105,9 +118,20 @@ mod tests {
     }
 
     #[test]
+    fn what_was_learned_under_some_rules_is_not_known_under_others() {
+        let number = |rules: u64| with("a", rules, |known| known(b"x"));
+        learn("a", &labels(5, &["x"]), &[Some(7)]);
+        assert_eq!([5, 0, 6].map(number), [Some(7), None, None]);
+        learn("a", &labels(0, &["x"]), &[Some(8)]);
+        assert_eq!([5, 0].map(number), [Some(7), Some(8)]);
+        forget("a");
+        assert_eq!([5, 0].map(number), [None, None]);
+    }
+
+    #[test]
     fn beyond_the_limit_all_is_forgotten() {
         for number in 0..=110_000u32 {
-            learn("a", [format!("{number}").as_bytes()].into_iter(), &[Some(number)]);
+            learn("a", &labels(0, &[&number.to_string()]), &[Some(number)]);
         }
         assert_eq!(number("a", "0"), None);
         assert_eq!(number("a", "110000"), Some(110_000));

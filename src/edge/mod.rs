@@ -14,6 +14,7 @@ mod gather;
 mod graphite;
 mod gunzip;
 mod held;
+mod identity;
 mod known;
 mod live;
 mod objects;
@@ -22,6 +23,7 @@ mod own;
 mod problem;
 mod prometheus;
 mod read;
+mod refused;
 mod removal;
 mod reply;
 mod request;
@@ -30,6 +32,7 @@ mod shards;
 mod stay;
 mod stream_id;
 mod write;
+mod write_keys;
 
 use std::cell::OnceCell;
 
@@ -61,6 +64,8 @@ struct Exchange {
     now_ms: i64,
     /// Whether the password of basic auth may be a read key: of Graphite's and Prometheus' clients.
     takes_password: bool,
+    /// Whether tokens may be in `access_token`: of app.net's clients.
+    takes_access_token: bool,
 }
 
 /// Answers a request.
@@ -81,6 +86,7 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
         keys,
         now_ms: now_ms(),
         takes_password: false,
+        takes_access_token: false,
     };
     let (reply, cors) = exchange.answer(route).await;
     drop(stay);
@@ -90,7 +96,7 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
 impl Exchange {
     /// The same request, for what goes on when it is answered.
     fn again(&self) -> Self {
-        let Self { request, url, origin, env, context, keys, now_ms, takes_password } = self;
+        let Self { request, url, origin, env, context, keys, now_ms, takes_password, takes_access_token } = self;
         let context: &JsValue = context.as_ref().as_ref();
         Self {
             request: request.again(),
@@ -101,6 +107,7 @@ impl Exchange {
             keys: keys.clone(),
             now_ms: *now_ms,
             takes_password: *takes_password,
+            takes_access_token: *takes_access_token,
         }
     }
 
@@ -109,6 +116,7 @@ impl Exchange {
         let is_face = matches!(route, Route::Face(_));
         let is_prometheus = matches!(route, Route::Prometheus(..));
         self.takes_password = matches!(route, Route::Graphite(..) | Route::Metrics(_) | Route::Prometheus(..));
+        self.takes_access_token = is_face;
         let mut cors = if is_face { Cors::Face } else { Cors::Any };
         let reply = match route.action(&self.request.method()) {
             Ok(action) => self.act(action, &mut cors).await,
@@ -138,6 +146,10 @@ impl Exchange {
             Action::PatchStream(id) => self.patch_stream(&self.stream(id)?).await,
             Action::DeleteStream(id) => self.delete_stream(&self.stream(id)?).await,
             Action::NewReadKey(id) => self.new_read_key(&self.stream(id)?).await,
+            Action::NewWriteKey(id) => self.new_write_key(&self.stream(id)?).await,
+            Action::ListWriteKeys(id) => self.list_write_keys(&self.stream(id)?).await,
+            Action::EndWriteKey(id, key) => self.end_write_key(&self.stream(id)?, key).await,
+            Action::ReadWriters(id) => self.read_writers(&self.stream(id)?).await,
             Action::RetryForward(id) => self.retry_forward(&self.stream(id)?).await,
             Action::WritePoints(id) => self.write_points(&self.stream(id)?, cors).await,
             Action::RemovePoints(id) => self.remove_points(&self.stream(id)?).await,

@@ -114,7 +114,7 @@ async fn send(env: Env, name: String, batch: Rc<Batch<Write>>) {
         };
         let answer = said.and_then(|said| WriteAnswer::parse(&said).map_err(|error| other_version(&error)));
         match &answer {
-            Ok(WriteAnswer::Stored { numbers, .. }) => known::learn(&name, held.new_labels.borrow().iter(), numbers),
+            Ok(WriteAnswer::Stored { numbers, .. }) => known::learn(&name, &held.new_labels.borrow(), numbers),
             Ok(WriteAnswer::UnknownSeries) => known::forget(&name),
             _ => (),
         }
@@ -130,8 +130,8 @@ async fn send(env: Env, name: String, batch: Rc<Batch<Write>>) {
 fn is_last(answer: &Result<WriteAnswer, Problem>, name: &str) -> bool {
     match answer {
         Ok(WriteAnswer::UnknownSeries) | Err(Problem::Moved) => false,
-        // A shard that a raise has not reached yet is made, but home is not.
-        Err(Problem::NotFound(_)) => name.ends_with("/0"),
+        // A shard that a raise has not reached yet is made, and one that does not know a key asks home; home does neither.
+        Err(Problem::NotFound(_) | Problem::WRONG_WRITE_KEY) => name.ends_with("/0"),
         Ok(_) | Err(_) => true,
     }
 }

@@ -21,6 +21,7 @@ const PERMISSION_DENIED: u8 = 7;
 const RESOURCE_EXHAUSTED: u8 = 8;
 const INTERNAL: u8 = 13;
 const UNAVAILABLE: u8 = 14;
+const UNAUTHENTICATED: u8 = 16;
 
 impl Exchange {
     pub(super) async fn write_otlp(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
@@ -30,10 +31,9 @@ impl Exchange {
             let detail = "the Content-Type of OTLP is application/x-protobuf or application/json";
             Problem::UnsupportedMediaType(detail.to_owned())
         })?;
-        let key = self.batch_key(&[])?;
         let body = self.body(MAX_BODY_BYTES).await?;
         // Exporters have no keys, but they repeat the same bytes, in which each point has its time in nanoseconds.
-        let key = key.unwrap_or_else(|| self.key_of(&body));
+        let identity = self.identity(&[], &body)?.unwrap_or_else(|| self.identity_of(&body));
         let fill: &Fill<'_> = &|builder, body| {
             let arrival = Arrival { at: builder.now(), lateness_s };
             let mut take = |index, point: Read<'_>| {
@@ -48,7 +48,7 @@ impl Exchange {
             }
             Ok(())
         };
-        let answer = match self.store(id, admitted, Some(&key), body, fill).await {
+        let answer = match self.store(id, admitted, Some(identity), body, fill).await {
             Ok(stored) => otlp::export_response(encoding, &stored.outcome).map_err(|error| internal(&error))?,
             // What has no data points is a success.
             Err(Problem::InvalidPoints(_, errors)) if errors.is_empty() => otlp::nothing(encoding),
@@ -70,10 +70,7 @@ impl Exchange {
         };
         let status = otlp::status(encoding, code(problem.status()), message);
         let reply = Reply::new(problem.status(), encoding.media_type(), status).with("Cache-Control", "no-store");
-        match problem.header() {
-            Some((name, value)) => reply.with(name, value),
-            None => reply,
-        }
+        problem.with_headers(reply)
     }
 }
 
@@ -87,6 +84,7 @@ fn refused(refused: &Refused) -> Problem {
 /// The code of gRPC that stands for an HTTP status; exporters go by the latter.
 fn code(status: u16) -> u8 {
     match status {
+        401 => UNAUTHENTICATED,
         403 => PERMISSION_DENIED,
         404 => NOT_FOUND,
         413 | 429 => RESOURCE_EXHAUSTED,
@@ -102,8 +100,8 @@ mod tests {
 
     #[test]
     fn each_status_has_its_code_and_what_may_be_sent_again_says_when() {
-        let codes = [400, 403, 404, 405, 413, 415, 429, 500, 503].map(code);
-        assert_eq!(codes, [3, 7, 5, 3, 8, 3, 8, 13, 14]);
+        let codes = [400, 401, 403, 404, 405, 413, 415, 429, 500, 503].map(code);
+        assert_eq!(codes, [3, 16, 7, 5, 3, 8, 3, 8, 13, 14]);
         for problem in [Problem::RateLimited, Problem::Overloaded, Problem::Unavailable, Problem::Moved] {
             assert!(matches!(problem.header(), Some(("Retry-After", _))), "{problem:?}");
         }

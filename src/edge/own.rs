@@ -38,7 +38,8 @@ impl Exchange {
         let forward_token = patch.token().cloned();
         let config = patch.into_config(u64::try_from(self.now_ms).unwrap_or_default())?;
         let read_key = new_read_key()?;
-        let create = Command::Create { config: config.clone(), read_key_hash: hash(&read_key), forward_token };
+        let create =
+            Command::Create { config: Box::new(config.clone()), read_key_hash: hash(&read_key), forward_token };
         self.command(&id, &create).await?;
         let config = match self.announce(&id).await {
             Ok(config) => config,
@@ -156,7 +157,11 @@ impl Exchange {
             "distinct": config.distinct,
             "shards": config.layout.shards(),
             "forward": config.forward.as_ref().map(ForwardConfig::view),
+            "limits": config.limits.view(),
+            "accept": config.accept.view(),
             "carbon": config.carbon.as_ref().map(CarbonConfig::view),
+            "writers": config.writers,
+            "blocked": config.blocked,
             "created": seconds(config.created_ms),
             "links": self.links(id, None),
         })

@@ -3,11 +3,15 @@
 use serde::Serialize;
 
 use crate::wire::command::Refusal;
+use crate::wire::limited::{Hit, Limited};
 use crate::wire::outcome::ErrorEntry;
 use crate::wire::params::ParamError;
 use crate::wire::stream::ConfigError;
 
 use super::reply::Reply;
+
+/// Which budgets do not suffice, for programs.
+pub(super) const LIMITS_HEADER: &str = "Heartbeat-Limits";
 
 /// Why a request is not done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,6 +20,8 @@ pub(super) enum Problem {
     InvalidPoints(String, Vec<ErrorEntry>),
     Unauthorized(&'static str),
     OriginNotAllowed,
+    /// The owner has blocked where the write comes from.
+    Blocked,
     CreatingDisabled,
     NotFound(&'static str),
     MethodNotAllowed(&'static str),
@@ -24,6 +30,8 @@ pub(super) enum Problem {
     Conflict(String),
     QueryTooLarge(String),
     RateLimited,
+    /// Beyond a budget of the stream.
+    Limited(Box<Limited>),
     Overloaded,
     Unavailable,
     /// One shard failed, and what it has is needed.
@@ -49,11 +57,28 @@ struct Body<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     errors: &'a [ErrorEntry],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    limits: Vec<LimitBody>,
+}
+
+/// A budget that does not suffice.
+#[derive(Serialize)]
+struct LimitBody {
+    scope: &'static str,
+    of: &'static str,
+    retry_after: u32,
 }
 
 impl Problem {
     /// Of a forged id, of a deleted stream, and of one that never was: nobody is told which.
     pub(super) const NO_SUCH_STREAM: Self = Self::NotFound("there is no such stream");
+
+    /// Of a write without a key to a stream that takes no other.
+    pub(super) const WRITE_KEY_NEEDED: Self = Self::Unauthorized(
+        "this stream takes writes with a write key only: as a bearer token, as the password of basic auth, or as ?key=",
+    );
+    /// Of a write with a key that never was one of the stream's, or has ended: nobody is told which.
+    pub(super) const WRONG_WRITE_KEY: Self = Self::Unauthorized("the write key is not one of this stream's");
 
     /// Status, last part of the type, and title. Types are stable.
     fn kind(&self) -> (u16, &'static str, &'static str) {
@@ -62,6 +87,7 @@ impl Problem {
             Self::InvalidPoints(..) => (400, "invalid-points", "No point was accepted"),
             Self::Unauthorized(_) => (401, "unauthorized", "A valid credential is needed"),
             Self::OriginNotAllowed => (403, "origin-not-allowed", "This origin may not write"),
+            Self::Blocked => (403, "blocked", "Writes from here are blocked"),
             Self::CreatingDisabled => (403, "creating-disabled", "This deployment has no owner"),
             Self::NotFound(_) => (404, "not-found", "Not found"),
             Self::MethodNotAllowed(_) => (405, "method-not-allowed", "This method is not allowed here"),
@@ -70,6 +96,7 @@ impl Problem {
             Self::UnsupportedMediaType(_) => (415, "unsupported-media-type", "This kind of body is not supported"),
             Self::QueryTooLarge(_) => (422, "query-too-large", "The query asks for too much"),
             Self::RateLimited => (429, "rate-limited", "Too many requests"),
+            Self::Limited(_) => (429, "rate-limited", "The stream's budget is used up"),
             Self::Internal => (500, "internal", "Something went wrong here"),
             Self::Overloaded => (503, "overloaded", "The stream is overloaded"),
             Self::Unavailable | Self::Moved => (503, "unavailable", "The stream could not be reached"),
@@ -96,7 +123,9 @@ impl Problem {
             | Self::Shard(detail)
             | Self::QueryTooLarge(detail) => detail,
             Self::Unauthorized(detail) | Self::NotFound(detail) | Self::NotConfigured(detail) => detail,
+            Self::Limited(limited) => &limited.detail,
             Self::OriginNotAllowed => "the stream's owner has an allow-list of origins, and this one is not on it",
+            Self::Blocked => "the stream's owner takes no writes without a write key from this network or page",
             Self::CreatingDisabled => "the secret OWNER_TOKEN is not set, so nobody can create or change streams",
             Self::MethodNotAllowed(_) => "the Allow header lists the methods of this path",
             Self::RateLimited => "too many writes from this address; come again after the time in Retry-After",
@@ -122,7 +151,17 @@ impl Problem {
         matches!(self, Self::OtherVersion | Self::Internal)
     }
 
-    /// A header that helps the client.
+    /// The answer with the headers that help the client.
+    pub(super) fn with_headers(&self, reply: Reply) -> Reply {
+        let reply = match self.header() {
+            Some((name, value)) => reply.with(name, value),
+            None => reply,
+        };
+        let Self::Limited(limited) = self else { return reply };
+        reply.with("Retry-After", limited.retry_after_s().to_string()).with(LIMITS_HEADER, limited.header())
+    }
+
+    /// The one that is always the same.
     pub(super) fn header(&self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Unauthorized(_) => Some(("WWW-Authenticate", "Bearer realm=\"heartbeat\"")),
@@ -145,14 +184,13 @@ impl Problem {
     pub(super) fn reply(&self, origin: &str) -> Reply {
         let (status, kind, title) = self.kind();
         let errors = if let Self::InvalidPoints(_, errors) = self { errors.as_slice() } else { &[] };
+        let hits = if let Self::Limited(limited) = self { limited.hits.as_slice() } else { &[] };
+        let limit = |hit: &Hit| LimitBody { scope: hit.scope(), of: hit.of.name(), retry_after: hit.retry_after_s };
+        let limits = hits.iter().map(limit).collect();
         let r#type = format!("{origin}/problems#{kind}");
-        let body = Body { r#type, title, status, detail: self.detail(), errors };
+        let body = Body { r#type, title, status, detail: self.detail(), errors, limits };
         let body = serde_json::to_vec(&body).expect("texts and numbers always serialise");
-        let reply = Reply::new(status, "application/problem+json", body).with("Cache-Control", "no-store");
-        match self.header() {
-            Some((name, value)) => reply.with(name, value),
-            None => reply,
-        }
+        self.with_headers(Reply::new(status, "application/problem+json", body).with("Cache-Control", "no-store"))
     }
 }
 
@@ -164,9 +202,14 @@ impl From<Refusal> for Problem {
                 Self::Unauthorized("this needs the stream's read key, as a bearer token or as ?key=")
             }
             Refusal::OriginNotAllowed => Self::OriginNotAllowed,
+            Refusal::WrongWriteKey => Self::WRONG_WRITE_KEY,
+            Refusal::WriteKeyNeeded => Self::WRITE_KEY_NEEDED,
+            Refusal::Blocked => Self::Blocked,
+            Refusal::NoSuchWriteKey => Self::NotFound("the stream has no write key with this id"),
             Refusal::Moved => Self::Moved,
             Refusal::Conflict(detail) => Self::Conflict(detail),
             Refusal::Overloaded => Self::Overloaded,
+            Refusal::Limited(limited) => Self::Limited(Box::new(limited)),
             Refusal::QueryTooLarge(detail) => Self::QueryTooLarge(detail),
             Refusal::InvalidRequest(detail) => Self::InvalidRequest(detail),
             Refusal::OtherVersion => Self::OtherVersion,

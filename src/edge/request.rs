@@ -3,7 +3,7 @@
 
 use std::cell::RefCell;
 
-use js_sys::{JsString, Promise, Uint8Array};
+use js_sys::{JsString, Promise, Reflect, Uint8Array};
 use rustc_hash::FxHashMap;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
@@ -16,6 +16,10 @@ extern "C" {
 
     #[wasm_bindgen(method, catch)]
     fn bytes(this: &Raw) -> std::result::Result<Promise, JsValue>;
+
+    /// What the runtime knows of where a request comes from.
+    #[wasm_bindgen(method, getter)]
+    fn cf(this: &Raw) -> JsValue;
 
     /// Headers, asked with names that are in JavaScript already.
     type RawHeaders;
@@ -59,6 +63,24 @@ impl Request {
         })
     }
 
+    /// The other end of the connection, as an address and a port; only a server of one's own has it.
+    pub(super) fn peer_address(&self) -> Option<String> {
+        self.cf("clientIp")?.as_string()
+    }
+
+    /// Where the client is, as the platform knows it: `US 13335`, a country and the number of a network of the Internet. Empty where
+    /// it does not say so.
+    pub(super) fn place(&self) -> String {
+        let country = self.cf("country").and_then(|country| country.as_string()).unwrap_or_default();
+        let asn = self.cf("asn").and_then(|asn| asn.as_f64()).unwrap_or_default();
+        place(&country, asn)
+    }
+
+    fn cf(&self, name: &str) -> Option<JsValue> {
+        let cf = self.request.unchecked_ref::<Raw>().cf();
+        if cf.is_object() { Reflect::get(&cf, &name.into()).ok() } else { None }
+    }
+
     /// The whole body.
     pub(super) async fn bytes(&mut self) -> Result<Vec<u8>> {
         self.is_body_read = true;
@@ -72,5 +94,28 @@ impl Request {
             return None;
         }
         self.request.body().map(ByteStream::from)
+    }
+}
+
+fn place(country: &str, asn: f64) -> String {
+    let is_country = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let country = if is_country { country } else { "" };
+    // 32 bits (RFC 6793); what is not so is 0, which is nobody's.
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts saturate")]
+    let asn = asn as u32;
+    if country.is_empty() && asn == 0 { String::new() } else { format!("{country} {asn}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_a_country_and_a_number() {
+        for (country, asn, said) in
+            [("US", 13_335.0, "US 13335"), ("US", 0.0, "US 0"), ("", 7.0, " 7"), ("", 0.0, ""), ("Atlantis", -1.0, "")]
+        {
+            assert_eq!(place(country, asn), said);
+        }
     }
 }

@@ -10,6 +10,9 @@ pub(super) enum Route<'a> {
     Streams,
     Stream(&'a str),
     ReadKey(&'a str),
+    WriteKeys(&'a str),
+    WriteKey(&'a str, &'a str),
+    Writers(&'a str),
     RetryForward(&'a str),
     Points(&'a str),
     Statsd(&'a str),
@@ -42,6 +45,10 @@ pub(super) enum Action<'a> {
     PatchStream(&'a str),
     DeleteStream(&'a str),
     NewReadKey(&'a str),
+    NewWriteKey(&'a str),
+    ListWriteKeys(&'a str),
+    EndWriteKey(&'a str, &'a str),
+    ReadWriters(&'a str),
     RetryForward(&'a str),
     WritePoints(&'a str),
     RemovePoints(&'a str),
@@ -80,6 +87,7 @@ impl<'a> Route<'a> {
             [None, ..] => Self::Streams,
             [Some(id), None, ..] => Self::Stream(id),
             [Some(id), Some("labels"), Some(name), None] => Self::LabelValues(id, name),
+            [Some(id), Some("write-keys"), Some(key), None] => Self::WriteKey(id, key),
             [Some(id), Some("forward"), Some("retry"), None] => Self::RetryForward(id),
             [Some(id), Some("otlp"), Some("v1"), Some("metrics")] if parts.next().is_none() => Self::Otlp(id),
             [Some(id), Some("graphite"), first, second] => {
@@ -97,6 +105,8 @@ impl<'a> Route<'a> {
     fn leaf(id: &'a str, leaf: &str) -> Self {
         match leaf {
             "read-key" => Self::ReadKey(id),
+            "write-keys" => Self::WriteKeys(id),
+            "writers" => Self::Writers(id),
             "points" => Self::Points(id),
             "statsd" => Self::Statsd(id),
             "pixel.gif" => Self::Pixel(id),
@@ -114,7 +124,10 @@ impl<'a> Route<'a> {
     pub(super) fn methods(self) -> &'static str {
         match self {
             Self::Face(route) => route.methods(),
-            Self::Streams | Self::Graphite(..) | Self::Prometheus(..) => "GET, HEAD, POST, OPTIONS",
+            Self::Streams | Self::WriteKeys(_) | Self::Graphite(..) | Self::Prometheus(..) => {
+                "GET, HEAD, POST, OPTIONS"
+            }
+            Self::WriteKey(..) => "DELETE, OPTIONS",
             Self::Stream(_) => "GET, HEAD, PATCH, DELETE, OPTIONS",
             Self::Points(_) => "POST, DELETE, OPTIONS",
             Self::ReadKey(_) | Self::RetryForward(_) | Self::Statsd(_) | Self::Otlp(_) => "POST, OPTIONS",
@@ -124,6 +137,7 @@ impl<'a> Route<'a> {
             | Self::Labels(_)
             | Self::LabelValues(..)
             | Self::Status(_)
+            | Self::Writers(_)
             | Self::Deltas(_)
             | Self::Metrics(_) => "GET, HEAD, OPTIONS",
         }
@@ -146,6 +160,10 @@ impl<'a> Route<'a> {
             (Self::Stream(id), Method::Patch) => Action::PatchStream(id),
             (Self::Stream(id), Method::Delete) => Action::DeleteStream(id),
             (Self::ReadKey(id), Method::Post) => Action::NewReadKey(id),
+            (Self::WriteKeys(id), Method::Post) => Action::NewWriteKey(id),
+            (Self::WriteKeys(id), Method::Get) => Action::ListWriteKeys(id),
+            (Self::WriteKey(id, key), Method::Delete) => Action::EndWriteKey(id, key),
+            (Self::Writers(id), Method::Get) => Action::ReadWriters(id),
             (Self::RetryForward(id), Method::Post) => Action::RetryForward(id),
             (Self::Points(id), Method::Post) => Action::WritePoints(id),
             (Self::Points(id), Method::Delete) => Action::RemovePoints(id),
@@ -203,6 +221,9 @@ mod tests {
         assert_eq!(Route::of("/v1/streams"), Some(Route::Streams));
         assert_eq!(Route::of("/v1/streams/a"), Some(Route::Stream("a")));
         assert_eq!(Route::of("/v1/streams/a/labels"), Some(Route::Labels("a")));
+        assert_eq!(Route::of("/v1/streams/a/write-keys"), Some(Route::WriteKeys("a")));
+        assert_eq!(Route::of("/v1/streams/a/write-keys/b"), Some(Route::WriteKey("a", "b")));
+        assert_eq!(Route::of("/v1/streams/a/writers"), Some(Route::Writers("a")));
         assert_eq!(Route::of("/v1/streams/a/otlp/v1/metrics"), Some(Route::Otlp("a")));
         assert_eq!(Route::of("/v1/streams/a/labels/b%2Fc"), Some(Route::LabelValues("a", "b%2Fc")));
         for unknown in [
@@ -212,6 +233,8 @@ mod tests {
             "/v1/streams/a/b",
             "/v1/streams/a/points/x",
             "/v1/streams/a/labels/b/c",
+            "/v1/streams/a/write-keys/b/c",
+            "/v1/streams/a/writers/b",
             "/v1/streams/a/otlp/v1/traces",
             "/v1/streams/a/otlp/v1/metrics/",
         ] {

@@ -3,6 +3,7 @@
 //! What this location believes of the number of shards may be old. A shard that knows better refuses a batch with a key
 //! (see [`crate::domain::shards`]), and then home is asked; a batch without a key may go to any shard.
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use worker::js_sys::Math;
@@ -10,19 +11,27 @@ use worker::js_sys::Math;
 use crate::domain::shards::{Layout, Plan};
 use crate::random::hash_key;
 use crate::wire::command::{Command, WriteAnswer};
-use crate::wire::frame::{BatchKey, FrameBuilder, NewLabels};
+use crate::wire::frame::{FrameBuilder, NewLabels};
 use crate::wire::writer::Writer;
 
 use super::fan_out::Call;
 use super::held::Held;
+use super::identity::Identity;
 use super::problem::Problem;
 use super::{Exchange, StreamId};
 
+/// An isolate has shards ask home for write keys at most so often, for all streams together: two calls more.
+const ASK_AGAIN_MS: i64 = 100;
+
+thread_local! {
+    static ASKED_MS: Cell<Option<i64>> = const { Cell::new(None) };
+}
+
 impl Exchange {
     /// Where a batch goes, by what is believed of the shards.
-    pub(super) fn plan(&self, layout: &Layout, key: Option<&BatchKey>) -> Plan {
-        match key {
-            Some(key) => layout.plan(key, self.now_ms),
+    pub(super) fn plan(&self, layout: &Layout, identity: Option<&Identity>) -> Plan {
+        match identity {
+            Some(identity) => layout.plan(&identity.key, self.now_ms),
             None => Plan { ask: Vec::new(), write: any_shard(layout.shards()) },
         }
     }
@@ -33,14 +42,15 @@ impl Exchange {
         id: &StreamId,
         layout: &Layout,
         plan: Plan,
-        (key, writer): (Option<&BatchKey>, &Writer<'_>),
+        (identity, writer): (Option<Identity>, &Writer<'_>),
         held: &Rc<Held>,
     ) -> Result<WriteAnswer, Problem> {
         for shard in plan.ask {
             // What a shard answers that the key belonged to before; it takes no such key from now on.
             let asking = FrameBuilder::new(self.now_ms.try_into().unwrap_or_default(), hash_key(), |_| None);
             let asks = Rc::new(Held::default());
-            if !asks.set_batch(layout.shards(), writer, &asking.finish(key).frame, NewLabels::default()) {
+            let frame = asking.finish(identity.as_ref().map(|identity| &identity.batch)).frame;
+            if !asks.set_batch(layout.shards(), (identity, writer), &frame, NewLabels::default()) {
                 return Err(Problem::Overloaded);
             }
             let earlier = self.write_or_make(id, shard, &asks).await?;
@@ -56,6 +66,12 @@ impl Exchange {
         match self.send_write(id.object(shard), held).await {
             Err(Problem::NotFound(_)) if shard > 0 => {
                 self.make(id, shard).await?;
+                self.send_write(id.object(shard), held).await
+            }
+            // Its copy may be from before the key was made.
+            Err(Problem::WRONG_WRITE_KEY) if shard > 0 && may_ask_again(self.now_ms) => {
+                let adopt = Call::of(&Command::Adopt, false)?;
+                self.call(id, shard, adopt.method, &adopt.body).await?;
                 self.send_write(id.object(shard), held).await
             }
             answer => answer,
@@ -102,6 +118,15 @@ impl Exchange {
         }
         all
     }
+}
+
+/// Whether a shard is made to ask home for write keys that it does not know: not for every key that a stranger invents.
+fn may_ask_again(now_ms: i64) -> bool {
+    let is_time = ASKED_MS.get().is_none_or(|asked_ms| now_ms - asked_ms >= ASK_AGAIN_MS);
+    if is_time {
+        ASKED_MS.set(Some(now_ms));
+    }
+    is_time
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to less than the number of shards")]

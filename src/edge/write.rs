@@ -3,29 +3,28 @@
 use std::cell::OnceCell;
 use std::rc::Rc;
 
-use sha2::{Digest, Sha256};
 use worker::RateLimiter;
 
 use crate::domain::open::SeriesId;
 use crate::domain::point::{Arrival, Field};
 use crate::random::hash_key;
+use crate::wire::accept::Binding;
 use crate::wire::command::WriteAnswer;
-use crate::wire::frame::{Batch, BatchKey, FrameBuilder};
+use crate::wire::frame::{Batch, FrameBuilder};
 use crate::wire::outcome::ErrorEntry;
-use crate::wire::pixel::BATCH;
 use crate::wire::points::{BodyForm, MAX_BODY_BYTES, each_point};
 use crate::wire::rejection::Reason;
 use crate::wire::statsd::{self, Read, SignedGauges};
+use crate::wire::writer::Who;
 
 use super::cors::{Admitted, Cors};
 use super::held::Held;
+use super::identity::Identity;
 use super::known;
 use super::problem::Problem;
 use super::reply::Reply;
-use super::{Exchange, StreamId};
+use super::{Exchange, StreamId, other_version, refused};
 
-/// An idempotency key has 1 to this many bytes.
-const MAX_KEY_BYTES: usize = 200;
 /// A batch is sent again where a shard knows better how many there are, at most as often as they may be raised in ten
 /// minutes, and where it does not know the numbers of series.
 const MAX_ROUNDS: usize = 8;
@@ -53,32 +52,32 @@ impl Exchange {
     pub(super) async fn write_points(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
         let admitted = self.admit(id, cors).await?;
         let lateness_s = admitted.config.lateness_s;
-        let key = self.batch_key(&[])?;
         let media_type = self.header("Content-Type").unwrap_or_default();
         let body = self.body(MAX_BODY_BYTES).await?;
         let Some(form) = body_form(&media_type, &body)? else { return self.write_form(id, admitted, body).await };
+        let identity = self.identity(&[], &body)?;
         let fill: &Fill<'_> = &|builder, body| {
             let read = each_point(body, form, Arrival { at: builder.now(), lateness_s }, builder);
             read.map_err(|error| Problem::TooLarge(error.to_string()))
         };
-        Ok(Reply::json(202, self.store(id, admitted, key.as_ref(), body, fill).await?.outcome))
+        Ok(Reply::json(202, self.store(id, admitted, identity, body, fill).await?.outcome))
     }
 
     /// A body of statsd lines, whatever its type says.
     pub(super) async fn write_statsd(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
         let admitted = self.admit(id, cors).await?;
         let lateness_s = admitted.config.lateness_s;
-        let key = self.batch_key(&[])?;
         let signed_gauges =
             SignedGauges::of_query(self.query_string()).map_err(|error| Problem::InvalidRequest(error.to_string()))?;
         let body = self.body(MAX_BODY_BYTES).await?;
+        let identity = self.identity(&[], &body)?;
         let fill: &Fill<'_> = &|builder, body| {
             let arrival = Arrival { at: builder.now(), lateness_s };
             let take: &mut dyn FnMut(usize, Read<'_>) = &mut |line, point| builder.push(line, point);
             let read = statsd::each_point(body, signed_gauges, arrival, hash_key(), take);
             read.map_err(|error| Problem::TooLarge(error.to_string()))
         };
-        Ok(Reply::json(202, self.store(id, admitted, key.as_ref(), body, fill).await?.outcome))
+        Ok(Reply::json(202, self.store(id, admitted, identity, body, fill).await?.outcome))
     }
 
     /// Sends what is accepted of a batch to the stream. `fill` puts the points of the body into
@@ -87,52 +86,65 @@ impl Exchange {
         &self,
         id: &StreamId,
         Admitted { mut config, author }: Admitted,
-        key: Option<&BatchKey>,
+        identity: Option<Identity>,
         body: Vec<u8>,
         fill: &Fill<'_>,
     ) -> Result<Stored, Problem> {
         let writer = author.writer();
         let held = Rc::new(Held::of(body).ok_or(Problem::Overloaded)?);
         for round in 0..MAX_ROUNDS {
-            let plan = self.plan(&config.layout, key);
-            let batch = known::with(&id.object(plan.write), |known| {
-                let mut builder = FrameBuilder::new(self.arrived_ms(), hash_key(), known);
-                fill(&mut builder, &held.body.borrow()).map(|()| builder.finish(key))
+            let plan = self.plan(&config.layout, identity.as_ref());
+            let binding = Binding::of(&config.accept, author.who).map_err(|error| other_version(&error))?;
+            let batch = known::with(&id.object(plan.write), binding.id(), |known| {
+                let mut builder = FrameBuilder::new(self.arrived_ms(), hash_key(), known).bound(binding);
+                fill(&mut builder, &held.body.borrow())
+                    .map(|()| builder.finish(identity.as_ref().map(|identity| &identity.batch)))
             });
             let Batch { frame, outcome, errors, new_labels } = batch?;
-            // Of a repeated batch all points may be too old by now; what it was answered is asked for all the same.
-            let may_be_retry = key.is_some() && outcome.has_rejected(Reason::Field(Field::T));
-            if outcome.accepted == 0 && !may_be_retry {
+            // Of a repeated batch all points may be too old by now, or a rule is new; what it was answered is asked for all the same.
+            let may_be_retry = identity.is_some()
+                && [Reason::Field(Field::T), Reason::Rule].iter().any(|why| outcome.has_rejected(*why));
+            // Nor is anything told of a body to a key that is wrong.
+            let is_to_be_checked = matches!(author.who, Who::Keyed(_));
+            if outcome.accepted == 0 && !may_be_retry && !is_to_be_checked {
                 return Err(none_good(errors));
             }
-            if !held.set_batch(config.layout.shards(), &writer, &frame, new_labels) {
+            if !held.set_batch(config.layout.shards(), (identity, &writer), &frame, new_labels) {
                 return Err(Problem::Overloaded);
             }
             drop(frame);
             if round == 0 {
-                self.check_rate(id).await?;
+                self.check_rate(id, writer.network).await?;
             }
-            match self.send_to_shard(id, &config.layout, plan, (key, &writer), &held).await {
+            let object = id.object(plan.write);
+            // Of a stream with one shard it was before the body was read.
+            refused::check(&object, &writer, self.now_ms)?;
+            match self.send_to_shard(id, &config.layout, plan, (identity, &writer), &held).await {
                 Ok(WriteAnswer::Stored { .. }) if outcome.accepted == 0 => return Err(none_good(errors)),
-                Ok(WriteAnswer::Stored { first, .. }) => {
+                Ok(WriteAnswer::Stored { first, overflow, .. }) => {
                     let first = (config.layout.shards() == 1).then_some(first);
-                    return Ok(Stored { outcome: outcome.to_json().into_bytes(), first });
+                    return Ok(Stored { outcome: outcome.to_json_with(overflow).into_bytes(), first });
                 }
                 Ok(WriteAnswer::Earlier(outcome)) => return Ok(Stored { outcome, first: None }),
                 Ok(WriteAnswer::UnknownSeries) => (),
                 Err(Problem::Moved) => config = self.config_of_home(id).await?,
-                Err(problem) => return Err(problem),
+                Err(problem) => {
+                    if let Problem::Limited(limited) = &problem {
+                        refused::remember(&object, &writer, limited, self.now_ms);
+                    }
+                    return Err(problem);
+                }
             }
         }
         Err(Problem::Moved)
     }
 
     /// The limit per address and stream, where the deployment has one; the platform counts per location.
-    async fn check_rate(&self, id: &StreamId) -> Result<(), Problem> {
+    async fn check_rate(&self, id: &StreamId, network: &str) -> Result<(), Problem> {
         let Some(limiter) = LIMITER.with(|limiter| limiter.get_or_init(|| self.limiter()).clone()) else {
             return Ok(());
         };
-        match limiter.limit(format!("{}/{}", id.as_str(), self.network())).await {
+        match limiter.limit(format!("{}/{}", id.as_str(), network)).await {
             Ok(outcome) if !outcome.success => Err(Problem::RateLimited),
             // A limiter that fails must not lose writes.
             Ok(_) | Err(_) => Ok(()),
@@ -143,30 +155,6 @@ impl Exchange {
         self.env.rate_limiter("WRITES").ok().map(Rc::new)
     }
 
-    /// The hash of `Idempotency-Key`, or of `?batch=` or a form's field for writers that can't set headers.
-    pub(super) fn batch_key(&self, form: &[u8]) -> Result<Option<BatchKey>, Problem> {
-        let in_url = || {
-            let in_query = form_urlencoded::parse(self.query_string().as_bytes());
-            let mut pairs = in_query.chain(form_urlencoded::parse(form));
-            pairs.find(|(name, _)| name == BATCH).map(|(_, key)| key.into_owned())
-        };
-        let Some(key) = self.header("Idempotency-Key").or_else(in_url) else { return Ok(None) };
-        if key.is_empty() || key.len() > MAX_KEY_BYTES {
-            let detail = format!("an idempotency key has 1 to {MAX_KEY_BYTES} bytes, this one has {}", key.len());
-            return Err(Problem::InvalidRequest(detail));
-        }
-        Ok(Some(first_bytes(Sha256::digest(key.as_bytes()).as_slice())))
-    }
-
-    /// A key for a writer that has none but repeats the same bytes: of these, and of where they come from, as two pages may well
-    /// count the same in the same millisecond.
-    pub(super) fn key_of(&self, body: &[u8]) -> BatchKey {
-        // No key that is given begins like this: it is UTF-8.
-        let hash = Sha256::new().chain_update(b"\xffbody:").chain_update(self.network()).chain_update([0]);
-        let hash = hash.chain_update(body);
-        first_bytes(hash.finalize().as_slice())
-    }
-
     fn arrived_ms(&self) -> u64 {
         u64::try_from(self.now_ms).unwrap_or_default()
     }
@@ -175,10 +163,6 @@ impl Exchange {
 fn none_good(errors: Vec<ErrorEntry>) -> Problem {
     let detail = if errors.is_empty() { "the body has no points" } else { "every point was rejected" };
     Problem::InvalidPoints(detail.to_owned(), errors)
-}
-
-fn first_bytes(hash: &[u8]) -> BatchKey {
-    std::array::from_fn(|index| hash[index])
 }
 
 /// What a body is by its type and how it begins; `None` is a form.

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 
 pub(super) use crate::domain::shards::KEY_WINDOW_MS;
 use crate::store::sql::{Sql, StoreError};
@@ -17,6 +17,10 @@ use crate::wire::outcome::Outcome;
 /// 2^18 places has room for them, so they take 9 MB and 6 for their order, of 128. Beyond, writes with a key are refused,
 /// and not forgotten.
 const MAX_KEYS: usize = 225_000;
+/// Of these, open writers have at most so many: the rest is for write keys and the owner.
+pub(super) const OPEN_KEYS: u32 = 175_000;
+/// Likewise those: the rest is for open writers. As both orders may double at their fullest, 12 MB are the most.
+const KEYED_KEYS: u32 = 175_000;
 /// Lists of errors are kept up to so many bytes; beyond, a repeated batch is told the numbers but not the list.
 const MAX_ERROR_BYTES: usize = 4 << 20;
 
@@ -66,6 +70,24 @@ struct SealedRow {
     error_bytes: usize,
 }
 
+/// How many keys are remembered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Held {
+    pub(super) open: Share,
+    pub(super) keyed: Share,
+    /// Until when there is no room for a key of anyone, if so; Unix milliseconds.
+    pub(super) full_until_ms: Option<i64>,
+}
+
+/// What one side has of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Share {
+    /// Of all that it may have; 1: no more.
+    pub(super) fill: f64,
+    /// When the oldest is forgotten, Unix milliseconds; 0 where there is none.
+    pub(super) oldest_ends_ms: i64,
+}
+
 /// Answers that were written by [`Answers::seal`] and that [`Answers::mark_sealed`] is to take over.
 pub(super) struct Sealed {
     count: usize,
@@ -78,8 +100,10 @@ pub(super) struct Sealed {
 #[derive(Default)]
 pub(super) struct Answers {
     known: FxHashMap<BatchKey, (i64, Place)>,
-    /// Commit and key, oldest first.
-    order: VecDeque<(i64, BatchKey)>,
+    /// Commit and key, oldest first, of open writers and of others.
+    order: [VecDeque<(i64, BatchKey)>; 2],
+    /// The keys of batches that wait for their commit, likewise.
+    waiting: [FxHashSet<BatchKey>; 2],
     unsealed: Vec<Unsealed>,
     rows: VecDeque<SealedRow>,
     error_bytes: usize,
@@ -95,6 +119,7 @@ impl Answers {
                 let frame = Frame::parse(bytes)?;
                 error_bytes += frame.outcome.errors_json.len();
                 let committed_ms = i64::try_from(frame.arrived_ms).unwrap_or(i64::MAX);
+                // Nobody knows whose it was; as of a write key it could keep write keys out.
                 loaded.remember(frame.key.ok_or(StoreError::Column("answer"))?, committed_ms, Row::Answers(id));
             }
             loaded.error_bytes += error_bytes;
@@ -116,8 +141,39 @@ impl Answers {
     }
 
     fn remember(&mut self, key: BatchKey, committed_ms: i64, row: Row) {
+        let side = usize::from(self.waiting[1].remove(&key));
+        self.waiting[0].remove(&key);
         self.known.insert(key, (committed_ms, row.into()));
-        self.order.push_back((committed_ms, key));
+        self.order[side].push_back((committed_ms, key));
+    }
+
+    /// Counts a key whose batch waits for its commit, of an open writer or not.
+    pub(super) fn wait_for(&mut self, key: BatchKey, is_open: bool) {
+        self.waiting[usize::from(!is_open)].insert(key);
+    }
+
+    /// Counts it no more, as the batch is not stored.
+    pub(super) fn give_up(&mut self, key: &BatchKey) {
+        for keys in &mut self.waiting {
+            keys.remove(key);
+        }
+    }
+
+    /// How many keys are remembered or wait to be.
+    pub(super) fn held(&self) -> Held {
+        let ends_ms = |side: usize| self.order[side].front().map(|(at_ms, _)| at_ms + KEY_WINDOW_MS + 1);
+        let count = |side: usize| f64::from(u32::try_from(self.count(side)).unwrap_or(u32::MAX));
+        let share = |side: usize, most: u32| Share {
+            fill: count(side) / f64::from(most),
+            oldest_ends_ms: ends_ms(side).unwrap_or_default(),
+        };
+        let is_full = self.count(0) + self.count(1) >= MAX_KEYS;
+        let full_until_ms = ends_ms(0).into_iter().chain(ends_ms(1)).min().filter(|_| is_full);
+        Held { open: share(0, OPEN_KEYS), keyed: share(1, KEYED_KEYS), full_until_ms }
+    }
+
+    fn count(&self, side: usize) -> usize {
+        self.order[side].len() + self.waiting[side].len()
     }
 
     /// What the first batch with this key was told, if that was within the window.
@@ -154,16 +210,14 @@ impl Answers {
         self.unsealed.len()
     }
 
-    /// Whether another key can be remembered.
-    pub(super) fn has_room(&self) -> bool {
-        self.known.len() < MAX_KEYS
-    }
-
     fn forget_before(&mut self, oldest_ms: i64) {
-        while let Some((committed_ms, key)) = self.order.pop_front_if(|(committed_ms, _)| *committed_ms < oldest_ms) {
-            // A key that was used again meanwhile is a new one.
-            if self.known.get(&key).is_some_and(|(known_ms, _)| *known_ms == committed_ms) {
-                self.known.remove(&key);
+        let Self { order, known, .. } = self;
+        for order in order {
+            while let Some((committed_ms, key)) = order.pop_front_if(|(committed_ms, _)| *committed_ms < oldest_ms) {
+                // A key that was used again meanwhile is a new one.
+                if known.get(&key).is_some_and(|(known_ms, _)| *known_ms == committed_ms) {
+                    known.remove(&key);
+                }
             }
         }
     }
@@ -297,14 +351,30 @@ mod tests {
         assert_eq!(answers.error_bytes, 0);
     }
 
+    fn fills(answers: &Answers) -> (f64, f64, bool) {
+        let held = answers.held();
+        (held.open.fill, held.keyed.fill, held.full_until_ms.is_some())
+    }
+
     #[test]
-    fn the_limit_of_keys_is_told() {
+    fn open_writers_and_others_have_shares_of_the_keys_and_what_waits_counts() {
         let mut answers = Answers::default();
-        for index in 0..MAX_KEYS as u128 {
-            assert!(answers.has_room());
-            answers.remember(index.to_le_bytes(), 0, Row::Log(1));
-        }
-        assert!(!answers.has_room());
+        let remember = |answers: &mut Answers, keys: std::ops::Range<u128>, is_open: bool| {
+            for index in keys {
+                answers.wait_for(index.to_le_bytes(), is_open);
+                answers.remember(index.to_le_bytes(), 0, Row::Log(1));
+            }
+        };
+        remember(&mut answers, 0..174_999, true);
+        assert!(answers.held().open.fill < 1.0);
+        answers.wait_for([0xff; 16], true);
+        assert_eq!(fills(&answers), (1.0, 0.0, false));
+        answers.give_up(&[0xff; 16]);
+        assert!(answers.held().open.fill < 1.0);
+        remember(&mut answers, 1_000_000..1_000_000 + 50_001, false);
+        assert_eq!(answers.held().full_until_ms, Some(KEY_WINDOW_MS + 1));
         assert!(answers.known.capacity() < MAX_KEYS * 8 / 7, "a table twice as large would be needed");
+        answers.forget_before(1);
+        assert_eq!(fills(&answers), (0.0, 0.0, false));
     }
 }

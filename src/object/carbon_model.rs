@@ -15,7 +15,7 @@ use crate::wire::frame::FrameBuilder;
 use crate::wire::stream_patch::StreamPatch;
 
 use super::announce::Untold;
-use super::engine::{Batch, Engine, Limits, Lines, Record};
+use super::engine::{Batch, Engine, Incoming, Limits, Lines, Record, Writing};
 
 const START_MS: i64 = 1_792_540_800_000;
 const INTERVAL_S: i64 = 30;
@@ -95,6 +95,7 @@ fn record(more: &serde_json::Value) -> Record {
         version: 1,
         is_closed: false,
         forward_token: None,
+        writing: Writing::default(),
         untold: Untold::default(),
     }
 }
@@ -157,7 +158,7 @@ impl Model {
             let touched = (from_s..=point.t as i64).step_by(usize::try_from(INTERVAL_S).expect("small"));
             self.waiting.extend(touched.filter(|at_s| *at_s >= self.sent_s));
         }
-        let committed = self.engine.commit(&[frame.finish(None).frame], self.now_ms);
+        let committed = self.engine.commit(&[Incoming::of_owner(frame.finish(None).frame)], self.now_ms);
         assert!(committed.iter().all(Result::is_ok));
     }
 

@@ -7,6 +7,7 @@ mod listing;
 
 use std::collections::BTreeMap;
 
+use crate::domain::class::Class;
 use crate::domain::labels::Labels;
 use crate::domain::open::SeriesId;
 use crate::domain::sparse::Sparse;
@@ -32,6 +33,15 @@ impl DictionaryLimits {
     /// A series takes some 80 bytes besides its text: 8 of the 128 MB. A thousand names are more than a person can pick
     /// from; they are listed in one answer of at most 100 KB.
     pub(super) const DEFAULT: Self = Self { series: 100_000, text_bytes: 16 << 20, names: 1_000 };
+
+    /// What a writer may fill of it: open writers leave 15,000 of 100,000 series to others, and a quarter of names and texts.
+    fn of(self, class: Class) -> Self {
+        let Self { series, text_bytes, names } = self;
+        match class {
+            Class::Open => Self { series: series * 17 / 20, text_bytes: text_bytes / 4 * 3, names: names * 3 / 4 },
+            Class::Keyed | Class::Owner => self,
+        }
+    }
 }
 
 /// Where the points of a label set go.
@@ -80,18 +90,55 @@ impl Dictionary {
         if let Some(series) = self.find(canonical) {
             return Numbered { series, is_overflow: false };
         }
-        let labels = Labels::from_canonical(canonical);
-        if self.has_room(&labels) {
-            return Numbered { series: self.push(labels), is_overflow: false };
+        if self.room_for(canonical, Class::Owner).is_some() {
+            return Numbered { series: self.admit(canonical), is_overflow: false };
         }
         Numbered { series: self.overflow(), is_overflow: true }
     }
 
-    fn has_room(&self, labels: &Labels) -> bool {
+    /// How many new names a new series would bring; `None` where there is no room for it.
+    pub(super) fn room_for(&self, canonical: &str, class: Class) -> Option<usize> {
+        let labels = Labels::from_canonical(canonical);
         let new_names = labels.iter().filter(|(name, _)| !self.names.contains_key(*name)).count();
-        self.series() < self.limits.series
-            && self.text_bytes + labels.as_str().len() <= self.limits.text_bytes
-            && (new_names == 0 || self.names.len() + new_names <= self.limits.names)
+        let limits = self.limits.of(class);
+        let has_room = self.series() < limits.series
+            && self.text_bytes + canonical.len() <= limits.text_bytes
+            && (new_names == 0 || self.names.len() + new_names <= limits.names);
+        has_room.then_some(new_names)
+    }
+
+    /// The number of a series that may come in if it is new.
+    pub(super) fn admit(&mut self, canonical: &str) -> SeriesId {
+        self.find(canonical).unwrap_or_else(|| self.push(Labels::from_canonical(canonical)))
+    }
+
+    /// Takes back all numbers from one on, which nobody was told.
+    pub(super) fn retract(&mut self, from: SeriesId) {
+        let ids: Vec<SeriesId> = self.labels.iter_from(from).map(|(id, _)| id).collect();
+        self.overflow = self.overflow.filter(|id| *id < from);
+        self.free(&ids);
+        self.labels.rewind_to(from);
+    }
+
+    /// How full it is of what open writers may bring: of series, names or texts, whichever is most. Without so many series and bytes
+    /// of texts.
+    #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
+    pub(super) fn fill(&self, (series, text_bytes): (usize, usize)) -> f64 {
+        let limits = self.limits.of(Class::Open);
+        let share = |used: usize, limit: usize| used as f64 / limit.max(1) as f64;
+        share(self.series().saturating_sub(series), limits.series)
+            .max(share(self.text_bytes.saturating_sub(text_bytes), limits.text_bytes))
+            .max(share(self.names.len(), limits.names))
+    }
+
+    /// Series, names and bytes of texts that there are, and how many there may be.
+    pub(super) fn bounds(&self) -> [(&'static str, usize, usize); 3] {
+        let DictionaryLimits { series, text_bytes, names } = self.limits;
+        [
+            ("series", self.series(), series),
+            ("names", self.names.len(), names),
+            ("series_text_bytes", self.text_bytes, text_bytes),
+        ]
     }
 
     /// How many series there are besides `overflow`.
@@ -104,7 +151,12 @@ impl Dictionary {
         self.overflow.unwrap_or_else(|| self.push(Labels::overflow()))
     }
 
-    fn find(&self, canonical: &str) -> Option<SeriesId> {
+    /// Whether a label set has a series.
+    pub(super) fn has(&self, canonical: &str) -> bool {
+        self.find(canonical).is_some()
+    }
+
+    pub(super) fn find(&self, canonical: &str) -> Option<SeriesId> {
         self.index.find(canonical.as_bytes(), |id| text_of(&self.labels, id))
     }
 
@@ -187,7 +239,7 @@ impl Dictionary {
         }
         for labels in self.labels.remove(&ids) {
             self.text_bytes -= labels.as_str().len();
-            for (name, _) in labels.iter() {
+            for (name, _) in labels.iter().filter(|_| !labels.is_overflow()) {
                 if let Some(series) = self.names.get_mut(name) {
                     *series -= 1;
                     if *series == 0 {
@@ -253,6 +305,47 @@ mod tests {
         assert!(is_overflow(&[("a", "1"), ("d", "1")]));
         assert!(!is_overflow(&[("a", "2"), ("b", "2"), ("c", "2")]));
         assert!(!is_overflow(&[]));
+    }
+
+    #[test]
+    fn open_writers_leave_room_to_others() {
+        let limits = DictionaryLimits { series: 100, text_bytes: 4_000, names: 8 };
+        let mut dictionary = Dictionary::new([0; 16], limits);
+        let mut fill = |class: Class, prefix: &str, name: Option<&str>, len: usize| {
+            let admitted = (0..300).filter(|index| {
+                let value = format!("{prefix}{index:0len$}");
+                let labels = name.map_or_else(|| text(&[(&value, "1")]), |name| text(&[(name, &value)]));
+                let has_room = dictionary.room_for(&labels, class).is_some();
+                if has_room {
+                    dictionary.admit(&labels);
+                }
+                has_room
+            });
+            admitted.count()
+        };
+        assert_eq!((fill(Class::Open, "n", None, 3), fill(Class::Open, "n", Some("n000"), 3)), (6, 79));
+        assert_eq!((fill(Class::Keyed, "m", None, 3), fill(Class::Keyed, "m", Some("m000"), 3)), (2, 13));
+        let limits = DictionaryLimits { text_bytes: 4_000, ..DictionaryLimits::DEFAULT };
+        let mut dictionary = Dictionary::new([0; 16], limits);
+        let long = |index: usize| text(&[("a", &format!("{index:0100}"))]);
+        let mut fill = |class| {
+            (0..99)
+                .filter(|index| {
+                    dictionary.room_for(&long(*index), class).is_some_and(|_| dictionary.admit(&long(*index)) < 999)
+                })
+                .count()
+        };
+        assert_eq!((fill(Class::Open), fill(Class::Owner) - 29), (29, 9));
+    }
+
+    #[test]
+    fn numbers_that_nobody_was_told_are_taken_back() {
+        let mut dictionary = Dictionary::new([0; 16], DictionaryLimits::DEFAULT);
+        let [a, b] = ["a", "b"].map(|name| text(&[(name, "1")]));
+        assert_eq!((dictionary.admit(&a), dictionary.admit(&b), dictionary.overflow()), (0, 1, 2));
+        dictionary.retract(1);
+        assert_eq!((dictionary.find(&b), dictionary.names.len(), dictionary.overflow()), (None, 1, 1));
+        assert_eq!((dictionary.admit(&a), dictionary.admit(&b)), (0, 2));
     }
 
     #[test]

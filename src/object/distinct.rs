@@ -111,7 +111,7 @@ mod tests {
     use crate::domain::query::{By, Query};
     use crate::domain::sketches::Wanted;
     use crate::domain::window::Window;
-    use crate::object::engine::{Engine, Limits};
+    use crate::object::engine::{Engine, Incoming, Limits};
     use crate::object::engine_model::record;
     use crate::store::{schema, testing::TestSql};
     use crate::wire::frame::FrameBuilder;
@@ -174,7 +174,7 @@ mod tests {
                 let point = Point { n: 1.0, d: 1.0, p: None, t: 1_792_540_800.0 };
                 frame.push(0, Ok((point, &format!("client\u{1f}{client:08x}\u{1e}page\u{1f}/\u{1e}"))));
             }
-            assert!(engine.commit(&[frame.finish(None).frame], now_ms).iter().all(Result::is_ok));
+            assert!(engine.commit(&[Incoming::of_owner(frame.finish(None).frame)], now_ms).iter().all(Result::is_ok));
         }
         engine.seal(now_ms).expect("seals");
         let window = Window::aligned(1_792_540_800, 1_792_540_810, 10).expect("aligned");

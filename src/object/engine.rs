@@ -3,7 +3,10 @@
 //! Nothing here waits, so each function is one atomic step of the object. Memory changes only after the
 //! SQL that it mirrors has succeeded.
 
+mod bounds;
+mod budgets;
 mod carbon;
+mod deciding;
 mod folding;
 mod forward_status;
 mod forwarding;
@@ -23,6 +26,7 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::class::Class;
 use crate::domain::codec::Malformed;
 use crate::domain::increments::Increments;
 use crate::domain::labels::Labels;
@@ -33,18 +37,20 @@ use crate::domain::total::Total;
 use crate::store::log::{Cursor, LogRow};
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{frames, log, meta, schema, series};
-use crate::wire::frame::{BatchKey, Frame, LabelSet};
-use crate::wire::outcome::Outcome;
+use crate::wire::frame::{Frame, LabelSet};
 
+use super::admission::Admission;
 use super::answers::{Answers, KEY_WINDOW_MS};
 use super::dictionary::Dictionary;
 use super::distinct::DistinctLabels;
+use super::entry::Entry;
 use super::log_index::LogIndex;
 use super::removal::Removal;
 use super::series_totals::SeriesTotals;
 use super::totals::Totals;
 
 use carbon::Pushing;
+pub(super) use deciding::Incoming;
 use forwarding::Forwarding;
 pub(super) use forwarding::GATHER_MS;
 #[cfg(test)]
@@ -54,7 +60,7 @@ pub(super) use live::Seen;
 pub(super) use packing::Packed;
 pub(super) use parcels::{Batch, Lines};
 pub(super) use reading::QueryError;
-pub(super) use record::{Record, RecordError};
+pub(super) use record::{Record, RecordError, Writing};
 pub(super) use removal::RemoveError;
 use targets::{KnownTargets, Target};
 
@@ -64,6 +70,12 @@ pub(super) const MAX_ROW_BYTES: usize = 1_900_000;
 const CONSUMER: &str = "rollups";
 const RECORD: &str = "stream";
 const TOTALS: &str = "totals";
+/// How fast new series came in lately.
+const ENTRY: &str = "entry";
+/// When series may be folded again.
+const FOLD: &str = "fold_ms";
+/// What open writers have taken of the budgets that they share.
+const BUDGETS: &str = "budgets";
 /// When [`Engine::tidy`] has something to do next.
 const TIDY: &str = "tidy_ms";
 
@@ -74,6 +86,8 @@ pub(super) struct Told {
     pub(super) numbers: Rc<[Option<SeriesId>]>,
     /// The number of its first point in the stream.
     pub(super) first: u64,
+    /// How many of its points are in `overflow`, at least in part.
+    pub(super) overflow: u64,
 }
 
 /// A stream's log and rollups.
@@ -92,12 +106,16 @@ pub(super) struct Engine<S> {
     log: LogIndex,
     unsealed_bytes: usize,
     answers: Answers,
+    admission: Admission,
     /// Up to the end of the log.
     totals: Totals,
     /// Likewise.
     series_totals: SeriesTotals,
     /// The last one.
     removal: Removal,
+    entry: Entry,
+    /// When series may be folded again; 0: at any time.
+    fold_ms: i64,
     forwarding: Forwarding,
     pushing: Pushing,
     /// When there is something to tidy, besides what is in the log; 0: at once.
@@ -151,10 +169,13 @@ impl<S: Sql> Engine<S> {
             log: LogIndex::load(&sql)?,
             unsealed_bytes: 0,
             answers: Answers::load(&sql)?,
+            admission: Admission::new(key, from_json(meta::get(&sql, BUDGETS)?)?.unwrap_or_default(), sql.size_bytes()),
             series_totals: SeriesTotals::load(&sql, &dictionary, cursor != Cursor::default(), last_hour)?,
             totals,
             dictionary,
             removal: Removal::load(&sql)?,
+            entry: Entry::new(from_json(meta::get(&sql, ENTRY)?)?.unwrap_or_default()),
+            fold_ms: from_json(meta::get(&sql, FOLD)?)?.unwrap_or_default(),
             forwarding: Forwarding::load(&sql)?,
             pushing: Pushing::load(&sql)?,
             tidy_ms: from_json(meta::get(&sql, TIDY)?)?.unwrap_or_default(),
@@ -180,11 +201,12 @@ impl<S: Sql> Engine<S> {
 
     /// Appends batches to the log and takes them into the rollups; what is told of each. Fails for all of a row, or for
     /// none.
-    pub(super) fn commit(&mut self, frames: &[Vec<u8>], now_ms: i64) -> Vec<Result<Told, StoreError>> {
-        let mut results = Vec::with_capacity(frames.len());
-        let mut rest = frames;
+    pub(super) fn commit(&mut self, batches: &[Incoming], now_ms: i64) -> Vec<Result<Told, StoreError>> {
+        let mut results = Vec::with_capacity(batches.len());
+        let mut rest = batches;
         while !rest.is_empty() {
-            let (row, behind) = rest.split_at(frames::fitting(rest.iter().map(Vec::len), MAX_ROW_BYTES));
+            let sizes = rest.iter().map(|batch| batch.frame.len());
+            let (row, behind) = rest.split_at(frames::fitting(sizes, MAX_ROW_BYTES));
             match self.commit_row(row, now_ms) {
                 Ok(told) => results.extend(told.into_iter().map(Ok)),
                 Err(error) => results.extend(row.iter().map(|_| Err(error.clone()))),
@@ -194,11 +216,18 @@ impl<S: Sql> Engine<S> {
         results
     }
 
-    fn commit_row(&mut self, frames: &[Vec<u8>], now_ms: i64) -> Result<Vec<Told>, StoreError> {
-        let bytes = frames::encode(frames.iter().map(Vec::as_slice));
-        let first = self.totals.accepted + 1;
-        let row = LogRow { seq: self.next_seq, at_ms: now_ms, first, bytes: bytes.len() };
-        log::append(&self.sql, &row, &bytes)?;
+    fn commit_row(&mut self, batches: &[Incoming], now_ms: i64) -> Result<Vec<Told>, StoreError> {
+        let next_series = self.dictionary.next();
+        let appended = self.decide(batches, now_ms).and_then(|bytes| {
+            let first = self.totals.accepted + 1;
+            let row = LogRow { seq: self.next_seq, at_ms: now_ms, first, bytes: bytes.len() };
+            log::append(&self.sql, &row, &bytes)?;
+            Ok((row, bytes))
+        });
+        if appended.is_err() {
+            self.dictionary.retract(next_series);
+        }
+        let (row, bytes) = appended?;
         self.log.push(row);
         self.increments.expire(now_ms);
         let told = self.take_row(row.seq, now_ms, &bytes)?;
@@ -215,12 +244,31 @@ impl<S: Sql> Engine<S> {
     fn take_row(&mut self, seq: i64, at_ms: i64, bytes: &[u8]) -> Result<Vec<Told>, StoreError> {
         self.next_seq = seq + 1;
         self.unsealed_bytes += bytes.len();
-        let frames: Vec<Frame<'_>> = frames::decode(bytes)?.into_iter().map(Frame::parse).collect::<Result<_, _>>()?;
+        let logged = frames::decode_logged(bytes)?;
+        let frames: Vec<Frame<'_>> =
+            logged.iter().map(|logged| Frame::parse(logged.frame)).collect::<Result<_, _>>()?;
         let (mut taken, mut told) = (0, Vec::with_capacity(frames.len()));
         let mut first = self.totals.accepted + 1;
-        for frame in &frames {
+        // All of the row before its points, as it was decided.
+        let mut sets: Vec<Vec<Target>> = Vec::with_capacity(frames.len());
+        for (logged, frame) in logged.iter().zip(&frames) {
+            let Some(class) = logged.class else { break };
+            let target =
+                |(set, labels): (usize, &&str)| self.decided_target(labels, logged.is_refused(set), class, at_ms);
+            sets.push(frame.label_sets.iter().enumerate().map(target).collect());
+        }
+        let mut sets = sets.into_iter();
+        for (logged, frame) in logged.iter().zip(&frames) {
             self.answers.insert(frame, seq, at_ms);
-            told.push(Told { numbers: self.take_points(frame, seq, at_ms, &mut taken)?, first });
+            // What earlier versions have written was decided point by point.
+            let class = logged.class.unwrap_or(Class::Keyed);
+            let of_frame = sets
+                .next()
+                .unwrap_or_else(|| frame.label_sets.iter().map(|labels| self.target(labels, class, at_ms)).collect());
+            let before = self.totals.overflow_points;
+            self.take_points(frame, &of_frame, class, (seq, at_ms), &mut taken)?;
+            let numbers = of_frame.iter().map(Target::told).collect();
+            told.push(Told { numbers, first, overflow: self.totals.overflow_points - before });
             first += frame.outcome.accepted;
         }
         // After the points: sealing in the midst of a row does not count the row.
@@ -233,12 +281,12 @@ impl<S: Sql> Engine<S> {
     fn take_points(
         &mut self,
         frame: &Frame<'_>,
-        seq: i64,
-        at_ms: i64,
+        sets: &[Target],
+        class: Class,
+        (seq, at_ms): (i64, i64),
         taken: &mut i64,
-    ) -> Result<Rc<[Option<SeriesId>]>, Malformed> {
+    ) -> Result<(), Malformed> {
         let skip = if seq == self.cursor.seq + 1 { self.cursor.points } else { 0 };
-        let sets: Vec<Target> = frame.label_sets.iter().map(|labels| self.target(labels)).collect();
         let mut known = KnownTargets::default();
         let mut has_failed = false;
         frame.each_point(|set, point| {
@@ -246,12 +294,12 @@ impl<S: Sql> Engine<S> {
             if *taken > skip {
                 let target = match set {
                     LabelSet::New(set) => &sets[set],
-                    LabelSet::Known(series) => self.known_target(series, &mut known),
+                    LabelSet::Known(series) => self.known_target(series, &mut known, class, at_ms),
                 };
                 let limit = self.limits.bucket_series;
                 let (mut here, mut elsewhere) = (Total::default(), Total::default());
                 let has_no_room = self.open.add(
-                    target.series,
+                    target.owner(),
                     point,
                     &target.marks,
                     limit,
@@ -277,23 +325,12 @@ impl<S: Sql> Engine<S> {
                     has_failed = self.seal_to(Cursor { seq: seq - 1, points: *taken }, at_ms).is_err();
                 }
             }
-        })?;
-        Ok(sets.iter().map(Target::told).collect())
+        })
     }
 
     /// Whether a live series has this number.
     pub(super) fn knows(&self, series: SeriesId) -> bool {
         self.dictionary.get(series).is_some()
-    }
-
-    /// What the first batch with this key was answered.
-    pub(super) fn answered(&mut self, key: &BatchKey, now_ms: i64) -> Result<Option<Outcome>, StoreError> {
-        self.answers.find(&self.sql, key, now_ms)
-    }
-
-    /// Whether a batch with a new key can be remembered.
-    pub(super) fn takes_keys(&self) -> bool {
-        self.answers.has_room()
     }
 
     #[cfg(test)]

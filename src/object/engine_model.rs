@@ -12,6 +12,7 @@ use std::rc::Rc;
 use proptest::prelude::*;
 
 use crate::domain::cell::Cell;
+use crate::domain::class::Class;
 use crate::domain::labels::Labels;
 use crate::domain::matcher::Matcher;
 use crate::domain::open::SeriesId;
@@ -29,7 +30,7 @@ use crate::wire::stream_patch::StreamPatch;
 
 use super::announce::Untold;
 use super::dictionary::DictionaryLimits;
-use super::engine::{Engine, Limits, Record, Told};
+use super::engine::{Engine, Incoming, Limits, Record, Told, Writing};
 
 const START_MS: i64 = 1_792_540_800_000;
 const CLIENT: &str = "client";
@@ -129,6 +130,7 @@ pub(super) fn record(distinct: &[&str]) -> Record {
         version: 1,
         is_closed: false,
         forward_token: None,
+        writing: Writing::default(),
         untold: Untold::default(),
     }
 }
@@ -147,6 +149,8 @@ struct Model {
     told: BTreeMap<Vec<u8>, SeriesId>,
     /// Whether points have periods.
     has_periods: bool,
+    /// Of who writes.
+    class: Class,
 }
 
 impl Model {
@@ -155,7 +159,8 @@ impl Model {
         let engine = Engine::create(Rc::clone(&sql), limits, [0; 16], &record(&[CLIENT])).expect("creates");
         let (points, told) = (Vec::new(), BTreeMap::new());
         let (next_key, acknowledged, has_periods) = (0, None, true);
-        Self { sql, limits, engine, now_ms: START_MS, points, accepted: 0, next_key, acknowledged, told, has_periods }
+        let (now_ms, class, accepted) = (START_MS, Class::Owner, 0);
+        Self { sql, limits, engine, now_ms, points, accepted, next_key, acknowledged, told, has_periods, class }
     }
 
     fn keep_no_messages(&mut self) {
@@ -219,12 +224,12 @@ impl Model {
                 builder.keep_posted(r#"{"machine_only":true,"annotations":[]}"#.into());
             }
             let Batch { frame, outcome, new_labels, .. } = builder.finish(Some(&key));
-            frames.push(frame);
+            frames.push(Incoming { frame, class: self.class, networks: [None; 2] });
             written.push((key, outcome, new_labels, points.into_iter().map(|(kept, _)| kept).collect::<Vec<_>>()));
         }
         let committed = self.engine.commit(&frames, self.now_ms);
         for ((key, outcome, new_labels, points), told) in written.into_iter().zip(&committed) {
-            if let Ok(Told { numbers, first }) = told {
+            if let Ok(Told { numbers, first, .. }) = told {
                 assert_eq!(*first, self.accepted + 1);
                 self.accepted += points.len() as u64;
                 self.acknowledged = Some((key, outcome, self.now_ms));

@@ -20,7 +20,7 @@ use crate::wire::frame::FrameBuilder;
 use crate::wire::stream_patch::StreamPatch;
 
 use self::steps::{Answer, Meanwhile, Step, any_step};
-use super::engine::{Engine, Limits, Packed, Parcel, Record};
+use super::engine::{Engine, Incoming, Limits, Packed, Parcel, Record};
 
 const START_MS: i64 = 1_792_540_800_000;
 const POINTS: &str = "net.app.contrib.timeseries";
@@ -182,7 +182,7 @@ impl Model {
             add(&mut self.written, name_of(*series), point.n, point.d);
         }
         self.accepted += points.len() as u64;
-        let told = self.engine.commit(&[builder.finish(None).frame], self.now_ms);
+        let told = self.engine.commit(&[Incoming::of_owner(builder.finish(None).frame)], self.now_ms);
         assert!(told.iter().all(Result::is_ok));
     }
 

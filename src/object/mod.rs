@@ -1,6 +1,8 @@
 //! The Durable Object `Stream`: a log, the rollups that follow it, and the events that drive them; and `Pacer`, which
 //! streams that write to an upstream with the same token ask.
 
+mod admission;
+mod alarm;
 mod announce;
 mod answers;
 mod carbon;
@@ -13,6 +15,7 @@ mod earlier_versions;
 mod engine;
 #[cfg(test)]
 mod engine_model;
+mod entry;
 mod forward;
 #[cfg(test)]
 mod forward_model;
@@ -32,6 +35,7 @@ mod shard;
 mod storage;
 mod stream;
 mod tcp;
+mod top_writers;
 mod totals;
 mod upstream;
 mod writes;

@@ -2,6 +2,7 @@
 
 use worker::console_error;
 
+use crate::clock::now_ms;
 use crate::random::hash_key;
 use crate::wire::command::{KeyHash, Refusal};
 use crate::wire::forward::{ForwardConfig, Token};
@@ -9,16 +10,20 @@ use crate::wire::stream::StreamConfig;
 use crate::wire::stream_patch::StreamPatch;
 
 use super::announce::Untold;
-use super::engine::{Engine, Record};
+use super::engine::{Engine, Record, Writing};
 use super::forward::signing_key;
 use super::secret::seal;
 use super::stream::{Answer, Slot, Stream, internal};
+use super::top_writers::new_salt;
 
 impl Stream {
     /// Makes the stream.
     pub(super) async fn create(&self, config: StreamConfig, read_key_hash: KeyHash, token: Option<Token>) -> Answer {
         let untold = Untold { shards: config.layout.shards() > 1, directory: true };
-        let mut record = Record { config, read_key_hash, version: 1, is_closed: false, forward_token: None, untold };
+        let writing = Writing::default();
+        let mut record =
+            Record { config, read_key_hash, version: 1, is_closed: false, forward_token: None, writing, untold };
+        record.writing.set_salt(new_salt(now_ms())?);
         let token = match token {
             Some(token) => Some(self.seal(&token).await?),
             None => None,

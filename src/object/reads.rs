@@ -16,8 +16,10 @@ use super::stream::{Answer, internal, other_version};
 
 /// Whether what is asked for may be read with this credential.
 pub(super) fn authorize(record: &Record, credential: &Credential, what: &Read) -> std::result::Result<(), Refusal> {
+    let is_owners = matches!(what, Read::WriteKeys | Read::Writers { .. });
     let is_allowed = match credential {
         Credential::Owner => true,
+        _ if is_owners => false,
         Credential::Key(hash) if bool::from(hash.ct_eq(&record.read_key_hash)) => true,
         Credential::Key(_) | Credential::Nobody => record.config.public_read && *what != Read::Status,
     };
@@ -94,5 +96,7 @@ pub(super) fn read(engine: &mut Engine<ObjectSql>, what: &Read, shard: u16) -> A
             Ok(engine.messages_json(page).map_err(|error| internal(&error))?.into_bytes())
         }
         Read::Status => Ok(engine.status_json().into_bytes()),
+        // What is known of writers is beside the engine.
+        Read::WriteKeys | Read::Writers { .. } => Err(Refusal::Internal),
     }
 }

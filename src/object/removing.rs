@@ -10,7 +10,7 @@ use crate::clock::now_ms;
 use crate::wire::command::{Command, Refusal};
 use crate::wire::removal::{Remove, Removed};
 
-use super::engine::RemoveError;
+use super::engine::{MAX_ROW_BYTES, RemoveError};
 use super::shard::call;
 use super::stream::{Answer, Shared, internal, to_json};
 
@@ -43,6 +43,17 @@ impl Shared {
         }
         self.stir();
         Ok(to_json(&removed))
+    }
+
+    /// Commits all that waits, at once; its writers are answered when it is durable.
+    fn commit_waiting(self: &Rc<Self>) {
+        loop {
+            let gathered = self.queue.borrow_mut().take(MAX_ROW_BYTES);
+            let Some(gathered) = gathered else { break };
+            let (results, writers) = self.commit_now(gathered);
+            let shared = Rc::clone(self);
+            self.state.wait_until(async move { shared.confirm(results, writers).await });
+        }
     }
 
     /// What the alarm does of a removal.

@@ -6,7 +6,7 @@ use crate::domain::point::Point;
 use crate::store::testing::TestSql;
 use crate::wire::frame::FrameBuilder;
 
-use super::engine::{Engine, Limits};
+use super::engine::{Engine, Incoming, Limits};
 use super::engine_model::record;
 
 /// A day of counters that are flushed every 10 s and count 20 to 79, without a pattern that compresses: the data of `make bench`.
@@ -31,7 +31,7 @@ fn a_10_s_point_of_a_counter_takes_less_than_3_bytes_over_all_tiers() {
                 frame.push(0, Ok((point, &format!("series\u{1f}{series}\u{1e}"))));
             }
         }
-        assert!(engine.commit(&[frame.finish(None).frame], now_ms).iter().all(Result::is_ok));
+        assert!(engine.commit(&[Incoming::of_owner(frame.finish(None).frame)], now_ms).iter().all(Result::is_ok));
     }
     engine.seal(now_ms).expect("seals");
     let by_layer = sql.chunk_bytes();

@@ -1,7 +1,7 @@
 //! What each series has had since the stream began, and how well it is known: in memory for all, in the database up to the
 //! cursor of the rollups.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use crate::domain::class::Class;
 use crate::domain::open::SeriesId;
@@ -24,10 +24,9 @@ const LATEST_S: i64 = i64::MAX / 2;
 pub(super) struct SeriesTotals {
     totals: Sparse<SeriesTotal>,
     /// Blocks that the database has otherwise.
-    changed: BTreeSet<SeriesId>,
+    changed: Vec<bool>,
 }
 
-#[allow(dead_code)]
 impl SeriesTotals {
     /// Those of live series up to the cursor. A stream whose points were sealed by a version that kept no totals begins with
     /// what its chunks of days have. Of series that earlier versions knew the last points are taken to be of `hour`, when the
@@ -60,7 +59,7 @@ impl SeriesTotals {
     }
 
     fn add_days(&mut self, sql: &impl Sql) -> Result<(), StoreError> {
-        self.changed.insert(0);
+        self.touch(0);
         chunks::each::<StoreError>(
             sql,
             Layer::Total(Tier::D1),
@@ -84,22 +83,32 @@ impl SeriesTotals {
         self.totals.at_mut(slot)
     }
 
+    fn touch(&mut self, series: SeriesId) {
+        let block = block_of(series) as usize;
+        if block >= self.changed.len() {
+            self.changed.resize(block + 1, false);
+        }
+        self.changed[block] = true;
+    }
+
     /// Adds to a series.
     pub(super) fn add(&mut self, series: SeriesId, part: &Total) {
         self.of_mut(series).total.add(part);
-        self.changed.insert(block_of(series));
+        self.touch(series);
     }
 
-    /// A series has points of a writer in this hour.
-    pub(super) fn see(&mut self, series: SeriesId, class: Class, hour: u32) {
-        self.of_mut(series).standing.see(class, hour);
-        self.changed.insert(block_of(series));
+    /// A series has points of a writer in this hour; whether it is established.
+    pub(super) fn see(&mut self, series: SeriesId, class: Class, hour: u32) -> bool {
+        self.touch(series);
+        let standing = &mut self.of_mut(series).standing;
+        standing.see(class, hour);
+        standing.is_established()
     }
 
     /// A series has had this, as far as it is not removed.
     pub(super) fn set(&mut self, series: SeriesId, total: Total) {
         self.of_mut(series).total = total;
-        self.changed.insert(block_of(series));
+        self.touch(series);
     }
 
     /// Of a series.
@@ -114,10 +123,12 @@ impl SeriesTotals {
 
     /// Writes the blocks that changed; [`Self::mark_persisted`] when that has taken effect.
     pub(super) fn persist(&self, sql: &impl Sql) -> Result<(), StoreError> {
-        for block in &self.changed {
+        let changed = self.changed.iter().enumerate().filter(|(_, is_changed)| **is_changed);
+        for (block, _) in changed {
+            let block = SeriesId::try_from(block).map_err(|_| StoreError::Column("block"))?;
             let in_block = self.totals.iter_from(block * BLOCK_SERIES);
-            let in_block = in_block.take_while(|(series, _)| block_of(*series) == *block);
-            totals::put(sql, *block, in_block)?;
+            let in_block = in_block.take_while(|(series, _)| block_of(*series) == block);
+            totals::put(sql, block, in_block)?;
         }
         Ok(())
     }
@@ -133,7 +144,7 @@ impl SeriesTotals {
             taken.add(&series.total);
         }
         // The first block stays, and tells that totals were kept.
-        self.changed.extend(ids.iter().map(|id| block_of(*id)).chain([0]));
+        ids.iter().chain(&[0]).for_each(|id| self.touch(*id));
         taken
     }
 }

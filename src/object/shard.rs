@@ -66,6 +66,7 @@ impl Shared {
     pub(super) async fn forget(&self) -> Answer {
         self.life.update(|life| life + 1);
         self.close_all(STREAM_GONE);
+        self.top_writers.take();
         if Engine::peek_record(&self.sql()) == Ok(None) {
             return Ok(Vec::new());
         }

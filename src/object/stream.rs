@@ -7,7 +7,6 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
-use std::time::Duration;
 
 use futures_channel::oneshot::Sender;
 use futures_util::future::join;
@@ -18,26 +17,25 @@ use worker::{
 };
 
 use crate::clock::now_ms;
+use crate::domain::recent::Back;
 use crate::domain::shards::Fence;
 use crate::random::hash_key;
 use crate::store::sql::StoreError;
-use crate::wire::command::{Command, KeyHash, Refusal, put_shards};
+use crate::wire::command::{Command, KeyHash, Read, Refusal, put_shards};
 use crate::wire::stream::ConfigError;
 use crate::wire::stream_patch::StreamPatch;
 use crate::wire::writes::encode_answers;
 
 use super::announce::{Announcing, Untold};
-use super::answers::KEY_WINDOW_MS;
 use super::engine::{Engine, GATHER_MS, Limits, MAX_ROW_BYTES, Record, RecordError, Told};
 use super::live::Live;
 use super::queue::{Committed, Gathered, MAX_WAITING_BYTES, Queue};
 use super::reads::{authorize, read};
 use super::storage::ObjectSql;
+use super::top_writers::{KeyChange, TopWriters};
 
 /// How soon the alarm comes again after it failed.
 const RETRY_MS: i64 = 60_000;
-/// An alarm that is so late will not come.
-const OVERDUE_MS: i64 = 120_000;
 
 /// One stream. See the module's documentation.
 #[durable_object]
@@ -58,6 +56,7 @@ pub(super) struct Shared {
     pub(super) queue: RefCell<Queue>,
     pub(super) live: RefCell<Live>,
     pub(super) announcing: RefCell<Announcing>,
+    pub(super) top_writers: RefCell<TopWriters>,
     /// For calls to other shards, and for the directory.
     pub(super) env: Env,
     is_committing: Cell<bool>,
@@ -72,7 +71,9 @@ pub(super) enum Slot {
     Open(Box<Engine<ObjectSql>>),
 }
 
-/// What became of the batches of a commit, or why it is not known of any.
+/// Who waits for each batch of a commit...
+type Writers = Vec<Vec<Sender<Committed>>>;
+/// ...and what became of them, or why it is not known of any.
 type Results = std::result::Result<Vec<std::result::Result<Told, StoreError>>, Refusal>;
 
 /// An answer's body, or why there is none.
@@ -93,6 +94,7 @@ impl DurableObject for Stream {
             queue: RefCell::new(Queue::new(max_bytes)),
             live: RefCell::default(),
             announcing: RefCell::default(),
+            top_writers: RefCell::default(),
             env: env.clone(),
             is_committing: Cell::new(false),
             alarm_ms: Cell::new(None),
@@ -119,10 +121,12 @@ impl DurableObject for Stream {
             Ok(Command::Forget) => self.shared.forget().await,
             Ok(Command::Announce { again }) => self.shared.announce(again).await,
             Ok(Command::Rekey { read_key_hash }) => self.rekey(read_key_hash).await,
+            Ok(Command::AddWriteKey(key)) => self.shared.change_keys(KeyChange::Add(key)).await,
+            Ok(Command::EndWriteKey(id)) => self.shared.change_keys(KeyChange::End(id)).await,
             Ok(Command::Adopt) => self.adopt().await,
             Ok(Command::Patch(patch)) => self.patch(patch).await,
             Ok(Command::Create { config, read_key_hash, forward_token }) => {
-                self.create(config, read_key_hash, forward_token).await
+                self.create(*config, read_key_hash, forward_token).await
             }
             Ok(Command::RetryForward) => self.retry_forward().await,
             Ok(Command::Remove(ask)) => self.shared.remove(ask).await,
@@ -143,6 +147,8 @@ impl DurableObject for Stream {
             if engine.tidy_due() <= now { engine.tidy(now).map(|_| ()) } else { Ok(()) }
         });
         if tidied.is_ok() {
+            // What it fails to keep is kept with the next.
+            self.shared.keep_writers().ok();
             // At the same time, as all wait for others most of it; the next alarm is set when all are done.
             let sent = join(self.forward(), self.push_to_carbon());
             join(announced, join(sent, self.shared.go_on_removing())).await;
@@ -271,28 +277,31 @@ impl Shared {
         self.is_committing.set(false);
     }
 
-    async fn commit_group(&self, Gathered { frames, writers }: Gathered) {
-        let now = now_ms();
-        let results = self.with_engine(|engine| Ok(engine.commit(&frames, now)));
+    async fn commit_group(&self, gathered: Gathered) {
+        let (results, writers) = self.commit_now(gathered);
         if results.is_ok() {
             let wanted = self.with_engine(|engine| Ok(engine.sending_due())).unwrap_or_default();
-            self.expect_alarm(now, wanted).await;
+            self.expect_alarm(now_ms(), wanted).await;
         }
         self.confirm(results, writers).await;
     }
 
-    /// Commits all that waits, at once; its writers are answered when it is durable.
-    pub(super) fn commit_waiting(self: &Rc<Self>) {
-        loop {
-            let gathered = self.queue.borrow_mut().take(MAX_ROW_BYTES);
-            let Some(Gathered { frames, writers }) = gathered else { break };
-            let results = self.with_engine(|engine| Ok(engine.commit(&frames, now_ms())));
-            let shared = Rc::clone(self);
-            self.state.wait_until(async move { shared.confirm(results, writers).await });
+    /// Commits batches; who is to be told when that is durable.
+    pub(super) fn commit_now(&self, Gathered { batches, charges, writers }: Gathered) -> (Results, Writers) {
+        let now = now_ms();
+        let results = self.with_engine(|engine| Ok(engine.commit(&batches, now)));
+        let is_stored = |index: usize| results.as_ref().is_ok_and(|results| results[index].is_ok());
+        for (_, (key, charge)) in charges.iter().enumerate().filter(|(index, _)| !is_stored(*index)) {
+            self.with_engine(|engine| {
+                engine.refund(key.as_ref(), charge);
+                Ok(())
+            })
+            .ok();
         }
+        (results, writers)
     }
 
-    async fn confirm(&self, results: Results, writers: Vec<Vec<Sender<Committed>>>) {
+    pub(super) async fn confirm(&self, results: Results, writers: Writers) {
         let synced = self.state.storage().sync().await.map_err(|error| internal(&error));
         for (index, writers) in writers.into_iter().enumerate() {
             let result = results
@@ -304,29 +313,6 @@ impl Shared {
                 // A writer that went away does not hear that its batch was kept.
                 writer.send(answer.clone()).ok();
             }
-        }
-    }
-
-    /// Sets the alarm unless one comes soon enough: when keys of now expire, or what is forwarded has had company. One from
-    /// before this object lost its memory is left as it is, or it would be put off with each write to a quiet stream; one
-    /// that is long overdue is taken for lost.
-    pub(super) async fn expect_alarm(&self, now_ms: i64, forward_ms: Option<i64>) {
-        let by_ms = forward_ms.map_or(i64::MAX, |due_ms| due_ms.max(now_ms + GATHER_MS)).min(now_ms + KEY_WINDOW_MS);
-        let is_soon = |at_ms: &i64| (now_ms - OVERDUE_MS..=by_ms + 1).contains(at_ms);
-        if self.alarm_ms.get().as_ref().is_some_and(is_soon) {
-            return;
-        }
-        match self.state.storage().get_alarm().await {
-            Ok(Some(at_ms)) if is_soon(&at_ms) => self.alarm_ms.set(Some(at_ms)),
-            _ => self.set_alarm(by_ms - now_ms).await,
-        }
-    }
-
-    pub(super) async fn set_alarm(&self, in_ms: i64) {
-        let in_ms = in_ms.max(1);
-        match self.state.storage().set_alarm(Duration::from_millis(in_ms.unsigned_abs())).await {
-            Ok(()) => self.alarm_ms.set(Some(now_ms() + in_ms)),
-            Err(error) => console_error!("alarm not set, the next write tries again: {error}"),
         }
     }
 
@@ -349,12 +335,19 @@ impl Shared {
                 record.config.layout.settle(shards, now_ms());
                 Ok(())
             }),
-            Command::Vouch => Ok(to_json(&self.record()?)),
+            Command::Vouch => {
+                self.try_with_engine(|engine| self.renew_salt(engine, now_ms()))?;
+                Ok(to_json(&self.record()?))
+            }
             Command::Read { credential, what } => {
                 let record = self.record()?;
                 authorize(&record, &credential, &what)?;
                 let (_, shard) = self.place()?;
-                let answer = self.try_with_engine(|engine| read(engine, &what, shard))?;
+                let answer = match &what {
+                    Read::WriteKeys => self.write_keys(&record),
+                    Read::Writers { is_day } => self.tops(if *is_day { Back::Day } else { Back::Hour }),
+                    what => self.try_with_engine(|engine| read(engine, what, shard))?,
+                };
                 Ok(put_shards(answer, record.config.layout.shards()))
             }
             _ => Err(Refusal::Internal),

@@ -3,18 +3,22 @@
 use futures_channel::oneshot::Receiver;
 
 use crate::clock::now_ms;
+use crate::domain::class::Class;
 use crate::domain::codec::Malformed;
+use crate::domain::cost::{Cost, Meter};
 use crate::domain::open::SeriesId;
+use crate::domain::top::Tally;
 use crate::wire::command::{Refusal, WriteAnswer, WriteRequest};
-use crate::wire::frame::{BatchKey, Frame, LabelSet};
+use crate::wire::frame::{Frame, LabelSet};
 use crate::wire::outcome::Outcome;
-use crate::wire::writer::Writer;
+use crate::wire::writer::{Who, Writer};
 use crate::wire::writes::{Answered, decode_writes};
 
-use super::engine::{Engine, Told};
+use super::engine::{Engine, Incoming, Told};
 use super::queue::Committed;
 use super::storage::ObjectSql;
 use super::stream::{Stream, internal, other_version};
+use super::top_writers::Known;
 
 /// A write that may be done.
 enum Accepted {
@@ -30,10 +34,10 @@ impl Accepted {
             Self::Answered(answer) => answer,
             Self::Waits { committed, earlier } => {
                 // A sender that is dropped means that the committing task died; nobody knows what became of the batch.
-                let Told { numbers, first } = committed.await.unwrap_or(Err(Refusal::Internal))?;
+                let Told { numbers, first, overflow } = committed.await.unwrap_or(Err(Refusal::Internal))?;
                 match earlier {
                     Some(earlier) => WriteAnswer::Earlier(earlier.to_json().into_bytes()),
-                    None => WriteAnswer::Stored { numbers: numbers.to_vec(), first },
+                    None => WriteAnswer::Stored { numbers: numbers.to_vec(), first, overflow },
                 }
             }
         };
@@ -67,15 +71,26 @@ impl Stream {
     /// Lets a batch wait for the next commit, if it may be written and was not before. A batch without points only asks
     /// for that.
     fn accept(&self, write: &[u8], now_ms: i64) -> std::result::Result<Accepted, Refusal> {
-        let WriteRequest { shards, writer, frame } =
+        let WriteRequest { shards, writer, earlier_key, frame } =
             WriteRequest::parse(write).map_err(|error| other_version(&error))?;
-        let (Frame { key, outcome, .. }, known) = whole_frame(frame).map_err(|error| other_version(&error))?;
+        let (Frame { key, outcome, label_sets, .. }, numbers, cost) =
+            whole_frame(frame).map_err(|error| other_version(&error))?;
         let only_asks = outcome.accepted == 0;
-        let (fence, earlier, is_known) = self.shared.try_with_engine(|engine| {
-            admit(engine, &writer, only_asks)?;
+        let (known, fence, earlier, is_known, new_series) = self.shared.try_with_engine(|engine| {
+            self.shared.renew_salt(engine, now_ms)?;
+            let known = admit(engine, &writer, only_asks)?;
             let fence = self.shared.hear(engine, shards).map_err(|error| internal(&error))?;
-            let is_known = known.iter().all(|series| engine.knows(*series));
-            Ok((fence, earlier(engine, key.as_ref(), only_asks, now_ms)?, is_known))
+            let is_known = numbers.iter().all(|series| engine.knows(*series));
+            let mut earlier = None;
+            for key in [key.as_ref(), earlier_key.as_ref().filter(|_| key.is_some())].into_iter().flatten() {
+                if earlier.is_none() {
+                    earlier = engine.answered(key, now_ms).map_err(|error| internal(&error))?;
+                }
+            }
+            if earlier.is_some() {
+                engine.charge_repeated(&writer, now_ms);
+            }
+            Ok((known, fence, earlier, is_known, engine.new_series(&label_sets)))
         })?;
         if let Some(earlier) = earlier {
             return Ok(Accepted::Answered(WriteAnswer::Earlier(earlier.to_json().into_bytes())));
@@ -88,48 +103,58 @@ impl Stream {
             return Ok(Accepted::Waits { committed, earlier: Some(outcome) });
         }
         if only_asks {
-            return Ok(Accepted::Answered(WriteAnswer::Stored { numbers: Vec::new(), first: 0 }));
+            return Ok(Accepted::Answered(WriteAnswer::Stored { numbers: Vec::new(), first: 0, overflow: 0 }));
         }
         if key.is_some() && !fence.admits(shards) {
             return Err(Refusal::Moved);
         }
-        let committed = queue.push(frame.to_vec(), key, outcome).ok_or(Refusal::Overloaded)?;
+        if !queue.has_room(frame.len()) {
+            return Err(Refusal::Overloaded);
+        }
+        let (charge, networks) = self
+            .shared
+            .try_with_engine(|engine| Ok((engine.charge(&writer, cost, key, now_ms)?, engine.networks_of(&writer))))?;
+        let (points, rejected) = (outcome.accepted, outcome.rejected_total());
+        let committed =
+            queue.push(Incoming { frame: frame.to_vec(), class: class_of(&writer), networks }, key, outcome, charge);
+        drop(queue);
+        self.shared.count(&writer, &known, cost.units, Tally { points, new_series, rejected });
         Ok(Accepted::Waits { committed, earlier: None })
     }
 }
 
-/// Whether the writer may write, and the stream takes more.
-fn admit(engine: &Engine<ObjectSql>, writer: &Writer<'_>, only_asks: bool) -> std::result::Result<(), Refusal> {
+/// What a writer that may write may claim of the stream's room.
+fn class_of(writer: &Writer<'_>) -> Class {
+    match writer.who {
+        Who::Open => Class::Open,
+        Who::Keyed(_) => Class::Keyed,
+        Who::Owner => Class::Owner,
+    }
+}
+
+/// Who the writer is, if it may write and the stream takes more.
+fn admit(engine: &Engine<ObjectSql>, writer: &Writer<'_>, only_asks: bool) -> std::result::Result<Known, Refusal> {
     if !engine.record().config.admits(writer.origin) {
         return Err(Refusal::OriginNotAllowed);
     }
-    if engine.is_behind() && !only_asks { Err(Refusal::Overloaded) } else { Ok(()) }
+    let known = engine.record().known(writer)?;
+    if engine.is_behind() && !only_asks { Err(Refusal::Overloaded) } else { Ok(known) }
 }
 
-/// What was answered if the batch was written before.
-fn earlier(
-    engine: &mut Engine<ObjectSql>,
-    key: Option<&BatchKey>,
-    only_asks: bool,
-    now_ms: i64,
-) -> std::result::Result<Option<Outcome>, Refusal> {
-    let Some(key) = key else { return Ok(None) };
-    let earlier = engine.answered(key, now_ms).map_err(|error| internal(&error))?;
-    if earlier.is_none() && !only_asks && !engine.takes_keys() {
-        return Err(Refusal::Overloaded);
-    }
-    Ok(earlier)
-}
-
-/// A frame that is sound to its last point, as what is in the log must be, and the numbers of known series in it.
-fn whole_frame(bytes: &[u8]) -> std::result::Result<(Frame<'_>, Vec<SeriesId>), Malformed> {
-    let (frame, mut known) = (Frame::parse(bytes)?, Vec::new());
-    frame.each_point(|set, _| {
-        if let LabelSet::Known(series) = set
-            && known.last() != Some(&series)
-        {
-            known.push(series);
+/// A frame that is sound to its last point, as what is in the log must be, the numbers of known series in it, and what it
+/// costs.
+fn whole_frame(bytes: &[u8]) -> std::result::Result<(Frame<'_>, Vec<SeriesId>, Cost), Malformed> {
+    let (frame, mut numbers) = (Frame::parse(bytes)?, Vec::new());
+    let mut meter = Meter::new(bytes.len(), frame.arrived_ms);
+    frame.each_point(|set, point| {
+        let known = match set {
+            LabelSet::Known(series) => Some(series),
+            LabelSet::New(_) => None,
+        };
+        if known.is_some() && known.as_ref() != numbers.last() {
+            numbers.extend(known);
         }
+        meter.add(known, point);
     })?;
-    Ok((frame, known))
+    Ok((frame, numbers, meter.cost()))
 }

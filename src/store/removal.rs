@@ -137,7 +137,8 @@ impl Scope {
     /// # Errors
     /// As [`Sql::run`].
     pub fn places(&self, sql: &impl Sql) -> Result<Vec<i64>, StoreError> {
-        let blocks: BTreeSet<SeriesId> = self.series.as_slice().iter().map(|series| block_of(*series)).collect();
+        let blocks_of = |(from, end)| block_of(from)..=block_of(end - 1);
+        let blocks: BTreeSet<SeriesId> = self.series.ranges().flat_map(blocks_of).collect();
         let mut places = Vec::new();
         for layer in layers() {
             let range = chunks::range(layer, self.span.from_s, self.span.to_s);

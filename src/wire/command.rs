@@ -13,10 +13,13 @@ use crate::domain::codec::{Malformed, Reader, put_varint};
 use crate::domain::open::SeriesId;
 
 use super::forward::Token;
+use super::frame::BatchKey;
+use super::limited::Limited;
 use super::params::{QueryText, ValuesParams};
 use super::removal::Remove;
 use super::stream::StreamConfig;
 use super::stream_patch::StreamPatch;
+use super::write_keys::WriteKey;
 use super::writer::{Who, Writer};
 
 /// SHA-256 of a read key.
@@ -29,7 +32,7 @@ pub enum Command {
     /// Makes the stream, at home; answers nothing.
     Create {
         /// Its configuration.
-        config: StreamConfig,
+        config: Box<StreamConfig>,
         /// The hash of its read key.
         read_key_hash: KeyHash,
         /// What it forwards with, in plain.
@@ -47,6 +50,10 @@ pub enum Command {
         /// The hash of the new read key.
         read_key_hash: KeyHash,
     },
+    /// Makes a write key, at home; answers the [`StreamConfig`].
+    AddWriteKey(WriteKey),
+    /// Ends the write key with this id, at home; answers the [`StreamConfig`].
+    EndWriteKey(String),
     /// Answers all that home knows of the owner's wishes; asked by the other shards.
     Vouch,
     /// Lets a shard other than home fetch what home vouches for, and makes it if it is new; answers nothing.
@@ -144,6 +151,13 @@ pub enum Read {
     Status,
     /// What live readers see; answers [`super::live_part`]s, one for each.
     Live(Vec<QueryText>),
+    /// Write keys; answers their JSON (see [`super::writers`]). For the owner only.
+    WriteKeys,
+    /// Who writes most; answers a [`super::writers`]. For the owner only.
+    Writers {
+        /// For a day and not for an hour.
+        is_day: bool,
+    },
     /// Messages of points that the log still has; answers their JSON, newest first (see [`super::appnet::messages`]).
     Messages(Page),
 }
@@ -180,6 +194,18 @@ pub enum Refusal {
     /// The owner's allow-list does not have the writer's origin.
     #[error("this origin may not write to the stream")]
     OriginNotAllowed,
+    /// A write key that is none of this stream's.
+    #[error("the write key is not one of this stream's")]
+    WrongWriteKey,
+    /// The stream takes writes with a write key only.
+    #[error("the stream takes writes with a write key only")]
+    WriteKeyNeeded,
+    /// The owner has blocked the writer's network or origin.
+    #[error("writes from here are blocked")]
+    Blocked,
+    /// There is no write key with this id.
+    #[error("there is no such write key")]
+    NoSuchWriteKey,
     /// The key may belong to another shard: the writer believes in fewer than there are.
     #[error("the stream has more shards by now")]
     Moved,
@@ -189,6 +215,9 @@ pub enum Refusal {
     /// More is waiting to be committed than the object takes.
     #[error("the stream has more writes waiting than it takes")]
     Overloaded,
+    /// The write is beyond a budget; nothing of it is stored.
+    #[error("{}", .0.detail)]
+    Limited(Limited),
     /// The answer would be too large, or what it needs is not kept.
     #[error("{0}")]
     QueryTooLarge(String),
@@ -213,6 +242,8 @@ pub enum WriteAnswer {
         numbers: Vec<Option<SeriesId>>,
         /// The number of its first point in the stream, counted from 1.
         first: u64,
+        /// How many of its points are in the series of what overflows, at least in part.
+        overflow: u64,
     },
     /// A batch with this key was stored before; the JSON that its writer was answered.
     Earlier(Vec<u8>),
@@ -226,14 +257,20 @@ const STORED_BEFORE: u8 = 0;
 const STORED: u8 = 3;
 const EARLIER: u8 = 1;
 const UNKNOWN_SERIES: u8 = 2;
+/// As [`STORED`], with the overflow before the rest; what has none is as before.
+const STORED_OVERFLOW: u8 = 4;
 
 impl WriteAnswer {
     /// Its bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         match self {
-            Self::Stored { numbers, first } => {
+            Self::Stored { numbers, first, overflow } => {
                 let mut out = vec![STORED];
+                if *overflow > 0 {
+                    out[0] = STORED_OVERFLOW;
+                    put_varint(&mut out, *overflow);
+                }
                 put_varint(&mut out, *first);
                 for number in numbers {
                     put_varint(&mut out, number.map_or(0, |number| u64::from(number) + 1));
@@ -252,14 +289,15 @@ impl WriteAnswer {
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let (kind, rest) = bytes.split_first().unwrap_or((&STORED_BEFORE, &[]));
         match *kind {
-            STORED | STORED_BEFORE => {
+            STORED | STORED_BEFORE | STORED_OVERFLOW => {
                 let (mut reader, mut numbers) = (Reader::new(rest), Vec::new());
-                let first = if *kind == STORED { reader.varint()? } else { 0 };
+                let overflow = if *kind == STORED_OVERFLOW { reader.varint()? } else { 0 };
+                let first = if *kind == STORED_BEFORE { 0 } else { reader.varint()? };
                 while !reader.is_empty() {
                     let number = reader.varint()?.checked_sub(1).map(SeriesId::try_from).transpose();
                     numbers.push(number.map_err(|_| Malformed(0))?);
                 }
-                Ok(Self::Stored { numbers, first })
+                Ok(Self::Stored { numbers, first, overflow })
             }
             EARLIER => Ok(Self::Earlier(rest.to_vec())),
             UNKNOWN_SERIES => Ok(Self::UnknownSeries),
@@ -282,21 +320,27 @@ pub struct WriteRequest<'a> {
     pub shards: u16,
     /// Who writes.
     pub writer: Writer<'a>,
+    /// What the version before this one remembered the batch by: looked for as well, so that a write that is sent again after a
+    /// roll-out counts once. To go with the next version.
+    pub earlier_key: Option<BatchKey>,
     /// A [`super::frame`]; one without points only asks for the answer to its key.
     pub frame: &'a [u8],
 }
 
 impl<'a> WriteRequest<'a> {
-    /// Its bytes: `varint 0, varint shards`, a [`Writer`], the frame. Earlier versions sent `varint shards, text origin`, the
+    /// Its bytes: `varint 0, varint shards`, a [`Writer`], `u8 has_earlier_key [, 16 bytes]`, the frame. Earlier versions sent `varint shards, text origin`, the
     /// frame; no stream has 0 shards.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let Writer { network, origin, .. } = self.writer;
-        let (texts_bytes, rest_bytes) = (network.len() + origin.map_or(0, str::len), size_of::<KeyHash>() + 16);
+        let Writer { network, place, origin, .. } = self.writer;
+        let (texts_bytes, rest_bytes) =
+            (network.len() + place.len() + origin.map_or(0, str::len), size_of::<KeyHash>() + 32);
         let mut out = Vec::with_capacity(texts_bytes + rest_bytes + self.frame.len());
         put_varint(&mut out, 0);
         put_varint(&mut out, u64::from(self.shards));
         self.writer.put(&mut out);
+        out.push(u8::from(self.earlier_key.is_some()));
+        out.extend_from_slice(self.earlier_key.as_ref().map_or(&[], |key| &key[..]));
         out.extend_from_slice(self.frame);
         out
     }
@@ -308,13 +352,16 @@ impl<'a> WriteRequest<'a> {
     pub fn parse(body: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(body);
         let first = u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?;
-        let (shards, writer) = if first == 0 {
-            (u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?, Writer::read(&mut reader)?)
+        let (shards, writer, earlier_key) = if first == 0 {
+            let shards = u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?;
+            let writer = Writer::read(&mut reader)?;
+            let earlier_key = if reader.byte()? == 0 { None } else { Some(reader.array()?) };
+            (shards, writer, earlier_key)
         } else {
             let origin = Some(reader.text()?).filter(|origin| !origin.is_empty());
-            (first, Writer { who: Who::Open, network: "", origin })
+            (first, Writer { who: Who::Open, network: "", place: "", origin }, None)
         };
-        Ok(Self { shards, writer, frame: reader.rest() })
+        Ok(Self { shards, writer, earlier_key, frame: reader.rest() })
     }
 }
 
@@ -336,87 +383,4 @@ pub fn take_shards(answer: &mut Vec<u8>) -> Result<u16, Malformed> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_write_request_comes_back() {
-        for who in [Who::Open, Who::Keyed([7; 32]), Who::Owner] {
-            for origin in [Some("https://a.example"), None] {
-                let writer = Writer { who, network: "2001:db8:1:2::/64", origin };
-                let request = WriteRequest { shards: 64, writer, frame: b"frame" };
-                assert_eq!(WriteRequest::parse(&request.encode()), Ok(request));
-            }
-        }
-        assert!(WriteRequest::parse(&[1, 5, 1]).is_err() && WriteRequest::parse(&[0, 1, 9, 0, 0]).is_err());
-    }
-
-    #[test]
-    fn the_form_of_a_write_request_is_pinned_and_the_first_one_is_still_read() {
-        let writer = Writer { who: Who::Open, network: "192.0.2.1", origin: Some("o") };
-        let request = WriteRequest { shards: 2, writer, frame: b"f" };
-        assert_eq!(request.encode(), b"\x00\x02\x00\x09192.0.2.1\x01of");
-        let first = WriteRequest { writer: Writer { network: "", ..request.writer.clone() }, ..request };
-        assert_eq!(WriteRequest::parse(b"\x02\x01of"), Ok(first));
-    }
-
-    #[test]
-    fn what_objects_send_each_other_are_commands() {
-        for (body, command) in [(VOUCH, Command::Vouch), (ADOPT, Command::Adopt), (FORGET, Command::Forget)] {
-            assert_eq!(Command::parse(body), Ok(command));
-        }
-    }
-
-    #[test]
-    fn a_command_of_another_version_is_refused_as_that_and_never_half_done() {
-        let config = r#"{"name":"x","public_read":false,"origins":[],"created_ms":1"#;
-        let create =
-            |more: &str| format!(r#"{{"create":{{"config":{config}{more}}},"read_key_hash":{:?}}}}}"#, [0; 32]);
-        Command::parse(create("").as_bytes()).expect("what an earlier version sent");
-        Command::parse(br#"{"patch":{"name":"x","carbon":""}}"#).expect("of this version");
-        Command::parse(br#"{"announce":{}}"#).expect("fields have defaults");
-        for newer in [
-            "\"from_the_future\"",
-            r#"{"from_the_future":{"x":1}}"#,
-            r#"{"patch":{"name":"x","colour":"red"}}"#,
-            r#"{"read":{"credential":"owner","what":"from_the_future"}}"#,
-            r#"{"read":{"credential":{"passkey":[1]},"what":"status"}}"#,
-            r#"{"read":{"credential":"owner","what":{"rollup":{"from_s":0,"to_s":10,"step_s":10,"matchers":[],"by":null,"having":"x"}}}}"#,
-            r#"{"read":{"credential":"owner","what":{"label_values":{"name":"a","params":{"prefix":"","limit":1,"after":"b"}}}}}"#,
-            &create(r#","colour":"red""#),
-            &create(r#","forward":{"colour":"red"}"#),
-            "",
-            "null",
-        ] {
-            assert_eq!(Command::parse(newer.as_bytes()), Err(Refusal::OtherVersion), "{newer}");
-        }
-    }
-
-    #[test]
-    fn the_number_of_shards_comes_back_from_behind_an_answer() {
-        let mut answer = put_shards(b"answer".to_vec(), 64);
-        assert_eq!((take_shards(&mut answer), &answer[..]), (Ok(64), &b"answer"[..]));
-        assert!(take_shards(&mut vec![1]).is_err());
-    }
-
-    #[test]
-    fn what_an_earlier_version_answered_is_still_read() {
-        let stored = |numbers| Ok(WriteAnswer::Stored { numbers, first: 0 });
-        assert_eq!(WriteAnswer::parse(&[0, 8, 9]), stored(vec![Some(7), Some(8)]));
-        assert_eq!(WriteAnswer::parse(&[]), stored(Vec::new()));
-        assert_eq!(WriteAnswer::Stored { numbers: vec![Some(7)], first: 41 }.to_bytes(), [3, 41, 8]);
-    }
-
-    #[test]
-    fn a_write_answer_comes_back() {
-        for answer in [
-            WriteAnswer::Stored { numbers: Vec::new(), first: 1 },
-            WriteAnswer::Stored { numbers: vec![Some(0), None, Some(SeriesId::MAX)], first: 1 << 53 },
-            WriteAnswer::Earlier(b"{}".to_vec()),
-            WriteAnswer::UnknownSeries,
-        ] {
-            assert_eq!(WriteAnswer::parse(&answer.to_bytes()), Ok(answer));
-        }
-        assert!(WriteAnswer::parse(&[7]).is_err() && WriteAnswer::parse(&[STORED, 0x80]).is_err());
-    }
-}
+mod tests;

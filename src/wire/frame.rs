@@ -8,6 +8,7 @@
 //! text posted (see [`super::appnet::posted`])
 //! accepted x point: u8 flags (1 d, 2 p, 4 t, 8 known), varint label set, number n [, number d] [, number p] [, number t]
 //! ```
+//! Where points were rejected by a rule of the owner's, the version has 64 added, and an eighth count follows the seven.
 //! What is absent has its default: d = 1, no period, t = `arrived_ms` / 1000. A label set is the number of one of the frame's
 //! texts or, of a known series, the number that the object has told for its text (see [`WriteAnswer`]). Version 2 is the same
 //! without `posted`, and is what is still written where nothing was posted; version 1 has no known series either. What is kept for the answers to repeated keys are frames without label sets and points.
@@ -25,6 +26,7 @@ use crate::domain::open::SeriesId;
 use crate::domain::point::Point;
 use crate::domain::text_index::{HashKey, TextIndex};
 
+use super::accept::Binding;
 use super::outcome::{ErrorEntry, MAX_ERRORS, Outcome};
 use super::rejection::{Reason, Rejection};
 use super::sink::{PointLabels, Sink};
@@ -33,6 +35,10 @@ const VERSIONS: RangeInclusive<u8> = 1..=3;
 /// Of a frame that is no message.
 const PLAIN: u8 = 2;
 const WITH_POSTED: u8 = 3;
+/// Added to a version.
+const HAS_RULED: u8 = 64;
+/// So many reasons are counted in every frame; those behind them only where there is something to count.
+const FIRST_REASONS: usize = 7;
 const HAS_D: u8 = 1;
 const HAS_P: u8 = 2;
 const HAS_T: u8 = 4;
@@ -63,6 +69,7 @@ pub struct FrameBuilder<K> {
     index: TextIndex,
     posted: String,
     points: Vec<u8>,
+    binding: Binding,
 }
 
 /// How the labels are written that have no number yet, in the order of the frame's label sets.
@@ -70,6 +77,8 @@ pub struct FrameBuilder<K> {
 pub struct NewLabels {
     written: Vec<u8>,
     spans: Vec<Range<usize>>,
+    /// What tells apart the rules that they were read by (see [`Binding::id`]).
+    pub rules: u64,
 }
 
 /// What a request becomes.
@@ -99,7 +108,22 @@ impl<K: Fn(&[u8]) -> Option<SeriesId>> FrameBuilder<K> {
             index: TextIndex::new(key),
             posted: String::new(),
             points: Vec::new(),
+            binding: Binding::default(),
         }
+    }
+
+    /// Lets only what these rules allow in; `known` knows labels by the same ones.
+    #[must_use]
+    pub fn bound(mut self, binding: Binding) -> Self {
+        self.new_labels.rules = binding.id();
+        self.binding = binding;
+        self
+    }
+
+    /// Whether the rules leave these labels as they are.
+    #[must_use]
+    pub fn keeps(&self, canonical: &str) -> bool {
+        self.binding.labels(canonical).is_ok_and(|kept| kept == canonical)
     }
 
     /// The arrival in Unix seconds, which is the time of points that have none.
@@ -126,6 +150,24 @@ impl<K: Fn(&[u8]) -> Option<SeriesId>> FrameBuilder<K> {
             (point, self.seen(canonical.as_bytes()).map_or(new, PointLabels::Seen))
         });
         self.take(index, point);
+    }
+
+    /// How many points are accepted so far.
+    #[must_use]
+    pub fn accepted(&self) -> u64 {
+        self.accepted
+    }
+
+    /// The point and its labels, if the rules allow them.
+    fn allowed(&mut self, point: &Point, labels: PointLabels<'_, LabelSet>) -> Result<LabelSet, Rejection> {
+        self.binding.check(point, self.now())?;
+        Ok(match labels {
+            PointLabels::Seen(set) => set,
+            PointLabels::New { written, canonical } => {
+                let kept = self.binding.labels(canonical)?;
+                self.push_label_set(written, &kept)
+            }
+        })
     }
 
     fn push_point(&mut self, point: &Point, set: LabelSet) {
@@ -195,19 +237,16 @@ impl<K: Fn(&[u8]) -> Option<SeriesId>> Sink for FrameBuilder<K> {
     }
 
     fn take(&mut self, index: usize, point: Result<(Point, PointLabels<'_, LabelSet>), Rejection>) {
-        match point {
-            Ok((point, PointLabels::Seen(set))) => self.push_point(&point, set),
-            Ok((point, PointLabels::New { written, canonical })) => {
-                let set = self.push_label_set(written, canonical);
-                self.push_point(&point, set);
-            }
+        match point.and_then(|(point, labels)| Ok((point, self.allowed(&point, labels)?))) {
+            Ok((point, set)) => self.push_point(&point, set),
             Err(rejection) => self.push_rejection(index, &rejection),
         }
     }
 }
 
 impl NewLabels {
-    fn push(&mut self, written: &[u8]) {
+    /// Adds labels that are written like this.
+    pub fn push(&mut self, written: &[u8]) {
         let start = self.written.len();
         self.written.extend_from_slice(written);
         self.spans.push(start..self.written.len());
@@ -228,12 +267,14 @@ impl NewLabels {
 fn header(version: u8, arrived_ms: u64, key: Option<&BatchKey>, outcome: &Outcome, body_bytes: usize) -> Vec<u8> {
     const HEADER_BYTES: usize = 64;
     let mut out = Vec::with_capacity(HEADER_BYTES + outcome.errors_json.len() + body_bytes);
-    out.push(version);
+    let (first, ruled) = outcome.rejected.split_at(FIRST_REASONS);
+    let ruled = ruled.iter().filter(|_| outcome.has_rejected(Reason::Rule));
+    out.push(if outcome.has_rejected(Reason::Rule) { version | HAS_RULED } else { version });
     put_varint(&mut out, arrived_ms);
     out.push(u8::from(key.is_some()));
     out.extend_from_slice(key.map_or(&[], |key| &key[..]));
     put_varint(&mut out, outcome.accepted);
-    outcome.rejected.iter().for_each(|count| put_varint(&mut out, *count));
+    first.iter().chain(ruled).for_each(|count| put_varint(&mut out, *count));
     put_bytes(&mut out, outcome.errors_json.as_bytes());
     out
 }
@@ -260,7 +301,10 @@ impl<'a> Frame<'a> {
     /// [`Malformed`] when the bytes are no frame of a known version.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
-        let version = reader.byte()?;
+        let (version, counts) = match reader.byte()? {
+            plain @ 0..HAS_RULED => (plain, FIRST_REASONS),
+            ruled => (ruled - HAS_RULED, Reason::ALL.len()),
+        };
         if !VERSIONS.contains(&version) {
             return Err(Malformed(0));
         }
@@ -268,7 +312,7 @@ impl<'a> Frame<'a> {
         let key = if reader.byte()? == 0 { None } else { Some(reader.array()?) };
         let accepted = reader.varint()?;
         let mut rejected = [0; Reason::ALL.len()];
-        for count in &mut rejected {
+        for count in &mut rejected[..counts] {
             *count = reader.varint()?;
         }
         let errors_json = reader.text()?.to_owned();

@@ -1,7 +1,9 @@
 //! Bytes to domain and back: pure, no I/O, no clock.
 
+pub mod accept;
 pub mod aggregates;
 pub mod appnet;
+pub mod blocked;
 pub mod carbon;
 pub mod command;
 pub mod format;
@@ -9,6 +11,8 @@ pub mod forward;
 pub mod frame;
 mod json;
 pub mod layout;
+pub mod limited;
+pub mod limits;
 pub mod listing;
 pub mod live;
 pub mod live_join;
@@ -34,5 +38,7 @@ pub mod stream;
 pub mod stream_patch;
 pub mod time;
 pub mod totals;
+pub mod write_keys;
 pub mod writer;
+pub mod writers;
 pub mod writes;

@@ -61,7 +61,30 @@ impl Outcome {
     /// The answer's body: `{"accepted":9,"rejected":1,"errors":[..]}`.
     #[must_use]
     pub fn to_json(&self) -> String {
+        self.to_json_with(0)
+    }
+
+    /// The same, with `"overflow":3` where so many points are in the series of what overflows.
+    #[must_use]
+    pub fn to_json_with(&self, overflow: u64) -> String {
+        let overflow = if overflow > 0 { format!(",\"overflow\":{overflow}") } else { String::new() };
         let errors = if self.errors_json.is_empty() { "[]" } else { &self.errors_json };
-        format!("{{\"accepted\":{},\"rejected\":{},\"errors\":{errors}}}", self.accepted, self.rejected_total())
+        format!(
+            "{{\"accepted\":{},\"rejected\":{},\"errors\":{errors}{overflow}}}",
+            self.accepted,
+            self.rejected_total()
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_overflows_is_told_where_there_is_some() {
+        let outcome = Outcome { accepted: 9, ..Outcome::default() };
+        assert_eq!(outcome.to_json(), r#"{"accepted":9,"rejected":0,"errors":[]}"#);
+        assert_eq!(outcome.to_json_with(2), r#"{"accepted":9,"rejected":0,"errors":[],"overflow":2}"#);
     }
 }

@@ -62,6 +62,9 @@ pub enum ParamError {
     /// Not the one value that a switch has.
     #[error("`{0}` is `1` or absent, not {1:?}")]
     Switch(&'static str, String),
+    /// Not one of the values that there are.
+    #[error("`{0}` is {2}, not {1:?}")]
+    Choice(&'static str, String, &'static str),
     /// Not a format.
     #[error("unknown format {0:?}; this version knows json, csv and ndjson")]
     Format(String),

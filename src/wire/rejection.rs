@@ -46,6 +46,9 @@ pub enum Rejection {
     /// A number breaks a rule.
     #[error("{0}")]
     Point(#[from] PointError),
+    /// The owner's rules forbid it: which field, and which rule.
+    #[error("{1}")]
+    Rule(Field, String),
 }
 
 /// The kinds of rejections, as `status` counts them.
@@ -57,11 +60,13 @@ pub enum Reason {
     UnknownField,
     /// A field with a bad value.
     Field(Field),
+    /// A rule of the owner's.
+    Rule,
 }
 
 impl Reason {
     /// All reasons; the position is what is persisted, so only append.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Syntax,
         Self::UnknownField,
         Self::Field(Field::N),
@@ -69,6 +74,7 @@ impl Reason {
         Self::Field(Field::P),
         Self::Field(Field::V),
         Self::Field(Field::T),
+        Self::Rule,
     ];
 
     /// Its name in `status`.
@@ -78,6 +84,7 @@ impl Reason {
             Self::Syntax => "syntax",
             Self::UnknownField => "unknown_field",
             Self::Field(field) => field.name(),
+            Self::Rule => "rule",
         }
     }
 }
@@ -95,6 +102,7 @@ impl Rejection {
             Self::Unfit(unfit) => Reason::Field(unfit.field()),
             Self::Metric(_, rejection) => rejection.reason(),
             Self::Point(error) => Reason::Field(error.field()),
+            Self::Rule(..) => Reason::Rule,
         }
     }
 
@@ -104,9 +112,10 @@ impl Rejection {
         match self {
             Self::UnknownField(_, name) => Some(name),
             Self::Syntax(_, field) => field.map(Field::name),
+            Self::Rule(field, _) => Some(field.name()),
             _ => match self.reason() {
                 Reason::Field(field) => Some(field.name()),
-                Reason::Syntax | Reason::UnknownField => None,
+                Reason::Syntax | Reason::UnknownField | Reason::Rule => None,
             },
         }
     }

@@ -2,13 +2,17 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::labels::MAX_NAME_BYTES;
+use crate::domain::labels::{MAX_NAME_BYTES, is_name};
+use crate::domain::network::NetworkError;
 use crate::domain::point::DEFAULT_LATENESS_S;
 use crate::domain::retention::{Retention, RetentionError};
 use crate::domain::shards::{Layout, LayoutError, MAX_SHARDS};
 
+use super::accept::{Accept, AcceptError};
+use super::blocked::{Blocked, MAX_BLOCKED, Writers};
 use super::carbon::{CarbonConfig, CarbonError};
 use super::forward::{ForwardConfig, ForwardError};
+use super::limits::{Limit, Limits};
 use super::{layout, retention};
 
 /// A request of the owner has at most this many bytes.
@@ -64,6 +68,18 @@ pub struct StreamConfig {
     /// Where buckets are pushed to.
     #[serde(default)]
     pub carbon: Option<CarbonConfig>,
+    /// What writers may take of it.
+    #[serde(default, skip_serializing_if = "Limits::is_default")]
+    pub limits: Limits,
+    /// Which writers it takes.
+    #[serde(default, skip_serializing_if = "Writers::is_default")]
+    pub writers: Writers,
+    /// Where open writers are refused.
+    #[serde(default, skip_serializing_if = "Blocked::is_nobody")]
+    pub blocked: Blocked,
+    /// The owner's rules for what is accepted.
+    #[serde(default, skip_serializing_if = "Accept::is_none")]
+    pub accept: Accept,
 }
 
 fn default_messages_s() -> i64 {
@@ -79,6 +95,19 @@ impl StreamConfig {
     #[must_use]
     pub fn admits(&self, origin: Option<&str>) -> bool {
         self.origins.is_empty() || origin.is_none_or(|origin| self.origins.iter().any(|allowed| allowed == origin))
+    }
+}
+
+/// Whether these labels can be counted.
+pub(super) fn check_distinct(names: &[String]) -> Result<(), ConfigError> {
+    if names.len() > MAX_DISTINCT {
+        return Err(ConfigError::TooManyDistinct(names.len()));
+    }
+    // A comma could not be asked for in `agg`.
+    let is_wrong = |(at, name): &(usize, &String)| !is_name(name) || name.contains(',') || names[..*at].contains(name);
+    match names.iter().enumerate().find(is_wrong) {
+        Some((_, name)) => Err(ConfigError::Distinct(name.clone())),
+        None => Ok(()),
     }
 }
 
@@ -99,6 +128,15 @@ pub enum ConfigError {
         "{0:?} in `origins` is no origin: it must be a scheme and host in lower case and no path, such as https://example.com"
     )]
     Origin(String),
+    /// More than [`MAX_BLOCKED`].
+    #[error("`blocked.{0}` has {1} entries, at most {MAX_BLOCKED} are allowed")]
+    TooManyBlocked(&'static str, usize),
+    /// Not a network.
+    #[error("{0:?} in `blocked.networks` {1}")]
+    BlockedNetwork(String, NetworkError),
+    /// Not an origin.
+    #[error("{0:?} in `blocked.origins` is no origin such as https://example.com")]
+    BlockedOrigin(String),
     /// Not an object of tiers.
     #[error("`retention` must be an object such as {{\"10s\":\"2d\",\"1d\":null}}")]
     Tiers,
@@ -134,9 +172,30 @@ pub enum ConfigError {
     /// Not 0 to [`MAX_MESSAGES_S`].
     #[error("`messages` in `retention` must be from \"0s\" to \"30d\"")]
     Messages,
+    /// Not an object of limits.
+    #[error("`limits` must be an object such as {{\"network_units_per_s\":500}}")]
+    Limits,
+    /// Not the name of a limit.
+    #[error("unknown field {0:?} in `limits`; it knows {names}", names = Limit::names())]
+    Limit(String),
+    /// Beyond what a limit may be.
+    #[error("`limits.{name}` must be a whole number from {least} to {most}, not {given}")]
+    LimitRange {
+        /// Which.
+        name: &'static str,
+        /// From here,
+        least: u64,
+        /// to here,
+        most: u64,
+        /// and not this JSON.
+        given: String,
+    },
     /// Not a forwarding.
     #[error(transparent)]
     Forward(#[from] ForwardError),
+    /// Not rules.
+    #[error(transparent)]
+    Accept(#[from] AcceptError),
     /// Not a carbon.
     #[error(transparent)]
     Carbon(#[from] CarbonError),

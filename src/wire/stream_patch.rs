@@ -3,18 +3,20 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::labels::is_name;
 use crate::domain::point::{DEFAULT_LATENESS_S, MAX_PERIOD_S};
 use crate::domain::retention::Retention;
 use crate::domain::shards::{Layout, MAX_SHARDS};
 use crate::domain::tier::Tier;
 
+use super::accept::Accept;
+use super::blocked::{Blocked, BlockedPatch, Writers};
 use super::carbon::{self, CarbonPatch};
 use super::forward::{ForwardPatch, Token};
+use super::limits::Limits;
 use super::retention;
 use super::stream::{
-    ConfigError, DEFAULT_MESSAGES_S, MAX_DISTINCT, MAX_LATENESS_S, MAX_MESSAGES_S, MAX_ORIGIN_BYTES, MAX_ORIGINS,
-    MAX_STREAM_NAME_BYTES, MIN_LATENESS_S, StreamConfig,
+    ConfigError, DEFAULT_MESSAGES_S, MAX_LATENESS_S, MAX_MESSAGES_S, MAX_ORIGIN_BYTES, MAX_ORIGINS,
+    MAX_STREAM_NAME_BYTES, MIN_LATENESS_S, StreamConfig, check_distinct,
 };
 use super::time::parse_duration;
 
@@ -31,6 +33,10 @@ pub struct StreamPatch {
     shards: Option<u64>,
     forward: Option<Forwarding>,
     pub(crate) carbon: Option<CarbonPatch>,
+    limits: Option<Value>,
+    writers: Option<Writers>,
+    blocked: Option<BlockedPatch>,
+    accept: Option<Accept>,
 }
 
 /// What an owner says of forwarding.
@@ -50,7 +56,13 @@ impl StreamPatch {
         let mut value: Value = serde_json::from_slice(body).map_err(|error| ConfigError::Shape(error.to_string()))?;
         let mut taken = |name| value.as_object_mut().and_then(|fields| fields.remove(name));
         let (forward, carbon) = (taken("forward"), taken("carbon"));
+        let (accept, blocked) = (taken("accept"), taken("blocked"));
         let mut patch: Self = serde_json::from_value(value).map_err(|error| ConfigError::Shape(error.to_string()))?;
+        patch.blocked = match blocked {
+            Some(Value::Null) => Some(BlockedPatch::nobody()),
+            Some(blocked) => Some(BlockedPatch::parse(blocked)?),
+            None => None,
+        };
         patch.check()?;
         patch.forward = match forward {
             Some(Value::Null) => Some(Forwarding::End),
@@ -58,6 +70,7 @@ impl StreamPatch {
             None => None,
         };
         patch.carbon = carbon.map(|carbon| CarbonPatch::parse(&carbon)).transpose()?;
+        patch.accept = accept.map(|accept| Accept::parse(&accept)).transpose()?;
         Ok(patch)
     }
 
@@ -98,6 +111,7 @@ impl StreamPatch {
         if let Some(origin) = origins.iter().find(|origin| !is_origin(origin)) {
             return Err(ConfigError::Origin(origin.clone()));
         }
+        self.blocked.as_ref().map_or(Ok(()), BlockedPatch::check)?;
         if let Some(shards) = self.shards.filter(|shards| !(1..=u64::from(MAX_SHARDS)).contains(shards)) {
             return Err(ConfigError::Shards(shards));
         }
@@ -129,7 +143,7 @@ impl StreamPatch {
         let changes = self.retention.take().map(|changes| retention::changes(&changes)).transpose()?;
         let retention = Retention::new(&changes.unwrap_or_default())?;
         let (origins, distinct, lateness_s) = (Vec::new(), Vec::new(), DEFAULT_LATENESS_S);
-        let (public_read, forward, carbon) = (false, None, None);
+        let (public_read, forward, carbon, limits, accept) = (false, None, None, Limits::default(), Accept::default());
         let config = StreamConfig {
             name,
             public_read,
@@ -142,6 +156,10 @@ impl StreamPatch {
             messages_s,
             forward,
             carbon,
+            limits,
+            writers: Writers::Open,
+            blocked: Blocked::default(),
+            accept,
         };
         self.applied(config, created_ms)
     }
@@ -154,13 +172,18 @@ impl StreamPatch {
         let now_ms = i64::try_from(now_ms).unwrap_or_default();
         config.layout.raise(self.shards().unwrap_or(config.layout.shards()), now_ms)?;
         config.messages_s = self.take_messages()?.unwrap_or(config.messages_s);
-        let Self { name, public_read, origins, distinct, retention, lateness, shards: _, forward, carbon } = self;
+        config.writers = self.writers.unwrap_or(config.writers);
+        config.blocked = self.blocked.take().unwrap_or_default().applied(config.blocked);
+        let Self { name, public_read, origins, distinct, retention, lateness, forward, carbon, limits, accept, .. } =
+            self;
         match forward {
             Some(Forwarding::To(forward)) => config.forward = Some(forward.applied(config.forward)),
             Some(Forwarding::End) => config.forward = None,
             None => (),
         }
         config.carbon = carbon.map_or(config.carbon, |CarbonPatch(carbon)| carbon);
+        config.limits = limits.map_or(Ok(config.limits), |changes| config.limits.changed(&changes))?;
+        config.accept = accept.unwrap_or(config.accept);
         config.name = name.unwrap_or(config.name);
         config.public_read = public_read.unwrap_or(config.public_read);
         config.origins = origins.unwrap_or(config.origins);
@@ -184,20 +207,8 @@ impl StreamPatch {
     }
 }
 
-fn check_distinct(names: &[String]) -> Result<(), ConfigError> {
-    if names.len() > MAX_DISTINCT {
-        return Err(ConfigError::TooManyDistinct(names.len()));
-    }
-    // A comma could not be asked for in `agg`.
-    let is_wrong = |(at, name): &(usize, &String)| !is_name(name) || name.contains(',') || names[..*at].contains(name);
-    match names.iter().enumerate().find(is_wrong) {
-        Some((_, name)) => Err(ConfigError::Distinct(name.clone())),
-        None => Ok(()),
-    }
-}
-
 /// As a browser writes it in the `Origin` header.
-fn is_origin(text: &str) -> bool {
+pub(super) fn is_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else { return false };
     let is_host_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._:[]".contains(&byte);
     let is_scheme_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
@@ -224,23 +235,25 @@ mod tests {
     #[test]
     fn a_name_is_all_that_a_stream_needs() {
         let config = create(r#"{"name":"visits"}"#).expect("valid");
-        let (retention, lateness_s) = (Retention::default(), 86_400);
         let plain = StreamConfig {
             name: "visits".into(),
             public_read: false,
             origins: Vec::new(),
             distinct: Vec::new(),
             created_ms: 7,
-            retention,
-            lateness_s,
+            retention: Retention::default(),
+            lateness_s: 86_400,
             layout: Layout::new(1),
             messages_s: 86_400,
             forward: None,
             carbon: None,
+            limits: Limits::default(),
+            writers: Writers::Open,
+            blocked: Blocked::default(),
+            accept: Accept::default(),
         };
         assert_eq!(config, plain);
     }
-
     #[test]
     fn a_stream_has_1_to_64_shards_and_never_less_than_before() {
         for shards in [1, 2, 64] {

@@ -1,6 +1,6 @@
 //! Who writes, as the edge knows it and as the object is told of it.
 //!
-//! In the forms of [`crate::domain::codec`]: `u8 class [, 32 bytes hash of a write key], text network, text origin`.
+//! In the forms of [`crate::domain::codec`]: `u8 class [, 32 bytes hash of a write key], text network, text place, text origin`.
 
 use crate::domain::codec::{Malformed, Reader, put_bytes};
 
@@ -17,6 +17,8 @@ pub struct Writer<'a> {
     pub who: Who,
     /// An IPv4 address, or the first 64 bits of an IPv6 address (`2001:db8:1:2::/64`); empty where nobody who is trusted says it.
     pub network: &'a str,
+    /// Where that is, as the platform says: `US 13335`, a country and the number of an autonomous system; empty where nobody says it.
+    pub place: &'a str,
     /// The origin of the page that writes, if one does.
     pub origin: Option<&'a str>,
 }
@@ -44,6 +46,7 @@ impl<'a> Writer<'a> {
             Who::Owner => out.push(OWNER),
         }
         put_bytes(out, self.network.as_bytes());
+        put_bytes(out, self.place.as_bytes());
         put_bytes(out, self.origin.unwrap_or_default().as_bytes());
     }
 
@@ -58,7 +61,7 @@ impl<'a> Writer<'a> {
             OWNER => Who::Owner,
             _ => return Err(Malformed(0)),
         };
-        let (network, origin) = (reader.text()?, reader.text()?);
-        Ok(Self { who, network, origin: Some(origin).filter(|origin| !origin.is_empty()) })
+        let (network, place, origin) = (reader.text()?, reader.text()?, reader.text()?);
+        Ok(Self { who, network, place, origin: Some(origin).filter(|origin| !origin.is_empty()) })
     }
 }

@@ -8,7 +8,7 @@ import { once } from "node:events";
 import { createServer, request as forward } from "node:http";
 
 /** @typedef {Awaited<ReturnType<typeof startGateway>>} Gateway */
-/** @typedef {{ method: string, path: string, batch: string | null, type: string | undefined, body: string, points: any[], status: number, mode: string, at_ms: number }} Seen */
+/** @typedef {{ method: string, path: string, batch: string | null, key: string | null, type: string | undefined, body: string, points: any[], status: number, mode: string, at_ms: number }} Seen */
 /** @import { IncomingMessage, ServerResponse } from "node:http" */
 
 /**
@@ -35,6 +35,7 @@ export async function startGateway(upstream) {
       method,
       path: url.pathname,
       batch: url.searchParams.get("batch"),
+      key: url.searchParams.get("key"),
       type,
       body: text,
       points: pointsOf(text),

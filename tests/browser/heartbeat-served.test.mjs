@@ -118,7 +118,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
     const { "heartbeat.js.map": map } = await bundle();
     const source = JSON.parse(map).sourcesContent.join("\n");
     const rows = [...manual.matchAll(/^\| (?:`data-([\w-]+)`)? *\| `(\w+)` \| ([^|]*)\|/gm)].map(([, attribute, option, value]) => ({ attribute, option, value }));
-    assert.equal(rows.length, 13);
+    assert.equal(rows.length, 14);
     for (const { attribute, option, value } of rows) {
       if (attribute) assert.equal(attribute.replace(/-(\w)/g, (_, letter) => letter.toUpperCase()), option);
       assert.match(source, new RegExp(`\\b${option}\\b`));

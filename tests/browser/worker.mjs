@@ -86,6 +86,11 @@ export async function startWorker(settings = {}) {
     return call(`/v1/streams/${id}/rollup?${new URLSearchParams(query)}`, { headers });
   }
 
+  /** A new write key, the one time that it is shown. @param {{ id: string }} stream @returns {Promise<{ id: string, write_key: string }>} */
+  function createWriteKey({ id }, name = "a writer") {
+    return call(`/v1/streams/${id}/write-keys`, { method: "POST", headers: { Authorization: `Bearer ${OWNER_TOKEN}`, "Content-Type": "application/json" }, body: JSON.stringify({ name }) });
+  }
+
   /** Ends the stream's read key. @param {Stream} stream */
   function replaceKey({ id }) {
     return call(`/v1/streams/${id}/read-key`, { method: "POST", headers: { Authorization: `Bearer ${OWNER_TOKEN}` } });
@@ -104,6 +109,7 @@ export async function startWorker(settings = {}) {
     write,
     count,
     rollup,
+    createWriteKey,
     replaceKey,
     status,
     restart,

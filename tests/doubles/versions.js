@@ -19,9 +19,28 @@ function changed(body, change) {
   return bytes(JSON.stringify(command));
 }
 
+/**
+ * The one write of a call as the version before sent it: `varint shards, text origin`, and a frame whose key is the hash of the key alone.
+ * All lengths are of one byte here.
+ * @param {Uint8Array<ArrayBuffer>} body
+ */
+function before(body) {
+  const write = body.slice(2);
+  const [, shards, , networkLength] = write;
+  const flagAt = 5 + networkLength + write[4 + networkLength];
+  if (write[flagAt] !== 1) return body;
+  const [earlier, frame] = [write.slice(flagAt + 1, flagAt + 17), write.slice(flagAt + 17)];
+  let keyAt = 1;
+  while (frame[keyAt] > 127) keyAt += 1;
+  frame.set(earlier, keyAt + 2);
+  return new Uint8Array([1, frame.length + 2, shards, 0, ...frame]);
+}
+
 /** @type {Record<string, { call?: (call: Call) => Partial<Call>, answer?: (answer: Answer) => Answer }>} */
 const MODES = {
   same: {},
+  /** All is older, so writes are known by their key alone: */
+  before: { call: ({ method, body }) => (method === "POST" ? { body: before(body) } : {}) },
   /** The edge is newer: */
   command: { call: ({ method }) => (method === "PUT" ? { body: bytes('{"from_the_future":{"x":1}}') } : {}) },
   field: {

@@ -172,6 +172,7 @@ fn a_batch_that_comes_again_counts_once_and_has_no_id() {
     assert_eq!((again["data"].get("id"), &again["meta"]), (None, &json!({"code": 200})));
     assert_eq!(send("s/0-2", 2)["data"]["id"], "2");
     assert!((channel.total("sum") - 3.0).abs() < f64::EPSILON);
+    assert_eq!(send("s/0-1", 4)["data"]["id"], "3", "with other points it is another batch");
     let wrong = json!({"type": BATCH, "value": {"id": 7}});
     let (message, _) = error(&post(&channel, &[point(json!({"n": 1})), wrong]), 400);
     assert!(message.contains("annotations[1].value.id"), "{message}");

@@ -37,9 +37,84 @@ fn the_second_answer_is_that_of_the_first_with_its_errors() {
     let second = keyed(&stream, "k", body).expect(202);
     assert_eq!(first.text(), second.text());
     assert_eq!(first.json()["errors"].as_array().map(Vec::len), Some(3));
-    let other_body = keyed(&stream, "k", r#"{"n":100}"#).expect(202);
-    assert_eq!(first.text(), other_body.text());
     assert_close(stream.total("sum"), 1.0, "sum");
+}
+
+#[test]
+fn the_same_key_with_other_bytes_is_another_batch_and_tells_nothing_of_the_first() {
+    let stream = Stream::new();
+    let first = keyed(&stream, "7f3a", r#"[{"n":1},{"n":"secret"}]"#).expect(202);
+    for _ in 0..2 {
+        let other = keyed(&stream, "7f3a", r#"[{"n":100},{"n":200}]"#).expect(202);
+        assert_eq!(other.text(), r#"{"accepted":2,"rejected":0,"errors":[]}"#);
+        assert_eq!(keyed(&stream, "7f3a", r#"[{"n":1},{"n":"secret"}]"#).expect(202).text(), first.text());
+    }
+    // Also of bytes that mean the same.
+    keyed(&stream, "7f3a", r#"[{"n":100}, {"n":200}]"#).expect(202);
+    assert_close(stream.total("sum"), 601.0, "1 + 300 + 300");
+    // Whoever sends what is rejected as a whole is told of that.
+    assert_eq!(keyed(&stream, "7f3a", r#"{"n":"x"}"#).problem(400), "invalid-points");
+}
+
+#[test]
+fn what_is_gzipped_anew_is_the_same_batch() {
+    let stream = Stream::new();
+    for level in [0, 1, 9] {
+        let body = crate::gzip::gzip_at(br#"[{"n":5},7]"#, level);
+        let call = stream.call("POST", "/points").header("Idempotency-Key", "k").header("Content-Encoding", "gzip");
+        assert_eq!(call.body(body).send().expect(202).json()["rejected"], 1);
+    }
+    assert_eq!(keyed(&stream, "k", r#"[{"n":5},7]"#).expect(202).json()["rejected"], 1);
+    assert_close(stream.total("sum"), 5.0, "sum");
+}
+
+#[test]
+fn every_path_binds_a_key_to_its_content() {
+    let stream = Stream::new();
+    let statsd = |key: &str, n: u32| {
+        stream.call("POST", "/statsd").header("Idempotency-Key", key).body(format!("a:{n}|c")).send().expect(202);
+    };
+    let form = |n: u32| {
+        let call = stream.call("POST", "/points").header("Content-Type", "application/x-www-form-urlencoded");
+        call.body(format!("n={n}&batch=form")).send().expect(204);
+    };
+    let pixel = |n: u32| drop(stream.call("GET", &format!("/pixel.gif?n={n}&batch=pixel")).send().expect(200));
+    let time = format!("{}000000000", crate::clock::now_whole_s());
+    let otlp = |n: u32| {
+        let point = serde_json::json!({"asInt": n, "timeUnixNano": time});
+        let gauge = serde_json::json!({"gauge": {"dataPoints": [point]}, "name": "g"});
+        let body = serde_json::json!({"resourceMetrics": [{"scopeMetrics": [{"metrics": [gauge]}]}]});
+        let call = stream.call("POST", "/otlp/v1/metrics").header("Content-Type", "application/json");
+        call.header("Idempotency-Key", "otlp").body(body.to_string()).send().expect(200);
+    };
+    for n in [1, 1, 10, 10, 1] {
+        statsd("statsd", n);
+        form(n);
+        pixel(n);
+        otlp(n);
+        assert!(in_url(&stream, "url", &format!("{{\"n\":{n}}}")).expect(202).text().contains("\"accepted\":1"));
+    }
+    assert_close(stream.total("sum"), 55.0, "11 on each of five paths");
+}
+
+#[test]
+fn two_writers_with_the_same_keys_and_different_points_lose_none_and_count_none_twice() {
+    const BATCHES: usize = 60;
+    let stream = Stream::new();
+    let barrier = Barrier::new(8);
+    // Two of the writers send each body, so all is sent at once, joined, gathered and sent again.
+    let write = |writer: usize| {
+        barrier.wait();
+        for batch in 0..BATCHES {
+            let n = 1 + writer % 4;
+            let answer =
+                keyed(&stream, &format!("{}", batch / 2), &format!(r#"[{{"n":{n}}},{{"bad{n}":1}}]"#)).expect(202);
+            assert!(answer.text().contains(&format!("bad{n}")), "{}", answer.text());
+        }
+    };
+    std::thread::scope(|scope| (0..8).for_each(|writer| drop(scope.spawn(move || write(writer)))));
+    assert_close(stream.total("sum"), 10.0 * BATCHES as f64 / 2.0, "each body once for each key");
+    assert_close(stream.total("count"), 4.0 * BATCHES as f64 / 2.0, "count");
 }
 
 #[test]
@@ -64,7 +139,7 @@ fn a_key_may_stand_in_the_url() {
     let first = in_url(&stream, "a%20key", r#"[{"n":1},7]"#).expect(202);
     let second = in_url(&stream, "a%20key", r#"[{"n":1},7]"#).expect(202);
     assert_eq!(first.text(), second.text());
-    let in_header = keyed(&stream, "a key", r#"{"n":1}"#).expect(202);
+    let in_header = keyed(&stream, "a key", r#"[{"n":1},7]"#).expect(202);
     assert_eq!(first.text(), in_header.text(), "the same key in the header");
     assert_close(stream.total("count"), 1.0, "count");
 }

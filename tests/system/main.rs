@@ -4,6 +4,8 @@
 //! start their own. None sleeps.
 
 mod adnpy;
+mod blocked;
+mod budgets;
 mod carbon;
 mod channel;
 mod clock;
@@ -60,4 +62,6 @@ mod stream;
 mod versions;
 mod waiting;
 mod windows;
+mod write_keys;
+mod writers;
 mod writing;

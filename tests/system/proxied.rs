@@ -1,5 +1,7 @@
 //! A server of one's own behind a reverse proxy: what a trusted proxy says counts, and what a stranger says does not.
 
+use std::process::Command;
+
 use serde_json::{Value, json};
 
 use crate::channel::TIMESERIES;
@@ -125,4 +127,47 @@ fn a_stranger_does_not_choose_an_address() {
     for server in [open_server(&[]), server(&[("TRUSTED_PROXIES", "0")])] {
         assert_eq!(let_through(&server, &clients), [true, false, false, false]);
     }
+}
+
+/// The status of a write from an address of this machine.
+fn write_from(stream: &Stream, address: &str, header: &str) -> String {
+    let url = format!("{}/v1/streams/{}/points", stream.url, stream.id);
+    let curl = Command::new("curl")
+        .args(["--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--interface", address])
+        .args(["--header", header, "--data", POINT, &url])
+        .output()
+        .expect("curl is there");
+    String::from_utf8(curl.stdout).expect("a number")
+}
+
+#[test]
+fn where_no_proxy_is_trusted_a_client_is_its_socket() {
+    for server in [open_server(&[]), server(&[("TRUSTED_PROXIES", "0")]), server(&[])] {
+        let invented =
+            ["CF-Connecting-IP: 192.0.2.1", "MF-CF-Blob: {\"clientIp\":\"192.0.2.2\"}", "X-Real-IP: 192.0.2.3"];
+        // Another period may begin, but not twice.
+        let tries = || {
+            let stream = Stream::on(&server);
+            let write = |address: &str, header: &str| write_from(&stream, address, header) == "202";
+            let of_one = invented.map(|header| write("127.0.0.2", header));
+            [of_one[0], of_one[1], of_one[2], write("127.0.0.3", invented[0])]
+        };
+        let (first, second) = (tries(), tries());
+        let both: Vec<bool> = first.iter().zip(second).map(|(first, second)| *first && second).collect();
+        assert_eq!(both, [true, false, false, true]);
+    }
+}
+
+#[test]
+fn an_operator_names_the_header_that_says_who_a_client_is() {
+    let clients: [&[(&str, &str)]; 6] = [
+        &[("X-Client", "192.0.2.1")],
+        &[("X-Client", "192.0.2.1"), ("X-Forwarded-For", "192.0.2.7"), ("CF-Connecting-IP", "192.0.2.8")],
+        &[("X-Client", "192.0.2.2")],
+        &[("X-Client", "unknown"), ("X-Forwarded-For", "192.0.2.9")],
+        &[("X-Forwarded-For", "192.0.2.10")],
+        &[("X-Client", "192.0.2.3, 192.0.2.4")],
+    ];
+    let server = server(&[("TRUSTED_HEADER", "X-Client")]);
+    assert_eq!(let_through(&server, &clients), [true, false, true, true, false, false]);
 }

@@ -117,6 +117,24 @@ fn a_write_that_an_object_does_not_understand_is_sent_again_and_counts_once() {
 }
 
 #[test]
+fn a_write_that_is_sent_again_after_a_roll_out_counts_once_also_where_keys_are_known_with_their_content_since() {
+    let server = start();
+    let stream = Stream::create(&server, json!({ "name": "x" }));
+    let keyed = |key: &str, body: &str| {
+        stream.call("POST", "/points").header("Idempotency-Key", key).body(body).send().expect(202).json()["accepted"]
+            .clone()
+    };
+    meet(&server, "before");
+    assert_eq!((keyed("a", r#"{"n":1}"#), keyed("a", r#"[{"n":1},{"n":2}]"#)), (json!(1), json!(1)), "the key alone");
+    meet(&server, "same");
+    assert_eq!(keyed("a", r#"{"n":1}"#), 1);
+    for (n, points) in [(2, 1), (2, 1), (3, 2), (3, 2)] {
+        assert_eq!(keyed("b", &format!("[{}]", vec![format!("{{\"n\":{n}}}"); points].join(","))), points);
+    }
+    assert_eq!(stream.read("/status").json()["accepted"], 4);
+}
+
+#[test]
 fn an_answer_that_the_edge_does_not_understand_is_unavailable_for_a_moment() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));

@@ -16,6 +16,8 @@ import { request } from "./request.js";
 /** Points with equal labels in one such slot are one. */
 const SLOT_S = 10;
 const MAX_BATCHES = 10;
+/** A batch that another tab sent is its own for so long: longer than a request may take. */
+const HOLD_S = 45;
 
 /** @import { Entry } from "./point.js" */
 /**
@@ -49,9 +51,9 @@ let timer;
 
 /** Sends to the stream from now on. The endpoint is any address of the deployment. */
 export const startDelivery = () => {
-  const { stream, endpoint } = options;
-  url = `${endpoint.split("/", 3).join("/")}/v1/streams/${stream}/points?batch=`;
-  prefix = `heartbeat:${stream}:`;
+  // In the address: a beacon has no headers, and each batch would have a preflight of its own, for which a closing page has no time.
+  url = `${options.endpoint.split("/", 3).join("/")}/v1/streams/${options.stream}/points?${options.key ? `key=${options.key}&` : ""}batch=`;
+  prefix = `heartbeat:${options.stream}:`;
   isKept = options.keep ?? true;
   off = false;
   setTimeout(work, options.flushInterval * 1000);
@@ -183,13 +185,10 @@ const store = (batch, held_s) =>
   });
 
 /** Takes over what other tabs let go of, or were killed with. */
-const adopt = () => {
-  // Longer than a request may take.
-  const HOLD_S = 45;
+const adopt = () =>
   stored((storage) =>
     kept(storage).forEach((key) => {
       const batch = read(key, 0);
       if (now_s() - batch.held_s > HOLD_S && !batches.some(({ id }) => id == batch.id)) batches.push(batch);
     }),
   );
-};

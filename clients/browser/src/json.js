@@ -5,7 +5,7 @@
  */
 
 /**
- * The text of strings, numbers, booleans, arrays and objects; what is undefined is left out. Strings must have no control
+ * The text of strings, numbers, booleans, arrays and objects; what is undefined or null is left out. Strings must have no control
  * characters: those of points have none (point.js).
  * @param {any} value
  * @returns {string}
@@ -13,7 +13,7 @@
 export const json = (value) => {
   if (typeof value == "string") return `"${value.replace(/["\\]/g, "\\$&")}"`;
   if (typeof value != "object") return `${value}`;
-  if (Array.isArray(value)) return `[${value.map((one) => json(one))}]`;
-  const names = Object.keys(value).filter((name) => value[name] !== undefined);
+  if (Array.isArray(value)) return `[${value.map(json)}]`;
+  const names = Object.keys(value).filter((name) => value[name] != undefined);
   return `{${names.map((name) => json(name) + ":" + json(value[name]))}}`;
 };

@@ -29,7 +29,7 @@ export const request = async (url, body, leaving) => {
       credentials: "omit",
       signal: AbortSignal.timeout?.(TIMEOUT_MS),
     });
-    if (answer.status) return answer;
+    return answer || {};
   } catch {}
   return {};
 };

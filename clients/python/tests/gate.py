@@ -40,6 +40,8 @@ class Fault(NamedTuple):
     """The status and headers in place of the Worker's; None is no answer but a closed connection."""
     until: threading.Event | None = None
     """What is awaited before."""
+    body: dict[str, Any] | None = None
+    """What the answer says; None is that one point was accepted."""
 
 
 class Gate:
@@ -95,7 +97,7 @@ class Gate:
                 if answer is None:
                     self.close_connection = True
                     return None
-                return self._say(*answer, b'{"accepted":1,"rejected":0}')
+                return self._say(*answer, json.dumps(fault.body or {"accepted": 1, "rejected": 0}).encode())
 
             def _say(self, status: int, headers: dict[str, str], body: bytes) -> None:
                 self.send_response(status)

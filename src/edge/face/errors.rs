@@ -20,10 +20,7 @@ pub(in crate::edge) fn reply(problem: &Problem, has_token: bool) -> Reply {
         _ => None,
     };
     let reply = Reply::json(status, envelope::error(status, &message, slug)).with("Cache-Control", "no-store");
-    match problem.header() {
-        Some((name, value)) => reply.with(name, value),
-        None => reply,
-    }
+    problem.with_headers(reply)
 }
 
 /// What is wrong with a point and where it stands: `annotations[3].value.n is required`.

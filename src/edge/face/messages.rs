@@ -1,10 +1,10 @@
 //! Messages: everyone may post them, as everyone may write points; who may read them is as with all reading.
 
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
 use crate::domain::point::Arrival;
 use crate::edge::cors::Cors;
+use crate::edge::identity;
 use crate::edge::problem::Problem;
 use crate::edge::reply::Reply;
 use crate::edge::write::{Fill, Stored};
@@ -14,7 +14,6 @@ use crate::wire::appnet::message_view::{self, MessageView};
 use crate::wire::appnet::paging::{self, Shown, message_id, page_of};
 use crate::wire::appnet::{envelope, points, posted};
 use crate::wire::command::{Command, Page, Read, take_shards};
-use crate::wire::frame::BatchKey;
 
 use super::{answer, invalid};
 
@@ -24,7 +23,7 @@ impl Exchange {
         let admitted = self.admit(id, &mut Cors::Any).await?;
         let lateness_s = admitted.config.lateness_s;
         let message = MessageIn::parse(&self.body(MAX_MESSAGE_BYTES).await?).map_err(|error| invalid(&error))?;
-        let key = message.batch_id.as_deref().map(batch_key);
+        let identity = message.batch_id.as_deref().map(|id| identity::of_message(id, &message.content()));
         let shown = Shown::of(self.query_string());
         let echoed = shown.annotations.then(|| message.annotations.clone());
         let (said, annotations) = (message.said, message.annotations.into_bytes());
@@ -32,16 +31,20 @@ impl Exchange {
         let is_kept = admitted.config.layout.shards() == 1 && admitted.config.messages_s > 0;
         let fill: &Fill<'_> = &|builder, annotations| {
             let (arrival, mut rejected) = (Arrival { at: builder.now(), lateness_s }, Vec::new());
+            // What a rule takes off a point is not read back either.
+            let mut is_whole = true;
             points::each_point(annotations, arrival, &mut |index, point| {
-                rejected.extend(point.is_err().then_some(index));
+                is_whole &= point.as_ref().is_ok_and(|(_, labels)| builder.keeps(labels)) || point.is_err();
+                let accepted = builder.accepted();
                 builder.push(index, point);
+                rejected.extend((builder.accepted() == accepted).then_some(index));
             });
-            if let Some(kept) = is_kept.then(|| posted::kept(&said, annotations, &rejected)).flatten() {
+            if let Some(kept) = (is_kept && is_whole).then(|| posted::kept(&said, annotations, &rejected)).flatten() {
                 builder.keep_posted(kept);
             }
             Ok(())
         };
-        let Stored { outcome, first } = self.store(id, admitted, key.as_ref(), annotations, fill).await?;
+        let Stored { outcome, first } = self.store(id, admitted, identity, annotations, fill).await?;
         let (number, view) = (first.map(|first| first.to_string()), self.message_view(id));
         let (text, annotations) = (said.text.as_deref(), echoed.as_deref());
         let (is_for_people, no_html) = (!said.is_machine_only, shown.no_html);
@@ -84,12 +87,6 @@ impl Exchange {
     pub(super) fn message_view<'a>(&'a self, id: &'a StreamId) -> MessageView<'a> {
         MessageView { channel: id.as_str(), origin: self.origin(), at_s: self.now_ms / 1000, ..MessageView::default() }
     }
-}
-
-/// Begins with what no text has, so that no idempotency key means the same.
-fn batch_key(id: &str) -> BatchKey {
-    let hash = Sha256::digest([b"\xffmessage batch:", id.as_bytes()].concat());
-    std::array::from_fn(|index| hash[index])
 }
 
 /// What `meta` says of a message of which not all points were accepted.

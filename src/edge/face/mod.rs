@@ -19,7 +19,8 @@ pub(super) use route::{Action, Route};
 
 /// What pages of other origins may send, and may see of an answer.
 pub(super) const REQUEST_HEADERS: &str = "Authorization, Content-Type, X-ADN-Migration-Overrides, X-ADN-Pretty-JSON";
-pub(super) const RESPONSE_HEADERS: &str = "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After";
+pub(super) const RESPONSE_HEADERS: &str =
+    "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, Heartbeat-Limits";
 
 const NO_TOKEN: &str =
     "Call requires authentication: this needs the deployment's OWNER_TOKEN as a bearer token or as access_token";

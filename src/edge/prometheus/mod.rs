@@ -132,10 +132,7 @@ pub(super) fn error_reply(problem: &Problem) -> Reply {
         _ => "bad_data",
     };
     let reply = Reply::json(status, failure(kind, problem.detail())).with("Cache-Control", "no-store");
-    match problem.header() {
-        Some((name, value)) => reply.with(name, value),
-        None => reply,
-    }
+    problem.with_headers(reply)
 }
 
 impl From<Refusal> for Problem {

@@ -114,7 +114,10 @@ fn a_batch_is_bounded_and_ends_behind_a_bucket() {
             let text = format!("a\u{1f}{labels}\u{1e}series\u{1f}{series}\u{1e}");
             frame.push(0, Ok((Point { n: 1.0, d: 1.0, p: None, t }, &text)));
         }
-        assert!(model.engine.commit(&[frame.finish(None).frame], model.now_ms)[0].is_ok(), "{bucket}");
+        assert!(
+            model.engine.commit(&[Incoming::of_owner(frame.finish(None).frame)], model.now_ms)[0].is_ok(),
+            "{bucket}"
+        );
         model.now_ms += INTERVAL_MS;
     }
     model.now_ms += 60_000;
@@ -170,7 +173,7 @@ fn quantiles_and_counts_of_values_are_sent_while_the_stream_has_them() {
             let point = Point { n: 8.0, d: 2.0, p: None, t };
             frame.push(0, Ok((point, &format!("client\u{1f}{client}\u{1e}"))));
         }
-        assert!(model.engine.commit(&[frame.finish(None).frame], model.now_ms)[0].is_ok());
+        assert!(model.engine.commit(&[Incoming::of_owner(frame.finish(None).frame)], model.now_ms)[0].is_ok());
     };
     write(&mut model);
     model.drain();

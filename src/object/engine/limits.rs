@@ -16,7 +16,8 @@ pub(in crate::object) struct Limits {
     pub(in crate::object) unsealed_answers: usize,
     /// With this many bytes of sketches in open cells.
     pub(in crate::object) sketch_bytes: usize,
-    /// An open bucket has cells of so many series and `overflow`.
+    /// An open bucket has cells of so many series that are not established, and of any number of others: the bound of
+    /// `open_cells` holds for all together.
     pub(in crate::object) bucket_series: usize,
     /// A step of a removal rewrites so many bytes, or reads eight times as many.
     pub(in crate::object) removal_bytes: i64,
@@ -34,7 +35,7 @@ impl Limits {
         open_pieces: 2_000_000,
         unsealed_answers: 50_000,
         sketch_bytes: 8 << 20,
-        bucket_series: 10_000,
+        bucket_series: 4_000,
         removal_bytes: 4 << 20,
         dictionary: DictionaryLimits::DEFAULT,
         increments: IncrementLimits::DEFAULT,

@@ -75,8 +75,11 @@ impl<S: Sql> Engine<S> {
         Shown::collect(series, query, MAX_SHOWN, MAX_SHOWN_BYTES)
     }
 
+    /// Whether `overflow` has something: what found no room, or what series had that were folded.
     fn has_overflow(&self) -> bool {
+        let mut overflow = self.dictionary.labels().filter(|(_, labels)| labels.is_overflow());
         self.totals.overflow_points > 0
+            || overflow.next().is_some_and(|(series, _)| !self.series_totals.of(series).is_none())
     }
 
     pub(in crate::object) fn labels_json(&self) -> String {
@@ -90,7 +93,7 @@ impl<S: Sql> Engine<S> {
     pub(in crate::object) fn status_json(&self) -> String {
         let rejected: serde_json::Map<String, serde_json::Value> = Reason::ALL
             .iter()
-            .zip(self.totals.rejected)
+            .zip(self.totals.rejected.into_iter().chain([self.totals.ruled]))
             .filter(|(_, count)| *count > 0)
             .map(|(reason, count)| (reason.name().to_owned(), count.into()))
             .collect();
@@ -110,6 +113,7 @@ impl<S: Sql> Engine<S> {
             "last_write": last_write,
             "forward": self.forward_json(),
             "carbon": self.carbon_json(),
+            "bounds": self.bounds_json(),
         })
         .to_string()
     }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::domain::pseudonym::{Salt, Secret};
 use crate::object::announce::Untold;
 use crate::object::distinct::TooManyNames;
 use crate::store::sql::{Sql, StoreError};
@@ -9,6 +10,7 @@ use crate::store::{meta, outbox, schema};
 use crate::wire::command::KeyHash;
 use crate::wire::forward::Token;
 use crate::wire::stream::StreamConfig;
+use crate::wire::write_keys::{KeyId, WriteKey};
 
 use super::forwarding::Forwarding;
 use super::{Engine, RECORD, TIDY, from_json, to_json};
@@ -29,9 +31,43 @@ pub(in crate::object) struct Record {
     /// The token of the forwarding, encrypted.
     #[serde(default)]
     pub(in crate::object) forward_token: Option<Token>,
+    /// Who may write, as far as it is not public.
+    #[serde(default, skip_serializing_if = "Writing::is_nothing")]
+    pub(in crate::object) writing: Writing,
     /// Who is still to hear of it.
     #[serde(default, skip_serializing_if = "Untold::is_nobody")]
     pub(in crate::object) untold: Untold,
+}
+
+/// Write keys, and the salt of the pseudonyms of networks.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(in crate::object) struct Writing {
+    /// In the order in which they were made, at most [`crate::wire::write_keys::MAX_WRITE_KEYS`].
+    pub(in crate::object) keys: Vec<WriteKey>,
+    /// Day and secret.
+    salt: Option<(u32, Secret)>,
+}
+
+impl Writing {
+    fn is_nothing(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The salt that was made last.
+    pub(in crate::object) fn salt(&self) -> Option<Salt> {
+        self.salt.map(|(day, secret)| Salt { day, secret })
+    }
+
+    pub(in crate::object) fn set_salt(&mut self, Salt { day, secret }: Salt) {
+        self.salt = Some((day, secret));
+    }
+
+    /// What the owner calls a key.
+    pub(in crate::object) fn name(&self, id: KeyId) -> String {
+        let key = self.keys.iter().find(|key| KeyId::of(&key.hash) == id);
+        key.map_or_else(String::new, |key| key.name.clone())
+    }
 }
 
 /// Why the record stays as it is.
@@ -56,6 +92,12 @@ impl<S: Sql> Engine<S> {
 
     pub(in crate::object) fn record(&self) -> &Record {
         &self.record
+    }
+
+    /// How many of these label sets have no series.
+    pub(in crate::object) fn new_series(&self, label_sets: &[&str]) -> u64 {
+        let is_new = |labels: &&&str| !self.dictionary.has(&self.distinct.split(labels).0);
+        label_sets.iter().filter(is_new).count() as u64
     }
 
     /// Changes the record. Where the log would mean something else afterwards, it is sealed before.
@@ -108,5 +150,23 @@ impl<S: Sql> Engine<S> {
         Self::put_record(&self.sql, &record)?;
         self.record = record;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_of_what_is_kept_of_who_may_write_is_pinned() {
+        let mut writing =
+            Writing { keys: vec![WriteKey { name: "ci".into(), hash: [1; 32], created_ms: 2 }], salt: None };
+        writing.set_salt(Salt { day: 3, secret: [4; 32] });
+        let list = |byte: &str| vec![byte; 32].join(",");
+        let pinned =
+            format!(r#"{{"keys":[{{"name":"ci","hash":[{}],"created_ms":2}}],"salt":[3,[{}]]}}"#, list("1"), list("4"));
+        assert_eq!(to_json(&writing), pinned);
+        assert_eq!(from_json(Some(pinned)), Ok(Some(writing)));
+        assert_eq!(from_json(Some("{}".into())), Ok(Some(Writing::default())));
     }
 }

@@ -3,11 +3,12 @@
 use crate::domain::open::OpenBuckets;
 use crate::domain::retention::RETENTION_MARGIN_S;
 use crate::domain::tier::{Layer, Tier};
+use crate::object::entry::Brought;
 use crate::store::log::Cursor;
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{chunks, log, meta};
 
-use super::{CONSUMER, Engine, MAX_ROW_BYTES, TIDY, TOTALS, to_json};
+use super::{BUDGETS, CONSUMER, ENTRY, Engine, MAX_ROW_BYTES, TIDY, TOTALS, to_json};
 
 /// Chunks expire in rounds a day apart. A round is an alarm, which is a request and a row written; a stream that is idle
 /// for good has some 250 of them in two years, until only what is kept for ever is left: far less than a cent.
@@ -46,9 +47,10 @@ impl<S: Sql> Engine<S> {
         self.finish_places()?;
         let (sql, open, dictionary, answers) = (&self.sql, &self.open, &self.dictionary, &self.answers);
         let (totals, pushing) = (to_json(&self.totals), &self.pushing);
-        let series_totals = &self.series_totals;
+        let (series_totals, entry) = (&self.series_totals, self.entry.brought());
         let removable = self.removable(cursor.seq, now_ms);
-        let mut sealed = None;
+        let (mut sealed, mut budgets) = (None, None);
+        let (admission, config) = (&self.admission, &self.record.config);
         sql.atomically(&mut || {
             for layer in Tier::ALL.into_iter().flat_map(|tier| [Layer::Total(tier), Layer::Spread(tier)]) {
                 chunks::seal(sql, layer, open.layer(layer))?;
@@ -61,8 +63,18 @@ impl<S: Sql> Engine<S> {
             }
             meta::put(sql, TOTALS, &totals)?;
             pushing.put_if_on(sql)?;
-            log::set_cursor(sql, CONSUMER, cursor)
+            if entry != Brought::default() {
+                meta::put(sql, ENTRY, &to_json(&entry))?;
+            }
+            log::set_cursor(sql, CONSUMER, cursor)?;
+            let size_bytes = sql.size_bytes();
+            let shared = admission.sealed(size_bytes, &config.limits, config.layout.shards(), now_ms);
+            budgets = Some((shared, size_bytes));
+            meta::put(sql, BUDGETS, &to_json(&shared))
         })?;
+        if let Some((shared, size_bytes)) = budgets {
+            self.admission.mark_sealed(shared, size_bytes);
+        }
         if let Some(sealed) = sealed {
             self.answers.mark_sealed(sealed);
         }
@@ -82,12 +94,14 @@ impl<S: Sql> Engine<S> {
         let messages_ms = self.expire_messages(now_ms)?;
         let answers_ms = self.answers.expire(&self.sql, now_ms)?;
         let chunks_ms = self.expire_chunks(now_ms)?.map(|due_ms| due_ms.max(now_ms + EXPIRY_INTERVAL_MS));
-        let next_ms = answers_ms.into_iter().chain(chunks_ms).chain(messages_ms).min();
+        let series_ms = self.expire_series(now_ms)?;
+        let next_ms = answers_ms.into_iter().chain(series_ms).chain(chunks_ms).chain(messages_ms).min();
         let tidy_ms = next_ms.unwrap_or(i64::MAX);
         if tidy_ms != self.tidy_ms {
             meta::put(&self.sql, TIDY, &to_json(&tidy_ms))?;
             self.tidy_ms = tidy_ms;
         }
+        self.admission.shrunk_to(self.sql.size_bytes());
         Ok(next_ms)
     }
 

@@ -311,7 +311,7 @@ fn a_sum_that_was_beyond_all_numbers_is_a_number_again() {
             let t = (START_MS / 1000 - 3_605) as f64;
             frame.push(0, Ok((Point { n, d: 1.0, p: None, t }, "series\u{1f}1\u{1e}")));
         }
-        assert!(model.engine.commit(&[frame.finish(None).frame], START_MS)[0].is_ok());
+        assert!(model.engine.commit(&[Incoming::of_owner(frame.finish(None).frame)], START_MS)[0].is_ok());
         let from_s = Some(START_MS / 1000 - 3_610);
         let ask = Remove { from_s, to_s: from_s.map(|from_s| from_s + 10), ..Remove::default() };
         assert_eq!(model.engine.remove(&ask, START_MS).expect("removes").points, 2);

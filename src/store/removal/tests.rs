@@ -13,7 +13,9 @@ fn ready() -> TestSql {
 }
 
 fn scope(series: &[SeriesId], span: Span) -> Scope {
-    Scope { series: series.iter().copied().collect(), span }
+    let mut numbers = Numbers::default();
+    series.iter().for_each(|series| numbers.push(*series, series + 1));
+    Scope { series: numbers, span }
 }
 
 fn counted(count: u64) -> Cell {

@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::object::{Object, compact, list, object, string};
+use super::object::{Object, canonical, compact, list, object, string};
 use super::posted::Said;
 use super::{BATCH, MAX_ANNOTATIONS_BYTES, MAX_TEXT_CHARS, TIMESERIES};
 
@@ -97,6 +97,13 @@ impl MessageIn {
         }
         if has_points { Ok(Self { said, annotations, batch_id }) } else { Err(MessageError::NoPoints) }
     }
+
+    /// What a redelivery has in common with the first delivery beside the batch id: its annotations, whatever the order of their
+    /// fields. The text is for people and may say when it was sent.
+    #[must_use]
+    pub fn content(&self) -> String {
+        canonical(&self.annotations)
+    }
 }
 
 #[cfg(test)]
@@ -171,6 +178,25 @@ mod tests {
         ] {
             let body = json!({"annotations": [point()], "text": text, "machine_only": machine_only});
             assert_eq!(of(&body).expect("valid").said.is_machine_only, wanted, "{body}");
+        }
+    }
+
+    #[test]
+    fn a_redelivery_may_have_another_text_and_order_of_fields_but_no_other_annotations() {
+        let content = |text: &str, annotation: &str| {
+            let point = format!(r#"{{"type":"{TIMESERIES}","value":{{"n":1}}}}"#);
+            let body = format!(r#"{{"text":"{text}","annotations":[{point},{annotation}]}}"#);
+            MessageIn::parse(body.as_bytes()).expect("valid").content()
+        };
+        let first = content("12:00", r#"{"type":"x","value":{"b":[1,{"z":0,"y":0}],"a":"b"}}"#);
+        let again = content("12:01", r#"{ "value": {"a":"b", "b":[1, {"y":0,"z":0}]}, "type":"x" }"#);
+        assert_eq!(first, again);
+        for other in [
+            r#"{"type":"x","value":{"b":[{"z":0,"y":0},1],"a":"b"}}"#,
+            r#"{"type":"x","value":{"b":[1.0,{"z":0,"y":0}],"a":"b"}}"#,
+            r#"{"type":"x","value":{"b":[1,{"z":0,"y":18446744073709551617}],"a":"b"}}"#,
+        ] {
+            assert_ne!(content("12:00", other), first, "{other}");
         }
     }
 

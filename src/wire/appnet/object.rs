@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
+use crate::wire::json::push_text;
 use crate::wire::scan::Token;
 
 /// An object. Of a name that stands there twice the last counts.
@@ -45,6 +46,35 @@ pub(super) fn token(raw: &RawValue) -> Token {
         Some(b'n') => "null",
         _ => "a number",
     })
+}
+
+/// The same JSON with the fields of each object in the order of their names, as a client that sends a message again may write them
+/// in another. Numbers and strings stay as they are written. `json` is compact.
+pub(super) fn canonical(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    push_canonical(&mut out, json);
+    out
+}
+
+/// As deep as the parser goes: serde_json takes 128 levels.
+fn push_canonical(out: &mut String, json: &str) {
+    if let Some(fields) = object(json) {
+        for (index, (name, value)) in fields.iter().enumerate() {
+            out.push(if index > 0 { ',' } else { '{' });
+            push_text(out, name);
+            out.push(':');
+            push_canonical(out, value.get());
+        }
+        out.push('}');
+    } else if let Some(items) = list(json.as_bytes()) {
+        for (index, item) in items.into_iter().enumerate() {
+            out.push(if index > 0 { ',' } else { '[' });
+            push_canonical(out, item.get());
+        }
+        out.push(']');
+    } else {
+        out.push_str(json);
+    }
 }
 
 /// The same JSON without white space between its parts.

@@ -129,8 +129,8 @@ mod tests {
         for (value, words) in [
             (json!({"n": "1"}), "n must be a finite number, not a string"),
             (json!({"n": null}), "n must be a finite number, not null"),
-            (json!({"n": 1, "d": -1}), "d must be at least 0, not -1"),
-            (json!({"n": 1, "p": 0}), "p must be more than 0"),
+            (json!({"n": 1, "d": -1}), "d must be 0 or from 1e-100 to 1e100, not -1"),
+            (json!({"n": 1, "p": 0}), "p must be at least 0.001"),
             (json!({"n": 1, "t": 7}), "older than the 86400 seconds"),
             (json!({"n": 1, "v": []}), "v must be an object of labels, not an array"),
             (json!({"n": 1, "kv": {"a": null}}), "label \"a\" must be a string, not null"),

@@ -115,3 +115,31 @@ fn a_frame_cut_anywhere_is_an_error_and_no_panic() {
         assert!(read.is_err(), "cut at {end}");
     }
 }
+
+#[test]
+fn the_form_of_a_frame_with_points_that_a_rule_rejects_is_pinned() {
+    let accept =
+        crate::wire::accept::Accept::parse(&serde_json::json!({"labels": {"a": {}}, "n": {"max": 2}})).expect("valid");
+    let binding = Binding::of(&accept, crate::wire::writer::Who::Open).expect("reads");
+    let (id, known) = (binding.id(), |_: &[u8]| None);
+    let mut builder = FrameBuilder::new(NOW_MS, [0; 16], known).bound(binding);
+    let arrival = Arrival { at: builder.now(), lateness_s: 86_400 };
+    let body = br#"[{"n":1,"v":{"b":"y","a":"x"}},{"n":3},{"n":2.5},{"n":null},{"n":1,"v":{"b":"z","a":"x"}}]"#;
+    each_point(body, BodyForm::Json, arrival, &mut builder).expect("few");
+    assert!(builder.keeps("a\u{1f}x\u{1e}") && !builder.keeps("b\u{1f}x\u{1e}"));
+    let Batch { frame: bytes, new_labels, .. } = builder.finish(None);
+    assert_eq!((new_labels.rules, new_labels.iter().len()), (id, 2), "as they are written, with what the rules drop");
+    let frame = Frame::parse(&bytes).expect("a frame");
+    assert_eq!(frame.label_sets, ["a\u{1f}x\u{1e}"; 2]);
+    assert_eq!(frame.outcome.rejected, [0, 0, 1, 0, 0, 0, 0, 2]);
+    assert!(frame.outcome.errors_json.contains("the rule is `accept.n`"));
+    let [arrived, ..] = PINNED;
+    assert_eq!(
+        frame.answer(NOW_MS, false),
+        [&[2 + 64], arrived, &[0, 2], &[0, 0, 1, 0, 0, 0, 0, 2][..], &[0, 0]].concat()
+    );
+    assert_eq!(Frame::parse(&frame.answer(7, true)).expect("a frame").outcome, frame.outcome);
+    for version in [64, 64 + 4, 128 + 2] {
+        assert!(Frame::parse(&[&[version], &bytes[1..]].concat()).is_err());
+    }
+}

@@ -104,7 +104,7 @@ mod tests {
         let rejection = Rejection::Point(PointError::MissingN);
         let errors: Vec<ErrorEntry> = (0..6).map(|index| ErrorEntry::new(index, &rejection)).collect();
         let errors = &errors[..errors.len().min(usize::try_from(rejected).expect("few"))];
-        Outcome::new(9, [rejected, 0, 0, 0, 0, 0, 0], errors).to_json().into_bytes()
+        Outcome::new(9, [rejected, 0, 0, 0, 0, 0, 0, 0], errors).to_json().into_bytes()
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 from ._client import Client, Pipeline
 from ._handler import HeartbeatHandler
-from ._sender import Sender, Statistics
+from ._sender import Sender
+from ._statistics import Statistics
 from ._version import __version__
 
 __all__ = ["Client", "HeartbeatHandler", "Pipeline", "Sender", "Statistics", "__version__"]

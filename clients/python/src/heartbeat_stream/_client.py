@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from . import _fork
 from ._checked import Refused, fixed_labels
 from ._gathered import MAX_GATHERED, Gathered, Gauges
-from ._sender import Options, Sender, Statistics
+from ._sender import Options, Sender
+from ._statistics import Statistics
 from ._vocabulary import Measurement, Vocabulary, own_name
 
 if TYPE_CHECKING:

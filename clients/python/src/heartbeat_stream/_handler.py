@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from . import _quiet
 from ._checked import fixed_labels, fixed_names
 from ._labels import clean, text
-from ._sender import Options, Sender, Statistics
+from ._sender import Options, Sender
+from ._statistics import Statistics
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack  # of the type checker; there is none at run time

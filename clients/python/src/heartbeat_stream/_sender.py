@@ -14,12 +14,14 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, TypedDict
+from typing import Any, TypedDict
 
 from . import _exit, _fork, _quiet
 from ._address import StreamAddress
 from ._batch import Batch, encode
+from ._key import WriteKey
 from ._queue import Queue
+from ._statistics import Statistics
 from ._transport import Answer, Transport, Verdict
 from ._warnings import Warnings
 
@@ -39,37 +41,20 @@ class Options(TypedDict, total=False):
     queue_bytes: int
     backoff: float
     backoff_max: float
+    write_key: str | None
 
 
 Source = Callable[[], Iterable[Mapping[str, Any]]]
 
 
-class Statistics(NamedTuple):
-    """Numbers of points since the sender was made, or since the fork in a child."""
-
-    queued: int
-    """Waiting, or on their way."""
-    accepted: int
-    """Stored, as the server said."""
-    rejected: int
-    """Bad, as the server said, or in a request that it refused."""
-    dropped: int
-    """Never sent: no room, no JSON, put after `close`, or given up at the end of `close`."""
-    requests: int
-    """Attempts to deliver a batch."""
-    retries: int
-    """Those of them that repeated one."""
-    may_be_doubled: int
-    """Repeated when the server may have forgotten their batch."""
-
-
 class Sender:
     """Delivers points to a stream, in the background and in order. For any number of threads, and across forks.
 
-    `stream_url` is ``https://HOST/v1/streams/ID``. At most `queue_points` points and `queue_bytes` bytes of JSON wait,
-    the batch on its way among them; what is put beyond is dropped and counted. A point waits `flush_interval` seconds
-    at most, then goes with all others. Between attempts are half to all of `backoff` seconds, twice as many each time,
-    up to `backoff_max`.
+    `stream_url` is ``https://HOST/v1/streams/ID``. `write_key` is the key ``wk_..`` that the stream's owner made for
+    this writer, if there is one; it is sent to that address, and is in no log and no `repr`. At most `queue_points`
+    points and `queue_bytes` bytes of JSON wait, the batch on its way among them; what is put beyond is dropped and
+    counted. A point waits `flush_interval` seconds at most, then goes with all others. Between attempts are half to all
+    of `backoff` seconds, twice as many each time, up to `backoff_max`.
 
     A child of fork begins with an empty queue and zero statistics; what was queued before is sent by the parent, once.
     """
@@ -83,6 +68,7 @@ class Sender:
         flush_interval: float = 1.0,
         backoff: float = 0.5,
         backoff_max: float = 30.0,
+        write_key: str | None = None,
     ) -> None:
         if not all(1 <= bound < math.inf for bound in (queue_points, queue_bytes)):
             raise ValueError("queue_points and queue_bytes are numbers above 0")
@@ -90,6 +76,7 @@ class Sender:
             raise ValueError(f"flush_interval, backoff and backoff_max are above 0 and at most {_MAX_S:,} seconds")
         self._address = StreamAddress(stream_url)
         self._host = self._address.host
+        self._write_key = None if write_key is None else WriteKey(write_key)
         self._queue_points = queue_points
         self._queue_bytes = queue_bytes
         self._flush_interval = flush_interval
@@ -121,6 +108,7 @@ class Sender:
         self._requests = 0
         self._retries = 0
         self._may_be_doubled = 0
+        self._overflow = 0
         self._dropped_told = 0
         self._warnings = Warnings()
 
@@ -255,6 +243,7 @@ class Sender:
                 requests=self._requests,
                 retries=self._retries,
                 may_be_doubled=self._may_be_doubled,
+                overflow=self._overflow,
             )
 
     # What follows runs on the background thread.
@@ -262,7 +251,7 @@ class Sender:
     def _run(self) -> None:
         # What the network code logs is not to be written to the stream: it would never end.
         with _quiet.thread():
-            transport = Transport(self._address)
+            transport = Transport(self._address, self._write_key)
             while self._wait_until_due():
                 self._collect()
                 self._deliver_queue(transport)
@@ -344,10 +333,23 @@ class Sender:
         with self._changed:
             self._accepted += answer.accepted
             self._rejected += answer.rejected
+            self._overflow += answer.overflow
             self._leave(batch.points)
-        if answer.rejected:
+        if answer.is_unauthorized:
+            self._tell_unauthorized(batch.points, answer.reason)
+        elif answer.rejected:
             numbers = (answer.rejected, batch.points, answer.reason)
             self._warnings.warn(f"rejected {answer.verdict}", "%s rejected %d of %d points: %s", self._host, *numbers)
+
+        if answer.overflow:
+            message = "%s has no room for new series: %d of %d points are counted without their labels (overflow=true)"
+            self._warnings.warn("overflow", message, self._host, answer.overflow, batch.points)
+
+    def _tell_unauthorized(self, points: int, reason: str) -> None:
+        why = "it takes writers with a write key only, and this one has none"
+        if self._write_key is not None:
+            why = "it does not know this write key: it was revoked, or is another stream's"
+        self._warnings.error("unauthorized", "%s refused %d points, as %s (%s)", self._host, points, why, reason)
 
     def _leave(self, points: int) -> None:
         self._settled += points

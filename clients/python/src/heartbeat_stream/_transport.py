@@ -13,6 +13,7 @@ from urllib3.util import Retry
 from ._address import StreamAddress
 from ._batch import Batch
 from ._http import USER_AGENT, pool_for
+from ._key import WriteKey
 
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 15.0
@@ -48,13 +49,18 @@ class Answer(NamedTuple):
     rejected: int = 0
     retry_after_s: float | None = None
     reason: str = ""
+    overflow: int = 0
+    """How many of the accepted are counted without their labels, in the series ``overflow=true``."""
+    is_unauthorized: bool = False
+    """Whether it was refused for its write key, or for having none."""
 
 
 class Transport:
     """Posts batches over one kept connection. Not for several threads."""
 
-    def __init__(self, address: StreamAddress) -> None:
+    def __init__(self, address: StreamAddress, write_key: WriteKey | None = None) -> None:
         self._url = address.points
+        self._write_key = write_key
         self._address = address
         self._pool: urllib3.PoolManager | None = None
 
@@ -67,6 +73,8 @@ class Transport:
         }
         if batch.is_gzipped:
             headers["Content-Encoding"] = "gzip"
+        if self._write_key is not None:
+            headers["Authorization"] = self._write_key.authorization
         timeout = urllib3.Timeout(connect=min(timeout_s, CONNECT_TIMEOUT_S), read=min(timeout_s, READ_TIMEOUT_S))
         if self._pool is None:
             self._pool = pool_for(self._address)
@@ -106,9 +114,10 @@ def judge(status: int, body: dict[str, Any], retry_after: str | None, points: in
             # Such as of a page that a network shows before it lets anyone through.
             return Answer(Verdict.UNSURE, reason=f"{status} without the count of a Heartbeat")
         rejected = _count(body.get("rejected"), points)
-        return Answer(Verdict.STORED, points - rejected, rejected, reason=reason if rejected else "")
+        overflow = _count(body.get("overflow"), points - rejected)
+        return Answer(Verdict.STORED, points - rejected, rejected, reason=reason if rejected else "", overflow=overflow)
     if status not in _RETRIED and (status < 500 or status in _NEVER):
-        return Answer(Verdict.REFUSED, rejected=points, reason=reason)
+        return Answer(Verdict.REFUSED, rejected=points, reason=reason, is_unauthorized=status == 401)
     nothing_stored = status < 500 or str(body.get("type", "")).endswith(_NOTHING_STORED)
     verdict = Verdict.NOT_STORED if nothing_stored else Verdict.UNSURE
     return Answer(verdict, retry_after_s=_seconds(retry_after), reason=reason)

@@ -17,9 +17,16 @@ class Warnings:
 
     def warn(self, reason: str, message: str, *args: object, exc_info: bool = False) -> None:
         """Logs the message, unless `reason` was told within the hour."""
+        self._log(logging.WARNING, reason, message, *args, exc_info=exc_info)
+
+    def error(self, reason: str, message: str, *args: object) -> None:
+        """Likewise, of what stays wrong until somebody mends it."""
+        self._log(logging.ERROR, reason, message, *args, exc_info=False)
+
+    def _log(self, level: int, reason: str, message: str, *args: object, exc_info: bool) -> None:
         now = time.monotonic()
         last = self._told_at.get(reason)
         if last is not None and now - last < _EVERY_S:
             return
         self._told_at[reason] = now
-        _logger.warning(message, *args, exc_info=exc_info)
+        _logger.log(level, message, *args, exc_info=exc_info)

@@ -46,19 +46,44 @@ impl<S: Sql> Engine<S> {
         let matchers = ask.matchers.iter().map(|text| Matcher::parse(text)).collect::<Result<Vec<_>, _>>();
         let matchers = matchers.map_err(|error| RemoveError::Matcher(error.to_string()))?;
         let is_wanted = |labels: &Labels| matchers.iter().all(|matcher| matcher.accepts(labels));
-        let wanted = self.dictionary.labels().filter(|(_, labels)| is_wanted(labels));
-        let series: Numbers = wanted.map(|(series, _)| series).collect();
-        let Some(span) = ask.span() else { return Ok(self.whole(series)) };
+        let wanted: Vec<SeriesId> =
+            self.dictionary.labels().filter(|(_, labels)| is_wanted(labels)).map(|(series, _)| series).collect();
+        let series = self.numbers(&wanted);
+        let Some(span) = ask.span() else { return Ok(self.whole(series, wanted)) };
         span.check(&self.record.config.retention, now_ms / 1000)?;
         self.part(Scope { series, span })
     }
 
+    /// The numbers that stand for live series; with `overflow`, also all that stand for no series any more.
+    fn numbers(&self, wanted: &[SeriesId]) -> Numbers {
+        let (mut numbers, mut rest) = (Numbers::default(), wanted);
+        let has_overflow = wanted.iter().any(|series| self.is_overflow(*series));
+        let mut next = 0;
+        for (series, _) in self.dictionary.labels() {
+            if has_overflow {
+                numbers.push(next, series);
+            }
+            next = series + 1;
+            if rest.first() == Some(&series) {
+                rest = &rest[1..];
+                numbers.push(series, next);
+            }
+        }
+        if has_overflow {
+            numbers.push(next, self.dictionary.next());
+        }
+        numbers
+    }
+
+    fn is_overflow(&self, series: SeriesId) -> bool {
+        self.dictionary.get(series).is_some_and(Labels::is_overflow)
+    }
+
     /// All of series.
-    fn whole(&self, series: Numbers) -> Plan {
+    fn whole(&self, series: Numbers, wanted: Vec<SeriesId>) -> Plan {
         let total = |series: &SeriesId| self.series_totals.of(*series);
-        let is_overflow = |series: &SeriesId| self.dictionary.get(*series).is_some_and(Labels::is_overflow);
-        let (overflow, freed): (Vec<_>, Vec<_>) = series.as_slice().iter().copied().partition(is_overflow);
-        let points = series.as_slice().iter().map(|series| total(series).points).sum();
+        let points = wanted.iter().map(|series| total(series).points).sum();
+        let (overflow, freed): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|series| self.is_overflow(*series));
         let had_some = overflow.iter().filter(|series| !total(series).is_none()).count();
         Plan {
             series: (freed.len() + had_some) as u64,
@@ -79,15 +104,18 @@ impl<S: Sql> Engine<S> {
         })?;
         // Each point once: days have all that any tier has.
         let days = Layer::Total(Tier::D1);
+        // What a number had that is no series any more is part of the overflow's total.
+        let overflow = self.dictionary.labels().find(|(_, labels)| labels.is_overflow()).map(|(series, _)| series);
+        let live = |series| if self.dictionary.get(series).is_some() { series } else { overflow.unwrap_or(series) };
         let mut before: FxHashMap<SeriesId, Total> = FxHashMap::default();
         let mut after = before.clone();
         self.each_day(&scope, (scope.span.from_s, scope.span.to_s), &mut |start_s, series, cell| {
             if scope.covers(days, start_s, series) {
-                before.entry(series).or_default().add(cell);
+                before.entry(live(series)).or_default().add(cell);
             }
         })?;
         for ((series, _), cell) in added.get(&days).into_iter().flatten() {
-            after.entry(*series).or_default().add(&Total::of_cell(cell));
+            after.entry(live(*series)).or_default().add(&Total::of_cell(cell));
         }
         let (mut totals, mut points, mut inexact) = (Vec::new(), 0, FxHashMap::default());
         for (series, before) in before {
@@ -109,7 +137,7 @@ impl<S: Sql> Engine<S> {
         }
         if !inexact.is_empty() {
             self.each_day(&scope, (Span::ALL.from_s, Span::ALL.to_s), &mut |start_s, series, cell| {
-                if let Some(left) = inexact.get_mut(&series).filter(|_| !scope.covers(days, start_s, series)) {
+                if let Some(left) = inexact.get_mut(&live(series)).filter(|_| !scope.covers(days, start_s, series)) {
                     left.add(&Total { points: 0, ..*cell });
                 }
             })?;

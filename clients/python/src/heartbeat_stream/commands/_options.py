@@ -6,6 +6,7 @@ import argparse
 import os
 
 from .._address import StreamAddress
+from .._key import WriteKey
 from . import CommandError
 
 
@@ -29,6 +30,28 @@ def stream_of(arguments: argparse.Namespace) -> str:
         return StreamAddress(url).url
     except ValueError as error:
         raise CommandError(str(error)) from None
+
+
+def add_write_key(parser: argparse.ArgumentParser) -> None:
+    """Adds the option for a write key, or the environment's `HEARTBEAT_WRITE_KEY`."""
+    parser.add_argument(
+        "--write-key",
+        metavar="KEY",
+        default=os.environ.get("HEARTBEAT_WRITE_KEY"),
+        help="the stream's write key, if it takes keys; others see it here, so rather set HEARTBEAT_WRITE_KEY",
+    )
+
+
+def write_key_of(arguments: argparse.Namespace) -> str | None:
+    """The write key, of the option or the environment; none where it is empty."""
+    key: str | None = arguments.write_key
+    if not key:
+        return None
+    try:
+        WriteKey(key)
+    except ValueError as error:
+        raise CommandError(str(error)) from None
+    return key
 
 
 def pair(text: str) -> tuple[str, str]:

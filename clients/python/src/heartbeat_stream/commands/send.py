@@ -13,7 +13,7 @@ from typing import Any
 
 from .._sender import Sender
 from . import CommandError
-from ._options import add_stream, pair, stream_of
+from ._options import add_stream, add_write_key, pair, stream_of, write_key_of
 
 # How many points of standard input are on their way to the server at a time.
 _STEP_POINTS = 10_000
@@ -22,6 +22,7 @@ _STEP_POINTS = 10_000
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What it takes."""
     add_stream(parser, "--to")
+    add_write_key(parser)
     parser.add_argument("n", help="the numerator, or - for points on standard input")
     parser.add_argument("-d", type=float, help="the denominator")
     parser.add_argument("-p", type=float, help="the period in seconds that the point covers")
@@ -34,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Writes, and fails where not all is stored."""
-    sender = Sender(stream_of(arguments), backoff=0.2, backoff_max=5.0)
+    sender = Sender(stream_of(arguments), backoff=0.2, backoff_max=5.0, write_key=write_key_of(arguments))
     told = 0
     for told, point in enumerate(_points(arguments), start=1):
         if not sender.put(point):

@@ -15,7 +15,7 @@ from .._vocabulary import own_name
 from ..statsd._relay import Relay
 from ..statsd._server import Server
 from . import CommandError
-from ._options import add_stream, pair, stream_of
+from ._options import add_stream, add_write_key, pair, stream_of, write_key_of
 
 _QUEUE_POINTS = 200_000
 _QUEUE_BYTES = 64 * 1024 * 1024
@@ -28,6 +28,7 @@ _SWITCH_INTERVAL_S = 0.0005
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What it takes."""
     add_stream(parser, "--to")
+    add_write_key(parser)
     parser.add_argument(
         "--listen", type=_address, default="127.0.0.1:8125", metavar="HOST:PORT", help="UDP and TCP (127.0.0.1:8125)"
     )
@@ -51,7 +52,11 @@ def run(arguments: argparse.Namespace) -> int:
     """Relays until SIGTERM or SIGINT; 1 where points were left at the end."""
     try:
         sender = Sender(
-            stream_of(arguments), queue_points=_QUEUE_POINTS, queue_bytes=_QUEUE_BYTES, flush_interval=_SEND_WITHIN_S
+            stream_of(arguments),
+            queue_points=_QUEUE_POINTS,
+            queue_bytes=_QUEUE_BYTES,
+            flush_interval=_SEND_WITHIN_S,
+            write_key=write_key_of(arguments),
         )
     except ValueError as error:
         raise CommandError(str(error)) from None
@@ -98,6 +103,7 @@ def _report(server: Server, relay: Relay, sender: Sender, kernel_dropped: int | 
         "queued": sent.queued,
         "requests": sent.requests,
         "retries": sent.retries,
+        "overflow": sent.overflow,
     }
     told = " ".join(f"{name}={'?' if number is None else number}" for name, number in numbers.items())
     return f"{told} last_error={relay.last_error!r}" if relay.last_error else told

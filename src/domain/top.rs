@@ -1,0 +1,230 @@
+//! Who is most, in bounded memory: `SpaceSaving` (Metwally, Agrawal and El Abbadi 2005), by cost.
+//!
+//! Of K counters, each has a key and a cost that is at least the key's own and at most `error` more. With N for the cost in all,
+//! no error is more than N / K, and each key with more than N / K has a counter. Both stay true when lists are merged as
+//! Cafaro, Tempesta and Pulimeno (2016) have it: a key that a full list lacks may have had as much as the least of that list.
+
+/// So many are counted: everyone above 0.8 % of all.
+pub const MAX_COUNTERS: usize = 128;
+/// A label has at most so many bytes, the longest that is of use being an origin: 128 counters take at most 50 KiB, and
+/// without origins 10.
+pub const MAX_LABEL_BYTES: usize = 300;
+
+/// What somebody did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    /// Points that were accepted.
+    pub points: u64,
+    /// Series that were new.
+    pub new_series: u64,
+    /// Points that were rejected.
+    pub rejected: u64,
+}
+
+/// What is known of one key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Counter {
+    /// Whose it is.
+    pub key: u64,
+    /// What is told of it, cut at [`MAX_LABEL_BYTES`].
+    pub label: Box<str>,
+    /// At least what the key cost...
+    pub cost: u64,
+    /// ...and at most so much more.
+    pub error: u64,
+    /// What the key did since it has this counter.
+    pub tally: Tally,
+}
+
+/// Those that cost most, in no order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Top(Vec<Counter>);
+
+impl Top {
+    /// A list of these counters; what is too much is left out.
+    #[must_use]
+    pub fn of(mut counters: Vec<Counter>) -> Self {
+        keep_most(&mut counters);
+        Self(counters)
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn counters(&self) -> &[Counter] {
+        &self.0
+    }
+
+    /// Those that cost most first.
+    #[must_use]
+    pub fn into_sorted(self) -> Vec<Counter> {
+        let mut counters = self.0;
+        sort(&mut counters);
+        counters
+    }
+
+    /// Counts what somebody did.
+    pub fn add(&mut self, key: u64, label: &str, cost: u64, tally: Tally) {
+        let counter = match self.0.iter().position(|counter| counter.key == key) {
+            Some(at) => &mut self.0[at],
+            None => self.make_room(key, label),
+        };
+        counter.cost = counter.cost.saturating_add(cost);
+        counter.tally.add(&tally);
+    }
+
+    /// A counter for a key that has none: in place of the least, whose cost may have been this key's.
+    fn make_room(&mut self, key: u64, label: &str) -> &mut Counter {
+        let least = self.least();
+        let counter = Counter { key, label: cut(label).into(), cost: least, error: least, tally: Tally::default() };
+        if self.0.len() < MAX_COUNTERS {
+            self.0.push(counter);
+            return self.0.last_mut().expect("was pushed");
+        }
+        let at = self.0.iter().position(|counter| counter.cost == least).unwrap_or_default();
+        self.0[at] = counter;
+        &mut self.0[at]
+    }
+
+    /// What a key without a counter may have cost.
+    fn least(&self) -> u64 {
+        if self.0.len() < MAX_COUNTERS { 0 } else { self.0.iter().map(|counter| counter.cost).min().unwrap_or(0) }
+    }
+
+    /// Adds what another list has counted.
+    pub fn merge(&mut self, other: &Self) {
+        let (least, others) = (self.least(), other.least());
+        let mut rest: Vec<Option<&Counter>> = other.0.iter().map(Some).collect();
+        for counter in &mut self.0 {
+            let same = rest.iter_mut().find(|same| same.is_some_and(|same| same.key == counter.key));
+            let (cost, error) = match same.and_then(Option::take) {
+                Some(same) => {
+                    counter.tally.add(&same.tally);
+                    (same.cost, same.error)
+                }
+                None => (others, others),
+            };
+            counter.cost = counter.cost.saturating_add(cost);
+            counter.error = counter.error.saturating_add(error);
+        }
+        for counter in rest.into_iter().flatten() {
+            let (cost, error) = (counter.cost.saturating_add(least), counter.error.saturating_add(least));
+            self.0.push(Counter { cost, error, ..counter.clone() });
+        }
+        keep_most(&mut self.0);
+    }
+}
+
+impl Tally {
+    fn add(&mut self, other: &Self) {
+        self.points += other.points;
+        self.new_series += other.new_series;
+        self.rejected += other.rejected;
+    }
+}
+
+/// Those that cost most first; among equals by key, so that no order of merging shows.
+fn sort(counters: &mut [Counter]) {
+    counters.sort_unstable_by_key(|counter| (std::cmp::Reverse(counter.cost), counter.key));
+}
+
+fn keep_most(counters: &mut Vec<Counter>) {
+    if counters.len() > MAX_COUNTERS {
+        sort(counters);
+        counters.truncate(MAX_COUNTERS);
+    }
+}
+
+fn cut(label: &str) -> &str {
+    &label[..label.floor_char_boundary(MAX_LABEL_BYTES)]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// Shares of a stream: keys of which some are frequent, with costs, to one of three shards.
+    fn writes() -> impl Strategy<Value = Vec<(u64, u64, usize)>> {
+        let key = prop_oneof![0..4u64, 0..60u64, 0..600u64];
+        prop::collection::vec((key, 1..1_000u64, 0..3usize), 0..1_500)
+    }
+
+    fn point() -> Tally {
+        Tally { points: 1, ..Tally::default() }
+    }
+
+    #[track_caller]
+    fn assert_law(top: &Top, exact: &BTreeMap<u64, (u64, u64)>) {
+        let total: u64 = exact.values().map(|(cost, _)| cost).sum();
+        let most = total / MAX_COUNTERS as u64;
+        assert!(top.counters().len() <= MAX_COUNTERS);
+        for counter in top.counters() {
+            let (cost, points) = exact[&counter.key];
+            assert!(counter.cost >= cost && counter.cost - counter.error <= cost, "{counter:?} of {cost}");
+            assert!(counter.error <= most && counter.tally.points <= points, "{counter:?}, N/K = {most}");
+            assert!(counter.error > 0 || counter.tally.points == points, "{counter:?} of {points}");
+        }
+        for (key, (cost, _)) in exact {
+            let has = top.counters().iter().any(|counter| counter.key == *key);
+            assert!(has || *cost <= most, "{key} with {cost} is not among those above {most}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_error_is_more_than_its_share_and_whoever_is_above_it_is_there(writes in writes()) {
+            let (mut shards, mut exact) = (vec![Top::default(); 3], BTreeMap::<u64, (u64, u64)>::new());
+            let mut own = vec![BTreeMap::new(); 3];
+            for (key, cost, shard) in writes {
+                shards[shard].add(key, "", cost, point());
+                for exact in [&mut exact, &mut own[shard]] {
+                    let (sum, points) = exact.entry(key).or_default();
+                    (*sum, *points) = (*sum + cost, *points + 1);
+                }
+            }
+            for (shard, own) in shards.iter().zip(&own) {
+                assert_law(shard, own);
+            }
+            let (first, rest) = shards.split_first().expect("three");
+            let mut merged = first.clone();
+            rest.iter().for_each(|shard| merged.merge(shard));
+            assert_law(&merged, &exact);
+            // A merged list counts on.
+            for key in 0..200 {
+                merged.add(key * 7, "", key, point());
+                let (sum, points) = exact.entry(key * 7).or_default();
+                (*sum, *points) = (*sum + key, *points + 1);
+            }
+            assert_law(&merged, &exact);
+        }
+    }
+
+    #[test]
+    fn while_there_is_room_all_is_exact_and_merging_does_not_care_who_is_first() {
+        let list = |keys: std::ops::Range<u64>| {
+            let mut top = Top::default();
+            keys.for_each(|key| top.add(key, "a", key + 1, Tally { points: 1, new_series: 2, rejected: 3 }));
+            top
+        };
+        let (mut one, mut other) = (list(0..60), list(30..100));
+        one.merge(&list(30..100));
+        other.merge(&list(0..60));
+        let (one, other) = (one.into_sorted(), other.into_sorted());
+        assert_eq!((one.len(), &one), (100, &other));
+        let twice = one.iter().find(|counter| counter.key == 40).expect("is there");
+        assert_eq!((twice.cost, twice.error), (82, 0));
+        assert_eq!(twice.tally, Tally { points: 2, new_series: 4, rejected: 6 });
+    }
+
+    #[test]
+    fn a_label_is_cut_between_characters() {
+        let mut top = Top::default();
+        top.add(1, &"ü".repeat(200), 1, Tally::default());
+        top.add(2, &format!("a{}", "ü".repeat(200)), 1, Tally::default());
+        let bytes: Vec<usize> = top.counters().iter().map(|counter| counter.label.len()).collect();
+        assert_eq!(bytes, [300, 299]);
+    }
+}

@@ -1,0 +1,109 @@
+//! What a batch is known by: its writer's key and its content. The same key with other content is another batch, so nobody who guesses a
+//! key takes its batch's place or reads what its writer was told.
+
+use sha2::{Digest, Sha256};
+
+use crate::domain::shards::Key;
+use crate::wire::frame::BatchKey;
+use crate::wire::pixel::BATCH;
+
+use super::Exchange;
+use super::problem::Problem;
+
+/// An idempotency key has 1 to this many bytes.
+const MAX_KEY_BYTES: usize = 200;
+
+/// What a batch is known by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Identity {
+    /// Of key and content: what objects remember.
+    pub(super) batch: BatchKey,
+    /// Of the key alone: the batch's shard follows from it, and the version before this one remembered it.
+    pub(super) key: Key,
+}
+
+impl Identity {
+    /// Of a batch with a key, whose hash is known, and this content. The length tells where the key ends.
+    pub(super) fn new(key: &[u8], key_hash: Key, content: &[u8]) -> Self {
+        let hash = Sha256::new().chain_update((key.len() as u64).to_le_bytes()).chain_update(key);
+        Self { batch: first_bytes(&hash.chain_update(Sha256::digest(content)).finalize()), key: key_hash }
+    }
+
+    /// What the version before this one would have remembered, where that is something else.
+    pub(super) fn earlier(&self) -> Option<BatchKey> {
+        (self.batch != self.key).then_some(self.key)
+    }
+}
+
+impl Exchange {
+    /// By `Idempotency-Key`, or by `?batch=` or a form's field for writers that can't set headers; `content` is all of the body after
+    /// gunzip, or the query string of an image.
+    pub(super) fn identity(&self, form: &[u8], content: &[u8]) -> Result<Option<Identity>, Problem> {
+        let in_url = || {
+            let in_query = form_urlencoded::parse(self.query_string().as_bytes());
+            let mut pairs = in_query.chain(form_urlencoded::parse(form));
+            pairs.find(|(name, _)| name == BATCH).map(|(_, key)| key.into_owned())
+        };
+        let Some(key) = self.header("Idempotency-Key").or_else(in_url) else { return Ok(None) };
+        if key.is_empty() || key.len() > MAX_KEY_BYTES {
+            let detail = format!("an idempotency key has 1 to {MAX_KEY_BYTES} bytes, this one has {}", key.len());
+            return Err(Problem::InvalidRequest(detail));
+        }
+        let key = key.as_bytes();
+        Ok(Some(Identity::new(key, first_bytes(&Sha256::digest(key)), content)))
+    }
+
+    /// Of a writer that has no key but repeats the same bytes: of these, and of where they come from, as two pages may well count the
+    /// same in the same millisecond.
+    pub(super) fn identity_of(&self, body: &[u8]) -> Identity {
+        // No key that is given begins like this: it is UTF-8.
+        let hash = Sha256::new().chain_update(b"\xffbody:").chain_update(self.network()).chain_update([0]);
+        let key = first_bytes(&hash.chain_update(body).finalize());
+        Identity { batch: key, key }
+    }
+}
+
+/// Of the batch that a message says it is, whose content is canonical JSON.
+pub(super) fn of_message(id: &str, content: &str) -> Identity {
+    // Begins with what no text has, so that no idempotency key means the same.
+    let key = [b"\xffmessage batch:", id.as_bytes()].concat();
+    Identity::new(&key, first_bytes(&Sha256::digest(&key)), content.as_bytes())
+}
+
+fn first_bytes(hash: &[u8]) -> Key {
+    std::array::from_fn(|index| hash[index])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(key: &str, content: &str) -> Identity {
+        Identity::new(key.as_bytes(), first_bytes(&Sha256::digest(key.as_bytes())), content.as_bytes())
+    }
+
+    #[test]
+    fn the_identity_of_a_batch_is_pinned() {
+        let pinned = [102, 237, 83, 196, 5, 152, 226, 62, 54, 189, 129, 252, 143, 173, 223, 248];
+        assert_eq!(of("7f3a", "{\"n\":0}").batch, pinned, "a retry may reach another version");
+        let key = [230, 145, 208, 7, 159, 121, 236, 164, 48, 66, 25, 209, 30, 229, 229, 255];
+        assert_eq!(of("7f3a", "").key, key, "shards and the version before know it");
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn two_batches_are_the_same_if_key_and_content_are(key in "[ab]{1,2}", content in "[ab]{0,2}", other in "[ab]{1,2}", body in "[ab]{0,2}") {
+            let is_same = key == other && content == body;
+            proptest::prop_assert_eq!(of(&key, &content).batch == of(&other, &body).batch, is_same);
+        }
+    }
+
+    #[test]
+    fn a_key_with_other_content_or_split_elsewhere_is_another_batch_of_the_same_shard() {
+        let one = of("k", "ab");
+        assert_eq!(of("k", "ab"), one);
+        assert_eq!((of("k", "b").key, one.earlier()), (one.key, Some(one.key)));
+        assert!([of("k", "b"), of("ka", "b"), of("k", "ab ")].iter().all(|other| other.batch != one.batch));
+        assert_ne!(of_message("k", "ab").batch, one.batch);
+    }
+}

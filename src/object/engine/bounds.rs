@@ -1,0 +1,46 @@
+//! Bounds of a stream that are near: what they are called, how much is used, and what to do.
+
+use serde_json::{Value, json};
+
+use crate::store::sql::Sql;
+use crate::wire::limits::Limit;
+
+use super::Engine;
+
+/// From so many percent on a bound is shown.
+const SHOWN_PERCENT: u64 = 70;
+
+impl<S: Sql> Engine<S> {
+    /// Those of which most is used, the fullest first.
+    pub(super) fn bounds_json(&self) -> Value {
+        let count = |count: usize| count as u64;
+        let log_bytes = count(2 * self.limits.unsealed_bytes + super::MAX_ROW_BYTES);
+        let config = &self.record.config;
+        let storage_bytes = config.limits.get(Limit::StorageBytes) / u64::from(config.layout.shards().max(1));
+        let mut bounds: Vec<(&str, u64, u64)> =
+            self.dictionary.bounds().map(|(name, used, limit)| (name, count(used), count(limit))).to_vec();
+        bounds.push(("log_bytes", count(self.unsealed_bytes), log_bytes));
+        bounds.push(("storage_bytes", self.sql.size_bytes(), storage_bytes));
+        // In hundredths, as bounds are far below 2^53 and a share needs no more.
+        let share = |(_, used, limit): &(&str, u64, u64)| used * 10_000 / (*limit).max(1);
+        bounds.retain(|bound| share(bound) >= SHOWN_PERCENT * 100);
+        bounds.sort_by_key(|bound| std::cmp::Reverse(share(bound)));
+        let shown = bounds
+            .into_iter()
+            .map(|(name, used, limit)| json!({ "name": name, "used": used, "limit": limit, "advice": advice(name) }));
+        Value::Array(shown.collect())
+    }
+}
+
+fn advice(name: &str) -> &'static str {
+    match name {
+        "series" => {
+            "Series that are idle leave by themselves; let `accept` drop labels that have many values, list these in \
+             `distinct`, or remove points that nobody needs."
+        }
+        "names" => "Let `accept` say which labels are allowed, and remove points with others.",
+        "series_text_bytes" => "Let `accept` drop labels that have long values, or remove points that have them.",
+        "log_bytes" => "Points are not sealed as they should be; if this lasts for minutes, report it.",
+        _ => "Keep less: shorten `retention`, remove points that nobody needs, or lower `limits.disk_bytes_per_day`.",
+    }
+}

@@ -1,0 +1,218 @@
+//! Who may write, and who writes most: write keys and blocks are checked here, which is the last word on them, and what each writer did
+//! is counted in lists of bounded size.
+//!
+//! The lists are in memory and are kept with each alarm that tidies, every ten minutes while there are writes: a crash forgets what
+//! came since. So is when a write key was used last, to the hour, so that no write costs a row for it.
+
+use std::cell::RefMut;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+use serde_json::Value;
+
+use crate::clock::now_ms;
+use crate::domain::class::Class;
+use crate::domain::pseudonym::{Pseudonym, Salt};
+use crate::domain::recent::{Back, HOUR_S, Kind, Recent};
+use crate::domain::top::Tally;
+use crate::random;
+use crate::store::meta;
+use crate::wire::blocked::Writers;
+use crate::wire::command::{KeyHash, Refusal};
+use crate::wire::write_keys::{KeyId, MAX_WRITE_KEYS, WriteKey, key_of};
+use crate::wire::writer::{Who, Writer};
+use crate::wire::writers::{self, UNKNOWN_NETWORK, origin_key};
+
+use super::engine::{Engine, Record};
+use super::storage::ObjectSql;
+use super::stream::{Answer, Shared, internal, to_json};
+
+/// In the table of small texts: the lists, and when keys were used.
+const TOP: &str = "top_writers";
+
+/// What this object has seen of writers.
+#[derive(Default)]
+pub(super) struct TopWriters {
+    recent: Recent,
+    /// Hours since 1970. Of keys that have ended too, until what is kept is written.
+    used: BTreeMap<KeyId, u32>,
+    is_loaded: bool,
+    is_changed: bool,
+}
+
+/// A writer that may write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known {
+    /// What it may claim.
+    pub(super) class: Class,
+    /// Its write key, if that is its class.
+    pub(super) key: Option<KeyId>,
+    /// What its network is called today; `None` where nobody knows it, and of others than open writers.
+    pub(super) pseudonym: Option<Pseudonym>,
+}
+
+impl Record {
+    /// Which of the stream's write keys has this hash.
+    pub(super) fn key_of(&self, hash: &KeyHash) -> Option<KeyId> {
+        key_of(&self.writing.keys, hash).map(|key| KeyId::of(&key.hash))
+    }
+
+    /// Who a writer is, if it may write.
+    pub(super) fn known(&self, writer: &Writer<'_>) -> Result<Known, Refusal> {
+        let plain = Known { class: Class::Owner, key: None, pseudonym: None };
+        match &writer.who {
+            Who::Owner => Ok(plain),
+            Who::Keyed(hash) => match self.key_of(hash) {
+                Some(key) => Ok(Known { class: Class::Keyed, key: Some(key), ..plain }),
+                None => Err(Refusal::WrongWriteKey),
+            },
+            Who::Open if self.config.writers == Writers::Keyed => Err(Refusal::WriteKeyNeeded),
+            Who::Open => {
+                let salt = self.writing.salt().filter(|_| !writer.network.is_empty());
+                let pseudonym = salt.map(|salt| salt.pseudonym(writer.network));
+                if self.config.blocked.has(writer.network, writer.origin, pseudonym) {
+                    return Err(Refusal::Blocked);
+                }
+                Ok(Known { class: Class::Open, pseudonym, ..plain })
+            }
+        }
+    }
+
+    /// Adds a write key.
+    fn add_key(&mut self, key: WriteKey) -> Result<(), Refusal> {
+        let keys = &mut self.writing.keys;
+        if keys.len() >= MAX_WRITE_KEYS {
+            let detail = format!("a stream has at most {MAX_WRITE_KEYS} write keys; end one that is not used any more");
+            return Err(Refusal::Conflict(detail));
+        }
+        keys.push(key);
+        Ok(())
+    }
+
+    fn end_key(&mut self, id: &str) -> Result<(), Refusal> {
+        let keys = &mut self.writing.keys;
+        let at = keys.iter().position(|key| KeyId::of(&key.hash).to_string() == id);
+        keys.remove(at.ok_or(Refusal::NoSuchWriteKey)?);
+        Ok(())
+    }
+}
+
+impl Shared {
+    /// Adds or ends a write key, at home; the other shards hear of it as of a new read key.
+    pub(super) async fn change_keys(self: &Rc<Self>, change: KeyChange) -> Answer {
+        let answer = self.change(|record| {
+            record.untold.shards |= record.config.layout.shards() > 1;
+            match change {
+                KeyChange::Add(key) => record.add_key(key),
+                KeyChange::End(id) => record.end_key(&id),
+            }
+        })?;
+        if self.announce_due().is_some() {
+            self.announce_soon().await;
+        }
+        Ok(answer)
+    }
+
+    /// Makes the salt of today. Home makes the first one, of a stream that an earlier version made at its next event; other shards hear
+    /// of it.
+    pub(super) fn renew_salt(&self, engine: &mut Engine<ObjectSql>, now_ms: i64) -> Result<(), Refusal> {
+        let before = engine.record().writing.salt();
+        let renewed = match before {
+            Some(salt) => salt.at(now_ms / 1000),
+            None if self.place()?.1 == 0 => new_salt(now_ms)?,
+            None => return Ok(()),
+        };
+        if before == Some(renewed) {
+            return Ok(());
+        }
+        let mut record = engine.record().clone();
+        record.writing.set_salt(renewed);
+        if before.is_none() {
+            record.version += 1;
+            record.untold.shards |= record.config.layout.shards() > 1;
+        }
+        engine.note(record).map_err(|error| internal(&error))
+    }
+
+    /// Counts what a writer did that was let in.
+    pub(super) fn count(&self, writer: &Writer<'_>, known: &Known, cost: u64, tally: Tally) {
+        let now_s = now_ms() / 1000;
+        let mut top = self.top();
+        top.is_changed = true;
+        match known.class {
+            Class::Owner => (),
+            Class::Keyed => {
+                let Some(id) = known.key else { return };
+                let name = |engine: &mut Engine<ObjectSql>| Ok(engine.record().writing.name(id));
+                let name = self.with_engine(name).unwrap_or_default();
+                top.used.insert(id, u32::try_from(now_s / HOUR_S).unwrap_or_default());
+                top.recent.add(now_s, Kind::Key, (id.bits(), &name), cost, tally);
+            }
+            Class::Open => {
+                let network = known.pseudonym.map_or(UNKNOWN_NETWORK, Pseudonym::bits);
+                top.recent.add(now_s, Kind::Network, (network, writer.place), cost, tally);
+                if let Some(origin) = writer.origin {
+                    top.recent.add(now_s, Kind::Origin, (origin_key(origin), origin), cost, tally);
+                }
+            }
+        }
+    }
+
+    /// What this shard has seen of writers, as [`writers::encode`] has it.
+    pub(super) fn tops(&self, back: Back) -> Vec<u8> {
+        writers::encode(&self.top().recent.tops(back, now_ms() / 1000))
+    }
+
+    /// The write keys as this shard knows them.
+    pub(super) fn write_keys(&self, record: &Record) -> Vec<u8> {
+        let top = self.top();
+        let view = |key: &WriteKey| {
+            let mut view = key.view();
+            let used_s = top.used.get(&KeyId::of(&key.hash)).map(|hour| i64::from(*hour) * HOUR_S);
+            view["last_used"] = used_s.into();
+            view
+        };
+        to_json(&record.writing.keys.iter().map(view).collect::<Vec<Value>>())
+    }
+
+    /// With what an earlier life of this object has kept.
+    fn top(&self) -> RefMut<'_, TopWriters> {
+        let mut top = self.top_writers.borrow_mut();
+        if !std::mem::replace(&mut top.is_loaded, true)
+            && let Ok(Some(kept)) = meta::get(&self.sql(), TOP)
+        {
+            let (recent, used) = writers::of_kept(&kept);
+            (top.recent, top.used) = (recent, used.into_iter().collect());
+        }
+        top
+    }
+
+    /// Keeps what was seen since it was kept last, in one row, and forgets the salts of earlier days.
+    pub(super) fn keep_writers(&self) -> Result<(), Refusal> {
+        let mut top = self.top();
+        self.try_with_engine(|engine| {
+            self.renew_salt(engine, now_ms())?;
+            if !top.is_changed {
+                return Ok(());
+            }
+            let keys = &engine.record().writing.keys;
+            top.used.retain(|id, _| keys.iter().any(|key| KeyId::of(&key.hash) == *id));
+            let kept = writers::to_kept(&top.recent, top.used.iter().map(|(id, hour)| (*id, *hour)));
+            meta::put(&self.sql(), TOP, &kept).map_err(|error| internal(&error))?;
+            top.is_changed = false;
+            Ok(())
+        })
+    }
+}
+
+/// What becomes of a write key.
+pub(super) enum KeyChange {
+    Add(WriteKey),
+    End(String),
+}
+
+/// A salt that nobody had before.
+pub(super) fn new_salt(now_ms: i64) -> Result<Salt, Refusal> {
+    let secret = random::bytes().map_err(|error| internal(&error))?;
+    Ok(Salt::first(secret, now_ms / 1000))
+}

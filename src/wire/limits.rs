@@ -1,0 +1,225 @@
+//! `limits` of a stream: what open writers and write keys may take of it per time, and how much it may have on disk.
+//!
+//! For owners it is an object of whole numbers, of which those that are absent stay, and null is the default. What is kept
+//! is those that differ from their defaults, so that a default can change. See `domain::gcra` for what a budget is.
+
+use serde::ser::SerializeMap;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
+
+use super::stream::ConfigError;
+
+/// One of the numbers. Each budget also has a burst, which is what flows off in the time said here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// Units that all open writers take together; a burst is 2 minutes' worth.
+    OpenUnitsPerS,
+    /// Units that a network takes; a burst is 10 minutes' worth. So it is of a write key.
+    NetworkUnitsPerS,
+    /// Units that a write key takes.
+    KeyUnitsPerS,
+    /// Late places that all open writers touch together; a burst is half an hour's worth. So it is of a network.
+    OpenLatePerHour,
+    /// Late places that a network touches.
+    NetworkLatePerHour,
+    /// Late places that a write key touches; a burst is half an hour's worth.
+    KeyLatePerHour,
+    /// New series that all open writers make together.
+    NewSeriesPerHour,
+    /// New series that a network makes.
+    NetworkNewSeriesPerHour,
+    /// New names of labels that all open writers make together.
+    NewNamesPerHour,
+    /// Bytes by which open writers let the stream grow on disk; a burst is 2 days' worth.
+    DiskBytesPerDay,
+    /// Bytes that the stream may have on disk, each shard its part: from half of it on open writers get less, and they get
+    /// nothing from 85 % on, write keys from 95 % on. As much as an object of the platform may have.
+    StorageBytes,
+}
+
+/// What a limit is called, what it is where nobody says otherwise, and what is allowed.
+struct Kind {
+    name: &'static str,
+    default: u64,
+    least: u64,
+    most: u64,
+}
+
+const COUNT: usize = 11;
+
+impl Limit {
+    /// All of them, in the order in which they are shown.
+    pub const ALL: [Self; COUNT] = [
+        Self::OpenUnitsPerS,
+        Self::NetworkUnitsPerS,
+        Self::KeyUnitsPerS,
+        Self::OpenLatePerHour,
+        Self::NetworkLatePerHour,
+        Self::KeyLatePerHour,
+        Self::NewSeriesPerHour,
+        Self::NetworkNewSeriesPerHour,
+        Self::NewNamesPerHour,
+        Self::DiskBytesPerDay,
+        Self::StorageBytes,
+    ];
+
+    /// What all are called, between commas.
+    #[must_use]
+    pub fn names() -> String {
+        Self::ALL.map(|limit| limit.kind().name).join(", ")
+    }
+
+    fn kind(self) -> Kind {
+        let kind = |name, default, least, most| Kind { name, default, least, most };
+        match self {
+            // A million units per second are more than an object does: as good as no limit.
+            Self::OpenUnitsPerS => kind("open_units_per_s", 10_000, 0, MILLION),
+            Self::NetworkUnitsPerS => kind("network_units_per_s", 500, 0, MILLION),
+            Self::KeyUnitsPerS => kind("key_units_per_s", 5_000, 1, MILLION),
+            Self::OpenLatePerHour => kind("open_late_places_per_hour", 6_000, 0, MILLION),
+            Self::NetworkLatePerHour => kind("network_late_places_per_hour", 600, 0, MILLION),
+            Self::KeyLatePerHour => kind("key_late_places_per_hour", 6_000, 0, MILLION),
+            Self::NewSeriesPerHour => kind("new_series_per_hour", 5_000, 0, MILLION),
+            Self::NetworkNewSeriesPerHour => kind("network_new_series_per_hour", 600, 0, MILLION),
+            Self::NewNamesPerHour => kind("new_names_per_hour", 64, 0, 1_000),
+            Self::DiskBytesPerDay => kind("disk_bytes_per_day", 500 * MILLION, 0, MILLION * MILLION),
+            Self::StorageBytes => kind("storage_bytes", 10_000 * MILLION, MILLION, MILLION * MILLION),
+        }
+    }
+}
+
+const MILLION: u64 = 1_000_000;
+
+/// The limits of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits([u64; COUNT]);
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self(Limit::ALL.map(|limit| limit.kind().default))
+    }
+}
+
+impl Limits {
+    /// One of the numbers.
+    #[must_use]
+    pub fn get(&self, limit: Limit) -> u64 {
+        self.0[limit as usize]
+    }
+
+    /// Whether all are the defaults.
+    #[must_use]
+    pub fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// With an owner's changes.
+    ///
+    /// # Errors
+    /// [`ConfigError::Limits`] where this is no object, [`ConfigError::Limit`] for a name that nobody knows, and
+    /// [`ConfigError::LimitRange`]
+    pub fn changed(mut self, changes: &Value) -> Result<Self, ConfigError> {
+        for (name, value) in changes.as_object().ok_or(ConfigError::Limits)? {
+            let limit = named(name).ok_or_else(|| ConfigError::Limit(name.clone()))?;
+            let Kind { name, default, least, most } = limit.kind();
+            let number = if value.is_null() { Some(default) } else { value.as_u64() };
+            let number = number.filter(|number| (least..=most).contains(number));
+            let wrong = || ConfigError::LimitRange { name, least, most, given: value.to_string() };
+            self.0[limit as usize] = number.ok_or_else(wrong)?;
+        }
+        Ok(self)
+    }
+
+    /// As the owner reads them: all.
+    #[must_use]
+    pub fn view(&self) -> Map<String, Value> {
+        Limit::ALL.into_iter().map(|limit| (limit.kind().name.to_owned(), self.get(limit).into())).collect()
+    }
+}
+
+fn named(name: &str) -> Option<Limit> {
+    Limit::ALL.into_iter().find(|limit| limit.kind().name == name)
+}
+
+impl Serialize for Limits {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut map = serializer.serialize_map(None)?;
+        for limit in Limit::ALL {
+            let Kind { name, default, .. } = limit.kind();
+            if self.get(limit) != default {
+                map.serialize_entry(name, &self.get(limit))?;
+            }
+        }
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for Limits {
+    /// Without those that only a later version knows.
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut limits = Self::default();
+        for (name, value) in Map::<String, Value>::deserialize(deserializer)? {
+            if let (Some(limit), Some(value)) = (named(&name), value.as_u64()) {
+                limits.0[limit as usize] = value;
+            }
+        }
+        Ok(limits)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn changed(limits: Limits, changes: &Value) -> Result<Limits, String> {
+        limits.changed(changes).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn each_limit_is_where_its_number_says() {
+        for (index, limit) in Limit::ALL.into_iter().enumerate() {
+            let Kind { default, least, most, .. } = limit.kind();
+            assert_eq!(limit as usize, index);
+            assert!((least..=most).contains(&default));
+        }
+    }
+
+    #[test]
+    fn what_is_absent_stays_and_null_is_the_default() {
+        let limits = changed(Limits::default(), &json!({ "network_units_per_s": 7, "storage_bytes": 2_000_000 }));
+        let limits = limits.expect("valid");
+        assert_eq!((limits.get(Limit::NetworkUnitsPerS), limits.get(Limit::OpenUnitsPerS)), (7, 10_000));
+        let limits = changed(limits, &json!({ "network_units_per_s": null, "new_names_per_hour": 0 })).expect("valid");
+        let of = [Limit::NetworkUnitsPerS, Limit::NewNamesPerHour, Limit::StorageBytes].map(|limit| limits.get(limit));
+        assert_eq!(of, [500, 0, 2_000_000]);
+        assert_eq!(limits.view()["storage_bytes"], 2_000_000);
+        assert_eq!(limits.view().len(), COUNT);
+    }
+
+    #[test]
+    fn an_error_names_the_field_and_what_is_allowed() {
+        let error = |changes: &Value| changed(Limits::default(), changes).expect_err("is wrong");
+        assert_eq!(error(&json!(7)), "`limits` must be an object such as {\"network_units_per_s\":500}");
+        assert!(
+            error(&json!({ "units": 1 }))
+                .starts_with("unknown field \"units\" in `limits`; it knows open_units_per_s, ")
+        );
+        for wrong in [json!(0), json!(-1), json!(1.5), json!("1"), json!([1]), json!(1_000_001)] {
+            let message = format!("`limits.key_units_per_s` must be a whole number from 1 to 1000000, not {wrong}");
+            assert_eq!(error(&json!({ "key_units_per_s": wrong })), message);
+        }
+    }
+
+    #[test]
+    fn the_form_that_is_kept_is_pinned_and_has_what_differs() {
+        let kept = |limits: &Limits| serde_json::to_string(limits).expect("serialises");
+        assert_eq!(kept(&Limits::default()), "{}");
+        let limits =
+            changed(Limits::default(), &json!({ "disk_bytes_per_day": 1, "open_units_per_s": 2 })).expect("valid");
+        assert_eq!(kept(&limits), r#"{"open_units_per_s":2,"disk_bytes_per_day":1}"#);
+        let read: Limits =
+            serde_json::from_str(r#"{"open_units_per_s":2,"disk_bytes_per_day":1,"later":{}}"#).expect("reads");
+        assert_eq!(read, limits);
+    }
+}

@@ -1,0 +1,51 @@
+//! Addresses that a stranger invents.
+
+use serde_json::json;
+
+use crate::attacker::{Attacker, FORWARDED_FOR, NETWORK};
+use crate::frame::{Attack, attack_time};
+use crate::http::call;
+use crate::server::{OWNER_TOKEN, Server, State};
+use crate::stream::Stream;
+
+/// New series of one network: at once, and in an hour.
+const NEW_SERIES_BURST: u64 = 300;
+const NEW_SERIES_HOUR: u64 = 600;
+/// Before and after the attack, and the time that it all takes.
+const SLACK_SERIES: u64 = 50;
+
+#[test]
+fn an_invented_address_is_no_other_network() {
+    let strike = |attacker: &mut Attacker<'_>| {
+        let number = attacker.next();
+        let invented = format!("198.18.{}.{}", number >> 8 & 255, number & 255);
+        let body = format!(r#"{{"n":1,"v":{{"a":"{number}"}}}}"#);
+        let call = attacker.stream.call("POST", "/points").header(FORWARDED_FOR, format!("{invented}, {NETWORK}"));
+        let call = ["CF-Connecting-IP", "X-Real-IP", "True-Client-IP", "CF-Connecting-IPv6", "CF-Pseudo-IPv4"]
+            .into_iter()
+            .fold(call, |call, header| call.header(header, &*invented));
+        attacker.send(call.header("Forwarded", format!("for={invented}")).body(&*body), body.len());
+    };
+    let attack = Attack { name: "invented_addresses", config: json!({}), connections: 4, strike: &strike, undo: "a!=" };
+    let mut scene = attack.run();
+    // What was removed is what had a series of its own.
+    let series = scene.report.value("removed")["series"].as_u64();
+    let most = NEW_SERIES_BURST + NEW_SERIES_HOUR * attack_time().as_secs() / 3_600 + SLACK_SERIES;
+    scene.report.holds(series <= Some(most), || format!("{series:?} new series, though one network gets {most}"));
+    scene.report.finish();
+}
+
+#[test]
+fn where_no_proxy_is_trusted_an_invented_address_changes_nothing() {
+    let limited = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "test-signing-key"), ("HEARTBEAT_WRITE_LIMIT", "5")];
+    let server = Server::start_with(State::new(), &[&limited[..], &[("TRUSTED_PROXIES", "0")]].concat());
+    let stream = Stream::on(&server);
+    let taken = (0..60)
+        .filter(|number| {
+            let write = call("POST", format!("{}/v1/streams/{}/points", server.url, stream.id));
+            let write = write.header("CF-Connecting-IP", format!("198.18.0.{number}"));
+            write.header(FORWARDED_FOR, format!("198.18.1.{number}")).body(r#"{"n":1}"#).send().status == 202
+        })
+        .count();
+    assert!((1..=10).contains(&taken), "{taken} writes in at most two periods of 5");
+}

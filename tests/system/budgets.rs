@@ -1,0 +1,214 @@
+//! Budgets: who is beyond one is told which and until when, and nobody else notices.
+
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::http::{Answer, Call, call};
+use crate::server::{OWNER_TOKEN, Server, State};
+use crate::stream::Stream;
+
+const POINT: &str = r#"{"n":1}"#;
+
+/// A server behind a proxy that says who clients are.
+fn proxied() -> Server {
+    let environment = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "k"), ("TRUSTED_PROXIES", "1")];
+    Server::start_with(State::new(), &environment)
+}
+
+fn limited(server: &Server, limits: Value) -> Stream {
+    Stream::create(server, json!({ "name": "test", "limits": limits }))
+}
+
+fn from(network: &str, call: Call) -> Call {
+    call.header("X-Forwarded-For", network)
+}
+
+fn post(stream: &Stream, network: &str, body: &str) -> Answer {
+    from(network, stream.call("POST", "/points")).body(body).send()
+}
+
+/// So many points of a day each, some 40 units apiece.
+fn long_points(count: usize) -> String {
+    format!("[{}]", vec![r#"{"n":1,"p":86390}"#; count].join(","))
+}
+
+/// A write key, also of a server that makes none yet.
+fn write_key(stream: &Stream) -> String {
+    let made = stream.owned("POST", "/write-keys").body(r#"{"name":"agent"}"#).send();
+    if made.status == 201 { made.json()["write_key"].as_str().expect("a key").to_owned() } else { "wk_test".to_owned() }
+}
+
+#[test]
+fn what_is_beyond_a_budget_is_told_which_and_until_when() {
+    let stream = limited(Server::shared(), json!({ "open_units_per_s": 1 }));
+    let answer = (0..20).map(|_| stream.post(POINT)).find(|answer| answer.status != 202).expect("120 units at once");
+    assert_eq!(answer.problem(429), "rate-limited");
+    let wait_s: u32 = answer.header("Retry-After").parse().expect("seconds");
+    assert!((1..=12).contains(&wait_s), "{wait_s}");
+    assert_eq!(answer.header("Heartbeat-Limits"), format!("{wait_s}:units:open"));
+    assert!(answer.header("Access-Control-Expose-Headers").contains("Heartbeat-Limits"));
+    let body = answer.json();
+    assert_eq!(body["limits"], json!([{ "scope": "open", "of": "open", "retry_after": wait_s }]));
+    let detail = body["detail"].as_str().expect("a text");
+    assert!(detail.contains("all writers without a key together: 1 units per second and 120 at once"), "{detail}");
+}
+
+#[test]
+fn each_face_tells_it_in_its_own_form() {
+    let stream = limited(Server::shared(), json!({ "open_units_per_s": 0 }));
+    let told = |answer: &Answer| {
+        assert_eq!(answer.status, 429, "{}", answer.text());
+        assert!(answer.header("Heartbeat-Limits").ends_with(":units:open"), "{}", answer.text());
+        answer.header("Retry-After").parse::<u32>().expect("seconds");
+        assert!(answer.text().contains("0 units per second"), "{}", answer.text());
+    };
+    told(&stream.post(POINT));
+    told(&stream.call("POST", "/statsd").body("a:1|c").send());
+    told(&stream.call("GET", "/pixel.gif?n=1").send());
+    let form = stream.call("POST", "/points").header("Content-Type", "application/x-www-form-urlencoded");
+    told(&form.body("n=1").send());
+    let metrics = json!({ "resourceMetrics": [{ "scopeMetrics": [{ "metrics": [
+        { "name": "a", "gauge": { "dataPoints": [{ "asDouble": 1.0, "timeUnixNano": "0" }] } }] }] }] });
+    let metrics = metrics.to_string().replace("\"0\"", &format!("\"{}000000000\"", crate::clock::now_whole_s()));
+    let otlp = stream.call("POST", "/otlp/v1/metrics").header("Content-Type", "application/json").body(metrics).send();
+    told(&otlp);
+    assert_eq!(otlp.json()["code"], 8, "RESOURCE_EXHAUSTED");
+    let message = json!({ "annotations": [{ "type": "io.heartbeat.point", "value": { "n": 1 } }] });
+    let face = call("POST", format!("{}/stream/0/channels/{}/messages", stream.url, stream.id));
+    let face = face.header("Content-Type", "application/json").body(message.to_string()).send();
+    if face.status == 429 {
+        told(&face);
+        assert_eq!(face.json()["meta"]["code"], 429);
+    }
+}
+
+#[test]
+fn a_flood_from_one_network_locks_out_nobody_else() {
+    let server = proxied();
+    let stream = limited(&server, json!({ "network_units_per_s": 50 }));
+    let key = write_key(&stream);
+    let flood = long_points(500);
+    let first = post(&stream, "192.0.2.1", &flood);
+    assert_eq!(first.status, 202, "a burst of 30,000 units: {}", first.text());
+    let refused = (0..10).map(|_| post(&stream, "192.0.2.1", &flood)).find(|answer| answer.status != 202);
+    let refused = refused.expect("each is some 16,000 units");
+    assert_eq!(refused.problem(429), "rate-limited");
+    assert!(refused.json()["detail"].as_str().expect("a text").contains("a network: 50 units per second"));
+    assert_eq!(refused.json()["limits"][0]["scope"], "network");
+    for number in 0..30 {
+        assert_eq!(post(&stream, "192.0.2.1", &flood).status, 429);
+        assert_eq!(post(&stream, &format!("198.51.100.{number}"), POINT).status, 202);
+        let keyed = from("192.0.2.1", stream.call("POST", "/points").bearer(&key)).body(POINT).send();
+        assert_eq!(keyed.status, 202, "a key of the same network: {}", keyed.text());
+    }
+    let owned = from("192.0.2.1", stream.owned("POST", "/points")).body(POINT).send();
+    assert_eq!(owned.status, 202, "the owner");
+}
+
+#[test]
+fn a_write_that_was_refused_counts_once_when_its_time_has_come() {
+    let server = proxied();
+    let stream = limited(&server, json!({ "network_units_per_s": 20 }));
+    // 12,000 units at once, of which each takes some 300: with 20 per second the next one is due in a few seconds.
+    let body = long_points(8);
+    let send = |key: &str| {
+        from("192.0.2.1", stream.call("POST", "/points")).header("Idempotency-Key", key).body(&*body).send()
+    };
+    let mut number = 0;
+    let refused = loop {
+        let answer = send(&format!("key-{number}"));
+        if answer.status != 202 {
+            break answer;
+        }
+        number += 1;
+        assert!(number < 100, "never refused");
+    };
+    assert_eq!(refused.problem(429), "rate-limited");
+    let repeated = send("key-0");
+    assert!(repeated.status == 202 || repeated.status == 429, "{}", repeated.text());
+    let wait_s: u64 = refused.header("Retry-After").parse().expect("seconds");
+    assert!(wait_s <= 30, "{wait_s}");
+    let (key, refused_at) = (format!("key-{number}"), Instant::now());
+    let deadline = Duration::from_secs(wait_s + 5);
+    while send(&key).status != 202 {
+        assert!(refused_at.elapsed() < deadline, "it is not admitted after {deadline:?}");
+    }
+    assert_eq!(send(&key).expect(202).json()["accepted"], 8);
+    let points = stream.read("/status").json()["accepted"].as_u64().expect("a number");
+    assert_eq!(points, (number + 1) * 8);
+}
+
+#[test]
+fn late_points_have_a_budget_of_their_own() {
+    let server = proxied();
+    let stream = limited(&server, json!({ "network_late_places_per_hour": 10 }));
+    let now_s = crate::clock::now_whole_s();
+    let late = |hours: u64| format!("[{{\"n\":1,\"t\":{}}}]", now_s - hours * 3_600);
+    let answers: Vec<Answer> = (4..20).map(|hours| post(&stream, "192.0.2.1", &late(hours))).collect();
+    let refused = answers.iter().find(|answer| answer.status != 202).expect("5 places at once");
+    assert!(refused.header("Heartbeat-Limits").ends_with(":late:network"), "{}", refused.header("Heartbeat-Limits"));
+    assert_eq!(post(&stream, "192.0.2.1", POINT).status, 202, "what is not late is taken");
+    assert_eq!(post(&stream, "198.51.100.1", &late(5)).status, 202, "of others also what is late");
+}
+
+#[test]
+fn where_the_disk_is_nearly_full_only_the_owner_writes() {
+    let stream = limited(Server::shared(), json!({ "storage_bytes": 1_000_000 }));
+    let body: Vec<String> =
+        (0..10_000).map(|index| format!("{{\"n\":{index}.5,\"v\":{{\"a\":\"{index}\"}}}}")).collect();
+    let owned = |body: &str| stream.owned("POST", "/points").body(body).send();
+    for round in 0..12 {
+        let body = format!("[{}]", body.join(",")).replace("\"a\":\"", &format!("\"a\":\"{round}-"));
+        assert_eq!(owned(&body).status, 202);
+    }
+    // Until a seal or a refusal the stream does not look at its size, so it is sealed by a new list of distinct labels.
+    stream.owned("PATCH", "").body(r#"{"distinct":["b"]}"#).send().expect(200);
+    let used = stream.read("/status").json()["storage_bytes"].as_u64().expect("a number");
+    assert!(used > 950_000, "{used}");
+    let answer = stream.post(POINT);
+    assert_eq!(answer.problem(429), "rate-limited");
+    assert_eq!(answer.header("Heartbeat-Limits"), "600:disk:open");
+    assert_eq!(answer.json()["limits"][0]["scope"], "disk");
+    assert_eq!(owned(POINT).status, 202);
+    stream.owned("PATCH", "").body(r#"{"limits":{"storage_bytes":null}}"#).send().expect(200);
+}
+
+#[test]
+fn limits_are_shown_changed_and_checked() {
+    let stream = limited(Server::shared(), json!({ "network_units_per_s": 7 }));
+    let limits = |answer: Answer| answer.expect(200).json()["limits"].clone();
+    let shown = limits(stream.owned("GET", "").send());
+    assert_eq!((&shown["network_units_per_s"], &shown["open_units_per_s"]), (&json!(7), &json!(10_000)));
+    let shown = limits(stream.owned("PATCH", "").body(r#"{"limits":{"key_units_per_s":9}}"#).send());
+    assert_eq!((&shown["network_units_per_s"], &shown["key_units_per_s"]), (&json!(7), &json!(9)));
+    let shown = limits(stream.owned("PATCH", "").body(r#"{"limits":{"network_units_per_s":null}}"#).send());
+    assert_eq!(shown["network_units_per_s"], 500);
+    for (limits, said) in [
+        (r#"{"units":1}"#, "unknown field \"units\" in `limits`"),
+        (r#"{"open_units_per_s":-1}"#, "`limits.open_units_per_s` must be a whole number from 0 to 1000000, not -1"),
+        ("[]", "`limits` must be an object"),
+    ] {
+        let refused = stream.owned("PATCH", "").body(format!(r#"{{"limits":{limits}}}"#)).send();
+        assert_eq!(refused.problem(400), "invalid-request");
+        assert!(refused.text().replace("\\\"", "\"").contains(said), "{}", refused.text());
+        let body = format!(r#"{{"name":"a","limits":{limits}}}"#);
+        let created = call("POST", format!("{}/v1/streams", stream.url)).bearer(OWNER_TOKEN).body(body).send();
+        assert_eq!(created.problem(400), "invalid-request");
+    }
+}
+
+#[test]
+fn who_floods_with_keys_keeps_no_other_key_out() {
+    let server = proxied();
+    let stream = limited(&server, json!({ "network_units_per_s": 20 }));
+    let send = |network: &str, key: String| {
+        from(network, stream.call("POST", "/points")).header("Idempotency-Key", key).body(POINT).send().status
+    };
+    // 12,000 units at once are 1,090 of these.
+    let send_one = |number: u32| u32::from(send("192.0.2.1", format!("flood-{number}")) == 429);
+    let refused: u32 = (0..1_300).map(send_one).sum();
+    assert!(refused > 50, "{refused}");
+    assert_eq!(send("198.51.100.1", "mine".into()), 202);
+    assert_eq!(stream.total("count"), f64::from(1_301 - refused));
+}
