@@ -364,3 +364,23 @@ fn one_removal_waits_for_the_other() {
     model.engine.remove(&told, model.now_ms).expect("is done");
     model.check_all(10);
 }
+
+#[test]
+fn what_was_folded_into_the_overflow_goes_with_it() {
+    let dictionary = DictionaryLimits { series: 4, ..DictionaryLimits::DEFAULT };
+    let mut model = Model::new(Limits { dictionary, ..Limits::DEFAULT });
+    model.class = Class::Open;
+    model.take(&Step::Write(vec![vec![point(1, 3, None, 0), point(2, 4, None, 0)]]));
+    model.take(&Step::Seal);
+    let written = model.sql.count("series");
+    model.now_ms += 49 * 3_600_000;
+    model.engine.tidy(model.now_ms).expect("tidies");
+    assert!(written > 1 && model.sql.count("series") < written, "some have left");
+    let folded = model.counted_in_overflow();
+    assert!(folded > 0);
+    let overflow = Remove { matchers: vec!["overflow=true".into()], ..Remove::default() };
+    assert_eq!(model.engine.remove(&overflow, model.now_ms).expect("removes").points, folded);
+    assert_eq!(model.counted_in_overflow(), 0);
+    model.finish();
+    assert_eq!(model.counted_in_overflow(), 0);
+}
