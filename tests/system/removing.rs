@@ -31,6 +31,11 @@ fn go_on(stream: &Stream, parameters: &str, mut answer: Answer) -> Value {
     answer.expect(200).json()
 }
 
+/// Writes as the owner, who has no budgets.
+fn write_owned(stream: &Stream, body: impl Into<Vec<u8>>) {
+    stream.owned("POST", "/points").body(body).send().expect(202);
+}
+
 fn user(user: &str) -> String {
     format!("where={}", encoded(&format!("user={user}")))
 }
@@ -219,9 +224,9 @@ fn killed_in_its_midst_it_goes_on_and_no_reader_sees_a_half() {
         let points: Vec<Value> = (0..200)
             .map(|at| json!({ "n": 1, "p": 40_000, "t": now - at * 200, "v": { "bad": format!("{series}") } }))
             .collect();
-        stream.write(Value::from(points).to_string());
+        write_owned(&stream, Value::from(points).to_string());
     }
-    stream.write(r#"{"n":5,"v":{"good":"1"}}"#);
+    write_owned(&stream, r#"{"n":5,"v":{"good":"1"}}"#);
     let bad = format!("where={}", encoded("bad!="));
     let mut answer = remove(&stream, &bad).expect(202);
     for round in 0..3 {
@@ -235,7 +240,7 @@ fn killed_in_its_midst_it_goes_on_and_no_reader_sees_a_half() {
             assert_eq!(left, wanted[usize::from(round == 0)..], "{step}");
         }
         // What comes later, also late, stays.
-        stream.write(json!({ "n": 1, "t": now - 3_000, "v": { "bad": "1" } }).to_string());
+        write_owned(&stream, json!({ "n": 1, "t": now - 3_000, "v": { "bad": "1" } }).to_string());
         answer = remove(&stream, &format!("{bad}&after={}", answer.json()["cursor"].as_str().unwrap_or_default()));
         if answer.status == 200 {
             break;
@@ -271,7 +276,7 @@ fn what_an_attacker_wrote_leaves_the_file_as_it_was() {
         let points: Vec<Value> = (first..first + count)
             .map(|at| json!({ "n": at % 7, "p": p, "t": now - at % 3_000, "v": { name: format!("{at}") } }))
             .collect();
-        stream.owned("POST", "/points").body(Value::from(points).to_string()).send().expect(202);
+        write_owned(&stream, Value::from(points).to_string());
     };
     for round in 0..3 {
         write("good", round * 1_000, 1_000, 7_000);
