@@ -29,6 +29,7 @@ pub mod pseudonym;
 pub mod quantiles;
 pub mod query;
 pub mod recent;
+pub mod removal;
 pub mod retention;
 pub mod shards;
 #[cfg(test)]

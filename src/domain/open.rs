@@ -125,7 +125,8 @@ impl OpenBuckets {
 }
 
 /// Whether what is kept in one layer is part of what another layer holds.
-fn belongs(kept: Layer, wanted: Layer) -> bool {
+#[must_use]
+pub fn belongs(kept: Layer, wanted: Layer) -> bool {
     match wanted {
         Layer::Total(tier) => kept == Layer::Total(Tier::FINEST) || kept.tier() < tier,
         Layer::Spread(_) | Layer::EarlierSpread(_) => kept == wanted,

@@ -24,6 +24,7 @@ mod problem;
 mod prometheus;
 mod read;
 mod refused;
+mod removal;
 mod reply;
 mod request;
 mod route;
@@ -151,6 +152,7 @@ impl Exchange {
             Action::ReadWriters(id) => self.read_writers(&self.stream(id)?).await,
             Action::RetryForward(id) => self.retry_forward(&self.stream(id)?).await,
             Action::WritePoints(id) => self.write_points(&self.stream(id)?, cors).await,
+            Action::RemovePoints(id) => self.remove_points(&self.stream(id)?).await,
             Action::WriteStatsd(id) => self.write_statsd(&self.stream(id)?, cors).await,
             Action::WriteOtlp(id) => self.write_otlp(&self.stream(id)?, cors).await,
             Action::WritePixel(id) => self.write_pixel(&self.stream(id)?, cors).await,

@@ -96,7 +96,7 @@ impl Exchange {
         Ok(fresh(status.into_json(shards)))
     }
 
-    /// An answer that may be kept for long if its window can't change any more.
+    /// An answer that may be kept for a while if its window can't change any more, but by a removal.
     fn cacheable(&self, reply: Reply, body: Vec<u8>, window: &Window, lateness_s: i64) -> Reply {
         if !is_closed(window, lateness_s, self.now_ms / 1000) {
             return reply.with_body(body).with("Cache-Control", "no-store");
@@ -104,7 +104,7 @@ impl Exchange {
         let etag = format!("\"{}\"", base32(&Sha256::digest(&body)[..10]));
         let is_known = self.header("If-None-Match").is_some_and(|known| known.contains(&etag));
         let reply = if is_known { Reply::empty(304) } else { reply.with_body(body) };
-        reply.with("ETag", etag).with("Cache-Control", "private, max-age=86400").with("Vary", "Accept, Authorization")
+        reply.with("ETag", etag).with("Cache-Control", "private, max-age=300").with("Vary", "Accept, Authorization")
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) enum Action<'a> {
     ReadWriters(&'a str),
     RetryForward(&'a str),
     WritePoints(&'a str),
+    RemovePoints(&'a str),
     WriteStatsd(&'a str),
     WriteOtlp(&'a str),
     WritePixel(&'a str),
@@ -128,9 +129,8 @@ impl<'a> Route<'a> {
             }
             Self::WriteKey(..) => "DELETE, OPTIONS",
             Self::Stream(_) => "GET, HEAD, PATCH, DELETE, OPTIONS",
-            Self::ReadKey(_) | Self::RetryForward(_) | Self::Points(_) | Self::Statsd(_) | Self::Otlp(_) => {
-                "POST, OPTIONS"
-            }
+            Self::Points(_) => "POST, DELETE, OPTIONS",
+            Self::ReadKey(_) | Self::RetryForward(_) | Self::Statsd(_) | Self::Otlp(_) => "POST, OPTIONS",
             Self::Unknown => "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
             Self::Pixel(_) | Self::Live(_) => "GET, OPTIONS",
             Self::Rollup(_)
@@ -166,6 +166,7 @@ impl<'a> Route<'a> {
             (Self::Writers(id), Method::Get) => Action::ReadWriters(id),
             (Self::RetryForward(id), Method::Post) => Action::RetryForward(id),
             (Self::Points(id), Method::Post) => Action::WritePoints(id),
+            (Self::Points(id), Method::Delete) => Action::RemovePoints(id),
             (Self::Statsd(id), Method::Post) => Action::WriteStatsd(id),
             (Self::Otlp(id), Method::Post) => Action::WriteOtlp(id),
             (Self::Pixel(id), Method::Get) => Action::WritePixel(id),

@@ -19,6 +19,7 @@ mod packing;
 mod parcels;
 mod reading;
 mod record;
+mod removal;
 mod sealing;
 mod targets;
 
@@ -45,6 +46,7 @@ use super::dictionary::Dictionary;
 use super::distinct::DistinctLabels;
 use super::entry::Entry;
 use super::log_index::LogIndex;
+use super::removal::Removal;
 use super::series_totals::SeriesTotals;
 use super::totals::Totals;
 use super::values::Values;
@@ -62,6 +64,7 @@ pub(super) use packing::Packed;
 pub(super) use parcels::{Batch, Lines};
 pub(super) use reading::QueryError;
 pub(super) use record::{Record, RecordError, Writing};
+pub(super) use removal::RemoveError;
 use targets::{KnownTargets, Target};
 
 /// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.
@@ -113,6 +116,8 @@ pub(super) struct Engine<S> {
     totals: Totals,
     /// Likewise.
     series_totals: SeriesTotals,
+    /// The last one.
+    removal: Removal,
     entry: Entry,
     /// When series may be folded again; 0: at any time.
     fold_ms: i64,
@@ -176,6 +181,7 @@ impl<S: Sql> Engine<S> {
             series_totals: SeriesTotals::load(&sql, &dictionary, cursor != Cursor::default(), last_hour)?,
             totals,
             dictionary,
+            removal: Removal::load(&sql)?,
             entry: Entry::new(from_json(meta::get(&sql, ENTRY)?)?.unwrap_or_default()),
             fold_ms: from_json(meta::get(&sql, FOLD)?)?.unwrap_or_default(),
             forwarding: Forwarding::load(&sql)?,

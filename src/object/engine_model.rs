@@ -4,6 +4,7 @@
 
 mod laws;
 mod live;
+mod removal;
 mod series;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,6 +49,27 @@ struct Kept {
     /// The value of the label that is counted, where that was so.
     client: Option<u8>,
     point: Point,
+    /// What is not removed of the time.
+    alive: Vec<(f64, f64)>,
+}
+
+impl Kept {
+    fn is_alive(&self) -> bool {
+        self.alive.iter().any(|(from, to)| (*from..*to).contains(&self.point.t))
+    }
+
+    /// How many seconds of a time are not removed.
+    fn alive_s(&self, from: f64, to: f64) -> f64 {
+        self.alive.iter().map(|(start, end)| (to.min(*end) - from.max(*start)).max(0.0)).sum()
+    }
+
+    /// How much of the point is not removed.
+    fn share(&self) -> f64 {
+        match self.point.p {
+            Some(p) => self.alive_s(self.point.t - p, self.point.t) / p,
+            None => f64::from(u8::from(self.is_alive())),
+        }
+    }
 }
 
 /// What a bucket must hold.
@@ -136,6 +158,8 @@ struct Model {
     engine: Engine<Rc<TestSql>>,
     now_ms: i64,
     points: Vec<Kept>,
+    /// How many points were ever acknowledged.
+    accepted: u64,
     next_key: u8,
     acknowledged: Option<(BatchKey, Outcome, i64)>,
     /// What an edge knows that has been told the numbers of series.
@@ -163,6 +187,7 @@ impl Model {
             engine,
             now_ms,
             points,
+            accepted: 0,
             next_key,
             acknowledged,
             told,
@@ -257,7 +282,8 @@ impl Model {
         let committed = self.engine.commit(&frames, self.now_ms);
         for ((key, outcome, new_labels, points), told) in written.into_iter().zip(&committed) {
             if let Ok(Told { numbers, first, .. }) = told {
-                assert_eq!(*first, self.points.len() as u64 + 1);
+                assert_eq!(*first, self.accepted + 1);
+                self.accepted += points.len() as u64;
                 self.acknowledged = Some((key, outcome, self.now_ms));
                 self.written_ms.extend(points.iter().map(|kept| (kept.labels.clone(), self.now_ms)));
                 self.points.extend(points);
@@ -289,7 +315,8 @@ impl Model {
             let series = format!("series\u{1f}{series}\u{1e}");
             let given = client.map(|client| format!("{CLIENT}\u{1f}{client}\u{1e}")).unwrap_or_default() + &series;
             let labels = if is_counted { series } else { given.clone() };
-            (Kept { labels, client: client.filter(|_| is_counted), point }, given)
+            let client = client.filter(|_| is_counted);
+            (Kept { labels, client, point, alive: vec![(f64::NEG_INFINITY, f64::INFINITY)] }, given)
         };
         batch.iter().map(point).collect()
     }
@@ -325,11 +352,17 @@ impl Model {
     /// Compares what series have had since the stream began: each, or all together where some overflow.
     fn check_totals(&self, by: &By) {
         let mut wanted: BTreeMap<Labels, Total> = BTreeMap::new();
-        for Kept { labels, point, .. } in &self.points {
+        for kept in &self.points {
+            let Kept { labels, point, .. } = kept;
+            let (share, points) = (kept.share(), u64::from(kept.is_alive()));
+            if share == 0.0 && points == 0 {
+                continue;
+            }
             let group = if *by == By::All { Labels::from_canonical(labels) } else { Labels::default() };
             // Without the code that is looked at.
             let wanted = wanted.entry(group).or_default();
-            (wanted.n, wanted.d, wanted.points) = (wanted.n + point.n, wanted.d + point.d, wanted.points + 1);
+            (wanted.n, wanted.d, wanted.points) =
+                (wanted.n + share * point.n, wanted.d + share * point.d, wanted.points + points);
         }
         let window = Window::aligned(0, 10, 10).expect("one step");
         let query = Query { window, matchers: Vec::new(), by: by.clone(), sketches: Wanted::default() };
@@ -359,12 +392,13 @@ impl Model {
     fn wanted(&self, query: &Query) -> BTreeMap<(Labels, i64), Bucket> {
         let window = &query.window;
         let mut wanted: BTreeMap<(Labels, i64), Bucket> = BTreeMap::new();
-        for Kept { labels, client, point } in &self.points {
+        for kept in &self.points {
+            let Kept { labels, client, point, .. } = kept;
             let group = query.group_of(&Labels::from_canonical(labels)).expect("there are no matchers");
             let (from, to) = (point.t - point.p.unwrap_or_default(), point.t);
             for at_s in window.times() {
-                let overlap = to.min((at_s + window.step_s()) as f64) - from.max(at_s as f64);
-                let holds_t = (at_s..at_s + window.step_s()).contains(&(to as i64));
+                let overlap = kept.alive_s(from.max(at_s as f64), to.min((at_s + window.step_s()) as f64));
+                let holds_t = (at_s..at_s + window.step_s()).contains(&(to as i64)) && kept.is_alive();
                 let share = match point.p {
                     Some(p) if overlap > 0.0 => Some(point.n * overlap / p),
                     None if holds_t => Some(point.n),

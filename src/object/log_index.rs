@@ -57,6 +57,14 @@ impl LogIndex {
         (taken - kept).checked_sub(1).map(|last| self.rows[last].seq)
     }
 
+    /// A row has so many bytes now.
+    pub(super) fn resize(&mut self, seq: i64, bytes: usize) {
+        let at = self.rows.partition_point(|row| row.seq < seq);
+        if let Some(row) = self.rows.get_mut(at).filter(|row| row.seq == seq) {
+            row.bytes = bytes;
+        }
+    }
+
     /// Forgets the rows up to a number.
     pub(super) fn forget_up_to(&mut self, seq: i64) {
         self.rows.drain(..self.rows.partition_point(|row| row.seq <= seq));

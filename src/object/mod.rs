@@ -2,6 +2,7 @@
 //! streams that write to an upstream with the same token ask.
 
 mod admission;
+mod alarm;
 mod announce;
 mod answers;
 mod carbon;
@@ -24,6 +25,8 @@ mod owned;
 mod pacer;
 mod queue;
 mod reads;
+mod removal;
+mod removing;
 #[cfg(test)]
 mod sealed_size;
 mod secret;

@@ -10,7 +10,7 @@ use crate::wire::stream::StreamConfig;
 use crate::wire::stream_patch::StreamPatch;
 
 use super::announce::Untold;
-use super::engine::{Engine, Limits, Record, Writing};
+use super::engine::{Engine, Record, Writing};
 use super::forward::signing_key;
 use super::secret::seal;
 use super::stream::{Answer, Slot, Stream, internal};
@@ -29,7 +29,7 @@ impl Stream {
             None => None,
         };
         record.set_token(None, token)?;
-        let engine = Engine::create(self.shared.sql(), Limits::DEFAULT, hash_key(), &record);
+        let engine = Engine::create(self.shared.sql(), self.shared.limits, hash_key(), &record);
         *self.shared.engine.borrow_mut() = Slot::Open(Box::new(engine.map_err(|error| internal(&error))?));
         if record.config.forward.is_some() {
             self.shared.set_alarm(1).await;

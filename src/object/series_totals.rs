@@ -105,6 +105,12 @@ impl SeriesTotals {
         standing.is_established()
     }
 
+    /// A series has had this, as far as it is not removed.
+    pub(super) fn set(&mut self, series: SeriesId, total: Total) {
+        self.of_mut(series).total = total;
+        self.touch(series);
+    }
+
     /// Of a series.
     pub(super) fn of(&self, series: SeriesId) -> Total {
         self.totals.get(series).map(|series| series.total).unwrap_or_default()

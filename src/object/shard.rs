@@ -18,7 +18,7 @@ use crate::store::sql::{Sql, StoreError};
 use crate::wire::command::{Refusal, VOUCH};
 
 use super::announce::Untold;
-use super::engine::{Engine, Limits, Record};
+use super::engine::{Engine, Record};
 use super::live::STREAM_GONE;
 use super::storage::ObjectSql;
 use super::stream::{Answer, Shared, Slot, Stream, internal, other_version, set_record, to_json};
@@ -105,7 +105,7 @@ impl Shared {
             Ok(own) if own.version >= record.version => {}
             Ok(_) => self.try_with_engine(|engine| set_record(engine, record))?,
             Err(Refusal::NoSuchStream) if record.config.layout.may_be_new(shard) => {
-                let engine = Engine::create(self.sql(), Limits::DEFAULT, hash_key(), &record);
+                let engine = Engine::create(self.sql(), self.limits, hash_key(), &record);
                 let engine = engine.map_err(|error| internal(&error))?;
                 *self.engine.borrow_mut() = Slot::Open(Box::new(engine));
             }

@@ -7,8 +7,8 @@
 
 use std::cell::{Cell, RefCell, RefMut};
 use std::rc::Rc;
-use std::time::Duration;
 
+use futures_channel::oneshot::Sender;
 use futures_util::future::join;
 use worker::wasm_bindgen;
 use worker::{
@@ -26,10 +26,9 @@ use crate::wire::stream_patch::StreamPatch;
 use crate::wire::writes::encode_answers;
 
 use super::announce::{Announcing, Untold};
-use super::answers::KEY_WINDOW_MS;
-use super::engine::{Engine, GATHER_MS, Limits, MAX_ROW_BYTES, Record, RecordError};
+use super::engine::{Engine, GATHER_MS, Limits, MAX_ROW_BYTES, Record, RecordError, Told};
 use super::live::Live;
-use super::queue::{Gathered, MAX_WAITING_BYTES, Queue};
+use super::queue::{Committed, Gathered, MAX_WAITING_BYTES, Queue};
 use super::reads::{authorize, read};
 use super::storage::ObjectSql;
 use super::top_writers::{KeyChange, TopWriters};
@@ -38,8 +37,6 @@ use super::top_writers::{KeyChange, TopWriters};
 const RETRY_MS: i64 = 60_000;
 /// Between steps of merging chunks, each of which takes some 100 ms, so that others have their turn.
 const COMPACT_INTERVAL_MS: i64 = 250;
-/// An alarm that is so late will not come.
-const OVERDUE_MS: i64 = 120_000;
 
 /// One stream. See the module's documentation.
 #[durable_object]
@@ -51,6 +48,7 @@ pub struct Stream {
 /// What the events and the committing task share. No borrow is held across an await.
 pub(super) struct Shared {
     pub(super) state: State,
+    pub(super) limits: Limits,
     pub(super) engine: RefCell<Slot>,
     /// Unless nobody asked yet.
     pub(super) fence: Cell<Option<Fence>>,
@@ -74,15 +72,23 @@ pub(super) enum Slot {
     Open(Box<Engine<ObjectSql>>),
 }
 
+/// Who waits for each batch of a commit...
+type Writers = Vec<Vec<Sender<Committed>>>;
+/// ...and what became of them, or why it is not known of any.
+type Results = std::result::Result<Vec<std::result::Result<Told, StoreError>>, Refusal>;
+
 /// An answer's body, or why there is none.
 pub(super) type Answer = std::result::Result<Vec<u8>, Refusal>;
 
 impl DurableObject for Stream {
     fn new(state: State, env: Env) -> Self {
-        let kib = env.var("HEARTBEAT_PENDING_KIB").ok().and_then(|var| var.to_string().parse::<usize>().ok());
-        let max_bytes = kib.map_or(MAX_WAITING_BYTES, |kib| kib << 10);
+        let kib = |name| env.var(name).ok().and_then(|var| var.to_string().parse::<usize>().ok());
+        let max_bytes = kib("HEARTBEAT_PENDING_KIB").map_or(MAX_WAITING_BYTES, |kib| kib << 10);
+        let removal_bytes = kib("HEARTBEAT_REMOVAL_KIB").and_then(|kib| i64::try_from(kib << 10).ok());
+        let removal_bytes = removal_bytes.unwrap_or(Limits::DEFAULT.removal_bytes);
         let shared = Shared {
             state,
+            limits: Limits { removal_bytes, ..Limits::DEFAULT },
             engine: RefCell::new(Slot::NotOpened),
             fence: Cell::new(None),
             life: Cell::new(0),
@@ -124,6 +130,7 @@ impl DurableObject for Stream {
                 self.create(*config, read_key_hash, forward_token).await
             }
             Ok(Command::RetryForward) => self.retry_forward().await,
+            Ok(Command::Remove(ask)) => self.shared.remove(ask).await,
             Ok(command) => self.shared.obey(command),
             Err(refusal) => Err(refusal),
         };
@@ -141,7 +148,8 @@ impl DurableObject for Stream {
             // What it fails to keep is kept with the next.
             self.shared.keep_writers().ok();
             // At the same time, as all wait for others most of it; the next alarm is set when all are done.
-            join(announced, join(self.forward(), self.push_to_carbon())).await;
+            let sent = join(self.forward(), self.push_to_carbon());
+            join(announced, join(sent, self.shared.go_on_removing())).await;
         } else {
             self.put_off_carbon();
             announced.await;
@@ -232,7 +240,7 @@ impl Shared {
     fn opened(&self) -> std::result::Result<RefMut<'_, Engine<ObjectSql>>, Refusal> {
         let mut slot = self.engine.borrow_mut();
         if matches!(*slot, Slot::NotOpened) {
-            let engine = Engine::open(self.sql(), Limits::DEFAULT, hash_key()).map_err(|error| internal(&error))?;
+            let engine = Engine::open(self.sql(), self.limits, hash_key()).map_err(|error| internal(&error))?;
             let engine = engine.filter(|engine| !engine.record().is_closed);
             *slot = engine.map_or(Slot::NoStream, |engine| Slot::Open(Box::new(engine)));
         }
@@ -269,15 +277,26 @@ impl Shared {
         self.is_committing.set(false);
     }
 
-    async fn commit_group(&self, Gathered { batches, charges, writers }: Gathered) {
+    async fn commit_group(&self, gathered: Gathered) {
+        let (results, writers) = self.commit_now(gathered);
+        if results.is_ok() {
+            let now = now_ms();
+            let wanted = self.with_engine(|engine| Ok(engine.soon_due(now))).unwrap_or_default();
+            self.expect_alarm(now, wanted).await;
+        }
+        self.confirm(results, writers).await;
+    }
+
+    /// Commits batches; who is to be told when that is durable.
+    pub(super) fn commit_now(&self, Gathered { batches, charges, writers }: Gathered) -> (Results, Writers) {
         let now = now_ms();
         let results = self.with_engine(|engine| Ok(engine.commit(&batches, now)));
         let is_stored = |index: usize| results.as_ref().is_ok_and(|results| results[index].is_ok());
         charges.iter().enumerate().filter(|(index, _)| !is_stored(*index)).for_each(|(_, charge)| self.refund(charge));
-        if results.is_ok() {
-            let wanted = self.with_engine(|engine| Ok(engine.soon_due(now))).unwrap_or_default();
-            self.expect_alarm(now, wanted).await;
-        }
+        (results, writers)
+    }
+
+    pub(super) async fn confirm(&self, results: Results, writers: Writers) {
         let synced = self.state.storage().sync().await.map_err(|error| internal(&error));
         for (index, writers) in writers.into_iter().enumerate() {
             let result = results
@@ -289,29 +308,6 @@ impl Shared {
                 // A writer that went away does not hear that its batch was kept.
                 writer.send(answer.clone()).ok();
             }
-        }
-    }
-
-    /// Sets the alarm unless one comes soon enough: when keys of now expire, or what is forwarded has had company. One from
-    /// before this object lost its memory is left as it is, or it would be put off with each write to a quiet stream; one
-    /// that is long overdue is taken for lost.
-    pub(super) async fn expect_alarm(&self, now_ms: i64, forward_ms: Option<i64>) {
-        let by_ms = forward_ms.map_or(i64::MAX, |due_ms| due_ms.max(now_ms + GATHER_MS)).min(now_ms + KEY_WINDOW_MS);
-        let is_soon = |at_ms: &i64| (now_ms - OVERDUE_MS..=by_ms + 1).contains(at_ms);
-        if self.alarm_ms.get().as_ref().is_some_and(is_soon) {
-            return;
-        }
-        match self.state.storage().get_alarm().await {
-            Ok(Some(at_ms)) if is_soon(&at_ms) => self.alarm_ms.set(Some(at_ms)),
-            _ => self.set_alarm(by_ms - now_ms).await,
-        }
-    }
-
-    pub(super) async fn set_alarm(&self, in_ms: i64) {
-        let in_ms = in_ms.max(1);
-        match self.state.storage().set_alarm(Duration::from_millis(in_ms.unsigned_abs())).await {
-            Ok(()) => self.alarm_ms.set(Some(now_ms() + in_ms)),
-            Err(error) => console_error!("alarm not set, the next write tries again: {error}"),
         }
     }
 

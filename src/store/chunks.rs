@@ -26,7 +26,7 @@ pub(super) const FINAL_WEIGHT: usize = PART_WEIGHT / 2;
 const BLOCK_SERIES: SeriesId = 4_096;
 /// The last block of the shortest span, for what its own place does not take.
 const ATTIC: SeriesId = 11_519;
-const PART_BITS: u32 = 9;
+pub(super) const PART_BITS: u32 = 9;
 /// A place has at most so many parts.
 pub const MAX_PARTS: usize = 1 << PART_BITS;
 /// From so many parts on, only cells without sketches are sealed into a place; in the other place of its span they leave theirs. Without sketches, all 4,096 series in all 360 buckets have 74 parts
@@ -41,7 +41,7 @@ const START_UNIT_S: i64 = 10;
 pub struct Place {
     pub(super) layer: Layer,
     pub(super) span_start_s: i64,
-    block: SeriesId,
+    pub(super) block: SeriesId,
 }
 
 /// What became of cells that were sealed, besides that they are in the database.
@@ -65,10 +65,7 @@ pub fn seal(
     mut cells: Vec<(i64, SeriesId, &Cell)>,
     sealed: &mut Sealed,
 ) -> Result<(), StoreError> {
-    let place_of = |(start_s, series, _): &(i64, SeriesId, &Cell)| {
-        let span_start_s = floor_to(*start_s, layer.tier().span_s());
-        Place { layer, span_start_s, block: (series / BLOCK_SERIES).min(ATTIC - 1) }
-    };
+    let place_of = |(start_s, series, _): &(i64, SeriesId, &Cell)| Place::of(layer, *start_s, *series);
     cells.sort_unstable_by_key(place_of);
     for of_place in cells.chunk_by(|a, b| place_of(a) == place_of(b)) {
         let merged = || {
@@ -78,12 +75,7 @@ pub fn seal(
             }
             merged
         };
-        let place = place_of(&of_place[0]);
-        let plan = place.plan(sql, merged()).or_else(|error| {
-            sealed.crowded.extend((error == StoreError::Full).then_some((place, MAX_PARTS)));
-            place.attic().plan(sql, merged())
-        })?;
-        plan.carry_out(sql, sealed)?;
+        place_of(&of_place[0]).put(sql, &merged, sealed)?;
     }
     Ok(())
 }
@@ -138,12 +130,33 @@ pub fn each<E: From<StoreError>>(
     sketches: Wanted,
     mut each: impl FnMut(i64, SeriesId, &Cell) -> Result<(), E>,
 ) -> Result<(), E> {
+    each_of(SELECT, sql, layer, (from_s, to_s), &wants, sketches, &mut each)
+}
+
+/// The parts of a range of numbers.
+const SELECT: &str = "SELECT id, cells FROM chunks WHERE id >= ? AND id < ? ORDER BY id";
+
+/// The numbers of a layer's parts that may overlap a time.
+pub(super) fn range(layer: Layer, from_s: i64, to_s: i64) -> [Param<'static>; 2] {
     let span_s = layer.tier().span_s();
-    let range = [floor_to(from_s, span_s), -floor_to(-to_s, span_s)].map(|at_s| Param::Integer(first_id(layer, at_s)));
+    let behind_s = floor_to(to_s.saturating_add(span_s - 1), span_s);
+    [first_id(layer, floor_to(from_s, span_s)), first_id(layer, behind_s)].map(Param::Integer)
+}
+
+/// As [`each`], of the parts that a statement selects.
+pub(super) fn each_of<E: From<StoreError>>(
+    statement: &'static str,
+    sql: &impl Sql,
+    layer: Layer,
+    (from_s, to_s): (i64, i64),
+    wants: &dyn Fn(SeriesId) -> bool,
+    sketches: Wanted,
+    each: &mut dyn FnMut(i64, SeriesId, &Cell) -> Result<(), E>,
+) -> Result<(), E> {
     let mut stopped = None;
-    let read = sql.run("SELECT id, cells FROM chunks WHERE id >= ? AND id < ? ORDER BY id", &range, &mut |mut row| {
+    let read = sql.run(statement, &range(layer, from_s, to_s), &mut |mut row| {
         let span_start_s = start_of(layer, row.integer()?);
-        decode(layer.tier(), span_start_s, &row.blob()?, &wants, sketches, &mut |start_s, series, cell| {
+        decode(layer.tier(), span_start_s, &row.blob()?, wants, sketches, &mut |start_s, series, cell| {
             each(start_s, series, &cell).map_err(|error| {
                 stopped = Some(error);
                 StoreError::Stopped
@@ -221,9 +234,27 @@ impl Place {
         Some(Self { layer, span_start_s, block: SeriesId::try_from(block).ok()? })
     }
 
+    /// Where the cell of a bucket and a series lies, unless that place did not take it.
+    pub(super) fn of(layer: Layer, start_s: i64, series: SeriesId) -> Self {
+        Self { layer, span_start_s: floor_to(start_s, layer.tier().span_s()), block: block_of(series) }
+    }
+
     /// Where what this place does not take goes.
-    fn attic(self) -> Self {
+    pub(super) fn attic(self) -> Self {
         Self { block: ATTIC, ..self }
+    }
+
+    pub(super) fn is_attic(self) -> bool {
+        self.block == ATTIC
+    }
+
+    /// Adds cells here or, where they find no room, in the attic.
+    pub(super) fn put(self, sql: &impl Sql, cells: &dyn Fn() -> Cells, sealed: &mut Sealed) -> Result<(), StoreError> {
+        let plan = self.plan(sql, cells()).or_else(|error| {
+            sealed.crowded.extend((error == StoreError::Full).then_some((self, MAX_PARTS)));
+            self.attic().plan(sql, cells())
+        })?;
+        plan.carry_out(sql, sealed)
     }
 
     /// Adds cells, together with the parts that they are to be merged with.
@@ -314,7 +345,7 @@ impl Place {
     }
 
     /// Of the first part.
-    fn id(self) -> i64 {
+    pub(super) fn id(self) -> i64 {
         first_id(self.layer, self.span_start_s) + (i64::from(self.block) << PART_BITS)
     }
 }
@@ -323,6 +354,11 @@ impl Place {
 fn class(weight: usize) -> u32 {
     const SMALLEST_WEIGHT: usize = 32;
     (weight / SMALLEST_WEIGHT).max(1).ilog(4)
+}
+
+/// The block of a series.
+pub(super) fn block_of(series: SeriesId) -> SeriesId {
+    (series / BLOCK_SERIES).min(ATTIC - 1)
 }
 
 /// The number of a layer. 14 and 15 are free; the finest tier has no spreads.

@@ -57,6 +57,14 @@ pub fn set_first(sql: &impl Sql, seq: i64, first: u64) -> Result<(), StoreError>
     execute(sql, "UPDATE log SET first = ? WHERE seq = ?", &[integer(first), Param::Integer(seq)])
 }
 
+/// Replaces the bytes of a row.
+///
+/// # Errors
+/// As [`Sql::run`].
+pub fn replace(sql: &impl Sql, seq: i64, frames: &[u8]) -> Result<(), StoreError> {
+    execute(sql, "UPDATE log SET frames = ? WHERE seq = ?", &[Param::Blob(frames), Param::Integer(seq)])
+}
+
 fn integer(number: u64) -> Param<'static> {
     Param::Integer(i64::try_from(number).unwrap_or(i64::MAX))
 }

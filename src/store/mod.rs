@@ -9,6 +9,7 @@ pub mod log;
 pub mod meta;
 pub mod outbox;
 pub mod pace;
+pub mod removal;
 pub mod schema;
 pub mod series;
 mod series_cells;

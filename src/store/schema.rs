@@ -3,7 +3,7 @@
 use super::sql::{Param, Sql, StoreError, execute};
 
 /// Each migration is a list of statements. Never change one that was deployed.
-const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND, THIRD];
+const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND, THIRD, REMOVALS];
 
 const FIRST: &[&str] = &[
     // Owner's configuration and running totals, as JSON.
@@ -32,6 +32,13 @@ const SECOND: &[&str] = &[
 const THIRD: &[&str] = &[
     // What each series has had since the stream began; blocks as in `super::totals`.
     "CREATE TABLE totals (block INTEGER PRIMARY KEY, totals BLOB NOT NULL) STRICT",
+];
+
+const REMOVALS: &[&str] = &[
+    // The last removal; as in `super::removal`.
+    "CREATE TABLE removals (id INTEGER PRIMARY KEY, state TEXT NOT NULL, series BLOB NOT NULL) STRICT",
+    // The places that it still has to rewrite, and what they get.
+    "CREATE TABLE removing (id INTEGER PRIMARY KEY, cells BLOB NOT NULL) STRICT",
 ];
 
 /// Whether this database was ever set up. Reads only, so that asking leaves no trace.

@@ -16,6 +16,7 @@ use super::forward::Token;
 use super::frame::BatchKey;
 use super::limited::Limited;
 use super::params::{QueryText, ValuesParams};
+use super::removal::Remove;
 use super::stream::StreamConfig;
 use super::stream_patch::StreamPatch;
 use super::write_keys::WriteKey;
@@ -73,6 +74,8 @@ pub enum Command {
     Delete,
     /// Deletes all that a shard has, if anything; answers nothing.
     Forget,
+    /// Removes points, or goes on with that; answers a [`super::removal::Removed`] as JSON.
+    Remove(Remove),
     /// Reads, if the credential allows it.
     Read {
         /// Who reads.

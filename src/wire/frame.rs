@@ -17,6 +17,8 @@
 //!
 //! [`WriteAnswer`]: super::command::WriteAnswer
 
+mod without;
+
 use std::ops::{Range, RangeInclusive};
 
 use crate::domain::codec::{Malformed, Reader, put_bytes, put_len, put_number, put_varint};

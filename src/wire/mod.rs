@@ -28,6 +28,7 @@ pub mod partial;
 pub mod pixel;
 pub mod points;
 pub mod rejection;
+pub mod removal;
 pub mod retention;
 pub mod rollup;
 mod scan;

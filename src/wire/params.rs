@@ -236,7 +236,7 @@ fn number(name: &'static str, text: Option<String>, default: usize) -> Result<us
     text.parse().ok().filter(|number| (1..=MAX_TOP).contains(number)).ok_or(ParamError::Number(name, text))
 }
 
-fn switch(name: &'static str, text: Option<String>) -> Result<bool, ParamError> {
+pub(super) fn switch(name: &'static str, text: Option<String>) -> Result<bool, ParamError> {
     let Some(text) = text else { return Ok(false) };
     if text == "1" { Ok(true) } else { Err(ParamError::Switch(name, text)) }
 }

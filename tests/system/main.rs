@@ -51,6 +51,7 @@ mod protobuf;
 mod proxied;
 mod quantiles;
 mod reading;
+mod removing;
 mod retaining;
 mod selecting;
 mod server;

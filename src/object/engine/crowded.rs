@@ -50,9 +50,9 @@ impl<S: Sql> Engine<S> {
     }
 
     /// Does a step of merging in the place with the most parts. A place that can't be merged is left as it is until something is
-    /// sealed there again.
+    /// sealed there again. While something is removed, parts stay where the removal looks for them.
     pub(in crate::object) fn compact(&mut self) {
-        let Some((place, _)) = self.crowded.fullest() else { return };
+        let Some((place, _)) = self.crowded.fullest().filter(|_| !self.is_removing()) else { return };
         match chunk_merge::step(&self.sql, place) {
             Ok(Some(parts)) => self.crowded.extend([(place, parts)]),
             Ok(None) | Err(_) => {

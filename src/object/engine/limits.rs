@@ -19,13 +19,16 @@ pub(in crate::object) struct Limits {
     /// An open bucket has cells of so many series that are not established, and of any number of others: the bound of
     /// `open_cells` holds for all together.
     pub(in crate::object) bucket_series: usize,
+    /// A step of a removal rewrites so many bytes, or reads eight times as many.
+    pub(in crate::object) removal_bytes: i64,
     pub(in crate::object) dictionary: DictionaryLimits,
     pub(in crate::object) increments: IncrementLimits,
 }
 
 impl Limits {
     /// Open cells take some 100 bytes each, and references to them while they are sealed: 6 of the 128 MB; their sketches 8.
-    /// Answers take some 90 without their lists of errors: 5. Two million pieces are some 200 ms.
+    /// Answers take some 90 without their lists of errors: 5. Two million pieces are some 200 ms, and so
+    /// are 4 MB of chunks that are decoded and encoded.
     pub(in crate::object) const DEFAULT: Self = Self {
         open_cells: 50_000,
         unsealed_bytes: 8 << 20,
@@ -33,6 +36,7 @@ impl Limits {
         unsealed_answers: 50_000,
         sketch_bytes: 8 << 20,
         bucket_series: 4_000,
+        removal_bytes: 4 << 20,
         dictionary: DictionaryLimits::DEFAULT,
         increments: IncrementLimits::DEFAULT,
     };

@@ -15,10 +15,10 @@ pub(in crate::object) struct Seen {
 }
 
 impl<S: Sql> Engine<S> {
-    /// How many points the stream has.
+    /// How many points the stream has had, and how often some were removed: so no position from before is one of after.
     #[expect(clippy::cast_possible_wrap, reason = "counts stay far below 2^53")]
     fn position(&self) -> i64 {
-        self.totals.accepted as i64
+        self.totals.accepted as i64 + self.removal.id
     }
 
     /// From now on, what is written is kept for live readers for a while.

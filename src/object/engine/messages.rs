@@ -2,9 +2,9 @@
 
 use crate::domain::labels::Labels;
 use crate::domain::point::Point;
+use crate::store::frames;
 use crate::store::log::LogRow;
 use crate::store::sql::{Sql, StoreError};
-use crate::store::{frames, log};
 use crate::wire::appnet::messages::Annotated;
 use crate::wire::appnet::posted::is_for_people;
 use crate::wire::command::Page;
@@ -63,12 +63,12 @@ impl<S: Sql> Engine<S> {
         most: usize,
         page: &Page,
     ) -> Result<Vec<Annotated>, StoreError> {
-        let bytes = log::row(&self.sql, row.seq)?.ok_or(StoreError::Column("row of the log"))?;
+        let bytes = self.row_bytes(row.seq)?;
         let (mut frames_of_row, mut first) = (Vec::new(), row.first);
         for bytes in frames::decode(&bytes)? {
             let frame = Frame::parse(bytes)?;
             let behind = first + frame.outcome.accepted;
-            let is_wanted = page.machine || is_for_people(frame.posted);
+            let is_wanted = !frame.is_gap() && (page.machine || is_for_people(frame.posted));
             if is_wanted && behind > since + 1 && first < before {
                 frames_of_row.push((first, bytes));
             }

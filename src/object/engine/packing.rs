@@ -6,7 +6,7 @@ use crate::domain::labels::Labels;
 use crate::domain::point::{LabelledPoint, Point};
 use crate::store::log::LogRow;
 use crate::store::sql::{Sql, StoreError};
-use crate::store::{frames, log, outbox};
+use crate::store::{frames, outbox};
 use crate::wire::appnet::message::Message;
 use crate::wire::frame::Frame;
 
@@ -75,12 +75,16 @@ impl<S: Sql> Engine<S> {
         }
         let capacity = u64::from(config.policy.writes_per_minute) * config.policy.max_delay_s.unsigned_abs();
         let (mut message, mut points) = (Message::new(self.dialect(), ID), Vec::new());
+        // What is removed is not there, but has its numbers still.
+        let mut packed = self.totals.accepted;
         for row in self.log.rows_from(next).copied().collect::<Vec<_>>() {
-            let is_full = self.each_from(&row, next, &mut |labels, point| {
+            let is_full = self.each_from(&row, next, &mut |number, labels, point| {
                 let mut point = LabelledPoint { labels: labels.clone(), point: *point };
                 let fits = message.push(&point) || points.is_empty() && push_without_labels(&mut message, &mut point);
                 if fits {
                     points.push(Counted { point, written: 1 });
+                } else {
+                    packed = number - 1;
                 }
                 fits
             })?;
@@ -92,11 +96,8 @@ impl<S: Sql> Engine<S> {
         if self.unpacked().div_ceil(len.max(1)) > (capacity / SECONDS_A_MINUTE).max(1) {
             return Ok(Packed::Backlog);
         }
-        self.put_batches(
-            Forwarding { packed: self.forwarding.packed + len, ..self.forwarding.clone() },
-            &[points],
-            None,
-        )?;
+        let batches: &[_] = if points.is_empty() { &[] } else { &[points] };
+        self.put_batches(Forwarding { packed, ..self.forwarding.clone() }, batches, None)?;
         Ok(Packed::Ready)
     }
 
@@ -123,11 +124,12 @@ impl<S: Sql> Engine<S> {
         }
         let Some(row) = self.log.rows_from(*next).next().copied() else { return Ok(false) };
         let from = *next;
-        self.each_from(&row, from, &mut |labels, point| {
+        self.each_from(&row, from, &mut |_, labels, point| {
             coarse.push(labels, point, 1);
-            *next += 1;
             true
         })?;
+        let behind = self.log.behind(row.seq).next();
+        *next = behind.map_or(self.totals.accepted + 1, |row| row.first);
         Ok(*next > from)
     }
 
@@ -200,22 +202,22 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// Hands on the points of a row from a number on, until one is not wanted any more; whether that was so.
+    /// Hands on the points of a row with their numbers, from a number on, until one is not wanted any more; whether that was so.
     fn each_from(
         &self,
         row: &LogRow,
         from: u64,
-        each: &mut dyn FnMut(&Labels, &Point) -> bool,
+        each: &mut dyn FnMut(u64, &Labels, &Point) -> bool,
     ) -> Result<bool, StoreError> {
-        let bytes = log::row(&self.sql, row.seq)?.ok_or(StoreError::Column("row of the log"))?;
+        let bytes = self.row_bytes(row.seq)?;
         let (mut number, mut is_done) = (row.first, false);
         for frame in frames::decode(&bytes)? {
             let frame = Frame::parse(frame)?;
             let behind = number + frame.outcome.accepted;
-            if behind > from && !is_done {
+            if behind > from && !is_done && !frame.is_gap() {
                 self.each_labelled(&frame, |labels, point| {
                     if number >= from && !is_done {
-                        is_done = !each(labels, point);
+                        is_done = !each(number, labels, point);
                     }
                     number += 1;
                 })?;

@@ -2,12 +2,13 @@
 
 use serde_json::json;
 
+use crate::domain::cell::Cell;
 use crate::domain::grid::{GridError, Row};
 use crate::domain::open::SeriesId;
 use crate::domain::query::{Collector, Query};
 use crate::domain::total::{MAX_SHOWN, MAX_SHOWN_BYTES, Shown};
-use crate::store::chunks;
 use crate::store::sql::{Sql, StoreError};
+use crate::store::{chunks, removal};
 use crate::wire::params::ValuesParams;
 use crate::wire::rejection::Reason;
 
@@ -46,8 +47,19 @@ impl<S: Sql> Engine<S> {
                 to_s,
                 wants,
                 query.sketches,
-                |start_s, series, cell| Ok(collector.add(layer, start_s, series, cell)?),
+                |start_s, series, cell| {
+                    if self.removal.hides(layer, start_s, series) {
+                        return Ok(());
+                    }
+                    Ok(collector.add(layer, start_s, series, cell)?)
+                },
             )?;
+            if self.is_removing() {
+                let (time, add) = ((from_s, to_s), &mut |start_s, series, cell: &Cell| {
+                    Ok::<_, QueryError>(collector.add(layer, start_s, series, cell)?)
+                });
+                removal::each_added(&self.sql, layer, time, &wants, query.sketches, add)?;
+            }
         }
         for (layer, start_s, bucket) in self.open.iter() {
             for (series, cell) in bucket {
@@ -94,6 +106,7 @@ impl<S: Sql> Engine<S> {
             "overflow": { "points": self.totals.overflow_points },
             "sketches_dropped": self.totals.sketches_dropped,
             "series": self.dictionary.series() + usize::from(self.has_overflow()),
+            "removed": { "points": self.removal.points() },
             "storage_bytes": self.sql.size_bytes(),
             "log": { "rows": self.log.behind(self.cursor.seq).count(), "bytes": self.unsealed_bytes },
             "open_cells": self.open.cells(),

@@ -44,6 +44,7 @@ impl<S: Sql> Engine<S> {
         if cursor == self.cursor {
             return Ok(());
         }
+        self.finish_places()?;
         let (sql, open, dictionary, answers) = (&self.sql, &self.open, &self.dictionary, &self.answers);
         let (mut totals, pushing) = (self.totals.clone(), &self.pushing);
         let (series_totals, entry) = (&self.series_totals, self.entry.brought());
@@ -123,7 +124,7 @@ impl<S: Sql> Engine<S> {
     /// can be sent.
     pub(in crate::object) fn next_due(&self) -> Option<i64> {
         let tidy_ms = Some(self.tidy_due()).filter(|due_ms| *due_ms < i64::MAX);
-        tidy_ms.into_iter().chain(self.sending_due()).min()
+        tidy_ms.into_iter().chain(self.sending_due()).chain(self.removal_due()).min()
     }
 
     /// The same, but that a stream that was never written to has nothing to tidy.

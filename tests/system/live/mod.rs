@@ -4,6 +4,7 @@ mod events;
 mod many;
 mod polling;
 mod proxied;
+mod removed;
 mod sharing;
 mod socket;
 mod view;
