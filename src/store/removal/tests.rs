@@ -1,3 +1,5 @@
+//! What is taken out of parts, and what places get instead.
+
 use super::*;
 use crate::domain::cell::{Cover, Extent};
 use crate::store::{schema, testing::TestSql};
