@@ -375,18 +375,6 @@ impl Model {
         }
     }
 
-    /// How many points are counted in the overflow series.
-    fn counted_in_overflow(&self) -> u64 {
-        let now_s = self.now_ms / 1000;
-        let day = Window::aligned((now_s / 86_400 - 3) * 86_400, (now_s / 86_400 + 1) * 86_400, 86_400).expect("valid");
-        let matchers = vec![Matcher::parse("overflow=true").expect("valid")];
-        let rows = self
-            .engine
-            .query(&Query { window: day, matchers, by: By::All, sketches: Wanted::default() })
-            .expect("answers");
-        rows.iter().flat_map(|(_, cells)| cells).map(|(_, cell)| cell.count).sum()
-    }
-
     /// By the definition: each second of a period has the same share.
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "whole seconds since 1970")]
     fn wanted(&self, query: &Query) -> BTreeMap<(Labels, i64), Bucket> {

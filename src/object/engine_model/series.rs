@@ -14,6 +14,18 @@ impl Model {
         }
     }
 
+    /// How many points are counted in the overflow series.
+    pub(super) fn counted_in_overflow(&self) -> u64 {
+        let now_s = self.now_ms / 1000;
+        let day = Window::aligned((now_s / 86_400 - 3) * 86_400, (now_s / 86_400 + 1) * 86_400, 86_400).expect("valid");
+        let matchers = vec![Matcher::parse("overflow=true").expect("valid")];
+        let rows = self
+            .engine
+            .query(&Query { window: day, matchers, by: By::All, sketches: Wanted::default() })
+            .expect("answers");
+        rows.iter().flat_map(|(_, cells)| cells).map(|(_, cell)| cell.count).sum()
+    }
+
     pub(super) fn idle(&mut self, hours: u16) {
         let until_ms = self.now_ms + i64::from(hours) * 3_600_000;
         let mut alarms = 0;
