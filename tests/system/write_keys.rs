@@ -209,6 +209,7 @@ fn the_owner_may_always_write() {
 fn a_wrong_key_is_refused_by_an_open_stream_too_whatever_it_sends() {
     let (stream, other) = (Stream::new(), Stream::new());
     let (_, foreign) = new_key(&other, "a");
+    new_key(&stream, "of its own");
     for key in ["wk_", "wk_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", &foreign] {
         for (name, answer) in with_credential(&stream, key) {
             assert_refused(&name, &answer, 401, "not one of this stream's");
