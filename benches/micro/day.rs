@@ -47,7 +47,7 @@ pub(crate) fn hour(hour: u32) -> OpenBuckets {
 pub(crate) fn sealed(layer: Layer) -> Memory {
     let sql = Memory::new();
     for number in 0..24 {
-        chunks::seal(&sql, layer, hour(number).layer(layer)).expect("seals");
+        chunks::seal(&sql, layer, hour(number).layer(layer), &mut chunks::Sealed::default()).expect("seals");
     }
     sql
 }

@@ -128,10 +128,9 @@ fn seal_hour_at_1_min(bencher: Bencher<'_, '_>) {
 fn seal(bencher: Bencher<'_, '_>, layer: Layer) {
     let hour = day::hour(0);
     let cells = hour.layer(layer);
-    bencher
-        .counter(ItemsCount::new(cells.len()))
-        .with_inputs(|| (Memory::new(), cells.clone()))
-        .bench_local_values(|(sql, cells)| chunks::seal(&sql, layer, cells).expect("seals"));
+    bencher.counter(ItemsCount::new(cells.len())).with_inputs(|| (Memory::new(), cells.clone())).bench_local_values(
+        |(sql, cells)| chunks::seal(&sql, layer, cells, &mut chunks::Sealed::default()).expect("seals"),
+    );
 }
 
 /// A day of one series of a hundred at 10 s.

@@ -70,6 +70,49 @@ export async function readPace(token, id) {
   return counts.slice(0, -1).map((count) => count ?? 0);
 }
 
+/** @typedef {{ id: string, name: string, created: number, last_used: number | null }} WriteKey */
+
+/** @param {string} token @param {string} id @returns {Promise<WriteKey[]>} */
+export async function listWriteKeys(token, id) {
+  return (await request(`${pathOf(id)}/write-keys`, { headers: bearer(token) })).write_keys;
+}
+
+/** @param {string} token @param {string} id @param {string} name @returns {Promise<WriteKey & { write_key: string }>} the key this once */
+export function createWriteKey(token, id, name) {
+  return request(`${pathOf(id)}/write-keys`, { method: "POST", ...json(token, { name }) });
+}
+
+/** @param {string} token @param {string} id @param {string} key its id @returns {Promise<null>} */
+export function endWriteKey(token, id, key) {
+  return request(`${pathOf(id)}/write-keys/${encodeURIComponent(key)}`, { method: "DELETE", headers: bearer(token) });
+}
+
+/** What a writer did. @typedef {{ points: number, new_series: number, rejected: number, cost: number, error?: number }} Tally */
+/** @typedef {Tally & { network: string, country?: string, asn?: number }} NetworkTally */
+/** @typedef {Tally & { origin: string }} OriginTally */
+/** @typedef {Tally & { id: string, name: string }} KeyTally */
+/** @typedef {{ since: number, window: string, networks: NetworkTally[], origins: OriginTally[], keys: KeyTally[] }} Writers */
+
+/** @param {string} token @param {string} id @param {"1h" | "1d"} window @returns {Promise<Writers>} */
+export function readWriters(token, id, window) {
+  return request(`${pathOf(id)}/writers?${new URLSearchParams({ window })}`, { headers: bearer(token) });
+}
+
+/** How far a removal is. @typedef {{ points: number, series: number, bytes: number, cursor?: string }} Removed */
+
+/**
+ * One step of a removal, or of counting what it would remove.
+ * @param {string} token
+ * @param {string} id
+ * @param {URLSearchParams} what `where`, `from` and `to`
+ * @param {{ isDry?: boolean, after?: string }} [how]
+ * @returns {Promise<Removed>}
+ */
+export function removePoints(token, id, what, { isDry = false, after = "" } = {}) {
+  const query = new URLSearchParams([...what, ...(isDry ? [["dry_run", "1"]] : []), ...(after ? [["after", after]] : [])]);
+  return request(`${pathOf(id)}/points?${query}`, { method: "DELETE", headers: bearer(token) });
+}
+
 /** @param {string} token @param {object} body @returns {RequestInit} */
 function json(token, body) {
   return { headers: { "Content-Type": "application/json", ...bearer(token) }, body: JSON.stringify(body) };

@@ -2,9 +2,10 @@
 /** The form of a stream's configuration, to create one and to change one. What is refused is said at its field. */
 
 import { Problem } from "../live/problem.mjs";
-import { find, h, setText } from "../chart/dom.mjs";
+import { find, setText } from "../chart/dom.mjs";
 import { FIELDS, bodyOf, empty, summaries } from "./config.js";
 import { fieldFault } from "./fault.js";
+import { mountField } from "./field.js";
 import { problemIn } from "./problem-view.js";
 
 /** @import { Config, Typed } from "./config.js" */
@@ -101,41 +102,4 @@ export function mountConfigForm(el, { action, send }) {
   }
 
   return { update, fold: () => fold(() => false) };
-}
-/**
- * @param {HTMLElement} el
- * @param {string} id
- */
-function mountField(el, id) {
-  const input = /** @type {HTMLInputElement | HTMLTextAreaElement | HTMLSelectElement} */ (find(el, "input, textarea, select", HTMLElement));
-  const hint = el.querySelector("small");
-  const fault = h("p", { class: "fault", id: `${id}-fault` });
-  fault.hidden = true;
-  el.append(fault);
-  if (hint) hint.id = `${id}-hint`;
-  const isCheckbox = input instanceof HTMLInputElement && input.type === "checkbox";
-
-  /** @param {string} message empty where nothing is wrong */
-  function complain(message) {
-    const describes = [message && fault.id, hint?.id].filter(Boolean).join(" ");
-    fault.hidden = message === "";
-    setText(fault, message);
-    if (describes) input.setAttribute("aria-describedby", describes);
-    else input.removeAttribute("aria-describedby");
-    if (message) input.setAttribute("aria-invalid", "true");
-    else input.removeAttribute("aria-invalid");
-  }
-
-  function read() {
-    if (isCheckbox) return input.checked ? "on" : "";
-    return input.value.trim();
-  }
-
-  /** @param {string} value */
-  function write(value) {
-    if (isCheckbox) input.checked = value === "on";
-    else input.value = value;
-  }
-
-  return { input, complain, read, write };
 }

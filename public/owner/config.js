@@ -9,6 +9,8 @@
 
 /** @typedef {{ host: string, port: number, prefix: string, interval_s: number, aggregates: string[] }} Carbon */
 
+/** @typedef {{ networks: string[], origins: string[] }} Blocked */
+
 /**
  * @typedef {object} Config
  * @property {string} name
@@ -20,6 +22,10 @@
  * @property {number} shards
  * @property {Forward | null} forward
  * @property {Carbon | null} carbon
+ * @property {"open" | "keyed"} writers
+ * @property {Record<string, any> | null} accept
+ * @property {Blocked} blocked
+ * @property {Record<string, number>} limits
  */
 
 /** @typedef {Record<string, string>} Typed what stands in the fields, by their names; a checkbox is "on" or empty */
@@ -34,7 +40,7 @@ const CARBON = ["host", "port", "prefix", "interval_s", "aggregates"].map((name)
 
 /** Every field of the form. */
 export const FIELDS = [
-  "name", "public_read", "origins", "distinct", ...KEPT.map((tier) => `retention.${tier}`), "lateness", "shards",
+  "name", "writers", "public_read", "origins", "accept", "limits", "distinct", ...KEPT.map((tier) => `retention.${tier}`), "lateness", "shards",
   "forward.dialect", "forward.api_root", "forward.channel", "forward.token", ...POLICY.map((name) => `forward.policy.${name}`), ...CARBON,
 ];
 
@@ -47,11 +53,14 @@ export function empty() {
 }
 
 /** @param {Config} config @returns {Typed} */
-export function typedOf({ name, public_read, origins, distinct, retention, lateness, shards, forward, carbon }) {
+export function typedOf({ name, writers, public_read, origins, accept, limits, distinct, retention, lateness, shards, forward, carbon }) {
   const kept = KEPT.map((tier) => [`retention.${tier}`, retention[tier] === null ? FOR_EVER : retention[tier] ?? ""]);
   return {
     ...empty(),
     name,
+    writers: writers === "keyed" ? "keyed" : "",
+    accept: accept ? JSON.stringify(accept, null, 2) : "",
+    limits: limits ? JSON.stringify(limits, null, 2) : "",
     public_read: public_read ? "on" : "",
     origins: origins.join("\n"),
     distinct: distinct.join("\n"),
@@ -87,6 +96,12 @@ export function bodyOf(typed, before) {
   const body = /** @type {Record<string, any>} */ ({});
 
   if (isNew("name") || !before) body.name = typed.name;
+  if (isNew("writers")) body.writers = typed.writers || "open";
+  for (const name of ["accept", "limits"].filter(isNew)) {
+    const read = parsed(name, typed[name]);
+    if ("fault" in read) return read;
+    body[name] = name === "limits" ? withDefaults(read.value, before?.limits) : read.value;
+  }
   if (isNew("public_read")) body.public_read = typed.public_read === "on";
   for (const name of ["origins", "distinct"]) if (isNew(name)) body[name] = lines(typed[name]);
 
@@ -110,6 +125,21 @@ export function bodyOf(typed, before) {
     body.carbon = carbonOf(typed);
   }
   return { body };
+}
+
+/** JSON that is typed; null where nothing is. @param {string} field @param {string} text @returns {{ value: any } | { fault: import("./fault.js").FieldFault }} */
+function parsed(field, text) {
+  try {
+    return { value: text === "" ? null : JSON.parse(text) };
+  } catch (error) {
+    return { fault: { field, message: `This is not JSON: ${/** @type {Error} */ (error).message}` } };
+  }
+}
+
+/** A number that is taken out of the field is the default again, which the API has as null. @param {any} limits @param {Record<string, number>} [before] */
+function withDefaults(limits, before = {}) {
+  const defaults = Object.fromEntries(Object.keys(before).map((name) => [name, null]));
+  return limits === null || (typeof limits === "object" && !Array.isArray(limits)) ? { ...defaults, ...limits } : limits;
 }
 
 /** @param {Typed} typed */
@@ -166,14 +196,16 @@ export function consequences(before, body) {
 /**
  * What each group of the form says now, in a few words; of a new stream, what it will be.
  * @param {Typed} typed
- * @returns {Record<"access" | "counted" | "kept" | "shards" | "forward" | "carbon", string>}
+ * @returns {Record<"access" | "rules" | "counted" | "kept" | "shards" | "forward" | "carbon", string>}
  */
 export function summaries(typed) {
   const [origins, distinct] = [lines(typed.origins), lines(typed.distinct)];
-  const sites = origins.length === 0 ? "every site writes" : origins.length === 1 ? `${origins[0]} writes` : `${origins.length} sites write`;
+  const sites = origins.length === 0 ? "every site writes" : origins.length === 1 ? `${isolated(origins[0])} writes` : `${origins.length} sites write`;
+  const writers = typed.writers === "keyed" ? "who has a write key writes" : sites;
   const kept = TIERS.map((tier) => typed[`retention.${tier}`]);
   return {
-    access: `${sites}, ${typed.public_read ? "everybody reads" : "who has the key reads"}`,
+    access: `${writers}, ${typed.public_read ? "everybody reads" : "who has the key reads"}`,
+    rules: typed.accept ? "rules" : "no rules",
     counted: distinct.length ? distinct.map(isolated).join(", ") : "none",
     kept: kept.every((text) => text === "") ? "as usual" : TIERS.map((tier, i) => `${tier}: ${kept[i] || "as usual"}`).join(", "),
     shards: typed.shards || "1",

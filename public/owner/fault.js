@@ -32,6 +32,9 @@ export function fieldFault({ status, detail }) {
 
 /** A name that stands for a group of fields leads to its first. @param {string} name */
 function aliased(name) {
+  // The place is somewhere within the one field: `accept.labels.path.pattern`.
+  const [whole] = /^(accept|limits)(?=\.)/.exec(name) ?? [];
+  if (whole) return whole;
   return { retention: "retention.10s", forward: "forward.dialect", "forward.policy": "forward.policy.max_delay", carbon: "carbon.host" }[name] ?? name;
 }
 
@@ -73,7 +76,7 @@ const KINDS = {
 const OTHERS = ["", "Try again; if it stays so, the Worker's log tells more.", ""];
 
 /** The server's words beside the field: its own name is "it" there. @param {string} detail */
-function sentence(detail) {
-  const text = detail.replace(/^`[\w.]+`: /, "").replace(/^`[\w.]+` (?!in )/, "it ").replaceAll("`", "");
+export function sentence(detail) {
+  const text = detail.replace(/^`(?:accept|limits)\.([^`]+)`/, "$1").replace(/^`[\w.]+`: /, "").replace(/^`[\w.]+` (?!in )/, "it ").replaceAll("`", "");
   return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?)]$/.test(text) ? "" : ".");
 }

@@ -9,6 +9,7 @@
  * @property {string} origin of the deployment
  * @property {string} id of the stream
  * @property {string} key the read key; empty where it is not known
+ * @property {string} [writeKey] what writers send; absent or empty where they need none
  * @property {boolean} isPublic whether reading needs no key
  * @property {string[]} distinct the labels whose values are counted
  * @property {number} shards
@@ -27,6 +28,7 @@
 
 /** Stands in a snippet for a key that the page does not know. */
 export const KEY_PLACE = "READ_KEY";
+export const WRITE_KEY_PLACE = "WRITE_KEY";
 
 /** @param {Facts} facts @returns {Snippet[]} */
 export function snippets(facts) {
@@ -41,24 +43,46 @@ export function dashboard({ origin, id, key }) {
   return `${origin}/?stream=${encodeURIComponent(id)}${key ? `#key=${encodeURIComponent(key)}` : ""}`;
 }
 
+/** As a writer that sets headers sends its key. @param {Facts} facts */
+function authorization({ writeKey }) {
+  return writeKey ? ` \\\n  -H 'Authorization: Bearer ${writeKey}'` : "";
+}
+
+/** As a writer sends its key that sets none. @param {Facts} facts @param {string} then what follows it */
+function query({ writeKey }, then = "") {
+  return [writeKey && `key=${writeKey}`, then].filter(Boolean).map((part, i) => (i ? "&amp;" : "?") + part).join("");
+}
+
+/** @param {Facts} facts */
+function argument({ writeKey }) {
+  return writeKey ? `, write_key="${writeKey}"` : "";
+}
+
+/** @param {Facts} facts @param {string} [note] */
+function seen({ writeKey }, note = "") {
+  return [note, writeKey && "Whoever sees the page has the key: for pages of an intranet."].filter(Boolean).join(" ");
+}
+
 /** @param {Facts} facts @returns {Snippet} */
 function curl(facts) {
   return {
     id: "curl", kind: "write", title: "curl", language: "sh",
     when: "Shell scripts and cron jobs, and to see that it works.",
-    text: `curl -X POST ${at(facts)}/points \\\n  -d '{"n":1,"v":{"event":"signup"}}'`,
+    text: `curl -X POST ${at(facts)}/points${authorization(facts)} \\\n  -d '{"n":1,"v":{"event":"signup"}}'`,
     note: "n is how many; d out of how many, p over how many seconds, v the labels.",
   };
 }
 
 /** @param {Facts} facts @returns {Snippet} */
-function script({ origin, id, distinct }) {
+function script(facts) {
+  const { origin, id, distinct, writeKey } = facts;
+  const key = writeKey ? `\n  data-key="${attribute(writeKey)}"` : "";
   const counted = distinct.length ? `\n  data-distinct="${attribute(distinct[0])}"` : "";
   return {
     id: "script", kind: "write", title: "Web page", language: "html",
     when: "Page views, errors and who is there, from every page that has this tag.",
-    text: `<script defer src="${origin}/heartbeat.js"\n  data-stream="${attribute(id)}"${counted}></script>`,
-    note: `Then heartbeat.count(1, { event: "signup" }) counts from your own code. A strict CSP needs script-src and connect-src ${origin}.`,
+    text: `<script defer src="${origin}/heartbeat.js"\n  data-stream="${attribute(id)}"${key}${counted}></script>`,
+    note: seen(facts, `Then heartbeat.count(1, { event: "signup" }) counts from your own code. A strict CSP needs script-src and connect-src ${origin}.`),
   };
 }
 
@@ -67,7 +91,8 @@ function beacon(facts) {
   return {
     id: "beacon", kind: "write", title: "JavaScript", language: "javascript",
     when: "One line in a page or an app, with nothing to load, also while the page is closing.",
-    text: `navigator.sendBeacon(\n  "${at(facts)}/points",\n  JSON.stringify({ n: 1, v: { event: "click" } }),\n);`,
+    text: `navigator.sendBeacon(\n  "${at(facts)}/points${query(facts)}",\n  JSON.stringify({ n: 1, v: { event: "click" } }),\n);`,
+    note: seen(facts),
   };
 }
 
@@ -76,7 +101,7 @@ function logging(facts) {
   return {
     id: "logging", kind: "write", title: "Python logging", language: "python",
     when: "Errors that a Python program logs, by exception, logger and level.",
-    text: `import logging\n\nfrom heartbeat_stream import HeartbeatHandler\n\nlogging.getLogger().addHandler(\n    HeartbeatHandler("${at(facts)}")\n)`,
+    text: `import logging\n\nfrom heartbeat_stream import HeartbeatHandler\n\nlogging.getLogger().addHandler(\n    HeartbeatHandler("${at(facts)}"${argument(facts)})\n)`,
     note: INSTALL,
   };
 }
@@ -86,7 +111,7 @@ function client(facts) {
   return {
     id: "client", kind: "write", title: "Python", language: "python",
     when: "Counters, timers, gauges and ratios of a Python program.",
-    text: `from heartbeat_stream import Client\n\nmetrics = Client("${at(facts)}")\nmetrics.incr("signup", plan="free")\nwith metrics.timer("checkout"):\n    ...`,
+    text: `from heartbeat_stream import Client\n\nmetrics = Client("${at(facts)}"${argument(facts)})\nmetrics.incr("signup", plan="free")\nwith metrics.timer("checkout"):\n    ...`,
     note: INSTALL,
   };
 }
@@ -96,7 +121,7 @@ function statsd(facts) {
   return {
     id: "statsd", kind: "write", title: "statsd relay", language: "sh",
     when: "Programs that speak statsd already: they send to 127.0.0.1:8125 as before.",
-    text: `heartbeat statsd --to ${at(facts)} \\\n  --listen 127.0.0.1:8125`,
+    text: `${facts.writeKey ? `HEARTBEAT_WRITE_KEY=${facts.writeKey} ` : ""}heartbeat statsd --to ${at(facts)} \\\n  --listen 127.0.0.1:8125`,
     note: `${INSTALL} To try it: echo "logins:1|c" | nc -u -w1 127.0.0.1 8125`,
   };
 }
@@ -106,8 +131,8 @@ function otlp(facts) {
   return {
     id: "otlp", kind: "write", title: "OpenTelemetry", language: "sh",
     when: "Programs that measure with an OpenTelemetry SDK: they run in this environment, as they are.",
-    text: `export OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=${at(facts)}/otlp/v1/metrics\nexport OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/protobuf\nexport OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta`,
-    note: "Without the last line SDKs send totals, which are rejected. What becomes of what: docs/otlp.md.",
+    text: `export OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=${at(facts)}/otlp/v1/metrics\nexport OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/protobuf\nexport OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta${facts.writeKey ? `\nexport OTEL_EXPORTER_OTLP_METRICS_HEADERS="Authorization=Bearer%20${facts.writeKey}"` : ""}`,
+    note: "Without _PREFERENCE=delta SDKs send totals, which are rejected. What becomes of what: docs/otlp.md.",
   };
 }
 
@@ -116,7 +141,8 @@ function pixel(facts) {
   return {
     id: "pixel", kind: "write", title: "Pixel", language: "html",
     when: "Mail, and pages where no script runs.",
-    text: `<img src="${at(facts)}/pixel.gif?n=1&amp;v.event=open"\n  alt="" width="1" height="1">`,
+    text: `<img src="${at(facts)}/pixel.gif${query(facts, "n=1&amp;v.event=open")}"\n  alt="" width="1" height="1">`,
+    note: seen(facts),
   };
 }
 
@@ -125,17 +151,18 @@ function form(facts) {
   return {
     id: "form", kind: "write", title: "Form", language: "html",
     when: "Answers of people, without any script; the page stays where it is.",
-    text: `<form method="post" action="${at(facts)}/points">\n  <input type="hidden" name="n" value="1">\n  <button name="v.answer" value="yes">Yes</button>\n  <button name="v.answer" value="no">No</button>\n</form>`,
-    note: "A hidden field “then” with a path such as /thanks leads on to it.",
+    text: `<form method="post" action="${at(facts)}/points${query(facts)}">\n  <input type="hidden" name="n" value="1">\n  <button name="v.answer" value="yes">Yes</button>\n  <button name="v.answer" value="no">No</button>\n</form>`,
+    note: seen(facts, "A hidden field “then” with a path such as /thanks leads on to it."),
   };
 }
 
 /** @param {Facts} facts @returns {Snippet} */
-function appnet({ origin, id }) {
+function appnet(facts) {
+  const { origin, id } = facts;
   return {
     id: "appnet", kind: "write", title: "app.net client", language: "sh",
     when: `Clients of 2013: their API's root is ${origin}/stream/0, their channel is this stream.`,
-    text: `curl -X POST ${origin}/stream/0/channels/${id}/messages \\\n  -H 'Content-Type: application/json' \\\n  -d '{"annotations":[{"type":"net.app.contrib.timeseries","value":{"n":1,"v":{"event":"join"}}}]}'`,
+    text: `curl -X POST ${origin}/stream/0/channels/${id}/messages${authorization(facts)} \\\n  -H 'Content-Type: application/json' \\\n  -d '{"annotations":[{"type":"net.app.contrib.timeseries","value":{"n":1,"v":{"event":"join"}}}]}'`,
   };
 }
 

@@ -3,20 +3,22 @@
 
 import { find, h, setText } from "../chart/dom.mjs";
 import { sparkline } from "./sparkline.js";
-import { ago, bytes, carbonWords, forwardWords, number, paceNumber, plural, reasonWords, short, until } from "./words.js";
+import { ago, boundWords, bytes, carbonWords, forwardWords, number, paceNumber, plural, reasonWords, short, until } from "./words.js";
 
-/** @import { CarbonStatus, ForwardStatus, Status } from "./words.js" */
+/** @import { Bound, CarbonStatus, ForwardStatus, Status } from "./words.js" */
 
 /** @param {HTMLElement} el */
 export function mountStatus(el) {
   const facts = find(el, ".facts", HTMLElement);
   const rejected = find(el, ".rejected", HTMLElement);
   const pace = find(el, ".pace", HTMLElement);
+  const bounds = find(el, ".bounds", HTMLElement);
 
   /** @param {Status} status @param {number[]} counts @param {number} now_s */
   function update(status, counts, now_s) {
     const refused = Object.values(status.rejected).reduce((sum, count) => sum + count, 0);
     pace.replaceChildren(h("p", {}, h("strong", {}, paceNumber(counts)), h("span", { class: "muted" }, " points in the last minute")), sparkline(counts), h("p", { class: "muted span" }, h("span", {}, "an hour ago"), h("span", {}, "now")));
+    bounds.replaceChildren(...(status.bounds?.length ? [h("h3", {}, "Near a limit"), h("ul", {}, ...status.bounds.map(nearBound))] : []));
     facts.replaceChildren(
       ...fact("Last write", ago(status.last_write, now_s), status.last_write === null ? "" : new Date(status.last_write * 1000).toLocaleString()),
       ...fact("Points accepted", short(status.accepted), status.accepted < 1000 ? "" : number(status.accepted)),
@@ -32,6 +34,13 @@ export function mountStatus(el) {
   }
 
   return { update };
+}
+
+/** @param {Bound} bound */
+function nearBound(bound) {
+  const { title, used, percent } = boundWords(bound);
+  const pill = h("span", { class: "pill", "data-kind": percent < 90 ? "busy" : "bad" }, `${percent} %`);
+  return h("li", {}, h("p", { class: "row" }, h("strong", {}, h("bdi", {}, title)), h("span", {}, used), pill), h("p", { class: "muted" }, h("bdi", {}, bound.advice)));
 }
 
 /** @param {[string, number][]} reasons */

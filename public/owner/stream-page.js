@@ -1,5 +1,5 @@
 // @ts-check
-/** One stream: its status, what to paste, its settings, its key and its end. */
+/** One stream: its status, what to paste, its settings, its key and its end; who writes and what is removed are panels of their own. */
 
 import { Problem, isRetried } from "../live/problem.mjs";
 import { find, h, setText } from "../chart/dom.mjs";
@@ -8,9 +8,12 @@ import { consequences, isolated, typedOf } from "./config.js";
 import { mountCopy } from "./copy.js";
 import { mountKeyCard } from "./key-card.js";
 import { problemIn } from "./problem-view.js";
-import { dashboard } from "./snippets.js";
+import { mountRemoval } from "./removal.js";
+import { WRITE_KEY_PLACE, dashboard } from "./snippets.js";
 import { mountSnippets } from "./snippet-view.js";
 import { mountCarbon, mountForward, mountStatus } from "./status-view.js";
+import { mountWhoWrites } from "./who-writes.js";
+import { mountWriteKeys } from "./write-keys.js";
 
 /** @import { Stream } from "./api.js" */
 /** @import { Outcome } from "../reader/poll.js" */
@@ -43,6 +46,9 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
   const carbon = mountCarbon(find(el, ".carbon", HTMLElement));
   const lines = mountSnippets(find(el, ".snippets", HTMLElement));
   const card = mountKeyCard(find(el, ".key", HTMLElement));
+  const writeKeys = mountWriteKeys(find(el, ".write-keys", HTMLElement), { api, token, now_s, ask, onrefused, onkey });
+  const who = mountWhoWrites(find(el, ".who", HTMLElement), { api, token, onrefused, onchange: adopt, onrevoke: (key) => ask(writeKeys.revocation(key)) });
+  const removal = mountRemoval(find(el, ".removal", HTMLElement), { api, token, ask, onrefused });
   const form = mountConfigForm(find(el, ".settings form", HTMLFormElement), { action: "Save", send: save });
   mountCopy(find(el, ".id .copy", HTMLElement), { what: "the stream's id", text: () => code.textContent ?? "" });
 
@@ -50,6 +56,7 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
   let stream = /** @type {Stream | null} */ (null);
   /** Keys that this page was told, by stream: in memory only. */
   const keys = /** @type {Map<string, string>} */ (new Map());
+  const written = /** @type {Map<string, string>} */ (new Map());
 
   retry.addEventListener("click", retryNow);
   find(el, "[name=rotate]", HTMLButtonElement).addEventListener("click", () => stream && ask(rotation(stream)));
@@ -68,6 +75,7 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
     card.update(null);
     form.fold();
     setText(answer, "");
+    for (const panel of [writeKeys, who, removal]) panel.turn(id);
   }
 
   /** Asks for everything that changes by itself; the configuration too where it is not there yet. @returns {Promise<Outcome>} */
@@ -94,11 +102,26 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
 
   /** @param {Stream} next */
   function show(next) {
+    const isFirst = !stream;
     stream = next;
     waiting.hidden = true;
     whole.hidden = false;
+    if (isFirst) void Promise.all([writeKeys.load(), who.load()]);
     describe();
     form.update(typedOf(next), next);
+  }
+
+  /** What was changed beside the settings, in which something may be half typed. @param {Stream} next */
+  function adopt(next) {
+    if (next.id !== id) return;
+    stream = next;
+    describe();
+  }
+
+  /** A write key that was just made: it is in the lines to paste. @param {string} key */
+  function onkey(key) {
+    written.set(id, key);
+    describe();
   }
 
   /** What follows from the configuration and the key. */
@@ -108,11 +131,14 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
     document.title = `${isolated(stream.name)} – Heartbeat`;
     open.href = dashboard(facts(stream));
     lines.update(facts(stream));
+    writeKeys.describe(stream);
+    who.describe(stream);
   }
 
   /** @param {Stream} of */
   function facts(of) {
-    return { origin, id: of.id, key: keys.get(of.id) ?? "", isPublic: of.public_read, distinct: of.distinct, shards: of.shards };
+    const writeKey = written.get(of.id) ?? (of.writers === "keyed" ? WRITE_KEY_PLACE : "");
+    return { origin, id: of.id, key: keys.get(of.id) ?? "", writeKey, isPublic: of.public_read, distinct: of.distinct, shards: of.shards };
   }
 
   /** A stream that was just made. @param {Stream} created @param {string} key */
@@ -188,6 +214,7 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
       async act() {
         await api.deleteStream(token(), of.id);
         keys.delete(of.id);
+        written.delete(of.id);
         ondelete(of.id);
       },
     };
@@ -195,6 +222,7 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
 
   function forget() {
     keys.clear();
+    written.clear();
     turn("");
   }
 

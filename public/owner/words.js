@@ -30,6 +30,8 @@
  * @property {number | null} next_try
  */
 
+/** What is near a limit, and what to do about it. @typedef {{ name: string, used: number, limit: number, advice: string }} Bound */
+
 /**
  * @typedef {object} Status
  * @property {string} name
@@ -45,6 +47,7 @@
  * @property {number | null} last_write
  * @property {ForwardStatus | null} forward
  * @property {CarbonStatus | null} carbon
+ * @property {Bound[]} [bounds] those at 70 % or more
  */
 
 /** @type {Record<string, string>} */
@@ -56,6 +59,7 @@ const REASONS = {
   p: "p is not above 0 and at most a day",
   v: "labels: too many, too long, or not text",
   t: "t is too old, or ahead of the clock",
+  rule: "a rule of the stream's owner",
 };
 
 /** @typedef {{ kind: "none" | "good" | "busy" | "bad", text: string, more: string }} Word */
@@ -73,6 +77,24 @@ const CARBON = {
   sending: { kind: "good", text: "Sending", more: "Each step goes out 15 seconds after its end." },
   waiting: { kind: "busy", text: "Waiting", more: "The carbon did not take the last lines. All of them are sent later." },
 };
+
+/** What `status` calls a bound, in words, and whether it is of bytes. @type {Record<string, [string, boolean]>} */
+const BOUNDS = {
+  series: ["Series", false],
+  names: ["Names of labels", false],
+  series_text_bytes: ["Text of labels", true],
+  keys_held: ["Keys of batches that are remembered", false],
+  storage_bytes: ["Storage", true],
+  parts: ["Parts that wait to be merged", false],
+  log_bytes: ["Log, not sealed yet", true],
+};
+
+/** @param {Bound} bound @returns {{ title: string, used: string, percent: number }} */
+export function boundWords({ name, used, limit }) {
+  const [title, isBytes] = BOUNDS[name] ?? [name, name.endsWith("_bytes")];
+  const say = isBytes ? bytes : number;
+  return { title, used: `${say(used)} of ${say(limit)}`, percent: Math.round((100 * used) / limit) };
+}
 
 /** @param {string} reason @returns {string} */
 export function reasonWords(reason) {

@@ -14,7 +14,7 @@ import { Problem, noAnswer, problemOf } from "../live/problem.mjs";
 /** @typedef {{ stream: string, key: string }} Access */
 /** @typedef {{ from: number | string, to: number | string, step?: number, agg: string, by: string, where: readonly string[], top: number, hasTotals?: boolean }} Question Unix seconds, or as the API has times */
 /** @typedef {Parameters<typeof import("../live/window.mjs").viewOf>[0]} Rollup */
-/** @typedef {{ accepted: number, rejected: number, errors?: Fault[] }} Receipt */
+/** @typedef {{ accepted: number, rejected: number, overflow?: number, errors?: Fault[] }} Receipt */
 
 /** A stalled connection is given up after this long; the longest answer, a rollup of 7 days, takes well under 1 s. */
 const TIMEOUT_MS = 15_000;

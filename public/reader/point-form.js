@@ -58,7 +58,8 @@ export function mountPointForm(el, { api, onaccept }) {
  * @param {Receipt} receipt
  * @returns {Answer}
  */
-function receiptAnswer({ accepted, rejected, errors }) {
+function receiptAnswer({ accepted, rejected, overflow, errors }) {
   const text = [accepted && `${accepted} accepted`, rejected && `${rejected} rejected`].filter(Boolean).join(", ");
-  return { kind: rejected ? "bad" : "good", text: `${text}.`, faults: errors };
+  const more = overflow ? " It counts without its labels, as the stream has no room for a new series now." : "";
+  return { kind: rejected || overflow ? "bad" : "good", text: `${text}.${more}`, faults: errors };
 }

@@ -116,7 +116,7 @@ impl OpenBuckets {
     pub fn layer(&self, layer: Layer) -> Vec<(i64, SeriesId, &Cell)> {
         let mut held = Vec::with_capacity(self.cells);
         for (kept, start_s, bucket) in self.iter().filter(|(kept, _, _)| belongs(*kept, layer)) {
-            debug_assert!(matches!(kept, Layer::Total(_)) || bucket.values().all(|cell| cell.count == 0));
+            debug_assert!(kept == Layer::Total(Tier::FINEST) || bucket.values().all(|cell| cell.count == 0));
             let start_s = layer.tier().bucket_of(start_s);
             held.extend(bucket.iter().map(|(series, cell)| (start_s, *series, cell)));
         }
@@ -127,8 +127,8 @@ impl OpenBuckets {
 /// Whether what is kept in one layer is part of what another layer holds.
 fn belongs(kept: Layer, wanted: Layer) -> bool {
     match wanted {
-        Layer::Total(tier) => kept.tier() <= tier,
-        Layer::Spread(_) => kept == wanted,
+        Layer::Total(tier) => kept == Layer::Total(Tier::FINEST) || kept.tier() < tier,
+        Layer::Spread(_) | Layer::EarlierSpread(_) => kept == wanted,
     }
 }
 
@@ -161,9 +161,11 @@ mod tests {
         let never = || unreachable!("there is room");
         open.add(OTHER, &Point { n: 7200.0, d: 1.0, p: Some(7200.0), t }, &[], 9, never, |_, _, _, _| ());
         open.add(OTHER, &Point { n: 5.0, d: 1.0, p: None, t: t - 1.0 }, &[], 9, never, |_, _, _, _| ());
-        let of_hour = |start_s| n_of(&open, Layer::Total(Tier::H1), start_s, 1);
-        assert_eq!(of_hour(1_792_540_800 - 3600), 3605.0);
-        assert_eq!(of_hour(1_792_540_800 - 7200), 3600.0);
+        let of = |layer: fn(Tier) -> Layer, tier, start_s| n_of(&open, layer(tier), start_s, 1);
+        let of_hour = |start_s| [Layer::Total, Layer::Spread].map(|layer| of(layer, Tier::H1, start_s));
+        assert_eq!(of_hour(1_792_540_800 - 3600), [5.0, 3600.0]);
+        assert_eq!(of_hour(1_792_540_800 - 7200), [0.0, 3600.0]);
+        assert_eq!(of(Layer::Total, Tier::D1, 1_792_540_800 - 86_400), 7205.0);
         assert_eq!(open.layer(Layer::Spread(Tier::H1)).len(), 2);
         assert_eq!(open.layer(Layer::Spread(Tier::M1)).len(), 0);
     }

@@ -139,8 +139,10 @@ impl Collector {
             return Ok(());
         }
         match layer {
-            Layer::Spread(tier) if tier > self.window.tier() => self.add_spread((group, tier, start_s), cell),
-            Layer::Spread(_) | Layer::Total(_) => self.add_step(group, self.window.step_of(start_s), cell),
+            Layer::Spread(tier) | Layer::EarlierSpread(tier) if tier > self.window.tier() => {
+                self.add_spread((group, tier, start_s), cell)
+            }
+            _ => self.add_step(group, self.window.step_of(start_s), cell),
         }
     }
 

@@ -11,7 +11,7 @@ pub const BLOCK_S: i64 = 6 * HOUR_S;
 /// So far back it goes, or a block more.
 pub const DAY_S: i64 = 24 * HOUR_S;
 /// Hours, the block that the hour before the last goes to, and those of a day: 7 periods of at most 70 KiB, mostly 25.
-pub const MAX_BLOCKS: usize = (DAY_S / BLOCK_S) as usize + 1;
+pub const MAX_BLOCKS: usize = 5;
 
 /// By what writers are told apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -127,7 +127,6 @@ impl<T> Sparse<T> {
     }
 
     /// Takes out those with these numbers, which are in order. Their numbers are free for ever.
-    #[expect(clippy::cast_possible_truncation, reason = "there are fewer items than numbers")]
     pub fn remove(&mut self, numbers: &[u32]) -> Vec<T> {
         let slots: Vec<usize> = numbers.iter().filter_map(|number| self.slot(*number)).collect();
         let mut slots = slots.into_iter().peekable();

@@ -5,6 +5,7 @@
 //! [`MAX_PIECES`] pieces, however long its period is, and a stranger's one-day point is as cheap as it looks.
 
 use super::cell::{Cell, Cover};
+use super::columns::SHARES;
 use super::point::Point;
 use super::tier::{Layer, Tier, floor_to};
 
@@ -41,6 +42,8 @@ struct Piece {
     d: f64,
 }
 
+/// Shares are whole multiples of 2^-40: at most a trillionth of the point from what they should be, and half as long as other
+/// fractions where they are stored; sums of shares of whole numbers are exact.
 fn shares(n: f64, d: f64, from: f64, to: f64) -> Vec<Piece> {
     let mut pieces = cut(from, to);
     if let [only] = &mut pieces[..] {
@@ -50,8 +53,11 @@ fn shares(n: f64, d: f64, from: f64, to: f64) -> Vec<Piece> {
     }
     let total_s: f64 = pieces.iter().map(|piece| piece.width_s).sum();
     for piece in &mut pieces {
-        piece.n = n * (piece.width_s / total_s);
-        piece.d = d * (piece.width_s / total_s);
+        piece.d = (piece.width_s / total_s * SHARES).round() / SHARES;
+    }
+    settle(&mut pieces, 1.0, |piece| &mut piece.d);
+    for piece in &mut pieces {
+        (piece.n, piece.d) = (n * piece.d, d * piece.d);
     }
     settle(&mut pieces, n, |piece| &mut piece.n);
     settle(&mut pieces, d, |piece| &mut piece.d);

@@ -78,11 +78,13 @@ impl Tier {
 /// What a chunk or an open bucket holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Layer {
-    /// All that falls into the buckets of a tier and of the finer ones.
+    /// What falls into the buckets of a tier and of the finer ones, but for the tier's own [`Self::Spread`].
     Total(Tier),
-    /// The shares of long periods that cover whole buckets of a tier and are kept in no finer one; a query
-    /// for finer steps divides them evenly. Never carries a count.
+    /// The shares of long periods that cover whole buckets of a tier and are kept in no finer one; a query for its own
+    /// steps adds them to the total, one for finer steps divides them evenly. Never carries a count.
     Spread(Tier),
+    /// Spreads as versions before 2026-12 sealed them: they are in the total of their own tier too.
+    EarlierSpread(Tier),
 }
 
 impl Layer {
@@ -90,8 +92,14 @@ impl Layer {
     #[must_use]
     pub fn tier(self) -> Tier {
         match self {
-            Self::Total(tier) | Self::Spread(tier) => tier,
+            Self::Total(tier) | Self::Spread(tier) | Self::EarlierSpread(tier) => tier,
         }
+    }
+
+    /// All that have the buckets of a tier, also those that only earlier versions sealed.
+    #[must_use]
+    pub fn all_of(tier: Tier) -> [Self; 3] {
+        [Self::Total(tier), Self::Spread(tier), Self::EarlierSpread(tier)]
     }
 }
 

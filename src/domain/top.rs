@@ -62,10 +62,11 @@ impl Top {
         counters
     }
 
-    /// Counts what somebody did.
+    /// Counts what somebody did. What costs nothing takes nobody's counter.
     pub fn add(&mut self, key: u64, label: &str, cost: u64, tally: Tally) {
         let counter = match self.0.iter().position(|counter| counter.key == key) {
             Some(at) => &mut self.0[at],
+            None if cost == 0 && self.0.len() >= MAX_COUNTERS => return,
             None => self.make_room(key, label),
         };
         counter.cost = counter.cost.saturating_add(cost);
@@ -217,6 +218,18 @@ mod tests {
         let twice = one.iter().find(|counter| counter.key == 40).expect("is there");
         assert_eq!((twice.cost, twice.error), (82, 0));
         assert_eq!(twice.tally, Tally { points: 2, new_series: 4, rejected: 6 });
+    }
+
+    #[test]
+    fn what_costs_nothing_is_counted_while_there_is_room_and_takes_nobodys_place() {
+        let mut top = Top::default();
+        (0..MAX_COUNTERS as u64 - 1).for_each(|key| top.add(key, "", 1, point()));
+        top.add(1_000, "", 0, Tally { rejected: 5, ..Tally::default() });
+        let full = top.clone();
+        top.add(2_000, "", 0, Tally { rejected: 5, ..Tally::default() });
+        assert_eq!((top.counters().len(), &top), (MAX_COUNTERS, &full));
+        top.add(1_000, "", 0, Tally { rejected: 5, ..Tally::default() });
+        assert_eq!(top.counters().last().map(|counter| counter.tally.rejected), Some(10));
     }
 
     #[test]

@@ -164,11 +164,14 @@ impl Window {
         Tier::for_step(self.step_s)
     }
 
-    /// The layers that hold what the window asks for: its tier's totals, and the spreads of coarser tiers.
+    /// The layers that hold what the window asks for: its tier's totals and spreads, and the spreads of coarser tiers.
     #[must_use]
     pub fn layers(&self) -> Vec<Layer> {
-        let spreads = Tier::ALL.into_iter().filter(|tier| *tier > self.tier()).map(Layer::Spread);
-        std::iter::once(Layer::Total(self.tier())).chain(spreads).collect()
+        let own = self.tier();
+        let coarser = Tier::ALL.into_iter().filter(|tier| *tier > own);
+        let spreads = coarser.flat_map(|tier| [Layer::Spread(tier), Layer::EarlierSpread(tier)]);
+        let own_spread = Some(Layer::Spread(own)).filter(|_| own != Tier::FINEST);
+        std::iter::once(Layer::Total(own)).chain(own_spread).chain(spreads).collect()
     }
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "only called within the window")]

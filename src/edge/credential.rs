@@ -10,6 +10,7 @@ use worker::Env;
 
 use crate::random;
 use crate::wire::command::{Credential, KeyHash};
+use crate::wire::pixel::KEY;
 use crate::wire::writer::Who;
 
 use super::problem::Problem;
@@ -168,18 +169,18 @@ impl Exchange {
 
     /// As `?key=` or, of the app.net face, as `access_token` behind another token in the header.
     fn write_key_in_url(&self) -> Option<String> {
-        if !self.query_string().contains(WRITE_KEY) {
+        if !["key=", "access_token="].iter().any(|name| self.query_string().contains(name)) {
             return None;
         }
         let mut pairs = form_urlencoded::parse(self.query_string().as_bytes());
-        let is_key = |name: &str| name == "key" || (name == "access_token" && self.takes_access_token);
+        let is_key = |name: &str| name == KEY || (name == "access_token" && self.takes_access_token);
         let key = pairs.find(|(name, value)| is_key(name) && value.starts_with(WRITE_KEY));
         key.map(|(_, key)| key.into_owned())
     }
 
     fn key_in_url(&self) -> Option<String> {
         let mut pairs = form_urlencoded::parse(self.query_string().as_bytes());
-        pairs.find(|(name, _)| name == "key").map(|(_, key)| key.into_owned())
+        pairs.find(|(name, _)| name == KEY).map(|(_, key)| key.into_owned())
     }
 
     /// Who has this token.

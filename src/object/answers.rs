@@ -172,6 +172,11 @@ impl Answers {
         Held { open: share(0, OPEN_KEYS), keyed: share(1, KEYED_KEYS), full_until_ms }
     }
 
+    /// How many keys are held, and how many may be.
+    pub(super) fn keys(&self) -> (usize, usize) {
+        (self.count(0) + self.count(1), MAX_KEYS)
+    }
+
     fn count(&self, side: usize) -> usize {
         self.order[side].len() + self.waiting[side].len()
     }
@@ -357,7 +362,8 @@ mod tests {
     }
 
     #[test]
-    fn open_writers_and_others_have_shares_of_the_keys_and_what_waits_counts() {
+    fn the_limit_of_keys_is_told() {
+        // Open writers and others have shares of them, and what waits for its commit counts.
         let mut answers = Answers::default();
         let remember = |answers: &mut Answers, keys: std::ops::Range<u128>, is_open: bool| {
             for index in keys {

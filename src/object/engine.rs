@@ -6,6 +6,7 @@
 mod bounds;
 mod budgets;
 mod carbon;
+mod crowded;
 mod deciding;
 mod folding;
 mod forward_status;
@@ -49,6 +50,7 @@ use super::totals::Totals;
 use super::values::Values;
 
 use carbon::Pushing;
+use crowded::Crowded;
 pub(super) use deciding::Incoming;
 use forwarding::Forwarding;
 pub(super) use forwarding::GATHER_MS;
@@ -120,6 +122,8 @@ pub(super) struct Engine<S> {
     tidy_ms: i64,
     /// A large backlog is not coarsened before; only in memory.
     coarsen_after_ms: i64,
+    /// Places of chunks whose parts are to be merged.
+    crowded: Crowded,
 }
 
 impl<S: Sql> Engine<S> {
@@ -178,6 +182,7 @@ impl<S: Sql> Engine<S> {
             pushing: Pushing::load(&sql)?,
             tidy_ms: from_json(meta::get(&sql, TIDY)?)?.unwrap_or_default(),
             coarsen_after_ms: 0,
+            crowded: Crowded::default(),
             sql,
         };
         engine.replay()?;
@@ -329,6 +334,11 @@ impl<S: Sql> Engine<S> {
     /// Whether a live series has this number.
     pub(super) fn knows(&self, series: SeriesId) -> bool {
         self.dictionary.get(series).is_some()
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_series(&self, canonical: &str) -> bool {
+        self.dictionary.has(canonical)
     }
 
     #[cfg(test)]

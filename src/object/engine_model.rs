@@ -4,6 +4,7 @@
 
 mod laws;
 mod live;
+mod series;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -20,8 +21,10 @@ use crate::domain::quantiles::Percent;
 use crate::domain::query::{By, Query};
 use crate::domain::retention::Retention;
 use crate::domain::sketches::Wanted;
+use crate::domain::tier::{Layer, Tier, floor_to};
 use crate::domain::total::Total;
 use crate::domain::window::Window;
+use crate::store::chunks::tests::fill;
 use crate::store::testing::TestSql;
 use crate::wire::frame::{Batch, BatchKey, FrameBuilder, NewLabels};
 use crate::wire::outcome::Outcome;
@@ -63,6 +66,10 @@ enum Step {
     /// The last acknowledged key again, with other points.
     Retry,
     Seal,
+    /// Places of chunks are full, as earlier versions left them.
+    Fill,
+    /// Merges a bit of what is crowded.
+    Compact,
     /// Lists the clients as a label whose values are counted, or no longer; maybe with a failing statement.
     List {
         is_counted: bool,
@@ -72,6 +79,12 @@ enum Step {
     Tidy {
         after_s: u16,
     },
+    /// Nobody writes for so many hours, in which the alarm comes whenever it is due.
+    Idle {
+        hours: u16,
+    },
+    /// Who writes from now on.
+    As(Class),
     /// Memory is lost.
     Crash,
     /// The nth statement from here fails, and what was in hand is lost.
@@ -90,9 +103,13 @@ fn any_step() -> impl Strategy<Value = Step> {
         4 => proptest::collection::vec(any_batch(), 1..4).prop_map(Step::Write),
         1 => Just(Step::Retry),
         1 => Just(Step::Seal),
+        1 => Just(Step::Fill),
+        1 => Just(Step::Compact),
         1 => (any::<bool>(), proptest::option::of(0u8..40))
             .prop_map(|(is_counted, fails_at)| Step::List { is_counted, fails_at }),
         1 => (0u16..1200).prop_map(|after_s| Step::Tidy { after_s }),
+        1 => (1u16..120).prop_map(|hours| Step::Idle { hours }),
+        1 => prop::sample::select(vec![Class::Open, Class::Keyed, Class::Owner]).prop_map(Step::As),
         1 => Just(Step::Crash),
         2 => (0u8..40, any_batch()).prop_map(|(nth, write)| Step::FailAndCrash { nth, write }),
     ]
@@ -127,6 +144,10 @@ struct Model {
     has_periods: bool,
     /// Of who writes.
     class: Class,
+    /// Whether there are limits beyond which series are refused.
+    may_refuse: bool,
+    /// When each series was last written to.
+    written_ms: BTreeMap<String, i64>,
 }
 
 impl Model {
@@ -135,8 +156,21 @@ impl Model {
         let engine = Engine::create(Rc::clone(&sql), limits, [0; 16], &record(&[CLIENT])).expect("creates");
         let (points, told) = (Vec::new(), BTreeMap::new());
         let (next_key, acknowledged, has_periods) = (0, None, true);
-        let (now_ms, class) = (START_MS, Class::Owner);
-        Self { sql, limits, engine, now_ms, points, next_key, acknowledged, told, has_periods, class }
+        let (now_ms, class, written_ms) = (START_MS, Class::Owner, BTreeMap::new());
+        Self {
+            sql,
+            limits,
+            engine,
+            now_ms,
+            points,
+            next_key,
+            acknowledged,
+            told,
+            has_periods,
+            class,
+            may_refuse: false,
+            written_ms,
+        }
     }
 
     fn keep_no_messages(&mut self) {
@@ -146,23 +180,39 @@ impl Model {
     }
 
     fn take(&mut self, step: &Step) {
+        self.take_step(step);
+        self.follow_folds();
+    }
+
+    fn take_step(&mut self, step: &Step) {
         match step {
             Step::Write(batches) => assert!(self.write(batches).iter().all(|is_committed| *is_committed)),
             Step::Retry => self.retry(),
             Step::Seal => self.engine.seal(self.now_ms).expect("seals"),
+            Step::Fill => self.fill(),
+            Step::Compact => self.engine.compact(),
             Step::List { is_counted, fails_at } => self.list(*is_counted, *fails_at),
             Step::Tidy { after_s } => {
                 self.now_ms += i64::from(*after_s) * 1000;
                 self.engine.tidy(self.now_ms).expect("tidies");
             }
+            Step::Idle { hours } => self.idle(*hours),
+            Step::As(class) => self.class = *class,
             Step::Crash => self.crash(),
             Step::FailAndCrash { nth, write } => {
                 self.sql.fail_at(u64::from(*nth));
                 self.write(std::slice::from_ref(write));
                 let _may_fail = self.engine.tidy(self.now_ms);
+                self.engine.compact();
                 self.sql.heal();
                 self.crash();
             }
+        }
+    }
+
+    fn fill(&self) {
+        for layer in [Layer::Total(Tier::FINEST), Layer::Total(Tier::H1), Layer::Spread(Tier::M10)] {
+            fill(&self.sql, layer, floor_to(self.now_ms / 1000, layer.tier().span_s()), &[]);
         }
     }
 
@@ -190,7 +240,8 @@ impl Model {
         for batch in batches {
             self.next_key = self.next_key.wrapping_add(1);
             let key = [self.next_key; 16];
-            let told = |written: &[u8]| self.told.get(written).copied();
+            // An object answers of numbers that it does not know that it does not, and the edge forgets them.
+            let told = |written: &[u8]| self.told.get(written).copied().filter(|number| self.engine.knows(*number));
             let mut builder = FrameBuilder::new(u64::try_from(self.now_ms).expect("after 1970"), [0; 16], told);
             let points = self.points_of(batch);
             for (index, (kept, labels)) in points.iter().enumerate() {
@@ -208,6 +259,7 @@ impl Model {
             if let Ok(Told { numbers, first, .. }) = told {
                 assert_eq!(*first, self.points.len() as u64 + 1);
                 self.acknowledged = Some((key, outcome, self.now_ms));
+                self.written_ms.extend(points.iter().map(|kept| (kept.labels.clone(), self.now_ms)));
                 self.points.extend(points);
                 self.learn(&new_labels, numbers);
             }

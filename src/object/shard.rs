@@ -10,6 +10,7 @@ use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
 use worker::{Env, Method, Request, RequestInit};
 
+use crate::clock::now_ms;
 use crate::domain::shards::Fence;
 use crate::random::hash_key;
 use crate::store::meta;
@@ -91,6 +92,12 @@ impl Shared {
         let (stream, shard) = name.split_once('/').ok_or_else(|| internal(&"an object without a name"))?;
         let shard = shard.parse().map_err(|error: ParseIntError| internal(&error))?;
         Ok((stream.to_owned(), shard))
+    }
+
+    /// What home has, for another shard.
+    pub(super) fn vouch(&self) -> Answer {
+        self.try_with_engine(|engine| self.renew_salt(engine, now_ms()))?;
+        self.record().map(|record| to_json(&record))
     }
 
     fn take(&self, record: Record, shard: u16) -> Answer {

@@ -17,11 +17,10 @@ use worker::{
 };
 
 use crate::clock::now_ms;
-use crate::domain::recent::Back;
 use crate::domain::shards::Fence;
 use crate::random::hash_key;
 use crate::store::sql::StoreError;
-use crate::wire::command::{Command, KeyHash, Read, Refusal, put_shards};
+use crate::wire::command::{Command, KeyHash, Refusal, put_shards};
 use crate::wire::stream::ConfigError;
 use crate::wire::stream_patch::StreamPatch;
 use crate::wire::writes::encode_answers;
@@ -37,6 +36,8 @@ use super::top_writers::{KeyChange, TopWriters};
 
 /// How soon the alarm comes again after it failed.
 const RETRY_MS: i64 = 60_000;
+/// Between steps of merging chunks, each of which takes some 100 ms, so that others have their turn.
+const COMPACT_INTERVAL_MS: i64 = 250;
 /// An alarm that is so late will not come.
 const OVERDUE_MS: i64 = 120_000;
 
@@ -135,10 +136,7 @@ impl DurableObject for Stream {
     async fn alarm(&self) -> Result<Response> {
         self.shared.alarm_ms.set(None);
         let announced = self.shared.announce_if_due();
-        let tidied = self.shared.with_engine(|engine| {
-            let now = now_ms();
-            if engine.tidy_due() <= now { engine.tidy(now).map(|_| ()) } else { Ok(()) }
-        });
+        let tidied = self.shared.with_engine(|engine| engine.tidy_if_due(now_ms()));
         if tidied.is_ok() {
             // What it fails to keep is kept with the next.
             self.shared.keep_writers().ok();
@@ -154,7 +152,9 @@ impl DurableObject for Stream {
             Err(_) => Some(now_ms() + RETRY_MS),
         };
         let wanted = [next_ms, self.shared.watch_shards(), self.shared.announce_due()];
-        if let Some(next_ms) = wanted.into_iter().flatten().min() {
+        if self.shared.with_engine(|engine| Ok(engine.is_crowded())).is_ok_and(|is_crowded| is_crowded) {
+            self.shared.set_alarm(COMPACT_INTERVAL_MS).await;
+        } else if let Some(next_ms) = wanted.into_iter().flatten().min() {
             // Not at once: what could not be done now can't be done in a millisecond either.
             self.shared.set_alarm((next_ms - now_ms()).max(GATHER_MS)).await;
         }
@@ -273,15 +273,9 @@ impl Shared {
         let now = now_ms();
         let results = self.with_engine(|engine| Ok(engine.commit(&batches, now)));
         let is_stored = |index: usize| results.as_ref().is_ok_and(|results| results[index].is_ok());
-        for (_, (key, charge)) in charges.iter().enumerate().filter(|(index, _)| !is_stored(*index)) {
-            self.with_engine(|engine| {
-                engine.refund(key.as_ref(), charge);
-                Ok(())
-            })
-            .ok();
-        }
+        charges.iter().enumerate().filter(|(index, _)| !is_stored(*index)).for_each(|(_, charge)| self.refund(charge));
         if results.is_ok() {
-            let wanted = self.with_engine(|engine| Ok(engine.sending_due())).unwrap_or_default();
+            let wanted = self.with_engine(|engine| Ok(engine.soon_due(now))).unwrap_or_default();
             self.expect_alarm(now, wanted).await;
         }
         let synced = self.state.storage().sync().await.map_err(|error| internal(&error));
@@ -340,18 +334,14 @@ impl Shared {
                 record.config.layout.settle(shards, now_ms());
                 Ok(())
             }),
-            Command::Vouch => {
-                self.try_with_engine(|engine| self.renew_salt(engine, now_ms()))?;
-                Ok(to_json(&self.record()?))
-            }
+            Command::Vouch => self.vouch(),
             Command::Read { credential, what } => {
                 let record = self.record()?;
                 authorize(&record, &credential, &what)?;
                 let (_, shard) = self.place()?;
-                let answer = match &what {
-                    Read::WriteKeys => self.write_keys(&record),
-                    Read::Writers { is_day } => self.tops(if *is_day { Back::Day } else { Back::Hour }),
-                    what => self.try_with_engine(|engine| read(engine, what, shard))?,
+                let answer = match self.read_writers(&record, &what) {
+                    Some(answer) => answer,
+                    None => self.try_with_engine(|engine| read(engine, &what, shard))?,
                 };
                 Ok(put_shards(answer, record.config.layout.shards()))
             }

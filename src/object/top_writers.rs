@@ -18,7 +18,7 @@ use crate::domain::top::Tally;
 use crate::random;
 use crate::store::meta;
 use crate::wire::blocked::Writers;
-use crate::wire::command::{KeyHash, Refusal};
+use crate::wire::command::{KeyHash, Read, Refusal};
 use crate::wire::write_keys::{KeyId, MAX_WRITE_KEYS, WriteKey, key_of};
 use crate::wire::writer::{Who, Writer};
 use crate::wire::writers::{self, UNKNOWN_NETWORK, origin_key};
@@ -134,7 +134,7 @@ impl Shared {
         engine.note(record).map_err(|error| internal(&error))
     }
 
-    /// Counts what a writer did that was let in.
+    /// Counts what a writer did that was let in. What was refused then cost nothing.
     pub(super) fn count(&self, writer: &Writer<'_>, known: &Known, cost: u64, tally: Tally) {
         let now_s = now_ms() / 1000;
         let mut top = self.top();
@@ -158,13 +158,18 @@ impl Shared {
         }
     }
 
-    /// What this shard has seen of writers, as [`writers::encode`] has it.
-    pub(super) fn tops(&self, back: Back) -> Vec<u8> {
-        writers::encode(&self.top().recent.tops(back, now_ms() / 1000))
+    /// What this shard answers to a read about writers; `None` of other reads.
+    pub(super) fn read_writers(&self, record: &Record, what: &Read) -> Option<Vec<u8>> {
+        let tops = |back| writers::encode(&self.top().recent.tops(back, now_ms() / 1000));
+        match what {
+            Read::WriteKeys => Some(self.write_keys(record)),
+            Read::Writers { is_day } => Some(tops(if *is_day { Back::Day } else { Back::Hour })),
+            _ => None,
+        }
     }
 
     /// The write keys as this shard knows them.
-    pub(super) fn write_keys(&self, record: &Record) -> Vec<u8> {
+    fn write_keys(&self, record: &Record) -> Vec<u8> {
         let top = self.top();
         let view = |key: &WriteKey| {
             let mut view = key.view();

@@ -20,6 +20,9 @@ pub(super) struct Totals {
     /// Points that the `overflow` series has at least a part of, for want of room for their own.
     #[serde(default)]
     pub(super) overflow_points: u64,
+    /// Sealed cells that have left their sketches, for want of room.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub(super) sketches_dropped: u64,
     /// When the last batch arrived, Unix milliseconds.
     pub(super) last_write_ms: Option<u64>,
 }
@@ -46,7 +49,14 @@ mod tests {
 
     #[test]
     fn the_form_of_totals_is_pinned_and_the_first_one_is_still_read() {
-        let totals = Totals { accepted: 3, rejected: [0; 7], ruled: 0, overflow_points: 2, last_write_ms: Some(9) };
+        let totals = Totals {
+            accepted: 3,
+            rejected: [0; 7],
+            ruled: 0,
+            overflow_points: 2,
+            sketches_dropped: 0,
+            last_write_ms: Some(9),
+        };
         let pinned = r#"{"accepted":3,"rejected":[0,0,0,0,0,0,0],"overflow_points":2,"last_write_ms":9}"#;
         assert_eq!(serde_json::to_string(&totals).expect("serialises"), pinned);
         let ruled = Totals { ruled: 4, ..totals.clone() };

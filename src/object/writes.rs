@@ -3,21 +3,21 @@
 use futures_channel::oneshot::Receiver;
 
 use crate::clock::now_ms;
-use crate::domain::class::Class;
 use crate::domain::codec::Malformed;
 use crate::domain::cost::{Cost, Meter};
 use crate::domain::open::SeriesId;
 use crate::domain::top::Tally;
 use crate::wire::command::{Refusal, WriteAnswer, WriteRequest};
-use crate::wire::frame::{Frame, LabelSet};
+use crate::wire::frame::{BatchKey, Frame, LabelSet};
 use crate::wire::outcome::Outcome;
 use crate::wire::writer::{Who, Writer};
 use crate::wire::writes::{Answered, decode_writes};
 
+use super::admission::Charge;
 use super::engine::{Engine, Incoming, Told};
 use super::queue::Committed;
 use super::storage::ObjectSql;
-use super::stream::{Stream, internal, other_version};
+use super::stream::{Shared, Stream, internal, other_version};
 use super::top_writers::Known;
 
 /// A write that may be done.
@@ -78,7 +78,12 @@ impl Stream {
         let only_asks = outcome.accepted == 0;
         let (known, fence, earlier, is_known, new_series) = self.shared.try_with_engine(|engine| {
             self.shared.renew_salt(engine, now_ms)?;
-            let known = admit(engine, &writer, only_asks)?;
+            let known = admit(engine, &writer, only_asks).inspect_err(|refusal| {
+                if *refusal == Refusal::WrongWriteKey {
+                    // Whoever invents keys has a network, and no budget for each.
+                    engine.charge_repeated(&Writer { who: Who::Open, ..writer.clone() }, now_ms);
+                }
+            })?;
             let fence = self.shared.hear(engine, shards).map_err(|error| internal(&error))?;
             let is_known = numbers.iter().all(|series| engine.knows(*series));
             let mut earlier = None;
@@ -111,24 +116,31 @@ impl Stream {
         if !queue.has_room(frame.len()) {
             return Err(Refusal::Overloaded);
         }
-        let (charge, networks) = self
-            .shared
-            .try_with_engine(|engine| Ok((engine.charge(&writer, cost, key, now_ms)?, engine.networks_of(&writer))))?;
         let (points, rejected) = (outcome.accepted, outcome.rejected_total());
-        let committed =
-            queue.push(Incoming { frame: frame.to_vec(), class: class_of(&writer), networks }, key, outcome, charge);
+        let charged = self
+            .shared
+            .try_with_engine(|engine| Ok((engine.charge(&writer, cost, key, now_ms)?, engine.networks_of(&writer))));
+        let (charge, networks) = charged.inspect_err(|_| {
+            let tally = Tally { rejected: points + rejected, ..Tally::default() };
+            self.shared.count(&writer, &known, 0, tally);
+        })?;
+        let incoming = Incoming { frame: frame.to_vec(), class: known.class, networks };
+        let committed = queue.push(incoming, key, outcome, charge);
         drop(queue);
         self.shared.count(&writer, &known, cost.units, Tally { points, new_series, rejected });
         Ok(Accepted::Waits { committed, earlier: None })
     }
 }
 
-/// What a writer that may write may claim of the stream's room.
-fn class_of(writer: &Writer<'_>) -> Class {
-    match writer.who {
-        Who::Open => Class::Open,
-        Who::Keyed(_) => Class::Keyed,
-        Who::Owner => Class::Owner,
+impl Shared {
+    /// Gives back what was charged for a write that was not stored.
+    pub(super) fn refund(&self, (key, charge): &(Option<BatchKey>, Charge)) {
+        let refunded = self.with_engine(|engine| {
+            engine.refund(key.as_ref(), charge);
+            Ok(())
+        });
+        // Without an engine there is nothing to give back to.
+        refunded.ok();
     }
 }
 

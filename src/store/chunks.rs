@@ -1,12 +1,13 @@
 //! Sealed buckets: a chunk holds cells of one layer, span of time and block of series.
 //!
 //! What is sealed into a span again, such as the same day ten minutes later, is a part of its own, and parts of
-//! similar size are merged when there are four: so a cell is rewritten a few times at most, and a span has few parts.
+//! similar size are merged when there are four: so a cell is rewritten a few times at most, and a span has few parts. What is too
+//! large for that is merged later, step by step: see [`super::chunk_merge`].
 //!
 //! `id` = layer (4 bits), span's start in units of 10 s (34 bits), block (5 bits), part (9 bits): so that the chunks of
-//! a span and the spans of a layer lie side by side, without a second index. Blocks from the 32nd on reach into the units between
-//! the start and the end of the span: the shortest has 360 of them, room for 47 million series. Layers 0..5 are the totals of the tiers, 8..13 the
-//! spreads; a block has 4,096 series. `cells` as in [`super::chunk_cells`].
+//! a span and the spans of a layer lie side by side, without a second index. Layers 0..5 are the totals of the tiers, 5..8 and 13 the
+//! spreads, 8..13 the spreads of earlier versions; a block has 4,096 series. As spans are whole hours, blocks from 32 on go into the
+//! bits of the start that are 0: there is room for 11,520. `cells` as in [`super::chunk_cells`].
 
 use std::collections::btree_map::Entry;
 
@@ -15,50 +16,112 @@ use crate::domain::open::SeriesId;
 use crate::domain::sketches::Wanted;
 use crate::domain::tier::{Layer, Tier, floor_to};
 
-use super::chunk_cells::{Cells, HEAD_BYTES, PART_WEIGHT, decode, encode, weight, weight_of};
+use super::chunk_cells::{Cells, HEAD_BYTES, Head, Kind, PART_WEIGHT, decode, encode, head_of, weight};
 use super::sql::{Param, Sql, StoreError, execute};
 
 /// So many parts of similar size are merged.
 const FAN_IN: usize = 4;
-/// Parts of this weight are not merged any more: four smaller ones take 8 of the 128 MB while they are.
-const FINAL_WEIGHT: usize = PART_WEIGHT / 2;
+/// Parts of this weight are not merged with others of their size any more: four smaller ones take 8 of the 128 MB while they are.
+pub(super) const FINAL_WEIGHT: usize = PART_WEIGHT / 2;
 const BLOCK_SERIES: SeriesId = 4_096;
+/// The last block of the shortest span, for what its own place does not take.
+const ATTIC: SeriesId = 11_519;
 const PART_BITS: u32 = 9;
+/// A place has at most so many parts.
+pub const MAX_PARTS: usize = 1 << PART_BITS;
+/// From so many parts on, only cells without sketches are sealed into a place; in the other place of its span they leave theirs. Without sketches, all 4,096 series in all 360 buckets have 74 parts
+/// of half their size at most.
+pub const SKETCH_PARTS: usize = 400;
 const BLOCK_BITS: u32 = 5;
 const START_BITS: u32 = 34;
 const START_UNIT_S: i64 = 10;
 
 /// Where the parts of one span and block lie.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
-    layer: Layer,
-    span_start_s: i64,
+pub struct Place {
+    pub(super) layer: Layer,
+    pub(super) span_start_s: i64,
     block: SeriesId,
 }
 
+/// What became of cells that were sealed, besides that they are in the database.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Sealed {
+    /// Places that [`super::chunk_merge::step`] should see to, and how many parts they have.
+    pub crowded: Vec<(Place, usize)>,
+    /// How many cells have left their sketches.
+    pub stripped: u64,
+}
+
 /// Seals cells of a layer, given as start of their bucket, series and cell: one place after the other, so that only one is
-/// held twice. Those of the same bucket and series are merged.
+/// held twice. Those of the same bucket and series are merged. What a place does not take, as it is full or can't be read, goes into
+/// another one of its span, where readers find it likewise.
 ///
 /// # Errors
-/// As [`Sql::run`], and [`StoreError::Full`].
-pub fn seal(sql: &impl Sql, layer: Layer, mut cells: Vec<(i64, SeriesId, &Cell)>) -> Result<(), StoreError> {
+/// As [`Sql::run`], and [`StoreError::Full`] where the other place is full too.
+pub fn seal(
+    sql: &impl Sql,
+    layer: Layer,
+    mut cells: Vec<(i64, SeriesId, &Cell)>,
+    sealed: &mut Sealed,
+) -> Result<(), StoreError> {
     let place_of = |(start_s, series, _): &(i64, SeriesId, &Cell)| {
         let span_start_s = floor_to(*start_s, layer.tier().span_s());
-        Place { layer, span_start_s, block: series / BLOCK_SERIES }
+        Place { layer, span_start_s, block: (series / BLOCK_SERIES).min(ATTIC - 1) }
     };
     cells.sort_unstable_by_key(place_of);
     for of_place in cells.chunk_by(|a, b| place_of(a) == place_of(b)) {
-        let mut merged = Cells::new();
-        for (start_s, series, cell) in of_place {
-            merge(&mut merged, *series, *start_s, cell);
-        }
-        place_of(&of_place[0]).put(sql, merged)?;
+        let merged = || {
+            let mut merged = Cells::new();
+            for (start_s, series, cell) in of_place {
+                merge(&mut merged, *series, *start_s, cell);
+            }
+            merged
+        };
+        let place = place_of(&of_place[0]);
+        let plan = place.plan(sql, merged()).or_else(|error| {
+            sealed.crowded.extend((error == StoreError::Full).then_some((place, MAX_PARTS)));
+            place.attic().plan(sql, merged())
+        })?;
+        plan.carry_out(sql, sealed)?;
     }
     Ok(())
 }
 
 fn merge(cells: &mut Cells, series: SeriesId, start_s: i64, cell: &Cell) {
     cells.entry((series, start_s)).and_modify(|there| there.merge(cell)).or_insert_with(|| cell.clone());
+}
+
+/// What is to be done to put cells into a place: all that can fail for the place's sake alone is done before.
+struct Plan {
+    place: Place,
+    removed: Vec<i64>,
+    added: Vec<(i64, Vec<u8>)>,
+    stripped: u64,
+    /// How many parts the place has then, if it is crowded.
+    crowded: Option<usize>,
+}
+
+impl Plan {
+    fn carry_out(self, sql: &impl Sql, sealed: &mut Sealed) -> Result<(), StoreError> {
+        for id in &self.removed {
+            remove(sql, *id)?;
+        }
+        for (id, part) in &self.added {
+            insert(sql, *id, part)?;
+        }
+        sealed.stripped += self.stripped;
+        sealed.crowded.extend(self.crowded.map(|parts| (self.place, parts)));
+        Ok(())
+    }
+}
+
+pub(super) fn insert(sql: &impl Sql, id: i64, part: &[u8]) -> Result<(), StoreError> {
+    execute(sql, "INSERT INTO chunks (id, cells) VALUES (?, ?)", &[Param::Integer(id), Param::Blob(part)])
+}
+
+pub(super) fn remove(sql: &impl Sql, id: i64) -> Result<(), StoreError> {
+    execute(sql, "DELETE FROM chunks WHERE id = ?", &[Param::Integer(id)])
 }
 
 /// Hands on the cells of wanted series of a layer that lie in chunks which overlap `[from_s, to_s)`, with the sketches that
@@ -76,8 +139,7 @@ pub fn each<E: From<StoreError>>(
     mut each: impl FnMut(i64, SeriesId, &Cell) -> Result<(), E>,
 ) -> Result<(), E> {
     let span_s = layer.tier().span_s();
-    let behind_s = floor_to(to_s.saturating_add(span_s - 1), span_s);
-    let range = [first_id(layer, floor_to(from_s, span_s)), first_id(layer, behind_s)].map(Param::Integer);
+    let range = [floor_to(from_s, span_s), -floor_to(-to_s, span_s)].map(|at_s| Param::Integer(first_id(layer, at_s)));
     let mut stopped = None;
     let read = sql.run("SELECT id, cells FROM chunks WHERE id >= ? AND id < ? ORDER BY id", &range, &mut |mut row| {
         let span_start_s = start_of(layer, row.integer()?);
@@ -114,66 +176,141 @@ pub fn oldest_end_s(sql: &impl Sql, layer: Layer) -> Result<Option<i64>, StoreEr
     Ok(oldest)
 }
 
-impl Place {
-    /// Adds cells, together with the parts that they are to be merged with.
-    fn put(self, sql: &impl Sql, mut cells: Cells) -> Result<(), StoreError> {
-        loop {
-            let parts = self.parts(sql)?;
-            let weight = cells.values().map(weight).sum();
-            let is_similar = |part: usize| part.max(weight) < FINAL_WEIGHT && class(part) == class(weight);
-            let similar: Vec<i64> = parts.iter().filter(|(_, part)| is_similar(*part)).map(|(id, _)| *id).collect();
-            if similar.len() + 1 < FAN_IN {
-                return self.insert(sql, &parts, &encode(self.layer.tier(), self.span_start_s, &cells));
-            }
-            for id in similar {
-                self.take(sql, id, &mut cells)?;
-            }
-        }
+/// The places that have more than so many parts, and how many: the fullest first, up to a limit.
+///
+/// # Errors
+/// As [`Sql::run`].
+pub fn fullest(sql: &impl Sql, more_than: usize, limit: usize) -> Result<Vec<(usize, Place)>, StoreError> {
+    let mut fullest = Vec::new();
+    let statement = "SELECT COUNT(*), MIN(id) FROM chunks GROUP BY id >> 9 HAVING COUNT(*) > ? ORDER BY 1 DESC LIMIT ?";
+    #[expect(clippy::cast_possible_wrap, reason = "small numbers")]
+    let params = [more_than, limit].map(|number| Param::Integer(number as i64));
+    sql.run(statement, &params, &mut |mut row| {
+        let parts = usize::try_from(row.integer()?).unwrap_or_default();
+        fullest.extend(Place::holding(row.integer()?).map(|place| (parts, place)));
+        Ok(())
+    })?;
+    Ok(fullest)
+}
+
+/// A part of a place: its number, and its head if that is sound.
+pub(super) struct Part {
+    pub(super) id: i64,
+    pub(super) head: Option<Head>,
+}
+
+impl Part {
+    /// Unless the head is broken.
+    pub(super) fn weight(&self) -> usize {
+        self.head.map_or(usize::MAX, |head| head.weight)
     }
 
-    /// Number of each part, and its weight.
-    fn parts(self, sql: &impl Sql) -> Result<Vec<(i64, usize)>, StoreError> {
+    pub(super) fn is(&self, kind: Kind) -> bool {
+        self.head.is_some_and(|head| head.kind == kind)
+    }
+}
+
+impl Place {
+    /// That a part of this number is in.
+    pub(super) fn holding(id: i64) -> Option<Self> {
+        let number = id >> (START_BITS + BLOCK_BITS + PART_BITS);
+        let mut layers = Tier::ALL.into_iter().flat_map(Layer::all_of);
+        let layer = layers.find(|layer| number_of(*layer) == number)?;
+        let span_start_s = start_of(layer, id);
+        let block = (id - first_id(layer, span_start_s)) >> PART_BITS;
+        Some(Self { layer, span_start_s, block: SeriesId::try_from(block).ok()? })
+    }
+
+    /// Where what this place does not take goes.
+    fn attic(self) -> Self {
+        Self { block: ATTIC, ..self }
+    }
+
+    /// Adds cells, together with the parts that they are to be merged with.
+    fn plan(self, sql: &impl Sql, mut cells: Cells) -> Result<Plan, StoreError> {
+        let mut parts = self.parts(sql)?;
+        let mut stripped = 0;
+        if parts.len() >= SKETCH_PARTS && cells.values().any(|cell| cell.sketches.is_some()) {
+            if self.block != ATTIC {
+                return Err(StoreError::Full);
+            }
+            stripped = cells.values_mut().filter_map(|cell| cell.sketches.take()).count() as u64;
+        }
+        let mut removed = Vec::new();
+        loop {
+            let weight = cells.values().map(weight).sum();
+            let is_similar = |part: &Part| {
+                part.is(Kind::Fresh)
+                    && part.weight().max(weight) < FINAL_WEIGHT
+                    && class(part.weight()) == class(weight)
+            };
+            let similar: Vec<i64> = parts.iter().filter(|part| is_similar(part)).map(|part| part.id).collect();
+            if similar.len() + 1 < FAN_IN {
+                break;
+            }
+            for id in &similar {
+                self.read(sql, *id, &|_| true, &mut cells)?;
+            }
+            parts.retain(|part| !similar.contains(&part.id));
+            removed.extend(similar);
+        }
+        let encoded = encode(self.layer.tier(), self.span_start_s, &cells, Kind::Fresh, PART_WEIGHT);
+        let added = self.numbered(&parts, encoded)?;
+        let heads = added.iter().map(|(id, part)| Part { id: *id, head: head_of(part).ok() });
+        let parts: Vec<Part> = parts.into_iter().chain(heads).collect();
+        let crowded = super::chunk_merge::is_crowded(&parts).then_some(parts.len());
+        Ok(Plan { place: self, removed, added, stripped, crowded })
+    }
+
+    /// The parts with their heads, in the order of their numbers.
+    pub(super) fn parts(self, sql: &impl Sql) -> Result<Vec<Part>, StoreError> {
         let range = [self.id(), self.id() + (1 << PART_BITS)].map(Param::Integer);
         let mut parts = Vec::new();
         let statement = "SELECT id, SUBSTR(cells, 1, ?3) FROM chunks WHERE id >= ?1 AND id < ?2 ORDER BY id";
         sql.run(statement, &[range[0], range[1], Param::Integer(HEAD_BYTES)], &mut |mut row| {
-            parts.push((row.integer()?, weight_of(&row.blob()?)?));
+            parts.push(Part { id: row.integer()?, head: head_of(&row.blob()?).ok() });
             Ok(())
         })?;
         Ok(parts)
     }
 
-    fn insert(self, sql: &impl Sql, taken: &[(i64, usize)], encoded: &[Vec<u8>]) -> Result<(), StoreError> {
+    /// New parts with numbers that no other part has.
+    pub(super) fn numbered(self, taken: &[Part], encoded: Vec<Vec<u8>>) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
         let all = self.id()..self.id() + (1 << PART_BITS);
-        let mut free = all.filter(|id| taken.binary_search_by_key(id, |(taken, _)| *taken).is_err());
-        for part in encoded {
-            let id = free.next().ok_or(StoreError::Full)?;
-            execute(sql, "INSERT INTO chunks (id, cells) VALUES (?, ?)", &[Param::Integer(id), Param::Blob(part)])?;
-        }
-        Ok(())
+        let mut free = all.filter(|id| taken.binary_search_by_key(id, |part| part.id).is_err());
+        let number = |part| Ok((free.next().ok_or(StoreError::Full)?, part));
+        encoded.into_iter().map(number).collect()
     }
 
-    /// Moves the cells of a part out of the table.
-    fn take(self, sql: &impl Sql, id: i64, cells: &mut Cells) -> Result<(), StoreError> {
+    /// Merges cells of wanted series of a part into others.
+    pub(super) fn read(
+        self,
+        sql: &impl Sql,
+        id: i64,
+        wants: &dyn Fn(SeriesId) -> bool,
+        cells: &mut Cells,
+    ) -> Result<(), StoreError> {
         sql.run("SELECT cells FROM chunks WHERE id = ?", &[Param::Integer(id)], &mut |mut row| {
-            decode(
-                self.layer.tier(),
-                self.span_start_s,
-                &row.blob()?,
-                &|_| true,
-                Wanted::ALL,
-                &mut |start_s, series, cell| {
-                    match cells.entry((series, start_s)) {
-                        Entry::Occupied(mut there) => there.get_mut().merge(&cell),
-                        Entry::Vacant(place) => {
-                            place.insert(cell);
-                        }
-                    }
-                    Ok(())
-                },
-            )
-        })?;
-        execute(sql, "DELETE FROM chunks WHERE id = ?", &[Param::Integer(id)])
+            self.decode_into(&row.blob()?, wants, cells)
+        })
+    }
+
+    pub(super) fn decode_into(
+        self,
+        part: &[u8],
+        wants: &dyn Fn(SeriesId) -> bool,
+        cells: &mut Cells,
+    ) -> Result<(), StoreError> {
+        let tier = self.layer.tier();
+        decode(tier, self.span_start_s, part, wants, Wanted::ALL, &mut |start_s, series, cell| {
+            match cells.entry((series, start_s)) {
+                Entry::Occupied(mut there) => there.get_mut().merge(&cell),
+                Entry::Vacant(place) => {
+                    place.insert(cell);
+                }
+            }
+            Ok(())
+        })
     }
 
     /// Of the first part.
@@ -188,193 +325,31 @@ fn class(weight: usize) -> u32 {
     (weight / SMALLEST_WEIGHT).max(1).ilog(4)
 }
 
-/// The first number of a layer from a time on.
-fn first_id(layer: Layer, from_s: i64) -> i64 {
-    const SPREAD: i64 = 8;
-    let tier = match layer.tier() {
-        Tier::S10 => 0,
-        Tier::M1 => 1,
-        Tier::M10 => 2,
-        Tier::H1 => 3,
-        Tier::D1 => 4,
-    };
-    let layer = if matches!(layer, Layer::Spread(_)) { SPREAD + tier } else { tier };
-    let start = (from_s.max(0) + START_UNIT_S - 1) / START_UNIT_S;
-    ((layer << START_BITS) | start.min((1 << START_BITS) - 1)) << (BLOCK_BITS + PART_BITS)
+/// The number of a layer. 14 and 15 are free; the finest tier has no spreads.
+fn number_of(layer: Layer) -> i64 {
+    const EARLIER: i64 = 8;
+    match layer {
+        Layer::Total(tier) => tier as i64,
+        Layer::EarlierSpread(tier) => EARLIER + tier as i64,
+        Layer::Spread(Tier::S10) => 14,
+        Layer::Spread(Tier::M1) => 5,
+        Layer::Spread(Tier::M10) => 6,
+        Layer::Spread(Tier::H1) => 7,
+        Layer::Spread(Tier::D1) => 13,
+    }
 }
 
-/// The start of a chunk's span.
+/// The first number of a layer from the start of a span on.
+fn first_id(layer: Layer, from_s: i64) -> i64 {
+    let start = (from_s.max(0) + START_UNIT_S - 1) / START_UNIT_S;
+    ((number_of(layer) << START_BITS) | start.min((1 << START_BITS) - 1)) << (BLOCK_BITS + PART_BITS)
+}
+
+/// The start of the span that a part of a layer is in.
 fn start_of(layer: Layer, id: i64) -> i64 {
     let start_s = ((id >> (BLOCK_BITS + PART_BITS)) & ((1 << START_BITS) - 1)) * START_UNIT_S;
     floor_to(start_s, layer.tier().span_s())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::cell::Cover;
-    use crate::store::{schema, testing::TestSql};
-
-    const HOUR: i64 = 1_792_540_800;
-    const LAYER: Layer = Layer::Total(Tier::S10);
-
-    fn ready() -> TestSql {
-        let sql = TestSql::new();
-        schema::migrate(&sql).expect("migrates");
-        sql
-    }
-
-    fn counted(count: u64) -> Cell {
-        Cell::plain(count, None)
-    }
-
-    fn refs(cells: &[(i64, SeriesId, Cell)]) -> Vec<(i64, SeriesId, &Cell)> {
-        cells.iter().map(|(start_s, series, cell)| (*start_s, *series, cell)).collect()
-    }
-
-    fn read(sql: &TestSql, layer: Layer, from_s: i64, to_s: i64) -> Vec<(i64, SeriesId, u64)> {
-        let mut seen = Vec::new();
-        each::<StoreError>(
-            sql,
-            layer,
-            from_s,
-            to_s,
-            |_| true,
-            Wanted::ALL,
-            |start_s, series, cell| {
-                seen.push((start_s, series, cell.count));
-                Ok(())
-            },
-        )
-        .expect("reads");
-        seen
-    }
-
-    #[test]
-    fn the_numbers_of_chunks_are_pinned() {
-        assert_eq!(first_id(LAYER, HOUR), 179_254_080 << 14);
-        assert_eq!(first_id(Layer::Spread(Tier::D1), HOUR), ((12 << 34) + 179_254_080) << 14);
-        let place = Place { layer: Layer::Spread(Tier::D1), span_start_s: HOUR, block: 24 };
-        assert_eq!(place.id(), first_id(Layer::Spread(Tier::D1), HOUR) + 24 * 512);
-        assert_eq!(start_of(place.layer, place.id() + 511), floor_to(HOUR, 32 * 86_400));
-        assert_eq!(start_of(LAYER, first_id(LAYER, HOUR) + 24 * 512 + 511), HOUR);
-        assert!(first_id(Layer::Spread(Tier::D1), i64::MAX / 2) < 1 << 53, "numbers pass through JavaScript");
-        assert!(
-            first_id(LAYER, i64::MAX / 2) < first_id(Layer::Total(Tier::M1), 0),
-            "however late, a layer keeps to itself"
-        );
-    }
-
-    #[test]
-    fn what_is_sealed_is_read_by_layer_and_time() {
-        let sql = ready();
-        let cells = [(HOUR - 10, 1, counted(1)), (HOUR, 5000, counted(2)), (HOUR + 3600, 3, counted(3))];
-        seal(&sql, LAYER, refs(&cells)).expect("seals");
-        seal(&sql, Layer::Spread(Tier::S10), refs(&[(HOUR, 9, counted(9))])).expect("seals");
-        assert_eq!(
-            read(&sql, LAYER, HOUR - 10, HOUR + 3601),
-            [(HOUR - 10, 1, 1), (HOUR, 5000, 2), (HOUR + 3600, 3, 3)]
-        );
-        assert_eq!(read(&sql, LAYER, HOUR + 50, HOUR + 3600), [(HOUR, 5000, 2)]);
-        assert_eq!(read(&sql, LAYER, HOUR + 7200, HOUR + 9000), []);
-    }
-
-    #[test]
-    fn any_number_that_a_series_may_get_has_a_place_in_its_span() {
-        let sql = ready();
-        let last = 360 * 32 * BLOCK_SERIES - 1;
-        let numbers = [0, 131_071, 131_072, 1_000_000, last];
-        let cells = numbers.map(|series| (HOUR, series, counted(1)));
-        seal(&sql, LAYER, refs(&cells)).expect("seals");
-        seal(&sql, LAYER, refs(&[(HOUR + 3600, 5, counted(7))])).expect("seals");
-        let seen: Vec<_> = numbers.map(|series| (HOUR, series, 1)).to_vec();
-        for to_s in [HOUR + 1, HOUR + 3599, HOUR + 3600] {
-            assert_eq!(read(&sql, LAYER, HOUR, to_s), seen);
-        }
-        assert_eq!(read(&sql, LAYER, HOUR + 3600, HOUR + 3601), [(HOUR + 3600, 5, 7)]);
-        remove_before(&sql, LAYER, HOUR + 3599).expect("removes");
-        assert_eq!((sql.count("chunks"), oldest_end_s(&sql, LAYER)), (6, Ok(Some(HOUR + 3600))));
-        remove_before(&sql, LAYER, HOUR + 3600).expect("removes");
-        assert_eq!(sql.count("chunks"), 1);
-    }
-
-    #[test]
-    fn cells_in_any_order_make_one_part_a_place_and_those_of_one_bucket_and_series_merge() {
-        let sql = ready();
-        let all = [(HOUR, 1), (HOUR + 3600, 1), (HOUR, 2), (HOUR, 5000), (HOUR + 3600, 2), (HOUR, 1)];
-        let cells = all.map(|(start_s, series)| (start_s, series, counted(1)));
-        seal(&sql, LAYER, refs(&cells)).expect("seals");
-        assert_eq!(sql.count("chunks"), 3, "two spans, and two blocks in one of them");
-        let seen = read(&sql, LAYER, HOUR, HOUR + 7200);
-        assert_eq!(seen, [(HOUR, 1, 2), (HOUR, 2, 1), (HOUR, 5000, 1), (HOUR + 3600, 1, 1), (HOUR + 3600, 2, 1)]);
-    }
-
-    #[test]
-    fn reading_stops_at_the_first_error() {
-        let sql = ready();
-        seal(&sql, LAYER, refs(&[(HOUR, 1, counted(1)), (HOUR, 2, counted(1))])).expect("seals");
-        let mut calls = 0;
-        let stopped = each(
-            &sql,
-            LAYER,
-            HOUR,
-            HOUR + 10,
-            |_| true,
-            Wanted::ALL,
-            |_, _, _| {
-                calls += 1;
-                Err(StoreError::Column("enough"))
-            },
-        );
-        assert_eq!((stopped, calls), (Err(StoreError::Column("enough")), 1));
-    }
-
-    #[test]
-    fn however_often_a_bucket_is_sealed_its_parts_are_few_and_its_sum_is_right() {
-        const SEALS: u32 = 1_500;
-        let sql = ready();
-        let layer = Layer::Total(Tier::D1);
-        let cover = Some(Cover { n: 0.1, d: 0.3, extent: None });
-        let cells: Vec<_> = (0..300).map(|series| (HOUR, series * 30, Cell::plain(1, cover))).collect();
-        for _ in 0..SEALS {
-            seal(&sql, layer, refs(&cells)).expect("seals");
-        }
-        let parts = sql.count("chunks");
-        assert!(parts <= 3 * 8 * 3, "{parts} parts: at most 3 of 8 sizes in each of 3 blocks");
-        let seen = read(&sql, layer, HOUR, HOUR + 1);
-        assert_eq!(seen.iter().map(|(_, _, count)| count).sum::<u64>(), u64::from(SEALS) * 300);
-        assert!(seen.iter().all(|(start_s, _, _)| *start_s == HOUR));
-    }
-
-    #[test]
-    fn a_span_without_free_numbers_is_an_error_and_no_other_span() {
-        let sql = ready();
-        let place = Place { layer: LAYER, span_start_s: HOUR, block: 0 };
-        let taken: Vec<(i64, usize)> = (place.id()..place.id() + 512).map(|id| (id, FINAL_WEIGHT)).collect();
-        assert_eq!(place.insert(&sql, &taken, &[vec![1]]), Err(StoreError::Full));
-        assert_eq!(sql.count("chunks"), 0);
-    }
-
-    #[test]
-    fn a_large_span_is_cut_into_parts_between_series() {
-        let sql = ready();
-        let cells: Vec<(i64, SeriesId, Cell)> =
-            (0..3000).flat_map(|series| (0..100).map(move |bucket| (HOUR + bucket * 10, series, counted(1)))).collect();
-        seal(&sql, LAYER, refs(&cells)).expect("seals");
-        assert_eq!(read(&sql, LAYER, HOUR, HOUR + 3600).len(), 300_000);
-        assert_eq!(sql.count("chunks"), 8);
-    }
-
-    #[test]
-    fn old_spans_go_and_others_stay() {
-        let sql = ready();
-        seal(&sql, LAYER, refs(&[(HOUR - 3600, 1, counted(1)), (HOUR, 1, counted(1))])).expect("seals");
-        seal(&sql, Layer::Total(Tier::M1), refs(&[(HOUR - 36_000, 1, counted(1))])).expect("seals");
-        assert_eq!(oldest_end_s(&sql, LAYER), Ok(Some(HOUR)));
-        remove_before(&sql, LAYER, HOUR + 1800).expect("removes");
-        assert_eq!(oldest_end_s(&sql, LAYER), Ok(Some(HOUR + 3600)));
-        assert_eq!(oldest_end_s(&sql, Layer::Total(Tier::H1)), Ok(None));
-        assert_eq!(read(&sql, LAYER, 0, HOUR + 3600), [(HOUR, 1, 1)]);
-        assert_eq!(read(&sql, Layer::Total(Tier::M1), 0, HOUR).len(), 1);
-    }
-}
+pub(crate) mod tests;

@@ -2,6 +2,7 @@
 
 pub mod answers;
 mod chunk_cells;
+pub mod chunk_merge;
 pub mod chunks;
 pub mod frames;
 pub mod log;

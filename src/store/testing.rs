@@ -12,11 +12,23 @@ pub(crate) struct TestSql {
     connection: Connection,
     /// Statements until one fails.
     fuse: Cell<Option<u64>>,
+    /// Which statements fail.
+    fault: Cell<Option<Fault>>,
+    /// Rows of chunks that were written, and their bytes.
+    written: Cell<(usize, usize)>,
 }
+
+/// Whether a statement fails, by its text and what it is given.
+type Fault = fn(&str, &[Param<'_>]) -> bool;
 
 impl TestSql {
     pub(crate) fn new() -> Self {
-        Self { connection: Connection::open_in_memory().expect("SQLite is bundled"), fuse: Cell::new(None) }
+        Self {
+            connection: Connection::open_in_memory().expect("SQLite is bundled"),
+            fuse: Cell::new(None),
+            fault: Cell::new(None),
+            written: Cell::default(),
+        }
     }
 
     /// The database that a script makes.
@@ -31,9 +43,15 @@ impl TestSql {
         self.fuse.set(Some(nth));
     }
 
+    /// Lets statements fail until all is healed.
+    pub(crate) fn fail_if(&self, fault: Fault) {
+        self.fault.set(Some(fault));
+    }
+
     /// Lets all statements succeed again.
     pub(crate) fn heal(&self) {
         self.fuse.set(None);
+        self.fault.set(None);
     }
 
     /// The statements that made the tables, sorted by name.
@@ -56,6 +74,19 @@ impl TestSql {
         let mut statement = self.connection.prepare(bytes).expect("valid");
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?))).expect("valid");
         rows.map(|row| row.expect("numbers")).collect()
+    }
+
+    /// Rows of chunks that were ever written, and their bytes.
+    pub(crate) fn written(&self) -> (usize, usize) {
+        self.written.get()
+    }
+
+    /// The bytes of its pages in use.
+    pub(crate) fn disk_bytes(&self) -> i64 {
+        let pragma = |name: &str| -> i64 {
+            self.connection.query_row(&format!("PRAGMA {name}"), [], |row| row.get(0)).expect("valid")
+        };
+        (pragma("page_count") - pragma("freelist_count")) * pragma("page_size")
     }
 
     fn burn(&self) -> Result<(), StoreError> {
@@ -123,6 +154,13 @@ impl Sql for Rc<TestSql> {
 impl Sql for TestSql {
     fn run(&self, sql: &'static str, params: &[Param<'_>], each: &mut EachRow<'_>) -> Result<(), StoreError> {
         self.burn()?;
+        if self.fault.get().is_some_and(|fails| fails(sql, params)) {
+            return Err(StoreError::Sql("the double always fails here".into()));
+        }
+        if let ("INSERT INTO chunks (id, cells) VALUES (?, ?)", [_, Param::Blob(part)]) = (sql, params) {
+            let (rows, bytes) = self.written.get();
+            self.written.set((rows + 1, bytes + part.len()));
+        }
         let rows = self.rows(sql, params).map_err(|error| StoreError::Sql(error.to_string()))?;
         rows.into_iter().try_for_each(each)
     }

@@ -6,8 +6,7 @@ use serde_json::Value;
 use crate::domain::network::Network;
 use crate::domain::pseudonym::Pseudonym;
 
-use super::stream::ConfigError;
-use super::stream_patch::is_origin;
+use super::stream::{ConfigError, MAX_ORIGIN_BYTES};
 
 /// So many networks, and so many origins; each is compared with each open write, some 50 ns.
 pub const MAX_BLOCKED: usize = 100;
@@ -119,6 +118,18 @@ impl BlockedPatch {
         }
         Ok(())
     }
+}
+
+/// As a browser writes it in the `Origin` header.
+pub(super) fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else { return false };
+    let is_host_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._:[]".contains(&byte);
+    let is_scheme_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
+    text.len() <= MAX_ORIGIN_BYTES
+        && !scheme.is_empty()
+        && scheme.bytes().all(is_scheme_byte)
+        && !host.is_empty()
+        && host.bytes().all(is_host_byte)
 }
 
 #[cfg(test)]

@@ -129,9 +129,25 @@ fn merge_value(whole: &mut Map<String, Value>, name: String, value: Value, numbe
     match (whole.get_mut(&name), value) {
         (Some(Value::Object(whole)), Value::Object(part)) => merge(whole, part, numbers),
         (Some(Value::Number(one)), Value::Number(other)) => *one = numbers(one.clone(), other),
+        (Some(Value::Array(whole)), Value::Array(part)) if name == "bounds" => merge_bounds(whole, part),
         // One shard has a number where another has none yet.
         (Some(Value::Number(_)), Value::Null) => {}
         (_, value) => drop(whole.insert(name, value)),
+    }
+}
+
+/// Of each bound, what the fullest shard says; the fullest bound first.
+fn merge_bounds(whole: &mut Vec<Value>, part: Vec<Value>) {
+    let share = |bound: &Value| bound["used"].as_f64().unwrap_or_default() / bound["limit"].as_f64().unwrap_or(1.0);
+    for bound in part {
+        if let Some(at) = whole.iter().position(|there| there["name"] == bound["name"]) {
+            if share(&whole[at]) >= share(&bound) {
+                continue;
+            }
+            whole.remove(at);
+        }
+        let at = whole.iter().position(|there| share(there) < share(&bound));
+        whole.insert(at.unwrap_or(whole.len()), bound);
     }
 }
 
@@ -184,6 +200,22 @@ mod tests {
         let mut values = Values::new("a", 9);
         values.merge(br#"{"name":"a","values":[{"value":"x","series":1}],"more":true}"#).expect("is one");
         assert!(values.into_json().starts_with(r#"{"more":true"#));
+    }
+
+    #[test]
+    fn of_each_bound_the_fullest_shard_is_told() {
+        let mut status = Status::default();
+        for part in [
+            r#"{"bounds":[{"name":"series","used":8,"limit":10}]}"#,
+            r#"{"bounds":[{"name":"names","used":95,"limit":100},{"name":"series","used":9,"limit":10}]}"#,
+            r#"{"bounds":[{"name":"names","used":80,"limit":100}]}"#,
+            r#"{"bounds":[]}"#,
+        ] {
+            status.merge(part.as_bytes()).expect("is one");
+        }
+        let wanted =
+            r#"{"bounds":[{"limit":100,"name":"names","used":95},{"limit":10,"name":"series","used":9}],"shards":4}"#;
+        assert_eq!(status.into_json(4), wanted);
     }
 
     #[test]

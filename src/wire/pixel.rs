@@ -9,6 +9,8 @@ use super::scan::{Scanner, Token};
 
 /// The idempotency key; no part of the point.
 pub const BATCH: &str = "batch";
+/// The write key of a query string; no part of the point.
+pub const KEY: &str = "key";
 /// Where a browser goes that has sent a form; no part of the point.
 pub const THEN: &str = "then";
 
@@ -25,7 +27,7 @@ pub fn parse(form: &[u8], arrival: Arrival) -> Result<(Point, Labels), Rejection
             "d" => set(&mut given.d, Field::D, &value)?,
             "p" => set(&mut given.p, Field::P, &value)?,
             "t" => set(&mut given.t, Field::T, &value)?,
-            BATCH | THEN => {}
+            BATCH | KEY | THEN => {}
             other => match other.strip_prefix("v.") {
                 Some(label) => labels.push(label.to_owned().into(), value),
                 None => return Err(Rejection::UnknownField(other.into(), other.to_owned())),
@@ -55,7 +57,8 @@ mod tests {
 
     #[test]
     fn a_query_string_is_a_point() {
-        let (point, labels) = parse(b"n=2&d=4&p=10&v.country=US&v.page=%2Fa%20b&batch=x", ARRIVAL).expect("valid");
+        let (point, labels) =
+            parse(b"n=2&d=4&p=10&v.country=US&v.page=%2Fa%20b&batch=x&key=wk_a", ARRIVAL).expect("valid");
         assert_eq!(point, Point { n: 2.0, d: 4.0, p: Some(10.0), t: NOW });
         assert_eq!((labels.value("country"), labels.value("page")), ("US", "/a b"));
     }

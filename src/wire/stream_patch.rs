@@ -9,14 +9,14 @@ use crate::domain::shards::{Layout, MAX_SHARDS};
 use crate::domain::tier::Tier;
 
 use super::accept::Accept;
-use super::blocked::{Blocked, BlockedPatch, Writers};
+use super::blocked::{Blocked, BlockedPatch, Writers, is_origin};
 use super::carbon::{self, CarbonPatch};
 use super::forward::{ForwardPatch, Token};
 use super::limits::Limits;
 use super::retention;
 use super::stream::{
-    ConfigError, DEFAULT_MESSAGES_S, MAX_LATENESS_S, MAX_MESSAGES_S, MAX_ORIGIN_BYTES, MAX_ORIGINS,
-    MAX_STREAM_NAME_BYTES, MIN_LATENESS_S, StreamConfig, check_distinct,
+    ConfigError, DEFAULT_MESSAGES_S, MAX_LATENESS_S, MAX_MESSAGES_S, MAX_ORIGINS, MAX_STREAM_NAME_BYTES,
+    MIN_LATENESS_S, StreamConfig, check_distinct,
 };
 use super::time::parse_duration;
 
@@ -205,18 +205,6 @@ impl StreamPatch {
             _ => Ok(config),
         }
     }
-}
-
-/// As a browser writes it in the `Origin` header.
-pub(super) fn is_origin(text: &str) -> bool {
-    let Some((scheme, host)) = text.split_once("://") else { return false };
-    let is_host_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._:[]".contains(&byte);
-    let is_scheme_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"+-.".contains(&byte);
-    text.len() <= MAX_ORIGIN_BYTES
-        && !scheme.is_empty()
-        && scheme.bytes().all(is_scheme_byte)
-        && !host.is_empty()
-        && host.bytes().all(is_host_byte)
 }
 
 #[cfg(test)]

@@ -65,8 +65,8 @@ impl WriteKey {
 /// The key of this hash among these. Each is compared, and each in constant time.
 #[must_use]
 pub fn key_of<'a>(keys: &'a [WriteKey], hash: &KeyHash) -> Option<&'a WriteKey> {
-    let is_same = |key: &&WriteKey| bool::from(key.hash.ct_eq(hash));
-    keys.iter().filter(is_same).last()
+    let is_same = |key: &WriteKey| bool::from(key.hash.ct_eq(hash));
+    keys.iter().fold(None, |found, key| if is_same(key) { Some(key) } else { found })
 }
 
 /// What shards say of write keys, home last, which has the list.

@@ -181,7 +181,7 @@ mod tests {
     #[test]
     fn the_form_of_what_is_kept_of_writers_is_pinned() {
         let kept = to_kept(&recent(), [(KeyId::from_bits(7), 497_928)].into_iter());
-        let pinned = r#"{"hours":[[1792540800,[[[255,"US 13335",12,0,3,2,1]],[[4407420205370486706,"https://a.example",12,0,3,2,1]],[[7,"ci",10,0,0,0,0]]]]],"blocks":[[1792519200,[[[255,"US 13335",20,0,3,2,1]],[],[]]]],"used":[[7,497928]]}"#;
+        let pinned = r#"{"hours":[[1792540800,[[[255,"US 13335",12,0,3,2,1]],[[4062577363141807157,"https://a.example",12,0,3,2,1]],[[7,"ci",10,0,0,0,0]]]]],"blocks":[[1792519200,[[[255,"US 13335",20,0,3,2,1]],[],[]]]],"used":[[7,497928]]}"#;
         assert_eq!(kept, pinned);
         assert_eq!(of_kept(pinned), (recent(), vec![(KeyId::from_bits(7), 497_928)]));
         assert_eq!(of_kept("x"), (Recent::default(), Vec::new()));

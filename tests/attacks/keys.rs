@@ -5,9 +5,9 @@ use std::sync::Barrier;
 use serde_json::json;
 
 use crate::attacker::{Attacker, FORWARDED_FOR, NETWORK};
-use crate::frame::{Attack, Scene, attack_time};
+use crate::frame::{Attack, Scene, attack_time, total};
 use crate::http::{Answer, Call};
-use crate::stream::{Stream, added};
+use crate::stream::Stream;
 
 /// So many an attacker wants an object to remember.
 const KEYS: u64 = 100_000;
@@ -80,7 +80,7 @@ fn readme_key(scene: &mut Scene) {
         let answer = send(keyed(&scene.stream, "7f3a", "192.0.2.1", body)).json();
         scene.report.holds(answer["accepted"] == 2, || format!("README's key: {answer}"));
     }
-    let sum = added(&scene.stream.rollup("from=-1h&step=1h&where=who%3Downer")["series"][0]["sum"]);
+    let sum = total(&scene.stream.rollup("from=-1h&step=1h&where=who%3Downer"), "sum");
     scene.report.holds(sum == 300.0, || format!("README's key: sum {sum} instead of 300"));
 }
 
@@ -113,7 +113,7 @@ fn same_keys_different_points(scene: &mut Scene) {
     });
     for (writer, n) in [("one", 1.0), ("two", 2.0)] {
         let twin = stream.rollup(&format!("from=-1h&step=1h&agg=sum,count&where=twin%3D{writer}"));
-        let found = [&twin["series"][0]["count"], &twin["series"][0]["sum"]].map(added);
+        let found = ["count", "sum"].map(|aggregate| total(&twin, aggregate));
         let wanted = [f64::from(POINTS), f64::from(POINTS) * n];
         scene.report.holds(found == wanted, || format!("{writer} has {found:?} instead of {wanted:?}"));
     }

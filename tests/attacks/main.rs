@@ -1,6 +1,6 @@
 //! Attacks as programs against the built Worker on real workerd, while honest writers go on; `make test` builds it first.
 //!
-//! Each runs for `ATTACK_SECONDS` (4 by default) on a server of its own, two at a time. With `ATTACK_SECONDS=60` one at
+//! Each runs for `ATTACK_SECONDS` (3 by default) on a server of its own, two at a time. With `ATTACK_SECONDS=60` one at
 //! a time, and how long honest writers wait is held to too: `ATTACK_SECONDS=60 cargo test --release --test attacks`.
 //! What each did and what it came to is in `target/attacks/`.
 

@@ -43,7 +43,7 @@ fn everything_is_finite(scene: &mut Scene) {
             scene.stream.post(format!(r#"{{{extreme},"v":{{"a":"1"}}}}"#));
         }
     }
-    for step in ["10s", "1m", "10m", "1h", "1d"] {
+    for step in ["1m", "10m", "1h", "1d"] {
         for by in ["", "&by=a"] {
             let rollup = scene.stream.rollup(&format!("from=-1d&step={step}&agg=count,sum,rate,min,max{by}"));
             for series in rollup["series"].as_array().expect("a list") {

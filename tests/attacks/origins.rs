@@ -3,9 +3,8 @@
 use serde_json::json;
 
 use crate::attacker::{Attacker, FORWARDED_FOR, NETWORK};
-use crate::frame::Attack;
+use crate::frame::{Attack, total};
 use crate::http::Call;
-use crate::stream::added;
 
 const OURS: &str = "https://shop.example";
 
@@ -58,7 +57,7 @@ fn pages_of_other_origins_write_neither_by_image_nor_by_form() {
     let mut scene = attack.run();
     let of_page = |page: &str| {
         let rollup = scene.stream.rollup(&format!("from=-1h&step=1h&agg=count&where=a%3D{page}"));
-        added(&rollup["series"][0]["count"])
+        total(&rollup, "count")
     };
     let own = of_page("own");
     let removed = scene.report.value("removed")["points"].as_u64();

@@ -2,14 +2,14 @@
 
 use serde_json::json;
 
-use crate::attacker::{Attacker, FORWARDED_FOR, NETWORK};
+use crate::attacker::{Attacker, FORWARDED_FOR, NETWORK, array};
 use crate::frame::{Attack, attack_time};
 use crate::http::call;
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
 /// New series of one network: at once, and in an hour.
-const NEW_SERIES_BURST: u64 = 300;
+const NEW_SERIES_BURST: u64 = 1_000;
 const NEW_SERIES_HOUR: u64 = 600;
 /// Before and after the attack, and the time that it all takes.
 const SLACK_SERIES: u64 = 50;
@@ -19,7 +19,7 @@ fn an_invented_address_is_no_other_network() {
     let strike = |attacker: &mut Attacker<'_>| {
         let number = attacker.next();
         let invented = format!("198.18.{}.{}", number >> 8 & 255, number & 255);
-        let body = format!(r#"{{"n":1,"v":{{"a":"{number}"}}}}"#);
+        let body = array((0..10).map(|point| format!(r#"{{"n":1,"v":{{"a":"{number}_{point}"}}}}"#)));
         let call = attacker.stream.call("POST", "/points").header(FORWARDED_FOR, format!("{invented}, {NETWORK}"));
         let call = ["CF-Connecting-IP", "X-Real-IP", "True-Client-IP", "CF-Connecting-IPv6", "CF-Pseudo-IPv4"]
             .into_iter()

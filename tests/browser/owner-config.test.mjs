@@ -10,11 +10,12 @@ import { adviceOf, fieldFault } from "../../public/owner/fault.js";
 import { createLanes } from "../../public/owner/lanes.js";
 import { barsOf, paceWords } from "../../public/owner/sparkline.js";
 import { createToken } from "../../public/owner/token.js";
-import { ago, bytes, forwardWords, reasonWords } from "../../public/owner/words.js";
+import { ago, boundWords, bytes, forwardWords, reasonWords } from "../../public/owner/words.js";
 import { Problem } from "../../public/live/problem.mjs";
 
 /** @type {import("../../public/owner/config.js").Config} */
 const CONFIG = {
+  writers: "open", accept: null, blocked: { networks: [], origins: [] }, limits: { network_units_per_s: 500, new_names_per_hour: 64 },
   name: "visits",
   public_read: true,
   origins: ["https://a.example", "https://b.example"],
@@ -62,6 +63,34 @@ test("the carbon is sent whole where a part of it changed, what is no number as 
   assert.deepEqual(bodyOf({ ...typedOf(CONFIG), "carbon.host": "" }, CONFIG), { body: { carbon: null } });
 });
 
+test("who may write, rules and budgets are sent as they are typed, and nothing typed is none, or the defaults", () => {
+  const rules = { labels: { plan: {} }, others: "reject" };
+  const typed = { ...typedOf(CONFIG), writers: "keyed", accept: JSON.stringify(rules), limits: '{"network_units_per_s":50}' };
+  assert.deepEqual(bodyOf(typed, CONFIG), { body: { writers: "keyed", accept: rules, limits: { network_units_per_s: 50, new_names_per_hour: null } } });
+  const before = { ...CONFIG, writers: /** @type {const} */ ("keyed"), accept: rules };
+  assert.deepEqual(bodyOf(typedOf(before), before), { body: {} });
+  const none = { ...typedOf(before), writers: "", accept: "", limits: "" };
+  assert.deepEqual(bodyOf(none, before), { body: { writers: "open", accept: null, limits: { network_units_per_s: null, new_names_per_hour: null } } });
+  assert.deepEqual(bodyOf({ ...empty(), name: "a", writers: "keyed", accept: "{}" }), { body: { name: "a", writers: "keyed", accept: {} } });
+  assert.deepEqual(bodyOf({ ...typedOf(CONFIG), limits: "[1]" }, CONFIG), { body: { limits: [1] } }, "it is for the server to say");
+  for (const field of ["accept", "limits"]) {
+    const attempt = bodyOf({ ...typedOf(CONFIG), [field]: "{" }, CONFIG);
+    assert.equal("fault" in attempt && attempt.fault.field, field);
+  }
+});
+
+test("what is wrong within rules and budgets is told with its place", () => {
+  assert.deepEqual(fieldFault(refusal("`accept.labels.path.pattern` must be a pattern")), { field: "accept", message: "Labels.path.pattern must be a pattern." });
+  assert.deepEqual(fieldFault(refusal("`limits.new_names_per_hour` must be a whole number from 0 to 1000, not -1")), { field: "limits", message: "New_names_per_hour must be a whole number from 0 to 1000, not -1." });
+  assert.equal(fieldFault(refusal('"x" in `blocked.networks` is no network')), null, "those have a place of their own");
+});
+
+test("a bound is told in its unit, also one that nobody knows yet", () => {
+  assert.deepEqual(boundWords({ name: "series", used: 95_000, limit: 100_000, advice: "" }), { title: "Series", used: "95,000 of 100,000", percent: 95 });
+  assert.deepEqual(boundWords({ name: "log_bytes", used: 8 * 1024 ** 2, limit: 10 * 1024 ** 2, advice: "" }), { title: "Log, not sealed yet", used: "8 MiB of 10 MiB", percent: 80 });
+  assert.deepEqual(boundWords({ name: "new_bytes", used: 1024, limit: 1024, advice: "" }), { title: "new_bytes", used: "1 KiB of 1 KiB", percent: 100 });
+});
+
 test("what JSON can't carry to the server is refused at its field", () => {
   for (const shards of ["two", "-1", "1.5"]) {
     const attempt = bodyOf({ ...empty(), name: "a", shards });
@@ -92,7 +121,8 @@ test("every refusal of a configuration that the server has finds its field", asy
     .map((text) => text.replace("{name}", "10m").replace("{coarser}", "1h").replace("{finer}", "10m"))
     .map((text) => text.replaceAll("{0}", text.includes("a number and a unit") ? "lateness" : "forward"));
   assert.ok(about.length >= 25, `${about.length} refusals`);
-  for (const text of about) {
+  // Those of `blocked` are told where one blocks.
+  for (const text of about.filter((text) => !text.includes("`blocked"))) {
     const fault = fieldFault(refusal(text));
     assert.ok(fault && FIELDS.includes(fault.field), text);
     assert.ok(!fault.message.includes("`"), fault.message);
@@ -184,7 +214,8 @@ test("numbers of the status are told as people say them", () => {
 
 test("every reason that status counts has its words", async () => {
   const source = await readFile(new URL("../../docs/api.md", import.meta.url), "utf8");
-  const [, names] = /Reasons are (.*?) and the fields (.*?)\./s.exec(source) ?? [];
-  assert.ok(names);
-  for (const reason of ["syntax", "unknown_field", "n", "d", "p", "v", "t"]) assert.notEqual(reasonWords(reason), reason);
+  const [sentence = ""] = /Reasons are .*?\. /s.exec(source) ?? [];
+  const names = Array.from(sentence.matchAll(/`([a-z_]+)`/g), ([, name]) => name).filter((name) => name !== "accept");
+  assert.ok(["syntax", "unknown_field", "n", "d", "p", "v", "t", "rule"].every((name) => names.includes(name)), `${names}`);
+  for (const reason of names) assert.notEqual(reasonWords(reason), reason);
 });

@@ -11,7 +11,7 @@ import { createInterface } from "node:readline";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
-import { KEY_PLACE, dashboard, snippets } from "../../public/owner/snippets.js";
+import { KEY_PLACE, WRITE_KEY_PLACE, dashboard, snippets } from "../../public/owner/snippets.js";
 import { launch } from "./chromium.mjs";
 import { eventually } from "./eventually.mjs";
 import { startSite } from "./site.mjs";
@@ -32,6 +32,8 @@ let worker;
 let browser;
 /** @type {Site} */
 let site;
+/** Of streams that take no writer without one. @type {Map<string, string>} */
+const writeKeys = new Map();
 
 before(async () => {
   worker = await startWorker();
@@ -47,7 +49,7 @@ after(async () => {
 
 /** @param {Stream} stream @param {object} [more] */
 function factsOf(stream, more) {
-  return { origin: worker.origin, id: stream.id, key: stream.read_key, isPublic: false, distinct: [], shards: 1, ...more };
+  return { origin: worker.origin, id: stream.id, key: stream.read_key, writeKey: writeKeys.get(stream.id), isPublic: false, distinct: [], shards: 1, ...more };
 }
 
 /** @param {string} id @param {Stream} stream @param {object} [more] */
@@ -68,6 +70,16 @@ function snippet(name, story, config, skip = false) {
   test(name, { skip }, async () => story(await worker.createStream("pasted", config)));
 }
 
+/** The same on a stream that takes everybody's points, and on one that takes those with a write key only. @param {string} name @param {(stream: Stream) => Promise<void>} story @param {object} [config] @param {string | false} [skip] */
+function writes(name, story, config, skip) {
+  snippet(name, story, config, skip);
+  test(`${name}, with a write key`, { skip }, async () => {
+    const stream = await worker.createStream("pasted", { ...config, writers: "keyed" });
+    writeKeys.set(stream.id, (await worker.createWriteKey(stream)).write_key);
+    await story(stream);
+  });
+}
+
 /** A page of another origin that has these lines in it. @param {string} html @param {(page: import("playwright-core").Page) => Promise<void>} story */
 async function onPage(html, story) {
   const path = `/${crypto.randomUUID()}`;
@@ -83,13 +95,13 @@ async function onPage(html, story) {
 }
 
 for (const id of ["curl", "appnet"]) {
-  snippet(`${id} writes a point`, async (stream) => {
+  writes(`${id} writes a point`, async (stream) => {
     await run("sh", ["-euc", textOf(id, stream)]);
     assert.deepEqual(await sums(stream), [[{ event: id === "curl" ? "signup" : "join" }, 1]]);
   });
 }
 
-snippet("the tag of a page reports a view, counts what the note says, and its client ids are counted", async (stream) => {
+writes("the tag of a page reports a view, counts what the note says, and its client ids are counted", async (stream) => {
   await onPage(textOf("script", stream, { distinct: ["client_id"] }), async (page) => {
     await page.evaluate(() => /** @type {any} */ (globalThis).heartbeat.count(1, { event: "signup" }));
     await page.evaluate(() => /** @type {any} */ (globalThis).heartbeat.flush());
@@ -99,20 +111,20 @@ snippet("the tag of a page reports a view, counts what the note says, and its cl
   assert.deepEqual(series[0]["distinct:client_id"].filter(Boolean), [1]);
 }, { distinct: ["client_id"] });
 
-snippet("a beacon writes a point", async (stream) => {
+writes("a beacon writes a point", async (stream) => {
   await onPage("", async (page) => {
     assert.equal(await page.evaluate(textOf("beacon", stream)), true);
     await eventually(async () => assert.deepEqual(await sums(stream), [[{ event: "click" }, 1]]));
   });
 });
 
-snippet("the pixel of a mail writes a point", async (stream) => {
+writes("the pixel of a mail writes a point", async (stream) => {
   await onPage(textOf("pixel", stream), async () => {
     await eventually(async () => assert.deepEqual(await sums(stream), [[{ event: "open" }, 1]]));
   });
 });
 
-snippet("a form writes a point, and the page stays", async (stream) => {
+writes("a form writes a point, and the page stays", async (stream) => {
   await onPage(textOf("form", stream), async (page) => {
     const url = page.url();
     await page.getByRole("button", { name: "No" }).click();
@@ -121,22 +133,22 @@ snippet("a form writes a point, and the page stays", async (stream) => {
   });
 });
 
-snippet("Python's logging writes errors", async (stream) => {
+writes("Python's logging writes errors", async (stream) => {
   await run(PYTHON, ["-c", `${textOf("logging", stream)}\nlogging.getLogger("shop").error("no stock")`]);
   assert.deepEqual(await sums(stream), [[{ level: "ERROR", logger: "shop", source: "server" }, 1]]);
 }, {}, NO_PYTHON);
 
-snippet("the Python client writes counters and timers", async (stream) => {
+writes("the Python client writes counters and timers", async (stream) => {
   await run(PYTHON, ["-c", textOf("client", stream)]);
   const metrics = (await sums(stream)).map(([labels]) => labels.metric).sort();
   assert.deepEqual(metrics, ["checkout", "signup"]);
 }, {}, NO_PYTHON);
 
-snippet("the relay writes what statsd clients send", async (stream) => {
+writes("the relay writes what statsd clients send", async (stream) => {
   const text = textOf("statsd", stream);
-  assert.match(text, /^heartbeat statsd --to /);
+  assert.match(text, /^(HEARTBEAT_WRITE_KEY=\S+ )?heartbeat statsd --to /);
   // Another port and a shorter interval: tests run side by side, and don't wait.
-  const child = spawn("sh", ["-euc", `exec ${PYTHON} -m heartbeat_stream ${text.replace(/^heartbeat /, "").replace("127.0.0.1:8125", "127.0.0.1:0")} --interval 0.2`], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn("sh", ["-euc", `${text.replace(/heartbeat (?=statsd)/, `exec ${PYTHON} -m heartbeat_stream `).replace("127.0.0.1:8125", "127.0.0.1:0")} --interval 0.2`], { stdio: ["ignore", "ignore", "pipe"] });
   try {
     let port = 0;
     for await (const line of createInterface(child.stderr)) {
@@ -155,7 +167,7 @@ snippet("the relay writes what statsd clients send", async (stream) => {
   }
 }, {}, NO_PYTHON);
 
-snippet("an OpenTelemetry SDK writes what it counts", async (stream) => {
+writes("an OpenTelemetry SDK writes what it counts", async (stream) => {
   const program = fileURLToPath(new URL("../../clients/python/tests/otlp.mjs", import.meta.url));
   await run("sh", ["-euc", `${textOf("otlp", stream)}\nexec "$0" "$1" 5`, process.execPath, program]);
   const hits = (await sums(stream)).filter(([labels]) => labels.metric === "npm.hits");
@@ -217,6 +229,19 @@ test("a key that the page does not know has a word in its place", async () => {
   assert.equal(snippets({ ...facts, shards: 2 }).some(({ id }) => id === "messages"), false);
 });
 
+test("with a write key each writer sends it, no reader has it, and pages are told that their visitors see it", async () => {
+  const facts = { origin: "https://h.example", id: "ID", key: "rk_a", isPublic: false, distinct: [], shards: 1 };
+  const plain = snippets(facts);
+  for (const { id, kind, text, note } of snippets({ ...facts, writeKey: "wk_b" })) {
+    assert.equal(text.includes("wk_b"), kind === "write", id);
+    const isPage = ["script", "beacon", "pixel", "form"].includes(id);
+    assert.equal(Boolean(note?.includes("Whoever sees the page has the key")), isPage, id);
+    assert.ok(kind === "write" || text === plain.find((one) => one.id === id)?.text, id);
+  }
+  assert.ok(plain.every(({ text }) => !/wk_|[?&;]key=|WRITE_KEY/.test(text)));
+  assert.ok(snippets({ ...facts, writeKey: WRITE_KEY_PLACE }).every(({ kind, text }) => text.includes(WRITE_KEY_PLACE) === (kind === "write")));
+});
+
 test("words of a user that are in a snippet can't leave their place or turn it", () => {
   const distinct = ['"><img src=x onerror=alert(1)>\u202E'];
   for (const { text } of snippets({ origin: "https://h.example", id: "ID", key: "rk_a", isPublic: false, distinct, shards: 1 })) {
@@ -228,6 +253,8 @@ test("what a snippet takes for granted is in the documents", async () => {
   const [browserDocs, python, statsd, api, appnet, reader, graphite, otlpDocs, prometheusDocs] = await Promise.all(["browser", "python", "statsd", "api", "appnet", "reader", "graphite", "otlp", "prometheus"].map((name) => readFile(new URL(`../../docs/${name}.md`, import.meta.url), "utf8")));
   assert.match(browserDocs, /`data-stream`/);
   assert.match(browserDocs, /`data-distinct`/);
+  assert.match(browserDocs, /`data-key`/);
+  assert.match(python, /`HEARTBEAT_WRITE_KEY`/);
   assert.match(python, /HeartbeatHandler\(/);
   assert.match(python, /pip install \.\/clients\/python/);
   assert.match(statsd, /heartbeat statsd --listen 127\.0\.0\.1:8125 --to/);

@@ -9,7 +9,7 @@ import { visit } from "./visitor.mjs";
 import { startWorker } from "./worker.mjs";
 
 const TYPES = [
-  "invalid-request", "invalid-points", "unauthorized", "origin-not-allowed", "creating-disabled", "not-found",
+  "invalid-request", "invalid-points", "unauthorized", "origin-not-allowed", "blocked", "creating-disabled", "not-found",
   "method-not-allowed", "conflict", "too-large", "unsupported-media-type", "query-too-large", "rate-limited", "overloaded", "unavailable",
   "not-configured", "internal",
 ];

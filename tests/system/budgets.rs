@@ -4,9 +4,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
+use crate::channel;
 use crate::http::{Answer, Call, call};
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
+use crate::write_keys::new_key;
 
 const POINT: &str = r#"{"n":1}"#;
 
@@ -31,12 +33,6 @@ fn post(stream: &Stream, network: &str, body: &str) -> Answer {
 /// So many points of a day each, some 40 units apiece.
 fn long_points(count: usize) -> String {
     format!("[{}]", vec![r#"{"n":1,"p":86390}"#; count].join(","))
-}
-
-/// A write key, also of a server that makes none yet.
-fn write_key(stream: &Stream) -> String {
-    let made = stream.owned("POST", "/write-keys").body(r#"{"name":"agent"}"#).send();
-    if made.status == 201 { made.json()["write_key"].as_str().expect("a key").to_owned() } else { "wk_test".to_owned() }
 }
 
 #[test]
@@ -74,20 +70,16 @@ fn each_face_tells_it_in_its_own_form() {
     let otlp = stream.call("POST", "/otlp/v1/metrics").header("Content-Type", "application/json").body(metrics).send();
     told(&otlp);
     assert_eq!(otlp.json()["code"], 8, "RESOURCE_EXHAUSTED");
-    let message = json!({ "annotations": [{ "type": "io.heartbeat.point", "value": { "n": 1 } }] });
-    let face = call("POST", format!("{}/stream/0/channels/{}/messages", stream.url, stream.id));
-    let face = face.header("Content-Type", "application/json").body(message.to_string()).send();
-    if face.status == 429 {
-        told(&face);
-        assert_eq!(face.json()["meta"]["code"], 429);
-    }
+    let face = channel::post(&stream, &[channel::point(json!({ "n": 1 }))]);
+    told(&face);
+    assert_eq!(face.json()["meta"]["code"], 429);
 }
 
 #[test]
 fn a_flood_from_one_network_locks_out_nobody_else() {
     let server = proxied();
     let stream = limited(&server, json!({ "network_units_per_s": 50 }));
-    let key = write_key(&stream);
+    let (_, key) = new_key(&stream, "agent");
     let flood = long_points(500);
     let first = post(&stream, "192.0.2.1", &flood);
     assert_eq!(first.status, 202, "a burst of 30,000 units: {}", first.text());
@@ -201,14 +193,27 @@ fn limits_are_shown_changed_and_checked() {
 #[test]
 fn who_floods_with_keys_keeps_no_other_key_out() {
     let server = proxied();
-    let stream = limited(&server, json!({ "network_units_per_s": 20 }));
+    let stream = limited(&server, json!({ "network_units_per_s": 1 }));
     let send = |network: &str, key: String| {
         from(network, stream.call("POST", "/points")).header("Idempotency-Key", key).body(POINT).send().status
     };
-    // 12,000 units at once are 1,090 of these.
+    // 600 units at once are 54 of these, and one more every 11 s.
     let send_one = |number: u32| u32::from(send("192.0.2.1", format!("flood-{number}")) == 429);
-    let refused: u32 = (0..1_300).map(send_one).sum();
+    let refused: u32 = (0..150).map(send_one).sum();
     assert!(refused > 50, "{refused}");
     assert_eq!(send("198.51.100.1", "mine".into()), 202);
-    assert_eq!(stream.total("count"), f64::from(1_301 - refused));
+    assert_eq!(stream.total("count"), f64::from(151 - refused));
+}
+
+#[test]
+fn with_several_shards_a_network_has_its_budget_in_each_and_is_refused_by_each() {
+    let server = proxied();
+    let config = json!({ "name": "test", "shards": 2, "limits": { "network_units_per_s": 20 } });
+    let stream = Stream::create(&server, config);
+    let flood = long_points(200);
+    let accepted: u64 = (0..30).map(|_| u64::from(post(&stream, "192.0.2.1", &flood).status == 202)).sum();
+    // 6,000 units at once in each, of which each takes some 6,500: it passes when idle, once.
+    assert_eq!(accepted, 2);
+    assert_eq!(post(&stream, "198.51.100.1", POINT).status, 202);
+    assert_eq!(stream.read("/status").json()["accepted"], accepted * 200 + 1);
 }

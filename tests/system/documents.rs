@@ -99,6 +99,19 @@ fn every_command_of_the_statsd_document_succeeds_as_pasted() {
 }
 
 #[test]
+fn every_command_of_the_document_on_writers_succeeds_as_pasted() {
+    let stream = Stream::new();
+    let document = document("docs/writers.md");
+    let commands = blocks(&document, "sh");
+    let printed: Vec<String> = commands.into_iter().map(|command| run(command, &stream)).collect();
+    assert!(printed[0].contains(r#"{"accepted":1,"rejected":0,"errors":[]}"#), "{printed:?}");
+    assert!(printed[0].contains(r#""last_used":1"#) && printed[1].contains(r#""name":"ci""#), "{printed:?}");
+    for block in blocks(&document, "json") {
+        stream.owned("PATCH", "").body(block.trim()).send().expect(200);
+    }
+}
+
+#[test]
 fn every_command_of_the_opentelemetry_document_succeeds_as_pasted() {
     let stream = Stream::new();
     let document = document("docs/otlp.md");

@@ -17,7 +17,7 @@ use crate::stream::Stream;
 const MAX_BYTES: u64 = 64_000_000;
 /// All that a stream may have.
 const SERIES: u64 = 100_000;
-/// All that a bucket may have.
+/// So many of them are in a bucket.
 const BUCKET_SERIES: u64 = 10_000;
 /// So many of these points are just below the largest body.
 const BATCH: u64 = 8_000;
@@ -43,14 +43,14 @@ fn in_parallel(jobs: u64, job: impl Fn(&Agent, u64) + Sync) {
     });
 }
 
-/// Writes so many points in bodies as large as may be.
+/// Writes as the owner, who may bring any number of series, so many points in bodies as large as may be.
 fn write(stream: &Stream, points: u64, point: impl Fn(u64) -> String + Sync) {
     in_parallel(points.div_ceil(BATCH), |agent, batch| {
         let points: Vec<String> = (batch * BATCH..points.min((batch + 1) * BATCH)).map(&point).collect();
         let body = format!("[{}]", points.join(","));
         // A stream whose queue is full says so, which is one of the bounds.
         let deadline = Instant::now() + Duration::from_mins(1);
-        while stream.call("POST", "/points").body(&body[..]).send_over(agent).expect("answers").status != 202 {
+        while stream.owned("POST", "/points").body(&body[..]).send_over(agent).expect("answers").status != 202 {
             assert!(Instant::now() < deadline, "the queue stays full");
         }
     });

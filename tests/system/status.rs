@@ -19,7 +19,7 @@ fn a_new_stream_has_an_empty_status() {
     let status = status(&Stream::new());
     assert_eq!((&status["accepted"], &status["series"]), (&json!(0), &json!(0)));
     assert_eq!((total(&status["rejected"]), &status["last_write"]), (0, &Value::Null));
-    assert_eq!(status["overflow"], json!({"points": 0}));
+    assert_eq!((&status["overflow"], &status["bounds"]), (&json!({"points": 0}), &json!([])));
     assert!(status["storage_bytes"].is_u64() && status["log"].is_object(), "{status}");
     assert!(status.as_object().expect("an object").contains_key("forward"), "{status}");
 }
@@ -63,25 +63,67 @@ fn a_batch_without_a_good_point_never_reaches_the_stream() {
 }
 
 #[test]
-fn beyond_ten_thousand_series_in_a_bucket_new_ones_overflow_and_the_sum_is_exact() {
-    const SERIES: u32 = 12_000;
-    let stream = Stream::new();
+fn beyond_four_thousand_series_in_a_bucket_those_that_are_not_established_overflow_and_the_sum_is_exact() {
+    const SERIES: u32 = 6_000;
+    let limits = json!({ "new_series_per_hour": 100_000, "network_new_series_per_hour": 100_000 });
+    let stream = Stream::create(Server::shared(), json!({ "name": "test", "limits": limits }));
     let t = past_hour() + 1800;
-    for first in [0, SERIES / 2] {
+    let points = |series: std::ops::Range<u32>| {
         let point = |index: u32| format!("{{\"n\":{index},\"t\":{t},\"v\":{{\"i\":\"{index}\"}}}}");
-        let points: Vec<String> = (first..first + SERIES / 2).map(point).collect();
-        stream.write(format!("[{}]", points.join(",")));
-    }
+        format!("[{}]", series.map(point).collect::<Vec<_>>().join(","))
+    };
+    assert_eq!(stream.write_as_owner(points(0..100))["overflow"], json!(null));
+    assert_eq!(stream.write(points(100..SERIES / 2))["overflow"], json!(null));
+    assert_eq!(stream.write(points(SERIES / 2..SERIES))["overflow"], json!(1_900));
+    // Those of the owner's were there first.
+    assert_eq!(stream.write(points(0..100))["overflow"], json!(null));
     let seen = status(&stream);
-    assert_eq!((&seen["overflow"], &seen["series"]), (&json!({"points": 2_000}), &json!(SERIES + 1)), "{seen}");
+    assert_eq!((&seen["overflow"], &seen["series"]), (&json!({"points": 1_900}), &json!(SERIES + 1)), "{seen}");
     let sum = |parameters: &str| {
         let rollup = stream.rollup(&format!("from={t}&to={}&step=10s&{parameters}", t + 10));
         added(&rollup["series"][0]["sum"])
     };
-    assert_eq!(sum("agg=sum"), f64::from((0..SERIES).sum::<u32>()));
-    assert_eq!(sum("agg=sum&where=overflow%3Dtrue"), f64::from((10_000..SERIES).sum::<u32>()));
+    let (all, of_owner) = (f64::from((0..SERIES).sum::<u32>()), f64::from((0..100).sum::<u32>()));
+    assert_eq!(sum("agg=sum"), all + of_owner);
+    assert_eq!(sum("agg=sum&where=overflow%3Dtrue"), f64::from((4_100..SERIES).sum::<u32>()));
     Server::shared().evict(&stream.object());
-    assert_eq!((&status(&stream)["overflow"], sum("agg=sum")), (&json!({"points": 2_000}), 71_994_000.0));
+    assert_eq!((&status(&stream)["overflow"], sum("agg=sum")), (&json!({"points": 1_900}), all + of_owner));
+}
+
+#[test]
+fn a_flood_of_new_series_is_in_the_sums_and_leaves_room_to_others() {
+    let stream = Stream::new();
+    assert_eq!(stream.write_as_owner(r#"{"n":1,"v":{"known":"1"}}"#)["overflow"], json!(null));
+    for batch in 0..4 {
+        let point = |index: u32| format!("{{\"n\":1,\"v\":{{\"i\":\"{batch}-{index}\"}}}}");
+        let body = format!("[{}]", (0..5_000).map(point).collect::<Vec<_>>().join(","));
+        let answer = stream.write(body);
+        let told = answer["overflow"].as_u64().expect("a number");
+        let wanted = if batch == 0 { 4_000 } else { 5_000 };
+        // A minute brings ten more.
+        assert!((wanted - 50..=wanted).contains(&told), "{answer}");
+    }
+    assert_eq!(stream.write(r#"{"n":1,"v":{"known":"1"}}"#)["overflow"], json!(null));
+    assert_eq!(stream.write_as_owner(r#"{"n":1,"v":{"new":"1"}}"#)["overflow"], json!(null));
+    assert_eq!(stream.total("sum"), 20_003.0);
+    let series = status(&stream)["series"].as_u64().expect("a number");
+    assert!((1_003..1_053).contains(&series), "{series}");
+    let known = stream.rollup("from=-1h&step=1h&agg=sum&where=known%3D1");
+    assert_eq!(added(&known["series"][0]["sum"]), 2.0, "{known}");
+}
+
+#[test]
+fn names_of_one_request_do_not_use_up_those_of_others() {
+    let stream = Stream::new();
+    let point = |set: u32| {
+        let labels: Vec<String> = (0..16).map(|name| format!("\"n{:03}\":\"1\"", set * 16 + name)).collect();
+        format!("{{\"n\":1,\"v\":{{{}}}}}", labels.join(","))
+    };
+    let answer = stream.write(format!("[{}]", (0..62).map(point).collect::<Vec<_>>().join(",")));
+    assert_eq!(answer["overflow"], json!(58), "{answer}");
+    assert_eq!(stream.write_as_owner(r#"{"n":1,"v":{"mine":"1"}}"#)["overflow"], json!(null));
+    let names = stream.read("/labels").json()["labels"].as_array().expect("a list").len();
+    assert_eq!(names, 64 + 1 + 1, "with the one of what overflows");
 }
 
 #[test]

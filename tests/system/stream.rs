@@ -64,6 +64,12 @@ impl Stream {
         self.post(body).expect(202).json()
     }
 
+    /// The same as the owner, who may bring any number of series.
+    #[track_caller]
+    pub(crate) fn write_as_owner(&self, body: impl Into<Vec<u8>>) -> Value {
+        self.owned("POST", "/points").body(body).send().expect(202).json()
+    }
+
     /// Posts a body that has no good point; why each is rejected.
     #[track_caller]
     pub(crate) fn refused(&self, body: impl Into<Vec<u8>>) -> Vec<Value> {

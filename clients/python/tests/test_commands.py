@@ -13,6 +13,7 @@ import sysconfig
 from pathlib import Path
 
 import pytest
+import urllib3
 from worker import Stream, Worker
 
 from heartbeat_stream import _draw
@@ -92,6 +93,34 @@ def query_prints_what_each_format_is(stream: Stream) -> None:
     assert max(map(len, plot)) <= 80
     nothing = heartbeat("query", "--where", "country=FR", **environment)
     assert (nothing.returncode, nothing.stderr) == (0, "no points\n")
+
+
+def a_label_is_never_taken_for_a_column_of_ours(stream: Stream) -> None:
+    environment = {"HEARTBEAT_STREAM": stream.url, "HEARTBEAT_KEY": stream.read_key}
+    labels = {"sum": "999", "time": "never", "p9.9": "a", "distinct:x": "b", "label.y": "c", "summer": "d"}
+    heartbeat("send", "--to", stream.url, "3", *(word for label in labels.items() for word in ("-l", "=".join(label))))
+    table = heartbeat("query", "--by", "*", **environment)
+    head, row = (line.split() for line in table.stdout.splitlines())
+    ours = ["label.distinct:x", "label.label.y", "label.p9.9", "label.sum", "summer", "label.time"]
+    assert head == ["time", *ours, "sum"]
+    assert row[2:] == ["b", "c", "a", "999", "d", "never", "3"]
+
+
+def csv_is_printed_as_the_server_writes_it(stream: Stream) -> None:
+    environment = {"HEARTBEAT_STREAM": stream.url, "HEARTBEAT_KEY": stream.read_key}
+    heartbeat("send", "--to", stream.url, "3", "-l", "sum=999", "-l", "who==1+1", "-l", 'a=x, "y"')
+    printed = subprocess.run(
+        [HEARTBEAT, "query", "--by", "*", "--format", "csv", "--from", "-1d", "--step", "1d"],
+        env={**os.environ, **environment},
+        capture_output=True,
+        timeout=60.0,
+        check=True,
+    ).stdout
+    headers = {"Authorization": f"Bearer {stream.read_key}"}
+    url = f"{stream.url}/rollup?by=*&agg=sum&format=csv&from=-1d&step=1d"
+    served = urllib3.PoolManager().request("GET", url, headers=headers).data
+    assert printed.splitlines()[0] == served.splitlines()[0]
+    assert printed == served
 
 
 def query_without_a_good_key_says_so(worker: Worker, stream: Stream) -> None:

@@ -16,7 +16,7 @@ import pytest
 from eventually import eventually
 from gate import Fault, Gate
 from relay import Relay
-from worker import Stream
+from worker import Stream, Worker
 
 from heartbeat_stream import Client, HeartbeatHandler, Sender
 from heartbeat_stream._key import WriteKey
@@ -167,6 +167,31 @@ def a_key_that_was_revoked_is_an_error_told_once_and_nothing_is_repeated(
     assert level == logging.ERROR
     assert "was revoked" in text
     assert "not one of this stream's" in text
+
+
+def a_stream_takes_who_has_its_key_until_the_key_ends(
+    worker: Worker, sender_to: SenderTo, caplog: pytest.LogCaptureFixture
+) -> None:
+    stream = worker.new_stream(writers="keyed")
+    key_id, key = worker.new_write_key(stream)
+    keyed, another = sender_to(stream.url, write_key=key), sender_to(stream.url)
+    for sender in (keyed, another):
+        sender.put({"n": 1})
+        assert sender.flush()
+    assert (keyed.statistics().accepted, another.statistics().rejected) == (1, 1)
+    assert stream.total() == 1
+    assert "with a write key only, and this one has none" in caplog.text
+    worker.end_write_key(stream, key_id)
+
+    def is_refused() -> bool:
+        keyed.put({"n": 1})
+        assert keyed.flush()
+        return keyed.statistics().rejected > 0
+
+    # Whoever knew the key a moment ago may take it for a moment more.
+    eventually(is_refused)
+    assert "was revoked, or is another stream's" in caplog.text
+    assert key not in caplog.text
 
 
 def a_stream_that_wants_keys_says_so_to_a_writer_without_one(

@@ -94,6 +94,16 @@ class Worker:
         made = _call("POST", f"{self.origin}/v1/streams", headers, {"name": "python", **configuration})
         return Stream(f"{self.origin}/v1/streams/{made['id']}", made["read_key"])
 
+    def new_write_key(self, stream: Stream, name: str = "a writer") -> tuple[str, str]:
+        """Its id and the key."""
+        headers = {"Authorization": f"Bearer {OWNER_TOKEN}"}
+        made = _call("POST", f"{stream.url}/write-keys", headers, {"name": name})
+        return made["id"], made["write_key"]
+
+    def end_write_key(self, stream: Stream, key_id: str) -> None:
+        headers = {"Authorization": f"Bearer {OWNER_TOKEN}"}
+        assert _http.request("DELETE", f"{stream.url}/write-keys/{key_id}", headers=headers).status == 204
+
 
 def _call(method: str, url: str, headers: dict[str, str], body: object = None) -> dict[str, Any]:
     response = _http.request(method, url, headers=headers, body=None if body is None else json.dumps(body))

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::store::chunks::MAX_PARTS;
 use crate::store::sql::Sql;
 use crate::wire::limits::Limit;
 
@@ -19,13 +20,19 @@ impl<S: Sql> Engine<S> {
         let storage_bytes = config.limits.get(Limit::StorageBytes) / u64::from(config.layout.shards().max(1));
         let mut bounds: Vec<(&str, u64, u64)> =
             self.dictionary.bounds().map(|(name, used, limit)| (name, count(used), count(limit))).to_vec();
+        let (keys, most_keys) = self.answers.keys();
+        bounds.push(("keys_held", count(keys), count(most_keys)));
         bounds.push(("log_bytes", count(self.unsealed_bytes), log_bytes));
+        bounds.push(("parts", count(self.fullest_place().unwrap_or_default()), count(MAX_PARTS)));
         bounds.push(("storage_bytes", self.sql.size_bytes(), storage_bytes));
         // In hundredths, as bounds are far below 2^53 and a share needs no more.
         let share = |(_, used, limit): &(&str, u64, u64)| used * 10_000 / (*limit).max(1);
-        bounds.retain(|bound| share(bound) >= SHOWN_PERCENT * 100);
-        bounds.sort_by_key(|bound| std::cmp::Reverse(share(bound)));
-        let shown = bounds
+        let mut near: Vec<(&str, u64, u64)> = Vec::new();
+        for bound in bounds.into_iter().filter(|bound| share(bound) >= SHOWN_PERCENT * 100) {
+            let at = near.iter().position(|there| share(there) < share(&bound));
+            near.insert(at.unwrap_or(near.len()), bound);
+        }
+        let shown = near
             .into_iter()
             .map(|(name, used, limit)| json!({ "name": name, "used": used, "limit": limit, "advice": advice(name) }));
         Value::Array(shown.collect())
@@ -40,6 +47,10 @@ fn advice(name: &str) -> &'static str {
         }
         "names" => "Let `accept` say which labels are allowed, and remove points with others.",
         "series_text_bytes" => "Let `accept` drop labels that have long values, or remove points that have them.",
+        "keys_held" => {
+            "Keys are held for ten minutes: send larger batches more rarely, or give the stream more shards."
+        }
+        "parts" => "Parts of chunks are merged by themselves, step by step; if this lasts for hours, report it.",
         "log_bytes" => "Points are not sealed as they should be; if this lasts for minutes, report it.",
         _ => "Keep less: shorten `retention`, remove points that nobody needs, or lower `limits.disk_bytes_per_day`.",
     }

@@ -92,6 +92,7 @@ impl<S: Sql> Engine<S> {
             "accepted": self.totals.accepted,
             "rejected": rejected,
             "overflow": { "points": self.totals.overflow_points },
+            "sketches_dropped": self.totals.sketches_dropped,
             "series": self.dictionary.series() + usize::from(self.has_overflow()),
             "storage_bytes": self.sql.size_bytes(),
             "log": { "rows": self.log.behind(self.cursor.seq).count(), "bytes": self.unsealed_bytes },

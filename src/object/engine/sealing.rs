@@ -45,22 +45,24 @@ impl<S: Sql> Engine<S> {
             return Ok(());
         }
         let (sql, open, dictionary, answers) = (&self.sql, &self.open, &self.dictionary, &self.answers);
-        let (totals, pushing) = (to_json(&self.totals), &self.pushing);
+        let (mut totals, pushing) = (self.totals.clone(), &self.pushing);
         let (series_totals, entry) = (&self.series_totals, self.entry.brought());
         let removable = self.removable(cursor.seq, now_ms);
         let (mut sealed, mut budgets) = (None, None);
         let (admission, config) = (&self.admission, &self.record.config);
+        let mut cells = chunks::Sealed::default();
         sql.atomically(&mut || {
             for layer in Tier::ALL.into_iter().flat_map(|tier| [Layer::Total(tier), Layer::Spread(tier)]) {
-                chunks::seal(sql, layer, open.layer(layer))?;
+                chunks::seal(sql, layer, open.layer(layer), &mut cells)?;
             }
+            totals.sketches_dropped += cells.stripped;
             dictionary.persist(sql)?;
             series_totals.persist(sql)?;
             sealed = Some(answers.seal(sql, cursor.seq, now_ms)?);
             if let Some(seq) = removable {
                 log::remove_up_to(sql, seq)?;
             }
-            meta::put(sql, TOTALS, &totals)?;
+            meta::put(sql, TOTALS, &to_json(&totals))?;
             pushing.put_if_on(sql)?;
             if entry != Brought::default() {
                 meta::put(sql, ENTRY, &to_json(&entry))?;
@@ -83,17 +85,30 @@ impl<S: Sql> Engine<S> {
         self.series_totals.mark_persisted();
         self.open = OpenBuckets::default();
         self.cursor = cursor;
+        self.totals = totals;
+        self.relieve(cells.crowded);
         Ok(())
     }
 
-    /// Seals, and removes what no one needs any more: answers whose keys have expired, and chunks beyond their
-    /// tier's retention. The next time there is something to do, if any.
+    /// What the alarm does: tidies when it is time, and merges a bit of what is crowded.
+    pub(in crate::object) fn tidy_if_due(&mut self, now_ms: i64) -> Result<(), StoreError> {
+        let tidied = if self.tidy_due() <= now_ms { self.tidy(now_ms).map(|_| ()) } else { Ok(()) };
+        self.compact();
+        tidied
+    }
+
+    /// Removes what no one needs any more: chunks beyond their tier's retention, answers whose keys have expired; and seals.
+    /// Removing comes first, as it makes room, and does not wait for sealing to succeed. The next time there is something to
+    /// do, if any.
     pub(in crate::object) fn tidy(&mut self, now_ms: i64) -> Result<Option<i64>, StoreError> {
-        self.seal(now_ms)?;
+        self.expire_chunks(now_ms)?;
+        let sealed = self.seal(now_ms);
         let messages_ms = self.expire_messages(now_ms)?;
         let answers_ms = self.answers.expire(&self.sql, now_ms)?;
-        let chunks_ms = self.expire_chunks(now_ms)?.map(|due_ms| due_ms.max(now_ms + EXPIRY_INTERVAL_MS));
+        sealed?;
+        self.search_crowded()?;
         let series_ms = self.expire_series(now_ms)?;
+        let chunks_ms = self.chunks_due()?.map(|due_ms| due_ms.max(now_ms + EXPIRY_INTERVAL_MS));
         let next_ms = answers_ms.into_iter().chain(series_ms).chain(chunks_ms).chain(messages_ms).min();
         let tidy_ms = next_ms.unwrap_or(i64::MAX);
         if tidy_ms != self.tidy_ms {
@@ -116,6 +131,11 @@ impl<S: Sql> Engine<S> {
         if self.next_seq == 1 { self.sending_due() } else { self.next_due() }
     }
 
+    /// When there is something that should not wait for the next round of tidying: to send, or to merge.
+    pub(in crate::object) fn soon_due(&self, now_ms: i64) -> Option<i64> {
+        self.sending_due().into_iter().chain(self.is_crowded().then_some(now_ms)).min()
+    }
+
     /// When there is something to send, to the upstream or to the carbon.
     pub(in crate::object) fn sending_due(&self) -> Option<i64> {
         self.forward_due().into_iter().chain(self.carbon_due()).min()
@@ -132,18 +152,31 @@ impl<S: Sql> Engine<S> {
         Ok(due_ms.map(|due_ms| due_ms.max(now_ms + MESSAGES_INTERVAL_MS)))
     }
 
-    /// Removes chunks beyond their tier's retention. When the next one is, if any.
-    fn expire_chunks(&self, now_ms: i64) -> Result<Option<i64>, StoreError> {
-        let mut next_s = None;
-        for tier in Tier::ALL {
-            let Some(kept_s) = self.record.config.retention.kept_s(tier) else { continue };
-            let kept_s = kept_s + RETENTION_MARGIN_S;
-            for layer in [Layer::Total(tier), Layer::Spread(tier)] {
+    /// Removes chunks beyond their tier's retention.
+    fn expire_chunks(&self, now_ms: i64) -> Result<(), StoreError> {
+        self.sql.atomically(&mut || {
+            for (layer, kept_s) in self.kept() {
                 chunks::remove_before(&self.sql, layer, now_ms / 1000 - kept_s)?;
-                let due_s = chunks::oldest_end_s(&self.sql, layer)?.map(|end_s| end_s + kept_s);
-                next_s = next_s.into_iter().chain(due_s).min();
             }
+            Ok(())
+        })
+    }
+
+    /// When the next chunk is beyond its tier's retention, if any.
+    fn chunks_due(&self) -> Result<Option<i64>, StoreError> {
+        let mut next_s = None;
+        for (layer, kept_s) in self.kept() {
+            let due_s = chunks::oldest_end_s(&self.sql, layer)?.map(|end_s| end_s + kept_s);
+            next_s = next_s.into_iter().chain(due_s).min();
         }
         Ok(next_s.map(|next_s| next_s * 1000))
+    }
+
+    /// The layers that are not kept for ever, and for how long.
+    fn kept(&self) -> impl Iterator<Item = (Layer, i64)> {
+        let retention = self.record.config.retention;
+        let kept = move |tier| Some((tier, retention.kept_s(tier)? + RETENTION_MARGIN_S));
+        let of_tier = |(tier, kept_s)| Layer::all_of(tier).map(|layer| (layer, kept_s));
+        Tier::ALL.into_iter().filter_map(kept).flat_map(of_tier)
     }
 }

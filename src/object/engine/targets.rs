@@ -62,7 +62,7 @@ impl<S: Sql> Engine<S> {
             self.dictionary.admit(&labels)
         });
         let is_established = self.see(series, class, at_ms);
-        Target { series, is_overflow: false, is_established, is_whole, marks }
+        Target { series, is_overflow: false, is_established, marks, is_whole }
     }
 
     /// A series has points of a writer; whether it keeps its place in every bucket.
@@ -79,7 +79,7 @@ impl<S: Sql> Engine<S> {
         let Numbered { series, is_overflow } = self.dictionary.number(&labels);
         let is_whole = labels.len() == canonical.len();
         let is_established = self.see(series, class, at_ms);
-        Target { series, is_overflow, is_established, is_whole, marks }
+        Target { series, is_overflow, is_established, marks, is_whole }
     }
 
     /// The target of a series that an edge was told. It has other labels by now if the owner lists one of them as
@@ -95,11 +95,11 @@ impl<S: Sql> Engine<S> {
             let Some(labels) = self.dictionary.get(series) else {
                 // It was freed while the batch waited for its commit.
                 let (series, marks) = (self.dictionary.overflow(), Vec::new());
-                return Target { series, is_overflow: true, is_established: true, is_whole: false, marks };
+                return Target { series, is_overflow: true, is_established: true, marks, is_whole: false };
             };
             if self.distinct.counts_none() {
                 let is_established = self.see(series, class, at_ms);
-                return Target { series, is_overflow: false, is_established, is_whole: true, marks: Vec::new() };
+                return Target { series, is_overflow: false, is_established, marks: Vec::new(), is_whole: true };
             }
             let labels = labels.clone();
             self.target(labels.as_str(), class, at_ms)

@@ -59,7 +59,7 @@ fn paths_and_methods_are_those_of_the_table() {
 fn sums_by_tags_are_read_by_tags_however_many_series_there_are() {
     let stream = Stream::create(Server::shared(), json!({"name": "visits"}));
     let point = |id: u32| format!(r#"{{"n":100,"p":1000,"v":{{"country":"c{}","id":"{id}"}}}}"#, id % 3);
-    stream.write((0..3_000).map(point).collect::<Vec<_>>().join("\n"));
+    stream.write_as_owner((0..3_000).map(point).collect::<Vec<_>>().join("\n"));
     let ask = |target: &str| get(&stream, "render", &[("target", target), ("from", "-20min"), ("until", "+10s")]);
     // 3,000 series in 100 steps are more cells than are read at once.
     let all = ask("averageSeries(seriesByTag('name=visits.sum'))");

@@ -168,7 +168,7 @@ fn too_many_values_are_refused_and_sums_of_many_series_are_not() {
     let stream = Stream::new();
     let now_s = now_whole_s() / 3600 * 3600;
     let point = |id: u32| format!(r#"{{"n":1,"t":{},"p":1200,"v":{{"id":"{id}","kind":"{}"}}}}"#, now_s, id % 2);
-    stream.write((0..3_000).map(point).collect::<Vec<_>>().join("\n"));
+    stream.write_as_owner((0..3_000).map(point).collect::<Vec<_>>().join("\n"));
     let ask = |query: &str, step: &str| {
         let (start, end) = ((now_s - 3600).to_string(), now_s.to_string());
         get(&stream, "query_range", &[("query", query), ("start", &start), ("end", &end), ("step", step)])

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import shutil
 import sys
 import time
@@ -22,6 +23,8 @@ from ._options import add_stream, stream_of
 _TIMEOUT_S = 60.0
 # What is beside a sparkline or a plot: names and extremes.
 _MARGIN_COLUMNS = 16
+# What the server calls columns of its own; a label of such a name is told from them as in its CSV.
+_OUR_COLUMN = re.compile(r"(time|other|sum|ratio|rate|count|min|max|p[0-9.]+)$|distinct:|label\.")
 _PASSED_ON = ("from", "to", "step", "where", "by", "agg", "top")
 
 
@@ -114,7 +117,8 @@ def _table(answer: dict[str, Any]) -> list[str]:
         for one in answer["series"]
         if any(one[agg][step] is not None for agg in aggs)
     ]
-    return _draw.table(["time", *names, *([""] * has_other), *aggs], rows, len(aggs))
+    titles = [f"label.{name}" if _OUR_COLUMN.match(name) else name for name in names]
+    return _draw.table(["time", *titles, *([""] * has_other), *aggs], rows, len(aggs))
 
 
 def _spark(answer: dict[str, Any]) -> list[str]:

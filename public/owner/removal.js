@@ -1,0 +1,172 @@
+// @ts-check
+/** Removes points: first a look at what would go, then a question, then step by step until nothing is left of it. */
+
+import { Problem, isRetried } from "../live/problem.mjs";
+import { find, setText } from "../chart/dom.mjs";
+import { sentence } from "./fault.js";
+import { mountField } from "./field.js";
+import { problemIn } from "./problem-view.js";
+import { bytes, plural } from "./words.js";
+
+/** @import { Removed } from "./api.js" */
+/** @import { Question } from "./dialog.js" */
+
+const FIELDS = ["where", "from", "to"];
+/** Steps that fail one after the other before somebody is told; the server goes on by itself. */
+const MAX_FAILURES = 5;
+/** Steps that remove nothing, one after the other, each after a pause: two minutes. */
+const MAX_IDLE_STEPS = 120;
+const PAUSE_MS = 1000;
+
+/**
+ * @param {HTMLElement} el
+ * @param {object} needs
+ * @param {typeof import("./api.js")} needs.api
+ * @param {() => string} needs.token
+ * @param {(question: Question) => void} needs.ask
+ * @param {(problem: Problem) => boolean} needs.onrefused
+ */
+export function mountRemoval(el, { api, token, ask, onrefused }) {
+  const form = find(el, "form", HTMLFormElement);
+  const fields = new Map(FIELDS.map((name) => [name, mountField(find(el, `[data-field="${name}"]`, HTMLElement), `removal-${name}`)]));
+  const look = find(el, "[name=look]", HTMLButtonElement);
+  const remove = find(el, "[name=remove]", HTMLButtonElement);
+  const answer = find(el, ".answer", HTMLElement);
+  const progress = find(el, "progress", HTMLProgressElement);
+  const problem = problemIn(el);
+  let id = "";
+  /** What was looked at: only that is removed. */
+  let seen = /** @type {{ what: URLSearchParams, removed: Removed } | null} */ (null);
+
+  form.addEventListener("input", () => see(null, ""));
+  form.addEventListener("submit", async (event) => {
+    event.preventDefault();
+    see(null, "One moment…");
+    const what = typed();
+    await told(async (mine) => {
+      const removed = await finish(mine, what, await api.removePoints(token(), mine, what, { isDry: true }), true);
+      if (removed) see({ what, removed }, removed.points ? `${words(removed)} would go.` : "No point matches.");
+    });
+  });
+  remove.addEventListener("click", () => seen && ask(question(seen)));
+
+  /** Turns to a stream; what is shown of another one goes. @param {string} next */
+  function turn(next) {
+    id = next;
+    for (const { write } of fields.values()) write("");
+    complain(null);
+    see(null, "");
+    progress.hidden = true;
+    look.disabled = false;
+  }
+
+  /** @param {typeof seen} next @param {string} said */
+  function see(next, said) {
+    seen = next;
+    remove.hidden = !next?.removed.points;
+    setText(answer, said);
+  }
+
+  function typed() {
+    const value = (/** @type {string} */ name) => fields.get(name)?.read() ?? "";
+    const where = value("where").split("\n").map((line) => line.trim()).filter(Boolean).map((line) => ["where", line]);
+    return new URLSearchParams([...where, ...["from", "to"].map((name) => [name, value(name)]).filter(([, text]) => text)]);
+  }
+
+  /** What is wrong is said at its field, or here. @param {(mine: string) => Promise<void>} act */
+  async function told(act) {
+    const mine = id;
+    complain(null);
+    look.disabled = true;
+    try {
+      await act(mine);
+    } catch (error) {
+      if (!(error instanceof Problem)) throw error;
+      if (mine !== id || onrefused(error)) return;
+      see(null, "");
+      complain(error);
+    } finally {
+      if (mine === id) {
+        look.disabled = false;
+        progress.hidden = true;
+      }
+    }
+  }
+
+  /** @param {Problem | null} refused */
+  function complain(refused) {
+    const name = refused?.status === 400 && FIELDS.find((one) => refused.detail.includes(`\`${one}\``));
+    for (const [one, { complain }] of fields) complain(refused && one === name ? sentence(refused.detail) : "");
+    if (name) fields.get(name)?.input.focus();
+    problem.update(name ? null : refused);
+  }
+
+  /** @param {NonNullable<typeof seen>} looked @returns {Question} */
+  function question({ what, removed }) {
+    const mine = id;
+    return {
+      title: [`Remove ${plural(removed.points, "point")}?`],
+      said: [
+        `${words(removed)} go from all steps, totals, counts and messages, for ever and for everybody.`,
+        `What matches: ${Array.from(what, ([name, value]) => `${name} ${value}`).join(", ")}.`,
+        "What was sent on already, as to an upstream or a carbon, stays there.",
+      ],
+      confirm: "Remove for ever",
+      async act() {
+        const first = await api.removePoints(token(), mine, what);
+        // The dialog has its answer; the rest is told here.
+        setTimeout(() => mine === id && goOn(what, first, removed.points));
+      },
+    };
+  }
+
+  /** @param {URLSearchParams} what @param {Removed} first @param {number} expected */
+  async function goOn(what, first, expected) {
+    progress.max = Math.max(expected, 1);
+    see(null, "Removing…");
+    answer.focus();
+    await told(async (mine) => {
+      const removed = await finish(mine, what, first, false);
+      if (removed) see(null, `${words(removed)} are removed.`);
+    });
+  }
+
+  /**
+   * Asks on until nothing is left to do; null where the page has turned to another stream.
+   * @param {string} mine
+   * @param {URLSearchParams} what
+   * @param {Removed} removed the first answer; each counts all from the beginning
+   * @param {boolean} isDry
+   */
+  async function finish(mine, what, removed, isDry) {
+    let [failures, idle] = [0, 0];
+    while (removed.cursor && mine === id) {
+      progress.hidden = isDry;
+      progress.value = removed.points;
+      if (!isDry) setText(answer, `${words(removed)} are removed so far. It goes on also when you leave this page.`);
+      try {
+        const next = await api.removePoints(token(), mine, what, { isDry, after: removed.cursor });
+        idle = next.points > removed.points || next.bytes > removed.bytes ? 0 : idle + 1;
+        [removed, failures] = [next, 0];
+        if (idle >= MAX_IDLE_STEPS) throw new Problem({ status: 0, title: "It goes on, but slowly", detail: "The server is still at it, and nothing more was removed for a while. Look again later." });
+        if (idle) await pause(PAUSE_MS);
+      } catch (error) {
+        if (!(error instanceof Problem) || !isRetried(error) || idle >= MAX_IDLE_STEPS || ++failures >= MAX_FAILURES) throw error;
+        await pause(Math.max(PAUSE_MS, error.retryAfter_s * 1000));
+      }
+    }
+    return mine === id ? removed : null;
+  }
+
+  return { turn };
+}
+
+/** @param {Removed} removed */
+function words({ points, series, bytes: size }) {
+  return `${plural(points, "point")} of ${plural(series, "series", "series")} (${bytes(size)})`;
+}
+
+/** @param {number} wait_ms @returns {Promise<void>} */
+function pause(wait_ms) {
+  return new Promise((resolve) => setTimeout(resolve, wait_ms));
+}

@@ -1,0 +1,159 @@
+// @ts-check
+/** Removing points on the owner's page: a look first, then a question, then on to the end, whatever happens between. */
+
+import assert from "node:assert/strict";
+import { after, before, test } from "node:test";
+import { assertAccessible } from "./accessibility.mjs";
+import { launch } from "./chromium.mjs";
+import { eventually } from "./eventually.mjs";
+import { pretend } from "./owner-double.mjs";
+import { signIn } from "./owner.mjs";
+import { visit } from "./visitor.mjs";
+import { startWorker } from "./worker.mjs";
+
+/** @import { Page } from "playwright-core" */
+/** @import { Double } from "./owner-double.mjs" */
+/** @import { Worker } from "./worker.mjs" */
+
+const IMAGE = "<img src=x onerror=alert(1)>";
+const MATCHED = { points: 1200, series: 3, bytes: 4096 };
+
+/** @type {Worker} */
+let worker;
+/** @type {import("playwright-core").Browser} */
+let browser;
+
+before(async () => {
+  worker = await startWorker();
+  browser = await launch();
+});
+
+after(async () => {
+  await browser?.close();
+  await worker?.stop();
+});
+
+/**
+ * @param {string} name
+ * @param {(scene: { page: Page, double: Double }) => Promise<void>} story
+ * @param {import("playwright-core").BrowserContextOptions} [options]
+ */
+function scene(name, story, options) {
+  test(name, async () => {
+    const visitor = await visit(browser, options);
+    try {
+      const { page } = visitor;
+      const stream = await worker.createStream("shared");
+      const double = await pretend(page, stream.id);
+      await signIn(page, worker, `?stream=${stream.id}`);
+      await page.getByRole("heading", { name: "shared" }).waitFor();
+      await story({ page, double });
+      visitor.assertClean();
+    } finally {
+      await visitor.close();
+    }
+  });
+}
+
+/** @param {Double} double */
+const removals = ({ asked }) => asked.map(({ what }) => what).filter((what) => what.startsWith("DELETE points"));
+
+/** @param {Page} page @param {Record<string, string>} fields */
+async function lookAt(page, fields) {
+  for (const [label, text] of Object.entries(fields)) await page.locator(".removal").getByLabel(label).fill(text);
+  await page.getByRole("button", { name: "See what would go" }).click();
+}
+
+/** @param {Page} page */
+async function confirm(page) {
+  await page.getByRole("button", { name: "Remove it" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Remove for ever" }).click();
+}
+
+scene("what would go is shown, asked about, and removed to the end by steps", async ({ page, double }) => {
+  double.steps = [MATCHED];
+  await lookAt(page, { "Of which series": `client=${IMAGE}\npath=~/a.*\n`, From: "2026-11-30T00:00:00Z", Until: "-1h" });
+  await page.getByText("1,200 points of 3 series (4 KiB) would go.").waitFor();
+  const query = new URLSearchParams([["where", `client=${IMAGE}`], ["where", "path=~/a.*"], ["from", "2026-11-30T00:00:00Z"], ["to", "-1h"]]);
+  assert.deepEqual(removals(double), [`DELETE points?${query}&dry_run=1`]);
+  assert.ok(double.asked.every(({ what }) => !what.startsWith("DELETE points") || what.includes("dry_run=1")));
+
+  await page.getByRole("button", { name: "Remove it" }).click();
+  const dialog = page.getByRole("dialog");
+  await dialog.getByText(`What matches: where client=${IMAGE}, where path=~/a.*, from 2026-11-30T00:00:00Z, to -1h.`).waitFor();
+  await page.keyboard.press("Escape");
+  await eventually(async () => assert.ok(await page.getByRole("button", { name: "Remove it" }).evaluate((el) => el === document.activeElement)));
+  assert.equal(removals(double).length, 1);
+
+  double.steps = [{ points: 400, series: 1, bytes: 1000, cursor: "r1" }, 503, { points: 900, series: 2, bytes: 3000, cursor: "r1" }, MATCHED];
+  await confirm(page);
+  await page.getByText("1,200 points of 3 series (4 KiB) are removed.").waitFor();
+  assert.deepEqual(removals(double).slice(1), [`DELETE points?${query}`, ...Array(3).fill(`DELETE points?${query}&after=r1`)]);
+  assert.equal(await page.locator(".removal progress").isVisible(), false);
+  assert.equal(await page.getByRole("button", { name: "Remove it" }).isVisible(), false, "the same again is looked at again");
+  assert.equal(await page.locator("main img, dialog img").count(), 0);
+});
+
+scene("while it goes on, how far it is is shown, and that nobody has to wait for it", async ({ page, double }) => {
+  double.steps = [MATCHED, { points: 400, series: 1, bytes: 1000, cursor: "r1" }, ...Array(60).fill({ points: 400, series: 1, bytes: 1000, cursor: "r1" })];
+  await lookAt(page, { From: "-1d" });
+  await page.getByText("would go.").waitFor();
+  await confirm(page);
+  await page.getByText("400 points of 1 series (1,000 bytes) are removed so far. It goes on also when you leave this page.").waitFor();
+  assert.deepEqual(await page.locator(".removal progress").evaluate((el) => [/** @type {HTMLProgressElement} */ (el).value, /** @type {HTMLProgressElement} */ (el).max]), [400, 1200]);
+  assert.ok(await page.locator(".removal .answer").evaluate((el) => el === document.activeElement));
+  await assertAccessible(page);
+  // Another stream has nothing of it.
+  await page.getByRole("navigation").getByRole("link", { name: "Streams" }).click();
+  const before = removals(double).length;
+  await page.goBack();
+  await page.getByRole("heading", { name: "shared" }).waitFor();
+  assert.equal(await page.locator(".removal progress").isVisible(), false);
+  assert.ok(removals(double).length <= before + 1);
+});
+
+scene("a look that takes several steps counts to the end", async ({ page, double }) => {
+  double.steps = [{ points: 700, series: 2, bytes: 100, cursor: "r2" }, MATCHED];
+  await lookAt(page, { "Of which series": "client=7" });
+  await page.getByText("1,200 points of 3 series (4 KiB) would go.").waitFor();
+  assert.deepEqual(removals(double), ["DELETE points?where=client%3D7&dry_run=1", "DELETE points?where=client%3D7&dry_run=1&after=r2"]);
+});
+
+scene("only what was looked at can be removed", async ({ page, double }) => {
+  double.steps = [MATCHED, { points: 0, series: 0, bytes: 0 }];
+  await lookAt(page, { "Of which series": "client=7" });
+  await page.getByRole("button", { name: "Remove it" }).waitFor();
+  await page.locator(".removal").getByLabel("Of which series").fill("client=8");
+  assert.equal(await page.getByRole("button", { name: "Remove it" }).isVisible(), false);
+  await page.getByRole("button", { name: "See what would go" }).click();
+  await page.getByText("No point matches.").waitFor();
+  assert.equal(await page.getByRole("button", { name: "Remove it" }).isVisible(), false);
+});
+
+for (const [field, detail, told] of [
+  ["where", "`where`, `from` or `to` must say what is to be removed; to remove all, delete the stream", "Where, from or to must say what is to be removed"],
+  ["from", "`from` must be a time such as -2h", "It must be a time such as -2h."],
+  ["to", "`to` must be a whole second", "It must be a whole second."],
+]) {
+  scene(`what the server refuses of ${field} is said at its field`, async ({ page, double }) => {
+    double.refusal = { status: 400, detail };
+    await page.getByRole("button", { name: "See what would go" }).click();
+    await page.locator(`.removal [data-field="${field}"] .fault`, { hasText: told }).waitFor();
+    assert.equal(await page.locator(".removal .fault:not([hidden])").count(), 1);
+    assert.ok(await page.locator(`.removal [data-field="${field}"]`).evaluate((el) => el.contains(document.activeElement)));
+    await assertAccessible(page);
+  });
+}
+
+scene("a removal that can't go on is told, and nothing is asked for without end", async ({ page, double }) => {
+  await page.clock.install();
+  double.steps = [MATCHED, { points: 400, series: 1, bytes: 1000, cursor: "r1" }, ...Array(20).fill(503)];
+  await lookAt(page, { From: "-1d" });
+  await page.getByText("would go.").waitFor();
+  await confirm(page);
+  await eventually(async () => {
+    await page.clock.runFor(5000);
+    assert.equal(await page.locator(".removal .problem").isVisible(), true);
+  });
+  assert.equal(removals(double).length, 2 + 5);
+});
