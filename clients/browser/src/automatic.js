@@ -44,8 +44,10 @@ const present = (isLast) => {
   const BEAT_MS = 10000;
   // A page that slept was not open meanwhile.
   const MAX_BEAT_S = 15;
+  // Below this the server takes no period, and a millisecond of our clock may be a little less.
+  const MIN_BEAT_S = 0.001;
   const p = Math.min(now_s() - beat_s, MAX_BEAT_S);
-  if (beat && p > 0) add({ n: p, p }, false, { event: "presence", ...client() });
+  if (beat && p >= MIN_BEAT_S) add({ n: p, p }, false, { event: "presence", ...client() });
   clearTimeout(beat);
   beat = (options.presence ?? true) && !isLast && setTimeout(present, BEAT_MS);
   beat_s = now_s();

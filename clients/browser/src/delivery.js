@@ -138,7 +138,7 @@ const post = async (batch, leaving) => {
     batch.until_s = Math.min(until_s, now + REPEAT_S);
     busy.push(batch);
     store(batch, leaving ? 0 : now);
-    const { status, headers } = await request(url + id, body, leaving);
+    const { status, headers } = (await request(url + id, body, leaving)) || {};
     busy = busy.filter((one) => one != batch);
     if (status != 202 && !isRefusal(status)) {
       pause_s = Math.min(pause_s * (1.5 + Math.random()), MAX_PAUSE_S);

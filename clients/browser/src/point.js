@@ -16,12 +16,13 @@
  */
 export const pointOf = ({ n, d = 1, p, t, v }, sampleRate, at_s) => {
   const MAX_LABELS = 16;
+  const MIN_PERIOD_S = 0.001;
   const MAX_PERIOD_S = 86400;
   check("v", isLabels(v));
   v = labelsOf(v);
   check("n", isNumber(n, sampleRate));
   check("d", isNumber(d, sampleRate) && d >= 0);
-  check("p", p === undefined || (isNumber(p, 1) && p > 0 && p <= MAX_PERIOD_S));
+  check("p", p === undefined || (isNumber(p, 1) && p >= MIN_PERIOD_S && p <= MAX_PERIOD_S));
   check("t", t === undefined || isNumber(t, 1));
   check("v", Object.keys(v).length <= MAX_LABELS);
   return { n: n / sampleRate, d: d / sampleRate, p, t, v, at_s };

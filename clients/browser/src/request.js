@@ -10,11 +10,11 @@ import { attempt } from "./attempt.js";
 let untouched;
 
 /**
- * Never rejects; no status is no answer.
+ * Never rejects; what has no status is no answer.
  * @param {string} url
  * @param {string} body
  * @param {boolean} [leaving] the page may be gone before the answer
- * @returns {Promise<Partial<Response>>}
+ * @returns {Promise<Partial<Response> | undefined>}
  */
 export const request = async (url, body, leaving) => {
   const TIMEOUT_MS = 30000;
@@ -22,16 +22,14 @@ export const request = async (url, body, leaving) => {
     const isNative = /native code/.test(/** @type {any} */ (window.fetch));
     // Firefox has keepalive since 133 (2024), and a frame's fetch ends with the page. A beacon has no answer.
     if (leaving && !(isNative && "keepalive" in Request.prototype)) throw navigator.sendBeacon(url, body);
-    const answer = await ((!isNative && attempt(own)) || fetch).call(window, url, {
+    return await ((!isNative && attempt(own)) || fetch).call(window, url, {
       method: "POST",
       body,
       keepalive: true,
       credentials: "omit",
       signal: AbortSignal.timeout?.(TIMEOUT_MS),
     });
-    return answer || {};
   } catch {}
-  return {};
 };
 
 /** It keeps working without the frame. In a sandboxed page it is out of reach, as frames are strangers there. */

@@ -14,7 +14,7 @@ use std::borrow::Cow;
 
 use crate::domain::codec;
 use crate::domain::labels::{LabelsBuilder, MAX_VALUE_BYTES};
-use crate::domain::point::{Arrival, Given, MAX_AHEAD_S, MAX_PERIOD_S, Point};
+use crate::domain::point::{Arrival, Given, MAX_AHEAD_S, MAX_PERIOD_S, MIN_PERIOD_S, Point};
 
 use super::points::{MAX_POINTS, TooManyPoints};
 use super::rejection::Rejection;
@@ -219,9 +219,9 @@ impl<'a> DataPoint<'a> {
             return Err(Unfit::NoTime.into());
         }
         let t = not_ahead(seconds(self.time), arrival.at);
-        // A period that no clock can have had is none, and a longer one than points have is the longest.
+        // A period that no clock can have had is none; a shorter one than points have is the shortest, a longer one the longest.
         let has_period = kind != "gauge" && self.start != 0 && self.start < self.time;
-        let p = has_period.then(|| seconds(self.time - self.start).min(MAX_PERIOD_S));
+        let p = has_period.then(|| seconds(self.time - self.start).clamp(MIN_PERIOD_S, MAX_PERIOD_S));
         let point = Point::new(&Given { n: Some(n), d: Some(d), p, t: Some(t) }, arrival)?;
         labels.push(METRIC.into(), metric.name.as_ref().into());
         labels.push(TYPE.into(), kind.into());

@@ -4,8 +4,14 @@ use super::*;
 
 /// A delta with these times: seconds before now.
 fn delta_of(start_s: i64, time_s: i64) -> String {
-    let at = |ago_s: i64| (i128::from(NOW_NS) - i128::from(ago_s) * i128::from(SECOND_NS)).to_string();
-    let point = json!({"asInt": "5", "startTimeUnixNano": at(start_s), "timeUnixNano": at(time_s)});
+    let ns = |ago_s: i64| i128::from(ago_s) * i128::from(SECOND_NS);
+    delta_of_ns(ns(start_s), ns(time_s))
+}
+
+/// Likewise, in nanoseconds before now.
+fn delta_of_ns(start: i128, time: i128) -> String {
+    let at = |ago: i128| (i128::from(NOW_NS) - ago).to_string();
+    let point = json!({"asInt": "5", "startTimeUnixNano": at(start), "timeUnixNano": at(time)});
     both(&of("sum", delta(), &point)).join("|").replace(" metric=m;type=counter;", "")
 }
 
@@ -13,6 +19,7 @@ fn delta_of(start_s: i64, time_s: i64) -> String {
 fn a_value_is_kept_whatever_its_period_is() {
     let day = 86_400;
     assert_eq!(delta_of(day, 0), "0 5/1/86400/0");
+    assert_eq!(delta_of_ns(10_105, 0), "0 5/1/0.001/0", "two exports may be so near");
     for longer in [day + 1, 3 * day, 400 * day] {
         assert_eq!(delta_of(longer, 0), "0 5/1/86400/0", "{longer}");
     }
