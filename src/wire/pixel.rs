@@ -57,7 +57,8 @@ mod tests {
 
     #[test]
     fn a_query_string_is_a_point() {
-        let (point, labels) = parse(b"n=2&d=4&p=10&v.country=US&v.page=%2Fa%20b&batch=x&key=wk_a", ARRIVAL).expect("valid");
+        let (point, labels) =
+            parse(b"n=2&d=4&p=10&v.country=US&v.page=%2Fa%20b&batch=x&key=wk_a", ARRIVAL).expect("valid");
         assert_eq!(point, Point { n: 2.0, d: 4.0, p: Some(10.0), t: NOW });
         assert_eq!((labels.value("country"), labels.value("page")), ("US", "/a b"));
     }
