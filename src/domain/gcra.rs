@@ -22,6 +22,8 @@ pub struct Rate {
     us_per_unit: f64,
     /// The time in which a burst flows off.
     burst_us: i64,
+    /// The longest that anybody waits: two bursts, or as long as the largest body takes.
+    longest_us: i64,
 }
 
 impl Rate {
@@ -29,7 +31,14 @@ impl Rate {
     #[must_use]
     pub fn new(units: f64, per_s: f64, burst: f64) -> Self {
         let us_per_unit = per_s * US_PER_S / units;
-        Self { us_per_unit, burst_us: if us_per_unit.is_finite() { whole(burst * us_per_unit) } else { 0 } }
+        let burst_us = if us_per_unit.is_finite() { whole(burst * us_per_unit) } else { 0 };
+        Self { us_per_unit, burst_us, longest_us: 2 * burst_us }
+    }
+
+    /// The same, where a body may take so many units at once: all of them are paid for.
+    #[must_use]
+    pub fn with_largest(self, units: f64) -> Self {
+        Self { longest_us: self.longest_us.max(self.us(units)), ..self }
     }
 
     /// So many times as much per time, and at once.
@@ -62,9 +71,9 @@ impl Rate {
 pub struct Tat(pub i64);
 
 impl Tat {
-    /// A clock that is set back leaves nobody waiting for more than two bursts.
+    /// A clock that is set back leaves nobody waiting for more than two bursts, or for what the largest body takes.
     pub fn settle(&mut self, rate: Rate, now_us: i64) {
-        self.0 = self.0.min(now_us.saturating_add(2 * rate.burst_us));
+        self.0 = self.0.min(now_us.saturating_add(rate.longest_us));
     }
 
     /// How many units have not flowed off.
@@ -97,7 +106,7 @@ impl Tat {
         tat.settle(rate, now_us);
         let next = tat.0.max(now_us).saturating_add(rate.us(units));
         if next - now_us <= rate.burst_us || tat.0 <= now_us {
-            return Ok(Self(next.min(now_us + 2 * rate.burst_us)));
+            return Ok(Self(next.min(now_us + rate.longest_us)));
         }
         Err((next - rate.burst_us).min(tat.0) - now_us)
     }
@@ -108,7 +117,7 @@ impl Tat {
     #[must_use]
     pub fn spent(self, rate: Rate, units: f64, now_us: i64) -> Self {
         let next = self.0.max(now_us).saturating_add(rate.us(units));
-        Self(next.min(now_us.saturating_add(2 * rate.burst_us)).max(self.0))
+        Self(next.min(now_us.saturating_add(rate.longest_us)).max(self.0))
     }
 }
 
@@ -336,8 +345,12 @@ mod tests {
         assert_eq!(tat.outstanding(rate, NOW), 440_000.0);
         assert_eq!(one(&mut tat, rate, 440_000.0, NOW), Err(880 * S), "when all has flowed off");
         assert_eq!(one(&mut tat, rate, 10.0, NOW), Err(280 * S + 20_000), "when it is below the burst");
-        // The attack of 60 such bodies takes a network 60 * 880 s, some 14 hours.
-        assert!(one(&mut tat, rate, 440_000.0, NOW + 880 * S).is_ok());
+        // A body of more than two bursts is paid for where such are known of.
+        let small = Rate::new(500.0, 1.0, 60_000.0).with_largest(440_000.0);
+        let mut tat = Tat::default();
+        assert!(one(&mut tat, small, 440_000.0, NOW).is_ok());
+        assert_eq!(one(&mut tat, small, 440_000.0, NOW), Err(880 * S));
+        assert!(one(&mut tat, small, 440_000.0, NOW + 880 * S).is_ok());
     }
 
     #[test]

@@ -210,6 +210,7 @@ impl From<Refusal> for Problem {
             Refusal::Conflict(detail) => Self::Conflict(detail),
             Refusal::Overloaded => Self::Overloaded,
             Refusal::Limited(limited) => Self::Limited(Box::new(limited)),
+            Refusal::TooLarge(detail) => Self::TooLarge(detail),
             Refusal::QueryTooLarge(detail) => Self::QueryTooLarge(detail),
             Refusal::InvalidRequest(detail) => Self::InvalidRequest(detail),
             Refusal::OtherVersion => Self::OtherVersion,

@@ -187,6 +187,11 @@ impl Admission {
         self.open_units = self.open_units.saturating_sub(if charge.is_keyed { 0 } else { charge.units });
     }
 
+    /// What a request of an open writer may cost at most.
+    pub(super) fn most_open_units(&self, limits: &Limits, shards: u16) -> f64 {
+        Terms::new(limits, shards, self.used_bytes).most_units()
+    }
+
     /// Charges a repeated key, which is answered whatever its writer has left.
     pub(super) fn repeated(&mut self, writer: &Writer<'_>, limits: &Limits, shards: u16, now_ms: i64) {
         let (terms, now_us) = (Terms::new(limits, shards, self.used_bytes), now_ms * US_PER_MS);

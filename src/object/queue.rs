@@ -44,9 +44,10 @@ impl Queue {
         Self { waiting: VecDeque::new(), bytes: 0, max_bytes }
     }
 
-    /// Whether so many bytes may wait as well.
-    pub(super) fn has_room(&self, frame_bytes: usize) -> bool {
-        self.bytes + frame_bytes <= self.max_bytes
+    /// Whether so many bytes may wait as well: of open writers only while a quarter of the room is left for others.
+    pub(super) fn has_room(&self, frame_bytes: usize, is_open: bool) -> bool {
+        let rest = if is_open && self.bytes > 0 { self.max_bytes / 4 } else { 0 };
+        self.bytes + frame_bytes <= self.max_bytes - rest
     }
 
     /// Lets a batch wait that there is room for.
@@ -100,12 +101,12 @@ mod tests {
     #[test]
     fn the_queue_takes_up_to_its_limit_and_all_again_after_a_commit() {
         let mut queue = Queue::new(10);
-        assert!(queue.has_room(10) && !queue.has_room(11));
+        assert!(queue.has_room(10, true) && !queue.has_room(11, false));
         drop(queue.push(of(10), None, Outcome::default(), Charge::default()));
-        assert!(!queue.has_room(1));
+        assert!(!queue.has_room(1, false));
         assert_eq!(queue.take(99).expect("one waits").batches, [of(10)]);
         assert!(queue.take(99).is_none());
-        assert!(queue.has_room(10));
+        assert!(queue.has_room(10, false));
     }
 
     #[test]

@@ -113,7 +113,7 @@ impl Stream {
         if key.is_some() && !fence.admits(shards) {
             return Err(Refusal::Moved);
         }
-        if !queue.has_room(frame.len()) {
+        if !queue.has_room(frame.len(), writer.who == Who::Open) {
             return Err(Refusal::Overloaded);
         }
         let (points, rejected) = (outcome.accepted, outcome.rejected_total());

@@ -221,6 +221,9 @@ pub enum Refusal {
     /// The answer would be too large, or what it needs is not kept.
     #[error("{0}")]
     QueryTooLarge(String),
+    /// More than one request may bring.
+    #[error("{0}")]
+    TooLarge(String),
     /// What is asked for does not go with the stream's configuration, or can't be made of it.
     #[error("{0}")]
     InvalidRequest(String),

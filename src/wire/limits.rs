@@ -12,11 +12,11 @@ use super::stream::ConfigError;
 /// One of the numbers. Each budget also has a burst, which is what flows off in the time said here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// Units that all open writers take together; a burst is 2 minutes' worth.
+    /// Units that all open writers take together; a burst is half a minute's worth.
     OpenUnitsPerS,
-    /// Units that a network takes; a burst is 10 minutes' worth. So it is of a write key.
+    /// Units that a network takes; a burst is 2 minutes' worth.
     NetworkUnitsPerS,
-    /// Units that a write key takes.
+    /// Units that a write key takes; a burst is 10 minutes' worth.
     KeyUnitsPerS,
     /// Late places that all open writers touch together; a burst is half an hour's worth. So it is of a network.
     OpenLatePerHour,

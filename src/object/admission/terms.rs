@@ -8,10 +8,15 @@ pub(super) const KINDS: usize = 3;
 pub(super) const UNITS: usize = 0;
 pub(super) const LATE: usize = 1;
 
-/// What flows off in this time is given at once: of units, to a network or key...
-const UNITS_BURST_S: f64 = 600.0;
-/// ...and to all open writers, who are many, so that their sum is even...
-const OPEN_BURST_S: f64 = 120.0;
+/// What flows off in this time is given at once: of units, to a network...
+const NETWORK_BURST_S: f64 = 120.0;
+/// ...to a write key...
+const KEY_BURST_S: f64 = 600.0;
+/// ...and to all open writers, who are many, so that their sum is even. A unit is some 2 us of the object's time: these 300,000 are
+/// 0.6 s, in which others wait...
+const OPEN_BURST_S: f64 = 30.0;
+/// A request of an open writer costs at most so much, or as much as its network has at once where that is more: others wait for 0.2 s.
+const MAX_OPEN_UNITS: f64 = 100_000.0;
 /// ...of late places...
 const LATE_BURST_S: f64 = 1_800.0;
 /// ...and of bytes on disk.
@@ -56,9 +61,9 @@ impl Terms {
             let window_s = KEY_WINDOW_MS as f64 / 1_000.0;
             rate(keys / 2.0 / spread, window_s, window_s)
         };
-        let taker = |units, late, keys| {
+        let taker = |units, burst_s, late, keys| {
             [
-                rate(limit(units) / spread, 1.0, UNITS_BURST_S),
+                rate(limit(units) / spread, 1.0, burst_s).with_largest(MAX_OPEN_UNITS),
                 rate(limit(late) / spread, HOUR_S, LATE_BURST_S),
                 held(keys),
             ]
@@ -66,10 +71,10 @@ impl Terms {
         let used = used_bytes as f64 / limit(Limit::StorageBytes);
         let left = ((CLOSED_FROM - used) / (CLOSED_FROM - FALLS_FROM)).clamp(0.0, 1.0);
         Self {
-            network: taker(Limit::NetworkUnitsPerS, Limit::NetworkLatePerHour, NETWORK_KEYS),
-            key: taker(Limit::KeyUnitsPerS, Limit::KeyLatePerHour, KEY_KEYS),
+            network: taker(Limit::NetworkUnitsPerS, NETWORK_BURST_S, Limit::NetworkLatePerHour, NETWORK_KEYS),
+            key: taker(Limit::KeyUnitsPerS, KEY_BURST_S, Limit::KeyLatePerHour, KEY_KEYS),
             open: [
-                rate(limit(Limit::OpenUnitsPerS) / all, 1.0, OPEN_BURST_S),
+                rate(limit(Limit::OpenUnitsPerS) / all, 1.0, OPEN_BURST_S).with_largest(MAX_OPEN_UNITS),
                 rate(limit(Limit::OpenLatePerHour) / all, HOUR_S, LATE_BURST_S),
             ],
             disk: rate(limit(Limit::DiskBytesPerDay) / all * left, DAY_S, DISK_BURST_S),
@@ -77,6 +82,11 @@ impl Terms {
             is_full: used >= FULL_FROM,
             used,
         }
+    }
+
+    /// What a request of an open writer may cost.
+    pub(super) fn most_units(&self) -> f64 {
+        self.network[UNITS].burst().max(MAX_OPEN_UNITS)
     }
 
     /// Which budget does not suffice, for a person.

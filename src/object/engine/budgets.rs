@@ -36,6 +36,15 @@ impl<S: Sql> Engine<S> {
             return Err(Refusal::Overloaded);
         }
         let config = &self.record.config;
+        let most = self.admission.most_open_units(&config.limits, config.layout.shards());
+        #[expect(clippy::cast_precision_loss, reason = "costs are far below 2^53")]
+        let is_too_large = writer.who == Who::Open && cost.units as f64 > most;
+        if is_too_large {
+            return Err(Refusal::TooLarge(format!(
+                "a request without a write key may cost at most {most} units, and this one costs {}: send fewer points at a time, or shorter periods",
+                cost.units
+            )));
+        }
         let admit = |admission: &mut Admission| admission.admit(&ask, &config.limits, config.layout.shards(), now_ms);
         let mut admitted = admit(&mut self.admission);
         if let Err(limited) = &admitted
