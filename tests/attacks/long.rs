@@ -10,6 +10,9 @@ const DAY_S: u64 = 86_400;
 /// How late points are at most, a little below what a stream takes.
 const LATE_S: u64 = DAY_S - 60;
 
+/// Points of a body: as many as may be, and so few that each body alone costs little.
+const SIZES: [u64; 4] = [10_000, 1_000, 1_000, 100];
+
 /// A point that covers about a day and ended at any time of the last.
 fn long(random: &mut Random, series: u64) -> String {
     let (t, p) = (now_whole_s() - random.below(LATE_S), 86_000 + random.below(391));
@@ -19,7 +22,8 @@ fn long(random: &mut Random, series: u64) -> String {
 #[test]
 fn long_late_points_in_every_series_fill_no_place() {
     let strike = |attacker: &mut Attacker<'_>| {
-        let points: Vec<String> = (0..10_000).map(|point| long(&mut attacker.random, point % 4_000)).collect();
+        let points = *attacker.random.one_of(&SIZES);
+        let points: Vec<String> = (0..points).map(|point| long(&mut attacker.random, point % 4_000)).collect();
         attacker.post(&array(points.into_iter()));
     };
     let attack = Attack { name: "part_filling", config: json!({}), connections: 4, strike: &strike, undo: "a!=" };
@@ -32,7 +36,8 @@ fn bodies_of_60_000_long_series_cost_others_nothing() {
         let first = attacker.next() % 6 * 10_000;
         let point =
             |number: u64| format!(r#"{{"n":1,"p":{},"v":{{"a":"{}"}}}}"#, 86_000 + number % 391, first + number);
-        attacker.post(&array((0..10_000).map(point)));
+        let points = *attacker.random.one_of(&SIZES);
+        attacker.post(&array((0..points).map(point)));
     };
     let attack = Attack { name: "long_series", config: json!({}), connections: 4, strike: &strike, undo: "a!=" };
     attack.run().report.finish();
