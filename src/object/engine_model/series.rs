@@ -6,7 +6,7 @@ impl Model {
     /// Series that were folded are part of what overflows from now on; only those that nobody wrote to for long are.
     pub(super) fn follow_folds(&mut self) {
         let before_ms = self.now_ms - 47 * 3_600_000;
-        for Kept { labels, .. } in &mut self.points {
+        for Kept { labels, .. } in self.points.iter_mut().filter(|kept| kept.is_alive()) {
             if labels != Labels::overflow().as_str() && !self.engine.has_series(labels) {
                 assert!(self.may_refuse || self.written_ms[labels] < before_ms, "{labels} was folded too soon");
                 *labels = Labels::overflow().as_str().to_owned();
