@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use heartbeat::domain::cell::Cell;
 use heartbeat::domain::labels::Labels;
-use heartbeat::domain::open::{OpenBuckets, SeriesId};
+use heartbeat::domain::open::{OpenBuckets, Owner, SeriesId};
 use heartbeat::domain::point::Point;
 use heartbeat::domain::tier::Layer;
 use heartbeat::store::chunks;
@@ -37,7 +37,7 @@ pub(crate) fn hour(hour: u32) -> OpenBuckets {
     let mut open = OpenBuckets::default();
     for step in hour * STEPS_AN_HOUR..(hour + 1) * STEPS_AN_HOUR {
         for series in 0..SERIES {
-            open.add(series, &point(step, series), &[], 10_000, || 0, |_, _, _, _| ());
+            open.add(Owner { series, is_established: true }, &point(step, series), &[], 10_000, || 0, |_, _, _, _| ());
         }
     }
     open

@@ -10,7 +10,7 @@ use std::time::Duration;
 use divan::counter::ItemsCount;
 use divan::{Bencher, Divan, black_box};
 use heartbeat::domain::cell::Cell;
-use heartbeat::domain::open::{OpenBuckets, SeriesId};
+use heartbeat::domain::open::{OpenBuckets, Owner, SeriesId};
 use heartbeat::domain::point::{Arrival, Point};
 use heartbeat::domain::query::{By, Collector, Query};
 use heartbeat::domain::sketches::{Mark, Wanted};
@@ -77,7 +77,7 @@ fn merge_points(bencher: Bencher<'_, '_>) {
     let mut open = OpenBuckets::default();
     bencher.counter(ItemsCount::new(points.len())).bench_local(|| {
         for (series, point) in black_box(&points) {
-            open.add(*series, point, &[], 10_000, || 0, |_, _, _, _| ());
+            open.add(Owner { series: *series, is_established: true }, point, &[], 10_000, || 0, |_, _, _, _| ());
         }
     });
 }
@@ -170,7 +170,7 @@ fn query_cells(bencher: Bencher<'_, '_>) {
     chunks::each(&day::sealed(M1), M1, NOW_S, NOW_S + HOUR_S * 24, |_| true, query.sketches, &mut take)
         .expect("decodes");
     bencher.counter(ItemsCount::new(cells.len())).bench_local(|| {
-        let mut collector = Collector::new(&query, labels.iter());
+        let mut collector = Collector::new(&query, (0..).zip(labels.iter()));
         for (start_s, series, cell) in &cells {
             collector.add(M1, *start_s, *series, cell).expect("fits");
         }
@@ -183,7 +183,7 @@ fn query_cells(bencher: Bencher<'_, '_>) {
 fn query_chunks(bencher: Bencher<'_, '_>) {
     let (labels, query, sql) = (day::labels(), grouped(), day::sealed(M1));
     bencher.counter(ItemsCount::new(HOURS * 60 * SERIES as usize)).bench_local(|| {
-        let mut collector = Collector::new(&query, labels.iter());
+        let mut collector = Collector::new(&query, (0..).zip(labels.iter()));
         let (from_s, to_s) = (query.window.from_s(), query.window.to_s());
         for layer in query.window.layers() {
             chunks::each::<StoreError>(

@@ -130,7 +130,9 @@ mod tests {
 
     fn late_places(points: &[(Option<SeriesId>, Point)]) -> u64 {
         let mut meter = Meter::new(0, NOW_MS);
-        points.iter().for_each(|(series, point)| meter.add(*series, point));
+        for (series, point) in points {
+            meter.add(*series, point);
+        }
         meter.cost().late_places
     }
 

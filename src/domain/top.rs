@@ -191,7 +191,9 @@ mod tests {
             }
             let (first, rest) = shards.split_first().expect("three");
             let mut merged = first.clone();
-            rest.iter().for_each(|shard| merged.merge(shard));
+            for shard in rest {
+                merged.merge(shard);
+            }
             assert_law(&merged, &exact);
             // A merged list counts on.
             for key in 0..200 {

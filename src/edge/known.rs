@@ -100,7 +100,9 @@ mod tests {
     fn labels(rules: u64, written: &[&str]) -> NewLabels {
         let mut labels = NewLabels::default();
         labels.rules = rules;
-        written.iter().for_each(|written| labels.push(written.as_bytes()));
+        for written in written {
+            labels.push(written.as_bytes());
+        }
         labels
     }
 

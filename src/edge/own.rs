@@ -77,7 +77,7 @@ impl Exchange {
     pub(super) async fn patch_stream(&mut self, id: &StreamId) -> Result<Reply, Problem> {
         self.check_owner()?;
         let patch = self.patch().await?;
-        let config = self.change(id, &Command::Patch(patch)).await?;
+        let config = self.change(id, &Command::Patch(Box::new(patch))).await?;
         Ok(no_store(&self.view(id, &config)))
     }
 

@@ -122,7 +122,7 @@ mod tests {
         assert_eq!(wait_s("a/0", &open("192.0.2.1"), 999), None, "the clock was set back");
         remember("a/0", &open("192.0.2.1"), &limited(30, 20), 1_000);
         assert_eq!(wait_s("a/0", &open("192.0.2.1"), 21_000), None);
-        assert_eq!(REFUSED.with_borrow(|refused| refused.len()), 0, "what is over is forgotten");
+        assert_eq!(REFUSED.with_borrow(FxHashMap::len), 0, "what is over is forgotten");
     }
 
     #[test]
@@ -139,7 +139,7 @@ mod tests {
         for index in 0..5_000 {
             remember("a/0", &open(&index.to_string()), &limited(30, if index < 10 { 1 } else { 20 }), 0);
         }
-        assert_eq!(REFUSED.with_borrow(|refused| refused.len()), MAX_ENTRIES);
+        assert_eq!(REFUSED.with_borrow(FxHashMap::len), MAX_ENTRIES);
         assert_eq!(wait_s("a/0", &open("4999"), 1), None);
         remember("a/0", &open("4999"), &limited(30, 20), 1_500);
         assert_eq!(wait_s("a/0", &open("4999"), 1_500), Some(30));

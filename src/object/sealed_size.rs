@@ -107,7 +107,6 @@ fn a_request_of_random_long_points_takes_at_most_7_times_its_bytes() {
 /// Takes long without optimisation: the figures of DESIGN.md.
 #[test]
 #[ignore = "minutes"]
-#[expect(clippy::cast_precision_loss, reason = "small numbers")]
 fn a_long_attack_of_long_points_leaves_few_parts_and_exact_sums() {
     for (bodies, series, shortest_s) in
         [(1, 60_000, 86_000), (1, 10_000_000, 1), (20, 60_000, 86_000), (20, 60_000, 1), (60, 4_000, 86_000)]
@@ -154,7 +153,7 @@ fn what_a_day_of_counters_writes() {
         let mut frame = FrameBuilder::new(now_ms.unsigned_abs(), [0; 16], |_| None);
         for step in 0..60i64 {
             for series in 0..100i64 {
-                let n = 20 + (((minutes * 6 + step) * 100 + series) * 2_654_435_761 >> 16) % 60;
+                let n = 20 + ((((minutes * 6 + step) * 100 + series) * 2_654_435_761) >> 16) % 60;
                 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
                 let point = Point { n: n as f64, d: 1.0, p: None, t: (now_ms / 1000 + step * 10 - 600) as f64 };
                 frame.push(0, Ok((point, &format!("series\u{1f}{series}\u{1e}"))));

@@ -125,7 +125,7 @@ impl DurableObject for Stream {
             Ok(Command::AddWriteKey(key)) => self.shared.change_keys(KeyChange::Add(key)).await,
             Ok(Command::EndWriteKey(id)) => self.shared.change_keys(KeyChange::End(id)).await,
             Ok(Command::Adopt) => self.adopt().await,
-            Ok(Command::Patch(patch)) => self.patch(patch).await,
+            Ok(Command::Patch(patch)) => self.patch(*patch).await,
             Ok(Command::Create { config, read_key_hash, forward_token }) => {
                 self.create(*config, read_key_hash, forward_token).await
             }
@@ -199,7 +199,7 @@ impl Stream {
 
     /// The alarm comes at once: the new retention may keep less, and an idle stream has no other event.
     async fn patch(&self, patch: StreamPatch) -> Answer {
-        let command = Command::Patch(self.sealed(patch).await?);
+        let command = Command::Patch(Box::new(self.sealed(patch).await?));
         let answer = self.shared.obey(command)?;
         self.shared.set_alarm(1).await;
         self.shared.announce_soon().await;

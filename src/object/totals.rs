@@ -39,6 +39,7 @@ impl Totals {
     }
 }
 
+#[cfg_attr(target_pointer_width = "64", expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it"))]
 fn is_zero(count: &u64) -> bool {
     *count == 0
 }

@@ -117,7 +117,9 @@ mod tests {
     #[test]
     fn the_form_of_a_row_with_decisions_is_pinned() {
         let mut overflow = Vec::new();
-        [1, 9].into_iter().for_each(|set| refuse(&mut overflow, set));
+        for set in [1, 9] {
+            refuse(&mut overflow, set);
+        }
         let logged = [
             Logged { class: Some(Class::Open), overflow: &overflow, frame: b"ab" },
             Logged { class: Some(Class::Keyed), overflow: &[], frame: b"c" },

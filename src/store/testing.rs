@@ -48,6 +48,11 @@ impl TestSql {
         self.fault.set(Some(fault));
     }
 
+    /// Whether the statement that was to fail did.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.fuse.get().is_none()
+    }
+
     /// Lets all statements succeed again.
     pub(crate) fn heal(&self) {
         self.fuse.set(None);

@@ -44,7 +44,7 @@ pub enum Command {
     /// Answers the [`StreamConfig`] that home has.
     Describe,
     /// Changes the configuration, at home; answers the new [`StreamConfig`].
-    Patch(StreamPatch),
+    Patch(Box<StreamPatch>),
     /// Replaces the read key, at home; answers the [`StreamConfig`].
     Rekey {
         /// The hash of the new read key.

@@ -18,7 +18,7 @@ fn proxied() -> Server {
     Server::start_with(State::new(), &environment)
 }
 
-fn limited(server: &Server, limits: Value) -> Stream {
+fn limited(server: &Server, limits: &Value) -> Stream {
     Stream::create(server, json!({ "name": "test", "limits": limits }))
 }
 
@@ -37,7 +37,7 @@ fn long_points(count: usize) -> String {
 
 #[test]
 fn what_is_beyond_a_budget_is_told_which_and_until_when() {
-    let stream = limited(Server::shared(), json!({ "open_units_per_s": 1 }));
+    let stream = limited(Server::shared(), &json!({ "open_units_per_s": 1 }));
     let answer = (0..20).map(|_| stream.post(POINT)).find(|answer| answer.status != 202).expect("30 units at once");
     assert_eq!(answer.problem(429), "rate-limited");
     let wait_s: u32 = answer.header("Retry-After").parse().expect("seconds");
@@ -52,7 +52,7 @@ fn what_is_beyond_a_budget_is_told_which_and_until_when() {
 
 #[test]
 fn each_face_tells_it_in_its_own_form() {
-    let stream = limited(Server::shared(), json!({ "open_units_per_s": 0 }));
+    let stream = limited(Server::shared(), &json!({ "open_units_per_s": 0 }));
     let told = |answer: &Answer| {
         assert_eq!(answer.status, 429, "{}", answer.text());
         assert!(answer.header("Heartbeat-Limits").ends_with(":units:open"), "{}", answer.text());
@@ -78,7 +78,7 @@ fn each_face_tells_it_in_its_own_form() {
 #[test]
 fn a_flood_from_one_network_locks_out_nobody_else() {
     let server = proxied();
-    let stream = limited(&server, json!({ "network_units_per_s": 50 }));
+    let stream = limited(&server, &json!({ "network_units_per_s": 50 }));
     let (_, key) = new_key(&stream, "agent");
     let flood = long_points(500);
     let first = post(&stream, "192.0.2.1", &flood);
@@ -101,7 +101,7 @@ fn a_flood_from_one_network_locks_out_nobody_else() {
 #[test]
 fn a_write_that_was_refused_counts_once_when_its_time_has_come() {
     let server = proxied();
-    let stream = limited(&server, json!({ "network_units_per_s": 20 }));
+    let stream = limited(&server, &json!({ "network_units_per_s": 20 }));
     // 2,400 units at once, of which each takes some 300: with 20 per second the next one is due in a few seconds.
     let body = long_points(8);
     let send = |key: &str| {
@@ -134,7 +134,7 @@ fn a_write_that_was_refused_counts_once_when_its_time_has_come() {
 #[test]
 fn late_points_have_a_budget_of_their_own() {
     let server = proxied();
-    let stream = limited(&server, json!({ "network_late_places_per_hour": 10 }));
+    let stream = limited(&server, &json!({ "network_late_places_per_hour": 10 }));
     let now_s = crate::clock::now_whole_s();
     let late = |hours: u64| format!("[{{\"n\":1,\"t\":{}}}]", now_s - hours * 3_600);
     let answers: Vec<Answer> = (4..20).map(|hours| post(&stream, "192.0.2.1", &late(hours))).collect();
@@ -146,7 +146,7 @@ fn late_points_have_a_budget_of_their_own() {
 
 #[test]
 fn where_the_disk_is_nearly_full_only_the_owner_writes() {
-    let stream = limited(Server::shared(), json!({ "storage_bytes": 1_000_000 }));
+    let stream = limited(Server::shared(), &json!({ "storage_bytes": 1_000_000 }));
     let body: Vec<String> =
         (0..10_000).map(|index| format!("{{\"n\":{index}.5,\"v\":{{\"a\":\"{index}\"}}}}")).collect();
     let owned = |body: &str| stream.owned("POST", "/points").body(body).send();
@@ -168,7 +168,7 @@ fn where_the_disk_is_nearly_full_only_the_owner_writes() {
 
 #[test]
 fn limits_are_shown_changed_and_checked() {
-    let stream = limited(Server::shared(), json!({ "network_units_per_s": 7 }));
+    let stream = limited(Server::shared(), &json!({ "network_units_per_s": 7 }));
     let limits = |answer: Answer| answer.expect(200).json()["limits"].clone();
     let shown = limits(stream.owned("GET", "").send());
     assert_eq!((&shown["network_units_per_s"], &shown["open_units_per_s"]), (&json!(7), &json!(10_000)));
@@ -193,7 +193,7 @@ fn limits_are_shown_changed_and_checked() {
 #[test]
 fn who_floods_with_keys_keeps_no_other_key_out() {
     let server = proxied();
-    let stream = limited(&server, json!({ "network_units_per_s": 1 }));
+    let stream = limited(&server, &json!({ "network_units_per_s": 1 }));
     let send = |network: &str, key: String| {
         from(network, stream.call("POST", "/points")).header("Idempotency-Key", key).body(POINT).send().status
     };

@@ -99,7 +99,7 @@ fn every_path_binds_a_key_to_its_content() {
 
 #[test]
 fn two_writers_with_the_same_keys_and_different_points_lose_none_and_count_none_twice() {
-    const BATCHES: usize = 60;
+    const BATCHES: u32 = 60;
     let stream = Stream::new();
     let barrier = Barrier::new(8);
     // Two of the writers send each body, so all is sent at once, joined, gathered and sent again.
@@ -113,8 +113,8 @@ fn two_writers_with_the_same_keys_and_different_points_lose_none_and_count_none_
         }
     };
     std::thread::scope(|scope| (0..8).for_each(|writer| drop(scope.spawn(move || write(writer)))));
-    assert_close(stream.total("sum"), 10.0 * BATCHES as f64 / 2.0, "each body once for each key");
-    assert_close(stream.total("count"), 4.0 * BATCHES as f64 / 2.0, "count");
+    assert_close(stream.total("sum"), 10.0 * f64::from(BATCHES) / 2.0, "each body once for each key");
+    assert_close(stream.total("count"), 4.0 * f64::from(BATCHES) / 2.0, "count");
 }
 
 #[test]

@@ -245,7 +245,9 @@ fn a_write_that_is_not_stored_is_given_back() {
         |stage: &mut Stage| (0..40).map_while(|_| stage.ask(&open("192.0.2.1"), 10_000).ok()).collect::<Vec<Charge>>();
     let charges = admitted(&mut stage);
     assert_eq!(charges.len(), 6);
-    charges.iter().for_each(|charge| stage.admission.refund(charge));
+    for charge in &charges {
+        stage.admission.refund(charge);
+    }
     assert_eq!((stage.admission.open_units, stage.admission.all_units), (0, 0));
     assert_eq!(admitted(&mut stage).len(), 6);
 }

@@ -6,7 +6,7 @@ impl Model {
     /// Series that were folded are part of what overflows from now on; only those that nobody wrote to for long are.
     pub(super) fn follow_folds(&mut self) {
         let before_ms = self.now_ms - 47 * 3_600_000;
-        for Kept { labels, .. } in &mut self.points {
+        for Kept { labels, .. } in self.points.iter_mut().filter(|kept| kept.is_alive()) {
             if labels != Labels::overflow().as_str() && !self.engine.has_series(labels) {
                 assert!(self.may_refuse || self.written_ms[labels] < before_ms, "{labels} was folded too soon");
                 *labels = Labels::overflow().as_str().to_owned();
@@ -98,8 +98,8 @@ fn new_series_in_the_next_buckets_leave_established_ones_their_places() {
     assert_eq!(write_all(&mut model, Class::Owner, 1, numbered("known", 0..1_200)), 0);
     model.now_ms += 3_600_000;
     // As many as a stranger could bring before, and more than a bucket takes.
-    for network in 10..16 {
-        write_all(&mut model, Class::Open, network, numbered("flood", 0..(network as u32 - 9) * 1_000));
+    for (network, series) in (10..16).zip(1..) {
+        write_all(&mut model, Class::Open, network, numbered("flood", 0..series * 1_000));
     }
     let later_ms = model.now_ms + 10_000;
     for now_ms in [model.now_ms, later_ms] {
@@ -113,7 +113,8 @@ fn new_series_in_the_next_buckets_leave_established_ones_their_places() {
 #[test]
 fn one_request_with_a_thousand_names_takes_64_and_others_have_theirs() {
     let mut model = Model::new(Limits::DEFAULT);
-    let sets = (0..62).map(|set| (0..16).map(|name| format!("n{:03}\u{1f}1\u{1e}", set * 16 + name)).collect());
+    let name = |number: u32| format!("n{number:03}\u{1f}1\u{1e}");
+    let sets = (0..62).map(|set| (0..16).map(|index| name(set * 16 + index)).collect::<Vec<_>>().concat());
     assert_eq!(write_all(&mut model, Class::Open, 1, sets), 58);
     assert_eq!(write_all(&mut model, Class::Open, 2, std::iter::once("new\u{1f}1\u{1e}".into())), 0);
     assert_eq!(write_all(&mut model, Class::Keyed, 3, numbered("keyed", 0..5)), 0);

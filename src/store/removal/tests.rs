@@ -16,7 +16,9 @@ fn ready() -> TestSql {
 
 fn scope(series: &[SeriesId], span: Span) -> Scope {
     let mut numbers = Numbers::default();
-    series.iter().for_each(|series| numbers.push(*series, series + 1));
+    for series in series {
+        numbers.push(*series, series + 1);
+    }
     Scope { series: numbers, span }
 }
 

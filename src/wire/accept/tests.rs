@@ -16,7 +16,8 @@ fn point(n: f64) -> Point {
 }
 
 fn canonical(labels: &[(&str, &str)]) -> String {
-    labels.iter().map(|(name, value)| format!("{name}\u{1f}{value}\u{1e}")).collect()
+    let labels: Vec<String> = labels.iter().map(|(name, value)| format!("{name}\u{1f}{value}\u{1e}")).collect();
+    labels.concat()
 }
 
 /// The labels that are left, or the message.
