@@ -70,11 +70,7 @@ impl Scope {
         }
         for (finer, tier) in Tier::ALL.into_iter().zip(&Tier::ALL[1..]) {
             for bucket_s in self.span.straddled(*tier) {
-                let parts = [Layer::Total(finer), Layer::Spread(finer)];
-                let parts = parts
-                    .into_iter()
-                    .filter(|part| *part == Layer::Total(finer) || !belongs(*part, Layer::Total(finer)));
-                for part in parts {
+                for part in [Layer::Total(finer), Layer::Spread(finer)] {
                     let new = rest.get(&part).into_iter().flatten();
                     let is_inside = |at_s: i64| tier.bucket_of(at_s) == bucket_s;
                     let new = new.filter(|((_, at_s), _)| is_inside(*at_s));

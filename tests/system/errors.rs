@@ -35,6 +35,9 @@ fn of_a_stream() -> Vec<Provoked> {
     let stream = Stream::new();
     let listed = Stream::create(Server::shared(), json!({"name": "x", "origins": ["https://a.example"]}));
     let sharded = Stream::create(Server::shared(), json!({"name": "x", "shards": 2}));
+    let blocking =
+        Stream::create(Server::shared(), json!({"name": "x", "blocked": {"origins": ["https://spam.example"]}}));
+    let blocked = blocking.call("POST", "/points").header("Origin", "https://spam.example").body(POINT).send();
     let elsewhere = listed.call("POST", "/points").header("Origin", "https://b.example").body(POINT).send();
     let image = stream.call("POST", "/points").header("Content-Type", "image/png").body("PNG").send();
     vec![
@@ -42,6 +45,7 @@ fn of_a_stream() -> Vec<Provoked> {
         ("invalid-points", 400, stream.post("{}")),
         ("unauthorized", 401, stream.call("GET", "/rollup").send()),
         ("origin-not-allowed", 403, elsewhere),
+        ("blocked", 403, blocked),
         ("not-found", 404, stream.call("GET", "/nothing").send()),
         ("method-not-allowed", 405, stream.call("GET", "/points").send()),
         ("conflict", 409, sharded.owned("PATCH", "").body(r#"{"shards":1}"#).send()),
@@ -146,7 +150,7 @@ fn a_wrong_method_is_told_the_right_ones() {
     let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
     for (path, right) in [
         ("", &["GET", "PATCH", "DELETE"][..]),
-        ("/points", &["POST"]),
+        ("/points", &["POST", "DELETE"]),
         ("/read-key", &["POST"]),
         ("/pixel.gif", &["GET"]),
         ("/rollup", &["GET"]),

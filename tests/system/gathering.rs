@@ -177,7 +177,7 @@ fn a_write_that_is_refused_leaves_the_others_of_its_call_alone() {
 fn also_when_the_code_is_hot_every_writer_is_answered_and_many_share_a_row() {
     const WRITES: usize = 700;
     let server = Server::start(State::new());
-    let stream = Stream::on(&server);
+    let stream = Stream::unlimited(&server);
     at_once(CLIENTS, |_| {
         let agent = agent();
         for _ in 0..WRITES {

@@ -76,7 +76,7 @@ fn at_the_bounds_of_a_stream_an_isolate_has_less_than_64_mb() {
     // Keys, each with a list of errors.
     let errors = format!("[{{\"n\":1}}{}]", format!(",{{\"{}\":1}}", "x".repeat(40)).repeat(20));
     in_parallel(5_000, |agent, key| {
-        let call = stream.call("POST", &format!("/points?batch={key}")).body(&errors[..]);
+        let call = stream.owned("POST", &format!("/points?batch={key}")).body(&errors[..]);
         assert_eq!(call.send_over(agent).expect("answers").status, 202);
     });
     let status = stream.read("/status").expect(200).json();

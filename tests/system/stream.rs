@@ -25,6 +25,17 @@ impl Stream {
         Self::create(server, json!({ "name": "test" }))
     }
 
+    /// A stream whose open writers may write as much as they want: for what is not about budgets.
+    pub(crate) fn unlimited(server: &Server) -> Self {
+        const MOST: u32 = 1_000_000;
+        let limits = json!({
+            "open_units_per_s": MOST, "network_units_per_s": MOST,
+            "open_late_places_per_hour": MOST, "network_late_places_per_hour": MOST,
+            "new_series_per_hour": MOST, "network_new_series_per_hour": MOST,
+        });
+        Self::create(server, json!({ "name": "test", "limits": limits }))
+    }
+
     /// A stream with this configuration.
     #[expect(clippy::needless_pass_by_value, reason = "given as a literal everywhere")]
     pub(crate) fn create(server: &Server, config: Value) -> Self {

@@ -56,7 +56,7 @@ fn a_million_points_in_a_burst_arrive_within_the_limit_with_exact_sums() {
                     let (body, deadline) = (body(batch), Instant::now() + MINUTE);
                     // A queue that is full says so.
                     let key = format!("batch-{batch}");
-                    let send = || stream.call("POST", "/points").header("Idempotency-Key", &*key).body(&*body);
+                    let send = || stream.owned("POST", "/points").header("Idempotency-Key", &*key).body(&*body);
                     while send().send_over(&agent).expect("an answer").status != 202 {
                         assert!(Instant::now() < deadline, "the queue stays full");
                     }

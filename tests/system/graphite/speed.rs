@@ -33,11 +33,11 @@ fn a_week_of_two_hundred_series_is_answered_soon_and_within_the_memory() {
                 .expect("a text");
             count += 1;
             if count % 8_000 == 0 {
-                stream.write(std::mem::take(&mut body));
+                stream.write_as_owner(std::mem::take(&mut body));
             }
         }
     }
-    stream.write(body);
+    stream.write_as_owner(body);
     let leaf = "seriesByTag('name=visits.sum')";
     let mut slow = Vec::new();
     for (target, series) in [

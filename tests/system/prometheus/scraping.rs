@@ -145,7 +145,7 @@ fn series_beyond_the_first_are_folded_and_nothing_ever_falls() {
     let write = |from: u32, to: u32| {
         let t = now_whole_s() - u64::from(from) / 100;
         let point = |id: u32| format!(r#"{{"n":2,"t":{t},"v":{{"id":"{id}"}}}}"#);
-        stream.write((from..to).map(point).collect::<Vec<_>>().join("\n"));
+        stream.write_as_owner((from..to).map(point).collect::<Vec<_>>().join("\n"));
     };
     write(0, 9_999);
     assert_eq!(scraped(&stream, "")["heartbeat_series_folded"], 0.0);
