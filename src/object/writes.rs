@@ -150,7 +150,7 @@ fn admit(engine: &Engine<ObjectSql>, writer: &Writer<'_>, only_asks: bool) -> st
         return Err(Refusal::OriginNotAllowed);
     }
     let known = engine.record().known(writer)?;
-    if engine.is_behind() && !only_asks { Err(Refusal::Overloaded) } else { Ok(known) }
+    if engine.is_behind(known.class) && !only_asks { Err(Refusal::Overloaded) } else { Ok(known) }
 }
 
 /// A frame that is sound to its last point, as what is in the log must be, the numbers of known series in it, and what it
