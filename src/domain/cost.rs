@@ -11,7 +11,7 @@ use super::tier::Tier;
 
 /// A request costs so many units, whatever it brings: parsing, a place in the queue, an answer.
 pub const REQUEST_UNITS: u64 = 10;
-/// So many bytes in the log cost one unit.
+/// So many bytes that are unpacked and read, and kept in the log, cost one unit: 1 MiB 4,096 units, some 8 ms.
 const BYTES_PER_UNIT: u64 = 256;
 /// What a repeated key costs: its answer is looked up, and mostly read.
 pub const REPEATED_UNITS: u64 = 2;
@@ -43,14 +43,14 @@ pub struct Meter {
 }
 
 impl Meter {
-    /// A request of so many bytes that arrived at this time, in Unix milliseconds.
+    /// A request of so many bytes, of its body or of its frame if that is larger, that arrived at this time, in Unix milliseconds.
     #[must_use]
-    pub fn new(bytes: usize, arrived_ms: u64) -> Self {
+    pub fn new(bytes: u64, arrived_ms: u64) -> Self {
         let span_s = Tier::FINEST.span_s();
         let now_s = i64::try_from(arrived_ms / 1000).unwrap_or(i64::MAX);
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970 fit 53 bits")]
         let late_s = ((now_s / span_s - 1) * span_s) as f64;
-        let units = REQUEST_UNITS + bytes as u64 / BYTES_PER_UNIT;
+        let units = REQUEST_UNITS + bytes / BYTES_PER_UNIT;
         Self { units, late_s, late: FxHashSet::default(), last: u64::MAX }
     }
 

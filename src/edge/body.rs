@@ -10,15 +10,36 @@ use super::{Exchange, internal};
 /// What is read and thrown away of a request that is refused, so that a client that sends before it listens gets to
 /// hear why; beyond, the connection may break.
 const MAX_DRAINED_BYTES: usize = 8 << 20;
+/// How a gzip file begins, without which nothing is unpacked.
+const GZIP: &[u8] = &[0x1f, 0x8b];
+/// A byte of it becomes at most so many.
+const MAX_RATIO: usize = 1_032;
 
 impl Exchange {
     /// The body, gunzipped if the headers say so; neither form may be larger than `max_bytes`.
     pub(super) async fn body(&mut self, max_bytes: usize) -> Result<Vec<u8>, Problem> {
         let encoding = self.header("Content-Encoding").unwrap_or_default().trim().to_ascii_lowercase();
+        let read = self.read_body(&encoding, max_bytes).await;
+        match &read {
+            Ok(body) => self.body_bytes.set(body.len()),
+            Err(Problem::TooLarge(_)) => self.body_bytes.set(max_bytes),
+            Err(_) => (),
+        }
+        read
+    }
+
+    async fn read_body(&mut self, encoding: &str, max_bytes: usize) -> Result<Vec<u8>, Problem> {
         let body = self.raw_body(max_bytes).await?;
-        match encoding.as_str() {
+        self.body_bytes.set(body.len());
+        match encoding {
             "" | "identity" => Ok(body),
-            "gzip" | "x-gzip" => unpacked(&body, max_bytes).await,
+            "gzip" | "x-gzip" => {
+                if body.starts_with(GZIP) {
+                    // If it is not whole, nobody knows how much of it was unpacked.
+                    self.body_bytes.set(max_bytes.min(body.len() * MAX_RATIO));
+                }
+                unpacked(&body, max_bytes).await
+            }
             other => {
                 Err(Problem::UnsupportedMediaType(format!("Content-Encoding {other:?} is not supported; gzip is")))
             }

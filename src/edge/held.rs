@@ -69,10 +69,9 @@ impl Held {
         if !self.counts(self.body.borrow().len().max(frame.len())) {
             return false;
         }
-        self.request.replace(
-            WriteRequest { shards, writer: writer.clone(), earlier_key: identity.and_then(|it| it.earlier()), frame }
-                .encode(),
-        );
+        let (earlier_key, body_bytes) = (identity.and_then(|it| it.earlier()), self.body.borrow().len() as u64);
+        let request = WriteRequest { shards, writer: writer.clone(), earlier_key, body_bytes, frame };
+        self.request.replace(request.encode());
         self.new_labels.replace(new_labels);
         true
     }
@@ -125,6 +124,9 @@ mod tests {
         let set = |bytes: usize| small.set_batch(1, (None, &nobody), &vec![0; bytes], NewLabels::default());
         assert!(set(1 << 20) && Held::of(vec![0; SMALL_BYTES + 1]).is_none());
         assert!(!set((1 << 20) + 1) && set(5) && BODIES_BYTES.get() == (5 << 20) + 10);
+        let request = small.request.borrow();
+        assert_eq!(WriteRequest::parse(&request).map(|it| it.body_bytes), Ok(10), "the object is told of the body");
+        drop(request);
         drop((held, small));
         assert_eq!(BODIES_BYTES.get(), 0);
     }

@@ -31,10 +31,11 @@ mod route;
 mod shards;
 mod stay;
 mod stream_id;
+mod wasted;
 mod write;
 mod write_keys;
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{Context, Env, Result, console_error, wasm_bindgen, web_sys};
@@ -49,6 +50,7 @@ use request::Request;
 use route::{Action, Route};
 use stay::Stay;
 use stream_id::StreamId;
+use wasted::Payer;
 
 /// A request and what it is answered with.
 struct Exchange {
@@ -66,6 +68,10 @@ struct Exchange {
     takes_password: bool,
     /// Whether tokens may be in `access_token`: of app.net's clients.
     takes_access_token: bool,
+    /// How many bytes its body has after gunzip, as far as it was read.
+    body_bytes: Cell<usize>,
+    /// Whom it is charged to if nothing of it is stored.
+    payer: Cell<Option<Payer>>,
 }
 
 /// Answers a request.
@@ -87,6 +93,8 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
         now_ms: now_ms(),
         takes_password: false,
         takes_access_token: false,
+        body_bytes: Cell::default(),
+        payer: Cell::default(),
     };
     let (reply, cors) = exchange.answer(route).await;
     drop(stay);
@@ -96,7 +104,7 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
 impl Exchange {
     /// The same request, for what goes on when it is answered.
     fn again(&self) -> Self {
-        let Self { request, url, origin, env, context, keys, now_ms, takes_password, takes_access_token } = self;
+        let Self { request, url, origin, env, context, keys, now_ms, takes_password, takes_access_token, .. } = self;
         let context: &JsValue = context.as_ref().as_ref();
         Self {
             request: request.again(),
@@ -108,6 +116,8 @@ impl Exchange {
             now_ms: *now_ms,
             takes_password: *takes_password,
             takes_access_token: *takes_access_token,
+            body_bytes: Cell::default(),
+            payer: Cell::default(),
         }
     }
 
@@ -118,12 +128,13 @@ impl Exchange {
         self.takes_password = matches!(route, Route::Graphite(..) | Route::Metrics(_) | Route::Prometheus(..));
         self.takes_access_token = is_face;
         let mut cors = if is_face { Cors::Face } else { Cors::Any };
-        let reply = match route.action(&self.request.method()) {
+        let mut reply = match route.action(&self.request.method()) {
             Ok(action) => self.act(action, &mut cors).await,
             Err(allow) => Err(Problem::MethodNotAllowed(allow)),
         };
-        if reply.is_err() {
+        if let Err(problem) = &mut reply {
             self.drain().await;
+            self.charge_refused(problem);
         }
         if reply.as_ref().is_err_and(|problem| *problem == Problem::OriginNotAllowed) && !is_face {
             cors = Cors::Nobody;
@@ -167,6 +178,24 @@ impl Exchange {
             Action::Prometheus(id, action) => self.act_on_prometheus(&self.stream(id)?, action).await,
             Action::NotFound => Err(Problem::NotFound("there is nothing at this path")),
         }
+    }
+
+    /// Charges a request that was refused for what it wanted; what went wrong here is not its fault.
+    fn charge_refused(&self, problem: &mut Problem) {
+        if !(400..500).contains(&problem.status()) {
+            return;
+        }
+        let wait_s = self.charge_wasted();
+        if let Problem::Limited(limited) = problem {
+            wasted::prolong(limited, wait_s);
+        }
+    }
+
+    /// Charges a request of which nothing is stored. In how many seconds its network may send such again.
+    fn charge_wasted(&self) -> u32 {
+        let Some(payer) = self.payer.take() else { return 0 };
+        payer.charge(self.body_bytes.get(), self.now_ms);
+        payer.wait_s(self.now_ms)
     }
 
     /// The stream that an id names, if this deployment made the id.

@@ -51,7 +51,10 @@ impl Exchange {
         let answer = match self.store(id, admitted, Some(identity), body, fill).await {
             Ok(stored) => otlp::export_response(encoding, &stored.outcome).map_err(|error| internal(&error))?,
             // What has no data points is a success.
-            Err(Problem::InvalidPoints(_, errors)) if errors.is_empty() => otlp::nothing(encoding),
+            Err(Problem::InvalidPoints(_, errors)) if errors.is_empty() => {
+                self.charge_wasted();
+                otlp::nothing(encoding)
+            }
             Err(problem) => return Err(problem),
         };
         Ok(Reply::new(200, encoding.media_type(), answer))

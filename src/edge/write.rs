@@ -125,7 +125,10 @@ impl Exchange {
                     let first = (config.layout.shards() == 1).then_some(first);
                     return Ok(Stored { outcome: outcome.to_json_with(overflow).into_bytes(), first });
                 }
-                Ok(WriteAnswer::Earlier(outcome)) => return Ok(Stored { outcome, first: None }),
+                Ok(WriteAnswer::Earlier(outcome)) => {
+                    self.charge_wasted();
+                    return Ok(Stored { outcome, first: None });
+                }
                 Ok(WriteAnswer::UnknownSeries) => (),
                 Err(Problem::Moved) => config = self.config_of_home(id).await?,
                 Err(problem) => {

@@ -71,10 +71,10 @@ impl Stream {
     /// Lets a batch wait for the next commit, if it may be written and was not before. A batch without points only asks
     /// for that.
     fn accept(&self, write: &[u8], now_ms: i64) -> std::result::Result<Accepted, Refusal> {
-        let WriteRequest { shards, writer, earlier_key, frame } =
+        let WriteRequest { shards, writer, earlier_key, body_bytes, frame } =
             WriteRequest::parse(write).map_err(|error| other_version(&error))?;
         let (Frame { key, outcome, label_sets, .. }, numbers, cost) =
-            whole_frame(frame).map_err(|error| other_version(&error))?;
+            whole_frame(frame, body_bytes).map_err(|error| other_version(&error))?;
         let only_asks = outcome.accepted == 0;
         let (known, fence, earlier, is_known, new_series) = self.shared.try_with_engine(|engine| {
             self.shared.renew_salt(engine, now_ms)?;
@@ -150,14 +150,14 @@ fn admit(engine: &Engine<ObjectSql>, writer: &Writer<'_>, only_asks: bool) -> st
         return Err(Refusal::OriginNotAllowed);
     }
     let known = engine.record().known(writer)?;
-    if engine.is_behind() && !only_asks { Err(Refusal::Overloaded) } else { Ok(known) }
+    if engine.is_behind(known.class) && !only_asks { Err(Refusal::Overloaded) } else { Ok(known) }
 }
 
 /// A frame that is sound to its last point, as what is in the log must be, the numbers of known series in it, and what it
-/// costs.
-fn whole_frame(bytes: &[u8]) -> std::result::Result<(Frame<'_>, Vec<SeriesId>, Cost), Malformed> {
+/// costs with a body of so many bytes.
+fn whole_frame(bytes: &[u8], body_bytes: u64) -> std::result::Result<(Frame<'_>, Vec<SeriesId>, Cost), Malformed> {
     let (frame, mut numbers) = (Frame::parse(bytes)?, Vec::new());
-    let mut meter = Meter::new(bytes.len(), frame.arrived_ms);
+    let mut meter = Meter::new(body_bytes.max(bytes.len() as u64), frame.arrived_ms);
     frame.each_point(|set, point| {
         let known = match set {
             LabelSet::Known(series) => Some(series),

@@ -326,12 +326,14 @@ pub struct WriteRequest<'a> {
     /// What the version before this one remembered the batch by: looked for as well, so that a write that is sent again after a
     /// roll-out counts once. To go with the next version.
     pub earlier_key: Option<BatchKey>,
+    /// How many bytes its body has after gunzip, which may be far more than the frame: what the edge has read for it. 0 where nobody says.
+    pub body_bytes: u64,
     /// A [`super::frame`]; one without points only asks for the answer to its key.
     pub frame: &'a [u8],
 }
 
 impl<'a> WriteRequest<'a> {
-    /// Its bytes: `varint 0, varint shards`, a [`Writer`], `u8 has_earlier_key [, 16 bytes]`, the frame. Earlier versions sent `varint shards, text origin`, the
+    /// Its bytes: `varint 0, varint shards`, a [`Writer`], `u8 has_earlier_key [, 16 bytes]`, `varint body_bytes`, the frame. Earlier versions sent `varint shards, text origin`, the
     /// frame; no stream has 0 shards.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
@@ -344,6 +346,7 @@ impl<'a> WriteRequest<'a> {
         self.writer.put(&mut out);
         out.push(u8::from(self.earlier_key.is_some()));
         out.extend_from_slice(self.earlier_key.as_ref().map_or(&[], |key| &key[..]));
+        put_varint(&mut out, self.body_bytes);
         out.extend_from_slice(self.frame);
         out
     }
@@ -355,16 +358,16 @@ impl<'a> WriteRequest<'a> {
     pub fn parse(body: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(body);
         let first = u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?;
-        let (shards, writer, earlier_key) = if first == 0 {
+        let (shards, writer, earlier_key, body_bytes) = if first == 0 {
             let shards = u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?;
             let writer = Writer::read(&mut reader)?;
             let earlier_key = if reader.byte()? == 0 { None } else { Some(reader.array()?) };
-            (shards, writer, earlier_key)
+            (shards, writer, earlier_key, reader.varint()?)
         } else {
             let origin = Some(reader.text()?).filter(|origin| !origin.is_empty());
-            (first, Writer { who: Who::Open, network: "", place: "", origin }, None)
+            (first, Writer { who: Who::Open, network: "", place: "", origin }, None, 0)
         };
-        Ok(Self { shards, writer, earlier_key, frame: reader.rest() })
+        Ok(Self { shards, writer, earlier_key, body_bytes, frame: reader.rest() })
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::channel;
+use crate::gzip::gzip;
 use crate::http::{Answer, Call, call};
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
@@ -227,4 +228,58 @@ fn a_request_that_would_hold_all_others_up_is_too_large_without_a_key() {
     assert!(detail.contains("may cost at most 100000 units, and this one costs"), "{detail}");
     let (_, key) = new_key(&stream, "agent");
     stream.call("POST", "/points").bearer(&key).body(long_points(9_000)).send().expect(202);
+}
+
+#[test]
+fn bodies_of_which_nothing_is_stored_have_a_budget_of_their_own() {
+    let server = proxied();
+    let stream = limited(&server, &json!({}));
+    let spaces = " ".repeat((1 << 20) - 2);
+    let (none, bad) = (format!("[{spaces}]"), format!("[7{}]", &spaces[1..]));
+    let large = vec![b'['; (1 << 20) + 1];
+    let (wrong, key) = (gzip(&large[..1 << 20]), new_key(&stream, "agent").1);
+    let points = |network: &str| from(network, stream.call("POST", "/points"));
+    let packed = |network: &str| points(network).header("Content-Encoding", "gzip");
+    let kinds: [(u16, &dyn Fn(&str) -> Answer); 6] = [
+        (400, &|network| post(&stream, network, &none)),
+        (400, &|network| post(&stream, network, &bad)),
+        (400, &|network| packed(network).body(wrong[..wrong.len() - 4].to_vec()).send()),
+        (413, &|network| packed(network).body(gzip(&large)).send()),
+        (415, &|network| points(network).header("Content-Type", "image/png").body(spaces.clone()).send()),
+        (400, &|network| from(network, stream.call("POST", "/statsd")).body(spaces.clone()).send()),
+    ];
+    for (index, (status, send)) in kinds.into_iter().enumerate() {
+        let network = format!("192.0.{index}.1");
+        let answers: Vec<_> = (0..9).map(|_| send(&network)).collect();
+        let refused = answers.iter().filter(|answer| answer.status == 429).count();
+        let others: Vec<_> = answers.iter().map(|answer| answer.status).filter(|status| *status != 429).collect();
+        assert!(refused >= 2 && others.len() >= 4 && others.iter().all(|other| *other == status), "{others:?}");
+        // A small good one waits as well, and as long as it is told.
+        let told = Instant::now();
+        let answer = post(&stream, &network, POINT);
+        if answer.status == 429 {
+            assert!(answer.header("Heartbeat-Limits").ends_with(":units:network"));
+            assert!(answer.json()["detail"].as_str().is_some_and(|detail| detail.contains("nothing is stored")));
+            let wait_s: u64 = answer.header("Retry-After").parse().expect("seconds");
+            assert!(wait_s <= 20, "{wait_s}");
+            let mine = post(&stream, "198.51.100.1", POINT);
+            assert_eq!(mine.status, 202, "of another network: {}", mine.text());
+            points(&network).bearer(&key).body(POINT).send().expect(202);
+            let deadline = Duration::from_secs(wait_s + 1);
+            while post(&stream, &network, POINT).status != 202 {
+                assert!(told.elapsed() < deadline, "not admitted after {deadline:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_large_body_with_one_point_costs_as_much_as_it_is_to_read() {
+    let server = proxied();
+    let stream = limited(&server, &json!({}));
+    let body = format!("[{POINT}{}]", " ".repeat((1 << 20) - 20));
+    let accepted = (0..40).filter(|_| post(&stream, "192.0.2.1", &body).status == 202).count();
+    // 4,106 units each, 60,000 at once and 500 per second.
+    assert!((14..30).contains(&accepted), "{accepted}");
+    assert_eq!(post(&stream, "198.51.100.1", POINT).status, 202);
 }

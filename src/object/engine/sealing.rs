@@ -1,5 +1,6 @@
 //! Sealing: the open buckets become chunks, answers leave the log, and what no one needs any more goes.
 
+use crate::domain::class::Class;
 use crate::domain::open::OpenBuckets;
 use crate::domain::retention::RETENTION_MARGIN_S;
 use crate::domain::tier::{Layer, Tier};
@@ -14,15 +15,30 @@ use super::{BUDGETS, CONSUMER, ENTRY, Engine, MAX_ROW_BYTES, TIDY, TOTALS, to_js
 /// for good has some 250 of them in two years, until only what is kept for ever is left: far less than a cent.
 const EXPIRY_INTERVAL_MS: i64 = 86_400_000;
 
+/// When sealing fails, open writers are taken up to so many halves of what is sealed at: each of their commits tries again, so one that
+/// failed by chance keeps nobody out...
+const OPEN_HALVES: usize = 3;
+/// ...those with a write key up to so many, which open writers can't use up...
+const KEYED_HALVES: usize = 4;
+/// ...and the owner. Three times 50,000 cells of some 120 bytes and 8 MiB of sketches are 42 of the object's 128 MB; the log, 26 MB then,
+/// is on disk.
+const OWNER_HALVES: usize = 6;
+
 /// Rows of the log go in rounds an hour apart.
 const MESSAGES_INTERVAL_MS: i64 = 3_600_000;
 
 impl<S: Sql> Engine<S> {
-    /// Whether so much is unsealed, as sealing fails, that no more can be taken.
-    pub(in crate::object) fn is_behind(&self) -> bool {
-        self.unsealed_bytes > 2 * self.limits.unsealed_bytes + MAX_ROW_BYTES
-            || self.open.cells() > 2 * self.limits.open_cells
-            || self.open.sketch_bytes() > 2 * self.limits.sketch_bytes
+    /// Whether so much is unsealed, as sealing fails, that no more can be taken of this class. Open writers stop first and the owner last.
+    pub(in crate::object) fn is_behind(&self, class: Class) -> bool {
+        let halves = match class {
+            Class::Open => OPEN_HALVES,
+            Class::Keyed => KEYED_HALVES,
+            Class::Owner => OWNER_HALVES,
+        };
+        let is_above = |used: usize, limit: usize| used > limit / 2 * halves;
+        is_above(self.unsealed_bytes.saturating_sub(MAX_ROW_BYTES), self.limits.unsealed_bytes)
+            || is_above(self.open.cells(), self.limits.open_cells)
+            || is_above(self.open.sketch_bytes(), self.limits.sketch_bytes)
     }
 
     /// Whether so much is open that it has to be sealed now.

@@ -237,3 +237,28 @@ fn what_is_too_old_goes_first_and_also_where_nothing_can_be_sealed() {
     model.points.remove(0);
     model.check(10, By::All);
 }
+
+#[test]
+fn where_nothing_can_be_sealed_open_writers_stop_first_and_the_owner_last() {
+    // By cells and by sketches.
+    for limits in [Limits { open_cells: 20, ..Limits::DEFAULT }, Limits { sketch_bytes: 4_000, ..Limits::DEFAULT }] {
+        let mut model = Model::new(limits);
+        model.sql.fail_if(|sql, _| sql.starts_with("INSERT INTO chunks"));
+        let (mut stopped_at, mut classes) = (Vec::new(), vec![Class::Open, Class::Keyed, Class::Owner]);
+        for age in 0..200 {
+            while classes.first().is_some_and(|class| model.engine.is_behind(*class)) {
+                stopped_at.push(age);
+                classes.remove(0);
+            }
+            model.take(&Step::Write(vec![vec![((1, 1), 5, None, age * 10)]]));
+        }
+        let [open, keyed, owner] = stopped_at[..] else { panic!("{stopped_at:?} of {limits:?}") };
+        assert!(open < keyed && keyed < owner, "{stopped_at:?}");
+        // What is open when sealing fails is not yet too much for anybody.
+        assert!(open >= owner / 2 - 1, "{stopped_at:?}");
+        model.sql.heal();
+        model.engine.seal(model.now_ms).expect("seals");
+        assert!([Class::Open, Class::Keyed, Class::Owner].into_iter().all(|class| !model.engine.is_behind(class)));
+        model.check(10, By::All);
+    }
+}

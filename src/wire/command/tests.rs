@@ -8,7 +8,8 @@ fn a_write_request_comes_back() {
         for origin in [Some("https://a.example"), None] {
             let writer = Writer { who, network: "2001:db8:1:2::/64", place: "US 1", origin };
             for earlier_key in [None, Some([9; 16])] {
-                let request = WriteRequest { shards: 64, writer: writer.clone(), earlier_key, frame: b"frame" };
+                let request =
+                    WriteRequest { shards: 64, writer: writer.clone(), earlier_key, body_bytes: 300, frame: b"frame" };
                 assert_eq!(WriteRequest::parse(&request.encode()), Ok(request));
             }
         }
@@ -19,9 +20,10 @@ fn a_write_request_comes_back() {
 #[test]
 fn the_form_of_a_write_request_is_pinned_and_the_first_one_is_still_read() {
     let writer = Writer { who: Who::Open, network: "192.0.2.1", place: "US 1", origin: Some("o") };
-    let request = WriteRequest { shards: 2, writer, earlier_key: None, frame: b"f" };
-    assert_eq!(request.encode(), b"\x00\x02\x00\x09192.0.2.1\x04US 1\x01o\x00f");
-    let first = WriteRequest { writer: Writer { network: "", place: "", ..request.writer.clone() }, ..request };
+    let request = WriteRequest { shards: 2, writer, earlier_key: None, body_bytes: 300, frame: b"f" };
+    assert_eq!(request.encode(), b"\x00\x02\x00\x09192.0.2.1\x04US 1\x01o\x00\xac\x02f");
+    let first =
+        WriteRequest { writer: Writer { network: "", place: "", ..request.writer.clone() }, body_bytes: 0, ..request };
     assert_eq!(WriteRequest::parse(b"\x02\x01of"), Ok(first));
 }
 
