@@ -22,10 +22,12 @@ use crate::wire::writer::{Who, Writer};
 
 use super::answers::Held;
 
+mod familiar;
 mod terms;
 #[cfg(test)]
 mod tests;
 
+use familiar::Familiar;
 use terms::{KINDS, LATE, Terms, UNITS};
 
 /// Above this share of a shared budget, only networks that take little are admitted...
@@ -33,6 +35,8 @@ const OPEN_TO_ALL: f64 = 0.7;
 /// ...of which so much has not flowed off: 4 s of the units, 8 s of the keys and 3 minutes of the late places that a
 /// network may take. It falls to nothing when all is taken.
 const LITTLE: [f64; KINDS] = [2_000.0, 30.0, 200.0];
+/// Above this share of units and late places, only those of them that were there before a flood.
+const OPEN_TO_STRANGERS: f64 = 0.9;
 /// Wider networks (an IPv4 /24, an IPv6 /48) have so many times as much.
 const WIDER: f64 = 4.0;
 /// Nobody knows when there is room on disk again.
@@ -80,6 +84,7 @@ pub(super) struct Admission {
     salt: HashKey,
     networks: Takers<KINDS>,
     keys: Takers<KINDS>,
+    familiar: Familiar,
     open: [Tat; 2],
     disk: Tat,
     /// Units since the last seal: of open writers, and of all.
@@ -102,6 +107,7 @@ impl Admission {
             salt,
             networks: Takers::default(),
             keys: Takers::default(),
+            familiar: Familiar::default(),
             open: [Tat(persisted.units), Tat(persisted.late)],
             disk: Tat(persisted.disk),
             open_units: 0,
@@ -171,6 +177,10 @@ impl Admission {
         charge.open = std::array::from_fn(|kind| taken(self.open[kind], open[kind]));
         self.set(&takers, is_keyed, after, now_us, true);
         self.open = open;
+        if let (Some(network), false) = (takers[0], is_keyed) {
+            let has_room = open[UNITS].fill(terms.open[UNITS], now_us) <= OPEN_TO_ALL;
+            self.familiar.see(network, has_room, now_us);
+        }
         self.all_units += charge.units;
         self.open_units += if is_keyed { 0 } else { charge.units };
         Ok(charge)
@@ -298,7 +308,8 @@ impl Admission {
         keys_fill: f64,
         hits: &mut Vec<Hit>,
     ) {
-        let Scene { terms, before, rates, now_us, .. } = scene;
+        let Scene { terms, takers, before, rates, now_us, .. } = scene;
+        let is_familiar = takers[0].is_some_and(|network| self.familiar.has(network, *now_us));
         for (kind, budget) in
             [(UNITS, Budget::Units), (LATE, Budget::Late), (KEYS, Budget::Keys), (UNITS, Budget::Disk)]
         {
@@ -315,8 +326,10 @@ impl Admission {
                 };
                 let taken = before[0][kind].outstanding(rates[0][kind], at_us) + wanted[kind];
                 let little = LITTLE[kind] * (1.0 - fill) / (1.0 - OPEN_TO_ALL);
+                let is_for_all = is_familiar || fill <= OPEN_TO_STRANGERS;
+                let is_reserved = !is_for_all && matches!(budget, Budget::Units | Budget::Late);
                 // One key is little at any time.
-                fill <= OPEN_TO_ALL || taken <= little.max(f64::from(u8::from(budget == Budget::Keys)))
+                fill <= OPEN_TO_ALL || !is_reserved && taken <= little.max(f64::from(u8::from(budget == Budget::Keys)))
             };
             if wanted[kind] > 0.0 && !passes(0) {
                 hits.push(Hit { budget, of: Holder::Open, retry_after_s: first_second(passes) });
