@@ -35,7 +35,7 @@ const OPEN_TO_ALL: f64 = 0.7;
 /// ...of which so much has not flowed off: 4 s of the units, 8 s of the keys and 3 minutes of the late places that a
 /// network may take. It falls to nothing when all is taken.
 const LITTLE: [f64; KINDS] = [2_000.0, 30.0, 200.0];
-/// Above this share of units and late places, only those of them that were there before a flood.
+/// It falls to nothing here already, of units and late places, for networks that were not there before a flood.
 const OPEN_TO_STRANGERS: f64 = 0.9;
 /// Wider networks (an IPv4 /24, an IPv6 /48) have so many times as much.
 const WIDER: f64 = 4.0;
@@ -325,11 +325,11 @@ impl Admission {
                     Budget::Disk => self.disk.fill(terms.disk, at_us),
                 };
                 let taken = before[0][kind].outstanding(rates[0][kind], at_us) + wanted[kind];
-                let little = LITTLE[kind] * (1.0 - fill) / (1.0 - OPEN_TO_ALL);
-                let is_for_all = is_familiar || fill <= OPEN_TO_STRANGERS;
-                let is_reserved = !is_for_all && matches!(budget, Budget::Units | Budget::Late);
+                let is_reserved = !is_familiar && matches!(budget, Budget::Units | Budget::Late);
+                let end = if is_reserved { OPEN_TO_STRANGERS } else { 1.0 };
+                let little = LITTLE[kind] * (end - fill) / (end - OPEN_TO_ALL);
                 // One key is little at any time.
-                fill <= OPEN_TO_ALL || !is_reserved && taken <= little.max(f64::from(u8::from(budget == Budget::Keys)))
+                fill <= OPEN_TO_ALL || taken <= little.max(f64::from(u8::from(budget == Budget::Keys)))
             };
             if wanted[kind] > 0.0 && !passes(0) {
                 hits.push(Hit { budget, of: Holder::Open, retry_after_s: first_second(passes) });

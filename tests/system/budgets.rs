@@ -13,6 +13,9 @@ use crate::write_keys::new_key;
 
 const POINT: &str = r#"{"n":1}"#;
 
+/// Sends something from a network.
+type Send<'a> = &'a dyn Fn(&str) -> Answer;
+
 /// A server behind a proxy that says who clients are.
 fn proxied() -> Server {
     let environment = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "k"), ("TRUSTED_PROXIES", "1")];
@@ -240,7 +243,7 @@ fn bodies_of_which_nothing_is_stored_have_a_budget_of_their_own() {
     let (wrong, key) = (gzip(&large[..1 << 20]), new_key(&stream, "agent").1);
     let points = |network: &str| from(network, stream.call("POST", "/points"));
     let packed = |network: &str| points(network).header("Content-Encoding", "gzip");
-    let kinds: [(u16, &dyn Fn(&str) -> Answer); 6] = [
+    let kinds: [(u16, Send<'_>); 6] = [
         (400, &|network| post(&stream, network, &none)),
         (400, &|network| post(&stream, network, &bad)),
         (400, &|network| packed(network).body(wrong[..wrong.len() - 4].to_vec()).send()),
