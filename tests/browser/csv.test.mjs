@@ -27,7 +27,7 @@ after(async () => {
   await worker?.stop();
 });
 
-test("labels that are called like our columns, and formulas in them, are in the page's file as the server writes them", async (t) => {
+test("labels that are called like our columns, and formulas in them, are in the page's file as the server writes them", async () => {
   const stream = await worker.createStream();
   await worker.write(stream, [{ n: 3, v: HOSTILE }]);
   const visitor = await visit(browser);
@@ -42,7 +42,6 @@ test("labels that are called like our columns, and formulas in them, are in the 
     assert.equal(text, await (await fetch((await served).url(), { headers })).text());
     visitor.assertClean();
     const [head, row] = text.split("\r\n");
-    if (!head.includes("label.time")) return t.skip("this server writes labels as they are");
     assert.equal(head, "time,label.=x,at,quoted,label.sum,label.time,who,sum");
     assert.equal(row.replace(/^\d+/, ""), `,1,'@SUM(1),"a,""b""",999,never,"'=HYPERLINK(""https://evil.example"",""x"")",3`);
   } finally {
