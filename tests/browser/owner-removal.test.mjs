@@ -100,8 +100,10 @@ scene("while it goes on, how far it is is shown, and that nobody has to wait for
   await page.getByText("would go.").waitFor();
   await confirm(page);
   await page.getByText("400 points of 1 series (1,000 bytes) are removed so far. It goes on also when you leave this page.").waitFor();
-  assert.deepEqual(await page.locator(".removal progress").evaluate((el) => [/** @type {HTMLProgressElement} */ (el).value, /** @type {HTMLProgressElement} */ (el).max]), [400, 1200]);
-  assert.ok(await page.locator(".removal .answer").evaluate((el) => el === document.activeElement));
+  await eventually(async () => {
+    assert.deepEqual(await page.locator(".removal progress").evaluate((el) => [/** @type {HTMLProgressElement} */ (el).value, /** @type {HTMLProgressElement} */ (el).max]), [400, 1200]);
+    assert.ok(await page.locator(".removal .answer").evaluate((el) => el === document.activeElement));
+  });
   await assertAccessible(page);
   // Another stream has nothing of it.
   await page.getByRole("navigation").getByRole("link", { name: "Streams" }).click();

@@ -6,7 +6,6 @@ in a measurement is `Refused`: it is counted and logged, and raises nothing into
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
@@ -14,6 +13,8 @@ from ._labels import MAX_VALUE_BYTES, has_control, text
 
 # Integers up to here are exact as JSON numbers everywhere, and stay integers.
 _EXACT = 2**53
+LARGEST = 1e100
+"""What a number of a point may be at most, on either side of 0; docs/accept.md says why."""
 _PLAIN = frozenset({bool, int, float, type(None)})
 _COLLECTIONS = (bytes, bytearray, memoryview, list, tuple, Mapping, AbstractSet)
 
@@ -95,14 +96,14 @@ def rate_of(rate: object) -> float:
 
 
 def number(value: object) -> float | None:
-    """A finite number of any type that is one; None of anything else."""
+    """A number that a point may hold, of any type that is one; None of anything else."""
     if type(value) is int and -_EXACT <= value <= _EXACT:
         return value
     try:
         plain = float(value)  # type: ignore[arg-type]
     except Exception:
         return None
-    return plain if math.isfinite(plain) else None
+    return plain if abs(plain) <= LARGEST else None
 
 
 def fixed_labels(labels: object) -> tuple[tuple[str, str], ...]:

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from ._checked import Refused
+from ._checked import LARGEST, Refused
 from ._labels import clean
 
 # Beyond, a timer's values are put together in so many runs.
@@ -120,8 +120,8 @@ class Gauges:
 
 
 def _finite(sum_: float) -> float:
-    if not math.isfinite(sum_):
-        raise Refused("value", "the sum of an interval is a finite number")
+    if not abs(sum_) <= LARGEST:
+        raise Refused("value", f"the sum of an interval is at most {LARGEST:g}")
     return sum_
 
 
@@ -141,11 +141,12 @@ def _runs(values: list[tuple[float, float, float]], t: float) -> Iterable[tuple[
 
 
 def total_of(values: Iterable[float]) -> float:
-    """The exact sum; infinity where no number holds it, which nobody takes for a point."""
+    """The exact sum; infinity where no point holds it, which nobody takes for a point."""
     try:
-        return math.fsum(values)
+        sum_ = math.fsum(values)
     except (OverflowError, ValueError):
         return math.inf
+    return sum_ if abs(sum_) <= LARGEST else math.inf
 
 
 def _labels(series: Series, kind: str, common: Labels, member: Labels = ()) -> Mapping[str, str]:
