@@ -107,10 +107,12 @@ scene("while it goes on, how far it is is shown, and that nobody has to wait for
   await assertAccessible(page);
   // Another stream has nothing of it.
   await page.getByRole("navigation").getByRole("link", { name: "Streams" }).click();
+  await page.locator(".removal").waitFor({ state: "hidden" });
   const before = removals(double).length;
   await page.goBack();
   await page.getByRole("heading", { name: "shared" }).waitFor();
-  assert.equal(await page.locator(".removal progress").isVisible(), false);
+  await page.locator(".removal").waitFor();
+  await eventually(async () => assert.equal(await page.locator(".removal progress").isVisible(), false));
   assert.ok(removals(double).length <= before + 1);
 });
 
