@@ -47,7 +47,7 @@ fn the_values_of_a_listed_label_are_counted_and_make_no_series() {
 fn fifty_thousand_clients_cost_one_sketch_and_are_counted_within_2_percent_also_sealed_and_after_a_restart() {
     let (stream, hour) = (counting(&["client"]), past_hour());
     for batch in 0..10 {
-        stream.write(clients(batch * 5_000, 5_000, hour));
+        stream.write_as_owner(clients(batch * 5_000, 5_000, hour));
     }
     let seen = counted(&stream, hour, "");
     let number = seen[0]["distinct:client"][0].as_f64().expect("a number");
