@@ -31,7 +31,8 @@ function before(body) {
   let flagAt = 3;
   for (let texts = 0; texts < 3; texts += 1) flagAt += 1 + write[flagAt];
   if (write[flagAt] !== 1) return body;
-  const [earlier, frame] = [write.slice(flagAt + 1, flagAt + 17), write.slice(flagAt + 17)];
+  // The frame comes after the length of the body.
+  const [earlier, frame] = [write.slice(flagAt + 1, flagAt + 17), write.slice(flagAt + 18)];
   let keyAt = 1;
   while (frame[keyAt] > 127) keyAt += 1;
   frame.set(earlier, keyAt + 2);
