@@ -106,8 +106,10 @@ fn a_flood_from_one_network_locks_out_nobody_else() {
 fn a_write_that_was_refused_counts_once_when_its_time_has_come() {
     let server = proxied();
     let stream = limited(&server, &json!({ "network_units_per_s": 20 }));
-    // 2,400 units at once, of which each takes some 300: with 20 per second the next one is due in a few seconds.
-    let body = long_points(8);
+    // 2,400 units at once, of which each takes some 300: with 20 per second the next one is due in a few seconds. The time is
+    // given, as how many units a period takes depends on where it begins and ends.
+    let t = crate::clock::now_whole_s() / 3_600 * 3_600;
+    let body = format!("[{}]", vec![format!(r#"{{"n":1,"p":80000,"t":{t}}}"#); 8].join(","));
     let send = |key: &str| {
         from("192.0.2.1", stream.call("POST", "/points")).header("Idempotency-Key", key).body(&*body).send()
     };
