@@ -6,6 +6,7 @@ mod clock;
 pub mod domain;
 mod edge;
 pub mod graphite;
+mod memory;
 mod object;
 pub mod prometheus;
 mod random;

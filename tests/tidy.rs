@@ -10,8 +10,8 @@ const ROOMS: [(&str, &[&str]); 7] = [
     ("prometheus", &["domain"]),
     ("wire", &["domain"]),
     ("store", &["domain"]),
-    ("object", &["domain", "graphite", "wire", "store", "clock", "random"]),
-    ("edge", &["domain", "graphite", "prometheus", "wire", "clock", "random"]),
+    ("object", &["domain", "graphite", "wire", "store", "clock", "memory", "random"]),
+    ("edge", &["domain", "graphite", "prometheus", "wire", "clock", "memory", "random"]),
 ];
 /// Where the Workers API may be named.
 const PLATFORM: [&str; 4] = ["src/lib.rs", "src/clock.rs", "src/object/", "src/edge/"];
