@@ -46,9 +46,9 @@ test: build ## check everything, fastest first
 	@cargo test
 	@tools/python.sh
 	@echo "== browser tests"
-	@node --test --test-reporter=spec 'tests/browser/*.test.mjs'
+	@node --test --test-concurrency=3 --test-reporter=spec 'tests/browser/*.test.mjs'
 	@echo "== browser tests, in a language from right to left"
-	@BROWSER_LOCALE=he-IL node --test --test-reporter=dot 'tests/browser/{chart,demo,owner-page,reader}.test.mjs'
+	@BROWSER_LOCALE=he-IL node --test --test-concurrency=3 --test-reporter=dot 'tests/browser/{chart,demo,owner-page,reader}.test.mjs'
 	@echo "== python: types"
 	@cd clients/python && $(PYTHON)/ruff check --quiet --no-cache && $(PYTHON)/ruff format --quiet --no-cache --check && \
 		$(PYTHON)/mypy --cache-dir ../../target/mypy

@@ -350,24 +350,38 @@ fn ratio(a: u64, b: u64) -> f64 {
 }
 
 /// The right to attack: one attack at a time where latencies are held to, else two.
-struct Turn;
+pub(crate) struct Turn(usize);
 
 static TURNS: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
 
 impl Turn {
+    fn most() -> usize {
+        if attack_time() >= TELLS_LATENCY { 1 } else { 2 }
+    }
+
     fn wait() -> Self {
-        let most = if attack_time() >= TELLS_LATENCY { 1 } else { 2 };
+        Self::take(1)
+    }
+
+    /// Waits until no other attack runs, and holds others off.
+    pub(crate) fn alone() -> Self {
+        Self::take(Self::most())
+    }
+
+    fn take(count: usize) -> Self {
         let running = TURNS.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut running =
-            TURNS.1.wait_while(running, |running| *running >= most).unwrap_or_else(PoisonError::into_inner);
-        *running += 1;
-        Self
+        let mut running = TURNS
+            .1
+            .wait_while(running, |running| *running + count > Self::most())
+            .unwrap_or_else(PoisonError::into_inner);
+        *running += count;
+        Self(count)
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        *TURNS.0.lock().unwrap_or_else(PoisonError::into_inner) -= 1;
-        TURNS.1.notify_one();
+        *TURNS.0.lock().unwrap_or_else(PoisonError::into_inner) -= self.0;
+        TURNS.1.notify_all();
     }
 }

@@ -9,7 +9,9 @@ mod attacker;
 #[allow(dead_code, reason = "shared with the whole-system tests")]
 mod clock;
 mod credentials;
+mod crowd;
 mod documents;
+mod everything;
 mod faces;
 mod floods;
 mod frame;
@@ -19,6 +21,7 @@ mod honest;
 #[allow(dead_code, reason = "shared with the whole-system tests")]
 mod http;
 mod keys;
+mod leaks;
 mod long;
 mod numbers;
 mod origins;

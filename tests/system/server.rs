@@ -150,13 +150,22 @@ impl Server {
 
     /// The most memory that node and workerd had at any moment, where the system tells it.
     pub(crate) fn peak_bytes(&self) -> Option<u64> {
+        self.process_bytes("VmHWM:")
+    }
+
+    /// The memory that the larger one of node and workerd has now, where the system tells it.
+    pub(crate) fn resident_bytes(&self) -> Option<u64> {
+        self.process_bytes("VmRSS:")
+    }
+
+    fn process_bytes(&self, field: &str) -> Option<u64> {
         let group = self.child.as_ref().expect("it runs until now").id().to_string();
         let of_process = |folder: PathBuf| {
             let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
             // Behind the name: state, parent, group.
             (stat.rsplit_once(')')?.1.split_whitespace().nth(2)? == group).then_some(())?;
             let status = std::fs::read_to_string(folder.join("status")).ok()?;
-            let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+            let peak = status.lines().find_map(|line| line.strip_prefix(field))?;
             peak.trim().strip_suffix(" kB")?.parse().ok().map(|kib: u64| kib << 10)
         };
         std::fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| of_process(entry.path())).max()

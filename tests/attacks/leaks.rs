@@ -1,0 +1,159 @@
+//! Requests of every kind, a tenth of them aborted at a random moment: memory is afterwards what it was after the first ones.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use ureq::Agent;
+
+use crate::attacker::{FORWARDED_FOR, Random};
+use crate::frame::Turn;
+use crate::honest::wait_until;
+use crate::http::agent;
+use crate::report::Report;
+use crate::server::{OWNER_TOKEN, Server, State};
+use crate::stream::Stream;
+
+/// Requests, unless `LEAK_REQUESTS` says otherwise.
+const REQUESTS: u64 = 3_000;
+/// After this part of them memory is measured first.
+const FIRST: u64 = 10;
+const CONNECTIONS: u64 = 8;
+/// The linear memory grows in pages of 64 KiB; what is left in it after 90 % of the requests is at most this.
+const MAX_GROWTH_BYTES: u64 = 2 << 20;
+/// Shares of memory that only requests on their way take.
+const PASSING: [&str; 4] = ["writes", "reads", "live", "owner"];
+/// What the request that asks may take itself.
+const OWN_BYTES: u64 = 64 << 10;
+/// What was aborted is given back within this.
+const SOON: Duration = Duration::from_mins(2);
+
+/// A request: method, path below the stream, headers, and body.
+type Kind = (&'static str, &'static str, &'static str, &'static str);
+
+const POINT: &str = r#"{"n":1,"d":2,"p":60,"v":{"page":"/a","host":"b"}}"#;
+const KINDS: [Kind; 22] = [
+    ("POST", "/points", "", POINT),
+    ("POST", "/points", "Idempotency-Key: 7f3a\r\n", POINT),
+    ("POST", "/points", "Content-Type: application/x-www-form-urlencoded\r\n", "n=1&v.page=/a"),
+    ("POST", "/points", "", r#"[{"n":"x"},{"n":1}]"#),
+    ("POST", "/points", "", "rubbish"),
+    ("POST", "/statsd", "", "a:1|c\nb:320|ms\n"),
+    ("POST", "/otlp/v1/metrics", "Content-Type: application/json\r\n", r#"{"resourceMetrics":[]}"#),
+    ("GET", "/pixel.gif?n=1&v.page=/b", "", ""),
+    ("GET", "/rollup?from=-1h&step=1m&by=page&agg=sum,count,ratio", "", ""),
+    ("GET", "/rollup?from=-1h&step=1m&by=*&format=csv", "", ""),
+    ("GET", "/rollup?from=-1d&where=page=~.*a", "", ""),
+    ("GET", "/rollup?from=nonsense", "", ""),
+    ("GET", "/labels", "", ""),
+    ("GET", "/labels/page", "", ""),
+    ("GET", "/metrics", "", ""),
+    ("GET", "/deltas?window=10m", "", ""),
+    ("GET", "/live?window=1h&by=page", "", ""),
+    ("GET", "/graphite/render?target=leaks.sum&format=json&from=-1h", "", ""),
+    ("GET", "/graphite/metrics/find?query=*", "", ""),
+    ("GET", "/prometheus/api/v1/query?query=up", "", ""),
+    ("GET", "/status", "", ""),
+    ("PATCH", "", "", "{}"),
+];
+
+/// Whether the answer to this never ends by itself.
+fn is_endless((_, path, ..): Kind) -> bool {
+    path.starts_with("/live")
+}
+
+/// Writers have none.
+fn token<'a>(stream: &'a Stream, method: &str) -> Option<&'a str> {
+    match method {
+        "PATCH" => Some(OWNER_TOKEN),
+        "GET" => Some(&stream.read_key),
+        _ => None,
+    }
+}
+
+fn whole(stream: &Stream, agent: &Agent, (method, path, headers, body): Kind, network: &str) {
+    let mut call = stream.call(method, path).header(FORWARDED_FOR, network);
+    for (name, value) in headers.lines().filter_map(|line| line.split_once(": ")) {
+        call = call.header(name, value);
+    }
+    let token = token(stream, method);
+    let call = token.into_iter().fold(call, crate::http::Call::bearer);
+    call.body(body).send_over(agent).ok();
+}
+
+/// Sends a part of a request, or all of it, reads a part of the answer or nothing, and hangs up.
+fn aborted(stream: &Stream, (method, path, headers, body): Kind, network: &str, random: &mut Random) {
+    let address = stream.url.strip_prefix("http://").expect("plain HTTP");
+    let authorization =
+        token(stream, method).map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    let text = format!(
+        "{method} /v1/streams/{}{path} HTTP/1.1\r\nHost: {address}\r\n{FORWARDED_FOR}: {network}\r\n\
+         {authorization}{headers}Content-Length: {}\r\n\r\n{body}",
+        stream.id,
+        body.len()
+    );
+    let Ok(mut tcp) = TcpStream::connect(address) else { return };
+    let length = usize::try_from(random.below(2 * text.len() as u64)).expect("a short text").min(text.len());
+    if tcp.write_all(&text.as_bytes()[..length]).is_err() || length < text.len() {
+        return;
+    }
+    tcp.set_read_timeout(Some(Duration::from_millis(1 + random.below(30)))).expect("a timeout");
+    let mut answer = [0; 256];
+    tcp.read(&mut answer).ok();
+}
+
+fn status(stream: &Stream) -> Value {
+    stream.owned("GET", "/status").send().expect(200).json()
+}
+
+#[test]
+fn after_requests_of_every_kind_memory_is_what_it_was() {
+    let _alone = Turn::alone();
+    let requests = std::env::var("LEAK_REQUESTS").map_or(REQUESTS, |text| text.parse().expect("a number"));
+    let secrets = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "test-signing-key"), ("TRUSTED_PROXIES", "1")];
+    let server = Server::start_with(State::new(), &secrets);
+    let stream = Stream::create(&server, json!({ "name": "leaks" }));
+    let mut report = Report::new("leaks");
+    let send = |numbers: std::ops::Range<u64>| {
+        std::thread::scope(|scope| {
+            for connection in 0..CONNECTIONS {
+                let (stream, numbers) = (&stream, numbers.clone());
+                scope.spawn(move || {
+                    let (agent, mut random) = (agent(), Random::new(numbers.start + connection));
+                    for number in numbers.filter(|number| number % CONNECTIONS == connection) {
+                        let kind = *random.one_of(&KINDS);
+                        let network = format!("203.0.{}.{}", number % 200, number / 200 % 200);
+                        if is_endless(kind) || random.below(10) == 0 {
+                            aborted(stream, kind, &network, &mut random);
+                        } else {
+                            whole(stream, &agent, kind, &network);
+                        }
+                    }
+                });
+            }
+        });
+    };
+    send(0..requests / FIRST);
+    let before = status(&stream)["memory_bytes"].as_u64().expect("wasm knows its memory");
+    let resident_before = server.resident_bytes();
+    send(requests / FIRST..requests);
+    let after = status(&stream)["memory_bytes"].as_u64().expect("wasm knows its memory");
+    let deadline = Instant::now() + SOON;
+    let held = loop {
+        let memory = status(&stream)["memory"].clone();
+        let held: Vec<_> =
+            PASSING.iter().filter(|share| memory[share].as_u64().is_none_or(|bytes| bytes > OWN_BYTES)).collect();
+        if held.is_empty() || Instant::now() > deadline {
+            report.holds(held.is_empty(), || format!("something is still held: {memory}"));
+            break memory;
+        }
+        wait_until(Instant::now() + Duration::from_millis(200));
+    };
+    report.figure("requests", requests);
+    report.figure("memory_bytes", vec![before, after]);
+    report.figure("resident_bytes", json!([resident_before, server.resident_bytes()]));
+    report.figure("memory", held);
+    report.holds(after <= before + MAX_GROWTH_BYTES, || format!("{before} bytes became {after}"));
+    report.finish();
+}
