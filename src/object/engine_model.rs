@@ -6,6 +6,7 @@ mod checks;
 mod laws;
 mod live;
 mod removal;
+mod rules;
 mod series;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,8 @@ use crate::wire::stream_patch::StreamPatch;
 use super::announce::Untold;
 use super::dictionary::DictionaryLimits;
 use super::engine::{Engine, Incoming, Limits, Record, Told, Writing};
+
+use rules::{Given, Rule, any_rule};
 
 const START_MS: i64 = 1_792_540_800_000;
 const CLIENT: &str = "client";
@@ -99,6 +102,8 @@ enum Step {
     },
     /// Who writes from now on.
     As(Class),
+    /// The owner has these rules from now on.
+    Rule(Rule),
     /// Memory is lost.
     Crash,
     /// The nth statement from here fails, and what was in hand is lost.
@@ -124,6 +129,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (0u16..1200).prop_map(|after_s| Step::Tidy { after_s }),
         1 => (1u16..120).prop_map(|hours| Step::Idle { hours }),
         1 => prop::sample::select(vec![Class::Open, Class::Keyed, Class::Owner]).prop_map(Step::As),
+        1 => any_rule().prop_map(Step::Rule),
         1 => Just(Step::Crash),
         2 => (0u8..40, any_batch()).prop_map(|(nth, write)| Step::FailAndCrash { nth, write }),
     ]
@@ -154,12 +160,13 @@ struct Model {
     accepted: u64,
     next_key: u8,
     acknowledged: Option<(BatchKey, Outcome, i64)>,
-    /// What an edge knows that has been told the numbers of series.
-    told: BTreeMap<Vec<u8>, SeriesId>,
+    /// What an edge knows that has been told the numbers of series, and their labels; by the rules that labels were read by.
+    told: BTreeMap<(Rule, Vec<u8>), (SeriesId, Given)>,
     /// Whether points have periods.
     has_periods: bool,
     /// Of who writes.
     class: Class,
+    rule: Rule,
     /// Whether there are limits beyond which series are refused.
     may_refuse: bool,
     /// When each series was last written to.
@@ -185,6 +192,7 @@ impl Model {
             told,
             has_periods,
             class,
+            rule: Rule::None,
             may_refuse: false,
             written_ms,
         }
@@ -215,6 +223,7 @@ impl Model {
             }
             Step::Idle { hours } => self.idle(*hours),
             Step::As(class) => self.class = *class,
+            Step::Rule(rule) => self.have_rule(*rule),
             Step::Crash => self.crash(),
             Step::FailAndCrash { nth, write } => {
                 self.sql.fail_at(u64::from(*nth));
@@ -242,7 +251,9 @@ impl Model {
         if let Some(nth) = fails_at {
             self.sql.fail_at(u64::from(nth));
         }
-        let changed = self.engine.set_record(record(names), self.now_ms);
+        let mut record = record(names);
+        record.config.accept = self.rule.accept();
+        let changed = self.engine.set_record(record, self.now_ms);
         self.sql.heal();
         assert!(changed.is_ok() || fails_at.is_some());
         if changed.is_err() {
@@ -250,65 +261,88 @@ impl Model {
         }
     }
 
-    /// Which batches were committed.
+    /// Which batches were committed; one of which no point is allowed is not sent.
     fn write(&mut self, batches: &[Vec<Drawn>]) -> Vec<bool> {
         let mut frames = Vec::new();
         let mut written = Vec::new();
+        let (rule, mut values) = (self.rule_for_writer(), self.values());
         for batch in batches {
             self.next_key = self.next_key.wrapping_add(1);
             let key = [self.next_key; 16];
             // An object answers of numbers that it does not know that it does not, and the edge forgets them.
-            let told = |written: &[u8]| self.told.get(written).copied().filter(|number| self.engine.knows(*number));
-            let mut builder = FrameBuilder::new(u64::try_from(self.now_ms).expect("after 1970"), [0; 16], told);
-            let points = self.points_of(batch);
-            for (index, (kept, labels)) in points.iter().enumerate() {
-                builder.push(index, Ok((kept.point, labels)));
+            let told = |written: &[u8]| {
+                let (number, _) = self.told.get(&(rule, written.to_vec()))?;
+                Some(*number).filter(|number| self.engine.knows(*number))
+            };
+            let now_ms = u64::try_from(self.now_ms).expect("after 1970");
+            let mut builder = FrameBuilder::new(now_ms, [0; 16], told).bound(self.binding());
+            let points = self.points_of(batch, &mut values);
+            for (index, (point, given, _)) in points.iter().enumerate() {
+                builder.push(index, Ok((*point, &given.text())));
             }
             if self.next_key.is_multiple_of(2) {
                 builder.keep_posted(r#"{"machine_only":true,"annotations":[]}"#.into());
             }
             let Batch { frame, outcome, new_labels, .. } = builder.finish(Some(&key));
-            frames.push(Incoming { frame, class: self.class, networks: [None; 2] });
-            written.push((key, outcome, new_labels, points.into_iter().map(|(kept, _)| kept).collect::<Vec<_>>()));
+            let labels: BTreeMap<Vec<u8>, Given> = points
+                .iter()
+                .filter_map(|(_, given, kept)| Some((given.text().into_bytes(), kept.as_ref()?.1)))
+                .collect();
+            let kept: Vec<Kept> = points.into_iter().filter_map(|(.., kept)| Some(kept?.0)).collect();
+            assert_eq!(outcome.accepted, kept.len() as u64, "accepted by {rule:?}");
+            if !kept.is_empty() {
+                frames.push(Incoming { frame, class: self.class, networks: [None; 2] });
+                written.push((key, outcome, new_labels, labels, kept));
+            }
+        }
+        if frames.is_empty() {
+            return Vec::new();
         }
         let committed = self.engine.commit(&frames, self.now_ms);
-        for ((key, outcome, new_labels, points), told) in written.into_iter().zip(&committed) {
+        for ((key, outcome, new_labels, labels, points), told) in written.into_iter().zip(&committed) {
             if let Ok(Told { numbers, first, .. }) = told {
                 assert_eq!(*first, self.accepted + 1);
                 self.accepted += points.len() as u64;
                 self.acknowledged = Some((key, outcome, self.now_ms));
                 self.written_ms.extend(points.iter().map(|kept| (kept.labels.clone(), self.now_ms)));
                 self.points.extend(points);
-                self.learn(&new_labels, numbers);
+                self.learn(rule, &new_labels, &labels, numbers);
             }
         }
         committed.iter().map(Result::is_ok).collect()
     }
 
-    fn learn(&mut self, new_labels: &NewLabels, numbers: &[Option<SeriesId>]) {
+    fn learn(
+        &mut self,
+        rule: Rule,
+        new_labels: &NewLabels,
+        labels: &BTreeMap<Vec<u8>, Given>,
+        numbers: &[Option<SeriesId>],
+    ) {
         assert_eq!(new_labels.iter().len(), numbers.len());
         for (text, number) in new_labels.iter().zip(numbers) {
             if let Some(number) = number {
                 assert!(self.engine.knows(*number));
-                self.told.insert(text.to_vec(), *number);
+                self.told.insert((rule, text.to_vec()), (*number, labels[text]));
             }
         }
     }
 
-    /// Each point with the labels that its writer gives.
-    fn points_of(&self, batch: &[Drawn]) -> Vec<(Kept, String)> {
+    /// Each point with the labels that its writer gives and, if the rules allow it, what is kept of it and of its labels.
+    fn points_of(&self, batch: &[Drawn], values: &mut BTreeSet<u8>) -> Vec<(Point, Given, Option<(Kept, Given)>)> {
         let is_counted = !self.engine.record().config.distinct.is_empty();
         let point = |((series, client), n, p, age): &Drawn| {
             #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
             let t = (self.now_ms / 1000 - i64::from(*age)) as f64;
             let point = Point { n: f64::from(*n), d: 2.0, p: p.map(f64::from).filter(|_| self.has_periods), t };
             // One client is none.
-            let client = Some(*client).filter(|client| *client > 0);
-            let series = format!("series\u{1f}{series}\u{1e}");
-            let given = client.map(|client| format!("{CLIENT}\u{1f}{client}\u{1e}")).unwrap_or_default() + &series;
-            let labels = if is_counted { series } else { given.clone() };
-            let client = client.filter(|_| is_counted);
-            (Kept { labels, client, point, alive: vec![(f64::NEG_INFINITY, f64::INFINITY)] }, given)
+            let given = Given { series: Some(*series), client: Some(*client).filter(|client| *client > 0) };
+            let kept = self.ruled(&point, given, values).map(|ruled| {
+                let labels = if is_counted { Given { client: None, ..ruled } } else { ruled }.text();
+                let client = ruled.client.filter(|_| is_counted);
+                (Kept { labels, client, point, alive: vec![(f64::NEG_INFINITY, f64::INFINITY)] }, ruled)
+            });
+            (point, given, kept)
         };
         batch.iter().map(point).collect()
     }

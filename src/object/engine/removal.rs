@@ -162,8 +162,10 @@ impl<S: Sql> Engine<S> {
             return Ok(());
         }
         let (mut state, mut next_part) = (self.removal.state.clone(), self.removal.next_part);
-        let (mut done, mut rows, mut budget) = (Vec::new(), Vec::new(), self.limits.removal_bytes);
-        let places: Vec<i64> = self.removal.pending.iter().copied().collect();
+        let (mut done, mut rows, mut budget) = (BTreeSet::new(), Vec::new(), self.limits.removal_bytes);
+        // The attic of a span is its last place, and goes first: what a full place gets lies there from then on, and must not be taken
+        // out again.
+        let places: Vec<i64> = self.removal.pending.iter().rev().copied().collect();
         self.sql.atomically(&mut || {
             while budget > 0 && state.log_next <= state.log_last {
                 let Some(row) = self.log.behind(state.log_next - 1).next().copied() else {
@@ -190,7 +192,7 @@ impl<S: Sql> Engine<S> {
                 (budget, state.bytes) = (rewriting.budget, state.bytes + rewriting.lost);
                 if is_done {
                     rewriting.put_in(&self.sql)?;
-                    done.push(*place);
+                    done.insert(*place);
                 } else {
                     next_part = Some((*place, rewriting.next()));
                 }
@@ -199,7 +201,7 @@ impl<S: Sql> Engine<S> {
             state = forgotten(std::mem::take(&mut state));
             removal::set_state(&self.sql, &to_json(&state))
         })?;
-        self.removal.pending.retain(|place| done.binary_search(place).is_err());
+        self.removal.pending.retain(|place| !done.contains(place));
         for (seq, bytes) in rows {
             self.log.resize(seq, bytes);
         }
@@ -217,7 +219,9 @@ impl<S: Sql> Engine<S> {
             let cells = self.open.layer(layer);
             places.extend(cells.iter().flat_map(|(start_s, series, _)| places_of(layer, *start_s, *series)));
         }
-        for place in places.intersection(&self.removal.pending.clone()) {
+        let places: Vec<i64> = places.intersection(&self.removal.pending).copied().collect();
+        // From the last to the first, as in a step.
+        for place in places.iter().rev() {
             let mut rewriting = Rewriting::new(*place, None, ALL);
             let mut state = self.removal.state.clone();
             self.sql.atomically(&mut || {

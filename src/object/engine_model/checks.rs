@@ -1,6 +1,8 @@
 //! What the engine says against what the points of the model say, by the definitions.
 
 use super::*;
+use crate::store::chunks;
+use crate::store::sql::StoreError;
 
 /// What a bucket must hold.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -30,6 +32,24 @@ impl Model {
         assert_eq!(seen.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
         for (place, bucket) in wanted {
             bucket.check(&seen[&place], &place);
+        }
+    }
+
+    /// Compares the wider tiers, from which few questions are answered: each has every point once.
+    pub(super) fn check_tiers(&mut self) {
+        self.engine.seal(self.now_ms).expect("seals");
+        self.finish();
+        let wanted = self.points.iter().filter(|kept| kept.is_alive()).count() as u64;
+        for tier in [Tier::H1, Tier::D1] {
+            let mut count = 0;
+            let each = &mut |_, _, cell: &Cell| {
+                count += cell.count;
+                Ok(())
+            };
+            let (all, none) = (0..i64::MAX / 2, Wanted::default());
+            chunks::each::<StoreError>(&self.sql, Layer::Total(tier), all.start, all.end, |_| true, none, each)
+                .expect("reads");
+            assert_eq!(count, wanted, "{tier:?}");
         }
     }
 

@@ -8,7 +8,7 @@ use crate::wire::command::Page;
 use crate::wire::removal::{Remove, Removed};
 
 #[derive(Clone, Debug)]
-enum Action {
+pub(super) enum Action {
     Step(Step),
     Remove {
         series: Option<u8>,
@@ -22,7 +22,7 @@ enum Action {
     },
 }
 
-fn any_action() -> impl Strategy<Value = Action> {
+pub(super) fn any_action() -> impl Strategy<Value = Action> {
     let time = proptest::option::of((0u16..60_000, 1u16..60_000));
     let fails_at = proptest::option::of(0u8..60);
     prop_oneof![
@@ -42,12 +42,12 @@ fn of_series(series: u8) -> Remove {
 }
 
 impl Model {
-    fn act(&mut self, action: &Action) {
+    pub(super) fn act(&mut self, action: &Action) {
         match action {
             Action::Step(step) => {
                 // An edge that is told that a number is unknown says the labels.
                 let engine = &self.engine;
-                self.told.retain(|_, number| engine.knows(*number));
+                self.told.retain(|_, (number, _)| engine.knows(*number));
                 self.take(step);
             }
             Action::Remove { series, time, fails_at } => {
@@ -99,7 +99,7 @@ impl Model {
         removed.ok()
     }
 
-    fn finish(&mut self) {
+    pub(super) fn finish(&mut self) {
         for _ in 0..10_000 {
             if !self.engine.is_removing() {
                 return;
@@ -155,6 +155,7 @@ proptest! {
         model.finish();
         model.check_all(step_s);
         prop_assert_eq!(model.sql.count("removing"), 0);
+        model.check_tiers();
     }
 }
 
@@ -385,4 +386,21 @@ fn what_was_folded_into_the_overflow_goes_with_it() {
     assert_eq!(model.counted_in_overflow(), 0);
     model.finish();
     assert_eq!(model.counted_in_overflow(), 0);
+}
+
+#[test]
+fn what_a_full_place_gets_of_a_removal_is_not_taken_out_of_the_attic_again() {
+    let mut model = Model::new(limits(400));
+    let hour_s = u16::try_from(START_MS / 1000 % 3600).expect("below an hour");
+    let at = |after_s: u16| 3_600 + hour_s - after_s;
+    model.fill();
+    model.take(&Step::Write(vec![vec![point(1, 3, None, at(60)), point(2, 5, None, at(2_000))]]));
+    model.take(&Step::Seal);
+    // Full again, so both what is there and what it gets lie in the attic.
+    model.fill();
+    let from_s = Some(START_MS / 1000 - i64::from(at(1_000)));
+    let ask = Remove { from_s, to_s: from_s.map(|from_s| from_s + 10), ..Remove::default() };
+    assert_eq!(model.remove(&ask, None).expect("removes").points, 0);
+    model.finish();
+    model.check_tiers();
 }

@@ -1,12 +1,13 @@
 //! Series that come and go: who keeps its place, who gets one, and who leaves.
 
+use super::removal::{Action, any_action};
 use super::*;
 
 impl Model {
     /// Series that were folded are part of what overflows from now on; only those that nobody wrote to for long are.
     pub(super) fn follow_folds(&mut self) {
         let before_ms = self.now_ms - 47 * 3_600_000;
-        for Kept { labels, .. } in self.points.iter_mut().filter(|kept| kept.is_alive()) {
+        for Kept { labels, .. } in self.points.iter_mut().filter(|kept| kept.is_alive() || kept.share() > 0.0) {
             if labels != Labels::overflow().as_str() && !self.engine.has_series(labels) {
                 assert!(self.may_refuse || self.written_ms[labels] < before_ms, "{labels} was folded too soon");
                 *labels = Labels::overflow().as_str().to_owned();
@@ -172,22 +173,26 @@ fn a_million_steps_lead_to_no_state_from_which_no_write_succeeds() {
     const STEPS_A_LIFE: u32 = 100;
     let steps: u32 = std::env::var("HEARTBEAT_MODEL_STEPS").map_or(1_000_000, |steps| steps.parse().expect("a number"));
     let config = ProptestConfig { cases: steps / STEPS_A_LIFE, failure_persistence: None, ..ProptestConfig::default() };
-    let lives = proptest::collection::vec(any_step(), STEPS_A_LIFE as usize);
+    let lives = proptest::collection::vec(any_action(), STEPS_A_LIFE as usize);
     let small = prop::sample::select(vec![(3usize, 24usize), (40, 24), (100_000, 100_000)]);
     let run = proptest::test_runner::TestRunner::new(config).run(&(lives, small), |(steps, (open_cells, series))| {
         let dictionary = DictionaryLimits { series, ..DictionaryLimits::DEFAULT };
-        let mut model = Model::new(Limits { open_cells, dictionary, ..Limits::DEFAULT });
-        for step in &steps {
-            model.take(step);
+        let limits = Limits { open_cells, dictionary, removal_bytes: 400, ..Limits::DEFAULT };
+        let mut model = Model::new(limits);
+        for action in &steps {
+            model.act(action);
         }
+        model.finish();
+        model.have_rule(Rule::None);
         for class in [Class::Open, Class::Keyed, Class::Owner] {
             model.class = class;
-            model.take(&Step::Write(vec![vec![((1, 1), 1, None, 0)]]));
+            model.act(&Action::Step(Step::Write(vec![vec![((1, 1), 1, None, 0)]])));
         }
         model.check(3600, By::All);
         model.check_totals(&By::All);
         model.crash();
         model.check_totals(&By::All);
+        model.check_tiers();
         Ok(())
     });
     run.expect("holds");
