@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_counts_beside_its_body_and_the_object_is_told_of_the_body() {
+    fn a_frame_that_is_larger_than_its_body_counts_as_what_it_is() {
         let write = held(10).expect("has room");
         let set = |bytes: usize| write.set_batch(1, (None, &NOBODY), &vec![0; bytes], NewLabels::default());
         assert_eq!((set(1 << 20), used(Share::Writes)), (Ok(()), 10 + (2 << 20)));

@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_arrives_leaves_room_for_small_bodies_tiny_ones_and_what_has_arrived() {
+    fn large_bodies_leave_room_for_small_ones() {
         let large = filled(MIB, Stage::Arriving);
         assert_eq!(large.len(), 6);
         let small = filled(64 << 10, Stage::Arriving);
