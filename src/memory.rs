@@ -29,8 +29,7 @@ impl Share {
     pub(crate) const fn bytes(self) -> usize {
         match self {
             Self::State => 36 * MIB,
-            Self::Writes => 16 * MIB,
-            Self::Reads => 16 * MIB,
+            Self::Writes | Self::Reads => 16 * MIB,
             Self::Live => 8 * MIB,
             Self::Owner => 6 * MIB,
         }

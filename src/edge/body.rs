@@ -96,9 +96,9 @@ impl Exchange {
                 drop(body);
                 // Who comes too slowly is not listened to any longer.
                 if problem.leaves_body() {
-                    end(pieces)
+                    end(pieces);
                 } else {
-                    drain(pieces).await
+                    drain(pieces).await;
                 }
                 Err(problem)
             }

@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn where_there_is_no_room_nothing_is_unpacked() {
         let mut asked = 0;
-        let file = gzip(&[7; 50_000]);
+        let file = gzip(&vec![7; 50_000]);
         let refuse = |bytes| {
             asked = bytes;
             Err(NoRoom)

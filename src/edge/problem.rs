@@ -188,8 +188,8 @@ impl Problem {
         match self {
             Self::Unauthorized(_) => Some(("WWW-Authenticate", "Bearer realm=\"heartbeat\"")),
             Self::MethodNotAllowed(allow) => Some(("Allow", allow)),
-            Self::RateLimited => Some(("Retry-After", "10")),
-            Self::TooManyUploads => Some(("Retry-After", "5")),
+            // An upload that idles is ended after as long.
+            Self::RateLimited | Self::TooManyUploads => Some(("Retry-After", "10")),
             Self::Overloaded
             | Self::NoRoomForBody
             | Self::Unavailable

@@ -122,7 +122,9 @@ mod tests {
     /// A queue with batches of such sizes, without a key.
     fn queue(max_bytes: usize, sizes: &[usize]) -> Queue {
         let mut queue = Queue::new(max_bytes);
-        sizes.iter().for_each(|bytes| push(&mut queue, *bytes));
+        for bytes in sizes {
+            push(&mut queue, *bytes);
+        }
         queue
     }
 

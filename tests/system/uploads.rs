@@ -152,7 +152,7 @@ fn a_network_has_a_number_of_unfinished_uploads_and_others_do_not_notice() {
     };
     assert!((64..=66).contains(&open.len()), "{}", open.len());
     let answer = refused.answer(SOON);
-    assert!(answer.starts_with("HTTP/1.1 429 ") && answer.contains("Retry-After: 5"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 429 ") && answer.contains("Retry-After: 10"), "{answer}");
     let write = |network: &str| stream.call("POST", "/points").header("X-Forwarded-For", network).body(r#"{"n":1}"#);
     write("192.0.2.2").send().expect(202);
     write("192.0.2.1").bearer(&key).send().expect(202);
