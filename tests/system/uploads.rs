@@ -97,7 +97,7 @@ fn an_upload_that_idles_or_crawls_is_ended_by_the_server() {
     let nothing = Upload::begin(&stream, "192.0.2.1", "Content-Length: 1048576");
     let little = Upload::begin(&stream, "192.0.2.1", "Content-Length: 100");
     let mut stuck = Upload::chunked(&stream, "192.0.2.1");
-    stuck.chunk(&[b' '; 100_000]);
+    stuck.chunk(&vec![b' '; 100_000]);
     let refused = Upload::begin(&stream, "192.0.2.1", "Content-Encoding: br\r\nContent-Length: 1048576");
     let mut crawling = Upload::chunked(&stream, "192.0.2.1");
     // One byte per second, for as long as the server listens.
