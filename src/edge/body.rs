@@ -13,12 +13,15 @@ use super::problem::Problem;
 use super::request::Pieces;
 use super::room::{Body, Room, Stage, TINY_BYTES};
 use super::uploads::{Drain, Sender, Upload};
-use super::{Exchange, internal, wasted};
+use super::{Exchange, internal, room, wasted};
 
 /// What is read and thrown away of a request that is refused, so that a client that sends before it listens gets to
 /// hear why; beyond, the connection may break.
 const MAX_DRAINED_BYTES: usize = 8 << 20;
-/// How much is asked for at a time: at first little, and up to the most while the client delivers as much.
+/// Bodies of such a length have room at once and are read whole, which takes a third less time than in pieces; where there is little
+/// room, only tiny ones.
+const AT_ONCE_BYTES: usize = 64 << 10;
+/// How much is asked for at a time: at first little, and more of a client that has delivered as much.
 const PIECE_BYTES: [usize; 2] = [4 << 10, 64 << 10];
 /// How a gzip file begins, without which nothing is unpacked.
 const GZIP: &[u8] = &[0x1f, 0x8b];
@@ -66,13 +69,15 @@ impl Exchange {
         let room = Room::of(sender == Sender::Trusted);
         match length {
             Some(length) if length > max_bytes => Err(too_large(max_bytes)),
-            Some(length) if length <= TINY_BYTES => self.tiny_body(length, room).await,
+            Some(length) if length <= TINY_BYTES || length <= AT_ONCE_BYTES && !room::is_crowded() => {
+                self.whole_body(length, room).await
+            }
             _ => self.large_body(length, max_bytes, room).await,
         }
     }
 
     /// A body with room for all of it at once, and with the fewest crossings into JavaScript.
-    async fn tiny_body(&mut self, length: usize, mut room: Room) -> Result<Body, Problem> {
+    async fn whole_body(&mut self, length: usize, mut room: Room) -> Result<Body, Problem> {
         room.resize(length, Stage::Arriving)?;
         let bytes = self.request.bytes().map_err(|error| internal(&error))?;
         let mut pace = Pace::begin();
@@ -141,11 +146,12 @@ async fn fill(body: &mut Body, pieces: &mut Pieces, length: Option<usize>, max_b
             body.room.resize(capacity + size, Stage::Arriving)?;
             body.bytes.reserve_exact(capacity - body.len());
         }
-        if pieces.take(&piece, &mut body.bytes).map_err(|error| internal(&error))? {
+        let is_last = pieces.take(&piece, &mut body.bytes).map_err(|error| internal(&error))?;
+        if is_last || length == Some(body.len()) {
             break;
         }
         if bytes == size {
-            size = (2 * size).min(PIECE_BYTES[1]);
+            size = PIECE_BYTES[1];
         }
     }
     body.room.resize(body.bytes.capacity(), Stage::Arriving)?;
