@@ -265,6 +265,12 @@ fn thousands_of_writes_of_which_a_tenth_breaks_off_leave_nothing_behind() {
         });
         after.push(memory_bytes(&stream));
     }
+    // Clients that do not wait for their answers.
+    for number in 0..500 {
+        let head = "Content-Type: text/plain\r\nContent-Length: 7";
+        let mut upload = Upload::begin(&stream, &format!("10.9.{}.1", number % 250), head);
+        upload.socket.write_all(br#"{"n":1}"#).expect("it reads");
+    }
     // What the first thousand needed is enough for all.
     let grown = after[ROUNDS - 1] - after[0];
     assert!(grown <= 1 << 20, "{after:?}");
