@@ -29,8 +29,7 @@ impl Share {
     pub(crate) const fn bytes(self) -> usize {
         match self {
             Self::State => 36 * MIB,
-            Self::Writes => 14 * MIB,
-            Self::Reads => 16 * MIB,
+            Self::Writes | Self::Reads => 16 * MIB,
             Self::Live => 8 * MIB,
             Self::Owner => 6 * MIB,
         }
@@ -84,7 +83,7 @@ pub(crate) struct Reservation {
 /// # Errors
 /// [`NoRoom`], and nothing is reserved.
 pub(crate) fn reserve(share: Share, bytes: usize) -> Result<Reservation, NoRoom> {
-    let mut reservation = Reservation { share, bytes: 0 };
+    let mut reservation = Reservation::none(share);
     reservation.resize(bytes).map(|()| reservation)
 }
 
@@ -99,12 +98,32 @@ impl Reservation {
         self.bytes
     }
 
+    /// Nothing of a share yet.
+    pub(crate) const fn none(share: Share) -> Self {
+        Self { share, bytes: 0 }
+    }
+
+    /// Whose they are.
+    pub(crate) const fn share(&self) -> Share {
+        self.share
+    }
+
     /// Makes it so many bytes. It may always shrink.
     ///
     /// # Errors
     /// [`NoRoom`], and it stays as it was.
     pub(crate) fn resize(&mut self, bytes: usize) -> Result<(), NoRoom> {
-        let limit = self.share.bytes() - if bytes > SMALL_BYTES { self.share.bytes() / 4 } else { 0 };
+        self.resize_leaving(bytes, 0)
+    }
+
+    /// Makes it so many bytes if it leaves `rest` bytes of the share to others, and a quarter of what remains to smaller ones where
+    /// it is large. It may always shrink.
+    ///
+    /// # Errors
+    /// [`NoRoom`], and it stays as it was.
+    pub(crate) fn resize_leaving(&mut self, bytes: usize, rest: usize) -> Result<(), NoRoom> {
+        let limit = self.share.bytes().saturating_sub(rest);
+        let limit = if bytes > SMALL_BYTES { limit / 4 * 3 } else { limit };
         USED.with_borrow_mut(|used| {
             let used = &mut used[self.share as usize];
             let wanted = *used - self.bytes + bytes;
@@ -154,6 +173,22 @@ mod tests {
         assert!(reserve(Share::Reads, 1).is_ok());
         drop((large, small));
         assert_eq!(used(Share::Live), 0);
+    }
+
+    #[test]
+    fn what_leaves_a_rest_ends_before_what_leaves_none() {
+        let rest = Share::Owner.bytes() / 2;
+        let mut first = Reservation::none(Share::Owner);
+        let mut small = Reservation::none(Share::Owner);
+        assert_eq!(first.resize_leaving(rest, rest), Err(NoRoom), "it is large");
+        assert_eq!(first.resize_leaving(rest / 4 * 3, rest), Ok(()));
+        let all: Vec<_> =
+            (0..rest / 4 / SMALL_BYTES).map(|_| reserve(Share::Owner, SMALL_BYTES).expect("is left")).collect();
+        assert_eq!(small.resize_leaving(1, rest), Err(NoRoom));
+        assert_eq!(small.resize(1), Ok(()));
+        assert_eq!(first.resize_leaving(1, Share::Owner.bytes()), Ok(()), "whatever may shrink");
+        drop((first, small, all));
+        assert_eq!(used(Share::Owner), 0);
     }
 
     proptest! {

@@ -44,6 +44,16 @@ impl Bell {
         self.ring.call0(&JsValue::UNDEFINED).ok();
     }
 
+    /// Resolves when it rings; only for the request that made the bell.
+    pub(super) const fn rung(&self) -> &Promise {
+        &self.rung
+    }
+
+    /// Ends its timer; only for the request that made the bell.
+    pub(super) fn silence(&self) {
+        clear_timeout(self.timer);
+    }
+
     /// Waits for the ring; only for the request that made the bell.
     pub(super) async fn wait(&self) {
         self.rung.clone().await.ok();

@@ -12,7 +12,8 @@ use super::face;
 use super::problem::Problem;
 use super::reply::Reply;
 use super::route::{self, Route};
-use super::{Exchange, StreamId, refused, wasted};
+use super::uploads::Sender;
+use super::{Exchange, StreamId, proven, refused, wasted};
 
 /// A page's tracing adds a few short names; a longer list is nobody's.
 const MAX_ASKED_BYTES: usize = 1_024;
@@ -90,6 +91,9 @@ impl Exchange {
         if config.layout.shards() == 1 && self.request.method() != Method::Options {
             refused::check(&id.object(0), &author.writer(), self.now_ms)?;
         }
+        let is_trusted = proven::is_trusted(id.as_str(), &author.who);
+        let stranger = || Sender::Stranger(wasted::networks("", &author.network));
+        self.sender.set(Some(if is_trusted { Sender::Trusted } else { stranger() }));
         self.payer.set(wasted::check(id.as_str(), &author.writer(), self.now_ms)?);
         Ok(Admitted { config, author })
     }

@@ -6,6 +6,8 @@ use crate::wire::pixel::{self, THEN};
 use super::cors::{Admitted, Cors};
 use super::problem::Problem;
 use super::reply::Reply;
+use super::room::{Body, Room};
+use super::uploads::Sender;
 use super::write::{Builder, Fill};
 use super::{Exchange, StreamId};
 
@@ -21,7 +23,7 @@ impl Exchange {
     pub(super) async fn write_pixel(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
         let admitted = self.admit(id, cors).await?;
         let lateness_s = admitted.config.lateness_s;
-        let query = self.query_string().as_bytes().to_vec();
+        let query = Body::of(self.query_string().as_bytes().to_vec(), Room::of(self.sender() == Sender::Trusted))?;
         let identity = self.identity(&[], &query)?;
         let fill: &Fill<'_> = &|builder, query| {
             push(builder, query, lateness_s);
@@ -32,7 +34,7 @@ impl Exchange {
     }
 
     /// A form is answered so that the page stays, or goes where the form says.
-    pub(super) async fn write_form(&self, id: &StreamId, admitted: Admitted, form: Vec<u8>) -> Result<Reply, Problem> {
+    pub(super) async fn write_form(&self, id: &StreamId, admitted: Admitted, form: Body) -> Result<Reply, Problem> {
         if form.len() > MAX_FORM_BYTES {
             return Err(Problem::TooLarge(format!("a form may have at most {MAX_FORM_BYTES} bytes")));
         }

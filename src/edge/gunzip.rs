@@ -1,97 +1,205 @@
-//! Unpacking with the platform's own gzip, which costs this module nothing.
+//! Unpacking gzip (RFC 1952) in one turn, with every byte counted before it is made.
 //!
-//! The platform unpacks all that it is given, whether somebody reads or not, and a byte may become a thousand. So it is
-//! given a little at a time, until there is more than is wanted.
+//! The platform's own `DecompressionStream` unpacks all that it is given, whether somebody reads or not, into memory that nobody
+//! counts, and several at once. Here one body is unpacked at a time, and a bomb ends at the first byte that is too many.
 
-use std::pin::pin;
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
-use futures_util::future::{Either, select};
-use js_sys::{Promise, Reflect, Uint8Array};
-use wasm_bindgen::prelude::wasm_bindgen;
-use wasm_bindgen::{JsCast, JsValue};
-use worker::{js_sys, wasm_bindgen};
+use crate::memory::NoRoom;
 
-use super::bell::Bell;
+/// Magic, method, flags, time, extra flags and system.
+const HEAD_BYTES: usize = 10;
+/// A checksum and the length.
+const TAIL_BYTES: usize = 8;
+const MAGIC: [u8; 3] = [0x1f, 0x8b, 8];
+const HAS_HEADER_CHECKSUM: u8 = 2;
+const HAS_EXTRA: u8 = 4;
+const HAS_NAME: u8 = 8;
+const HAS_COMMENT: u8 = 16;
+const RESERVED: u8 = 0xe0;
+/// What is unpacked at first, at least.
+const MIN_BYTES: usize = 4 << 10;
 
-/// What is packed in so much is at most 4 MiB.
-const PIECE_BYTES: usize = 4 << 10;
-
-#[wasm_bindgen]
-extern "C" {
-    type DecompressionStream;
-
-    #[wasm_bindgen(constructor, catch)]
-    fn new(format: &str) -> Result<DecompressionStream, JsValue>;
-
-    #[wasm_bindgen(method, getter)]
-    fn writable(this: &DecompressionStream) -> Writable;
-
-    #[wasm_bindgen(method, getter)]
-    fn readable(this: &DecompressionStream) -> Readable;
-
-    type Writable;
-
-    #[wasm_bindgen(method, catch, js_name = getWriter)]
-    fn writer(this: &Writable) -> Result<Writer, JsValue>;
-
-    type Writer;
-
-    #[wasm_bindgen(method, catch)]
-    fn write(this: &Writer, bytes: &Uint8Array) -> Result<Promise, JsValue>;
-
-    #[wasm_bindgen(method, catch)]
-    fn close(this: &Writer) -> Result<Promise, JsValue>;
-
-    type Readable;
-
-    #[wasm_bindgen(method, catch, js_name = getReader)]
-    fn reader(this: &Readable, options: &JsValue) -> Result<Reader, JsValue>;
-
-    type Reader;
-
-    /// An extension of this runtime: fills the array with at least so many bytes, unless there are fewer.
-    #[wasm_bindgen(method, catch, js_name = readAtLeast)]
-    fn read_at_least(this: &Reader, min_bytes: u32, place: &Uint8Array) -> Result<Promise, JsValue>;
+/// Why a body is not unpacked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Packed {
+    /// It is not a gzip file, or not a whole one.
+    Broken(&'static str),
+    /// More is in it than is wanted.
+    TooLarge,
+    NoRoom,
 }
 
-/// What is in a gzip file, or the first `max_bytes` of it.
+impl From<NoRoom> for Packed {
+    fn from(_: NoRoom) -> Self {
+        Self::NoRoom
+    }
+}
+
+/// What is in a gzip file of at most `max_bytes`. `reserve` is asked before memory is taken, for all that is taken then.
 ///
 /// # Errors
-/// When it is no gzip file as far as it is read.
-pub(super) async fn gunzip(bytes: &[u8], max_bytes: u32) -> Result<Vec<u8>, worker::Error> {
-    let stream = DecompressionStream::new("gzip")?;
-    let (writer, reader) = (stream.writable().writer()?, stream.readable().reader(&byob()?)?);
-    let write = pin!(async {
-        for piece in bytes.chunks(PIECE_BYTES) {
-            writer.write(&Uint8Array::from(piece))?.await?;
-            // Writes go before reads, so whether there is enough is only known when the writer pauses.
-            Bell::new(0).wait().await;
+/// [`Packed`]
+pub(super) fn gunzip(
+    file: &[u8],
+    max_bytes: usize,
+    mut reserve: impl FnMut(usize) -> Result<(), NoRoom>,
+) -> Result<Vec<u8>, Packed> {
+    let packed = file.get(head_bytes(file)?..).unwrap_or_default();
+    let announced = packed.last_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize);
+    // One byte more shows what is too large. What a file says of itself only saves copies.
+    let mut size = announced.clamp(MIN_BYTES, max_bytes.max(MIN_BYTES)) + 1;
+    let (mut state, mut read, mut written) = (Box::<DecompressorOxide>::default(), 0, 0);
+    let mut out = Vec::new();
+    loop {
+        reserve(size)?;
+        out.resize(size, 0);
+        let rest = &packed[read..];
+        let (status, took, made) =
+            decompress(&mut state, rest, &mut out, written, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF);
+        (read, written) = (read + took, written + made);
+        if written > max_bytes {
+            return Err(Packed::TooLarge);
         }
-        writer.close()?.await
-    });
-    let read = reader.read_at_least(max_bytes, &Uint8Array::new_with_length(max_bytes))?.into_future();
-    let read = match select(pin!(read), write).await {
-        Either::Left((read, write)) => {
-            let read = unpacked(&read?)?;
-            // The end of the file says whether it is whole.
-            if read.len() < max_bytes as usize {
-                write.await?;
+        match status {
+            TINFLStatus::Done => break,
+            TINFLStatus::HasMoreOutput => size = (2 * size).min(max_bytes + 1),
+            TINFLStatus::NeedsMoreInput | TINFLStatus::FailedCannotMakeProgress => {
+                return Err(Packed::Broken("it ends too early"));
             }
-            return Ok(read);
+            _ => return Err(Packed::Broken("its data is damaged")),
         }
-        Either::Right((written, read)) => written.map(|_| read)?.await?,
+    }
+    out.truncate(written);
+    match packed[read..].first_chunk::<TAIL_BYTES>() {
+        None => Err(Packed::Broken("it ends too early")),
+        Some(_) if packed.len() - read > TAIL_BYTES => Err(Packed::Broken("something follows its end")),
+        Some([a, b, c, d, ..]) if u32::from_le_bytes([*a, *b, *c, *d]) != crc32(&out) => {
+            Err(Packed::Broken("its checksum is another"))
+        }
+        Some(_) if announced != out.len() => Err(Packed::Broken("its length is another than it says")),
+        Some(_) => Ok(out),
+    }
+}
+
+/// Where the packed data begins.
+fn head_bytes(file: &[u8]) -> Result<usize, Packed> {
+    const EARLY: Packed = Packed::Broken("it ends too early");
+    if !file.starts_with(&MAGIC) {
+        return Err(Packed::Broken("it does not begin as gzip does"));
+    }
+    let (flags, mut at) = (*file.get(3).ok_or(EARLY)?, HEAD_BYTES);
+    if flags & RESERVED != 0 {
+        return Err(Packed::Broken("its flags are unknown"));
+    }
+    if flags & HAS_EXTRA != 0 {
+        let length = file.get(at..at + 2).ok_or(EARLY)?;
+        at += 2 + usize::from(u16::from_le_bytes([length[0], length[1]]));
+    }
+    for text in [HAS_NAME, HAS_COMMENT] {
+        if flags & text != 0 {
+            at += 1 + file.get(at..).and_then(|rest| rest.iter().position(|byte| *byte == 0)).ok_or(EARLY)?;
+        }
+    }
+    Ok(at + if flags & HAS_HEADER_CHECKSUM == 0 { 0 } else { 2 })
+}
+
+/// The checksum of gzip, with the polynomial 0xEDB88320.
+fn crc32(bytes: &[u8]) -> u32 {
+    const TABLE: [u32; 256] = {
+        let (mut table, mut index) = ([0; 256], 0);
+        while index < 256 {
+            #[expect(clippy::cast_possible_truncation, reason = "less than 256")]
+            let mut value = index as u32;
+            let mut bit = 0;
+            while bit < 8 {
+                value = value >> 1 ^ if value & 1 == 1 { 0xedb8_8320 } else { 0 };
+                bit += 1;
+            }
+            table[index] = value;
+            index += 1;
+        }
+        table
     };
-    Ok(unpacked(&read)?)
+    !bytes.iter().fold(!0, |crc, byte| crc >> 8 ^ TABLE[((crc ^ u32::from(*byte)) & 0xff) as usize])
 }
 
-fn byob() -> Result<JsValue, JsValue> {
-    let options = js_sys::Object::new();
-    Reflect::set(&options, &"mode".into(), &"byob".into())?;
-    Ok(options.into())
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use flate2::write::GzEncoder;
+    use flate2::{Compression, GzBuilder};
+    use proptest::prelude::*;
+    use std::io::Write;
 
-/// The bytes of a reader's answer.
-fn unpacked(read: &JsValue) -> Result<Vec<u8>, JsValue> {
-    let value = Reflect::get(read, &"value".into())?;
-    Ok(value.dyn_into::<Uint8Array>().map(|bytes| bytes.to_vec()).unwrap_or_default())
+    const MAX_BYTES: usize = 1 << 20;
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+        encoder.write_all(bytes).expect("memory takes it");
+        encoder.finish().expect("memory takes it")
+    }
+
+    fn unpacked(file: &[u8]) -> Result<Vec<u8>, Packed> {
+        gunzip(file, MAX_BYTES, |_| Ok(()))
+    }
+
+    #[test]
+    fn what_is_too_large_ends_at_the_bound_whatever_the_file_says_of_itself() {
+        assert_eq!(unpacked(&gzip(&vec![b' '; MAX_BYTES])).map(|out| out.len()), Ok(MAX_BYTES));
+        let mut bomb = gzip(&vec![b' '; 40 * MAX_BYTES]);
+        let most = |file: &[u8]| {
+            let mut most = 0;
+            let done = gunzip(file, MAX_BYTES, |bytes| {
+                most = most.max(bytes);
+                Ok(())
+            });
+            assert_eq!(done, Err(Packed::TooLarge));
+            most
+        };
+        assert_eq!(most(&bomb), MAX_BYTES + 1);
+        let at = bomb.len() - 4;
+        bomb[at..].copy_from_slice(&10_u32.to_le_bytes());
+        assert_eq!(most(&bomb), MAX_BYTES + 1);
+    }
+
+    #[test]
+    fn where_there_is_no_room_nothing_is_unpacked() {
+        let mut asked = 0;
+        let file = gzip(&vec![7; 50_000]);
+        let refuse = |bytes| {
+            asked = bytes;
+            Err(NoRoom)
+        };
+        assert_eq!(gunzip(&file, MAX_BYTES, refuse), Err(Packed::NoRoom));
+        assert_eq!(asked, 50_001);
+    }
+
+    #[test]
+    fn a_file_with_a_name_a_comment_and_an_extra_field_is_read_too() {
+        let builder = GzBuilder::new().filename("points.json").comment("of a page").extra([1, 2, 3]);
+        let mut encoder = builder.write(Vec::new(), Compression::default());
+        encoder.write_all(b"[]").expect("memory takes it");
+        assert_eq!(unpacked(&encoder.finish().expect("memory takes it")), Ok(b"[]".to_vec()));
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_packed_comes_back_and_what_is_changed_or_cut_is_refused_or_the_same(
+            bytes in prop::collection::vec(any::<u8>(), 0..20_000),
+            repeated in 0usize..60,
+            (at, value) in (any::<prop::sample::Index>(), any::<u8>()),
+        ) {
+            let bytes = bytes.repeat(repeated);
+            let whole = gzip(&bytes);
+            let wanted = if bytes.len() > MAX_BYTES { Err(Packed::TooLarge) } else { Ok(bytes.clone()) };
+            prop_assert_eq!(&unpacked(&whole), &wanted);
+            let mut changed = whole.clone();
+            changed[at.index(whole.len())] = value;
+            prop_assert!(unpacked(&changed).is_ok_and(|out| out == bytes) || unpacked(&changed).is_err());
+            prop_assert!(unpacked(&whole[..at.index(whole.len())]).is_err());
+        }
+    }
 }

@@ -20,17 +20,21 @@ mod live;
 mod objects;
 mod otlp;
 mod own;
+mod pace;
 mod problem;
 mod prometheus;
+mod proven;
 mod read;
 mod refused;
 mod removal;
 mod reply;
 mod request;
+mod room;
 mod route;
 mod shards;
 mod stay;
 mod stream_id;
+mod uploads;
 mod wasted;
 mod write;
 mod write_keys;
@@ -50,6 +54,7 @@ use request::Request;
 use route::{Action, Route};
 use stay::Stay;
 use stream_id::StreamId;
+use uploads::Sender;
 use wasted::Payer;
 
 /// A request and what it is answered with.
@@ -72,6 +77,8 @@ struct Exchange {
     body_bytes: Cell<usize>,
     /// Whom it is charged to if nothing of it is stored.
     payer: Cell<Option<Payer>>,
+    /// Who sends its body, where that is known already.
+    sender: Cell<Option<Sender>>,
 }
 
 /// Answers a request.
@@ -95,6 +102,7 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
         takes_access_token: false,
         body_bytes: Cell::default(),
         payer: Cell::default(),
+        sender: Cell::default(),
     };
     let (reply, cors) = exchange.answer(route).await;
     drop(stay);
@@ -118,6 +126,7 @@ impl Exchange {
             takes_access_token: *takes_access_token,
             body_bytes: Cell::default(),
             payer: Cell::default(),
+            sender: Cell::default(),
         }
     }
 
@@ -133,7 +142,9 @@ impl Exchange {
             Err(allow) => Err(Problem::MethodNotAllowed(allow)),
         };
         if let Err(problem) = &mut reply {
-            self.drain().await;
+            if !problem.leaves_body() {
+                self.drain().await;
+            }
             self.charge_refused(problem);
         }
         if reply.as_ref().is_err_and(|problem| *problem == Problem::OriginNotAllowed) && !is_face {

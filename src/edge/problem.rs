@@ -33,6 +33,12 @@ pub(super) enum Problem {
     /// Beyond a budget of the stream.
     Limited(Box<Limited>),
     Overloaded,
+    /// Bodies take all the memory that they may, or too many of them are unfinished.
+    NoRoomForBody,
+    /// Too many bodies of one network are unfinished.
+    TooManyUploads,
+    /// The body comes too slowly.
+    RequestTimeout,
     Unavailable,
     /// One shard failed, and what it has is needed.
     Shard(String),
@@ -91,14 +97,16 @@ impl Problem {
             Self::CreatingDisabled => (403, "creating-disabled", "This deployment has no owner"),
             Self::NotFound(_) => (404, "not-found", "Not found"),
             Self::MethodNotAllowed(_) => (405, "method-not-allowed", "This method is not allowed here"),
+            Self::RequestTimeout => (408, "request-timeout", "The body comes too slowly"),
             Self::Conflict(_) => (409, "conflict", "The stream is not in a state for this"),
             Self::TooLarge(_) => (413, "too-large", "The request is too large"),
             Self::UnsupportedMediaType(_) => (415, "unsupported-media-type", "This kind of body is not supported"),
             Self::QueryTooLarge(_) => (422, "query-too-large", "The query asks for too much"),
-            Self::RateLimited => (429, "rate-limited", "Too many requests"),
+            Self::RateLimited | Self::TooManyUploads => (429, "rate-limited", "Too many requests"),
             Self::Limited(_) => (429, "rate-limited", "The stream's budget is used up"),
             Self::Internal => (500, "internal", "Something went wrong here"),
             Self::Overloaded => (503, "overloaded", "The stream is overloaded"),
+            Self::NoRoomForBody => (503, "overloaded", "Too much is written at a time"),
             Self::Unavailable | Self::Moved => (503, "unavailable", "The stream could not be reached"),
             Self::OtherVersion => (503, "unavailable", "The deployment is being updated"),
             Self::NoDirectory => (503, "unavailable", "The list of streams could not be reached"),
@@ -130,6 +138,15 @@ impl Problem {
             Self::MethodNotAllowed(_) => "the Allow header lists the methods of this path",
             Self::RateLimited => "too many writes from this address; come again after the time in Retry-After",
             Self::Overloaded => "nothing of this request was stored; send it again after the time in Retry-After",
+            Self::NoRoomForBody => {
+                "the bodies that this server is reading take all the memory that they may; nothing of this request was stored; send it again after the time in Retry-After"
+            }
+            Self::TooManyUploads => {
+                "this network has too many requests whose bodies are not complete; nothing of this request was stored; send it again after the time in Retry-After"
+            }
+            Self::RequestTimeout => {
+                "the body came too slowly: the server waits for at least 8 KiB, or all of it, in each 10 s, and for all of it within 60 s; nothing of this request was stored"
+            }
             Self::Unavailable => "nobody knows whether a write was stored; send it again with its idempotency key",
             Self::Moved => "nothing of this request was stored: the stream got more shards meanwhile; send it again",
             Self::NotEverywhere => {
@@ -143,6 +160,11 @@ impl Problem {
             }
             Self::Internal => "it is told in the log; a write may be sent again with its idempotency key",
         }
+    }
+
+    /// Whether the rest of the body is left unread, as it is not known to come.
+    pub(super) fn leaves_body(&self) -> bool {
+        matches!(self, Self::TooManyUploads | Self::RequestTimeout)
     }
 
     /// Whether a home that does not know [`crate::wire::command::Command::Announce`] may have said so: the versions before it
@@ -166,8 +188,10 @@ impl Problem {
         match self {
             Self::Unauthorized(_) => Some(("WWW-Authenticate", "Bearer realm=\"heartbeat\"")),
             Self::MethodNotAllowed(allow) => Some(("Allow", allow)),
-            Self::RateLimited => Some(("Retry-After", "10")),
+            // An upload that idles is ended after as long.
+            Self::RateLimited | Self::TooManyUploads => Some(("Retry-After", "10")),
             Self::Overloaded
+            | Self::NoRoomForBody
             | Self::Unavailable
             | Self::Shard(_)
             | Self::Moved

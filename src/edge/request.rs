@@ -3,11 +3,11 @@
 
 use std::cell::RefCell;
 
-use js_sys::{JsString, Promise, Reflect, Uint8Array};
+use js_sys::{ArrayBuffer, JsString, Promise, Reflect, Uint8Array};
 use rustc_hash::FxHashMap;
 use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
-use worker::{ByteStream, Method, Result, js_sys, wasm_bindgen, web_sys};
+use worker::{Method, Result, js_sys, wasm_bindgen, web_sys};
 
 #[wasm_bindgen]
 extern "C" {
@@ -20,6 +20,20 @@ extern "C" {
     /// What the runtime knows of where a request comes from.
     #[wasm_bindgen(method, getter)]
     fn cf(this: &Raw) -> JsValue;
+
+    /// A stream of bytes, as web-sys has it but for the reader that fills what it is given.
+    type Readable;
+
+    #[wasm_bindgen(method, catch, js_name = getReader)]
+    fn reader(this: &Readable, options: &JsValue) -> std::result::Result<Reader, JsValue>;
+
+    type Reader;
+
+    #[wasm_bindgen(method, catch)]
+    fn read(this: &Reader, place: &Uint8Array) -> std::result::Result<Promise, JsValue>;
+
+    #[wasm_bindgen(method, catch)]
+    fn cancel(this: &Reader) -> std::result::Result<Promise, JsValue>;
 
     /// Headers, asked with names that are in JavaScript already.
     type RawHeaders;
@@ -81,19 +95,65 @@ impl Request {
         if cf.is_object() { Reflect::get(&cf, &name.into()).ok() } else { None }
     }
 
-    /// The whole body.
-    pub(super) async fn bytes(&mut self) -> Result<Vec<u8>> {
+    pub(super) fn has_body(&self) -> bool {
+        self.request.body().is_some()
+    }
+
+    /// A promise of the whole body, as a `Uint8Array`.
+    pub(super) fn bytes(&mut self) -> Result<Promise> {
         self.is_body_read = true;
-        let bytes = self.request.unchecked_ref::<Raw>().bytes()?.await?;
-        Ok(bytes.unchecked_into::<Uint8Array>().to_vec())
+        Ok(self.request.unchecked_ref::<Raw>().bytes()?)
     }
 
     /// The body piece by piece; `None` when it was read or there is none.
-    pub(super) fn stream(&mut self) -> Option<ByteStream> {
+    pub(super) fn pieces(&mut self) -> Result<Option<Pieces>> {
         if std::mem::replace(&mut self.is_body_read, true) {
-            return None;
+            return Ok(None);
         }
-        self.request.body().map(ByteStream::from)
+        let Some(stream) = self.request.body() else { return Ok(None) };
+        let options = js_sys::Object::new();
+        Reflect::set(&options, &"mode".into(), &"byob".into())?;
+        Ok(Some(Pieces { reader: stream.unchecked_ref::<Readable>().reader(&options)?, buffer: None }))
+    }
+}
+
+/// The pieces of a body, each as large as what has arrived.
+pub(super) struct Pieces {
+    reader: Reader,
+    /// Of the piece before, for the next one.
+    buffer: Option<ArrayBuffer>,
+}
+
+impl Pieces {
+    /// A promise of the next piece, of at most so many bytes; see [`Pieces::take`].
+    pub(super) fn read(&mut self, max_bytes: u32) -> Result<Promise> {
+        let buffer = self.buffer.take().filter(|buffer| buffer.byte_length() == max_bytes);
+        let buffer = buffer.unwrap_or_else(|| ArrayBuffer::new(max_bytes));
+        Ok(self.reader.read(&Uint8Array::new(&buffer))?)
+    }
+
+    /// The piece that a promise came to, put behind `body`; whether that was the last.
+    pub(super) fn take(&mut self, read: &JsValue, body: &mut Vec<u8>) -> Result<bool> {
+        let is_last = Reflect::get(read, &"done".into())?.is_truthy();
+        if let Ok(piece) = Reflect::get(read, &"value".into())?.dyn_into::<Uint8Array>() {
+            let (start, bytes) = (body.len(), piece.length() as usize);
+            body.resize(start + bytes, 0);
+            piece.copy_to(&mut body[start..]);
+            self.buffer = Some(piece.buffer());
+        }
+        Ok(is_last)
+    }
+
+    /// How many bytes the piece has that a promise came to; `None` of the end.
+    pub(super) fn length(read: &JsValue) -> Result<Option<usize>> {
+        let value = Reflect::get(read, &"value".into())?;
+        let bytes = value.dyn_into::<Uint8Array>().map_or(0, |piece| piece.length() as usize);
+        Ok((bytes > 0 || !Reflect::get(read, &"done".into())?.is_truthy()).then_some(bytes))
+    }
+
+    /// Reads no more, whatever is still to come.
+    pub(super) fn cancel(self) -> Result<Promise> {
+        Ok(self.reader.cancel()?)
     }
 }
 

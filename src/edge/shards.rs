@@ -50,9 +50,7 @@ impl Exchange {
             let asking = FrameBuilder::new(self.now_ms.try_into().unwrap_or_default(), hash_key(), |_| None);
             let asks = Rc::new(Held::default());
             let frame = asking.finish(identity.as_ref().map(|identity| &identity.batch)).frame;
-            if !asks.set_batch(layout.shards(), (identity, writer), &frame, NewLabels::default()) {
-                return Err(Problem::Overloaded);
-            }
+            asks.set_batch(layout.shards(), (identity, writer), &frame, NewLabels::default())?;
             let earlier = self.write_or_make(id, shard, &asks).await?;
             if matches!(earlier, WriteAnswer::Earlier(_)) {
                 return Ok(earlier);

@@ -52,12 +52,14 @@ pub(super) fn check(stream: &str, writer: &Writer<'_>, now_ms: i64) -> Result<Op
 }
 
 fn payer(stream: &str, writer: &Writer<'_>) -> Option<Payer> {
+    if writer.who == Who::Open { networks(stream, writer.network).map(Payer) } else { None }
+}
+
+/// Hashes of a network and the wider one that it is part of, in one stream; `None` of what is no network.
+pub(super) fn networks(stream: &str, network: &str) -> Option<[u64; 2]> {
     const IPV4_REST: u32 = 0xff;
     const IPV6_REST: u128 = u128::MAX >> 48;
-    if writer.who != Who::Open {
-        return None;
-    }
-    let networks = match writer.network.split('/').next()?.parse().ok()? {
+    let networks = match network.split('/').next()?.parse().ok()? {
         IpAddr::V4(address) => [address.to_bits(), address.to_bits() & !IPV4_REST].map(u128::from),
         IpAddr::V6(address) => [address.to_bits(), address.to_bits() & !IPV6_REST],
     };
@@ -69,7 +71,7 @@ fn payer(stream: &str, writer: &Writer<'_>) -> Option<Payer> {
         hasher.write(&networks[index].to_le_bytes());
         hasher.finish()
     };
-    Some(Payer([hash(0), hash(1)]))
+    Some([hash(0), hash(1)])
 }
 
 impl Payer {

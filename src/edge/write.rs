@@ -23,7 +23,8 @@ use super::identity::Identity;
 use super::known;
 use super::problem::Problem;
 use super::reply::Reply;
-use super::{Exchange, StreamId, other_version, refused};
+use super::room::Body;
+use super::{Exchange, StreamId, other_version, proven, refused};
 
 /// A batch is sent again where a shard knows better how many there are, at most as often as they may be raised in ten
 /// minutes, and where it does not know the numbers of series.
@@ -87,11 +88,11 @@ impl Exchange {
         id: &StreamId,
         Admitted { mut config, author }: Admitted,
         identity: Option<Identity>,
-        body: Vec<u8>,
+        body: Body,
         fill: &Fill<'_>,
     ) -> Result<Stored, Problem> {
         let writer = author.writer();
-        let held = Rc::new(Held::of(body).ok_or(Problem::Overloaded)?);
+        let held = Rc::new(Held::of(body)?);
         for round in 0..MAX_ROUNDS {
             let plan = self.plan(&config.layout, identity.as_ref());
             let binding = Binding::of(&config.accept, author.who).map_err(|error| other_version(&error))?;
@@ -109,9 +110,7 @@ impl Exchange {
             if outcome.accepted == 0 && !may_be_retry && !is_to_be_checked {
                 return Err(none_good(errors));
             }
-            if !held.set_batch(config.layout.shards(), (identity, &writer), &frame, new_labels) {
-                return Err(Problem::Overloaded);
-            }
+            held.set_batch(config.layout.shards(), (identity, &writer), &frame, new_labels)?;
             drop(frame);
             if round == 0 {
                 self.check_rate(id, writer.network).await?;
@@ -119,7 +118,13 @@ impl Exchange {
             let object = id.object(plan.write);
             // Of a stream with one shard it was before the body was read.
             refused::check(&object, &writer, self.now_ms)?;
-            match self.send_to_shard(id, &config.layout, plan, (identity, &writer), &held).await {
+            let answer = self.send_to_shard(id, &config.layout, plan, (identity, &writer), &held).await;
+            match &answer {
+                Ok(_) => proven::learn(id.as_str(), &author.who, true),
+                Err(Problem::WRONG_WRITE_KEY) => proven::learn(id.as_str(), &author.who, false),
+                Err(_) => (),
+            }
+            match answer {
                 Ok(WriteAnswer::Stored { .. }) if outcome.accepted == 0 => return Err(none_good(errors)),
                 Ok(WriteAnswer::Stored { first, overflow, .. }) => {
                     let first = (config.layout.shards() == 1).then_some(first);

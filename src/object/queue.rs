@@ -10,9 +10,13 @@ use crate::wire::outcome::Outcome;
 
 use super::admission::Charge;
 use super::engine::{Incoming, Told};
+use crate::memory::{Reservation, Share, reserve};
 
-/// At most this many bytes wait, some 4 commits of the largest size: beyond, writers are told to come again.
+/// At most this many bytes wait in one object, some 4 commits of the largest size: beyond, writers are told to come again.
 pub(super) const MAX_WAITING_BYTES: usize = 8 << 20;
+
+/// Of the isolate's share of writes, open writers leave so much to others, as they do in each object.
+const CLOSED_REST: usize = Share::Writes.bytes() / 16;
 
 /// What a writer is told when its batch is durable.
 pub(super) type Committed = Result<Told, Refusal>;
@@ -30,6 +34,7 @@ struct Waiting {
     outcome: Outcome,
     charge: Charge,
     writers: Vec<Sender<Committed>>,
+    room: Reservation,
 }
 
 /// What one commit takes: the batches, what was charged for each, and who waits for it.
@@ -37,6 +42,8 @@ pub(super) struct Gathered {
     pub(super) batches: Vec<Incoming>,
     pub(super) charges: Vec<(Option<BatchKey>, Charge)>,
     pub(super) writers: Vec<Vec<Sender<Committed>>>,
+    /// The memory of the batches, until they are committed.
+    rooms: Vec<Reservation>,
 }
 
 impl Queue {
@@ -44,10 +51,20 @@ impl Queue {
         Self { waiting: VecDeque::new(), bytes: 0, max_bytes }
     }
 
-    /// Whether so many bytes may wait as well: of open writers only while a quarter of the room is left for others.
-    pub(super) fn has_room(&self, frame_bytes: usize, is_open: bool) -> bool {
+    /// Room for so many bytes more: of open writers only while a quarter of the queue is left for others. Others have the owner's
+    /// share of the isolate where that of writes is used up.
+    pub(super) fn room(&self, frame_bytes: usize, is_open: bool) -> Result<Reservation, Refusal> {
         let rest = if is_open && self.bytes > 0 { self.max_bytes / 4 } else { 0 };
-        self.bytes + frame_bytes <= self.max_bytes - rest
+        if self.bytes + frame_bytes > self.max_bytes - rest {
+            return Err(Refusal::Overloaded);
+        }
+        let mut room = Reservation::none(Share::Writes);
+        let reserved = match room.resize_leaving(frame_bytes, if is_open { CLOSED_REST } else { 0 }) {
+            Ok(()) => Ok(room),
+            Err(_) if !is_open => reserve(Share::Owner, frame_bytes),
+            Err(none) => Err(none),
+        };
+        reserved.map_err(|_| Refusal::Overloaded)
     }
 
     /// Lets a batch wait that there is room for.
@@ -57,10 +74,11 @@ impl Queue {
         key: Option<BatchKey>,
         outcome: Outcome,
         charge: Charge,
+        room: Reservation,
     ) -> Receiver<Committed> {
         let (sender, receiver) = channel();
         self.bytes += batch.frame.len();
-        self.waiting.push_back(Waiting { batch, key, outcome, charge, writers: vec![sender] });
+        self.waiting.push_back(Waiting { batch, key, outcome, charge, writers: vec![sender], room });
         receiver
     }
 
@@ -74,7 +92,8 @@ impl Queue {
 
     /// What waits longest, up to so many bytes but at least one batch; `None` when nothing waits.
     pub(super) fn take(&mut self, max_bytes: usize) -> Option<Gathered> {
-        let mut gathered = Gathered { batches: Vec::new(), charges: Vec::new(), writers: Vec::new() };
+        let mut gathered =
+            Gathered { batches: Vec::new(), charges: Vec::new(), writers: Vec::new(), rooms: Vec::new() };
         let mut bytes = 0;
         while let Some(waiting) =
             self.waiting.pop_front_if(|waiting| bytes == 0 || bytes + waiting.batch.frame.len() <= max_bytes)
@@ -83,6 +102,7 @@ impl Queue {
             gathered.batches.push(waiting.batch);
             gathered.charges.push((waiting.key, waiting.charge));
             gathered.writers.push(waiting.writers);
+            gathered.rooms.push(waiting.room);
         }
         self.bytes -= bytes;
         (!gathered.batches.is_empty()).then_some(gathered)
@@ -92,29 +112,59 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::used;
     use std::rc::Rc;
 
     fn of(bytes: usize) -> Incoming {
         Incoming::of_owner(vec![0; bytes])
     }
 
+    /// A queue with batches of such sizes, without a key.
+    fn queue(max_bytes: usize, sizes: &[usize]) -> Queue {
+        let mut queue = Queue::new(max_bytes);
+        for bytes in sizes {
+            push(&mut queue, *bytes);
+        }
+        queue
+    }
+
+    fn push(queue: &mut Queue, bytes: usize) {
+        let room = queue.room(bytes, false).expect("has room");
+        drop(queue.push(of(bytes), None, Outcome::default(), Charge::default(), room));
+    }
+
+    fn has_room(queue: &Queue, bytes: usize, is_open: bool) -> bool {
+        queue.room(bytes, is_open).is_ok()
+    }
+
     #[test]
     fn the_queue_takes_up_to_its_limit_and_all_again_after_a_commit() {
-        let mut queue = Queue::new(10);
-        assert!(queue.has_room(10, true) && !queue.has_room(11, false));
-        drop(queue.push(of(10), None, Outcome::default(), Charge::default()));
-        assert!(!queue.has_room(1, false));
-        assert_eq!(queue.take(99).expect("one waits").batches, [of(10)]);
+        let mut queue = queue(10, &[]);
+        assert!(has_room(&queue, 10, true) && !has_room(&queue, 11, false));
+        push(&mut queue, 10);
+        assert!(!has_room(&queue, 1, false));
+        let gathered = queue.take(99).expect("one waits");
+        assert_eq!((&gathered.batches[..], used(Share::Writes)), (&[of(10)][..], 10));
+        drop(gathered);
         assert!(queue.take(99).is_none());
-        assert!(queue.has_room(10, false));
+        assert!(has_room(&queue, 10, false));
+        assert_eq!(used(Share::Writes), 0);
+    }
+
+    #[test]
+    fn where_the_isolate_has_no_room_others_than_open_writers_take_the_owners() {
+        let queue = Queue::new(usize::MAX);
+        let rooms: Vec<_> = std::iter::from_fn(|| queue.room(64 << 10, true).ok()).collect();
+        assert_eq!(rooms.len(), 240);
+        let others: Vec<_> = std::iter::from_fn(|| queue.room(64 << 10, false).ok()).collect();
+        assert_eq!((others.len(), used(Share::Owner)), (16 + 96, Share::Owner.bytes()));
+        drop((rooms, others));
+        assert_eq!((used(Share::Writes), used(Share::Owner)), (0, 0));
     }
 
     #[test]
     fn a_commit_takes_as_much_as_it_may_and_at_least_one() {
-        let mut queue = Queue::new(100);
-        for bytes in [7, 2, 2, 9] {
-            drop(queue.push(of(bytes), None, Outcome::default(), Charge::default()));
-        }
+        let mut queue = queue(100, &[7, 2, 2, 9]);
         let mut sizes =
             || queue.take(5).map(|gathered| gathered.batches.iter().map(|batch| batch.frame.len()).collect::<Vec<_>>());
         assert_eq!((sizes(), sizes(), sizes(), sizes()), (Some(vec![7]), Some(vec![2, 2]), Some(vec![9]), None));
@@ -122,9 +172,10 @@ mod tests {
 
     #[test]
     fn a_retry_waits_with_the_first_and_gets_its_answer() {
-        let mut queue = Queue::new(10);
+        let mut queue = queue(10, &[]);
+        let room = queue.room(1, true).expect("has room");
         let first = Outcome { accepted: 3, ..Outcome::default() };
-        drop(queue.push(of(1), Some([7; 16]), first.clone(), Charge::default()));
+        drop(queue.push(of(1), Some([7; 16]), first.clone(), Charge::default(), room));
         let (mut receiver, outcome) = queue.join(&[7; 16]).expect("is waiting");
         assert_eq!(outcome, first);
         assert!(queue.join(&[8; 16]).is_none());

@@ -288,7 +288,7 @@ impl Shared {
     }
 
     /// Commits batches; who is to be told when that is durable.
-    pub(super) fn commit_now(&self, Gathered { batches, charges, writers }: Gathered) -> (Results, Writers) {
+    pub(super) fn commit_now(&self, Gathered { batches, charges, writers, .. }: Gathered) -> (Results, Writers) {
         let now = now_ms();
         let results = self.with_engine(|engine| Ok(engine.commit(&batches, now)));
         let is_stored = |index: usize| results.as_ref().is_ok_and(|results| results[index].is_ok());

@@ -113,9 +113,7 @@ impl Stream {
         if key.is_some() && !fence.admits(shards) {
             return Err(Refusal::Moved);
         }
-        if !queue.has_room(frame.len(), writer.who == Who::Open) {
-            return Err(Refusal::Overloaded);
-        }
+        let room = queue.room(frame.len(), writer.who == Who::Open)?;
         let (points, rejected) = (outcome.accepted, outcome.rejected_total());
         let charged = self
             .shared
@@ -125,7 +123,7 @@ impl Stream {
             self.shared.count(&writer, &known, 0, tally);
         })?;
         let incoming = Incoming { frame: frame.to_vec(), class: known.class, networks };
-        let committed = queue.push(incoming, key, outcome, charge);
+        let committed = queue.push(incoming, key, outcome, charge, room);
         drop(queue);
         self.shared.count(&writer, &known, cost.units, Tally { points, new_series, rejected });
         Ok(Accepted::Waits { committed, earlier: None })

@@ -10,7 +10,7 @@ import { startWorker } from "./worker.mjs";
 
 const TYPES = [
   "invalid-request", "invalid-points", "unauthorized", "origin-not-allowed", "blocked", "creating-disabled", "not-found",
-  "method-not-allowed", "conflict", "too-large", "unsupported-media-type", "query-too-large", "rate-limited", "overloaded", "unavailable",
+  "method-not-allowed", "request-timeout", "conflict", "too-large", "unsupported-media-type", "query-too-large", "rate-limited", "overloaded", "unavailable",
   "not-configured", "internal",
 ];
 

@@ -7,6 +7,7 @@ use crate::edge::cors::Cors;
 use crate::edge::identity;
 use crate::edge::problem::Problem;
 use crate::edge::reply::Reply;
+use crate::edge::room::Body;
 use crate::edge::write::{Fill, Stored};
 use crate::edge::{Exchange, StreamId, internal, other_version};
 use crate::wire::appnet::message_in::{MAX_MESSAGE_BYTES, MessageIn};
@@ -22,11 +23,13 @@ impl Exchange {
         // Every page may read the answer here, also that its origin may not write.
         let admitted = self.admit(id, &mut Cors::Any).await?;
         let lateness_s = admitted.config.lateness_s;
-        let message = MessageIn::parse(&self.body(MAX_MESSAGE_BYTES).await?).map_err(|error| invalid(&error))?;
+        let Body { bytes, room } = self.body(MAX_MESSAGE_BYTES).await?;
+        let message = MessageIn::parse(&bytes).map_err(|error| invalid(&error))?;
+        drop(bytes);
         let identity = message.batch_id.as_deref().map(|id| identity::of_message(id, &message.content()));
         let shown = Shown::of(self.query_string());
         let echoed = shown.annotations.then(|| message.annotations.clone());
-        let (said, annotations) = (message.said, message.annotations.into_bytes());
+        let (said, annotations) = (message.said, Body::of(message.annotations.into_bytes(), room)?);
         // Where messages can't be read, none is kept.
         let is_kept = admitted.config.layout.shards() == 1 && admitted.config.messages_s > 0;
         let fill: &Fill<'_> = &|builder, annotations| {

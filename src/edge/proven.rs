@@ -1,0 +1,75 @@
+//! Which write keys hold: those with which an object of this isolate's streams took a write. Only objects know keys, so a key that
+//! somebody invents is a stranger's until then.
+
+use std::cell::RefCell;
+use std::hash::Hasher;
+
+use rustc_hash::FxHashSet;
+use siphasher::sip::SipHasher13;
+
+use crate::random::hash_key;
+use crate::wire::writer::Who;
+
+/// At most so many of 8 bytes; beyond, all are forgotten, and the next write of each proves it again.
+const MAX_KEYS: usize = 4_096;
+
+thread_local! {
+    static PROVEN: RefCell<FxHashSet<u64>> = RefCell::default();
+}
+
+/// Whether a writer is the owner, or holds a key of this stream as far as is known here.
+pub(super) fn is_trusted(stream: &str, who: &Who) -> bool {
+    match place(stream, who) {
+        Some(place) => PROVEN.with_borrow(|proven| proven.contains(&place)),
+        None => *who == Who::Owner,
+    }
+}
+
+/// Takes in whether a stream has taken a write with a key.
+pub(super) fn learn(stream: &str, who: &Who, holds: bool) {
+    let Some(place) = place(stream, who) else { return };
+    PROVEN.with_borrow_mut(|proven| {
+        if !holds {
+            proven.remove(&place);
+        } else if proven.len() < MAX_KEYS || proven.contains(&place) {
+            proven.insert(place);
+        } else {
+            proven.clear();
+        }
+    });
+}
+
+fn place(stream: &str, who: &Who) -> Option<u64> {
+    let Who::Keyed(hash) = who else { return None };
+    let mut hasher = SipHasher13::new_with_key(&hash_key());
+    hasher.write(hash);
+    hasher.write(stream.as_bytes());
+    Some(hasher.finish())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_counts_when_its_stream_has_taken_it_and_until_it_is_refused() {
+        let key = Who::Keyed([7; 32]);
+        assert!(!is_trusted("a", &key));
+        learn("a", &key, true);
+        assert!(is_trusted("a", &key) && !is_trusted("b", &key) && !is_trusted("a", &Who::Keyed([8; 32])));
+        learn("a", &key, false);
+        assert!(!is_trusted("a", &key));
+        learn("a", &Who::Open, true);
+        assert!(!is_trusted("a", &Who::Open) && is_trusted("a", &Who::Owner));
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        for key in 0..10_000_u32 {
+            let mut hash = [0; 32];
+            hash[..4].copy_from_slice(&key.to_le_bytes());
+            learn("a", &Who::Keyed(hash), true);
+        }
+        assert!(PROVEN.with_borrow(FxHashSet::len) <= MAX_KEYS);
+    }
+}

@@ -1,0 +1,139 @@
+//! The memory that a body takes on its way through the edge, and the body with it.
+
+use std::ops::Deref;
+
+use crate::memory::{NoRoom, Reservation, Share, reserve, used};
+
+use super::problem::Problem;
+
+/// Bodies of most pages: for these there is room when larger ones find none.
+pub(super) const TINY_BYTES: usize = 4 << 10;
+/// What arrives leaves half of the share, 8 MiB, to what has arrived: so uploads that never end keep nothing from its end...
+const ARRIVING_REST: usize = Share::Writes.bytes() / 2;
+/// ...but for tiny ones, which leave 4 MiB: a thousand of them, which is all that may be unfinished, take 4.
+const TINY_REST: usize = Share::Writes.bytes() / 4;
+/// What has arrived leaves 2 MiB to the frames of objects, without which nothing is done.
+const HELD_REST: usize = Share::Writes.bytes() / 8;
+/// From here on slow uploads make room: half of what arriving ones may take.
+const CROWDED_BYTES: usize = ARRIVING_REST / 2;
+
+/// How far a body has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    Arriving,
+    /// It is whole and kept until it is answered, with what is made of it.
+    Held,
+}
+
+/// Bytes of the isolate's memory: of the share of writes or, for a sender whom the stream or the deployment knows, of the
+/// owner's where that one has no room.
+#[derive(Debug)]
+pub(super) struct Room {
+    reservation: Reservation,
+    is_trusted: bool,
+}
+
+/// A body, and the memory that it takes.
+#[derive(Debug, Default)]
+pub(super) struct Body {
+    pub(super) bytes: Vec<u8>,
+    pub(super) room: Room,
+}
+
+impl Room {
+    pub(super) const fn of(is_trusted: bool) -> Self {
+        Self { reservation: Reservation::none(Share::Writes), is_trusted }
+    }
+
+    /// Makes it so many bytes. It may always shrink.
+    pub(super) fn resize(&mut self, bytes: usize, stage: Stage) -> Result<(), NoRoom> {
+        let rest = match stage {
+            _ if self.reservation.share() == Share::Owner => 0,
+            Stage::Arriving if bytes <= TINY_BYTES => TINY_REST,
+            Stage::Arriving => ARRIVING_REST,
+            Stage::Held => HELD_REST,
+        };
+        let resized = self.reservation.resize_leaving(bytes, rest);
+        if resized.is_err() && self.is_trusted {
+            self.reservation = reserve(Share::Owner, bytes)?;
+            return Ok(());
+        }
+        resized
+    }
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::of(false)
+    }
+}
+
+impl Body {
+    /// What did not arrive as a body: a query string, or a part of one that is read already.
+    pub(super) fn of(bytes: Vec<u8>, mut room: Room) -> Result<Self, Problem> {
+        room.resize(bytes.capacity(), Stage::Held)?;
+        Ok(Self { bytes, room })
+    }
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+impl From<NoRoom> for Problem {
+    fn from(_: NoRoom) -> Self {
+        Self::NoRoomForBody
+    }
+}
+
+/// Whether bodies take so much that those which come slowly must make room.
+pub(super) fn is_crowded() -> bool {
+    used(Share::Writes) > CROWDED_BYTES
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    fn filled(bytes: usize, stage: Stage) -> Vec<Room> {
+        let room = || {
+            let mut room = Room::of(false);
+            room.resize(bytes, stage).ok().map(|()| room)
+        };
+        std::iter::from_fn(room).collect()
+    }
+
+    #[test]
+    fn large_bodies_leave_room_for_small_ones() {
+        let large = filled(MIB, Stage::Arriving);
+        assert_eq!(large.len(), 6);
+        let small = filled(64 << 10, Stage::Arriving);
+        assert_eq!(small.len(), 32);
+        let tiny = filled(TINY_BYTES, Stage::Arriving);
+        assert_eq!(tiny.len(), 1_024);
+        assert!(is_crowded());
+        let held = filled(64 << 10, Stage::Held);
+        assert_eq!(held.len(), 32);
+        assert!(reserve(Share::Writes, 64 << 10).is_ok(), "objects have the rest");
+        drop((large, small, tiny, held));
+        assert_eq!((used(Share::Writes), is_crowded()), (0, false));
+    }
+
+    #[test]
+    fn who_is_trusted_has_the_share_of_the_owner_where_others_take_all() {
+        let (arriving, held) = (filled(MIB, Stage::Arriving), filled(64 << 10, Stage::Held));
+        let mut stranger = Room::of(false);
+        let mut owner = Room::of(true);
+        assert_eq!(stranger.resize(1 << 10, Stage::Held), Err(NoRoom));
+        assert_eq!((owner.resize(MIB, Stage::Held), used(Share::Owner)), (Ok(()), MIB));
+        assert_eq!((owner.resize(2 * MIB, Stage::Held), used(Share::Owner)), (Ok(()), 2 * MIB));
+        drop((arriving, held, owner));
+        assert_eq!((used(Share::Writes), used(Share::Owner)), (0, 0));
+    }
+}

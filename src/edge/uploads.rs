@@ -1,0 +1,159 @@
+//! How many bodies are unfinished at a time, per network and in all: each holds a connection, a request and some memory until its
+//! last byte is there, which may be never.
+//!
+//! A page's body arrives with its headers, in one packet mostly, so it is unfinished for some milliseconds, and on a bad line for
+//! a second. A thousand visitors of one network who send every 10 s begin 100 bodies per second: at 0.2 s each, 20 of them are
+//! unfinished at a time, and 64 only at 0.64 s each. Senders with a write key that this isolate has seen to hold, and the owner, are
+//! not counted: strangers can't take their places.
+
+use std::cell::{Cell, RefCell};
+
+use rustc_hash::FxHashMap;
+
+use super::problem::Problem;
+
+/// Unfinished bodies of a network...
+const MAX_OF_NETWORK: u32 = 64;
+/// ...of a wider one (an IPv4 /24, an IPv6 /48)...
+const MAX_OF_WIDER: u32 = 4 * MAX_OF_NETWORK;
+/// ...and of all strangers. As [`super::room::TINY_BYTES`] of each have room, so have pages while others idle.
+const MAX_IN_ALL: u32 = 1_024;
+/// So many requests that are refused are read to their end at a time, so that their clients hear why.
+const MAX_DRAINS: u32 = 64;
+
+thread_local! {
+    static UNFINISHED: RefCell<Unfinished> = RefCell::default();
+    static DRAINS: Cell<u32> = const { Cell::new(0) };
+}
+
+#[derive(Default)]
+struct Unfinished {
+    in_all: u32,
+    /// At most twice as many as in all; who has none is not there.
+    of: FxHashMap<u64, u32>,
+}
+
+/// Who sends a body, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sender {
+    /// The owner, or a holder of a write key that holds.
+    Trusted,
+    /// A stranger, by hashes of the network and the wider one; `None` where nobody who is trusted says it.
+    Stranger(Option<[u64; 2]>),
+}
+
+/// An unfinished body, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Upload(Sender);
+
+/// A request that is read to its end for its client's sake, until it is dropped.
+pub(super) struct Drain(());
+
+impl Upload {
+    /// Counts one more.
+    ///
+    /// # Errors
+    /// [`Problem::TooManyUploads`] of a network, [`Problem::NoRoomForBody`] of all.
+    pub(super) fn begin(sender: Sender) -> Result<Self, Problem> {
+        let Sender::Stranger(networks) = sender else { return Ok(Self(sender)) };
+        UNFINISHED.with_borrow_mut(|unfinished| {
+            if unfinished.in_all >= MAX_IN_ALL {
+                return Err(Problem::NoRoomForBody);
+            }
+            let limits = networks.into_iter().flatten().zip([MAX_OF_NETWORK, MAX_OF_WIDER]);
+            if limits.clone().any(|(network, most)| unfinished.of.get(&network).is_some_and(|count| *count >= most)) {
+                return Err(Problem::TooManyUploads);
+            }
+            limits.for_each(|(network, _)| *unfinished.of.entry(network).or_default() += 1);
+            unfinished.in_all += 1;
+            Ok(Self(sender))
+        })
+    }
+}
+
+impl Drop for Upload {
+    fn drop(&mut self) {
+        let Sender::Stranger(networks) = self.0 else { return };
+        UNFINISHED.with_borrow_mut(|unfinished| {
+            unfinished.in_all -= 1;
+            for network in networks.into_iter().flatten() {
+                let Some(count) = unfinished.of.get_mut(&network) else { continue };
+                *count -= 1;
+                if *count == 0 {
+                    unfinished.of.remove(&network);
+                }
+            }
+        });
+    }
+}
+
+/// Whether so many are unfinished that those which come slowly must make room.
+pub(super) fn are_crowded() -> bool {
+    UNFINISHED.with_borrow(|unfinished| unfinished.in_all > MAX_IN_ALL / 2)
+}
+
+impl Drain {
+    /// `None` while too many are read.
+    pub(super) fn begin() -> Option<Self> {
+        (DRAINS.get() < MAX_DRAINS).then(|| {
+            DRAINS.set(DRAINS.get() + 1);
+            Self(())
+        })
+    }
+}
+
+impl Drop for Drain {
+    fn drop(&mut self) {
+        DRAINS.set(DRAINS.get() - 1);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn begun(sender: Sender) -> Vec<Upload> {
+        std::iter::from_fn(|| Upload::begin(sender).ok()).take(5_000).collect()
+    }
+
+    fn of(network: u64, wider: u64) -> Sender {
+        Sender::Stranger(Some([network, wider]))
+    }
+
+    #[test]
+    fn a_network_has_64_a_wider_one_four_times_as_many_and_who_is_trusted_has_no_limit() {
+        let first = begun(of(1, 100));
+        assert_eq!(first.len(), 64);
+        assert_eq!(Upload::begin(of(1, 100)).err(), Some(Problem::TooManyUploads));
+        let wider: Vec<_> = (2..9).map(|network| begun(of(network, 100))).collect();
+        assert_eq!(wider.iter().map(Vec::len).sum::<usize>(), 3 * 64);
+        assert!(Upload::begin(of(9, 200)).is_ok());
+        assert_eq!(begun(Sender::Trusted).len(), 5_000);
+        drop((first, wider));
+        assert_eq!(begun(of(1, 100)).len(), 64);
+    }
+
+    #[test]
+    fn in_all_there_are_1024_and_nothing_is_left_when_they_end() {
+        let nowhere = begun(Sender::Stranger(None));
+        assert_eq!((nowhere.len(), are_crowded()), (1_024, true));
+        assert_eq!(Upload::begin(of(1, 2)).err(), Some(Problem::NoRoomForBody));
+        assert!(Upload::begin(Sender::Trusted).is_ok());
+        drop(nowhere);
+        drop(begun(of(1, 2)));
+        assert_eq!(UNFINISHED.with_borrow(|unfinished| (unfinished.in_all, unfinished.of.len())), (0, 0));
+        assert!(!are_crowded());
+    }
+
+    #[test]
+    fn a_thousand_visitors_behind_one_address_never_meet_the_limit() {
+        // 100 bodies per second for a minute, of which each takes 0.5 s.
+        let mut open = std::collections::VecDeque::new();
+        for _ in 0..6_000 {
+            open.push_back(Upload::begin(of(1, 2)).expect("is within the limit"));
+            if open.len() > 50 {
+                open.pop_front();
+            }
+        }
+    }
+}
