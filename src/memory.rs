@@ -87,6 +87,11 @@ pub(crate) fn reserve(share: Share, bytes: usize) -> Result<Reservation, NoRoom>
     reservation.resize(bytes).map(|()| reservation)
 }
 
+/// How many bytes of each share are reserved, by its name.
+pub(crate) fn used_by_name() -> impl Iterator<Item = (&'static str, usize)> {
+    Share::ALL.into_iter().map(|share| (share.name(), used(share)))
+}
+
 /// How many bytes of a share are reserved.
 pub(crate) fn used(share: Share) -> usize {
     USED.with_borrow(|used| used[share as usize])

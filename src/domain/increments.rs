@@ -50,6 +50,12 @@ struct Span {
 }
 
 impl Increments {
+    /// How many cells are held.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        self.cells
+    }
+
     /// Nothing, and nobody asks.
     #[must_use]
     pub fn new(limits: IncrementLimits) -> Self {

@@ -7,7 +7,6 @@
 //! share is persisted by each seal, and they get at most one burst of it anew.
 
 use std::hash::Hasher;
-use std::net::{Ipv4Addr, Ipv6Addr};
 
 use serde::{Deserialize, Serialize};
 use siphasher::sip::SipHasher13;
@@ -28,7 +27,7 @@ mod terms;
 mod tests;
 
 use familiar::Familiar;
-use terms::{KINDS, LATE, Terms, UNITS};
+use terms::{KINDS, LATE, Terms, UNITS, wider};
 
 /// Above this share of a shared budget, only networks that take little are admitted...
 const OPEN_TO_ALL: f64 = 0.7;
@@ -114,6 +113,11 @@ impl Admission {
             all_units: 0,
             used_bytes,
         }
+    }
+
+    /// How many networks and keys have budgets, or are familiar.
+    pub(super) fn takers_len(&self) -> usize {
+        self.networks.len() + self.keys.len() + self.familiar.len()
     }
 
     /// Charges a write, or tells what it is beyond.
@@ -383,16 +387,4 @@ fn hash(salt: &HashKey, text: &[u8]) -> u64 {
     let mut hasher = SipHasher13::new_with_key(salt);
     hasher.write(text);
     hasher.finish()
-}
-
-/// The /24 of an IPv4 address, or the /48 of an IPv6 network.
-fn wider(network: &str) -> Option<String> {
-    const IPV4_REST: u32 = 0xff;
-    const IPV6_REST: u128 = u128::MAX >> 48;
-    let address = network.split('/').next().unwrap_or_default();
-    if let Ok(address) = address.parse::<Ipv4Addr>() {
-        return Some(format!("{}/24", Ipv4Addr::from_bits(address.to_bits() & !IPV4_REST)));
-    }
-    let address = address.parse::<Ipv6Addr>().ok()?;
-    Some(format!("{}/48", Ipv6Addr::from_bits(address.to_bits() & !IPV6_REST)))
 }

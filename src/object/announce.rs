@@ -20,7 +20,8 @@ use crate::wire::listing;
 
 use super::engine::{Engine, Record};
 use super::shard::call;
-use super::stream::{Answer, Shared, Slot, internal, to_json};
+use super::slot::Slot;
+use super::stream::{Answer, Shared, internal, to_json};
 
 /// The edge asks for it once the change is answered; if that edge dies, the alarm does without it.
 pub(super) const AFTER_MS: i64 = 2_000;

@@ -141,6 +141,11 @@ impl Dictionary {
         ]
     }
 
+    /// The bytes of the texts of all series.
+    pub(super) fn text_bytes(&self) -> usize {
+        self.text_bytes
+    }
+
     /// How many series there are besides `overflow`.
     pub(super) fn series(&self) -> usize {
         self.labels.len() - usize::from(self.overflow.is_some())

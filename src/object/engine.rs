@@ -11,6 +11,7 @@ mod deciding;
 mod folding;
 mod forward_status;
 mod forwarding;
+mod kept;
 mod limits;
 mod live;
 mod messages;

@@ -45,6 +45,9 @@ const CLIENT: &str = "client";
 /// A point as proptest draws it: series and client, n, period, age in seconds.
 type Drawn = ((u8, u8), i16, Option<u16>, u16);
 
+/// A point, the labels that its writer gives it and, if the rules allow it, what is kept of it and of its labels.
+type Written = (Point, Given, Option<(Kept, Given)>);
+
 /// A point that was acknowledged.
 #[derive(Clone, Debug)]
 struct Kept {
@@ -328,8 +331,8 @@ impl Model {
         }
     }
 
-    /// Each point with the labels that its writer gives and, if the rules allow it, what is kept of it and of its labels.
-    fn points_of(&self, batch: &[Drawn], values: &mut BTreeSet<u8>) -> Vec<(Point, Given, Option<(Kept, Given)>)> {
+    /// The points of a batch.
+    fn points_of(&self, batch: &[Drawn], values: &mut BTreeSet<u8>) -> Vec<Written> {
         let is_counted = !self.engine.record().config.distinct.is_empty();
         let point = |((series, client), n, p, age): &Drawn| {
             #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]

@@ -109,6 +109,11 @@ impl Entry {
         Self { hour, day, names, keyed, keyed_names, networks: Takers::default() }
     }
 
+    /// How many networks have a budget here.
+    pub(super) fn takers_len(&self) -> usize {
+        self.networks.len()
+    }
+
     /// What is to be persisted.
     pub(super) fn brought(&self) -> Brought {
         let Self { hour, day, names, keyed, keyed_names, .. } = self;

@@ -23,6 +23,11 @@ impl LogIndex {
         Ok(Self { rows })
     }
 
+    /// How many rows there are.
+    pub(super) fn len(&self) -> usize {
+        self.rows.len()
+    }
+
     pub(super) fn push(&mut self, row: LogRow) {
         self.rows.push_back(row);
     }

@@ -27,11 +27,13 @@ mod queue;
 mod reads;
 mod removal;
 mod removing;
+mod residents;
 #[cfg(test)]
 mod sealed_size;
 mod secret;
 mod series_totals;
 mod shard;
+mod slot;
 mod storage;
 mod stream;
 mod tcp;

@@ -13,7 +13,8 @@ use super::announce::Untold;
 use super::engine::{Engine, Record, Writing};
 use super::forward::signing_key;
 use super::secret::seal;
-use super::stream::{Answer, Slot, Stream, internal};
+use super::slot::Slot;
+use super::stream::{Answer, Stream, internal};
 use super::top_writers::new_salt;
 
 impl Stream {
@@ -30,7 +31,7 @@ impl Stream {
         };
         record.set_token(None, token)?;
         let engine = Engine::create(self.shared.sql(), self.shared.limits, hash_key(), &record);
-        *self.shared.engine.borrow_mut() = Slot::Open(Box::new(engine.map_err(|error| internal(&error))?));
+        self.shared.set_slot(Slot::Open(Box::new(engine.map_err(|error| internal(&error))?)));
         if record.config.forward.is_some() {
             self.shared.set_alarm(1).await;
         }

@@ -51,6 +51,11 @@ impl Queue {
         Self { waiting: VecDeque::new(), bytes: 0, max_bytes }
     }
 
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
     /// Room for so many bytes more: of open writers only while a quarter of the queue is left for others. Others have the owner's
     /// share of the isolate where that of writes is used up.
     pub(super) fn room(&self, frame_bytes: usize, is_open: bool) -> Result<Reservation, Refusal> {

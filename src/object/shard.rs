@@ -20,8 +20,9 @@ use crate::wire::command::{Refusal, VOUCH};
 use super::announce::Untold;
 use super::engine::{Engine, Record};
 use super::live::STREAM_GONE;
+use super::slot::Slot;
 use super::storage::ObjectSql;
-use super::stream::{Answer, Shared, Slot, Stream, internal, other_version, set_record, to_json};
+use super::stream::{Answer, Shared, Stream, internal, other_version, set_record, to_json};
 
 const BINDING: &str = "STREAMS";
 /// In the table of small texts: the largest number of shards that this one was told.
@@ -56,7 +57,7 @@ impl Stream {
         self.shared.close_all(STREAM_GONE);
         let closed = Record { is_closed: true, untold: Untold::EVERYONE, ..record };
         Engine::put_record(&sql, &closed).map_err(|error| internal(&error))?;
-        *self.shared.engine.borrow_mut() = Slot::NoStream;
+        self.shared.set_slot(Slot::NoStream);
         self.shared.announce_soon().await;
         Ok(to_json(&shards))
     }
@@ -71,11 +72,11 @@ impl Shared {
         if Engine::peek_record(&self.sql()) == Ok(None) {
             return Ok(Vec::new());
         }
-        *self.engine.borrow_mut() = Slot::NoStream;
+        self.set_slot(Slot::NoStream);
         let deleted = self.state.storage().delete_all().await;
         self.fence.set(None);
         deleted.map_err(|error| {
-            *self.engine.borrow_mut() = Slot::NotOpened;
+            self.set_slot(Slot::NotOpened);
             internal(&error)
         })?;
         Ok(Vec::new())
@@ -107,7 +108,7 @@ impl Shared {
             Err(Refusal::NoSuchStream) if record.config.layout.may_be_new(shard) => {
                 let engine = Engine::create(self.sql(), self.limits, hash_key(), &record);
                 let engine = engine.map_err(|error| internal(&error))?;
-                *self.engine.borrow_mut() = Slot::Open(Box::new(engine));
+                self.set_slot(Slot::Open(Box::new(engine)));
             }
             Err(refusal) => return Err(refusal),
         }

@@ -5,7 +5,7 @@
 //! commit at once, busy ones in groups. Reads and retries need no waiting of their own: the platform's output
 //! gate holds every answer until the writes before it are durable.
 
-use std::cell::{Cell, RefCell, RefMut};
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures_channel::oneshot::Sender;
@@ -18,7 +18,6 @@ use worker::{
 
 use crate::clock::now_ms;
 use crate::domain::shards::Fence;
-use crate::random::hash_key;
 use crate::store::sql::StoreError;
 use crate::wire::command::{Command, KeyHash, Refusal, put_shards};
 use crate::wire::stream::ConfigError;
@@ -30,6 +29,8 @@ use super::engine::{Engine, GATHER_MS, Limits, MAX_ROW_BYTES, Record, RecordErro
 use super::live::Live;
 use super::queue::{Committed, Gathered, MAX_WAITING_BYTES, Queue};
 use super::reads::{authorize, read};
+use super::residents::{Residence, register};
+use super::slot::Slot;
 use super::storage::ObjectSql;
 use super::top_writers::{KeyChange, TopWriters};
 
@@ -60,16 +61,10 @@ pub(super) struct Shared {
     pub(super) top_writers: RefCell<TopWriters>,
     /// For calls to other shards, and for the directory.
     pub(super) env: Env,
-    is_committing: Cell<bool>,
+    pub(super) residence: Residence,
+    pub(super) is_committing: Cell<bool>,
     /// When the alarm comes, as far as is known.
     pub(super) alarm_ms: Cell<Option<i64>>,
-}
-
-/// The engine, which is opened by the first event.
-pub(super) enum Slot {
-    NotOpened,
-    NoStream,
-    Open(Box<Engine<ObjectSql>>),
 }
 
 /// Who waits for each batch of a commit...
@@ -97,13 +92,17 @@ impl DurableObject for Stream {
             announcing: RefCell::default(),
             top_writers: RefCell::default(),
             env: env.clone(),
+            residence: Residence::new(),
             is_committing: Cell::new(false),
             alarm_ms: Cell::new(None),
         };
-        Self { shared: Rc::new(shared), env }
+        let shared = Rc::new(shared);
+        register(&shared);
+        Self { shared, env }
     }
 
     async fn fetch(&self, mut request: Request) -> Result<Response> {
+        let _event = self.shared.residence.enter(now_ms());
         self.shared.resume();
         if request.method() == Method::Get {
             return self.shared.join(&request).await.or_else(|refusal| refuse(&refusal));
@@ -141,6 +140,7 @@ impl DurableObject for Stream {
     }
 
     async fn alarm(&self) -> Result<Response> {
+        let _event = self.shared.residence.enter(now_ms());
         self.shared.alarm_ms.set(None);
         let announced = self.shared.announce_if_due();
         let tidied = self.shared.with_engine(|engine| engine.tidy_if_due(now_ms()));
@@ -154,6 +154,7 @@ impl DurableObject for Stream {
             self.put_off_carbon();
             announced.await;
         }
+        self.shared.note_kept();
         let next_ms = match tidied.and_then(|()| self.shared.with_engine(|engine| Ok(engine.next_due()))) {
             Ok(next_ms) => next_ms,
             Err(Refusal::NoSuchStream) => None,
@@ -221,50 +222,6 @@ impl Stream {
 }
 
 impl Shared {
-    pub(super) fn with_engine<T>(
-        &self,
-        work: impl FnOnce(&mut Engine<ObjectSql>) -> std::result::Result<T, StoreError>,
-    ) -> std::result::Result<T, Refusal> {
-        self.try_with_engine(|engine| work(engine).map_err(|error| internal(&error)))
-    }
-
-    pub(super) fn try_with_engine<T>(
-        &self,
-        work: impl FnOnce(&mut Engine<ObjectSql>) -> std::result::Result<T, Refusal>,
-    ) -> std::result::Result<T, Refusal> {
-        work(&mut *self.opened()?)
-    }
-
-    /// The engine, opened if need be. Not part of each caller's code: that alone was a tenth of the module.
-    #[inline(never)]
-    fn opened(&self) -> std::result::Result<RefMut<'_, Engine<ObjectSql>>, Refusal> {
-        let mut slot = self.engine.borrow_mut();
-        if matches!(*slot, Slot::NotOpened) {
-            let engine = Engine::open(self.sql(), self.limits, hash_key()).map_err(|error| internal(&error))?;
-            let engine = engine.filter(|engine| !engine.record().is_closed);
-            *slot = engine.map_or(Slot::NoStream, |engine| Slot::Open(Box::new(engine)));
-        }
-        let engine = RefMut::filter_map(slot, |slot| match slot {
-            Slot::Open(engine) => Some(&mut **engine),
-            Slot::NotOpened | Slot::NoStream => None,
-        });
-        engine.map_err(|_| Refusal::NoSuchStream)
-    }
-
-    /// What the owner wants, without opening the engine.
-    pub(super) fn record(&self) -> std::result::Result<Record, Refusal> {
-        let record = match &*self.engine.borrow() {
-            Slot::Open(engine) => Some(engine.record().clone()),
-            Slot::NoStream => None,
-            Slot::NotOpened => Engine::peek_record(&self.sql()).map_err(|error| internal(&error))?,
-        };
-        record.filter(|record| !record.is_closed).ok_or(Refusal::NoSuchStream)
-    }
-
-    pub(super) fn sql(&self) -> ObjectSql {
-        ObjectSql::new(&self.state.storage())
-    }
-
     async fn commit_all(self: &Rc<Self>) {
         loop {
             // A statement of its own: the borrow must end before the await.
@@ -291,6 +248,7 @@ impl Shared {
     pub(super) fn commit_now(&self, Gathered { batches, charges, writers, .. }: Gathered) -> (Results, Writers) {
         let now = now_ms();
         let results = self.with_engine(|engine| Ok(engine.commit(&batches, now)));
+        self.note_kept();
         let is_stored = |index: usize| results.as_ref().is_ok_and(|results| results[index].is_ok());
         charges.iter().enumerate().filter(|(index, _)| !is_stored(*index)).for_each(|(_, charge)| self.refund(charge));
         (results, writers)

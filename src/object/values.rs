@@ -59,6 +59,11 @@ impl Values {
         })
     }
 
+    /// How many values are counted.
+    pub(super) fn len(&self) -> usize {
+        self.counted.iter().map(|counted| counted.values.len()).sum()
+    }
+
     /// Takes in a series that has come.
     pub(super) fn add(&mut self, canonical: &str, dictionary: &Dictionary) {
         self.count(&Labels::from_canonical(canonical));

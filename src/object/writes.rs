@@ -3,6 +3,7 @@
 use futures_channel::oneshot::Receiver;
 
 use crate::clock::now_ms;
+use crate::domain::class::Class;
 use crate::domain::codec::Malformed;
 use crate::domain::cost::{Cost, Meter};
 use crate::domain::open::SeriesId;
@@ -84,6 +85,9 @@ impl Stream {
                     engine.charge_repeated(&Writer { who: Who::Open, ..writer.clone() }, now_ms);
                 }
             })?;
+            if self.shared.residence.is_crowded() && known.class != Class::Owner && !only_asks {
+                return Err(Refusal::Overloaded);
+            }
             let fence = self.shared.hear(engine, shards).map_err(|error| internal(&error))?;
             let is_known = numbers.iter().all(|series| engine.knows(*series));
             let mut earlier = None;

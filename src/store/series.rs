@@ -22,6 +22,20 @@ pub fn delete(sql: &impl Sql, id: SeriesId) -> Result<(), StoreError> {
     execute(sql, "DELETE FROM series WHERE id = ?", &[Param::Integer(i64::from(id))])
 }
 
+/// How many series there are, and the bytes of their labels.
+///
+/// # Errors
+/// As [`Sql::run`].
+pub fn size(sql: &impl Sql) -> Result<(usize, usize), StoreError> {
+    let mut size = (0, 0);
+    sql.run("SELECT COUNT(*), COALESCE(SUM(LENGTH(CAST(labels AS BLOB))), 0) FROM series", &[], &mut |mut row| {
+        let mut number = || Ok::<_, StoreError>(usize::try_from(row.integer()?).unwrap_or_default());
+        size = (number()?, number()?);
+        Ok(())
+    })?;
+    Ok(size)
+}
+
 /// All series in the order of their numbers.
 ///
 /// # Errors

@@ -120,7 +120,7 @@ fn merge_entries(whole: &mut Map<String, Value>, key: &str, part: Option<Value>)
 fn merge(whole: &mut Map<String, Value>, part: Map<String, Value>, numbers: Numbers) {
     for (name, value) in part {
         // Series may be in several shards, there is one last write, and shards may share an isolate.
-        let is_shared = matches!(name.as_str(), "series" | "last_write" | "memory_bytes");
+        let is_shared = matches!(name.as_str(), "series" | "last_write" | "memory_bytes" | "memory");
         merge_value(whole, name, value, if is_shared { larger } else { numbers });
     }
 }

@@ -25,6 +25,10 @@ pub(super) struct Familiar {
 }
 
 impl Familiar {
+    pub(super) fn len(&self) -> usize {
+        self.current.len() + self.before.len()
+    }
+
     /// A network writes, while there is room for everybody or not. What comes in a flood makes nobody familiar.
     pub(super) fn see(&mut self, network: u64, has_room: bool, now_us: i64) {
         if !has_room {

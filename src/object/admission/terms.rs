@@ -1,5 +1,7 @@
 //! What each budget gives in this object, by the stream's limits, the number of its shards, and what it has on disk.
 
+use std::net::{Ipv4Addr, Ipv6Addr};
+
 use super::{Budget, Hit, Holder, KEY_WINDOW_MS, Limit, Limits, Rate};
 use crate::object::answers::OPEN_KEYS;
 
@@ -138,4 +140,16 @@ impl Terms {
             self.used * 100.0
         )
     }
+}
+
+/// The /24 of an IPv4 address, or the /48 of an IPv6 network.
+pub(super) fn wider(network: &str) -> Option<String> {
+    const IPV4_REST: u32 = 0xff;
+    const IPV6_REST: u128 = u128::MAX >> 48;
+    let address = network.split('/').next().unwrap_or_default();
+    if let Ok(address) = address.parse::<Ipv4Addr>() {
+        return Some(format!("{}/24", Ipv4Addr::from_bits(address.to_bits() & !IPV4_REST)));
+    }
+    let address = address.parse::<Ipv6Addr>().ok()?;
+    Some(format!("{}/48", Ipv6Addr::from_bits(address.to_bits() & !IPV6_REST)))
 }

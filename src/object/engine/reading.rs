@@ -7,6 +7,7 @@ use crate::domain::grid::{GridError, Row};
 use crate::domain::open::SeriesId;
 use crate::domain::query::{Collector, Query};
 use crate::domain::total::{MAX_SHOWN, MAX_SHOWN_BYTES, Shown};
+use crate::memory;
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{chunks, removal};
 use crate::wire::params::ValuesParams;
@@ -111,6 +112,7 @@ impl<S: Sql> Engine<S> {
             "log": { "rows": self.log.behind(self.cursor.seq).count(), "bytes": self.unsealed_bytes },
             "open_cells": self.open.cells(),
             "memory_bytes": memory_bytes(),
+            "memory": memory::used_by_name().collect::<std::collections::BTreeMap<_, _>>(),
             "last_write": last_write,
             "forward": self.forward_json(),
             "carbon": self.carbon_json(),

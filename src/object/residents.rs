@@ -1,0 +1,198 @@
+//! Which streams this isolate has in memory. All share the isolate's [`Share::State`]; where it does not suffice, the streams that were
+//! not used for the longest time are put to sleep: their memory is dropped, and their next event rebuilds it from the database.
+//!
+//! Only idle streams are put to sleep, so whoever uses more large streams at once than fit is told to come again, and nobody's stream
+//! is opened and dropped in turn with each request.
+
+use std::cell::{Cell, RefCell};
+use std::rc::{Rc, Weak};
+
+use crate::memory::{self, NoRoom, Reservation, Share};
+
+/// A stream is put to sleep at the earliest this long after its last event: what opening the largest one costs, some 0.5 s of
+/// computing, is a tenth of it at most.
+const IDLE_MS: i64 = 5_000;
+/// An event that has not ended by then has lost its client, and never will.
+const LOST_MS: i64 = 300_000;
+
+/// What can be put to sleep.
+pub(super) trait Sleeper {
+    fn residence(&self) -> &Residence;
+    /// Drops the memory, unless something is under way; whether it did.
+    fn sleep(&self) -> bool;
+}
+
+/// A stream's place among those that the isolate has in memory.
+pub(super) struct Residence {
+    kept: RefCell<Option<Reservation>>,
+    used_ms: Cell<i64>,
+    /// Events that are under way.
+    events: Cell<u32>,
+}
+
+/// An event, until it ends.
+pub(super) struct Event<'a>(&'a Residence);
+
+impl Drop for Event<'_> {
+    fn drop(&mut self) {
+        self.0.events.set(self.0.events.get() - 1);
+    }
+}
+
+thread_local! {
+    static RESIDENTS: RefCell<Vec<Weak<dyn Sleeper>>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Adds a stream to those that may be put to sleep.
+pub(super) fn register(sleeper: &Rc<impl Sleeper + 'static>) {
+    let weak: Weak<dyn Sleeper> = Rc::downgrade(&(Rc::clone(sleeper) as Rc<dyn Sleeper>));
+    RESIDENTS.with_borrow_mut(|residents| {
+        if residents.len() == residents.capacity() {
+            residents.retain(|resident| resident.strong_count() > 0);
+        }
+        residents.push(weak);
+    });
+}
+
+impl Residence {
+    pub(super) const fn new() -> Self {
+        Self { kept: RefCell::new(None), used_ms: Cell::new(0), events: Cell::new(0) }
+    }
+
+    /// An event begins.
+    pub(super) fn enter(&self, now_ms: i64) -> Event<'_> {
+        self.used_ms.set(now_ms);
+        self.events.set(self.events.get() + 1);
+        Event(self)
+    }
+
+    /// Whether it may be put to sleep.
+    fn is_idle(&self, now_ms: i64) -> bool {
+        let since_ms = now_ms - self.used_ms.get();
+        since_ms >= if self.events.get() == 0 { IDLE_MS } else { LOST_MS }
+    }
+
+    fn bytes(&self) -> usize {
+        self.kept.borrow().as_ref().map_or(0, Reservation::bytes)
+    }
+
+    /// Reserves what the stream keeps, or is going to keep once it is open. Others are put to sleep where that makes room. A stream that
+    /// is alone may keep more than the share, as nothing else could make room for it.
+    pub(super) fn keep(&self, bytes: usize, now_ms: i64) -> Result<(), NoRoom> {
+        let others = || memory::used(Share::State) - self.bytes();
+        while others() > 0 && others() + bytes > Share::State.bytes() {
+            if !sleep_coldest(self, now_ms) {
+                return Err(NoRoom);
+            }
+        }
+        self.set(bytes);
+        Ok(())
+    }
+
+    /// Whether streams keep more than their share, and not this one alone.
+    pub(super) fn is_crowded(&self) -> bool {
+        let used = memory::used(Share::State);
+        used > Share::State.bytes() && used > self.bytes()
+    }
+
+    /// What it keeps now, whether there is room or not.
+    pub(super) fn set(&self, bytes: usize) {
+        let mut kept = self.kept.borrow_mut();
+        let reservation = kept.get_or_insert_with(|| Reservation::none(Share::State));
+        reservation.set(bytes);
+    }
+
+    /// Nothing is in memory any more.
+    pub(super) fn clear(&self) {
+        self.kept.take();
+    }
+}
+
+/// Puts the stream to sleep that was not used for the longest time; whether there was one.
+fn sleep_coldest(but: &Residence, now_ms: i64) -> bool {
+    let coldest = RESIDENTS.with_borrow(|residents| {
+        let alive = residents.iter().filter_map(Weak::upgrade);
+        let may_sleep = alive.filter(|resident| {
+            let residence = resident.residence();
+            !std::ptr::eq(residence, but) && residence.bytes() > 0 && residence.is_idle(now_ms)
+        });
+        let mut may_sleep: Vec<_> = may_sleep.collect();
+        may_sleep.sort_by_key(|resident| resident.residence().used_ms.get());
+        may_sleep
+    });
+    coldest.iter().any(|resident| {
+        let sleeps = resident.sleep();
+        if sleeps {
+            resident.residence().clear();
+        }
+        sleeps
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    struct Stream {
+        residence: Residence,
+        is_busy: Cell<bool>,
+        sleeps: Cell<u32>,
+    }
+
+    impl Sleeper for Stream {
+        fn residence(&self) -> &Residence {
+            &self.residence
+        }
+
+        fn sleep(&self) -> bool {
+            self.sleeps.set(self.sleeps.get() + u32::from(!self.is_busy.get()));
+            !self.is_busy.get()
+        }
+    }
+
+    fn stream(bytes: usize, now_ms: i64) -> (Rc<Stream>, Result<(), NoRoom>) {
+        let stream = Rc::new(Stream { residence: Residence::new(), is_busy: Cell::new(false), sleeps: Cell::new(0) });
+        register(&stream);
+        drop(stream.residence.enter(now_ms));
+        let kept = stream.residence.keep(bytes, now_ms);
+        (stream, kept)
+    }
+
+    #[test]
+    fn the_coldest_idle_stream_makes_room_and_no_hot_one_does() {
+        let third = Share::State.bytes() / 3;
+        let [a, b, c] = [0, 1, 2].map(|now_ms| {
+            let (stream, kept) = stream(third, now_ms);
+            assert_eq!(kept, Ok(()));
+            stream
+        });
+        assert_eq!(stream(third, IDLE_MS - 1).1, Err(NoRoom), "all were used lately");
+        assert_eq!((a.sleeps.get(), memory::used(Share::State)), (0, 3 * third));
+        drop(a.residence.enter(IDLE_MS));
+        b.is_busy.set(true);
+        let (d, kept) = stream(third, IDLE_MS + 2);
+        assert_eq!((kept, [&a, &b, &c, &d].map(|stream| stream.sleeps.get())), (Ok(()), [0, 0, 1, 0]));
+        assert_eq!(memory::used(Share::State), 3 * third);
+    }
+
+    #[test]
+    fn an_event_under_way_keeps_a_stream_awake_until_it_is_lost() {
+        let (a, _) = stream(Share::State.bytes(), 0);
+        let event = a.residence.enter(0);
+        assert_eq!(stream(MIB, LOST_MS - 1).1, Err(NoRoom));
+        assert_eq!(stream(MIB, LOST_MS).1, Ok(()));
+        drop(event);
+        assert_eq!(a.sleeps.get(), 1);
+    }
+
+    #[test]
+    fn who_is_alone_may_keep_more_and_what_is_dropped_gives_back() {
+        let (a, kept) = stream(2 * Share::State.bytes(), 0);
+        assert_eq!(kept, Ok(()));
+        assert_eq!(stream(1, 1).1, Err(NoRoom));
+        drop(a);
+        assert_eq!((stream(1, 1).1, memory::used(Share::State)), (Ok(()), 0));
+    }
+}
