@@ -77,7 +77,7 @@ mod tests {
         let mut made = 0;
         Pieces::of_text(move |out| {
             made += 1;
-            out.push_str(&format!("{made:01000}"));
+            out.extend(format!("{made:01000}").chars());
             made < units
         })
     }

@@ -161,7 +161,7 @@ mod tests {
             let mut made = 0;
             Pieces::of_text(move |out| {
                 made += 1;
-                out.push_str(&format!("{:0999}", if made == 200 { last } else { made }));
+                out.extend(format!("{:0999}", if made == 200 { last } else { made }).chars());
                 made < 200
             })
         };

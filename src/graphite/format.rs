@@ -56,10 +56,12 @@ pub fn render(
 type Push<T> = Box<dyn FnMut(&mut T, &Series, Range<usize>)>;
 
 /// What stands before the series, each of them, some values at a time, and what stands behind them. A series goes when it is written.
-fn walk<T: 'static>(series: Vec<Series>, mut begin: T, mut end: T, mut push: Push<T>) -> impl FnMut(&mut T) -> bool
-where
-    T: Default + Append,
-{
+fn walk<T: Append + Default + 'static>(
+    series: Vec<Series>,
+    mut begin: T,
+    mut end: T,
+    mut push: Push<T>,
+) -> impl FnMut(&mut T) -> bool {
     let (mut rest, mut from, mut is_begun) = (series.into_iter(), 0, false);
     let mut now = rest.next();
     move |out| {

@@ -84,7 +84,8 @@ impl Ranked {
     pub fn new(parts: Vec<Vec<u8>>, k: usize, aggregates: &[Aggregate], window: &Window) -> Result<Self, PartialError> {
         let by = aggregates.first().unwrap_or(&Aggregate::Sum);
         let wanted = Aggregate::sketches(aggregates);
-        let (mut groups, mut places): (Vec<Group>, Vec<Place>) = (Vec::new(), Vec::new());
+        let most = most_groups(&parts)?;
+        let (mut groups, mut places): (Vec<Group>, Vec<Place>) = (Vec::with_capacity(most), Vec::with_capacity(most));
         let (mut in_all, mut sketch_bytes, mut most_bytes) = (0, 0, 0);
         let mut heads = Vec::with_capacity(parts.len());
         for (part, bytes) in (0..).zip(&parts) {
@@ -165,7 +166,7 @@ impl Ranked {
     pub fn extra_bytes(&self) -> usize {
         let sketches = |cells: &Cells| cells.iter().map(|(_, cell)| cell.sketch_bytes()).sum::<usize>();
         let other = self.other.as_ref().map_or(0, |other| size_of_val(&other.cells[..]) + sketches(&other.cells));
-        index_bytes(self.groups.len(), self.places.len()) + 2 * self.most_bytes + other
+        index_bytes(self.places.capacity()) + 2 * self.most_bytes + other
     }
 
     /// A group.
@@ -207,9 +208,21 @@ impl Ranked {
     }
 }
 
-/// What the groups and places of so many take, at most: vectors grow by half or double, and the order is beside them.
-const fn index_bytes(groups: usize, places: usize) -> usize {
-    groups * (2 * size_of::<Group>() + size_of::<u32>()) + places * 2 * size_of::<Place>()
+/// What so many groups, as many places and their order take, with what sorting takes.
+const fn index_bytes(groups: usize) -> usize {
+    groups * (size_of::<Group>() + size_of::<Place>() + size_of::<u32>() * 3 / 2)
+}
+
+/// At most so many groups have all parts, each of them once.
+fn most_groups(parts: &[Vec<u8>]) -> Result<usize, Malformed> {
+    let mut groups = 0;
+    for part in parts {
+        let mut reader = Reader::new(part);
+        reader.byte()?;
+        // A group takes two bytes at least.
+        groups += reader.len()?.min(part.len() / 2);
+    }
+    Ok(groups)
 }
 
 /// The bytes that ranking parts takes beside them, as their first bytes say: known before it is taken.
@@ -217,14 +230,7 @@ const fn index_bytes(groups: usize, places: usize) -> usize {
 /// # Errors
 /// [`Malformed`]
 pub fn ranking_bytes(parts: &[Vec<u8>]) -> Result<usize, Malformed> {
-    let mut groups = 0;
-    for part in parts {
-        let mut reader = Reader::new(part);
-        reader.byte()?;
-        // A group takes three bytes at least.
-        groups += reader.len()?.min(part.len() / 3);
-    }
-    Ok(index_bytes(groups, groups))
+    most_groups(parts).map(index_bytes)
 }
 
 /// Merges the cells that come next into those of the same group in other parts.
@@ -285,11 +291,13 @@ mod tests {
             let parts: Vec<Vec<u8>> =
                 shards.into_iter().map(|shard| partial::encode(&shard.into_rows(), &[0, 1, 2])).collect();
             let mut grid = Grid::new(wanted);
-            parts.iter().for_each(|part| partial::merge(part, &mut grid).expect("a partial"));
+            for part in &parts {
+                partial::merge(part, &mut grid).expect("a partial");
+            }
             let whole = top(grid.into_rows(), k, &aggregates, &window);
             let room = ranking_bytes(&parts).expect("parts");
             let ranked = Ranked::new(parts, k, &aggregates, &window).expect("parts");
-            prop_assert!(index_bytes(ranked.groups.len(), ranked.places.len()) <= room);
+            prop_assert!(index_bytes(ranked.places.capacity().max(ranked.groups.capacity())) <= room);
             prop_assert_eq!(ranked.cells(), whole.iter().map(|one| one.cells.len()).sum::<usize>());
             prop_assert_eq!(series(&ranked), whole);
         }

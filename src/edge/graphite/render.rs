@@ -46,8 +46,9 @@ impl Exchange {
                     self.check_reader(id).await?;
                 }
                 drop(stock);
-                kept.resize(series.iter().map(Series::bytes).sum::<usize>() + PIECE_BYTES)?;
+                let bytes = series.iter().map(Series::bytes).sum::<usize>();
                 let (media_type, pieces) = render(&request, series, ahead)?;
+                kept.resize(bytes + PIECE_BYTES).map_err(as_invalid)?;
                 return Ok(Reply::pieces(media_type, pieces, kept, &self.context));
             }
             for query in wanted {
@@ -57,7 +58,7 @@ impl Exchange {
                 let rows = self.read_rows(id, text, query.sketches, &mut kept).await?;
                 stock.put(query, &rows)?;
                 drop(rows);
-                kept.resize(stock.bytes())?;
+                kept.resize(stock.bytes()).map_err(as_invalid)?;
                 has_read = true;
             }
         }
@@ -78,17 +79,21 @@ impl Exchange {
             merge_rows(part, &mut grid)?;
             kept.resize(before + grid.bytes())
         };
-        match self.read_all(id, Read::Rollup(query), &mut merge).await {
-            Ok(_) => Ok(grid.into_rows()),
-            // Graphite's clients know 400 as what is wrong with a request.
-            Err(Problem::QueryTooLarge(detail)) => Err(Problem::InvalidRequest(detail)),
-            Err(problem) => Err(problem),
-        }
+        self.read_all(id, Read::Rollup(query), &mut merge).await.map_err(as_invalid)?;
+        Ok(grid.into_rows())
     }
 
     /// Goes on only for readers.
     pub(super) async fn check_reader(&self, id: &StreamId) -> Result<(), Problem> {
         self.read_all(id, Read::Labels, &mut |_| Ok(())).await.map(|_| ())
+    }
+}
+
+/// Graphite's clients know 400 as what is wrong with a request.
+fn as_invalid(problem: Problem) -> Problem {
+    match problem {
+        Problem::QueryTooLarge(detail) => Problem::InvalidRequest(detail),
+        problem => problem,
     }
 }
 

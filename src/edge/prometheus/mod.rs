@@ -88,6 +88,7 @@ impl Exchange {
             };
             self.read_all(id, what, &mut merge).await?;
             let rows = grid.into_rows();
+            kept.resize(before + shown.bytes() + rows_bytes(&rows))?;
             held += shown.rows.len() + rows.iter().map(|(_, cells)| cells.len()).sum::<usize>();
             text_bytes += shown.text_bytes + rows.iter().map(|(labels, _)| labels.as_str().len()).sum::<usize>();
             if held > MAX_GRID_CELLS || text_bytes > MAX_TEXT_BYTES {
@@ -128,6 +129,14 @@ impl Exchange {
         let pieces = Pieces::of_whole(text);
         Ok(Reply::pieces("application/json", pieces, kept, &self.context).with("Cache-Control", "no-store"))
     }
+}
+
+/// What rows take when they are no grid any more.
+fn rows_bytes(rows: &[Row]) -> usize {
+    let row = |(labels, cells): &Row| {
+        size_of::<Row>() * 3 / 2 + labels.as_str().len() + cells.capacity() * size_of_val(&cells[0])
+    };
+    rows.iter().map(row).sum()
 }
 
 fn merge_totals(part: &[u8], shown: &mut Shown) -> Result<(), Problem> {
