@@ -28,8 +28,9 @@ impl Share {
     /// How much of the isolate's memory a use may take.
     pub(crate) const fn bytes(self) -> usize {
         match self {
-            Self::State => 36 * MIB,
-            Self::Writes | Self::Reads => 16 * MIB,
+            Self::State => 32 * MIB,
+            Self::Writes => 16 * MIB,
+            Self::Reads => 20 * MIB,
             Self::Live => 8 * MIB,
             Self::Owner => 6 * MIB,
         }
@@ -140,14 +141,6 @@ impl Reservation {
         })
     }
 
-    /// Adds bytes to it.
-    ///
-    /// # Errors
-    /// [`NoRoom`], and it stays as it was.
-    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), NoRoom> {
-        self.resize(self.bytes + bytes)
-    }
-
     /// Makes it so many bytes, whether there is room or not: they are taken already. Further ones find that much less room.
     pub(crate) fn set(&mut self, bytes: usize) {
         USED.with_borrow_mut(|used| {
@@ -211,7 +204,10 @@ mod tests {
                         let is_done = held[at % count].resize(bytes).is_ok();
                         prop_assert_eq!(held[at % count].bytes(), if is_done { bytes } else { before });
                     }
-                    (_, count) => { held[at % count].grow(bytes).ok(); }
+                    (_, count) => {
+                        let wanted = held[at % count].bytes() + bytes;
+                        held[at % count].resize(wanted).ok();
+                    }
                 }
                 prop_assert_eq!(used(Share::Reads), held.iter().map(Reservation::bytes).sum::<usize>());
                 prop_assert!(used(Share::Reads) <= Share::Reads.bytes());

@@ -128,7 +128,9 @@ pub fn whole(cells: &[(u32, Cell)], aggregates: &[Aggregate]) -> Option<Cell> {
     }))
 }
 
-fn total(cells: &[(u32, Cell)], by: &Aggregate, window: &Window) -> f64 {
+/// What a group is ranked by.
+#[must_use]
+pub fn total(cells: &[(u32, Cell)], by: &Aggregate, window: &Window) -> f64 {
     let whole = whole(cells, std::slice::from_ref(by));
     whole.and_then(|cell| by.of(&cell, window.width_s())).unwrap_or(f64::NEG_INFINITY)
 }

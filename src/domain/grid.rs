@@ -20,6 +20,7 @@ pub const MAX_GRID_SKETCH_BYTES: usize = 16 << 20;
 pub struct Grid {
     wanted: Wanted,
     sketch_bytes: usize,
+    text_bytes: usize,
     groups: BTreeMap<Labels, u32>,
     /// By group, the steps of each in the order of their first cells. Only indices are hashed, so that a table which grows
     /// is small, and what is given away is not copied.
@@ -52,7 +53,7 @@ impl Grid {
     #[must_use]
     pub fn new(wanted: Wanted) -> Self {
         let (groups, places) = (BTreeMap::new(), FxHashMap::default());
-        Self { wanted, sketch_bytes: 0, groups, rows: Vec::new(), places }
+        Self { wanted, sketch_bytes: 0, text_bytes: 0, groups, rows: Vec::new(), places }
     }
 
     /// The number of a group in this grid.
@@ -62,6 +63,7 @@ impl Grid {
             return *group;
         }
         let group = self.rows.len() as u32;
+        self.text_bytes += labels.as_str().len();
         self.rows.push((labels.clone(), Vec::new()));
         self.groups.insert(labels, group);
         group
@@ -96,6 +98,19 @@ impl Grid {
         };
         self.sketch_bytes = self.sketch_bytes + there.sketch_bytes() - bytes_before;
         if self.sketch_bytes > MAX_GRID_SKETCH_BYTES { Err(GridError::TooManySketches) } else { Ok(()) }
+    }
+
+    /// The memory that it takes, about: nothing is counted through.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        /// What an allocation takes beside what it is for, the two counts of shared labels among it.
+        const BLOCK_BYTES: usize = 16;
+        /// Of a cell's place: tables are full by 7/8 at most, and by half after they grew.
+        const PLACE_BYTES: usize = 2 * (size_of::<((u32, u32), u32)>() + 1);
+        // Rows grow by half, so a third of them is empty at most; trees are full by two thirds.
+        let cell = size_of::<(u32, Cell)>() * 5 / 4 + PLACE_BYTES;
+        let group = size_of::<Row>() * 3 / 2 + size_of::<(Labels, u32)>() * 3 / 2 + 2 * BLOCK_BYTES;
+        self.places.len() * cell + self.rows.len() * group + self.text_bytes + self.sketch_bytes
     }
 
     /// The groups that have a cell, sorted by their labels.

@@ -51,7 +51,12 @@ impl Labels {
 
     /// Name and value of each label, sorted by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.split_terminator(RECORD).filter_map(|pair| pair.split_once(UNIT))
+        Self::pairs_of(&self.0)
+    }
+
+    /// Name and value of each label of a canonical text, sorted by name.
+    pub fn pairs_of(text: &str) -> impl Iterator<Item = (&str, &str)> {
+        text.split_terminator(RECORD).filter_map(|pair| pair.split_once(UNIT))
     }
 
     /// The value of a label, the empty string where there is none.

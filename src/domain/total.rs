@@ -58,7 +58,7 @@ pub const MAX_SHOWN: usize = 10_001;
 pub const MAX_SHOWN_BYTES: usize = 2 << 20;
 
 /// What readers are shown of totals.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Shown {
     groups: BTreeMap<Labels, u32>,
     /// Of the labels of all rows.
@@ -107,6 +107,14 @@ impl Shown {
             self.groups.insert(group.clone(), self.rows.len() as u32);
             self.rows.push((group, *total));
         }
+    }
+
+    /// The memory that it takes, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        /// A row, twice as vectors double, its place in the tree, and what allocating its labels takes beside them.
+        const ROW_BYTES: usize = 2 * size_of::<(Labels, Total)>() + size_of::<(Labels, u32)>() * 3 / 2 + 16;
+        self.rows.len() * ROW_BYTES + self.text_bytes
     }
 
     /// Adds series that have no row.

@@ -59,6 +59,16 @@ impl Exchange {
         what: Read,
         take: &mut dyn FnMut(&[u8]) -> Result<(), Problem>,
     ) -> Result<u16, Problem> {
+        self.read_parts(id, what, &mut |part| take(&part)).await
+    }
+
+    /// Reads from each shard, and gives away each answer, home's last. How many shards there are.
+    pub(super) async fn read_parts(
+        &self,
+        id: &StreamId,
+        what: Read,
+        take: &mut dyn FnMut(Vec<u8>) -> Result<(), Problem>,
+    ) -> Result<u16, Problem> {
         let call = Call::of(&Command::Read { credential: self.credential(), what: what.clone() }, false)?;
         let believed = believed_shards(id);
         let mut rest = Vec::new();
@@ -67,7 +77,7 @@ impl Exchange {
                 rest.push(shard);
                 Ok(())
             }
-            answer => take(&part(shard, answer)?),
+            answer => take(part(shard, answer)?),
         };
         let others = self.call_each(id, (1..believed).collect(), &call, &mut take_or_ask_again);
         let (home, others) = join(self.call(id, 0, call.method.clone(), &call.body), others).await;
@@ -80,9 +90,9 @@ impl Exchange {
         }
         if !rest.is_empty() {
             let vouched = Call::of(&Command::Read { credential: Credential::Owner, what }, true)?;
-            self.call_each(id, rest, &vouched, &mut |shard, answer| take(&part(shard, answer)?)).await?;
+            self.call_each(id, rest, &vouched, &mut |shard, answer| take(part(shard, answer)?)).await?;
         }
-        take(&home)?;
+        take(home)?;
         Ok(shards)
     }
 }

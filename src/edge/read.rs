@@ -4,8 +4,7 @@ use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::aggregate::{Aggregate, top};
-use crate::domain::grid::Grid;
+use crate::domain::pieces::{PIECE_BYTES, Pieces};
 use crate::domain::point::MAX_PERIOD_S;
 use crate::domain::retention::Retention;
 use crate::domain::window::Window;
@@ -13,10 +12,12 @@ use crate::wire::command::Read;
 use crate::wire::format::Format;
 use crate::wire::merged::{Names, Status, Values};
 use crate::wire::params::{ParamError, RollupParams, ValuesParams, no_params};
-use crate::wire::partial::{self, PartialError};
+use crate::wire::partial::PartialError;
+use crate::wire::parts::{Ranked, ranking_bytes};
 use crate::wire::rollup::Rollup;
 use crate::wire::stream::StreamConfig;
 
+use super::kept::Kept;
 use super::problem::Problem;
 use super::reply::Reply;
 use super::stream_id::base32;
@@ -25,22 +26,27 @@ use super::{Exchange, StreamId, other_version};
 impl Exchange {
     pub(super) async fn read_rollup(&self, id: &StreamId) -> Result<Reply, Problem> {
         let (config, params) = self.rollup_params(id).await?;
-        let mut grid = Grid::new(Aggregate::sketches(&params.aggregates));
-        let mut merge = |part: &[u8]| {
-            partial::merge(part, &mut grid).map_err(|error| match error {
-                PartialError::TooLarge(error) => Problem::QueryTooLarge(error.to_string()),
-                PartialError::Malformed(error) => other_version(&error),
-            })
+        let (window, format) = (params.window, params.format);
+        let format = format.unwrap_or_else(|| Format::accepted(&self.header("Accept").unwrap_or_default()));
+        let (mut kept, mut parts) = (self.kept(&config), Vec::new());
+        let mut take = |part: Vec<u8>| {
+            kept.grow(part.capacity())?;
+            parts.push(part);
+            Ok(())
         };
-        self.read_all(id, Read::Rollup(params.query.clone()), &mut merge).await?;
-        let window = params.window;
-        let series = top(grid.into_rows(), params.top, &params.aggregates, &window);
+        self.read_parts(id, Read::Rollup(params.query.clone()), &mut take).await?;
+        let parts_bytes = kept.bytes();
+        kept.grow(ranking_bytes(&parts).map_err(|error| other_version(&error))?)?;
+        let groups = Ranked::new(parts, params.top, &params.aggregates, &window).map_err(|error| match error {
+            PartialError::TooLarge(error) => Problem::QueryTooLarge(error.to_string()),
+            PartialError::Malformed(error) => other_version(&error),
+        })?;
+        kept.resize(parts_bytes + groups.extra_bytes() + PIECE_BYTES)?;
         let totals_at_ms = params.has_totals.then_some(self.now_ms);
-        let (stream, aggregates) = (id.as_str(), &params.aggregates[..]);
-        let rollup = Rollup { stream, window, aggregates, series: &series, totals_at_ms };
-        let format = params.format.unwrap_or_else(|| Format::accepted(&self.header("Accept").unwrap_or_default()));
-        let body = rollup.render(format).map_err(|error| Problem::QueryTooLarge(error.to_string()))?.into_bytes();
-        Ok(self.cacheable(Reply::new(200, format.media_type(), Vec::new()), body, &window, config.lateness_s))
+        let (stream, aggregates) = (id.as_str().to_owned(), params.aggregates);
+        let rollup = Rollup { stream, window, aggregates, groups, totals_at_ms };
+        rollup.check(format).map_err(|error| Problem::QueryTooLarge(error.to_string()))?;
+        Ok(self.cacheable(&Rc::new(rollup), format, kept, config.lateness_s))
     }
 
     async fn rollup_params(&self, id: &StreamId) -> Result<(Rc<StreamConfig>, RollupParams), Problem> {
@@ -96,15 +102,29 @@ impl Exchange {
         Ok(fresh(status.into_json(shards)))
     }
 
-    /// An answer that may be kept for a while if its window can't change any more, but by a removal.
-    fn cacheable(&self, reply: Reply, body: Vec<u8>, window: &Window, lateness_s: i64) -> Reply {
-        if !is_closed(window, lateness_s, self.now_ms / 1000) {
-            return reply.with_body(body).with("Cache-Control", "no-store");
+    /// An answer that may be kept for a while if its window can't change any more, but by a removal. Its tag is that of the whole, which is
+    /// made once more for it and is nowhere in memory.
+    fn cacheable(&self, rollup: &Rc<Rollup>, format: Format, kept: Kept, lateness_s: i64) -> Reply {
+        let reply = || Reply::pieces(format.media_type(), rollup.pieces(format), kept, &self.context);
+        if !is_closed(&rollup.window, lateness_s, self.now_ms / 1000) {
+            return reply().with("Cache-Control", "no-store");
         }
-        let etag = format!("\"{}\"", base32(&Sha256::digest(&body)[..10]));
+        let etag = etag(rollup.pieces(format));
         let is_known = self.header("If-None-Match").is_some_and(|known| known.contains(&etag));
-        let reply = if is_known { Reply::empty(304) } else { reply.with_body(body) };
+        let reply = if is_known { Reply::empty(304) } else { reply() };
         reply.with("ETag", etag).with("Cache-Control", "private, max-age=300").with("Vary", "Accept, Authorization")
+    }
+}
+
+/// What tells one answer from another.
+fn etag(mut pieces: Pieces) -> String {
+    let mut hash = Sha256::new();
+    loop {
+        let (piece, is_last) = pieces.piece();
+        hash.update(&piece);
+        if is_last {
+            return format!("\"{}\"", base32(&hash.finalize()[..10]));
+        }
     }
 }
 
@@ -133,6 +153,21 @@ mod tests {
         let window = Window::aligned(now - 3600, now, 60).expect("valid");
         assert!(!is_closed(&window, 3600, now + 3600 + 86_400 - 1));
         assert!(is_closed(&window, 3600, now + 3600 + 86_400));
+    }
+
+    #[test]
+    fn a_tag_is_that_of_the_whole_and_of_nothing_else() {
+        let pieces = |last: u32| {
+            let mut made = 0;
+            Pieces::of_text(move |out| {
+                made += 1;
+                out.extend(format!("{:0999}", if made == 200 { last } else { made }).chars());
+                made < 200
+            })
+        };
+        let whole = pieces(7).whole();
+        assert_eq!(etag(pieces(7)), format!("\"{}\"", base32(&Sha256::digest(&whole)[..10])));
+        assert_ne!(etag(pieces(7)), etag(pieces(8)));
     }
 
     #[test]

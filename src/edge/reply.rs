@@ -3,11 +3,15 @@
 use std::borrow::Cow;
 use std::cell::RefCell;
 
-use worker::Result;
 use worker::js_sys::Uint8Array;
 use worker::web_sys::{Headers, ReadableStream, Response, ResponseInit};
+use worker::{Context, Result};
+
+use crate::domain::pieces::Pieces;
 
 use super::cors::Cors;
+use super::kept::Kept;
+use super::sending::send;
 
 thread_local! {
     /// The last head and what it became. Most answers have the same one, and making it costs more than all the rest.
@@ -67,6 +71,15 @@ impl Reply {
         Self { status: 200, content_type, body: Body::Stream(body), headers: Vec::new() }
     }
 
+    /// What is made piece by piece: at once where it is small, else as its reader takes it.
+    pub(super) fn pieces(content_type: &'static str, mut pieces: Pieces, kept: Kept, context: &Context) -> Self {
+        let (first, is_whole) = pieces.piece();
+        if is_whole {
+            return Self::new(200, content_type, first);
+        }
+        Self::stream(content_type, send(first, pieces, kept, context))
+    }
+
     pub(super) fn upgrade(response: Response) -> Self {
         Self { status: 101, content_type: "", body: Body::Upgrade(response), headers: Vec::new() }
     }
@@ -77,11 +90,6 @@ impl Reply {
 
     pub(super) fn empty(status: u16) -> Self {
         Self::new(status, "", Vec::new())
-    }
-
-    pub(super) fn with_body(mut self, body: Vec<u8>) -> Self {
-        self.body = Body::Bytes(body);
-        self
     }
 
     pub(super) fn with(mut self, name: &'static str, value: impl Into<Cow<'static, str>>) -> Self {

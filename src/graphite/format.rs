@@ -1,21 +1,32 @@
-//! Answers to `render`. None of them has `NaN` or an infinity: what has no value is null.
+//! Answers to `render`, piece by piece. None of them has `NaN` or an infinity: what has no value is null.
 
+use std::ops::Range;
+use std::rc::Rc;
+
+use crate::domain::pieces::Pieces;
 use crate::domain::spreadsheet::neutral;
 
 use super::error::{Result, refuse};
 use super::request::{Format, Request};
 use super::series::Series;
 use super::text::repr;
-use super::time::{Zone, csv_text};
+use super::time::csv_text;
 
-/// An answer has at most so many points: some 30 MB of text.
+/// An answer has at most so many points: 8 MB, and some 30 MB of text.
 pub const MAX_POINTS: usize = 1_000_000;
 
-/// The content type and the bytes of an answer.
+/// So many values are written at a time: some 40 KB of text.
+const VALUES_AT_ONCE: usize = 2_000;
+
+/// The content type of an answer, and the answer.
 ///
 /// # Errors
 /// When there are more than [`MAX_POINTS`].
-pub fn render(request: &Request, mut series: Vec<Series>, zone: Zone<'_>) -> Result<(&'static str, Vec<u8>)> {
+pub fn render(
+    request: &Request,
+    mut series: Vec<Series>,
+    zone: Rc<dyn Fn(i64) -> i64>,
+) -> Result<(&'static str, Pieces)> {
     if let (Format::Json, Some(max)) = (request.format, request.max_points) {
         for one in &mut series {
             consolidate(one, max);
@@ -27,18 +38,63 @@ pub fn render(request: &Request, mut series: Vec<Series>, zone: Zone<'_>) -> Res
             "the answer would have {points} points, more than {MAX_POINTS}: ask for a shorter time, fewer series or a smaller maxDataPoints"
         ));
     }
-    let json = |body: String| match &request.jsonp {
-        Some(function) => ("text/javascript", format!("{function}({body})").into_bytes()),
-        None => ("application/json", body.into_bytes()),
+    let (media_type, open, close) = match &request.jsonp {
+        Some(function) => ("text/javascript", format!("{function}("), ")"),
+        None => ("application/json", String::new(), ""),
     };
     Ok(match request.format {
-        Format::Json => json(points_json(&series, request.skips_null)),
-        Format::Dygraph => json(dygraph(&series)),
-        Format::Rickshaw => json(rickshaw(&series)),
-        Format::Csv => ("text/csv", csv(&series, zone).into_bytes()),
-        Format::Raw => ("text/plain", raw(&series).into_bytes()),
-        Format::Msgpack => ("application/x-msgpack", msgpack(&series)),
+        Format::Json => (media_type, points_json(series, request.skips_null, open + "[", ["]", close].concat())),
+        Format::Dygraph => (media_type, dygraph(series, open, close)),
+        Format::Rickshaw => (media_type, rickshaw(series, open + "[", ["]", close].concat())),
+        Format::Csv => ("text/csv", csv(series, zone)),
+        Format::Raw => ("text/plain", raw(series)),
+        Format::Msgpack => ("application/x-msgpack", msgpack(series)),
     })
+}
+
+/// Appends some values of a series, as bytes or as a text.
+type Push<T> = Box<dyn FnMut(&mut T, &Series, Range<usize>)>;
+
+/// What stands before the series, each of them, some values at a time, and what stands behind them. A series goes when it is written.
+fn walk<T: Append + Default + 'static>(
+    series: Vec<Series>,
+    mut begin: T,
+    mut end: T,
+    mut push: Push<T>,
+) -> impl FnMut(&mut T) -> bool {
+    let (mut rest, mut from, mut is_begun) = (series.into_iter(), 0, false);
+    let mut now = rest.next();
+    move |out| {
+        if !is_begun {
+            is_begun = true;
+            out.append(std::mem::take(&mut begin));
+        }
+        let Some(one) = &now else {
+            out.append(std::mem::take(&mut end));
+            return false;
+        };
+        let to = one.values.len().min(from + VALUES_AT_ONCE);
+        push(out, one, from..to);
+        (from, now) = if to < one.values.len() { (to, now.take()) } else { (0, rest.next()) };
+        true
+    }
+}
+
+/// Bytes and texts.
+trait Append {
+    fn append(&mut self, more: Self);
+}
+
+impl Append for String {
+    fn append(&mut self, more: Self) {
+        self.push_str(&more);
+    }
+}
+
+impl Append for Vec<u8> {
+    fn append(&mut self, more: Self) {
+        self.extend(more);
+    }
 }
 
 /// At most `max` points, whose times are multiples of the new step.
@@ -82,144 +138,187 @@ fn push_number(out: &mut String, value: f64) {
 }
 
 /// Comma between, nothing before the first.
-fn separate(out: &mut String, opened_with: char) {
-    if !out.ends_with(opened_with) {
+fn separate(out: &mut String, is_first: &mut bool) {
+    if !std::mem::take(is_first) {
         out.push(',');
     }
 }
 
-fn points_json(series: &[Series], skips_null: bool) -> String {
-    let mut out = String::from("[");
+/// The points of some values.
+fn points(one: &Series, values: &Range<usize>) -> impl Iterator<Item = (i64, f64)> {
+    one.points().skip(values.start).take(values.len())
+}
+
+fn points_json(mut series: Vec<Series>, skips_null: bool, open: String, close: String) -> Pieces {
     // Without any value there is no answer, as in graphite-web.
-    let is_empty = series.iter().all(|one| one.values.is_empty());
-    for one in series.iter().filter(|_| !is_empty) {
-        if skips_null && one.points().all(|(_, value)| value.is_nan()) {
-            continue;
-        }
-        separate(&mut out, '[');
-        out.push_str("{\"target\":");
-        push_text(&mut out, &one.name);
-        out.push_str(",\"tags\":{");
-        for (tag, value) in &one.tags {
-            separate(&mut out, '{');
-            push_text(&mut out, tag);
-            out.push(':');
-            push_text(&mut out, value);
-        }
-        out.push_str("},\"datapoints\":[");
-        let mut is_first = true;
-        for (at_s, value) in one.points().filter(|(_, value)| !skips_null || !value.is_nan()) {
-            out.push_str(if is_first { "[" } else { ",[" });
-            is_first = false;
-            push_number(&mut out, value);
-            out.push(',');
-            out.push_str(&at_s.to_string());
-            out.push(']');
-        }
-        out.push_str("]}");
+    if series.iter().all(|one| one.values.is_empty()) {
+        series.clear();
     }
-    out.push(']');
-    out
+    if skips_null {
+        series.retain(|one| one.points().any(|(_, value)| !value.is_nan()));
+    }
+    let (mut is_first_series, mut is_first) = (true, true);
+    Pieces::of_text(walk(
+        series,
+        open,
+        close,
+        Box::new(move |out, one, values| {
+            if values.start == 0 {
+                separate(out, &mut is_first_series);
+                out.push_str("{\"target\":");
+                push_text(out, &one.name);
+                out.push_str(",\"tags\":{");
+                let mut is_first_tag = true;
+                for (tag, value) in &one.tags {
+                    separate(out, &mut is_first_tag);
+                    push_text(out, tag);
+                    out.push(':');
+                    push_text(out, value);
+                }
+                out.push_str("},\"datapoints\":[");
+                is_first = true;
+            }
+            for (at_s, value) in points(one, &values).filter(|(_, value)| !skips_null || !value.is_nan()) {
+                separate(out, &mut is_first);
+                out.push('[');
+                push_number(out, value);
+                out.push(',');
+                out.push_str(&at_s.to_string());
+                out.push(']');
+            }
+            if values.end == one.values.len() {
+                out.push_str("]}");
+            }
+        }),
+    ))
 }
 
-fn dygraph(series: &[Series]) -> String {
-    let Some(first) = series.first() else { return "{}".to_owned() };
-    let mut out = String::from("{\"labels\":[\"Time\"");
-    for one in series {
-        out.push(',');
-        push_text(&mut out, &one.name);
-    }
-    out.push_str("],\"data\":[");
-    for (at, (at_s, _)) in first.points().enumerate().take_while(|(_, (at_s, _))| *at_s < first.end_s) {
+fn dygraph(series: Vec<Series>, open: String, close: &'static str) -> Pieces {
+    let (mut head, mut at) = (Some(open), 0);
+    Pieces::of_text(move |out| {
+        if let Some(open) = head.take() {
+            out.push_str(&open);
+            out.push_str(if series.is_empty() { "{}" } else { "{\"labels\":[\"Time\"" });
+            for one in &series {
+                out.push(',');
+                push_text(out, &one.name);
+            }
+            if !series.is_empty() {
+                out.push_str("],\"data\":[");
+            }
+            return true;
+        }
+        let Some(first) = series.first() else {
+            out.push_str(close);
+            return false;
+        };
+        let Some((at_s, _)) = first.points().nth(at).filter(|(at_s, _)| *at_s < first.end_s) else {
+            out.push_str("]}");
+            out.push_str(close);
+            return false;
+        };
         out.push_str(if at == 0 { "[" } else { ",[" });
         out.push_str(&at_s.to_string());
         out.push_str("000");
-        for one in series {
+        for one in &series {
             out.push(',');
-            push_number(&mut out, one.values.get(at).copied().unwrap_or(f64::NAN));
+            push_number(out, one.values.get(at).copied().unwrap_or(f64::NAN));
         }
         out.push(']');
-    }
-    out.push_str("]}");
-    out
+        at += 1;
+        true
+    })
 }
 
-fn rickshaw(series: &[Series]) -> String {
-    let mut out = String::from("[");
-    for one in series {
-        separate(&mut out, '[');
-        out.push_str("{\"target\":");
-        push_text(&mut out, &one.name);
-        out.push_str(",\"datapoints\":[");
-        for (at_s, value) in one.points().take_while(|(at_s, _)| *at_s < one.end_s) {
-            separate(&mut out, '[');
-            out.push_str("{\"x\":");
-            out.push_str(&at_s.to_string());
-            out.push_str(",\"y\":");
-            push_number(&mut out, value);
-            out.push('}');
-        }
-        out.push_str("]}");
-    }
-    out.push(']');
-    out
+fn rickshaw(series: Vec<Series>, open: String, close: String) -> Pieces {
+    let (mut is_first_series, mut is_first) = (true, true);
+    Pieces::of_text(walk(
+        series,
+        open,
+        close,
+        Box::new(move |out, one, values| {
+            if values.start == 0 {
+                separate(out, &mut is_first_series);
+                out.push_str("{\"target\":");
+                push_text(out, &one.name);
+                out.push_str(",\"datapoints\":[");
+                is_first = true;
+            }
+            for (at_s, value) in points(one, &values).take_while(|(at_s, _)| *at_s < one.end_s) {
+                separate(out, &mut is_first);
+                out.push_str("{\"x\":");
+                out.push_str(&at_s.to_string());
+                out.push_str(",\"y\":");
+                push_number(out, value);
+                out.push('}');
+            }
+            if values.end == one.values.len() {
+                out.push_str("]}");
+            }
+        }),
+    ))
 }
 
-fn csv(series: &[Series], zone: Zone<'_>) -> String {
-    let mut out = String::new();
-    for one in series {
+fn csv(series: Vec<Series>, zone: Rc<dyn Fn(i64) -> i64>) -> Pieces {
+    let push = move |out: &mut String, one: &Series, values: Range<usize>| {
         let name = neutral(&one.name);
         let is_quoted = name.contains([',', '"', '\r', '\n']);
         let name = if is_quoted { format!("\"{}\"", name.replace('"', "\"\"")) } else { name.into_owned() };
         let times = std::iter::successors(Some(one.start_s), |at_s| Some(at_s + one.step_s));
-        for (at_s, value) in times.zip(&one.values) {
-            out.extend([name.as_str(), ",", &csv_text(at_s, zone), ","]);
+        for (at_s, value) in times.skip(values.start).zip(&one.values[values]) {
+            out.extend([name.as_str(), ",", &csv_text(at_s, &*zone), ","]);
             if value.is_finite() {
                 out.push_str(&repr(*value));
             }
             out.push_str("\r\n");
         }
-    }
-    out
+    };
+    Pieces::of_text(walk(series, String::new(), String::new(), Box::new(push)))
 }
 
-fn raw(series: &[Series]) -> String {
-    let mut out = String::new();
-    for one in series {
-        let (start_s, end_s, step_s) = one.time();
-        let (start, end, step) = (start_s.to_string(), end_s.to_string(), step_s.to_string());
-        out.extend([one.name.as_str(), ",", &start, ",", &end, ",", &step, "|"]);
-        for value in &one.values {
-            separate(&mut out, '|');
+fn raw(series: Vec<Series>) -> Pieces {
+    let push = |out: &mut String, one: &Series, values: Range<usize>| {
+        if values.start == 0 {
+            let (start_s, end_s, step_s) = one.time();
+            let (start, end, step) = (start_s.to_string(), end_s.to_string(), step_s.to_string());
+            out.extend([one.name.as_str(), ",", &start, ",", &end, ",", &step, "|"]);
+        }
+        let (mut is_first, is_last) = (values.start == 0, values.end == one.values.len());
+        for value in &one.values[values] {
+            separate(out, &mut is_first);
             out.push_str(&if value.is_finite() { repr(*value) } else { "None".to_owned() });
         }
-        out.push('\n');
-    }
-    out
+        if is_last {
+            out.push('\n');
+        }
+    };
+    Pieces::of_text(walk(series, String::new(), String::new(), Box::new(push)))
 }
 
-fn msgpack(series: &[Series]) -> Vec<u8> {
+fn msgpack(series: Vec<Series>) -> Pieces {
     const MAP_OF_9: u8 = 0x89;
-    let mut out = Vec::new();
-    put_len(&mut out, 0xdd, series.len());
-    for one in series {
-        out.push(MAP_OF_9);
-        put_text(&mut out, "name", &one.name);
-        put_text(&mut out, "pathExpression", &one.path);
-        put_text(&mut out, "consolidationFunc", &one.consolidate);
-        for (name, number) in [("start", one.start_s), ("end", one.end_s), ("step", one.step_s), ("valuesPerPoint", 1)]
-        {
-            put_short(&mut out, name);
-            out.push(0xd3);
-            out.extend(number.to_be_bytes());
+    let mut head = Vec::new();
+    put_len(&mut head, 0xdd, series.len());
+    let push = |out: &mut Vec<u8>, one: &Series, values: Range<usize>| {
+        if values.start == 0 {
+            out.push(MAP_OF_9);
+            put_text(out, "name", &one.name);
+            put_text(out, "pathExpression", &one.path);
+            put_text(out, "consolidationFunc", &one.consolidate);
+            let numbers = [("start", one.start_s), ("end", one.end_s), ("step", one.step_s), ("valuesPerPoint", 1)];
+            for (name, number) in numbers {
+                put_short(out, name);
+                out.push(0xd3);
+                out.extend(number.to_be_bytes());
+            }
+            put_short(out, "xFilesFactor");
+            put_float(out, one.x_files_factor);
+            put_short(out, "values");
+            put_len(out, 0xdd, one.values.len());
         }
-        put_short(&mut out, "xFilesFactor");
-        put_float(&mut out, one.x_files_factor);
-        put_short(&mut out, "values");
-        put_len(&mut out, 0xdd, one.values.len());
-        one.values.iter().for_each(|value| put_float(&mut out, *value));
-    }
-    out
+        one.values[values].iter().for_each(|value| put_float(out, *value));
+    };
+    Pieces::of(walk(series, head, Vec::new(), Box::new(push)))
 }
 
 /// A marker and a length of four bytes.
@@ -256,7 +355,7 @@ mod tests {
         let pairs: Vec<Pair> = form_urlencoded::parse(query.as_bytes()).into_owned().collect();
         let request = Request::parse(&pairs, 1_792_540_800, &|_| 0).expect("valid");
         let series = Series::new("a;b=\"c\"", (20, 50, 10), vec![1.5, f64::NAN, 2.0], 0.0);
-        String::from_utf8_lossy(&render(&request, vec![series], &|_| 0).expect("small").1).into_owned()
+        String::from_utf8_lossy(&render(&request, vec![series], Rc::new(|_| 0)).expect("small").1.whole()).into_owned()
     }
 
     #[test]

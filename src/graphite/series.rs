@@ -83,6 +83,16 @@ impl Series {
     }
 
     /// The values with their times, as far as the series reaches.
+    /// The memory that it takes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        /// What a map takes for an entry, texts aside, and the allocator for each text.
+        const TAG_BYTES: usize = 64;
+        let tags: usize = self.tags.iter().map(|(tag, value)| tag.len() + value.len() + TAG_BYTES).sum();
+        let texts = self.name.capacity() + self.path.capacity() + self.consolidate.capacity();
+        size_of::<Self>() + self.values.capacity() * size_of::<f64>() + texts + tags
+    }
+
     pub(super) fn points(&self) -> impl Iterator<Item = (i64, f64)> + '_ {
         let times = std::iter::successors(Some(self.start_s), |at_s| Some(at_s + self.step_s.max(1)));
         times.take_while(|at_s| *at_s <= self.end_s).zip(self.values.iter().copied())

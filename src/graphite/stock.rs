@@ -55,6 +55,7 @@ pub struct Stock<'a> {
     wanted: Vec<Query>,
     asked: usize,
     values: usize,
+    bytes: usize,
 }
 
 impl<'a> Stock<'a> {
@@ -63,8 +64,8 @@ impl<'a> Stock<'a> {
     pub fn new(naming: &'a Naming, retention: &'a Retention, now_s: i64) -> Self {
         let (there, wanted, steps, wishes) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
         let (kept, latest_s) = (Kept { retention, now_s }, now_s);
-        let (max_points, target, asked, values) = (None, 0, 0, 0);
-        Self { naming, kept, latest_s, max_points, steps, target, wishes, there, wanted, asked, values }
+        let (max_points, target, asked, values, bytes) = (None, 0, 0, 0, 0);
+        Self { naming, kept, latest_s, max_points, steps, target, wishes, there, wanted, asked, values, bytes }
     }
 
     /// The questions that have to be asked before the targets can be evaluated.
@@ -92,9 +93,16 @@ impl<'a> Stock<'a> {
                     "the request reads more than {MAX_LEAF_VALUES} values: ask for a shorter time, fewer series or a smaller maxDataPoints"
                 ));
             }
+            self.bytes += series.iter().map(Series::bytes).sum::<usize>();
             self.there.insert(key, series);
         }
         Ok(())
+    }
+
+    /// The memory of all leaves that are there.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     fn want(&mut self, key: Key, selection: Selection, window: Window) {

@@ -1,6 +1,9 @@
 //! What Prometheus scrapes: its text format 0.0.4, or `OpenMetrics` 1.0.0.
 
+use std::rc::Rc;
+
 use crate::domain::labels::Labels;
+use crate::domain::pieces::{PIECE_BYTES, Pieces};
 use crate::domain::total::{Shown, Total};
 
 use super::answer::MAX_ANSWER_BYTES;
@@ -63,31 +66,63 @@ impl Exposition {
         }
     }
 
-    /// The metrics; `None` where they would have more than [`MAX_ANSWER_BYTES`].
+    /// The metrics, which can be written more than once; `None` where they would have more than [`MAX_ANSWER_BYTES`].
     #[must_use]
-    pub fn render(self, shown: &Shown) -> Option<String> {
-        let mut out = String::new();
-        for metric in Metric::ALL {
-            let rest = (shown.folded > 0).then_some(&shown.rest);
-            let mut totals = shown.rows.iter().map(|(_, total)| total).chain(rest);
-            if totals.any(|total| is_no_counter(metric.of(total))) {
-                self.push_head(&mut out, metric.name(), &[metric.help(), FALLEN_HELP].concat(), "gauge");
-            } else {
-                self.push_head(&mut out, metric.name(), metric.help(), "counter");
-            }
-            let mut push = |labels: &str, total: &Total| {
-                push_all(&mut out, &[metric.name(), labels, " ", &number(metric.of(total)), "\n"]);
-                (out.len() <= MAX_ANSWER_BYTES).then_some(())
-            };
-            for (labels, total) in &shown.rows {
-                push(&braced(labels), total)?;
-            }
-            if shown.folded > 0 {
-                push(&format!("{{{FOLDED}=\"true\"}}"), &shown.rest)?;
+    pub fn pieces(self, shown: &Rc<Shown>) -> Option<Pieces> {
+        if most_bytes(shown) > MAX_ANSWER_BYTES {
+            let (mut bytes, mut pieces) = (0, self.written(Rc::clone(shown)));
+            loop {
+                let (piece, is_last) = pieces.piece();
+                bytes += piece.len();
+                if bytes > MAX_ANSWER_BYTES {
+                    return None;
+                }
+                if is_last {
+                    break;
+                }
             }
         }
-        self.push_head(&mut out, FOLDED_SERIES, FOLDED_HELP, "gauge");
-        push_all(&mut out, &[FOLDED_SERIES, " ", &shown.folded.to_string(), "\n"]);
+        Some(self.written(Rc::clone(shown)))
+    }
+
+    /// A piece for each line.
+    fn written(self, shown: Rc<Shown>) -> Pieces {
+        let (mut metrics, mut row) = (Metric::ALL.iter(), 0);
+        let mut now: Option<&Metric> = None;
+        Pieces::of_text(move |out| {
+            let Some(metric) = now.or_else(|| metrics.next()) else {
+                self.push_end(out, &shown);
+                return false;
+            };
+            if now.is_none() {
+                (now, row) = (Some(metric), 0);
+                let rest = (shown.folded > 0).then_some(&shown.rest);
+                let mut totals = shown.rows.iter().map(|(_, total)| total).chain(rest);
+                if totals.any(|total| is_no_counter(metric.of(total))) {
+                    self.push_head(out, metric.name(), &[metric.help(), FALLEN_HELP].concat(), "gauge");
+                } else {
+                    self.push_head(out, metric.name(), metric.help(), "counter");
+                }
+            }
+            let mut push = |labels: &str, total: &Total| {
+                push_all(out, &[metric.name(), labels, " ", &number(metric.of(total)), "\n"]);
+            };
+            if let Some((labels, total)) = shown.rows.get(row) {
+                push(&braced(labels), total);
+                row += 1;
+                return true;
+            }
+            if shown.folded > 0 {
+                push(&format!("{{{FOLDED}=\"true\"}}"), &shown.rest);
+            }
+            now = None;
+            true
+        })
+    }
+
+    fn push_end(self, out: &mut String, shown: &Shown) {
+        self.push_head(out, FOLDED_SERIES, FOLDED_HELP, "gauge");
+        push_all(out, &[FOLDED_SERIES, " ", &shown.folded.to_string(), "\n"]);
         match self {
             Self::OpenMetrics => out.push_str("# EOF\n"),
             Self::Text if shown.folded > 0 => out.push_str(
@@ -95,7 +130,6 @@ impl Exposition {
             ),
             Self::Text => (),
         }
-        Some(out)
     }
 
     #[inline(never)]
@@ -107,6 +141,13 @@ impl Exposition {
         };
         push_all(out, &["# HELP ", family, " ", help, "\n# TYPE ", family, " ", kind, "\n"]);
     }
+}
+
+/// The metrics of these totals have at most so many bytes. A name may be four times as long as it was and a value twice, and each has a quote
+/// or two where one byte parted it from the next.
+fn most_bytes(shown: &Shown) -> usize {
+    const NAME_AND_NUMBER_BYTES: usize = 64;
+    Metric::ALL.len() * (shown.rows.len() * NAME_AND_NUMBER_BYTES + 5 * shown.text_bytes) + PIECE_BYTES
 }
 
 /// Whether a value makes parsers of `OpenMetrics` refuse all that is scraped, if it is a counter's: below 0, which negative numerators
@@ -143,7 +184,10 @@ mod tests {
     }
 
     fn written(exposition: Exposition, shown: &Shown) -> String {
-        exposition.render(shown).expect("not too large")
+        let (most, shown) = (most_bytes(shown), Rc::new(shown.clone()));
+        let text = exposition.pieces(&shown).expect("not too large").whole();
+        assert!(text.len() <= most);
+        String::from_utf8(text).expect("a text")
     }
 
     #[test]
@@ -151,7 +195,7 @@ mod tests {
         let mut shown = Shown::default();
         let labels = |at: usize| Labels::from_canonical(&format!("a\u{1f}{at}{}\u{1e}", "\"".repeat(250)));
         (0..MAX_ANSWER_BYTES / 3 / 500).for_each(|at| shown.add(labels(at), &Total::default()));
-        assert!(Exposition::Text.render(&shown).is_none());
+        assert!(Exposition::Text.pieces(&Rc::new(shown)).is_none());
     }
 
     #[test]

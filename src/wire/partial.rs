@@ -13,7 +13,7 @@ use crate::domain::labels::Labels;
 use crate::domain::sketch_codec::{self, HAS_DISTINCT, HAS_QUANTILES};
 use crate::domain::sketches::Sketches;
 
-const VERSION: u8 = 2;
+pub(super) const VERSION: u8 = 2;
 
 /// Why partial answers can't be merged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,7 +66,7 @@ fn put_sketches(out: &mut Vec<u8>, cell: &Cell, asked: &[u8]) {
     }
 }
 
-fn read_cell(reader: &mut Reader<'_>) -> Result<Cell, Malformed> {
+pub(super) fn read_cell(reader: &mut Reader<'_>) -> Result<Cell, Malformed> {
     let mut cell = reader.cell()?;
     let shape = reader.byte()?;
     let mut sketches = Sketches::default();

@@ -175,7 +175,7 @@ impl Storm<'_> {
 
     /// The owner's largest bodies, of long points and of short ones.
     fn write_much(&self, writer: u64, end: Instant, count: &Count) {
-        let (agent, rest) = (agent(), if writer % 2 == 0 { "" } else { ",\"p\":86000" });
+        let (agent, rest) = (agent(), if writer.is_multiple_of(2) { "" } else { ",\"p\":86000" });
         for first in (writer * BATCH..).step_by(usize::try_from(BATCH).expect("a small number")) {
             if Instant::now() >= end {
                 return;

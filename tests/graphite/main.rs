@@ -72,9 +72,10 @@ fn ours(pairs: &[Pair], files: &BTreeMap<String, BTreeMap<i64, f64>>) -> std::re
         let mut files = Files(files.clone());
         let mut evaluator = Evaluator::new(&mut files, END_S, &utc).with(request.x_files_factor, &request.template);
         let series = evaluator.targets(&request.targets, request.scope)?;
-        render(&request, series, &utc)
+        render(&request, series, std::rc::Rc::new(utc))
     };
-    let (_, body) = answer().map_err(|refusal| refusal.0)?;
+    let (_, pieces) = answer().map_err(|refusal| refusal.0)?;
+    let body = pieces.whole();
     Ok(compare::body(std::str::from_utf8(&body).expect("a text")))
 }
 

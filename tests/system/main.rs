@@ -61,6 +61,7 @@ mod spreading;
 mod statsd;
 mod status;
 mod stream;
+mod streamed;
 mod uploads;
 mod versions;
 mod waiting;

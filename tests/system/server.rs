@@ -154,6 +154,7 @@ impl Server {
     }
 
     /// The memory that the larger one of node and workerd has now, where the system tells it.
+    #[allow(dead_code, reason = "of the attacks")]
     pub(crate) fn resident_bytes(&self) -> Option<u64> {
         self.process_bytes("VmRSS:")
     }

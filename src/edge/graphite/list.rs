@@ -159,7 +159,8 @@ impl Exchange {
         expressions: &[String],
         pairs: &[Pair],
     ) -> Result<BTreeMap<String, Tags>, Problem> {
-        let naming = naming(&*self.config(id).await?);
+        let config = self.config(id).await?;
+        let (naming, mut kept) = (naming(&config), self.kept(&config));
         let leaf = Leaf::Tags(expressions.to_vec());
         let Some(selection) = Selection::of(&leaf, &naming)? else { return Ok(BTreeMap::new()) };
         let now_s = self.now_ms.div_euclid(1000);
@@ -172,7 +173,7 @@ impl Exchange {
         let window = Window::aligned(from_s / step_s * step_s, (until_s / step_s + 1) * step_s, step_s);
         let window = window.map_err(|error| internal(&error))?;
         let query = QueryText::new(&window, selection.matchers.clone(), None);
-        let rows = self.read_rows(id, query, Wanted::default()).await?;
+        let rows = self.read_rows(id, query, Wanted::default(), &mut kept).await?;
         Ok(selection.tags(&rows))
     }
 

@@ -18,7 +18,7 @@ use super::problem::Problem;
 use super::reply::Reply;
 use super::{Exchange, StreamId};
 
-pub(super) use render::merge_rows;
+pub(super) use render::{merge_rows, merging_bytes};
 pub(super) use route::Route;
 
 /// A form has at most so many bytes, as many as Grafana sends.

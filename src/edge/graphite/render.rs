@@ -1,11 +1,15 @@
 //! `render`: targets are evaluated until they want nothing more, and what they want is read in between.
 
+use std::rc::Rc;
+
 use crate::domain::grid::{Grid, Row};
+use crate::domain::pieces::PIECE_BYTES;
 use crate::domain::sketches::Wanted;
 use crate::graphite::error::Refusal;
 use crate::graphite::evaluate::Evaluator;
 use crate::graphite::format::render;
 use crate::graphite::request::{Pair, Request, value};
+use crate::graphite::series::Series;
 use crate::graphite::stock::Stock;
 use crate::wire::command::Read;
 use crate::wire::params::QueryText;
@@ -13,6 +17,7 @@ use crate::wire::partial::{self, PartialError};
 
 use super::zone::Zone;
 use super::{Reply, naming};
+use crate::edge::kept::Kept;
 use crate::edge::problem::Problem;
 use crate::edge::{Exchange, StreamId, other_version};
 
@@ -22,16 +27,16 @@ const MAX_ROUNDS: usize = 16;
 impl Exchange {
     pub(super) async fn render(&self, id: &StreamId, pairs: &[Pair]) -> Result<Reply, Problem> {
         let zone = Zone::named(value(pairs, "tz"));
-        let ahead = |at_s| zone.ahead_s(at_s);
-        let request = Request::parse(pairs, self.now_ms.div_euclid(1000), &ahead)?;
+        let ahead: Rc<dyn Fn(i64) -> i64> = Rc::new(move |at_s| zone.ahead_s(at_s));
+        let request = Request::parse(pairs, self.now_ms.div_euclid(1000), &*ahead)?;
         let config = self.config(id).await?;
         let naming = naming(&config);
         let mut stock = Stock::new(&naming, &config.retention, self.now_ms.div_euclid(1000));
         stock.latest_s = stock.latest_s.min(request.now_s);
         stock.max_points = request.max_points;
-        let mut has_read = false;
+        let (mut has_read, mut kept) = (false, self.kept(&config));
         for _ in 0..MAX_ROUNDS {
-            let evaluator = Evaluator::new(&mut stock, request.now_s, &ahead);
+            let evaluator = Evaluator::new(&mut stock, request.now_s, &*ahead);
             let mut evaluator = evaluator.with(request.x_files_factor, &request.template);
             let series = evaluator.targets(&request.targets, request.scope)?;
             let wanted = stock.take_wanted()?;
@@ -40,37 +45,62 @@ impl Exchange {
                     // Lines at a value need no data, but whoever tests a data source wants to hear of a wrong key.
                     self.check_reader(id).await?;
                 }
-                let (media_type, body) = render(&request, series, &ahead)?;
-                return Ok(Reply::new(200, media_type, body));
+                drop(stock);
+                let bytes = series.iter().map(Series::bytes).sum::<usize>();
+                let (media_type, pieces) = render(&request, series, ahead)?;
+                kept.resize(bytes + PIECE_BYTES).map_err(as_invalid)?;
+                return Ok(Reply::pieces(media_type, pieces, kept, &self.context));
             }
             for query in wanted {
                 let distinct = if query.sketches.distinct == 0 { Vec::new() } else { naming.distinct().to_vec() };
                 let text = QueryText::new(&query.window, query.matchers.clone(), query.by.clone())
                     .with_sketches(query.sketches.quantiles, distinct);
-                let rows = self.read_rows(id, text, query.sketches).await?;
+                let rows = self.read_rows(id, text, query.sketches, &mut kept).await?;
                 stock.put(query, &rows)?;
+                drop(rows);
+                kept.resize(stock.bytes()).map_err(as_invalid)?;
                 has_read = true;
             }
         }
         Err(Refusal(format!("the targets ask for other times more than {MAX_ROUNDS} times, one for the next")).into())
     }
 
-    /// The cells of all shards.
-    pub(super) async fn read_rows(&self, id: &StreamId, query: QueryText, wanted: Wanted) -> Result<Vec<Row>, Problem> {
-        let mut grid = Grid::new(wanted);
-        let mut merge = |part: &[u8]| merge_rows(part, &mut grid);
-        match self.read_all(id, Read::Rollup(query), &mut merge).await {
-            Ok(_) => Ok(grid.into_rows()),
-            // Graphite's clients know 400 as what is wrong with a request.
-            Err(Problem::QueryTooLarge(detail)) => Err(Problem::InvalidRequest(detail)),
-            Err(problem) => Err(problem),
-        }
+    /// The cells of all shards, whose memory comes on top of what is kept.
+    pub(super) async fn read_rows(
+        &self,
+        id: &StreamId,
+        query: QueryText,
+        wanted: Wanted,
+        kept: &mut Kept,
+    ) -> Result<Vec<Row>, Problem> {
+        let (mut grid, before) = (Grid::new(wanted), kept.bytes());
+        let mut merge = |part: &[u8]| {
+            kept.resize(before + grid.bytes() + merging_bytes(part))?;
+            merge_rows(part, &mut grid)?;
+            kept.resize(before + grid.bytes())
+        };
+        self.read_all(id, Read::Rollup(query), &mut merge).await.map_err(as_invalid)?;
+        Ok(grid.into_rows())
     }
 
     /// Goes on only for readers.
     pub(super) async fn check_reader(&self, id: &StreamId) -> Result<(), Problem> {
         self.read_all(id, Read::Labels, &mut |_| Ok(())).await.map(|_| ())
     }
+}
+
+/// Graphite's clients know 400 as what is wrong with a request.
+fn as_invalid(problem: Problem) -> Problem {
+    match problem {
+        Problem::QueryTooLarge(detail) => Problem::InvalidRequest(detail),
+        problem => problem,
+    }
+}
+
+/// What a part takes, and at most so much more of a grid while it is merged: a group of one cell has some 40 bytes there and some 250 in a
+/// grid, which is looked at again when it is merged.
+pub(in crate::edge) const fn merging_bytes(part: &[u8]) -> usize {
+    2 * part.len()
 }
 
 /// Merges the cells of a shard.

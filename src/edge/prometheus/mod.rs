@@ -4,7 +4,10 @@ mod list;
 mod query;
 mod route;
 
+use std::rc::Rc;
+
 use crate::domain::grid::{Grid, MAX_GRID_CELLS, Row};
+use crate::domain::pieces::{PIECE_BYTES, Pieces};
 use crate::domain::sketches::Wanted;
 use crate::domain::total::Shown;
 use crate::prometheus::answer::{failure, success};
@@ -14,7 +17,8 @@ use crate::wire::command::Read;
 use crate::wire::params::QueryText;
 use crate::wire::totals::{self, question};
 
-use super::graphite::merge_rows;
+use super::graphite::{merge_rows, merging_bytes};
+use super::kept::Kept;
 use super::problem::Problem;
 use super::read::fresh;
 use super::reply::Reply;
@@ -69,16 +73,22 @@ impl Exchange {
             asks.push(Ask::Totals(question(Vec::new(), Some(Vec::new()))));
         }
         let (mut told, mut held, mut text_bytes) = (Vec::with_capacity(asks.len()), 0, 0);
+        let mut kept = self.kept(&config);
         for ask in asks {
             let (mut shown, mut grid) = (Shown::default(), Grid::new(Wanted::default()));
             let (what, has_totals) = match ask {
                 Ask::Totals(text) => (Read::Totals(text), true),
                 Ask::Rows(text) => (Read::Rollup(text), false),
             };
-            let mut merge =
-                |part: &[u8]| if has_totals { merge_totals(part, &mut shown) } else { merge_rows(part, &mut grid) };
+            let before = kept.bytes();
+            let mut merge = |part: &[u8]| {
+                kept.resize(before + grid.bytes() + shown.bytes() + merging_bytes(part))?;
+                if has_totals { merge_totals(part, &mut shown) } else { merge_rows(part, &mut grid) }?;
+                kept.resize(before + grid.bytes() + shown.bytes())
+            };
             self.read_all(id, what, &mut merge).await?;
             let rows = grid.into_rows();
+            kept.resize(before + shown.bytes() + rows_bytes(&rows))?;
             held += shown.rows.len() + rows.iter().map(|(_, cells)| cells.len()).sum::<usize>();
             text_bytes += shown.text_bytes + rows.iter().map(|(labels, _)| labels.as_str().len()).sum::<usize>();
             if held > MAX_GRID_CELLS || text_bytes > MAX_TEXT_BYTES {
@@ -93,15 +103,40 @@ impl Exchange {
         Ok(match job {
             Job::Metrics => {
                 let exposition = Exposition::accepted(&self.header("Accept").unwrap_or_default());
-                let body = exposition.render(&told[0].shown).ok_or_else(too_many_series)?.into_bytes();
-                let reply = Reply::new(200, exposition.media_type(), body);
+                let shown = Rc::new(told.swap_remove(0).shown);
+                kept.grow(PIECE_BYTES)?;
+                let pieces = exposition.pieces(&shown).ok_or_else(too_many_series)?;
+                let reply = Reply::pieces(exposition.media_type(), pieces, kept, &self.context);
                 reply.with("Cache-Control", "no-store").with("Vary", "Accept")
             }
-            Job::Query(question) => fresh(question.answer(&told)?),
-            Job::List(list) => fresh(list.answer(&told)?),
+            Job::Query(question) => {
+                let text = question.answer(&told)?;
+                drop(told);
+                self.in_pieces(text, kept)?
+            }
+            Job::List(list) => {
+                let text = list.answer(&told)?;
+                drop(told);
+                self.in_pieces(text, kept)?
+            }
             Job::Fixed(data) => fresh(success(data)),
         })
     }
+
+    /// A text that is there already: here it stays once, while the runtime gets a piece at a time.
+    fn in_pieces(&self, text: String, mut kept: Kept) -> Result<Reply, Problem> {
+        kept.resize(text.capacity() + PIECE_BYTES)?;
+        let pieces = Pieces::of_whole(text);
+        Ok(Reply::pieces("application/json", pieces, kept, &self.context).with("Cache-Control", "no-store"))
+    }
+}
+
+/// What rows take when they are no grid any more.
+fn rows_bytes(rows: &[Row]) -> usize {
+    let row = |(labels, cells): &Row| {
+        size_of::<Row>() * 3 / 2 + labels.as_str().len() + cells.capacity() * size_of_val(&cells[0])
+    };
+    rows.iter().map(row).sum()
 }
 
 fn merge_totals(part: &[u8], shown: &mut Shown) -> Result<(), Problem> {
