@@ -3,12 +3,10 @@
 use regex_lite::{Regex, RegexBuilder};
 
 use super::labels::Labels;
+use super::pattern::{MAX_REGEX_BYTES, Pattern, TooManySteps};
 
 /// A matcher's text is at most this long.
 pub const MAX_MATCHER_BYTES: usize = 1024;
-
-/// A compiled regular expression takes at most this many bytes, and matching time in proportion.
-const MAX_REGEX_BYTES: usize = 32 << 10;
 
 /// One condition on a series' labels.
 #[derive(Clone, Debug)]
@@ -21,7 +19,7 @@ pub struct Matcher {
 #[derive(Clone, Debug)]
 enum Test {
     Equals(String),
-    Matches(Regex),
+    Matches(Pattern),
 }
 
 /// Why a matcher is refused.
@@ -51,9 +49,9 @@ impl Matcher {
         let at = text.find(['=', '!']).filter(|at| *at > 0).ok_or_else(|| MatcherError::Shape(text.to_owned()))?;
         let (name, rest) = text.split_at(at);
         let (wanted, test) = if let Some(pattern) = rest.strip_prefix("=~") {
-            (true, Test::Matches(whole(pattern)?))
+            (true, Test::Matches(metered(pattern)?))
         } else if let Some(pattern) = rest.strip_prefix("!~") {
-            (false, Test::Matches(whole(pattern)?))
+            (false, Test::Matches(metered(pattern)?))
         } else if let Some(value) = rest.strip_prefix("!=") {
             (false, Test::Equals(value.to_owned()))
         } else if let Some(value) = rest.strip_prefix('=') {
@@ -64,16 +62,41 @@ impl Matcher {
         Ok(Self { name: name.to_owned(), test, wanted })
     }
 
-    /// Whether a series has labels that this matcher wants.
+    /// The same without a budget of steps, for what goes on in bounded steps.
+    #[must_use]
+    pub fn unlimited(self) -> Self {
+        let test = match self.test {
+            Test::Matches(pattern) => Test::Matches(pattern.unlimited()),
+            test @ Test::Equals(_) => test,
+        };
+        Self { test, ..self }
+    }
+
+    /// Whether all verdicts of [`Self::accepts`] were true ones: an expression has a budget of steps.
+    ///
+    /// # Errors
+    /// [`TooManySteps`]
+    pub fn check(&self) -> Result<(), TooManySteps> {
+        match &self.test {
+            Test::Matches(pattern) => pattern.check(),
+            Test::Equals(_) => Ok(()),
+        }
+    }
+
+    /// Whether a series has labels that this matcher wants; see [`Self::check`].
     #[must_use]
     pub fn accepts(&self, labels: &Labels) -> bool {
         let value = labels.value(&self.name);
         let holds = match &self.test {
             Test::Equals(wanted) => value == wanted,
-            Test::Matches(regex) => regex.is_match(value),
+            Test::Matches(pattern) => pattern.matches(value),
         };
         holds == self.wanted
     }
+}
+
+fn metered(pattern: &str) -> Result<Pattern, MatcherError> {
+    Pattern::whole(pattern).map_err(|error| MatcherError::Regex(pattern.to_owned(), error.to_string()))
 }
 
 /// A regular expression that is matched against the whole of a text.

@@ -24,6 +24,7 @@ pub mod open;
 pub mod pace;
 #[cfg(test)]
 mod pace_model;
+pub mod pattern;
 pub mod pieces;
 pub mod point;
 pub mod pseudonym;

@@ -9,6 +9,7 @@ use super::grid::{Grid, GridError, MAX_GRID_CELLS};
 use super::labels::Labels;
 use super::matcher::Matcher;
 use super::open::{SeriesId, share};
+use super::pattern::TooManySteps;
 use super::sketches::Wanted;
 use super::sparse::Sparse;
 use super::tier::{Layer, Tier, floor_to};
@@ -37,6 +38,14 @@ pub struct Query {
 }
 
 impl Query {
+    /// Whether [`Self::group_of`] was true to what was asked of all series; see [`Matcher::check`].
+    ///
+    /// # Errors
+    /// [`TooManySteps`]
+    pub fn check(&self) -> Result<(), TooManySteps> {
+        self.matchers.iter().try_for_each(Matcher::check)
+    }
+
     /// The group of a series, `None` when it does not match.
     #[must_use]
     pub fn group_of(&self, labels: &Labels) -> Option<Labels> {

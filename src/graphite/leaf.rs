@@ -137,8 +137,10 @@ impl Selection {
     }
 
     /// The tags of label sets that fit, each aggregate's, sorted by path.
-    #[must_use]
-    pub fn tags(&self, rows: &[Row]) -> BTreeMap<String, Tags> {
+    ///
+    /// # Errors
+    /// When an expression takes too many steps.
+    pub fn tags(&self, rows: &[Row]) -> Result<BTreeMap<String, Tags>> {
         let mut all = BTreeMap::new();
         for tags in rows.iter().filter_map(|(labels, _)| self.accepted(Naming::tags(labels))) {
             for (name, _) in &self.aggregates {
@@ -147,7 +149,14 @@ impl Selection {
                 all.insert(path_of(&tags), tags);
             }
         }
-        all
+        self.check()?;
+        Ok(all)
+    }
+
+    /// Whether all expressions were matched.
+    fn check(&self) -> Result<()> {
+        let Shape::Tagged(expressions, _) = &self.shape else { return Ok(()) };
+        expressions.iter().try_for_each(TagExpression::check)
     }
 
     fn accepted(&self, tags: Tags) -> Option<Tags> {
@@ -156,8 +165,10 @@ impl Selection {
     }
 
     /// The series of a stream's cells, sorted by name.
-    #[must_use]
-    pub fn series(&self, rows: &[Row], window: &Window) -> Vec<Series> {
+    ///
+    /// # Errors
+    /// When an expression takes too many steps.
+    pub fn series(&self, rows: &[Row], window: &Window) -> Result<Vec<Series>> {
         let mut all: Vec<Series> = match &self.shape {
             Shape::Tagged(_, path) => {
                 let mut all = Vec::new();
@@ -182,8 +193,9 @@ impl Selection {
             }
             Shape::Values(label, value) => self.values(rows, window, label, value),
         };
+        self.check()?;
         sort_by_name(&mut all);
-        all
+        Ok(all)
     }
 
     fn values(&self, rows: &[Row], window: &Window, label: &Node, value: &Node) -> Vec<Series> {
@@ -295,7 +307,7 @@ mod tests {
             selection.matchers.iter().map(|text| Matcher::parse(text).expect("valid")).collect();
         let mut rows = rows();
         rows.retain(|(labels, _)| matchers.iter().all(|matcher| matcher.accepts(labels)));
-        let series = selection.series(&rows, &window);
+        let series = selection.series(&rows, &window).expect("few");
         series.iter().map(|one| format!("{} {}", one.name, one.values[1])).collect()
     }
 

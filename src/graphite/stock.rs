@@ -86,7 +86,7 @@ impl<'a> Stock<'a> {
     /// When all leaves together have too many values.
     pub fn put(&mut self, query: Query, rows: &[Row]) -> Result<()> {
         for (key, selection) in query.leaves {
-            let series = selection.series(rows, &query.window);
+            let series = selection.series(rows, &query.window)?;
             self.values += series.iter().map(|one| one.values.len()).sum::<usize>();
             if self.values > MAX_LEAF_VALUES {
                 return refuse(format!(

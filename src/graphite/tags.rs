@@ -3,15 +3,13 @@
 //!
 //! Source: graphite-web 1.1.10, `tags/{base,localdatabase}.py`.
 
-use regex_lite::{Regex, RegexBuilder};
+use crate::domain::pattern::Pattern;
 
-use super::error::{Result, refuse};
+use super::error::{Refusal, Result, refuse};
 use super::series::Tags;
 
 /// A request has at most so many expressions.
 pub const MAX_EXPRESSIONS: usize = 32;
-/// A compiled regular expression takes at most so many bytes.
-const MAX_REGEX_BYTES: usize = 32 << 10;
 
 /// One condition on tags.
 #[derive(Clone, Debug)]
@@ -22,7 +20,7 @@ pub struct TagExpression {
     pub spec: String,
     /// Whether tags that match are wanted.
     pub is_wanted: bool,
-    regex: Option<Regex>,
+    regex: Option<Pattern>,
 }
 
 impl TagExpression {
@@ -43,7 +41,7 @@ impl TagExpression {
             None => (spec, None),
             Some(pattern) => {
                 let anchored = if pattern.starts_with('^') { pattern.to_owned() } else { format!("^({pattern})") };
-                match RegexBuilder::new(&anchored).size_limit(MAX_REGEX_BYTES).build() {
+                match Pattern::anywhere(&anchored) {
                     Ok(regex) => (pattern, Some(regex)),
                     Err(error) => return refuse(format!("{pattern:?} is not a regular expression: {error}")),
                 }
@@ -58,10 +56,19 @@ impl TagExpression {
         self.regex.is_some()
     }
 
+    /// Whether all verdicts were true ones: an expression has a budget of steps.
+    ///
+    /// # Errors
+    /// When it was used up.
+    pub fn check(&self) -> Result<()> {
+        let checked = self.regex.iter().try_for_each(Pattern::check);
+        checked.map_err(|error| Refusal(format!("{}: {error}", self.tag)))
+    }
+
     /// Whether it accepts a tag's value, the empty string where it is absent.
     #[must_use]
     pub fn accepts_value(&self, value: &str) -> bool {
-        self.regex.as_ref().map_or(self.spec == value, |regex| regex.is_match(value)) == self.is_wanted
+        self.regex.as_ref().map_or(self.spec == value, |regex| regex.matches(value)) == self.is_wanted
     }
 
     /// Whether it accepts tags.

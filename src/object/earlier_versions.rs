@@ -58,7 +58,7 @@ fn assert_answers(engine: &mut Engine<Rc<TestSql>>) {
     assert_eq!((totals.accepted, totals.rejected.iter().sum(), totals.overflow_points), (6, 1u64, 0));
     let window = Window::aligned(0, 10, 10).expect("one step");
     let query = Query { window, matchers: Vec::new(), by: By::All, sketches: Wanted::default() };
-    let mut shown = engine.shown(&query).rows;
+    let mut shown = engine.shown(&query).expect("few").rows;
     shown.sort_unstable_by(|one, other| one.0.cmp(&other.0));
     let series_totals: Vec<_> =
         shown.iter().map(|(labels, total)| (labels.value("series"), total.n, total.points)).collect();

@@ -63,6 +63,7 @@ fn check_kept<S: Sql>(engine: &Engine<S>, query: &Query, now_ms: i64) -> std::re
 fn refusal(error: QueryError) -> Refusal {
     match error {
         QueryError::TooLarge(error) => Refusal::QueryTooLarge(error.to_string()),
+        QueryError::TooManySteps(error) => Refusal::QueryTooLarge(error.to_string()),
         QueryError::Store(error) => internal(&error),
     }
 }
@@ -83,7 +84,7 @@ pub(super) fn read(engine: &mut Engine<ObjectSql>, what: &Read, shard: u16) -> A
         }
         Read::Totals(text) => {
             let (query, _) = query(engine, text)?;
-            Ok(totals::encode(&engine.shown(&query)))
+            Ok(totals::encode(&engine.shown(&query).map_err(refusal)?))
         }
         Read::Labels => Ok(engine.labels_json().into_bytes()),
         Read::LabelValues { name, params } => Ok(engine.label_values_json(name, params).into_bytes()),

@@ -66,7 +66,7 @@ impl Removal {
             }
             None => (0, State { is_done: true, ..State::default() }, Numbers::default()),
         };
-        let matchers = state.matchers.iter().map(|text| Matcher::parse(text));
+        let matchers = state.matchers.iter().map(|text| Matcher::parse(text).map(Matcher::unlimited));
         let matchers = matchers.collect::<Result<_, _>>().map_err(|_| StoreError::Column("removal"))?;
         let scope = Scope { series, span: Span { from_s: state.from_s, to_s: state.to_s } };
         let pending = if state.is_done { BTreeSet::new() } else { removal::pending(sql)? };

@@ -193,6 +193,9 @@ mod tests {
         assert_eq!(kept, Ok(()));
         assert_eq!(stream(1, 1).1, Err(NoRoom));
         drop(a);
-        assert_eq!((stream(1, 1).1, memory::used(Share::State)), (Ok(()), 0));
+        let (next, kept) = stream(1, 1);
+        assert_eq!((kept, memory::used(Share::State)), (Ok(()), 1));
+        drop(next);
+        assert_eq!(memory::used(Share::State), 0);
     }
 }

@@ -20,6 +20,7 @@ mod distinct;
 mod documents;
 mod errors;
 mod eviction;
+mod expressions;
 mod face;
 mod face_errors;
 mod face_listing;

@@ -85,8 +85,10 @@ impl Exchange {
         let tags = self.all_tags(id).await?;
         let filter = filter("tag", pairs)?;
         let limit = list_limit(pairs)?;
-        let tags = tags.iter().filter(|tag| filter.as_ref().is_none_or(|filter| filter.accepts_value(tag)));
-        Ok(tags.take(limit).map(|tag| json!({ "tag": tag })).collect::<Value>().to_string())
+        let wanted = tags.iter().filter(|tag| filter.as_ref().is_none_or(|filter| filter.accepts_value(tag)));
+        let listed: Value = wanted.take(limit).map(|tag| json!({ "tag": tag })).collect();
+        filter.iter().try_for_each(TagExpression::check)?;
+        Ok(listed.to_string())
     }
 
     pub(super) async fn tag_values(&self, id: &StreamId, name: &str, pairs: &[Pair]) -> Result<String, Problem> {
@@ -101,6 +103,7 @@ impl Exchange {
         let values =
             values.into_iter().filter(|(value, _)| filter.as_ref().is_none_or(|filter| filter.accepts_value(value)));
         let values: Value = values.take(limit).map(|(value, count)| json!({"value": value, "count": count})).collect();
+        filter.iter().try_for_each(TagExpression::check)?;
         Ok(json!({"tag": name, "values": values}).to_string())
     }
 
@@ -139,6 +142,7 @@ impl Exchange {
             let names = expressions.iter().map(|text| TagExpression::parse(text)).collect::<Result<Vec<_>, _>>()?;
             let names: Vec<TagExpression> = names.into_iter().filter(|one| one.tag == "name").collect();
             values.retain(|value, _| names.iter().all(|one| one.accepts_value(value)));
+            names.iter().try_for_each(TagExpression::check)?;
         }
         Ok(listed(values.into_keys(), prefix, limit).to_string())
     }
@@ -174,7 +178,7 @@ impl Exchange {
         let window = window.map_err(|error| internal(&error))?;
         let query = QueryText::new(&window, selection.matchers.clone(), None);
         let rows = self.read_rows(id, query, Wanted::default(), &mut kept).await?;
-        Ok(selection.tags(&rows))
+        Ok(selection.tags(&rows)?)
     }
 
     /// Whether expressions about names alone accept a name of this stream.

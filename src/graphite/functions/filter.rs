@@ -3,7 +3,7 @@
 use super::python_regex::compile;
 use super::{first, sort};
 use crate::graphite::aggregate::{Aggregate, has_enough, percentile, present};
-use crate::graphite::error::{Result, refuse};
+use crate::graphite::error::{Refusal, Result, refuse};
 use crate::graphite::function::{Call, Function, Kind, LISTS, Param, SERIES};
 use crate::graphite::series::{Aligned, Series};
 
@@ -199,8 +199,10 @@ fn ranked(call: &mut Call<'_, '_>, func: &str, is_reverse: bool) -> Result<Vec<S
 }
 
 fn named(call: &mut Call<'_, '_>, wanted: bool) -> Result<Vec<Series>> {
-    let regex = compile(&call.text(1))?;
-    retained(call, &mut |series| regex.is_match(&series.name) == wanted)
+    let pattern = compile(&call.text(1))?;
+    let kept = retained(call, &mut |series| pattern.matches(&series.name) == wanted);
+    pattern.check().map_err(|error| Refusal(error.to_string()))?;
+    kept
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]

@@ -1,22 +1,21 @@
 //! Regular expressions as Python's `re` has them, as far as linear time allows: no look-around and no back-references within
 //! a pattern.
 
-use regex_lite::{Captures, Regex, RegexBuilder};
+use regex_lite::Captures;
 
+use crate::domain::pattern::Pattern;
 use crate::graphite::error::{Refusal, Result, refuse};
 
-/// A compiled pattern takes at most so many bytes, and matching time in proportion.
-const MAX_REGEX_BYTES: usize = 32 << 10;
-
-pub(super) fn compile(pattern: &str) -> Result<Regex> {
-    let compiled = RegexBuilder::new(pattern).size_limit(MAX_REGEX_BYTES).build();
+pub(super) fn compile(pattern: &str) -> Result<Pattern> {
+    let compiled = Pattern::anywhere(pattern);
     compiled.map_err(|error| Refusal(format!("{pattern:?} is not a regular expression: {error}")))
 }
 
 /// `re.sub`: every match is replaced, also an empty one behind another.
-pub(super) fn substitute(regex: &Regex, template: &str, text: &str) -> Result<String> {
+pub(super) fn substitute(pattern: &Pattern, template: &str, text: &str) -> Result<String> {
     let (mut out, mut at, mut copied) = (String::new(), 0, 0);
     while at <= text.len() {
+        let regex = pattern.regex_for(&text[at..]).map_err(|error| Refusal(error.to_string()))?;
         let Some(captures) = regex.captures_at(text, at) else { break };
         let found = captures.get(0).map_or(at..at, |found| found.range());
         out.push_str(&text[copied..found.start]);

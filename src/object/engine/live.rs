@@ -45,6 +45,7 @@ impl<S: Sql> Engine<S> {
             touched[slot] = true;
         }
         let mut collector = Collector::of_touched(query, labels, &touched);
+        query.check()?;
         for (layer, start_s, series, cell) in news {
             collector.add(layer, start_s, series, cell)?;
         }

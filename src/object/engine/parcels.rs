@@ -106,7 +106,7 @@ impl<S: Sql> Engine<S> {
                 Ok(lines) => return Ok(Batch::Send(Box::new(lines))),
                 Err(QueryError::Store(error)) => return Err(error),
                 Err(QueryError::TooLarge(_)) if buckets > 1 => buckets = 1,
-                Err(QueryError::TooLarge(error)) => {
+                Err(error) => {
                     let skipped = Became::Skipped { buckets: 1, reason: &error.to_string() };
                     self.settle_buckets(&ticket, (ticket.span.1, skipped), now_ms)?;
                     return Ok(Batch::Again);

@@ -5,6 +5,7 @@ use serde_json::json;
 use crate::domain::cell::Cell;
 use crate::domain::grid::{GridError, Row};
 use crate::domain::open::SeriesId;
+use crate::domain::pattern::TooManySteps;
 use crate::domain::query::{Collector, Query};
 use crate::domain::total::{MAX_SHOWN, MAX_SHOWN_BYTES, Shown};
 use crate::memory;
@@ -22,6 +23,8 @@ pub(in crate::object) enum QueryError {
     Store(#[from] StoreError),
     #[error(transparent)]
     TooLarge(#[from] GridError),
+    #[error(transparent)]
+    TooManySteps(#[from] TooManySteps),
 }
 
 impl<S: Sql> Engine<S> {
@@ -37,6 +40,7 @@ impl<S: Sql> Engine<S> {
 
     #[inline(never)]
     fn collect(&self, query: &Query, mut collector: Collector) -> Result<Vec<Row>, QueryError> {
+        query.check()?;
         let (from_s, to_s) = (query.window.from_s(), query.window.to_s());
         let groups = collector.groups();
         let wants = |series: SeriesId| groups.wants(series);
@@ -71,9 +75,11 @@ impl<S: Sql> Engine<S> {
     }
 
     /// What series have had since the stream began.
-    pub(in crate::object) fn shown(&self, query: &Query) -> Shown {
+    pub(in crate::object) fn shown(&self, query: &Query) -> Result<Shown, QueryError> {
         let series = self.dictionary.labels().map(|(series, labels)| (labels, self.series_totals.of(series)));
-        Shown::collect(series, query, MAX_SHOWN, MAX_SHOWN_BYTES)
+        let shown = Shown::collect(series, query, MAX_SHOWN, MAX_SHOWN_BYTES);
+        query.check()?;
+        Ok(shown)
     }
 
     /// Whether `overflow` has something: what found no room, or what series had that were folded.

@@ -70,7 +70,7 @@ impl Model {
         }
         let window = Window::aligned(0, 10, 10).expect("one step");
         let query = Query { window, matchers: Vec::new(), by: by.clone(), sketches: Wanted::default() };
-        let seen: BTreeMap<Labels, Total> = self.engine.shown(&query).rows.into_iter().collect();
+        let seen: BTreeMap<Labels, Total> = self.engine.shown(&query).expect("few").rows.into_iter().collect();
         assert_eq!(seen.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>());
         for (labels, wanted) in wanted {
             let seen = &seen[&labels];

@@ -48,6 +48,8 @@ impl<S: Sql> Engine<S> {
         let is_wanted = |labels: &Labels| matchers.iter().all(|matcher| matcher.accepts(labels));
         let wanted: Vec<SeriesId> =
             self.dictionary.labels().filter(|(_, labels)| is_wanted(labels)).map(|(series, _)| series).collect();
+        let checked = matchers.iter().try_for_each(Matcher::check);
+        checked.map_err(|error| RemoveError::Matcher(error.to_string()))?;
         let series = self.numbers(&wanted);
         let Some(span) = ask.span() else { return Ok(self.whole(series, wanted)) };
         span.check(&self.record.config.retention, now_ms / 1000)?;

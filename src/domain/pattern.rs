@@ -1,0 +1,299 @@
+//! Regular expressions whose work is counted: an expression and the text that it is matched against are a user's, and matching must
+//! never stall an isolate.
+//!
+//! The engine takes time in proportion to the bytes of a text and, at worst, to the size of the compiled expression. So each match costs
+//! their product, in *steps*, which is known before it is made. A pattern has a budget of steps; once it is used up the pattern matches
+//! nothing, and [`Pattern::check`] says so: whoever asked is told, and never gets a part of an answer.
+//!
+//! Most expressions that people write are alternatives of literals with `.*` or `.+` between them. These are matched by searching for
+//! the literals, which costs one step a byte and alternative.
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeMap;
+
+use regex_lite::{Error, Regex, RegexBuilder};
+
+/// A compiled regular expression takes at most this many bytes.
+pub const MAX_REGEX_BYTES: usize = 32 << 10;
+/// A pattern takes at most so many steps: under half a second, at some 2,000 per microsecond.
+pub const MAX_STEPS: u64 = 600_000_000;
+/// What a match costs besides, in bytes of the text.
+const MATCH_BYTES: u64 = 16;
+/// Verdicts that are kept, of one pattern: so a value that many series share is matched once. Some 2 MB at most.
+const MAX_KEPT: usize = 16_384;
+/// What an expression may have behind a backslash and mean as it is.
+const ESCAPED: &str = r"\.+*?()|[]{}^$#&-~/";
+/// The size of a compiled expression is known to this part of itself.
+const PRECISION: usize = 8;
+
+/// An expression needs more steps than it may.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "matching an expression takes too long over all values of its label: let another matcher select fewer series, or use a simpler expression; literals, alternatives of literals, and `.*` or `.+` between them cost least"
+)]
+pub struct TooManySteps;
+
+/// A regular expression with its budget.
+#[derive(Clone, Debug)]
+pub struct Pattern {
+    kind: Kind,
+    max_steps: u64,
+    spent: Cell<u64>,
+    kept: RefCell<BTreeMap<Box<str>, bool>>,
+}
+
+#[derive(Clone, Debug)]
+enum Kind {
+    Simple(Vec<Alternative>),
+    Regex(Regex, u64),
+}
+
+/// Literals in the order in which they follow each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Alternative {
+    literals: Vec<String>,
+    /// How many characters lie at least between a literal and the next one, where any may.
+    gaps: Vec<usize>,
+}
+
+impl Pattern {
+    /// A pattern that the whole of a text must match.
+    ///
+    /// # Errors
+    /// Where it is none, or takes too much when compiled.
+    pub fn whole(pattern: &str) -> Result<Self, Error> {
+        // Checked alone first, so that `a)(b` is refused and not made valid by what is put around it.
+        compiled(pattern, MAX_REGEX_BYTES)?;
+        let anchored = format!("^(?:{pattern})$");
+        let kind = match simple(pattern) {
+            Some(alternatives) => {
+                compiled(&anchored, MAX_REGEX_BYTES)?;
+                Kind::Simple(alternatives)
+            }
+            None => sized(&anchored)?,
+        };
+        Ok(Self::of(kind))
+    }
+
+    /// A pattern that is searched for in a text.
+    ///
+    /// # Errors
+    /// Where it is none, or takes too much when compiled.
+    pub fn anywhere(pattern: &str) -> Result<Self, Error> {
+        Ok(Self::of(sized(pattern)?))
+    }
+
+    fn of(kind: Kind) -> Self {
+        Self { kind, max_steps: MAX_STEPS, spent: Cell::new(0), kept: RefCell::default() }
+    }
+
+    /// The same without a budget, for what goes on in bounded steps.
+    #[must_use]
+    pub fn unlimited(self) -> Self {
+        Self { max_steps: u64::MAX, ..self }
+    }
+
+    /// Whether a text matches; nothing does when the budget is used up.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        match &self.kind {
+            Kind::Simple(alternatives) => {
+                self.take(text, alternatives.len() as u64)
+                    && alternatives.iter().any(|alternative| alternative.matches(text))
+            }
+            Kind::Regex(regex, bytes) => {
+                if let Some(verdict) = self.kept.borrow().get(text) {
+                    return *verdict;
+                }
+                if !self.take(text, *bytes) {
+                    return false;
+                }
+                let verdict = regex.is_match(text);
+                let mut kept = self.kept.borrow_mut();
+                if kept.len() < MAX_KEPT {
+                    kept.insert(text.into(), verdict);
+                }
+                verdict
+            }
+        }
+    }
+
+    /// The expression, for what only it can do with a text, after taking the steps of that.
+    ///
+    /// # Errors
+    /// [`TooManySteps`]
+    pub fn regex_for(&self, text: &str) -> Result<&Regex, TooManySteps> {
+        match &self.kind {
+            Kind::Regex(regex, bytes) if self.take(text, *bytes) => Ok(regex),
+            Kind::Regex(..) | Kind::Simple(_) => Err(TooManySteps),
+        }
+    }
+
+    /// Whether all matches were made.
+    ///
+    /// # Errors
+    /// [`TooManySteps`]
+    pub fn check(&self) -> Result<(), TooManySteps> {
+        if self.spent.get() > self.max_steps { Err(TooManySteps) } else { Ok(()) }
+    }
+
+    /// Takes the steps of a match; whether there were enough.
+    fn take(&self, text: &str, each: u64) -> bool {
+        let steps = (text.len() as u64 + MATCH_BYTES).saturating_mul(each);
+        self.spent.set(self.spent.get().saturating_add(steps));
+        self.spent.get() <= self.max_steps
+    }
+}
+
+fn compiled(pattern: &str, bytes: usize) -> Result<Regex, Error> {
+    RegexBuilder::new(pattern).size_limit(bytes).build()
+}
+
+/// An expression with its size, which the engine only tells by refusing what is larger than a limit.
+fn sized(pattern: &str) -> Result<Kind, Error> {
+    let regex = compiled(pattern, MAX_REGEX_BYTES)?;
+    let (mut too_small, mut fits) = (0, MAX_REGEX_BYTES);
+    while fits - too_small > fits / PRECISION {
+        let middle = too_small.midpoint(fits);
+        if compiled(pattern, middle).is_ok() { fits = middle } else { too_small = middle }
+    }
+    Ok(Kind::Regex(regex, fits as u64))
+}
+
+/// The alternatives of an expression that has nothing but literals, `.*` and `.+`.
+fn simple(pattern: &str) -> Option<Vec<Alternative>> {
+    let pattern = pattern.strip_prefix('^').unwrap_or(pattern);
+    let inner = pattern.strip_suffix('$').unwrap_or(pattern);
+    // An anchor belongs to its alternative only.
+    if inner.len() < pattern.len() && (inner.ends_with('\\') || inner.contains('|')) {
+        return None;
+    }
+    inner.split('|').map(Alternative::of).collect()
+}
+
+impl Alternative {
+    fn of(pattern: &str) -> Option<Self> {
+        let (mut literals, mut gaps) = (vec![String::new()], Vec::new());
+        let mut chars = pattern.chars().peekable();
+        while let Some(char) = chars.next() {
+            let literal = match char {
+                '.' => {
+                    gaps.push(match chars.next()? {
+                        '*' => 0,
+                        '+' => 1,
+                        _ => return None,
+                    });
+                    literals.push(String::new());
+                    None
+                }
+                '\\' => Some(chars.next().filter(|char| ESCAPED.contains(*char))?),
+                '*' | '+' | '?' | '(' | ')' | '[' | ']' | '{' | '}' | '^' | '$' | '|' => return None,
+                char => Some(char),
+            };
+            if matches!(chars.peek(), Some('*' | '+' | '?' | '{')) {
+                return None;
+            }
+            literals.last_mut()?.extend(literal);
+        }
+        Some(Self { literals, gaps })
+    }
+
+    fn matches(&self, text: &str) -> bool {
+        let Some((first, rest)) = self.literals.split_first() else { return false };
+        let Some(mut left) = text.strip_prefix(first.as_str()) else { return false };
+        let Some((last, middle)) = rest.split_last() else { return left.is_empty() };
+        for (literal, gap) in middle.iter().zip(&self.gaps) {
+            // The first place is the best: it leaves most to what follows.
+            let found = skipped(left, *gap).and_then(|left| left.split_once(literal.as_str()));
+            let Some((_, behind)) = found else { return false };
+            left = behind;
+        }
+        let gap = self.gaps.last().copied().unwrap_or_default();
+        skipped(left, gap).is_some_and(|left| left.ends_with(last.as_str()))
+    }
+}
+
+/// A text without so many characters.
+fn skipped(text: &str, count: usize) -> Option<&str> {
+    let mut chars = text.chars();
+    for _ in 0..count {
+        chars.next()?;
+    }
+    Some(chars.as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn an_expression_beyond_its_budget_matches_nothing_and_says_so() {
+        let text = "a".repeat(85);
+        for pattern in ["(?:a?){200}b", "(?:.{0,30}){6}b", "(?:[a-y]?){100}z", "(?i)(?:(?:a|b|ab)?){60}q"] {
+            let pattern = Pattern::whole(pattern).expect("valid");
+            let matched = (0..100_000).take_while(|number| {
+                let _ = pattern.matches(&format!("{text}{number}"));
+                pattern.check().is_ok()
+            });
+            let matched = matched.count();
+            assert!((100..50_000).contains(&matched), "{matched}");
+            assert!(!pattern.matches(&text) && pattern.check() == Err(TooManySteps));
+        }
+    }
+
+    #[test]
+    fn what_people_write_is_matched_over_all_values_of_a_stream() {
+        for pattern in ["/blog/.*", "GET|POST|PUT", r"web-\d", ".*error.*", "^/a/.+/edit$", "[a-z]+"] {
+            let pattern = Pattern::whole(pattern).expect("valid");
+            let values = if matches!(pattern.kind, Kind::Simple(_)) { 100_000 } else { 5_000 };
+            for number in 0..values {
+                let _ = pattern.matches(&format!("/blog/2026/an-entry-of-the-blog-{number}"));
+            }
+            assert_eq!(pattern.check(), Ok(()), "{pattern:?}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_many_series_share_is_matched_once() {
+        let pattern = Pattern::whole("[a-z]+(?:x?){50}").expect("valid");
+        let seen = (0..1_000_000).filter(|number| pattern.matches(["a", "b1", "c"][number % 3])).count();
+        assert_eq!(seen, 666_667);
+        assert_eq!(pattern.check(), Ok(()));
+    }
+
+    fn piece() -> impl Strategy<Value = String> {
+        prop::sample::select(vec!["a", "b", "ab", ".*", ".+", r"\.", "é", "|", "", "c", "aa", "-", r"\|"])
+            .prop_map(str::to_owned)
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
+
+        #[test]
+        fn what_is_searched_for_is_what_the_engine_matches(
+            pieces in prop::collection::vec(piece(), 0..8),
+            anchors in prop::sample::select(vec![("", ""), ("^", ""), ("", "$"), ("^", "$")]),
+            text in "[abcé.|-]{0,10}",
+        ) {
+            let pattern = format!("{}{}{}", anchors.0, pieces.concat(), anchors.1);
+            let Ok(regex) = Regex::new(&format!("^(?:{pattern})$")) else { return Ok(()) };
+            let wanted = regex.is_match(&text);
+            if let Some(alternatives) = simple(&pattern) {
+                let found = alternatives.iter().any(|one| one.matches(&text));
+                prop_assert_eq!(found, wanted, "{} {}", pattern, text);
+            }
+            prop_assert_eq!(Pattern::whole(&pattern).expect("compiles").matches(&text), wanted);
+        }
+
+        #[test]
+        fn the_size_of_an_expression_is_known_well_enough(count in 1usize..100, inner in "[a-c]{1,3}\\??") {
+            let Kind::Regex(_, bytes) = sized(&format!("(?:{inner}){{{count}}}")).expect("compiles") else { panic!() };
+            let larger = sized(&format!("(?:{inner}){{{}}}", 2 * count));
+            if let Ok(Kind::Regex(_, larger)) = larger {
+                prop_assert!(larger > bytes, "{larger} {bytes}");
+            }
+            prop_assert!(bytes >= count as u64 * 8);
+        }
+    }
+}
