@@ -28,10 +28,10 @@ impl Share {
     /// How much of the isolate's memory a use may take.
     pub(crate) const fn bytes(self) -> usize {
         match self {
-            Self::State => 32 * MIB,
+            Self::State => 30 * MIB,
             Self::Writes => 16 * MIB,
-            Self::Reads => 20 * MIB,
-            Self::Live => 8 * MIB,
+            Self::Reads => 18 * MIB,
+            Self::Live => 12 * MIB,
             Self::Owner => 6 * MIB,
         }
     }

@@ -8,8 +8,10 @@ use super::Exchange;
 use super::problem::Problem;
 use super::sending::give_up_lost;
 
-/// A read that needs more is too large whoever else reads: what large reads may have of their share.
-const MAX_READ_BYTES: usize = Share::Reads.bytes() / 4 * 3;
+/// What needs more is too large whoever else reads: what large reservations may have of their share.
+const fn max_bytes(share: Share) -> usize {
+    share.bytes() / 4 * 3
+}
 
 /// Memory of one read, until it is dropped.
 #[derive(Debug)]
@@ -21,8 +23,8 @@ pub(super) struct Kept {
 
 impl Kept {
     /// Nothing yet.
-    pub(super) fn of(is_trusted: bool) -> Self {
-        Self { reservation: reserve(Share::Reads, 0).expect("nothing always fits"), is_trusted }
+    fn of(share: Share, is_trusted: bool) -> Self {
+        Self { reservation: Reservation::none(share), is_trusted }
     }
 
     /// Makes it so many bytes. It may always shrink.
@@ -40,7 +42,7 @@ impl Kept {
             self.reservation = reservation;
             return Ok(());
         }
-        Err(Self::problem(bytes))
+        Err(Self::problem(self.reservation.share(), bytes))
     }
 
     /// Adds bytes to it.
@@ -52,11 +54,11 @@ impl Kept {
         self.reservation.bytes()
     }
 
-    fn problem(bytes: usize) -> Problem {
-        if bytes <= MAX_READ_BYTES {
+    fn problem(share: Share, bytes: usize) -> Problem {
+        if bytes <= max_bytes(share) {
             return Problem::Overloaded;
         }
-        let mib = MAX_READ_BYTES >> 20;
+        let mib = max_bytes(share) >> 20;
         let detail = format!(
             "the answer would take more than {mib} MiB while it is made: ask for a shorter window, a wider step, fewer groups in `by` or a narrower `where`"
         );
@@ -68,11 +70,20 @@ impl Exchange {
     /// Where a read's memory is counted. Only home knows a read key. It lets nobody else in, unless everyone may read: there anything passes
     /// for a key, so a key is no reason to trust.
     pub(super) fn kept(&self, config: &StreamConfig) -> Kept {
-        Kept::of(match self.credential() {
+        Kept::of(Share::Reads, self.is_trusted(config))
+    }
+
+    /// The same of a live reader.
+    pub(super) fn kept_live(&self, config: &StreamConfig) -> Kept {
+        Kept::of(Share::Live, self.is_trusted(config))
+    }
+
+    fn is_trusted(&self, config: &StreamConfig) -> bool {
+        match self.credential() {
             Credential::Owner => true,
             Credential::Key(_) => !config.public_read,
             Credential::Nobody => false,
-        })
+        }
     }
 }
 
@@ -83,10 +94,11 @@ mod tests {
 
     #[test]
     fn a_read_that_finds_no_room_comes_again_and_one_that_never_fits_is_told_so() {
-        let mut large = Kept::of(false);
-        assert!(matches!(large.resize(MAX_READ_BYTES + 1), Err(Problem::QueryTooLarge(_))));
-        assert_eq!((large.resize(MAX_READ_BYTES), large.bytes()), (Ok(()), MAX_READ_BYTES));
-        let (mut stranger, mut reader) = (Kept::of(false), Kept::of(true));
+        const MAX: usize = max_bytes(Share::Reads);
+        let mut large = Kept::of(Share::Reads, false);
+        assert!(matches!(large.resize(MAX + 1), Err(Problem::QueryTooLarge(_))));
+        assert_eq!((large.resize(MAX), large.bytes()), (Ok(()), MAX));
+        let (mut stranger, mut reader) = (Kept::of(Share::Reads, false), Kept::of(Share::Reads, true));
         assert_eq!(stranger.resize(1 << 20), Err(Problem::Overloaded));
         assert_eq!((stranger.bytes(), stranger.grow(1 << 10)), (0, Ok(())));
         assert_eq!((reader.resize(1 << 20), used(Share::Owner)), (Ok(()), 1 << 20));

@@ -1,13 +1,10 @@
 //! Reading live: the one answer of `deltas`, and `live` as a socket, which home holds, or as events, which are sent from here:
 //! an object that sent them would be awake for as long as anybody reads.
 
+use std::rc::Rc;
 use std::time::Duration;
 
-use js_sys::{Promise, Uint8Array};
-use wasm_bindgen::JsValue;
-use wasm_bindgen::prelude::wasm_bindgen;
-use worker::web_sys::ReadableStream;
-use worker::{Delay, js_sys, wasm_bindgen};
+use worker::Delay;
 
 use crate::clock::now_ms;
 use crate::wire::command::{Read, Refusal};
@@ -16,10 +13,13 @@ use crate::wire::live_join::LiveJoin;
 use crate::wire::live_params::{LiveCursor, LiveQuery};
 use crate::wire::live_part::split;
 use crate::wire::look::Look;
+use crate::wire::stream::StreamConfig;
 
+use super::kept::Kept;
 use super::problem::Problem;
 use super::read::fresh;
 use super::reply::Reply;
+use super::sending::{PipeWriter, is_taken, pipe};
 use super::{Exchange, StreamId, other_version};
 
 /// How often the stream is asked for events.
@@ -29,33 +29,14 @@ const COMMENT_MS: i64 = 15_000;
 /// Events end after so long, and browsers come back. So a reader that has gone costs no more, whether it is noticed or not.
 const MAX_LIFE_MS: i64 = 300_000;
 
-#[wasm_bindgen]
-extern "C" {
-    /// A stream whose one end is written here while the other one is the answer's body.
-    type IdentityTransformStream;
-
-    #[wasm_bindgen(constructor)]
-    fn new() -> IdentityTransformStream;
-
-    #[wasm_bindgen(method, getter)]
-    fn readable(this: &IdentityTransformStream) -> ReadableStream;
-
-    #[wasm_bindgen(method, getter)]
-    fn writable(this: &IdentityTransformStream) -> Writable;
-
-    type Writable;
-
-    #[wasm_bindgen(method, js_name = getWriter)]
-    fn get_writer(this: &Writable) -> Writer;
-
-    type Writer;
-
-    #[wasm_bindgen(method, catch)]
-    fn write(this: &Writer, bytes: &Uint8Array) -> Result<Promise, JsValue>;
-
-    #[wasm_bindgen(method, catch)]
-    fn close(this: &Writer) -> Result<Promise, JsValue>;
-}
+/// Events are written in pieces of so many bytes: the next one when the runtime has taken the last one.
+const PIECE_BYTES: usize = 64 << 10;
+/// Room for a message that is still to be made; most changes are smaller.
+const MESSAGE_BYTES: usize = 16 << 10;
+/// A message waits for room for so long, looked for so often: many readers who come at once are served one after the other, and
+/// a browser does not come back after a refusal.
+const ROOM_MS: i64 = 8_000;
+const LOOK_MS: u64 = 100;
 
 /// Events that are being sent.
 struct Events {
@@ -64,29 +45,37 @@ struct Events {
     query: LiveQuery,
     cursor: LiveCursor,
     sent_ms: i64,
+    config: Rc<StreamConfig>,
+}
+
+/// A message with the memory that it takes.
+struct Counted {
+    message: Message,
+    _kept: Kept,
 }
 
 impl Exchange {
     pub(super) async fn read_deltas(&self, id: &StreamId) -> Result<Reply, Problem> {
-        let (query, after) = self.live_params(id).await?;
-        Ok(fresh(self.look(id, &query, after, self.now_ms).await?.json))
+        let (config, query, after) = self.live_params(id).await?;
+        let Counted { message, .. } = self.look_counted(id, &query, &after, self.now_ms, &config).await?;
+        Ok(fresh(message.json))
     }
 
     pub(super) async fn read_live(&self, id: &StreamId) -> Result<Reply, Problem> {
-        let (query, after) = self.live_params(id).await?;
+        let (config, query, after) = self.live_params(id).await?;
         if self.header("Upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket")) {
             let join = LiveJoin { credential: self.credential(), query, after };
             return Ok(Reply::upgrade(self.upgrade(id, &join).await?));
         }
         // A browser that comes back has the same URL as before, and knows better.
         let last = self.header("Last-Event-ID").and_then(|text| LiveCursor::parse(&text).ok());
-        let first = self.look(id, &query, last.unwrap_or(after), self.now_ms).await?;
-        let (exchange, id, cursor) = (self.again(), id.clone(), first.cursor.clone());
-        let events = Events { exchange, id, query, cursor, sent_ms: self.now_ms };
-        let stream = IdentityTransformStream::new();
-        let (writer, body) = (stream.writable().get_writer(), stream.readable());
+        let after = last.unwrap_or(after);
+        let first = self.look_counted(id, &query, &after, self.now_ms, &config).await?;
+        let (exchange, id, cursor) = (self.again(), id.clone(), first.message.cursor.clone());
+        let events = Events { exchange, id, query, cursor, sent_ms: self.now_ms, config };
+        let (writer, body) = pipe();
         self.context.wait_until(async move {
-            events.send_all(&writer, &first).await;
+            events.send_all(&writer, first).await;
             // One that nobody reads any more can't be closed.
             if let Ok(closed) = writer.close() {
                 closed.await.ok();
@@ -98,14 +87,41 @@ impl Exchange {
             .with("X-Accel-Buffering", "no"))
     }
 
-    async fn live_params(&self, id: &StreamId) -> Result<(LiveQuery, LiveCursor), Problem> {
+    async fn live_params(&self, id: &StreamId) -> Result<(Rc<StreamConfig>, LiveQuery, LiveCursor), Problem> {
         let mut parsed = None;
         let mut parse = |text: &str, retention: &_| {
             parsed = Some(LiveQuery::parse(text, self.now_ms, retention)?);
             Ok(())
         };
-        self.with_retention(id, &mut parse).await?;
-        parsed.ok_or(Problem::Internal)
+        let config = self.with_retention(id, &mut parse).await?;
+        let (query, after) = parsed.ok_or(Problem::Internal)?;
+        Ok((config, query, after))
+    }
+
+    /// What a reader sees, when there is room for it.
+    async fn look_counted(
+        &self,
+        id: &StreamId,
+        query: &LiveQuery,
+        after: &LiveCursor,
+        at_ms: i64,
+        config: &StreamConfig,
+    ) -> Result<Counted, Problem> {
+        let (mut kept, mut wanted, begun_ms) = (self.kept_live(config), MESSAGE_BYTES, now_ms());
+        loop {
+            while let Err(problem) = kept.resize(wanted) {
+                if problem != Problem::Overloaded || now_ms() > begun_ms + ROOM_MS {
+                    return Err(problem);
+                }
+                Delay::from(Duration::from_millis(LOOK_MS)).await;
+            }
+            let message = self.look(id, query, after.clone(), at_ms).await?;
+            wanted = message.json.capacity();
+            if wanted <= kept.bytes() || kept.resize(wanted).is_ok() {
+                return Ok(Counted { message, _kept: kept });
+            }
+            kept.resize(0)?;
+        }
     }
 
     /// What a reader sees who has seen the stream up to a cursor.
@@ -125,45 +141,49 @@ impl Exchange {
 }
 
 impl Events {
-    /// Sends events until their time is over, the reader has gone, or may read no longer.
-    async fn send_all(mut self, writer: &Writer, first: &Message) {
-        let mut text = format!("retry: 1000\n\n{}", event(first));
-        while write(writer, &text).await {
-            match self.next().await {
-                Some(next) => text = next,
-                None => return,
-            }
+    /// Sends events until their time is over, the reader has gone, takes nothing, or may read no longer.
+    async fn send_all(mut self, writer: &PipeWriter, first: Counted) {
+        if !is_taken(writer, b"retry: 1000\n\n").await || !is_sent(writer, first).await {
+            return;
         }
-    }
-
-    /// What is sent next; nothing when that was all.
-    async fn next(&mut self) -> Option<String> {
         loop {
             Delay::from(Duration::from_millis(ASK_MS)).await;
             let now = now_ms();
             if now > self.exchange.now_ms + MAX_LIFE_MS {
-                return None;
+                return;
             }
             // Why it fails is told when the browser comes back.
-            let message = self.exchange.look(&self.id, &self.query, self.cursor.clone(), now).await.ok()?;
-            self.cursor.clone_from(&message.cursor);
-            if !message.is_empty || now > self.sent_ms + COMMENT_MS {
-                self.sent_ms = now;
-                return Some(if message.is_empty { ":\n\n".to_owned() } else { event(&message) });
+            let looked = self.exchange.look_counted(&self.id, &self.query, &self.cursor, now, &self.config).await;
+            let Ok(counted) = looked else { return };
+            self.cursor.clone_from(&counted.message.cursor);
+            if counted.message.is_empty && now <= self.sent_ms + COMMENT_MS {
+                continue;
+            }
+            self.sent_ms = now;
+            let goes_on = if counted.message.is_empty {
+                is_taken(writer, b":\n\n").await
+            } else {
+                is_sent(writer, counted).await
+            };
+            if !goes_on {
+                return;
             }
         }
     }
 }
 
-/// Whether the reader has it.
-async fn write(writer: &Writer, text: &str) -> bool {
-    match writer.write(&Uint8Array::from(text.as_bytes())) {
-        Ok(written) => written.await.is_ok(),
-        Err(_) => false,
+/// Whether the reader has all of an event, of which nothing is left then.
+async fn is_sent(writer: &PipeWriter, Counted { message, _kept }: Counted) -> bool {
+    let kind = if message.is_snapshot { "snapshot" } else { "delta" };
+    let head = format!("event: {kind}\nid: {}\ndata: ", message.cursor.text());
+    let mut pieces = message.json.as_bytes().chunks(PIECE_BYTES);
+    let mut piece = [head.as_bytes(), pieces.next().unwrap_or_default()].concat();
+    for next in pieces {
+        if !is_taken(writer, &piece).await {
+            return false;
+        }
+        piece = next.to_vec();
     }
-}
-
-fn event(Message { is_snapshot, cursor, json, .. }: &Message) -> String {
-    let kind = if *is_snapshot { "snapshot" } else { "delta" };
-    format!("event: {kind}\nid: {}\ndata: {json}\n\n", cursor.text())
+    piece.extend_from_slice(b"\n\n");
+    is_taken(writer, &piece).await
 }

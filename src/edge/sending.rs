@@ -45,13 +45,13 @@ extern "C" {
     #[wasm_bindgen(method, js_name = getWriter)]
     fn get_writer(this: &PipeEnd) -> PipeWriter;
 
-    type PipeWriter;
+    pub(super) type PipeWriter;
 
     #[wasm_bindgen(method, catch)]
     fn write(this: &PipeWriter, bytes: &Uint8Array) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(method, catch)]
-    fn close(this: &PipeWriter) -> Result<Promise, JsValue>;
+    pub(super) fn close(this: &PipeWriter) -> Result<Promise, JsValue>;
 
     #[wasm_bindgen(method, catch)]
     fn abort(this: &PipeWriter, reason: &JsValue) -> Result<Promise, JsValue>;
@@ -73,8 +73,7 @@ struct Sending {
 /// Sends a first piece and those that follow; the body they go into.
 pub(super) fn send(first: Vec<u8>, rest: Pieces, kept: Kept, context: &Context) -> ReadableStream {
     give_up_lost();
-    let pipe = Pipe::new();
-    let (writer, body) = (pipe.writable().get_writer(), pipe.readable());
+    let (writer, body) = pipe();
     let sending = Rc::new(Sending { rest: RefCell::new(Some((rest, kept))), taken_ms: Cell::new(now_ms()) });
     SENDING.with_borrow_mut(|all| all.push(Rc::clone(&sending)));
     context.wait_until(async move {
@@ -91,6 +90,12 @@ pub(super) fn send(first: Vec<u8>, rest: Pieces, kept: Kept, context: &Context) 
         }
     });
     body
+}
+
+/// Where a body is written, and the body.
+pub(super) fn pipe() -> (PipeWriter, ReadableStream) {
+    let pipe = Pipe::new();
+    (pipe.writable().get_writer(), pipe.readable())
 }
 
 /// Lets go of what is sent no more because its request is lost: its future never ends.
@@ -128,7 +133,7 @@ impl Sending {
 }
 
 /// Whether a piece was taken in time.
-async fn is_taken(writer: &PipeWriter, piece: &[u8]) -> bool {
+pub(super) async fn is_taken(writer: &PipeWriter, piece: &[u8]) -> bool {
     let Ok(written) = writer.write(&Uint8Array::from(piece)) else { return false };
     let idle = Delay::from(Duration::from_millis(IDLE_MS.unsigned_abs()));
     match select(written.into_future(), idle).await {

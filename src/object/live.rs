@@ -20,7 +20,7 @@ use crate::wire::live::Message;
 use crate::wire::live_join::LiveJoin;
 use crate::wire::live_params::{LiveCursor, LiveQuery};
 
-use super::reads::authorize;
+use super::reads::{authorize, is_stranger};
 use super::stream::{Shared, internal};
 use socket::{attach, attached, close, id_of, pair_up, send};
 
@@ -28,6 +28,9 @@ use socket::{attach, attached, close, id_of, pair_up, send};
 const MAX_READERS: usize = 10_000;
 /// ...who ask so many different things: each is work of its own once a second.
 const MAX_QUERIES: usize = 64;
+/// Readers without a key that holds, on a stream that everyone may read, leave a quarter of both to the owner and to who has the key.
+const STRANGERS: usize = 3;
+const OF: usize = 4;
 /// A reader that has not acknowledged so many messages is too slow.
 const MAX_UNACKNOWLEDGED: usize = 60;
 /// Readers who come within so long share a snapshot.
@@ -68,6 +71,8 @@ struct Reader {
     socket: WebSocket,
     query: Rc<LiveQuery>,
     credential: Credential,
+    /// Whether it is neither the owner nor has the key.
+    is_stranger: bool,
     /// Up to where it was told.
     cursor: LiveCursor,
     unacknowledged: Unacknowledged,
@@ -100,15 +105,18 @@ impl Live {
     }
 
     /// Whether there is room for one more who asks this.
-    fn has_room(&self, query: &Rc<LiveQuery>) -> bool {
-        let mut queries: Vec<*const LiveQuery> = Vec::new();
-        for reader in &self.readers {
+    fn has_room(&self, query: &Rc<LiveQuery>, is_stranger: bool) -> bool {
+        let (mut queries, mut readers): (Vec<*const LiveQuery>, usize) = (Vec::new(), 0);
+        for reader in self.readers.iter().filter(|reader| reader.is_stranger || !is_stranger) {
+            readers += 1;
             let asked = Rc::as_ptr(&reader.query);
             if !queries.contains(&asked) {
                 queries.push(asked);
             }
         }
-        self.readers.len() < MAX_READERS && (queries.len() < MAX_QUERIES || queries.contains(&Rc::as_ptr(query)))
+        let most = |of_all: usize| if is_stranger { of_all / OF * STRANGERS } else { of_all };
+        let is_shared = self.readers.iter().any(|reader| Rc::ptr_eq(&reader.query, query));
+        readers < most(MAX_READERS) && (queries.len() < most(MAX_QUERIES) || is_shared)
     }
 
     /// Attaches to each socket up to where its reader was told, or that nobody knows.
@@ -142,11 +150,13 @@ impl Shared {
     /// Makes an upgrade a reader, who gets a first message at once.
     pub(super) async fn join(self: &Rc<Self>, request: &Request) -> Result<Response, Refusal> {
         let LiveJoin { credential, query, after } = socket::join_of(request).ok_or(Refusal::OtherVersion)?;
-        authorize(&self.record()?, &credential, &Read::Live(Vec::new()))?;
+        let record = self.record()?;
+        authorize(&record, &credential, &Read::Live(Vec::new()))?;
+        let is_stranger = is_stranger(&record, &credential);
         let query = {
             let live = self.readers();
             let query = live.shared_query(query);
-            if !live.has_room(&query) {
+            if !live.has_room(&query, is_stranger) {
                 return Err(Refusal::Overloaded);
             }
             query
@@ -161,7 +171,7 @@ impl Shared {
             let id = live.next_id;
             pair_up(&self.state, &server, id);
             let (cursor, unacknowledged) = (message.cursor.clone(), Unacknowledged::default());
-            let mut reader = Reader { id, socket: server, query, credential, cursor, unacknowledged };
+            let mut reader = Reader { id, socket: server, query, credential, is_stranger, cursor, unacknowledged };
             live.is_marked = true;
             attach(&reader.socket, &reader.attached(false));
             let text = message.json.as_str().into();
@@ -210,6 +220,7 @@ impl Shared {
         let mut live = self.live.borrow_mut();
         if !live.is_loaded {
             live.is_loaded = true;
+            let record = self.record().ok();
             for socket in self.state.get_websockets() {
                 let Some((id, LiveJoin { query, credential, after })) =
                     id_of(&self.state, &socket).zip(attached(&socket))
@@ -219,7 +230,8 @@ impl Shared {
                 };
                 let (query, unacknowledged) = (live.shared_query(query), Unacknowledged::default());
                 live.next_id = live.next_id.max(id);
-                live.readers.push(Reader { id, socket, query, credential, cursor: after, unacknowledged });
+                let is_stranger = record.as_ref().is_none_or(|record| is_stranger(record, &credential));
+                live.readers.push(Reader { id, socket, query, credential, is_stranger, cursor: after, unacknowledged });
             }
         }
         live

@@ -26,6 +26,15 @@ pub(super) fn authorize(record: &Record, credential: &Credential, what: &Read) -
     if is_allowed { Ok(()) } else { Err(Refusal::Unauthorized) }
 }
 
+/// Whether who reads is neither the owner nor has the read key.
+pub(super) fn is_stranger(record: &Record, credential: &Credential) -> bool {
+    match credential {
+        Credential::Owner => false,
+        Credential::Key(hash) => !bool::from(hash.ct_eq(&record.read_key_hash)),
+        Credential::Nobody => true,
+    }
+}
+
 /// What a live reader sees of this shard.
 pub(super) fn look<S: Sql>(
     engine: &mut Engine<S>,

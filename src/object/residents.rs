@@ -24,6 +24,8 @@ pub(super) trait Sleeper {
 
 /// A stream's place among those that the isolate has in memory.
 pub(super) struct Residence {
+    /// Of the object: where it is here twice, the platform has evicted the earlier one, and JavaScript has not collected it yet.
+    id: String,
     kept: RefCell<Option<Reservation>>,
     used_ms: Cell<i64>,
     /// Events that are under way.
@@ -55,8 +57,8 @@ pub(super) fn register(sleeper: &Rc<impl Sleeper + 'static>) {
 }
 
 impl Residence {
-    pub(super) const fn new() -> Self {
-        Self { kept: RefCell::new(None), used_ms: Cell::new(0), events: Cell::new(0) }
+    pub(super) const fn new(id: String) -> Self {
+        Self { id, kept: RefCell::new(None), used_ms: Cell::new(0), events: Cell::new(0) }
     }
 
     /// An event begins.
@@ -79,6 +81,7 @@ impl Residence {
     /// Reserves what the stream keeps, or is going to keep once it is open. Others are put to sleep where that makes room. A stream that
     /// is alone may keep more than the share, as nothing else could make room for it.
     pub(super) fn keep(&self, bytes: usize, now_ms: i64) -> Result<(), NoRoom> {
+        self.end_earlier();
         let others = || memory::used(Share::State) - self.bytes();
         while others() > 0 && others() + bytes > Share::State.bytes() {
             if !sleep_coldest(self, now_ms) {
@@ -87,6 +90,18 @@ impl Residence {
         }
         self.set(bytes);
         Ok(())
+    }
+
+    /// Drops what evicted objects of the same stream still have.
+    fn end_earlier(&self) {
+        let earlier: Vec<_> = RESIDENTS.with_borrow(|residents| {
+            let alive = residents.iter().filter_map(Weak::upgrade);
+            let is_earlier = |residence: &Self| !std::ptr::eq(residence, self) && residence.id == self.id;
+            alive.filter(|resident| is_earlier(resident.residence()) && resident.residence().bytes() > 0).collect()
+        });
+        for resident in earlier.into_iter().filter(|resident| resident.sleep()) {
+            resident.residence().clear();
+        }
     }
 
     /// Whether streams keep more than their share, and not this one alone.
@@ -153,7 +168,11 @@ mod tests {
     }
 
     fn stream(bytes: usize, now_ms: i64) -> (Rc<Stream>, Result<(), NoRoom>) {
-        let stream = Rc::new(Stream { residence: Residence::new(), is_busy: Cell::new(false), sleeps: Cell::new(0) });
+        named(format!("{bytes} {now_ms}"), bytes, now_ms)
+    }
+
+    fn named(id: String, bytes: usize, now_ms: i64) -> (Rc<Stream>, Result<(), NoRoom>) {
+        let stream = Rc::new(Stream { residence: Residence::new(id), is_busy: Cell::new(false), sleeps: Cell::new(0) });
         register(&stream);
         drop(stream.residence.enter(now_ms));
         let kept = stream.residence.keep(bytes, now_ms);
@@ -197,5 +216,14 @@ mod tests {
         assert_eq!((kept, memory::used(Share::State)), (Ok(()), 1));
         drop(next);
         assert_eq!(memory::used(Share::State), 0);
+    }
+
+    #[test]
+    fn an_evicted_object_of_the_same_stream_makes_room_at_once() {
+        let bytes = Share::State.bytes();
+        let (evicted, _) = named("a".into(), bytes, 0);
+        let (again, kept) = named("a".into(), bytes, 1);
+        assert_eq!((kept, evicted.sleeps.get(), again.sleeps.get()), (Ok(()), 1, 0));
+        assert_eq!(memory::used(Share::State), bytes);
     }
 }

@@ -81,6 +81,7 @@ impl DurableObject for Stream {
         let max_bytes = kib("HEARTBEAT_PENDING_KIB").map_or(MAX_WAITING_BYTES, |kib| kib << 10);
         let removal_bytes = kib("HEARTBEAT_REMOVAL_KIB").and_then(|kib| i64::try_from(kib << 10).ok());
         let removal_bytes = removal_bytes.unwrap_or(Limits::DEFAULT.removal_bytes);
+        let residence = Residence::new(state.id().to_string());
         let shared = Shared {
             state,
             limits: Limits { removal_bytes, ..Limits::DEFAULT },
@@ -92,7 +93,7 @@ impl DurableObject for Stream {
             announcing: RefCell::default(),
             top_writers: RefCell::default(),
             env: env.clone(),
-            residence: Residence::new(),
+            residence,
             is_committing: Cell::new(false),
             alarm_ms: Cell::new(None),
         };

@@ -11,6 +11,7 @@ use worker::Delay;
 use worker::js_sys::JsString;
 
 use crate::clock::now_ms;
+use crate::memory::{NoRoom, Share, reserve};
 use crate::object::reads::look;
 use crate::object::shard::call;
 use crate::object::stream::{Shared, internal, to_json};
@@ -28,6 +29,8 @@ const TELL_MS: i64 = 1_000;
 /// When it was quiet for so long, it is attached to the sockets what their readers were told: before an idle object
 /// hibernates, which it does after ten seconds.
 const QUIET_MS: i64 = 2_500;
+/// So many groups are looked for at the same time, where there are several shards.
+const GROUPS_AT_ONCE: usize = 8;
 /// So many shards are called at the same time.
 const CALLS_AT_ONCE: usize = 8;
 
@@ -88,18 +91,32 @@ impl Shared {
                 groups.push((Rc::clone(&reader.query), reader.cursor.clone()));
             }
         }
-        let messages = self.look_all(&groups, now_ms()).await;
-        for (group, message) in groups.iter().zip(messages) {
-            match message {
-                Ok(message) => self.live.borrow_mut().tell_group(group, &message),
-                Err(Refusal::NoSuchStream) => self.live.borrow_mut().close_group(group, STREAM_GONE),
-                // The next upgrade says why.
-                Err(Refusal::QueryTooLarge(_) | Refusal::InvalidRequest(_)) => {
-                    self.live.borrow_mut().close_group(group, TRY_AGAIN);
-                }
-                // A shard that can't be reached: the readers wait.
-                Err(_) => self.live.borrow_mut().is_stirred = true,
+        // One after the other, so that one message is in memory at a time and others have their turn; of several shards, each is asked
+        // for a few at once.
+        let at_once = if self.has_other_shards() { GROUPS_AT_ONCE } else { 1 };
+        for groups in groups.chunks(at_once) {
+            let messages = self.look_all(groups, now_ms()).await;
+            for (group, message) in groups.iter().zip(messages) {
+                self.tell_one(group, message);
             }
+            wait(0).await;
+        }
+    }
+
+    fn tell_one(&self, group: &Group, message: Result<Message, Refusal>) {
+        let counted = message.and_then(|message| match reserve(Share::Live, message.json.capacity()) {
+            Ok(room) => Ok((message, room)),
+            Err(NoRoom) => Err(Refusal::QueryTooLarge(String::new())),
+        });
+        match counted {
+            Ok((message, _room)) => self.live.borrow_mut().tell_group(group, &message),
+            Err(Refusal::NoSuchStream) => self.live.borrow_mut().close_group(group, STREAM_GONE),
+            // The next upgrade says why.
+            Err(Refusal::QueryTooLarge(_) | Refusal::InvalidRequest(_)) => {
+                self.live.borrow_mut().close_group(group, TRY_AGAIN);
+            }
+            // A shard that can't be reached: the readers wait.
+            Err(_) => self.live.borrow_mut().is_stirred = true,
         }
     }
 
