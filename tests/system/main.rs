@@ -53,6 +53,7 @@ mod proxied;
 mod quantiles;
 mod reading;
 mod removing;
+mod residents;
 mod retaining;
 mod selecting;
 mod server;
