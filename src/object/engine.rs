@@ -3,6 +3,7 @@
 //! Nothing here waits, so each function is one atomic step of the object. Memory changes only after the
 //! SQL that it mirrors has succeeded.
 
+mod applying;
 mod bounds;
 mod budgets;
 mod carbon;
@@ -28,18 +29,14 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::class::Class;
-use crate::domain::codec::Malformed;
 use crate::domain::increments::Increments;
 use crate::domain::labels::Labels;
 use crate::domain::open::{OpenBuckets, SeriesId};
 use crate::domain::standing::hour_of;
 use crate::domain::text_index::HashKey;
-use crate::domain::total::Total;
 use crate::store::log::{Cursor, LogRow};
 use crate::store::sql::{Sql, StoreError};
 use crate::store::{frames, log, meta, schema, series};
-use crate::wire::frame::{Frame, LabelSet};
 
 use super::admission::Admission;
 use super::answers::{Answers, KEY_WINDOW_MS};
@@ -52,6 +49,8 @@ use super::series_totals::SeriesTotals;
 use super::totals::Totals;
 use super::values::Values;
 
+use applying::Applying;
+pub(super) use applying::SLICE_PIECES;
 use carbon::Pushing;
 use crowded::Crowded;
 pub(super) use deciding::Incoming;
@@ -66,7 +65,8 @@ pub(super) use parcels::{Batch, Lines};
 pub(super) use reading::QueryError;
 pub(super) use record::{Record, RecordError, Writing};
 pub(super) use removal::RemoveError;
-use targets::{KnownTargets, Target};
+pub(super) use sealing::SLICE_CELLS;
+use sealing::Staging;
 
 /// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.
 pub(super) const MAX_ROW_BYTES: usize = 1_900_000;
@@ -130,6 +130,12 @@ pub(super) struct Engine<S> {
     coarsen_after_ms: i64,
     /// Places of chunks whose parts are to be merged.
     crowded: Crowded,
+    /// The row of the log that is being taken into the rollups...
+    applying: Option<Applying>,
+    /// ...and what is told of it when that was done before whoever began it asked.
+    applied: Option<Result<Vec<Told>, StoreError>>,
+    /// A seal that is being prepared: of the open buckets and chunks as they are.
+    staging: Option<Staging>,
 }
 
 impl<S: Sql> Engine<S> {
@@ -190,6 +196,9 @@ impl<S: Sql> Engine<S> {
             tidy_ms: from_json(meta::get(&sql, TIDY)?)?.unwrap_or_default(),
             coarsen_after_ms: 0,
             crowded: Crowded::default(),
+            applying: None,
+            applied: None,
+            staging: None,
             sql,
         };
         engine.replay()?;
@@ -204,7 +213,8 @@ impl<S: Sql> Engine<S> {
                 log::set_first(&self.sql, row.seq, self.totals.accepted + 1)?;
                 self.log = LogIndex::load(&self.sql)?;
             }
-            self.take_row(row.seq, row.at_ms, &bytes)?;
+            self.begin_row(row.seq, row.at_ms, bytes, false)?;
+            self.finish()?;
         }
         Ok(())
     }
@@ -227,6 +237,18 @@ impl<S: Sql> Engine<S> {
     }
 
     fn commit_row(&mut self, batches: &[Incoming], now_ms: i64) -> Result<Vec<Told>, StoreError> {
+        self.complete();
+        // Of a row that was finished for whoever began it.
+        let earlier = self.applied.take();
+        let told = self.begin(batches, now_ms).and_then(|()| self.finish());
+        self.applied = earlier;
+        told
+    }
+
+    /// Appends batches to the log as one row, which [`Self::go_on`] then takes into the rollups.
+    pub(super) fn begin(&mut self, batches: &[Incoming], now_ms: i64) -> Result<(), StoreError> {
+        self.complete();
+        self.applied = None;
         let next_series = self.dictionary.next();
         let appended = self.decide(batches, now_ms).and_then(|bytes| {
             let first = self.totals.accepted + 1;
@@ -240,102 +262,14 @@ impl<S: Sql> Engine<S> {
         let (row, bytes) = appended?;
         self.log.push(row);
         self.increments.expire(now_ms);
-        let told = self.take_row(row.seq, now_ms, &bytes)?;
+        self.begin_row(row.seq, now_ms, bytes, true)
+    }
+
+    /// Whether so much is unsealed that it has to be sealed before the alarm does.
+    fn has_much_unsealed(&self) -> bool {
         let Limits { unsealed_bytes, open_pieces, unsealed_answers, .. } = self.limits;
         let has_many_answers = self.answers.unsealed_count() > unsealed_answers;
-        if self.unsealed_bytes > unsealed_bytes || self.open.pieces() > open_pieces || has_many_answers {
-            // When it fails, the log has it all still, and the next commit or the alarm tries again.
-            self.seal(now_ms).ok();
-        }
-        Ok(told)
-    }
-
-    /// Takes a row of the log into memory, without the points that are in chunks already; what is told of each frame.
-    fn take_row(&mut self, seq: i64, at_ms: i64, bytes: &[u8]) -> Result<Vec<Told>, StoreError> {
-        self.next_seq = seq + 1;
-        self.unsealed_bytes += bytes.len();
-        let logged = frames::decode_logged(bytes)?;
-        let frames: Vec<Frame<'_>> =
-            logged.iter().map(|logged| Frame::parse(logged.frame)).collect::<Result<_, _>>()?;
-        let (mut taken, mut told) = (0, Vec::with_capacity(frames.len()));
-        let mut first = self.totals.accepted + 1;
-        // All of the row before its points, as it was decided.
-        let mut sets: Vec<Vec<Target>> = Vec::with_capacity(frames.len());
-        for (logged, frame) in logged.iter().zip(&frames) {
-            let Some(class) = logged.class else { break };
-            let target =
-                |(set, labels): (usize, &&str)| self.decided_target(labels, logged.is_refused(set), class, at_ms);
-            sets.push(frame.label_sets.iter().enumerate().map(target).collect());
-        }
-        let mut sets = sets.into_iter();
-        for (logged, frame) in logged.iter().zip(&frames) {
-            self.answers.insert(frame, seq, at_ms);
-            // What earlier versions have written was decided point by point.
-            let class = logged.class.unwrap_or(Class::Keyed);
-            let of_frame = sets
-                .next()
-                .unwrap_or_else(|| frame.label_sets.iter().map(|labels| self.target(labels, class, at_ms)).collect());
-            let before = self.totals.overflow_points;
-            self.take_points(frame, &of_frame, class, (seq, at_ms), &mut taken)?;
-            let numbers = of_frame.iter().map(Target::told).collect();
-            told.push(Told { numbers, first, overflow: self.totals.overflow_points - before });
-            first += frame.outcome.accepted;
-        }
-        // After the points: sealing in the midst of a row does not count the row.
-        for frame in &frames {
-            self.totals.add(frame);
-        }
-        Ok(told)
-    }
-
-    fn take_points(
-        &mut self,
-        frame: &Frame<'_>,
-        sets: &[Target],
-        class: Class,
-        (seq, at_ms): (i64, i64),
-        taken: &mut i64,
-    ) -> Result<(), Malformed> {
-        let skip = if seq == self.cursor.seq + 1 { self.cursor.points } else { 0 };
-        let mut known = KnownTargets::default();
-        let mut has_failed = false;
-        frame.each_point(|set, point| {
-            *taken += 1;
-            if *taken > skip {
-                let target = match set {
-                    LabelSet::New(set) => &sets[set],
-                    LabelSet::Known(series) => self.known_target(series, &mut known, class, at_ms),
-                };
-                let limit = self.limits.bucket_series;
-                let (mut here, mut elsewhere) = (Total::default(), Total::default());
-                let has_no_room = self.open.add(
-                    target.owner(),
-                    point,
-                    &target.marks,
-                    limit,
-                    || self.dictionary.overflow(),
-                    |layer, start_s, series, cell| {
-                        let part = if series == target.series { &mut here } else { &mut elsewhere };
-                        part.add(&Total::of_cell(cell));
-                        self.increments.add(layer, start_s, series, cell);
-                    },
-                );
-                if elsewhere.is_none() {
-                    // As it was written: pieces may add up to a bit more or less.
-                    self.series_totals.add(target.series, &Total::of(point));
-                } else {
-                    self.series_totals.add(target.series, &here);
-                    self.series_totals.add(self.dictionary.overflow(), &elsewhere);
-                }
-                // Before sealing, which keeps the totals of what it seals.
-                self.totals.overflow_points += u64::from(has_no_room || target.is_overflow);
-                self.pushing.mark(point, self.totals.accepted + taken.unsigned_abs(), at_ms);
-                if self.is_full() && !has_failed {
-                    // When it fails, the cells stay open, and the next batch, commit or the alarm tries again.
-                    has_failed = self.seal_to(Cursor { seq: seq - 1, points: *taken }, at_ms).is_err();
-                }
-            }
-        })
+        self.unsealed_bytes > unsealed_bytes || self.open.pieces() > open_pieces || has_many_answers
     }
 
     /// Whether a live series has this number.

@@ -8,6 +8,7 @@ mod live;
 mod removal;
 mod rules;
 mod series;
+mod slices;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
@@ -107,6 +108,13 @@ enum Step {
     As(Class),
     /// The owner has these rules from now on.
     Rule(Rule),
+    /// How commits are done from now on.
+    Commit(slices::How),
+    /// So many slices of a seal are done, of so many cells, and the rest is left.
+    SealSome {
+        slices: u8,
+        cells: u8,
+    },
     /// Memory is lost.
     Crash,
     /// The nth statement from here fails, and what was in hand is lost.
@@ -133,6 +141,8 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => (1u16..120).prop_map(|hours| Step::Idle { hours }),
         1 => prop::sample::select(vec![Class::Open, Class::Keyed, Class::Owner]).prop_map(Step::As),
         1 => any_rule().prop_map(Step::Rule),
+        2 => slices::any_how().prop_map(Step::Commit),
+        1 => (1u8..9, 1u8..99).prop_map(|(slices, cells)| Step::SealSome { slices, cells }),
         1 => Just(Step::Crash),
         2 => (0u8..40, any_batch()).prop_map(|(nth, write)| Step::FailAndCrash { nth, write }),
     ]
@@ -169,6 +179,7 @@ struct Model {
     has_periods: bool,
     /// Of who writes.
     class: Class,
+    how: slices::How,
     rule: Rule,
     /// Whether there are limits beyond which series are refused.
     may_refuse: bool,
@@ -195,6 +206,7 @@ impl Model {
             told,
             has_periods,
             class,
+            how: slices::How::AtOnce,
             rule: Rule::None,
             may_refuse: false,
             written_ms,
@@ -227,6 +239,8 @@ impl Model {
             Step::Idle { hours } => self.idle(*hours),
             Step::As(class) => self.class = *class,
             Step::Rule(rule) => self.have_rule(*rule),
+            Step::Commit(how) => self.how = *how,
+            Step::SealSome { slices, cells } => self.seal_some(*slices, *cells),
             Step::Crash => self.crash(),
             Step::FailAndCrash { nth, write } => {
                 self.sql.fail_at(u64::from(*nth));
@@ -301,15 +315,17 @@ impl Model {
         if frames.is_empty() {
             return Vec::new();
         }
-        let committed = self.engine.commit(&frames, self.now_ms);
+        let committed = self.commit(&frames);
         for ((key, outcome, new_labels, labels, points), told) in written.into_iter().zip(&committed) {
-            if let Ok(Told { numbers, first, .. }) = told {
-                assert_eq!(*first, self.accepted + 1);
+            if let Ok(told) = told {
+                assert!(told.as_ref().is_none_or(|told| told.first == self.accepted + 1));
                 self.accepted += points.len() as u64;
                 self.acknowledged = Some((key, outcome, self.now_ms));
                 self.written_ms.extend(points.iter().map(|kept| (kept.labels.clone(), self.now_ms)));
                 self.points.extend(points);
-                self.learn(rule, &new_labels, &labels, numbers);
+                if let Some(Told { numbers, .. }) = told {
+                    self.learn(rule, &new_labels, &labels, numbers);
+                }
             }
         }
         committed.iter().map(Result::is_ok).collect()

@@ -39,6 +39,7 @@ mod stream;
 mod tcp;
 mod top_writers;
 mod totals;
+mod turns;
 mod upstream;
 mod values;
 mod writes;

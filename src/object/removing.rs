@@ -14,8 +14,8 @@ use super::engine::{MAX_ROW_BYTES, RemoveError};
 use super::shard::call;
 use super::stream::{Answer, Shared, internal, to_json};
 
-/// An alarm takes so many steps of some 200 ms...
-const STEPS: u32 = 50;
+/// An alarm takes so many steps of some 50 ms...
+const STEPS: u32 = 200;
 /// ...and leaves so much time to others between them.
 const REST: Duration = Duration::from_millis(20);
 /// When other shards are asked again that are not done, or can't be reached.
@@ -30,6 +30,9 @@ impl Shared {
             // One after the other, in all shards.
             self.tell_removal().await;
         }
+        // Most of what the removal seals.
+        self.seal_in_turns().await;
+        self.settled().await;
         // What waits was written before, and may name series by the numbers that are to be freed.
         self.commit_waiting();
         let now = now_ms();
@@ -59,6 +62,7 @@ impl Shared {
     /// What the alarm does of a removal.
     pub(super) async fn go_on_removing(&self) {
         for _ in 0..STEPS {
+            self.settled().await;
             let is_removing = self.with_engine(|engine| {
                 engine.removal_step()?;
                 Ok(engine.is_removing())

@@ -31,7 +31,22 @@ impl Shared {
         &self,
         work: impl FnOnce(&mut Engine<ObjectSql>) -> std::result::Result<T, Refusal>,
     ) -> std::result::Result<T, Refusal> {
+        let mut engine = self.opened()?;
+        engine.complete();
+        work(&mut engine)
+    }
+
+    /// As [`Self::try_with_engine`], also where a row is taken in half: for what does not ask about points.
+    pub(super) fn amid_engine<T>(
+        &self,
+        work: impl FnOnce(&mut Engine<ObjectSql>) -> std::result::Result<T, Refusal>,
+    ) -> std::result::Result<T, Refusal> {
         work(&mut *self.opened()?)
+    }
+
+    /// Whether a row is taken in half.
+    pub(super) fn is_amid(&self) -> bool {
+        matches!(&*self.engine.borrow(), Slot::Open(engine) if engine.is_amid())
     }
 
     /// The engine, opened if need be. Not part of each caller's code: that alone was a tenth of the module.

@@ -20,10 +20,12 @@ use crate::clock::now_ms;
 use crate::domain::shards::Fence;
 use crate::store::sql::StoreError;
 use crate::wire::command::{Command, KeyHash, Refusal, put_shards};
+use crate::wire::frame::BatchKey;
 use crate::wire::stream::ConfigError;
 use crate::wire::stream_patch::StreamPatch;
 use crate::wire::writes::encode_answers;
 
+use super::admission::Charge;
 use super::announce::{Announcing, Untold};
 use super::engine::{Engine, GATHER_MS, Limits, MAX_ROW_BYTES, Record, RecordError, Told};
 use super::live::Live;
@@ -63,6 +65,8 @@ pub(super) struct Shared {
     pub(super) env: Env,
     pub(super) residence: Residence,
     pub(super) is_committing: Cell<bool>,
+    /// Until when somebody works in slices: see [`super::turns`].
+    pub(super) lease_ms: Cell<i64>,
     /// When the alarm comes, as far as is known.
     pub(super) alarm_ms: Cell<Option<i64>>,
 }
@@ -70,7 +74,7 @@ pub(super) struct Shared {
 /// Who waits for each batch of a commit...
 type Writers = Vec<Vec<Sender<Committed>>>;
 /// ...and what became of them, or why it is not known of any.
-type Results = std::result::Result<Vec<std::result::Result<Told, StoreError>>, Refusal>;
+pub(super) type Results = std::result::Result<Vec<std::result::Result<Told, StoreError>>, Refusal>;
 
 /// An answer's body, or why there is none.
 pub(super) type Answer = std::result::Result<Vec<u8>, Refusal>;
@@ -95,6 +99,7 @@ impl DurableObject for Stream {
             env: env.clone(),
             residence,
             is_committing: Cell::new(false),
+            lease_ms: Cell::new(0),
             alarm_ms: Cell::new(None),
         };
         let shared = Rc::new(shared);
@@ -106,6 +111,7 @@ impl DurableObject for Stream {
         let _event = self.shared.residence.enter(now_ms());
         self.shared.resume();
         if request.method() == Method::Get {
+            self.shared.settled().await;
             return self.shared.join(&request).await.or_else(|refusal| refuse(&refusal));
         }
         let body = request.bytes().await?;
@@ -117,6 +123,7 @@ impl DurableObject for Stream {
                 Err(refusal) => refuse(&refusal),
             };
         }
+        self.shared.settled().await;
         let answer = match Command::parse(&body) {
             Ok(Command::Delete) => self.delete().await,
             Ok(Command::Forget) => self.shared.forget().await,
@@ -143,7 +150,11 @@ impl DurableObject for Stream {
     async fn alarm(&self) -> Result<Response> {
         let _event = self.shared.residence.enter(now_ms());
         self.shared.alarm_ms.set(None);
+        self.shared.settled().await;
         let announced = self.shared.announce_if_due();
+        if self.shared.with_engine(|engine| Ok(engine.tidy_due() <= now_ms())) == Ok(true) {
+            self.shared.seal_in_turns().await;
+        }
         let tidied = self.shared.with_engine(|engine| engine.tidy_if_due(now_ms()));
         if tidied.is_ok() {
             // What it fails to keep is kept with the next.
@@ -235,8 +246,10 @@ impl Shared {
         self.is_committing.set(false);
     }
 
-    async fn commit_group(&self, gathered: Gathered) {
-        let (results, writers) = self.commit_now(gathered);
+    async fn commit_group(&self, Gathered { batches, charges, writers, .. }: Gathered) {
+        let results = self.commit_in_turns(&batches).await;
+        drop(batches);
+        self.note_commit(&results, &charges);
         if results.is_ok() {
             let now = now_ms();
             let wanted = self.with_engine(|engine| Ok(engine.soon_due(now))).unwrap_or_default();
@@ -245,14 +258,19 @@ impl Shared {
         self.confirm(results, writers).await;
     }
 
-    /// Commits batches; who is to be told when that is durable.
+    /// Commits batches in one turn; who is to be told when that is durable.
     pub(super) fn commit_now(&self, Gathered { batches, charges, writers, .. }: Gathered) -> (Results, Writers) {
         let now = now_ms();
         let results = self.with_engine(|engine| Ok(engine.commit(&batches, now)));
+        self.note_commit(&results, &charges);
+        (results, writers)
+    }
+
+    /// Gives back what was charged for what is not stored.
+    fn note_commit(&self, results: &Results, charges: &[(Option<BatchKey>, Charge)]) {
         self.note_kept();
         let is_stored = |index: usize| results.as_ref().is_ok_and(|results| results[index].is_ok());
         charges.iter().enumerate().filter(|(index, _)| !is_stored(*index)).for_each(|(_, charge)| self.refund(charge));
-        (results, writers)
     }
 
     pub(super) async fn confirm(&self, results: Results, writers: Writers) {

@@ -144,7 +144,7 @@ impl Shared {
             Class::Keyed => {
                 let Some(id) = known.key else { return };
                 let name = |engine: &mut Engine<ObjectSql>| Ok(engine.record().writing.name(id));
-                let name = self.with_engine(name).unwrap_or_default();
+                let name = self.amid_engine(name).unwrap_or_default();
                 top.used.insert(id, u32::try_from(now_s / HOUR_S).unwrap_or_default());
                 top.recent.add(now_s, Kind::Key, (id.bits(), &name), cost, tally);
             }

@@ -77,7 +77,7 @@ impl Stream {
         let (Frame { key, outcome, label_sets, .. }, numbers, cost) =
             whole_frame(frame, body_bytes).map_err(|error| other_version(&error))?;
         let only_asks = outcome.accepted == 0;
-        let (known, fence, earlier, is_known, new_series) = self.shared.try_with_engine(|engine| {
+        let (known, fence, earlier, is_known, new_series) = self.shared.amid_engine(|engine| {
             self.shared.renew_salt(engine, now_ms)?;
             let known = admit(engine, &writer, only_asks).inspect_err(|refusal| {
                 if *refusal == Refusal::WrongWriteKey {
@@ -121,7 +121,7 @@ impl Stream {
         let (points, rejected) = (outcome.accepted, outcome.rejected_total());
         let charged = self
             .shared
-            .try_with_engine(|engine| Ok((engine.charge(&writer, cost, key, now_ms)?, engine.networks_of(&writer))));
+            .amid_engine(|engine| Ok((engine.charge(&writer, cost, key, now_ms)?, engine.networks_of(&writer))));
         let (charge, networks) = charged.inspect_err(|_| {
             let tally = Tally { rejected: points + rejected, ..Tally::default() };
             self.shared.count(&writer, &known, 0, tally);
@@ -137,7 +137,7 @@ impl Stream {
 impl Shared {
     /// Gives back what was charged for a write that was not stored.
     pub(super) fn refund(&self, (key, charge): &(Option<BatchKey>, Charge)) {
-        let refunded = self.with_engine(|engine| {
+        let refunded = self.amid_engine(|engine| {
             engine.refund(key.as_ref(), charge);
             Ok(())
         });

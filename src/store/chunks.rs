@@ -53,49 +53,40 @@ pub struct Sealed {
     pub stripped: u64,
 }
 
-/// Seals cells of a layer, given as start of their bucket, series and cell: one place after the other, so that only one is
-/// held twice. Those of the same bucket and series are merged. What a place does not take, as it is full or can't be read, goes into
-/// another one of its span, where readers find it likewise.
+/// Seals cells of a layer, given as start of their bucket, series and cell, at once. See [`super::chunk_stage`].
 ///
 /// # Errors
 /// As [`Sql::run`], and [`StoreError::Full`] where the other place is full too.
+#[cfg(test)]
 pub fn seal(
     sql: &impl Sql,
     layer: Layer,
-    mut cells: Vec<(i64, SeriesId, &Cell)>,
+    cells: Vec<(i64, SeriesId, &Cell)>,
     sealed: &mut Sealed,
 ) -> Result<(), StoreError> {
-    let place_of = |(start_s, series, _): &(i64, SeriesId, &Cell)| Place::of(layer, *start_s, *series);
-    cells.sort_unstable_by_key(place_of);
-    for of_place in cells.chunk_by(|a, b| place_of(a) == place_of(b)) {
-        let merged = || {
-            let mut merged = Cells::new();
-            for (start_s, series, cell) in of_place {
-                merge(&mut merged, *series, *start_s, cell);
-            }
-            merged
-        };
-        place_of(&of_place[0]).put(sql, &merged, sealed)?;
-    }
-    Ok(())
+    let mut staged = super::chunk_stage::Staged::default();
+    staged.prepare(sql, layer, cells.clone(), None, &mut usize::MAX.clone());
+    staged.carry_out(sql, &|_| cells.clone(), sealed)
 }
 
-fn merge(cells: &mut Cells, series: SeriesId, start_s: i64, cell: &Cell) {
+pub(super) fn merge(cells: &mut Cells, series: SeriesId, start_s: i64, cell: &Cell) {
     cells.entry((series, start_s)).and_modify(|there| there.merge(cell)).or_insert_with(|| cell.clone());
 }
 
 /// What is to be done to put cells into a place: all that can fail for the place's sake alone is done before.
-struct Plan {
-    place: Place,
+pub(super) struct Plan {
+    pub(super) place: Place,
     removed: Vec<i64>,
-    added: Vec<(i64, Vec<u8>)>,
+    pub(super) added: Vec<(i64, Vec<u8>)>,
     stripped: u64,
+    /// How many cells it is about, with those that they are merged with.
+    pub(super) cells: usize,
     /// How many parts the place has then, if it is crowded.
     crowded: Option<usize>,
 }
 
 impl Plan {
-    fn carry_out(self, sql: &impl Sql, sealed: &mut Sealed) -> Result<(), StoreError> {
+    pub(super) fn carry_out(&self, sql: &impl Sql, sealed: &mut Sealed) -> Result<(), StoreError> {
         for id in &self.removed {
             remove(sql, *id)?;
         }
@@ -250,15 +241,15 @@ impl Place {
 
     /// Adds cells here or, where they find no room, in the attic.
     pub(super) fn put(self, sql: &impl Sql, cells: &dyn Fn() -> Cells, sealed: &mut Sealed) -> Result<(), StoreError> {
-        let plan = self.plan(sql, cells()).or_else(|error| {
+        let plan = self.plan(sql, cells(), true).or_else(|error| {
             sealed.crowded.extend((error == StoreError::Full).then_some((self, MAX_PARTS)));
-            self.attic().plan(sql, cells())
+            self.attic().plan(sql, cells(), true)
         })?;
         plan.carry_out(sql, sealed)
     }
 
-    /// Adds cells, together with the parts that they are to be merged with.
-    fn plan(self, sql: &impl Sql, mut cells: Cells) -> Result<Plan, StoreError> {
+    /// Adds cells, together with the parts that they are to be merged with, if they are to be.
+    pub(super) fn plan(self, sql: &impl Sql, mut cells: Cells, merges: bool) -> Result<Plan, StoreError> {
         let mut parts = self.parts(sql)?;
         let mut stripped = 0;
         if parts.len() >= SKETCH_PARTS && cells.values().any(|cell| cell.sketches.is_some()) {
@@ -276,7 +267,7 @@ impl Place {
                     && class(part.weight()) == class(weight)
             };
             let similar: Vec<i64> = parts.iter().filter(|part| is_similar(part)).map(|part| part.id).collect();
-            if similar.len() + 1 < FAN_IN {
+            if !merges || similar.len() + 1 < FAN_IN {
                 break;
             }
             for id in &similar {
@@ -290,7 +281,7 @@ impl Place {
         let heads = added.iter().map(|(id, part)| Part { id: *id, head: head_of(part).ok() });
         let parts: Vec<Part> = parts.into_iter().chain(heads).collect();
         let crowded = super::chunk_merge::is_crowded(&parts).then_some(parts.len());
-        Ok(Plan { place: self, removed, added, stripped, crowded })
+        Ok(Plan { place: self, removed, added, stripped, cells: cells.len(), crowded })
     }
 
     /// The parts with their heads, in the order of their numbers.

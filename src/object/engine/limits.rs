@@ -27,8 +27,8 @@ pub(in crate::object) struct Limits {
 
 impl Limits {
     /// Open cells take some 100 bytes each, and references to them while they are sealed: 6 of the 128 MB; their sketches 8.
-    /// Answers take some 90 without their lists of errors: 5. Two million pieces are some 200 ms, and so
-    /// are 4 MB of chunks that are decoded and encoded.
+    /// Answers take some 90 without their lists of errors: 5. Two million pieces are some 200 ms, which only
+    /// a restart does at once; a MB of chunks that are decoded and encoded is some 50.
     pub(in crate::object) const DEFAULT: Self = Self {
         open_cells: 50_000,
         unsealed_bytes: 8 << 20,
@@ -36,7 +36,7 @@ impl Limits {
         unsealed_answers: 50_000,
         sketch_bytes: 8 << 20,
         bucket_series: 4_000,
-        removal_bytes: 4 << 20,
+        removal_bytes: 1 << 20,
         dictionary: DictionaryLimits::DEFAULT,
         increments: IncrementLimits::DEFAULT,
     };

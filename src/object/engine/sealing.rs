@@ -5,9 +5,11 @@ use crate::domain::open::OpenBuckets;
 use crate::domain::retention::RETENTION_MARGIN_S;
 use crate::domain::tier::{Layer, Tier};
 use crate::object::entry::Brought;
+use crate::store::chunk_stage::Staged;
+use crate::store::chunks::{self, Place};
 use crate::store::log::Cursor;
 use crate::store::sql::{Sql, StoreError};
-use crate::store::{chunks, log, meta};
+use crate::store::{log, meta};
 
 use super::{BUDGETS, CONSUMER, ENTRY, Engine, MAX_ROW_BYTES, TIDY, TOTALS, to_json};
 
@@ -24,8 +26,46 @@ const KEYED_HALVES: usize = 4;
 /// is on disk.
 const OWNER_HALVES: usize = 6;
 
+/// A slice of sealing prepares so many cells, those included that they are merged with: some 30 ms.
+pub(in crate::object) const SLICE_CELLS: usize = 15_000;
+
 /// Rows of the log go in rounds an hour apart.
 const MESSAGES_INTERVAL_MS: i64 = 3_600_000;
+
+/// A seal that is being prepared.
+pub(super) struct Staging {
+    cursor: Cursor,
+    staged: Staged,
+    /// The layers that are not prepared, the last one first, and up to where the last one of these is.
+    layers: Vec<Layer>,
+    after: Option<Place>,
+    /// Whether it was ready when a slice began.
+    is_seen: bool,
+}
+
+impl Staging {
+    fn new(cursor: Cursor) -> Self {
+        let layers = Tier::ALL.into_iter().flat_map(|tier| [Layer::Total(tier), Layer::Spread(tier)]).rev().collect();
+        Self { cursor, staged: Staged::default(), layers, after: None, is_seen: false }
+    }
+
+    fn is_ready(&self) -> bool {
+        self.layers.is_empty()
+    }
+
+    /// Prepares so many cells more; whether that was all.
+    fn go_on(&mut self, sql: &impl Sql, open: &OpenBuckets, mut left: usize) -> bool {
+        while left > 0
+            && let Some(layer) = self.layers.last()
+        {
+            self.after = self.staged.prepare(sql, *layer, open.layer(*layer), self.after, &mut left);
+            if self.after.is_none() {
+                self.layers.pop();
+            }
+        }
+        self.is_ready()
+    }
+}
 
 impl<S: Sql> Engine<S> {
     /// Whether so much is unsealed, as sealing fails, that no more can be taken of this class. Open writers stop first and the owner last.
@@ -57,10 +97,36 @@ impl<S: Sql> Engine<S> {
     }
 
     pub(super) fn seal_to(&mut self, cursor: Cursor, now_ms: i64) -> Result<(), StoreError> {
+        while !self.seal_slice(cursor, now_ms, usize::MAX)? {}
+        Ok(())
+    }
+
+    /// Does a slice of sealing up to the end of the log; whether all is sealed.
+    pub(in crate::object) fn seal_some(&mut self, now_ms: i64, slice_cells: usize) -> Result<bool, StoreError> {
+        self.complete();
+        self.seal_slice(Cursor { seq: self.next_seq - 1, points: 0 }, now_ms, slice_cells)
+    }
+
+    /// Does a slice of sealing: prepares so many cells, or carries out what is prepared. Nothing changes before that, so whatever
+    /// changes open buckets or chunks meanwhile drops what is prepared. Whether all is sealed.
+    pub(super) fn seal_slice(&mut self, cursor: Cursor, now_ms: i64, slice_cells: usize) -> Result<bool, StoreError> {
         if cursor == self.cursor {
-            return Ok(());
+            return Ok(true);
         }
         self.finish_places()?;
+        let mut staging = self.staging.take().filter(|staging| staging.cursor == cursor);
+        let mut staging = staging.take().unwrap_or_else(|| Staging::new(cursor));
+        let is_ready = staging.is_ready() || staging.go_on(&self.sql, &self.open, slice_cells);
+        if !is_ready || slice_cells < usize::MAX && !std::mem::replace(&mut staging.is_seen, true) {
+            self.staging = Some(staging);
+            return Ok(false);
+        }
+        self.seal_staged(&staging, now_ms)?;
+        Ok(true)
+    }
+
+    fn seal_staged(&mut self, Staging { cursor, staged, .. }: &Staging, now_ms: i64) -> Result<(), StoreError> {
+        let cursor = *cursor;
         let (sql, open, dictionary, answers) = (&self.sql, &self.open, &self.dictionary, &self.answers);
         let (mut totals, pushing) = (self.totals.clone(), &self.pushing);
         let (series_totals, entry) = (&self.series_totals, self.entry.brought());
@@ -69,9 +135,8 @@ impl<S: Sql> Engine<S> {
         let (admission, config) = (&self.admission, &self.record.config);
         let mut cells = chunks::Sealed::default();
         sql.atomically(&mut || {
-            for layer in Tier::ALL.into_iter().flat_map(|tier| [Layer::Total(tier), Layer::Spread(tier)]) {
-                chunks::seal(sql, layer, open.layer(layer), &mut cells)?;
-            }
+            cells = chunks::Sealed::default();
+            staged.carry_out(sql, &|layer| open.layer(layer), &mut cells)?;
             totals.sketches_dropped += cells.stripped;
             dictionary.persist(sql)?;
             series_totals.persist(sql)?;
@@ -170,7 +235,8 @@ impl<S: Sql> Engine<S> {
     }
 
     /// Removes chunks beyond their tier's retention.
-    fn expire_chunks(&self, now_ms: i64) -> Result<(), StoreError> {
+    fn expire_chunks(&mut self, now_ms: i64) -> Result<(), StoreError> {
+        self.staging = None;
         self.sql.atomically(&mut || {
             for (layer, kept_s) in self.kept() {
                 chunks::remove_before(&self.sql, layer, now_ms / 1000 - kept_s)?;

@@ -159,6 +159,7 @@ impl Shared {
                 answers.push(answer);
             }
         }
+        self.settled().await;
         answers.push(self.try_with_engine(|engine| {
             let parts: Vec<_> = asks.iter().map(|ask| look(engine, ask, 0, now_ms)).collect();
             Ok(encode(&parts))
