@@ -166,7 +166,9 @@ mod tests {
     fn large_reservations_leave_room_for_small_ones_and_shares_are_apart() {
         let large = reserve(Share::Live, Share::Live.bytes() / 4 * 3).expect("nothing else is reserved");
         assert_eq!(reserve(Share::Live, SMALL_BYTES + 1).err(), Some(NoRoom));
-        let small: Vec<_> = (0..32).map(|_| reserve(Share::Live, SMALL_BYTES).expect("has room of its own")).collect();
+        let room = Share::Live.bytes() / 4 / SMALL_BYTES;
+        let small: Vec<_> =
+            (0..room).map(|_| reserve(Share::Live, SMALL_BYTES).expect("has room of its own")).collect();
         assert_eq!(reserve(Share::Live, 1).err(), Some(NoRoom));
         assert!(reserve(Share::Reads, 1).is_ok());
         drop((large, small));

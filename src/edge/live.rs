@@ -172,14 +172,18 @@ impl Events {
     }
 }
 
+/// A message is taken within this, or its reader is given up: so nobody holds its memory for long.
+const MESSAGE_MS: i64 = 60_000;
+
 /// Whether the reader has all of an event, of which nothing is left then.
 async fn is_sent(writer: &PipeWriter, Counted { message, _kept }: Counted) -> bool {
     let kind = if message.is_snapshot { "snapshot" } else { "delta" };
     let head = format!("event: {kind}\nid: {}\ndata: ", message.cursor.text());
     let mut pieces = message.json.as_bytes().chunks(PIECE_BYTES);
     let mut piece = [head.as_bytes(), pieces.next().unwrap_or_default()].concat();
+    let until_ms = now_ms() + MESSAGE_MS;
     for next in pieces {
-        if !is_taken(writer, &piece).await {
+        if !is_taken(writer, &piece).await || now_ms() > until_ms {
             return false;
         }
         piece = next.to_vec();

@@ -10,8 +10,8 @@ use std::rc::{Rc, Weak};
 use crate::memory::{self, NoRoom, Reservation, Share};
 
 /// A stream is put to sleep at the earliest this long after its last event: what opening the largest one costs, some 0.5 s of
-/// computing, is a tenth of it at most.
-const IDLE_MS: i64 = 5_000;
+/// computing, is a quarter of it at most.
+const IDLE_MS: i64 = 2_000;
 /// An event that has not ended by then has lost its client, and never will.
 const LOST_MS: i64 = 300_000;
 
