@@ -123,6 +123,9 @@ impl Pattern {
     /// Whether a text matches; nothing does when the budget is used up.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
+        if self.budget.is_used_up() {
+            return false;
+        }
         match &self.kind {
             Kind::Simple(alternatives) => {
                 self.take(alternatives.iter().map(|alternative| alternative.steps(text)).sum())
