@@ -15,6 +15,13 @@ pub const MAX_GRID_CELLS: usize = 200_000;
 /// Their sketches may take so many bytes: again 2 x 16 of the 128 MB.
 pub const MAX_GRID_SKETCH_BYTES: usize = 16 << 20;
 
+/// A query takes in at most so many cells for the values of its answer, where [`SKETCH_UNIT_BYTES`] of a sketch count as one more. It is
+/// what a hundred buckets of all 100,000 series of a stream have, such as four days of hours, or a day of minutes of 7,000 series; a cell
+/// takes some 100 ns to decode and merge, so that is a second.
+pub const MAX_QUERY_CELLS: usize = 10_000_000;
+/// Merging so many bytes of sketches takes about as long as a cell.
+pub const SKETCH_UNIT_BYTES: usize = 100;
+
 /// Cells by group and step; what no point touches is absent.
 #[derive(Debug)]
 pub struct Grid {
@@ -37,6 +44,11 @@ pub enum GridError {
         "the answer would have more than {MAX_GRID_CELLS} values: ask for a shorter window, a wider step, fewer groups in `by` or a narrower `where`"
     )]
     TooManyCells,
+    /// More than [`MAX_QUERY_CELLS`].
+    #[error(
+        "the query would merge more than {MAX_QUERY_CELLS} stored cells, one for each series and bucket, and more for each where it has sketches: ask for a shorter window, a wider step, fewer series by a narrower `where`, or leave out quantiles and distinct counts"
+    )]
+    TooMuchWork,
     /// More than [`MAX_GRID_SKETCH_BYTES`].
     #[error(
         "the quantiles and distinct counts of the answer would take more than {} MiB while it is made: ask for a shorter window, a wider step, fewer groups in `by`, a narrower `where` or only one `distinct:` at a time",

@@ -2,8 +2,9 @@
 
 use regex_lite::{Regex, RegexBuilder};
 
+use super::budget::Budget;
 use super::labels::Labels;
-use super::pattern::{MAX_REGEX_BYTES, Pattern, TooManySteps};
+use super::pattern::{MAX_REGEX_BYTES, MAX_STEPS, Pattern, TooManySteps};
 
 /// A matcher's text is at most this long.
 pub const MAX_MATCHER_BYTES: usize = 1024;
@@ -72,18 +73,32 @@ impl Matcher {
         Self { test, ..self }
     }
 
-    /// Whether all verdicts of [`Self::accepts`] were true ones: an expression has a budget of steps.
+    /// The matchers of texts, whose expressions share a budget of steps: see [`Self::check_all`].
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    pub fn parse_all(texts: &[String]) -> Result<Vec<Self>, MatcherError> {
+        let budget = Budget::new(MAX_STEPS);
+        let sharing = |matcher: Self| match matcher.test {
+            Test::Matches(pattern) => Self { test: Test::Matches(pattern.sharing(&budget)), ..matcher },
+            Test::Equals(_) => matcher,
+        };
+        texts.iter().map(|text| Self::parse(text).map(sharing)).collect()
+    }
+
+    /// Whether all verdicts of [`Self::accepts`] were true ones; else which expression took most steps.
     ///
     /// # Errors
     /// [`TooManySteps`]
-    pub fn check(&self) -> Result<(), TooManySteps> {
-        match &self.test {
-            Test::Matches(pattern) => pattern.check(),
-            Test::Equals(_) => Ok(()),
-        }
+    pub fn check_all(matchers: &[Self]) -> Result<(), TooManySteps> {
+        let patterns = matchers.iter().filter_map(|matcher| match &matcher.test {
+            Test::Matches(pattern) => Some(pattern),
+            Test::Equals(_) => None,
+        });
+        patterns.max_by_key(|pattern| pattern.spent()).map_or(Ok(()), Pattern::check)
     }
 
-    /// Whether a series has labels that this matcher wants; see [`Self::check`].
+    /// Whether a series has labels that this matcher wants; see [`Self::check_all`].
     #[must_use]
     pub fn accepts(&self, labels: &Labels) -> bool {
         let value = labels.value(&self.name);
@@ -136,6 +151,21 @@ mod tests {
         assert!(accepts("city=") && accepts("city!=Rome") && accepts("city=~.*") && !accepts("city=~.+"));
         assert!(accepts("path=~^/blog/.*"));
         assert!(accepts("country=~DE|US"));
+    }
+
+    #[test]
+    fn the_matchers_of_a_query_share_a_budget_and_the_costliest_is_named() {
+        let texts: Vec<String> = (0..32).map(|at| format!("a=~{}[^z]*", "(?:a?){60}".repeat(1 + at % 2))).collect();
+        let matchers = Matcher::parse_all(&texts).expect("valid");
+        let matched = (0..100_000).take_while(|at| {
+            let labels = Labels::from_canonical(&format!("a\u{1f}{}{at}\u{1e}", "a".repeat(80)));
+            matchers.iter().all(|matcher| matcher.accepts(&labels)) && Matcher::check_all(&matchers).is_ok()
+        });
+        let matched = matched.count() as u64;
+        let refused = Matcher::check_all(&matchers).expect_err("used up").to_string();
+        assert!(refused.contains("(?:a?){60}(?:a?){60}[^z]*"), "{refused}");
+        // The states of the shorter expression times bytes, 48 times: what one match takes at least.
+        assert!(matched < MAX_STEPS / (48 * 120 * 16 * 80) && matched > 1, "{matched}");
     }
 
     #[test]

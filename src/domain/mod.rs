@@ -4,6 +4,7 @@
 
 pub mod aggregate;
 pub mod bits;
+pub mod budget;
 pub mod cell;
 pub mod class;
 pub mod coarse;

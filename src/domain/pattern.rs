@@ -2,21 +2,28 @@
 //! never stall an isolate.
 //!
 //! The engine takes time in proportion to the bytes of a text and, at worst, to the size of the compiled expression. So each match costs
-//! their product, in *steps*, which is known before it is made. A pattern has a budget of steps; once it is used up the pattern matches
-//! nothing, and [`Pattern::check`] says so: whoever asked is told, and never gets a part of an answer.
+//! their product, in *steps*, which is known before it is made. All patterns of a request share a budget of steps; once it is used up
+//! they match nothing, and [`Pattern::check`] says so: whoever asked is told, and never gets a part of an answer.
 //!
 //! Most expressions that people write are alternatives of literals with `.*` or `.+` between them. These are matched by searching for
-//! the literals, which costs one step a byte and alternative.
+//! the literals, whose steps are counted as they are: see [`Alternative::steps`].
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use regex_lite::{Error, Regex, RegexBuilder};
 
+use super::budget::Budget;
+
 /// A compiled regular expression takes at most this many bytes.
 pub const MAX_REGEX_BYTES: usize = 32 << 10;
-/// A pattern takes at most so many steps: under half a second, at some 2,000 per microsecond.
-pub const MAX_STEPS: u64 = 600_000_000;
+/// The patterns of a request take at most this many steps. A state of the engine has 20 bytes on wasm and takes at most some 20 ns for
+/// each byte of a text, so a microsecond makes at least 1,000 steps, and all of them take less than half a second.
+pub const MAX_STEPS: u64 = 400_000_000;
+/// What a byte of a compiled pattern costs once, as its size is found by compiling it some ten times.
+const COMPILE_STEPS: u64 = 30;
+/// What a byte of a pattern's text costs once: it is parsed each time.
+const PARSE_STEPS: u64 = 500;
 /// What a match costs besides, in bytes of the text.
 const MATCH_BYTES: u64 = 16;
 /// Verdicts that are kept, of one pattern: so a value that many series share is matched once. Some 2 MB at most.
@@ -26,19 +33,24 @@ const ESCAPED: &str = r"\.+*?()|[]{}^$#&-~/";
 /// The size of a compiled expression is known to this part of itself.
 const PRECISION: usize = 8;
 
-/// An expression needs more steps than it may.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// The expressions of a request need more steps than they may.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "matching an expression takes too long over all values of its label: let another matcher select fewer series, or use a simpler expression; literals, alternatives of literals, and `.*` or `.+` between them cost least"
+    "matching {expression:?} takes too long: all expressions of a request have {MAX_STEPS} steps, bytes of a value times bytes of the compiled expression, and they were used up after {texts} different values; let another matcher select fewer series, or use a simpler expression: literals, alternatives of literals, and `.*` or `.+` between them cost least"
 )]
-pub struct TooManySteps;
+pub struct TooManySteps {
+    expression: Box<str>,
+    texts: u32,
+}
 
 /// A regular expression with its budget.
 #[derive(Clone, Debug)]
 pub struct Pattern {
+    text: Box<str>,
     kind: Kind,
-    max_steps: u64,
+    budget: Budget,
     spent: Cell<u64>,
+    texts: Cell<u32>,
     kept: RefCell<BTreeMap<Box<str>, bool>>,
 }
 
@@ -72,7 +84,7 @@ impl Pattern {
             }
             None => sized(&anchored)?,
         };
-        Ok(Self::of(kind))
+        Ok(Self::of(pattern, kind))
     }
 
     /// A pattern that is searched for in a text.
@@ -80,32 +92,50 @@ impl Pattern {
     /// # Errors
     /// Where it is none, or takes too much when compiled.
     pub fn anywhere(pattern: &str) -> Result<Self, Error> {
-        Ok(Self::of(sized(pattern)?))
+        Ok(Self::of(pattern, sized(pattern)?))
     }
 
-    fn of(kind: Kind) -> Self {
-        Self { kind, max_steps: MAX_STEPS, spent: Cell::new(0), kept: RefCell::default() }
+    fn of(text: &str, kind: Kind) -> Self {
+        let (spent, texts, kept) = (Cell::new(0), Cell::new(0), RefCell::default());
+        Self { text: text.into(), kind, budget: Budget::new(MAX_STEPS), spent, texts, kept }
+    }
+
+    /// The same with a budget that others share, of which it takes what making it has cost.
+    #[must_use]
+    pub fn sharing(self, budget: &Budget) -> Self {
+        let compiled = if let Kind::Regex(_, bytes) = &self.kind { bytes * COMPILE_STEPS } else { 0 };
+        let _ = budget.take(compiled + self.text.len() as u64 * PARSE_STEPS);
+        Self { budget: budget.clone(), ..self }
+    }
+
+    /// The steps that it has taken of its budget.
+    #[must_use]
+    pub fn spent(&self) -> u64 {
+        self.spent.get()
     }
 
     /// The same without a budget, for what goes on in bounded steps.
     #[must_use]
     pub fn unlimited(self) -> Self {
-        Self { max_steps: u64::MAX, ..self }
+        Self { budget: Budget::new(u64::MAX), ..self }
     }
 
     /// Whether a text matches; nothing does when the budget is used up.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
+        if self.budget.is_used_up() {
+            return false;
+        }
         match &self.kind {
             Kind::Simple(alternatives) => {
-                self.take(text, alternatives.len() as u64)
+                self.take(alternatives.iter().map(|alternative| alternative.steps(text)).sum())
                     && alternatives.iter().any(|alternative| alternative.matches(text))
             }
             Kind::Regex(regex, bytes) => {
                 if let Some(verdict) = self.kept.borrow().get(text) {
                     return *verdict;
                 }
-                if !self.take(text, *bytes) {
+                if !self.take(product(text, *bytes)) {
                     return false;
                 }
                 let verdict = regex.is_match(text);
@@ -124,8 +154,11 @@ impl Pattern {
     /// [`TooManySteps`]
     pub fn regex_for(&self, text: &str) -> Result<&Regex, TooManySteps> {
         match &self.kind {
-            Kind::Regex(regex, bytes) if self.take(text, *bytes) => Ok(regex),
-            Kind::Regex(..) | Kind::Simple(_) => Err(TooManySteps),
+            // Each state that waits for a character has a copy of where the groups were found.
+            Kind::Regex(regex, bytes) if self.take(product(text, bytes * (1 + regex.captures_len() as u64 / 4))) => {
+                Ok(regex)
+            }
+            Kind::Regex(..) | Kind::Simple(_) => Err(self.refusal()),
         }
     }
 
@@ -134,15 +167,25 @@ impl Pattern {
     /// # Errors
     /// [`TooManySteps`]
     pub fn check(&self) -> Result<(), TooManySteps> {
-        if self.spent.get() > self.max_steps { Err(TooManySteps) } else { Ok(()) }
+        if self.budget.is_used_up() { Err(self.refusal()) } else { Ok(()) }
+    }
+
+    fn refusal(&self) -> TooManySteps {
+        TooManySteps { expression: self.text.clone(), texts: self.texts.get() }
     }
 
     /// Takes the steps of a match; whether there were enough.
-    fn take(&self, text: &str, each: u64) -> bool {
-        let steps = (text.len() as u64 + MATCH_BYTES).saturating_mul(each);
+    fn take(&self, steps: u64) -> bool {
         self.spent.set(self.spent.get().saturating_add(steps));
-        self.spent.get() <= self.max_steps
+        let is_enough = self.budget.take(steps);
+        self.texts.set(self.texts.get() + u32::from(is_enough));
+        is_enough
     }
+}
+
+/// The steps of a match by the engine.
+fn product(text: &str, each: u64) -> u64 {
+    (text.len() as u64 + MATCH_BYTES).saturating_mul(each)
 }
 
 fn compiled(pattern: &str, bytes: usize) -> Result<Regex, Error> {
@@ -198,6 +241,19 @@ impl Alternative {
         Some(Self { literals, gaps })
     }
 
+    /// What a match takes at most, in the units of [`MAX_STEPS`].
+    fn steps(&self, text: &str) -> u64 {
+        const COMPARED: u64 = 16;
+        const A_BYTE: u64 = 3;
+        const A_LITERAL: u64 = 150;
+        let first = self.literals.first().map_or("", String::as_str);
+        let compared = COMPARED + first.len() as u64;
+        if self.gaps.is_empty() || !text.starts_with(first) {
+            return compared;
+        }
+        compared + text.len() as u64 * A_BYTE + self.literals.len() as u64 * A_LITERAL
+    }
+
     fn matches(&self, text: &str) -> bool {
         let Some((first, rest)) = self.literals.split_first() else { return false };
         let Some(mut left) = text.strip_prefix(first.as_str()) else { return false };
@@ -238,7 +294,11 @@ mod tests {
             });
             let matched = matched.count();
             assert!((100..50_000).contains(&matched), "{matched}");
-            assert!(!pattern.matches(&text) && pattern.check() == Err(TooManySteps));
+            let refused = pattern.check().expect_err("used up").to_string();
+            assert!(
+                !pattern.matches(&text) && refused.contains(&format!("after {matched} different values")),
+                "{refused}"
+            );
         }
     }
 
@@ -260,6 +320,21 @@ mod tests {
         let seen = (0..1_000_000).filter(|number| pattern.matches(["a", "b1", "c"][number % 3])).count();
         assert_eq!(seen, 666_667);
         assert_eq!(pattern.check(), Ok(()));
+    }
+
+    /// Repetitions, classes and alternatives in each other.
+    fn expression() -> impl Strategy<Value = String> {
+        let atoms = ["a", "b", ".", "[a-y]", "[^b]", r"\w", r"\b", "", "(?i)a", r"[\w\s\d]", "é", "(?:)", "$", "^"];
+        let atom = prop::sample::select(atoms.to_vec()).prop_map(str::to_owned);
+        let counts = ["*", "+", "?", "??", "{0,30}", "{200}", "{3,}", "{0,9}", "{60}"];
+        atom.prop_recursive(5, 24, 4, move |inner| {
+            prop_oneof![
+                (inner.clone(), prop::sample::select(counts.to_vec()))
+                    .prop_map(|(one, count)| format!("(?:{one}){count}")),
+                prop::collection::vec(inner.clone(), 2..4).prop_map(|all| format!("(?:{})", all.join("|"))),
+                prop::collection::vec(inner, 2..4).prop_map(|all| all.concat()),
+            ]
+        })
     }
 
     fn piece() -> impl Strategy<Value = String> {
@@ -284,6 +359,22 @@ mod tests {
                 prop_assert_eq!(found, wanted, "{} {}", pattern, text);
             }
             prop_assert_eq!(Pattern::whole(&pattern).expect("compiles").matches(&text), wanted);
+        }
+
+        #[test]
+        fn no_expression_takes_more_than_its_budget(pattern in expression()) {
+            let Ok(pattern) = Pattern::whole(&pattern) else { return Ok(()) };
+            let pattern = pattern.sharing(&Budget::new(20_000_000));
+            let matched = (0..1_000).take_while(|at| {
+                let _ = pattern.matches(&format!("{at}{}", "abAé-".repeat(42)));
+                pattern.check().is_ok()
+            });
+            let bytes = matched.count() as u64 * 256;
+            let states = match &pattern.kind {
+                Kind::Simple(alternatives) => alternatives.len() as u64,
+                Kind::Regex(_, bytes) => bytes / 64,
+            };
+            prop_assert!(bytes * states <= 20_000_000, "{:?}", pattern.text);
         }
 
         #[test]

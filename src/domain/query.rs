@@ -5,7 +5,7 @@ use std::rc::Rc;
 use rustc_hash::FxHashMap;
 
 use super::cell::Cell;
-use super::grid::{Grid, GridError, MAX_GRID_CELLS};
+use super::grid::{Grid, GridError, MAX_GRID_CELLS, MAX_QUERY_CELLS, SKETCH_UNIT_BYTES};
 use super::labels::Labels;
 use super::matcher::Matcher;
 use super::open::{SeriesId, share};
@@ -38,12 +38,12 @@ pub struct Query {
 }
 
 impl Query {
-    /// Whether [`Self::group_of`] was true to what was asked of all series; see [`Matcher::check`].
+    /// Whether [`Self::group_of`] was true to what was asked of all series; see [`Matcher::check_all`].
     ///
     /// # Errors
     /// [`TooManySteps`]
     pub fn check(&self) -> Result<(), TooManySteps> {
-        self.matchers.iter().try_for_each(Matcher::check)
+        Matcher::check_all(&self.matchers)
     }
 
     /// The group of a series, `None` when it does not match.
@@ -94,6 +94,9 @@ pub struct Collector {
     spreads: FxHashMap<(u32, Tier, i64), Cell>,
     /// The only steps that are wanted, in order; `None`: all of the window.
     only: Option<Vec<u32>>,
+    /// How many cells it may still take in, and whether with their sketches.
+    cells_left: usize,
+    has_sketches: bool,
 }
 
 impl Collector {
@@ -119,7 +122,15 @@ impl Collector {
             groups.push(series, labels, group.map(|group| grid.group(group)));
         }
         let groups = Rc::new(groups);
-        Self { window: query.window, groups, grid, spreads: FxHashMap::default(), only: None }
+        Self {
+            window: query.window,
+            groups,
+            grid,
+            spreads: FxHashMap::default(),
+            only: None,
+            cells_left: MAX_QUERY_CELLS,
+            has_sketches: query.sketches != Wanted::default(),
+        }
     }
 
     /// Wants only the steps that start then; times in order.
@@ -155,12 +166,21 @@ impl Collector {
         }
     }
 
+    /// Takes the work of a cell off what is left; sketches that nobody wants are not merged.
+    fn take(&mut self, cell: &Cell) -> Result<(), GridError> {
+        let units = if self.has_sketches { 1 + cell.sketch_bytes() / SKETCH_UNIT_BYTES } else { 1 };
+        self.cells_left = self.cells_left.checked_sub(units).ok_or(GridError::TooMuchWork)?;
+        Ok(())
+    }
+
     fn add_step(&mut self, group: u32, step: u32, cell: &Cell) -> Result<(), GridError> {
+        self.take(cell)?;
         let is_wanted = self.only.as_ref().is_none_or(|only| only.binary_search(&step).is_ok());
         if is_wanted { self.grid.add(group, step, cell) } else { Ok(()) }
     }
 
     fn add_spread(&mut self, place: (u32, Tier, i64), cell: &Cell) -> Result<(), GridError> {
+        self.take(cell)?;
         if self.spreads.len() >= MAX_GRID_CELLS && !self.spreads.contains_key(&place) {
             return Err(GridError::TooManyCells);
         }
@@ -241,6 +261,21 @@ mod tests {
             prop_assert!((sum - n).abs() <= 1e-9 * size.max(1.0), "{sum} is not {n}");
             prop_assert_eq!(count, points.len() as u64);
         }
+    }
+
+    #[test]
+    fn a_query_that_would_merge_more_cells_than_it_may_is_refused() {
+        let window = Window::aligned(NOW - 3600, NOW, 3600).expect("valid");
+        let query = Query { window, matchers: Vec::new(), by: By::Names(Vec::new()), sketches: Wanted::default() };
+        let point = Point { n: 1.0, d: 1.0, p: Some(10.0), t: 0.0 };
+        let mut collector = Collector::new(&query, [(0, &Labels::default())].into_iter());
+        let layer = query.window.layers().into_iter().next().expect("one");
+        let mut add = |series| collector.add(layer, NOW - 3600, series, &Cell::of(&point));
+        for _ in 0..MAX_QUERY_CELLS {
+            add(0).expect("fits");
+        }
+        add(1).expect("of a series that is not wanted");
+        assert_eq!(add(0), Err(GridError::TooMuchWork));
     }
 
     #[test]

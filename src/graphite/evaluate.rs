@@ -8,14 +8,35 @@ use super::functions;
 use super::series::Series;
 use super::target::{self, Expr, Literal};
 use super::time::Zone;
+use crate::domain::budget::Budget;
+use crate::domain::pattern::MAX_STEPS;
 
 /// A request calls at most so many functions, counting those that are called again for another time.
 const MAX_CALLS: u32 = 2_000;
-/// All series that a request's functions make have at most so many values: some seconds of work at the most.
+/// All series that a target's functions make have at most so many values each time that it is evaluated: ten functions over all that a
+/// request may read...
 const MAX_VALUES: usize = 20_000_000;
+/// ...and those of all targets of a request this many, counting each evaluation: a target is evaluated again when its leaves are there
+/// and when its steps become others, mostly over little.
+const MAX_REQUEST_VALUES: u64 = 2 * MAX_VALUES as u64;
 
 /// A target is evaluated at most so often in a round: each time but the last its steps have become others.
 const MAX_PASSES: usize = 32;
+
+/// What is left of what a request may take, however often its targets are evaluated.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// Of its regular expressions.
+    pub steps: Budget,
+    /// Values of series that functions make.
+    pub values: Budget,
+}
+
+impl Default for Work {
+    fn default() -> Self {
+        Self { steps: Budget::new(MAX_STEPS), values: Budget::new(MAX_REQUEST_VALUES) }
+    }
+}
 
 /// What leaves are fetched from.
 pub trait Source {
@@ -27,6 +48,11 @@ pub trait Source {
 
     /// Whether something was noted.
     fn is_waiting(&self) -> bool;
+
+    /// What the request may still take.
+    fn work(&self) -> Work {
+        Work::default()
+    }
 
     /// From now on leaves are those of the request's target at this place, which is asked for of `scope`.
     fn begin(&mut self, _target: usize, _scope: Scope) {}
@@ -91,14 +117,16 @@ pub struct Evaluator<'a> {
     template: Vec<(String, Literal)>,
     calls_left: u32,
     values_left: usize,
+    /// Shared with earlier evaluations for the same request.
+    pub(super) work: Work,
 }
 
 impl<'a> Evaluator<'a> {
     /// An evaluator of a request that came at `now_s`.
     pub fn new(source: &'a mut dyn Source, now_s: i64, zone: Zone<'a>) -> Self {
         let (stacks, template) = (BTreeMap::new(), Vec::new());
-        let (calls_left, values_left) = (MAX_CALLS, MAX_VALUES);
-        Self { source, now_s, zone, x_files_factor: 0.0, stacks, template, calls_left, values_left }
+        let (calls_left, values_left, work) = (MAX_CALLS, MAX_VALUES, source.work());
+        Self { source, now_s, zone, x_files_factor: 0.0, stacks, template, calls_left, values_left, work }
     }
 
     /// With the request's `xFilesFactor` and `template[..]`.
@@ -139,6 +167,8 @@ impl<'a> Evaluator<'a> {
 
     /// The series of a target that a function has written.
     pub(super) fn text(&mut self, text: &str, scope: Scope) -> Result<Vec<Series>> {
+        // A function writes one for each of its series.
+        self.pay_values(text.len())?;
         self.series(&target::parse(text)?, scope, &[])
     }
 
@@ -250,7 +280,7 @@ impl<'a> Evaluator<'a> {
 
     pub(super) fn pay_values(&mut self, values: usize) -> Result<()> {
         self.values_left = self.values_left.checked_sub(values).ok_or_else(too_much)?;
-        Ok(())
+        if self.work.values.take(values as u64) { Ok(()) } else { Err(too_much()) }
     }
 }
 
@@ -265,7 +295,7 @@ fn texts(args: &[Expr]) -> Result<Vec<String>> {
 
 fn too_much() -> Refusal {
     Refusal(format!(
-        "the request asks for too much: its functions make more than {MAX_VALUES} values or are called more than {MAX_CALLS} times; ask for a shorter time, fewer series or fewer functions"
+        "the request asks for too much: the functions of a target make more than {MAX_VALUES} values, those of all targets more than {MAX_REQUEST_VALUES}, or functions are called more than {MAX_CALLS} times; ask for a shorter time, fewer series or fewer functions"
     ))
 }
 

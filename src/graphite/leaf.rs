@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::domain::aggregate::Aggregate;
+use crate::domain::budget::Budget;
 use crate::domain::cell::Cell;
 use crate::domain::grid::{Row, fold};
 use crate::domain::window::Window;
@@ -37,22 +38,23 @@ enum Shape {
 }
 
 impl Selection {
-    /// What a leaf wants of a stream; `None` where nothing of the stream can have such a name.
+    /// What a leaf wants of a stream; `None` where nothing of the stream can have such a name. Its expressions take their steps of
+    /// a budget.
     ///
     /// # Errors
     /// When the leaf is none.
-    pub fn of(leaf: &Leaf<'_>, naming: &Naming) -> Result<Option<Self>> {
+    pub fn of(leaf: &Leaf<'_>, naming: &Naming, budget: &Budget) -> Result<Option<Self>> {
         match leaf {
-            Leaf::Tags(texts) => Ok(Self::tagged(&parse_all(texts)?, None, naming)),
+            Leaf::Tags(texts) => Ok(Self::tagged(&parse_all(texts, budget)?, None, naming)),
             Leaf::Grouped(texts, tags, callback) => {
-                let expressions = parse_all(texts)?;
+                let expressions = parse_all(texts, budget)?;
                 let selection = Self::tagged(&expressions, None, naming);
                 Ok(selection.map(|selection| selection.grouped(&expressions, tags, callback)))
             }
             Leaf::Path(path) if path.contains(';') => {
                 let Some(tags) = parse_path(path) else { return Ok(None) };
                 let texts: Vec<String> = tags.iter().map(|(tag, value)| format!("{tag}={value}")).collect();
-                Ok(Self::tagged(&parse_all(&texts)?, Some(path_of(&tags)), naming))
+                Ok(Self::tagged(&parse_all(&texts, budget)?, Some(path_of(&tags)), naming))
             }
             Leaf::Path(path) => Self::of_path(path, naming),
         }
@@ -282,6 +284,10 @@ mod tests {
     use crate::domain::point::Point;
     use crate::graphite::naming::tests::visits;
 
+    fn steps() -> Budget {
+        Budget::new(1_000_000_000)
+    }
+
     fn row(labels: &[(&'static str, &'static str)], n: f64) -> Row {
         let mut builder = LabelsBuilder::default();
         for (name, value) in labels {
@@ -302,7 +308,7 @@ mod tests {
     /// Names and sums of the series of a leaf, as after the shards' matchers.
     fn seen(leaf: &Leaf<'_>) -> Vec<String> {
         let window = Window::aligned(0, 30, 10).expect("aligned");
-        let Some(selection) = Selection::of(leaf, &visits()).expect("a leaf") else { return Vec::new() };
+        let Some(selection) = Selection::of(leaf, &visits(), &steps()).expect("a leaf") else { return Vec::new() };
         let matchers: Vec<Matcher> =
             selection.matchers.iter().map(|text| Matcher::parse(text).expect("valid")).collect();
         let mut rows = rows();
@@ -340,7 +346,7 @@ mod tests {
             let texts = vec![format!("name=visits.{name}"), "path!=".to_owned()];
             let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
             let leaf = Leaf::Grouped(texts, tags, callback);
-            Selection::of(&leaf, &visits()).expect("a leaf").expect("one").by
+            Selection::of(&leaf, &visits(), &steps()).expect("a leaf").expect("one").by
         };
         let labels = Some(vec!["country".to_owned(), "path".to_owned()]);
         assert_eq!(by("sum", &["country", "name"], "sum"), labels);
@@ -367,7 +373,7 @@ mod tests {
         for nothing in ["visits", "visits.sum.country", "other.sum", "visits.sum.country.US.x", "visits.nothing"] {
             assert_eq!(seen(&Leaf::Path(nothing)).len(), 0, "{nothing}");
         }
-        let total = Selection::of(&Leaf::Path("*.sum"), &visits()).expect("a leaf").expect("one");
+        let total = Selection::of(&Leaf::Path("*.sum"), &visits(), &steps()).expect("a leaf").expect("one");
         assert_eq!((total.by, total.matchers.len()), (Some(Vec::new()), 0));
     }
 }

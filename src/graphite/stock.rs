@@ -10,7 +10,7 @@ use crate::domain::sketches::Wanted;
 use crate::domain::window::Window;
 
 use super::error::{Result, refuse};
-use super::evaluate::{Leaf, Scope, Source};
+use super::evaluate::{Leaf, Scope, Source, Work};
 use super::leaf::Selection;
 use super::naming::Naming;
 use super::series::Series;
@@ -56,6 +56,7 @@ pub struct Stock<'a> {
     asked: usize,
     values: usize,
     bytes: usize,
+    work: Work,
 }
 
 impl<'a> Stock<'a> {
@@ -63,9 +64,9 @@ impl<'a> Stock<'a> {
     #[must_use]
     pub fn new(naming: &'a Naming, retention: &'a Retention, now_s: i64) -> Self {
         let (there, wanted, steps, wishes) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
-        let (kept, latest_s) = (Kept { retention, now_s }, now_s);
+        let (kept, latest_s, work) = (Kept { retention, now_s }, now_s, Work::default());
         let (max_points, target, asked, values, bytes) = (None, 0, 0, 0, 0);
-        Self { naming, kept, latest_s, max_points, steps, target, wishes, there, wanted, asked, values, bytes }
+        Self { naming, kept, latest_s, max_points, steps, target, wishes, there, wanted, asked, values, bytes, work }
     }
 
     /// The questions that have to be asked before the targets can be evaluated.
@@ -126,7 +127,7 @@ impl<'a> Stock<'a> {
 
 impl Source for Stock<'_> {
     fn fetch(&mut self, leaf: &Leaf<'_>, scope: Scope) -> Result<Vec<Series>> {
-        let Some(selection) = Selection::of(leaf, self.naming)? else { return Ok(Vec::new()) };
+        let Some(selection) = Selection::of(leaf, self.naming, &self.work.steps)? else { return Ok(Vec::new()) };
         let scope = Scope { until_s: scope.until_s.min(self.latest_s), ..scope };
         let steps = self.steps.get_mut(self.target);
         let Some(window) = steps.and_then(|steps| steps.window(scope, self.kept)) else { return Ok(Vec::new()) };
@@ -144,6 +145,10 @@ impl Source for Stock<'_> {
         }
         self.wishes.push((key, selection, window));
         Ok(Vec::new())
+    }
+
+    fn work(&self) -> Work {
+        self.work.clone()
     }
 
     fn is_waiting(&self) -> bool {
@@ -186,11 +191,33 @@ impl Source for Stock<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::budget::Budget;
     use crate::graphite::evaluate::Evaluator;
     use crate::graphite::naming::tests::visits;
     use crate::graphite::target::parse;
 
     const NOW: i64 = 1_792_540_800;
+
+    #[test]
+    fn however_often_targets_are_evaluated_they_share_the_work_of_a_request() {
+        let (naming, retention) = (visits(), Retention::default());
+        let scope = Scope { from_s: NOW - 3600, until_s: NOW };
+        for (target, steps, values, wanted) in [
+            ("exclude(constantLine(1),'(?:a?){200}b')", 5_000_000, 1_000, "(?:a?){200}b"),
+            ("aliasSub(constantLine(1),'(?:a?){200}b','x')", 5_000_000, 1_000, "(?:a?){200}b"),
+            ("constantLine(1)", 5_000_000, 20, "asks for too much"),
+        ] {
+            let mut stock = Stock::new(&naming, &retention, NOW);
+            stock.work = Work { steps: Budget::new(steps), values: Budget::new(values) };
+            let targets = [parse(target).expect("a target")];
+            let refused = (0..20)
+                .find_map(|at| Some((at, Evaluator::new(&mut stock, NOW, &|_| 0).targets(&targets, scope).err()?.0)));
+            assert!(
+                refused.as_ref().is_some_and(|(at, text)| *at > 0 && text.contains(wanted)),
+                "{target} {refused:?}"
+            );
+        }
+    }
 
     #[test]
     fn equal_leaves_are_one_question_and_so_are_two_aggregates_of_one() {

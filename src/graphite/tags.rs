@@ -3,6 +3,7 @@
 //!
 //! Source: graphite-web 1.1.10, `tags/{base,localdatabase}.py`.
 
+use crate::domain::budget::Budget;
 use crate::domain::pattern::Pattern;
 
 use super::error::{Refusal, Result, refuse};
@@ -50,6 +51,12 @@ impl TagExpression {
         Ok(Self { tag: tag.to_owned(), spec: spec.to_owned(), is_wanted, regex })
     }
 
+    /// The same with a budget of steps that others share.
+    #[must_use]
+    pub fn sharing(self, budget: &Budget) -> Self {
+        Self { regex: self.regex.map(|regex| regex.sharing(budget)), ..self }
+    }
+
     /// Whether it has a regular expression.
     #[must_use]
     pub fn is_regex(&self) -> bool {
@@ -78,15 +85,17 @@ impl TagExpression {
     }
 }
 
-/// The expressions of a request.
+/// The expressions of a leaf, which share a budget.
 ///
 /// # Errors
 /// When there are too many, one is none, or none requires a value.
-pub fn parse_all(texts: &[String]) -> Result<Vec<TagExpression>> {
+pub fn parse_all(texts: &[String], budget: &Budget) -> Result<Vec<TagExpression>> {
     if texts.len() > MAX_EXPRESSIONS {
         return refuse(format!("at most {MAX_EXPRESSIONS} tag expressions are allowed"));
     }
-    let all: Vec<TagExpression> = texts.iter().map(|text| TagExpression::parse(text)).collect::<Result<_>>()?;
+    let parsed = texts.iter().map(|text| Ok(TagExpression::parse(text)?.sharing(budget)));
+    let all: Vec<TagExpression> = parsed.collect::<Result<_>>()?;
+    all.iter().try_for_each(TagExpression::check)?;
     if all.iter().all(|one| one.accepts_value("")) {
         return refuse("At least one tagspec must not match the empty string");
     }
@@ -126,7 +135,9 @@ mod tests {
 
     #[test]
     fn one_must_require_a_value() {
-        let all = |texts: &[&str]| parse_all(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>());
+        let all = |texts: &[&str]| {
+            parse_all(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(), &Budget::new(1_000_000))
+        };
         assert!(all(&["name=a", "b="]).is_ok());
         for texts in [&[][..], &["a="], &["a!=b"], &["a=~.*"], &["a!=~b"]] {
             assert_eq!(all(texts).expect_err("refused").0, "At least one tagspec must not match the empty string");

@@ -157,7 +157,7 @@ impl QueryText {
                 distinct: distinct.iter().fold(0, |bits, number| bits | 1 << number),
             },
             window: Window::aligned(self.from_s, self.to_s, self.step_s)?,
-            matchers: self.matchers.iter().map(|text| Matcher::parse(text)).collect::<Result<_, _>>()?,
+            matchers: Matcher::parse_all(&self.matchers)?,
             by: self.by.clone().map_or(By::All, By::Names),
         })
     }

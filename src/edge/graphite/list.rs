@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use crate::domain::budget::Budget;
+use crate::domain::pattern::MAX_STEPS;
 use crate::domain::sketches::Wanted;
 use crate::domain::window::Window;
 use crate::graphite::catalogue::{Find, Found, MAX_LIMIT, completer_json, limit, listed, tree_json};
@@ -139,7 +141,9 @@ impl Exchange {
         let mut values = self.values_of(id, name, prefix, MAX_LIMIT).await?;
         if name == "name" {
             // Every series has every aggregate, so what is said of labels does not matter.
-            let names = expressions.iter().map(|text| TagExpression::parse(text)).collect::<Result<Vec<_>, _>>()?;
+            let budget = Budget::new(MAX_STEPS);
+            let parsed = expressions.iter().map(|text| Ok(TagExpression::parse(text)?.sharing(&budget)));
+            let names = parsed.collect::<Result<Vec<_>, Refusal>>()?;
             let names: Vec<TagExpression> = names.into_iter().filter(|one| one.tag == "name").collect();
             values.retain(|value, _| names.iter().all(|one| one.accepts_value(value)));
             names.iter().try_for_each(TagExpression::check)?;
@@ -166,7 +170,9 @@ impl Exchange {
         let config = self.config(id).await?;
         let (naming, mut kept) = (naming(&config), self.kept(&config));
         let leaf = Leaf::Tags(expressions.to_vec());
-        let Some(selection) = Selection::of(&leaf, &naming)? else { return Ok(BTreeMap::new()) };
+        let Some(selection) = Selection::of(&leaf, &naming, &Budget::new(MAX_STEPS))? else {
+            return Ok(BTreeMap::new());
+        };
         let now_s = self.now_ms.div_euclid(1000);
         let time =
             |name| value(pairs, name).filter(|text| !text.is_empty()).map(|text| parse_time(text, now_s, &|_| 0));
@@ -184,7 +190,8 @@ impl Exchange {
     /// Whether expressions about names alone accept a name of this stream.
     async fn has_name(&self, id: &StreamId, expressions: &[String]) -> Result<bool, Problem> {
         let naming = naming(&*self.config(id).await?);
-        Ok(expressions.is_empty() || Selection::of(&Leaf::Tags(expressions.to_vec()), &naming)?.is_some())
+        let leaf = Leaf::Tags(expressions.to_vec());
+        Ok(expressions.is_empty() || Selection::of(&leaf, &naming, &Budget::new(MAX_STEPS))?.is_some())
     }
 
     /// All tags, sorted.

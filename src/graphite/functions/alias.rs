@@ -29,7 +29,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
         params: &[SERIES, SEARCH, REPLACE],
         about: "Names in which what a regular expression finds is replaced; \\1 is its first group.",
         run: |call| {
-            let (regex, replace, mut series) = (compile(&call.text(1))?, call.text(2), call.series(0));
+            let (regex, replace, mut series) =
+                (compile(&call.text(1), &call.evaluator.work.steps)?, call.text(2), call.series(0));
             for one in &mut series {
                 one.name = substitute(&regex, &replace, &one.name)?;
             }
@@ -118,7 +119,8 @@ fn substr(name: &str, start: i64, stop: i64) -> String {
 }
 
 fn by_query(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
-    let (regex, replace, name, mut series) = (compile(&call.text(1))?, call.text(2), call.text(3), call.series(0));
+    let (regex, replace, name, mut series) =
+        (compile(&call.text(1), &call.evaluator.work.steps)?, call.text(2), call.text(3), call.series(0));
     for one in &mut series {
         let query = substitute(&regex, &replace, &one.name)?;
         let Some(first) = call.evaluator.text(&query, call.scope)?.into_iter().next() else {

@@ -199,7 +199,7 @@ fn ranked(call: &mut Call<'_, '_>, func: &str, is_reverse: bool) -> Result<Vec<S
 }
 
 fn named(call: &mut Call<'_, '_>, wanted: bool) -> Result<Vec<Series>> {
-    let pattern = compile(&call.text(1))?;
+    let pattern = compile(&call.text(1), &call.evaluator.work.steps)?;
     let kept = retained(call, &mut |series| pattern.matches(&series.name) == wanted);
     pattern.check().map_err(|error| Refusal(error.to_string()))?;
     kept
@@ -256,7 +256,7 @@ fn outside(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
 }
 
 fn use_above(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
-    let (value, regex, replace) = (call.float(1), compile(&call.text(2))?, call.text(3));
+    let (value, regex, replace) = (call.float(1), compile(&call.text(2), &call.evaluator.work.steps)?, call.text(3));
     let mut made = Vec::new();
     for one in call.series(0) {
         if Aggregate::Max.of(&one.values) > value {

@@ -3,11 +3,16 @@
 
 use regex_lite::Captures;
 
+use crate::domain::budget::Budget;
 use crate::domain::pattern::Pattern;
 use crate::graphite::error::{Refusal, Result, refuse};
 
-pub(super) fn compile(pattern: &str) -> Result<Pattern> {
-    let compiled = Pattern::anywhere(pattern);
+/// A replacement makes a name longer by at most this many bytes: a name can be replaced many times, each time by several of itself.
+const MAX_GROWTH_BYTES: usize = 4 << 10;
+
+/// A pattern that takes its steps of a request's budget.
+pub(super) fn compile(pattern: &str, budget: &Budget) -> Result<Pattern> {
+    let compiled = Pattern::anywhere(pattern).map(|pattern| pattern.sharing(budget));
     compiled.map_err(|error| Refusal(format!("{pattern:?} is not a regular expression: {error}")))
 }
 
@@ -19,7 +24,7 @@ pub(super) fn substitute(pattern: &Pattern, template: &str, text: &str) -> Resul
         let Some(captures) = regex.captures_at(text, at) else { break };
         let found = captures.get(0).map_or(at..at, |found| found.range());
         out.push_str(&text[copied..found.start]);
-        expand(template, &captures, &mut out)?;
+        expand(template, &captures, &mut out, text.len() + MAX_GROWTH_BYTES)?;
         copied = found.end;
         // Behind an empty match the next character is copied.
         let next = text[found.end..].chars().next().map_or(1, char::len_utf8);
@@ -29,11 +34,14 @@ pub(super) fn substitute(pattern: &Pattern, template: &str, text: &str) -> Resul
     Ok(out)
 }
 
-/// A replacement with `\1`, `\g<1>` and `\g<name>`.
-fn expand(template: &str, captures: &Captures<'_>, out: &mut String) -> Result<()> {
+/// A replacement with `\1`, `\g<1>` and `\g<name>`, up to so many bytes in all.
+fn expand(template: &str, captures: &Captures<'_>, out: &mut String, max_bytes: usize) -> Result<()> {
     let mut rest = template;
     while let Some((plain, escaped)) = rest.split_once('\\') {
         out.push_str(plain);
+        if out.len() > max_bytes {
+            return too_long();
+        }
         let digits = escaped.bytes().take(2).take_while(u8::is_ascii_digit).count();
         let (group, behind) = if digits > 0 {
             (&escaped[..digits], &escaped[digits..])
@@ -60,7 +68,11 @@ fn expand(template: &str, captures: &Captures<'_>, out: &mut String) -> Result<(
         rest = behind;
     }
     out.push_str(rest);
-    Ok(())
+    if out.len() > max_bytes { too_long() } else { Ok(()) }
+}
+
+fn too_long<T>() -> Result<T> {
+    refuse(format!("a replacement makes a name longer by more than {MAX_GROWTH_BYTES} bytes"))
 }
 
 #[cfg(test)]
@@ -68,7 +80,7 @@ mod tests {
     use super::*;
 
     fn sub(pattern: &str, template: &str, text: &str) -> Result<String> {
-        substitute(&compile(pattern)?, template, text)
+        substitute(&compile(pattern, &Budget::new(100_000_000))?, template, text)
     }
 
     #[test]
@@ -84,6 +96,17 @@ mod tests {
         ] {
             assert_eq!(sub(pattern, template, text).as_deref(), Ok(wanted), "{pattern}");
         }
+        let mut name = "a".repeat(100);
+        let grown = (0..32).find_map(|_| match sub("(.*)", &r"\1".repeat(30), &name) {
+            Ok(longer) => {
+                name = longer;
+                None
+            }
+            Err(error) => Some(error.0),
+        });
+        assert!(
+            name.len() < 100 + 32 * MAX_GROWTH_BYTES && grown.is_some_and(|text| text.contains("longer by more than"))
+        );
         for (pattern, template) in [("(", ""), ("a", r"\1"), ("a", r"\q"), ("a", "\\"), ("(?:x{1000}){300}", "")] {
             assert!(sub(pattern, template, "a").is_err(), "{pattern}");
         }

@@ -43,13 +43,12 @@ pub(super) struct Plan {
 
 impl<S: Sql> Engine<S> {
     pub(super) fn plan(&self, ask: &Remove, now_ms: i64) -> Result<Plan, RemoveError> {
-        let matchers = ask.matchers.iter().map(|text| Matcher::parse(text)).collect::<Result<Vec<_>, _>>();
+        let matchers = Matcher::parse_all(&ask.matchers);
         let matchers = matchers.map_err(|error| RemoveError::Matcher(error.to_string()))?;
         let is_wanted = |labels: &Labels| matchers.iter().all(|matcher| matcher.accepts(labels));
         let wanted: Vec<SeriesId> =
             self.dictionary.labels().filter(|(_, labels)| is_wanted(labels)).map(|(series, _)| series).collect();
-        let checked = matchers.iter().try_for_each(Matcher::check);
-        checked.map_err(|error| RemoveError::Matcher(error.to_string()))?;
+        Matcher::check_all(&matchers).map_err(|error| RemoveError::Matcher(error.to_string()))?;
         let series = self.numbers(&wanted);
         let Some(span) = ask.span() else { return Ok(self.whole(series, wanted)) };
         span.check(&self.record.config.retention, now_ms / 1000)?;

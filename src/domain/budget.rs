@@ -1,0 +1,45 @@
+//! A budget of steps that everything one request computes shares. It is counted and never measured, so that the same
+//! request gets the same answer on every machine.
+
+use std::cell::Cell;
+use std::rc::Rc;
+
+/// How many steps are left. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Budget(Rc<Cell<Option<u64>>>);
+
+impl Budget {
+    /// A budget of this many steps.
+    #[must_use]
+    pub fn new(steps: u64) -> Self {
+        Self(Rc::new(Cell::new(Some(steps))))
+    }
+
+    /// Takes steps before they are made; whether there were enough. Once there were not, there are none.
+    #[must_use]
+    pub fn take(&self, steps: u64) -> bool {
+        self.0.set(self.0.get().and_then(|left| left.checked_sub(steps)));
+        !self.is_used_up()
+    }
+
+    /// Whether more steps were asked for than there were.
+    #[must_use]
+    pub fn is_used_up(&self) -> bool {
+        self.0.get().is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_a_budget_and_what_is_used_up_stays_so() {
+        let (one, other) = {
+            let budget = Budget::new(10);
+            (budget.clone(), budget)
+        };
+        assert!(one.take(6) && other.take(4) && !one.is_used_up());
+        assert!(!other.take(1) && !one.take(0) && one.is_used_up());
+    }
+}
