@@ -14,6 +14,7 @@ mod report;
 mod server;
 mod storage;
 mod stream;
+mod turns;
 
 use std::fs;
 use std::io::Write;
@@ -48,10 +49,15 @@ fn main() {
     let folder = std::env::temp_dir().join(format!("heartbeat-bench-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("the temporary folder is writable");
     let mut report = Report::default();
-    // `cargo bench --bench system -- live` measures nothing else.
-    let is_live_only = std::env::args().any(|argument| argument == "live");
-    live::measure(&Server::heartbeat(&folder.join("live")), &mut report);
-    if !is_live_only {
+    // `cargo bench --bench system -- live` and `.. turns` measure nothing else.
+    let only = |what: &str| std::env::args().any(|argument| argument == what);
+    if !only("turns") {
+        live::measure(&Server::heartbeat(&folder.join("live")), &mut report);
+    }
+    if !only("live") {
+        turns::measure(&Server::heartbeat(&folder.join("turns")), &mut report);
+    }
+    if !only("live") && !only("turns") {
         measure(&folder, &mut report);
         report.conclude();
     }

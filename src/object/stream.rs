@@ -212,6 +212,8 @@ impl Stream {
 
     /// The alarm comes at once: the new retention may keep less, and an idle stream has no other event.
     async fn patch(&self, patch: StreamPatch) -> Answer {
+        // Most of what a change of `distinct` seals, and the alarm otherwise.
+        self.shared.seal_in_turns().await;
         let command = Command::Patch(Box::new(self.sealed(patch).await?));
         let answer = self.shared.obey(command)?;
         self.shared.set_alarm(1).await;

@@ -1,0 +1,87 @@
+//! How long a write of one point to a stream waits while another stream of the same isolate works as hard as it may.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::{scope, sleep};
+use std::time::{Duration, Instant};
+
+use crate::http::{Connection, request};
+use crate::load::percentile_ms;
+use crate::report::Report;
+use crate::server::{OWNER_TOKEN, Server};
+use crate::stream;
+
+const RUN: Duration = Duration::from_secs(10);
+const PACE: Duration = Duration::from_millis(5);
+/// Of each large batch.
+const POINTS: u64 = 10_000;
+const SERIES: u64 = 4_000;
+const DAY_S: u64 = 86_390;
+
+/// Measures it twice: quiet, and while batches of long points, the seals that they cause and the widest query follow one another.
+pub(crate) fn measure(server: &Server, report: &mut Report) {
+    let [busy, other] = ["busy", "other"].map(|name| stream::create(server, name));
+    let write = &stream::writes(&other, &[r#"{"n":1}"#.to_owned()])[0];
+    let is_over = AtomicBool::new(true);
+    report_waits(report, "quiet_stream", &waits(server, write, Duration::from_secs(2)));
+    is_over.store(false, Ordering::Relaxed);
+    scope(|scope| {
+        scope.spawn(|| {
+            for batch in 0.. {
+                if is_over.load(Ordering::Relaxed) {
+                    break;
+                }
+                stream::write_all(server, &busy, std::iter::once(long_points(batch)));
+            }
+        });
+        scope.spawn(|| {
+            let path = format!("/v1/streams/{busy}/rollup?from=-24h&step=1m&by=a&top=50");
+            let (query, mut body) = (request("GET", &path, Some(OWNER_TOKEN), ""), Vec::new());
+            let mut connection = Connection::open(&server.address);
+            while !is_over.load(Ordering::Relaxed) {
+                // One that is beyond a budget is refused after it was worked on.
+                connection.send(&query, &mut body);
+            }
+        });
+        report_waits(report, "other_stream", &waits(server, write, RUN));
+        is_over.store(true, Ordering::Relaxed);
+    });
+}
+
+fn report_waits(report: &mut Report, name: &str, waits: &[Duration]) {
+    for percent in [50, 99, 100] {
+        report.set(&format!("{name}_write_p{percent}_ms"), percentile_ms(waits, percent));
+    }
+}
+
+/// How long writes take, one after the other, in ascending order.
+fn waits(server: &Server, write: &[u8], time: Duration) -> Vec<Duration> {
+    let (mut connection, mut body) = (Connection::open(&server.address), Vec::new());
+    let (begun, mut waits) = (Instant::now(), Vec::new());
+    while begun.elapsed() < time {
+        let sent = Instant::now();
+        assert_eq!(connection.send(write, &mut body), 202, "{}", String::from_utf8_lossy(&body));
+        waits.push(sent.elapsed());
+        sleep(PACE);
+    }
+    waits.sort_unstable();
+    waits
+}
+
+/// Points of up to a day that end anywhere in the last one, in many series: no two batches have the same.
+fn long_points(batch: u64) -> String {
+    let now_s = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970").as_secs();
+    let mut random = 0x9e37_79b9_7f4a_7c15 ^ (batch + 1);
+    let mut below = |limit: u64| {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        random % limit
+    };
+    let points: Vec<String> = (0..POINTS)
+        .map(|_| {
+            let (a, t) = (below(SERIES), now_s - 60 - below(DAY_S - 120));
+            format!(r#"{{"n":1,"p":{},"t":{t},"v":{{"a":"{a}"}}}}"#, DAY_S - below(400))
+        })
+        .collect();
+    format!("[{}]", points.join(","))
+}
