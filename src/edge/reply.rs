@@ -13,9 +13,12 @@ use super::cors::Cors;
 use super::kept::Kept;
 use super::sending::send;
 
+/// So many heads are kept: in a flood, writes that are stored and two or three kinds of refusals take turns.
+const KEPT_HEADS: usize = 4;
+
 thread_local! {
-    /// The last head and what it became. Most answers have the same one, and making it costs more than all the rest.
-    static LAST: RefCell<Option<(Head, ResponseInit)>> = const { RefCell::new(None) };
+    /// The last heads and what they became, the latest first. Most answers have the same ones, and making one costs more than all the rest.
+    static LAST: RefCell<Vec<(Head, ResponseInit)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Status and headers, as JavaScript wants them together.
@@ -28,8 +31,9 @@ struct Head {
 impl Head {
     fn into_init(self) -> Result<ResponseInit> {
         LAST.with_borrow_mut(|last| {
-            if let Some((_, init)) = last.as_ref().filter(|(head, _)| *head == self) {
-                return Ok(init.clone());
+            if let Some(index) = last.iter().position(|(head, _)| *head == self) {
+                last[..=index].rotate_right(1);
+                return Ok(last[0].1.clone());
             }
             let headers = Headers::new()?;
             for (name, value) in &self.headers {
@@ -38,7 +42,8 @@ impl Head {
             let init = ResponseInit::new();
             init.set_status(self.status);
             init.set_headers(&headers);
-            *last = Some((self, init.clone()));
+            last.truncate(KEPT_HEADS - 1);
+            last.insert(0, (self, init.clone()));
             Ok(init)
         })
     }

@@ -99,6 +99,10 @@ impl Request {
         self.request.body().is_some()
     }
 
+    pub(super) const fn is_body_read(&self) -> bool {
+        self.is_body_read
+    }
+
     /// A promise of the whole body, as a `Uint8Array`.
     pub(super) fn bytes(&mut self) -> Result<Promise> {
         self.is_body_read = true;

@@ -74,10 +74,11 @@ impl Stream {
     fn accept(&self, write: &[u8], now_ms: i64) -> std::result::Result<Accepted, Refusal> {
         let WriteRequest { shards, writer, earlier_key, body_bytes, frame } =
             WriteRequest::parse(write).map_err(|error| other_version(&error))?;
-        let (Frame { key, outcome, label_sets, .. }, numbers, cost) =
-            whole_frame(frame, body_bytes).map_err(|error| other_version(&error))?;
-        let only_asks = outcome.accepted == 0;
-        let (known, fence, earlier, is_known, new_series) = self.shared.amid_engine(|engine| {
+        let (parsed, known, fence, earlier) = self.shared.amid_engine(|engine| {
+            let knows = |series| engine.knows(series);
+            let parsed = whole_frame(frame, body_bytes, knows).map_err(|error| other_version(&error))?;
+            let (Frame { key, outcome, .. }, ..) = &parsed;
+            let only_asks = outcome.accepted == 0;
             self.shared.renew_salt(engine, now_ms)?;
             let known = admit(engine, &writer, only_asks).inspect_err(|refusal| {
                 if *refusal == Refusal::WrongWriteKey {
@@ -89,7 +90,6 @@ impl Stream {
                 return Err(Refusal::Overloaded);
             }
             let fence = self.shared.hear(engine, shards).map_err(|error| internal(&error))?;
-            let is_known = numbers.iter().all(|series| engine.knows(*series));
             let mut earlier = None;
             for key in [key.as_ref(), earlier_key.as_ref().filter(|_| key.is_some())].into_iter().flatten() {
                 if earlier.is_none() {
@@ -99,8 +99,9 @@ impl Stream {
             if earlier.is_some() {
                 engine.charge_repeated(&writer, now_ms);
             }
-            Ok((known, fence, earlier, is_known, engine.new_series(&label_sets)))
+            Ok((parsed, known, fence, earlier))
         })?;
+        let (Frame { key, outcome, label_sets, .. }, is_known, cost) = parsed;
         if let Some(earlier) = earlier {
             return Ok(Accepted::Answered(WriteAnswer::Earlier(earlier.to_json().into_bytes())));
         }
@@ -111,7 +112,7 @@ impl Stream {
         if let Some((committed, outcome)) = key.and_then(|key| queue.join(&key)) {
             return Ok(Accepted::Waits { committed, earlier: Some(outcome) });
         }
-        if only_asks {
+        if outcome.accepted == 0 {
             return Ok(Accepted::Answered(WriteAnswer::Stored { numbers: Vec::new(), first: 0, overflow: 0 }));
         }
         if key.is_some() && !fence.admits(shards) {
@@ -119,10 +120,12 @@ impl Stream {
         }
         let room = queue.room(frame.len(), writer.who == Who::Open)?;
         let (points, rejected) = (outcome.accepted, outcome.rejected_total());
-        let charged = self
-            .shared
-            .amid_engine(|engine| Ok((engine.charge(&writer, cost, key, now_ms)?, engine.networks_of(&writer))));
-        let (charge, networks) = charged.inspect_err(|_| {
+        let charged = self.shared.amid_engine(|engine| {
+            let charge = engine.charge(&writer, cost, key, now_ms)?;
+            // Looked up only of what is admitted: in a flood most is not.
+            Ok((charge, engine.networks_of(&writer), engine.new_series(&label_sets)))
+        });
+        let (charge, networks, new_series) = charged.inspect_err(|_| {
             let tally = Tally { rejected: points + rejected, ..Tally::default() };
             self.shared.count(&writer, &known, 0, tally);
         })?;
@@ -155,20 +158,26 @@ fn admit(engine: &Engine<ObjectSql>, writer: &Writer<'_>, only_asks: bool) -> st
     if engine.is_behind(known.class) && !only_asks { Err(Refusal::Overloaded) } else { Ok(known) }
 }
 
-/// A frame that is sound to its last point, as what is in the log must be, the numbers of known series in it, and what it
-/// costs with a body of so many bytes.
-fn whole_frame(bytes: &[u8], body_bytes: u64) -> std::result::Result<(Frame<'_>, Vec<SeriesId>, Cost), Malformed> {
-    let (frame, mut numbers) = (Frame::parse(bytes)?, Vec::new());
+/// A frame that is sound to its last point, as what is in the log must be, whether all numbers of series in it are known, and what
+/// it costs with a body of so many bytes. In one walk that takes no memory.
+fn whole_frame(
+    bytes: &[u8],
+    body_bytes: u64,
+    knows: impl Fn(SeriesId) -> bool,
+) -> std::result::Result<(Frame<'_>, bool, Cost), Malformed> {
+    let frame = Frame::parse(bytes)?;
+    let (mut is_known, mut last) = (true, None);
     let mut meter = Meter::new(body_bytes.max(bytes.len() as u64), frame.arrived_ms);
     frame.each_point(|set, point| {
-        let known = match set {
+        let series = match set {
             LabelSet::Known(series) => Some(series),
             LabelSet::New(_) => None,
         };
-        if known.is_some() && known.as_ref() != numbers.last() {
-            numbers.extend(known);
+        if series != last {
+            is_known &= series.is_none_or(&knows);
+            last = series;
         }
-        meter.add(known, point);
+        meter.add(series, point);
     })?;
-    Ok((frame, numbers, meter.cost()))
+    Ok((frame, is_known, meter.cost()))
 }

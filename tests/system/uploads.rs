@@ -323,3 +323,31 @@ fn any_write(stream: &Stream, client: usize, number: usize) {
         assert!(is_sent && read.is_ok() && is_fine, "{path} {head}: {answer}");
     }
 }
+
+#[test]
+fn a_connection_stays_open_after_a_body_was_refused() {
+    const SAID: &str = "HTTP/1.1 404";
+    let address = Server::shared().url.strip_prefix("http://").expect("plain HTTP");
+    let read_until = |socket: &mut TcpStream, seen: &mut String, answers: usize| {
+        let mut buffer = [0; 4096];
+        while seen.matches(SAID).count() < answers || !seen.ends_with('}') {
+            let bytes = socket.read(&mut buffer).expect("it answers");
+            assert!(bytes > 0, "closed after {seen}");
+            seen.push_str(std::str::from_utf8(&buffer[..bytes]).expect("text"));
+        }
+    };
+    // What is small is read whole, what is larger in pieces. Without either the runtime closes the connection while the body is on its way.
+    for bytes in [1, 14 << 10, 200 << 10] {
+        let mut socket = TcpStream::connect(address).expect("the server listens");
+        socket.set_read_timeout(Some(SOON)).expect("not zero");
+        let mut seen = String::new();
+        for round in 0..5 {
+            let head = format!(
+                "POST /v1/streams/forged/points HTTP/1.1\r\nHost: {address}\r\nContent-Length: {bytes}\r\n\r\n"
+            );
+            socket.write_all(head.as_bytes()).expect("it reads heads");
+            socket.write_all(&vec![b' '; bytes]).expect("it reads bodies");
+            read_until(&mut socket, &mut seen, round + 1);
+        }
+    }
+}
