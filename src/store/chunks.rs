@@ -57,8 +57,7 @@ pub struct Sealed {
 ///
 /// # Errors
 /// As [`Sql::run`], and [`StoreError::Full`] where the other place is full too.
-#[cfg(test)]
-#[expect(clippy::needless_pass_by_value, reason = "tests make them for this")]
+#[expect(clippy::needless_pass_by_value, reason = "tests and benches make them for this")]
 pub fn seal(
     sql: &impl Sql,
     layer: Layer,
