@@ -65,7 +65,8 @@ impl Exchange {
             return Ok(Body::default());
         }
         let sender = self.sender();
-        let _upload = Upload::begin(sender)?;
+        let is_tiny = length.is_some_and(|length| length <= TINY_BYTES);
+        let _upload = Upload::begin(sender, is_tiny)?;
         let room = Room::of(sender == Sender::Trusted);
         match length {
             Some(length) if length > max_bytes => Err(too_large(max_bytes)),
