@@ -162,3 +162,24 @@ fn what_the_readme_shows_of_writers_stands_in_their_manuals_whose_examples_are_r
         assert!(!shown.is_empty() && shown.iter().all(|block| manual.contains(block)), "{opening}");
     }
 }
+
+#[test]
+fn the_shares_of_memory_are_those_of_the_document() {
+    let (design, memory) = (read(&root().join("DESIGN.md")), read(&root().join("src/memory.rs")));
+    let (_, section) = design.split_once("## What bounds memory?").expect("DESIGN.md says it");
+    let told: Vec<(&str, &str)> = section
+        .lines()
+        .filter(|line| line.starts_with("| ") && !line.starts_with("| share"))
+        .map_while(|line| {
+            let mut cells = line.trim_matches('|').split('|').map(str::trim);
+            Some((cells.next()?, cells.next()?))
+        })
+        .take_while(|(_, mib)| mib.parse::<u32>().is_ok())
+        .collect();
+    let shares = memory.lines().filter_map(|line| line.trim().strip_prefix("Self::")?.split_once(" => "));
+    let kept: Vec<(String, &str)> =
+        shares.filter_map(|(name, value)| Some((name.to_lowercase(), value.strip_suffix(" * MIB,")?))).collect();
+    let told: Vec<(String, &str)> = told.into_iter().map(|(name, mib)| (name.to_owned(), mib)).collect();
+    assert_eq!(told, kept, "the table in DESIGN.md, and src/memory.rs");
+    assert_eq!(told.len(), 5);
+}
