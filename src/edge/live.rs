@@ -1,6 +1,7 @@
 //! Reading live: the one answer of `deltas`, and `live` as a socket, which home holds, or as events, which are sent from here:
 //! an object that sent them would be awake for as long as anybody reads.
 
+use std::cell::Cell;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -24,6 +25,12 @@ use super::{Exchange, StreamId, other_version};
 
 /// How often the stream is asked for events.
 const ASK_MS: u64 = 1_000;
+/// Where there are several shards and none has anything new, the pauses double up to this: how late a reader hears of the first point after
+/// a quiet time at most.
+const MAX_PAUSE_MS: u64 = 15_000;
+/// An answer may make so many calls: an invocation has 1,000 on the Free plan, and the directory and the upgrade take some. The browser
+/// comes back: of 64 shards after 12 asks, which are 12 s while points come and some two minutes while none do.
+const MAX_CALLS: u32 = 800;
 /// A comment keeps the connection open when nothing happens for so long.
 const COMMENT_MS: i64 = 15_000;
 /// Events end after so long, and browsers come back. So a reader that has gone costs no more, whether it is noticed or not.
@@ -46,6 +53,9 @@ struct Events {
     cursor: LiveCursor,
     sent_ms: i64,
     config: Rc<StreamConfig>,
+    /// How often all shards were asked.
+    asks: Cell<u32>,
+    pause_ms: u64,
 }
 
 /// A message with the memory that it takes.
@@ -57,7 +67,8 @@ struct Counted {
 impl Exchange {
     pub(super) async fn read_deltas(&self, id: &StreamId) -> Result<Reply, Problem> {
         let (config, query, after) = self.live_params(id).await?;
-        let Counted { message, .. } = self.look_counted(id, &query, &after, self.now_ms, &config).await?;
+        let Counted { message, _kept } =
+            self.look_counted(id, &query, &after, self.now_ms, &config, &Cell::new(0)).await?;
         Ok(fresh(message.json))
     }
 
@@ -70,9 +81,10 @@ impl Exchange {
         // A browser that comes back has the same URL as before, and knows better.
         let last = self.header("Last-Event-ID").and_then(|text| LiveCursor::parse(&text).ok());
         let after = last.unwrap_or(after);
-        let first = self.look_counted(id, &query, &after, self.now_ms, &config).await?;
+        let asks = Cell::new(0);
+        let first = self.look_counted(id, &query, &after, self.now_ms, &config, &asks).await?;
         let (exchange, id, cursor) = (self.again(), id.clone(), first.message.cursor.clone());
-        let events = Events { exchange, id, query, cursor, sent_ms: self.now_ms, config };
+        let events = Events { exchange, id, query, cursor, sent_ms: self.now_ms, config, asks, pause_ms: ASK_MS };
         let (writer, body) = pipe();
         self.context.wait_until(async move {
             events.send_all(&writer, first).await;
@@ -106,6 +118,7 @@ impl Exchange {
         after: &LiveCursor,
         at_ms: i64,
         config: &StreamConfig,
+        asks: &Cell<u32>,
     ) -> Result<Counted, Problem> {
         let (mut kept, mut wanted, begun_ms) = (self.kept_live(config), MESSAGE_BYTES, now_ms());
         loop {
@@ -115,7 +128,7 @@ impl Exchange {
                 }
                 Delay::from(Duration::from_millis(LOOK_MS)).await;
             }
-            let message = self.look(id, query, after.clone(), at_ms).await?;
+            let message = self.look(id, query, after.clone(), at_ms, asks).await?;
             wanted = message.json.capacity();
             if wanted <= kept.bytes() || kept.resize(wanted).is_ok() {
                 return Ok(Counted { message, _kept: kept });
@@ -125,9 +138,17 @@ impl Exchange {
     }
 
     /// What a reader sees who has seen the stream up to a cursor.
-    async fn look(&self, id: &StreamId, query: &LiveQuery, after: LiveCursor, now_ms: i64) -> Result<Message, Problem> {
+    async fn look(
+        &self,
+        id: &StreamId,
+        query: &LiveQuery,
+        after: LiveCursor,
+        now_ms: i64,
+        asks: &Cell<u32>,
+    ) -> Result<Message, Problem> {
         let mut look = Look::new(query, after, now_ms)?;
         while let Some(ask) = look.ask() {
+            asks.set(asks.get() + 1);
             let mut take = |parts: &[u8]| {
                 let parts = split(parts).map_err(|error| other_version(&error))?;
                 let part = parts.first().ok_or(Problem::OtherVersion)?;
@@ -147,14 +168,17 @@ impl Events {
             return;
         }
         loop {
-            Delay::from(Duration::from_millis(ASK_MS)).await;
+            Delay::from(Duration::from_millis(self.pause_ms)).await;
             let now = now_ms();
-            if now > self.exchange.now_ms + MAX_LIFE_MS {
+            let shards = self.config.layout.shards();
+            if now > self.exchange.now_ms + MAX_LIFE_MS || self.asks.get() >= max_asks(shards) {
                 return;
             }
             // Why it fails is told when the browser comes back.
-            let looked = self.exchange.look_counted(&self.id, &self.query, &self.cursor, now, &self.config).await;
+            let (id, query, asks) = (&self.id, &self.query, &self.asks);
+            let looked = self.exchange.look_counted(id, query, &self.cursor, now, &self.config, asks).await;
             let Ok(counted) = looked else { return };
+            self.pause_ms = pause_ms(self.pause_ms, shards, !counted.message.is_empty);
             self.cursor.clone_from(&counted.message.cursor);
             if counted.message.is_empty && now <= self.sent_ms + COMMENT_MS {
                 continue;
@@ -175,6 +199,16 @@ impl Events {
 /// A message is taken within this, or its reader is given up: so nobody holds its memory for long.
 const MESSAGE_MS: i64 = 60_000;
 
+/// How often all shards may be asked for one answer.
+fn max_asks(shards: u16) -> u32 {
+    MAX_CALLS / u32::from(shards)
+}
+
+/// How long shards are left alone after an ask that brought news or none.
+fn pause_ms(pause_ms: u64, shards: u16, has_news: bool) -> u64 {
+    if has_news || shards == 1 { ASK_MS } else { (2 * pause_ms).min(MAX_PAUSE_MS) }
+}
+
 /// Whether the reader has all of an event, of which nothing is left then.
 async fn is_sent(writer: &PipeWriter, Counted { message, _kept }: Counted) -> bool {
     let kind = if message.is_snapshot { "snapshot" } else { "delta" };
@@ -190,4 +224,27 @@ async fn is_sent(writer: &PipeWriter, Counted { message, _kept }: Counted) -> bo
     }
     piece.extend_from_slice(b"\n\n");
     is_taken(writer, &piece).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_ends_before_its_calls_to_shards_do() {
+        assert_eq!([1, 4, 64].map(max_asks), [800, 200, 12]);
+        // One shard lives for all of its time, at one ask per second.
+        assert!(i64::from(max_asks(1)) > MAX_LIFE_MS / 1_000);
+    }
+
+    #[test]
+    fn several_quiet_shards_are_asked_seldom_and_one_always() {
+        let mut pause = ASK_MS;
+        let pauses = [false, false, false, false, false, true, false].map(|has_news| {
+            pause = pause_ms(pause, 64, has_news);
+            pause
+        });
+        assert_eq!(pauses, [2_000, 4_000, 8_000, 15_000, 15_000, 1_000, 2_000]);
+        assert_eq!(pause_ms(ASK_MS, 1, false), ASK_MS);
+    }
 }

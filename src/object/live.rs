@@ -6,6 +6,7 @@
 //! object's memory goes.
 
 mod broadcast;
+mod incoming;
 mod socket;
 
 use std::cell::RefMut;
@@ -15,6 +16,7 @@ use std::rc::Rc;
 use worker::{Request, Response, WebSocket, WebSocketPair};
 
 use crate::clock::now_ms;
+use crate::memory::{Reservation, Share, reserve};
 use crate::wire::command::{Credential, Read, Refusal};
 use crate::wire::live::Message;
 use crate::wire::live_join::LiveJoin;
@@ -42,6 +44,8 @@ const WATCH_MS: i64 = 30_000;
 pub(super) const KEY_REPLACED: u16 = 4001;
 pub(super) const STREAM_GONE: u16 = 4004;
 pub(super) const TOO_SLOW: u16 = 4008;
+/// A message that is longer than what a client may send.
+pub(super) const TOO_LARGE: u16 = 1009;
 /// What is asked for can't be told any more; the next upgrade says why.
 pub(super) const TRY_AGAIN: u16 = 1013;
 
@@ -61,7 +65,17 @@ pub(super) struct Live {
     told_ms: i64,
     /// Whether what is attached to sockets says that nobody knows.
     is_marked: bool,
-    snapshot: Option<(Rc<LiveQuery>, i64, Message)>,
+    snapshot: Option<Snapshot>,
+    /// How long the other shards are left alone before they are asked again.
+    pause_ms: i64,
+}
+
+/// What the last reader was sent first, for a moment.
+struct Snapshot {
+    query: Rc<LiveQuery>,
+    at_ms: i64,
+    message: Message,
+    _kept: Reservation,
 }
 
 /// One reader.
@@ -117,6 +131,11 @@ impl Live {
         let most = |of_all: usize| if is_stranger { of_all / OF * STRANGERS } else { of_all };
         let is_shared = self.readers.iter().any(|reader| Rc::ptr_eq(&reader.query, query));
         readers < most(MAX_READERS) && (queries.len() < most(MAX_QUERIES) || is_shared)
+    }
+
+    /// Nobody shares a snapshot any more that is too old.
+    fn drop_old_snapshot(&mut self, now_ms: i64) {
+        self.snapshot.take_if(|snapshot| now_ms >= snapshot.at_ms + SNAPSHOT_MS);
     }
 
     /// Attaches to each socket up to where its reader was told, or that nobody knows.
@@ -200,16 +219,21 @@ impl Shared {
         let now = now_ms();
         let wants_snapshot = after.0.is_empty();
         if wants_snapshot
-            && let Some((of, at_ms, message)) = &self.live.borrow().snapshot
-            && of == query
-            && now < at_ms + SNAPSHOT_MS
+            && let Some(snapshot) = &self.live.borrow().snapshot
+            && snapshot.query == *query
+            && now < snapshot.at_ms + SNAPSHOT_MS
         {
-            return Ok(message.clone());
+            return Ok(snapshot.message.clone());
         }
         let mut messages = self.look_all(&[(Rc::clone(query), after)], now).await;
         let message = messages.pop().unwrap_or(Err(Refusal::Internal))?;
-        if message.is_snapshot {
-            self.live.borrow_mut().snapshot = Some((Rc::clone(query), now, message.clone()));
+        // The room of an earlier one first.
+        self.live.borrow_mut().snapshot = None;
+        if message.is_snapshot
+            && let Ok(kept) = reserve(Share::Live, message.json.len())
+        {
+            let snapshot = Snapshot { query: Rc::clone(query), at_ms: now, message: message.clone(), _kept: kept };
+            self.live.borrow_mut().snapshot = Some(snapshot);
         }
         Ok(message)
     }

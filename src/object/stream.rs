@@ -11,10 +11,7 @@ use std::rc::Rc;
 use futures_channel::oneshot::Sender;
 use futures_util::future::join;
 use worker::wasm_bindgen;
-use worker::{
-    DurableObject, Env, Error, Method, Request, Response, Result, State, WebSocket, WebSocketIncomingMessage,
-    console_error, durable_object,
-};
+use worker::{DurableObject, Env, Method, Request, Response, Result, State, console_error, durable_object};
 
 use crate::clock::now_ms;
 use crate::domain::shards::Fence;
@@ -42,7 +39,7 @@ const RETRY_MS: i64 = 60_000;
 const COMPACT_INTERVAL_MS: i64 = 250;
 
 /// One stream. See the module's documentation.
-#[durable_object]
+#[durable_object(alarm)]
 pub struct Stream {
     pub(super) shared: Rc<Shared>,
     pub(super) env: Env,
@@ -180,23 +177,6 @@ impl DurableObject for Stream {
             self.shared.set_alarm((next_ms - now_ms()).max(GATHER_MS)).await;
         }
         Response::empty()
-    }
-
-    async fn websocket_message(&self, socket: WebSocket, message: WebSocketIncomingMessage) -> Result<()> {
-        if let WebSocketIncomingMessage::String(cursor) = message {
-            self.shared.acknowledge(&socket, &cursor);
-        }
-        Ok(())
-    }
-
-    async fn websocket_close(&self, socket: WebSocket, _: usize, _: String, _: bool) -> Result<()> {
-        self.shared.leave(&socket);
-        Ok(())
-    }
-
-    async fn websocket_error(&self, socket: WebSocket, _: Error) -> Result<()> {
-        self.shared.leave(&socket);
-        Ok(())
     }
 }
 

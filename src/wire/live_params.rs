@@ -13,7 +13,7 @@ use super::time::parse_duration;
 /// A live query takes at most so many bytes: it is attached to each socket, which may have 16 KiB.
 const MAX_QUERY_BYTES: usize = 8 << 10;
 /// A cursor takes at most so many bytes: that of 64 shards with 10^15 points each.
-const MAX_CURSOR_BYTES: usize = 1_100;
+pub(crate) const MAX_CURSOR_BYTES: usize = 1_100;
 /// How far points reach into the future.
 #[expect(clippy::cast_possible_truncation, reason = "a minute")]
 const AHEAD_S: i64 = MAX_AHEAD_S as i64;

@@ -8,7 +8,7 @@ use serde_json::json;
 use super::socket::{Reader, open};
 use super::view::View;
 use crate::eviction::alarm_in_ns;
-use crate::server::{Server, State};
+use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
 const QUERY: &str = "by=key&agg=sum,count,max,p50,p99,distinct:who";
@@ -108,5 +108,20 @@ fn a_stream_takes_so_many_different_questions_and_as_many_readers_of_each_as_com
     let start = std::time::Instant::now();
     while open(&stream, &query(64), Some(&stream.read_key)).is_err() {
         assert!(start.elapsed() < super::socket::DEADLINE);
+    }
+}
+
+#[test]
+fn strangers_with_many_questions_leave_slots_to_the_owner_and_the_key() {
+    let stream = Stream::create(Server::shared(), json!({ "name": "x", "public_read": true }));
+    let query = |at: usize| format!("where=a%3D{at}");
+    let strangers: Vec<Reader> = (0..64).map_while(|at| open(&stream, &query(at), None).ok()).collect();
+    assert_eq!(strangers.len(), 48);
+    // What passes for a key is none.
+    assert_eq!(open(&stream, &query(48), Some("wrong")).err(), Some(503));
+    let _strangers_share = open(&stream, &query(7), None).unwrap_or_else(|status| panic!("{status}"));
+    for (at, token) in [(100, OWNER_TOKEN), (101, &stream.read_key)] {
+        let mut reader = open(&stream, &query(at), Some(token)).unwrap_or_else(|status| panic!("{status}"));
+        reader.told();
     }
 }

@@ -149,6 +149,27 @@ fn a_ping_is_answered_and_other_texts_harm_nobody() {
 }
 
 #[test]
+fn a_message_longer_than_a_cursor_closes_its_socket_unread() {
+    const LONGEST: usize = 1_100;
+    let server = Server::start(State::new());
+    let stream = Stream::on(&server);
+    let memory_bytes = || stream.read("/status").expect(200).json()["memory_bytes"].as_u64().expect("wasm knows");
+    let (mut good, before) = (Reader::of(&stream, ""), memory_bytes());
+    let too_long = [Message::text("x".repeat(LONGEST + 1)), Message::text("x".repeat(30 << 20))];
+    for message in too_long.into_iter().chain([Message::binary(vec![0; 30 << 20])]) {
+        let mut bad = Reader::of(&stream, "");
+        bad.told();
+        // The server may close it before it has taken all.
+        bad.socket.send(message).ok();
+        assert_eq!(bad.until_closed(), Some(1009));
+    }
+    assert!(memory_bytes() < before + (1 << 20), "{before} bytes became {}", memory_bytes());
+    good.socket.send(Message::text("x".repeat(LONGEST))).expect("is sent");
+    stream.write(r#"{"n":1}"#);
+    good.until_count(1);
+}
+
+#[test]
 fn an_upgrade_that_is_refused_has_the_status_of_the_refusal() {
     let stream = Stream::new();
     let status = |query: &str, token: Option<&str>| open(&stream, query, token).err();
