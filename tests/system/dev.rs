@@ -1,11 +1,13 @@
 //! `make dev` for a first visitor: what it prints works as pasted, and with it everything that the documents show.
 
+use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -22,7 +24,12 @@ const START: Duration = Duration::from_mins(4);
 struct Dev {
     child: Child,
     lines: Receiver<String>,
+    /// Until it has printed its commands.
+    starting: RefCell<Option<MutexGuard<'static, ()>>>,
 }
+
+/// One starts at a time: wrangler looks for a free port and takes it a moment later, and two at once may find the same one.
+static STARTING: Mutex<()> = Mutex::new(());
 
 /// What it prints.
 struct Printed {
@@ -37,6 +44,7 @@ fn free_port() -> u16 {
 
 impl Dev {
     fn start(state: &State) -> Self {
+        let starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut child = Command::new("node_modules/.bin/node")
             .args(["tools/dev.mjs", "--port", &free_port().to_string(), "--state"])
             .arg(state.path())
@@ -51,7 +59,7 @@ impl Dev {
         let (sender, lines) = channel();
         // To its end: whoever writes where nobody reads stops.
         std::thread::spawn(move || output.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
-        Self { child, lines }
+        Self { child, lines, starting: RefCell::new(Some(starting)) }
     }
 
     fn printed(&self) -> Printed {
@@ -66,6 +74,7 @@ impl Dev {
                 _ => {}
             }
         }
+        self.starting.take();
         printed
     }
 
