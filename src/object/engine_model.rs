@@ -253,10 +253,12 @@ impl Model {
         }
     }
 
-    fn fill(&self) {
+    /// Only the engine changes what it has open, so places were filled before it began.
+    fn fill(&mut self) {
         for layer in [Layer::Total(Tier::FINEST), Layer::Total(Tier::H1), Layer::Spread(Tier::M10)] {
             fill(&self.sql, layer, floor_to(self.now_ms / 1000, layer.tier().span_s()), &[]);
         }
+        self.crash();
     }
 
     fn crash(&mut self) {
