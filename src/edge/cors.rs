@@ -84,7 +84,8 @@ impl Exchange {
     }
 
     /// The configuration of a stream and who writes, if that one may; also decides who may read the answer.
-    pub(super) async fn admit(&self, id: &StreamId, cors: &mut Cors) -> Result<Admitted, Problem> {
+    pub(super) async fn admit(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Admitted, Problem> {
+        self.wait_for_turn(id).await;
         let (config, origin) = self.admit_page(id, cors).await?;
         let author = self.author(origin);
         let config = self.check_author(id, config, &author).await?;

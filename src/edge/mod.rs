@@ -33,6 +33,7 @@ mod request;
 mod room;
 mod route;
 mod sending;
+mod shaper;
 mod shards;
 mod stay;
 mod stream_id;
@@ -54,6 +55,7 @@ use problem::Problem;
 use reply::Reply;
 use request::Request;
 use route::{Action, Route};
+use shaper::Shaped;
 use stay::Stay;
 use stream_id::StreamId;
 use uploads::Sender;
@@ -81,6 +83,8 @@ struct Exchange {
     payer: Cell<Option<Payer>>,
     /// Who sends its body, where that is known already.
     sender: Cell<Option<Sender>>,
+    /// Whose refusals are counted with it, if it is to be refused.
+    shaped: Cell<Option<Shaped>>,
 }
 
 /// Answers a request.
@@ -105,6 +109,7 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
         body_bytes: Cell::default(),
         payer: Cell::default(),
         sender: Cell::default(),
+        shaped: Cell::default(),
     };
     let (reply, cors) = exchange.answer(route).await;
     drop(stay);
@@ -129,6 +134,7 @@ impl Exchange {
             body_bytes: Cell::default(),
             payer: Cell::default(),
             sender: Cell::default(),
+            shaped: Cell::default(),
         }
     }
 
@@ -149,6 +155,7 @@ impl Exchange {
             }
             self.charge_refused(problem);
         }
+        self.had_turn(reply.as_ref().err().map(Problem::status));
         if reply.as_ref().is_err_and(|problem| *problem == Problem::OriginNotAllowed) && !is_face {
             cors = Cors::Nobody;
         }

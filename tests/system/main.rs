@@ -58,6 +58,7 @@ mod retaining;
 mod selecting;
 mod server;
 mod serving;
+mod shaping;
 mod shards;
 mod spreading;
 mod statsd;
