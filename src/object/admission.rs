@@ -64,7 +64,7 @@ pub(super) struct Charge {
     takers: [(u64, [i64; KINDS]); 2],
     is_keyed: bool,
     open: [i64; 2],
-    units: u64,
+    pub(super) units: u64,
 }
 
 /// A write that asks to be admitted.

@@ -18,6 +18,11 @@ pub(super) const MAX_WAITING_BYTES: usize = 8 << 20;
 /// Of the isolate's share of writes, open writers leave so much to others, as they do in each object.
 const CLOSED_REST: usize = Share::Writes.bytes() / 16;
 
+/// A commit takes more than one batch only as long as they cost no more than this, some 20 ms...
+const COMMIT_UNITS: u64 = 10_000;
+/// ...but for those that cost so little.
+const SMALL_UNITS: u64 = 200;
+
 /// What a writer is told when its batch is durable.
 pub(super) type Committed = Result<Told, Refusal>;
 
@@ -95,20 +100,29 @@ impl Queue {
         Some((receiver, waiting.outcome.clone()))
     }
 
-    /// What waits longest, up to so many bytes but at least one batch; `None` when nothing waits.
+    /// The batch that waits longest and, up to so many bytes, all small ones and as many others as a commit may work on: who writes little
+    /// waits for one large batch and not for all that came before. `None` when nothing waits.
     pub(super) fn take(&mut self, max_bytes: usize) -> Option<Gathered> {
         let mut gathered =
             Gathered { batches: Vec::new(), charges: Vec::new(), writers: Vec::new(), rooms: Vec::new() };
-        let mut bytes = 0;
-        while let Some(waiting) =
-            self.waiting.pop_front_if(|waiting| bytes == 0 || bytes + waiting.batch.frame.len() <= max_bytes)
-        {
-            bytes += waiting.batch.frame.len();
+        let (mut bytes, mut units) = (0, 0);
+        let mut rest = VecDeque::with_capacity(self.waiting.len());
+        for waiting in self.waiting.drain(..) {
+            let (frame_bytes, batch_units) = (waiting.batch.frame.len(), waiting.charge.units);
+            let is_small = batch_units <= SMALL_UNITS;
+            let fits = bytes + frame_bytes <= max_bytes && (is_small || units + batch_units <= COMMIT_UNITS);
+            if bytes > 0 && !fits {
+                rest.push_back(waiting);
+                continue;
+            }
+            bytes += frame_bytes;
+            units += if is_small { 0 } else { batch_units };
             gathered.batches.push(waiting.batch);
             gathered.charges.push((waiting.key, waiting.charge));
             gathered.writers.push(waiting.writers);
             gathered.rooms.push(waiting.room);
         }
+        self.waiting = rest;
         self.bytes -= bytes;
         (!gathered.batches.is_empty()).then_some(gathered)
     }
@@ -173,6 +187,22 @@ mod tests {
         let mut sizes =
             || queue.take(5).map(|gathered| gathered.batches.iter().map(|batch| batch.frame.len()).collect::<Vec<_>>());
         assert_eq!((sizes(), sizes(), sizes(), sizes()), (Some(vec![7]), Some(vec![2, 2]), Some(vec![9]), None));
+    }
+
+    #[test]
+    fn small_batches_overtake_large_ones_and_the_first_is_never_left_behind() {
+        let mut queue = Queue::new(1_000);
+        for (bytes, units) in [(1, 9_000), (2, 9_000), (3, 5), (4, 900), (5, 200), (6, 100_000), (7, 1)] {
+            let room = queue.room(bytes, false).expect("has room");
+            let mut charge = Charge::default();
+            charge.units = units;
+            drop(queue.push(of(bytes), None, Outcome::default(), charge, room));
+        }
+        let mut sizes = || {
+            queue.take(99).map(|gathered| gathered.batches.iter().map(|batch| batch.frame.len()).collect::<Vec<_>>())
+        };
+        assert_eq!((sizes(), sizes()), (Some(vec![1, 3, 4, 5, 7]), Some(vec![2])));
+        assert_eq!((sizes(), sizes()), (Some(vec![6]), None));
     }
 
     #[test]
