@@ -16,8 +16,8 @@ use heartbeat::domain::query::{By, Collector, Query};
 use heartbeat::domain::sketches::{Mark, Wanted};
 use heartbeat::domain::tier::{Layer, Tier};
 use heartbeat::domain::window::Window;
-use heartbeat::store::chunks;
 use heartbeat::store::sql::StoreError;
+use heartbeat::store::{chunk_read, chunks};
 use heartbeat::wire::frame::{Batch, FrameBuilder};
 use heartbeat::wire::points::{BodyForm, each_point};
 use rustc_hash::FxHashMap;
@@ -150,7 +150,7 @@ fn decode_all(bencher: Bencher<'_, '_>) {
 fn decode(sql: &Memory, wants: impl Fn(SeriesId) -> bool) -> f64 {
     let mut sum = 0.0;
     let to_s = NOW_S + HOUR_S * 24;
-    chunks::each::<StoreError>(sql, S10, NOW_S, to_s, wants, Wanted::default(), |_, _, cell| {
+    chunk_read::each::<StoreError>(sql, S10, NOW_S, to_s, wants, Wanted::default(), |_, _, cell| {
         sum += cell.cover.map_or(0.0, |cover| cover.n);
         Ok(())
     })
@@ -167,7 +167,7 @@ fn query_cells(bencher: Bencher<'_, '_>) {
         cells.push((start_s, series, cell.clone()));
         Ok::<(), StoreError>(())
     };
-    chunks::each(&day::sealed(M1), M1, NOW_S, NOW_S + HOUR_S * 24, |_| true, query.sketches, &mut take)
+    chunk_read::each(&day::sealed(M1), M1, NOW_S, NOW_S + HOUR_S * 24, |_| true, query.sketches, &mut take)
         .expect("decodes");
     bencher.counter(ItemsCount::new(cells.len())).bench_local(|| {
         let mut collector = Collector::new(&query, (0..).zip(labels.iter()));
@@ -186,7 +186,7 @@ fn query_chunks(bencher: Bencher<'_, '_>) {
         let mut collector = Collector::new(&query, (0..).zip(labels.iter()));
         let (from_s, to_s) = (query.window.from_s(), query.window.to_s());
         for layer in query.window.layers() {
-            chunks::each::<StoreError>(
+            chunk_read::each::<StoreError>(
                 &sql,
                 layer,
                 from_s,

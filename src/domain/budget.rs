@@ -22,6 +22,12 @@ impl Budget {
         !self.is_used_up()
     }
 
+    /// How many are left.
+    #[must_use]
+    pub fn left(&self) -> u64 {
+        self.0.get().unwrap_or_default()
+    }
+
     /// Whether more steps were asked for than there were.
     #[must_use]
     pub fn is_used_up(&self) -> bool {

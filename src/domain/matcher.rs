@@ -98,6 +98,16 @@ impl Matcher {
         patterns.max_by_key(|pattern| pattern.spent()).map_or(Ok(()), Pattern::check)
     }
 
+    /// The steps that are left of the budget that the expressions share.
+    #[must_use]
+    pub fn steps_left(matchers: &[Self]) -> u64 {
+        let budgets = matchers.iter().filter_map(|matcher| match &matcher.test {
+            Test::Matches(pattern) => Some(pattern.steps_left()),
+            Test::Equals(_) => None,
+        });
+        budgets.min().unwrap_or_default()
+    }
+
     /// Whether a series has labels that this matcher wants; see [`Self::check_all`].
     #[must_use]
     pub fn accepts(&self, labels: &Labels) -> bool {

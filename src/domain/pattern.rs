@@ -114,6 +114,12 @@ impl Pattern {
         self.spent.get()
     }
 
+    /// The steps that are left of its budget.
+    #[must_use]
+    pub fn steps_left(&self) -> u64 {
+        self.budget.left()
+    }
+
     /// The same without a budget, for what goes on in bounded steps.
     #[must_use]
     pub fn unlimited(self) -> Self {

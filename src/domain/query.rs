@@ -46,6 +46,12 @@ impl Query {
         Matcher::check_all(&self.matchers)
     }
 
+    /// The steps that its expressions may still take.
+    #[must_use]
+    pub fn steps_left(&self) -> u64 {
+        Matcher::steps_left(&self.matchers)
+    }
+
     /// The group of a series, `None` when it does not match.
     #[must_use]
     pub fn group_of(&self, labels: &Labels) -> Option<Labels> {
@@ -57,7 +63,7 @@ impl Query {
 }
 
 /// The groups of series that a query asks for.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Groups {
     of: Sparse<Option<u32>>,
     /// Of numbers that are no series any more.
@@ -116,21 +122,36 @@ impl Collector {
     }
 
     fn of<'a>(query: &Query, dictionary: impl Iterator<Item = (SeriesId, &'a Labels, bool)>) -> Self {
-        let (mut grid, mut groups) = (Grid::new(query.sketches), Groups::default());
+        let mut collector = Self::of_nothing(query);
         for (series, labels, is_touched) in dictionary {
             let group = is_touched.then(|| query.group_of(labels)).flatten();
-            groups.push(series, labels, group.map(|group| grid.group(group)));
+            collector.push(series, labels, group);
         }
-        let groups = Rc::new(groups);
+        collector
+    }
+
+    /// A collector that knows no series yet: see [`Self::learn`].
+    #[must_use]
+    pub fn of_nothing(query: &Query) -> Self {
         Self {
             window: query.window,
-            groups,
-            grid,
+            groups: Rc::default(),
+            grid: Grid::new(query.sketches),
             spreads: FxHashMap::default(),
             only: None,
             cells_left: MAX_QUERY_CELLS,
             has_sketches: query.sketches != Wanted::default(),
         }
+    }
+
+    /// Gives the next series of a dictionary its group.
+    pub fn learn(&mut self, query: &Query, series: SeriesId, labels: &Labels) {
+        self.push(series, labels, query.group_of(labels));
+    }
+
+    fn push(&mut self, series: SeriesId, labels: &Labels, group: Option<Labels>) {
+        let group = group.map(|group| self.grid.group(group));
+        Rc::make_mut(&mut self.groups).push(series, labels, group);
     }
 
     /// Wants only the steps that start then; times in order.

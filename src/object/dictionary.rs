@@ -209,6 +209,11 @@ impl Dictionary {
         self.labels.iter()
     }
 
+    /// The same from a number on.
+    pub(super) fn labels_from(&self, series: SeriesId) -> impl Iterator<Item = (SeriesId, &Labels)> {
+        self.labels.iter_from(series)
+    }
+
     /// The number that the next series gets.
     pub(super) fn next(&self) -> SeriesId {
         self.labels.next()

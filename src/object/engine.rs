@@ -4,6 +4,7 @@
 //! SQL that it mirrors has succeeded.
 
 mod applying;
+mod asking;
 mod bounds;
 mod budgets;
 mod carbon;
@@ -51,6 +52,10 @@ use super::values::Values;
 
 use applying::Applying;
 pub(super) use applying::SLICE_PIECES;
+#[cfg(test)]
+pub(super) use asking::Asking;
+use asking::Version;
+pub(super) use asking::{Progress, SLICE_UNITS};
 use carbon::Pushing;
 use crowded::Crowded;
 pub(super) use deciding::Incoming;
@@ -136,6 +141,8 @@ pub(super) struct Engine<S> {
     applied: Option<Result<Vec<Told>, StoreError>>,
     /// A seal that is being prepared: of the open buckets and chunks as they are.
     staging: Option<Staging>,
+    /// Of chunks and series.
+    version: Version,
 }
 
 impl<S: Sql> Engine<S> {
@@ -199,6 +206,7 @@ impl<S: Sql> Engine<S> {
             applying: None,
             applied: None,
             staging: None,
+            version: Version::new(),
             sql,
         };
         engine.replay()?;

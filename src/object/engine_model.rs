@@ -115,6 +115,10 @@ enum Step {
         slices: u8,
         cells: u8,
     },
+    /// A slice of a query, or of the one that is being answered.
+    Ask {
+        units: u8,
+    },
     /// Memory is lost.
     Crash,
     /// The nth statement from here fails, and what was in hand is lost.
@@ -143,6 +147,7 @@ fn any_step() -> impl Strategy<Value = Step> {
         1 => any_rule().prop_map(Step::Rule),
         2 => slices::any_how().prop_map(Step::Commit),
         1 => (1u8..9, 1u8..99).prop_map(|(slices, cells)| Step::SealSome { slices, cells }),
+        3 => (1u8..20).prop_map(|units| Step::Ask { units }),
         1 => Just(Step::Crash),
         2 => (0u8..40, any_batch()).prop_map(|(nth, write)| Step::FailAndCrash { nth, write }),
     ]
@@ -180,6 +185,7 @@ struct Model {
     /// Of who writes.
     class: Class,
     how: slices::How,
+    asked: Option<slices::Asked>,
     rule: Rule,
     /// Whether there are limits beyond which series are refused.
     may_refuse: bool,
@@ -207,6 +213,7 @@ impl Model {
             has_periods,
             class,
             how: slices::How::AtOnce,
+            asked: None,
             rule: Rule::None,
             may_refuse: false,
             written_ms,
@@ -241,6 +248,7 @@ impl Model {
             Step::Rule(rule) => self.have_rule(*rule),
             Step::Commit(how) => self.how = *how,
             Step::SealSome { slices, cells } => self.seal_some(*slices, *cells),
+            Step::Ask { units } => self.ask(*units),
             Step::Crash => self.crash(),
             Step::FailAndCrash { nth, write } => {
                 self.sql.fail_at(u64::from(*nth));

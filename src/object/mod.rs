@@ -23,6 +23,7 @@ mod live;
 mod log_index;
 mod owned;
 mod pacer;
+mod querying;
 mod queue;
 mod reads;
 mod removal;

@@ -56,7 +56,7 @@ pub(super) fn look<S: Sql>(
 }
 
 /// The query, and the numbers of the labels whose values it counts.
-fn query<S: Sql>(engine: &Engine<S>, text: &QueryText) -> std::result::Result<(Query, Vec<u8>), Refusal> {
+pub(super) fn query<S: Sql>(engine: &Engine<S>, text: &QueryText) -> std::result::Result<(Query, Vec<u8>), Refusal> {
     let labels = engine.distinct().numbers(text.distinct());
     let labels = labels.map_err(|error| Refusal::InvalidRequest(error.to_string()))?;
     let query = text.to_query(&labels).map_err(|error| other_version(&error))?;
@@ -64,12 +64,12 @@ fn query<S: Sql>(engine: &Engine<S>, text: &QueryText) -> std::result::Result<(Q
 }
 
 /// The edge knows a copy of the retention only.
-fn check_kept<S: Sql>(engine: &Engine<S>, query: &Query, now_ms: i64) -> std::result::Result<(), Refusal> {
+pub(super) fn check_kept<S: Sql>(engine: &Engine<S>, query: &Query, now_ms: i64) -> std::result::Result<(), Refusal> {
     let kept = query.window.check_kept(&engine.record().config.retention, now_ms / 1000);
     kept.map_err(|error| Refusal::QueryTooLarge(error.to_string()))
 }
 
-fn refusal(error: QueryError) -> Refusal {
+pub(super) fn refusal(error: QueryError) -> Refusal {
     match error {
         QueryError::TooLarge(error) => Refusal::QueryTooLarge(error.to_string()),
         QueryError::TooManySteps(error) => Refusal::QueryTooLarge(error.to_string()),
@@ -80,12 +80,6 @@ fn refusal(error: QueryError) -> Refusal {
 /// The answer.
 pub(super) fn read(engine: &mut Engine<ObjectSql>, what: &Read, shard: u16) -> Answer {
     match what {
-        Read::Rollup(text) => {
-            let (query, labels) = query(engine, text)?;
-            check_kept(engine, &query, now_ms())?;
-            let rows = engine.query(&query).map_err(refusal)?;
-            Ok(partial::encode(&rows, &labels))
-        }
         Read::Live(asks) => {
             let now = now_ms();
             let parts: Vec<_> = asks.iter().map(|ask| look(engine, ask, shard, now)).collect();
@@ -106,7 +100,7 @@ pub(super) fn read(engine: &mut Engine<ObjectSql>, what: &Read, shard: u16) -> A
             Ok(engine.messages_json(page).map_err(|error| internal(&error))?.into_bytes())
         }
         Read::Status => Ok(engine.status_json().into_bytes()),
-        // What is known of writers is beside the engine.
-        Read::WriteKeys | Read::Writers { .. } => Err(Refusal::Internal),
+        // Rollups are read in turns, and what is known of writers is beside the engine.
+        Read::Rollup(_) | Read::WriteKeys | Read::Writers { .. } => Err(Refusal::Internal),
     }
 }

@@ -10,7 +10,7 @@ use crate::domain::sparse::Sparse;
 use crate::domain::standing::{ESTABLISHED_HOURS, Standing};
 use crate::domain::tier::{Layer, Tier};
 use crate::domain::total::Total;
-use crate::store::chunks;
+use crate::store::chunk_read;
 use crate::store::sql::{Sql, StoreError};
 use crate::store::totals::{self, BLOCK_SERIES, SeriesTotal, block_of};
 
@@ -60,7 +60,7 @@ impl SeriesTotals {
 
     fn add_days(&mut self, sql: &impl Sql) -> Result<(), StoreError> {
         self.touch(0);
-        chunks::each::<StoreError>(
+        chunk_read::each::<StoreError>(
             sql,
             Layer::Total(Tier::D1),
             0,

@@ -16,7 +16,7 @@ use worker::{DurableObject, Env, Method, Request, Response, Result, State, conso
 use crate::clock::now_ms;
 use crate::domain::shards::Fence;
 use crate::store::sql::StoreError;
-use crate::wire::command::{Command, KeyHash, Refusal, put_shards};
+use crate::wire::command::{Command, KeyHash, Refusal};
 use crate::wire::frame::BatchKey;
 use crate::wire::stream::ConfigError;
 use crate::wire::stream_patch::StreamPatch;
@@ -27,7 +27,6 @@ use super::announce::{Announcing, Untold};
 use super::engine::{Engine, GATHER_MS, Limits, MAX_ROW_BYTES, Record, RecordError, Told};
 use super::live::Live;
 use super::queue::{Committed, Gathered, MAX_WAITING_BYTES, Queue};
-use super::reads::{authorize, read};
 use super::residents::{Residence, register};
 use super::slot::Slot;
 use super::storage::ObjectSql;
@@ -64,6 +63,9 @@ pub(super) struct Shared {
     pub(super) is_committing: Cell<bool>,
     /// Until when somebody works in slices: see [`super::turns`].
     pub(super) lease_ms: Cell<i64>,
+    /// Until when a long query reads chunks, and somebody changes them: see [`super::querying`].
+    pub(super) querying_ms: Cell<i64>,
+    pub(super) changing_ms: Cell<i64>,
     /// When the alarm comes, as far as is known.
     pub(super) alarm_ms: Cell<Option<i64>>,
 }
@@ -97,6 +99,8 @@ impl DurableObject for Stream {
             residence,
             is_committing: Cell::new(false),
             lease_ms: Cell::new(0),
+            querying_ms: Cell::new(0),
+            changing_ms: Cell::new(0),
             alarm_ms: Cell::new(None),
         };
         let shared = Rc::new(shared);
@@ -135,6 +139,7 @@ impl DurableObject for Stream {
             }
             Ok(Command::RetryForward) => self.retry_forward().await,
             Ok(Command::Remove(ask)) => self.shared.remove(ask).await,
+            Ok(Command::Read { credential, what }) => self.shared.read(&credential, &what).await,
             Ok(command) => self.shared.obey(command),
             Err(refusal) => Err(refusal),
         };
@@ -152,7 +157,13 @@ impl DurableObject for Stream {
         if self.shared.with_engine(|engine| Ok(engine.tidy_due() <= now_ms())) == Ok(true) {
             self.shared.seal_in_turns().await;
         }
+        let changes = |engine: &mut Engine<_>| Ok(engine.tidy_due() <= now_ms() || engine.is_crowded());
+        let changing = match self.shared.with_engine(changes) {
+            Ok(true) => Some(self.shared.begin_changing().await),
+            _ => None,
+        };
         let tidied = self.shared.with_engine(|engine| engine.tidy_if_due(now_ms()));
+        drop(changing);
         if tidied.is_ok() {
             // What it fails to keep is kept with the next.
             self.shared.keep_writers().ok();
@@ -290,16 +301,6 @@ impl Shared {
                 Ok(())
             }),
             Command::Vouch => self.vouch(),
-            Command::Read { credential, what } => {
-                let record = self.record()?;
-                authorize(&record, &credential, &what)?;
-                let (_, shard) = self.place()?;
-                let answer = match self.read_writers(&record, &what) {
-                    Some(answer) => answer,
-                    None => self.try_with_engine(|engine| read(engine, &what, shard))?,
-                };
-                Ok(put_shards(answer, record.config.layout.shards()))
-            }
             _ => Err(Refusal::Internal),
         }
     }

@@ -85,10 +85,16 @@ impl Shared {
         if let Err(error) = self.with_engine(|engine| Ok(engine.begin(row, now)))? {
             return Ok(Err(error));
         }
+        let mut changing = None;
         loop {
             let told = self.amid_engine(|engine| Ok(engine.go_on(SLICE_PIECES, SLICE_CELLS)))?;
             if let Some(told) = told {
                 return Ok(told);
+            }
+            match (self.amid_engine(|engine| Ok(engine.is_to_seal()))?, &changing) {
+                (true, None) => changing = Some(self.begin_changing().await),
+                (true, Some(changing)) => changing.go_on(),
+                (false, _) => changing = None,
             }
             self.next_turn().await;
         }
@@ -97,7 +103,9 @@ impl Shared {
     /// Seals all that there is, in slices, as far as that can be done; what follows does the rest at once.
     pub(super) async fn seal_in_turns(&self) {
         self.take_lease().await;
+        let changing = self.begin_changing().await;
         for _ in 0..SEAL_SLICES {
+            changing.go_on();
             if self.with_engine(|engine| engine.seal_some(now_ms(), SLICE_CELLS)) != Ok(false) {
                 break;
             }

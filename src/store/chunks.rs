@@ -107,56 +107,6 @@ pub(super) fn remove(sql: &impl Sql, id: i64) -> Result<(), StoreError> {
     execute(sql, "DELETE FROM chunks WHERE id = ?", &[Param::Integer(id)])
 }
 
-/// Hands on the cells of wanted series of a layer that lie in chunks which overlap `[from_s, to_s)`, with the sketches that
-/// are wanted. Stops at the first error.
-///
-/// # Errors
-/// As [`Sql::run`], or what `each` returns.
-pub fn each<E: From<StoreError>>(
-    sql: &impl Sql,
-    layer: Layer,
-    from_s: i64,
-    to_s: i64,
-    wants: impl Fn(SeriesId) -> bool,
-    sketches: Wanted,
-    mut each: impl FnMut(i64, SeriesId, &Cell) -> Result<(), E>,
-) -> Result<(), E> {
-    each_of(SELECT, sql, layer, (from_s, to_s), &wants, sketches, &mut each)
-}
-
-/// The parts of a range of numbers.
-const SELECT: &str = "SELECT id, cells FROM chunks WHERE id >= ? AND id < ? ORDER BY id";
-
-/// The numbers of a layer's parts that may overlap a time.
-pub(super) fn range(layer: Layer, from_s: i64, to_s: i64) -> [Param<'static>; 2] {
-    let span_s = layer.tier().span_s();
-    let behind_s = floor_to(to_s.saturating_add(span_s - 1), span_s);
-    [first_id(layer, floor_to(from_s, span_s)), first_id(layer, behind_s)].map(Param::Integer)
-}
-
-/// As [`each`], of the parts that a statement selects.
-pub(super) fn each_of<E: From<StoreError>>(
-    statement: &'static str,
-    sql: &impl Sql,
-    layer: Layer,
-    (from_s, to_s): (i64, i64),
-    wants: &dyn Fn(SeriesId) -> bool,
-    sketches: Wanted,
-    each: &mut dyn FnMut(i64, SeriesId, &Cell) -> Result<(), E>,
-) -> Result<(), E> {
-    let mut stopped = None;
-    let read = sql.run(statement, &range(layer, from_s, to_s), &mut |mut row| {
-        let span_start_s = start_of(layer, row.integer()?);
-        decode(layer.tier(), span_start_s, &row.blob()?, wants, sketches, &mut |start_s, series, cell| {
-            each(start_s, series, &cell).map_err(|error| {
-                stopped = Some(error);
-                StoreError::Stopped
-            })
-        })
-    });
-    stopped.map_or_else(|| Ok(read?), Err)
-}
-
 /// Removes the chunks of a layer whose span ended before `before_s`.
 ///
 /// # Errors
@@ -367,13 +317,13 @@ fn number_of(layer: Layer) -> i64 {
 }
 
 /// The first number of a layer from the start of a span on.
-fn first_id(layer: Layer, from_s: i64) -> i64 {
+pub(super) fn first_id(layer: Layer, from_s: i64) -> i64 {
     let start = (from_s.max(0) + START_UNIT_S - 1) / START_UNIT_S;
     ((number_of(layer) << START_BITS) | start.min((1 << START_BITS) - 1)) << (BLOCK_BITS + PART_BITS)
 }
 
 /// The start of the span that a part of a layer is in.
-fn start_of(layer: Layer, id: i64) -> i64 {
+pub(super) fn start_of(layer: Layer, id: i64) -> i64 {
     let start_s = ((id >> (BLOCK_BITS + PART_BITS)) & ((1 << START_BITS) - 1)) * START_UNIT_S;
     floor_to(start_s, layer.tier().span_s())
 }

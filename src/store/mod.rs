@@ -3,6 +3,7 @@
 pub mod answers;
 mod chunk_cells;
 pub mod chunk_merge;
+pub mod chunk_read;
 pub mod chunk_stage;
 pub mod chunks;
 pub mod frames;

@@ -14,7 +14,8 @@ use crate::domain::sketches::Wanted;
 use crate::domain::tier::{Layer, Tier};
 
 use super::chunk_cells::{Cells, Kind, PART_WEIGHT, decode, encode, head_of};
-use super::chunks::{self, PART_BITS, Place, Sealed, block_of, insert};
+use super::chunk_read::{self, Slice};
+use super::chunks::{PART_BITS, Place, Sealed, block_of, insert};
 use super::sql::{Param, Sql, StoreError, execute};
 
 fn layers() -> impl Iterator<Item = Layer> {
@@ -125,7 +126,7 @@ impl Scope {
         each: &mut dyn FnMut(i64, SeriesId, &Cell) -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
         let (end_s, wants) = (bucket_s + tier.width_s(), |series| self.series.has(series));
-        chunks::each(sql, layer, bucket_s, end_s, wants, Wanted::ALL, |at_s, series, cell| {
+        chunk_read::each(sql, layer, bucket_s, end_s, wants, Wanted::ALL, |at_s, series, cell| {
             if (bucket_s..end_s).contains(&at_s) { each(at_s, series, cell) } else { Ok(()) }
         })
     }
@@ -139,7 +140,7 @@ impl Scope {
         let blocks: BTreeSet<SeriesId> = self.series.ranges().flat_map(blocks_of).collect();
         let mut places = Vec::new();
         for layer in layers() {
-            let range = chunks::range(layer, self.span.from_s, self.span.to_s);
+            let range = chunk_read::range(layer, self.span.from_s, self.span.to_s);
             let statement = "SELECT DISTINCT id / 512 FROM chunks WHERE id >= ? AND id < ?";
             sql.run(statement, &range, &mut |mut row| {
                 let place = row.integer()? << PART_BITS;
@@ -380,7 +381,7 @@ pub fn pending(sql: &impl Sql) -> Result<BTreeSet<i64>, StoreError> {
     Ok(pending)
 }
 
-/// As [`chunks::each`], of what places get that are still to be rewritten.
+/// As [`chunk_read::each`], of what places get that are still to be rewritten.
 ///
 /// # Errors
 /// As [`Sql::run`], or what `each` returns.
@@ -393,7 +394,7 @@ pub fn each_added<E: From<StoreError>>(
     each: &mut dyn FnMut(i64, SeriesId, &Cell) -> Result<(), E>,
 ) -> Result<(), E> {
     let statement = "SELECT id, cells FROM removing WHERE id >= ? AND id < ? AND LENGTH(cells) > 0 ORDER BY id";
-    chunks::each_of(statement, sql, layer, time, wants, sketches, each)
+    chunk_read::each_of(statement, sql, layer, time, wants, sketches, &mut Slice::all(), each).map(|_| ())
 }
 
 #[cfg(test)]

@@ -118,6 +118,11 @@ impl<S: Sql> Engine<S> {
         }
     }
 
+    /// Whether a row goes on only when something is sealed.
+    pub(in crate::object) fn is_to_seal(&self) -> bool {
+        self.applying.as_ref().is_some_and(|applying| applying.seals_to.is_some())
+    }
+
     /// Whether a row is taken in half.
     pub(in crate::object) fn is_amid(&self) -> bool {
         self.applying.as_ref().is_some_and(|applying| !applying.is_taken)

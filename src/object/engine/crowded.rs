@@ -53,7 +53,7 @@ impl<S: Sql> Engine<S> {
     /// sealed there again. While something is removed, parts stay where the removal looks for them.
     pub(in crate::object) fn compact(&mut self) {
         let Some((place, _)) = self.crowded.fullest().filter(|_| !self.is_removing()) else { return };
-        self.staging = None;
+        self.change_chunks();
         match chunk_merge::step(&self.sql, place) {
             Ok(Some(parts)) => self.crowded.extend([(place, parts)]),
             Ok(None) | Err(_) => {

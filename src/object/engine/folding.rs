@@ -47,6 +47,7 @@ impl<S: Sql> Engine<S> {
     /// and what they had is read under `overflow`. The next round is not before `fold_ms`.
     fn fold(&mut self, ids: &[SeriesId], fold_ms: i64) -> Result<(), StoreError> {
         self.make_overflow()?;
+        self.change_chunks();
         let overflow = self.dictionary.overflow();
         let ids: Vec<SeriesId> = ids.iter().copied().filter(|id| *id != overflow).collect();
         let mut totals = self.series_totals.clone();

@@ -29,7 +29,7 @@ impl<S: Sql> Engine<S> {
     /// The cells that a query asks for as they are; of only some steps, if there are any.
     pub(in crate::object) fn look(&mut self, query: &Query, only: &[i64], now_ms: i64) -> Result<Seen, QueryError> {
         self.watch(now_ms);
-        let rows = if only.is_empty() { self.query(query)? } else { self.query_only(query, only)? };
+        let rows = self.query_only(query, only)?;
         let position = self.increments.position(self.position(), now_ms, true);
         Ok(Seen { position, rows: Some(rows) })
     }

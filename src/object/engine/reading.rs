@@ -2,18 +2,16 @@
 
 use serde_json::json;
 
-use crate::domain::cell::Cell;
 use crate::domain::grid::{GridError, Row};
-use crate::domain::open::SeriesId;
 use crate::domain::pattern::TooManySteps;
-use crate::domain::query::{Collector, Query};
+use crate::domain::query::Query;
 use crate::domain::total::{MAX_SHOWN, MAX_SHOWN_BYTES, Shown};
 use crate::memory;
 use crate::store::sql::{Sql, StoreError};
-use crate::store::{chunks, removal};
 use crate::wire::params::ValuesParams;
 use crate::wire::rejection::Reason;
 
+use super::asking::Progress;
 use super::{Engine, to_json};
 
 /// Why a question has no answer.
@@ -30,48 +28,14 @@ pub(in crate::object) enum QueryError {
 impl<S: Sql> Engine<S> {
     /// The cells that a query asks for.
     pub(in crate::object) fn query(&self, query: &Query) -> Result<Vec<Row>, QueryError> {
-        self.collect(query, Collector::new(query, self.dictionary.labels()))
+        self.query_only(query, &[])
     }
 
-    /// The cells that a query asks for, of only some steps.
-    pub(super) fn query_only(&self, query: &Query, times: &[i64]) -> Result<Vec<Row>, QueryError> {
-        self.collect(query, Collector::new(query, self.dictionary.labels()).only(times))
-    }
-
-    #[inline(never)]
-    fn collect(&self, query: &Query, mut collector: Collector) -> Result<Vec<Row>, QueryError> {
-        query.check()?;
-        let (from_s, to_s) = (query.window.from_s(), query.window.to_s());
-        let groups = collector.groups();
-        let wants = |series: SeriesId| groups.wants(series);
-        for layer in query.window.layers() {
-            chunks::each::<QueryError>(
-                &self.sql,
-                layer,
-                from_s,
-                to_s,
-                wants,
-                query.sketches,
-                |start_s, series, cell| {
-                    if self.removal.hides(layer, start_s, series) {
-                        return Ok(());
-                    }
-                    Ok(collector.add(layer, start_s, series, cell)?)
-                },
-            )?;
-            if self.is_removing() {
-                let (time, add) = ((from_s, to_s), &mut |start_s, series, cell: &Cell| {
-                    Ok::<_, QueryError>(collector.add(layer, start_s, series, cell)?)
-                });
-                removal::each_added(&self.sql, layer, time, &wants, query.sketches, add)?;
-            }
-        }
-        for (layer, start_s, bucket) in self.open.iter() {
-            for (series, cell) in bucket {
-                collector.add(layer, start_s, *series, cell)?;
-            }
-        }
-        Ok(collector.finish()?.into_rows())
+    /// The same, of only some steps if there are any.
+    pub(super) fn query_only(&self, query: &Query, only: &[i64]) -> Result<Vec<Row>, QueryError> {
+        let mut asking = self.ask(query, only);
+        while self.go_on_asking(query, &mut asking, usize::MAX)? == Progress::More {}
+        asking.finish()
     }
 
     /// What series have had since the stream began.

@@ -105,6 +105,7 @@ impl<S: Sql> Engine<S> {
         let distinct = self.distinct.listing(&record.config.distinct)?;
         if distinct != self.distinct {
             self.seal(now_ms)?;
+            self.change_chunks();
         }
         let forwarding = self.forwarding_of(&record);
         let (before, after) = (self.record.config.carbon.as_ref(), record.config.carbon.as_ref());

@@ -72,7 +72,7 @@ impl<S: Sql> Engine<S> {
     }
 
     fn begin_removal(&mut self, ask: &Remove, plan: Plan, call: u64) -> Result<(), StoreError> {
-        self.staging = None;
+        self.change_chunks();
         let Plan { scope, is_whole, added, totals, freed, points, series } = plan;
         let mut series_totals: SeriesTotals = self.series_totals.clone();
         series_totals.take(&freed);
@@ -162,7 +162,7 @@ impl<S: Sql> Engine<S> {
         if self.removal.state.is_done {
             return Ok(());
         }
-        self.staging = None;
+        self.change_chunks();
         let (mut state, mut next_part) = (self.removal.state.clone(), self.removal.next_part);
         let (mut done, mut rows, mut budget) = (BTreeSet::new(), Vec::new(), self.limits.removal_bytes);
         // The attic of a span is its last place, and goes first: what a full place gets lies there from then on, and must not be taken

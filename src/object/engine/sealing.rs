@@ -126,6 +126,7 @@ impl<S: Sql> Engine<S> {
     }
 
     fn seal_staged(&mut self, Staging { cursor, staged, .. }: &Staging, now_ms: i64) -> Result<(), StoreError> {
+        self.change_chunks();
         let cursor = *cursor;
         let (sql, open, dictionary, answers) = (&self.sql, &self.open, &self.dictionary, &self.answers);
         let (mut totals, pushing) = (self.totals.clone(), &self.pushing);
@@ -236,7 +237,7 @@ impl<S: Sql> Engine<S> {
 
     /// Removes chunks beyond their tier's retention.
     fn expire_chunks(&mut self, now_ms: i64) -> Result<(), StoreError> {
-        self.staging = None;
+        self.change_chunks();
         self.sql.atomically(&mut || {
             for (layer, kept_s) in self.kept() {
                 chunks::remove_before(&self.sql, layer, now_ms / 1000 - kept_s)?;

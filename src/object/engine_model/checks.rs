@@ -1,7 +1,7 @@
 //! What the engine says against what the points of the model say, by the definitions.
 
 use super::*;
-use crate::store::chunks;
+use crate::store::chunk_read;
 use crate::store::sql::StoreError;
 
 /// What a bucket must hold.
@@ -47,7 +47,7 @@ impl Model {
                 Ok(())
             };
             let (all, none) = (0..i64::MAX / 2, Wanted::default());
-            chunks::each::<StoreError>(&self.sql, Layer::Total(tier), all.start, all.end, |_| true, none, each)
+            chunk_read::each::<StoreError>(&self.sql, Layer::Total(tier), all.start, all.end, |_| true, none, each)
                 .expect("reads");
             assert_eq!(count, wanted, "{tier:?}");
         }

@@ -1,6 +1,8 @@
-//! Commits and seals that are done in slices, with anything else between two of them.
+//! Commits, seals and queries that are done in slices, with anything else between two of them.
 
 use super::*;
+use crate::domain::grid::Row;
+use crate::object::engine::{Asking, Progress};
 use crate::store::sql::StoreError;
 
 /// How a commit is done.
@@ -36,7 +38,39 @@ pub(super) fn any_how() -> impl Strategy<Value = How> {
     ]
 }
 
+/// A query that is being answered.
+pub(super) struct Asked {
+    query: Query,
+    asking: Asking,
+    /// The answer as of when it read what was open.
+    wanted: Option<Vec<Row>>,
+}
+
 impl Model {
+    /// A slice of a query: its answer is that of the moment when it read what was open, or chunks have changed since and it is none.
+    pub(super) fn ask(&mut self, units: u8) {
+        let engine = &self.engine;
+        let mut asked = self.asked.take().unwrap_or_else(|| {
+            let (from_ms, to_ms) = (self.now_ms - 90_000_000, self.now_ms + 10_000);
+            let window = Window::new(from_ms, to_ms, Some(3600), self.now_ms, &Retention::default()).expect("valid");
+            let matchers = vec![Matcher::parse("page=~.*").expect("valid")];
+            let sketches = Wanted { quantiles: true, distinct: 1 };
+            let query = Query { window, matchers, by: By::All, sketches };
+            let asking = engine.ask(&query, &[]);
+            Asked { query, asking, wanted: None }
+        });
+        let had_read_open = asked.asking.has_read_open();
+        let progress = engine.go_on_asking(&asked.query, &mut asked.asking, units.into()).expect("answers");
+        if asked.asking.has_read_open() && !had_read_open {
+            asked.wanted = Some(engine.query(&asked.query).expect("answers"));
+        }
+        match progress {
+            Progress::More => self.asked = Some(asked),
+            Progress::All => assert_eq!(asked.asking.finish().ok(), asked.wanted),
+            Progress::Stale => {}
+        }
+    }
+
     /// What is told of each batch, or nothing of those that are durable when memory is lost.
     pub(super) fn commit(&mut self, frames: &[Incoming]) -> Vec<Result<Option<Told>, StoreError>> {
         let How::Slices { pieces, cells, after, then } = self.how else {

@@ -4,8 +4,9 @@ use super::*;
 use crate::domain::cell::Cell;
 use crate::domain::sketches::Wanted;
 use crate::domain::tier::{Layer, Tier, floor_to};
+use crate::store::chunk_read::each;
 use crate::store::chunks::tests::fill;
-use crate::store::chunks::{Sealed, each, fullest, seal};
+use crate::store::chunks::{Sealed, fullest, seal};
 use crate::store::{schema, testing::TestSql};
 
 const LAYER: Layer = Layer::Total(Tier::H1);

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::cell::Cover;
+use crate::store::chunk_read::each;
 use crate::store::{schema, testing::TestSql};
 
 const HOUR: i64 = 1_792_540_800;

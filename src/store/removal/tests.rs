@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::domain::cell::{Cover, Extent};
+use crate::store::chunks;
 use crate::store::{schema, testing::TestSql};
 
 /// The start of a day.
@@ -37,7 +38,7 @@ fn counts(sql: &TestSql, layer: Layer) -> Vec<(i64, SeriesId, u64)> {
         seen.push((start_s - DAY, series, cell.count));
         Ok::<_, StoreError>(())
     };
-    chunks::each(sql, layer, 0, i64::MAX / 2, |_| true, Wanted::ALL, each).expect("reads");
+    chunk_read::each(sql, layer, 0, i64::MAX / 2, |_| true, Wanted::ALL, each).expect("reads");
     seen
 }
 

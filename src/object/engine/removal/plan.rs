@@ -11,7 +11,7 @@ use crate::domain::sketches::Wanted;
 use crate::domain::tier::{Layer, Tier};
 use crate::domain::total::Total;
 use crate::object::engine::Engine;
-use crate::store::chunks;
+use crate::store::chunk_read;
 use crate::store::removal::{Added, Rewriting, Scope, bytes_added};
 use crate::store::sql::{Sql, StoreError};
 use crate::wire::removal::{Remove, Removed};
@@ -159,7 +159,7 @@ impl<S: Sql> Engine<S> {
     ) -> Result<(), RemoveError> {
         let (wants, mut left) = (|series| scope.series.has(series), MAX_DAYS);
         for layer in [Layer::Total(Tier::D1), Layer::Spread(Tier::D1)] {
-            let read = chunks::each::<StoreError>(
+            let read = chunk_read::each::<StoreError>(
                 &self.sql,
                 layer,
                 from_s,
