@@ -85,7 +85,7 @@ impl Shared {
     }
 
     async fn attempt(&self, text: &QueryText, units: usize, long: Option<&Long<'_>>) -> Result<Outcome, Refusal> {
-        let (query, labels, mut asking) = self.try_with_engine(|engine| {
+        let (query, labels, mut asking) = self.amid_engine(|engine| {
             let (query, labels) = query(engine, text)?;
             check_kept(engine, &query, now_ms())?;
             let asking = engine.ask(&query, &[]);

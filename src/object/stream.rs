@@ -63,6 +63,8 @@ pub(super) struct Shared {
     pub(super) is_committing: Cell<bool>,
     /// Until when somebody works in slices: see [`super::turns`].
     pub(super) lease_ms: Cell<i64>,
+    /// When somebody last waited for the end of a row that is taken in.
+    pub(super) waited_ms: Cell<i64>,
     /// Until when a long query reads chunks, and somebody changes them: see [`super::querying`].
     pub(super) querying_ms: Cell<i64>,
     pub(super) changing_ms: Cell<i64>,
@@ -99,6 +101,7 @@ impl DurableObject for Stream {
             residence,
             is_committing: Cell::new(false),
             lease_ms: Cell::new(0),
+            waited_ms: Cell::new(0),
             querying_ms: Cell::new(0),
             changing_ms: Cell::new(0),
             alarm_ms: Cell::new(None),
@@ -154,16 +157,7 @@ impl DurableObject for Stream {
         self.shared.alarm_ms.set(None);
         self.shared.settled().await;
         let announced = self.shared.announce_if_due();
-        if self.shared.with_engine(|engine| Ok(engine.tidy_due() <= now_ms())) == Ok(true) {
-            self.shared.seal_in_turns().await;
-        }
-        let changes = |engine: &mut Engine<_>| Ok(engine.tidy_due() <= now_ms() || engine.is_crowded());
-        let changing = match self.shared.with_engine(changes) {
-            Ok(true) => Some(self.shared.begin_changing().await),
-            _ => None,
-        };
-        let tidied = self.shared.with_engine(|engine| engine.tidy_if_due(now_ms()));
-        drop(changing);
+        let tidied = self.shared.tidy_in_turns().await;
         if tidied.is_ok() {
             // What it fails to keep is kept with the next.
             self.shared.keep_writers().ok();
@@ -181,7 +175,7 @@ impl DurableObject for Stream {
             Err(_) => Some(now_ms() + RETRY_MS),
         };
         let wanted = [next_ms, self.shared.watch_shards(), self.shared.announce_due()];
-        if self.shared.with_engine(|engine| Ok(engine.is_crowded())).is_ok_and(|is_crowded| is_crowded) {
+        if self.shared.amid_engine(|engine| Ok(engine.is_crowded())).is_ok_and(|is_crowded| is_crowded) {
             self.shared.set_alarm(COMPACT_INTERVAL_MS).await;
         } else if let Some(next_ms) = wanted.into_iter().flatten().min() {
             // Not at once: what could not be done now can't be done in a millisecond either.

@@ -14,6 +14,7 @@ use crate::store::sql::StoreError;
 use crate::wire::command::Refusal;
 
 use super::engine::{Incoming, MAX_ROW_BYTES, SLICE_CELLS, SLICE_PIECES, Told};
+use super::querying::Changing;
 use super::stream::{Results, Shared};
 
 /// A holder that has not had a turn for so long is gone: no turn is that long.
@@ -22,6 +23,8 @@ const LEASE_MS: i64 = 3_000;
 const LOOK: Duration = Duration::from_millis(5);
 /// Who waits looks at most so often, which is some seconds; then it goes on, and does the rest of half a row itself.
 const LOOKS: usize = 1_000;
+/// Who waited so long ago for the end of a row waits still.
+const WAITED_MS: i64 = 50;
 /// A seal has at most so many slices, where nothing is written meanwhile: those of 200,000 cells in all layers, and as many that they
 /// are merged with. What is left is sealed at once.
 const SEAL_SLICES: usize = 200;
@@ -54,7 +57,15 @@ impl Shared {
             if !self.is_amid() {
                 break;
             }
+            self.waited_ms.set(now_ms());
             Delay::from(LOOK).await;
+        }
+    }
+
+    /// Before a row: whoever has waited for the end of the one before has a turn.
+    async fn let_others_look(&self) {
+        if now_ms() - self.waited_ms.get() <= WAITED_MS {
+            Delay::from(2 * LOOK).await;
         }
     }
 
@@ -64,6 +75,7 @@ impl Shared {
         let mut results = Vec::with_capacity(batches.len());
         let mut rest = batches;
         while !rest.is_empty() {
+            self.let_others_look().await;
             let sizes = rest.iter().map(|batch| batch.frame.len());
             let (row, behind) = rest.split_at(frames::fitting(sizes, MAX_ROW_BYTES));
             match self.commit_row(row).await {
@@ -85,16 +97,19 @@ impl Shared {
         if let Err(error) = self.with_engine(|engine| Ok(engine.begin(row, now)))? {
             return Ok(Err(error));
         }
-        let mut changing = None;
+        let mut changing: Option<Changing<'_>> = None;
         loop {
             let told = self.amid_engine(|engine| Ok(engine.go_on(SLICE_PIECES, SLICE_CELLS)))?;
             if let Some(told) = told {
                 return Ok(told);
             }
-            match (self.amid_engine(|engine| Ok(engine.is_to_seal()))?, &changing) {
-                (true, None) => changing = Some(self.begin_changing().await),
-                (true, Some(changing)) => changing.go_on(),
-                (false, _) => changing = None,
+            // To the end of the row: it would wait anew for each of its seals.
+            match &changing {
+                Some(changing) => changing.go_on(),
+                None if self.amid_engine(|engine| Ok(engine.is_to_seal()))? => {
+                    changing = Some(self.begin_changing().await);
+                }
+                None => (),
             }
             self.next_turn().await;
         }
@@ -103,7 +118,28 @@ impl Shared {
     /// Seals all that there is, in slices, as far as that can be done; what follows does the rest at once.
     pub(super) async fn seal_in_turns(&self) {
         self.take_lease().await;
+        self.seal_slices(&self.begin_changing().await).await;
+        self.end_lease();
+    }
+
+    /// Tidies if it is time, and merges a bit of what is crowded, while nobody takes in a row or reads chunks.
+    pub(super) async fn tidy_in_turns(&self) -> Result<(), Refusal> {
+        let [is_due, is_crowded] =
+            self.amid_engine(|engine| Ok([engine.tidy_due() <= now_ms(), engine.is_crowded()]))?;
+        if !is_due && !is_crowded {
+            return Ok(());
+        }
+        self.take_lease().await;
         let changing = self.begin_changing().await;
+        if is_due {
+            self.seal_slices(&changing).await;
+        }
+        let tidied = self.with_engine(|engine| engine.tidy_if_due(now_ms()));
+        self.end_lease();
+        tidied
+    }
+
+    async fn seal_slices(&self, changing: &Changing<'_>) {
         for _ in 0..SEAL_SLICES {
             changing.go_on();
             if self.with_engine(|engine| engine.seal_some(now_ms(), SLICE_CELLS)) != Ok(false) {
@@ -111,6 +147,5 @@ impl Shared {
             }
             self.next_turn().await;
         }
-        self.end_lease();
     }
 }
