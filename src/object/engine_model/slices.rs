@@ -122,3 +122,37 @@ fn accepted(frames: &[Incoming]) -> u64 {
     use crate::wire::frame::Frame;
     frames.iter().map(|incoming| Frame::parse(&incoming.frame).expect("a frame").outcome.accepted).sum()
 }
+
+/// What changes chunks or series of a stream that has some.
+type Change = (&'static str, fn(&mut Model));
+
+#[test]
+fn a_query_is_stale_after_whatever_changes_chunks_and_after_nothing_else() {
+    const CHANGES: [Change; 5] = [
+        ("sealing", |model| model.take(&Step::Seal)),
+        ("merging", |model| {
+            assert!(model.engine.is_crowded());
+            model.engine.compact();
+        }),
+        ("expiry", |model| drop(model.engine.tidy(model.now_ms))),
+        ("a label that is counted", |model| model.take(&Step::List { is_counted: false, fails_at: None })),
+        ("memory that was lost", Model::crash),
+    ];
+    const OTHERS: [Change; 2] =
+        [("nothing", |_| ()), ("a write", |model| model.take(&Step::Write(vec![vec![((2, 2), 1, None, 0)]])))];
+    let changes = CHANGES.map(|change| (change, Progress::Stale)).into_iter();
+    for ((name, change), wanted) in changes.chain(OTHERS.map(|other| (other, Progress::More))) {
+        let mut model = Model::new(Limits::DEFAULT);
+        let batch = (0..4).map(|age| ((0, 0), 1, None, age * 3_600)).collect();
+        for step in [Step::Write(vec![batch]), Step::Fill, Step::Tidy { after_s: 1 }] {
+            model.take(&step);
+        }
+        model.take(&Step::Write(vec![vec![((1, 1), 1, None, 0)]]));
+        while model.asked.as_ref().is_none_or(|asked| !asked.asking.has_read_open()) {
+            model.ask(1);
+        }
+        change(&mut model);
+        let Asked { query, mut asking, .. } = model.asked.take().expect("there is more to read");
+        assert_eq!(model.engine.go_on_asking(&query, &mut asking, 1), Ok(wanted), "{name}");
+    }
+}
