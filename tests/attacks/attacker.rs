@@ -27,6 +27,7 @@ pub(crate) struct Tally {
     strikes: AtomicU64,
     bytes: AtomicU64,
     sent_bytes: AtomicU64,
+    kept_bytes: AtomicU64,
     statuses: Mutex<BTreeMap<u16, u64>>,
 }
 
@@ -39,6 +40,11 @@ impl Tally {
     /// Bytes of all bodies, as they were sent.
     pub(crate) fn sent_bytes(&self) -> u64 {
         self.sent_bytes.load(Ordering::Relaxed)
+    }
+
+    /// Bytes that stay for ten minutes whatever is removed: what idempotency keys are answered.
+    pub(crate) fn kept_bytes(&self) -> u64 {
+        self.kept_bytes.load(Ordering::Relaxed)
     }
 
     /// How often each status was answered; 0 is none.
@@ -78,6 +84,13 @@ impl<'a> Attacker<'a> {
     /// A number that no other strike of the attack has.
     pub(crate) fn next(&self) -> u64 {
         self.tally.strikes.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Counts what stays of a request that was taken.
+    pub(crate) fn leaves(&self, answer: Option<Answer>, bytes: u64) {
+        if answer.is_some_and(|answer| answer.status == 202) {
+            self.tally.kept_bytes.fetch_add(bytes, Ordering::Relaxed);
+        }
     }
 
     /// Posts points.

@@ -287,7 +287,7 @@ impl Scene {
             let left = self.matching();
             self.report.holds(left == Ok(0.0), || format!("after the removal there are {left:?} points"));
             // What is freed may go step by step.
-            let most = DISK_BASE_BYTES + disk_before + disk_before / 5;
+            let most = DISK_BASE_BYTES + self.tally.kept_bytes() + disk_before + disk_before / 5;
             while self.storage_bytes() > most && Instant::now() < deadline {
                 wait_until(Instant::now() + LOOK);
             }
