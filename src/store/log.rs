@@ -57,12 +57,21 @@ pub fn set_first(sql: &impl Sql, seq: i64, first: u64) -> Result<(), StoreError>
     execute(sql, "UPDATE log SET first = ? WHERE seq = ?", &[integer(first), Param::Integer(seq)])
 }
 
-/// Replaces the bytes of a row.
+/// Replaces the bytes of a row. It is deleted and inserted again: `UPDATE` leaves a row that has become smaller alone in its page, and only
+/// `DELETE` joins pages that are nearly empty.
 ///
 /// # Errors
 /// As [`Sql::run`].
 pub fn replace(sql: &impl Sql, seq: i64, frames: &[u8]) -> Result<(), StoreError> {
-    execute(sql, "UPDATE log SET frames = ? WHERE seq = ?", &[Param::Blob(frames), Param::Integer(seq)])
+    let mut row = None;
+    sql.run("SELECT at_ms, first FROM log WHERE seq = ?", &[Param::Integer(seq)], &mut |mut columns| {
+        row = Some((columns.integer()?, columns.integer()?));
+        Ok(())
+    })?;
+    let Some((at_ms, first)) = row else { return Ok(()) };
+    execute(sql, "DELETE FROM log WHERE seq = ?", &[Param::Integer(seq)])?;
+    let params = [Param::Integer(seq), Param::Integer(at_ms), Param::Integer(first), Param::Blob(frames)];
+    execute(sql, "INSERT INTO log (seq, at_ms, first, frames) VALUES (?, ?, ?, ?)", &params)
 }
 
 fn integer(number: u64) -> Param<'static> {
@@ -137,10 +146,36 @@ mod tests {
         each(&sql, |row| seen.push(row)).expect("reads");
         assert_eq!(seen, [LogRow { first: 8, ..row_of(2) }, row_of(3)]);
         assert_eq!((row(&sql, 1), row(&sql, 2)), (Ok(None), Ok(Some(vec![7]))));
+        replace(&sql, 2, &[8]).expect("replaces");
+        let mut same = Vec::new();
+        each(&sql, |row| same.push(row)).expect("reads");
+        assert_eq!((same, row(&sql, 2)), (seen, Ok(Some(vec![8]))));
         assert_eq!(cursor(&sql, "rollups"), Ok(Cursor::default()));
         for seq in [5, 6] {
             set_cursor(&sql, "rollups", Cursor { seq, points: 7 }).expect("sets");
         }
         assert_eq!(cursor(&sql, "rollups"), Ok(Cursor { seq: 6, points: 7 }));
+    }
+
+    #[test]
+    fn rows_that_become_small_share_pages() {
+        const ROWS: i64 = 200;
+        let sql = TestSql::new();
+        schema::migrate(&sql).expect("migrates");
+        let pages = || {
+            let mut pages = 0;
+            let used = "SELECT page_count - freelist_count FROM pragma_page_count(), pragma_freelist_count()";
+            sql.run(used, &[], &mut |mut row| row.integer().map(|count| pages = count)).expect("reads");
+            pages
+        };
+        let before = pages();
+        for seq in 1..=ROWS {
+            append(&sql, &LogRow { seq, at_ms: 0, first: 0, bytes: 0 }, &[7; 6_000]).expect("appends");
+        }
+        assert!(pages() >= before + ROWS);
+        for seq in 1..=ROWS {
+            replace(&sql, seq, &[8; 20]).expect("replaces");
+        }
+        assert!(pages() <= before + 5, "{} pages, {before} before", pages());
     }
 }

@@ -18,10 +18,6 @@ use super::chunk_read::{self, Slice};
 use super::chunks::{PART_BITS, Place, Sealed, block_of, insert};
 use super::sql::{Param, Sql, StoreError, execute};
 
-fn layers() -> impl Iterator<Item = Layer> {
-    Tier::ALL.into_iter().flat_map(Layer::all_of)
-}
-
 /// What is removed: of these series, in this time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
@@ -139,7 +135,7 @@ impl Scope {
         let blocks_of = |(from, end)| block_of(from)..=block_of(end - 1);
         let blocks: BTreeSet<SeriesId> = self.series.ranges().flat_map(blocks_of).collect();
         let mut places = Vec::new();
-        for layer in layers() {
+        for layer in Tier::ALL.into_iter().flat_map(Layer::all_of) {
             let range = chunk_read::range(layer, self.span.from_s, self.span.to_s);
             let statement = "SELECT DISTINCT id / 512 FROM chunks WHERE id >= ? AND id < ?";
             sql.run(statement, &range, &mut |mut row| {
@@ -269,10 +265,10 @@ fn bytes_of(parts: &[Vec<u8>]) -> i64 {
 }
 
 fn replace(sql: &impl Sql, place: Place, id: i64, kept: &[Vec<u8>]) -> Result<(), StoreError> {
-    let Some((first, more)) = kept.split_first() else {
-        return execute(sql, "DELETE FROM chunks WHERE id = ?", &[Param::Integer(id)]);
-    };
-    execute(sql, "UPDATE chunks SET cells = ? WHERE id = ?", &[Param::Blob(first), Param::Integer(id)])?;
+    // Not `UPDATE`: see `log::replace`.
+    execute(sql, "DELETE FROM chunks WHERE id = ?", &[Param::Integer(id)])?;
+    let Some((first, more)) = kept.split_first() else { return Ok(()) };
+    insert(sql, id, first)?;
     if more.is_empty() {
         return Ok(());
     }

@@ -25,10 +25,10 @@ fn statsd(attacker: &Attacker<'_>, number: u64) -> Call {
 
 /// A message of app.net, with all points that it may have.
 fn message(attacker: &Attacker<'_>, number: u64) -> Call {
-    let points: Vec<_> = (0..50).map(|point| json!({"n": 1, "kv": {"a": format!("{number}_{point}")}})).collect();
+    let value = |point| json!({"n": 1, "kv": {"a": format!("{number}_{point}")}});
+    let points: Vec<_> = (0..50).map(|point| json!({"type": TIMESERIES, "value": value(point)})).collect();
     let text = format!("{number} {}", "x".repeat(500));
-    let body =
-        json!({"text": text, "annotations": [{"type": TIMESERIES, "value": {"datapoints": points, "ts": points}}]});
+    let body = json!({"text": text, "annotations": points});
     let url = format!("/stream/0/channels/{}/messages", attacker.stream.id);
     crate::http::call("POST", format!("{}{url}", attacker.stream.url))
         .header("Content-Type", "application/json")
