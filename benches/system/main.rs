@@ -4,6 +4,7 @@
 //! on the machine meets all alike.
 
 mod count;
+mod events;
 mod http;
 mod live;
 mod load;
@@ -49,15 +50,19 @@ fn main() {
     let folder = std::env::temp_dir().join(format!("heartbeat-bench-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("the temporary folder is writable");
     let mut report = Report::default();
-    // `cargo bench --bench system -- live` and `.. turns` measure nothing else.
-    let only = |what: &str| std::env::args().any(|argument| argument == what);
-    if !only("turns") {
+    // `cargo bench --bench system -- live`, `.. events` and `.. turns` measure nothing else.
+    let only = std::env::args().find(|argument| ["live", "events", "turns"].contains(&argument.as_str()));
+    let wants = |what: &str| only.as_ref().is_none_or(|only| only == what);
+    if wants("live") {
         live::measure(&Server::heartbeat(&folder.join("live")), &mut report);
     }
-    if !only("live") {
+    if wants("events") {
+        events::measure(&folder, &mut report);
+    }
+    if wants("turns") {
         turns::measure(&Server::heartbeat(&folder.join("turns")), &mut report);
     }
-    if !only("live") && !only("turns") {
+    if only.is_none() {
         measure(&folder, &mut report);
         report.conclude();
     }

@@ -79,6 +79,10 @@ impl Groups {
         self.of.push(group);
     }
 
+    fn bytes(&self) -> usize {
+        self.of.len() * size_of::<Option<u32>>() + self.of.next() as usize / 4
+    }
+
     fn get(&self, series: SeriesId) -> Option<u32> {
         self.of.get(series).map_or(self.overflow, |group| *group)
     }
@@ -166,6 +170,13 @@ impl Collector {
     #[must_use]
     pub fn groups(&self) -> Rc<Groups> {
         Rc::clone(&self.groups)
+    }
+
+    /// The memory that it takes, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        let spread = 2 * size_of::<((u32, Tier, i64), Cell)>();
+        self.grid.bytes() + self.groups.bytes() + self.spreads.len() * spread
     }
 
     /// Takes in a bucket's cell of a series, if the query asks for it. The layer is one of

@@ -7,6 +7,7 @@
 
 mod broadcast;
 mod incoming;
+mod places;
 mod socket;
 
 use std::cell::RefMut;
@@ -22,17 +23,13 @@ use crate::wire::live::Message;
 use crate::wire::live_join::LiveJoin;
 use crate::wire::live_params::{LiveCursor, LiveQuery};
 
+use super::engine::Record;
+use super::line::Rank;
 use super::reads::{authorize, is_stranger};
 use super::stream::{Shared, internal};
+use places::Whose;
 use socket::{attach, attached, close, id_of, pair_up, send};
 
-/// A stream takes so many readers, with some 300 bytes here each...
-const MAX_READERS: usize = 10_000;
-/// ...who ask so many different things: each is work of its own once a second.
-const MAX_QUERIES: usize = 64;
-/// Readers without a key that holds, on a stream that everyone may read, leave a quarter of both to the owner and to who has the key.
-const STRANGERS: usize = 3;
-const OF: usize = 4;
 /// A reader that has not acknowledged so many messages is too slow.
 const MAX_UNACKNOWLEDGED: usize = 60;
 /// Readers who come within so long share a snapshot.
@@ -85,8 +82,8 @@ struct Reader {
     socket: WebSocket,
     query: Rc<LiveQuery>,
     credential: Credential,
-    /// Whether it is neither the owner nor has the key.
-    is_stranger: bool,
+    /// Whose place it has.
+    whose: Whose,
     /// Up to where it was told.
     cursor: LiveCursor,
     unacknowledged: Unacknowledged,
@@ -113,24 +110,16 @@ impl Unacknowledged {
 
 impl Live {
     /// The one query that is equal to this one, for all who ask it.
-    fn shared_query(&self, query: LiveQuery) -> Rc<LiveQuery> {
-        let known = self.readers.iter().find(|reader| *reader.query == query);
-        known.map_or_else(|| Rc::new(query), |reader| Rc::clone(&reader.query))
+    fn shared_query(&self, query: Rc<LiveQuery>) -> Rc<LiveQuery> {
+        let known = self.readers.iter().find(|reader| *reader.query == *query);
+        known.map_or(query, |reader| Rc::clone(&reader.query))
     }
 
-    /// Whether there is room for one more who asks this.
-    fn has_room(&self, query: &Rc<LiveQuery>, is_stranger: bool) -> bool {
-        let (mut queries, mut readers): (Vec<*const LiveQuery>, usize) = (Vec::new(), 0);
-        for reader in self.readers.iter().filter(|reader| reader.is_stranger || !is_stranger) {
-            readers += 1;
-            let asked = Rc::as_ptr(&reader.query);
-            if !queries.contains(&asked) {
-                queries.push(asked);
-            }
-        }
-        let most = |of_all: usize| if is_stranger { of_all / OF * STRANGERS } else { of_all };
-        let is_shared = self.readers.iter().any(|reader| Rc::ptr_eq(&reader.query, query));
-        readers < most(MAX_READERS) && (queries.len() < most(MAX_QUERIES) || is_shared)
+    /// The query for one more who asks it, if there is room.
+    fn room_for(&self, query: Rc<LiveQuery>, whose: &Whose) -> Result<Rc<LiveQuery>, Refusal> {
+        let query = self.shared_query(query);
+        let readers = self.readers.iter().map(|reader| (&reader.whose, Rc::as_ptr(&reader.query)));
+        if places::has_room(&readers, whose, Rc::as_ptr(&query)) { Ok(query) } else { Err(Refusal::Overloaded) }
     }
 
     /// Nobody shares a snapshot any more that is too old.
@@ -161,36 +150,39 @@ impl Reader {
     /// Up to where it was told, or that nobody knows.
     fn attached(&self, is_known: bool) -> LiveJoin {
         let after = if is_known { self.cursor.clone() } else { LiveCursor::default() };
-        LiveJoin { query: (*self.query).clone(), credential: self.credential, after }
+        let network = self.whose.network().to_owned();
+        LiveJoin { query: (*self.query).clone(), credential: self.credential, network, after }
     }
+}
+
+/// Whose place a reader takes.
+fn whose(record: &Record, credential: &Credential, network: String) -> Whose {
+    if is_stranger(record, credential) { Whose::Stranger(network) } else { Whose::Holder }
 }
 
 impl Shared {
     /// Makes an upgrade a reader, who gets a first message at once.
     pub(super) async fn join(self: &Rc<Self>, request: &Request) -> Result<Response, Refusal> {
-        let LiveJoin { credential, query, after } = socket::join_of(request).ok_or(Refusal::OtherVersion)?;
+        let LiveJoin { credential, network, query, after } = socket::join_of(request).ok_or(Refusal::OtherVersion)?;
         let record = self.record()?;
         authorize(&record, &credential, &Read::Live(Vec::new()))?;
-        let is_stranger = is_stranger(&record, &credential);
-        let query = {
-            let live = self.readers();
-            let query = live.shared_query(query);
-            if !live.has_room(&query, is_stranger) {
-                return Err(Refusal::Overloaded);
-            }
-            query
-        };
-        let message = self.first_message(&query, after).await?;
+        let salt = record.writing.salt().filter(|_| !network.is_empty());
+        let pseudonym = salt.map_or_else(String::new, |salt| salt.pseudonym(&network).to_string());
+        let whose = whose(&record, &credential, pseudonym);
+        let query = self.readers().room_for(Rc::new(query), &whose)?;
+        let message = self.first_message(&query, after, whose.rank()).await?;
         // Nothing waits from here on, so whoever changes the key or ends the stream finds the reader or keeps it out.
         authorize(&self.record()?, &credential, &Read::Live(Vec::new()))?;
         let WebSocketPair { client, server } = WebSocketPair::new().map_err(|error| internal(&error))?;
         {
             let mut live = self.readers();
+            // Others have come meanwhile.
+            let query = live.room_for(query, &whose)?;
             live.next_id += 1;
             let id = live.next_id;
             pair_up(&self.state, &server, id);
             let (cursor, unacknowledged) = (message.cursor.clone(), Unacknowledged::default());
-            let mut reader = Reader { id, socket: server, query, credential, is_stranger, cursor, unacknowledged };
+            let mut reader = Reader { id, socket: server, query, credential, whose, cursor, unacknowledged };
             live.is_marked = true;
             attach(&reader.socket, &reader.attached(false));
             let text = message.json.as_str().into();
@@ -215,7 +207,7 @@ impl Shared {
     }
 
     /// What a reader gets first. Many who come at once share a snapshot.
-    async fn first_message(&self, query: &Rc<LiveQuery>, after: LiveCursor) -> Result<Message, Refusal> {
+    async fn first_message(&self, query: &Rc<LiveQuery>, after: LiveCursor, rank: Rank) -> Result<Message, Refusal> {
         let now = now_ms();
         let wants_snapshot = after.0.is_empty();
         if wants_snapshot
@@ -225,7 +217,7 @@ impl Shared {
         {
             return Ok(snapshot.message.clone());
         }
-        let mut messages = self.look_all(&[(Rc::clone(query), after)], now).await;
+        let mut messages = self.look_all(&[(Rc::clone(query), after)], rank, now).await;
         let message = messages.pop().unwrap_or(Err(Refusal::Internal))?;
         // The room of an earlier one first.
         self.live.borrow_mut().snapshot = None;
@@ -246,16 +238,19 @@ impl Shared {
             live.is_loaded = true;
             let record = self.record().ok();
             for socket in self.state.get_websockets() {
-                let Some((id, LiveJoin { query, credential, after })) =
+                let Some((id, LiveJoin { query, credential, network, after })) =
                     id_of(&self.state, &socket).zip(attached(&socket))
                 else {
                     close(&socket, TRY_AGAIN);
                     continue;
                 };
-                let (query, unacknowledged) = (live.shared_query(query), Unacknowledged::default());
+                let (query, unacknowledged) = (live.shared_query(Rc::new(query)), Unacknowledged::default());
                 live.next_id = live.next_id.max(id);
-                let is_stranger = record.as_ref().is_none_or(|record| is_stranger(record, &credential));
-                live.readers.push(Reader { id, socket, query, credential, is_stranger, cursor: after, unacknowledged });
+                let whose = match &record {
+                    Some(record) => whose(record, &credential, network),
+                    None => Whose::Stranger(network),
+                };
+                live.readers.push(Reader { id, socket, query, credential, whose, cursor: after, unacknowledged });
             }
         }
         live

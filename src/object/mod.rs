@@ -19,6 +19,7 @@ mod entry;
 mod forward;
 #[cfg(test)]
 mod forward_model;
+mod line;
 mod live;
 mod log_index;
 mod owned;

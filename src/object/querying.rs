@@ -1,21 +1,27 @@
 //! Queries in turns: one that takes long is answered in slices, between which every other request of the isolate has its turn.
 //!
-//! One long query of an isolate goes on at a time, as each holds a grid; others wait, and are refused when that takes too long. Sealing
-//! waits for it and it for sealing, as each would make the other begin anew.
+//! One long query of an isolate goes on at a time, as each holds a grid; others wait, and are refused when that takes too long or too
+//! many do. The owner and holders of the key go before strangers. Sealing waits for a long query and it for sealing, as each would
+//! make the other begin anew.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
 use worker::Delay;
 
 use crate::clock::now_ms;
 use crate::domain::grid::Row;
+use crate::memory::{Reservation, Share};
 use crate::wire::command::{Credential, Read, Refusal, put_shards};
+use crate::wire::live_part::{self, LivePart};
 use crate::wire::params::QueryText;
 use crate::wire::partial;
 
 use super::engine::{Engine, Progress, SLICE_UNITS};
-use super::reads::{authorize, check_kept, query, read, refusal};
+use super::line::{Crowded, Line, Rank, Ticket};
+use super::reads::{authorize, check_kept, is_stranger, look, query, read, refusal};
 use super::storage::ObjectSql;
 use super::stream::{Answer, Shared};
 
@@ -25,6 +31,8 @@ const LEASE_MS: i64 = 3_000;
 const LOOK: Duration = Duration::from_millis(10);
 /// ...so often, which is 10 s. Then the query is refused.
 const QUERY_LOOKS: usize = 1_000;
+/// While others wait, a query that does not may take so much: then it waits as well, and what it has found is for nothing.
+const TRIAL_UNITS: usize = SLICE_UNITS / 8;
 /// Sealing waits for 2 s. Then it goes on, and the query begins anew.
 const SEAL_LOOKS: usize = 200;
 /// After so many times, a query is answered in one turn.
@@ -33,17 +41,45 @@ const ATTEMPTS: usize = 4;
 thread_local! {
     /// Until when a long query of this isolate has its turns.
     static QUERYING_MS: Cell<i64> = const { Cell::new(0) };
+    /// The memory of that query. It is taken by the next one where the request of the last was lost.
+    static ROOM: RefCell<Reservation> = const { RefCell::new(Reservation::none(Share::Reads)) };
+    /// Who waits for that.
+    static LINE: RefCell<Line> = const { RefCell::new(Line::new(LEASE_MS)) };
 }
 
+/// A place in the line, until it is dropped.
+struct Waiting(Ticket);
+
 /// The one long query of an isolate, until it is dropped.
-struct Long<'a>(&'a Shared);
+struct Long<'a> {
+    shared: &'a Shared,
+    rank: Rank,
+}
+
+/// What a live reader sees of a shard, or why not.
+pub(super) type Part = Result<LivePart<Vec<u8>>, Refusal>;
 
 /// Something of a stream that changes chunks, until it is dropped.
 pub(super) struct Changing<'a>(&'a Shared);
 
+/// A query of a reader.
+#[derive(Clone, Copy)]
+struct Question<'a> {
+    text: &'a QueryText,
+    rank: Rank,
+}
+
+/// What a query found.
+struct Found {
+    rows: Vec<Row>,
+    /// The numbers of the labels whose values it counts.
+    labels: Vec<u8>,
+    position: i64,
+}
+
 /// What became of a query that was begun.
 enum Outcome {
-    Found(Vec<Row>, Vec<u8>),
+    Found(Found),
     /// It takes longer than a slice, and does not have the turns for that.
     TooLong,
     /// Chunks have changed.
@@ -55,40 +91,72 @@ impl Shared {
     pub(super) async fn read(&self, credential: &Credential, what: &Read) -> Answer {
         let record = self.record()?;
         authorize(&record, credential, what)?;
+        let rank = if is_stranger(&record, credential) { Rank::Stranger } else { Rank::Holder };
         let answer = match (what, self.read_writers(&record, what)) {
             (_, Some(answer)) => answer,
             (Read::Rollup(text), None) => {
-                let (rows, labels) = self.rows(text).await?;
-                partial::encode(&rows, &labels)
+                let found = self.find(Question { text, rank }).await?;
+                partial::encode(&found.rows, &found.labels)
             }
-            (what, None) => {
-                let (_, shard) = self.place()?;
-                self.try_with_engine(|engine| read(engine, what, shard))?
-            }
+            (Read::Live(asks), None) => live_part::encode(&self.look(asks, rank).await?),
+            (what, None) => self.try_with_engine(|engine| read(engine, what))?,
         };
         Ok(put_shards(answer, record.config.layout.shards()))
     }
 
-    /// The cells that a query asks for, and the numbers of the labels whose values it counts.
-    async fn rows(&self, text: &QueryText) -> Result<(Vec<Row>, Vec<u8>), Refusal> {
-        let mut long = None;
-        for attempt in 0..=ATTEMPTS {
-            let units = if attempt < ATTEMPTS { SLICE_UNITS } else { usize::MAX };
-            match self.attempt(text, units, long.as_ref()).await? {
-                Outcome::Found(rows, labels) => return Ok((rows, labels)),
-                // Not with what it has found: whoever waits holds no memory.
-                Outcome::TooLong => long = Some(Long::wait(self).await?),
-                Outcome::Stale => self.wait_for_change().await,
+    /// What live readers see of this shard: the whole in turns, what came since in one.
+    pub(super) async fn look(&self, asks: &[QueryText], rank: Rank) -> Result<Vec<Part>, Refusal> {
+        let ((_, shard), mut parts) = (self.place()?, Vec::new());
+        for text in asks {
+            if text.after(shard).is_some() {
+                self.settled().await;
+                parts.push(self.try_with_engine(|engine| Ok(look(engine, text, shard, now_ms())))?);
+                continue;
             }
+            let found = self.find(Question { text, rank }).await;
+            parts.push(found.map(|Found { rows, labels, position }| LivePart {
+                shard,
+                position,
+                cells: Some(partial::encode(&rows, &labels)),
+            }));
         }
-        Err(Refusal::Overloaded)
+        Ok(parts)
     }
 
-    async fn attempt(&self, text: &QueryText, units: usize, long: Option<&Long<'_>>) -> Result<Outcome, Refusal> {
+    /// Boxed, so that it is compiled once and not wherever it is awaited.
+    fn find<'a>(&'a self, question: Question<'a>) -> LocalBoxFuture<'a, Result<Found, Refusal>> {
+        let find = async move {
+            let mut long = None;
+            for attempt in 0..=ATTEMPTS {
+                let units = match &long {
+                    None if LINE.with_borrow_mut(|line| line.is_busy(now_ms())) => TRIAL_UNITS,
+                    _ if attempt < ATTEMPTS => SLICE_UNITS,
+                    _ => usize::MAX,
+                };
+                match self.attempt(question, units, long.as_ref()).await? {
+                    Outcome::Found(found) => return Ok(found),
+                    // Not with what it has found: whoever waits holds no memory.
+                    Outcome::TooLong => long = Some(Long::wait(self, question.rank).await?),
+                    Outcome::Stale => self.wait_for_change().await,
+                }
+            }
+            Err(Refusal::Overloaded)
+        };
+        find.boxed_local()
+    }
+
+    async fn attempt(
+        &self,
+        Question { text, .. }: Question<'_>,
+        units: usize,
+        long: Option<&Long<'_>>,
+    ) -> Result<Outcome, Refusal> {
         let (query, labels, mut asking) = self.amid_engine(|engine| {
             let (query, labels) = query(engine, text)?;
-            check_kept(engine, &query, now_ms())?;
-            let asking = engine.ask(&query, &[]);
+            if text.only().is_empty() {
+                check_kept(engine, &query, now_ms())?;
+            }
+            let asking = engine.ask(&query, text.only());
             Ok((query, labels, asking))
         })?;
         loop {
@@ -96,21 +164,26 @@ impl Shared {
             if !has_read_open {
                 self.settled().await;
             }
-            let mut go_on =
-                |engine: &mut Engine<ObjectSql>| engine.go_on_asking(&query, &mut asking, units).map_err(refusal);
+            let mut go_on = |engine: &mut Engine<ObjectSql>| {
+                engine.go_on_looking(&query, &mut asking, units, now_ms()).map_err(refusal)
+            };
             // Chunks are as they were also while a row is taken in half.
             let progress = if has_read_open { self.amid_engine(go_on) } else { self.try_with_engine(&mut go_on) };
             match (progress?, long) {
                 (Progress::All, _) => break,
                 (Progress::Stale, _) => return Ok(Outcome::Stale),
                 (Progress::More, None) => return Ok(Outcome::TooLong),
-                (Progress::More, Some(long)) => long.next_turn().await,
+                (Progress::More, Some(long)) => {
+                    long.keep(asking.bytes())?;
+                    long.next_turn().await;
+                }
             }
         }
         if let Some(long) = long {
             long.next_turn().await;
         }
-        Ok(Outcome::Found(asking.finish().map_err(refusal)?, labels))
+        let position = asking.position().unwrap_or_default();
+        Ok(Outcome::Found(Found { rows: asking.finish().map_err(refusal)?, labels, position }))
     }
 
     /// Waits until no long query reads the chunks of this stream, and keeps others from beginning.
@@ -139,10 +212,12 @@ impl Shared {
 
 impl<'a> Long<'a> {
     /// Waits for the turns of a long query.
-    async fn wait(shared: &'a Shared) -> Result<Self, Refusal> {
+    async fn wait(shared: &'a Shared, rank: Rank) -> Result<Self, Refusal> {
+        let waiting = Waiting::begin(rank)?;
         for _ in 0..QUERY_LOOKS {
-            if now_ms() >= QUERYING_MS.get().max(shared.changing_ms.get()) {
-                let long = Self(shared);
+            if waiting.is_first() && now_ms() >= QUERYING_MS.get().max(shared.changing_ms.get()) {
+                ROOM.set(Reservation::none(Share::Reads));
+                let long = Self { shared, rank };
                 long.go_on();
                 return Ok(long);
             }
@@ -154,7 +229,22 @@ impl<'a> Long<'a> {
     fn go_on(&self) {
         let until_ms = now_ms() + LEASE_MS;
         QUERYING_MS.set(until_ms);
-        self.0.querying_ms.set(until_ms);
+        self.shared.querying_ms.set(until_ms);
+    }
+
+    /// Counts what it holds between its turns: at most what one reservation may have, as there is one such query.
+    fn keep(&self, bytes: usize) -> Result<(), Refusal> {
+        let within = |share: Share| bytes.min(share.bytes() / 4 * 3);
+        ROOM.with_borrow_mut(|room| {
+            if room.resize(within(room.share())).is_ok() {
+                return Ok(());
+            }
+            if self.rank == Rank::Stranger {
+                return Err(Refusal::Overloaded);
+            }
+            *room = Reservation::none(Share::Owner);
+            room.resize(within(Share::Owner)).map_err(|_| Refusal::Overloaded)
+        })
     }
 
     /// Lets everything else have its turn.
@@ -164,10 +254,28 @@ impl<'a> Long<'a> {
     }
 }
 
+impl Waiting {
+    fn begin(rank: Rank) -> Result<Self, Refusal> {
+        let ticket = LINE.with_borrow_mut(|line| line.enter(rank, now_ms()));
+        ticket.map(Self).map_err(|Crowded| Refusal::Overloaded)
+    }
+
+    fn is_first(&self) -> bool {
+        LINE.with_borrow_mut(|line| line.is_first(self.0, now_ms()))
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        LINE.with_borrow_mut(|line| line.leave(self.0));
+    }
+}
+
 impl Drop for Long<'_> {
     fn drop(&mut self) {
         QUERYING_MS.set(0);
-        self.0.querying_ms.set(0);
+        self.shared.querying_ms.set(0);
+        ROOM.set(Reservation::none(Share::Reads));
     }
 }
 

@@ -2,11 +2,10 @@
 
 use subtle::ConstantTimeEq;
 
-use crate::clock::now_ms;
 use crate::domain::query::Query;
 use crate::store::sql::Sql;
 use crate::wire::command::{Credential, Read, Refusal};
-use crate::wire::live_part::{self, LivePart};
+use crate::wire::live_part::LivePart;
 use crate::wire::params::QueryText;
 use crate::wire::{partial, totals};
 
@@ -78,13 +77,8 @@ pub(super) fn refusal(error: QueryError) -> Refusal {
 }
 
 /// The answer.
-pub(super) fn read(engine: &mut Engine<ObjectSql>, what: &Read, shard: u16) -> Answer {
+pub(super) fn read(engine: &mut Engine<ObjectSql>, what: &Read) -> Answer {
     match what {
-        Read::Live(asks) => {
-            let now = now_ms();
-            let parts: Vec<_> = asks.iter().map(|ask| look(engine, ask, shard, now)).collect();
-            Ok(live_part::encode(&parts))
-        }
         Read::Totals(text) => {
             let (query, _) = query(engine, text)?;
             Ok(totals::encode(&engine.shown(&query).map_err(refusal)?))
@@ -100,7 +94,7 @@ pub(super) fn read(engine: &mut Engine<ObjectSql>, what: &Read, shard: u16) -> A
             Ok(engine.messages_json(page).map_err(|error| internal(&error))?.into_bytes())
         }
         Read::Status => Ok(engine.status_json().into_bytes()),
-        // Rollups are read in turns, and what is known of writers is beside the engine.
-        Read::Rollup(_) | Read::WriteKeys | Read::Writers { .. } => Err(Refusal::Internal),
+        // These are read in turns, and what is known of writers is beside the engine.
+        Read::Rollup(_) | Read::Live(_) | Read::WriteKeys | Read::Writers { .. } => Err(Refusal::Internal),
     }
 }

@@ -1,5 +1,5 @@
 //! A reader with a socket: what an upgrade brings to home in its query string, and what is attached to the socket. The form is
-//! `credential/cursor/query`, as they are in a URL.
+//! `credential@network/cursor/query`, as they are in a URL; `@network` is missing where nobody knows it.
 
 use super::command::Credential;
 use super::live_params::{LiveCursor, LiveQuery};
@@ -11,6 +11,8 @@ const ALPHABET: base32::Alphabet = base32::Alphabet::Rfc4648Lower { padding: fal
 pub struct LiveJoin {
     /// Who reads.
     pub credential: Credential,
+    /// From where. An upgrade brings the network, and the socket keeps the pseudonym that home has for it.
+    pub network: String,
     /// Up to where the reader was told; empty: nobody knows.
     pub after: LiveCursor,
     /// What.
@@ -26,20 +28,27 @@ impl LiveJoin {
             Credential::Nobody => "nobody".to_owned(),
             Credential::Key(hash) => base32::encode(ALPHABET, hash),
         };
-        format!("{credential}/{}/{}", self.after.text(), self.query.to_text())
+        let network = match self.network.as_str() {
+            "" => String::new(),
+            network => format!("@{}", base32::encode(ALPHABET, network.as_bytes())),
+        };
+        format!("{credential}{network}/{}/{}", self.after.text(), self.query.to_text())
     }
 
     /// What [`Self::to_text`] wrote.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, '/');
-        let credential = match parts.next()? {
+        let reader = parts.next()?;
+        let (credential, network) = reader.split_once('@').unwrap_or((reader, ""));
+        let network = String::from_utf8(base32::decode(ALPHABET, network)?).ok()?;
+        let credential = match credential {
             "owner" => Credential::Owner,
             "nobody" => Credential::Nobody,
             key => Credential::Key(base32::decode(ALPHABET, key)?.try_into().ok()?),
         };
         let after = LiveCursor::parse(parts.next()?).unwrap_or_default();
-        Some(Self { credential, after, query: LiveQuery::from_text(parts.next()?).ok()?.0 })
+        Some(Self { credential, network, after, query: LiveQuery::from_text(parts.next()?).ok()?.0 })
     }
 }
 
@@ -54,10 +63,15 @@ mod tests {
         assert_eq!((join.credential, join.after.0.as_slice()), (Credential::Owner, &[3, 4][..]));
         assert_eq!(join.to_text(), text);
         for credential in [Credential::Nobody, Credential::Key([7; 32])] {
-            let join = LiveJoin { credential, after: LiveCursor::default(), query: join.query.clone() };
-            assert_eq!(LiveJoin::parse(&join.to_text()), Some(join));
+            for network in ["", "2001:db8:0:1::/64"] {
+                let (network, query) = (network.to_owned(), join.query.clone());
+                let join = LiveJoin { credential, network, after: LiveCursor::default(), query };
+                assert_eq!(LiveJoin::parse(&join.to_text()), Some(join));
+            }
         }
-        for broken in ["", "owner", "owner/", "key/1/step=10", "owner/1/step=x"] {
+        let join = LiveJoin { credential: Credential::Nobody, network: "192.0.2.1".into(), ..join };
+        assert!(join.to_text().starts_with("nobody@ge4telrqfyzc4mi/3.4/"), "{}", join.to_text());
+        for broken in ["", "owner", "owner/", "key/1/step=10", "owner/1/step=x", "owner@1/1/step=10"] {
             assert_eq!(LiveJoin::parse(broken), None, "{broken}");
         }
     }

@@ -47,6 +47,8 @@ pub(in crate::object) struct Asking {
     /// Layers whose chunks are not read, the last one first, and which part of it was read last.
     layers: Vec<Layer>,
     after: i64,
+    /// Of a look: the position in the stream when what is open was read.
+    position: Option<i64>,
 }
 
 /// How far a query is.
@@ -62,6 +64,20 @@ impl Asking {
     /// Only chunks are left to read, which nobody changes while the version holds.
     pub(in crate::object) const fn has_read_open(&self) -> bool {
         self.next.is_none()
+    }
+
+    /// The memory that it takes, about.
+    pub(in crate::object) fn bytes(&self) -> usize {
+        self.collector.bytes()
+    }
+
+    /// The position in the stream that a [look](Engine::go_on_looking) is of.
+    pub(in crate::object) const fn position(&self) -> Option<i64> {
+        self.position
+    }
+
+    pub(super) const fn set_position(&mut self, position: i64) {
+        self.position = Some(position);
     }
 
     /// What was found.
@@ -81,6 +97,7 @@ impl<S: Sql> Engine<S> {
             next: Some(0),
             layers: query.window.layers().into_iter().rev().collect(),
             after: -1,
+            position: None,
         }
     }
 

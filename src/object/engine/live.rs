@@ -4,6 +4,7 @@ use crate::domain::grid::Row;
 use crate::domain::query::{Collector, Query};
 use crate::store::sql::Sql;
 
+use super::asking::{Asking, Progress};
 use super::{Engine, QueryError};
 
 /// An answer, and the position in the stream that it is of.
@@ -28,10 +29,26 @@ impl<S: Sql> Engine<S> {
 
     /// The cells that a query asks for as they are; of only some steps, if there are any.
     pub(in crate::object) fn look(&mut self, query: &Query, only: &[i64], now_ms: i64) -> Result<Seen, QueryError> {
-        self.watch(now_ms);
-        let rows = self.query_only(query, only)?;
-        let position = self.increments.position(self.position(), now_ms, true);
-        Ok(Seen { position, rows: Some(rows) })
+        let mut asking = self.ask(query, only);
+        while self.go_on_looking(query, &mut asking, usize::MAX, now_ms)? == Progress::More {}
+        Ok(Seen { position: asking.position().unwrap_or_default(), rows: Some(asking.finish()?) })
+    }
+
+    /// Goes on with such a look until so many units are used up. Its position is that of the turn in which what is open is read.
+    pub(in crate::object) fn go_on_looking(
+        &mut self,
+        query: &Query,
+        asking: &mut Asking,
+        left: usize,
+        now_ms: i64,
+    ) -> Result<Progress, QueryError> {
+        let had_read_open = asking.has_read_open();
+        let progress = self.go_on_asking(query, asking, left)?;
+        if asking.has_read_open() && !had_read_open {
+            self.watch(now_ms);
+            asking.set_position(self.increments.position(self.position(), now_ms, true));
+        }
+        Ok(progress)
     }
 
     /// What a query's cells got since a position.

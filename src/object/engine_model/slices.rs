@@ -47,9 +47,10 @@ pub(super) struct Asked {
 }
 
 impl Model {
-    /// A slice of a query: its answer is that of the moment when it read what was open, or chunks have changed since and it is none.
+    /// A slice of a look: its answer and its position are those of the moment when it read what was open. If chunks have changed since, it has
+    /// no answer.
     pub(super) fn ask(&mut self, units: u8) {
-        let engine = &self.engine;
+        let (engine, now_ms) = (&mut self.engine, self.now_ms);
         let mut asked = self.asked.take().unwrap_or_else(|| {
             let (from_ms, to_ms) = (self.now_ms - 90_000_000, self.now_ms + 10_000);
             let window = Window::new(from_ms, to_ms, Some(3600), self.now_ms, &Retention::default()).expect("valid");
@@ -60,9 +61,11 @@ impl Model {
             Asked { query, asking, wanted: None }
         });
         let had_read_open = asked.asking.has_read_open();
-        let progress = engine.go_on_asking(&asked.query, &mut asked.asking, units.into()).expect("answers");
+        let progress = engine.go_on_looking(&asked.query, &mut asked.asking, units.into(), now_ms).expect("answers");
         if asked.asking.has_read_open() && !had_read_open {
-            asked.wanted = Some(engine.query(&asked.query).expect("answers"));
+            let at_once = engine.look(&asked.query, &[], now_ms).expect("answers");
+            assert_eq!(asked.asking.position(), Some(at_once.position));
+            asked.wanted = at_once.rows;
         }
         match progress {
             Progress::More => self.asked = Some(asked),

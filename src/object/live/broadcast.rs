@@ -13,7 +13,7 @@ use worker::js_sys::JsString;
 
 use crate::clock::now_ms;
 use crate::memory::{NoRoom, Share, reserve};
-use crate::object::reads::look;
+use crate::object::line::Rank;
 use crate::object::shard::call;
 use crate::object::stream::{Shared, internal, to_json};
 use crate::wire::command::{Command, Credential, Read, Refusal, take_shards};
@@ -106,7 +106,7 @@ impl Shared {
         // for a few at once.
         let at_once = if self.has_other_shards() { GROUPS_AT_ONCE } else { 1 };
         for groups in groups.chunks(at_once) {
-            let messages = self.look_all(groups, now_ms()).await;
+            let messages = self.look_all(groups, Rank::Holder, now_ms()).await;
             for (group, message) in groups.iter().zip(messages) {
                 has_news |= message.as_ref().is_ok_and(|message| !message.is_empty);
                 self.tell_one(group, message);
@@ -134,7 +134,12 @@ impl Shared {
     }
 
     /// What each group of readers is to be told.
-    pub(super) async fn look_all<'a>(&self, groups: &'a [Group], now_ms: i64) -> Vec<Result<Message, Refusal>> {
+    pub(super) async fn look_all<'a>(
+        &self,
+        groups: &'a [Group],
+        rank: Rank,
+        now_ms: i64,
+    ) -> Vec<Result<Message, Refusal>> {
         let new = |(query, cursor): &'a Group| Look::new(query, cursor.clone(), now_ms);
         let mut looks: Vec<_> = groups.iter().map(new).collect();
         loop {
@@ -144,7 +149,7 @@ impl Shared {
                 break;
             }
             let (places, asks): (Vec<usize>, Vec<QueryText>) = asking.into_iter().unzip();
-            let parts = self.ask_all(asks, now_ms).await;
+            let parts = self.ask_all(asks, rank).await;
             for (index, at) in places.into_iter().enumerate() {
                 if let Ok(look) = &mut looks[at] {
                     let taken = parts.as_ref().map_err(Refusal::clone).and_then(|parts| take(look, parts, index));
@@ -158,7 +163,7 @@ impl Shared {
     }
 
     /// The answers of all shards to some questions.
-    async fn ask_all(&self, asks: Vec<QueryText>, now_ms: i64) -> Result<Vec<Vec<u8>>, Refusal> {
+    async fn ask_all(&self, asks: Vec<QueryText>, rank: Rank) -> Result<Vec<Vec<u8>>, Refusal> {
         let ((stream, _), shards) = (self.place()?, self.record()?.config.layout.shards());
         let mut answers = Vec::new();
         if shards > 1 {
@@ -172,11 +177,7 @@ impl Shared {
                 answers.push(answer);
             }
         }
-        self.settled().await;
-        answers.push(self.try_with_engine(|engine| {
-            let parts: Vec<_> = asks.iter().map(|ask| look(engine, ask, 0, now_ms)).collect();
-            Ok(encode(&parts))
-        })?);
+        answers.push(encode(&self.look(&asks, rank).await?));
         Ok(answers)
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use super::socket::{Reader, open};
+use super::socket::{Reader, open, open_from};
 use super::view::View;
 use crate::eviction::alarm_in_ns;
 use crate::server::{OWNER_TOKEN, Server, State};
@@ -112,16 +112,24 @@ fn a_stream_takes_so_many_different_questions_and_as_many_readers_of_each_as_com
 }
 
 #[test]
-fn strangers_with_many_questions_leave_slots_to_the_owner_and_the_key() {
-    let stream = Stream::create(Server::shared(), json!({ "name": "x", "public_read": true }));
+fn a_network_of_strangers_leaves_places_to_the_next_and_to_holders_of_the_key() {
+    let secrets = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "k"), ("TRUSTED_PROXIES", "1")];
+    let server = Server::start_with(State::new(), &secrets);
+    let stream = Stream::create(&server, json!({ "name": "x", "public_read": true }));
     let query = |at: usize| format!("where=a%3D{at}");
-    let strangers: Vec<Reader> = (0..64).map_while(|at| open(&stream, &query(at), None).ok()).collect();
-    assert_eq!(strangers.len(), 48);
+    let from = |network: &str, at, token| open_from(&stream, &query(at), token, Some(network));
+    let mut strangers = Vec::new();
+    let mut fill = |network: &str| {
+        let before: usize = strangers.len();
+        strangers.extend((before..64).map_while(|at| from(network, at, None).ok()));
+        strangers.len() - before
+    };
+    assert_eq!(["192.0.2.1", "192.0.2.2", "192.0.2.1", "2001:db8::1", "2001:db8::2"].map(&mut fill), [36, 9, 0, 3, 0]);
     // What passes for a key is none.
-    assert_eq!(open(&stream, &query(48), Some("wrong")).err(), Some(503));
-    let _strangers_share = open(&stream, &query(7), None).unwrap_or_else(|status| panic!("{status}"));
+    assert_eq!(from("192.0.2.3", 48, Some("wrong")).err(), Some(503));
+    let _shares_a_query = from("192.0.2.3", 7, None).unwrap_or_else(|status| panic!("{status}"));
     for (at, token) in [(100, OWNER_TOKEN), (101, &stream.read_key)] {
-        let mut reader = open(&stream, &query(at), Some(token)).unwrap_or_else(|status| panic!("{status}"));
+        let mut reader = from("192.0.2.1", at, Some(token)).unwrap_or_else(|status| panic!("{status}"));
         reader.told();
     }
 }

@@ -35,6 +35,16 @@ pub(super) enum Event {
 
 /// Opens a socket; or the status that the upgrade fails with.
 pub(super) fn open(stream: &Stream, query: &str, token: Option<&str>) -> Result<Reader, u16> {
+    open_from(stream, query, token, None)
+}
+
+/// The same through a proxy that says this address.
+pub(super) fn open_from(
+    stream: &Stream,
+    query: &str,
+    token: Option<&str>,
+    client: Option<&str>,
+) -> Result<Reader, u16> {
     let address = stream.url.strip_prefix("http://").expect("plain HTTP");
     let tcp = TcpStream::connect(address).expect("the server listens");
     tcp.set_read_timeout(Some(DEADLINE)).expect("a timeout");
@@ -42,6 +52,9 @@ pub(super) fn open(stream: &Stream, query: &str, token: Option<&str>) -> Result<
     let mut request = url.into_client_request().expect("a request");
     if let Some(token) = token {
         request.headers_mut().insert("Authorization", format!("Bearer {token}").parse().expect("a header"));
+    }
+    if let Some(client) = client {
+        request.headers_mut().insert("X-Forwarded-For", client.parse().expect("a header"));
     }
     match tungstenite::client(request, tcp) {
         Ok((socket, _)) => Ok(Reader { socket, view: View::default(), acknowledges: true, got: 0 }),

@@ -1,0 +1,153 @@
+//! Readers of events of this isolate who ask the same at the same time share a look and its message.
+//!
+//! The first one looks; whoever asks the same meanwhile waits for it, and whoever asks within a moment afterwards takes the same message. A
+//! reader's next look is behind the cursor of its last message, so those who share one go on sharing. A look whose request is lost is given
+//! up: whoever waits for it looks for itself.
+
+use std::cell::{OnceCell, RefCell};
+use std::rc::Rc;
+
+use rustc_hash::FxHashMap;
+
+use super::bell::Bell;
+
+/// For so long after it was done, others take the message of a look.
+const SHARED_MS: i64 = 500;
+/// A look that has not ended in so long is lost: it waits for room for 8 s at most.
+const LOST_MS: i64 = 15_000;
+/// What is old is looked for once in so long, or when room is wanted.
+const SWEEP_MS: i64 = 100;
+
+/// The looks of an isolate, each by a hash of what is asked, by whom, and behind which cursor.
+pub(super) struct Looks<T> {
+    of: FxHashMap<u64, Look<T>>,
+    swept_ms: i64,
+}
+
+struct Look<T> {
+    /// When it was begun or done.
+    since_ms: i64,
+    state: State<T>,
+}
+
+enum State<T> {
+    /// Under way, with those who wait for it.
+    Begun(Vec<Rc<Seat<T>>>),
+    Done(T),
+}
+
+/// Where somebody waits for another one's look.
+pub(super) struct Seat<T> {
+    found: RefCell<Option<T>>,
+    /// Rings when the look is done; made by whoever waits.
+    bell: OnceCell<Bell>,
+}
+
+/// What somebody has to do who wants to look.
+pub(super) enum Role<T> {
+    Take(T),
+    Wait(Rc<Seat<T>>),
+    /// Look, and tell the others.
+    Lead,
+}
+
+impl<T> Default for Looks<T> {
+    fn default() -> Self {
+        Self { of: FxHashMap::default(), swept_ms: 0 }
+    }
+}
+
+impl<T: Clone> Looks<T> {
+    pub(super) fn join(&mut self, key: u64, now_ms: i64) -> Role<T> {
+        if now_ms >= self.swept_ms + SWEEP_MS {
+            self.forget_old(now_ms);
+        }
+        match self.of.get_mut(&key).filter(|look| look.is_fresh(now_ms)).map(|look| &mut look.state) {
+            Some(State::Done(found)) => Role::Take(found.clone()),
+            Some(State::Begun(waiting)) => {
+                let seat = Rc::new(Seat { found: RefCell::new(None), bell: OnceCell::new() });
+                waiting.push(Rc::clone(&seat));
+                Role::Wait(seat)
+            }
+            None => {
+                self.of.insert(key, Look { since_ms: now_ms, state: State::Begun(Vec::new()) });
+                Role::Lead
+            }
+        }
+    }
+
+    /// A look has ended; what it found is kept for a moment if it is to be.
+    pub(super) fn done(&mut self, key: u64, found: &T, keeps: bool, now_ms: i64) {
+        let Some(look) = self.of.remove(&key) else { return };
+        let State::Begun(waiting) = look.state else { return };
+        for seat in waiting {
+            seat.found.replace(Some(found.clone()));
+            seat.bell.get().inspect(|bell| bell.ring());
+        }
+        if keeps {
+            self.of.insert(key, Look { since_ms: now_ms, state: State::Done(found.clone()) });
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
+    /// Lets go of what nobody takes any more.
+    pub(super) fn forget_old(&mut self, now_ms: i64) {
+        self.swept_ms = now_ms;
+        self.of.retain(|_, look| look.is_fresh(now_ms));
+    }
+}
+
+impl<T> Look<T> {
+    fn is_fresh(&self, now_ms: i64) -> bool {
+        let for_ms = if matches!(self.state, State::Begun(_)) { LOST_MS } else { SHARED_MS };
+        now_ms < self.since_ms + for_ms
+    }
+}
+
+impl<T> Seat<T> {
+    /// Waits for what is found; `None` when that takes too long.
+    pub(super) async fn wait(&self, timeout_ms: u32) -> Option<T> {
+        if self.found.borrow().is_none() {
+            self.bell.get_or_init(|| Bell::new(timeout_ms)).wait().await;
+        }
+        self.found.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn leads(looks: &mut Looks<u8>, key: u64, now_ms: i64) -> bool {
+        matches!(looks.join(key, now_ms), Role::Lead)
+    }
+
+    #[test]
+    fn one_looks_and_those_who_ask_the_same_meanwhile_or_soon_after_share_it() {
+        let mut looks = Looks::<u8>::default();
+        assert!(leads(&mut looks, 1, 0) && leads(&mut looks, 2, 0), "each question has a look of its own");
+        let Role::Wait(seat) = looks.join(1, 400) else { panic!("it is under way") };
+        looks.done(1, &7, true, 400);
+        assert_eq!(seat.found.take(), Some(7));
+        assert!(matches!(looks.join(1, 899), Role::Take(7)));
+        assert!(leads(&mut looks, 1, 900), "that was a while ago");
+        // What is not kept is for those who waited only.
+        looks.done(1, &8, false, 900);
+        assert!(leads(&mut looks, 1, 901));
+    }
+
+    #[test]
+    fn a_look_that_is_lost_holds_up_nobody_and_nothing_old_is_kept() {
+        let mut looks = Looks::<u8>::default();
+        assert!(leads(&mut looks, 1, 0) && !leads(&mut looks, 1, LOST_MS - 1) && leads(&mut looks, 1, LOST_MS));
+        looks.done(1, &7, true, LOST_MS);
+        assert!(leads(&mut looks, 2, LOST_MS + SHARED_MS));
+        assert_eq!(looks.of.len(), 1, "the other message is forgotten");
+        // It comes back after all.
+        looks.done(1, &7, true, LOST_MS);
+        assert!(leads(&mut looks, 1, LOST_MS + SHARED_MS));
+    }
+}
