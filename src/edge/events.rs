@@ -16,7 +16,8 @@ use crate::wire::command::Credential;
 use crate::wire::live_params::{LiveCursor, LiveQuery};
 use crate::wire::stream::StreamConfig;
 
-use super::live::Counted;
+use super::kept::Kept;
+use super::live::{Counted, wait_for_room};
 use super::looks::{Looks, Role};
 use super::problem::Problem;
 use super::reply::Reply;
@@ -31,10 +32,13 @@ const MAX_PAUSE_MS: u64 = 15_000;
 /// An answer may make so many calls: an invocation has 1,000 on the Free plan, and the directory and the upgrade take some. The browser
 /// comes back: of 64 shards after 12 asks, which are 12 s while points come and some two minutes while none do.
 const MAX_CALLS: u32 = 800;
-/// A comment keeps the connection open when nothing happens for so long.
+/// A comment keeps the connection open where nothing would be sent for longer than this, and shows that a reader has gone before the runtime
+/// ends our work, half a minute later.
 const COMMENT_MS: i64 = 15_000;
 /// Events end after so long, and browsers come back. So a reader that has gone costs no more, whether it is noticed or not.
 const MAX_LIFE_MS: i64 = 300_000;
+/// What a reader takes between its events.
+const READER_BYTES: usize = 4 << 10;
 /// Events are written in pieces of so many bytes: the next one when the runtime has taken the last one.
 const PIECE_BYTES: usize = 64 << 10;
 /// A message is taken within this, or its reader is given up: so nobody holds its memory for long.
@@ -62,6 +66,7 @@ struct Events {
     pause_ms: u64,
     /// A hash of what is asked, and by whom.
     question: u64,
+    _room: Kept,
 }
 
 impl Exchange {
@@ -74,7 +79,9 @@ impl Exchange {
     ) -> Result<Reply, Problem> {
         let (exchange, id, asks) = (self.again(), id.clone(), Cell::new(0));
         let (question, sent_ms, pause_ms) = (question(&self.credential(), &id, &query), self.now_ms, ASK_MS);
-        let mut events = Events { exchange, id, query, cursor, sent_ms, config, asks, pause_ms, question };
+        let mut room = self.kept_live(&config);
+        room.resize(READER_BYTES)?;
+        let mut events = Events { exchange, id, query, cursor, sent_ms, config, asks, pause_ms, question, _room: room };
         let first = events.look().await?;
         events.cursor.clone_from(&first.message.cursor);
         let (writer, body) = pipe();
@@ -102,7 +109,7 @@ pub(super) fn forget_old() {
 impl Events {
     /// Sends events until their time is over, the reader has gone, takes nothing, or may read no longer.
     async fn send_all(mut self, writer: &PipeWriter, first: Rc<Counted>) {
-        if !is_taken(writer, b"retry: 1000\n\n").await || !is_sent(writer, first).await {
+        if !is_taken(writer, b"retry: 1000\n\n").await || !self.is_sent(writer, first).await {
             return;
         }
         loop {
@@ -116,19 +123,42 @@ impl Events {
             let Ok(counted) = self.look().await else { return };
             self.pause_ms = pause_ms(self.pause_ms, shards, !counted.message.is_empty);
             self.cursor.clone_from(&counted.message.cursor);
-            if counted.message.is_empty && now <= self.sent_ms + COMMENT_MS {
+            if counted.message.is_empty && now.saturating_add_unsigned(self.pause_ms) <= self.sent_ms + COMMENT_MS {
                 continue;
             }
             self.sent_ms = now;
             let goes_on = if counted.message.is_empty {
                 is_taken(writer, b":\n\n").await
             } else {
-                is_sent(writer, counted).await
+                self.is_sent(writer, counted).await
             };
             if !goes_on {
                 return;
             }
         }
+    }
+
+    /// Whether the reader has all of an event, of which nothing is left then. What waits for it is JavaScript's copy of a piece, and ours
+    /// where that is put together; the message is for all who share it.
+    async fn is_sent(&self, writer: &PipeWriter, counted: Rc<Counted>) -> bool {
+        let message = &counted.message;
+        let (kind, json) = (if message.is_snapshot { "snapshot" } else { "delta" }, message.json.as_bytes());
+        let head = format!("event: {kind}\nid: {}\ndata: ", message.cursor.text());
+        let mut room = self.exchange.kept_live(&self.config);
+        if wait_for_room(&mut room, (head.len() + json.len()).min(PIECE_BYTES)).await.is_err() {
+            return false;
+        }
+        if json.len() < PIECE_BYTES / 4 {
+            return is_taken(writer, &[head.as_bytes(), json, b"\n\n"].concat()).await;
+        }
+        let until_ms = now_ms() + MESSAGE_MS;
+        let pieces = std::iter::once(head.as_bytes()).chain(json.chunks(PIECE_BYTES)).chain([&b"\n\n"[..]]);
+        for piece in pieces {
+            if now_ms() > until_ms || !is_taken(writer, piece).await {
+                return false;
+            }
+        }
+        true
     }
 
     /// What this reader sees now, and whoever asks the same.
@@ -184,24 +214,6 @@ fn max_asks(shards: u16) -> u32 {
 /// How long shards are left alone after an ask that brought news or none.
 fn pause_ms(pause_ms: u64, shards: u16, has_news: bool) -> u64 {
     if has_news || shards == 1 { ASK_MS } else { (2 * pause_ms).min(MAX_PAUSE_MS) }
-}
-
-/// Whether the reader has all of an event, of which nothing is left then.
-async fn is_sent(writer: &PipeWriter, counted: Rc<Counted>) -> bool {
-    let message = &counted.message;
-    let kind = if message.is_snapshot { "snapshot" } else { "delta" };
-    let head = format!("event: {kind}\nid: {}\ndata: ", message.cursor.text());
-    let mut pieces = message.json.as_bytes().chunks(PIECE_BYTES);
-    let mut piece = [head.as_bytes(), pieces.next().unwrap_or_default()].concat();
-    let until_ms = now_ms() + MESSAGE_MS;
-    for next in pieces {
-        if !is_taken(writer, &piece).await || now_ms() > until_ms {
-            return false;
-        }
-        piece = next.to_vec();
-    }
-    piece.extend_from_slice(b"\n\n");
-    is_taken(writer, &piece).await
 }
 
 #[cfg(test)]

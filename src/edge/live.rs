@@ -78,16 +78,11 @@ impl Exchange {
         asks: &'a Cell<u32>,
     ) -> LocalBoxFuture<'a, Result<Counted, Problem>> {
         let look = async move {
-            let (mut kept, begun_ms) = (self.kept_live(config), now_ms());
+            let mut kept = self.kept_live(config);
             let last = after.0.is_empty().then(|| LastSize::of(id.as_str(), &query.to_text()));
             let mut wanted = last.map_or(0, LastSize::bytes).clamp(MESSAGE_BYTES, kept.most_bytes());
             loop {
-                while let Err(problem) = kept.resize(wanted) {
-                    if problem != Problem::Overloaded || now_ms() > begun_ms + ROOM_MS {
-                        return Err(problem);
-                    }
-                    Delay::from(Duration::from_millis(LOOK_MS)).await;
-                }
+                wait_for_room(&mut kept, wanted).await?;
                 let message = self.look(id, query, after.clone(), at_ms, asks).await?;
                 wanted = message.json.capacity();
                 last.inspect(|last| last.set(wanted));
@@ -122,4 +117,16 @@ impl Exchange {
         }
         look.message().ok_or_else(|| Problem::from(Refusal::Internal))
     }
+}
+
+/// Waits until there is room for so many bytes.
+pub(super) async fn wait_for_room(kept: &mut Kept, bytes: usize) -> Result<(), Problem> {
+    let begun_ms = now_ms();
+    while let Err(problem) = kept.resize(bytes) {
+        if problem != Problem::Overloaded || now_ms() > begun_ms + ROOM_MS {
+            return Err(problem);
+        }
+        Delay::from(Duration::from_millis(LOOK_MS)).await;
+    }
+    Ok(())
 }
