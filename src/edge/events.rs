@@ -50,7 +50,7 @@ const WAIT_MS: u32 = 15_000;
 type Found = Result<Rc<Counted>, Problem>;
 
 thread_local! {
-    static LOOKS: RefCell<Looks<Found>> = RefCell::default();
+    static LOOKS: RefCell<Looks<Rc<Counted>, Problem>> = RefCell::default();
 }
 
 /// Events that are being sent.
@@ -165,7 +165,7 @@ impl Events {
     async fn look(&self) -> Found {
         let key = hash(self.question, &[&self.cursor.text()]);
         let found = match LOOKS.with_borrow_mut(|looks| looks.join(key, now_ms())) {
-            Role::Take(found) => Some(found),
+            Role::Take(found) => Some(Ok(found)),
             Role::Wait(seat) => seat.wait(WAIT_MS).await,
             Role::Lead => None,
         };
@@ -176,7 +176,7 @@ impl Events {
         let (id, query, asks) = (&self.id, &self.query, &self.asks);
         let looked = self.exchange.look_counted(id, query, &self.cursor, now_ms(), &self.config, asks).await;
         let found = looked.map(Rc::new);
-        LOOKS.with_borrow_mut(|looks| looks.done(key, &found, found.is_ok(), now_ms()));
+        LOOKS.with_borrow_mut(|looks| looks.done(key, &found, now_ms()));
         found
     }
 }

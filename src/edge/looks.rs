@@ -19,46 +19,46 @@ const LOST_MS: i64 = 15_000;
 const SWEEP_MS: i64 = 100;
 
 /// The looks of an isolate, each by a hash of what is asked, by whom, and behind which cursor.
-pub(super) struct Looks<T> {
-    of: FxHashMap<u64, Look<T>>,
+pub(super) struct Looks<T, E> {
+    of: FxHashMap<u64, Look<T, E>>,
     swept_ms: i64,
 }
 
-struct Look<T> {
+struct Look<T, E> {
     /// When it was begun or done.
     since_ms: i64,
-    state: State<T>,
+    state: State<T, E>,
 }
 
-enum State<T> {
+enum State<T, E> {
     /// Under way, with those who wait for it.
-    Begun(Vec<Rc<Seat<T>>>),
+    Begun(Vec<Rc<Seat<T, E>>>),
     Done(T),
 }
 
 /// Where somebody waits for another one's look.
-pub(super) struct Seat<T> {
-    found: RefCell<Option<T>>,
+pub(super) struct Seat<T, E> {
+    found: RefCell<Option<Result<T, E>>>,
     /// Rings when the look is done; made by whoever waits.
     bell: OnceCell<Bell>,
 }
 
 /// What somebody has to do who wants to look.
-pub(super) enum Role<T> {
+pub(super) enum Role<T, E> {
     Take(T),
-    Wait(Rc<Seat<T>>),
+    Wait(Rc<Seat<T, E>>),
     /// Look, and tell the others.
     Lead,
 }
 
-impl<T> Default for Looks<T> {
+impl<T, E> Default for Looks<T, E> {
     fn default() -> Self {
         Self { of: FxHashMap::default(), swept_ms: 0 }
     }
 }
 
-impl<T: Clone> Looks<T> {
-    pub(super) fn join(&mut self, key: u64, now_ms: i64) -> Role<T> {
+impl<T: Clone, E: Clone> Looks<T, E> {
+    pub(super) fn join(&mut self, key: u64, now_ms: i64) -> Role<T, E> {
         if now_ms >= self.swept_ms + SWEEP_MS {
             self.forget_old(now_ms);
         }
@@ -76,15 +76,15 @@ impl<T: Clone> Looks<T> {
         }
     }
 
-    /// A look has ended; what it found is kept for a moment if it is to be.
-    pub(super) fn done(&mut self, key: u64, found: &T, keeps: bool, now_ms: i64) {
+    /// A look has ended. What it found is kept for a moment; why it failed is for those who waited only.
+    pub(super) fn done(&mut self, key: u64, found: &Result<T, E>, now_ms: i64) {
         let Some(look) = self.of.remove(&key) else { return };
         let State::Begun(waiting) = look.state else { return };
         for seat in waiting {
             seat.found.replace(Some(found.clone()));
             seat.bell.get().inspect(|bell| bell.ring());
         }
-        if keeps {
+        if let Ok(found) = found {
             self.of.insert(key, Look { since_ms: now_ms, state: State::Done(found.clone()) });
         }
     }
@@ -100,16 +100,16 @@ impl<T: Clone> Looks<T> {
     }
 }
 
-impl<T> Look<T> {
+impl<T, E> Look<T, E> {
     fn is_fresh(&self, now_ms: i64) -> bool {
         let for_ms = if matches!(self.state, State::Begun(_)) { LOST_MS } else { SHARED_MS };
         now_ms < self.since_ms + for_ms
     }
 }
 
-impl<T> Seat<T> {
+impl<T, E> Seat<T, E> {
     /// Waits for what is found; `None` when that takes too long.
-    pub(super) async fn wait(&self, timeout_ms: u32) -> Option<T> {
+    pub(super) async fn wait(&self, timeout_ms: u32) -> Option<Result<T, E>> {
         if self.found.borrow().is_none() {
             self.bell.get_or_init(|| Bell::new(timeout_ms)).wait().await;
         }
@@ -121,33 +121,33 @@ impl<T> Seat<T> {
 mod tests {
     use super::*;
 
-    fn leads(looks: &mut Looks<u8>, key: u64, now_ms: i64) -> bool {
+    fn leads(looks: &mut Looks<u8, ()>, key: u64, now_ms: i64) -> bool {
         matches!(looks.join(key, now_ms), Role::Lead)
     }
 
     #[test]
     fn one_looks_and_those_who_ask_the_same_meanwhile_or_soon_after_share_it() {
-        let mut looks = Looks::<u8>::default();
+        let mut looks = Looks::<u8, ()>::default();
         assert!(leads(&mut looks, 1, 0) && leads(&mut looks, 2, 0), "each question has a look of its own");
         let Role::Wait(seat) = looks.join(1, 400) else { panic!("it is under way") };
-        looks.done(1, &7, true, 400);
-        assert_eq!(seat.found.take(), Some(7));
+        looks.done(1, &Ok(7), 400);
+        assert_eq!(seat.found.take(), Some(Ok(7)));
         assert!(matches!(looks.join(1, 899), Role::Take(7)));
         assert!(leads(&mut looks, 1, 900), "that was a while ago");
-        // What is not kept is for those who waited only.
-        looks.done(1, &8, false, 900);
+        // A failure is for those who waited only.
+        looks.done(1, &Err(()), 900);
         assert!(leads(&mut looks, 1, 901));
     }
 
     #[test]
     fn a_look_that_is_lost_holds_up_nobody_and_nothing_old_is_kept() {
-        let mut looks = Looks::<u8>::default();
+        let mut looks = Looks::<u8, ()>::default();
         assert!(leads(&mut looks, 1, 0) && !leads(&mut looks, 1, LOST_MS - 1) && leads(&mut looks, 1, LOST_MS));
-        looks.done(1, &7, true, LOST_MS);
+        looks.done(1, &Ok(7), LOST_MS);
         assert!(leads(&mut looks, 2, LOST_MS + SHARED_MS));
         assert_eq!(looks.of.len(), 1, "the other message is forgotten");
         // It comes back after all.
-        looks.done(1, &7, true, LOST_MS);
+        looks.done(1, &Ok(7), LOST_MS);
         assert!(leads(&mut looks, 1, LOST_MS + SHARED_MS));
     }
 }

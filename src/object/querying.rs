@@ -41,9 +41,9 @@ const ATTEMPTS: usize = 4;
 thread_local! {
     /// Until when a long query of this isolate has its turns.
     static QUERYING_MS: Cell<i64> = const { Cell::new(0) };
-    /// The memory of that query. It is taken by the next one where the request of the last was lost.
+    /// The memory of that query. If its request was lost, the next long query frees it.
     static ROOM: RefCell<Reservation> = const { RefCell::new(Reservation::none(Share::Reads)) };
-    /// Who waits for that.
+    /// Who waits for the turns of a long query.
     static LINE: RefCell<Line> = const { RefCell::new(Line::new(LEASE_MS)) };
 }
 

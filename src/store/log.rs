@@ -57,7 +57,7 @@ pub fn set_first(sql: &impl Sql, seq: i64, first: u64) -> Result<(), StoreError>
     execute(sql, "UPDATE log SET first = ? WHERE seq = ?", &[integer(first), Param::Integer(seq)])
 }
 
-/// Replaces the bytes of a row. It is deleted and inserted again: `UPDATE` leaves a row that has become smaller alone in its page, and only
+/// Replaces the bytes of a row, within `atomically`. It is deleted and inserted again: `UPDATE` leaves a row that has become smaller alone in its page, and only
 /// `DELETE` joins pages that are nearly empty.
 ///
 /// # Errors

@@ -28,12 +28,7 @@ pub(in crate::object) enum QueryError {
 impl<S: Sql> Engine<S> {
     /// The cells that a query asks for.
     pub(in crate::object) fn query(&self, query: &Query) -> Result<Vec<Row>, QueryError> {
-        self.query_only(query, &[])
-    }
-
-    /// The same, of only some steps if there are any.
-    pub(super) fn query_only(&self, query: &Query, only: &[i64]) -> Result<Vec<Row>, QueryError> {
-        let mut asking = self.ask(query, only);
+        let mut asking = self.ask(query, &[]);
         while self.go_on_asking(query, &mut asking, usize::MAX)? == Progress::More {}
         asking.finish()
     }
