@@ -1,4 +1,4 @@
-//! All that readers and strangers can ask of an isolate, at once and twice: it stays within its memory, and loses nothing.
+//! All that readers and strangers can ask of an isolate, at once and again: it stays within its memory, and loses nothing.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -16,7 +16,10 @@ use crate::stream::Stream;
 
 /// The most wasm memory that the isolate may ever have.
 const MAX_BYTES: u64 = 96 << 20;
-/// The resident memory after the second run is at most so many per cent of that after the first.
+/// The first two runs of 3 s fill the runtime's own pools (kj, `SQLite`), which give nothing back: 400 to 750 MB are resident
+/// then, of which V8 holds at most 15 MB after a collection. They stay so from the third on.
+const RUNS: [&str; 4] = ["first", "second", "third", "fourth"];
+/// The resident memory after the last run is at most this percentage of that after the one before it.
 const MAX_GROWTH_PERCENT: u64 = 120;
 /// All that a stream may have.
 const SERIES: u64 = 100_000;
@@ -240,7 +243,7 @@ fn everything_at_once_stays_within_the_memory_and_loses_nothing() {
     let most = AtomicU64::new(0);
     let storm = Storm { large: &large, page: &page, honest: [&honest[0], &honest[1]], most, looks: AtomicU64::new(0) };
     let mut resident = Vec::new();
-    for run in ["first", "second"] {
+    for run in RUNS {
         storm.rage(attack_time(), &mut report, run);
         for (writer, stream) in &honest {
             let left = writer.send_again(stream, Instant::now() + AFTERWARDS);
@@ -260,10 +263,11 @@ fn everything_at_once_stays_within_the_memory_and_loses_nothing() {
     report.figure("resident", resident.iter().map(|bytes| bytes.map_or(Value::Null, Value::from)).collect::<Vec<_>>());
     report.holds(looks > 0, || "status never answered".to_owned());
     report.holds(most <= MAX_BYTES, || format!("{most} bytes of wasm memory"));
-    if let [Some(first), Some(second)] = resident[..] {
-        let is_stable = second <= first / 100 * MAX_GROWTH_PERCENT;
-        report
-            .holds(is_stable, || format!("{second} bytes are resident after the second run, {first} after the first"));
+    if let [.., Some(before), Some(last)] = resident[..] {
+        let is_stable = last <= before / 100 * MAX_GROWTH_PERCENT;
+        report.holds(is_stable, || {
+            format!("{last} bytes are resident after the last run, {before} after that before it")
+        });
     }
     report.finish();
 }
