@@ -1,10 +1,8 @@
-//! The compact binary form of numbers, texts and cells, shared by all that is persisted or sent inside.
+//! The compact binary form of numbers and texts, shared by all that is persisted or sent inside.
 //!
 //! Integers are LEB128 varints. A number is a varint with an even value (the zigzag of a whole number, times
 //! two) or the byte 1 followed by the eight bytes of the f64, little-endian. Texts and byte strings have
 //! their length before them. Once written to storage a form is never changed: see the pins in the tests.
-
-use super::cell::{Cell, Cover, Extent};
 
 /// Bytes that are not what was written, or end too early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -54,41 +52,6 @@ pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
 #[expect(clippy::cast_sign_loss, reason = "zigzag moves the sign to the lowest bit")]
 fn zigzag(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
-}
-
-const HAS_COVER: u8 = 1;
-const HAS_EXTENT: u8 = 2;
-const D_IS_COUNT: u8 = 4;
-const MIN_IS_MAX: u8 = 8;
-
-/// Appends a cell without its sketches: flags, count, and of the cover what the flags don't say already.
-pub fn put_cell(out: &mut Vec<u8>, cell: &Cell) {
-    let flags_at = out.len();
-    out.push(0);
-    put_varint(out, cell.count);
-    let Some(cover) = cell.cover else { return };
-    let mut flags = HAS_COVER;
-    put_number(out, cover.n);
-    if cover.d == count_as_number(cell.count) {
-        flags |= D_IS_COUNT;
-    } else {
-        put_number(out, cover.d);
-    }
-    if let Some(extent) = cover.extent {
-        flags |= HAS_EXTENT;
-        put_number(out, extent.min);
-        if extent.min == extent.max {
-            flags |= MIN_IS_MAX;
-        } else {
-            put_number(out, extent.max);
-        }
-    }
-    out[flags_at] = flags;
-}
-
-#[expect(clippy::cast_precision_loss, reason = "a count beyond 2^53 is only compared, and then stored in full")]
-fn count_as_number(count: u64) -> f64 {
-    count as f64
 }
 
 /// Reads what the `put_` functions wrote.
@@ -200,28 +163,6 @@ impl<'a> Reader<'a> {
         &self.bytes[self.at..]
     }
 
-    /// A cell without sketches.
-    ///
-    /// # Errors
-    /// As [`Self::varint`].
-    pub fn cell(&mut self) -> Result<Cell, Malformed> {
-        let flags = self.byte()?;
-        let count = self.varint()?;
-        if flags & HAS_COVER == 0 {
-            return Ok(Cell::plain(count, None));
-        }
-        let n = self.number()?;
-        let d = if flags & D_IS_COUNT == 0 { self.number()? } else { count_as_number(count) };
-        let extent = if flags & HAS_EXTENT == 0 { None } else { Some(self.extent(flags)?) };
-        Ok(Cell::plain(count, Some(Cover { n, d, extent })))
-    }
-
-    fn extent(&mut self, flags: u8) -> Result<Extent, Malformed> {
-        let min = self.number()?;
-        let max = if flags & MIN_IS_MAX == 0 { self.number()? } else { min };
-        Ok(Extent { min, max })
-    }
-
     /// Bytes of a length that is known otherwise.
     ///
     /// # Errors
@@ -242,7 +183,6 @@ fn unzigzag(value: u64) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::cell::tests::any_cell;
     use proptest::prelude::*;
 
     proptest! {
@@ -260,27 +200,9 @@ mod tests {
         }
 
         #[test]
-        fn cells_come_back(cell in any_cell()) {
-            let mut out = Vec::new();
-            put_cell(&mut out, &cell);
-            prop_assert_eq!(Reader::new(&out).cell(), Ok(Cell::plain(cell.count, cell.cover)));
-        }
-
-        #[test]
         fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
-            let mut reader = Reader::new(&bytes);
-            while reader.cell().is_ok() {}
             let mut reader = Reader::new(&bytes);
             while reader.text().is_ok() {}
         }
-    }
-
-    #[test]
-    fn the_form_of_a_cell_is_pinned() {
-        let extent = Some(Extent { min: -1.0, max: 0.5 });
-        let cell = Cell::plain(3, Some(Cover { n: 1234.0, d: 3.0, extent }));
-        let mut out = Vec::new();
-        put_cell(&mut out, &cell);
-        assert_eq!(out, [0b0111, 3, 0xc8, 0x26, 2, 1, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f]);
     }
 }

@@ -6,6 +6,7 @@ pub mod aggregate;
 pub mod bits;
 pub mod budget;
 pub mod cell;
+pub mod cell_codec;
 pub mod class;
 pub mod coarse;
 pub mod codec;

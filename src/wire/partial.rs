@@ -7,7 +7,8 @@
 
 use crate::domain::bits::{BitReader, BitWriter};
 use crate::domain::cell::Cell;
-use crate::domain::codec::{Malformed, Reader, put_bytes, put_cell, put_len, put_varint};
+use crate::domain::cell_codec;
+use crate::domain::codec::{Malformed, Reader, put_bytes, put_len, put_varint};
 use crate::domain::grid::{Grid, GridError, Row};
 use crate::domain::labels::Labels;
 use crate::domain::sketch_codec::{self, HAS_DISTINCT, HAS_QUANTILES};
@@ -38,7 +39,7 @@ pub fn encode(rows: &[Row], asked: &[u8]) -> Vec<u8> {
         let mut last = 0;
         for (step, cell) in cells {
             put_varint(&mut out, u64::from(step - last));
-            put_cell(&mut out, cell);
+            cell_codec::put_cell(&mut out, cell);
             put_sketches(&mut out, cell, asked);
             last = *step;
         }
@@ -67,7 +68,7 @@ fn put_sketches(out: &mut Vec<u8>, cell: &Cell, asked: &[u8]) {
 }
 
 pub(super) fn read_cell(reader: &mut Reader<'_>) -> Result<Cell, Malformed> {
-    let mut cell = reader.cell()?;
+    let mut cell = cell_codec::read_cell(reader)?;
     let shape = reader.byte()?;
     let mut sketches = Sketches::default();
     if shape & HAS_QUANTILES != 0 {
