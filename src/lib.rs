@@ -3,15 +3,9 @@
 //! Everyone may write labelled datapoints, only the owner and who has the read key may read them. See ARCHITECTURE.md.
 
 mod clock;
-pub mod domain;
 mod edge;
-pub mod graphite;
-mod memory;
 mod object;
-pub mod prometheus;
 mod random;
-pub mod store;
-pub mod wire;
 
 use worker::{Context, Env, Result, event, web_sys};
 

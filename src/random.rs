@@ -1,6 +1,7 @@
 //! The platform's randomness; nothing here is seeded by us.
 
-use crate::domain::text_index::HashKey;
+use engine::randomness::Randomness;
+use model::text_index::HashKey;
 
 /// Random bytes.
 pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], getrandom::Error> {
@@ -9,7 +10,7 @@ pub(crate) fn bytes<const N: usize>() -> Result<[u8; N], getrandom::Error> {
 }
 
 /// 16 characters that nobody can guess.
-pub(crate) fn nonce() -> String {
+fn nonce() -> String {
     let bytes = bytes::<8>().expect("the platform has randomness for every event");
     format!("{:016x}", u64::from_be_bytes(bytes))
 }
@@ -21,4 +22,9 @@ thread_local! {
 /// The key that this isolate hashes texts of strangers with.
 pub(crate) fn hash_key() -> HashKey {
     HASH_KEY.with(|key| *key)
+}
+
+/// What engines get of it.
+pub(crate) fn for_engines() -> Randomness {
+    Randomness { hash_key: hash_key(), nonce }
 }

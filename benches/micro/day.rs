@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use heartbeat::domain::cell::Cell;
-use heartbeat::domain::labels::Labels;
-use heartbeat::domain::open::{OpenBuckets, Owner, SeriesId};
-use heartbeat::domain::point::Point;
-use heartbeat::domain::tier::Layer;
-use heartbeat::store::chunks;
+use model::cell::Cell;
+use model::labels::Labels;
+use model::open::{OpenBuckets, Owner, SeriesId};
+use model::point::Point;
+use model::tier::Layer;
+use store::chunks;
 
 use crate::sql::Memory;
 

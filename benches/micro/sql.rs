@@ -1,8 +1,8 @@
 //! The store's seam over an in-memory `SQLite`.
 
-use heartbeat::store::sql::{EachRow, Param, Row, Sql, StoreError, Value};
 use rusqlite::types::{ToSqlOutput, Value as Stored, ValueRef};
 use rusqlite::{Connection, params_from_iter};
+use store::sql::{EachRow, Param, Row, Sql, StoreError, Value};
 
 /// A database with the schema of a stream.
 pub(crate) struct Memory(Connection);
@@ -13,7 +13,7 @@ struct Given<'a>(Param<'a>);
 impl Memory {
     pub(crate) fn new() -> Self {
         let sql = Self(Connection::open_in_memory().expect("SQLite is bundled"));
-        heartbeat::store::schema::migrate(&sql).expect("migrates");
+        store::schema::migrate(&sql).expect("migrates");
         sql
     }
 

@@ -10,7 +10,8 @@ use serde_json::Value;
 
 use crate::NAMES;
 use crate::http::{Connection, request};
-use crate::load::{self, BATCH, Kind, SINGLE, to_f64};
+use crate::load;
+use crate::load::{BATCH, Kind, SINGLE, to_f64};
 use crate::report::Report;
 use crate::server::Server;
 use crate::stream;

@@ -2,10 +2,11 @@
 
 use std::rc::Rc;
 
-use crate::domain::network::Network;
-use crate::wire::blocked::Writers;
-use crate::wire::stream::StreamConfig;
-use crate::wire::writer::{Who, Writer};
+use config::blocked::Writers;
+use config::stream::StreamConfig;
+use config::who::Who;
+use model::network::Network;
+use protocol::writer::Writer;
 
 use super::problem::Problem;
 use super::{Exchange, StreamId};

@@ -5,7 +5,7 @@ use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{js_sys, wasm_bindgen};
 
-use crate::wire::writer::Who;
+use config::who::Who;
 
 use super::gunzip::{Packed, gunzip};
 use super::pace::{MAX_DRAIN_TICKS, Pace};

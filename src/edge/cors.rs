@@ -5,13 +5,14 @@ use std::rc::Rc;
 
 use worker::Method;
 
-use crate::wire::stream::{MAX_ORIGIN_BYTES, StreamConfig};
+use config::stream::{MAX_ORIGIN_BYTES, StreamConfig};
 
 use super::author::Author;
 use super::face;
 use super::problem::Problem;
 use super::reply::Reply;
-use super::route::{self, Route};
+use super::route;
+use super::route::Route;
 use super::uploads::Sender;
 use super::{Exchange, StreamId, proven, refused, wasted};
 

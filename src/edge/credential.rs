@@ -9,9 +9,10 @@ use subtle::ConstantTimeEq;
 use worker::Env;
 
 use crate::random;
-use crate::wire::command::{Credential, KeyHash};
-use crate::wire::pixel::KEY;
-use crate::wire::writer::Who;
+use config::who::KeyHash;
+use config::who::Who;
+use ingest::pixel::KEY;
+use protocol::command::Credential;
 
 use super::problem::Problem;
 use super::stream_id::{StreamId, base32};

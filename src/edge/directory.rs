@@ -10,9 +10,10 @@ use std::rc::Rc;
 use rustc_hash::FxHashMap;
 use worker::{KvError, KvStore, console_error};
 
-use crate::wire::command::Command;
-use crate::wire::listing::{self, BINDING, Listing, PREFIX};
-use crate::wire::stream::StreamConfig;
+use config::listing;
+use config::listing::{BINDING, Listing, PREFIX};
+use config::stream::StreamConfig;
+use protocol::command::Command;
 
 use super::problem::Problem;
 use super::{Exchange, StreamId, internal, other_version};

@@ -12,9 +12,9 @@ use worker::Delay;
 
 use crate::clock::now_ms;
 use crate::random::hash_key;
-use crate::wire::command::Credential;
-use crate::wire::live_params::{LiveCursor, LiveQuery};
-use crate::wire::stream::StreamConfig;
+use config::stream::StreamConfig;
+use protocol::command::Credential;
+use protocol::live_params::{LiveCursor, LiveQuery};
 
 use super::kept::Kept;
 use super::live::{Counted, wait_for_room};

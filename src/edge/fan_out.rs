@@ -7,7 +7,7 @@ use futures_util::future::join;
 use futures_util::{StreamExt, stream};
 use worker::Method;
 
-use crate::wire::command::{Command, Credential, Read, take_shards};
+use protocol::command::{Command, Credential, Read, take_shards};
 
 use super::directory::believed_shards;
 use super::problem::Problem;

@@ -1,7 +1,8 @@
 //! Points of pages without JavaScript: forms, and images.
 
-use crate::domain::point::Arrival;
-use crate::wire::pixel::{self, THEN};
+use ingest::pixel;
+use ingest::pixel::THEN;
+use model::point::Arrival;
 
 use super::cors::{Admitted, Cors};
 use super::problem::Problem;

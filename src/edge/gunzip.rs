@@ -7,7 +7,7 @@ use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 
-use crate::memory::NoRoom;
+use memory::NoRoom;
 
 /// Magic, method, flags, time, extra flags and system.
 const HEAD_BYTES: usize = 10;

@@ -2,9 +2,9 @@
 
 use std::cell::RefCell;
 
-use crate::wire::command::WriteRequest;
-use crate::wire::frame::NewLabels;
-use crate::wire::writer::Writer;
+use ingest::frame::NewLabels;
+use protocol::command::WriteRequest;
+use protocol::writer::Writer;
 
 use super::identity::Identity;
 use super::problem::Problem;
@@ -60,8 +60,8 @@ impl Held {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::{Share, used};
-    use crate::wire::writer::Who;
+    use config::who::Who;
+    use memory::{Share, used};
 
     const NOBODY: Writer<'_> = Writer { who: Who::Open, network: "", place: "", origin: None };
 

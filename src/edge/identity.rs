@@ -3,9 +3,9 @@
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::shards::Key;
-use crate::wire::frame::BatchKey;
-use crate::wire::pixel::BATCH;
+use ingest::pixel::BATCH;
+use model::batch_key::BatchKey;
+use model::shards::Key;
 
 use super::Exchange;
 use super::problem::Problem;

@@ -1,8 +1,8 @@
 //! The memory that a read takes on its way through the edge.
 
-use crate::memory::{Reservation, Share, reserve};
-use crate::wire::command::Credential;
-use crate::wire::stream::StreamConfig;
+use config::stream::StreamConfig;
+use memory::{Reservation, Share, reserve};
+use protocol::command::Credential;
 
 use super::events::forget_old;
 use super::network_part::NetworkPart;
@@ -120,7 +120,7 @@ impl Exchange {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::used;
+    use memory::used;
 
     #[test]
     fn a_read_that_finds_no_room_comes_again_and_one_that_never_fits_is_told_so() {

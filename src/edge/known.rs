@@ -11,9 +11,9 @@ use std::hash::Hasher;
 use rustc_hash::FxHashMap;
 use siphasher::sip128::{Hasher128, SipHasher13};
 
-use crate::domain::open::SeriesId;
 use crate::random::hash_key;
-use crate::wire::frame::NewLabels;
+use ingest::frame::NewLabels;
+use model::open::SeriesId;
 
 /// So many series, of all objects, take some 4 of the isolate's 128 MB; beyond, all is forgotten.
 const MAX_SERIES: usize = 110_000;

@@ -9,13 +9,14 @@ use futures_util::future::LocalBoxFuture;
 use worker::Delay;
 
 use crate::clock::now_ms;
-use crate::wire::command::{Read, Refusal};
-use crate::wire::live::Message;
-use crate::wire::live_join::LiveJoin;
-use crate::wire::live_params::{LiveCursor, LiveQuery};
-use crate::wire::live_part::split;
-use crate::wire::look::Look;
-use crate::wire::stream::StreamConfig;
+use answers::live::Message;
+use answers::look::Look;
+use config::stream::StreamConfig;
+use protocol::command::Read;
+use protocol::live_join::LiveJoin;
+use protocol::live_params::{LiveCursor, LiveQuery};
+use protocol::live_part::split;
+use protocol::refusal::Refusal;
 
 use super::kept::Kept;
 use super::last_size::LastSize;

@@ -5,7 +5,7 @@ use std::cell::RefCell;
 
 use rustc_hash::FxHashMap;
 
-use crate::memory::{Share, used};
+use memory::{Share, used};
 
 thread_local! {
     /// Only networks that take something are here, so there are never more than reads.

@@ -7,9 +7,10 @@ use worker::js_sys::Uint8Array;
 use worker::wasm_bindgen::JsValue;
 use worker::{Env, Headers, Method, Request, RequestInit, console_error, web_sys};
 
-use crate::wire::command::{Command, Refusal, WriteAnswer};
-use crate::wire::live_join::LiveJoin;
-use crate::wire::writes::{decode_answers, encode_writes};
+use protocol::command::{Command, WriteAnswer};
+use protocol::live_join::LiveJoin;
+use protocol::refusal::Refusal;
+use protocol::writes::{decode_answers, encode_writes};
 
 use super::bell::Bell;
 use super::fan_out::Call;

@@ -1,9 +1,10 @@
 //! OTLP/HTTP: metrics of OpenTelemetry, answered as its exporters expect.
 
-use crate::domain::point::Arrival;
-use crate::wire::otlp::{self, Encoding, Refused};
-use crate::wire::points::MAX_BODY_BYTES;
-use crate::wire::statsd::Read;
+use ingest::otlp;
+use ingest::otlp::{Encoding, Refused};
+use ingest::points::MAX_BODY_BYTES;
+use ingest::statsd::Read;
+use model::point::Arrival;
 
 use super::cors::Cors;
 use super::problem::Problem;

@@ -2,14 +2,14 @@
 
 use serde_json::{Value, json};
 
-use crate::wire::carbon::{CarbonConfig, CarbonPatch, allowed_host};
-use crate::wire::command::Command;
-use crate::wire::forward::{ForwardConfig, allowed_root};
-use crate::wire::params::ParamError;
-use crate::wire::retention;
-use crate::wire::stream::{MAX_OWNER_BODY_BYTES, StreamConfig};
-use crate::wire::stream_patch::StreamPatch;
-use crate::wire::time::duration_text;
+use config::carbon::{CarbonConfig, CarbonPatch, allowed_host};
+use config::forward::{ForwardConfig, allowed_root};
+use config::retention;
+use config::stream::{MAX_OWNER_BODY_BYTES, StreamConfig};
+use config::stream_patch::StreamPatch;
+use model::time::duration_text;
+use protocol::command::Command;
+use protocol::params::ParamError;
 
 use super::credential::{hash, new_read_key, random};
 use super::problem::Problem;

@@ -2,11 +2,11 @@
 
 use serde::Serialize;
 
-use crate::wire::command::Refusal;
-use crate::wire::limited::{Hit, Limited};
-use crate::wire::outcome::ErrorEntry;
-use crate::wire::params::ParamError;
-use crate::wire::stream::ConfigError;
+use config::stream::ConfigError;
+use ingest::outcome::ErrorEntry;
+use protocol::limited::{Hit, Limited};
+use protocol::params::ParamError;
+use protocol::refusal::Refusal;
 
 use super::reply::Reply;
 
@@ -167,7 +167,7 @@ impl Problem {
         matches!(self, Self::TooManyUploads | Self::RequestTimeout)
     }
 
-    /// Whether a home that does not know [`crate::wire::command::Command::Announce`] may have said so: the versions before it
+    /// Whether a home that does not know [`protocol::command::Command::Announce`] may have said so: the versions before it
     /// said of a command that they did not know that something went wrong.
     pub(super) fn is_of_earlier_home(&self) -> bool {
         matches!(self, Self::OtherVersion | Self::Internal)
@@ -245,7 +245,7 @@ impl From<Refusal> for Problem {
 
 impl From<ParamError> for Problem {
     fn from(error: ParamError) -> Self {
-        use crate::domain::window::WindowError;
+        use model::window::WindowError;
         match error {
             ParamError::Window(WindowError::TooManySteps(_)) => Self::QueryTooLarge(error.to_string()),
             ParamError::Window(window) if window.is_of_retention() => Self::QueryTooLarge(error.to_string()),

@@ -8,7 +8,7 @@ use rustc_hash::FxHashSet;
 use siphasher::sip::SipHasher13;
 
 use crate::random::hash_key;
-use crate::wire::writer::Who;
+use config::who::Who;
 
 /// At most so many of 8 bytes; beyond, all are forgotten, and the next write of each proves it again.
 const MAX_KEYS: usize = 4_096;

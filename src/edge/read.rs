@@ -4,18 +4,18 @@ use std::rc::Rc;
 
 use sha2::{Digest, Sha256};
 
-use crate::domain::pieces::{PIECE_BYTES, Pieces};
-use crate::domain::point::MAX_PERIOD_S;
-use crate::domain::retention::Retention;
-use crate::domain::window::Window;
-use crate::wire::command::Read;
-use crate::wire::format::Format;
-use crate::wire::merged::{Names, Status, Values};
-use crate::wire::params::{ParamError, RollupParams, ValuesParams, no_params};
-use crate::wire::partial::PartialError;
-use crate::wire::parts::{Ranked, ranking_bytes};
-use crate::wire::rollup::Rollup;
-use crate::wire::stream::StreamConfig;
+use answers::merged::{Names, Status, Values};
+use answers::parts::{Ranked, ranking_bytes};
+use answers::rollup::Rollup;
+use config::stream::StreamConfig;
+use model::pieces::{PIECE_BYTES, Pieces};
+use model::point::MAX_PERIOD_S;
+use model::retention::Retention;
+use model::window::Window;
+use protocol::command::Read;
+use protocol::format::Format;
+use protocol::params::{ParamError, RollupParams, ValuesParams, no_params};
+use protocol::partial::PartialError;
 
 use super::kept::Kept;
 use super::problem::Problem;

@@ -11,8 +11,9 @@ use rustc_hash::FxHashMap;
 use siphasher::sip::SipHasher13;
 
 use crate::random::hash_key;
-use crate::wire::limited::Limited;
-use crate::wire::writer::{Who, Writer};
+use config::who::Who;
+use protocol::limited::Limited;
+use protocol::writer::Writer;
 
 use super::problem::Problem;
 
@@ -92,7 +93,7 @@ fn place(object: &str, network: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::wire::limited::{Budget, Hit, Holder};
+    use protocol::limited::{Budget, Hit, Holder};
 
     fn limited(retry_after_s: u32, closed_s: u32) -> Limited {
         let hits = vec![Hit { budget: Budget::Units, of: Holder::Network, retry_after_s }];

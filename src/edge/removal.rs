@@ -1,7 +1,7 @@
 //! Removing points, for the owner: home first, then the other shards at once.
 
-use crate::wire::command::Command;
-use crate::wire::removal::{Remove, RemoveError, Removed};
+use protocol::command::Command;
+use protocol::removal::{Remove, RemoveError, Removed};
 
 use super::fan_out::Call;
 use super::problem::Problem;

@@ -7,7 +7,7 @@ use worker::js_sys::Uint8Array;
 use worker::web_sys::{Headers, ReadableStream, Response, ResponseInit};
 use worker::{Context, Result};
 
-use crate::domain::pieces::Pieces;
+use model::pieces::Pieces;
 
 use super::cors::Cors;
 use super::kept::Kept;

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use crate::memory::{NoRoom, Reservation, Share, reserve, used};
+use memory::{NoRoom, Reservation, Share, reserve, used};
 
 use super::problem::Problem;
 

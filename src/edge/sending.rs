@@ -13,7 +13,7 @@ use worker::web_sys::ReadableStream;
 use worker::{Context, Delay, js_sys, wasm_bindgen};
 
 use crate::clock::now_ms;
-use crate::domain::pieces::Pieces;
+use model::pieces::Pieces;
 
 use super::kept::Kept;
 

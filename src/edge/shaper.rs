@@ -11,9 +11,9 @@ use std::hash::Hasher;
 use siphasher::sip::SipHasher13;
 
 use crate::clock::now_ms;
-use crate::domain::gcra::{Rate, Takers, Tat};
-use crate::memory::{Reservation, Share, reserve};
 use crate::random::hash_key;
+use memory::{Reservation, Share, reserve};
+use model::gcra::{Rate, Takers, Tat};
 
 use super::bell::Bell;
 use super::{Exchange, StreamId, proven, wasted};
@@ -36,7 +36,7 @@ const WAITING_BYTES: usize = 8 << 10;
 const US_PER_MS: i64 = 1_000;
 
 thread_local! {
-    /// Both have at most [`crate::domain::gcra::MAX_TAKERS`] of 16 bytes, in twice as many places: a mebibyte of the isolate's 128 MB. Those
+    /// Both have at most [`model::gcra::MAX_TAKERS`] of 16 bytes, in twice as many places: a mebibyte of the isolate's 128 MB. Those
     /// beyond do not wait here...
     static REFUSED: RefCell<Takers<1>> = RefCell::default();
     /// ...and stay strangers here. A bucket ends when its network is a stranger again.
@@ -168,7 +168,7 @@ fn own(refused: &mut Takers<1>, taker: u64, now_us: i64) -> Option<Tat> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::gcra::MAX_TAKERS;
+    use model::gcra::MAX_TAKERS;
 
     const NOW_MS: i64 = 1_792_540_800_000;
 

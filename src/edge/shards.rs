@@ -1,18 +1,18 @@
 //! Streams of several shards: which shard takes a batch, and what goes to all of them.
 //!
 //! What this location believes of the number of shards may be old. A shard that knows better refuses a batch with a key
-//! (see [`crate::domain::shards`]), and then home is asked; a batch without a key may go to any shard.
+//! (see [`model::shards`]), and then home is asked; a batch without a key may go to any shard.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
 use worker::js_sys::Math;
 
-use crate::domain::shards::{Layout, Plan};
 use crate::random::hash_key;
-use crate::wire::command::{Command, WriteAnswer};
-use crate::wire::frame::{FrameBuilder, NewLabels};
-use crate::wire::writer::Writer;
+use ingest::frame::{FrameBuilder, NewLabels};
+use model::shards::{Layout, Plan};
+use protocol::command::{Command, WriteAnswer};
+use protocol::writer::Writer;
 
 use super::fan_out::Call;
 use super::held::Held;

@@ -10,10 +10,11 @@ use std::net::IpAddr;
 
 use siphasher::sip::SipHasher13;
 
-use crate::domain::gcra::{Rate, Takers, Tat};
 use crate::random::hash_key;
-use crate::wire::limited::{Budget, Hit, Holder, Limited};
-use crate::wire::writer::{Who, Writer};
+use config::who::Who;
+use model::gcra::{Rate, Takers, Tat};
+use protocol::limited::{Budget, Hit, Holder, Limited};
+use protocol::writer::Writer;
 
 use super::problem::Problem;
 
@@ -30,7 +31,7 @@ const US_PER_MS: i64 = 1_000;
 const US_PER_S: u64 = 1_000_000;
 
 thread_local! {
-    /// At most [`crate::domain::gcra::MAX_TAKERS`] of 16 bytes, in twice as many places: half a mebibyte of the isolate's 128 MB. Those
+    /// At most [`model::gcra::MAX_TAKERS`] of 16 bytes, in twice as many places: half a mebibyte of the isolate's 128 MB. Those
     /// beyond are not charged, as nobody is to pay for what strangers do.
     static WASTED: RefCell<Takers<1>> = RefCell::default();
 }
@@ -140,7 +141,7 @@ fn detail() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::gcra::MAX_TAKERS;
+    use model::gcra::MAX_TAKERS;
 
     const NOW_MS: i64 = 1_792_540_800_000;
     const MIB: usize = 1 << 20;

@@ -5,17 +5,18 @@ use std::rc::Rc;
 
 use worker::RateLimiter;
 
-use crate::domain::open::SeriesId;
-use crate::domain::point::{Arrival, Field};
 use crate::random::hash_key;
-use crate::wire::accept::Binding;
-use crate::wire::command::WriteAnswer;
-use crate::wire::frame::{Batch, FrameBuilder};
-use crate::wire::outcome::ErrorEntry;
-use crate::wire::points::{BodyForm, MAX_BODY_BYTES, each_point};
-use crate::wire::rejection::Reason;
-use crate::wire::statsd::{self, Read, SignedGauges};
-use crate::wire::writer::Who;
+use config::accept::Binding;
+use config::who::Who;
+use ingest::frame::{Batch, FrameBuilder};
+use ingest::outcome::ErrorEntry;
+use ingest::points::{BodyForm, MAX_BODY_BYTES, each_point};
+use ingest::rejection::Reason;
+use ingest::statsd;
+use ingest::statsd::{Read, SignedGauges};
+use model::open::SeriesId;
+use model::point::{Arrival, Field};
+use protocol::command::WriteAnswer;
 
 use super::cors::{Admitted, Cors};
 use super::held::Held;

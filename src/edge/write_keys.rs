@@ -2,12 +2,12 @@
 
 use serde_json::json;
 
-use crate::domain::recent::{Back, Tops};
-use crate::wire::command::{Command, Read};
-use crate::wire::params::no_params;
-use crate::wire::stream::MAX_OWNER_BODY_BYTES;
-use crate::wire::write_keys::{KeyList, WriteKey, parse_name};
-use crate::wire::writers;
+use config::stream::MAX_OWNER_BODY_BYTES;
+use config::write_keys::{KeyList, WriteKey, parse_name};
+use model::recent::{Back, Tops};
+use protocol::command::{Command, Read};
+use protocol::params::no_params;
+use protocol::writers;
 
 use super::credential::{hash, new_write_key};
 use super::problem::Problem;

@@ -6,9 +6,9 @@ use worker::console_error;
 
 use crate::clock::now_ms;
 
-use super::answers::KEY_WINDOW_MS;
-use super::engine::GATHER_MS;
 use super::stream::Shared;
+use engine::GATHER_MS;
+use engine::answers::KEY_WINDOW_MS;
 
 /// An alarm that is so late will not come.
 const OVERDUE_MS: i64 = 120_000;

@@ -11,17 +11,17 @@ use std::time::Duration;
 use futures_channel::oneshot::{Receiver, Sender, channel};
 use futures_util::future::{Either, select};
 use futures_util::{StreamExt, pin_mut, stream};
-use serde::{Deserialize, Serialize};
 use worker::{Delay, KvStore, console_error};
 
 use crate::clock::now_ms;
-use crate::wire::command::{ADOPT, FORGET, Refusal};
-use crate::wire::listing;
+use config::listing;
+use protocol::command::{ADOPT, FORGET};
+use protocol::refusal::Refusal;
 
-use super::engine::{Engine, Record};
 use super::shard::call;
 use super::slot::Slot;
 use super::stream::{Answer, Shared, internal, to_json};
+use engine::{Engine, Record, Untold};
 
 /// The edge asks for it once the change is answered; if that edge dies, the alarm does without it.
 pub(super) const AFTER_MS: i64 = 2_000;
@@ -36,25 +36,6 @@ const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 const AGAIN_MS: i64 = 60_000;
 /// So many shards are told at the same time.
 const CALLS_AT_ONCE: usize = 8;
-
-/// Who has not been told of the record that home has. Only home's says anything.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub(super) struct Untold {
-    pub(super) shards: bool,
-    /// Of a closed stream: it is to end by itself.
-    pub(super) directory: bool,
-}
-
-impl Untold {
-    /// Nobody has been told of a change that everybody may see.
-    pub(super) const EVERYONE: Self = Self { shards: true, directory: true };
-
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
-    pub(super) fn is_nobody(&self) -> bool {
-        *self == Self::default()
-    }
-}
 
 /// What goes on, in memory only.
 #[derive(Default)]

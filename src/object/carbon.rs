@@ -3,13 +3,13 @@
 use worker::console_error;
 
 use crate::clock::now_ms;
-use crate::wire::carbon::{CarbonConfig, HostError, allowed_host};
-use crate::wire::command::Refusal;
+use config::carbon::{CarbonConfig, HostError, allowed_host};
+use protocol::refusal::Refusal;
 
-use super::engine::{Batch, Lines};
 use super::forward::{is_dev, jitter, variable};
 use super::stream::{Stream, internal};
 use super::tcp;
+use engine::{Batch, Lines};
 
 /// So often buckets are looked at that turn out to have nothing to send.
 const MAX_LOOKS: usize = 16;

@@ -6,21 +6,21 @@ use std::time::Duration;
 use worker::{Delay, Env, Method, console_error};
 
 use crate::clock::now_ms;
-use crate::domain::delivery::Outcome;
 use crate::random::hash_key;
-use crate::wire::appnet::answer::{Expects, hold_after, outcome, redact};
-use crate::wire::appnet::channel::{
+use appnet::answer::{Expects, hold_after, outcome, redact};
+use appnet::channel::{
     Audience, Writable, audience, channel_path, channels_path, create_body, created_id, messages_path, writable,
 };
-use crate::wire::command::Refusal;
-use crate::wire::forward::{ForwardConfig, Token, allowed_root};
-use crate::wire::pacing::{Ask, Done, PaceAnswer, PaceRequest};
+use config::forward::{ForwardConfig, Token, allowed_root};
+use model::delivery::Outcome;
+use protocol::pacing::{Ask, Done, PaceAnswer, PaceRequest};
+use protocol::refusal::Refusal;
 
-use super::engine::{Engine, Packed, Record};
 use super::pacer::pace;
 use super::secret::{open, pacer_name};
 use super::stream::{Answer, Stream, internal, set_record, to_json};
 use super::upstream::{Outgoing, send};
+use engine::{Engine, Packed, Record};
 
 /// One alarm forwards for at most this long; then the next one does.
 const MAX_RUN_MS: i64 = 30_000;

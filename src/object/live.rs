@@ -17,16 +17,17 @@ use std::rc::Rc;
 use worker::{Request, Response, WebSocket, WebSocketPair};
 
 use crate::clock::now_ms;
-use crate::memory::{Reservation, Share, reserve};
-use crate::wire::command::{Credential, Read, Refusal};
-use crate::wire::live::Message;
-use crate::wire::live_join::LiveJoin;
-use crate::wire::live_params::{LiveCursor, LiveQuery};
+use answers::live::Message;
+use memory::{Reservation, Share, reserve};
+use protocol::command::{Credential, Read};
+use protocol::live_join::LiveJoin;
+use protocol::live_params::{LiveCursor, LiveQuery};
+use protocol::refusal::Refusal;
 
-use super::engine::Record;
 use super::line::Rank;
-use super::reads::{authorize, is_stranger};
 use super::stream::{Shared, internal};
+use engine::Record;
+use engine::reads::{authorize, is_stranger};
 use places::Whose;
 use socket::{attach, attached, close, id_of, pair_up, send};
 

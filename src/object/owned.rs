@@ -3,19 +3,20 @@
 use worker::console_error;
 
 use crate::clock::now_ms;
-use crate::random::hash_key;
-use crate::wire::command::{KeyHash, Refusal};
-use crate::wire::forward::{ForwardConfig, Token};
-use crate::wire::stream::StreamConfig;
-use crate::wire::stream_patch::StreamPatch;
+use crate::random;
+use config::forward::Token;
+use config::stream::StreamConfig;
+use config::stream_patch::StreamPatch;
+use config::who::KeyHash;
+use protocol::refusal::Refusal;
 
-use super::announce::Untold;
-use super::engine::{Engine, Record, Writing};
 use super::forward::signing_key;
 use super::secret::seal;
 use super::slot::Slot;
 use super::stream::{Answer, Stream, internal};
 use super::top_writers::new_salt;
+use engine::Untold;
+use engine::{Engine, Record, Writing};
 
 impl Stream {
     /// Makes the stream.
@@ -30,7 +31,7 @@ impl Stream {
             None => None,
         };
         record.set_token(None, token)?;
-        let engine = Engine::create(self.shared.sql(), self.shared.limits, hash_key(), &record);
+        let engine = Engine::create(self.shared.sql(), self.shared.limits, random::for_engines(), &record);
         self.shared.set_slot(Slot::Open(Box::new(engine.map_err(|error| internal(&error))?)));
         if record.config.forward.is_some() {
             self.shared.set_alarm(1).await;
@@ -55,22 +56,5 @@ impl Stream {
             console_error!("stream: {error}");
             Refusal::Internal
         })
-    }
-}
-
-impl Record {
-    /// Keeps a new encrypted token, or the one that is there if it goes to the same place as before.
-    pub(super) fn set_token(&mut self, before: Option<&ForwardConfig>, sealed: Option<Token>) -> Result<(), Refusal> {
-        let Some(after) = &self.config.forward else {
-            self.forward_token = None;
-            return Ok(());
-        };
-        let is_same = before.is_some_and(|before| before.is_same_place(after));
-        if sealed.is_none() && !(is_same && self.forward_token.is_some()) {
-            let reason = "`forward.token` is required where `dialect` or `api_root` is new";
-            return Err(Refusal::InvalidRequest(reason.into()));
-        }
-        self.forward_token = sealed.or_else(|| self.forward_token.take());
-        Ok(())
     }
 }

@@ -12,10 +12,10 @@ use worker::{
 };
 
 use crate::clock::now_ms;
-use crate::domain::pace::{Pace, Permit};
-use crate::store::pace;
-use crate::store::sql::StoreError;
-use crate::wire::pacing::{PaceAnswer, PaceRequest};
+use model::pace::{Pace, Permit};
+use protocol::pacing::{PaceAnswer, PaceRequest};
+use store::pace;
+use store::sql::StoreError;
 
 use super::storage::ObjectSql;
 

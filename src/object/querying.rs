@@ -12,18 +12,20 @@ use futures_util::future::LocalBoxFuture;
 use worker::Delay;
 
 use crate::clock::now_ms;
-use crate::domain::grid::Row;
-use crate::memory::{Reservation, Share};
-use crate::wire::command::{Credential, Read, Refusal, put_shards};
-use crate::wire::live_part::{self, LivePart};
-use crate::wire::params::QueryText;
-use crate::wire::partial;
+use memory::{Reservation, Share};
+use model::grid::Row;
+use protocol::command::{Credential, Read, put_shards};
+use protocol::live_part;
+use protocol::live_part::LivePart;
+use protocol::params::QueryText;
+use protocol::partial;
+use protocol::refusal::Refusal;
 
-use super::engine::{Engine, Progress, SLICE_UNITS};
 use super::line::{Crowded, Line, Rank, Ticket};
-use super::reads::{authorize, check_kept, is_stranger, look, query, read, refusal};
 use super::storage::ObjectSql;
-use super::stream::{Answer, Shared};
+use super::stream::{Answer, Shared, internal, other_version};
+use engine::reads::{ReadError, authorize, check_kept, is_stranger, look, query, read};
+use engine::{Engine, Progress, SLICE_UNITS};
 
 /// A holder that has had no turn for so long is gone: no turn is that long.
 const LEASE_MS: i64 = 3_000;
@@ -86,6 +88,15 @@ enum Outcome {
     Stale,
 }
 
+/// What readers are told, while the rest is for the log.
+fn refusal(error: impl Into<ReadError>) -> Refusal {
+    match error.into() {
+        ReadError::Refused(refusal) => refusal,
+        ReadError::Store(error) => internal(&error),
+        ReadError::OtherVersion(error) => other_version(&error),
+    }
+}
+
 impl Shared {
     /// What a reader asks for.
     pub(super) async fn read(&self, credential: &Credential, what: &Read) -> Answer {
@@ -99,7 +110,7 @@ impl Shared {
                 partial::encode(&found.rows, &found.labels)
             }
             (Read::Live(asks), None) => live_part::encode(&self.look(asks, rank).await?),
-            (what, None) => self.try_with_engine(|engine| read(engine, what))?,
+            (what, None) => self.try_with_engine(|engine| read(engine, what).map_err(refusal))?,
         };
         Ok(put_shards(answer, record.config.layout.shards()))
     }
@@ -110,7 +121,7 @@ impl Shared {
         for text in asks {
             if text.after(shard).is_some() {
                 self.settled().await;
-                parts.push(self.try_with_engine(|engine| Ok(look(engine, text, shard, now_ms())))?);
+                parts.push(self.try_with_engine(|engine| Ok(look(engine, text, shard, now_ms()).map_err(refusal)))?);
                 continue;
             }
             let found = self.find(Question { text, rank }).await;
@@ -152,9 +163,9 @@ impl Shared {
         long: Option<&Long<'_>>,
     ) -> Result<Outcome, Refusal> {
         let (query, labels, mut asking) = self.amid_engine(|engine| {
-            let (query, labels) = query(engine, text)?;
+            let (query, labels) = query(engine, text).map_err(refusal)?;
             if text.only().is_empty() {
-                check_kept(engine, &query, now_ms())?;
+                check_kept(engine, &query, now_ms()).map_err(refusal)?;
             }
             let asking = engine.ask(&query, text.only());
             Ok((query, labels, asking))

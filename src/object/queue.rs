@@ -4,13 +4,13 @@ use std::collections::VecDeque;
 
 use futures_channel::oneshot::{Receiver, Sender, channel};
 
-use crate::wire::command::Refusal;
-use crate::wire::frame::BatchKey;
-use crate::wire::outcome::Outcome;
+use ingest::outcome::Outcome;
+use model::batch_key::BatchKey;
+use protocol::refusal::Refusal;
 
-use super::admission::Charge;
-use super::engine::{Incoming, Told};
-use crate::memory::{Reservation, Share, reserve};
+use engine::admission::Charge;
+use engine::{Incoming, Told};
+use memory::{Reservation, Share, reserve};
 
 /// At most this many bytes wait in one object, some 4 commits of the largest size: beyond, writers are told to come again.
 pub(super) const MAX_WAITING_BYTES: usize = 8 << 20;
@@ -131,11 +131,12 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::used;
+    use memory::used;
+    use model::class::Class;
     use std::rc::Rc;
 
     fn of(bytes: usize) -> Incoming {
-        Incoming::of_owner(vec![0; bytes])
+        Incoming { frame: vec![0; bytes], class: Class::Owner, networks: [None; 2] }
     }
 
     /// A queue with batches of such sizes, without a key.

@@ -7,12 +7,13 @@ use futures_util::{StreamExt, stream};
 use worker::Delay;
 
 use crate::clock::now_ms;
-use crate::wire::command::{Command, Refusal};
-use crate::wire::removal::{Remove, Removed};
+use protocol::command::Command;
+use protocol::refusal::Refusal;
+use protocol::removal::{Remove, Removed};
 
-use super::engine::{MAX_ROW_BYTES, RemoveError};
 use super::shard::call;
 use super::stream::{Answer, Shared, internal, to_json};
+use engine::{MAX_ROW_BYTES, RemoveError};
 
 /// An alarm takes so many steps of some 50 ms...
 const STEPS: u32 = 200;

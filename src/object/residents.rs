@@ -7,7 +7,7 @@
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
-use crate::memory::{self, NoRoom, Reservation, Share};
+use memory::{NoRoom, Reservation, Share};
 
 /// A stream is put to sleep at the earliest this long after its last event: what opening the largest one costs, some 0.5 s of
 /// computing, is a quarter of it at most.

@@ -11,18 +11,19 @@ use worker::wasm_bindgen::JsValue;
 use worker::{Env, Method, Request, RequestInit};
 
 use crate::clock::now_ms;
-use crate::domain::shards::Fence;
-use crate::random::hash_key;
-use crate::store::meta;
-use crate::store::sql::{Sql, StoreError};
-use crate::wire::command::{Refusal, VOUCH};
+use crate::random;
+use model::shards::Fence;
+use protocol::command::VOUCH;
+use protocol::refusal::Refusal;
+use store::meta;
+use store::sql::{Sql, StoreError};
 
-use super::announce::Untold;
-use super::engine::{Engine, Record};
 use super::live::STREAM_GONE;
 use super::slot::Slot;
 use super::storage::ObjectSql;
 use super::stream::{Answer, Shared, Stream, internal, other_version, set_record, to_json};
+use engine::Untold;
+use engine::{Engine, Record};
 
 const BINDING: &str = "STREAMS";
 /// In the table of small texts: the largest number of shards that this one was told.
@@ -106,7 +107,7 @@ impl Shared {
             Ok(own) if own.version >= record.version => {}
             Ok(_) => self.try_with_engine(|engine| set_record(engine, record))?,
             Err(Refusal::NoSuchStream) if record.config.layout.may_be_new(shard) => {
-                let engine = Engine::create(self.sql(), self.limits, hash_key(), &record);
+                let engine = Engine::create(self.sql(), self.limits, random::for_engines(), &record);
                 let engine = engine.map_err(|error| internal(&error))?;
                 self.set_slot(Slot::Open(Box::new(engine)));
             }

@@ -3,14 +3,14 @@
 use std::cell::RefMut;
 
 use crate::clock::now_ms;
-use crate::random::hash_key;
-use crate::store::sql::StoreError;
-use crate::wire::command::Refusal;
+use crate::random;
+use protocol::refusal::Refusal;
+use store::sql::StoreError;
 
-use super::engine::{Engine, Record};
 use super::residents::{Residence, Sleeper};
 use super::storage::ObjectSql;
 use super::stream::{Shared, internal};
+use engine::{Engine, Record};
 
 /// The engine, which is opened by the first event.
 pub(super) enum Slot {
@@ -57,7 +57,7 @@ impl Shared {
             let sql = self.sql();
             let bytes = Engine::peek_kept_bytes(&sql).map_err(|error| internal(&error))?;
             self.residence.keep(bytes, now_ms()).map_err(|_| Refusal::Overloaded)?;
-            let engine = Engine::open(sql, self.limits, hash_key()).map_err(|error| internal(&error))?;
+            let engine = Engine::open(sql, self.limits, random::for_engines()).map_err(|error| internal(&error))?;
             let engine = engine.filter(|engine| !engine.record().is_closed);
             self.residence.set(engine.as_ref().map_or(0, Engine::kept_bytes));
             *slot = engine.map_or(Slot::NoStream, |engine| Slot::Open(Box::new(engine)));

@@ -5,7 +5,7 @@ use wasm_bindgen::prelude::wasm_bindgen;
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{SqlStorage, SqlStorageValue, Storage};
 
-use crate::store::sql::{EachRow, Param, Row, Sql, StoreError, Value};
+use store::sql::{EachRow, Param, Row, Sql, StoreError, Value};
 
 #[wasm_bindgen]
 extern "C" {

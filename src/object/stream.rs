@@ -14,23 +14,26 @@ use worker::wasm_bindgen;
 use worker::{DurableObject, Env, Method, Request, Response, Result, State, console_error, durable_object};
 
 use crate::clock::now_ms;
-use crate::domain::shards::Fence;
-use crate::store::sql::StoreError;
-use crate::wire::command::{Command, KeyHash, Refusal};
-use crate::wire::frame::BatchKey;
-use crate::wire::stream::ConfigError;
-use crate::wire::stream_patch::StreamPatch;
-use crate::wire::writes::encode_answers;
+use config::stream::ConfigError;
+use config::stream_patch::StreamPatch;
+use config::who::KeyHash;
+use model::batch_key::BatchKey;
+use model::shards::Fence;
+use protocol::command::Command;
+use protocol::refusal::Refusal;
+use protocol::writes::encode_answers;
+use store::sql::StoreError;
 
-use super::admission::Charge;
-use super::announce::{Announcing, Untold};
-use super::engine::{Engine, GATHER_MS, Limits, MAX_ROW_BYTES, Record, RecordError, Told};
+use super::announce::Announcing;
 use super::live::Live;
 use super::queue::{Committed, Gathered, MAX_WAITING_BYTES, Queue};
 use super::residents::{Residence, register};
 use super::slot::Slot;
 use super::storage::ObjectSql;
 use super::top_writers::{KeyChange, TopWriters};
+use engine::Untold;
+use engine::admission::Charge;
+use engine::{Engine, GATHER_MS, Limits, MAX_ROW_BYTES, Record, RecordError, Told};
 
 /// How soon the alarm comes again after it failed.
 const RETRY_MS: i64 = 60_000;

@@ -11,21 +11,22 @@ use std::rc::Rc;
 use serde_json::Value;
 
 use crate::clock::now_ms;
-use crate::domain::class::Class;
-use crate::domain::pseudonym::{Pseudonym, Salt};
-use crate::domain::recent::{Back, HOUR_S, Kind, Recent};
-use crate::domain::top::Tally;
 use crate::random;
-use crate::store::meta;
-use crate::wire::blocked::Writers;
-use crate::wire::command::{KeyHash, Read, Refusal};
-use crate::wire::write_keys::{KeyId, MAX_WRITE_KEYS, WriteKey, key_of};
-use crate::wire::writer::{Who, Writer};
-use crate::wire::writers::{self, UNKNOWN_NETWORK, origin_key};
+use config::write_keys::{KeyId, WriteKey};
+use model::class::Class;
+use model::pseudonym::{Pseudonym, Salt};
+use model::recent::{Back, HOUR_S, Kind, Recent};
+use model::top::Tally;
+use protocol::command::Read;
+use protocol::refusal::Refusal;
+use protocol::writer::Writer;
+use protocol::writers;
+use protocol::writers::{UNKNOWN_NETWORK, origin_key};
+use store::meta;
 
-use super::engine::{Engine, Record};
 use super::storage::ObjectSql;
 use super::stream::{Answer, Shared, internal, to_json};
+use engine::{Engine, Known, Record};
 
 /// In the table of small texts: the lists, and when keys were used.
 const TOP: &str = "top_writers";
@@ -38,63 +39,6 @@ pub(super) struct TopWriters {
     used: BTreeMap<KeyId, u32>,
     is_loaded: bool,
     is_changed: bool,
-}
-
-/// A writer that may write.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Known {
-    /// What it may claim.
-    pub(super) class: Class,
-    /// Its write key, if that is its class.
-    pub(super) key: Option<KeyId>,
-    /// What its network is called today; `None` where nobody knows it, and of others than open writers.
-    pub(super) pseudonym: Option<Pseudonym>,
-}
-
-impl Record {
-    /// Which of the stream's write keys has this hash.
-    pub(super) fn key_of(&self, hash: &KeyHash) -> Option<KeyId> {
-        key_of(&self.writing.keys, hash).map(|key| KeyId::of(&key.hash))
-    }
-
-    /// Who a writer is, if it may write.
-    pub(super) fn known(&self, writer: &Writer<'_>) -> Result<Known, Refusal> {
-        let plain = Known { class: Class::Owner, key: None, pseudonym: None };
-        match &writer.who {
-            Who::Owner => Ok(plain),
-            Who::Keyed(hash) => match self.key_of(hash) {
-                Some(key) => Ok(Known { class: Class::Keyed, key: Some(key), ..plain }),
-                None => Err(Refusal::WrongWriteKey),
-            },
-            Who::Open if self.config.writers == Writers::Keyed => Err(Refusal::WriteKeyNeeded),
-            Who::Open => {
-                let salt = self.writing.salt().filter(|_| !writer.network.is_empty());
-                let pseudonym = salt.map(|salt| salt.pseudonym(writer.network));
-                if self.config.blocked.has(writer.network, writer.origin, pseudonym) {
-                    return Err(Refusal::Blocked);
-                }
-                Ok(Known { class: Class::Open, pseudonym, ..plain })
-            }
-        }
-    }
-
-    /// Adds a write key.
-    fn add_key(&mut self, key: WriteKey) -> Result<(), Refusal> {
-        let keys = &mut self.writing.keys;
-        if keys.len() >= MAX_WRITE_KEYS {
-            let detail = format!("a stream has at most {MAX_WRITE_KEYS} write keys; end one that is not used any more");
-            return Err(Refusal::Conflict(detail));
-        }
-        keys.push(key);
-        Ok(())
-    }
-
-    fn end_key(&mut self, id: &str) -> Result<(), Refusal> {
-        let keys = &mut self.writing.keys;
-        let at = keys.iter().position(|key| KeyId::of(&key.hash).to_string() == id);
-        keys.remove(at.ok_or(Refusal::NoSuchWriteKey)?);
-        Ok(())
-    }
 }
 
 impl Shared {

@@ -9,13 +9,13 @@ use std::time::Duration;
 use worker::Delay;
 
 use crate::clock::now_ms;
-use crate::store::frames;
-use crate::store::sql::StoreError;
-use crate::wire::command::Refusal;
+use protocol::refusal::Refusal;
+use store::frames;
+use store::sql::StoreError;
 
-use super::engine::{Incoming, MAX_ROW_BYTES, SLICE_CELLS, SLICE_PIECES, Told};
 use super::querying::Changing;
 use super::stream::{Results, Shared};
+use engine::{Incoming, MAX_ROW_BYTES, SLICE_CELLS, SLICE_PIECES, Told};
 
 /// A holder that has not had a turn for so long is gone: no turn is that long.
 const LEASE_MS: i64 = 3_000;

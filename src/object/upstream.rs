@@ -4,7 +4,7 @@
 use futures_util::StreamExt;
 use worker::{AbortSignal, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, web_sys};
 
-use crate::wire::appnet::answer::Received;
+use appnet::answer::Received;
 
 /// Less than the lease of a grant, so that no write arrives when its place was given away.
 const TIMEOUT_MS: u32 = 20_000;

@@ -3,23 +3,26 @@
 use futures_channel::oneshot::Receiver;
 
 use crate::clock::now_ms;
-use crate::domain::class::Class;
-use crate::domain::codec::Malformed;
-use crate::domain::cost::{Cost, Meter};
-use crate::domain::open::SeriesId;
-use crate::domain::top::Tally;
-use crate::wire::command::{Refusal, WriteAnswer, WriteRequest};
-use crate::wire::frame::{BatchKey, Frame, LabelSet};
-use crate::wire::outcome::Outcome;
-use crate::wire::writer::{Who, Writer};
-use crate::wire::writes::{Answered, decode_writes};
+use codec::Malformed;
+use config::who::Who;
+use ingest::frame::{Frame, LabelSet};
+use ingest::outcome::Outcome;
+use model::batch_key::BatchKey;
+use model::class::Class;
+use model::cost::{Cost, Meter};
+use model::open::SeriesId;
+use model::top::Tally;
+use protocol::command::{WriteAnswer, WriteRequest};
+use protocol::refusal::Refusal;
+use protocol::writer::Writer;
+use protocol::writes::{Answered, decode_writes};
 
-use super::admission::Charge;
-use super::engine::{Engine, Incoming, Told};
 use super::queue::Committed;
 use super::storage::ObjectSql;
 use super::stream::{Shared, Stream, internal, other_version};
-use super::top_writers::Known;
+use engine::Known;
+use engine::admission::Charge;
+use engine::{Engine, Incoming, Told};
 
 /// A write that may be done.
 enum Accepted {

@@ -11,13 +11,13 @@ use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::Path;
 
-use heartbeat::graphite::error::Result;
-use heartbeat::graphite::evaluate::{Evaluator, Leaf, Scope, Source};
-use heartbeat::graphite::format::render;
-use heartbeat::graphite::glob::Node;
-use heartbeat::graphite::request::{Pair, Request};
-use heartbeat::graphite::series::Series;
-use heartbeat::graphite::tags::parse_all;
+use graphite::error::Result;
+use graphite::evaluate::{Evaluator, Leaf, Scope, Source};
+use graphite::format::render;
+use graphite::glob::Node;
+use graphite::request::{Pair, Request};
+use graphite::series::Series;
+use graphite::tags::parse_all;
 use serde_json::{Value, json};
 
 /// The recorded data end here: 20 October 2026, 20:00 UTC.
@@ -39,7 +39,7 @@ impl Source for Files {
                 self.0.keys().filter(|known| !known.contains(';') && fits(known)).collect()
             }
             Leaf::Tags(expressions) | Leaf::Grouped(expressions, ..) => {
-                let expressions = parse_all(expressions, &heartbeat::domain::budget::Budget::new(1_000_000_000))?;
+                let expressions = parse_all(expressions, &model::budget::Budget::new(1_000_000_000))?;
                 let tagged = |known: &str| Series::of_path(known, (0, 0, 10), Vec::new());
                 self.0
                     .keys()

@@ -5,9 +5,9 @@ use serde_json::{Value, json};
 use crate::edge::Exchange;
 use crate::edge::problem::Problem;
 use crate::edge::reply::Reply;
-use crate::wire::appnet::paging::param;
-use crate::wire::appnet::user::User;
-use crate::wire::appnet::{MAX_ANNOTATIONS_BYTES, MAX_TEXT_CHARS, envelope};
+use appnet::paging::param;
+use appnet::user::User;
+use appnet::{MAX_ANNOTATIONS_BYTES, MAX_TEXT_CHARS, envelope};
 
 use super::{NO_TOKEN, answer};
 

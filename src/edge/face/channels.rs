@@ -5,14 +5,14 @@ use serde_json::json;
 use crate::edge::problem::Problem;
 use crate::edge::reply::Reply;
 use crate::edge::{Exchange, StreamId, internal};
-use crate::wire::appnet::channel_in::ChannelIn;
-use crate::wire::appnet::channel_view::{ChannelView, Content};
-use crate::wire::appnet::message_view::content;
-use crate::wire::appnet::paging::{Shown, is_set};
-use crate::wire::appnet::{TIMESERIES, envelope};
-use crate::wire::command::{Credential, Page};
-use crate::wire::stream::MAX_OWNER_BODY_BYTES;
-use crate::wire::stream_patch::StreamPatch;
+use appnet::channel_in::ChannelIn;
+use appnet::channel_view::{ChannelView, Content};
+use appnet::message_view::content;
+use appnet::paging::{Shown, is_set};
+use appnet::{TIMESERIES, envelope};
+use config::stream::MAX_OWNER_BODY_BYTES;
+use config::stream_patch::StreamPatch;
+use protocol::command::{Credential, Page};
 
 use super::{answer, invalid};
 

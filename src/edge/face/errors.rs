@@ -2,8 +2,8 @@
 
 use crate::edge::problem::Problem;
 use crate::edge::reply::Reply;
-use crate::wire::appnet::envelope;
-use crate::wire::outcome::ErrorEntry;
+use appnet::envelope;
+use ingest::outcome::ErrorEntry;
 
 /// The answer to a request that came with a token or without.
 pub(in crate::edge) fn reply(problem: &Problem, has_token: bool) -> Reply {

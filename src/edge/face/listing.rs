@@ -7,11 +7,11 @@ use futures_util::{StreamExt, stream};
 use crate::edge::problem::Problem;
 use crate::edge::reply::Reply;
 use crate::edge::{Exchange, StreamId};
-use crate::wire::appnet::paging::{MAX_COUNT, param, part};
-use crate::wire::appnet::search::Search;
-use crate::wire::appnet::{TIMESERIES, envelope};
-use crate::wire::command::Credential;
-use crate::wire::listing::Listing;
+use appnet::paging::{MAX_COUNT, param, part};
+use appnet::search::Search;
+use appnet::{TIMESERIES, envelope};
+use config::listing::Listing;
+use protocol::command::Credential;
 
 use super::channels::Public;
 use super::{NO_TOKEN, answer, invalid};

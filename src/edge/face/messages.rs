@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use crate::domain::point::Arrival;
 use crate::edge::cors::Cors;
 use crate::edge::identity;
 use crate::edge::problem::Problem;
@@ -10,11 +9,14 @@ use crate::edge::reply::Reply;
 use crate::edge::room::Body;
 use crate::edge::write::{Fill, Stored};
 use crate::edge::{Exchange, StreamId, internal, other_version};
-use crate::wire::appnet::message_in::{MAX_MESSAGE_BYTES, MessageIn};
-use crate::wire::appnet::message_view::{self, MessageView};
-use crate::wire::appnet::paging::{self, Shown, message_id, page_of};
-use crate::wire::appnet::{envelope, points, posted};
-use crate::wire::command::{Command, Page, Read, take_shards};
+use appnet::message_in::{MAX_MESSAGE_BYTES, MessageIn};
+use appnet::message_view;
+use appnet::message_view::MessageView;
+use appnet::paging;
+use appnet::paging::{Shown, message_id, page_of};
+use appnet::{envelope, points, posted};
+use model::point::Arrival;
+use protocol::command::{Command, Page, Read, take_shards};
 
 use super::{answer, invalid};
 

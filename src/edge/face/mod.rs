@@ -7,7 +7,7 @@ mod listing;
 mod messages;
 mod route;
 
-use crate::wire::appnet::paging::param;
+use appnet::paging::param;
 
 use super::Exchange;
 use super::problem::Problem;

@@ -4,22 +4,22 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::domain::budget::Budget;
-use crate::domain::pattern::MAX_STEPS;
-use crate::domain::sketches::Wanted;
-use crate::domain::window::Window;
-use crate::graphite::catalogue::{Find, Found, MAX_LIMIT, completer_json, limit, listed, tree_json};
-use crate::graphite::error::Refusal;
-use crate::graphite::evaluate::Leaf;
-use crate::graphite::leaf::Selection;
-use crate::graphite::naming::{node, tag, tag_value};
-use crate::graphite::request::{Pair, value, values};
-use crate::graphite::series::Tags;
-use crate::graphite::tags::TagExpression;
-use crate::graphite::time::parse_time;
-use crate::wire::command::Read;
-use crate::wire::merged::{Names, Values};
-use crate::wire::params::{QueryText, ValuesParams};
+use answers::merged::{Names, Values};
+use graphite::catalogue::{Find, Found, MAX_LIMIT, completer_json, limit, listed, tree_json};
+use graphite::error::Refusal;
+use graphite::evaluate::Leaf;
+use graphite::leaf::Selection;
+use graphite::naming::{node, tag, tag_value};
+use graphite::request::{Pair, value, values};
+use graphite::series::Tags;
+use graphite::tags::TagExpression;
+use graphite::time::parse_time;
+use model::budget::Budget;
+use model::pattern::MAX_STEPS;
+use model::sketches::Wanted;
+use model::window::Window;
+use protocol::command::Read;
+use protocol::params::{QueryText, ValuesParams};
 
 use super::naming;
 use crate::edge::problem::Problem;

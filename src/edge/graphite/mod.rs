@@ -6,13 +6,13 @@ mod render;
 mod route;
 mod zone;
 
-use crate::domain::aggregate::Aggregate;
-use crate::graphite::describe::{describe, describe_all};
-use crate::graphite::error::Refusal;
-use crate::graphite::naming::Naming;
-use crate::graphite::request::{Pair, jsonp, value};
-use crate::wire::aggregates::parse_aggregates;
-use crate::wire::stream::StreamConfig;
+use config::stream::StreamConfig;
+use graphite::describe::{describe, describe_all};
+use graphite::error::Refusal;
+use graphite::naming::Naming;
+use graphite::request::{Pair, jsonp, value};
+use model::aggregate::Aggregate;
+use model::aggregate_list::parse_aggregates;
 
 use super::problem::Problem;
 use super::reply::Reply;

@@ -2,18 +2,19 @@
 
 use std::rc::Rc;
 
-use crate::domain::grid::{Grid, Row};
-use crate::domain::pieces::PIECE_BYTES;
-use crate::domain::sketches::Wanted;
-use crate::graphite::error::Refusal;
-use crate::graphite::evaluate::Evaluator;
-use crate::graphite::format::render;
-use crate::graphite::request::{Pair, Request, value};
-use crate::graphite::series::Series;
-use crate::graphite::stock::Stock;
-use crate::wire::command::Read;
-use crate::wire::params::QueryText;
-use crate::wire::partial::{self, PartialError};
+use graphite::error::Refusal;
+use graphite::evaluate::Evaluator;
+use graphite::format::render;
+use graphite::request::{Pair, Request, value};
+use graphite::series::Series;
+use graphite::stock::Stock;
+use model::grid::{Grid, Row};
+use model::pieces::PIECE_BYTES;
+use model::sketches::Wanted;
+use protocol::command::Read;
+use protocol::params::QueryText;
+use protocol::partial;
+use protocol::partial::PartialError;
 
 use super::zone::Zone;
 use super::{Reply, naming};

@@ -2,16 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::labels::Labels;
-use crate::graphite::request::{Pair, value, values};
-use crate::prometheus::answer::{MAX_ANSWER_BYTES, object, quoted};
-use crate::prometheus::error::Refusal;
-use crate::prometheus::metric::Metric;
-use crate::prometheus::names::{exported, imported};
-use crate::prometheus::parser::{NAME, parse_selector};
-use crate::prometheus::select::Selected;
-use crate::prometheus::value::{Series, exported_labels};
-use crate::wire::totals::question;
+use graphite::request::{Pair, value, values};
+use model::labels::Labels;
+use prometheus::answer::{MAX_ANSWER_BYTES, object, quoted};
+use prometheus::error::Refusal;
+use prometheus::metric::Metric;
+use prometheus::names::{exported, imported};
+use prometheus::parser::{NAME, parse_selector};
+use prometheus::select::Selected;
+use prometheus::value::{Series, exported_labels};
+use protocol::totals::question;
 
 use super::{Ask, Told, too_many_series};
 use crate::edge::problem::Problem;

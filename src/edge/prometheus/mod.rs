@@ -6,16 +6,17 @@ mod route;
 
 use std::rc::Rc;
 
-use crate::domain::grid::{Grid, MAX_GRID_CELLS, Row};
-use crate::domain::pieces::{PIECE_BYTES, Pieces};
-use crate::domain::sketches::Wanted;
-use crate::domain::total::Shown;
-use crate::prometheus::answer::{failure, success};
-use crate::prometheus::error::Refusal;
-use crate::prometheus::exposition::{Exposition, MAX_ROWS, MAX_TEXT_BYTES};
-use crate::wire::command::Read;
-use crate::wire::params::QueryText;
-use crate::wire::totals::{self, question};
+use model::grid::{Grid, MAX_GRID_CELLS, Row};
+use model::pieces::{PIECE_BYTES, Pieces};
+use model::sketches::Wanted;
+use model::total::Shown;
+use prometheus::answer::{failure, success};
+use prometheus::error::Refusal;
+use prometheus::exposition::{Exposition, MAX_ROWS, MAX_TEXT_BYTES};
+use protocol::command::Read;
+use protocol::params::QueryText;
+use protocol::totals;
+use protocol::totals::question;
 
 use super::graphite::{merge_rows, merging_bytes};
 use super::kept::Kept;

@@ -1,18 +1,18 @@
 //! `query` and `query_range`.
 
-use crate::domain::retention::Retention;
-use crate::graphite::request::{Pair, value};
-use crate::prometheus::answer;
-use crate::prometheus::ast::Expr;
-use crate::prometheus::error::Refusal;
-use crate::prometheus::evaluate::Evaluator;
-use crate::prometheus::leaf::Found;
-use crate::prometheus::lexer::duration_ms;
-use crate::prometheus::parser::parse;
-use crate::prometheus::plan::{Kept, Times};
-use crate::wire::params::QueryText;
-use crate::wire::time::parse_time_ms;
-use crate::wire::totals::question;
+use graphite::request::{Pair, value};
+use model::retention::Retention;
+use model::time::parse_time_ms;
+use prometheus::answer;
+use prometheus::ast::Expr;
+use prometheus::error::Refusal;
+use prometheus::evaluate::Evaluator;
+use prometheus::leaf::Found;
+use prometheus::lexer::duration_ms;
+use prometheus::parser::parse;
+use prometheus::plan::{Kept, Times};
+use protocol::params::QueryText;
+use protocol::totals::question;
 
 use super::{Ask, Told};
 use crate::edge::problem::Problem;

@@ -47,7 +47,7 @@ impl<'a> Route<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::prometheus::metric::Metric;
+    use prometheus::metric::Metric;
 
     #[test]
     fn paths_are_those_of_prometheus() {

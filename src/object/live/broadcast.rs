@@ -12,16 +12,17 @@ use worker::Delay;
 use worker::js_sys::JsString;
 
 use crate::clock::now_ms;
-use crate::memory::{NoRoom, Share, reserve};
 use crate::object::line::Rank;
 use crate::object::shard::call;
 use crate::object::stream::{Shared, internal, to_json};
-use crate::wire::command::{Command, Credential, Read, Refusal, take_shards};
-use crate::wire::live::Message;
-use crate::wire::live_params::{LiveCursor, LiveQuery};
-use crate::wire::live_part::{encode, split};
-use crate::wire::look::Look;
-use crate::wire::params::QueryText;
+use answers::live::Message;
+use answers::look::Look;
+use memory::{NoRoom, Share, reserve};
+use protocol::command::{Command, Credential, Read, take_shards};
+use protocol::live_params::{LiveCursor, LiveQuery};
+use protocol::live_part::{encode, split};
+use protocol::params::QueryText;
+use protocol::refusal::Refusal;
 
 use super::{Live, STREAM_GONE, TRY_AGAIN, close};
 

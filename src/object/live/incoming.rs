@@ -9,7 +9,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use worker::{js_sys, wasm_bindgen, web_sys};
 
 use crate::object::stream::Stream;
-use crate::wire::live_params::MAX_CURSOR_BYTES;
+use protocol::live_params::MAX_CURSOR_BYTES;
 
 use super::TOO_LARGE;
 use super::socket::close;

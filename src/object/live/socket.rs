@@ -6,7 +6,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use worker::worker_sys::WebSocketRequestResponsePair;
 use worker::{Request, State, WebSocket, js_sys, wasm_bindgen};
 
-use crate::wire::live_join::LiveJoin;
+use protocol::live_join::LiveJoin;
 
 #[wasm_bindgen]
 extern "C" {

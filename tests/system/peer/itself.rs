@@ -4,8 +4,8 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use heartbeat::domain::labels::Labels;
-use heartbeat::domain::point::{LabelledPoint, Point};
+use model::labels::Labels;
+use model::point::{LabelledPoint, Point};
 use serde_json::{Value, json};
 
 use super::{Dialect, Fault, Faults, Group, Peer, Plan};
@@ -285,14 +285,14 @@ fn a_full_message_of_the_product_is_taken_and_has_no_room() {
     for dialect in [Dialect::AppNet, Dialect::Pnut] {
         let peer = Peer::start(Plan { dialect, ..Plan::default() });
         let channel = peer.add_channel(1, Group::default(), Group::default());
-        let spoken = heartbeat::wire::appnet::dialect::Dialect::named(dialect.name()).expect("the same name");
-        let mut message = heartbeat::wire::appnet::message::Message::new(spoken, "s/0-1");
+        let spoken = config::forward::dialect::Dialect::named(dialect.name()).expect("the same name");
+        let mut message = appnet::message::Message::new(spoken, "s/0-1");
         let point = |n: u32| LabelledPoint {
             labels: Labels::from_canonical("\u{e9}\"\u{1f}\u{1F600}\\\u{1e}"),
             point: Point { n: f64::from(n), d: 1.0, p: None, t: 7.0 },
         };
         let count = (0..1_000).take_while(|n| message.push(&point(*n))).count();
-        let body = message.into_body(heartbeat::wire::appnet::shape::Shape::Silent);
+        let body = message.into_body(appnet::shape::Shape::Silent);
         let posted: Value = serde_json::from_str(&body).expect("JSON");
         let bytes = [&posted["annotations"], &posted["raw"]].map(|part| part.to_string().len());
         assert!(bytes.into_iter().any(|bytes| (8_050..=8_192).contains(&bytes)), "{bytes:?}");

@@ -1,0 +1,177 @@
+//! Which messages a client of the app.net face asks for, and how much of them.
+
+use std::ops::Range;
+
+use protocol::command::Page;
+
+/// A page has this many messages when nobody says otherwise.
+const DEFAULT_COUNT: i16 = 20;
+/// A page has at most this many.
+pub const MAX_COUNT: i16 = 200;
+/// Ids are numbers that every JSON parser holds exactly.
+const MAX_ID: u64 = 1 << 53;
+
+/// What of messages is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Shown {
+    /// Machine-only messages at all.
+    pub machine: bool,
+    /// Their annotations.
+    pub annotations: bool,
+    /// No HTML of their texts.
+    pub no_html: bool,
+}
+
+/// Why parameters are refused. Those that this server does not know are ignored, as clients send many.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PagingError {
+    /// Not an id; app.net had markers such as `last_read`, which are not kept here.
+    #[error("{0} must be the id of a message, a whole number; markers are not kept here")]
+    Id(&'static str),
+    /// Not an id of a list of channels.
+    #[error("{0} must be the id of one of the channels")]
+    Channel(&'static str),
+    /// Not a number of messages.
+    #[error("count must be a whole number from 1 to {MAX_COUNT}, or from -{MAX_COUNT} to -1 for the oldest first")]
+    Count,
+}
+
+impl Shown {
+    /// What a query string asks for.
+    #[must_use]
+    pub fn of(query_string: &str) -> Self {
+        let has_annotations = ["include_annotations", "include_message_annotations"];
+        let no_html = matches!(param(query_string, "include_html").as_deref(), Some("0" | "false"));
+        Self {
+            machine: is_set(query_string, "include_machine"),
+            annotations: has_annotations.into_iter().any(|name| is_set(query_string, name)),
+            no_html,
+        }
+    }
+}
+
+/// Whether a parameter asks for what it names.
+#[must_use]
+pub fn is_set(query_string: &str, name: &str) -> bool {
+    matches!(param(query_string, name).as_deref(), Some("1" | "true"))
+}
+
+/// The page that a query string asks for.
+///
+/// # Errors
+/// [`PagingError`]
+pub fn page(query_string: &str) -> Result<Page, PagingError> {
+    let id = |name| match param(query_string, name) {
+        None => Ok(None),
+        Some(text) => message_id(&text).map(Some).ok_or(PagingError::Id(name)),
+    };
+    let count = count(query_string)?;
+    let machine = Shown::of(query_string).machine;
+    Ok(Page { since: id("since_id")?, before: id("before_id")?, count, machine })
+}
+
+fn count(query_string: &str) -> Result<i16, PagingError> {
+    let Some(text) = param(query_string, "count") else { return Ok(DEFAULT_COUNT) };
+    let count: Option<i16> = text.parse().ok();
+    let is_allowed = |count: &i16| (1..=MAX_COUNT.unsigned_abs()).contains(&count.unsigned_abs());
+    count.filter(is_allowed).ok_or(PagingError::Count)
+}
+
+/// Which of a list that has its newest item first a query string asks for, and whether there are more.
+///
+/// # Errors
+/// [`PagingError`]
+pub fn part(query_string: &str, ids: &[&str]) -> Result<(Range<usize>, bool), PagingError> {
+    let place = |name| match param(query_string, name) {
+        None => Ok(None),
+        Some(id) => ids.iter().position(|other| *other == id).map(Some).ok_or(PagingError::Channel(name)),
+    };
+    let (start, end) = (place("before_id")?.map_or(0, |at| at + 1), place("since_id")?.unwrap_or(ids.len()));
+    let (range, count) = (start..end.max(start), count(query_string)?);
+    let most = usize::from(count.unsigned_abs()).min(range.len());
+    let part = if count < 0 { range.end - most..range.end } else { range.start..range.start + most };
+    Ok((part, most < range.len()))
+}
+
+/// The page that has one message only, if it is there.
+#[must_use]
+pub fn page_of(id: u64) -> Page {
+    Page { since: Some(id.saturating_sub(1)), before: Some(id + 1), count: 1, machine: true }
+}
+
+/// The number of a message.
+#[must_use]
+pub fn message_id(text: &str) -> Option<u64> {
+    let is_number = text.bytes().all(|byte| byte.is_ascii_digit());
+    text.parse().ok().filter(|id| is_number && *id <= MAX_ID)
+}
+
+/// A parameter that is there and not empty: clients of 2013 send `since_id=` before they have seen a message.
+#[must_use]
+pub fn param(query_string: &str, name: &str) -> Option<String> {
+    let mut pairs = form_urlencoded::parse(query_string.as_bytes());
+    pairs
+        .find(|(candidate, _)| candidate == name)
+        .map(|(_, value)| value.into_owned())
+        .filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn messages(since: Option<u64>, before: Option<u64>, count: i16) -> Page {
+        Page { since, before, count, machine: false }
+    }
+
+    #[test]
+    fn a_page_is_as_app_net_had_it() {
+        assert_eq!(page(""), Ok(messages(None, None, 20)));
+        let machine = Page { machine: true, ..messages(None, None, 20) };
+        assert_eq!(page("since_id=&include_machine=1&callback=x"), Ok(machine));
+        assert_eq!(page("since_id=2&before_id=9&count=-200"), Ok(messages(Some(2), Some(9), -200)));
+        assert_eq!(page("since_id=0&count=200"), Ok(messages(Some(0), None, 200)));
+        assert_eq!(page("before_id=9007199254740992&count=1"), Ok(messages(None, Some(1 << 53), 1)));
+    }
+
+    #[test]
+    fn what_is_no_id_or_count_is_refused() {
+        for id in ["last_read", "marker_inclusive", "-1", "+1", "1.5", "9007199254740993", "99999999999999999999"] {
+            assert_eq!(page(&format!("since_id={id}")), Err(PagingError::Id("since_id")), "{id}");
+            assert_eq!(page(&format!("before_id={id}")), Err(PagingError::Id("before_id")), "{id}");
+        }
+        for count in ["0", "201", "-201", "x", "1.5", "-32768", "99999"] {
+            assert_eq!(page(&format!("count={count}")), Err(PagingError::Count), "{count}");
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_list_is_between_its_ids() {
+        let ids = ["j", "i", "h", "g", "f", "e", "d", "c", "b", "a"];
+        let of = |query: &str| part(query, &ids).map(|(range, more)| (ids[range].concat(), more));
+        let is = |text: &str, more| Ok((text.to_owned(), more));
+        assert_eq!(of(""), is("jihgfedcba", false));
+        assert_eq!(of("before_id=i&since_id=b&count=2"), is("hg", true));
+        assert_eq!(of("before_id=i&since_id=b&count=-2"), is("dc", true));
+        assert_eq!(of("before_id=c&since_id="), is("ba", false));
+        assert_eq!(
+            (of("since_id=j"), of("before_id=a"), of("before_id=a&since_id=j")),
+            (is("", false), is("", false), is("", false))
+        );
+        assert_eq!(of("before_id=x"), Err(PagingError::Channel("before_id")));
+        assert_eq!(of("count=0"), Err(PagingError::Count));
+        assert_eq!(part("count=-200", &[]), Ok((0..0, false)));
+    }
+
+    #[test]
+    fn nothing_is_shown_that_is_not_asked_for() {
+        assert_eq!(Shown::of("include_machine=0&include_annotations="), Shown::default());
+        let all = Shown { machine: true, annotations: true, no_html: false };
+        assert_eq!(Shown::of("include_machine=1&include_annotations=true"), all);
+        assert_eq!(
+            Shown::of("include_annotations=0&include_message_annotations=1&include_machine=1&include_html=1"),
+            all
+        );
+        assert!(Shown::of("include_html=0").no_html);
+    }
+}

@@ -1,0 +1,300 @@
+//! Numbers of one kind side by side, in the shortest of a few forms.
+//!
+//! A column is `varint numbers`, and unless that is 0 `u8 form` and: in form 0 (runs) for each run of equal numbers a number and a varint of
+//! how often it repeats; in form 1 (whole) a varint each, for whole numbers >= 0; in form 2 (deltas) a signed varint each, for whole
+//! numbers, the difference from the last; in form 3 (plain) a number each. Numbers and varints as in [`crate`].
+
+//!
+//! A bare column has neither count nor form, which its reader knows. In runs, the repeats are one more, or 0 up to the column's end. In
+//! form 4 (scaled) there is a varint each, for multiples of 2^-40 >= 0. A number in runs and plain may also be the byte
+//! 3 and such a varint.
+
+use crate::{Malformed, Reader, put_len, put_number, put_signed, put_varint};
+
+const RUNS: u8 = 0;
+const WHOLE: u8 = 1;
+const DELTAS: u8 = 2;
+const PLAIN: u8 = 3;
+const SCALED: u8 = 4;
+/// Shares of a point are whole multiples of one in so many: see [`model::spread`].
+pub const SHARES: f64 = 1_099_511_627_776.0;
+/// Before a scaled number; other numbers begin with 1 or an even byte.
+const IS_SCALED: u8 = 3;
+/// Differences of numbers up to here are whole numbers in f64 and fit the varints.
+const MAX_WHOLE: f64 = 4_503_599_627_370_496.0;
+/// A column of one part has at most this many numbers, so that malformed bytes can't ask for more memory.
+const MAX_NUMBERS: usize = 1 << 16;
+
+/// Appends a column of finite numbers.
+pub fn put_column(out: &mut Vec<u8>, numbers: &[f64]) {
+    put_len(out, numbers.len());
+    if numbers.is_empty() {
+        return;
+    }
+    let is_whole = numbers.iter().all(|number| number.trunc() == *number && number.abs() <= MAX_WHOLE);
+    let is_count = is_whole && numbers.iter().all(|number| *number >= 0.0);
+    let forms = [
+        Some((RUNS, runs(numbers))),
+        is_count.then(|| (WHOLE, whole(numbers))),
+        is_whole.then(|| (DELTAS, deltas(numbers))),
+        (!is_whole).then(|| (PLAIN, plain(numbers))),
+    ];
+    if let Some((form, bytes)) = forms.into_iter().flatten().min_by_key(|(_, bytes)| bytes.len()) {
+        out.push(form);
+        out.extend_from_slice(&bytes);
+    }
+}
+
+fn runs(numbers: &[f64]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for run in numbers.chunk_by(|a, b| a == b) {
+        put_number(&mut out, run[0]);
+        put_len(&mut out, run.len() - 1);
+    }
+    out
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "only of whole numbers >= 0")]
+fn whole(numbers: &[f64]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for number in numbers {
+        put_varint(&mut out, *number as u64);
+    }
+    out
+}
+
+#[expect(clippy::cast_possible_truncation, reason = "only of whole numbers")]
+fn deltas(numbers: &[f64]) -> Vec<u8> {
+    let (mut out, mut last) = (Vec::new(), 0);
+    for number in numbers {
+        put_signed(&mut out, *number as i64 - last);
+        last = *number as i64;
+    }
+    out
+}
+
+fn plain(numbers: &[f64]) -> Vec<u8> {
+    let mut out = Vec::new();
+    for number in numbers {
+        put_number(&mut out, *number);
+    }
+    out
+}
+
+/// Appends a bare column of finite numbers; its form.
+pub fn put_bare(out: &mut Vec<u8>, numbers: &[f64]) -> u8 {
+    if numbers.is_empty() {
+        return RUNS;
+    }
+    let is_whole = numbers.iter().all(|number| number.trunc() == *number && number.abs() <= MAX_WHOLE);
+    let is_count = is_whole && numbers.iter().all(|number| *number >= 0.0);
+    let is_scaled = !is_whole && numbers.iter().all(|number| scaled(*number).is_some());
+    let mut best = (RUNS, bare_runs(numbers));
+    let mut try_form = |form: u8, bytes: Vec<u8>| {
+        if bytes.len() < best.1.len() {
+            best = (form, bytes);
+        }
+    };
+    if is_count {
+        try_form(WHOLE, whole(numbers));
+    }
+    if is_whole {
+        try_form(DELTAS, deltas(numbers));
+    } else {
+        let mut bytes = Vec::new();
+        for number in numbers {
+            match scaled(*number).filter(|_| is_scaled) {
+                Some(scaled) => put_varint(&mut bytes, scaled),
+                None => put_any(&mut bytes, *number),
+            }
+        }
+        try_form(if is_scaled { SCALED } else { PLAIN }, bytes);
+    }
+    out.extend_from_slice(&best.1);
+    best.0
+}
+
+fn bare_runs(numbers: &[f64]) -> Vec<u8> {
+    let (mut out, mut left) = (Vec::new(), numbers.len());
+    for run in numbers.chunk_by(|a, b| a == b) {
+        put_any(&mut out, run[0]);
+        left -= run.len();
+        put_len(&mut out, if left == 0 { 0 } else { run.len() });
+    }
+    out
+}
+
+/// A number as a multiple of 2^-40, if it is one and that is shorter.
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, >= 0 and within 48 bits")]
+fn scaled(number: f64) -> Option<u64> {
+    const MAX_SCALED: f64 = 281_474_976_710_656.0;
+    let scaled = number * SHARES;
+    let is_short = (0.0..MAX_SCALED).contains(&scaled) && scaled.trunc() == scaled;
+    is_short.then_some(scaled as u64)
+}
+
+fn put_any(out: &mut Vec<u8>, number: f64) {
+    match scaled(number).filter(|_| number.trunc() != number) {
+        Some(scaled) => {
+            out.push(IS_SCALED);
+            put_varint(out, scaled);
+        }
+        None => put_number(out, number),
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "put_bare wrote at most 48 bits")]
+fn read_scaled(reader: &mut Reader<'_>) -> Result<f64, Malformed> {
+    Ok(reader.varint()? as f64 / SHARES)
+}
+
+fn read_any(reader: &mut Reader<'_>) -> Result<f64, Malformed> {
+    let mut ahead = *reader;
+    if ahead.byte()? == IS_SCALED {
+        *reader = ahead;
+        return read_scaled(reader);
+    }
+    reader.number()
+}
+
+/// Reads a bare column of so many numbers and this form.
+///
+/// # Errors
+/// [`Malformed`]
+#[expect(clippy::cast_precision_loss, reason = "put_bare wrote at most 53 bits")]
+pub fn read_bare(reader: &mut Reader<'_>, form: u8, count: usize) -> Result<Vec<f64>, Malformed> {
+    if count > MAX_NUMBERS {
+        return Err(Malformed(count));
+    }
+    let mut numbers = Vec::with_capacity(count);
+    let mut last: i64 = 0;
+    while numbers.len() < count {
+        match form {
+            RUNS => {
+                let (number, run) = (read_any(reader)?, reader.len()?);
+                let left = count - numbers.len();
+                numbers.extend(std::iter::repeat_n(number, if run == 0 { left } else { run.min(left) }));
+            }
+            WHOLE => numbers.push(reader.varint()? as f64),
+            DELTAS => {
+                last = last.wrapping_add(reader.signed()?);
+                numbers.push(last as f64);
+            }
+            PLAIN => numbers.push(read_any(reader)?),
+            SCALED => numbers.push(read_scaled(reader)?),
+            other => return Err(Malformed(usize::from(other))),
+        }
+    }
+    Ok(numbers)
+}
+
+/// Reads a column.
+///
+/// # Errors
+/// [`Malformed`]
+#[expect(clippy::cast_precision_loss, reason = "put_column wrote at most 53 bits")]
+pub fn read_column(reader: &mut Reader<'_>) -> Result<Vec<f64>, Malformed> {
+    let count = reader.len()?;
+    if count > MAX_NUMBERS {
+        return Err(Malformed(count));
+    }
+    let mut numbers = Vec::with_capacity(count);
+    let form = if count == 0 { PLAIN } else { reader.byte()? };
+    let mut last: i64 = 0;
+    while numbers.len() < count {
+        match form {
+            RUNS => {
+                let (number, repeats) = (reader.number()?, reader.len()?);
+                let run = repeats.saturating_add(1).min(count - numbers.len());
+                numbers.extend(std::iter::repeat_n(number, run));
+            }
+            WHOLE => numbers.push(reader.varint()? as f64),
+            DELTAS => {
+                last = last.wrapping_add(reader.signed()?);
+                numbers.push(last as f64);
+            }
+            PLAIN => numbers.push(reader.number()?),
+            other => return Err(Malformed(usize::from(other))),
+        }
+    }
+    Ok(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[expect(clippy::cast_precision_loss, reason = "47 bits")]
+    fn any_numbers() -> impl Strategy<Value = Vec<f64>> {
+        let number = prop_oneof![
+            Just(0.0),
+            (-100i32..100).prop_map(f64::from),
+            (any::<u32>(), 0u32..20).prop_map(|(whole, shift)| f64::from(whole) * f64::from(1 << shift)),
+            any::<f64>().prop_filter("finite", |number| number.is_finite()),
+            (0u64..1 << 47).prop_map(|share| share as f64 / SHARES),
+        ];
+        prop_oneof![
+            proptest::collection::vec(number, 0..50),
+            proptest::collection::vec((0u32..300).prop_map(f64::from), 0..50),
+            (any::<i32>(), 0usize..50).prop_map(|(number, count)| vec![f64::from(number); count]),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn columns_come_back(one in any_numbers(), two in any_numbers()) {
+            let mut out = Vec::new();
+            put_column(&mut out, &one);
+            put_column(&mut out, &two);
+            let mut reader = Reader::new(&out);
+            prop_assert_eq!(read_column(&mut reader), Ok(one));
+            prop_assert_eq!(read_column(&mut reader), Ok(two));
+            prop_assert!(reader.is_empty());
+        }
+
+        #[test]
+        fn bare_columns_come_back(one in any_numbers(), two in any_numbers()) {
+            let mut out = Vec::new();
+            let forms = [&one, &two].map(|numbers| put_bare(&mut out, numbers));
+            let mut reader = Reader::new(&out);
+            prop_assert_eq!(read_bare(&mut reader, forms[0], one.len()), Ok(one));
+            prop_assert_eq!(read_bare(&mut reader, forms[1], two.len()), Ok(two));
+            prop_assert!(reader.is_empty());
+        }
+    }
+
+    #[test]
+    fn the_bare_forms_are_pinned() {
+        let column = |numbers: &[f64]| {
+            let mut out = Vec::new();
+            let form = put_bare(&mut out, numbers);
+            (form, out)
+        };
+        assert_eq!(column(&[]), (RUNS, vec![]));
+        assert_eq!(column(&[1.0; 100]), (RUNS, vec![4, 0]));
+        assert_eq!(column(&[1.0, 1.0, 1.0, 1.0, 2.0, 2.0, 2.0, 2.0]), (RUNS, vec![4, 4, 8, 0]));
+        assert_eq!(column(&[100.0, 7.0, 90.0]), (WHOLE, vec![100, 7, 90]));
+        assert_eq!(column(&[1000.0, 1001.0, 999.0, 1002.0]), (DELTAS, vec![0xd0, 0x0f, 2, 3, 6]));
+        assert_eq!(column(&[3.0 / SHARES, 5.0 / SHARES]), (SCALED, vec![3, 5]));
+        assert_eq!(column(&[3.0 / SHARES; 9]), (RUNS, vec![3, 3, 0]));
+        assert_eq!(
+            column(&[0.5, -0.5]),
+            (PLAIN, vec![3, 128, 128, 128, 128, 128, 16, 1, 0, 0, 0, 0, 0, 0, 0xe0, 0xbf])
+        );
+    }
+
+    #[test]
+    fn the_forms_are_pinned() {
+        let column = |numbers: &[f64]| {
+            let mut out = Vec::new();
+            put_column(&mut out, numbers);
+            out
+        };
+        assert_eq!(column(&[]), [0]);
+        assert_eq!(column(&[1.0; 100]), [100, RUNS, 4, 99]);
+        assert_eq!(column(&[100.0, 7.0, 90.0]), [3, WHOLE, 100, 7, 90]);
+        assert_eq!(column(&[1000.0, 1001.0, 999.0, 1002.0]), [4, DELTAS, 0xd0, 0x0f, 2, 3, 6]);
+        assert_eq!(column(&[0.5, -1.0]), [2, PLAIN, 1, 0, 0, 0, 0, 0, 0, 0xe0, 0x3f, 2]);
+    }
+}

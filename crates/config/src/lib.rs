@@ -1,0 +1,14 @@
+//! A stream's configuration: what an owner sends, what is kept of it, and what can be wrong with it. Pure.
+
+pub mod accept;
+pub mod blocked;
+pub mod carbon;
+pub mod forward;
+pub mod layout;
+pub mod limits;
+pub mod listing;
+pub mod retention;
+pub mod stream;
+pub mod stream_patch;
+pub mod who;
+pub mod write_keys;

@@ -1,0 +1,388 @@
+//! What the writers of the last ten minutes were told, by idempotency key.
+//!
+//! Until a batch is sealed its answer is in the log; then it is in a table of its own, without the points. Memory has
+//! the hash of each key and where its answer is. All times are of the object's clock.
+
+use std::collections::VecDeque;
+
+use rustc_hash::{FxHashMap, FxHashSet};
+
+use ingest::frame::Frame;
+use ingest::outcome::Outcome;
+use model::batch_key::BatchKey;
+pub use model::shards::KEY_WINDOW_MS;
+use store::sql::{Sql, StoreError};
+use store::{answers, frames, log};
+
+/// At most this many keys are remembered: 375 new ones a second for ten minutes, which is what an object takes. A table of
+/// 2^18 places has room for them, so they take 9 MB and 6 for their order, of 128. Beyond, writes with a key are refused,
+/// and not forgotten.
+const MAX_KEYS: usize = 225_000;
+/// Of these, open writers have at most so many: the rest is for write keys and the owner.
+pub(super) const OPEN_KEYS: u32 = 175_000;
+/// Likewise those: the rest is for open writers. As both orders may double at their fullest, 12 MB are the most.
+const KEYED_KEYS: u32 = 175_000;
+/// Lists of errors are kept up to so many bytes; beyond, a repeated batch is told the numbers but not the list.
+const MAX_ERROR_BYTES: usize = 4 << 20;
+
+/// A row that holds an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Row {
+    /// Of the log, by its number.
+    Log(i64),
+    /// Of the answers, by its number.
+    Answers(i64),
+}
+
+/// A [`Row`] in eight bytes: those of the log count from 1, those of the answers are below zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place(i64);
+
+impl From<Row> for Place {
+    fn from(row: Row) -> Self {
+        match row {
+            Row::Log(seq) => Self(seq),
+            Row::Answers(id) => Self(!id),
+        }
+    }
+}
+
+impl Place {
+    fn row(self) -> Row {
+        if self.0 < 0 { Row::Answers(!self.0) } else { Row::Log(self.0) }
+    }
+}
+
+/// An answer that is in the log only.
+struct Unsealed {
+    seq: i64,
+    key: BatchKey,
+    frame: Vec<u8>,
+    error_bytes: usize,
+}
+
+/// A row of answers has about this many bytes: each repeated key reads one.
+const MAX_ANSWERS_BYTES: usize = 64 << 10;
+
+/// A row of the answers.
+struct SealedRow {
+    id: i64,
+    at_ms: i64,
+    error_bytes: usize,
+}
+
+/// How many keys are remembered.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Held {
+    pub(super) open: Share,
+    pub(super) keyed: Share,
+    /// Until when there is no room for a key of anyone, if so; Unix milliseconds.
+    pub(super) full_until_ms: Option<i64>,
+}
+
+/// What one side has of it.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Share {
+    /// Of all that it may have; 1: no more.
+    pub(super) fill: f64,
+    /// When the oldest is forgotten, Unix milliseconds; 0 where there is none.
+    pub(super) oldest_ends_ms: i64,
+}
+
+/// Answers that were written by [`Answers::seal`] and that [`Answers::mark_sealed`] is to take over.
+pub(super) struct Sealed {
+    count: usize,
+    /// The row of each.
+    places: Vec<i64>,
+    rows: Vec<SealedRow>,
+}
+
+/// Keys, and where their answers are.
+#[derive(Default)]
+pub(super) struct Answers {
+    known: FxHashMap<BatchKey, (i64, Place)>,
+    /// Commit and key, oldest first, of open writers and of others.
+    order: [VecDeque<(i64, BatchKey)>; 2],
+    /// The keys of batches that wait for their commit, likewise.
+    waiting: [FxHashSet<BatchKey>; 2],
+    unsealed: Vec<Unsealed>,
+    rows: VecDeque<SealedRow>,
+    error_bytes: usize,
+}
+
+impl Answers {
+    /// The answers that are in their table.
+    pub(super) fn load(sql: &impl Sql) -> Result<Self, StoreError> {
+        let mut loaded = Self::default();
+        answers::each(sql, |id, at_ms, bytes| {
+            let mut error_bytes = 0;
+            for bytes in frames::decode(bytes)? {
+                let frame = Frame::parse(bytes)?;
+                error_bytes += frame.outcome.errors_json.len();
+                let committed_ms = i64::try_from(frame.arrived_ms).unwrap_or(i64::MAX);
+                // Nobody knows whose it was; as of a write key it could keep write keys out.
+                loaded.remember(frame.key.ok_or(StoreError::Column("answer"))?, committed_ms, Row::Answers(id));
+            }
+            loaded.error_bytes += error_bytes;
+            loaded.rows.push_back(SealedRow { id, at_ms, error_bytes });
+            Ok(())
+        })?;
+        Ok(loaded)
+    }
+
+    /// Takes the answer of a batch in a row of the log.
+    pub(super) fn insert(&mut self, frame: &Frame<'_>, seq: i64, committed_ms: i64) {
+        let Some(key) = frame.key else { return };
+        self.remember(key, committed_ms, Row::Log(seq));
+        let has_errors = self.error_bytes + frame.outcome.errors_json.len() <= MAX_ERROR_BYTES;
+        let error_bytes = if has_errors { frame.outcome.errors_json.len() } else { 0 };
+        self.error_bytes += error_bytes;
+        let frame = frame.answer(u64::try_from(committed_ms).unwrap_or_default(), has_errors);
+        self.unsealed.push(Unsealed { seq, key, frame, error_bytes });
+    }
+
+    fn remember(&mut self, key: BatchKey, committed_ms: i64, row: Row) {
+        let side = usize::from(self.waiting[1].remove(&key));
+        self.waiting[0].remove(&key);
+        self.known.insert(key, (committed_ms, row.into()));
+        self.order[side].push_back((committed_ms, key));
+    }
+
+    /// Counts a key whose batch waits for its commit, of an open writer or not.
+    pub(super) fn wait_for(&mut self, key: BatchKey, is_open: bool) {
+        self.waiting[usize::from(!is_open)].insert(key);
+    }
+
+    /// Counts it no more, as the batch is not stored.
+    pub(super) fn give_up(&mut self, key: &BatchKey) {
+        for keys in &mut self.waiting {
+            keys.remove(key);
+        }
+    }
+
+    /// How many keys are remembered or wait to be.
+    pub(super) fn held(&self) -> Held {
+        let ends_ms = |side: usize| self.order[side].front().map(|(at_ms, _)| at_ms + KEY_WINDOW_MS + 1);
+        let count = |side: usize| f64::from(u32::try_from(self.count(side)).unwrap_or(u32::MAX));
+        let share = |side: usize, most: u32| Share {
+            fill: count(side) / f64::from(most),
+            oldest_ends_ms: ends_ms(side).unwrap_or_default(),
+        };
+        let is_full = self.count(0) + self.count(1) >= MAX_KEYS;
+        let full_until_ms = ends_ms(0).into_iter().chain(ends_ms(1)).min().filter(|_| is_full);
+        Held { open: share(0, OPEN_KEYS), keyed: share(1, KEYED_KEYS), full_until_ms }
+    }
+
+    /// How many keys are held, and how many may be.
+    pub(super) fn keys(&self) -> (usize, usize) {
+        (self.count(0) + self.count(1), MAX_KEYS)
+    }
+
+    fn count(&self, side: usize) -> usize {
+        self.order[side].len() + self.waiting[side].len()
+    }
+
+    /// What the first batch with this key was told, if that was within the window.
+    pub(super) fn find(&mut self, sql: &impl Sql, key: &BatchKey, now_ms: i64) -> Result<Option<Outcome>, StoreError> {
+        self.forget_before(now_ms - KEY_WINDOW_MS);
+        let Some((_, place)) = self.known.get(key) else { return Ok(None) };
+        let row = match place.row() {
+            Row::Log(seq) => match self.unsealed(key, seq)? {
+                Some(outcome) => return Ok(Some(outcome)),
+                None => log::row(sql, seq)?,
+            },
+            Row::Answers(id) => answers::row(sql, id)?,
+        };
+        for bytes in frames::decode(&row.ok_or(StoreError::Column("answer"))?)? {
+            let frame = Frame::parse(bytes)?;
+            if frame.key.as_ref() == Some(key) {
+                return Ok(Some(frame.outcome));
+            }
+        }
+        Err(StoreError::Column("answer"))
+    }
+
+    /// The answer to a key in a row of the log, if it is in memory as a whole: a row is large, and a stranger may ask again and
+    /// again.
+    fn unsealed(&self, key: &BatchKey, seq: i64) -> Result<Option<Outcome>, StoreError> {
+        let of_row = &self.unsealed[self.unsealed.partition_point(|answer| answer.seq < seq)..];
+        let of_key = of_row.iter().take_while(|answer| answer.seq == seq).find(|answer| answer.key == *key);
+        let outcome = of_key.map(|answer| Frame::parse(&answer.frame)).transpose()?.map(|frame| frame.outcome);
+        Ok(outcome.filter(|outcome| outcome.rejected_total() == 0 || !outcome.errors_json.is_empty()))
+    }
+
+    /// How many answers are in the log only.
+    pub(super) fn unsealed_count(&self) -> usize {
+        self.unsealed.len()
+    }
+
+    fn forget_before(&mut self, oldest_ms: i64) {
+        let Self { order, known, .. } = self;
+        for order in order {
+            while let Some((committed_ms, key)) = order.pop_front_if(|(committed_ms, _)| *committed_ms < oldest_ms) {
+                // A key that was used again meanwhile is a new one.
+                if known.get(&key).is_some_and(|(known_ms, _)| *known_ms == committed_ms) {
+                    known.remove(&key);
+                }
+            }
+        }
+    }
+
+    /// Writes the answers of the rows of the log up to `seq` to their table, many in a row.
+    pub(super) fn seal(&self, sql: &impl Sql, seq: i64, now_ms: i64) -> Result<Sealed, StoreError> {
+        let count = self.unsealed.partition_point(|answer| answer.seq <= seq);
+        let (mut places, mut rows) = (Vec::with_capacity(count), Vec::new());
+        let mut rest = &self.unsealed[..count];
+        while !rest.is_empty() {
+            let (row, behind) =
+                rest.split_at(frames::fitting(rest.iter().map(|answer| answer.frame.len()), MAX_ANSWERS_BYTES));
+            let id = answers::insert(sql, now_ms, &frames::encode(row.iter().map(|answer| &answer.frame[..])))?;
+            let error_bytes = row.iter().map(|answer| answer.error_bytes).sum();
+            rows.push(SealedRow { id, at_ms: now_ms, error_bytes });
+            places.extend(row.iter().map(|_| id));
+            rest = behind;
+        }
+        Ok(Sealed { count, places, rows })
+    }
+
+    /// Takes over what was sealed, when that has taken effect.
+    pub(super) fn mark_sealed(&mut self, sealed: Sealed) {
+        for (answer, id) in self.unsealed.drain(..sealed.count).zip(sealed.places) {
+            if let Some((_, place)) = self.known.get_mut(&answer.key)
+                && *place == Row::Log(answer.seq).into()
+            {
+                *place = Row::Answers(id).into();
+            }
+        }
+        self.rows.extend(sealed.rows);
+    }
+
+    /// Removes the rows whose keys have all expired. The next time there is something to remove, if any.
+    pub(super) fn expire(&mut self, sql: &impl Sql, now_ms: i64) -> Result<Option<i64>, StoreError> {
+        let is_expired = |row: &&SealedRow| row.at_ms < now_ms - KEY_WINDOW_MS;
+        if let Some(last) = self.rows.iter().take_while(is_expired).last().map(|row| row.id) {
+            answers::remove_up_to(sql, last)?;
+            while let Some(row) = self.rows.pop_front_if(|row| row.id <= last) {
+                self.error_bytes -= row.error_bytes.min(self.error_bytes);
+            }
+        }
+        Ok(self.rows.front().map(|row| row.at_ms + KEY_WINDOW_MS + 1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ingest::frame::{Batch, FrameBuilder};
+    use model::point::PointError;
+    use store::schema;
+    use store::testing::TestSql;
+
+    fn ready() -> TestSql {
+        let sql = TestSql::new();
+        schema::migrate(&sql).expect("migrates");
+        sql
+    }
+
+    /// Commits a batch with this key, as the engine does.
+    fn commit(answers: &mut Answers, sql: &TestSql, key: BatchKey, seq: i64, at_ms: i64) {
+        let bytes = FrameBuilder::new(0, [0; 16], |_| None).finish(Some(&key)).frame;
+        let row = log::LogRow { seq, at_ms, first: 1, bytes: bytes.len() };
+        log::append(sql, &row, &frames::encode([&bytes[..]].into_iter())).expect("appends");
+        answers.insert(&Frame::parse(&bytes).expect("a frame"), seq, at_ms);
+    }
+
+    fn is_known(answers: &mut Answers, sql: &TestSql, key: BatchKey, now_ms: i64) -> bool {
+        answers.find(sql, &key, now_ms).expect("reads").is_some()
+    }
+
+    #[test]
+    fn a_key_is_known_for_ten_minutes_and_not_longer() {
+        let (sql, mut answers) = (ready(), Answers::default());
+        commit(&mut answers, &sql, [1; 16], 1, 1_000);
+        commit(&mut answers, &sql, [2; 16], 2, 2_000);
+        assert!(is_known(&mut answers, &sql, [1; 16], 1_000 + KEY_WINDOW_MS));
+        assert!(!is_known(&mut answers, &sql, [1; 16], 1_001 + KEY_WINDOW_MS));
+        assert!(is_known(&mut answers, &sql, [2; 16], 1_001 + KEY_WINDOW_MS));
+        assert!(!is_known(&mut answers, &sql, [3; 16], 0));
+    }
+
+    #[test]
+    fn a_repeated_key_reads_no_row_of_the_log_and_small_rows_of_answers() {
+        let (sql, mut answers) = (ready(), Answers::default());
+        for number in 0..3_000u128 {
+            commit(&mut answers, &sql, number.to_le_bytes(), i64::try_from(number).expect("small") + 1, 1_000);
+        }
+        log::remove_up_to(&sql, 3_000).expect("removes");
+        assert!((0..3_000u128).all(|number| is_known(&mut answers, &sql, number.to_le_bytes(), 1_000)));
+        let sealed = answers.seal(&sql, 3_000, 2_000).expect("seals");
+        answers.mark_sealed(sealed);
+        assert_eq!(sql.count("answers"), 2);
+        assert!(is_known(&mut answers, &sql, 2_999u128.to_le_bytes(), 1_000));
+    }
+
+    #[test]
+    fn a_key_that_was_used_again_after_its_window_is_known_also_after_a_restart() {
+        let (sql, mut answers) = (ready(), Answers::default());
+        let again_ms = 1_000 + KEY_WINDOW_MS + 5_000;
+        commit(&mut answers, &sql, [1; 16], 1, 1_000);
+        let sealed = answers.seal(&sql, 1, 2_000).expect("seals");
+        answers.mark_sealed(sealed);
+        assert!(!is_known(&mut answers, &sql, [1; 16], again_ms));
+        commit(&mut answers, &sql, [1; 16], 2, again_ms);
+        let sealed = answers.seal(&sql, 2, again_ms).expect("seals");
+        answers.mark_sealed(sealed);
+        let mut restarted = Answers::load(&sql).expect("loads");
+        assert!(is_known(&mut restarted, &sql, [1; 16], again_ms + 1_000));
+    }
+
+    #[test]
+    fn beyond_their_limit_lists_of_errors_are_not_kept_but_the_numbers_are() {
+        let (sql, mut answers) = (ready(), Answers::default());
+        let mut builder = FrameBuilder::new(0, [0; 16], |_| None);
+        (0..20).for_each(|index| builder.push(index, Err(PointError::MissingN.into())));
+        let Batch { frame: bytes, outcome: Outcome { errors_json, .. }, .. } = builder.finish(Some(&[1; 16]));
+        let frame = Frame::parse(&bytes).expect("a frame");
+        let count = MAX_ERROR_BYTES / errors_json.len();
+        for _ in 0..=count {
+            answers.insert(&frame, 1, 0);
+        }
+        assert_eq!(answers.error_bytes, count * errors_json.len());
+        let kept = |index: usize| Frame::parse(&answers.unsealed[index].frame).expect("a frame").outcome;
+        assert_eq!((kept(count - 1).errors_json, kept(count).errors_json), (errors_json, String::new()));
+        assert_eq!(kept(count).rejected_total(), 20);
+        let sealed = answers.seal(&sql, 1, 0).expect("seals");
+        answers.mark_sealed(sealed);
+        assert_eq!(Answers::load(&sql).expect("loads").error_bytes, answers.error_bytes);
+        answers.expire(&sql, KEY_WINDOW_MS + 1).expect("expires");
+        assert_eq!(answers.error_bytes, 0);
+    }
+
+    fn fills(answers: &Answers) -> (f64, f64, bool) {
+        let held = answers.held();
+        (held.open.fill, held.keyed.fill, held.full_until_ms.is_some())
+    }
+
+    #[test]
+    fn the_limit_of_keys_is_told() {
+        // Open writers and others have shares of them, and what waits for its commit counts.
+        let mut answers = Answers::default();
+        let remember = |answers: &mut Answers, keys: std::ops::Range<u128>, is_open: bool| {
+            for index in keys {
+                answers.wait_for(index.to_le_bytes(), is_open);
+                answers.remember(index.to_le_bytes(), 0, Row::Log(1));
+            }
+        };
+        remember(&mut answers, 0..174_999, true);
+        assert!(answers.held().open.fill < 1.0);
+        answers.wait_for([0xff; 16], true);
+        assert_eq!(fills(&answers), (1.0, 0.0, false));
+        answers.give_up(&[0xff; 16]);
+        assert!(answers.held().open.fill < 1.0);
+        remember(&mut answers, 1_000_000..1_000_000 + 50_001, false);
+        assert_eq!(answers.held().full_until_ms, Some(KEY_WINDOW_MS + 1));
+        assert!(answers.known.capacity() < MAX_KEYS * 8 / 7, "a table twice as large would be needed");
+        answers.forget_before(1);
+        assert_eq!(fills(&answers), (0.0, 0.0, false));
+    }
+}

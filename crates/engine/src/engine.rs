@@ -1,0 +1,324 @@
+//! The log and its first consumer, the rollups: what is durable, and what is kept in memory of it.
+//!
+//! Nothing here waits, so each function is one atomic step of the object. Memory changes only after the
+//! SQL that it mirrors has succeeded.
+
+mod applying;
+mod asking;
+mod bounds;
+mod budgets;
+mod carbon;
+mod crowded;
+mod deciding;
+mod folding;
+mod forward_status;
+mod forwarding;
+mod kept;
+mod known;
+mod limits;
+mod live;
+mod messages;
+mod objections;
+mod packing;
+mod parcels;
+mod reading;
+pub mod record;
+mod removal;
+mod sealing;
+mod targets;
+
+use std::rc::Rc;
+
+use serde::{Deserialize, Serialize};
+
+use model::increments::Increments;
+use model::labels::Labels;
+use model::open::{OpenBuckets, SeriesId};
+use model::standing::hour_of;
+use store::log::{Cursor, LogRow};
+use store::sql::{Sql, StoreError};
+use store::{frames, log, meta, schema, series};
+
+use super::admission::Admission;
+use super::answers::{Answers, KEY_WINDOW_MS};
+use super::dictionary::Dictionary;
+use super::distinct::DistinctLabels;
+use super::entry::Entry;
+use super::log_index::LogIndex;
+use super::randomness::Randomness;
+use super::removal::Removal;
+use super::series_totals::SeriesTotals;
+use super::totals::Totals;
+use super::values::Values;
+
+use applying::Applying;
+pub use applying::SLICE_PIECES;
+#[cfg(test)]
+pub(crate) use asking::Asking;
+use asking::Version;
+pub use asking::{Progress, SLICE_UNITS};
+use carbon::Pushing;
+use crowded::Crowded;
+pub use deciding::Incoming;
+use forwarding::Forwarding;
+pub use forwarding::GATHER_MS;
+#[cfg(test)]
+pub(crate) use forwarding::Parcel;
+pub use known::Known;
+pub use limits::Limits;
+pub use live::Seen;
+pub use packing::Packed;
+pub use parcels::{Batch, Lines};
+pub use reading::QueryError;
+pub use record::{Record, RecordError, Untold, Writing};
+pub use removal::RemoveError;
+pub use sealing::SLICE_CELLS;
+use sealing::Staging;
+
+/// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.
+pub const MAX_ROW_BYTES: usize = 1_900_000;
+
+const CONSUMER: &str = "rollups";
+const RECORD: &str = "stream";
+const TOTALS: &str = "totals";
+/// How fast new series came in lately.
+const ENTRY: &str = "entry";
+/// When series may be folded again.
+const FOLD: &str = "fold_ms";
+/// What open writers have taken of the budgets that they share.
+const BUDGETS: &str = "budgets";
+/// When [`Engine::tidy`] has something to do next.
+const TIDY: &str = "tidy_ms";
+
+/// What is told of a frame that is in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// The numbers of its new label sets, for the edge to say instead.
+    pub numbers: Rc<[Option<SeriesId>]>,
+    /// The number of its first point in the stream.
+    pub first: u64,
+    /// How many of its points are in `overflow`, at least in part.
+    pub overflow: u64,
+}
+
+/// A stream's log and rollups.
+pub struct Engine<S> {
+    sql: S,
+    limits: Limits,
+    randomness: Randomness,
+    record: Record,
+    dictionary: Dictionary,
+    distinct: DistinctLabels,
+    /// Only in memory.
+    values: Values,
+    open: OpenBuckets,
+    /// What live readers have not seen yet.
+    increments: Increments,
+    /// Of the rollups: what is before it is in chunks, what is behind it is in `open`.
+    cursor: Cursor,
+    next_seq: i64,
+    log: LogIndex,
+    unsealed_bytes: usize,
+    answers: Answers,
+    admission: Admission,
+    /// Up to the end of the log.
+    totals: Totals,
+    /// Likewise.
+    series_totals: SeriesTotals,
+    /// The last one.
+    removal: Removal,
+    entry: Entry,
+    /// When series may be folded again; 0: at any time.
+    fold_ms: i64,
+    forwarding: Forwarding,
+    pushing: Pushing,
+    /// When there is something to tidy, besides what is in the log; 0: at once.
+    tidy_ms: i64,
+    /// A large backlog is not coarsened before; only in memory.
+    coarsen_after_ms: i64,
+    /// Places of chunks whose parts are to be merged.
+    crowded: Crowded,
+    /// The row of the log that is being taken into the rollups...
+    applying: Option<Applying>,
+    /// ...and what is told of it when that was done before whoever began it asked.
+    applied: Option<Result<Vec<Told>, StoreError>>,
+    /// A seal that is being prepared: of the open buckets and chunks as they are.
+    staging: Option<Staging>,
+    /// Of chunks and series.
+    version: Version,
+}
+
+impl<S: Sql> Engine<S> {
+    /// Makes a new stream.
+    pub fn create(sql: S, limits: Limits, randomness: Randomness, record: &Record) -> Result<Self, StoreError> {
+        sql.atomically(&mut || {
+            schema::migrate(&sql)?;
+            DistinctLabels::load(&sql, &record.config.distinct)?.persist(&sql)?;
+            if record.config.forward.is_some() {
+                Forwarding::default().resumed(false, 0, randomness).put(&sql)?;
+            }
+            let (after, begun_ms) = (record.config.carbon.as_ref(), record.config.created_ms);
+            let begun_s = i64::try_from(begun_ms / 1000).unwrap_or_default();
+            Pushing::default().resumed(None, after, 0, begun_s).put_if_on(&sql)?;
+            // First, as when it is needed depends on limits and on when buckets are sealed, and the numbers behind it must not.
+            series::insert(&sql, 0, &Labels::overflow())?;
+            Self::put_record(&sql, record)
+        })?;
+        Self::load(sql, limits, randomness)
+    }
+
+    /// The stream that is in this database, with memory rebuilt from the log; `None` if there was never one.
+    pub fn open(sql: S, limits: Limits, randomness: Randomness) -> Result<Option<Self>, StoreError> {
+        if !schema::exists(&sql)? {
+            return Ok(None);
+        }
+        schema::migrate(&sql)?;
+        Self::load(sql, limits, randomness).map(Some)
+    }
+
+    fn load(sql: S, limits: Limits, randomness: Randomness) -> Result<Self, StoreError> {
+        let record: Record = from_json(meta::get(&sql, RECORD)?)?.ok_or(StoreError::Column("stream"))?;
+        let cursor = log::cursor(&sql, CONSUMER)?;
+        let dictionary = Dictionary::load(&sql, randomness.hash_key, limits.dictionary)?;
+        let totals: Totals = from_json(meta::get(&sql, TOTALS)?)?.unwrap_or_default();
+        let last_hour = hour_of(totals.last_write_ms.unwrap_or_default().cast_signed());
+        let mut engine = Self {
+            limits,
+            randomness,
+            distinct: DistinctLabels::load(&sql, &record.config.distinct)?,
+            values: Values::default(),
+            record,
+            open: OpenBuckets::default(),
+            increments: Increments::new(limits.increments),
+            cursor,
+            next_seq: cursor.seq + 1,
+            log: LogIndex::load(&sql)?,
+            unsealed_bytes: 0,
+            answers: Answers::load(&sql)?,
+            admission: Admission::new(
+                randomness.hash_key,
+                from_json(meta::get(&sql, BUDGETS)?)?.unwrap_or_default(),
+                sql.size_bytes(),
+            ),
+            series_totals: SeriesTotals::load(&sql, &dictionary, cursor != Cursor::default(), last_hour)?,
+            totals,
+            dictionary,
+            removal: Removal::load(&sql)?,
+            entry: Entry::new(from_json(meta::get(&sql, ENTRY)?)?.unwrap_or_default()),
+            fold_ms: from_json(meta::get(&sql, FOLD)?)?.unwrap_or_default(),
+            forwarding: Forwarding::load(&sql)?,
+            pushing: Pushing::load(&sql)?,
+            tidy_ms: from_json(meta::get(&sql, TIDY)?)?.unwrap_or_default(),
+            coarsen_after_ms: 0,
+            crowded: Crowded::default(),
+            applying: None,
+            applied: None,
+            staging: None,
+            version: Version::new(),
+            sql,
+        };
+        engine.replay()?;
+        Ok(engine)
+    }
+
+    fn replay(&mut self) -> Result<(), StoreError> {
+        let rows: Vec<LogRow> = self.log.behind(self.cursor.seq).copied().collect();
+        for row in rows {
+            let bytes = log::row(&self.sql, row.seq)?.ok_or(StoreError::Column("row of the log"))?;
+            if row.first == 0 {
+                log::set_first(&self.sql, row.seq, self.totals.accepted + 1)?;
+                self.log = LogIndex::load(&self.sql)?;
+            }
+            self.begin_row(row.seq, row.at_ms, bytes, false)?;
+            self.finish()?;
+        }
+        Ok(())
+    }
+
+    /// Appends batches to the log and takes them into the rollups; what is told of each. Fails for all of a row, or for
+    /// none.
+    pub fn commit(&mut self, batches: &[Incoming], now_ms: i64) -> Vec<Result<Told, StoreError>> {
+        let mut results = Vec::with_capacity(batches.len());
+        let mut rest = batches;
+        while !rest.is_empty() {
+            let sizes = rest.iter().map(|batch| batch.frame.len());
+            let (row, behind) = rest.split_at(frames::fitting(sizes, MAX_ROW_BYTES));
+            match self.commit_row(row, now_ms) {
+                Ok(told) => results.extend(told.into_iter().map(Ok)),
+                Err(error) => results.extend(row.iter().map(|_| Err(error.clone()))),
+            }
+            rest = behind;
+        }
+        results
+    }
+
+    fn commit_row(&mut self, batches: &[Incoming], now_ms: i64) -> Result<Vec<Told>, StoreError> {
+        self.complete();
+        // Of a row that was finished for whoever began it.
+        let earlier = self.applied.take();
+        let told = self.begin(batches, now_ms).and_then(|()| self.finish());
+        self.applied = earlier;
+        told
+    }
+
+    /// Appends batches to the log as one row, which [`Self::go_on`] then takes into the rollups.
+    pub fn begin(&mut self, batches: &[Incoming], now_ms: i64) -> Result<(), StoreError> {
+        self.complete();
+        self.applied = None;
+        let next_series = self.dictionary.next();
+        let appended = self.decide(batches, now_ms).and_then(|bytes| {
+            let first = self.totals.accepted + 1;
+            let row = LogRow { seq: self.next_seq, at_ms: now_ms, first, bytes: bytes.len() };
+            log::append(&self.sql, &row, &bytes)?;
+            Ok((row, bytes))
+        });
+        if appended.is_err() {
+            self.dictionary.retract(next_series);
+        }
+        let (row, bytes) = appended?;
+        self.log.push(row);
+        self.increments.expire(now_ms);
+        self.begin_row(row.seq, now_ms, bytes, true)
+    }
+
+    /// Whether so much is unsealed that it has to be sealed before the alarm does.
+    fn has_much_unsealed(&self) -> bool {
+        let Limits { unsealed_bytes, open_pieces, unsealed_answers, .. } = self.limits;
+        let has_many_answers = self.answers.unsealed_count() > unsealed_answers;
+        self.unsealed_bytes > unsealed_bytes || self.open.pieces() > open_pieces || has_many_answers
+    }
+
+    /// Whether a live series has this number.
+    pub fn knows(&self, series: SeriesId) -> bool {
+        self.dictionary.get(series).is_some()
+    }
+
+    #[cfg(test)]
+    pub(super) fn has_series(&self, canonical: &str) -> bool {
+        self.dictionary.has(canonical)
+    }
+
+    #[cfg(test)]
+    pub(super) fn totals(&self) -> &Totals {
+        &self.totals
+    }
+
+    /// Which labels make no series, but have their values counted.
+    pub fn distinct(&self) -> &DistinctLabels {
+        &self.distinct
+    }
+
+    /// When [`Self::tidy`] has something to do.
+    pub fn tidy_due(&self) -> i64 {
+        let unsealed = self.log.behind(self.cursor.seq).next().map(|row| row.at_ms + KEY_WINDOW_MS);
+        self.tidy_ms.min(unsealed.unwrap_or(i64::MAX))
+    }
+}
+
+fn to_json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("texts, numbers and lists always serialise")
+}
+
+fn from_json<T: for<'a> Deserialize<'a>>(text: Option<String>) -> Result<Option<T>, StoreError> {
+    text.map(|text| serde_json::from_slice(text.as_bytes()).map_err(|_| StoreError::Column("known JSON"))).transpose()
+}

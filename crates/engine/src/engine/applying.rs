@@ -1,0 +1,244 @@
+//! Taking a row of the log into the rollups: in slices, between which others have their turn. Half a row is seen by nobody: whoever
+//! reads or changes something else finishes it first.
+
+use std::collections::VecDeque;
+
+use codec::Malformed;
+use ingest::frame::{Frame, LabelSet};
+use model::class::Class;
+use model::cost::pieces;
+use model::total::Total;
+use store::frames;
+use store::frames::Logged;
+use store::log::Cursor;
+use store::sql::{Sql, StoreError};
+
+use super::targets::{KnownTargets, Target};
+use super::{Engine, Told};
+
+/// A slice merges so many pieces of points: some 20 ms.
+pub const SLICE_PIECES: u64 = 40_000;
+
+/// A row that is being taken in, and how far that is.
+pub(super) struct Applying {
+    seq: i64,
+    at_ms: i64,
+    bytes: Vec<u8>,
+    /// Whether it is new, and not replayed.
+    is_new: bool,
+    /// The targets of the frames from this one on, as far as they were decided for the whole row.
+    sets: VecDeque<Vec<Target>>,
+    /// The frame, and how many of its points are taken...
+    frame: usize,
+    points: u64,
+    /// ...and of all of the row.
+    taken: i64,
+    told: Vec<Told>,
+    /// The number of the frame's first point.
+    first: u64,
+    /// Points that had overflowed before the frame.
+    overflow_before: u64,
+    /// Up to where is to be sealed before it goes on.
+    seals_to: Option<Cursor>,
+    /// Whether sealing has failed since the frame began: its cells stay open, and the next frame, commit or the alarm tries again.
+    has_failed: bool,
+    /// Whether all of its points are taken.
+    is_taken: bool,
+}
+
+impl<S: Sql> Engine<S> {
+    /// Begins to take a row into memory, without the points that are in chunks already.
+    pub(super) fn begin_row(&mut self, seq: i64, at_ms: i64, bytes: Vec<u8>, is_new: bool) -> Result<(), StoreError> {
+        self.next_seq = seq + 1;
+        self.unsealed_bytes += bytes.len();
+        let (logged, frames) = parsed(&bytes)?;
+        // All of the row before its points, as it was decided. What earlier versions have written was decided frame by frame.
+        let mut sets = VecDeque::with_capacity(frames.len());
+        for (logged, frame) in logged.iter().zip(&frames) {
+            let Some(class) = logged.class else { break };
+            let target =
+                |(set, labels): (usize, &&str)| self.decided_target(labels, logged.is_refused(set), class, at_ms);
+            sets.push_back(frame.label_sets.iter().enumerate().map(target).collect());
+        }
+        for frame in &frames {
+            self.answers.insert(frame, seq, at_ms);
+        }
+        self.applying = Some(Applying {
+            seq,
+            at_ms,
+            is_new,
+            sets,
+            frame: 0,
+            points: 0,
+            taken: 0,
+            told: Vec::with_capacity(frames.len()),
+            first: self.totals.accepted + 1,
+            overflow_before: self.totals.overflow_points,
+            seals_to: None,
+            has_failed: false,
+            is_taken: false,
+            bytes,
+        });
+        Ok(())
+    }
+
+    /// Takes a slice more of a row: what is told of each of its frames when all is taken, and sealed where there was too much.
+    pub fn go_on(&mut self, slice_pieces: u64, slice_cells: usize) -> Option<Result<Vec<Told>, StoreError>> {
+        if let Some(applied) = self.applied.take() {
+            return Some(applied);
+        }
+        // Whoever waits for a row of an object that has begun anew does not hear of it.
+        let Some(mut applying) = self.applying.take() else { return Some(Err(StoreError::Stopped)) };
+        if let Some(cursor) = applying.seals_to {
+            match self.seal_slice(cursor, applying.at_ms, slice_cells) {
+                Ok(false) => {}
+                Ok(true) => applying.seals_to = None,
+                // The log has it all still.
+                Err(_) => (applying.seals_to, applying.has_failed) = (None, true),
+            }
+        } else if let Err(error) = self.take_slice(&mut applying, slice_pieces) {
+            return Some(Err(error));
+        }
+        if applying.is_taken && applying.seals_to.is_none() {
+            return Some(Ok(applying.told));
+        }
+        self.applying = Some(applying);
+        None
+    }
+
+    /// All that is left of a row, at once.
+    pub(super) fn finish(&mut self) -> Result<Vec<Told>, StoreError> {
+        loop {
+            if let Some(applied) = self.go_on(u64::MAX, usize::MAX) {
+                return applied;
+            }
+        }
+    }
+
+    /// Whether a row goes on only when something is sealed.
+    pub fn is_to_seal(&self) -> bool {
+        self.applying.as_ref().is_some_and(|applying| applying.seals_to.is_some())
+    }
+
+    /// Whether a row is taken in half.
+    pub fn is_amid(&self) -> bool {
+        self.applying.as_ref().is_some_and(|applying| !applying.is_taken)
+    }
+
+    /// Takes all of a row that is taken in half. Who began it is told when it asks.
+    pub fn complete(&mut self) {
+        while self.is_amid() {
+            self.applied = self.go_on(u64::MAX, usize::MAX);
+        }
+        // What is left is to seal, and the next commit or the alarm does that.
+        if let Some(applying) = self.applying.take() {
+            self.applied = Some(Ok(applying.told));
+        }
+    }
+
+    fn take_slice(&mut self, applying: &mut Applying, slice_pieces: u64) -> Result<(), StoreError> {
+        self.staging = None;
+        let bytes = std::mem::take(&mut applying.bytes);
+        let (logged, frames) = parsed(&bytes)?;
+        let mut left = slice_pieces;
+        while let (Some(logged), Some(frame)) = (logged.get(applying.frame), frames.get(applying.frame)) {
+            let class = logged.class.unwrap_or(Class::Keyed);
+            if applying.sets.is_empty() {
+                let target = |labels: &&str| self.target(labels, class, applying.at_ms);
+                applying.sets.push_back(frame.label_sets.iter().map(target).collect());
+            }
+            self.take_points(applying, frame, class, &mut left)?;
+            if applying.points < frame.outcome.accepted {
+                break;
+            }
+            let sets = applying.sets.pop_front().unwrap_or_default();
+            let (numbers, first) = (sets.iter().map(Target::told).collect(), applying.first);
+            let overflow = self.totals.overflow_points - applying.overflow_before;
+            applying.told.push(Told { numbers, first, overflow });
+            applying.first += frame.outcome.accepted;
+            (applying.frame, applying.points) = (applying.frame + 1, 0);
+            (applying.overflow_before, applying.has_failed) = (self.totals.overflow_points, false);
+            if left == 0 || applying.seals_to.is_some() {
+                break;
+            }
+        }
+        if applying.frame == frames.len() && applying.seals_to.is_none() {
+            // After the points: sealing in the midst of a row does not count the row.
+            for frame in &frames {
+                self.totals.add(frame);
+            }
+            applying.is_taken = true;
+            if applying.is_new && self.has_much_unsealed() {
+                applying.seals_to = Some(Cursor { seq: applying.seq, points: 0 });
+            }
+        }
+        applying.bytes = bytes;
+        Ok(())
+    }
+
+    /// Takes points of a frame, until there is too much open or the slice is full.
+    fn take_points(
+        &mut self,
+        applying: &mut Applying,
+        frame: &Frame<'_>,
+        class: Class,
+        left: &mut u64,
+    ) -> Result<(), Malformed> {
+        let Applying { seq, at_ms, sets, points, taken, seals_to, has_failed, .. } = applying;
+        let (seq, at_ms) = (*seq, *at_ms);
+        let Some(sets) = sets.front() else { return Ok(()) };
+        let skip = if seq == self.cursor.seq + 1 { self.cursor.points } else { 0 };
+        let mut known = KnownTargets::default();
+        let (mut before, mut is_stopped) = (*points, false);
+        frame.each_point(|set, point| {
+            if is_stopped || before > 0 {
+                before = before.saturating_sub(1);
+                return;
+            }
+            *taken += 1;
+            *points += 1;
+            if *taken > skip {
+                let target = match set {
+                    LabelSet::New(set) => &sets[set],
+                    LabelSet::Known(series) => self.known_target(series, &mut known, class, at_ms),
+                };
+                let limit = self.limits.bucket_series;
+                let (mut here, mut elsewhere) = (Total::default(), Total::default());
+                let has_no_room = self.open.add(
+                    target.owner(),
+                    point,
+                    &target.marks,
+                    limit,
+                    || self.dictionary.overflow(),
+                    |layer, start_s, series, cell| {
+                        let part = if series == target.series { &mut here } else { &mut elsewhere };
+                        part.add(&Total::of_cell(cell));
+                        self.increments.add(layer, start_s, series, cell);
+                    },
+                );
+                if elsewhere.is_none() {
+                    // As it was written: pieces may add up to a bit more or less.
+                    self.series_totals.add(target.series, &Total::of(point));
+                } else {
+                    self.series_totals.add(target.series, &here);
+                    self.series_totals.add(self.dictionary.overflow(), &elsewhere);
+                }
+                // Before sealing, which keeps the totals of what it seals.
+                self.totals.overflow_points += u64::from(has_no_room || target.is_overflow);
+                self.pushing.mark(point, self.totals.accepted + taken.unsigned_abs(), at_ms);
+                *left = left.saturating_sub(pieces(point));
+                if self.is_full() && !*has_failed {
+                    *seals_to = Some(Cursor { seq: seq - 1, points: *taken });
+                    is_stopped = true;
+                }
+                is_stopped |= *left == 0;
+            }
+        })
+    }
+}
+
+fn parsed(bytes: &[u8]) -> Result<(Vec<Logged<'_>>, Vec<Frame<'_>>), StoreError> {
+    let logged = frames::decode_logged(bytes)?;
+    let frames = logged.iter().map(|logged| Frame::parse(logged.frame)).collect::<Result<_, _>>()?;
+    Ok((logged, frames))
+}

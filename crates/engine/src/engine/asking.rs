@@ -1,0 +1,206 @@
+//! A query in slices, between which others have their turn: groups of series first, then what is open, then the chunks of one layer after
+//! the other. So what it finds is the stream as it was when what is open was read. Whatever changes chunks afterwards makes it stale, and it
+//! is asked anew.
+
+use std::cell::Cell as Counter;
+use std::rc::Rc;
+
+use model::cell::Cell;
+use model::grid::Row;
+use model::open::SeriesId;
+use model::query::{Collector, Groups, Query};
+use model::tier::Layer;
+use store::chunk_read;
+use store::chunk_read::Slice;
+use store::removal;
+use store::sql::Sql;
+
+use super::{Engine, QueryError};
+
+/// A slice of a query takes in so many units, the cost of a cell: some 20 ms.
+pub const SLICE_UNITS: usize = 200_000;
+/// A series is looked up, matched and put into its group.
+const SERIES_UNITS: usize = 3;
+/// So many steps of expressions cost as much as a cell.
+const STEPS_PER_UNIT: u64 = 100;
+
+/// Which chunks and series an engine has: no other state of any engine of this isolate has the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Version(u64);
+
+impl Version {
+    pub(super) fn new() -> Self {
+        thread_local! {
+            static NEXT: Counter<u64> = const { Counter::new(0) };
+        }
+        NEXT.set(NEXT.get() + 1);
+        Self(NEXT.get())
+    }
+}
+
+/// A query that is being answered.
+pub struct Asking {
+    collector: Collector,
+    version: Version,
+    /// The series that is to have its group next; `None` when all have, and what is open is read.
+    next: Option<SeriesId>,
+    groups: Rc<Groups>,
+    /// Layers whose chunks are not read, the last one first, and which part of it was read last.
+    layers: Vec<Layer>,
+    after: i64,
+    /// Of a look: the position in the stream when what is open was read.
+    position: Option<i64>,
+}
+
+/// How far a query is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It has all that it asks for.
+    All,
+    /// Another slice is to follow.
+    More,
+    /// Chunks have changed since it began.
+    Stale,
+}
+
+impl Asking {
+    /// Only chunks are left to read, which nobody changes while the version holds.
+    pub const fn has_read_open(&self) -> bool {
+        self.next.is_none()
+    }
+
+    /// The memory that it takes, about.
+    pub fn bytes(&self) -> usize {
+        self.collector.bytes()
+    }
+
+    /// The position in the stream that a [look](Engine::go_on_looking) is of.
+    pub const fn position(&self) -> Option<i64> {
+        self.position
+    }
+
+    pub(super) const fn set_position(&mut self, position: i64) {
+        self.position = Some(position);
+    }
+
+    /// What was found.
+    pub fn finish(self) -> Result<Vec<Row>, QueryError> {
+        Ok(self.collector.finish()?.into_rows())
+    }
+}
+
+impl<S: Sql> Engine<S> {
+    /// Begins to answer a query; of only some steps, if there are any.
+    pub fn ask(&self, query: &Query, only: &[i64]) -> Asking {
+        let collector = Collector::of_nothing(query);
+        Asking {
+            groups: Rc::default(),
+            collector: if only.is_empty() { collector } else { collector.only(only) },
+            version: self.version,
+            next: Some(0),
+            layers: query.window.layers().into_iter().rev().collect(),
+            after: -1,
+            position: None,
+        }
+    }
+
+    /// Goes on until so many units are used up.
+    pub fn go_on_asking(&self, query: &Query, asking: &mut Asking, mut left: usize) -> Result<Progress, QueryError> {
+        if asking.version != self.version {
+            return Ok(Progress::Stale);
+        }
+        if let Some(next) = asking.next {
+            asking.next = self.group(query, asking, next, &mut left);
+            query.check()?;
+            if asking.next.is_some() {
+                return Ok(Progress::More);
+            }
+            // In the turn in which the last series got its group: no cell is of a series without one.
+            self.read_open(asking)?;
+        }
+        while left > 0
+            && let Some(layer) = asking.layers.last().copied()
+        {
+            if self.read_chunks(query, asking, layer, &mut left)? {
+                self.read_added(query, asking, layer)?;
+                asking.layers.pop();
+                asking.after = -1;
+            }
+        }
+        Ok(if asking.layers.is_empty() { Progress::All } else { Progress::More })
+    }
+
+    /// Gives series their groups, from one on; the next one, if there are more.
+    fn group(&self, query: &Query, asking: &mut Asking, from: SeriesId, left: &mut usize) -> Option<SeriesId> {
+        for (series, labels) in self.dictionary.labels_from(from) {
+            if *left == 0 {
+                return Some(series);
+            }
+            let before = query.steps_left();
+            asking.collector.learn(query, series, labels);
+            let steps = before.saturating_sub(query.steps_left());
+            let units = usize::try_from(steps / STEPS_PER_UNIT).unwrap_or(usize::MAX).saturating_add(SERIES_UNITS);
+            *left = left.saturating_sub(units);
+        }
+        asking.groups = asking.collector.groups();
+        None
+    }
+
+    fn read_open(&self, asking: &mut Asking) -> Result<(), QueryError> {
+        for (layer, start_s, bucket) in self.open.iter() {
+            for (series, cell) in bucket {
+                asking.collector.add(layer, start_s, *series, cell)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads parts of a layer; whether that was all.
+    fn read_chunks(
+        &self,
+        query: &Query,
+        asking: &mut Asking,
+        layer: Layer,
+        left: &mut usize,
+    ) -> Result<bool, QueryError> {
+        let Asking { collector, groups, after, .. } = asking;
+        let time = (query.window.from_s(), query.window.to_s());
+        let mut slice = Slice { after: *after, left: *left };
+        let wants = |series: SeriesId| groups.wants(series);
+        let is_all = chunk_read::each_some(
+            &self.sql,
+            layer,
+            time,
+            &wants,
+            query.sketches,
+            &mut slice,
+            &mut |start_s, series, cell| {
+                if self.removal.hides(layer, start_s, series) {
+                    return Ok(());
+                }
+                Ok::<_, QueryError>(collector.add(layer, start_s, series, cell)?)
+            },
+        )?;
+        (*after, *left) = (slice.after, slice.left);
+        Ok(is_all)
+    }
+
+    /// What a removal that is under way has put in the place of what it hides.
+    fn read_added(&self, query: &Query, asking: &mut Asking, layer: Layer) -> Result<(), QueryError> {
+        if !self.is_removing() {
+            return Ok(());
+        }
+        let Asking { collector, groups, .. } = asking;
+        let time = (query.window.from_s(), query.window.to_s());
+        let wants = |series: SeriesId| groups.wants(series);
+        removal::each_added(&self.sql, layer, time, &wants, query.sketches, &mut |start_s, series, cell: &Cell| {
+            Ok::<_, QueryError>(collector.add(layer, start_s, series, cell)?)
+        })
+    }
+
+    /// Whatever is under way and depends on chunks, or on which series there are, is to be begun anew.
+    pub(super) fn change_chunks(&mut self) {
+        self.staging = None;
+        self.version = Version::new();
+    }
+}

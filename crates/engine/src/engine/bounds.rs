@@ -1,0 +1,57 @@
+//! Bounds of a stream that are near: what they are called, how much is used, and what to do.
+
+use serde_json::{Value, json};
+
+use config::limits::Limit;
+use store::chunks::MAX_PARTS;
+use store::sql::Sql;
+
+use super::Engine;
+
+/// From so many percent on a bound is shown.
+const SHOWN_PERCENT: u64 = 70;
+
+impl<S: Sql> Engine<S> {
+    /// Those of which most is used, the fullest first.
+    pub(super) fn bounds_json(&self) -> Value {
+        let count = |count: usize| count as u64;
+        let log_bytes = count(2 * self.limits.unsealed_bytes + super::MAX_ROW_BYTES);
+        let config = &self.record.config;
+        let storage_bytes = config.limits.get(Limit::StorageBytes) / u64::from(config.layout.shards().max(1));
+        let mut bounds: Vec<(&str, u64, u64)> =
+            self.dictionary.bounds().map(|(name, used, limit)| (name, count(used), count(limit))).to_vec();
+        let (keys, most_keys) = self.answers.keys();
+        bounds.push(("keys_held", count(keys), count(most_keys)));
+        bounds.push(("log_bytes", count(self.unsealed_bytes), log_bytes));
+        bounds.push(("parts", count(self.fullest_place().unwrap_or_default()), count(MAX_PARTS)));
+        bounds.push(("storage_bytes", self.sql.size_bytes(), storage_bytes));
+        // In hundredths, as bounds are far below 2^53 and a share needs no more.
+        let share = |(_, used, limit): &(&str, u64, u64)| used * 10_000 / (*limit).max(1);
+        let mut near: Vec<(&str, u64, u64)> = Vec::new();
+        for bound in bounds.into_iter().filter(|bound| share(bound) >= SHOWN_PERCENT * 100) {
+            let at = near.iter().position(|there| share(there) < share(&bound));
+            near.insert(at.unwrap_or(near.len()), bound);
+        }
+        let shown = near
+            .into_iter()
+            .map(|(name, used, limit)| json!({ "name": name, "used": used, "limit": limit, "advice": advice(name) }));
+        Value::Array(shown.collect())
+    }
+}
+
+fn advice(name: &str) -> &'static str {
+    match name {
+        "series" => {
+            "Series that are idle leave by themselves; let `accept` drop labels that have many values, list these in \
+             `distinct`, or remove points that nobody needs."
+        }
+        "names" => "Let `accept` say which labels are allowed, and remove points with others.",
+        "series_text_bytes" => "Let `accept` drop labels that have long values, or remove points that have them.",
+        "keys_held" => {
+            "Keys are held for ten minutes: send larger batches more rarely, or give the stream more shards."
+        }
+        "parts" => "Parts of chunks are merged by themselves, step by step; if this lasts for hours, report it.",
+        "log_bytes" => "Points are not sealed as they should be; if this lasts for minutes, report it.",
+        _ => "Keep less: shorten `retention`, remove points that nobody needs, or lower `limits.disk_bytes_per_day`.",
+    }
+}

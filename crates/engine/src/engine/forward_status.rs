@@ -1,0 +1,59 @@
+//! What `status` says of forwarding.
+
+use serde_json::{Value, json};
+
+use appnet::channel::Audience;
+use model::point::LabelledPoint;
+use store::outbox;
+use store::sql::Sql;
+
+use super::Engine;
+use super::forwarding::Forwarding;
+
+/// Of the points that are set aside so many are shown.
+const MAX_SHOWN: usize = 10;
+
+impl<S: Sql> Engine<S> {
+    /// What `status` says of forwarding.
+    pub(super) fn forward_json(&self) -> Value {
+        let (state, Some(config)) = (&self.forwarding, &self.record.config.forward) else { return Value::Null };
+        let has_work = self.unpacked() > 0 || state.outbox.messages > 0;
+        let name = match state {
+            Forwarding { is_paused: true, .. } => "paused",
+            Forwarding { is_checked: false, .. } => "starting",
+            Forwarding { error: Some(_), .. } if has_work => "waiting",
+            _ => "forwarding",
+        };
+        let shown = outbox::aside(&self.sql, MAX_SHOWN).unwrap_or_default();
+        let recent: Vec<Value> = shown
+            .into_iter()
+            .flat_map(|aside| aside.points.into_iter().map(move |point| (point, aside.reason.clone(), aside.at_ms)))
+            .map(|(point, reason, at_ms)| json!({ "point": value(&point.point), "reason": reason, "at": seconds(at_ms) }))
+            .collect();
+        let next_ms = Some(state.next_ms).filter(|next_ms| *next_ms > 0 && has_work && !state.is_paused);
+        json!({
+            "state": name,
+            "dialect": config.dialect.name(),
+            "api_root": config.api_root,
+            "channel": config.channel,
+            "warning": state.audience.and_then(Audience::warning),
+            "delivered": state.delivered,
+            "pending": { "points": self.unpacked() + state.outbox.points, "messages": state.outbox.messages },
+            "coarsened": { "points": state.coarsened.0, "into": state.coarsened.1 },
+            "set_aside": { "points": state.aside, "recent": recent },
+            "last_error": state.error.as_ref().map(|(message, at_ms)| json!({ "message": message, "at": seconds(*at_ms) })),
+            "next_try": next_ms.map(seconds),
+        })
+    }
+}
+
+fn value(LabelledPoint { labels, point }: &LabelledPoint) -> Value {
+    let mut text = String::new();
+    appnet::value::push_value(&mut text, labels, point);
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+#[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 53 bits")]
+fn seconds(ms: i64) -> f64 {
+    ms as f64 / 1000.0
+}

@@ -1,0 +1,72 @@
+//! What live readers ask: the stream as it is, and later what came since.
+
+use model::grid::Row;
+use model::query::{Collector, Query};
+use store::sql::Sql;
+
+use super::asking::{Asking, Progress};
+use super::{Engine, QueryError};
+
+/// An answer, and the position in the stream that it is of.
+#[derive(Debug, PartialEq)]
+pub struct Seen {
+    /// The position in the stream.
+    pub position: i64,
+    /// `None` when what came since the position that was asked for is not known any more.
+    pub rows: Option<Vec<Row>>,
+}
+
+impl<S: Sql> Engine<S> {
+    /// How many points the stream has had, and how often some were removed: so no position from before is one of after.
+    #[expect(clippy::cast_possible_wrap, reason = "counts stay far below 2^53")]
+    fn position(&self) -> i64 {
+        self.totals.accepted as i64 + self.removal.id
+    }
+
+    /// From now on, what is written is kept for live readers for a while.
+    pub fn watch(&mut self, now_ms: i64) {
+        self.increments.watch(self.position(), now_ms);
+    }
+
+    /// The cells that a query asks for as they are; of only some steps, if there are any.
+    pub fn look(&mut self, query: &Query, only: &[i64], now_ms: i64) -> Result<Seen, QueryError> {
+        let mut asking = self.ask(query, only);
+        while self.go_on_looking(query, &mut asking, usize::MAX, now_ms)? == Progress::More {}
+        Ok(Seen { position: asking.position().unwrap_or_default(), rows: Some(asking.finish()?) })
+    }
+
+    /// Goes on with such a look until so many units are used up. Its position is that of the turn in which what is open is read.
+    pub fn go_on_looking(
+        &mut self,
+        query: &Query,
+        asking: &mut Asking,
+        left: usize,
+        now_ms: i64,
+    ) -> Result<Progress, QueryError> {
+        let had_read_open = asking.has_read_open();
+        let progress = self.go_on_asking(query, asking, left)?;
+        if asking.has_read_open() && !had_read_open {
+            self.watch(now_ms);
+            asking.set_position(self.increments.position(self.position(), now_ms, true));
+        }
+        Ok(progress)
+    }
+
+    /// What a query's cells got since a position.
+    pub fn look_since(&mut self, query: &Query, after: i64, now_ms: i64) -> Result<Seen, QueryError> {
+        self.watch(now_ms);
+        let position = self.increments.position(self.position(), now_ms, false);
+        let Some(news) = self.increments.since(after) else { return Ok(Seen { position, rows: None }) };
+        let labels = self.dictionary.labels();
+        let mut touched = vec![false; labels.clone().count()];
+        for slot in news.clone().filter_map(|(_, _, series, _)| self.dictionary.slot(series)) {
+            touched[slot] = true;
+        }
+        let mut collector = Collector::of_touched(query, labels, &touched);
+        query.check()?;
+        for (layer, start_s, series, cell) in news {
+            collector.add(layer, start_s, series, cell)?;
+        }
+        Ok(Seen { position, rows: Some(collector.finish()?.into_rows()) })
+    }
+}

@@ -1,0 +1,229 @@
+//! Packing: points of the log become batches, each of which is a message. When there are more than the upstream takes
+//! in time, they are coarsened first.
+
+use appnet::message::Message;
+use ingest::frame::Frame;
+use model::coarse::{Coarse, Counted};
+use model::labels::Labels;
+use model::point::{LabelledPoint, Point};
+use store::log::LogRow;
+use store::sql::{Sql, StoreError};
+use store::{frames, outbox};
+
+use super::Engine;
+use super::forwarding::{Count, Forwarding, written};
+
+/// With so much of the log waiting to be packed it is coarsened, whether it can be sent or not.
+const MAX_UNPACKED_BYTES: usize = 8 << 20;
+/// So it is with so many rows: memory has 32 bytes of each, and each commit asks.
+const MAX_UNPACKED_ROWS: usize = 10_000;
+/// The id of a batch has at most so many characters; those of parts are longer, but parts have fewer points.
+const ID: &str = "................................................................................................";
+const SECONDS_A_MINUTE: u64 = 60;
+
+/// What packing comes to.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Packed {
+    /// There is a batch to send, or nothing to pack.
+    Ready,
+    /// There is too much to send it as written.
+    Backlog,
+}
+
+/// A point whose labels, written as JSON, fit no message is delivered as what overflows: everyone may write such points.
+fn push_without_labels(message: &mut Message, point: &mut LabelledPoint) -> bool {
+    point.labels = Labels::overflow();
+    message.push(point)
+}
+
+/// A backlog that is being coarsened, row by row.
+pub struct Coarsening {
+    coarse: Coarse,
+    /// The next point to take.
+    next: u64,
+    /// The batches behind this one are in it.
+    behind: i64,
+    first_batch: i64,
+    /// How far forwarding was.
+    begun: Forwarding,
+}
+
+impl<S: Sql> Engine<S> {
+    /// Whether so much waits that it has to be coarsened even if nothing can be sent.
+    pub(super) fn has_large_backlog(&self) -> bool {
+        let Some(next) = self.next_unpacked() else { return false };
+        let (mut rows, mut bytes) = (0, 0);
+        self.log.rows_from(next).any(|row| {
+            rows += 1;
+            bytes += row.bytes;
+            bytes > MAX_UNPACKED_BYTES || rows > MAX_UNPACKED_ROWS
+        })
+    }
+
+    /// Whether that is to be done now.
+    pub fn should_coarsen(&self, now_ms: i64) -> bool {
+        self.coarsen_after_ms <= now_ms && self.has_large_backlog()
+    }
+
+    /// Packs the next batch as it was written, unless all that waits would take longer than the owner wants.
+    pub fn pack(&mut self) -> Result<Packed, StoreError> {
+        let (Some(next), Some(config)) = (self.next_unpacked(), &self.record.config.forward) else {
+            return Ok(Packed::Ready);
+        };
+        if self.forwarding.outbox.messages > 0 {
+            return Ok(Packed::Ready);
+        }
+        let capacity = u64::from(config.policy.writes_per_minute) * config.policy.max_delay_s.unsigned_abs();
+        let (mut message, mut points) = (Message::new(self.dialect(), ID), Vec::new());
+        // What is removed is not there, but has its numbers still.
+        let mut packed = self.totals.accepted;
+        for row in self.log.rows_from(next).copied().collect::<Vec<_>>() {
+            let is_full = self.each_from(&row, next, &mut |number, labels, point| {
+                let mut point = LabelledPoint { labels: labels.clone(), point: *point };
+                let fits = message.push(&point) || points.is_empty() && push_without_labels(&mut message, &mut point);
+                if fits {
+                    points.push(Counted { point, written: 1 });
+                } else {
+                    packed = number - 1;
+                }
+                fits
+            })?;
+            if is_full {
+                break;
+            }
+        }
+        let len = points.len() as u64;
+        if self.unpacked().div_ceil(len.max(1)) > (capacity / SECONDS_A_MINUTE).max(1) {
+            return Ok(Packed::Backlog);
+        }
+        let batches: &[_] = if points.is_empty() { &[] } else { &[points] };
+        self.put_batches(Forwarding { packed, ..self.forwarding.clone() }, batches, None)?;
+        Ok(Packed::Ready)
+    }
+
+    /// Begins to coarsen all that waits, with the batches that no one has been sent yet.
+    pub fn begin_coarsening(&self, key: [u8; 16]) -> Result<Coarsening, StoreError> {
+        let attempted = outbox::first(&self.sql)?.filter(|_| self.forwarding.is_attempted);
+        let behind = attempted.map_or(0, |(number, _)| number);
+        let (mut coarse, mut first_batch) = (Coarse::new(key), self.forwarding.next_batch);
+        outbox::each_behind(&self.sql, behind, |number, points| {
+            first_batch = first_batch.min(number);
+            for Counted { point: LabelledPoint { labels, point }, written } in points {
+                coarse.push(&labels, &point, written);
+            }
+        })?;
+        let begun = self.forwarding.clone();
+        Ok(Coarsening { coarse, next: begun.packed + 1, behind, first_batch, begun })
+    }
+
+    /// Takes one row more; whether there was one.
+    pub fn coarsen_row(&self, coarsening: &mut Coarsening) -> Result<bool, StoreError> {
+        let Coarsening { coarse, next, .. } = coarsening;
+        if *next > self.totals.accepted {
+            return Ok(false);
+        }
+        let Some(row) = self.log.rows_from(*next).next().copied() else { return Ok(false) };
+        let from = *next;
+        self.each_from(&row, from, &mut |_, labels, point| {
+            coarse.push(labels, point, 1);
+            true
+        })?;
+        let behind = self.log.behind(row.seq).next();
+        *next = behind.map_or(self.totals.accepted + 1, |row| row.first);
+        Ok(*next > from)
+    }
+
+    /// Replaces what was coarsened.
+    pub fn finish_coarsening(&mut self, coarsening: Coarsening) -> Result<(), StoreError> {
+        let Coarsening { coarse, next, behind, first_batch, begun } = coarsening;
+        if begun != self.forwarding {
+            // The owner ended forwarding meanwhile, or began it anew.
+            return Ok(());
+        }
+        let batches = self.batches(coarse.into_points());
+        let left = outbox::first(&self.sql)?.filter(|_| behind > 0).map(|(_, points)| written(&points[begun.from..]));
+        let outbox = Count { points: left.unwrap_or_default(), messages: u64::from(left.is_some()) };
+        self.put_batches(
+            Forwarding { packed: next - 1, next_batch: first_batch, outbox, ..begun },
+            &batches,
+            Some(behind),
+        )
+    }
+
+    /// Cuts points into batches that fit a message.
+    pub(super) fn batches(&self, points: Vec<Counted>) -> Vec<Vec<Counted>> {
+        let mut batches: Vec<Vec<Counted>> = Vec::new();
+        let mut message = Message::new(self.dialect(), ID);
+        for mut point in points {
+            match batches.last_mut() {
+                Some(batch) if message.push(&point.point) => batch.push(point),
+                _ => {
+                    message = Message::new(self.dialect(), ID);
+                    if !message.push(&point.point) {
+                        push_without_labels(&mut message, &mut point.point);
+                    }
+                    batches.push(vec![point]);
+                }
+            }
+        }
+        batches
+    }
+
+    /// Adds batches behind the others.
+    pub(super) fn insert_batches(&self, state: &mut Forwarding, batches: &[Vec<Counted>]) -> Result<(), StoreError> {
+        for batch in batches {
+            state.next_batch = state.next_batch.max(1);
+            outbox::insert(&self.sql, state.next_batch, batch)?;
+            state.next_batch += 1;
+            state.outbox.points += written(batch);
+            state.outbox.messages += 1;
+        }
+        Ok(())
+    }
+
+    fn put_batches(
+        &mut self,
+        state: Forwarding,
+        batches: &[Vec<Counted>],
+        replaced_behind: Option<i64>,
+    ) -> Result<(), StoreError> {
+        let mut put = None;
+        self.sql.atomically(&mut || {
+            let mut state = state.clone();
+            if let Some(behind) = replaced_behind {
+                outbox::remove_behind(&self.sql, behind)?;
+            }
+            self.insert_batches(&mut state, batches)?;
+            state.put(&self.sql)?;
+            put = Some(state);
+            Ok(())
+        })?;
+        self.forwarding = put.unwrap_or(state);
+        Ok(())
+    }
+
+    /// Hands on the points of a row with their numbers, from a number on, until one is not wanted any more; whether that was so.
+    fn each_from(
+        &self,
+        row: &LogRow,
+        from: u64,
+        each: &mut dyn FnMut(u64, &Labels, &Point) -> bool,
+    ) -> Result<bool, StoreError> {
+        let bytes = self.row_bytes(row.seq)?;
+        let (mut number, mut is_done) = (row.first, false);
+        for frame in frames::decode(&bytes)? {
+            let frame = Frame::parse(frame)?;
+            let behind = number + frame.outcome.accepted;
+            if behind > from && !is_done && !frame.is_gap() {
+                self.each_labelled(&frame, |labels, point| {
+                    if number >= from && !is_done {
+                        is_done = !each(number, labels, point);
+                    }
+                    number += 1;
+                })?;
+            }
+            number = behind;
+        }
+        Ok(is_done)
+    }
+}

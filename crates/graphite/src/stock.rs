@@ -1,0 +1,242 @@
+//! The series of a request's leaves: what is there, and what is still wanted. Equal leaves are fetched once, and leaves that
+//! only differ in their aggregates share a query.
+
+use std::collections::BTreeMap;
+
+use model::aggregate::Aggregate;
+use model::grid::Row;
+use model::retention::Retention;
+use model::sketches::Wanted;
+use model::window::Window;
+
+use super::error::{Result, refuse};
+use super::evaluate::{Leaf, Scope, Source, Work};
+use super::leaf::Selection;
+use super::naming::Naming;
+use super::series::Series;
+use super::steps::{Kept, Steps};
+
+/// All leaves of a request have at most so many values: 16 MB.
+const MAX_LEAF_VALUES: usize = 2_000_000;
+/// A request asks its stream at most so many questions.
+const MAX_QUERIES: usize = 64;
+
+/// A question to the stream, and what its answer is for.
+pub struct Query {
+    /// The window.
+    pub window: Window,
+    /// Matchers, as `where` has them.
+    pub matchers: Vec<String>,
+    /// Labels to group by; `None` for all.
+    pub by: Option<Vec<String>>,
+    /// The sketches; labels whose values are counted are those of [`Naming::distinct`].
+    pub sketches: Wanted,
+    leaves: Vec<(Key, Selection)>,
+}
+
+/// A leaf's text, and from, to and step of its window.
+type Key = (String, [i64; 3]);
+
+/// The leaves of a request.
+pub struct Stock<'a> {
+    naming: &'a Naming,
+    kept: Kept<'a>,
+    /// What the request takes for now: nothing is later.
+    pub latest_s: i64,
+    /// At most so many points a series.
+    pub max_points: Option<i64>,
+    /// Of each target so far.
+    steps: Vec<Steps>,
+    /// The target that is being evaluated.
+    target: usize,
+    /// What it wants, if its steps hold to its end.
+    wishes: Vec<(Key, Selection, Window)>,
+    there: BTreeMap<Key, Vec<Series>>,
+    wanted: Vec<Query>,
+    asked: usize,
+    values: usize,
+    bytes: usize,
+    work: Work,
+}
+
+impl<'a> Stock<'a> {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(naming: &'a Naming, retention: &'a Retention, now_s: i64) -> Self {
+        let (there, wanted, steps, wishes) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
+        let (kept, latest_s, work) = (Kept { retention, now_s }, now_s, Work::default());
+        let (max_points, target, asked, values, bytes) = (None, 0, 0, 0, 0);
+        Self { naming, kept, latest_s, max_points, steps, target, wishes, there, wanted, asked, values, bytes, work }
+    }
+
+    /// The questions that have to be asked before the targets can be evaluated.
+    ///
+    /// # Errors
+    /// When there are too many.
+    pub fn take_wanted(&mut self) -> Result<Vec<Query>> {
+        self.asked += self.wanted.len();
+        if self.asked > MAX_QUERIES {
+            return refuse(format!("the request has more than {MAX_QUERIES} different leaves"));
+        }
+        Ok(std::mem::take(&mut self.wanted))
+    }
+
+    /// Takes in the answer to a question.
+    ///
+    /// # Errors
+    /// When all leaves together have too many values.
+    pub fn put(&mut self, query: Query, rows: &[Row]) -> Result<()> {
+        for (key, selection) in query.leaves {
+            let series = selection.series(rows, &query.window)?;
+            self.values += series.iter().map(|one| one.values.len()).sum::<usize>();
+            if self.values > MAX_LEAF_VALUES {
+                return refuse(format!(
+                    "the request reads more than {MAX_LEAF_VALUES} values: ask for a shorter time, fewer series or a smaller maxDataPoints"
+                ));
+            }
+            self.bytes += series.iter().map(Series::bytes).sum::<usize>();
+            self.there.insert(key, series);
+        }
+        Ok(())
+    }
+
+    /// The memory of all leaves that are there.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn want(&mut self, key: Key, selection: Selection, window: Window) {
+        let aggregates: Vec<Aggregate> = selection.aggregates().cloned().collect();
+        let sketches = Aggregate::sketches(&aggregates);
+        let is_same = |query: &&mut Query| {
+            query.window == window && query.matchers == selection.matchers && query.by == selection.by
+        };
+        let Some(query) = self.wanted.iter_mut().find(is_same) else {
+            let (matchers, by) = (selection.matchers.clone(), selection.by.clone());
+            self.wanted.push(Query { window, matchers, by, sketches, leaves: vec![(key, selection)] });
+            return;
+        };
+        query.sketches.quantiles |= sketches.quantiles;
+        query.sketches.distinct |= sketches.distinct;
+        if !query.leaves.iter().any(|(known, _)| *known == key) {
+            query.leaves.push((key, selection));
+        }
+    }
+}
+
+impl Source for Stock<'_> {
+    fn fetch(&mut self, leaf: &Leaf<'_>, scope: Scope) -> Result<Vec<Series>> {
+        let Some(selection) = Selection::of(leaf, self.naming, &self.work.steps)? else { return Ok(Vec::new()) };
+        let scope = Scope { until_s: scope.until_s.min(self.latest_s), ..scope };
+        let steps = self.steps.get_mut(self.target);
+        let Some(window) = steps.and_then(|steps| steps.window(scope, self.kept)) else { return Ok(Vec::new()) };
+        let text = match leaf {
+            Leaf::Path(path) => (*path).to_owned(),
+            // Between them no path has such a character.
+            Leaf::Tags(expressions) => format!("\n{}", expressions.join("\n")),
+            Leaf::Grouped(expressions, tags, callback) => {
+                format!("\n{callback}\n{}\n\n{}", tags.join("\n"), expressions.join("\n"))
+            }
+        };
+        let key = (text, [window.from_s(), window.to_s(), window.step_s()]);
+        if let Some(series) = self.there.get(&key) {
+            return Ok(series.clone());
+        }
+        self.wishes.push((key, selection, window));
+        Ok(Vec::new())
+    }
+
+    fn work(&self) -> Work {
+        self.work.clone()
+    }
+
+    fn is_waiting(&self) -> bool {
+        let is_held = self.steps.get(self.target).is_none_or(Steps::is_held);
+        !is_held || !self.wishes.is_empty() || !self.wanted.is_empty()
+    }
+
+    fn begin(&mut self, target: usize, scope: Scope) {
+        self.target = target;
+        self.wishes.clear();
+        if self.steps.len() <= target {
+            self.steps.resize(target + 1, Steps::new(scope, self.max_points));
+        }
+        self.steps[target].begin();
+    }
+
+    fn divide_steps(&mut self, interval_s: i64) {
+        if let Some(steps) = self.steps.get_mut(self.target) {
+            steps.divide(interval_s, self.kept);
+        }
+    }
+
+    fn keep_points(&mut self) {
+        if let Some(steps) = self.steps.get_mut(self.target) {
+            steps.keep_points(self.kept);
+        }
+    }
+
+    fn end(&mut self) -> bool {
+        let is_held = self.steps.get(self.target).is_none_or(Steps::is_held);
+        for (key, selection, window) in std::mem::take(&mut self.wishes) {
+            if is_held {
+                self.want(key, selection, window);
+            }
+        }
+        is_held
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::evaluate::Evaluator;
+    use crate::naming::tests::visits;
+    use crate::target::parse;
+    use model::budget::Budget;
+
+    const NOW: i64 = 1_792_540_800;
+
+    #[test]
+    fn however_often_targets_are_evaluated_they_share_the_work_of_a_request() {
+        let (naming, retention) = (visits(), Retention::default());
+        let scope = Scope { from_s: NOW - 3600, until_s: NOW };
+        for (target, steps, values, wanted) in [
+            ("exclude(constantLine(1),'(?:a?){200}b')", 5_000_000, 1_000, "(?:a?){200}b"),
+            ("aliasSub(constantLine(1),'(?:a?){200}b','x')", 5_000_000, 1_000, "(?:a?){200}b"),
+            ("constantLine(1)", 5_000_000, 20, "asks for too much"),
+        ] {
+            let mut stock = Stock::new(&naming, &retention, NOW);
+            stock.work = Work { steps: Budget::new(steps), values: Budget::new(values) };
+            let targets = [parse(target).expect("a target")];
+            let refused = (0..20)
+                .find_map(|at| Some((at, Evaluator::new(&mut stock, NOW, &|_| 0).targets(&targets, scope).err()?.0)));
+            assert!(
+                refused.as_ref().is_some_and(|(at, text)| *at > 0 && text.contains(wanted)),
+                "{target} {refused:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn equal_leaves_are_one_question_and_so_are_two_aggregates_of_one() {
+        let (naming, retention) = (visits(), Retention::default());
+        let mut stock = Stock::new(&naming, &retention, NOW);
+        let scope = Scope { from_s: NOW - 3600, until_s: NOW };
+        let target = "group(divideSeries(visits.sum,visits.count),visits.p99_9,visits.sum,timeShift(visits.sum,'1h'))";
+        let targets = [parse(target).expect("a target")];
+        Evaluator::new(&mut stock, NOW, &|_| 0).targets(&targets, scope).expect("evaluates");
+        assert!(stock.is_waiting());
+        let queries = stock.take_wanted().expect("few");
+        let seen: Vec<(i64, bool, usize)> =
+            queries.iter().map(|query| (query.window.from_s(), query.sketches.quantiles, query.leaves.len())).collect();
+        assert_eq!(seen, [(NOW - 3590, true, 3), (NOW - 7190, false, 1)]);
+        for query in queries {
+            stock.put(query, &[]).expect("fits");
+        }
+        let targets = [parse(target).expect("a target")];
+        Evaluator::new(&mut stock, NOW, &|_| 0).targets(&targets, scope).expect("evaluates");
+        assert!(!stock.is_waiting());
+    }
+}

@@ -1,0 +1,336 @@
+//! What the edge asks of a stream's object, and what the object refuses.
+//!
+//! A write is `POST` with a [`WriteRequest`]; all else is `PUT` with a [`Command`] as JSON. Both sides are of one
+//! deployment but, for the seconds of a roll-out, maybe of two versions: fields are only added, with defaults. What one side
+//! does not understand of the other is [`Refusal::OtherVersion`] and never half done.
+//!
+//! The first shard of a stream is its *home*: what it holds of the owner's wishes is true, the other shards have copies.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use codec::{Malformed, Reader, put_varint};
+use model::open::SeriesId;
+
+use super::params::{QueryText, ValuesParams};
+use super::refusal::Refusal;
+use super::removal::Remove;
+use super::writer::Writer;
+use config::forward::Token;
+use config::stream::StreamConfig;
+use config::stream_patch::StreamPatch;
+use config::who::{KeyHash, Who};
+use config::write_keys::WriteKey;
+use model::batch_key::BatchKey;
+
+/// All that is not a write.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Command {
+    /// Makes the stream, at home; answers nothing.
+    Create {
+        /// Its configuration.
+        config: Box<StreamConfig>,
+        /// The hash of its read key.
+        read_key_hash: KeyHash,
+        /// What it forwards with, in plain.
+        #[serde(default)]
+        forward_token: Option<Token>,
+    },
+    /// Tries to forward now; answers nothing.
+    RetryForward,
+    /// Answers the [`StreamConfig`] that home has.
+    Describe,
+    /// Changes the configuration, at home; answers the new [`StreamConfig`].
+    Patch(Box<StreamPatch>),
+    /// Replaces the read key, at home; answers the [`StreamConfig`].
+    Rekey {
+        /// The hash of the new read key.
+        read_key_hash: KeyHash,
+    },
+    /// Makes a write key, at home; answers the [`StreamConfig`].
+    AddWriteKey(WriteKey),
+    /// Ends the write key with this id, at home; answers the [`StreamConfig`].
+    EndWriteKey(String),
+    /// Answers all that home knows of the owner's wishes; asked by the other shards.
+    Vouch,
+    /// Lets a shard other than home fetch what home vouches for, and makes it if it is new; answers nothing.
+    Adopt,
+    /// Every shard has adopted a configuration with so many shards; tells home, which answers the [`StreamConfig`]. Sent by
+    /// earlier versions.
+    Settle(u16),
+    /// Brings what home has now to all shards and to the directory; answers the [`StreamConfig`], or nothing when the stream
+    /// has ended. What fails, home does again later by itself.
+    Announce {
+        /// Also to the directory when home believes that it knows: a copy was found that differs.
+        #[serde(default)]
+        again: bool,
+    },
+    /// Ends the stream, at home; answers how many shards it has as JSON. From now on nothing is obeyed but
+    /// [`Command::Announce`], which ends the other shards, the entry in the directory and home itself, and
+    /// [`Command::Forget`].
+    Delete,
+    /// Deletes all that a shard has, if anything; answers nothing.
+    Forget,
+    /// Removes points, or goes on with that; answers a [`super::removal::Removed`] as JSON.
+    Remove(Remove),
+    /// Reads, if the credential allows it.
+    Read {
+        /// Who reads.
+        credential: Credential,
+        /// What.
+        what: Read,
+    },
+}
+
+impl Command {
+    /// The command of a body.
+    ///
+    /// # Errors
+    /// [`Refusal::OtherVersion`] for a command that this version does not know, and for one that asks for more than this
+    /// version would do.
+    pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
+        let command: Self = serde_json::from_slice(body).map_err(|_| Refusal::OtherVersion)?;
+        // Others change nothing, so what is not known of them does no harm, or they are checked by their own types.
+        if let Self::Create { .. } | Self::Patch(_) = command {
+            // By way of its bytes, whose code is there for the edge anyway: `to_value` would be a second serialiser.
+            let known = serde_json::to_vec(&command).and_then(|known| serde_json::from_slice(&known));
+            let (Ok(known), Ok(given)) = (known, serde_json::from_slice(body)) else {
+                return Err(Refusal::OtherVersion);
+            };
+            if !has_all(&known, &given) {
+                return Err(Refusal::OtherVersion);
+            }
+        }
+        Ok(command)
+    }
+}
+
+/// Whether all fields that are given are known.
+fn has_all(known: &Value, given: &Value) -> bool {
+    match (known, given) {
+        (Value::Object(known), Value::Object(given)) => {
+            given.iter().all(|(name, given)| known.get(name).is_some_and(|known| has_all(known, given)))
+        }
+        _ => true,
+    }
+}
+
+/// Who reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Credential {
+    /// The owner, as the edge has checked.
+    Owner,
+    /// Someone with a key, whose hash this is.
+    Key(KeyHash),
+    /// Anyone.
+    Nobody,
+}
+
+/// What is read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Read {
+    /// Cells by group and step; answers a [`super::partial`]. Behind each answer to a read stands [`put_shards`].
+    Rollup(QueryText),
+    /// Label names; answers their JSON.
+    Labels,
+    /// The values of a label; answers their JSON.
+    LabelValues {
+        /// The label's name.
+        name: String,
+        /// Which of its values.
+        params: ValuesParams,
+    },
+    /// What series have had since the stream began, whatever the window; answers a [`super::totals`].
+    Totals(QueryText),
+    /// The stream's state; answers its JSON. Not for everyone, even if reading is.
+    Status,
+    /// What live readers see; answers [`super::live_part`]s, one for each.
+    Live(Vec<QueryText>),
+    /// Write keys; answers their JSON (see [`super::writers`]). For the owner only.
+    WriteKeys,
+    /// Who writes most; answers a [`super::writers`]. For the owner only.
+    Writers {
+        /// For a day and not for an hour.
+        is_day: bool,
+    },
+    /// Messages of points that the log still has; answers their JSON, newest first (see [`appnet::messages`]).
+    Messages(Page),
+}
+
+/// Which messages. A message's id is the number of its first point in the stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Page {
+    /// Behind this one.
+    pub since: Option<u64>,
+    /// Before this one.
+    pub before: Option<u64>,
+    /// At most so many: the newest, or, below zero, the oldest.
+    pub count: i16,
+    /// Whether machine-only messages are among them.
+    #[serde(default = "with_machine")]
+    pub machine: bool,
+}
+
+fn with_machine() -> bool {
+    true
+}
+
+/// What the object answers to a write. Sent between versions of one deployment only, never stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WriteAnswer {
+    /// The batch is durable.
+    Stored {
+        /// The numbers of its new label sets in their order: what further frames of this edge may say instead of the
+        /// texts. None where a text has no series of its own.
+        numbers: Vec<Option<SeriesId>>,
+        /// The number of its first point in the stream, counted from 1.
+        first: u64,
+        /// How many of its points are in the series of what overflows, at least in part.
+        overflow: u64,
+    },
+    /// A batch with this key was stored before; the JSON that its writer was answered.
+    Earlier(Vec<u8>),
+    /// Nothing is stored: the batch names a series by a number that was never given, as if the object's data had been
+    /// set back to an earlier time. The edge is to forget the numbers and to send texts.
+    UnknownSeries,
+}
+
+/// What earlier versions said: numbers only.
+const STORED_BEFORE: u8 = 0;
+const STORED: u8 = 3;
+const EARLIER: u8 = 1;
+const UNKNOWN_SERIES: u8 = 2;
+/// As [`STORED`], with the overflow before the rest; what has none is as before.
+const STORED_OVERFLOW: u8 = 4;
+
+impl WriteAnswer {
+    /// Its bytes.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match self {
+            Self::Stored { numbers, first, overflow } => {
+                let mut out = vec![STORED];
+                if *overflow > 0 {
+                    out[0] = STORED_OVERFLOW;
+                    put_varint(&mut out, *overflow);
+                }
+                put_varint(&mut out, *first);
+                for number in numbers {
+                    put_varint(&mut out, number.map_or(0, |number| u64::from(number) + 1));
+                }
+                out
+            }
+            Self::Earlier(json) => [&[EARLIER], &json[..]].concat(),
+            Self::UnknownSeries => vec![UNKNOWN_SERIES],
+        }
+    }
+
+    /// What [`Self::to_bytes`] wrote.
+    ///
+    /// # Errors
+    /// [`Malformed`]
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let (kind, rest) = bytes.split_first().unwrap_or((&STORED_BEFORE, &[]));
+        match *kind {
+            STORED | STORED_BEFORE | STORED_OVERFLOW => {
+                let (mut reader, mut numbers) = (Reader::new(rest), Vec::new());
+                let overflow = if *kind == STORED_OVERFLOW { reader.varint()? } else { 0 };
+                let first = if *kind == STORED_BEFORE { 0 } else { reader.varint()? };
+                while !reader.is_empty() {
+                    let number = reader.varint()?.checked_sub(1).map(SeriesId::try_from).transpose();
+                    numbers.push(number.map_err(|_| Malformed(0))?);
+                }
+                Ok(Self::Stored { numbers, first, overflow })
+            }
+            EARLIER => Ok(Self::Earlier(rest.to_vec())),
+            UNKNOWN_SERIES => Ok(Self::UnknownSeries),
+            _ => Err(Malformed(0)),
+        }
+    }
+}
+
+/// The commands that objects send each other, as JSON: [`Command::Vouch`],
+pub const VOUCH: &[u8] = br#""vouch""#;
+/// [`Command::Adopt`],
+pub const ADOPT: &[u8] = br#""adopt""#;
+/// and [`Command::Forget`].
+pub const FORGET: &[u8] = br#""forget""#;
+
+/// A write as the edge sends it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WriteRequest<'a> {
+    /// How many shards the edge believes in.
+    pub shards: u16,
+    /// Who writes.
+    pub writer: Writer<'a>,
+    /// What the version before this one remembered the batch by: looked for as well, so that a write that is sent again after a
+    /// roll-out counts once. To go with the next version.
+    pub earlier_key: Option<BatchKey>,
+    /// How many bytes its body has after gunzip, which may be far more than the frame: what the edge has read for it. 0 where nobody says.
+    pub body_bytes: u64,
+    /// A [`ingest::frame`]; one without points only asks for the answer to its key.
+    pub frame: &'a [u8],
+}
+
+impl<'a> WriteRequest<'a> {
+    /// Its bytes: `varint 0, varint shards`, a [`Writer`], `u8 has_earlier_key [, 16 bytes]`, `varint body_bytes`, the frame. Earlier versions sent `varint shards, text origin`, the
+    /// frame; no stream has 0 shards.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        let Writer { network, place, origin, .. } = self.writer;
+        let (texts_bytes, rest_bytes) =
+            (network.len() + place.len() + origin.map_or(0, str::len), size_of::<KeyHash>() + 32);
+        let mut out = Vec::with_capacity(texts_bytes + rest_bytes + self.frame.len());
+        put_varint(&mut out, 0);
+        put_varint(&mut out, u64::from(self.shards));
+        self.writer.put(&mut out);
+        out.push(u8::from(self.earlier_key.is_some()));
+        out.extend_from_slice(self.earlier_key.as_ref().map_or(&[], |key| &key[..]));
+        put_varint(&mut out, self.body_bytes);
+        out.extend_from_slice(self.frame);
+        out
+    }
+
+    /// The write of these bytes.
+    ///
+    /// # Errors
+    /// [`Malformed`]
+    pub fn parse(body: &'a [u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(body);
+        let first = u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?;
+        let (shards, writer, earlier_key, body_bytes) = if first == 0 {
+            let shards = u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?;
+            let writer = Writer::read(&mut reader)?;
+            let earlier_key = if reader.byte()? == 0 { None } else { Some(reader.array()?) };
+            (shards, writer, earlier_key, reader.varint()?)
+        } else {
+            let origin = Some(reader.text()?).filter(|origin| !origin.is_empty());
+            (first, Writer { who: Who::Open, network: "", place: "", origin }, None, 0)
+        };
+        Ok(Self { shards, writer, earlier_key, body_bytes, frame: reader.rest() })
+    }
+}
+
+/// Adds how many shards the one that answers knows of, behind the answer, so that large answers need no copy.
+#[must_use]
+pub fn put_shards(mut answer: Vec<u8>, shards: u16) -> Vec<u8> {
+    answer.extend_from_slice(&shards.to_le_bytes());
+    answer
+}
+
+/// Takes off what [`put_shards`] added.
+///
+/// # Errors
+/// [`Malformed`]
+pub fn take_shards(answer: &mut Vec<u8>) -> Result<u16, Malformed> {
+    let shards = answer.last_chunk().map(|bytes| u16::from_le_bytes(*bytes)).ok_or(Malformed(0))?;
+    answer.truncate(answer.len() - size_of_val(&shards));
+    Ok(shards)
+}
+
+#[cfg(test)]
+mod tests;

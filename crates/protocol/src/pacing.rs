@@ -1,0 +1,151 @@
+//! What a stream and the pacer of its token say to each other. Neither is kept, and both are of one deployment.
+
+use codec::{Malformed, Reader, put_bytes, put_signed, put_varint};
+
+const DONE: u8 = 1;
+const HOLD: u8 = 2;
+const ASK: u8 = 4;
+const LIFT: u8 = 8;
+const GRANTED: u8 = 1;
+const WAIT: u8 = 2;
+const NOTED: u8 = 3;
+
+/// What a stream says; first what is done, then what it asks for, and at the very first whether the owner is impatient.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PaceRequest {
+    /// The owner wants it tried although the upstream wants to be left alone.
+    pub lift: bool,
+    /// A write that was granted and is over.
+    pub done: Option<Done>,
+    /// Another write.
+    pub ask: Option<Ask>,
+}
+
+/// A write that is over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Done {
+    /// That of its grant.
+    pub ticket: u64,
+    /// For how long the upstream wants no more from now on.
+    pub hold_ms: Option<i64>,
+}
+
+/// A write that is wanted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// The stream's shard.
+    pub who: String,
+    /// At most so many in any minute.
+    pub limit: u16,
+}
+
+/// What the pacer says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PaceAnswer {
+    /// One write may go out, now; its ticket.
+    Granted(u64),
+    /// It may not; when to ask again, Unix milliseconds.
+    WaitUntil(i64),
+    /// Nothing was asked for.
+    Noted,
+}
+
+impl PaceRequest {
+    /// The bytes that are sent.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = vec![if self.lift { LIFT } else { 0 }];
+        if let Some(Done { ticket, hold_ms }) = &self.done {
+            out[0] |= DONE;
+            put_varint(&mut out, *ticket);
+            if let Some(hold_ms) = hold_ms {
+                out[0] |= HOLD;
+                put_signed(&mut out, *hold_ms);
+            }
+        }
+        if let Some(Ask { who, limit }) = &self.ask {
+            out[0] |= ASK;
+            put_bytes(&mut out, who.as_bytes());
+            put_varint(&mut out, (*limit).into());
+        }
+        out
+    }
+
+    /// What [`Self::to_bytes`] made.
+    ///
+    /// # Errors
+    /// [`Malformed`] when it is something else.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        let flags = reader.byte()?;
+        let mut request = Self { lift: flags & LIFT > 0, ..Self::default() };
+        if flags & DONE > 0 {
+            let ticket = reader.varint()?;
+            let hold_ms = if flags & HOLD > 0 { Some(reader.signed()?) } else { None };
+            request.done = Some(Done { ticket, hold_ms });
+        }
+        if flags & ASK > 0 {
+            let who = reader.text()?.to_owned();
+            let limit = u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?;
+            request.ask = Some(Ask { who, limit });
+        }
+        Ok(request)
+    }
+}
+
+impl PaceAnswer {
+    /// The bytes that are sent.
+    #[must_use]
+    pub fn to_bytes(self) -> Vec<u8> {
+        let mut out = Vec::new();
+        match self {
+            Self::Granted(ticket) => {
+                out.push(GRANTED);
+                put_varint(&mut out, ticket);
+            }
+            Self::WaitUntil(at_ms) => {
+                out.push(WAIT);
+                put_signed(&mut out, at_ms);
+            }
+            Self::Noted => out.push(NOTED),
+        }
+        out
+    }
+
+    /// What [`Self::to_bytes`] made.
+    ///
+    /// # Errors
+    /// [`Malformed`] when it is something else.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut reader = Reader::new(bytes);
+        match reader.byte()? {
+            GRANTED => reader.varint().map(Self::Granted),
+            WAIT => reader.signed().map(Self::WaitUntil),
+            NOTED => Ok(Self::Noted),
+            _ => Err(Malformed(0)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_said_comes_back() {
+        for done in [None, Some(Done { ticket: u64::MAX, hold_ms: None }), Some(Done { ticket: 7, hold_ms: Some(-1) })]
+        {
+            for ask in [None, Some(Ask { who: "s/0".into(), limit: u16::MAX })] {
+                for lift in [false, true] {
+                    let request = PaceRequest { lift, done, ask: ask.clone() };
+                    assert_eq!(PaceRequest::parse(&request.to_bytes()), Ok(request));
+                }
+            }
+        }
+        for answer in [PaceAnswer::Granted(7), PaceAnswer::WaitUntil(1_792_540_800_000), PaceAnswer::Noted] {
+            assert_eq!(PaceAnswer::parse(&answer.to_bytes()), Ok(answer));
+        }
+        assert!(PaceRequest::parse(&[]).is_err() && PaceRequest::parse(&[ASK, 1, 97, 0xff, 0xff, 4]).is_err());
+        assert!(PaceAnswer::parse(&[]).is_err() && PaceAnswer::parse(&[9]).is_err());
+    }
+}

@@ -1,0 +1,193 @@
+//! Removing points: what the owner asks for, what shards are told, and what they answer.
+
+use serde::{Deserialize, Serialize};
+
+use model::matcher::Matcher;
+use model::removal::Span;
+use model::tier::{Tier, floor_to};
+
+use super::params::{MAX_MATCHERS, ParamError, pairs, set_once, switch};
+use model::time::parse_time_ms;
+
+/// What is to be removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+// What this version does not know may change what is removed.
+#[serde(deny_unknown_fields)]
+pub struct Remove {
+    /// Of series that all of these accept, as `where` has them.
+    pub matchers: Vec<String>,
+    /// From this Unix second on; absent: from the beginning.
+    pub from_s: Option<i64>,
+    /// Before this Unix second; absent: to the end of what is there.
+    pub to_s: Option<i64>,
+    /// Whether it is only counted.
+    pub dry_run: bool,
+    /// The number that home gave it; absent: home is asked for the first time.
+    pub call: Option<u64>,
+    /// Whether it began before, and only how far it is is asked for.
+    pub resumes: bool,
+}
+
+/// How far a shard is with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// The number that home gave it.
+    pub call: u64,
+    /// How many points are removed.
+    pub points: u64,
+    /// Of how many series.
+    pub series: u64,
+    /// The bytes that their buckets took, as far as the shard is.
+    pub bytes: u64,
+    /// Whether nothing is left to do.
+    pub is_done: bool,
+    /// How many shards there are.
+    pub shards: u16,
+}
+
+impl Remove {
+    /// The parameters, at `now_ms`. A time that is relative to now is widened to whole buckets of the finest tier.
+    ///
+    /// # Errors
+    /// The first parameter that is wrong.
+    pub fn parse(query_string: &str, now_ms: i64) -> Result<Self, RemoveError> {
+        const KNOWN: &str = "where, from, to, dry_run and after";
+        let [mut from, mut to, mut dry_run, mut after] = [const { None }; 4];
+        let mut matchers = Vec::new();
+        for (name, value) in pairs(query_string) {
+            match name.as_str() {
+                "from" => set_once(&mut from, "from", value)?,
+                "to" => set_once(&mut to, "to", value)?,
+                "dry_run" => set_once(&mut dry_run, "dry_run", value)?,
+                "after" => set_once(&mut after, "after", value)?,
+                "where" => matchers.push(value),
+                _ => return Err(ParamError::Unknown(name, KNOWN).into()),
+            }
+        }
+        if matchers.len() > MAX_MATCHERS {
+            return Err(ParamError::TooManyMatchers.into());
+        }
+        if matchers.is_empty() && from.is_none() && to.is_none() {
+            return Err(RemoveError::Everything);
+        }
+        for text in &matchers {
+            Matcher::parse(text).map_err(ParamError::from)?;
+        }
+        let width_s = Tier::FINEST.width_s();
+        let from_s = from.map(|text| time_s("from", &text, now_ms, |at_s| floor_to(at_s, width_s))).transpose()?;
+        let to_s = to.map(|text| time_s("to", &text, now_ms, |at_s| -floor_to(-at_s, width_s))).transpose()?;
+        if Span::new(from_s, to_s).is_none() {
+            return Err(RemoveError::Empty);
+        }
+        let call =
+            after.map(|text| text.strip_prefix('r').and_then(|text| text.parse().ok()).ok_or(RemoveError::Cursor));
+        let call = call.transpose()?;
+        Ok(Self { matchers, from_s, to_s, dry_run: switch("dry_run", dry_run)?, resumes: call.is_some(), call })
+    }
+
+    /// The time that is removed; `None`: the whole of the series.
+    #[must_use]
+    pub fn span(&self) -> Option<Span> {
+        if self.from_s.is_none() && self.to_s.is_none() { None } else { Span::new(self.from_s, self.to_s) }
+    }
+}
+
+fn time_s(name: &'static str, text: &str, now_ms: i64, widened: impl Fn(i64) -> i64) -> Result<i64, RemoveError> {
+    let parse = |now_ms| parse_time_ms(text, now_ms).map_err(|error| ParamError::Time(name, error));
+    let at_ms = parse(now_ms)?;
+    if at_ms != parse(now_ms + 10_000)? {
+        return Ok(widened(at_ms.div_euclid(1000)));
+    }
+    if at_ms % 1000 == 0 { Ok(at_ms / 1000) } else { Err(RemoveError::Fraction(name)) }
+}
+
+/// Why nothing is removed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RemoveError {
+    /// A parameter as elsewhere.
+    #[error(transparent)]
+    Param(#[from] ParamError),
+    /// Neither series nor a time.
+    #[error("`where`, `from` or `to` must say what is to be removed; to remove all, delete the stream")]
+    Everything,
+    /// Nothing between the ends.
+    #[error("`from` must be before `to`, and `to` after 1970")]
+    Empty,
+    /// A fraction of a second.
+    #[error("`{0}` must be a whole second: the finest buckets are 10 s wide")]
+    Fraction(&'static str),
+    /// Not a cursor.
+    #[error("`after` is not a cursor that a removal gave")]
+    Cursor,
+}
+
+impl Removed {
+    /// Takes in what another shard has removed. A series may be in several shards, so the largest number stands for "at
+    /// least".
+    pub fn merge(&mut self, other: &Self) {
+        self.points += other.points;
+        self.series = self.series.max(other.series);
+        self.bytes += other.bytes;
+        self.is_done &= other.is_done;
+    }
+
+    /// The answer's body: `{"points":9,"series":1,"bytes":120}`, and a cursor when there is more to do.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        let Self { call, points, series, bytes, is_done, .. } = self;
+        let cursor = if *is_done { String::new() } else { format!(",\"cursor\":\"r{call}\"") };
+        format!("{{\"points\":{points},\"series\":{series},\"bytes\":{bytes}{cursor}}}")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: i64 = 1_792_540_805_300;
+
+    #[test]
+    fn the_parameters_say_which_series_and_which_time() {
+        let parse = |text: &str| Remove::parse(text, NOW);
+        let one = parse("where=user%3D42&key=k").expect("valid");
+        assert_eq!(one, Remove { matchers: vec!["user=42".into()], ..Remove::default() });
+        assert_eq!(one.span(), None);
+        let two = parse("from=1792540800&to=1792540860&dry_run=1").expect("valid");
+        assert_eq!((two.from_s, two.to_s, two.dry_run), (Some(1_792_540_800), Some(1_792_540_860), true));
+        let relative = parse("from=-1h&to=now").expect("valid");
+        assert_eq!((relative.from_s, relative.to_s), (Some(1_792_537_200), Some(1_792_540_810)), "widened");
+        let unaligned = parse("from=1792540801").expect("for the stream to refuse");
+        assert_eq!(unaligned.from_s, Some(1_792_540_801));
+        let resumed = parse("where=a%3Db&after=r17").expect("valid");
+        assert_eq!((resumed.call, resumed.resumes), (Some(17), true));
+        for (text, wanted) in [
+            ("", RemoveError::Everything),
+            ("dry_run=1", RemoveError::Everything),
+            ("from=1792540860&to=1792540860", RemoveError::Empty),
+            ("from=1792540800.5", RemoveError::Fraction("from")),
+            ("where=a%3Db&after=17", RemoveError::Cursor),
+            ("where=a%3Db&from=1&from=2", ParamError::Twice("from").into()),
+            ("where=a%3Db&dry_run=yes", ParamError::Switch("dry_run", "yes".into()).into()),
+        ] {
+            assert_eq!(parse(text), Err(wanted), "{text}");
+        }
+        assert!(parse("where=a").is_err() && parse("where=a%3D~(").is_err() && parse("step=10&where=a%3Db").is_err());
+        assert!(parse(&"where=a%3Db&".repeat(33)).is_err());
+    }
+
+    #[test]
+    fn what_shards_removed_is_added_up() {
+        let mut all = Removed { call: 7, points: 3, series: 2, bytes: 100, is_done: true, shards: 2 };
+        assert_eq!(all.to_json(), r#"{"points":3,"series":2,"bytes":100}"#);
+        all.merge(&Removed { call: 7, points: 4, series: 1, bytes: 50, is_done: false, shards: 0 });
+        assert_eq!(all.to_json(), r#"{"points":7,"series":2,"bytes":150,"cursor":"r7"}"#);
+    }
+
+    #[test]
+    fn the_form_of_a_removal_between_shards_is_pinned() {
+        let remove = Remove { matchers: vec!["a=b".into()], from_s: Some(10), call: Some(7), ..Remove::default() };
+        let json = r#"{"matchers":["a=b"],"from_s":10,"to_s":null,"dry_run":false,"call":7,"resumes":false}"#;
+        assert_eq!(serde_json::to_string(&remove).expect("serialises"), json);
+        assert!(serde_json::from_str::<Remove>(&json.replace("resumes", "colour")).is_err());
+    }
+}

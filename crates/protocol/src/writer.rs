@@ -1,0 +1,56 @@
+//! Who writes, as the edge knows it and as the object is told of it.
+//!
+//! In the forms of [`codec`]: `u8 class [, 32 bytes hash of a write key], text network, text place, text origin`.
+
+use codec::{Malformed, Reader, put_bytes};
+
+use config::who::Who;
+
+const OPEN: u8 = 0;
+const KEYED: u8 = 1;
+const OWNER: u8 = 2;
+
+/// A writer of one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Writer<'a> {
+    /// By which credential.
+    pub who: Who,
+    /// An IPv4 address, or the first 64 bits of an IPv6 address (`2001:db8:1:2::/64`); empty where nobody who is trusted says it.
+    pub network: &'a str,
+    /// Where that is, as the platform says: `US 13335`, a country and the number of an autonomous system; empty where nobody says it.
+    pub place: &'a str,
+    /// The origin of the page that writes, if one does.
+    pub origin: Option<&'a str>,
+}
+
+impl<'a> Writer<'a> {
+    /// Appends its bytes.
+    pub fn put(&self, out: &mut Vec<u8>) {
+        match &self.who {
+            Who::Open => out.push(OPEN),
+            Who::Keyed(hash) => {
+                out.push(KEYED);
+                out.extend_from_slice(hash);
+            }
+            Who::Owner => out.push(OWNER),
+        }
+        put_bytes(out, self.network.as_bytes());
+        put_bytes(out, self.place.as_bytes());
+        put_bytes(out, self.origin.unwrap_or_default().as_bytes());
+    }
+
+    /// The writer whose bytes come next.
+    ///
+    /// # Errors
+    /// [`Malformed`]
+    pub fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
+        let who = match reader.byte()? {
+            OPEN => Who::Open,
+            KEYED => Who::Keyed(reader.array()?),
+            OWNER => Who::Owner,
+            _ => return Err(Malformed(0)),
+        };
+        let (network, place, origin) = (reader.text()?, reader.text()?, reader.text()?);
+        Ok(Self { who, network, place, origin: Some(origin).filter(|origin| !origin.is_empty()) })
+    }
+}
