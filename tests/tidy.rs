@@ -165,8 +165,8 @@ fn what_the_readme_shows_of_writers_stands_in_their_manuals_whose_examples_are_r
 
 #[test]
 fn the_shares_of_memory_are_those_of_the_document() {
-    let (design, memory) = (read(&root().join("DESIGN.md")), read(&root().join("src/memory.rs")));
-    let (_, section) = design.split_once("## What bounds memory?").expect("DESIGN.md says it");
+    let (design, memory) = (read(&root().join("docs/design/memory.md")), read(&root().join("src/memory.rs")));
+    let (_, section) = design.split_once("## What bounds memory?").expect("the document answers it");
     let told: Vec<(&str, &str)> = section
         .lines()
         .filter(|line| line.starts_with("| ") && !line.starts_with("| share"))
@@ -180,6 +180,35 @@ fn the_shares_of_memory_are_those_of_the_document() {
     let kept: Vec<(String, &str)> =
         shares.filter_map(|(name, value)| Some((name.to_lowercase(), value.strip_suffix(" * MIB,")?))).collect();
     let told: Vec<(String, &str)> = told.into_iter().map(|(name, mib)| (name.to_owned(), mib)).collect();
-    assert_eq!(told, kept, "the table in DESIGN.md, and src/memory.rs");
+    assert_eq!(told, kept, "the table in docs/design/memory.md, and src/memory.rs");
     assert_eq!(told.len(), 5);
+}
+
+#[test]
+fn the_index_of_decisions_names_each_with_its_date() {
+    let design = read(&root().join("DESIGN.md"));
+    let areas: Vec<&str> = design.lines().filter_map(|line| line.strip_prefix("## [")?.strip_suffix(')')).collect();
+    let files = fs::read_dir(root().join("docs/design")).expect("readable").count();
+    assert_eq!(areas.len(), files, "an area is a file of docs/design");
+    for area in areas {
+        let (_, path) = area.split_once("](").expect("a link");
+        let (_, indexed) = design.split_once(&format!("]({path})")).expect("is there");
+        let indexed: Vec<&str> = indexed
+            .lines()
+            .skip(1)
+            .take_while(|line| !line.starts_with("## "))
+            .filter_map(|line| line.strip_prefix("- "))
+            .collect();
+        let document = read(&root().join(path));
+        let decisions: Vec<String> = document
+            .split("\n## ")
+            .skip(1)
+            .map(|decision| {
+                let (question, answer) = decision.split_once("\n\n*").expect("an answer after each question");
+                let date = answer.get(.."2026-11-23".len()).expect("a date before each answer");
+                format!("{date} {question}")
+            })
+            .collect();
+        assert_eq!(indexed, decisions, "DESIGN.md, and the decisions of {path}");
+    }
 }
