@@ -35,15 +35,15 @@ serve: ## serve build/ on HOST (127.0.0.1) and PORT (8787), data in STATE (.hear
 
 test: build ## check everything, fastest first
 	@echo "== format"
-	@cargo fmt --check
+	@cargo fmt --all --check
 	@echo "== lints, native with all tests"
-	@cargo clippy --quiet --all-targets $(CLIPPY)
+	@cargo clippy --quiet --workspace --all-targets $(CLIPPY)
 	@echo "== lints, wasm"
 	@cargo clippy --quiet --lib --target wasm32-unknown-unknown $(CLIPPY)
 	@echo "== types of the JavaScript"
 	@tsc
 	@echo "== unit tests and whole-system tests"
-	@cargo test
+	@cargo test --workspace
 	@tools/python.sh
 	@echo "== browser tests"
 	@node --test --test-concurrency=3 --test-reporter=spec 'tests/browser/*.test.mjs'
@@ -66,7 +66,7 @@ bench: build ## measure against hand-written JavaScript on the same runtime, som
 	@node benches/browser/load.mjs
 
 fmt: ## format the Rust and Python code
-	@cargo fmt
+	@cargo fmt --all
 	@tools/python.sh
 	@$(PYTHON)/ruff format --quiet --no-cache clients/python
 

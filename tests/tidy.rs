@@ -3,18 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What each room may use of the crate, besides itself.
-const ROOMS: [(&str, &[&str]); 7] = [
-    ("domain", &[]),
-    ("graphite", &["domain"]),
-    ("prometheus", &["domain"]),
-    ("wire", &["domain"]),
-    ("store", &["domain"]),
-    ("object", &["domain", "graphite", "wire", "store", "clock", "memory", "random"]),
-    ("edge", &["domain", "graphite", "prometheus", "wire", "clock", "memory", "random"]),
-];
-/// Where the Workers API may be named.
-const PLATFORM: [&str; 4] = ["src/lib.rs", "src/clock.rs", "src/object/", "src/edge/"];
+/// The folders of the project's Rust code.
+const CODE: [&str; 4] = ["src", "crates", "tests", "benches"];
+/// What only the Worker itself may depend on: the platform, its clock and its randomness.
+const PLATFORM: [&str; 5] = ["worker", "wasm-bindgen", "js-sys", "getrandom", "console_error_panic_hook"];
 /// A file beyond this many lines has more than one idea.
 const MAX_FILE_LINES: usize = 400;
 /// A document beyond this many lines is not read.
@@ -52,43 +44,40 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.lines().enumerate().filter(|(_, line)| !line.trim_start().starts_with("//")).map(|(at, line)| (at + 1, line))
 }
 
+/// The manifests of the crates below the Worker: each names the layers that it may use, and the compiler holds it to them.
+fn manifests() -> Vec<(PathBuf, String)> {
+    let crates = fs::read_dir(root().join("crates")).expect("readable");
+    crates
+        .map(|entry| entry.expect("readable").path().join("Cargo.toml"))
+        .map(|path| (path.clone(), read(&path)))
+        .collect()
+}
+
 #[test]
-fn each_room_uses_only_what_it_may() {
-    for (room, allowed) in ROOMS {
-        for (path, text) in rust_files(&format!("src/{room}")) {
-            for (number, line) in code(&text) {
-                for used in line.split("crate::").skip(1) {
-                    let used =
-                        used.split(|char: char| !char.is_alphanumeric() && char != '_').next().unwrap_or_default();
-                    assert!(used == room || allowed.contains(&used), "{path}:{number}: {room} must not use {used}");
-                }
-            }
+fn no_crate_below_the_worker_names_the_platform() {
+    for (path, manifest) in manifests() {
+        for name in PLATFORM {
+            let is_named =
+                manifest.lines().any(|line| line.starts_with(name) && line[name.len()..].starts_with([' ', '.']));
+            assert!(!is_named, "{} must not depend on {name}", path.display());
         }
     }
 }
 
 #[test]
-fn only_the_thin_shell_names_the_platform() {
-    let names = |line: &str| ["worker::", "wasm_bindgen", "js_sys"].iter().any(|name| line.contains(name));
-    for (path, text) in rust_files("src") {
-        let is_shell = PLATFORM.iter().any(|allowed| path.starts_with(allowed));
-        let named = code(&text).find(|(_, line)| names(line));
-        assert!(is_shell || named.is_none(), "{path}:{named:?} names the platform");
-    }
-}
-
-#[test]
-fn the_domain_knows_no_json_and_no_sql() {
-    for (path, text) in rust_files("src/domain") {
-        let foreign =
-            code(&text).find(|(_, line)| ["serde", "rusqlite", "SELECT "].iter().any(|name| line.contains(name)));
-        assert!(foreign.is_none(), "{path}:{foreign:?}");
+fn every_crate_takes_versions_and_lints_from_the_workspace() {
+    for (path, manifest) in manifests() {
+        let (_, dependencies) = manifest.split_once("[dependencies]").expect("a list of dependencies, or an empty one");
+        let (dependencies, _) = dependencies.split_once("[lints]\nworkspace = true").expect("the workspace's lints");
+        for line in dependencies.lines().filter(|line| line.contains(" = ") && !line.starts_with("testing = ")) {
+            assert!(line.contains("workspace = true"), "{}: {line}", path.display());
+        }
     }
 }
 
 #[test]
 fn the_clock_is_read_in_one_place() {
-    for (path, text) in rust_files("src") {
+    for (path, text) in ["src", "crates"].into_iter().flat_map(rust_files) {
         let reads = |line: &str| ["Date::now", "SystemTime::", "Instant::"].iter().any(|name| line.contains(name));
         let read = code(&text).find(|(_, line)| reads(line));
         assert!(path == "src/clock.rs" || read.is_none(), "{path}:{read:?} reads the clock");
@@ -97,7 +86,7 @@ fn the_clock_is_read_in_one_place() {
 
 #[test]
 fn every_module_says_what_it_is_and_none_is_too_long() {
-    for (path, text) in ["src", "tests", "benches"].into_iter().flat_map(rust_files) {
+    for (path, text) in CODE.into_iter().flat_map(rust_files) {
         assert!(text.starts_with("//! "), "{path} must open with what it is");
         let lines = text.lines().count();
         assert!(lines <= MAX_FILE_LINES, "{path} has {lines} lines, more than {MAX_FILE_LINES}");
@@ -108,7 +97,7 @@ fn every_module_says_what_it_is_and_none_is_too_long() {
 fn no_test_sleeps() {
     // Split, so that this line does not find itself.
     let sleep = ["thread::", "sleep"].concat();
-    for (path, text) in rust_files("src").into_iter().chain(rust_files("tests")) {
+    for (path, text) in ["src", "crates", "tests"].into_iter().flat_map(rust_files) {
         let sleeps = code(&text).find(|(_, line)| line.contains(&sleep));
         assert!(sleeps.is_none(), "{path}:{sleeps:?}");
     }
@@ -117,11 +106,12 @@ fn no_test_sleeps() {
 #[test]
 fn every_dependency_has_its_reason_beside_it() {
     let manifest = read(&root().join("Cargo.toml"));
-    let (mut in_dependencies, mut last) = (false, "");
+    let (_, manifest) = manifest.split_once("[workspace.dependencies]").expect("all versions are in one place");
+    let (mut in_dependencies, mut last) = (true, "");
     for line in manifest.lines() {
         if line.starts_with('[') {
             in_dependencies = line.ends_with("dependencies]");
-        } else if in_dependencies && line.contains(" = ") {
+        } else if in_dependencies && line.contains(" = ") && !line.contains("path = ") {
             assert!(last.starts_with("# "), "no reason above: {line}");
         }
         last = line;
@@ -132,7 +122,7 @@ fn every_dependency_has_its_reason_beside_it() {
 fn every_invariant_names_a_test_that_exists() {
     let architecture = read(&root().join("ARCHITECTURE.md"));
     let (_, invariants) = architecture.split_once("## Invariants").expect("ARCHITECTURE.md lists the invariants");
-    let sources: String = rust_files("src").into_iter().chain(rust_files("tests")).map(|(_, text)| text).collect();
+    let sources: String = CODE.into_iter().flat_map(rust_files).map(|(_, text)| text).collect();
     let mut count = 0;
     for line in invariants.lines().filter(|line| line.starts_with("- ")) {
         let tests: Vec<&str> = line.split('`').skip(1).step_by(2).collect();
@@ -165,8 +155,9 @@ fn what_the_readme_shows_of_writers_stands_in_their_manuals_whose_examples_are_r
 
 #[test]
 fn the_shares_of_memory_are_those_of_the_document() {
-    let (design, memory) = (read(&root().join("DESIGN.md")), read(&root().join("src/memory.rs")));
-    let (_, section) = design.split_once("## What bounds memory?").expect("DESIGN.md says it");
+    let (design, memory) =
+        (read(&root().join("docs/design/memory.md")), read(&root().join("crates/memory/src/lib.rs")));
+    let (_, section) = design.split_once("## What bounds memory?").expect("the document answers it");
     let told: Vec<(&str, &str)> = section
         .lines()
         .filter(|line| line.starts_with("| ") && !line.starts_with("| share"))
@@ -180,6 +171,35 @@ fn the_shares_of_memory_are_those_of_the_document() {
     let kept: Vec<(String, &str)> =
         shares.filter_map(|(name, value)| Some((name.to_lowercase(), value.strip_suffix(" * MIB,")?))).collect();
     let told: Vec<(String, &str)> = told.into_iter().map(|(name, mib)| (name.to_owned(), mib)).collect();
-    assert_eq!(told, kept, "the table in DESIGN.md, and src/memory.rs");
+    assert_eq!(told, kept, "the table in docs/design/memory.md, and crates/memory/src/lib.rs");
     assert_eq!(told.len(), 5);
+}
+
+#[test]
+fn the_index_of_decisions_names_each_with_its_date() {
+    let design = read(&root().join("DESIGN.md"));
+    let areas: Vec<&str> = design.lines().filter_map(|line| line.strip_prefix("## [")?.strip_suffix(')')).collect();
+    let files = fs::read_dir(root().join("docs/design")).expect("readable").count();
+    assert_eq!(areas.len(), files, "an area is a file of docs/design");
+    for area in areas {
+        let (_, path) = area.split_once("](").expect("a link");
+        let (_, indexed) = design.split_once(&format!("]({path})")).expect("is there");
+        let indexed: Vec<&str> = indexed
+            .lines()
+            .skip(1)
+            .take_while(|line| !line.starts_with("## "))
+            .filter_map(|line| line.strip_prefix("- "))
+            .collect();
+        let document = read(&root().join(path));
+        let decisions: Vec<String> = document
+            .split("\n## ")
+            .skip(1)
+            .map(|decision| {
+                let (question, answer) = decision.split_once("\n\n*").expect("an answer after each question");
+                let date = answer.get(.."2026-11-23".len()).expect("a date before each answer");
+                format!("{date} {question}")
+            })
+            .collect();
+        assert_eq!(indexed, decisions, "DESIGN.md, and the decisions of {path}");
+    }
 }

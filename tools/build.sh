@@ -8,7 +8,7 @@ tools/setup.sh
 PATH="$PWD/node_modules/.bin:$PATH" node tools/build-browser.mjs
 
 # cargo knows when there is nothing to compile, but worker-build would still optimise the module again.
-inputs=".cargo src Cargo.toml Cargo.lock tools/build.sh"
+inputs=".cargo src crates Cargo.toml Cargo.lock tools/build.sh"
 stamp=target/worker.stamp
 # shellcheck disable=SC2086 # a list of words
 if [ -f build/index.js ] && [ -f "$stamp" ] && [ -z "$(find $inputs -newer "$stamp")" ]; then

@@ -56,7 +56,9 @@ fn a_persons_data_are_erased_and_what_comes_later_begins_at_nothing() {
     let dry = remove(&stream, &format!("{}&dry_run=1", user("42"))).expect(200).json();
     assert_eq!((&dry["points"], &dry["series"]), (&json!(2), &json!(2)), "{dry}");
     assert_close(stream.total("sum"), 12.0, "a dry run removes nothing");
-    assert_eq!(remove(&stream, &user("42")).expect(200).json(), dry);
+    let removed = remove(&stream, &user("42")).expect(200).json();
+    // Bytes depend on what was sealed meanwhile.
+    assert_eq!((&removed["points"], &removed["series"]), (&dry["points"], &dry["series"]), "{removed}");
     for step in ["10s", "1m", "10m", "1h"] {
         let left = sums(&stream, &format!("from=-3h&step={step}&by=*&agg=sum"));
         assert_eq!(left, [(r#"{"user":"7"}"#.to_owned(), 5.0)], "{step}");

@@ -106,7 +106,7 @@ fn a_request_of_random_long_points_takes_at_most_7_times_its_bytes() {
     }
 }
 
-/// Takes long without optimisation: the figures of DESIGN.md.
+/// Takes minutes without optimisation, and prints its figures.
 #[test]
 #[ignore = "minutes"]
 fn a_long_attack_of_long_points_leaves_few_parts_and_exact_sums() {

@@ -26,7 +26,7 @@ impl Share {
     pub const ALL: [Self; 5] = [Self::State, Self::Writes, Self::Reads, Self::Live, Self::Owner];
 
     /// How much of the isolate's memory a use may take.
-    #[expect(clippy::match_same_arms, reason = "a line for each, as in the table of DESIGN.md")]
+    #[expect(clippy::match_same_arms, reason = "a line for each, as in the table of docs/design/memory.md")]
     #[must_use]
     pub const fn bytes(self) -> usize {
         match self {

@@ -205,7 +205,7 @@ fn parts_that_share_no_cell_are_left_alone_until_there_are_many() {
     assert!(!is_crowded(&[part(1, 0, 99, (0, 9)), part(2, 90, 189, (0, 9))]));
 }
 
-/// Takes long without optimisation; its figures are in DESIGN.md.
+/// Takes minutes without optimisation, and prints its figures.
 #[test]
 #[ignore = "minutes"]
 fn ten_thousand_seals_of_late_points_leave_few_parts() {
