@@ -274,8 +274,8 @@ def what_is_refused_is_logged_in_words_once_of_its_kind(client: Client, caplog: 
     anything.incr("hits", route=["/a"])
     messages = [record.getMessage() for record in caplog.records if record.name == "heartbeat_stream"]
     assert [message.split("was refused: ")[1] for message in messages] == [
-        "incr: a metric is a string, not the integer 404",
-        "incr: label 'route' is a string, a number or a boolean, not a value of type list",
+        "incr: a metric must be a string, not the integer 404",
+        "incr: label 'route' must be a string, a number or a boolean, not a value of type list",
     ]
 
 

@@ -62,10 +62,10 @@ def send_takes_points_from_standard_input_and_tells_which_is_bad(stream: Stream)
 
 def send_says_what_is_wrong(worker: Worker, stream: Stream) -> None:
     for arguments, told in [
-        ((stream.url, "x"), "n is a number or -"),
+        ((stream.url, "x"), "n must be a number or -"),
         ((f"{worker.origin}/v1/streams/{'a' * 32}", "1"), "404"),
         (("http://127.0.0.1:9/v1/streams/gone", "1", "--timeout", "0.3"), "did not answer"),
-        (("http://127.0.0.1/streams/gone", "1"), "stream_url is"),
+        (("http://127.0.0.1/streams/gone", "1"), "stream_url must be"),
     ]:
         failed = heartbeat("send", "--to", *arguments)
         assert failed.returncode == 1
@@ -135,7 +135,7 @@ def query_without_a_good_key_says_so(worker: Worker, stream: Stream) -> None:
     bad = heartbeat("query", "--stream", public.url, "--agg", "mean")
     assert "400" in bad.stderr
     assert "mean" in bad.stderr
-    assert "can't be reached" in heartbeat("query", "--stream", "http://127.0.0.1:9/v1/streams/gone").stderr
+    assert "cannot be reached" in heartbeat("query", "--stream", "http://127.0.0.1:9/v1/streams/gone").stderr
 
 
 def a_reader_that_goes_away_is_no_error_to_be_told(stream: Stream) -> None:

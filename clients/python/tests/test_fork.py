@@ -81,7 +81,7 @@ def a_child_that_python_does_not_know_of_delivers_its_own(stream: Stream) -> Non
     programs.run(
         """
         import logging, os, sys, types, weakref
-        from heartbeat_stream import Client, HeartbeatHandler, Sender, _fork
+        from heartbeat_stream import Client, HeartbeatHandler, Sender, _process
         sender = Sender(sys.argv[1], flush_interval=60)
         client = Client(sys.argv[1], flush_interval=60)
         handler = HeartbeatHandler(sys.argv[1], flush_interval=60)
@@ -93,10 +93,10 @@ def a_child_that_python_does_not_know_of_delivers_its_own(stream: Stream) -> Non
             log.error("bad")
         # So all have a thread, which the child does not have.
         report("parent")
-        known, process = _fork._known, _fork._process
-        _fork._known, _fork._process = weakref.WeakSet(), types.SimpleNamespace()
+        known, current = _process._resettable, _process._current
+        _process._resettable, _process._current = weakref.WeakSet(), types.SimpleNamespace()
         pid = os.fork()
-        _fork._known, _fork._process = known, process
+        _process._resettable, _process._current = known, current
         if pid == 0:
             report("child")
             assert sender.statistics().queued == handler.statistics().queued == 1

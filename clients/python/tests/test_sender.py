@@ -15,7 +15,7 @@ from gate import Fault, Gate
 from worker import Stream, Worker
 
 from heartbeat_stream import Sender
-from heartbeat_stream._batch import KEY_REMEMBERED_S, Batch
+from heartbeat_stream._queue import KEY_REMEMBERED_S, Batch
 from heartbeat_stream._transport import Answer, Verdict, judge
 
 SenderTo = Callable[..., Sender]
@@ -90,17 +90,17 @@ def a_batch_whose_answer_is_lost_counts_once(gate: Gate, stream: Stream, sender_
 
 def a_key_that_may_be_forgotten_is_known_as_such() -> None:
     batch = Batch([b'{"n":1}'])
-    assert not batch.may_double(1e6)
-    batch.was_unsure(100.0)
-    batch.was_unsure(500.0)
-    assert not batch.may_double(100.0 + KEY_REMEMBERED_S)
-    assert batch.may_double(100.1 + KEY_REMEMBERED_S)
+    assert not batch.may_be_doubled(1e6)
+    batch.mark_unsure(100.0)
+    batch.mark_unsure(500.0)
+    assert not batch.may_be_doubled(100.0 + KEY_REMEMBERED_S)
+    assert batch.may_be_doubled(100.1 + KEY_REMEMBERED_S)
 
 
 def what_is_repeated_beyond_the_servers_memory_is_counted(
     gate: Gate, sender_to: SenderTo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("heartbeat_stream._batch.KEY_REMEMBERED_S", 0.2)
+    monkeypatch.setattr("heartbeat_stream._queue.KEY_REMEMBERED_S", 0.2)
     gate.faults = [Fault(True, None)] + [Fault(False, (429, {}))] * 3
     sender = sender_to(gate.url, backoff=0.2)
     sender.put({"n": 1})
@@ -110,7 +110,7 @@ def what_is_repeated_beyond_the_servers_memory_is_counted(
 
 
 def what_surely_did_not_arrive_is_never_doubled(sender_to: SenderTo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("heartbeat_stream._batch.KEY_REMEMBERED_S", 0.0)
+    monkeypatch.setattr("heartbeat_stream._queue.KEY_REMEMBERED_S", 0.0)
     sender = sender_to("http://127.0.0.1:9/v1/streams/gone")
     sender.put({"n": 1})
     eventually(lambda: sender.statistics().retries > 2)
@@ -395,7 +395,7 @@ def an_address_that_is_none_is_refused_without_being_told() -> None:
         with pytest.raises(ValueError, match="password, query"):
             Sender(bad)
     assert Sender(" https://host:8443/v1/streams/a/ ")._address.points == "https://host:8443/v1/streams/a/points"
-    with pytest.raises(ValueError, match="above 0"):
+    with pytest.raises(ValueError, match="at least 1"):
         Sender("https://host/v1/streams/a", queue_points=0)
 
 

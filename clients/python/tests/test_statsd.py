@@ -293,10 +293,10 @@ def an_address_that_is_taken_and_options_that_are_none_are_told(stream: Stream, 
         assert ran.returncode in (1, 2)
         return ran.stderr
 
-    assert f"can't listen at 127.0.0.1:{taken}" in fails("--listen", f"127.0.0.1:{taken}", "--to", stream.url)
+    assert f"cannot listen at 127.0.0.1:{taken}" in fails("--listen", f"127.0.0.1:{taken}", "--to", stream.url)
     assert "is not HOST:PORT" in fails("--listen", "8125", "--to", stream.url)
     assert "number of seconds" in fails("--interval", "0", "--to", stream.url)
-    assert "stream_url is" in fails("--listen", "127.0.0.1:0", "--to", "https://example.com/")
+    assert "stream_url must be" in fails("--listen", "127.0.0.1:0", "--to", "https://example.com/")
 
 
 def it_is_told_how_many_datagrams_a_second_are_taken(

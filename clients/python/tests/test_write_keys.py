@@ -19,7 +19,7 @@ from relay import Relay
 from worker import Stream, Worker
 
 from heartbeat_stream import Client, HeartbeatHandler, Sender
-from heartbeat_stream._key import WriteKey
+from heartbeat_stream._address import WriteKey
 from heartbeat_stream._transport import judge
 
 KEY = "wk_pdjv4bq2c7sx3ynr5teu6hgkam"
@@ -116,7 +116,7 @@ def a_command_refuses_what_is_no_key_without_telling_it() -> None:
             check=False,
         )
         assert failed.returncode == 1
-        assert "write_key begins with wk_" in failed.stderr
+        assert "write_key must begin with wk_" in failed.stderr
         assert "secret" not in failed.stderr
 
 
@@ -125,14 +125,14 @@ def a_command_refuses_what_is_no_key_without_telling_it() -> None:
 )
 def what_is_no_key_is_refused_where_the_writer_is_made_and_not_told(bad: str) -> None:
     for make in (Client, HeartbeatHandler, Sender):
-        with pytest.raises(ValueError, match="write_key begins with wk_") as told:
+        with pytest.raises(ValueError, match="write_key must begin with wk_") as told:
             make(URL, write_key=bad)
         assert "sec" not in "".join(traceback.format_exception_only(told.type, told.value))
 
 
 def a_key_of_another_type_is_refused() -> None:
     wrong: Any = b"wk_secret"
-    with pytest.raises(TypeError, match="write_key is a string, not bytes"):
+    with pytest.raises(TypeError, match="write_key must be a string, not bytes"):
         Client(URL, write_key=wrong)
 
 
@@ -180,7 +180,7 @@ def a_stream_takes_who_has_its_key_until_the_key_ends(
         assert sender.flush()
     assert (keyed.statistics().accepted, another.statistics().rejected) == (1, 1)
     assert stream.total() == 1
-    assert "with a write key only, and this one has none" in caplog.text
+    assert "only writers with a write key, and this one has none" in caplog.text
     worker.end_write_key(stream, key_id)
 
     def is_refused() -> bool:
@@ -190,7 +190,7 @@ def a_stream_takes_who_has_its_key_until_the_key_ends(
 
     # Whoever knew the key a moment ago may take it for a moment more.
     eventually(is_refused)
-    assert "was revoked, or is another stream's" in caplog.text
+    assert "was revoked, or belongs to another stream" in caplog.text
     assert key not in caplog.text
 
 
@@ -204,7 +204,7 @@ def a_stream_that_wants_keys_says_so_to_a_writer_without_one(
         assert sender.flush()
     ((level, text),) = _told(caplog)
     assert level == logging.ERROR
-    assert "with a write key only, and this one has none" in text
+    assert "only writers with a write key, and this one has none" in text
 
 
 def a_budget_that_is_used_up_is_waited_for_and_loses_nothing(gate: Gate, stream: Stream, sender_to: SenderTo) -> None:

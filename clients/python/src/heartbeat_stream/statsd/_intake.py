@@ -1,23 +1,23 @@
-"""What came and is not read yet: equal datagrams and lines once, with how often they came.
+"""Datagrams and lines that were received and not read yet: each different one once, with its count.
 
-Clients say the same again and again, so a hundred thousand datagrams are some hundred texts, each of which is taken
-apart once. Where the order matters, which is with gauges, all is kept in order instead.
+Clients repeat themselves, so a hundred thousand datagrams are some hundred different ones, and each is parsed once.
+Gauges depend on the order, so datagrams with gauges are kept in order instead.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-# With so much it is read although the interval is not over.
+# From here on the intake is read although the interval is not over.
 MUCH_TEXTS = 4_000
 MUCH_BYTES = 1 << 20
-# With so much nothing more is received until it is read; the kernel then keeps some, and counts what it drops.
+# From here on nothing more is received until it is read. The kernel then keeps some, and counts what it drops.
 MAX_TEXTS = 50_000
 MAX_BYTES = 8 << 20
 
 
 class Intake:
-    """Texts, in the order of their first coming."""
+    """Counted datagrams, and those with gauges in order."""
 
     def __init__(self) -> None:
         self._counted: dict[bytes, int] = {}
@@ -25,7 +25,7 @@ class Intake:
         self._bytes = 0
 
     def take(self, text: bytes) -> None:
-        """Takes one more."""
+        """Adds a datagram or line."""
         if b"|g" in text:
             self._ordered.append(text)
             self._bytes += len(text)
@@ -49,7 +49,7 @@ class Intake:
         return len(self._counted) + len(self._ordered) >= MAX_TEXTS or self._bytes >= MAX_BYTES
 
     def swap(self) -> Iterator[tuple[bytes, int]]:
-        """Takes all out: texts, and how often each came."""
+        """Empties the intake; yields each datagram with its count."""
         counted, ordered = self._counted, self._ordered
         self._counted, self._ordered, self._bytes = {}, [], 0
         return _each(counted, ordered)
