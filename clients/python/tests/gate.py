@@ -1,4 +1,4 @@
-"""A gate before the Worker, for faults that it does not show on command: lost answers, refusals, slowness, absence."""
+"""A proxy in front of the Worker that injects faults: lost responses, refusals, delays, outages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _http = urllib3.PoolManager(retries=False, timeout=30.0)
 
 
 class Request(NamedTuple):
-    """What came to the gate."""
+    """A request that the gate received."""
 
     key: str
     headers: dict[str, str]
@@ -32,20 +32,20 @@ class Request(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What happens to a request."""
+    """What the gate does with a request."""
 
     passes: bool
-    """Whether the Worker gets it."""
+    """Whether the Worker receives it."""
     answer: tuple[int, dict[str, str]] | None
-    """The status and headers in place of the Worker's; None is no answer but a closed connection."""
+    """The status and headers instead of the Worker's; None closes the connection without a response."""
     until: threading.Event | None = None
-    """What is awaited before."""
+    """An event to wait for first."""
     body: dict[str, Any] | None = None
-    """What the answer says; None is that one point was accepted."""
+    """The body of the response; None reports one accepted point."""
 
 
 class Gate:
-    """Passes requests to a stream's Worker, but for faults, of which each request takes the next."""
+    """Passes requests to a stream's Worker. Each request takes the next of `faults`, if any is left."""
 
     def __init__(self, stream: Stream, port: int = 0) -> None:
         self.requests: list[Request] = []
@@ -60,15 +60,15 @@ class Gate:
 
     @property
     def points(self) -> list[dict[str, Any]]:
-        """Of all requests, in order."""
+        """The points of all requests, in order."""
         return [point for request in list(self.requests) for point in request.points]
 
     def close(self) -> None:
-        """Nobody listens at its address any more."""
+        """Stops listening and closes all connections."""
         self._server.shutdown()
         self._server.server_close()
         for kept in self._sockets:
-            # One that is closed already can't be shut down.
+            # A closed socket cannot be shut down.
             with contextlib.suppress(OSError):
                 kept.shutdown(socket.SHUT_RDWR)
 
@@ -93,13 +93,13 @@ class Gate:
                 if fault.passes:
                     passed = _http.request("POST", gate._origin + self.path, headers=headers, body=body)
                     if answer == (0, {}):
-                        return self._say(passed.status, {}, passed.data)
+                        return self._respond(passed.status, {}, passed.data)
                 if answer is None:
                     self.close_connection = True
                     return None
-                return self._say(*answer, json.dumps(fault.body or {"accepted": 1, "rejected": 0}).encode())
+                return self._respond(*answer, json.dumps(fault.body or {"accepted": 1, "rejected": 0}).encode())
 
-            def _say(self, status: int, headers: dict[str, str], body: bytes) -> None:
+            def _respond(self, status: int, headers: dict[str, str], body: bytes) -> None:
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": str(len(body))}.items():
                     self.send_header(name, value)

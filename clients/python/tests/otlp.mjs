@@ -1,4 +1,5 @@
-// Measures with the OpenTelemetry SDK of npm, whose exporter writes JSON; set up by its environment. COUNT times, then closes.
+// Measures COUNT times with the OpenTelemetry SDK for Node, whose exporter writes JSON, and closes.
+// The environment configures it.
 import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-http";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";

@@ -1,4 +1,4 @@
-"""What docs/python.md shows works as it stands there."""
+"""The examples in docs/python.md run as they are shown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def _blocks(language: str) -> list[str]:
     return re.findall(rf"^```{language}\n(.*?)^```$", DOCUMENT, re.MULTILINE | re.DOTALL)
 
 
-def every_program_of_the_document_writes_what_it_says(worker: Worker) -> None:
+def every_program_in_the_document_writes_what_it_says(worker: Worker) -> None:
     blocks = _blocks("python")
     wanted = [
         ("exception,level", {("ZeroDivisionError", "ERROR"): 1}),
@@ -30,7 +30,7 @@ def every_program_of_the_document_writes_what_it_says(worker: Worker) -> None:
     for block, (labels, sums) in zip(blocks, wanted):
         stream = worker.new_stream()
         assert ADDRESS in block
-        # The one that fails does so on purpose.
+        # The program that raises fails on purpose.
         programs.run(block.replace(ADDRESS, stream.url), status=1 if "\nraise " in block else 0)
         assert stream.by(*labels.split(",")) == sums
     stream = worker.new_stream(distinct=["member"])
@@ -43,7 +43,7 @@ def every_program_of_the_document_writes_what_it_says(worker: Worker) -> None:
     assert len(of_metrics) == 11
 
 
-def every_command_of_the_document_succeeds(stream: Stream) -> None:
+def every_command_in_the_document_succeeds(stream: Stream) -> None:
     (block,) = _blocks("sh")
     server, _, name = stream.url.partition("/v1/streams/")
     path = f"{sysconfig.get_path('scripts')}{os.pathsep}{os.environ['PATH']}"
@@ -61,7 +61,7 @@ def every_command_of_the_document_succeeds(stream: Stream) -> None:
     assert "country=DE" in ran.stdout
 
 
-def the_document_is_short_and_installs_what_the_tests_installed() -> None:
+def the_document_is_short_and_installs_this_package() -> None:
     assert len(DOCUMENT.splitlines()) <= 150
     (install,) = _blocks("console")
     assert install.strip().split()[-1] == "./clients/python"
