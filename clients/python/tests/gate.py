@@ -7,6 +7,7 @@ import gzip
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
@@ -24,6 +25,8 @@ class Request(NamedTuple):
     headers: dict[str, str]
     body: bytes
     connection: int
+    at: float
+    """When it was received, in monotonic seconds."""
 
     @property
     def points(self) -> list[dict[str, Any]]:
@@ -85,7 +88,8 @@ class Gate:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = dict(self.headers)
-                gate.requests.append(Request(headers.get("Idempotency-Key", ""), headers, body, self.client_address[1]))
+                key, connection = headers.get("Idempotency-Key", ""), self.client_address[1]
+                gate.requests.append(Request(key, headers, body, connection, time.monotonic()))
                 fault = gate.faults.pop(0) if gate.faults else Fault(True, (0, {}))
                 if fault.until is not None:
                     fault.until.wait(30.0)

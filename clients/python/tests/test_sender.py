@@ -194,6 +194,40 @@ def retry_after_is_obeyed_even_during_flush(gate: Gate, stream: Stream, sender_t
     assert stream.total() == 1
 
 
+def retry_after_is_followed_by_the_backoff(gate: Gate, sender_to: SenderTo) -> None:
+    gate.faults = [Fault(False, (429, {"Retry-After": "1"})), Fault(False, (202, {}))]
+    # The backoff adds half to all of a second.
+    sender = sender_to(gate.url, backoff=1.0, backoff_max=1.0)
+    sender.put({"n": 1})
+    eventually(lambda: len(gate.requests) == 2)
+    first, second = gate.requests
+    assert second.at - first.at >= 1.5
+
+
+def attempts_are_apart_by_the_backoff(gate: Gate, sender_to: SenderTo) -> None:
+    gate.faults = [Fault(False, (503, {})), Fault(False, (503, {})), Fault(False, (202, {}))]
+    sender = sender_to(gate.url, backoff=0.3, backoff_max=1.0)
+    sender.put({"n": 1})
+    eventually(lambda: len(gate.requests) == 3)
+    first, second, third = gate.requests
+    assert second.at - first.at >= 0.15
+    assert third.at - second.at >= 0.3
+
+
+def the_backoff_doubles_up_to_its_maximum(sender_to: SenderTo, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[float, float]] = []
+
+    def draw(least: float, most: float) -> float:
+        drawn.append((least, most))
+        return 0.0
+
+    monkeypatch.setattr("random.uniform", draw)
+    sender = sender_to("http://127.0.0.1:9/v1/streams/gone", backoff=0.5, backoff_max=3.0)
+    sender.put({"n": 1})
+    eventually(lambda: len(drawn) >= 5)
+    assert drawn[:5] == [(0.25, 0.5), (0.5, 1.0), (1.0, 2.0), (1.5, 3.0), (1.5, 3.0)]
+
+
 def a_refused_batch_is_not_repeated_and_logged_once(
     worker: Worker, sender_to: SenderTo, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -62,7 +62,7 @@ class Batch:
         return self._unsure_since is not None and now - self._unsure_since > KEY_REMEMBERED_S
 
     def clear_unsure(self) -> None:
-        """Prevents that the batch is counted as possibly doubled more than once."""
+        """Forgets the doubt after it was counted. A later unsure attempt raises a new one."""
         self._unsure_since = None
 
 
