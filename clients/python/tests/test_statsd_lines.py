@@ -190,14 +190,14 @@ def a_full_interval_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
 def the_intake_knows_when_it_must_be_read() -> None:
     intake = Intake()
     for at in range(4_000):
-        assert not intake.is_much
+        assert not intake.is_large
         intake.take(b"%d" % at)
-    assert intake.is_much
+    assert intake.is_large
     assert not intake.is_full
     intake.take(b"x" * (8 << 20))
     assert intake.is_full
     assert len(list(intake.swap())) == 4_001
-    assert not intake.is_much
+    assert not intake.is_large
 
 
 def intervals_end_at_whole_multiples(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -142,16 +142,15 @@ class Sender:
         if self._thread is None:
             self._start()
 
-    def _start(self) -> bool:
+    def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="heartbeat_stream", daemon=True)
         try:
             thread.start()
         except RuntimeError:
             # No thread can start now, or none ever again because the interpreter ends. The next put or close() retries.
-            return False
+            return
         self._thread = thread
         _process.register_with_pools()
-        return True
 
     def add_source(self, source: Source) -> None:
         """Calls `source` for its points before each delivery, mostly on the background thread."""

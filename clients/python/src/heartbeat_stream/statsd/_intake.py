@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 # From here on the intake is read although the interval is not over.
-MUCH_TEXTS = 4_000
-MUCH_BYTES = 1 << 20
+LARGE_ENTRIES = 4_000
+LARGE_BYTES = 1 << 20
 # From here on nothing more is received until it is read. The kernel then keeps some, and counts what it drops.
-MAX_TEXTS = 50_000
+MAX_ENTRIES = 50_000
 MAX_BYTES = 8 << 20
 
 
@@ -24,29 +24,29 @@ class Intake:
         self._ordered: list[bytes] = []
         self._bytes = 0
 
-    def take(self, text: bytes) -> None:
+    def take(self, received: bytes) -> None:
         """Adds a datagram or line."""
-        if b"|g" in text:
-            self._ordered.append(text)
-            self._bytes += len(text)
+        if b"|g" in received:
+            self._ordered.append(received)
+            self._bytes += len(received)
             return
         counted = self._counted
-        times = counted.get(text)
+        times = counted.get(received)
         if times is None:
-            counted[text] = 1
-            self._bytes += len(text)
+            counted[received] = 1
+            self._bytes += len(received)
         else:
-            counted[text] = times + 1
+            counted[received] = times + 1
 
     @property
-    def is_much(self) -> bool:
+    def is_large(self) -> bool:
         """Whether it should be read soon."""
-        return len(self._counted) + len(self._ordered) >= MUCH_TEXTS or self._bytes >= MUCH_BYTES
+        return len(self._counted) + len(self._ordered) >= LARGE_ENTRIES or self._bytes >= LARGE_BYTES
 
     @property
     def is_full(self) -> bool:
         """Whether it must be read now."""
-        return len(self._counted) + len(self._ordered) >= MAX_TEXTS or self._bytes >= MAX_BYTES
+        return len(self._counted) + len(self._ordered) >= MAX_ENTRIES or self._bytes >= MAX_BYTES
 
     def swap(self) -> Iterator[tuple[bytes, int]]:
         """Empties the intake; yields each datagram with its count."""
@@ -56,6 +56,6 @@ class Intake:
 
 
 def _each(counted: dict[bytes, int], ordered: list[bytes]) -> Iterator[tuple[bytes, int]]:
-    for text in ordered:
-        yield text, 1
+    for received in ordered:
+        yield received, 1
     yield from counted.items()

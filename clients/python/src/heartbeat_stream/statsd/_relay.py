@@ -42,8 +42,8 @@ class Relay:
         self._gauges = Gauges()
         self._sets_signed = sets_signed
         self._interval = Interval(self._gauges, sets_signed)
-        self._began = time.time()
-        self._due = self._next_due(self._began)
+        self._started = time.time()
+        self._due = self._next_due(self._started)
         self._jobs: deque[Iterator[None]] = deque()
 
     def _next_due(self, now: float) -> float:
@@ -60,7 +60,7 @@ class Relay:
         if now >= self._due or self._due - now > self._interval_s:
             self._jobs.append(self._flush(now))
             self._due = self._next_due(now)
-        elif self.intake.is_much and not self._jobs:
+        elif self.intake.is_large and not self._jobs:
             self._jobs.append(self._read())
         if self.intake.is_full:
             self._finish_jobs()
@@ -89,8 +89,8 @@ class Relay:
         yield from self._end(now)
 
     def _read(self) -> Iterator[None]:
-        for text, times in self.intake.swap():
-            for line in text.split(b"\n"):
+        for received, times in self.intake.swap():
+            for line in received.split(b"\n"):
                 line = line.strip(_WHITE)
                 if line:
                     self._add(line, times)
@@ -100,11 +100,11 @@ class Relay:
 
     def _end(self, now: float) -> Iterator[None]:
         interval, self._interval = self._interval, Interval(self._gauges, self._sets_signed)
-        # End at the last multiple, so that no period spans one: then the server keeps its exact sum in one step.
+        # End at the last multiple, so that no period crosses one: then the server keeps its exact sum in one step.
         multiple = math.floor(now / self._interval_s) * self._interval_s
-        t = multiple if self._began < multiple <= now else now
-        elapsed_s, self._began = round(t - self._began, 3), t
-        # Longer than an interval if this process was stopped; no period if the clock was set back.
+        t = multiple if self._started < multiple <= now else now
+        elapsed_s, self._started = round(t - self._started, 3), t
+        # At most one interval even if this process was paused; no period if the clock was set back.
         period_s = min(elapsed_s, self._interval_s) if elapsed_s >= 0.001 else None
         for point in interval.points(self._labels, period_s, round(t, 3)):
             self._sender.put(point)
