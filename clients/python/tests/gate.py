@@ -53,6 +53,7 @@ class Gate:
     def __init__(self, stream: Stream, port: int = 0) -> None:
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
+        self.closed = 0
         self._origin, path = stream.url.split("/v1/", 1)
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._server.daemon_threads = True
@@ -84,6 +85,10 @@ class Gate:
             def setup(self) -> None:
                 super().setup()
                 gate._sockets.append(self.connection)
+
+            def finish(self) -> None:
+                super().finish()
+                gate.closed += 1
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))

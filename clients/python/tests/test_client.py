@@ -196,6 +196,16 @@ def sampled_measurements_are_scaled_up(gate: Gate, client_to: ClientTo) -> None:
         client_to(gate.url, sample_rate=0)
 
 
+def both_parts_of_a_sampled_ratio_are_scaled_up(
+    gate: Gate, client_to: ClientTo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.random", lambda: 0.0)
+    client = client_to(gate.url)
+    client.ratio("errors", 3, 8, rate=0.25)
+    assert client.flush()
+    assert [(point["n"], point["d"]) for point in gate.points] == [(12, 32)]
+
+
 def reserved_label_names_get_a_prefix(gate: Gate, client_to: ClientTo) -> None:
     client = client_to(gate.url, labels={"metric": "common"})
     client.set("visitors", "me", type="mine", member="own", metric="its", nothing=None, yes=True)

@@ -228,6 +228,15 @@ def the_backoff_doubles_up_to_its_maximum(sender_to: SenderTo, monkeypatch: pyte
     assert drawn[:5] == [(0.25, 0.5), (0.5, 1.0), (1.0, 2.0), (1.5, 3.0), (1.5, 3.0)]
 
 
+def flush_shortens_the_wait_between_attempts(gate: Gate, stream: Stream, sender_to: SenderTo) -> None:
+    gate.faults = [Fault(False, (503, {}))]
+    sender = sender_to(gate.url, backoff=60.0, backoff_max=60.0)
+    sender.put({"n": 1})
+    eventually(lambda: gate.requests)
+    assert sender.flush(20.0)
+    assert stream.total() == 1
+
+
 def a_refused_batch_is_not_repeated_and_logged_once(
     worker: Worker, sender_to: SenderTo, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -363,6 +372,15 @@ def close_delivers_and_takes_no_more_points(stream: Stream, sender_to: SenderTo)
     assert not sender.put({"n": 1})
     assert stream.total() == 1
     assert sender.statistics().dropped == 1
+
+
+def close_closes_the_connection(gate: Gate, sender_to: SenderTo) -> None:
+    sender = sender_to(gate.url)
+    sender.put({"n": 1})
+    assert sender.flush()
+    assert gate.closed == 0
+    sender.close()
+    eventually(lambda: gate.closed == 1)
 
 
 def close_gives_up_in_time(sender_to: SenderTo, caplog: pytest.LogCaptureFixture) -> None:

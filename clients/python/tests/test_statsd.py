@@ -291,6 +291,7 @@ def a_taken_port_and_invalid_options_are_reported(stream: Stream, relay_to: Rela
 
     assert f"cannot listen at 127.0.0.1:{taken}" in fails("--listen", f"127.0.0.1:{taken}", "--to", stream.url)
     assert "is not HOST:PORT" in fails("--listen", "8125", "--to", stream.url)
+    assert "is not HOST:PORT" in fails("--listen", "127.0.0.1:65536", "--to", stream.url)
     assert "number of seconds" in fails("--interval", "0", "--to", stream.url)
     assert "stream_url must be" in fails("--listen", "127.0.0.1:0", "--to", "https://example.com/")
 
