@@ -64,7 +64,7 @@ def a_hundred_thousand_incr_take_under_two_seconds(gate: Gate, stream: Stream, c
     took, took_cpu = time.perf_counter() - began, time.thread_time() - began_cpu
     assert client.flush(20.0)
     print(f"100,000 incr with two labels took the caller {took:.2f} s, in {len(gate.points)} points")
-    # CPU time, as the machine may have other work. The bound on the clock would show a wait.
+    # CPU time, because the machine may be busy. The bound on elapsed time would show a wait.
     assert took_cpu < 2.0
     assert took < 20.0
     assert len(gate.points) < 1_000

@@ -149,5 +149,5 @@ def total_of(values: Iterable[float]) -> float:
 
 
 def _labels(series: Series, kind: str, common: Labels, member: Labels = ()) -> Mapping[str, str]:
-    # Of too many labels, the first are kept.
+    # If there are too many labels, the first ones are kept.
     return clean((("metric", series.metric), ("type", kind), *member, *series.labels, *common))

@@ -2,10 +2,11 @@
 
 PROTOCOL.md describes the whole protocol. In short: a caller never waits for the network, and a batch is repeated under
 its idempotency key until the server answers for it, so that it counts once. If a batch has no answer for longer than
-the server remembers keys, it is repeated all the same and may count twice (`Statistics.may_be_doubled`). Losing it
+the server remembers keys, it is repeated anyway and may count twice (`Statistics.may_be_doubled`). Losing it
 would nearly always be the larger error: a batch without an answer for that long was most likely never stored.
 
-All state is under the lock of `_changed`. Callers put, flush and close; the second half of `Sender` runs on the thread.
+The queue and the counters change only under the lock of `_changed`. Callers put, flush and close; the second half of
+`Sender` runs on the thread.
 """
 
 from __future__ import annotations

@@ -155,6 +155,6 @@ def _number_of(values: list[Value]) -> int:
 
 
 def _rest(series: Series, common: Labels, t: float, member: Labels = ()) -> dict[str, Any]:
-    """Returns the time and labels of a point. Of too many labels, the common ones are left out."""
+    """Returns the time and labels of a point. If there are too many labels, common ones are left out."""
     labels = clean((("metric", series.metric), ("type", series.type), *member, *series.labels, *common))
     return {"t": t if series.t is None else series.t, "v": labels}
