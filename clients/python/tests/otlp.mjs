@@ -5,7 +5,10 @@ import { resourceFromAttributes } from "@opentelemetry/resources";
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 
 const count = Number(process.argv[2]);
-const reader = new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter(), exportIntervalMillis: 3_600_000 });
+const reader = new PeriodicExportingMetricReader({
+  exporter: new OTLPMetricExporter(),
+  exportIntervalMillis: 3_600_000,
+});
 const provider = new MeterProvider({ resource: resourceFromAttributes({ "service.name": "npm" }), readers: [reader] });
 const meter = provider.getMeter("test");
 const hits = meter.createCounter("npm.hits");
