@@ -1,4 +1,4 @@
-"""One Worker for all tests, and for each test a stream of its own."""
+"""Fixtures: one Worker for all tests, and a new stream for each test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for what other threads and processes do: by looking again, with a deadline."""
+"""Polls with a deadline, to wait for other threads and processes."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ _never = threading.Event()
 
 
 def eventually(look: Callable[[], T], deadline_s: float = DEADLINE_S, look_every_s: float = 0.02) -> T:
-    """What `look` answers as soon as that is true."""
+    """Calls `look` until its result is true, and returns it."""
     until = time.monotonic() + deadline_s
     while True:
         seen = look()
         if seen:
             return seen
-        assert time.monotonic() < until, f"not within {deadline_s} s; the last was {seen!r}"
+        assert time.monotonic() < until, f"not within {deadline_s} s; the last result was {seen!r}"
         _never.wait(look_every_s)

@@ -1,4 +1,4 @@
-"""Sends datagrams to a port for some seconds, as fast as one process can: PORT SECONDS; prints how many."""
+"""Sends datagrams to PORT for SECONDS, as fast as one process can, and prints their number."""
 
 import socket
 import sys

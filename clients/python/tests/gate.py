@@ -1,4 +1,4 @@
-"""A gate before the Worker, for faults that it does not show on command: lost answers, refusals, slowness, absence."""
+"""A proxy in front of the Worker that injects faults: lost responses, refusals, delays, outages."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import gzip
 import json
 import socket
 import threading
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, NamedTuple
@@ -18,12 +19,14 @@ _http = urllib3.PoolManager(retries=False, timeout=30.0)
 
 
 class Request(NamedTuple):
-    """What came to the gate."""
+    """A request that the gate received."""
 
     key: str
     headers: dict[str, str]
     body: bytes
     connection: int
+    at: float
+    """When it was received, in monotonic seconds."""
 
     @property
     def points(self) -> list[dict[str, Any]]:
@@ -32,24 +35,25 @@ class Request(NamedTuple):
 
 
 class Fault(NamedTuple):
-    """What happens to a request."""
+    """What the gate does with a request."""
 
     passes: bool
-    """Whether the Worker gets it."""
+    """Whether the Worker receives it."""
     answer: tuple[int, dict[str, str]] | None
-    """The status and headers in place of the Worker's; None is no answer but a closed connection."""
+    """The status and headers instead of the Worker's; None closes the connection without a response."""
     until: threading.Event | None = None
-    """What is awaited before."""
+    """An event to wait for first."""
     body: dict[str, Any] | None = None
-    """What the answer says; None is that one point was accepted."""
+    """The body of the response; None reports one accepted point."""
 
 
 class Gate:
-    """Passes requests to a stream's Worker, but for faults, of which each request takes the next."""
+    """Passes requests to a stream's Worker. Each request takes the next of `faults`, if any is left."""
 
     def __init__(self, stream: Stream, port: int = 0) -> None:
         self.requests: list[Request] = []
         self.faults: list[Fault] = []
+        self.closed = 0
         self._origin, path = stream.url.split("/v1/", 1)
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._server.daemon_threads = True
@@ -60,15 +64,15 @@ class Gate:
 
     @property
     def points(self) -> list[dict[str, Any]]:
-        """Of all requests, in order."""
+        """The points of all requests, in order."""
         return [point for request in list(self.requests) for point in request.points]
 
     def close(self) -> None:
-        """Nobody listens at its address any more."""
+        """Stops listening and closes all connections."""
         self._server.shutdown()
         self._server.server_close()
         for kept in self._sockets:
-            # One that is closed already can't be shut down.
+            # A closed socket cannot be shut down.
             with contextlib.suppress(OSError):
                 kept.shutdown(socket.SHUT_RDWR)
 
@@ -82,10 +86,15 @@ class Gate:
                 super().setup()
                 gate._sockets.append(self.connection)
 
+            def finish(self) -> None:
+                super().finish()
+                gate.closed += 1
+
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 headers = dict(self.headers)
-                gate.requests.append(Request(headers.get("Idempotency-Key", ""), headers, body, self.client_address[1]))
+                key, connection = headers.get("Idempotency-Key", ""), self.client_address[1]
+                gate.requests.append(Request(key, headers, body, connection, time.monotonic()))
                 fault = gate.faults.pop(0) if gate.faults else Fault(True, (0, {}))
                 if fault.until is not None:
                     fault.until.wait(30.0)
@@ -93,13 +102,13 @@ class Gate:
                 if fault.passes:
                     passed = _http.request("POST", gate._origin + self.path, headers=headers, body=body)
                     if answer == (0, {}):
-                        return self._say(passed.status, {}, passed.data)
+                        return self._respond(passed.status, {}, passed.data)
                 if answer is None:
                     self.close_connection = True
                     return None
-                return self._say(*answer, json.dumps(fault.body or {"accepted": 1, "rejected": 0}).encode())
+                return self._respond(*answer, json.dumps(fault.body or {"accepted": 1, "rejected": 0}).encode())
 
-            def _say(self, status: int, headers: dict[str, str], body: bytes) -> None:
+            def _respond(self, status: int, headers: dict[str, str], body: bytes) -> None:
                 self.send_response(status)
                 for name, value in {**headers, "Content-Length": str(len(body))}.items():
                     self.send_header(name, value)

@@ -1,4 +1,4 @@
-// Writes with hot-shots, the statsd client of npm: PORT PROTOCOL COUNT, and closes.
+// Writes COUNT times with hot-shots, a statsd client for Node, to PORT by PROTOCOL, and closes.
 import StatsD from "hot-shots";
 
 const [port, protocol, count] = process.argv.slice(2);
@@ -15,7 +15,7 @@ const client = new StatsD({
 for (let at = 0; at < Number(count); at += 1) {
   client.increment("npm.hits", 2, { page: `/${at % 3}` });
   client.timing("npm.took", at % 10);
-  // The loop has to turn for datagrams to leave.
+  // Datagrams leave only when the event loop runs.
   if (at % 500 === 499) await new Promise((resolve) => setImmediate(resolve));
 }
 client.decrement("npm.hits", 1, { page: "/0" });

@@ -1,4 +1,4 @@
-// Sets a gauge to -3 three times, with hot-shots as it is: PORT.
+// Sets a gauge to -3 three times with hot-shots, to PORT.
 import StatsD from "hot-shots";
 
 const client = new StatsD({ port: Number(process.argv[2]), host: "127.0.0.1", globalTags: { env: "test" } });

@@ -1,10 +1,14 @@
-// Measures with the OpenTelemetry SDK of npm, whose exporter writes JSON; set up by its environment. COUNT times, then closes.
+// Measures COUNT times with the OpenTelemetry SDK for Node, whose exporter writes JSON, and closes.
+// The environment configures it.
 import { OTLPMetricExporter } from "@opentelemetry/exporter-metrics-otlp-http";
 import { resourceFromAttributes } from "@opentelemetry/resources";
 import { MeterProvider, PeriodicExportingMetricReader } from "@opentelemetry/sdk-metrics";
 
 const count = Number(process.argv[2]);
-const reader = new PeriodicExportingMetricReader({ exporter: new OTLPMetricExporter(), exportIntervalMillis: 3_600_000 });
+const reader = new PeriodicExportingMetricReader({
+  exporter: new OTLPMetricExporter(),
+  exportIntervalMillis: 3_600_000,
+});
 const provider = new MeterProvider({ resource: resourceFromAttributes({ "service.name": "npm" }), readers: [reader] });
 const meter = provider.getMeter("test");
 const hits = meter.createCounter("npm.hits");

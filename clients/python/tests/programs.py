@@ -1,4 +1,4 @@
-"""Python programs that a test runs as processes of their own."""
+"""Runs Python programs as separate processes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ DEADLINE_S = 30.0
 
 
 def run(program: str, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:
-    """Runs a program to its end, which has to be a good one, unless a `status` is expected."""
+    """Runs a program to its end and checks its exit status."""
     ran = subprocess.run(
         [sys.executable, "-c", textwrap.dedent(program), *arguments],
         capture_output=True,

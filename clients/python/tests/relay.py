@@ -1,4 +1,4 @@
-"""A relay, `heartbeat statsd`, as a process of its own."""
+"""Runs a relay, `heartbeat statsd`, as a separate process."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ START_DEADLINE_S = 20.0
 
 
 class Relay:
-    """Listens on a free port and writes to a stream."""
+    """A relay that listens on a free port and writes to a stream."""
 
     def __init__(self, url: str, *options: str, interval: float = 0.5, report: float = 0.1) -> None:
         command = [
@@ -33,10 +33,10 @@ class Relay:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "heartbeat_stream", *command, *options], stderr=subprocess.PIPE, text=True
         )
-        self.told: list[str] = []
+        self.printed: list[str] = []
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
-        first = eventually(lambda: self.told, START_DEADLINE_S)[0]
+        first = eventually(lambda: self.printed, START_DEADLINE_S)[0]
         found = re.fullmatch(r"heartbeat statsd: listening at 127\.0\.0\.1:(\d+)", first)
         assert found, first
         self.port = int(found[1])
@@ -48,34 +48,34 @@ class Relay:
     def _read(self) -> None:
         assert self._process.stderr is not None
         for line in self._process.stderr:
-            self.told.append(line.rstrip())
+            self.printed.append(line.rstrip())
 
     def send(self, *datagrams: bytes) -> None:
-        """By UDP, each as it is."""
+        """Sends datagrams by UDP."""
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             for datagram in datagrams:
                 udp.sendto(datagram, self.address)
 
     def stream(self, *pieces: bytes) -> None:
-        """By TCP, over one connection."""
+        """Sends pieces by TCP, over one connection."""
         with socket.create_connection(self.address) as tcp:
             for piece in pieces:
                 tcp.sendall(piece)
 
     def numbers(self) -> dict[str, int]:
-        """Of the last report."""
-        reports = [line for line in self.told if " datagrams=" in line]
+        """The numbers of the last report."""
+        reports = [line for line in self.printed if " datagrams=" in line]
         return {name: int(number) for name, number in re.findall(r" (\w+)=(\d+)", reports[-1])} if reports else {}
 
     def await_numbers(self, **wanted: int) -> None:
-        """Waits until a report says so."""
+        """Waits until a report has these numbers."""
         eventually(lambda: wanted.items() <= self.numbers().items())
 
     def signal(self, number: int) -> None:
         self._process.send_signal(number)
 
     def end(self) -> int:
-        """Waits for its end after SIGTERM; its exit status."""
+        """Sends SIGTERM and returns the exit status."""
         self.signal(signal.SIGTERM)
         status = self._process.wait(30.0)
         self._reader.join(5.0)

@@ -21,7 +21,7 @@ except ImportError:
 
 
 def site(_: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
-    """Fails, and says in which process."""
+    """Logs an error and responds with the process ID."""
     pid = str(os.getpid())
     _client.incr("requests")
     try:

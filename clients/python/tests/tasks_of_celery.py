@@ -1,4 +1,4 @@
-"""An application of Celery whose broker is a folder, and its task, which counts and fails."""
+"""A Celery application whose broker is a folder, with a task that counts and fails."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _client = Client(os.environ["STREAM"], flush_interval=60.0)
 
 @app.task  # type: ignore[untyped-decorator]
 def work(number: int) -> None:
-    """Counts, and logs that it failed."""
+    """Counts, fails and logs the failure."""
     _client.incr("tasks", of=f"work {number}")
     try:
         raise LookupError(str(number))

@@ -1,4 +1,4 @@
-"""What a caller gives, where it enters: it is understood, or refused, counted and logged, alone."""
+"""A caller's arguments are accepted, or refused, counted and logged, without affecting others."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ URL = "http://127.0.0.1:9/v1/streams/gone"
 
 
 class Broken:
-    """Nothing of it can be had."""
+    """A value whose conversions all raise."""
 
     def __str__(self) -> str:
-        raise RuntimeError("no text")
+        raise RuntimeError("no string")
 
     def __float__(self) -> float:
         raise RuntimeError("no number")
@@ -46,7 +46,7 @@ def client(gate: Gate) -> Iterator[Client]:
 
 
 class Unhashable(str):
-    """A name that no dictionary takes."""
+    """A name that cannot be the key of a dictionary."""
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -55,7 +55,7 @@ NAMES = [404, None, b"bytes", "", True, 1.5, "n" * 257, "é" * 129, "a\nb", "a\x
 
 
 @pytest.mark.parametrize("call", ["incr", "decr", "ratio", "timing", "gauge", "set", "timer", "pipeline"])
-def a_name_that_is_none_is_counted_and_takes_nothing_with_it(client: Client, gate: Gate, call: str) -> None:
+def invalid_metric_names_are_dropped_alone(client: Client, gate: Gate, call: str) -> None:
     def measure(metric: Any) -> None:
         if call == "timer":
             with client.timer(metric):
@@ -98,7 +98,7 @@ VALUES = [
 
 
 @pytest.mark.parametrize("call", ["incr", "decr", "ratio", "timing", "gauge"])
-def a_value_that_is_no_number_is_counted_in_every_call(client: Client, gate: Gate, call: str) -> None:
+def every_call_drops_values_that_are_not_numbers(client: Client, gate: Gate, call: str) -> None:
     measure = getattr(client, call)
     for value in VALUES:
         measure("bad", value, *([1] if call == "ratio" else []))
@@ -113,9 +113,9 @@ def a_value_that_is_no_number_is_counted_in_every_call(client: Client, gate: Gat
     assert [point["v"]["metric"] for point in gate.points] == ["good"]
 
 
-def every_kind_of_number_is_one(client: Client, gate: Gate) -> None:
+def every_numeric_type_is_accepted(client: Client, gate: Gate) -> None:
     class Scalar:
-        """As numpy's are: no number of Python, but one that says what it is."""
+        """Not a Python number, but convertible to one, like a NumPy scalar."""
 
         def __float__(self) -> float:
             return 2.5
@@ -127,7 +127,7 @@ def every_kind_of_number_is_one(client: Client, gate: Gate) -> None:
     assert [point["n"] for point in gate.points] == [1, 2, 1, 2, 0.5, 2**53, -3, 2.5]
 
 
-def one_name_that_fails_when_it_is_counted_takes_nothing_of_its_pipeline_with_it(client: Client, gate: Gate) -> None:
+def an_unhashable_name_does_not_lose_the_rest_of_a_pipeline(client: Client, gate: Gate) -> None:
     with client.pipeline() as pipeline:
         pipeline.incr("before")
         pipeline.incr(Unhashable("bad"))
@@ -139,7 +139,7 @@ def one_name_that_fails_when_it_is_counted_takes_nothing_of_its_pipeline_with_it
 
 
 @pytest.mark.parametrize("member", ["\n", "\r\n", "\x00", "\x85", "", None])
-def a_member_without_a_text_is_counted_and_is_no_point(client: Client, gate: Gate, member: str | None) -> None:
+def an_empty_member_is_dropped(client: Client, gate: Gate, member: str | None) -> None:
     client.set("visitors", member)
     client.set("visitors", "ann")
     assert client.statistics().dropped == 1
@@ -147,7 +147,7 @@ def a_member_without_a_text_is_counted_and_is_no_point(client: Client, gate: Gat
     assert [point["v"].get("member") for point in gate.points] == ["ann"]
 
 
-def sums_beyond_what_a_point_holds_lose_only_what_does_not_fit(client: Client, gate: Gate) -> None:
+def a_value_that_overflows_a_sum_is_dropped_alone(client: Client, gate: Gate) -> None:
     client.incr("c", 1e100)
     client.incr("c", 10**100)
     client.incr("c", 0.5)
@@ -163,13 +163,13 @@ def sums_beyond_what_a_point_holds_lose_only_what_does_not_fit(client: Client, g
     assert client.flush()
     sums = {point["v"]["metric"]: point["n"] for point in gate.points}
     assert (sums["c"], sums["g"], sums["t"], sums["good"]) == (1e100, 1e100, 1e100, 1)
-    # The server takes less of whoever has no write key, each point by itself.
+    # The server has lower limits for writers without a write key, and checks each point separately.
     settled = client.statistics()
     assert settled.accepted + settled.rejected == len(gate.points)
     assert client.statistics().dropped >= 4
 
 
-def a_label_that_is_none_is_counted_and_all_that_have_a_text_are_labels(client: Client, gate: Gate) -> None:
+def labels_are_converted_to_strings_and_collections_dropped(client: Client, gate: Gate) -> None:
     bad = [["a"], ("a",), {"a": 1}, {1}, frozenset(), b"a", bytearray(b"a"), Broken()]
     for value in bad:
         client.incr("bad", 1, label=value)
@@ -194,7 +194,7 @@ def a_label_that_is_none_is_counted_and_all_that_have_a_text_are_labels(client: 
     }
 
 
-def of_too_many_labels_the_first_stay_and_the_measurement_counts(client: Client, stream: Stream) -> None:
+def excess_labels_are_cut_and_the_measurement_counts(client: Client, stream: Stream) -> None:
     client.incr("many", 3, **{f"label{at:02}": at for at in range(40)})
     cast("Any", client).incr("many", 4, **{"n" * 100: "x", "a\nb": "c\td"})
     assert client.flush()
@@ -202,19 +202,19 @@ def of_too_many_labels_the_first_stay_and_the_measurement_counts(client: Client,
     assert client.statistics().rejected == client.statistics().dropped == 0
 
 
-def what_clients_of_statsd_and_datadog_write_is_understood(client: Client, gate: Gate) -> None:
-    anything = cast("Any", client)
-    anything.incr("hits", count=5, rate=1)
-    anything.incr("hits", value=2, tags=["page:/a:b", "beta"], sample_rate=1)
-    anything.decr("hits", count=1)
-    anything.incr("hits", delta=10, tags=None, sample_rate=None)
-    anything.timing("took", delta=320)
-    anything.timing("took", value=80, tags={"page": 7, "count": 3})
-    anything.gauge("queue", value=7, rate=1, tags=("a:b",))
-    anything.gauge("depth", 4, sample_rate=1)
-    anything.set("users", value="ann", rate=1)
-    anything.ratio("errors", 1, 2, tags={"metric": "x"}, sample_rate=1)
-    with anything.timer("block", tags=["a:b"], sample_rate=1):
+def arguments_of_the_statsd_and_datadog_clients_are_accepted(client: Client, gate: Gate) -> None:
+    untyped = cast("Any", client)
+    untyped.incr("hits", count=5, rate=1)
+    untyped.incr("hits", value=2, tags=["page:/a:b", "beta"], sample_rate=1)
+    untyped.decr("hits", count=1)
+    untyped.incr("hits", delta=10, tags=None, sample_rate=None)
+    untyped.timing("took", delta=320)
+    untyped.timing("took", value=80, tags={"page": 7, "count": 3})
+    untyped.gauge("queue", value=7, rate=1, tags=("a:b",))
+    untyped.gauge("depth", 4, sample_rate=1)
+    untyped.set("users", value="ann", rate=1)
+    untyped.ratio("errors", 1, 2, tags={"metric": "x"}, sample_rate=1)
+    with untyped.timer("block", tags=["a:b"], sample_rate=1):
         pass
     assert client.statistics().dropped == 0
     assert client.flush()
@@ -236,50 +236,50 @@ def what_clients_of_statsd_and_datadog_write_is_understood(client: Client, gate:
     assert [point["v"]["a"] for point in gate.points if point["v"]["metric"] == "block"] == ["b"]
 
 
-def words_that_contradict_or_mean_nothing_are_counted(client: Client) -> None:
-    anything = cast("Any", client)
+def contradictory_or_invalid_arguments_are_dropped(client: Client) -> None:
+    untyped = cast("Any", client)
     bad: list[Callable[[], Any]] = [
-        lambda: anything.incr("hits", 2, count=5),
-        lambda: anything.incr("hits", count=5, value=5),
-        lambda: anything.incr("hits", count="five"),
-        lambda: anything.incr("hits", count=None),
-        lambda: anything.incr("hits", rate="often"),
-        lambda: anything.incr("hits", rate=-0.5),
-        lambda: anything.incr("hits", rate=math.nan),
-        lambda: anything.incr("hits", rate=0.5, sample_rate=0.5),
-        lambda: anything.incr("hits", sample_rate=[1]),
-        lambda: anything.incr("hits", tags="a:b"),
-        lambda: anything.incr("hits", tags=7),
-        lambda: anything.incr("hits", tags=[7]),
-        lambda: anything.incr("hits", tags=[":b"]),
-        lambda: anything.incr("hits", tags={1: "b"}),
-        lambda: anything.incr("hits", tags=["a:b", "a:c"]),
-        lambda: anything.incr("hits", tags=["a:b"], a="c"),
-        lambda: anything.timing("took"),
-        lambda: anything.timing("took", 1, delta=2),
-        lambda: anything.set("users", "ann", value="bob"),
-        lambda: anything.set("users"),
-        lambda: anything.gauge("queue", 1, delta=Broken()),
-        lambda: anything.timer("took", rate="often").__enter__().__exit__(None, None, None),
+        lambda: untyped.incr("hits", 2, count=5),
+        lambda: untyped.incr("hits", count=5, value=5),
+        lambda: untyped.incr("hits", count="five"),
+        lambda: untyped.incr("hits", count=None),
+        lambda: untyped.incr("hits", rate="often"),
+        lambda: untyped.incr("hits", rate=-0.5),
+        lambda: untyped.incr("hits", rate=math.nan),
+        lambda: untyped.incr("hits", rate=0.5, sample_rate=0.5),
+        lambda: untyped.incr("hits", sample_rate=[1]),
+        lambda: untyped.incr("hits", tags="a:b"),
+        lambda: untyped.incr("hits", tags=7),
+        lambda: untyped.incr("hits", tags=[7]),
+        lambda: untyped.incr("hits", tags=[":b"]),
+        lambda: untyped.incr("hits", tags={1: "b"}),
+        lambda: untyped.incr("hits", tags=["a:b", "a:c"]),
+        lambda: untyped.incr("hits", tags=["a:b"], a="c"),
+        lambda: untyped.timing("took"),
+        lambda: untyped.timing("took", 1, delta=2),
+        lambda: untyped.set("users", "ann", value="bob"),
+        lambda: untyped.set("users"),
+        lambda: untyped.gauge("queue", 1, delta=Broken()),
+        lambda: untyped.timer("took", rate="often").__enter__().__exit__(None, None, None),
     ]
     for number, call in enumerate(bad, start=1):
         call()
-        assert client.statistics().dropped == number, f"the call number {number}"
+        assert client.statistics().dropped == number, f"call number {number}"
 
 
-def what_is_refused_is_logged_in_words_once_of_its_kind(client: Client, caplog: pytest.LogCaptureFixture) -> None:
-    anything = cast("Any", client)
+def each_kind_of_refusal_is_logged_once_with_its_reason(client: Client, caplog: pytest.LogCaptureFixture) -> None:
+    untyped = cast("Any", client)
     for status in (404, 404, 500):
-        anything.incr(status)
-    anything.incr("hits", route=["/a"])
+        untyped.incr(status)
+    untyped.incr("hits", route=["/a"])
     messages = [record.getMessage() for record in caplog.records if record.name == "heartbeat_stream"]
     assert [message.split("was refused: ")[1] for message in messages] == [
-        "incr: a metric is a string, not the integer 404",
-        "incr: label 'route' is a string, a number or a boolean, not a value of type list",
+        "incr: a metric must be a string, not the integer 404",
+        "incr: label 'route' must be a string, a number or a boolean, not a value of type list",
     ]
 
 
-def a_client_or_handler_with_a_mistake_is_not_made(stream: Stream) -> None:
+def constructors_raise_for_invalid_arguments(stream: Stream) -> None:
     bad_labels: list[Any] = [{1: "x"}, {"": "x"}, {None: "x"}, {"a": ["b"]}, {"a": b"b"}, ["a:b"], "a", 7]
     for labels in bad_labels:
         for make in (Client, HeartbeatHandler):
@@ -300,15 +300,15 @@ def a_client_or_handler_with_a_mistake_is_not_made(stream: Stream) -> None:
             Client(URL, sample_rate=rate)
 
 
-def a_timer_says_at_once_that_it_lacks_a_name(client: Client) -> None:
-    anything = cast("Any", client)
+def a_timer_without_a_name_raises(client: Client) -> None:
+    untyped = cast("Any", client)
     with pytest.raises(TypeError, match="name of its metric"):
 
-        @anything.timer  # type: ignore[untyped-decorator]
+        @untyped.timer  # type: ignore[untyped-decorator]
         def search() -> None: ...
 
     with pytest.raises(TypeError, match="decorates a function"):
-        anything.timer("search")("words")
+        untyped.timer("search")("words")
 
     @client.timer(cast("str", 404))
     def answer() -> int:
@@ -321,7 +321,7 @@ def a_timer_says_at_once_that_it_lacks_a_name(client: Client) -> None:
     assert client.statistics().dropped == 1
 
 
-def a_point_that_is_none_is_counted_alone(gate: Gate, stream: Stream) -> None:
+def an_invalid_point_is_dropped_alone(gate: Gate, stream: Stream) -> None:
     sender = Sender(gate.url)
     bad: list[Any] = [None, 7, "n", {"n": Decimal(1)}, {"n": math.nan}, {"n": 1, "v": {"a": "\ud800"}}, {"n": {1, 2}}]
     bad += [{"n": Broken()}, {Broken(): 1}, {"n": "x" * 70_000}]
@@ -344,7 +344,7 @@ def a_point_that_is_none_is_counted_alone(gate: Gate, stream: Stream) -> None:
     sender.close()
 
 
-def a_source_that_fails_loses_only_what_it_had_not_said(gate: Gate) -> None:
+def a_failing_source_keeps_the_points_it_yielded(gate: Gate) -> None:
     left = [{"n": 1}]
 
     def source() -> Iterator[dict[str, Any]]:
@@ -360,7 +360,7 @@ def a_source_that_fails_loses_only_what_it_had_not_said(gate: Gate) -> None:
     sender.close(0.0)
 
 
-def records_of_any_kind_are_points_or_are_counted(gate: Gate, capsys: pytest.CaptureFixture[str]) -> None:
+def every_log_record_becomes_a_point_or_is_counted(gate: Gate, capsys: pytest.CaptureFixture[str]) -> None:
     handler = HeartbeatHandler(gate.url, "DEBUG", labels={"site": "blog"}, extras=["job", "msg"])
     logger = logging.Logger("odd")
     logger.addHandler(handler)
@@ -373,7 +373,7 @@ def records_of_any_kind_are_points_or_are_counted(gate: Gate, capsys: pytest.Cap
     try:
         raise type("Unsaid", (Exception,), {"__str__": lambda _: 1 / 0})
     except Exception:
-        logger.exception("of an exception without a text")
+        logger.exception("of an exception without a string")
     strange: list[dict[str, Any]] = [
         {"name": None},
         {"name": 7},

@@ -1,4 +1,4 @@
-"""The statsd vocabulary: what each metric becomes, exactly, and what a call costs."""
+"""The statsd vocabulary: the exact points of each metric, and the cost of a call."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def client_to() -> Iterator[ClientTo]:
         client.close(0.0)
 
 
-def counters_are_merged_by_labels_and_cover_their_interval(gate: Gate, stream: Stream, client_to: ClientTo) -> None:
+def counters_are_merged_by_labels_within_an_interval(gate: Gate, stream: Stream, client_to: ClientTo) -> None:
     client = client_to(gate.url, labels={"site": "blog"})
     began = time.monotonic()
     for _ in range(3):
@@ -56,9 +56,7 @@ def counters_are_merged_by_labels_and_cover_their_interval(gate: Gate, stream: S
     assert stream.total() == pytest.approx(9.5)
 
 
-def a_hundred_thousand_incr_take_a_caller_less_than_two_seconds(
-    gate: Gate, stream: Stream, client_to: ClientTo
-) -> None:
+def a_hundred_thousand_incr_take_under_two_seconds(gate: Gate, stream: Stream, client_to: ClientTo) -> None:
     client = client_to(gate.url, flush_interval=0.2)
     began, began_cpu = time.perf_counter(), time.thread_time()
     for _ in range(100_000):
@@ -66,14 +64,14 @@ def a_hundred_thousand_incr_take_a_caller_less_than_two_seconds(
     took, took_cpu = time.perf_counter() - began, time.thread_time() - began_cpu
     assert client.flush(20.0)
     print(f"100,000 incr with two labels took the caller {took:.2f} s, in {len(gate.points)} points")
-    # Of the processor: the machine may have other work. Waiting would be of the clock, and much longer.
+    # CPU time, because the machine may be busy. The bound on elapsed time would show a wait.
     assert took_cpu < 2.0
     assert took < 20.0
     assert len(gate.points) < 1_000
     assert stream.total() == pytest.approx(100_000)
 
 
-def a_timers_values_are_its_quantiles_and_its_mean(stream: Stream, client_to: ClientTo) -> None:
+def timer_values_give_mean_count_and_maximum(stream: Stream, client_to: ClientTo) -> None:
     client = client_to(stream.url)
     for ms in (10, 20, timedelta(seconds=0.03), 40.0):
         client.timing("render", ms, page="front")
@@ -84,9 +82,7 @@ def a_timers_values_are_its_quantiles_and_its_mean(stream: Stream, client_to: Cl
     assert stream.by(*labels, agg="max") == {("render", "timer", "front"): 40}
 
 
-def many_values_become_a_thousand_runs_with_exact_sums_and_true_quantiles(
-    gate: Gate, stream: Stream, client_to: ClientTo
-) -> None:
+def many_timer_values_merge_into_a_thousand_runs(gate: Gate, stream: Stream, client_to: ClientTo) -> None:
     client = client_to(gate.url)
     for at in range(10_500):
         client.timing("render", (at * 7919) % 10_500)
@@ -98,7 +94,7 @@ def many_values_become_a_thousand_runs_with_exact_sums_and_true_quantiles(
     assert stream.total("p99") == pytest.approx(10_395, rel=0.011)
 
 
-def a_gauge_is_its_last_value_and_changes_are_told_as_values(gate: Gate, client_to: ClientTo) -> None:
+def a_gauge_sends_its_last_value_after_changes(gate: Gate, client_to: ClientTo) -> None:
     client = client_to(gate.url)
     client.gauge("queue", 10)
     client.gauge("queue", -3, delta=True)
@@ -114,7 +110,7 @@ def a_gauge_is_its_last_value_and_changes_are_told_as_values(gate: Gate, client_
     assert gate.points[0]["v"]["type"] == "gauge"
 
 
-def a_set_counts_different_members(worker: Worker, client_to: ClientTo) -> None:
+def a_set_counts_distinct_members(worker: Worker, client_to: ClientTo) -> None:
     stream = worker.new_stream(distinct=["member"])
     client = client_to(stream.url)
     for member in (1, 2, 2, "three", 1):
@@ -124,7 +120,7 @@ def a_set_counts_different_members(worker: Worker, client_to: ClientTo) -> None:
     assert stream.total() == 3
 
 
-def a_ratio_sums_both_its_parts(stream: Stream, client_to: ClientTo) -> None:
+def a_ratio_sums_numerators_and_denominators(stream: Stream, client_to: ClientTo) -> None:
     client = client_to(stream.url)
     client.ratio("errors", 1, 10)
     client.ratio("errors", 3, 30)
@@ -159,13 +155,13 @@ def a_timer_measures_blocks_functions_and_coroutines(stream: Stream, client_to: 
     assert double.__name__ == "double"
     assert asyncio.run(both()) == [6, 9]
     with pytest.raises(KeyError), client.timer("block"):
-        raise KeyError("it is measured, and not swallowed")
+        raise KeyError("measured, and not swallowed")
     assert client.flush()
     assert stream.by("metric", agg="count") == {("block",): 2, ("function",): 1, ("coroutine",): 2}
-    assert stream.by("metric", agg="min")["coroutine",] >= 40, "until it returns, not until it is made"
+    assert stream.by("metric", agg="min")["coroutine",] >= 40, "until the coroutine returns, not until it is created"
 
 
-def a_pipeline_is_taken_at_once_at_its_end(gate: Gate, client_to: ClientTo) -> None:
+def a_pipeline_is_taken_as_a_whole_at_its_end(gate: Gate, client_to: ClientTo) -> None:
     client = client_to(gate.url)
     with client.pipeline() as pipeline:
         pipeline.incr("requests", 2)
@@ -179,7 +175,7 @@ def a_pipeline_is_taken_at_once_at_its_end(gate: Gate, client_to: ClientTo) -> N
     assert sorted(point["v"]["metric"] for point in gate.points) == ["block", "queue", "render", "requests"]
 
 
-def what_is_sampled_is_scaled_up(gate: Gate, client_to: ClientTo) -> None:
+def sampled_measurements_are_scaled_up(gate: Gate, client_to: ClientTo) -> None:
     client = client_to(gate.url, sample_rate=0.25)
     for _ in range(8_000):
         client.incr("requests", 2)
@@ -191,7 +187,7 @@ def what_is_sampled_is_scaled_up(gate: Gate, client_to: ClientTo) -> None:
         n, d = sums.get(point["v"]["metric"], (0.0, 0.0))
         sums[point["v"]["metric"]] = (n + point["n"], d + point["d"])
     assert sums["always"] == (8_000, 8_000)
-    # Seven standard deviations of a draw of 8,000.
+    # Seven standard deviations of a sample of 8,000.
     assert sums["requests"][0] == pytest.approx(16_000, rel=0.14)
     assert sums["requests"][0] == 2 * sums["requests"][1]
     assert sums["render"][1] == pytest.approx(8_000, rel=0.25)
@@ -200,7 +196,17 @@ def what_is_sampled_is_scaled_up(gate: Gate, client_to: ClientTo) -> None:
         client_to(gate.url, sample_rate=0)
 
 
-def a_label_may_not_say_what_a_point_is(gate: Gate, client_to: ClientTo) -> None:
+def both_parts_of_a_sampled_ratio_are_scaled_up(
+    gate: Gate, client_to: ClientTo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.random", lambda: 0.0)
+    client = client_to(gate.url)
+    client.ratio("errors", 3, 8, rate=0.25)
+    assert client.flush()
+    assert [(point["n"], point["d"]) for point in gate.points] == [(12, 32)]
+
+
+def reserved_label_names_get_a_prefix(gate: Gate, client_to: ClientTo) -> None:
     client = client_to(gate.url, labels={"metric": "common"})
     client.set("visitors", "me", type="mine", member="own", metric="its", nothing=None, yes=True)
     assert client.flush()
@@ -215,11 +221,11 @@ def a_label_may_not_say_what_a_point_is(gate: Gate, client_to: ClientTo) -> None
     }
 
 
-def a_value_that_is_no_number_is_counted_and_not_raised(stream: Stream, client_to: ClientTo) -> None:
+def a_value_that_is_not_a_number_raises_nothing(stream: Stream, client_to: ClientTo) -> None:
     client = client_to(stream.url)
-    no_number = cast("float", "three")
-    client.incr("requests", no_number)
-    client.decr("requests", no_number)
+    not_a_number = cast("float", "three")
+    client.incr("requests", not_a_number)
+    client.decr("requests", not_a_number)
     client.gauge("queue", float("nan"))
     client.timing("render", float("inf"))
     client.ratio("errors", 1, -1)
@@ -230,7 +236,7 @@ def a_value_that_is_no_number_is_counted_and_not_raised(stream: Stream, client_t
     assert client.statistics().dropped == 6
 
 
-def an_interval_without_a_call_sends_nothing(gate: Gate, client_to: ClientTo) -> None:
+def an_interval_without_measurements_sends_nothing(gate: Gate, client_to: ClientTo) -> None:
     client = client_to(gate.url, flush_interval=0.05)
     client.incr("requests")
     eventually(lambda: len(gate.requests) == 1)
@@ -239,7 +245,7 @@ def an_interval_without_a_call_sends_nothing(gate: Gate, client_to: ClientTo) ->
     assert [point["v"]["metric"] for point in gate.points] == ["requests", "queue"]
 
 
-def intervals_go_on_while_the_server_is_gone(gate: Gate, stream: Stream, client_to: ClientTo) -> None:
+def intervals_continue_while_the_server_is_unreachable(gate: Gate, stream: Stream, client_to: ClientTo) -> None:
     gate.faults = [Fault(False, (503, {}))] * 8
     client = client_to(gate.url, flush_interval=0.1, backoff=0.2)
     counted = 0
@@ -256,7 +262,7 @@ def intervals_go_on_while_the_server_is_gone(gate: Gate, stream: Stream, client_
     assert len({point["t"] for point in gate.points}) >= 4
 
 
-def what_one_interval_holds_is_bounded(client_to: ClientTo) -> None:
+def an_interval_is_bounded(client_to: ClientTo) -> None:
     client = client_to("http://127.0.0.1:9/v1/streams/gone")
     for n in range(MAX_GATHERED + 1_000):
         with client._lock:

@@ -1,4 +1,4 @@
-"""The `heartbeat` command, as it is installed."""
+"""The installed `heartbeat` command."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def send_writes_a_point_and_query_shows_it(stream: Stream) -> None:
     assert len(head) == len(row)
 
 
-def send_takes_points_from_standard_input_and_tells_which_is_bad(stream: Stream) -> None:
+def send_reads_standard_input_and_names_the_bad_line(stream: Stream) -> None:
     lines = "".join(json.dumps({"n": n, "v": {"of": "stdin"}}) + "\n" for n in range(25_000))
     assert heartbeat("send", "--to", stream.url, "-", given=lines).returncode == 0
     assert stream.total() == sum(range(25_000))
@@ -60,21 +60,21 @@ def send_takes_points_from_standard_input_and_tells_which_is_bad(stream: Stream)
     assert "n must be a finite number" in rejected.stderr
 
 
-def send_says_what_is_wrong(worker: Worker, stream: Stream) -> None:
-    for arguments, told in [
-        ((stream.url, "x"), "n is a number or -"),
+def send_reports_what_is_wrong(worker: Worker, stream: Stream) -> None:
+    for arguments, message in [
+        ((stream.url, "x"), "n must be a number or -"),
         ((f"{worker.origin}/v1/streams/{'a' * 32}", "1"), "404"),
         (("http://127.0.0.1:9/v1/streams/gone", "1", "--timeout", "0.3"), "did not answer"),
-        (("http://127.0.0.1/streams/gone", "1"), "stream_url is"),
+        (("http://127.0.0.1/streams/gone", "1"), "stream_url must be"),
     ]:
         failed = heartbeat("send", "--to", *arguments)
         assert failed.returncode == 1
-        assert told in failed.stderr
+        assert message in failed.stderr
         assert "Traceback" not in failed.stderr
     assert heartbeat("send", "1").stderr.startswith("heartbeat send: which stream?")
 
 
-def query_prints_what_each_format_is(stream: Stream) -> None:
+def query_prints_each_format(stream: Stream) -> None:
     environment = {"HEARTBEAT_STREAM": stream.url, "HEARTBEAT_KEY": stream.read_key}
     heartbeat("send", "--to", stream.url, "3", "-l", "country=US")
 
@@ -95,14 +95,14 @@ def query_prints_what_each_format_is(stream: Stream) -> None:
     assert (nothing.returncode, nothing.stderr) == (0, "no points\n")
 
 
-def a_label_is_never_taken_for_a_column_of_ours(stream: Stream) -> None:
+def a_label_named_like_a_column_gets_a_prefix(stream: Stream) -> None:
     environment = {"HEARTBEAT_STREAM": stream.url, "HEARTBEAT_KEY": stream.read_key}
     labels = {"sum": "999", "time": "never", "p9.9": "a", "distinct:x": "b", "label.y": "c", "summer": "d"}
     heartbeat("send", "--to", stream.url, "3", *(word for label in labels.items() for word in ("-l", "=".join(label))))
     table = heartbeat("query", "--by", "*", **environment)
     head, row = (line.split() for line in table.stdout.splitlines())
-    ours = ["label.distinct:x", "label.label.y", "label.p9.9", "label.sum", "summer", "label.time"]
-    assert head == ["time", *ours, "sum"]
+    prefixed = ["label.distinct:x", "label.label.y", "label.p9.9", "label.sum", "summer", "label.time"]
+    assert head == ["time", *prefixed, "sum"]
     assert row[2:] == ["b", "c", "a", "999", "d", "never", "3"]
 
 
@@ -123,7 +123,7 @@ def csv_is_printed_as_the_server_writes_it(stream: Stream) -> None:
     assert printed == served
 
 
-def query_without_a_good_key_says_so(worker: Worker, stream: Stream) -> None:
+def query_reports_a_missing_or_wrong_key(worker: Worker, stream: Stream) -> None:
     refused = heartbeat("query", HEARTBEAT_STREAM=stream.url)
     assert refused.returncode == 1
     assert "401" in refused.stderr
@@ -135,10 +135,10 @@ def query_without_a_good_key_says_so(worker: Worker, stream: Stream) -> None:
     bad = heartbeat("query", "--stream", public.url, "--agg", "mean")
     assert "400" in bad.stderr
     assert "mean" in bad.stderr
-    assert "can't be reached" in heartbeat("query", "--stream", "http://127.0.0.1:9/v1/streams/gone").stderr
+    assert "cannot be reached" in heartbeat("query", "--stream", "http://127.0.0.1:9/v1/streams/gone").stderr
 
 
-def a_reader_that_goes_away_is_no_error_to_be_told(stream: Stream) -> None:
+def a_closed_pipe_is_not_reported(stream: Stream) -> None:
     reads, writes = os.pipe()
     os.close(reads)
     query = subprocess.run(
@@ -152,21 +152,21 @@ def a_reader_that_goes_away_is_no_error_to_be_told(stream: Stream) -> None:
     assert (query.returncode, query.stderr) == (1, b"")
 
 
-def what_is_installed_is_typed_and_runs_as_a_module() -> None:
+def the_package_is_typed_and_runs_as_a_module() -> None:
     assert importlib.resources.files("heartbeat_stream").joinpath("py.typed").is_file()
-    told = subprocess.run([sys.executable, "-m", "heartbeat_stream", "--version"], capture_output=True, check=True)
-    assert told.stdout.strip() == importlib.metadata.version("heartbeat_stream").encode()
+    ran = subprocess.run([sys.executable, "-m", "heartbeat_stream", "--version"], capture_output=True, check=True)
+    assert ran.stdout.strip() == importlib.metadata.version("heartbeat_stream").encode()
 
 
-def the_command_tells_its_version_and_its_commands() -> None:
+def the_command_shows_its_version_and_commands() -> None:
     assert heartbeat("--version").stdout == "0.1.0\n"
-    told = heartbeat("--help").stdout
-    assert "send " in told
-    assert "query " in told
+    shown = heartbeat("--help").stdout
+    assert "send " in shown
+    assert "query " in shown
     assert heartbeat().returncode == 2
 
 
-def drawings_show_what_is_there() -> None:
+def sparklines_tables_and_plots_are_exact() -> None:
     assert _draw.sparkline([0, None, 7, 3.5]) == "▁ █▅"
     assert _draw.sparkline([None]) == " "
     assert _draw.table(["time", "sum"], [["a", "1"], ["bb", "1,000"]], 1) == [
@@ -184,5 +184,5 @@ def drawings_show_what_is_there() -> None:
 
 
 @pytest.mark.parametrize("value", [0.000123456789, 123456.7, -5.0])
-def numbers_have_six_digits_at_most(value: float) -> None:
+def numbers_have_at_most_six_digits(value: float) -> None:
     assert len(re.sub(r"[^1-9]", "", _draw.number(value))) <= 6

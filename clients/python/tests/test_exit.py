@@ -1,4 +1,4 @@
-"""The end of the interpreter: what was reported is delivered, and a server that is gone delays it by two seconds."""
+"""The end of the interpreter: points are delivered, and an unreachable server delays it by at most two seconds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import programs
 from worker import Stream
 
 
-def what_is_logged_last_is_delivered_at_exit(stream: Stream) -> None:
+def the_last_record_is_delivered_at_exit(stream: Stream) -> None:
     ran = programs.run(
         """
         import logging, sys
@@ -26,7 +26,7 @@ def what_is_logged_last_is_delivered_at_exit(stream: Stream) -> None:
     assert "Traceback" not in ran.stderr
 
 
-def what_was_counted_is_delivered_when_the_program_fails(stream: Stream) -> None:
+def counts_are_delivered_when_the_program_fails(stream: Stream) -> None:
     programs.run(
         """
         import subprocess, sys
@@ -44,7 +44,7 @@ def what_was_counted_is_delivered_when_the_program_fails(stream: Stream) -> None
     assert stream.by("metric") == {("jobs",): 3}
 
 
-def what_the_program_reports_at_its_own_exit_is_delivered(stream: Stream) -> None:
+def counts_from_an_atexit_handler_are_delivered(stream: Stream) -> None:
     programs.run(
         """
         import atexit, sys
@@ -57,7 +57,7 @@ def what_the_program_reports_at_its_own_exit_is_delivered(stream: Stream) -> Non
     assert stream.by("metric") == {("last words",): 1}
 
 
-def a_thread_that_ends_with_the_program_is_heard(stream: Stream) -> None:
+def records_of_a_last_thread_are_delivered(stream: Stream) -> None:
     programs.run(
         """
         import logging, sys, threading
@@ -76,7 +76,7 @@ def a_thread_that_ends_with_the_program_is_heard(stream: Stream) -> None:
     assert stream.by("exception", "logger") == {("KeyError", "jobs"): 1}
 
 
-def a_silent_server_delays_the_exit_by_two_seconds_at_most() -> None:
+def a_silent_server_delays_the_exit_by_at_most_two_seconds() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         ran = programs.run(
             """

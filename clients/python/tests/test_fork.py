@@ -1,4 +1,4 @@
-"""Forks: what was queued before is sent once, by the parent, and each child delivers its own."""
+"""Forks: the parent sends what was queued before, once, and each child delivers its own points."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from heartbeat_stream import Client
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 
 
-def what_was_queued_before_a_fork_is_sent_once_by_the_parent(stream: Stream) -> None:
+def points_queued_before_a_fork_are_sent_once_by_the_parent(stream: Stream) -> None:
     programs.run(
         """
         import os, sys
@@ -54,7 +54,7 @@ def what_was_queued_before_a_fork_is_sent_once_by_the_parent(stream: Stream) -> 
 
 
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")
-def a_fork_in_mid_request_leaves_the_child_nothing_to_wait_for(gate: Gate, stream: Stream) -> None:
+def a_fork_during_a_request_does_not_block_the_child(gate: Gate, stream: Stream) -> None:
     until = threading.Event()
     gate.faults = [Fault(True, (0, {}), until)]
     client = Client(gate.url, flush_interval=0.05)
@@ -65,7 +65,7 @@ def a_fork_in_mid_request_leaves_the_child_nothing_to_wait_for(gate: Gate, strea
         pid = os.fork()
         if pid == 0:
             client.incr("requests")
-            # Past everything that pytest has to do at its end.
+            # Skips pytest's own work at exit.
             os._exit(0 if client.flush(20.0) else 1)
         children.append(pid)
     assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 10
@@ -76,12 +76,12 @@ def a_fork_in_mid_request_leaves_the_child_nothing_to_wait_for(gate: Gate, strea
     client.close()
 
 
-def a_child_that_python_does_not_know_of_delivers_its_own(stream: Stream) -> None:
-    # As the workers of uWSGI are: their hooks of os.fork are not called.
+def a_child_forked_without_pythons_hooks_delivers_its_points(stream: Stream) -> None:
+    # Like the workers of uWSGI, which are forked without calling Python's hooks of os.fork.
     programs.run(
         """
         import logging, os, sys, types, weakref
-        from heartbeat_stream import Client, HeartbeatHandler, Sender, _fork
+        from heartbeat_stream import Client, HeartbeatHandler, Sender, _process
         sender = Sender(sys.argv[1], flush_interval=60)
         client = Client(sys.argv[1], flush_interval=60)
         handler = HeartbeatHandler(sys.argv[1], flush_interval=60)
@@ -91,12 +91,12 @@ def a_child_that_python_does_not_know_of_delivers_its_own(stream: Stream) -> Non
             sender.put({"n": 1, "v": {"by": by}})
             client.incr("requests", by=by)
             log.error("bad")
-        # So all have a thread, which the child does not have.
+        # Now each sender has a thread, which does not exist in the child.
         report("parent")
-        known, process = _fork._known, _fork._process
-        _fork._known, _fork._process = weakref.WeakSet(), types.SimpleNamespace()
+        known, current = _process._resettable, _process._current
+        _process._resettable, _process._current = weakref.WeakSet(), types.SimpleNamespace()
         pid = os.fork()
-        _fork._known, _fork._process = known, process
+        _process._resettable, _process._current = known, current
         if pid == 0:
             report("child")
             assert sender.statistics().queued == handler.statistics().queued == 1
@@ -111,7 +111,7 @@ def a_child_that_python_does_not_know_of_delivers_its_own(stream: Stream) -> Non
     assert stream.by("logger", where="logger=site") == {("site",): 2}
 
 
-def the_processes_of_multiprocessing_deliver_at_their_end(stream: Stream) -> None:
+def multiprocessing_processes_deliver_at_their_end(stream: Stream) -> None:
     for method in ("fork", "spawn", "forkserver"):
         programs.run(
             """
@@ -134,7 +134,7 @@ def the_processes_of_multiprocessing_deliver_at_their_end(stream: Stream) -> Non
     assert stream.by("method", "exception") == {(method, "ValueError"): 2 for method in ("fork", "spawn", "forkserver")}
 
 
-def the_workers_of_a_preforking_server_deliver_their_own(stream: Stream, tmp_path: Path) -> None:
+def preforked_gunicorn_workers_deliver_their_own_points(stream: Stream, tmp_path: Path) -> None:
     bound = tmp_path / "port"
     gunicorn = subprocess.Popen(
         [sys.executable, "-m", "gunicorn", "--preload", "--workers=3", "--bind=127.0.0.1:0", "site_of_gunicorn:site"],
@@ -157,11 +157,11 @@ def the_workers_of_a_preforking_server_deliver_their_own(stream: Stream, tmp_pat
             return len(set(served)) > 1 and len(served) >= 60
 
         eventually(several_served, look_every_s=0.0)
-        # No worker has sent anything by itself yet: the interval is a minute. They do it at their end.
+        # No worker has sent anything yet, as the interval is a minute. They send at their end.
         gunicorn.send_signal(signal.SIGTERM)
         assert gunicorn.wait(20.0) == 0
     finally:
-        # Not killed, which its workers would outlive.
+        # SIGTERM, not SIGKILL, which the workers would outlive.
         gunicorn.terminate()
         gunicorn.communicate(timeout=20.0)
     assert stream.by("exception", "pid", where="exception!=") == {

@@ -1,4 +1,4 @@
-"""The logging tie: which records become points, with which labels."""
+"""The logging handler: which records become points, with which labels."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from heartbeat_stream import HeartbeatHandler
 
 
 class Log:
-    """A logger of a test's own, with a handler."""
+    """A logger for one test, with handlers that are closed after it."""
 
     def __init__(self, name: str) -> None:
         self.logger = logging.getLogger(name)
@@ -56,7 +56,7 @@ def an_exception_becomes_a_point_with_its_class(stream: Stream, log: Log) -> Non
     assert handler.statistics().accepted == 1
 
 
-def an_error_without_an_exception_is_a_point_too_and_a_warning_is_none(stream: Stream, log: Log) -> None:
+def errors_become_points_and_warnings_do_not(stream: Stream, log: Log) -> None:
     handler = log.to(HeartbeatHandler(stream.url))
     log.logger.error("bad")
     log.logger.critical("worse")
@@ -65,7 +65,7 @@ def an_error_without_an_exception_is_a_point_too_and_a_warning_is_none(stream: S
     assert stream.by("exception", "level") == {("", "ERROR"): 1, ("", "CRITICAL"): 1}
 
 
-def the_level_labels_and_extras_are_the_owners_choice(stream: Stream, log: Log) -> None:
+def level_labels_and_extras_are_configurable(stream: Stream, log: Log) -> None:
     labels = {"site": "blog", "source": "cron"}
     handler = log.to(HeartbeatHandler(stream.url, "WARNING", labels=labels, extras=["job", "funcName", "msg", "none"]))
     log.logger.warning("no room on %s", "disk 7", extra={"job": 12})
@@ -77,16 +77,16 @@ def the_level_labels_and_extras_are_the_owners_choice(stream: Stream, log: Log) 
         "site": "blog",
         "source": "cron",
         "job": "12",
-        "funcName": "the_level_labels_and_extras_are_the_owners_choice",
+        "funcName": "level_labels_and_extras_are_configurable",
         "msg": "no room on %s",
     }
 
 
-def what_a_label_can_not_hold_is_cut_cleanly(gate: Gate, stream: Stream, log: Log) -> None:
+def labels_are_cut_at_whole_characters(gate: Gate, stream: Stream, log: Log) -> None:
     handler = log.to(HeartbeatHandler(gate.url, labels={"n" * 63 + "é": "name"}, extras=["long", "odd", "ugly"]))
     log.logger.error("bad", extra={"long": "é" * 200, "odd": "a\x00\x1b[31m\nb\x85", "ugly": "\ud800!"})
     handler.flush()
-    assert stream.total() == 1, "the server takes it"
+    assert stream.total() == 1, "the server accepts it"
     labels = gate.points[0]["v"]
     assert labels["n" * 63] == "name"
     assert labels["long"] == "é" * 128
@@ -94,7 +94,7 @@ def what_a_label_can_not_hold_is_cut_cleanly(gate: Gate, stream: Stream, log: Lo
     assert labels["ugly"] == "?!"
 
 
-def of_too_many_labels_its_own_stay(gate: Gate, stream: Stream, log: Log) -> None:
+def of_too_many_labels_the_handlers_own_are_kept(gate: Gate, stream: Stream, log: Log) -> None:
     handler = log.to(HeartbeatHandler(gate.url, labels={f"label{at:02}": at for at in range(30)}))
     log.logger.error("bad")
     handler.flush()
@@ -103,7 +103,7 @@ def of_too_many_labels_its_own_stay(gate: Gate, stream: Stream, log: Log) -> Non
     assert {"logger", "level", "label00"} <= gate.points[0]["v"].keys()
 
 
-def an_exception_in_a_thread_is_heard(stream: Stream, log: Log) -> None:
+def an_exception_in_a_thread_becomes_a_point(stream: Stream, log: Log) -> None:
     handler = log.to(HeartbeatHandler(stream.url))
 
     def work() -> None:
@@ -121,7 +121,7 @@ def an_exception_in_a_thread_is_heard(stream: Stream, log: Log) -> None:
     assert stream.by("exception") == {("ValueError",): 5}
 
 
-def dict_config_makes_one_and_a_new_configuration_delivers_what_the_old_one_had(stream: Stream) -> None:
+def a_new_dict_config_delivers_the_records_of_the_old_one(stream: Stream) -> None:
     logging.config.dictConfig(
         {
             "version": 1,
@@ -144,7 +144,7 @@ def dict_config_makes_one_and_a_new_configuration_delivers_what_the_old_one_had(
     assert stream.by("level", "site", "job") == {("WARNING", "blog", "nightly"): 1}
 
 
-def its_own_records_and_those_of_urllib3_are_ignored(stream: Stream) -> None:
+def records_of_the_package_and_urllib3_are_ignored(stream: Stream) -> None:
     handler = HeartbeatHandler(stream.url, logging.DEBUG)
     root = logging.getLogger()
     level = root.level
@@ -153,7 +153,7 @@ def its_own_records_and_those_of_urllib3_are_ignored(stream: Stream) -> None:
     try:
         logging.getLogger("heartbeat_stream").error("own")
         logging.getLogger("urllib3.connectionpool").error("of the network")
-        # It logs at DEBUG what it sends; so does urllib3 when this handler delivers.
+        # urllib3 logs each request at DEBUG, also those of this handler.
         urllib3.PoolManager().request("GET", stream.url, retries=False)
         logging.getLogger("urllib3x").error("of somebody else")
         handler.flush()
@@ -165,7 +165,7 @@ def its_own_records_and_those_of_urllib3_are_ignored(stream: Stream) -> None:
     assert stream.by("logger") == {("urllib3x",): 1}
 
 
-def a_record_that_comes_late_keeps_its_time(gate: Gate, log: Log) -> None:
+def a_late_record_keeps_its_time(gate: Gate, log: Log) -> None:
     handler = log.to(HeartbeatHandler(gate.url))
     record = logging.makeLogRecord({"name": "late", "levelno": logging.ERROR, "created": 1792540800.1239})
     log.logger.handle(record)
@@ -173,7 +173,7 @@ def a_record_that_comes_late_keeps_its_time(gate: Gate, log: Log) -> None:
     assert gate.points[0]["t"] == 1792540800.124
 
 
-def what_is_logged_on_the_thread_that_delivers_is_no_point(stream: Stream, log: Log) -> None:
+def records_of_the_delivering_thread_are_ignored(stream: Stream, log: Log) -> None:
     handler = log.to(HeartbeatHandler(stream.url, flush_interval=0.02))
 
     def loud() -> list[dict[str, float]]:
@@ -181,19 +181,19 @@ def what_is_logged_on_the_thread_that_delivers_is_no_point(stream: Stream, log: 
         return []
 
     handler._sender.add_source(loud)
-    for told in (1, 2):
+    for count in (1, 2):
         log.logger.error("bad")
-        eventually(lambda told=told: handler.statistics().accepted >= told)  # type: ignore[misc]
+        eventually(lambda count=count: handler.statistics().accepted >= count)  # type: ignore[misc]
     numbers = handler.statistics()
     assert (numbers.accepted, numbers.queued) == (2, 0)
 
 
-def who_holds_its_lock_does_not_stop_the_delivery(worker: Worker) -> None:
+def holding_the_handlers_lock_does_not_block_delivery(worker: Worker) -> None:
     handler = HeartbeatHandler(f"{worker.origin}/v1/streams/{'a' * 32}", "WARNING")
     logging.getLogger().addHandler(handler)
     handler.acquire()
     try:
-        # The answer is a refusal, of which the thread that delivers warns.
+        # The response is a refusal, which the delivering thread logs.
         for _ in range(2):
             logging.getLogger("tests").error("bad")
             assert handler._sender.flush(5.0)
@@ -204,10 +204,10 @@ def who_holds_its_lock_does_not_stop_the_delivery(worker: Worker) -> None:
     assert handler.statistics().rejected == 2
 
 
-def what_is_logged_while_a_record_is_handled_is_no_point(stream: Stream, log: Log) -> None:
+def records_logged_while_handling_a_record_are_ignored(stream: Stream, log: Log) -> None:
     class Loud:
         def __str__(self) -> str:
-            log.logger.error("while it is made a text")
+            log.logger.error("while it is converted")
             return "loud"
 
     handler = log.to(HeartbeatHandler(stream.url, extras=["given"]))
@@ -217,22 +217,20 @@ def what_is_logged_while_a_record_is_handled_is_no_point(stream: Stream, log: Lo
     assert stream.by("given") == {("loud",): 1, ("",): 1}
 
 
-def a_record_that_fails_is_told_by_logging_and_not_raised(
-    stream: Stream, log: Log, capsys: pytest.CaptureFixture[str]
-) -> None:
+def a_failing_record_is_reported_and_not_raised(stream: Stream, log: Log, capsys: pytest.CaptureFixture[str]) -> None:
     class Broken:
         def __str__(self) -> str:
-            raise RuntimeError("no text")
+            raise RuntimeError("no string")
 
     handler = log.to(HeartbeatHandler(stream.url, extras=["given"]))
     log.logger.error("first", extra={"given": Broken()})
-    assert "no text" in capsys.readouterr().err
+    assert "no string" in capsys.readouterr().err
     log.logger.error("second")
     handler.flush()
     assert stream.total() == 1
 
 
-def a_queue_handler_before_it_changes_nothing_but_the_exceptions_class(stream: Stream, log: Log) -> None:
+def a_queue_handler_in_front_loses_only_the_exceptions_class(stream: Stream, log: Log) -> None:
     handler = HeartbeatHandler(stream.url)
     records: queue.SimpleQueue[logging.LogRecord] = queue.SimpleQueue()
     listener = logging.handlers.QueueListener(records, handler, respect_handler_level=True)

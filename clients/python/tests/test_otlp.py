@@ -1,4 +1,4 @@
-"""The OpenTelemetry SDK and its exporter, unmodified, write to the real Worker."""
+"""The unmodified OpenTelemetry SDKs and their exporters write to the real Worker."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TIMES = 100
 
 
 class Program:
-    """One that measures itself; set up by its environment, as they are."""
+    """A program that uses the SDK, configured by environment variables."""
 
     def __init__(self) -> None:
         self.answers: list[requests.Response] = []
@@ -57,7 +57,7 @@ StartAt = Callable[..., Program]
 
 @pytest.fixture
 def start_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[StartAt]:
-    """Starts programs that export below a URL, with these settings."""
+    """Starts programs that export to a stream's URL, with the given settings."""
     started: list[Program] = []
 
     def start(url: str, **settings: str) -> Program:
@@ -73,7 +73,7 @@ def start_at(monkeypatch: pytest.MonkeyPatch) -> Iterator[StartAt]:
 
 
 def use(program: Program) -> None:
-    """Measures something of each kind, and exports several times."""
+    """Records each kind of measurement, and exports several times."""
     meter, observed = program.meter, iter(range(1, 100))
     hits, open_carts = meter.create_counter("hits"), meter.create_up_down_counter("carts")
     took, size, depth = meter.create_histogram("took"), meter.create_histogram("size"), meter.create_gauge("depth")
@@ -90,7 +90,7 @@ def use(program: Program) -> None:
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
-def what_the_sdk_of_pypi_measures_adds_up(stream: Stream, start_at: StartAt, compression: str) -> None:
+def measurements_of_the_python_sdk_add_up(stream: Stream, start_at: StartAt, compression: str) -> None:
     program = start_at(stream.url, METRICS_TEMPORALITY_PREFERENCE="delta", COMPRESSION=compression)
     use(program)
     assert {answer.status_code for answer in program.answers} == {200}
@@ -112,13 +112,13 @@ def what_the_sdk_of_pypi_measures_adds_up(stream: Stream, start_at: StartAt, com
     assert stream.total("count", where="metric=hits") == 3 * ROUNDS
     assert stream.total("sum", where="metric=bytes") == pytest.approx(1_000 * (ROUNDS + 1), rel=1e-12)
     assert stream.total("ratio", where="metric=took") == pytest.approx((TIMES - 1) / 2)
-    # A sum that goes up and down, and a gauge, tell their level.
+    # An up-down counter and a gauge report their level.
     assert (stream.total("min", where="metric=carts"), stream.total("max", where="metric=carts")) == (3, 3 * ROUNDS)
     assert (stream.total("min", where="metric=depth"), stream.total("max", where="metric=depth")) == (10, 10 * ROUNDS)
     assert set(stream.by("service.name", "service.instance.id", "telemetry.sdk.name")) == {("shop", "", "")}
 
 
-def an_export_whose_answer_is_lost_counts_once(gate: Gate, stream: Stream, start_at: StartAt) -> None:
+def an_export_whose_response_is_lost_counts_once(gate: Gate, stream: Stream, start_at: StartAt) -> None:
     gate.faults = [Fault(True, None), Fault(True, (503, {})), Fault(True, (0, {}))]
     program = start_at(gate.url, METRICS_TEMPORALITY_PREFERENCE="delta", COMPRESSION="gzip")
     program.meter.create_counter("hits").add(7)
@@ -128,7 +128,7 @@ def an_export_whose_answer_is_lost_counts_once(gate: Gate, stream: Stream, start
     assert stream.total("sum") == 7
 
 
-def by_default_an_export_is_told_what_to_set_and_the_rest_is_kept(
+def cumulative_exports_are_told_which_setting_to_change(
     stream: Stream, start_at: StartAt, caplog: pytest.LogCaptureFixture
 ) -> None:
     program = start_at(stream.url)
@@ -144,10 +144,10 @@ def by_default_an_export_is_told_what_to_set_and_the_rest_is_kept(
     program.meter.create_histogram("took").record(1)
     program.export()
     response = ExportMetricsServiceResponse.FromString(program.answers[1].content)
-    # The third is how long the SDK took to collect them.
+    # The third is the SDK's own measurement of how long the collection took.
     assert (program.answers[1].status_code, response.partial_success.rejected_data_points) == (200, 3)
     check(response.partial_success.error_message)
-    # This exporter does not tell what it is told in a success.
+    # This exporter does not log the message of a successful response.
     assert caplog.messages == []
     assert stream.by("metric") == {("depth",): 5}
 
@@ -157,7 +157,7 @@ def check(message: str) -> None:
         assert part in message
 
 
-def of_two_programs_none_takes_the_others_numbers(stream: Stream, start_at: StartAt) -> None:
+def two_programs_do_not_mix_their_numbers(stream: Stream, start_at: StartAt) -> None:
     settings: dict[str, Any] = {"METRICS_TEMPORALITY_PREFERENCE": "delta"}
     programs = [start_at(stream.url, **settings) for _ in range(2)]
     for program in programs:
@@ -168,7 +168,7 @@ def of_two_programs_none_takes_the_others_numbers(stream: Stream, start_at: Star
 
 
 @pytest.mark.parametrize("compression", ["none", "gzip"])
-def what_the_sdk_of_npm_measures_adds_up(stream: Stream, compression: str) -> None:
+def measurements_of_the_npm_sdk_add_up(stream: Stream, compression: str) -> None:
     count = 300
     settings = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": f"{stream.url}/otlp",
@@ -187,7 +187,7 @@ def what_the_sdk_of_npm_measures_adds_up(stream: Stream, compression: str) -> No
     assert stream.total("ratio", where="metric=npm.depth") == 12
 
 
-def the_programs_of_the_document_write(stream: Stream) -> None:
+def the_programs_in_the_document_write(stream: Stream) -> None:
     document = (ROOT / "docs/otlp.md").read_text(encoding="utf-8")
 
     def block(language: str) -> str:

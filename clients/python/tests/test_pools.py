@@ -1,4 +1,4 @@
-"""Processes that end by `os._exit`, past what Python does at its end: workers of pools deliver before."""
+"""Workers of pools end by `os._exit`, which skips Python's work at exit: they deliver before."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 
 
 class Celery:
-    """A worker of Celery with its prefork pool, whose broker is a folder."""
+    """A Celery worker with a prefork pool, whose broker is a folder."""
 
     def __init__(self, stream: Stream, folder: Path, *options: str) -> None:
         self._env = {**os.environ, "STREAM": stream.url, "BROKER": str(folder)}
@@ -52,7 +52,7 @@ class Celery:
         subprocess.run(command, cwd=HERE, env=self._env, check=True, timeout=60.0)
 
     def end(self) -> None:
-        """Its tasks end first."""
+        """Shuts down after the current tasks."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
             self._process.wait(60.0)
@@ -72,7 +72,7 @@ def celery(stream: Stream, folder: Path, request: pytest.FixtureRequest) -> Iter
 
 
 @pytest.mark.parametrize("celery", [("--max-tasks-per-child=1",)], indirect=True)
-def the_workers_of_celery_deliver_before_they_are_replaced(celery: Celery, stream: Stream) -> None:
+def celery_workers_deliver_before_they_are_replaced(celery: Celery, stream: Stream) -> None:
     celery.call("work", 6)
     eventually(lambda: stream.total() == 12, 90.0)
     assert stream.by("exception", where="exception=LookupError") == {("LookupError",): 6}
@@ -80,16 +80,16 @@ def the_workers_of_celery_deliver_before_they_are_replaced(celery: Celery, strea
 
 
 @pytest.mark.parametrize("celery", [("--loglevel=INFO",)], indirect=True)
-def a_worker_of_celery_delivers_when_all_end(celery: Celery, stream: Stream, folder: Path) -> None:
+def a_celery_worker_delivers_at_shutdown(celery: Celery, stream: Stream, folder: Path) -> None:
     celery.call("work", 3)
-    # None is replaced, so nothing comes before the interval of a minute is over, or all end.
+    # No worker is replaced, so nothing is sent before the interval of a minute ends, or the pool does.
     eventually(lambda: (folder / "log").read_text().count("succeeded in") == 3, 90.0)
     assert stream.total() == 0
     celery.end()
     assert stream.total() == 6
 
 
-def the_processes_of_billiard_deliver_at_their_end(stream: Stream) -> None:
+def billiard_processes_deliver_at_their_end(stream: Stream) -> None:
     programs.run(
         """
         import sys
@@ -109,7 +109,7 @@ def the_processes_of_billiard_deliver_at_their_end(stream: Stream) -> None:
     assert stream.by("method", "exception") == {("billiard", "ValueError"): 2}
 
 
-def the_processes_of_an_executor_and_of_a_pool_that_is_closed_deliver_at_their_end(stream: Stream) -> None:
+def executors_and_closed_pools_deliver_at_their_end(stream: Stream) -> None:
     programs.run(
         """
         import sys
@@ -130,7 +130,7 @@ def the_processes_of_an_executor_and_of_a_pool_that_is_closed_deliver_at_their_e
     assert stream.by("method") == {("executor",): 4, ("pool",): 4}
 
 
-def a_process_that_calls_os_exit_delivers_what_it_flushes_or_closes(stream: Stream) -> None:
+def os_exit_loses_only_points_not_flushed_or_closed(stream: Stream) -> None:
     programs.run(
         """
         import os, sys
@@ -149,10 +149,10 @@ def a_process_that_calls_os_exit_delivers_what_it_flushes_or_closes(stream: Stre
         """,
         stream.url,
     )
-    assert stream.by("ends") == {("flush",): 1, ("close",): 1}, "docs/python.md says that the third is lost"
+    assert stream.by("ends") == {("flush",): 1, ("close",): 1}, "as PROTOCOL.md says, the third is lost"
 
 
-def sigterm_ends_a_program_at_once_unless_it_says_otherwise(stream: Stream) -> None:
+def sigterm_loses_points_unless_a_handler_exits(stream: Stream) -> None:
     program = """
         import os, signal, sys
         from heartbeat_stream import Client
@@ -164,4 +164,4 @@ def sigterm_ends_a_program_at_once_unless_it_says_otherwise(stream: Stream) -> N
         """
     programs.run(program, stream.url, "exits")
     programs.run(program, stream.url, "dies", status=-signal.SIGTERM)
-    assert stream.by("how") == {("exits",): 1}, "docs/python.md says that the other is lost"
+    assert stream.by("how") == {("exits",): 1}, "as PROTOCOL.md says, the other is lost"

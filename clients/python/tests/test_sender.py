@@ -1,4 +1,4 @@
-"""What is put arrives once, whatever the network does, and the caller never waits."""
+"""Points arrive once, whatever the network does, and the caller never waits."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gate import Fault, Gate
 from worker import Stream, Worker
 
 from heartbeat_stream import Sender
-from heartbeat_stream._batch import KEY_REMEMBERED_S, Batch
+from heartbeat_stream._queue import KEY_REMEMBERED_S, Batch
 from heartbeat_stream._transport import Answer, Verdict, judge
 
 SenderTo = Callable[..., Sender]
@@ -31,12 +31,12 @@ def a_point_arrives_as_it_was_put(stream: Stream, sender_to: SenderTo) -> None:
     assert (numbers.accepted, numbers.queued, numbers.requests) == (1, 0, 1)
 
 
-def a_point_goes_by_itself_after_the_flush_interval(stream: Stream, sender_to: SenderTo) -> None:
+def a_point_is_sent_after_the_flush_interval(stream: Stream, sender_to: SenderTo) -> None:
     sender_to(stream.url).put({"n": 1})
     eventually(lambda: stream.total() == 1)
 
 
-def many_points_go_in_few_gzipped_requests_on_one_connection(gate: Gate, stream: Stream, sender_to: SenderTo) -> None:
+def many_points_take_few_gzipped_requests_on_one_connection(gate: Gate, stream: Stream, sender_to: SenderTo) -> None:
     sender = sender_to(gate.url)
     for n in range(12_000):
         sender.put({"n": 1, "v": {"worker": str(n % 8)}})
@@ -52,7 +52,7 @@ def many_points_go_in_few_gzipped_requests_on_one_connection(gate: Gate, stream:
     assert gate.requests[0].headers["User-Agent"].startswith("heartbeat_stream/")
 
 
-def a_batch_stays_below_the_bytes_that_the_server_takes(gate: Gate, stream: Stream, sender_to: SenderTo) -> None:
+def a_batch_stays_below_the_servers_byte_limit(gate: Gate, stream: Stream, sender_to: SenderTo) -> None:
     sender = sender_to(gate.url)
     labels = {f"label{at}": "é" * 100 for at in range(16)}
     for _ in range(500):
@@ -75,7 +75,7 @@ def points_keep_the_time_when_they_were_put(gate: Gate, sender_to: SenderTo) -> 
     assert second["t"] == 1792540800.25
 
 
-def a_batch_whose_answer_is_lost_counts_once(gate: Gate, stream: Stream, sender_to: SenderTo) -> None:
+def a_batch_whose_response_is_lost_counts_once(gate: Gate, stream: Stream, sender_to: SenderTo) -> None:
     gate.faults = [Fault(True, None), Fault(True, (502, {})), Fault(True, None)]
     sender = sender_to(gate.url)
     for _ in range(10):
@@ -88,19 +88,19 @@ def a_batch_whose_answer_is_lost_counts_once(gate: Gate, stream: Stream, sender_
     assert (numbers.accepted, numbers.retries, numbers.may_be_doubled) == (10, 3, 0)
 
 
-def a_key_that_may_be_forgotten_is_known_as_such() -> None:
+def a_batch_knows_when_its_key_may_be_forgotten() -> None:
     batch = Batch([b'{"n":1}'])
-    assert not batch.may_double(1e6)
-    batch.was_unsure(100.0)
-    batch.was_unsure(500.0)
-    assert not batch.may_double(100.0 + KEY_REMEMBERED_S)
-    assert batch.may_double(100.1 + KEY_REMEMBERED_S)
+    assert not batch.may_be_doubled(1e6)
+    batch.mark_unsure(100.0)
+    batch.mark_unsure(500.0)
+    assert not batch.may_be_doubled(100.0 + KEY_REMEMBERED_S)
+    assert batch.may_be_doubled(100.1 + KEY_REMEMBERED_S)
 
 
-def what_is_repeated_beyond_the_servers_memory_is_counted(
+def batches_repeated_after_their_key_expired_are_counted(
     gate: Gate, sender_to: SenderTo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("heartbeat_stream._batch.KEY_REMEMBERED_S", 0.2)
+    monkeypatch.setattr("heartbeat_stream._queue.KEY_REMEMBERED_S", 0.2)
     gate.faults = [Fault(True, None)] + [Fault(False, (429, {}))] * 3
     sender = sender_to(gate.url, backoff=0.2)
     sender.put({"n": 1})
@@ -109,8 +109,8 @@ def what_is_repeated_beyond_the_servers_memory_is_counted(
     assert sender.statistics().may_be_doubled == 2
 
 
-def what_surely_did_not_arrive_is_never_doubled(sender_to: SenderTo, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("heartbeat_stream._batch.KEY_REMEMBERED_S", 0.0)
+def a_batch_that_never_arrived_is_not_counted_as_doubled(sender_to: SenderTo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("heartbeat_stream._queue.KEY_REMEMBERED_S", 0.0)
     sender = sender_to("http://127.0.0.1:9/v1/streams/gone")
     sender.put({"n": 1})
     eventually(lambda: sender.statistics().retries > 2)
@@ -134,15 +134,15 @@ def what_surely_did_not_arrive_is_never_doubled(sender_to: SenderTo, monkeypatch
         (522, "", Verdict.UNSURE),
     ],
 )
-def each_answer_says_what_became_of_the_batch(status: int, slug: str, verdict: Verdict) -> None:
+def each_status_has_its_verdict(status: int, slug: str, verdict: Verdict) -> None:
     assert judge(status, {"type": f"https://HOST/problems#{slug}", "accepted": 5}, "3", 5).verdict is verdict
 
 
-def a_good_answer_without_a_count_is_somebody_elses() -> None:
+def a_success_without_a_count_is_unsure() -> None:
     assert judge(200, {}, None, 5).verdict is Verdict.UNSURE
 
 
-def retry_after_has_two_forms_and_a_bound() -> None:
+def retry_after_has_two_forms_and_a_limit() -> None:
     assert judge(503, {}, "7", 1).retry_after_s == 7
     assert judge(503, {}, "Fri, 01 Jan 2100 00:00:00 GMT", 1).retry_after_s == 600
     assert judge(503, {}, "soon", 1).retry_after_s is None
@@ -150,7 +150,7 @@ def retry_after_has_two_forms_and_a_bound() -> None:
 
 
 @pytest.mark.parametrize("scheme", ["", "http://"])
-def the_environments_proxy_is_used_unless_it_says_otherwise(
+def the_environments_proxy_and_no_proxy_are_obeyed(
     scheme: str, gate: Gate, sender_to: SenderTo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("http_proxy", f"{scheme}127.0.0.1:{gate.port}")
@@ -166,7 +166,7 @@ def the_environments_proxy_is_used_unless_it_says_otherwise(
     assert direct.flush()
 
 
-def without_a_thread_points_are_kept_and_close_delivers_them(
+def close_delivers_even_if_no_thread_can_start(
     stream: Stream, sender_to: SenderTo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sender = sender_to(stream.url)
@@ -181,7 +181,7 @@ def without_a_thread_points_are_kept_and_close_delivers_them(
     assert stream.total() == 1
 
 
-def retry_after_is_waited_for_also_when_somebody_is_in_a_hurry(gate: Gate, stream: Stream, sender_to: SenderTo) -> None:
+def retry_after_is_obeyed_even_during_flush(gate: Gate, stream: Stream, sender_to: SenderTo) -> None:
     gate.faults = [Fault(False, (429, {"Retry-After": "1"}))]
     sender = sender_to(gate.url)
     sender.put({"n": 1})
@@ -194,7 +194,50 @@ def retry_after_is_waited_for_also_when_somebody_is_in_a_hurry(gate: Gate, strea
     assert stream.total() == 1
 
 
-def what_the_server_refuses_is_not_repeated_and_told_once(
+def retry_after_is_followed_by_the_backoff(gate: Gate, sender_to: SenderTo) -> None:
+    gate.faults = [Fault(False, (429, {"Retry-After": "1"})), Fault(False, (202, {}))]
+    # The backoff adds half to all of a second.
+    sender = sender_to(gate.url, backoff=1.0, backoff_max=1.0)
+    sender.put({"n": 1})
+    eventually(lambda: len(gate.requests) == 2)
+    first, second = gate.requests
+    assert second.at - first.at >= 1.5
+
+
+def attempts_are_apart_by_the_backoff(gate: Gate, sender_to: SenderTo) -> None:
+    gate.faults = [Fault(False, (503, {})), Fault(False, (503, {})), Fault(False, (202, {}))]
+    sender = sender_to(gate.url, backoff=0.3, backoff_max=1.0)
+    sender.put({"n": 1})
+    eventually(lambda: len(gate.requests) == 3)
+    first, second, third = gate.requests
+    assert second.at - first.at >= 0.15
+    assert third.at - second.at >= 0.3
+
+
+def the_backoff_doubles_up_to_its_maximum(sender_to: SenderTo, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[tuple[float, float]] = []
+
+    def draw(least: float, most: float) -> float:
+        drawn.append((least, most))
+        return 0.0
+
+    monkeypatch.setattr("random.uniform", draw)
+    sender = sender_to("http://127.0.0.1:9/v1/streams/gone", backoff=0.5, backoff_max=3.0)
+    sender.put({"n": 1})
+    eventually(lambda: len(drawn) >= 5)
+    assert drawn[:5] == [(0.25, 0.5), (0.5, 1.0), (1.0, 2.0), (1.5, 3.0), (1.5, 3.0)]
+
+
+def flush_shortens_the_wait_between_attempts(gate: Gate, stream: Stream, sender_to: SenderTo) -> None:
+    gate.faults = [Fault(False, (503, {}))]
+    sender = sender_to(gate.url, backoff=60.0, backoff_max=60.0)
+    sender.put({"n": 1})
+    eventually(lambda: gate.requests)
+    assert sender.flush(20.0)
+    assert stream.total() == 1
+
+
+def a_refused_batch_is_not_repeated_and_logged_once(
     worker: Worker, sender_to: SenderTo, caplog: pytest.LogCaptureFixture
 ) -> None:
     forged = f"{worker.origin}/v1/streams/{'a' * 32}"
@@ -204,13 +247,13 @@ def what_the_server_refuses_is_not_repeated_and_told_once(
         assert sender.flush()
     numbers = sender.statistics()
     assert (numbers.requests, numbers.rejected, numbers.accepted) == (2, 2, 0)
-    told = [record for record in caplog.records if record.name == "heartbeat_stream"]
-    assert len(told) == 1
-    assert "404" in told[0].getMessage()
-    assert "aaaa" not in told[0].getMessage(), "who has the id can write, so it is in no log"
+    logged = [record for record in caplog.records if record.name == "heartbeat_stream"]
+    assert len(logged) == 1
+    assert "404" in logged[0].getMessage()
+    assert "aaaa" not in logged[0].getMessage(), "whoever knows the ID can write, so it must not be logged"
 
 
-def bad_points_are_counted_and_good_ones_stay(
+def invalid_points_are_counted_and_valid_ones_kept(
     stream: Stream, sender_to: SenderTo, caplog: pytest.LogCaptureFixture
 ) -> None:
     sender = sender_to(stream.url)
@@ -224,7 +267,7 @@ def bad_points_are_counted_and_good_ones_stay(
     assert "rejected 2 of 3" in caplog.text
 
 
-def what_is_no_json_is_dropped_and_counted(stream: Stream, sender_to: SenderTo) -> None:
+def points_that_are_not_json_are_dropped_and_counted(stream: Stream, sender_to: SenderTo) -> None:
     sender = sender_to(stream.url)
     for bad in (
         {"n": float("nan")},
@@ -237,7 +280,7 @@ def what_is_no_json_is_dropped_and_counted(stream: Stream, sender_to: SenderTo) 
     assert sender.statistics().dropped == 4
 
 
-def a_caller_never_waits_for_a_server_that_does_not_answer(gate: Gate, stream: Stream, sender_to: SenderTo) -> None:
+def a_caller_never_waits_for_a_silent_server(gate: Gate, stream: Stream, sender_to: SenderTo) -> None:
     until = threading.Event()
     gate.faults = [Fault(True, (0, {}), until)]
     sender = sender_to(gate.url, queue_points=1_000)
@@ -245,8 +288,8 @@ def a_caller_never_waits_for_a_server_that_does_not_answer(gate: Gate, stream: S
     eventually(lambda: gate.requests)
     began = time.perf_counter()
     taken = sum(sender.put({"n": 1}) for _ in range(3_000))
-    assert time.perf_counter() - began < 5.0, "the answer does not come for longer"
-    assert taken == 999, "the one on its way counts too"
+    assert time.perf_counter() - began < 5.0, "the gate holds the response for longer"
+    assert taken == 999, "the point in flight counts too"
     numbers = sender.statistics()
     assert (numbers.queued, numbers.dropped) == (1_000, 2_001)
     until.set()
@@ -254,7 +297,7 @@ def a_caller_never_waits_for_a_server_that_does_not_answer(gate: Gate, stream: S
     assert stream.total() == 1_000
 
 
-def what_was_answered_leaves_room_for_as_much(stream: Stream, sender_to: SenderTo) -> None:
+def answered_points_free_their_room_in_the_queue(stream: Stream, sender_to: SenderTo) -> None:
     sender = sender_to(stream.url, queue_points=10, flush_interval=60.0)
     for _ in range(3):
         assert all(sender.put({"n": 1}) for _ in range(10))
@@ -263,15 +306,13 @@ def what_was_answered_leaves_room_for_as_much(stream: Stream, sender_to: SenderT
     assert stream.total() == 30
 
 
-def the_bound_in_bytes_holds(sender_to: SenderTo) -> None:
+def the_queue_is_bounded_in_bytes(sender_to: SenderTo) -> None:
     sender = sender_to("http://127.0.0.1:9/v1/streams/gone", queue_bytes=1_000)
     taken = sum(sender.put({"n": 1, "t": 1, "v": {"a": "b" * 74}}) for _ in range(20))
     assert taken == 10
 
 
-def a_server_that_is_gone_and_comes_back_misses_nothing_and_doubles_nothing(
-    tmp_path: Path, sender_to: SenderTo, caplog: pytest.LogCaptureFixture
-) -> None:
+def an_outage_loses_and_doubles_nothing(tmp_path: Path, sender_to: SenderTo, caplog: pytest.LogCaptureFixture) -> None:
     worker = Worker(tmp_path)
     worker.start()
     stream = worker.new_stream()
@@ -296,7 +337,7 @@ def a_server_that_is_gone_and_comes_back_misses_nothing_and_doubles_nothing(
         worker.stop()
 
 
-def a_listener_that_closes_and_opens_again_is_found(stream: Stream, sender_to: SenderTo) -> None:
+def a_listener_that_reopens_is_found(stream: Stream, sender_to: SenderTo) -> None:
     gate = Gate(stream)
     sender = sender_to(gate.url)
     sender.put({"n": 1})
@@ -310,7 +351,7 @@ def a_listener_that_closes_and_opens_again_is_found(stream: Stream, sender_to: S
     assert stream.total() == 2
 
 
-def threads_put_at_the_same_time_and_nothing_is_lost(stream: Stream, sender_to: SenderTo) -> None:
+def threads_lose_no_points(stream: Stream, sender_to: SenderTo) -> None:
     sender = sender_to(stream.url)
     threads = [
         threading.Thread(target=lambda: [sender.put({"n": 1}) for _ in range(2_000)], daemon=True) for _ in range(8)
@@ -324,13 +365,22 @@ def threads_put_at_the_same_time_and_nothing_is_lost(stream: Stream, sender_to: 
     assert sender.statistics().accepted == 16_000
 
 
-def close_delivers_and_takes_no_more(stream: Stream, sender_to: SenderTo) -> None:
+def close_delivers_and_takes_no_more_points(stream: Stream, sender_to: SenderTo) -> None:
     sender = sender_to(stream.url, flush_interval=60.0)
     sender.put({"n": 1})
     sender.close()
     assert not sender.put({"n": 1})
     assert stream.total() == 1
     assert sender.statistics().dropped == 1
+
+
+def close_closes_the_connection(gate: Gate, sender_to: SenderTo) -> None:
+    sender = sender_to(gate.url)
+    sender.put({"n": 1})
+    assert sender.flush()
+    assert gate.closed == 0
+    sender.close()
+    eventually(lambda: gate.closed == 1)
 
 
 def close_gives_up_in_time(sender_to: SenderTo, caplog: pytest.LogCaptureFixture) -> None:
@@ -340,13 +390,11 @@ def close_gives_up_in_time(sender_to: SenderTo, caplog: pytest.LogCaptureFixture
         began = time.monotonic()
         sender.close(0.5)
         sender.close(60.0)
-        assert time.monotonic() - began < 5.0, "the time for it is over"
+        assert time.monotonic() - began < 5.0, "the first deadline holds"
     assert "1 points" in caplog.text
 
 
-def a_name_that_is_looked_up_for_ever_holds_nobody_up_at_exit(
-    sender_to: SenderTo, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def a_hanging_request_does_not_delay_close(sender_to: SenderTo, monkeypatch: pytest.MonkeyPatch) -> None:
     until = threading.Event()
 
     def hangs(*_: object) -> Answer:
@@ -364,14 +412,14 @@ def a_name_that_is_looked_up_for_ever_holds_nobody_up_at_exit(
     until.set()
 
 
-def a_destructor_that_puts_while_its_thread_puts_does_not_hang(stream: Stream, sender_to: SenderTo) -> None:
+def a_destructor_may_put_while_its_thread_puts(stream: Stream, sender_to: SenderTo) -> None:
     sender = sender_to(stream.url)
     with sender._changed:
         sender.put({"n": 1})
     assert sender.flush()
 
 
-def a_source_that_fails_is_told_and_others_still_deliver(
+def a_failing_source_is_logged_and_others_deliver(
     stream: Stream, sender_to: SenderTo, caplog: pytest.LogCaptureFixture
 ) -> None:
     sender = sender_to(stream.url)
@@ -386,18 +434,18 @@ def a_source_that_fails_is_told_and_others_still_deliver(
     assert "a source of points failed" in caplog.text
 
 
-def an_address_that_is_none_is_refused_without_being_told() -> None:
+def an_invalid_address_is_refused_without_being_shown() -> None:
     for bad in ("", "host/v1/streams/secret", "ftp://host/v1/streams/secret", "https://host/streams/secret"):
-        with pytest.raises(ValueError, match="stream_url") as told:
+        with pytest.raises(ValueError, match="stream_url") as raised:
             Sender(bad)
-        assert "secret" not in str(told.value)
+        assert "secret" not in str(raised.value)
     for bad in ("https://host/v1/streams/a?key=secret", "https://u:secret@host/v1/streams/a"):
         with pytest.raises(ValueError, match="password, query"):
             Sender(bad)
     assert Sender(" https://host:8443/v1/streams/a/ ")._address.points == "https://host:8443/v1/streams/a/points"
-    with pytest.raises(ValueError, match="above 0"):
+    with pytest.raises(ValueError, match="at least 1"):
         Sender("https://host/v1/streams/a", queue_points=0)
 
 
-def its_own_warnings_are_on_its_own_logger() -> None:
+def the_packages_logger_has_no_level_of_its_own() -> None:
     assert logging.getLogger("heartbeat_stream").level == logging.NOTSET

@@ -28,7 +28,7 @@ RelayTo = Callable[..., Relay]
 
 @pytest.fixture
 def relay_to() -> Iterator[RelayTo]:
-    """Makes relays, and ends them."""
+    """Makes relays, and kills them after the test."""
     made: list[Relay] = []
 
     def make(url: str, *options: str, **timing: float) -> Relay:
@@ -43,7 +43,7 @@ TIMES = 900
 
 
 def use(client: Any, after_each: Callable[[int], object] = lambda _: None) -> None:
-    """What an application does with a statsd client."""
+    """Writes with a statsd client as an application does."""
     for at in range(TIMES):
         client.incr("hits")
         client.incr(f"page.{at % 10}", at)
@@ -59,7 +59,7 @@ def use(client: Any, after_each: Callable[[int], object] = lambda _: None) -> No
 
 
 def check(stream: Stream) -> None:
-    """Whether the stream has exactly that."""
+    """Checks that the stream has exactly what `use` wrote."""
     by_metric = stream.by("metric", "type")
     pages = {f"page.{digit}": sum(range(digit, TIMES, 10)) for digit in range(10)}
     assert {metric: by_metric[metric, "counter"] for metric in ("hits", *pages)} == {"hits": TIMES - 10, **pages}
@@ -70,7 +70,7 @@ def check(stream: Stream) -> None:
 
 
 @pytest.mark.parametrize("protocol", ["udp", "tcp", "pipeline"])
-def the_statsd_client_of_pypi_writes_through_the_relay(worker: Worker, relay_to: RelayTo, protocol: str) -> None:
+def the_python_statsd_client_writes_through_the_relay(worker: Worker, relay_to: RelayTo, protocol: str) -> None:
     stream = worker.new_stream(distinct=["member"])
     relay = relay_to(stream.url)
     if protocol == "tcp":
@@ -78,7 +78,7 @@ def the_statsd_client_of_pypi_writes_through_the_relay(worker: Worker, relay_to:
         use(client)
         client.close()
     elif protocol == "udp":
-        # Where the kernel keeps only some hundred datagrams, as it does for most, and nobody has time to receive them.
+        # By default the kernel keeps only some hundred datagrams, so wait until they are received.
         def wait(times: int) -> None:
             if times % 75 == 0:
                 eventually(lambda: relay.numbers().get("datagrams", 0) >= 3 * times)
@@ -101,7 +101,7 @@ def the_statsd_client_of_pypi_writes_through_the_relay(worker: Worker, relay_to:
 
 
 @pytest.mark.parametrize("protocol", ["udp", "tcp"])
-def the_statsd_client_of_npm_writes_through_the_relay(worker: Worker, relay_to: RelayTo, protocol: str) -> None:
+def the_npm_statsd_client_writes_through_the_relay(worker: Worker, relay_to: RelayTo, protocol: str) -> None:
     stream = worker.new_stream(distinct=["member"])
     relay = relay_to(stream.url, "--label", "host=web-1")
     node = shutil.which("node", path=f"{ROOT / 'node_modules/.bin'}{os.pathsep}{os.environ['PATH']}")
@@ -123,11 +123,9 @@ def the_statsd_client_of_npm_writes_through_the_relay(worker: Worker, relay_to: 
     assert stream.by("type", where="metric=npm.share") == {("distribution",): 0.5}
 
 
-@pytest.mark.parametrize("said", [(), ("--signed-gauges", "change"), ("--signed-gauges", "set")])
-def a_negative_gauge_of_each_client_is_what_the_option_says(
-    stream: Stream, relay_to: RelayTo, said: tuple[str, ...]
-) -> None:
-    relay = relay_to(stream.url, *said)
+@pytest.mark.parametrize("options", [(), ("--signed-gauges", "change"), ("--signed-gauges", "set")])
+def the_option_decides_what_a_negative_gauge_means(stream: Stream, relay_to: RelayTo, options: tuple[str, ...]) -> None:
+    relay = relay_to(stream.url, *options)
     of_datadog = DogStatsd("127.0.0.1", relay.port, disable_telemetry=True, origin_detection_enabled=False)
     of_statsd = statsd.StatsClient("127.0.0.1", relay.port)
     for _ in range(3):
@@ -139,11 +137,11 @@ def a_negative_gauge_of_each_client_is_what_the_option_says(
     subprocess.run([str(node), script, str(relay.port)], check=True, timeout=30.0)
     relay.await_numbers(lines=9 + 3 + 3)
     assert relay.end() == 0
-    sets = said[-1:] == ("set",)
+    sets = options[-1:] == ("set",)
     assert stream.by("metric", agg="min") == {
         ("datadog",): -3 if sets else -9,
         ("untagged",): -3 if sets else -9,
-        # It sends a 0 before, which is right both ways.
+        # This client sends a 0 first, which is right for both options.
         ("statsd",): -3,
         ("hot-shots",): -3 if sets else -9,
     }
@@ -157,7 +155,7 @@ def many_equal_datagrams_become_few_points_and_requests(gate: Gate, stream: Stre
     assert relay.end() == 0
     assert len(gate.requests) == 1
     assert len(gate.points) == 6
-    # Where its period reaches over a step, a point is spread over two, and their sum is exact but for the last digit.
+    # A point whose period spans two steps is spread over both, so their sum may differ in the last digit.
     assert stream.by("metric") == pytest.approx({("hits",): 50_000, ("pages",): sum(range(100)) * 500}, rel=1e-12)
     assert all(0 < point["p"] < 60 for point in gate.points)
     assert stream.total("ratio", where="metric=hits", step=86400) == pytest.approx(1)
@@ -175,7 +173,7 @@ def a_relay_puts_each_interval_into_its_own_step(gate: Gate, relay_to: RelayTo) 
     assert relay.end() == 0
 
 
-def an_answer_that_is_lost_and_a_server_that_is_gone_lose_and_double_nothing(stream: Stream, relay_to: RelayTo) -> None:
+def lost_responses_and_outages_lose_and_double_nothing(stream: Stream, relay_to: RelayTo) -> None:
     gate = Gate(stream)
     relay = relay_to(gate.url)
     gate.faults += [Fault(True, None), Fault(False, (503, {})), Fault(False, None)]
@@ -195,7 +193,7 @@ def an_answer_that_is_lost_and_a_server_that_is_gone_lose_and_double_nothing(str
     gate.close()
 
 
-def the_end_delivers_what_came_before_it(stream: Stream, relay_to: RelayTo) -> None:
+def the_end_delivers_earlier_lines(stream: Stream, relay_to: RelayTo) -> None:
     relay = relay_to(stream.url, interval=3_600.0)
     connection = socket.create_connection(relay.address)
     connection.sendall(b"a:1|c\na:2|c")
@@ -206,11 +204,11 @@ def the_end_delivers_what_came_before_it(stream: Stream, relay_to: RelayTo) -> N
     connection.close()
 
 
-def the_end_delivers_also_what_the_kernel_has_by_then(stream: Stream, relay_to: RelayTo) -> None:
+def the_end_delivers_lines_still_in_the_kernel(stream: Stream, relay_to: RelayTo) -> None:
     relay = relay_to(stream.url, interval=3_600.0)
     with socket.create_connection(relay.address) as connection:
         eventually(lambda: relay.numbers().get("connections") == 1)
-        # It can't listen, and then wakes with the end as its first news.
+        # The relay is stopped while lines arrive, and resumes with SIGTERM pending.
         relay.signal(signal.SIGSTOP)
         connection.sendall(b"a:1|c\n" * 20_000)
         relay.send(*[b"a:1|c"] * 1_200)
@@ -222,7 +220,7 @@ def the_end_delivers_also_what_the_kernel_has_by_then(stream: Stream, relay_to: 
     assert stream.total() == pytest.approx(20_000 + numbers["datagrams"], rel=1e-12)
 
 
-def the_end_is_in_time_and_tells_what_was_not_delivered(relay_to: RelayTo) -> None:
+def the_end_is_in_time_and_reports_undelivered_points(relay_to: RelayTo) -> None:
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()
@@ -236,16 +234,16 @@ def the_end_is_in_time_and_tells_what_was_not_delivered(relay_to: RelayTo) -> No
         assert relay.numbers()["queued"] == 2
 
 
-def bad_lines_are_counted_and_the_last_is_told(stream: Stream, relay_to: RelayTo) -> None:
+def bad_lines_are_counted_and_the_last_is_reported(stream: Stream, relay_to: RelayTo) -> None:
     relay = relay_to(stream.url)
     relay.send(b"a:1|c\nhello\nb:x|c", b"_sc|db|0", b"\xff\xfe", b"")
     relay.await_numbers(lines=5, bad_lines=4)
     assert relay.end() == 0
-    assert any("last_error=" in line for line in relay.told)
+    assert any("last_error=" in line for line in relay.printed)
     assert stream.total() == 1
 
 
-def a_line_without_end_and_connections_without_end_take_no_memory(stream: Stream, relay_to: RelayTo) -> None:
+def endless_lines_and_connections_are_bounded(stream: Stream, relay_to: RelayTo) -> None:
     relay = relay_to(stream.url)
     relay.stream(b"a:1|c\n" + b"x" * 9_000, b"x" * 100_000, b"y:1|c\na:2|c\n", b"z" * 8_193 + b"\na:4|c")
     relay.await_numbers(long_lines=2, lines=3)
@@ -263,9 +261,7 @@ def a_line_without_end_and_connections_without_end_take_no_memory(stream: Stream
     assert stream.total() == 63
 
 
-def what_the_relay_and_the_endpoint_write_of_the_same_lines_adds_up_to_the_same(
-    worker: Worker, relay_to: RelayTo
-) -> None:
+def the_relay_and_the_endpoint_agree_on_the_same_lines(worker: Worker, relay_to: RelayTo) -> None:
     lines = b"".join(
         b"hits:%d|c|@0.5|#k:%d\ntook;k=%d:%d:%d|ms\nsize:%d|h|@0.25\nuser:%d|s\n"
         % (at, at % 3, at % 2, at, at, at, at % 7)
@@ -278,13 +274,13 @@ def what_the_relay_and_the_endpoint_write_of_the_same_lines_adds_up_to_the_same(
     assert relay.end() == 0
     answer = urllib3.PoolManager().request("POST", f"{by_endpoint.url}/statsd", body=lines)
     assert (answer.status, answer.json()["accepted"]) == (202, 2_000)
-    # Members of a set come once an interval here, and as often as they are written there.
+    # The relay sends members of a set once per interval, the endpoint each time.
     for agg, where in (("sum", "type!=set"), ("ratio", "type!=set"), ("distinct:member", "type=set")):
         query = {"agg": agg, "where": where}
         assert by_relay.by("metric", "type", "k", **query) == by_endpoint.by("metric", "type", "k", **query)
 
 
-def an_address_that_is_taken_and_options_that_are_none_are_told(stream: Stream, relay_to: RelayTo) -> None:
+def a_taken_port_and_invalid_options_are_reported(stream: Stream, relay_to: RelayTo) -> None:
     taken = relay_to(stream.url).port
 
     def fails(*options: str) -> str:
@@ -293,15 +289,14 @@ def an_address_that_is_taken_and_options_that_are_none_are_told(stream: Stream, 
         assert ran.returncode in (1, 2)
         return ran.stderr
 
-    assert f"can't listen at 127.0.0.1:{taken}" in fails("--listen", f"127.0.0.1:{taken}", "--to", stream.url)
+    assert f"cannot listen at 127.0.0.1:{taken}" in fails("--listen", f"127.0.0.1:{taken}", "--to", stream.url)
     assert "is not HOST:PORT" in fails("--listen", "8125", "--to", stream.url)
+    assert "is not HOST:PORT" in fails("--listen", "127.0.0.1:65536", "--to", stream.url)
     assert "number of seconds" in fails("--interval", "0", "--to", stream.url)
-    assert "stream_url is" in fails("--listen", "127.0.0.1:0", "--to", "https://example.com/")
+    assert "stream_url must be" in fails("--listen", "127.0.0.1:0", "--to", "https://example.com/")
 
 
-def it_is_told_how_many_datagrams_a_second_are_taken(
-    stream: Stream, relay_to: RelayTo, capsys: pytest.CaptureFixture[str]
-) -> None:
+def the_datagram_rate_is_measured(stream: Stream, relay_to: RelayTo, capsys: pytest.CaptureFixture[str]) -> None:
     relay = relay_to(stream.url, interval=1.0)
     seconds, flood = 2.0, Path(__file__).with_name("flood.py")
     ran = subprocess.run(
@@ -311,17 +306,17 @@ def it_is_told_how_many_datagrams_a_second_are_taken(
     eventually(lambda: relay.numbers()["datagrams"] + relay.numbers().get("kernel_dropped", 0) >= sent)
     assert relay.end() == 0
     numbers = relay.numbers()
-    # What was received was counted, each once.
+    # Each received datagram was counted once.
     assert stream.total(where="metric=flood") == numbers["datagrams"]
     with capsys.disabled():
         received, dropped = numbers["datagrams"], numbers.get("kernel_dropped", 0)
         print(
-            f"\nstatsd relay: {received / seconds:,.0f} datagrams a second taken of {sent / seconds:,.0f} sent"
+            f"\nstatsd relay: {received / seconds:,.0f} datagrams per second received of {sent / seconds:,.0f} sent"
             f" ({dropped / sent:.1%} dropped by the kernel), in {numbers['requests']} requests"
         )
 
 
-def threads_of_many_clients_write_at_once(stream: Stream, relay_to: RelayTo) -> None:
+def many_clients_write_at_the_same_time(stream: Stream, relay_to: RelayTo) -> None:
     relay = relay_to(stream.url)
 
     def write(number: int) -> None:

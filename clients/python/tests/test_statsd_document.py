@@ -1,4 +1,4 @@
-"""What docs/statsd.md shows of the relay works as it stands there."""
+"""The examples of the relay in docs/statsd.md run as they are shown."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def block(language: str) -> str:
 
 @pytest.fixture
 def relay(stream: Stream) -> Iterator[Relay]:
-    """As the document starts it, but on a free port and to a test's stream."""
+    """A relay as the document starts it, but on a free port and with the stream of the test."""
     install, start = block("console").splitlines()
     assert install.startswith("pip install ")
     command = shlex.split(start)
@@ -35,7 +35,7 @@ def relay(stream: Stream) -> Iterator[Relay]:
     relay.kill()
 
 
-def the_programs_of_the_document_write_through_the_relay(relay: Relay, stream: Stream) -> None:
+def the_programs_in_the_document_write_through_the_relay(relay: Relay, stream: Stream) -> None:
     in_python = block("python").replace("8125", str(relay.port))
     subprocess.run([sys.executable, "-c", in_python], check=True, timeout=30.0)
     node = shutil.which("node", path=f"{ROOT / 'node_modules/.bin'}{os.pathsep}{os.environ['PATH']}")
@@ -52,13 +52,13 @@ def the_programs_of_the_document_write_through_the_relay(relay: Relay, stream: S
     }
 
 
-def each_option_of_the_table_is_one_of_the_command() -> None:
-    told = set(re.findall(r"^\| `(--?[a-z-]+)", DOCUMENT, re.MULTILINE))
+def each_option_in_the_table_exists() -> None:
+    documented = set(re.findall(r"^\| `(--?[a-z-]+)", DOCUMENT, re.MULTILINE))
     command = [sys.executable, "-m", "heartbeat_stream", "statsd", "--help"]
     help_text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30.0).stdout
     known = set(re.findall(r"(?<![\w-])(--?[a-z][a-z-]*)\b", help_text.split("options:")[-1]))
-    assert told == {"--to", "--listen", "--interval", "-l", "--report", "--exit-timeout"}
-    assert told <= known
-    # It has a section of its own, as the endpoint has it too.
+    assert documented == {"--to", "--listen", "--interval", "-l", "--report", "--exit-timeout"}
+    assert documented <= known
+    # This option has its own section, as the endpoint has it too.
     assert "--signed-gauges set" in DOCUMENT
     assert "--signed-gauges" in known

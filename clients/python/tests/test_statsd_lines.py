@@ -1,4 +1,4 @@
-"""Lines and intervals of the relay, without sockets."""
+"""The lines and intervals of the relay, without sockets."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOW = 1_792_540_800.0
 
 
 class Kept:
-    """In place of a sender."""
+    """A double of the sender that keeps the points."""
 
     def __init__(self) -> None:
         self.points: list[dict[str, Any]] = []
@@ -45,7 +45,7 @@ def relayed(*texts: bytes) -> list[dict[str, Any]]:
 
 
 def merged(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """As the relay has them: a counter is one point an interval."""
+    """Merges points as the relay does: a counter is one point per interval."""
     found: dict[str, dict[str, Any]] = {}
     for at, point in enumerate(points):
         key = json.dumps(point["v"], sort_keys=True) + ("" if point["v"]["type"] == "counter" else str(at))
@@ -54,7 +54,7 @@ def merged(points: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return sorted(found.values(), key=lambda point: json.dumps([point["v"], point["n"]], sort_keys=True))
 
 
-def each_line_of_the_list_is_read_as_by_the_server() -> None:
+def each_listed_line_is_parsed_as_by_the_server() -> None:
     cases = json.loads(CASES.read_text(encoding="utf-8"))
     assert len(cases) > 130
     for case in cases:
@@ -66,8 +66,8 @@ def each_line_of_the_list_is_read_as_by_the_server() -> None:
         assert one.bad_lines == case.get("rejected", 0 if case["points"] else 1), case["line"]
 
 
-def several_types_of_a_line_are_what_statsd_makes_of_them() -> None:
-    # What statsd 0.9.0 of npm had at its flush after each line.
+def lines_with_several_types_match_statsd() -> None:
+    # What statsd 0.9.0 from npm flushed after each line.
     recorded: dict[bytes, list[tuple[str, float | str]]] = {
         b"a:5664|ms:6176|ms": [("timer", 5664), ("timer", 6176)],
         b"a:1|c:2|c|@0.1:3|g": [("counter", 21), ("gauge", 3)],
@@ -80,7 +80,7 @@ def several_types_of_a_line_are_what_statsd_makes_of_them() -> None:
         assert sorted((point["v"]["type"], point["v"].get("member", point["n"])) for point in points) == wanted
 
 
-def a_gauge_with_a_sign_is_changed_as_statsd_has_it_or_set_as_dogstatsd_has_it() -> None:
+def a_signed_gauge_is_changed_or_set_as_configured() -> None:
     for sets_signed, wanted in ((False, -9), (True, -3)):
         one, points = relay(sets_signed=sets_signed)
         for _ in range(3):
@@ -89,7 +89,7 @@ def a_gauge_with_a_sign_is_changed_as_statsd_has_it_or_set_as_dogstatsd_has_it()
         assert [point["n"] for point in points] == [wanted]
 
 
-def a_sum_that_no_number_holds_is_counted_and_the_rest_of_the_interval_stays() -> None:
+def an_infinite_sum_is_counted_and_the_interval_kept() -> None:
     one, points = relay()
     huge = [b"c:1e308|c", b"c:1e308|c|@0.9", b"g:1e308|g\ng:+1e308|g"]
     for text in (*huge, *[b"t:1%03d" % (at % 700) + b"0" * 305 + b"|ms" for at in range(1_001)], b"good:1|c"):
@@ -108,7 +108,7 @@ def equal_datagrams_are_counted_and_gauges_keep_their_order() -> None:
     assert len(points) == 2
 
 
-def a_gauge_keeps_its_value_over_intervals_and_is_sent_only_when_it_was_written() -> None:
+def a_gauge_outlasts_intervals_and_is_sent_only_if_written() -> None:
     one, points = relay()
     for text in (b"g:10|g", b"a:1|c", b"g:-3|g"):
         one.intake.take(text)
@@ -116,7 +116,7 @@ def a_gauge_keeps_its_value_over_intervals_and_is_sent_only_when_it_was_written(
     assert [(point["v"]["metric"], point["n"]) for point in points] == [("g", 10), ("a", 1), ("g", 7)]
 
 
-def members_of_a_set_come_once_an_interval_and_lines_with_a_time_keep_it() -> None:
+def members_are_sent_once_and_lines_keep_their_own_time() -> None:
     points = relayed(b"u:x|s", b"u:x|s\nu:y|s", f"a:1|c|T{int(NOW)}".encode(), f"a:2|c|T{int(NOW)}".encode(), b"a:4|c")
     assert sorted(point["v"]["member"] for point in points if point["v"]["type"] == "set") == ["x", "y"]
     counters = [point for point in points if point["v"]["type"] == "counter"]
@@ -125,7 +125,7 @@ def members_of_a_set_come_once_an_interval_and_lines_with_a_time_keep_it() -> No
     assert counters[1]["t"] > NOW - 1e9
 
 
-def bad_lines_are_counted_with_their_reason_and_good_ones_stay() -> None:
+def bad_lines_are_counted_and_good_ones_kept() -> None:
     one, points = relay()
     for text in (b"a:1|c\nbad\n\xff:1|c\na:x|c\na:1:y:2|h\n\n", b"bad", b"bad"):
         one.intake.take(text)
@@ -134,7 +134,7 @@ def bad_lines_are_counted_with_their_reason_and_good_ones_stay() -> None:
     assert one.last_error
 
 
-def what_is_put_together_keeps_sums_exactly_and_quantiles_within_a_run() -> None:
+def runs_keep_exact_sums_and_quantiles_within_a_run() -> None:
     chance = random.Random(7)
     values = [(float(chance.randrange(1_000_000)), 1.0, chance.choice((1, 1, 7))) for _ in range(20_000)]
     runs = list(in_runs(values, 1_000))
@@ -150,20 +150,20 @@ def what_is_put_together_keeps_sums_exactly_and_quantiles_within_a_run() -> None
         assert abs(rank / total - percent / 100) <= 0.0015
 
 
-def few_values_are_sent_as_they_are() -> None:
+def few_values_are_sent_unmerged() -> None:
     points = relayed(*[b"t:%d|ms" % value for value in range(999)], b"t:5|ms|@0.5")
     assert sorted(point["n"] / point["d"] for point in points) == sorted([*range(999), 5])
     assert sum(point["d"] for point in points) == 1_001
 
 
-def timers_of_many_series_share_what_an_interval_may_send() -> None:
+def many_timer_series_share_the_points_of_an_interval() -> None:
     points = relayed(*[b"t%d:%d|ms" % (at % 100, at) for at in range(100_000)])
     assert len(points) <= _interval.MAX_TIMER_POINTS
     assert sum(point["n"] for point in points) == sum(range(100_000))
     assert sum(point["d"] for point in points) == 100_000
 
 
-def series_beyond_the_bound_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+def series_beyond_the_limit_are_dropped_and_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_interval, "MAX_SERIES", 4)
     one, points = relay()
     for text in (b"a:1|c", b"b:1|ms", b"c:1|g", b"d:1|s", b"e:1|c", b"f:1|ms", b"h:1|g", b"i:1|s", b"a:2|c", b"e:1|c"):
@@ -175,7 +175,7 @@ def series_beyond_the_bound_are_dropped_and_counted(monkeypatch: pytest.MonkeyPa
     assert points[-1]["v"]["metric"] == "e"
 
 
-def an_interval_that_holds_much_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
+def a_full_interval_ends_early(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_relay, "MAX_HELD", 10)
     one, points = relay()
     for at in range(25):
@@ -187,17 +187,17 @@ def an_interval_that_holds_much_ends_early(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(points) == 20
 
 
-def the_intake_says_when_it_must_be_read() -> None:
+def the_intake_knows_when_it_must_be_read() -> None:
     intake = Intake()
     for at in range(4_000):
-        assert not intake.is_much
+        assert not intake.is_large
         intake.take(b"%d" % at)
-    assert intake.is_much
+    assert intake.is_large
     assert not intake.is_full
     intake.take(b"x" * (8 << 20))
     assert intake.is_full
     assert len(list(intake.swap())) == 4_001
-    assert not intake.is_much
+    assert not intake.is_large
 
 
 def intervals_end_at_whole_multiples(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +214,7 @@ def intervals_end_at_whole_multiples(monkeypatch: pytest.MonkeyPatch) -> None:
     assert sum(point["n"] for point in points) == 7
 
 
-def a_period_reaches_over_no_multiple_also_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_period_spans_a_multiple_even_at_the_end(monkeypatch: pytest.MonkeyPatch) -> None:
     now = NOW + 9.0
     monkeypatch.setattr("time.time", lambda: now)
     one, points = relay()
@@ -227,7 +227,7 @@ def a_period_reaches_over_no_multiple_also_at_the_end(monkeypatch: pytest.Monkey
     assert [(point["t"] - NOW, point["p"]) for point in points] == [(10, 1), (14, 4)]
 
 
-def a_clock_that_is_set_back_ends_the_interval_without_a_period(monkeypatch: pytest.MonkeyPatch) -> None:
+def a_clock_set_back_ends_the_interval_without_a_period(monkeypatch: pytest.MonkeyPatch) -> None:
     now = NOW + 1.0
     monkeypatch.setattr("time.time", lambda: now)
     one, points = relay()

@@ -1,4 +1,4 @@
-"""Write keys: every writer sends the one that it was given, tells it to nobody else, and says when it ends."""
+"""Write keys: every writer sends its own key, to its stream only, and logs when the key is refused."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from relay import Relay
 from worker import Stream, Worker
 
 from heartbeat_stream import Client, HeartbeatHandler, Sender
-from heartbeat_stream._key import WriteKey
+from heartbeat_stream._address import WriteKey
 from heartbeat_stream._transport import judge
 
 KEY = "wk_pdjv4bq2c7sx3ynr5teu6hgkam"
@@ -43,7 +43,7 @@ def _authorizations(gate: Gate) -> list[str | None]:
     return [request.headers.get("Authorization") for request in gate.requests]
 
 
-def _told(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
+def _logged(caplog: pytest.LogCaptureFixture) -> list[tuple[int, str]]:
     return [(one.levelno, one.getMessage()) for one in caplog.records if one.name == "heartbeat_stream"]
 
 
@@ -61,10 +61,8 @@ def every_writer_sends_its_key_as_a_bearer_token(gate: Gate, logger: logging.Log
     assert _authorizations(gate) == [f"Bearer {KEY}"] * 3
 
 
-def a_writer_without_a_key_sends_no_credential_whatever_the_environment_says(
-    gate: Gate, sender_to: SenderTo, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # One program may write to several deployments, and a key is told to its own only.
+def a_writer_ignores_a_key_in_the_environment(gate: Gate, sender_to: SenderTo, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A program may write to several deployments, and must send a key only to its own.
     monkeypatch.setenv("HEARTBEAT_WRITE_KEY", KEY)
     sender = sender_to(gate.url)
     sender.put({"n": 1})
@@ -72,7 +70,7 @@ def a_writer_without_a_key_sends_no_credential_whatever_the_environment_says(
     assert _authorizations(gate) == [None]
 
 
-def a_configuration_of_logging_has_the_key(gate: Gate, logger: logging.Logger) -> None:
+def a_logging_configuration_can_contain_the_key(gate: Gate, logger: logging.Logger) -> None:
     gate.faults = [TAKEN]
     handler = {"class": "heartbeat_stream.HeartbeatHandler", "stream_url": gate.url, "write_key": KEY}
     loggers = {logger.name: {"handlers": ["heartbeat"]}}
@@ -85,9 +83,7 @@ def a_configuration_of_logging_has_the_key(gate: Gate, logger: logging.Logger) -
 
 
 @pytest.mark.parametrize("by", ["option", "environment"])
-def the_commands_send_the_key_of_the_option_or_the_environment(
-    gate: Gate, by: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def commands_send_the_key_from_option_or_environment(gate: Gate, by: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("HEARTBEAT_WRITE_KEY", raising=False)
     gate.faults = [TAKEN] * 9
     options = ["--write-key", KEY] if by == "option" else []
@@ -103,10 +99,10 @@ def the_commands_send_the_key_of_the_option_or_the_environment(
     finally:
         relay.kill()
     assert set(_authorizations(gate)) == {f"Bearer {KEY}"}
-    assert KEY not in "\n".join(relay.told)
+    assert KEY not in "\n".join(relay.printed)
 
 
-def a_command_refuses_what_is_no_key_without_telling_it() -> None:
+def a_command_refuses_an_invalid_key_without_showing_it() -> None:
     for command in (["send", "1"], ["statsd"]):
         failed = subprocess.run(
             [sys.executable, "-m", "heartbeat_stream", *command, "--to", URL, "--write-key", "rk_secret"],
@@ -116,23 +112,23 @@ def a_command_refuses_what_is_no_key_without_telling_it() -> None:
             check=False,
         )
         assert failed.returncode == 1
-        assert "write_key begins with wk_" in failed.stderr
+        assert "write_key must begin with wk_" in failed.stderr
         assert "secret" not in failed.stderr
 
 
 @pytest.mark.parametrize(
     "bad", ["", "rk_secret", "secret", "wk_", "wk_sec ret", "wk_sécret", "wk_s\r\nX: secret", "wk_" + "secret" * 50]
 )
-def what_is_no_key_is_refused_where_the_writer_is_made_and_not_told(bad: str) -> None:
+def constructors_refuse_an_invalid_key_without_showing_it(bad: str) -> None:
     for make in (Client, HeartbeatHandler, Sender):
-        with pytest.raises(ValueError, match="write_key begins with wk_") as told:
+        with pytest.raises(ValueError, match="write_key must begin with wk_") as raised:
             make(URL, write_key=bad)
-        assert "sec" not in "".join(traceback.format_exception_only(told.type, told.value))
+        assert "sec" not in "".join(traceback.format_exception_only(raised.type, raised.value))
 
 
 def a_key_of_another_type_is_refused() -> None:
     wrong: Any = b"wk_secret"
-    with pytest.raises(TypeError, match="write_key is a string, not bytes"):
+    with pytest.raises(TypeError, match="write_key must be a string, not bytes"):
         Client(URL, write_key=wrong)
 
 
@@ -153,7 +149,7 @@ def a_key_is_in_no_repr_and_no_log(gate: Gate, sender_to: SenderTo, caplog: pyte
     client.close(0.0)
 
 
-def a_key_that_was_revoked_is_an_error_told_once_and_nothing_is_repeated(
+def a_revoked_key_is_logged_once_and_nothing_repeated(
     gate: Gate, sender_to: SenderTo, caplog: pytest.LogCaptureFixture
 ) -> None:
     gate.faults = [Fault(False, (401, {}), body={"detail": "the write key is not one of this stream's"})] * 3
@@ -163,13 +159,13 @@ def a_key_that_was_revoked_is_an_error_told_once_and_nothing_is_repeated(
         assert sender.flush()
     numbers = sender.statistics()
     assert (numbers.requests, numbers.retries, numbers.rejected) == (3, 0, 3)
-    ((level, text),) = _told(caplog)
+    ((level, text),) = _logged(caplog)
     assert level == logging.ERROR
     assert "was revoked" in text
     assert "not one of this stream's" in text
 
 
-def a_stream_takes_who_has_its_key_until_the_key_ends(
+def a_key_is_accepted_until_it_is_revoked(
     worker: Worker, sender_to: SenderTo, caplog: pytest.LogCaptureFixture
 ) -> None:
     stream = worker.new_stream(writers="keyed")
@@ -180,7 +176,7 @@ def a_stream_takes_who_has_its_key_until_the_key_ends(
         assert sender.flush()
     assert (keyed.statistics().accepted, another.statistics().rejected) == (1, 1)
     assert stream.total() == 1
-    assert "with a write key only, and this one has none" in caplog.text
+    assert "only writers with a write key, and this one has none" in caplog.text
     worker.end_write_key(stream, key_id)
 
     def is_refused() -> bool:
@@ -188,32 +184,30 @@ def a_stream_takes_who_has_its_key_until_the_key_ends(
         assert keyed.flush()
         return keyed.statistics().rejected > 0
 
-    # Whoever knew the key a moment ago may take it for a moment more.
+    # A shard that knew the key may accept it for a moment longer.
     eventually(is_refused)
-    assert "was revoked, or is another stream's" in caplog.text
+    assert "was revoked, or belongs to another stream" in caplog.text
     assert key not in caplog.text
 
 
-def a_stream_that_wants_keys_says_so_to_a_writer_without_one(
-    gate: Gate, sender_to: SenderTo, caplog: pytest.LogCaptureFixture
-) -> None:
+def a_missing_key_is_logged_once(gate: Gate, sender_to: SenderTo, caplog: pytest.LogCaptureFixture) -> None:
     gate.faults = [Fault(False, (401, {}))] * 2
     sender = sender_to(gate.url)
     for _ in range(2):
         sender.put({"n": 1})
         assert sender.flush()
-    ((level, text),) = _told(caplog)
+    ((level, text),) = _logged(caplog)
     assert level == logging.ERROR
-    assert "with a write key only, and this one has none" in text
+    assert "only writers with a write key, and this one has none" in text
 
 
-def a_budget_that_is_used_up_is_waited_for_and_loses_nothing(gate: Gate, stream: Stream, sender_to: SenderTo) -> None:
+def an_exhausted_budget_delays_points_and_loses_none(gate: Gate, stream: Stream, sender_to: SenderTo) -> None:
     limits = {"detail": "this network's budget", "limits": [{"scope": "network", "retry_after": 1}]}
     gate.faults = [Fault(False, (429, {"Retry-After": "1", "Heartbeat-Limits": "1:late:network"}), body=limits)]
     sender = sender_to(gate.url)
     sender.put({"n": 7})
     eventually(lambda: gate.requests)
-    assert not sender.flush(0.3), "the server's word goes before anyone's hurry"
+    assert not sender.flush(0.3), "Retry-After goes before any urgency"
     assert sender.flush(10.0)
     assert stream.total() == 7
     assert (sender.statistics().retries, sender.statistics().rejected) == (1, 0)
@@ -221,9 +215,7 @@ def a_budget_that_is_used_up_is_waited_for_and_loses_nothing(gate: Gate, stream:
     assert judge(429, limits, "12", 1).reason == "429 this network's budget"
 
 
-def points_that_overflow_are_counted_and_told_once(
-    gate: Gate, sender_to: SenderTo, caplog: pytest.LogCaptureFixture
-) -> None:
+def overflow_is_counted_and_logged_once(gate: Gate, sender_to: SenderTo, caplog: pytest.LogCaptureFixture) -> None:
     gate.faults = [Fault(False, (202, {}), body={"accepted": 3, "rejected": 0, "overflow": 2})] * 2
     sender = sender_to(gate.url)
     for _ in range(2):
@@ -232,17 +224,17 @@ def points_that_overflow_are_counted_and_told_once(
         assert sender.flush()
     numbers = sender.statistics()
     assert (numbers.accepted, numbers.overflow) == (6, 4)
-    ((level, text),) = _told(caplog)
+    ((level, text),) = _logged(caplog)
     assert level == logging.WARNING
     assert "2 of 3 points are counted without their labels" in text
 
 
-@pytest.mark.parametrize(("said", "counted"), [(None, 0), (0, 0), (-1, 0), (5, 3), ("2", 0), (2.5, 0)])
-def what_an_answer_says_of_overflow_is_at_most_what_it_accepted(said: object, counted: int) -> None:
-    assert judge(202, {"accepted": 3, "rejected": 1, "overflow": said}, None, 4).overflow == counted
+@pytest.mark.parametrize(("reported", "counted"), [(None, 0), (0, 0), (-1, 0), (5, 3), ("2", 0), (2.5, 0)])
+def overflow_is_at_most_the_accepted_points(reported: object, counted: int) -> None:
+    assert judge(202, {"accepted": 3, "rejected": 1, "overflow": reported}, None, 4).overflow == counted
 
 
-def the_relay_reports_what_overflowed(gate: Gate) -> None:
+def the_relay_reports_overflow(gate: Gate) -> None:
     gate.faults = [Fault(False, (202, {}), body={"accepted": 1, "rejected": 0, "overflow": 1})]
     relay = Relay(gate.url)
     try:

@@ -1,4 +1,4 @@
-"""What a process of `multiprocessing` does."""
+"""The work of the processes in a pool."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from heartbeat_stream import Client, HeartbeatHandler
 
 
 def fail(stream_url: str, method: str) -> None:
-    """Fails, and logs it."""
+    """Fails and logs the failure."""
     log = logging.getLogger("pool")
     log.addHandler(HeartbeatHandler(stream_url, labels={"method": method}, flush_interval=60.0))
     try:
@@ -24,5 +24,5 @@ def _client(stream_url: str) -> Client:
 
 
 def count(stream_url: str, method: str) -> None:
-    """Counts, with one client for each process."""
+    """Counts, with one client per process."""
     _client(stream_url).incr("calls", method=method)

@@ -1,4 +1,4 @@
-"""The real Worker: what `make build` built, on workerd, with a state of its own."""
+"""Runs the Worker that `make build` built, on workerd, with its own state."""
 
 from __future__ import annotations
 
@@ -28,17 +28,17 @@ class Stream(NamedTuple):
     read_key: str
 
     def rollup(self, **query: Any) -> dict[str, Any]:
-        """The answer to a query, of the last hour unless it says otherwise."""
+        """Queries the stream, by default the last hour."""
         headers = {"Authorization": f"Bearer {self.read_key}"}
         return _call("GET", f"{self.url}/rollup?{urlencode(query, doseq=True)}", headers)
 
     def total(self, agg: str = "sum", **query: Any) -> float:
-        """Of all that the last two hours hold, to nine digits: parts of periods add up but for a last bit."""
+        """The total of the last two hours, to nine digits: the parts of a period add up except for the last bit."""
         series = self.rollup(agg=agg, **{"from": "-2h", "to": "-0s", "step": 86400, **query})["series"]
         return round(float(sum(value for one in series for value in one[agg] if value is not None)), 9)
 
     def by(self, *labels: str, agg: str = "sum", **query: Any) -> dict[tuple[str, ...], float]:
-        """Totals by the values of labels, likewise."""
+        """Totals by the values of labels."""
         series = self.rollup(agg=agg, by=",".join(labels), step=86400, **query)["series"]
         found: dict[tuple[str, ...], float] = {}
         for one in series:
@@ -48,7 +48,7 @@ class Stream(NamedTuple):
 
 
 class Worker:
-    """A process that serves build/; it can be stopped, and started again on the same port with the same state."""
+    """A process that serves build/. It can be stopped, and restarted on the same port with the same state."""
 
     def __init__(self, state: Path) -> None:
         self._state = state
@@ -63,7 +63,7 @@ class Worker:
         node = shutil.which("node", path=f"{ROOT / 'node_modules/.bin'}{os.pathsep}{os.environ['PATH']}")
         assert node is not None, "Node is missing"
         process = subprocess.Popen(
-            # With --control it ends with its standard input, so with this process at the latest.
+            # With --control it ends with its standard input, so it never outlives this process.
             [node, ROOT / "tools/serve.mjs", "--port", str(self.port), "--state", self._state, "--control"],
             env={**os.environ, "OWNER_TOKEN": OWNER_TOKEN, "SIGNING_KEY": SIGNING_KEY},
             stdin=subprocess.PIPE,
@@ -95,7 +95,7 @@ class Worker:
         return Stream(f"{self.origin}/v1/streams/{made['id']}", made["read_key"])
 
     def new_write_key(self, stream: Stream, name: str = "a writer") -> tuple[str, str]:
-        """Its id and the key."""
+        """Makes a write key; returns its ID and the key."""
         headers = {"Authorization": f"Bearer {OWNER_TOKEN}"}
         made = _call("POST", f"{stream.url}/write-keys", headers, {"name": name})
         return made["id"], made["write_key"]

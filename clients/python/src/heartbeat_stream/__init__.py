@@ -1,4 +1,8 @@
-"""Writes logging records and metrics to a Heartbeat stream."""
+"""Writes logging records and metrics to a Heartbeat stream in the background.
+
+`Client` measures, `HeartbeatHandler` turns log records into points, and both deliver through a `Sender`, whose protocol
+is in PROTOCOL.md.
+"""
 
 from ._client import Client, Pipeline
 from ._handler import HeartbeatHandler

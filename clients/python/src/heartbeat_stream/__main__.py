@@ -1,4 +1,4 @@
-"""``python -m heartbeat_stream`` is the `heartbeat` command."""
+"""Runs the `heartbeat` command as ``python -m heartbeat_stream``."""
 
 import sys
 

@@ -1,7 +1,7 @@
-"""What a caller gives, checked where it enters: names, labels, numbers and sample rates.
+"""Checks of a caller's arguments: names, labels, numbers and sample rates.
 
-What is wrong when something is made raises, as a program that starts with a mistake should stop there. What is wrong
-in a measurement is `Refused`: it is counted and logged, and raises nothing into the code that is measured.
+A mistake in a constructor raises `TypeError`, so that a program with a mistake does not start. A mistake in a
+measurement raises `Refused`, which `_vocabulary` counts and logs, so that nothing is raised into the measured code.
 """
 
 from __future__ import annotations
@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
-from ._labels import MAX_VALUE_BYTES, has_control, text
+from ._labels import MAX_VALUE_BYTES, as_string, has_control
 
-# Integers up to here are exact as JSON numbers everywhere, and stay integers.
+# Integers up to here are exact as JSON numbers everywhere, so they stay integers.
 _EXACT = 2**53
 LARGEST = 1e100
-"""What a number of a point may be at most, on either side of 0; docs/accept.md says why."""
+"""The largest absolute value of a number in a point; docs/accept.md gives the reason."""
 _PLAIN = frozenset({bool, int, float, type(None)})
 _COLLECTIONS = (bytes, bytearray, memoryview, list, tuple, Mapping, AbstractSet)
 
 
 class Refused(Exception):
-    """Why a measurement is not taken, in words; `part` is what of it is wrong."""
+    """The reason why a measurement is not taken; `part` names what is wrong: metric, label, value or rate."""
 
     def __init__(self, part: str, reason: str) -> None:
         super().__init__(reason)
@@ -28,75 +28,75 @@ class Refused(Exception):
 
 
 def metric_name(metric: object) -> str:
-    """A string of 1 to 256 bytes without control characters, which the server takes as it is; else `Refused`."""
+    """Checks a metric: a string of 1 to 256 bytes without control characters, which the server takes unchanged."""
     if not isinstance(metric, str):
-        raise Refused("metric", f"a metric is a string, not {_kind(metric)}")
-    # Plain and short, as nearly all are, needs nothing.
+        raise Refused("metric", f"a metric must be a string, not {_kind(metric)}")
+    # The fast path: nearly all names are short and plain.
     if 0 < len(metric) <= MAX_VALUE_BYTES and metric.isascii() and metric.isprintable():
         return metric
     if not metric:
-        raise Refused("metric", "a metric has a name of at least one character")
+        raise Refused("metric", "a metric must have a name of at least one character")
     try:
         size = len(metric.encode())
     except UnicodeEncodeError:
-        raise Refused("metric", "a metric is valid Unicode, without lone surrogates") from None
+        raise Refused("metric", "a metric must be valid Unicode, without lone surrogates") from None
     if size > MAX_VALUE_BYTES:
-        raise Refused("metric", f"a metric has at most {MAX_VALUE_BYTES} bytes, not {size}")
+        raise Refused("metric", f"a metric must have at most {MAX_VALUE_BYTES} bytes, not {size}")
     if has_control(metric):
-        raise Refused("metric", "a metric has no control characters")
+        raise Refused("metric", "a metric must have no control characters")
     return metric
 
 
-def label_text(name: object, value: object) -> str:
-    """A label's value as text; `Refused` where it is a collection, or its name is not one."""
+def label_value(name: object, value: object) -> str:
+    """Converts a label's value to a string. Refuses a collection, and an invalid name."""
     if not isinstance(name, str) or not name:
-        raise Refused("label", f"a label's name is a string that is not empty, not {_kind(name)}")
+        raise Refused("label", f"a label's name must be a string that is not empty, not {_kind(name)}")
     if isinstance(value, str):
         return value
-    # Most are plain, of which nobody has to ask at length.
+    # The fast path: most values are of a plain type.
     if type(value) not in _PLAIN and isinstance(value, _COLLECTIONS):
-        raise Refused("label", f"label {name[:40]!r} is a string, a number or a boolean, not {_kind(value)}")
+        raise Refused("label", f"label {name[:40]!r} must be a string, a number or a boolean, not {_kind(value)}")
     try:
-        return text(value)
+        return as_string(value)
     except Exception as error:
-        raise Refused("label", f"label {name[:40]!r} has no text: {type(error).__name__}") from None
+        raise Refused("label", f"label {name[:40]!r} cannot be converted to a string: {type(error).__name__}") from None
 
 
 def tags_as_labels(tags: object) -> list[tuple[str, str]]:
-    """Tags as Datadog's clients have them: strings such as ``name:value`` or ``flag``; or a mapping."""
+    """Converts tags as Datadog's clients take them: strings such as ``name:value`` or ``flag``, or a mapping."""
     if tags is None:
         return []
     if isinstance(tags, Mapping):
-        return [(name, label_text(name, value)) for name, value in tags.items()]
+        return [(name, label_value(name, value)) for name, value in tags.items()]
     if not isinstance(tags, (list, tuple, AbstractSet)):
-        raise Refused("label", f"tags is a list of strings or a mapping, not {_kind(tags)}")
+        raise Refused("label", f"tags must be a list of strings or a mapping, not {_kind(tags)}")
     labels = []
     for tag in tags:
         if not isinstance(tag, str):
-            raise Refused("label", f"a tag is a string such as name:value, not {_kind(tag)}")
+            raise Refused("label", f"a tag must be a string such as name:value, not {_kind(tag)}")
         name, colon, value = tag.partition(":")
-        labels.append((name, label_text(name, value if colon else "true")))
+        labels.append((name, label_value(name, value if colon else "true")))
     return labels
 
 
 def value_of(name: str, value: object) -> float:
-    """A finite number, or `Refused`."""
+    """Checks a finite number."""
     checked = number(value)
     if checked is None:
-        raise Refused("value", f"{name} is a finite number, not {_kind(value)}")
+        raise Refused("value", f"{name} must be a finite number, not {_kind(value)}")
     return checked
 
 
 def rate_of(rate: object) -> float:
-    """A sample rate from 0, at which nothing is measured; above 1 is 1. Else `Refused`."""
+    """Checks a sample rate, at least 0. At 0 nothing is measured; above 1 it counts as 1."""
     checked = number(rate)
     if checked is None or checked < 0:
-        raise Refused("rate", f"a rate is above 0 and at most 1, not {_kind(rate)}")
+        raise Refused("rate", f"a rate must be above 0 and at most 1, not {_kind(rate)}")
     return checked
 
 
 def number(value: object) -> float | None:
-    """A number that a point may hold, of any type that is one; None of anything else."""
+    """Converts any numeric type to a number that a point may hold; None for anything else."""
     if type(value) is int and -_EXACT <= value <= _EXACT:
         return value
     try:
@@ -107,28 +107,28 @@ def number(value: object) -> float | None:
 
 
 def fixed_labels(labels: object) -> tuple[tuple[str, str], ...]:
-    """Labels for everything that a client or handler writes; raises `TypeError` where they can't be such."""
+    """Checks the labels of all points of a client or handler. Raises `TypeError` for invalid ones."""
     if labels is None:
         return ()
     if not isinstance(labels, Mapping):
-        raise TypeError(f"labels is a mapping of names to values, not {_kind(labels)}")
+        raise TypeError(f"labels must be a mapping of names to values, not {_kind(labels)}")
     try:
-        return tuple((name, label_text(name, value)) for name, value in labels.items())
+        return tuple((name, label_value(name, value)) for name, value in labels.items())
     except Refused as refused:
         raise TypeError(str(refused)) from None
 
 
 def fixed_names(names: object) -> tuple[str, ...]:
-    """Names of attributes, or one; raises `TypeError` where they are none."""
+    """Checks names of attributes, or a single one. Raises `TypeError` for invalid ones."""
     found = (names,) if isinstance(names, str) else tuple(names) if isinstance(names, Iterable) else (names,)
     for name in found:
         if not isinstance(name, str) or not name:
-            raise TypeError(f"extras are names of attributes, not {_kind(name)}")
+            raise TypeError(f"extras must be names of attributes, not {_kind(name)}")
     return found
 
 
 def _kind(value: object) -> str:
-    """What a value is, without asking it: its text may be long, secret, or fail."""
+    """Describes a value for an error, without converting it: its string may be long or secret, or raise."""
     if value is None or type(value) in (bool, float):
         return repr(value)
     if type(value) is int and -_EXACT <= value <= _EXACT:

@@ -1,4 +1,16 @@
-"""The client: metrics, merged for an interval, then sent."""
+"""The client: measurements are merged for an interval, then sent as points.
+
+The life of a measurement, such as ``client.incr("signups", plan="pro")``:
+
+1. `Vocabulary.incr` checks the arguments (`_checked`) and draws whether to measure, by the sample rate.
+2. `Client._add_all` applies it under the lock: `Gathered` sums it up with equal metric and labels. The first
+   measurement of an interval wakes the sender.
+3. After `flush_interval` the sender's thread calls `Client._collect`, which swaps in an empty `Gathered` and turns the
+   full one into points.
+4. The sender queues and delivers the points (PROTOCOL.md).
+
+A measurement that fails in step 1 or 2 is counted and logged, and raises nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +20,7 @@ from collections.abc import Iterable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from . import _fork
+from . import _process
 from ._checked import Refused, fixed_labels
 from ._gathered import MAX_GATHERED, Gathered, Gauges
 from ._sender import Options, Sender
@@ -16,14 +28,16 @@ from ._statistics import Statistics
 from ._vocabulary import Measurement, Vocabulary, own_name
 
 if TYPE_CHECKING:
-    from typing_extensions import Unpack  # of the type checker; there is none at run time
+    from typing_extensions import Unpack  # only for the type checker: it is not installed
 
 
 class Client(Vocabulary):
     """Writes metrics to a stream: `stream_url` is ``https://HOST/v1/streams/ID``.
 
-    What has equal metric and labels is merged for `flush_interval` seconds and sent in the background. `labels` are on
-    all points. `sample_rate` is the `rate` of calls that name none. Further arguments are those of `Sender`.
+    Measurements with equal metric and labels are merged for `flush_interval` seconds and sent in the background. All
+    points have `labels`. `sample_rate` is the `rate` of calls that give none. Further arguments are those of `Sender`.
+
+    Raises `TypeError` or `ValueError` for an invalid argument. Thread-safe, and safe across forks.
     """
 
     def __init__(
@@ -40,22 +54,22 @@ class Client(Vocabulary):
         self._sender = Sender(stream_url, flush_interval=flush_interval, **options)
         self._gauges = Gauges()
         self._begin()
-        _fork.register(self)
+        _process.reset_after_fork(self)
         self._sender.add_source(self._collect)
 
     def _begin(self) -> None:
-        # Re-entrant, as the sender's: a signal handler may count while its thread counts.
+        # Re-entrant, like the sender's: a signal handler may count while the same thread is counting.
         self._lock = threading.RLock()
         self._gathered = Gathered()
-        self._began: float | None = None
+        self._started: float | None = None
         self._no_room = 0
 
     def reset_in_child(self) -> None:
-        """Called in the child of a fork: the parent sends what it gathered. Gauges keep their values."""
+        """Begins anew in the child of a fork. The parent sends what it gathered; gauges keep their values."""
         self._begin()
 
     def pipeline(self) -> Pipeline:
-        """Gathers measurements, and takes all at once at the end of its `with` block: all are in the same interval."""
+        """Returns a pipeline, whose measurements are all taken in the same interval, at the end of its `with` block."""
         return Pipeline(self, self._sample_rate)
 
     def _add(self, measurement: Measurement) -> None:
@@ -63,24 +77,24 @@ class Client(Vocabulary):
 
     def _add_all(self, measurements: tuple[Measurement, ...]) -> None:
         if self._sender.is_closed:
-            # Nobody would collect it any more.
+            # Nothing collects them any more.
             self._sender.count_dropped(len(measurements))
             return
-        _fork.begin_anew_in_child()
+        _process.reset_if_forked()
         with self._lock:
-            is_first = self._began is None
+            is_first = self._started is None
             if is_first:
-                self._began = time.monotonic()
+                self._started = time.monotonic()
             refused = [error for measurement in measurements if (error := self._take(measurement))]
             is_half_full = self._gathered.size >= MAX_GATHERED // 2
-        # Not under the lock, which the sender's thread takes when it collects.
+        # Without the lock, which the sender's thread takes to collect.
         if is_first or is_half_full:
             self._sender.wake(now=is_half_full)
         for error in refused:
             self._refuse("a pipeline" if len(measurements) > 1 else "a measurement", error)
 
     def _take(self, measurement: Measurement) -> Exception | None:
-        """Why it is not taken, if it isn't: whatever a caller's own types raise, the others of a pipeline are taken."""
+        """Applies a measurement, and returns its error so that the rest of a pipeline is still taken."""
         if self._gathered.size >= MAX_GATHERED:
             self._no_room += 1
             return None
@@ -95,26 +109,26 @@ class Client(Vocabulary):
         self._sender.refuse(f"{call} {getattr(error, 'part', '')}", f"{call}: {reason}")
 
     def _collect(self) -> Iterable[dict[str, Any]]:
-        """What was gathered, as points."""
+        """Ends the interval and returns its points."""
         with self._lock:
-            gathered, began, no_room = self._gathered, self._began, self._no_room
-            self._gathered, self._began, self._no_room = Gathered(), None, 0
+            gathered, started, no_room = self._gathered, self._started, self._no_room
+            self._gathered, self._started, self._no_room = Gathered(), None, 0
         if no_room:
             self._sender.count_dropped(no_room)
-        if began is None:
+        if started is None:
             return []
-        return gathered.points(self._labels, time.monotonic() - began, round(time.time(), 3))
+        return gathered.points(self._labels, time.monotonic() - started, round(time.time(), 3))
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Sends what was gathered, now; whether all was stored or refused within `timeout` seconds."""
+        """Sends all measurements so far. True if each was stored or refused within `timeout` seconds."""
         return self._sender.flush(timeout)
 
     def close(self, timeout: float = 2.0) -> None:
-        """Sends what it can within `timeout` seconds, and then takes no more. The end of the process does it too."""
+        """Sends what it can within `timeout` seconds and takes no more. The end of the process also closes it."""
         self._sender.close(timeout)
 
     def statistics(self) -> Statistics:
-        """Numbers of points, see there."""
+        """Returns what became of the points."""
         return self._sender.statistics()
 
     def __enter__(self) -> Client:
@@ -127,7 +141,7 @@ class Client(Vocabulary):
 
 
 class Pipeline(Vocabulary):
-    """Measurements that are taken at once, by `send` or at the end of a `with` block. For one thread."""
+    """Measurements that are taken together, by `send` or at the end of a `with` block. Not thread-safe."""
 
     def __init__(self, client: Client, sample_rate: float) -> None:
         super().__init__(sample_rate)
@@ -141,7 +155,7 @@ class Pipeline(Vocabulary):
         self._client._refuse(call, error)
 
     def send(self) -> None:
-        """Hands what it has to the client."""
+        """Hands its measurements to the client."""
         measurements, self._measurements = tuple(self._measurements), []
         if measurements:
             self._client._add_all(measurements)

@@ -1,4 +1,4 @@
-"""Numbers as text for a terminal: a table, a line of bars, a chart. None is no number, and stays empty."""
+"""Draws numbers in a terminal: a table, a sparkline, a chart. None stands for a missing value and stays empty."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _PLOT_ROWS = 8
 
 
 def number(value: float | None) -> str:
-    """At most six digits, as a person writes it."""
+    """Formats a number with at most six significant digits."""
     return "" if value is None else f"{value:,.6g}"
 
 
 def table(head: Sequence[str], rows: Sequence[Sequence[str]], numeric: int) -> list[str]:
-    """Lines in columns, the last `numeric` of them to the right."""
+    """Formats a table, with its last `numeric` columns aligned to the right."""
     widths = [max(map(len, column)) for column in zip(head, *rows)]
     lines = []
     for row in (head, *rows):
@@ -30,7 +30,7 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]], numeric: int) -> l
 
 
 def sparkline(values: Values) -> str:
-    """One character a value, from the least to the greatest; where all are the same, half as high."""
+    """Draws each value as one character, from the minimum to the maximum; equal values at half height."""
     known = [value for value in values if value is not None]
     if not known:
         return " " * len(values)
@@ -41,7 +41,7 @@ def sparkline(values: Values) -> str:
 
 
 def plot(values: Values, begins: str, ends: str) -> list[str]:
-    """Lines of a chart: columns that stand on 0, or on the least value where that is below."""
+    """Draws a chart of columns that stand on 0, or on the minimum if that is negative."""
     known = [value for value in values if value is not None]
     least = min([0.0, *known])
     span = max([0.0, *known]) - least or 1.0
@@ -57,10 +57,10 @@ def plot(values: Values, begins: str, ends: str) -> list[str]:
 
 
 def _column(value: float | None, least: float, span: float, row: int) -> str:
-    """What of a value's column is in a row, in eighths."""
+    """Draws the part of a value's column that is in a row, in eighths."""
     if value is None:
         return " "
     eighths = round((value - least) / span * _PLOT_ROWS * 8) - row * 8
-    # What there is, is seen, also where it is nearly nothing.
+    # A value is always visible, even if it is nearly 0.
     eighths = max(eighths, 1) if row == 0 else eighths
     return " " if eighths <= 0 else _BARS[min(eighths, 8) - 1]

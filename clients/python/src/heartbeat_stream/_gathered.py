@@ -1,6 +1,6 @@
-"""What was measured since the last flush, merged by metric and labels, and the points that it becomes.
+"""The measurements of one interval, merged by metric and labels, and the points that they become.
 
-The table of what becomes what is that of the statsd endpoint (docs/statsd.md). Whoever holds one locks it.
+The points are those of the statsd endpoint (docs/statsd.md). Nothing here locks: the client does.
 """
 
 from __future__ import annotations
@@ -13,28 +13,27 @@ from typing import Any, NamedTuple
 from ._checked import LARGEST, Refused
 from ._labels import clean
 
-# Beyond, a timer's values are put together in so many runs.
+# A timer with more values than this in an interval is merged into this many runs.
 MAX_RUNS = 1_000
-# Values and series that one flush may hold, some 20 MB.
+# The values and series that an interval holds at most, some 20 MB.
 MAX_GATHERED = 200_000
-# Gauges whose value is known, for their changes.
+# The gauges whose values are remembered for later changes.
 MAX_GAUGES = 10_000
-# Labels that say what a point is; a label of the caller's with such a name is told as `tag_NAME`.
+# The reserved labels, which say what a point is. A caller's label with such a name becomes `tag_NAME`.
 OWN_LABELS = frozenset({"metric", "type", "member"})
-
 
 Labels = tuple[tuple[str, str], ...]
 
 
 class Series(NamedTuple):
-    """What is merged: a metric with its labels, sorted by name."""
+    """A metric with its labels, sorted by name. Measurements of the same series are merged."""
 
     metric: str
     labels: Labels
 
 
 class Gathered:
-    """Counters, ratios, timers, gauges and sets of one interval. What makes a sum infinite is `Refused`."""
+    """Counters, ratios, timers, gauges and sets of one interval. Refuses what would exceed `LARGEST` in a sum."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -45,7 +44,7 @@ class Gathered:
         self._members: dict[tuple[Series, str], float] = {}
 
     def counter(self, series: Series, n: float, events: float) -> None:
-        """Adds to a counter; `events` is how many calls this stands for."""
+        """Adds to a counter; `events` is the number of calls that this one stands for."""
         self._add(self._counters, series, n, events)
 
     def ratio(self, series: Series, n: float, d: float) -> None:
@@ -55,7 +54,7 @@ class Gathered:
     def _add(self, sums: dict[Series, list[float]], series: Series, n: float, d: float) -> None:
         found = sums.get(series)
         if found is None:
-            # A value by its weight may be beyond all numbers, as a sum.
+            # A single value may also be too large, after it is scaled up.
             sums[series] = [_finite(n), _finite(d)]
             self.size += 1
         else:
@@ -63,25 +62,25 @@ class Gathered:
             found[0], found[1] = sum_n, sum_d
 
     def timer(self, series: Series, value: float, weight: float, t: float) -> None:
-        """One measurement at `t`, that stands for `weight` of them."""
+        """Adds one value at `t`, which stands for `weight` calls."""
         _finite(value * weight)
         self._timers.setdefault(series, []).append((value, weight, t))
         self.size += 1
 
     def gauge(self, series: Series, value: float, t: float) -> None:
-        """The last value of an interval is its value."""
+        """Sets a gauge: the last value of an interval is kept."""
         self.size += series not in self._gauges
         self._gauges[series] = (value, t)
 
     def member(self, series: Series, member: str, t: float) -> None:
-        """Each member once an interval."""
+        """Adds a member to a set, once per interval."""
         key = (series, member)
         self.size += key not in self._members
         self._members.setdefault(key, t)
 
     def points(self, common: Labels, period_s: float, t: float) -> Iterable[dict[str, Any]]:
-        """Its points, with the labels that all have; `t` ends the interval of `period_s`."""
-        # The server takes no period of nothing, and sums at the microsecond are no rates.
+        """Yields the points, with the labels `common`, of the interval of `period_s` seconds that ends at `t`."""
+        # The server takes no period of zero. A sum over microseconds would make a useless rate.
         interval: dict[str, Any] = {"p": round(min(period_s, 86_400.0), 3)} if period_s >= 0.001 else {}
         for kind, sums in (("counter", self._counters), ("ratio", self._ratios)):
             for series, (n, d) in sums.items():
@@ -97,13 +96,13 @@ class Gathered:
 
 
 class Gauges:
-    """The values that gauges have, so that changes are told as values. Beyond `MAX_GAUGES` the oldest is forgotten."""
+    """The current values of gauges, from which a change makes a new value. Keeps the latest `MAX_GAUGES`."""
 
     def __init__(self) -> None:
         self._values: OrderedDict[Series, float] = OrderedDict()
 
     def set(self, series: Series, value: float) -> float:
-        """Gives it a value."""
+        """Sets a gauge and returns its value."""
         self._values[series] = value
         self._values.move_to_end(series)
         if len(self._values) > MAX_GAUGES:
@@ -111,24 +110,24 @@ class Gauges:
         return value
 
     def get(self, series: Series) -> float:
-        """Its value; one that is unknown was 0."""
+        """Returns a gauge's value, or 0 if it is unknown."""
         return self._values.get(series, 0.0)
 
     def new(self, series: Series, value: float, is_change: bool) -> float:
-        """Gives it a value or changes it; what it is then."""
+        """Sets a gauge, or changes it by `value`, and returns its new value."""
         return self.set(series, _finite(self.get(series) + value) if is_change else value)
 
 
 def _finite(sum_: float) -> float:
     if not abs(sum_) <= LARGEST:
-        raise Refused("value", f"the sum of an interval is at most {LARGEST:g}")
+        raise Refused("value", f"the sum of an interval must be at most {LARGEST:g}")
     return sum_
 
 
 def _runs(values: list[tuple[float, float, float]], t: float) -> Iterable[tuple[float, float, float]]:
-    """Values as n, d and time: each its own point, or sorted and put together in `MAX_RUNS` of as many values each.
+    """Yields n, d and time of each value; of more than `MAX_RUNS`, sorted values merged in runs of equal length.
 
-    So sums stay exact, and a quantile's rank is off by a run at most, 0.1 %.
+    Sums stay exact, and the rank of a quantile is off by at most one run, 0.1 %.
     """
     if len(values) <= MAX_RUNS:
         for value, weight, at in values:
@@ -141,7 +140,7 @@ def _runs(values: list[tuple[float, float, float]], t: float) -> Iterable[tuple[
 
 
 def total_of(values: Iterable[float]) -> float:
-    """The exact sum; infinity where no point holds it, which nobody takes for a point."""
+    """Returns the exact sum, or infinity if a point cannot hold it: `encode` then refuses the point."""
     try:
         sum_ = math.fsum(values)
     except (OverflowError, ValueError):
@@ -150,5 +149,5 @@ def total_of(values: Iterable[float]) -> float:
 
 
 def _labels(series: Series, kind: str, common: Labels, member: Labels = ()) -> Mapping[str, str]:
-    # Where there are too many, the first stay.
+    # If there are too many labels, the first ones are kept.
     return clean((("metric", series.metric), ("type", kind), *member, *series.labels, *common))

@@ -1,4 +1,4 @@
-"""Labels as the server takes them: at most 16, names of 1 to 64 bytes, values of up to 256, no control characters."""
+"""Labels as the server takes them: at most 16, names of 1 to 64 bytes, values of 1 to 256, no control characters."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]+")
 
 
 def clean(labels: Iterable[tuple[str, str]]) -> dict[str, str]:
-    """The first 16 with a name and a value, each cut to its bounds at a whole character. The first of a name wins."""
+    """Returns the first 16 labels that have a name and a value, both cut to their limits at a whole character.
+
+    The first of several labels with the same name wins.
+    """
     cleaned: dict[str, str] = {}
     for name, value in labels:
         if len(cleaned) == MAX_LABELS:
@@ -24,8 +27,8 @@ def clean(labels: Iterable[tuple[str, str]]) -> dict[str, str]:
     return cleaned
 
 
-def text(value: object) -> str:
-    """A label's value as text; nothing for None, and booleans as JSON writes them."""
+def as_string(value: object) -> str:
+    """Converts a label's value: None to an empty string, and a boolean as JSON writes it."""
     if isinstance(value, str):
         return value
     if value is None:
@@ -36,14 +39,14 @@ def text(value: object) -> str:
 
 
 def has_control(given: str) -> bool:
-    """Whether it has characters that the server takes in no label."""
+    """Whether a string contains characters that the server refuses in labels."""
     return _CONTROL.search(given) is not None
 
 
-def _cut(given: str, most_bytes: int) -> str:
-    # Plain and short, as nearly all are, needs nothing.
-    if len(given) <= most_bytes and given.isascii() and given.isprintable():
+def _cut(given: str, max_bytes: int) -> str:
+    # The fast path: nearly all labels are short and plain.
+    if len(given) <= max_bytes and given.isascii() and given.isprintable():
         return given
     plain = _CONTROL.sub(" ", given).strip()
-    # What is no text, a lone surrogate, becomes "?"; half a character at the end goes.
-    return plain.encode("utf-8", "replace")[:most_bytes].decode("utf-8", "ignore")
+    # A lone surrogate becomes "?", and half a character at the end is removed.
+    return plain.encode("utf-8", "replace")[:max_bytes].decode("utf-8", "ignore")

@@ -1,9 +1,12 @@
 """The sender: a bounded queue, and one background thread that delivers it in batches.
 
-A caller never waits for the network. A batch is repeated under its key until the server answers for it, so it counts
-once although the network fails; only where that takes more than the ten minutes that a server remembers keys, and an
-early attempt had no answer, may it count twice (``Statistics.may_be_doubled``). Losing it is the other choice, and
-nearly always the larger error: what has no answer for ten minutes was most likely never stored.
+PROTOCOL.md describes the whole protocol. In short: a caller never waits for the network, and a batch is repeated under
+its idempotency key until the server answers for it, so that it counts once. If a batch has no answer for longer than
+the server remembers keys, it is repeated anyway and may count twice (`Statistics.may_be_doubled`). Losing it
+would nearly always be the larger error: a batch without an answer for that long was most likely never stored.
+
+The queue and the counters change only under the lock of `_changed`. Callers put, flush and close; the second half of
+`Sender` runs on the thread.
 """
 
 from __future__ import annotations
@@ -16,26 +19,24 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypedDict
 
-from . import _exit, _fork, _quiet
-from ._address import StreamAddress
-from ._batch import Batch, encode
-from ._key import WriteKey
-from ._queue import Queue
+from . import _process
+from ._address import StreamAddress, WriteKey
+from ._log import Warnings, quiet
+from ._queue import Batch, Queue, encode
 from ._statistics import Statistics
 from ._transport import Answer, Transport, Verdict
-from ._warnings import Warnings
 
-# While somebody waits, in flush() or close(), attempts follow each other within this.
+# The longest wait between attempts while somebody waits in flush() or close().
 _URGENT_BACKOFF_S = 0.2
 _ATTEMPT_TIMEOUT_S = 15.0
-# A day; what waits for longer is not taken by the server any more, and some thousand years are too much to wait for.
+# A day: by default the server takes no older points, and a thread cannot wait for arbitrarily long.
 _MAX_S = 86_400
-# It is told when a batch failed so often: with the defaults, after some ten seconds.
+# A batch that failed this often is logged: with the defaults, after some ten seconds.
 _WARN_ATTEMPTS = 5
 
 
 class Options(TypedDict, total=False):
-    """What a handler and a client take for their sender, see there."""
+    """The arguments that a handler and a client pass on to their sender."""
 
     queue_points: int
     queue_bytes: int
@@ -48,15 +49,17 @@ Source = Callable[[], Iterable[Mapping[str, Any]]]
 
 
 class Sender:
-    """Delivers points to a stream, in the background and in order. For any number of threads, and across forks.
+    """Delivers points to a stream in the background, in order. Thread-safe, and safe across forks.
 
     `stream_url` is ``https://HOST/v1/streams/ID``. `write_key` is the key ``wk_..`` that the stream's owner made for
-    this writer, if there is one; it is sent to that address, and is in no log and no `repr`. At most `queue_points`
-    points and `queue_bytes` bytes of JSON wait, the batch on its way among them; what is put beyond is dropped and
-    counted. A point waits `flush_interval` seconds at most, then goes with all others. Between attempts are half to all
-    of `backoff` seconds, twice as many each time, up to `backoff_max`.
+    this writer, if any; it is sent to that address only, and appears in no log and no `repr`. At most `queue_points`
+    points and `queue_bytes` bytes of JSON are kept, including the batch in flight; further points are dropped and
+    counted. A point waits for at most `flush_interval` seconds before it is sent. The wait between attempts is half to
+    all of `backoff` seconds, and doubles with each attempt up to `backoff_max`.
 
-    A child of fork begins with an empty queue and zero statistics; what was queued before is sent by the parent, once.
+    A child of a fork begins with an empty queue and zero statistics. The parent sends what was queued before.
+
+    Raises `TypeError` or `ValueError` for an invalid argument.
     """
 
     def __init__(
@@ -71,9 +74,9 @@ class Sender:
         write_key: str | None = None,
     ) -> None:
         if not all(1 <= bound < math.inf for bound in (queue_points, queue_bytes)):
-            raise ValueError("queue_points and queue_bytes are numbers above 0")
+            raise ValueError("queue_points and queue_bytes must be at least 1")
         if not all(0 < seconds <= _MAX_S for seconds in (flush_interval, backoff, backoff_max)):
-            raise ValueError(f"flush_interval, backoff and backoff_max are above 0 and at most {_MAX_S:,} seconds")
+            raise ValueError(f"flush_interval, backoff and backoff_max must be above 0 and at most {_MAX_S:,} seconds")
         self._address = StreamAddress(stream_url)
         self._host = self._address.host
         self._write_key = None if write_key is None else WriteKey(write_key)
@@ -85,21 +88,21 @@ class Sender:
         self._sources: list[Source] = []
         self._closed = False
         self._begin()
-        _fork.register(self)
-        _exit.register(self)
+        _process.reset_after_fork(self)
+        _process.close_at_exit(self)
 
     def _begin(self) -> None:
-        # Re-entrant: a signal handler, or a destructor that the garbage collector runs, may put while its thread puts.
+        # Re-entrant: a signal handler or a destructor may put a point while the same thread is putting one.
         self._changed = threading.Condition(threading.RLock())
         self._thread: threading.Thread | None = None
         self._queue = Queue(self._queue_points, self._queue_bytes)
-        # When the queue is to be sent, in monotonic seconds; None while there is nothing.
+        # When the queue is due, in monotonic seconds; None while it is empty.
         self._due: float | None = None
-        # When the sources are asked again while a batch is repeated.
+        # When the sources are collected again while a batch is repeated.
         self._collect_at = 0.0
         self._urgent_until = 0.0
         self._close_deadline: float | None = None
-        # What was put and what has left, to know in flush() when a point has its answer.
+        # Points that were put, and points that were answered or given up. flush() compares the two.
         self._put = 0
         self._settled = 0
         self._accepted = 0
@@ -109,17 +112,17 @@ class Sender:
         self._retries = 0
         self._may_be_doubled = 0
         self._overflow = 0
-        self._dropped_told = 0
+        self._dropped_logged = 0
         self._warnings = Warnings()
 
     def reset_in_child(self) -> None:
-        """Called in the child of a fork: nothing is queued here, and no thread runs yet."""
+        """Begins anew in the child of a fork, with an empty queue and no thread."""
         self._begin()
 
     def put(self, point: Mapping[str, Any]) -> bool:
-        """Queues a point; whether there was room. Never blocks and never raises. Without `t` it gets that of now."""
+        """Queues a point, with the current time if it has no `t`. Never blocks or raises; False if it is dropped."""
         line = encode(point)
-        _fork.begin_anew_in_child()
+        _process.reset_if_forked()
         with self._changed:
             return self._append(line)
 
@@ -132,7 +135,7 @@ class Sender:
         return True
 
     def _wake(self, within_s: float) -> None:
-        """Has the queue sent within so many seconds. The thread is told only where that is news to it."""
+        """Makes the queue due within `within_s` seconds. Wakes the thread only if that is earlier than before."""
         due = time.monotonic() + within_s if within_s else 0.0
         if self._due is None or due < self._due:
             self._due = due
@@ -140,59 +143,58 @@ class Sender:
         if self._thread is None:
             self._start()
 
-    def _start(self) -> bool:
+    def _start(self) -> None:
         thread = threading.Thread(target=self._run, name="heartbeat_stream", daemon=True)
         try:
             thread.start()
         except RuntimeError:
-            # No thread is to be had now, or never again as the interpreter ends; the next put or close() sees to it.
-            return False
+            # No thread can start now, or none ever again because the interpreter ends. The next put or close() retries.
+            return
         self._thread = thread
-        _exit.register_with_pools()
-        return True
+        _process.register_with_pools()
 
     def add_source(self, source: Source) -> None:
-        """Calls `source` before each delivery, on the background thread, for points that were gathered meanwhile."""
+        """Calls `source` for its points before each delivery, mostly on the background thread."""
         self._sources.append(source)
 
     def wake(self, now: bool = False) -> None:
-        """Has the sources asked within the flush interval, or at once."""
-        _fork.begin_anew_in_child()
+        """Makes the sources be collected within the flush interval, or immediately if `now`."""
+        _process.reset_if_forked()
         with self._changed:
             if not self._closed:
                 self._wake(0.0 if now else self._flush_interval)
 
     @property
     def is_closed(self) -> bool:
-        """Whether it takes no more."""
+        """Whether the sender takes no more points."""
         return self._closed
 
     def count_dropped(self, points: int) -> None:
-        """Counts what a source had no room for."""
-        _fork.begin_anew_in_child()
+        """Counts points that a source dropped itself."""
+        _process.reset_if_forked()
         with self._changed:
             self._dropped += points
 
     def refuse(self, kind: str, why: str) -> None:
-        """Counts what is no point, and logs why, of each kind once an hour."""
-        _fork.begin_anew_in_child()
+        """Counts a refused measurement, and logs the reason, once an hour for each kind."""
+        _process.reset_if_forked()
         with self._changed:
             self._dropped += 1
-            self._dropped_told += 1
-        # Logging may not fail the code that is measured, nor be measured itself.
-        with _quiet.thread(), contextlib.suppress(Exception):
+            self._dropped_logged += 1
+        # Logging must neither raise into the measured code nor become a point.
+        with quiet(), contextlib.suppress(Exception):
             self._warnings.warn(f"refused {kind}", "a measurement for %s was refused: %s", self._host, why)
 
     def flush(self, timeout: float = 5.0) -> bool:
-        """Delivers what was put so far; whether all of it was settled (stored or refused) within `timeout` seconds."""
+        """Delivers all points so far. True if each was settled (stored or refused) within `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        _fork.begin_anew_in_child()
+        _process.reset_if_forked()
         self._collect()
         with self._changed:
             target = self._put
             if self._settled >= target:
                 return True
-            # After close() nothing is awaited beyond the time that it had, however often it is asked for at exit.
+            # After close() no call waits beyond its deadline, however many are made at exit.
             deadline = min(deadline, self._close_deadline or deadline)
             self._urgent_until = max(self._urgent_until, deadline)
             self._wake(0.0)
@@ -203,24 +205,24 @@ class Sender:
         """Delivers what it can within `timeout` seconds, and then takes no more points."""
         self.begin_close(timeout)
         with self._changed:
-            # Where it is closed already, such as at exit, the time that it had then.
+            # A second call, such as at exit, waits no longer than the first.
             deadline = min(time.monotonic() + timeout, self._close_deadline or 0.0)
             inline = self._thread is None and bool(self._queue)
         if inline:
-            # The interpreter is ending and gives no thread any more.
+            # The interpreter is ending and starts no more threads, so this one delivers.
             self._run()
         with self._changed:
             self._changed.wait_for(lambda: self._settled >= self._put, max(0.0, deadline - time.monotonic()))
             left = self._put - self._settled
         if left:
-            self._tell_undelivered(left)
+            self._warn_undelivered(left)
 
-    def _tell_undelivered(self, points: int) -> None:
+    def _warn_undelivered(self, points: int) -> None:
         self._warnings.warn("end", "%d points for %s were not delivered before the end", points, self._host)
 
     def begin_close(self, timeout: float) -> None:
-        """Starts what `close` waits for."""
-        _fork.begin_anew_in_child()
+        """Starts the delivery that `close` waits for. Later points are dropped."""
+        _process.reset_if_forked()
         self._collect()
         with self._changed:
             if self._closed:
@@ -232,8 +234,8 @@ class Sender:
                 self._changed.notify_all()
 
     def statistics(self) -> Statistics:
-        """The numbers of now."""
-        _fork.begin_anew_in_child()
+        """Returns the current numbers."""
+        _process.reset_if_forked()
         with self._changed:
             return Statistics(
                 queued=self._put - self._settled,
@@ -246,11 +248,11 @@ class Sender:
                 overflow=self._overflow,
             )
 
-    # What follows runs on the background thread.
+    # The methods below run on the background thread, except that flush and close also collect.
 
     def _run(self) -> None:
-        # What the network code logs is not to be written to the stream: it would never end.
-        with _quiet.thread():
+        # Records that delivering causes must not become points, which would never end.
+        with quiet():
             transport = Transport(self._address, self._write_key)
             while self._wait_until_due():
                 self._collect()
@@ -258,7 +260,7 @@ class Sender:
             transport.close()
 
     def _wait_until_due(self) -> bool:
-        """False when the sender is closed and empty."""
+        """Waits until the queue is due. False if the sender is closed and its queue is empty."""
         with self._changed:
             while True:
                 if self._closed and not self._queue:
@@ -272,7 +274,7 @@ class Sender:
         self._collect_at = time.monotonic() + self._flush_interval
         for source in self._sources:
             try:
-                # What it has before it fails is good.
+                # Points that a source yields before it fails are kept.
                 for point in source():
                     self.put(point)
             except Exception:
@@ -280,18 +282,18 @@ class Sender:
                 self._warnings.warn("source", "a source of points failed", exc_info=True)
 
     def _deliver_queue(self, transport: Transport) -> None:
-        """Sends what is queued now; what comes meanwhile waits for its own time, or fills a batch."""
+        """Sends what is queued now. Points that arrive meanwhile wait until they are due themselves."""
         with self._changed:
             self._due = None
             left = len(self._queue)
-        # Giving up empties it.
+        # _give_up empties the queue.
         while left > 0 and self._queue:
             with self._changed:
                 lines = self._queue.take(left)
             batch = Batch(lines)
             left -= batch.points
             self._deliver(transport, batch)
-        self._tell_dropped()
+        self._warn_dropped()
 
     def _deliver(self, transport: Transport, batch: Batch) -> None:
         attempts = 0
@@ -301,32 +303,32 @@ class Sender:
                 self._settle(batch, answer)
                 return
             attempts += 1
-            self._tell_dropped()
+            self._warn_dropped()
             if attempts >= _WARN_ATTEMPTS:
-                message = "%s takes no points (%s); they are kept, as far as the queue has room"
+                message = "%s takes no points (%s); they are kept as long as the queue has room"
                 self._warnings.warn("unreachable", message, self._host, answer.reason)
             self._wait_to_repeat(attempts, answer.retry_after_s)
         self._give_up(batch)
 
     def _attempt(self, transport: Transport, batch: Batch, attempts: int) -> Answer:
-        began = time.monotonic()
+        started = time.monotonic()
         with self._changed:
             self._requests += 1
             self._retries += attempts > 0
-            if batch.may_double(began):
+            if batch.may_be_doubled(started):
                 self._may_be_doubled += batch.points
-                batch.forget_doubt()
+                batch.clear_unsure()
             deadline = self._close_deadline
-        # Some time is left, or it would be over; but not so little that a request can't even begin.
-        timeout = _ATTEMPT_TIMEOUT_S if deadline is None else max(0.05, deadline - began)
+        # At least 50 ms, so that a request can begin at all.
+        timeout = _ATTEMPT_TIMEOUT_S if deadline is None else max(0.05, deadline - started)
         try:
             answer = transport.post(batch, timeout)
         except Exception as error:
-            # What is foreseen is an answer; this is for what isn't, such as a proxy's address that is none.
+            # Expected failures are answers. This is an unexpected one, such as an invalid proxy address.
             answer = Answer(Verdict.UNSURE, reason=type(error).__name__)
             self._warnings.warn("fault", "delivering to %s failed", self._host, exc_info=True)
         if answer.verdict is Verdict.UNSURE:
-            batch.was_unsure(began)
+            batch.mark_unsure(started)
         return answer
 
     def _settle(self, batch: Batch, answer: Answer) -> None:
@@ -336,44 +338,43 @@ class Sender:
             self._overflow += answer.overflow
             self._leave(batch.points)
         if answer.is_unauthorized:
-            self._tell_unauthorized(batch.points, answer.reason)
+            self._log_unauthorized(batch.points, answer.reason)
         elif answer.rejected:
             numbers = (answer.rejected, batch.points, answer.reason)
             self._warnings.warn(f"rejected {answer.verdict}", "%s rejected %d of %d points: %s", self._host, *numbers)
-
         if answer.overflow:
             message = "%s has no room for new series: %d of %d points are counted without their labels (overflow=true)"
             self._warnings.warn("overflow", message, self._host, answer.overflow, batch.points)
 
-    def _tell_unauthorized(self, points: int, reason: str) -> None:
-        why = "it takes writers with a write key only, and this one has none"
+    def _log_unauthorized(self, points: int, reason: str) -> None:
+        why = "it accepts only writers with a write key, and this one has none"
         if self._write_key is not None:
-            why = "it does not know this write key: it was revoked, or is another stream's"
-        self._warnings.error("unauthorized", "%s refused %d points, as %s (%s)", self._host, points, why, reason)
+            why = "it does not know this write key: the key was revoked, or belongs to another stream"
+        self._warnings.error("unauthorized", "%s refused %d points: %s (%s)", self._host, points, why, reason)
 
     def _leave(self, points: int) -> None:
         self._settled += points
-        self._queue.arrived()
+        self._queue.release()
         self._changed.notify_all()
 
     def _wait_to_repeat(self, attempts: int, retry_after_s: float | None) -> None:
-        # 2 ** 20 half seconds are beyond any maximum; more would overflow some day.
+        # The exponent stops at 20, beyond any maximum, so that the power cannot overflow.
         longest = min(self._backoff_max, self._backoff * 2 ** min(attempts - 1, 20))
         wait_s = random.uniform(longest / 2, longest)
-        began = time.monotonic()
+        started = time.monotonic()
         while not self._is_over():
-            # The sources don't wait for a server that is gone: what they have is of this interval.
+            # Intervals end on time although the server is unreachable.
             if time.monotonic() >= self._collect_at:
                 self._collect()
             with self._changed:
                 now = time.monotonic()
                 if retry_after_s is not None:
-                    # The server's word goes before anyone's hurry; the jitter keeps many writers apart.
-                    until = began + retry_after_s + wait_s
+                    # Retry-After goes before any urgency. The jitter spreads many writers.
+                    until = started + retry_after_s + wait_s
                 elif now < self._urgent_until:
-                    until = began + min(wait_s, _URGENT_BACKOFF_S)
+                    until = started + min(wait_s, _URGENT_BACKOFF_S)
                 else:
-                    until = began + wait_s
+                    until = started + wait_s
                 if now >= until:
                     return
                 until = min(until, self._collect_at, self._close_deadline or until)
@@ -387,20 +388,20 @@ class Sender:
         with self._changed:
             points = batch.points + self._queue.clear()
             self._dropped += points
-            self._dropped_told += points
-        # Before anyone who waits in close() learns that there is nothing left, and ends the process.
-        self._tell_undelivered(points)
+            self._dropped_logged += points
+        # Log before close() returns, which may end the process.
+        self._warn_undelivered(points)
         with self._changed:
             self._leave(points)
 
-    def _tell_dropped(self) -> None:
+    def _warn_dropped(self) -> None:
         with self._changed:
-            dropped = self._dropped - self._dropped_told
-            self._dropped_told = self._dropped
+            dropped = self._dropped - self._dropped_logged
+            self._dropped_logged = self._dropped
         if dropped:
             self._warnings.warn(
                 "dropped",
-                "%d points for %s were dropped: there was no room, or they were no points",
+                "%d points for %s were dropped: the queue was full, or they were not valid points",
                 dropped,
                 self._host,
             )

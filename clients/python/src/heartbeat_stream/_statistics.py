@@ -1,4 +1,4 @@
-"""What became of the points of a sender, in numbers."""
+"""The counters of a sender."""
 
 from __future__ import annotations
 
@@ -6,21 +6,21 @@ from typing import NamedTuple
 
 
 class Statistics(NamedTuple):
-    """Numbers of points since the sender was made, or since the fork in a child."""
+    """Numbers of points since the sender was made, or in a child of a fork since the fork."""
 
     queued: int
-    """Waiting, or on their way."""
+    """Waiting or in flight."""
     accepted: int
-    """Stored, as the server said."""
+    """Stored, according to the server."""
     rejected: int
-    """Bad, as the server said, or in a request that it refused."""
+    """Invalid according to the server, or in a request that it refused."""
     dropped: int
-    """Never sent: no room, no JSON, put after `close`, or given up at the end of `close`."""
+    """Not delivered: no room, not a valid point, put after `close`, or given up at the end of `close`."""
     requests: int
     """Attempts to deliver a batch."""
     retries: int
-    """Those of them that repeated one."""
+    """Attempts that repeated a batch, included in `requests`."""
     may_be_doubled: int
     """Repeated when the server may have forgotten their batch."""
     overflow: int = 0
-    """Those of the accepted that are counted without their labels, as the stream had no room for new series."""
+    """Accepted, but counted without their labels because the stream had no room for new series."""

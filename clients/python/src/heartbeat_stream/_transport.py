@@ -1,31 +1,35 @@
-"""One attempt to write a batch, and what its answer means for the batch."""
+"""The network: one attempt to write a batch, and what the response means for the batch.
+
+Redirects are not followed, and urllib3 repeats nothing: the sender alone decides what is repeated.
+"""
 
 from __future__ import annotations
 
 import enum
 import json
+import urllib.request
 from typing import Any, NamedTuple
 
 import urllib3
 from urllib3.exceptions import ConnectTimeoutError, HTTPError, InvalidHeader, NewConnectionError
 from urllib3.util import Retry
 
-from ._address import StreamAddress
-from ._batch import Batch
-from ._http import USER_AGENT, pool_for
-from ._key import WriteKey
+from ._address import StreamAddress, WriteKey
+from ._queue import Batch
+from ._version import __version__
 
+USER_AGENT = f"heartbeat_stream/{__version__}"
 CONNECT_TIMEOUT_S = 5.0
 READ_TIMEOUT_S = 15.0
-# An answer lists at most 20 errors of some 200 bytes.
-_MAX_ANSWER_BYTES = 64 * 1024
-# A server that asks for more is asked again after this.
+# A response lists at most 20 errors of some 200 bytes.
+_MAX_RESPONSE_BYTES = 64 * 1024
+# The longest wait that a server can ask for.
 _MAX_RETRY_AFTER_S = 600.0
-# 4xx that say "later", not "never".
+# The 4xx that mean "later", not "never".
 _RETRIED = frozenset({408, 425, 429})
-# 5xx that say "never".
+# The 5xx that mean "never".
 _NEVER = frozenset({501, 505})
-# 503 that promise that nothing was stored, by the fragment of their type.
+# The problems of a 503 which promise that nothing was stored, by the fragment of their type.
 _NOTHING_STORED = ("#overloaded", "#not-configured")
 
 
@@ -34,15 +38,15 @@ class Verdict(enum.Enum):
 
     STORED = "stored"
     REFUSED = "refused"
-    """Will never be taken."""
+    """Not stored, and never will be."""
     NOT_STORED = "not stored"
-    """Was not taken; may be later."""
+    """Certainly not stored; a later attempt may succeed."""
     UNSURE = "unsure"
-    """May have been stored, but the answer did not come."""
+    """May be stored: no response says so, or the response does not rule it out."""
 
 
 class Answer(NamedTuple):
-    """What an attempt told."""
+    """The outcome of an attempt."""
 
     verdict: Verdict
     accepted: int = 0
@@ -50,13 +54,13 @@ class Answer(NamedTuple):
     retry_after_s: float | None = None
     reason: str = ""
     overflow: int = 0
-    """How many of the accepted are counted without their labels, in the series ``overflow=true``."""
+    """The accepted points that are counted without their labels, in the series ``overflow=true``."""
     is_unauthorized: bool = False
-    """Whether it was refused for its write key, or for having none."""
+    """Whether the write key was refused, or missing."""
 
 
 class Transport:
-    """Posts batches over one kept connection. Not for several threads."""
+    """Posts batches over one kept connection. Not thread-safe."""
 
     def __init__(self, address: StreamAddress, write_key: WriteKey | None = None) -> None:
         self._url = address.points
@@ -65,7 +69,7 @@ class Transport:
         self._pool: urllib3.PoolManager | None = None
 
     def post(self, batch: Batch, timeout_s: float) -> Answer:
-        """Tries once, for some `timeout_s` at most; never raises for what the network or the server does."""
+        """Tries once. The timeout applies to connecting and to each read. Network and server errors become answers."""
         headers = {
             "Content-Type": "application/x-ndjson",
             "Idempotency-Key": batch.key,
@@ -90,9 +94,9 @@ class Transport:
                 preload_content=False,
             )
             try:
-                body = response.read(_MAX_ANSWER_BYTES)
+                body = response.read(_MAX_RESPONSE_BYTES)
             finally:
-                # What was read whole gave its connection back already; of anything else the connection is closed.
+                # A response that was read to its end has already returned its connection; otherwise this closes it.
                 response.close()
         except (NewConnectionError, ConnectTimeoutError) as error:
             return Answer(Verdict.NOT_STORED, reason=_name(error))
@@ -107,12 +111,12 @@ class Transport:
 
 
 def judge(status: int, body: dict[str, Any], retry_after: str | None, points: int) -> Answer:
-    """What a response means for a batch of so many points."""
+    """Decides what a response means for a batch of `points` points."""
     reason = _reason(status, body)
     if 200 <= status < 300:
         if "accepted" not in body:
-            # Such as of a page that a network shows before it lets anyone through.
-            return Answer(Verdict.UNSURE, reason=f"{status} without the count of a Heartbeat")
+            # Not from a Heartbeat, but for example the login page of a network.
+            return Answer(Verdict.UNSURE, reason=f"{status} without a Heartbeat's count of accepted points")
         rejected = _count(body.get("rejected"), points)
         overflow = _count(body.get("overflow"), points - rejected)
         return Answer(Verdict.STORED, points - rejected, rejected, reason=reason if rejected else "", overflow=overflow)
@@ -123,6 +127,22 @@ def judge(status: int, body: dict[str, Any], retry_after: str | None, points: in
     return Answer(verdict, retry_after_s=_seconds(retry_after), reason=reason)
 
 
+def pool_for(address: StreamAddress) -> urllib3.PoolManager:
+    """Returns a pool of one kept connection, through the proxy that the environment names (`HTTPS_PROXY`), if any."""
+    proxy = _proxy_for(address)
+    if proxy is None:
+        return urllib3.PoolManager(num_pools=1, maxsize=1, retries=False)
+    return urllib3.ProxyManager(proxy, num_pools=1, maxsize=1, retries=False)
+
+
+def _proxy_for(address: StreamAddress) -> str | None:
+    proxies = urllib.request.getproxies_environment()
+    proxy = proxies.get(address.scheme)
+    if proxy is None or urllib.request.proxy_bypass(address.host):
+        return None
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
 def _object(body: bytes) -> dict[str, Any]:
     try:
         parsed = json.loads(body)
@@ -131,12 +151,12 @@ def _object(body: bytes) -> dict[str, Any]:
     return parsed if isinstance(parsed, dict) else {}
 
 
-def _count(value: object, most: int) -> int:
-    return min(max(value, 0), most) if isinstance(value, int) else 0
+def _count(value: object, maximum: int) -> int:
+    return min(max(value, 0), maximum) if isinstance(value, int) else 0
 
 
 def _seconds(retry_after: str | None) -> float | None:
-    """Of both forms that `Retry-After` has, a number of seconds and a date."""
+    """Parses both forms of `Retry-After`: a number of seconds, and a date."""
     if retry_after is None:
         return None
     try:
@@ -147,13 +167,13 @@ def _seconds(retry_after: str | None) -> float | None:
 
 
 def _reason(status: int, body: dict[str, Any]) -> str:
-    """The status and the first thing that the server said, short."""
+    """Returns the status and the first message of the response, cut to 300 characters."""
     errors = body.get("errors")
     first = errors[0] if isinstance(errors, list) and errors else None
-    said = first.get("message") if isinstance(first, dict) else body.get("detail") or body.get("title")
-    return f"{status} {said}"[:300] if said else str(status)
+    message = first.get("message") if isinstance(first, dict) else body.get("detail") or body.get("title")
+    return f"{status} {message}"[:300] if message else str(status)
 
 
 def _name(error: Exception) -> str:
-    # Without urllib3's text, which has the address and with it the stream's id.
+    # Not urllib3's message, which contains the address and with it the stream's ID.
     return type(error).__name__

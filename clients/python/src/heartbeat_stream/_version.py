@@ -1,4 +1,4 @@
-"""The version, which is that of the installed distribution."""
+"""The version of the installed distribution."""
 
 from importlib.metadata import version
 

@@ -1,4 +1,7 @@
-"""The statsd vocabulary, which a client and its pipelines share."""
+"""The statsd vocabulary, which a client and its pipelines share.
+
+Each method checks its arguments and hands a `Measurement` to `_add`: a function that changes the interval.
+"""
 
 from __future__ import annotations
 
@@ -12,68 +15,68 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Any, TypeVar, cast
 
-from ._checked import Refused, label_text, metric_name, rate_of, tags_as_labels, value_of
+from ._checked import Refused, label_value, metric_name, rate_of, tags_as_labels, value_of
 from ._gathered import OWN_LABELS, Gathered, Gauges, Series
 from ._labels import clean
 
 Measurement = Callable[[Gathered, Gauges], None]
 _F = TypeVar("_F", bound=Callable[..., Any])
 _Given = dict[str, object]
-# What clients of statsd (count, delta) and Datadog (value, sample_rate, tags) have as keyword arguments.
-_OTHER_WORDS = frozenset({"count", "delta", "value", "sample_rate", "tags"})
+# The keyword arguments of the statsd client (count, delta) and of Datadog's (value, sample_rate, tags).
+_SYNONYMS = frozenset({"count", "delta", "value", "sample_rate", "tags"})
 
 
 class Vocabulary(abc.ABC):
-    """Counters, gauges, timers, ratios and sets. No method waits, and none raises for what it is given.
+    """Counters, gauges, timers, ratios and sets. No method waits, and none raises because of its arguments.
 
-    What can't be a measurement is counted as dropped, and logged on `heartbeat_stream` once an hour. Labels are keyword
-    arguments; the names `metric`, `type` and `member` are told as `tag_metric`, `tag_type` and `tag_member`. `rate`
-    measures only so many calls of all (0.1 is one in ten), and scales what it measures up. What clients of statsd and
-    Datadog call `count`, `value`, `delta`, `sample_rate` and `tags` is understood; a label of such a name goes into
-    `tags`, a mapping.
+    An invalid measurement is counted as dropped, and logged on `heartbeat_stream` once an hour. Further keyword
+    arguments are labels; those named `metric`, `type` and `member` become `tag_metric`, `tag_type` and `tag_member`.
+    `rate` is the share of calls that are measured (0.1 is one in ten); their values are scaled up. The arguments
+    `count`, `value`, `delta`, `sample_rate` and `tags` of the statsd and Datadog clients are understood too; a label
+    with such a name can be given in `tags`, as a mapping.
     """
 
     def __init__(self, sample_rate: float) -> None:
         if not 0.0 < sample_rate <= 1.0:
-            raise ValueError("a sample rate is above 0 and at most 1")
+            raise ValueError("a sample rate must be above 0 and at most 1")
         self._sample_rate = sample_rate
 
     @abc.abstractmethod
     def _add(self, measurement: Measurement) -> None:
-        """Takes what was measured."""
+        """Takes a measurement."""
 
     @abc.abstractmethod
     def _refuse(self, call: str, error: Exception) -> None:
-        """Counts a measurement that is none, and logs why."""
+        """Counts an invalid measurement, and logs the reason."""
 
     def incr(self, metric: str, /, n: float = 1, *, rate: float | None = None, **labels: object) -> None:
         """Adds `n` to a counter."""
         self._count("incr", 1, metric, n, rate, labels)
 
     def decr(self, metric: str, /, n: float = 1, *, rate: float | None = None, **labels: object) -> None:
-        """Takes `n` from a counter."""
+        """Subtracts `n` from a counter."""
         self._count("decr", -1, metric, n, rate, labels)
 
     def _count(self, call: str, sign: int, metric: str, n: float, rate: float | None, labels: _Given) -> None:
         try:
-            words = _Words(labels, rate)
-            added = sign * value_of("n", words.amount("n", n, 1, ("count", "value", "delta")))
-            weight = self._weight(words.rate)
-            series = words.series(metric)
+            arguments = _Arguments(labels, rate)
+            added = sign * value_of("n", arguments.amount("n", n, 1, ("count", "value", "delta")))
+            weight = self._weight(arguments.rate)
+            series = arguments.series(metric)
             if weight:
                 self._add(lambda gathered, _: gathered.counter(series, added * weight, weight))
         except Exception as error:
             self._refuse(call, error)
 
     def ratio(self, metric: str, /, n: float, d: float, *, rate: float | None = None, **labels: object) -> None:
-        """Adds `n` of `d`, such as 3 errors of 10 requests."""
+        """Adds `n` and `d` to a ratio, such as 3 errors in 10 requests. `d` is at least 0."""
         try:
-            words = _Words(labels, rate)
+            arguments = _Arguments(labels, rate)
             numerator, denominator = value_of("n", n), value_of("d", d)
             if denominator < 0:
-                raise Refused("value", "d is at least 0")
-            weight = self._weight(words.rate)
-            series = words.series(metric)
+                raise Refused("value", "d must be at least 0")
+            weight = self._weight(arguments.rate)
+            series = arguments.series(metric)
             if weight:
                 self._add(lambda gathered, _: gathered.ratio(series, numerator * weight, denominator * weight))
         except Exception as error:
@@ -82,7 +85,7 @@ class Vocabulary(abc.ABC):
     def timing(
         self, metric: str, /, ms: float | timedelta | None = None, *, rate: float | None = None, **labels: object
     ) -> None:
-        """One measurement in milliseconds."""
+        """Records a duration in milliseconds, or as a `timedelta`."""
         self._time("timing", metric, ms, rate, labels, ("delta", "value"))
 
     def _time(
@@ -92,62 +95,62 @@ class Vocabulary(abc.ABC):
         ms: float | timedelta | None,
         rate: float | None,
         labels: _Given,
-        other_words: tuple[str, ...] = (),
+        synonyms: tuple[str, ...] = (),
     ) -> None:
         try:
-            words = _Words(labels, rate)
-            ms = words.amount("ms", ms, None, other_words)
+            arguments = _Arguments(labels, rate)
+            ms = arguments.amount("ms", ms, None, synonyms)
             value = value_of("ms", ms / timedelta(milliseconds=1) if isinstance(ms, timedelta) else ms)
-            weight = self._weight(words.rate)
-            series, t = words.series(metric), _now()
+            weight = self._weight(arguments.rate)
+            series, t = arguments.series(metric), _now()
             if weight:
                 self._add(lambda gathered, _: gathered.timer(series, value, weight, t))
         except Exception as error:
             self._refuse(call, error)
 
     def timer(self, metric: str, /, *, rate: float | None = None, **labels: object) -> Timer:
-        """Measures a `with` block, or each call of a function that it decorates (also an `async` one)."""
+        """Times a `with` block, or each call of a function that it decorates, which may be `async`."""
         if callable(metric):
-            raise TypeError('a timer takes the name of its metric, such as @client.timer("search")')
+            raise TypeError('a timer needs the name of its metric, such as @client.timer("search")')
         return Timer(self, metric, rate, labels)
 
     def gauge(
         self, metric: str, /, value: float, *, delta: bool = False, rate: float | None = None, **labels: object
     ) -> None:
-        """Sets a gauge, or changes it by `value` where `delta` is true; the last value of an interval is sent."""
+        """Sets a gauge, or changes it by `value` if `delta`. The last value of an interval is sent."""
         try:
-            words = _Words(labels, rate)
+            arguments = _Arguments(labels, rate)
             checked, is_change = value_of("value", value), bool(delta)
-            series, t = words.series(metric), _now()
-            # There is nothing to scale up, so the client's own rate is not for gauges and sets.
-            if self._weight(1.0 if words.rate is None else words.rate):
+            series, t = arguments.series(metric), _now()
+            # Gauges and sets cannot be scaled up, so the client's own rate does not apply to them.
+            if self._weight(1.0 if arguments.rate is None else arguments.rate):
                 self._add(lambda gathered, gauges: gathered.gauge(series, gauges.new(series, checked, is_change), t))
         except Exception as error:
             self._refuse("gauge", error)
 
     def set(self, metric: str, member: object = None, /, *, rate: float | None = None, **labels: object) -> None:
-        """Counts different members (`agg=distinct:member`, where the stream's owner lists `member` in `distinct`)."""
+        """Counts distinct members: `agg=distinct:member`, if the stream's owner lists `member` in `distinct`."""
         try:
-            words = _Words(labels, rate)
-            name = label_text("member", words.amount("member", member, None, ("value",)))
+            arguments = _Arguments(labels, rate)
+            name = label_value("member", arguments.amount("member", member, None, ("value",)))
             if not clean((("member", name),)):
-                raise Refused("value", "a member has a text that is not empty, nor of control characters only")
-            series, t = words.series(metric), _now()
-            if self._weight(1.0 if words.rate is None else words.rate):
+                raise Refused("value", "a member must be a string that is not empty and not only control characters")
+            series, t = arguments.series(metric), _now()
+            if self._weight(1.0 if arguments.rate is None else arguments.rate):
                 self._add(lambda gathered, _: gathered.member(series, name, t))
         except Exception as error:
             self._refuse("set", error)
 
     def _weight(self, rate: float | None) -> float:
-        """How many calls this one stands for; 0 where it is not measured."""
+        """Draws whether to measure a call: the number of calls that it stands for, or 0."""
         chance = self._sample_rate if rate is None else rate_of(rate)
         if chance >= 1:
             return 1
         return 1 / chance if chance > 0 and random.random() < chance else 0
 
 
-class _Words:
-    """The keyword arguments of a measurement: labels, and what clients of statsd and Datadog call otherwise."""
+class _Arguments:
+    """The keyword arguments of a measurement: labels, and the synonyms of the statsd and Datadog clients."""
 
     __slots__ = ("_is_plain", "_labels", "_tags", "rate")
 
@@ -155,8 +158,8 @@ class _Words:
         self.rate = rate
         self._labels = labels
         self._tags: list[tuple[str, str]] | None = None
-        # Nearly all are, and need no copy.
-        self._is_plain = not labels or _OTHER_WORDS.isdisjoint(labels)
+        # Nearly all calls use no synonym, and need no copy.
+        self._is_plain = not labels or _SYNONYMS.isdisjoint(labels)
         if not self._is_plain:
             self._labels = dict(labels)
             self._tags = tags_as_labels(self._labels.pop("tags", None))
@@ -164,26 +167,26 @@ class _Words:
 
     def _take_sample_rate(self, sample_rate: Any) -> None:
         if sample_rate is not None and self.rate is not None:
-            raise Refused("rate", "rate is given twice, also as sample_rate")
+            raise Refused("rate", "rate is given twice, as rate and as sample_rate")
         self.rate = self.rate if sample_rate is None else sample_rate
 
-    def amount(self, name: str, given: Any, default: Any, words: tuple[str, ...]) -> Any:
-        """What is measured, under its own name or another."""
+    def amount(self, name: str, given: Any, default: Any, synonyms: tuple[str, ...]) -> Any:
+        """Returns the measured value, which may be given under a synonym instead of `name`."""
         if self._is_plain:
             return given
-        for word in words:
-            if word in self._labels:
+        for synonym in synonyms:
+            if synonym in self._labels:
                 if given is not default:
-                    raise Refused("value", f"{name} is given twice, also as {word}")
-                given = self._labels.pop(word)
+                    raise Refused("value", f"{name} is given twice, as {name} and as {synonym}")
+                given = self._labels.pop(synonym)
         return given
 
     def series(self, metric: str) -> Series:
-        """The metric with its labels."""
+        """Returns the series of a metric with these labels."""
         name = metric_name(metric)
         if not self._labels and not self._tags:
             return Series(name, ())
-        labels = {own_name(label): label_text(label, value) for label, value in self._labels.items()}
+        labels = {own_name(label): label_value(label, value) for label, value in self._labels.items()}
         for label, value in self._tags or ():
             if labels.setdefault(own_name(label), value) != value:
                 raise Refused("label", f"label {label[:40]!r} is given twice")
@@ -191,30 +194,30 @@ class _Words:
 
 
 class Timer:
-    """Measures a `with` block, whose milliseconds are then in `ms`, or decorates a function."""
+    """Times a `with` block and leaves its milliseconds in `ms`, or decorates a function."""
 
     def __init__(self, target: Vocabulary, metric: str, rate: float | None, labels: dict[str, object]) -> None:
         self._target = target
         self._metric = metric
         self._rate = rate
         self._labels = labels
-        self._began: list[float] = []
+        self._started: list[float] = []
         self.ms: float | None = None
 
     def __enter__(self) -> Timer:
-        self._began.append(time.perf_counter())
+        self._started.append(time.perf_counter())
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.ms = (time.perf_counter() - self._began.pop()) * 1000.0
+        self.ms = (time.perf_counter() - self._started.pop()) * 1000.0
         self._target._time("timer", self._metric, self.ms, self._rate, self._labels)
 
     def __call__(self, function: _F) -> _F:
         if not callable(function):
-            raise TypeError("a timer decorates a function, or measures a with block")
-        # Calls may overlap, so each has a timer of its own.
+            raise TypeError("a timer decorates a function or times a with block")
+        # Calls may overlap, so each one has its own timer.
         if inspect.iscoroutinefunction(function):
 
             @functools.wraps(function)
@@ -233,7 +236,7 @@ class Timer:
 
 
 def own_name(name: str) -> str:
-    """The name of a caller's label, which may not be one of those that say what a point is."""
+    """Renames a caller's label whose name is reserved for what a point is."""
     return f"tag_{name}" if name in OWN_LABELS else name
 
 

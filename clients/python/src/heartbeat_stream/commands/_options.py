@@ -1,17 +1,16 @@
-"""Options that several commands have."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
 import argparse
 import os
 
-from .._address import StreamAddress
-from .._key import WriteKey
+from .._address import StreamAddress, WriteKey
 from . import CommandError
 
 
 def add_stream(parser: argparse.ArgumentParser, *flags: str) -> None:
-    """Adds the option for the stream's address, or the environment's `HEARTBEAT_STREAM`."""
+    """Adds the option for the stream's address; its default is `HEARTBEAT_STREAM` in the environment."""
     parser.add_argument(
         *flags,
         dest="stream_url",
@@ -22,10 +21,10 @@ def add_stream(parser: argparse.ArgumentParser, *flags: str) -> None:
 
 
 def stream_of(arguments: argparse.Namespace) -> str:
-    """The stream's address, of the option or the environment."""
+    """Returns the stream's address, from the option or the environment."""
     url = arguments.stream_url
     if not url:
-        raise CommandError("which stream? name its address, or set HEARTBEAT_STREAM")
+        raise CommandError("which stream? give its address, or set HEARTBEAT_STREAM")
     try:
         return StreamAddress(url).url
     except ValueError as error:
@@ -33,17 +32,17 @@ def stream_of(arguments: argparse.Namespace) -> str:
 
 
 def add_write_key(parser: argparse.ArgumentParser) -> None:
-    """Adds the option for a write key, or the environment's `HEARTBEAT_WRITE_KEY`."""
+    """Adds the option for a write key; its default is `HEARTBEAT_WRITE_KEY` in the environment."""
     parser.add_argument(
         "--write-key",
         metavar="KEY",
         default=os.environ.get("HEARTBEAT_WRITE_KEY"),
-        help="the stream's write key, if it takes keys; others see it here, so rather set HEARTBEAT_WRITE_KEY",
+        help="the stream's write key, if any; other users of this machine can see it, so prefer HEARTBEAT_WRITE_KEY",
     )
 
 
 def write_key_of(arguments: argparse.Namespace) -> str | None:
-    """The write key, of the option or the environment; none where it is empty."""
+    """Returns the write key, from the option or the environment; None if it is empty."""
     key: str | None = arguments.write_key
     if not key:
         return None
@@ -55,7 +54,7 @@ def write_key_of(arguments: argparse.Namespace) -> str | None:
 
 
 def pair(text: str) -> tuple[str, str]:
-    """``NAME=VALUE`` in two."""
+    """Splits ``NAME=VALUE``."""
     name, equals, value = text.partition("=")
     if not name or not equals:
         raise argparse.ArgumentTypeError(f"{text!r} is not NAME=VALUE")

@@ -1,4 +1,4 @@
-"""Read a stream, as a table, CSV, JSON, sparklines or a plot in the terminal."""
+"""Read a stream as a table, CSV, JSON, sparklines or a plot in the terminal."""
 
 from __future__ import annotations
 
@@ -16,40 +16,44 @@ from urllib3.exceptions import HTTPError
 
 from .. import _draw
 from .._address import StreamAddress
-from .._http import USER_AGENT, pool_for
+from .._transport import USER_AGENT, pool_for
 from . import CommandError
 from ._options import add_stream, stream_of
 
 _TIMEOUT_S = 60.0
-# What is beside a sparkline or a plot: names and extremes.
+# The columns beside a sparkline or a plot, for names and extremes.
 _MARGIN_COLUMNS = 16
-# What the server calls columns of its own; a label of such a name is told from them as in its CSV.
-_OUR_COLUMN = re.compile(r"(time|other|sum|ratio|rate|count|min|max|p[0-9.]+)$|distinct:|label\.")
+# The names of the server's own columns. A label with such a name gets a prefix, as in the server's CSV.
+_OWN_COLUMN = re.compile(r"(time|other|sum|ratio|rate|count|min|max|p[0-9.]+)$|distinct:|label\.")
 _PASSED_ON = ("from", "to", "step", "where", "by", "agg", "top")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What it takes: the parameters of `rollup` (docs/api.md) under their own names."""
+    """Adds the parameters of `rollup` (docs/api.md) under their own names."""
     add_stream(parser, "--stream")
     key = os.environ.get("HEARTBEAT_KEY")
-    parser.add_argument("--key", default=key, help="the read key; others see it here, so rather set HEARTBEAT_KEY")
-    parser.add_argument("--from", help="where the window begins: -1h (default), -7d, Unix seconds, RFC 3339")
-    parser.add_argument("--to", help="where it ends (now)")
-    parser.add_argument("--step", help="10s, 1m, 5m, 1h, 1d, .. (what gives a fitting number of steps)")
     parser.add_argument(
-        "--where", action="append", metavar="MATCHER", help="such as country=US or path=~/a.*; repeatable"
+        "--key", default=key, help="the read key; other users of this machine can see it, so prefer HEARTBEAT_KEY"
+    )
+    parser.add_argument("--from", help="the start of the window: -1h (default), -7d, Unix seconds, RFC 3339")
+    parser.add_argument("--to", help="the end of the window (now)")
+    parser.add_argument(
+        "--step", help="10s, 1m, 5m, 1h, 1d, .. (by default, chosen to give a suitable number of steps)"
+    )
+    parser.add_argument(
+        "--where", action="append", metavar="MATCHER", help="for example country=US or path=~/a.*; repeatable"
     )
     parser.add_argument("--by", metavar="LABELS", help="labels to group by, comma-separated, or * for all")
     parser.add_argument(
-        "--agg", default="sum", help="sum, ratio, rate, count, min, max, p99, distinct:LABEL; several by commas"
+        "--agg", default="sum", help="sum, ratio, rate, count, min, max, p99, distinct:LABEL; comma-separated"
     )
-    parser.add_argument("--top", help="how many groups (100); the others are put together")
+    parser.add_argument("--top", help="the number of groups (100); the others are merged")
     formats = ("table", "csv", "json", "spark", "plot")
     parser.add_argument("--format", choices=formats, default="table", help="how to show it (table)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Asks, and prints."""
+    """Queries and prints."""
     if arguments.format in ("csv", "json"):
         text = _ask(arguments, {"format": arguments.format}).decode()
         sys.stdout.write(text if text.endswith("\n") else f"{text}\n")
@@ -76,7 +80,7 @@ def _ask(arguments: argparse.Namespace, more: dict[str, str]) -> bytes:
     try:
         response = pool_for(address).request("GET", url, headers=headers, timeout=_TIMEOUT_S, redirect=False)
     except HTTPError as error:
-        raise CommandError(f"{address.host} can't be reached: {type(error).__name__}") from None
+        raise CommandError(f"{address.host} cannot be reached: {type(error).__name__}") from None
     if response.status != 200:
         raise CommandError(_problem(response.status, response.data))
     return response.data
@@ -89,11 +93,11 @@ def _problem(status: int, body: bytes) -> str:
     except (ValueError, AttributeError):
         said = None
     hint = " (set HEARTBEAT_KEY to the stream's read key)" if status == 401 else ""
-    return f"{status} {said or 'no answer of a Heartbeat'}{hint}"
+    return f"{status} {said or 'not a response from a Heartbeat'}{hint}"
 
 
 def _fitting(arguments: argparse.Namespace, answer: dict[str, Any]) -> dict[str, Any]:
-    """With as many steps as the terminal has columns: only the server can put ratios and quantiles together."""
+    """Queries again if the terminal has fewer columns than steps: only the server can merge ratios and quantiles."""
     columns = max(20, shutil.get_terminal_size().columns - _MARGIN_COLUMNS)
     if arguments.step is not None or len(answer["times"]) <= columns:
         return answer
@@ -117,7 +121,7 @@ def _table(answer: dict[str, Any]) -> list[str]:
         for one in answer["series"]
         if any(one[agg][step] is not None for agg in aggs)
     ]
-    titles = [f"label.{name}" if _OUR_COLUMN.match(name) else name for name in names]
+    titles = [f"label.{name}" if _OWN_COLUMN.match(name) else name for name in names]
     return _draw.table(["time", *titles, *([""] * has_other), *aggs], rows, len(aggs))
 
 
@@ -147,5 +151,5 @@ def _name(series: dict[str, Any]) -> str:
 
 
 def _clock(at: float) -> str:
-    """In the terminal's time zone."""
+    """Formats a time in the terminal's time zone."""
     return time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(at))

@@ -1,6 +1,6 @@
-"""Write one point, or the points of standard input.
+"""Write one point, or the points from standard input.
 
-Standard input (`-`) has one point a line, as JSON. The answer of the server is awaited.
+Standard input (`-`) has one point per line, as JSON. The command waits for the server's response.
 """
 
 from __future__ import annotations
@@ -15,37 +15,37 @@ from .._sender import Sender
 from . import CommandError
 from ._options import add_stream, add_write_key, pair, stream_of, write_key_of
 
-# How many points of standard input are on their way to the server at a time.
+# The number of points from standard input that are queued at a time.
 _STEP_POINTS = 10_000
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What it takes."""
+    """Adds the arguments of a point, and of the stream."""
     add_stream(parser, "--to")
     add_write_key(parser)
     parser.add_argument("n", help="the numerator, or - for points on standard input")
     parser.add_argument("-d", type=float, help="the denominator")
     parser.add_argument("-p", type=float, help="the period in seconds that the point covers")
-    parser.add_argument("-t", type=float, help="when, in Unix seconds (now)")
+    parser.add_argument("-t", type=float, help="the time, in Unix seconds (now)")
     parser.add_argument(
         "-l", "--label", action="append", default=[], type=pair, metavar="NAME=VALUE", help="a label; repeatable"
     )
-    parser.add_argument("--timeout", type=float, default=30.0, help="seconds to try for (30)")
+    parser.add_argument("--timeout", type=float, default=30.0, help="give up after this many seconds (30)")
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Writes, and fails where not all is stored."""
+    """Writes the points. Fails if one is not stored."""
     sender = Sender(stream_of(arguments), backoff=0.2, backoff_max=5.0, write_key=write_key_of(arguments))
-    told = 0
-    for told, point in enumerate(_points(arguments), start=1):
+    count = 0
+    for count, point in enumerate(_points(arguments), start=1):
         if not sender.put(point):
-            raise CommandError(f"point {told} is no JSON that can be sent, or too long")
-        if told % _STEP_POINTS == 0:
+            raise CommandError(f"point {count} is not valid JSON, or is too long")
+        if count % _STEP_POINTS == 0:
             _deliver(sender, arguments.timeout)
     _deliver(sender, arguments.timeout)
     rejected = sender.statistics().rejected
     if rejected:
-        raise CommandError(f"{rejected} of {told} points were rejected")
+        raise CommandError(f"{rejected} of {count} points were rejected")
     return 0
 
 
@@ -53,7 +53,7 @@ def _deliver(sender: Sender, timeout: float) -> None:
     if not sender.flush(timeout):
         queued = sender.statistics().queued
         sender.close(0.0)
-        raise CommandError(f"the server did not answer for {queued} points in {timeout:g} s")
+        raise CommandError(f"the server did not answer for {queued} points within {timeout:g} s")
 
 
 def _points(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
@@ -65,7 +65,7 @@ def _points(arguments: argparse.Namespace) -> Iterator[dict[str, Any]]:
     try:
         point: dict[str, Any] = {"n": float(arguments.n)}
     except ValueError:
-        raise CommandError(f"n is a number or -, not {arguments.n!r}") from None
+        raise CommandError(f"n must be a number or -, not {arguments.n!r}") from None
     point.update({name: getattr(arguments, name) for name in "dpt" if getattr(arguments, name) is not None})
     if arguments.label:
         point["v"] = dict(arguments.label)
@@ -78,5 +78,5 @@ def _parsed(line: str, number: int) -> dict[str, Any]:
     except ValueError as error:
         raise CommandError(f"line {number}: {error}") from None
     if not isinstance(point, dict):
-        raise CommandError(f"line {number}: a point is an object")
+        raise CommandError(f"line {number}: a point must be a JSON object")
     return point

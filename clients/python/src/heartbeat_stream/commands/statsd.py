@@ -1,7 +1,7 @@
-"""Relay what statsd clients send, by UDP and TCP, to a stream.
+"""Relay statsd lines, received by UDP and TCP, to a stream.
 
-What is equal but for its values is put together for an interval; docs/statsd.md tells what becomes of what. Every
-minute, and at the end, a line on standard error tells what came, what was written and what was dropped.
+Lines that differ only in their values are merged for an interval; docs/statsd.md describes the resulting points. Every
+minute, and at the end, a line on standard error reports what was received, written and dropped.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from ._options import add_stream, add_write_key, pair, stream_of, write_key_of
 
 _QUEUE_POINTS = 200_000
 _QUEUE_BYTES = 64 * 1024 * 1024
-# Points of an interval go together, and don't wait for another.
+# The points of an interval are sent soon after it ends, not with those of the next.
 _SEND_WITHIN_S = 0.5
-# The interpreter gives a thread this long at most; the kernel's buffer holds some hundred datagrams meanwhile.
+# The interpreter runs a thread for at most this long. The kernel's buffer holds some hundred datagrams meanwhile.
 _SWITCH_INTERVAL_S = 0.0005
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """What it takes."""
+    """Adds the options."""
     add_stream(parser, "--to")
     add_write_key(parser)
     parser.add_argument(
@@ -34,22 +34,28 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--interval", type=_seconds, default=10.0, help="seconds between flushes (10)")
     parser.add_argument(
-        "-l", "--label", action="append", default=[], type=pair, metavar="NAME=VALUE", help="on all points; repeatable"
+        "-l",
+        "--label",
+        action="append",
+        default=[],
+        type=pair,
+        metavar="NAME=VALUE",
+        help="a label of all points; repeatable",
     )
     parser.add_argument(
         "--signed-gauges",
         choices=("change", "set"),
         default="change",
-        help="what -3|g does to a gauge: change it, as statsd has it, or set it, as DogStatsD has it (change)",
+        help="what -3|g does to a gauge: change it, as in statsd, or set it, as in DogStatsD (change)",
     )
     parser.add_argument("--report", type=_seconds, default=60.0, help="seconds between reports on standard error (60)")
     parser.add_argument(
-        "--exit-timeout", type=_seconds, default=5.0, help="seconds to deliver what is left at the end (5)"
+        "--exit-timeout", type=_seconds, default=5.0, help="seconds to deliver the remaining points at the end (5)"
     )
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Relays until SIGTERM or SIGINT; 1 where points were left at the end."""
+    """Relays until SIGTERM or SIGINT. Returns 1 if points were left at the end."""
     try:
         sender = Sender(
             stream_of(arguments),
@@ -63,28 +69,28 @@ def run(arguments: argparse.Namespace) -> int:
     try:
         server = Server(arguments.listen)
     except OSError as error:
-        raise CommandError(f"can't listen at {arguments.listen[0]}:{arguments.listen[1]}: {error}") from None
+        raise CommandError(f"cannot listen at {arguments.listen[0]}:{arguments.listen[1]}: {error}") from None
     for stops in (signal.SIGTERM, signal.SIGINT):
         signal.signal(stops, lambda *_: server.stop())
     sys.setswitchinterval(_SWITCH_INTERVAL_S)
     labels = tuple((own_name(name), value) for name, value in arguments.label)
     relay = Relay(sender, arguments.interval, labels, sets_signed=arguments.signed_gauges == "set")
-    _tell(f"listening at {server.address}")
+    _print(f"listening at {server.address}")
     while not server.run(relay, arguments.report):
-        _tell(_report(server, relay, sender, server.kernel_dropped()))
-    # What the kernel counted is gone with the socket.
+        _print(_report(server, relay, sender, server.kernel_dropped()))
+    # The kernel forgets its count when the socket is closed.
     dropped = server.kernel_dropped()
     server.close()
     relay.finish()
     sender.flush(arguments.exit_timeout)
-    _tell(_report(server, relay, sender, dropped))
+    _print(_report(server, relay, sender, dropped))
     left = sender.statistics().queued
     sender.close(0.0)
     return 1 if left else 0
 
 
 def _report(server: Server, relay: Relay, sender: Sender, kernel_dropped: int | None) -> str:
-    """Numbers since the start, and why the last bad line was bad."""
+    """Formats the numbers since the start, and the error of the last bad line."""
     sent = sender.statistics()
     numbers = {
         "datagrams": server.datagrams,
@@ -105,11 +111,11 @@ def _report(server: Server, relay: Relay, sender: Sender, kernel_dropped: int | 
         "retries": sent.retries,
         "overflow": sent.overflow,
     }
-    told = " ".join(f"{name}={'?' if number is None else number}" for name, number in numbers.items())
-    return f"{told} last_error={relay.last_error!r}" if relay.last_error else told
+    report = " ".join(f"{name}={'?' if number is None else number}" for name, number in numbers.items())
+    return f"{report} last_error={relay.last_error!r}" if relay.last_error else report
 
 
-def _tell(text: str) -> None:
+def _print(text: str) -> None:
     print(f"heartbeat statsd: {text}", file=sys.stderr, flush=True)
 
 
@@ -126,5 +132,5 @@ def _seconds(text: str) -> float:
     except ValueError:
         seconds = 0.0
     if not 0.0 < seconds <= 86_400.0:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds above 0 and at most 86,400")
     return seconds

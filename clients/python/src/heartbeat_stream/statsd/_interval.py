@@ -1,4 +1,4 @@
-"""What came in one interval, and the points that it becomes."""
+"""The measurements of one interval of the relay, and the points that they become."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from .._gathered import MAX_RUNS, Gauges, Labels, total_of
 from .._labels import clean
 from ._lines import Line, LineError, Series, number, scaled
 
-# Beyond, what is new in an interval is dropped and counted.
+# With this many series in an interval, lines of further series are dropped and counted.
 MAX_SERIES = 20_000
-# Values and members, some 100 bytes each; with so many the interval ends early.
+# With this many values and members, some 100 bytes each, the interval ends early.
 MAX_HELD = 200_000
-# All timers of an interval share so many points, ten requests; with many series, each has fewer runs.
+# All timers of an interval become at most this many points, ten requests. With many series, each has fewer runs.
 MAX_TIMER_POINTS = 50_000
 MIN_RUNS = 20
 
-# A value, how many events it stands for as it was sampled, and how often it came.
+# A value, the number of events that it stands for by its sample rate, and how often it was received.
 Value = tuple[float, float, int]
 
 
 class Interval:
     """Counters, timers, gauges and sets.
 
-    `gauges` has the values that gauges keep over intervals. A gauge's value with a sign changes it, or where
-    `sets_signed` is true, sets it.
+    `gauges` has the values of gauges, which outlast an interval. A value with a sign changes a gauge, or sets it if
+    `sets_signed`.
     """
 
     def __init__(self, gauges: Gauges, sets_signed: bool = False) -> None:
@@ -41,11 +41,11 @@ class Interval:
 
     @property
     def series(self) -> int:
-        """How many there are."""
+        """The number of series."""
         return len(self._counters) + len(self._timers) + len(self._last) + len(self._members)
 
     def add(self, line: Line, text: str, times: int) -> bool:
-        """Adds a value that came so often; whether there was room. Raises `LineError` where it is none."""
+        """Adds a value that was received `times` times; False if there is no room. Raises `LineError` if invalid."""
         kind = line.series.type
         if kind == "set":
             return self._add_member(line.series, text)
@@ -73,7 +73,7 @@ class Interval:
             sums = self._counters[line.series] = [0.0, 0.0]
         added, events = sums[0] + n * times, sums[1] + times / line.rate
         if not math.isfinite(added) or not math.isfinite(events):
-            # What was counted before stays.
+            # The sum so far is kept.
             raise LineError("the sum of an interval must be a finite number")
         sums[:] = added, events
         return True
@@ -102,8 +102,8 @@ class Interval:
         return True
 
     def points(self, common: Labels, period_s: float | None, t: float) -> Iterator[dict[str, Any]]:
-        """Its points, with the labels that all have; `t` ends the interval of `period_s`."""
-        # What tells its own time did not happen in this interval.
+        """Yields the points, with the labels `common`, of the interval of `period_s` seconds that ends at `t`."""
+        # A line with a time of its own does not belong to this interval, so its point has no period.
         period = {} if period_s is None else {"p": period_s}
         for series, (n, d) in self._counters.items():
             weight = {} if d == 1.0 else {"d": d}
@@ -122,21 +122,21 @@ class Interval:
                 yield {"n": 1, **_rest(series, common, t, (("member", member),))}
 
 
-def in_runs(values: list[Value], most: int) -> Iterable[tuple[float, float]]:
-    """Values as n and d: each its own, or sorted and put together in `most` runs of as many values each.
+def in_runs(values: list[Value], max_runs: int) -> Iterable[tuple[float, float]]:
+    """Yields n and d of each value; of more than `max_runs`, sorted values merged in runs of equal length.
 
-    So sums stay exact, and a quantile's rank is off by a run at most.
+    Sums stay exact, and the rank of a quantile is off by at most one run.
     """
     total = _number_of(values)
-    if total <= most:
+    if total <= max_runs:
         for value, weight, times in values:
             for _ in range(times):
                 yield value * weight, weight
         return
     values = sorted(values)
     at, (value, weight, left) = 0, values[0]
-    for run in range(most):
-        wanted = (run + 1) * total // most - run * total // most
+    for run in range(max_runs):
+        wanted = (run + 1) * total // max_runs - run * total // max_runs
         ns: list[float] = []
         ds: list[float] = []
         while wanted:
@@ -155,6 +155,6 @@ def _number_of(values: list[Value]) -> int:
 
 
 def _rest(series: Series, common: Labels, t: float, member: Labels = ()) -> dict[str, Any]:
-    """Time and labels of a point; where there are too many labels, the common ones give way."""
+    """Returns the time and labels of a point. If there are too many labels, common ones are left out."""
     labels = clean((("metric", series.metric), ("type", series.type), *member, *series.labels, *common))
     return {"t": t if series.t is None else series.t, "v": labels}

@@ -1,4 +1,4 @@
-"""What the kernel dropped of what came to a UDP socket, where it tells (Linux)."""
+"""The kernel's count of the datagrams that it dropped at a UDP socket (Linux only)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _INODE, _DROPS = 9, 12
 
 
 def dropped(udp: socket.socket) -> int | None:
-    """Datagrams that found the socket's buffer full; None where nobody tells."""
+    """Returns the number of datagrams that found the socket's buffer full; None if it is unknown."""
     inode = str(os.fstat(udp.fileno()).st_ino)
     table = Path("/proc/net/udp6" if udp.family == socket.AF_INET6 else "/proc/net/udp")
     try:

@@ -1,4 +1,7 @@
-"""From what came to points: reads, puts together, and hands to the sender, in small steps between receiving."""
+"""The work of the relay: parses what was received, merges it and hands points to the sender.
+
+The work is done in small steps between receiving, so that the kernel's buffer does not overflow.
+"""
 
 from __future__ import annotations
 
@@ -13,16 +16,16 @@ from ._intake import Intake
 from ._interval import MAX_HELD, Interval
 from ._lines import LineError, Reader
 
-# A step of work takes so long at most: the kernel keeps some hundred small datagrams meanwhile.
+# The longest step of work: the kernel keeps some hundred small datagrams meanwhile.
 _STEP_S = 0.0005
-# Around a line it means nothing; the server's `trim_ascii` has the same.
+# White space that is removed around a line, as the server does.
 _WHITE = b" \t\n\x0c\r"
 
 
 class Relay:
-    """Puts together what `intake` is given for `interval_s` seconds at a time, which end at whole multiples of it.
+    """Merges the lines of `intake` in intervals of `interval_s` seconds, which end at whole multiples of it.
 
-    A gauge's value with a sign changes it, or where `sets_signed` is true, sets it.
+    A value with a sign changes a gauge, or sets it if `sets_signed`.
     """
 
     def __init__(self, sender: Sender, interval_s: float, labels: Labels, sets_signed: bool = False) -> None:
@@ -39,25 +42,25 @@ class Relay:
         self._gauges = Gauges()
         self._sets_signed = sets_signed
         self._interval = Interval(self._gauges, sets_signed)
-        self._began = time.time()
-        self._due = self._next_due(self._began)
+        self._started = time.time()
+        self._due = self._next_due(self._started)
         self._jobs: deque[Iterator[None]] = deque()
 
     def _next_due(self, now: float) -> float:
         return (math.floor(now / self._interval_s) + 1) * self._interval_s
 
     def wait_s(self) -> float:
-        """How long nothing is to be done."""
+        """The seconds until there is something to do."""
         return 0.0 if self._jobs else max(0.0, self._due - time.time())
 
     def step(self) -> None:
-        """Does a little of what is to be done."""
+        """Does one step of work."""
         now = time.time()
-        # Also where the clock was set back.
+        # The second condition holds after the clock was set back.
         if now >= self._due or self._due - now > self._interval_s:
             self._jobs.append(self._flush(now))
             self._due = self._next_due(now)
-        elif self.intake.is_much and not self._jobs:
+        elif self.intake.is_large and not self._jobs:
             self._jobs.append(self._read())
         if self.intake.is_full:
             self._finish_jobs()
@@ -67,7 +70,7 @@ class Relay:
                 self._jobs.popleft()
 
     def finish(self) -> None:
-        """Hands over all that came."""
+        """Hands all points to the sender."""
         self._jobs.append(self._flush(time.time()))
         self._finish_jobs()
 
@@ -81,13 +84,13 @@ class Relay:
                 pass
 
     def _flush(self, now: float) -> Iterator[None]:
-        """Reads all, and ends the interval."""
+        """Reads the intake, and ends the interval."""
         yield from self._read()
         yield from self._end(now)
 
     def _read(self) -> Iterator[None]:
-        for text, times in self.intake.swap():
-            for line in text.split(b"\n"):
+        for received, times in self.intake.swap():
+            for line in received.split(b"\n"):
                 line = line.strip(_WHITE)
                 if line:
                     self._add(line, times)
@@ -97,11 +100,11 @@ class Relay:
 
     def _end(self, now: float) -> Iterator[None]:
         interval, self._interval = self._interval, Interval(self._gauges, self._sets_signed)
-        # At the last multiple, so that no period reaches over one: the server keeps it in one step, with its exact sum.
+        # End at the last multiple, so that no period crosses one: then the server keeps its exact sum in one step.
         multiple = math.floor(now / self._interval_s) * self._interval_s
-        t = multiple if self._began < multiple <= now else now
-        elapsed_s, self._began = round(t - self._began, 3), t
-        # More where this process did not run meanwhile; and a clock that was set back says nothing of how long it took.
+        t = multiple if self._started < multiple <= now else now
+        elapsed_s, self._started = round(t - self._started, 3), t
+        # At most one interval even if this process was paused; no period if the clock was set back.
         period_s = min(elapsed_s, self._interval_s) if elapsed_s >= 0.001 else None
         for point in interval.points(self._labels, period_s, round(t, 3)):
             self._sender.put(point)
@@ -113,7 +116,7 @@ class Relay:
         try:
             bits = self._reader.bits(line.decode())
         except UnicodeDecodeError:
-            self._reject("this is not UTF-8", times)
+            self._reject("the line is not UTF-8", times)
         except LineError as error:
             self._reject(str(error), times)
         else:

@@ -1,4 +1,4 @@
-"""Sockets: UDP datagrams and TCP lines on the same port, received on one thread."""
+"""The sockets of the relay: UDP datagrams and TCP lines on the same port, received on one thread."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from ._relay import Relay
 MAX_CONNECTIONS = 256
 MAX_LINE_BYTES = 8_192
 _MAX_DATAGRAM_BYTES = 65_535
-# For the peaks; the kernel gives as much as net.core.rmem_max allows, and to an administrator all of it.
+# A large buffer for peaks. The kernel grants up to net.core.rmem_max, and to an administrator all of it.
 _RECEIVE_BUFFER_BYTES = 8 << 20
-# Of Linux; the module has no name for it.
+# A constant of Linux that the socket module lacks.
 _SO_RCVBUFFORCE = 33 if sys.platform == "linux" else socket.SO_RCVBUF
-# A signal handler only leaves a word, which is looked for so often.
+# A signal handler only sets a flag, which is checked this often.
 _LOOK_S = 0.25
-# Received in a row, before other work has its step.
+# The datagrams that are received before the next step of work.
 _IN_A_ROW = 500
 _PORT_ATTEMPTS = 20
 
 
 class Server:
-    """Listens at `address`, whose port may be 0 for any that is free, and gives what comes to a relay."""
+    """Listens at `address` and hands what it receives to a relay. Port 0 is any free port."""
 
     def __init__(self, address: tuple[str, int]) -> None:
         self.datagrams = 0
@@ -44,25 +44,25 @@ class Server:
 
     @property
     def address(self) -> str:
-        """Where it listens."""
+        """The address that it listens at."""
         host, port = self._udp.getsockname()[:2]
         return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
     @property
     def connections(self) -> int:
-        """Those that are open."""
+        """The number of open connections."""
         return len(self._connections)
 
     def kernel_dropped(self) -> int | None:
-        """Datagrams that came faster than they were received; None where the kernel doesn't tell."""
+        """Returns the number of datagrams that the kernel dropped; None if it is unknown."""
         return _kernel.dropped(self._udp)
 
     def stop(self) -> None:
-        """Ends `run`; may be called by a signal handler."""
+        """Ends `run`. A signal handler may call it."""
         self._stopping = True
 
     def run(self, relay: Relay, tick_s: float) -> bool:
-        """Serves for `tick_s` seconds at most, or until it is stopped, which it then tells."""
+        """Serves for at most `tick_s` seconds. True if it was stopped."""
         self._intake = relay.intake
         until = time.monotonic() + tick_s
         while not self._stopping and time.monotonic() < until:
@@ -73,7 +73,7 @@ class Server:
         return self._stopping
 
     def close(self) -> None:
-        """Takes what was sent before, and no more."""
+        """Receives what was sent before, and closes all sockets."""
         self._tcp.close()
         while self._receive():
             pass
@@ -85,7 +85,7 @@ class Server:
         self._selector.close()
 
     def _receive(self) -> bool:
-        """Whether there may be more."""
+        """Receives what is there; True if there may be more."""
         receive, take, received = self._udp.recv, self._intake.take, 0
         try:
             while received < _IN_A_ROW:
@@ -101,21 +101,21 @@ class Server:
         try:
             accepted, _ = self._tcp.accept()
         except OSError:
-            # It is gone again, or there are no more files; who waits is accepted later.
+            # The client is gone, or there are no free file descriptors: then it is accepted later.
             return
         if len(self._connections) >= MAX_CONNECTIONS:
             self.refused_connections += 1
             accepted.close()
             return
         accepted.setblocking(False)
-        # A client that is gone without a word does not keep its place for ever.
+        # The connection of a client that vanished is closed some time later.
         accepted.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         connection = _Connection(accepted, self)
         self._connections.add(connection)
         self._selector.register(accepted, selectors.EVENT_READ, connection.receive)
 
     def forget(self, connection: _Connection) -> bool:
-        """Called by a connection that ends; whether it was known."""
+        """Removes a connection that ends; False if it is unknown."""
         if connection not in self._connections:
             return False
         self._connections.remove(connection)
@@ -123,7 +123,7 @@ class Server:
         return True
 
     def take_lines(self, lines: list[bytes]) -> None:
-        """Called by a connection."""
+        """Takes the lines of a connection."""
         for line in lines:
             if len(line) > MAX_LINE_BYTES:
                 self.long_lines += 1
@@ -133,27 +133,27 @@ class Server:
 
 
 class _Connection:
-    """One client, whose lines end with a line feed."""
+    """The TCP connection of a client, whose lines end with a line feed."""
 
     def __init__(self, accepted: socket.socket, server: Server) -> None:
         self.socket = accepted
         self._server = server
         self._rest = b""
-        # Within a line that is too long already.
+        # Whether it is within a line that is too long.
         self._is_skipping = False
 
     def receive(self) -> bool:
-        """Whether there may be more."""
+        """Receives what is there; True if there may be more."""
         try:
-            came = self.socket.recv(_MAX_DATAGRAM_BYTES)
+            received = self.socket.recv(_MAX_DATAGRAM_BYTES)
         except BlockingIOError:
             return False
         except OSError:
-            came = b""
-        if not came:
+            received = b""
+        if not received:
             self.close()
             return False
-        lines = (self._rest + came).split(b"\n")
+        lines = (self._rest + received).split(b"\n")
         if self._is_skipping and len(lines) > 1:
             self._is_skipping = False
             del lines[0]
@@ -167,7 +167,7 @@ class _Connection:
         return True
 
     def close(self) -> None:
-        """What has no line feed is the last line; of a connection that is closed already there is nothing."""
+        """Closes the connection. Bytes without a line feed are its last line."""
         self._server.take_lines([self._rest])
         self._rest = b""
         if self._server.forget(self):
@@ -175,26 +175,26 @@ class _Connection:
 
 
 def _bind(address: tuple[str, int]) -> tuple[socket.socket, socket.socket]:
-    """Both sockets, on the same port."""
+    """Binds both sockets to the same port."""
     host, port = address
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     for attempt in range(_PORT_ATTEMPTS):
         udp, tcp = socket.socket(family, socket.SOCK_DGRAM), socket.socket(family, socket.SOCK_STREAM)
         try:
             udp.bind((host, port))
-            # Where lines of the last run are still on their way, its port is not kept from us.
+            # The port can be bound although connections of an earlier run are still in TIME_WAIT.
             if sys.platform != "win32":
                 tcp.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             tcp.bind((host, udp.getsockname()[1]))
         except OSError:
             udp.close()
             tcp.close()
-            # Of a free UDP port, TCP's may be taken.
+            # The TCP port with the number of a free UDP port may be taken.
             if port or attempt == _PORT_ATTEMPTS - 1:
                 raise
             continue
         for option in (socket.SO_RCVBUF, _SO_RCVBUFFORCE):
-            # The second is not for everyone, and not on every system.
+            # The second option needs privileges, and exists only on Linux.
             with contextlib.suppress(OSError):
                 udp.setsockopt(socket.SOL_SOCKET, option, _RECEIVE_BUFFER_BYTES)
         udp.setblocking(False)
