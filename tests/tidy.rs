@@ -53,7 +53,7 @@ fn code(text: &str) -> impl Iterator<Item = (usize, &str)> {
 }
 
 #[test]
-fn each_room_uses_only_what_it_may() {
+fn each_layer_uses_only_its_allowed_layers() {
     for (room, allowed) in ROOMS {
         for (path, text) in rust_files(&format!("src/{room}")) {
             for (number, line) in code(&text) {
@@ -78,7 +78,7 @@ fn only_the_thin_shell_names_the_platform() {
 }
 
 #[test]
-fn the_domain_knows_no_json_and_no_sql() {
+fn the_domain_contains_no_json_and_no_sql() {
     for (path, text) in rust_files("src/domain") {
         let foreign =
             code(&text).find(|(_, line)| ["serde", "rusqlite", "SELECT "].iter().any(|name| line.contains(name)));
@@ -96,7 +96,7 @@ fn the_clock_is_read_in_one_place() {
 }
 
 #[test]
-fn every_module_says_what_it_is_and_none_is_too_long() {
+fn every_module_has_a_doc_comment_and_a_limited_length() {
     for (path, text) in ["src", "tests", "benches"].into_iter().flat_map(rust_files) {
         assert!(text.starts_with("//! "), "{path} must open with what it is");
         let lines = text.lines().count();
@@ -115,7 +115,7 @@ fn no_test_sleeps() {
 }
 
 #[test]
-fn every_dependency_has_its_reason_beside_it() {
+fn every_dependency_has_a_reason_beside_it() {
     let manifest = read(&root().join("Cargo.toml"));
     let (mut in_dependencies, mut last) = (false, "");
     for line in manifest.lines() {
@@ -154,7 +154,7 @@ fn documents_are_short() {
 }
 
 #[test]
-fn what_the_readme_shows_of_writers_stands_in_their_manuals_whose_examples_are_run() {
+fn writer_examples_of_the_readme_are_in_tested_manuals() {
     let readme = read(&root().join("README.md"));
     for (opening, manual) in [("```html\n", "docs/browser.md"), ("```python\n", "docs/python.md")] {
         let manual = read(&root().join(manual));
@@ -164,7 +164,7 @@ fn what_the_readme_shows_of_writers_stands_in_their_manuals_whose_examples_are_r
 }
 
 #[test]
-fn the_shares_of_memory_are_those_of_the_document() {
+fn the_memory_shares_match_the_document() {
     let (design, memory) = (read(&root().join("DESIGN.md")), read(&root().join("src/memory.rs")));
     let (_, section) = design.split_once("## What bounds memory?").expect("DESIGN.md says it");
     let told: Vec<(&str, &str)> = section

@@ -32,7 +32,7 @@ fn sources(folder: &Path) -> String {
 }
 
 #[test]
-fn every_claim_of_the_document_on_security_names_a_test_that_exists() {
+fn every_security_claim_names_a_test_that_exists() {
     let text = read(&root().join("docs/security.md"));
     let sources: String = FOLDERS.map(|folder| sources(&root().join(folder))).concat();
     let (mut count, mut is_of_claims) = (0, false);
@@ -55,7 +55,7 @@ fn every_claim_of_the_document_on_security_names_a_test_that_exists() {
 }
 
 #[test]
-fn the_documents_on_security_are_short() {
+fn security_documents_are_short() {
     for name in ["docs/security.md", "SECURITY.md"] {
         let text = read(&root().join(name));
         let lines = text.lines().count();

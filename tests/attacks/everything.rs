@@ -224,7 +224,7 @@ fn answers(report: &mut Report, streams: [&Stream; 3]) {
 }
 
 #[test]
-fn everything_at_once_stays_within_the_memory_and_loses_nothing() {
+fn all_loads_together_stay_within_memory_and_lose_nothing() {
     let _alone = Turn::alone();
     let mut report = Report::new("everything_at_once");
     let secrets = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "test-signing-key"), ("TRUSTED_PROXIES", "1")];

@@ -59,7 +59,7 @@ fn pixel(attacker: &Attacker<'_>, number: u64) -> Call {
 }
 
 #[test]
-fn what_holds_for_points_holds_for_every_face() {
+fn honest_points_survive_attacks_on_every_face() {
     let strike = |attacker: &mut Attacker<'_>| {
         let number = attacker.next();
         let make = *attacker.random.one_of(&[statsd, message, otlp, form, pixel]);

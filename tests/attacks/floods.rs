@@ -16,7 +16,7 @@ fn fresh(attacker: &Attacker<'_>) -> std::ops::Range<u64> {
 }
 
 #[test]
-fn unending_new_series_take_nobody_elses_place() {
+fn endless_new_series_displace_no_other_series() {
     let strike = |attacker: &mut Attacker<'_>| {
         let points = *attacker.random.one_of(&[1, 1, 1, 100, 2_000]);
         let numbers = fresh(attacker).take(points);
@@ -27,7 +27,7 @@ fn unending_new_series_take_nobody_elses_place() {
 }
 
 #[test]
-fn bodies_of_10_000_new_label_sets_take_nobody_elses_place() {
+fn ten_thousand_new_label_sets_displace_no_other_series() {
     let strike = |attacker: &mut Attacker<'_>| {
         let point = |number: u64| format!(r#"{{"n":1,"v":{{"a":"{number:0200}"}}}}"#);
         attacker.post(&array(fresh(attacker).take(4_000).map(point)));
@@ -38,7 +38,7 @@ fn bodies_of_10_000_new_label_sets_take_nobody_elses_place() {
 }
 
 #[test]
-fn one_request_of_a_thousand_new_names_leaves_names_for_others() {
+fn a_request_of_1000_new_names_leaves_names_for_others() {
     let strike = |attacker: &mut Attacker<'_>| {
         let strike = attacker.next();
         let names = |point: u64| {
@@ -52,7 +52,7 @@ fn one_request_of_a_thousand_new_names_leaves_names_for_others() {
 }
 
 #[test]
-fn new_series_in_the_next_buckets_leave_old_series_their_places() {
+fn new_series_in_later_buckets_do_not_displace_old_series() {
     let strike = |attacker: &mut Attacker<'_>| {
         let (now, ahead) = (now_whole_s(), attacker.random.below(6) * 10);
         let point = |number: u64| format!(r#"{{"n":1,"t":{},"v":{{"a":"{number}"}}}}"#, now + ahead);
@@ -63,7 +63,7 @@ fn new_series_in_the_next_buckets_leave_old_series_their_places() {
 }
 
 #[test]
-fn random_values_of_known_names_take_nobody_elses_place() {
+fn random_values_of_known_names_displace_no_series() {
     let strike = |attacker: &mut Attacker<'_>| {
         let points: Vec<String> = (0..*attacker.random.one_of(&[1, 50, 1_000]))
             .map(|_| {
@@ -78,7 +78,7 @@ fn random_values_of_known_names_take_nobody_elses_place() {
 }
 
 #[test]
-fn many_networks_at_once_leave_room_for_those_who_were_there() {
+fn concurrent_networks_leave_room_for_established_ones() {
     let strike = |attacker: &mut Attacker<'_>| {
         let (high, low) = (attacker.random.below(1 << 16), attacker.random.below(1 << 16));
         let network = if attacker.random.below(2) == 0 {

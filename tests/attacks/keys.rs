@@ -24,7 +24,7 @@ fn send(call: Call) -> Answer {
 }
 
 #[test]
-fn a_hundred_thousand_keys_leave_room_for_those_of_others() {
+fn a_hundred_thousand_keys_leave_room_for_other_writers() {
     // Errors, of which the object keeps the list as long as the key.
     let errors = format!("[{{\"n\":1,\"v\":{{\"a\":\"1\"}}}}{}]", format!(",{{\"{}\":1}}", "x".repeat(40)).repeat(20));
     let strike = |attacker: &mut Attacker<'_>| {
@@ -42,7 +42,7 @@ fn a_hundred_thousand_keys_leave_room_for_those_of_others() {
 }
 
 #[test]
-fn whoever_uses_anothers_key_first_takes_no_point_from_it() {
+fn using_anothers_key_first_takes_no_point_from_them() {
     // The honest writers' keys are their names and the numbers of their points.
     let most = 20 * attack_time().as_secs() * 2;
     let strike = |attacker: &mut Attacker<'_>| {

@@ -108,7 +108,7 @@ fn status(stream: &Stream) -> Value {
 }
 
 #[test]
-fn after_requests_of_every_kind_memory_is_what_it_was() {
+fn memory_returns_to_its_baseline_after_every_kind_of_request() {
     let _alone = Turn::alone();
     let requests = std::env::var("LEAK_REQUESTS").map_or(REQUESTS, |text| text.parse().expect("a number"));
     let secrets = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "test-signing-key"), ("TRUSTED_PROXIES", "1")];

@@ -21,7 +21,7 @@ const EXTREME: [&str; 8] = [
 ];
 
 #[test]
-fn no_number_that_a_stranger_writes_makes_a_sum_useless() {
+fn no_number_from_a_stranger_ruins_a_sum() {
     let strike = |attacker: &mut Attacker<'_>| {
         // Into the series of the honest writers, what must be refused; into its own, what may be taken.
         let (writer, page) = (*attacker.random.one_of(&["open", "keyed"]), attacker.random.below(50));

@@ -39,7 +39,7 @@ fn form(attacker: &Attacker<'_>, page: &str) -> Call {
 }
 
 #[test]
-fn pages_of_other_origins_write_neither_by_image_nor_by_form() {
+fn unlisted_origins_cannot_write_by_image_or_form() {
     let strike = |attacker: &mut Attacker<'_>| {
         let headers = *attacker.random.one_of(&FOREIGN);
         for call in [pixel(attacker, "foreign"), form(attacker, "foreign")] {

@@ -15,7 +15,7 @@ const NEW_SERIES_HOUR: u64 = 600;
 const SLACK_SERIES: u64 = 50;
 
 #[test]
-fn an_invented_address_is_no_other_network() {
+fn a_forged_address_is_not_another_network() {
     let strike = |attacker: &mut Attacker<'_>| {
         let number = attacker.next();
         let invented = format!("198.18.{}.{}", number >> 8 & 255, number & 255);
@@ -36,7 +36,7 @@ fn an_invented_address_is_no_other_network() {
 }
 
 #[test]
-fn where_no_proxy_is_trusted_an_invented_address_changes_nothing() {
+fn without_a_trusted_proxy_a_forged_address_is_ignored() {
     let limited = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "test-signing-key"), ("HEARTBEAT_WRITE_LIMIT", "5")];
     let server = Server::start_with(State::new(), &[&limited[..], &[("TRUSTED_PROXIES", "0")]].concat());
     let stream = Stream::on(&server);

@@ -58,7 +58,7 @@ fn is_name(text: &str) -> bool {
 }
 
 #[test]
-fn the_check_of_a_scrape_refuses_what_a_strict_parser_refuses() {
+fn the_scrape_check_rejects_what_a_strict_parser_rejects() {
     let counter = |line: &str| format!("# TYPE a_total counter\n{line}\n");
     sound(&counter(r#"a_total{b="c\"d}",e="="} 1.5"#)).expect("is sound");
     for bad in ["a_total +Inf", "a_total NaN", "a_total -1", "a_total{b=\"c} 1", "a_total{1=\"c\"} 1", "a_total"] {

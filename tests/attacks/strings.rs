@@ -52,7 +52,7 @@ fn point(name: &str, value: &str) -> String {
 }
 
 #[test]
-fn hostile_strings_stay_strings_wherever_they_are_shown() {
+fn hostile_strings_are_escaped_wherever_they_are_shown() {
     let strike = |attacker: &mut Attacker<'_>| {
         let (name, value) = (*attacker.random.one_of(&HOSTILE), *attacker.random.one_of(&HOSTILE));
         attacker.post(&point(name, value));
@@ -76,7 +76,7 @@ fn hostile_strings_stay_strings_wherever_they_are_shown() {
 }
 
 #[test]
-fn labels_in_csv_are_no_columns_of_ours_and_no_formulas() {
+fn csv_labels_never_become_our_columns_or_formulas() {
     let strike = |attacker: &mut Attacker<'_>| {
         let value = *attacker.random.one_of(&["=HYPERLINK(\"https://evil.example\")", "@SUM(1)", "+1", "-1", "1"]);
         attacker.post(&json!({"n": 1, "v": {"a": "1", "time": value, "sum": value, "other": "true"}}).to_string());

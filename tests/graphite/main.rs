@@ -99,7 +99,7 @@ fn recorded() -> Vec<Value> {
 }
 
 #[test]
-fn what_graphite_web_answered_is_answered_here() {
+fn answers_match_those_recorded_from_graphite_web() {
     let (mut same, mut wrong) = (0, Vec::new());
     let files = dataset::series(END_S);
     for record in recorded() {

@@ -23,7 +23,7 @@ fn sums(stream: &Stream, by: &str) -> Vec<(String, f64)> {
 }
 
 #[test]
-fn what_no_rule_allows_is_dropped_on_every_path_and_known_labels_bypass_no_changed_rule() {
+fn changed_rules_drop_disallowed_labels_on_every_path() {
     let stream = ruled(&json!({"labels": {"country": {"values": ["US"]}, "metric": {}}}));
     for _ in 0..3 {
         stream.write(r#"[{"n":1,"v":{"country":"US","mail":"a@b"}},{"n":1,"v":{"country":"XX"}}]"#);
@@ -63,7 +63,7 @@ fn what_no_rule_allows_is_dropped_on_every_path_and_known_labels_bypass_no_chang
 }
 
 #[test]
-fn a_label_has_so_many_values_and_what_is_beyond_counts_without_it() {
+fn values_beyond_a_labels_limit_count_without_the_label() {
     let server = Server::start(State::new());
     let stream =
         Stream::create(&server, json!({"name": "test", "accept": {"labels": {"client": {"max": 2}, "a": {}}}}));
@@ -99,7 +99,7 @@ fn a_label_has_so_many_values_and_what_is_beyond_counts_without_it() {
 }
 
 #[test]
-fn numbers_have_the_owners_bounds_and_rejections_are_counted_as_rule() {
+fn numbers_outside_the_owners_bounds_are_rejected_by_rule() {
     let stream = ruled(&json!({"n": {"min": 0, "max": 1e20}, "t": {"past": "1h", "ahead": "0s"}, "p": {"max": 60}}));
     let old = crate::clock::now_s() - 3_700.0;
     let body = format!(r#"[{{"n":-1}},{{"n":1e19}},{{"n":1,"t":{old}}},{{"n":1,"p":61}},{{"n":1e21}},{{"n":"x"}}]"#);
@@ -119,7 +119,7 @@ fn numbers_have_the_owners_bounds_and_rejections_are_counted_as_rule() {
 }
 
 #[test]
-fn a_batch_that_comes_again_under_new_rules_is_answered_as_the_first_time() {
+fn a_retry_under_new_rules_gets_the_first_answer() {
     let stream = Stream::new();
     let send = || stream.call("POST", "/points").header("Idempotency-Key", "k").body(r#"{"n":7}"#).send().expect(202);
     let first = send();
@@ -129,7 +129,7 @@ fn a_batch_that_comes_again_under_new_rules_is_answered_as_the_first_time() {
 }
 
 #[test]
-fn rules_that_are_wrong_are_refused_and_change_nothing() {
+fn invalid_rules_are_refused_and_change_nothing() {
     let rules = json!({"labels": {"a": {"pattern": "x.*"}}});
     let stream = ruled(&rules);
     for wrong in [

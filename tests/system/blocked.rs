@@ -59,7 +59,7 @@ fn keyed_writers_and_the_owner_are_never_blocked() {
 }
 
 #[test]
-fn blocking_and_unblocking_take_effect_at_once_at_every_shard() {
+fn blocks_take_effect_immediately_at_every_shard() {
     let stream = Stream::create(Server::shared(), json!({"name": "test", "shards": 8}));
     let statuses = || (0..40).map(|_| from(&stream, "192.0.2.1").send().status).collect::<Vec<u16>>();
     for _ in 0..2 {
@@ -72,7 +72,7 @@ fn blocking_and_unblocking_take_effect_at_once_at_every_shard() {
 }
 
 #[test]
-fn what_is_not_named_stays_and_what_can_not_be_blocked_is_named() {
+fn unnamed_blocks_stay_and_invalid_blocks_are_reported() {
     let stream = blocking(&json!({"networks": ["192.0.2.0/24", "n_3f9a0b1c2d"]}));
     let described = || stream.owned("GET", "").send().expect(200).json()["blocked"].clone();
     assert_eq!(described(), json!({"networks": ["192.0.2.0/24", "n_3f9a0b1c2d"], "origins": []}));
@@ -101,7 +101,7 @@ fn what_is_not_named_stays_and_what_can_not_be_blocked_is_named() {
 }
 
 #[test]
-fn who_reads_is_told_nothing_of_keys_and_blocks() {
+fn readers_see_neither_keys_nor_blocks() {
     let stream = Stream::create(
         Server::shared(),
         json!({"name": "test", "public_read": true, "blocked": {"networks": ["192.0.2.77"]}}),
@@ -125,7 +125,7 @@ fn who_reads_is_told_nothing_of_keys_and_blocks() {
 }
 
 #[test]
-fn a_block_is_checked_before_the_body_is_read_and_home_has_the_last_word() {
+fn a_block_precedes_the_body_and_home_decides_last() {
     let server = Server::start(State::new());
     let stream = Stream::create(&server, json!({"name": "test", "blocked": {"networks": ["192.0.2.1"]}}));
     let not_a_body = stream.call("POST", "/points").header("X-Forwarded-For", "192.0.2.1");

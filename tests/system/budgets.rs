@@ -40,7 +40,7 @@ fn long_points(count: usize) -> String {
 }
 
 #[test]
-fn what_is_beyond_a_budget_is_told_which_and_until_when() {
+fn a_refusal_names_the_budget_and_when_to_retry() {
     let stream = limited(Server::shared(), &json!({ "open_units_per_s": 1 }));
     let answer = (0..20).map(|_| stream.post(POINT)).find(|answer| answer.status != 202).expect("30 units at once");
     assert_eq!(answer.problem(429), "rate-limited");
@@ -55,7 +55,7 @@ fn what_is_beyond_a_budget_is_told_which_and_until_when() {
 }
 
 #[test]
-fn each_face_tells_it_in_its_own_form() {
+fn each_face_reports_a_spent_budget_in_its_own_format() {
     let stream = limited(Server::shared(), &json!({ "open_units_per_s": 0 }));
     let told = |answer: &Answer| {
         assert_eq!(answer.status, 429, "{}", answer.text());
@@ -80,7 +80,7 @@ fn each_face_tells_it_in_its_own_form() {
 }
 
 #[test]
-fn a_flood_from_one_network_locks_out_nobody_else() {
+fn a_flood_from_one_network_locks_out_no_other() {
     let server = proxied();
     let stream = limited(&server, &json!({ "network_units_per_s": 50 }));
     let (_, key) = new_key(&stream, "agent");
@@ -103,7 +103,7 @@ fn a_flood_from_one_network_locks_out_nobody_else() {
 }
 
 #[test]
-fn a_write_that_was_refused_counts_once_when_its_time_has_come() {
+fn a_refused_write_counts_once_when_retried_in_time() {
     let server = proxied();
     let stream = limited(&server, &json!({ "network_units_per_s": 20 }));
     // 2,400 units at once, of which each takes some 300: with 20 per second the next one is due in a few seconds. The time is
@@ -151,7 +151,7 @@ fn late_points_have_a_budget_of_their_own() {
 }
 
 #[test]
-fn where_the_disk_is_nearly_full_only_the_owner_writes() {
+fn when_the_disk_is_nearly_full_only_the_owner_writes() {
     let stream = limited(Server::shared(), &json!({ "storage_bytes": 1_000_000 }));
     let body: Vec<String> =
         (0..10_000).map(|index| format!("{{\"n\":{index}.5,\"v\":{{\"a\":\"{index}\"}}}}")).collect();
@@ -197,7 +197,7 @@ fn limits_are_shown_changed_and_checked() {
 }
 
 #[test]
-fn who_floods_with_keys_keeps_no_other_key_out() {
+fn a_flood_with_one_key_locks_out_no_other_key() {
     let server = proxied();
     let stream = limited(&server, &json!({ "network_units_per_s": 1 }));
     let send = |network: &str, key: String| {
@@ -212,7 +212,7 @@ fn who_floods_with_keys_keeps_no_other_key_out() {
 }
 
 #[test]
-fn with_several_shards_a_network_has_its_budget_in_each_and_is_refused_by_each() {
+fn each_shard_enforces_a_networks_budget() {
     let server = proxied();
     let config = json!({ "name": "test", "shards": 2, "limits": { "network_units_per_s": 20 } });
     let stream = Stream::create(&server, config);
@@ -225,7 +225,7 @@ fn with_several_shards_a_network_has_its_budget_in_each_and_is_refused_by_each()
 }
 
 #[test]
-fn a_request_that_would_hold_all_others_up_is_too_large_without_a_key() {
+fn a_request_that_would_block_others_needs_a_key() {
     let stream = Stream::new();
     let answer = stream.post(long_points(9_000));
     assert_eq!(answer.problem(413), "too-large");
@@ -236,7 +236,7 @@ fn a_request_that_would_hold_all_others_up_is_too_large_without_a_key() {
 }
 
 #[test]
-fn bodies_of_which_nothing_is_stored_have_a_budget_of_their_own() {
+fn bodies_that_store_nothing_have_their_own_budget() {
     let server = proxied();
     let stream = limited(&server, &json!({}));
     let spaces = " ".repeat((1 << 20) - 2);
@@ -279,7 +279,7 @@ fn bodies_of_which_nothing_is_stored_have_a_budget_of_their_own() {
 }
 
 #[test]
-fn a_large_body_with_one_point_costs_as_much_as_it_is_to_read() {
+fn a_large_body_with_one_point_is_charged_for_its_bytes() {
     let server = proxied();
     let stream = limited(&server, &json!({}));
     let body = format!("[{POINT}{}]", " ".repeat((1 << 20) - 20));

@@ -46,12 +46,12 @@ impl Client {
 }
 
 #[test]
-fn no_acknowledged_point_is_missing_after_kill_9_and_none_counts_twice() {
+fn acknowledged_points_count_exactly_once_after_kill_9() {
     crash_rounds(1);
 }
 
 #[test]
-fn with_4_shards_no_acknowledged_point_is_missing_after_kill_9_and_none_counts_twice() {
+fn points_of_4_shards_count_exactly_once_after_kill_9() {
     crash_rounds(4);
 }
 
@@ -88,7 +88,7 @@ fn crash_rounds(shards: u16) {
 }
 
 #[test]
-fn a_retry_after_a_crash_is_answered_like_the_first_time() {
+fn a_retry_after_a_crash_gets_the_first_answer() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let write = |stream: &Stream, body: &str| {
@@ -109,7 +109,7 @@ fn sigterm_stops_the_server_cleanly() {
 }
 
 #[test]
-fn a_writer_that_goes_away_stops_nobody_else() {
+fn a_disconnected_writer_stops_no_other_writer() {
     use std::io::Write;
     use std::net::TcpStream;
 

@@ -167,7 +167,7 @@ fn assert_all_succeed(printed: &Printed, blocks: &[(String, String)]) {
 }
 
 #[test]
-fn all_commands_of_all_documents_succeed_in_page_order_on_the_stream_of_make_dev() {
+fn all_documented_commands_work_on_the_stream_of_make_dev() {
     let state = State::new();
     let dev = Dev::start(&state);
     let printed = dev.printed();
@@ -195,7 +195,7 @@ fn all_commands_of_all_documents_succeed_in_page_order_on_the_stream_of_make_dev
 }
 
 #[test]
-fn make_dev_replaces_what_is_dead_of_what_it_saved() {
+fn make_dev_replaces_saved_credentials_that_no_longer_work() {
     let state = State::new();
     let dev = Dev::start(&state);
     let first = dev.printed();

@@ -54,7 +54,7 @@ fn new_key(stream: &Stream) -> Stream {
 }
 
 #[test]
-fn a_new_key_is_told_however_soon_it_is_asked_for() {
+fn a_new_key_is_shown_however_early_it_is_asked_for() {
     let server = Server::start(State::new());
     for shards in [1, 3] {
         let mut stream = Stream::create(&server, json!({ "name": "x", "shards": shards }));
@@ -68,7 +68,7 @@ fn a_new_key_is_told_however_soon_it_is_asked_for() {
 }
 
 #[test]
-fn changes_at_once_are_all_done_and_the_list_follows() {
+fn concurrent_changes_all_happen_and_the_list_follows() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     std::thread::scope(|scope| {
@@ -94,7 +94,7 @@ fn changes_at_once_are_all_done_and_the_list_follows() {
 }
 
 #[test]
-fn a_stream_that_is_deleted_at_once_is_gone_from_the_list_and_from_storage() {
+fn a_stream_deleted_right_away_leaves_no_trace() {
     let (server, mut last) = (Server::start(State::new()), None);
     for shards in [1, 3] {
         let stream = Stream::create(&server, json!({ "name": "x", "shards": shards }));
@@ -126,7 +126,7 @@ pub(crate) fn assert_empty(mut server: Server, stream: &Stream) {
 }
 
 #[test]
-fn while_kv_is_away_streams_are_made_changed_and_read_and_a_crash_later_the_list_has_them() {
+fn streams_changed_while_kv_is_down_are_listed_later() {
     let server = Server::start(State::new());
     let gone = Stream::create(&server, json!({ "name": "gone" }));
     let renamed = Stream::create(&server, json!({ "name": "old", "shards": 2 }));
@@ -149,7 +149,7 @@ fn while_kv_is_away_streams_are_made_changed_and_read_and_a_crash_later_the_list
 }
 
 #[test]
-fn an_entry_that_was_lost_comes_back_when_somebody_uses_the_stream() {
+fn a_lost_list_entry_returns_when_its_stream_is_used() {
     let server = Server::start(State::new());
     let before = server.kill_9();
     let nothing = before.copy_of_directory();
@@ -178,7 +178,7 @@ fn with_a_broken_shard() -> (Server, Stream, Object, Vec<u8>) {
 }
 
 #[test]
-fn a_shard_that_can_not_be_told_keeps_no_change_from_being_done_and_hears_of_it_later() {
+fn an_unreachable_shard_blocks_no_change_and_catches_up() {
     let (server, stream, broken, whole) = with_a_broken_shard();
     let newer = new_key(&stream);
     assert_eq!(rename(&stream, "y")["name"], "y");
@@ -201,7 +201,7 @@ fn a_shard_that_can_not_be_told_keeps_no_change_from_being_done_and_hears_of_it_
 }
 
 #[test]
-fn a_stream_with_a_broken_shard_is_deleted_and_ends_when_the_shard_is_back() {
+fn a_deletion_finishes_when_a_broken_shard_recovers() {
     let (server, stream, broken, whole) = with_a_broken_shard();
     stream.owned("DELETE", "").send().expect(204);
     stream.owned("DELETE", "").send().problem(404);

@@ -28,7 +28,7 @@ fn counted(stream: &Stream, hour: u64, more: &str) -> Value {
 }
 
 #[test]
-fn the_values_of_a_listed_label_are_counted_and_make_no_series() {
+fn a_counted_label_makes_no_series() {
     let (stream, hour) = (counting(&["client"]), past_hour());
     stream.write(clients(0, 200, hour));
     stream.write(clients(100, 200, hour));
@@ -44,7 +44,7 @@ fn the_values_of_a_listed_label_are_counted_and_make_no_series() {
 }
 
 #[test]
-fn fifty_thousand_clients_cost_one_sketch_and_are_counted_within_2_percent_also_sealed_and_after_a_restart() {
+fn fifty_thousand_clients_cost_one_sketch_within_2_percent() {
     let (stream, hour) = (counting(&["client"]), past_hour());
     for batch in 0..10 {
         stream.write_as_owner(clients(batch * 5_000, 5_000, hour));
@@ -65,7 +65,7 @@ fn fifty_thousand_clients_cost_one_sketch_and_are_counted_within_2_percent_also_
 }
 
 #[test]
-fn points_mean_what_the_list_said_when_they_came_also_after_a_crash_and_a_label_can_come_back() {
+fn points_keep_the_distinct_list_of_their_arrival() {
     let (stream, hour) = (Stream::new(), past_hour());
     let write = |n: u32| stream.write(json!({"n": n, "t": hour, "v": {"client": "a"}}).to_string());
     let sums = || {
@@ -96,7 +96,7 @@ fn points_mean_what_the_list_said_when_they_came_also_after_a_crash_and_a_label_
 }
 
 #[test]
-fn several_labels_are_counted_apart_and_answered_under_their_names() {
+fn each_counted_label_is_counted_under_its_own_name() {
     let (stream, hour) = (counting(&["session", "a b\"c", "client", "d"]), past_hour());
     let points: Vec<Value> = (0..60)
         .map(|k| json!({"n": k, "t": hour, "v": {"client": (k % 20).to_string(), "session": k.to_string(), "a b\"c": "x"}}))
@@ -116,7 +116,7 @@ fn several_labels_are_counted_apart_and_answered_under_their_names() {
 }
 
 #[test]
-fn groups_are_ranked_by_their_distinct_counts_over_the_window() {
+fn groups_are_ranked_by_distinct_count_over_the_window() {
     let (stream, hour) = (counting(&["client"]), past_hour());
     let point = |page: &str, k: u64| json!({"n": 1, "t": hour + k * 60, "v": {"page": page, "client": k.to_string()}});
     // One page has the same client in each minute, the other has many.
@@ -132,7 +132,7 @@ fn groups_are_ranked_by_their_distinct_counts_over_the_window() {
 }
 
 #[test]
-fn lists_that_cannot_be_are_refused_and_a_stream_counts_32_labels_in_its_life() {
+fn invalid_lists_and_a_33rd_counted_label_are_refused() {
     let stream = counting(&["l0"]);
     for wrong in
         [json!("client"), json!(["a", "a"]), json!([""]), json!(["a,b"]), json!(["a", "b", "c", "d", "e"]), json!([1])]

@@ -82,8 +82,8 @@ fn explained() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_problem_that_is_explained_can_be_provoked() {
-    // The last one takes 10 s and a socket: see `an_upload_that_idles_or_crawls_is_ended_by_the_server`.
+fn every_documented_problem_can_be_provoked() {
+    // The last one takes 10 s and a socket: see `the_server_ends_an_idle_or_crawling_upload`.
     let mut provoked = BTreeSet::from(["internal", "unavailable", "request-timeout"].map(str::to_owned));
     for (slug, status, answer) in of_a_stream().into_iter().chain(of_a_server()) {
         assert_eq!(answer.problem(status), slug);
@@ -122,7 +122,7 @@ fn nothing_of_an_overloaded_request_is_stored() {
 }
 
 #[test]
-fn without_an_owner_token_nobody_owns() {
+fn without_an_owner_token_owner_routes_are_off() {
     let server = Server::start_with(State::new(), &[("SIGNING_KEY", "k")]);
     for token in ["", "x", OWNER_TOKEN] {
         for method in ["GET", "POST"] {
@@ -134,7 +134,7 @@ fn without_an_owner_token_nobody_owns() {
 }
 
 #[test]
-fn without_a_signing_key_there_are_no_streams() {
+fn without_a_signing_key_no_stream_exists() {
     let server = Server::start_with(State::new(), &[("OWNER_TOKEN", OWNER_TOKEN)]);
     let path = format!("{}/v1/streams/{}", server.url, Stream::new().id);
     let create = streams(&server, "POST").bearer(OWNER_TOKEN).body(r#"{"name":"x"}"#);
@@ -146,7 +146,7 @@ fn without_a_signing_key_there_are_no_streams() {
 }
 
 #[test]
-fn a_wrong_method_is_told_the_right_ones() {
+fn a_wrong_method_is_answered_with_the_allowed_ones() {
     let stream = Stream::new();
     let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
     for (path, right) in [
@@ -175,7 +175,7 @@ fn a_wrong_method_is_told_the_right_ones() {
 }
 
 #[test]
-fn a_path_of_the_api_that_is_nothing_is_not_found() {
+fn an_unknown_api_path_is_not_found() {
     let server = Server::shared();
     let stream = Stream::new();
     for path in ["/v1", "/v1/", "/v1/nothing", "/v1//streams", "/v1/streams/x/y/z", "/v1/index.html"] {

@@ -9,7 +9,7 @@ use crate::server::{Server, State};
 use crate::stream::{Stream, assert_close};
 
 #[test]
-fn an_evicted_object_has_all_points_keys_and_labels() {
+fn an_evicted_object_keeps_all_points_keys_and_labels() {
     let stream = Stream::new();
     let write = || {
         let body = r#"{"n":1,"d":2,"p":7200,"v":{"a":"b"}}"#;
@@ -34,7 +34,7 @@ fn an_evicted_object_has_all_points_keys_and_labels() {
 }
 
 #[test]
-fn evicted_shards_have_all_points_and_keys_and_know_how_many_they_are() {
+fn evicted_shards_keep_points_keys_and_the_shard_count() {
     let stream = Stream::new();
     let write = |key: u32| {
         let call = stream.call("POST", "/points").header("Idempotency-Key", key.to_string());
@@ -63,7 +63,7 @@ pub(crate) fn alarm_in_ns(server: &Server) -> Option<i64> {
 }
 
 #[test]
-fn a_quiet_stream_that_loses_its_memory_between_writes_keeps_its_alarm() {
+fn a_quiet_stream_keeps_its_alarm_through_eviction() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     stream.post(r#"{"n":1}"#).expect(202);
@@ -76,7 +76,7 @@ fn a_quiet_stream_that_loses_its_memory_between_writes_keeps_its_alarm() {
 }
 
 #[test]
-fn a_stream_that_only_waits_for_chunks_to_expire_seals_again_in_time_when_it_is_written_to() {
+fn a_write_to_an_idle_stream_is_sealed_in_time() {
     const HOUR_NS: i64 = 3_600_000_000_000;
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
@@ -98,7 +98,7 @@ fn a_stream_that_only_waits_for_chunks_to_expire_seals_again_in_time_when_it_is_
 }
 
 #[test]
-fn a_wrong_key_and_a_deletion_work_on_an_object_without_memory() {
+fn an_evicted_object_refuses_a_wrong_key_and_is_deleted() {
     let stream = Stream::new();
     stream.post(r#"{"n":1}"#).expect(202);
     Server::shared().evict(&stream.object());

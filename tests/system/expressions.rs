@@ -23,7 +23,7 @@ fn fill(stream: &Stream, t: u64, bytes: usize, batch: usize) {
 }
 
 #[test]
-fn an_expression_that_costs_too_much_is_refused_and_a_plain_one_is_not() {
+fn only_expressions_over_their_budget_are_refused() {
     let server = Server::start(State::new());
     let (stream, other) = (Stream::on(&server), Stream::on(&server));
     let t = past_hour();
@@ -79,7 +79,7 @@ fn generated(count: usize) -> Vec<String> {
 }
 
 #[test]
-fn no_expression_over_the_longest_values_takes_more_than_its_budget() {
+fn expressions_over_the_longest_values_keep_to_the_budget() {
     let server = Server::start(State::new());
     let (stream, other) = (Stream::on(&server), Stream::on(&server));
     fill(&stream, past_hour(), 256, 3_000);

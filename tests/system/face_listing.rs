@@ -84,7 +84,7 @@ fn the_owners_channels_are_listed_page_by_page() {
 }
 
 #[test]
-fn channels_are_searched_by_what_they_are() {
+fn channels_are_searched_by_their_properties() {
     let (server, channels) = filled(7);
     let is_public = |index: &usize| index.is_multiple_of(3);
     let of = |wanted: &dyn Fn(&usize) -> bool| {
@@ -114,7 +114,7 @@ fn channels_are_searched_by_what_they_are() {
 }
 
 #[test]
-fn channels_are_looked_up_by_their_ids_and_who_may_not_read_one_does_not_see_it() {
+fn looking_up_ids_returns_only_readable_channels() {
     let (mine, other) = (channel_of("{}"), channel_of("{}"));
     let public = channel_of(r#"{"readers":{"public":true}}"#);
     let wanted = format!("/channels?ids={},{},{},nonsense,{}", mine.id, other.id, public.id, "a".repeat(32));
@@ -127,7 +127,7 @@ fn channels_are_looked_up_by_their_ids_and_who_may_not_read_one_does_not_see_it(
 }
 
 #[test]
-fn lists_are_the_owners_and_users_need_to_be_one() {
+fn lists_are_for_the_owner_and_user_paths_need_a_user() {
     for path in ["/channels", "/channels/search", "/users/me", "/users/me/channels"] {
         assert_eq!(error(&face("GET", path).send(), 401).1.as_deref(), Some("not-authorized"), "{path}");
         assert_eq!(error(&face("GET", path).bearer("x").send(), 401).1.as_deref(), Some("invalid-token"), "{path}");
@@ -145,7 +145,7 @@ fn lists_are_the_owners_and_users_need_to_be_one() {
 }
 
 #[test]
-fn what_is_not_supported_says_so_in_the_envelope() {
+fn unsupported_requests_say_so_in_the_envelope() {
     let id = channel_of("{}").id;
     for (method, path) in [
         ("GET", "/streams"),

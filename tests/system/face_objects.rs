@@ -117,7 +117,7 @@ fn get(path: &str) -> Value {
 }
 
 #[test]
-fn a_channel_has_all_its_fields_when_it_is_made_and_whoever_asks() {
+fn a_channel_always_has_all_its_fields() {
     let made = face("POST", "/channels/").bearer(OWNER_TOKEN).body("{}").send().expect(200).json();
     check(&made["data"], CHANNEL, "made");
     let id = made["data"]["id"].as_str().expect("a text").to_owned();
@@ -139,7 +139,7 @@ fn a_channel_has_all_its_fields_when_it_is_made_and_whoever_asks() {
 }
 
 #[test]
-fn a_channel_tells_its_messages_to_whoever_may_read_them_and_to_nobody_else() {
+fn only_readers_see_a_channels_messages() {
     let channel = channel();
     let describe = |token: &str, query: &str| {
         let call = face("GET", &format!("/channels/{}/{query}", channel.id));
@@ -180,7 +180,7 @@ fn a_channel_tells_its_messages_to_whoever_may_read_them_and_to_nobody_else() {
 }
 
 #[test]
-fn a_message_has_all_its_fields_when_it_is_posted_listed_and_read() {
+fn a_message_always_has_all_its_fields() {
     let channel = channel();
     let texts = ["", r#""text":"hi","#];
     for (text, id) in texts.into_iter().zip(["1", "2"]) {
@@ -211,7 +211,7 @@ fn a_message_has_all_its_fields_when_it_is_posted_listed_and_read() {
 }
 
 #[test]
-fn a_user_a_token_and_the_configuration_have_all_their_fields() {
+fn users_tokens_and_configuration_have_all_their_fields() {
     for path in ["/users/me", "/users/me/", "/users/1", "/users/@owner"] {
         let user = get(path)["data"].clone();
         check(&user, USER, path);
@@ -230,7 +230,7 @@ fn a_user_a_token_and_the_configuration_have_all_their_fields() {
 }
 
 #[test]
-fn what_pictures_and_pages_of_users_are_said_to_be_is_there() {
+fn the_pictures_and_pages_of_users_exist() {
     let user = get("/users/me")["data"].clone();
     for url in [&user["avatar_image"]["url"], &user["cover_image"]["url"], &user["canonical_url"]] {
         let url = url.as_str().expect("a text");
@@ -240,7 +240,7 @@ fn what_pictures_and_pages_of_users_are_said_to_be_is_there() {
 }
 
 #[test]
-fn the_one_who_posts_is_a_user_and_not_the_owner() {
+fn the_author_of_a_post_is_a_user_but_not_the_owner() {
     let channel = channel();
     let message = post_body(&channel, &json!({"annotations": [point(json!({"n": 1}))]})).expect(200).json();
     let writer = message["data"]["user"].clone();

@@ -40,7 +40,7 @@ fn a_heartbeat_of_2013_is_read_back_with_its_numbers() {
 }
 
 #[test]
-fn types_and_unknown_fields_are_read_back_as_they_were_posted() {
+fn types_and_unknown_fields_are_read_back_unchanged() {
     for posted in [
         json!({"n": 1, "kv": {"join": true, "ratio": 0.25, "big": u64::MAX, "e": ""}, "v": {"a": "b"}}),
         json!({"n": 2.5, "d": 4, "p": 10, "v": {"join": 1, "leave": false, "c": "rando1"}}),
@@ -56,7 +56,7 @@ fn types_and_unknown_fields_are_read_back_as_they_were_posted() {
 }
 
 #[test]
-fn the_order_of_fields_and_the_text_of_numbers_are_those_that_were_posted() {
+fn field_order_and_number_spelling_are_kept() {
     let channel = channel();
     let value = r#"{"zeta":1.0,"n":1e0,"kv":{"z":1.50,"a":"\u00e9","m":18446744073709551615},"alpha":[1.0]}"#;
     let body = format!(r#"{{"annotations":[{{"type":"net.app.contrib.timeseries","value":{value}}}]}}"#);
@@ -70,7 +70,7 @@ fn the_order_of_fields_and_the_text_of_numbers_are_those_that_were_posted() {
 }
 
 #[test]
-fn a_message_keeps_its_text_its_other_annotations_and_whether_it_is_for_machines() {
+fn a_message_keeps_text_annotations_and_machine_only() {
     let channel = channel();
     let other = json!({"type": "com.example.place", "value": {"lat": 52.5, "tags": ["a", 1]}});
     let batch = json!({"type": BATCH, "value": {"id": "s/0-1"}});
@@ -97,7 +97,7 @@ fn a_message_keeps_its_text_its_other_annotations_and_whether_it_is_for_machines
 }
 
 #[test]
-fn what_is_for_people_is_paged_among_much_that_is_not() {
+fn human_messages_are_paged_among_many_machine_only_ones() {
     let channel = channel();
     for round in 0..5 {
         channel.write(r#"[{"n":1},{"n":2}]"#);
@@ -115,7 +115,7 @@ fn what_is_for_people_is_paged_among_much_that_is_not() {
 }
 
 #[test]
-fn a_point_that_was_rejected_is_not_read_back() {
+fn a_rejected_point_is_not_read_back() {
     let channel = channel();
     let other = json!({"type": "x", "value": {}});
     let posted = [
@@ -133,7 +133,7 @@ fn a_point_that_was_rejected_is_not_read_back() {
 }
 
 #[test]
-fn what_some_reader_could_not_read_costs_no_point_and_no_reader_the_page() {
+fn unreadable_details_cost_neither_point_nor_page() {
     let channel = channel();
     let deep = format!("{}1{}", "[".repeat(3_500), "]".repeat(3_500));
     let good = point(json!({"n": 1, "kv": {"update": 1}}));
@@ -161,7 +161,7 @@ fn what_some_reader_could_not_read_costs_no_point_and_no_reader_the_page() {
 }
 
 #[test]
-fn a_message_of_many_points_is_one_message_however_large_it_is_read_back() {
+fn a_large_message_of_many_points_stays_one_message() {
     let channel = channel();
     let posted: Vec<Value> =
         (0..70).map(|n| point(json!({"n": n, "kv": {"update": 1, "c": format!("r{n}")}}))).collect();
@@ -181,7 +181,7 @@ fn a_message_of_many_points_is_one_message_however_large_it_is_read_back() {
 }
 
 #[test]
-fn what_was_posted_is_read_back_after_kill_9() {
+fn posts_are_read_back_after_kill_9() {
     let server = Server::start(State::new());
     let channel = channel_on(&server);
     post(&channel, &[point(json!({"n": 1, "kv": {"update": 1, "c": "x"}}))]).expect(200);
@@ -201,7 +201,7 @@ fn what_was_posted_is_read_back_after_kill_9() {
 }
 
 #[test]
-fn what_is_read_and_posted_again_is_the_same_point_with_the_same_labels() {
+fn posting_what_was_read_gives_the_same_point() {
     let (first, second) = (channel(), channel());
     post(&first, &[point(json!({"n": 1, "kv": {"update": 1, "c": "x"}})), point(json!({"n": 2, "kv": {"a": true}}))])
         .expect(200);

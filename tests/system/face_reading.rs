@@ -47,7 +47,7 @@ fn pages_are_those_of_app_net() {
 }
 
 #[test]
-fn a_page_has_twenty_messages_unless_asked_otherwise_and_following_max_id_misses_none() {
+fn paging_by_max_id_misses_no_message() {
     let channel = filled(23);
     assert_eq!(ids(&page(&channel, "since_id=")).len(), 20);
     let (mut seen, mut since) = (Vec::new(), "0".to_owned());
@@ -63,7 +63,7 @@ fn a_page_has_twenty_messages_unless_asked_otherwise_and_following_max_id_misses
 }
 
 #[test]
-fn a_message_says_what_was_written() {
+fn a_message_contains_what_was_written() {
     let channel = channel();
     let kv = json!({"n": 2.5, "d": 4, "p": 10, "kv": {"join": 1, "c": "rando1"}});
     post(&channel, &[point(kv), point(json!({"n": 3}))]).expect(200);
@@ -80,7 +80,7 @@ fn a_message_says_what_was_written() {
 }
 
 #[test]
-fn nothing_is_shown_that_is_not_asked_for() {
+fn nothing_unrequested_is_shown() {
     let channel = filled(1);
     let read = |query: &str| messages(&channel, "GET", query).bearer(&channel.read_key).send().expect(200).json();
     for query in ["", "?include_machine=0", "?include_annotations=1"] {
@@ -90,7 +90,7 @@ fn nothing_is_shown_that_is_not_asked_for() {
 }
 
 #[test]
-fn one_message_is_there_or_it_is_not_found() {
+fn a_single_message_is_returned_or_not_found() {
     let channel = filled(3);
     let one = |id: &str| messages(&channel, "GET", &format!("/{id}?include_annotations=1")).bearer(&channel.read_key);
     let message = one("2").send().expect(200).json();
@@ -102,7 +102,7 @@ fn one_message_is_there_or_it_is_not_found() {
 }
 
 #[test]
-fn reading_needs_the_key_in_one_of_app_nets_ways_unless_everyone_may() {
+fn reading_a_private_channel_needs_its_key() {
     let channel = filled(1);
     let rest = "?include_machine=1";
     let slug = |answer| error(&answer, 401).1;
@@ -123,7 +123,7 @@ fn reading_needs_the_key_in_one_of_app_nets_ways_unless_everyone_may() {
 }
 
 #[test]
-fn bad_parameters_are_named_and_unknown_ones_ignored() {
+fn invalid_parameters_are_named_and_unknown_ones_ignored() {
     let channel = filled(1);
     for (query, word) in [
         ("since_id=last_read", "since_id"),
@@ -142,7 +142,7 @@ fn bad_parameters_are_named_and_unknown_ones_ignored() {
 }
 
 #[test]
-fn points_that_came_otherwise_are_messages_too() {
+fn points_from_other_paths_are_messages_too() {
     let channel = channel();
     channel.write(r#"[{"n":1,"v":{"a":"x"}},{"n":2}]"#);
     post(&channel, &[point(json!({"n": 3}))]).expect(200);
@@ -150,7 +150,7 @@ fn points_that_came_otherwise_are_messages_too() {
 }
 
 #[test]
-fn messages_of_several_shards_are_refused_and_posts_to_them_have_no_id() {
+fn streams_of_several_shards_have_no_messages_and_no_ids() {
     let stream = Stream::create(Server::shared(), json!({"name": "test", "shards": 2}));
     let posted = post(&stream, &[point(json!({"n": 1}))]).expect(200).json();
     assert_eq!(posted["data"].get("id"), None);

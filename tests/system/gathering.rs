@@ -64,7 +64,7 @@ fn leave(stream: &Stream, when: Leaves) {
 }
 
 #[test]
-fn however_many_writers_reset_their_connections_the_others_are_answered_soon() {
+fn reset_connections_do_not_delay_other_writers() {
     const ROUNDS: usize = 25;
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
@@ -102,7 +102,7 @@ fn however_many_writers_reset_their_connections_the_others_are_answered_soon() {
 }
 
 #[test]
-fn writers_at_once_get_each_their_own_answer() {
+fn concurrent_writers_each_get_their_own_answer() {
     const ROUNDS: usize = 10;
     let streams = [Stream::new(), Stream::new()];
     let deleted = Stream::new();
@@ -128,7 +128,7 @@ fn writers_at_once_get_each_their_own_answer() {
 }
 
 #[test]
-fn a_key_that_many_send_at_once_counts_once_beside_other_keys() {
+fn a_key_sent_concurrently_counts_once_beside_others() {
     let stream = Stream::new();
     at_once(CLIENTS, |number| {
         let of_key = number % 8 + 1;
@@ -140,7 +140,7 @@ fn a_key_that_many_send_at_once_counts_once_beside_other_keys() {
 }
 
 #[test]
-fn a_write_that_is_refused_leaves_the_others_of_its_call_alone() {
+fn a_refused_write_does_not_affect_others_of_its_call() {
     let environment = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "k"), ("HEARTBEAT_PENDING_KIB", "16")];
     let server = Server::start_with(State::new(), &environment);
     let (narrow, other) = (Stream::on(&server), Stream::on(&server));
@@ -174,7 +174,7 @@ fn a_write_that_is_refused_leaves_the_others_of_its_call_alone() {
 /// V8 compiles what is hot to code that behaves differently at the runtime's seams; it takes some 20,000 writes to get
 /// there.
 #[test]
-fn also_when_the_code_is_hot_every_writer_is_answered_and_many_share_a_row() {
+fn warm_code_answers_every_writer_and_shares_rows() {
     const WRITES: usize = 700;
     let server = Server::start(State::new());
     let stream = Stream::unlimited(&server);

@@ -61,7 +61,7 @@ fn memory_bytes(stream: &Stream) -> u64 {
 }
 
 #[test]
-fn at_the_bounds_of_a_stream_an_isolate_has_less_than_64_mb() {
+fn an_isolate_at_a_streams_limits_uses_less_than_64_mb() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let hour = past_hour();

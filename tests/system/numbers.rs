@@ -6,7 +6,7 @@ use crate::server::{Server, State};
 use crate::stream::Stream;
 
 #[test]
-fn an_object_whose_data_were_set_back_is_told_the_texts_again() {
+fn an_object_rolled_back_in_time_gets_its_strings_again() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let of = |path: &str| format!("{{\"n\":1,\"v\":{{\"path\":\"{path}\"}}}}");

@@ -63,7 +63,7 @@ fn totals(stream: &Stream) -> Value {
 }
 
 #[test]
-fn each_kind_of_metric_is_stored_in_either_encoding_packed_or_not() {
+fn each_metric_kind_is_stored_in_every_encoding() {
     let bodies = [JSON, PROTOBUF].map(|media_type| {
         let request = all_kinds();
         let body = if media_type == JSON { request.to_string().into_bytes() } else { protobuf::of_json(&request) };
@@ -93,7 +93,7 @@ fn each_kind_of_metric_is_stored_in_either_encoding_packed_or_not() {
 }
 
 #[test]
-fn good_points_are_kept_beside_cumulative_ones_which_are_told_of() {
+fn cumulative_points_are_reported_and_others_kept() {
     let stream = Stream::new();
     let body = request(&json!([counter(2, 3), counter(1, 5), counter(2, 4)]));
     let answer = post(&stream, JSON, body.to_string()).expect(200).json();
@@ -121,7 +121,7 @@ fn refusal(answer: &Answer, status: u16, code: u8) -> String {
 }
 
 #[test]
-fn what_is_refused_as_a_whole_is_told_as_a_status_and_stores_nothing() {
+fn a_refused_request_is_a_status_and_stores_nothing() {
     let stream = Stream::new();
     let cumulative = request(&json!([counter(2, 3)])).to_string();
     let told = refusal(&post(&stream, JSON, cumulative.clone()), 400, 3);
@@ -163,7 +163,7 @@ fn what_is_refused_as_a_whole_is_told_as_a_status_and_stores_nothing() {
 }
 
 #[test]
-fn what_has_no_data_points_is_a_success() {
+fn a_request_without_data_points_succeeds() {
     let stream = Stream::new();
     let silent = json!([{"name": "m", "gauge": {"dataPoints": [{"flags": 1, "timeUnixNano": ago(0)}]}}]);
     for body in [json!({}), json!({"resourceMetrics": []}), request(&json!([])), request(&silent)] {
@@ -174,7 +174,7 @@ fn what_has_no_data_points_is_a_success() {
 }
 
 #[test]
-fn the_same_bytes_count_once_and_are_answered_as_the_first_time() {
+fn the_same_bytes_count_once_and_get_the_first_answer() {
     let stream = Stream::create(Server::shared(), json!({"name": "test"}));
     let body = request(&json!([counter(1, 5), counter(2, 1)])).to_string();
     let answers = [(); 3].map(|()| post(&stream, JSON, body.clone()).expect(200).json());
@@ -233,7 +233,7 @@ fn a_point_means_the_same_whichever_way_it_came() {
 }
 
 #[test]
-fn a_deleted_stream_is_told_as_gone() {
+fn a_deleted_stream_is_gone() {
     let stream = Stream::new();
     stream.call("DELETE", "").bearer(OWNER_TOKEN).send().expect(204);
     refusal(&post(&stream, JSON, request(&json!([counter(1, 1)])).to_string()), 404, 5);
@@ -247,7 +247,7 @@ fn five(more: &Value) -> Value {
 }
 
 #[test]
-fn a_value_is_kept_whatever_stands_around_it() {
+fn a_value_is_kept_whatever_surrounds_it() {
     let ahead = (ago(0).parse::<u128>().expect("a number") + 300_000_000_000).to_string();
     let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
     let list = json!({"key": "a", "value": {"arrayValue": {"values": [{"stringValue": "x"}]}}});
@@ -284,7 +284,7 @@ fn a_value_is_kept_whatever_stands_around_it() {
 }
 
 #[test]
-fn of_too_many_attributes_the_least_important_ones_go() {
+fn beyond_the_limit_the_least_important_attributes_go() {
     let attributes = |names: &[&str]| {
         names.iter().map(|name| json!({"key": name, "value": {"stringValue": "x"}})).collect::<Vec<_>>()
     };

@@ -39,7 +39,7 @@ fn of_page(call: Call, [site, referer, origin]: [&str; 3]) -> Call {
 }
 
 #[test]
-fn a_page_that_is_not_listed_writes_on_no_path_whatever_it_hides() {
+fn an_unlisted_page_writes_on_no_path_whatever_it_hides() {
     let stream = listed();
     let theirs = format!("{THEIRS}/page?{OURS}");
     for page in [
@@ -71,7 +71,7 @@ fn a_page_that_is_not_listed_writes_on_no_path_whatever_it_hides() {
 }
 
 #[test]
-fn a_listed_page_and_what_is_no_page_write_on_every_path() {
+fn listed_pages_and_programs_write_on_every_path() {
     let stream = listed();
     let ours = format!("{OURS}/cart?x=1");
     let pages = [["cross-site", &ours, ""], ["", &ours, ""], ["cross-site", "", OURS], ["none", "", ""], ["", "", ""]];

@@ -66,7 +66,7 @@ fn let_through(server: &Server, clients: &[&[(&str, &str)]]) -> Vec<bool> {
 }
 
 #[test]
-fn links_have_the_scheme_and_host_that_the_proxy_says() {
+fn links_have_the_scheme_and_host_given_by_the_proxy() {
     let server = server(&[]);
     let own_host = server.url.trim_start_matches("http://");
     for (headers, origin) in [
@@ -106,7 +106,7 @@ fn the_limit_is_per_client_behind_a_proxy() {
 }
 
 #[test]
-fn behind_two_proxies_the_first_of_them_says_who_the_client_is() {
+fn behind_two_proxies_the_first_names_the_client() {
     let clients: [&[(&str, &str)]; 4] = [
         &[("X-Forwarded-For", "192.0.2.1, 198.51.100.1")],
         &[("X-Forwarded-For", "192.0.2.2, 198.51.100.1")],
@@ -117,7 +117,7 @@ fn behind_two_proxies_the_first_of_them_says_who_the_client_is() {
 }
 
 #[test]
-fn a_stranger_does_not_choose_an_address() {
+fn a_stranger_cannot_choose_an_address() {
     let clients: [&[(&str, &str)]; 4] = [
         &[],
         &[("X-Forwarded-For", "192.0.2.1")],
@@ -141,7 +141,7 @@ fn write_from(stream: &Stream, address: &str, header: &str) -> String {
 }
 
 #[test]
-fn where_no_proxy_is_trusted_a_client_is_its_socket() {
+fn without_a_trusted_proxy_a_client_is_its_socket() {
     for server in [open_server(&[]), server(&[("TRUSTED_PROXIES", "0")]), server(&[])] {
         let invented =
             ["CF-Connecting-IP: 192.0.2.1", "MF-CF-Blob: {\"clientIp\":\"192.0.2.2\"}", "X-Real-IP: 192.0.2.3"];
@@ -159,7 +159,7 @@ fn where_no_proxy_is_trusted_a_client_is_its_socket() {
 }
 
 #[test]
-fn an_operator_names_the_header_that_says_who_a_client_is() {
+fn an_operator_chooses_the_header_with_the_client_address() {
     let clients: [&[(&str, &str)]; 6] = [
         &[("X-Client", "192.0.2.1")],
         &[("X-Client", "192.0.2.1"), ("X-Forwarded-For", "192.0.2.7"), ("CF-Connecting-IP", "192.0.2.8")],

@@ -28,7 +28,7 @@ fn seal(stream: &Stream) {
 }
 
 #[test]
-fn quantiles_are_within_1_percent_of_the_nearest_rank_in_memory_sealed_and_after_a_restart() {
+fn quantiles_are_within_1_percent_sealed_and_restarted() {
     let (stream, hour) = (Stream::new(), past_hour());
     stream.write(thousand(hour, 3));
     let agg = "p50,p90,p95,p99,p99.9,p0.1,p12.345";
@@ -73,7 +73,7 @@ fn negative_numbers_zero_and_fractions_have_quantiles() {
 }
 
 #[test]
-fn a_quantile_is_of_n_over_d_at_the_time_t_and_points_without_a_ratio_have_none() {
+fn a_quantile_is_of_n_over_d_and_skips_points_without_one() {
     let (stream, hour) = (Stream::new(), past_hour());
     stream.write(format!(
         r#"[{{"n":30,"d":3,"t":{t0}}},{{"n":5,"d":0,"t":{t0}}},{{"n":40,"d":2,"p":20,"t":{t2}}},{{"n":1,"d":0,"t":{t3}}}]"#,
@@ -93,7 +93,7 @@ fn a_quantile_is_of_n_over_d_at_the_time_t_and_points_without_a_ratio_have_none(
 }
 
 #[test]
-fn one_value_is_told_exactly() {
+fn a_single_value_is_reported_exactly() {
     let (stream, hour) = (Stream::new(), past_hour());
     let points: Vec<Value> = (0..50).map(|k| json!({"n": 1, "d": 3, "t": hour + k})).collect();
     stream.write(Value::from(points).to_string());

@@ -49,7 +49,7 @@ fn sums(stream: &Stream, parameters: &str) -> Vec<(String, f64)> {
 }
 
 #[test]
-fn a_persons_data_are_erased_and_what_comes_later_begins_at_nothing() {
+fn a_persons_data_are_erased_and_start_again_at_zero() {
     let stream = Stream::create(Server::shared(), json!({ "name": "test", "public_read": true }));
     stream
         .write(r#"[{"n":3,"v":{"user":"42"}},{"n":4,"p":7200,"v":{"user":"42","page":"/"}},{"n":5,"v":{"user":"7"}}]"#);
@@ -122,7 +122,7 @@ fn a_bad_backfill_is_undone_in_all_tiers() {
 }
 
 #[test]
-fn what_is_asked_wrongly_is_refused_with_what_is_allowed() {
+fn an_invalid_removal_is_refused_with_what_is_allowed() {
     let (stream, hour) = (Stream::new(), past_hour());
     stream.write(r#"{"n":1,"v":{"a":"b"}}"#);
     let refused = |parameters: &str, status| {
@@ -152,7 +152,7 @@ fn what_is_asked_wrongly_is_refused_with_what_is_allowed() {
 }
 
 #[test]
-fn a_live_reader_sees_it() {
+fn a_live_reader_sees_a_removal() {
     let stream = Stream::new();
     stream.write(r#"[{"n":3,"v":{"user":"42"}},{"n":5,"v":{"user":"7"}}]"#);
     let deltas = |after: &str| stream.read(&format!("/deltas?agg=sum&by=*{after}")).expect(200).json();
@@ -170,7 +170,7 @@ fn a_live_reader_sees_it() {
 }
 
 #[test]
-fn names_that_were_used_up_are_free_at_once() {
+fn a_removal_frees_used_up_names_immediately() {
     const NAMES: usize = 1_000;
     let stream = Stream::new();
     let names: Vec<String> = (0..NAMES).map(|name| format!("name{name:04}")).collect();
@@ -194,7 +194,7 @@ fn names_that_were_used_up_are_free_at_once() {
 }
 
 #[test]
-fn all_shards_remove_the_same_and_one_that_was_not_reached_hears_of_it_from_home() {
+fn every_shard_removes_the_same_and_missed_ones_catch_up() {
     let stream = Stream::create(Server::shared(), json!({ "name": "test", "shards": 4 }));
     for _ in 0..60 {
         stream.write(r#"[{"n":1,"v":{"user":"42"}},{"n":2,"v":{"user":"7"}}]"#);
@@ -216,7 +216,7 @@ fn slow(state: State) -> Server {
 }
 
 #[test]
-fn killed_in_its_midst_it_goes_on_and_no_reader_sees_a_half() {
+fn a_killed_removal_resumes_and_is_never_seen_half_done() {
     let mut server = slow(State::new());
     let mut stream = Stream::on(&server);
     let now = now_whole_s();
@@ -252,7 +252,7 @@ fn killed_in_its_midst_it_goes_on_and_no_reader_sees_a_half() {
 }
 
 #[test]
-fn it_goes_on_by_itself() {
+fn an_interrupted_removal_resumes_automatically() {
     let server = slow(State::new());
     let stream = Stream::on(&server);
     let points: Vec<Value> =
@@ -267,7 +267,7 @@ fn it_goes_on_by_itself() {
 }
 
 #[test]
-fn what_an_attacker_wrote_leaves_the_file_as_it_was() {
+fn removing_an_attackers_points_restores_the_file() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let now = now_whole_s();

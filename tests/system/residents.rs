@@ -33,7 +33,7 @@ fn patiently(send: impl Fn() -> Answer) -> Answer {
 }
 
 #[test]
-fn seven_streams_at_their_bounds_share_an_isolate_and_lose_nothing() {
+fn seven_full_streams_share_an_isolate_and_lose_nothing() {
     let server = Server::start(State::new());
     let t = past_hour();
     let streams: Vec<Stream> = (0..STREAMS).map(|_| Stream::on(&server)).collect();

@@ -30,7 +30,7 @@ fn groups(rollup: &Value, aggregate: &str) -> Vec<(Value, Value)> {
 }
 
 #[test]
-fn aggregates_are_what_a_person_computes() {
+fn aggregates_match_hand_computed_values() {
     let (stream, hour) = (Stream::new(), past_hour());
     let points = json!([
         {"n": 10, "d": 4, "t": hour + 5},
@@ -64,7 +64,7 @@ fn the_sum_is_the_default_aggregate() {
 }
 
 #[test]
-fn aggregates_that_do_not_exist_are_refused() {
+fn unknown_aggregates_are_refused() {
     let stream = Stream::new();
     for agg in [
         "p0",
@@ -129,7 +129,7 @@ fn matchers_pick_series() {
 }
 
 #[test]
-fn what_is_no_matcher_is_refused() {
+fn an_invalid_matcher_is_refused() {
     let stream = Stream::new();
     for matcher in
         ["", "country", "=US", "!=US", "country!US", "country~US", "path=~(", "path=~[", "path=~a)(b", r"path=~(a)\1"]
@@ -261,7 +261,7 @@ fn an_answer_has_at_most_200_000_cells_of_groups_and_steps() {
 }
 
 #[test]
-fn an_answer_has_at_most_a_million_numbers_also_where_most_are_null() {
+fn nulls_count_towards_the_million_numbers_of_an_answer() {
     let stream = Stream::new();
     let points: Vec<Value> = (0..100).map(|k| json!({"n": 1, "v": {"k": k.to_string()}})).collect();
     stream.write(Value::from(points).to_string());
@@ -271,7 +271,7 @@ fn an_answer_has_at_most_a_million_numbers_also_where_most_are_null() {
 }
 
 #[test]
-fn a_regular_expression_that_is_too_large_when_compiled_is_refused() {
+fn too_large_a_compiled_regular_expression_is_refused() {
     let stream = Stream::new();
     let query = format!("/rollup?where={}", encoded("a=~(?:x{1000}){300}"));
     assert_eq!(stream.read(&query).problem(400), "invalid-request");

@@ -152,7 +152,7 @@ fn make_serve_needs_no_rust() {
 }
 
 #[test]
-fn without_a_build_it_says_what_to_do() {
+fn without_a_build_make_serve_says_what_to_run() {
     let copy = State::new();
     for name in ["tools", "node_modules", "wrangler.toml", "public"] {
         symlink(root().join(name), copy.path().join(name)).expect("writable");
@@ -167,7 +167,7 @@ fn without_a_build_it_says_what_to_do() {
 }
 
 #[test]
-fn where_it_listens_and_keeps_data_is_said_by_make_or_by_the_environment() {
+fn make_or_the_environment_sets_the_address_and_the_data() {
     let state = State::new();
     let of_make = state.path().join("of make");
     let of_environment = state.path().join("of the environment");
@@ -188,7 +188,7 @@ fn where_it_listens_and_keeps_data_is_said_by_make_or_by_the_environment() {
 }
 
 #[test]
-fn what_is_set_to_nothing_is_as_if_it_were_not_set() {
+fn an_empty_setting_counts_as_unset() {
     let state = State::new();
     let empty = [("HOST", ""), ("TRUSTED_PROXIES", "")];
     for serving in [
@@ -244,7 +244,7 @@ fn kill_9_of_any_process_frees_the_port_and_the_data() {
 }
 
 #[test]
-fn a_signal_ends_all_of_it_and_the_next_server_has_the_data() {
+fn a_signal_ends_every_process_and_keeps_the_data() {
     let state = State::new();
     let mut stream_before: Option<Stream> = None;
     for (round, signal) in ["TERM", "INT", "HUP"].into_iter().enumerate() {
@@ -265,7 +265,7 @@ fn a_signal_ends_all_of_it_and_the_next_server_has_the_data() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_locked_is_told() {
+fn a_folder_that_cannot_be_locked_is_reported() {
     let state = State::new();
     std::fs::write(state.path().join("lock.sqlite"), "something that is no database at all".repeat(100))
         .expect("writable");

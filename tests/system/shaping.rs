@@ -60,7 +60,7 @@ fn assert_paced((answered, seconds): (f64, f64), (at_once, per_s): (f64, f64)) {
 }
 
 #[test]
-fn a_network_that_heeds_no_refusal_is_answered_at_a_pace() {
+fn a_network_that_ignores_refusals_is_throttled() {
     let server = proxied();
     let stream = Stream::create(&server, json!({ "name": "flooded" }));
     let flooded = with_honest(&stream, || flood(&stream, |_| "203.0.113.66".to_owned()));
@@ -68,7 +68,7 @@ fn a_network_that_heeds_no_refusal_is_answered_at_a_pace() {
 }
 
 #[test]
-fn ever_new_networks_are_answered_at_a_pace_together() {
+fn endless_new_networks_are_throttled_together() {
     let server = proxied();
     let stream = Stream::create(&server, json!({ "name": "flooded" }));
     let network = |number: u32| format!("100.{}.{}.1", 64 + (number >> 8), number & 255);

@@ -72,7 +72,7 @@ fn points_are_spread_over_all_shards_and_every_sum_is_whole() {
 }
 
 #[test]
-fn raising_loses_nothing_and_counts_nothing_twice() {
+fn raising_the_shards_counts_each_point_once() {
     let stream = Stream::new();
     let first = write_keyed(&stream, 0..MANY);
     write_unkeyed(&stream, 10);
@@ -91,7 +91,7 @@ fn raising_loses_nothing_and_counts_nothing_twice() {
 }
 
 #[test]
-fn raising_while_writers_write_and_retry_loses_nothing_and_counts_nothing_twice() {
+fn raising_the_shards_under_writes_counts_each_point_once() {
     let stream = Stream::new();
     let (writers, batches) = (4, 120);
     std::thread::scope(|scope| {
@@ -114,7 +114,7 @@ fn raising_while_writers_write_and_retry_loses_nothing_and_counts_nothing_twice(
 }
 
 #[test]
-fn an_edge_that_believes_in_fewer_shards_counts_no_key_twice() {
+fn an_edge_with_an_old_shard_count_counts_no_key_twice() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let first = write_keyed(&stream, 0..MANY);
@@ -173,7 +173,7 @@ fn a_new_read_key_and_new_origins_hold_at_every_shard() {
 }
 
 #[test]
-fn a_shard_whose_copy_of_the_key_is_old_does_not_keep_a_reader_out_and_lets_none_in() {
+fn a_stale_copy_of_the_read_key_changes_no_decision() {
     let server = Server::start(State::new());
     let stream = with_shards(&server, 4);
     write_keyed(&stream, 0..MANY);
@@ -210,7 +210,7 @@ fn a_deleted_stream_leaves_no_shard_that_takes_points() {
 }
 
 #[test]
-fn a_deletion_that_was_interrupted_is_finished_by_the_next() {
+fn the_next_deletion_finishes_an_interrupted_one() {
     let server = Server::start(State::new());
     let stream = with_shards(&server, 4);
     write_keyed(&stream, 0..MANY);
@@ -240,7 +240,7 @@ fn half_raised() -> (Server, Stream, Vec<String>) {
 }
 
 #[test]
-fn a_raise_that_was_interrupted_harms_nobody_and_is_finished_by_the_next_change() {
+fn the_next_change_finishes_an_interrupted_raise() {
     let (server, stream, first) = half_raised();
     assert_total(&stream, MANY);
     assert_eq!(write_keyed(&stream, 0..MANY), first);
@@ -272,7 +272,7 @@ fn keys_of_the_second_of_two() -> Vec<u32> {
 }
 
 #[test]
-fn what_a_shard_was_told_outlives_a_crash() {
+fn a_shards_configuration_survives_a_crash() {
     let server = Server::start(State::new());
     let stream = with_shards(&server, 2);
     let state = server.kill_9();
@@ -292,7 +292,7 @@ fn what_a_shard_was_told_outlives_a_crash() {
 }
 
 #[test]
-fn a_stream_that_was_half_raised_is_deleted_whole() {
+fn a_half_raised_stream_is_deleted_completely() {
     let (server, stream, _) = half_raised();
     write_keyed(&stream, MANY..2 * MANY);
     stream.owned("DELETE", "").send().expect(204);
@@ -300,7 +300,7 @@ fn a_stream_that_was_half_raised_is_deleted_whole() {
 }
 
 #[test]
-fn a_shard_that_is_broken_or_missing_is_named_and_no_smaller_sum_is_told() {
+fn a_broken_shard_is_named_and_no_partial_sum_is_given() {
     let server = Server::start(State::new());
     let stream = with_shards(&server, 3);
     write_keyed(&stream, 0..MANY);

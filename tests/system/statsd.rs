@@ -23,7 +23,7 @@ fn total(stream: &Stream, matcher: &str, aggregate: &str) -> f64 {
 }
 
 #[test]
-fn each_type_reads_as_what_it_counts() {
+fn each_statsd_type_counts_what_it_means() {
     let stream = Stream::create(Server::shared(), json!({"name": "test", "distinct": ["member"]}));
     let lines = "hits:2|c\nhits:1|c|@0.1\ntook:100|ms\ntook:300|ms|@0.5\nsize:10:20:60|h\ndepth:7|g\ndepth:-3|g\nload:+2|g\n\
                  load:-5|g\nusers:ann|s\nusers:bob|s\nusers:ann|s\n";
@@ -60,7 +60,7 @@ fn tags_are_labels_to_group_by() {
 }
 
 #[test]
-fn good_lines_are_kept_beside_bad_ones_which_are_named_by_their_number() {
+fn bad_lines_are_named_by_number_and_good_ones_kept() {
     let stream = Stream::new();
     let answer = send(&stream, "a:1|c\n\nb:x|c\n_sc|db|0\na:2|c\r\na:1:y:3|ms\na:1|c|@7\na:1|c|T1\na:4|c");
     assert_eq!(answer.header("Content-Type"), "application/json");
@@ -103,7 +103,7 @@ fn a_line_of_several_types_is_as_many_points() {
 }
 
 #[test]
-fn a_gauge_with_a_sign_is_changed_or_set_as_the_writer_says() {
+fn a_signed_gauge_is_changed_or_set_as_the_writer_asks() {
     let stream = Stream::new();
     let thrice = |room: &str| format!("temp:0|g|#room:{room}\n{}", format!("temp:-3|g|#room:{room}\n").repeat(3));
     let write = |query: &str, room: &str| {
@@ -121,7 +121,7 @@ fn a_gauge_with_a_sign_is_changed_or_set_as_the_writer_says() {
 }
 
 #[test]
-fn without_a_good_line_nothing_is_stored() {
+fn without_a_valid_line_nothing_is_stored() {
     let stream = Stream::new();
     for body in ["", "\n\n", "hello", r#"{"n":1}"#] {
         assert_eq!(send(&stream, body).problem(400), "invalid-points", "{body:?}");
@@ -158,7 +158,7 @@ fn a_repeated_batch_counts_once() {
 }
 
 #[test]
-fn what_is_too_much_of_lines_is_refused_as_a_whole() {
+fn too_many_lines_are_refused_as_a_whole() {
     let stream = Stream::new();
     assert_accepted(send(&stream, "a:1|c\n".repeat(10_000)), 10_000);
     assert_accepted(send(&stream, format!("a:1{}|h", ":1".repeat(9_999))), 10_000);
@@ -168,7 +168,7 @@ fn what_is_too_much_of_lines_is_refused_as_a_whole() {
 }
 
 #[test]
-fn pages_may_write_lines_without_a_preflight_and_with_one_where_their_origin_may() {
+fn pages_write_lines_with_or_without_a_preflight() {
     let (open, listed) =
         (Stream::new(), Stream::create(Server::shared(), json!({"name": "test", "origins": ["https://shop.example"]})));
     let from = |stream: &Stream, method, origin: &str| {
@@ -194,7 +194,7 @@ fn pages_may_write_lines_without_a_preflight_and_with_one_where_their_origin_may
 }
 
 #[test]
-fn what_was_told_once_has_a_number_and_means_the_same_whoever_writes_it() {
+fn a_numbered_string_means_the_same_for_every_writer() {
     let stream = Stream::new();
     for round in 1..=3 {
         assert_accepted(send(&stream, "hits:1|c|#b:2,a:1\nhits;a=1;b=2:1|c"), 2);

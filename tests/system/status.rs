@@ -38,7 +38,7 @@ fn points_series_and_the_last_write_are_counted() {
 }
 
 #[test]
-fn the_log_has_what_no_rollup_has_taken_in_yet() {
+fn the_log_counts_points_that_no_rollup_contains_yet() {
     let stream = Stream::new();
     stream.write(r#"{"n":1}"#);
     let log = status(&stream)["log"].clone();
@@ -63,7 +63,7 @@ fn a_batch_without_a_good_point_never_reaches_the_stream() {
 }
 
 #[test]
-fn beyond_four_thousand_series_in_a_bucket_those_that_are_not_established_overflow_and_the_sum_is_exact() {
+fn new_series_beyond_4000_overflow_and_the_sum_is_exact() {
     const SERIES: u32 = 6_000;
     let limits = json!({ "new_series_per_hour": 100_000, "network_new_series_per_hour": 100_000 });
     let stream = Stream::create(Server::shared(), json!({ "name": "test", "limits": limits }));
@@ -91,7 +91,7 @@ fn beyond_four_thousand_series_in_a_bucket_those_that_are_not_established_overfl
 }
 
 #[test]
-fn a_flood_of_new_series_is_in_the_sums_and_leaves_room_to_others() {
+fn a_flood_of_new_series_counts_and_leaves_room_for_others() {
     let stream = Stream::new();
     assert_eq!(stream.write_as_owner(r#"{"n":1,"v":{"known":"1"}}"#)["overflow"], json!(null));
     for batch in 0..4 {
@@ -127,7 +127,7 @@ fn names_of_one_request_do_not_use_up_those_of_others() {
 }
 
 #[test]
-fn a_batch_that_was_sent_twice_is_counted_once() {
+fn a_batch_sent_twice_is_counted_once() {
     let stream = Stream::new();
     for _ in 0..2 {
         stream.call("POST", "/points?batch=k").body(r#"[{"n":1},7]"#).send().expect(202);
@@ -137,7 +137,7 @@ fn a_batch_that_was_sent_twice_is_counted_once() {
 }
 
 #[test]
-fn status_is_for_the_owner_and_readers_also_of_a_public_stream() {
+fn even_a_public_streams_status_needs_the_owner_or_a_reader() {
     let stream = Stream::create(Server::shared(), json!({"name": "x", "public_read": true}));
     stream.call("GET", "/rollup").send().expect(200);
     assert_eq!(stream.call("GET", "/status").send().problem(401), "unauthorized");

@@ -65,7 +65,7 @@ fn a_large_answer_is_whole_and_has_the_tag_of_its_bytes() {
 }
 
 #[test]
-fn readers_that_read_nothing_take_little_memory_and_keep_nobody_out() {
+fn stalled_readers_take_little_memory_and_block_nobody() {
     let server = Server::start(State::new());
     let (stream, query) = filled(&server);
     let whole = stream.read(&format!("/rollup?{query}")).expect(200).body;

@@ -90,7 +90,7 @@ fn assert_timeout(answer: &str) {
 }
 
 #[test]
-fn an_upload_that_idles_or_crawls_is_ended_by_the_server() {
+fn the_server_ends_an_idle_or_crawling_upload() {
     let server = server();
     let stream = Stream::on(&server);
     let begun = Instant::now();
@@ -115,7 +115,7 @@ fn an_upload_that_idles_or_crawls_is_ended_by_the_server() {
 }
 
 #[test]
-fn a_body_that_comes_slowly_but_fast_enough_is_stored() {
+fn a_slow_but_fast_enough_body_is_stored() {
     const PIECES: usize = 16;
     let server = server();
     let stream = Stream::on(&server);
@@ -133,7 +133,7 @@ fn a_body_that_comes_slowly_but_fast_enough_is_stored() {
 }
 
 #[test]
-fn a_network_has_a_number_of_unfinished_uploads_and_others_do_not_notice() {
+fn a_networks_unfinished_uploads_are_limited() {
     let server = server();
     let stream = Stream::on(&server);
     let key = stream.owned("POST", "/write-keys").body(r#"{"name":"a"}"#).send().expect(201).json();
@@ -169,7 +169,7 @@ fn a_network_has_a_number_of_unfinished_uploads_and_others_do_not_notice() {
 }
 
 #[test]
-fn six_hundred_unfinished_uploads_take_little_memory_and_keep_nobody_out() {
+fn six_hundred_open_uploads_take_little_memory() {
     const UPLOADS: usize = 600;
     const CLIENTS: usize = 12;
     let server = server();
@@ -225,7 +225,7 @@ fn six_hundred_unfinished_uploads_take_little_memory_and_keep_nobody_out() {
 }
 
 #[test]
-fn bombs_at_once_take_no_more_memory_than_one_body_each() {
+fn concurrent_bombs_take_at_most_one_body_of_memory_each() {
     const CLIENTS: usize = 32;
     let server = server();
     let stream = Stream::unlimited(&server);
@@ -254,7 +254,7 @@ fn bombs_at_once_take_no_more_memory_than_one_body_each() {
 }
 
 #[test]
-fn thousands_of_writes_of_which_a_tenth_breaks_off_leave_nothing_behind() {
+fn aborted_writes_leave_no_memory_behind() {
     const ROUNDS: usize = 5;
     let server = server();
     let stream = Stream::unlimited(&server);
@@ -328,7 +328,7 @@ fn any_write(stream: &Stream, client: usize, number: usize) {
 }
 
 #[test]
-fn a_connection_stays_open_after_a_body_was_refused() {
+fn a_connection_stays_open_after_a_refused_body() {
     const SAID: &str = "HTTP/1.1 404";
     let address = Server::shared().url.strip_prefix("http://").expect("plain HTTP");
     let read_until = |socket: &mut TcpStream, seen: &mut String, answers: usize| {

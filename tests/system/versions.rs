@@ -57,7 +57,7 @@ fn writes(stream: &Stream) -> Vec<(&'static str, Call)> {
 }
 
 #[test]
-fn a_command_that_an_object_does_not_know_is_unavailable_for_a_moment_and_does_nothing() {
+fn an_unknown_command_is_unavailable_and_does_nothing() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
     let other = Stream::create(&server, json!({ "name": "other" }));
@@ -84,7 +84,7 @@ fn a_command_that_an_object_does_not_know_is_unavailable_for_a_moment_and_does_n
 }
 
 #[test]
-fn a_field_that_an_object_does_not_know_is_not_left_out() {
+fn an_unknown_field_is_never_dropped() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
     stream.write(r#"{"n":1,"v":{"a":"b"}}"#);
@@ -100,7 +100,7 @@ fn a_field_that_an_object_does_not_know_is_not_left_out() {
 }
 
 #[test]
-fn a_write_that_an_object_does_not_understand_is_sent_again_and_counts_once() {
+fn a_write_in_an_unknown_form_is_resent_and_counts_once() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
     for mode in ["frame", "write"] {
@@ -117,7 +117,7 @@ fn a_write_that_an_object_does_not_understand_is_sent_again_and_counts_once() {
 }
 
 #[test]
-fn a_write_that_is_sent_again_after_a_roll_out_counts_once_also_where_keys_are_known_with_their_content_since() {
+fn a_write_retried_across_a_roll_out_counts_once() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
     let keyed = |key: &str, body: &str| {
@@ -135,7 +135,7 @@ fn a_write_that_is_sent_again_after_a_roll_out_counts_once_also_where_keys_are_k
 }
 
 #[test]
-fn an_answer_that_the_edge_does_not_understand_is_unavailable_for_a_moment() {
+fn an_answer_in_an_unknown_form_is_unavailable() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
     stream.write(r#"{"n":1,"v":{"a":"b"}}"#);
@@ -152,7 +152,7 @@ fn an_answer_that_the_edge_does_not_understand_is_unavailable_for_a_moment() {
 }
 
 #[test]
-fn a_new_key_is_told_also_where_the_edge_does_not_understand_what_an_object_says_of_it() {
+fn a_new_key_is_shown_though_its_object_is_misunderstood() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
     meet(&server, "answer");
@@ -163,7 +163,7 @@ fn a_new_key_is_told_also_where_the_edge_does_not_understand_what_an_object_says
 }
 
 #[test]
-fn a_reader_that_an_object_does_not_understand_comes_again() {
+fn a_reader_in_an_unknown_form_reconnects() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
     for mode in ["join", "refusal"] {

@@ -145,7 +145,7 @@ fn a_stream_has_at_most_50_keys() {
 }
 
 #[test]
-fn only_the_owner_has_to_do_with_keys() {
+fn only_the_owner_manages_write_keys() {
     let stream = Stream::new();
     let (id, key) = new_key(&stream, "a");
     let one = format!("/write-keys/{id}");
@@ -169,7 +169,7 @@ fn only_the_owner_has_to_do_with_keys() {
 }
 
 #[test]
-fn a_keyed_stream_takes_keys_through_every_way_in_and_nothing_else() {
+fn a_keyed_stream_requires_a_key_on_every_path() {
     let stream = keyed(&json!({}));
     let (id, key) = new_key(&stream, "a");
     for (name, call) in writes(&stream, "") {
@@ -206,7 +206,7 @@ fn the_owner_may_always_write() {
 }
 
 #[test]
-fn a_wrong_key_is_refused_by_an_open_stream_too_whatever_it_sends() {
+fn an_open_stream_refuses_a_wrong_key_too() {
     let (stream, other) = (Stream::new(), Stream::new());
     let (_, foreign) = new_key(&other, "a");
     new_key(&stream, "of its own");
@@ -223,7 +223,7 @@ fn a_wrong_key_is_refused_by_an_open_stream_too_whatever_it_sends() {
 }
 
 #[test]
-fn writers_opens_and_closes_a_stream_at_once() {
+fn changing_writers_takes_effect_immediately() {
     let stream = Stream::new();
     let (_, key) = new_key(&stream, "a");
     let patch = |writers: &str| stream.owned("PATCH", "").body(json!({ "writers": writers }).to_string()).send();
@@ -239,7 +239,7 @@ fn writers_opens_and_closes_a_stream_at_once() {
 }
 
 #[test]
-fn what_was_refused_under_a_key_of_its_own_is_taken_under_it_later() {
+fn a_batch_key_can_be_reused_after_a_refusal() {
     let stream = keyed(&json!({}));
     let (_, key) = new_key(&stream, "a");
     let write = |token: &str, body: &str| {
@@ -254,7 +254,7 @@ fn what_was_refused_under_a_key_of_its_own_is_taken_under_it_later() {
 }
 
 #[test]
-fn pages_that_are_allowed_may_write_with_a_key_and_read_why_they_may_not() {
+fn allowed_pages_write_with_a_key_and_read_refusals() {
     let stream = keyed(&json!({"origins": [OURS]}));
     let (_, key) = new_key(&stream, "intranet");
     for path in ["/points", "/statsd", "/otlp/v1/metrics", "/pixel.gif"] {
@@ -271,7 +271,7 @@ fn pages_that_are_allowed_may_write_with_a_key_and_read_why_they_may_not() {
 }
 
 #[test]
-fn a_key_was_used_in_the_hour_in_which_it_wrote_also_after_a_crash_and_in_any_shard() {
+fn the_hour_of_a_keys_last_use_survives_a_crash() {
     let server = Server::start(State::new());
     let stream = Stream::create(&server, json!({"name": "test", "shards": 4}));
     let (_, key) = new_key(&stream, "a");
@@ -304,7 +304,7 @@ fn statuses(stream: &Stream, key: &str, count: usize) -> Vec<u16> {
 }
 
 #[test]
-fn keys_hold_and_end_at_every_shard_at_once() {
+fn write_keys_start_and_end_immediately_at_every_shard() {
     let stream = Stream::create(Server::shared(), json!({"name": "test", "shards": 8, "writers": "keyed"}));
     for _ in 0..3 {
         let (id, key) = new_key(&stream, "a");
@@ -317,7 +317,7 @@ fn keys_hold_and_end_at_every_shard_at_once() {
 }
 
 #[test]
-fn a_shard_whose_copy_is_old_asks_home_for_a_new_key_and_forgets_an_ended_one_by_itself() {
+fn a_stale_shard_learns_of_new_and_revoked_write_keys() {
     let server = Server::start(State::new());
     let stream = Stream::create(&server, json!({"name": "test", "shards": 2}));
     let (_, kept) = new_key(&stream, "kept");
@@ -353,7 +353,7 @@ fn a_shard_whose_copy_is_old_asks_home_for_a_new_key_and_forgets_an_ended_one_by
 }
 
 #[test]
-fn a_key_is_stored_as_its_hash_only() {
+fn a_write_key_is_stored_only_as_its_hash() {
     let server = Server::start(State::new());
     let stream = Stream::create(&server, json!({"name": "test"}));
     let (_, key) = new_key(&stream, "a");

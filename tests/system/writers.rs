@@ -21,7 +21,7 @@ fn write(stream: &Stream, address: &str, token: &str, points: usize) -> Answer {
 }
 
 #[test]
-fn the_top_networks_origins_and_keys_are_told_by_cost() {
+fn the_top_writers_are_listed_by_cost() {
     let stream = Stream::new();
     let (id, key) = new_key(&stream, "ci");
     for (address, points) in [("192.0.2.1", 30), ("192.0.2.1", 30), ("2001:db8::1", 10), ("2001:db8::2", 10)] {
@@ -68,7 +68,7 @@ fn the_top_networks_origins_and_keys_are_told_by_cost() {
 }
 
 #[test]
-fn at_most_50_of_each_are_told_and_whoever_is_most_is_among_them() {
+fn at_most_50_writers_are_listed_including_the_largest() {
     let stream = Stream::new();
     for round in 0..300 {
         write(&stream, &format!("198.51.{}.{}", round / 200, round % 200), "none", 1).expect(202);
@@ -83,7 +83,7 @@ fn at_most_50_of_each_are_told_and_whoever_is_most_is_among_them() {
 }
 
 #[test]
-fn a_network_can_be_blocked_by_the_name_that_it_is_shown_by_in_every_shard() {
+fn a_network_can_be_blocked_by_its_listed_name() {
     let stream = Stream::create(Server::shared(), json!({"name": "test", "shards": 4}));
     for _ in 0..40 {
         write(&stream, "192.0.2.1", "none", 3).expect(202);
@@ -102,7 +102,7 @@ fn a_network_can_be_blocked_by_the_name_that_it_is_shown_by_in_every_shard() {
 }
 
 #[test]
-fn names_are_the_same_after_a_restart_and_others_in_another_stream() {
+fn names_of_writers_survive_a_restart_and_differ_per_stream() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let name = |stream: &Stream| {

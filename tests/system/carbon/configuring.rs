@@ -20,7 +20,7 @@ fn assert_refused(stream: &Stream, body: &Value, detail: &str) {
 }
 
 #[test]
-fn an_owner_sees_what_is_configured_and_null_ends_it() {
+fn the_owner_sees_the_configuration_and_null_ends_it() {
     let stream = Stream::on(shared());
     let shown = |stream: &Stream| stream.owned("GET", "").send().expect(200).json()["carbon"].clone();
     assert_eq!((shown(&stream), status(&stream)), (Value::Null, Value::Null));
@@ -37,7 +37,7 @@ fn an_owner_sees_what_is_configured_and_null_ends_it() {
 }
 
 #[test]
-fn what_is_wrong_is_refused_and_named() {
+fn invalid_fields_are_refused_and_named() {
     let stream = Stream::on(shared());
     let with = |field: &str, value: Value| {
         let mut carbon = config(2003);
@@ -71,7 +71,7 @@ fn what_is_wrong_is_refused_and_named() {
 }
 
 #[test]
-fn only_listed_hosts_are_allowed_where_nobody_develops() {
+fn only_listed_hosts_are_allowed_outside_development() {
     let list = "carbon.example,other.example:2003";
     let environment = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "k"), ("CARBON_HOSTS", list)];
     let server = Server::start_with(State::new(), &environment);

@@ -65,6 +65,6 @@ fn last_error(status: &Value) -> &str {
 }
 
 #[test]
-fn what_takes_its_time_begins_here_and_is_waited_for_at_the_end() {
+fn slow_carbon_tests_start_together_and_all_pass() {
     crate::waiting::begin();
 }

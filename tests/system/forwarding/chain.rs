@@ -18,7 +18,7 @@ fn by_set(stream: &Stream, hour: u64) -> Value {
 }
 
 #[test]
-fn points_written_to_the_first_are_read_from_the_second() {
+fn points_written_to_one_server_are_read_from_the_next() {
     let second = crate::server::Server::shared();
     let create = call("POST", format!("{}/stream/0/channels", second.url)).bearer(OWNER_TOKEN);
     let body = json!({ "type": "net.app.contrib.timeseries", "writers": { "any_user": true } });
@@ -48,7 +48,7 @@ fn points_written_to_the_first_are_read_from_the_second() {
 }
 
 #[test]
-fn the_first_makes_a_channel_at_the_second_with_its_owners_token() {
+fn a_server_makes_a_channel_with_the_upstreams_owner_token() {
     let second = crate::server::Server::shared();
     // The owner's token of the second is the upstream's token of the first.
     let forward = json!({ "dialect": "app.net", "api_root": format!("{}/stream/0", second.url),

@@ -55,7 +55,7 @@ fn wait_for_the_moment(peer: &Peer, random: &mut Random) {
 }
 
 #[test]
-fn kill_9_while_forwarding_loses_nothing_and_repeats_only_the_same_batches() {
+fn kill_9_repeats_only_whole_batches_and_loses_nothing() {
     let peer = Peer::generous();
     let mut random = Random(7);
     let mut server = start(State::new());
@@ -88,7 +88,7 @@ fn kill_9_while_forwarding_loses_nothing_and_repeats_only_the_same_batches() {
 }
 
 #[test]
-fn a_crash_while_the_channel_is_created_may_leave_one_without_messages() {
+fn a_crash_during_creation_leaves_at_most_an_empty_channel() {
     let peer = Peer::generous();
     peer.next([Some(Fault::HangAfter)]);
     let server = start(State::new());

@@ -27,7 +27,7 @@ const FAULTS: &[Fault] = &[
 const DEVIATIONS: &[Fault] = &[Fault::NumericIds, Fault::NoPaging, Fault::NoRateHeaders];
 
 #[test]
-fn all_points_arrive_once_and_in_order_though_half_of_the_answers_fail_in_every_way() {
+fn points_arrive_once_in_order_though_half_the_answers_fail() {
     let faults = Faults { seed: 41, share: 0.5, kinds: FAULTS };
     let plan = Plan { limit: WRITES_PER_MINUTE, faults: Some(faults), ..Plan::default() };
     let peer = Peer::start(plan);
@@ -68,7 +68,7 @@ fn all_points_arrive_once_and_in_order_though_half_of_the_answers_fail_in_every_
 }
 
 #[test]
-fn a_message_is_as_full_as_the_upstream_allows() {
+fn messages_are_as_full_as_the_upstream_allows() {
     let peer = Peer::generous();
     // Configured when all is written, so that one message could not be sent before the next point came.
     peer.next([None, Some(Fault::RetryAfter(2))]);

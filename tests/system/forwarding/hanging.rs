@@ -37,7 +37,7 @@ fn writes_and_reads_are_answered_while_the_upstream_hangs() {
 }
 
 #[test]
-fn an_answer_without_end_is_not_read_to_its_end() {
+fn an_endless_answer_is_cut_off() {
     let peer = Peer::generous();
     peer.next([None, Some(Fault::Endless)]);
     let stream = forwarding(&peer.forward());
@@ -48,7 +48,7 @@ fn an_answer_without_end_is_not_read_to_its_end() {
 }
 
 #[test]
-fn many_streams_whose_upstream_hangs_hold_up_no_other() {
+fn streams_with_a_hanging_upstream_delay_no_other() {
     let (stuck, peer) = (Peer::generous(), Peer::generous());
     stuck.next([Some(Fault::Hang); 8]);
     for _ in 0..8 {

@@ -44,7 +44,7 @@ fn wanted() -> Sums {
 }
 
 #[test]
-fn a_million_points_in_a_burst_arrive_within_the_limit_with_exact_sums() {
+fn a_million_points_arrive_within_the_limit_with_exact_sums() {
     let peer = Peer::start(Plan::default());
     let stream = forwarding(&without(&peer.forward(), "policy"));
     thread::scope(|scope| {

@@ -144,7 +144,7 @@ fn assert_same_sums(actual: &Sums, wanted: &Sums) {
 }
 
 #[test]
-fn points_arrive_as_they_were_written_each_with_its_time() {
+fn points_arrive_unchanged_each_with_its_time() {
     let peer = Peer::generous();
     let stream = forwarding(&peer.forward());
     let written = [
@@ -171,7 +171,7 @@ fn points_arrive_as_they_were_written_each_with_its_time() {
 }
 
 #[test]
-fn a_stream_shows_how_it_forwards_but_not_its_token_and_null_ends_it() {
+fn forwarding_is_shown_without_its_token_and_null_ends_it() {
     let peer = Peer::generous();
     let stream = forwarding(&peer.forward());
     let shown = stream.owned("GET", "").send().expect(200).json()["forward"].clone();
@@ -197,7 +197,7 @@ fn a_stream_shows_how_it_forwards_but_not_its_token_and_null_ends_it() {
 }
 
 #[test]
-fn only_the_owner_may_have_it_tried_now() {
+fn only_the_owner_may_retry_now() {
     let peer = Peer::generous();
     let stream = forwarding(&peer.forward());
     assert_eq!(stream.call("POST", "/forward/retry").send().problem(401), "unauthorized");

@@ -14,7 +14,7 @@ fn offender(n: u32) -> Value {
 }
 
 #[test]
-fn a_point_that_is_refused_is_set_aside_and_all_others_arrive_in_order() {
+fn a_refused_point_is_set_aside_and_the_rest_arrive_in_order() {
     let peer = offended();
     let stream = forwarding(&peer.forward());
     let mut written = points(500, 500);
@@ -43,7 +43,7 @@ fn a_point_that_is_refused_is_set_aside_and_all_others_arrive_in_order() {
 }
 
 #[test]
-fn parts_of_a_refused_message_arrive_once_though_answers_are_lost() {
+fn a_split_message_arrives_once_though_answers_are_lost() {
     let peer = offended();
     let stream = forwarding(&peer.forward());
     let good = points(60, 60);
@@ -59,7 +59,7 @@ fn parts_of_a_refused_message_arrive_once_though_answers_are_lost() {
 }
 
 #[test]
-fn a_stream_of_offenders_does_not_block_and_tells_the_recent_ones() {
+fn a_stream_of_offenders_proceeds_and_lists_the_latest() {
     let peer = offended();
     let stream = forwarding(&peer.forward());
     let written: Vec<Value> = (0..300).map(offender).collect();

@@ -20,7 +20,7 @@ fn assert_rests(peer: &Peer, stream: &crate::stream::Stream, more: &[Value]) {
 }
 
 #[test]
-fn a_token_that_is_revoked_pauses_and_a_new_one_resumes() {
+fn a_revoked_token_pauses_and_a_new_one_resumes() {
     let peer = Peer::generous();
     let channel = peer.add_channel(1, Group::default(), Group { any_user: true, ..Group::default() });
     let forward = with(&peer.forward(), "channel", channel.clone());
@@ -41,7 +41,7 @@ fn a_token_that_is_revoked_pauses_and_a_new_one_resumes() {
 }
 
 #[test]
-fn a_token_that_comes_back_is_found_by_the_same_configuration_without_the_token() {
+fn resaving_without_the_token_detects_its_recovery() {
     let peer = Peer::generous();
     let stream = forwarding(&peer.forward());
     let written = points(50, 10);
@@ -58,7 +58,7 @@ fn a_token_that_comes_back_is_found_by_the_same_configuration_without_the_token(
 }
 
 #[test]
-fn each_answer_that_the_owner_must_mend_pauses_with_its_reason_and_retry_resumes() {
+fn answers_the_owner_must_act_on_pause_until_a_retry() {
     let peer = Peer::generous();
     let stream = forwarding(&peer.forward());
     let mut written = points(10, 10);

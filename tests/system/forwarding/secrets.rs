@@ -66,7 +66,7 @@ fn refused(good: &Value, root: &str, token: &str) -> Vec<Value> {
 }
 
 #[test]
-fn the_token_shows_in_no_answer_no_line_of_the_log_no_error_and_no_file() {
+fn the_token_appears_in_no_answer_log_error_or_file() {
     let peer = Peer::start(Plan { limit: 6_000, ..Plan::default() });
     let (server, mut said) = (start(State::new()), Said::default());
     let stream = forwarding_on(&server, &peer.forward());
@@ -109,7 +109,7 @@ fn the_token_shows_in_no_answer_no_line_of_the_log_no_error_and_no_file() {
 }
 
 #[test]
-fn the_token_is_in_the_authorization_header_and_nowhere_else() {
+fn the_token_is_sent_only_in_the_authorization_header() {
     let peer = Peer::generous();
     let stream = super::forwarding(&peer.forward());
     write(&stream, &points(100, 100));

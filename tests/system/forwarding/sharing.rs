@@ -25,7 +25,7 @@ fn messages(peer: &Peer) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn five_streams_on_one_token_all_go_on_and_never_write_more_than_20_times_in_a_minute() {
+fn five_streams_on_one_token_share_20_writes_per_minute() {
     // It says nothing of its limit: 20 a minute hold without being told.
     let peer = Peer::start(Plan { rate_headers: false, ..Plan::default() });
     let streams: Vec<Stream> = (0..STREAMS).map(|_| forwarding(&without(&peer.forward(), "policy"))).collect();
@@ -58,7 +58,7 @@ fn five_streams_on_one_token_all_go_on_and_never_write_more_than_20_times_in_a_m
 }
 
 #[test]
-fn what_the_upstream_says_of_its_limit_is_obeyed() {
+fn the_upstreams_stated_limit_is_obeyed() {
     // Less than what the owner allowed.
     let window = Duration::from_secs(4);
     let peer = Peer::start(Plan { limit: 3, window, ..Plan::default() });

@@ -19,7 +19,7 @@ fn posted(peer: &Peer) -> Vec<Value> {
 }
 
 #[test]
-fn an_upstream_that_requires_text_gets_it_whatever_status_it_says_so_with() {
+fn an_upstream_may_demand_text_with_any_status() {
     let demands: &[&'static [Objection]] = &[
         &[NoText(500, "Call requires text to be defined in JSON body")],
         &[NoText(400, "Bad Request: 'text' is required")],
@@ -46,7 +46,7 @@ fn an_upstream_that_requires_text_gets_it_whatever_status_it_says_so_with() {
 }
 
 #[test]
-fn an_upstream_that_refuses_machine_only_messages_gets_others() {
+fn an_upstream_that_refuses_machine_only_gets_text() {
     let refusals: &[&'static [Objection]] = &[
         &[MachineOnly(400, "machine_only messages are disallowed here")],
         &[NoText(500, "Call requires text to be defined in JSON body"), MachineOnly(500, "Unknown key: machine_only")],
@@ -66,7 +66,7 @@ fn an_upstream_that_refuses_machine_only_messages_gets_others() {
 }
 
 #[test]
-fn an_upstream_that_requires_text_and_does_not_say_so_gets_it_all_the_same() {
+fn an_upstream_gets_text_without_asking_for_it() {
     let peer = objecting(&[NoText(500, "Internal Server Error")]);
     let stream = forwarding(&peer.forward());
     let written = points(40, 40);
@@ -76,7 +76,7 @@ fn an_upstream_that_requires_text_and_does_not_say_so_gets_it_all_the_same() {
 }
 
 #[test]
-fn what_an_upstream_wants_is_remembered_over_a_restart_and_forgotten_with_the_place() {
+fn a_need_for_text_outlasts_restarts_but_not_the_place() {
     let peer = objecting(&[NoText(500, "Call requires text to be defined in JSON body")]);
     let server = start(State::new());
     let stream = forwarding_on(&server, &peer.forward());
@@ -97,7 +97,7 @@ fn what_an_upstream_wants_is_remembered_over_a_restart_and_forgotten_with_the_pl
 }
 
 #[test]
-fn a_refusal_that_has_nothing_to_do_with_text_is_what_it_was() {
+fn a_refusal_unrelated_to_text_is_kept() {
     let peer = objecting(&[NoText(400, "Bad Request: the annotation's context is wrong")]);
     let stream = forwarding(&peer.forward());
     write(&stream, &points(3, 3));

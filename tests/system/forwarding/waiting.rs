@@ -34,7 +34,7 @@ fn retry_after_is_obeyed() {
 }
 
 #[test]
-fn a_429_that_does_not_say_for_how_long_is_waited_out_for_a_minute_and_retry_tries_now() {
+fn a_429_without_a_time_waits_a_minute_unless_retried() {
     let peer = silent();
     peer.next([None, Some(Fault::TooMany)]);
     let stream = forwarding(&peer.forward());
@@ -48,7 +48,7 @@ fn a_429_that_does_not_say_for_how_long_is_waited_out_for_a_minute_and_retry_tri
 }
 
 #[test]
-fn an_absurd_retry_after_is_at_most_an_hour_and_no_number_is_none() {
+fn retry_after_is_capped_and_ignored_if_not_a_number() {
     let peer = silent();
     peer.next([None, Some(Fault::RetryAfter(4_000_000))]);
     let stream = forwarding(&peer.forward());
@@ -58,7 +58,7 @@ fn an_absurd_retry_after_is_at_most_an_hour_and_no_number_is_none() {
 }
 
 #[test]
-fn the_wait_after_failures_grows_and_is_short_again_after_a_success() {
+fn the_wait_grows_with_failures_and_a_success_resets_it() {
     let peer = silent();
     let failures = [Fault::ServerError, Fault::Unavailable, Fault::Html, Fault::CutBefore];
     peer.next([None].into_iter().chain(failures.map(Some)));
@@ -81,7 +81,7 @@ fn the_wait_after_failures_grows_and_is_short_again_after_a_success() {
 }
 
 #[test]
-fn retry_tries_now_after_failures_too() {
+fn a_manual_retry_skips_the_wait_after_failures_too() {
     let peer = silent();
     peer.next([None].into_iter().chain([Some(Fault::ServerError); 6]));
     let stream = forwarding(&peer.forward());

@@ -106,7 +106,7 @@ fn an_alert_rule_without_the_wrapping_is_answered_in_numbers() {
 }
 
 #[test]
-fn what_is_consolidated_is_merged_from_cells() {
+fn consolidation_merges_cells() {
     let (stream, end_s) = visits();
     let ask = |target: &str, max: &str| {
         let body = form(&[
@@ -201,7 +201,7 @@ fn variables_find_and_expand_paths() {
 }
 
 #[test]
-fn a_read_key_comes_as_bearer_in_the_url_or_as_password() {
+fn a_read_key_is_taken_as_bearer_url_or_password() {
     let (stream, _) = visits();
     let url = format!("{}/v1/streams/{}/graphite/render?target=constantLine(1)&from=-1h", stream.url, stream.id);
     let basic = |text: &str| {

@@ -7,7 +7,7 @@ use crate::server::Server;
 use crate::stream::Stream;
 
 #[test]
-fn what_is_wrong_with_a_request_is_told() {
+fn an_invalid_request_is_answered_with_the_reason() {
     let (stream, _) = visits();
     for (pairs, detail) in [
         (&[("target", "nothing(visits.sum)")][..], "Received request for unknown function: nothing"),
@@ -44,7 +44,7 @@ fn what_is_wrong_with_a_request_is_told() {
 }
 
 #[test]
-fn paths_and_methods_are_those_of_the_table() {
+fn paths_and_methods_match_the_table() {
     let (stream, _) = visits();
     for path in ["", "rendering", "metrics", "tags/a/b", "render/x"] {
         assert_eq!(get(&stream, path, &[]).problem(404), "not-found", "{path}");
@@ -56,7 +56,7 @@ fn paths_and_methods_are_those_of_the_table() {
 }
 
 #[test]
-fn sums_by_tags_are_read_by_tags_however_many_series_there_are() {
+fn sums_by_tags_cost_tags_and_not_series() {
     let stream = Stream::create(Server::shared(), json!({"name": "visits"}));
     let point = |id: u32| format!(r#"{{"n":100,"p":1000,"v":{{"country":"c{}","id":"{id}"}}}}"#, id % 3);
     stream.write_as_owner((0..3_000).map(point).collect::<Vec<_>>().join("\n"));

@@ -38,7 +38,7 @@ fn each_format_has_its_type_and_no_format_has_nan() {
 }
 
 #[test]
-fn times_are_those_of_the_zone() {
+fn times_follow_the_time_zone() {
     let (stream, _) = visits();
     let first = |zone: &str, from: &str| {
         let pairs = [

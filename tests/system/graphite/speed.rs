@@ -21,7 +21,7 @@ const MAX: Duration = Duration::from_millis(if cfg!(debug_assertions) { 1_500 } 
 const MAX_BYTES: u64 = 64 << 20;
 
 #[test]
-fn a_week_of_two_hundred_series_is_answered_soon_and_within_the_memory() {
+fn a_week_of_200_series_is_fast_and_stays_within_memory() {
     let server = Server::start(State::new());
     let stream = Stream::create(&server, json!({"name": "visits", "lateness": "7d"}));
     let end_s = now_whole_s() / STEP_S * STEP_S;

@@ -37,7 +37,7 @@ fn assert_all_are(wanted: f64, values: &[Option<f64>], of: &str) {
 }
 
 #[test]
-fn a_steady_stream_over_itself_is_one_whatever_the_shift_and_the_number_of_points() {
+fn a_steady_stream_over_its_shifted_self_is_one() {
     let (stream, end_s) = steady();
     for max_points in ["", "1000", "60", "17"] {
         for target in [
@@ -59,7 +59,7 @@ fn a_steady_stream_over_itself_is_one_whatever_the_shift_and_the_number_of_point
 }
 
 #[test]
-fn a_steady_stream_is_never_outside_of_its_bands() {
+fn a_steady_stream_stays_inside_its_bands() {
     let (stream, end_s) = steady();
     for max_points in ["", "1000", "30"] {
         let minutes = values(&stream, end_s, "holtWintersAberration(visits.sum)", max_points);
@@ -72,7 +72,7 @@ fn a_steady_stream_is_never_outside_of_its_bands() {
 }
 
 #[test]
-fn sums_grow_with_the_step_that_the_farthest_time_has() {
+fn sums_grow_with_the_step_of_the_farthest_time() {
     let (stream, end_s) = steady();
     assert_all_are(6.0, &values(&stream, end_s, "visits.sum", ""), "the sum in 10 s");
     assert_all_are(36.0, &values(&stream, end_s, "timeShift(visits.sum,'3d')", ""), "that of a minute");

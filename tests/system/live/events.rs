@@ -85,7 +85,7 @@ impl Events {
 }
 
 #[test]
-fn events_are_a_snapshot_and_deltas_and_go_on_behind_the_last_one() {
+fn events_are_a_snapshot_and_deltas_and_can_be_resumed() {
     let (stream, mut view) = (Stream::new(), View::default());
     stream.write(r#"{"n":1,"v":{"a":"x"}}"#);
     let mut events = Events::of(&stream, "by=a&agg=max", "");
@@ -121,7 +121,7 @@ fn events_end_when_the_key_is_replaced() {
 }
 
 #[test]
-fn where_nothing_happens_a_comment_keeps_the_connection_open() {
+fn a_comment_keeps_a_quiet_connection_open() {
     let (stream, mut view) = (Stream::new(), View::default());
     let mut events = Events::of(&stream, "", "");
     events.next();

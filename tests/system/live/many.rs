@@ -17,7 +17,7 @@ const PACE: Duration = Duration::from_millis(100);
 const QUERIES: [&str; 3] = ["by=who&agg=count", "", "by=who&agg=max"];
 
 #[test]
-fn five_hundred_readers_add_up_to_the_rollup_while_a_hundred_writes_a_second_go_on() {
+fn five_hundred_readers_match_the_rollup_under_load() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let is_over = AtomicBool::new(false);

@@ -54,7 +54,7 @@ impl Drop for Nginx {
 }
 
 #[test]
-fn events_come_at_once_through_a_proxy_that_gathers_answers() {
+fn events_pass_a_buffering_proxy_without_delay() {
     let stream = Stream::new();
     for more in ["", "gzip on; gzip_types text/event-stream; gzip_proxied any;"] {
         let Some(nginx) = Nginx::before(Server::shared(), more) else { return };
@@ -71,7 +71,7 @@ fn events_come_at_once_through_a_proxy_that_gathers_answers() {
 }
 
 #[test]
-fn events_say_that_they_are_not_to_be_gathered_kept_or_changed_on_their_way() {
+fn events_forbid_buffering_caching_and_transforming() {
     let stream = Stream::new();
     for headers in ["", "Accept: text/event-stream\r\nAccept-Encoding: gzip\r\n", "Last-Event-ID: 1\r\n"] {
         let events = Events::of(&stream, "", headers);

@@ -6,7 +6,7 @@ use super::socket::Reader;
 use crate::stream::Stream;
 
 #[test]
-fn a_socket_is_told_the_whole_again_when_points_are_removed() {
+fn a_socket_gets_a_new_snapshot_when_points_are_removed() {
     let stream = Stream::new();
     stream.write(r#"[{"n":3,"v":{"user":"42"}},{"n":5,"v":{"user":"7"}}]"#);
     let mut reader = Reader::of(&stream, "agg=sum,count&by=*");

@@ -26,7 +26,7 @@ fn write(stream: &Stream, range: std::ops::Range<u32>) {
 }
 
 #[test]
-fn readers_of_four_shards_see_one_stream_also_when_there_are_more() {
+fn readers_of_four_shards_see_one_stream() {
     let server = Server::start(State::new());
     let stream = Stream::create(&server, json!({ "name": "x", "shards": 4, "distinct": ["who"] }));
     write(&stream, 0..20);
@@ -59,7 +59,7 @@ fn readers_of_four_shards_see_one_stream_also_when_there_are_more() {
 }
 
 #[test]
-fn home_has_an_alarm_for_its_readers_also_when_nobody_writes_to_it() {
+fn home_wakes_for_its_readers_without_writes() {
     const WATCH: Range<i64> = 15_000_000_000..31_000_000_000;
     let server = Server::start(State::new());
     let stream = Stream::create(&server, json!({ "name": "x", "shards": 4 }));
@@ -81,7 +81,7 @@ fn home_has_an_alarm_for_its_readers_also_when_nobody_writes_to_it() {
 }
 
 #[test]
-fn readers_who_ask_differently_get_each_their_own() {
+fn readers_with_different_questions_get_their_own_answers() {
     let stream = Stream::create(Server::shared(), json!({ "name": "x", "distinct": ["who"] }));
     let queries = ["", "by=key&agg=count,p50", "where=key%3D1&agg=distinct:who,max", "by=*&agg=min", ""];
     let mut readers: Vec<Reader> = queries.iter().map(|query| Reader::of(&stream, query)).collect();
@@ -97,7 +97,7 @@ fn readers_who_ask_differently_get_each_their_own() {
 }
 
 #[test]
-fn a_stream_takes_so_many_different_questions_and_as_many_readers_of_each_as_come() {
+fn live_questions_are_limited_but_their_readers_are_not() {
     let stream = Stream::new();
     let query = |at: usize| format!("where=a%3D{at}");
     let mut readers: Vec<Reader> = (0..64).map(|at| Reader::of(&stream, &query(at))).collect();
@@ -112,7 +112,7 @@ fn a_stream_takes_so_many_different_questions_and_as_many_readers_of_each_as_com
 }
 
 #[test]
-fn a_network_of_strangers_leaves_places_to_the_next_and_to_holders_of_the_key() {
+fn strangers_leave_places_for_others_and_key_holders() {
     let secrets = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "k"), ("TRUSTED_PROXIES", "1")];
     let server = Server::start_with(State::new(), &secrets);
     let stream = Stream::create(&server, json!({ "name": "x", "public_read": true }));

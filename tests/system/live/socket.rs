@@ -131,7 +131,7 @@ fn point(country: &str, n: f64, t: u64) -> Value {
 const GROUPED: &str = "by=country&agg=sum,count,min,p50";
 
 #[test]
-fn a_socket_gets_a_snapshot_and_then_what_changes_also_late_and_ahead() {
+fn a_socket_gets_a_snapshot_and_then_every_change() {
     let (stream, now) = (Stream::new(), now_whole_s());
     stream.write(json!([point("DE", 1.5, now), point("US", 4.0, now - 100), point("US", 1.0, now + 40)]).to_string());
     let mut reader = Reader::of(&stream, GROUPED);
@@ -148,7 +148,7 @@ fn a_socket_gets_a_snapshot_and_then_what_changes_also_late_and_ahead() {
 }
 
 #[test]
-fn a_ping_is_answered_and_other_texts_harm_nobody() {
+fn a_ping_is_answered_and_other_messages_are_harmless() {
     let stream = Stream::new();
     let mut reader = Reader::of(&stream, "");
     reader.told();
@@ -183,7 +183,7 @@ fn a_message_longer_than_a_cursor_closes_its_socket_unread() {
 }
 
 #[test]
-fn an_upgrade_that_is_refused_has_the_status_of_the_refusal() {
+fn a_refused_upgrade_has_the_status_of_its_refusal() {
     let stream = Stream::new();
     let status = |query: &str, token: Option<&str>| open(&stream, query, token).err();
     assert_eq!(status("", None), Some(401));
@@ -200,7 +200,7 @@ fn an_upgrade_that_is_refused_has_the_status_of_the_refusal() {
 }
 
 #[test]
-fn whoever_may_read_no_longer_is_closed_and_the_others_stay() {
+fn readers_who_lose_access_are_closed_and_others_stay() {
     let stream = Stream::create(Server::shared(), json!({ "name": "x", "public_read": true }));
     let mut with_key = Reader::of(&stream, "");
     let mut anyone = open(&stream, "", None).unwrap_or_else(|status| panic!("{status}"));
@@ -229,7 +229,7 @@ fn a_replaced_key_ends_its_readers() {
 }
 
 #[test]
-fn an_object_that_hibernates_tells_its_readers_what_comes_when_it_wakes() {
+fn a_hibernating_object_updates_its_readers_on_waking() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     stream.write(r#"{"n":1}"#);
@@ -253,7 +253,7 @@ fn an_object_that_hibernates_tells_its_readers_what_comes_when_it_wakes() {
 }
 
 #[test]
-fn a_reader_goes_on_behind_its_cursor_after_kill_9_and_counts_nothing_twice() {
+fn a_reader_resumes_after_its_cursor_despite_kill_9() {
     let mut server = Server::start(State::new());
     let mut stream = Stream::on(&server);
     let mut view = View::default();
@@ -282,7 +282,7 @@ fn a_reader_goes_on_behind_its_cursor_after_kill_9_and_counts_nothing_twice() {
 }
 
 #[test]
-fn a_reader_that_acknowledges_nothing_is_closed_and_comes_back_without_a_loss() {
+fn a_silent_reader_is_closed_and_returns_without_loss() {
     let stream = Stream::new();
     let mut slow = Reader { acknowledges: false, ..Reader::of(&stream, "") };
     let mut good = Reader::of(&stream, "");

@@ -67,7 +67,7 @@ fn a_panel_is_drawn_from_a_range() {
 }
 
 #[test]
-fn the_builder_and_variables_list_metrics_labels_values_and_series() {
+fn the_builder_lists_metrics_labels_values_and_series() {
     let stream = visits();
     let (start, end) = ((now_whole_s() - 3600).to_string(), now_whole_s().to_string());
     let time = [("start", start.as_str()), ("end", end.as_str())];

@@ -34,7 +34,7 @@ fn values(result: &Value) -> Vec<(i64, f64)> {
 }
 
 #[test]
-fn a_rate_draws_what_the_rollup_says() {
+fn a_rate_draws_what_the_rollup_contains() {
     for shards in [1, 3] {
         let (stream, end_s) = hour(shards);
         let rollup = stream.rollup(&format!("from={}&to={end_s}&step=1m&by=country&agg=rate,sum", end_s - 3540));
@@ -88,7 +88,7 @@ fn a_rate_draws_what_the_rollup_says() {
 }
 
 #[test]
-fn a_counter_now_is_what_is_scraped_and_before_what_it_was() {
+fn a_counter_is_as_scraped_now_and_as_it_was_before() {
     let (stream, end_s) = hour(2);
     let now = vector(get(&stream, "query", &[("query", "{__name__=~\".+\"}")]));
     let scraped = super::scraping::samples(stream.read("/metrics").expect(200).text());
@@ -111,7 +111,7 @@ fn a_counter_now_is_what_is_scraped_and_before_what_it_was() {
 }
 
 #[test]
-fn what_is_wrong_is_told_as_prometheus_tells_it() {
+fn errors_have_the_form_of_prometheus() {
     let stream = Stream::new();
     stream.write(r#"{"n":1}"#);
     let range = |query: &str, step: &str| {
@@ -151,7 +151,7 @@ fn what_is_wrong_is_told_as_prometheus_tells_it() {
 }
 
 #[test]
-fn only_readers_query_also_what_needs_no_data() {
+fn even_queries_without_data_require_a_reader() {
     let stream = Stream::new();
     for path in
         ["query?query=1%2B1", "query?query=up", "labels", "metadata", "status/buildinfo", "rules", "series?match[]=up"]
@@ -164,7 +164,7 @@ fn only_readers_query_also_what_needs_no_data() {
 }
 
 #[test]
-fn too_many_values_are_refused_and_sums_of_many_series_are_not() {
+fn too_many_values_are_refused_but_sums_of_many_series_work() {
     let stream = Stream::new();
     let now_s = now_whole_s() / 3600 * 3600;
     let point = |id: u32| format!(r#"{{"n":1,"t":{},"p":1200,"v":{{"id":"{id}","kind":"{}"}}}}"#, now_s, id % 2);

@@ -187,7 +187,7 @@ const NEITHER: [&str; 6] = [
 ];
 
 #[test]
-fn prometheus_scrapes_over_a_restart_and_agrees_with_the_rollup_and_with_queries_here() {
+fn prometheus_agrees_with_the_rollup_across_a_restart() {
     let server = Server::start(State::new());
     let mut stream = Stream::on(&server);
     let Some(prometheus) = Prometheus::start(&stream) else { return };

@@ -37,7 +37,7 @@ fn open_metrics(stream: &Stream) -> Answer {
 }
 
 #[test]
-fn each_label_set_has_its_totals_in_both_formats_and_promtool_accepts_them() {
+fn promtool_accepts_the_totals_of_each_label_set() {
     let stream = Stream::new();
     let empty = stream.read("/metrics").expect(200);
     assert_eq!(samples(empty.text()), [("heartbeat_series_folded".to_owned(), 0.0)].into());
@@ -106,7 +106,7 @@ fn only_readers_scrape_by_bearer_parameter_or_password() {
 }
 
 #[test]
-fn totals_outlast_sealing_eviction_kill_9_and_more_shards() {
+fn totals_survive_sealing_eviction_kill_9_and_more_shards() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let write = |stream: &Stream, key: &str, n: u32| {
@@ -139,7 +139,7 @@ fn totals_outlast_sealing_eviction_kill_9_and_more_shards() {
 }
 
 #[test]
-fn series_beyond_the_first_are_folded_and_nothing_ever_falls() {
+fn excess_series_are_folded_and_no_total_falls() {
     let stream = Stream::new();
     // Each at another time, as a bucket has at most 10,000 series.
     let write = |from: u32, to: u32| {
