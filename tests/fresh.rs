@@ -1,4 +1,4 @@
-//! `.ci/fresh`, in which a CI checks a change: what a machine has by chance is not seen there, and what reaches a registry is.
+//! `.ci/fresh`, in which a CI checks a change: it hides what a machine has by chance, but not the registries.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -26,7 +26,7 @@ impl Drop for Folder {
     }
 }
 
-/// With mounts of its own, where they are allowed, and without.
+/// With private mounts, which not every machine allows, and without.
 const BOTH: [&str; 2] = ["yes", "no"];
 
 fn fresh(mounts: &str, script: &str, environment: &[(&str, &str)]) -> Output {
@@ -35,7 +35,7 @@ fn fresh(mounts: &str, script: &str, environment: &[(&str, &str)]) -> Output {
     command.output().expect("it is there")
 }
 
-/// The lines of the script, without those that `fresh` says itself.
+/// The output of the script, without the lines that `fresh` adds.
 fn printed(output: &Output) -> Vec<String> {
     assert!(output.status.success(), "{output:?}");
     let lines = String::from_utf8(output.stdout.clone()).expect("text");
@@ -46,7 +46,7 @@ fn printed(output: &Output) -> Vec<String> {
 fn temporary_folders_are_empty_and_home_is_replaced() {
     let left = Folder::new("left");
     fs::write(left.0.join("fonts"), "of an earlier run").expect("writable");
-    // The checkout may lie there itself.
+    // The checkout itself may be in the temporary folder.
     let checkout = root().strip_prefix("/tmp").ok().and_then(|path| path.iter().next()).unwrap_or_default().display();
     for mounts in BOTH {
         let script = format!(

@@ -1,4 +1,4 @@
-//! What live readers cost workerd while somebody writes: by how many they are, and by how many different things they ask.
+//! What live readers cost workerd while somebody writes, by their number and by the number of different questions.
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,13 +14,13 @@ use crate::report::Report;
 use crate::server::{OWNER_TOKEN, Server};
 use crate::stream;
 
-/// Different questions, and readers of each.
+/// Different questions, and readers per question.
 const CASES: [(usize, usize); 5] = [(0, 0), (1, 10), (1, 500), (50, 1), (50, 10)];
 const SERIES: usize = 1_000;
 const RUN: Duration = Duration::from_secs(10);
 const PACE: Duration = Duration::from_millis(50);
 
-/// Measures each case on a stream of its own.
+/// Measures each case on its own stream.
 pub(crate) fn measure(server: &Server, report: &mut Report) {
     for (questions, readers) in CASES {
         let name = format!("live_{questions}_questions_{readers}_readers");
@@ -58,7 +58,7 @@ pub(crate) fn measure(server: &Server, report: &mut Report) {
             report.set(&format!("{name}_cpu_ms_per_s"), 1e3 * (server.cpu_s() - before.0) / seconds);
             report.set(&format!("{name}_messages_per_s"), to_f64(told.load(Ordering::Relaxed) - before.1) / seconds);
             is_over.store(true, Ordering::Relaxed);
-            // A last message, behind which readers see that it is over.
+            // A last message that shows readers the end.
             stream::write_all(server, &id, [point(0)].into_iter());
         });
     }

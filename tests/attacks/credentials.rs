@@ -1,4 +1,4 @@
-//! What each credential opens, what it does not, and what is kept of who wrote.
+//! What each credential allows and forbids, and what is kept about writers.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -79,7 +79,7 @@ fn every_face_of_a_keyed_stream_requires_a_key() {
     for (face, call) in faces(&stream) {
         assert_eq!(call.send().status, 401, "{face}");
     }
-    // Nor with a key that reads.
+    // A read key does not write either.
     write(&stream, Some(&stream.read_key)).expect(401);
     assert_eq!(stream.read("/status").json()["accepted"], 0);
     for (face, call) in faces(&stream) {
@@ -145,7 +145,7 @@ fn neither_addresses_nor_keys_are_stored_logged_or_listed() {
     }
 }
 
-/// Whether any file below a folder has these bytes.
+/// Whether any file below a folder contains these bytes.
 fn holds(folder: &Path, bytes: &[u8]) -> bool {
     std::fs::read_dir(folder).expect("readable").any(|entry| {
         let path = entry.expect("readable").path();

@@ -1,11 +1,11 @@
-//! `docs/security.md` claims nothing that no test holds.
+//! `docs/security.md` makes no claim that has no test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const MAX_LINES: usize = 150;
 const MAX_LINE_CHARS: usize = 120;
-/// Where tests are.
+/// The folders that contain tests.
 const FOLDERS: [&str; 4] = ["src", "tests", "clients", "benches"];
 
 fn root() -> &'static Path {
@@ -16,7 +16,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The texts of all tests below a folder.
+/// The source of all tests below a folder.
 fn sources(folder: &Path) -> String {
     let mut all = String::new();
     for entry in fs::read_dir(folder).expect("readable") {
@@ -60,7 +60,7 @@ fn security_documents_are_short() {
         let text = read(&root().join(name));
         let lines = text.lines().count();
         assert!(lines <= MAX_LINES, "{name} has {lines} lines");
-        // A row of a table can't be broken.
+        // A table row cannot be wrapped.
         let long = text.lines().find(|line| line.chars().count() > MAX_LINE_CHARS && !line.starts_with('|'));
         assert!(long.is_none(), "{name}: {long:?}");
     }

@@ -1,4 +1,4 @@
-//! All that readers and strangers can ask of an isolate, at once and again: it stays within its memory, and loses nothing.
+//! Every load that readers and strangers can cause, together and repeatedly: an isolate stays within its memory.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -14,37 +14,37 @@ use crate::report::Report;
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
-/// The most wasm memory that the isolate may ever have.
+/// The most wasm memory that the isolate may ever use.
 const MAX_BYTES: u64 = 96 << 20;
-/// The first two runs of 3 s fill the runtime's own pools (kj, `SQLite`), which give nothing back: 400 to 750 MB are resident
-/// then, of which V8 holds at most 15 MB after a collection. They stay so from the third on.
+/// The first two runs of 3 s fill the runtime's own pools (kj, `SQLite`), which free nothing: 400 to 750 MB are then
+/// resident, of which V8 holds at most 15 MB after a collection. From the third run on this stays the same.
 const RUNS: [&str; 4] = ["first", "second", "third", "fourth"];
 /// The resident memory after the last run is at most this percentage of that after the one before it.
 const MAX_GROWTH_PERCENT: u64 = 120;
-/// All that a stream may have.
+/// The most series that a stream may have.
 const SERIES: u64 = 100_000;
-/// As many points of these as a body takes.
+/// As many of these points as a body may have.
 const BATCH: u64 = 7_500;
-/// Idempotency keys with a list of errors each.
+/// Idempotency keys, each with a list of errors.
 const KEYS: u64 = 1_000;
-/// Of the page that everybody watches.
+/// Series of the page that everybody watches.
 const PAGE_SERIES: u64 = 150;
 const EVENT_READERS: u64 = 40;
 const SOCKETS: u64 = 64;
 const UPLOADS: usize = 300;
 const WRITERS: u64 = 16;
-/// What holders of the key read meanwhile.
+/// What key holders read meanwhile.
 const READS: [&str; 3] = ["/metrics", "/rollup?from=-2h&step=1h&by=*&agg=sum,count&top=10000", "/labels/a?limit=10000"];
 const LOOK: Duration = Duration::from_millis(200);
-/// What may still happen afterwards.
+/// The time that unfinished work may take afterwards.
 const AFTERWARDS: Duration = Duration::from_mins(1);
 
-/// A point whose label has 85 bytes, most of them alike.
+/// A point whose label has 85 bytes, most of them the same in all points.
 fn point(series: u64, rest: &str) -> String {
     format!("{{\"n\":1{rest},\"v\":{{\"a\":\"{}{series:06}\"}}}}", "a".repeat(79))
 }
 
-/// Writes as the owner until it is taken.
+/// Writes as the owner until the write is accepted.
 fn write(stream: &Stream, body: &str) {
     let (agent, deadline) = (agent(), Instant::now() + AFTERWARDS);
     loop {
@@ -57,7 +57,7 @@ fn write(stream: &Stream, body: &str) {
     }
 }
 
-/// A stream at the bounds of series and keys.
+/// Fills a stream to its limits of series and keys.
 fn fill(stream: &Stream) {
     let t = format!(",\"t\":{}", past_hour());
     for first in (0..SERIES).step_by(usize::try_from(BATCH).expect("a small number")) {
@@ -70,7 +70,7 @@ fn fill(stream: &Stream) {
     }
 }
 
-/// A page's stream whose snapshot of six hours is 4.6 MB; with a point in each step it would be refused.
+/// Fills a page's stream. Its snapshot of six hours is 4.6 MB; a point in each step would make it too large.
 fn draw(stream: &Stream) {
     let now = now_whole_s();
     for first in (0..6 * 3_600).step_by(3_600) {
@@ -88,7 +88,7 @@ fn memory(stream: &Stream) -> Option<u64> {
     (answer.status == 200).then(|| answer.json()["memory_bytes"].as_u64()).flatten()
 }
 
-/// What everybody does at once.
+/// What everybody does concurrently.
 struct Storm<'a> {
     large: &'a Stream,
     page: &'a Stream,
@@ -132,7 +132,7 @@ impl Storm<'_> {
                 scope.spawn(move || self.write_much(writer, end, writes));
             }
             scope.spawn(|| {
-                // The alarm comes at once and seals.
+                // The change makes the alarm due, which seals.
                 while Instant::now() < end {
                     self.large.owned("PATCH", "").body("{}").send_over(&agent()).ok();
                     wait_until(end.min(Instant::now() + Duration::from_secs(2)));
@@ -197,7 +197,7 @@ fn configured(server: &Server, name: &str) -> (Stream, String) {
     (stream, created["write_key"].as_str().expect("a key").to_owned())
 }
 
-/// Everybody gets an answer again.
+/// Checks that everybody gets an answer again.
 fn answers(report: &mut Report, streams: [&Stream; 3]) {
     let paths = [
         "/rollup?from=-2h&step=1h&agg=sum,count",

@@ -6,10 +6,10 @@ use crate::attacker::{Attacker, array};
 use crate::clock::now_whole_s;
 use crate::frame::Attack;
 
-/// The most points of a body.
+/// The most points that a body may have.
 const MAX_POINTS: u64 = 10_000;
 
-/// Numbers that no other strike has: this strike's, times the most points of one.
+/// Numbers that no other strike uses: the number of this strike times the most points of one.
 fn fresh(attacker: &Attacker<'_>) -> std::ops::Range<u64> {
     let first = attacker.next() * MAX_POINTS;
     first..first + MAX_POINTS

@@ -1,4 +1,4 @@
-//! Work that costs a stranger little: large bodies, slow ones, rubbish, and values that are counted.
+//! Work that costs a stranger little: large bodies, slow bodies, rubbish, and values that are counted.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -42,7 +42,7 @@ fn bodies_without_a_valid_point_cost_others_nothing() {
 
 #[test]
 fn bodies_that_never_end_block_nobody() {
-    /// Connections that stay open; more are not what a small machine takes.
+    /// Connections that stay open; a small machine does not take more.
     const MOST: usize = 200;
     let open = Mutex::new(Vec::new());
     let strike = |attacker: &mut Attacker<'_>| {

@@ -1,4 +1,4 @@
-//! Idempotency keys: very many, and those of others.
+//! Idempotency keys: a great many of them, and those of other writers.
 
 use std::sync::Barrier;
 
@@ -9,10 +9,10 @@ use crate::frame::{Attack, Scene, attack_time, total};
 use crate::http::{Answer, Call};
 use crate::stream::Stream;
 
-/// So many an attacker wants an object to remember.
+/// The number of keys that an attacker wants an object to remember.
 const KEYS: u64 = 100_000;
 
-/// What an object keeps of each for ten minutes, so that a retry is answered as the first time, on average: one of eight has 2 KiB of errors.
+/// Average bytes per key that an object keeps for ten minutes for retries: one in eight has 2 KiB of errors.
 const KEY_BYTES: u64 = 1_000;
 
 fn keyed(stream: &Stream, key: &str, network: &str, body: &str) -> Call {
@@ -25,7 +25,7 @@ fn send(call: Call) -> Answer {
 
 #[test]
 fn a_hundred_thousand_keys_leave_room_for_other_writers() {
-    // Errors, of which the object keeps the list as long as the key.
+    // The object keeps this list of errors as long as the key.
     let errors = format!("[{{\"n\":1,\"v\":{{\"a\":\"1\"}}}}{}]", format!(",{{\"{}\":1}}", "x".repeat(40)).repeat(20));
     let strike = |attacker: &mut Attacker<'_>| {
         let number = attacker.next();
@@ -43,7 +43,7 @@ fn a_hundred_thousand_keys_leave_room_for_other_writers() {
 
 #[test]
 fn using_anothers_key_first_takes_no_point_from_them() {
-    // The honest writers' keys are their names and the numbers of their points.
+    // An honest writer's key is its name and the number of the point.
     let most = 20 * attack_time().as_secs() * 2;
     let strike = |attacker: &mut Attacker<'_>| {
         let (writer, number) = (*attacker.random.one_of(&["open", "keyed"]), attacker.random.below(most));
@@ -76,7 +76,7 @@ fn invented_write_keys_are_refused_and_cost_others_nothing() {
     scene.report.finish();
 }
 
-/// The key of the README, used first by a stranger with another point.
+/// A stranger uses the key of the README first, with another point.
 fn readme_key(scene: &mut Scene) {
     send(keyed(&scene.stream, "7f3a", NETWORK, r#"{"n":0,"v":{"who":"stranger"}}"#));
     for _ in 0..2 {
@@ -88,7 +88,7 @@ fn readme_key(scene: &mut Scene) {
     scene.report.holds(sum == 300.0, || format!("README's key: sum {sum} instead of 300"));
 }
 
-/// Whoever does not know the bytes learns nothing about them from the key.
+/// A key reveals nothing to a client that does not know the bytes.
 fn nothing_is_revealed(scene: &mut Scene) {
     let first = send(keyed(&scene.stream, "mine", "192.0.2.1", r#"[{"n":1},{"n":"secret"},{"mySecretField":1}]"#));
     let guessed = send(keyed(&scene.stream, "mine", NETWORK, r#"{"n":1}"#));
@@ -96,7 +96,7 @@ fn nothing_is_revealed(scene: &mut Scene) {
     scene.report.holds(first.json()["rejected"] == 2, || format!("the owner of a key gets {}", first.text()));
 }
 
-/// Two writers use the same keys for different points at the same moments, and each sends everything twice.
+/// Two writers use the same keys for different points at the same moments, and each sends every write twice.
 fn same_keys_different_points(scene: &mut Scene) {
     const POINTS: u32 = 100;
     let barrier = Barrier::new(2);

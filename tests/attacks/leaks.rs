@@ -1,4 +1,4 @@
-//! Requests of every kind, a tenth of them aborted at a random moment: memory is afterwards what it was after the first ones.
+//! Requests of every kind, a tenth of them aborted at random: memory afterwards is what it was after the first ones.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -15,21 +15,21 @@ use crate::report::Report;
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
-/// Requests, unless `LEAK_REQUESTS` says otherwise.
+/// The number of requests, unless `LEAK_REQUESTS` sets it.
 const REQUESTS: u64 = 3_000;
-/// After this part of them memory is measured first.
+/// Memory is first measured after this fraction of the requests.
 const FIRST: u64 = 10;
 const CONNECTIONS: u64 = 8;
-/// The linear memory grows in pages of 64 KiB; what is left in it after 90 % of the requests is at most this.
+/// The linear memory grows in pages of 64 KiB. After 90 % of the requests it may grow by at most this much.
 const MAX_GROWTH_BYTES: u64 = 2 << 20;
-/// Shares of memory that only requests on their way take.
+/// Shares of memory that only requests in flight take.
 const PASSING: [&str; 4] = ["writes", "reads", "live", "owner"];
-/// What the request that asks may take itself.
+/// What the measuring request may take itself.
 const OWN_BYTES: u64 = 64 << 10;
-/// What was aborted is given back within this.
+/// Memory of aborted requests is given back within this time.
 const SOON: Duration = Duration::from_mins(2);
 
-/// A request: method, path below the stream, headers, and body.
+/// A request: its method, path below the stream, headers and body.
 type Kind = (&'static str, &'static str, &'static str, &'static str);
 
 const POINT: &str = r#"{"n":1,"d":2,"p":60,"v":{"page":"/a","host":"b"}}"#;
@@ -58,12 +58,12 @@ const KINDS: [Kind; 22] = [
     ("PATCH", "", "", "{}"),
 ];
 
-/// Whether the answer to this never ends by itself.
+/// Whether the answer to this request never ends unless the client ends it.
 fn is_endless((_, path, ..): Kind) -> bool {
     path.starts_with("/live")
 }
 
-/// Writers have none.
+/// The credential of a request; writers have none.
 fn token<'a>(stream: &'a Stream, method: &str) -> Option<&'a str> {
     match method {
         "PATCH" => Some(OWNER_TOKEN),
@@ -82,7 +82,7 @@ fn whole(stream: &Stream, agent: &Agent, (method, path, headers, body): Kind, ne
     call.body(body).send_over(agent).ok();
 }
 
-/// Sends a part of a request, or all of it, reads a part of the answer or nothing, and hangs up.
+/// Sends part or all of a request, reads part or nothing of the answer, and disconnects.
 fn aborted(stream: &Stream, (method, path, headers, body): Kind, network: &str, random: &mut Random) {
     let address = stream.url.strip_prefix("http://").expect("plain HTTP");
     let authorization =
@@ -135,7 +135,7 @@ fn memory_returns_to_its_baseline_after_every_kind_of_request() {
         });
     };
     send(0..requests / FIRST);
-    // What a stream keeps (keys for ten minutes, series, networks) is no leak: it is counted as `state`.
+    // What a stream keeps (keys for ten minutes, series, networks) is not a leak. It is counted as `state`.
     let measured = || {
         let status = status(&stream);
         [&status["memory_bytes"], &status["memory"]["state"]]

@@ -1,4 +1,4 @@
-//! Pages of other origins that write where the owner lists origins.
+//! Pages of unlisted origins that try to write while the owner lists origins.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::http::Call;
 
 const OURS: &str = "https://shop.example";
 
-/// What a browser sends of an image or a form on a page of another origin.
+/// What a browser sends for an image or a form on a page of another origin.
 const FOREIGN: [&[(&str, &str)]; 7] = [
     &[("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")],
     &[("Sec-Fetch-Site", "same-site")],
@@ -18,7 +18,7 @@ const FOREIGN: [&[(&str, &str)]; 7] = [
     &[("Origin", "https://evil.example")],
     &[("Origin", "null")],
 ];
-/// What a page of the owner's sends.
+/// What one of the owner's pages sends.
 const OWN: [&[(&str, &str)]; 3] = [
     &[("Origin", OURS)],
     &[("Sec-Fetch-Site", "cross-site"), ("Referer", "https://shop.example/cart?a=b")],

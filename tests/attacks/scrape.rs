@@ -1,7 +1,7 @@
-//! What a strict parser of Prometheus' text would refuse.
+//! What a strict parser of Prometheus' text format would refuse.
 
-/// Whether a scrape is whole: counters are finite and not below 0, labels are named and quoted as they must be, and
-/// no sample comes twice.
+/// Whether a scrape is valid: counters are finite and not negative, labels are named and quoted correctly, and
+/// no sample appears twice.
 pub(crate) fn sound(text: &str) -> Result<(), String> {
     let (mut kind, mut seen) = ("", std::collections::BTreeSet::new());
     for line in text.lines() {
@@ -22,7 +22,7 @@ pub(crate) fn sound(text: &str) -> Result<(), String> {
     if seen.is_empty() { Err("nothing is scraped".to_owned()) } else { Ok(()) }
 }
 
-/// Whether a series is a name, or one with labels in braces.
+/// Whether a series is a name, optionally followed by labels in braces.
 fn labels_are_sound(series: &str) -> bool {
     let Some((name, rest)) = series.split_once('{') else { return is_name(series) };
     let Some(mut rest) = rest.strip_suffix('}') else { return false };
@@ -37,7 +37,7 @@ fn labels_are_sound(series: &str) -> bool {
     is_name(name)
 }
 
-/// Where the quote is that ends a value.
+/// The position of the quote that ends a value.
 fn end_of_quoted(text: &str) -> Option<usize> {
     let mut is_escaped = false;
     for (at, char) in text.char_indices() {

@@ -9,7 +9,7 @@ use crate::frame::{Attack, Scene};
 use crate::scrape;
 use crate::stream::Stream;
 
-/// Names and values that mean something to whoever reads them.
+/// Names and values with a meaning for whatever reads them.
 const HOSTILE: [&str; 30] = [
     "__proto__",
     "constructor",
@@ -42,7 +42,7 @@ const HOSTILE: [&str; 30] = [
     "%00%0a",
     "NaN",
 ];
-/// How a cell of a spreadsheet begins that is taken for a formula.
+/// The first characters of a cell that a spreadsheet takes for a formula.
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 fn point(name: &str, value: &str) -> String {
@@ -92,7 +92,7 @@ fn csv_labels_never_become_our_columns_or_formulas() {
     scene.report.finish();
 }
 
-/// Extreme strings once more, and every way to read them.
+/// The same hostile strings, read back in every way.
 fn shown(scene: &mut Scene) {
     for (name, value) in HOSTILE.iter().zip(HOSTILE.iter().rev()) {
         scene.stream.post(point(name, value));
@@ -122,7 +122,7 @@ fn shown(scene: &mut Scene) {
     scene.report.take("labels", pairs);
 }
 
-/// Labels are read back as they were written.
+/// Checks that labels are read back as they were written.
 fn every_pair(stream: &Stream) -> Result<(), String> {
     let rollup = stream.rollup("from=-1h&step=1h&by=*&top=10000");
     let all: BTreeSet<&str> = rollup["series"]
@@ -136,7 +136,7 @@ fn every_pair(stream: &Stream) -> Result<(), String> {
     if lost.is_empty() { Ok(()) } else { Err(format!("{lost:?} are not among the values of labels")) }
 }
 
-/// What a spreadsheet would take for something else than it is.
+/// Cells that a spreadsheet would misread.
 fn csv_faults(text: &str, aggregates: &[&str]) -> Result<(), String> {
     let mut rows = rows(text).into_iter();
     let header = rows.next().ok_or("no header")?;
@@ -166,7 +166,7 @@ impl Strings for [&str] {
     }
 }
 
-/// The rows of a CSV as RFC 4180 has them.
+/// The rows of a CSV document, parsed by RFC 4180.
 fn rows(text: &str) -> Vec<Vec<String>> {
     let (mut rows, mut row, mut cell, mut is_quoted) = (Vec::new(), Vec::new(), String::new(), false);
     let mut chars = text.chars().peekable();

@@ -1,5 +1,5 @@
-//! The functions against graphite-web: what it answered is recorded in `answers.jsonl`, so that this needs no Python.
-//! `HEARTBEAT_RECORD=1 cargo test --test graphite` asks it anew.
+//! The functions compared with graphite-web, whose answers are recorded in `answers.jsonl`, so no Python is needed.
+//! `HEARTBEAT_RECORD=1 cargo test --test graphite` records them again.
 
 mod compare;
 mod dataset;
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 /// The recorded data end here: 20 October 2026, 20:00 UTC.
 const END_S: i64 = 1_792_526_400;
 
-/// The data as whisper files would answer.
+/// The data, as whisper files would return them.
 struct Files(BTreeMap<String, BTreeMap<i64, f64>>);
 
 impl Source for Files {
@@ -64,7 +64,7 @@ impl Source for Files {
     }
 }
 
-/// Our answer; `None` where the request is refused.
+/// Our answer; `None` if the request is refused.
 fn ours(pairs: &[Pair], files: &BTreeMap<String, BTreeMap<i64, f64>>) -> std::result::Result<Value, String> {
     let utc = |_| 0;
     let answer = || {

@@ -1,4 +1,4 @@
-//! `accept`: the owner's rules hold on every path that takes points, and are shown and changed like the rest of the configuration.
+//! `accept`: the owner's rules hold on every path that takes points, and are shown and changed with the configuration.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ fn ruled(rules: &Value) -> Stream {
     Stream::create(Server::shared(), json!({"name": "test", "accept": rules}))
 }
 
-/// The sums by label sets, as `name=value` texts.
+/// The sums by label set, as `name=value` strings.
 fn sums(stream: &Stream, by: &str) -> Vec<(String, f64)> {
     let rollup = stream.rollup(&format!("from=-1h&step=1h&agg=sum&by={by}"));
     let mut sums: Vec<_> = rollup["series"]
@@ -42,7 +42,7 @@ fn changed_rules_drop_disallowed_labels_on_every_path() {
         format!("{}/stream/0/channels/{}/messages?include_machine=1&include_annotations=1", stream.url, stream.id);
     let messages = crate::http::call("GET", url).bearer(&stream.read_key).send().expect(200);
     assert!(messages.text().contains("country") && !messages.text().contains("secret"), "{}", messages.text());
-    // The same bytes mean what the rules say now.
+    // The same bytes now follow the current rules.
     let patch = |accept: Value| {
         let answer = stream.owned("PATCH", "").body(json!({ "accept": accept }).to_string()).send().expect(200).json();
         assert_eq!(answer["accept"], accept);
@@ -85,7 +85,7 @@ fn values_beyond_a_labels_limit_count_without_the_label() {
     }
     let wanted = |rest: f64| [("", rest), ("1", 2.0), ("2", 2.0)].map(|(value, sum)| (value.to_owned(), sum));
     assert_eq!(values(&stream), wanted(4.0));
-    // A known value in another series, and what is decided stays after a crash.
+    // A known value in another series; decisions survive a crash.
     let server = Server::start(server.kill_9());
     let stream = stream.moved_to(&server);
     assert_eq!(values(&stream), wanted(4.0));

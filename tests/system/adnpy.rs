@@ -1,4 +1,4 @@
-//! adnpy, the client that app.net's own people wrote for Python, works here with only the root changed.
+//! adnpy, the Python client by app.net's own developers, works here if only its root is changed.
 
 use std::path::Path;
 use std::process::Command;

@@ -20,7 +20,7 @@ fn patch(stream: &Stream, blocked: &Value) -> Answer {
     stream.owned("PATCH", "").body(json!({ "blocked": blocked }).to_string()).send()
 }
 
-/// A write from an address, as this machine's proxy says it.
+/// A write from an address, as named by this machine's proxy.
 fn from(stream: &Stream, address: &str) -> Call {
     stream.call("POST", "/points").header("X-Forwarded-For", address).body(POINT)
 }
@@ -140,7 +140,7 @@ fn a_block_precedes_the_body_and_home_decides_last() {
     let server = Server::start(state);
     let stream = stream.moved_to(&server);
     from(&stream, "192.0.2.2").send().problem(403);
-    // An edge asks home for what its copy refuses, every few seconds.
+    // An edge asks home about what its copy refuses, every few seconds.
     let deadline = Instant::now() + Duration::from_secs(30);
     while from(&stream, "192.0.2.1").send().status == 403 {
         assert!(Instant::now() < deadline, "home is never asked");

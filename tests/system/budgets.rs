@@ -1,4 +1,4 @@
-//! Budgets: who is beyond one is told which and until when, and nobody else notices.
+//! Budgets: a refusal names the budget and the time to retry, and no other writer is affected.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ const POINT: &str = r#"{"n":1}"#;
 /// Sends something from a network.
 type Send<'a> = &'a dyn Fn(&str) -> Answer;
 
-/// A server behind a proxy that says who clients are.
+/// A server behind a proxy that names its clients.
 fn proxied() -> Server {
     let environment = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "k"), ("TRUSTED_PROXIES", "1")];
     Server::start_with(State::new(), &environment)
@@ -34,7 +34,7 @@ fn post(stream: &Stream, network: &str, body: &str) -> Answer {
     from(network, stream.call("POST", "/points")).body(body).send()
 }
 
-/// So many points of a day each, some 40 units apiece.
+/// `count` points of a day each, some 40 units apiece.
 fn long_points(count: usize) -> String {
     format!("[{}]", vec![r#"{"n":1,"p":86390}"#; count].join(","))
 }
@@ -106,8 +106,8 @@ fn a_flood_from_one_network_locks_out_no_other() {
 fn a_refused_write_counts_once_when_retried_in_time() {
     let server = proxied();
     let stream = limited(&server, &json!({ "network_units_per_s": 20 }));
-    // 2,400 units at once, of which each takes some 300: with 20 per second the next one is due in a few seconds. The time is
-    // given, as how many units a period takes depends on where it begins and ends.
+    // A burst of 2,400 units, and each write takes some 300: at 20 per second the next one is due in a few seconds.
+    // The time is given, as the units of a period depend on where it begins and ends.
     let t = crate::clock::now_whole_s() / 3_600 * 3_600;
     let body = format!("[{}]", vec![format!(r#"{{"n":1,"p":80000,"t":{t}}}"#); 8].join(","));
     let send = |key: &str| {
@@ -160,7 +160,7 @@ fn when_the_disk_is_nearly_full_only_the_owner_writes() {
         let body = format!("[{}]", body.join(",")).replace("\"a\":\"", &format!("\"a\":\"{round}-"));
         assert_eq!(owned(&body).status, 202);
     }
-    // Until a seal or a refusal the stream does not look at its size, so it is sealed by a new list of distinct labels.
+    // Between seals and refusals a stream does not check its size, so a new list of distinct labels seals it.
     stream.owned("PATCH", "").body(r#"{"distinct":["b"]}"#).send().expect(200);
     let used = stream.read("/status").json()["storage_bytes"].as_u64().expect("a number");
     assert!(used > 950_000, "{used}");
@@ -203,7 +203,7 @@ fn a_flood_with_one_key_locks_out_no_other_key() {
     let send = |network: &str, key: String| {
         from(network, stream.call("POST", "/points")).header("Idempotency-Key", key).body(POINT).send().status
     };
-    // 120 units at once are 10 of these, and one more every 11 s.
+    // A burst of 120 units allows 10 of these, and then one every 11 s.
     let send_one = |number: u32| u32::from(send("192.0.2.1", format!("flood-{number}")) == 429);
     let refused: u32 = (0..150).map(send_one).sum();
     assert!(refused > 50, "{refused}");
@@ -218,7 +218,7 @@ fn each_shard_enforces_a_networks_budget() {
     let stream = Stream::create(&server, config);
     let flood = long_points(200);
     let accepted: u64 = (0..30).map(|_| u64::from(post(&stream, "192.0.2.1", &flood).status == 202)).sum();
-    // 1,200 units at once in each, of which each takes some 6,500: it passes when idle, once.
+    // A burst of 1,200 units in each shard, of which each write takes some 6,500: an idle budget admits it once.
     assert_eq!(accepted, 2);
     assert_eq!(post(&stream, "198.51.100.1", POINT).status, 202);
     assert_eq!(stream.read("/status").json()["accepted"], accepted * 200 + 1);
@@ -259,7 +259,7 @@ fn bodies_that_store_nothing_have_their_own_budget() {
         let refused = answers.iter().filter(|answer| answer.status == 429).count();
         let others: Vec<_> = answers.iter().map(|answer| answer.status).filter(|status| *status != 429).collect();
         assert!(refused >= 2 && others.len() >= 4 && others.iter().all(|other| *other == status), "{others:?}");
-        // A small good one waits as well, and as long as it is told.
+        // A small valid one waits too, exactly as long as `Retry-After` says.
         let told = Instant::now();
         let answer = post(&stream, &network, POINT);
         if answer.status == 429 {
@@ -284,7 +284,7 @@ fn a_large_body_with_one_point_is_charged_for_its_bytes() {
     let stream = limited(&server, &json!({}));
     let body = format!("[{POINT}{}]", " ".repeat((1 << 20) - 20));
     let accepted = (0..40).filter(|_| post(&stream, "192.0.2.1", &body).status == 202).count();
-    // 4,106 units each, 60,000 at once and 500 per second.
+    // 4,106 units each; the burst is 60,000, and 500 come back per second.
     assert!((14..30).contains(&accepted), "{accepted}");
     assert_eq!(post(&stream, "198.51.100.1", POINT).status, 202);
 }

@@ -1,4 +1,4 @@
-//! What is acknowledged survives a kill -9, and a retry counts once.
+//! Acknowledged points survive kill -9, and a retry counts once.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,18 +12,18 @@ use crate::stream::{Stream, added};
 
 const ROUNDS: usize = 20;
 const CLIENTS: usize = 8;
-/// Acknowledgements of a round after which the server is killed, while all clients are writing.
+/// After this many acknowledgements of a round the server is killed, while all clients are writing.
 const ACKNOWLEDGED_BEFORE_KILL: usize = 60;
 
 /// A writer that numbers its batches and sends each until it is answered.
 struct Client {
     name: usize,
-    /// Batches that were answered, of one point each.
+    /// Answered batches, of one point each.
     answered: usize,
 }
 
 impl Client {
-    /// Sends the next batch, or the last one again if it was not answered. All clients use the same keys for different points.
+    /// Sends the next batch, or the last one again if it got no answer. All clients share keys, but not points.
     fn send_next(&mut self, stream: &Stream, agent: &ureq::Agent) -> bool {
         let body = format!("{{\"n\":1,\"v\":{{\"client\":\"{}\"}}}}", self.name);
         let key = self.answered.to_string();
@@ -36,7 +36,7 @@ impl Client {
         is_answered
     }
 
-    /// Writes until the server is gone, telling of each acknowledgement.
+    /// Writes until the server is gone, reporting each acknowledgement.
     fn write_until_killed(&mut self, stream: &Stream, acknowledged: &Sender<()>) {
         let agent = agent();
         while self.send_next(stream, &agent) {
@@ -130,7 +130,7 @@ fn a_disconnected_writer_stops_no_other_writer() {
                 for _ in 0..50 {
                     let mut socket = TcpStream::connect(address).expect("the server listens");
                     socket.write_all(request.as_bytes()).expect("it reads");
-                    // Gone before the answer.
+                    // Disconnected before the answer.
                 }
             });
         }

@@ -1,4 +1,4 @@
-//! The datapoint: what each field may be, at its limits and beyond.
+//! The datapoint: what each field allows, at its limits and beyond.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn assert_rejected(field: &str, points: &[String]) {
     }
 }
 
-/// Each of these texts is rejected as the value of a field.
+/// Each of these strings is rejected as the value of a field.
 #[track_caller]
 fn assert_values_rejected(field: &str, values: &[&str]) {
     let point = |value: &&str| match field {

@@ -1,5 +1,5 @@
-//! What an owner did is done, whatever the directory in KV does meanwhile: it takes one write a second of each stream, is
-//! away at times, and everything may crash in between. The list and the copies follow by themselves.
+//! An owner's change is done, whatever happens to the directory in KV: it takes one write per second per stream, is
+//! down at times, and everything may crash in between. The list and the copies follow automatically.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use crate::objects::Object;
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
-/// A few times what the platform's limit makes a change wait, and a start of the server.
+/// A few times the wait that the platform's limit imposes on a change, plus the start of a server.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Takes KV away, or brings it back.
+/// Takes KV down, or brings it back.
 fn take_away(server: &Server, is_away: bool) {
     call("POST", format!("{}/double/kv?away={is_away}", server.url)).send().expect(204);
 }
@@ -87,7 +87,7 @@ fn concurrent_changes_all_happen_and_the_list_follows() {
         assert_eq!(name_at_home(&stream), *name);
     }
     until_listed(&server.url, &["e"]);
-    // As another place would see it, which has only the copy in KV to go by.
+    // The view of another location, which has only the copy in KV.
     let server = Server::start(server.kill_9());
     stream.moved_to(&server).call("GET", "/rollup").send().expect(200);
     until_listed(&server.url, &["e"]);
@@ -110,7 +110,7 @@ fn a_stream_deleted_right_away_leaves_no_trace() {
     assert_empty(server, &last.expect("there were two"));
 }
 
-/// Whether no object holds anything, once whoever ends has come to its end. The directory may make that wait.
+/// Whether no object stores anything, once deletions are complete. The directory may delay that.
 #[track_caller]
 pub(crate) fn assert_empty(mut server: Server, stream: &Stream) {
     let deadline = Instant::now() + PATIENCE;
@@ -141,7 +141,7 @@ fn streams_changed_while_kv_is_down_are_listed_later() {
     gone.owned("DELETE", "").send().problem(404);
     let refused = call("GET", format!("{}/v1/streams", server.url)).bearer(OWNER_TOKEN).send();
     assert_eq!((refused.problem(503), refused.header("Retry-After")), ("unavailable".to_owned(), "1"));
-    // All memory of what is still to be told goes, and the owner does nothing more.
+    // All memory of pending updates is lost, and the owner does nothing more.
     let server = Server::start(server.kill_9());
     until_listed(&server.url, &["made", "new"]);
     assert_eq!(name_at_home(&renamed.moved_to(&server)), "new");
@@ -164,7 +164,7 @@ fn a_lost_list_entry_returns_when_its_stream_is_used() {
     until_listed(&server.url, &["test"]);
 }
 
-/// A stream of three shards, one of which is broken: the server, the stream, and the shard as it was.
+/// A stream of three shards, one of them broken: the server, the stream, the broken shard, and its intact file.
 fn with_a_broken_shard() -> (Server, Stream, Object, Vec<u8>) {
     let server = Server::start(State::new());
     let stream = Stream::create(&server, json!({ "name": "x", "shards": 3 }));

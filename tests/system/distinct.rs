@@ -16,7 +16,7 @@ fn list(stream: &Stream, labels: &[&str]) {
     assert_eq!(answer.json()["distinct"], json!(labels));
 }
 
-/// A point of each client from a number on.
+/// One point per client, starting at a number.
 fn clients(from: u32, count: u32, t: u64) -> String {
     let point = |k: u32| json!({"n": 1, "t": t + u64::from(k % 600), "v": {"client": format!("c{k}"), "page": format!("/{}", k % 2)}});
     Value::from((from..from + count).map(point).collect::<Vec<_>>()).to_string()

@@ -1,4 +1,4 @@
-//! What the documents show works as it stands there.
+//! What the documents show works as written.
 
 use std::path::Path;
 use std::process::Command;
@@ -32,15 +32,15 @@ fn every_command_on_rules_succeeds_and_leaves_no_rule() {
     assert!(stream.owned("GET", "").send().expect(200).json()["accept"].is_null());
 }
 
-/// The texts of the code blocks of a language.
+/// The contents of the code blocks of a language.
 pub(crate) fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
     let fence = format!("```{language}\n");
     document.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()
 }
 
-/// Runs what a document shows, as pasted; what it prints.
+/// Runs what a document shows, as pasted, and returns its output.
 fn run(command: &str, stream: &Stream) -> String {
-    // --fail, so that an error of the API is one of the command.
+    // With --fail, an error of the API is an error of the command.
     let script = command.replace("curl ", "curl --silent --show-error --fail-with-body ");
     let run = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &script])
@@ -192,7 +192,7 @@ fn every_command_block_is_run_by_a_test() {
                 assert!(!block.lines().any(|line| line.starts_with("curl ")), "{name}: {block}");
             }
         }
-        // Those are for other places: they install, set up or serve.
+        // Those belong elsewhere: they install, set up or serve.
         for block in blocks(&document, "console") {
             assert!(!block.contains("curl "), "{name}: {block}");
         }

@@ -1,6 +1,6 @@
-//! Errors: each problem once, as RFC 9457 has them, with the headers that help.
+//! Errors: each problem once, in the form of RFC 9457, with its helpful headers.
 //!
-//! `internal` (500) is left out: it stands for what we do not know how to provoke from outside.
+//! `internal` (500) is left out, as it stands for failures that cannot be provoked from outside.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ fn large_point() -> String {
     json!({"n": 1, "v": labels}).to_string()
 }
 
-/// A server that takes few writes and small ones.
+/// A server that takes few and small writes.
 fn narrow_server(setting: (&str, &str)) -> Server {
     Server::start_with(State::new(), &[("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "test-signing-key"), setting])
 }
@@ -30,7 +30,7 @@ fn streams(server: &Server, method: &'static str) -> Call {
 /// A problem with its status and the last part of its type.
 type Provoked = (&'static str, u16, Answer);
 
-/// The problems that a stream of a well-configured server gives.
+/// The problems that a stream on a well-configured server returns.
 fn of_a_stream() -> Vec<Provoked> {
     let stream = Stream::new();
     let listed = Stream::create(Server::shared(), json!({"name": "x", "origins": ["https://a.example"]}));
@@ -69,7 +69,7 @@ fn of_a_server() -> Vec<Provoked> {
     ]
 }
 
-/// The first write over the limit of one a period; the third lies in the same period as the first or second.
+/// The first write over a limit of one per period; the third is in the same period as the first or the second.
 fn written_until_limited(stream: &Stream) -> Answer {
     (0..3).map(|_| stream.post(POINT)).find(|answer| answer.status != 202).expect("the limit is one")
 }

@@ -50,14 +50,14 @@ fn evicted_shards_keep_points_keys_and_the_shard_count() {
     assert_close(stream.total("count"), 40.0, "each key once");
 }
 
-/// When workerd is to wake the object that it wakes next, in nanoseconds since 1970; not known while it wakes it.
+/// When workerd will next wake an object, in nanoseconds since 1970; unknown while it is waking one.
 fn alarm(server: &Server) -> Option<i64> {
     let file = server.state().join("do/heartbeat-Stream/metadata.sqlite");
     let alarms = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("workerd made it");
     alarms.query_row("SELECT min(scheduled_time) FROM _cf_ALARM", [], |row| row.get(0)).ok()
 }
 
-/// In how many nanoseconds.
+/// The same, in nanoseconds from now.
 pub(crate) fn alarm_in_ns(server: &Server) -> Option<i64> {
     alarm(server).map(|alarm_ns| alarm_ns - i64::try_from(now_whole_s()).expect("fits") * 1_000_000_000)
 }
@@ -81,7 +81,7 @@ fn a_write_to_an_idle_stream_is_sealed_in_time() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     stream.write(r#"{"n":1}"#);
-    // The alarm comes at once and seals all.
+    // The change makes the alarm due, which seals everything.
     stream.owned("PATCH", "").body("{}").send().expect(200);
     let deadline = Instant::now() + Duration::from_mins(1);
     while alarm_in_ns(&server).is_none_or(|next_ns| next_ns < HOUR_NS) {

@@ -1,4 +1,4 @@
-//! Regular expressions that cost more than they may are refused, and hold up nobody.
+//! Regular expressions over their budget are refused, and delay nobody.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use crate::http::encoded;
 use crate::server::{Server, State};
 use crate::stream::{Stream, added};
 
-/// All that a stream may have.
+/// The most series that a stream may have.
 const SERIES: usize = 100_000;
 const BATCH: usize = 8_000;
 
@@ -54,7 +54,7 @@ fn only_expressions_over_their_budget_are_refused() {
     }
 }
 
-/// Repetitions, classes and alternatives in each other, the same each time.
+/// Nested repetitions, classes and alternatives, the same each time.
 fn generated(count: usize) -> Vec<String> {
     const ATOMS: [&str; 10] = ["a", ".", "[a-y]", "[^b]", r"\w", r"\b", "", "(?i:a)", r"[\w\s-]", "(?:a|ab)"];
     const COUNTS: [&str; 8] = ["*", "+", "?", "??", "{0,30}", "{60}", "{0,9}", "{200}"];
@@ -88,7 +88,7 @@ fn expressions_over_the_longest_values_keep_to_the_budget() {
     let mut times = Vec::new();
     for expression in known.into_iter().chain(generated(24)) {
         let matcher = encoded(&format!("a=~{expression}"));
-        // As many as may be, which all accept.
+        // As many matchers as allowed, all of which match everything.
         let many = format!("&where={}", encoded("a=~(?:a?){20}[^z]*")).repeat(31);
         for more in ["", &many] {
             std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! The app.net face: whatever is wrong is told in app.net's envelope, to every page.
+//! The app.net face: every page can read errors in app.net's envelope.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! The app.net face: the owner's channels are listed and searched, users are found, and what is not here says so.
+//! The app.net face: channels are listed and searched, users are found, and unsupported requests say so.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use crate::http::{Answer, call};
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
-/// A server with so many channels, the newest last, of which each third is public.
+/// A server with `count` channels, the newest last, a third of which are public.
 fn filled(count: usize) -> (Server, Vec<Stream>) {
     let server = Server::start(State::new());
     let channels = (0..count).map(|index| {

@@ -1,4 +1,4 @@
-//! The app.net face: each object has every field that app.net's specification gives it, of the right type.
+//! The app.net face: each object has every field of app.net's specification, with the right type.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ use crate::channel::{channel, channel_of, face, messages, point, post, post_body
 use crate::server::{OWNER_TOKEN, Server};
 use crate::stream::Stream;
 
-/// What a field is. Ids are strings, also where they are numbers.
+/// The type of a field. Ids are strings, even if they are numbers.
 enum Kind {
     Text,
     Id,
@@ -171,7 +171,7 @@ fn only_readers_see_a_channels_messages() {
     post(&public, &[point(json!({"n": 1}))]).expect(200);
     let told = face("GET", &format!("/channels/{}", public.id)).send().expect(200).json()["data"].clone();
     assert_eq!((&told["counts"]["messages"], &told["recent_message_id"]), (&json!(1), &json!("1")));
-    // One with several shards has messages that nobody can read.
+    // A stream of several shards has messages that nobody can read.
     let sharded = Stream::create(Server::shared(), json!({"name": "test", "shards": 2}));
     post(&sharded, &[point(json!({"n": 1}))]).expect(200);
     let told = get(&format!("/channels/{}", sharded.id))["data"].clone();

@@ -7,14 +7,14 @@ use crate::http::call;
 use crate::server::{Server, State};
 use crate::stream::Stream;
 
-/// A page with all that can be shown, newest first.
+/// A page with everything that can be included, newest first.
 fn page(channel: &Stream) -> Vec<Value> {
     let all = "?include_machine=1&include_annotations=1&count=200";
     let page = messages(channel, "GET", all).bearer(&channel.read_key).send().expect(200).json();
     page["data"].as_array().expect("a list").clone()
 }
 
-/// The values of the points of a message that was posted with these.
+/// The values of the points of a message that was posted with these values.
 fn read_back(values: &[Value]) -> Vec<Value> {
     let channel = channel();
     post(&channel, &values.iter().map(|value| point(value.clone())).collect::<Vec<_>>()).expect(200);
@@ -23,7 +23,7 @@ fn read_back(values: &[Value]) -> Vec<Value> {
     annotations.iter().map(|annotation| annotation["value"].clone()).collect()
 }
 
-/// Without the time that the server has added.
+/// A value without the time that the server added.
 fn without_t(mut value: Value) -> Value {
     let t = value.as_object_mut().expect("an object").remove("t");
     assert!(t.is_some_and(|t| t.as_f64().is_some_and(|t| t > 1.7e9)), "{value}");
@@ -33,7 +33,7 @@ fn without_t(mut value: Value) -> Value {
 #[test]
 fn a_heartbeat_of_2013_is_read_back_with_its_numbers() {
     let value = read_back(&[json!({"n": 1, "kv": {"update": 1, "c": "x"}})]).remove(0);
-    // What the consumer of 2013 compares: a string "1" draws a bar of height 0.
+    // The consumer of 2013 compares types: a string "1" draws a bar of height 0.
     assert_eq!(value["kv"], json!({"update": 1, "c": "x"}));
     let wanted = json!({"n": 1, "kv": {"update": 1, "c": "x"}, "v": {"update": "1", "c": "x"}});
     assert_eq!(without_t(value), wanted);
@@ -89,7 +89,7 @@ fn a_message_keeps_text_annotations_and_machine_only() {
     assert_eq!(flags, [(&yes, &none), (&yes, &none), (&yes, &json!("ping")), (&no, &json!("<hi> & welcome"))]);
     assert_eq!(read[3]["annotations"], annotations);
     assert_eq!(read[3]["html"], "&lt;hi&gt; &amp; welcome");
-    // What is for people is listed without being asked for.
+    // Human messages are listed by default.
     let people = messages(&channel, "GET", "").bearer(&channel.read_key).send().expect(200).json();
     let ids: Vec<_> = people["data"].as_array().expect("a list").iter().map(|message| &message["id"]).collect();
     assert_eq!(ids, [&json!("1")]);
@@ -146,7 +146,7 @@ fn unreadable_details_cost_neither_point_nor_page() {
         messages(&channel, "POST", "?include_annotations=1").body(own).send().expect(200);
     }
     assert!((channel.total("sum") - 6.0).abs() < f64::EPSILON);
-    // It is parsed here by one that refuses all of that.
+    // The parser here refuses all of that.
     let page = page(&channel);
     assert_eq!(page.len(), 2 * bad.len());
     for pair in page.chunks(2) {
@@ -173,7 +173,7 @@ fn a_large_message_of_many_points_stays_one_message() {
     assert_eq!(ids, [&json!("71"), &json!("1")]);
     assert_eq!(read[1]["annotations"].as_array().map(Vec::len), Some(70));
     assert_eq!(read[1]["annotations"][69]["value"]["kv"], json!({"update": 1, "c": "r69"}));
-    // One alone, too, and what is behind it.
+    // A single one too, and what follows it.
     let one = messages(&channel, "GET", "/1?include_annotations=1").bearer(&channel.read_key).send().expect(200).json();
     assert_eq!(one["data"]["annotations"], read[1]["annotations"]);
     let since = messages(&channel, "GET", "?include_machine=1&since_id=1&count=-200").bearer(&channel.read_key);
@@ -186,7 +186,7 @@ fn posts_are_read_back_after_kill_9() {
     let channel = channel_on(&server);
     post(&channel, &[point(json!({"n": 1, "kv": {"update": 1, "c": "x"}}))]).expect(200);
     post_body(&channel, &json!({"text": "hi", "annotations": [point(json!({"n": 2, "v": {"b": true}}))]})).expect(200);
-    // Without the server's address, which is another one then.
+    // Compared without the server's address, which has changed.
     let page = |channel: &Stream| {
         let fields = ["id", "created_at", "machine_only", "text", "annotations"];
         let of = |message: &Value| fields.into_iter().map(|name| (name.to_owned(), message[name].clone())).collect();

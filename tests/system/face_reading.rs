@@ -6,7 +6,7 @@ use crate::channel::{channel, channel_of, error, messages, point, post};
 use crate::server::{OWNER_TOKEN, Server};
 use crate::stream::Stream;
 
-/// A channel with so many messages of one point each: the n of each is its id.
+/// A channel with `count` messages of one point each, whose n is the message's id.
 fn filled(count: u32) -> Stream {
     let channel = channel();
     for n in 1..=count {
@@ -15,7 +15,7 @@ fn filled(count: u32) -> Stream {
     channel
 }
 
-/// A page with all that can be shown.
+/// A page with everything that can be included.
 fn page(channel: &Stream, parameters: &str) -> Value {
     let query = format!("?include_machine=1&include_annotations=1&{parameters}");
     messages(channel, "GET", &query).bearer(&channel.read_key).send().expect(200).json()

@@ -1,5 +1,5 @@
-//! Writes of many clients at once share a call to the stream's object: each is answered for itself, and nobody depends on
-//! anybody else's client.
+//! Concurrent writes of many clients share a call to the stream's object: each gets its own answer, and none depends on
+//! the client of another.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -12,10 +12,10 @@ use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
 const CLIENTS: usize = 64;
-/// Far below the 15 s after which a writer is told that nobody knows.
+/// Well below the 15 s after which a writer is told that the outcome is unknown.
 const SOON: Duration = Duration::from_secs(10);
 
-/// Runs so many clients at once, each with its number.
+/// Runs this many clients concurrently, each with its number.
 fn at_once(clients: usize, client: impl Fn(usize) + Sync) {
     let barrier = Barrier::new(clients);
     std::thread::scope(|scope| {
@@ -34,7 +34,7 @@ fn status(stream: &Stream, field: &str) -> usize {
     usize::try_from(number).expect("small")
 }
 
-/// When a client that does not wait for its answer goes away.
+/// When a client that does not wait for its answer disconnects.
 #[derive(Clone, Copy)]
 enum Leaves {
     InTheMiddleOfTheBody,
@@ -43,8 +43,8 @@ enum Leaves {
     Later,
 }
 
-/// Sends a write and resets the connection, as a killed client does: what it was sent before and did not read makes
-/// closing a reset.
+/// Sends a write and resets the connection, like a killed client: unread data turns
+/// closing into a reset.
 fn leave(stream: &Stream, when: Leaves) {
     let address = stream.url.strip_prefix("http://").expect("plain HTTP");
     let mut socket = TcpStream::connect(address).expect("the server listens");
@@ -71,13 +71,13 @@ fn reset_connections_do_not_delay_other_writers() {
     let (acknowledged, left) = (AtomicUsize::new(0), AtomicUsize::new(0));
     for round in 0..ROUNDS {
         at_once(CLIENTS, |number| {
-            // Who leaves, and when, is another mixture in each round.
+            // Each round mixes the disconnecting clients and their moments differently.
             let when = match (number * 7 + round * 13) % 8 {
                 0 | 1 => Leaves::AtOnce,
                 2 => Leaves::Later,
                 3 => Leaves::InTheMiddleOfTheBody,
                 _ => {
-                    // Half of them send their write again with its key; that counts once.
+                    // Half of them resend their write under its key, which counts once.
                     for _ in 0..=number % 2 {
                         let begun = Instant::now();
                         let write =
@@ -113,7 +113,7 @@ fn concurrent_writers_each_get_their_own_answer() {
                 assert_eq!(deleted.post(r#"{"n":1}"#).problem(404), "not-found");
                 return;
             }
-            // So many points are accepted, and one is not.
+            // These points are accepted, and one is not.
             let points = number % 5 + 1;
             let body = format!("[{}{{\"n\":{number}}},{{\"n\":\"bad\"}}]", "{\"n\":1},".repeat(points - 1));
             let answer = streams[number % 2].post(body).expect(202).json();
@@ -171,8 +171,8 @@ fn a_refused_write_does_not_affect_others_of_its_call() {
     assert_eq!(status(&other, "accepted"), 10 * CLIENTS / 4);
 }
 
-/// V8 compiles what is hot to code that behaves differently at the runtime's seams; it takes some 20,000 writes to get
-/// there.
+/// V8 compiles hot code to a form that behaves differently at the runtime's seams. It takes some 20,000 writes to
+/// get there.
 #[test]
 fn warm_code_answers_every_writer_and_shares_rows() {
     const WRITES: usize = 700;

@@ -1,4 +1,4 @@
-//! Bodies made to do harm: each gets a clear answer, and what is good around them is kept.
+//! Bodies made to do harm: each gets a clear answer, and good points around the bad ones are kept.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn as_json(stream: &Stream, body: impl Into<Vec<u8>>) -> Answer {
     stream.call("POST", "/points").header("Content-Type", "application/json").body(body).send()
 }
 
-/// The indices of the errors of a partial acceptance.
+/// The indices of the errors in a partial acceptance.
 #[track_caller]
 fn kept_around(stream: &Stream, body: impl Into<Vec<u8>>, accepted: u64, bad: &[u64]) {
     let answer = as_json(stream, body).expect(202).json();

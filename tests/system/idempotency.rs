@@ -1,4 +1,4 @@
-//! Idempotency: a batch that is sent again with its key is answered like the first time and counted once.
+//! Idempotency: a batch resent under its key gets the first answer and counts once.
 
 use std::sync::Barrier;
 
@@ -49,10 +49,10 @@ fn a_reused_key_with_other_bytes_is_another_batch() {
         assert_eq!(other.text(), r#"{"accepted":2,"rejected":0,"errors":[]}"#);
         assert_eq!(keyed(&stream, "7f3a", r#"[{"n":1},{"n":"secret"}]"#).expect(202).text(), first.text());
     }
-    // Also of bytes that mean the same.
+    // The bytes differ even if their meaning is the same.
     keyed(&stream, "7f3a", r#"[{"n":100}, {"n":200}]"#).expect(202);
     assert_close(stream.total("sum"), 601.0, "1 + 300 + 300");
-    // Whoever sends what is rejected as a whole is told of that.
+    // A batch that is rejected as a whole gets its own errors.
     assert_eq!(keyed(&stream, "7f3a", r#"{"n":"x"}"#).problem(400), "invalid-points");
 }
 
@@ -102,7 +102,7 @@ fn two_writers_with_the_same_keys_lose_no_point() {
     const BATCHES: u32 = 60;
     let stream = Stream::new();
     let barrier = Barrier::new(8);
-    // Two of the writers send each body, so all is sent at once, joined, gathered and sent again.
+    // Two of the writers send each body, so everything is sent concurrently, joined, gathered and resent.
     let write = |writer: usize| {
         barrier.wait();
         for batch in 0..BATCHES {

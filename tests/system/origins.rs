@@ -1,4 +1,4 @@
-//! CORS: which pages may write, and who may read what they are answered.
+//! CORS: which pages may write, and who may read the answers.
 
 use serde_json::json;
 
@@ -26,7 +26,7 @@ fn preflight(stream: &Stream, path: &str, origin: &str) -> Answer {
         .send()
 }
 
-/// Who may read an answer, as far as browsers care.
+/// The origins that browsers allow to read an answer.
 fn allowed(answer: &Answer) -> &str {
     answer.header("Access-Control-Allow-Origin")
 }
@@ -59,7 +59,7 @@ fn reads_answer_preflights_too() {
     assert!(lists(&streams, "Access-Control-Allow-Methods", "POST"));
 }
 
-/// The paths that have a preflight, each with the method that needs one.
+/// The paths with a preflight, each with the method that needs one.
 fn preflighted(stream: &Stream) -> Vec<(&'static str, String)> {
     let own = format!("{}/v1/streams/{}", stream.url, stream.id);
     let posts = ["/points", "/statsd", "/otlp/v1/metrics", "/read-key", "/graphite/render", "/prometheus/api/v1/query"];

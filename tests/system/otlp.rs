@@ -1,4 +1,4 @@
-//! Metrics of OpenTelemetry over HTTP: what becomes of each, and what an exporter is answered.
+//! OpenTelemetry metrics over HTTP: what becomes of each, and what an exporter is answered.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,7 +14,7 @@ const PATH: &str = "/otlp/v1/metrics";
 const JSON: &str = "application/json";
 const PROTOBUF: &str = "application/x-protobuf";
 
-/// So many seconds ago, in nanoseconds.
+/// This many seconds ago, in nanoseconds.
 fn ago(seconds: u64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     (now.as_nanos() - u128::from(seconds) * 1_000_000_000).to_string()

@@ -22,12 +22,12 @@ fn patch(stream: &Stream, body: impl Into<Vec<u8>>) -> Answer {
     stream.owned("PATCH", "").body(body).send()
 }
 
-/// What the owner sees of a stream.
+/// A stream as the owner sees it.
 fn described(stream: &Stream) -> Value {
     stream.owned("GET", "").send().expect(200).json()
 }
 
-/// Configurations that neither a new stream nor an old one may have.
+/// Configurations that are invalid for new and existing streams.
 fn refused() -> Vec<Value> {
     let mut refused = vec![
         json!({"name": ""}),

@@ -1,4 +1,4 @@
-//! Whether a page may write where its browser does not send `Origin`: images, links, and forms of older browsers.
+//! Whether a page may write if its browser does not send `Origin`: images, links, and forms of older browsers.
 
 use serde_json::json;
 
@@ -29,7 +29,7 @@ fn writes(stream: &Stream) -> Vec<(&'static str, Call)> {
     ]
 }
 
-/// What a browser sends of itself; an empty text is no header.
+/// What a browser sends of its own; an empty string is no header.
 fn of_page(call: Call, [site, referer, origin]: [&str; 3]) -> Call {
     let headers = [("Sec-Fetch-Site", site), ("Referer", referer), ("Origin", origin)];
     headers
@@ -81,7 +81,7 @@ fn listed_pages_and_programs_write_on_every_path() {
             assert!((200..300).contains(&answer.status), "{path} {page:?}: {}", answer.text());
         }
     }
-    // All but the request of OpenTelemetry have a point.
+    // Every request except that of OpenTelemetry has a point.
     assert_eq!(stream.read("/status").json()["accepted"], pages.len() * 5);
 }
 

@@ -1,4 +1,4 @@
-//! Metrics of OTLP in protobuf, from the same in JSON: written after opentelemetry-proto's files, independently of what reads it.
+//! OTLP metrics encoded from JSON to protobuf, following opentelemetry-proto's files, independently of our reader.
 
 use serde_json::Value;
 

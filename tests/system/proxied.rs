@@ -1,4 +1,4 @@
-//! A server of one's own behind a reverse proxy: what a trusted proxy says counts, and what a stranger says does not.
+//! A self-hosted server behind a reverse proxy: headers of a trusted proxy count, and those of a stranger do not.
 
 use std::process::Command;
 
@@ -16,7 +16,7 @@ fn server(settings: &[(&str, &str)]) -> Server {
     Server::start_with(State::new(), &[&usual[..], settings].concat())
 }
 
-/// Where others than this machine's processes can connect.
+/// An address that other machines can reach.
 fn open_server(settings: &[(&str, &str)]) -> Server {
     server(&[&[("HOST", "0.0.0.0")], settings].concat())
 }
@@ -25,7 +25,7 @@ fn with(call: Call, headers: &[(&str, &str)]) -> Call {
     headers.iter().fold(call, |call, (name, value)| call.header(name, *value))
 }
 
-/// The scheme and host of everything that names a URL to a client with these headers.
+/// The scheme and host of every URL in the answers to a client with these headers.
 fn origins(server: &Server, headers: &[(&str, &str)]) -> Vec<String> {
     let create = call("POST", format!("{}/v1/streams", server.url)).bearer(OWNER_TOKEN);
     let created = with(create, headers).body(r#"{"name":"test"}"#).send().expect(201).json();
@@ -51,9 +51,9 @@ fn origins(server: &Server, headers: &[(&str, &str)]) -> Vec<String> {
     origins
 }
 
-/// Whether a client of each of these is let through, one after another, of which each may write once.
+/// Whether a client of each of these is admitted, in sequence, if each may write once.
 fn let_through(server: &Server, clients: &[&[(&str, &str)]]) -> Vec<bool> {
-    // A period may end in between, but not twice, as they are longer than all of this takes.
+    // A period may end in between, but not twice, as periods are longer than all of this takes.
     let tries = || {
         let stream = Stream::on(server);
         let written =
@@ -61,7 +61,7 @@ fn let_through(server: &Server, clients: &[&[(&str, &str)]]) -> Vec<bool> {
         clients.iter().map(written).map(|answer| answer.status == 202).collect::<Vec<bool>>()
     };
     let (first, second) = (tries(), tries());
-    // What a new period let through in one of them it did not in the other.
+    // A client that a new period admitted in one round was not admitted in the other.
     first.iter().zip(&second).map(|(first, second)| *first && *second).collect()
 }
 
@@ -145,7 +145,7 @@ fn without_a_trusted_proxy_a_client_is_its_socket() {
     for server in [open_server(&[]), server(&[("TRUSTED_PROXIES", "0")]), server(&[])] {
         let invented =
             ["CF-Connecting-IP: 192.0.2.1", "MF-CF-Blob: {\"clientIp\":\"192.0.2.2\"}", "X-Real-IP: 192.0.2.3"];
-        // Another period may begin, but not twice.
+        // A new period may begin, but not twice.
         let tries = || {
             let stream = Stream::on(&server);
             let write = |address: &str, header: &str| write_from(&stream, address, header) == "202";

@@ -1,4 +1,4 @@
-//! Quantiles of n/d: which points count, how exact they are, and that no storage or restart changes them.
+//! Quantiles of n/d: which points count, how exact they are, and that neither storage nor a restart changes them.
 
 use serde_json::{Value, json};
 
@@ -13,13 +13,13 @@ fn assert_near(seen: &Value, wanted: f64, what: &str) {
     assert!((number - wanted).abs() <= 0.010_000_001 * wanted.abs(), "{number} is not {wanted}: {what}");
 }
 
-/// 1 to 1000 in an order that jumps, as so many seconds apart.
+/// 1 to 1000 in a jumping order, this many seconds apart.
 fn thousand(from_s: u64, apart_s: u64) -> String {
     let points: Vec<Value> = (0..1000).map(|k| json!({"n": k * 7 % 1000 + 1, "t": from_s + k * apart_s})).collect();
     Value::from(points).to_string()
 }
 
-/// Makes the stream seal what it has, as the alarm does: the configuration says afterwards what it said before.
+/// Makes the stream seal everything, as the alarm does; the configuration ends up unchanged.
 fn seal(stream: &Stream) {
     for body in [r#"{"distinct":["nothing"]}"#, r#"{"distinct":[]}"#] {
         stream.owned("PATCH", "").body(body).send().expect(200);
@@ -51,7 +51,7 @@ fn quantiles_are_within_1_percent_sealed_and_restarted() {
     assert_eq!(check("sealed"), before);
     Server::shared().evict(&stream.object());
     assert_eq!(check("sealed and restarted"), before);
-    // Once more in a second part of each chunk: twice the points have the same quantiles.
+    // Everything again, in a second part of each chunk: twice the points have the same quantiles.
     stream.write(thousand(hour, 3));
     seal(&stream);
     assert_eq!(check("in two parts"), before);
@@ -64,7 +64,7 @@ fn negative_numbers_zero_and_fractions_have_quantiles() {
     let points: Vec<Value> = values.iter().map(|n| json!({"n": n, "t": hour})).collect();
     stream.write(Value::from(points).to_string());
     for (k, wanted) in values.iter().enumerate() {
-        // In the middle of the share that is this value's.
+        // In the middle of the share of this value.
         let percent = format!("p{:.3}", (f64::from(u8::try_from(k).expect("small")) + 0.5) * 100.0 / 9.0);
         let rollup = stream.rollup(&format!("from={hour}&to={}&agg={percent}", hour + 10));
         let name = rollup["agg"][0].as_str().expect("a name");

@@ -1,4 +1,4 @@
-//! Reading: who may, in which format, and for how long an answer may be kept.
+//! Reading: who may read, in which format, and how long an answer may be cached.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::http::{Answer, encoded};
 use crate::server::Server;
 use crate::stream::Stream;
 
-/// After this nothing can fall into a window any more: a point may be a day late and cover the day before that.
+/// No point can fall into a window after this: a point may be a day late and cover the day before that.
 const CLOSED_AFTER_S: u64 = 2 * 86_400;
 const READS: [&str; 3] = ["/rollup", "/labels", "/labels/country"];
 

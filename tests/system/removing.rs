@@ -16,7 +16,7 @@ fn remove(stream: &Stream, parameters: &str) -> Answer {
     stream.owned("DELETE", &format!("/points?{parameters}")).send()
 }
 
-/// Removes, and goes on until all is removed.
+/// Removes points, and continues until all are removed.
 fn remove_all(stream: &Stream, parameters: &str) -> Value {
     go_on(stream, parameters, remove(stream, parameters))
 }
@@ -31,7 +31,7 @@ fn go_on(stream: &Stream, parameters: &str, mut answer: Answer) -> Value {
     answer.expect(200).json()
 }
 
-/// Writes as the owner, who has no budgets.
+/// Writes as the owner, whom no budget limits.
 fn write_owned(stream: &Stream, body: impl Into<Vec<u8>>) {
     stream.owned("POST", "/points").body(body).send().expect(202);
 }
@@ -67,7 +67,7 @@ fn a_persons_data_are_erased_and_start_again_at_zero() {
     assert!(metrics.text().contains("user=\"7\"") && !metrics.text().contains("user=\"42\""), "{}", metrics.text());
     let status = stream.read("/status").expect(200).json();
     assert_eq!((&status["accepted"], &status["removed"]), (&json!(3), &json!({ "points": 2 })));
-    // The edge knows a number for these labels that stands for nothing any more.
+    // The edge knows a number for these labels that no longer means anything.
     stream.write(r#"{"n":1,"v":{"user":"42"}}"#);
     let again = sums(&stream, &format!("from=-3h&step=1h&by=*&agg=sum&{}", user("42")));
     assert_eq!(again, [(r#"{"user":"42"}"#.to_owned(), 1.0)]);
@@ -105,7 +105,7 @@ fn a_bad_backfill_is_undone_in_all_tiers() {
     stream.write(Value::from(bad).to_string());
     let time = format!("from={from}&to={to}");
     let dry = remove(&stream, &format!("{time}&dry_run=1")).expect(200).json();
-    // At the full minutes from 20 to 37 there are good ones too.
+    // There are good points too, at the full minutes from 20 to 37.
     assert_eq!((&dry["points"], &dry["series"]), (&json!(103 + 18), &json!(1)), "{dry}");
     assert_eq!(remove_all(&stream, &time), dry);
     for step in ["10s", "1m", "10m", "1h"] {
@@ -239,7 +239,7 @@ fn a_killed_removal_resumes_and_is_never_seen_half_done() {
             let wanted: Vec<_> = [(r#"{"bad":"1"}"#.to_owned(), late), (r#"{"good":"1"}"#.to_owned(), 5.0)].into();
             assert_eq!(left, wanted[usize::from(round == 0)..], "{step}");
         }
-        // What comes later, also late, stays.
+        // Points that come later stay, even late ones.
         write_owned(&stream, json!({ "n": 1, "t": now - 3_000, "v": { "bad": "1" } }).to_string());
         answer = remove(&stream, &format!("{bad}&after={}", answer.json()["cursor"].as_str().unwrap_or_default()));
         if answer.status == 200 {
@@ -260,7 +260,7 @@ fn an_interrupted_removal_resumes_automatically() {
     stream.write(Value::from(points).to_string());
     assert_eq!(remove(&stream, "where=bad%3D1").expect(202).json()["points"], 200);
     let begun = Instant::now();
-    // Another one is refused until this one is done.
+    // A second removal is refused until this one is done.
     while remove(&stream, "where=other%3D1").status == 409 {
         assert!(begun.elapsed() < DEADLINE);
     }
@@ -281,7 +281,7 @@ fn removing_an_attackers_points_restores_the_file() {
     for round in 0..3 {
         write("good", round * 1_000, 1_000, 7_000);
     }
-    // Sealed, with nothing removed.
+    // Sealed, with nothing removed yet.
     remove_all(&stream, "where=nobody%3D1");
     let before = storage();
     for round in 0..6 {

@@ -1,4 +1,4 @@
-//! More large streams in one isolate than its memory holds: the coldest sleep, and nothing that was acknowledged is lost.
+//! More large streams than an isolate's memory holds: the coldest sleep, and no acknowledged point is lost.
 
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -9,14 +9,14 @@ use crate::server::{Server, State};
 use crate::stream::Stream;
 
 const STREAMS: usize = 7;
-/// All that a stream may have.
+/// The most series that a stream may have.
 const SERIES: usize = 100_000;
 const BATCH: usize = 8_000;
 const MAX_BYTES: u64 = 96 << 20;
-/// What was refused is taken within this.
+/// A refused write is accepted within this time.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Sends until it is not refused for want of room, as told.
+/// Resends until it is no longer refused for lack of room, waiting as `Retry-After` says.
 fn patiently(send: impl Fn() -> Answer) -> Answer {
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -1,4 +1,4 @@
-//! How long steps are kept and how late points may be, as the owner says.
+//! How long each tier is kept and how late points may be, as the owner sets it.
 
 use std::time::{Duration, Instant};
 
@@ -21,7 +21,7 @@ fn patch(stream: &Stream, body: &Value) -> Answer {
     stream.owned("PATCH", "").body(body.to_string()).send()
 }
 
-/// What a problem says.
+/// The detail of a problem.
 fn detail(answer: &Answer, status: u16, kind: &str) -> String {
     assert_eq!(answer.problem(status), kind);
     answer.json()["detail"].as_str().expect("a text").to_owned()

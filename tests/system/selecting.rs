@@ -1,4 +1,4 @@
-//! Which points a rollup takes in, in which groups, and which numbers it gives.
+//! Which points a rollup includes, in which groups, and which numbers it returns.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::clock::past_hour;
 use crate::http::encoded;
 use crate::stream::{Stream, added, assert_close};
 
-/// Series whose sums are powers of two, so that a sum tells which were taken.
+/// Series whose sums are powers of two, so that a sum shows which series it includes.
 fn three_series(hour: u64) -> Stream {
     let stream = Stream::new();
     let points = json!([
@@ -249,7 +249,7 @@ fn top_is_100_by_default_and_1_to_10_000() {
 #[test]
 fn an_answer_has_at_most_200_000_cells_of_groups_and_steps() {
     let (stream, hour) = (Stream::new(), past_hour());
-    // A day of 10 seconds is 8,640 steps: 23 groups are 198,720 cells and 24 are 207,360.
+    // A day of 10 s steps has 8,640 of them: 23 groups are 198,720 cells, and 24 are 207,360.
     let points: Vec<Value> =
         (0..24).map(|k| json!({"n": 1, "p": 86400, "t": hour, "v": {"k": format!("{k:02}")}})).collect();
     stream.write(Value::from(points).to_string());

@@ -1,4 +1,4 @@
-//! `make serve` as whoever hosts Heartbeat has it: real processes, which end as processes do.
+//! `make serve`, as somebody who hosts Heartbeat runs it: real processes with real ends.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,7 +12,7 @@ use crate::http::call;
 use crate::server::{OWNER_TOKEN, State};
 use crate::stream::Stream;
 
-/// What an end may take: of processes that are told by the kernel, on a busy machine.
+/// How long processes may take to end once the kernel signals them, on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 const EVERY: Duration = Duration::from_millis(20);
 
@@ -25,14 +25,14 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A process that serves, with all that it started.
+/// A serving process, with all processes that it started.
 struct Serving {
     child: Child,
     url: String,
 }
 
 impl Serving {
-    /// Panics with what it said if it does not serve.
+    /// Panics with its output if it does not serve.
     fn start(command: &mut Command) -> Self {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::inherit()).process_group(0).spawn().expect("it is there");
@@ -45,7 +45,7 @@ impl Serving {
         self.url.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
     }
 
-    /// The numbers of this process and of its children and theirs.
+    /// The ids of this process, its children and their children.
     fn family(&self) -> Vec<u32> {
         let listed = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().expect("ps is there").stdout;
         let listed = String::from_utf8(listed).expect("numbers");
@@ -60,7 +60,7 @@ impl Serving {
         family
     }
 
-    /// Ends one process without a word to anybody, and waits until all are gone.
+    /// Kills one process without warning any other, and waits until all are gone.
     fn kill_9(mut self, victim: u32) {
         let family = self.family();
         assert!(family.len() >= 2, "workerd is a process of its own: {family:?}");
@@ -83,7 +83,7 @@ impl Drop for Serving {
     }
 }
 
-/// Neither gone nor only waiting for its parent to notice.
+/// Whether it is neither gone nor a zombie.
 fn is_running(process: u32) -> bool {
     let state =
         Command::new("ps").args(["-o", "stat=", "-p", &process.to_string()]).output().expect("ps is there").stdout;
@@ -112,11 +112,11 @@ fn node_serve(port: u16, state: &Path) -> Command {
     node
 }
 
-/// What a server that must not start says, and with which code it ends.
+/// The output and the exit code of a server that must not start.
 fn refused(command: &mut Command) -> (Option<i32>, String) {
     let mut child =
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn().expect("it is there");
-    // The output ends with the server, and a ready one says so before.
+    // The output ends with the server; a ready server reports that first.
     let ready = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok).next();
     if ready.is_some() {
         drop(Serving { child, url: String::new() });
@@ -126,7 +126,7 @@ fn refused(command: &mut Command) -> (Option<i32>, String) {
     (done.status.code(), String::from_utf8(done.stderr).expect("text"))
 }
 
-/// A stream on what serves.
+/// A stream on the serving process.
 fn stream(serving: &Serving) -> Stream {
     let created =
         call("POST", format!("{}/v1/streams", serving.url)).bearer(OWNER_TOKEN).body(r#"{"name":"test"}"#).send();
@@ -157,7 +157,7 @@ fn without_a_build_make_serve_says_what_to_run() {
     for name in ["tools", "node_modules", "wrangler.toml", "public"] {
         symlink(root().join(name), copy.path().join(name)).expect("writable");
     }
-    // Node follows links, and the program looks around where it really is.
+    // Node follows links, and the program looks around at its real location.
     std::fs::remove_file(copy.path().join("tools")).expect("ours");
     let copied = Command::new("cp").arg("-R").arg(root().join("tools")).arg(copy.path()).status();
     assert!(copied.expect("cp is there").success());
@@ -225,7 +225,7 @@ fn a_second_server_on_the_same_data_is_refused() {
 
 #[test]
 fn kill_9_of_any_process_frees_the_port_and_the_data() {
-    // make, node, and what guards workerd with node.
+    // make, node, and the process through which node guards workerd.
     for which in [0, 1] {
         let state = State::new();
         let port = free_port();

@@ -1,5 +1,5 @@
-//! Streams of several shards: sums are whole, keys count once whatever the number of shards was and is, and a shard that
-//! fails fails the read.
+//! Streams of several shards: sums are complete, keys count once despite changes of the number of shards, and a shard
+//! that fails fails the read.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::objects::Object;
 use crate::server::{Server, State};
 use crate::stream::{Stream, added, assert_close};
 
-/// So many batches that each of four shards gets some, but for once in 10^11 times.
+/// Enough batches that each of four shards gets some, except once in 10^11 times.
 const MANY: u32 = 100;
 
 fn with_shards(server: &Server, shards: u16) -> Stream {
@@ -22,7 +22,7 @@ fn raise(stream: &Stream, shards: u16) -> Answer {
     stream.owned("PATCH", "").body(json!({ "shards": shards }).to_string()).send()
 }
 
-/// Writes a point and a bad one under each key; what was answered.
+/// Writes a good and a bad point under each key, and returns the answers.
 fn write_keyed(stream: &Stream, keys: std::ops::Range<u32>) -> Vec<String> {
     let write = |key: u32| {
         let body = format!(r#"[{{"n":1,"v":{{"key":"{}"}}}},{{"n":"{key}"}}]"#, key % 4);
@@ -185,7 +185,7 @@ fn a_stale_copy_of_the_read_key_changes_no_decision() {
     assert_total(&stream, MANY);
     assert_eq!(stream.call("GET", "/rollup").bearer("rk_wrong").send().problem(401), "unauthorized");
     let state = server.kill_9();
-    // Now home is the only one that does not know the key.
+    // Now only home lacks the key.
     let home = Object::all(&state).into_iter().find(Object::is_home).expect("there is one");
     home.run("UPDATE meta SET value = json_set(value, '$.read_key_hash', json_array(0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0)) WHERE key = 'stream'");
     let server = Server::start(state);
@@ -226,7 +226,7 @@ fn the_next_deletion_finishes_an_interrupted_one() {
     assert_empty(server, &stream);
 }
 
-/// A stream of one shard whose home was told of four when everything stopped.
+/// A stream of one shard whose home had learned of four when everything stopped.
 fn half_raised() -> (Server, Stream, Vec<String>) {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
@@ -255,7 +255,7 @@ fn the_next_change_finishes_an_interrupted_raise() {
     assert_eq!(layouts.iter().filter(|layout| layout.starts_with("4 1@")).count(), 1, "home knows it settled");
 }
 
-/// The keys that do not belong to home where there are two shards.
+/// The keys that belong to the second shard if there are two.
 fn keys_of_the_second_of_two() -> Vec<u32> {
     let server = Server::start(State::new());
     let stream = with_shards(&server, 2);
@@ -284,7 +284,7 @@ fn a_shards_configuration_survives_a_crash() {
     write_keyed(&stream, 0..MANY);
     let server = Server::start(server.kill_9());
     let stream = stream.moved_to(&server);
-    // Not those of home, which would tell this edge how many there are.
+    // Not the keys of home, which would tell this edge the number of shards.
     for key in keys_of_the_second_of_two() {
         write_keyed(&stream, key..key + 1);
     }

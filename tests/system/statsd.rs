@@ -1,4 +1,4 @@
-//! statsd lines over HTTP: what becomes of each, and that all holds for them that holds for points.
+//! statsd lines over HTTP: what becomes of each, and that every rule of points holds for them.
 
 use serde_json::{Value, json};
 

@@ -75,7 +75,7 @@ fn new_series_beyond_4000_overflow_and_the_sum_is_exact() {
     assert_eq!(stream.write_as_owner(points(0..100))["overflow"], json!(null));
     assert_eq!(stream.write(points(100..SERIES / 2))["overflow"], json!(null));
     assert_eq!(stream.write(points(SERIES / 2..SERIES))["overflow"], json!(1_900));
-    // Those of the owner's were there first.
+    // The owner's series were there first.
     assert_eq!(stream.write(points(0..100))["overflow"], json!(null));
     let seen = status(&stream);
     assert_eq!((&seen["overflow"], &seen["series"]), (&json!({"points": 1_900}), &json!(SERIES + 1)), "{seen}");
@@ -100,7 +100,7 @@ fn a_flood_of_new_series_counts_and_leaves_room_for_others() {
         let answer = stream.write(body);
         let told = answer["overflow"].as_u64().expect("a number");
         let wanted = if batch == 0 { 4_000 } else { 5_000 };
-        // A minute brings ten more.
+        // A minute admits ten more.
         assert!((wanted - 50..=wanted).contains(&told), "{answer}");
     }
     assert_eq!(stream.write(r#"{"n":1,"v":{"known":"1"}}"#)["overflow"], json!(null));

@@ -1,4 +1,4 @@
-//! During a deployment the edge and the objects are of two versions for some seconds: what one side does not understand of
+//! During a deployment the edge and the objects have two versions for some seconds. What one side does not know of
 //! the other is done later, and nothing is half done.
 
 use serde_json::json;
@@ -12,7 +12,7 @@ fn start() -> Server {
     Server::start_with(State::new(), &[&secrets[..], &[("HEARTBEAT_AROUND", "tests/doubles/versions.js")]].concat())
 }
 
-/// What the other side has that this one has not.
+/// What the other side has and this one lacks.
 fn meet(server: &Server, mode: &str) {
     call("POST", format!("{}/double/versions?mode={mode}", server.url)).send().expect(204);
 }
@@ -26,7 +26,7 @@ fn read(stream: &Stream, path: &str) -> Call {
     stream.call("GET", path).bearer(&stream.read_key)
 }
 
-/// What is read, in every form that there is.
+/// Reads in every form.
 fn reads(stream: &Stream) -> Vec<(&'static str, Call)> {
     let paths = [
         "/rollup?from=-1h",

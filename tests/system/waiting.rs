@@ -1,4 +1,4 @@
-//! Tests that mostly wait, as a bucket takes its time to close: what they wait for begins early, all at once, and they come
+//! Tests that mostly wait, as a bucket takes time to close: their scenes start early and together, and the tests come
 //! late in the order of tests, so that others run meanwhile.
 
 use std::collections::BTreeMap;
@@ -41,7 +41,7 @@ static PLAYING: LazyLock<Mutex<BTreeMap<&str, JoinHandle<()>>>> = LazyLock::new(
     Mutex::new(SCENES.iter().map(begin).collect())
 });
 
-/// Begins all scenes, unless they have begun.
+/// Starts all scenes, unless they have started.
 pub(crate) fn begin() {
     LazyLock::force(&PLAYING);
 }

@@ -9,7 +9,7 @@ use crate::stream::Stream;
 const MAX_STEPS: u64 = 11_000;
 const DEFAULT_STEPS: usize = 360;
 
-/// 2026-11-23 03:00:00 UTC is this far from 1970; only the text forms of times are tested with it.
+/// 2026-11-23 03:00:00 UTC in seconds since 1970; it is used only for times in the form of strings.
 const THREE_O_CLOCK: u64 = 1_795_402_800;
 
 fn steps(rollup: &Value) -> usize {

@@ -1,4 +1,4 @@
-//! Write keys: who has one may write, also where nobody else may, through every way of writing.
+//! Write keys: a key holder may write through every path, even if nobody else may.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::stream::{Stream, assert_close};
 const POINT: &str = r#"{"n":1}"#;
 const OURS: &str = "https://shop.example";
 
-/// A key's id and itself.
+/// The id of a key, and the key.
 pub(crate) fn new_key(stream: &Stream, name: &str) -> (String, String) {
     let made = stream.owned("POST", "/write-keys").body(json!({ "name": name }).to_string()).send().expect(201);
     let made = made.json();
@@ -33,9 +33,9 @@ fn keys(stream: &Stream) -> Value {
     stream.owned("GET", "/write-keys").send().expect(200).json()["write_keys"].clone()
 }
 
-/// A write of a point through each way in, with what its query string has.
+/// A write of one point through each path, with this query string.
 fn writes(stream: &Stream, query: &str) -> Vec<(&'static str, Call)> {
-    // The same bytes would count once.
+    // Different points, as the same bytes would count once.
     static NEXT_NS: AtomicU64 = AtomicU64::new(0);
     let time_ns = crate::clock::now_whole_s() * 1_000_000_000 + NEXT_NS.fetch_add(1, Relaxed);
     let point = json!({"asInt": "1", "timeUnixNano": time_ns.to_string()});
@@ -65,7 +65,7 @@ fn basic(token: &str) -> String {
     out
 }
 
-/// Writes through each way in, with a credential in each place.
+/// Writes through each path, with a credential in each place.
 fn with_credential(stream: &Stream, key: &str) -> Vec<(String, Answer)> {
     let mut answers = Vec::new();
     for header in [format!("Bearer {key}"), format!("bearer {key} "), format!("Token {key}"), basic(key)] {
@@ -76,7 +76,7 @@ fn with_credential(stream: &Stream, key: &str) -> Vec<(String, Answer)> {
     let query = format!("key={}", encoded(key));
     answers.extend(writes(stream, &query).into_iter().map(|(name, call)| (format!("{name}, {query}"), call.send())));
     for (name, call) in writes(stream, &query) {
-        // What a proxy or an agent adds means nothing here.
+        // A credential that a proxy or an agent adds means nothing here.
         answers.push((format!("{name} behind a proxy"), call.bearer("of-a-proxy").send()));
     }
     let query = format!("access_token={}", encoded(key));
@@ -85,7 +85,7 @@ fn with_credential(stream: &Stream, key: &str) -> Vec<(String, Answer)> {
     answers
 }
 
-/// Checks that an answer is a refusal in the form of its way in, which every page may read.
+/// Checks that an answer is a refusal in the form of its path, readable by every page.
 #[track_caller]
 fn assert_refused(name: &str, answer: &Answer, status: u16, said: &str) {
     assert_eq!(answer.status, status, "{name}: {}", String::from_utf8_lossy(&answer.body));
@@ -287,7 +287,7 @@ fn the_hour_of_a_keys_last_use_survives_a_crash() {
     };
     let (first, never) = used(&stream);
     assert!((before..=hour()).contains(&first) && never.is_null(), "{first}");
-    // The alarm that comes at once after a change keeps it; then each object waits for something that is far away.
+    // The alarm that follows a change stores it; then each object waits for something much later.
     stream.owned("PATCH", "").body("{}").send().expect(200);
     let deadline = Instant::now() + Duration::from_mins(1);
     while alarm_in_ns(&server).is_none_or(|next_ns| next_ns < 3_600_000_000_000) {
@@ -298,7 +298,7 @@ fn the_hour_of_a_keys_last_use_survives_a_crash() {
     assert!(again == first && never.is_null());
 }
 
-/// Writes with a key until each of some shards has surely been asked.
+/// Writes with a key until each of several shards has almost certainly been asked.
 fn statuses(stream: &Stream, key: &str, count: usize) -> Vec<u16> {
     (0..count).map(|_| stream.call("POST", "/points").bearer(key).body(POINT).send().status).collect()
 }
@@ -323,7 +323,7 @@ fn a_stale_shard_learns_of_new_and_revoked_write_keys() {
     let (_, kept) = new_key(&stream, "kept");
     assert!(statuses(&stream, &kept, 30).iter().all(|status| *status == 202));
     let mut state = server.kill_9();
-    // As if a shard had never been told of the key: home does not know it then, and the other asks home.
+    // The state of a shard that missed the key: home lacks it here, and the other shard asks home.
     let mut others = Vec::new();
     for index in 0..2 {
         let object = Object::all(&state).swap_remove(index);
@@ -337,13 +337,13 @@ fn a_stale_shard_learns_of_new_and_revoked_write_keys() {
     }
     assert!(others[0] != others[1], "one of two is home: {others:?}");
     let home = usize::from(others[0]);
-    // Home has ended the key and was killed before it could tell the other shard.
+    // The state after home revoked the key and was killed before it could inform the other shard.
     Object::all(&state).swap_remove(home).run(
         "UPDATE meta SET value = json_set(value, '$.writing.keys', json('[]'), '$.version', 9, '$.untold', json('{\"shards\":true,\"directory\":false}')) WHERE key = 'stream'",
     );
     let server = Server::start(state);
     let stream = stream.moved_to(&server);
-    // The first event of home tells the others, without the owner.
+    // The first event at home informs the others, without the owner.
     stream.owned("GET", "").send().expect(200);
     let deadline = Instant::now() + Duration::from_secs(30);
     while statuses(&stream, &kept, 30).contains(&202) {

@@ -1,4 +1,4 @@
-//! Who writes most, as the owner is shown it, and what can be done about it.
+//! The top writers, as the owner sees them, and what the owner can do about them.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn writers(stream: &Stream, query: &str) -> Value {
     stream.owned("GET", &format!("/writers{query}")).send().expect(200).json()
 }
 
-/// Writes so many points, each of a series of its own.
+/// Writes `points` points, each to a series of its own.
 fn write(stream: &Stream, address: &str, token: &str, points: usize) -> Answer {
     let body: Vec<Value> = (0..points).map(|at| json!({"n": 1, "v": {"a": format!("{address}{at}")}})).collect();
     let call = stream.call("POST", "/points").header("X-Forwarded-For", address).bearer(token);

@@ -39,7 +39,7 @@ fn assert_accepted(answer: Answer, points: usize) {
     assert_eq!(answer.expect(202).json(), json!({"accepted": points, "rejected": 0, "errors": []}));
 }
 
-/// Points that the stream has, as its status tells.
+/// The number of points of the stream, according to its status.
 fn accepted_in_all(stream: &Stream) -> Value {
     stream.read("/status").expect(200).json()["accepted"].clone()
 }

@@ -1,4 +1,4 @@
-//! What owners may ask for, and what they see.
+//! What owners can configure, and what they see.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fn patch(stream: &Stream, body: &Value) -> crate::http::Answer {
     stream.owned("PATCH", "").body(body.to_string()).send()
 }
 
-/// That a configuration is refused with this in its detail.
+/// Checks that a configuration is refused with this detail.
 #[track_caller]
 fn assert_refused(stream: &Stream, body: &Value, detail: &str) {
     let answer = patch(stream, body);

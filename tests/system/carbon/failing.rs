@@ -6,7 +6,7 @@ use super::double::{Carbon, Manner, config};
 use super::{SOON, is_done, last_error, pushing, shared, until};
 use crate::stream::Stream;
 
-/// Writes one point to a stream whose carbon fails so at first; what is told of the failure.
+/// Writes one point to a stream whose carbon first fails in this way; returns what is reported about the failure.
 fn told_of(manner: Manner) -> String {
     let carbon = Carbon::start(&[manner]);
     let stream = pushing(shared(), &carbon.config());

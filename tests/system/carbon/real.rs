@@ -16,13 +16,13 @@ use crate::programs;
 use crate::server::State;
 use crate::stream::{Stream, assert_close};
 
-/// How long is written, and when the carbon is away.
+/// How long the test writes, and when the carbon is down.
 const WRITES: Duration = Duration::from_mins(2);
 const STOPS_AFTER: Duration = Duration::from_secs(40);
 const STARTS_AFTER: Duration = Duration::from_secs(70);
 const EVERY: Duration = Duration::from_millis(500);
 
-/// What the whisper files of names have from a time on: for each, by time.
+/// The contents of the whisper files of these names from a time on: for each, by time.
 const READER: &str = "
 import json, os, sys, whisper
 from carbon.util import TaggedSeries
@@ -45,7 +45,7 @@ struct RealCarbon {
 }
 
 impl RealCarbon {
-    /// `None` where it can't be had, with the reason on standard error.
+    /// `None` if carbon is not available, with the reason on standard error.
     fn new() -> Option<Self> {
         programs::python("graphite")?;
         let mut tried = python();
@@ -73,7 +73,7 @@ impl RealCarbon {
         let mut command = python();
         command.arg(root().join(".tools/graphite/bin/carbon-cache.py"));
         command.arg(format!("--config={}", self.folder.path().join("carbon.conf").display()));
-        // In the foreground, so that it is our child that is stopped.
+        // In the foreground, so that the process to stop is our child.
         command.args(["--debug", "start"]).stdout(Stdio::null()).stderr(Stdio::null());
         self.child = Some(command.spawn().expect("it was installed"));
         let deadline = Instant::now() + SOON;
@@ -191,7 +191,7 @@ fn number_of(value: &Value) -> f64 {
     value.as_f64().expect("a number")
 }
 
-/// What the rollup says, as carbon is to have it: by name and time; and the names.
+/// The rollup in the form that carbon should have: by name and time; and the names.
 fn wanted(stream: &Stream, begun_s: i64) -> (Value, Vec<String>) {
     let rollup = stream.rollup(&format!("from={}&step=10&by=*&agg=sum,count", begun_s / 10 * 10));
     let mut wanted = json!({});

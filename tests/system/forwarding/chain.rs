@@ -50,7 +50,7 @@ fn points_written_to_one_server_are_read_from_the_next() {
 #[test]
 fn a_server_makes_a_channel_with_the_upstreams_owner_token() {
     let second = crate::server::Server::shared();
-    // The owner's token of the second is the upstream's token of the first.
+    // The second's owner token is the first's upstream token.
     let forward = json!({ "dialect": "app.net", "api_root": format!("{}/stream/0", second.url),
         "token": OWNER_TOKEN, "policy": { "writes_per_minute": 6_000 } });
     let near = forwarding(&forward);

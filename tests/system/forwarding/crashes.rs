@@ -1,4 +1,4 @@
-//! A kill -9 at any moment loses nothing, and what comes again is the same batch under the same id.
+//! A kill -9 at any moment loses nothing, and a repeat is the same batch under the same id.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -61,7 +61,7 @@ fn kill_9_repeats_only_whole_batches_and_loses_nothing() {
     let mut server = start(State::new());
     let mut stream = forwarding_on(&server, &peer.forward());
     let mut writer = Writer::default();
-    // The channel is there, so that there will be no other.
+    // The channel exists already, so no other is made.
     assert!(writer.send_next(&stream, &agent()));
     until(&peer, &stream, SOON, is_done);
     for _ in 0..ROUNDS {

@@ -1,4 +1,4 @@
-//! An upstream that does not answer holds up nobody who writes or reads.
+//! An upstream that does not answer delays no writer and no reader.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ fn writes_and_reads_are_answered_while_the_upstream_hangs() {
         written.push(point);
         slowest = slowest.max(sent.elapsed());
         if peer.hanging() == 0 {
-            // A machine so slow that the client gave up in between shows nothing more.
+            // On a very slow machine the client gives up in between, which proves nothing.
             break;
         }
     }

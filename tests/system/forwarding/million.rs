@@ -1,4 +1,4 @@
-//! A burst that would take hours point by point is coarsened, and no sum is wrong.
+//! A burst that would take hours point by point is coarsened, and its sums stay exact.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -54,7 +54,7 @@ fn a_million_points_arrive_within_the_limit_with_exact_sums() {
                 let agent = agent();
                 for batch in (writer..POINTS / BATCH).step_by(WRITERS) {
                     let (body, deadline) = (body(batch), Instant::now() + MINUTE);
-                    // A queue that is full says so.
+                    // A full queue refuses writes.
                     let key = format!("batch-{batch}");
                     let send = || stream.owned("POST", "/points").header("Idempotency-Key", &*key).body(&*body);
                     while send().send_over(&agent).expect("an answer").status != 202 {

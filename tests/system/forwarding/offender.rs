@@ -1,4 +1,4 @@
-//! A point that the upstream does not take is set aside, and all others arrive.
+//! A point that the upstream refuses is set aside, and all others arrive.
 
 use serde_json::{Value, json};
 
@@ -49,7 +49,7 @@ fn a_split_message_arrives_once_though_answers_are_lost() {
     let good = points(60, 60);
     let mut written = good.clone();
     written.insert(20, offender(9));
-    // The whole is refused; the answer to the first part is lost.
+    // The whole message is refused; the answer to its first part is lost.
     peer.next([None, None, Some(Fault::CutAfter)]);
     write(&stream, &written);
     let status = until(&peer, &stream, SOON, is_done);

@@ -1,4 +1,4 @@
-//! What only the owner can mend pauses forwarding, until the owner changes it or has it tried; nothing is lost meanwhile.
+//! Faults that only the owner can fix pause forwarding until the owner changes it or asks for a retry; nothing is lost.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::{
 };
 use crate::peer::{Fault, Group, Peer, Plan};
 
-/// Nothing comes to it while points are written, which has taken so many writes before.
+/// Checks that nothing reaches the upstream while points are written.
 #[track_caller]
 fn assert_rests(peer: &Peer, stream: &crate::stream::Stream, more: &[Value]) {
     let requests = peer.requests().len();

@@ -1,4 +1,4 @@
-//! pnut's dialect: text is required, annotations are a map of lists, and too much costs ten minutes.
+//! pnut's dialect: text is required, annotations are a map of lists, and exceeding the limit costs ten minutes.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Where a stream may forward to: what the deployer lists, over TLS, and nothing that could be the inside of a network.
+//! Where a stream may forward to: roots that the deployer lists, over TLS, and nothing inside a private network.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn to(root: &str) -> Value {
     json!({ "dialect": "app.net", "api_root": root, "token": TOKENS_BEGIN })
 }
 
-/// What the refusal says.
+/// The detail of the refusal.
 #[track_caller]
 fn refused(server: &Server, forward: &Value) -> String {
     let answer = create(server, forward);

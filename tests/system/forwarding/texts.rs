@@ -1,4 +1,4 @@
-//! Upstreams that are not quite app.net: they want a text, or no machine-only messages, whatever status they say it with.
+//! Upstreams that deviate from app.net: they demand a text, or refuse machine-only messages, with any status.
 
 use serde_json::Value;
 
@@ -12,7 +12,7 @@ fn objecting(objections: &'static [Objection]) -> Peer {
     Peer::start(Plan { limit: 6_000, objections, ..Plan::default() })
 }
 
-/// The bodies of the messages that were posted, also of those that were refused.
+/// The bodies of all posted messages, including refused ones.
 fn posted(peer: &Peer) -> Vec<Value> {
     let is_message = |what: &str| what.starts_with("POST") && what.ends_with("/messages");
     peer.captured().iter().filter(|exchange| is_message(&exchange.what())).map(Exchange::body).collect()

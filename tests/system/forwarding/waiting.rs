@@ -1,4 +1,4 @@
-//! When it is tried again: when the upstream says, or ever later, or when the owner wants it now.
+//! When forwarding is retried: when the upstream says, after growing waits, or immediately if the owner asks for it.
 
 use serde_json::Value;
 
@@ -6,10 +6,10 @@ use super::{SOON, forwarding, is_done, is_in, last_error, points, retry, until, 
 use crate::clock::now_s;
 use crate::peer::{Fault, Peer, Plan};
 
-/// How much later than it should a busy machine may try.
+/// How late a retry may be on a busy machine.
 const LATE_S: f64 = 10.0;
 
-/// For how long it waits now, as status says.
+/// How long it waits now, according to status.
 fn wait_s(status: &Value) -> f64 {
     status["next_try"].as_f64().expect("Unix seconds") - now_s()
 }
@@ -72,7 +72,7 @@ fn the_wait_grows_with_failures_and_a_success_resets_it() {
     until(&peer, &stream, SOON, |status| is_done(status) && peer.writes() >= 8);
     let times = peer.arrivals_s();
     let waits: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // Behind the channel: half fixed, half random, doubling from 1 s.
+    // The waits after the channel is made: half fixed, half random, doubling from 1 s.
     for (wait, most) in waits[1..5].iter().zip([1.0, 2.0, 4.0, 8.0]) {
         assert!((most / 2.0 - 0.1..most + LATE_S).contains(wait), "{waits:?}");
     }

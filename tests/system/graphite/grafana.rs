@@ -1,4 +1,4 @@
-//! What Grafana's Graphite data source sends, body for body, and the fields of the answers that it reads. Recorded from its
+//! What Grafana's Graphite data source sends, byte for byte, and the fields of answers that it reads. Recorded from its
 //! sources: `public/app/plugins/datasource/graphite/datasource.ts` and `pkg/tsdb/graphite/{query,healthcheck,resource_handler}.go`.
 
 use serde_json::Value;
@@ -54,7 +54,7 @@ fn save_and_test_of_the_frontend_and_of_the_backend() {
         let series = checked(&post(&stream, "render", &body).expect(200).json());
         assert_eq!((series.len(), series[0].0.as_str()), (1, name));
         assert!(series[0].1.iter().all(|(value, _)| *value == Some(100.0)), "{series:?}");
-        // A wrong key is told at once, though lines need no data.
+        // A wrong key is refused immediately, although lines need no data.
         let wrong = stream.call("POST", "/graphite/render").bearer("rk_wrong").body(body);
         assert_eq!(
             wrong.header("Content-Type", "application/x-www-form-urlencoded").send().problem(401),
@@ -81,7 +81,7 @@ fn a_panel_of_two_queries_keeps_their_names_and_tags() {
     assert_eq!(names[..3], ["visits.sum;country=DE A", "visits.sum;country=FR A", "visits.sum;country=US A"]);
     assert_eq!(names[3..], ["DE.visits.sum B", "FR.visits.sum B", "US.visits.sum B"]);
     assert_eq!(answer[0]["tags"]["country"], "DE");
-    // The last token is the query's, and what is before it the series'.
+    // The last token belongs to the query, and what precedes it to the series.
     assert!(names.iter().all(|name| name.rsplit_once(' ').is_some()));
     let times: Vec<i64> = series[0].1.iter().map(|(_, at_s)| *at_s).collect();
     assert_eq!((times.first(), times.last(), times.len()), (Some(&(end_s - 290)), Some(&(end_s - 10)), 29));
@@ -161,7 +161,7 @@ fn explore_and_builder_pick_tags_and_values() {
     assert_eq!(values(&[("expr", "status=500"), ("tag", "country")]), serde_json::json!(["FR", "US"]));
     assert_eq!(values(&[("tag", "name"), ("valuePrefix", "visits.c")]), serde_json::json!(["visits.count"]));
     assert_eq!(get(&stream, "tags/autoComplete/values", &range).problem(400), "invalid-request");
-    // The menu of functions, as text that JavaScript parses.
+    // The menu of functions, as a string that JavaScript parses.
     let functions = get(&stream, "functions", &[]).expect(200).json();
     for name in ["aliasSub", "seriesByTag", "groupByTags", "scaleToSeconds", "constantLine", "movingAverage"] {
         let function = &functions[name];

@@ -1,4 +1,4 @@
-//! What asks for too much, or is wrong, gets a 400 that says what.
+//! Requests that are too expensive or wrong get a 400 that says what is wrong.
 
 use serde_json::json;
 
@@ -61,7 +61,7 @@ fn sums_by_tags_cost_tags_and_not_series() {
     let point = |id: u32| format!(r#"{{"n":100,"p":1000,"v":{{"country":"c{}","id":"{id}"}}}}"#, id % 3);
     stream.write_as_owner((0..3_000).map(point).collect::<Vec<_>>().join("\n"));
     let ask = |target: &str| get(&stream, "render", &[("target", target), ("from", "-20min"), ("until", "+10s")]);
-    // 3,000 series in 100 steps are more cells than are read at once.
+    // 3,000 series in 100 steps are more cells than one read allows.
     let all = ask("averageSeries(seriesByTag('name=visits.sum'))");
     assert_eq!(all.problem(400), "invalid-request");
     assert!(all.json()["detail"].as_str().is_some_and(|detail| detail.contains("200000")), "{}", all.text());

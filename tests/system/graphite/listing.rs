@@ -1,4 +1,4 @@
-//! Tags of a stream for other clients than Grafana, and labels that Graphite can't hold.
+//! The tags of a stream for clients other than Grafana, and labels that are not valid in Graphite.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! A stream that counts 6 in each 10 s for a week: whatever makes steps coarse, functions see one width of them.
+//! A stream that counts 6 in each 10 s for a week: functions see steps of one width, whatever makes steps coarse.
 
 use serde_json::{Value, json};
 
@@ -9,18 +9,18 @@ use crate::stream::Stream;
 
 const DAY_S: i64 = 86_400;
 
-/// The stream, and where its week ends: at a whole hour.
+/// The stream, and the end of its week: a whole hour.
 fn steady() -> (Stream, i64) {
     let stream = Stream::create(Server::shared(), json!({"name": "visits", "lateness": "7d"}));
     let end_s = i64::try_from(now_whole_s()).expect("this century") / 3600 * 3600;
-    // Whoever divides a day evenly has 6 in each 10 s.
+    // A day that is divided evenly has 6 in each 10 s.
     let day = |ago: i64| json!({"n": 6 * DAY_S / 10, "p": DAY_S, "t": end_s - ago * DAY_S, "v": {"country": "US"}});
     let days: Vec<String> = (0..7).map(|ago| day(ago).to_string()).collect();
     assert_eq!(stream.write(days.join("\n"))["rejected"], 0);
     (stream, end_s)
 }
 
-/// The values of a target's only series over the last hour of the week, without the one of its beginning.
+/// The values of a target's only series over the last hour of the week, without the first one.
 fn values(stream: &Stream, end_s: i64, target: &str, max_points: &str) -> Vec<Option<f64>> {
     let (from, until) = ((end_s - 3600).to_string(), (end_s - 1).to_string());
     let mut pairs = vec![("target", target), ("from", &from), ("until", &until)];

@@ -73,7 +73,7 @@ impl Events {
         panic!("the events ended: {event:?}");
     }
 
-    /// Takes the next message; its event's name.
+    /// Takes the next message, and returns the name of its event.
     pub(super) fn take(&mut self, view: &mut View) -> String {
         let event = self.next();
         let field = |name: &str| event.iter().find_map(|line| line.strip_prefix(name)).expect("a field").to_owned();
@@ -101,7 +101,7 @@ fn events_are_a_snapshot_and_deltas_and_can_be_resumed() {
     drop(events);
     stream.write(r#"{"n":9,"v":{"a":"y"}}"#);
     let last = format!("Last-Event-ID: {}\r\n", view.cursor);
-    // The URL may have an older one.
+    // The URL may contain an older cursor.
     let mut events = Events::of(&stream, "by=a&agg=max&after=12345", &last);
     events.next();
     assert_eq!(events.take(&mut view), "delta");
@@ -116,7 +116,7 @@ fn events_end_when_the_key_is_replaced() {
     events.next();
     events.take(&mut view);
     stream.owned("POST", "/read-key").send().expect(200);
-    // A read error or the end, whichever the connection has.
+    // A read error or the end of the connection, whichever comes.
     assert_eq!(events.lines.by_ref().map_while(Result::ok).filter(|line| line.starts_with("data")).count(), 0);
 }
 

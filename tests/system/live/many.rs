@@ -1,4 +1,4 @@
-//! Many readers while many write: each one's own sum is the rollup's.
+//! Many readers while many write: each reader's own sum is that of the rollup.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
@@ -12,7 +12,7 @@ use crate::stream::Stream;
 const READERS: usize = 500;
 const WRITERS: u32 = 10;
 const WRITES_PER_WRITER: u32 = 100;
-/// 100 writes a second of all writers together.
+/// 100 writes per second over all writers.
 const PACE: Duration = Duration::from_millis(100);
 const QUERIES: [&str; 3] = ["by=who&agg=count", "", "by=who&agg=max"];
 
@@ -56,7 +56,7 @@ fn five_hundred_readers_match_the_rollup_under_load() {
             let query = QUERIES[at % QUERIES.len()];
             assert!((view.count() - total).abs() < 0.5, "{} is not {total}", view.count());
             assert_eq!(view.snapshots, 1);
-            // A rollup of each would take longer than all the rest.
+            // Reading a rollup for each would take longer than everything else.
             if at < 2 * QUERIES.len() || at > READERS - QUERIES.len() {
                 let wants_max = if query.ends_with("max") { ",max" } else { "" };
                 let by = if query.is_empty() { "" } else { "by=who" };

@@ -1,4 +1,4 @@
-//! Polling `deltas`: a snapshot, then what came behind the cursor.
+//! Polling `deltas`: a snapshot, then everything after the cursor.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::stream::Stream;
 
 const GROUPED: &str = "by=country&agg=sum,count,max,p50";
 
-/// Asks for what is behind the cursor, or for a snapshot.
+/// Asks for what follows the cursor, or for a snapshot.
 fn poll(stream: &Stream, view: &mut View, query: &str) -> Value {
     let after = if view.cursor.is_empty() { String::new() } else { format!("&after={}", view.cursor) };
     let answer = stream.read(&format!("/deltas?{query}{after}")).expect(200);
@@ -36,7 +36,7 @@ fn deltas_after_the_cursor_add_up_to_the_rollup() {
     view.assert_rollup(&stream, GROUPED);
     let nothing = poll(&stream, &mut view, GROUPED);
     assert_eq!((&nothing["times"], &nothing["series"]), (&json!([]), &json!([])));
-    // A cursor is of the stream, not of the query.
+    // A cursor belongs to the stream, not to the query.
     let mut other = View::default();
     other.cursor.clone_from(&view.cursor);
     stream.write(r#"{"n":5,"v":{"country":"FR"}}"#);

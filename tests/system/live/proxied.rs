@@ -1,4 +1,4 @@
-//! Events through a proxy that gathers answers unless it is told not to, and what tells it.
+//! Events through a proxy that buffers answers unless a header forbids it, and that header.
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -19,7 +19,7 @@ struct Nginx {
 }
 
 impl Nginx {
-    /// `None`, and said so, where it can't be had.
+    /// `None`, with a message, if it is not available.
     fn before(server: &Server, more: &str) -> Option<Self> {
         let program = debian::program("nginx", "usr/sbin/nginx", "-v")?;
         let folder = State::new();

@@ -1,4 +1,4 @@
-//! Readers who are there while points are removed.
+//! Live readers who are connected while points are removed.
 
 use serde_json::json;
 

@@ -50,7 +50,7 @@ fn readers_of_four_shards_see_one_stream() {
     poll();
     reader.until_count(120);
     reader.view.assert_rollup(&stream, QUERY);
-    // One shard loses its memory: what came before is only in its log.
+    // One shard loses its memory: earlier points are only in its log.
     server.evict(&format!("{}/2", stream.id));
     write(&stream, 120..180);
     poll();
@@ -70,11 +70,11 @@ fn home_wakes_for_its_readers_without_writes() {
         }
     };
     let is_watched = |next_ns: Option<i64>| next_ns.is_some_and(|next_ns| WATCH.contains(&next_ns));
-    // What is left to do for the new shards is done.
+    // The pending work for the new shards is done.
     until(&|next_ns| next_ns.is_none_or(|next_ns| next_ns > WATCH.end));
     let reader = Reader::of(&stream, "agg=count");
     until(&is_watched);
-    // The alarm comes at once, and sets the next one.
+    // The change makes the alarm due, and it sets the next one.
     stream.owned("PATCH", "").body("{}").send().expect(200);
     until(&is_watched);
     drop(reader);
@@ -104,7 +104,7 @@ fn live_questions_are_limited_but_their_readers_are_not() {
     assert_eq!(open(&stream, &query(64), Some(&stream.read_key)).err(), Some(503));
     readers.push(Reader::of(&stream, &query(7)));
     drop(readers.remove(0));
-    // It is gone when the object has heard of it.
+    // It is gone when the object has noticed.
     let start = std::time::Instant::now();
     while open(&stream, &query(64), Some(&stream.read_key)).is_err() {
         assert!(start.elapsed() < super::socket::DEADLINE);
@@ -125,7 +125,7 @@ fn strangers_leave_places_for_others_and_key_holders() {
         strangers.len() - before
     };
     assert_eq!(["192.0.2.1", "192.0.2.2", "192.0.2.1", "2001:db8::1", "2001:db8::2"].map(&mut fill), [36, 9, 0, 3, 0]);
-    // What passes for a key is none.
+    // A string that merely looks like a key is not one.
     assert_eq!(from("192.0.2.3", 48, Some("wrong")).err(), Some(503));
     let _shares_a_query = from("192.0.2.3", 7, None).unwrap_or_else(|status| panic!("{status}"));
     for (at, token) in [(100, OWNER_TOKEN), (101, &stream.read_key)] {

@@ -1,4 +1,4 @@
-//! Live readers over `WebSocket`s, each a real client.
+//! Live readers over `WebSocket`s, each with a real client.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -24,21 +24,21 @@ pub(super) struct Reader {
     got: usize,
 }
 
-/// What came.
+/// What arrived.
 #[derive(Debug)]
 pub(super) enum Event {
     Told(Value),
     Text(String),
-    /// With this code, or without one.
+    /// Closed, with this code or without one.
     Closed(Option<u16>),
 }
 
-/// Opens a socket; or the status that the upgrade fails with.
+/// Opens a socket, or returns the status that the upgrade fails with.
 pub(super) fn open(stream: &Stream, query: &str, token: Option<&str>) -> Result<Reader, u16> {
     open_from(stream, query, token, None)
 }
 
-/// The same through a proxy that says this address.
+/// The same through a proxy that names this address.
 pub(super) fn open_from(
     stream: &Stream,
     query: &str,
@@ -68,7 +68,7 @@ impl Reader {
         open(stream, query, Some(&stream.read_key)).unwrap_or_else(|status| panic!("{status} for {query}"))
     }
 
-    /// What comes next.
+    /// The next arrival.
     pub(super) fn next(&mut self) -> Event {
         loop {
             match self.socket.read() {
@@ -103,7 +103,7 @@ impl Reader {
         }
     }
 
-    /// Reads until it knows of so many points.
+    /// Reads until it has seen this many points.
     #[track_caller]
     pub(super) fn until_count(&mut self, count: u32) {
         let start = Instant::now();
@@ -114,7 +114,7 @@ impl Reader {
         assert!((self.view.count() - f64::from(count)).abs() < 0.5, "{} is more than {count}", self.view.count());
     }
 
-    /// Reads until it is closed; with which code.
+    /// Reads until it is closed, and returns the code.
     pub(super) fn until_closed(&mut self) -> Option<u16> {
         loop {
             if let Event::Closed(code) = self.next() {
@@ -207,7 +207,7 @@ fn readers_who_lose_access_are_closed_and_others_stay() {
     let mut owner = open(&stream, "", Some(OWNER_TOKEN)).unwrap_or_else(|status| panic!("{status}"));
     stream.owned("POST", "/read-key").send().expect(200);
     stream.write(r#"{"n":1}"#);
-    // A public stream needs no key, so none is missing.
+    // A public stream needs no key, so the lack of one is no error.
     for reader in [&mut with_key, &mut anyone, &mut owner] {
         reader.until_count(1);
     }
@@ -235,7 +235,7 @@ fn a_hibernating_object_updates_its_readers_on_waking() {
     stream.write(r#"{"n":1}"#);
     let mut readers = [Reader::of(&stream, "agg=max"), Reader::of(&stream, "agg=max")];
     for round in 2..6 {
-        // At whatever moment: while it tells, or when it is quiet.
+        // At any moment: while it sends, or while it is quiet.
         server.evict(&stream.object());
         stream.write(r#"{"n":2}"#);
         for reader in &mut readers {
@@ -266,7 +266,7 @@ fn a_reader_resumes_after_its_cursor_despite_kill_9() {
             stream.write(point(["DE", "US"][at % 2], 0.5, now_whole_s()).to_string());
         }
         if round < 3 {
-            // In mid-view: it may have been told of some of them.
+            // In the middle of a view: it may have seen some of them.
             if round > 0 {
                 reader.told();
             }

@@ -1,4 +1,4 @@
-//! The double behaves as app.net and pnut are documented, and fails as it was asked to.
+//! The double behaves as app.net and pnut are documented, and fails as requested.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -42,7 +42,7 @@ fn create(peer: &Peer) -> String {
     id.as_str().expect("ids are texts").to_owned()
 }
 
-/// A double with a channel; the path of its messages.
+/// A double with a channel, and the path of its messages.
 fn with_channel(plan: Plan) -> (Peer, String) {
     let peer = Peer::start(plan);
     let path = format!("channels/{}/messages", create(&peer));

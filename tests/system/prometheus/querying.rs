@@ -1,4 +1,4 @@
-//! Queries say what rollups say; what is wrong or too much is told as Prometheus tells it.
+//! Queries agree with rollups; errors and refusals have the form of Prometheus.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::clock::now_whole_s;
 use crate::server::Server;
 use crate::stream::Stream;
 
-/// Points of an hour, one every 7 s in two countries, that end with a whole minute; and when that is.
+/// An hour of points, one every 7 s in two countries, up to a whole minute; returns that minute too.
 fn hour(shards: u16) -> (Stream, u64) {
     let stream = Stream::create(Server::shared(), json!({"name": "test", "shards": shards}));
     let end_s = now_whole_s() / 60 * 60 - 60;
@@ -180,7 +180,7 @@ fn too_many_values_are_refused_but_sums_of_many_series_work() {
         refused["error"].as_str().is_some_and(|text| text.contains("1000000") || text.contains("200000")),
         "{refused}"
     );
-    // Each read of 3,000 series over 20 minutes has 60,000 cells.
+    // Each read of 3,000 series over 20 minutes touches 60,000 cells.
     let read = |id: u32| format!("max(rate(heartbeat_n_total{{id!=\"{id}\"}}[1m]))");
     assert_eq!(ask(&read(0), "60").expect(200).json()["status"], "success");
     let many: Vec<String> = (0..8).map(read).collect();

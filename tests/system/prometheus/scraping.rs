@@ -14,10 +14,10 @@ use crate::stream::Stream;
 pub(super) const OPEN_METRICS: &str =
     "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 
-/// All that promtool may say: it takes the denominator for days.
+/// The only warning promtool may give: it takes the denominator for days.
 const LINT: &str = "heartbeat_d_total metric names should not contain abbreviated units\nfailed";
 
-/// Each sample's value by its name and labels.
+/// The value of each sample, by its name and labels.
 pub(super) fn samples(text: &str) -> BTreeMap<String, f64> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let sample = |line: &str| {
@@ -58,7 +58,7 @@ fn promtool_accepts_the_totals_of_each_label_set() {
     assert_eq!(samples(open.text()), seen);
     assert!(open.text().ends_with("\n# EOF\n"));
     for exposition in [empty.text(), text.text(), open.text()] {
-        // It reads OpenMetrics as text, where a counter's family has its whole name.
+        // promtool reads OpenMetrics as text format, where a counter's family has the full name.
         let as_text = exposition.replace("# EOF\n", "");
         let as_text = ["n", "d", "points"].iter().fold(as_text, |text, name| {
             ["HELP", "TYPE"].iter().fold(text, |text, kind| {
@@ -116,7 +116,7 @@ fn totals_survive_sealing_eviction_kill_9_and_more_shards() {
     write(&stream, "k1", 5);
     let a1 = |stream: &Stream| scraped(stream, "?by=a")[r#"heartbeat_n_total{a="1"}"#];
     assert_eq!(a1(&stream), 5.0);
-    // A change of `distinct` seals.
+    // A change of `distinct` seals the stream.
     stream.owned("PATCH", "").body(r#"{"distinct":["visitor"]}"#).send().expect(200);
     assert_eq!(a1(&stream), 5.0);
     server.evict(&stream.object());
@@ -141,7 +141,7 @@ fn totals_survive_sealing_eviction_kill_9_and_more_shards() {
 #[test]
 fn excess_series_are_folded_and_no_total_falls() {
     let stream = Stream::new();
-    // Each at another time, as a bucket has at most 10,000 series.
+    // Each batch has another time, as a bucket has at most 10,000 series.
     let write = |from: u32, to: u32| {
         let t = now_whole_s() - u64::from(from) / 100;
         let point = |id: u32| format!(r#"{{"n":2,"t":{t},"v":{{"id":"{id}"}}}}"#);

@@ -1,4 +1,4 @@
-//! Whatever strangers write, strict parsers read the whole scrape.
+//! Strict parsers read the whole scrape, whatever strangers write.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::tools::{Sample, lint, parsed};
 use crate::server::Server;
 use crate::stream::Stream;
 
-/// The samples of both formats, which are the same but for the types; empty where no parser can be had.
+/// The samples, which are the same in both formats except for types; empty if no parser is available.
 #[track_caller]
 fn scraped(stream: &Stream, parameters: &str) -> Vec<Sample> {
     let call = || stream.call("GET", &format!("/metrics{parameters}")).bearer(&stream.read_key);
@@ -62,7 +62,7 @@ fn a_negative_n_does_not_break_the_scrape() {
 
 #[test]
 fn infinite_sums_do_not_break_the_scrape() {
-    // Nobody can write such sums: what would make them is rejected, and at the bounds there are 1e116 to go.
+    // Nobody can write such sums: points that would cause them are rejected, and at the limits 1e116 are needed.
     let stream = Stream::create(Server::shared(), json!({"name": "test", "shards": 4}));
     for (key, n) in (0..16).map(|key| (key, if key < 8 { "1e100" } else { "-1e100" })) {
         let body = format!(
