@@ -98,7 +98,7 @@ fn the_clock_is_read_in_one_place() {
 #[test]
 fn every_module_has_a_doc_comment_and_a_limited_length() {
     for (path, text) in ["src", "tests", "benches"].into_iter().flat_map(rust_files) {
-        assert!(text.starts_with("//! "), "{path} must open with what it is");
+        assert!(text.starts_with("//! "), "{path} must open with a doc comment");
         let lines = text.lines().count();
         assert!(lines <= MAX_FILE_LINES, "{path} has {lines} lines, more than {MAX_FILE_LINES}");
     }
@@ -167,8 +167,8 @@ fn writer_examples_of_the_readme_are_in_tested_manuals() {
 #[test]
 fn the_memory_shares_match_the_document() {
     let (design, memory) = (read(&root().join("DESIGN.md")), read(&root().join("src/memory.rs")));
-    let (_, section) = design.split_once("## What bounds memory?").expect("DESIGN.md says it");
-    let told: Vec<(&str, &str)> = section
+    let (_, section) = design.split_once("## What bounds memory?").expect("DESIGN.md has the section");
+    let documented: Vec<(&str, &str)> = section
         .lines()
         .filter(|line| line.starts_with("| ") && !line.starts_with("| share"))
         .map_while(|line| {
@@ -178,9 +178,9 @@ fn the_memory_shares_match_the_document() {
         .take_while(|(_, mib)| mib.parse::<u32>().is_ok())
         .collect();
     let shares = memory.lines().filter_map(|line| line.trim().strip_prefix("Self::")?.split_once(" => "));
-    let kept: Vec<(String, &str)> =
+    let in_code: Vec<(String, &str)> =
         shares.filter_map(|(name, value)| Some((name.to_lowercase(), value.strip_suffix(" * MIB,")?))).collect();
-    let told: Vec<(String, &str)> = told.into_iter().map(|(name, mib)| (name.to_owned(), mib)).collect();
-    assert_eq!(told, kept, "the table in DESIGN.md, and src/memory.rs");
-    assert_eq!(told.len(), 5);
+    let documented: Vec<(String, &str)> = documented.into_iter().map(|(name, mib)| (name.to_owned(), mib)).collect();
+    assert_eq!(documented, in_code, "the table in DESIGN.md, and src/memory.rs");
+    assert_eq!(documented.len(), 5);
 }

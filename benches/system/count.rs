@@ -65,7 +65,7 @@ pub(crate) fn row_per_point(state: &Path, report: &mut Report) {
     let server = Server::counted("row-per-point", state);
     for kind in [SINGLE, BATCH] {
         let (points, counts) = load_of(&server, kind, "none");
-        assert!(counts.rows_written >= points, "what writes a row per point is counted so");
+        assert!(counts.rows_written >= points, "the upserting object counts its rows");
         counts.per_million(points).report(&format!("{}_row_per_point", kind.name), report);
     }
 }

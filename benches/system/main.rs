@@ -125,7 +125,7 @@ fn measure(folder: &Path, report: &mut Report) {
     for (Kind { name, points_a_request, .. }, accepted) in [(SINGLE, accepted_single), (BATCH, accepted_batch)] {
         let load = format!("{name} heartbeat");
         let points = (report.requests(&load) + warm_up.requests(&load)) * load::to_f64(points_a_request);
-        assert_eq!(points + load::to_f64(points::SERIES), accepted, "what was answered 202 is what is there");
+        assert_eq!(points + load::to_f64(points::SERIES), accepted, "every point answered with 202 is stored");
         let written = storage::written(&state, name).expect("a database");
         let rows = written.log_inserted + written.log_deleted + written.sealing;
         report.set(&format!("rows_written_per_million_{name}"), rows / points * 1e6);
@@ -202,7 +202,7 @@ fn queries(server: &Server, ids: &[String; NAMES.len()], days: &[points::Day; 2]
     {
         let (answer, median_ms) = stream::get(server, id, stream::GROUPED, QUERIES);
         let (groups, sum) = stream::groups_and_sum(&answer);
-        assert_eq!((groups, sum), (20, load::to_f64(day.sum())), "what was written is what is read");
+        assert_eq!((groups, sum), (20, load::to_f64(day.sum())), "queries return what was written");
         report.set(name, median_ms);
     }
     let (answer, median_ms) = stream::get(server, &ids[2], &stream::one_series(), QUERIES);

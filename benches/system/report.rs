@@ -157,7 +157,7 @@ impl Report {
             "disturbed": self.is_disturbed(),
         });
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
-        fs::create_dir_all(&folder).expect("the folder of what is built is writable");
+        fs::create_dir_all(&folder).expect("the target folder is writable");
         fs::write(folder.join("bench.json"), format!("{report:#}\n")).expect("likewise");
     }
 }

@@ -56,9 +56,9 @@ impl Server {
             .expect("node is installed by `make setup`");
         let mut line = String::new();
         let output = child.stdout.take().expect("piped");
-        BufReader::new(output).read_line(&mut line).expect("the server says that it is ready");
+        BufReader::new(output).read_line(&mut line).expect("the server reports that it is ready");
         let start_ms = begun.elapsed().as_secs_f64() * 1e3;
-        let (_, address) = line.trim().split_once(" ready on http://").expect("the server says that it is ready");
+        let (_, address) = line.trim().split_once(" ready on http://").expect("the server reports that it is ready");
         let workerd = proc::child_named(child.id(), "workerd").expect("Miniflare runs workerd");
         Self { child, workerd, address: address.to_owned(), start_ms }
     }

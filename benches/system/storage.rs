@@ -1,7 +1,7 @@
 //! The `SQLite` files of a stopped server: what was written to them, and how large they are.
 //!
-//! Rows are counted by triggers on every table but the log, whose rows are numbered without gaps. So the cost of counting
-//! affects sealing only, a few dozen rows at a time. The streams of a bench have one shard, so one file each.
+//! Rows are counted by triggers on every table except the log, whose rows are numbered without gaps. So the cost of
+//! counting affects sealing only, a few dozen rows at a time. The streams of a bench have one shard, so one file each.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -68,7 +68,7 @@ fn last_seq(database: &Connection) -> Result<f64> {
 
 fn named(state: &Path, stream: &str) -> Result<Connection> {
     let found = streams(state)?.into_iter().find(|(name, _)| name == stream);
-    Ok(found.unwrap_or_else(|| panic!("there is no stream {stream}")).1)
+    Ok(found.unwrap_or_else(|| panic!("stream {stream} is missing")).1)
 }
 
 /// The name and the database of each stream.

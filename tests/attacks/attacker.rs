@@ -87,7 +87,7 @@ impl<'a> Attacker<'a> {
     }
 
     /// Counts the bytes that an accepted request leaves behind.
-    pub(crate) fn leaves(&self, answer: Option<Answer>, bytes: u64) {
+    pub(crate) fn count_kept(&self, answer: Option<Answer>, bytes: u64) {
         if answer.is_some_and(|answer| answer.status == 202) {
             self.tally.kept_bytes.fetch_add(bytes, Ordering::Relaxed);
         }
@@ -150,8 +150,8 @@ impl Body {
 /// Gzipped as fast as possible, because attackers are short of CPU.
 fn packed(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(body).expect("memory takes it");
-    encoder.finish().expect("memory takes it")
+    encoder.write_all(body).expect("writing to memory succeeds");
+    encoder.finish().expect("writing to memory succeeds")
 }
 
 /// An array of points.

@@ -57,7 +57,7 @@ fn connect(stream: &Stream) -> Option<TcpStream> {
 }
 
 /// Reads everything until the end, and counts whether the first answer was a success.
-fn swallow(tcp: &mut TcpStream, end: Instant, count: &Count) {
+fn read_until_end(tcp: &mut TcpStream, end: Instant, count: &Count) {
     let (mut buffer, mut is_first) = (vec![0; 1 << 16], true);
     while Instant::now() < end {
         match tcp.read(&mut buffer) {
@@ -85,7 +85,7 @@ pub(crate) fn read_events(stream: &Stream, query: &str, network: &str, end: Inst
             && tcp.write_all(head.as_bytes()).is_ok()
         {
             Count::add(&count.opened);
-            swallow(&mut tcp, end, count);
+            read_until_end(&mut tcp, end, count);
         }
         wait_until(end.min(Instant::now() + TICK));
     }
@@ -158,7 +158,7 @@ pub(crate) fn read_socket(stream: &Stream, query: &str, network: &str, end: Inst
 }
 
 /// Sends messages that are much larger than a reader may send.
-pub(crate) fn shout(stream: &Stream, query: &str, network: &str, end: Instant, count: &Count) {
+pub(crate) fn send_large_messages(stream: &Stream, query: &str, network: &str, end: Instant, count: &Count) {
     let text = "x".repeat(LARGE_MESSAGE_BYTES);
     while Instant::now() < end {
         if let Some(mut socket) = socket(stream, query, network) {

@@ -47,7 +47,7 @@ fn every_security_claim_names_a_test_that_exists() {
         let tests: Vec<&str> = last.split('`').skip(1).step_by(2).collect();
         assert!(!tests.is_empty(), "no test is named: {row}");
         for test in tests {
-            assert!(sources.contains(&format!("fn {test}(")), "there is no test `{test}`");
+            assert!(sources.contains(&format!("fn {test}(")), "docs/security.md names a missing test: `{test}`");
         }
         count += 1;
     }

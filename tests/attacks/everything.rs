@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::clock::{now_whole_s, past_hour};
-use crate::crowd::{Count, match_expressions, query, read_events, read_socket, shout, upload};
+use crate::crowd::{Count, match_expressions, query, read_events, read_socket, send_large_messages, upload};
 use crate::frame::{Turn, attack_time};
 use crate::honest::{Course, Honest, wait_until};
 use crate::http::{agent, encoded};
@@ -58,7 +58,7 @@ fn write(stream: &Stream, body: &str) {
 }
 
 /// Fills a stream to its limits of series and keys.
-fn fill(stream: &Stream) {
+fn fill_to_limits(stream: &Stream) {
     let t = format!(",\"t\":{}", past_hour());
     for first in (0..SERIES).step_by(usize::try_from(BATCH).expect("a small number")) {
         let points: Vec<String> = (first..SERIES.min(first + BATCH)).map(|series| point(series, &t)).collect();
@@ -71,7 +71,7 @@ fn fill(stream: &Stream) {
 }
 
 /// Fills a page's stream. Its snapshot of six hours is 4.6 MB; a point in each step would make it too large.
-fn draw(stream: &Stream) {
+fn fill_page(stream: &Stream) {
     let now = now_whole_s();
     for first in (0..6 * 3_600).step_by(3_600) {
         let one = |series: u64, at: u64| format!(r#"{{"n":{at},"t":{},"v":{{"c":"c{series}"}}}}"#, now - at - 10);
@@ -98,7 +98,7 @@ struct Storm<'a> {
 }
 
 impl Storm<'_> {
-    fn rage(&self, time: Duration, report: &mut Report, run: &str) {
+    fn run(&self, time: Duration, report: &mut Report, run: &str) {
         let end = Instant::now() + time;
         let [events, sockets, uploads, large_messages, expressions, queries, writes] =
             [(); 7].map(|()| Count::default());
@@ -121,7 +121,7 @@ impl Storm<'_> {
                 scope.spawn(move || read_socket(self.page, &query, &network, end, sockets));
             }
             scope.spawn(|| upload(self.page, UPLOADS, end, &uploads));
-            scope.spawn(|| shout(self.page, "by=c", "203.2.0.1", end, &large_messages));
+            scope.spawn(|| send_large_messages(self.page, "by=c", "203.2.0.1", end, &large_messages));
             scope.spawn(|| match_expressions(self.large, "a", end, &expressions));
             for path in READS {
                 let queries = &queries;
@@ -218,7 +218,7 @@ fn answers(report: &mut Report, streams: [&Stream; 3]) {
                 wait_until(Instant::now() + LOOK);
             }
             let last = status();
-            report.holds(last == 200, || format!("{path} answers {last} afterwards"));
+            report.check(last == 200, || format!("{path} answers {last} afterwards"));
         }
     }
 }
@@ -237,35 +237,35 @@ fn all_loads_together_stay_within_memory_and_lose_nothing() {
         (writer, stream.clone())
     };
     let honest = [on("large", &key, &large), on("other", &other_key, &other)];
-    fill(&large);
-    draw(&page);
+    fill_to_limits(&large);
+    fill_page(&page);
     report.figure("memory before", memory(&other));
     let most = AtomicU64::new(0);
     let storm = Storm { large: &large, page: &page, honest: [&honest[0], &honest[1]], most, looks: AtomicU64::new(0) };
     let mut resident = Vec::new();
     for run in RUNS {
-        storm.rage(attack_time(), &mut report, run);
+        storm.run(attack_time(), &mut report, run);
         for (writer, stream) in &honest {
             let left = writer.send_again(stream, Instant::now() + AFTERWARDS);
-            report.holds(left == 0, || format!("{}: {left} points are not taken after the {run} run", writer.name));
+            report.check(left == 0, || format!("{}: {left} points are not accepted after the {run} run", writer.name));
         }
         answers(&mut report, [&large, &page, &other]);
         resident.push(server.resident_bytes());
     }
     for (writer, stream) in &honest {
         let differences = writer.differences(stream);
-        for difference in report.take("sums", differences).unwrap_or_default().into_iter().take(3) {
-            report.holds(false, || difference);
+        for difference in report.check_step("sums", differences).unwrap_or_default().into_iter().take(3) {
+            report.check(false, || difference);
         }
     }
     let (most, looks) = (storm.most.load(Ordering::Relaxed), storm.looks.load(Ordering::Relaxed));
     report.figure("looks", looks);
     report.figure("resident", resident.iter().map(|bytes| bytes.map_or(Value::Null, Value::from)).collect::<Vec<_>>());
-    report.holds(looks > 0, || "status never answered".to_owned());
-    report.holds(most <= MAX_BYTES, || format!("{most} bytes of wasm memory"));
+    report.check(looks > 0, || "status never answered".to_owned());
+    report.check(most <= MAX_BYTES, || format!("{most} bytes of wasm memory"));
     if let [.., Some(before), Some(last)] = resident[..] {
         let is_stable = last <= before / 100 * MAX_GROWTH_PERCENT;
-        report.holds(is_stable, || {
+        report.check(is_stable, || {
             format!("{last} bytes are resident after the last run, {before} after that before it")
         });
     }

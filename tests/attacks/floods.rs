@@ -10,7 +10,7 @@ use crate::frame::Attack;
 const MAX_POINTS: u64 = 10_000;
 
 /// Numbers that no other strike uses: the number of this strike times the most points of one.
-fn fresh(attacker: &Attacker<'_>) -> std::ops::Range<u64> {
+fn new_numbers(attacker: &Attacker<'_>) -> std::ops::Range<u64> {
     let first = attacker.next() * MAX_POINTS;
     first..first + MAX_POINTS
 }
@@ -19,7 +19,7 @@ fn fresh(attacker: &Attacker<'_>) -> std::ops::Range<u64> {
 fn endless_new_series_displace_no_other_series() {
     let strike = |attacker: &mut Attacker<'_>| {
         let points = *attacker.random.one_of(&[1, 1, 1, 100, 2_000]);
-        let numbers = fresh(attacker).take(points);
+        let numbers = new_numbers(attacker).take(points);
         attacker.post(&array(numbers.map(|number| format!(r#"{{"n":1,"v":{{"a":"{number}"}}}}"#))));
     };
     let attack = Attack { name: "unending_series", config: json!({}), connections: 4, strike: &strike, undo: "a!=" };
@@ -30,8 +30,8 @@ fn endless_new_series_displace_no_other_series() {
 fn ten_thousand_new_label_sets_displace_no_other_series() {
     let strike = |attacker: &mut Attacker<'_>| {
         let point = |number: u64| format!(r#"{{"n":1,"v":{{"a":"{number:0200}"}}}}"#);
-        attacker.post(&array(fresh(attacker).take(4_000).map(point)));
-        attacker.post(&array(fresh(attacker).map(|number| format!(r#"{{"n":1,"v":{{"a":"{number}"}}}}"#))));
+        attacker.post(&array(new_numbers(attacker).take(4_000).map(point)));
+        attacker.post(&array(new_numbers(attacker).map(|number| format!(r#"{{"n":1,"v":{{"a":"{number}"}}}}"#))));
     };
     let attack = Attack { name: "new_label_sets", config: json!({}), connections: 4, strike: &strike, undo: "a!=" };
     attack.run().report.finish();
@@ -56,7 +56,7 @@ fn new_series_in_later_buckets_do_not_displace_old_series() {
     let strike = |attacker: &mut Attacker<'_>| {
         let (now, ahead) = (now_whole_s(), attacker.random.below(6) * 10);
         let point = |number: u64| format!(r#"{{"n":1,"t":{},"v":{{"a":"{number}"}}}}"#, now + ahead);
-        attacker.post(&array(fresh(attacker).map(point)));
+        attacker.post(&array(new_numbers(attacker).map(point)));
     };
     let attack = Attack { name: "next_buckets", config: json!({}), connections: 4, strike: &strike, undo: "a!=" };
     attack.run().report.finish();
@@ -88,7 +88,7 @@ fn concurrent_networks_leave_room_for_established_ones() {
         };
         let day = *attacker.random.one_of(&["", r#","p":86000"#]);
         let point = |number: u64| format!(r#"{{"n":1{day},"v":{{"a":"{number}"}}}}"#);
-        attacker.post_from(&network, &array(fresh(attacker).take(300).map(point)));
+        attacker.post_from(&network, &array(new_numbers(attacker).take(300).map(point)));
     };
     let attack = Attack { name: "many_networks", config: json!({}), connections: 8, strike: &strike, undo: "a!=" };
     attack.run().report.finish();

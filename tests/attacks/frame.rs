@@ -79,7 +79,7 @@ impl Attack<'_> {
         let mut report = Report::new(self.name);
         let created = stream.owned("POST", "/write-keys").body(r#"{"name":"agent"}"#).send();
         let key = (created.status == 201).then(|| created.json()["write_key"].as_str().map(str::to_owned)).flatten();
-        report.holds(key.is_some(), || format!("no write key: {}", created.status));
+        report.check(key.is_some(), || format!("no write key: {}", created.status));
         let honest = [Honest::new("keyed", "192.0.2.1", key.clone()), Honest::new("open", "198.51.100.7", None)];
         for writer in &honest {
             writer.establish(&stream, key.as_deref());
@@ -106,18 +106,19 @@ impl Scene {
         let deadline = Instant::now() + AFTERWARDS;
         for writer in &self.honest {
             let left = writer.send_again(&self.stream, deadline);
-            self.report.holds(left == 0, || format!("{}: {left} points are not taken after the attack", writer.name));
+            self.report
+                .check(left == 0, || format!("{}: {left} points are not accepted after the attack", writer.name));
         }
         self.answers("after the attack");
-        self.visited_by_itself();
+        self.new_visitor_gets_a_series();
         self.sealed("sealing after the attack");
         self.disk(disk_before);
-        self.honest_are_whole("after the attack");
+        self.check_honest_points("after the attack");
         self = self.restarted();
-        self.honest_are_whole("after a crash");
+        self.check_honest_points("after a crash");
         self.removed(disk_before);
-        self.visited("new at once after the removal", Duration::ZERO);
-        self.honest_are_whole("after the removal");
+        self.visited("new right after the removal", Duration::ZERO);
+        self.check_honest_points("after the removal");
         self
     }
 
@@ -154,13 +155,13 @@ impl Scene {
         self.report.figure("attack_sent_bytes", self.tally.sent_bytes());
         let is_acknowledged = meanwhile.acknowledged * 1_000 >= meanwhile.sent() * ACKNOWLEDGED_PER_MILLE;
         let (acknowledged, sent) = (meanwhile.acknowledged, meanwhile.sent());
-        self.report.holds(is_acknowledged, || {
+        self.report.check(is_acknowledged, || {
             format!("{acknowledged} of {sent} honest points acknowledged, else {:?}", meanwhile.others)
         });
         let is_telling = attack_time() >= TELLS_LATENCY;
-        self.report.holds(!is_telling || ratio <= MAX_LATENCY_RATIO, || format!("p99 is {ratio:.1} times as long"));
+        self.report.check(!is_telling || ratio <= MAX_LATENCY_RATIO, || format!("p99 is {ratio:.1} times as long"));
         let internal = self.tally.answered(500);
-        self.report.holds(internal == 0, || format!("{internal} answers 500"));
+        self.report.check(internal == 0, || format!("{internal} answers 500"));
     }
 
     /// Makes the alarm seal everything that is open.
@@ -179,7 +180,7 @@ impl Scene {
             }
         });
         self.report.figure(&format!("{when}, s"), start.elapsed().as_secs_f64());
-        self.report.take(when, sealed);
+        self.report.check_step(when, sealed);
     }
 
     fn owned_call(&self, method: &'static str, path: &str, body: &str) -> Result<Answer, String> {
@@ -199,9 +200,9 @@ impl Scene {
         self.report.figure("disk_grown_bytes", grown);
         let accepted = self.tally.accepted_bytes();
         self.report.figure("disk_per_accepted_byte", format!("{:.2}", ratio(grown, accepted)));
-        self.report.holds(grown <= DISK_BUDGET_BYTES, || format!("the disk grew by {grown} bytes"));
+        self.report.check(grown <= DISK_BUDGET_BYTES, || format!("the disk grew by {grown} bytes"));
         let most = DISK_BASE_BYTES + MAX_DISK_RATIO * accepted;
-        self.report.holds(grown <= most, || format!("the disk grew by {grown} bytes for {accepted} that were taken"));
+        self.report.check(grown <= most, || format!("the disk grew by {grown} bytes for {accepted} accepted bytes"));
     }
 
     /// Readers get answers, and a scrape is valid.
@@ -211,14 +212,14 @@ impl Scene {
         {
             let answer = self.stream.call("GET", path).bearer(&self.stream.read_key).send_over(&agent());
             let sound = answer.map_err(|error| error.to_string()).and_then(|answer| match answer.status {
-                200 if path.starts_with("/metrics") => scrape::sound(answer.text()),
+                200 if path.starts_with("/metrics") => scrape::check(answer.text()),
                 200 => Ok(()),
                 status => Err(format!("{status} {}", answer.text())),
             });
-            self.report.take(&format!("{path} {when}"), sound);
+            self.report.check_step(&format!("{path} {when}"), sound);
         }
         let status = status(&self.stream);
-        if let Some(status) = self.report.take("status", status) {
+        if let Some(status) = self.report.check_step("status", status) {
             for name in ["series", "overflow", "rejected", "bounds", "memory_bytes", "storage_bytes"] {
                 self.report.figure(name, status[name].clone());
             }
@@ -226,8 +227,8 @@ impl Scene {
     }
 
     /// A visitor with a new label set gets its own series without the owner's help.
-    fn visited_by_itself(&mut self) {
-        self.visited("new by itself", NEW_SERIES_WITHIN);
+    fn new_visitor_gets_a_series(&mut self) {
+        self.visited("new without help", NEW_SERIES_WITHIN);
     }
 
     /// A visitor with a new label set gets its own series if it retries for long enough.
@@ -238,18 +239,18 @@ impl Scene {
             let visited = visit_once(&self.stream, &label);
             let is_over = start.elapsed() >= within;
             match visited {
-                Err(fault) if is_over => return self.report.holds(false, || format!("a series {what}: {fault}")),
+                Err(fault) if is_over => return self.report.check(false, || format!("a series {what}: {fault}")),
                 Err(_) => wait_until(Instant::now() + LOOK),
                 Ok(()) => return self.report.figure(&format!("{what}, s"), start.elapsed().as_secs_f64()),
             }
         }
     }
 
-    fn honest_are_whole(&mut self, when: &str) {
+    fn check_honest_points(&mut self, when: &str) {
         for writer in &self.honest {
             let differences = writer.differences(&self.stream);
-            for difference in self.report.take(when, differences).unwrap_or_default().into_iter().take(3) {
-                self.report.holds(false, || format!("{when}: {difference}"));
+            for difference in self.report.check_step(when, differences).unwrap_or_default().into_iter().take(3) {
+                self.report.check(false, || format!("{when}: {difference}"));
             }
         }
     }
@@ -280,12 +281,12 @@ impl Scene {
                 Err(error) => break Err(error),
             }
         };
-        if let Some(removed) = self.report.take("removal", removed) {
+        if let Some(removed) = self.report.check_step("removal", removed) {
             self.report.figure("removed", removed);
             self.report.figure("removal, s", start.elapsed().as_secs_f64());
             self.report.figure("removal, steps", steps);
             let left = self.matching();
-            self.report.holds(left == Ok(0.0), || format!("after the removal there are {left:?} points"));
+            self.report.check(left == Ok(0.0), || format!("after the removal there are {left:?} points"));
             // Disk space may be freed step by step.
             let most = DISK_BASE_BYTES + self.tally.kept_bytes() + disk_before + disk_before / 5;
             while self.storage_bytes() > most && Instant::now() < deadline {
@@ -294,7 +295,7 @@ impl Scene {
             let bytes = self.storage_bytes();
             self.report.figure("disk_after_removal_bytes", bytes);
             self.report
-                .holds(bytes <= most, || format!("after the removal it takes {bytes} bytes, {disk_before} before"));
+                .check(bytes <= most, || format!("after the removal it takes {bytes} bytes, {disk_before} before"));
         }
     }
 
@@ -344,7 +345,7 @@ pub(crate) fn attack_time() -> Duration {
     seconds.map_or(SHORT, |text| Duration::from_secs(text.parse().expect("ATTACK_SECONDS is a number")))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "for people")]
+#[expect(clippy::cast_precision_loss, reason = "read by people only")]
 fn ratio(a: u64, b: u64) -> f64 {
     a as f64 / b.max(1) as f64
 }

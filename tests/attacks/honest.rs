@@ -130,7 +130,7 @@ impl Honest {
 
     /// Sends or resends a point, and returns the status, 0 if no answer came.
     fn send(&self, stream: &Stream, agent: &Agent, number: u64) -> u16 {
-        let body = self.point(number % SERIES, n_of(number), "");
+        let body = self.point(number % SERIES, value_of(number), "");
         let call = self.call(stream).header("Idempotency-Key", format!("{}-{number}", self.name)).body(body);
         call.send_over(agent).map_or(0, |answer| answer.status)
     }
@@ -153,7 +153,7 @@ impl Honest {
         for number in (0..self.next.load(Ordering::Relaxed)).filter(|number| !pending.contains(number)) {
             let (count, sum) = wanted.get_mut(&format!("/{}", number % SERIES)).expect("is there");
             *count += 1;
-            *sum += n_of(number);
+            *sum += value_of(number);
         }
         let is_own = encoded(&format!("writer={}", self.name));
         let query = format!("/rollup?from=-6h&step=1h&by=*&agg=sum,count&top=10000&where={is_own}");
@@ -182,7 +182,7 @@ impl Honest {
 }
 
 /// The value of a point.
-fn n_of(number: u64) -> u64 {
+fn value_of(number: u64) -> u64 {
     number % 97 + 1
 }
 

@@ -35,7 +35,7 @@ fn a_hundred_thousand_keys_leave_room_for_other_writers() {
         let body = if number.is_multiple_of(8) { &errors } else { r#"{"n":1,"v":{"a":"1"}}"# };
         let call = keyed(attacker.stream, &format!("{number:0190}"), NETWORK, body);
         let answer = attacker.send(call, body.len());
-        attacker.leaves(answer, KEY_BYTES);
+        attacker.count_kept(answer, KEY_BYTES);
     };
     let attack = Attack { name: "many_keys", config: json!({}), connections: 8, strike: &strike, undo: "a!=" };
     attack.run().report.finish();
@@ -72,7 +72,7 @@ fn invented_write_keys_are_refused_and_cost_others_nothing() {
     let attack = Attack { name: "invented_keys", config: json!({}), connections: 4, strike: &strike, undo: "a!=" };
     let mut scene = attack.run();
     let (statuses, taken) = (scene.tally.statuses(), scene.tally.accepted_bytes());
-    scene.report.holds(taken == 0, || format!("{statuses:?}: invented keys were taken"));
+    scene.report.check(taken == 0, || format!("{statuses:?}: forged keys were accepted"));
     scene.report.finish();
 }
 
@@ -82,18 +82,18 @@ fn readme_key(scene: &mut Scene) {
     for _ in 0..2 {
         let body = r#"[{"n":100,"v":{"who":"owner"}},{"n":200,"v":{"who":"owner"}}]"#;
         let answer = send(keyed(&scene.stream, "7f3a", "192.0.2.1", body)).json();
-        scene.report.holds(answer["accepted"] == 2, || format!("README's key: {answer}"));
+        scene.report.check(answer["accepted"] == 2, || format!("README's key: {answer}"));
     }
     let sum = total(&scene.stream.rollup("from=-1h&step=1h&where=who%3Downer"), "sum");
-    scene.report.holds(sum == 300.0, || format!("README's key: sum {sum} instead of 300"));
+    scene.report.check(sum == 300.0, || format!("README's key: sum {sum} instead of 300"));
 }
 
 /// A key reveals nothing to a client that does not know the bytes.
 fn nothing_is_revealed(scene: &mut Scene) {
     let first = send(keyed(&scene.stream, "mine", "192.0.2.1", r#"[{"n":1},{"n":"secret"},{"mySecretField":1}]"#));
     let guessed = send(keyed(&scene.stream, "mine", NETWORK, r#"{"n":1}"#));
-    scene.report.holds(guessed.json()["rejected"] == 0, || format!("a key reveals {}", guessed.text()));
-    scene.report.holds(first.json()["rejected"] == 2, || format!("the owner of a key gets {}", first.text()));
+    scene.report.check(guessed.json()["rejected"] == 0, || format!("a key reveals {}", guessed.text()));
+    scene.report.check(first.json()["rejected"] == 2, || format!("the owner of a key gets {}", first.text()));
 }
 
 /// Two writers use the same keys for different points at the same moments, and each sends every write twice.
@@ -119,6 +119,6 @@ fn same_keys_different_points(scene: &mut Scene) {
         let twin = stream.rollup(&format!("from=-1h&step=1h&agg=sum,count&where=twin%3D{writer}"));
         let found = ["count", "sum"].map(|aggregate| total(&twin, aggregate));
         let wanted = [f64::from(POINTS), f64::from(POINTS) * n];
-        scene.report.holds(found == wanted, || format!("{writer} has {found:?} instead of {wanted:?}"));
+        scene.report.check(found == wanted, || format!("{writer} has {found:?} instead of {wanted:?}"));
     }
 }

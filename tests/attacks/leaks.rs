@@ -72,7 +72,7 @@ fn token<'a>(stream: &'a Stream, method: &str) -> Option<&'a str> {
     }
 }
 
-fn whole(stream: &Stream, agent: &Agent, (method, path, headers, body): Kind, network: &str) {
+fn send_whole(stream: &Stream, agent: &Agent, (method, path, headers, body): Kind, network: &str) {
     let mut call = stream.call(method, path).header(FORWARDED_FOR, network);
     for (name, value) in headers.lines().filter_map(|line| line.split_once(": ")) {
         call = call.header(name, value);
@@ -83,7 +83,7 @@ fn whole(stream: &Stream, agent: &Agent, (method, path, headers, body): Kind, ne
 }
 
 /// Sends part or all of a request, reads part or nothing of the answer, and disconnects.
-fn aborted(stream: &Stream, (method, path, headers, body): Kind, network: &str, random: &mut Random) {
+fn send_and_abort(stream: &Stream, (method, path, headers, body): Kind, network: &str, random: &mut Random) {
     let address = stream.url.strip_prefix("http://").expect("plain HTTP");
     let authorization =
         token(stream, method).map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
@@ -94,7 +94,7 @@ fn aborted(stream: &Stream, (method, path, headers, body): Kind, network: &str, 
         body.len()
     );
     let Ok(mut tcp) = TcpStream::connect(address) else { return };
-    let length = usize::try_from(random.below(2 * text.len() as u64)).expect("a short text").min(text.len());
+    let length = usize::try_from(random.below(2 * text.len() as u64)).expect("a short request").min(text.len());
     if tcp.write_all(&text.as_bytes()[..length]).is_err() || length < text.len() {
         return;
     }
@@ -125,9 +125,9 @@ fn memory_returns_to_its_baseline_after_every_kind_of_request() {
                         let kind = *random.one_of(&KINDS);
                         let network = format!("203.0.{}.{}", number % 200, number / 200 % 200);
                         if is_endless(kind) || random.below(10) == 0 {
-                            aborted(stream, kind, &network, &mut random);
+                            send_and_abort(stream, kind, &network, &mut random);
                         } else {
-                            whole(stream, &agent, kind, &network);
+                            send_whole(stream, &agent, kind, &network);
                         }
                     }
                 });
@@ -139,7 +139,7 @@ fn memory_returns_to_its_baseline_after_every_kind_of_request() {
     let measured = || {
         let status = status(&stream);
         [&status["memory_bytes"], &status["memory"]["state"]]
-            .map(|bytes| bytes.as_u64().expect("wasm knows its memory"))
+            .map(|bytes| bytes.as_u64().expect("wasm reports its memory"))
     };
     let [before, state_before] = measured();
     let resident_before = server.resident_bytes();
@@ -151,7 +151,7 @@ fn memory_returns_to_its_baseline_after_every_kind_of_request() {
         let held: Vec<_> =
             PASSING.iter().filter(|share| memory[share].as_u64().is_none_or(|bytes| bytes > OWN_BYTES)).collect();
         if held.is_empty() || Instant::now() > deadline {
-            report.holds(held.is_empty(), || format!("something is still held: {memory}"));
+            report.check(held.is_empty(), || format!("something is still held: {memory}"));
             break memory;
         }
         wait_until(Instant::now() + Duration::from_millis(200));
@@ -162,7 +162,7 @@ fn memory_returns_to_its_baseline_after_every_kind_of_request() {
     report.figure("memory", held);
     report.figure("state_bytes", vec![state_before, state]);
     let kept = state.saturating_sub(state_before);
-    report.holds(after <= before + kept + MAX_GROWTH_BYTES, || {
+    report.check(after <= before + kept + MAX_GROWTH_BYTES, || {
         format!("{before} bytes became {after}, of which the stream keeps {kept} more")
     });
     report.finish();

@@ -57,7 +57,7 @@ fn everything_is_finite(scene: &mut Scene) {
                         .all(|(count, value)| count.as_f64().unwrap_or(0.0) == 0.0 || is_number(value))
                 };
                 let is_sound = ["sum", "rate"].into_iter().all(is_finite);
-                scene.report.holds(is_sound, || format!("step {step}{by}: {series}"));
+                scene.report.check(is_sound, || format!("step {step}{by}: {series}"));
             }
         }
     }

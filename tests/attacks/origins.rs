@@ -61,7 +61,7 @@ fn unlisted_origins_cannot_write_by_image_or_form() {
     };
     let own = of_page("own");
     let removed = scene.report.value("removed")["points"].as_u64();
-    scene.report.holds(removed == Some(0), || format!("{removed:?} points of foreign pages were counted"));
-    scene.report.holds(own > 0.0, || "no point of the owner's own pages was counted".to_owned());
+    scene.report.check(removed == Some(0), || format!("{removed:?} points of foreign pages were counted"));
+    scene.report.check(own > 0.0, || "no point of the owner's own pages was counted".to_owned());
     scene.report.finish();
 }

@@ -30,14 +30,14 @@ impl Report {
     }
 
     /// Records a failure unless the condition holds.
-    pub(crate) fn holds(&mut self, holds: bool, fault: impl FnOnce() -> String) {
+    pub(crate) fn check(&mut self, holds: bool, fault: impl FnOnce() -> String) {
         if !holds {
             self.fault(&fault());
         }
     }
 
     /// The result of a step, recording its error if it failed.
-    pub(crate) fn take<T>(&mut self, step: &str, result: Result<T, String>) -> Option<T> {
+    pub(crate) fn check_step<T>(&mut self, step: &str, result: Result<T, String>) -> Option<T> {
         result.map_err(|error| self.fault(&format!("{step}: {error}"))).ok()
     }
 

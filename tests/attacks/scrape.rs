@@ -2,7 +2,7 @@
 
 /// Whether a scrape is valid: counters are finite and not negative, labels are named and quoted correctly, and
 /// no sample appears twice.
-pub(crate) fn sound(text: &str) -> Result<(), String> {
+pub(crate) fn check(text: &str) -> Result<(), String> {
     let (mut kind, mut seen) = ("", std::collections::BTreeSet::new());
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("# TYPE ") {
@@ -60,9 +60,9 @@ fn is_name(text: &str) -> bool {
 #[test]
 fn the_scrape_check_rejects_what_a_strict_parser_rejects() {
     let counter = |line: &str| format!("# TYPE a_total counter\n{line}\n");
-    sound(&counter(r#"a_total{b="c\"d}",e="="} 1.5"#)).expect("is sound");
+    check(&counter(r#"a_total{b="c\"d}",e="="} 1.5"#)).expect("valid");
     for bad in ["a_total +Inf", "a_total NaN", "a_total -1", "a_total{b=\"c} 1", "a_total{1=\"c\"} 1", "a_total"] {
-        assert!(sound(&counter(bad)).is_err(), "{bad}");
+        assert!(check(&counter(bad)).is_err(), "{bad}");
     }
-    assert!(sound(&counter("a_total 1\na_total 2")).is_err(), "twice");
+    assert!(check(&counter("a_total 1\na_total 2")).is_err(), "twice");
 }

@@ -88,7 +88,7 @@ fn csv_labels_never_become_our_columns_or_formulas() {
     }
     let answer = scene.stream.read("/rollup?from=-1h&step=1h&by=*&agg=sum,count&format=csv").expect(200);
     let csv = csv_faults(answer.text(), &["sum", "count"]);
-    scene.report.take("CSV", csv);
+    scene.report.check_step("CSV", csv);
     scene.report.finish();
 }
 
@@ -112,14 +112,14 @@ fn shown(scene: &mut Scene) {
     ] {
         let answer = stream.read(path);
         let is_json = answer.text().lines().all(|line| serde_json::from_str::<Value>(line).is_ok());
-        scene.report.holds(answer.status == 200 && is_json, || format!("{path}: {} {}", answer.status, answer.text()));
+        scene.report.check(answer.status == 200 && is_json, || format!("{path}: {} {}", answer.status, answer.text()));
     }
     let text = stream.read("/metrics");
-    scene.report.take("/metrics", scrape::sound(text.text()));
+    scene.report.check_step("/metrics", scrape::check(text.text()));
     let csv = stream.read("/rollup?from=-1h&step=1h&by=*&agg=sum&format=csv&top=10000");
-    scene.report.take("CSV", csv_faults(csv.text(), &["sum"]));
+    scene.report.check_step("CSV", csv_faults(csv.text(), &["sum"]));
     let pairs = every_pair(stream);
-    scene.report.take("labels", pairs);
+    scene.report.check_step("labels", pairs);
 }
 
 /// Checks that labels are read back as they were written.

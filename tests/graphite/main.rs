@@ -76,7 +76,7 @@ fn ours(pairs: &[Pair], files: &BTreeMap<String, BTreeMap<i64, f64>>) -> std::re
     };
     let (_, pieces) = answer().map_err(|refusal| refusal.0)?;
     let body = pieces.whole();
-    Ok(compare::body(std::str::from_utf8(&body).expect("a text")))
+    Ok(compare::body(std::str::from_utf8(&body).expect("a string")))
 }
 
 fn recorded() -> Vec<Value> {
@@ -87,10 +87,10 @@ fn recorded() -> Vec<Value> {
         let answers = oracle::answers(&dataset::order(END_S), END_S, &asked).expect("graphite-web is needed to record");
         let mut text = String::new();
         for (request, answer) in requests.iter().zip(answers) {
-            let body = answer["body"].as_str().expect("a text");
+            let body = answer["body"].as_str().expect("a string");
             let body = if answer["status"] == 200 { compare::body(body) } else { Value::Null };
             writeln!(text, "{}", json!({"query": request, "status": answer["status"], "answer": body}))
-                .expect("a text");
+                .expect("a string");
         }
         std::fs::write(&path, text).expect("writable");
     }
@@ -107,7 +107,7 @@ fn answers_match_those_recorded_from_graphite_web() {
         let difference = match (ours(&pairs, &files), record["status"] == 200) {
             (Ok(ours), true) => compare::difference(&ours, &record["answer"]),
             (Err(_), false) => None,
-            (Ok(_), false) => Some(format!("answered, where graphite-web says {}", record["status"])),
+            (Ok(_), false) => Some(format!("answered, but graphite-web says {}", record["status"])),
             (Err(refusal), true) => Some(format!("refused: {refusal}")),
         };
         match difference {

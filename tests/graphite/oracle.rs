@@ -34,6 +34,6 @@ pub(crate) fn answers(order: &Value, now_s: i64, requests: &[Request<'_>]) -> Op
         answers.push(serde_json::from_str(&line).expect("JSON"));
     }
     drop(input);
-    child.wait().expect("it is our child");
+    child.wait().expect("the process is our child");
     Some(answers)
 }

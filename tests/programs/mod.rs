@@ -16,9 +16,9 @@ pub(crate) fn installed(name: &str, set_up: &mut Command) -> bool {
     if done.as_ref().is_ok_and(|done| done.status.success()) {
         return true;
     }
-    assert!(std::env::var_os("CI").is_none(), "there is no {name}, and a CI tests with it: {done:?}");
+    assert!(std::env::var_os("CI").is_none(), "{name} is not available, and a CI must test with it: {done:?}");
     // Bypasses the capture of test output, so that the log of a run shows it.
-    writeln!(std::io::stderr(), "SKIPPED: there is no {name} here: {done:?}").ok();
+    writeln!(std::io::stderr(), "SKIPPED: {name} is not available: {done:?}").ok();
     false
 }
 

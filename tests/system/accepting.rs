@@ -112,7 +112,7 @@ fn numbers_outside_the_owners_bounds_are_rejected_by_rule() {
     }
     assert_eq!(stream.read("/status").json()["rejected"], json!({"n": 1, "rule": 4}));
     Server::shared().evict(&stream.object());
-    assert_eq!(stream.read("/status").json()["rejected"], json!({"n": 1, "rule": 4}), "also from the log");
+    assert_eq!(stream.read("/status").json()["rejected"], json!({"n": 1, "rule": 4}), "restored from the log too");
     let again = stream.call("POST", "/points").header("Idempotency-Key", "k").body(body).send().expect(202);
     assert_eq!(again.text(), answer.text());
     assert_eq!(stream.owned("POST", "/points").body(r#"{"n":-5,"p":600}"#).send().expect(202).json()["accepted"], 1);

@@ -45,7 +45,7 @@ fn open_writers_are_blocked_by_network_and_by_origin() {
     for address in ["192.0.3.1", "203.0.113.10", "2001:db8:0:2::1", "unknown", ""] {
         from(&stream, address).header("Origin", "http://spam.example").send().expect(202);
     }
-    assert_close(stream.total("count"), 5.0, "only what was not blocked");
+    assert_close(stream.total("count"), 5.0, "only writes that were not blocked");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn unnamed_blocks_stay_and_invalid_blocks_are_reported() {
     ] {
         let answer = patch(&stream, &blocked);
         assert_eq!(answer.problem(400), "invalid-request", "{blocked}");
-        let detail = answer.json()["detail"].as_str().expect("a text").to_owned();
+        let detail = answer.json()["detail"].as_str().expect("a string").to_owned();
         assert!(detail.contains(said) && detail.contains("blocked"), "{blocked}: {detail}");
     }
     patch(&stream, &Value::Null).expect(200);

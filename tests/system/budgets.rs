@@ -50,32 +50,32 @@ fn a_refusal_names_the_budget_and_when_to_retry() {
     assert!(answer.header("Access-Control-Expose-Headers").contains("Heartbeat-Limits"));
     let body = answer.json();
     assert_eq!(body["limits"], json!([{ "scope": "open", "of": "open", "retry_after": wait_s }]));
-    let detail = body["detail"].as_str().expect("a text");
+    let detail = body["detail"].as_str().expect("a string");
     assert!(detail.contains("all writers without a key together: 1 units per second and 30 at once"), "{detail}");
 }
 
 #[test]
 fn each_face_reports_a_spent_budget_in_its_own_format() {
     let stream = limited(Server::shared(), &json!({ "open_units_per_s": 0 }));
-    let told = |answer: &Answer| {
+    let assert_refused = |answer: &Answer| {
         assert_eq!(answer.status, 429, "{}", answer.text());
         assert!(answer.header("Heartbeat-Limits").ends_with(":units:open"), "{}", answer.text());
         answer.header("Retry-After").parse::<u32>().expect("seconds");
         assert!(answer.text().contains("0 units per second"), "{}", answer.text());
     };
-    told(&stream.post(POINT));
-    told(&stream.call("POST", "/statsd").body("a:1|c").send());
-    told(&stream.call("GET", "/pixel.gif?n=1").send());
+    assert_refused(&stream.post(POINT));
+    assert_refused(&stream.call("POST", "/statsd").body("a:1|c").send());
+    assert_refused(&stream.call("GET", "/pixel.gif?n=1").send());
     let form = stream.call("POST", "/points").header("Content-Type", "application/x-www-form-urlencoded");
-    told(&form.body("n=1").send());
+    assert_refused(&form.body("n=1").send());
     let metrics = json!({ "resourceMetrics": [{ "scopeMetrics": [{ "metrics": [
         { "name": "a", "gauge": { "dataPoints": [{ "asDouble": 1.0, "timeUnixNano": "0" }] } }] }] }] });
     let metrics = metrics.to_string().replace("\"0\"", &format!("\"{}000000000\"", crate::clock::now_whole_s()));
     let otlp = stream.call("POST", "/otlp/v1/metrics").header("Content-Type", "application/json").body(metrics).send();
-    told(&otlp);
+    assert_refused(&otlp);
     assert_eq!(otlp.json()["code"], 8, "RESOURCE_EXHAUSTED");
     let face = channel::post(&stream, &[channel::point(json!({ "n": 1 }))]);
-    told(&face);
+    assert_refused(&face);
     assert_eq!(face.json()["meta"]["code"], 429);
 }
 
@@ -90,7 +90,7 @@ fn a_flood_from_one_network_locks_out_no_other() {
     let refused = (0..10).map(|_| post(&stream, "192.0.2.1", &flood)).find(|answer| answer.status != 202);
     let refused = refused.expect("each is some 16,000 units");
     assert_eq!(refused.problem(429), "rate-limited");
-    assert!(refused.json()["detail"].as_str().expect("a text").contains("a network: 50 units per second"));
+    assert!(refused.json()["detail"].as_str().expect("a string").contains("a network: 50 units per second"));
     assert_eq!(refused.json()["limits"][0]["scope"], "network");
     for number in 0..30 {
         assert_eq!(post(&stream, "192.0.2.1", &flood).status, 429);
@@ -146,8 +146,8 @@ fn late_points_have_a_budget_of_their_own() {
     let answers: Vec<Answer> = (4..20).map(|hours| post(&stream, "192.0.2.1", &late(hours))).collect();
     let refused = answers.iter().find(|answer| answer.status != 202).expect("5 places at once");
     assert!(refused.header("Heartbeat-Limits").ends_with(":late:network"), "{}", refused.header("Heartbeat-Limits"));
-    assert_eq!(post(&stream, "192.0.2.1", POINT).status, 202, "what is not late is taken");
-    assert_eq!(post(&stream, "198.51.100.1", &late(5)).status, 202, "of others also what is late");
+    assert_eq!(post(&stream, "192.0.2.1", POINT).status, 202, "points that are not late are accepted");
+    assert_eq!(post(&stream, "198.51.100.1", &late(5)).status, 202, "late points of other networks are accepted");
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn a_request_that_would_block_others_needs_a_key() {
     let stream = Stream::new();
     let answer = stream.post(long_points(9_000));
     assert_eq!(answer.problem(413), "too-large");
-    let detail = answer.json()["detail"].as_str().expect("a text").to_owned();
+    let detail = answer.json()["detail"].as_str().expect("a string").to_owned();
     assert!(detail.contains("may cost at most 100000 units, and this one costs"), "{detail}");
     let (_, key) = new_key(&stream, "agent");
     stream.call("POST", "/points").bearer(&key).body(long_points(9_000)).send().expect(202);
@@ -260,7 +260,7 @@ fn bodies_that_store_nothing_have_their_own_budget() {
         let others: Vec<_> = answers.iter().map(|answer| answer.status).filter(|status| *status != 429).collect();
         assert!(refused >= 2 && others.len() >= 4 && others.iter().all(|other| *other == status), "{others:?}");
         // A small valid one waits too, exactly as long as `Retry-After` says.
-        let told = Instant::now();
+        let refused_at = Instant::now();
         let answer = post(&stream, &network, POINT);
         if answer.status == 429 {
             assert!(answer.header("Heartbeat-Limits").ends_with(":units:network"));
@@ -272,7 +272,7 @@ fn bodies_that_store_nothing_have_their_own_budget() {
             points(&network).bearer(&key).body(POINT).send().expect(202);
             let deadline = Duration::from_secs(wait_s + 1);
             while post(&stream, &network, POINT).status != 202 {
-                assert!(told.elapsed() < deadline, "not admitted after {deadline:?}");
+                assert!(refused_at.elapsed() < deadline, "not admitted after {deadline:?}");
             }
         }
     }

@@ -32,7 +32,7 @@ pub(crate) fn channel_on(server: &Server) -> Stream {
 fn made_on(server: &Server, body: &str) -> Stream {
     let create = call("POST", format!("{}/stream/0/channels", server.url)).bearer(OWNER_TOKEN);
     let made = create.body(body).send().expect(200).json();
-    let text = |pointer: &str| made.pointer(pointer).and_then(Value::as_str).expect("a text").to_owned();
+    let text = |pointer: &str| made.pointer(pointer).and_then(Value::as_str).expect("a string").to_owned();
     let (id, read_key) = (text("/data/id"), text("/data/annotations/0/value/read_key"));
     Stream { id, read_key, url: server.url.clone() }
 }

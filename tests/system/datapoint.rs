@@ -93,7 +93,7 @@ fn the_owner_may_write_1e100_and_its_sums_stay_finite() {
     for beyond in [r#"{"n":1.1e100}"#, r#"{"n":-1e300}"#, r#"{"n":1,"d":1.1e100}"#, r#"{"n":1,"d":1e-101}"#] {
         let answer = write(beyond);
         assert_eq!(answer.problem(400), "invalid-points");
-        assert!(answer.text().contains("1e100"), "it says what is allowed: {}", answer.text());
+        assert!(answer.text().contains("1e100"), "the reason does not say what is allowed: {}", answer.text());
     }
     let rollup = stream.rollup("from=-3d&step=1d&agg=sum,ratio,rate,min,max,p50,p99");
     let is_there = |name: &str| rollup["series"][0][name].as_array().expect("a list").iter().any(Value::is_number);

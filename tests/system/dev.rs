@@ -39,7 +39,7 @@ struct Printed {
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("some port is free");
-    listener.local_addr().expect("it is bound").port()
+    listener.local_addr().expect("the listener is bound").port()
 }
 
 impl Dev {
@@ -80,8 +80,8 @@ impl Dev {
 
     /// Asks it to stop, and returns its exit code.
     fn stop(mut self) -> Option<i32> {
-        Command::new("kill").arg(self.child.id().to_string()).status().expect("kill is there");
-        self.child.wait().expect("it is our child").code()
+        Command::new("kill").arg(self.child.id().to_string()).status().expect("kill is installed");
+        self.child.wait().expect("the process is our child").code()
     }
 }
 
@@ -99,7 +99,7 @@ impl Printed {
     /// The value that a shell gets for one of the exported names.
     fn value(&self, name: &str) -> String {
         let script = format!("{}\nprintf %s \"${name}\"", self.exports.join("\n"));
-        let run = Command::new("sh").args(["-euc", &script]).output().expect("sh is there");
+        let run = Command::new("sh").args(["-euc", &script]).output().expect("sh is installed");
         assert!(run.status.success(), "{run:?}");
         String::from_utf8(run.stdout).expect("UTF-8")
     }
@@ -115,7 +115,7 @@ impl Printed {
 }
 
 fn pasted(command: &str) -> Value {
-    let run = Command::new("sh").args(["-c", command]).output().expect("sh is there");
+    let run = Command::new("sh").args(["-c", command]).output().expect("sh is installed");
     serde_json::from_slice(&run.stdout).unwrap_or_else(|error| panic!("{error}: {command}: {run:?}"))
 }
 
@@ -139,7 +139,7 @@ fn the_commands_that_make_dev_prints_work_as_pasted() {
 /// The Python client, installed as its document says; returns the folder of its programs.
 fn python_programs() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let set_up = Command::new("sh").arg(root.join("tools/python.sh")).output().expect("sh is there");
+    let set_up = Command::new("sh").arg(root.join("tools/python.sh")).output().expect("sh is installed");
     assert!(set_up.status.success(), "{set_up:?}");
     root.join(".tools/python/bin").to_string_lossy().into_owned()
 }
@@ -158,7 +158,7 @@ fn assert_all_succeed(printed: &Printed, blocks: &[(String, String)]) {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env("PATH", path)
         .output()
-        .expect("bash is there");
+        .expect("bash is installed");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(run.status.success(), "{}\n{}", text(&run.stdout), text(&run.stderr));
     for (document, _) in blocks {

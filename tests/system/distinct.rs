@@ -40,7 +40,7 @@ fn a_counted_label_makes_no_series() {
     assert_eq!(stream.read("/status").json()["series"], 2);
     assert_eq!(stream.read("/labels").json()["labels"].as_array().map(Vec::len), Some(1));
     let by_client = stream.rollup(&format!("from={hour}&to={}&step=1h&by=client&where=client%3D", hour + 3600));
-    assert_eq!(by_client["series"], json!([{"labels": {}, "sum": [401]}]), "it is no label of a series");
+    assert_eq!(by_client["series"], json!([{"labels": {}, "sum": [401]}]), "it is not a label of a series");
 }
 
 #[test]
@@ -92,7 +92,7 @@ fn points_keep_the_distinct_list_of_their_arrival() {
     assert_eq!(refused.problem(400), "invalid-request");
     assert!(refused.json()["detail"].as_str().is_some_and(|detail| detail.contains("distinct:client")));
     list(&stream, &["page", "client"]);
-    assert_eq!(counted(&stream, hour, "")[0]["distinct:client"], json!([1]), "what was counted then");
+    assert_eq!(counted(&stream, hour, "")[0]["distinct:client"], json!([1]), "points counted before the change");
 }
 
 #[test]

@@ -47,7 +47,7 @@ fn run(command: &str, stream: &Stream) -> String {
         .envs([("URL", &stream.url), ("ID", &stream.id), ("KEY", &stream.read_key)])
         .env("OWNER_TOKEN", OWNER_TOKEN)
         .output()
-        .expect("bash is there");
+        .expect("bash is installed");
     assert!(run.status.success(), "{command}: {run:?}");
     String::from_utf8(run.stdout).expect("answers are UTF-8")
 }

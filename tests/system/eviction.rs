@@ -30,7 +30,7 @@ fn an_evicted_object_keeps_all_points_keys_and_labels() {
     Server::shared().evict(&stream.object());
     assert_eq!(read(), before);
     write();
-    assert_eq!(stream.read("/status").json()["accepted"], 1, "the key is known also after the eviction");
+    assert_eq!(stream.read("/status").json()["accepted"], 1, "the key is still known after the eviction");
 }
 
 #[test]
@@ -85,7 +85,7 @@ fn a_write_to_an_idle_stream_is_sealed_in_time() {
     stream.owned("PATCH", "").body("{}").send().expect(200);
     let deadline = Instant::now() + Duration::from_mins(1);
     while alarm_in_ns(&server).is_none_or(|next_ns| next_ns < HOUR_NS) {
-        assert!(Instant::now() < deadline, "the alarm for what expires is not set");
+        assert!(Instant::now() < deadline, "the alarm for expiring chunks is not set");
     }
     for is_evicted in [false, true] {
         if is_evicted {

@@ -41,7 +41,7 @@ fn only_expressions_over_their_budget_are_refused() {
                 let refused = read(path, expression);
                 eprintln!("{path} {expression}: {:?}, a write {:?}", start.elapsed(), written.join().expect("ends").1);
                 assert_eq!(refused.problem(422), "query-too-large", "{path} {expression}");
-                assert!(refused.json()["detail"].as_str().expect("a text").contains("use a simpler expression"));
+                assert!(refused.json()["detail"].as_str().expect("a string").contains("use a simpler expression"));
             });
         }
     }

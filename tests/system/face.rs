@@ -25,7 +25,7 @@ fn a_channel_is_a_stream_and_its_key_is_shown_once() {
     assert!(!who("readers", "public") && !who("readers", "any_user") && !who("editors", "any_user"));
     let told = &made_channel["annotations"][0];
     assert_eq!(told["type"], "net.app.contrib.timeseries.stream");
-    let text = |value: &Value| value.as_str().expect("a text").to_owned();
+    let text = |value: &Value| value.as_str().expect("a string").to_owned();
     let (id, read_key) = (text(&made_channel["id"]), text(&told["value"]["read_key"]));
     let stream = Stream { id, read_key, url: Server::shared().url.clone() };
     assert!(text(&told["value"]["links"]["points"]).ends_with(&format!("/v1/streams/{}/points", stream.id)));

@@ -120,7 +120,7 @@ fn get(path: &str) -> Value {
 fn a_channel_always_has_all_its_fields() {
     let made = face("POST", "/channels/").bearer(OWNER_TOKEN).body("{}").send().expect(200).json();
     check(&made["data"], CHANNEL, "made");
-    let id = made["data"]["id"].as_str().expect("a text").to_owned();
+    let id = made["data"]["id"].as_str().expect("a string").to_owned();
     let key = made["data"]["annotations"][0]["value"]["read_key"].as_str().expect("a key").to_owned();
     let now = crate::clock::now_s();
     for token in [OWNER_TOKEN, &key, "wrong", ""] {
@@ -152,9 +152,9 @@ fn only_readers_see_a_channels_messages() {
     post(&channel, &[point(json!({"n": 1})), point(json!({"n": 2}))]).expect(200);
     post(&channel, &[point(json!({"n": 3, "kv": {"a": 1}}))]).expect(200);
     for token in [&channel.read_key, OWNER_TOKEN] {
-        let told = describe(token, "");
-        assert_eq!((&told["counts"]["messages"], &told["recent_message_id"]), (&json!(3), &json!("3")));
-        assert_eq!(told.get("recent_message"), None, "it was not asked for");
+        let channel = describe(token, "");
+        assert_eq!((&channel["counts"]["messages"], &channel["recent_message_id"]), (&json!(3), &json!("3")));
+        assert_eq!(channel.get("recent_message"), None, "it was not asked for");
         let recent =
             describe(token, "?include_recent_message=1&include_message_annotations=1")["recent_message"].clone();
         check(&recent, MESSAGE, "recent_message");
@@ -163,20 +163,24 @@ fn only_readers_see_a_channels_messages() {
         assert_eq!((&bare["id"], bare.get("annotations")), (&json!("3"), None));
     }
     for token in ["", "rk_wrong"] {
-        let told = describe(token, "?include_recent_message=1&include_annotations=1");
-        assert_eq!((&told["counts"]["messages"], &told["readers"]["you"]), (&json!(0), &json!(false)), "{told}");
-        assert!(told.get("recent_message").is_none() && told.get("recent_message_id").is_none(), "{told}");
+        let channel = describe(token, "?include_recent_message=1&include_annotations=1");
+        assert_eq!(
+            (&channel["counts"]["messages"], &channel["readers"]["you"]),
+            (&json!(0), &json!(false)),
+            "{channel}"
+        );
+        assert!(channel.get("recent_message").is_none() && channel.get("recent_message_id").is_none(), "{channel}");
     }
     let public = channel_of(r#"{"readers":{"public":true}}"#);
     post(&public, &[point(json!({"n": 1}))]).expect(200);
-    let told = face("GET", &format!("/channels/{}", public.id)).send().expect(200).json()["data"].clone();
-    assert_eq!((&told["counts"]["messages"], &told["recent_message_id"]), (&json!(1), &json!("1")));
+    let channel = face("GET", &format!("/channels/{}", public.id)).send().expect(200).json()["data"].clone();
+    assert_eq!((&channel["counts"]["messages"], &channel["recent_message_id"]), (&json!(1), &json!("1")));
     // A stream of several shards has messages that nobody can read.
     let sharded = Stream::create(Server::shared(), json!({"name": "test", "shards": 2}));
     post(&sharded, &[point(json!({"n": 1}))]).expect(200);
-    let told = get(&format!("/channels/{}", sharded.id))["data"].clone();
-    check(&told, CHANNEL, "sharded");
-    assert_eq!((&told["readers"]["you"], told.get("recent_message_id")), (&json!(true), None));
+    let channel = get(&format!("/channels/{}", sharded.id))["data"].clone();
+    check(&channel, CHANNEL, "sharded");
+    assert_eq!((&channel["readers"]["you"], channel.get("recent_message_id")), (&json!(true), None));
 }
 
 #[test]
@@ -233,7 +237,7 @@ fn users_tokens_and_configuration_have_all_their_fields() {
 fn the_pictures_and_pages_of_users_exist() {
     let user = get("/users/me")["data"].clone();
     for url in [&user["avatar_image"]["url"], &user["cover_image"]["url"], &user["canonical_url"]] {
-        let url = url.as_str().expect("a text");
+        let url = url.as_str().expect("a string");
         assert!(url.starts_with(&Server::shared().url), "{url}");
         crate::http::call("GET", url).send().expect(200);
     }
@@ -244,7 +248,7 @@ fn the_author_of_a_post_is_a_user_but_not_the_owner() {
     let channel = channel();
     let message = post_body(&channel, &json!({"annotations": [point(json!({"n": 1}))]})).expect(200).json();
     let writer = message["data"]["user"].clone();
-    assert_ne!(writer["id"], "1", "anyone may post, so nobody is said to have");
-    let id = writer["id"].as_str().expect("a text");
+    assert_ne!(writer["id"], "1", "anyone may post, so no author is named");
+    let id = writer["id"].as_str().expect("a string");
     assert_eq!(get(&format!("/users/{id}"))["data"], writer);
 }

@@ -77,7 +77,7 @@ fn a_message_keeps_text_annotations_and_machine_only() {
     let annotations = json!([other, point(json!({"n": 1, "v": {"a": "b"}, "t": crate::clock::now_whole_s()})), batch]);
     let body = json!({"text": "<hi> & welcome", "annotations": annotations});
     let posted = post_body(&channel, &body).expect(200).json()["data"].clone();
-    assert_eq!(posted["machine_only"], false, "a message with a text is for people unless it says otherwise");
+    assert_eq!(posted["machine_only"], false, "a message with a text is for people by default");
     let both = json!({"text": "ping", "machine_only": true, "annotations": [point(json!({"n": 2}))]});
     assert_eq!(post_body(&channel, &both).expect(200).json()["data"]["machine_only"], true);
     post(&channel, &[point(json!({"n": 3}))]).expect(200);

@@ -7,7 +7,7 @@ use crate::server::{OWNER_TOKEN, Server};
 use crate::stream::Stream;
 
 /// A channel with `count` messages of one point each, whose n is the message's id.
-fn filled(count: u32) -> Stream {
+fn with_messages(count: u32) -> Stream {
     let channel = channel();
     for n in 1..=count {
         post(&channel, &[point(json!({"n": n}))]).expect(200);
@@ -28,7 +28,7 @@ fn ids(page: &Value) -> Vec<u64> {
 
 #[test]
 fn pages_are_those_of_app_net() {
-    let channel = filled(10);
+    let channel = with_messages(10);
     for (parameters, wanted, more) in [
         ("", (1..=10).rev().collect::<Vec<u64>>(), false),
         ("before_id=9&since_id=2&count=2", vec![8, 7], true),
@@ -48,7 +48,7 @@ fn pages_are_those_of_app_net() {
 
 #[test]
 fn paging_by_max_id_misses_no_message() {
-    let channel = filled(23);
+    let channel = with_messages(23);
     assert_eq!(ids(&page(&channel, "since_id=")).len(), 20);
     let (mut seen, mut since) = (Vec::new(), "0".to_owned());
     loop {
@@ -57,7 +57,7 @@ fn paging_by_max_id_misses_no_message() {
         if page["meta"]["more"] == false {
             break;
         }
-        page["meta"]["max_id"].as_str().expect("a text").clone_into(&mut since);
+        page["meta"]["max_id"].as_str().expect("a string").clone_into(&mut since);
     }
     assert_eq!(seen, (1..=23).collect::<Vec<_>>());
 }
@@ -81,7 +81,7 @@ fn a_message_contains_what_was_written() {
 
 #[test]
 fn nothing_unrequested_is_shown() {
-    let channel = filled(1);
+    let channel = with_messages(1);
     let read = |query: &str| messages(&channel, "GET", query).bearer(&channel.read_key).send().expect(200).json();
     for query in ["", "?include_machine=0", "?include_annotations=1"] {
         assert_eq!(read(query), json!({"data": [], "meta": {"code": 200, "more": false}}), "{query}");
@@ -91,7 +91,7 @@ fn nothing_unrequested_is_shown() {
 
 #[test]
 fn a_single_message_is_returned_or_not_found() {
-    let channel = filled(3);
+    let channel = with_messages(3);
     let one = |id: &str| messages(&channel, "GET", &format!("/{id}?include_annotations=1")).bearer(&channel.read_key);
     let message = one("2").send().expect(200).json();
     assert_eq!((&message["data"]["id"], &message["meta"]), (&json!("2"), &json!({"code": 200})));
@@ -103,7 +103,7 @@ fn a_single_message_is_returned_or_not_found() {
 
 #[test]
 fn reading_a_private_channel_needs_its_key() {
-    let channel = filled(1);
+    let channel = with_messages(1);
     let rest = "?include_machine=1";
     let slug = |answer| error(&answer, 401).1;
     assert_eq!(slug(messages(&channel, "GET", rest).send()).as_deref(), Some("not-authorized"));
@@ -124,7 +124,7 @@ fn reading_a_private_channel_needs_its_key() {
 
 #[test]
 fn invalid_parameters_are_named_and_unknown_ones_ignored() {
-    let channel = filled(1);
+    let channel = with_messages(1);
     for (query, word) in [
         ("since_id=last_read", "since_id"),
         ("before_id=marker", "before_id"),

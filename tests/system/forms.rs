@@ -103,7 +103,7 @@ fn a_form_redirects_only_to_its_own_site() {
     let open = Stream::new();
     let answer = form(&open, "/points").header("Origin", "null").body("n=1&then=%2Fthanks").send().expect(204);
     assert_eq!(answer.header("Location"), "");
-    assert_close(stream.total("sum"), 2.0, "what was refused was not stored");
+    assert_close(stream.total("sum"), 2.0, "refused points are not stored");
 }
 
 #[test]

@@ -16,7 +16,7 @@ const CLIENTS: usize = 64;
 const SOON: Duration = Duration::from_secs(10);
 
 /// Runs this many clients concurrently, each with its number.
-fn at_once(clients: usize, client: impl Fn(usize) + Sync) {
+fn concurrently(clients: usize, client: impl Fn(usize) + Sync) {
     let barrier = Barrier::new(clients);
     std::thread::scope(|scope| {
         for number in 0..clients {
@@ -45,7 +45,7 @@ enum Leaves {
 
 /// Sends a write and resets the connection, like a killed client: unread data turns
 /// closing into a reset.
-fn leave(stream: &Stream, when: Leaves) {
+fn write_and_reset(stream: &Stream, when: Leaves) {
     let address = stream.url.strip_prefix("http://").expect("plain HTTP");
     let mut socket = TcpStream::connect(address).expect("the server listens");
     socket.set_read_timeout(Some(SOON)).expect("not zero");
@@ -70,7 +70,7 @@ fn reset_connections_do_not_delay_other_writers() {
     let stream = Stream::on(&server);
     let (acknowledged, left) = (AtomicUsize::new(0), AtomicUsize::new(0));
     for round in 0..ROUNDS {
-        at_once(CLIENTS, |number| {
+        concurrently(CLIENTS, |number| {
             // Each round mixes the disconnecting clients and their moments differently.
             let when = match (number * 7 + round * 13) % 8 {
                 0 | 1 => Leaves::AtOnce,
@@ -89,13 +89,13 @@ fn reset_connections_do_not_delay_other_writers() {
                     return;
                 }
             };
-            leave(&stream, when);
+            write_and_reset(&stream, when);
             left.fetch_add(usize::from(!matches!(when, Leaves::InTheMiddleOfTheBody)), Ordering::Relaxed);
         });
     }
     let begun = Instant::now();
     stream.write(r#"{"n":1}"#);
-    assert!(begun.elapsed() < SOON, "an idle stream takes a write at once, not after {:?}", begun.elapsed());
+    assert!(begun.elapsed() < SOON, "a write to an idle stream took {:?}", begun.elapsed());
     let (accepted, acknowledged) = (status(&stream, "accepted"), 1 + acknowledged.into_inner());
     let sent = acknowledged + left.into_inner();
     assert!((acknowledged..=sent).contains(&accepted), "{accepted} accepted, {acknowledged} acknowledged, {sent} sent");
@@ -108,7 +108,7 @@ fn concurrent_writers_each_get_their_own_answer() {
     let deleted = Stream::new();
     deleted.owned("DELETE", "").send().expect(204);
     for round in 0..ROUNDS {
-        at_once(CLIENTS, |number| {
+        concurrently(CLIENTS, |number| {
             if number % 8 == 7 {
                 assert_eq!(deleted.post(r#"{"n":1}"#).problem(404), "not-found");
                 return;
@@ -130,7 +130,7 @@ fn concurrent_writers_each_get_their_own_answer() {
 #[test]
 fn a_key_sent_concurrently_counts_once_beside_others() {
     let stream = Stream::new();
-    at_once(CLIENTS, |number| {
+    concurrently(CLIENTS, |number| {
         let of_key = number % 8 + 1;
         let body = format!("[{}]", vec!["{\"n\":1}"; of_key].join(","));
         let write = stream.call("POST", "/points").header("Idempotency-Key", of_key.to_string()).body(body);
@@ -151,7 +151,7 @@ fn a_refused_write_does_not_affect_others_of_its_call() {
     };
     let (accepted, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
     for round in 0..10 {
-        at_once(CLIENTS, |number| {
+        concurrently(CLIENTS, |number| {
             if number % 4 == 0 {
                 other.post(r#"{"n":1}"#).expect(202);
                 return;
@@ -166,7 +166,7 @@ fn a_refused_write_does_not_affect_others_of_its_call() {
             }
         });
     }
-    assert!(refused.into_inner() > 0, "so much at once is too much");
+    assert!(refused.into_inner() > 0, "the burst is too large");
     assert_eq!(status(&narrow, "accepted"), accepted.into_inner());
     assert_eq!(status(&other, "accepted"), 10 * CLIENTS / 4);
 }
@@ -178,7 +178,7 @@ fn warm_code_answers_every_writer_and_shares_rows() {
     const WRITES: usize = 700;
     let server = Server::start(State::new());
     let stream = Stream::unlimited(&server);
-    at_once(CLIENTS, |_| {
+    concurrently(CLIENTS, |_| {
         let agent = agent();
         for _ in 0..WRITES {
             let begun = Instant::now();

@@ -13,6 +13,6 @@ pub(crate) fn gzip(body: &[u8]) -> Vec<u8> {
 /// The same, compressed at this level.
 pub(crate) fn gzip_at(body: &[u8], level: u32) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::new(level));
-    encoder.write_all(body).expect("memory takes it");
-    encoder.finish().expect("memory takes it")
+    encoder.write_all(body).expect("writing to memory succeeds");
+    encoder.finish().expect("writing to memory succeeds")
 }

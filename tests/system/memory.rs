@@ -57,7 +57,7 @@ fn write(stream: &Stream, points: u64, point: impl Fn(u64) -> String + Sync) {
 }
 
 fn memory_bytes(stream: &Stream) -> u64 {
-    stream.read("/status").expect(200).json()["memory_bytes"].as_u64().expect("wasm knows its memory")
+    stream.read("/status").expect(200).json()["memory_bytes"].as_u64().expect("wasm reports its memory")
 }
 
 #[test]

@@ -52,12 +52,12 @@ impl Object {
 
     /// The number of shards that it knows of.
     pub(crate) fn layout(&self) -> String {
-        self.record()["config"]["layout"].as_str().expect("a text").to_owned()
+        self.record()["config"]["layout"].as_str().expect("a string").to_owned()
     }
 
     /// The name of its stream in its records.
     pub(crate) fn name(&self) -> String {
-        self.record()["config"]["name"].as_str().expect("a text").to_owned()
+        self.record()["config"]["name"].as_str().expect("a string").to_owned()
     }
 
     fn record(&self) -> Value {

@@ -99,11 +99,11 @@ fn cumulative_points_are_reported_and_others_kept() {
     let answer = post(&stream, JSON, body.to_string()).expect(200).json();
     let partial = &answer["partialSuccess"];
     assert_eq!(partial["rejectedDataPoints"], "2");
-    let message = partial["errorMessage"].as_str().expect("a text");
+    let message = partial["errorMessage"].as_str().expect("a string");
     for part in ["data point 0: metric \"signups\"", "data point 2:", "_TEMPORALITY_PREFERENCE=delta"] {
         assert!(message.contains(part), "{message}");
     }
-    assert_close(stream.total("sum"), 5.0, "what is good");
+    assert_close(stream.total("sum"), 5.0, "the valid points");
     assert_eq!(stream.read("/status").json()["rejected"]["n"], 2);
 
     let in_protobuf = post(&stream, PROTOBUF, protobuf::of_json(&request(&json!([counter(2, 3), counter(1, 5)]))));
@@ -115,17 +115,20 @@ fn cumulative_points_are_reported_and_others_kept() {
 #[track_caller]
 fn refusal(answer: &Answer, status: u16, code: u8) -> String {
     assert_eq!((answer.status, answer.header("Content-Type")), (status, JSON), "{}", answer.text());
-    let told = answer.json();
-    assert_eq!(told["code"], code);
-    told["message"].as_str().expect("a text").to_owned()
+    let body = answer.json();
+    assert_eq!(body["code"], code);
+    body["message"].as_str().expect("a string").to_owned()
 }
 
 #[test]
 fn a_refused_request_is_a_status_and_stores_nothing() {
     let stream = Stream::new();
     let cumulative = request(&json!([counter(2, 3)])).to_string();
-    let told = refusal(&post(&stream, JSON, cumulative.clone()), 400, 3);
-    assert!(told.starts_with("every data point was rejected; data point 0: metric \"signups\": cumulative"), "{told}");
+    let message = refusal(&post(&stream, JSON, cumulative.clone()), 400, 3);
+    assert!(
+        message.starts_with("every data point was rejected; data point 0: metric \"signups\": cumulative"),
+        "{message}"
+    );
     assert!(refusal(&post(&stream, JSON, "{"), 400, 3).starts_with("the body is not JSON"));
     let strange = r#"{"resourceMetrics":[{"scopeMetrics":7}]}"#;
     assert_eq!(refusal(&post(&stream, JSON, strange), 400, 3), "scopeMetrics must be a message");
@@ -187,7 +190,7 @@ fn the_same_bytes_count_once_and_get_the_first_answer() {
     assert_close(stream.total("sum"), 10.0, "the same later is something else");
     stream.owned("PATCH", "").body(r#"{"shards":4}"#).send().expect(200);
     post(&stream, JSON, body.clone()).expect(200);
-    assert_close(stream.total("sum"), 10.0, "also where there are more shards meanwhile");
+    assert_close(stream.total("sum"), 10.0, "even with more shards now");
     for address in ["192.0.2.1", "192.0.2.2", "192.0.2.1"] {
         let call = stream.call("POST", PATH).header("Content-Type", JSON).header("X-Forwarded-For", address);
         call.body(body.clone()).send().expect(200);
@@ -197,7 +200,7 @@ fn the_same_bytes_count_once_and_get_the_first_answer() {
         let call = stream.call("POST", PATH).header("Content-Type", JSON).header("Idempotency-Key", key);
         call.body(body.clone()).send().expect(200);
     }
-    assert_close(stream.total("sum"), 30.0, "whoever has a key of his own goes by that");
+    assert_close(stream.total("sum"), 30.0, "an explicit key takes precedence");
 }
 
 #[test]
@@ -349,7 +352,7 @@ fn one_bad_point_of_a_large_batch_costs_no_other() {
     let body = request(&json!([{"name": "m", "gauge": {"dataPoints": points}}]));
     let partial = post(&stream, JSON, body.to_string()).expect(200).json()["partialSuccess"].clone();
     assert_eq!(partial["rejectedDataPoints"], "3");
-    let message = partial["errorMessage"].as_str().expect("a text");
+    let message = partial["errorMessage"].as_str().expect("a string");
     for part in ["data point 7: ", "data point 300: metric \"m\": asInt must be a whole number", "data point 1999: "] {
         assert!(message.contains(part), "{message}");
     }

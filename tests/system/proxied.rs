@@ -52,7 +52,7 @@ fn origins(server: &Server, headers: &[(&str, &str)]) -> Vec<String> {
 }
 
 /// Whether a client of each of these is admitted, in sequence, if each may write once.
-fn let_through(server: &Server, clients: &[&[(&str, &str)]]) -> Vec<bool> {
+fn admitted(server: &Server, clients: &[&[(&str, &str)]]) -> Vec<bool> {
     // A period may end in between, but not twice, as periods are longer than all of this takes.
     let tries = || {
         let stream = Stream::on(server);
@@ -101,7 +101,7 @@ fn the_limit_is_per_client_behind_a_proxy() {
         &[("X-Forwarded-For", "[2001:db8::2]:4711")],
         &[("X-Forwarded-For", "192.0.2.1"), ("CF-Connecting-IP", "192.0.2.7")],
     ];
-    let is_let_through = let_through(&server(&[]), &clients);
+    let is_let_through = admitted(&server(&[]), &clients);
     assert_eq!(is_let_through, [true, false, true, false, false, true, false, false]);
 }
 
@@ -113,7 +113,7 @@ fn behind_two_proxies_the_first_names_the_client() {
         &[("X-Forwarded-For", "203.0.113.9, 192.0.2.1, 198.51.100.2")],
         &[("X-Forwarded-For", "203.0.113.9, 192.0.2.2, 198.51.100.3")],
     ];
-    assert_eq!(let_through(&server(&[("TRUSTED_PROXIES", "2")]), &clients), [true, true, false, false]);
+    assert_eq!(admitted(&server(&[("TRUSTED_PROXIES", "2")]), &clients), [true, true, false, false]);
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn a_stranger_cannot_choose_an_address() {
         &[("X-Real-IP", "192.0.2.3"), ("Forwarded", "for=192.0.2.3")],
     ];
     for server in [open_server(&[]), server(&[("TRUSTED_PROXIES", "0")])] {
-        assert_eq!(let_through(&server, &clients), [true, false, false, false]);
+        assert_eq!(admitted(&server, &clients), [true, false, false, false]);
     }
 }
 
@@ -169,5 +169,5 @@ fn an_operator_chooses_the_header_with_the_client_address() {
         &[("X-Client", "192.0.2.3, 192.0.2.4")],
     ];
     let server = server(&[("TRUSTED_HEADER", "X-Client")]);
-    assert_eq!(let_through(&server, &clients), [true, false, true, true, false, false]);
+    assert_eq!(admitted(&server, &clients), [true, false, true, true, false, false]);
 }

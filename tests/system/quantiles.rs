@@ -9,7 +9,7 @@ use crate::stream::Stream;
 /// Whether a number is within 1 % of another.
 #[track_caller]
 fn assert_near(seen: &Value, wanted: f64, what: &str) {
-    let number = seen.as_f64().unwrap_or_else(|| panic!("{seen} is no number: {what}"));
+    let number = seen.as_f64().unwrap_or_else(|| panic!("{seen} is not a number: {what}"));
     assert!((number - wanted).abs() <= 0.010_000_001 * wanted.abs(), "{number} is not {wanted}: {what}");
 }
 
@@ -87,8 +87,8 @@ fn a_quantile_is_of_n_over_d_and_skips_points_without_one() {
     assert_eq!(series["sum"], json!([55, 20, null, 1]));
     let p50 = &series["p50"];
     assert_near(&p50[0], 10.0, "the one with a ratio");
-    assert_eq!(p50[1], Value::Null, "a period that goes on is not counted");
-    assert_near(&p50[2], 20.0, "where the period ends");
+    assert_eq!(p50[1], Value::Null, "a point counts only where its period ends");
+    assert_near(&p50[2], 20.0, "in the step where the period ends");
     assert_eq!(p50[3], Value::Null);
 }
 

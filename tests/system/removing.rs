@@ -18,14 +18,14 @@ fn remove(stream: &Stream, parameters: &str) -> Answer {
 
 /// Removes points, and continues until all are removed.
 fn remove_all(stream: &Stream, parameters: &str) -> Value {
-    go_on(stream, parameters, remove(stream, parameters))
+    continue_removal(stream, parameters, remove(stream, parameters))
 }
 
-fn go_on(stream: &Stream, parameters: &str, mut answer: Answer) -> Value {
+fn continue_removal(stream: &Stream, parameters: &str, mut answer: Answer) -> Value {
     let begun = Instant::now();
     while answer.status == 202 {
         assert!(begun.elapsed() < DEADLINE, "{}", answer.text());
-        let cursor = answer.json()["cursor"].as_str().expect("a text").to_owned();
+        let cursor = answer.json()["cursor"].as_str().expect("a string").to_owned();
         answer = remove(stream, &format!("{parameters}&after={cursor}"));
     }
     answer.expect(200).json()
@@ -118,7 +118,7 @@ fn a_bad_backfill_is_undone_in_all_tiers() {
     assert_eq!(added(&day["series"][0]["sum"]), 42.0);
     // Written again, it counts.
     stream.write(json!({ "n": 7, "t": from }).to_string());
-    assert_close(added(&stream.rollup("from=-1d&step=1d")["series"][0]["sum"]), 49.0, "what comes later stays");
+    assert_close(added(&stream.rollup("from=-1d&step=1d")["series"][0]["sum"]), 49.0, "later points stay");
 }
 
 #[test]
@@ -127,7 +127,7 @@ fn an_invalid_removal_is_refused_with_what_is_allowed() {
     stream.write(r#"{"n":1,"v":{"a":"b"}}"#);
     let refused = |parameters: &str, status| {
         let answer = remove(&stream, parameters);
-        (answer.problem(status), answer.json()["detail"].as_str().expect("a text").to_owned())
+        (answer.problem(status), answer.json()["detail"].as_str().expect("a string").to_owned())
     };
     for (parameters, detail) in [
         ("", "`where`, `from` or `to` must say"),
@@ -138,11 +138,11 @@ fn an_invalid_removal_is_refused_with_what_is_allowed() {
         ("where=a%3Db&after=r17", "`after` is not the cursor of the last removal"),
         ("from=now&to=-1h", "`from` must be before `to`"),
     ] {
-        let (problem, told) = refused(parameters, 400);
-        assert!(problem == "invalid-request" && told.starts_with(detail), "{parameters}: {told}");
+        let (problem, message) = refused(parameters, 400);
+        assert!(problem == "invalid-request" && message.starts_with(detail), "{parameters}: {message}");
     }
-    let (problem, told) = refused(&format!("from={}", hour + 5), 422);
-    assert!(problem == "query-too-large" && told.contains("multiples of 10 seconds, such as"), "{told}");
+    let (problem, message) = refused(&format!("from={}", hour + 5), 422);
+    assert!(problem == "query-too-large" && message.contains("multiples of 10 seconds, such as"), "{message}");
     assert!(refused(&format!("to={}", hour - 30 * 86_400 + 60), 422).1.contains("multiples of 600 seconds"));
     let path = format!("/points?{}", "where=a%3Db");
     assert_eq!(stream.call("DELETE", &path).send().problem(401), "unauthorized");
@@ -158,12 +158,12 @@ fn a_live_reader_sees_a_removal() {
     let deltas = |after: &str| stream.read(&format!("/deltas?agg=sum&by=*{after}")).expect(200).json();
     let first = deltas("");
     assert_eq!(first["series"].as_array().map(Vec::len), Some(2), "{first}");
-    let after = format!("&after={}", first["cursor"].as_str().expect("a text"));
+    let after = format!("&after={}", first["cursor"].as_str().expect("a string"));
     assert_eq!(deltas(&after)["type"], "delta");
     remove_all(&stream, &user("42"));
     let next = deltas(&after);
     assert_eq!((&next["type"], next["series"].as_array().map(Vec::len)), (&json!("snapshot"), Some(1)), "{next}");
-    let after = format!("&after={}", next["cursor"].as_str().expect("a text"));
+    let after = format!("&after={}", next["cursor"].as_str().expect("a string"));
     stream.write(r#"{"n":1,"v":{"user":"42"}}"#);
     let last = deltas(&after);
     assert_eq!((&last["type"], &last["series"][0]["n"]), (&json!("delta"), &json!([1])), "{last}");
@@ -210,14 +210,14 @@ fn every_shard_removes_the_same_and_missed_ones_catch_up() {
 }
 
 /// A server that removes in small steps.
-fn slow(state: State) -> Server {
+fn start_with_small_steps(state: State) -> Server {
     let environment = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "k"), ("HEARTBEAT_REMOVAL_KIB", "1")];
     Server::start_with(state, &environment)
 }
 
 #[test]
 fn a_killed_removal_resumes_and_is_never_seen_half_done() {
-    let mut server = slow(State::new());
+    let mut server = start_with_small_steps(State::new());
     let mut stream = Stream::on(&server);
     let now = now_whole_s();
     for series in 0..20 {
@@ -231,7 +231,7 @@ fn a_killed_removal_resumes_and_is_never_seen_half_done() {
     let mut answer = remove(&stream, &bad).expect(202);
     for round in 0..3 {
         assert_eq!(answer.json()["points"], 4_000, "{}", answer.text());
-        server = slow(server.kill_9());
+        server = start_with_small_steps(server.kill_9());
         stream = stream.moved_to(&server);
         for step in ["10m", "1h"] {
             let left = sums(&stream, &format!("from=-1d&step={step}&by=*&agg=sum"));
@@ -246,14 +246,14 @@ fn a_killed_removal_resumes_and_is_never_seen_half_done() {
             break;
         }
     }
-    let removed = go_on(&stream, &bad, answer);
+    let removed = continue_removal(&stream, &bad, answer);
     assert_eq!((&removed["points"], &removed["series"]), (&json!(4_000), &json!(20)), "{removed}");
     assert_eq!(sums(&stream, "from=-1d&step=1h&by=*&agg=sum").len(), 2);
 }
 
 #[test]
 fn an_interrupted_removal_resumes_automatically() {
-    let server = slow(State::new());
+    let server = start_with_small_steps(State::new());
     let stream = Stream::on(&server);
     let points: Vec<Value> =
         (0..200).map(|at| json!({ "n": 1, "p": 40_000, "t": now_whole_s() - at * 200, "v": { "bad": "1" } })).collect();

@@ -17,7 +17,7 @@ const MAX_BYTES: u64 = 96 << 20;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Resends until it is no longer refused for lack of room, waiting as `Retry-After` says.
-fn patiently(send: impl Fn() -> Answer) -> Answer {
+fn send_until_admitted(send: impl Fn() -> Answer) -> Answer {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let answer = send();
@@ -26,7 +26,7 @@ fn patiently(send: impl Fn() -> Answer) -> Answer {
         }
         assert_eq!(answer.problem(503), "overloaded");
         let wait_s: u64 = answer.header("Retry-After").parse().expect("seconds");
-        assert!(Instant::now() < deadline, "there is no room for {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "still no room after {PATIENCE:?}");
         let (_nobody_sends, silence) = channel::<()>();
         silence.recv_timeout(Duration::from_secs(wait_s)).ok();
     }
@@ -46,21 +46,21 @@ fn seven_full_streams_share_an_isolate_and_lose_nothing() {
             };
             let points: Vec<String> = (first..SERIES.min(first + BATCH)).map(point).collect();
             let body = format!("[{}]", points.join(","));
-            patiently(|| stream.owned("POST", "/points").body(&*body).send()).expect(202);
+            send_until_admitted(|| stream.owned("POST", "/points").body(&*body).send()).expect(202);
         }
     }
     for stream in &streams {
-        patiently(|| stream.post(format!(r#"{{"n":10,"t":{t}}}"#))).expect(202);
+        send_until_admitted(|| stream.post(format!(r#"{{"n":10,"t":{t}}}"#))).expect(202);
     }
     for stream in &streams {
-        let answer = patiently(|| stream.read("/rollup?from=-3h&step=1h&agg=sum,count")).expect(200).json();
+        let answer = send_until_admitted(|| stream.read("/rollup?from=-3h&step=1h&agg=sum,count")).expect(200).json();
         let total = |agg: &str| {
             answer["series"].as_array().expect("a list").iter().map(|one| crate::stream::added(&one[agg])).sum::<f64>()
         };
         assert_eq!((total("sum"), total("count")), (100_010.0, 100_001.0));
     }
-    let status = patiently(|| streams[0].read("/status")).expect(200).json();
+    let status = send_until_admitted(|| streams[0].read("/status")).expect(200).json();
     let (bytes, state) = (status["memory_bytes"].as_u64(), status["memory"]["state"].as_u64());
     assert!(bytes.is_some_and(|bytes| bytes < MAX_BYTES), "{status}");
-    assert!(state.is_some_and(|state| state > 10_000_000), "what is there is counted: {status}");
+    assert!(state.is_some_and(|state| state > 10_000_000), "memory in use is not counted: {status}");
 }

@@ -24,7 +24,7 @@ fn patch(stream: &Stream, body: &Value) -> Answer {
 /// The detail of a problem.
 fn detail(answer: &Answer, status: u16, kind: &str) -> String {
     assert_eq!(answer.problem(status), kind);
-    answer.json()["detail"].as_str().expect("a text").to_owned()
+    answer.json()["detail"].as_str().expect("a string").to_owned()
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn a_configuration_change_brings_the_alarm_forward() {
     patch(&stream, &json!({"retention": {"10s": "1h"}})).expect(200);
     let deadline = Instant::now() + Duration::from_mins(1);
     while rows() != 0 {
-        assert!(Instant::now() < deadline, "what is written is not sealed");
+        assert!(Instant::now() < deadline, "the points are not sealed");
     }
     assert_eq!(stream.total("sum"), 1.0);
 }

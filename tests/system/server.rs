@@ -95,7 +95,7 @@ impl Server {
     /// A server with this environment.
     pub(crate) fn start_with(state: State, environment: &[(&str, &str)]) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        assert!(root.join("build/index.js").exists(), "there is no build yet: run `make build` first");
+        assert!(root.join("build/index.js").exists(), "there is no build yet; run `make build` first");
         let mut child = Command::new(root.join("node_modules/.bin/node"))
             .args(["tools/serve.mjs", "--port", "0", "--control", "--state"])
             .arg(state.path())
@@ -119,7 +119,7 @@ impl Server {
         let log = Arc::default();
         let (errors, kept) = (BufReader::new(child.stderr.take().expect("piped")), Arc::clone(&log));
         std::thread::spawn(move || errors.lines().map_while(Result::ok).for_each(|line| keep_and_show(&kept, &line)));
-        let ready = lines.recv_timeout(DEADLINE).expect("the server says that it is ready");
+        let ready = lines.recv_timeout(DEADLINE).expect("the server reports that it is ready");
         let url = ready.strip_prefix("heartbeat ready on ").expect("the first line says so").to_owned();
         Self { child: Some(child), control: Mutex::new(Control { input, lines }), url, state, log }
     }
@@ -160,7 +160,7 @@ impl Server {
     }
 
     fn process_bytes(&self, field: &str) -> Option<u64> {
-        let group = self.child.as_ref().expect("it runs until now").id().to_string();
+        let group = self.child.as_ref().expect("the server still runs").id().to_string();
         let of_process = |folder: PathBuf| {
             let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
             // The fields after the name: state, parent, group.
@@ -174,16 +174,16 @@ impl Server {
 
     /// Asks it to stop, and returns its exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
-        let mut child = self.child.take().expect("it runs until now");
-        Command::new("kill").arg(child.id().to_string()).status().expect("kill is there");
-        child.wait().expect("it is our child").code()
+        let mut child = self.child.take().expect("the server still runs");
+        Command::new("kill").arg(child.id().to_string()).status().expect("kill is installed");
+        child.wait().expect("the process is our child").code()
     }
 
     fn kill(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         let group = format!("-{}", child.id());
-        Command::new("kill").args(["-s", "KILL", "--", &group]).status().expect("kill is there");
-        child.wait().expect("it is our child");
+        Command::new("kill").args(["-s", "KILL", "--", &group]).status().expect("kill is installed");
+        child.wait().expect("the process is our child");
     }
 }
 

@@ -18,7 +18,7 @@ const EVERY: Duration = Duration::from_millis(20);
 
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("some port is free");
-    listener.local_addr().expect("it is bound").port()
+    listener.local_addr().expect("the listener is bound").port()
 }
 
 fn root() -> &'static Path {
@@ -47,7 +47,7 @@ impl Serving {
 
     /// The ids of this process, its children and their children.
     fn family(&self) -> Vec<u32> {
-        let listed = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().expect("ps is there").stdout;
+        let listed = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().expect("ps is installed").stdout;
         let listed = String::from_utf8(listed).expect("numbers");
         let pairs: Vec<Vec<u32>> =
             listed.lines().map(|line| line.split_whitespace().filter_map(|word| word.parse().ok()).collect()).collect();
@@ -67,7 +67,7 @@ impl Serving {
         assert!(Command::new("kill").args(["-s", "KILL", &victim.to_string()]).status().expect("kill").success());
         let deadline = Instant::now() + SOON;
         while family.iter().any(|process| is_running(*process)) {
-            self.child.try_wait().expect("it is our child");
+            self.child.try_wait().expect("the process is our child");
             assert!(Instant::now() < deadline, "of {family:?} some outlive {victim}");
             thread::park_timeout(EVERY);
         }
@@ -86,7 +86,7 @@ impl Drop for Serving {
 /// Whether it is neither gone nor a zombie.
 fn is_running(process: u32) -> bool {
     let state =
-        Command::new("ps").args(["-o", "stat=", "-p", &process.to_string()]).output().expect("ps is there").stdout;
+        Command::new("ps").args(["-o", "stat=", "-p", &process.to_string()]).output().expect("ps is installed").stdout;
     !state.is_empty() && !state.starts_with(b"Z")
 }
 
@@ -131,7 +131,7 @@ fn stream(serving: &Serving) -> Stream {
     let created =
         call("POST", format!("{}/v1/streams", serving.url)).bearer(OWNER_TOKEN).body(r#"{"name":"test"}"#).send();
     let created = created.expect(201).json();
-    let text = |field: &str| created[field].as_str().expect("a text").to_owned();
+    let text = |field: &str| created[field].as_str().expect("a string").to_owned();
     Stream { id: text("id"), read_key: text("read_key"), url: serving.url.clone() }
 }
 
@@ -160,7 +160,7 @@ fn without_a_build_make_serve_says_what_to_run() {
     // Node follows links, and the program looks around at its real location.
     std::fs::remove_file(copy.path().join("tools")).expect("ours");
     let copied = Command::new("cp").arg("-R").arg(root().join("tools")).arg(copy.path()).status();
-    assert!(copied.expect("cp is there").success());
+    assert!(copied.expect("cp is installed").success());
     let (code, said) = refused(node_serve(0, copy.path()).current_dir(copy.path()));
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("no build in build/") && said.contains("`make build`"), "{said}");
@@ -253,8 +253,8 @@ fn a_signal_ends_every_process_and_keeps_the_data() {
         assert_eq!(stream.read("/status").json()["accepted"], round);
         stream.write(r#"{"n":1}"#);
         let family = serving.family();
-        Command::new("kill").args(["-s", signal, &serving.child.id().to_string()]).status().expect("kill is there");
-        assert_eq!(serving.child.wait().expect("it is our child").code(), Some(0), "{signal}");
+        Command::new("kill").args(["-s", signal, &serving.child.id().to_string()]).status().expect("kill is installed");
+        assert_eq!(serving.child.wait().expect("the process is our child").code(), Some(0), "{signal}");
         let deadline = Instant::now() + SOON;
         while family.iter().any(|process| is_running(*process)) {
             assert!(Instant::now() < deadline, "some of {family:?} outlive {signal}");
@@ -267,8 +267,7 @@ fn a_signal_ends_every_process_and_keeps_the_data() {
 #[test]
 fn a_folder_that_cannot_be_locked_is_reported() {
     let state = State::new();
-    std::fs::write(state.path().join("lock.sqlite"), "something that is no database at all".repeat(100))
-        .expect("writable");
+    std::fs::write(state.path().join("lock.sqlite"), "not a database".repeat(100)).expect("writable");
     let (code, said) = refused(&mut node_serve(0, state.path()));
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("can't be locked"), "{said}");

@@ -28,7 +28,7 @@ fn each_statsd_type_counts_what_it_means() {
     let lines = "hits:2|c\nhits:1|c|@0.1\ntook:100|ms\ntook:300|ms|@0.5\nsize:10:20:60|h\ndepth:7|g\ndepth:-3|g\nload:+2|g\n\
                  load:-5|g\nusers:ann|s\nusers:bob|s\nusers:ann|s\n";
     assert_accepted(send(&stream, lines), 14);
-    assert_close(total(&stream, "metric%3Dhits", "sum"), 12.0, "what was counted");
+    assert_close(total(&stream, "metric%3Dhits", "sum"), 12.0, "the counted points");
     assert_close(total(&stream, "metric%3Dhits", "ratio"), 12.0 / 11.0, "the mean increment");
     assert_close(total(&stream, "metric%3Dtook", "ratio"), 700.0 / 3.0, "the mean of all that were timed");
     assert_close(total(&stream, "metric%3Dsize", "ratio"), 30.0, "the mean");

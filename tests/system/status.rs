@@ -123,7 +123,7 @@ fn names_of_one_request_do_not_use_up_those_of_others() {
     assert_eq!(answer["overflow"], json!(58), "{answer}");
     assert_eq!(stream.write_as_owner(r#"{"n":1,"v":{"mine":"1"}}"#)["overflow"], json!(null));
     let names = stream.read("/labels").json()["labels"].as_array().expect("a list").len();
-    assert_eq!(names, 64 + 1 + 1, "with the one of what overflows");
+    assert_eq!(names, 64 + 1 + 1, "including the overflow series");
 }
 
 #[test]

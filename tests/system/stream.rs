@@ -45,7 +45,7 @@ impl Stream {
             .send()
             .expect(201)
             .json();
-        let text = |field: &str| created[field].as_str().expect("a text").to_owned();
+        let text = |field: &str| created[field].as_str().expect("a string").to_owned();
         Self { id: text("id"), read_key: text("read_key"), url: server.url.clone() }
     }
 

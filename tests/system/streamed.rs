@@ -23,7 +23,7 @@ const IDLE_READERS: usize = 60;
 const AGGREGATES: &str = "sum,count,min,max,ratio,rate,p50,p90,p95,p99";
 
 fn memory_bytes(stream: &Stream) -> u64 {
-    stream.owned("GET", "/status").send().expect(200).json()["memory_bytes"].as_u64().expect("wasm knows its memory")
+    stream.owned("GET", "/status").send().expect(200).json()["memory_bytes"].as_u64().expect("wasm reports its memory")
 }
 
 /// A stream with points of 100 hosts, and the query whose answer has a million numbers. Its window is closed.
@@ -50,7 +50,7 @@ fn a_large_answer_is_whole_and_has_the_tag_of_its_bytes() {
     let series = json["series"].as_array().expect("a list");
     assert_eq!(series.len() as u64 * 1_000 * 10, NUMBERS);
     assert_eq!(series[99]["sum"].as_array().map(Vec::len), Some(1_000));
-    let tag = answer.headers["etag"].to_str().expect("a text").to_owned();
+    let tag = answer.headers["etag"].to_str().expect("a string").to_owned();
     let again = stream.call("GET", &format!("/rollup?{query}")).bearer(&stream.read_key).header("If-None-Match", &*tag);
     assert_eq!(again.send().expect(304).body, b"");
     // A small answer, with fewer groups, is a single piece, and a different one.
@@ -60,7 +60,7 @@ fn a_large_answer_is_whole_and_has_the_tag_of_its_bytes() {
     let query = query.replace("step=10s", "step=1h").replace("&top=100", "&top=1000");
     let rows = stream.read(&format!("/rollup?{query}&format=ndjson")).expect(200).body;
     let csv = stream.read(&format!("/rollup?{query}&format=csv")).expect(200).body;
-    let lines = |bytes: &[u8]| std::str::from_utf8(bytes).expect("a text").lines().count();
+    let lines = |bytes: &[u8]| std::str::from_utf8(bytes).expect("a string").lines().count();
     assert_eq!(lines(&rows) + 1, lines(&csv));
 }
 
@@ -77,7 +77,7 @@ fn stalled_readers_take_little_memory_and_block_nobody() {
     let idle: Vec<TcpStream> = (0..IDLE_READERS)
         .map(|_| {
             let mut socket = TcpStream::connect(&address).expect("connects");
-            socket.write_all(request.as_bytes()).expect("is sent");
+            socket.write_all(request.as_bytes()).expect("sending succeeds");
             socket
         })
         .collect();

@@ -26,7 +26,7 @@ fn server() -> Server {
 }
 
 fn memory_bytes(stream: &Stream) -> u64 {
-    stream.read("/status").expect(200).json()["memory_bytes"].as_u64().expect("wasm knows its memory")
+    stream.read("/status").expect(200).json()["memory_bytes"].as_u64().expect("wasm reports its memory")
 }
 
 /// An upload whose headers have been sent.
@@ -41,7 +41,7 @@ impl Upload {
         let mut socket = TcpStream::connect(address).expect("the server listens");
         let path = format!("/v1/streams/{}/points", stream.id);
         let head = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nX-Forwarded-For: {network}\r\n{head}\r\n\r\n");
-        socket.write_all(head.as_bytes()).expect("it reads heads");
+        socket.write_all(head.as_bytes()).expect("the server reads the head");
         socket.set_write_timeout(Some(SOON)).expect("not zero");
         Self { socket }
     }
@@ -137,7 +137,7 @@ fn a_networks_unfinished_uploads_are_limited() {
     let server = server();
     let stream = Stream::on(&server);
     let key = stream.owned("POST", "/write-keys").body(r#"{"name":"a"}"#).send().expect(201).json();
-    let key = key["write_key"].as_str().expect("a text").to_owned();
+    let key = key["write_key"].as_str().expect("a string").to_owned();
     stream.call("POST", "/points").bearer(&key).body(r#"{"n":1}"#).send().expect(202);
     let mut open: Vec<Upload> = Vec::new();
     // They count once their headers are read, and a later request does not wait for that.
@@ -164,7 +164,7 @@ fn a_networks_unfinished_uploads_are_limited() {
     drop(open);
     let deadline = Instant::now() + SOON;
     while large().status != 202 {
-        assert!(Instant::now() < deadline, "places of clients that are gone stay taken");
+        assert!(Instant::now() < deadline, "places of disconnected clients stay taken");
     }
 }
 
@@ -348,8 +348,8 @@ fn a_connection_stays_open_after_a_refused_body() {
             let head = format!(
                 "POST /v1/streams/forged/points HTTP/1.1\r\nHost: {address}\r\nContent-Length: {bytes}\r\n\r\n"
             );
-            socket.write_all(head.as_bytes()).expect("it reads heads");
-            socket.write_all(&vec![b' '; bytes]).expect("it reads bodies");
+            socket.write_all(head.as_bytes()).expect("the server reads the head");
+            socket.write_all(&vec![b' '; bytes]).expect("the server reads the body");
             read_until(&mut socket, &mut seen, round + 1);
         }
     }

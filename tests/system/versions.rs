@@ -12,13 +12,13 @@ fn start() -> Server {
     Server::start_with(State::new(), &[&secrets[..], &[("HEARTBEAT_AROUND", "tests/doubles/versions.js")]].concat())
 }
 
-/// What the other side has and this one lacks.
-fn meet(server: &Server, mode: &str) {
+/// Sets the mode of the double: what the other side has and this one lacks.
+fn set_mode(server: &Server, mode: &str) {
     call("POST", format!("{}/double/versions?mode={mode}", server.url)).send().expect(204);
 }
 
 #[track_caller]
-fn assert_later(what: &str, answer: &Answer) {
+fn assert_unavailable(what: &str, answer: &Answer) {
     assert_eq!((answer.status, answer.header("Retry-After")), (503, "5"), "{what}: {}", answer.text());
 }
 
@@ -62,9 +62,9 @@ fn an_unknown_command_is_unavailable_and_does_nothing() {
     let stream = Stream::create(&server, json!({ "name": "x" }));
     let other = Stream::create(&server, json!({ "name": "other" }));
     stream.write(r#"{"n":1,"v":{"a":"b"}}"#);
-    meet(&server, "command");
+    set_mode(&server, "command");
     for (path, call) in reads(&stream).into_iter().chain([("messages", face(&stream))]) {
-        assert_later(path, &call.send());
+        assert_unavailable(path, &call.send());
     }
     let key = stream.owned("POST", "/read-key").send();
     assert_eq!(key.problem(503), "unavailable");
@@ -75,9 +75,9 @@ fn an_unknown_command_is_unavailable_and_does_nothing() {
         ("retry", stream.owned("POST", "/forward/retry")),
         ("create", call("POST", format!("{}/v1/streams", server.url)).bearer(OWNER_TOKEN).body(r#"{"name":"z"}"#)),
     ] {
-        assert_later(what, &call.send());
+        assert_unavailable(what, &call.send());
     }
-    meet(&server, "same");
+    set_mode(&server, "same");
     stream.read("/status").expect(200);
     assert_eq!(stream.owned("GET", "").send().expect(200).json()["name"], "x");
     other.owned("GET", "").send().expect(200);
@@ -88,14 +88,14 @@ fn an_unknown_field_is_never_dropped() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
     stream.write(r#"{"n":1,"v":{"a":"b"}}"#);
-    meet(&server, "field");
+    set_mode(&server, "field");
     for path in ["/rollup?from=-1h", "/labels/a", "/deltas", "/metrics"] {
-        assert_later(path, &read(&stream, path).send());
+        assert_unavailable(path, &read(&stream, path).send());
     }
-    assert_later("rename", &stream.owned("PATCH", "").body(r#"{"name":"y"}"#).send());
+    assert_unavailable("rename", &stream.owned("PATCH", "").body(r#"{"name":"y"}"#).send());
     let create = call("POST", format!("{}/v1/streams", server.url)).bearer(OWNER_TOKEN).body(r#"{"name":"z"}"#);
-    assert_later("create", &create.send());
-    meet(&server, "same");
+    assert_unavailable("create", &create.send());
+    set_mode(&server, "same");
     assert_eq!(stream.owned("GET", "").send().expect(200).json()["name"], "x");
 }
 
@@ -104,12 +104,12 @@ fn a_write_in_an_unknown_form_is_resent_and_counts_once() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
     for mode in ["frame", "write"] {
-        meet(&server, mode);
+        set_mode(&server, mode);
         for (what, call) in writes(&stream) {
-            assert_later(what, &call.send());
+            assert_unavailable(what, &call.send());
         }
     }
-    meet(&server, "same");
+    set_mode(&server, "same");
     for (_, call) in writes(&stream) {
         call.send();
     }
@@ -124,9 +124,9 @@ fn a_write_retried_across_a_roll_out_counts_once() {
         stream.call("POST", "/points").header("Idempotency-Key", key).body(body).send().expect(202).json()["accepted"]
             .clone()
     };
-    meet(&server, "before");
+    set_mode(&server, "before");
     assert_eq!((keyed("a", r#"{"n":1}"#), keyed("a", r#"[{"n":1},{"n":2}]"#)), (json!(1), json!(1)), "the key alone");
-    meet(&server, "same");
+    set_mode(&server, "same");
     assert_eq!(keyed("a", r#"{"n":1}"#), 1);
     for (n, points) in [(2, 1), (2, 1), (3, 2), (3, 2)] {
         assert_eq!(keyed("b", &format!("[{}]", vec![format!("{{\"n\":{n}}}"); points].join(","))), points);
@@ -140,14 +140,14 @@ fn an_answer_in_an_unknown_form_is_unavailable() {
     let stream = Stream::create(&server, json!({ "name": "x" }));
     stream.write(r#"{"n":1,"v":{"a":"b"}}"#);
     for mode in ["answer", "nothing", "refusal"] {
-        meet(&server, mode);
+        set_mode(&server, mode);
         for (path, call) in reads(&stream).into_iter().chain(writes(&stream)).chain([("messages", face(&stream))]) {
-            assert_later(path, &call.send());
+            assert_unavailable(path, &call.send());
         }
         let rename = stream.owned("PATCH", "").body(r#"{"name":"y"}"#);
-        assert_later("rename", &rename.send());
+        assert_unavailable("rename", &rename.send());
     }
-    meet(&server, "same");
+    set_mode(&server, "same");
     assert_eq!(stream.owned("PATCH", "").body(r#"{"name":"y"}"#).send().expect(200).json()["name"], "y");
 }
 
@@ -155,9 +155,9 @@ fn an_answer_in_an_unknown_form_is_unavailable() {
 fn a_new_key_is_shown_though_its_object_is_misunderstood() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
-    meet(&server, "answer");
+    set_mode(&server, "answer");
     let answer = stream.owned("POST", "/read-key").send().expect(200).json();
-    meet(&server, "same");
+    set_mode(&server, "same");
     stream.read("/status").problem(401);
     stream.call("GET", "/status").bearer(answer["read_key"].as_str().expect("a key")).send().expect(200);
 }
@@ -167,9 +167,9 @@ fn a_reader_in_an_unknown_form_reconnects() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
     for mode in ["join", "refusal"] {
-        meet(&server, mode);
+        set_mode(&server, mode);
         let call = read(&stream, "/live").header("Upgrade", "websocket").header("Connection", "Upgrade");
         let call = call.header("Sec-WebSocket-Version", "13").header("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==");
-        assert_later(mode, &call.send());
+        assert_unavailable(mode, &call.send());
     }
 }

@@ -19,7 +19,7 @@ const OURS: &str = "https://shop.example";
 pub(crate) fn new_key(stream: &Stream, name: &str) -> (String, String) {
     let made = stream.owned("POST", "/write-keys").body(json!({ "name": name }).to_string()).send().expect(201);
     let made = made.json();
-    let text = |field: &str| made[field].as_str().expect("a text").to_owned();
+    let text = |field: &str| made[field].as_str().expect("a string").to_owned();
     (text("id"), text("write_key"))
 }
 
@@ -93,19 +93,19 @@ fn assert_refused(name: &str, answer: &Answer, status: u16, said: &str) {
         assert!(answer.header("WWW-Authenticate").starts_with("Bearer"), "{name}");
     }
     assert_eq!(answer.header("Access-Control-Allow-Origin"), "*", "{name}");
-    let told = match name {
+    let message = match name {
         _ if name.starts_with("otlp") => {
-            let told = answer.json();
-            assert_eq!(told["code"], if status == 401 { 16 } else { 7 }, "{name}");
-            told["message"].as_str().expect("a text").to_owned()
+            let message = answer.json();
+            assert_eq!(message["code"], if status == 401 { 16 } else { 7 }, "{name}");
+            message["message"].as_str().expect("a string").to_owned()
         }
         _ if name.starts_with("app.net") => error(answer, status).0,
         _ => {
             answer.problem(status);
-            answer.json()["detail"].as_str().expect("a text").to_owned()
+            answer.json()["detail"].as_str().expect("a string").to_owned()
         }
     };
-    assert!(told.contains(said), "{name}: {told}");
+    assert!(message.contains(said), "{name}: {message}");
 }
 
 #[test]
@@ -347,7 +347,7 @@ fn a_stale_shard_learns_of_new_and_revoked_write_keys() {
     stream.owned("GET", "").send().expect(200);
     let deadline = Instant::now() + Duration::from_secs(30);
     while statuses(&stream, &kept, 30).contains(&202) {
-        assert!(Instant::now() < deadline, "the other shard is never told");
+        assert!(Instant::now() < deadline, "the other shard never learns of it");
     }
     assert!(statuses(&stream, &kept, 30).iter().all(|status| *status == 401));
 }
@@ -361,6 +361,6 @@ fn a_write_key_is_stored_only_as_its_hash() {
     assert!(!server.log().contains(&key));
     let state = server.kill_9();
     let files =
-        std::process::Command::new("grep").args(["-rlaF", &key]).arg(state.path()).output().expect("grep is there");
+        std::process::Command::new("grep").args(["-rlaF", &key]).arg(state.path()).output().expect("grep is installed");
     assert_eq!(String::from_utf8_lossy(&files.stdout), "");
 }

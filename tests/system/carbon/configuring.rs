@@ -87,7 +87,7 @@ fn only_listed_hosts_are_allowed_outside_development() {
     assert_refused(&Stream::new(), &to("carbon.example", 2003), "CARBON_HOSTS");
 }
 
-pub(crate) fn another_carbon_gets_what_comes_from_now_on() {
+pub(crate) fn another_carbon_gets_only_later_buckets() {
     let (one, other) = (Carbon::start(&[]), Carbon::start(&[]));
     let stream = pushing(shared(), &one.config());
     stream.write(json!([{ "n": 1 }]).to_string());

@@ -58,7 +58,7 @@ impl Carbon {
     }
 
     fn of(listener: TcpListener, script: &[Manner]) -> Self {
-        let address = listener.local_addr().expect("it is bound");
+        let address = listener.local_addr().expect("the listener is bound");
         let state = State { script: script.iter().copied().collect(), ..State::default() };
         let shared = Arc::new((Mutex::new(state), Condvar::new()));
         let inner = Arc::clone(&shared);

@@ -85,8 +85,8 @@ impl RealCarbon {
 
     fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
-        Command::new("kill").arg(child.id().to_string()).status().expect("kill is there");
-        child.wait().expect("it is our child");
+        Command::new("kill").arg(child.id().to_string()).status().expect("kill is installed");
+        child.wait().expect("the process is our child");
     }
 
     fn read(&self, since_s: i64, until_s: i64, names: &[String]) -> Value {
@@ -99,7 +99,7 @@ impl RealCarbon {
             .expect("python was installed");
         let order = json!([folder.to_str(), since_s, until_s, names]).to_string();
         child.stdin.take().expect("piped").write_all(order.as_bytes()).expect("it reads");
-        let output = child.wait_with_output().expect("it is our child");
+        let output = child.wait_with_output().expect("the process is our child");
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 }
@@ -128,7 +128,7 @@ fn points(number: u32) -> Value {
     ])
 }
 
-pub(crate) fn a_real_carbon_has_every_closed_bucket_once_though_it_was_stopped_and_started() {
+pub(crate) fn a_restarted_real_carbon_has_every_closed_bucket_once() {
     let Some(mut carbon) = RealCarbon::new() else { return };
     carbon.start();
     let stream = pushing(shared(), &config(carbon.port));
@@ -162,7 +162,7 @@ pub(crate) fn a_real_carbon_has_every_closed_bucket_once_though_it_was_stopped_a
         assert_eq!(read["files"], names.len(), "there are names that nobody wrote");
         for name in &names {
             let (wanted, kept) = (wanted[name].as_object().expect("values"), read["kept"][name].as_object());
-            let kept = kept.unwrap_or_else(|| panic!("there is no file of {name}"));
+            let kept = kept.unwrap_or_else(|| panic!("{name} has no file"));
             assert_eq!(kept.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>(), "{name}");
             for (at, value) in wanted {
                 assert_close(number_of(&kept[at]), number_of(value), &format!("{name} at {at}"));
@@ -197,8 +197,9 @@ fn wanted(stream: &Stream, begun_s: i64) -> (Value, Vec<String>) {
     let mut wanted = json!({});
     for series in rollup["series"].as_array().expect("a list") {
         let labels = series["labels"].as_object().expect("labels");
-        let tag =
-            |(name, value): (&String, &Value)| format!(";{name}={}", value.as_str().expect("a text").replace(' ', "_"));
+        let tag = |(name, value): (&String, &Value)| {
+            format!(";{name}={}", value.as_str().expect("a string").replace(' ', "_"))
+        };
         let tags: String = labels.iter().map(tag).collect();
         for aggregate in ["sum", "count"] {
             let times = rollup["times"].as_array().expect("times").iter();

@@ -24,7 +24,7 @@ fn points_written_to_one_server_are_read_from_the_next() {
     let body = json!({ "type": "net.app.contrib.timeseries", "writers": { "any_user": true } });
     let created = create.header("Content-Type", "application/json").body(body.to_string()).send().expect(200).json();
     let channel = created["data"]["id"].as_str().expect("an id").to_owned();
-    let mut owned = created["data"]["annotations"].as_array().expect("told once").iter();
+    let mut owned = created["data"]["annotations"].as_array().expect("a list").iter();
     let read_key = owned.find_map(|annotation| annotation["value"]["read_key"].as_str()).expect("a key");
     let far = Stream { id: channel.clone(), read_key: read_key.to_owned(), url: second.url.clone() };
 

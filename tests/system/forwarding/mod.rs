@@ -105,7 +105,7 @@ fn is_done(status: &Value) -> bool {
 /// The message of the last error.
 #[track_caller]
 fn last_error(status: &Value) -> &str {
-    status["last_error"]["message"].as_str().unwrap_or_else(|| panic!("an error is told: {status}"))
+    status["last_error"]["message"].as_str().unwrap_or_else(|| panic!("status shows an error: {status}"))
 }
 
 /// A point with one of `sets` label sets, whose strings JSON must escape.

@@ -5,22 +5,22 @@ use serde_json::{Value, json};
 use super::{SOON, assert_sums, forwarding, is_done, points, until, write};
 use crate::peer::{Fault, Peer, Plan};
 
-fn offended() -> Peer {
+fn peer_with_an_offender() -> Peer {
     Peer::start(Plan { limit: 6_000, offender: Some(("mood", "bad")), ..Plan::default() })
 }
 
-fn offender(n: u32) -> Value {
+fn offending_point(n: u32) -> Value {
     json!({ "n": n, "v": { "mood": "bad" } })
 }
 
 #[test]
 fn a_refused_point_is_set_aside_and_the_rest_arrive_in_order() {
-    let peer = offended();
+    let peer = peer_with_an_offender();
     let stream = forwarding(&peer.forward());
     let mut written = points(500, 500);
     let good = written.clone();
     for (at, n) in [(0, 1), (250, 2), (251, 3), (503, 4)] {
-        written.insert(at, offender(n));
+        written.insert(at, offending_point(n));
     }
     write(&stream, &written);
     let status = until(&peer, &stream, SOON, is_done);
@@ -44,11 +44,11 @@ fn a_refused_point_is_set_aside_and_the_rest_arrive_in_order() {
 
 #[test]
 fn a_split_message_arrives_once_though_answers_are_lost() {
-    let peer = offended();
+    let peer = peer_with_an_offender();
     let stream = forwarding(&peer.forward());
     let good = points(60, 60);
     let mut written = good.clone();
-    written.insert(20, offender(9));
+    written.insert(20, offending_point(9));
     // The whole message is refused; the answer to its first part is lost.
     peer.next([None, None, Some(Fault::CutAfter)]);
     write(&stream, &written);
@@ -60,9 +60,9 @@ fn a_split_message_arrives_once_though_answers_are_lost() {
 
 #[test]
 fn a_stream_of_offenders_proceeds_and_lists_the_latest() {
-    let peer = offended();
+    let peer = peer_with_an_offender();
     let stream = forwarding(&peer.forward());
-    let written: Vec<Value> = (0..300).map(offender).collect();
+    let written: Vec<Value> = (0..300).map(offending_point).collect();
     write(&stream, &written);
     let good = [json!({ "n": 1 })];
     write(&stream, &good);

@@ -10,7 +10,7 @@ use crate::peer::{Fault, Group, Peer, Plan};
 
 /// Checks that nothing reaches the upstream while points are written.
 #[track_caller]
-fn assert_rests(peer: &Peer, stream: &crate::stream::Stream, more: &[Value]) {
+fn assert_paused_without_requests(peer: &Peer, stream: &crate::stream::Stream, more: &[Value]) {
     let requests = peer.requests().len();
     write(stream, more);
     let status = forward_status(stream);
@@ -33,7 +33,7 @@ fn a_revoked_token_pauses_and_a_new_one_resumes() {
     let status = until(&peer, &stream, SOON, is_in("paused"));
     assert!(last_error(&status).contains("authentication"), "{status}");
     assert_eq!(status["channel"], json!(channel), "{status}");
-    assert_rests(&peer, &stream, &written[80..]);
+    assert_paused_without_requests(&peer, &stream, &written[80..]);
     patch(&stream, &with(&forward, "token", peer.other_token.clone())).expect(200);
     until(&peer, &stream, SOON, is_done);
     assert_sums(&peer, &written);
@@ -72,7 +72,7 @@ fn answers_the_owner_must_act_on_pause_until_a_retry() {
         let seen = until(&peer, &stream, SOON, is_in("paused"));
         assert!(last_error(&seen).contains(&status.to_string()), "{seen}");
         let more = points(10, 10);
-        assert_rests(&peer, &stream, &more);
+        assert_paused_without_requests(&peer, &stream, &more);
         written.extend(more);
         retry(&stream).expect(202);
         until(&peer, &stream, SOON, is_done);

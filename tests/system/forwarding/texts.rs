@@ -8,7 +8,7 @@ use crate::server::State;
 
 use Objection::{MachineOnly, NoText};
 
-fn objecting(objections: &'static [Objection]) -> Peer {
+fn peer_objecting_to(objections: &'static [Objection]) -> Peer {
     Peer::start(Plan { limit: 6_000, objections, ..Plan::default() })
 }
 
@@ -28,7 +28,7 @@ fn an_upstream_may_demand_text_with_any_status() {
         &[NoText(503, "message.text is missing")],
     ];
     for objections in demands {
-        let peer = objecting(objections);
+        let peer = peer_objecting_to(objections);
         let stream = forwarding(&peer.forward());
         let written = points(500, 500);
         write(&stream, &written);
@@ -37,7 +37,7 @@ fn an_upstream_may_demand_text_with_any_status() {
         peer.assert_in_order();
         assert_eq!((&status["set_aside"]["points"], &status["last_error"]), (&0.into(), &Value::Null), "{status}");
         let posted = posted(&peer);
-        assert_eq!(posted.len(), peer.stored() + 1, "{objections:?}: it is told once");
+        assert_eq!(posted.len(), peer.stored() + 1, "{objections:?}: it refuses once");
         for body in &posted[1..] {
             assert!(body["text"].as_str().is_some_and(|text| !text.is_empty()), "{body}");
             assert_eq!(body["machine_only"], true, "nobody reads them as texts");
@@ -53,7 +53,7 @@ fn an_upstream_that_refuses_machine_only_gets_text() {
         &[MachineOnly(403, "Forbidden: machine only messages are not for you")],
     ];
     for objections in refusals {
-        let peer = objecting(objections);
+        let peer = peer_objecting_to(objections);
         let stream = forwarding(&peer.forward());
         let written = points(200, 200);
         write(&stream, &written);
@@ -67,7 +67,7 @@ fn an_upstream_that_refuses_machine_only_gets_text() {
 
 #[test]
 fn an_upstream_gets_text_without_asking_for_it() {
-    let peer = objecting(&[NoText(500, "Internal Server Error")]);
+    let peer = peer_objecting_to(&[NoText(500, "Internal Server Error")]);
     let stream = forwarding(&peer.forward());
     let written = points(40, 40);
     write(&stream, &written);
@@ -77,7 +77,7 @@ fn an_upstream_gets_text_without_asking_for_it() {
 
 #[test]
 fn a_need_for_text_outlasts_restarts_but_not_the_place() {
-    let peer = objecting(&[NoText(500, "Call requires text to be defined in JSON body")]);
+    let peer = peer_objecting_to(&[NoText(500, "Call requires text to be defined in JSON body")]);
     let server = start(State::new());
     let stream = forwarding_on(&server, &peer.forward());
     let written = points(60, 60);
@@ -88,17 +88,20 @@ fn a_need_for_text_outlasts_restarts_but_not_the_place() {
     write(&stream, &written[30..]);
     until(&peer, &stream, SOON, |status| is_done(status) && status["delivered"]["points"] == 60);
     assert_sums(&peer, &written);
-    assert_eq!(posted(&peer).len(), peer.stored() + 1, "it is told once");
+    assert_eq!(posted(&peer).len(), peer.stored() + 1, "it refuses once");
     let other = Peer::generous();
     super::patch(&stream, &other.forward()).expect(200);
     write(&stream, &written);
     until(&other, &stream, SOON, |status| is_done(status) && other.stored() > 0);
-    assert!(posted(&other).iter().all(|body| body.get("text").is_none()), "what another one wants is nothing to this");
+    assert!(
+        posted(&other).iter().all(|body| body.get("text").is_none()),
+        "another upstream's objection does not matter here"
+    );
 }
 
 #[test]
 fn a_refusal_unrelated_to_text_is_kept() {
-    let peer = objecting(&[NoText(400, "Bad Request: the annotation's context is wrong")]);
+    let peer = peer_objecting_to(&[NoText(400, "Bad Request: the annotation's context is wrong")]);
     let stream = forwarding(&peer.forward());
     write(&stream, &points(3, 3));
     let status = until(&peer, &stream, SOON, is_done);

@@ -18,13 +18,13 @@ fn is_waiting(status: &Value) -> bool {
     is_in("waiting")(status) && status["next_try"].is_number()
 }
 
-fn silent() -> Peer {
+fn without_rate_headers() -> Peer {
     Peer::start(Plan { limit: 6_000, rate_headers: false, ..Plan::default() })
 }
 
 #[test]
 fn retry_after_is_obeyed() {
-    let peer = silent();
+    let peer = without_rate_headers();
     peer.next([None, Some(Fault::RetryAfter(3))]);
     let stream = forwarding(&peer.forward());
     write(&stream, &points(1, 1));
@@ -35,7 +35,7 @@ fn retry_after_is_obeyed() {
 
 #[test]
 fn a_429_without_a_time_waits_a_minute_unless_retried() {
-    let peer = silent();
+    let peer = without_rate_headers();
     peer.next([None, Some(Fault::TooMany)]);
     let stream = forwarding(&peer.forward());
     write(&stream, &points(1, 1));
@@ -49,7 +49,7 @@ fn a_429_without_a_time_waits_a_minute_unless_retried() {
 
 #[test]
 fn retry_after_is_capped_and_ignored_if_not_a_number() {
-    let peer = silent();
+    let peer = without_rate_headers();
     peer.next([None, Some(Fault::RetryAfter(4_000_000))]);
     let stream = forwarding(&peer.forward());
     write(&stream, &points(1, 1));
@@ -59,7 +59,7 @@ fn retry_after_is_capped_and_ignored_if_not_a_number() {
 
 #[test]
 fn the_wait_grows_with_failures_and_a_success_resets_it() {
-    let peer = silent();
+    let peer = without_rate_headers();
     let failures = [Fault::ServerError, Fault::Unavailable, Fault::Html, Fault::CutBefore];
     peer.next([None].into_iter().chain(failures.map(Some)));
     let stream = forwarding(&peer.forward());
@@ -82,7 +82,7 @@ fn the_wait_grows_with_failures_and_a_success_resets_it() {
 
 #[test]
 fn a_manual_retry_skips_the_wait_after_failures_too() {
-    let peer = silent();
+    let peer = without_rate_headers();
     peer.next([None].into_iter().chain([Some(Fault::ServerError); 6]));
     let stream = forwarding(&peer.forward());
     write(&stream, &points(1, 1));

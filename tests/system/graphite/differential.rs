@@ -80,5 +80,5 @@ fn tags_and_paths_are_listed_as_graphite_web_does() {
 }
 
 fn body(answer: &Value) -> &str {
-    answer["body"].as_str().expect("a text")
+    answer["body"].as_str().expect("a string")
 }

@@ -1,5 +1,6 @@
 //! What Grafana's Graphite data source sends, byte for byte, and the fields of answers that it reads. Recorded from its
-//! sources: `public/app/plugins/datasource/graphite/datasource.ts` and `pkg/tsdb/graphite/{query,healthcheck,resource_handler}.go`.
+//! sources: `public/app/plugins/datasource/graphite/datasource.ts` and
+//! `pkg/tsdb/graphite/{query,healthcheck,resource_handler}.go`.
 
 use serde_json::Value;
 
@@ -22,7 +23,7 @@ fn checked(answer: &Value) -> Vec<(String, Points)> {
         assert!(series["tags"]["name"].is_string(), "{series}");
         let points = series["datapoints"].as_array().expect("a list").iter().map(point).collect::<Vec<_>>();
         assert!(points.is_sorted_by_key(|(_, at_s)| *at_s));
-        (series["target"].as_str().expect("a text").to_owned(), points)
+        (series["target"].as_str().expect("a string").to_owned(), points)
     };
     series.iter().map(one).collect()
 }
@@ -187,7 +188,7 @@ fn variables_find_and_expand_paths() {
             for field in ["allowChildren", "expandable", "leaf"] {
                 assert!(matches!(one[field].as_i64(), Some(0 | 1)), "{one}");
             }
-            (one["text"].as_str().expect("a text").to_owned(), one["expandable"] == 1)
+            (one["text"].as_str().expect("a string").to_owned(), one["expandable"] == 1)
         };
         answer.as_array().expect("a list").iter().map(entry).collect::<Vec<_>>()
     };

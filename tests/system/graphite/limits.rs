@@ -29,7 +29,7 @@ fn an_invalid_request_is_answered_with_the_reason() {
     ] {
         let answer = get(&stream, "render", pairs);
         assert_eq!(answer.problem(400), "invalid-request", "{pairs:?}");
-        let seen = answer.json()["detail"].as_str().expect("a text").to_owned();
+        let seen = answer.json()["detail"].as_str().expect("a string").to_owned();
         assert!(seen.starts_with(detail), "{seen}");
     }
     let nested = format!("{}visits.sum{}", "scale(".repeat(40), ",1)".repeat(40));

@@ -30,7 +30,7 @@ fn a_week_of_200_series_is_fast_and_stays_within_memory() {
         for series in 0..SERIES {
             let (n, t) = (1 + (at_s / STEP_S * 7 + series) % 13, at_s + 5);
             writeln!(body, r#"{{"n":{n},"t":{t},"v":{{"country":"c{}","path":"/{series}"}}}}"#, series % 20)
-                .expect("a text");
+                .expect("a string");
             count += 1;
             if count % 8_000 == 0 {
                 stream.write_as_owner(std::mem::take(&mut body));

@@ -48,7 +48,7 @@ impl Events {
         tcp.set_read_timeout(Some(DEADLINE)).expect("a timeout");
         let (id, key) = (&stream.id, &stream.read_key);
         let head = format!("GET /v1/streams/{id}/live?{query} HTTP/1.1\r\nHost: {address}\r\n{headers}");
-        tcp.write_all(format!("{head}Authorization: Bearer {key}\r\n\r\n").as_bytes()).expect("is sent");
+        tcp.write_all(format!("{head}Authorization: Bearer {key}\r\n\r\n").as_bytes()).expect("sending succeeds");
         let mut reader = BufReader::new(tcp);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {

@@ -42,7 +42,7 @@ fn five_hundred_readers_match_the_rollup_under_load() {
                     let mut reader = Reader::of(stream, QUERIES[at % QUERIES.len()]);
                     while reader.view.count() < total - 0.5 && !is_over.load(Ordering::Relaxed) {
                         match reader.next() {
-                            Event::Told(_) => (),
+                            Event::Message(_) => (),
                             other => panic!("{other:?} in mid-view"),
                         }
                     }

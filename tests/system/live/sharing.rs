@@ -130,6 +130,6 @@ fn strangers_leave_places_for_others_and_key_holders() {
     let _shares_a_query = from("192.0.2.3", 7, None).unwrap_or_else(|status| panic!("{status}"));
     for (at, token) in [(100, OWNER_TOKEN), (101, &stream.read_key)] {
         let mut reader = from("192.0.2.1", at, Some(token)).unwrap_or_else(|status| panic!("{status}"));
-        reader.told();
+        reader.next_message();
     }
 }

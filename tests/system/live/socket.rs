@@ -27,7 +27,7 @@ pub(super) struct Reader {
 /// What arrived.
 #[derive(Debug)]
 pub(super) enum Event {
-    Told(Value),
+    Message(Value),
     Text(String),
     /// Closed, with this code or without one.
     Closed(Option<u16>),
@@ -79,7 +79,7 @@ impl Reader {
                         if self.acknowledges && self.got.is_multiple_of(20) {
                             self.socket.send(Message::text(self.view.cursor.clone())).ok();
                         }
-                        return Event::Told(message);
+                        return Event::Message(message);
                     }
                     Err(_) => return Event::Text(text.as_str().to_owned()),
                 },
@@ -96,9 +96,9 @@ impl Reader {
     }
 
     #[track_caller]
-    pub(super) fn told(&mut self) -> Value {
+    pub(super) fn next_message(&mut self) -> Value {
         match self.next() {
-            Event::Told(message) => message,
+            Event::Message(message) => message,
             other => panic!("{other:?}"),
         }
     }
@@ -109,7 +109,7 @@ impl Reader {
         let start = Instant::now();
         while self.view.count() < f64::from(count) - 0.5 {
             assert!(start.elapsed() < DEADLINE, "{} of {count}", self.view.count());
-            self.told();
+            self.next_message();
         }
         assert!((self.view.count() - f64::from(count)).abs() < 0.5, "{} is more than {count}", self.view.count());
     }
@@ -135,7 +135,7 @@ fn a_socket_gets_a_snapshot_and_then_every_change() {
     let (stream, now) = (Stream::new(), now_whole_s());
     stream.write(json!([point("DE", 1.5, now), point("US", 4.0, now - 100), point("US", 1.0, now + 40)]).to_string());
     let mut reader = Reader::of(&stream, GROUPED);
-    let snapshot = reader.told();
+    let snapshot = reader.next_message();
     assert_eq!((&snapshot["type"], &snapshot["step"]), (&json!("snapshot"), &json!(10)));
     assert_eq!(snapshot["agg"], json!(["sum", "count", "min", "p50"]));
     reader.view.assert_rollup(&stream, GROUPED);
@@ -151,11 +151,11 @@ fn a_socket_gets_a_snapshot_and_then_every_change() {
 fn a_ping_is_answered_and_other_messages_are_harmless() {
     let stream = Stream::new();
     let mut reader = Reader::of(&stream, "");
-    reader.told();
+    reader.next_message();
     for text in ["ping", "no cursor", "", "99999999999"] {
-        reader.socket.send(Message::text(text)).expect("is sent");
+        reader.socket.send(Message::text(text)).expect("sending succeeds");
     }
-    reader.socket.send(Message::binary(vec![1, 2, 3])).expect("is sent");
+    reader.socket.send(Message::binary(vec![1, 2, 3])).expect("sending succeeds");
     assert!(matches!(reader.next(), Event::Text(text) if text == "pong"));
     stream.write(r#"{"n":1}"#);
     reader.until_count(1);
@@ -171,13 +171,13 @@ fn a_message_longer_than_a_cursor_closes_its_socket_unread() {
     let too_long = [Message::text("x".repeat(LONGEST + 1)), Message::text("x".repeat(30 << 20))];
     for message in too_long.into_iter().chain([Message::binary(vec![0; 30 << 20])]) {
         let mut bad = Reader::of(&stream, "");
-        bad.told();
+        bad.next_message();
         // The server may close it before it has taken all.
         bad.socket.send(message).ok();
         assert_eq!(bad.until_closed(), Some(1009));
     }
     assert!(memory_bytes() < before + (1 << 20), "{before} bytes became {}", memory_bytes());
-    good.socket.send(Message::text("x".repeat(LONGEST))).expect("is sent");
+    good.socket.send(Message::text("x".repeat(LONGEST))).expect("sending succeeds");
     stream.write(r#"{"n":1}"#);
     good.until_count(1);
 }
@@ -261,14 +261,14 @@ fn a_reader_resumes_after_its_cursor_despite_kill_9() {
         let after = if view.cursor.is_empty() { String::new() } else { format!("&after={}", encoded(&view.cursor)) };
         let mut reader = Reader::of(&stream, &format!("{GROUPED}{after}"));
         reader.view = std::mem::take(&mut view);
-        reader.told();
+        reader.next_message();
         for at in 0..10 {
             stream.write(point(["DE", "US"][at % 2], 0.5, now_whole_s()).to_string());
         }
         if round < 3 {
             // In the middle of a view: it may have seen some of them.
             if round > 0 {
-                reader.told();
+                reader.next_message();
             }
             server = Server::start(server.kill_9());
             stream = stream.moved_to(&server);
@@ -300,7 +300,7 @@ fn a_silent_reader_is_closed_and_returns_without_loss() {
     assert!(slow.got >= 60, "{} messages", slow.got);
     let mut back = Reader::of(&stream, &format!("after={}", slow.view.cursor));
     back.view = slow.view;
-    assert_eq!(back.told()["type"], "delta");
+    assert_eq!(back.next_message()["type"], "delta");
     back.until_count(written);
     assert_eq!(back.view.snapshots, 1);
     back.view.assert_rollup(&stream, "agg=sum,count");

@@ -39,7 +39,7 @@ impl View {
             Some("delta") => self.deltas += 1,
             _ => panic!("neither snapshot nor delta: {message}"),
         }
-        message["cursor"].as_str().expect("a text").clone_into(&mut self.cursor);
+        message["cursor"].as_str().expect("a string").clone_into(&mut self.cursor);
         let times: Vec<i64> = times_of(message);
         assert!(times.is_sorted(), "{message}");
         for series in message["series"].as_array().expect("a list") {

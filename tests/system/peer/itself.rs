@@ -39,7 +39,7 @@ fn message(number: u32) -> Value {
 fn create(peer: &Peer) -> String {
     let body = json!({ "type": "net.app.contrib.timeseries", "writers": { "any_user": true } });
     let id = post(peer, "channels", &body).expect(200).json()["data"]["id"].clone();
-    id.as_str().expect("ids are texts").to_owned()
+    id.as_str().expect("ids are strings").to_owned()
 }
 
 /// A double with a channel, and the path of its messages.
@@ -135,7 +135,7 @@ fn pnut_wants_text_and_a_map_of_lists_and_answers_201() {
     let body = json!({ "type": kind, "acl": { "write": { "any_user": true } } });
     let created = post(&peer, "channels", &body).expect(201).json()["data"].clone();
     assert_eq!((&created["acl"]["write"]["you"], &created["acl"]["full"]["you"]), (&json!(true), &json!(true)));
-    let path = format!("channels/{}/messages", created["id"].as_str().expect("a text"));
+    let path = format!("channels/{}/messages", created["id"].as_str().expect("a string"));
     let raw = json!({ kind: [{ "n": 1 }, { "n": 2 }], format!("{kind}.batch"): [{ "id": "s/0-1" }] });
     post(&peer, &path, &json!({ "raw": raw })).expect(400);
     post(&peer, &path, &json!({ "text": ".", "raw": { kind: { "n": 1 } } })).expect(400);
@@ -193,15 +193,15 @@ fn each_fault_fails_and_stores_as_specified() {
         (Fault::Status(403), 403),
     ] {
         let answer = fails(fault, false).expect("an answer").expect(status);
-        let told = [answer.header("Retry-After"), answer.header("Location")].concat();
+        let headers = [answer.header("Retry-After"), answer.header("Location")].concat();
         let is_page = answer.header("Content-Type").starts_with("text/html");
         assert_eq!(is_page, matches!(fault, Fault::Unavailable | Fault::Html | Fault::Redirect));
         let retry_in = if is_page { Value::Null } else { answer.json()["meta"]["retry_in"].clone() };
         match fault {
-            Fault::RetryAfter(_) => assert_eq!(told, "7"),
-            Fault::Redirect => assert_eq!(told, "http://x.example/"),
+            Fault::RetryAfter(_) => assert_eq!(headers, "7"),
+            Fault::Redirect => assert_eq!(headers, "http://x.example/"),
             Fault::RetryIn(_) => assert_eq!(retry_in, 7),
-            _ => assert!(told.is_empty() && retry_in.is_null(), "{fault:?}"),
+            _ => assert!(headers.is_empty() && retry_in.is_null(), "{fault:?}"),
         }
     }
     assert!(fails(Fault::CutBefore, false).is_err());
@@ -215,8 +215,8 @@ fn each_fault_fails_and_stores_as_specified() {
     assert_eq!(peer.failed().len(), 14);
     assert_eq!(peer.first_deliveries().len(), 1, "all the same");
     peer.next([Some(Fault::Telltale)]);
-    let told = call("GET", peer.root()).bearer("secret").send().expect(500);
-    assert!(told.text().contains("Bearer secret"), "{}", told.text());
+    let answer = call("GET", peer.root()).bearer("secret").send().expect(500);
+    assert!(answer.text().contains("Bearer secret"), "{}", answer.text());
     peer.replan(|plan| plan.always = &[Fault::NoPaging]);
     assert_eq!(get(&peer, &format!("{path}?include_machine=1")).json()["meta"], json!({ "code": 200 }));
 }

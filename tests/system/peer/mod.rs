@@ -45,7 +45,7 @@ pub(crate) struct Plan {
     pub(crate) offender: Option<(&'static str, &'static str)>,
     /// Its objection to messages in app.net's form.
     pub(crate) objections: &'static [Objection],
-    /// Where redirects point to.
+    /// The target of redirects.
     pub(crate) redirect_to: String,
 }
 
@@ -118,7 +118,7 @@ impl Peer {
     pub(crate) fn start(plan: Plan) -> Self {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-        let port = listener.local_addr().expect("it is bound").port();
+        let port = listener.local_addr().expect("the listener is bound").port();
         let dialect = plan.dialect;
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let [token, other_token] = ["One", "Other"].map(|name| format!("{TOKENS_BEGIN}NobodyMaySee{name}{number}"));

@@ -48,7 +48,7 @@ impl Batch {
         };
         let ids = of(BATCH);
         assert_eq!(ids.len(), 1, "a message has one batch");
-        let id = ids[0]["id"].as_str().expect("a batch id is a text").to_owned();
+        let id = ids[0]["id"].as_str().expect("a batch id is a string").to_owned();
         let points: Vec<Value> = of(TIMESERIES).into_iter().cloned().collect();
         assert!(!points.is_empty(), "message {id} has no point");
         Self { id, channel: message.channel.to_string(), points }

@@ -94,7 +94,7 @@ fn a_counter_is_as_scraped_now_and_as_it_was_before() {
     let scraped = super::scraping::samples(stream.read("/metrics").expect(200).text());
     assert_eq!(now.len(), scraped.len() - 1, "but for how many are folded");
     for (metric, value) in now {
-        let text = |name: &str| metric[name].as_str().expect("a text");
+        let text = |name: &str| metric[name].as_str().expect("a string");
         let labels = format!("{{country=\"{}\",U__page_20_path=\"{}\"}}", text("country"), text("U__page_20_path"));
         assert!((scraped[&format!("{}{labels}", text("__name__"))] - value).abs() < 1e-9, "{metric}");
     }

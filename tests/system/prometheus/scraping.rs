@@ -133,7 +133,7 @@ fn totals_survive_sealing_eviction_kill_9_and_more_shards() {
     let all = scraped(&stream, "");
     assert_eq!((all.len(), all[r#"heartbeat_points_total{a="k7"}"#]), (12 * 3 + 1, 1.0));
     write(&stream, "k3", 1);
-    assert_eq!(a1(&stream), 21.0, "a batch that comes again counts once");
+    assert_eq!(a1(&stream), 21.0, "a retried batch counts once");
     stream.owned("DELETE", "").send().expect(204);
     assert_eq!(stream.read("/metrics").problem(404), "not-found");
 }

@@ -17,7 +17,7 @@ fn the_recorded_verdicts_are_those_of_the_real_prometheus() {
     let faults: Vec<String> = verdicts()
         .filter_map(|(verdict, query)| {
             let said = prometheus.verdict(&query);
-            (said != verdict).then(|| format!("{query}: {verdict} is recorded, {said} is said"))
+            (said != verdict).then(|| format!("{query}: {verdict} is recorded, but Prometheus answers {said}"))
         })
         .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
