@@ -29,16 +29,16 @@ pub(crate) fn measure(server: &Server, report: &mut Report) {
         let point = |at: usize| format!(r#"{{"n":1,"v":{{"id":"{at}","country":"{}"}}}}"#, at % 20);
         let all: Vec<String> = (0..SERIES).map(point).collect();
         stream::write_all(server, &id, [format!("[{}]", all.join(","))].into_iter());
-        let (is_over, told) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let (is_over, received) = (AtomicBool::new(false), AtomicUsize::new(0));
         scope(|scope| {
             for at in 0..questions * readers {
                 let mut socket = open(server, &id, at % questions);
-                let (is_over, told) = (&is_over, &told);
+                let (is_over, received) = (&is_over, &received);
                 let read = move || {
                     while !is_over.load(Ordering::Relaxed)
                         && let Ok(message) = socket.read()
                     {
-                        let got = told.fetch_add(1, Ordering::Relaxed);
+                        let got = received.fetch_add(1, Ordering::Relaxed);
                         if got.is_multiple_of(7) {
                             acknowledge(&mut socket, &message);
                         }
@@ -46,7 +46,7 @@ pub(crate) fn measure(server: &Server, report: &mut Report) {
                 };
                 Builder::new().stack_size(256 << 10).spawn_scoped(scope, read).expect("a thread");
             }
-            let before = (server.cpu_s(), told.load(Ordering::Relaxed));
+            let before = (server.cpu_s(), received.load(Ordering::Relaxed));
             let (start, mut connection, mut body) = (Instant::now(), Connection::open(&server.address), Vec::new());
             for at in 0.. {
                 let points: Vec<String> = (0..10).map(|more| point((at * 37 + more * 101) % SERIES)).collect();
@@ -56,7 +56,8 @@ pub(crate) fn measure(server: &Server, report: &mut Report) {
             }
             let seconds = start.elapsed().as_secs_f64();
             report.set(&format!("{name}_cpu_ms_per_s"), 1e3 * (server.cpu_s() - before.0) / seconds);
-            report.set(&format!("{name}_messages_per_s"), to_f64(told.load(Ordering::Relaxed) - before.1) / seconds);
+            report
+                .set(&format!("{name}_messages_per_s"), to_f64(received.load(Ordering::Relaxed) - before.1) / seconds);
             is_over.store(true, Ordering::Relaxed);
             // A last message that shows readers the end.
             stream::write_all(server, &id, [point(0)].into_iter());

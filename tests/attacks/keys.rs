@@ -60,7 +60,7 @@ fn using_anothers_key_first_takes_no_point_from_them() {
 }
 
 #[test]
-fn invented_write_keys_are_refused_and_cost_others_nothing() {
+fn forged_write_keys_are_refused_and_cost_others_nothing() {
     let strike = |attacker: &mut Attacker<'_>| {
         let key = format!("wk_{:032x}", attacker.next());
         let body = r#"{"n":1,"v":{"a":"1"}}"#;

@@ -20,7 +20,7 @@ fn long(random: &mut Random, series: u64) -> String {
 }
 
 #[test]
-fn long_late_points_in_every_series_fill_no_chunk() {
+fn long_late_points_in_every_series_fill_no_place() {
     let strike = |attacker: &mut Attacker<'_>| {
         let points = *attacker.random.one_of(&SIZES);
         let points: Vec<String> = (0..points).map(|point| long(&mut attacker.random, point % 4_000)).collect();

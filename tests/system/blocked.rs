@@ -72,7 +72,7 @@ fn blocks_take_effect_immediately_at_every_shard() {
 }
 
 #[test]
-fn unnamed_blocks_stay_and_invalid_blocks_are_reported() {
+fn a_change_keeps_unnamed_blocks_and_names_invalid_ones() {
     let stream = blocking(&json!({"networks": ["192.0.2.0/24", "n_3f9a0b1c2d"]}));
     let described = || stream.owned("GET", "").send().expect(200).json()["blocked"].clone();
     assert_eq!(described(), json!({"networks": ["192.0.2.0/24", "n_3f9a0b1c2d"], "origins": []}));
@@ -125,7 +125,7 @@ fn readers_see_neither_keys_nor_blocks() {
 }
 
 #[test]
-fn a_block_precedes_the_body_and_home_decides_last() {
+fn a_block_is_checked_before_the_body_and_home_decides() {
     let server = Server::start(State::new());
     let stream = Stream::create(&server, json!({"name": "test", "blocked": {"networks": ["192.0.2.1"]}}));
     let not_a_body = stream.call("POST", "/points").header("X-Forwarded-For", "192.0.2.1");

@@ -111,7 +111,7 @@ fn a_limit_is_per_stream() {
 }
 
 #[test]
-fn nothing_of_an_overloaded_request_is_stored() {
+fn an_overloaded_request_stores_nothing() {
     let server = narrow_server(("HEARTBEAT_PENDING_KIB", "1"));
     let stream = Stream::on(&server);
     let keyed = |body: &str| stream.call("POST", "/points").header("Idempotency-Key", "k").body(body).send();
@@ -134,7 +134,7 @@ fn without_an_owner_token_owner_routes_are_off() {
 }
 
 #[test]
-fn without_a_signing_key_no_stream_exists() {
+fn without_a_signing_key_every_call_is_not_configured() {
     let server = Server::start_with(State::new(), &[("OWNER_TOKEN", OWNER_TOKEN)]);
     let path = format!("{}/v1/streams/{}", server.url, Stream::new().id);
     let create = streams(&server, "POST").bearer(OWNER_TOKEN).body(r#"{"name":"x"}"#);

@@ -23,12 +23,12 @@ fn a_channel_is_a_stream_and_its_key_is_shown_once() {
     let who = |list: &str, field: &str| made_channel[list][field].as_bool().expect("a boolean");
     assert!(who("writers", "any_user") && who("writers", "you") && who("editors", "you") && who("readers", "you"));
     assert!(!who("readers", "public") && !who("readers", "any_user") && !who("editors", "any_user"));
-    let told = &made_channel["annotations"][0];
-    assert_eq!(told["type"], "net.app.contrib.timeseries.stream");
+    let annotation = &made_channel["annotations"][0];
+    assert_eq!(annotation["type"], "net.app.contrib.timeseries.stream");
     let text = |value: &Value| value.as_str().expect("a string").to_owned();
-    let (id, read_key) = (text(&made_channel["id"]), text(&told["value"]["read_key"]));
+    let (id, read_key) = (text(&made_channel["id"]), text(&annotation["value"]["read_key"]));
     let stream = Stream { id, read_key, url: Server::shared().url.clone() };
-    assert!(text(&told["value"]["links"]["points"]).ends_with(&format!("/v1/streams/{}/points", stream.id)));
+    assert!(text(&annotation["value"]["links"]["points"]).ends_with(&format!("/v1/streams/{}/points", stream.id)));
     stream.write(r#"{"n":7}"#);
     assert!((stream.total("sum") - 7.0).abs() < f64::EPSILON);
     let described = stream.owned("GET", "").send().expect(200).json();
@@ -103,7 +103,7 @@ fn a_message_of_2013_is_a_point() {
 }
 
 #[test]
-fn each_annotation_is_a_point_and_its_first_gives_the_id() {
+fn each_annotation_is_a_point_and_the_first_gives_the_id() {
     let channel = channel();
     let other = json!({"type": "com.example.other", "value": {"n": 100}});
     let first = post(&channel, &[point(json!({"n": 1})), other, point(json!({"n": 2, "d": 4, "p": 10, "x": {}}))]);
@@ -113,7 +113,7 @@ fn each_annotation_is_a_point_and_its_first_gives_the_id() {
 }
 
 #[test]
-fn what_was_sent_is_echoed_where_app_net_echoed_it() {
+fn fields_echoed_by_app_net_are_echoed() {
     let channel = channel();
     let annotations = [point(json!({"n": 1, "v": {"a": "<é>"}})), json!({"type": "x", "value": {}})];
     let body = json!({"annotations": annotations, "text": "<script>", "entities": {"links": [{"url": "javascript:"}]}});

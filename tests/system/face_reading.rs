@@ -27,7 +27,7 @@ fn ids(page: &Value) -> Vec<u64> {
 }
 
 #[test]
-fn pages_are_those_of_app_net() {
+fn pages_match_those_of_app_net() {
     let channel = with_messages(10);
     for (parameters, wanted, more) in [
         ("", (1..=10).rev().collect::<Vec<u64>>(), false),

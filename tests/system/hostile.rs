@@ -117,7 +117,7 @@ fn trailing_garbage_is_rejected() {
 }
 
 #[test]
-fn an_array_that_breaks_off_keeps_what_came_before() {
+fn a_truncated_array_keeps_the_points_before_the_end() {
     let stream = Stream::new();
     for broken in ["", ",", ",{", r#",{"n""#, r#",{"n":"#, r#",{"n":1"#, r#",{"n":1,"v":{"a":"b"#, r#",{"n":1},"#] {
         let answer = post_json(&stream, format!(r#"[{{"n":1}},{{"n":2}}{broken}"#)).expect(202).json();

@@ -204,7 +204,7 @@ fn the_same_bytes_count_once_and_get_the_first_answer() {
 }
 
 #[test]
-fn exporters_of_pages_write_where_their_origin_may() {
+fn exporters_on_pages_write_if_their_origin_may() {
     let listed = Stream::create(Server::shared(), json!({"name": "test", "origins": ["https://shop.example"]}));
     let from = |stream: &Stream, method, origin: &str| {
         let call = stream.call(method, PATH).header("Origin", origin).header("Content-Type", JSON);
@@ -223,7 +223,7 @@ fn exporters_of_pages_write_where_their_origin_may() {
 }
 
 #[test]
-fn a_point_means_the_same_whichever_way_it_came() {
+fn a_point_means_the_same_on_every_path() {
     let stream = Stream::new();
     for _ in 0..2 {
         post(&stream, JSON, request(&json!([counter(1, 1)])).to_string()).expect(200);

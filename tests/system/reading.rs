@@ -113,7 +113,7 @@ fn totals_are_exact_over_the_whole_window() {
 }
 
 #[test]
-fn csv_is_rfc_4180() {
+fn csv_follows_rfc_4180() {
     let hour = past_hour();
     let stream = written(hour);
     let answer = stream.read(&format!("/rollup?{}&format=csv", window(hour))).expect(200);

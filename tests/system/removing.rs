@@ -76,7 +76,7 @@ fn a_persons_data_are_erased_and_start_again_at_zero() {
 }
 
 #[test]
-fn nothing_of_a_person_is_left_in_the_database() {
+fn no_data_of_a_person_remain_in_the_database() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     stream.write(r#"[{"n":3,"v":{"user":"somebody-special"}},{"n":5,"v":{"user":"7"}}]"#);
@@ -267,7 +267,7 @@ fn an_interrupted_removal_resumes_automatically() {
 }
 
 #[test]
-fn removing_an_attackers_points_restores_the_file() {
+fn removing_an_attackers_points_restores_the_file_size() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let now = now_whole_s();

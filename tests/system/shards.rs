@@ -46,7 +46,7 @@ fn assert_total(stream: &Stream, wanted: u32) {
 }
 
 #[test]
-fn points_are_spread_over_all_shards_and_every_sum_is_whole() {
+fn points_spread_over_all_shards_and_sums_are_complete() {
     let server = Server::start(State::new());
     let stream = with_shards(&server, 4);
     let answers = write_keyed(&stream, 0..MANY);
@@ -155,7 +155,7 @@ fn shards_are_1_to_64_and_never_fewer_than_before() {
 }
 
 #[test]
-fn a_new_read_key_and_new_origins_hold_at_every_shard() {
+fn a_new_read_key_and_new_origins_apply_at_every_shard() {
     let stream = with_shards(Server::shared(), 8);
     write_keyed(&stream, 0..MANY);
     let created = stream.owned("POST", "/read-key").send().expect(200).json();

@@ -75,7 +75,7 @@ fn a_period_within_a_step_stays_there() {
 }
 
 #[test]
-fn the_count_goes_to_the_step_that_holds_the_end() {
+fn the_count_goes_to_the_step_with_the_end_of_the_period() {
     let (stream, hour) = (Stream::new(), past_hour());
     stream.write(json!({"n": 30, "p": 30, "t": hour + 35}).to_string());
     let rollup = stream.rollup(&format!("from={hour}&to={}&step=10s&agg=count", hour + 60));

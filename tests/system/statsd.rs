@@ -93,7 +93,7 @@ fn a_line_with_colons_in_its_name_counts_under_no_name() {
 }
 
 #[test]
-fn a_line_of_several_types_is_as_many_points() {
+fn a_line_with_several_values_is_several_points() {
     let stream = Stream::new();
     assert_accepted(send(&stream, "a:5664|ms:6176|ms\nb:1|c:2|c|@0.1:3|g|#k:v:w"), 5);
     assert_close(total(&stream, "metric%3Da", "sum"), 11_840.0, "both values");
@@ -130,7 +130,7 @@ fn without_a_valid_line_nothing_is_stored() {
 }
 
 #[test]
-fn every_type_of_body_is_lines_and_may_be_packed() {
+fn a_body_of_any_type_is_lines_and_may_be_gzipped() {
     let stream = Stream::new();
     for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/octet-stream"] {
         assert_accepted(stream.call("POST", "/statsd").header("Content-Type", media_type).body("a:1|c").send(), 1);
@@ -194,7 +194,7 @@ fn pages_write_lines_with_or_without_a_preflight() {
 }
 
 #[test]
-fn a_numbered_string_means_the_same_for_every_writer() {
+fn statsd_and_json_labels_name_the_same_series() {
     let stream = Stream::new();
     for round in 1..=3 {
         assert_accepted(send(&stream, "hits:1|c|#b:2,a:1\nhits;a=1;b=2:1|c"), 2);

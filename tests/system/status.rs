@@ -38,7 +38,7 @@ fn points_series_and_the_last_write_are_counted() {
 }
 
 #[test]
-fn the_log_counts_points_that_no_rollup_contains_yet() {
+fn status_reports_the_rows_and_bytes_of_the_log() {
     let stream = Stream::new();
     stream.write(r#"{"n":1}"#);
     let log = status(&stream)["log"].clone();
@@ -56,7 +56,7 @@ fn rejected_points_are_counted_by_reason() {
 }
 
 #[test]
-fn a_batch_without_a_good_point_never_reaches_the_stream() {
+fn a_batch_without_a_valid_point_never_reaches_the_stream() {
     let stream = Stream::new();
     stream.refused(r#"[{"n":"1"},{"n":null}]"#);
     assert_eq!(total(&status(&stream)["rejected"]), 0, "{}", status(&stream));
@@ -98,10 +98,10 @@ fn a_flood_of_new_series_counts_and_leaves_room_for_others() {
         let point = |index: u32| format!("{{\"n\":1,\"v\":{{\"i\":\"{batch}-{index}\"}}}}");
         let body = format!("[{}]", (0..5_000).map(point).collect::<Vec<_>>().join(","));
         let answer = stream.write(body);
-        let told = answer["overflow"].as_u64().expect("a number");
+        let overflow = answer["overflow"].as_u64().expect("a number");
         let wanted = if batch == 0 { 4_000 } else { 5_000 };
         // A minute admits ten more.
-        assert!((wanted - 50..=wanted).contains(&told), "{answer}");
+        assert!((wanted - 50..=wanted).contains(&overflow), "{answer}");
     }
     assert_eq!(stream.write(r#"{"n":1,"v":{"known":"1"}}"#)["overflow"], json!(null));
     assert_eq!(stream.write_as_owner(r#"{"n":1,"v":{"new":"1"}}"#)["overflow"], json!(null));

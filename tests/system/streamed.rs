@@ -42,7 +42,7 @@ fn filled(server: &Server) -> (Stream, String) {
 }
 
 #[test]
-fn a_large_answer_is_whole_and_has_the_tag_of_its_bytes() {
+fn a_large_answer_is_complete_with_the_etag_of_its_bytes() {
     let (stream, query) = filled(Server::shared());
     let answer = stream.read(&format!("/rollup?{query}")).expect(200);
     assert!(answer.body.len() > 3_000_000 && !answer.headers.contains_key("content-length"));

@@ -84,7 +84,7 @@ fn an_unknown_command_is_unavailable_and_does_nothing() {
 }
 
 #[test]
-fn an_unknown_field_is_never_dropped() {
+fn a_request_with_an_unknown_field_is_unavailable() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
     stream.write(r#"{"n":1,"v":{"a":"b"}}"#);
@@ -163,7 +163,7 @@ fn a_new_key_is_shown_though_its_object_is_misunderstood() {
 }
 
 #[test]
-fn a_reader_in_an_unknown_form_reconnects() {
+fn an_unknown_live_request_is_unavailable_for_a_moment() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
     for mode in ["join", "refusal"] {

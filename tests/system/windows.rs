@@ -143,7 +143,7 @@ fn the_default_step_is_the_smallest_for_360_steps() {
 }
 
 #[test]
-fn the_default_step_gives_at_most_360_steps_also_after_widening() {
+fn a_widened_window_still_gets_at_most_360_steps() {
     let (stream, hour) = (Stream::new(), past_hour());
     for (from, to) in [(hour + 5, hour + 3605), (hour + 1, hour + 7201), (hour - 86_399, hour + 1)] {
         let rollup = stream.rollup(&format!("from={from}&to={to}"));

@@ -29,10 +29,10 @@ fn assert_arrived(carbon: &Carbon, stream: &Stream, sum: f64) {
 }
 
 pub(crate) fn a_reset_is_reported_and_the_same_lines_are_resent() {
-    let told = error_reported_for(Manner::Resets);
+    let error = error_reported_for(Manner::Resets);
     assert!(
-        ["the peer reset the connection", "the connection broke before the peer had all"].contains(&&*told),
-        "{told}"
+        ["the peer reset the connection", "the connection broke before the peer had all"].contains(&&*error),
+        "{error}"
     );
 }
 
@@ -45,8 +45,8 @@ pub(crate) fn a_carbon_that_does_not_close_is_left_after_20_s() {
 }
 
 pub(crate) fn a_peer_that_sends_data_is_not_a_carbon() {
-    let told = error_reported_for(Manner::Talks);
-    assert_eq!(told, "the peer answered something: it is no plaintext listener of a carbon");
+    let error = error_reported_for(Manner::Talks);
+    assert_eq!(error, "the peer answered something: it is no plaintext listener of a carbon");
 }
 
 pub(crate) fn buckets_of_an_outage_arrive_in_order_afterwards() {

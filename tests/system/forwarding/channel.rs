@@ -10,7 +10,7 @@ use crate::peer::{Dialect, Fault, Group, Peer, Plan};
 use crate::server::State;
 
 #[test]
-fn a_channel_is_made_once_and_outlives_a_restart() {
+fn a_channel_is_made_once_and_survives_a_restart() {
     let peer = Peer::generous();
     let server = start(State::new());
     let stream = forwarding_on(&server, &peer.forward());
@@ -75,7 +75,10 @@ fn a_publicly_readable_channel_is_warned_about() {
             let status = until(&peer, &stream, SOON, |status| is_done(status) && status["delivered"]["points"] == 5);
             match words {
                 Some(words) => {
-                    assert!(status["warning"].as_str().is_some_and(|told| told.contains(words)), "{what}: {status}");
+                    assert!(
+                        status["warning"].as_str().is_some_and(|warning| warning.contains(words)),
+                        "{what}: {status}"
+                    );
                 }
                 None => assert_eq!(status["warning"], Value::Null, "{what}"),
             }

@@ -55,7 +55,7 @@ fn wait_for_the_moment(peer: &Peer, random: &mut Random) {
 }
 
 #[test]
-fn kill_9_repeats_only_whole_batches_and_loses_nothing() {
+fn kill_9_repeats_only_identical_batches_and_loses_nothing() {
     let peer = Peer::generous();
     let mut random = Random(7);
     let mut server = start(State::new());

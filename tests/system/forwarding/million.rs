@@ -69,9 +69,9 @@ fn a_million_points_arrive_within_the_limit_with_exact_sums() {
     assert!(peer.max_writes_in_any(MINUTE) <= 20, "{}", peer.max_writes_in_any(MINUTE));
     assert_eq!(peer.exceeded(), 0);
     peer.assert_in_order();
-    let told = |field: &str| status["coarsened"][field].as_u64().expect("a count");
+    let coarsened = |field: &str| status["coarsened"][field].as_u64().expect("a count");
     let arrived: usize = peer.first_deliveries().iter().map(|batch| batch.points.len()).sum();
-    assert!(told("points") > 900_000, "{status}");
-    assert_eq!(POINTS as u64 - told("points") + told("into"), arrived as u64, "{status}");
+    assert!(coarsened("points") > 900_000, "{status}");
+    assert_eq!(POINTS as u64 - coarsened("points") + coarsened("into"), arrived as u64, "{status}");
     assert_eq!(stream.total("count"), 1e6);
 }

@@ -81,7 +81,7 @@ fn answers_the_owner_must_act_on_pause_until_a_retry() {
 }
 
 #[test]
-fn a_channel_that_lost_its_writers_pauses() {
+fn forwarding_pauses_if_its_channel_loses_its_writers() {
     let peer = Peer::generous();
     let channel = peer.add_channel(2, Group::default(), Group { any_user: true, ..Group::default() });
     let stream = forwarding(&with(&peer.forward(), "channel", channel.clone()));

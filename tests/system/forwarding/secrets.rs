@@ -102,7 +102,7 @@ fn the_token_appears_in_no_answer_log_error_or_file() {
     assert_eq!(said.shows(TOKENS_BEGIN), Vec::<&str>::new());
     for token in [&peer.token, &peer.other_token] {
         let sent = peer.captured().iter().any(|exchange| String::from_utf8_lossy(&exchange.received).contains(token));
-        assert!(sent, "but the upstream was told");
+        assert!(sent, "the upstream did not get the token");
     }
     // Files are not compressed, so a token would be found.
     assert!(!said.shows(&stream.id).is_empty() && !said.shows(&peer.root()).is_empty());

@@ -76,7 +76,7 @@ fn an_upstream_gets_text_without_asking_for_it() {
 }
 
 #[test]
-fn a_need_for_text_outlasts_restarts_but_not_the_place() {
+fn a_need_for_text_survives_a_restart_for_its_upstream_only() {
     let peer = peer_objecting_to(&[NoText(500, "Call requires text to be defined in JSON body")]);
     let server = start(State::new());
     let stream = forwarding_on(&server, &peer.forward());
@@ -100,7 +100,7 @@ fn a_need_for_text_outlasts_restarts_but_not_the_place() {
 }
 
 #[test]
-fn a_refusal_unrelated_to_text_is_kept() {
+fn a_refusal_unrelated_to_text_sets_the_points_aside() {
     let peer = peer_objecting_to(&[NoText(400, "Bad Request: the annotation's context is wrong")]);
     let stream = forwarding(&peer.forward());
     write(&stream, &points(3, 3));

@@ -48,7 +48,7 @@ fn a_429_without_a_time_waits_a_minute_unless_retried() {
 }
 
 #[test]
-fn retry_after_is_capped_and_ignored_if_not_a_number() {
+fn an_absurd_retry_after_waits_at_most_an_hour() {
     let peer = without_rate_headers();
     peer.next([None, Some(Fault::RetryAfter(4_000_000))]);
     let stream = forwarding(&peer.forward());

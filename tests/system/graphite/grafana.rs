@@ -34,7 +34,7 @@ fn wrapped(target: &str, ref_id: &str) -> String {
 }
 
 #[test]
-fn save_and_test_of_the_frontend_and_of_the_backend() {
+fn save_and_test_works_in_frontend_and_backend() {
     let (stream, end_s) = visits();
     let (from, until) = ((end_s - 3600).to_string(), end_s.to_string());
     let frontend = form(&[

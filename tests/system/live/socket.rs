@@ -220,7 +220,7 @@ fn readers_who_lose_access_are_closed_and_others_stay() {
 }
 
 #[test]
-fn a_replaced_key_ends_its_readers() {
+fn a_replaced_key_disconnects_its_readers() {
     let stream = Stream::new();
     let mut reader = Reader::of(&stream, "");
     stream.owned("POST", "/read-key").send().expect(200);

@@ -161,7 +161,7 @@ fn writes_over_the_limit_are_refused_until_the_window_ends() {
 }
 
 #[test]
-fn pnut_refuses_for_ten_minutes_who_wrote_too_much() {
+fn pnut_refuses_excess_writers_for_ten_minutes() {
     let peer = Peer::start(Plan { dialect: Dialect::Pnut, limit: 1, rate_headers: false, ..Plan::default() });
     let body = json!({ "type": "a" });
     post(&peer, "channels", &body).expect(201);

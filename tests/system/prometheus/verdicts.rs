@@ -24,7 +24,7 @@ fn the_recorded_verdicts_are_those_of_the_real_prometheus() {
 }
 
 #[test]
-fn what_prometheus_refuses_is_bad_data_here() {
+fn queries_refused_by_prometheus_are_bad_data_here() {
     let stream = Stream::new();
     stream.write(r#"[{"n":1,"v":{"path":"foo.bar"}},{"n":2,"v":{"city":"Zürich"}}]"#);
     let refused = verdicts().filter(|(verdict, _)| verdict == "bad_data").map(|(_, query)| query);
