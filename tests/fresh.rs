@@ -1,4 +1,4 @@
-//! `.ci/fresh`, in which a CI checks a change: what a machine has by chance is not seen there, and what reaches a registry is.
+//! `.ci/fresh`, in which a CI checks a change: it hides what a machine has by chance, but not the registries.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -26,7 +26,7 @@ impl Drop for Folder {
     }
 }
 
-/// With mounts of its own, where they are allowed, and without.
+/// With private mounts, which not every machine allows, and without.
 const BOTH: [&str; 2] = ["yes", "no"];
 
 fn fresh(mounts: &str, script: &str, environment: &[(&str, &str)]) -> Output {
@@ -35,7 +35,7 @@ fn fresh(mounts: &str, script: &str, environment: &[(&str, &str)]) -> Output {
     command.output().expect("it is there")
 }
 
-/// The lines of the script, without those that `fresh` says itself.
+/// The output of the script, without the lines that `fresh` adds.
 fn printed(output: &Output) -> Vec<String> {
     assert!(output.status.success(), "{output:?}");
     let lines = String::from_utf8(output.stdout.clone()).expect("text");
@@ -43,10 +43,10 @@ fn printed(output: &Output) -> Vec<String> {
 }
 
 #[test]
-fn temporary_folders_are_empty_and_home_is_another() {
+fn temporary_folders_are_empty_and_home_is_replaced() {
     let left = Folder::new("left");
     fs::write(left.0.join("fonts"), "of an earlier run").expect("writable");
-    // The checkout may lie there itself.
+    // The checkout itself may be in the temporary folder.
     let checkout = root().strip_prefix("/tmp").ok().and_then(|path| path.iter().next()).unwrap_or_default().display();
     for mounts in BOTH {
         let script = format!(
@@ -60,7 +60,7 @@ fn temporary_folders_are_empty_and_home_is_another() {
 }
 
 #[test]
-fn programs_that_somebody_installed_are_not_seen() {
+fn hand_installed_programs_are_not_visible() {
     let installed = Folder::new("installed");
     let program = installed.0.join("chromium");
     fs::write(&program, "#!/bin/sh\necho installed by hand\n").expect("writable");
@@ -78,7 +78,7 @@ fn programs_that_somebody_installed_are_not_seen() {
 }
 
 #[test]
-fn of_the_environment_only_what_reaches_a_registry_is_seen() {
+fn only_registry_settings_of_the_environment_pass_through() {
     let set = [
         ("OWNER_TOKEN", "1"),
         ("SIGNING_KEY", "1"),
@@ -113,7 +113,7 @@ fn of_the_environment_only_what_reaches_a_registry_is_seen() {
 }
 
 #[test]
-fn nothing_is_read_and_the_command_says_how_it_ended() {
+fn stdin_is_closed_and_the_exit_status_is_passed_on() {
     for mounts in BOTH {
         let output = fresh(mounts, "cat; exit 7", &[]);
         assert_eq!(output.status.code(), Some(7), "{output:?}");

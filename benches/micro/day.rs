@@ -1,4 +1,4 @@
-//! A day of counters of a hundred series that are flushed every 10 s: the data of `system`.
+//! A day of counters of a hundred series flushed every 10 s: the data of `system`.
 
 use std::ops::Range;
 
@@ -52,7 +52,7 @@ pub(crate) fn sealed(layer: Layer) -> Memory {
     sql
 }
 
-/// Of 20 countries with 5 paths each, by number of the series.
+/// The labels of each series, by its number: 20 countries with 5 paths each.
 pub(crate) fn labels() -> Vec<Labels> {
     let text = |series| format!("country\u{1f}c{:02}\u{1e}path\u{1f}/page/{}\u{1e}", series % 20, series / 20);
     (0..SERIES).map(|series| Labels::from_canonical(&text(series))).collect()

@@ -1,6 +1,6 @@
-//! What a point and a query cost natively: parse, merge, seal, decode, query. Not the runtime, which `system` measures.
+//! What a point and a query cost in native code: parse, merge, seal, decode, query. `system` measures the runtime.
 //!
-//! Chunks are encoded and decoded behind the store's door, so `seal` and `decode` have an in-memory `SQLite` in them.
+//! Chunks are encoded and decoded inside the store, so `seal` and `decode` include an in-memory `SQLite`.
 
 mod day;
 mod sql;
@@ -25,9 +25,9 @@ use store::{chunk_read, chunks};
 use day::{HOUR_S, HOURS, NOW_S, SERIES};
 use sql::Memory;
 
-/// All together take some ten seconds.
+/// All benches together take some ten seconds.
 const TIME: Duration = Duration::from_millis(700);
-/// Of a large request.
+/// Points per large request.
 const BATCH: usize = 1_000;
 const S10: Layer = Layer::Total(Tier::S10);
 const M1: Layer = Layer::Total(Tier::M1);
@@ -36,14 +36,14 @@ fn main() {
     Divan::default().max_time(TIME).config_with_args().main();
 }
 
-/// The labels are those of a thousand series that nobody knows yet.
+/// The labels are those of a thousand unknown series.
 #[divan::bench]
 fn parse_new_labels(bencher: Bencher<'_, '_>) {
     let body = body();
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| parse(&body, |_| None));
 }
 
-/// The number of each series is known by how its labels are written, as an isolate knows them that wrote them before.
+/// The number of each series is known by the spelling of its labels, as in an isolate that wrote them before.
 #[divan::bench]
 fn parse_known_labels(bencher: Bencher<'_, '_>) {
     let body = body();
@@ -70,7 +70,7 @@ fn body() -> String {
     format!("[{}]", (0..BATCH).map(point).collect::<Vec<_>>().join(","))
 }
 
-/// Points into the open buckets, each of another series.
+/// Points into the open buckets, each of a different series.
 #[divan::bench]
 fn merge_points(bencher: Bencher<'_, '_>) {
     let points: Vec<(SeriesId, Point)> = (0..1_000).map(|series| (series, day::point(0, series))).collect();
@@ -82,7 +82,7 @@ fn merge_points(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// Cells of one point each, whose count and extent say all.
+/// Cells of one point each, which need no sketch.
 #[divan::bench]
 fn merge_plain_cells(bencher: Bencher<'_, '_>) {
     let cell = Cell::of(&day::point(0, 0));
@@ -158,7 +158,7 @@ fn decode(sql: &Memory, wants: impl Fn(SeriesId) -> bool) -> f64 {
     sum
 }
 
-/// The cells of a day of a hundred series at 1 min, in memory already, at 5 min by a label.
+/// The cells of a day of a hundred series at 1 min, already in memory, read at 5 min by a label.
 #[divan::bench]
 fn query_cells(bencher: Bencher<'_, '_>) {
     let (labels, query) = (day::labels(), grouped());
@@ -178,7 +178,7 @@ fn query_cells(bencher: Bencher<'_, '_>) {
     });
 }
 
-/// The same with the chunks to decode, as the object does it.
+/// The same including the decoding of chunks, as in the object.
 #[divan::bench]
 fn query_chunks(bencher: Bencher<'_, '_>) {
     let (labels, query, sql) = (day::labels(), grouped(), day::sealed(M1));

@@ -7,7 +7,7 @@ use store::sql::{EachRow, Param, Row, Sql, StoreError, Value};
 /// A database with the schema of a stream.
 pub(crate) struct Memory(Connection);
 
-/// For rusqlite's trait, which is as foreign here as the seam's type.
+/// A wrapper that implements rusqlite's trait, as both the trait and `Param` are foreign here.
 struct Given<'a>(Param<'a>);
 
 impl Memory {
@@ -62,7 +62,7 @@ impl Sql for Memory {
         self.rows(sql, params, each).unwrap_or_else(|error| Err(StoreError::Sql(error.to_string())))
     }
 
-    /// Nothing fails here, so nothing is taken back.
+    /// Nothing fails here, so nothing is rolled back.
     fn atomically(&self, work: &mut dyn FnMut() -> Result<(), StoreError>) -> Result<(), StoreError> {
         work()
     }

@@ -1,6 +1,6 @@
-//! What workerd itself counts of objects: rows read and written, requests and alarms. See `benches/baselines/count.js`.
+//! What workerd itself counts per object: rows read and written, requests and alarms. See `benches/baselines/count.js`.
 //!
-//! Counting costs speed, so it has runs of its own, with a copy of the streams.
+//! Counting costs speed, so it has its own runs, with a copy of the streams.
 
 use std::ops::{Add, Sub};
 use std::path::Path;
@@ -18,7 +18,7 @@ use crate::stream;
 
 const RUN: Duration = Duration::from_secs(4);
 
-/// Sums since a server's start.
+/// Sums since the start of a server.
 #[derive(Clone, Copy)]
 struct Counts {
     /// Alarms among them.
@@ -27,7 +27,7 @@ struct Counts {
     rows_written: f64,
 }
 
-/// Of the streams in a folder: queries, both kinds of load, a restart while all that is in the log, and sealing it.
+/// Counts on the streams in a folder: queries, both kinds of load, a restart with all of it in the log, and the seal.
 pub(crate) fn heartbeat(state: &Path, ids: &[String; NAMES.len()], report: &mut Report) {
     eprintln!("counting");
     let server = Server::counted("heartbeat", state);
@@ -55,23 +55,23 @@ pub(crate) fn heartbeat(state: &Path, ids: &[String; NAMES.len()], report: &mut 
         let started = counted(&server, || status(&server, id));
         report.set(&format!("rows_read_start_{}", kind.name), started.rows_read);
         let sealed = counted(&server, || stream::seal(&server, id, kind.name));
-        // Of the requests meanwhile only the alarm is no question of the bench whether it is done.
+        // Of the requests meanwhile, all but the alarm are the bench asking whether it has finished.
         let counts = written + Counts { requests: 1.0, ..sealed };
         counts.per_million(points).report(kind.name, report);
     }
 }
 
-/// Of the object that upserts a row per point.
+/// Counts of the object that upserts a row per point.
 pub(crate) fn row_per_point(state: &Path, report: &mut Report) {
     let server = Server::counted("row-per-point", state);
     for kind in [SINGLE, BATCH] {
         let (points, counts) = load_of(&server, kind, "none");
-        assert!(counts.rows_written >= points, "what writes a row per point is counted so");
+        assert!(counts.rows_written >= points, "the upserting object counts its rows");
         counts.per_million(points).report(&format!("{}_row_per_point", kind.name), report);
     }
 }
 
-/// How many points were written, and what that took.
+/// How many points were written, and what that cost.
 fn load_of(server: &Server, kind: Kind, id: &str) -> (f64, Counts) {
     let requests = stream::writes(id, &kind.bodies());
     let mut points = 0.0;

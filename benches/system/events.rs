@@ -1,5 +1,5 @@
-//! What readers of events take of workerd's memory and CPU time while somebody writes: one, a thousand of one query, and a hundred of
-//! different ones.
+//! The memory and CPU time that readers of events cost workerd while somebody writes: one, a thousand of one query, and
+//! a hundred of different ones.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::TcpStream;
@@ -13,15 +13,15 @@ use crate::report::Report;
 use crate::server::{OWNER_TOKEN, Server};
 use crate::stream;
 
-/// Different queries, and readers of each.
+/// Different queries, and readers per query.
 const CASES: [(usize, usize); 4] = [(0, 0), (1, 1), (1, 1_000), (100, 1)];
 const SERIES: usize = 150;
 const RUN: Duration = Duration::from_secs(10);
-/// All must have their first event within this.
+/// All readers must have their first event within this time.
 const BEGINNING: Duration = Duration::from_mins(1);
 const PACE: Duration = Duration::from_millis(50);
 
-/// Measures each case on a server of its own.
+/// Measures each case on its own server.
 pub(crate) fn measure(folder: &Path, report: &mut Report) {
     for (queries, readers) in CASES {
         let name = format!("events_{queries}_queries_{readers}_readers");
@@ -88,12 +88,12 @@ impl Reader {
         Self { connection: Some(connection), events: 0 }
     }
 
-    /// Takes what is there, and counts the events in it.
+    /// Reads what has arrived, and counts its events.
     fn read(&mut self) {
         let mut bytes = [0; 16 << 10];
         while let Some(connection) = &mut self.connection {
             match connection.read(&mut bytes) {
-                // An event's line is nowhere else in JSON, and seldom cut in two.
+                // The line of an event appears nowhere else in JSON, and is rarely cut in two.
                 Ok(length @ 1..) => self.events += count(&bytes[..length], b"event: "),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return,
                 Ok(0) | Err(_) => self.connection = None,

@@ -1,13 +1,13 @@
-//! HTTP/1.1 over a kept connection, with no more work than counting bytes.
+//! HTTP/1.1 over a persistent connection, with no more work than counting bytes.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::Duration;
 
-/// Longer than anything should take; then the measurement fails rather than hangs.
+/// Longer than anything should take. A measurement then fails rather than hangs.
 const DEADLINE: Duration = Duration::from_secs(30);
 
-/// A connection that is used for one request after another.
+/// A connection that carries one request after another.
 pub(crate) struct Connection {
     reader: BufReader<TcpStream>,
     line: Vec<u8>,
@@ -32,7 +32,7 @@ impl Connection {
         Self { reader: BufReader::with_capacity(1 << 16, stream), line: Vec::new() }
     }
 
-    /// Sends a request and reads the whole answer into `body`; its status.
+    /// Sends a request, reads the whole answer into `body`, and returns its status.
     pub(crate) fn send(&mut self, request: &[u8], body: &mut Vec<u8>) -> u16 {
         body.clear();
         self.reader.get_mut().write_all(request).expect("the server reads");
@@ -59,7 +59,7 @@ impl Connection {
         status.expect("an HTTP status")
     }
 
-    /// One chunk; whether there is another.
+    /// Reads one chunk, and returns whether another follows.
     fn chunk(&mut self, body: &mut Vec<u8>) -> bool {
         let line = std::str::from_utf8(self.line()).unwrap_or_default();
         let length = u64::from_str_radix(line.trim(), 16).expect("a chunk's length");

@@ -1,4 +1,4 @@
-//! What live readers cost workerd while somebody writes: by how many they are, and by how many different things they ask.
+//! What live readers cost workerd while somebody writes, by their number and by the number of different questions.
 
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -14,13 +14,13 @@ use crate::report::Report;
 use crate::server::{OWNER_TOKEN, Server};
 use crate::stream;
 
-/// Different questions, and readers of each.
+/// Different questions, and readers per question.
 const CASES: [(usize, usize); 5] = [(0, 0), (1, 10), (1, 500), (50, 1), (50, 10)];
 const SERIES: usize = 1_000;
 const RUN: Duration = Duration::from_secs(10);
 const PACE: Duration = Duration::from_millis(50);
 
-/// Measures each case on a stream of its own.
+/// Measures each case on its own stream.
 pub(crate) fn measure(server: &Server, report: &mut Report) {
     for (questions, readers) in CASES {
         let name = format!("live_{questions}_questions_{readers}_readers");
@@ -29,16 +29,16 @@ pub(crate) fn measure(server: &Server, report: &mut Report) {
         let point = |at: usize| format!(r#"{{"n":1,"v":{{"id":"{at}","country":"{}"}}}}"#, at % 20);
         let all: Vec<String> = (0..SERIES).map(point).collect();
         stream::write_all(server, &id, [format!("[{}]", all.join(","))].into_iter());
-        let (is_over, told) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let (is_over, received) = (AtomicBool::new(false), AtomicUsize::new(0));
         scope(|scope| {
             for at in 0..questions * readers {
                 let mut socket = open(server, &id, at % questions);
-                let (is_over, told) = (&is_over, &told);
+                let (is_over, received) = (&is_over, &received);
                 let read = move || {
                     while !is_over.load(Ordering::Relaxed)
                         && let Ok(message) = socket.read()
                     {
-                        let got = told.fetch_add(1, Ordering::Relaxed);
+                        let got = received.fetch_add(1, Ordering::Relaxed);
                         if got.is_multiple_of(7) {
                             acknowledge(&mut socket, &message);
                         }
@@ -46,7 +46,7 @@ pub(crate) fn measure(server: &Server, report: &mut Report) {
                 };
                 Builder::new().stack_size(256 << 10).spawn_scoped(scope, read).expect("a thread");
             }
-            let before = (server.cpu_s(), told.load(Ordering::Relaxed));
+            let before = (server.cpu_s(), received.load(Ordering::Relaxed));
             let (start, mut connection, mut body) = (Instant::now(), Connection::open(&server.address), Vec::new());
             for at in 0.. {
                 let points: Vec<String> = (0..10).map(|more| point((at * 37 + more * 101) % SERIES)).collect();
@@ -56,9 +56,10 @@ pub(crate) fn measure(server: &Server, report: &mut Report) {
             }
             let seconds = start.elapsed().as_secs_f64();
             report.set(&format!("{name}_cpu_ms_per_s"), 1e3 * (server.cpu_s() - before.0) / seconds);
-            report.set(&format!("{name}_messages_per_s"), to_f64(told.load(Ordering::Relaxed) - before.1) / seconds);
+            report
+                .set(&format!("{name}_messages_per_s"), to_f64(received.load(Ordering::Relaxed) - before.1) / seconds);
             is_over.store(true, Ordering::Relaxed);
-            // A last message, behind which readers see that it is over.
+            // A last message that shows readers the end.
             stream::write_all(server, &id, [point(0)].into_iter());
         });
     }

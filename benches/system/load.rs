@@ -1,4 +1,4 @@
-//! Load: so many connections, each sending its next request as soon as the last one is answered.
+//! Load: a number of connections, each of which sends its next request as soon as the last one is answered.
 
 use std::sync::Barrier;
 use std::time::{Duration, Instant};
@@ -25,20 +25,20 @@ impl Kind {
     }
 }
 
-/// What one run showed.
+/// The results of one run.
 pub(crate) struct Run {
     pub(crate) requests: usize,
     pub(crate) requests_per_s: f64,
     pub(crate) points_per_s: f64,
     pub(crate) p50_ms: f64,
     pub(crate) p99_ms: f64,
-    /// Of workerd.
+    /// CPU seconds of workerd.
     pub(crate) cpu_s_per_million_points: f64,
     /// How many processors each kept busy: workerd, the generator, and everything else on the machine.
     pub(crate) cores: [f64; 3],
 }
 
-/// Sends the requests in turn for so long. Every one must be answered with 202.
+/// Sends the requests in turn for the given time. Each must be answered with 202.
 pub(crate) fn run(server: &Server, kind: Kind, requests: &[Vec<u8>], time: Duration) -> Run {
     let Kind { connections, points_a_request, .. } = kind;
     let cpu = || [server.cpu_s(), proc::cpu_s("self"), proc::machine_cpu_s()];
@@ -92,7 +92,7 @@ fn one_after_another<'a>(
     latencies
 }
 
-/// Of durations in ascending order.
+/// A quantile of durations in ascending order.
 pub(crate) fn percentile_ms(sorted: &[Duration], percent: usize) -> f64 {
     sorted[(sorted.len() * percent / 100).min(sorted.len() - 1)].as_secs_f64() * 1e3
 }

@@ -1,7 +1,7 @@
 //! `make bench`: the built Worker and three baselines on workerd, under the same load in the same run.
 //!
-//! A loaded server shares the machine with idle ones only, and the servers take turns, so that what else goes on
-//! on the machine meets all alike.
+//! A loaded server shares the machine with idle ones only. The servers take turns, so that other load on the machine
+//! affects all of them equally.
 
 mod count;
 mod events;
@@ -100,7 +100,7 @@ fn measure(folder: &Path, report: &mut Report) {
         at("batch row-per-point", BATCH, &row_per_point, "none"),
         at("batch heartbeat", BATCH, &heartbeat, &ids[1]),
     ];
-    // Points that were written to Heartbeat while warming up count as well when rows are divided by points.
+    // Points that warm up Heartbeat count too when rows are divided by points.
     eprintln!("warming up");
     let mut warm_up = Report::default();
     for load in &loads {
@@ -125,7 +125,7 @@ fn measure(folder: &Path, report: &mut Report) {
     for (Kind { name, points_a_request, .. }, accepted) in [(SINGLE, accepted_single), (BATCH, accepted_batch)] {
         let load = format!("{name} heartbeat");
         let points = (report.requests(&load) + warm_up.requests(&load)) * load::to_f64(points_a_request);
-        assert_eq!(points + load::to_f64(points::SERIES), accepted, "what was answered 202 is what is there");
+        assert_eq!(points + load::to_f64(points::SERIES), accepted, "every point answered with 202 is stored");
         let written = storage::written(&state, name).expect("a database");
         let rows = written.log_inserted + written.log_deleted + written.sealing;
         report.set(&format!("rows_written_per_million_{name}"), rows / points * 1e6);
@@ -140,7 +140,7 @@ fn measure(folder: &Path, report: &mut Report) {
     wasm_size(report);
 }
 
-/// What a million points cost, each kind of load.
+/// What a million points cost with each kind of load.
 fn dollars(report: &mut Report) {
     for (server, suffix, rows_written) in [
         ("heartbeat", "", "rows_written_per_million"),
@@ -166,7 +166,7 @@ impl Load<'_> {
     }
 }
 
-/// Streams whose series are known and whose points are sealed, as those of streams that run for longer than a bench.
+/// Creates streams whose series are known and whose points are sealed, like those of streams older than a bench.
 fn prepare(state: &Path, days: &[points::Day]) -> [String; NAMES.len()] {
     let server = Server::heartbeat(state);
     let ids = NAMES.map(|name| stream::create(&server, name));
@@ -202,7 +202,7 @@ fn queries(server: &Server, ids: &[String; NAMES.len()], days: &[points::Day; 2]
     {
         let (answer, median_ms) = stream::get(server, id, stream::GROUPED, QUERIES);
         let (groups, sum) = stream::groups_and_sum(&answer);
-        assert_eq!((groups, sum), (20, load::to_f64(day.sum())), "what was written is what is read");
+        assert_eq!((groups, sum), (20, load::to_f64(day.sum())), "queries return what was written");
         report.set(name, median_ms);
     }
     let (answer, median_ms) = stream::get(server, &ids[2], &stream::one_series(), QUERIES);

@@ -1,23 +1,23 @@
-//! The points that are written, the same for Heartbeat and the baselines.
+//! The points that a bench writes, the same for Heartbeat and the baselines.
 
 use std::fmt::Write;
 
-/// The series that the load goes to: 20 countries with 250 paths each.
+/// The series of the load: 20 countries with 250 paths each.
 pub(crate) const SERIES: usize = 5_000;
-/// Of a large request.
+/// Points per large request.
 pub(crate) const BATCH: usize = 1_000;
 /// One point of each series, in an order that jumps between them.
 pub(crate) fn singles() -> Vec<String> {
-    // A prime that doesn't divide the number of series: all come once.
+    // A prime that doesn't divide the number of series, so each comes once.
     (0..SERIES).map(|at| at * 1_999 % SERIES).map(|series| point(series, series % 97, None)).collect()
 }
 
-/// The same points, a thousand a body.
+/// The same points, a thousand per body.
 pub(crate) fn batches() -> Vec<String> {
     singles().chunks(BATCH).map(array).collect()
 }
 
-/// A day of counters that ends now: one point of each series in 10 s.
+/// A day of counters that ends now: one point per series every 10 s.
 pub(crate) struct Day {
     pub(crate) series: usize,
     pub(crate) now_s: u64,
@@ -26,7 +26,7 @@ pub(crate) struct Day {
 impl Day {
     const STEP_S: usize = 10;
 
-    /// All points in the order of time, several thousand a body.
+    /// All points in order of time, several thousand per body.
     pub(crate) fn bodies(&self) -> impl Iterator<Item = String> {
         let steps: Vec<(usize, u64)> = self.times().enumerate().collect();
         let steps_a_body = 8 * BATCH / self.series;
@@ -44,17 +44,17 @@ impl Day {
         self.times().count() * self.series
     }
 
-    /// Of all points.
+    /// The sum of all points.
     pub(crate) fn sum(&self) -> usize {
         (0..self.times().count()).flat_map(|step| (0..self.series).map(move |series| self.count(step, series))).sum()
     }
 
     fn times(&self) -> impl Iterator<Item = u64> + use<> {
-        // Two minutes less than may be accepted, for the time that the writing takes.
+        // Two minutes less than the limit, because writing takes time.
         ((self.now_s - 86_400).next_multiple_of(10) + 120..self.now_s).step_by(Self::STEP_S)
     }
 
-    /// Of a counter that counts 20 to 79 in a step, without a pattern that compresses.
+    /// The value of a counter that counts 20 to 79 per step, without a pattern that compresses.
     fn count(&self, step: usize, series: usize) -> usize {
         20 + (((step * self.series + series) * 2_654_435_761) >> 16) % 60
     }

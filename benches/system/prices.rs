@@ -1,11 +1,11 @@
 //! Cloudflare's list prices, and what a million points cost at them.
 //!
 //! <https://developers.cloudflare.com/workers/platform/pricing/> and
-//! <https://developers.cloudflare.com/durable-objects/platform/pricing/>, Workers Paid, as of November 2026: what is beyond the
-//! amounts that the plan includes. Left out are those that depend on the pace of writing and not on the number of points: an
-//! object's duration, what is stored, and KV.
+//! <https://developers.cloudflare.com/durable-objects/platform/pricing/>, Workers Paid, November 2026: what exceeds the
+//! included amounts. Costs are left out that depend on the pace of writing and not on the number of points: the
+//! duration of an object, storage, and KV.
 
-/// What the dollars of a report are.
+/// The basis of the dollars in a report.
 pub(crate) const DOLLARS_ARE: &str = "dollars: requests to Workers and objects, rows and CPU (of all of workerd, so an \
     upper bound) at list prices, without an object's duration, storage and KV";
 
@@ -13,14 +13,14 @@ pub(crate) const DOLLARS_ARE: &str = "dollars: requests to Workers and objects, 
 const WORKER_REQUESTS: f64 = 0.30;
 /// Dollars per million milliseconds of a Worker's CPU.
 const CPU_MS: f64 = 0.02;
-/// Dollars per million requests to a Durable Object, alarms among them.
+/// Dollars per million requests to a Durable Object, including alarms.
 const OBJECT_REQUESTS: f64 = 0.15;
 /// Dollars per million rows read by a Durable Object's `SQLite`.
 const ROWS_READ: f64 = 0.001;
-/// Dollars per million rows written, deleted ones among them.
+/// Dollars per million rows written, including deleted ones.
 const ROWS_WRITTEN: f64 = 1.00;
 
-/// What is billed of a million points.
+/// The billed operations of a million points.
 pub(crate) struct Billed {
     pub(crate) worker_requests: f64,
     pub(crate) cpu_s: f64,

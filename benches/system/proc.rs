@@ -1,11 +1,11 @@
-//! What Linux tells of processes and of the machine.
+//! What Linux reports about processes and the machine.
 
 use std::fs;
 
 /// `USER_HZ`, the unit of times in /proc: 100 on every platform that workerd is built for.
 const TICKS_PER_S: f64 = 100.0;
 
-/// A child process of that name.
+/// A child process with that name.
 pub(crate) fn child_named(parent: u32, name: &str) -> Option<u32> {
     fs::read_dir("/proc").ok()?.flatten().find_map(|entry| {
         let pid = entry.file_name().to_str()?.parse().ok()?;
@@ -16,7 +16,7 @@ pub(crate) fn child_named(parent: u32, name: &str) -> Option<u32> {
     })
 }
 
-/// Seconds of CPU of a process, user and system; `self` is this one.
+/// CPU seconds of a process, user and system; `self` is this one.
 pub(crate) fn cpu_s(pid: &str) -> f64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).expect("it runs");
     let (_, fields) = stat.rsplit_once(')').expect("its name is in parentheses");
@@ -25,14 +25,14 @@ pub(crate) fn cpu_s(pid: &str) -> f64 {
         / TICKS_PER_S
 }
 
-/// The peak of a process's resident memory.
+/// The peak resident memory of a process.
 pub(crate) fn peak_bytes(pid: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{pid}/status")).expect("it runs");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux says it");
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("Linux reports it");
     line.trim().trim_end_matches(" kB").parse::<u64>().expect("a number") * 1024
 }
 
-/// Seconds of CPU that the whole machine has used, all processes together.
+/// CPU seconds that the whole machine has used, over all processes.
 pub(crate) fn machine_cpu_s() -> f64 {
     let stat = fs::read_to_string("/proc/stat").expect("Linux has it");
     let fields = stat.lines().next().expect("the sum of all processors").split_whitespace().skip(1);

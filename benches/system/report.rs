@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::load::{Run, to_f64};
 use crate::prices::DOLLARS_ARE;
 
-/// Everything that was measured, by name.
+/// All measurements, by name.
 #[derive(Default)]
 pub(crate) struct Report {
     measures: BTreeMap<String, f64>,
@@ -34,14 +34,14 @@ impl Report {
         self.runs.iter().filter(move |(of, _)| of == name).map(|(_, run)| run)
     }
 
-    /// The median over the runs of that name.
+    /// The median over the runs with that name.
     pub(crate) fn median(&self, name: &str, value: impl Fn(&Run) -> f64) -> f64 {
         let mut values: Vec<f64> = self.of(name).map(value).collect();
         values.sort_by(f64::total_cmp);
         values[values.len() / 2]
     }
 
-    /// How many requests the runs of that name made.
+    /// How many requests the runs with that name made.
     pub(crate) fn requests(&self, name: &str) -> f64 {
         self.of(name).map(|run| to_f64(run.requests)).sum()
     }
@@ -56,7 +56,7 @@ impl Report {
         names
     }
 
-    /// Measures that follow from the runs.
+    /// Measurements derived from the runs.
     pub(crate) fn conclude(&mut self) {
         let names: Vec<String> = self.names().into_iter().map(str::to_owned).collect();
         for name in names {
@@ -127,7 +127,7 @@ impl Report {
         self.runs.iter().map(|(_, run)| run.cores[2]).fold(0.0, f64::max)
     }
 
-    /// Whether others took so much that servers which wait for the disk look slower than those which compute.
+    /// Whether other processes took so much that servers waiting for the disk look slower than those that compute.
     fn is_disturbed(&self) -> bool {
         self.others() > 0.2
     }
@@ -157,7 +157,7 @@ impl Report {
             "disturbed": self.is_disturbed(),
         });
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("target");
-        fs::create_dir_all(&folder).expect("the folder of what is built is writable");
+        fs::create_dir_all(&folder).expect("the target folder is writable");
         fs::write(folder.join("bench.json"), format!("{report:#}\n")).expect("likewise");
     }
 }

@@ -11,13 +11,13 @@ use crate::proc;
 /// The owner's token on the measured server.
 pub(crate) const OWNER_TOKEN: &str = "bench-owner-token";
 
-/// A running server; stops when dropped.
+/// A running server, which stops when dropped.
 pub(crate) struct Server {
     child: Child,
     workerd: u32,
-    /// Such as `127.0.0.1:40123`.
+    /// For example `127.0.0.1:40123`.
     pub(crate) address: String,
-    /// From the start of the process to its line that it accepts requests.
+    /// From the start of the process until it prints that it accepts requests.
     pub(crate) start_ms: f64,
 }
 
@@ -32,7 +32,7 @@ impl Server {
         Self::start(&["benches/baselines/serve.mjs", name], state)
     }
 
-    /// Heartbeat or one of benches/baselines, with what the platform bills of its objects counted.
+    /// Heartbeat or one of benches/baselines, with the billed operations of its objects counted.
     pub(crate) fn counted(name: &str, state: &Path) -> Self {
         Self::start(&["benches/baselines/serve.mjs", name, "--count"], state)
     }
@@ -48,7 +48,7 @@ impl Server {
             .env("OWNER_TOKEN", OWNER_TOKEN)
             .env("SIGNING_KEY", "bench-signing-key")
             .env_remove("HEARTBEAT_WRITE_LIMIT")
-            // Its end, also when this process is killed, stops the server.
+            // The server stops when this pipe closes, which also happens if this process is killed.
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .process_group(0)
@@ -56,19 +56,19 @@ impl Server {
             .expect("node is installed by `make setup`");
         let mut line = String::new();
         let output = child.stdout.take().expect("piped");
-        BufReader::new(output).read_line(&mut line).expect("the server says that it is ready");
+        BufReader::new(output).read_line(&mut line).expect("the server reports that it is ready");
         let start_ms = begun.elapsed().as_secs_f64() * 1e3;
-        let (_, address) = line.trim().split_once(" ready on http://").expect("the server says that it is ready");
+        let (_, address) = line.trim().split_once(" ready on http://").expect("the server reports that it is ready");
         let workerd = proc::child_named(child.id(), "workerd").expect("Miniflare runs workerd");
         Self { child, workerd, address: address.to_owned(), start_ms }
     }
 
-    /// Seconds of CPU that workerd has used.
+    /// CPU seconds that workerd has used.
     pub(crate) fn cpu_s(&self) -> f64 {
         proc::cpu_s(&self.workerd.to_string())
     }
 
-    /// The most memory that workerd ever had resident, in bytes.
+    /// The peak resident memory of workerd, in bytes.
     pub(crate) fn peak_bytes(&self) -> u64 {
         proc::peak_bytes(self.workerd)
     }
@@ -76,7 +76,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Asked, not killed: Miniflare removes its temporary folder.
+        // A signal rather than a kill: Miniflare removes its temporary folder.
         Command::new("kill").arg(self.child.id().to_string()).status().ok();
         self.child.wait().ok();
     }

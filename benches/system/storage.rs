@@ -1,7 +1,7 @@
 //! The `SQLite` files of a stopped server: what was written to them, and how large they are.
 //!
-//! Rows are counted by triggers on every table but the log, whose rows are numbered without gaps. So the cost of counting
-//! falls on sealing only, a few dozen rows at a time. The streams of a bench have one shard, so one file each.
+//! Rows are counted by triggers on every table except the log, whose rows are numbered without gaps. So the cost of
+//! counting affects sealing only, a few dozen rows at a time. The streams of a bench have one shard, so one file each.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ const FOLDER: &str = "do/heartbeat-Stream";
 pub(crate) struct Written {
     pub(crate) log_inserted: f64,
     pub(crate) log_deleted: f64,
-    /// Inserted, updated or deleted in other tables.
+    /// Rows inserted, updated or deleted in other tables.
     pub(crate) sealing: f64,
 }
 
@@ -41,7 +41,7 @@ pub(crate) fn start_counting(state: &Path) -> Result<()> {
     Ok(())
 }
 
-/// What was written to the stream of that name.
+/// What was written to the stream with that name.
 pub(crate) fn written(state: &Path, stream: &str) -> Result<Written> {
     let database = named(state, stream)?;
     let (first_seq, sealing): (f64, f64) =
@@ -52,7 +52,7 @@ pub(crate) fn written(state: &Path, stream: &str) -> Result<Written> {
     Ok(Written { log_inserted, log_deleted: log_inserted - left, sealing })
 }
 
-/// The bytes of the stream's pages that are in use: all tiers, the dictionary and the database's own.
+/// The bytes of the stream's used pages: all tiers, the dictionary and the database's own.
 pub(crate) fn used_bytes(state: &Path, stream: &str) -> Result<f64> {
     let database = named(state, stream)?;
     let pragma = |name: &str| {
@@ -68,10 +68,10 @@ fn last_seq(database: &Connection) -> Result<f64> {
 
 fn named(state: &Path, stream: &str) -> Result<Connection> {
     let found = streams(state)?.into_iter().find(|(name, _)| name == stream);
-    Ok(found.unwrap_or_else(|| panic!("there is no stream {stream}")).1)
+    Ok(found.unwrap_or_else(|| panic!("stream {stream} is missing")).1)
 }
 
-/// Name and database of each stream.
+/// The name and the database of each stream.
 fn streams(state: &Path) -> Result<Vec<(String, Connection)>> {
     let files = fs::read_dir(state.join(FOLDER)).expect("the server made it");
     let is_stream = |path: &PathBuf| {

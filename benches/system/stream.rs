@@ -1,4 +1,4 @@
-//! The streams of a bench, through the API like everybody's.
+//! The streams of a bench, used through the public API.
 
 use std::thread::sleep;
 use std::time::{Duration, Instant};
@@ -13,7 +13,7 @@ use crate::server::{OWNER_TOKEN, Server};
 /// How long sealing may take after its alarm is due.
 const SEALING: Duration = Duration::from_secs(20);
 
-/// The id of a new stream of this name. It keeps no messages of what is sealed, which would be up to 8 MiB more.
+/// The id of a new stream with this name. It keeps no sealed messages, which would take up to 8 MiB more.
 pub(crate) fn create(server: &Server, name: &str) -> String {
     let mut body = Vec::new();
     let config = json!({ "name": name, "retention": { "messages": "0s" }, "limits": unlimited() });
@@ -24,7 +24,7 @@ pub(crate) fn create(server: &Server, name: &str) -> String {
     created["id"].as_str().expect("an id").to_owned()
 }
 
-/// Budgets that no load here is beyond: what is measured is work, not how it is shared out.
+/// Budgets that no load here exceeds: a bench measures work, not how it is shared out.
 fn unlimited() -> Value {
     const MOST: u64 = 1_000_000;
     json!({
@@ -41,7 +41,7 @@ pub(crate) fn writes(id: &str, bodies: &[String]) -> Vec<Vec<u8>> {
     bodies.iter().map(|body| request("POST", &path, None, body)).collect()
 }
 
-/// Sends each body once, all over one connection, as the owner, whose series are there for good.
+/// Sends each body once over one connection, as the owner, whose series are established at once.
 pub(crate) fn write_all(server: &Server, id: &str, bodies: impl Iterator<Item = String>) {
     let (mut connection, mut body) = (Connection::open(&server.address), Vec::new());
     for points in bodies {
@@ -55,12 +55,12 @@ pub(crate) fn write_all(server: &Server, id: &str, bodies: impl Iterator<Item = 
 /// A day of all series by country.
 pub(crate) const GROUPED: &str = "rollup?from=-24h&step=5m&by=country&agg=sum";
 
-/// An hour of one series as it was written.
+/// An hour of one series at full resolution.
 pub(crate) fn one_series() -> String {
     format!("rollup?from=-1h&step=10s&{ONE_SERIES}")
 }
 
-/// Seals a stream of this name: a change of its configuration brings the alarm at once.
+/// Seals the stream with this name: a change of its configuration makes its alarm due.
 pub(crate) fn seal(server: &Server, id: &str, name: &str) {
     let mut body = Vec::new();
     let patch = request("PATCH", &format!("/v1/streams/{id}"), Some(OWNER_TOKEN), &json!({ "name": name }).to_string());
@@ -78,12 +78,12 @@ fn wait_until_sealed(server: &Server, id: &str) {
     }
 }
 
-/// What `status` says.
+/// The answer of `status`.
 pub(crate) fn status(server: &Server, id: &str) -> Value {
     serde_json::from_slice(&get(server, id, "status", 1).0).expect("JSON")
 }
 
-/// Asks so many times, one after another, and half as often before to warm up; the last answer and the median.
+/// Asks `times` times in sequence, after half as many to warm up; returns the last answer and the median.
 pub(crate) fn get(server: &Server, id: &str, what: &str, times: usize) -> (Vec<u8>, f64) {
     let (mut connection, mut body) = (Connection::open(&server.address), Vec::new());
     let request = request("GET", &format!("/v1/streams/{id}/{what}"), Some(OWNER_TOKEN), "");
@@ -100,7 +100,7 @@ pub(crate) fn get(server: &Server, id: &str, what: &str, times: usize) -> (Vec<u
     (body, percentile_ms(&took, 50))
 }
 
-/// How many groups a rollup has, and the sum over all of them and all steps.
+/// The number of groups in a rollup, and the sum over all of them and all steps.
 pub(crate) fn groups_and_sum(rollup: &[u8]) -> (usize, f64) {
     let rollup: Value = serde_json::from_slice(rollup).expect("JSON");
     let groups = rollup["series"].as_array().expect("a list");

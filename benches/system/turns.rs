@@ -1,4 +1,4 @@
-//! How long a write of one point to a stream waits while another stream of the same isolate works as hard as it may.
+//! How long a write of one point waits while another stream of the same isolate works as hard as it may.
 
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::thread::{scope, sleep};
@@ -12,12 +12,12 @@ use crate::stream;
 
 const RUN: Duration = Duration::from_secs(10);
 const PACE: Duration = Duration::from_millis(5);
-/// Of each large batch.
+/// Points per large batch.
 const POINTS: u64 = 10_000;
 const SERIES: u64 = 4_000;
 const DAY_S: u64 = 86_390;
 
-/// Measures it twice: quiet, and while batches of long points, the seals that they cause and the widest query follow one another.
+/// Measures twice: in quiet, and while batches of long points, the seals they cause and the widest query alternate.
 pub(crate) fn measure(server: &Server, report: &mut Report) {
     let [busy, other] = ["busy", "other"].map(|name| stream::create(server, name));
     let write = &stream::writes(&other, &[r#"{"n":1}"#.to_owned()])[0];
@@ -40,7 +40,7 @@ pub(crate) fn measure(server: &Server, report: &mut Report) {
             let (query, mut body) = (request("GET", &path, Some(OWNER_TOKEN), ""), Vec::new());
             let mut connection = Connection::open(&server.address);
             while !is_over.load(Ordering::Relaxed) {
-                // One that takes in more cells than it may is refused after it was worked on.
+                // A query that reads more cells than allowed is refused after the work was done.
                 let status = connection.send(&query, &mut body);
                 assert!([200, 422].contains(&status), "{status} {}", String::from_utf8_lossy(&body));
                 queries.fetch_add(1, Ordering::Relaxed);
@@ -49,7 +49,7 @@ pub(crate) fn measure(server: &Server, report: &mut Report) {
         report_waits(report, "other_stream", &waits(server, write, RUN));
         is_over.store(true, Ordering::Relaxed);
     });
-    // What the other stream had done meanwhile, and each of them alone would do more.
+    // What the other stream did meanwhile. Each of these alone would do more.
     report.set("busy_stream_batches", f64::from(batches.into_inner()));
     report.set("busy_stream_queries", f64::from(queries.into_inner()));
 }
@@ -60,7 +60,7 @@ fn report_waits(report: &mut Report, name: &str, waits: &[Duration]) {
     }
 }
 
-/// How long writes take, one after the other, in ascending order.
+/// The latencies of sequential writes, in ascending order.
 fn waits(server: &Server, write: &[u8], time: Duration) -> Vec<Duration> {
     let (mut connection, mut body) = (Connection::open(&server.address), Vec::new());
     let (begun, mut waits) = (Instant::now(), Vec::new());
@@ -74,7 +74,7 @@ fn waits(server: &Server, write: &[u8], time: Duration) -> Vec<Duration> {
     waits
 }
 
-/// Points of up to a day that end anywhere in the last one, in many series: no two batches have the same.
+/// Points of up to a day that end at any time of the last day, in many series; no two batches are the same.
 fn long_points(batch: u64) -> String {
     let now_s = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("it is after 1970").as_secs();
     let mut random = 0x9e37_79b9_7f4a_7c15 ^ (batch + 1);

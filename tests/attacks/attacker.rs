@@ -1,4 +1,4 @@
-//! One who writes as a stranger does: without a credential, as fast as answers come.
+//! One client that writes as a stranger does: without a credential, as fast as answers come.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -13,15 +13,15 @@ use ureq::Agent;
 use crate::http::{Answer, Call, agent};
 use crate::stream::Stream;
 
-/// The header by which a trusted proxy says who the client is.
+/// The header in which a trusted proxy names the client.
 pub(crate) const FORWARDED_FOR: &str = "X-Forwarded-For";
-/// Where attackers are unless they say otherwise.
+/// The attackers' network, unless they name another.
 pub(crate) const NETWORK: &str = "203.0.113.66";
 
-/// From here on bodies are packed.
+/// Bodies of at least this size are gzipped.
 const PACKED_BYTES: usize = 1_000;
 
-/// What all attackers of an attack did.
+/// What all attackers of one attack did.
 #[derive(Default)]
 pub(crate) struct Tally {
     strikes: AtomicU64,
@@ -32,22 +32,22 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    /// Bytes of bodies before they were packed, as far as they were taken.
+    /// Bytes of all accepted bodies, before compression.
     pub(crate) fn accepted_bytes(&self) -> u64 {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Bytes of all bodies, as they were sent.
+    /// Bytes of all bodies, as sent.
     pub(crate) fn sent_bytes(&self) -> u64 {
         self.sent_bytes.load(Ordering::Relaxed)
     }
 
-    /// Bytes that stay for ten minutes whatever is removed: what idempotency keys are answered.
+    /// Bytes that stay for ten minutes despite removals: the stored answers of idempotency keys.
     pub(crate) fn kept_bytes(&self) -> u64 {
         self.kept_bytes.load(Ordering::Relaxed)
     }
 
-    /// How often each status was answered; 0 is none.
+    /// How often each status was answered; 0 means no answer.
     pub(crate) fn statuses(&self) -> BTreeMap<u16, u64> {
         self.statuses.lock().expect("no attacker panics here").clone()
     }
@@ -81,13 +81,13 @@ impl<'a> Attacker<'a> {
         }
     }
 
-    /// A number that no other strike of the attack has.
+    /// A number that no other strike of the attack gets.
     pub(crate) fn next(&self) -> u64 {
         self.tally.strikes.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Counts what stays of a request that was taken.
-    pub(crate) fn leaves(&self, answer: Option<Answer>, bytes: u64) {
+    /// Counts the bytes that an accepted request leaves behind.
+    pub(crate) fn count_kept(&self, answer: Option<Answer>, bytes: u64) {
         if answer.is_some_and(|answer| answer.status == 202) {
             self.tally.kept_bytes.fetch_add(bytes, Ordering::Relaxed);
         }
@@ -103,7 +103,7 @@ impl<'a> Attacker<'a> {
         self.repeat_from(network, &Body::of(body))
     }
 
-    /// Posts a body that was made before.
+    /// Posts a body that was made earlier.
     pub(crate) fn repeat(&mut self, body: &Body) -> Option<Answer> {
         self.repeat_from(NETWORK, body)
     }
@@ -114,7 +114,7 @@ impl<'a> Attacker<'a> {
         self.send_packed(call, body.sent.len(), body.bytes)
     }
 
-    /// Sends a call whose body, or query, has so many bytes.
+    /// Sends a call whose body or query has `bytes` bytes.
     pub(crate) fn send(&mut self, call: Call, bytes: usize) -> Option<Answer> {
         self.send_packed(call, bytes, bytes)
     }
@@ -131,11 +131,11 @@ impl<'a> Attacker<'a> {
     }
 }
 
-/// A body as it is sent, packed where that saves something.
+/// A body as sent, gzipped if that saves bytes.
 pub(crate) struct Body {
     sent: Vec<u8>,
     is_packed: bool,
-    /// Before it was packed.
+    /// Before compression.
     bytes: usize,
 }
 
@@ -147,11 +147,11 @@ impl Body {
     }
 }
 
-/// Packed as fast as possible: attackers have other things to do.
+/// Gzipped as fast as possible, because attackers are short of CPU.
 fn packed(body: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(body).expect("memory takes it");
-    encoder.finish().expect("memory takes it")
+    encoder.write_all(body).expect("writing to memory succeeds");
+    encoder.finish().expect("writing to memory succeeds")
 }
 
 /// An array of points.
@@ -167,7 +167,7 @@ impl Random {
         Self(seed.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
     }
 
-    /// Below this.
+    /// A number below `limit`.
     pub(crate) fn below(&mut self, limit: u64) -> u64 {
         // xorshift64*
         self.0 ^= self.0 >> 12;
@@ -176,7 +176,7 @@ impl Random {
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16) % limit
     }
 
-    /// One of these.
+    /// One element of `all`.
     pub(crate) fn one_of<'b, T>(&mut self, all: &'b [T]) -> &'b T {
         &all[usize::try_from(self.below(all.len() as u64)).expect("a small number")]
     }

@@ -1,4 +1,4 @@
-//! What each credential opens, what it does not, and what is kept of who wrote.
+//! What each credential allows and forbids, and what is kept about writers.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -55,7 +55,7 @@ fn faces(stream: &Stream) -> [(&'static str, Call); 6] {
 }
 
 #[test]
-fn a_write_key_writes_to_its_stream_until_it_is_ended_and_does_nothing_else() {
+fn a_write_key_only_writes_and_only_until_it_is_revoked() {
     let (stream, other) = (Stream::on(server()), Stream::on(server()));
     let (key, id) = write_key(&stream);
     write(&stream, Some(&key)).expect(202);
@@ -73,13 +73,13 @@ fn a_write_key_writes_to_its_stream_until_it_is_ended_and_does_nothing_else() {
 }
 
 #[test]
-fn a_keyed_stream_takes_nothing_without_a_key_by_any_face() {
+fn every_face_of_a_keyed_stream_requires_a_key() {
     let stream = Stream::create(server(), json!({"name": "test", "writers": "keyed"}));
     let (key, _) = write_key(&stream);
     for (face, call) in faces(&stream) {
         assert_eq!(call.send().status, 401, "{face}");
     }
-    // Nor with a key that reads.
+    // A read key does not write either.
     write(&stream, Some(&stream.read_key)).expect(401);
     assert_eq!(stream.read("/status").json()["accepted"], 0);
     for (face, call) in faces(&stream) {
@@ -107,7 +107,7 @@ fn a_read_key_changes_nothing() {
 }
 
 #[test]
-fn whom_the_owner_blocks_writes_nothing_unless_with_a_key() {
+fn a_blocked_writer_writes_only_with_a_key() {
     let blocked = json!({"networks": ["203.0.113.0/24", "2001:db8::/48"], "origins": ["https://spam.example"]});
     let stream = Stream::create(server(), json!({"name": "test", "blocked": blocked}));
     let (key, _) = write_key(&stream);
@@ -145,7 +145,7 @@ fn neither_addresses_nor_keys_are_stored_logged_or_listed() {
     }
 }
 
-/// Whether any file below a folder has these bytes.
+/// Whether any file below a folder contains these bytes.
 fn holds(folder: &Path, bytes: &[u8]) -> bool {
     std::fs::read_dir(folder).expect("readable").any(|entry| {
         let path = entry.expect("readable").path();

@@ -1,4 +1,4 @@
-//! A crowd around an isolate: readers, uploads and queries that nobody limits but the server itself.
+//! A crowd around an isolate: readers, uploads and queries that only the server itself limits.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -13,16 +13,16 @@ use crate::honest::wait_until;
 use crate::http::{agent, encoded};
 use crate::stream::Stream;
 
-/// How long one read waits, so that a thread sees the end of the attack.
+/// How long one read waits, so that a thread notices the end of the attack.
 const TICK: Duration = Duration::from_millis(500);
 /// What an upload delivers before it goes silent.
 const UPLOAD_BYTES: usize = 1 << 20;
-/// A message that no reader sends.
+/// The size of a message larger than any that a reader sends.
 const LARGE_MESSAGE_BYTES: usize = 30 << 20;
 /// Expressions whose matching costs the most for their length.
 const EXPRESSIONS: [&str; 4] = ["(?:a?){200}b", "(?:.{0,30}){6}b", "(?:[a-y]?){100}z", "(?i)(?:(?:a|b|ab)?){60}q"];
 
-/// What the members of a crowd came to.
+/// What happened to the members of a crowd.
 #[derive(Default)]
 pub(crate) struct Count {
     pub(crate) opened: AtomicU64,
@@ -31,7 +31,7 @@ pub(crate) struct Count {
 }
 
 impl Count {
-    /// Opened, answered and refused.
+    /// The numbers of opened, answered and refused ones.
     pub(crate) fn all(&self) -> String {
         let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
         format!("{} opened, {} answered, {} refused", of(&self.opened), of(&self.answered), of(&self.refused))
@@ -56,8 +56,8 @@ fn connect(stream: &Stream) -> Option<TcpStream> {
     Some(tcp)
 }
 
-/// Reads whatever comes until the end; whether the first answer was a success.
-fn swallow(tcp: &mut TcpStream, end: Instant, count: &Count) {
+/// Reads everything until the end, and counts whether the first answer was a success.
+fn read_until_end(tcp: &mut TcpStream, end: Instant, count: &Count) {
     let (mut buffer, mut is_first) = (vec![0; 1 << 16], true);
     while Instant::now() < end {
         match tcp.read(&mut buffer) {
@@ -73,7 +73,7 @@ fn swallow(tcp: &mut TcpStream, end: Instant, count: &Count) {
     }
 }
 
-/// A reader of events that does read, and comes back when the server ends the answer.
+/// A reader of events that keeps reading, and reconnects when the server ends the answer.
 pub(crate) fn read_events(stream: &Stream, query: &str, network: &str, end: Instant, count: &Count) {
     while Instant::now() < end {
         let head = format!(
@@ -85,13 +85,13 @@ pub(crate) fn read_events(stream: &Stream, query: &str, network: &str, end: Inst
             && tcp.write_all(head.as_bytes()).is_ok()
         {
             Count::add(&count.opened);
-            swallow(&mut tcp, end, count);
+            read_until_end(&mut tcp, end, count);
         }
         wait_until(end.min(Instant::now() + TICK));
     }
 }
 
-/// Uploads without a length that deliver a mebibyte and never end.
+/// Uploads without a length, which deliver a mebibyte and never end.
 pub(crate) fn upload(stream: &Stream, uploads: usize, end: Instant, count: &Count) {
     let head = format!(
         "POST /v1/streams/{}/points HTTP/1.1\r\nHost: {}\r\nContent-Type: application/json\r\n\
@@ -134,7 +134,7 @@ fn socket(stream: &Stream, query: &str, network: &str) -> Option<WebSocket<TcpSt
     Some(socket)
 }
 
-/// A reader over a socket, with a query of its own.
+/// A reader on a socket, with a query that no other reader has.
 pub(crate) fn read_socket(stream: &Stream, query: &str, network: &str, end: Instant, count: &Count) {
     while Instant::now() < end {
         if let Some(mut socket) = socket(stream, query, network) {
@@ -157,8 +157,8 @@ pub(crate) fn read_socket(stream: &Stream, query: &str, network: &str, end: Inst
     }
 }
 
-/// Sends messages that are far larger than what a reader may send.
-pub(crate) fn shout(stream: &Stream, query: &str, network: &str, end: Instant, count: &Count) {
+/// Sends messages that are much larger than a reader may send.
+pub(crate) fn send_large_messages(stream: &Stream, query: &str, network: &str, end: Instant, count: &Count) {
     let text = "x".repeat(LARGE_MESSAGE_BYTES);
     while Instant::now() < end {
         if let Some(mut socket) = socket(stream, query, network) {
@@ -172,7 +172,7 @@ pub(crate) fn shout(stream: &Stream, query: &str, network: &str, end: Instant, c
     }
 }
 
-/// Reads again and again.
+/// Repeats a query until the end.
 pub(crate) fn query(stream: &Stream, path: &str, token: Option<&str>, end: Instant, count: &Count) {
     let agent = agent();
     while Instant::now() < end {

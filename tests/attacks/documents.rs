@@ -1,11 +1,11 @@
-//! `docs/security.md` claims nothing that no test holds.
+//! `docs/security.md` makes no claim that has no test.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 const MAX_LINES: usize = 150;
 const MAX_LINE_CHARS: usize = 120;
-/// Where tests are.
+/// The folders that contain tests.
 const FOLDERS: [&str; 4] = ["src", "tests", "clients", "benches"];
 
 fn root() -> &'static Path {
@@ -16,7 +16,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The texts of all tests below a folder.
+/// The source of all tests below a folder.
 fn sources(folder: &Path) -> String {
     let mut all = String::new();
     for entry in fs::read_dir(folder).expect("readable") {
@@ -32,7 +32,7 @@ fn sources(folder: &Path) -> String {
 }
 
 #[test]
-fn every_claim_of_the_document_on_security_names_a_test_that_exists() {
+fn every_security_claim_names_a_test_that_exists() {
     let text = read(&root().join("docs/security.md"));
     let sources: String = FOLDERS.map(|folder| sources(&root().join(folder))).concat();
     let (mut count, mut is_of_claims) = (0, false);
@@ -47,7 +47,7 @@ fn every_claim_of_the_document_on_security_names_a_test_that_exists() {
         let tests: Vec<&str> = last.split('`').skip(1).step_by(2).collect();
         assert!(!tests.is_empty(), "no test is named: {row}");
         for test in tests {
-            assert!(sources.contains(&format!("fn {test}(")), "there is no test `{test}`");
+            assert!(sources.contains(&format!("fn {test}(")), "docs/security.md names a missing test: `{test}`");
         }
         count += 1;
     }
@@ -55,12 +55,12 @@ fn every_claim_of_the_document_on_security_names_a_test_that_exists() {
 }
 
 #[test]
-fn the_documents_on_security_are_short() {
+fn security_documents_are_short() {
     for name in ["docs/security.md", "SECURITY.md"] {
         let text = read(&root().join(name));
         let lines = text.lines().count();
         assert!(lines <= MAX_LINES, "{name} has {lines} lines");
-        // A row of a table can't be broken.
+        // A table row cannot be wrapped.
         let long = text.lines().find(|line| line.chars().count() > MAX_LINE_CHARS && !line.starts_with('|'));
         assert!(long.is_none(), "{name}: {long:?}");
     }

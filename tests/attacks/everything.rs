@@ -1,4 +1,4 @@
-//! All that readers and strangers can ask of an isolate, at once and again: it stays within its memory, and loses nothing.
+//! Every load that readers and strangers can cause, together and repeatedly: an isolate stays within its memory.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 
 use crate::clock::{now_whole_s, past_hour};
-use crate::crowd::{Count, match_expressions, query, read_events, read_socket, shout, upload};
+use crate::crowd::{Count, match_expressions, query, read_events, read_socket, send_large_messages, upload};
 use crate::frame::{Turn, attack_time};
 use crate::honest::{Course, Honest, wait_until};
 use crate::http::{agent, encoded};
@@ -14,37 +14,37 @@ use crate::report::Report;
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
-/// The most wasm memory that the isolate may ever have.
+/// The most wasm memory that the isolate may ever use.
 const MAX_BYTES: u64 = 96 << 20;
-/// The first two runs of 3 s fill the runtime's own pools (kj, `SQLite`), which give nothing back: 400 to 750 MB are resident
-/// then, of which V8 holds at most 15 MB after a collection. They stay so from the third on.
+/// The first two runs of 3 s fill the runtime's own pools (kj, `SQLite`), which free nothing: 400 to 750 MB are then
+/// resident, of which V8 holds at most 15 MB after a collection. From the third run on this stays the same.
 const RUNS: [&str; 4] = ["first", "second", "third", "fourth"];
 /// The resident memory after the last run is at most this percentage of that after the one before it.
 const MAX_GROWTH_PERCENT: u64 = 120;
-/// All that a stream may have.
+/// The most series that a stream may have.
 const SERIES: u64 = 100_000;
-/// As many points of these as a body takes.
+/// As many of these points as a body may have.
 const BATCH: u64 = 7_500;
-/// Idempotency keys with a list of errors each.
+/// Idempotency keys, each with a list of errors.
 const KEYS: u64 = 1_000;
-/// Of the page that everybody watches.
+/// Series of the page that everybody watches.
 const PAGE_SERIES: u64 = 150;
 const EVENT_READERS: u64 = 40;
 const SOCKETS: u64 = 64;
 const UPLOADS: usize = 300;
 const WRITERS: u64 = 16;
-/// What holders of the key read meanwhile.
+/// What key holders read meanwhile.
 const READS: [&str; 3] = ["/metrics", "/rollup?from=-2h&step=1h&by=*&agg=sum,count&top=10000", "/labels/a?limit=10000"];
 const LOOK: Duration = Duration::from_millis(200);
-/// What may still happen afterwards.
+/// The time that unfinished work may take afterwards.
 const AFTERWARDS: Duration = Duration::from_mins(1);
 
-/// A point whose label has 85 bytes, most of them alike.
+/// A point whose label has 85 bytes, most of them the same in all points.
 fn point(series: u64, rest: &str) -> String {
     format!("{{\"n\":1{rest},\"v\":{{\"a\":\"{}{series:06}\"}}}}", "a".repeat(79))
 }
 
-/// Writes as the owner until it is taken.
+/// Writes as the owner until the write is accepted.
 fn write(stream: &Stream, body: &str) {
     let (agent, deadline) = (agent(), Instant::now() + AFTERWARDS);
     loop {
@@ -57,8 +57,8 @@ fn write(stream: &Stream, body: &str) {
     }
 }
 
-/// A stream at the bounds of series and keys.
-fn fill(stream: &Stream) {
+/// Fills a stream to its limits of series and keys.
+fn fill_to_limits(stream: &Stream) {
     let t = format!(",\"t\":{}", past_hour());
     for first in (0..SERIES).step_by(usize::try_from(BATCH).expect("a small number")) {
         let points: Vec<String> = (first..SERIES.min(first + BATCH)).map(|series| point(series, &t)).collect();
@@ -70,8 +70,8 @@ fn fill(stream: &Stream) {
     }
 }
 
-/// A page's stream whose snapshot of six hours is 4.6 MB; with a point in each step it would be refused.
-fn draw(stream: &Stream) {
+/// Fills a page's stream. Its snapshot of six hours is 4.6 MB; a point in each step would make it too large.
+fn fill_page(stream: &Stream) {
     let now = now_whole_s();
     for first in (0..6 * 3_600).step_by(3_600) {
         let one = |series: u64, at: u64| format!(r#"{{"n":{at},"t":{},"v":{{"c":"c{series}"}}}}"#, now - at - 10);
@@ -88,7 +88,7 @@ fn memory(stream: &Stream) -> Option<u64> {
     (answer.status == 200).then(|| answer.json()["memory_bytes"].as_u64()).flatten()
 }
 
-/// What everybody does at once.
+/// What everybody does concurrently.
 struct Storm<'a> {
     large: &'a Stream,
     page: &'a Stream,
@@ -98,7 +98,7 @@ struct Storm<'a> {
 }
 
 impl Storm<'_> {
-    fn rage(&self, time: Duration, report: &mut Report, run: &str) {
+    fn run(&self, time: Duration, report: &mut Report, run: &str) {
         let end = Instant::now() + time;
         let [events, sockets, uploads, large_messages, expressions, queries, writes] =
             [(); 7].map(|()| Count::default());
@@ -121,7 +121,7 @@ impl Storm<'_> {
                 scope.spawn(move || read_socket(self.page, &query, &network, end, sockets));
             }
             scope.spawn(|| upload(self.page, UPLOADS, end, &uploads));
-            scope.spawn(|| shout(self.page, "by=c", "203.2.0.1", end, &large_messages));
+            scope.spawn(|| send_large_messages(self.page, "by=c", "203.2.0.1", end, &large_messages));
             scope.spawn(|| match_expressions(self.large, "a", end, &expressions));
             for path in READS {
                 let queries = &queries;
@@ -132,7 +132,7 @@ impl Storm<'_> {
                 scope.spawn(move || self.write_much(writer, end, writes));
             }
             scope.spawn(|| {
-                // The alarm comes at once and seals.
+                // The change makes the alarm due, which seals.
                 while Instant::now() < end {
                     self.large.owned("PATCH", "").body("{}").send_over(&agent()).ok();
                     wait_until(end.min(Instant::now() + Duration::from_secs(2)));
@@ -197,7 +197,7 @@ fn configured(server: &Server, name: &str) -> (Stream, String) {
     (stream, created["write_key"].as_str().expect("a key").to_owned())
 }
 
-/// Everybody gets an answer again.
+/// Checks that everybody gets an answer again.
 fn answers(report: &mut Report, streams: [&Stream; 3]) {
     let paths = [
         "/rollup?from=-2h&step=1h&agg=sum,count",
@@ -218,13 +218,13 @@ fn answers(report: &mut Report, streams: [&Stream; 3]) {
                 wait_until(Instant::now() + LOOK);
             }
             let last = status();
-            report.holds(last == 200, || format!("{path} answers {last} afterwards"));
+            report.check(last == 200, || format!("{path} answers {last} afterwards"));
         }
     }
 }
 
 #[test]
-fn everything_at_once_stays_within_the_memory_and_loses_nothing() {
+fn all_loads_together_stay_within_memory_and_lose_nothing() {
     let _alone = Turn::alone();
     let mut report = Report::new("everything_at_once");
     let secrets = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "test-signing-key"), ("TRUSTED_PROXIES", "1")];
@@ -237,35 +237,35 @@ fn everything_at_once_stays_within_the_memory_and_loses_nothing() {
         (writer, stream.clone())
     };
     let honest = [on("large", &key, &large), on("other", &other_key, &other)];
-    fill(&large);
-    draw(&page);
+    fill_to_limits(&large);
+    fill_page(&page);
     report.figure("memory before", memory(&other));
     let most = AtomicU64::new(0);
     let storm = Storm { large: &large, page: &page, honest: [&honest[0], &honest[1]], most, looks: AtomicU64::new(0) };
     let mut resident = Vec::new();
     for run in RUNS {
-        storm.rage(attack_time(), &mut report, run);
+        storm.run(attack_time(), &mut report, run);
         for (writer, stream) in &honest {
             let left = writer.send_again(stream, Instant::now() + AFTERWARDS);
-            report.holds(left == 0, || format!("{}: {left} points are not taken after the {run} run", writer.name));
+            report.check(left == 0, || format!("{}: {left} points are not accepted after the {run} run", writer.name));
         }
         answers(&mut report, [&large, &page, &other]);
         resident.push(server.resident_bytes());
     }
     for (writer, stream) in &honest {
         let differences = writer.differences(stream);
-        for difference in report.take("sums", differences).unwrap_or_default().into_iter().take(3) {
-            report.holds(false, || difference);
+        for difference in report.check_step("sums", differences).unwrap_or_default().into_iter().take(3) {
+            report.check(false, || difference);
         }
     }
     let (most, looks) = (storm.most.load(Ordering::Relaxed), storm.looks.load(Ordering::Relaxed));
     report.figure("looks", looks);
     report.figure("resident", resident.iter().map(|bytes| bytes.map_or(Value::Null, Value::from)).collect::<Vec<_>>());
-    report.holds(looks > 0, || "status never answered".to_owned());
-    report.holds(most <= MAX_BYTES, || format!("{most} bytes of wasm memory"));
+    report.check(looks > 0, || "status never answered".to_owned());
+    report.check(most <= MAX_BYTES, || format!("{most} bytes of wasm memory"));
     if let [.., Some(before), Some(last)] = resident[..] {
         let is_stable = last <= before / 100 * MAX_GROWTH_PERCENT;
-        report.holds(is_stable, || {
+        report.check(is_stable, || {
             format!("{last} bytes are resident after the last run, {before} after that before it")
         });
     }

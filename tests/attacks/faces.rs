@@ -1,4 +1,4 @@
-//! The other doors to a stream: what holds for points holds for each of them.
+//! The other faces of a stream: what holds for points holds for each of them.
 
 use serde_json::json;
 
@@ -6,11 +6,11 @@ use crate::attacker::{Attacker, FORWARDED_FOR, NETWORK};
 use crate::frame::Attack;
 use crate::http::Call;
 
-/// No strike sends more.
+/// The most points that a strike sends.
 const MAX_BYTES: usize = 20_000;
 const TIMESERIES: &str = "net.app.contrib.timeseries";
 
-/// Lines of statsd: a new series each, and numbers that no sum survives.
+/// Lines of statsd, each with a new series, and numbers that would ruin every sum.
 fn statsd(attacker: &Attacker<'_>, number: u64) -> Call {
     let lines: Vec<String> = (0..200)
         .map(|line| match line % 4 {
@@ -23,7 +23,7 @@ fn statsd(attacker: &Attacker<'_>, number: u64) -> Call {
     attacker.stream.call("POST", "/statsd").body(lines.join("\n"))
 }
 
-/// A message of app.net, with all points that it may have.
+/// An app.net message with as many points as it may have.
 fn message(attacker: &Attacker<'_>, number: u64) -> Call {
     let value = |point| json!({"n": 1, "kv": {"a": format!("{number}_{point}")}});
     let points: Vec<_> = (0..50).map(|point| json!({"type": TIMESERIES, "value": value(point)})).collect();
@@ -35,7 +35,7 @@ fn message(attacker: &Attacker<'_>, number: u64) -> Call {
         .body(body.to_string())
 }
 
-/// OpenTelemetry's metrics, a new series each.
+/// OpenTelemetry metrics, each with a new series.
 fn otlp(attacker: &Attacker<'_>, number: u64) -> Call {
     let now = format!("{}000000000", crate::clock::now_whole_s());
     let points: Vec<_> = (0..100)
@@ -59,7 +59,7 @@ fn pixel(attacker: &Attacker<'_>, number: u64) -> Call {
 }
 
 #[test]
-fn what_holds_for_points_holds_for_every_face() {
+fn honest_points_survive_attacks_on_every_face() {
     let strike = |attacker: &mut Attacker<'_>| {
         let number = attacker.next();
         let make = *attacker.random.one_of(&[statsd, message, otlp, form, pixel]);

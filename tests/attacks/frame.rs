@@ -1,4 +1,4 @@
-//! What every attack has around it: honest writers before and meanwhile, and what the stream is like afterwards.
+//! What surrounds every attack: honest writers before and during it, and checks of the stream afterwards.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,27 +13,27 @@ use crate::scrape;
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::{Stream, added};
 
-/// How long an attack takes unless `ATTACK_SECONDS` says otherwise.
+/// How long an attack takes, unless `ATTACK_SECONDS` sets it.
 const SHORT: Duration = Duration::from_secs(3);
-/// From here on an attack says enough about latencies: 800 points of each writer.
+/// An attack of at least this length gives enough latencies: 800 points per writer.
 const TELLS_LATENCY: Duration = Duration::from_secs(40);
-/// Of the points of honest writers, so many per mille are acknowledged at once.
+/// At least this many per mille of the honest writers' points are acknowledged at the first attempt.
 const ACKNOWLEDGED_PER_MILLE: u64 = 999;
-/// The 99th percentile of their latency is at most so many times that without the attack.
+/// The 99th percentile of their latency is at most this many times that without the attack.
 const MAX_LATENCY_RATIO: f64 = 3.0;
-/// Within this, whatever strangers did, a new series of another network gets a place of its own.
+/// A new series of another network gets its own place within this time, whatever strangers did.
 const NEW_SERIES_WITHIN: Duration = Duration::from_mins(1);
-/// What may still happen after an attack: sealing, a removal, an answer to what was not acknowledged.
+/// The time that work may take after an attack: sealing, a removal, retries of unacknowledged points.
 const AFTERWARDS: Duration = Duration::from_mins(1);
-/// What open writers may add to the disk in a day, with its burst.
+/// What open writers may add to the disk per day, including the burst.
 const DISK_BUDGET_BYTES: u64 = 1_000_000_000;
-/// Long points take at most so many times their bytes once they are sealed, over what an empty stream takes.
+/// Sealed long points take at most this many times their bytes, on top of an empty stream.
 const MAX_DISK_RATIO: u64 = 7;
-/// Pages that a stream has in any case, and the rows of the honest writers.
+/// Pages that every stream has, plus the rows of the honest writers.
 const DISK_BASE_BYTES: u64 = 2 << 20;
-/// Between two looks at something that takes its time.
+/// The time between two polls of something slow.
 const LOOK: Duration = Duration::from_millis(200);
-/// Where the owner's visitors are who come after the attack.
+/// The networks of the owner's visitors who come after the attack.
 const VISITOR: &str = "198.51.100.200";
 
 /// An attack.
@@ -41,11 +41,11 @@ pub(crate) struct Attack<'a> {
     pub(crate) name: &'static str,
     /// The stream's configuration, without its name.
     pub(crate) config: Value,
-    /// How many connections strike at once.
+    /// How many connections strike concurrently.
     pub(crate) connections: u64,
-    /// What each does again and again.
+    /// What each connection repeats.
     pub(crate) strike: &'a (dyn Fn(&mut Attacker<'_>) + Sync),
-    /// What the owner removes afterwards, as `where` of a removal.
+    /// What the owner removes afterwards: the `where` of a removal.
     pub(crate) undo: &'a str,
 }
 
@@ -60,8 +60,8 @@ pub(crate) struct Scene {
 }
 
 impl Attack<'_> {
-    /// Attacks a stream while honest writers go on, and looks at what is left. What is wrong is in the report, which
-    /// is still to be [finished](Report::finish).
+    /// Attacks a stream while honest writers continue, and checks the result. Failures go into the report, which the
+    /// caller must [finish](Report::finish).
     pub(crate) fn run(self) -> Scene {
         let turn = Turn::wait();
         let scene = self.begin();
@@ -79,7 +79,7 @@ impl Attack<'_> {
         let mut report = Report::new(self.name);
         let created = stream.owned("POST", "/write-keys").body(r#"{"name":"agent"}"#).send();
         let key = (created.status == 201).then(|| created.json()["write_key"].as_str().map(str::to_owned)).flatten();
-        report.holds(key.is_some(), || format!("no write key: {}", created.status));
+        report.check(key.is_some(), || format!("no write key: {}", created.status));
         let honest = [Honest::new("keyed", "192.0.2.1", key.clone()), Honest::new("open", "198.51.100.7", None)];
         for writer in &honest {
             writer.establish(&stream, key.as_deref());
@@ -106,22 +106,23 @@ impl Scene {
         let deadline = Instant::now() + AFTERWARDS;
         for writer in &self.honest {
             let left = writer.send_again(&self.stream, deadline);
-            self.report.holds(left == 0, || format!("{}: {left} points are not taken after the attack", writer.name));
+            self.report
+                .check(left == 0, || format!("{}: {left} points are not accepted after the attack", writer.name));
         }
         self.answers("after the attack");
-        self.visited_by_itself();
+        self.new_visitor_gets_a_series();
         self.sealed("sealing after the attack");
         self.disk(disk_before);
-        self.honest_are_whole("after the attack");
+        self.check_honest_points("after the attack");
         self = self.restarted();
-        self.honest_are_whole("after a crash");
+        self.check_honest_points("after a crash");
         self.removed(disk_before);
-        self.visited("new at once after the removal", Duration::ZERO);
-        self.honest_are_whole("after the removal");
+        self.visited("new right after the removal", Duration::ZERO);
+        self.check_honest_points("after the removal");
         self
     }
 
-    /// What both honest writers see for a while.
+    /// Records what both honest writers experience for a while.
     fn course(&self, time: Duration) -> Course {
         let mut course = Course::default();
         std::thread::scope(|scope| {
@@ -154,16 +155,16 @@ impl Scene {
         self.report.figure("attack_sent_bytes", self.tally.sent_bytes());
         let is_acknowledged = meanwhile.acknowledged * 1_000 >= meanwhile.sent() * ACKNOWLEDGED_PER_MILLE;
         let (acknowledged, sent) = (meanwhile.acknowledged, meanwhile.sent());
-        self.report.holds(is_acknowledged, || {
+        self.report.check(is_acknowledged, || {
             format!("{acknowledged} of {sent} honest points acknowledged, else {:?}", meanwhile.others)
         });
         let is_telling = attack_time() >= TELLS_LATENCY;
-        self.report.holds(!is_telling || ratio <= MAX_LATENCY_RATIO, || format!("p99 is {ratio:.1} times as long"));
+        self.report.check(!is_telling || ratio <= MAX_LATENCY_RATIO, || format!("p99 is {ratio:.1} times as long"));
         let internal = self.tally.answered(500);
-        self.report.holds(internal == 0, || format!("{internal} answers 500"));
+        self.report.check(internal == 0, || format!("{internal} answers 500"));
     }
 
-    /// Has the alarm seal all that is open.
+    /// Makes the alarm seal everything that is open.
     fn sealed(&mut self, when: &str) {
         let start = Instant::now();
         let sealed = self.owned_call("PATCH", "", "{}").and_then(|answer| {
@@ -179,7 +180,7 @@ impl Scene {
             }
         });
         self.report.figure(&format!("{when}, s"), start.elapsed().as_secs_f64());
-        self.report.take(when, sealed);
+        self.report.check_step(when, sealed);
     }
 
     fn owned_call(&self, method: &'static str, path: &str, body: &str) -> Result<Answer, String> {
@@ -188,7 +189,7 @@ impl Scene {
         call.send_over(&agent()).map_err(|error| error.to_string())
     }
 
-    /// Bytes on disk as `status` reports them.
+    /// Bytes on disk, as reported by `status`.
     fn storage_bytes(&self) -> u64 {
         status(&self.stream).ok().and_then(|status| status["storage_bytes"].as_u64()).unwrap_or_default()
     }
@@ -199,38 +200,38 @@ impl Scene {
         self.report.figure("disk_grown_bytes", grown);
         let accepted = self.tally.accepted_bytes();
         self.report.figure("disk_per_accepted_byte", format!("{:.2}", ratio(grown, accepted)));
-        self.report.holds(grown <= DISK_BUDGET_BYTES, || format!("the disk grew by {grown} bytes"));
+        self.report.check(grown <= DISK_BUDGET_BYTES, || format!("the disk grew by {grown} bytes"));
         let most = DISK_BASE_BYTES + MAX_DISK_RATIO * accepted;
-        self.report.holds(grown <= most, || format!("the disk grew by {grown} bytes for {accepted} that were taken"));
+        self.report.check(grown <= most, || format!("the disk grew by {grown} bytes for {accepted} accepted bytes"));
     }
 
-    /// Whoever reads gets answers, and what is scraped is sound.
+    /// Readers get answers, and a scrape is valid.
     fn answers(&mut self, when: &str) {
         for path in
             ["/rollup?by=*&step=1h", "/labels", "/metrics", "/metrics?by=writer", "/rollup?by=*&step=1h&format=csv"]
         {
             let answer = self.stream.call("GET", path).bearer(&self.stream.read_key).send_over(&agent());
             let sound = answer.map_err(|error| error.to_string()).and_then(|answer| match answer.status {
-                200 if path.starts_with("/metrics") => scrape::sound(answer.text()),
+                200 if path.starts_with("/metrics") => scrape::check(answer.text()),
                 200 => Ok(()),
                 status => Err(format!("{status} {}", answer.text())),
             });
-            self.report.take(&format!("{path} {when}"), sound);
+            self.report.check_step(&format!("{path} {when}"), sound);
         }
         let status = status(&self.stream);
-        if let Some(status) = self.report.take("status", status) {
+        if let Some(status) = self.report.check_step("status", status) {
             for name in ["series", "overflow", "rejected", "bounds", "memory_bytes", "storage_bytes"] {
                 self.report.figure(name, status[name].clone());
             }
         }
     }
 
-    /// A visitor whose label set is new gets a series by itself.
-    fn visited_by_itself(&mut self) {
-        self.visited("new by itself", NEW_SERIES_WITHIN);
+    /// A visitor with a new label set gets its own series without the owner's help.
+    fn new_visitor_gets_a_series(&mut self) {
+        self.visited("new without help", NEW_SERIES_WITHIN);
     }
 
-    /// A visitor whose label set is new, and who comes again for so long, gets a series of its own.
+    /// A visitor with a new label set gets its own series if it retries for long enough.
     fn visited(&mut self, what: &'static str, within: Duration) {
         let start = Instant::now();
         for visit in 0.. {
@@ -238,18 +239,18 @@ impl Scene {
             let visited = visit_once(&self.stream, &label);
             let is_over = start.elapsed() >= within;
             match visited {
-                Err(fault) if is_over => return self.report.holds(false, || format!("a series {what}: {fault}")),
+                Err(fault) if is_over => return self.report.check(false, || format!("a series {what}: {fault}")),
                 Err(_) => wait_until(Instant::now() + LOOK),
                 Ok(()) => return self.report.figure(&format!("{what}, s"), start.elapsed().as_secs_f64()),
             }
         }
     }
 
-    fn honest_are_whole(&mut self, when: &str) {
+    fn check_honest_points(&mut self, when: &str) {
         for writer in &self.honest {
             let differences = writer.differences(&self.stream);
-            for difference in self.report.take(when, differences).unwrap_or_default().into_iter().take(3) {
-                self.report.holds(false, || format!("{when}: {difference}"));
+            for difference in self.report.check_step(when, differences).unwrap_or_default().into_iter().take(3) {
+                self.report.check(false, || format!("{when}: {difference}"));
             }
         }
     }
@@ -264,7 +265,7 @@ impl Scene {
         self
     }
 
-    /// The owner removes what the attack wrote.
+    /// Removes, as the owner, what the attack wrote.
     fn removed(&mut self, disk_before: u64) {
         let (start, deadline) = (Instant::now(), Instant::now() + AFTERWARDS);
         let path = format!("/points?where={}", encoded(&self.undo));
@@ -280,13 +281,13 @@ impl Scene {
                 Err(error) => break Err(error),
             }
         };
-        if let Some(removed) = self.report.take("removal", removed) {
+        if let Some(removed) = self.report.check_step("removal", removed) {
             self.report.figure("removed", removed);
             self.report.figure("removal, s", start.elapsed().as_secs_f64());
             self.report.figure("removal, steps", steps);
             let left = self.matching();
-            self.report.holds(left == Ok(0.0), || format!("after the removal there are {left:?} points"));
-            // What is freed may go step by step.
+            self.report.check(left == Ok(0.0), || format!("after the removal there are {left:?} points"));
+            // Disk space may be freed step by step.
             let most = DISK_BASE_BYTES + self.tally.kept_bytes() + disk_before + disk_before / 5;
             while self.storage_bytes() > most && Instant::now() < deadline {
                 wait_until(Instant::now() + LOOK);
@@ -294,11 +295,11 @@ impl Scene {
             let bytes = self.storage_bytes();
             self.report.figure("disk_after_removal_bytes", bytes);
             self.report
-                .holds(bytes <= most, || format!("after the removal it takes {bytes} bytes, {disk_before} before"));
+                .check(bytes <= most, || format!("after the removal it takes {bytes} bytes, {disk_before} before"));
         }
     }
 
-    /// How many points match what was removed.
+    /// How many points still match the removal.
     fn matching(&self) -> Result<f64, String> {
         let query = format!("/rollup?from=-25h&step=1h&agg=count&where={}", encoded(&self.undo));
         let answer = self.stream.call("GET", &query).bearer(&self.stream.read_key).send_over(&agent());
@@ -315,7 +316,7 @@ pub(crate) fn total(rollup: &Value, aggregate: &str) -> f64 {
     rollup["series"].as_array().expect("a list").iter().map(|series| added(&series[aggregate])).sum()
 }
 
-/// One point of a label set that nobody has written; why it has no series of its own.
+/// Writes one point of a new label set, and returns why it has no series of its own, if it has none.
 fn visit_once(stream: &Stream, label: &str) -> Result<(), String> {
     let body = json!({"n": 1, "v": {"visitor": label}}).to_string();
     let call = stream.call("POST", "/points").header(FORWARDED_FOR, VISITOR).body(body);
@@ -344,12 +345,12 @@ pub(crate) fn attack_time() -> Duration {
     seconds.map_or(SHORT, |text| Duration::from_secs(text.parse().expect("ATTACK_SECONDS is a number")))
 }
 
-#[expect(clippy::cast_precision_loss, reason = "for people")]
+#[expect(clippy::cast_precision_loss, reason = "read by people only")]
 fn ratio(a: u64, b: u64) -> f64 {
     a as f64 / b.max(1) as f64
 }
 
-/// The right to attack: one attack at a time where latencies are held to, else two.
+/// The right to attack: one attack at a time if latencies are checked, else two.
 pub(crate) struct Turn(usize);
 
 static TURNS: (Mutex<usize>, Condvar) = (Mutex::new(0), Condvar::new());
@@ -363,7 +364,7 @@ impl Turn {
         Self::take(1)
     }
 
-    /// Waits until no other attack runs, and holds others off.
+    /// Waits until no other attack runs, and keeps others out.
     pub(crate) fn alone() -> Self {
         Self::take(Self::most())
     }

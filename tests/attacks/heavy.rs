@@ -1,4 +1,4 @@
-//! Work that costs a stranger little: large bodies, slow ones, rubbish, and values that are counted.
+//! Work that costs a stranger little: large bodies, slow bodies, rubbish, and values that are counted.
 
 use std::io::Write;
 use std::net::TcpStream;
@@ -13,7 +13,7 @@ use crate::frame::Attack;
 const LARGE_BYTES: usize = 1 << 20;
 
 #[test]
-fn bodies_of_a_mebibyte_at_once_hold_up_nobody() {
+fn concurrent_1_mib_bodies_do_not_block_others() {
     let point = r#"{"n":1,"v":{"a":"1"}}"#;
     let body = [point, &" ".repeat(LARGE_BYTES - point.len())].concat();
     let body = Body::of(&body);
@@ -23,7 +23,7 @@ fn bodies_of_a_mebibyte_at_once_hold_up_nobody() {
 }
 
 #[test]
-fn bodies_without_a_good_point_cost_others_nothing() {
+fn bodies_without_a_valid_point_cost_others_nothing() {
     let rubbish = [
         format!("[{}]", vec![r#"{"n":1,"kv":{"a":{"b":[1,2,3]}}}"#; 9_999].join(",")),
         ",".repeat(LARGE_BYTES),
@@ -41,8 +41,8 @@ fn bodies_without_a_good_point_cost_others_nothing() {
 }
 
 #[test]
-fn bodies_that_never_end_hold_up_nobody() {
-    /// Connections that stay open; more are not what a small machine takes.
+fn bodies_that_never_end_block_nobody() {
+    /// Connections that stay open; a small machine does not take more.
     const MOST: usize = 200;
     let open = Mutex::new(Vec::new());
     let strike = |attacker: &mut Attacker<'_>| {
@@ -67,7 +67,7 @@ fn bodies_that_never_end_hold_up_nobody() {
 }
 
 #[test]
-fn values_that_are_counted_and_sketched_stay_within_the_budget() {
+fn distinct_counts_and_sketches_stay_within_the_budget() {
     let strike = |attacker: &mut Attacker<'_>| {
         let points: Vec<String> = (0..2_000)
             .map(|point| {

@@ -1,4 +1,4 @@
-//! One who writes as the documents say: a point every 50 ms to series that have been there for hours, each with a key.
+//! A client that writes as documented: a point every 50 ms to series that are hours old, each point with a key.
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
@@ -13,34 +13,34 @@ use crate::clock::now_whole_s;
 use crate::http::{Call, agent, encoded};
 use crate::stream::{Stream, added};
 
-/// Between two points: 20 points per second.
+/// The time between two points: 20 points per second.
 const PACE: Duration = Duration::from_millis(50);
-/// Connections that take turns, so that a slow answer does not hold up the next point.
+/// Connections that take turns, so that a slow answer does not delay the next point.
 const CONNECTIONS: u64 = 8;
 /// Series of each writer.
 const SERIES: u64 = 50;
-/// Points in so many different hours establish a series.
+/// A series with points in this many different hours is established.
 const HOURS: u64 = 3;
 
 /// A writer of established series.
 pub(crate) struct Honest {
-    /// The value of its label `writer`, and the beginning of its idempotency keys.
+    /// The value of its label `writer`, and the prefix of its idempotency keys.
     pub(crate) name: &'static str,
     network: &'static str,
     write_key: Option<String>,
     /// How many points it has sent.
     next: AtomicU64,
-    /// The numbers of those that were not acknowledged.
+    /// The numbers of its points that were not acknowledged.
     pending: Mutex<Vec<u64>>,
 }
 
-/// What became of the points of some seconds.
+/// What happened to the points of a few seconds.
 #[derive(Default)]
 pub(crate) struct Course {
-    /// How long each took from when it was due.
+    /// The latency of each point, from when it was due.
     latencies: Vec<Duration>,
     pub(crate) acknowledged: u64,
-    /// How often each other status was answered; 0 is none.
+    /// How often each other status was answered; 0 means no answer.
     pub(crate) others: BTreeMap<u16, u64>,
 }
 
@@ -49,7 +49,7 @@ impl Course {
         self.latencies.len() as u64
     }
 
-    /// The latency that so many per mille do not exceed.
+    /// The latency that this many per mille do not exceed.
     pub(crate) fn per_mille(&self, share: usize) -> Duration {
         let mut sorted = self.latencies.clone();
         sorted.sort_unstable();
@@ -84,8 +84,8 @@ impl Honest {
         format!("{{\"n\":{n}{rest},\"v\":{{\"writer\":\"{}\",\"page\":\"/{series}\"}}}}", self.name)
     }
 
-    /// Writes to all of its series in each of the last hours, with a write key if there is one: so they are established,
-    /// whichever way.
+    /// Writes to all of its series in each of the last hours, with a write key if it has one, which establishes them
+    /// either way.
     pub(crate) fn establish(&self, stream: &Stream, write_key: Option<&str>) {
         for hour in 1..=HOURS {
             let t = format!(",\"t\":{}", now_whole_s() - hour * 3_600);
@@ -96,7 +96,7 @@ impl Honest {
         }
     }
 
-    /// Writes for a while, at its pace whatever the answers are.
+    /// Writes for a while at its own pace, whatever the answers are.
     pub(crate) fn write_for(&self, stream: &Stream, time: Duration) -> Course {
         let (start, first) = (Instant::now(), self.next.load(Ordering::Relaxed));
         let count = u64::try_from(time.as_millis() / PACE.as_millis()).expect("a short time");
@@ -128,14 +128,14 @@ impl Honest {
         course
     }
 
-    /// Sends a point, or sends it again; the status, 0 where none came.
+    /// Sends or resends a point, and returns the status, 0 if no answer came.
     fn send(&self, stream: &Stream, agent: &Agent, number: u64) -> u16 {
-        let body = self.point(number % SERIES, n_of(number), "");
+        let body = self.point(number % SERIES, value_of(number), "");
         let call = self.call(stream).header("Idempotency-Key", format!("{}-{number}", self.name)).body(body);
         call.send_over(agent).map_or(0, |answer| answer.status)
     }
 
-    /// Sends what was not acknowledged again, with its key, until it is; how many are left at the deadline.
+    /// Resends unacknowledged points under their keys until all are acknowledged; returns how many are left.
     pub(crate) fn send_again(&self, stream: &Stream, deadline: Instant) -> usize {
         let (mut pending, agent) = (self.pending.lock().expect("no writer panics here"), agent());
         while !pending.is_empty() && Instant::now() < deadline {
@@ -145,7 +145,7 @@ impl Honest {
         pending.len()
     }
 
-    /// What is not as written: each series has the points and the sum of its own, but for what is still pending.
+    /// The differences from what was written: each series must have its own points and sum, except for pending ones.
     pub(crate) fn differences(&self, stream: &Stream) -> Result<Vec<String>, String> {
         let pending = self.pending.lock().expect("no writer panics here").clone();
         let mut wanted: BTreeMap<String, (u64, u64)> =
@@ -153,7 +153,7 @@ impl Honest {
         for number in (0..self.next.load(Ordering::Relaxed)).filter(|number| !pending.contains(number)) {
             let (count, sum) = wanted.get_mut(&format!("/{}", number % SERIES)).expect("is there");
             *count += 1;
-            *sum += n_of(number);
+            *sum += value_of(number);
         }
         let is_own = encoded(&format!("writer={}", self.name));
         let query = format!("/rollup?from=-6h&step=1h&by=*&agg=sum,count&top=10000&where={is_own}");
@@ -182,11 +182,11 @@ impl Honest {
 }
 
 /// The value of a point.
-fn n_of(number: u64) -> u64 {
+fn value_of(number: u64) -> u64 {
     number % 97 + 1
 }
 
-/// Lets time pass, as a writer that keeps its pace does.
+/// Lets time pass, as a writer does that keeps its pace.
 pub(crate) fn wait_until(moment: Instant) {
     let (_nobody_sends, silence) = channel::<()>();
     silence.recv_timeout(moment.saturating_duration_since(Instant::now())).ok();

@@ -1,4 +1,4 @@
-//! Idempotency keys: very many, and those of others.
+//! Idempotency keys: a great many of them, and those of other writers.
 
 use std::sync::Barrier;
 
@@ -9,10 +9,10 @@ use crate::frame::{Attack, Scene, attack_time, total};
 use crate::http::{Answer, Call};
 use crate::stream::Stream;
 
-/// So many an attacker wants an object to remember.
+/// The number of keys that an attacker wants an object to remember.
 const KEYS: u64 = 100_000;
 
-/// What an object keeps of each for ten minutes, so that a retry is answered as the first time, on average: one of eight has 2 KiB of errors.
+/// Average bytes per key that an object keeps for ten minutes for retries: one in eight has 2 KiB of errors.
 const KEY_BYTES: u64 = 1_000;
 
 fn keyed(stream: &Stream, key: &str, network: &str, body: &str) -> Call {
@@ -24,8 +24,8 @@ fn send(call: Call) -> Answer {
 }
 
 #[test]
-fn a_hundred_thousand_keys_leave_room_for_those_of_others() {
-    // Errors, of which the object keeps the list as long as the key.
+fn a_hundred_thousand_keys_leave_room_for_other_writers() {
+    // The object keeps this list of errors as long as the key.
     let errors = format!("[{{\"n\":1,\"v\":{{\"a\":\"1\"}}}}{}]", format!(",{{\"{}\":1}}", "x".repeat(40)).repeat(20));
     let strike = |attacker: &mut Attacker<'_>| {
         let number = attacker.next();
@@ -35,15 +35,15 @@ fn a_hundred_thousand_keys_leave_room_for_those_of_others() {
         let body = if number.is_multiple_of(8) { &errors } else { r#"{"n":1,"v":{"a":"1"}}"# };
         let call = keyed(attacker.stream, &format!("{number:0190}"), NETWORK, body);
         let answer = attacker.send(call, body.len());
-        attacker.leaves(answer, KEY_BYTES);
+        attacker.count_kept(answer, KEY_BYTES);
     };
     let attack = Attack { name: "many_keys", config: json!({}), connections: 8, strike: &strike, undo: "a!=" };
     attack.run().report.finish();
 }
 
 #[test]
-fn whoever_uses_anothers_key_first_takes_no_point_from_it() {
-    // The honest writers' keys are their names and the numbers of their points.
+fn using_anothers_key_first_takes_no_point_from_them() {
+    // An honest writer's key is its name and the number of the point.
     let most = 20 * attack_time().as_secs() * 2;
     let strike = |attacker: &mut Attacker<'_>| {
         let (writer, number) = (*attacker.random.one_of(&["open", "keyed"]), attacker.random.below(most));
@@ -60,7 +60,7 @@ fn whoever_uses_anothers_key_first_takes_no_point_from_it() {
 }
 
 #[test]
-fn invented_write_keys_are_refused_and_cost_others_nothing() {
+fn forged_write_keys_are_refused_and_cost_others_nothing() {
     let strike = |attacker: &mut Attacker<'_>| {
         let key = format!("wk_{:032x}", attacker.next());
         let body = r#"{"n":1,"v":{"a":"1"}}"#;
@@ -72,31 +72,31 @@ fn invented_write_keys_are_refused_and_cost_others_nothing() {
     let attack = Attack { name: "invented_keys", config: json!({}), connections: 4, strike: &strike, undo: "a!=" };
     let mut scene = attack.run();
     let (statuses, taken) = (scene.tally.statuses(), scene.tally.accepted_bytes());
-    scene.report.holds(taken == 0, || format!("{statuses:?}: invented keys were taken"));
+    scene.report.check(taken == 0, || format!("{statuses:?}: forged keys were accepted"));
     scene.report.finish();
 }
 
-/// The key of the README, used first by a stranger with another point.
+/// A stranger uses the key of the README first, with another point.
 fn readme_key(scene: &mut Scene) {
     send(keyed(&scene.stream, "7f3a", NETWORK, r#"{"n":0,"v":{"who":"stranger"}}"#));
     for _ in 0..2 {
         let body = r#"[{"n":100,"v":{"who":"owner"}},{"n":200,"v":{"who":"owner"}}]"#;
         let answer = send(keyed(&scene.stream, "7f3a", "192.0.2.1", body)).json();
-        scene.report.holds(answer["accepted"] == 2, || format!("README's key: {answer}"));
+        scene.report.check(answer["accepted"] == 2, || format!("README's key: {answer}"));
     }
     let sum = total(&scene.stream.rollup("from=-1h&step=1h&where=who%3Downer"), "sum");
-    scene.report.holds(sum == 300.0, || format!("README's key: sum {sum} instead of 300"));
+    scene.report.check(sum == 300.0, || format!("README's key: sum {sum} instead of 300"));
 }
 
-/// Whoever does not know the bytes learns nothing about them from the key.
+/// A key reveals nothing to a client that does not know the bytes.
 fn nothing_is_revealed(scene: &mut Scene) {
     let first = send(keyed(&scene.stream, "mine", "192.0.2.1", r#"[{"n":1},{"n":"secret"},{"mySecretField":1}]"#));
     let guessed = send(keyed(&scene.stream, "mine", NETWORK, r#"{"n":1}"#));
-    scene.report.holds(guessed.json()["rejected"] == 0, || format!("a key reveals {}", guessed.text()));
-    scene.report.holds(first.json()["rejected"] == 2, || format!("the owner of a key gets {}", first.text()));
+    scene.report.check(guessed.json()["rejected"] == 0, || format!("a key reveals {}", guessed.text()));
+    scene.report.check(first.json()["rejected"] == 2, || format!("the owner of a key gets {}", first.text()));
 }
 
-/// Two writers use the same keys for different points at the same moments, and each sends everything twice.
+/// Two writers use the same keys for different points at the same moments, and each sends every write twice.
 fn same_keys_different_points(scene: &mut Scene) {
     const POINTS: u32 = 100;
     let barrier = Barrier::new(2);
@@ -119,6 +119,6 @@ fn same_keys_different_points(scene: &mut Scene) {
         let twin = stream.rollup(&format!("from=-1h&step=1h&agg=sum,count&where=twin%3D{writer}"));
         let found = ["count", "sum"].map(|aggregate| total(&twin, aggregate));
         let wanted = [f64::from(POINTS), f64::from(POINTS) * n];
-        scene.report.holds(found == wanted, || format!("{writer} has {found:?} instead of {wanted:?}"));
+        scene.report.check(found == wanted, || format!("{writer} has {found:?} instead of {wanted:?}"));
     }
 }

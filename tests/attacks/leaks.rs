@@ -1,4 +1,4 @@
-//! Requests of every kind, a tenth of them aborted at a random moment: memory is afterwards what it was after the first ones.
+//! Requests of every kind, a tenth of them aborted at random: memory afterwards is what it was after the first ones.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -15,21 +15,21 @@ use crate::report::Report;
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
-/// Requests, unless `LEAK_REQUESTS` says otherwise.
+/// The number of requests, unless `LEAK_REQUESTS` sets it.
 const REQUESTS: u64 = 3_000;
-/// After this part of them memory is measured first.
+/// Memory is first measured after this fraction of the requests.
 const FIRST: u64 = 10;
 const CONNECTIONS: u64 = 8;
-/// The linear memory grows in pages of 64 KiB; what is left in it after 90 % of the requests is at most this.
+/// The linear memory grows in pages of 64 KiB. After 90 % of the requests it may grow by at most this much.
 const MAX_GROWTH_BYTES: u64 = 2 << 20;
-/// Shares of memory that only requests on their way take.
+/// Shares of memory that only requests in flight take.
 const PASSING: [&str; 4] = ["writes", "reads", "live", "owner"];
-/// What the request that asks may take itself.
+/// What the measuring request may take itself.
 const OWN_BYTES: u64 = 64 << 10;
-/// What was aborted is given back within this.
+/// Memory of aborted requests is given back within this time.
 const SOON: Duration = Duration::from_mins(2);
 
-/// A request: method, path below the stream, headers, and body.
+/// A request: its method, path below the stream, headers and body.
 type Kind = (&'static str, &'static str, &'static str, &'static str);
 
 const POINT: &str = r#"{"n":1,"d":2,"p":60,"v":{"page":"/a","host":"b"}}"#;
@@ -58,12 +58,12 @@ const KINDS: [Kind; 22] = [
     ("PATCH", "", "", "{}"),
 ];
 
-/// Whether the answer to this never ends by itself.
+/// Whether the answer to this request never ends unless the client ends it.
 fn is_endless((_, path, ..): Kind) -> bool {
     path.starts_with("/live")
 }
 
-/// Writers have none.
+/// The credential of a request; writers have none.
 fn token<'a>(stream: &'a Stream, method: &str) -> Option<&'a str> {
     match method {
         "PATCH" => Some(OWNER_TOKEN),
@@ -72,7 +72,7 @@ fn token<'a>(stream: &'a Stream, method: &str) -> Option<&'a str> {
     }
 }
 
-fn whole(stream: &Stream, agent: &Agent, (method, path, headers, body): Kind, network: &str) {
+fn send_whole(stream: &Stream, agent: &Agent, (method, path, headers, body): Kind, network: &str) {
     let mut call = stream.call(method, path).header(FORWARDED_FOR, network);
     for (name, value) in headers.lines().filter_map(|line| line.split_once(": ")) {
         call = call.header(name, value);
@@ -82,8 +82,8 @@ fn whole(stream: &Stream, agent: &Agent, (method, path, headers, body): Kind, ne
     call.body(body).send_over(agent).ok();
 }
 
-/// Sends a part of a request, or all of it, reads a part of the answer or nothing, and hangs up.
-fn aborted(stream: &Stream, (method, path, headers, body): Kind, network: &str, random: &mut Random) {
+/// Sends part or all of a request, reads part or nothing of the answer, and disconnects.
+fn send_and_abort(stream: &Stream, (method, path, headers, body): Kind, network: &str, random: &mut Random) {
     let address = stream.url.strip_prefix("http://").expect("plain HTTP");
     let authorization =
         token(stream, method).map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
@@ -94,7 +94,7 @@ fn aborted(stream: &Stream, (method, path, headers, body): Kind, network: &str, 
         body.len()
     );
     let Ok(mut tcp) = TcpStream::connect(address) else { return };
-    let length = usize::try_from(random.below(2 * text.len() as u64)).expect("a short text").min(text.len());
+    let length = usize::try_from(random.below(2 * text.len() as u64)).expect("a short request").min(text.len());
     if tcp.write_all(&text.as_bytes()[..length]).is_err() || length < text.len() {
         return;
     }
@@ -108,7 +108,7 @@ fn status(stream: &Stream) -> Value {
 }
 
 #[test]
-fn after_requests_of_every_kind_memory_is_what_it_was() {
+fn memory_returns_to_its_baseline_after_every_kind_of_request() {
     let _alone = Turn::alone();
     let requests = std::env::var("LEAK_REQUESTS").map_or(REQUESTS, |text| text.parse().expect("a number"));
     let secrets = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "test-signing-key"), ("TRUSTED_PROXIES", "1")];
@@ -125,9 +125,9 @@ fn after_requests_of_every_kind_memory_is_what_it_was() {
                         let kind = *random.one_of(&KINDS);
                         let network = format!("203.0.{}.{}", number % 200, number / 200 % 200);
                         if is_endless(kind) || random.below(10) == 0 {
-                            aborted(stream, kind, &network, &mut random);
+                            send_and_abort(stream, kind, &network, &mut random);
                         } else {
-                            whole(stream, &agent, kind, &network);
+                            send_whole(stream, &agent, kind, &network);
                         }
                     }
                 });
@@ -135,11 +135,11 @@ fn after_requests_of_every_kind_memory_is_what_it_was() {
         });
     };
     send(0..requests / FIRST);
-    // What a stream keeps (keys for ten minutes, series, networks) is no leak: it is counted as `state`.
+    // What a stream keeps (keys for ten minutes, series, networks) is not a leak. It is counted as `state`.
     let measured = || {
         let status = status(&stream);
         [&status["memory_bytes"], &status["memory"]["state"]]
-            .map(|bytes| bytes.as_u64().expect("wasm knows its memory"))
+            .map(|bytes| bytes.as_u64().expect("wasm reports its memory"))
     };
     let [before, state_before] = measured();
     let resident_before = server.resident_bytes();
@@ -151,7 +151,7 @@ fn after_requests_of_every_kind_memory_is_what_it_was() {
         let held: Vec<_> =
             PASSING.iter().filter(|share| memory[share].as_u64().is_none_or(|bytes| bytes > OWN_BYTES)).collect();
         if held.is_empty() || Instant::now() > deadline {
-            report.holds(held.is_empty(), || format!("something is still held: {memory}"));
+            report.check(held.is_empty(), || format!("something is still held: {memory}"));
             break memory;
         }
         wait_until(Instant::now() + Duration::from_millis(200));
@@ -162,7 +162,7 @@ fn after_requests_of_every_kind_memory_is_what_it_was() {
     report.figure("memory", held);
     report.figure("state_bytes", vec![state_before, state]);
     let kept = state.saturating_sub(state_before);
-    report.holds(after <= before + kept + MAX_GROWTH_BYTES, || {
+    report.check(after <= before + kept + MAX_GROWTH_BYTES, || {
         format!("{before} bytes became {after}, of which the stream keeps {kept} more")
     });
     report.finish();

@@ -1,4 +1,4 @@
-//! Points that touch as much of what is stored as they can: long, late, and both.
+//! Points that touch as much stored data as possible: long ones, late ones, and both.
 
 use serde_json::json;
 
@@ -7,13 +7,13 @@ use crate::clock::now_whole_s;
 use crate::frame::Attack;
 
 const DAY_S: u64 = 86_400;
-/// How late points are at most, a little below what a stream takes.
+/// How late these points are at most, slightly less than a stream accepts.
 const LATE_S: u64 = DAY_S - 60;
 
-/// Points of a body: as many as may be, and so few that each body alone costs little.
+/// Points per body: as many as possible while each body alone stays cheap.
 const SIZES: [u64; 4] = [10_000, 1_000, 1_000, 100];
 
-/// A point that covers about a day and ended at any time of the last.
+/// A point that covers about a day and ended at a random time within the last day.
 fn long(random: &mut Random, series: u64) -> String {
     let (t, p) = (now_whole_s() - random.below(LATE_S), 86_000 + random.below(391));
     format!(r#"{{"n":1,"p":{p},"t":{t},"v":{{"a":"{series}"}}}}"#)

@@ -1,8 +1,8 @@
-//! Attacks as programs against the built Worker on real workerd, while honest writers go on; `make test` builds it first.
+//! Attacks run against the built Worker on real workerd while honest writers continue; `make test` builds it first.
 //!
-//! Each runs for `ATTACK_SECONDS` (3 by default) on a server of its own, two at a time. With `ATTACK_SECONDS=60` one at
-//! a time, and how long honest writers wait is held to too: `ATTACK_SECONDS=60 cargo test --release --test attacks`.
-//! What each did and what it came to is in `target/attacks/`.
+//! Each runs for `ATTACK_SECONDS` (3 by default) on its own server, two at a time. With `ATTACK_SECONDS=60` one runs at
+//! a time, and the latency of honest writers is checked too: `ATTACK_SECONDS=60 cargo test --release --test attacks`.
+//! `target/attacks/` has a report of each.
 
 mod attacker;
 #[path = "../system/clock.rs"]
@@ -37,8 +37,8 @@ mod stream;
 mod strings;
 
 mod peer {
-    //! What `http` searches answers for: no upstream takes part here, but its rule stays.
+    //! The prefix of tokens that `http` looks for in answers. No upstream takes part here, but its rule applies.
 
-    /// How the tokens of the whole-system tests' upstreams begin.
+    /// The prefix of the tokens of upstreams in whole-system tests.
     pub(crate) const TOKENS_BEGIN: &str = "tokenThat";
 }

@@ -1,14 +1,14 @@
-//! Numbers that make sums useless.
+//! Numbers that would ruin sums.
 
 use serde_json::{Value, json};
 
 use crate::attacker::Attacker;
 use crate::frame::{Attack, Scene};
 
-/// Numbers that no sum of a stream survives; `{"n":1e308}` twice is infinite.
+/// Numbers that would ruin every sum of a stream; two points `{"n":1e308}` add up to infinity.
 const RUINOUS: [&str; 6] =
     [r#""n":1e308"#, r#""n":-1e308"#, r#""n":1e300"#, r#""n":1e200"#, r#""n":1,"d":1e-308"#, r#""n":1,"d":1e308"#];
-/// Numbers that may be taken or not, but must not make anything infinite.
+/// Numbers that the server may accept, but that must not make anything infinite.
 const EXTREME: [&str; 8] = [
     r#""n":1e100,"d":1e-100"#,
     r#""n":-1e100"#,
@@ -21,9 +21,9 @@ const EXTREME: [&str; 8] = [
 ];
 
 #[test]
-fn no_number_that_a_stranger_writes_makes_a_sum_useless() {
+fn no_number_from_a_stranger_ruins_a_sum() {
     let strike = |attacker: &mut Attacker<'_>| {
-        // Into the series of the honest writers, what must be refused; into its own, what may be taken.
+        // Refused numbers go into the honest writers' series, acceptable ones into a series of their own.
         let (writer, page) = (*attacker.random.one_of(&["open", "keyed"]), attacker.random.below(50));
         let ruinous = *attacker.random.one_of(&RUINOUS);
         attacker.post(&format!(r#"{{{ruinous},"v":{{"writer":"{writer}","page":"/{page}"}}}}"#));
@@ -36,7 +36,7 @@ fn no_number_that_a_stranger_writes_makes_a_sum_useless() {
     scene.report.finish();
 }
 
-/// Extreme numbers again, now read in every way.
+/// The same extreme numbers, read back in every way.
 fn everything_is_finite(scene: &mut Scene) {
     for extreme in EXTREME.iter().chain(&RUINOUS) {
         for _ in 0..2 {
@@ -50,14 +50,14 @@ fn everything_is_finite(scene: &mut Scene) {
                 let counts = series["count"].as_array().expect("a list");
                 let is_finite = |name: &str| {
                     let values = series[name].as_array().expect("a list");
-                    // Where a point was counted there is a sum.
+                    // Every counted point has a sum.
                     counts
                         .iter()
                         .zip(values)
                         .all(|(count, value)| count.as_f64().unwrap_or(0.0) == 0.0 || is_number(value))
                 };
                 let is_sound = ["sum", "rate"].into_iter().all(is_finite);
-                scene.report.holds(is_sound, || format!("step {step}{by}: {series}"));
+                scene.report.check(is_sound, || format!("step {step}{by}: {series}"));
             }
         }
     }

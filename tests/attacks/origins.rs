@@ -1,4 +1,4 @@
-//! Pages of other origins that write where the owner lists origins.
+//! Pages of unlisted origins that try to write while the owner lists origins.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::http::Call;
 
 const OURS: &str = "https://shop.example";
 
-/// What a browser sends of an image or a form on a page of another origin.
+/// What a browser sends for an image or a form on a page of another origin.
 const FOREIGN: [&[(&str, &str)]; 7] = [
     &[("Sec-Fetch-Site", "cross-site"), ("Sec-Fetch-Mode", "no-cors"), ("Sec-Fetch-Dest", "image")],
     &[("Sec-Fetch-Site", "same-site")],
@@ -18,7 +18,7 @@ const FOREIGN: [&[(&str, &str)]; 7] = [
     &[("Origin", "https://evil.example")],
     &[("Origin", "null")],
 ];
-/// What a page of the owner's sends.
+/// What one of the owner's pages sends.
 const OWN: [&[(&str, &str)]; 3] = [
     &[("Origin", OURS)],
     &[("Sec-Fetch-Site", "cross-site"), ("Referer", "https://shop.example/cart?a=b")],
@@ -39,7 +39,7 @@ fn form(attacker: &Attacker<'_>, page: &str) -> Call {
 }
 
 #[test]
-fn pages_of_other_origins_write_neither_by_image_nor_by_form() {
+fn unlisted_origins_cannot_write_by_image_or_form() {
     let strike = |attacker: &mut Attacker<'_>| {
         let headers = *attacker.random.one_of(&FOREIGN);
         for call in [pixel(attacker, "foreign"), form(attacker, "foreign")] {
@@ -61,7 +61,7 @@ fn pages_of_other_origins_write_neither_by_image_nor_by_form() {
     };
     let own = of_page("own");
     let removed = scene.report.value("removed")["points"].as_u64();
-    scene.report.holds(removed == Some(0), || format!("{removed:?} points of foreign pages were counted"));
-    scene.report.holds(own > 0.0, || "no point of the owner's own pages was counted".to_owned());
+    scene.report.check(removed == Some(0), || format!("{removed:?} points of foreign pages were counted"));
+    scene.report.check(own > 0.0, || "no point of the owner's own pages was counted".to_owned());
     scene.report.finish();
 }

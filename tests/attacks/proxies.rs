@@ -1,4 +1,4 @@
-//! Addresses that a stranger invents.
+//! Addresses that a stranger forges.
 
 use serde_json::json;
 
@@ -8,14 +8,14 @@ use crate::http::call;
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
-/// New series of one network: at once, and in an hour.
+/// New series of one network: its burst, and per hour.
 const NEW_SERIES_BURST: u64 = 1_000;
 const NEW_SERIES_HOUR: u64 = 600;
-/// Before and after the attack, and the time that it all takes.
+/// Series before and after the attack, and the time allowed for it all.
 const SLACK_SERIES: u64 = 50;
 
 #[test]
-fn an_invented_address_is_no_other_network() {
+fn a_forged_address_is_not_another_network() {
     let strike = |attacker: &mut Attacker<'_>| {
         let number = attacker.next();
         let invented = format!("198.18.{}.{}", number >> 8 & 255, number & 255);
@@ -28,15 +28,15 @@ fn an_invented_address_is_no_other_network() {
     };
     let attack = Attack { name: "invented_addresses", config: json!({}), connections: 4, strike: &strike, undo: "a!=" };
     let mut scene = attack.run();
-    // What was removed is what had a series of its own.
+    // What was removed is what had its own series.
     let series = scene.report.value("removed")["series"].as_u64();
     let most = NEW_SERIES_BURST + NEW_SERIES_HOUR * attack_time().as_secs() / 3_600 + SLACK_SERIES;
-    scene.report.holds(series <= Some(most), || format!("{series:?} new series, though one network gets {most}"));
+    scene.report.check(series <= Some(most), || format!("{series:?} new series, though one network gets {most}"));
     scene.report.finish();
 }
 
 #[test]
-fn where_no_proxy_is_trusted_an_invented_address_changes_nothing() {
+fn without_a_trusted_proxy_a_forged_address_is_ignored() {
     let limited = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "test-signing-key"), ("HEARTBEAT_WRITE_LIMIT", "5")];
     let server = Server::start_with(State::new(), &[&limited[..], &[("TRUSTED_PROXIES", "0")]].concat());
     let stream = Stream::on(&server);

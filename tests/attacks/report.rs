@@ -1,10 +1,10 @@
-//! What an attack came to: all that is wrong at once, and the figures in a file.
+//! The report of an attack: everything that is wrong together, and the figures in a file.
 
 use std::path::Path;
 
 use serde_json::{Map, Value};
 
-/// More of an answer says no more.
+/// A longer quotation of an answer adds nothing.
 const MAX_FAULT_CHARS: usize = 400;
 
 /// The figures of an attack and what is wrong.
@@ -19,25 +19,25 @@ impl Report {
         Self { name, figures: Map::new(), faults: Vec::new() }
     }
 
-    /// Keeps a figure.
+    /// Records a figure.
     pub(crate) fn figure(&mut self, name: &str, value: impl Into<Value>) {
         self.figures.insert(name.to_owned(), value.into());
     }
 
-    /// A figure that was kept; null where it was not.
+    /// A recorded figure; null if there is none.
     pub(crate) fn value(&self, name: &str) -> Value {
         self.figures.get(name).cloned().unwrap_or_default()
     }
 
-    /// Says what is wrong unless something holds.
-    pub(crate) fn holds(&mut self, holds: bool, fault: impl FnOnce() -> String) {
+    /// Records a failure unless the condition holds.
+    pub(crate) fn check(&mut self, holds: bool, fault: impl FnOnce() -> String) {
         if !holds {
             self.fault(&fault());
         }
     }
 
-    /// What a step came to, and what is wrong where it failed.
-    pub(crate) fn take<T>(&mut self, step: &str, result: Result<T, String>) -> Option<T> {
+    /// The result of a step, recording its error if it failed.
+    pub(crate) fn check_step<T>(&mut self, step: &str, result: Result<T, String>) -> Option<T> {
         result.map_err(|error| self.fault(&format!("{step}: {error}"))).ok()
     }
 
@@ -45,7 +45,7 @@ impl Report {
         self.faults.push(text.chars().take(MAX_FAULT_CHARS).collect());
     }
 
-    /// Writes the figures; panics where something is wrong.
+    /// Writes the figures, and panics if anything is wrong.
     pub(crate) fn finish(mut self) {
         let faults = std::mem::take(&mut self.faults);
         self.figure("faults", faults.clone());

@@ -1,8 +1,8 @@
-//! What a strict parser of Prometheus' text would refuse.
+//! What a strict parser of Prometheus' text format would refuse.
 
-/// Whether a scrape is whole: counters are finite and not below 0, labels are named and quoted as they must be, and
-/// no sample comes twice.
-pub(crate) fn sound(text: &str) -> Result<(), String> {
+/// Whether a scrape is valid: counters are finite and not negative, labels are named and quoted correctly, and
+/// no sample appears twice.
+pub(crate) fn check(text: &str) -> Result<(), String> {
     let (mut kind, mut seen) = ("", std::collections::BTreeSet::new());
     for line in text.lines() {
         if let Some(rest) = line.strip_prefix("# TYPE ") {
@@ -22,7 +22,7 @@ pub(crate) fn sound(text: &str) -> Result<(), String> {
     if seen.is_empty() { Err("nothing is scraped".to_owned()) } else { Ok(()) }
 }
 
-/// Whether a series is a name, or one with labels in braces.
+/// Whether a series is a name, optionally followed by labels in braces.
 fn labels_are_sound(series: &str) -> bool {
     let Some((name, rest)) = series.split_once('{') else { return is_name(series) };
     let Some(mut rest) = rest.strip_suffix('}') else { return false };
@@ -37,7 +37,7 @@ fn labels_are_sound(series: &str) -> bool {
     is_name(name)
 }
 
-/// Where the quote is that ends a value.
+/// The position of the quote that ends a value.
 fn end_of_quoted(text: &str) -> Option<usize> {
     let mut is_escaped = false;
     for (at, char) in text.char_indices() {
@@ -58,11 +58,11 @@ fn is_name(text: &str) -> bool {
 }
 
 #[test]
-fn the_check_of_a_scrape_refuses_what_a_strict_parser_refuses() {
+fn the_scrape_check_rejects_what_a_strict_parser_rejects() {
     let counter = |line: &str| format!("# TYPE a_total counter\n{line}\n");
-    sound(&counter(r#"a_total{b="c\"d}",e="="} 1.5"#)).expect("is sound");
+    check(&counter(r#"a_total{b="c\"d}",e="="} 1.5"#)).expect("valid");
     for bad in ["a_total +Inf", "a_total NaN", "a_total -1", "a_total{b=\"c} 1", "a_total{1=\"c\"} 1", "a_total"] {
-        assert!(sound(&counter(bad)).is_err(), "{bad}");
+        assert!(check(&counter(bad)).is_err(), "{bad}");
     }
-    assert!(sound(&counter("a_total 1\na_total 2")).is_err(), "twice");
+    assert!(check(&counter("a_total 1\na_total 2")).is_err(), "twice");
 }

@@ -9,7 +9,7 @@ use crate::frame::{Attack, Scene};
 use crate::scrape;
 use crate::stream::Stream;
 
-/// Names and values that mean something to whoever reads them.
+/// Names and values with a meaning for whatever reads them.
 const HOSTILE: [&str; 30] = [
     "__proto__",
     "constructor",
@@ -42,7 +42,7 @@ const HOSTILE: [&str; 30] = [
     "%00%0a",
     "NaN",
 ];
-/// How a cell of a spreadsheet begins that is taken for a formula.
+/// The first characters of a cell that a spreadsheet takes for a formula.
 const FORMULA: [char; 6] = ['=', '+', '-', '@', '\t', '\r'];
 
 fn point(name: &str, value: &str) -> String {
@@ -52,7 +52,7 @@ fn point(name: &str, value: &str) -> String {
 }
 
 #[test]
-fn hostile_strings_stay_strings_wherever_they_are_shown() {
+fn hostile_strings_are_escaped_wherever_they_are_shown() {
     let strike = |attacker: &mut Attacker<'_>| {
         let (name, value) = (*attacker.random.one_of(&HOSTILE), *attacker.random.one_of(&HOSTILE));
         attacker.post(&point(name, value));
@@ -76,7 +76,7 @@ fn hostile_strings_stay_strings_wherever_they_are_shown() {
 }
 
 #[test]
-fn labels_in_csv_are_no_columns_of_ours_and_no_formulas() {
+fn csv_labels_never_become_our_columns_or_formulas() {
     let strike = |attacker: &mut Attacker<'_>| {
         let value = *attacker.random.one_of(&["=HYPERLINK(\"https://evil.example\")", "@SUM(1)", "+1", "-1", "1"]);
         attacker.post(&json!({"n": 1, "v": {"a": "1", "time": value, "sum": value, "other": "true"}}).to_string());
@@ -88,11 +88,11 @@ fn labels_in_csv_are_no_columns_of_ours_and_no_formulas() {
     }
     let answer = scene.stream.read("/rollup?from=-1h&step=1h&by=*&agg=sum,count&format=csv").expect(200);
     let csv = csv_faults(answer.text(), &["sum", "count"]);
-    scene.report.take("CSV", csv);
+    scene.report.check_step("CSV", csv);
     scene.report.finish();
 }
 
-/// Extreme strings once more, and every way to read them.
+/// The same hostile strings, read back in every way.
 fn shown(scene: &mut Scene) {
     for (name, value) in HOSTILE.iter().zip(HOSTILE.iter().rev()) {
         scene.stream.post(point(name, value));
@@ -112,17 +112,17 @@ fn shown(scene: &mut Scene) {
     ] {
         let answer = stream.read(path);
         let is_json = answer.text().lines().all(|line| serde_json::from_str::<Value>(line).is_ok());
-        scene.report.holds(answer.status == 200 && is_json, || format!("{path}: {} {}", answer.status, answer.text()));
+        scene.report.check(answer.status == 200 && is_json, || format!("{path}: {} {}", answer.status, answer.text()));
     }
     let text = stream.read("/metrics");
-    scene.report.take("/metrics", scrape::sound(text.text()));
+    scene.report.check_step("/metrics", scrape::check(text.text()));
     let csv = stream.read("/rollup?from=-1h&step=1h&by=*&agg=sum&format=csv&top=10000");
-    scene.report.take("CSV", csv_faults(csv.text(), &["sum"]));
+    scene.report.check_step("CSV", csv_faults(csv.text(), &["sum"]));
     let pairs = every_pair(stream);
-    scene.report.take("labels", pairs);
+    scene.report.check_step("labels", pairs);
 }
 
-/// Labels are read back as they were written.
+/// Checks that labels are read back as they were written.
 fn every_pair(stream: &Stream) -> Result<(), String> {
     let rollup = stream.rollup("from=-1h&step=1h&by=*&top=10000");
     let all: BTreeSet<&str> = rollup["series"]
@@ -136,7 +136,7 @@ fn every_pair(stream: &Stream) -> Result<(), String> {
     if lost.is_empty() { Ok(()) } else { Err(format!("{lost:?} are not among the values of labels")) }
 }
 
-/// What a spreadsheet would take for something else than it is.
+/// Cells that a spreadsheet would misread.
 fn csv_faults(text: &str, aggregates: &[&str]) -> Result<(), String> {
     let mut rows = rows(text).into_iter();
     let header = rows.next().ok_or("no header")?;
@@ -166,7 +166,7 @@ impl Strings for [&str] {
     }
 }
 
-/// The rows of a CSV as RFC 4180 has them.
+/// The rows of a CSV document, parsed by RFC 4180.
 fn rows(text: &str) -> Vec<Vec<String>> {
     let (mut rows, mut row, mut cell, mut is_quoted) = (Vec::new(), Vec::new(), String::new(), false);
     let mut chars = text.chars().peekable();

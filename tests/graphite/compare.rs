@@ -1,13 +1,13 @@
-//! Whether two answers of `render` are the same: names, tags, times, and values within 1e-6 of their size.
+//! Compares two answers of `render`: names, tags, times, and values within 1e-6 of their size.
 
 use serde_json::Value;
 
-/// The body of an answer: JSON, or else a text.
+/// The body of an answer: JSON, or else a string.
 pub(crate) fn body(text: &str) -> Value {
     serde_json::from_str(text).unwrap_or_else(|_| Value::from(text))
 }
 
-/// What differs first, if anything does. Formats other than JSON are the same as a whole.
+/// The first difference, if any. Formats other than JSON must be equal as a whole.
 pub(crate) fn difference(ours: &Value, theirs: &Value) -> Option<String> {
     if !theirs.is_array() || theirs[0]["tags"].is_null() {
         return (!is_alike(ours, theirs)).then(|| format!("{ours} is not {theirs}"));
@@ -36,7 +36,7 @@ pub(crate) fn difference(ours: &Value, theirs: &Value) -> Option<String> {
     })
 }
 
-/// Whether all texts and numbers are the same.
+/// Whether all strings and numbers are the same.
 pub(crate) fn is_alike(ours: &Value, theirs: &Value) -> bool {
     match (ours, theirs) {
         (Value::Array(ours), Value::Array(theirs)) => {

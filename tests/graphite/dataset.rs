@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 /// A step of the data, the finest that a stream keeps.
 pub(crate) const STEP_S: i64 = 10;
-/// The data cover so many steps up to their end.
+/// The number of steps that the data cover.
 const STEPS: i64 = 180;
 
 /// A point of the stream: in the middle of the step at `at_s`.
@@ -17,13 +17,13 @@ pub(crate) struct Point {
     pub(crate) d: f64,
 }
 
-/// All points up to `end_s`, a multiple of the step. Fractions are such that sums are exact in any order.
+/// All points up to `end_s`, a multiple of the step. The fractions make sums exact in any order.
 pub(crate) fn points(end_s: i64) -> Vec<Point> {
     const SERIES: [(&str, &str); 5] = [("US", "200"), ("US", "500"), ("DE", "200"), ("FR", "200"), ("FR", "500")];
     let mut points = Vec::new();
     for (at, (country, status)) in (0i32..).zip(SERIES) {
         for step in 0..i32::try_from(STEPS).expect("few") {
-            // Gaps of one to three steps, and one series with few values.
+            // Gaps of one to three steps, and one sparse series.
             let is_gap = (step * (at + 1)) % 13 == 5 || (step + 7 * at) % 29 < at || (at == 4 && step % 7 > 1);
             if is_gap {
                 continue;
@@ -37,7 +37,7 @@ pub(crate) fn points(end_s: i64) -> Vec<Point> {
     points
 }
 
-/// Path by path, time by time: what each aggregate of the points is.
+/// The value of each aggregate of the points, by path and time.
 pub(crate) fn series(end_s: i64) -> BTreeMap<String, BTreeMap<i64, f64>> {
     let mut sums: BTreeMap<String, BTreeMap<i64, (f64, f64, f64)>> = BTreeMap::new();
     for point in points(end_s) {
@@ -65,7 +65,7 @@ pub(crate) fn series(end_s: i64) -> BTreeMap<String, BTreeMap<i64, f64>> {
     series
 }
 
-/// What the oracle is told.
+/// The data in the form that the oracle reads.
 pub(crate) fn order(end_s: i64) -> Value {
     let series: Vec<Value> = series(end_s)
         .iter()
@@ -74,13 +74,13 @@ pub(crate) fn order(end_s: i64) -> Value {
     json!({"now": end_s, "step": STEP_S, "series": series})
 }
 
-/// The targets of the list, and the parameters of each request but `now`. Half of the requests have plain ends.
+/// The targets of the list, and the parameters of each request except `now`. Half of the requests have plain ends.
 pub(crate) fn requests(end_s: i64) -> Vec<Vec<(String, String)>> {
     let targets = include_str!("targets.txt").lines().filter(|line| !line.starts_with('#'));
     let ranges = [(end_s - 200, end_s - 1, ""), (end_s - 453, end_s - 296, ""), (end_s - 600, end_s - 300, "7")];
     let mut requests = Vec::new();
     for (at, target) in targets.enumerate() {
-        // Whoever says how is consolidated as graphite-web does it; the third range is for these.
+        // A target that names its consolidation is consolidated as in graphite-web; the third range is for these.
         let count = if target.contains("consolidateBy") || target.contains("cumulative") { 3 } else { 2 };
         for (from_s, until_s, max_points) in ranges.iter().take(count) {
             let middle = (from_s + until_s) / 2;
@@ -103,7 +103,7 @@ pub(crate) fn requests(end_s: i64) -> Vec<Vec<(String, String)>> {
             requests.push(pairs.into_iter().map(|(name, value)| (name.to_owned(), value)).collect());
         }
     }
-    // What one target says holds for the next.
+    // A setting of one target applies to the next as well.
     for (one, other) in [
         ("stacked(visits.sum.country.US)", "stacked(visits.sum.country.DE)"),
         ("stacked(visits.sum.country.*,'mine')", "stacked(visits.count.country.*,'mine')"),

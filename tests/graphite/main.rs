@@ -1,5 +1,5 @@
-//! The functions against graphite-web: what it answered is recorded in `answers.jsonl`, so that this needs no Python.
-//! `HEARTBEAT_RECORD=1 cargo test --test graphite` asks it anew.
+//! The functions compared with graphite-web, whose answers are recorded in `answers.jsonl`, so no Python is needed.
+//! `HEARTBEAT_RECORD=1 cargo test --test graphite` records them again.
 
 mod compare;
 mod dataset;
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 /// The recorded data end here: 20 October 2026, 20:00 UTC.
 const END_S: i64 = 1_792_526_400;
 
-/// The data as whisper files would answer.
+/// The data, as whisper files would return them.
 struct Files(BTreeMap<String, BTreeMap<i64, f64>>);
 
 impl Source for Files {
@@ -64,7 +64,7 @@ impl Source for Files {
     }
 }
 
-/// Our answer; `None` where the request is refused.
+/// Our answer; `None` if the request is refused.
 fn ours(pairs: &[Pair], files: &BTreeMap<String, BTreeMap<i64, f64>>) -> std::result::Result<Value, String> {
     let utc = |_| 0;
     let answer = || {
@@ -76,7 +76,7 @@ fn ours(pairs: &[Pair], files: &BTreeMap<String, BTreeMap<i64, f64>>) -> std::re
     };
     let (_, pieces) = answer().map_err(|refusal| refusal.0)?;
     let body = pieces.whole();
-    Ok(compare::body(std::str::from_utf8(&body).expect("a text")))
+    Ok(compare::body(std::str::from_utf8(&body).expect("a string")))
 }
 
 fn recorded() -> Vec<Value> {
@@ -87,10 +87,10 @@ fn recorded() -> Vec<Value> {
         let answers = oracle::answers(&dataset::order(END_S), END_S, &asked).expect("graphite-web is needed to record");
         let mut text = String::new();
         for (request, answer) in requests.iter().zip(answers) {
-            let body = answer["body"].as_str().expect("a text");
+            let body = answer["body"].as_str().expect("a string");
             let body = if answer["status"] == 200 { compare::body(body) } else { Value::Null };
             writeln!(text, "{}", json!({"query": request, "status": answer["status"], "answer": body}))
-                .expect("a text");
+                .expect("a string");
         }
         std::fs::write(&path, text).expect("writable");
     }
@@ -99,7 +99,7 @@ fn recorded() -> Vec<Value> {
 }
 
 #[test]
-fn what_graphite_web_answered_is_answered_here() {
+fn answers_match_those_recorded_from_graphite_web() {
     let (mut same, mut wrong) = (0, Vec::new());
     let files = dataset::series(END_S);
     for record in recorded() {
@@ -107,7 +107,7 @@ fn what_graphite_web_answered_is_answered_here() {
         let difference = match (ours(&pairs, &files), record["status"] == 200) {
             (Ok(ours), true) => compare::difference(&ours, &record["answer"]),
             (Err(_), false) => None,
-            (Ok(_), false) => Some(format!("answered, where graphite-web says {}", record["status"])),
+            (Ok(_), false) => Some(format!("answered, but graphite-web says {}", record["status"])),
             (Err(refusal), true) => Some(format!("refused: {refusal}")),
         };
         match difference {

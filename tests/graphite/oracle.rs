@@ -1,4 +1,4 @@
-//! graphite-web in a process of its own, if it can be installed.
+//! graphite-web in its own process, if it can be installed.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -11,7 +11,7 @@ use crate::programs;
 /// A request: its path and parameters.
 pub(crate) type Request<'a> = (&'a str, &'a [(String, String)]);
 
-/// What graphite-web answers to requests over the data that end at `end_s`; `None` where it can't be had, with
+/// What graphite-web answers to requests over the data that end at `end_s`; `None` if it is not available, with
 /// the reason on standard error.
 pub(crate) fn answers(order: &Value, now_s: i64, requests: &[Request<'_>]) -> Option<Vec<Value>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
@@ -34,6 +34,6 @@ pub(crate) fn answers(order: &Value, now_s: i64, requests: &[Request<'_>]) -> Op
         answers.push(serde_json::from_str(&line).expect("JSON"));
     }
     drop(input);
-    child.wait().expect("it is our child");
+    child.wait().expect("the process is our child");
     Some(answers)
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use crate::programs::installed;
 
-/// A program of a package of Debian's, which prints its version when it is asked so; see [`installed`].
+/// A program of one of Debian's packages that prints its version when asked; see [`installed`].
 pub(crate) fn program(package: &str, program: &str, version: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     installed(package, Command::new(root.join("tests/programs/debian.sh")).args([package, program, version]))

@@ -10,15 +10,15 @@ pub(crate) fn python(name: &str) -> Option<PathBuf> {
         .then(|| root().join(".tools").join(name).join("bin/python"))
 }
 
-/// Whether it can be had, and said so where it can't. In a CI that is a failure, or nobody would notice.
+/// Whether the program is available; a message says if not. In a CI its absence is a failure that somebody notices.
 pub(crate) fn installed(name: &str, set_up: &mut Command) -> bool {
     let done = set_up.output();
     if done.as_ref().is_ok_and(|done| done.status.success()) {
         return true;
     }
-    assert!(std::env::var_os("CI").is_none(), "there is no {name}, and a CI tests with it: {done:?}");
-    // Past the capture of tests: who reads the log of a run has to see it.
-    writeln!(std::io::stderr(), "SKIPPED: there is no {name} here: {done:?}").ok();
+    assert!(std::env::var_os("CI").is_none(), "{name} is not available, and a CI must test with it: {done:?}");
+    // Bypasses the capture of test output, so that the log of a run shows it.
+    writeln!(std::io::stderr(), "SKIPPED: {name} is not available: {done:?}").ok();
     false
 }
 

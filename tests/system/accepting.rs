@@ -1,4 +1,4 @@
-//! `accept`: the owner's rules hold on every path that takes points, and are shown and changed like the rest of the configuration.
+//! `accept`: the owner's rules hold on every path that takes points, and are shown and changed with the configuration.
 
 use serde_json::{Value, json};
 
@@ -9,7 +9,7 @@ fn ruled(rules: &Value) -> Stream {
     Stream::create(Server::shared(), json!({"name": "test", "accept": rules}))
 }
 
-/// The sums by label sets, as `name=value` texts.
+/// The sums by label set, as `name=value` strings.
 fn sums(stream: &Stream, by: &str) -> Vec<(String, f64)> {
     let rollup = stream.rollup(&format!("from=-1h&step=1h&agg=sum&by={by}"));
     let mut sums: Vec<_> = rollup["series"]
@@ -23,7 +23,7 @@ fn sums(stream: &Stream, by: &str) -> Vec<(String, f64)> {
 }
 
 #[test]
-fn what_no_rule_allows_is_dropped_on_every_path_and_known_labels_bypass_no_changed_rule() {
+fn changed_rules_drop_disallowed_labels_on_every_path() {
     let stream = ruled(&json!({"labels": {"country": {"values": ["US"]}, "metric": {}}}));
     for _ in 0..3 {
         stream.write(r#"[{"n":1,"v":{"country":"US","mail":"a@b"}},{"n":1,"v":{"country":"XX"}}]"#);
@@ -42,7 +42,7 @@ fn what_no_rule_allows_is_dropped_on_every_path_and_known_labels_bypass_no_chang
         format!("{}/stream/0/channels/{}/messages?include_machine=1&include_annotations=1", stream.url, stream.id);
     let messages = crate::http::call("GET", url).bearer(&stream.read_key).send().expect(200);
     assert!(messages.text().contains("country") && !messages.text().contains("secret"), "{}", messages.text());
-    // The same bytes mean what the rules say now.
+    // The same bytes now follow the current rules.
     let patch = |accept: Value| {
         let answer = stream.owned("PATCH", "").body(json!({ "accept": accept }).to_string()).send().expect(200).json();
         assert_eq!(answer["accept"], accept);
@@ -63,7 +63,7 @@ fn what_no_rule_allows_is_dropped_on_every_path_and_known_labels_bypass_no_chang
 }
 
 #[test]
-fn a_label_has_so_many_values_and_what_is_beyond_counts_without_it() {
+fn values_beyond_a_labels_limit_count_without_the_label() {
     let server = Server::start(State::new());
     let stream =
         Stream::create(&server, json!({"name": "test", "accept": {"labels": {"client": {"max": 2}, "a": {}}}}));
@@ -85,7 +85,7 @@ fn a_label_has_so_many_values_and_what_is_beyond_counts_without_it() {
     }
     let wanted = |rest: f64| [("", rest), ("1", 2.0), ("2", 2.0)].map(|(value, sum)| (value.to_owned(), sum));
     assert_eq!(values(&stream), wanted(4.0));
-    // A known value in another series, and what is decided stays after a crash.
+    // A known value in another series; decisions survive a crash.
     let server = Server::start(server.kill_9());
     let stream = stream.moved_to(&server);
     assert_eq!(values(&stream), wanted(4.0));
@@ -99,7 +99,7 @@ fn a_label_has_so_many_values_and_what_is_beyond_counts_without_it() {
 }
 
 #[test]
-fn numbers_have_the_owners_bounds_and_rejections_are_counted_as_rule() {
+fn numbers_outside_the_owners_bounds_are_rejected_by_rule() {
     let stream = ruled(&json!({"n": {"min": 0, "max": 1e20}, "t": {"past": "1h", "ahead": "0s"}, "p": {"max": 60}}));
     let old = crate::clock::now_s() - 3_700.0;
     let body = format!(r#"[{{"n":-1}},{{"n":1e19}},{{"n":1,"t":{old}}},{{"n":1,"p":61}},{{"n":1e21}},{{"n":"x"}}]"#);
@@ -112,14 +112,14 @@ fn numbers_have_the_owners_bounds_and_rejections_are_counted_as_rule() {
     }
     assert_eq!(stream.read("/status").json()["rejected"], json!({"n": 1, "rule": 4}));
     Server::shared().evict(&stream.object());
-    assert_eq!(stream.read("/status").json()["rejected"], json!({"n": 1, "rule": 4}), "also from the log");
+    assert_eq!(stream.read("/status").json()["rejected"], json!({"n": 1, "rule": 4}), "restored from the log too");
     let again = stream.call("POST", "/points").header("Idempotency-Key", "k").body(body).send().expect(202);
     assert_eq!(again.text(), answer.text());
     assert_eq!(stream.owned("POST", "/points").body(r#"{"n":-5,"p":600}"#).send().expect(202).json()["accepted"], 1);
 }
 
 #[test]
-fn a_batch_that_comes_again_under_new_rules_is_answered_as_the_first_time() {
+fn a_retry_under_new_rules_gets_the_first_answer() {
     let stream = Stream::new();
     let send = || stream.call("POST", "/points").header("Idempotency-Key", "k").body(r#"{"n":7}"#).send().expect(202);
     let first = send();
@@ -129,7 +129,7 @@ fn a_batch_that_comes_again_under_new_rules_is_answered_as_the_first_time() {
 }
 
 #[test]
-fn rules_that_are_wrong_are_refused_and_change_nothing() {
+fn invalid_rules_are_refused_and_change_nothing() {
     let rules = json!({"labels": {"a": {"pattern": "x.*"}}});
     let stream = ruled(&rules);
     for wrong in [

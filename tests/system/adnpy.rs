@@ -1,4 +1,4 @@
-//! adnpy, the client that app.net's own people wrote for Python, works here with only the root changed.
+//! adnpy, the Python client by app.net's own developers, works here if only its root is changed.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use crate::programs;
 use crate::server::{OWNER_TOKEN, Server, State};
 
 #[test]
-fn a_program_of_adnpy_works_with_only_the_root_changed() {
+fn an_adnpy_program_works_with_only_its_root_changed() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let Some(python) = programs::python("appnet") else { return };
     let server = Server::start(State::new());

@@ -20,7 +20,7 @@ fn patch(stream: &Stream, blocked: &Value) -> Answer {
     stream.owned("PATCH", "").body(json!({ "blocked": blocked }).to_string()).send()
 }
 
-/// A write from an address, as this machine's proxy says it.
+/// A write from an address, as named by this machine's proxy.
 fn from(stream: &Stream, address: &str) -> Call {
     stream.call("POST", "/points").header("X-Forwarded-For", address).body(POINT)
 }
@@ -45,7 +45,7 @@ fn open_writers_are_blocked_by_network_and_by_origin() {
     for address in ["192.0.3.1", "203.0.113.10", "2001:db8:0:2::1", "unknown", ""] {
         from(&stream, address).header("Origin", "http://spam.example").send().expect(202);
     }
-    assert_close(stream.total("count"), 5.0, "only what was not blocked");
+    assert_close(stream.total("count"), 5.0, "only writes that were not blocked");
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn keyed_writers_and_the_owner_are_never_blocked() {
 }
 
 #[test]
-fn blocking_and_unblocking_take_effect_at_once_at_every_shard() {
+fn blocks_take_effect_immediately_at_every_shard() {
     let stream = Stream::create(Server::shared(), json!({"name": "test", "shards": 8}));
     let statuses = || (0..40).map(|_| from(&stream, "192.0.2.1").send().status).collect::<Vec<u16>>();
     for _ in 0..2 {
@@ -72,7 +72,7 @@ fn blocking_and_unblocking_take_effect_at_once_at_every_shard() {
 }
 
 #[test]
-fn what_is_not_named_stays_and_what_can_not_be_blocked_is_named() {
+fn a_change_keeps_unnamed_blocks_and_names_invalid_ones() {
     let stream = blocking(&json!({"networks": ["192.0.2.0/24", "n_3f9a0b1c2d"]}));
     let described = || stream.owned("GET", "").send().expect(200).json()["blocked"].clone();
     assert_eq!(described(), json!({"networks": ["192.0.2.0/24", "n_3f9a0b1c2d"], "origins": []}));
@@ -93,7 +93,7 @@ fn what_is_not_named_stays_and_what_can_not_be_blocked_is_named() {
     ] {
         let answer = patch(&stream, &blocked);
         assert_eq!(answer.problem(400), "invalid-request", "{blocked}");
-        let detail = answer.json()["detail"].as_str().expect("a text").to_owned();
+        let detail = answer.json()["detail"].as_str().expect("a string").to_owned();
         assert!(detail.contains(said) && detail.contains("blocked"), "{blocked}: {detail}");
     }
     patch(&stream, &Value::Null).expect(200);
@@ -101,7 +101,7 @@ fn what_is_not_named_stays_and_what_can_not_be_blocked_is_named() {
 }
 
 #[test]
-fn who_reads_is_told_nothing_of_keys_and_blocks() {
+fn readers_see_neither_keys_nor_blocks() {
     let stream = Stream::create(
         Server::shared(),
         json!({"name": "test", "public_read": true, "blocked": {"networks": ["192.0.2.77"]}}),
@@ -125,7 +125,7 @@ fn who_reads_is_told_nothing_of_keys_and_blocks() {
 }
 
 #[test]
-fn a_block_is_checked_before_the_body_is_read_and_home_has_the_last_word() {
+fn a_block_is_checked_before_the_body_and_home_decides() {
     let server = Server::start(State::new());
     let stream = Stream::create(&server, json!({"name": "test", "blocked": {"networks": ["192.0.2.1"]}}));
     let not_a_body = stream.call("POST", "/points").header("X-Forwarded-For", "192.0.2.1");
@@ -140,7 +140,7 @@ fn a_block_is_checked_before_the_body_is_read_and_home_has_the_last_word() {
     let server = Server::start(state);
     let stream = stream.moved_to(&server);
     from(&stream, "192.0.2.2").send().problem(403);
-    // An edge asks home for what its copy refuses, every few seconds.
+    // An edge asks home about what its copy refuses, every few seconds.
     let deadline = Instant::now() + Duration::from_secs(30);
     while from(&stream, "192.0.2.1").send().status == 403 {
         assert!(Instant::now() < deadline, "home is never asked");

@@ -1,4 +1,4 @@
-//! Budgets: who is beyond one is told which and until when, and nobody else notices.
+//! Budgets: a refusal names the budget and the time to retry, and no other writer is affected.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ const POINT: &str = r#"{"n":1}"#;
 /// Sends something from a network.
 type Send<'a> = &'a dyn Fn(&str) -> Answer;
 
-/// A server behind a proxy that says who clients are.
+/// A server behind a proxy that names its clients.
 fn proxied() -> Server {
     let environment = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "k"), ("TRUSTED_PROXIES", "1")];
     Server::start_with(State::new(), &environment)
@@ -34,13 +34,13 @@ fn post(stream: &Stream, network: &str, body: &str) -> Answer {
     from(network, stream.call("POST", "/points")).body(body).send()
 }
 
-/// So many points of a day each, some 40 units apiece.
+/// `count` points of a day each, some 40 units apiece.
 fn long_points(count: usize) -> String {
     format!("[{}]", vec![r#"{"n":1,"p":86390}"#; count].join(","))
 }
 
 #[test]
-fn what_is_beyond_a_budget_is_told_which_and_until_when() {
+fn a_refusal_names_the_budget_and_when_to_retry() {
     let stream = limited(Server::shared(), &json!({ "open_units_per_s": 1 }));
     let answer = (0..20).map(|_| stream.post(POINT)).find(|answer| answer.status != 202).expect("30 units at once");
     assert_eq!(answer.problem(429), "rate-limited");
@@ -50,37 +50,37 @@ fn what_is_beyond_a_budget_is_told_which_and_until_when() {
     assert!(answer.header("Access-Control-Expose-Headers").contains("Heartbeat-Limits"));
     let body = answer.json();
     assert_eq!(body["limits"], json!([{ "scope": "open", "of": "open", "retry_after": wait_s }]));
-    let detail = body["detail"].as_str().expect("a text");
+    let detail = body["detail"].as_str().expect("a string");
     assert!(detail.contains("all writers without a key together: 1 units per second and 30 at once"), "{detail}");
 }
 
 #[test]
-fn each_face_tells_it_in_its_own_form() {
+fn each_face_reports_a_spent_budget_in_its_own_format() {
     let stream = limited(Server::shared(), &json!({ "open_units_per_s": 0 }));
-    let told = |answer: &Answer| {
+    let assert_refused = |answer: &Answer| {
         assert_eq!(answer.status, 429, "{}", answer.text());
         assert!(answer.header("Heartbeat-Limits").ends_with(":units:open"), "{}", answer.text());
         answer.header("Retry-After").parse::<u32>().expect("seconds");
         assert!(answer.text().contains("0 units per second"), "{}", answer.text());
     };
-    told(&stream.post(POINT));
-    told(&stream.call("POST", "/statsd").body("a:1|c").send());
-    told(&stream.call("GET", "/pixel.gif?n=1").send());
+    assert_refused(&stream.post(POINT));
+    assert_refused(&stream.call("POST", "/statsd").body("a:1|c").send());
+    assert_refused(&stream.call("GET", "/pixel.gif?n=1").send());
     let form = stream.call("POST", "/points").header("Content-Type", "application/x-www-form-urlencoded");
-    told(&form.body("n=1").send());
+    assert_refused(&form.body("n=1").send());
     let metrics = json!({ "resourceMetrics": [{ "scopeMetrics": [{ "metrics": [
         { "name": "a", "gauge": { "dataPoints": [{ "asDouble": 1.0, "timeUnixNano": "0" }] } }] }] }] });
     let metrics = metrics.to_string().replace("\"0\"", &format!("\"{}000000000\"", crate::clock::now_whole_s()));
     let otlp = stream.call("POST", "/otlp/v1/metrics").header("Content-Type", "application/json").body(metrics).send();
-    told(&otlp);
+    assert_refused(&otlp);
     assert_eq!(otlp.json()["code"], 8, "RESOURCE_EXHAUSTED");
     let face = channel::post(&stream, &[channel::point(json!({ "n": 1 }))]);
-    told(&face);
+    assert_refused(&face);
     assert_eq!(face.json()["meta"]["code"], 429);
 }
 
 #[test]
-fn a_flood_from_one_network_locks_out_nobody_else() {
+fn a_flood_from_one_network_locks_out_no_other() {
     let server = proxied();
     let stream = limited(&server, &json!({ "network_units_per_s": 50 }));
     let (_, key) = new_key(&stream, "agent");
@@ -90,7 +90,7 @@ fn a_flood_from_one_network_locks_out_nobody_else() {
     let refused = (0..10).map(|_| post(&stream, "192.0.2.1", &flood)).find(|answer| answer.status != 202);
     let refused = refused.expect("each is some 16,000 units");
     assert_eq!(refused.problem(429), "rate-limited");
-    assert!(refused.json()["detail"].as_str().expect("a text").contains("a network: 50 units per second"));
+    assert!(refused.json()["detail"].as_str().expect("a string").contains("a network: 50 units per second"));
     assert_eq!(refused.json()["limits"][0]["scope"], "network");
     for number in 0..30 {
         assert_eq!(post(&stream, "192.0.2.1", &flood).status, 429);
@@ -103,11 +103,11 @@ fn a_flood_from_one_network_locks_out_nobody_else() {
 }
 
 #[test]
-fn a_write_that_was_refused_counts_once_when_its_time_has_come() {
+fn a_refused_write_counts_once_when_retried_in_time() {
     let server = proxied();
     let stream = limited(&server, &json!({ "network_units_per_s": 20 }));
-    // 2,400 units at once, of which each takes some 300: with 20 per second the next one is due in a few seconds. The time is
-    // given, as how many units a period takes depends on where it begins and ends.
+    // A burst of 2,400 units, and each write takes some 300: at 20 per second the next one is due in a few seconds.
+    // The time is given, as the units of a period depend on where it begins and ends.
     let t = crate::clock::now_whole_s() / 3_600 * 3_600;
     let body = format!("[{}]", vec![format!(r#"{{"n":1,"p":80000,"t":{t}}}"#); 8].join(","));
     let send = |key: &str| {
@@ -146,12 +146,12 @@ fn late_points_have_a_budget_of_their_own() {
     let answers: Vec<Answer> = (4..20).map(|hours| post(&stream, "192.0.2.1", &late(hours))).collect();
     let refused = answers.iter().find(|answer| answer.status != 202).expect("5 places at once");
     assert!(refused.header("Heartbeat-Limits").ends_with(":late:network"), "{}", refused.header("Heartbeat-Limits"));
-    assert_eq!(post(&stream, "192.0.2.1", POINT).status, 202, "what is not late is taken");
-    assert_eq!(post(&stream, "198.51.100.1", &late(5)).status, 202, "of others also what is late");
+    assert_eq!(post(&stream, "192.0.2.1", POINT).status, 202, "points that are not late are accepted");
+    assert_eq!(post(&stream, "198.51.100.1", &late(5)).status, 202, "late points of other networks are accepted");
 }
 
 #[test]
-fn where_the_disk_is_nearly_full_only_the_owner_writes() {
+fn when_the_disk_is_nearly_full_only_the_owner_writes() {
     let stream = limited(Server::shared(), &json!({ "storage_bytes": 1_000_000 }));
     let body: Vec<String> =
         (0..10_000).map(|index| format!("{{\"n\":{index}.5,\"v\":{{\"a\":\"{index}\"}}}}")).collect();
@@ -160,7 +160,7 @@ fn where_the_disk_is_nearly_full_only_the_owner_writes() {
         let body = format!("[{}]", body.join(",")).replace("\"a\":\"", &format!("\"a\":\"{round}-"));
         assert_eq!(owned(&body).status, 202);
     }
-    // Until a seal or a refusal the stream does not look at its size, so it is sealed by a new list of distinct labels.
+    // Between seals and refusals a stream does not check its size, so a new list of distinct labels seals it.
     stream.owned("PATCH", "").body(r#"{"distinct":["b"]}"#).send().expect(200);
     let used = stream.read("/status").json()["storage_bytes"].as_u64().expect("a number");
     assert!(used > 950_000, "{used}");
@@ -197,13 +197,13 @@ fn limits_are_shown_changed_and_checked() {
 }
 
 #[test]
-fn who_floods_with_keys_keeps_no_other_key_out() {
+fn a_flood_with_one_key_locks_out_no_other_key() {
     let server = proxied();
     let stream = limited(&server, &json!({ "network_units_per_s": 1 }));
     let send = |network: &str, key: String| {
         from(network, stream.call("POST", "/points")).header("Idempotency-Key", key).body(POINT).send().status
     };
-    // 120 units at once are 10 of these, and one more every 11 s.
+    // A burst of 120 units allows 10 of these, and then one every 11 s.
     let send_one = |number: u32| u32::from(send("192.0.2.1", format!("flood-{number}")) == 429);
     let refused: u32 = (0..150).map(send_one).sum();
     assert!(refused > 50, "{refused}");
@@ -212,31 +212,31 @@ fn who_floods_with_keys_keeps_no_other_key_out() {
 }
 
 #[test]
-fn with_several_shards_a_network_has_its_budget_in_each_and_is_refused_by_each() {
+fn each_shard_enforces_a_networks_budget() {
     let server = proxied();
     let config = json!({ "name": "test", "shards": 2, "limits": { "network_units_per_s": 20 } });
     let stream = Stream::create(&server, config);
     let flood = long_points(200);
     let accepted: u64 = (0..30).map(|_| u64::from(post(&stream, "192.0.2.1", &flood).status == 202)).sum();
-    // 1,200 units at once in each, of which each takes some 6,500: it passes when idle, once.
+    // A burst of 1,200 units in each shard, of which each write takes some 6,500: an idle budget admits it once.
     assert_eq!(accepted, 2);
     assert_eq!(post(&stream, "198.51.100.1", POINT).status, 202);
     assert_eq!(stream.read("/status").json()["accepted"], accepted * 200 + 1);
 }
 
 #[test]
-fn a_request_that_would_hold_all_others_up_is_too_large_without_a_key() {
+fn a_request_that_would_block_others_needs_a_key() {
     let stream = Stream::new();
     let answer = stream.post(long_points(9_000));
     assert_eq!(answer.problem(413), "too-large");
-    let detail = answer.json()["detail"].as_str().expect("a text").to_owned();
+    let detail = answer.json()["detail"].as_str().expect("a string").to_owned();
     assert!(detail.contains("may cost at most 100000 units, and this one costs"), "{detail}");
     let (_, key) = new_key(&stream, "agent");
     stream.call("POST", "/points").bearer(&key).body(long_points(9_000)).send().expect(202);
 }
 
 #[test]
-fn bodies_of_which_nothing_is_stored_have_a_budget_of_their_own() {
+fn bodies_that_store_nothing_have_their_own_budget() {
     let server = proxied();
     let stream = limited(&server, &json!({}));
     let spaces = " ".repeat((1 << 20) - 2);
@@ -259,8 +259,8 @@ fn bodies_of_which_nothing_is_stored_have_a_budget_of_their_own() {
         let refused = answers.iter().filter(|answer| answer.status == 429).count();
         let others: Vec<_> = answers.iter().map(|answer| answer.status).filter(|status| *status != 429).collect();
         assert!(refused >= 2 && others.len() >= 4 && others.iter().all(|other| *other == status), "{others:?}");
-        // A small good one waits as well, and as long as it is told.
-        let told = Instant::now();
+        // A small valid one waits too, exactly as long as `Retry-After` says.
+        let refused_at = Instant::now();
         let answer = post(&stream, &network, POINT);
         if answer.status == 429 {
             assert!(answer.header("Heartbeat-Limits").ends_with(":units:network"));
@@ -272,19 +272,19 @@ fn bodies_of_which_nothing_is_stored_have_a_budget_of_their_own() {
             points(&network).bearer(&key).body(POINT).send().expect(202);
             let deadline = Duration::from_secs(wait_s + 1);
             while post(&stream, &network, POINT).status != 202 {
-                assert!(told.elapsed() < deadline, "not admitted after {deadline:?}");
+                assert!(refused_at.elapsed() < deadline, "not admitted after {deadline:?}");
             }
         }
     }
 }
 
 #[test]
-fn a_large_body_with_one_point_costs_as_much_as_it_is_to_read() {
+fn a_large_body_with_one_point_is_charged_for_its_bytes() {
     let server = proxied();
     let stream = limited(&server, &json!({}));
     let body = format!("[{POINT}{}]", " ".repeat((1 << 20) - 20));
     let accepted = (0..40).filter(|_| post(&stream, "192.0.2.1", &body).status == 202).count();
-    // 4,106 units each, 60,000 at once and 500 per second.
+    // 4,106 units each; the burst is 60,000, and 500 come back per second.
     assert!((14..30).contains(&accepted), "{accepted}");
     assert_eq!(post(&stream, "198.51.100.1", POINT).status, 202);
 }

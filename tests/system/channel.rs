@@ -9,22 +9,22 @@ use crate::stream::Stream;
 pub(crate) const TIMESERIES: &str = "net.app.contrib.timeseries";
 pub(crate) const BATCH: &str = "net.app.contrib.timeseries.batch";
 
-/// A call to a path of the face, such as `/channels`.
+/// A call to a path of the face, for example `/channels`.
 pub(crate) fn face(method: &'static str, path: &str) -> Call {
     call(method, format!("{}/stream/0{path}", Server::shared().url))
 }
 
-/// A channel that was just made.
+/// A new channel.
 pub(crate) fn channel() -> Stream {
     channel_of("{}")
 }
 
-/// A channel that was made by this body.
+/// A new channel, created with this body.
 pub(crate) fn channel_of(body: &str) -> Stream {
     made_on(Server::shared(), body)
 }
 
-/// A channel that was just made on a server of the test's own.
+/// A new channel on the test's own server.
 pub(crate) fn channel_on(server: &Server) -> Stream {
     made_on(server, "{}")
 }
@@ -32,7 +32,7 @@ pub(crate) fn channel_on(server: &Server) -> Stream {
 fn made_on(server: &Server, body: &str) -> Stream {
     let create = call("POST", format!("{}/stream/0/channels", server.url)).bearer(OWNER_TOKEN);
     let made = create.body(body).send().expect(200).json();
-    let text = |pointer: &str| made.pointer(pointer).and_then(Value::as_str).expect("a text").to_owned();
+    let text = |pointer: &str| made.pointer(pointer).and_then(Value::as_str).expect("a string").to_owned();
     let (id, read_key) = (text("/data/id"), text("/data/annotations/0/value/read_key"));
     Stream { id, read_key, url: server.url.clone() }
 }
@@ -53,12 +53,12 @@ pub(crate) fn post_body(channel: &Stream, body: &Value) -> Answer {
     messages(channel, "POST", "").body(body.to_string()).send()
 }
 
-/// A call to a channel's messages, or what is below.
+/// A call to a channel's messages, or to a path below them.
 pub(crate) fn messages(channel: &Stream, method: &'static str, rest: &str) -> Call {
     call(method, format!("{}/stream/0/channels/{}/messages{rest}", channel.url, channel.id))
 }
 
-/// What an error's envelope says; checks that it is a whole one.
+/// The message in an error's envelope; checks that the envelope is complete.
 #[track_caller]
 pub(crate) fn error(answer: &Answer, status: u16) -> (String, Option<String>) {
     assert_eq!(answer.status, status, "{}", String::from_utf8_lossy(&answer.body));

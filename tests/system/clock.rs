@@ -4,7 +4,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 const HOUR_S: u64 = 3600;
 
-/// Unix seconds with their fraction.
+/// Unix seconds with a fraction.
 pub(crate) fn now_s() -> f64 {
     since_1970().as_secs_f64()
 }

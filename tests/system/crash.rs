@@ -1,4 +1,4 @@
-//! What is acknowledged survives a kill -9, and a retry counts once.
+//! Acknowledged points survive kill -9, and a retry counts once.
 
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,18 +12,18 @@ use crate::stream::{Stream, added};
 
 const ROUNDS: usize = 20;
 const CLIENTS: usize = 8;
-/// Acknowledgements of a round after which the server is killed, while all clients are writing.
+/// After this many acknowledgements of a round the server is killed, while all clients are writing.
 const ACKNOWLEDGED_BEFORE_KILL: usize = 60;
 
 /// A writer that numbers its batches and sends each until it is answered.
 struct Client {
     name: usize,
-    /// Batches that were answered, of one point each.
+    /// Answered batches, of one point each.
     answered: usize,
 }
 
 impl Client {
-    /// Sends the next batch, or the last one again if it was not answered. All clients use the same keys for different points.
+    /// Sends the next batch, or the last one again if it got no answer. All clients share keys, but not points.
     fn send_next(&mut self, stream: &Stream, agent: &ureq::Agent) -> bool {
         let body = format!("{{\"n\":1,\"v\":{{\"client\":\"{}\"}}}}", self.name);
         let key = self.answered.to_string();
@@ -36,7 +36,7 @@ impl Client {
         is_answered
     }
 
-    /// Writes until the server is gone, telling of each acknowledgement.
+    /// Writes until the server is gone, reporting each acknowledgement.
     fn write_until_killed(&mut self, stream: &Stream, acknowledged: &Sender<()>) {
         let agent = agent();
         while self.send_next(stream, &agent) {
@@ -46,12 +46,12 @@ impl Client {
 }
 
 #[test]
-fn no_acknowledged_point_is_missing_after_kill_9_and_none_counts_twice() {
+fn acknowledged_points_count_exactly_once_after_kill_9() {
     crash_rounds(1);
 }
 
 #[test]
-fn with_4_shards_no_acknowledged_point_is_missing_after_kill_9_and_none_counts_twice() {
+fn points_of_4_shards_count_exactly_once_after_kill_9() {
     crash_rounds(4);
 }
 
@@ -88,7 +88,7 @@ fn crash_rounds(shards: u16) {
 }
 
 #[test]
-fn a_retry_after_a_crash_is_answered_like_the_first_time() {
+fn a_retry_after_a_crash_gets_the_first_answer() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let write = |stream: &Stream, body: &str| {
@@ -109,7 +109,7 @@ fn sigterm_stops_the_server_cleanly() {
 }
 
 #[test]
-fn a_writer_that_goes_away_stops_nobody_else() {
+fn a_disconnected_writer_stops_no_other_writer() {
     use std::io::Write;
     use std::net::TcpStream;
 
@@ -130,7 +130,7 @@ fn a_writer_that_goes_away_stops_nobody_else() {
                 for _ in 0..50 {
                     let mut socket = TcpStream::connect(address).expect("the server listens");
                     socket.write_all(request.as_bytes()).expect("it reads");
-                    // Gone before the answer.
+                    // Disconnected before the answer.
                 }
             });
         }

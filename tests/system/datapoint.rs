@@ -1,4 +1,4 @@
-//! The datapoint: what each field may be, at its limits and beyond.
+//! The datapoint: what each field allows, at its limits and beyond.
 
 use serde_json::{Value, json};
 
@@ -28,7 +28,7 @@ fn assert_rejected(field: &str, points: &[String]) {
     }
 }
 
-/// Each of these texts is rejected as the value of a field.
+/// Each of these strings is rejected as the value of a field.
 #[track_caller]
 fn assert_values_rejected(field: &str, values: &[&str]) {
     let point = |value: &&str| match field {
@@ -45,7 +45,7 @@ fn labelled(count: usize) -> Value {
 }
 
 #[test]
-fn a_numerator_is_all_that_a_point_needs() {
+fn a_point_needs_only_a_numerator() {
     assert_accepted(&[json!({"n": 1})]);
     assert_rejected("n", &["{}".into(), r#"{"d":1}"#.into(), r#"{"v":{"a":"b"},"p":10}"#.into()]);
 }
@@ -68,7 +68,7 @@ fn the_numerator_is_a_json_number_within_bounds() {
 }
 
 #[test]
-fn what_is_almost_a_number_is_rejected() {
+fn malformed_numbers_are_rejected() {
     let stream = Stream::new();
     for number in ["0x10", "01", "+1", ".5", "1.", "1e", "--1", "1_000", "1,5", "", "1n", "1 2", "1f64"] {
         let errors = stream.refused(format!(r#"{{"n":{number}}}"#));
@@ -85,7 +85,7 @@ fn a_denominator_is_0_or_positive_within_bounds() {
 }
 
 #[test]
-fn the_owner_writes_numbers_up_to_1e100_and_sums_of_them_are_numbers() {
+fn the_owner_may_write_1e100_and_its_sums_stay_finite() {
     let stream = Stream::new();
     let write = |body: &str| stream.owned("POST", "/points").body(body).send();
     let bounds = r#"[{"n":1e100,"d":1e-100},{"n":1e100,"d":1e-100},{"n":-1e100,"d":1e100,"p":86400},{"n":1e-300,"d":0,"p":0.001}]"#;
@@ -93,7 +93,7 @@ fn the_owner_writes_numbers_up_to_1e100_and_sums_of_them_are_numbers() {
     for beyond in [r#"{"n":1.1e100}"#, r#"{"n":-1e300}"#, r#"{"n":1,"d":1.1e100}"#, r#"{"n":1,"d":1e-101}"#] {
         let answer = write(beyond);
         assert_eq!(answer.problem(400), "invalid-points");
-        assert!(answer.text().contains("1e100"), "it says what is allowed: {}", answer.text());
+        assert!(answer.text().contains("1e100"), "the reason does not say what is allowed: {}", answer.text());
     }
     let rollup = stream.rollup("from=-3d&step=1d&agg=sum,ratio,rate,min,max,p50,p99");
     let is_there = |name: &str| rollup["series"][0][name].as_array().expect("a list").iter().any(Value::is_number);
@@ -162,7 +162,7 @@ fn a_label_value_has_0_to_256_bytes_of_utf_8() {
 }
 
 #[test]
-fn escapes_in_labels_are_the_characters_that_they_stand_for() {
+fn escapes_in_labels_are_decoded() {
     let stream = Stream::new();
     let value = r"\u0041".repeat(256);
     stream.write(format!(r#"{{"n":1,"v":{{"\u0061\/\\\"":"{value}"}}}}"#));
@@ -186,7 +186,7 @@ fn labels_have_no_control_characters() {
 }
 
 #[test]
-fn labels_are_an_object_of_texts() {
+fn labels_are_an_object_of_strings() {
     assert_values_rejected("v", &["null", "[]", "\"country=US\"", "1", "true"]);
     let values = ["1", "1.5", "true", "null", "{}", "[\"US\"]"];
     assert_values_rejected(
@@ -218,7 +218,7 @@ fn a_time_is_a_number_of_seconds() {
 }
 
 #[test]
-fn an_absent_time_is_the_arrival() {
+fn a_missing_time_is_the_time_of_arrival() {
     let stream = Stream::new();
     let before = now_s();
     stream.write(r#"{"n":1}"#);
@@ -247,7 +247,7 @@ fn an_unknown_field_is_named() {
 }
 
 #[test]
-fn a_field_or_label_stands_once() {
+fn a_repeated_field_or_label_is_rejected() {
     for (field, point) in [
         ("n", r#"{"n":1,"n":1}"#),
         ("n", r#"{"n":1,"\u006e":2}"#),

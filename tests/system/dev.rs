@@ -1,4 +1,4 @@
-//! `make dev` for a first visitor: what it prints works as pasted, and with it everything that the documents show.
+//! `make dev` for a first visitor: the commands it prints work as pasted, and so does everything in the documents.
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
@@ -17,18 +17,18 @@ use crate::http::call;
 use crate::server::State;
 use crate::stream::{Stream, added};
 
-/// wrangler looks whether there is something to build, and starts workerd.
+/// wrangler checks whether there is something to build, and starts workerd.
 const START: Duration = Duration::from_mins(4);
 
-/// `make dev` at work.
+/// A running `make dev`.
 struct Dev {
     child: Child,
     lines: Receiver<String>,
-    /// Until it has printed its commands.
+    /// Waits until it has printed its commands.
     starting: RefCell<Option<MutexGuard<'static, ()>>>,
 }
 
-/// One starts at a time: wrangler looks for a free port and takes it a moment later, and two at once may find the same one.
+/// One starts at a time: wrangler looks for a free port and takes it a moment later, so two could find the same one.
 static STARTING: Mutex<()> = Mutex::new(());
 
 /// What it prints.
@@ -39,7 +39,7 @@ struct Printed {
 
 fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("some port is free");
-    listener.local_addr().expect("it is bound").port()
+    listener.local_addr().expect("the listener is bound").port()
 }
 
 impl Dev {
@@ -51,13 +51,13 @@ impl Dev {
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
-            // A group of its own, so that a test that fails leaves nothing behind.
+            // A process group, so that a failed test leaves nothing running.
             .process_group(0)
             .spawn()
             .expect("node is installed by `make setup`");
         let output = BufReader::new(child.stdout.take().expect("piped"));
         let (sender, lines) = channel();
-        // To its end: whoever writes where nobody reads stops.
+        // Reads to the end, as a program stops if nobody reads its output.
         std::thread::spawn(move || output.lines().map_while(Result::ok).for_each(|line| drop(sender.send(line))));
         Self { child, lines, starting: RefCell::new(Some(starting)) }
     }
@@ -78,10 +78,10 @@ impl Dev {
         printed
     }
 
-    /// Asks it to stop; its exit code.
+    /// Asks it to stop, and returns its exit code.
     fn stop(mut self) -> Option<i32> {
-        Command::new("kill").arg(self.child.id().to_string()).status().expect("kill is there");
-        self.child.wait().expect("it is our child").code()
+        Command::new("kill").arg(self.child.id().to_string()).status().expect("kill is installed");
+        self.child.wait().expect("the process is our child").code()
     }
 }
 
@@ -96,10 +96,10 @@ impl Drop for Dev {
 }
 
 impl Printed {
-    /// What a shell makes of one of the exported names.
+    /// The value that a shell gets for one of the exported names.
     fn value(&self, name: &str) -> String {
         let script = format!("{}\nprintf %s \"${name}\"", self.exports.join("\n"));
-        let run = Command::new("sh").args(["-euc", &script]).output().expect("sh is there");
+        let run = Command::new("sh").args(["-euc", &script]).output().expect("sh is installed");
         assert!(run.status.success(), "{run:?}");
         String::from_utf8(run.stdout).expect("UTF-8")
     }
@@ -115,7 +115,7 @@ impl Printed {
 }
 
 fn pasted(command: &str) -> Value {
-    let run = Command::new("sh").args(["-c", command]).output().expect("sh is there");
+    let run = Command::new("sh").args(["-c", command]).output().expect("sh is installed");
     serde_json::from_slice(&run.stdout).unwrap_or_else(|error| panic!("{error}: {command}: {run:?}"))
 }
 
@@ -136,18 +136,18 @@ fn the_commands_that_make_dev_prints_work_as_pasted() {
     assert_eq!(dev.stop(), Some(0), "stops cleanly");
 }
 
-/// Python's client, as its document installs it: the folder of its programs.
+/// The Python client, installed as its document says; returns the folder of its programs.
 fn python_programs() -> String {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let set_up = Command::new("sh").arg(root.join("tools/python.sh")).output().expect("sh is there");
+    let set_up = Command::new("sh").arg(root.join("tools/python.sh")).output().expect("sh is installed");
     assert!(set_up.status.success(), "{set_up:?}");
     root.join(".tools/python/bin").to_string_lossy().into_owned()
 }
 
-/// Runs all blocks in one shell, as a person does who goes down the pages, in the folder of the project.
+/// Runs all blocks in one shell in the project's folder, as a person does who goes down the pages.
 #[track_caller]
 fn assert_all_succeed(printed: &Printed, blocks: &[(String, String)]) {
-    // --fail, so that an error of the API is one of the command.
+    // With --fail, an error of the API is an error of the command.
     let prelude = "curl() { command curl --silent --show-error --fail-with-body \"$@\"; }".to_owned();
     let shown = blocks.iter().map(|(document, block)| format!("echo '==== {document}'\n{block}"));
     let lines: Vec<String> = printed.exports.iter().cloned().chain([prelude]).chain(shown).collect();
@@ -158,7 +158,7 @@ fn assert_all_succeed(printed: &Printed, blocks: &[(String, String)]) {
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .env("PATH", path)
         .output()
-        .expect("bash is there");
+        .expect("bash is installed");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     assert!(run.status.success(), "{}\n{}", text(&run.stdout), text(&run.stderr));
     for (document, _) in blocks {
@@ -167,7 +167,7 @@ fn assert_all_succeed(printed: &Printed, blocks: &[(String, String)]) {
 }
 
 #[test]
-fn all_commands_of_all_documents_succeed_in_page_order_on_the_stream_of_make_dev() {
+fn all_documented_commands_work_on_the_stream_of_make_dev() {
     let state = State::new();
     let dev = Dev::start(&state);
     let printed = dev.printed();
@@ -183,9 +183,9 @@ fn all_commands_of_all_documents_succeed_in_page_order_on_the_stream_of_make_dev
         assert!(documents.contains(&document), "{document} shows something");
     }
     assert_all_succeed(&printed, &shown);
-    // Once more: nothing of it can be done only once.
+    // Everything again: no command may work only once.
     assert_all_succeed(&printed, &shown);
-    // After all that the stream is still the visitor's own, and the next start says so.
+    // The stream still belongs to the visitor, and the next start says so.
     printed.stream().read("/status").expect(200);
     assert_eq!(dev.stop(), Some(0));
     let again = Dev::start(&state);
@@ -195,11 +195,11 @@ fn all_commands_of_all_documents_succeed_in_page_order_on_the_stream_of_make_dev
 }
 
 #[test]
-fn make_dev_replaces_what_is_dead_of_what_it_saved() {
+fn make_dev_replaces_saved_credentials_that_no_longer_work() {
     let state = State::new();
     let dev = Dev::start(&state);
     let first = dev.printed();
-    // Public: then also a dead key reads a rollup.
+    // The stream is made public, so that even a dead key can read a rollup.
     first.owned("PATCH", "").body(r#"{"public_read":true}"#).send().expect(200);
     first.owned("POST", "/read-key").send().expect(200);
     first.stream().read("/status").problem(401);
@@ -220,7 +220,7 @@ fn make_dev_replaces_what_is_dead_of_what_it_saved() {
     third.stream().read("/status").expect(200);
     assert_eq!(dev.stop(), Some(0));
 
-    // A file that a crash left half-written.
+    // A file that a crash left incomplete.
     std::fs::write(state.path().join("dev-stream.json"), "{\"id\":").expect("writable");
     let dev = Dev::start(&state);
     let fourth = dev.printed();

@@ -1,5 +1,5 @@
-//! What an owner did is done, whatever the directory in KV does meanwhile: it takes one write a second of each stream, is
-//! away at times, and everything may crash in between. The list and the copies follow by themselves.
+//! An owner's change is done, whatever happens to the directory in KV: it takes one write per second per stream, is
+//! down at times, and everything may crash in between. The list and the copies follow automatically.
 
 use std::time::{Duration, Instant};
 
@@ -10,10 +10,10 @@ use crate::objects::Object;
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
-/// A few times what the platform's limit makes a change wait, and a start of the server.
+/// A few times the wait that the platform's limit imposes on a change, plus the start of a server.
 const PATIENCE: Duration = Duration::from_secs(40);
 
-/// Takes KV away, or brings it back.
+/// Takes KV down, or brings it back.
 fn take_away(server: &Server, is_away: bool) {
     call("POST", format!("{}/double/kv?away={is_away}", server.url)).send().expect(204);
 }
@@ -54,7 +54,7 @@ fn new_key(stream: &Stream) -> Stream {
 }
 
 #[test]
-fn a_new_key_is_told_however_soon_it_is_asked_for() {
+fn a_new_key_is_shown_however_early_it_is_asked_for() {
     let server = Server::start(State::new());
     for shards in [1, 3] {
         let mut stream = Stream::create(&server, json!({ "name": "x", "shards": shards }));
@@ -68,7 +68,7 @@ fn a_new_key_is_told_however_soon_it_is_asked_for() {
 }
 
 #[test]
-fn changes_at_once_are_all_done_and_the_list_follows() {
+fn concurrent_changes_all_happen_and_the_list_follows() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     std::thread::scope(|scope| {
@@ -87,14 +87,14 @@ fn changes_at_once_are_all_done_and_the_list_follows() {
         assert_eq!(name_at_home(&stream), *name);
     }
     until_listed(&server.url, &["e"]);
-    // As another place would see it, which has only the copy in KV to go by.
+    // The view of another location, which has only the copy in KV.
     let server = Server::start(server.kill_9());
     stream.moved_to(&server).call("GET", "/rollup").send().expect(200);
     until_listed(&server.url, &["e"]);
 }
 
 #[test]
-fn a_stream_that_is_deleted_at_once_is_gone_from_the_list_and_from_storage() {
+fn a_stream_deleted_right_away_leaves_no_trace() {
     let (server, mut last) = (Server::start(State::new()), None);
     for shards in [1, 3] {
         let stream = Stream::create(&server, json!({ "name": "x", "shards": shards }));
@@ -110,7 +110,7 @@ fn a_stream_that_is_deleted_at_once_is_gone_from_the_list_and_from_storage() {
     assert_empty(server, &last.expect("there were two"));
 }
 
-/// Whether no object holds anything, once whoever ends has come to its end. The directory may make that wait.
+/// Whether no object stores anything, once deletions are complete. The directory may delay that.
 #[track_caller]
 pub(crate) fn assert_empty(mut server: Server, stream: &Stream) {
     let deadline = Instant::now() + PATIENCE;
@@ -126,7 +126,7 @@ pub(crate) fn assert_empty(mut server: Server, stream: &Stream) {
 }
 
 #[test]
-fn while_kv_is_away_streams_are_made_changed_and_read_and_a_crash_later_the_list_has_them() {
+fn streams_changed_while_kv_is_down_are_listed_later() {
     let server = Server::start(State::new());
     let gone = Stream::create(&server, json!({ "name": "gone" }));
     let renamed = Stream::create(&server, json!({ "name": "old", "shards": 2 }));
@@ -141,7 +141,7 @@ fn while_kv_is_away_streams_are_made_changed_and_read_and_a_crash_later_the_list
     gone.owned("DELETE", "").send().problem(404);
     let refused = call("GET", format!("{}/v1/streams", server.url)).bearer(OWNER_TOKEN).send();
     assert_eq!((refused.problem(503), refused.header("Retry-After")), ("unavailable".to_owned(), "1"));
-    // All memory of what is still to be told goes, and the owner does nothing more.
+    // All memory of pending updates is lost, and the owner does nothing more.
     let server = Server::start(server.kill_9());
     until_listed(&server.url, &["made", "new"]);
     assert_eq!(name_at_home(&renamed.moved_to(&server)), "new");
@@ -149,7 +149,7 @@ fn while_kv_is_away_streams_are_made_changed_and_read_and_a_crash_later_the_list
 }
 
 #[test]
-fn an_entry_that_was_lost_comes_back_when_somebody_uses_the_stream() {
+fn a_lost_list_entry_returns_when_its_stream_is_used() {
     let server = Server::start(State::new());
     let before = server.kill_9();
     let nothing = before.copy_of_directory();
@@ -164,7 +164,7 @@ fn an_entry_that_was_lost_comes_back_when_somebody_uses_the_stream() {
     until_listed(&server.url, &["test"]);
 }
 
-/// A stream of three shards, one of which is broken: the server, the stream, and the shard as it was.
+/// A stream of three shards, one of them broken: the server, the stream, the broken shard, and its intact file.
 fn with_a_broken_shard() -> (Server, Stream, Object, Vec<u8>) {
     let server = Server::start(State::new());
     let stream = Stream::create(&server, json!({ "name": "x", "shards": 3 }));
@@ -178,7 +178,7 @@ fn with_a_broken_shard() -> (Server, Stream, Object, Vec<u8>) {
 }
 
 #[test]
-fn a_shard_that_can_not_be_told_keeps_no_change_from_being_done_and_hears_of_it_later() {
+fn an_unreachable_shard_blocks_no_change_and_catches_up() {
     let (server, stream, broken, whole) = with_a_broken_shard();
     let newer = new_key(&stream);
     assert_eq!(rename(&stream, "y")["name"], "y");
@@ -201,7 +201,7 @@ fn a_shard_that_can_not_be_told_keeps_no_change_from_being_done_and_hears_of_it_
 }
 
 #[test]
-fn a_stream_with_a_broken_shard_is_deleted_and_ends_when_the_shard_is_back() {
+fn a_deletion_finishes_when_a_broken_shard_recovers() {
     let (server, stream, broken, whole) = with_a_broken_shard();
     stream.owned("DELETE", "").send().expect(204);
     stream.owned("DELETE", "").send().problem(404);

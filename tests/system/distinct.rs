@@ -16,7 +16,7 @@ fn list(stream: &Stream, labels: &[&str]) {
     assert_eq!(answer.json()["distinct"], json!(labels));
 }
 
-/// A point of each client from a number on.
+/// One point per client, starting at a number.
 fn clients(from: u32, count: u32, t: u64) -> String {
     let point = |k: u32| json!({"n": 1, "t": t + u64::from(k % 600), "v": {"client": format!("c{k}"), "page": format!("/{}", k % 2)}});
     Value::from((from..from + count).map(point).collect::<Vec<_>>()).to_string()
@@ -28,7 +28,7 @@ fn counted(stream: &Stream, hour: u64, more: &str) -> Value {
 }
 
 #[test]
-fn the_values_of_a_listed_label_are_counted_and_make_no_series() {
+fn a_counted_label_makes_no_series() {
     let (stream, hour) = (counting(&["client"]), past_hour());
     stream.write(clients(0, 200, hour));
     stream.write(clients(100, 200, hour));
@@ -40,11 +40,11 @@ fn the_values_of_a_listed_label_are_counted_and_make_no_series() {
     assert_eq!(stream.read("/status").json()["series"], 2);
     assert_eq!(stream.read("/labels").json()["labels"].as_array().map(Vec::len), Some(1));
     let by_client = stream.rollup(&format!("from={hour}&to={}&step=1h&by=client&where=client%3D", hour + 3600));
-    assert_eq!(by_client["series"], json!([{"labels": {}, "sum": [401]}]), "it is no label of a series");
+    assert_eq!(by_client["series"], json!([{"labels": {}, "sum": [401]}]), "it is not a label of a series");
 }
 
 #[test]
-fn fifty_thousand_clients_cost_one_sketch_and_are_counted_within_2_percent_also_sealed_and_after_a_restart() {
+fn fifty_thousand_clients_cost_one_sketch_within_2_percent() {
     let (stream, hour) = (counting(&["client"]), past_hour());
     for batch in 0..10 {
         stream.write_as_owner(clients(batch * 5_000, 5_000, hour));
@@ -65,7 +65,7 @@ fn fifty_thousand_clients_cost_one_sketch_and_are_counted_within_2_percent_also_
 }
 
 #[test]
-fn points_mean_what_the_list_said_when_they_came_also_after_a_crash_and_a_label_can_come_back() {
+fn points_keep_the_distinct_list_of_their_arrival() {
     let (stream, hour) = (Stream::new(), past_hour());
     let write = |n: u32| stream.write(json!({"n": n, "t": hour, "v": {"client": "a"}}).to_string());
     let sums = || {
@@ -92,11 +92,11 @@ fn points_mean_what_the_list_said_when_they_came_also_after_a_crash_and_a_label_
     assert_eq!(refused.problem(400), "invalid-request");
     assert!(refused.json()["detail"].as_str().is_some_and(|detail| detail.contains("distinct:client")));
     list(&stream, &["page", "client"]);
-    assert_eq!(counted(&stream, hour, "")[0]["distinct:client"], json!([1]), "what was counted then");
+    assert_eq!(counted(&stream, hour, "")[0]["distinct:client"], json!([1]), "points counted before the change");
 }
 
 #[test]
-fn several_labels_are_counted_apart_and_answered_under_their_names() {
+fn each_counted_label_is_counted_under_its_own_name() {
     let (stream, hour) = (counting(&["session", "a b\"c", "client", "d"]), past_hour());
     let points: Vec<Value> = (0..60)
         .map(|k| json!({"n": k, "t": hour, "v": {"client": (k % 20).to_string(), "session": k.to_string(), "a b\"c": "x"}}))
@@ -116,7 +116,7 @@ fn several_labels_are_counted_apart_and_answered_under_their_names() {
 }
 
 #[test]
-fn groups_are_ranked_by_their_distinct_counts_over_the_window() {
+fn groups_are_ranked_by_distinct_count_over_the_window() {
     let (stream, hour) = (counting(&["client"]), past_hour());
     let point = |page: &str, k: u64| json!({"n": 1, "t": hour + k * 60, "v": {"page": page, "client": k.to_string()}});
     // One page has the same client in each minute, the other has many.
@@ -132,7 +132,7 @@ fn groups_are_ranked_by_their_distinct_counts_over_the_window() {
 }
 
 #[test]
-fn lists_that_cannot_be_are_refused_and_a_stream_counts_32_labels_in_its_life() {
+fn invalid_lists_and_a_33rd_counted_label_are_refused() {
     let stream = counting(&["l0"]);
     for wrong in
         [json!("client"), json!(["a", "a"]), json!([""]), json!(["a,b"]), json!(["a", "b", "c", "d", "e"]), json!([1])]

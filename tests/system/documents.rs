@@ -1,4 +1,4 @@
-//! What the documents show works as it stands there.
+//! What the documents show works as written.
 
 use std::path::Path;
 use std::process::Command;
@@ -24,7 +24,7 @@ pub(crate) fn document(name: &str) -> String {
 }
 
 #[test]
-fn the_commands_of_the_document_on_rules_succeed_and_leave_none() {
+fn every_command_on_rules_succeeds_and_leaves_no_rule() {
     let stream = Stream::new();
     for command in blocks(&document("docs/accept.md"), "sh") {
         assert!(run(command, &stream).ends_with('}'), "{command}");
@@ -32,28 +32,28 @@ fn the_commands_of_the_document_on_rules_succeed_and_leave_none() {
     assert!(stream.owned("GET", "").send().expect(200).json()["accept"].is_null());
 }
 
-/// The texts of the code blocks of a language.
+/// The contents of the code blocks of a language.
 pub(crate) fn blocks<'a>(document: &'a str, language: &str) -> Vec<&'a str> {
     let fence = format!("```{language}\n");
     document.split(&fence).skip(1).filter_map(|rest| rest.split("```").next()).collect()
 }
 
-/// Runs what a document shows, as pasted; what it prints.
+/// Runs what a document shows, as pasted, and returns its output.
 fn run(command: &str, stream: &Stream) -> String {
-    // --fail, so that an error of the API is one of the command.
+    // With --fail, an error of the API is an error of the command.
     let script = command.replace("curl ", "curl --silent --show-error --fail-with-body ");
     let run = Command::new("bash")
         .args(["-euo", "pipefail", "-c", &script])
         .envs([("URL", &stream.url), ("ID", &stream.id), ("KEY", &stream.read_key)])
         .env("OWNER_TOKEN", OWNER_TOKEN)
         .output()
-        .expect("bash is there");
+        .expect("bash is installed");
     assert!(run.status.success(), "{command}: {run:?}");
     String::from_utf8(run.stdout).expect("answers are UTF-8")
 }
 
 #[test]
-fn every_command_of_the_readme_succeeds_as_pasted() {
+fn every_readme_command_succeeds_as_pasted() {
     let stream = Stream::new();
     let readme = document("README.md");
     let commands = blocks(&readme, "sh");
@@ -68,7 +68,7 @@ fn every_command_of_the_readme_succeeds_as_pasted() {
 }
 
 #[test]
-fn every_command_of_the_app_net_document_succeeds_as_pasted() {
+fn every_app_net_command_succeeds_as_pasted() {
     let stream = Stream::new();
     let document = document("docs/appnet.md");
     let commands = blocks(&document, "sh");
@@ -85,7 +85,7 @@ fn every_command_of_the_app_net_document_succeeds_as_pasted() {
 }
 
 #[test]
-fn every_command_of_the_statsd_document_succeeds_as_pasted() {
+fn every_statsd_command_succeeds_as_pasted() {
     let stream = Stream::new();
     let document = document("docs/statsd.md");
     let commands = blocks(&document, "sh");
@@ -99,7 +99,7 @@ fn every_command_of_the_statsd_document_succeeds_as_pasted() {
 }
 
 #[test]
-fn every_command_of_the_document_on_writers_succeeds_as_pasted() {
+fn every_writers_command_succeeds_as_pasted() {
     let stream = Stream::new();
     let document = document("docs/writers.md");
     let commands = blocks(&document, "sh");
@@ -112,7 +112,7 @@ fn every_command_of_the_document_on_writers_succeeds_as_pasted() {
 }
 
 #[test]
-fn every_command_of_the_opentelemetry_document_succeeds_as_pasted() {
+fn every_opentelemetry_command_succeeds_as_pasted() {
     let stream = Stream::new();
     let document = document("docs/otlp.md");
     let commands = blocks(&document, "sh");
@@ -126,7 +126,7 @@ fn every_command_of_the_opentelemetry_document_succeeds_as_pasted() {
 }
 
 #[test]
-fn every_command_of_the_live_document_succeeds_as_pasted() {
+fn every_live_command_succeeds_as_pasted() {
     let stream = Stream::new();
     let document = document("docs/live.md");
     let printed = run(blocks(&document, "sh")[0], &stream);
@@ -139,7 +139,7 @@ fn every_command_of_the_live_document_succeeds_as_pasted() {
 }
 
 #[test]
-fn every_command_of_the_graphite_document_succeeds_as_pasted() {
+fn every_graphite_command_succeeds_as_pasted() {
     let stream = Stream::new();
     let document = document("docs/graphite.md");
     let commands = blocks(&document, "sh");
@@ -151,7 +151,7 @@ fn every_command_of_the_graphite_document_succeeds_as_pasted() {
 }
 
 #[test]
-fn every_command_of_the_carbon_document_succeeds_as_pasted() {
+fn every_carbon_command_succeeds_as_pasted() {
     let environment = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "k"), ("CARBON_HOSTS", "carbon.example.com:2003")];
     let server = Server::start_with(State::new(), &environment);
     let stream = Stream::on(&server);
@@ -169,7 +169,7 @@ fn every_command_of_the_carbon_document_succeeds_as_pasted() {
 }
 
 #[test]
-fn every_command_of_the_prometheus_document_succeeds_as_pasted() {
+fn every_prometheus_command_succeeds_as_pasted() {
     let stream = Stream::new();
     let document = document("docs/prometheus.md");
     let commands = blocks(&document, "sh");
@@ -184,7 +184,7 @@ fn every_command_of_the_prometheus_document_succeeds_as_pasted() {
 }
 
 #[test]
-fn what_can_be_pasted_is_in_blocks_that_are_run() {
+fn every_command_block_is_run_by_a_test() {
     for name in names() {
         let document = document(&name);
         for language in ["bash", "shell", "text"] {
@@ -192,7 +192,7 @@ fn what_can_be_pasted_is_in_blocks_that_are_run() {
                 assert!(!block.lines().any(|line| line.starts_with("curl ")), "{name}: {block}");
             }
         }
-        // Those are for other places: they install, set up or serve.
+        // Those belong elsewhere: they install, set up or serve.
         for block in blocks(&document, "console") {
             assert!(!block.contains("curl "), "{name}: {block}");
         }
@@ -200,7 +200,7 @@ fn what_can_be_pasted_is_in_blocks_that_are_run() {
 }
 
 #[test]
-fn every_problem_has_its_place_on_the_page_and_in_the_table() {
+fn every_problem_is_on_the_page_and_in_the_table() {
     let (page, table) = (document("public/problems.html"), document("docs/api.md"));
     let source = document("src/edge/problem.rs");
     let slugs: Vec<&str> = source

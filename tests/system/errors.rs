@@ -1,6 +1,6 @@
-//! Errors: each problem once, as RFC 9457 has them, with the headers that help.
+//! Errors: each problem once, in the form of RFC 9457, with its helpful headers.
 //!
-//! `internal` (500) is left out: it stands for what we do not know how to provoke from outside.
+//! `internal` (500) is left out, as it stands for failures that cannot be provoked from outside.
 
 use std::collections::BTreeSet;
 
@@ -18,7 +18,7 @@ fn large_point() -> String {
     json!({"n": 1, "v": labels}).to_string()
 }
 
-/// A server that takes few writes and small ones.
+/// A server that takes few and small writes.
 fn narrow_server(setting: (&str, &str)) -> Server {
     Server::start_with(State::new(), &[("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "test-signing-key"), setting])
 }
@@ -30,7 +30,7 @@ fn streams(server: &Server, method: &'static str) -> Call {
 /// A problem with its status and the last part of its type.
 type Provoked = (&'static str, u16, Answer);
 
-/// The problems that a stream of a well-configured server gives.
+/// The problems that a stream on a well-configured server returns.
 fn of_a_stream() -> Vec<Provoked> {
     let stream = Stream::new();
     let listed = Stream::create(Server::shared(), json!({"name": "x", "origins": ["https://a.example"]}));
@@ -69,7 +69,7 @@ fn of_a_server() -> Vec<Provoked> {
     ]
 }
 
-/// The first write over the limit of one a period; the third lies in the same period as the first or second.
+/// The first write over a limit of one per period; the third is in the same period as the first or the second.
 fn written_until_limited(stream: &Stream) -> Answer {
     (0..3).map(|_| stream.post(POINT)).find(|answer| answer.status != 202).expect("the limit is one")
 }
@@ -82,8 +82,8 @@ fn explained() -> BTreeSet<String> {
 }
 
 #[test]
-fn every_problem_that_is_explained_can_be_provoked() {
-    // The last one takes 10 s and a socket: see `an_upload_that_idles_or_crawls_is_ended_by_the_server`.
+fn every_documented_problem_can_be_provoked() {
+    // The last one takes 10 s and a socket: see `the_server_ends_an_idle_or_crawling_upload`.
     let mut provoked = BTreeSet::from(["internal", "unavailable", "request-timeout"].map(str::to_owned));
     for (slug, status, answer) in of_a_stream().into_iter().chain(of_a_server()) {
         assert_eq!(answer.problem(status), slug);
@@ -111,7 +111,7 @@ fn a_limit_is_per_stream() {
 }
 
 #[test]
-fn nothing_of_an_overloaded_request_is_stored() {
+fn an_overloaded_request_stores_nothing() {
     let server = narrow_server(("HEARTBEAT_PENDING_KIB", "1"));
     let stream = Stream::on(&server);
     let keyed = |body: &str| stream.call("POST", "/points").header("Idempotency-Key", "k").body(body).send();
@@ -122,7 +122,7 @@ fn nothing_of_an_overloaded_request_is_stored() {
 }
 
 #[test]
-fn without_an_owner_token_nobody_owns() {
+fn without_an_owner_token_owner_routes_are_off() {
     let server = Server::start_with(State::new(), &[("SIGNING_KEY", "k")]);
     for token in ["", "x", OWNER_TOKEN] {
         for method in ["GET", "POST"] {
@@ -134,7 +134,7 @@ fn without_an_owner_token_nobody_owns() {
 }
 
 #[test]
-fn without_a_signing_key_there_are_no_streams() {
+fn without_a_signing_key_every_call_is_not_configured() {
     let server = Server::start_with(State::new(), &[("OWNER_TOKEN", OWNER_TOKEN)]);
     let path = format!("{}/v1/streams/{}", server.url, Stream::new().id);
     let create = streams(&server, "POST").bearer(OWNER_TOKEN).body(r#"{"name":"x"}"#);
@@ -146,7 +146,7 @@ fn without_a_signing_key_there_are_no_streams() {
 }
 
 #[test]
-fn a_wrong_method_is_told_the_right_ones() {
+fn a_wrong_method_is_answered_with_the_allowed_ones() {
     let stream = Stream::new();
     let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
     for (path, right) in [
@@ -175,7 +175,7 @@ fn a_wrong_method_is_told_the_right_ones() {
 }
 
 #[test]
-fn a_path_of_the_api_that_is_nothing_is_not_found() {
+fn an_unknown_api_path_is_not_found() {
     let server = Server::shared();
     let stream = Stream::new();
     for path in ["/v1", "/v1/", "/v1/nothing", "/v1//streams", "/v1/streams/x/y/z", "/v1/index.html"] {

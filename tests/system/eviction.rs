@@ -9,7 +9,7 @@ use crate::server::{Server, State};
 use crate::stream::{Stream, assert_close};
 
 #[test]
-fn an_evicted_object_has_all_points_keys_and_labels() {
+fn an_evicted_object_keeps_all_points_keys_and_labels() {
     let stream = Stream::new();
     let write = || {
         let body = r#"{"n":1,"d":2,"p":7200,"v":{"a":"b"}}"#;
@@ -30,11 +30,11 @@ fn an_evicted_object_has_all_points_keys_and_labels() {
     Server::shared().evict(&stream.object());
     assert_eq!(read(), before);
     write();
-    assert_eq!(stream.read("/status").json()["accepted"], 1, "the key is known also after the eviction");
+    assert_eq!(stream.read("/status").json()["accepted"], 1, "the key is still known after the eviction");
 }
 
 #[test]
-fn evicted_shards_have_all_points_and_keys_and_know_how_many_they_are() {
+fn evicted_shards_keep_points_keys_and_the_shard_count() {
     let stream = Stream::new();
     let write = |key: u32| {
         let call = stream.call("POST", "/points").header("Idempotency-Key", key.to_string());
@@ -50,20 +50,20 @@ fn evicted_shards_have_all_points_and_keys_and_know_how_many_they_are() {
     assert_close(stream.total("count"), 40.0, "each key once");
 }
 
-/// When workerd is to wake the object that it wakes next, in nanoseconds since 1970; not known while it wakes it.
+/// When workerd will next wake an object, in nanoseconds since 1970; unknown while it is waking one.
 fn alarm(server: &Server) -> Option<i64> {
     let file = server.state().join("do/heartbeat-Stream/metadata.sqlite");
     let alarms = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).expect("workerd made it");
     alarms.query_row("SELECT min(scheduled_time) FROM _cf_ALARM", [], |row| row.get(0)).ok()
 }
 
-/// In how many nanoseconds.
+/// The same, in nanoseconds from now.
 pub(crate) fn alarm_in_ns(server: &Server) -> Option<i64> {
     alarm(server).map(|alarm_ns| alarm_ns - i64::try_from(now_whole_s()).expect("fits") * 1_000_000_000)
 }
 
 #[test]
-fn a_quiet_stream_that_loses_its_memory_between_writes_keeps_its_alarm() {
+fn a_quiet_stream_keeps_its_alarm_through_eviction() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     stream.post(r#"{"n":1}"#).expect(202);
@@ -76,16 +76,16 @@ fn a_quiet_stream_that_loses_its_memory_between_writes_keeps_its_alarm() {
 }
 
 #[test]
-fn a_stream_that_only_waits_for_chunks_to_expire_seals_again_in_time_when_it_is_written_to() {
+fn a_write_to_an_idle_stream_is_sealed_in_time() {
     const HOUR_NS: i64 = 3_600_000_000_000;
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     stream.write(r#"{"n":1}"#);
-    // The alarm comes at once and seals all.
+    // The change makes the alarm due, which seals everything.
     stream.owned("PATCH", "").body("{}").send().expect(200);
     let deadline = Instant::now() + Duration::from_mins(1);
     while alarm_in_ns(&server).is_none_or(|next_ns| next_ns < HOUR_NS) {
-        assert!(Instant::now() < deadline, "the alarm for what expires is not set");
+        assert!(Instant::now() < deadline, "the alarm for expiring chunks is not set");
     }
     for is_evicted in [false, true] {
         if is_evicted {
@@ -98,7 +98,7 @@ fn a_stream_that_only_waits_for_chunks_to_expire_seals_again_in_time_when_it_is_
 }
 
 #[test]
-fn a_wrong_key_and_a_deletion_work_on_an_object_without_memory() {
+fn an_evicted_object_refuses_a_wrong_key_and_is_deleted() {
     let stream = Stream::new();
     stream.post(r#"{"n":1}"#).expect(202);
     Server::shared().evict(&stream.object());

@@ -1,4 +1,4 @@
-//! Regular expressions that cost more than they may are refused, and hold up nobody.
+//! Regular expressions over their budget are refused, and delay nobody.
 
 use std::time::Instant;
 
@@ -7,7 +7,7 @@ use crate::http::encoded;
 use crate::server::{Server, State};
 use crate::stream::{Stream, added};
 
-/// All that a stream may have.
+/// The most series that a stream may have.
 const SERIES: usize = 100_000;
 const BATCH: usize = 8_000;
 
@@ -23,7 +23,7 @@ fn fill(stream: &Stream, t: u64, bytes: usize, batch: usize) {
 }
 
 #[test]
-fn an_expression_that_costs_too_much_is_refused_and_a_plain_one_is_not() {
+fn only_expressions_over_their_budget_are_refused() {
     let server = Server::start(State::new());
     let (stream, other) = (Stream::on(&server), Stream::on(&server));
     let t = past_hour();
@@ -41,7 +41,7 @@ fn an_expression_that_costs_too_much_is_refused_and_a_plain_one_is_not() {
                 let refused = read(path, expression);
                 eprintln!("{path} {expression}: {:?}, a write {:?}", start.elapsed(), written.join().expect("ends").1);
                 assert_eq!(refused.problem(422), "query-too-large", "{path} {expression}");
-                assert!(refused.json()["detail"].as_str().expect("a text").contains("use a simpler expression"));
+                assert!(refused.json()["detail"].as_str().expect("a string").contains("use a simpler expression"));
             });
         }
     }
@@ -54,7 +54,7 @@ fn an_expression_that_costs_too_much_is_refused_and_a_plain_one_is_not() {
     }
 }
 
-/// Repetitions, classes and alternatives in each other, the same each time.
+/// Nested repetitions, classes and alternatives, the same each time.
 fn generated(count: usize) -> Vec<String> {
     const ATOMS: [&str; 10] = ["a", ".", "[a-y]", "[^b]", r"\w", r"\b", "", "(?i:a)", r"[\w\s-]", "(?:a|ab)"];
     const COUNTS: [&str; 8] = ["*", "+", "?", "??", "{0,30}", "{60}", "{0,9}", "{200}"];
@@ -79,7 +79,7 @@ fn generated(count: usize) -> Vec<String> {
 }
 
 #[test]
-fn no_expression_over_the_longest_values_takes_more_than_its_budget() {
+fn expressions_over_the_longest_values_keep_to_the_budget() {
     let server = Server::start(State::new());
     let (stream, other) = (Stream::on(&server), Stream::on(&server));
     fill(&stream, past_hour(), 256, 3_000);
@@ -88,7 +88,7 @@ fn no_expression_over_the_longest_values_takes_more_than_its_budget() {
     let mut times = Vec::new();
     for expression in known.into_iter().chain(generated(24)) {
         let matcher = encoded(&format!("a=~{expression}"));
-        // As many as may be, which all accept.
+        // As many matchers as allowed, all of which match everything.
         let many = format!("&where={}", encoded("a=~(?:a?){20}[^z]*")).repeat(31);
         for more in ["", &many] {
             std::thread::scope(|scope| {

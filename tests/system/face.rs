@@ -15,7 +15,7 @@ fn annotations_of(bytes: usize) -> Vec<Value> {
 }
 
 #[test]
-fn a_channel_is_a_stream_and_its_key_is_told_once() {
+fn a_channel_is_a_stream_and_its_key_is_shown_once() {
     let body = json!({"type": TIMESERIES, "writers": {"any_user": true, "immutable": false}}).to_string();
     let made = face("POST", "/channels").bearer(OWNER_TOKEN).body(body).send().expect(200).json();
     let made_channel = &made["data"];
@@ -23,12 +23,12 @@ fn a_channel_is_a_stream_and_its_key_is_told_once() {
     let who = |list: &str, field: &str| made_channel[list][field].as_bool().expect("a boolean");
     assert!(who("writers", "any_user") && who("writers", "you") && who("editors", "you") && who("readers", "you"));
     assert!(!who("readers", "public") && !who("readers", "any_user") && !who("editors", "any_user"));
-    let told = &made_channel["annotations"][0];
-    assert_eq!(told["type"], "net.app.contrib.timeseries.stream");
-    let text = |value: &Value| value.as_str().expect("a text").to_owned();
-    let (id, read_key) = (text(&made_channel["id"]), text(&told["value"]["read_key"]));
+    let annotation = &made_channel["annotations"][0];
+    assert_eq!(annotation["type"], "net.app.contrib.timeseries.stream");
+    let text = |value: &Value| value.as_str().expect("a string").to_owned();
+    let (id, read_key) = (text(&made_channel["id"]), text(&annotation["value"]["read_key"]));
     let stream = Stream { id, read_key, url: Server::shared().url.clone() };
-    assert!(text(&told["value"]["links"]["points"]).ends_with(&format!("/v1/streams/{}/points", stream.id)));
+    assert!(text(&annotation["value"]["links"]["points"]).ends_with(&format!("/v1/streams/{}/points", stream.id)));
     stream.write(r#"{"n":7}"#);
     assert!((stream.total("sum") - 7.0).abs() < f64::EPSILON);
     let described = stream.owned("GET", "").send().expect(200).json();
@@ -46,7 +46,7 @@ fn a_channel_is_a_stream_and_its_key_is_told_once() {
 }
 
 #[test]
-fn the_owner_says_who_reads_a_channel_and_its_type_is_that_of_points() {
+fn the_owner_decides_who_reads_a_channel() {
     for readers in [json!({"public": true}), json!({"any_user": true, "immutable": true})] {
         let channel = channel_of(&json!({"readers": readers}).to_string());
         channel.call("GET", "/rollup").send().expect(200);
@@ -68,7 +68,7 @@ fn the_owner_says_who_reads_a_channel_and_its_type_is_that_of_points() {
 }
 
 #[test]
-fn only_the_owner_makes_channels_by_any_of_app_nets_ways_to_say_so() {
+fn only_the_owner_makes_channels_however_authorized() {
     let query = format!("/channels?access_token={OWNER_TOKEN}");
     face("POST", &query).body("{}").send().expect(200);
     let body = json!({"access_token": OWNER_TOKEN}).to_string();
@@ -103,7 +103,7 @@ fn a_message_of_2013_is_a_point() {
 }
 
 #[test]
-fn each_annotation_is_a_point_and_ids_are_the_numbers_of_first_points() {
+fn each_annotation_is_a_point_and_the_first_gives_the_id() {
     let channel = channel();
     let other = json!({"type": "com.example.other", "value": {"n": 100}});
     let first = post(&channel, &[point(json!({"n": 1})), other, point(json!({"n": 2, "d": 4, "p": 10, "x": {}}))]);
@@ -113,7 +113,7 @@ fn each_annotation_is_a_point_and_ids_are_the_numbers_of_first_points() {
 }
 
 #[test]
-fn what_was_sent_is_echoed_where_app_net_echoed_it() {
+fn fields_echoed_by_app_net_are_echoed() {
     let channel = channel();
     let annotations = [point(json!({"n": 1, "v": {"a": "<é>"}})), json!({"type": "x", "value": {}})];
     let body = json!({"annotations": annotations, "text": "<script>", "entities": {"links": [{"url": "javascript:"}]}});
@@ -125,7 +125,7 @@ fn what_was_sent_is_echoed_where_app_net_echoed_it() {
 }
 
 #[test]
-fn whoever_posts_needs_no_credential_and_any_is_ignored() {
+fn posting_needs_no_credential_and_ignores_any() {
     let channel = channel();
     let body = json!({"annotations": [point(json!({"n": 1}))]}).to_string();
     for authorization in ["Bearer x", "Bearer ", "nonsense", OWNER_TOKEN] {
@@ -141,7 +141,7 @@ fn whoever_posts_needs_no_credential_and_any_is_ignored() {
 }
 
 #[test]
-fn good_points_are_kept_and_bad_ones_are_told_by_their_places() {
+fn bad_points_are_reported_by_index_and_good_ones_kept() {
     let channel = channel();
     let bad = [point(json!({"n": "1"})), point(json!({"d": 1})), point(json!({"n": 1, "kv": {"a": null}}))];
     let (message, slug) = error(&post(&channel, &bad), 400);
@@ -162,7 +162,7 @@ fn good_points_are_kept_and_bad_ones_are_told_by_their_places() {
 }
 
 #[test]
-fn a_batch_that_comes_again_counts_once_and_has_no_id() {
+fn a_retried_batch_counts_once_and_has_no_id() {
     let channel = channel();
     let send = |id: &str, n: u32| {
         post(&channel, &[point(json!({"n": n})), json!({"type": BATCH, "value": {"id": id}})]).expect(200).json()
@@ -179,7 +179,7 @@ fn a_batch_that_comes_again_counts_once_and_has_no_id() {
 }
 
 #[test]
-fn limits_hold_at_the_limit_and_not_one_beyond() {
+fn limits_accept_their_maximum_and_refuse_one_more() {
     let channel = channel();
     post(&channel, &annotations_of(8_192)).expect(200);
     let (message, _) = error(&post(&channel, &annotations_of(8_193)), 400);

@@ -1,4 +1,4 @@
-//! The app.net face: whatever is wrong is told in app.net's envelope, to every page.
+//! The app.net face: every page can read errors in app.net's envelope.
 
 use serde_json::json;
 
@@ -22,7 +22,7 @@ fn body() -> String {
 }
 
 #[test]
-fn what_app_net_had_and_this_has_not_is_not_found() {
+fn unsupported_app_net_paths_are_not_found() {
     let id = channel().id;
     let channel = |rest: &str| format!("/channels/{id}{rest}");
     for path in ["", "/", "/posts", "/users/me/files", "/channels//", "/channels/messages", "/streams"] {
@@ -46,7 +46,7 @@ fn a_forged_channel_is_not_found() {
 }
 
 #[test]
-fn a_wrong_method_is_told_the_right_ones() {
+fn a_wrong_method_is_answered_with_the_allowed_ones() {
     let id = channel().id;
     for (path, right) in [
         ("/channels".to_owned(), "GET, HEAD, POST, OPTIONS"),
@@ -69,7 +69,7 @@ fn a_wrong_method_is_told_the_right_ones() {
 }
 
 #[test]
-fn every_page_may_call_and_read_all_answers() {
+fn every_page_may_call_and_read_every_answer() {
     let channel = channel();
     let path = format!("/channels/{}/messages", channel.id);
     for path in ["/channels", &path, "/config", "/nothing"] {
@@ -90,7 +90,7 @@ fn every_page_may_call_and_read_all_answers() {
 }
 
 #[test]
-fn an_origin_off_the_list_is_refused_and_may_read_that() {
+fn an_unlisted_origin_can_read_that_it_was_refused() {
     let listed = Stream::create(Server::shared(), json!({"name": "test", "origins": ["https://ours.example"]}));
     let from = |origin: &str| messages(&listed, "POST", "").header("Origin", origin).body(body()).send();
     assert_eq!(error(&from(ORIGIN), 403).1.as_deref(), Some("not-authorized"));
@@ -99,7 +99,7 @@ fn an_origin_off_the_list_is_refused_and_may_read_that() {
 }
 
 #[test]
-fn limits_of_the_server_are_told_with_a_time_to_come_again() {
+fn server_limits_come_with_a_time_to_retry() {
     let post_to = |stream: &Stream, body: String| {
         call("POST", format!("{}/stream/0/channels/{}/messages", stream.url, stream.id)).body(body).send()
     };
@@ -121,7 +121,7 @@ fn limits_of_the_server_are_told_with_a_time_to_come_again() {
 }
 
 #[test]
-fn the_configuration_is_for_everyone_and_the_token_is_the_owners() {
+fn the_configuration_is_public_and_the_token_is_the_owners() {
     let config = face("GET", "/config").send().expect(200).json();
     assert_eq!(config["data"]["message"], json!({"annotation_max_bytes": 8192, "text_max_length": 2048}));
     for call in [face("GET", "/token").bearer(OWNER_TOKEN), face("GET", &format!("/token?access_token={OWNER_TOKEN}"))]

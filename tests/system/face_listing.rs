@@ -1,4 +1,4 @@
-//! The app.net face: the owner's channels are listed and searched, users are found, and what is not here says so.
+//! The app.net face: channels are listed and searched, users are found, and unsupported requests say so.
 
 use std::collections::BTreeSet;
 
@@ -9,8 +9,8 @@ use crate::http::{Answer, call};
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
-/// A server with so many channels, the newest last, of which each third is public.
-fn filled(count: usize) -> (Server, Vec<Stream>) {
+/// A server with `count` channels, the newest last, a third of which are public.
+fn with_channels(count: usize) -> (Server, Vec<Stream>) {
     let server = Server::start(State::new());
     let channels = (0..count).map(|index| {
         if !index.is_multiple_of(3) {
@@ -23,17 +23,17 @@ fn filled(count: usize) -> (Server, Vec<Stream>) {
     (server, channels)
 }
 
-fn asked(server: &Server, path: &str, token: &str) -> Answer {
+fn get(server: &Server, path: &str, token: &str) -> Answer {
     let call = call("GET", format!("{}/stream/0{path}", server.url));
     if token.is_empty() { call.send() } else { call.bearer(token).send() }
 }
 
 fn owned(server: &Server, path: &str) -> Value {
-    asked(server, path, OWNER_TOKEN).expect(200).json()
+    get(server, path, OWNER_TOKEN).expect(200).json()
 }
 
 fn ids(page: &Value) -> Vec<String> {
-    let id = |channel: &Value| channel["id"].as_str().expect("a text").to_owned();
+    let id = |channel: &Value| channel["id"].as_str().expect("a string").to_owned();
     page["data"].as_array().expect("a list").iter().map(id).collect()
 }
 
@@ -43,7 +43,7 @@ fn set(ids: impl IntoIterator<Item = String>) -> BTreeSet<String> {
 
 #[test]
 fn the_owners_channels_are_listed_page_by_page() {
-    let (server, channels) = filled(23);
+    let (server, channels) = with_channels(23);
     post(&channels[3], &[point(json!({"n": 1, "kv": {"a": 1}}))]).expect(200);
     let all = set(channels.iter().map(|channel| channel.id.clone()));
     for path in ["/channels", "/channels/", "/users/me/channels"] {
@@ -60,7 +60,7 @@ fn the_owners_channels_are_listed_page_by_page() {
             if page["meta"]["more"] == false {
                 break;
             }
-            page["meta"]["min_id"].as_str().expect("a text").clone_into(&mut before);
+            page["meta"]["min_id"].as_str().expect("a string").clone_into(&mut before);
         }
         assert_eq!((seen.len(), set(seen.clone())), (23, all.clone()), "{path}");
         assert_eq!(ids(&owned(&server, path)), seen[..20], "twenty unless asked otherwise");
@@ -84,8 +84,8 @@ fn the_owners_channels_are_listed_page_by_page() {
 }
 
 #[test]
-fn channels_are_searched_by_what_they_are() {
-    let (server, channels) = filled(7);
+fn channels_are_searched_by_their_properties() {
+    let (server, channels) = with_channels(7);
     let is_public = |index: &usize| index.is_multiple_of(3);
     let of = |wanted: &dyn Fn(&usize) -> bool| {
         set((0..7).filter(|index| wanted(index)).map(|index| channels[index].id.clone()))
@@ -114,20 +114,20 @@ fn channels_are_searched_by_what_they_are() {
 }
 
 #[test]
-fn channels_are_looked_up_by_their_ids_and_who_may_not_read_one_does_not_see_it() {
+fn looking_up_ids_returns_only_readable_channels() {
     let (mine, other) = (channel_of("{}"), channel_of("{}"));
     let public = channel_of(r#"{"readers":{"public":true}}"#);
     let wanted = format!("/channels?ids={},{},{},nonsense,{}", mine.id, other.id, public.id, "a".repeat(32));
-    let seen = |token: &str| set(ids(&asked(Server::shared(), &wanted, token).expect(200).json()));
+    let seen = |token: &str| set(ids(&get(Server::shared(), &wanted, token).expect(200).json()));
     assert_eq!(seen(OWNER_TOKEN), set([mine.id.clone(), other.id.clone(), public.id.clone()]));
     assert_eq!(seen(&mine.read_key), set([mine.id.clone(), public.id.clone()]));
     assert_eq!(seen(""), set([public.id.clone()]));
     let many = vec![mine.id.as_str(); 201].join(",");
-    assert!(error(&asked(Server::shared(), &format!("/channels?ids={many}"), OWNER_TOKEN), 400).0.contains("200"));
+    assert!(error(&get(Server::shared(), &format!("/channels?ids={many}"), OWNER_TOKEN), 400).0.contains("200"));
 }
 
 #[test]
-fn lists_are_the_owners_and_users_need_to_be_one() {
+fn lists_are_for_the_owner_and_user_paths_need_a_user() {
     for path in ["/channels", "/channels/search", "/users/me", "/users/me/channels"] {
         assert_eq!(error(&face("GET", path).send(), 401).1.as_deref(), Some("not-authorized"), "{path}");
         assert_eq!(error(&face("GET", path).bearer("x").send(), 401).1.as_deref(), Some("invalid-token"), "{path}");
@@ -145,7 +145,7 @@ fn lists_are_the_owners_and_users_need_to_be_one() {
 }
 
 #[test]
-fn what_is_not_supported_says_so_in_the_envelope() {
+fn unsupported_requests_say_so_in_the_envelope() {
     let id = channel_of("{}").id;
     for (method, path) in [
         ("GET", "/streams"),

@@ -1,4 +1,4 @@
-//! The app.net face: each object has every field that app.net's specification gives it, of the right type.
+//! The app.net face: each object has every field of app.net's specification, with the right type.
 
 use serde_json::{Map, Value, json};
 
@@ -6,7 +6,7 @@ use crate::channel::{channel, channel_of, face, messages, point, post, post_body
 use crate::server::{OWNER_TOKEN, Server};
 use crate::stream::Stream;
 
-/// What a field is. Ids are strings, also where they are numbers.
+/// The type of a field. Ids are strings, even if they are numbers.
 enum Kind {
     Text,
     Id,
@@ -117,10 +117,10 @@ fn get(path: &str) -> Value {
 }
 
 #[test]
-fn a_channel_has_all_its_fields_when_it_is_made_and_whoever_asks() {
+fn a_channel_always_has_all_its_fields() {
     let made = face("POST", "/channels/").bearer(OWNER_TOKEN).body("{}").send().expect(200).json();
     check(&made["data"], CHANNEL, "made");
-    let id = made["data"]["id"].as_str().expect("a text").to_owned();
+    let id = made["data"]["id"].as_str().expect("a string").to_owned();
     let key = made["data"]["annotations"][0]["value"]["read_key"].as_str().expect("a key").to_owned();
     let now = crate::clock::now_s();
     for token in [OWNER_TOKEN, &key, "wrong", ""] {
@@ -139,7 +139,7 @@ fn a_channel_has_all_its_fields_when_it_is_made_and_whoever_asks() {
 }
 
 #[test]
-fn a_channel_tells_its_messages_to_whoever_may_read_them_and_to_nobody_else() {
+fn only_readers_see_a_channels_messages() {
     let channel = channel();
     let describe = |token: &str, query: &str| {
         let call = face("GET", &format!("/channels/{}/{query}", channel.id));
@@ -152,9 +152,9 @@ fn a_channel_tells_its_messages_to_whoever_may_read_them_and_to_nobody_else() {
     post(&channel, &[point(json!({"n": 1})), point(json!({"n": 2}))]).expect(200);
     post(&channel, &[point(json!({"n": 3, "kv": {"a": 1}}))]).expect(200);
     for token in [&channel.read_key, OWNER_TOKEN] {
-        let told = describe(token, "");
-        assert_eq!((&told["counts"]["messages"], &told["recent_message_id"]), (&json!(3), &json!("3")));
-        assert_eq!(told.get("recent_message"), None, "it was not asked for");
+        let channel = describe(token, "");
+        assert_eq!((&channel["counts"]["messages"], &channel["recent_message_id"]), (&json!(3), &json!("3")));
+        assert_eq!(channel.get("recent_message"), None, "it was not asked for");
         let recent =
             describe(token, "?include_recent_message=1&include_message_annotations=1")["recent_message"].clone();
         check(&recent, MESSAGE, "recent_message");
@@ -163,24 +163,28 @@ fn a_channel_tells_its_messages_to_whoever_may_read_them_and_to_nobody_else() {
         assert_eq!((&bare["id"], bare.get("annotations")), (&json!("3"), None));
     }
     for token in ["", "rk_wrong"] {
-        let told = describe(token, "?include_recent_message=1&include_annotations=1");
-        assert_eq!((&told["counts"]["messages"], &told["readers"]["you"]), (&json!(0), &json!(false)), "{told}");
-        assert!(told.get("recent_message").is_none() && told.get("recent_message_id").is_none(), "{told}");
+        let channel = describe(token, "?include_recent_message=1&include_annotations=1");
+        assert_eq!(
+            (&channel["counts"]["messages"], &channel["readers"]["you"]),
+            (&json!(0), &json!(false)),
+            "{channel}"
+        );
+        assert!(channel.get("recent_message").is_none() && channel.get("recent_message_id").is_none(), "{channel}");
     }
     let public = channel_of(r#"{"readers":{"public":true}}"#);
     post(&public, &[point(json!({"n": 1}))]).expect(200);
-    let told = face("GET", &format!("/channels/{}", public.id)).send().expect(200).json()["data"].clone();
-    assert_eq!((&told["counts"]["messages"], &told["recent_message_id"]), (&json!(1), &json!("1")));
-    // One with several shards has messages that nobody can read.
+    let channel = face("GET", &format!("/channels/{}", public.id)).send().expect(200).json()["data"].clone();
+    assert_eq!((&channel["counts"]["messages"], &channel["recent_message_id"]), (&json!(1), &json!("1")));
+    // A stream of several shards has messages that nobody can read.
     let sharded = Stream::create(Server::shared(), json!({"name": "test", "shards": 2}));
     post(&sharded, &[point(json!({"n": 1}))]).expect(200);
-    let told = get(&format!("/channels/{}", sharded.id))["data"].clone();
-    check(&told, CHANNEL, "sharded");
-    assert_eq!((&told["readers"]["you"], told.get("recent_message_id")), (&json!(true), None));
+    let channel = get(&format!("/channels/{}", sharded.id))["data"].clone();
+    check(&channel, CHANNEL, "sharded");
+    assert_eq!((&channel["readers"]["you"], channel.get("recent_message_id")), (&json!(true), None));
 }
 
 #[test]
-fn a_message_has_all_its_fields_when_it_is_posted_listed_and_read() {
+fn a_message_always_has_all_its_fields() {
     let channel = channel();
     let texts = ["", r#""text":"hi","#];
     for (text, id) in texts.into_iter().zip(["1", "2"]) {
@@ -211,7 +215,7 @@ fn a_message_has_all_its_fields_when_it_is_posted_listed_and_read() {
 }
 
 #[test]
-fn a_user_a_token_and_the_configuration_have_all_their_fields() {
+fn users_tokens_and_configuration_have_all_their_fields() {
     for path in ["/users/me", "/users/me/", "/users/1", "/users/@owner"] {
         let user = get(path)["data"].clone();
         check(&user, USER, path);
@@ -230,21 +234,21 @@ fn a_user_a_token_and_the_configuration_have_all_their_fields() {
 }
 
 #[test]
-fn what_pictures_and_pages_of_users_are_said_to_be_is_there() {
+fn the_pictures_and_pages_of_users_exist() {
     let user = get("/users/me")["data"].clone();
     for url in [&user["avatar_image"]["url"], &user["cover_image"]["url"], &user["canonical_url"]] {
-        let url = url.as_str().expect("a text");
+        let url = url.as_str().expect("a string");
         assert!(url.starts_with(&Server::shared().url), "{url}");
         crate::http::call("GET", url).send().expect(200);
     }
 }
 
 #[test]
-fn the_one_who_posts_is_a_user_and_not_the_owner() {
+fn the_author_of_a_post_is_a_user_but_not_the_owner() {
     let channel = channel();
     let message = post_body(&channel, &json!({"annotations": [point(json!({"n": 1}))]})).expect(200).json();
     let writer = message["data"]["user"].clone();
-    assert_ne!(writer["id"], "1", "anyone may post, so nobody is said to have");
-    let id = writer["id"].as_str().expect("a text");
+    assert_ne!(writer["id"], "1", "anyone may post, so no author is named");
+    let id = writer["id"].as_str().expect("a string");
     assert_eq!(get(&format!("/users/{id}"))["data"], writer);
 }

@@ -7,14 +7,14 @@ use crate::http::call;
 use crate::server::{Server, State};
 use crate::stream::Stream;
 
-/// A page with all that can be shown, newest first.
+/// A page with everything that can be included, newest first.
 fn page(channel: &Stream) -> Vec<Value> {
     let all = "?include_machine=1&include_annotations=1&count=200";
     let page = messages(channel, "GET", all).bearer(&channel.read_key).send().expect(200).json();
     page["data"].as_array().expect("a list").clone()
 }
 
-/// The values of the points of a message that was posted with these.
+/// The values of the points of a message that was posted with these values.
 fn read_back(values: &[Value]) -> Vec<Value> {
     let channel = channel();
     post(&channel, &values.iter().map(|value| point(value.clone())).collect::<Vec<_>>()).expect(200);
@@ -23,7 +23,7 @@ fn read_back(values: &[Value]) -> Vec<Value> {
     annotations.iter().map(|annotation| annotation["value"].clone()).collect()
 }
 
-/// Without the time that the server has added.
+/// A value without the time that the server added.
 fn without_t(mut value: Value) -> Value {
     let t = value.as_object_mut().expect("an object").remove("t");
     assert!(t.is_some_and(|t| t.as_f64().is_some_and(|t| t > 1.7e9)), "{value}");
@@ -33,14 +33,14 @@ fn without_t(mut value: Value) -> Value {
 #[test]
 fn a_heartbeat_of_2013_is_read_back_with_its_numbers() {
     let value = read_back(&[json!({"n": 1, "kv": {"update": 1, "c": "x"}})]).remove(0);
-    // What the consumer of 2013 compares: a string "1" draws a bar of height 0.
+    // The consumer of 2013 compares types: a string "1" draws a bar of height 0.
     assert_eq!(value["kv"], json!({"update": 1, "c": "x"}));
     let wanted = json!({"n": 1, "kv": {"update": 1, "c": "x"}, "v": {"update": "1", "c": "x"}});
     assert_eq!(without_t(value), wanted);
 }
 
 #[test]
-fn types_and_unknown_fields_are_read_back_as_they_were_posted() {
+fn types_and_unknown_fields_are_read_back_unchanged() {
     for posted in [
         json!({"n": 1, "kv": {"join": true, "ratio": 0.25, "big": u64::MAX, "e": ""}, "v": {"a": "b"}}),
         json!({"n": 2.5, "d": 4, "p": 10, "v": {"join": 1, "leave": false, "c": "rando1"}}),
@@ -56,7 +56,7 @@ fn types_and_unknown_fields_are_read_back_as_they_were_posted() {
 }
 
 #[test]
-fn the_order_of_fields_and_the_text_of_numbers_are_those_that_were_posted() {
+fn field_order_and_number_spelling_are_kept() {
     let channel = channel();
     let value = r#"{"zeta":1.0,"n":1e0,"kv":{"z":1.50,"a":"\u00e9","m":18446744073709551615},"alpha":[1.0]}"#;
     let body = format!(r#"{{"annotations":[{{"type":"net.app.contrib.timeseries","value":{value}}}]}}"#);
@@ -70,14 +70,14 @@ fn the_order_of_fields_and_the_text_of_numbers_are_those_that_were_posted() {
 }
 
 #[test]
-fn a_message_keeps_its_text_its_other_annotations_and_whether_it_is_for_machines() {
+fn a_message_keeps_text_annotations_and_machine_only() {
     let channel = channel();
     let other = json!({"type": "com.example.place", "value": {"lat": 52.5, "tags": ["a", 1]}});
     let batch = json!({"type": BATCH, "value": {"id": "s/0-1"}});
     let annotations = json!([other, point(json!({"n": 1, "v": {"a": "b"}, "t": crate::clock::now_whole_s()})), batch]);
     let body = json!({"text": "<hi> & welcome", "annotations": annotations});
     let posted = post_body(&channel, &body).expect(200).json()["data"].clone();
-    assert_eq!(posted["machine_only"], false, "a message with a text is for people unless it says otherwise");
+    assert_eq!(posted["machine_only"], false, "a message with a text is for people by default");
     let both = json!({"text": "ping", "machine_only": true, "annotations": [point(json!({"n": 2}))]});
     assert_eq!(post_body(&channel, &both).expect(200).json()["data"]["machine_only"], true);
     post(&channel, &[point(json!({"n": 3}))]).expect(200);
@@ -89,7 +89,7 @@ fn a_message_keeps_its_text_its_other_annotations_and_whether_it_is_for_machines
     assert_eq!(flags, [(&yes, &none), (&yes, &none), (&yes, &json!("ping")), (&no, &json!("<hi> & welcome"))]);
     assert_eq!(read[3]["annotations"], annotations);
     assert_eq!(read[3]["html"], "&lt;hi&gt; &amp; welcome");
-    // What is for people is listed without being asked for.
+    // Human messages are listed by default.
     let people = messages(&channel, "GET", "").bearer(&channel.read_key).send().expect(200).json();
     let ids: Vec<_> = people["data"].as_array().expect("a list").iter().map(|message| &message["id"]).collect();
     assert_eq!(ids, [&json!("1")]);
@@ -97,7 +97,7 @@ fn a_message_keeps_its_text_its_other_annotations_and_whether_it_is_for_machines
 }
 
 #[test]
-fn what_is_for_people_is_paged_among_much_that_is_not() {
+fn human_messages_are_paged_among_many_machine_only_ones() {
     let channel = channel();
     for round in 0..5 {
         channel.write(r#"[{"n":1},{"n":2}]"#);
@@ -115,7 +115,7 @@ fn what_is_for_people_is_paged_among_much_that_is_not() {
 }
 
 #[test]
-fn a_point_that_was_rejected_is_not_read_back() {
+fn a_rejected_point_is_not_read_back() {
     let channel = channel();
     let other = json!({"type": "x", "value": {}});
     let posted = [
@@ -133,7 +133,7 @@ fn a_point_that_was_rejected_is_not_read_back() {
 }
 
 #[test]
-fn what_some_reader_could_not_read_costs_no_point_and_no_reader_the_page() {
+fn unreadable_details_cost_neither_point_nor_page() {
     let channel = channel();
     let deep = format!("{}1{}", "[".repeat(3_500), "]".repeat(3_500));
     let good = point(json!({"n": 1, "kv": {"update": 1}}));
@@ -146,7 +146,7 @@ fn what_some_reader_could_not_read_costs_no_point_and_no_reader_the_page() {
         messages(&channel, "POST", "?include_annotations=1").body(own).send().expect(200);
     }
     assert!((channel.total("sum") - 6.0).abs() < f64::EPSILON);
-    // It is parsed here by one that refuses all of that.
+    // The parser here refuses all of that.
     let page = page(&channel);
     assert_eq!(page.len(), 2 * bad.len());
     for pair in page.chunks(2) {
@@ -161,7 +161,7 @@ fn what_some_reader_could_not_read_costs_no_point_and_no_reader_the_page() {
 }
 
 #[test]
-fn a_message_of_many_points_is_one_message_however_large_it_is_read_back() {
+fn a_large_message_of_many_points_stays_one_message() {
     let channel = channel();
     let posted: Vec<Value> =
         (0..70).map(|n| point(json!({"n": n, "kv": {"update": 1, "c": format!("r{n}")}}))).collect();
@@ -173,7 +173,7 @@ fn a_message_of_many_points_is_one_message_however_large_it_is_read_back() {
     assert_eq!(ids, [&json!("71"), &json!("1")]);
     assert_eq!(read[1]["annotations"].as_array().map(Vec::len), Some(70));
     assert_eq!(read[1]["annotations"][69]["value"]["kv"], json!({"update": 1, "c": "r69"}));
-    // One alone, too, and what is behind it.
+    // A single one too, and what follows it.
     let one = messages(&channel, "GET", "/1?include_annotations=1").bearer(&channel.read_key).send().expect(200).json();
     assert_eq!(one["data"]["annotations"], read[1]["annotations"]);
     let since = messages(&channel, "GET", "?include_machine=1&since_id=1&count=-200").bearer(&channel.read_key);
@@ -181,12 +181,12 @@ fn a_message_of_many_points_is_one_message_however_large_it_is_read_back() {
 }
 
 #[test]
-fn what_was_posted_is_read_back_after_kill_9() {
+fn posts_are_read_back_after_kill_9() {
     let server = Server::start(State::new());
     let channel = channel_on(&server);
     post(&channel, &[point(json!({"n": 1, "kv": {"update": 1, "c": "x"}}))]).expect(200);
     post_body(&channel, &json!({"text": "hi", "annotations": [point(json!({"n": 2, "v": {"b": true}}))]})).expect(200);
-    // Without the server's address, which is another one then.
+    // Compared without the server's address, which has changed.
     let page = |channel: &Stream| {
         let fields = ["id", "created_at", "machine_only", "text", "annotations"];
         let of = |message: &Value| fields.into_iter().map(|name| (name.to_owned(), message[name].clone())).collect();
@@ -201,7 +201,7 @@ fn what_was_posted_is_read_back_after_kill_9() {
 }
 
 #[test]
-fn what_is_read_and_posted_again_is_the_same_point_with_the_same_labels() {
+fn posting_what_was_read_gives_the_same_point() {
     let (first, second) = (channel(), channel());
     post(&first, &[point(json!({"n": 1, "kv": {"update": 1, "c": "x"}})), point(json!({"n": 2, "kv": {"a": true}}))])
         .expect(200);

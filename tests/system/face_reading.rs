@@ -6,8 +6,8 @@ use crate::channel::{channel, channel_of, error, messages, point, post};
 use crate::server::{OWNER_TOKEN, Server};
 use crate::stream::Stream;
 
-/// A channel with so many messages of one point each: the n of each is its id.
-fn filled(count: u32) -> Stream {
+/// A channel with `count` messages of one point each, whose n is the message's id.
+fn with_messages(count: u32) -> Stream {
     let channel = channel();
     for n in 1..=count {
         post(&channel, &[point(json!({"n": n}))]).expect(200);
@@ -15,7 +15,7 @@ fn filled(count: u32) -> Stream {
     channel
 }
 
-/// A page with all that can be shown.
+/// A page with everything that can be included.
 fn page(channel: &Stream, parameters: &str) -> Value {
     let query = format!("?include_machine=1&include_annotations=1&{parameters}");
     messages(channel, "GET", &query).bearer(&channel.read_key).send().expect(200).json()
@@ -27,8 +27,8 @@ fn ids(page: &Value) -> Vec<u64> {
 }
 
 #[test]
-fn pages_are_those_of_app_net() {
-    let channel = filled(10);
+fn pages_match_those_of_app_net() {
+    let channel = with_messages(10);
     for (parameters, wanted, more) in [
         ("", (1..=10).rev().collect::<Vec<u64>>(), false),
         ("before_id=9&since_id=2&count=2", vec![8, 7], true),
@@ -47,8 +47,8 @@ fn pages_are_those_of_app_net() {
 }
 
 #[test]
-fn a_page_has_twenty_messages_unless_asked_otherwise_and_following_max_id_misses_none() {
-    let channel = filled(23);
+fn paging_by_max_id_misses_no_message() {
+    let channel = with_messages(23);
     assert_eq!(ids(&page(&channel, "since_id=")).len(), 20);
     let (mut seen, mut since) = (Vec::new(), "0".to_owned());
     loop {
@@ -57,13 +57,13 @@ fn a_page_has_twenty_messages_unless_asked_otherwise_and_following_max_id_misses
         if page["meta"]["more"] == false {
             break;
         }
-        page["meta"]["max_id"].as_str().expect("a text").clone_into(&mut since);
+        page["meta"]["max_id"].as_str().expect("a string").clone_into(&mut since);
     }
     assert_eq!(seen, (1..=23).collect::<Vec<_>>());
 }
 
 #[test]
-fn a_message_says_what_was_written() {
+fn a_message_contains_what_was_written() {
     let channel = channel();
     let kv = json!({"n": 2.5, "d": 4, "p": 10, "kv": {"join": 1, "c": "rando1"}});
     post(&channel, &[point(kv), point(json!({"n": 3}))]).expect(200);
@@ -80,8 +80,8 @@ fn a_message_says_what_was_written() {
 }
 
 #[test]
-fn nothing_is_shown_that_is_not_asked_for() {
-    let channel = filled(1);
+fn nothing_unrequested_is_shown() {
+    let channel = with_messages(1);
     let read = |query: &str| messages(&channel, "GET", query).bearer(&channel.read_key).send().expect(200).json();
     for query in ["", "?include_machine=0", "?include_annotations=1"] {
         assert_eq!(read(query), json!({"data": [], "meta": {"code": 200, "more": false}}), "{query}");
@@ -90,8 +90,8 @@ fn nothing_is_shown_that_is_not_asked_for() {
 }
 
 #[test]
-fn one_message_is_there_or_it_is_not_found() {
-    let channel = filled(3);
+fn a_single_message_is_returned_or_not_found() {
+    let channel = with_messages(3);
     let one = |id: &str| messages(&channel, "GET", &format!("/{id}?include_annotations=1")).bearer(&channel.read_key);
     let message = one("2").send().expect(200).json();
     assert_eq!((&message["data"]["id"], &message["meta"]), (&json!("2"), &json!({"code": 200})));
@@ -102,8 +102,8 @@ fn one_message_is_there_or_it_is_not_found() {
 }
 
 #[test]
-fn reading_needs_the_key_in_one_of_app_nets_ways_unless_everyone_may() {
-    let channel = filled(1);
+fn reading_a_private_channel_needs_its_key() {
+    let channel = with_messages(1);
     let rest = "?include_machine=1";
     let slug = |answer| error(&answer, 401).1;
     assert_eq!(slug(messages(&channel, "GET", rest).send()).as_deref(), Some("not-authorized"));
@@ -123,8 +123,8 @@ fn reading_needs_the_key_in_one_of_app_nets_ways_unless_everyone_may() {
 }
 
 #[test]
-fn bad_parameters_are_named_and_unknown_ones_ignored() {
-    let channel = filled(1);
+fn invalid_parameters_are_named_and_unknown_ones_ignored() {
+    let channel = with_messages(1);
     for (query, word) in [
         ("since_id=last_read", "since_id"),
         ("before_id=marker", "before_id"),
@@ -142,7 +142,7 @@ fn bad_parameters_are_named_and_unknown_ones_ignored() {
 }
 
 #[test]
-fn points_that_came_otherwise_are_messages_too() {
+fn points_from_other_paths_are_messages_too() {
     let channel = channel();
     channel.write(r#"[{"n":1,"v":{"a":"x"}},{"n":2}]"#);
     post(&channel, &[point(json!({"n": 3}))]).expect(200);
@@ -150,7 +150,7 @@ fn points_that_came_otherwise_are_messages_too() {
 }
 
 #[test]
-fn messages_of_several_shards_are_refused_and_posts_to_them_have_no_id() {
+fn streams_of_several_shards_have_no_messages_and_no_ids() {
     let stream = Stream::create(Server::shared(), json!({"name": "test", "shards": 2}));
     let posted = post(&stream, &[point(json!({"n": 1}))]).expect(200).json();
     assert_eq!(posted["data"].get("id"), None);

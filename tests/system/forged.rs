@@ -1,4 +1,4 @@
-//! A stranger with an id that this deployment did not make reaches no storage.
+//! A stranger with an id that this deployment did not issue reaches no storage.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

@@ -27,7 +27,7 @@ fn a_form_writes_a_point_and_the_page_stays() {
 }
 
 #[test]
-fn what_a_page_sends_with_send_beacon_is_a_form_too() {
+fn a_send_beacon_body_is_a_form_too() {
     let stream = Stream::new();
     let media_type = "application/x-www-form-urlencoded;charset=UTF-8";
     let beacon = |body: Vec<u8>| stream.call("POST", "/points").header("Content-Type", media_type).body(body);
@@ -37,7 +37,7 @@ fn what_a_page_sends_with_send_beacon_is_a_form_too() {
 }
 
 #[test]
-fn json_that_curl_calls_a_form_stays_json() {
+fn json_labelled_as_a_form_by_curl_stays_json() {
     let stream = Stream::new();
     assert_eq!(submit(&stream, r#" [{"n":1},{"n":2}]"#).expect(202).json()["accepted"], 2);
 }
@@ -67,7 +67,7 @@ fn a_form_obeys_the_rules_of_a_point() {
 }
 
 #[test]
-fn a_form_that_is_sent_twice_with_its_batch_counts_once() {
+fn a_form_sent_twice_with_its_batch_counts_once() {
     let stream = Stream::new();
     for (path, fields) in
         [("/points", "n=1&batch=one"), ("/points?batch=two", "n=1"), ("/points?batch=three", "n=1&batch=x")]
@@ -82,7 +82,7 @@ fn a_form_that_is_sent_twice_with_its_batch_counts_once() {
 }
 
 #[test]
-fn a_form_leads_to_a_path_of_the_page_that_sent_it_and_nowhere_else() {
+fn a_form_redirects_only_to_its_own_site() {
     let stream = Stream::create(Server::shared(), json!({"name": "test", "origins": ["https://shop.example"]}));
     let from = |origin: &str, fields: &str| form(&stream, "/points").header("Origin", origin).body(fields).send();
     let answer = from("https://shop.example", "n=1&then=%2Fthanks%3Fvote%3D1").expect(303);
@@ -103,7 +103,7 @@ fn a_form_leads_to_a_path_of_the_page_that_sent_it_and_nowhere_else() {
     let open = Stream::new();
     let answer = form(&open, "/points").header("Origin", "null").body("n=1&then=%2Fthanks").send().expect(204);
     assert_eq!(answer.header("Location"), "");
-    assert_close(stream.total("sum"), 2.0, "what was refused was not stored");
+    assert_close(stream.total("sum"), 2.0, "refused points are not stored");
 }
 
 #[test]

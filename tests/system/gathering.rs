@@ -1,5 +1,5 @@
-//! Writes of many clients at once share a call to the stream's object: each is answered for itself, and nobody depends on
-//! anybody else's client.
+//! Concurrent writes of many clients share a call to the stream's object: each gets its own answer, and none depends on
+//! the client of another.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -12,11 +12,11 @@ use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
 const CLIENTS: usize = 64;
-/// Far below the 15 s after which a writer is told that nobody knows.
+/// Well below the 15 s after which a writer is told that the outcome is unknown.
 const SOON: Duration = Duration::from_secs(10);
 
-/// Runs so many clients at once, each with its number.
-fn at_once(clients: usize, client: impl Fn(usize) + Sync) {
+/// Runs this many clients concurrently, each with its number.
+fn concurrently(clients: usize, client: impl Fn(usize) + Sync) {
     let barrier = Barrier::new(clients);
     std::thread::scope(|scope| {
         for number in 0..clients {
@@ -34,7 +34,7 @@ fn status(stream: &Stream, field: &str) -> usize {
     usize::try_from(number).expect("small")
 }
 
-/// When a client that does not wait for its answer goes away.
+/// When a client that does not wait for its answer disconnects.
 #[derive(Clone, Copy)]
 enum Leaves {
     InTheMiddleOfTheBody,
@@ -43,9 +43,9 @@ enum Leaves {
     Later,
 }
 
-/// Sends a write and resets the connection, as a killed client does: what it was sent before and did not read makes
-/// closing a reset.
-fn leave(stream: &Stream, when: Leaves) {
+/// Sends a write and resets the connection, like a killed client: unread data turns
+/// closing into a reset.
+fn write_and_reset(stream: &Stream, when: Leaves) {
     let address = stream.url.strip_prefix("http://").expect("plain HTTP");
     let mut socket = TcpStream::connect(address).expect("the server listens");
     socket.set_read_timeout(Some(SOON)).expect("not zero");
@@ -64,20 +64,20 @@ fn leave(stream: &Stream, when: Leaves) {
 }
 
 #[test]
-fn however_many_writers_reset_their_connections_the_others_are_answered_soon() {
+fn reset_connections_do_not_delay_other_writers() {
     const ROUNDS: usize = 25;
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let (acknowledged, left) = (AtomicUsize::new(0), AtomicUsize::new(0));
     for round in 0..ROUNDS {
-        at_once(CLIENTS, |number| {
-            // Who leaves, and when, is another mixture in each round.
+        concurrently(CLIENTS, |number| {
+            // Each round mixes the disconnecting clients and their moments differently.
             let when = match (number * 7 + round * 13) % 8 {
                 0 | 1 => Leaves::AtOnce,
                 2 => Leaves::Later,
                 3 => Leaves::InTheMiddleOfTheBody,
                 _ => {
-                    // Half of them send their write again with its key; that counts once.
+                    // Half of them resend their write under its key, which counts once.
                     for _ in 0..=number % 2 {
                         let begun = Instant::now();
                         let write =
@@ -89,31 +89,31 @@ fn however_many_writers_reset_their_connections_the_others_are_answered_soon() {
                     return;
                 }
             };
-            leave(&stream, when);
+            write_and_reset(&stream, when);
             left.fetch_add(usize::from(!matches!(when, Leaves::InTheMiddleOfTheBody)), Ordering::Relaxed);
         });
     }
     let begun = Instant::now();
     stream.write(r#"{"n":1}"#);
-    assert!(begun.elapsed() < SOON, "an idle stream takes a write at once, not after {:?}", begun.elapsed());
+    assert!(begun.elapsed() < SOON, "a write to an idle stream took {:?}", begun.elapsed());
     let (accepted, acknowledged) = (status(&stream, "accepted"), 1 + acknowledged.into_inner());
     let sent = acknowledged + left.into_inner();
     assert!((acknowledged..=sent).contains(&accepted), "{accepted} accepted, {acknowledged} acknowledged, {sent} sent");
 }
 
 #[test]
-fn writers_at_once_get_each_their_own_answer() {
+fn concurrent_writers_each_get_their_own_answer() {
     const ROUNDS: usize = 10;
     let streams = [Stream::new(), Stream::new()];
     let deleted = Stream::new();
     deleted.owned("DELETE", "").send().expect(204);
     for round in 0..ROUNDS {
-        at_once(CLIENTS, |number| {
+        concurrently(CLIENTS, |number| {
             if number % 8 == 7 {
                 assert_eq!(deleted.post(r#"{"n":1}"#).problem(404), "not-found");
                 return;
             }
-            // So many points are accepted, and one is not.
+            // These points are accepted, and one is not.
             let points = number % 5 + 1;
             let body = format!("[{}{{\"n\":{number}}},{{\"n\":\"bad\"}}]", "{\"n\":1},".repeat(points - 1));
             let answer = streams[number % 2].post(body).expect(202).json();
@@ -128,9 +128,9 @@ fn writers_at_once_get_each_their_own_answer() {
 }
 
 #[test]
-fn a_key_that_many_send_at_once_counts_once_beside_other_keys() {
+fn a_key_sent_concurrently_counts_once_beside_others() {
     let stream = Stream::new();
-    at_once(CLIENTS, |number| {
+    concurrently(CLIENTS, |number| {
         let of_key = number % 8 + 1;
         let body = format!("[{}]", vec!["{\"n\":1}"; of_key].join(","));
         let write = stream.call("POST", "/points").header("Idempotency-Key", of_key.to_string()).body(body);
@@ -140,7 +140,7 @@ fn a_key_that_many_send_at_once_counts_once_beside_other_keys() {
 }
 
 #[test]
-fn a_write_that_is_refused_leaves_the_others_of_its_call_alone() {
+fn a_refused_write_does_not_affect_others_of_its_call() {
     let environment = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "k"), ("HEARTBEAT_PENDING_KIB", "16")];
     let server = Server::start_with(State::new(), &environment);
     let (narrow, other) = (Stream::on(&server), Stream::on(&server));
@@ -151,7 +151,7 @@ fn a_write_that_is_refused_leaves_the_others_of_its_call_alone() {
     };
     let (accepted, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
     for round in 0..10 {
-        at_once(CLIENTS, |number| {
+        concurrently(CLIENTS, |number| {
             if number % 4 == 0 {
                 other.post(r#"{"n":1}"#).expect(202);
                 return;
@@ -166,19 +166,19 @@ fn a_write_that_is_refused_leaves_the_others_of_its_call_alone() {
             }
         });
     }
-    assert!(refused.into_inner() > 0, "so much at once is too much");
+    assert!(refused.into_inner() > 0, "the burst is too large");
     assert_eq!(status(&narrow, "accepted"), accepted.into_inner());
     assert_eq!(status(&other, "accepted"), 10 * CLIENTS / 4);
 }
 
-/// V8 compiles what is hot to code that behaves differently at the runtime's seams; it takes some 20,000 writes to get
-/// there.
+/// V8 compiles hot code to a form that behaves differently at the runtime's seams. It takes some 20,000 writes to
+/// get there.
 #[test]
-fn also_when_the_code_is_hot_every_writer_is_answered_and_many_share_a_row() {
+fn warm_code_answers_every_writer_and_shares_rows() {
     const WRITES: usize = 700;
     let server = Server::start(State::new());
     let stream = Stream::unlimited(&server);
-    at_once(CLIENTS, |_| {
+    concurrently(CLIENTS, |_| {
         let agent = agent();
         for _ in 0..WRITES {
             let begun = Instant::now();

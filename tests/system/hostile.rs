@@ -1,4 +1,4 @@
-//! Bodies made to do harm: each gets a clear answer, and what is good around them is kept.
+//! Bodies made to do harm: each gets a clear answer, and good points around the bad ones are kept.
 
 use serde_json::{Value, json};
 
@@ -9,14 +9,14 @@ use crate::stream::{Stream, assert_close};
 
 const DEEP: usize = 100_000;
 
-fn as_json(stream: &Stream, body: impl Into<Vec<u8>>) -> Answer {
+fn post_json(stream: &Stream, body: impl Into<Vec<u8>>) -> Answer {
     stream.call("POST", "/points").header("Content-Type", "application/json").body(body).send()
 }
 
-/// The indices of the errors of a partial acceptance.
+/// Checks that a body is accepted in part, with errors at these indices.
 #[track_caller]
-fn kept_around(stream: &Stream, body: impl Into<Vec<u8>>, accepted: u64, bad: &[u64]) {
-    let answer = as_json(stream, body).expect(202).json();
+fn assert_partly_accepted(stream: &Stream, body: impl Into<Vec<u8>>, accepted: u64, bad: &[u64]) {
+    let answer = post_json(stream, body).expect(202).json();
     let indices: Vec<_> =
         answer["errors"].as_array().expect("a list").iter().filter_map(|error| error["index"].as_u64()).collect();
     assert_eq!((&answer["accepted"], &answer["rejected"]), (&json!(accepted), &json!(bad.len())), "{answer}");
@@ -26,8 +26,13 @@ fn kept_around(stream: &Stream, body: impl Into<Vec<u8>>, accepted: u64, bad: &[
 #[test]
 fn numbers_that_f64_cannot_hold_are_rejected_alone() {
     let stream = Stream::new();
-    kept_around(&stream, r#"[{"n":1},{"n":NaN},{"n":Infinity},{"n":-1e999},{"n":2}]"#, 2, &[1, 2, 3]);
-    kept_around(&stream, r#"[{"n":1,"d":NaN},{"n":1,"p":1e999},{"n":1,"t":-Infinity},{"n":3}]"#, 1, &[0, 1, 2]);
+    assert_partly_accepted(&stream, r#"[{"n":1},{"n":NaN},{"n":Infinity},{"n":-1e999},{"n":2}]"#, 2, &[1, 2, 3]);
+    assert_partly_accepted(
+        &stream,
+        r#"[{"n":1,"d":NaN},{"n":1,"p":1e999},{"n":1,"t":-Infinity},{"n":3}]"#,
+        1,
+        &[0, 1, 2],
+    );
     assert_close(stream.total("sum"), 6.0, "the good ones");
 }
 
@@ -39,7 +44,7 @@ fn lone_surrogates_are_rejected() {
         assert_eq!(errors[0]["field"], "v", "{text}");
         stream.refused(format!(r#"{{"n":1,"v":{{"{text}":"a"}}}}"#));
         stream.refused(format!(r#"{{"n":1,"{text}":1}}"#));
-        kept_around(&stream, format!(r#"[{{"n":1,"v":{{"a":"{text}"}}}},{{"n":1}}]"#), 1, &[0]);
+        assert_partly_accepted(&stream, format!(r#"[{{"n":1,"v":{{"a":"{text}"}}}},{{"n":1}}]"#), 1, &[0]);
     }
 }
 
@@ -58,19 +63,19 @@ fn invalid_utf_8_is_rejected_alone() {
         let bad = [&br#"{"n":1,"v":{"a":""#[..], bytes, br#""}}"#].concat();
         let errors = stream.refused(bad.clone());
         assert_eq!((&errors[0]["index"], &errors[0]["field"]), (&json!(0), &json!("v")), "{bytes:?}");
-        kept_around(&stream, [&br#"[{"n":1},"#[..], &bad, br#",{"n":2}]"#].concat(), 2, &[1]);
+        assert_partly_accepted(&stream, [&br#"[{"n":1},"#[..], &bad, br#",{"n":2}]"#].concat(), 2, &[1]);
         stream.refused([&br#"{"n":1,""#[..], bytes, br#"":1}"#].concat());
     }
-    as_json(&stream, b"\xff\xfe{\"n\":1}").problem(400);
+    post_json(&stream, b"\xff\xfe{\"n\":1}").problem(400);
 }
 
 #[test]
 fn a_byte_order_mark_gets_a_clear_answer() {
     let stream = Stream::new();
-    let errors = as_json(&stream, "\u{feff}{\"n\":1}");
+    let errors = post_json(&stream, "\u{feff}{\"n\":1}");
     assert_eq!(errors.problem(400), "invalid-points");
     let utf_16: Vec<u8> = "{\"n\":1}".encode_utf16().flat_map(u16::to_le_bytes).collect();
-    assert_eq!(as_json(&stream, utf_16).problem(400), "invalid-points");
+    assert_eq!(post_json(&stream, utf_16).problem(400), "invalid-points");
 }
 
 #[test]
@@ -91,33 +96,38 @@ fn deep_nesting_is_rejected() {
         let errors = stream.refused(body.as_str());
         assert_eq!(errors[0]["index"], 0, "{start}");
     }
-    kept_around(&stream, format!(r#"[{{"n":1}},{open}{close},{{"n":{open}{close}}},{{"n":2}}]"#), 2, &[1, 2]);
+    assert_partly_accepted(
+        &stream,
+        format!(r#"[{{"n":1}},{open}{close},{{"n":{open}{close}}},{{"n":2}}]"#),
+        2,
+        &[1, 2],
+    );
 }
 
 #[test]
 fn trailing_garbage_is_rejected() {
     let stream = Stream::new();
     for body in [r#"{"n":1}x"#, r#"{"n":1}}"#, r#"{"n":1},"#, r#"{"n":1}]"#, "{\"n\":1} {\"n\":2}", "{\"n\":1}\0"] {
-        assert_eq!(as_json(&stream, body).problem(400), "invalid-points", "{body}");
+        assert_eq!(post_json(&stream, body).problem(400), "invalid-points", "{body}");
     }
-    kept_around(&stream, r#"[{"n":1}]x"#, 1, &[1]);
-    kept_around(&stream, r#"[{"n":1}]]"#, 1, &[1]);
-    kept_around(&stream, r#"[{"n":1}][{"n":2}]"#, 1, &[1]);
-    kept_around(&stream, r#"[{"n":1},]"#, 1, &[1]);
+    assert_partly_accepted(&stream, r#"[{"n":1}]x"#, 1, &[1]);
+    assert_partly_accepted(&stream, r#"[{"n":1}]]"#, 1, &[1]);
+    assert_partly_accepted(&stream, r#"[{"n":1}][{"n":2}]"#, 1, &[1]);
+    assert_partly_accepted(&stream, r#"[{"n":1},]"#, 1, &[1]);
 }
 
 #[test]
-fn an_array_that_breaks_off_keeps_what_came_before() {
+fn a_truncated_array_keeps_the_points_before_the_end() {
     let stream = Stream::new();
     for broken in ["", ",", ",{", r#",{"n""#, r#",{"n":"#, r#",{"n":1"#, r#",{"n":1,"v":{"a":"b"#, r#",{"n":1},"#] {
-        let answer = as_json(&stream, format!(r#"[{{"n":1}},{{"n":2}}{broken}"#)).expect(202).json();
+        let answer = post_json(&stream, format!(r#"[{{"n":1}},{{"n":2}}{broken}"#)).expect(202).json();
         assert!(answer["accepted"].as_u64() >= Some(2), "{broken}: {answer}");
         assert_eq!(answer["rejected"], 1, "{broken}: {answer}");
     }
 }
 
 #[test]
-fn bad_items_of_an_array_do_not_take_the_good_ones_with_them() {
+fn bad_items_of_an_array_are_rejected_alone() {
     let stream = Stream::new();
     for bad in [
         "7",
@@ -135,7 +145,7 @@ fn bad_items_of_an_array_do_not_take_the_good_ones_with_them() {
         "{\"n\":1,\"v\":{\"a\":\"\\\"\",\"b\":1}}",
         "nope",
     ] {
-        kept_around(&stream, format!(r#"[{{"n":1}},{bad},{{"n":1}}]"#), 2, &[1]);
+        assert_partly_accepted(&stream, format!(r#"[{{"n":1}},{bad},{{"n":1}}]"#), 2, &[1]);
     }
 }
 
@@ -153,7 +163,7 @@ fn many_bad_points_cost_little_and_are_counted() {
     let answer = stream.write(body);
     assert_eq!((&answer["accepted"], &answer["rejected"]), (&json!(1), &json!(9_999)));
     assert_eq!(answer["errors"].as_array().map(Vec::len), Some(20));
-    let commas = as_json(&stream, ",".repeat(1 << 20));
+    let commas = post_json(&stream, ",".repeat(1 << 20));
     assert!(matches!(commas.status, 400 | 413), "{}", commas.status);
     commas.problem(commas.status);
 }
@@ -168,7 +178,7 @@ fn a_gzip_bomb_is_too_large() {
 }
 
 #[test]
-fn a_gzip_bomb_is_not_unpacked_to_its_end() {
+fn a_gzip_bomb_is_not_unpacked_completely() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let bomb = gzip(&vec![b' '; 400 << 20]);
@@ -182,7 +192,7 @@ fn a_gzip_bomb_is_not_unpacked_to_its_end() {
 }
 
 #[test]
-fn what_is_no_gzip_is_refused() {
+fn a_body_that_is_not_gzip_is_refused() {
     let stream = Stream::new();
     let good = gzip(br#"{"n":1}"#);
     let mut wrong_checksum = good.clone();
@@ -200,7 +210,7 @@ fn what_is_no_gzip_is_refused() {
 }
 
 #[test]
-fn no_point_of_a_stranger_swallows_a_sum() {
+fn no_strangers_point_swallows_a_sum() {
     let stream = Stream::new();
     stream.write(
         r#"[{"n":1},{"n":1e300},{"n":1e308},{"n":-1.7e308},{"n":1,"d":1e308},{"n":1e17},{"n":900719925474099}]"#,

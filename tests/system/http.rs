@@ -1,4 +1,4 @@
-//! Requests, as plain as tests read best.
+//! Requests in the form that reads best in tests.
 
 use std::time::Duration;
 
@@ -9,10 +9,10 @@ use ureq::{Agent, SendBody};
 
 use crate::peer;
 
-/// Longer answers are not searched for tokens; none of those that could have one is.
+/// Longer answers are not searched for tokens; no answer that could contain one is longer.
 const MAX_SEARCHED_BYTES: usize = 1 << 20;
 
-/// A request that is being put together.
+/// A request under construction.
 pub(crate) struct Call {
     method: &'static str,
     url: String,
@@ -20,14 +20,14 @@ pub(crate) struct Call {
     body: Vec<u8>,
 }
 
-/// What came back.
+/// A received answer.
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Vec<u8>,
 }
 
-/// One connection pool; a client of its own for threads that must not share one.
+/// A connection pool; threads that must not share one make their own client.
 pub(crate) fn agent() -> Agent {
     Agent::config_builder()
         .http_status_as_error(false)
@@ -42,7 +42,7 @@ pub(crate) fn call(method: &'static str, url: impl Into<String>) -> Call {
     Call { method, url: url.into(), headers: Vec::new(), body: Vec::new() }
 }
 
-/// A text as it stands in a query string.
+/// A string as encoded in a query string.
 pub(crate) fn encoded(text: &str) -> String {
     form_urlencoded::byte_serialize(text.as_bytes()).collect()
 }
@@ -62,13 +62,13 @@ impl Call {
         self
     }
 
-    /// The answer; panics when there is none.
+    /// The answer; panics if there is none.
     pub(crate) fn send(self) -> Answer {
         let what = format!("{} {}", self.method, self.url);
         self.send_over(&agent()).unwrap_or_else(|error| panic!("{what}: {error}"))
     }
 
-    /// The answer to a body that does not tell its length beforehand.
+    /// The answer to a body whose length is not announced.
     pub(crate) fn send_chunked(self) -> Answer {
         let (what, mut body) = (format!("{} {}", self.method, self.url), &self.body[..]);
         let request = self.head().body(SendBody::from_reader(&mut body)).expect("a request");
@@ -110,19 +110,19 @@ impl Answer {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    /// A header's value, empty when it is absent.
+    /// A header's value, empty if it is absent.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("headers are ASCII here"))
     }
 
-    /// This answer, if it has the status.
+    /// This answer, if it has the status; panics otherwise.
     #[track_caller]
     pub(crate) fn expect(self, status: u16) -> Self {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));
         self
     }
 
-    /// The last part of the problem's type; checks that it is a whole problem.
+    /// The last part of the problem's type; checks that the problem is complete.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16) -> String {
         assert_eq!(self.status, status, "{}", String::from_utf8_lossy(&self.body));

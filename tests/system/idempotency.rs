@@ -1,4 +1,4 @@
-//! Idempotency: a batch that is sent again with its key is answered like the first time and counted once.
+//! Idempotency: a batch resent under its key gets the first answer and counts once.
 
 use std::sync::Barrier;
 
@@ -30,7 +30,7 @@ fn the_same_key_counts_once() {
 }
 
 #[test]
-fn the_second_answer_is_that_of_the_first_with_its_errors() {
+fn a_retry_gets_the_first_answer_with_its_errors() {
     let stream = Stream::new();
     let body = r#"[{"n":1},{"n":"two"},{"n":3,"x":0},7]"#;
     let first = keyed(&stream, "k", body).expect(202);
@@ -41,7 +41,7 @@ fn the_second_answer_is_that_of_the_first_with_its_errors() {
 }
 
 #[test]
-fn the_same_key_with_other_bytes_is_another_batch_and_tells_nothing_of_the_first() {
+fn a_reused_key_with_other_bytes_is_another_batch() {
     let stream = Stream::new();
     let first = keyed(&stream, "7f3a", r#"[{"n":1},{"n":"secret"}]"#).expect(202);
     for _ in 0..2 {
@@ -49,15 +49,15 @@ fn the_same_key_with_other_bytes_is_another_batch_and_tells_nothing_of_the_first
         assert_eq!(other.text(), r#"{"accepted":2,"rejected":0,"errors":[]}"#);
         assert_eq!(keyed(&stream, "7f3a", r#"[{"n":1},{"n":"secret"}]"#).expect(202).text(), first.text());
     }
-    // Also of bytes that mean the same.
+    // The bytes differ even if their meaning is the same.
     keyed(&stream, "7f3a", r#"[{"n":100}, {"n":200}]"#).expect(202);
     assert_close(stream.total("sum"), 601.0, "1 + 300 + 300");
-    // Whoever sends what is rejected as a whole is told of that.
+    // A batch that is rejected as a whole gets its own errors.
     assert_eq!(keyed(&stream, "7f3a", r#"{"n":"x"}"#).problem(400), "invalid-points");
 }
 
 #[test]
-fn what_is_gzipped_anew_is_the_same_batch() {
+fn a_batch_gzipped_again_is_the_same_batch() {
     let stream = Stream::new();
     for level in [0, 1, 9] {
         let body = crate::gzip::gzip_at(br#"[{"n":5},7]"#, level);
@@ -98,11 +98,11 @@ fn every_path_binds_a_key_to_its_content() {
 }
 
 #[test]
-fn two_writers_with_the_same_keys_and_different_points_lose_none_and_count_none_twice() {
+fn two_writers_with_the_same_keys_lose_no_point() {
     const BATCHES: u32 = 60;
     let stream = Stream::new();
     let barrier = Barrier::new(8);
-    // Two of the writers send each body, so all is sent at once, joined, gathered and sent again.
+    // Two of the writers send each body, so everything is sent concurrently, joined, gathered and resent.
     let write = |writer: usize| {
         barrier.wait();
         for batch in 0..BATCHES {
@@ -118,7 +118,7 @@ fn two_writers_with_the_same_keys_and_different_points_lose_none_and_count_none_
 }
 
 #[test]
-fn the_same_key_from_8_writers_at_once_counts_once() {
+fn a_key_from_8_concurrent_writers_counts_once() {
     let stream = Stream::new();
     let barrier = Barrier::new(8);
     let write = || {
@@ -134,7 +134,7 @@ fn the_same_key_from_8_writers_at_once_counts_once() {
 }
 
 #[test]
-fn a_key_may_stand_in_the_url() {
+fn a_key_may_be_in_the_url() {
     let stream = Stream::new();
     let first = in_url(&stream, "a%20key", r#"[{"n":1},7]"#).expect(202);
     let second = in_url(&stream, "a%20key", r#"[{"n":1},7]"#).expect(202);
@@ -179,7 +179,7 @@ fn a_key_has_1_to_200_bytes() {
 }
 
 #[test]
-fn a_batch_of_which_nothing_was_stored_may_be_corrected() {
+fn a_batch_that_stored_nothing_may_be_corrected() {
     let stream = Stream::new();
     assert_eq!(keyed(&stream, "k", r#"{"n":"1"}"#).problem(400), "invalid-points");
     keyed(&stream, "k", r#"{"n":1}"#).expect(202);
@@ -187,7 +187,7 @@ fn a_batch_of_which_nothing_was_stored_may_be_corrected() {
 }
 
 #[test]
-fn a_retry_is_answered_like_the_first_time_also_when_its_points_have_become_too_old() {
+fn a_retry_of_expired_points_gets_the_first_answer() {
     let stream = Stream::new();
     let t = now_s() - 86_397.0;
     let body = format!(r#"{{"n":1,"t":{t}}}"#);

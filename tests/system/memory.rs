@@ -1,7 +1,7 @@
-//! Memory: an isolate with one stream at its bounds stays far below what the platform gives it.
+//! Memory: an isolate with one stream at its limits stays well below what the platform allows.
 //!
-//! What is measured is the linear memory of the whole isolate, which runs the edge too, and which never shrinks: so it
-//! is the most that was needed at any moment.
+//! The test measures the linear memory of the whole isolate, which runs the edge too. It never shrinks, so it is the
+//! peak.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -13,13 +13,13 @@ use crate::http::agent;
 use crate::server::{Server, State};
 use crate::stream::Stream;
 
-/// Half of the 128 MB that an isolate may have with all that JavaScript needs.
+/// Half of the 128 MB that an isolate may have including JavaScript.
 const MAX_BYTES: u64 = 64_000_000;
-/// All that a stream may have.
+/// The most series that a stream may have.
 const SERIES: u64 = 100_000;
-/// So many of them are in a bucket.
+/// The number of series in a bucket.
 const BUCKET_SERIES: u64 = 10_000;
-/// So many of these points are just below the largest body.
+/// This many of these points are just below the largest body.
 const BATCH: u64 = 8_000;
 const WRITERS: usize = 16;
 
@@ -30,7 +30,7 @@ fn point(series: u64, rest: &str) -> String {
     format!("{{\"n\":1{rest},\"v\":{{{labels}}}}}")
 }
 
-/// Does jobs, many at once.
+/// Does jobs, many of them concurrently.
 fn in_parallel(jobs: u64, job: impl Fn(&Agent, u64) + Sync) {
     let job = &job;
     thread::scope(|scope| {
@@ -43,12 +43,12 @@ fn in_parallel(jobs: u64, job: impl Fn(&Agent, u64) + Sync) {
     });
 }
 
-/// Writes as the owner, who may bring any number of series, so many points in bodies as large as may be.
+/// Writes as the owner, who may bring any number of series, in bodies as large as allowed.
 fn write(stream: &Stream, points: u64, point: impl Fn(u64) -> String + Sync) {
     in_parallel(points.div_ceil(BATCH), |agent, batch| {
         let points: Vec<String> = (batch * BATCH..points.min((batch + 1) * BATCH)).map(&point).collect();
         let body = format!("[{}]", points.join(","));
-        // A stream whose queue is full says so, which is one of the bounds.
+        // A full queue refuses writes, which is one of the limits.
         let deadline = Instant::now() + Duration::from_mins(1);
         while stream.owned("POST", "/points").body(&body[..]).send_over(agent).expect("answers").status != 202 {
             assert!(Instant::now() < deadline, "the queue stays full");
@@ -57,11 +57,11 @@ fn write(stream: &Stream, points: u64, point: impl Fn(u64) -> String + Sync) {
 }
 
 fn memory_bytes(stream: &Stream) -> u64 {
-    stream.read("/status").expect(200).json()["memory_bytes"].as_u64().expect("wasm knows its memory")
+    stream.read("/status").expect(200).json()["memory_bytes"].as_u64().expect("wasm reports its memory")
 }
 
 #[test]
-fn at_the_bounds_of_a_stream_an_isolate_has_less_than_64_mb() {
+fn an_isolate_at_a_streams_limits_uses_less_than_64_mb() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let hour = past_hour();
@@ -71,7 +71,7 @@ fn at_the_bounds_of_a_stream_an_isolate_has_less_than_64_mb() {
     write(&stream, 80_000, |index| {
         point(index % BUCKET_SERIES, &format!(",\"t\":{}", hour + index / BUCKET_SERIES * 10))
     });
-    // Periods of a day, each of some 60 pieces.
+    // Periods of a day, each cut into some 60 pieces.
     write(&stream, 16_000, |index| point(index * 6, &format!(",\"t\":{},\"p\":86399.5", hour + index % 3600)));
     // Keys, each with a list of errors.
     let errors = format!("[{{\"n\":1}}{}]", format!(",{{\"{}\":1}}", "x".repeat(40)).repeat(20));
@@ -87,13 +87,13 @@ fn at_the_bounds_of_a_stream_an_isolate_has_less_than_64_mb() {
     stream.read("/rollup?from=-1d&step=1m&by=host&agg=sum,count,min,max").expect(200);
     stream.read("/labels").expect(200);
     stream.read("/labels/path?limit=10000").expect(200);
-    // The alarm comes at once and seals all.
+    // The change makes the alarm due, which seals everything.
     stream.owned("PATCH", "").body("{}").send().expect(200);
     let deadline = Instant::now() + Duration::from_mins(1);
     while stream.read("/status").expect(200).json()["log"]["rows"] != 0 {
         assert!(Instant::now() < deadline, "the alarm does not come");
     }
-    // What was evicted comes back.
+    // An evicted stream comes back.
     server.evict(&stream.object());
     let bytes = memory_bytes(&stream);
     assert!(bytes < MAX_BYTES, "{bytes} bytes");

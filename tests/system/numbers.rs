@@ -1,4 +1,4 @@
-//! The numbers of series that an edge remembers: an object that does not know them any more is told the texts again.
+//! The series numbers that an edge remembers: an object that has lost one asks for its strings again.
 
 use rusqlite::Connection;
 
@@ -6,7 +6,7 @@ use crate::server::{Server, State};
 use crate::stream::Stream;
 
 #[test]
-fn an_object_whose_data_were_set_back_is_told_the_texts_again() {
+fn an_object_rolled_back_in_time_gets_its_strings_again() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let of = |path: &str| format!("{{\"n\":1,\"v\":{{\"path\":\"{path}\"}}}}");
@@ -21,7 +21,7 @@ fn an_object_whose_data_were_set_back_is_told_the_texts_again() {
     let removed = Connection::open(database.expect("one object"))
         .and_then(|database| database.execute("DELETE FROM log WHERE seq > (SELECT MIN(seq) FROM log)", []));
     assert_eq!(removed, Ok(2), "each write is a row");
-    // By number, as the edge remembers it.
+    // The edge sends the number that it remembers.
     stream.write(of("/b"));
     stream.write(of("/c"));
     stream.write(of("/b"));

@@ -1,4 +1,4 @@
-//! The databases of objects on disk, as they lie there while no server runs.
+//! The databases of objects on disk while no server runs.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use crate::server::State;
 
-/// How long a server that was killed may take to die.
+/// How long a killed server may take to die.
 const DEADLINE: Duration = Duration::from_secs(20);
 
-/// An object's database. Whoever opens it must have stopped the server.
+/// An object's database. The server must be stopped before anybody opens it.
 pub(crate) struct Object(PathBuf);
 
 impl Object {
@@ -26,8 +26,8 @@ impl Object {
         paths.sort();
         let deadline = Instant::now() + DEADLINE;
         for path in &paths {
-            // The log that the crash left goes into the file, so that the file is all there is. A workerd that was killed
-            // holds its locks for a moment more.
+            // Moves the log that the crash left into the file, so that the file is complete. A killed workerd holds
+            // its locks for a moment more.
             while let Err(error) = open(path).pragma_update(None, "journal_mode", "DELETE") {
                 assert!(Instant::now() < deadline, "{error}");
             }
@@ -45,19 +45,19 @@ impl Object {
         assert_eq!(open(&self.0).execute(statement, []).expect("runs"), 1, "{statement}");
     }
 
-    /// Whether it is a stream's first shard, as far as its record, which is the newest, says.
+    /// Whether its newest record says that it is a stream's first shard.
     pub(crate) fn is_home(&self) -> bool {
         self.record()["version"].as_i64() > Some(1)
     }
 
-    /// How many shards it knows of.
+    /// The number of shards that it knows of.
     pub(crate) fn layout(&self) -> String {
-        self.record()["config"]["layout"].as_str().expect("a text").to_owned()
+        self.record()["config"]["layout"].as_str().expect("a string").to_owned()
     }
 
-    /// The name of its stream, as it knows it.
+    /// The name of its stream in its records.
     pub(crate) fn name(&self) -> String {
-        self.record()["config"]["name"].as_str().expect("a text").to_owned()
+        self.record()["config"]["name"].as_str().expect("a string").to_owned()
     }
 
     fn record(&self) -> Value {
@@ -67,7 +67,7 @@ impl Object {
         serde_json::from_str(&text).expect("JSON")
     }
 
-    /// Its file, to be put back.
+    /// A copy of its file, to be restored.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         std::fs::read(&self.0).expect("readable")
     }
@@ -84,7 +84,7 @@ impl Object {
         std::fs::write(&self.0, bytes).expect("writable");
     }
 
-    /// Removes its file and what belongs to it.
+    /// Removes its file and the files that belong to it.
     pub(crate) fn remove(&self) {
         for suffix in ["", "-wal", "-shm"] {
             let mut path = self.0.clone().into_os_string();

@@ -1,4 +1,4 @@
-//! CORS: which pages may write, and who may read what they are answered.
+//! CORS: which pages may write, and who may read the answers.
 
 use serde_json::json;
 
@@ -26,7 +26,7 @@ fn preflight(stream: &Stream, path: &str, origin: &str) -> Answer {
         .send()
 }
 
-/// Who may read an answer, as far as browsers care.
+/// The origins that browsers allow to read an answer.
 fn allowed(answer: &Answer) -> &str {
     answer.header("Access-Control-Allow-Origin")
 }
@@ -48,7 +48,7 @@ fn a_preflight_is_answered_for_two_hours() {
 }
 
 #[test]
-fn reads_have_preflights_too() {
+fn reads_answer_preflights_too() {
     let stream = Stream::new();
     for path in ["/rollup", "/labels", "/labels/country", "/status", "", "/read-key", "/pixel.gif"] {
         let answer = preflight(&stream, path, THEIRS).expect(204);
@@ -59,7 +59,7 @@ fn reads_have_preflights_too() {
     assert!(lists(&streams, "Access-Control-Allow-Methods", "POST"));
 }
 
-/// The paths that have a preflight, each with the method that needs one.
+/// The paths with a preflight, each with the method that needs one.
 fn preflighted(stream: &Stream) -> Vec<(&'static str, String)> {
     let own = format!("{}/v1/streams/{}", stream.url, stream.id);
     let posts = ["/points", "/statsd", "/otlp/v1/metrics", "/read-key", "/graphite/render", "/prometheus/api/v1/query"];
@@ -72,7 +72,7 @@ fn preflighted(stream: &Stream) -> Vec<(&'static str, String)> {
 }
 
 #[test]
-fn whatever_header_a_page_adds_to_its_requests_is_allowed() {
+fn every_header_that_a_page_adds_is_allowed() {
     let stream = Stream::new();
     for (method, url) in preflighted(&stream) {
         for asked in [
@@ -108,7 +108,7 @@ fn only_names_of_headers_are_echoed() {
 }
 
 #[test]
-fn added_headers_do_not_get_an_origin_past_the_list() {
+fn added_headers_do_not_let_an_unlisted_origin_in() {
     let stream = listed();
     let ask = |origin: &str| {
         let call = stream.call("OPTIONS", "/points").header("Origin", origin);
@@ -165,7 +165,7 @@ fn an_origin_on_the_list_is_echoed() {
 }
 
 #[test]
-fn an_origin_off_the_list_is_refused_and_may_not_read_the_answer() {
+fn an_unlisted_origin_is_refused_and_cannot_read_the_answer() {
     let stream = listed();
     for origin in [THEIRS, "null", "http://shop.example", "https://shop.example:8443", "https://a.shop.example"] {
         let pixel = stream.call("GET", "/pixel.gif?n=1").header("Origin", origin).send();
@@ -179,14 +179,14 @@ fn an_origin_off_the_list_is_refused_and_may_not_read_the_answer() {
 }
 
 #[test]
-fn whoever_sends_no_origin_is_no_page_and_may_write() {
+fn a_client_without_an_origin_is_not_a_page_and_may_write() {
     let stream = listed();
     stream.post(POINT).expect(202);
     stream.call("GET", "/pixel.gif?n=1").send().expect(200);
 }
 
 #[test]
-fn errors_tell_a_listed_origin_and_no_other() {
+fn only_a_listed_origin_can_read_errors() {
     let stream = listed();
     let send = |origin: &str, encoding: &str, body: &[u8]| {
         let call = stream.call("POST", "/points").header("Origin", origin).header("Content-Encoding", encoding);

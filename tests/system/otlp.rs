@@ -1,4 +1,4 @@
-//! Metrics of OpenTelemetry over HTTP: what becomes of each, and what an exporter is answered.
+//! OpenTelemetry metrics over HTTP: what becomes of each, and what an exporter is answered.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -14,7 +14,7 @@ const PATH: &str = "/otlp/v1/metrics";
 const JSON: &str = "application/json";
 const PROTOBUF: &str = "application/x-protobuf";
 
-/// So many seconds ago, in nanoseconds.
+/// This many seconds ago, in nanoseconds.
 fn ago(seconds: u64) -> String {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
     (now.as_nanos() - u128::from(seconds) * 1_000_000_000).to_string()
@@ -63,7 +63,7 @@ fn totals(stream: &Stream) -> Value {
 }
 
 #[test]
-fn each_kind_of_metric_is_stored_in_either_encoding_packed_or_not() {
+fn each_metric_kind_is_stored_in_every_encoding() {
     let bodies = [JSON, PROTOBUF].map(|media_type| {
         let request = all_kinds();
         let body = if media_type == JSON { request.to_string().into_bytes() } else { protobuf::of_json(&request) };
@@ -93,17 +93,17 @@ fn each_kind_of_metric_is_stored_in_either_encoding_packed_or_not() {
 }
 
 #[test]
-fn good_points_are_kept_beside_cumulative_ones_which_are_told_of() {
+fn cumulative_points_are_reported_and_others_kept() {
     let stream = Stream::new();
     let body = request(&json!([counter(2, 3), counter(1, 5), counter(2, 4)]));
     let answer = post(&stream, JSON, body.to_string()).expect(200).json();
     let partial = &answer["partialSuccess"];
     assert_eq!(partial["rejectedDataPoints"], "2");
-    let message = partial["errorMessage"].as_str().expect("a text");
+    let message = partial["errorMessage"].as_str().expect("a string");
     for part in ["data point 0: metric \"signups\"", "data point 2:", "_TEMPORALITY_PREFERENCE=delta"] {
         assert!(message.contains(part), "{message}");
     }
-    assert_close(stream.total("sum"), 5.0, "what is good");
+    assert_close(stream.total("sum"), 5.0, "the valid points");
     assert_eq!(stream.read("/status").json()["rejected"]["n"], 2);
 
     let in_protobuf = post(&stream, PROTOBUF, protobuf::of_json(&request(&json!([counter(2, 3), counter(1, 5)]))));
@@ -115,17 +115,20 @@ fn good_points_are_kept_beside_cumulative_ones_which_are_told_of() {
 #[track_caller]
 fn refusal(answer: &Answer, status: u16, code: u8) -> String {
     assert_eq!((answer.status, answer.header("Content-Type")), (status, JSON), "{}", answer.text());
-    let told = answer.json();
-    assert_eq!(told["code"], code);
-    told["message"].as_str().expect("a text").to_owned()
+    let body = answer.json();
+    assert_eq!(body["code"], code);
+    body["message"].as_str().expect("a string").to_owned()
 }
 
 #[test]
-fn what_is_refused_as_a_whole_is_told_as_a_status_and_stores_nothing() {
+fn a_refused_request_is_a_status_and_stores_nothing() {
     let stream = Stream::new();
     let cumulative = request(&json!([counter(2, 3)])).to_string();
-    let told = refusal(&post(&stream, JSON, cumulative.clone()), 400, 3);
-    assert!(told.starts_with("every data point was rejected; data point 0: metric \"signups\": cumulative"), "{told}");
+    let message = refusal(&post(&stream, JSON, cumulative.clone()), 400, 3);
+    assert!(
+        message.starts_with("every data point was rejected; data point 0: metric \"signups\": cumulative"),
+        "{message}"
+    );
     assert!(refusal(&post(&stream, JSON, "{"), 400, 3).starts_with("the body is not JSON"));
     let strange = r#"{"resourceMetrics":[{"scopeMetrics":7}]}"#;
     assert_eq!(refusal(&post(&stream, JSON, strange), 400, 3), "scopeMetrics must be a message");
@@ -163,7 +166,7 @@ fn what_is_refused_as_a_whole_is_told_as_a_status_and_stores_nothing() {
 }
 
 #[test]
-fn what_has_no_data_points_is_a_success() {
+fn a_request_without_data_points_succeeds() {
     let stream = Stream::new();
     let silent = json!([{"name": "m", "gauge": {"dataPoints": [{"flags": 1, "timeUnixNano": ago(0)}]}}]);
     for body in [json!({}), json!({"resourceMetrics": []}), request(&json!([])), request(&silent)] {
@@ -174,7 +177,7 @@ fn what_has_no_data_points_is_a_success() {
 }
 
 #[test]
-fn the_same_bytes_count_once_and_are_answered_as_the_first_time() {
+fn the_same_bytes_count_once_and_get_the_first_answer() {
     let stream = Stream::create(Server::shared(), json!({"name": "test"}));
     let body = request(&json!([counter(1, 5), counter(2, 1)])).to_string();
     let answers = [(); 3].map(|()| post(&stream, JSON, body.clone()).expect(200).json());
@@ -187,7 +190,7 @@ fn the_same_bytes_count_once_and_are_answered_as_the_first_time() {
     assert_close(stream.total("sum"), 10.0, "the same later is something else");
     stream.owned("PATCH", "").body(r#"{"shards":4}"#).send().expect(200);
     post(&stream, JSON, body.clone()).expect(200);
-    assert_close(stream.total("sum"), 10.0, "also where there are more shards meanwhile");
+    assert_close(stream.total("sum"), 10.0, "even with more shards now");
     for address in ["192.0.2.1", "192.0.2.2", "192.0.2.1"] {
         let call = stream.call("POST", PATH).header("Content-Type", JSON).header("X-Forwarded-For", address);
         call.body(body.clone()).send().expect(200);
@@ -197,11 +200,11 @@ fn the_same_bytes_count_once_and_are_answered_as_the_first_time() {
         let call = stream.call("POST", PATH).header("Content-Type", JSON).header("Idempotency-Key", key);
         call.body(body.clone()).send().expect(200);
     }
-    assert_close(stream.total("sum"), 30.0, "whoever has a key of his own goes by that");
+    assert_close(stream.total("sum"), 30.0, "an explicit key takes precedence");
 }
 
 #[test]
-fn exporters_of_pages_write_where_their_origin_may() {
+fn exporters_on_pages_write_if_their_origin_may() {
     let listed = Stream::create(Server::shared(), json!({"name": "test", "origins": ["https://shop.example"]}));
     let from = |stream: &Stream, method, origin: &str| {
         let call = stream.call(method, PATH).header("Origin", origin).header("Content-Type", JSON);
@@ -220,7 +223,7 @@ fn exporters_of_pages_write_where_their_origin_may() {
 }
 
 #[test]
-fn a_point_means_the_same_whichever_way_it_came() {
+fn a_point_means_the_same_on_every_path() {
     let stream = Stream::new();
     for _ in 0..2 {
         post(&stream, JSON, request(&json!([counter(1, 1)])).to_string()).expect(200);
@@ -233,7 +236,7 @@ fn a_point_means_the_same_whichever_way_it_came() {
 }
 
 #[test]
-fn a_deleted_stream_is_told_as_gone() {
+fn a_deleted_stream_is_gone() {
     let stream = Stream::new();
     stream.call("DELETE", "").bearer(OWNER_TOKEN).send().expect(204);
     refusal(&post(&stream, JSON, request(&json!([counter(1, 1)])).to_string()), 404, 5);
@@ -247,7 +250,7 @@ fn five(more: &Value) -> Value {
 }
 
 #[test]
-fn a_value_is_kept_whatever_stands_around_it() {
+fn a_value_is_kept_whatever_surrounds_it() {
     let ahead = (ago(0).parse::<u128>().expect("a number") + 300_000_000_000).to_string();
     let text = |key: &str, value: &str| json!({"key": key, "value": {"stringValue": value}});
     let list = json!({"key": "a", "value": {"arrayValue": {"values": [{"stringValue": "x"}]}}});
@@ -284,7 +287,7 @@ fn a_value_is_kept_whatever_stands_around_it() {
 }
 
 #[test]
-fn of_too_many_attributes_the_least_important_ones_go() {
+fn beyond_the_limit_the_least_important_attributes_go() {
     let attributes = |names: &[&str]| {
         names.iter().map(|name| json!({"key": name, "value": {"stringValue": "x"}})).collect::<Vec<_>>()
     };
@@ -349,7 +352,7 @@ fn one_bad_point_of_a_large_batch_costs_no_other() {
     let body = request(&json!([{"name": "m", "gauge": {"dataPoints": points}}]));
     let partial = post(&stream, JSON, body.to_string()).expect(200).json()["partialSuccess"].clone();
     assert_eq!(partial["rejectedDataPoints"], "3");
-    let message = partial["errorMessage"].as_str().expect("a text");
+    let message = partial["errorMessage"].as_str().expect("a string");
     for part in ["data point 7: ", "data point 300: metric \"m\": asInt must be a whole number", "data point 1999: "] {
         assert!(message.contains(part), "{message}");
     }

@@ -22,12 +22,12 @@ fn patch(stream: &Stream, body: impl Into<Vec<u8>>) -> Answer {
     stream.owned("PATCH", "").body(body).send()
 }
 
-/// What the owner sees of a stream.
+/// A stream as the owner sees it.
 fn described(stream: &Stream) -> Value {
     stream.owned("GET", "").send().expect(200).json()
 }
 
-/// Configurations that neither a new stream nor an old one may have.
+/// Configurations that are invalid for new and existing streams.
 fn refused() -> Vec<Value> {
     let mut refused = vec![
         json!({"name": ""}),
@@ -132,7 +132,7 @@ fn an_allow_list_has_at_most_50_origins() {
 }
 
 #[test]
-fn what_a_stream_may_not_have_is_refused() {
+fn invalid_settings_of_a_stream_are_refused() {
     let stream = Stream::new();
     let before = described(&stream);
     for config in refused() {
@@ -146,7 +146,7 @@ fn what_a_stream_may_not_have_is_refused() {
 }
 
 #[test]
-fn what_lacks_its_fields_is_named() {
+fn missing_fields_are_named() {
     for name in WITH_FIELDS {
         let answer = create(json!({"name": "x", name: {}}).to_string());
         answer.problem(400);
@@ -195,7 +195,7 @@ fn public_read_opens_and_closes_a_stream() {
 }
 
 #[test]
-fn a_new_read_key_ends_the_old_one_at_once() {
+fn a_new_read_key_revokes_the_old_one_immediately() {
     let stream = Stream::new();
     let answer = stream.owned("POST", "/read-key").send().expect(200);
     let read_key = answer.json()["read_key"].as_str().expect("a key").to_owned();
@@ -208,7 +208,7 @@ fn a_new_read_key_ends_the_old_one_at_once() {
 }
 
 #[test]
-fn only_the_owner_owns() {
+fn owner_routes_require_the_owner() {
     let stream = Stream::new();
     let nobody = |method, path: &str| stream.call(method, path).body(r#"{"name":"mine"}"#);
     for (method, path) in [("GET", ""), ("PATCH", ""), ("DELETE", ""), ("POST", "/read-key")] {

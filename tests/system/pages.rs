@@ -1,4 +1,4 @@
-//! Whether a page may write where its browser does not send `Origin`: images, links, and forms of older browsers.
+//! Whether a page may write if its browser does not send `Origin`: images, links, and forms of older browsers.
 
 use serde_json::json;
 
@@ -29,7 +29,7 @@ fn writes(stream: &Stream) -> Vec<(&'static str, Call)> {
     ]
 }
 
-/// What a browser sends of itself; an empty text is no header.
+/// What a browser sends of its own; an empty string is no header.
 fn of_page(call: Call, [site, referer, origin]: [&str; 3]) -> Call {
     let headers = [("Sec-Fetch-Site", site), ("Referer", referer), ("Origin", origin)];
     headers
@@ -39,7 +39,7 @@ fn of_page(call: Call, [site, referer, origin]: [&str; 3]) -> Call {
 }
 
 #[test]
-fn a_page_that_is_not_listed_writes_on_no_path_whatever_it_hides() {
+fn an_unlisted_page_writes_on_no_path_whatever_it_hides() {
     let stream = listed();
     let theirs = format!("{THEIRS}/page?{OURS}");
     for page in [
@@ -71,7 +71,7 @@ fn a_page_that_is_not_listed_writes_on_no_path_whatever_it_hides() {
 }
 
 #[test]
-fn a_listed_page_and_what_is_no_page_write_on_every_path() {
+fn listed_pages_and_programs_write_on_every_path() {
     let stream = listed();
     let ours = format!("{OURS}/cart?x=1");
     let pages = [["cross-site", &ours, ""], ["", &ours, ""], ["cross-site", "", OURS], ["none", "", ""], ["", "", ""]];
@@ -81,7 +81,7 @@ fn a_listed_page_and_what_is_no_page_write_on_every_path() {
             assert!((200..300).contains(&answer.status), "{path} {page:?}: {}", answer.text());
         }
     }
-    // All but the request of OpenTelemetry have a point.
+    // Every request except that of OpenTelemetry has a point.
     assert_eq!(stream.read("/status").json()["accepted"], pages.len() * 5);
 }
 

@@ -1,4 +1,4 @@
-//! Metrics of OTLP in protobuf, from the same in JSON: written after opentelemetry-proto's files, independently of what reads it.
+//! OTLP metrics encoded from JSON to protobuf, following opentelemetry-proto's files, independently of our reader.
 
 use serde_json::Value;
 
@@ -142,7 +142,7 @@ fn field(out: &mut Vec<u8>, number: u8, kind: Type, value: &Value) {
             let number = value.as_f64().or_else(|| value.as_str()?.parse().ok());
             out.extend(number.expect("a number").to_le_bytes());
         }
-        Type::Text => bytes(out, number, value.as_str().expect("a text").as_bytes()),
+        Type::Text => bytes(out, number, value.as_str().expect("a string").as_bytes()),
         Type::Message(fields) => bytes(out, number, &message(fields, value)),
     }
 }

@@ -1,4 +1,4 @@
-//! A server of one's own behind a reverse proxy: what a trusted proxy says counts, and what a stranger says does not.
+//! A self-hosted server behind a reverse proxy: headers of a trusted proxy count, and those of a stranger do not.
 
 use std::process::Command;
 
@@ -16,7 +16,7 @@ fn server(settings: &[(&str, &str)]) -> Server {
     Server::start_with(State::new(), &[&usual[..], settings].concat())
 }
 
-/// Where others than this machine's processes can connect.
+/// An address that other machines can reach.
 fn open_server(settings: &[(&str, &str)]) -> Server {
     server(&[&[("HOST", "0.0.0.0")], settings].concat())
 }
@@ -25,7 +25,7 @@ fn with(call: Call, headers: &[(&str, &str)]) -> Call {
     headers.iter().fold(call, |call, (name, value)| call.header(name, *value))
 }
 
-/// The scheme and host of everything that names a URL to a client with these headers.
+/// The scheme and host of every URL in the answers to a client with these headers.
 fn origins(server: &Server, headers: &[(&str, &str)]) -> Vec<String> {
     let create = call("POST", format!("{}/v1/streams", server.url)).bearer(OWNER_TOKEN);
     let created = with(create, headers).body(r#"{"name":"test"}"#).send().expect(201).json();
@@ -51,9 +51,9 @@ fn origins(server: &Server, headers: &[(&str, &str)]) -> Vec<String> {
     origins
 }
 
-/// Whether a client of each of these is let through, one after another, of which each may write once.
-fn let_through(server: &Server, clients: &[&[(&str, &str)]]) -> Vec<bool> {
-    // A period may end in between, but not twice, as they are longer than all of this takes.
+/// Whether a client of each of these is admitted, in sequence, if each may write once.
+fn admitted(server: &Server, clients: &[&[(&str, &str)]]) -> Vec<bool> {
+    // A period may end in between, but not twice, as periods are longer than all of this takes.
     let tries = || {
         let stream = Stream::on(server);
         let written =
@@ -61,12 +61,12 @@ fn let_through(server: &Server, clients: &[&[(&str, &str)]]) -> Vec<bool> {
         clients.iter().map(written).map(|answer| answer.status == 202).collect::<Vec<bool>>()
     };
     let (first, second) = (tries(), tries());
-    // What a new period let through in one of them it did not in the other.
+    // A client that a new period admitted in one round was not admitted in the other.
     first.iter().zip(&second).map(|(first, second)| *first && *second).collect()
 }
 
 #[test]
-fn links_have_the_scheme_and_host_that_the_proxy_says() {
+fn links_have_the_scheme_and_host_given_by_the_proxy() {
     let server = server(&[]);
     let own_host = server.url.trim_start_matches("http://");
     for (headers, origin) in [
@@ -101,23 +101,23 @@ fn the_limit_is_per_client_behind_a_proxy() {
         &[("X-Forwarded-For", "[2001:db8::2]:4711")],
         &[("X-Forwarded-For", "192.0.2.1"), ("CF-Connecting-IP", "192.0.2.7")],
     ];
-    let is_let_through = let_through(&server(&[]), &clients);
+    let is_let_through = admitted(&server(&[]), &clients);
     assert_eq!(is_let_through, [true, false, true, false, false, true, false, false]);
 }
 
 #[test]
-fn behind_two_proxies_the_first_of_them_says_who_the_client_is() {
+fn behind_two_proxies_the_first_names_the_client() {
     let clients: [&[(&str, &str)]; 4] = [
         &[("X-Forwarded-For", "192.0.2.1, 198.51.100.1")],
         &[("X-Forwarded-For", "192.0.2.2, 198.51.100.1")],
         &[("X-Forwarded-For", "203.0.113.9, 192.0.2.1, 198.51.100.2")],
         &[("X-Forwarded-For", "203.0.113.9, 192.0.2.2, 198.51.100.3")],
     ];
-    assert_eq!(let_through(&server(&[("TRUSTED_PROXIES", "2")]), &clients), [true, true, false, false]);
+    assert_eq!(admitted(&server(&[("TRUSTED_PROXIES", "2")]), &clients), [true, true, false, false]);
 }
 
 #[test]
-fn a_stranger_does_not_choose_an_address() {
+fn a_stranger_cannot_choose_an_address() {
     let clients: [&[(&str, &str)]; 4] = [
         &[],
         &[("X-Forwarded-For", "192.0.2.1")],
@@ -125,7 +125,7 @@ fn a_stranger_does_not_choose_an_address() {
         &[("X-Real-IP", "192.0.2.3"), ("Forwarded", "for=192.0.2.3")],
     ];
     for server in [open_server(&[]), server(&[("TRUSTED_PROXIES", "0")])] {
-        assert_eq!(let_through(&server, &clients), [true, false, false, false]);
+        assert_eq!(admitted(&server, &clients), [true, false, false, false]);
     }
 }
 
@@ -141,11 +141,11 @@ fn write_from(stream: &Stream, address: &str, header: &str) -> String {
 }
 
 #[test]
-fn where_no_proxy_is_trusted_a_client_is_its_socket() {
+fn without_a_trusted_proxy_a_client_is_its_socket() {
     for server in [open_server(&[]), server(&[("TRUSTED_PROXIES", "0")]), server(&[])] {
         let invented =
             ["CF-Connecting-IP: 192.0.2.1", "MF-CF-Blob: {\"clientIp\":\"192.0.2.2\"}", "X-Real-IP: 192.0.2.3"];
-        // Another period may begin, but not twice.
+        // A new period may begin, but not twice.
         let tries = || {
             let stream = Stream::on(&server);
             let write = |address: &str, header: &str| write_from(&stream, address, header) == "202";
@@ -159,7 +159,7 @@ fn where_no_proxy_is_trusted_a_client_is_its_socket() {
 }
 
 #[test]
-fn an_operator_names_the_header_that_says_who_a_client_is() {
+fn an_operator_chooses_the_header_with_the_client_address() {
     let clients: [&[(&str, &str)]; 6] = [
         &[("X-Client", "192.0.2.1")],
         &[("X-Client", "192.0.2.1"), ("X-Forwarded-For", "192.0.2.7"), ("CF-Connecting-IP", "192.0.2.8")],
@@ -169,5 +169,5 @@ fn an_operator_names_the_header_that_says_who_a_client_is() {
         &[("X-Client", "192.0.2.3, 192.0.2.4")],
     ];
     let server = server(&[("TRUSTED_HEADER", "X-Client")]);
-    assert_eq!(let_through(&server, &clients), [true, false, true, true, false, false]);
+    assert_eq!(admitted(&server, &clients), [true, false, true, true, false, false]);
 }

@@ -1,4 +1,4 @@
-//! Quantiles of n/d: which points count, how exact they are, and that no storage or restart changes them.
+//! Quantiles of n/d: which points count, how exact they are, and that neither storage nor a restart changes them.
 
 use serde_json::{Value, json};
 
@@ -9,17 +9,17 @@ use crate::stream::Stream;
 /// Whether a number is within 1 % of another.
 #[track_caller]
 fn assert_near(seen: &Value, wanted: f64, what: &str) {
-    let number = seen.as_f64().unwrap_or_else(|| panic!("{seen} is no number: {what}"));
+    let number = seen.as_f64().unwrap_or_else(|| panic!("{seen} is not a number: {what}"));
     assert!((number - wanted).abs() <= 0.010_000_001 * wanted.abs(), "{number} is not {wanted}: {what}");
 }
 
-/// 1 to 1000 in an order that jumps, as so many seconds apart.
+/// 1 to 1000 in a jumping order, this many seconds apart.
 fn thousand(from_s: u64, apart_s: u64) -> String {
     let points: Vec<Value> = (0..1000).map(|k| json!({"n": k * 7 % 1000 + 1, "t": from_s + k * apart_s})).collect();
     Value::from(points).to_string()
 }
 
-/// Makes the stream seal what it has, as the alarm does: the configuration says afterwards what it said before.
+/// Makes the stream seal everything, as the alarm does; the configuration ends up unchanged.
 fn seal(stream: &Stream) {
     for body in [r#"{"distinct":["nothing"]}"#, r#"{"distinct":[]}"#] {
         stream.owned("PATCH", "").body(body).send().expect(200);
@@ -28,7 +28,7 @@ fn seal(stream: &Stream) {
 }
 
 #[test]
-fn quantiles_are_within_1_percent_of_the_nearest_rank_in_memory_sealed_and_after_a_restart() {
+fn quantiles_are_within_1_percent_sealed_and_restarted() {
     let (stream, hour) = (Stream::new(), past_hour());
     stream.write(thousand(hour, 3));
     let agg = "p50,p90,p95,p99,p99.9,p0.1,p12.345";
@@ -51,7 +51,7 @@ fn quantiles_are_within_1_percent_of_the_nearest_rank_in_memory_sealed_and_after
     assert_eq!(check("sealed"), before);
     Server::shared().evict(&stream.object());
     assert_eq!(check("sealed and restarted"), before);
-    // Once more in a second part of each chunk: twice the points have the same quantiles.
+    // Everything again, in a second part of each chunk: twice the points have the same quantiles.
     stream.write(thousand(hour, 3));
     seal(&stream);
     assert_eq!(check("in two parts"), before);
@@ -64,7 +64,7 @@ fn negative_numbers_zero_and_fractions_have_quantiles() {
     let points: Vec<Value> = values.iter().map(|n| json!({"n": n, "t": hour})).collect();
     stream.write(Value::from(points).to_string());
     for (k, wanted) in values.iter().enumerate() {
-        // In the middle of the share that is this value's.
+        // In the middle of the share of this value.
         let percent = format!("p{:.3}", (f64::from(u8::try_from(k).expect("small")) + 0.5) * 100.0 / 9.0);
         let rollup = stream.rollup(&format!("from={hour}&to={}&agg={percent}", hour + 10));
         let name = rollup["agg"][0].as_str().expect("a name");
@@ -73,7 +73,7 @@ fn negative_numbers_zero_and_fractions_have_quantiles() {
 }
 
 #[test]
-fn a_quantile_is_of_n_over_d_at_the_time_t_and_points_without_a_ratio_have_none() {
+fn a_quantile_is_of_n_over_d_and_skips_points_without_one() {
     let (stream, hour) = (Stream::new(), past_hour());
     stream.write(format!(
         r#"[{{"n":30,"d":3,"t":{t0}}},{{"n":5,"d":0,"t":{t0}}},{{"n":40,"d":2,"p":20,"t":{t2}}},{{"n":1,"d":0,"t":{t3}}}]"#,
@@ -87,13 +87,13 @@ fn a_quantile_is_of_n_over_d_at_the_time_t_and_points_without_a_ratio_have_none(
     assert_eq!(series["sum"], json!([55, 20, null, 1]));
     let p50 = &series["p50"];
     assert_near(&p50[0], 10.0, "the one with a ratio");
-    assert_eq!(p50[1], Value::Null, "a period that goes on is not counted");
-    assert_near(&p50[2], 20.0, "where the period ends");
+    assert_eq!(p50[1], Value::Null, "a point counts only where its period ends");
+    assert_near(&p50[2], 20.0, "in the step where the period ends");
     assert_eq!(p50[3], Value::Null);
 }
 
 #[test]
-fn one_value_is_told_exactly() {
+fn a_single_value_is_reported_exactly() {
     let (stream, hour) = (Stream::new(), past_hour());
     let points: Vec<Value> = (0..50).map(|k| json!({"n": 1, "d": 3, "t": hour + k})).collect();
     stream.write(Value::from(points).to_string());

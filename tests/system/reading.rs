@@ -1,4 +1,4 @@
-//! Reading: who may, in which format, and for how long an answer may be kept.
+//! Reading: who may read, in which format, and how long an answer may be cached.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::http::{Answer, encoded};
 use crate::server::Server;
 use crate::stream::Stream;
 
-/// After this nothing can fall into a window any more: a point may be a day late and cover the day before that.
+/// No point can fall into a window after this: a point may be a day late and cover the day before that.
 const CLOSED_AFTER_S: u64 = 2 * 86_400;
 const READS: [&str; 3] = ["/rollup", "/labels", "/labels/country"];
 
@@ -31,7 +31,7 @@ fn with_accept(stream: &Stream, query: &str, accept: &str) -> Answer {
 }
 
 #[test]
-fn who_has_the_read_key_reads() {
+fn the_read_key_grants_reading() {
     let stream = Stream::new();
     for path in READS {
         stream.read(path).expect(200);
@@ -41,7 +41,7 @@ fn who_has_the_read_key_reads() {
 }
 
 #[test]
-fn who_has_not_does_not() {
+fn without_the_read_key_reading_is_refused() {
     let stream = Stream::new();
     let key = &stream.read_key;
     for path in READS {
@@ -68,7 +68,7 @@ fn everyone_reads_a_public_stream() {
 }
 
 #[test]
-fn json_is_the_answer_of_the_contract() {
+fn json_answers_match_the_contract() {
     let hour = past_hour();
     let stream = written(hour);
     let answer = stream.read(&format!("/rollup?{}", window(hour))).expect(200);
@@ -85,7 +85,7 @@ fn json_is_the_answer_of_the_contract() {
 }
 
 #[test]
-fn totals_are_of_the_whole_window_also_what_no_steps_tell() {
+fn totals_are_exact_over_the_whole_window() {
     let hour = past_hour();
     let stream = Stream::new();
     let at = |t: u64, n: f64, d: f64, country: &str| json!({"t": t, "n": n, "d": d, "v": {"country": country}});
@@ -113,7 +113,7 @@ fn totals_are_of_the_whole_window_also_what_no_steps_tell() {
 }
 
 #[test]
-fn csv_is_rfc_4180() {
+fn csv_follows_rfc_4180() {
     let hour = past_hour();
     let stream = written(hour);
     let answer = stream.read(&format!("/rollup?{}&format=csv", window(hour))).expect(200);
@@ -125,7 +125,7 @@ fn csv_is_rfc_4180() {
 }
 
 #[test]
-fn ndjson_is_an_object_a_line() {
+fn ndjson_has_one_object_per_line() {
     let hour = past_hour();
     let stream = written(hour);
     let answer = stream.read(&format!("/rollup?{}&format=ndjson", window(hour))).expect(200);
@@ -164,7 +164,7 @@ fn accept_picks_the_format_unless_the_parameter_does() {
 }
 
 #[test]
-fn accept_is_weighed_as_http_says() {
+fn accept_is_weighed_by_the_rules_of_http() {
     let stream = Stream::new();
     let picked = |accept: &str| with_accept(&stream, "", accept).header("Content-Type").to_owned();
     assert!(picked("application/json;q=0.5, text/csv").starts_with("text/csv"));
@@ -173,7 +173,7 @@ fn accept_is_weighed_as_http_says() {
 }
 
 #[test]
-fn a_window_that_can_change_is_not_kept() {
+fn a_window_that_can_change_is_not_cached() {
     let stream = Stream::new();
     let end = now_whole_s() - CLOSED_AFTER_S + 180;
     for query in [String::new(), "from=-1d".into(), format!("from={}&to={end}&step=1m", end - 3600)] {
@@ -183,7 +183,7 @@ fn a_window_that_can_change_is_not_kept() {
 }
 
 #[test]
-fn a_closed_window_is_kept_for_a_while_and_no_longer_than_a_removal_may_go_unseen() {
+fn a_closed_window_is_cached_only_briefly() {
     let stream = Stream::new();
     let end = now_whole_s() - CLOSED_AFTER_S - 120;
     let path = format!("/rollup?from={}&to={end}&step=1m", end - 3600);
@@ -197,7 +197,7 @@ fn a_closed_window_is_kept_for_a_while_and_no_longer_than_a_removal_may_go_unsee
 }
 
 #[test]
-fn a_closed_window_that_is_known_is_not_sent_again() {
+fn a_cached_closed_window_is_not_sent_again() {
     let stream = Stream::new();
     let end = now_whole_s() - CLOSED_AFTER_S - 120;
     let path = format!("/rollup?from={}&to={end}&step=1m", end - 3600);

@@ -16,22 +16,22 @@ fn remove(stream: &Stream, parameters: &str) -> Answer {
     stream.owned("DELETE", &format!("/points?{parameters}")).send()
 }
 
-/// Removes, and goes on until all is removed.
+/// Removes points, and continues until all are removed.
 fn remove_all(stream: &Stream, parameters: &str) -> Value {
-    go_on(stream, parameters, remove(stream, parameters))
+    continue_removal(stream, parameters, remove(stream, parameters))
 }
 
-fn go_on(stream: &Stream, parameters: &str, mut answer: Answer) -> Value {
+fn continue_removal(stream: &Stream, parameters: &str, mut answer: Answer) -> Value {
     let begun = Instant::now();
     while answer.status == 202 {
         assert!(begun.elapsed() < DEADLINE, "{}", answer.text());
-        let cursor = answer.json()["cursor"].as_str().expect("a text").to_owned();
+        let cursor = answer.json()["cursor"].as_str().expect("a string").to_owned();
         answer = remove(stream, &format!("{parameters}&after={cursor}"));
     }
     answer.expect(200).json()
 }
 
-/// Writes as the owner, who has no budgets.
+/// Writes as the owner, whom no budget limits.
 fn write_owned(stream: &Stream, body: impl Into<Vec<u8>>) {
     stream.owned("POST", "/points").body(body).send().expect(202);
 }
@@ -49,7 +49,7 @@ fn sums(stream: &Stream, parameters: &str) -> Vec<(String, f64)> {
 }
 
 #[test]
-fn a_persons_data_are_erased_and_what_comes_later_begins_at_nothing() {
+fn a_persons_data_are_erased_and_start_again_at_zero() {
     let stream = Stream::create(Server::shared(), json!({ "name": "test", "public_read": true }));
     stream
         .write(r#"[{"n":3,"v":{"user":"42"}},{"n":4,"p":7200,"v":{"user":"42","page":"/"}},{"n":5,"v":{"user":"7"}}]"#);
@@ -69,7 +69,7 @@ fn a_persons_data_are_erased_and_what_comes_later_begins_at_nothing() {
     assert!(metrics.text().contains("user=\"7\"") && !metrics.text().contains("user=\"42\""), "{}", metrics.text());
     let status = stream.read("/status").expect(200).json();
     assert_eq!((&status["accepted"], &status["removed"]), (&json!(3), &json!({ "points": 2 })));
-    // The edge knows a number for these labels that stands for nothing any more.
+    // The edge knows a number for these labels that no longer means anything.
     stream.write(r#"{"n":1,"v":{"user":"42"}}"#);
     let again = sums(&stream, &format!("from=-3h&step=1h&by=*&agg=sum&{}", user("42")));
     assert_eq!(again, [(r#"{"user":"42"}"#.to_owned(), 1.0)]);
@@ -78,7 +78,7 @@ fn a_persons_data_are_erased_and_what_comes_later_begins_at_nothing() {
 }
 
 #[test]
-fn nothing_of_a_person_is_left_in_the_database() {
+fn no_data_of_a_person_remain_in_the_database() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     stream.write(r#"[{"n":3,"v":{"user":"somebody-special"}},{"n":5,"v":{"user":"7"}}]"#);
@@ -107,7 +107,7 @@ fn a_bad_backfill_is_undone_in_all_tiers() {
     stream.write(Value::from(bad).to_string());
     let time = format!("from={from}&to={to}");
     let dry = remove(&stream, &format!("{time}&dry_run=1")).expect(200).json();
-    // At the full minutes from 20 to 37 there are good ones too.
+    // There are good points too, at the full minutes from 20 to 37.
     assert_eq!((&dry["points"], &dry["series"]), (&json!(103 + 18), &json!(1)), "{dry}");
     assert_eq!(remove_all(&stream, &time), dry);
     for step in ["10s", "1m", "10m", "1h"] {
@@ -120,16 +120,16 @@ fn a_bad_backfill_is_undone_in_all_tiers() {
     assert_eq!(added(&day["series"][0]["sum"]), 42.0);
     // Written again, it counts.
     stream.write(json!({ "n": 7, "t": from }).to_string());
-    assert_close(added(&stream.rollup("from=-1d&step=1d")["series"][0]["sum"]), 49.0, "what comes later stays");
+    assert_close(added(&stream.rollup("from=-1d&step=1d")["series"][0]["sum"]), 49.0, "later points stay");
 }
 
 #[test]
-fn what_is_asked_wrongly_is_refused_with_what_is_allowed() {
+fn an_invalid_removal_is_refused_with_what_is_allowed() {
     let (stream, hour) = (Stream::new(), past_hour());
     stream.write(r#"{"n":1,"v":{"a":"b"}}"#);
     let refused = |parameters: &str, status| {
         let answer = remove(&stream, parameters);
-        (answer.problem(status), answer.json()["detail"].as_str().expect("a text").to_owned())
+        (answer.problem(status), answer.json()["detail"].as_str().expect("a string").to_owned())
     };
     for (parameters, detail) in [
         ("", "`where`, `from` or `to` must say"),
@@ -140,11 +140,11 @@ fn what_is_asked_wrongly_is_refused_with_what_is_allowed() {
         ("where=a%3Db&after=r17", "`after` is not the cursor of the last removal"),
         ("from=now&to=-1h", "`from` must be before `to`"),
     ] {
-        let (problem, told) = refused(parameters, 400);
-        assert!(problem == "invalid-request" && told.starts_with(detail), "{parameters}: {told}");
+        let (problem, message) = refused(parameters, 400);
+        assert!(problem == "invalid-request" && message.starts_with(detail), "{parameters}: {message}");
     }
-    let (problem, told) = refused(&format!("from={}", hour + 5), 422);
-    assert!(problem == "query-too-large" && told.contains("multiples of 10 seconds, such as"), "{told}");
+    let (problem, message) = refused(&format!("from={}", hour + 5), 422);
+    assert!(problem == "query-too-large" && message.contains("multiples of 10 seconds, such as"), "{message}");
     assert!(refused(&format!("to={}", hour - 30 * 86_400 + 60), 422).1.contains("multiples of 600 seconds"));
     let path = format!("/points?{}", "where=a%3Db");
     assert_eq!(stream.call("DELETE", &path).send().problem(401), "unauthorized");
@@ -154,25 +154,25 @@ fn what_is_asked_wrongly_is_refused_with_what_is_allowed() {
 }
 
 #[test]
-fn a_live_reader_sees_it() {
+fn a_live_reader_sees_a_removal() {
     let stream = Stream::new();
     stream.write(r#"[{"n":3,"v":{"user":"42"}},{"n":5,"v":{"user":"7"}}]"#);
     let deltas = |after: &str| stream.read(&format!("/deltas?agg=sum&by=*{after}")).expect(200).json();
     let first = deltas("");
     assert_eq!(first["series"].as_array().map(Vec::len), Some(2), "{first}");
-    let after = format!("&after={}", first["cursor"].as_str().expect("a text"));
+    let after = format!("&after={}", first["cursor"].as_str().expect("a string"));
     assert_eq!(deltas(&after)["type"], "delta");
     remove_all(&stream, &user("42"));
     let next = deltas(&after);
     assert_eq!((&next["type"], next["series"].as_array().map(Vec::len)), (&json!("snapshot"), Some(1)), "{next}");
-    let after = format!("&after={}", next["cursor"].as_str().expect("a text"));
+    let after = format!("&after={}", next["cursor"].as_str().expect("a string"));
     stream.write(r#"{"n":1,"v":{"user":"42"}}"#);
     let last = deltas(&after);
     assert_eq!((&last["type"], &last["series"][0]["n"]), (&json!("delta"), &json!([1])), "{last}");
 }
 
 #[test]
-fn names_that_were_used_up_are_free_at_once() {
+fn a_removal_frees_used_up_names_immediately() {
     const NAMES: usize = 1_000;
     let stream = Stream::new();
     let names: Vec<String> = (0..NAMES).map(|name| format!("name{name:04}")).collect();
@@ -196,7 +196,7 @@ fn names_that_were_used_up_are_free_at_once() {
 }
 
 #[test]
-fn all_shards_remove_the_same_and_one_that_was_not_reached_hears_of_it_from_home() {
+fn every_shard_removes_the_same_and_missed_ones_catch_up() {
     let stream = Stream::create(Server::shared(), json!({ "name": "test", "shards": 4 }));
     for _ in 0..60 {
         stream.write(r#"[{"n":1,"v":{"user":"42"}},{"n":2,"v":{"user":"7"}}]"#);
@@ -212,14 +212,14 @@ fn all_shards_remove_the_same_and_one_that_was_not_reached_hears_of_it_from_home
 }
 
 /// A server that removes in small steps.
-fn slow(state: State) -> Server {
+fn start_with_small_steps(state: State) -> Server {
     let environment = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "k"), ("HEARTBEAT_REMOVAL_KIB", "1")];
     Server::start_with(state, &environment)
 }
 
 #[test]
-fn killed_in_its_midst_it_goes_on_and_no_reader_sees_a_half() {
-    let mut server = slow(State::new());
+fn a_killed_removal_resumes_and_is_never_seen_half_done() {
+    let mut server = start_with_small_steps(State::new());
     let mut stream = Stream::on(&server);
     let now = now_whole_s();
     for series in 0..20 {
@@ -233,7 +233,7 @@ fn killed_in_its_midst_it_goes_on_and_no_reader_sees_a_half() {
     let mut answer = remove(&stream, &bad).expect(202);
     for round in 0..3 {
         assert_eq!(answer.json()["points"], 4_000, "{}", answer.text());
-        server = slow(server.kill_9());
+        server = start_with_small_steps(server.kill_9());
         stream = stream.moved_to(&server);
         for step in ["10m", "1h"] {
             let left = sums(&stream, &format!("from=-1d&step={step}&by=*&agg=sum"));
@@ -241,35 +241,35 @@ fn killed_in_its_midst_it_goes_on_and_no_reader_sees_a_half() {
             let wanted: Vec<_> = [(r#"{"bad":"1"}"#.to_owned(), late), (r#"{"good":"1"}"#.to_owned(), 5.0)].into();
             assert_eq!(left, wanted[usize::from(round == 0)..], "{step}");
         }
-        // What comes later, also late, stays.
+        // Points that come later stay, even late ones.
         write_owned(&stream, json!({ "n": 1, "t": now - 3_000, "v": { "bad": "1" } }).to_string());
         answer = remove(&stream, &format!("{bad}&after={}", answer.json()["cursor"].as_str().unwrap_or_default()));
         if answer.status == 200 {
             break;
         }
     }
-    let removed = go_on(&stream, &bad, answer);
+    let removed = continue_removal(&stream, &bad, answer);
     assert_eq!((&removed["points"], &removed["series"]), (&json!(4_000), &json!(20)), "{removed}");
     assert_eq!(sums(&stream, "from=-1d&step=1h&by=*&agg=sum").len(), 2);
 }
 
 #[test]
-fn it_goes_on_by_itself() {
-    let server = slow(State::new());
+fn an_interrupted_removal_resumes_automatically() {
+    let server = start_with_small_steps(State::new());
     let stream = Stream::on(&server);
     let points: Vec<Value> =
         (0..200).map(|at| json!({ "n": 1, "p": 40_000, "t": now_whole_s() - at * 200, "v": { "bad": "1" } })).collect();
     stream.write(Value::from(points).to_string());
     assert_eq!(remove(&stream, "where=bad%3D1").expect(202).json()["points"], 200);
     let begun = Instant::now();
-    // Another one is refused until this one is done.
+    // A second removal is refused until this one is done.
     while remove(&stream, "where=other%3D1").status == 409 {
         assert!(begun.elapsed() < DEADLINE);
     }
 }
 
 #[test]
-fn what_an_attacker_wrote_leaves_the_file_as_it_was() {
+fn removing_an_attackers_points_restores_the_file_size() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let now = now_whole_s();
@@ -283,7 +283,7 @@ fn what_an_attacker_wrote_leaves_the_file_as_it_was() {
     for round in 0..3 {
         write("good", round * 1_000, 1_000, 7_000);
     }
-    // Sealed, with nothing removed.
+    // Sealed, with nothing removed yet.
     remove_all(&stream, "where=nobody%3D1");
     let before = storage();
     for round in 0..6 {

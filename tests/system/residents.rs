@@ -1,4 +1,4 @@
-//! More large streams in one isolate than its memory holds: the coldest sleep, and nothing that was acknowledged is lost.
+//! More large streams than an isolate's memory holds: the coldest sleep, and no acknowledged point is lost.
 
 use std::sync::mpsc::channel;
 use std::time::{Duration, Instant};
@@ -9,15 +9,15 @@ use crate::server::{Server, State};
 use crate::stream::Stream;
 
 const STREAMS: usize = 7;
-/// All that a stream may have.
+/// The most series that a stream may have.
 const SERIES: usize = 100_000;
 const BATCH: usize = 8_000;
 const MAX_BYTES: u64 = 96 << 20;
-/// What was refused is taken within this.
+/// A refused write is accepted within this time.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Sends until it is not refused for want of room, as told.
-fn patiently(send: impl Fn() -> Answer) -> Answer {
+/// Resends until it is no longer refused for lack of room, waiting as `Retry-After` says.
+fn send_until_admitted(send: impl Fn() -> Answer) -> Answer {
     let deadline = Instant::now() + PATIENCE;
     loop {
         let answer = send();
@@ -26,14 +26,14 @@ fn patiently(send: impl Fn() -> Answer) -> Answer {
         }
         assert_eq!(answer.problem(503), "overloaded");
         let wait_s: u64 = answer.header("Retry-After").parse().expect("seconds");
-        assert!(Instant::now() < deadline, "there is no room for {PATIENCE:?}");
+        assert!(Instant::now() < deadline, "still no room after {PATIENCE:?}");
         let (_nobody_sends, silence) = channel::<()>();
         silence.recv_timeout(Duration::from_secs(wait_s)).ok();
     }
 }
 
 #[test]
-fn seven_streams_at_their_bounds_share_an_isolate_and_lose_nothing() {
+fn seven_full_streams_share_an_isolate_and_lose_nothing() {
     let server = Server::start(State::new());
     let t = past_hour();
     let streams: Vec<Stream> = (0..STREAMS).map(|_| Stream::on(&server)).collect();
@@ -46,21 +46,21 @@ fn seven_streams_at_their_bounds_share_an_isolate_and_lose_nothing() {
             };
             let points: Vec<String> = (first..SERIES.min(first + BATCH)).map(point).collect();
             let body = format!("[{}]", points.join(","));
-            patiently(|| stream.owned("POST", "/points").body(&*body).send()).expect(202);
+            send_until_admitted(|| stream.owned("POST", "/points").body(&*body).send()).expect(202);
         }
     }
     for stream in &streams {
-        patiently(|| stream.post(format!(r#"{{"n":10,"t":{t}}}"#))).expect(202);
+        send_until_admitted(|| stream.post(format!(r#"{{"n":10,"t":{t}}}"#))).expect(202);
     }
     for stream in &streams {
-        let answer = patiently(|| stream.read("/rollup?from=-3h&step=1h&agg=sum,count")).expect(200).json();
+        let answer = send_until_admitted(|| stream.read("/rollup?from=-3h&step=1h&agg=sum,count")).expect(200).json();
         let total = |agg: &str| {
             answer["series"].as_array().expect("a list").iter().map(|one| crate::stream::added(&one[agg])).sum::<f64>()
         };
         assert_eq!((total("sum"), total("count")), (100_010.0, 100_001.0));
     }
-    let status = patiently(|| streams[0].read("/status")).expect(200).json();
+    let status = send_until_admitted(|| streams[0].read("/status")).expect(200).json();
     let (bytes, state) = (status["memory_bytes"].as_u64(), status["memory"]["state"].as_u64());
     assert!(bytes.is_some_and(|bytes| bytes < MAX_BYTES), "{status}");
-    assert!(state.is_some_and(|state| state > 10_000_000), "what is there is counted: {status}");
+    assert!(state.is_some_and(|state| state > 10_000_000), "memory in use is not counted: {status}");
 }

@@ -1,4 +1,4 @@
-//! How long steps are kept and how late points may be, as the owner says.
+//! How long each tier is kept and how late points may be, as the owner sets it.
 
 use std::time::{Duration, Instant};
 
@@ -21,10 +21,10 @@ fn patch(stream: &Stream, body: &Value) -> Answer {
     stream.owned("PATCH", "").body(body.to_string()).send()
 }
 
-/// What a problem says.
+/// The detail of a problem.
 fn detail(answer: &Answer, status: u16, kind: &str) -> String {
     assert_eq!(answer.problem(status), kind);
-    answer.json()["detail"].as_str().expect("a text").to_owned()
+    answer.json()["detail"].as_str().expect("a string").to_owned()
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_change_replaces_only_the_tiers_that_it_names() {
 }
 
 #[test]
-fn a_change_that_does_not_fit_what_is_there_is_refused_and_changes_nothing() {
+fn a_conflicting_retention_is_refused_and_changes_nothing() {
     let stream = stream(&json!({"retention": {"1m": "3d"}}));
     let too_long = patch(&stream, &json!({"name": "y", "retention": {"10s": "4d"}}));
     let message = detail(&too_long, 400, "invalid-request");
@@ -63,7 +63,7 @@ fn a_change_that_does_not_fit_what_is_there_is_refused_and_changes_nothing() {
 }
 
 #[test]
-fn a_window_that_is_not_kept_is_refused_with_the_step_to_ask_for() {
+fn an_expired_window_is_refused_with_a_step_that_works() {
     let stream = stream(&json!({"retention": {"10s": "1h", "1m": "2h", "1d": "800d"}}));
     let refused = stream.read("/rollup?from=-3h&step=10s");
     let message = detail(&refused, 422, "query-too-large");
@@ -77,7 +77,7 @@ fn a_window_that_is_not_kept_is_refused_with_the_step_to_ask_for() {
 }
 
 #[test]
-fn keeping_more_brings_nothing_back() {
+fn longer_retention_restores_nothing() {
     let long = stream(&json!({"retention": {"10s": "10d"}}));
     long.read("/rollup?from=-9d&to=-8d&step=10s").expect(200);
     let raised = Stream::new();
@@ -88,7 +88,7 @@ fn keeping_more_brings_nothing_back() {
 }
 
 #[test]
-fn a_change_of_the_configuration_brings_the_alarm_at_once() {
+fn a_configuration_change_brings_the_alarm_forward() {
     let stream = Stream::new();
     stream.write(r#"{"n":1}"#);
     let rows = || stream.read("/status").expect(200).json()["log"]["rows"].clone();
@@ -96,13 +96,13 @@ fn a_change_of_the_configuration_brings_the_alarm_at_once() {
     patch(&stream, &json!({"retention": {"10s": "1h"}})).expect(200);
     let deadline = Instant::now() + Duration::from_mins(1);
     while rows() != 0 {
-        assert!(Instant::now() < deadline, "what is written is not sealed");
+        assert!(Instant::now() < deadline, "the points are not sealed");
     }
     assert_eq!(stream.total("sum"), 1.0);
 }
 
 #[test]
-fn points_may_be_as_late_as_the_owner_says() {
+fn points_may_be_as_late_as_the_owner_allows() {
     let at = |ago_s: u64| format!("{{\"n\":1,\"t\":{}}}", now_whole_s() - ago_s);
     let patient = stream(&json!({"lateness": "7d"}));
     patient.write(at(7 * DAY_S - 60));
@@ -118,7 +118,7 @@ fn points_may_be_as_late_as_the_owner_says() {
 }
 
 #[test]
-fn a_window_is_closed_when_no_point_can_be_late_enough_for_it() {
+fn a_window_closes_when_no_late_point_can_reach_it() {
     let cached = |stream: &Stream, ago_s: u64| {
         let to = now_whole_s() / 60 * 60 - ago_s;
         let answer = stream.read(&format!("/rollup?from={}&to={to}&step=1m", to - 3600)).expect(200);

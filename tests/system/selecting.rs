@@ -1,4 +1,4 @@
-//! Which points a rollup takes in, in which groups, and which numbers it gives.
+//! Which points a rollup includes, in which groups, and which numbers it returns.
 
 use serde_json::{Value, json};
 
@@ -6,7 +6,7 @@ use crate::clock::past_hour;
 use crate::http::encoded;
 use crate::stream::{Stream, added, assert_close};
 
-/// Series whose sums are powers of two, so that a sum tells which were taken.
+/// Series whose sums are powers of two, so that a sum shows which series it includes.
 fn three_series(hour: u64) -> Stream {
     let stream = Stream::new();
     let points = json!([
@@ -30,7 +30,7 @@ fn groups(rollup: &Value, aggregate: &str) -> Vec<(Value, Value)> {
 }
 
 #[test]
-fn aggregates_are_what_a_person_computes() {
+fn aggregates_match_hand_computed_values() {
     let (stream, hour) = (Stream::new(), past_hour());
     let points = json!([
         {"n": 10, "d": 4, "t": hour + 5},
@@ -64,7 +64,7 @@ fn the_sum_is_the_default_aggregate() {
 }
 
 #[test]
-fn aggregates_that_do_not_exist_are_refused() {
+fn unknown_aggregates_are_refused() {
     let stream = Stream::new();
     for agg in [
         "p0",
@@ -129,7 +129,7 @@ fn matchers_pick_series() {
 }
 
 #[test]
-fn what_is_no_matcher_is_refused() {
+fn an_invalid_matcher_is_refused() {
     let stream = Stream::new();
     for matcher in
         ["", "country", "=US", "!=US", "country!US", "country~US", "path=~(", "path=~[", "path=~a)(b", r"path=~(a)\1"]
@@ -249,7 +249,7 @@ fn top_is_100_by_default_and_1_to_10_000() {
 #[test]
 fn an_answer_has_at_most_200_000_cells_of_groups_and_steps() {
     let (stream, hour) = (Stream::new(), past_hour());
-    // A day of 10 seconds is 8,640 steps: 23 groups are 198,720 cells and 24 are 207,360.
+    // A day of 10 s steps has 8,640 of them: 23 groups are 198,720 cells, and 24 are 207,360.
     let points: Vec<Value> =
         (0..24).map(|k| json!({"n": 1, "p": 86400, "t": hour, "v": {"k": format!("{k:02}")}})).collect();
     stream.write(Value::from(points).to_string());
@@ -261,7 +261,7 @@ fn an_answer_has_at_most_200_000_cells_of_groups_and_steps() {
 }
 
 #[test]
-fn an_answer_has_at_most_a_million_numbers_also_where_most_are_null() {
+fn nulls_count_towards_the_million_numbers_of_an_answer() {
     let stream = Stream::new();
     let points: Vec<Value> = (0..100).map(|k| json!({"n": 1, "v": {"k": k.to_string()}})).collect();
     stream.write(Value::from(points).to_string());
@@ -271,7 +271,7 @@ fn an_answer_has_at_most_a_million_numbers_also_where_most_are_null() {
 }
 
 #[test]
-fn a_regular_expression_that_is_too_large_when_compiled_is_refused() {
+fn too_large_a_compiled_regular_expression_is_refused() {
     let stream = Stream::new();
     let query = format!("/rollup?where={}", encoded("a=~(?:x{1000}){300}"));
     assert_eq!(stream.read(&query).problem(400), "invalid-request");

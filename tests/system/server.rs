@@ -1,4 +1,4 @@
-//! A server of its own port and state, started the way `make serve` starts one.
+//! A server with its own port and state, started as `make serve` starts one.
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
@@ -10,18 +10,18 @@ use std::time::Duration;
 
 /// The owner's token on every test server.
 pub(crate) const OWNER_TOKEN: &str = "test-owner-token";
-/// What a start or a command may take at most.
+/// How long a start or a command may take.
 const DEADLINE: Duration = Duration::from_mins(1);
 
 /// A running server. Stops when dropped or when the test process ends.
 pub(crate) struct Server {
-    /// Until it was waited for; after that its number may be another's.
+    /// Unset once the process was waited for, as its id may then be reused.
     child: Option<Child>,
     control: Mutex<Control>,
-    /// Such as `http://127.0.0.1:40123`.
+    /// For example `http://127.0.0.1:40123`.
     pub(crate) url: String,
     state: State,
-    /// What came on standard error until now.
+    /// Standard error so far.
     log: Arc<Mutex<String>>,
 }
 
@@ -31,7 +31,7 @@ struct Control {
     lines: Receiver<String>,
 }
 
-/// A folder of storage that outlives the server, removed when dropped.
+/// A folder of storage that outlives the server and is removed when dropped.
 pub(crate) struct State(PathBuf);
 
 impl State {
@@ -48,14 +48,14 @@ impl State {
         &self.0
     }
 
-    /// All that KV holds, while no server runs.
+    /// The contents of KV, while no server runs.
     pub(crate) fn copy_of_directory(&self) -> Self {
         let copy = Self::new();
         copy_folder(&self.0.join("kv"), &copy.0.join("kv"));
         copy
     }
 
-    /// Puts back what KV held.
+    /// Restores the contents of KV.
     pub(crate) fn restore_directory(&self, copy: &Self) {
         std::fs::remove_dir_all(self.0.join("kv")).expect("is there");
         copy_folder(&copy.0.join("kv"), &self.0.join("kv"));
@@ -95,20 +95,20 @@ impl Server {
     /// A server with this environment.
     pub(crate) fn start_with(state: State, environment: &[(&str, &str)]) -> Self {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        assert!(root.join("build/index.js").exists(), "there is no build yet: run `make build` first");
+        assert!(root.join("build/index.js").exists(), "there is no build yet; run `make build` first");
         let mut child = Command::new(root.join("node_modules/.bin/node"))
             .args(["tools/serve.mjs", "--port", "0", "--control", "--state"])
             .arg(state.path())
             .current_dir(root)
             .env_remove("OWNER_TOKEN")
             .env_remove("SIGNING_KEY")
-            // As the platform's KV is, in all tests: it takes one write a second of each key.
+            // All tests have the platform's limit on KV: one write per second per key.
             .env("HEARTBEAT_AROUND", "tests/doubles/kv.js")
             .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
-            // A group of its own, so that node and workerd die together.
+            // A process group, so that node and workerd die together.
             .process_group(0)
             .spawn()
             .expect("node is installed by `make setup`");
@@ -119,17 +119,17 @@ impl Server {
         let log = Arc::default();
         let (errors, kept) = (BufReader::new(child.stderr.take().expect("piped")), Arc::clone(&log));
         std::thread::spawn(move || errors.lines().map_while(Result::ok).for_each(|line| keep_and_show(&kept, &line)));
-        let ready = lines.recv_timeout(DEADLINE).expect("the server says that it is ready");
+        let ready = lines.recv_timeout(DEADLINE).expect("the server reports that it is ready");
         let url = ready.strip_prefix("heartbeat ready on ").expect("the first line says so").to_owned();
         Self { child: Some(child), control: Mutex::new(Control { input, lines }), url, state, log }
     }
 
-    /// All that it wrote to standard error until now.
+    /// Its standard error so far.
     pub(crate) fn log(&self) -> String {
         self.log.lock().expect("no test panics here").clone()
     }
 
-    /// Lets an object lose its memory, as an idle one does.
+    /// Makes an object lose its memory, like an idle one.
     pub(crate) fn evict(&self, object: &str) {
         let mut control = self.control.lock().expect("no test panics here");
         writeln!(control.input, "evict {object}").expect("the server listens");
@@ -137,7 +137,7 @@ impl Server {
         assert_eq!(answer, format!("evicted {object}"));
     }
 
-    /// Kills node and workerd at once, as a crash does; what is left is what was stored.
+    /// Kills node and workerd together, like a crash; only what was stored remains.
     pub(crate) fn kill_9(mut self) -> State {
         self.kill();
         std::mem::replace(&mut self.state, State(PathBuf::new()))
@@ -148,22 +148,22 @@ impl Server {
         self.state.path()
     }
 
-    /// The most memory that node and workerd had at any moment, where the system tells it.
+    /// The peak memory of node and workerd, if the system reports it.
     pub(crate) fn peak_bytes(&self) -> Option<u64> {
         self.process_bytes("VmHWM:")
     }
 
-    /// The memory that the larger one of node and workerd has now, where the system tells it.
+    /// The current memory of the larger one of node and workerd, if the system reports it.
     #[allow(dead_code, reason = "of the attacks")]
     pub(crate) fn resident_bytes(&self) -> Option<u64> {
         self.process_bytes("VmRSS:")
     }
 
     fn process_bytes(&self, field: &str) -> Option<u64> {
-        let group = self.child.as_ref().expect("it runs until now").id().to_string();
+        let group = self.child.as_ref().expect("the server still runs").id().to_string();
         let of_process = |folder: PathBuf| {
             let stat = std::fs::read_to_string(folder.join("stat")).ok()?;
-            // Behind the name: state, parent, group.
+            // The fields after the name: state, parent, group.
             (stat.rsplit_once(')')?.1.split_whitespace().nth(2)? == group).then_some(())?;
             let status = std::fs::read_to_string(folder.join("status")).ok()?;
             let peak = status.lines().find_map(|line| line.strip_prefix(field))?;
@@ -172,18 +172,18 @@ impl Server {
         std::fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| of_process(entry.path())).max()
     }
 
-    /// Asks it to stop; its exit code.
+    /// Asks it to stop, and returns its exit code.
     pub(crate) fn terminate(mut self) -> Option<i32> {
-        let mut child = self.child.take().expect("it runs until now");
-        Command::new("kill").arg(child.id().to_string()).status().expect("kill is there");
-        child.wait().expect("it is our child").code()
+        let mut child = self.child.take().expect("the server still runs");
+        Command::new("kill").arg(child.id().to_string()).status().expect("kill is installed");
+        child.wait().expect("the process is our child").code()
     }
 
     fn kill(&mut self) {
         let Some(mut child) = self.child.take() else { return };
         let group = format!("-{}", child.id());
-        Command::new("kill").args(["-s", "KILL", "--", &group]).status().expect("kill is there");
-        child.wait().expect("it is our child");
+        Command::new("kill").args(["-s", "KILL", "--", &group]).status().expect("kill is installed");
+        child.wait().expect("the process is our child");
     }
 }
 

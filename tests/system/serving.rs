@@ -1,4 +1,4 @@
-//! `make serve` as whoever hosts Heartbeat has it: real processes, which end as processes do.
+//! `make serve`, as somebody who hosts Heartbeat runs it: real processes with real ends.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -12,27 +12,27 @@ use crate::http::call;
 use crate::server::{OWNER_TOKEN, State};
 use crate::stream::Stream;
 
-/// What an end may take: of processes that are told by the kernel, on a busy machine.
+/// How long processes may take to end once the kernel signals them, on a busy machine.
 const SOON: Duration = Duration::from_secs(20);
 const EVERY: Duration = Duration::from_millis(20);
 
 fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("some port is free");
-    listener.local_addr().expect("it is bound").port()
+    listener.local_addr().expect("the listener is bound").port()
 }
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// A process that serves, with all that it started.
+/// A serving process, with all processes that it started.
 struct Serving {
     child: Child,
     url: String,
 }
 
 impl Serving {
-    /// Panics with what it said if it does not serve.
+    /// Panics with its output if it does not serve.
     fn start(command: &mut Command) -> Self {
         let mut child =
             command.stdout(Stdio::piped()).stderr(Stdio::inherit()).process_group(0).spawn().expect("it is there");
@@ -45,9 +45,9 @@ impl Serving {
         self.url.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port")
     }
 
-    /// The numbers of this process and of its children and theirs.
+    /// The ids of this process, its children and their children.
     fn family(&self) -> Vec<u32> {
-        let listed = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().expect("ps is there").stdout;
+        let listed = Command::new("ps").args(["-A", "-o", "pid=,ppid="]).output().expect("ps is installed").stdout;
         let listed = String::from_utf8(listed).expect("numbers");
         let pairs: Vec<Vec<u32>> =
             listed.lines().map(|line| line.split_whitespace().filter_map(|word| word.parse().ok()).collect()).collect();
@@ -60,14 +60,14 @@ impl Serving {
         family
     }
 
-    /// Ends one process without a word to anybody, and waits until all are gone.
+    /// Kills one process without warning any other, and waits until all are gone.
     fn kill_9(mut self, victim: u32) {
         let family = self.family();
         assert!(family.len() >= 2, "workerd is a process of its own: {family:?}");
         assert!(Command::new("kill").args(["-s", "KILL", &victim.to_string()]).status().expect("kill").success());
         let deadline = Instant::now() + SOON;
         while family.iter().any(|process| is_running(*process)) {
-            self.child.try_wait().expect("it is our child");
+            self.child.try_wait().expect("the process is our child");
             assert!(Instant::now() < deadline, "of {family:?} some outlive {victim}");
             thread::park_timeout(EVERY);
         }
@@ -83,10 +83,10 @@ impl Drop for Serving {
     }
 }
 
-/// Neither gone nor only waiting for its parent to notice.
+/// Whether it is neither gone nor a zombie.
 fn is_running(process: u32) -> bool {
     let state =
-        Command::new("ps").args(["-o", "stat=", "-p", &process.to_string()]).output().expect("ps is there").stdout;
+        Command::new("ps").args(["-o", "stat=", "-p", &process.to_string()]).output().expect("ps is installed").stdout;
     !state.is_empty() && !state.starts_with(b"Z")
 }
 
@@ -112,11 +112,11 @@ fn node_serve(port: u16, state: &Path) -> Command {
     node
 }
 
-/// What a server that must not start says, and with which code it ends.
+/// The output and the exit code of a server that must not start.
 fn refused(command: &mut Command) -> (Option<i32>, String) {
     let mut child =
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).spawn().expect("it is there");
-    // The output ends with the server, and a ready one says so before.
+    // The output ends with the server; a ready server reports that first.
     let ready = BufReader::new(child.stdout.take().expect("piped")).lines().map_while(Result::ok).next();
     if ready.is_some() {
         drop(Serving { child, url: String::new() });
@@ -126,12 +126,12 @@ fn refused(command: &mut Command) -> (Option<i32>, String) {
     (done.status.code(), String::from_utf8(done.stderr).expect("text"))
 }
 
-/// A stream on what serves.
+/// A stream on the serving process.
 fn stream(serving: &Serving) -> Stream {
     let created =
         call("POST", format!("{}/v1/streams", serving.url)).bearer(OWNER_TOKEN).body(r#"{"name":"test"}"#).send();
     let created = created.expect(201).json();
-    let text = |field: &str| created[field].as_str().expect("a text").to_owned();
+    let text = |field: &str| created[field].as_str().expect("a string").to_owned();
     Stream { id: text("id"), read_key: text("read_key"), url: serving.url.clone() }
 }
 
@@ -152,22 +152,22 @@ fn make_serve_needs_no_rust() {
 }
 
 #[test]
-fn without_a_build_it_says_what_to_do() {
+fn without_a_build_make_serve_says_what_to_run() {
     let copy = State::new();
     for name in ["tools", "node_modules", "wrangler.toml", "public"] {
         symlink(root().join(name), copy.path().join(name)).expect("writable");
     }
-    // Node follows links, and the program looks around where it really is.
+    // Node follows links, and the program looks around at its real location.
     std::fs::remove_file(copy.path().join("tools")).expect("ours");
     let copied = Command::new("cp").arg("-R").arg(root().join("tools")).arg(copy.path()).status();
-    assert!(copied.expect("cp is there").success());
+    assert!(copied.expect("cp is installed").success());
     let (code, said) = refused(node_serve(0, copy.path()).current_dir(copy.path()));
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("no build in build/") && said.contains("`make build`"), "{said}");
 }
 
 #[test]
-fn where_it_listens_and_keeps_data_is_said_by_make_or_by_the_environment() {
+fn make_or_the_environment_sets_the_address_and_the_data() {
     let state = State::new();
     let of_make = state.path().join("of make");
     let of_environment = state.path().join("of the environment");
@@ -188,7 +188,7 @@ fn where_it_listens_and_keeps_data_is_said_by_make_or_by_the_environment() {
 }
 
 #[test]
-fn what_is_set_to_nothing_is_as_if_it_were_not_set() {
+fn an_empty_setting_counts_as_unset() {
     let state = State::new();
     let empty = [("HOST", ""), ("TRUSTED_PROXIES", "")];
     for serving in [
@@ -225,7 +225,7 @@ fn a_second_server_on_the_same_data_is_refused() {
 
 #[test]
 fn kill_9_of_any_process_frees_the_port_and_the_data() {
-    // make, node, and what guards workerd with node.
+    // make, node, and the process through which node guards workerd.
     for which in [0, 1] {
         let state = State::new();
         let port = free_port();
@@ -244,7 +244,7 @@ fn kill_9_of_any_process_frees_the_port_and_the_data() {
 }
 
 #[test]
-fn a_signal_ends_all_of_it_and_the_next_server_has_the_data() {
+fn a_signal_ends_every_process_and_keeps_the_data() {
     let state = State::new();
     let mut stream_before: Option<Stream> = None;
     for (round, signal) in ["TERM", "INT", "HUP"].into_iter().enumerate() {
@@ -253,8 +253,8 @@ fn a_signal_ends_all_of_it_and_the_next_server_has_the_data() {
         assert_eq!(stream.read("/status").json()["accepted"], round);
         stream.write(r#"{"n":1}"#);
         let family = serving.family();
-        Command::new("kill").args(["-s", signal, &serving.child.id().to_string()]).status().expect("kill is there");
-        assert_eq!(serving.child.wait().expect("it is our child").code(), Some(0), "{signal}");
+        Command::new("kill").args(["-s", signal, &serving.child.id().to_string()]).status().expect("kill is installed");
+        assert_eq!(serving.child.wait().expect("the process is our child").code(), Some(0), "{signal}");
         let deadline = Instant::now() + SOON;
         while family.iter().any(|process| is_running(*process)) {
             assert!(Instant::now() < deadline, "some of {family:?} outlive {signal}");
@@ -265,10 +265,9 @@ fn a_signal_ends_all_of_it_and_the_next_server_has_the_data() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_locked_is_told() {
+fn a_folder_that_cannot_be_locked_is_reported() {
     let state = State::new();
-    std::fs::write(state.path().join("lock.sqlite"), "something that is no database at all".repeat(100))
-        .expect("writable");
+    std::fs::write(state.path().join("lock.sqlite"), "not a database".repeat(100)).expect("writable");
     let (code, said) = refused(&mut node_serve(0, state.path()));
     assert_eq!(code, Some(1), "{said}");
     assert!(said.contains("can't be locked"), "{said}");

@@ -1,4 +1,4 @@
-//! Who does not heed refusals is heard ever later, and nobody else is.
+//! A client that ignores refusals is answered ever later, and nobody else is.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use crate::http::agent;
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
-/// How many refused requests are answered at once, and per second: of a network, and of networks that have written nothing.
+/// How many refused requests are answered in a burst and per second: of one network, and of all new networks.
 const NETWORK: (f64, f64) = (40.0, 20.0);
 const STRANGERS: (f64, f64) = (100.0, 50.0);
 const CONNECTIONS: u32 = 16;
@@ -20,7 +20,7 @@ fn proxied() -> Server {
     Server::start_with(State::new(), &environment)
 }
 
-/// Bad bodies of strangers over many connections, from the networks that `network` gives; how many were answered, and in how many seconds.
+/// Sends bad bodies over many connections from the networks that `network` gives; returns the answers and the seconds.
 fn flood(stream: &Stream, network: impl Fn(u32) -> String + Sync) -> (f64, f64) {
     let (start, answered) = (Instant::now(), AtomicU32::new(0));
     std::thread::scope(|scope| {
@@ -38,7 +38,7 @@ fn flood(stream: &Stream, network: impl Fn(u32) -> String + Sync) -> (f64, f64) 
     (f64::from(answered.into_inner()), start.elapsed().as_secs_f64())
 }
 
-/// A network that has written something writes while it lasts, and does not wait for a turn.
+/// A network that has written before can write meanwhile, and does not wait for a turn.
 fn with_honest(stream: &Stream, attack: impl FnOnce() -> (f64, f64) + Send) -> (f64, f64) {
     let write = || {
         let call = stream.call("POST", "/points").header("X-Forwarded-For", "198.51.100.7").body(r#"{"n":1}"#);
@@ -60,7 +60,7 @@ fn assert_paced((answered, seconds): (f64, f64), (at_once, per_s): (f64, f64)) {
 }
 
 #[test]
-fn a_network_that_heeds_no_refusal_is_answered_at_a_pace() {
+fn a_network_that_ignores_refusals_is_throttled() {
     let server = proxied();
     let stream = Stream::create(&server, json!({ "name": "flooded" }));
     let flooded = with_honest(&stream, || flood(&stream, |_| "203.0.113.66".to_owned()));
@@ -68,7 +68,7 @@ fn a_network_that_heeds_no_refusal_is_answered_at_a_pace() {
 }
 
 #[test]
-fn ever_new_networks_are_answered_at_a_pace_together() {
+fn endless_new_networks_are_throttled_together() {
     let server = proxied();
     let stream = Stream::create(&server, json!({ "name": "flooded" }));
     let network = |number: u32| format!("100.{}.{}.1", 64 + (number >> 8), number & 255);

@@ -1,5 +1,5 @@
-//! Streams of several shards: sums are whole, keys count once whatever the number of shards was and is, and a shard that
-//! fails fails the read.
+//! Streams of several shards: sums are complete, keys count once despite changes of the number of shards, and a shard
+//! that fails fails the read.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use crate::objects::Object;
 use crate::server::{Server, State};
 use crate::stream::{Stream, added, assert_close};
 
-/// So many batches that each of four shards gets some, but for once in 10^11 times.
+/// Enough batches that each of four shards gets some, except once in 10^11 times.
 const MANY: u32 = 100;
 
 fn with_shards(server: &Server, shards: u16) -> Stream {
@@ -22,7 +22,7 @@ fn raise(stream: &Stream, shards: u16) -> Answer {
     stream.owned("PATCH", "").body(json!({ "shards": shards }).to_string()).send()
 }
 
-/// Writes a point and a bad one under each key; what was answered.
+/// Writes a good and a bad point under each key, and returns the answers.
 fn write_keyed(stream: &Stream, keys: std::ops::Range<u32>) -> Vec<String> {
     let write = |key: u32| {
         let body = format!(r#"[{{"n":1,"v":{{"key":"{}"}}}},{{"n":"{key}"}}]"#, key % 4);
@@ -46,7 +46,7 @@ fn assert_total(stream: &Stream, wanted: u32) {
 }
 
 #[test]
-fn points_are_spread_over_all_shards_and_every_sum_is_whole() {
+fn points_spread_over_all_shards_and_sums_are_complete() {
     let server = Server::start(State::new());
     let stream = with_shards(&server, 4);
     let answers = write_keyed(&stream, 0..MANY);
@@ -72,7 +72,7 @@ fn points_are_spread_over_all_shards_and_every_sum_is_whole() {
 }
 
 #[test]
-fn raising_loses_nothing_and_counts_nothing_twice() {
+fn raising_the_shards_counts_each_point_once() {
     let stream = Stream::new();
     let first = write_keyed(&stream, 0..MANY);
     write_unkeyed(&stream, 10);
@@ -91,7 +91,7 @@ fn raising_loses_nothing_and_counts_nothing_twice() {
 }
 
 #[test]
-fn raising_while_writers_write_and_retry_loses_nothing_and_counts_nothing_twice() {
+fn raising_the_shards_under_writes_counts_each_point_once() {
     let stream = Stream::new();
     let (writers, batches) = (4, 120);
     std::thread::scope(|scope| {
@@ -114,7 +114,7 @@ fn raising_while_writers_write_and_retry_loses_nothing_and_counts_nothing_twice(
 }
 
 #[test]
-fn an_edge_that_believes_in_fewer_shards_counts_no_key_twice() {
+fn an_edge_with_an_old_shard_count_counts_no_key_twice() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let first = write_keyed(&stream, 0..MANY);
@@ -155,7 +155,7 @@ fn shards_are_1_to_64_and_never_fewer_than_before() {
 }
 
 #[test]
-fn a_new_read_key_and_new_origins_hold_at_every_shard() {
+fn a_new_read_key_and_new_origins_apply_at_every_shard() {
     let stream = with_shards(Server::shared(), 8);
     write_keyed(&stream, 0..MANY);
     let created = stream.owned("POST", "/read-key").send().expect(200).json();
@@ -173,7 +173,7 @@ fn a_new_read_key_and_new_origins_hold_at_every_shard() {
 }
 
 #[test]
-fn a_shard_whose_copy_of_the_key_is_old_does_not_keep_a_reader_out_and_lets_none_in() {
+fn a_stale_copy_of_the_read_key_changes_no_decision() {
     let server = Server::start(State::new());
     let stream = with_shards(&server, 4);
     write_keyed(&stream, 0..MANY);
@@ -185,7 +185,7 @@ fn a_shard_whose_copy_of_the_key_is_old_does_not_keep_a_reader_out_and_lets_none
     assert_total(&stream, MANY);
     assert_eq!(stream.call("GET", "/rollup").bearer("rk_wrong").send().problem(401), "unauthorized");
     let state = server.kill_9();
-    // Now home is the only one that does not know the key.
+    // Now only home lacks the key.
     let home = Object::all(&state).into_iter().find(Object::is_home).expect("there is one");
     home.run("UPDATE meta SET value = json_set(value, '$.read_key_hash', json_array(0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0,0)) WHERE key = 'stream'");
     let server = Server::start(state);
@@ -210,7 +210,7 @@ fn a_deleted_stream_leaves_no_shard_that_takes_points() {
 }
 
 #[test]
-fn a_deletion_that_was_interrupted_is_finished_by_the_next() {
+fn the_next_deletion_finishes_an_interrupted_one() {
     let server = Server::start(State::new());
     let stream = with_shards(&server, 4);
     write_keyed(&stream, 0..MANY);
@@ -226,7 +226,7 @@ fn a_deletion_that_was_interrupted_is_finished_by_the_next() {
     assert_empty(server, &stream);
 }
 
-/// A stream of one shard whose home was told of four when everything stopped.
+/// A stream of one shard whose home had learned of four when everything stopped.
 fn half_raised() -> (Server, Stream, Vec<String>) {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
@@ -240,7 +240,7 @@ fn half_raised() -> (Server, Stream, Vec<String>) {
 }
 
 #[test]
-fn a_raise_that_was_interrupted_harms_nobody_and_is_finished_by_the_next_change() {
+fn the_next_change_finishes_an_interrupted_raise() {
     let (server, stream, first) = half_raised();
     assert_total(&stream, MANY);
     assert_eq!(write_keyed(&stream, 0..MANY), first);
@@ -255,7 +255,7 @@ fn a_raise_that_was_interrupted_harms_nobody_and_is_finished_by_the_next_change(
     assert_eq!(layouts.iter().filter(|layout| layout.starts_with("4 1@")).count(), 1, "home knows it settled");
 }
 
-/// The keys that do not belong to home where there are two shards.
+/// The keys that belong to the second shard if there are two.
 fn keys_of_the_second_of_two() -> Vec<u32> {
     let server = Server::start(State::new());
     let stream = with_shards(&server, 2);
@@ -272,7 +272,7 @@ fn keys_of_the_second_of_two() -> Vec<u32> {
 }
 
 #[test]
-fn what_a_shard_was_told_outlives_a_crash() {
+fn a_shards_configuration_survives_a_crash() {
     let server = Server::start(State::new());
     let stream = with_shards(&server, 2);
     let state = server.kill_9();
@@ -284,7 +284,7 @@ fn what_a_shard_was_told_outlives_a_crash() {
     write_keyed(&stream, 0..MANY);
     let server = Server::start(server.kill_9());
     let stream = stream.moved_to(&server);
-    // Not those of home, which would tell this edge how many there are.
+    // Not the keys of home, which would tell this edge the number of shards.
     for key in keys_of_the_second_of_two() {
         write_keyed(&stream, key..key + 1);
     }
@@ -292,7 +292,7 @@ fn what_a_shard_was_told_outlives_a_crash() {
 }
 
 #[test]
-fn a_stream_that_was_half_raised_is_deleted_whole() {
+fn a_half_raised_stream_is_deleted_completely() {
     let (server, stream, _) = half_raised();
     write_keyed(&stream, MANY..2 * MANY);
     stream.owned("DELETE", "").send().expect(204);
@@ -300,7 +300,7 @@ fn a_stream_that_was_half_raised_is_deleted_whole() {
 }
 
 #[test]
-fn a_shard_that_is_broken_or_missing_is_named_and_no_smaller_sum_is_told() {
+fn a_broken_shard_is_named_and_no_partial_sum_is_given() {
     let server = Server::start(State::new());
     let stream = with_shards(&server, 3);
     write_keyed(&stream, 0..MANY);

@@ -9,7 +9,7 @@ const STEPS: [&str; 7] = ["10s", "30s", "1m", "5m", "10m", "1h", "1d"];
 
 /// The one series of a rollup.
 #[track_caller]
-fn only(rollup: &Value) -> &Value {
+fn only_series(rollup: &Value) -> &Value {
     assert_eq!(rollup["series"].as_array().map(Vec::len), Some(1), "{rollup}");
     &rollup["series"][0]
 }
@@ -34,7 +34,7 @@ fn an_hour_shows_in_every_step_that_it_covers() {
         let rollup = stream.rollup(&format!("from={}&to={}&step={step}", hour - width_s, hour + 3600 + width_s));
         let covered = usize::try_from(3600 / width_s).expect("small");
         let wanted = [vec![None], vec![Some(n); covered], vec![None]].concat();
-        assert_all_close(&only(&rollup)["sum"], &wanted, step);
+        assert_all_close(&only_series(&rollup)["sum"], &wanted, step);
     }
 }
 
@@ -44,7 +44,7 @@ fn each_step_gets_the_share_that_the_period_overlaps() {
     let end = f64::from(u32::try_from(hour).expect("before 2106")) + 37.5;
     stream.write(json!({"n": 60, "d": 30, "p": 30, "t": end}).to_string());
     let rollup = stream.rollup(&format!("from={hour}&to={}&step=10s&agg=sum,ratio,rate,min,max", hour + 60));
-    let series = only(&rollup);
+    let series = only_series(&rollup);
     let shares = [Some(5.0), Some(20.0), Some(20.0), Some(15.0), None, None];
     assert_all_close(&series["sum"], &shares, "sum");
     assert_all_close(&series["rate"], &shares.map(|n| n.map(|n| n / 10.0)), "rate");
@@ -60,10 +60,10 @@ fn a_long_period_is_exact_at_its_ends() {
     stream.write(json!({"n": 3600, "p": 3600, "t": end}).to_string());
     let rollup = stream.rollup(&format!("from={hour}&to={}&step=10s", hour + 3620));
     let wanted = [vec![Some(2.5)], vec![Some(10.0); 359], vec![Some(7.5), None]].concat();
-    assert_all_close(&only(&rollup)["sum"], &wanted, "10s");
+    assert_all_close(&only_series(&rollup)["sum"], &wanted, "10s");
     let rollup = stream.rollup(&format!("from={hour}&to={}&step=1m", hour + 3660));
     let wanted = [vec![Some(52.5)], vec![Some(60.0); 59], vec![Some(7.5)]].concat();
-    assert_all_close(&only(&rollup)["sum"], &wanted, "1m");
+    assert_all_close(&only_series(&rollup)["sum"], &wanted, "1m");
 }
 
 #[test]
@@ -71,15 +71,15 @@ fn a_period_within_a_step_stays_there() {
     let (stream, hour) = (Stream::new(), past_hour());
     stream.write(json!({"n": 8, "p": 4, "t": hour + 17}).to_string());
     let rollup = stream.rollup(&format!("from={hour}&to={}&step=10s", hour + 30));
-    assert_all_close(&only(&rollup)["sum"], &[None, Some(8.0), None], "sum");
+    assert_all_close(&only_series(&rollup)["sum"], &[None, Some(8.0), None], "sum");
 }
 
 #[test]
-fn the_count_goes_to_the_step_that_holds_the_end() {
+fn the_count_goes_to_the_step_with_the_end_of_the_period() {
     let (stream, hour) = (Stream::new(), past_hour());
     stream.write(json!({"n": 30, "p": 30, "t": hour + 35}).to_string());
     let rollup = stream.rollup(&format!("from={hour}&to={}&step=10s&agg=count", hour + 60));
-    let counts = only(&rollup)["count"].clone();
+    let counts = only_series(&rollup)["count"].clone();
     assert_eq!((&counts[3], added(&counts)), (&json!(1), 1.0), "{counts}");
     assert_eq!((&counts[4], &counts[5]), (&Value::Null, &Value::Null), "no point covers these: {counts}");
 }
@@ -139,8 +139,8 @@ fn sums_over_many_points_are_the_same_at_every_step() {
     stream.write(Value::from(points).to_string());
     for step in STEPS {
         let rollup = stream.rollup(&format!("from={}&to={}&step={step}&agg=sum,count", hour - 86_400, hour + 3600));
-        assert_close(added(&only(&rollup)["sum"]), n, step);
-        assert_close(added(&only(&rollup)["count"]), 2000.0, step);
+        assert_close(added(&only_series(&rollup)["sum"]), n, step);
+        assert_close(added(&only_series(&rollup)["count"]), 2000.0, step);
     }
 }
 
@@ -154,7 +154,7 @@ fn points_of_several_periods_add_up() {
     ]);
     stream.write(points.to_string());
     let rollup = stream.rollup(&format!("from={hour}&to={}&step=10s&agg=sum,ratio,min,max", hour + 70));
-    let series = only(&rollup);
+    let series = only_series(&rollup);
     let wanted = [vec![Some(25.0)], vec![Some(20.0); 5], vec![Some(10.0)]].concat();
     assert_all_close(&series["sum"], &wanted, "sum");
     let wanted = [vec![Some(25.0 / 16.0)], vec![Some(20.0 / 15.0); 5], vec![Some(1.0)]].concat();

@@ -1,4 +1,4 @@
-//! statsd lines over HTTP: what becomes of each, and that all holds for them that holds for points.
+//! statsd lines over HTTP: what becomes of each, and that every rule of points holds for them.
 
 use serde_json::{Value, json};
 
@@ -23,12 +23,12 @@ fn total(stream: &Stream, matcher: &str, aggregate: &str) -> f64 {
 }
 
 #[test]
-fn each_type_reads_as_what_it_counts() {
+fn each_statsd_type_counts_what_it_means() {
     let stream = Stream::create(Server::shared(), json!({"name": "test", "distinct": ["member"]}));
     let lines = "hits:2|c\nhits:1|c|@0.1\ntook:100|ms\ntook:300|ms|@0.5\nsize:10:20:60|h\ndepth:7|g\ndepth:-3|g\nload:+2|g\n\
                  load:-5|g\nusers:ann|s\nusers:bob|s\nusers:ann|s\n";
     assert_accepted(send(&stream, lines), 14);
-    assert_close(total(&stream, "metric%3Dhits", "sum"), 12.0, "what was counted");
+    assert_close(total(&stream, "metric%3Dhits", "sum"), 12.0, "the counted points");
     assert_close(total(&stream, "metric%3Dhits", "ratio"), 12.0 / 11.0, "the mean increment");
     assert_close(total(&stream, "metric%3Dtook", "ratio"), 700.0 / 3.0, "the mean of all that were timed");
     assert_close(total(&stream, "metric%3Dsize", "ratio"), 30.0, "the mean");
@@ -60,7 +60,7 @@ fn tags_are_labels_to_group_by() {
 }
 
 #[test]
-fn good_lines_are_kept_beside_bad_ones_which_are_named_by_their_number() {
+fn bad_lines_are_named_by_number_and_good_ones_kept() {
     let stream = Stream::new();
     let answer = send(&stream, "a:1|c\n\nb:x|c\n_sc|db|0\na:2|c\r\na:1:y:3|ms\na:1|c|@7\na:1|c|T1\na:4|c");
     assert_eq!(answer.header("Content-Type"), "application/json");
@@ -93,7 +93,7 @@ fn a_line_with_colons_in_its_name_counts_under_no_name() {
 }
 
 #[test]
-fn a_line_of_several_types_is_as_many_points() {
+fn a_line_with_several_values_is_several_points() {
     let stream = Stream::new();
     assert_accepted(send(&stream, "a:5664|ms:6176|ms\nb:1|c:2|c|@0.1:3|g|#k:v:w"), 5);
     assert_close(total(&stream, "metric%3Da", "sum"), 11_840.0, "both values");
@@ -103,7 +103,7 @@ fn a_line_of_several_types_is_as_many_points() {
 }
 
 #[test]
-fn a_gauge_with_a_sign_is_changed_or_set_as_the_writer_says() {
+fn a_signed_gauge_is_changed_or_set_as_the_writer_asks() {
     let stream = Stream::new();
     let thrice = |room: &str| format!("temp:0|g|#room:{room}\n{}", format!("temp:-3|g|#room:{room}\n").repeat(3));
     let write = |query: &str, room: &str| {
@@ -121,7 +121,7 @@ fn a_gauge_with_a_sign_is_changed_or_set_as_the_writer_says() {
 }
 
 #[test]
-fn without_a_good_line_nothing_is_stored() {
+fn without_a_valid_line_nothing_is_stored() {
     let stream = Stream::new();
     for body in ["", "\n\n", "hello", r#"{"n":1}"#] {
         assert_eq!(send(&stream, body).problem(400), "invalid-points", "{body:?}");
@@ -130,7 +130,7 @@ fn without_a_good_line_nothing_is_stored() {
 }
 
 #[test]
-fn every_type_of_body_is_lines_and_may_be_packed() {
+fn a_body_of_any_type_is_lines_and_may_be_gzipped() {
     let stream = Stream::new();
     for media_type in ["text/plain", "application/x-www-form-urlencoded", "application/octet-stream"] {
         assert_accepted(stream.call("POST", "/statsd").header("Content-Type", media_type).body("a:1|c").send(), 1);
@@ -158,7 +158,7 @@ fn a_repeated_batch_counts_once() {
 }
 
 #[test]
-fn what_is_too_much_of_lines_is_refused_as_a_whole() {
+fn too_many_lines_are_refused_as_a_whole() {
     let stream = Stream::new();
     assert_accepted(send(&stream, "a:1|c\n".repeat(10_000)), 10_000);
     assert_accepted(send(&stream, format!("a:1{}|h", ":1".repeat(9_999))), 10_000);
@@ -168,7 +168,7 @@ fn what_is_too_much_of_lines_is_refused_as_a_whole() {
 }
 
 #[test]
-fn pages_may_write_lines_without_a_preflight_and_with_one_where_their_origin_may() {
+fn pages_write_lines_with_or_without_a_preflight() {
     let (open, listed) =
         (Stream::new(), Stream::create(Server::shared(), json!({"name": "test", "origins": ["https://shop.example"]})));
     let from = |stream: &Stream, method, origin: &str| {
@@ -194,7 +194,7 @@ fn pages_may_write_lines_without_a_preflight_and_with_one_where_their_origin_may
 }
 
 #[test]
-fn what_was_told_once_has_a_number_and_means_the_same_whoever_writes_it() {
+fn statsd_and_json_labels_name_the_same_series() {
     let stream = Stream::new();
     for round in 1..=3 {
         assert_accepted(send(&stream, "hits:1|c|#b:2,a:1\nhits;a=1;b=2:1|c"), 2);

@@ -38,7 +38,7 @@ fn points_series_and_the_last_write_are_counted() {
 }
 
 #[test]
-fn the_log_has_what_no_rollup_has_taken_in_yet() {
+fn status_reports_the_rows_and_bytes_of_the_log() {
     let stream = Stream::new();
     stream.write(r#"{"n":1}"#);
     let log = status(&stream)["log"].clone();
@@ -56,14 +56,14 @@ fn rejected_points_are_counted_by_reason() {
 }
 
 #[test]
-fn a_batch_without_a_good_point_never_reaches_the_stream() {
+fn a_batch_without_a_valid_point_never_reaches_the_stream() {
     let stream = Stream::new();
     stream.refused(r#"[{"n":"1"},{"n":null}]"#);
     assert_eq!(total(&status(&stream)["rejected"]), 0, "{}", status(&stream));
 }
 
 #[test]
-fn beyond_four_thousand_series_in_a_bucket_those_that_are_not_established_overflow_and_the_sum_is_exact() {
+fn new_series_beyond_4000_overflow_and_the_sum_is_exact() {
     const SERIES: u32 = 6_000;
     let limits = json!({ "new_series_per_hour": 100_000, "network_new_series_per_hour": 100_000 });
     let stream = Stream::create(Server::shared(), json!({ "name": "test", "limits": limits }));
@@ -75,7 +75,7 @@ fn beyond_four_thousand_series_in_a_bucket_those_that_are_not_established_overfl
     assert_eq!(stream.write_as_owner(points(0..100))["overflow"], json!(null));
     assert_eq!(stream.write(points(100..SERIES / 2))["overflow"], json!(null));
     assert_eq!(stream.write(points(SERIES / 2..SERIES))["overflow"], json!(1_900));
-    // Those of the owner's were there first.
+    // The owner's series were there first.
     assert_eq!(stream.write(points(0..100))["overflow"], json!(null));
     let seen = status(&stream);
     assert_eq!((&seen["overflow"], &seen["series"]), (&json!({"points": 1_900}), &json!(SERIES + 1)), "{seen}");
@@ -91,17 +91,17 @@ fn beyond_four_thousand_series_in_a_bucket_those_that_are_not_established_overfl
 }
 
 #[test]
-fn a_flood_of_new_series_is_in_the_sums_and_leaves_room_to_others() {
+fn a_flood_of_new_series_counts_and_leaves_room_for_others() {
     let stream = Stream::new();
     assert_eq!(stream.write_as_owner(r#"{"n":1,"v":{"known":"1"}}"#)["overflow"], json!(null));
     for batch in 0..4 {
         let point = |index: u32| format!("{{\"n\":1,\"v\":{{\"i\":\"{batch}-{index}\"}}}}");
         let body = format!("[{}]", (0..5_000).map(point).collect::<Vec<_>>().join(","));
         let answer = stream.write(body);
-        let told = answer["overflow"].as_u64().expect("a number");
+        let overflow = answer["overflow"].as_u64().expect("a number");
         let wanted = if batch == 0 { 4_000 } else { 5_000 };
-        // A minute brings ten more.
-        assert!((wanted - 50..=wanted).contains(&told), "{answer}");
+        // A minute admits ten more.
+        assert!((wanted - 50..=wanted).contains(&overflow), "{answer}");
     }
     assert_eq!(stream.write(r#"{"n":1,"v":{"known":"1"}}"#)["overflow"], json!(null));
     assert_eq!(stream.write_as_owner(r#"{"n":1,"v":{"new":"1"}}"#)["overflow"], json!(null));
@@ -123,11 +123,11 @@ fn names_of_one_request_do_not_use_up_those_of_others() {
     assert_eq!(answer["overflow"], json!(58), "{answer}");
     assert_eq!(stream.write_as_owner(r#"{"n":1,"v":{"mine":"1"}}"#)["overflow"], json!(null));
     let names = stream.read("/labels").json()["labels"].as_array().expect("a list").len();
-    assert_eq!(names, 64 + 1 + 1, "with the one of what overflows");
+    assert_eq!(names, 64 + 1 + 1, "including the overflow series");
 }
 
 #[test]
-fn a_batch_that_was_sent_twice_is_counted_once() {
+fn a_batch_sent_twice_is_counted_once() {
     let stream = Stream::new();
     for _ in 0..2 {
         stream.call("POST", "/points?batch=k").body(r#"[{"n":1},7]"#).send().expect(202);
@@ -137,7 +137,7 @@ fn a_batch_that_was_sent_twice_is_counted_once() {
 }
 
 #[test]
-fn status_is_for_the_owner_and_readers_also_of_a_public_stream() {
+fn even_a_public_streams_status_needs_the_owner_or_a_reader() {
     let stream = Stream::create(Server::shared(), json!({"name": "x", "public_read": true}));
     stream.call("GET", "/rollup").send().expect(200);
     assert_eq!(stream.call("GET", "/status").send().problem(401), "unauthorized");

@@ -5,12 +5,12 @@ use serde_json::{Value, json};
 use crate::http::{Answer, Call, call};
 use crate::server::{OWNER_TOKEN, Server};
 
-/// A stream that was just created.
+/// A new stream.
 #[derive(Clone)]
 pub(crate) struct Stream {
     pub(crate) id: String,
     pub(crate) read_key: String,
-    /// Of the server.
+    /// The URL of the server.
     pub(crate) url: String,
 }
 
@@ -25,7 +25,7 @@ impl Stream {
         Self::create(server, json!({ "name": "test" }))
     }
 
-    /// A stream whose open writers may write as much as they want: for what is not about budgets.
+    /// A stream whose open writers may write as much as they want, for tests that are not about budgets.
     pub(crate) fn unlimited(server: &Server) -> Self {
         const MOST: u32 = 1_000_000;
         let limits = json!({
@@ -45,11 +45,11 @@ impl Stream {
             .send()
             .expect(201)
             .json();
-        let text = |field: &str| created[field].as_str().expect("a text").to_owned();
+        let text = |field: &str| created[field].as_str().expect("a string").to_owned();
         Self { id: text("id"), read_key: text("read_key"), url: server.url.clone() }
     }
 
-    /// The same stream after its server came back elsewhere.
+    /// The same stream after its server restarted on another port.
     pub(crate) fn moved_to(&self, server: &Server) -> Self {
         Self { url: server.url.clone(), ..self.clone() }
     }
@@ -59,17 +59,17 @@ impl Stream {
         format!("{}/0", self.id)
     }
 
-    /// A call to one of its paths, such as `/points`.
+    /// A call to one of its paths, for example `/points`.
     pub(crate) fn call(&self, method: &'static str, path: &str) -> Call {
         call(method, format!("{}/v1/streams/{}{path}", self.url, self.id))
     }
 
-    /// Posts a body without a type, as `curl -d` would but for its default.
+    /// Posts a body without a type, as `curl -d` would without its default.
     pub(crate) fn post(&self, body: impl Into<Vec<u8>>) -> Answer {
         self.call("POST", "/points").body(body).send()
     }
 
-    /// Posts a body that has good points; what is answered.
+    /// Posts a body that has good points, and returns the answer.
     #[track_caller]
     pub(crate) fn write(&self, body: impl Into<Vec<u8>>) -> Value {
         self.post(body).expect(202).json()
@@ -81,7 +81,7 @@ impl Stream {
         self.owned("POST", "/points").body(body).send().expect(202).json()
     }
 
-    /// Posts a body that has no good point; why each is rejected.
+    /// Posts a body without a good point, and returns why each is rejected.
     #[track_caller]
     pub(crate) fn refused(&self, body: impl Into<Vec<u8>>) -> Vec<Value> {
         let answer = self.post(body);
@@ -104,7 +104,7 @@ impl Stream {
         self.read(&format!("/rollup?{parameters}")).expect(200).json()
     }
 
-    /// An aggregate over all steps and series, such as `sum`.
+    /// An aggregate over all steps and series, for example `sum`.
     pub(crate) fn total(&self, aggregate: &str) -> f64 {
         let rollup = self.rollup(&format!("from=-2h&step=1h&agg={aggregate}"));
         rollup["series"].as_array().expect("a list").iter().map(|series| added(&series[aggregate])).sum()

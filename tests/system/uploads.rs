@@ -1,4 +1,4 @@
-//! Uploads that idle, crawl, break off or come by the hundred: the server ends them, and what they held is free again.
+//! Uploads that idle, crawl, abort or come by the hundred: the server ends them and frees what they held.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -11,37 +11,37 @@ use crate::http::agent;
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
-/// All that an isolate's wasm memory may be.
+/// The most wasm memory that an isolate may use.
 const MAX_MEMORY_BYTES: u64 = 96 << 20;
-/// When what idles or crawls is ended, with time for a busy machine.
+/// When an idle or crawling upload is ended, with time for a busy machine.
 const ENDED: Duration = Duration::from_secs(30);
-/// What an honest writer waits at most.
+/// The longest that an honest writer may wait.
 const SOON: Duration = Duration::from_secs(5);
 const MIB: usize = 1 << 20;
 
-/// A server behind a proxy, so that a client may say which network it is in.
+/// A server behind a proxy, so that a client can name its network.
 fn server() -> Server {
     let environment = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "k"), ("TRUSTED_PROXIES", "1")];
     Server::start_with(State::new(), &environment)
 }
 
 fn memory_bytes(stream: &Stream) -> u64 {
-    stream.read("/status").expect(200).json()["memory_bytes"].as_u64().expect("wasm knows its memory")
+    stream.read("/status").expect(200).json()["memory_bytes"].as_u64().expect("wasm reports its memory")
 }
 
-/// An upload whose headers are sent.
+/// An upload whose headers have been sent.
 struct Upload {
     socket: TcpStream,
 }
 
 impl Upload {
-    /// Of this network, with further lines of the head.
+    /// An upload from this network, with more header lines.
     fn begin(stream: &Stream, network: &str, head: &str) -> Self {
         let address = stream.url.strip_prefix("http://").expect("plain HTTP");
         let mut socket = TcpStream::connect(address).expect("the server listens");
         let path = format!("/v1/streams/{}/points", stream.id);
         let head = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nX-Forwarded-For: {network}\r\n{head}\r\n\r\n");
-        socket.write_all(head.as_bytes()).expect("it reads heads");
+        socket.write_all(head.as_bytes()).expect("the server reads the head");
         socket.set_write_timeout(Some(SOON)).expect("not zero");
         Self { socket }
     }
@@ -50,20 +50,20 @@ impl Upload {
         Self::begin(stream, network, "Transfer-Encoding: chunked")
     }
 
-    /// Sends a chunk, as far as the server takes it.
+    /// Sends a chunk, as much of it as the server takes.
     fn chunk(&mut self, bytes: &[u8]) {
         let chunk = [format!("{:x}\r\n", bytes.len()).as_bytes(), bytes, b"\r\n"].concat();
         self.socket.write_all(&chunk).ok();
     }
 
-    /// Whether the server answers within this time, or ends the connection.
+    /// Whether the server answers or ends the connection within this time.
     fn is_ended_within(&self, time: Duration) -> bool {
         self.socket.set_read_timeout(Some(time)).expect("not zero");
         let read = self.socket.peek(&mut [0]);
         !read.is_err_and(|error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut))
     }
 
-    /// All that is answered until the server closes; panics where that takes too long.
+    /// The whole answer until the server closes; panics if that takes too long.
     fn answer(mut self, within: Duration) -> String {
         let (deadline, mut answer) = (Instant::now() + within, Vec::new());
         let mut buffer = [0; 4096];
@@ -82,7 +82,7 @@ impl Upload {
     }
 }
 
-/// Checks that an answer is a whole problem that ends its connection.
+/// Checks that an answer is a complete problem that ends its connection.
 #[track_caller]
 fn assert_timeout(answer: &str) {
     assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
@@ -90,7 +90,7 @@ fn assert_timeout(answer: &str) {
 }
 
 #[test]
-fn an_upload_that_idles_or_crawls_is_ended_by_the_server() {
+fn the_server_ends_an_idle_or_crawling_upload() {
     let server = server();
     let stream = Stream::on(&server);
     let begun = Instant::now();
@@ -100,7 +100,7 @@ fn an_upload_that_idles_or_crawls_is_ended_by_the_server() {
     stuck.chunk(&vec![b' '; 100_000]);
     let refused = Upload::begin(&stream, "192.0.2.1", "Content-Encoding: br\r\nContent-Length: 1048576");
     let mut crawling = Upload::chunked(&stream, "192.0.2.1");
-    // One byte per second, for as long as the server listens.
+    // One byte per second, for as long as the server accepts it.
     while !crawling.is_ended_within(Duration::from_secs(1)) {
         crawling.chunk(b" ");
         assert!(begun.elapsed() < ENDED, "it crawls for {:?}", begun.elapsed());
@@ -108,20 +108,20 @@ fn an_upload_that_idles_or_crawls_is_ended_by_the_server() {
     for upload in [nothing, little, crawling, refused] {
         assert_timeout(&upload.answer(ENDED));
     }
-    // What came once is enough for the first 10 s.
+    // What came in one piece is enough for the first 10 s.
     assert_timeout(&stuck.answer(ENDED));
     assert!((10..40).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     stream.write(r#"{"n":1}"#);
 }
 
 #[test]
-fn a_body_that_comes_slowly_but_fast_enough_is_stored() {
+fn a_slow_but_fast_enough_body_is_stored() {
     const PIECES: usize = 16;
     let server = server();
     let stream = Stream::on(&server);
     let mut upload = Upload::chunked(&stream, "192.0.2.1");
     upload.chunk(b"[{\"n\":1}");
-    // For 16 s, half a KiB more than is wanted.
+    // For 16 s, half a KiB above the least rate.
     for _ in 0..PIECES {
         upload.chunk(&[b' '; 1_400]);
         assert!(!upload.is_ended_within(Duration::from_secs(1)), "{}", upload.answer(SOON));
@@ -133,14 +133,14 @@ fn a_body_that_comes_slowly_but_fast_enough_is_stored() {
 }
 
 #[test]
-fn a_network_has_a_number_of_unfinished_uploads_and_others_do_not_notice() {
+fn a_networks_unfinished_uploads_are_limited() {
     let server = server();
     let stream = Stream::on(&server);
     let key = stream.owned("POST", "/write-keys").body(r#"{"name":"a"}"#).send().expect(201).json();
-    let key = key["write_key"].as_str().expect("a text").to_owned();
+    let key = key["write_key"].as_str().expect("a string").to_owned();
     stream.call("POST", "/points").bearer(&key).body(r#"{"n":1}"#).send().expect(202);
     let mut open: Vec<Upload> = Vec::new();
-    // They are counted when their headers are read, which a request that comes later does not wait for.
+    // They count once their headers are read, and a later request does not wait for that.
     let deadline = Instant::now() + SOON;
     let refused = loop {
         let upload = Upload::begin(&stream, "192.0.2.1", "Content-Length: 5000");
@@ -157,19 +157,19 @@ fn a_network_has_a_number_of_unfinished_uploads_and_others_do_not_notice() {
     write("192.0.2.2").send().expect(202);
     write("192.0.2.1").bearer(&key).send().expect(202);
     write("192.0.2.1").bearer(OWNER_TOKEN).send().expect(202);
-    // Tiny bodies have more places, as they take little.
+    // Tiny bodies have more places, as they take little memory.
     write("192.0.2.1").send().expect(202);
     let large = || write("192.0.2.1").body(format!("{{\"n\":1}}{}", " ".repeat(5_000))).send();
     assert_eq!(large().problem(429), "rate-limited");
     drop(open);
     let deadline = Instant::now() + SOON;
     while large().status != 202 {
-        assert!(Instant::now() < deadline, "places of clients that are gone stay taken");
+        assert!(Instant::now() < deadline, "places of disconnected clients stay taken");
     }
 }
 
 #[test]
-fn six_hundred_unfinished_uploads_take_little_memory_and_keep_nobody_out() {
+fn six_hundred_open_uploads_take_little_memory() {
     const UPLOADS: usize = 600;
     const CLIENTS: usize = 12;
     let server = server();
@@ -192,7 +192,7 @@ fn six_hundred_unfinished_uploads_take_little_memory_and_keep_nobody_out() {
             .map(|client| {
                 scope.spawn(move || {
                     let uploads = (client..UPLOADS).step_by(CLIENTS).map(|number| {
-                        // Each from a network that nobody else is near.
+                        // Each from a network of its own.
                         let network = format!("10.{}.{}.1", number / 250, number % 250);
                         let mut upload = Upload::chunked(stream, &network);
                         upload.chunk(&vec![b' '; MIB / 2]);
@@ -219,13 +219,13 @@ fn six_hundred_unfinished_uploads_take_little_memory_and_keep_nobody_out() {
     assert!(most_bytes < MAX_MEMORY_BYTES, "{most_bytes} bytes");
     assert_eq!(stream.total("count"), f64::from(u32::try_from(written).expect("few")));
     eprintln!("{most_bytes} bytes at most, {written} honest writes, peak {:?}", server.peak_bytes());
-    // Large bodies have room again.
+    // There is room for large bodies again.
     let point = r#"{"n":1}"#;
     stream.write([point, &" ".repeat(MIB - point.len())].concat());
 }
 
 #[test]
-fn bombs_at_once_take_no_more_memory_than_one_body_each() {
+fn concurrent_bombs_take_at_most_one_body_of_memory_each() {
     const CLIENTS: usize = 32;
     let server = server();
     let stream = Stream::unlimited(&server);
@@ -254,7 +254,7 @@ fn bombs_at_once_take_no_more_memory_than_one_body_each() {
 }
 
 #[test]
-fn thousands_of_writes_of_which_a_tenth_breaks_off_leave_nothing_behind() {
+fn aborted_writes_leave_no_memory_behind() {
     const ROUNDS: usize = 5;
     let server = server();
     let stream = Stream::unlimited(&server);
@@ -274,21 +274,21 @@ fn thousands_of_writes_of_which_a_tenth_breaks_off_leave_nothing_behind() {
         let mut upload = Upload::begin(&stream, &format!("10.9.{}.1", number % 250), head);
         upload.socket.write_all(br#"{"n":1}"#).expect("it reads");
     }
-    // What the first thousand needed is enough for all.
+    // The memory of the first thousand suffices for all.
     let grown = after[ROUNDS - 1] - after[0];
     assert!(grown <= 1 << 20, "{after:?}");
     let deadline = Instant::now() + Duration::from_mins(1);
-    // A client that has gone is noticed when its request ends, within half a minute.
+    // A disconnected client is noticed when its request ends, within half a minute.
     while stream.read("/status").json()["memory"]["writes"].as_u64().is_some_and(|bytes| bytes > 0) {
         assert!(Instant::now() < deadline, "writes hold memory when none is left");
     }
-    // And whatever may be used is free: ten of the largest bodies in a row, and a page's.
+    // All memory is free again: ten of the largest bodies in a row succeed, and a page's.
     let body = [r#"{"n":1}"#, &" ".repeat(MIB - 7)].concat();
     (0..10).for_each(|_| drop(stream.write_as_owner(&body[..])));
     stream.write(r#"{"n":1}"#);
 }
 
-/// A write in one of all ways; each tenth breaks off at another place.
+/// A write by one of all paths; every tenth aborts at a different place.
 fn any_write(stream: &Stream, client: usize, number: usize) {
     let network = format!("10.{client}.{}.1", number % 200);
     let forwarded = format!("X-Forwarded-For: {network}");
@@ -311,7 +311,7 @@ fn any_write(stream: &Stream, client: usize, number: usize) {
     );
     let mut request = request.into_bytes();
     request.extend_from_slice(&body);
-    // From within the head to behind the end, without waiting for the answer.
+    // From within the head to after the end, without waiting for the answer.
     let breaks_off = (number % 10 == 9).then(|| number * 7_919 % (request.len() + 1_000));
     let mut socket = TcpStream::connect(address).expect("the server listens");
     socket.set_read_timeout(Some(SOON)).expect("not zero");
@@ -328,7 +328,7 @@ fn any_write(stream: &Stream, client: usize, number: usize) {
 }
 
 #[test]
-fn a_connection_stays_open_after_a_body_was_refused() {
+fn a_connection_stays_open_after_a_refused_body() {
     const SAID: &str = "HTTP/1.1 404";
     let address = Server::shared().url.strip_prefix("http://").expect("plain HTTP");
     let read_until = |socket: &mut TcpStream, seen: &mut String, answers: usize| {
@@ -339,7 +339,7 @@ fn a_connection_stays_open_after_a_body_was_refused() {
             seen.push_str(std::str::from_utf8(&buffer[..bytes]).expect("text"));
         }
     };
-    // What is small is read whole, what is larger in pieces. Without either the runtime closes the connection while the body is on its way.
+    // A small body is read whole, a larger one in pieces. Otherwise the runtime closes the connection mid-body.
     for bytes in [1, 14 << 10, 200 << 10] {
         let mut socket = TcpStream::connect(address).expect("the server listens");
         socket.set_read_timeout(Some(SOON)).expect("not zero");
@@ -348,8 +348,8 @@ fn a_connection_stays_open_after_a_body_was_refused() {
             let head = format!(
                 "POST /v1/streams/forged/points HTTP/1.1\r\nHost: {address}\r\nContent-Length: {bytes}\r\n\r\n"
             );
-            socket.write_all(head.as_bytes()).expect("it reads heads");
-            socket.write_all(&vec![b' '; bytes]).expect("it reads bodies");
+            socket.write_all(head.as_bytes()).expect("the server reads the head");
+            socket.write_all(&vec![b' '; bytes]).expect("the server reads the body");
             read_until(&mut socket, &mut seen, round + 1);
         }
     }

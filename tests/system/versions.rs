@@ -1,4 +1,4 @@
-//! During a deployment the edge and the objects are of two versions for some seconds: what one side does not understand of
+//! During a deployment the edge and the objects have two versions for some seconds. What one side does not know of
 //! the other is done later, and nothing is half done.
 
 use serde_json::json;
@@ -12,13 +12,13 @@ fn start() -> Server {
     Server::start_with(State::new(), &[&secrets[..], &[("HEARTBEAT_AROUND", "tests/doubles/versions.js")]].concat())
 }
 
-/// What the other side has that this one has not.
-fn meet(server: &Server, mode: &str) {
+/// Sets the mode of the double: what the other side has and this one lacks.
+fn set_mode(server: &Server, mode: &str) {
     call("POST", format!("{}/double/versions?mode={mode}", server.url)).send().expect(204);
 }
 
 #[track_caller]
-fn assert_later(what: &str, answer: &Answer) {
+fn assert_unavailable(what: &str, answer: &Answer) {
     assert_eq!((answer.status, answer.header("Retry-After")), (503, "5"), "{what}: {}", answer.text());
 }
 
@@ -26,7 +26,7 @@ fn read(stream: &Stream, path: &str) -> Call {
     stream.call("GET", path).bearer(&stream.read_key)
 }
 
-/// What is read, in every form that there is.
+/// Reads in every form.
 fn reads(stream: &Stream) -> Vec<(&'static str, Call)> {
     let paths = [
         "/rollup?from=-1h",
@@ -57,14 +57,14 @@ fn writes(stream: &Stream) -> Vec<(&'static str, Call)> {
 }
 
 #[test]
-fn a_command_that_an_object_does_not_know_is_unavailable_for_a_moment_and_does_nothing() {
+fn an_unknown_command_is_unavailable_and_does_nothing() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
     let other = Stream::create(&server, json!({ "name": "other" }));
     stream.write(r#"{"n":1,"v":{"a":"b"}}"#);
-    meet(&server, "command");
+    set_mode(&server, "command");
     for (path, call) in reads(&stream).into_iter().chain([("messages", face(&stream))]) {
-        assert_later(path, &call.send());
+        assert_unavailable(path, &call.send());
     }
     let key = stream.owned("POST", "/read-key").send();
     assert_eq!(key.problem(503), "unavailable");
@@ -75,41 +75,41 @@ fn a_command_that_an_object_does_not_know_is_unavailable_for_a_moment_and_does_n
         ("retry", stream.owned("POST", "/forward/retry")),
         ("create", call("POST", format!("{}/v1/streams", server.url)).bearer(OWNER_TOKEN).body(r#"{"name":"z"}"#)),
     ] {
-        assert_later(what, &call.send());
+        assert_unavailable(what, &call.send());
     }
-    meet(&server, "same");
+    set_mode(&server, "same");
     stream.read("/status").expect(200);
     assert_eq!(stream.owned("GET", "").send().expect(200).json()["name"], "x");
     other.owned("GET", "").send().expect(200);
 }
 
 #[test]
-fn a_field_that_an_object_does_not_know_is_not_left_out() {
+fn a_request_with_an_unknown_field_is_unavailable() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
     stream.write(r#"{"n":1,"v":{"a":"b"}}"#);
-    meet(&server, "field");
+    set_mode(&server, "field");
     for path in ["/rollup?from=-1h", "/labels/a", "/deltas", "/metrics"] {
-        assert_later(path, &read(&stream, path).send());
+        assert_unavailable(path, &read(&stream, path).send());
     }
-    assert_later("rename", &stream.owned("PATCH", "").body(r#"{"name":"y"}"#).send());
+    assert_unavailable("rename", &stream.owned("PATCH", "").body(r#"{"name":"y"}"#).send());
     let create = call("POST", format!("{}/v1/streams", server.url)).bearer(OWNER_TOKEN).body(r#"{"name":"z"}"#);
-    assert_later("create", &create.send());
-    meet(&server, "same");
+    assert_unavailable("create", &create.send());
+    set_mode(&server, "same");
     assert_eq!(stream.owned("GET", "").send().expect(200).json()["name"], "x");
 }
 
 #[test]
-fn a_write_that_an_object_does_not_understand_is_sent_again_and_counts_once() {
+fn a_write_in_an_unknown_form_is_resent_and_counts_once() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
     for mode in ["frame", "write"] {
-        meet(&server, mode);
+        set_mode(&server, mode);
         for (what, call) in writes(&stream) {
-            assert_later(what, &call.send());
+            assert_unavailable(what, &call.send());
         }
     }
-    meet(&server, "same");
+    set_mode(&server, "same");
     for (_, call) in writes(&stream) {
         call.send();
     }
@@ -117,16 +117,16 @@ fn a_write_that_an_object_does_not_understand_is_sent_again_and_counts_once() {
 }
 
 #[test]
-fn a_write_that_is_sent_again_after_a_roll_out_counts_once_also_where_keys_are_known_with_their_content_since() {
+fn a_write_retried_across_a_roll_out_counts_once() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
     let keyed = |key: &str, body: &str| {
         stream.call("POST", "/points").header("Idempotency-Key", key).body(body).send().expect(202).json()["accepted"]
             .clone()
     };
-    meet(&server, "before");
+    set_mode(&server, "before");
     assert_eq!((keyed("a", r#"{"n":1}"#), keyed("a", r#"[{"n":1},{"n":2}]"#)), (json!(1), json!(1)), "the key alone");
-    meet(&server, "same");
+    set_mode(&server, "same");
     assert_eq!(keyed("a", r#"{"n":1}"#), 1);
     for (n, points) in [(2, 1), (2, 1), (3, 2), (3, 2)] {
         assert_eq!(keyed("b", &format!("[{}]", vec![format!("{{\"n\":{n}}}"); points].join(","))), points);
@@ -135,41 +135,41 @@ fn a_write_that_is_sent_again_after_a_roll_out_counts_once_also_where_keys_are_k
 }
 
 #[test]
-fn an_answer_that_the_edge_does_not_understand_is_unavailable_for_a_moment() {
+fn an_answer_in_an_unknown_form_is_unavailable() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
     stream.write(r#"{"n":1,"v":{"a":"b"}}"#);
     for mode in ["answer", "nothing", "refusal"] {
-        meet(&server, mode);
+        set_mode(&server, mode);
         for (path, call) in reads(&stream).into_iter().chain(writes(&stream)).chain([("messages", face(&stream))]) {
-            assert_later(path, &call.send());
+            assert_unavailable(path, &call.send());
         }
         let rename = stream.owned("PATCH", "").body(r#"{"name":"y"}"#);
-        assert_later("rename", &rename.send());
+        assert_unavailable("rename", &rename.send());
     }
-    meet(&server, "same");
+    set_mode(&server, "same");
     assert_eq!(stream.owned("PATCH", "").body(r#"{"name":"y"}"#).send().expect(200).json()["name"], "y");
 }
 
 #[test]
-fn a_new_key_is_told_also_where_the_edge_does_not_understand_what_an_object_says_of_it() {
+fn a_new_key_is_shown_though_its_object_is_misunderstood() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
-    meet(&server, "answer");
+    set_mode(&server, "answer");
     let answer = stream.owned("POST", "/read-key").send().expect(200).json();
-    meet(&server, "same");
+    set_mode(&server, "same");
     stream.read("/status").problem(401);
     stream.call("GET", "/status").bearer(answer["read_key"].as_str().expect("a key")).send().expect(200);
 }
 
 #[test]
-fn a_reader_that_an_object_does_not_understand_comes_again() {
+fn an_unknown_live_request_is_unavailable_for_a_moment() {
     let server = start();
     let stream = Stream::create(&server, json!({ "name": "x" }));
     for mode in ["join", "refusal"] {
-        meet(&server, mode);
+        set_mode(&server, mode);
         let call = read(&stream, "/live").header("Upgrade", "websocket").header("Connection", "Upgrade");
         let call = call.header("Sec-WebSocket-Version", "13").header("Sec-WebSocket-Key", "AAAAAAAAAAAAAAAAAAAAAA==");
-        assert_later(mode, &call.send());
+        assert_unavailable(mode, &call.send());
     }
 }

@@ -1,4 +1,4 @@
-//! Tests that mostly wait, as a bucket takes its time to close: what they wait for begins early, all at once, and they come
+//! Tests that mostly wait, as a bucket takes time to close: their scenes start early and together, and the tests come
 //! late in the order of tests, so that others run meanwhile.
 
 use std::collections::BTreeMap;
@@ -22,18 +22,18 @@ macro_rules! scenes {
 }
 
 scenes! {
-    real::a_real_carbon_has_every_closed_bucket_once_though_it_was_stopped_and_started;
-    sending::a_closed_bucket_arrives_once_with_names_tags_and_values_as_they_are_read;
-    sending::a_late_point_sends_its_bucket_again_as_it_is_now;
-    sending::what_was_not_sent_when_the_machine_died_is_sent_and_what_was_is_not_sent_again;
-    sending::a_host_may_be_a_name_or_an_address_of_either_kind;
-    sending::a_stream_that_also_forwards_does_both_though_the_carbon_hangs;
-    failing::a_reset_connection_is_told_and_the_same_lines_come_again;
-    failing::one_who_closes_before_the_end_has_not_taken_it;
-    failing::one_who_does_not_close_is_left_after_20_s;
-    failing::one_who_talks_is_no_carbon;
-    failing::what_was_written_while_the_carbon_was_away_arrives_in_order_when_it_is_back;
-    configuring::another_carbon_gets_what_comes_from_now_on;
+    real::a_restarted_real_carbon_has_every_closed_bucket_once;
+    sending::a_closed_bucket_arrives_once_as_it_is_read;
+    sending::a_late_point_resends_its_updated_bucket;
+    sending::a_crash_neither_drops_nor_repeats_buckets;
+    sending::a_host_may_be_a_name_or_an_ipv4_or_ipv6_address;
+    sending::a_hanging_carbon_does_not_stop_forwarding;
+    failing::a_reset_is_reported_and_the_same_lines_are_resent;
+    failing::a_carbon_that_closes_early_has_not_taken_the_lines;
+    failing::a_carbon_that_does_not_close_is_left_after_20_s;
+    failing::a_peer_that_sends_data_is_not_a_carbon;
+    failing::buckets_of_an_outage_arrive_in_order_afterwards;
+    configuring::another_carbon_gets_only_later_buckets;
 }
 
 static PLAYING: LazyLock<Mutex<BTreeMap<&str, JoinHandle<()>>>> = LazyLock::new(|| {
@@ -41,7 +41,7 @@ static PLAYING: LazyLock<Mutex<BTreeMap<&str, JoinHandle<()>>>> = LazyLock::new(
     Mutex::new(SCENES.iter().map(begin).collect())
 });
 
-/// Begins all scenes, unless they have begun.
+/// Starts all scenes, unless they have started.
 pub(crate) fn begin() {
     LazyLock::force(&PLAYING);
 }

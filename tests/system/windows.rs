@@ -9,7 +9,7 @@ use crate::stream::Stream;
 const MAX_STEPS: u64 = 11_000;
 const DEFAULT_STEPS: usize = 360;
 
-/// 2026-11-23 03:00:00 UTC is this far from 1970; only the text forms of times are tested with it.
+/// 2026-11-23 03:00:00 UTC in seconds since 1970; it is used only for times in the form of strings.
 const THREE_O_CLOCK: u64 = 1_795_402_800;
 
 fn steps(rollup: &Value) -> usize {
@@ -52,7 +52,7 @@ fn the_end_is_not_in_the_window() {
 }
 
 #[test]
-fn the_forms_of_a_time_mean_the_same() {
+fn all_forms_of_a_time_mean_the_same() {
     let stream = Stream::new();
     let three = THREE_O_CLOCK;
     for text in [
@@ -88,7 +88,7 @@ fn a_fraction_of_a_second_belongs_to_the_window() {
 }
 
 #[test]
-fn what_was_just_written_is_in_the_window_that_ends_now() {
+fn a_new_point_is_in_the_window_that_ends_now() {
     let stream = Stream::new();
     // The first second of a step is the one that matters.
     while !now_whole_s().is_multiple_of(10) {
@@ -125,7 +125,7 @@ fn the_window_is_the_last_hour_by_default() {
 }
 
 #[test]
-fn the_default_step_is_the_smallest_that_gives_at_most_360_steps() {
+fn the_default_step_is_the_smallest_for_360_steps() {
     let (stream, hour) = (Stream::new(), past_hour());
     for (from, to, step) in [
         (hour, hour + 10, 10),
@@ -143,7 +143,7 @@ fn the_default_step_is_the_smallest_that_gives_at_most_360_steps() {
 }
 
 #[test]
-fn the_default_step_gives_at_most_360_steps_also_after_widening() {
+fn a_widened_window_still_gets_at_most_360_steps() {
     let (stream, hour) = (Stream::new(), past_hour());
     for (from, to) in [(hour + 5, hour + 3605), (hour + 1, hour + 7201), (hour - 86_399, hour + 1)] {
         let rollup = stream.rollup(&format!("from={from}&to={to}"));
@@ -187,7 +187,7 @@ fn a_step_is_a_multiple_of_10_seconds() {
 }
 
 #[test]
-fn what_is_no_window_is_refused() {
+fn an_invalid_window_is_refused() {
     let stream = Stream::new();
     let hour = past_hour();
     for query in [

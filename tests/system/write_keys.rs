@@ -1,4 +1,4 @@
-//! Write keys: who has one may write, also where nobody else may, through every way of writing.
+//! Write keys: a key holder may write through every path, even if nobody else may.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -15,11 +15,11 @@ use crate::stream::{Stream, assert_close};
 const POINT: &str = r#"{"n":1}"#;
 const OURS: &str = "https://shop.example";
 
-/// A key's id and itself.
+/// The id of a key, and the key.
 pub(crate) fn new_key(stream: &Stream, name: &str) -> (String, String) {
     let made = stream.owned("POST", "/write-keys").body(json!({ "name": name }).to_string()).send().expect(201);
     let made = made.json();
-    let text = |field: &str| made[field].as_str().expect("a text").to_owned();
+    let text = |field: &str| made[field].as_str().expect("a string").to_owned();
     (text("id"), text("write_key"))
 }
 
@@ -33,9 +33,9 @@ fn keys(stream: &Stream) -> Value {
     stream.owned("GET", "/write-keys").send().expect(200).json()["write_keys"].clone()
 }
 
-/// A write of a point through each way in, with what its query string has.
+/// A write of one point through each path, with this query string.
 fn writes(stream: &Stream, query: &str) -> Vec<(&'static str, Call)> {
-    // The same bytes would count once.
+    // Different points, as the same bytes would count once.
     static NEXT_NS: AtomicU64 = AtomicU64::new(0);
     let time_ns = crate::clock::now_whole_s() * 1_000_000_000 + NEXT_NS.fetch_add(1, Relaxed);
     let point = json!({"asInt": "1", "timeUnixNano": time_ns.to_string()});
@@ -65,7 +65,7 @@ fn basic(token: &str) -> String {
     out
 }
 
-/// Writes through each way in, with a credential in each place.
+/// Writes through each path, with a credential in each place.
 fn with_credential(stream: &Stream, key: &str) -> Vec<(String, Answer)> {
     let mut answers = Vec::new();
     for header in [format!("Bearer {key}"), format!("bearer {key} "), format!("Token {key}"), basic(key)] {
@@ -76,7 +76,7 @@ fn with_credential(stream: &Stream, key: &str) -> Vec<(String, Answer)> {
     let query = format!("key={}", encoded(key));
     answers.extend(writes(stream, &query).into_iter().map(|(name, call)| (format!("{name}, {query}"), call.send())));
     for (name, call) in writes(stream, &query) {
-        // What a proxy or an agent adds means nothing here.
+        // A credential that a proxy or an agent adds means nothing here.
         answers.push((format!("{name} behind a proxy"), call.bearer("of-a-proxy").send()));
     }
     let query = format!("access_token={}", encoded(key));
@@ -85,7 +85,7 @@ fn with_credential(stream: &Stream, key: &str) -> Vec<(String, Answer)> {
     answers
 }
 
-/// Checks that an answer is a refusal in the form of its way in, which every page may read.
+/// Checks that an answer is a refusal in the form of its path, readable by every page.
 #[track_caller]
 fn assert_refused(name: &str, answer: &Answer, status: u16, said: &str) {
     assert_eq!(answer.status, status, "{name}: {}", String::from_utf8_lossy(&answer.body));
@@ -93,19 +93,19 @@ fn assert_refused(name: &str, answer: &Answer, status: u16, said: &str) {
         assert!(answer.header("WWW-Authenticate").starts_with("Bearer"), "{name}");
     }
     assert_eq!(answer.header("Access-Control-Allow-Origin"), "*", "{name}");
-    let told = match name {
+    let message = match name {
         _ if name.starts_with("otlp") => {
-            let told = answer.json();
-            assert_eq!(told["code"], if status == 401 { 16 } else { 7 }, "{name}");
-            told["message"].as_str().expect("a text").to_owned()
+            let message = answer.json();
+            assert_eq!(message["code"], if status == 401 { 16 } else { 7 }, "{name}");
+            message["message"].as_str().expect("a string").to_owned()
         }
         _ if name.starts_with("app.net") => error(answer, status).0,
         _ => {
             answer.problem(status);
-            answer.json()["detail"].as_str().expect("a text").to_owned()
+            answer.json()["detail"].as_str().expect("a string").to_owned()
         }
     };
-    assert!(told.contains(said), "{name}: {told}");
+    assert!(message.contains(said), "{name}: {message}");
 }
 
 #[test]
@@ -145,7 +145,7 @@ fn a_stream_has_at_most_50_keys() {
 }
 
 #[test]
-fn only_the_owner_has_to_do_with_keys() {
+fn only_the_owner_manages_write_keys() {
     let stream = Stream::new();
     let (id, key) = new_key(&stream, "a");
     let one = format!("/write-keys/{id}");
@@ -169,7 +169,7 @@ fn only_the_owner_has_to_do_with_keys() {
 }
 
 #[test]
-fn a_keyed_stream_takes_keys_through_every_way_in_and_nothing_else() {
+fn a_keyed_stream_requires_a_key_on_every_path() {
     let stream = keyed(&json!({}));
     let (id, key) = new_key(&stream, "a");
     for (name, call) in writes(&stream, "") {
@@ -206,7 +206,7 @@ fn the_owner_may_always_write() {
 }
 
 #[test]
-fn a_wrong_key_is_refused_by_an_open_stream_too_whatever_it_sends() {
+fn an_open_stream_refuses_a_wrong_key_too() {
     let (stream, other) = (Stream::new(), Stream::new());
     let (_, foreign) = new_key(&other, "a");
     new_key(&stream, "of its own");
@@ -223,7 +223,7 @@ fn a_wrong_key_is_refused_by_an_open_stream_too_whatever_it_sends() {
 }
 
 #[test]
-fn writers_opens_and_closes_a_stream_at_once() {
+fn changing_writers_takes_effect_immediately() {
     let stream = Stream::new();
     let (_, key) = new_key(&stream, "a");
     let patch = |writers: &str| stream.owned("PATCH", "").body(json!({ "writers": writers }).to_string()).send();
@@ -239,7 +239,7 @@ fn writers_opens_and_closes_a_stream_at_once() {
 }
 
 #[test]
-fn what_was_refused_under_a_key_of_its_own_is_taken_under_it_later() {
+fn a_batch_key_can_be_reused_after_a_refusal() {
     let stream = keyed(&json!({}));
     let (_, key) = new_key(&stream, "a");
     let write = |token: &str, body: &str| {
@@ -254,7 +254,7 @@ fn what_was_refused_under_a_key_of_its_own_is_taken_under_it_later() {
 }
 
 #[test]
-fn pages_that_are_allowed_may_write_with_a_key_and_read_why_they_may_not() {
+fn allowed_pages_write_with_a_key_and_read_refusals() {
     let stream = keyed(&json!({"origins": [OURS]}));
     let (_, key) = new_key(&stream, "intranet");
     for path in ["/points", "/statsd", "/otlp/v1/metrics", "/pixel.gif"] {
@@ -271,7 +271,7 @@ fn pages_that_are_allowed_may_write_with_a_key_and_read_why_they_may_not() {
 }
 
 #[test]
-fn a_key_was_used_in_the_hour_in_which_it_wrote_also_after_a_crash_and_in_any_shard() {
+fn the_hour_of_a_keys_last_use_survives_a_crash() {
     let server = Server::start(State::new());
     let stream = Stream::create(&server, json!({"name": "test", "shards": 4}));
     let (_, key) = new_key(&stream, "a");
@@ -287,7 +287,7 @@ fn a_key_was_used_in_the_hour_in_which_it_wrote_also_after_a_crash_and_in_any_sh
     };
     let (first, never) = used(&stream);
     assert!((before..=hour()).contains(&first) && never.is_null(), "{first}");
-    // The alarm that comes at once after a change keeps it; then each object waits for something that is far away.
+    // The alarm that follows a change stores it; then each object waits for something much later.
     stream.owned("PATCH", "").body("{}").send().expect(200);
     let deadline = Instant::now() + Duration::from_mins(1);
     while alarm_in_ns(&server).is_none_or(|next_ns| next_ns < 3_600_000_000_000) {
@@ -298,13 +298,13 @@ fn a_key_was_used_in_the_hour_in_which_it_wrote_also_after_a_crash_and_in_any_sh
     assert!(again == first && never.is_null());
 }
 
-/// Writes with a key until each of some shards has surely been asked.
+/// Writes with a key until each of several shards has almost certainly been asked.
 fn statuses(stream: &Stream, key: &str, count: usize) -> Vec<u16> {
     (0..count).map(|_| stream.call("POST", "/points").bearer(key).body(POINT).send().status).collect()
 }
 
 #[test]
-fn keys_hold_and_end_at_every_shard_at_once() {
+fn write_keys_start_and_end_immediately_at_every_shard() {
     let stream = Stream::create(Server::shared(), json!({"name": "test", "shards": 8, "writers": "keyed"}));
     for _ in 0..3 {
         let (id, key) = new_key(&stream, "a");
@@ -317,13 +317,13 @@ fn keys_hold_and_end_at_every_shard_at_once() {
 }
 
 #[test]
-fn a_shard_whose_copy_is_old_asks_home_for_a_new_key_and_forgets_an_ended_one_by_itself() {
+fn a_stale_shard_learns_of_new_and_revoked_write_keys() {
     let server = Server::start(State::new());
     let stream = Stream::create(&server, json!({"name": "test", "shards": 2}));
     let (_, kept) = new_key(&stream, "kept");
     assert!(statuses(&stream, &kept, 30).iter().all(|status| *status == 202));
     let mut state = server.kill_9();
-    // As if a shard had never been told of the key: home does not know it then, and the other asks home.
+    // The state of a shard that missed the key: home lacks it here, and the other shard asks home.
     let mut others = Vec::new();
     for index in 0..2 {
         let object = Object::all(&state).swap_remove(index);
@@ -337,23 +337,23 @@ fn a_shard_whose_copy_is_old_asks_home_for_a_new_key_and_forgets_an_ended_one_by
     }
     assert!(others[0] != others[1], "one of two is home: {others:?}");
     let home = usize::from(others[0]);
-    // Home has ended the key and was killed before it could tell the other shard.
+    // The state after home revoked the key and was killed before it could inform the other shard.
     Object::all(&state).swap_remove(home).run(
         "UPDATE meta SET value = json_set(value, '$.writing.keys', json('[]'), '$.version', 9, '$.untold', json('{\"shards\":true,\"directory\":false}')) WHERE key = 'stream'",
     );
     let server = Server::start(state);
     let stream = stream.moved_to(&server);
-    // The first event of home tells the others, without the owner.
+    // The first event at home informs the others, without the owner.
     stream.owned("GET", "").send().expect(200);
     let deadline = Instant::now() + Duration::from_secs(30);
     while statuses(&stream, &kept, 30).contains(&202) {
-        assert!(Instant::now() < deadline, "the other shard is never told");
+        assert!(Instant::now() < deadline, "the other shard never learns of it");
     }
     assert!(statuses(&stream, &kept, 30).iter().all(|status| *status == 401));
 }
 
 #[test]
-fn a_key_is_stored_as_its_hash_only() {
+fn a_write_key_is_stored_only_as_its_hash() {
     let server = Server::start(State::new());
     let stream = Stream::create(&server, json!({"name": "test"}));
     let (_, key) = new_key(&stream, "a");
@@ -361,6 +361,6 @@ fn a_key_is_stored_as_its_hash_only() {
     assert!(!server.log().contains(&key));
     let state = server.kill_9();
     let files =
-        std::process::Command::new("grep").args(["-rlaF", &key]).arg(state.path()).output().expect("grep is there");
+        std::process::Command::new("grep").args(["-rlaF", &key]).arg(state.path()).output().expect("grep is installed");
     assert_eq!(String::from_utf8_lossy(&files.stdout), "");
 }

@@ -1,4 +1,4 @@
-//! Who writes most, as the owner is shown it, and what can be done about it.
+//! The top writers, as the owner sees them, and what the owner can do about them.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn writers(stream: &Stream, query: &str) -> Value {
     stream.owned("GET", &format!("/writers{query}")).send().expect(200).json()
 }
 
-/// Writes so many points, each of a series of its own.
+/// Writes `points` points, each to a series of its own.
 fn write(stream: &Stream, address: &str, token: &str, points: usize) -> Answer {
     let body: Vec<Value> = (0..points).map(|at| json!({"n": 1, "v": {"a": format!("{address}{at}")}})).collect();
     let call = stream.call("POST", "/points").header("X-Forwarded-For", address).bearer(token);
@@ -21,7 +21,7 @@ fn write(stream: &Stream, address: &str, token: &str, points: usize) -> Answer {
 }
 
 #[test]
-fn the_top_networks_origins_and_keys_are_told_by_cost() {
+fn the_top_writers_are_listed_by_cost() {
     let stream = Stream::new();
     let (id, key) = new_key(&stream, "ci");
     for (address, points) in [("192.0.2.1", 30), ("192.0.2.1", 30), ("2001:db8::1", 10), ("2001:db8::2", 10)] {
@@ -39,26 +39,26 @@ fn the_top_networks_origins_and_keys_are_told_by_cost() {
         .expect(202);
     write(&stream, "unknown", "none", 2).expect(202);
     for (query, window) in [("", "1h"), ("?window=1h", "1h"), ("?window=1d", "1d")] {
-        let told = writers(&stream, query);
-        assert_eq!(told["window"], window);
-        assert!(told["since"].as_i64().is_some_and(|since_s| since_s % 3_600 == 0), "{told}");
-        let networks = told["networks"].as_array().expect("a list");
+        let listed = writers(&stream, query);
+        assert_eq!(listed["window"], window);
+        assert!(listed["since"].as_i64().is_some_and(|since_s| since_s % 3_600 == 0), "{listed}");
+        let networks = listed["networks"].as_array().expect("a list");
         let numbers: Vec<[&Value; 3]> =
             networks.iter().map(|entry| [&entry["points"], &entry["new_series"], &entry["rejected"]]).collect();
-        assert_eq!(json!(numbers), json!([[60, 30, 0], [20, 20, 0], [2, 2, 0], [1, 1, 2]]), "{told}");
+        assert_eq!(json!(numbers), json!([[60, 30, 0], [20, 20, 0], [2, 2, 0], [1, 1, 2]]), "{listed}");
         let costs: Vec<u64> = networks.iter().filter_map(|entry| entry["cost"].as_u64()).collect();
-        assert!(costs.is_sorted_by(|more, less| more >= less) && costs[0] >= 80, "{told}");
-        assert!(networks.iter().all(|entry| entry["error"] == 0), "{told}");
+        assert!(costs.is_sorted_by(|more, less| more >= less) && costs[0] >= 80, "{listed}");
+        assert!(networks.iter().all(|entry| entry["error"] == 0), "{listed}");
         let is_name =
             |entry: &Value| entry["network"].as_str().is_some_and(|name| name.len() == 12 && name.starts_with("n_"));
-        assert_eq!(networks.iter().filter(|entry| is_name(entry)).count(), 3, "one is not known: {told}");
-        assert!(!told.to_string().contains("192.0.2") && !told.to_string().contains("2001:db8"), "{told}");
-        let origin = &told["origins"][0];
+        assert_eq!(networks.iter().filter(|entry| is_name(entry)).count(), 3, "one is not known: {listed}");
+        assert!(!listed.to_string().contains("192.0.2") && !listed.to_string().contains("2001:db8"), "{listed}");
+        let origin = &listed["origins"][0];
         assert_eq!((&origin["origin"], &origin["points"], &origin["rejected"]), (&json!(SHOP), &json!(1), &json!(2)));
-        let used = &told["keys"][0];
+        let used = &listed["keys"][0];
         assert_eq!((&used["id"], &used["name"], &used["points"]), (&json!(id), &json!("ci"), &json!(5)));
         assert_eq!(
-            (told["origins"].as_array().map(Vec::len), told["keys"].as_array().map(Vec::len)),
+            (listed["origins"].as_array().map(Vec::len), listed["keys"].as_array().map(Vec::len)),
             (Some(1), Some(1))
         );
     }
@@ -68,7 +68,7 @@ fn the_top_networks_origins_and_keys_are_told_by_cost() {
 }
 
 #[test]
-fn at_most_50_of_each_are_told_and_whoever_is_most_is_among_them() {
+fn at_most_50_writers_are_listed_including_the_largest() {
     let stream = Stream::new();
     for round in 0..300 {
         write(&stream, &format!("198.51.{}.{}", round / 200, round % 200), "none", 1).expect(202);
@@ -83,15 +83,15 @@ fn at_most_50_of_each_are_told_and_whoever_is_most_is_among_them() {
 }
 
 #[test]
-fn a_network_can_be_blocked_by_the_name_that_it_is_shown_by_in_every_shard() {
+fn a_network_can_be_blocked_by_its_listed_name() {
     let stream = Stream::create(Server::shared(), json!({"name": "test", "shards": 4}));
     for _ in 0..40 {
         write(&stream, "192.0.2.1", "none", 3).expect(202);
         write(&stream, "192.0.2.2", "none", 1).expect(202);
     }
-    let told = writers(&stream, "");
-    let networks = told["networks"].as_array().expect("a list");
-    assert_eq!(networks.len(), 2, "all shards have the same names: {told}");
+    let listed = writers(&stream, "");
+    let networks = listed["networks"].as_array().expect("a list");
+    assert_eq!(networks.len(), 2, "all shards have the same names: {listed}");
     assert_eq!((&networks[0]["points"], &networks[1]["points"]), (&json!(120), &json!(40)));
     let blocked = json!({"blocked": {"networks": [networks[0]["network"]]}});
     stream.owned("PATCH", "").body(blocked.to_string()).send().expect(200);
@@ -102,12 +102,12 @@ fn a_network_can_be_blocked_by_the_name_that_it_is_shown_by_in_every_shard() {
 }
 
 #[test]
-fn names_are_the_same_after_a_restart_and_others_in_another_stream() {
+fn names_of_writers_survive_a_restart_and_differ_per_stream() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let name = |stream: &Stream| {
         write(stream, "192.0.2.1", "none", 1).expect(202);
-        writers(stream, "")["networks"][0]["network"].as_str().expect("a text").to_owned()
+        writers(stream, "")["networks"][0]["network"].as_str().expect("a string").to_owned()
     };
     let (first, other) = (name(&stream), name(&Stream::on(&server)));
     assert_ne!(first, other);

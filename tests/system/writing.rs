@@ -39,13 +39,13 @@ fn assert_accepted(answer: Answer, points: usize) {
     assert_eq!(answer.expect(202).json(), json!({"accepted": points, "rejected": 0, "errors": []}));
 }
 
-/// Points that the stream has, as its status tells.
+/// The number of points of the stream, according to its status.
 fn accepted_in_all(stream: &Stream) -> Value {
     stream.read("/status").expect(200).json()["accepted"].clone()
 }
 
 #[test]
-fn the_curl_command_of_the_issue_writes_and_the_rollup_reads_it() {
+fn the_rollup_reads_what_the_example_curl_command_wrote() {
     let stream = Stream::new();
     let body = r#"{"n":1234,"d":3,"p":10,"v":{"country":"US"}}"#;
     assert_accepted(typed(&stream, "application/x-www-form-urlencoded", body), 1);
@@ -83,7 +83,7 @@ fn a_body_is_a_point_or_an_array_or_lines() {
 }
 
 #[test]
-fn the_body_decides_where_the_type_does_not() {
+fn the_body_decides_when_the_type_does_not() {
     let stream = Stream::new();
     for media_type in ["application/x-www-form-urlencoded", "application/octet-stream", "multipart/form-data", "x"] {
         assert_accepted(typed(&stream, media_type, r#"{"n":1}"#), 1);
@@ -94,7 +94,7 @@ fn the_body_decides_where_the_type_does_not() {
 }
 
 #[test]
-fn what_is_no_json_by_type_and_body_is_unsupported() {
+fn a_type_and_body_that_are_not_json_are_unsupported() {
     let stream = Stream::new();
     for (media_type, body) in [
         ("multipart/form-data; boundary=x", "--x\r\n"),
@@ -115,7 +115,7 @@ fn a_body_has_at_most_1_mib() {
 }
 
 #[test]
-fn a_client_that_sends_before_it_listens_is_told_that_it_sent_too_much() {
+fn a_client_that_sends_first_still_learns_it_sent_too_much() {
     let stream = Stream::new();
     assert_eq!(stream.post(padded(4 * MAX_BODY_BYTES)).problem(413), "too-large");
 }
@@ -131,7 +131,7 @@ fn a_body_without_a_length_has_at_most_1_mib() {
 }
 
 #[test]
-fn a_packed_body_has_at_most_1_mib_after_gunzip() {
+fn a_gzipped_body_has_at_most_1_mib_once_unpacked() {
     let stream = Stream::new();
     assert_accepted(packed(&stream, padded(MAX_BODY_BYTES).as_bytes()), 1);
     assert_eq!(packed(&stream, padded(MAX_BODY_BYTES + 1).as_bytes()).problem(413), "too-large");
@@ -141,7 +141,7 @@ fn a_packed_body_has_at_most_1_mib_after_gunzip() {
 }
 
 #[test]
-fn every_form_of_body_may_be_packed() {
+fn every_form_of_body_may_be_gzipped() {
     let stream = Stream::new();
     assert_accepted(packed(&stream, array(2).as_bytes()), 2);
     assert_accepted(packed(&stream, lines(3).as_bytes()), 3);
@@ -220,7 +220,7 @@ fn at_most_20_errors_are_listed() {
 }
 
 #[test]
-fn a_body_without_a_good_point_is_refused() {
+fn a_body_without_a_valid_point_is_refused() {
     let stream = Stream::new();
     assert_eq!(stream.refused(r#"[{"n":null},7]"#).len(), 2);
     for (media_type, body) in

@@ -1,4 +1,4 @@
-//! What owners may ask for, and what they see.
+//! What owners can configure, and what they see.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ fn patch(stream: &Stream, body: &Value) -> crate::http::Answer {
     stream.owned("PATCH", "").body(body.to_string()).send()
 }
 
-/// That a configuration is refused with this in its detail.
+/// Checks that a configuration is refused with this detail.
 #[track_caller]
 fn assert_refused(stream: &Stream, body: &Value, detail: &str) {
     let answer = patch(stream, body);
@@ -20,7 +20,7 @@ fn assert_refused(stream: &Stream, body: &Value, detail: &str) {
 }
 
 #[test]
-fn an_owner_sees_what_is_configured_and_null_ends_it() {
+fn the_owner_sees_the_configuration_and_null_ends_it() {
     let stream = Stream::on(shared());
     let shown = |stream: &Stream| stream.owned("GET", "").send().expect(200).json()["carbon"].clone();
     assert_eq!((shown(&stream), status(&stream)), (Value::Null, Value::Null));
@@ -37,7 +37,7 @@ fn an_owner_sees_what_is_configured_and_null_ends_it() {
 }
 
 #[test]
-fn what_is_wrong_is_refused_and_named() {
+fn invalid_fields_are_refused_and_named() {
     let stream = Stream::on(shared());
     let with = |field: &str, value: Value| {
         let mut carbon = config(2003);
@@ -71,7 +71,7 @@ fn what_is_wrong_is_refused_and_named() {
 }
 
 #[test]
-fn only_listed_hosts_are_allowed_where_nobody_develops() {
+fn only_listed_hosts_are_allowed_outside_development() {
     let list = "carbon.example,other.example:2003";
     let environment = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "k"), ("CARBON_HOSTS", list)];
     let server = Server::start_with(State::new(), &environment);
@@ -87,7 +87,7 @@ fn only_listed_hosts_are_allowed_where_nobody_develops() {
     assert_refused(&Stream::new(), &to("carbon.example", 2003), "CARBON_HOSTS");
 }
 
-pub(crate) fn another_carbon_gets_what_comes_from_now_on() {
+pub(crate) fn another_carbon_gets_only_later_buckets() {
     let (one, other) = (Carbon::start(&[]), Carbon::start(&[]));
     let stream = pushing(shared(), &one.config());
     stream.write(json!([{ "n": 1 }]).to_string());

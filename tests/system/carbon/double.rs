@@ -14,27 +14,27 @@ use serde_json::{Value, json};
 pub(crate) enum Manner {
     /// Reads to the end and closes, as carbon does.
     Takes,
-    /// Reads a little, and goes away without the rest: the connection is reset.
+    /// Reads a little and disconnects without the rest: the connection is reset.
     Resets,
-    /// Closes its side at once, and reads.
+    /// Closes its side immediately, and reads.
     ClosesEarly,
     /// Reads all, and does not close.
     Hangs,
-    /// Says something.
+    /// Sends something.
     Talks,
 }
 
 #[derive(Default)]
 struct State {
     script: VecDeque<Manner>,
-    /// The texts of connections whose lines it took, in their order.
+    /// The contents of the connections whose lines it took, in their order.
     taken: Vec<String>,
     /// What was done with each connection.
     seen: Vec<Manner>,
     is_over: bool,
 }
 
-/// A running double. Goes away when dropped.
+/// A running double, which stops when dropped.
 pub(crate) struct Carbon {
     shared: Arc<(Mutex<State>, Condvar)>,
     address: SocketAddr,
@@ -42,7 +42,7 @@ pub(crate) struct Carbon {
 }
 
 impl Carbon {
-    /// One that takes all, but for the next connections.
+    /// A double that takes everything except on the next connections.
     pub(crate) fn start(script: &[Manner]) -> Self {
         Self::on(0, script)
     }
@@ -58,7 +58,7 @@ impl Carbon {
     }
 
     fn of(listener: TcpListener, script: &[Manner]) -> Self {
-        let address = listener.local_addr().expect("it is bound");
+        let address = listener.local_addr().expect("the listener is bound");
         let state = State { script: script.iter().copied().collect(), ..State::default() };
         let shared = Arc::new((Mutex::new(state), Condvar::new()));
         let inner = Arc::clone(&shared);
@@ -74,17 +74,17 @@ impl Carbon {
         Self { shared, address, port: address.port() }
     }
 
-    /// A port where nobody listens, as far as anybody can know.
+    /// A port where nobody listens, as far as can be known.
     pub(crate) fn nowhere() -> u16 {
         TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr()).expect("a port is free").port()
     }
 
-    /// What an owner configures to push here.
+    /// The configuration that pushes here.
     pub(crate) fn config(&self) -> Value {
         config(self.port)
     }
 
-    /// What a look at it says, as soon as that is something.
+    /// The first result of a look at it, once there is one.
     #[track_caller]
     pub(crate) fn until<T>(&self, patience: Duration, look: impl Fn(&Lines) -> Option<T>) -> T {
         let deadline = Instant::now() + patience;
@@ -101,7 +101,7 @@ impl Carbon {
         }
     }
 
-    /// What it has now.
+    /// Its current lines.
     pub(crate) fn lines(&self) -> Lines {
         let (state, _) = &*self.shared;
         let state = state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -112,7 +112,7 @@ impl Carbon {
 impl Drop for Carbon {
     fn drop(&mut self) {
         change(&self.shared, |state| state.is_over = true);
-        // So that the listener hears of it, and the port is free.
+        // Wakes the listener, so that it ends and the port is free.
         TcpStream::connect(self.address).ok();
     }
 }
@@ -125,7 +125,7 @@ pub(crate) fn at(host: &str, port: u16) -> Value {
     json!({ "host": host, "port": port, "interval_s": 10 })
 }
 
-/// What came.
+/// Everything received.
 pub(crate) struct Lines {
     pub(crate) batches: Vec<String>,
     pub(crate) seen: Vec<Manner>,
@@ -141,7 +141,7 @@ impl Lines {
         })
     }
 
-    /// The last value of each name and time, as carbon has it in the end.
+    /// The last value of each name and time, which carbon keeps.
     pub(crate) fn kept(&self) -> BTreeMap<(&str, i64), f64> {
         self.all().map(|(name, value, time)| ((name, time), value)).collect()
     }

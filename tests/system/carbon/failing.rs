@@ -6,8 +6,8 @@ use super::double::{Carbon, Manner, config};
 use super::{SOON, is_done, last_error, pushing, shared, until};
 use crate::stream::Stream;
 
-/// Writes one point to a stream whose carbon fails so at first; what is told of the failure.
-fn told_of(manner: Manner) -> String {
+/// Writes one point to a stream whose carbon first fails in this way; returns what is reported about the failure.
+fn error_reported_for(manner: Manner) -> String {
     let carbon = Carbon::start(&[manner]);
     let stream = pushing(shared(), &carbon.config());
     stream.write(json!([{ "n": 3, "v": { "set": "x".repeat(200) } }]).to_string());
@@ -28,28 +28,28 @@ fn assert_arrived(carbon: &Carbon, stream: &Stream, sum: f64) {
     assert_eq!(total, sum, "{:?}", lines.batches);
 }
 
-pub(crate) fn a_reset_connection_is_told_and_the_same_lines_come_again() {
-    let told = told_of(Manner::Resets);
+pub(crate) fn a_reset_is_reported_and_the_same_lines_are_resent() {
+    let error = error_reported_for(Manner::Resets);
     assert!(
-        ["the peer reset the connection", "the connection broke before the peer had all"].contains(&&*told),
-        "{told}"
+        ["the peer reset the connection", "the connection broke before the peer had all"].contains(&&*error),
+        "{error}"
     );
 }
 
-pub(crate) fn one_who_closes_before_the_end_has_not_taken_it() {
-    assert_eq!(told_of(Manner::ClosesEarly), "the peer closed the connection before it had all");
+pub(crate) fn a_carbon_that_closes_early_has_not_taken_the_lines() {
+    assert_eq!(error_reported_for(Manner::ClosesEarly), "the peer closed the connection before it had all");
 }
 
-pub(crate) fn one_who_does_not_close_is_left_after_20_s() {
-    assert_eq!(told_of(Manner::Hangs), "the peer did not close within 20 s after it had all");
+pub(crate) fn a_carbon_that_does_not_close_is_left_after_20_s() {
+    assert_eq!(error_reported_for(Manner::Hangs), "the peer did not close within 20 s after it had all");
 }
 
-pub(crate) fn one_who_talks_is_no_carbon() {
-    let told = told_of(Manner::Talks);
-    assert_eq!(told, "the peer answered something: it is no plaintext listener of a carbon");
+pub(crate) fn a_peer_that_sends_data_is_not_a_carbon() {
+    let error = error_reported_for(Manner::Talks);
+    assert_eq!(error, "the peer answered something: it is no plaintext listener of a carbon");
 }
 
-pub(crate) fn what_was_written_while_the_carbon_was_away_arrives_in_order_when_it_is_back() {
+pub(crate) fn buckets_of_an_outage_arrive_in_order_afterwards() {
     let port = Carbon::nowhere();
     let stream = pushing(shared(), &config(port));
     stream.write(json!([{ "n": 1 }]).to_string());

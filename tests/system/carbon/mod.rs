@@ -24,23 +24,23 @@ fn start(state: State) -> Server {
     Server::start_with(state, &environment)
 }
 
-/// The one that most of these tests share.
+/// The server that most of these tests share.
 fn shared() -> &'static Server {
     static SHARED: OnceLock<Server> = OnceLock::new();
     SHARED.get_or_init(|| start(State::new()))
 }
 
-/// A stream called `visits` that pushes as this says.
+/// A stream called `visits` with this carbon configuration.
 fn pushing(server: &Server, carbon: &Value) -> Stream {
     Stream::create(server, json!({ "name": "visits", "carbon": carbon }))
 }
 
-/// What status says of pushing.
+/// The status of pushing.
 fn status(stream: &Stream) -> Value {
     stream.read("/status").expect(200).json()["carbon"].clone()
 }
 
-/// What status says of pushing as soon as it is as wanted.
+/// The status of pushing, once it is as wanted.
 #[track_caller]
 fn until(stream: &Stream, patience: Duration, is_wanted: impl Fn(&Value) -> bool) -> Value {
     let deadline = Instant::now() + patience;
@@ -58,13 +58,13 @@ fn is_done(status: &Value) -> bool {
     status["pending_since"].is_null() && status["lines"] != 0
 }
 
-/// What the last error says.
+/// The message of the last error.
 #[track_caller]
 fn last_error(status: &Value) -> &str {
-    status["last_error"]["message"].as_str().unwrap_or_else(|| panic!("an error is told: {status}"))
+    status["last_error"]["message"].as_str().unwrap_or_else(|| panic!("status shows an error: {status}"))
 }
 
 #[test]
-fn what_takes_its_time_begins_here_and_is_waited_for_at_the_end() {
+fn slow_carbon_tests_start_early() {
     crate::waiting::begin();
 }

@@ -16,13 +16,13 @@ use crate::programs;
 use crate::server::State;
 use crate::stream::{Stream, assert_close};
 
-/// How long is written, and when the carbon is away.
+/// How long the test writes, and when the carbon is down.
 const WRITES: Duration = Duration::from_mins(2);
 const STOPS_AFTER: Duration = Duration::from_secs(40);
 const STARTS_AFTER: Duration = Duration::from_secs(70);
 const EVERY: Duration = Duration::from_millis(500);
 
-/// What the whisper files of names have from a time on: for each, by time.
+/// The contents of the whisper files of these names from a time on: for each, by time.
 const READER: &str = "
 import json, os, sys, whisper
 from carbon.util import TaggedSeries
@@ -45,7 +45,7 @@ struct RealCarbon {
 }
 
 impl RealCarbon {
-    /// `None` where it can't be had, with the reason on standard error.
+    /// `None` if carbon is not available, with the reason on standard error.
     fn new() -> Option<Self> {
         programs::python("graphite")?;
         let mut tried = python();
@@ -73,7 +73,7 @@ impl RealCarbon {
         let mut command = python();
         command.arg(root().join(".tools/graphite/bin/carbon-cache.py"));
         command.arg(format!("--config={}", self.folder.path().join("carbon.conf").display()));
-        // In the foreground, so that it is our child that is stopped.
+        // In the foreground, so that the process to stop is our child.
         command.args(["--debug", "start"]).stdout(Stdio::null()).stderr(Stdio::null());
         self.child = Some(command.spawn().expect("it was installed"));
         let deadline = Instant::now() + SOON;
@@ -85,8 +85,8 @@ impl RealCarbon {
 
     fn stop(&mut self) {
         let Some(mut child) = self.child.take() else { return };
-        Command::new("kill").arg(child.id().to_string()).status().expect("kill is there");
-        child.wait().expect("it is our child");
+        Command::new("kill").arg(child.id().to_string()).status().expect("kill is installed");
+        child.wait().expect("the process is our child");
     }
 
     fn read(&self, since_s: i64, until_s: i64, names: &[String]) -> Value {
@@ -99,7 +99,7 @@ impl RealCarbon {
             .expect("python was installed");
         let order = json!([folder.to_str(), since_s, until_s, names]).to_string();
         child.stdin.take().expect("piped").write_all(order.as_bytes()).expect("it reads");
-        let output = child.wait_with_output().expect("it is our child");
+        let output = child.wait_with_output().expect("the process is our child");
         serde_json::from_slice(&output.stdout).expect("JSON")
     }
 }
@@ -128,7 +128,7 @@ fn points(number: u32) -> Value {
     ])
 }
 
-pub(crate) fn a_real_carbon_has_every_closed_bucket_once_though_it_was_stopped_and_started() {
+pub(crate) fn a_restarted_real_carbon_has_every_closed_bucket_once() {
     let Some(mut carbon) = RealCarbon::new() else { return };
     carbon.start();
     let stream = pushing(shared(), &config(carbon.port));
@@ -162,7 +162,7 @@ pub(crate) fn a_real_carbon_has_every_closed_bucket_once_though_it_was_stopped_a
         assert_eq!(read["files"], names.len(), "there are names that nobody wrote");
         for name in &names {
             let (wanted, kept) = (wanted[name].as_object().expect("values"), read["kept"][name].as_object());
-            let kept = kept.unwrap_or_else(|| panic!("there is no file of {name}"));
+            let kept = kept.unwrap_or_else(|| panic!("{name} has no file"));
             assert_eq!(kept.keys().collect::<Vec<_>>(), wanted.keys().collect::<Vec<_>>(), "{name}");
             for (at, value) in wanted {
                 assert_close(number_of(&kept[at]), number_of(value), &format!("{name} at {at}"));
@@ -191,14 +191,15 @@ fn number_of(value: &Value) -> f64 {
     value.as_f64().expect("a number")
 }
 
-/// What the rollup says, as carbon is to have it: by name and time; and the names.
+/// The rollup in the form that carbon should have: by name and time; and the names.
 fn wanted(stream: &Stream, begun_s: i64) -> (Value, Vec<String>) {
     let rollup = stream.rollup(&format!("from={}&step=10&by=*&agg=sum,count", begun_s / 10 * 10));
     let mut wanted = json!({});
     for series in rollup["series"].as_array().expect("a list") {
         let labels = series["labels"].as_object().expect("labels");
-        let tag =
-            |(name, value): (&String, &Value)| format!(";{name}={}", value.as_str().expect("a text").replace(' ', "_"));
+        let tag = |(name, value): (&String, &Value)| {
+            format!(";{name}={}", value.as_str().expect("a string").replace(' ', "_"))
+        };
         let tags: String = labels.iter().map(tag).collect();
         for aggregate in ["sum", "count"] {
             let times = rollup["times"].as_array().expect("times").iter();

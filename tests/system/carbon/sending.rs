@@ -9,7 +9,7 @@ use crate::peer::Peer;
 use crate::server::State;
 use crate::stream::Stream;
 
-pub(crate) fn a_closed_bucket_arrives_once_with_names_tags_and_values_as_they_are_read() {
+pub(crate) fn a_closed_bucket_arrives_once_as_it_is_read() {
     let carbon = Carbon::start(&[]);
     let mut config = carbon.config();
     config["prefix"] = json!("stats.web");
@@ -45,10 +45,10 @@ pub(crate) fn a_closed_bucket_arrives_once_with_names_tags_and_values_as_they_ar
     assert_eq!((&status["lines"], &status["corrected"], &status["skipped"]), (&json!(8), &json!(0), &json!(0)));
     assert_eq!((&status["state"], &status["sent_until"]), (&json!("sending"), &json!(bucket + 10)));
     assert_eq!((&status["last_error"], &status["next_try"]), (&json!(null), &json!(null)));
-    assert_eq!(carbon.lines().batches.len(), 1, "nothing is sent where nothing is new");
+    assert_eq!(carbon.lines().batches.len(), 1, "without new values nothing is sent");
 }
 
-pub(crate) fn a_late_point_sends_its_bucket_again_as_it_is_now() {
+pub(crate) fn a_late_point_resends_its_updated_bucket() {
     let carbon = Carbon::start(&[]);
     let stream = pushing(shared(), &carbon.config());
     let t = now_whole_s();
@@ -64,7 +64,7 @@ pub(crate) fn a_late_point_sends_its_bucket_again_as_it_is_now() {
     assert_eq!((&status["lines"], &status["corrected"]), (&json!(4), &json!(1)), "{status}");
 }
 
-pub(crate) fn what_was_not_sent_when_the_machine_died_is_sent_and_what_was_is_not_sent_again() {
+pub(crate) fn a_crash_neither_drops_nor_repeats_buckets() {
     let carbon = Carbon::start(&[]);
     let server = start(State::new());
     let stream = pushing(&server, &carbon.config());
@@ -83,7 +83,7 @@ pub(crate) fn what_was_not_sent_when_the_machine_died_is_sent_and_what_was_is_no
     assert_eq!(lines.all().count(), lines.kept().len(), "nothing came twice: {:?}", lines.batches);
 }
 
-pub(crate) fn a_host_may_be_a_name_or_an_address_of_either_kind() {
+pub(crate) fn a_host_may_be_a_name_or_an_ipv4_or_ipv6_address() {
     let by_name = Carbon::start(&[]);
     let named = pushing(shared(), &at("localhost", by_name.port));
     named.write(json!([{ "n": 1 }]).to_string());
@@ -98,7 +98,7 @@ pub(crate) fn a_host_may_be_a_name_or_an_address_of_either_kind() {
     assert_eq!(by_name.lines().sum("visits.sum"), 1.0);
 }
 
-pub(crate) fn a_stream_that_also_forwards_does_both_though_the_carbon_hangs() {
+pub(crate) fn a_hanging_carbon_does_not_stop_forwarding() {
     let (peer, carbon) = (Peer::generous(), Carbon::start(&[Manner::Hangs]));
     let config = json!({ "name": "visits", "carbon": carbon.config(), "forward": peer.forward() });
     let stream = Stream::create(shared(), config);

@@ -18,13 +18,13 @@ fn by_set(stream: &Stream, hour: u64) -> Value {
 }
 
 #[test]
-fn points_written_to_the_first_are_read_from_the_second() {
+fn points_written_to_one_server_are_read_from_the_next() {
     let second = crate::server::Server::shared();
     let create = call("POST", format!("{}/stream/0/channels", second.url)).bearer(OWNER_TOKEN);
     let body = json!({ "type": "net.app.contrib.timeseries", "writers": { "any_user": true } });
     let created = create.header("Content-Type", "application/json").body(body.to_string()).send().expect(200).json();
     let channel = created["data"]["id"].as_str().expect("an id").to_owned();
-    let mut owned = created["data"]["annotations"].as_array().expect("told once").iter();
+    let mut owned = created["data"]["annotations"].as_array().expect("a list").iter();
     let read_key = owned.find_map(|annotation| annotation["value"]["read_key"].as_str()).expect("a key");
     let far = Stream { id: channel.clone(), read_key: read_key.to_owned(), url: second.url.clone() };
 
@@ -48,9 +48,9 @@ fn points_written_to_the_first_are_read_from_the_second() {
 }
 
 #[test]
-fn the_first_makes_a_channel_at_the_second_with_its_owners_token() {
+fn a_server_makes_a_channel_with_the_upstreams_owner_token() {
     let second = crate::server::Server::shared();
-    // The owner's token of the second is the upstream's token of the first.
+    // The second's owner token is the first's upstream token.
     let forward = json!({ "dialect": "app.net", "api_root": format!("{}/stream/0", second.url),
         "token": OWNER_TOKEN, "policy": { "writes_per_minute": 6_000 } });
     let near = forwarding(&forward);

@@ -10,7 +10,7 @@ use crate::peer::{Dialect, Fault, Group, Peer, Plan};
 use crate::server::State;
 
 #[test]
-fn a_channel_is_made_once_and_outlives_a_restart() {
+fn a_channel_is_made_once_and_survives_a_restart() {
     let peer = Peer::generous();
     let server = start(State::new());
     let stream = forwarding_on(&server, &peer.forward());
@@ -30,7 +30,7 @@ fn a_channel_is_made_once_and_outlives_a_restart() {
 }
 
 #[test]
-fn nobody_but_the_token_can_read_or_write_a_channel_that_is_made() {
+fn a_created_channel_is_private_to_its_token() {
     for dialect in [Dialect::AppNet, Dialect::Pnut] {
         let peer = Peer::start(Plan { dialect, limit: 6_000, ..Plan::default() });
         let stream = forwarding(&peer.forward());
@@ -54,7 +54,7 @@ fn nobody_but_the_token_can_read_or_write_a_channel_that_is_made() {
 }
 
 #[test]
-fn a_channel_that_others_can_read_is_warned_of() {
+fn a_publicly_readable_channel_is_warned_about() {
     let any_user = || Group { any_user: true, ..Group::default() };
     let public = || Group { public: true, ..Group::default() };
     let listed = || Group { user_ids: vec!["2".into()], ..Group::default() };
@@ -75,7 +75,10 @@ fn a_channel_that_others_can_read_is_warned_of() {
             let status = until(&peer, &stream, SOON, |status| is_done(status) && status["delivered"]["points"] == 5);
             match words {
                 Some(words) => {
-                    assert!(status["warning"].as_str().is_some_and(|told| told.contains(words)), "{what}: {status}");
+                    assert!(
+                        status["warning"].as_str().is_some_and(|warning| warning.contains(words)),
+                        "{what}: {status}"
+                    );
                 }
                 None => assert_eq!(status["warning"], Value::Null, "{what}"),
             }
@@ -84,7 +87,7 @@ fn a_channel_that_others_can_read_is_warned_of() {
 }
 
 #[test]
-fn a_channel_is_made_although_the_first_answers_fail() {
+fn a_channel_is_made_despite_failed_first_answers() {
     let peer = Peer::generous();
     peer.next([Some(Fault::ServerError), Some(Fault::CutBefore), Some(Fault::Html), Some(Fault::NumericIds)]);
     let stream = forwarding(&peer.forward());
@@ -96,7 +99,7 @@ fn a_channel_is_made_although_the_first_answers_fail() {
 }
 
 #[test]
-fn a_channel_that_the_owner_names_is_checked_and_then_used() {
+fn a_channel_named_by_the_owner_is_checked_first() {
     let peer = Peer::generous();
     peer.add_channel(1, Group::default(), Group::default());
     for writers in
@@ -116,7 +119,7 @@ fn a_channel_that_the_owner_names_is_checked_and_then_used() {
 }
 
 #[test]
-fn a_channel_that_can_not_be_written_to_pauses_before_anything_is_written() {
+fn a_read_only_channel_pauses_before_any_write() {
     let peer = Peer::generous();
     let closed = peer.add_channel(2, Group::default(), Group::default());
     let readable = peer.add_channel(2, Group { any_user: true, ..Group::default() }, Group::default());

@@ -1,4 +1,4 @@
-//! A kill -9 at any moment loses nothing, and what comes again is the same batch under the same id.
+//! A kill -9 at any moment loses nothing, and a repeat is the same batch under the same id.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -55,13 +55,13 @@ fn wait_for_the_moment(peer: &Peer, random: &mut Random) {
 }
 
 #[test]
-fn kill_9_while_forwarding_loses_nothing_and_repeats_only_the_same_batches() {
+fn kill_9_repeats_only_identical_batches_and_loses_nothing() {
     let peer = Peer::generous();
     let mut random = Random(7);
     let mut server = start(State::new());
     let mut stream = forwarding_on(&server, &peer.forward());
     let mut writer = Writer::default();
-    // The channel is there, so that there will be no other.
+    // The channel exists already, so no other is made.
     assert!(writer.send_next(&stream, &agent()));
     until(&peer, &stream, SOON, is_done);
     for _ in 0..ROUNDS {
@@ -88,7 +88,7 @@ fn kill_9_while_forwarding_loses_nothing_and_repeats_only_the_same_batches() {
 }
 
 #[test]
-fn a_crash_while_the_channel_is_created_may_leave_one_without_messages() {
+fn a_crash_during_creation_leaves_at_most_an_empty_channel() {
     let peer = Peer::generous();
     peer.next([Some(Fault::HangAfter)]);
     let server = start(State::new());

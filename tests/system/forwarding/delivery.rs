@@ -10,7 +10,7 @@ use crate::peer::{Fault, Faults, Peer, Plan};
 const MINUTE: Duration = Duration::from_mins(1);
 const POINTS: usize = 10_000;
 const WRITES_PER_MINUTE: usize = 1_200;
-/// Those that cost no more than a second when they are tried again at once.
+/// Faults that cost at most a second if they are retried immediately.
 const FAULTS: &[Fault] = &[
     Fault::RetryAfter(1),
     Fault::RetryIn(1),
@@ -23,15 +23,15 @@ const FAULTS: &[Fault] = &[
     Fault::CutInside,
     Fault::Status(502),
 ];
-/// Those that carry out the request and say so in an unusual way.
+/// Faults that carry out the request and answer in an unusual form.
 const DEVIATIONS: &[Fault] = &[Fault::NumericIds, Fault::NoPaging, Fault::NoRateHeaders];
 
 #[test]
-fn all_points_arrive_once_and_in_order_though_half_of_the_answers_fail_in_every_way() {
+fn points_arrive_once_in_order_though_half_the_answers_fail() {
     let faults = Faults { seed: 41, share: 0.5, kinds: FAULTS };
     let plan = Plan { limit: WRITES_PER_MINUTE, faults: Some(faults), ..Plan::default() };
     let peer = Peer::start(plan);
-    // The slow ones once, each where it hurts: within the messages.
+    // The slow faults happen once each, where they hurt: within the messages.
     peer.next([None, None, Some(Fault::Hang), Some(Fault::HangAfter), Some(Fault::TooMany)]);
     let policy = json!({ "max_delay": "1d", "writes_per_minute": WRITES_PER_MINUTE });
     let stream = forwarding(&with(&peer.forward(), "policy", policy));
@@ -68,9 +68,9 @@ fn all_points_arrive_once_and_in_order_though_half_of_the_answers_fail_in_every_
 }
 
 #[test]
-fn a_message_is_as_full_as_the_upstream_allows() {
+fn messages_are_as_full_as_the_upstream_allows() {
     let peer = Peer::generous();
-    // Configured when all is written, so that one message could not be sent before the next point came.
+    // Configured after all writes, so that no message is sent before the next point comes.
     peer.next([None, Some(Fault::RetryAfter(2))]);
     let stream = forwarding(&peer.forward());
     let written = points(2_000, 2_000);

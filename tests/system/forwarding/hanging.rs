@@ -1,4 +1,4 @@
-//! An upstream that does not answer holds up nobody who writes or reads.
+//! An upstream that does not answer delays no writer and no reader.
 
 use std::time::{Duration, Instant};
 
@@ -24,7 +24,7 @@ fn writes_and_reads_are_answered_while_the_upstream_hangs() {
         written.push(point);
         slowest = slowest.max(sent.elapsed());
         if peer.hanging() == 0 {
-            // A machine so slow that the client gave up in between shows nothing more.
+            // On a very slow machine the client gives up in between, which proves nothing.
             break;
         }
     }
@@ -37,7 +37,7 @@ fn writes_and_reads_are_answered_while_the_upstream_hangs() {
 }
 
 #[test]
-fn an_answer_without_end_is_not_read_to_its_end() {
+fn an_endless_answer_is_cut_off() {
     let peer = Peer::generous();
     peer.next([None, Some(Fault::Endless)]);
     let stream = forwarding(&peer.forward());
@@ -48,7 +48,7 @@ fn an_answer_without_end_is_not_read_to_its_end() {
 }
 
 #[test]
-fn many_streams_whose_upstream_hangs_hold_up_no_other() {
+fn streams_with_a_hanging_upstream_delay_no_other() {
     let (stuck, peer) = (Peer::generous(), Peer::generous());
     stuck.next([Some(Fault::Hang); 8]);
     for _ in 0..8 {

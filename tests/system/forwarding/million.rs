@@ -1,4 +1,4 @@
-//! A burst that would take hours point by point is coarsened, and no sum is wrong.
+//! A burst that would take hours point by point is coarsened, and its sums stay exact.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -44,7 +44,7 @@ fn wanted() -> Sums {
 }
 
 #[test]
-fn a_million_points_in_a_burst_arrive_within_the_limit_with_exact_sums() {
+fn a_million_points_arrive_within_the_limit_with_exact_sums() {
     let peer = Peer::start(Plan::default());
     let stream = forwarding(&without(&peer.forward(), "policy"));
     thread::scope(|scope| {
@@ -54,7 +54,7 @@ fn a_million_points_in_a_burst_arrive_within_the_limit_with_exact_sums() {
                 let agent = agent();
                 for batch in (writer..POINTS / BATCH).step_by(WRITERS) {
                     let (body, deadline) = (body(batch), Instant::now() + MINUTE);
-                    // A queue that is full says so.
+                    // A full queue refuses writes.
                     let key = format!("batch-{batch}");
                     let send = || stream.owned("POST", "/points").header("Idempotency-Key", &*key).body(&*body);
                     while send().send_over(&agent).expect("an answer").status != 202 {
@@ -69,9 +69,9 @@ fn a_million_points_in_a_burst_arrive_within_the_limit_with_exact_sums() {
     assert!(peer.max_writes_in_any(MINUTE) <= 20, "{}", peer.max_writes_in_any(MINUTE));
     assert_eq!(peer.exceeded(), 0);
     peer.assert_in_order();
-    let told = |field: &str| status["coarsened"][field].as_u64().expect("a count");
+    let coarsened = |field: &str| status["coarsened"][field].as_u64().expect("a count");
     let arrived: usize = peer.first_deliveries().iter().map(|batch| batch.points.len()).sum();
-    assert!(told("points") > 900_000, "{status}");
-    assert_eq!(POINTS as u64 - told("points") + told("into"), arrived as u64, "{status}");
+    assert!(coarsened("points") > 900_000, "{status}");
+    assert_eq!(POINTS as u64 - coarsened("points") + coarsened("into"), arrived as u64, "{status}");
     assert_eq!(stream.total("count"), 1e6);
 }

@@ -25,9 +25,9 @@ use crate::peer::{Peer, Sums, sums_of};
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
-/// How long what takes moments may take on a busy machine.
+/// How long a short operation may take on a busy machine.
 const SOON: Duration = Duration::from_secs(40);
-/// How often status is asked for at least.
+/// The time between two polls of status.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// A server that may forward to this machine.
@@ -36,13 +36,13 @@ fn start(state: State) -> Server {
     Server::start_with(state, &environment)
 }
 
-/// The one that most of these tests share.
+/// The server that most of these tests share.
 fn shared() -> &'static Server {
     static SHARED: OnceLock<Server> = OnceLock::new();
     SHARED.get_or_init(|| start(State::new()))
 }
 
-/// A stream on the shared server that forwards as this says.
+/// A stream on the shared server with this forwarding configuration.
 fn forwarding(forward: &Value) -> Stream {
     forwarding_on(shared(), forward)
 }
@@ -51,7 +51,7 @@ fn forwarding_on(server: &Server, forward: &Value) -> Stream {
     Stream::create(server, json!({ "name": "test", "forward": forward }))
 }
 
-/// With a channel, or without a token, or ...
+/// A configuration with one field changed.
 fn with(forward: &Value, field: &str, value: impl Into<Value>) -> Value {
     let mut changed = forward.clone();
     changed[field] = value.into();
@@ -64,22 +64,22 @@ fn without(forward: &Value, field: &str) -> Value {
     changed
 }
 
-/// The owner changes how a stream forwards.
+/// Changes, as the owner, how a stream forwards.
 fn patch(stream: &Stream, forward: &Value) -> Answer {
     stream.owned("PATCH", "").body(json!({ "forward": forward }).to_string()).send()
 }
 
-/// The owner wants it tried now.
+/// Asks, as the owner, for an immediate retry.
 fn retry(stream: &Stream) -> Answer {
     stream.owned("POST", "/forward/retry").send()
 }
 
-/// What status says of forwarding.
+/// The status of forwarding.
 fn forward_status(stream: &Stream) -> Value {
     stream.read("/status").expect(200).json()["forward"].clone()
 }
 
-/// What status says of forwarding as soon as it is as wanted.
+/// The status of forwarding, once it is as wanted.
 #[track_caller]
 fn until(peer: &Peer, stream: &Stream, patience: Duration, is_wanted: impl Fn(&Value) -> bool) -> Value {
     let deadline = Instant::now() + patience;
@@ -97,18 +97,18 @@ fn is_in(state: &str) -> impl Fn(&Value) -> bool {
     move |status| status["state"] == state
 }
 
-/// Whether nothing waits any more.
+/// Whether nothing is waiting.
 fn is_done(status: &Value) -> bool {
     status["pending"]["points"] == 0 && status["state"] == "forwarding"
 }
 
-/// What the last error says.
+/// The message of the last error.
 #[track_caller]
 fn last_error(status: &Value) -> &str {
-    status["last_error"]["message"].as_str().unwrap_or_else(|| panic!("an error is told: {status}"))
+    status["last_error"]["message"].as_str().unwrap_or_else(|| panic!("status shows an error: {status}"))
 }
 
-/// A point whose labels are one of so many sets, with texts that JSON has to escape.
+/// A point with one of `sets` label sets, whose strings JSON must escape.
 fn point(index: usize, sets: usize) -> Value {
     let set = index % sets;
     let mut point = json!({ "n": index, "v": { "set": format!("{set}"), "é\"": "\u{1F600}\\" } });
@@ -135,7 +135,7 @@ fn assert_sums(peer: &Peer, written: &[Value]) {
     assert_same_sums(&peer.sums(), &sums_of(written));
 }
 
-/// That sums are the same; tells only those that are not.
+/// Checks that sums are the same; reports only those that differ.
 #[track_caller]
 fn assert_same_sums(actual: &Sums, wanted: &Sums) {
     let wrong: Vec<_> = wanted.iter().filter(|(labels, sums)| actual.get(*labels) != Some(sums)).take(3).collect();
@@ -144,7 +144,7 @@ fn assert_same_sums(actual: &Sums, wanted: &Sums) {
 }
 
 #[test]
-fn points_arrive_as_they_were_written_each_with_its_time() {
+fn points_arrive_unchanged_each_with_its_time() {
     let peer = Peer::generous();
     let stream = forwarding(&peer.forward());
     let written = [
@@ -171,7 +171,7 @@ fn points_arrive_as_they_were_written_each_with_its_time() {
 }
 
 #[test]
-fn a_stream_shows_how_it_forwards_but_not_its_token_and_null_ends_it() {
+fn forwarding_is_shown_without_its_token_and_null_ends_it() {
     let peer = Peer::generous();
     let stream = forwarding(&peer.forward());
     let shown = stream.owned("GET", "").send().expect(200).json()["forward"].clone();
@@ -185,7 +185,7 @@ fn a_stream_shows_how_it_forwards_but_not_its_token_and_null_ends_it() {
     assert!(stream.owned("GET", "").send().expect(200).json()["forward"].is_null());
     assert_eq!(retry(&stream).problem(409), "conflict");
     write(&stream, &points(10, 2));
-    // What is written while nothing is configured is nobody's; what comes after is forwarded again.
+    // Points written without a configuration are never forwarded; later ones are.
     let stored = peer.stored();
     let again = Peer::generous();
     patch(&stream, &again.forward()).expect(200);
@@ -197,7 +197,7 @@ fn a_stream_shows_how_it_forwards_but_not_its_token_and_null_ends_it() {
 }
 
 #[test]
-fn only_the_owner_may_have_it_tried_now() {
+fn only_the_owner_may_retry_now() {
     let peer = Peer::generous();
     let stream = forwarding(&peer.forward());
     assert_eq!(stream.call("POST", "/forward/retry").send().problem(401), "unauthorized");

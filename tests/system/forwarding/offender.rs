@@ -1,26 +1,26 @@
-//! A point that the upstream does not take is set aside, and all others arrive.
+//! A point that the upstream refuses is set aside, and all others arrive.
 
 use serde_json::{Value, json};
 
 use super::{SOON, assert_sums, forwarding, is_done, points, until, write};
 use crate::peer::{Fault, Peer, Plan};
 
-fn offended() -> Peer {
+fn peer_with_an_offender() -> Peer {
     Peer::start(Plan { limit: 6_000, offender: Some(("mood", "bad")), ..Plan::default() })
 }
 
-fn offender(n: u32) -> Value {
+fn offending_point(n: u32) -> Value {
     json!({ "n": n, "v": { "mood": "bad" } })
 }
 
 #[test]
-fn a_point_that_is_refused_is_set_aside_and_all_others_arrive_in_order() {
-    let peer = offended();
+fn a_refused_point_is_set_aside_and_the_rest_arrive_in_order() {
+    let peer = peer_with_an_offender();
     let stream = forwarding(&peer.forward());
     let mut written = points(500, 500);
     let good = written.clone();
     for (at, n) in [(0, 1), (250, 2), (251, 3), (503, 4)] {
-        written.insert(at, offender(n));
+        written.insert(at, offending_point(n));
     }
     write(&stream, &written);
     let status = until(&peer, &stream, SOON, is_done);
@@ -43,13 +43,13 @@ fn a_point_that_is_refused_is_set_aside_and_all_others_arrive_in_order() {
 }
 
 #[test]
-fn parts_of_a_refused_message_arrive_once_though_answers_are_lost() {
-    let peer = offended();
+fn a_split_message_arrives_once_though_answers_are_lost() {
+    let peer = peer_with_an_offender();
     let stream = forwarding(&peer.forward());
     let good = points(60, 60);
     let mut written = good.clone();
-    written.insert(20, offender(9));
-    // The whole is refused; the answer to the first part is lost.
+    written.insert(20, offending_point(9));
+    // The whole message is refused; the answer to its first part is lost.
     peer.next([None, None, Some(Fault::CutAfter)]);
     write(&stream, &written);
     let status = until(&peer, &stream, SOON, is_done);
@@ -59,10 +59,10 @@ fn parts_of_a_refused_message_arrive_once_though_answers_are_lost() {
 }
 
 #[test]
-fn a_stream_of_offenders_does_not_block_and_tells_the_recent_ones() {
-    let peer = offended();
+fn a_stream_of_offenders_proceeds_and_lists_the_latest() {
+    let peer = peer_with_an_offender();
     let stream = forwarding(&peer.forward());
-    let written: Vec<Value> = (0..300).map(offender).collect();
+    let written: Vec<Value> = (0..300).map(offending_point).collect();
     write(&stream, &written);
     let good = [json!({ "n": 1 })];
     write(&stream, &good);

@@ -1,4 +1,4 @@
-//! What only the owner can mend pauses forwarding, until the owner changes it or has it tried; nothing is lost meanwhile.
+//! Faults that only the owner can fix pause forwarding until the owner changes it or asks for a retry; nothing is lost.
 
 use serde_json::{Value, json};
 
@@ -8,9 +8,9 @@ use super::{
 };
 use crate::peer::{Fault, Group, Peer, Plan};
 
-/// Nothing comes to it while points are written, which has taken so many writes before.
+/// Checks that nothing reaches the upstream while points are written.
 #[track_caller]
-fn assert_rests(peer: &Peer, stream: &crate::stream::Stream, more: &[Value]) {
+fn assert_paused_without_requests(peer: &Peer, stream: &crate::stream::Stream, more: &[Value]) {
     let requests = peer.requests().len();
     write(stream, more);
     let status = forward_status(stream);
@@ -20,7 +20,7 @@ fn assert_rests(peer: &Peer, stream: &crate::stream::Stream, more: &[Value]) {
 }
 
 #[test]
-fn a_token_that_is_revoked_pauses_and_a_new_one_resumes() {
+fn a_revoked_token_pauses_and_a_new_one_resumes() {
     let peer = Peer::generous();
     let channel = peer.add_channel(1, Group::default(), Group { any_user: true, ..Group::default() });
     let forward = with(&peer.forward(), "channel", channel.clone());
@@ -33,7 +33,7 @@ fn a_token_that_is_revoked_pauses_and_a_new_one_resumes() {
     let status = until(&peer, &stream, SOON, is_in("paused"));
     assert!(last_error(&status).contains("authentication"), "{status}");
     assert_eq!(status["channel"], json!(channel), "{status}");
-    assert_rests(&peer, &stream, &written[80..]);
+    assert_paused_without_requests(&peer, &stream, &written[80..]);
     patch(&stream, &with(&forward, "token", peer.other_token.clone())).expect(200);
     until(&peer, &stream, SOON, is_done);
     assert_sums(&peer, &written);
@@ -41,7 +41,7 @@ fn a_token_that_is_revoked_pauses_and_a_new_one_resumes() {
 }
 
 #[test]
-fn a_token_that_comes_back_is_found_by_the_same_configuration_without_the_token() {
+fn resaving_without_the_token_detects_its_recovery() {
     let peer = Peer::generous();
     let stream = forwarding(&peer.forward());
     let written = points(50, 10);
@@ -58,7 +58,7 @@ fn a_token_that_comes_back_is_found_by_the_same_configuration_without_the_token(
 }
 
 #[test]
-fn each_answer_that_the_owner_must_mend_pauses_with_its_reason_and_retry_resumes() {
+fn answers_the_owner_must_act_on_pause_until_a_retry() {
     let peer = Peer::generous();
     let stream = forwarding(&peer.forward());
     let mut written = points(10, 10);
@@ -72,7 +72,7 @@ fn each_answer_that_the_owner_must_mend_pauses_with_its_reason_and_retry_resumes
         let seen = until(&peer, &stream, SOON, is_in("paused"));
         assert!(last_error(&seen).contains(&status.to_string()), "{seen}");
         let more = points(10, 10);
-        assert_rests(&peer, &stream, &more);
+        assert_paused_without_requests(&peer, &stream, &more);
         written.extend(more);
         retry(&stream).expect(202);
         until(&peer, &stream, SOON, is_done);
@@ -81,7 +81,7 @@ fn each_answer_that_the_owner_must_mend_pauses_with_its_reason_and_retry_resumes
 }
 
 #[test]
-fn a_channel_that_lost_its_writers_pauses() {
+fn forwarding_pauses_if_its_channel_loses_its_writers() {
     let peer = Peer::generous();
     let channel = peer.add_channel(2, Group::default(), Group { any_user: true, ..Group::default() });
     let stream = forwarding(&with(&peer.forward(), "channel", channel.clone()));

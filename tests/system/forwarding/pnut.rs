@@ -1,4 +1,4 @@
-//! pnut's dialect: text is required, annotations are a map of lists, and too much costs ten minutes.
+//! pnut's dialect: text is required, annotations are a map of lists, and exceeding the limit costs ten minutes.
 
 use std::time::Duration;
 
@@ -58,7 +58,7 @@ fn a_named_channel_of_pnut_is_checked() {
 }
 
 #[test]
-fn pnut_is_left_alone_for_ten_minutes_when_it_does_not_say_for_how_long() {
+fn a_pnut_429_without_a_time_waits_ten_minutes() {
     let peer = pnut(Plan { limit: 6_000, rate_headers: false, ..Plan::default() });
     peer.next([None, Some(Fault::TooMany)]);
     let stream = forwarding(&peer.forward());
@@ -69,7 +69,7 @@ fn pnut_is_left_alone_for_ten_minutes_when_it_does_not_say_for_how_long() {
 }
 
 #[test]
-fn pnuts_retry_in_is_obeyed() {
+fn retry_in_from_pnut_is_obeyed() {
     let peer = pnut(Plan { limit: 6_000, rate_headers: false, ..Plan::default() });
     peer.next([None, Some(Fault::RetryIn(3))]);
     let stream = forwarding(&peer.forward());

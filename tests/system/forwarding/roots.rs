@@ -1,4 +1,4 @@
-//! Where a stream may forward to: what the deployer lists, over TLS, and nothing that could be the inside of a network.
+//! Where a stream may forward to: roots that the deployer lists, over TLS, and nothing inside a private network.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ fn to(root: &str) -> Value {
     json!({ "dialect": "app.net", "api_root": root, "token": TOKENS_BEGIN })
 }
 
-/// What the refusal says.
+/// The detail of the refusal.
 #[track_caller]
 fn refused(server: &Server, forward: &Value) -> String {
     let answer = create(server, forward);
@@ -25,7 +25,7 @@ fn refused(server: &Server, forward: &Value) -> String {
 }
 
 #[test]
-fn roots_that_are_not_listed_are_refused_and_the_error_names_the_field() {
+fn unlisted_roots_are_refused_and_the_field_is_named() {
     for root in [
         "https://upstream.example/stream/0",
         "https://alpha-api.app.net",
@@ -65,7 +65,7 @@ fn roots_that_are_not_listed_are_refused_and_the_error_names_the_field() {
 }
 
 #[test]
-fn the_roots_of_app_net_and_pnut_are_listed_and_loopback_is_not_unless_in_development() {
+fn loopback_roots_are_allowed_only_in_development() {
     let server = Server::start(State::new());
     for root in ["http://127.0.0.1:80/stream/0", "http://localhost/stream/0", "http://[::1]:8080/stream/0"] {
         assert!(refused(&server, &to(root)).contains("api_root"), "{root}");
@@ -78,7 +78,7 @@ fn the_roots_of_app_net_and_pnut_are_listed_and_loopback_is_not_unless_in_develo
 }
 
 #[test]
-fn the_deployer_lists_other_roots() {
+fn the_deployer_can_list_other_roots() {
     let environment = [
         ("OWNER_TOKEN", OWNER_TOKEN),
         ("SIGNING_KEY", "test-signing-key"),
@@ -94,7 +94,7 @@ fn the_deployer_lists_other_roots() {
 }
 
 #[test]
-fn each_field_that_is_wrong_is_named() {
+fn each_invalid_field_is_named() {
     let good = to("http://127.0.0.1:80/stream/0");
     let wrong = [
         ("dialect", json!("adn"), "dialect"),
@@ -133,7 +133,7 @@ fn each_field_that_is_wrong_is_named() {
 }
 
 #[test]
-fn a_token_stays_only_where_the_root_and_the_dialect_stay() {
+fn a_token_is_kept_only_with_the_same_root_and_dialect() {
     let stream = super::forwarding(&to("http://127.0.0.1:80/stream/0"));
     let patched = |forward: Value| super::patch(&stream, &forward);
     patched(json!({ "dialect": "app.net", "api_root": "http://127.0.0.1:80/stream/0" })).expect(200);

@@ -1,4 +1,4 @@
-//! An upstream's token shows nowhere: in no answer, no line of the log, no error, no file.
+//! An upstream's token appears nowhere: in no answer, no line of the log, no error and no file.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use crate::peer::{Fault, Peer, Plan, TOKENS_BEGIN};
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
-/// All that was said, each with where.
+/// Everything that was said, each with its place.
 #[derive(Default)]
 struct Said(Vec<(String, Vec<u8>)>);
 
@@ -32,7 +32,7 @@ impl Said {
         }
     }
 
-    /// All that can be read of a stream and of the server.
+    /// Everything that can be read from a stream and its server.
     fn everything(&mut self, server: &Server, stream: &Stream) {
         for path in ["", "/status", "/rollup", "/labels"] {
             for call in [stream.owned("GET", path), stream.call("GET", path).bearer(&stream.read_key)] {
@@ -48,7 +48,7 @@ impl Said {
     }
 }
 
-/// Configurations that are refused although, or because, they hold the token somewhere.
+/// Refused configurations that contain the token somewhere.
 fn refused(good: &Value, root: &str, token: &str) -> Vec<Value> {
     vec![
         json!(token),
@@ -66,7 +66,7 @@ fn refused(good: &Value, root: &str, token: &str) -> Vec<Value> {
 }
 
 #[test]
-fn the_token_shows_in_no_answer_no_line_of_the_log_no_error_and_no_file() {
+fn the_token_appears_in_no_answer_log_error_or_file() {
     let peer = Peer::start(Plan { limit: 6_000, ..Plan::default() });
     let (server, mut said) = (start(State::new()), Said::default());
     let stream = forwarding_on(&server, &peer.forward());
@@ -102,14 +102,14 @@ fn the_token_shows_in_no_answer_no_line_of_the_log_no_error_and_no_file() {
     assert_eq!(said.shows(TOKENS_BEGIN), Vec::<&str>::new());
     for token in [&peer.token, &peer.other_token] {
         let sent = peer.captured().iter().any(|exchange| String::from_utf8_lossy(&exchange.received).contains(token));
-        assert!(sent, "but the upstream was told");
+        assert!(sent, "the upstream did not get the token");
     }
-    // So what would be found is: the files are not packed.
+    // Files are not compressed, so a token would be found.
     assert!(!said.shows(&stream.id).is_empty() && !said.shows(&peer.root()).is_empty());
 }
 
 #[test]
-fn the_token_is_in_the_authorization_header_and_nowhere_else() {
+fn the_token_is_sent_only_in_the_authorization_header() {
     let peer = Peer::generous();
     let stream = super::forwarding(&peer.forward());
     write(&stream, &points(100, 100));

@@ -1,4 +1,4 @@
-//! Streams that share a token share its limit, which is 20 writes a minute where nobody says otherwise.
+//! Streams that share a token share its limit, which is 20 writes per minute by default.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use crate::stream::Stream;
 const MINUTE: Duration = Duration::from_mins(1);
 const STREAMS: usize = 5;
 const LIMIT: usize = 20;
-/// All is idle for most of it: a window and half of the next.
+/// The test is mostly idle: a window and half of the next.
 const PATIENCE: Duration = Duration::from_secs(130);
 
 /// How many messages each stream has.
@@ -25,8 +25,8 @@ fn messages(peer: &Peer) -> BTreeMap<String, usize> {
 }
 
 #[test]
-fn five_streams_on_one_token_all_go_on_and_never_write_more_than_20_times_in_a_minute() {
-    // It says nothing of its limit: 20 a minute hold without being told.
+fn five_streams_on_one_token_share_20_writes_per_minute() {
+    // The upstream states no limit, so the default of 20 per minute applies.
     let peer = Peer::start(Plan { rate_headers: false, ..Plan::default() });
     let streams: Vec<Stream> = (0..STREAMS).map(|_| forwarding(&without(&peer.forward(), "policy"))).collect();
     let (deadline, mut written) = (Instant::now() + PATIENCE, Vec::new());
@@ -35,7 +35,7 @@ fn five_streams_on_one_token_all_go_on_and_never_write_more_than_20_times_in_a_m
     };
     while !has_enough(&messages(&peer)) {
         assert!(Instant::now() < deadline, "{:?} after {} writes", messages(&peer), peer.writes());
-        // Each has always something to say.
+        // Each stream always has something to send.
         for (number, stream) in streams.iter().enumerate() {
             let point = json!({ "n": written.len(), "v": { "stream": number.to_string() } });
             write(stream, std::slice::from_ref(&point));
@@ -46,7 +46,7 @@ fn five_streams_on_one_token_all_go_on_and_never_write_more_than_20_times_in_a_m
     assert!(peer.max_writes_in_any(MINUTE) <= LIMIT, "{}", peer.max_writes_in_any(MINUTE));
     assert_eq!(peer.exceeded(), 0);
     peer.assert_in_order();
-    // An owner who is impatient doesn't make it write more.
+    // An impatient owner does not raise the rate.
     for stream in &streams {
         retry(stream).expect(202);
     }
@@ -58,8 +58,8 @@ fn five_streams_on_one_token_all_go_on_and_never_write_more_than_20_times_in_a_m
 }
 
 #[test]
-fn what_the_upstream_says_of_its_limit_is_obeyed() {
-    // Less than what the owner allowed.
+fn the_upstreams_stated_limit_is_obeyed() {
+    // Below the limit that the owner set.
     let window = Duration::from_secs(4);
     let peer = Peer::start(Plan { limit: 3, window, ..Plan::default() });
     let stream = forwarding(&peer.forward());

@@ -1,4 +1,4 @@
-//! Upstreams that are not quite app.net: they want a text, or no machine-only messages, whatever status they say it with.
+//! Upstreams that deviate from app.net: they demand a text, or refuse machine-only messages, with any status.
 
 use serde_json::Value;
 
@@ -8,18 +8,18 @@ use crate::server::State;
 
 use Objection::{MachineOnly, NoText};
 
-fn objecting(objections: &'static [Objection]) -> Peer {
+fn peer_objecting_to(objections: &'static [Objection]) -> Peer {
     Peer::start(Plan { limit: 6_000, objections, ..Plan::default() })
 }
 
-/// The bodies of the messages that were posted, also of those that were refused.
+/// The bodies of all posted messages, including refused ones.
 fn posted(peer: &Peer) -> Vec<Value> {
     let is_message = |what: &str| what.starts_with("POST") && what.ends_with("/messages");
     peer.captured().iter().filter(|exchange| is_message(&exchange.what())).map(Exchange::body).collect()
 }
 
 #[test]
-fn an_upstream_that_requires_text_gets_it_whatever_status_it_says_so_with() {
+fn an_upstream_may_demand_text_with_any_status() {
     let demands: &[&'static [Objection]] = &[
         &[NoText(500, "Call requires text to be defined in JSON body")],
         &[NoText(400, "Bad Request: 'text' is required")],
@@ -28,7 +28,7 @@ fn an_upstream_that_requires_text_gets_it_whatever_status_it_says_so_with() {
         &[NoText(503, "message.text is missing")],
     ];
     for objections in demands {
-        let peer = objecting(objections);
+        let peer = peer_objecting_to(objections);
         let stream = forwarding(&peer.forward());
         let written = points(500, 500);
         write(&stream, &written);
@@ -37,7 +37,7 @@ fn an_upstream_that_requires_text_gets_it_whatever_status_it_says_so_with() {
         peer.assert_in_order();
         assert_eq!((&status["set_aside"]["points"], &status["last_error"]), (&0.into(), &Value::Null), "{status}");
         let posted = posted(&peer);
-        assert_eq!(posted.len(), peer.stored() + 1, "{objections:?}: it is told once");
+        assert_eq!(posted.len(), peer.stored() + 1, "{objections:?}: it refuses once");
         for body in &posted[1..] {
             assert!(body["text"].as_str().is_some_and(|text| !text.is_empty()), "{body}");
             assert_eq!(body["machine_only"], true, "nobody reads them as texts");
@@ -46,14 +46,14 @@ fn an_upstream_that_requires_text_gets_it_whatever_status_it_says_so_with() {
 }
 
 #[test]
-fn an_upstream_that_refuses_machine_only_messages_gets_others() {
+fn an_upstream_that_refuses_machine_only_gets_text() {
     let refusals: &[&'static [Objection]] = &[
         &[MachineOnly(400, "machine_only messages are disallowed here")],
         &[NoText(500, "Call requires text to be defined in JSON body"), MachineOnly(500, "Unknown key: machine_only")],
         &[MachineOnly(403, "Forbidden: machine only messages are not for you")],
     ];
     for objections in refusals {
-        let peer = objecting(objections);
+        let peer = peer_objecting_to(objections);
         let stream = forwarding(&peer.forward());
         let written = points(200, 200);
         write(&stream, &written);
@@ -66,8 +66,8 @@ fn an_upstream_that_refuses_machine_only_messages_gets_others() {
 }
 
 #[test]
-fn an_upstream_that_requires_text_and_does_not_say_so_gets_it_all_the_same() {
-    let peer = objecting(&[NoText(500, "Internal Server Error")]);
+fn an_upstream_gets_text_without_asking_for_it() {
+    let peer = peer_objecting_to(&[NoText(500, "Internal Server Error")]);
     let stream = forwarding(&peer.forward());
     let written = points(40, 40);
     write(&stream, &written);
@@ -76,8 +76,8 @@ fn an_upstream_that_requires_text_and_does_not_say_so_gets_it_all_the_same() {
 }
 
 #[test]
-fn what_an_upstream_wants_is_remembered_over_a_restart_and_forgotten_with_the_place() {
-    let peer = objecting(&[NoText(500, "Call requires text to be defined in JSON body")]);
+fn a_need_for_text_survives_a_restart_for_its_upstream_only() {
+    let peer = peer_objecting_to(&[NoText(500, "Call requires text to be defined in JSON body")]);
     let server = start(State::new());
     let stream = forwarding_on(&server, &peer.forward());
     let written = points(60, 60);
@@ -88,17 +88,20 @@ fn what_an_upstream_wants_is_remembered_over_a_restart_and_forgotten_with_the_pl
     write(&stream, &written[30..]);
     until(&peer, &stream, SOON, |status| is_done(status) && status["delivered"]["points"] == 60);
     assert_sums(&peer, &written);
-    assert_eq!(posted(&peer).len(), peer.stored() + 1, "it is told once");
+    assert_eq!(posted(&peer).len(), peer.stored() + 1, "it refuses once");
     let other = Peer::generous();
     super::patch(&stream, &other.forward()).expect(200);
     write(&stream, &written);
     until(&other, &stream, SOON, |status| is_done(status) && other.stored() > 0);
-    assert!(posted(&other).iter().all(|body| body.get("text").is_none()), "what another one wants is nothing to this");
+    assert!(
+        posted(&other).iter().all(|body| body.get("text").is_none()),
+        "another upstream's objection does not matter here"
+    );
 }
 
 #[test]
-fn a_refusal_that_has_nothing_to_do_with_text_is_what_it_was() {
-    let peer = objecting(&[NoText(400, "Bad Request: the annotation's context is wrong")]);
+fn a_refusal_unrelated_to_text_sets_the_points_aside() {
+    let peer = peer_objecting_to(&[NoText(400, "Bad Request: the annotation's context is wrong")]);
     let stream = forwarding(&peer.forward());
     write(&stream, &points(3, 3));
     let status = until(&peer, &stream, SOON, is_done);

@@ -1,4 +1,4 @@
-//! When it is tried again: when the upstream says, or ever later, or when the owner wants it now.
+//! When forwarding is retried: when the upstream says, after growing waits, or immediately if the owner asks for it.
 
 use serde_json::Value;
 
@@ -6,10 +6,10 @@ use super::{SOON, forwarding, is_done, is_in, last_error, points, retry, until, 
 use crate::clock::now_s;
 use crate::peer::{Fault, Peer, Plan};
 
-/// How much later than it should a busy machine may try.
+/// How late a retry may be on a busy machine.
 const LATE_S: f64 = 10.0;
 
-/// For how long it waits now, as status says.
+/// How long it waits now, according to status.
 fn wait_s(status: &Value) -> f64 {
     status["next_try"].as_f64().expect("Unix seconds") - now_s()
 }
@@ -18,13 +18,13 @@ fn is_waiting(status: &Value) -> bool {
     is_in("waiting")(status) && status["next_try"].is_number()
 }
 
-fn silent() -> Peer {
+fn without_rate_headers() -> Peer {
     Peer::start(Plan { limit: 6_000, rate_headers: false, ..Plan::default() })
 }
 
 #[test]
 fn retry_after_is_obeyed() {
-    let peer = silent();
+    let peer = without_rate_headers();
     peer.next([None, Some(Fault::RetryAfter(3))]);
     let stream = forwarding(&peer.forward());
     write(&stream, &points(1, 1));
@@ -34,8 +34,8 @@ fn retry_after_is_obeyed() {
 }
 
 #[test]
-fn a_429_that_does_not_say_for_how_long_is_waited_out_for_a_minute_and_retry_tries_now() {
-    let peer = silent();
+fn a_429_without_a_time_waits_a_minute_unless_retried() {
+    let peer = without_rate_headers();
     peer.next([None, Some(Fault::TooMany)]);
     let stream = forwarding(&peer.forward());
     write(&stream, &points(1, 1));
@@ -48,8 +48,8 @@ fn a_429_that_does_not_say_for_how_long_is_waited_out_for_a_minute_and_retry_tri
 }
 
 #[test]
-fn an_absurd_retry_after_is_at_most_an_hour_and_no_number_is_none() {
-    let peer = silent();
+fn an_absurd_retry_after_waits_at_most_an_hour() {
+    let peer = without_rate_headers();
     peer.next([None, Some(Fault::RetryAfter(4_000_000))]);
     let stream = forwarding(&peer.forward());
     write(&stream, &points(1, 1));
@@ -58,8 +58,8 @@ fn an_absurd_retry_after_is_at_most_an_hour_and_no_number_is_none() {
 }
 
 #[test]
-fn the_wait_after_failures_grows_and_is_short_again_after_a_success() {
-    let peer = silent();
+fn the_wait_grows_with_failures_and_a_success_resets_it() {
+    let peer = without_rate_headers();
     let failures = [Fault::ServerError, Fault::Unavailable, Fault::Html, Fault::CutBefore];
     peer.next([None].into_iter().chain(failures.map(Some)));
     let stream = forwarding(&peer.forward());
@@ -72,7 +72,7 @@ fn the_wait_after_failures_grows_and_is_short_again_after_a_success() {
     until(&peer, &stream, SOON, |status| is_done(status) && peer.writes() >= 8);
     let times = peer.arrivals_s();
     let waits: Vec<f64> = times.windows(2).map(|pair| pair[1] - pair[0]).collect();
-    // Behind the channel: half fixed, half random, doubling from 1 s.
+    // The waits after the channel is made: half fixed, half random, doubling from 1 s.
     for (wait, most) in waits[1..5].iter().zip([1.0, 2.0, 4.0, 8.0]) {
         assert!((most / 2.0 - 0.1..most + LATE_S).contains(wait), "{waits:?}");
     }
@@ -81,8 +81,8 @@ fn the_wait_after_failures_grows_and_is_short_again_after_a_success() {
 }
 
 #[test]
-fn retry_tries_now_after_failures_too() {
-    let peer = silent();
+fn a_manual_retry_skips_the_wait_after_failures_too() {
+    let peer = without_rate_headers();
     peer.next([None].into_iter().chain([Some(Fault::ServerError); 6]));
     let stream = forwarding(&peer.forward());
     write(&stream, &points(1, 1));

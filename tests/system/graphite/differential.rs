@@ -34,7 +34,7 @@ fn the_worker_answers_as_graphite_web_does() {
 #[test]
 fn tags_and_paths_are_listed_as_graphite_web_does() {
     let (stream, end_s) = visits();
-    // Of the aggregates that the whisper files have.
+    // One of the aggregates that the whisper files have.
     let known = "name=~visits.(sum|count|ratio)$";
     let requests: Vec<(&str, Vec<(&str, &str)>)> = vec![
         ("tags/findSeries", vec![("expr", "name=visits.sum")]),
@@ -80,5 +80,5 @@ fn tags_and_paths_are_listed_as_graphite_web_does() {
 }
 
 fn body(answer: &Value) -> &str {
-    answer["body"].as_str().expect("a text")
+    answer["body"].as_str().expect("a string")
 }

@@ -1,5 +1,6 @@
-//! What Grafana's Graphite data source sends, body for body, and the fields of the answers that it reads. Recorded from its
-//! sources: `public/app/plugins/datasource/graphite/datasource.ts` and `pkg/tsdb/graphite/{query,healthcheck,resource_handler}.go`.
+//! What Grafana's Graphite data source sends, byte for byte, and the fields of answers that it reads. Recorded from its
+//! sources: `public/app/plugins/datasource/graphite/datasource.ts` and
+//! `pkg/tsdb/graphite/{query,healthcheck,resource_handler}.go`.
 
 use serde_json::Value;
 
@@ -22,7 +23,7 @@ fn checked(answer: &Value) -> Vec<(String, Points)> {
         assert!(series["tags"]["name"].is_string(), "{series}");
         let points = series["datapoints"].as_array().expect("a list").iter().map(point).collect::<Vec<_>>();
         assert!(points.is_sorted_by_key(|(_, at_s)| *at_s));
-        (series["target"].as_str().expect("a text").to_owned(), points)
+        (series["target"].as_str().expect("a string").to_owned(), points)
     };
     series.iter().map(one).collect()
 }
@@ -33,7 +34,7 @@ fn wrapped(target: &str, ref_id: &str) -> String {
 }
 
 #[test]
-fn save_and_test_of_the_frontend_and_of_the_backend() {
+fn save_and_test_works_in_frontend_and_backend() {
     let (stream, end_s) = visits();
     let (from, until) = ((end_s - 3600).to_string(), end_s.to_string());
     let frontend = form(&[
@@ -54,7 +55,7 @@ fn save_and_test_of_the_frontend_and_of_the_backend() {
         let series = checked(&post(&stream, "render", &body).expect(200).json());
         assert_eq!((series.len(), series[0].0.as_str()), (1, name));
         assert!(series[0].1.iter().all(|(value, _)| *value == Some(100.0)), "{series:?}");
-        // A wrong key is told at once, though lines need no data.
+        // A wrong key is refused immediately, although lines need no data.
         let wrong = stream.call("POST", "/graphite/render").bearer("rk_wrong").body(body);
         assert_eq!(
             wrong.header("Content-Type", "application/x-www-form-urlencoded").send().problem(401),
@@ -81,7 +82,7 @@ fn a_panel_of_two_queries_keeps_their_names_and_tags() {
     assert_eq!(names[..3], ["visits.sum;country=DE A", "visits.sum;country=FR A", "visits.sum;country=US A"]);
     assert_eq!(names[3..], ["DE.visits.sum B", "FR.visits.sum B", "US.visits.sum B"]);
     assert_eq!(answer[0]["tags"]["country"], "DE");
-    // The last token is the query's, and what is before it the series'.
+    // The last token belongs to the query, and what precedes it to the series.
     assert!(names.iter().all(|name| name.rsplit_once(' ').is_some()));
     let times: Vec<i64> = series[0].1.iter().map(|(_, at_s)| *at_s).collect();
     assert_eq!((times.first(), times.last(), times.len()), (Some(&(end_s - 290)), Some(&(end_s - 10)), 29));
@@ -106,7 +107,7 @@ fn an_alert_rule_without_the_wrapping_is_answered_in_numbers() {
 }
 
 #[test]
-fn what_is_consolidated_is_merged_from_cells() {
+fn consolidation_merges_cells() {
     let (stream, end_s) = visits();
     let ask = |target: &str, max: &str| {
         let body = form(&[
@@ -161,7 +162,7 @@ fn explore_and_builder_pick_tags_and_values() {
     assert_eq!(values(&[("expr", "status=500"), ("tag", "country")]), serde_json::json!(["FR", "US"]));
     assert_eq!(values(&[("tag", "name"), ("valuePrefix", "visits.c")]), serde_json::json!(["visits.count"]));
     assert_eq!(get(&stream, "tags/autoComplete/values", &range).problem(400), "invalid-request");
-    // The menu of functions, as text that JavaScript parses.
+    // The menu of functions, as a string that JavaScript parses.
     let functions = get(&stream, "functions", &[]).expect(200).json();
     for name in ["aliasSub", "seriesByTag", "groupByTags", "scaleToSeconds", "constantLine", "movingAverage"] {
         let function = &functions[name];
@@ -187,7 +188,7 @@ fn variables_find_and_expand_paths() {
             for field in ["allowChildren", "expandable", "leaf"] {
                 assert!(matches!(one[field].as_i64(), Some(0 | 1)), "{one}");
             }
-            (one["text"].as_str().expect("a text").to_owned(), one["expandable"] == 1)
+            (one["text"].as_str().expect("a string").to_owned(), one["expandable"] == 1)
         };
         answer.as_array().expect("a list").iter().map(entry).collect::<Vec<_>>()
     };
@@ -201,7 +202,7 @@ fn variables_find_and_expand_paths() {
 }
 
 #[test]
-fn a_read_key_comes_as_bearer_in_the_url_or_as_password() {
+fn a_read_key_is_taken_as_bearer_url_or_password() {
     let (stream, _) = visits();
     let url = format!("{}/v1/streams/{}/graphite/render?target=constantLine(1)&from=-1h", stream.url, stream.id);
     let basic = |text: &str| {

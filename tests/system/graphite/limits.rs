@@ -1,4 +1,4 @@
-//! What asks for too much, or is wrong, gets a 400 that says what.
+//! Requests that are too expensive or wrong get a 400 that says what is wrong.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::server::Server;
 use crate::stream::Stream;
 
 #[test]
-fn what_is_wrong_with_a_request_is_told() {
+fn an_invalid_request_is_answered_with_the_reason() {
     let (stream, _) = visits();
     for (pairs, detail) in [
         (&[("target", "nothing(visits.sum)")][..], "Received request for unknown function: nothing"),
@@ -29,7 +29,7 @@ fn what_is_wrong_with_a_request_is_told() {
     ] {
         let answer = get(&stream, "render", pairs);
         assert_eq!(answer.problem(400), "invalid-request", "{pairs:?}");
-        let seen = answer.json()["detail"].as_str().expect("a text").to_owned();
+        let seen = answer.json()["detail"].as_str().expect("a string").to_owned();
         assert!(seen.starts_with(detail), "{seen}");
     }
     let nested = format!("{}visits.sum{}", "scale(".repeat(40), ",1)".repeat(40));
@@ -44,7 +44,7 @@ fn what_is_wrong_with_a_request_is_told() {
 }
 
 #[test]
-fn paths_and_methods_are_those_of_the_table() {
+fn paths_and_methods_match_the_table() {
     let (stream, _) = visits();
     for path in ["", "rendering", "metrics", "tags/a/b", "render/x"] {
         assert_eq!(get(&stream, path, &[]).problem(404), "not-found", "{path}");
@@ -56,12 +56,12 @@ fn paths_and_methods_are_those_of_the_table() {
 }
 
 #[test]
-fn sums_by_tags_are_read_by_tags_however_many_series_there_are() {
+fn sums_by_tags_cost_tags_and_not_series() {
     let stream = Stream::create(Server::shared(), json!({"name": "visits"}));
     let point = |id: u32| format!(r#"{{"n":100,"p":1000,"v":{{"country":"c{}","id":"{id}"}}}}"#, id % 3);
     stream.write_as_owner((0..3_000).map(point).collect::<Vec<_>>().join("\n"));
     let ask = |target: &str| get(&stream, "render", &[("target", target), ("from", "-20min"), ("until", "+10s")]);
-    // 3,000 series in 100 steps are more cells than are read at once.
+    // 3,000 series in 100 steps are more cells than one read allows.
     let all = ask("averageSeries(seriesByTag('name=visits.sum'))");
     assert_eq!(all.problem(400), "invalid-request");
     assert!(all.json()["detail"].as_str().is_some_and(|detail| detail.contains("200000")), "{}", all.text());

@@ -1,4 +1,4 @@
-//! Tags of a stream for other clients than Grafana, and labels that Graphite can't hold.
+//! The tags of a stream for clients other than Grafana, and labels that are not valid in Graphite.
 
 use serde_json::json;
 
@@ -36,7 +36,7 @@ fn series_are_found_by_their_tags() {
 }
 
 #[test]
-fn labels_that_graphite_cannot_hold_are_found_under_their_other_names() {
+fn labels_unfit_for_graphite_are_found_by_other_names() {
     let stream = Stream::create(Server::shared(), json!({"name": "my shop"}));
     stream.write(r#"[{"n":1,"v":{"a b":"x;y","name":"~z"}},{"n":2,"v":{"a b":"q"}}]"#);
     let ask = |target: &str| {

@@ -1,4 +1,4 @@
-//! The Graphite API on the real Worker: against graphite-web, as Grafana asks it, and at its limits.
+//! The Graphite API on the real Worker: compared with graphite-web, as Grafana uses it, and at its limits.
 
 #[path = "../../graphite/compare.rs"]
 mod compare;
@@ -37,7 +37,7 @@ fn visits() -> (Stream, i64) {
     (stream, end_s)
 }
 
-/// Parameters as a query string or form.
+/// Parameters in the form of a query string or form.
 fn form(pairs: &[(&str, &str)]) -> String {
     pairs.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>().join("&")
 }

@@ -38,7 +38,7 @@ fn each_format_has_its_type_and_no_format_has_nan() {
 }
 
 #[test]
-fn times_are_those_of_the_zone() {
+fn times_follow_the_time_zone() {
     let (stream, _) = visits();
     let first = |zone: &str, from: &str| {
         let pairs = [
@@ -54,7 +54,7 @@ fn times_are_those_of_the_zone() {
     assert_eq!(first("", "noon_20261020"), "t,2026-10-20 12:00:00,1792497600.0");
     assert_eq!(first("Europe/Berlin", "noon_20261020"), "t,2026-10-20 12:00:00,1792490400.0");
     assert_eq!(first("America/New_York", "noon_20261020"), "t,2026-10-20 12:00:00,1792512000.0");
-    // One that nobody knows is UTC, as in graphite-web.
+    // An unknown zone is UTC, as in graphite-web.
     assert_eq!(first("Mars/Olympus", "noon_20261020"), "t,2026-10-20 12:00:00,1792497600.0");
 }
 

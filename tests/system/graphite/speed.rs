@@ -1,4 +1,4 @@
-//! A week of two hundred series: how long functions over it take.
+//! A week of two hundred series: the time that functions over it take.
 
 use std::fmt::Write;
 use std::time::{Duration, Instant};
@@ -12,16 +12,16 @@ use crate::stream::Stream;
 
 const SERIES: u64 = 200;
 const WEEK_S: u64 = 7 * 86_400;
-/// A point each ten minutes: what is kept of 10 s data for steps of so long.
+/// A point every ten minutes: 10 s data are kept for steps of that width.
 const STEP_S: u64 = 600;
-/// What a request may take at best: 300 ms alone, and some times that where all tests run beside this one.
+/// How long the fastest request may take: 300 ms alone, and a multiple of that while all tests run beside it.
 const MAX: Duration = Duration::from_millis(if cfg!(debug_assertions) { 1_500 } else { 300 });
 
-/// What an isolate may need at a stream's bounds.
+/// The memory that an isolate may use at a stream's limits.
 const MAX_BYTES: u64 = 64 << 20;
 
 #[test]
-fn a_week_of_two_hundred_series_is_answered_soon_and_within_the_memory() {
+fn a_week_of_200_series_is_fast_and_stays_within_memory() {
     let server = Server::start(State::new());
     let stream = Stream::create(&server, json!({"name": "visits", "lateness": "7d"}));
     let end_s = now_whole_s() / STEP_S * STEP_S;
@@ -30,7 +30,7 @@ fn a_week_of_two_hundred_series_is_answered_soon_and_within_the_memory() {
         for series in 0..SERIES {
             let (n, t) = (1 + (at_s / STEP_S * 7 + series) % 13, at_s + 5);
             writeln!(body, r#"{{"n":{n},"t":{t},"v":{{"country":"c{}","path":"/{series}"}}}}"#, series % 20)
-                .expect("a text");
+                .expect("a string");
             count += 1;
             if count % 8_000 == 0 {
                 stream.write_as_owner(std::mem::take(&mut body));

@@ -1,4 +1,4 @@
-//! A stream that counts 6 in each 10 s for a week: whatever makes steps coarse, functions see one width of them.
+//! A stream that counts 6 in each 10 s for a week: functions see steps of one width, whatever makes steps coarse.
 
 use serde_json::{Value, json};
 
@@ -9,18 +9,18 @@ use crate::stream::Stream;
 
 const DAY_S: i64 = 86_400;
 
-/// The stream, and where its week ends: at a whole hour.
+/// The stream, and the end of its week: a whole hour.
 fn steady() -> (Stream, i64) {
     let stream = Stream::create(Server::shared(), json!({"name": "visits", "lateness": "7d"}));
     let end_s = i64::try_from(now_whole_s()).expect("this century") / 3600 * 3600;
-    // Whoever divides a day evenly has 6 in each 10 s.
+    // A day that is divided evenly has 6 in each 10 s.
     let day = |ago: i64| json!({"n": 6 * DAY_S / 10, "p": DAY_S, "t": end_s - ago * DAY_S, "v": {"country": "US"}});
     let days: Vec<String> = (0..7).map(|ago| day(ago).to_string()).collect();
     assert_eq!(stream.write(days.join("\n"))["rejected"], 0);
     (stream, end_s)
 }
 
-/// The values of a target's only series over the last hour of the week, without the one of its beginning.
+/// The values of a target's only series over the last hour of the week, without the first one.
 fn values(stream: &Stream, end_s: i64, target: &str, max_points: &str) -> Vec<Option<f64>> {
     let (from, until) = ((end_s - 3600).to_string(), (end_s - 1).to_string());
     let mut pairs = vec![("target", target), ("from", &from), ("until", &until)];
@@ -37,7 +37,7 @@ fn assert_all_are(wanted: f64, values: &[Option<f64>], of: &str) {
 }
 
 #[test]
-fn a_steady_stream_over_itself_is_one_whatever_the_shift_and_the_number_of_points() {
+fn a_steady_stream_over_its_shifted_self_is_one() {
     let (stream, end_s) = steady();
     for max_points in ["", "1000", "60", "17"] {
         for target in [
@@ -59,7 +59,7 @@ fn a_steady_stream_over_itself_is_one_whatever_the_shift_and_the_number_of_point
 }
 
 #[test]
-fn a_steady_stream_is_never_outside_of_its_bands() {
+fn a_steady_stream_stays_inside_its_bands() {
     let (stream, end_s) = steady();
     for max_points in ["", "1000", "30"] {
         let minutes = values(&stream, end_s, "holtWintersAberration(visits.sum)", max_points);
@@ -72,7 +72,7 @@ fn a_steady_stream_is_never_outside_of_its_bands() {
 }
 
 #[test]
-fn sums_grow_with_the_step_that_the_farthest_time_has() {
+fn sums_grow_with_the_step_of_the_farthest_time() {
     let (stream, end_s) = steady();
     assert_all_are(6.0, &values(&stream, end_s, "visits.sum", ""), "the sum in 10 s");
     assert_all_are(36.0, &values(&stream, end_s, "timeShift(visits.sum,'3d')", ""), "that of a minute");

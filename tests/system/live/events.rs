@@ -48,7 +48,7 @@ impl Events {
         tcp.set_read_timeout(Some(DEADLINE)).expect("a timeout");
         let (id, key) = (&stream.id, &stream.read_key);
         let head = format!("GET /v1/streams/{id}/live?{query} HTTP/1.1\r\nHost: {address}\r\n{headers}");
-        tcp.write_all(format!("{head}Authorization: Bearer {key}\r\n\r\n").as_bytes()).expect("is sent");
+        tcp.write_all(format!("{head}Authorization: Bearer {key}\r\n\r\n").as_bytes()).expect("sending succeeds");
         let mut reader = BufReader::new(tcp);
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -73,7 +73,7 @@ impl Events {
         panic!("the events ended: {event:?}");
     }
 
-    /// Takes the next message; its event's name.
+    /// Takes the next message, and returns the name of its event.
     pub(super) fn take(&mut self, view: &mut View) -> String {
         let event = self.next();
         let field = |name: &str| event.iter().find_map(|line| line.strip_prefix(name)).expect("a field").to_owned();
@@ -85,7 +85,7 @@ impl Events {
 }
 
 #[test]
-fn events_are_a_snapshot_and_deltas_and_go_on_behind_the_last_one() {
+fn events_are_a_snapshot_and_deltas_and_can_be_resumed() {
     let (stream, mut view) = (Stream::new(), View::default());
     stream.write(r#"{"n":1,"v":{"a":"x"}}"#);
     let mut events = Events::of(&stream, "by=a&agg=max", "");
@@ -101,7 +101,7 @@ fn events_are_a_snapshot_and_deltas_and_go_on_behind_the_last_one() {
     drop(events);
     stream.write(r#"{"n":9,"v":{"a":"y"}}"#);
     let last = format!("Last-Event-ID: {}\r\n", view.cursor);
-    // The URL may have an older one.
+    // The URL may contain an older cursor.
     let mut events = Events::of(&stream, "by=a&agg=max&after=12345", &last);
     events.next();
     assert_eq!(events.take(&mut view), "delta");
@@ -116,12 +116,12 @@ fn events_end_when_the_key_is_replaced() {
     events.next();
     events.take(&mut view);
     stream.owned("POST", "/read-key").send().expect(200);
-    // A read error or the end, whichever the connection has.
+    // A read error or the end of the connection, whichever comes.
     assert_eq!(events.lines.by_ref().map_while(Result::ok).filter(|line| line.starts_with("data")).count(), 0);
 }
 
 #[test]
-fn where_nothing_happens_a_comment_keeps_the_connection_open() {
+fn a_comment_keeps_a_quiet_connection_open() {
     let (stream, mut view) = (Stream::new(), View::default());
     let mut events = Events::of(&stream, "", "");
     events.next();

@@ -1,4 +1,4 @@
-//! Many readers while many write: each one's own sum is the rollup's.
+//! Many readers while many write: each reader's own sum is that of the rollup.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
@@ -12,12 +12,12 @@ use crate::stream::Stream;
 const READERS: usize = 500;
 const WRITERS: u32 = 10;
 const WRITES_PER_WRITER: u32 = 100;
-/// 100 writes a second of all writers together.
+/// 100 writes per second over all writers.
 const PACE: Duration = Duration::from_millis(100);
 const QUERIES: [&str; 3] = ["by=who&agg=count", "", "by=who&agg=max"];
 
 #[test]
-fn five_hundred_readers_add_up_to_the_rollup_while_a_hundred_writes_a_second_go_on() {
+fn five_hundred_readers_match_the_rollup_under_load() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let is_over = AtomicBool::new(false);
@@ -42,7 +42,7 @@ fn five_hundred_readers_add_up_to_the_rollup_while_a_hundred_writes_a_second_go_
                     let mut reader = Reader::of(stream, QUERIES[at % QUERIES.len()]);
                     while reader.view.count() < total - 0.5 && !is_over.load(Ordering::Relaxed) {
                         match reader.next() {
-                            Event::Told(_) => (),
+                            Event::Message(_) => (),
                             other => panic!("{other:?} in mid-view"),
                         }
                     }
@@ -56,7 +56,7 @@ fn five_hundred_readers_add_up_to_the_rollup_while_a_hundred_writes_a_second_go_
             let query = QUERIES[at % QUERIES.len()];
             assert!((view.count() - total).abs() < 0.5, "{} is not {total}", view.count());
             assert_eq!(view.snapshots, 1);
-            // A rollup of each would take longer than all the rest.
+            // Reading a rollup for each would take longer than everything else.
             if at < 2 * QUERIES.len() || at > READERS - QUERIES.len() {
                 let wants_max = if query.ends_with("max") { ",max" } else { "" };
                 let by = if query.is_empty() { "" } else { "by=who" };

@@ -1,4 +1,4 @@
-//! Reading live, over sockets, events and polling: what a reader adds up is what the rollup says.
+//! Live reading over sockets, events and polling: what a reader adds up is the rollup.
 
 mod events;
 mod many;

@@ -1,4 +1,4 @@
-//! Polling `deltas`: a snapshot, then what came behind the cursor.
+//! Polling `deltas`: a snapshot, then everything after the cursor.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::stream::Stream;
 
 const GROUPED: &str = "by=country&agg=sum,count,max,p50";
 
-/// Asks for what is behind the cursor, or for a snapshot.
+/// Asks for what follows the cursor, or for a snapshot.
 fn poll(stream: &Stream, view: &mut View, query: &str) -> Value {
     let after = if view.cursor.is_empty() { String::new() } else { format!("&after={}", view.cursor) };
     let answer = stream.read(&format!("/deltas?{query}{after}")).expect(200);
@@ -20,7 +20,7 @@ fn poll(stream: &Stream, view: &mut View, query: &str) -> Value {
 }
 
 #[test]
-fn deltas_behind_the_cursor_add_up_to_the_rollup() {
+fn deltas_after_the_cursor_add_up_to_the_rollup() {
     let (stream, mut view, now) = (Stream::new(), View::default(), now_whole_s());
     assert_eq!(poll(&stream, &mut view, GROUPED)["type"], "snapshot");
     for round in 0..8u64 {
@@ -36,7 +36,7 @@ fn deltas_behind_the_cursor_add_up_to_the_rollup() {
     view.assert_rollup(&stream, GROUPED);
     let nothing = poll(&stream, &mut view, GROUPED);
     assert_eq!((&nothing["times"], &nothing["series"]), (&json!([]), &json!([])));
-    // A cursor is of the stream, not of the query.
+    // A cursor belongs to the stream, not to the query.
     let mut other = View::default();
     other.cursor.clone_from(&view.cursor);
     stream.write(r#"{"n":5,"v":{"country":"FR"}}"#);
@@ -46,7 +46,7 @@ fn deltas_behind_the_cursor_add_up_to_the_rollup() {
 }
 
 #[test]
-fn a_cursor_that_is_not_known_any_more_gets_a_snapshot() {
+fn an_expired_cursor_gets_a_snapshot() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let mut view = View::default();
@@ -65,7 +65,7 @@ fn a_cursor_that_is_not_known_any_more_gets_a_snapshot() {
 }
 
 #[test]
-fn who_may_not_read_is_told_nothing_and_wrong_parameters_are_named() {
+fn wrong_parameters_are_named_to_readers_only() {
     let stream = Stream::new();
     for path in ["/deltas", "/live"] {
         assert_eq!(stream.call("GET", path).send().problem(401), "unauthorized");
@@ -81,7 +81,7 @@ fn who_may_not_read_is_told_nothing_and_wrong_parameters_are_named() {
 }
 
 #[test]
-fn too_many_groups_are_refused_and_what_overflows_is_in_the_sums() {
+fn too_many_groups_are_refused_and_sums_include_overflow() {
     let stream = Stream::new();
     let points = |from: u32| -> String {
         let lines: Vec<String> = (from..from + 600).map(|at| format!(r#"{{"n":1,"v":{{"id":"{at}"}}}}"#)).collect();

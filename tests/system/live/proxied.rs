@@ -1,4 +1,4 @@
-//! Events through a proxy that gathers answers unless it is told not to, and what tells it.
+//! Events through a proxy that buffers answers unless a header forbids it, and that header.
 
 use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
@@ -19,7 +19,7 @@ struct Nginx {
 }
 
 impl Nginx {
-    /// `None`, and said so, where it can't be had.
+    /// `None`, with a message, if it is not available.
     fn before(server: &Server, more: &str) -> Option<Self> {
         let program = debian::program("nginx", "usr/sbin/nginx", "-v")?;
         let folder = State::new();
@@ -54,7 +54,7 @@ impl Drop for Nginx {
 }
 
 #[test]
-fn events_come_at_once_through_a_proxy_that_gathers_answers() {
+fn events_pass_a_buffering_proxy_without_delay() {
     let stream = Stream::new();
     for more in ["", "gzip on; gzip_types text/event-stream; gzip_proxied any;"] {
         let Some(nginx) = Nginx::before(Server::shared(), more) else { return };
@@ -71,7 +71,7 @@ fn events_come_at_once_through_a_proxy_that_gathers_answers() {
 }
 
 #[test]
-fn events_say_that_they_are_not_to_be_gathered_kept_or_changed_on_their_way() {
+fn events_forbid_buffering_caching_and_transforming() {
     let stream = Stream::new();
     for headers in ["", "Accept: text/event-stream\r\nAccept-Encoding: gzip\r\n", "Last-Event-ID: 1\r\n"] {
         let events = Events::of(&stream, "", headers);

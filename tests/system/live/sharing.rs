@@ -26,7 +26,7 @@ fn write(stream: &Stream, range: std::ops::Range<u32>) {
 }
 
 #[test]
-fn readers_of_four_shards_see_one_stream_also_when_there_are_more() {
+fn readers_of_four_shards_see_one_stream() {
     let server = Server::start(State::new());
     let stream = Stream::create(&server, json!({ "name": "x", "shards": 4, "distinct": ["who"] }));
     write(&stream, 0..20);
@@ -50,7 +50,7 @@ fn readers_of_four_shards_see_one_stream_also_when_there_are_more() {
     poll();
     reader.until_count(120);
     reader.view.assert_rollup(&stream, QUERY);
-    // One shard loses its memory: what came before is only in its log.
+    // One shard loses its memory: earlier points are only in its log.
     server.evict(&format!("{}/2", stream.id));
     write(&stream, 120..180);
     poll();
@@ -59,7 +59,7 @@ fn readers_of_four_shards_see_one_stream_also_when_there_are_more() {
 }
 
 #[test]
-fn home_has_an_alarm_for_its_readers_also_when_nobody_writes_to_it() {
+fn home_wakes_for_its_readers_without_writes() {
     const WATCH: Range<i64> = 15_000_000_000..31_000_000_000;
     let server = Server::start(State::new());
     let stream = Stream::create(&server, json!({ "name": "x", "shards": 4 }));
@@ -70,18 +70,18 @@ fn home_has_an_alarm_for_its_readers_also_when_nobody_writes_to_it() {
         }
     };
     let is_watched = |next_ns: Option<i64>| next_ns.is_some_and(|next_ns| WATCH.contains(&next_ns));
-    // What is left to do for the new shards is done.
+    // The pending work for the new shards is done.
     until(&|next_ns| next_ns.is_none_or(|next_ns| next_ns > WATCH.end));
     let reader = Reader::of(&stream, "agg=count");
     until(&is_watched);
-    // The alarm comes at once, and sets the next one.
+    // The change makes the alarm due, and it sets the next one.
     stream.owned("PATCH", "").body("{}").send().expect(200);
     until(&is_watched);
     drop(reader);
 }
 
 #[test]
-fn readers_who_ask_differently_get_each_their_own() {
+fn readers_with_different_questions_get_their_own_answers() {
     let stream = Stream::create(Server::shared(), json!({ "name": "x", "distinct": ["who"] }));
     let queries = ["", "by=key&agg=count,p50", "where=key%3D1&agg=distinct:who,max", "by=*&agg=min", ""];
     let mut readers: Vec<Reader> = queries.iter().map(|query| Reader::of(&stream, query)).collect();
@@ -97,14 +97,14 @@ fn readers_who_ask_differently_get_each_their_own() {
 }
 
 #[test]
-fn a_stream_takes_so_many_different_questions_and_as_many_readers_of_each_as_come() {
+fn live_questions_are_limited_but_their_readers_are_not() {
     let stream = Stream::new();
     let query = |at: usize| format!("where=a%3D{at}");
     let mut readers: Vec<Reader> = (0..64).map(|at| Reader::of(&stream, &query(at))).collect();
     assert_eq!(open(&stream, &query(64), Some(&stream.read_key)).err(), Some(503));
     readers.push(Reader::of(&stream, &query(7)));
     drop(readers.remove(0));
-    // It is gone when the object has heard of it.
+    // It is gone when the object has noticed.
     let start = std::time::Instant::now();
     while open(&stream, &query(64), Some(&stream.read_key)).is_err() {
         assert!(start.elapsed() < super::socket::DEADLINE);
@@ -112,7 +112,7 @@ fn a_stream_takes_so_many_different_questions_and_as_many_readers_of_each_as_com
 }
 
 #[test]
-fn a_network_of_strangers_leaves_places_to_the_next_and_to_holders_of_the_key() {
+fn strangers_leave_places_for_others_and_key_holders() {
     let secrets = [("OWNER_TOKEN", OWNER_TOKEN), ("SIGNING_KEY", "k"), ("TRUSTED_PROXIES", "1")];
     let server = Server::start_with(State::new(), &secrets);
     let stream = Stream::create(&server, json!({ "name": "x", "public_read": true }));
@@ -125,11 +125,11 @@ fn a_network_of_strangers_leaves_places_to_the_next_and_to_holders_of_the_key() 
         strangers.len() - before
     };
     assert_eq!(["192.0.2.1", "192.0.2.2", "192.0.2.1", "2001:db8::1", "2001:db8::2"].map(&mut fill), [36, 9, 0, 3, 0]);
-    // What passes for a key is none.
+    // A string that merely looks like a key is not one.
     assert_eq!(from("192.0.2.3", 48, Some("wrong")).err(), Some(503));
     let _shares_a_query = from("192.0.2.3", 7, None).unwrap_or_else(|status| panic!("{status}"));
     for (at, token) in [(100, OWNER_TOKEN), (101, &stream.read_key)] {
         let mut reader = from("192.0.2.1", at, Some(token)).unwrap_or_else(|status| panic!("{status}"));
-        reader.told();
+        reader.next_message();
     }
 }

@@ -1,4 +1,4 @@
-//! Live readers over `WebSocket`s, each a real client.
+//! Live readers over `WebSocket`s, each with a real client.
 
 use std::net::TcpStream;
 use std::time::{Duration, Instant};
@@ -24,21 +24,21 @@ pub(super) struct Reader {
     got: usize,
 }
 
-/// What came.
+/// What arrived.
 #[derive(Debug)]
 pub(super) enum Event {
-    Told(Value),
+    Message(Value),
     Text(String),
-    /// With this code, or without one.
+    /// Closed, with this code or without one.
     Closed(Option<u16>),
 }
 
-/// Opens a socket; or the status that the upgrade fails with.
+/// Opens a socket, or returns the status that the upgrade fails with.
 pub(super) fn open(stream: &Stream, query: &str, token: Option<&str>) -> Result<Reader, u16> {
     open_from(stream, query, token, None)
 }
 
-/// The same through a proxy that says this address.
+/// The same through a proxy that names this address.
 pub(super) fn open_from(
     stream: &Stream,
     query: &str,
@@ -68,7 +68,7 @@ impl Reader {
         open(stream, query, Some(&stream.read_key)).unwrap_or_else(|status| panic!("{status} for {query}"))
     }
 
-    /// What comes next.
+    /// The next arrival.
     pub(super) fn next(&mut self) -> Event {
         loop {
             match self.socket.read() {
@@ -79,7 +79,7 @@ impl Reader {
                         if self.acknowledges && self.got.is_multiple_of(20) {
                             self.socket.send(Message::text(self.view.cursor.clone())).ok();
                         }
-                        return Event::Told(message);
+                        return Event::Message(message);
                     }
                     Err(_) => return Event::Text(text.as_str().to_owned()),
                 },
@@ -96,25 +96,25 @@ impl Reader {
     }
 
     #[track_caller]
-    pub(super) fn told(&mut self) -> Value {
+    pub(super) fn next_message(&mut self) -> Value {
         match self.next() {
-            Event::Told(message) => message,
+            Event::Message(message) => message,
             other => panic!("{other:?}"),
         }
     }
 
-    /// Reads until it knows of so many points.
+    /// Reads until it has seen this many points.
     #[track_caller]
     pub(super) fn until_count(&mut self, count: u32) {
         let start = Instant::now();
         while self.view.count() < f64::from(count) - 0.5 {
             assert!(start.elapsed() < DEADLINE, "{} of {count}", self.view.count());
-            self.told();
+            self.next_message();
         }
         assert!((self.view.count() - f64::from(count)).abs() < 0.5, "{} is more than {count}", self.view.count());
     }
 
-    /// Reads until it is closed; with which code.
+    /// Reads until it is closed, and returns the code.
     pub(super) fn until_closed(&mut self) -> Option<u16> {
         loop {
             if let Event::Closed(code) = self.next() {
@@ -131,11 +131,11 @@ fn point(country: &str, n: f64, t: u64) -> Value {
 const GROUPED: &str = "by=country&agg=sum,count,min,p50";
 
 #[test]
-fn a_socket_gets_a_snapshot_and_then_what_changes_also_late_and_ahead() {
+fn a_socket_gets_a_snapshot_and_then_every_change() {
     let (stream, now) = (Stream::new(), now_whole_s());
     stream.write(json!([point("DE", 1.5, now), point("US", 4.0, now - 100), point("US", 1.0, now + 40)]).to_string());
     let mut reader = Reader::of(&stream, GROUPED);
-    let snapshot = reader.told();
+    let snapshot = reader.next_message();
     assert_eq!((&snapshot["type"], &snapshot["step"]), (&json!("snapshot"), &json!(10)));
     assert_eq!(snapshot["agg"], json!(["sum", "count", "min", "p50"]));
     reader.view.assert_rollup(&stream, GROUPED);
@@ -148,14 +148,14 @@ fn a_socket_gets_a_snapshot_and_then_what_changes_also_late_and_ahead() {
 }
 
 #[test]
-fn a_ping_is_answered_and_other_texts_harm_nobody() {
+fn a_ping_is_answered_and_other_messages_are_harmless() {
     let stream = Stream::new();
     let mut reader = Reader::of(&stream, "");
-    reader.told();
+    reader.next_message();
     for text in ["ping", "no cursor", "", "99999999999"] {
-        reader.socket.send(Message::text(text)).expect("is sent");
+        reader.socket.send(Message::text(text)).expect("sending succeeds");
     }
-    reader.socket.send(Message::binary(vec![1, 2, 3])).expect("is sent");
+    reader.socket.send(Message::binary(vec![1, 2, 3])).expect("sending succeeds");
     assert!(matches!(reader.next(), Event::Text(text) if text == "pong"));
     stream.write(r#"{"n":1}"#);
     reader.until_count(1);
@@ -171,19 +171,19 @@ fn a_message_longer_than_a_cursor_closes_its_socket_unread() {
     let too_long = [Message::text("x".repeat(LONGEST + 1)), Message::text("x".repeat(30 << 20))];
     for message in too_long.into_iter().chain([Message::binary(vec![0; 30 << 20])]) {
         let mut bad = Reader::of(&stream, "");
-        bad.told();
+        bad.next_message();
         // The server may close it before it has taken all.
         bad.socket.send(message).ok();
         assert_eq!(bad.until_closed(), Some(1009));
     }
     assert!(memory_bytes() < before + (1 << 20), "{before} bytes became {}", memory_bytes());
-    good.socket.send(Message::text("x".repeat(LONGEST))).expect("is sent");
+    good.socket.send(Message::text("x".repeat(LONGEST))).expect("sending succeeds");
     stream.write(r#"{"n":1}"#);
     good.until_count(1);
 }
 
 #[test]
-fn an_upgrade_that_is_refused_has_the_status_of_the_refusal() {
+fn a_refused_upgrade_has_the_status_of_its_refusal() {
     let stream = Stream::new();
     let status = |query: &str, token: Option<&str>| open(&stream, query, token).err();
     assert_eq!(status("", None), Some(401));
@@ -200,14 +200,14 @@ fn an_upgrade_that_is_refused_has_the_status_of_the_refusal() {
 }
 
 #[test]
-fn whoever_may_read_no_longer_is_closed_and_the_others_stay() {
+fn readers_who_lose_access_are_closed_and_others_stay() {
     let stream = Stream::create(Server::shared(), json!({ "name": "x", "public_read": true }));
     let mut with_key = Reader::of(&stream, "");
     let mut anyone = open(&stream, "", None).unwrap_or_else(|status| panic!("{status}"));
     let mut owner = open(&stream, "", Some(OWNER_TOKEN)).unwrap_or_else(|status| panic!("{status}"));
     stream.owned("POST", "/read-key").send().expect(200);
     stream.write(r#"{"n":1}"#);
-    // A public stream needs no key, so none is missing.
+    // A public stream needs no key, so the lack of one is no error.
     for reader in [&mut with_key, &mut anyone, &mut owner] {
         reader.until_count(1);
     }
@@ -220,7 +220,7 @@ fn whoever_may_read_no_longer_is_closed_and_the_others_stay() {
 }
 
 #[test]
-fn a_replaced_key_ends_its_readers() {
+fn a_replaced_key_disconnects_its_readers() {
     let stream = Stream::new();
     let mut reader = Reader::of(&stream, "");
     stream.owned("POST", "/read-key").send().expect(200);
@@ -229,13 +229,13 @@ fn a_replaced_key_ends_its_readers() {
 }
 
 #[test]
-fn an_object_that_hibernates_tells_its_readers_what_comes_when_it_wakes() {
+fn a_hibernating_object_updates_its_readers_on_waking() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     stream.write(r#"{"n":1}"#);
     let mut readers = [Reader::of(&stream, "agg=max"), Reader::of(&stream, "agg=max")];
     for round in 2..6 {
-        // At whatever moment: while it tells, or when it is quiet.
+        // At any moment: while it sends, or while it is quiet.
         server.evict(&stream.object());
         stream.write(r#"{"n":2}"#);
         for reader in &mut readers {
@@ -253,7 +253,7 @@ fn an_object_that_hibernates_tells_its_readers_what_comes_when_it_wakes() {
 }
 
 #[test]
-fn a_reader_goes_on_behind_its_cursor_after_kill_9_and_counts_nothing_twice() {
+fn a_reader_resumes_after_its_cursor_despite_kill_9() {
     let mut server = Server::start(State::new());
     let mut stream = Stream::on(&server);
     let mut view = View::default();
@@ -261,14 +261,14 @@ fn a_reader_goes_on_behind_its_cursor_after_kill_9_and_counts_nothing_twice() {
         let after = if view.cursor.is_empty() { String::new() } else { format!("&after={}", encoded(&view.cursor)) };
         let mut reader = Reader::of(&stream, &format!("{GROUPED}{after}"));
         reader.view = std::mem::take(&mut view);
-        reader.told();
+        reader.next_message();
         for at in 0..10 {
             stream.write(point(["DE", "US"][at % 2], 0.5, now_whole_s()).to_string());
         }
         if round < 3 {
-            // In mid-view: it may have been told of some of them.
+            // In the middle of a view: it may have seen some of them.
             if round > 0 {
-                reader.told();
+                reader.next_message();
             }
             server = Server::start(server.kill_9());
             stream = stream.moved_to(&server);
@@ -282,7 +282,7 @@ fn a_reader_goes_on_behind_its_cursor_after_kill_9_and_counts_nothing_twice() {
 }
 
 #[test]
-fn a_reader_that_acknowledges_nothing_is_closed_and_comes_back_without_a_loss() {
+fn a_silent_reader_is_closed_and_returns_without_loss() {
     let stream = Stream::new();
     let mut slow = Reader { acknowledges: false, ..Reader::of(&stream, "") };
     let mut good = Reader::of(&stream, "");
@@ -300,7 +300,7 @@ fn a_reader_that_acknowledges_nothing_is_closed_and_comes_back_without_a_loss() 
     assert!(slow.got >= 60, "{} messages", slow.got);
     let mut back = Reader::of(&stream, &format!("after={}", slow.view.cursor));
     back.view = slow.view;
-    assert_eq!(back.told()["type"], "delta");
+    assert_eq!(back.next_message()["type"], "delta");
     back.until_count(written);
     assert_eq!(back.view.snapshots, 1);
     back.view.assert_rollup(&stream, "agg=sum,count");

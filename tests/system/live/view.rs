@@ -1,4 +1,4 @@
-//! What a live reader keeps of what it is told, as docs/live.md says, and how it compares with the rollup.
+//! The view that a live reader builds from messages, as docs/live.md says, and its comparison with the rollup.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::clock::now_whole_s;
 use crate::stream::Stream;
 
-/// Fields that replace what is there.
+/// Fields that replace earlier values.
 const WHOLE: [&str; 5] = ["min", "max", "p50", "p99", "distinct:who"];
 
 /// Buckets by labels, as JSON, and time.
@@ -21,7 +21,7 @@ pub(super) struct View {
 
 #[derive(Clone, Debug, Default)]
 struct Bucket {
-    /// n, d and count, which add up.
+    /// The fields that add up: n, d and count.
     sums: [Option<f64>; 3],
     whole: BTreeMap<&'static str, Value>,
 }
@@ -39,7 +39,7 @@ impl View {
             Some("delta") => self.deltas += 1,
             _ => panic!("neither snapshot nor delta: {message}"),
         }
-        message["cursor"].as_str().expect("a text").clone_into(&mut self.cursor);
+        message["cursor"].as_str().expect("a string").clone_into(&mut self.cursor);
         let times: Vec<i64> = times_of(message);
         assert!(times.is_sorted(), "{message}");
         for series in message["series"].as_array().expect("a list") {
@@ -59,7 +59,7 @@ impl View {
         }
     }
 
-    /// How many points it knows of.
+    /// How many points it has seen.
     pub(super) fn count(&self) -> f64 {
         self.buckets.values().filter_map(|bucket| bucket.sums[2]).sum()
     }

@@ -1,12 +1,12 @@
-//! Channels and messages: what they are, who may do what, and which of them a page has.
+//! Channels and messages: their properties, who may do what, and which messages a page has.
 
 use serde_json::Value;
 
-/// A page has so many where nobody says how many.
+/// The number of messages of a page by default.
 const DEFAULT_COUNT: i64 = 20;
 const MAX_COUNT: i64 = 200;
 
-/// Who belongs to one of a channel's lists.
+/// The members of one of a channel's lists.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Group {
     pub(crate) any_user: bool,
@@ -45,7 +45,7 @@ impl Channel {
     }
 }
 
-/// What a client says in a message.
+/// The content of a client's message.
 pub(super) struct Content {
     pub(super) text: Option<String>,
     pub(super) is_machine_only: bool,
@@ -82,7 +82,7 @@ impl Paging {
         Ok(Self { since: id("since_id", 0)?, before: id("before_id", u64::MAX)?, count })
     }
 
-    /// The page of these, which are oldest first; newest first, and whether there are more.
+    /// The page of these messages, given oldest first; returns newest first, and whether there are more.
     pub(super) fn page<'a>(&self, messages: impl Iterator<Item = &'a Message>) -> (Vec<&'a Message>, bool) {
         let is_between = |message: &&Message| message.id > self.since && message.id < self.before;
         let mut found: Vec<&Message> = messages.filter(is_between).collect();

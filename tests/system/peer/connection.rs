@@ -1,4 +1,4 @@
-//! HTTP/1.1 on a socket: as much as the Worker's `fetch` speaks, and all the ways to break it off.
+//! HTTP/1.1 on a socket: as much of it as the Worker's `fetch` uses, and every way to break it off.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -7,24 +7,24 @@ use std::time::{Duration, Instant};
 
 use super::{Exchange, Inner};
 
-/// No request that the double takes is larger.
+/// The largest request that the double takes.
 const MAX_BYTES: usize = 1 << 20;
-/// How often one who never answers looks whether somebody still waits.
+/// How often a double that never answers checks whether the client still waits.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 
-/// A request as it came.
+/// A request as received.
 pub(super) struct Request {
     pub(super) method: String,
     /// Path and query.
     pub(super) target: String,
     headers: Vec<(String, String)>,
     pub(super) body: Vec<u8>,
-    /// When its first byte was there.
+    /// When its first byte arrived.
     pub(super) at: Instant,
     raw: Vec<u8>,
 }
 
-/// What is answered.
+/// An answer.
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) headers: Vec<(&'static str, String)>,
@@ -40,7 +40,7 @@ pub(super) enum Ending {
     Close,
     /// Not a byte, and the connection stays open.
     Hang,
-    /// A body without end.
+    /// An endless body.
     Endless,
 }
 
@@ -49,7 +49,7 @@ impl Request {
         self.headers.iter().find(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// Reads the next one; `None` when there is none or it is no HTTP.
+    /// Reads the next request; `None` if there is none or it is not HTTP.
     fn read(socket: &mut TcpStream) -> Option<Self> {
         let mut raw = vec![0];
         socket.read_exact(&mut raw).ok()?;
@@ -104,7 +104,7 @@ pub(super) fn serve(inner: &Arc<Inner>, mut socket: TcpStream) {
             Ending::Endless => b"HTTP/1.1 200 -\r\nContent-Type: application/json\r\n\r\n{".to_vec(),
             Ending::Close | Ending::Hang => Vec::new(),
         };
-        // Before the client can know, so that whoever waits for the answer finds it here.
+        // Recorded before the client can know, so that a test that has the answer finds the record.
         inner.change(|state| state.exchanges.push(Exchange { received: request.raw, sent: sent.clone() }));
         let is_sent = socket.write_all(&sent).is_ok();
         if matches!(ending, Ending::Endless) {
@@ -122,14 +122,14 @@ pub(super) fn serve(inner: &Arc<Inner>, mut socket: TcpStream) {
     socket.shutdown(Shutdown::Both).ok();
 }
 
-/// Until the client has closed the connection or the double is dropped.
+/// Waits until the client has closed the connection or the double is dropped.
 fn hang(inner: &Inner, socket: &TcpStream) {
     socket.set_read_timeout(Some(LOOK_EVERY)).expect("more than nothing");
     let is_waiting = |error: &std::io::Error| matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
     while !inner.is_over() && socket.peek(&mut [0]).as_ref().is_err_and(is_waiting) {}
 }
 
-/// Reads more until the bytes are enough; what is enough of them.
+/// Reads until `is_enough` accepts the bytes, and returns how many it wants.
 fn read_until(socket: &mut TcpStream, raw: &mut Vec<u8>, is_enough: impl Fn(&[u8]) -> Option<usize>) -> Option<usize> {
     let mut piece = [0; 16 << 10];
     loop {

@@ -1,4 +1,4 @@
-//! The shapes of app.net's and of pnut's requests and answers.
+//! The shapes of requests and answers of app.net and pnut.
 
 use serde_json::{Map, Value, json};
 
@@ -14,7 +14,7 @@ pub(crate) enum Dialect {
     Pnut,
 }
 
-/// How ids are told.
+/// The form of ids.
 #[derive(Clone, Copy)]
 pub(super) struct Ids {
     pub(super) are_numbers: bool,
@@ -27,17 +27,17 @@ impl Ids {
 }
 
 impl Dialect {
-    /// The name that the product has for it.
+    /// The product's name for the dialect.
     pub(crate) fn name(self) -> &'static str {
         if self == Self::AppNet { "app.net" } else { "pnut" }
     }
 
-    /// The path below which everything is.
+    /// The path prefix of the API.
     pub(super) fn root(self) -> &'static str {
         if self == Self::AppNet { "/stream/0" } else { "/v1" }
     }
 
-    /// The status of what was created.
+    /// The status of a creation.
     pub(super) fn created(self) -> u16 {
         if self == Self::AppNet { 200 } else { 201 }
     }
@@ -150,7 +150,7 @@ impl Dialect {
     }
 }
 
-/// Who may, as far as the body says.
+/// Who has access, according to the body.
 fn group(body: &Value) -> Result<Group, String> {
     let is = |name: &str| body[name] == true;
     let user_ids: Vec<String> =

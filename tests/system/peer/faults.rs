@@ -1,4 +1,4 @@
-//! What goes wrong, and when: by a script, or at random from a seed.
+//! Which faults happen, and when: by a script, or at random from a seed.
 
 /// A way in which an answer fails or deviates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -7,27 +7,27 @@ pub(crate) enum Fault {
     RetryAfter(u32),
     /// 429 with `meta.retry_in` in seconds.
     RetryIn(u32),
-    /// 429 that does not say for how long.
+    /// 429 without a time to wait.
     TooMany,
     /// 500 in the envelope.
     ServerError,
-    /// 500 whose message repeats the token, also where such a message is cut.
+    /// 500 whose message repeats the token, even where the product cuts such a message.
     Telltale,
     /// 503 with a page.
     Unavailable,
-    /// 200 with a page, as from a captive portal.
+    /// 200 with an HTML page, as from a captive portal.
     Html,
     /// No answer for as long as the client waits.
     Hang,
-    /// Likewise, but all is stored.
+    /// The same, but everything is stored.
     HangAfter,
-    /// 200 with a body that never ends.
+    /// 200 with an endless body.
     Endless,
     /// The connection ends before anything is stored.
     CutBefore,
-    /// The connection ends after all was stored.
+    /// The connection ends after everything was stored.
     CutAfter,
-    /// The answer ends within its body, after all was stored.
+    /// The answer ends within its body, after everything was stored.
     CutInside,
     /// Ids are JSON numbers.
     NumericIds,
@@ -42,7 +42,7 @@ pub(crate) enum Fault {
 }
 
 impl Fault {
-    /// Whether the request is carried out although the answer is not what it should be.
+    /// Whether the request is carried out although its answer is wrong.
     pub(super) fn is_after(self) -> bool {
         use Fault::{CutAfter, CutInside, HangAfter, NoPaging, NoRateHeaders, NumericIds};
         matches!(self, CutAfter | CutInside | HangAfter | NumericIds | NoPaging | NoRateHeaders)
@@ -54,7 +54,7 @@ impl Fault {
 pub(crate) struct Faults {
     /// The same seed gives the same faults.
     pub(crate) seed: u64,
-    /// How many of all answers fail, 0 to 1.
+    /// The share of answers that fail, 0 to 1.
     pub(crate) share: f64,
     pub(crate) kinds: &'static [Fault],
 }
@@ -71,7 +71,7 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    /// Less than this.
+    /// A number below `bound`.
     pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }

@@ -1,4 +1,4 @@
-//! The double behaves as app.net and pnut are documented, and fails as it was asked to.
+//! The double behaves as app.net and pnut are documented, and fails as requested.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -39,10 +39,10 @@ fn message(number: u32) -> Value {
 fn create(peer: &Peer) -> String {
     let body = json!({ "type": "net.app.contrib.timeseries", "writers": { "any_user": true } });
     let id = post(peer, "channels", &body).expect(200).json()["data"]["id"].clone();
-    id.as_str().expect("ids are texts").to_owned()
+    id.as_str().expect("ids are strings").to_owned()
 }
 
-/// A double with a channel; the path of its messages.
+/// A double with a channel, and the path of its messages.
 fn with_channel(plan: Plan) -> (Peer, String) {
     let peer = Peer::start(plan);
     let path = format!("channels/{}/messages", create(&peer));
@@ -55,7 +55,7 @@ fn ids(answer: &Value) -> Vec<u64> {
 }
 
 #[test]
-fn a_message_is_answered_without_annotations_unless_they_are_asked_for() {
+fn annotations_are_answered_only_on_request() {
     let (peer, path) = with_channel(Plan::default());
     let answer = post(&peer, &path, &message(1)).expect(200);
     assert_eq!(answer.header("X-RateLimit-Limit"), "20");
@@ -70,7 +70,7 @@ fn a_message_is_answered_without_annotations_unless_they_are_asked_for() {
 }
 
 #[test]
-fn paging_gives_the_newest_or_with_a_negative_count_the_oldest() {
+fn paging_gives_the_newest_or_by_negative_count_the_oldest() {
     let (peer, path) = with_channel(Plan { limit: 100, ..Plan::default() });
     let all: Vec<u64> = (0..10)
         .map(|number| {
@@ -135,7 +135,7 @@ fn pnut_wants_text_and_a_map_of_lists_and_answers_201() {
     let body = json!({ "type": kind, "acl": { "write": { "any_user": true } } });
     let created = post(&peer, "channels", &body).expect(201).json()["data"].clone();
     assert_eq!((&created["acl"]["write"]["you"], &created["acl"]["full"]["you"]), (&json!(true), &json!(true)));
-    let path = format!("channels/{}/messages", created["id"].as_str().expect("a text"));
+    let path = format!("channels/{}/messages", created["id"].as_str().expect("a string"));
     let raw = json!({ kind: [{ "n": 1 }, { "n": 2 }], format!("{kind}.batch"): [{ "id": "s/0-1" }] });
     post(&peer, &path, &json!({ "raw": raw })).expect(400);
     post(&peer, &path, &json!({ "text": ".", "raw": { kind: { "n": 1 } } })).expect(400);
@@ -147,7 +147,7 @@ fn pnut_wants_text_and_a_map_of_lists_and_answers_201() {
 }
 
 #[test]
-fn beyond_the_limit_a_write_is_refused_until_the_window_is_over() {
+fn writes_over_the_limit_are_refused_until_the_window_ends() {
     let window = Duration::from_millis(1_500);
     let (peer, path) = with_channel(Plan { limit: 3, window, ..Plan::default() });
     (1..3).for_each(|number| drop(post(&peer, &path, &message(number)).expect(200)));
@@ -161,7 +161,7 @@ fn beyond_the_limit_a_write_is_refused_until_the_window_is_over() {
 }
 
 #[test]
-fn pnut_refuses_for_ten_minutes_who_wrote_too_much() {
+fn pnut_refuses_excess_writers_for_ten_minutes() {
     let peer = Peer::start(Plan { dialect: Dialect::Pnut, limit: 1, rate_headers: false, ..Plan::default() });
     let body = json!({ "type": "a" });
     post(&peer, "channels", &body).expect(201);
@@ -171,7 +171,7 @@ fn pnut_refuses_for_ten_minutes_who_wrote_too_much() {
 }
 
 #[test]
-fn each_fault_fails_in_its_way_and_stores_or_does_not() {
+fn each_fault_fails_and_stores_as_specified() {
     let (peer, path) =
         with_channel(Plan { limit: 1_000, redirect_to: "http://x.example/".to_owned(), ..Plan::default() });
     let mut stored = 0;
@@ -193,15 +193,15 @@ fn each_fault_fails_in_its_way_and_stores_or_does_not() {
         (Fault::Status(403), 403),
     ] {
         let answer = fails(fault, false).expect("an answer").expect(status);
-        let told = [answer.header("Retry-After"), answer.header("Location")].concat();
+        let headers = [answer.header("Retry-After"), answer.header("Location")].concat();
         let is_page = answer.header("Content-Type").starts_with("text/html");
         assert_eq!(is_page, matches!(fault, Fault::Unavailable | Fault::Html | Fault::Redirect));
         let retry_in = if is_page { Value::Null } else { answer.json()["meta"]["retry_in"].clone() };
         match fault {
-            Fault::RetryAfter(_) => assert_eq!(told, "7"),
-            Fault::Redirect => assert_eq!(told, "http://x.example/"),
+            Fault::RetryAfter(_) => assert_eq!(headers, "7"),
+            Fault::Redirect => assert_eq!(headers, "http://x.example/"),
             Fault::RetryIn(_) => assert_eq!(retry_in, 7),
-            _ => assert!(told.is_empty() && retry_in.is_null(), "{fault:?}"),
+            _ => assert!(headers.is_empty() && retry_in.is_null(), "{fault:?}"),
         }
     }
     assert!(fails(Fault::CutBefore, false).is_err());
@@ -215,14 +215,14 @@ fn each_fault_fails_in_its_way_and_stores_or_does_not() {
     assert_eq!(peer.failed().len(), 14);
     assert_eq!(peer.first_deliveries().len(), 1, "all the same");
     peer.next([Some(Fault::Telltale)]);
-    let told = call("GET", peer.root()).bearer("secret").send().expect(500);
-    assert!(told.text().contains("Bearer secret"), "{}", told.text());
+    let answer = call("GET", peer.root()).bearer("secret").send().expect(500);
+    assert!(answer.text().contains("Bearer secret"), "{}", answer.text());
     peer.replan(|plan| plan.always = &[Fault::NoPaging]);
     assert_eq!(get(&peer, &format!("{path}?include_machine=1")).json()["meta"], json!({ "code": 200 }));
 }
 
 #[test]
-fn a_request_that_hangs_ends_when_its_client_or_the_double_goes() {
+fn a_hanging_request_ends_with_its_client_or_the_double() {
     let (peer, path) = with_channel(Plan::default());
     let token = &peer.token;
     let open = || {
@@ -243,7 +243,7 @@ fn a_request_that_hangs_ends_when_its_client_or_the_double_goes() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_faults_and_about_the_share_that_was_asked_for() {
+fn faults_follow_the_seed_and_about_the_requested_share() {
     let kinds = &[Fault::ServerError, Fault::Html, Fault::CutAfter];
     let drawn = |seed| {
         let mut faults = Faults { seed, share: 0.5, kinds };
@@ -266,7 +266,7 @@ fn a_message_with_the_offending_point_is_refused() {
 }
 
 #[test]
-fn all_that_went_over_the_wire_is_kept_and_chunked_bodies_are_read() {
+fn the_wire_is_recorded_and_chunked_bodies_are_read() {
     let (peer, path) = with_channel(Plan::default());
     post_call(&peer, &path, &message(1)).send_chunked().expect(200);
     let exchange = peer.captured().pop().expect("two");
@@ -281,7 +281,7 @@ fn all_that_went_over_the_wire_is_kept_and_chunked_bodies_are_read() {
 }
 
 #[test]
-fn a_full_message_of_the_product_is_taken_and_has_no_room() {
+fn a_full_message_is_accepted_and_has_no_room_left() {
     for dialect in [Dialect::AppNet, Dialect::Pnut] {
         let peer = Peer::start(Plan { dialect, ..Plan::default() });
         let channel = peer.add_channel(1, Group::default(), Group::default());

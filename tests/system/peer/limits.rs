@@ -2,14 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-/// How long pnut refuses who wrote too much.
+/// How long pnut refuses a client that wrote too much.
 const PNUT_PENALTY: Duration = Duration::from_mins(10);
 
 /// A token's window.
 pub(super) struct Window {
     start: Instant,
     used: usize,
-    /// Until when nothing is taken.
+    /// Until when it takes nothing.
     closed_until: Option<Instant>,
 }
 
@@ -24,7 +24,7 @@ impl Window {
         Self { start: now, used: 0, closed_until: None }
     }
 
-    /// One write more; what is left, or for how long it has to wait.
+    /// Counts one more write: returns what is left, or how long to wait.
     pub(super) fn take(
         &mut self,
         limit: usize,
@@ -49,7 +49,7 @@ impl Window {
     }
 }
 
-/// How many moments lie at most in any span so wide.
+/// The most moments in any span of this width.
 pub(super) fn most_in_any(span: Duration, moments: &[Instant]) -> usize {
     let mut moments = moments.to_vec();
     moments.sort();

@@ -1,4 +1,4 @@
-//! A hostile upstream: an HTTP server that speaks app.net's and pnut's dialects as they are documented, with their
+//! A hostile upstream: an HTTP server that speaks the documented dialects of app.net and pnut, with their
 //! limits, and fails in every way that a test asks for.
 
 mod channels;
@@ -25,17 +25,17 @@ pub(crate) use faults::{Fault, Faults, Random};
 pub(crate) use records::{Exchange, Sums, sums_of};
 use state::State;
 
-/// How tokens begin. They must never show in anything that the product says, not even a piece.
+/// The prefix of tokens. Not even a part of a token may appear in the product's output.
 pub(crate) const TOKENS_BEGIN: &str = "tokenThat";
 
 /// How a double behaves.
 #[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) dialect: Dialect,
-    /// So many writes a token has in each window.
+    /// The writes that a token has in each window.
     pub(crate) limit: usize,
     pub(crate) window: Duration,
-    /// Whether a 429 that is none of the faults says for how long.
+    /// Whether a 429 that is not an injected fault says how long to wait.
     pub(crate) tells_wait: bool,
     pub(crate) rate_headers: bool,
     pub(crate) faults: Option<Faults>,
@@ -43,13 +43,13 @@ pub(crate) struct Plan {
     pub(crate) always: &'static [Fault],
     /// A message with a point that has this label is answered with 400.
     pub(crate) offender: Option<(&'static str, &'static str)>,
-    /// What it has against messages as app.net took them.
+    /// Its objection to messages in app.net's form.
     pub(crate) objections: &'static [Objection],
-    /// Where redirects point to.
+    /// The target of redirects.
     pub(crate) redirect_to: String,
 }
 
-/// What a server that is not quite app.net refuses, with which status and message.
+/// What a server that deviates from app.net refuses, with its status and message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Objection {
     /// A message without a text.
@@ -80,13 +80,13 @@ pub(crate) struct Peer {
     inner: Arc<Inner>,
     port: u16,
     dialect: Dialect,
-    /// A token of user 1, which no other double knows: what writes with a token shares its limit.
+    /// A token of user 1 that no other double knows, as writers with one token share its limit.
     pub(crate) token: String,
     /// A token of user 2.
     pub(crate) other_token: String,
 }
 
-/// What the threads of connections share.
+/// The state that the threads of connections share.
 struct Inner {
     state: Mutex<State>,
     changed: Condvar,
@@ -96,7 +96,7 @@ struct Inner {
 }
 
 impl Inner {
-    /// A panic in a thread is told by that thread; others go on.
+    /// Locks despite a panic: the panicking thread reports it, and others continue.
     fn look<T>(&self, look: impl FnOnce(&State) -> T) -> T {
         look(&self.state.lock().unwrap_or_else(PoisonError::into_inner))
     }
@@ -118,7 +118,7 @@ impl Peer {
     pub(crate) fn start(plan: Plan) -> Self {
         static STARTED: AtomicUsize = AtomicUsize::new(0);
         let listener = TcpListener::bind(("127.0.0.1", 0)).expect("a port is free");
-        let port = listener.local_addr().expect("it is bound").port();
+        let port = listener.local_addr().expect("the listener is bound").port();
         let dialect = plan.dialect;
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let [token, other_token] = ["One", "Other"].map(|name| format!("{TOKENS_BEGIN}NobodyMaySee{name}{number}"));
@@ -134,7 +134,7 @@ impl Peer {
         Self { inner, port, dialect, token, other_token }
     }
 
-    /// One that allows so many writes a minute that no test reaches them.
+    /// A double that allows more writes per minute than any test makes.
     pub(crate) fn generous() -> Self {
         Self::start(Plan { limit: 6_000, ..Plan::default() })
     }
@@ -144,33 +144,33 @@ impl Peer {
         format!("http://127.0.0.1:{}{}", self.port, self.dialect.root())
     }
 
-    /// What an owner configures to forward here as fast as the contract allows.
+    /// The configuration that forwards here as fast as the contract allows.
     pub(crate) fn forward(&self) -> Value {
         json!({ "dialect": self.dialect.name(), "api_root": self.root(), "token": self.token,
             "policy": { "writes_per_minute": 6_000 } })
     }
 
-    /// What happens to the next requests, whatever they are: a fault each, or none.
+    /// The fate of the next requests of any kind: a fault each, or none.
     pub(crate) fn next(&self, faults: impl IntoIterator<Item = Option<Fault>>) {
         self.inner.change(|state| state.script.extend(faults));
     }
 
-    /// Another plan, from the next request on.
+    /// Another plan, starting with the next request.
     pub(crate) fn replan(&self, change: impl FnOnce(&mut Plan)) {
         self.inner.change(|state| change(&mut state.plan));
     }
 
-    /// The token is not known any more.
+    /// Revokes the token.
     pub(crate) fn revoke(&self, token: &str) {
         self.inner.change(|state| state.users.remove(token));
     }
 
-    /// The token is of this user.
+    /// Gives the token to this user.
     pub(crate) fn admit(&self, token: &str, user: u64) {
         self.inner.change(|state| state.users.insert(token.to_owned(), user));
     }
 
-    /// A channel that a user has; its id.
+    /// Creates a channel of a user, and returns its id.
     pub(crate) fn add_channel(&self, owner: u64, readers: Group, writers: Group) -> String {
         let access = Access { kind: "x".to_owned(), readers, writers, is_inactive: false };
         self.inner.change(|state| state.add_channel(owner, access)).to_string()
@@ -184,7 +184,7 @@ impl Peer {
         });
     }
 
-    /// Waits until something is true of it.
+    /// Waits until a condition on its state is true.
     #[track_caller]
     pub(crate) fn until(&self, patience: Duration, what: &str, is_true: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + patience;
@@ -199,7 +199,7 @@ impl Peer {
         }
     }
 
-    /// Waits for the next thing that happens, but no longer than this.
+    /// Waits for the next event, at most this long.
     pub(crate) fn until_something_happens(&self, patience: Duration) {
         let version = self.inner.look(|state| state.version);
         self.wait_for_change(version, patience);
@@ -220,7 +220,7 @@ impl Peer {
 impl Drop for Peer {
     fn drop(&mut self) {
         self.inner.is_over.store(true, Ordering::Relaxed);
-        // The listener wakes up and sees it.
+        // Wakes the listener, which then sees it.
         TcpStream::connect(("127.0.0.1", self.port)).ok();
         for socket in self.inner.sockets.lock().unwrap_or_else(PoisonError::into_inner).drain(..) {
             socket.shutdown(std::net::Shutdown::Both).ok();

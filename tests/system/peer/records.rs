@@ -1,4 +1,4 @@
-//! What the double has seen and stored, as tests ask for it.
+//! What the double has seen and stored, as tests query it.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    /// Such as `POST /stream/0/channels`.
+    /// For example `POST /stream/0/channels`.
     pub(crate) fn what(&self) -> String {
         let text = String::from_utf8_lossy(&self.received);
         text.split(' ').take(2).collect::<Vec<_>>().join(" ")
@@ -48,18 +48,18 @@ impl Batch {
         };
         let ids = of(BATCH);
         assert_eq!(ids.len(), 1, "a message has one batch");
-        let id = ids[0]["id"].as_str().expect("a batch id is a text").to_owned();
+        let id = ids[0]["id"].as_str().expect("a batch id is a string").to_owned();
         let points: Vec<Value> = of(TIMESERIES).into_iter().cloned().collect();
         assert!(!points.is_empty(), "message {id} has no point");
         Self { id, channel: message.channel.to_string(), points }
     }
 
-    /// What stands before the number: the stream and the shard.
+    /// The part before the number: the stream and the shard.
     pub(crate) fn source(&self) -> &str {
         self.id.rsplit_once('-').expect("a batch id has a number").0
     }
 
-    /// The number, and what the id of a part has behind it.
+    /// The number, and what follows it in the id of a part.
     pub(crate) fn number(&self) -> (u64, &str) {
         let (_, number) = self.id.rsplit_once('-').expect("a batch id has a number");
         let end = number.find(|char: char| !char.is_ascii_digit()).unwrap_or(number.len());
@@ -67,10 +67,10 @@ impl Batch {
     }
 }
 
-/// Sums of n and of d per set of labels, which is its JSON.
+/// Sums of n and d per set of labels, given as JSON.
 pub(crate) type Sums = BTreeMap<String, (f64, f64)>;
 
-/// The sums of points as they are written.
+/// The sums of points in their written form.
 pub(crate) fn sums_of<'a>(points: impl IntoIterator<Item = &'a Value>) -> Sums {
     let mut sums = Sums::new();
     for point in points {
@@ -83,7 +83,7 @@ pub(crate) fn sums_of<'a>(points: impl IntoIterator<Item = &'a Value>) -> Sums {
 }
 
 impl Peer {
-    /// All that was received and sent, in the order of the answers.
+    /// Everything received and sent, in the order of the answers.
     pub(crate) fn captured(&self) -> Vec<Exchange> {
         self.inner.look(|state| state.exchanges.clone())
     }
@@ -108,13 +108,13 @@ impl Peer {
         self.inner.look(|state| state.arrivals.values().map(Vec::len).sum())
     }
 
-    /// The most writes of a token in any span so wide.
+    /// The most writes of a token in any span of this width.
     pub(crate) fn max_writes_in_any(&self, span: Duration) -> usize {
         let most = |moments: &Vec<_>| limits::most_in_any(span, moments);
         self.inner.look(|state| state.arrivals.values().map(most).max().unwrap_or_default())
     }
 
-    /// How many writes were beyond the limit.
+    /// How many writes exceeded the limit.
     pub(crate) fn exceeded(&self) -> usize {
         self.inner.look(|state| state.exceeded)
     }
@@ -124,12 +124,12 @@ impl Peer {
         self.inner.look(|state| state.failed.clone())
     }
 
-    /// How many requests wait for an answer that does not come.
+    /// How many requests wait for an answer that never comes.
     pub(crate) fn hanging(&self) -> usize {
         self.inner.look(|state| state.hanging)
     }
 
-    /// The channels that there are.
+    /// All channels.
     pub(crate) fn channels(&self) -> BTreeMap<String, Access> {
         self.inner
             .look(|state| state.channels.iter().map(|(id, channel)| (id.to_string(), channel.access.clone())).collect())
@@ -145,7 +145,7 @@ impl Peer {
         self.inner.look(|state| state.messages.iter().map(Batch::of).collect())
     }
 
-    /// Without those that were stored before; a repeat must be the same.
+    /// The messages without repeats; a repeat must be identical.
     pub(crate) fn first_deliveries(&self) -> Vec<Batch> {
         let mut first: BTreeMap<String, Batch> = BTreeMap::new();
         let mut is_first = |batch: &Batch| match first.get(&batch.id) {
@@ -158,13 +158,13 @@ impl Peer {
         self.batches().into_iter().filter(|batch| is_first(batch)).collect()
     }
 
-    /// The sums of all points that were delivered, each counted once.
+    /// The sums of all delivered points, each counted once.
     pub(crate) fn sums(&self) -> Sums {
         let batches = self.first_deliveries();
         sums_of(batches.iter().flat_map(|batch| &batch.points))
     }
 
-    /// That the batches of each stream came in their order, without a gap.
+    /// Checks that the batches of each stream came in order, without a gap.
     #[track_caller]
     pub(crate) fn assert_in_order(&self) {
         let mut last: BTreeMap<String, u64> = BTreeMap::new();

@@ -12,7 +12,7 @@ use super::limits::{Left, Window};
 use super::{Dialect, Exchange, Fault, Objection, Plan};
 use crate::clock::now_whole_s;
 
-/// Everything of a double that changes.
+/// The mutable state of a double.
 pub(super) struct State {
     pub(super) plan: Plan,
     pub(super) script: VecDeque<Option<Fault>>,
@@ -22,7 +22,7 @@ pub(super) struct State {
     pub(super) messages: Vec<Message>,
     last_id: u64,
     windows: BTreeMap<String, Window>,
-    /// Of writes, by token.
+    /// The windows of writes, by token.
     pub(super) arrivals: BTreeMap<String, Vec<Instant>>,
     pub(super) exchanges: Vec<Exchange>,
     pub(super) failed: BTreeMap<Fault, usize>,
@@ -32,7 +32,7 @@ pub(super) struct State {
     pub(super) version: u64,
 }
 
-/// An answer before it is put into its envelope: its status, data and what `meta` has besides.
+/// An answer before it is put into its envelope: its status, its data, and the extra fields of `meta`.
 struct Answer {
     status: u16,
     data: Value,
@@ -48,7 +48,7 @@ impl From<String> for Refused {
     }
 }
 
-/// The parts of a request that decide what it is.
+/// The parts of a request that determine its meaning.
 struct Target<'a> {
     path: Vec<&'a str>,
     query: Vec<(String, String)>,

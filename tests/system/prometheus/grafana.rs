@@ -1,4 +1,4 @@
-//! What Grafana's Prometheus data source sends, body for body, and the fields of the answers that it reads. Recorded from its
+//! What Grafana's Prometheus data source sends, byte for byte, and the fields of answers that it reads. From its
 //! sources: `packages/grafana-prometheus` and `pkg/promlib/{healthcheck,heuristics,querydata,resource}`.
 
 use serde_json::{Value, json};
@@ -59,7 +59,7 @@ fn a_panel_is_drawn_from_a_range() {
         assert_eq!(values.len(), 241);
         assert!(values.iter().all(|pair| pair[0].is_u64() && pair[1].is_string()), "{one}");
     }
-    // As the stat panel and alerts ask, with milliseconds.
+    // The form of the stat panel and of alerts, with milliseconds.
     let time = format!("{}.123", now_whole_s());
     let instant = data(post(&stream, "query", &[("query", "sum(increase(heartbeat_n_total[5m]))"), ("time", &time)]));
     let value = &instant["result"][0]["value"];
@@ -67,7 +67,7 @@ fn a_panel_is_drawn_from_a_range() {
 }
 
 #[test]
-fn the_builder_and_variables_list_metrics_labels_values_and_series() {
+fn the_builder_lists_metrics_labels_values_and_series() {
     let stream = visits();
     let (start, end) = ((now_whole_s() - 3600).to_string(), now_whole_s().to_string());
     let time = [("start", start.as_str()), ("end", end.as_str())];

@@ -1,4 +1,4 @@
-//! Prometheus reads a stream: scraped by the real one, and queried as if it were one.
+//! Prometheus and a stream: the real one scrapes it, and its queries work on it.
 
 mod grafana;
 mod querying;
@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::http::{Answer, encoded};
 use crate::stream::Stream;
 
-/// Parameters as a query string or form.
+/// Parameters in the form of a query string or form.
 fn form(pairs: &[(&str, &str)]) -> String {
     pairs.iter().map(|(name, value)| format!("{name}={}", encoded(value))).collect::<Vec<_>>().join("&")
 }
@@ -31,7 +31,7 @@ fn data(answer: Answer) -> Value {
     answer["data"].take()
 }
 
-/// The vector of an instant query: labels as text, and values.
+/// The vector of an instant query: labels as a string, and values.
 #[track_caller]
 fn vector(answer: Answer) -> Vec<(Value, f64)> {
     let data = data(answer);

@@ -1,4 +1,4 @@
-//! Queries say what rollups say; what is wrong or too much is told as Prometheus tells it.
+//! Queries agree with rollups; errors and refusals have the form of Prometheus.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use crate::clock::now_whole_s;
 use crate::server::Server;
 use crate::stream::Stream;
 
-/// Points of an hour, one every 7 s in two countries, that end with a whole minute; and when that is.
+/// An hour of points, one every 7 s in two countries, up to a whole minute; returns that minute too.
 fn hour(shards: u16) -> (Stream, u64) {
     let stream = Stream::create(Server::shared(), json!({"name": "test", "shards": shards}));
     let end_s = now_whole_s() / 60 * 60 - 60;
@@ -34,7 +34,7 @@ fn values(result: &Value) -> Vec<(i64, f64)> {
 }
 
 #[test]
-fn a_rate_draws_what_the_rollup_says() {
+fn a_rate_draws_what_the_rollup_contains() {
     for shards in [1, 3] {
         let (stream, end_s) = hour(shards);
         let rollup = stream.rollup(&format!("from={}&to={end_s}&step=1m&by=country&agg=rate,sum", end_s - 3540));
@@ -88,13 +88,13 @@ fn a_rate_draws_what_the_rollup_says() {
 }
 
 #[test]
-fn a_counter_now_is_what_is_scraped_and_before_what_it_was() {
+fn a_counter_is_as_scraped_now_and_as_it_was_before() {
     let (stream, end_s) = hour(2);
     let now = vector(get(&stream, "query", &[("query", "{__name__=~\".+\"}")]));
     let scraped = super::scraping::samples(stream.read("/metrics").expect(200).text());
     assert_eq!(now.len(), scraped.len() - 1, "but for how many are folded");
     for (metric, value) in now {
-        let text = |name: &str| metric[name].as_str().expect("a text");
+        let text = |name: &str| metric[name].as_str().expect("a string");
         let labels = format!("{{country=\"{}\",U__page_20_path=\"{}\"}}", text("country"), text("U__page_20_path"));
         assert!((scraped[&format!("{}{labels}", text("__name__"))] - value).abs() < 1e-9, "{metric}");
     }
@@ -111,7 +111,7 @@ fn a_counter_now_is_what_is_scraped_and_before_what_it_was() {
 }
 
 #[test]
-fn what_is_wrong_is_told_as_prometheus_tells_it() {
+fn errors_have_the_form_of_prometheus() {
     let stream = Stream::new();
     stream.write(r#"{"n":1}"#);
     let range = |query: &str, step: &str| {
@@ -151,7 +151,7 @@ fn what_is_wrong_is_told_as_prometheus_tells_it() {
 }
 
 #[test]
-fn only_readers_query_also_what_needs_no_data() {
+fn even_queries_without_data_require_a_reader() {
     let stream = Stream::new();
     for path in
         ["query?query=1%2B1", "query?query=up", "labels", "metadata", "status/buildinfo", "rules", "series?match[]=up"]
@@ -164,7 +164,7 @@ fn only_readers_query_also_what_needs_no_data() {
 }
 
 #[test]
-fn too_many_values_are_refused_and_sums_of_many_series_are_not() {
+fn too_many_values_are_refused_but_sums_of_many_series_work() {
     let stream = Stream::new();
     let now_s = now_whole_s() / 3600 * 3600;
     let point = |id: u32| format!(r#"{{"n":1,"t":{},"p":1200,"v":{{"id":"{id}","kind":"{}"}}}}"#, now_s, id % 2);
@@ -180,7 +180,7 @@ fn too_many_values_are_refused_and_sums_of_many_series_are_not() {
         refused["error"].as_str().is_some_and(|text| text.contains("1000000") || text.contains("200000")),
         "{refused}"
     );
-    // Each read of 3,000 series over 20 minutes has 60,000 cells.
+    // Each read of 3,000 series over 20 minutes touches 60,000 cells.
     let read = |id: u32| format!("max(rate(heartbeat_n_total{{id!=\"{id}\"}}[1m]))");
     assert_eq!(ask(&read(0), "60").expect(200).json()["status"], "success");
     let many: Vec<String> = (0..8).map(read).collect();

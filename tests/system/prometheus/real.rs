@@ -15,7 +15,7 @@ use crate::stream::Stream;
 
 const DEADLINE: Duration = Duration::from_mins(1);
 
-/// A running Prometheus, which scrapes a stream, if any, every second.
+/// A running Prometheus, which scrapes a stream, if given, every second.
 pub(super) struct Prometheus {
     child: Child,
     url: String,
@@ -23,7 +23,7 @@ pub(super) struct Prometheus {
 }
 
 impl Prometheus {
-    /// `None` where it can't be had.
+    /// `None` if Prometheus is not available.
     fn start(stream: &Stream) -> Option<Self> {
         let prometheus = Self::with(&json!({
             "global": {"scrape_interval": "1s", "scrape_timeout": "1s"},
@@ -38,7 +38,7 @@ impl Prometheus {
         Some(prometheus)
     }
 
-    /// One that scrapes nothing and is ready to be asked. `None` where it can't be had.
+    /// One that scrapes nothing and is ready for queries. `None` if it is not available.
     pub(super) fn idle() -> Option<Self> {
         let prometheus = Self::with(&json!({}))?;
         let (_sender, never) = channel::<()>();
@@ -50,7 +50,7 @@ impl Prometheus {
         Some(prometheus)
     }
 
-    /// `ok`, or the type of the error, that it says of a query.
+    /// Its verdict on a query: `ok`, or the type of the error.
     pub(super) fn verdict(&self, query: &str) -> String {
         let url = format!("{}/api/v1/query?{}", self.url, form(&[("query", query)]));
         let answer = call("GET", url).send().json();
@@ -76,7 +76,7 @@ impl Prometheus {
         Some(Self { child, url: format!("http://{address}"), state })
     }
 
-    /// The Worker is here now.
+    /// Scrapes the Worker at this address from now on.
     fn scrape(&self, stream: &Stream) {
         let address = stream.url.strip_prefix("http://").expect("plain HTTP");
         let targets = json!([{"targets": [address], "labels": {"instance": "worker"}}]);
@@ -93,7 +93,7 @@ impl Prometheus {
         sorted(vector(self.ask(query).unwrap_or_else(|| panic!("it refuses {query}"))))
     }
 
-    /// Waits until it has scraped that a query has this value.
+    /// Waits until a scraped query has this value.
     fn wait_for(&self, query: &str, wanted: f64) {
         let (_sender, never) = channel::<()>();
         let start = Instant::now();
@@ -116,7 +116,7 @@ impl Drop for Prometheus {
     }
 }
 
-/// Without the labels that a scrape adds, in the order of the others.
+/// Labels without those that a scrape adds, in the order of the others.
 fn sorted(mut vector: Vec<(Value, f64)>) -> Vec<(Value, f64)> {
     for (metric, _) in &mut vector {
         let labels = metric.as_object_mut().expect("an object");
@@ -127,7 +127,7 @@ fn sorted(mut vector: Vec<(Value, f64)>) -> Vec<(Value, f64)> {
     vector
 }
 
-/// Queries that mean the same there and here.
+/// Queries that mean the same in both.
 const SAME: [&str; 45] = [
     "heartbeat_n_total",
     "heartbeat_d_total{country=\"US\"}",
@@ -176,7 +176,7 @@ const SAME: [&str; 45] = [
     "sum without () (heartbeat_n_total{country=\"US\"}) + on () 3",
 ];
 
-/// Queries that can't be answered, there as here.
+/// Queries that neither can answer.
 const NEITHER: [&str; 6] = [
     "{__name__=~\"heartbeat_(n|d)_total\"} * 2",
     "-{__name__=~\"heartbeat_(n|d)_total\"}",
@@ -187,7 +187,7 @@ const NEITHER: [&str; 6] = [
 ];
 
 #[test]
-fn prometheus_scrapes_over_a_restart_and_agrees_with_the_rollup_and_with_queries_here() {
+fn prometheus_agrees_with_the_rollup_across_a_restart() {
     let server = Server::start(State::new());
     let mut stream = Stream::on(&server);
     let Some(prometheus) = Prometheus::start(&stream) else { return };
@@ -211,7 +211,7 @@ fn prometheus_scrapes_over_a_restart_and_agrees_with_the_rollup_and_with_queries
         prometheus.wait_for("sum(heartbeat_n_total)", wanted(round));
     }
     assert_eq!(prometheus.vector("sum(resets(heartbeat_n_total[5m]))")[0].1, 0.0, "no counter ever fell");
-    // What it has of the first moment on, and what came since: exact. Its increase() extrapolates by a second or two.
+    // Exact: its first sample and everything since. Its increase() extrapolates by a second or two.
     let all = stream.total("sum");
     assert!((all - wanted(8)).abs() < 1e-9);
     let difference = prometheus.vector("sum(heartbeat_n_total) - sum(min_over_time(heartbeat_n_total[5m]))")[0].1;

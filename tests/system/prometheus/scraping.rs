@@ -14,10 +14,10 @@ use crate::stream::Stream;
 pub(super) const OPEN_METRICS: &str =
     "application/openmetrics-text;version=1.0.0,text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
 
-/// All that promtool may say: it takes the denominator for days.
+/// The only warning promtool may give: it takes the denominator for days.
 const LINT: &str = "heartbeat_d_total metric names should not contain abbreviated units\nfailed";
 
-/// Each sample's value by its name and labels.
+/// The value of each sample, by its name and labels.
 pub(super) fn samples(text: &str) -> BTreeMap<String, f64> {
     let lines = text.lines().filter(|line| !line.starts_with('#'));
     let sample = |line: &str| {
@@ -37,7 +37,7 @@ fn open_metrics(stream: &Stream) -> Answer {
 }
 
 #[test]
-fn each_label_set_has_its_totals_in_both_formats_and_promtool_accepts_them() {
+fn promtool_accepts_the_totals_of_each_label_set() {
     let stream = Stream::new();
     let empty = stream.read("/metrics").expect(200);
     assert_eq!(samples(empty.text()), [("heartbeat_series_folded".to_owned(), 0.0)].into());
@@ -58,7 +58,7 @@ fn each_label_set_has_its_totals_in_both_formats_and_promtool_accepts_them() {
     assert_eq!(samples(open.text()), seen);
     assert!(open.text().ends_with("\n# EOF\n"));
     for exposition in [empty.text(), text.text(), open.text()] {
-        // It reads OpenMetrics as text, where a counter's family has its whole name.
+        // promtool reads OpenMetrics as text format, where a counter's family has the full name.
         let as_text = exposition.replace("# EOF\n", "");
         let as_text = ["n", "d", "points"].iter().fold(as_text, |text, name| {
             ["HELP", "TYPE"].iter().fold(text, |text, kind| {
@@ -106,7 +106,7 @@ fn only_readers_scrape_by_bearer_parameter_or_password() {
 }
 
 #[test]
-fn totals_outlast_sealing_eviction_kill_9_and_more_shards() {
+fn totals_survive_sealing_eviction_kill_9_and_more_shards() {
     let server = Server::start(State::new());
     let stream = Stream::on(&server);
     let write = |stream: &Stream, key: &str, n: u32| {
@@ -116,7 +116,7 @@ fn totals_outlast_sealing_eviction_kill_9_and_more_shards() {
     write(&stream, "k1", 5);
     let a1 = |stream: &Stream| scraped(stream, "?by=a")[r#"heartbeat_n_total{a="1"}"#];
     assert_eq!(a1(&stream), 5.0);
-    // A change of `distinct` seals.
+    // A change of `distinct` seals the stream.
     stream.owned("PATCH", "").body(r#"{"distinct":["visitor"]}"#).send().expect(200);
     assert_eq!(a1(&stream), 5.0);
     server.evict(&stream.object());
@@ -133,15 +133,15 @@ fn totals_outlast_sealing_eviction_kill_9_and_more_shards() {
     let all = scraped(&stream, "");
     assert_eq!((all.len(), all[r#"heartbeat_points_total{a="k7"}"#]), (12 * 3 + 1, 1.0));
     write(&stream, "k3", 1);
-    assert_eq!(a1(&stream), 21.0, "a batch that comes again counts once");
+    assert_eq!(a1(&stream), 21.0, "a retried batch counts once");
     stream.owned("DELETE", "").send().expect(204);
     assert_eq!(stream.read("/metrics").problem(404), "not-found");
 }
 
 #[test]
-fn series_beyond_the_first_are_folded_and_nothing_ever_falls() {
+fn excess_series_are_folded_and_no_total_falls() {
     let stream = Stream::new();
-    // Each at another time, as a bucket has at most 10,000 series.
+    // Each batch has another time, as a bucket has at most 10,000 series.
     let write = |from: u32, to: u32| {
         let t = now_whole_s() - u64::from(from) / 100;
         let point = |id: u32| format!(r#"{{"n":2,"t":{t},"v":{{"id":"{id}"}}}}"#);

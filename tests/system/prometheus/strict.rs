@@ -1,4 +1,4 @@
-//! Whatever strangers write, strict parsers read the whole scrape.
+//! Strict parsers read the whole scrape, whatever strangers write.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::tools::{Sample, lint, parsed};
 use crate::server::Server;
 use crate::stream::Stream;
 
-/// The samples of both formats, which are the same but for the types; empty where no parser can be had.
+/// The samples, which are the same in both formats except for types; empty if no parser is available.
 #[track_caller]
 fn scraped(stream: &Stream, parameters: &str) -> Vec<Sample> {
     let call = || stream.call("GET", &format!("/metrics{parameters}")).bearer(&stream.read_key);
@@ -36,7 +36,7 @@ fn sample<'a>(samples: &'a [Sample], metric: &str, labels: &Value) -> (&'a str, 
 }
 
 #[test]
-fn one_negative_n_leaves_the_scrape_whole() {
+fn a_negative_n_does_not_break_the_scrape() {
     for points in [
         r#"{"n":-5,"v":{"a":"1"}}"#,
         r#"[{"n":3,"v":{"a":"1"}},{"n":-8,"v":{"a":"1"}}]"#,
@@ -61,8 +61,8 @@ fn one_negative_n_leaves_the_scrape_whole() {
 }
 
 #[test]
-fn sums_beyond_all_numbers_leave_the_scrape_whole() {
-    // Nobody can write such sums: what would make them is rejected, and at the bounds there are 1e116 to go.
+fn no_sum_in_a_scrape_is_infinite() {
+    // Nobody can write such sums: points that would cause them are rejected, and at the limits 1e116 are needed.
     let stream = Stream::create(Server::shared(), json!({"name": "test", "shards": 4}));
     for (key, n) in (0..16).map(|key| (key, if key < 8 { "1e100" } else { "-1e100" })) {
         let body = format!(
@@ -84,7 +84,7 @@ fn sums_beyond_all_numbers_leave_the_scrape_whole() {
 }
 
 #[test]
-fn whatever_labels_are_called_and_hold_the_scrape_is_whole_and_says_the_same() {
+fn no_label_name_or_value_breaks_or_changes_a_scrape() {
     let stream = Stream::new();
     let empty = scraped(&stream, "");
     if empty.is_empty() {

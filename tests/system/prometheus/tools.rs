@@ -1,4 +1,4 @@
-//! Debian's Prometheus, where it can be had.
+//! Debian's Prometheus, if it is available.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,19 +9,19 @@ use serde_json::Value;
 
 use crate::{debian, programs};
 
-/// The folder of the programs; `None`, and said so, where they can't be had.
+/// The folder of the programs; `None`, with a message, if they are not available.
 pub(super) fn programs() -> Option<&'static Path> {
     static FOLDER: OnceLock<Option<PathBuf>> = OnceLock::new();
     let set_up = || debian::program("prometheus", "usr/bin/prometheus", "--version")?.parent().map(Path::to_owned);
     FOLDER.get_or_init(set_up).as_deref()
 }
 
-/// What promtool says of an exposition; empty when it has nothing to say. `None` where it can't be had.
+/// What promtool reports about an exposition; empty if it finds no problem. `None` if it is not available.
 pub(super) fn lint(exposition: &str) -> Option<String> {
     promtool(&["check", "metrics"], exposition)
 }
 
-/// What promtool says of a configuration. `None` where it can't be had.
+/// What promtool reports about a configuration. `None` if it is not available.
 pub(crate) fn check_config(config: &str) -> Option<String> {
     promtool(&["check", "config", "/dev/stdin"], config)
 }
@@ -40,11 +40,11 @@ fn promtool(arguments: &[&str], input: &str) -> Option<String> {
     Some(format!("{}{}", String::from_utf8_lossy(&said), if done.status.success() { "" } else { "failed" }))
 }
 
-/// The type of its family, its name, labels and value.
+/// The type of the family, and the name, labels and value of the sample.
 pub(super) type Sample = (String, String, Value, f64);
 
-/// What a strict parser of `OpenMetrics`, or one of text 0.0.4, reads of an exposition,
-/// or why it refuses all of it. `None`, and said so, where it can't be had.
+/// What a strict parser of `OpenMetrics` or of text 0.0.4 reads in an exposition, or why it refuses it.
+/// `None`, with a message, if it is not available.
 pub(super) fn parsed(format: &str, exposition: &str) -> Option<Result<Vec<Sample>, String>> {
     static PYTHON: OnceLock<Option<PathBuf>> = OnceLock::new();
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));

@@ -1,4 +1,4 @@
-//! What Prometheus refuses is refused here too: a list of queries with what the real one says of each.
+//! Queries that Prometheus refuses are refused here too: a list of queries with the verdict of the real one on each.
 
 use serde_json::json;
 
@@ -17,18 +17,18 @@ fn the_recorded_verdicts_are_those_of_the_real_prometheus() {
     let faults: Vec<String> = verdicts()
         .filter_map(|(verdict, query)| {
             let said = prometheus.verdict(&query);
-            (said != verdict).then(|| format!("{query}: {verdict} is recorded, {said} is said"))
+            (said != verdict).then(|| format!("{query}: {verdict} is recorded, but Prometheus answers {said}"))
         })
         .collect();
     assert!(faults.is_empty(), "{}", faults.join("\n"));
 }
 
 #[test]
-fn what_prometheus_refuses_is_bad_data_here() {
+fn queries_refused_by_prometheus_are_bad_data_here() {
     let stream = Stream::new();
     stream.write(r#"[{"n":1,"v":{"path":"foo.bar"}},{"n":2,"v":{"city":"Zürich"}}]"#);
     let refused = verdicts().filter(|(verdict, _)| verdict == "bad_data").map(|(_, query)| query);
-    // All of them are tried without a server.
+    // All queries are tried without a server.
     for query in refused.step_by(11) {
         let body = get(&stream, "query", &[("query", &query)]).expect(400).json();
         assert_eq!((&body["status"], &body["errorType"]), (&json!("error"), &json!("bad_data")), "{query}: {body}");
