@@ -92,3 +92,8 @@ export function duration(seconds) {
 export function changeOf(now, was) {
   return now === null || !was ? null : (now - was) / Math.abs(was);
 }
+
+/** A user's words within a sentence of ours: isolated, they can't turn its direction. @param {string} text */
+export function isolated(text) {
+  return `\u2068${text}\u2069`;
+}

@@ -2,7 +2,10 @@
 /** The chart's legend: each series with its value at the cursor, its latest and its summary; a click hides or shows it. */
 
 import { h, svg, setText } from "./dom.mjs";
-import { inRows, summaryWords } from "./lines.mjs";
+import { inRows } from "./lines.mjs";
+import { adopt } from "./styles.mjs";
+import { TABLES } from "./table-styles.mjs";
+import { summaryWords } from "./words.mjs";
 import { strokeOf } from "./palette.mjs";
 
 /** @import { Formats } from "./format.mjs" */
@@ -15,6 +18,7 @@ import { strokeOf } from "./palette.mjs";
  * @param {(id: string | null) => void} needs.onpoint the line whose row the pointer or the focus is on; null: none
  */
 export function mountLegend(el, { onselect, onpoint }) {
+  adopt(/** @type {ShadowRoot} */ (el.getRootNode()), TABLES);
   const head = ["Series", "", "Latest", ""].map((title) => h("th", { scope: "col" }, title));
   head[3].setAttribute("aria-sort", "descending");
   const body = h("tbody");

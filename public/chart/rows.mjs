@@ -2,6 +2,8 @@
 /** The numbers behind a chart as a table, newest first: made when somebody opens it. */
 
 import { h } from "./dom.mjs";
+import { adopt } from "./styles.mjs";
+import { TABLES } from "./table-styles.mjs";
 import { OPEN } from "./words.mjs";
 
 /** @import { Formats } from "./format.mjs" */
@@ -16,6 +18,7 @@ const REFRESH_MS = 5000;
 
 /** @param {HTMLDetailsElement} el */
 export function mountRows(el) {
+  adopt(/** @type {ShadowRoot} */ (el.getRootNode()), TABLES);
   const rows = h("div", { class: "rows", tabindex: "0", role: "region", "aria-label": "Data of the chart" });
   el.append(rows);
   let built_ms = -Infinity;

@@ -1,7 +1,7 @@
 // @ts-check
 /** Columns on top of each other. Pure. */
 
-/** @import { Column } from "../live/window.mjs" */
+/** @import { Column } from "../live/view.mjs" */
 
 /**
  * Each column with all before it below. A gap is as high as nothing where another column has a value, and stays a gap

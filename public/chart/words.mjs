@@ -22,7 +22,7 @@ export function momentOf(chart, step, formats) {
 }
 
 /** @param {Chart} chart */
-export function spanOf({ from, to, step }) {
+export function windowWords({ from, to, step }) {
   const width = duration(step);
   // What was asked for is widened to whole steps; whichever reads shorter was asked for.
   const [shorter] = [to - from, to - from - step].filter((length_s) => length_s > 0).map(duration).sort((a, b) => (parseInt(a) || 1) - (parseInt(b) || 1));
@@ -42,6 +42,12 @@ export function summaryOf(kind, title, chart, formats) {
   const each = lines.slice(0, SPOKEN).map((line) => `${line.name.text}: ${line.summaryTitle.toLowerCase()} ${formats.number(line.summary)}, latest ${formats.number(line.latest)}${peakOf(line, chart, formats)}.`);
   const more = lines.length > SPOKEN ? [`And ${lines.length - SPOKEN} more in the table below.`] : [];
   return [what, when, ...each, ...more, ...(kind === "number" ? [] : ["Arrow keys move the cursor, plus and minus zoom, 0 shows all."])].join(" ");
+}
+
+/** The summary of a line; with its name where each line has its own. @param {Line} line @param {string} title of all @param {Formats} formats */
+export function summaryWords({ summary, summaryTitle }, title, formats) {
+  const number = formats.number(summary);
+  return title === summaryTitle || summary === null ? number : `${summaryTitle.toLowerCase()} ${number}`;
 }
 
 /** @param {Line} line @param {Chart} chart @param {Formats} formats */
@@ -73,7 +79,7 @@ export function spoken(chart, lines, step, formats) {
  * @param {boolean} now.isKnown whether anything came yet
  * @returns {{ kind: "quiet" | "failed", title: string, text: string } | null}
  */
-export function noticeOf({ state, problem, hasKey, isEmpty, isKnown }) {
+export function chartNotice({ state, problem, hasKey, isEmpty, isKnown }) {
   if (state === "denied") return { kind: "failed", title: hasKey ? "This read key does not open the stream" : "This stream needs a read key", text: "Ask the stream's owner for one that does: a new key ends the old one at once." };
   if (state === "missing") return { kind: "failed", title: "No such stream", text: "It may have been deleted, or its id was mistyped." };
   if (state === "refused") return { kind: "failed", title: problem?.title ?? "This can't be shown", text: problem?.detail ?? "" };

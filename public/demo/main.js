@@ -9,7 +9,7 @@ import { open } from "../reader.mjs";
 import { find, setText } from "../chart/dom.mjs";
 import { mountCopy } from "../owner/copy.js";
 import { label, stream } from "./address.js";
-import { noticeOf, viewersNow, viewersWords } from "./viewers.js";
+import { viewersNotice, viewersNow, viewersWords } from "./viewers.js";
 
 const demo = find(document, "#demo", HTMLElement);
 const setup = find(document, "#setup", HTMLElement);
@@ -46,7 +46,7 @@ function read() {
   update();
 
   function update() {
-    const { kind, title, advice } = noticeOf(reader.state, reader.problem, label);
+    const { kind, title, advice } = viewersNotice(reader.state, reader.problem, label);
     const counts = /** @type {(number | null)[]} */ (reader.series[0]?.[aggregate] ?? []);
     const viewers = viewersNow(counts);
     const isCounted = kind === "live" || kind === "lost";

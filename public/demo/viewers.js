@@ -25,7 +25,7 @@ export function viewersWords(viewers) {
  * @param {string} label
  * @returns {Notice}
  */
-export function noticeOf(state, problem, label) {
+export function viewersNotice(state, problem, label) {
   switch (state) {
     case "connecting": return { kind: "waiting", title: "Counting…", advice: "" };
     case "offline": return { kind: "lost", title: "No connection", advice: "The number is the last one known. The page tries again by itself." };

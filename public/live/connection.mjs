@@ -12,12 +12,14 @@ import { isRetried } from "./problem.mjs";
 import { liveUrl, rollupUrl } from "./query.mjs";
 import { keptStep } from "./step.mjs";
 import { ask, openWebSocket } from "./transports.mjs";
-import { createWindow, viewOf } from "./window.mjs";
+import { viewOf } from "./view.mjs";
+import { createWindow } from "./window.mjs";
 
 /** @import { Problem } from "./problem.mjs" */
 /** @import { Query } from "./query.mjs" */
 /** @import { End, Needs, Transport } from "./transports.mjs" */
-/** @import { Message, View } from "./window.mjs" */
+/** @import { Message } from "./window.mjs" */
+/** @import { View } from "./view.mjs" */
 
 /**
  * How it is. `connecting`: nothing came yet; `live`; `offline`: tries again by itself; `paused`: the page is hidden.

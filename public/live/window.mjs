@@ -7,18 +7,21 @@
  * points may be stamped up to a minute ahead, and are shown when their step begins.
  */
 
+import { EMPTY, LATE_S, columnOf, idOf, rankOf, ratioOf, totalOf, untilOf } from "./view.mjs";
+
+/** @import { Column, Series, View } from "./view.mjs" */
+
 /** How far ahead of the window steps are kept: the minute that writers may be ahead, and as much for a slow clock. */
 const AHEAD_S = 120;
 
-/** Writers gather points for some seconds: so long after its end a step is complete; longer where deltas show that they come later. */
-const LATE_S = 8;
+/** A step is complete later where deltas show that points come later; at the latest so long after its end. */
 const LATEST_S = 90;
 
-/** What changes a step by less is a straggler; for so long one that is not is remembered. */
+/** A change of a step by a smaller share is a straggler; a larger one is remembered for some minutes. */
 const STRAGGLER = 0.05;
 const MEMORY_S = 300;
 
-/** The most steps of a window: the API's own limit, with what is ahead. */
+/** The most steps of a window: the API's own limit, with those ahead of it. */
 const MAX_STEPS = 11_000;
 
 /** Fields whose increments add up. @type {readonly string[]} */
@@ -26,9 +29,6 @@ const ADDITIVE = ["n", "d", "count"];
 
 /** Aggregates that follow from them; all others come as fields of their own, which replace. */
 const DERIVED = ["sum", "ratio", "rate", "count"];
-
-/** @typedef {(number | null)[]} Column */
-/** @typedef {{ labels: Record<string, string>, other?: boolean } & Record<string, any>} Series as in the API's rollup: a column per aggregate */
 
 /**
  * @typedef {object} Message a snapshot or a delta, as it comes
@@ -43,23 +43,7 @@ const DERIVED = ["sum", "ratio", "rate", "count"];
  * @property {number} [now] the server's clock, Unix seconds
  */
 
-/**
- * @typedef {object} View a window at a moment; the first five are as in the API's rollup
- * @property {number} from Unix seconds
- * @property {number} to
- * @property {number} step seconds
- * @property {string[]} agg
- * @property {number[]} times
- * @property {Series[]} series largest first
- * @property {Record<string, number | null>[]} totals of each series, over the whole window; null where steps don't tell it
- * @property {number} until steps that begin here or later are still open: more may come
- * @property {{ n: Column, d: Column }[]} [parts] of each series, where ratios are asked for and known
- */
-
 /** @typedef {{ id: string, labels: Record<string, string>, fields: Record<string, Float64Array> }} Group NaN is no number */
-
-/** Nothing came yet. @type {View} */
-export const EMPTY = Object.freeze({ from: 0, to: 0, step: 0, agg: [], times: [], series: [], totals: [], until: 0 });
 
 export function createWindow() {
   let step = 0;
@@ -215,91 +199,6 @@ export function createWindow() {
   return { take, slide, tick, next, view };
 }
 
-/**
- * A rollup as the API answers it, as a view: as a window would have it. It says itself what steps don't tell, if it was asked for
- * `totals`.
- * @param {Omit<View, "totals" | "until" | "parts"> & { now?: number }} rollup `now` is when it was answered; absent: long after
- * @returns {View}
- */
-export function viewOf({ from, to, step, agg, times, series, now = Infinity }) {
-  const until = untilOf({ from, to, step }, now - LATE_S);
-  const all = series.map((one) => {
-    const totals = Object.fromEntries(agg.map((name) => [name, name === "ratio" ? one.total?.ratio ?? null : totalOf(name, one[name], (until - from) / step)]));
-    return { one, totals, rank: one.other ? -Infinity : rankOf(totals[agg[0]], one[agg[0]]) };
-  });
-  all.sort((a, b) => b.rank - a.rank || 0);
-  return { from, to, step, agg, times, series: all.map(({ one }) => one), totals: all.map(({ totals }) => totals), until };
-}
-
-/** How many steps are complete, from the first on. @param {Pick<View, "from" | "step" | "until">} view */
-export function completeOf({ from, step, until }) {
-  return step > 0 ? (until - from) / step : 0;
-}
-
-/** Where the steps begin that a clock has not left behind. @param {Pick<View, "from" | "to" | "step">} window @param {number} now_s */
-function untilOf({ from, to, step }, now_s) {
-  return Math.min(to, Math.max(from, Math.floor(now_s / step) * step));
-}
-
-/** The ratio over all steps of some series. @param {{ n: Column, d: Column }[]} parts */
-export function ratioOf(parts) {
-  return over(sumOf(parts.flatMap(({ n }) => sumOf(n))), sumOf(parts.flatMap(({ d }) => sumOf(d))));
-}
-
-/** Labels in any order are the same group. @param {Record<string, string>} labels */
-export function idOf(labels) {
-  return JSON.stringify(Object.entries(labels).sort(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-/**
- * @param {string} name an aggregate
- * @param {Column} n
- * @param {Column} d
- * @param {number} step
- * @param {(field: string) => Column} read
- * @returns {Column}
- */
-function columnOf(name, n, d, step, read) {
-  if (name === "sum") return n;
-  if (name === "rate") return n.map((value) => over(value, step));
-  if (name === "ratio") return n.map((value, i) => over(value, d[i]));
-  return read(name);
-}
-
-/**
- * What an aggregate is over the whole window, where its steps tell.
- * @param {string} name
- * @param {Column} column
- * @param {number} complete as many steps, from the first on: others are no measure of a rate yet
- * @returns {number | null}
- */
-function totalOf(name, column, complete) {
-  const known = column.filter((value) => value !== null);
-  if (known.length === 0) return null;
-  if (name === "sum" || name === "count") return sumOf(column);
-  if (name === "rate") return over(sumOf(column.slice(0, complete)), complete);
-  if (name === "min") return known.reduce((a, b) => Math.min(a, b));
-  if (name === "max") return known.reduce((a, b) => Math.max(a, b));
-  return null;
-}
-
-/** By which series are ordered. @param {number | null} total @param {Column} column */
-function rankOf(total, column) {
-  return total ?? column.reduce((/** @type {number} */ most, value) => Math.max(most, value ?? -Infinity), -Infinity);
-}
-
-/** @param {number | null} a @param {number | null} b */
-function over(a, b) {
-  return a === null || !b ? null : a / b;
-}
-
-/** @param {Column} column */
-function sumOf(column) {
-  let sum = /** @type {number | null} */ (null);
-  for (const value of column) if (value !== null) sum = (sum ?? 0) + value;
-  return sum;
-}
-
 /** @param {Float64Array} ring @param {number} start @param {number} steps @returns {Column} */
 function unrolled(ring, start, steps) {
   const column = /** @type {Column} */ (new Array(steps));
@@ -314,7 +213,7 @@ function isEmpty({ fields }) {
   return Object.values(fields).every((ring) => ring.every(Number.isNaN));
 }
 
-/** @param {any} message */
+/** @param {any} message what came @throws {TypeError} if it is neither a snapshot nor a delta */
 function check(message) {
   const { type, cursor, times, series, step, from, to } = message ?? {};
   const isOne = (type === "snapshot" || type === "delta") && typeof cursor === "string" && Array.isArray(times) && Array.isArray(series);

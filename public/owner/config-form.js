@@ -3,7 +3,8 @@
 
 import { Problem } from "../live/problem.mjs";
 import { find, setText } from "../chart/dom.mjs";
-import { FIELDS, bodyOf, empty, summaries } from "./config.js";
+import { FIELDS, bodyOf, empty } from "./config.js";
+import { summaries } from "./config-words.js";
 import { fieldFault } from "./fault.js";
 import { mountField } from "./field.js";
 import { problemIn } from "./problem-view.js";

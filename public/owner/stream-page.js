@@ -4,7 +4,9 @@
 import { Problem, isRetried } from "../live/problem.mjs";
 import { find, h, setText } from "../chart/dom.mjs";
 import { mountConfigForm } from "./config-form.js";
-import { consequences, isolated, typedOf } from "./config.js";
+import { isolated } from "../chart/format.mjs";
+import { typedOf } from "./config.js";
+import { consequences } from "./config-words.js";
 import { mountCopy } from "./copy.js";
 import { mountKeyCard } from "./key-card.js";
 import { problemIn } from "./problem-view.js";

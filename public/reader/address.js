@@ -87,7 +87,7 @@ export function formatAddress({ stream, key, from, to, zone, charts: [first, ...
  * @param {Record<string, unknown>} written
  * @returns {Spec}
  */
-export function chartOf({ label, agg, by, where, kind, top, compare }) {
+export function specOf({ label, agg, by, where, kind, top, compare }) {
   const text = (/** @type {unknown} */ value, /** @type {string} */ other) => (typeof value === "string" && value.trim() ? value.trim() : other);
   return {
     label: text(label, CHART.label),
@@ -102,7 +102,7 @@ export function chartOf({ label, agg, by, where, kind, top, compare }) {
 
 /** @param {URLSearchParams} query */
 function parseChart(query) {
-  return chartOf({ ...Object.fromEntries(query), where: query.getAll("where"), compare: query.has("compare") });
+  return specOf({ ...Object.fromEntries(query), where: query.getAll("where"), compare: query.has("compare") });
 }
 
 /** @param {Spec} spec @returns {[string, string][]} */

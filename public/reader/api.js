@@ -13,7 +13,7 @@ import { Problem, noAnswer, problemOf } from "../live/problem.mjs";
 /** @typedef {{ name: string, values: number, series: number }} Label */
 /** @typedef {{ stream: string, key: string }} Access */
 /** @typedef {{ from: number | string, to: number | string, step?: number, agg: string, by: string, where: readonly string[], top: number, hasTotals?: boolean }} Question Unix seconds, or as the API has times */
-/** @typedef {Parameters<typeof import("../live/window.mjs").viewOf>[0]} Rollup */
+/** @typedef {Parameters<typeof import("../live/view.mjs").viewOf>[0]} Rollup */
 /** @typedef {{ accepted: number, rejected: number, overflow?: number, errors?: Fault[] }} Receipt */
 
 /** A stalled connection is given up after this long; the longest answer, a rollup of 7 days, takes well under 1 s. */
@@ -28,7 +28,7 @@ const MOST_VALUES = 50;
  * @returns {Promise<CreatedStream>}
  */
 export function createStream(token, name) {
-  return request("/v1/streams", {
+  return requestJson("/v1/streams", {
     method: "POST",
     headers: { "Content-Type": "application/json", ...bearer(token) },
     body: JSON.stringify({ name }),
@@ -42,7 +42,7 @@ export function createStream(token, name) {
  * @returns {Promise<Receipt>}
  */
 export function sendPoint(stream, point) {
-  return request(`${pathOf(stream)}/points`, {
+  return requestJson(`${pathOf(stream)}/points`, {
     method: "POST",
     headers: { "Content-Type": "text/plain;charset=UTF-8" },
     body: JSON.stringify(point),
@@ -56,7 +56,7 @@ export function sendPoint(stream, point) {
  * @returns {Promise<Rollup>}
  */
 export function readRollup(access, question, signal) {
-  return request(rollupPath(access.stream, question), { headers: bearer(access.key), signal });
+  return requestJson(rollupPath(access.stream, question), { headers: bearer(access.key), signal });
 }
 
 /**
@@ -79,7 +79,7 @@ export function rollupPath(stream, { from, to, step, agg, by, where, top, hasTot
 
 /** @param {Access} access @param {AbortSignal} [signal] @returns {Promise<Label[]>} */
 export async function readLabels({ stream, key }, signal) {
-  return (await request(`${pathOf(stream)}/labels`, { headers: bearer(key), signal })).labels;
+  return (await requestJson(`${pathOf(stream)}/labels`, { headers: bearer(key), signal })).labels;
 }
 
 /**
@@ -91,12 +91,12 @@ export async function readLabels({ stream, key }, signal) {
  */
 export async function readValues({ stream, key }, label, prefix, signal) {
   const query = new URLSearchParams({ prefix, limit: String(MOST_VALUES) });
-  return (await request(`${pathOf(stream)}/labels/${encodeURIComponent(label)}?${query}`, { headers: bearer(key), signal })).values;
+  return (await requestJson(`${pathOf(stream)}/labels/${encodeURIComponent(label)}?${query}`, { headers: bearer(key), signal })).values;
 }
 
 /** @param {Access} access @param {AbortSignal} [signal] @returns {Promise<string>} what its owner calls it */
 export async function readName({ stream, key }, signal) {
-  return (await request(`${pathOf(stream)}/status`, { headers: bearer(key), signal })).name;
+  return (await requestJson(`${pathOf(stream)}/status`, { headers: bearer(key), signal })).name;
 }
 
 /**
@@ -105,7 +105,7 @@ export async function readName({ stream, key }, signal) {
  * @param {RequestInit} init
  * @returns {Promise<any>} the JSON of a success; anything else is thrown as a Problem
  */
-export async function request(path, init) {
+export async function requestJson(path, init) {
   return answer(path, init, (response) => (response.status === 204 ? null : response.json()));
 }
 

@@ -3,13 +3,13 @@
 
 import { h, later, setText } from "../chart/dom.mjs";
 import { duration, formats } from "../chart/format.mjs";
-import { titleOf } from "../chart/lines.mjs";
+import { titleOf } from "../chart/aggregates.mjs";
 import { STATES } from "../chart/words.mjs";
 import { Problem } from "../live/problem.mjs";
-import { EMPTY } from "../live/window.mjs";
+import { EMPTY } from "../live/view.mjs";
 import { KINDS } from "./address.js";
 import { createFeed } from "./feed.js";
-import { mountNotice, noticeOf } from "./notice.js";
+import { mountNotice, cardNotice } from "./notice.js";
 import { mountQueryLine } from "./query-line.js";
 import { fixed, lengthOf } from "./range.js";
 import { mountTotalsTable } from "./totals-table.js";
@@ -158,7 +158,7 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
     const isKnown = view.step > 0;
     const isEmpty = view.series.length === 0;
     const range = { from: address.from, to: address.to };
-    const said = noticeOf({ state: now, problem, hasKey: address.key !== "", hasFilters: spec.where.length > 0, isKnown, isEmpty, range });
+    const said = cardNotice({ state: now, problem, hasKey: address.key !== "", hasFilters: spec.where.length > 0, isKnown, isEmpty, range });
     notice.update(said.kind === "loading" && shownOf === JSON.stringify(access()) ? { kind: "none", title: "" } : said, address.stream);
     state.dataset.state = now;
     state.hidden = now === "over" || now === "closed";

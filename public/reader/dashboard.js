@@ -1,7 +1,7 @@
 // @ts-check
 /** The page's charts as a file: JSON that people may read, edit and keep. It never holds a key. Pure. */
 
-import { MOST_CHARTS, chartOf } from "./address.js";
+import { MOST_CHARTS, specOf } from "./address.js";
 import { rangeOf } from "./range.js";
 
 /** @import { Address } from "./address.js" */
@@ -29,7 +29,7 @@ export function parseDashboard(text) {
   if (!range) return { mistake: "The dashboard's “from” and “to” are no range of time." };
   if (!Array.isArray(charts) || charts.length === 0) return { mistake: "The dashboard has no charts." };
   if (charts.length > MOST_CHARTS) return { mistake: `The dashboard has ${charts.length} charts; at most ${MOST_CHARTS} fit.` };
-  return { stream, ...range, zone: zone === "utc" ? "utc" : "local", charts: charts.map((one) => chartOf(one ?? {})) };
+  return { stream, ...range, zone: zone === "utc" ? "utc" : "local", charts: charts.map((one) => specOf(one ?? {})) };
 }
 
 /** @param {string} text @returns {any} */

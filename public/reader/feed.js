@@ -5,10 +5,10 @@
  */
 
 import { Problem } from "../live/problem.mjs";
-import { EMPTY } from "../live/window.mjs";
-import { isLive, lengthOf, stepOf } from "./range.js";
+import { EMPTY } from "../live/view.mjs";
+import { isLive, lengthOf, chartStep } from "./range.js";
 
-/** @import { View } from "../live/window.mjs" */
+/** @import { View } from "../live/view.mjs" */
 /** @import { Reader } from "../reader.mjs" */
 /** @import { Spec } from "./address.js" */
 /** @import { Access, Rollup } from "./api.js" */
@@ -74,7 +74,7 @@ export function createFeed({ open, api, now_s, onchange }) {
     const { agg, by, where, kind } = spec;
     const length_s = lengthOf(range);
     try {
-      reader = open({ ...access, agg, by, where, top: topOf(spec), step: whole ?? stepOf(length_s, kind === "bars"), window: length_s });
+      reader = open({ ...access, agg, by, where, top: topOf(spec), step: whole ?? chartStep(length_s, kind === "bars"), window: length_s });
       reader.onchange = async ({ view }) => {
         const { signal } = reads;
         if (whole === null && (await fit(view, spec)) !== view.step && !signal.aborted) return (stop(), follow({ access, range, spec }));

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * What the page says in place of a chart, or above one: loading, empty, no permission, no such stream, failure.
- * Each says what to do. `noticeOf` decides and is pure; `mountNotice` shows.
+ * Each says what to do. `cardNotice` decides and is pure; `mountNotice` shows.
  */
 
 import { h, setText } from "../chart/dom.mjs";
@@ -30,7 +30,7 @@ import { words } from "./range.js";
  * @param {Range} now.range
  * @returns {Notice}
  */
-export function noticeOf({ state, problem, hasKey, hasFilters, isKnown, isEmpty, range }) {
+export function cardNotice({ state, problem, hasKey, hasFilters, isKnown, isEmpty, range }) {
   const [detail, type] = [problem?.detail || problem?.title, problem?.type];
   if (state === "denied") {
     return { kind: "denied", title: hasKey ? "This read key does not open the stream" : "This stream needs a read key", detail, type, advice: "Enter the key, or ask the stream's owner for the dashboard link, which holds it. A new key ends the old one at once." };

@@ -1,6 +1,8 @@
 // @ts-check
 /** A chart as a picture to hand on: its title, the plot, and which colour is whose. */
 
+import { isolated } from "../chart/format.mjs";
+
 /** @import { HeartbeatChart } from "../heartbeat-chart.mjs" */
 
 /** In CSS pixels. */
@@ -77,9 +79,4 @@ function placed(widths, most) {
     return place;
   });
   return { places, rows: places.length ? row + 1 : 0 };
-}
-
-/** No name turns the direction of another one. @param {string} text */
-function isolated(text) {
-  return `\u2068${text}\u2069`;
 }

@@ -16,7 +16,7 @@
  * @param {{ n: string, d: string, p: string, labels: string }} typed d, p and labels may be empty
  * @returns {{ point: Point } | { mistake: string }}
  */
-export function pointOf({ n, d, p, labels }) {
+export function parsePoint({ n, d, p, labels }) {
   const odd = Object.entries({ n, d: d || "1", p: p || "1" }).find(([, text]) => !isNumber(text));
   if (odd) return { mistake: `${odd[0]} is not a number.` };
 

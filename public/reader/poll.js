@@ -47,7 +47,7 @@ export function createPoll(task, { page, setTimeout, clearTimeout, random }) {
     isOn = outcome.kind !== "stop";
     failures = outcome.kind === "retry" ? failures + 1 : 0;
     const least_ms = outcome.kind === "retry" ? outcome.after_s * 1000 : 0;
-    if (isOn && isVisible()) timer = setTimeout(now, Math.max(pause_ms(failures, random()), least_ms));
+    if (isOn && isVisible()) timer = setTimeout(now, Math.max(nextRun_ms(failures, random()), least_ms));
   }
 
   function stop() {
@@ -74,7 +74,7 @@ export function createPoll(task, { page, setTimeout, clearTimeout, random }) {
  * @param {number} failures
  * @param {number} chance in [0, 1)
  */
-export function pause_ms(failures, chance) {
+export function nextRun_ms(failures, chance) {
   if (failures === 0) return INTERVAL_MS;
   return Math.min(INTERVAL_MS * 2 ** failures, LONGEST_MS) * (0.75 + chance / 2);
 }

@@ -1,11 +1,11 @@
 // @ts-check
 /** The period before a window, put on the window's own times to be compared with it. Pure. */
 
-import { viewOf } from "../live/window.mjs";
+import { highest, viewOf } from "../live/view.mjs";
 
 export { changeOf } from "../chart/format.mjs";
 
-/** @import { Column, Series, View } from "../live/window.mjs" */
+/** @import { Column, Series, View } from "../live/view.mjs" */
 /** @import { Rollup } from "./api.js" */
 
 /** So many steps more are asked for than the period before has: a window that moves on has them already. A ratio needs none. */
@@ -32,11 +32,6 @@ export function previousView({ from, to, step, agg, times }, rollup) {
   // As a chart does: what steps don't tell is called by its highest step. A ratio's is another number than its total.
   const totals = view.totals.map((total, i) => Object.fromEntries(agg.map((name) => [name, total[name] ?? (name === "ratio" ? null : highest(view.series[i][name]))])));
   return { ...view, totals };
-}
-
-/** @param {Column} column @returns {number | null} */
-function highest(column) {
-  return column.reduce((most, value) => (value !== null && (most === null || value > most) ? value : most), null);
 }
 
 /**

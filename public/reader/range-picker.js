@@ -2,7 +2,7 @@
 /** The time that all charts show: a length up to now, which goes on, or from one moment to another. */
 
 import { find, setText } from "../chart/dom.mjs";
-import { RANGES, fixed, isLive, lengthOf, moved, rangeOf, spanOf, timeOf, typedOf } from "./range.js";
+import { RANGES, fixed, isLive, lengthOf, moved, rangeOf, spanOf, timeOf, timeFieldOf } from "./range.js";
 
 /** @import { Address } from "./address.js" */
 /** @import { Range } from "./range.js" */
@@ -52,8 +52,8 @@ export function mountRangePicker(el, { now_s, onchange }) {
 
   function fill() {
     const span = spanOf(range, now_s());
-    from.value = typedOf(span.from, isUtc);
-    to.value = typedOf(span.to, isUtc);
+    from.value = timeFieldOf(span.from, isUtc);
+    to.value = timeFieldOf(span.to, isUtc);
   }
 
   /** @param {Address} address */

@@ -5,7 +5,7 @@
 
 import { duration } from "../chart/format.mjs";
 import { secondsOf } from "../live/query.mjs";
-import { MOST_BARS, MOST_STEPS, stepOf as finestStep } from "../live/step.mjs";
+import { MOST_BARS, MOST_STEPS, stepOf } from "../live/step.mjs";
 
 /** @typedef {{ from: string, to: string }} Range `-1h` and nothing for what goes on, else both in Unix seconds */
 /** @typedef {{ from: number, to: number }} Span Unix seconds */
@@ -65,8 +65,8 @@ export function moved(range, share, now_s) {
 }
 
 /** The width of a chart's steps. @param {number} length_s @param {boolean} isBars */
-export function stepOf(length_s, isBars) {
-  return finestStep(length_s, isBars ? MOST_BARS : MOST_STEPS);
+export function chartStep(length_s, isBars) {
+  return stepOf(length_s, isBars ? MOST_BARS : MOST_STEPS);
 }
 
 /** For a sentence: `the last hour`. @param {Range} range */
@@ -76,7 +76,7 @@ export function words(range) {
 }
 
 /** How a field of the page has a time: `2026-11-23T10:00:00`. @param {number} time_s @param {boolean} isUtc */
-export function typedOf(time_s, isUtc) {
+export function timeFieldOf(time_s, isUtc) {
   const shift_s = isUtc ? 0 : new Date(time_s * 1000).getTimezoneOffset() * 60;
   return new Date((time_s - shift_s) * 1000).toISOString().slice(0, 19);
 }

@@ -4,11 +4,11 @@
 import { pause_ms } from "../live/pause.mjs";
 import { Problem, isRetried } from "../live/problem.mjs";
 import { keptStep } from "../live/step.mjs";
-import { EMPTY, viewOf } from "../live/window.mjs";
+import { EMPTY, viewOf } from "../live/view.mjs";
 import { topOf } from "./feed.js";
-import { spanOf, stepOf } from "./range.js";
+import { spanOf, chartStep } from "./range.js";
 
-/** @import { View } from "../live/window.mjs" */
+/** @import { View } from "../live/view.mjs" */
 /** @import { Rollup } from "./api.js" */
 /** @import { Wish } from "./feed.js" */
 
@@ -62,7 +62,7 @@ export async function readSpan(readRollup, { access, spec }, { from, to, step },
 export function readOver(wish, { readRollup, now_s, signal, step, fit, tell }) {
   const { from, to } = spanOf(wish.range, now_s());
   let last = /** @type {View | null} */ (null);
-  let wanted = step ?? stepOf(to - from, wish.spec.kind === "bars");
+  let wanted = step ?? chartStep(to - from, wish.spec.kind === "bars");
   let failures = 0;
   let timer = 0;
   const again = (/** @type {number} */ delay_ms) => (timer = Number(setTimeout(read, delay_ms)));

@@ -4,21 +4,20 @@
  * are compared what it was. A click on a heading sorts, on a box hides or shows, on a name opens what can be done with it.
  */
 
+import { addsUp } from "../chart/aggregates.mjs";
 import { h, setText, svg } from "../chart/dom.mjs";
 import { changeOf } from "../chart/format.mjs";
-import { inRows, summaryWords } from "../chart/lines.mjs";
-import { idOf } from "../live/window.mjs";
+import { inRows } from "../chart/lines.mjs";
+import { summaryWords } from "../chart/words.mjs";
+import { idOf } from "../live/view.mjs";
 
 /** @import { Formats } from "../chart/format.mjs" */
 /** @import { HeartbeatChart } from "../heartbeat-chart.mjs" */
-/** @import { View } from "../live/window.mjs" */
+/** @import { View } from "../live/view.mjs" */
 
 /** @typedef {HeartbeatChart["lines"][number]} Line */
 /** @typedef {"name" | "at" | "latest" | "summary" | "share" | "before" | "change"} Column */
 /** @typedef {{ line: Line, cells: Record<Column, number | string | null> }} Row */
-
-/** Whose numbers are parts of a whole. */
-const ADDS_UP = ["sum", "count", "rate"];
 
 const COLUMNS = /** @type {const} */ (["name", "at", "latest", "summary", "share", "before", "change"]);
 
@@ -65,7 +64,7 @@ export function mountTotalsTable({ ontoggle, onselect }) {
     shown = [chart, formats];
     const { lines, summaryTitle, step, moment, previous, isCompared } = chart;
     const all = rowsOf(lines.filter(({ isPrevious }) => !isPrevious), step, previous);
-    const isWhole = all.length > 1 && ADDS_UP.includes(all[0].line.agg) && all.every(({ line }) => line.agg === all[0].line.agg);
+    const isWhole = all.length > 1 && addsUp(all[0].line.agg) && all.every(({ line }) => line.agg === all[0].line.agg);
     const titles = { name: "Series", at: step === null ? "At cursor" : moment, latest: "Latest", summary: summaryTitle, share: "Share", before: "Before", change: "Change" };
     for (const column of COLUMNS) {
       const { th, button } = heads[column];
@@ -162,7 +161,7 @@ function rowsOf(lines, step, previous) {
 
 /** What all series but those that are shown were. @param {Map<string, Record<string, number | null>>} before @param {Set<string>} known @param {string} agg */
 function restOf(before, known, agg) {
-  if (!ADDS_UP.includes(agg) || before.size === 0) return null;
+  if (!addsUp(agg) || before.size === 0) return null;
   return [...before].filter(([id]) => !known.has(id)).reduce((sum, [, totals]) => sum + (totals[agg] ?? 0), 0);
 }
 

@@ -176,7 +176,7 @@ scene("a drag zooms, and a double click shows all again; so do keys", 'by="count
   await page.mouse.up();
   const { from, to } = await last();
   assert.ok(Math.abs(to - from - 900) < 20, `${to - from} s`);
-  await chart.getByRole("button", { name: "Show all of the time" }).waitFor();
+  await chart.getByRole("button", { name: "Show the whole window" }).waitFor();
 
   await page.mouse.wheel(-100, 0);
   await eventually(async () => assert.ok((await last()).from < from));

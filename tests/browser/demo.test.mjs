@@ -6,7 +6,7 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
-import { noticeOf, viewersNow, viewersWords } from "../../public/demo/viewers.js";
+import { viewersNotice, viewersNow, viewersWords } from "../../public/demo/viewers.js";
 import { assertAccessible } from "./accessibility.mjs";
 import { launch } from "./chromium.mjs";
 import { eventually } from "./eventually.mjs";
@@ -194,8 +194,8 @@ test("who is there is in this step or in the one before", () => {
 });
 
 test("every state of the reader has its words", () => {
-  const kinds = ["connecting", "live", "offline", "paused", "denied", "missing", "closed"].map((state) => noticeOf(state, null, "a").kind);
+  const kinds = ["connecting", "live", "offline", "paused", "denied", "missing", "closed"].map((state) => viewersNotice(state, null, "a").kind);
   assert.deepEqual(kinds, ["waiting", "live", "lost", "live", "denied", "missing", "live"]);
-  assert.equal(noticeOf("refused", { status: 400, detail: "" }, "a").kind, "uncounted");
-  assert.equal(noticeOf("refused", { status: 422, detail: "too much" }, "a").advice, "too much");
+  assert.equal(viewersNotice("refused", { status: 400, detail: "" }, "a").kind, "uncounted");
+  assert.equal(viewersNotice("refused", { status: 422, detail: "too much" }, "a").advice, "too much");
 });

@@ -2,11 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chartOf, lonePoints, titleOf } from "../../public/chart/lines.mjs";
+import { titleOf } from "../../public/chart/aggregates.mjs";
+import { chartOf, lonePoints } from "../../public/chart/lines.mjs";
 import { bigOf } from "../../public/chart/numbers.mjs";
 import { OTHER, SLOTS } from "../../public/chart/palette.mjs";
 import { stack } from "../../public/chart/stack.mjs";
-import { viewOf } from "../../public/live/window.mjs";
+import { viewOf } from "../../public/live/view.mjs";
 
 const WINDOW = { from: 0, to: 180, step: 60, times: [0, 60, 120] };
 

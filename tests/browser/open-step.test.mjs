@@ -9,7 +9,8 @@ import { bigOf } from "../../public/chart/numbers.mjs";
 import { momentOf, spoken } from "../../public/chart/words.mjs";
 import { connect } from "../../public/live/connection.mjs";
 import { queryOf } from "../../public/live/query.mjs";
-import { createWindow, viewOf } from "../../public/live/window.mjs";
+import { viewOf } from "../../public/live/view.mjs";
+import { createWindow } from "../../public/live/window.mjs";
 import { STEP } from "./live-model.mjs";
 import { createWorld } from "./world.mjs";
 

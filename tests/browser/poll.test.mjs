@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { INTERVAL_MS, LONGEST_MS, createPoll, pause_ms } from "../../public/reader/poll.js";
+import { INTERVAL_MS, LONGEST_MS, createPoll, nextRun_ms } from "../../public/reader/poll.js";
 
 /** @import { Outcome } from "../../public/reader/poll.js" */
 
@@ -90,7 +90,7 @@ test("a run that was overtaken sets no timer of its own", async () => {
 });
 
 test("the pause grows to its limit and is spread by a quarter", () => {
-  assert.equal(pause_ms(0, 0.9), INTERVAL_MS);
-  assert.equal(pause_ms(1, 0), 1.5 * INTERVAL_MS);
-  assert.equal(pause_ms(1000, 0.5), LONGEST_MS);
+  assert.equal(nextRun_ms(0, 0.9), INTERVAL_MS);
+  assert.equal(nextRun_ms(1, 0), 1.5 * INTERVAL_MS);
+  assert.equal(nextRun_ms(1000, 0.5), LONGEST_MS);
 });

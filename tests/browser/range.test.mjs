@@ -5,15 +5,15 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatMatcher, isNameable, matcherWords, parseMatcher } from "../../public/reader/matcher.js";
 import { changeOf, comparedView, previousView } from "../../public/reader/previous.js";
-import { fixed, lengthOf, moved, rangeOf, spanOf, stepOf, timeOf, typedOf } from "../../public/reader/range.js";
-import { viewOf } from "../../public/live/window.mjs";
+import { fixed, lengthOf, moved, rangeOf, spanOf, chartStep, timeOf, timeFieldOf } from "../../public/reader/range.js";
+import { viewOf } from "../../public/live/view.mjs";
 
 const NOW = 1_792_540_800;
 
 test("a chart never has more steps than it can show, and they divide a day or a week", () => {
   for (const length_s of [60, 900, 3600, 86_400, 7 * 86_400, 30 * 86_400, 366 * 86_400]) {
     for (const [isBars, most] of /** @type {[boolean, number][]} */ ([[false, 360], [true, 100]])) {
-      const step = stepOf(length_s, isBars);
+      const step = chartStep(length_s, isBars);
       assert.ok(length_s / step <= most);
       assert.equal(604_800 % step, 0);
     }
@@ -36,8 +36,8 @@ test("a range has a beginning before its end", () => {
 });
 
 test("a time that is typed is the time that is shown", () => {
-  for (const isUtc of [true, false]) assert.equal(timeOf(typedOf(NOW, isUtc), isUtc), NOW);
-  assert.equal(typedOf(0, true), "1970-01-01T00:00:00");
+  for (const isUtc of [true, false]) assert.equal(timeOf(timeFieldOf(NOW, isUtc), isUtc), NOW);
+  assert.equal(timeFieldOf(0, true), "1970-01-01T00:00:00");
 });
 
 test("filters are read as the API reads them", () => {

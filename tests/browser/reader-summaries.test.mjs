@@ -68,7 +68,7 @@ async function sameInBoth(page, stream, query, check) {
   }
 }
 
-/** @param {Page} page @returns {Promise<import("../../public/live/window.mjs").View>} */
+/** @param {Page} page @returns {Promise<import("../../public/live/view.mjs").View>} */
 function dataOf(page) {
   return page.locator("heartbeat-chart").evaluate((/** @type {any} */ el) => el.data);
 }

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EMPTY, createWindow, viewOf } from "../../public/live/window.mjs";
+import { EMPTY, viewOf } from "../../public/live/view.mjs";
+import { createWindow } from "../../public/live/window.mjs";
 import { chance } from "./chance.mjs";
 import { STEP, liveModel } from "./live-model.mjs";
 
