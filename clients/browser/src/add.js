@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The one way in for points: samples them, adds the page's labels, calls `beforeSend`, and checks the result. All of that
- * may run the page's own code, which may throw.
+ * The one way in for points: samples them, adds the page's labels, calls `beforeSend`, and checks the result. All of
+ * that may run the page's own code, which may throw.
  */
 
 import { attempt } from "./attempt.js";

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Calls what may throw in somebody else's page. Storage throws in a sandboxed frame, in every browser; getters of the page's
- * objects throw when they like; and pages replace `console` too.
+ * Calls what may throw in somebody else's page. Storage throws in a sandboxed frame, in every browser; getters of the
+ * page's objects throw when they like; and pages replace `console` too.
  */
 
 /**

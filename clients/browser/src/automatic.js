@@ -2,9 +2,9 @@
 /**
  * Reports without a call: page views, presence and unhandled errors.
  *
- * A page may come back from the back/forward cache without loading (Firefox since 1.5, Chrome since 86 on Android and 96
- * elsewhere), and may load hidden: prerendered, or in a tab in the background. So a view begins when the page becomes
- * visible, and ends with `pagehide`. Safari before 14.1 fired no `visibilitychange` when a page was left, and
+ * A page may come back from the back/forward cache without loading (Firefox since 1.5, Chrome since 86 on Android and
+ * 96 elsewhere), and may load hidden: prerendered, or in a tab in the background. So a view begins when the page
+ * becomes visible, and ends with `pagehide`. Safari before 14.1 fired no `visibilitychange` when a page was left, and
  * phones that kill a hidden page fire nothing else: so it listens to both.
  */
 
@@ -47,7 +47,10 @@ const look = (isHidden = document.hidden) => {
   if (isHidden) leave();
 };
 
-/** Reports the seconds since the last report, and sets the timer for the next one. @param {boolean} [isLast] whether the page is hidden now */
+/**
+ * Reports the seconds since the last report, and sets the timer for the next one.
+ * @param {boolean} [isLast] whether the page is hidden now
+ */
 const present = (isLast) => {
   const BEAT_MS = 10000;
   // Timers stop while a computer sleeps, and the page was not looked at meanwhile.
@@ -67,7 +70,11 @@ const client = () => options.distinct && { [options.distinct]: attempt(() => (se
 /** @param {any} [v] labels */
 export const pageView = (v) => add({ n: 1, v }, true, { event: "page_view", path: location.pathname, ...client() });
 
-/** Reports an error, unless the page has had its budget of different ones. @param {unknown} reason @param {any} [v] labels */
+/**
+ * Reports an error, unless the page has had its budget of different ones.
+ * @param {unknown} reason
+ * @param {any} [v] labels
+ */
 export const exception = (reason, v) => {
   const fault = faultOf(reason);
   const print = fault.exception + fault.message;

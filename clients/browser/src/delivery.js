@@ -4,21 +4,23 @@
  *
  * The life of a batch:
  * 1. `gather` puts points into the open batch, and merges those with equal labels within ten seconds.
- * 2. `cut` closes the batch and gives it a random id. The id goes along as `?batch=`, the server's idempotency key: for ten
- *    minutes after the first request the server answers every repetition with 202 and counts nothing again.
- * 3. `post` writes the batch to localStorage, then sends it. One batch is under way at a time, so that a slow server gets
- *    no second one; two may be where a page that is leaving sends everything.
+ * 2. `cut` closes the batch and gives it a random id. The id goes along as `?batch=`, the server's idempotency key: for
+ *    ten minutes after the first request the server answers every repetition with 202 and counts nothing again.
+ * 3. `post` writes the batch to localStorage, then sends it. One batch is under way at a time, so that a slow server
+ *    gets no second one; two may be where a page that is leaving sends everything.
  * 4. A 202 acknowledges the batch, and a refusal (answer.js) ends it: both delete it. Any other answer, and none, means
- *    "perhaps": the same batch goes again under the same id after a pause. Pauses grow by a random factor of 1.5 to 2.5, up
- *    to a minute, so that pages do not return in step after an outage; `Retry-After` can only make a pause longer.
- * 5. Nine minutes after it may have arrived, a batch is dropped. The server forgets its id after ten, and would count it
- *    twice: a lost batch is the smaller harm. A batch that was never sent waits for 23 hours.
+ *    "perhaps": the same batch goes again under the same id after a pause. Pauses grow by a random factor of 1.5 to
+ *    2.5, up to a minute, so that pages do not return in step after an outage; `Retry-After` can only make a pause
+ *    longer.
+ * 5. Nine minutes after it may have arrived, a batch is dropped. The server forgets its id after ten, and would count
+ *    it twice: a lost batch is the smaller harm. A batch that was never sent waits for 23 hours.
  *
- * What survives a page's end: no browser promises an event before it kills a page. A crash, and a phone that frees memory,
- * give none; `unload` often does not fire on phones, and listening to it can cost a page the back/forward cache. The last
- * reliable moment is when a page becomes hidden: `leave` then sends and stores everything. A batch in storage belongs to
- * any tab of the site: `adopt` takes over a batch that its tab has let go of (`held_s` is 0), or that no tab has touched
- * for longer than a request takes. Two tabs may still send the same batch: the id makes that harmless.
+ * What survives a page's end: no browser promises an event before it kills a page. A crash, and a phone that frees
+ * memory, give none; `unload` often does not fire on phones, and listening to it can cost a page the back/forward
+ * cache. The last reliable moment is when a page becomes hidden: `leave` then sends and stores everything. A batch in
+ * storage belongs to any tab of the site: `adopt` takes over a batch that its tab has let go of (`held_s` is 0), or
+ * that no tab has touched for longer than a request takes. Two tabs may still send the same batch: the id makes that
+ * harmless.
  */
 
 import { isFinal, isRefusal, waitOf } from "./answer.js";
@@ -57,7 +59,10 @@ export let url = "";
 let prefix = "";
 /** Whether batches are kept in storage. */
 let isKept = false;
-/** The open batch: a point that may merge is under its labels, any other one under a key of its own. @type {Record<string, Entry>} */
+/**
+ * The open batch: a point that may merge is under its labels, any other one under a key of its own.
+ * @type {Record<string, Entry>}
+ */
 let open = {};
 let openBytes = 0;
 /** Batches that wait for an acknowledgement, oldest first. @type {Batch[]} */
@@ -111,8 +116,8 @@ export const gather = (point, merges) => {
   const bytes = encode(json(point)).length;
   if (openBytes + bytes > MAX_BYTES) cut();
   if (openBytes + bytes > MAX_BYTES) return true;
-  // A point on its own needs a key that no other has. An integer would do, but integer keys come first in an object, and
-  // points are sent in their order.
+  // A point on its own needs a key that no other has. An integer would do, but integer keys come first in an object,
+  // and points are sent in their order.
   open[merges && !same ? key : openBytes + 0.5] = point;
   openBytes += bytes;
   arm();
@@ -133,7 +138,10 @@ const arm = () => {
   if (batches.length || openBytes) timer ??= setTimeout(work, Math.max(retryAt_s - now_s(), options.flushInterval) * 1000);
 };
 
-/** Sends what is due, one batch after another, and takes over batches of other tabs. @returns {Promise<any>} after the last answer */
+/**
+ * Sends what is due, one batch after another, and takes over batches of other tabs.
+ * @returns {Promise<any>} after the last answer
+ */
 export const work = () => {
   timer = void clearTimeout(timer);
   return (working = working.then(sendAll).then(adopt).then(arm, arm));
@@ -217,7 +225,11 @@ const stored = (run) => isKept && attempt(() => run(localStorage));
 /** The names of this stream's batches. @param {Storage} storage */
 const kept = (storage) => Object.keys(storage).filter((key) => key.startsWith(prefix));
 
-/** A batch as storage has it, where another tab may have changed it. @param {string} key @param {any} otherwise without storage */
+/**
+ * A batch as storage has it, where another tab may have changed it.
+ * @param {string} key
+ * @param {any} otherwise without storage
+ */
 const read = (key, otherwise) => stored((storage) => JSON.parse(storage[key] || "{}")) ?? otherwise;
 
 /** Writes a batch to storage, where there is room. @param {Batch} batch @param {number} held_s 0 lets go of it */

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The labels of an error. `throw` and `reject` accept anything, even a proxy whose every property throws. Of a thing without
- * a message only its type and the names of its properties are reported, never a value: values may be personal.
+ * The labels of an error. `throw` and `reject` accept anything, even a proxy whose every property throws. Of a thing
+ * without a message only its type and the names of its properties are reported, never a value: values may be personal.
  */
 
 import { attempt } from "./attempt.js";
@@ -24,7 +24,7 @@ export const faultOf = (reason) => {
     });
   }
   message = fold(String(message));
-  // Two kinds that no page can mend: of another origin's script browsers report only "Script error.", and they report frames
-  // that a ResizeObserver missed as errors.
+  // Two kinds that no page can mend: of another origin's script browsers report only "Script error.", and they report
+  // frames that a ResizeObserver missed as errors.
   return { exception, message, class: /^(Script e|ResizeO)\w+/.exec(message)?.[0] };
 };

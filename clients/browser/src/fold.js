@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Folds error messages: takes out what differs from visitor to visitor, so that equal faults have equal messages. Numbers
- * and ids become `0`, addresses lose their query, and what a person typed goes. Words stay, even with digits in them:
- * `Uint8Array`, `base64`. Nothing here touches the page.
+ * Folds error messages: takes out what differs from visitor to visitor, so that equal faults have equal messages.
+ * Numbers and ids become `0`, addresses lose their query, and what a person typed goes. Words stay, even with digits in
+ * them: `Uint8Array`, `base64`. Nothing here touches the page.
  */
 
 /**

@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * Heartbeat for pages: the global `heartbeat`, and how it starts. docs/browser.md is its manual; tools/build-browser.mjs
- * bundles it into public/heartbeat.js; delivery.js explains the delivery protocol.
+ * Heartbeat for pages: the global `heartbeat`, and how it starts. docs/browser.md is its manual;
+ * tools/build-browser.mjs bundles it into public/heartbeat.js; delivery.js explains the delivery protocol.
  *
- * The script lives in pages that replace globals and prototypes. So it uses no iterator of an array (old libraries bring
- * their own), trusts no prototype to be empty, and expects whatever may throw to throw.
+ * The script lives in pages that replace globals and prototypes. So it uses no iterator of an array (old libraries
+ * bring their own), trusts no prototype to be empty, and expects whatever may throw to throw.
  */
 
 import { add } from "./add.js";

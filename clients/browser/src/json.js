@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A JSON writer of our own. JSON.stringify calls `toJSON` on every object, and Prototype.js before 1.7 (2010) gave arrays,
- * strings and dates one that quotes twice; other pages replace JSON.stringify itself. Neither affects this.
+ * A JSON writer of our own. JSON.stringify calls `toJSON` on every object, and Prototype.js before 1.7 (2010) gave
+ * arrays, strings and dates one that quotes twice; other pages replace JSON.stringify itself. Neither affects this.
  */
 
 /**

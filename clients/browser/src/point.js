@@ -1,10 +1,13 @@
 // @ts-check
 /**
- * The server's rules for a point, checked where it enters: a point that the server would refuse gets neither into a batch
- * with good ones, nor into a sum with them. Nothing here touches the page.
+ * The server's rules for a point, checked where it enters: a point that the server would refuse gets neither into a
+ * batch with good ones, nor into a sum with them. Nothing here touches the page.
  */
 
-/** @typedef {{ n: number, d: number, p?: number, t?: number, v: Record<string, string>, at_s: number }} Entry a point, and when it was added */
+/**
+ * @typedef {{ n: number, d: number, p?: number, t?: number, v: Record<string, string>, at_s: number }} Entry a point,
+ *   and when it was added
+ */
 
 /**
  * The point with its labels as strings, and with n and d scaled up for the points that were not sampled.
@@ -40,7 +43,8 @@ export const check = (field, isRight) => {
 const isNumber = (value, sampleRate) => typeof value == "number" && isFinite(value / sampleRate);
 
 /**
- * Labels sorted by name, so that equal sets are equal as JSON. They have no prototype: `__proto__` is a name like any other.
+ * Labels sorted by name, so that equal sets are equal as JSON. They have no prototype: `__proto__` is a name like any
+ * other.
  * @param {Record<string, any>} given
  */
 const labelsOf = (given) => {

@@ -34,7 +34,10 @@ export const request = async (url, body, leaving) => {
   } catch {}
 };
 
-/** A frame's fetch, which works after the frame is removed. Throws in a sandboxed page: its frames are of another origin. */
+/**
+ * A frame's fetch, which works after the frame is removed. Throws in a sandboxed page: its frames are of another
+ * origin.
+ */
 const own = () => {
   if (!untouched) {
     const frame = document.createElement("iframe");
