@@ -21,7 +21,7 @@ import { titleOf } from "./chart/aggregates.mjs";
 import { chartOf } from "./chart/lines.mjs";
 import { strokeOf } from "./chart/palette.mjs";
 import { createSource } from "./chart/source.mjs";
-import { mountStatus } from "./chart/status.mjs";
+import { mountState } from "./chart/state.mjs";
 import { windowWords } from "./chart/words.mjs";
 
 /** @import { Chart, Line } from "./chart/lines.mjs" */
@@ -41,7 +41,7 @@ export class HeartbeatChart extends HTMLElement {
   #resize = new ResizeObserver(() => this.#draw());
   #scheme = matchMedia("(prefers-color-scheme: dark)");
   #onscheme = () => this.#restyle();
-  #status = mountStatus(this.#frame, (state) => this.#tell("heartbeat-state", { state, problem: this.#source.reader?.problem ?? null }));
+  #state = mountState(this.#frame, (state) => this.#tell("heartbeat-state", { state, problem: this.#source.reader?.problem ?? null }));
   #drawing = mountDrawing(this.#frame, {
     redraw: () => this.#draw(),
     onpoint: (step) => this.#tell("heartbeat-point", { step }),
@@ -154,7 +154,7 @@ export class HeartbeatChart extends HTMLElement {
     const aggs = chart.aggs.length ? chart.aggs : aggregatesOf(this);
     setText(this.#frame.title, this.getAttribute("label") ?? titleOf(aggs, chart.by));
     setText(this.#frame.span, chart.step ? windowWords(chart) : "");
-    this.#status.update({ state, problem, hasKey: this.hasAttribute("key"), isEmpty: chart.lines.length === 0, isKnown: chart.step > 0 });
+    this.#state.update({ state, problem, hasKey: this.hasAttribute("key"), isEmpty: chart.lines.length === 0, isKnown: chart.step > 0 });
     const { formats, timeZone, theme } = this.#look;
     this.#drawing.update(chart, { kind: this.kind, isStacked: this.hasAttribute("stacked"), formats, timeZone, theme });
     this.#tell("heartbeat-draw");

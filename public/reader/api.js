@@ -9,7 +9,6 @@ import { Problem, noAnswer, problemOf } from "../live/problem.mjs";
 /** @import { Fault } from "../live/problem.mjs" */
 /** @import { Point } from "./point.js" */
 
-/** @typedef {{ id: string, name: string, read_key: string, links: Record<string, string> }} CreatedStream */
 /** @typedef {{ name: string, values: number, series: number }} Label */
 /** @typedef {{ stream: string, key: string }} Access */
 /** @typedef {{ from: number | string, to: number | string, step?: number, agg: string, by: string, where: readonly string[], top: number, hasTotals?: boolean }} Question Unix seconds, or as the API has times */
@@ -21,19 +20,6 @@ const TIMEOUT_MS = 15_000;
 
 /** As many as somebody looks through. */
 const MOST_VALUES = 50;
-
-/**
- * @param {string} token the owner's
- * @param {string} name
- * @returns {Promise<CreatedStream>}
- */
-export function createStream(token, name) {
-  return requestJson("/v1/streams", {
-    method: "POST",
-    headers: { "Content-Type": "application/json", ...bearer(token) },
-    body: JSON.stringify({ name }),
-  });
-}
 
 /**
  * Writes as a page of any other origin would: a simple request, no preflight, no credential.

@@ -5,7 +5,7 @@ import { h } from "../chart/dom.mjs";
 import { mountCombobox } from "./combobox.js";
 import { TESTS, WORDS, formatMatcher, isNameable } from "./matcher.js";
 import { placeUnder } from "./popover.js";
-import { matching, plural } from "./query-line.js";
+import { matching, countOf } from "./query-line.js";
 
 /** @import { Vocabulary } from "./query-line.js" */
 
@@ -27,13 +27,13 @@ export function mountFilterForm(button, { vocabulary, onadd }) {
   button.after(popover);
 
   mountCombobox(label, {
-    choices: async (typed, signal) => matching((await vocabulary.labels(signal)).filter(({ name }) => isNameable(name)).map(({ name, values }) => ({ value: name, note: plural(values, "value", "values") })), typed),
+    choices: async (typed, signal) => matching((await vocabulary.labels(signal)).filter(({ name }) => isNameable(name)).map(({ name, values }) => ({ value: name, note: countOf(values, "value", "values") })), typed),
     onpick: () => value.focus(),
   });
   mountCombobox(value, {
     async choices(typed, signal) {
       const found = label.value.trim() && !test.value.endsWith("~") ? await vocabulary.values(label.value.trim(), typed, signal) : [];
-      return found.map((one) => ({ value: one.value, note: plural(one.series, "series", "series") }));
+      return found.map((one) => ({ value: one.value, note: countOf(one.series, "series", "series") }));
     },
     onpick: () => form.requestSubmit(),
   });

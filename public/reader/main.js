@@ -60,7 +60,7 @@ async function begin() {
 async function mountStart() {
   if (isStartMounted) return;
   isStartMounted = true;
-  const { mountCreateForm } = await import("./create-form.js");
+  const [{ mountCreateForm }, api] = await Promise.all([import("./create-form.js"), import("../owner/api.js")]);
   mountCreateForm(find(start, "#create", HTMLFormElement), {
     api,
     oncreate(created) {

@@ -57,7 +57,7 @@ export function mountQueryLine({ vocabulary, onchange }) {
     async choices(typed, signal) {
       const chosen = now().by.split(",");
       const labels = await vocabulary.labels(signal);
-      const all = labels.filter(({ name }) => !name.includes(",")).map(({ name, values }) => ({ value: name, note: plural(values, "value", "values") }));
+      const all = labels.filter(({ name }) => !name.includes(",")).map(({ name, values }) => ({ value: name, note: countOf(values, "value", "values") }));
       return matching([...all, ...(labels.length > 1 ? [EVERY] : [])], typed).filter(({ value }) => !chosen.includes(value));
     },
     onpick(value) {
@@ -127,7 +127,7 @@ function setChips(el, next, all, { words, title, onremove }) {
 }
 
 /** @param {number} count @param {string} one @param {string} many */
-export function plural(count, one, many) {
+export function countOf(count, one, many) {
   return `${count.toLocaleString()} ${count === 1 ? one : many}`;
 }
 

@@ -8,7 +8,7 @@ import { mountFieldsForm } from "./fields-form.js";
 import { mountRangePicker } from "./range-picker.js";
 
 /** @import { Address, Spec } from "./address.js" */
-/** @import { CreatedStream } from "./api.js" */
+/** @import { CreatedStream } from "../owner/api.js" */
 /** @import { Act } from "./acts.js" */
 /** @import { ChartCard } from "./chart-card.js" */
 /** @import { Shown } from "./feed.js" */

@@ -10,7 +10,7 @@ import { STATES, chartNotice } from "./words.mjs";
  * @param {Pick<Frame, "state" | "notice" | "noticeTitle" | "noticeText" | "plot">} frame
  * @param {(state: string) => void} onchange
  */
-export function mountStatus({ state, notice, noticeTitle, noticeText, plot }, onchange) {
+export function mountState({ state, notice, noticeTitle, noticeText, plot }, onchange) {
   let before = "";
 
   /** @param {Parameters<typeof chartNotice>[0]} now */
