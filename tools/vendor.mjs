@@ -22,7 +22,7 @@ const BANNER = "/*! uPlot 1.6.32, MIT, https://github.com/leeoniya/uPlot; change
  *
  * The chart has a legend and bars of its own, and draws no steps, curves, scatter plots or logarithmic scales. Terser
  * removes the code that nothing here can reach: 4 KB gzipped that each visitor would load.
- * @type {[string, string, number?][]} what is found, its replacement, and how often it is there if not once
+ * @type {[string | RegExp, string, number?][]} what to find, its replacement, and how often it occurs if not once
  */
 const CHANGES = [
   ["new Intl.NumberFormat(domEnv ? nav.language : 'en-US')", "new Intl.NumberFormat()"],
@@ -32,8 +32,7 @@ const CHANGES = [
   ["uPlot.join = join;", ""],
   ["const showLegend = legend.show;", "const showLegend = false;"],
   ["const mode = self.mode;", "const mode = 1;"],
-  ["sc.distr == 3", "false", 7],
-  ["sc.distr == 4", "false", 4],
+  [/\bw?sc\.distr == +[34]/, "false", 11],
 ];
 
 /** The contents that the vendored file must have. */
@@ -44,11 +43,11 @@ export async function vendored() {
   return `${code}\n`;
 }
 
-/** @param {string} source @param {[string, string, number?]} change */
+/** @param {string} source @param {[string | RegExp, string, number?]} change */
 function change(source, [found, replacement, times = 1]) {
-  const count = source.split(found).length - 1;
-  if (count !== times) throw new Error(`uPlot has ${found} ${count} times, not ${times}`);
-  return source.replaceAll(found, replacement);
+  const parts = source.split(found);
+  if (parts.length - 1 !== times) throw new Error(`uPlot has ${found} ${parts.length - 1} times, not ${times}`);
+  return parts.join(replacement);
 }
 
 if (process.argv[1] === import.meta.filename) await writeFile(VENDORED, await vendored());

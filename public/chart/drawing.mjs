@@ -19,7 +19,7 @@ import { momentOf, spoken, summaryOf } from "./words.mjs";
 /** @import { Look } from "./plot-options.mjs" */
 /** @import { Pointed, Span } from "./plot.mjs" */
 
-/** @typedef {{ kind: Kind, isStacked: boolean, formats: Formats, timeZone: string, theme: Theme }} Wish `isStacked` where the page asks for it */
+/** @typedef {{ kind: Kind, isStacked: boolean, formats: Formats, timeZone: string, theme: Theme }} Wish `isStacked` says whether the page asks for it */
 
 /** The words for screen readers follow the chart, but a voice that reads them is not interrupted each second. */
 const SUMMARY_MS = 10_000;
@@ -116,7 +116,7 @@ export function mountDrawing(frame, { redraw, onpoint, onzoom, onselect }) {
     onzoom(span);
   }
 
-  /** A click hides a series or shows it again; with Shift, Ctrl or Alt only this one is shown. @param {Line} line @param {MouseEvent} event */
+  /** A click hides a series or shows it again; with Shift, Ctrl or Alt it hides all others. @param {Line} line @param {MouseEvent} event */
   function select(line, { shiftKey, ctrlKey, metaKey, altKey }) {
     if (!onselect(line)) return;
     if (!(shiftKey || ctrlKey || metaKey || altKey)) return toggle(line.id);
@@ -143,7 +143,7 @@ export function mountDrawing(frame, { redraw, onpoint, onzoom, onselect }) {
     return copy.convertToBlob({ type });
   }
 
-  /** Another question: its words are for screen readers as soon as there are some. */
+  /** Another question begins: its summary is due as soon as there is one. */
   function renew() {
     summary_ms = -Infinity;
   }

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A window of series turned into the lines of a chart: names to show, columns to draw, a summary to read.
- * Pure: no document, no clock, no colours (a line has a slot; the palette says which colour that is).
+ * The lines of a chart, from a window of series: names to show, columns to draw, summaries to read, in a steady order.
+ * Pure: no document, no clock, no colours (a line has a slot; the palette gives slots their colours).
  */
 
 import { completeOf, highest } from "../live/view.mjs";
@@ -12,22 +12,22 @@ import { OTHER } from "./palette.mjs";
 /** @import { Column, Series, View } from "../live/view.mjs" */
 
 /**
- * How a line is called. Only a `value` is the writer's own text, the others are the page's words.
+ * The name of a line. A `value` is the writer's own string, the others are words of the page.
  * @typedef {{ kind: "value" | "empty" | "missing" | "other" | "all", text: string }} Name
  */
 
 /**
  * @typedef {object} Line
- * @property {string} id the same as long as it is the same group and aggregate
+ * @property {string} id the same for the same group and aggregate
  * @property {Name} name
  * @property {string} agg
  * @property {Record<string, string>} labels
- * @property {number} slot its colour, or OTHER for the folded rest
+ * @property {number} slot its colour in the palette; OTHER for the folded rest
  * @property {Column} values
  * @property {number | null} latest the last value of a complete step that is not a gap
- * @property {number | null} summary what `summaryTitle` names, over the whole window
+ * @property {number | null} summary the number that `summaryTitle` names, over the whole window
  * @property {string} summaryTitle
- * @property {boolean} isPrevious whether it is the period before, in the colour of its line and paler
+ * @property {boolean} isPrevious whether it shows the previous period, in a paler colour of its line
  */
 
 /**
@@ -38,16 +38,16 @@ import { OTHER } from "./palette.mjs";
  * @property {number} to
  * @property {number} step seconds
  * @property {number[]} times
- * @property {number} complete as many steps, from the first on; those after them are still open
+ * @property {number} complete how many steps are complete, from the first on; the others are still open
  * @property {Line[]} lines
  * @property {string} summaryTitle of all lines, or `Summary` where each has its own
- * @property {string} note what is not shown; empty if all is
+ * @property {string} note says what the chart leaves out; empty if nothing
  */
 
 /**
  * @param {View} view
  * @param {{ by: string, top: number }} look
- * @param {Chart | null} following the chart it follows: a line that was in it keeps its colour, and its place among the same lines
+ * @param {Chart | null} following the chart before: a line that was in it keeps its colour, and the same lines keep their order
  * @returns {Chart}
  */
 export function chartOf(view, { by, top }, following) {
@@ -61,7 +61,7 @@ export function chartOf(view, { by, top }, following) {
   const ordered = inOrder(lines, before);
   assignSlots(ordered, before);
   const previous = view.series.filter((one) => one.previous).flatMap((one) => aggs.flatMap((agg) => previousOf(one, agg, aggs.length > 1, by, ordered)));
-  // A ratio over all that nobody told.
+  // Where no answer has a ratio over the whole window, the highest step stands in.
   for (const agg of aggs) {
     const own = lines.filter((line) => line.agg === agg);
     if (own.every(({ summary }) => summary === null)) for (const line of own) [line.summary, line.summaryTitle] = [highest(line.values), HIGHEST];
@@ -96,7 +96,7 @@ export function previousId(id) {
 }
 
 /**
- * The line of the period before, if the line that it belongs to is shown.
+ * The line of the previous period, if its line of the present one is shown.
  * @param {Series} series
  * @param {string} agg
  * @param {boolean} isOneOfMany
@@ -108,7 +108,7 @@ function previousOf(series, agg, isOneOfMany, by, lines) {
   const line = lineOf(series, {}, agg, isOneOfMany, by, Infinity);
   const now = lines.find(({ id }) => id === line.id);
   if (!now || line.values.every((value) => value === null)) return [];
-  return [{ ...line, id: previousId(line.id), name: { ...line.name, text: `${line.name.text}, the period before` }, slot: now.slot, summary: highest(line.values), summaryTitle: HIGHEST, isPrevious: true }];
+  return [{ ...line, id: previousId(line.id), name: { ...line.name, text: `${line.name.text}, previous period` }, slot: now.slot, summary: highest(line.values), summaryTitle: HIGHEST, isPrevious: true }];
 }
 
 /**
@@ -178,7 +178,7 @@ function assignSlots(lines, before) {
 }
 
 /**
- * Where a value stands between two gaps: no line goes through it, so it needs a dot to be seen.
+ * Values between two gaps: no line goes through them, so they need dots.
  * @param {ArrayLike<number | null | undefined>} values
  * @returns {number[]} indexes
  */

@@ -7,7 +7,7 @@ import { adopt } from "./styles.mjs";
 /** @import { Formats } from "./format.mjs" */
 /** @import { Chart, Line } from "./lines.mjs" */
 
-/** More of them are no big numbers any more. */
+/** More of them would not be big. */
 const MOST = 12;
 
 const CSS = `
@@ -40,8 +40,9 @@ export function mountNumbers(el) {
 }
 
 /**
- * What a series is in one number: the whole window where its steps tell, else the present, which is the last complete step.
- * What comes now and then may have missed it, so the one before it speaks too: the higher of both for what grows within a step.
+ * A series as one number: its summary where that follows from the steps, else the last complete step. Points that come
+ * only now and then may be missing in that step, so the one before it counts too: the higher of both for `max` and for
+ * distinct counts, which grow within a step.
  * @param {Line} line
  * @param {Chart} chart
  */

@@ -57,7 +57,7 @@ export function columnsOf(lines, { isStacked }) {
   return isStacked ? stack(columns) : columns;
 }
 
-/** Whether dashes tell lines apart, besides colours. @param {number} count of lines @param {Pick<Look, "kind" | "isStacked">} look */
+/** Whether lines have dashes besides colours. @param {number} count of lines @param {Pick<Look, "kind" | "isStacked">} look */
 export function isDashed(count, { kind, isStacked }) {
   return kind === "line" && !isStacked && count <= FINE_LINES;
 }
@@ -73,7 +73,7 @@ export function optionsOf(lines, look) {
   const count = lines.filter(({ isPrevious }) => !isPrevious).length;
   const series = lines.map((line) => seriesOf(line, count, look));
   return {
-    // Half a number above the highest tick, half a time after the last.
+    // Room for half of the highest number, and for half of the last time.
     padding: kind === "spark" ? [2, 0, 2, 0] : [8, halfATime, 0, 0],
     legend: { show: false },
     focus: { alpha: lines.length > FOCUS_LINES || isStacked ? 1 : FAINT },
@@ -84,7 +84,7 @@ export function optionsOf(lines, look) {
       drag: { x: true, y: false, setScale: false, dist: DRAG_PX },
       focus: { prox: FOCUS_PX },
       points: { ...(kind === "bars" || lines.length > FINE_LINES ? { show: false } : {}), size: 8, width: 2, stroke: theme.ground },
-      // A double click means all of it; the element listens to that.
+      // The element itself handles a double click.
       bind: { dblclick: () => null },
     },
     axes: [
@@ -96,28 +96,28 @@ export function optionsOf(lines, look) {
   };
 }
 
-/** Times of twelve hours are longer than those of 24. @param {uPlot} u */
+/** Room for half of the longest time: times with a.m. and p.m. are longer. @param {uPlot} u */
 function halfATime(u) {
   const times = /** @type {any} */ (u.axes[0])._values ?? [];
   return Math.max(AFTER_PX, textWidth(u, 0, times) / 2 + 1);
 }
 
-/** The longest of some texts, in CSS pixels. @param {uPlot} u @param {number} axis whose font they have @param {string[]} texts */
+/** The width of the longest of some strings, in CSS pixels. @param {uPlot} u @param {number} axis gives the font @param {string[]} texts */
 function textWidth(u, axis, texts) {
   u.ctx.font = /** @type {any} */ (u.axes[axis].font)[0];
   return Math.ceil(Math.max(0, ...texts.map((text) => u.ctx.measureText(text).width)) / devicePixelRatio);
 }
 
-/** As wide as the longest number. @param {uPlot} u @param {string[] | null} values @param {number} axis @param {number} cycle */
+/** The width of the value axis: that of its longest number. @param {uPlot} u @param {string[] | null} values @param {number} axis @param {number} cycle */
 function widest(u, values, axis, cycle) {
-  // More than one cycle would go back and forth between two widths.
+  // In more cycles the axis would go back and forth between two widths.
   if (cycle > 1) return /** @type {any} */ (u.axes[axis])._size;
   if (!values?.length) return VALUE_AXIS_PX;
   return textWidth(u, axis, values) + VALUE_AXIS_PX;
 }
 
 /**
- * The whole window is drawn, not only where points are; what adds up or counts is measured from zero.
+ * The time axis covers the whole window, even where it has no points. Sums and counts begin at zero.
  * @param {Chart} chart
  * @param {Look} look
  * @param {() => Span} span
@@ -128,7 +128,7 @@ export function scalesOf({ aggs }, { kind, isStacked }, span) {
   const end = { pad: 0.1, soft: 0, mode };
   return {
     x: { time: true, range: () => [span().from, span().to] },
-    // Without any value there is still a scale to read.
+    // A chart without values has a scale too.
     y: { range: (_, min, max) => (min == null ? [0, 1] : uPlot.rangeNum(min, max, { min: end, max: end })) },
   };
 }

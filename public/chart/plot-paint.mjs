@@ -5,7 +5,7 @@
 /** @import { Chart } from "./lines.mjs" */
 /** @import { Look } from "./plot-options.mjs" */
 
-/** Narrower bars have no room between them. */
+/** Bars that are narrower have no space between them. */
 const ROOM_PX = 4;
 
 /** Open steps are striped: the width of a stripe, and its opacity. */
@@ -13,7 +13,8 @@ const STRIPE_PX = 3;
 const STRIPED = 0.85;
 
 /**
- * Bars as rectangles: one path of many is far slower. Each is as wide as its step, and in a stack on top of the one below.
+ * Paints bars as rectangles: one path with all of them is much slower. A bar is as wide as its step, and stands in a stack
+ * on the bar below it.
  * @param {uPlot} u
  * @param {number} at index of the series
  * @param {string} fill
@@ -39,14 +40,14 @@ export function paintBars(u, at, fill, isStacked) {
 }
 
 /**
- * Makes dashes of lines, and stripes of areas and bars, where steps are still open.
+ * Covers steps that are still open with stripes of the ground's colour: lines look dashed, areas and bars striped.
  * @param {uPlot} u
  * @param {Chart} chart
  * @param {Look} look
  */
 export function paintStripes({ ctx, bbox, valToPos }, { times, to, step, complete }, { kind, theme }) {
   if (complete === times.length) return;
-  // A line comes from the step before.
+  // A line begins at the step before.
   const from = times[complete] - (kind === "bars" ? 0 : step);
   const [left, right] = [from, to].map((time) => Math.min(Math.max(valToPos(time, "x", true), bbox.left), bbox.left + bbox.width));
   const width = STRIPE_PX * devicePixelRatio;

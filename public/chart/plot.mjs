@@ -11,14 +11,14 @@ import { paintStripes } from "./plot-paint.mjs";
 /** @typedef {{ from: number, to: number }} Span Unix seconds */
 /** @typedef {{ step: number | null, line: number | null }} Pointed indexes of times and of the lines drawn */
 
-/** Off the chart, and off every line's reach. */
+/** Outside of the plot, and out of reach of any line. */
 const NOWHERE_PX = -100;
 
 /**
- * @param {HTMLElement} el has a size of its own
+ * @param {HTMLElement} el its size does not depend on the plot
  * @param {object} needs
  * @param {(pointed: Pointed) => void} needs.onpoint
- * @param {(span: Span | null) => void} needs.onzoom null: all of it
+ * @param {(span: Span | null) => void} needs.onzoom null for the whole window
  */
 export function mountPlot(el, { onpoint, onzoom }) {
   let plot = /** @type {uPlot | null} */ (null);
@@ -41,7 +41,7 @@ export function mountPlot(el, { onpoint, onzoom }) {
    * @param {Look} look
    */
   function update(chart, lines, look) {
-    // What is looked at has left the window.
+    // The visible part has left the window.
     if (zoom && zoom.to <= chart.from) onzoom((zoom = null));
     const shape = JSON.stringify([chart.aggs, lines.map(({ id, slot }) => [id, slot]), { ...look, formats: 0 }]);
     const data = /** @type {uPlot.AlignedData} */ (/** @type {unknown} */ ([chart.times, ...columnsOf(lines, look)]));
@@ -50,7 +50,7 @@ export function mountPlot(el, { onpoint, onzoom }) {
       plot.setData(data);
       return;
     }
-    // The cursor stays where it is.
+    // The new plot has the cursor on the same step.
     const { step } = pointed;
     plot?.destroy();
     pointed = { step: null, line: null };
@@ -69,7 +69,7 @@ export function mountPlot(el, { onpoint, onzoom }) {
     }, data, el);
   }
 
-  /** The layer of a stack that the pointer is in. @param {uPlot} u */
+  /** The layer of a stack under the pointer. @param {uPlot} u */
   function layerAt({ cursor: { idx, top }, posToVal }) {
     if (idx == null || !drawn || top === undefined || top < 0) return null;
     const height = posToVal(top, "y");
@@ -86,7 +86,7 @@ export function mountPlot(el, { onpoint, onzoom }) {
     zoomTo({ from: u.posToVal(left, "x"), to: u.posToVal(left + width, "x") });
   }
 
-  /** Shows a part of the window, at least two steps of it; null: all. @param {Span | null} span */
+  /** Shows a part of the window, at least two steps; null shows all of it. @param {Span | null} span */
   function zoomTo(span) {
     if (!plot || !drawn) return;
     const { from, to, step } = drawn.chart;
@@ -98,7 +98,7 @@ export function mountPlot(el, { onpoint, onzoom }) {
     onzoom(zoom);
   }
 
-  /** Makes the part that is shown wider or narrower, around the cursor. @param {number} factor */
+  /** Makes the visible part wider or narrower, around the cursor. @param {number} factor */
   function zoomBy(factor) {
     if (!drawn) return;
     const { from, to } = zoom ?? drawn.chart;
@@ -106,7 +106,7 @@ export function mountPlot(el, { onpoint, onzoom }) {
     zoomTo({ from: middle - (middle - from) * factor, to: middle + (to - middle) * factor });
   }
 
-  /** Moves the part that is shown, by a share of its width. @param {number} share */
+  /** Moves the visible part, by a share of its width. @param {number} share */
   function panBy(share) {
     if (!zoom) return;
     const by = (zoom.to - zoom.from) * share;
@@ -115,7 +115,7 @@ export function mountPlot(el, { onpoint, onzoom }) {
     zoomTo({ from: zoom.from + held, to: zoom.to + held });
   }
 
-  /** Puts the cursor on a step, as the pointer would. @param {number | null} step */
+  /** Puts the cursor on a step, as a pointer would. @param {number | null} step */
   function pointAt(step) {
     if (!plot || !drawn) return;
     const time = step === null ? null : drawn.chart.times[step];
@@ -123,7 +123,7 @@ export function mountPlot(el, { onpoint, onzoom }) {
     plot.setCursor({ left: time === null ? NOWHERE_PX : plot.valToPos(time, "x"), top: NOWHERE_PX });
   }
 
-  /** Lets all lines but one step back; null: none. However many they are. @param {string | null} id */
+  /** Dims all lines but one, however many there are; null dims none. @param {string | null} id */
   function highlight(id) {
     if (!plot || !drawn) return;
     const line = drawn.lines.findIndex((one) => one.id === id);
@@ -152,7 +152,7 @@ export function mountPlot(el, { onpoint, onzoom }) {
     if (panned_px === 0) requestAnimationFrame(() => (panBy(panned_px / el.clientWidth), (panned_px = 0)));
     panned_px += delta_px || Number.MIN_VALUE;
   }, { passive: false });
-  // uPlot listens to the mouse only.
+  // uPlot listens only to the mouse.
   el.addEventListener("pointermove", (event) => {
     if (event.pointerType === "mouse" || !plot) return;
     const { left } = plot.over.getBoundingClientRect();

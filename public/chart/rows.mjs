@@ -1,5 +1,5 @@
 // @ts-check
-/** The numbers behind a chart as a table, newest first: made when somebody opens it. */
+/** The numbers of a chart as a table, newest first. It is made when somebody opens it. */
 
 import { h } from "./dom.mjs";
 import { adopt } from "./styles.mjs";
@@ -9,11 +9,11 @@ import { OPEN } from "./words.mjs";
 /** @import { Formats } from "./format.mjs" */
 /** @import { Chart } from "./lines.mjs" */
 
-/** What is more belongs into a file. */
+/** More would be for a file. */
 const MOST_STEPS = 60;
 const MOST_SERIES = 12;
 
-/** An open table follows the chart, but not so fast that nobody can read it. */
+/** An open table follows the chart, slowly enough to be read. */
 const REFRESH_MS = 5000;
 
 /** @param {HTMLDetailsElement} el */

@@ -1,5 +1,5 @@
 // @ts-check
-/** A window of series at a moment, and what follows from its steps: totals, ranks, complete steps. Pure. */
+/** A window of series at a moment, and the numbers that follow from its steps: totals, ranks, complete steps. Pure. */
 
 /** How long after its end a step is complete: writers gather points for some seconds. */
 export const LATE_S = 8;
@@ -20,7 +20,7 @@ export const LATE_S = 8;
  * @property {{ n: Column, d: Column }[]} [parts] of each series, where ratios are asked for and known
  */
 
-/** Nothing came yet. @type {View} */
+/** Before anything has come. @type {View} */
 export const EMPTY = Object.freeze({ from: 0, to: 0, step: 0, agg: [], times: [], series: [], totals: [], until: 0 });
 
 /**

@@ -1,49 +1,49 @@
 // @ts-check
 /**
- * The window that a reader keeps: a snapshot and the deltas after it, rolled up as the API's `rollup` would answer for
- * the same steps. It slides with the time that it is told. Pure: no clock, no network, no document.
+ * The window of a reader: a snapshot and the deltas after it, rolled up as the API's `rollup` would answer for the same
+ * steps. It slides with the time that `tick` gets. Pure: no clock, no network, no document.
  *
- * Each group has one ring of numbers per field, with a place for each step of the window and for some steps ahead of it:
- * points may be stamped up to a minute ahead, and are shown when their step begins.
+ * Each group has a ring of numbers per field, with a place for each step of the window and for some steps ahead of it:
+ * points may be stamped up to a minute ahead, and appear when their step begins.
  */
 
 import { EMPTY, LATE_S, columnOf, idOf, rankOf, ratioOf, totalOf, untilOf } from "./view.mjs";
 
 /** @import { Column, Series, View } from "./view.mjs" */
 
-/** How far ahead of the window steps are kept: the minute that writers may be ahead, and as much for a slow clock. */
+/** How far ahead of the window steps are kept: a minute for writers that are ahead, and a minute for a slow clock. */
 const AHEAD_S = 120;
 
-/** A step is complete later where deltas show that points come later; at the latest so long after its end. */
+/** Where deltas show that points come later, a step is complete later: at the latest this long after its end. */
 const LATEST_S = 90;
 
-/** A change of a step by a smaller share is a straggler; a larger one is remembered for some minutes. */
+/** A change of a step by a smaller share is a straggler, and shows nothing; a larger one counts for some minutes. */
 const STRAGGLER = 0.05;
 const MEMORY_S = 300;
 
-/** The most steps of a window: the API's own limit, with those ahead of it. */
+/** The API's limit for the steps of a window. */
 const MAX_STEPS = 11_000;
 
 /** Fields whose increments add up. @type {readonly string[]} */
 const ADDITIVE = ["n", "d", "count"];
 
-/** Aggregates that follow from them; all others come as fields of their own, which replace. */
+/** Aggregates that follow from them; each other one is a field of its own, whose new value replaces the old one. */
 const DERIVED = ["sum", "ratio", "rate", "count"];
 
 /**
- * @typedef {object} Message a snapshot or a delta, as it comes
+ * @typedef {object} Message a snapshot or a delta
  * @property {"snapshot" | "delta"} type
  * @property {string} cursor
  * @property {number[]} times
  * @property {({ labels: Record<string, string> } & Record<string, any>)[]} series
- * @property {number} [step] this and what follows only in a snapshot
+ * @property {number} [step] from here on, only in a snapshot
  * @property {number} [from]
  * @property {number} [to]
  * @property {string[]} [agg]
  * @property {number} [now] the server's clock, Unix seconds
  */
 
-/** @typedef {{ id: string, labels: Record<string, string>, fields: Record<string, Float64Array> }} Group NaN is no number */
+/** @typedef {{ id: string, labels: Record<string, string>, fields: Record<string, Float64Array> }} Group NaN is a gap */
 
 export function createWindow() {
   let step = 0;
@@ -54,20 +54,20 @@ export function createWindow() {
   let fields = ADDITIVE;
   let groups = /** @type {Map<string, Group>} */ (new Map());
   let seen = /** @type {View | null} */ (null);
-  /** As it was last told. */
+  /** The time at the last tick. */
   let now = Infinity;
   let late_s = LATE_S;
   let forget = Infinity;
 
-  /** Long windows begin before 1970. @param {number} time */
+  /** Not negative, even where a long window begins before 1970. @param {number} time */
   const placeOf = (time) => (((time / step) % capacity) + capacity) % capacity;
   const from = () => to - steps * step;
 
   /**
-   * Adds what came; a snapshot replaces all.
+   * Adds a delta; a snapshot replaces everything.
    * @param {Message} message
-   * @param {boolean} [isTimely] whether it came as soon as the server had it: what is late then was written late
-   * @throws {TypeError} if it is none; then nothing has changed
+   * @param {boolean} [isTimely] whether it came as soon as the server had it: points that are late then were written late
+   * @throws {TypeError} if it is not a message; then nothing has changed
    */
   function take(message, isTimely = false) {
     check(message);
@@ -102,7 +102,7 @@ export function createWindow() {
     return group;
   }
 
-  /** A step that has ended and changes shows how late points come. @param {number} time @param {number} share */
+  /** A change of a step that has ended shows how late points come. @param {number} time @param {number} share */
   function learn(time, share) {
     const late = now - time - step;
     if (!(late > 0 && late <= LATEST_S && share > STRAGGLER) || late + 1 < late_s) return;
@@ -124,14 +124,14 @@ export function createWindow() {
     }
   }
 
-  /** A step further ahead than any writer may be shows that this clock is slow. @param {number} time */
+  /** A step further ahead than writers may be shows that our clock is slow: slides there. @param {number} time */
   function makeRoom(time) {
     const ahead = capacity - steps;
     if (time >= to + ahead * step) slideTo(time - (ahead - 1) * step);
   }
 
   /**
-   * Moves the window on, so that the step that is under way is its last. Never back.
+   * Moves the window forward, never back, so that the step under way is its last one.
    * @param {number} now_s
    * @returns {boolean} whether it moved
    */
@@ -139,7 +139,7 @@ export function createWindow() {
     return step > 0 && slideTo((Math.floor(now_s / step) + 1) * step);
   }
 
-  /** Slides, and knows by the clock which steps are complete. @param {number} now_s @returns {boolean} whether anything is other now */
+  /** Slides, and marks the steps that are complete by now. @param {number} now_s @returns {boolean} whether anything has changed */
   function tick(now_s) {
     const before = untilNow();
     now = now_s;
@@ -150,7 +150,7 @@ export function createWindow() {
 
   const untilNow = () => untilOf({ from: from(), to, step }, now - late_s);
 
-  /** When it changes by itself: a step begins, or one is complete. */
+  /** The next time that `tick` changes something: a step begins, or one is complete. */
   function next() {
     return Math.min(to, untilNow() + step + late_s);
   }
@@ -159,7 +159,7 @@ export function createWindow() {
   function slideTo(next) {
     if (next <= to) return false;
     const gone = Math.min((next - to) / step, capacity);
-    // The places of the steps that leave are those of the steps that come into reach.
+    // The steps that leave give their places to the steps that come into reach.
     for (let i = 0, time = from(); i < gone; i++, time += step) {
       const place = placeOf(time);
       for (const group of groups.values()) for (const field of fields) group.fields[field][place] = NaN;
@@ -220,7 +220,7 @@ function check(message) {
   if (!isOne || !series.every((one) => isSeries(one, times.length))) throw new TypeError("not a snapshot or a delta");
   if (type === "delta") return;
   const isWhole = step > 0 && [step, from / step, to / step].every(Number.isSafeInteger) && from < to && (to - from) / step <= MAX_STEPS;
-  if (!isWhole) throw new TypeError("a snapshot of no window");
+  if (!isWhole) throw new TypeError("not the window of a snapshot");
 }
 
 /** @param {any} one @param {number} length */

@@ -1,5 +1,5 @@
 // @ts-check
-/** What the owner may ask, as functions. The token is an argument of each and travels in the Authorization header only. */
+/** The owner's part of the API, as functions. Each takes the token, and sends it only in the Authorization header. */
 
 import { bearer, pathOf, requestJson } from "../reader/api.js";
 
@@ -10,12 +10,12 @@ import { bearer, pathOf, requestJson } from "../reader/api.js";
 /** @typedef {Config & { id: string, name: string, created: number, links: Record<string, string> }} Stream */
 /** @typedef {Stream & { read_key: string }} CreatedStream */
 
-/** A page of the list, which is also the most that the API gives. */
+/** A page of the list: the most that the API returns. */
 const PAGE = 1000;
 
 /**
  * @param {string} token
- * @param {string | null} cursor of the page before; null begins
+ * @param {string | null} cursor of the page before; null for the first page
  * @returns {Promise<{ streams: Listed[], cursor: string | null }>}
  */
 export function listStreams(token, cursor) {
@@ -59,7 +59,7 @@ export function readStatus(token, id) {
 }
 
 /**
- * Points a minute in the last hour, oldest first; the minute that is not over yet is left out.
+ * Points per minute in the last hour, oldest first, without the minute under way.
  * @param {string} token
  * @param {string} id
  * @returns {Promise<number[]>}
@@ -77,7 +77,7 @@ export async function listWriteKeys(token, id) {
   return (await requestJson(`${pathOf(id)}/write-keys`, { headers: bearer(token) })).write_keys;
 }
 
-/** @param {string} token @param {string} id @param {string} name @returns {Promise<WriteKey & { write_key: string }>} the key this once */
+/** @param {string} token @param {string} id @param {string} name @returns {Promise<WriteKey & { write_key: string }>} the key is returned only now */
 export function createWriteKey(token, id, name) {
   return requestJson(`${pathOf(id)}/write-keys`, { method: "POST", ...json(token, { name }) });
 }
@@ -87,7 +87,7 @@ export function endWriteKey(token, id, key) {
   return requestJson(`${pathOf(id)}/write-keys/${encodeURIComponent(key)}`, { method: "DELETE", headers: bearer(token) });
 }
 
-/** What a writer did. @typedef {{ points: number, new_series: number, rejected: number, cost: number, error?: number }} Tally */
+/** What a writer has sent. @typedef {{ points: number, new_series: number, rejected: number, cost: number, error?: number }} Tally */
 /** @typedef {Tally & { network: string, country?: string, asn?: number }} NetworkTally */
 /** @typedef {Tally & { origin: string }} OriginTally */
 /** @typedef {Tally & { id: string, name: string }} KeyTally */
@@ -98,10 +98,10 @@ export function readWriters(token, id, window) {
   return requestJson(`${pathOf(id)}/writers?${new URLSearchParams({ window })}`, { headers: bearer(token) });
 }
 
-/** How far a removal is. @typedef {{ points: number, series: number, bytes: number, cursor?: string }} Removed */
+/** What a removal has removed so far. @typedef {{ points: number, series: number, bytes: number, cursor?: string }} Removed */
 
 /**
- * One step of a removal, or of counting what it would remove.
+ * One step of a removal, or of a dry run, which counts what it would remove.
  * @param {string} token
  * @param {string} id
  * @param {URLSearchParams} what `where`, `from` and `to`

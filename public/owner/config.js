@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * A stream's configuration between the form, where all is text, and the API. A field has the name that the API gives it,
- * with dots: `retention.10s`, `forward.policy.max_delay`. What is right is for the server to say; here is refused only
- * what JSON could not carry to it. Pure.
+ * Translates a stream's configuration between the form, where everything is text, and the API. A field has its name in the
+ * API, with dots: `retention.10s`, `forward.policy.max_delay`. The server decides what is valid; this refuses only what
+ * JSON can't carry. Pure.
  */
 
 /** @typedef {{ dialect: string, api_root: string, channel: string | null, policy: { max_delay: string, writes_per_minute: number } }} Forward */
@@ -28,7 +28,7 @@
  * @property {Record<string, number>} limits
  */
 
-/** @typedef {Record<string, string>} Typed what stands in the fields, by their names; a checkbox is "on" or empty */
+/** @typedef {Record<string, string>} Typed the texts of the fields, by name; a checkbox is "on" or empty */
 /** @typedef {{ body: Record<string, any> } | { fault: import("./fault.js").FieldFault }} Attempt */
 
 export const TIERS = /** @type {const} */ (["10s", "1m", "10m", "1h", "1d"]);
@@ -44,7 +44,7 @@ export const FIELDS = [
   "forward.dialect", "forward.api_root", "forward.channel", "forward.token", ...POLICY.map((name) => `forward.policy.${name}`), ...CARBON,
 ];
 
-/** What the demo page needs of its stream: everybody reads it, and the writer's client ids are counted. @type {Typed} */
+/** The stream of the demo page: anyone can read it, and client ids are only counted. @type {Typed} */
 export const DEMO = Object.freeze({ ...empty(), name: "demo", public_read: "on", distinct: "client_id" });
 
 /** A form with nothing in it. @returns {Typed} */
@@ -85,7 +85,7 @@ export function typedOf({ name, writers, public_read, origins, accept, limits, d
 }
 
 /**
- * What to send: of a new stream all that is typed, of one that is there what was changed.
+ * The body to send: everything typed for a new stream, and only what was changed for an existing one.
  * @param {Typed} typed
  * @param {Config} [before]
  * @returns {Attempt}
@@ -127,7 +127,7 @@ export function bodyOf(typed, before) {
   return { body };
 }
 
-/** JSON that is typed; null where nothing is. @param {string} field @param {string} text @returns {{ value: any } | { fault: import("./fault.js").FieldFault }} */
+/** The JSON in a field; null where the field is empty. @param {string} field @param {string} text @returns {{ value: any } | { fault: import("./fault.js").FieldFault }} */
 function parsed(field, text) {
   try {
     return { value: text === "" ? null : JSON.parse(text) };
@@ -136,7 +136,7 @@ function parsed(field, text) {
   }
 }
 
-/** A number that is taken out of the field is the default again, which the API has as null. @param {any} limits @param {Record<string, number>} [before] */
+/** Limits that somebody has removed from the JSON return to their defaults: null, for the API. @param {any} limits @param {Record<string, number>} [before] */
 function withDefaults(limits, before = {}) {
   const defaults = Object.fromEntries(Object.keys(before).map((name) => [name, null]));
   return limits === null || (typeof limits === "object" && !Array.isArray(limits)) ? { ...defaults, ...limits } : limits;
@@ -166,7 +166,7 @@ function carbonOf(typed) {
   };
 }
 
-/** A number, or what is none as it is, for the server to name the field. @param {string | undefined} text */
+/** A whole number; any other text stays as it is, for the server to name the field. @param {string | undefined} text */
 function whole(text) {
   return text && /^\d{1,9}$/.test(text) ? Number(text) : text;
 }

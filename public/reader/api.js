@@ -11,18 +11,18 @@ import { Problem, noAnswer, problemOf } from "../live/problem.mjs";
 
 /** @typedef {{ name: string, values: number, series: number }} Label */
 /** @typedef {{ stream: string, key: string }} Access */
-/** @typedef {{ from: number | string, to: number | string, step?: number, agg: string, by: string, where: readonly string[], top: number, hasTotals?: boolean }} Question Unix seconds, or as the API has times */
+/** @typedef {{ from: number | string, to: number | string, step?: number, agg: string, by: string, where: readonly string[], top: number, hasTotals?: boolean }} Question times are Unix seconds, or as the API writes them */
 /** @typedef {Parameters<typeof import("../live/view.mjs").viewOf>[0]} Rollup */
 /** @typedef {{ accepted: number, rejected: number, overflow?: number, errors?: Fault[] }} Receipt */
 
-/** A stalled connection is given up after this long; the longest answer, a rollup of 7 days, takes well under 1 s. */
+/** A stalled connection is given up after this; the longest answer, a rollup of 7 days, takes well under 1 s. */
 const TIMEOUT_MS = 15_000;
 
-/** As many as somebody looks through. */
+/** Nobody looks through more. */
 const MOST_VALUES = 50;
 
 /**
- * Writes as a page of any other origin would: a simple request, no preflight, no credential.
+ * Writes as a page of any other origin would: with a simple request, without preflight or credentials.
  * @param {string} stream
  * @param {Point} point
  * @returns {Promise<Receipt>}
@@ -46,7 +46,7 @@ export function readRollup(access, question, signal) {
 }
 
 /**
- * The same as a file, in the API's own words.
+ * The same answer as a file, as the API makes it.
  * @param {Access} access
  * @param {Question} question
  * @param {"json" | "csv"} format
@@ -56,7 +56,7 @@ export function readFile(access, question, format) {
   return answer(`${rollupPath(access.stream, question)}&format=${format}`, { headers: bearer(access.key) }, (response) => response.blob());
 }
 
-/** Where a question is asked: the link to its exact JSON. @param {string} stream @param {Question} question */
+/** The path of a question: a link to its JSON. @param {string} stream @param {Question} question */
 export function rollupPath(stream, { from, to, step, agg, by, where, top, hasTotals }) {
   const query = new URLSearchParams({ from: String(from), to: String(to), ...(step && { step: String(step) }), agg, top: String(top), ...(by && { by }), ...(hasTotals && { totals: "1" }) });
   for (const one of where) query.append("where", one);
@@ -73,23 +73,23 @@ export async function readLabels({ stream, key }, signal) {
  * @param {string} label
  * @param {string} prefix
  * @param {AbortSignal} [signal]
- * @returns {Promise<{ value: string, series: number }[]>} those most used first
+ * @returns {Promise<{ value: string, series: number }[]>} most used first
  */
 export async function readValues({ stream, key }, label, prefix, signal) {
   const query = new URLSearchParams({ prefix, limit: String(MOST_VALUES) });
   return (await requestJson(`${pathOf(stream)}/labels/${encodeURIComponent(label)}?${query}`, { headers: bearer(key), signal })).values;
 }
 
-/** @param {Access} access @param {AbortSignal} [signal] @returns {Promise<string>} what its owner calls it */
+/** @param {Access} access @param {AbortSignal} [signal] @returns {Promise<string>} the name that its owner gave it */
 export async function readName({ stream, key }, signal) {
   return (await requestJson(`${pathOf(stream)}/status`, { headers: bearer(key), signal })).name;
 }
 
 /**
- * For the functions of the contract: no other module asks the server.
+ * For the functions of this contract and of owner/api.js; no other module asks the server.
  * @param {string} path
  * @param {RequestInit} init
- * @returns {Promise<any>} the JSON of a success; anything else is thrown as a Problem
+ * @returns {Promise<any>} the JSON of a success; throws a Problem otherwise
  */
 export async function requestJson(path, init) {
   return answer(path, init, (response) => (response.status === 204 ? null : response.json()));
@@ -114,7 +114,7 @@ async function answer(path, init, read) {
 }
 
 /**
- * What a header cannot carry is in no key either, so it may as well arrive as another wrong character.
+ * No key has characters that a header can't carry: a wrong one may arrive as another wrong one.
  * @param {string} secret
  * @returns {Record<string, string>}
  */

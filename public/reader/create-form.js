@@ -1,5 +1,5 @@
 // @ts-check
-/** Creates a stream. The owner token stays in the form's field: in memory, and gone with the page. */
+/** Creates a stream. The owner token is only in the form's field: in memory, and gone with the page. */
 
 import { Problem } from "../live/problem.mjs";
 import { mountAnswer, problemAnswer } from "./answer.js";

@@ -1,5 +1,5 @@
 // @ts-check
-/** Makes a filter of one of the stream's labels and its values. */
+/** Makes a filter from a label of the stream and its values. */
 
 import { h } from "../chart/dom.mjs";
 import { mountCombobox } from "./combobox.js";
@@ -10,7 +10,7 @@ import { matching, countOf } from "./query-line.js";
 /** @import { Vocabulary } from "./query-line.js" */
 
 /**
- * @param {HTMLElement} button that opens it
+ * @param {HTMLElement} button opens it
  * @param {object} needs
  * @param {Vocabulary} needs.vocabulary
  * @param {(matcher: string) => void} needs.onadd
@@ -58,7 +58,7 @@ export function mountFilterForm(button, { vocabulary, onadd }) {
 
 let fields = 0;
 
-/** A field whose name is beside it: around it, a list of choices would be part of the name. @param {string} words @param {HTMLElement} input */
+/** A field with its name beside it: a label around it would take the list of choices into the name. @param {string} words @param {HTMLElement} input */
 function fieldOf(words, input) {
   input.id = `field-${(fields += 1)}`;
   return h("div", { class: "field" }, h("label", { for: input.id }, words), input);

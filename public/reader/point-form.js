@@ -1,5 +1,5 @@
 // @ts-check
-/** Sends a test point and says what became of it. */
+/** Sends a test point, and shows the answer. */
 
 import { Problem } from "../live/problem.mjs";
 import { mountAnswer, problemAnswer } from "./answer.js";

@@ -1,13 +1,13 @@
 // @ts-check
 /**
- * Runs a task again and again while the page is visible: one timeout after another, so two runs never overlap.
+ * Runs a task repeatedly while the page is visible. Runs never overlap: each ends before the next timeout starts.
  * Time, chance and visibility are arguments.
  */
 
-/** Between two runs that went well. */
+/** Between two runs that succeed. */
 export const INTERVAL_MS = 10_000;
 
-/** The longest pause after failures: reached with the 5th, and short enough to notice a recovery over a coffee. */
+/** The longest pause after failures, reached with the fifth. */
 export const LONGEST_MS = 300_000;
 
 /**
@@ -30,7 +30,7 @@ export const LONGEST_MS = 300_000;
 export function createPoll(task, { page, setTimeout, clearTimeout, random }) {
   let timer = /** @type {any} */ (null);
   let failures = 0;
-  /** Counts runs, so that one that was overtaken by `now()` or `stop()` does not set the timer. */
+  /** Counts runs: one that `now()` or `stop()` has overtaken must not set the timer. */
   let run = 0;
   let isOn = false;
 
@@ -70,7 +70,7 @@ export function createPoll(task, { page, setTimeout, clearTimeout, random }) {
 }
 
 /**
- * The pause before the next run: doubled with each failure in a row, and spread so that readers do not return in step.
+ * The pause before the next run: it doubles with each failure in a row, and is spread so that pages don't return in step.
  * @param {number} failures
  * @param {number} chance in [0, 1)
  */

@@ -1,5 +1,5 @@
 // @ts-check
-/** Reading a time that stays, once, and again as long as some of it is still open. It knows no document. */
+/** Reads a fixed range, and again while its last steps are open. It does not touch the document. */
 
 import { pause_ms } from "../live/pause.mjs";
 import { Problem, isRetried } from "../live/problem.mjs";
@@ -14,21 +14,21 @@ import { spanOf, chartStep } from "./range.js";
 
 /** @typedef {{ state: string, problem: Problem | null, view: View }} Told */
 
-/** The API's status for steps that are not kept for that time, and for what would be too much. */
+/** The API's status for steps that are no longer kept, and for an answer that would be too large. */
 const UNPROCESSABLE = 422;
 
-/** As many series as are followed live, of which the chart picks. */
+/** The most series of a live reading too; the chart picks among them. */
 const MOST_SERIES = 1000;
 
-/** How long after its end an open step is read again, and when at the latest. */
+/** When an open step is read again: this long after its end, and at the latest after an hour. */
 const AGAIN_MS = 9000;
 const LATEST_AGAIN_MS = 3_600_000;
 
-/** What steps don't tell. */
+/** Aggregates of a window that don't follow from its steps. */
 const RANKED = /^(p\d|distinct:)/;
 
 /**
- * Steps as wide as the chart wants them, else as wide as they are kept for that time, as a reader would.
+ * Reads steps as wide as the chart wants them, else the finest that are still kept, as a live reader does.
  * @param {typeof import("./api.js").readRollup} readRollup
  * @param {Wish} wish
  * @param {{ from: number, to: number, step: number }} span
@@ -39,7 +39,7 @@ export async function readSpan(readRollup, { access, spec }, { from, to, step },
   const { agg, by, where } = spec;
   const read = (/** @type {{ step?: number, top?: number }} */ how) => readRollup(access, { from, to, agg, by, where, top: topOf(spec), hasTotals: true, ...how }, signal);
   try {
-    // Where steps don't tell, the chart ranks series as it does live: by their highest step.
+    // For these the chart ranks series by their highest step, as it does live.
     return await read({ step, ...(RANKED.test(agg) && { top: MOST_SERIES }) });
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== UNPROCESSABLE) throw error;
@@ -55,8 +55,8 @@ export async function readSpan(readRollup, { access, spec }, { from, to, step },
  * @param {typeof import("./api.js").readRollup} needs.readRollup
  * @param {() => number} needs.now_s
  * @param {AbortSignal} needs.signal ends it
- * @param {number | null} needs.step another one than that of the length
- * @param {(view: View) => Promise<number>} needs.fit the step that it should have
+ * @param {number | null} needs.step null for the step that suits the length
+ * @param {(view: View) => Promise<number>} needs.fit the step that the view should have
  * @param {(told: Told) => void} needs.tell
  */
 export function readOver(wish, { readRollup, now_s, signal, step, fit, tell }) {

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The table under a chart: each series with its value at the cursor, its latest, its total, its share, and where two periods
- * are compared what it was. A click on a heading sorts, on a box hides or shows, on a name opens what can be done with it.
+ * The table under a chart: each series with its value at the cursor, its latest one, its total and share, and where two
+ * periods are compared, its former total. A click on a heading sorts, on a box hides or shows, on a name opens its menu.
  */
 
 import { addsUp } from "../chart/aggregates.mjs";
@@ -27,7 +27,7 @@ const COLUMNS = /** @type {const} */ (["name", "at", "latest", "summary", "share
  * @param {(line: Line, button: HTMLElement) => void} needs.onselect
  */
 export function mountTotalsTable({ ontoggle, onselect }) {
-  /** What somebody chose; until then it is by the summary. */
+  /** The order that somebody chose; null for that of the summary. */
   let sort = /** @type {{ column: Column, isUp: boolean } | null} */ (null);
   let order = /** @type {string[]} */ ([]);
   let shown = /** @type {Parameters<typeof update> | null} */ (null);
@@ -54,8 +54,8 @@ export function mountTotalsTable({ ontoggle, onselect }) {
    * @param {object} chart
    * @param {Line[]} chart.lines
    * @param {string} chart.summaryTitle
-   * @param {number | null} chart.step that the cursor is on
-   * @param {string} chart.moment of it
+   * @param {number | null} chart.step under the cursor
+   * @param {string} chart.moment the time of that step
    * @param {View | null} chart.previous
    * @param {boolean} chart.isCompared
    * @param {Formats} formats
@@ -159,7 +159,7 @@ function rowsOf(lines, step, previous) {
   });
 }
 
-/** What all series but those that are shown were. @param {Map<string, Record<string, number | null>>} before @param {Set<string>} known @param {string} agg */
+/** The former total of all series that are not shown. @param {Map<string, Record<string, number | null>>} before @param {Set<string>} known @param {string} agg */
 function restOf(before, known, agg) {
   if (!addsUp(agg) || before.size === 0) return null;
   return [...before].filter(([id]) => !known.has(id)).reduce((sum, [, totals]) => sum + (totals[agg] ?? 0), 0);
@@ -170,7 +170,7 @@ function isAway(column, isCompared, isWhole) {
   return ((column === "before" || column === "change") && !isCompared) || (column === "share" && !isWhole);
 }
 
-/** What is no number comes last. @param {number | string | null} a @param {number | string | null} b */
+/** A missing number comes last. @param {number | string | null} a @param {number | string | null} b */
 function compare(a, b) {
   if (typeof a === "string" && typeof b === "string") return a.localeCompare(b, undefined, { numeric: true });
   return Number(a ?? -Infinity) - Number(b ?? -Infinity) || 0;

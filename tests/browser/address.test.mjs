@@ -62,7 +62,7 @@ test("a file that is no dashboard is told why", () => {
   assert.match(mistake({}), /no “heartbeat_dashboard”/);
   assert.match(mistake({ ...good, heartbeat_dashboard: 2 }), /version 2/);
   assert.match(mistake({ ...good, stream: 1 }), /no stream/);
-  assert.match(mistake({ ...good, to: 1 }), /range of time/);
+  assert.match(mistake({ ...good, to: 1 }), /time range/);
   assert.match(mistake({ ...good, charts: [] }), /no charts/);
   assert.match(mistake({ ...good, charts: Array(25).fill({}) }), /25 charts/);
   assert.equal(mistake(good), undefined);

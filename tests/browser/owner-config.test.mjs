@@ -200,7 +200,7 @@ test("bars are as high as their values, none for nothing, and words say the same
   assert.equal(barsOf([1, 0, 2]).split("M").length - 1, 2);
   assert.match(barsOf([1, 2]), /^M0 36v-18h64.8v18zM90 36v-36/);
   assert.equal(paceWords([0, 0]), "no points in the last hour");
-  assert.equal(paceWords([3, 1]), "1 point in the last minute, at most 3 in one of the last hour");
+  assert.equal(paceWords([3, 1]), "1 point in the last minute, at most 3 in a minute of the last hour");
 });
 
 test("numbers of the status are told as people say them", () => {

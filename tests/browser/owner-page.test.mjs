@@ -156,8 +156,8 @@ scene("a stream is created with all options, and they are what the server has", 
   const form = page.locator("#create form");
   await form.getByLabel("Name").fill("everything");
   for (const group of await form.locator("summary").all()) await group.click();
-  await form.getByLabel("Everybody may read").check();
-  await form.getByLabel("Sites that may write").fill("https://a.example\nhttps://b.example:8443\n");
+  await form.getByLabel("Anyone can read").check();
+  await form.getByLabel("Sites that can write").fill("https://a.example\nhttps://b.example:8443\n");
   await form.getByLabel("Labels whose values are only counted").fill("client_id\nuser id");
   for (const [tier, kept] of [["Steps of 10 s", "36h"], ["1 min", "20d"], ["10 min", "90d"], ["1 h", "for ever"], ["1 day", "for ever"], ["Messages", "0s"], ["Points may be late by", "2h"]]) {
     await form.getByLabel(tier).fill(kept);
@@ -167,8 +167,8 @@ scene("a stream is created with all options, and they are what the server has", 
   await form.getByLabel("Root of its API").fill("https://api.pnut.io/v1");
   await form.getByLabel("Token for it").fill("a-token");
   await form.getByLabel("Channel").fill("12");
-  await form.getByLabel("A backlog is coarsened beyond").fill("10m");
-  await form.getByLabel("Writes a minute").fill("7");
+  await form.getByLabel("Coarsen a backlog older than").fill("10m");
+  await form.getByLabel("Writes per minute").fill("7");
   await page.getByRole("button", { name: "Create" }).click();
   await page.getByRole("heading", { name: "everything is created" }).waitFor();
 
@@ -276,7 +276,7 @@ scene("a stream is deleted only when its name is typed, and is gone", async ({ p
   await enter(page, `?stream=${stream.id}`);
   await page.getByRole("button", { name: "Delete the stream" }).click();
   const dialog = page.getByRole("dialog", { name: "Delete doomed?" });
-  const confirm = dialog.getByRole("button", { name: "Delete for ever" });
+  const confirm = dialog.getByRole("button", { name: "Delete permanently" });
   assert.equal(await confirm.isDisabled(), true);
   for (const typed of ["", "Doomed", "doome"]) {
     await dialog.getByRole("textbox").fill(typed);
@@ -302,10 +302,10 @@ scene("a deletion that did not reach everything says so, and is repeated from wh
   await page.getByRole("button", { name: "Delete the stream" }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByRole("textbox").fill(stream.id);
-  await dialog.getByRole("button", { name: "Delete for ever" }).click();
+  await dialog.getByRole("button", { name: "Delete permanently" }).click();
   await dialog.getByRole("heading", { name: "Part of the stream could not be reached" }).waitFor();
   await page.unroute(`**/v1/streams/${stream.id}`);
-  await dialog.getByRole("button", { name: "Delete for ever" }).click();
+  await dialog.getByRole("button", { name: "Delete permanently" }).click();
   await page.getByRole("heading", { name: "Streams", exact: true }).waitFor();
   assert.equal((await configOf(stream.id)).status, 404);
 });
@@ -328,7 +328,7 @@ scene("settings are changed, and what can't be undone is asked first", async ({ 
   assert.equal((await configOf(stream.id)).config.retention["10s"], "2d");
   assert.equal(await settings(page).getByLabel("Steps of 10 s").inputValue(), "1d", "what was typed stays");
   await page.getByRole("button", { name: "Save" }).click();
-  await dialog.getByRole("button", { name: "Save all the same" }).click();
+  await dialog.getByRole("button", { name: "Save anyway" }).click();
   await dialog.waitFor({ state: "hidden" });
   assert.equal((await configOf(stream.id)).config.retention["10s"], "1d");
 });
@@ -374,7 +374,7 @@ scene("a long list comes page by page, and is found by name", async ({ page }) =
   await page.getByLabel("Find by name or id").fill("STREAM 5");
   await eventually(async () => assert.equal(await page.locator(".streams li").count(), 11));
   await page.getByLabel("Find by name or id").fill("nothing like it");
-  await page.getByText("No stream's name or id has that in it.").waitFor();
+  await page.getByText("No stream has that in its name or id.").waitFor();
 });
 
 scene("everything is done by keyboard, and a dialog gives the focus back", async ({ page }) => {

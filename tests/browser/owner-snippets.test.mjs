@@ -235,7 +235,7 @@ test("with a write key each writer sends it, no reader has it, and pages are tol
   for (const { id, kind, text, note } of snippets({ ...facts, writeKey: "wk_b" })) {
     assert.equal(text.includes("wk_b"), kind === "write", id);
     const isPage = ["script", "beacon", "pixel", "form"].includes(id);
-    assert.equal(Boolean(note?.includes("Whoever sees the page has the key")), isPage, id);
+    assert.equal(Boolean(note?.includes("Every visitor of the page can read the key")), isPage, id);
     assert.ok(kind === "write" || text === plain.find((one) => one.id === id)?.text, id);
   }
   assert.ok(plain.every(({ text }) => !/wk_|[?&;]key=|WRITE_KEY/.test(text)));

@@ -87,7 +87,7 @@ scene("the status tells what came, what was refused and why, and the pace of the
   assert.match(told.Storage, /KiB$/);
   const rows = await page.locator(".rejected tbody tr").evaluateAll((all) => all.map((tr) => [/** @type {HTMLTableRowElement} */ (tr).cells[0].innerText, /** @type {HTMLTableRowElement} */ (tr).cells[2].innerText]));
   assert.deepEqual(Object.fromEntries(rows), { d: "2", n: "1", unknown_field: "1" });
-  assert.match((await page.locator(".pace svg").getAttribute("aria-label")) ?? "", /^[01] points? in the last minute, at most 1 in one of the last hour$/);
+  assert.match((await page.locator(".pace svg").getAttribute("aria-label")) ?? "", /^[01] points? in the last minute, at most 1 in a minute of the last hour$/);
 });
 
 scene("the status comes anew by itself, without moving the focus or what was typed", async ({ page }) => {
@@ -128,8 +128,8 @@ scene("forwarding is set up, delivers, and ends", async ({ page }) => {
   await form.getByLabel("Send every point on to").selectOption("app.net");
   await form.getByLabel("Root of its API").fill(`${upstream.origin}/stream/0`);
   await form.getByLabel("Token for it").fill(OWNER_TOKEN);
-  await form.getByLabel("A backlog is coarsened beyond").fill("10s");
-  await form.getByLabel("Writes a minute").fill("600");
+  await form.getByLabel("Coarsen a backlog older than").fill("10s");
+  await form.getByLabel("Writes per minute").fill("600");
   await page.getByRole("button", { name: "Save" }).click();
   await form.getByText("Saved.").waitFor();
   assert.equal(await form.getByLabel("Token for it").inputValue(), "", "it is not shown again");
@@ -140,12 +140,12 @@ scene("forwarding is set up, delivers, and ends", async ({ page }) => {
     assert.equal((await facts(page, ".forward")).Delivered, "2 points");
   });
   assert.equal(await page.locator(".forward .pill").innerText(), "Forwarding");
-  await page.getByText("It tries again now.").waitFor();
+  await page.getByText("Trying again now.").waitFor();
 
   await form.getByLabel("Send every point on to").selectOption("");
   await page.getByRole("button", { name: "Save" }).click();
-  await page.getByRole("dialog").getByText("what was on its way or set aside is dropped").waitFor();
-  await page.getByRole("button", { name: "Save all the same" }).click();
+  await page.getByRole("dialog").getByText("points that wait or are set aside are dropped").waitFor();
+  await page.getByRole("button", { name: "Save anyway" }).click();
   await eventually(async () => assert.equal((await worker.status(stream)).forward, null));
 });
 
@@ -155,7 +155,7 @@ scene("a carbon is set up, refused at its field, and ends", async ({ page }) => 
   assert.equal(await page.locator(".card.carbon").isVisible(), false);
   const form = page.locator(".settings form");
   await form.locator("summary", { hasText: "Carbon" }).click();
-  await form.getByLabel("Host of the carbon").fill("127.0.0.1");
+  await form.getByLabel("Host of carbon").fill("127.0.0.1");
   await form.getByLabel("Port for plain text").fill("25");
   await form.getByLabel("A value every … seconds").fill("10");
   await page.getByRole("button", { name: "Save" }).click();
@@ -168,10 +168,10 @@ scene("a carbon is set up, refused at its field, and ends", async ({ page }) => 
   await eventually(async () => assert.match((await facts(page, ".card.carbon")).To, /^127\.0\.0\.1, port 9/));
   assert.equal(await page.locator(".card.carbon .pill").innerText(), "Sending");
 
-  await form.getByLabel("Host of the carbon").fill("");
+  await form.getByLabel("Host of carbon").fill("");
   await page.getByRole("button", { name: "Save" }).click();
-  await page.getByRole("dialog").getByText("what it did not get yet is not sent").waitFor();
-  await page.getByRole("button", { name: "Save all the same" }).click();
+  await page.getByRole("dialog").getByText("lines that wait are dropped").waitFor();
+  await page.getByRole("button", { name: "Save anyway" }).click();
   await eventually(async () => assert.equal((await worker.status(stream)).carbon, null));
 });
 
@@ -228,7 +228,7 @@ for (const name of [IMAGE, OVERRIDE, LONG]) {
     await page.getByRole("button", { name: "Delete the stream" }).click();
     assert.ok((await page.getByRole("dialog").innerText()).includes(name));
     await page.getByRole("dialog").getByRole("textbox").fill(name);
-    assert.equal(await page.getByRole("button", { name: "Delete for ever" }).isDisabled(), false);
+    assert.equal(await page.getByRole("button", { name: "Delete permanently" }).isDisabled(), false);
     assert.equal(await page.locator("main img, main script").count(), 0);
   }, { viewport: { width: 360, height: 740 } });
 }

@@ -50,13 +50,13 @@ async function write({ id }, headers = {}, v = {}) {
 
 scene("a key writes to a stream that takes no other writer, until it is revoked", async (page, stream) => {
   await signIn(page, worker, `?stream=${stream.id}`);
-  await page.getByLabel("Whom a new key is for").fill("backup");
+  await page.getByLabel("Who the new key is for").fill("backup");
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "The key of backup" }).waitFor();
   const key = await page.locator(".fresh .secret code").innerText();
   const form = page.locator(".settings form");
-  await form.locator("summary", { hasText: "Who may write and read" }).click();
-  await form.getByLabel("Who may write").selectOption("keyed");
+  await form.locator("summary", { hasText: "Who can write and read" }).click();
+  await form.getByLabel("Who can write").selectOption("keyed");
   await page.getByRole("button", { name: "Save" }).click();
   await form.getByText("Saved.").waitFor();
   await eventually(async () => assert.equal(await write(stream), 401));
@@ -128,7 +128,7 @@ scene("budgets are shown, changed, refused at their field, and are the defaults 
   await signIn(page, worker, `?stream=${stream.id}`);
   const form = page.locator(".settings form");
   await form.locator("summary", { hasText: "Rules and budgets" }).click();
-  const field = form.getByLabel("What writers may take, as JSON");
+  const field = form.getByLabel("Budgets of writers, as JSON");
   const { new_names_per_hour: usual } = JSON.parse(await field.inputValue());
   const save = async (/** @type {object} */ limits) => {
     await field.fill(JSON.stringify(limits));
@@ -147,14 +147,14 @@ scene("points are looked at and removed, and nothing else", async (page, stream)
   await worker.write(stream, [{ n: 1, v: { client: "7" } }, { n: 2, v: { client: "7" } }, { n: 5, v: { client: "8" } }]);
   await signIn(page, worker, `?stream=${stream.id}`);
   const panel = page.locator(".removal");
-  await page.getByRole("button", { name: "See what would go" }).click();
+  await page.getByRole("button", { name: "Count them first" }).click();
   await panel.locator(".fault:not([hidden])", { hasText: "to remove all, delete the stream" }).waitFor();
   await panel.getByLabel("Of which series").fill("client=7");
-  await page.getByRole("button", { name: "See what would go" }).click();
-  await panel.getByText(/^2 points of 1 series \(.+\) would go\.$/).waitFor();
+  await page.getByRole("button", { name: "Count them first" }).click();
+  await panel.getByText(/^2 points of 1 series \(.+\) would be removed\.$/).waitFor();
   assert.equal(await worker.count(stream), 3);
-  await page.getByRole("button", { name: "Remove it" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "Remove for ever" }).click();
+  await page.getByRole("button", { name: "Remove them" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Remove permanently" }).click();
   await panel.getByText(/^2 points of 1 series \(.+\) are removed\.$/).waitFor();
   await eventually(async () => {
     const { series } = await worker.rollup(stream, { by: "client", from: "-1h", agg: "sum" });

@@ -1,5 +1,5 @@
 // @ts-check
-/** Who may write and who writes, on the owner's page: write keys, rules, the table of writers, and blocking. */
+/** Who can write and who writes, on the owner's page: write keys, rules, the table of writers, and blocking. */
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -91,7 +91,7 @@ function crowd(double) {
 scene("a write key is made, shown this once with a button that copies it, and fills in the lines to paste", async ({ page, double }) => {
   await page.getByText("There are none yet.").waitFor();
   assert.equal((await page.locator(".snippets code").innerText()).includes("Bearer"), false);
-  await page.getByLabel("Whom a new key is for").fill(`backup ${IMAGE}`);
+  await page.getByLabel("Who the new key is for").fill(`backup ${IMAGE}`);
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: `The key of backup ${IMAGE}` }).waitFor();
   assert.equal(await page.locator(".fresh .secret code").innerText(), KEY);
@@ -124,29 +124,29 @@ scene("write keys say when they were made and used, and are revoked after a ques
   await page.getByText("The key is revoked.").waitFor();
   await page.getByText("There are none yet.").waitFor();
   assert.deepEqual(askedWith(double, "DELETE").map(({ what }) => what), ["DELETE write-keys/0000000000000001"]);
-  await eventually(async () => assert.ok(await page.getByLabel("Whom a new key is for").evaluate((el) => el === document.activeElement)));
+  await eventually(async () => assert.ok(await page.getByLabel("Who the new key is for").evaluate((el) => el === document.activeElement)));
 }, { given: crowd });
 
 scene("a key too many is told where keys are made", async ({ page, double }) => {
   double.refusal = { status: 409, detail: "the stream has 50 write keys, and at most 50 are allowed" };
-  await page.getByLabel("Whom a new key is for").fill("one more");
+  await page.getByLabel("Who the new key is for").fill("one more");
   await page.getByRole("button", { name: "Make a write key" }).click();
   await page.locator(".write-keys .problem", { hasText: "at most 50 are allowed" }).waitFor();
-  assert.equal(await page.getByLabel("Whom a new key is for").inputValue(), "one more");
+  assert.equal(await page.getByLabel("Who the new key is for").inputValue(), "one more");
   assert.equal(await page.locator(".fresh").isVisible(), false);
 });
 
 scene("a stream that takes keys only says so, and its lines have a place for the key", async ({ page, double }) => {
   assert.equal(await page.locator(".write-keys .pill").innerText(), "Open");
   const form = page.locator(".settings form");
-  await form.locator("summary", { hasText: "Who may write and read" }).click();
-  await form.getByLabel("Who may write").selectOption("keyed");
+  await form.locator("summary", { hasText: "Who can write and read" }).click();
+  await form.getByLabel("Who can write").selectOption("keyed");
   await page.getByRole("button", { name: "Save" }).click();
   await form.getByText("Saved.").waitFor();
   assert.deepEqual(askedWith(double, "PATCH").map(({ body }) => body), [{ writers: "keyed" }]);
   assert.equal(await page.locator(".write-keys .pill").innerText(), "Keys only");
   assert.match(await page.locator(".snippets code").innerText(), /Bearer WRITE_KEY/);
-  await form.getByLabel("Who may write").selectOption("");
+  await form.getByLabel("Who can write").selectOption("");
   await page.getByRole("button", { name: "Save" }).click();
   await eventually(() => assert.deepEqual(askedWith(double, "PATCH").at(-1)?.body, { writers: "open" }));
   await form.getByText("Saved.").waitFor();
@@ -256,7 +256,7 @@ scene("what is near a limit is told with what to do about it, as text", async ({
 
 scene("a token that was replaced meanwhile is asked for, wherever it is refused", async ({ page, double }) => {
   double.refusal = { status: 401, detail: "" };
-  await page.getByLabel("Whom a new key is for").fill("backup");
+  await page.getByLabel("Who the new key is for").fill("backup");
   await page.getByRole("button", { name: "Make a write key" }).click();
   await page.getByRole("heading", { name: "This is not the owner token" }).waitFor();
 });
@@ -270,7 +270,7 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
     await page.locator(".bounds li").first().waitFor();
     await page.locator(".lists table").first().waitFor();
     for (const group of await page.locator(".settings summary").all()) await group.click();
-    await page.getByLabel("Whom a new key is for").fill("backup");
+    await page.getByLabel("Who the new key is for").fill("backup");
     await page.getByRole("button", { name: "Make a write key" }).click();
     await page.locator(".fresh:not([hidden])").waitFor();
     double.refusal = { status: 400, detail: "`blocked.networks` no" };

@@ -24,7 +24,7 @@ test("what the page cannot turn into JSON is named", () => {
   assert.deepEqual(parsePoint({ ...EMPTY, n: " " }), { mistake: "n is not a number." });
   assert.deepEqual(parsePoint({ ...EMPTY, p: "1e999" }), { mistake: "p is not a number." });
   assert.deepEqual(parsePoint({ ...EMPTY, labels: "country" }), { mistake: "A label is written key=value." });
-  assert.deepEqual(parsePoint({ ...EMPTY, labels: "a=1\na=2" }), { mistake: "The label a is there twice." });
+  assert.deepEqual(parsePoint({ ...EMPTY, labels: "a=1\na=2" }), { mistake: "The label a appears twice." });
 });
 
 test("what a point may hold is left to the server", () => {

@@ -224,7 +224,7 @@ scene("a chart is compared with the period before", async ({ page }) => {
   await eventually(async () => assert.deepEqual((await totals(page)).map(({ name, before, change }) => [name, before, change]), [["US", "20", "+50 %"], ["DE", "10", "−20 %"], ["IT", "–", "–"]]));
   assert.ok(queryOf(page).has("compare"));
   const drawn = await page.locator("heartbeat-chart").evaluate((/** @type {any} */ el) => el.lines.filter((/** @type {any} */ one) => one.isPrevious).map((/** @type {any} */ one) => one.name.text));
-  assert.deepEqual(drawn, ["US, the period before", "DE, the period before"]);
+  assert.deepEqual(drawn, ["US, previous period", "DE, previous period"]);
   await page.getByText("compared with the hour before").waitFor();
 });
 

@@ -79,7 +79,7 @@ scene("a time from one moment to another is typed in, in the zone that is chosen
   await page.getByLabel("From", { exact: true }).fill(typed(t + 60));
   await page.getByLabel("To", { exact: true }).fill(typed(t + 30));
   await page.getByRole("button", { name: "Show", exact: true }).click();
-  await page.getByText("The end has to be at least a minute after the beginning.").waitFor();
+  await page.getByText("The end must be at least a minute after the beginning.").waitFor();
   await page.getByLabel("To", { exact: true }).fill(typed(t + 120));
   await page.getByRole("button", { name: "Show", exact: true }).click();
   await shows(page, { "all points": "7" });
@@ -122,12 +122,12 @@ test("a Worker that restarts in mid-view leaves no gap and counts nothing twice"
   await shows(page, { US: "1" });
   await worker.restart(async () => {
     await page.getByText("Offline, trying again").waitFor();
-    await page.getByText("What is shown may be old.").waitFor();
+    await page.getByText("The numbers may be old.").waitFor();
     assert.deepEqual(await sums(page), { US: "1" });
   });
   await worker.write(stream, [{ n: 10, v: { country: "US" } }, { n: 5, v: { country: "DE" } }]);
   await shows(page, { US: "11", DE: "5" });
-  await page.getByText("What is shown may be old.").waitFor({ state: "hidden" });
+  await page.getByText("The numbers may be old.").waitFor({ state: "hidden" });
   const data = await page.locator("heartbeat-chart").evaluate((/** @type {any} */ el) => el.data);
   const said = await worker.rollup(stream, { by: "country", from: data.from, to: data.to, step: data.step });
   assert.deepEqual(data.series.map((/** @type {any} */ one) => [one.labels, one.sum]), said.series.map((/** @type {any} */ one) => [one.labels, one.sum]));
