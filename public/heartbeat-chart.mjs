@@ -75,7 +75,10 @@ export class HeartbeatChart extends HTMLElement {
     else this.#restyle();
   }
 
-  /** An answer of `rollup` to show in place of a stream; null shows the stream again. @type {Omit<View, "totals"> | View | null} */
+  /**
+   * An answer of `rollup` to show in place of a stream; null shows the stream again.
+   * @type {Omit<View, "totals"> | View | null}
+   */
   get data() {
     return this.#source.data;
   }

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Makes public/vendor/uplot/uPlot.esm.min.js from the npm package: mended, without what no chart here draws, and minified.
+ * Makes public/vendor/uplot/uPlot.esm.min.js from the npm package: fixed, without unused parts, and minified.
  *
  *   node tools/vendor.mjs
  */
@@ -14,7 +14,7 @@ const VENDORED = join(import.meta.dirname, "../public/vendor/uplot/uPlot.esm.min
 const BANNER = "/*! uPlot 1.6.32, MIT, https://github.com/leeoniya/uPlot; changed as tools/vendor.mjs says */";
 
 /**
- * What the release has, and what replaces it.
+ * Changes of the release.
  *
  * `navigator.language` need not be a language: Chromium under LANG=C.UTF-8 reports `en-US@posix`, and then importing the
  * module throws. Without an argument Intl takes the same language as the browser does. uPlot has the same fix after

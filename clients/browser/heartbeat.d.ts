@@ -1,7 +1,7 @@
 /**
  * Types of what a deployment serves to pages: the global `heartbeat` of heartbeat.js, and the modules heartbeat.mjs,
- * reader.mjs and heartbeat-chart.mjs. Put this file into a TypeScript project: an import from any host then has its types,
- * as in `import { open } from "https://heartbeat.example/reader.mjs"`.
+ * reader.mjs and heartbeat-chart.mjs. Put this file into a TypeScript project: an import from any host then has its
+ * types, as in `import { open } from "https://heartbeat.example/reader.mjs"`.
  *
  * tests/types/pages.ts checks it against the modules. docs/browser.md and docs/reader.md explain each name.
  */

@@ -1,10 +1,16 @@
 // @ts-check
 /** What a chart knows of each aggregate: whether its steps add up, and what its numbers are called. Pure. */
 
-/** Their steps add up, so a chart draws them from zero, stacks them, and folds the smallest series into one. @type {readonly string[]} */
+/**
+ * Their steps add up, so a chart draws them from zero, stacks them, and folds the smallest series into one.
+ * @type {readonly string[]}
+ */
 const ADDS_UP = ["sum", "count", "rate"];
 
-/** What one number says about a whole line; for all other aggregates it is the highest step. @type {Record<string, string>} */
+/**
+ * What one number says about a whole line; for all other aggregates it is the highest step.
+ * @type {Record<string, string>}
+ */
 const SUMMARIES = { sum: "Total", count: "Total", rate: "Average", ratio: "Overall", min: "Lowest", max: "Highest" };
 
 export const HIGHEST = "Highest";
@@ -17,7 +23,11 @@ export function addsUp(agg) {
   return ADDS_UP.includes(agg);
 }
 
-/** The name of a line's summary; undefined where steps don't give one: then it is the highest step. @param {string} agg @returns {string | undefined} */
+/**
+ * The name of a line's summary; undefined where steps don't give one: then it is the highest step.
+ * @param {string} agg
+ * @returns {string | undefined}
+ */
 export function summaryName(agg) {
   return SUMMARIES[agg];
 }

@@ -26,7 +26,10 @@ export function questionOf(el) {
   return /** @type {any} */ ({ ...written, where: wheresOf(written.where), top: written.top && Number(written.top) });
 }
 
-/** How to group and how many series to show, whether the numbers come from a stream or from the page. @param {Element} el */
+/**
+ * How to group and how many series to show, whether the numbers come from a stream or from the page.
+ * @param {Element} el
+ */
 export function groupingOf(el) {
   const by = listOf(el.getAttribute("by") ?? "").join(",");
   return { by, top: Number(el.getAttribute("top")) || TOP };

@@ -19,7 +19,10 @@ import { momentOf, spoken, summaryOf } from "./words.mjs";
 /** @import { Look } from "./plot-options.mjs" */
 /** @import { Pointed, Span } from "./plot.mjs" */
 
-/** @typedef {{ kind: Kind, isStacked: boolean, formats: Formats, timeZone: string, theme: Theme }} Wish `isStacked` says whether the page asks for it */
+/**
+ * @typedef {{ kind: Kind, isStacked: boolean, formats: Formats, timeZone: string, theme: Theme }} Wish `isStacked` says
+ *   whether the page asks for it
+ */
 
 /** The words for screen readers follow the chart, but a voice that reads them is not interrupted each second. */
 const SUMMARY_MS = 10_000;
@@ -116,7 +119,11 @@ export function mountDrawing(frame, { redraw, onpoint, onzoom, onselect }) {
     onzoom(span);
   }
 
-  /** A click hides a series or shows it again; with Shift, Ctrl or Alt it hides all others. @param {Line} line @param {MouseEvent} event */
+  /**
+   * A click hides a series or shows it again; with Shift, Ctrl or Alt it hides all others.
+   * @param {Line} line
+   * @param {MouseEvent} event
+   */
   function select(line, { shiftKey, ctrlKey, metaKey, altKey }) {
     if (!onselect(line)) return;
     if (!(shiftKey || ctrlKey || metaKey || altKey)) return toggle(line.id);
@@ -131,7 +138,11 @@ export function mountDrawing(frame, { redraw, onpoint, onzoom, onselect }) {
     redraw();
   }
 
-  /** The plot on the page's ground. @param {string} type of the picture @returns {Promise<Blob | null>} null while nothing is drawn */
+  /**
+   * The plot on the page's ground.
+   * @param {string} type of the picture
+   * @returns {Promise<Blob | null>} null while nothing is drawn
+   */
   function toBlob(type) {
     const { canvas } = plot;
     if (!canvas || !shown) return Promise.resolve(null);

@@ -47,7 +47,8 @@ import { OTHER } from "./palette.mjs";
 /**
  * @param {View} view
  * @param {{ by: string, top: number }} look
- * @param {Chart | null} following the chart before: a line that was in it keeps its colour, and the same lines keep their order
+ * @param {Chart | null} following the chart before: a line that was in it keeps its colour, and the same lines keep
+ *   their order
  * @returns {Chart}
  */
 export function chartOf(view, { by, top }, following) {

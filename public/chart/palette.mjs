@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * The colours of series: eight, found by search. Each has a contrast of at least 3:1 with the chart's ground, and any two
- * of them differ, even for people who see no red, no green or no blue (a test simulates that). Further series have the
- * same colours again, lighter or darker, with other dashes. Pure.
+ * The colours of series: eight, found by search. Each has a contrast of at least 3:1 with the chart's ground, and any
+ * two of them differ, even for people who see no red, no green or no blue (a test simulates that). Further series have
+ * the same colours again, lighter or darker, with other dashes. Pure.
  */
 
 export const LIGHT = ["#1d3bcf", "#d23107", "#01a67f", "#cc8619", "#b260e5", "#8a0181", "#9d1014", "#3e7f57"];

@@ -32,7 +32,9 @@ const FOCUS_LINES = 12;
 /** The opacity of a dimmed line. */
 export const FAINT = 0.2;
 
-/** With more lines than this the cursor has no dots, and lines are thin and undashed: dots and dashes are slow to draw. */
+/**
+ * With more lines than this the cursor has no dots, and lines are thin and undashed: dots and dashes are slow to draw.
+ */
 const FINE_LINES = 24;
 
 /** How far the colour of the previous period's line goes towards the ground's. */
@@ -57,7 +59,11 @@ export function columnsOf(lines, { isStacked }) {
   return isStacked ? stack(columns) : columns;
 }
 
-/** Whether lines have dashes besides colours. @param {number} count of lines @param {Pick<Look, "kind" | "isStacked">} look */
+/**
+ * Whether lines have dashes besides colours.
+ * @param {number} count of lines
+ * @param {Pick<Look, "kind" | "isStacked">} look
+ */
 export function isDashed(count, { kind, isStacked }) {
   return kind === "line" && !isStacked && count <= FINE_LINES;
 }
@@ -102,13 +108,24 @@ function halfATime(u) {
   return Math.max(AFTER_PX, textWidth(u, 0, times) / 2 + 1);
 }
 
-/** The width of the longest of some strings, in CSS pixels. @param {uPlot} u @param {number} axis gives the font @param {string[]} texts */
+/**
+ * The width of the longest of some strings, in CSS pixels.
+ * @param {uPlot} u
+ * @param {number} axis gives the font
+ * @param {string[]} texts
+ */
 function textWidth(u, axis, texts) {
   u.ctx.font = /** @type {any} */ (u.axes[axis].font)[0];
   return Math.ceil(Math.max(0, ...texts.map((text) => u.ctx.measureText(text).width)) / devicePixelRatio);
 }
 
-/** The width of the value axis: that of its longest number. @param {uPlot} u @param {string[] | null} values @param {number} axis @param {number} cycle */
+/**
+ * The width of the value axis: that of its longest number.
+ * @param {uPlot} u
+ * @param {string[] | null} values
+ * @param {number} axis
+ * @param {number} cycle
+ */
 function widest(u, values, axis, cycle) {
   // In more cycles the axis would go back and forth between two widths.
   if (cycle > 1) return /** @type {any} */ (u.axes[axis])._size;

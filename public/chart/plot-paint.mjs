@@ -13,8 +13,8 @@ const STRIPE_PX = 3;
 const STRIPED = 0.85;
 
 /**
- * Paints bars as rectangles: one path with all of them is much slower. A bar is as wide as its step, and stands in a stack
- * on the bar below it.
+ * Paints bars as rectangles: one path with all of them is much slower. A bar is as wide as its step, and stands in a
+ * stack on the bar below it.
  * @param {uPlot} u
  * @param {number} at index of the series
  * @param {string} fill

@@ -1,5 +1,7 @@
 // @ts-check
-/** The plot, drawn by uPlot: keeps it up to date, zooms by a drag, pans by the wheel, and reports what is pointed at. */
+/**
+ * The plot, drawn by uPlot: keeps it up to date, zooms by a drag, pans by the wheel, and reports what is pointed at.
+ */
 
 import uPlot from "../vendor/uplot/uPlot.esm.min.js";
 import { DRAG_PX, FAINT, columnsOf, optionsOf, scalesOf } from "./plot-options.mjs";

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The look of a chart, as constructed style sheets: no content security policy needs to allow them. A page themes a chart
- * with the custom properties that begin with `--heartbeat-`. Parts that are loaded later bring their own rules.
+ * The look of a chart, as constructed style sheets: no content security policy needs to allow them. A page themes a
+ * chart with the custom properties that begin with `--heartbeat-`. Parts that are loaded later bring their own rules.
  */
 
 import { DARK, LIGHT } from "./palette.mjs";

@@ -44,7 +44,12 @@ export function summaryOf(kind, title, chart, formats) {
   return [what, when, ...each, ...more, ...(kind === "number" ? [] : ["Arrow keys move the cursor, plus and minus zoom, 0 shows all."])].join(" ");
 }
 
-/** The summary of a line, with its name where the lines have different ones. @param {Line} line @param {string} title of all @param {Formats} formats */
+/**
+ * The summary of a line, with its name where the lines have different ones.
+ * @param {Line} line
+ * @param {string} title of all
+ * @param {Formats} formats
+ */
 export function summaryWords({ summary, summaryTitle }, title, formats) {
   const number = formats.number(summary);
   return title === summaryTitle || summary === null ? number : `${summaryTitle.toLowerCase()} ${number}`;

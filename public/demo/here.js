@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Reports that this page is visible: heartbeat.js does so every 10 seconds, and this module between, so that each step of
- * 10 seconds has a report even if the network loses one. It is a script of its own, so that it starts soon.
+ * Reports that this page is visible: heartbeat.js does so every 10 seconds, and this module between, so that each step
+ * of 10 seconds has a report even if the network loses one. It is a script of its own, so that it starts soon.
  */
 
 import heartbeat from "../heartbeat.mjs";

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * "How many people are looking at this page?": here.js reports to the stream in the address that the page is visible, as
- * any page with heartbeat.js does; this module counts with reader.mjs how many different pages do.
+ * "How many people are looking at this page?": here.js reports to the stream in the address that the page is visible,
+ * as any page with heartbeat.js does; this module counts with reader.mjs how many different pages do.
  */
 
 import { HeartbeatChart } from "../heartbeat-chart.mjs";

@@ -1,11 +1,14 @@
 // @ts-check
 /** How many people are looking, from the counts of each step of 10 seconds. Pure. */
 
-/** @typedef {{ kind: "none" | "waiting" | "live" | "lost" | "denied" | "missing" | "uncounted" | "refused", title: string, advice: string }} Notice */
+/**
+ * @typedef {{ kind: "none" | "waiting" | "live" | "lost" | "denied" | "missing" | "uncounted" | "refused", title:
+ *   string, advice: string }} Notice
+ */
 
 /**
- * How many there are now. Each visible page writes several points in 10 seconds, so everybody is in the step before this
- * one, or in this one if they have just come. People who left are in neither after at most 20 seconds.
+ * How many there are now. Each visible page writes several points in 10 seconds, so everybody is in the step before
+ * this one, or in this one if they have just come. People who left are in neither after at most 20 seconds.
  * @param {(number | null)[]} counts of each step, oldest first; the last one is still open
  */
 export function viewersNow(counts) {

@@ -6,8 +6,10 @@ const FIRST_MS = 1000;
 const LONGEST_MS = 60_000;
 
 /**
- * The pause before the next try: it doubles with each failure in a row, and is spread so that readers don't return in step.
- * @param {number} failures in a row; 0 after a connection that worked: a server that restarts gets its readers back spread over a second
+ * The pause before the next try: it doubles with each failure in a row, and is spread so that readers don't return in
+ * step.
+ * @param {number} failures in a row; 0 after a connection that worked: a server that restarts gets its readers back
+ *   spread over a second
  * @param {number} chance in [0, 1)
  */
 export function pause_ms(failures, chance) {

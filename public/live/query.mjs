@@ -10,13 +10,17 @@ import { allowedStep, stepOf } from "./step.mjs";
  * @property {string | string[]} [by] labels to group by: a list, or separated by commas; `*` for all
  * @property {string | string[]} [where] matchers that must all hold, such as `country=US`
  * @property {string | string[]} [agg] `sum` and others, as in the API
- * @property {string | number} [step] such as `10s`, or seconds; when absent, the finest that a chart of the window can show
+ * @property {string | number} [step] such as `10s`, or seconds; when absent, the finest that a chart of the window can
+ *   show
  * @property {string | number} [window] its length: such as `1h`, or seconds
  * @property {number} [top] how many groups to keep where a stream has too many to follow live, 1 to 10000
  * @property {string} [host] the deployment, such as `https://heartbeat.example`; when absent, the module's own
  */
 
-/** @typedef {{ host: string, stream: string, key: string, parameters: [string, string][], window: string, step_s: number, top: number }} Query */
+/**
+ * @typedef {{ host: string, stream: string, key: string, parameters: [string, string][], window: string, step_s:
+ *   number, top: number }} Query
+ */
 
 const UNITS_S = /** @type {Record<string, number>} */ ({ "": 1, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800, y: 31_536_000 });
 

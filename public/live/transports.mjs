@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A WebSocket, and answers to polls; server-sent events are in events.mjs. A transport passes on each message, and reports
- * once that and why it has ended, unless its owner closed it.
+ * A WebSocket, and answers to polls; server-sent events are in events.mjs. A transport passes on each message, and
+ * reports once that and why it has ended, unless its owner closed it.
  */
 
 import { Problem, noAnswer, problemOf } from "./problem.mjs";

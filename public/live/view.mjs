@@ -5,7 +5,10 @@
 export const LATE_S = 8;
 
 /** @typedef {(number | null)[]} Column a value per step; null is a gap */
-/** @typedef {{ labels: Record<string, string>, other?: boolean } & Record<string, any>} Series as in the API's rollup: a column per aggregate */
+/**
+ * @typedef {{ labels: Record<string, string>, other?: boolean } & Record<string, any>} Series as in the API's rollup: a
+ *   column per aggregate
+ */
 
 /**
  * @typedef {object} View a window at a moment; the first six are as in the API's rollup
@@ -15,7 +18,8 @@ export const LATE_S = 8;
  * @property {string[]} agg
  * @property {number[]} times
  * @property {Series[]} series largest first
- * @property {Record<string, number | null>[]} totals of each series, over the whole window; null where it does not follow from the steps
+ * @property {Record<string, number | null>[]} totals of each series, over the whole window; null where it does not
+ *   follow from the steps
  * @property {number} until steps that begin here or later are still open: more may come
  * @property {{ n: Column, d: Column }[]} [parts] of each series, where ratios are asked for and known
  */
@@ -24,9 +28,10 @@ export const LATE_S = 8;
 export const EMPTY = Object.freeze({ from: 0, to: 0, step: 0, agg: [], times: [], series: [], totals: [], until: 0 });
 
 /**
- * The API's answer to `rollup` as a view, ranked as a live window ranks. A ratio's total does not follow from its steps:
- * it is null unless the answer has it (`totals=1`).
- * @param {Omit<View, "totals" | "until" | "parts"> & { now?: number }} rollup `now` is when the server answered; absent: long after
+ * The API's answer to `rollup` as a view, ranked as a live window ranks. A ratio's total does not follow from its
+ * steps: it is null unless the answer has it (`totals=1`).
+ * @param {Omit<View, "totals" | "until" | "parts"> & { now?: number }} rollup `now` is when the server answered;
+ *   absent: long after
  * @returns {View}
  */
 export function viewOf({ from, to, step, agg, times, series, now = Infinity }) {
@@ -44,7 +49,11 @@ export function completeOf({ from, step, until }) {
   return step > 0 ? (until - from) / step : 0;
 }
 
-/** The end of the last step that has ended by a clock, within the window. @param {Pick<View, "from" | "to" | "step">} window @param {number} now_s */
+/**
+ * The end of the last step that has ended by a clock, within the window.
+ * @param {Pick<View, "from" | "to" | "step">} window
+ * @param {number} now_s
+ */
 export function untilOf({ from, to, step }, now_s) {
   return Math.min(to, Math.max(from, Math.floor(now_s / step) * step));
 }
@@ -92,7 +101,11 @@ export function totalOf(name, column, complete) {
   return null;
 }
 
-/** The number that orders series: the total, else the highest step. @param {number | null} total @param {Column} column */
+/**
+ * The number that orders series: the total, else the highest step.
+ * @param {number | null} total
+ * @param {Column} column
+ */
 export function rankOf(total, column) {
   return total ?? highest(column) ?? -Infinity;
 }

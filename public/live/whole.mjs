@@ -7,8 +7,8 @@ import { STEPS_S } from "./step.mjs";
 const FEWEST_STEPS = 12;
 
 /**
- * The step in which sums are whole numbers, where there is one. The server spreads a point over the steps of its period,
- * so a count arrives in pieces where steps are narrower. Numbers that are not whole by nature keep their step.
+ * The step in which sums are whole numbers, where there is one. The server spreads a point over the steps of its
+ * period, so a count arrives in pieces where steps are narrower. Numbers that are not whole by nature keep their step.
  * @param {{ from: number, step: number, until: number, series: Record<string, any>[] }} view of sums
  */
 export function wholeStep({ from, step, until, series }) {

@@ -43,7 +43,9 @@ const DERIVED = ["sum", "ratio", "rate", "count"];
  * @property {number} [now] the server's clock, Unix seconds
  */
 
-/** @typedef {{ id: string, labels: Record<string, string>, fields: Record<string, Float64Array> }} Group NaN is a gap */
+/**
+ * @typedef {{ id: string, labels: Record<string, string>, fields: Record<string, Float64Array> }} Group NaN is a gap
+ */
 
 export function createWindow() {
   let step = 0;
@@ -66,7 +68,8 @@ export function createWindow() {
   /**
    * Adds a delta; a snapshot replaces everything.
    * @param {Message} message
-   * @param {boolean} [isTimely] whether it came as soon as the server had it: points that are late then were written late
+   * @param {boolean} [isTimely] whether it came as soon as the server had it: points that are late then were written
+   *   late
    * @throws {TypeError} if it is not a message; then nothing has changed
    */
   function take(message, isTimely = false) {
@@ -139,7 +142,11 @@ export function createWindow() {
     return step > 0 && slideTo((Math.floor(now_s / step) + 1) * step);
   }
 
-  /** Slides, and marks the steps that are complete by now. @param {number} now_s @returns {boolean} whether anything has changed */
+  /**
+   * Slides, and marks the steps that are complete by now.
+   * @param {number} now_s
+   * @returns {boolean} whether anything has changed
+   */
   function tick(now_s) {
     const before = untilNow();
     now = now_s;

@@ -77,7 +77,12 @@ export async function listWriteKeys(token, id) {
   return (await requestJson(`${pathOf(id)}/write-keys`, { headers: bearer(token) })).write_keys;
 }
 
-/** @param {string} token @param {string} id @param {string} name @returns {Promise<WriteKey & { write_key: string }>} the key is returned only now */
+/**
+ * @param {string} token
+ * @param {string} id
+ * @param {string} name
+ * @returns {Promise<WriteKey & { write_key: string }>} the key is returned only now
+ */
 export function createWriteKey(token, id, name) {
   return requestJson(`${pathOf(id)}/write-keys`, { method: "POST", ...json(token, { name }) });
 }
@@ -87,18 +92,27 @@ export function endWriteKey(token, id, key) {
   return requestJson(`${pathOf(id)}/write-keys/${encodeURIComponent(key)}`, { method: "DELETE", headers: bearer(token) });
 }
 
-/** What a writer has sent. @typedef {{ points: number, new_series: number, rejected: number, cost: number, error?: number }} Tally */
+/**
+ * What a writer has sent.
+ * @typedef {{ points: number, new_series: number, rejected: number, cost: number, error?: number }} Tally
+ */
 /** @typedef {Tally & { network: string, country?: string, asn?: number }} NetworkTally */
 /** @typedef {Tally & { origin: string }} OriginTally */
 /** @typedef {Tally & { id: string, name: string }} KeyTally */
-/** @typedef {{ since: number, window: string, networks: NetworkTally[], origins: OriginTally[], keys: KeyTally[] }} Writers */
+/**
+ * @typedef {{ since: number, window: string, networks: NetworkTally[], origins: OriginTally[], keys: KeyTally[] }}
+ *   Writers
+ */
 
 /** @param {string} token @param {string} id @param {"1h" | "1d"} window @returns {Promise<Writers>} */
 export function readWriters(token, id, window) {
   return requestJson(`${pathOf(id)}/writers?${new URLSearchParams({ window })}`, { headers: bearer(token) });
 }
 
-/** What a removal has removed so far. @typedef {{ points: number, series: number, bytes: number, cursor?: string }} Removed */
+/**
+ * What a removal has removed so far.
+ * @typedef {{ points: number, series: number, bytes: number, cursor?: string }} Removed
+ */
 
 /**
  * One step of a removal, or of a dry run, which counts what it would remove.

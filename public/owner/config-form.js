@@ -97,7 +97,10 @@ export function mountConfigForm(el, { action, send }) {
     if (!config) fold((group) => Array.from(fields).some(([name, { input, read }]) => name !== "name" && group.contains(input) && read() !== ""));
   }
 
-  /** Opens and closes groups: in the form of a new stream, those with something in them are open. @param {(group: HTMLDetailsElement) => boolean} isOpen */
+  /**
+   * Opens and closes groups: in the form of a new stream, those with something in them are open.
+   * @param {(group: HTMLDetailsElement) => boolean} isOpen
+   */
   function fold(isOpen) {
     for (const group of el.querySelectorAll("details")) group.open = isOpen(group);
   }

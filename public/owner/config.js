@@ -1,11 +1,14 @@
 // @ts-check
 /**
- * Translates a stream's configuration between the form, where everything is text, and the API. A field has its name in the
- * API, with dots: `retention.10s`, `forward.policy.max_delay`. The server decides what is valid; this refuses only what
- * JSON can't carry. Pure.
+ * Translates a stream's configuration between the form, where everything is text, and the API. A field has its name in
+ * the API, with dots: `retention.10s`, `forward.policy.max_delay`. The server decides what is valid; this refuses only
+ * what JSON can't carry. Pure.
  */
 
-/** @typedef {{ dialect: string, api_root: string, channel: string | null, policy: { max_delay: string, writes_per_minute: number } }} Forward */
+/**
+ * @typedef {{ dialect: string, api_root: string, channel: string | null, policy: { max_delay: string,
+ *   writes_per_minute: number } }} Forward
+ */
 
 /** @typedef {{ host: string, port: number, prefix: string, interval_s: number, aggregates: string[] }} Carbon */
 
@@ -127,7 +130,12 @@ export function bodyOf(typed, before) {
   return { body };
 }
 
-/** The JSON in a field; null where the field is empty. @param {string} field @param {string} text @returns {{ value: any } | { fault: import("./fault.js").FieldFault }} */
+/**
+ * The JSON in a field; null where the field is empty.
+ * @param {string} field
+ * @param {string} text
+ * @returns {{ value: any } | { fault: import("./fault.js").FieldFault }}
+ */
 function parsed(field, text) {
   try {
     return { value: text === "" ? null : JSON.parse(text) };
@@ -136,7 +144,11 @@ function parsed(field, text) {
   }
 }
 
-/** Limits that somebody has removed from the JSON return to their defaults: null, for the API. @param {any} limits @param {Record<string, number>} [before] */
+/**
+ * Limits that somebody has removed from the JSON return to their defaults: null, for the API.
+ * @param {any} limits
+ * @param {Record<string, number>} [before]
+ */
 function withDefaults(limits, before = {}) {
   const defaults = Object.fromEntries(Object.keys(before).map((name) => [name, null]));
   return limits === null || (typeof limits === "object" && !Array.isArray(limits)) ? { ...defaults, ...limits } : limits;

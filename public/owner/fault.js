@@ -17,8 +17,8 @@ import { FIELDS, TIERS } from "./config.js";
  */
 
 /**
- * The field that a refusal is about, if the form has it. The server quotes names in backticks: `` `1d` in `retention` ``,
- * `` `forward.policy.max_delay` ``.
+ * The field that a refusal is about, if the form has it. The server quotes names in backticks: `` `1d` in `retention`
+ * ``, `` `forward.policy.max_delay` ``.
  * @param {Problem} problem
  * @returns {FieldFault | null}
  */

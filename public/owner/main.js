@@ -1,5 +1,8 @@
 // @ts-check
-/** The owner's page: puts its parts together. The only module that reads the address, the history, the clock and storage. */
+/**
+ * The owner's page: puts its parts together. The only module that reads the address, the history, the clock and
+ * storage.
+ */
 
 import { Problem } from "../live/problem.mjs";
 import { find } from "../chart/dom.mjs";
@@ -128,7 +131,11 @@ async function enter(typed, isKept) {
   }
 }
 
-/** The token may have been replaced: then the page asks for it again. @param {Problem} problem @returns {boolean} whether it was that */
+/**
+ * The token may have been replaced: then the page asks for it again.
+ * @param {Problem} problem
+ * @returns {boolean} whether it was that
+ */
 function refused(problem) {
   const isOver = problem.status === 401 || problem.type.endsWith("#creating-disabled");
   if (isOver) leave(problem);

@@ -1,6 +1,7 @@
 // @ts-check
 /**
- * Snippets for one stream: for each kind of writer and reader, a few lines that work as they are. A test runs them. Pure.
+ * Snippets for one stream: for each kind of writer and reader, a few lines that work as they are. A test runs them.
+ * Pure.
  */
 
 /**
@@ -241,7 +242,10 @@ function credential({ key, isPublic }) {
   return isPublic ? "" : `-H 'Authorization: Bearer ${key || KEY_PLACE}' `;
 }
 
-/** A text as the value of an attribute: unusual characters become numeric references, so that none can hide. @param {string} text */
+/**
+ * A text as the value of an attribute: unusual characters become numeric references, so that none can hide.
+ * @param {string} text
+ */
 function attribute(text) {
   return text.replace(/[^\w .:/-]/gu, (char) => `&#${char.codePointAt(0)};`);
 }

@@ -1,6 +1,7 @@
 // @ts-check
 /**
- * All streams, newest first. The list is one request; the status of each stream on the screen is another, a few at a time.
+ * All streams, newest first. The list is one request; the status of each stream on the screen is another, a few at a
+ * time.
  */
 
 import { Problem } from "../live/problem.mjs";

@@ -113,7 +113,10 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
     form.update(typedOf(next), next);
   }
 
-  /** A change from another panel: the form of the settings stays, as somebody may be typing there. @param {Stream} next */
+  /**
+   * A change from another panel: the form of the settings stays, as somebody may be typing there.
+   * @param {Stream} next
+   */
   function adopt(next) {
     if (next.id !== id) return;
     stream = next;

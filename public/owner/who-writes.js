@@ -93,7 +93,12 @@ export function mountWhoWrites(el, { api, token, onrefused, onchange, onrevoke }
     await change(kind, (entries) => entries.filter((one) => one !== entry), entry, "can write again");
   }
 
-  /** @param {Kind} kind @param {(entries: string[]) => string[]} changed @param {string} entry @param {string} outcome */
+  /**
+   * @param {Kind} kind
+   * @param {(entries: string[]) => string[]} changed
+   * @param {string} entry
+   * @param {string} outcome
+   */
   async function change(kind, changed, entry, outcome) {
     const mine = id;
     field.complain("");

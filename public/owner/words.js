@@ -30,7 +30,10 @@
  * @property {number | null} next_try
  */
 
-/** A limit that the stream approaches, and what to do about it. @typedef {{ name: string, used: number, limit: number, advice: string }} Bound */
+/**
+ * A limit that the stream approaches, and what to do about it.
+ * @typedef {{ name: string, used: number, limit: number, advice: string }} Bound
+ */
 
 /**
  * @typedef {object} Status

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * The page's state as its address: `?stream=ID&by=country&agg=sum&from=-1h#key=rk_...`. The parameters of the first chart
- * are in the address itself, those of each further chart in a `chart=` that is a query of its own. The read key is only
- * in the fragment, which browsers do not send. Pure: never touches `location`.
+ * The page's state as its address: `?stream=ID&by=country&agg=sum&from=-1h#key=rk_...`. The parameters of the first
+ * chart are in the address itself, those of each further chart in a `chart=` that is a query of its own. The read key
+ * is only in the fragment, which browsers do not send. Pure: never touches `location`.
  */
 
 import { parseMatcher } from "./matcher.js";

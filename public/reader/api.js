@@ -11,7 +11,10 @@ import { Problem, noAnswer, problemOf } from "../live/problem.mjs";
 
 /** @typedef {{ name: string, values: number, series: number }} Label */
 /** @typedef {{ stream: string, key: string }} Access */
-/** @typedef {{ from: number | string, to: number | string, step?: number, agg: string, by: string, where: readonly string[], top: number, hasTotals?: boolean }} Question times are Unix seconds, or as the API writes them */
+/**
+ * @typedef {{ from: number | string, to: number | string, step?: number, agg: string, by: string, where: readonly
+ *   string[], top: number, hasTotals?: boolean }} Question times are Unix seconds, or as the API writes them
+ */
 /** @typedef {Parameters<typeof import("../live/view.mjs").viewOf>[0]} Rollup */
 /** @typedef {{ accepted: number, rejected: number, overflow?: number, errors?: Fault[] }} Receipt */
 

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A field that offers matching choices: by pointer, by keyboard (arrows, Enter, Escape) and for screen readers, after the
- * ARIA pattern “editable combobox with list autocomplete”. It accepts any text.
+ * A field that offers matching choices: by pointer, by keyboard (arrows, Enter, Escape) and for screen readers, after
+ * the ARIA pattern “editable combobox with list autocomplete”. It accepts any text.
  */
 
 import { h } from "../chart/dom.mjs";
@@ -16,7 +16,8 @@ let names = 0;
 /**
  * @param {HTMLInputElement} input
  * @param {object} needs
- * @param {(typed: string, signal: AbortSignal) => Choice[] | Promise<Choice[]>} needs.choices `typed` is empty until somebody types
+ * @param {(typed: string, signal: AbortSignal) => Choice[] | Promise<Choice[]>} needs.choices `typed` is empty until
+ *   somebody types
  * @param {(value: string) => void} needs.onpick a choice, or a text confirmed with Enter
  */
 export function mountCombobox(input, { choices, onpick }) {

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * The numbers of one chart, kept up to date: followed live with reader.mjs, or read once for a fixed range (reading.js);
- * and those of the previous period, where it is compared. It does not touch the document; network and clock are arguments.
+ * The numbers of one chart, kept up to date: followed live with reader.mjs, or read once for a fixed range
+ * (reading.js); and those of the previous period, where it is compared. It does not touch the document; network and
+ * clock are arguments.
  */
 
 import { Problem } from "../live/problem.mjs";

@@ -58,7 +58,11 @@ export function mountFilterForm(button, { vocabulary, onadd }) {
 
 let fields = 0;
 
-/** A field with its name beside it: a label around it would take the list of choices into the name. @param {string} words @param {HTMLElement} input */
+/**
+ * A field with its name beside it: a label around it would take the list of choices into the name.
+ * @param {string} words
+ * @param {HTMLElement} input
+ */
 function fieldOf(words, input) {
   input.id = `field-${(fields += 1)}`;
   return h("div", { class: "field" }, h("label", { for: input.id }, words), input);

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The page's notice in place of a chart, or above one: loading, empty, no permission, no such stream, failure. Each says
- * what to do. `cardNotice` decides and is pure; `mountNotice` shows it.
+ * The page's notice in place of a chart, or above one: loading, empty, no permission, no such stream, failure. Each
+ * says what to do. `cardNotice` decides and is pure; `mountNotice` shows it.
  */
 
 import { h, setText } from "../chart/dom.mjs";
@@ -12,7 +12,8 @@ import { words } from "./range.js";
 
 /**
  * @typedef {object} Notice
- * @property {"none" | "loading" | "empty" | "unmatched" | "denied" | "missing" | "failed"} kind `none` where the chart needs no notice
+ * @property {"none" | "loading" | "empty" | "unmatched" | "denied" | "missing" | "failed"} kind `none` where the chart
+ *   needs no notice
  * @property {string} title
  * @property {string} [detail] in the server's words
  * @property {string} [advice] what to do

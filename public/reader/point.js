@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A point from the fields of a form. Pure. It only turns text into JSON types: the server decides what a point may hold,
- * and the page shows its reasons.
+ * A point from the fields of a form. Pure. It only turns text into JSON types: the server decides what a point may
+ * hold, and the page shows its reasons.
  */
 
 /**

@@ -70,7 +70,8 @@ export function createPoll(task, { page, setTimeout, clearTimeout, random }) {
 }
 
 /**
- * The pause before the next run: it doubles with each failure in a row, and is spread so that pages don't return in step.
+ * The pause before the next run: it doubles with each failure in a row, and is spread so that pages don't return in
+ * step.
  * @param {number} failures
  * @param {number} chance in [0, 1)
  */

@@ -26,7 +26,11 @@ const AGGREGATES = [
 /** The API's word for all labels. */
 const EVERY = { value: "*", note: "every label" };
 
-/** @typedef {{ labels: (signal?: AbortSignal) => Promise<{ name: string, values: number }[]>, values: (label: string, prefix: string, signal?: AbortSignal) => Promise<{ value: string, series: number }[]> }} Vocabulary the stream's own; empty where it can't be read */
+/**
+ * @typedef {{ labels: (signal?: AbortSignal) => Promise<{ name: string, values: number }[]>, values: (label: string,
+ *   prefix: string, signal?: AbortSignal) => Promise<{ value: string, series: number }[]> }} Vocabulary the stream's
+ *   own; empty where it can't be read
+ */
 
 /**
  * @param {object} needs

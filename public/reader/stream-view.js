@@ -106,7 +106,10 @@ export function mountStreamView(el, { api, open, now_s, origin, onchange }) {
     return card;
   }
 
-  /** Gives each chart a card: a chart that moves takes its card along, and one that changes keeps it. @param {readonly Spec[]} specs */
+  /**
+   * Gives each chart a card: a chart that moves takes its card along, and one that changes keeps it.
+   * @param {readonly Spec[]} specs
+   */
   function arrange(specs) {
     const texts = specs.map((spec) => String(new URLSearchParams(chartPairs(spec))));
     const free = [...cards];

@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * The table under a chart: each series with its value at the cursor, its latest one, its total and share, and where two
- * periods are compared, its former total. A click on a heading sorts, on a box hides or shows, on a name opens its menu.
+ * periods are compared, its former total. A click on a heading sorts, on a box hides or shows, on a name opens its
+ * menu.
  */
 
 import { addsUp } from "../chart/aggregates.mjs";
@@ -115,7 +116,13 @@ export function mountTotalsTable({ ontoggle, onselect }) {
     box.addEventListener("click", () => ontoggle(id));
     name.addEventListener("click", () => line && onselect(line, name));
 
-    /** @param {Row} row @param {string} summaryTitle @param {Formats} formats @param {boolean} isCompared @param {boolean} isWhole */
+    /**
+     * @param {Row} row
+     * @param {string} summaryTitle
+     * @param {Formats} formats
+     * @param {boolean} isCompared
+     * @param {boolean} isWhole
+     */
     function show({ line: next, cells }, summaryTitle, formats, isCompared, isWhole) {
       line = next;
       setText(text, next.name.text);
@@ -159,7 +166,12 @@ function rowsOf(lines, step, previous) {
   });
 }
 
-/** The former total of all series that are not shown. @param {Map<string, Record<string, number | null>>} before @param {Set<string>} known @param {string} agg */
+/**
+ * The former total of all series that are not shown.
+ * @param {Map<string, Record<string, number | null>>} before
+ * @param {Set<string>} known
+ * @param {string} agg
+ */
 function restOf(before, known, agg) {
   if (!addsUp(agg) || before.size === 0) return null;
   return [...before].filter(([id]) => !known.has(id)).reduce((sum, [, totals]) => sum + (totals[agg] ?? 0), 0);

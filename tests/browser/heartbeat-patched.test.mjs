@@ -1,5 +1,5 @@
 // @ts-check
-/** Pages that replace globals and prototypes, and frames that have less than a page: what heartbeat.js is told arrives all the same. */
+/** Pages that replace globals and prototypes, and frames with less than a page has: points arrive anyway. */
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -106,7 +106,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
           const frame = () => page.frames()[1];
           await eventually(() => frame().evaluate(() => heartbeat.flush()));
           await eventually(() => assert.equal(gateway.seen.length >= 1, true));
-          // Presence is told when it ends.
+          // Presence is reported at its end.
           await frame().evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide")));
           await eventually(() => {
             const points = gateway.seen.filter(({ status }) => status === 202).flatMap(({ points }) => points);

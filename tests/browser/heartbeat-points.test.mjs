@@ -1,5 +1,5 @@
 // @ts-check
-/** What a page reports through heartbeat.js, and what the stream then holds. */
+/** Points from heartbeat.js, and the stream that they reach. */
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -70,7 +70,7 @@ async function confirm(page) {
   await page.getByRole("dialog").getByRole("button", { name: "Remove permanently" }).click();
 }
 
-scene("what would be removed is shown, asked about, and removed to the end by steps", async ({ page, double }) => {
+scene("a removal is counted, confirmed, and done step by step", async ({ page, double }) => {
   double.steps = [MATCHED];
   await lookAt(page, { "Of which series": `client=${IMAGE}\npath=~/a.*\n`, From: "2026-11-30T00:00:00Z", Until: "-1h" });
   await page.getByText("1,200 points of 3 series (4 KiB) would be removed.").waitFor();
@@ -94,7 +94,7 @@ scene("what would be removed is shown, asked about, and removed to the end by st
   assert.equal(await page.locator("main img, dialog img").count(), 0);
 });
 
-scene("while it goes on, how far it is is shown, and that nobody has to wait for it", async ({ page, double }) => {
+scene("a removal shows its progress, and needs no waiting", async ({ page, double }) => {
   double.steps = [MATCHED, { points: 400, series: 1, bytes: 1000, cursor: "r1" }, ...Array(60).fill({ points: 400, series: 1, bytes: 1000, cursor: "r1" })];
   await lookAt(page, { From: "-1d" });
   await page.getByText("would be removed.").waitFor();
@@ -123,7 +123,7 @@ scene("a look that takes several steps counts to the end", async ({ page, double
   assert.deepEqual(removals(double), ["DELETE points?where=client%3D7&dry_run=1", "DELETE points?where=client%3D7&dry_run=1&after=r2"]);
 });
 
-scene("only what was looked at can be removed", async ({ page, double }) => {
+scene("only points that a dry run has counted can be removed", async ({ page, double }) => {
   double.steps = [MATCHED, { points: 0, series: 0, bytes: 0 }];
   await lookAt(page, { "Of which series": "client=7" });
   await page.getByRole("button", { name: "Remove them" }).waitFor();
@@ -139,7 +139,7 @@ for (const [field, detail, told] of [
   ["from", "`from` must be a time such as -2h", "It must be a time such as -2h."],
   ["to", "`to` must be a whole second", "It must be a whole second."],
 ]) {
-  scene(`what the server refuses of ${field} is said at its field`, async ({ page, double }) => {
+  scene(`a refusal of ${field} appears at its field`, async ({ page, double }) => {
     double.refusal = { status: 400, detail };
     await page.getByRole("button", { name: "Count them first" }).click();
     await page.locator(`.removal [data-field="${field}"] .fault`, { hasText: told }).waitFor();
@@ -149,7 +149,7 @@ for (const [field, detail, told] of [
   });
 }
 
-scene("a removal that can't go on is told, and nothing is asked for without end", async ({ page, double }) => {
+scene("a removal that fails is reported, and asks no further", async ({ page, double }) => {
   await page.clock.install();
   double.steps = [MATCHED, { points: 400, series: 1, bytes: 1000, cursor: "r1" }, ...Array(20).fill(503)];
   await lookAt(page, { From: "-1d" });

@@ -1,5 +1,5 @@
 // @ts-check
-/** One stream on the owner's page: its status, its forwarding, hostile words, and what axe-core says of every view. */
+/** One stream on the owner's page: its status, its forwarding, hostile words, and the accessibility of every view. */
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -55,7 +55,12 @@ function scene(name, story, options) {
   });
 }
 
-/** The facts of a card, by their names. @param {Page} page @param {string} card @returns {Promise<Record<string, string>>} */
+/**
+ * The facts of a card, by their names.
+ * @param {Page} page
+ * @param {string} card
+ * @returns {Promise<Record<string, string>>}
+ */
 async function facts(page, card) {
   const pairs = await page.locator(`${card} dl > div`).evaluateAll((all) => all.map((div) => [div.querySelector("dt")?.textContent ?? "", div.querySelector("dd bdi")?.textContent ?? ""]));
   return Object.fromEntries(pairs);
@@ -66,7 +71,12 @@ function isWithinTheScreen(page) {
   return page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
 }
 
-/** What a stream's status would say of an upstream or a carbon. @param {Page} page @param {string} id @param {{ forward?: object, carbon?: object }} more */
+/**
+ * Replaces the status of an upstream or of carbon.
+ * @param {Page} page
+ * @param {string} id
+ * @param {{ forward?: object, carbon?: object }} more
+ */
 async function pretend(page, id, more) {
   await page.route(`**/v1/streams/${id}/status`, async (route) => {
     const response = await route.fetch();
@@ -74,7 +84,7 @@ async function pretend(page, id, more) {
   });
 }
 
-scene("the status tells what came, what was refused and why, and the pace of the last hour", async ({ page }) => {
+scene("the status has counts, rejections with reasons, and the pace", async ({ page }) => {
   const stream = await worker.createStream("busy", { shards: 2 });
   const now_s = Date.now() / 1000;
   await worker.write(stream, [{ n: 1, t: now_s - 70, v: { a: "1" } }, { n: 1, t: now_s - 600, v: { a: "2" } }, { n: "x" }, { n: 1, d: -1 }, { n: 1, d: -2 }, { what: 1 }]);
@@ -90,7 +100,7 @@ scene("the status tells what came, what was refused and why, and the pace of the
   assert.match((await page.locator(".pace svg").getAttribute("aria-label")) ?? "", /^[01] points? in the last minute, at most 1 in a minute of the last hour$/);
 });
 
-scene("the status comes anew by itself, without moving the focus or what was typed", async ({ page }) => {
+scene("the status refreshes without moving focus or typed text", async ({ page }) => {
   const stream = await worker.createStream("alive");
   await page.clock.install();
   await signIn(page, worker, `?stream=${stream.id}`);
@@ -104,7 +114,7 @@ scene("the status comes anew by itself, without moving the focus or what was typ
   assert.ok(await page.locator(".settings").getByLabel("Name").evaluate((el) => el === document.activeElement));
 });
 
-scene("a server that does not answer for a while is told, and mends by itself", async ({ page }) => {
+scene("an outage is shown, and the page recovers", async ({ page }) => {
   const stream = await worker.createStream("flaky");
   await page.clock.install();
   await page.route("**/status", (route) => route.abort());
@@ -175,7 +185,7 @@ scene("a carbon is set up, refused at its field, and ends", async ({ page }) => 
   await eventually(async () => assert.equal((await worker.status(stream)).carbon, null));
 });
 
-scene("what a carbon did not take is told, as text", async ({ page }) => {
+scene("lines that carbon refuses are reported, as text", async ({ page }) => {
   const stream = await worker.createStream("away");
   const now_s = Date.now() / 1000;
   await pretend(page, stream.id, { carbon: {
@@ -211,7 +221,7 @@ scene("points that were set aside are shown with the reason, as text", async ({ 
 }, { viewport: { width: 360, height: 740 } });
 
 for (const name of [IMAGE, OVERRIDE, LONG]) {
-  scene(`a hostile name is text and stays in its place: ${JSON.stringify(name.slice(0, 30))}`, async ({ page }) => {
+  scene(`a hostile name stays text: ${JSON.stringify(name.slice(0, 30))}`, async ({ page }) => {
     const stream = await worker.createStream(name, { distinct: [IMAGE] });
     await signIn(page, worker);
     const link = page.locator(`.streams a[href="?stream=${stream.id}"]`);

@@ -1,5 +1,5 @@
 // @ts-check
-/** What the owner's page does about writers, from the button to the stream itself: nothing here stands in for the server. */
+/** The owner's page and its writers, from the button to the real stream: no double takes the server's place. */
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -48,7 +48,7 @@ async function write({ id }, headers = {}, v = {}) {
   return response.status;
 }
 
-scene("a key writes to a stream that takes no other writer, until it is revoked", async (page, stream) => {
+scene("a key writes to a keyed stream until it is revoked", async (page, stream) => {
   await signIn(page, worker, `?stream=${stream.id}`);
   await page.getByLabel("Who the new key is for").fill("backup");
   await page.keyboard.press("Enter");
@@ -75,7 +75,7 @@ scene("a key writes to a stream that takes no other writer, until it is revoked"
   await page.getByText("There are none yet.").waitFor();
 });
 
-scene("whoever writes most is found, blocked by a button, and let in again", async (page, stream) => {
+scene("the largest writer is found, blocked and let in again", async (page, stream) => {
   const spam = { Origin: "https://spam.example" };
   assert.equal(await write(stream, spam), 202);
   await signIn(page, worker, `?stream=${stream.id}`);
@@ -106,7 +106,7 @@ scene("whoever writes most is found, blocked by a button, and let in again", asy
   await page.locator(".who .fault", { hasText: "in blocked.networks" }).waitFor();
 });
 
-scene("rules drop and reject, and a mistake in them is said at their field", async (page, stream) => {
+scene("rules drop and reject, and their mistakes appear at the field", async (page, stream) => {
   await signIn(page, worker, `?stream=${stream.id}`);
   const form = page.locator(".settings form");
   await form.locator("summary", { hasText: "Rules and budgets" }).click();
@@ -124,7 +124,7 @@ scene("rules drop and reject, and a mistake in them is said at their field", asy
   await eventually(async () => assert.equal(await write(stream, {}, { path: "/b" }), 202));
 });
 
-scene("budgets are shown, changed, refused at their field, and are the defaults again", async (page, stream) => {
+scene("budgets are shown, changed, refused and reset", async (page, stream) => {
   await signIn(page, worker, `?stream=${stream.id}`);
   const form = page.locator(".settings form");
   await form.locator("summary", { hasText: "Rules and budgets" }).click();

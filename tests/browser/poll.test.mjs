@@ -6,7 +6,10 @@ import { INTERVAL_MS, LONGEST_MS, createPoll, nextRun_ms } from "../../public/re
 
 /** @import { Outcome } from "../../public/reader/poll.js" */
 
-/** A page, a timer and a task in the hands of the test. @param {Outcome[]} outcomes of the runs in turn, the last one for ever */
+/**
+ * A page, a timer and a task in the hands of the test.
+ * @param {Outcome[]} outcomes of the runs in turn, the last one for ever
+ */
 function desk(...outcomes) {
   const page = Object.assign(new EventTarget(), { visibilityState: /** @type {DocumentVisibilityState} */ ("visible") });
   const state = { runs: 0, timers: 0, timer: /** @type {{ run: () => void, delay_ms: number } | null} */ (null) };
@@ -30,7 +33,7 @@ const DONE = /** @type {const} */ ({ kind: "done" });
 const RETRY = /** @type {const} */ ({ kind: "retry", after_s: 0 });
 const settle = () => new Promise((done) => setImmediate(done));
 
-test("a run that went well is followed by the next after the interval", async () => {
+test("a successful run is followed by the next after the interval", async () => {
   const { poll, state } = desk(DONE);
   await poll.now();
   assert.deepEqual([state.runs, state.timer?.delay_ms], [1, INTERVAL_MS]);
@@ -49,13 +52,13 @@ test("failures in a row wait longer, and success ends that", async () => {
   assert.deepEqual(delays, [2 * INTERVAL_MS, 4 * INTERVAL_MS, INTERVAL_MS]);
 });
 
-test("what the server asks to wait is waited", async () => {
+test("a run waits as long as the server asks", async () => {
   const { poll, state } = desk({ kind: "retry", after_s: 120 });
   await poll.now();
   assert.equal(state.timer?.delay_ms, 120_000);
 });
 
-test("nothing runs while the page is hidden, and at once when it is seen again", async () => {
+test("nothing runs while the page is hidden", async () => {
   const { poll, state, turn } = desk(DONE);
   await poll.now();
   await turn("hidden");

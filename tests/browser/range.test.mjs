@@ -10,7 +10,7 @@ import { viewOf } from "../../public/live/view.mjs";
 
 const NOW = 1_792_540_800;
 
-test("a chart never has more steps than it can show, and they divide a day or a week", () => {
+test("a chart has few enough steps, which divide a day or a week", () => {
   for (const length_s of [60, 900, 3600, 86_400, 7 * 86_400, 30 * 86_400, 366 * 86_400]) {
     for (const [isBars, most] of /** @type {[boolean, number][]} */ ([[false, 360], [true, 100]])) {
       const step = chartStep(length_s, isBars);
@@ -20,7 +20,7 @@ test("a chart never has more steps than it can show, and they divide a day or a 
   }
 });
 
-test("earlier and later move by half of the length, and never ahead of time", () => {
+test("earlier and later move by half of the length, never past now", () => {
   const hour = { from: "-1h", to: "" };
   assert.deepEqual(spanOf(moved(hour, -0.5, NOW), NOW), { from: NOW - 5400, to: NOW - 1800 });
   assert.deepEqual(spanOf(moved(moved(hour, -0.5, NOW), 0.5, NOW), NOW), { from: NOW - 3600, to: NOW });
@@ -51,7 +51,7 @@ test("filters are read as the API reads them", () => {
   assert.equal(matcherWords("country!=US"), "country is not US");
 });
 
-test("the period before stands on the window's own times, also when the window has moved on", () => {
+test("the previous period has the window's times, even after a move", () => {
   const step = 10;
   const rollup = /** @type {any} */ ({ from: 0, to: 60, step, agg: ["sum"], times: [0, 10, 20, 30, 40, 50], series: [{ labels: {}, sum: [1, 2, null, 4, 5, 6] }] });
   const view = (/** @type {number} */ from) => viewOf({ from, to: from + 30, step, agg: ["sum"], times: [from, from + 10, from + 20], series: [{ labels: {}, sum: [7, 8, 9] }] });
@@ -62,6 +62,6 @@ test("the period before stands on the window's own times, also when the window h
   assert.deepEqual(compared.series.map(({ sum, previous }) => [sum, previous === true]), [[[7, 8, 9], false], [[1, 2, null], true]]);
 });
 
-test("a change is a share of what was there", () => {
+test("a change is a share of the former value", () => {
   assert.deepEqual([changeOf(3, 2), changeOf(1, 2), changeOf(1, -2), changeOf(1, 0), changeOf(null, 1)], [0.5, -0.5, 1.5, null, null]);
 });

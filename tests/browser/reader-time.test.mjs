@@ -1,5 +1,5 @@
 // @ts-check
-/** The reader page's time: what goes on by itself, what stays, and a Worker that goes away and comes back. */
+/** Time on the reader page: live and fixed ranges, and a Worker that restarts. */
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -31,7 +31,7 @@ const scene = scenes(() => browser);
 /** @param {import("playwright-core").Page} page @param {Record<string, string>} expected */
 const shows = (page, expected) => eventually(async () => assert.deepEqual(await sums(page), expected));
 
-scene("what is written is shown as it comes", async ({ page }) => {
+scene("new points appear as they come", async ({ page }) => {
   const stream = await worker.createStream();
   await page.goto(pageOf(worker, stream, { by: "country" }));
   await page.getByRole("heading", { name: "No points in the last hour" }).waitFor();
@@ -69,7 +69,7 @@ scene("ranges are chosen, held with Live, and moved", async ({ page }) => {
   await shows(page, { "all points": "1,111" });
 });
 
-scene("a time from one moment to another is typed in, in the zone that is chosen", async ({ page }) => {
+scene("a fixed range is typed in the chosen time zone", async ({ page }) => {
   const stream = await worker.createStream();
   const t = Math.floor(Date.now() / 60_000) * 60 - 7200;
   await worker.write(stream, [{ n: 5, t: t + 30 }, { n: 7, t: t + 90 }]);
@@ -114,7 +114,7 @@ scene("a part that was zoomed into becomes the range of all charts", async ({ pa
   assert.equal(Math.abs(Number(searchParams.get("to")) - (now - 300)) < 2, true);
 });
 
-test("a Worker that restarts in mid-view leaves no gap and counts nothing twice", async () => {
+test("a restart of the Worker leaves no gap and counts nothing twice", async () => {
   const stream = await worker.createStream();
   await worker.write(stream, [{ n: 1, v: { country: "US" } }]);
   const { page, close } = await visit(browser);
@@ -134,7 +134,7 @@ test("a Worker that restarts in mid-view leaves no gap and counts nothing twice"
   await close();
 });
 
-scene("a key that is ended in mid-view is asked for, and nothing stays on the screen", async ({ page }) => {
+scene("a revoked key is asked for, and nothing stays on the screen", async ({ page }) => {
   const stream = await worker.createStream();
   await worker.write(stream, [{ n: 1 }]);
   await page.goto(pageOf(worker, stream));

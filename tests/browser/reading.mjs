@@ -1,5 +1,5 @@
 // @ts-check
-/** A reader page under test: its visits, what its table says, and points to look at. */
+/** For tests of the reader page: its address, its table, and points to read. */
 
 import { test } from "node:test";
 import { visit } from "./visitor.mjs";

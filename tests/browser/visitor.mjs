@@ -43,7 +43,10 @@ export async function visit(browser, options) {
   return { page, requests, complaints, rows, assertClean, close: () => context.close() };
 }
 
-/** A browser logs each refused API call as an error, also where the page deals with it. @param {import("playwright-core").ConsoleMessage} message */
+/**
+ * A browser logs each refused API call as an error, also where the page deals with it.
+ * @param {import("playwright-core").ConsoleMessage} message
+ */
 function isRefusal(message) {
   const text = message.text();
   return (text.startsWith("Failed to load resource") && message.location().url.includes("/v1/")) || (/^WebSocket connection to '[^']*\/v1\/[^']*' failed: (Error during WebSocket handshake: Unexpected response code|HTTP Authentication failed)/.test(text));

@@ -19,10 +19,10 @@ function delta(times, ...series) {
   return /** @type {any} */ ({ type: "delta", cursor: "2", times, series: series.map((/** @type {any} */ one) => ({ labels: {}, ...one })) });
 }
 
-/** A view without what rollup does not say. @param {ReturnType<ReturnType<typeof createWindow>["view"]>} view */
+/** The part of a view that a rollup has too. @param {ReturnType<ReturnType<typeof createWindow>["view"]>} view */
 const seriesOf = ({ series }) => series;
 
-test("whatever comes in whatever order, the window says what rollup says", () => {
+test("whatever comes in whatever order, the window equals the rollup", () => {
   for (let seed = 1; seed <= 60; seed++) {
     const { next, whole } = chance(seed);
     const model = liveModel();
@@ -63,7 +63,7 @@ test("a window that begins before 1970 has its points", () => {
   assert.deepEqual(window.view().series[0].sum, [null, null, 2, 3, 4, 5]);
 });
 
-test("increments add up, and what does not add up replaces", () => {
+test("increments add up, and other fields replace", () => {
   const window = createWindow();
   const times = [START];
   window.take(snapshot({ agg: ["sum", "ratio", "rate", "count", "p50", "distinct:who"], times, series: [{ labels: {}, n: [3], d: [2], count: [2], p50: [1.5], "distinct:who": [2] }] }));
@@ -75,7 +75,7 @@ test("increments add up, and what does not add up replaces", () => {
   assert.deepEqual(totals, { sum: 4, ratio: 1, rate: 4 / 30, count: 4, p50: null, "distinct:who": null });
 });
 
-test("what its time brings leaves with it, and comes to no later step", () => {
+test("a step's numbers leave with it, and reach no later step", () => {
   const window = createWindow();
   window.take(snapshot({ series: [{ labels: {}, n: [1, 2, 3], d: [1, 1, 1], count: [1, 1, 1] }] }));
   assert.equal(window.slide(START + 29), false);
@@ -104,7 +104,7 @@ test("a clock that is slow loses nothing", () => {
   assert.deepEqual(window.view().series[0].sum, [null, null, 7]);
 });
 
-test("labels in another order are the same group, and a name of Object is a name", () => {
+test("labels in any order are one group, whatever their names", () => {
   const window = createWindow();
   const [times, one] = [[START], { n: [1], d: [1], count: [1] }];
   window.take(snapshot({ times, series: [{ labels: { a: "1", b: "2" }, ...one }, { labels: { constructor: "x" }, ...one }] }));
@@ -112,7 +112,7 @@ test("labels in another order are the same group, and a name of Object is a name
   assert.deepEqual(window.view().series.map(({ sum }) => sum[0]), [2, 1]);
 });
 
-test("what is no message changes nothing", () => {
+test("anything but a message changes nothing", () => {
   const window = createWindow();
   const series = [{ labels: {}, n: [1], d: [1], count: [1] }];
   const wrong = [null, {}, { type: "delta" }, delta([START]), snapshot({ step: 0 }), snapshot({ step: 7 }), snapshot({ to: START }), snapshot({ to: START + 1e9 }), snapshot({ series }), snapshot({ series: [/** @type {any} */ (null)] })];

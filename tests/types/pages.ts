@@ -1,6 +1,6 @@
 /**
- * Compiled and never run. The types that clients/browser/heartbeat.d.ts promises are those of the served modules, and the
- * uses that docs/browser.md and docs/reader.md show have them. `tsc` fails where that is not so.
+ * Compiled and never run. The types that clients/browser/heartbeat.d.ts promises are those of the served modules, and
+ * the uses that docs/browser.md and docs/reader.md show have them. `tsc` fails where that is not so.
  */
 
 import type * as declaredChart from "https://heartbeat.example/heartbeat-chart.mjs";
