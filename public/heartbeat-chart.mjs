@@ -41,11 +41,11 @@ export class HeartbeatChart extends HTMLElement {
   #resize = new ResizeObserver(() => this.#draw());
   #scheme = matchMedia("(prefers-color-scheme: dark)");
   #onscheme = () => this.#restyle();
-  #state = mountState(this.#frame, (state) => this.#tell("heartbeat-state", { state, problem: this.#source.reader?.problem ?? null }));
+  #state = mountState(this.#frame, (state) => this.#fire("heartbeat-state", { state, problem: this.#source.reader?.problem ?? null }));
   #drawing = mountDrawing(this.#frame, {
     redraw: () => this.#draw(),
-    onpoint: (step) => this.#tell("heartbeat-point", { step }),
-    onzoom: (span) => this.#tell("heartbeat-zoom", span),
+    onpoint: (step) => this.#fire("heartbeat-point", { step }),
+    onzoom: (span) => this.#fire("heartbeat-zoom", span),
     // A page that opens a menu instead prevents the event's default.
     onselect: ({ agg, labels }) => this.dispatchEvent(new CustomEvent("heartbeat-select", { cancelable: true, detail: { agg, labels } })),
   });
@@ -160,7 +160,7 @@ export class HeartbeatChart extends HTMLElement {
     this.#state.update({ state, problem, hasKey: this.hasAttribute("key"), isEmpty: chart.lines.length === 0, isKnown: chart.step > 0 });
     const { formats, timeZone, theme } = this.#look;
     this.#drawing.update(chart, { kind: this.kind, isStacked: this.hasAttribute("stacked"), formats, timeZone, theme });
-    this.#tell("heartbeat-draw");
+    this.#fire("heartbeat-draw");
   }
 
   /** The lines of a view; the same ones while neither view nor grouping change. @param {View} view */
@@ -172,7 +172,7 @@ export class HeartbeatChart extends HTMLElement {
   }
 
   /** @param {string} event @param {any} [detail] */
-  #tell(event, detail) {
+  #fire(event, detail) {
     this.dispatchEvent(new CustomEvent(event, { detail }));
   }
 }

@@ -4,7 +4,7 @@
  * hidden, and reports its state. It does not touch the document: page, clock, chance and network are arguments.
  *
  * The ways, best first: a WebSocket; server-sent events where no WebSocket gets through; polls of `deltas` where events
- * don't either; polls of `rollup` where the deployment offers no live readings, or not of so many series.
+ * don't either; polls of `rollup` where the deployment offers no live readings, or not for that many series.
  */
 
 import { pause_ms } from "./pause.mjs";
@@ -92,7 +92,7 @@ export function connect(asked, needs, onchange) {
   const now_s = () => (needs.now_ms() + ahead_ms) / 1000;
 
   /** Calls `onchange` once for all changes of a moment, and in a task of its own: its errors are not ours. */
-  function tell() {
+  function notify() {
     if (isNotified) queueMicrotask(() => ((isNotified = true), onchange()));
     isNotified = false;
   }
@@ -102,7 +102,7 @@ export function connect(asked, needs, onchange) {
     if (state === next && problem === why) return;
     state = next;
     problem = why;
-    tell();
+    notify();
   }
 
   function stop() {
@@ -271,7 +271,7 @@ export function connect(asked, needs, onchange) {
     rollup = null;
     scheduleSlide();
     turn("live");
-    tell();
+    notify();
   }
 
   /** @param {any} answer */
@@ -280,7 +280,7 @@ export function connect(asked, needs, onchange) {
     setClock(answer);
     rollup = viewOf({ ...answer, now: now_s() });
     turn("live");
-    tell();
+    notify();
   }
 
   /**
@@ -300,7 +300,7 @@ export function connect(asked, needs, onchange) {
     const { to } = window.view();
     if (to === 0 || isOver()) return;
     timers.slide = needs.setTimeout(() => {
-      if (window.tick(now_s()) && rollup === null) tell();
+      if (window.tick(now_s()) && rollup === null) notify();
       scheduleSlide();
     }, Math.max((window.next() - now_s()) * 1000, 20));
   }
@@ -321,7 +321,7 @@ export function connect(asked, needs, onchange) {
   function hurry(/** @type {Event} */ event) {
     if (event.type === "pageshow" && state !== "paused") return;
     if (isOver() || needs.page?.visibilityState === "hidden") return;
-    if (window.tick(now_s())) tell();
+    if (window.tick(now_s())) notify();
     if (current) return current.check();
     failures = 0;
     if (state === "paused") turn("connecting");

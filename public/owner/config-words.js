@@ -13,19 +13,19 @@ import { TIERS, lines } from "./config.js";
  * @returns {string[]}
  */
 export function consequences(before, body) {
-  const told = /** @type {string[]} */ ([]);
+  const sentences = /** @type {string[]} */ ([]);
   for (const [tier, next] of Object.entries(body.retention ?? {})) {
     const was = before.retention[tier] ?? null;
     if (!(seconds(next) < seconds(was))) continue;
     const what = tier === "messages" ? "Messages" : `Steps of ${tier}`;
-    told.push(`${what} are kept for ${next} from now on; older ones are deleted within minutes.`);
+    sentences.push(`${what} are kept for ${next} from now on; older ones are deleted within minutes.`);
   }
-  if (body.shards > before.shards) told.push(`The stream gets ${body.shards} shards. It can never have fewer again.`);
+  if (body.shards > before.shards) sentences.push(`The stream gets ${body.shards} shards. It can never have fewer again.`);
   const uncounted = before.distinct.filter((name) => body.distinct && !body.distinct.includes(name));
-  for (const name of uncounted) told.push(`The values of ${isolated(name)} are no longer only counted: each becomes a series, if writers still send it.`);
-  if (body.forward === null) told.push("Forwarding ends, and points that wait or are set aside are dropped.");
-  if (body.carbon === null) told.push("Pushing to carbon ends, and lines that wait are dropped.");
-  return told;
+  for (const name of uncounted) sentences.push(`The values of ${isolated(name)} are no longer only counted: each becomes a series, if writers still send it.`);
+  if (body.forward === null) sentences.push("Forwarding ends, and points that wait or are set aside are dropped.");
+  if (body.carbon === null) sentences.push("Pushing to carbon ends, and lines that wait are dropped.");
+  return sentences;
 }
 
 /**

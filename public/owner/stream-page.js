@@ -13,6 +13,7 @@ import { problemIn } from "./problem-view.js";
 import { mountRemoval } from "./removal.js";
 import { WRITE_KEY_PLACE, dashboard } from "./snippets.js";
 import { mountSnippets } from "./snippet-view.js";
+import { ONCE, deletion, lastingChange, rotation } from "./stream-questions.js";
 import { mountCarbon, mountForward, mountStatus } from "./status-view.js";
 import { mountWhoWrites } from "./who-writes.js";
 import { mountWriteKeys } from "./write-keys.js";
@@ -61,8 +62,8 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
   const written = /** @type {Map<string, string>} */ (new Map());
 
   retry.addEventListener("click", retryNow);
-  find(el, "[name=rotate]", HTMLButtonElement).addEventListener("click", () => stream && ask(rotation(stream)));
-  find(el, "[name=delete]", HTMLButtonElement).addEventListener("click", () => stream && ask(deletion(stream)));
+  find(el, "[name=rotate]", HTMLButtonElement).addEventListener("click", () => stream && ask(rotation(rotate, stream)));
+  find(el, "[name=delete]", HTMLButtonElement).addEventListener("click", () => stream && ask(deletion(remove, stream)));
 
   /** Turns to a stream, and clears what is shown of another one. @param {string} next */
   function turn(next) {
@@ -84,12 +85,12 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
   async function load() {
     const mine = id;
     try {
-      const [config, told, counts] = await Promise.all([stream ?? api.readStream(token(), mine), api.readStatus(token(), mine), api.readPace(token(), mine)]);
+      const [config, live, counts] = await Promise.all([stream ?? api.readStream(token(), mine), api.readStatus(token(), mine), api.readPace(token(), mine)]);
       if (mine !== id) return { kind: "stop" };
       if (!stream) show(config);
-      status.update(told, counts, now_s());
-      forward.update(told.forward, now_s());
-      carbon.update(told.carbon, now_s());
+      status.update(live, counts, now_s());
+      forward.update(live.forward, now_s());
+      carbon.update(live.carbon, now_s());
       setText(updated, `as of ${new Date(now_s() * 1000).toLocaleTimeString()}`);
       problem.update(null);
       return { kind: "done" };
@@ -159,12 +160,12 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
     if (!stream) return "";
     if (Object.keys(body).length === 0) return "Nothing was changed.";
     const before = stream;
-    const told = consequences(before, body);
-    if (told.length === 0) {
+    const lasting = consequences(before, body);
+    if (lasting.length === 0) {
       changed(await api.changeStream(token(), before.id, body));
       return "Saved.";
     }
-    ask({ title: ["This can't be undone"], said: told, confirm: "Save anyway", act: async () => changed(await api.changeStream(token(), before.id, body)) });
+    ask(lastingChange(lasting, async () => changed(await api.changeStream(token(), before.id, body))));
     return "";
   }
 
@@ -190,39 +191,22 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
     if (mine === id) await load();
   }
 
-  /** @param {Stream} of @returns {Question} */
-  function rotation(of) {
-    return {
-      title: ["Make a new read key?"],
-      said: ["The old key ends at once. Every dashboard, link and program that reads with it gets “unauthorized” until it has the new one.", "Writers are not affected. The new key is shown only once, here."],
-      confirm: "Make a new key",
-      async act() {
-        keys.set(of.id, (await api.newReadKey(token(), of.id)).read_key);
-        if (of.id !== id) return;
-        describe();
-        card.update({ title: ["The new read key"], said: ONCE, facts: facts(of) });
-        // The dialog gives the focus back first.
-        setTimeout(card.focus);
-      },
-    };
+  /** @param {Stream} of */
+  async function rotate(of) {
+    keys.set(of.id, (await api.newReadKey(token(), of.id)).read_key);
+    if (of.id !== id) return;
+    describe();
+    card.update({ title: ["The new read key"], said: ONCE, facts: facts(of) });
+    // The dialog gives the focus back first.
+    setTimeout(card.focus);
   }
 
-  /** @param {Stream} of @returns {Question} */
-  function deletion(of) {
-    const isRight = (/** @type {string} */ typed) => [of.name.trim(), of.id].includes(typed.trim());
-    return {
-      title: ["Delete ", h("bdi", {}, of.name), "?"],
-      said: ["All its points, series and messages are deleted permanently. Writers that still send get “no such stream”.", `Its id is ${of.id}.`],
-      ask: "Type the stream's name, or its id",
-      isRight,
-      confirm: "Delete permanently",
-      async act() {
-        await api.deleteStream(token(), of.id);
-        keys.delete(of.id);
-        written.delete(of.id);
-        ondelete(of.id);
-      },
-    };
+  /** @param {Stream} of */
+  async function remove(of) {
+    await api.deleteStream(token(), of.id);
+    keys.delete(of.id);
+    written.delete(of.id);
+    ondelete(of.id);
   }
 
   function forget() {
@@ -233,5 +217,3 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
 
   return { turn, load, welcome, forget, focusKey: card.focus, get id() { return id; } };
 }
-
-const ONCE = "This is its read key. It is shown only once: keep it where you keep passwords, or bookmark the dashboard's link, which contains it after the #, where no server sees it.";

@@ -64,10 +64,10 @@ export function mountWhoWrites(el, { api, token, onrefused, onchange, onrevoke }
     const mine = id;
     const window = find(chips, "input:checked", HTMLInputElement).value === "1d" ? "1d" : "1h";
     try {
-      const told = await api.readWriters(token(), mine, window);
+      const listed = await api.readWriters(token(), mine, window);
       if (mine !== id) return;
-      writers = told;
-      setText(since, `since ${new Date(told.since * 1000).toLocaleString()}`);
+      writers = listed;
+      setText(since, `since ${new Date(listed.since * 1000).toLocaleString()}`);
       problem.update(null);
       render();
     } catch (error) {
@@ -128,7 +128,7 @@ export function mountWhoWrites(el, { api, token, onrefused, onchange, onrevoke }
     if (focused && !el.contains(document.activeElement)) Array.from(el.querySelectorAll("button")).find(({ dataset }) => dataset.entry === focused)?.focus();
   }
 
-  /** @param {Writers} told */
+  /** @param {Writers} listed */
   function tables({ networks, origins, keys }) {
     const all = [
       table("Networks", networks.map((one) => [place(one), one, one.network === UNKNOWN ? "" : toggle("networks", one.network)])),
@@ -179,6 +179,6 @@ function table(title, rows) {
 
 /** @param {Tally} tally */
 function numbers({ points, new_series, rejected, cost, error = 0 }) {
-  const told = error > 0 ? [number(cost), h("small", {}, `at most ${number(error)} less`)] : [number(cost)];
-  return [...[points, new_series, rejected].map((count) => h("td", {}, number(count))), h("td", {}, ...told)];
+  const costs = error > 0 ? [number(cost), h("small", {}, `at most ${number(error)} less`)] : [number(cost)];
+  return [...[points, new_series, rejected].map((count) => h("td", {}, number(count))), h("td", {}, ...costs)];
 }

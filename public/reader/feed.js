@@ -103,7 +103,7 @@ export function createFeed({ open, api, now_s, onchange }) {
     readOver(wish, {
       readRollup: api.readRollup, now_s, signal, step: whole,
       fit: (view) => fit(view, wish.spec),
-      tell: (told) => ((over = told), askBefore(), onchange()),
+      onread: (reading) => ((over = reading), askBefore(), onchange()),
     });
   }
 
@@ -125,7 +125,7 @@ export function createFeed({ open, api, now_s, onchange }) {
       isAskingBefore = false;
       onchange();
     } catch (error) {
-      // The present period is shown all the same; the next step asks again.
+      // The present period stays; the next step asks again.
       if (!signal.aborted) isAskingBefore = false;
       if (!(error instanceof Problem)) throw error;
     }

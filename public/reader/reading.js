@@ -12,7 +12,7 @@ import { spanOf, chartStep } from "./range.js";
 /** @import { Rollup } from "./api.js" */
 /** @import { Wish } from "./feed.js" */
 
-/** @typedef {{ state: string, problem: Problem | null, view: View }} Told */
+/** @typedef {{ state: string, problem: Problem | null, view: View }} Reading */
 
 /** The API's status for steps that are no longer kept, and for an answer that would be too large. */
 const UNPROCESSABLE = 422;
@@ -57,9 +57,9 @@ export async function readSpan(readRollup, { access, spec }, { from, to, step },
  * @param {AbortSignal} needs.signal ends it
  * @param {number | null} needs.step null for the step that suits the length
  * @param {(view: View) => Promise<number>} needs.fit the step that the view should have
- * @param {(told: Told) => void} needs.tell
+ * @param {(reading: Reading) => void} needs.onread
  */
-export function readOver(wish, { readRollup, now_s, signal, step, fit, tell }) {
+export function readOver(wish, { readRollup, now_s, signal, step, fit, onread }) {
   const { from, to } = spanOf(wish.range, now_s());
   let last = /** @type {View | null} */ (null);
   let wanted = step ?? chartStep(to - from, wish.spec.kind === "bars");
@@ -81,7 +81,7 @@ export function readOver(wish, { readRollup, now_s, signal, step, fit, tell }) {
       }
       last = view;
       failures = 0;
-      tell({ state: "over", problem: null, view });
+      onread({ state: "over", problem: null, view });
       const wait_ms = Math.max((view.until + view.step - Number(rollup.now)) * 1000, 0) + AGAIN_MS;
       if (view.until < view.to) again(Math.min(wait_ms, LATEST_AGAIN_MS));
     } catch (error) {
@@ -94,7 +94,7 @@ export function readOver(wish, { readRollup, now_s, signal, step, fit, tell }) {
     if (!(problem instanceof Problem)) throw problem;
     const { status } = problem;
     const end = status === 401 || status === 403 ? "denied" : status === 404 ? "missing" : "refused";
-    tell({ state: isRetried(problem) ? "offline" : end, problem, view: last ?? EMPTY });
+    onread({ state: isRetried(problem) ? "offline" : end, problem, view: last ?? EMPTY });
     if (isRetried(problem)) again(Math.max(pause_ms(++failures, Math.random()), problem.retryAfter_s * 1000));
   }
 

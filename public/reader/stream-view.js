@@ -101,7 +101,7 @@ export function mountStreamView(el, { api, open, now_s, origin, onchange }) {
       onchange: (change) => changeChart(at(), change),
       onact: (what) => act(at(), what),
       onrange: onchange,
-      onstate: tell,
+      onstate: follow,
     });
     return card;
   }
@@ -143,7 +143,7 @@ export function mountStreamView(el, { api, open, now_s, origin, onchange }) {
   }
 
   /** A key that one chart is denied with is wrong for all of them. @param {Shown} shown */
-  function tell({ state }) {
+  function follow({ state }) {
     if (state === "denied") keyForm.hidden = false;
     else if (state === "live" || state === "over") keyForm.hidden = true;
     if ((state === "live" || state === "over") && now().key && !names.has(now().stream)) readName(now());

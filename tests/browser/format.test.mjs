@@ -33,3 +33,7 @@ test("a step is named as precisely as it is wide", () => {
   assert.equal(words.moment(NOON, { from: NOON, to: NOON + 3600, step: 60 }), "12:00");
   assert.equal(words.moment(NOON, { from: NOON, to: NOON + 7 * 86_400, step: 3600 }), "23 Nov, 12:00");
 });
+
+test("an axis has no more digits than a number can hold", () => {
+  assert.deepEqual(formats("en").numberTicks([0.1 + 0.7], 1e-16), ["0.8"]);
+});

@@ -61,6 +61,14 @@ test("each aggregate has its summary", () => {
   assert.deepEqual([summaryTitle, lines[0].summary], ["Overall", 4.5]);
 });
 
+test("a ratio has no summary where others have theirs", () => {
+  const [known, unknown] = [{ labels: { country: "US" }, ratio: [0.5, 1, null], total: { ratio: 0.75 } }, { labels: { country: "DE" }, ratio: [0.2, 0.4, null] }];
+  const { lines, summaryTitle } = chartOf(view(["ratio"], known, unknown), BY_COUNTRY, null);
+  assert.deepEqual([lines.map(({ summary }) => summary), summaryTitle], [[0.75, null], "Overall"]);
+  const { lines: all } = chartOf(view(["ratio"], unknown), BY_COUNTRY, null);
+  assert.deepEqual([all[0].summary, all[0].summaryTitle], [0.4, "Highest"]);
+});
+
 test("a line keeps its colour, and the rest has its own", () => {
   const one = chartOf(view(["sum"], country("US", [1, 1, 1]), country("DE", [1, 1, 1])), BY_COUNTRY, null);
   assert.deepEqual(one.lines.map(({ slot }) => slot), [0, 1]);

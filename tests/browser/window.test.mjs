@@ -96,6 +96,15 @@ test("a point ahead of the clock is shown when its step begins", () => {
   assert.deepEqual(window.view().series[0].sum, [null, null, 7]);
 });
 
+test("a point two minutes ahead does not move the window", () => {
+  const window = createWindow();
+  window.take(snapshot());
+  window.take(delta([START + 30 + 120], { n: [7], d: [1], count: [1] }));
+  assert.equal(window.view().to, START + 30);
+  window.slide(START + 150);
+  assert.deepEqual(window.view().series[0].sum, [null, null, 7]);
+});
+
 test("a clock that is slow loses nothing", () => {
   const window = createWindow();
   window.take(snapshot({ series: [{ labels: {}, n: [1, 2, 3], d: [1, 1, 1], count: [1, 1, 1] }] }));
@@ -110,6 +119,25 @@ test("labels in any order are one group, whatever their names", () => {
   window.take(snapshot({ times, series: [{ labels: { a: "1", b: "2" }, ...one }, { labels: { constructor: "x" }, ...one }] }));
   window.take(delta(times, { labels: { b: "2", a: "1" }, ...one }));
   assert.deepEqual(window.view().series.map(({ sum }) => sum[0]), [2, 1]);
+});
+
+test("a snapshot has whole steps, at most 11,000 of them", () => {
+  const window = createWindow();
+  for (const change of [{ from: START + 5 }, { to: START + 35 }, { from: 0, to: 110_010 }]) assert.throws(() => window.take(snapshot(change)), TypeError);
+  window.take(snapshot({ from: 0, to: 110_000, times: [] }));
+  assert.equal(window.view().times.length, 11_000);
+});
+
+test("a view is the same until a step is complete", () => {
+  const window = createWindow();
+  window.take(snapshot());
+  window.tick(START + 25);
+  const before = window.view();
+  assert.equal(before.until, START + 10);
+  assert.equal(window.tick(START + 27), false);
+  assert.equal(window.view(), before);
+  assert.equal(window.tick(START + 28), true);
+  assert.deepEqual([window.view().until, window.view().to], [START + 20, START + 30]);
 });
 
 test("anything but a message changes nothing", () => {

@@ -15,7 +15,7 @@ import { faultOf } from "./fault.js";
 import { options } from "./options.js";
 
 /** The different exceptions so far, for the budget. @type {string[]} */
-const told = [];
+const reported = [];
 /** The id of this tab; storage keeps it over page loads. */
 const tab = random();
 /** Whether the present view has been counted. */
@@ -78,5 +78,5 @@ export const pageView = (v) => add({ n: 1, v }, true, { event: "page_view", path
 export const exception = (reason, v) => {
   const fault = faultOf(reason);
   const print = fault.exception + fault.message;
-  if (told.includes(print) || (told.length < options.exceptionBudget && told.push(print))) add({ n: 1, v }, true, { ...fault, source: "client" });
+  if (reported.includes(print) || (reported.length < options.exceptionBudget && reported.push(print))) add({ n: 1, v }, true, { ...fault, source: "client" });
 };
