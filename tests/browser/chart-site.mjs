@@ -1,5 +1,5 @@
 // @ts-check
-/** A site of another origin, with the strictest policy that lets it have charts of a deployment. */
+/** A site of another origin, with the strictest policy that allows charts of a deployment. */
 
 import { once } from "node:events";
 import { createServer } from "node:http";

@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * How fast a month of 50 series draws, hovers and pans. The times are printed; as machines differ, the limits are
- * generous. Main-thread time is CPU time, which a busy machine does not make longer; frames are of the wall clock.
+ * generous. Main-thread time is CPU time, which does not grow on a busy machine; frames need the wall clock.
  */
 
 import assert from "node:assert/strict";
@@ -67,7 +67,7 @@ function prepare() {
 }
 
 /**
- * Frames a second while something is done again and again.
+ * Frames per second while an action repeats.
  * @param {import("playwright-core").Page} page
  * @param {(i: number) => Promise<void>} move
  */

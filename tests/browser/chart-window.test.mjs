@@ -1,7 +1,6 @@
 // @ts-check
 /**
- * <heartbeat-chart> on the real Worker: any window has steps that it allows and that are kept, and the open one is
- * marked.
+ * <heartbeat-chart> on the real Worker: any window has valid steps that are kept, and the open one is marked.
  */
 
 import assert from "node:assert/strict";
@@ -91,7 +90,7 @@ scene("the server explains a time of which nothing is kept", async ({ show, char
   await eventually(async () => assert.deepEqual(await readerOf(chart), { state: "live", way: "websocket", step: 86_400, total: 5, problem: undefined }));
 });
 
-/** 40 in each 10 s, at an odd moment of them, up to now. */
+/** 40 points per 10 s, at an odd moment, up to now. */
 async function steadyStream() {
   const stream = await worker.createStream();
   const now = Date.now() / 1000;

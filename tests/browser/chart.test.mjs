@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * <heartbeat-chart> in a real browser, on a page of another origin whose policy allows nothing but the deployment's
- * scripts and connections. The server speaks the protocol from a model; the real Worker has its own tests.
+ * <heartbeat-chart> in a real browser, on a page of another origin whose policy allows only the deployment's scripts
+ * and connections. The server speaks the protocol from a model; the real Worker has its own tests.
  */
 
 import assert from "node:assert/strict";
@@ -25,7 +25,7 @@ before(async () => void (browser = await launch()));
 after(() => browser?.close());
 
 /**
- * One chart on one page with one server, clean to the end.
+ * One chart on one page with one server; nothing may be wrong at the end.
  * @param {string} name
  * @param {string} attributes of the chart
  * @param {(scene: Visitor & { server: LiveServer, chart: import("playwright-core").Locator, show: (attributes: string)
@@ -90,8 +90,7 @@ scene("each kind is drawn", 'by="country"', async ({ server, show, chart, rows }
     for (const [name, value] of Object.entries(attributes)) el.setAttribute(name, value);
   }, attributes);
 
-  // Both are always 10: as lines one hides the other, in a stack both are seen, and the lower edge of the second is the
-  // first.
+  // Both are always 10: as lines one hides the other; a stack shows both.
   await set({ stacked: "" });
   await eventually(async () => assert.ok((await paintedPixels(chart))["#6176dd"] > 1000));
   assert.ok((await paintedPixels(chart))["#e06f51"] > 1000);
@@ -126,7 +125,7 @@ scene("a click hides and shows a series; Shift keeps only that one", 'by="countr
   await button("Show all series").click();
   assert.equal(await chart.locator("[aria-pressed=false]").count(), 0);
 
-  // A page that drills down has the click for itself.
+  // A page that drills down handles the click itself.
   const chosen = chart.evaluate((el) => new Promise((done) => el.addEventListener("heartbeat-select", (event) => (event.preventDefault(), done(/** @type {CustomEvent} */ (event).detail)))));
   await button("DE").click();
   assert.deepEqual(await chosen, { agg: "sum", labels: { country: "DE" } });
@@ -246,7 +245,7 @@ scene("the time zone is the viewer's, or the one that is asked for", "", async (
   await chart.evaluate((el) => el.setAttribute("timezone", "no/where"));
   assert.equal(await hour(), local);
   void page;
-  // Of 24 hours: those of 12 are nine apart at some times of the day only.
+  // Of 24 hours: on a clock of 12, the difference of nine depends on the time of day.
 }, { timezoneId: "Asia/Tokyo", locale: "en-GB" });
 
 scene("a chart is as wide as it may be", "", async ({ server, show, chart, rows, page }) => {
@@ -323,7 +322,7 @@ scene("the largest series stay, and one line sums up the rest", 'by="host" top="
 });
 
 scene("data replace a stream, even if set before the module loads", "", async ({ server, show, chart, rows, page }) => {
-  // Evaluated when the page begins: the element is not known yet.
+  // Runs before the element is defined.
   await page.addInitScript(() => new MutationObserver((_, observer) => {
     const el = /** @type {any} */ (document.querySelector("heartbeat-chart"));
     if (!el) return;

@@ -15,7 +15,7 @@ const ARGS = [
   // Containers and root have no user namespace for the sandbox; every page under test is our own.
   "--no-sandbox",
   "--disable-gpu",
-  // A test talks to its own server and to nobody else.
+  // A test connects only to its own server.
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
@@ -42,7 +42,7 @@ function started(executablePath, environment) {
 }
 
 /**
- * The libraries and fonts that a bare machine lacks come in the same package; no others are looked at.
+ * The package also has the libraries and fonts that a bare machine lacks; Chromium uses no others.
  * @param {Record<string, string | undefined>} [environment]
  */
 async function startedPackage(environment) {
@@ -74,8 +74,8 @@ function isExecutable(path) {
 }
 
 /**
- * The package's files, decompressed once: two seconds, 220 MB. Test files run side by side, so each unpacks into a
- * place of its own and the first to finish gives it its name.
+ * The package's files, decompressed once: two seconds, 220 MB. Test files run in parallel: each unpacks into a folder
+ * of its own, and the first to finish renames it.
  */
 async function unpackedPackage() {
   // `npm ci` deletes it with the rest of node_modules when the package's version changes.

@@ -17,8 +17,8 @@ import { OWNER_TOKEN, startWorker } from "./worker.mjs";
 /** @import { Worker } from "./worker.mjs" */
 
 /**
- * The number is to rise within 3 s and to fall within 20. How long it took is printed; waited for is longer, as
- * machines are busy.
+ * The number should rise within 3 s and fall within 20. The times are printed; as machines are busy, the limits are
+ * longer.
  */
 const RISE_MS = 10_000;
 const FALL_MS = 30_000;
@@ -86,7 +86,7 @@ test("who stays is counted all the time", async () => {
   try {
     await Promise.all([first.page.goto(url), second.page.goto(url)]);
     await sees(first, 2, 10_000);
-    // Over three steps of 10 seconds: whenever the number changes, it is noted.
+    // Over three steps of 10 seconds, records each change of the number.
     const seen = await first.page.evaluate(() => new Promise((resolve) => {
       const numbers = new Set();
       const number = document.querySelector(".number");

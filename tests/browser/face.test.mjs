@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * A page of 2013 on another origin, whose client wrote to app.net: it does the same here with only the host changed.
+ * A page of 2013 on another origin, whose client wrote to app.net: it works here with only the host changed.
  */
 
 import assert from "node:assert/strict";

@@ -47,7 +47,7 @@ async function form(stream) {
   return found.replace("https://HOST", worker.origin).replace("/ID/", `/${stream.id}/`);
 }
 
-/** Somebody without JavaScript at the site. */
+/** A visitor of the site without JavaScript. */
 async function visitWithout() {
   const visitor = await visit(browser, { javaScriptEnabled: false });
   const { port } = /** @type {import("node:net").AddressInfo} */ (site.address());

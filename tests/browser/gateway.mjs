@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * A gateway between pages and the Worker: it passes everything on, records each request, and fails when a test wants it
- * to. So a test sees the requests themselves, and the Worker may go and come back while its address stays.
+ * to. A test sees the requests themselves, and the Worker may restart behind a fixed address.
  */
 
 import { once } from "node:events";

@@ -1,7 +1,6 @@
 // @ts-check
 /**
- * heartbeat.js with a write key: how it goes out, from open pages and closing ones, and what follows when it is
- * refused.
+ * heartbeat.js with a write key, from open pages and closing ones, and after a refusal.
  */
 
 import assert from "node:assert/strict";

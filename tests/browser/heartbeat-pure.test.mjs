@@ -1,7 +1,6 @@
 // @ts-check
 /**
- * The parts of heartbeat.js that touch no page: which points are taken, what becomes of messages and reasons, what
- * answers mean.
+ * The pure parts of heartbeat.js: checking points, folding messages and reasons, understanding answers.
  */
 
 import assert from "node:assert/strict";

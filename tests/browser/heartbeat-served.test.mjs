@@ -18,7 +18,7 @@ const manual = await readFile(join(ROOT, "docs/browser.md"), "utf8");
 let heartbeat;
 
 /**
- * The code blocks of a language in the manual, with a deployment and a stream that are there.
+ * The code blocks of a language in the manual, for a real deployment and stream.
  * @param {string} language
  * @param {string} origin
  * @param {string} stream

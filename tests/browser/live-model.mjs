@@ -41,7 +41,7 @@ export function liveModel() {
   }
 
   /**
-   * The greatest of all points of a bucket: what replaces is whole.
+   * The greatest n of a bucket: such a value replaces the old one.
    * @param {Record<string, string>} labels
    * @param {number} time
    */
@@ -57,7 +57,7 @@ export function liveModel() {
     return { type: "snapshot", cursor: String(points.length), step: STEP, from, to, agg: ["sum", "ratio", "count", "max"], times, series: seriesOf(groups, times, maxOf) };
   }
 
-  /** All that came since a cursor. @param {string} cursor */
+  /** Everything since a cursor. @param {string} cursor */
   function delta(cursor) {
     const groups = cellsOf(points.slice(Number(cursor)), () => true);
     const times = [...new Set(groups.flatMap(({ cells }) => [...cells.keys()]))].sort((a, b) => a - b);

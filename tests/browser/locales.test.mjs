@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * All faces under languages and time zones as browsers report them: some are none that Intl takes, some are written
- * from right to left or with other digits. All other tests run under the first of them, as in a container.
+ * All pages under languages and time zones as browsers report them: Intl refuses some, and some are written from right
+ * to left or with other digits. All other tests run under the first of them, as in a container.
  */
 
 import assert from "node:assert/strict";
@@ -69,7 +69,7 @@ function written(page, number) {
 }
 
 /**
- * Nothing sticks out of a page whose words are English, whatever the direction of the browser's language.
+ * Nothing overflows on a page in English, whatever the direction of the browser's language.
  * @param {Page} page
  */
 async function assertLaidOut(page) {
@@ -86,7 +86,11 @@ function painted(page) {
   });
 }
 
-/** Visits all faces, each clean to the end. @param {Browser} browser @param {BrowserContextOptions} [options] */
+/**
+ * Visits all pages; nothing may be wrong at the end.
+ * @param {Browser} browser
+ * @param {BrowserContextOptions} [options]
+ */
 async function visitAll(browser, options) {
   const visitor = await visit(browser, { timezoneId: undefined, ...options });
   const { page } = visitor;

@@ -35,7 +35,7 @@ after(async () => {
 });
 
 /**
- * One visit, clean to the end.
+ * One visit; nothing may be wrong at the end.
  * @param {string} name
  * @param {(visitor: Visitor) => Promise<void>} story
  * @param {import("playwright-core").BrowserContextOptions} [options]

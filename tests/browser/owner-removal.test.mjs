@@ -1,5 +1,5 @@
 // @ts-check
-/** Removing points on the owner's page: a look first, then a question, then on to the end, whatever happens between. */
+/** Removing points on the owner's page: a dry run, a question, then to the end, whatever happens meanwhile. */
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -105,7 +105,7 @@ scene("a removal shows its progress, and needs no waiting", async ({ page, doubl
     assert.ok(await page.locator(".removal .answer").evaluate((el) => el === document.activeElement));
   });
   await assertAccessible(page);
-  // Another stream has nothing of it.
+  // Another stream shows nothing of it.
   await page.getByRole("navigation").getByRole("link", { name: "Streams" }).click();
   await page.locator(".removal").waitFor({ state: "hidden" });
   const before = removals(double).length;

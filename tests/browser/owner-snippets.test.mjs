@@ -32,7 +32,7 @@ let worker;
 let browser;
 /** @type {Site} */
 let site;
-/** Of streams that take no writer without one. @type {Map<string, string>} */
+/** The write keys of streams that accept only keyed writers. @type {Map<string, string>} */
 const writeKeys = new Map();
 
 before(async () => {
@@ -80,7 +80,7 @@ function snippet(name, story, config, skip = false) {
 }
 
 /**
- * The same on a stream that takes everybody's points, and on one that takes those with a write key only.
+ * The same test on an open stream, and on one that accepts only keyed writers.
  * @param {string} name
  * @param {(stream: Stream) => Promise<void>} story
  * @param {object} [config]
@@ -96,7 +96,7 @@ function writes(name, story, config, skip) {
 }
 
 /**
- * A page of another origin that has these lines in it.
+ * A page of another origin that contains a snippet.
  * @param {string} html
  * @param {(page: import("playwright-core").Page) => Promise<void>} story
  */
@@ -166,7 +166,7 @@ writes("the Python client writes counters and timers", async (stream) => {
 writes("the relay writes the metrics of statsd clients", async (stream) => {
   const text = textOf("statsd", stream);
   assert.match(text, /^(HEARTBEAT_WRITE_KEY=\S+ )?heartbeat statsd --to /);
-  // Another port and a shorter interval: tests run side by side, and don't wait.
+  // Another port and a shorter interval: tests run in parallel, and don't wait.
   const child = spawn("sh", ["-euc", `${text.replace(/heartbeat (?=statsd)/, `exec ${PYTHON} -m heartbeat_stream `).replace("127.0.0.1:8125", "127.0.0.1:0")} --interval 0.2`], { stdio: ["ignore", "ignore", "pipe"] });
   try {
     let port = 0;

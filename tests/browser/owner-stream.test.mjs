@@ -16,7 +16,7 @@ import { OWNER_TOKEN, startWorker } from "./worker.mjs";
 
 const IMAGE = "<img src=x onerror=alert(1)>";
 const OVERRIDE = "\u202Egnp.exe \u2066";
-/** 100 bytes are the most that a name may have. */
+/** A name has at most 100 bytes. */
 const LONG = "W".repeat(100);
 
 /** @type {Worker} */
@@ -38,7 +38,7 @@ after(async () => {
 });
 
 /**
- * One visit, clean to the end.
+ * One visit; nothing may be wrong at the end.
  * @param {string} name
  * @param {(visitor: Visitor) => Promise<void>} story
  * @param {import("playwright-core").BrowserContextOptions} [options]
@@ -122,7 +122,7 @@ scene("an outage is shown, and the page recovers", async ({ page }) => {
   await page.locator("#stream").getByRole("heading", { name: "No answer from the server" }).waitFor();
   await page.unroute("**/status");
   await eventually(async () => {
-    // However slow the answer is: the page's own patience ends by the same clock.
+    // However slow the answer is: the page's own timeout runs by the same clock.
     const answer = page.waitForResponse("**/status", { timeout: 2_000 });
     await Promise.all([answer, page.clock.runFor(30_000)]);
     assert.equal(await page.locator("#stream .problem").first().isVisible(), false);

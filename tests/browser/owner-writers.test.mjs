@@ -37,7 +37,7 @@ after(async () => {
 });
 
 /**
- * The page of a stream whose server is a double for writers; clean to the end.
+ * The page of a stream whose writers are a double's; nothing may be wrong at the end.
  * @param {string} name
  * @param {(scene: { page: Page, double: Double, stream: Stream }) => Promise<void>} story
  * @param {object} [more]

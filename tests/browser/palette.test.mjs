@@ -14,7 +14,7 @@ const SIMULATIONS = {
   tritanopia: [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
 };
 
-/** What two colours must be apart in OKLab; 0.02 is just noticeable for large areas side by side. */
+/** The distance that two colours must have in OKLab; 0.02 is just noticeable for large areas side by side. */
 const APART = 0.09;
 
 /** @param {string} hex */

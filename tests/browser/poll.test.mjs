@@ -7,7 +7,7 @@ import { INTERVAL_MS, LONGEST_MS, createPoll, nextRun_ms } from "../../public/re
 /** @import { Outcome } from "../../public/reader/poll.js" */
 
 /**
- * A page, a timer and a task in the hands of the test.
+ * A page, a timer and a task that the test controls.
  * @param {Outcome[]} outcomes of the runs in turn, the last one for ever
  */
 function desk(...outcomes) {

@@ -1,5 +1,5 @@
 // @ts-check
-/** The pure parts of the reader page: ranges of time, filters, and the period before. */
+/** The pure parts of the reader page: time ranges, filters, and the previous period. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";

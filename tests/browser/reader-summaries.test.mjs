@@ -43,8 +43,8 @@ async function summary(page) {
 }
 
 /**
- * The page, live and held: its rows must be those of both. A step that ends in between is in one of them only, so that
- * it is looked at once more.
+ * The page with a live range, then with a fixed one: both must have these rows. A step that ends in between is only in
+ * one of them, so it looks again.
  * @param {Page} page
  * @param {Stream} stream
  * @param {Record<string, string>} query

@@ -1,5 +1,5 @@
 // @ts-check
-/** How wide steps are: pure. */
+/** The width of steps. Pure. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -46,7 +46,7 @@ test("where finer steps are not kept, the next even one that is", () => {
 test("a reader whose steps are not kept follows live with wider ones", async () => {
   const world = createWorld(1_792_540_800);
   world.server.hasSockets = false;
-  /** What finer steps than a minute are answered. @type {typeof fetch} */
+  /** The server's answer to steps finer than a minute. @type {typeof fetch} */
   const ask = world.needs.fetch;
   const urls = /** @type {URL[]} */ ([]);
   world.needs.fetch = async (/** @type {string} */ url, /** @type {RequestInit} */ init) => {

@@ -1,9 +1,9 @@
 // @ts-check
-/** Somebody at the page in a browser of their own, who notices everything that a clean page must not do. */
+/** A visitor with a browser context of their own, who records everything that a page must not do. */
 
 import assert from "node:assert/strict";
 
-/** Of every visitor, as in `BROWSER_LOCALE=he`; without it the one that launch() gives the browser. */
+/** The locale of every visitor, as in `BROWSER_LOCALE=he`; by default the one that launch() gives the browser. */
 const LOCALE = process.env.BROWSER_LOCALE || undefined;
 
 /** @typedef {Awaited<ReturnType<typeof visit>>} Visitor */
@@ -44,7 +44,7 @@ export async function visit(browser, options) {
 }
 
 /**
- * A browser logs each refused API call as an error, also where the page deals with it.
+ * A browser logs each refused API call as an error, even if the page handles it.
  * @param {import("playwright-core").ConsoleMessage} message
  */
 function isRefusal(message) {

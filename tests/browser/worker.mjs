@@ -1,5 +1,5 @@
 // @ts-check
-/** The real Worker for a test: started on a free port with a state of its own, stopped and forgotten afterwards. */
+/** The real Worker for a test: on a free port, with a state of its own, which is deleted afterwards. */
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -94,7 +94,7 @@ export async function startWorker(settings = {}) {
     return call(`/v1/streams/${id}/write-keys`, { method: "POST", headers: { Authorization: `Bearer ${OWNER_TOKEN}`, "Content-Type": "application/json" }, body: JSON.stringify({ name }) });
   }
 
-  /** Ends the stream's read key. @param {Stream} stream */
+  /** Replaces the stream's read key. @param {Stream} stream */
   function replaceKey({ id }) {
     return call(`/v1/streams/${id}/read-key`, { method: "POST", headers: { Authorization: `Bearer ${OWNER_TOKEN}` } });
   }

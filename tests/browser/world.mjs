@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * A world for a connection: its clock, its timers and a server with sockets and polls, all in the hands of the test.
+ * A world for a connection: its clock, its timers, and a server with sockets and polls. The test controls all of it.
  */
 
 import { STEP, liveModel } from "./live-model.mjs";

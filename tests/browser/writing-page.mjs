@@ -1,7 +1,6 @@
 // @ts-check
 /**
- * A page of some site that has Heartbeat's writer, and all that it needs: a Worker, a gateway in front, a stream, a
- * browser.
+ * A page with heartbeat.js, and everything that it needs: a Worker, a gateway in front, a stream, a browser.
  */
 
 import { after, before } from "node:test";
