@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connect } from "../../public/live/connection.mjs";
 import { pause_ms } from "../../public/live/pause.mjs";
+import { Problem, isRetried } from "../../public/live/problem.mjs";
 import { liveUrl, queryOf, rollupUrl } from "../../public/live/query.mjs";
 import { chance } from "./chance.mjs";
 import { STEP } from "./live-model.mjs";
@@ -240,4 +241,10 @@ test("URLs hold the whole question, and a rollup's has no key", () => {
 test("pauses double to a limit and are spread", () => {
   assert.deepEqual([0, 1, 2, 3, 20].map((failures) => pause_ms(failures, 0.5)), [500, 1000, 2000, 4000, 60_000]);
   assert.deepEqual([pause_ms(1, 0), pause_ms(0, 0)], [750, 0]);
+});
+
+test("only failures that may pass are tried again", () => {
+  const retried = (/** @type {number} */ status) => isRetried(new Problem({ status, title: "" }));
+  assert.deepEqual([0, 408, 429, 500, 503, 599].filter((status) => !retried(status)), []);
+  assert.deepEqual([400, 401, 404, 407, 422, 430, 499, 501].filter(retried), []);
 });

@@ -48,6 +48,7 @@ test("filters are read as the API reads them", () => {
   for (const text of ["a=b", "a!=b\u202E", "a=~.*", "a!~x=y"]) assert.equal(formatMatcher(/** @type {any} */ (parseMatcher(text))), text);
   assert.deepEqual(["country", "a=b", "a!", "<b>"].map(isNameable), [true, false, false, true]);
   assert.equal(matcherWords("country="), "without country");
+  assert.equal(matcherWords("country!="), "with country");
   assert.equal(matcherWords("country!=US"), "country is not US");
 });
 
