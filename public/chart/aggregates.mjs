@@ -1,14 +1,14 @@
 // @ts-check
-/** What a chart knows of each aggregate: whether its steps add up, and what its numbers are called. Pure. */
+/** Aggregates in a chart: whether their steps add up, and the names of their numbers. Pure. */
 
 /**
- * Their steps add up, so a chart draws them from zero, stacks them, and folds the smallest series into one.
+ * The steps of these add up: a chart draws them from zero, stacks them, and folds the smallest series into one.
  * @type {readonly string[]}
  */
 const ADDS_UP = ["sum", "count", "rate"];
 
 /**
- * What one number says about a whole line; for all other aggregates it is the highest step.
+ * The name of the number that sums up a line; for all other aggregates that is the highest step.
  * @type {Record<string, string>}
  */
 const SUMMARIES = { sum: "Total", count: "Total", rate: "Average", ratio: "Overall", min: "Lowest", max: "Highest" };
@@ -32,7 +32,7 @@ export function summaryName(agg) {
   return SUMMARIES[agg];
 }
 
-/** Whether a chart of these begins at zero. @param {string[]} aggs */
+/** Whether a chart of these aggregates begins at zero. @param {string[]} aggs */
 export function isFromZero(aggs) {
   return aggs.every((agg) => addsUp(agg) || agg.startsWith("distinct:"));
 }

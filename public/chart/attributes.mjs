@@ -1,5 +1,5 @@
 // @ts-check
-/** What the attributes of `<heartbeat-chart>` ask for: a question to the server, and a look. */
+/** The attributes of `<heartbeat-chart>`: a question to the server, and a look. */
 
 import { formats } from "./format.mjs";
 import { SLOTS } from "./palette.mjs";
@@ -53,7 +53,7 @@ function wheresOf(where = "") {
 /** @typedef {"line" | "area" | "bars" | "number"} Kind */
 
 /**
- * The colours of the page, as #rrggbb where a browser can say so. `series` is what the palette takes.
+ * The colours of the page, as #rrggbb where possible. `series` is what the palette takes.
  * @typedef {{ series: string[], muted: string, grid: string, ground: string, font: string }} Theme
  */
 
@@ -82,7 +82,7 @@ export function createLook(el) {
     /** A name such as `Europe/Berlin`; empty for the visitor's own. */
     get timeZone() { return wordsNow().zone; },
     get theme() { return (theme ??= themeOf(el)); },
-    /** Reads the theme anew next time. */
+    /** Forgets the theme, so that it is read again. */
     forget: () => void (theme = null),
   };
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** The elements of a chart, in its shadow root. What goes into them is for the parts that are mounted on them. */
+/** The elements of a chart, in its shadow root. Other modules fill them. */
 
 import { h } from "./dom.mjs";
 import { adopt } from "./styles.mjs";

@@ -1,5 +1,5 @@
 // @ts-check
-/** What uPlot does not paint itself: bars, and the stripes of steps that are still open. */
+/** Paints bars, and the stripes of steps that are still open; uPlot paints all else. */
 
 /** @import uPlot from "../vendor/uplot/uPlot.esm.min.js" */
 /** @import { Chart } from "./lines.mjs" */

@@ -13,7 +13,7 @@ import { paintStripes } from "./plot-paint.mjs";
 /** @typedef {{ from: number, to: number }} Span Unix seconds */
 /** @typedef {{ step: number | null, line: number | null }} Pointed indexes of times and of the lines drawn */
 
-/** Outside of the plot, and out of reach of any line. */
+/** Outside the plot, and out of reach of any line. */
 const NOWHERE_PX = -100;
 
 /**

@@ -9,7 +9,7 @@ import { OPEN } from "./words.mjs";
 /** @import { Formats } from "./format.mjs" */
 /** @import { Chart } from "./lines.mjs" */
 
-/** More would be for a file. */
+/** A longer table would belong in a file. */
 const MOST_STEPS = 60;
 const MOST_SERIES = 12;
 
