@@ -16,9 +16,9 @@ const BANNER = "/*! uPlot 1.6.32, MIT, https://github.com/leeoniya/uPlot; change
 /**
  * Changes of the release.
  *
- * `navigator.language` need not be a language: Chromium under LANG=C.UTF-8 reports `en-US@posix`, and then importing the
- * module throws. Without an argument Intl takes the same language as the browser does. After 1.6.32 uPlot has the same
- * fix: https://github.com/leeoniya/uPlot/pull/1054.
+ * `navigator.language` need not be a language: Chromium under LANG=C.UTF-8 reports `en-US@posix`, and then importing
+ * the module throws. Without an argument Intl takes the same language as the browser does. After 1.6.32 uPlot has the
+ * same fix: https://github.com/leeoniya/uPlot/pull/1054.
  *
  * The chart has a legend and bars of its own, and draws no steps, curves, scatter plots or logarithmic scales. Terser
  * removes the code that nothing here can reach: 5 KB gzipped that each visitor would load.

@@ -76,3 +76,8 @@ export function svg(tag, attributes, ...children) {
   el.append(...children);
   return el;
 }
+
+/** A user's words within a sentence of ours: isolated, they can't change its direction. @param {string} text */
+export function isolated(text) {
+  return `\u2068${text}\u2069`;
+}

@@ -92,8 +92,3 @@ export function duration(seconds) {
 export function changeOf(now, was) {
   return now === null || !was ? null : (now - was) / Math.abs(was);
 }
-
-/** A user's words within a sentence of ours: isolated, they can't change its direction. @param {string} text */
-export function isolated(text) {
-  return `\u2068${text}\u2069`;
-}

@@ -1,7 +1,7 @@
 // @ts-check
 /** A stream's configuration in words: a summary of its form, and the consequences of a change. Pure. */
 
-import { isolated } from "../chart/format.mjs";
+import { isolated } from "../chart/dom.mjs";
 import { TIERS, lines } from "./config.js";
 
 /** @import { Config, Typed } from "./config.js" */

@@ -2,9 +2,8 @@
 /** The page of a stream: puts its panels together, and has its read key, its settings and its deletion. */
 
 import { Problem, isRetried } from "../live/problem.mjs";
-import { find, h, setText } from "../chart/dom.mjs";
+import { find, h, isolated, setText } from "../chart/dom.mjs";
 import { mountConfigForm } from "./config-form.js";
-import { isolated } from "../chart/format.mjs";
 import { typedOf } from "./config.js";
 import { consequences } from "./config-words.js";
 import { mountCopy } from "./copy.js";
@@ -13,7 +12,6 @@ import { problemIn } from "./problem-view.js";
 import { mountRemoval } from "./removal.js";
 import { WRITE_KEY_PLACE, dashboard } from "./snippets.js";
 import { mountSnippets } from "./snippet-view.js";
-import { ONCE, deletion, lastingChange, rotation } from "./stream-questions.js";
 import { mountCarbon, mountForward, mountStatus } from "./status-view.js";
 import { mountWhoWrites } from "./who-writes.js";
 import { mountWriteKeys } from "./write-keys.js";
@@ -62,8 +60,8 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
   const written = /** @type {Map<string, string>} */ (new Map());
 
   retry.addEventListener("click", retryNow);
-  find(el, "[name=rotate]", HTMLButtonElement).addEventListener("click", () => stream && ask(rotation(rotate, stream)));
-  find(el, "[name=delete]", HTMLButtonElement).addEventListener("click", () => stream && ask(deletion(remove, stream)));
+  find(el, "[name=rotate]", HTMLButtonElement).addEventListener("click", () => stream && ask(rotation(stream)));
+  find(el, "[name=delete]", HTMLButtonElement).addEventListener("click", () => stream && ask(deletion(stream)));
 
   /** Turns to a stream, and clears what is shown of another one. @param {string} next */
   function turn(next) {
@@ -165,7 +163,7 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
       changed(await api.changeStream(token(), before.id, body));
       return "Saved.";
     }
-    ask(lastingChange(lasting, async () => changed(await api.changeStream(token(), before.id, body))));
+    ask({ title: ["This can't be undone"], said: lasting, confirm: "Save anyway", act: async () => changed(await api.changeStream(token(), before.id, body)) });
     return "";
   }
 
@@ -191,22 +189,39 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
     if (mine === id) await load();
   }
 
-  /** @param {Stream} of */
-  async function rotate(of) {
-    keys.set(of.id, (await api.newReadKey(token(), of.id)).read_key);
-    if (of.id !== id) return;
-    describe();
-    card.update({ title: ["The new read key"], said: ONCE, facts: facts(of) });
-    // The dialog gives the focus back first.
-    setTimeout(card.focus);
+  /** @param {Stream} of @returns {Question} */
+  function rotation(of) {
+    return {
+      title: ["Make a new read key?"],
+      said: ["The old key ends at once. Every dashboard, link and program that reads with it gets “unauthorized” until it has the new one.", "Writers are not affected. The new key is shown only once, here."],
+      confirm: "Make a new key",
+      async act() {
+        keys.set(of.id, (await api.newReadKey(token(), of.id)).read_key);
+        if (of.id !== id) return;
+        describe();
+        card.update({ title: ["The new read key"], said: ONCE, facts: facts(of) });
+        // The dialog gives the focus back first.
+        setTimeout(card.focus);
+      },
+    };
   }
 
-  /** @param {Stream} of */
-  async function remove(of) {
-    await api.deleteStream(token(), of.id);
-    keys.delete(of.id);
-    written.delete(of.id);
-    ondelete(of.id);
+  /** @param {Stream} of @returns {Question} */
+  function deletion(of) {
+    const isRight = (/** @type {string} */ typed) => [of.name.trim(), of.id].includes(typed.trim());
+    return {
+      title: ["Delete ", h("bdi", {}, of.name), "?"],
+      said: ["All its points, series and messages are deleted permanently. Writers that still send get “no such stream”.", `Its id is ${of.id}.`],
+      ask: "Type the stream's name, or its id",
+      isRight,
+      confirm: "Delete permanently",
+      async act() {
+        await api.deleteStream(token(), of.id);
+        keys.delete(of.id);
+        written.delete(of.id);
+        ondelete(of.id);
+      },
+    };
   }
 
   function forget() {
@@ -217,3 +232,5 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
 
   return { turn, load, welcome, forget, focusKey: card.focus, get id() { return id; } };
 }
+
+const ONCE = "This is its read key. It is shown only once: keep it where you keep passwords, or bookmark the dashboard's link, which contains it after the #, where no server sees it.";

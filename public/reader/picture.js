@@ -1,7 +1,7 @@
 // @ts-check
 /** A chart as a picture to share: its title, the plot, and the names of the colours. */
 
-import { isolated } from "../chart/format.mjs";
+import { isolated } from "../chart/dom.mjs";
 
 /** @import { HeartbeatChart } from "../heartbeat-chart.mjs" */
 

@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { titleOf } from "../../public/chart/aggregates.mjs";
-import { chartOf, lonePoints } from "../../public/chart/lines.mjs";
+import { chartOf, inRows, lonePoints } from "../../public/chart/lines.mjs";
 import { bigOf } from "../../public/chart/numbers.mjs";
 import { OTHER, SLOTS } from "../../public/chart/palette.mjs";
 import { stack } from "../../public/chart/stack.mjs";
@@ -87,6 +87,15 @@ test("no two lines share a slot, and the same lines keep their order", () => {
   const second = chartOf(view(["sum"], ...names.toReversed().map((name) => country(name, [1, 1, 1]))), BY_COUNTRY, first);
   assert.equal(new Set(second.lines.map(({ slot }) => slot)).size, names.length);
   assert.deepEqual(second.lines.map(({ name }) => name.text), names);
+});
+
+test("rows are sorted by summary, and stay while somebody points", () => {
+  const row = (/** @type {string} */ id, /** @type {number | null} */ summary, slot = 0) => /** @type {any} */ ({ id, summary, slot, isPrevious: false });
+  const rows = [row("low", 1), row("rest", 9, OTHER), row("high", 5), row("gap", null), { ...row("before", 7), isPrevious: true }];
+  const ids = (/** @type {string[]} */ before, /** @type {boolean} */ isHeld) => inRows(rows, (line) => line, before, isHeld).map(({ id }) => id);
+  assert.deepEqual(ids([], false), ["high", "low", "rest", "gap", "before"]);
+  const held = ["low", "high", "gap", "rest", "before"];
+  assert.deepEqual([ids(held, true), ids(held, false)[0], ids(held.slice(1), true)[0]], [held, "high", "high"]);
 });
 
 test("smaller series are folded where steps add up, always noted", () => {

@@ -325,7 +325,7 @@ scene("settings change, and irreversible ones ask first", async ({ page }) => {
   await settings(page).getByLabel("Steps of 10 s").fill("1d");
   await page.getByRole("button", { name: "Save" }).click();
   const dialog = page.getByRole("dialog", { name: "This can't be undone" });
-  await dialog.getByText("Steps of 10s are kept 1d from now on").waitFor();
+  await dialog.getByText("Steps of 10s are kept for 1d from now on").waitFor();
   await dialog.getByRole("button", { name: "Cancel" }).click();
   assert.equal((await configOf(stream.id)).config.retention["10s"], "2d");
   assert.equal(await settings(page).getByLabel("Steps of 10 s").inputValue(), "1d", "what was typed stays");

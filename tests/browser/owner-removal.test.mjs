@@ -80,7 +80,7 @@ scene("a removal is counted, confirmed, and done step by step", async ({ page, d
 
   await page.getByRole("button", { name: "Remove them" }).click();
   const dialog = page.getByRole("dialog");
-  await dialog.getByText(`What matches: where client=${IMAGE}, where path=~/a.*, from 2026-11-30T00:00:00Z, to -1h.`).waitFor();
+  await dialog.getByText(`Conditions: where client=${IMAGE}, where path=~/a.*, from 2026-11-30T00:00:00Z, to -1h.`).waitFor();
   await page.keyboard.press("Escape");
   await eventually(async () => assert.ok(await page.getByRole("button", { name: "Remove them" }).evaluate((el) => el === document.activeElement)));
   assert.equal(removals(double).length, 1);

@@ -66,3 +66,10 @@ test("the previous period has the window's times, even after a move", () => {
 test("a change is a share of the former value", () => {
   assert.deepEqual([changeOf(3, 2), changeOf(1, 2), changeOf(1, -2), changeOf(1, 0), changeOf(null, 1)], [0.5, -0.5, 1.5, null, null]);
 });
+
+test("a field has the local time of its own day", () => {
+  process.env.TZ = "Europe/Berlin";
+  const [summer, winter] = [Date.UTC(2026, 9, 10, 10) / 1000, Date.UTC(2026, 9, 30, 10) / 1000];
+  assert.deepEqual([summer, winter].map((time) => timeFieldOf(time, false)), ["2026-10-10T12:00:00", "2026-10-30T11:00:00"]);
+  assert.equal(timeFieldOf(summer, true), "2026-10-10T10:00:00");
+});

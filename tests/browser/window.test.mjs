@@ -54,6 +54,10 @@ test("whatever comes in whatever order, the window equals the rollup", () => {
   }
 });
 
+test("a window without a snapshot is empty", () => {
+  assert.deepEqual(createWindow().view(), { from: 0, to: 0, step: 0, agg: [], times: [], series: [], totals: [], until: 0 });
+});
+
 test("a window that begins before 1970 has its points", () => {
   const window = createWindow();
   window.take(snapshot({ from: -40, to: 20, times: [-40, -10, 0, 10], series: [{ labels: {}, n: [1, 2, 3, 4], d: [1, 1, 1, 1], count: [1, 1, 1, 1] }] }));
