@@ -183,7 +183,7 @@ function chart({ origin, id, key, isPublic }) {
     id: "chart", kind: "read", title: "Read: chart", language: "html",
     when: "A live chart in any page.",
     text: `<script type="module" src="${origin}/heartbeat-chart.mjs"></script>\n\n<heartbeat-chart stream="${id}"${credential} window="1h"></heartbeat-chart>`,
-    note: isPublic ? "For by, agg, kind and more, see docs/reader.md." : "Every visitor of the page can read the key. For by, agg, kind and more, see docs/reader.md.",
+    note: isPublic ? "For by, agg, kind and more, see docs/reader.md." : "Visitors of the page get the key: use it only where they may read. For by, agg, kind and more, see docs/reader.md.",
   };
 }
 

@@ -87,7 +87,7 @@ scene("a removal is counted, confirmed, and done step by step", async ({ page, d
 
   double.steps = [{ points: 400, series: 1, bytes: 1000, cursor: "r1" }, 503, { points: 900, series: 2, bytes: 3000, cursor: "r1" }, MATCHED];
   await confirm(page);
-  await page.getByText("1,200 points of 3 series (4 KiB) are removed.").waitFor();
+  await page.getByText("1,200 points of 3 series (4 KiB) were removed.").waitFor();
   assert.deepEqual(removals(double).slice(1), [`DELETE points?${query}`, ...Array(3).fill(`DELETE points?${query}&after=r1`)]);
   assert.equal(await page.locator(".removal progress").isVisible(), false);
   assert.equal(await page.getByRole("button", { name: "Remove them" }).isVisible(), false, "the same again is looked at again");
@@ -99,7 +99,7 @@ scene("a removal shows its progress, and needs no waiting", async ({ page, doubl
   await lookAt(page, { From: "-1d" });
   await page.getByText("would be removed.").waitFor();
   await confirm(page);
-  await page.getByText("400 points of 1 series (1,000 bytes) are removed so far. It goes on also when you leave this page.").waitFor();
+  await page.getByText("400 points of 1 series (1,000 bytes) removed so far. The removal continues even if you leave this page.").waitFor();
   await eventually(async () => {
     assert.deepEqual(await page.locator(".removal progress").evaluate((el) => [/** @type {HTMLProgressElement} */ (el).value, /** @type {HTMLProgressElement} */ (el).max]), [400, 1200]);
     assert.ok(await page.locator(".removal .answer").evaluate((el) => el === document.activeElement));
@@ -116,7 +116,7 @@ scene("a removal shows its progress, and needs no waiting", async ({ page, doubl
   assert.ok(removals(double).length <= before + 1);
 });
 
-scene("a look that takes several steps counts to the end", async ({ page, double }) => {
+scene("a dry run of several steps counts to the end", async ({ page, double }) => {
   double.steps = [{ points: 700, series: 2, bytes: 100, cursor: "r2" }, MATCHED];
   await lookAt(page, { "Of which series": "client=7" });
   await page.getByText("1,200 points of 3 series (4 KiB) would be removed.").waitFor();

@@ -89,7 +89,7 @@ scene("the largest writer is found, blocked and let in again", async (page, stre
   await eventually(async () => assert.equal(await write(stream, spam), 403));
   assert.equal(await write(stream), 202);
   await page.locator(".barred").getByRole("button", { name: "Unblock https://spam.example" }).click();
-  await page.getByText("https://spam.example may write again.").waitFor();
+  await page.getByText("https://spam.example can write again.").waitFor();
   await eventually(async () => assert.equal(await write(stream, spam), 202));
 
   const network = lists.getByRole("button", { name: /^Block n_/ });
@@ -143,7 +143,7 @@ scene("budgets are shown, changed, refused and reset", async (page, stream) => {
   await eventually(async () => assert.equal(JSON.parse(await field.inputValue()).new_names_per_hour, usual));
 });
 
-scene("points are looked at and removed, and nothing else", async (page, stream) => {
+scene("points are counted and removed, and nothing else", async (page, stream) => {
   await worker.write(stream, [{ n: 1, v: { client: "7" } }, { n: 2, v: { client: "7" } }, { n: 5, v: { client: "8" } }]);
   await signIn(page, worker, `?stream=${stream.id}`);
   const panel = page.locator(".removal");
@@ -155,7 +155,7 @@ scene("points are looked at and removed, and nothing else", async (page, stream)
   assert.equal(await worker.count(stream), 3);
   await page.getByRole("button", { name: "Remove them" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Remove permanently" }).click();
-  await panel.getByText(/^2 points of 1 series \(.+\) are removed\.$/).waitFor();
+  await panel.getByText(/^2 points of 1 series \(.+\) were removed\.$/).waitFor();
   await eventually(async () => {
     const { series } = await worker.rollup(stream, { by: "client", from: "-1h", agg: "sum" });
     assert.deepEqual(series.map((/** @type {any} */ { labels, sum }) => [labels.client, sum.filter(Boolean)]), [["8", [5]]]);

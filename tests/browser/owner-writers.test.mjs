@@ -208,7 +208,7 @@ scene("the keyboard blocks and unblocks, and changes nothing else", async ({ pag
   await list.getByRole("button", { name: `Block ${IMAGE}` }).click();
   await eventually(() => assert.deepEqual(double.config.blocked, { networks: ["n_3f9a01b2c3"], origins: [IMAGE] }));
   await page.locator(".barred").getByRole("button", { name: "Unblock n_3f9a01b2c3" }).click();
-  await page.getByText("n_3f9a01b2c3 may write again.").waitFor();
+  await page.getByText("n_3f9a01b2c3 can write again.").waitFor();
   assert.deepEqual(double.config.blocked, { networks: [], origins: [IMAGE] });
   assert.ok(askedWith(double, "PATCH").every(({ body }) => Object.keys(body).join() === "blocked"));
   assert.equal(await page.locator(".settings").getByLabel("Name").inputValue(), "half typed");
