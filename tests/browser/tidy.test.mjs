@@ -32,6 +32,20 @@ test("no comment is wider than 120 characters", () => {
   assert.deepEqual(wide, []);
 });
 
+test("the reader page preloads exactly the modules that it begins with", () => {
+  const loaded = new Set();
+  const load = (/** @type {string} */ path) => {
+    if (loaded.has(path)) return;
+    loaded.add(path);
+    const text = readFileSync(join(ROOT, "public", path), "utf8");
+    for (const [, imported] of text.matchAll(/^(?:import|export) [^;"]*?"(\.[^"]+)";/gm)) load(join(path, "..", imported));
+  };
+  load("reader/main.js");
+  const page = readFileSync(join(ROOT, "public/index.html"), "utf8");
+  const preloaded = Array.from(page.matchAll(/rel="modulepreload" href="\/([^"]+)"/g), ([, path]) => path);
+  assert.deepEqual([...preloaded, "reader/main.js"].sort(), [...loaded].sort());
+});
+
 test("no module is too long", () => {
   assert.deepEqual(modules.filter(({ lines }) => lines.length > MAX_LINES).map(({ path }) => path), []);
 });
