@@ -7,7 +7,7 @@
  * 2. `cut` closes the batch and gives it a random id. The id goes along as `?batch=`, the server's idempotency key: for
  *    ten minutes after the first request the server answers every repetition with 202 and counts nothing again.
  * 3. `post` writes the batch to localStorage, then sends it. One batch is under way at a time, so that a slow server
- *    gets no second one; two may be where a page that is leaving sends everything.
+ *    does not get a second one meanwhile; a page that is leaving sends up to two.
  * 4. A 202 acknowledges the batch, and a refusal (answer.js) ends it: both delete it. Any other answer, and none, means
  *    "perhaps": the same batch goes again under the same id after a pause. Pauses grow by a random factor of 1.5 to
  *    2.5, up to a minute, so that pages do not return in step after an outage; `Retry-After` can only make a pause
@@ -17,10 +17,10 @@
  *
  * What survives a page's end: no browser promises an event before it kills a page. A crash, and a phone that frees
  * memory, give none; `unload` often does not fire on phones, and listening to it can cost a page the back/forward
- * cache. The last reliable moment is when a page becomes hidden: `leave` then sends and stores everything. A batch in
- * storage belongs to any tab of the site: `adopt` takes over a batch that its tab has let go of (`held_s` is 0), or
- * that no tab has touched for longer than a request takes. Two tabs may still send the same batch: the id makes that
- * harmless.
+ * cache. The last reliable moment is when a page becomes hidden: `leave` then sends what it can, and leaves the rest in
+ * storage. A batch there belongs to any tab of the site: `adopt` takes over a batch that its tab has let go of
+ * (`held_s` is 0), or that no tab has touched for longer than a request takes. Two tabs may still send the same batch:
+ * the id makes that harmless.
  */
 
 import { isFinal, isRefusal, waitOf } from "./answer.js";
