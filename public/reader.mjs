@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Follows a stream from any page: a rolled-up window that stays up to date by itself.
+ * Follows a stream from any page: a rolled-up window that stays up to date.
  *
  *   import * as heartbeat from "https://HOST/reader.mjs";
  *   const s = heartbeat.open({ stream, key, by: "country", step: "10s", window: "1h" });
@@ -23,15 +23,15 @@ export { Problem } from "./live/problem.mjs";
 export function open(options) {
   const query = queryOf(options, new URL(import.meta.url).origin);
   const reader = {
-    /** Called after every change, at most once for all that changed at the same moment. @type {((reader: any) => void) | null} */
+    /** Called after each change, once for all changes of a moment. @type {((reader: any) => void) | null} */
     onchange: null,
-    /** `connecting`, `live`, `offline`, `paused`, or for good `denied`, `missing`, `refused`, `closed`. */
+    /** `connecting`, `live`, `offline`, `paused`, or finally `denied`, `missing`, `refused`, `closed`. */
     get state() { return connection.state; },
-    /** What the server said, in the states that it is the reason of. */
+    /** The server's reason for the state, if it gave one. */
     get problem() { return connection.problem; },
-    /** How messages come: `websocket`, `events`, `deltas` or `rollup`. */
+    /** How messages come: by `websocket` or `events`, or by polls of `deltas` or `rollup`. */
     get way() { return connection.way; },
-    /** All of the window at once, the same object until something changes. */
+    /** The whole window; the same object until something changes. */
     get view() { return connection.view; },
     /** Unix seconds; the window is `[from, to)`. */
     get from() { return connection.view.from; },
@@ -41,9 +41,9 @@ export function open(options) {
     get agg() { return connection.view.agg; },
     /** The start of each step. */
     get times() { return connection.view.times; },
-    /** As `rollup` answers them, largest first: `{labels, sum: [12, null, ..]}`, a column per aggregate. */
+    /** As `rollup` answers them, largest first: `{labels, sum: [12, null, ..]}`, with a column per aggregate. */
     get series() { return connection.view.series; },
-    /** Of each series over the whole window, null where steps don't tell it. */
+    /** Of each series over the whole window; null where it does not follow from the steps. */
     get totals() { return connection.view.totals; },
     close: () => connection.close(),
   };

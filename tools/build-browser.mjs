@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Makes public/heartbeat.js, the writer that pages load, of clients/browser/src: one file by esbuild, made small by terser,
- * and the map that names and holds its sources. tools/build.sh comes here, and so do the tests; Rust is not needed.
+ * Makes public/heartbeat.js, the writer that pages load, from clients/browser/src: esbuild bundles it, terser minifies
+ * it, and a source map contains the sources. tools/build.sh and the tests use it; it needs no Rust.
  *
  *   node tools/build-browser.mjs
  */
@@ -17,15 +17,18 @@ const ROOT = join(import.meta.dirname, "..");
 const PUBLIC = join(ROOT, "public");
 const NAME = "heartbeat.js";
 const MAP = `${NAME}.map`;
-/** 3 KB, whichever way one counts them. */
+/** 3 KB, by either definition. */
 export const MAX_GZIPPED_BYTES = 3000;
 
-/** How small the served file is: by the gzip of Node's zlib at level 9, the one measure of it. @param {string | Uint8Array} served */
+/**
+ * The size of the served file, always measured with the gzip of Node's zlib at level 9.
+ * @param {string | Uint8Array} served
+ */
 export function gzippedBytes(served) {
   return gzipSync(served, { level: 9 }).length;
 }
 
-/** The files by name. @returns {Promise<Record<string, string>>} */
+/** Both files, by name. @returns {Promise<Record<string, string>>} */
 export async function bundle() {
   const { outputFiles } = await build({
     absWorkingDir: ROOT,
@@ -37,7 +40,7 @@ export async function bundle() {
     charset: "utf8",
     // The syntax of Chrome 85, Firefox 79 and Safari 14, as docs/browser.md promises.
     target: "es2021",
-    // Else it reads tsconfig.json, which is about types.
+    // Otherwise esbuild reads tsconfig.json, which is for types.
     tsconfigRaw: "{}",
     legalComments: "none",
     sourcemap: "external",
@@ -60,7 +63,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const files = await bundle();
   for (const [name, text] of Object.entries(files)) {
     const path = join(PUBLIC, name);
-    // A development server watches the folder: what is the same is not written again.
+    // A development server watches the folder: an unchanged file must not be written.
     if (!existsSync(path) || readFileSync(path, "utf8") !== text) writeFileSync(path, text);
   }
   const served = files[NAME];

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * `make dev`: wrangler's development server, with everything that a first visitor needs: secrets, one stream to write to and
- * a key that reads it, as the variables of the documents' examples, and two commands to paste. What it makes is kept in
- * git-ignored files, so the next start finds the same stream; what of it is dead by then is made anew.
+ * `make dev`: wrangler's development server, with everything that a newcomer needs: secrets, a stream to write to and a
+ * key to read it, as the variables of the documents' examples, and two commands to paste. Git-ignored files keep them,
+ * so that the next start finds the same stream; a stream or key that no longer works is replaced.
  *
  *   node tools/dev.mjs [--port 8787] [--state .wrangler/state]
  */
@@ -18,12 +18,15 @@ import { parse as parseToml } from "smol-toml";
 
 const ROOT = join(import.meta.dirname, "..");
 const SECRETS = ".dev.vars";
-/** The carbon of docs/carbon.md, which nobody is. Where no other is listed it is, so that the example there can be pasted. */
+/**
+ * The host of docs/carbon.md, which does not exist. It is allowed by default, so that the example there works as
+ * pasted.
+ */
 const EXAMPLE_CARBON = "carbon.example.com:2003";
-/** A cold compilation happens before the server answers. */
+/** The server answers only after a first compilation. */
 const START_MS = 10 * 60_000;
 const POLL_MS = 200;
-/** wrangler saves nothing when it stops; one that is still there after this is stuck. */
+/** wrangler saves nothing when it stops; if it still runs after this, it is stuck. */
 const STOP_MS = 5_000;
 
 process.chdir(ROOT);
@@ -50,7 +53,7 @@ function readOptions() {
   return values;
 }
 
-/** What wrangler.toml and the secrets' file say; the latter is made with random values on the first run. */
+/** Settings of wrangler.toml and of the file of secrets, which the first run creates with random values. */
 function readSettings() {
   if (!existsSync(SECRETS)) {
     makeSecrets();
@@ -64,7 +67,7 @@ function readSettings() {
   return { OWNER_TOKEN, CARBON_HOSTS: CARBON_HOSTS || EXAMPLE_CARBON };
 }
 
-/** Two that start together must have the same secrets, and neither may find half a file. */
+/** Two servers that start together must get the same secrets, and never half a file. */
 function makeSecrets() {
   const random = () => randomBytes(32).toString("base64url");
   const mine = `${SECRETS}.${process.pid}`;
@@ -80,7 +83,7 @@ function makeSecrets() {
   }
 }
 
-/** Otherwise it would be a stranger that answers, and that we would tell the owner's token. */
+/** Otherwise a stranger would answer, and get the owner token from us. */
 async function assertPortIsFree() {
   const probe = createServer();
   const isFree = await new Promise((resolve) => {
@@ -92,7 +95,7 @@ async function assertPortIsFree() {
   await new Promise((resolve) => probe.close(resolve));
 }
 
-/** Runs until we are told to stop, or until it ends by itself; either way its end is ours. */
+/** Runs wrangler until a signal comes or it ends on its own; then this process ends too. */
 function startWrangler() {
   const args = ["dev", "--ip", "127.0.0.1", "--port", port, "--persist-to", state];
   args.push("--var", `CARBON_HOSTS:${settings.CARBON_HOSTS}`);
@@ -115,7 +118,7 @@ function startWrangler() {
     setTimeout(() => child.kill("SIGKILL"), STOP_MS).unref();
   };
   process.on("SIGTERM", stop).on("SIGINT", stop);
-  // Whatever ends us, an error of our own included, ends wrangler.
+  // Any end of this process, even by an error, ends wrangler.
   process.on("exit", () => child.kill("SIGTERM"));
   child.on("exit", (code) => process.exit(isStopping ? 0 : (code ?? 1)));
 }
@@ -155,15 +158,15 @@ Heartbeat runs on ${origin}/
 }
 
 /**
- * The stream of an earlier run, if the server still knows it: its state may have been deleted. Its key may have been replaced
- * since, and nobody can be told the new one; then it gets another.
+ * The stream of an earlier run, if the server still knows it: somebody may have deleted its state. Somebody may have
+ * replaced its key too, and the server can't show the new one: then the stream gets another.
  */
 async function savedStream() {
   const stream = readSaved();
   if (stream === undefined || (await asOwner(`/v1/streams/${stream.id}`)).status !== 200) {
     return undefined;
   }
-  // Not the rollup: everybody may have been let in to that.
+  // Not the rollup: the stream may be public.
   const path = `/v1/streams/${stream.id}/status`;
   const { status } = await fetch(origin + path, { headers: { authorization: `Bearer ${stream.read_key}` } });
   if (status !== 401) {
@@ -174,11 +177,11 @@ async function savedStream() {
     return undefined;
   }
   const { read_key } = await response.json();
-  console.log("dev: the saved read key of the stream was replaced, so there is a new one");
+  console.log("dev: the saved read key of the stream was replaced, so it has a new one");
   return save({ id: stream.id, read_key });
 }
 
-/** What an earlier run saved, if it is whole. */
+/** The stream that an earlier run saved, if the file is intact. */
 function readSaved() {
   try {
     const { id, read_key } = JSON.parse(readFileSync(savedPath, "utf8"));
@@ -198,15 +201,15 @@ function save(stream) {
 async function createStream() {
   const response = await asOwner("/v1/streams", { method: "POST", body: JSON.stringify({ name: "dev" }) });
   if (response.status !== 201) {
-    // Perhaps it is the very thing that is being worked on: the server goes on.
-    console.error(`dev: no stream was made, the server answered ${response.status}: ${await response.text()}`);
+    // This may be the code under development: the server continues.
+    console.error(`dev: no stream was created, the server answered ${response.status}: ${await response.text()}`);
     return undefined;
   }
   const { id, read_key } = await response.json();
   return save({ id, read_key });
 }
 
-/** As a shell reads it. @param {string} text */
+/** Quotes a text for a shell. @param {string} text */
 function quoted(text) {
   return /^[\w.-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 }

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Makes the pictures of the README, docs/images/*.webp, from the built Worker with a day of invented visits:
+ * Makes the pictures of the README, docs/images/*.webp, from the built Worker and a day of made-up visits:
  *
  *   node tools/screenshots.mjs
  *
@@ -18,13 +18,13 @@ import { startWorker } from "../tests/browser/worker.mjs";
 
 const IMAGES = join(import.meta.dirname, "../docs/images");
 
-/** All of them together are loaded with the README. */
+/** The README loads all of them. */
 const MOST_BYTES = 400_000;
 const QUALITY = 0.82;
 
 const DAY_S = 86_400;
 
-/** Between two points: most of the day, and in its last hours, which are shown in finer steps. */
+/** Between two points: for most of the day, and for its last hours, which appear in finer steps. */
 const STEP_S = 60;
 const FINE_STEP_S = 10;
 const FINE_S = 7300;
@@ -70,7 +70,7 @@ try {
   await worker.stop();
 }
 
-/** All charts have their numbers, those of the period before too, and the frame with them is painted. @param {Page} page */
+/** Waits until all charts have painted their numbers, those of the previous period too. @param {Page} page */
 async function drawn(page) {
   await page.waitForFunction(() => {
     const charts = [...document.querySelectorAll("article.chart")];
@@ -80,9 +80,14 @@ async function drawn(page) {
   await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done))));
 }
 
-/** Smaller than PNG by far; the browser knows how. @param {Page} page @param {Buffer} png @returns {Promise<Buffer>} */
+/**
+ * A picture as WebP, which is much smaller than PNG; the browser converts it.
+ * @param {Page} page
+ * @param {Buffer} png
+ * @returns {Promise<Buffer>}
+ */
 async function webp(page, png) {
-  // A page of no site has no policy against data: pictures.
+  // A blank page has no policy against data: pictures.
   await page.goto("about:blank");
   const url = await page.evaluate(async ([data, quality]) => {
     const bitmap = await createImageBitmap(await (await fetch(`data:image/png;base64,${data}`)).blob());
@@ -94,12 +99,15 @@ async function webp(page, png) {
   return Buffer.from(url, "base64");
 }
 
-/** A day of visits: each country awake at its own hours, with some noise that is the same each time. @param {number} now_s */
+/**
+ * A day of visits: each country is awake at its own hours, with noise that is the same each time.
+ * @param {number} now_s
+ */
 function invented(now_s) {
   let seed = 7;
   const chance = () => (seed = (seed * 16807) % 2147483647) / 2147483647;
   const points = [];
-  // What is older is not accepted.
+  // The server does not accept older points.
   for (let step_s = STEP_S, t = now_s - DAY_S + 300; t <= now_s; step_s = now_s - t > FINE_S ? STEP_S : FINE_STEP_S, t += step_s) {
     for (const [country, share, evening] of COUNTRIES) {
       const awake = 0.42 + 0.58 * ((1 + Math.cos((2 * Math.PI * (t - evening * 3600)) / DAY_S)) / 2) ** 1.6;

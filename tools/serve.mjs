@@ -1,13 +1,13 @@
 // @ts-check
 /**
- * Serves build/ on workerd, the runtime that Cloudflare runs, without wrangler: no rebuild, no watching, nothing but
- * requests. The whole-system tests and the load measurements use this; so may a person who hosts Heartbeat themselves.
+ * Serves build/ on workerd, the runtime of Cloudflare, without wrangler: it does not rebuild and watches no files. The
+ * whole-system tests and the load measurements use it, and so can anyone who hosts Heartbeat.
  *
  *   node tools/serve.mjs [--port 8787] [--host 127.0.0.1] [--state .heartbeat] [--with-parent] [--control]
  *
- * The environment's PORT, HOST and STATE are the defaults. With --with-parent the server ends with the process that started it.
- * TRUSTED_PROXIES says how many reverse proxies there are before it, TRUSTED_HEADER in which header they say who a client is; see
- * docs/operating.md.
+ * The environment's PORT, HOST and STATE are the defaults. With --with-parent the server ends with the process that
+ * started it. TRUSTED_PROXIES is the number of reverse proxies before it, TRUSTED_HEADER the header in which they pass
+ * on a client's address; see docs/operating.md.
  *
  * Standard output is a protocol: one line `heartbeat ready on URL` as soon as requests are accepted, and with --control
  * one answer per command read from standard input:
@@ -29,11 +29,11 @@ import { lock } from "./serve/lock.mjs";
 
 const ROOT = join(import.meta.dirname, "..");
 const MODULES = { "index.js": "esm", "index_bg.wasm": "wasm" };
-/** Longer than workerd needs to die, shorter than the patience of whoever sent the signal. */
+/** Longer than workerd needs to stop, and shorter than the sender of a signal waits. */
 const STOP_MS = 1500;
-/** How soon it is noticed that the parent ended. */
+/** How soon it notices the end of its parent. */
 const PARENT_MS = 250;
-/** Where nobody but this machine's processes can connect, and so whoever does is the proxy. */
+/** Only processes of this machine can connect to these hosts, so each client is the proxy. */
 const LOOPBACK = /^(localhost|127(\.\d+){3}|::1)$/i;
 
 const options = readOptions();
@@ -45,14 +45,14 @@ guardWorkerd();
 tellClients();
 const miniflare = new Miniflare({
   workers: [heartbeat, assetsWorker()],
-  // Miniflare's own socket runs every request through a JavaScript router, which costs more than half of the speed. Nobody
-  // is told its port; the public one is heartbeat's direct socket.
+  // Miniflare's own socket runs every request through a JavaScript router, which costs more than half of the speed. Its
+  // port stays unknown; the public one is heartbeat's direct socket.
   host: "127.0.0.1",
   port: 0,
   resourcePersistencePath: resolve(options.state),
   handleStructuredLogs: (/** @type {{ message: string }} */ { message }) => process.stderr.write(`${message}\n`),
   logRequests: false,
-  // Both would talk to the world outside: to other dev servers on this machine, and to Cloudflare for a sample `cf`.
+  // Both would connect elsewhere: to other dev servers on this machine, and to Cloudflare for a sample `cf`.
   enableDevRegistry: false,
   cf: false,
 });
@@ -63,7 +63,7 @@ for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"]) {
 }
 if (options["with-parent"]) {
   const { ppid } = process;
-  // Whoever is orphaned gets another parent.
+  // An orphaned process gets another parent.
   setInterval(() => void (process.ppid !== ppid && stop()), PARENT_MS).unref();
 }
 try {
@@ -71,7 +71,7 @@ try {
   const url = await miniflare.unsafeGetDirectURL(heartbeat.config.name);
   console.log(`heartbeat ready on ${url.origin}`);
 } catch (/** @type {any} */ error) {
-  // A signal before that moment is no failure: stop() is at work already.
+  // A signal before this moment is not a failure: stop() is already running.
   if (error.code !== "ERR_DISPOSED") {
     fail(
       error.code === "ERR_ADDRESS_IN_USE"
@@ -99,7 +99,7 @@ function readOptions() {
         control: { type: "boolean", default: false },
       },
     });
-    // What is empty is not set, as in `make serve HOST=`.
+    // An empty value is an unset one, as in `make serve HOST=`.
     const port = wholeNumber("--port", values.port || PORT || "8787", 0, 65535);
     // In URLs an IPv6 address has brackets; sockets want it without.
     const host = (values.host || HOST || "127.0.0.1").replace(/^\[(.*)\]$/, (all, address) =>
@@ -192,8 +192,8 @@ function readModules() {
 }
 
 /**
- * For tests, which put a module around the Worker: a double of the platform at its worst. HEARTBEAT_AROUND is its file; it
- * imports `./index.js`.
+ * For tests, which put a module around the Worker: a double of the platform at its worst. HEARTBEAT_AROUND is its file;
+ * it imports `./index.js`.
  *
  * @param {Record<string, any>} modules
  */
@@ -207,8 +207,8 @@ function aroundWorker(modules) {
 }
 
 /**
- * Secrets and settings from the environment, which go before what wrangler.toml says. What is unset stays unset: the
- * Worker itself says what it lacks.
+ * Secrets and settings from the environment, which override wrangler.toml. Unset ones stay unset: the Worker itself
+ * reports what it lacks.
  */
 function textBindings() {
   const isOurs = (/** @type {string} */ name) =>
@@ -228,7 +228,7 @@ function trustedProxies() {
   return wholeNumber("TRUSTED_PROXIES", text, 0, 9);
 }
 
-/** The header in which a proxy says the client's address in place of X-Forwarded-For; empty: none. */
+/** The header with the client's address from a proxy, in place of X-Forwarded-For; empty: none. */
 function trustedHeader() {
   const name = (process.env.TRUSTED_HEADER ?? "").trim();
   if (!/^[\w-]*$/.test(name)) {
@@ -270,7 +270,7 @@ async function answer(line) {
   }
 }
 
-/** What has been acknowledged is on disk already, so there is nothing to wait for but workerd's end. */
+/** Acknowledged points are already on disk, so the only thing to wait for is workerd's end. */
 function stop() {
   setTimeout(() => process.exit(0), STOP_MS).unref();
   miniflare.dispose().finally(() => process.exit(0));

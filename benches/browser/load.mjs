@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * What heartbeat.js costs a page on its main thread, by the thread's own clock in Chromium's trace: compiling and running it
- * at load, and all that it does until its first batch has its answer. Everything automatic is on, nothing is cached.
+ * What heartbeat.js costs a page on its main thread, by the thread's own clock in Chromium's trace: compiling and
+ * running it at load, and all that it does until its first batch has its answer. Everything automatic is on, nothing is
+ * cached.
  *
  *   node benches/browser/load.mjs [loads, 25]
  */

@@ -1,10 +1,10 @@
 // @ts-check
-/** The chart's cursor for the keyboard and for screen readers: a slider over the steps. */
+/** The cursor of a chart for the keyboard and for screen readers: a slider over the steps. */
 
-/** Steps that Page Up and Page Down go. */
+/** How many steps Page Up and Page Down move. */
 const PAGE = 10;
 
-/** How much wider a key makes the part that is shown, and how far it moves it. */
+/** The factor by which a key zooms, and the share of the visible part by which it pans. */
 const ZOOM = 2;
 const PAN = 0.25;
 
@@ -12,7 +12,7 @@ const PAN = 0.25;
  * @param {number | null} step
  * @param {string} key as a keydown event names it
  * @param {number} count of steps
- * @returns {number | null | undefined} the next step, null for none, undefined when the key is not one of the cursor's
+ * @returns {number | null | undefined} the next step, null for none, undefined for a key that does not move the cursor
  */
 export function stepAfter(step, key, count) {
   const last = count - 1;
@@ -22,7 +22,7 @@ export function stepAfter(step, key, count) {
 }
 
 /**
- * @param {HTMLElement} el what takes the focus
+ * @param {HTMLElement} el takes the focus
  * @param {object} needs
  * @param {(step: number | null) => void} needs.onstep
  * @param {(factor: number) => void} needs.onzoom
@@ -44,7 +44,7 @@ export function mountCursor(el, { onstep, onzoom, onpan, onreset }) {
     event.stopPropagation();
   });
 
-  /** @param {KeyboardEvent} event @returns {boolean} whether the key was one of the chart's */
+  /** @param {KeyboardEvent} event @returns {boolean} whether it is a key of the chart */
   function press({ key, shiftKey }) {
     if (key === "+" || key === "=") onzoom(1 / ZOOM);
     else if (key === "-") onzoom(ZOOM);
@@ -61,7 +61,7 @@ export function mountCursor(el, { onstep, onzoom, onpan, onreset }) {
   /**
    * @param {number} steps
    * @param {number | null} step
-   * @param {string} words what is there
+   * @param {string} words the values there
    */
   function update(steps, step, words) {
     count = steps;

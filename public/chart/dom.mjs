@@ -1,5 +1,5 @@
 // @ts-check
-/** The few words that are needed to speak to the document. Strings only ever become text and attributes, never markup. */
+/** A few functions on the document. Strings become text and attributes, never markup. */
 
 /**
  * @template {keyof HTMLElementTagNameMap} T
@@ -16,7 +16,7 @@ export function h(tag, attributes = {}, ...children) {
 }
 
 /**
- * Sets text only where it differs: a live region repeats what is set again.
+ * Sets a text only where it differs: screen readers repeat a live region that is set again.
  * @param {Element} el
  * @param {string} text
  */
@@ -25,7 +25,7 @@ export function setText(el, text) {
 }
 
 /**
- * The element that the page's markup promises.
+ * The element that the page's markup must have.
  * @template {Element} T
  * @param {ParentNode} root
  * @param {string} selector
@@ -39,7 +39,7 @@ export function find(root, selector, type) {
 }
 
 /**
- * A part of the page that is loaded when it is first needed.
+ * A part of the page that loads when it is first needed.
  * @template T
  * @param {() => Promise<T>} load
  * @param {() => void} onload
@@ -58,7 +58,7 @@ export function later(load, onload) {
   return { need, get part() { return part; } };
 }
 
-/** Whether a page shows it. @param {HTMLElement} el */
+/** Whether the page displays it. @param {HTMLElement} el */
 export function isDisplayed(el) {
   return !el.hidden && getComputedStyle(el).display !== "none";
 }
@@ -75,4 +75,9 @@ export function svg(tag, attributes, ...children) {
   for (const [name, value] of Object.entries(attributes)) el.setAttribute(name, value);
   el.append(...children);
   return el;
+}
+
+/** A user's words within a sentence of ours: isolated, they can't change its direction. @param {string} text */
+export function isolated(text) {
+  return `\u2068${text}\u2069`;
 }

@@ -1,19 +1,19 @@
 // @ts-check
 /**
- * Numbers and times as people read them, in one locale and time zone. Pure: times are arguments, never the clock.
+ * Numbers and times for people, in one locale and time zone. Pure: it never reads the clock.
  */
 
-/** Unix seconds that a day has: longer windows name the date with the time. */
+/** A longer window has the date with each time. */
 const DAY_S = 86_400;
 
-/** From here on axis numbers are short: 12K. */
+/** From here on an axis has short numbers: 12K. */
 const COMPACT_FROM = 10_000;
 
 /** @typedef {ReturnType<typeof formats>} Formats */
 
 /**
- * @param {string} [locale] the browser's own when absent
- * @param {string} [timeZone] the browser's own when absent
+ * @param {string} [locale] when absent, the browser's own
+ * @param {string} [timeZone] when absent, the browser's own
  */
 export function formats(locale, timeZone) {
   const whole = new Intl.NumberFormat(locale, { maximumFractionDigits: 3 });
@@ -29,7 +29,7 @@ export function formats(locale, timeZone) {
   }
 
   /**
-   * The labels of a value axis: as many digits as tell neighbours apart, and no more.
+   * The labels of a value axis, with just enough digits to tell neighbours apart.
    * @param {number[]} values ascending, `increment` apart
    * @param {number} increment
    */
@@ -58,7 +58,7 @@ export function formats(locale, timeZone) {
   }
 
   /**
-   * One step of a chart, as short as its window allows.
+   * The time of a step, as short as the window allows.
    * @param {number} time_s
    * @param {{ from: number, to: number, step: number }} window
    */
@@ -84,10 +84,10 @@ export function duration(seconds) {
 }
 
 /**
- * How much a number has changed, as a share of what it was.
+ * The change of a number, as a share of its former value.
  * @param {number | null} now
  * @param {number | null} was
- * @returns {number | null} null where that can't be told
+ * @returns {number | null} null where one of them is missing or the former one is zero
  */
 export function changeOf(now, was) {
   return now === null || !was ? null : (now - was) / Math.abs(was);

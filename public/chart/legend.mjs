@@ -1,8 +1,11 @@
 // @ts-check
-/** The chart's legend: each series with its value at the cursor, its latest and its summary; a click hides or shows it. */
+/** The legend: each series with its value at the cursor, its latest one and its summary. A click hides or shows it. */
 
 import { h, svg, setText } from "./dom.mjs";
-import { inRows, summaryWords } from "./lines.mjs";
+import { inRows } from "./lines.mjs";
+import { adopt } from "./styles.mjs";
+import { TABLES } from "./table-styles.mjs";
+import { summaryWords } from "./words.mjs";
 import { strokeOf } from "./palette.mjs";
 
 /** @import { Formats } from "./format.mjs" */
@@ -12,9 +15,10 @@ import { strokeOf } from "./palette.mjs";
  * @param {HTMLElement} el
  * @param {object} needs
  * @param {(line: Line, event: MouseEvent) => void} needs.onselect
- * @param {(id: string | null) => void} needs.onpoint the line whose row the pointer or the focus is on; null: none
+ * @param {(id: string | null) => void} needs.onpoint the line whose row has the pointer or the focus; null for none
  */
 export function mountLegend(el, { onselect, onpoint }) {
+  adopt(/** @type {ShadowRoot} */ (el.getRootNode()), TABLES);
   const head = ["Series", "", "Latest", ""].map((title) => h("th", { scope: "col" }, title));
   head[3].setAttribute("aria-sort", "descending");
   const body = h("tbody");
@@ -28,7 +32,7 @@ export function mountLegend(el, { onselect, onpoint }) {
    * @param {object} now
    * @param {Formats} now.formats
    * @param {string[]} now.colours of the theme
-   * @param {boolean} now.isDashed whether the lines are
+   * @param {boolean} now.isDashed whether lines have dashes
    * @param {(line: Line) => boolean} now.isHidden
    */
   function update({ lines, summaryTitle }, { formats, colours, isDashed, isHidden }) {
@@ -45,7 +49,7 @@ export function mountLegend(el, { onselect, onpoint }) {
         for (const type of ["pointerenter", "focusin"]) one.tr.addEventListener(type, () => onpoint(id));
         for (const type of ["pointerleave", "focusout"]) one.tr.addEventListener(type, () => onpoint(null));
       }
-      // Only what is not in its place is moved: what is moved loses the focus.
+      // Moves only rows that are out of place: a row that moves loses the focus.
       if (body.children[i] !== one.tr) body.insertBefore(one.tr, body.children[i] ?? null);
       one.call(line.name);
       one.paint(strokeOf(line.slot, colours), isDashed);
@@ -57,7 +61,7 @@ export function mountLegend(el, { onselect, onpoint }) {
   }
 
   /**
-   * @param {Line | null} line the one that is pointed at
+   * @param {Line | null} line the one under the pointer
    * @param {number | null} step
    * @param {string} moment of the step
    * @param {Formats} formats

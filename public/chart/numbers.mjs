@@ -2,15 +2,26 @@
 /** A window as big numbers, one for each series. */
 
 import { h, setText } from "./dom.mjs";
+import { adopt } from "./styles.mjs";
 
 /** @import { Formats } from "./format.mjs" */
 /** @import { Chart, Line } from "./lines.mjs" */
 
-/** More of them are no big numbers any more. */
+/** More of them would not be big. */
 const MOST = 12;
 
-/** @param {HTMLElement} el a list of terms */
+const CSS = `
+.numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 9rem), 1fr)); gap: 10px 24px; }
+.numbers > div { min-width: 0; display: flex; flex-direction: column-reverse; justify-content: flex-end; }
+.numbers dt { color: var(--muted); font-size: 0.86rem; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.numbers dd { margin: 0; font-size: clamp(1.7rem, 12cqw, 2.4rem); line-height: 1.15; font-weight: 680; letter-spacing: -0.03em; font-variant-numeric: tabular-nums; }
+.numbers > :only-child dd { font-size: clamp(2.6rem, 17cqw, 4.6rem); }
+`;
+
+/** @param {HTMLElement} el a list of terms in a shadow root */
 export function mountNumbers(el) {
+  adopt(/** @type {ShadowRoot} */ (el.getRootNode()), CSS);
+
   /** @param {Chart} chart @param {Formats} formats */
   function update(chart, formats) {
     const lines = chart.lines.slice(0, MOST);
@@ -29,8 +40,9 @@ export function mountNumbers(el) {
 }
 
 /**
- * What a series is in one number: the whole window where its steps tell, else the present, which is the last complete step.
- * What comes now and then may have missed it, so the one before it speaks too: the higher of both for what grows within a step.
+ * A series as one number: its summary where that follows from the steps, else the last complete step. Points that come
+ * only now and then may be missing in that step, so the one before it counts too: the higher of both for `max` and for
+ * distinct counts, which grow within a step.
  * @param {Line} line
  * @param {Chart} chart
  */

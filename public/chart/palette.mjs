@@ -1,26 +1,26 @@
 // @ts-check
 /**
- * The colours of series. Eight, found by search: at least 3:1 against the chart's ground, and any two of them apart
- * also for who sees no red, no green or no blue (a test simulates it). What is beyond eight has the same colours
- * again, lighter or darker and with a dash of its own. Pure.
+ * The colours of series: eight, found by search. Each has a contrast of at least 3:1 with the chart's ground, and any
+ * two of them differ, even for people who see no red, no green or no blue (a test simulates that). Further series have
+ * the same colours again, lighter or darker, with other dashes. Pure.
  */
 
 export const LIGHT = ["#1d3bcf", "#d23107", "#01a67f", "#cc8619", "#b260e5", "#8a0181", "#9d1014", "#3e7f57"];
 export const DARK = ["#707ee9", "#d5572c", "#49eeba", "#d4a414", "#d8a0fd", "#be60a0", "#f37e8e", "#c9d955"];
 export const SLOTS = LIGHT.length;
 
-/** What the first eight, the second eight and so on are drawn with, in CSS pixels. */
+/** The dashes of the first eight series, the next eight and so on, in CSS pixels. */
 const DASHES = [[], [7, 3], [2, 3], [9, 3, 2, 3]];
 
-/** How far towards the text's colour (above 0) or the ground's (below 0) each eight goes. */
+/** How far the colours of each eight go towards that of the text (above 0) or of the ground (below 0). */
 const TINTS = [0, 0.4, -0.35, 0.2];
 
-/** The folded rest. */
+/** The slot of the folded rest. */
 export const OTHER = -1;
 
 /**
  * @param {number} slot
- * @param {string[]} colours of the theme, #rrggbb: SLOTS, then that of the rest, of the text and of the ground
+ * @param {string[]} colours of the theme, #rrggbb: one per slot, then those of the rest, of the text and of the ground
  * @returns {{ colour: string, dash: number[] }}
  */
 export function strokeOf(slot, colours) {

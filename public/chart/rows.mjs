@@ -1,21 +1,24 @@
 // @ts-check
-/** The numbers behind a chart as a table, newest first: made when somebody opens it. */
+/** The numbers of a chart as a table, newest first. It is made when somebody opens it. */
 
 import { h } from "./dom.mjs";
+import { adopt } from "./styles.mjs";
+import { TABLES } from "./table-styles.mjs";
 import { OPEN } from "./words.mjs";
 
 /** @import { Formats } from "./format.mjs" */
 /** @import { Chart } from "./lines.mjs" */
 
-/** What is more belongs into a file. */
+/** A longer table would belong in a file. */
 const MOST_STEPS = 60;
 const MOST_SERIES = 12;
 
-/** An open table follows the chart, but not so fast that nobody can read it. */
+/** An open table follows the chart, slowly enough to be read. */
 const REFRESH_MS = 5000;
 
 /** @param {HTMLDetailsElement} el */
 export function mountRows(el) {
+  adopt(/** @type {ShadowRoot} */ (el.getRootNode()), TABLES);
   const rows = h("div", { class: "rows", tabindex: "0", role: "region", "aria-label": "Data of the chart" });
   el.append(rows);
   let built_ms = -Infinity;

@@ -1,11 +1,11 @@
 // @ts-check
-/** Columns on top of each other. Pure. */
+/** Stacks columns on top of each other. Pure. */
 
-/** @import { Column } from "../live/window.mjs" */
+/** @import { Column } from "../live/view.mjs" */
 
 /**
- * Each column with all before it below. A gap is as high as nothing where another column has a value, and stays a gap
- * where none has.
+ * Each column plus all columns before it. A gap counts as zero where another column has a value, and stays a gap where
+ * none has.
  * @param {Column[]} columns of one length
  * @returns {Column[]}
  */

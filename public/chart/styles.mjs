@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * What a chart looks like: one constructed style sheet for all charts of a page, which no content security policy has to
- * allow. A page themes it with the custom properties that begin with `--heartbeat-`.
+ * The look of a chart, as constructed style sheets: no content security policy needs to allow them. A page themes a
+ * chart with the custom properties that begin with `--heartbeat-`. Parts that are loaded later bring their own rules.
  */
 
 import { DARK, LIGHT } from "./palette.mjs";
@@ -33,7 +33,7 @@ const CSS = `
 :host([hidden]), [hidden] { display: none !important; }
 
 * { box-sizing: border-box; }
-p, h2 { margin: 0; }
+p, h2, dl { margin: 0; }
 button { font: inherit; color: inherit; border: 0; padding: 0; background: none; cursor: pointer; text-align: inherit; }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 
@@ -64,43 +64,12 @@ button { font: inherit; color: inherit; border: 0; padding: 0; background: none;
 .tools button, .more button { padding: 3px 11px; border: 1px solid var(--edge); border-radius: 99px; background: var(--background); font-size: 0.84rem; font-weight: 550; }
 :is(.tools, .more) button:hover { border-color: var(--accent); background: var(--soft); }
 
-.legend { max-height: var(--heartbeat-legend-height, 19rem); overflow: auto; overscroll-behavior: contain; }
-table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; font-size: 0.9rem; }
-th, td { padding: 5px 0 5px 14px; border-top: 1px solid var(--line); text-align: right; vertical-align: baseline; font-weight: 400; white-space: nowrap; }
-:is(th, td):first-child { padding-left: 0; text-align: start; }
-thead th { position: sticky; top: 0; border-top: 0; background: var(--background); color: var(--muted); font-size: 0.82rem; font-weight: 550; }
-.series { table-layout: fixed; }
-.series thead th:first-child { width: 44%; }
-.series :is(td, thead th) { overflow: hidden; text-overflow: ellipsis; }
-.series tbody th { padding-block: 0; }
-.series th button { display: flex; align-items: center; gap: 10px; width: 100%; min-width: 0; padding: 5px 0; min-height: 30px; }
-.series th button:focus-visible { outline-offset: -2px; }
-.series bdi { min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: pre; }
 bdi:not([data-kind="value"]) { color: var(--muted); font-style: italic; }
-.series [aria-pressed="false"] svg { opacity: 0.35; }
-.series [aria-pressed="false"] bdi { color: var(--muted); text-decoration: line-through; }
-.series tr.pointed > *, .series tbody tr:hover > * { background: var(--soft); }
-.series svg { flex: none; width: 22px; height: 10px; }
-.series svg line { stroke-width: 4; }
-:is(.at, [aria-sort]) { color: var(--text); font-weight: 600; }
 
 .more { display: flex; flex-wrap: wrap; align-items: center; gap: 6px 14px; color: var(--muted); font-size: 0.84rem; }
 .more p { flex: 1 1 auto; }
 details { font-size: 0.84rem; color: var(--muted); }
 summary { width: max-content; cursor: pointer; padding: 2px 0; }
-.rows { max-height: 20rem; overflow: auto; margin-top: 6px; color: var(--text); }
-.rows table { font-size: 0.84rem; }
-.rows thead th { max-width: 12rem; overflow: hidden; text-overflow: ellipsis; }
-.rows :is(th, td):first-child { position: sticky; left: 0; background: var(--background); }
-.rows thead th:first-child { z-index: 1; }
-.rows .open > * { color: var(--muted); font-style: italic; }
-
-.numbers { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(100%, 9rem), 1fr)); gap: 10px 24px; }
-.numbers > div { min-width: 0; display: flex; flex-direction: column-reverse; justify-content: flex-end; }
-.numbers dt { color: var(--muted); font-size: 0.86rem; min-width: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
-.numbers dd { margin: 0; font-size: clamp(1.7rem, 12cqw, 2.4rem); line-height: 1.15; font-weight: 680; letter-spacing: -0.03em; font-variant-numeric: tabular-nums; }
-.numbers > :only-child dd { font-size: clamp(2.6rem, 17cqw, 4.6rem); }
-dl { margin: 0; }
 :host([kind="number"]) .stage { min-height: 56px; }
 :host([kind="number"]) .plot { inset: 0; }
 
@@ -108,9 +77,6 @@ dl { margin: 0; }
 
 @container (max-width: 460px) {
   .frame { padding: var(--heartbeat-padding, 14px); }
-  .series :is(td, thead th):nth-child(3) { display: none; }
-  .series thead th:first-child { width: 46%; }
-  th, td { padding-left: 8px; }
 }
 
 /* What uPlot needs of its own style sheet. */
@@ -127,12 +93,19 @@ dl { margin: 0; }
 .u-off { display: none; }
 `;
 
-let sheet = /** @type {CSSStyleSheet | null} */ (null);
+const sheets = /** @type {Map<string, CSSStyleSheet>} */ (new Map());
 
-export function styleSheet() {
+/**
+ * Gives a shadow root a style sheet, made once for all charts of a page.
+ * @param {ShadowRoot} root
+ * @param {string} css what a part that is loaded later brings; by default that of the chart itself
+ */
+export function adopt(root, css = CSS) {
+  let sheet = sheets.get(css);
   if (!sheet) {
     sheet = new CSSStyleSheet();
-    sheet.replaceSync(CSS);
+    sheet.replaceSync(css);
+    sheets.set(css, sheet);
   }
-  return sheet;
+  if (!root.adoptedStyleSheets.includes(sheet)) root.adoptedStyleSheets = [...root.adoptedStyleSheets, sheet];
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** A chart in words: for screen readers, and in place of what can't be drawn. Pure. */
+/** A chart in words, for screen readers and for notices. Pure. */
 
 import { duration } from "./format.mjs";
 
@@ -7,13 +7,13 @@ import { duration } from "./format.mjs";
 /** @import { Formats } from "./format.mjs" */
 /** @import { Chart, Line } from "./lines.mjs" */
 
-/** A screen reader is told of so many series; the table has all. */
+/** How many series the summary for screen readers has; the table has all. */
 const SPOKEN = 5;
 
 /** @type {Record<string, string>} */
 export const STATES = { connecting: "Connecting", live: "Live", offline: "Offline, trying again", paused: "Paused", denied: "No permission", missing: "Not found", refused: "Refused", closed: "Closed" };
 
-/** What stands after the time of a step that is still open. */
+/** Follows the time of a step that is still open. */
 export const OPEN = ", still open";
 
 /** @param {Chart} chart @param {number} step @param {Formats} formats */
@@ -22,9 +22,9 @@ export function momentOf(chart, step, formats) {
 }
 
 /** @param {Chart} chart */
-export function spanOf({ from, to, step }) {
+export function windowWords({ from, to, step }) {
   const width = duration(step);
-  // What was asked for is widened to whole steps; whichever reads shorter was asked for.
+  // The server widens a window to whole steps: of both lengths, the one that reads shorter is the one asked for.
   const [shorter] = [to - from, to - from - step].filter((length_s) => length_s > 0).map(duration).sort((a, b) => (parseInt(a) || 1) - (parseInt(b) || 1));
   return `Last ${shorter}, in steps of ${width.includes(" ") ? width : `1 ${width}`}`;
 }
@@ -44,6 +44,17 @@ export function summaryOf(kind, title, chart, formats) {
   return [what, when, ...each, ...more, ...(kind === "number" ? [] : ["Arrow keys move the cursor, plus and minus zoom, 0 shows all."])].join(" ");
 }
 
+/**
+ * The summary of a line, with its name where the lines have different ones.
+ * @param {Line} line
+ * @param {string} title of all
+ * @param {Formats} formats
+ */
+export function summaryWords({ summary, summaryTitle }, title, formats) {
+  const number = formats.number(summary);
+  return title === summaryTitle || summary === null ? number : `${summaryTitle.toLowerCase()} ${number}`;
+}
+
 /** @param {Line} line @param {Chart} chart @param {Formats} formats */
 function peakOf({ values }, chart, formats) {
   let peak = -1;
@@ -52,7 +63,7 @@ function peakOf({ values }, chart, formats) {
 }
 
 /**
- * The values at a step, as a slider says them.
+ * The values at a step, for a screen reader.
  * @param {Chart} chart
  * @param {Line[]} lines
  * @param {number} step
@@ -64,20 +75,20 @@ export function spoken(chart, lines, step, formats) {
 }
 
 /**
- * What stands in place of the chart; null if nothing has to.
+ * The notice in place of the chart; null if it needs none.
  * @param {object} now
  * @param {string} now.state
  * @param {Pick<Problem, "title" | "detail"> | null} now.problem
  * @param {boolean} now.hasKey
  * @param {boolean} now.isEmpty
- * @param {boolean} now.isKnown whether anything came yet
+ * @param {boolean} now.isKnown whether anything has come
  * @returns {{ kind: "quiet" | "failed", title: string, text: string } | null}
  */
-export function noticeOf({ state, problem, hasKey, isEmpty, isKnown }) {
-  if (state === "denied") return { kind: "failed", title: hasKey ? "This read key does not open the stream" : "This stream needs a read key", text: "Ask the stream's owner for one that does: a new key ends the old one at once." };
+export function chartNotice({ state, problem, hasKey, isEmpty, isKnown }) {
+  if (state === "denied") return { kind: "failed", title: hasKey ? "This read key does not open the stream" : "This stream needs a read key", text: "Ask the stream's owner for a valid one: an old key ends when a new one is made." };
   if (state === "missing") return { kind: "failed", title: "No such stream", text: "It may have been deleted, or its id was mistyped." };
   if (state === "refused") return { kind: "failed", title: problem?.title ?? "This can't be shown", text: problem?.detail ?? "" };
-  if (!isKnown && state === "offline") return { kind: "failed", title: problem?.title ?? "No connection", text: "The chart tries again by itself." };
+  if (!isKnown && state === "offline") return { kind: "failed", title: problem?.title ?? "No connection", text: "The chart tries again automatically." };
   if (!isKnown) return { kind: "quiet", title: "Loading…", text: "" };
   if (isEmpty) return { kind: "quiet", title: "No points in this window", text: "They appear here as they come." };
   return null;

@@ -1,10 +1,10 @@
 // @ts-check
-/** What the demo's address says: `?stream=ID`, and `&label=NAME` where it is another one. */
+/** The demo's address: `?stream=ID`, and `&label=NAME` for another label. */
 
 const query = new URLSearchParams(location.search);
 
-/** The stream's id; empty where none is named. */
+/** The stream's id; empty where the address has none. */
 export const stream = query.get("stream") ?? "";
 
-/** The label that tells one page from another; the stream counts its values and does not keep them. */
+/** The label with the id of a page; the stream counts its values and does not keep them. */
 export const label = query.get("label") || "client_id";

@@ -1,20 +1,20 @@
 // @ts-check
 /**
- * Says that this page is seen: heartbeat.js does so every 10 seconds, and this module between, so that no step of 10 seconds
- * is without a word, whatever the network does to the one or the other. It is a script of its own, for it to be quick.
+ * Reports that this page is visible: heartbeat.js does so every 10 seconds, and this module between, so that each step
+ * of 10 seconds has a report even if the network loses one. It is a script of its own, so that it starts soon.
  */
 
 import heartbeat from "../heartbeat.mjs";
 import { label, stream } from "./address.js";
 
-/** Half a step: one that is late by as much still falls into its step or the next. */
+/** Half a step: a report that is late by as much still falls into its step or the next. */
 const HERE_MS = 5000;
 
 if (stream) write();
 
 function write() {
   let isLeaving = false;
-  // Before heartbeat.js listens: what it writes on leaving tells how long the page was seen, and counts nobody any more.
+  // Registered before heartbeat.js listens: its last report, on leaving, must not count this page as present.
   addEventListener("pagehide", () => (isLeaving = true));
   addEventListener("pageshow", () => (isLeaving = false));
   addEventListener("visibilitychange", () => {

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * "How many people are looking at this page?": here.js tells the stream in the address that the page is seen, as any page does
- * with heartbeat.js; this module follows with reader.mjs how many different pages do.
+ * "How many people are looking at this page?": here.js reports to the stream in the address that the page is visible,
+ * as any page with heartbeat.js does; this module counts with reader.mjs how many different pages do.
  */
 
 import { HeartbeatChart } from "../heartbeat-chart.mjs";
@@ -9,7 +9,7 @@ import { open } from "../reader.mjs";
 import { find, setText } from "../chart/dom.mjs";
 import { mountCopy } from "../owner/copy.js";
 import { label, stream } from "./address.js";
-import { noticeOf, viewersNow, viewersWords } from "./viewers.js";
+import { viewersNotice, viewersNow, viewersWords } from "./viewers.js";
 
 const demo = find(document, "#demo", HTMLElement);
 const setup = find(document, "#setup", HTMLElement);
@@ -21,7 +21,7 @@ if (stream) {
   explain();
 }
 
-/** How to come to a stream. */
+/** Explains how to get a stream. */
 function explain() {
   setText(find(setup, ".origin", HTMLElement), location.origin);
   find(setup, "form", HTMLFormElement).addEventListener("submit", (event) => {
@@ -31,7 +31,7 @@ function explain() {
   });
 }
 
-/** Shows how many are. */
+/** Shows how many people are looking. */
 function read() {
   const number = find(demo, ".number", HTMLElement);
   const words = find(demo, ".words", HTMLElement);
@@ -46,7 +46,7 @@ function read() {
   update();
 
   function update() {
-    const { kind, title, advice } = noticeOf(reader.state, reader.problem, label);
+    const { kind, title, advice } = viewersNotice(reader.state, reader.problem, label);
     const counts = /** @type {(number | null)[]} */ (reader.series[0]?.[aggregate] ?? []);
     const viewers = viewersNow(counts);
     const isCounted = kind === "live" || kind === "lost";
@@ -57,11 +57,11 @@ function read() {
     setText(number, isCounted ? String(viewers) : "–");
     setText(words, isCounted ? viewersWords(viewers) : "");
     setText(way, kind === "live" ? WAYS[reader.way] : "");
-    // The step that is not over yet is told as it will be, if nobody comes or goes.
+    // The open step is drawn as it will be if nobody comes or goes.
     if (isCounted && counts.length) chart.data = { ...reader.view, series: [{ ...reader.series[0], [aggregate]: [...counts.slice(0, -1), viewers] }] };
     document.title = isCounted ? `${viewers} looking – Heartbeat` : "How many people are looking at this page? – Heartbeat";
   }
 }
 
 /** @type {Record<string, string>} */
-const WAYS = { websocket: "Live", events: "Live", deltas: "Asks every 2 seconds", rollup: "Asks every 5 seconds: this deployment has no live readings" };
+const WAYS = { websocket: "Live", events: "Live", deltas: "Updated every 2 seconds", rollup: "Updated every 5 seconds: this deployment has no live readings" };

@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * Keeps a window up to date: chooses the way that messages come, comes back with the cursor after a loss, rests while the
- * page is hidden, and says how it is. It knows no document: page, clock, chance and network are arguments.
+ * Keeps a window up to date: chooses a way to get messages, resumes at the cursor after a loss, rests while the page is
+ * hidden, and reports its state. It does not touch the document: page, clock, chance and network are arguments.
  *
- * The ways, best first: a WebSocket; server-sent events where that does not get through; polls of `deltas` where these don't
- * either; and polls of `rollup` at a deployment that has no live readings, or none of so much.
+ * The ways, best first: a WebSocket; server-sent events where no WebSocket gets through; polls of `deltas` where events
+ * don't either; polls of `rollup` where the deployment offers no live readings, or not for that many series.
  */
 
 import { pause_ms } from "./pause.mjs";
@@ -12,16 +12,18 @@ import { isRetried } from "./problem.mjs";
 import { liveUrl, rollupUrl } from "./query.mjs";
 import { keptStep } from "./step.mjs";
 import { ask, openWebSocket } from "./transports.mjs";
-import { createWindow, viewOf } from "./window.mjs";
+import { viewOf } from "./view.mjs";
+import { createWindow } from "./window.mjs";
 
 /** @import { Problem } from "./problem.mjs" */
 /** @import { Query } from "./query.mjs" */
 /** @import { End, Needs, Transport } from "./transports.mjs" */
-/** @import { Message, View } from "./window.mjs" */
+/** @import { Message } from "./window.mjs" */
+/** @import { View } from "./view.mjs" */
 
 /**
- * How it is. `connecting`: nothing came yet; `live`; `offline`: tries again by itself; `paused`: the page is hidden.
- * For good: `denied` (the key), `missing` (no such stream), `refused` (what was asked for; `problem` says why), `closed`.
+ * `connecting`: nothing has come yet; `live`; `offline`: it tries again automatically; `paused`: the page is hidden.
+ * Final: `denied` (the key), `missing` (no such stream), `refused` (the question; `problem` says why), `closed`.
  * @typedef {"connecting" | "live" | "offline" | "paused" | "denied" | "missing" | "refused" | "closed"} State
  */
 
@@ -33,7 +35,7 @@ import { createWindow, viewOf } from "./window.mjs";
  *   random: () => number,
  *   page: (EventTarget & { visibilityState: DocumentVisibilityState }) | null,
  *   network: EventTarget | null,
- * }} Surroundings `page` is the document, `network` the window, which tells `online`, `pagehide` and `pageshow`
+ * }} Surroundings `page` is the document, `network` the window, which fires `online`, `pagehide` and `pageshow`
  */
 
 /** Between two polls of `deltas`. */
@@ -43,23 +45,23 @@ const DELTAS_MS = 2000;
 const ROLLUP_MS = 5000;
 const ROLLUP_MOST_MS = 60_000;
 
-/** A connection that lasted so long went well. */
+/** A connection that lasts longer has worked: the count of failures starts again. */
 const STEADY_MS = 10_000;
 
-/** A hidden page keeps its connection for so long: whoever comes back from another tab has lost nothing. */
+/** A hidden page keeps its connection for this long, so that a short look at another tab loses nothing. */
 const LINGER_MS = 60_000;
 
-/** The API's status for steps that are not kept for that time, and for what would be too much. */
+/** The API's status for steps that are no longer kept, and for an answer that would be too large. */
 const UNPROCESSABLE = 422;
 
-/** After so long on a lesser way, the next connection tries the best one again. */
+/** After this long on a lesser way, the next connection tries the best one again. */
 const UPGRADE_MS = 600_000;
 
-/** Misses of a WebSocket that has worked before, until another way is tried. */
+/** How often a WebSocket that has worked before may miss until the next way is tried. */
 const PATIENCE = 2;
 
 /**
- * @param {Query} asked its step gives way to a wider one where that is not kept
+ * @param {Query} asked its step is replaced by a wider one where the server does not keep it
  * @param {Surroundings} needs
  * @param {() => void} onchange
  */
@@ -76,23 +78,23 @@ export function connect(asked, needs, onchange) {
   let failures = 0;
   let misses = 0;
   let hasWorked = false;
-  /** Whether the API is to be asked for a step that is kept for so long, and whether it was. */
+  /** Whether to let the API choose a step that it still keeps, and whether it has chosen one. */
   let [isStepAsked, isStepKnown] = [false, false];
-  /** What the server's clock is ahead of this one. */
+  /** How far the server's clock is ahead of this one. */
   let ahead_ms = 0;
   let current = /** @type {Transport | null} */ (null);
-  /** Ends what is under way of an attempt that was overtaken. */
+  /** Aborts the requests of the present attempt. */
   let attempt = new AbortController();
   const timers = { next: /** @type {any} */ (0), slide: /** @type {any} */ (0), linger: /** @type {any} */ (0) };
-  let isTold = true;
+  let isNotified = true;
 
   const isOver = () => state === "denied" || state === "missing" || state === "refused" || state === "closed";
   const now_s = () => (needs.now_ms() + ahead_ms) / 1000;
 
-  /** Whoever listens is told once for all that changed at the same moment, and apart from it: their errors are theirs. */
-  function tell() {
-    if (isTold) queueMicrotask(() => ((isTold = true), onchange()));
-    isTold = false;
+  /** Calls `onchange` once for all changes of a moment, and in a task of its own: its errors are not ours. */
+  function notify() {
+    if (isNotified) queueMicrotask(() => ((isNotified = true), onchange()));
+    isNotified = false;
   }
 
   /** @param {State} next @param {Problem | null} [why] */
@@ -100,7 +102,7 @@ export function connect(asked, needs, onchange) {
     if (state === next && problem === why) return;
     state = next;
     problem = why;
-    tell();
+    notify();
   }
 
   function stop() {
@@ -165,7 +167,7 @@ export function connect(asked, needs, onchange) {
     }
   }
 
-  /** A connection that brought nothing does not tell why: a poll does, and brings what was missed. */
+  /** A connection that brings nothing does not say why. A poll does, and brings what was missed. */
   function miss() {
     misses += 1;
     poll(() => {
@@ -184,7 +186,7 @@ export function connect(asked, needs, onchange) {
     misses = 0;
   }
 
-  /** @param {() => void} [then] what follows a good answer, in place of the next poll */
+  /** @param {() => void} [then] runs after a good answer, in place of the next poll */
   async function poll(then) {
     const { signal } = attempt;
     const isRollup = way === "rollup";
@@ -208,7 +210,7 @@ export function connect(asked, needs, onchange) {
   /** @param {Error} error @param {boolean} isRollup */
   function fail(error, isRollup) {
     if (!("status" in error)) {
-      // What came was no message: from the beginning, after a while.
+      // It was not a message: begin anew, after a pause.
       cursor = "";
       return again(failures + 1);
     }
@@ -221,14 +223,14 @@ export function connect(asked, needs, onchange) {
     start();
   }
 
-  /** @param {any} rollup of a step that the API chose */
+  /** Whether the API has chosen another step. @param {any} rollup */
   function isWider({ step }) {
     isStepAsked = false;
     isStepKnown = true;
     return step !== query.step_s;
   }
 
-  /** The steps that were asked for are not kept for so long, or all would be too much: again with wider ones. @param {any} rollup */
+  /** Asks again with the wider step that the API has chosen. @param {any} rollup */
   function widen({ step }) {
     if (step > query.step_s) {
       query = { ...query, step_s: keptStep(step, query.step_s) };
@@ -251,7 +253,7 @@ export function connect(asked, needs, onchange) {
     timers.next = needs.setTimeout(start, delay_ms);
   }
 
-  /** Back to the best way, when the lesser one was long enough. */
+  /** Back to the best way, after long enough on a lesser one. @returns {boolean} whether it is time */
   function upgrade() {
     if (needs.now_ms() - since_ms < UPGRADE_MS) return false;
     choose(best());
@@ -269,7 +271,7 @@ export function connect(asked, needs, onchange) {
     rollup = null;
     scheduleSlide();
     turn("live");
-    tell();
+    notify();
   }
 
   /** @param {any} answer */
@@ -278,12 +280,12 @@ export function connect(asked, needs, onchange) {
     setClock(answer);
     rollup = viewOf({ ...answer, now: now_s() });
     turn("live");
-    tell();
+    notify();
   }
 
   /**
-   * The server's clock, as it says it; else it is within the last step of what it sends, and early in it, if this one is
-   * wrong: a step that is taken for complete too soon would be shown as a fall.
+   * The server's clock, as its answer says. An answer without it ends with the step that is under way; where our clock
+   * disagrees, assume the beginning of that step: one that counts as complete too soon looks like a fall.
    * @param {Pick<Message, "to" | "step" | "now">} answer
    */
   function setClock({ to = 0, step = 0, now }) {
@@ -292,18 +294,18 @@ export function connect(asked, needs, onchange) {
     ahead_ms = ((now ?? (isRight ? local_s : to - step)) - local_s) * 1000;
   }
 
-  /** The window moves when a step begins, and tells when one is complete. */
+  /** Wakes when a step begins, and when one is complete. */
   function scheduleSlide() {
     needs.clearTimeout(timers.slide);
     const { to } = window.view();
     if (to === 0 || isOver()) return;
     timers.slide = needs.setTimeout(() => {
-      if (window.tick(now_s()) && rollup === null) tell();
+      if (window.tick(now_s()) && rollup === null) notify();
       scheduleSlide();
     }, Math.max((window.next() - now_s()) * 1000, 20));
   }
 
-  /** The page was hidden, or is seen again. */
+  /** The page was hidden, or is visible again. */
   function look(/** @type {Event} */ event) {
     needs.clearTimeout(timers.linger);
     if (needs.page?.visibilityState === "hidden") timers.linger = needs.setTimeout(rest, LINGER_MS);
@@ -315,11 +317,11 @@ export function connect(asked, needs, onchange) {
     turn("paused");
   }
 
-  /** Something speaks for it that a try succeeds now, or that the connection is dead. */
+  /** An event suggests that a try succeeds now, or that the connection is dead. */
   function hurry(/** @type {Event} */ event) {
     if (event.type === "pageshow" && state !== "paused") return;
     if (isOver() || needs.page?.visibilityState === "hidden") return;
-    if (window.tick(now_s())) tell();
+    if (window.tick(now_s())) notify();
     if (current) return current.check();
     failures = 0;
     if (state === "paused") turn("connecting");
@@ -333,7 +335,7 @@ export function connect(asked, needs, onchange) {
   start();
 
   return {
-    /** Ends it for good. */
+    /** Ends it. */
     close() {
       if (state !== "closed") finish("closed");
     },

@@ -1,11 +1,11 @@
 // @ts-check
-/** Server-sent events: loaded where no socket gets through. */
+/** Server-sent events: loaded where no WebSocket gets through. */
 
 import { FIRST_MESSAGE_MS, alarm, deliver } from "./transports.mjs";
 
 /** @import { End, Listener, Needs, Transport } from "./transports.mjs" */
 
-/** The server ends server-sent events after 5 minutes: one that lasts longer is dead. */
+/** The server ends a stream of events after 5 minutes: one that lasts longer is dead. */
 const LIFETIME_MS = 330_000;
 
 /**
@@ -39,7 +39,7 @@ export function openEvents(url, needs, { onmessage, onend }) {
       if (!deliver(data, onmessage)) end("lost");
     });
   }
-  // It would come back by itself, but only this side knows when it is better to wait longer.
+  // The browser would reconnect automatically, but does not know when to wait longer.
   source.onerror = () => end("lost");
   return { close, check() {} };
 }

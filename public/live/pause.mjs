@@ -1,12 +1,15 @@
 // @ts-check
+/** The pause before a reader tries again. Pure: chance is an argument. */
 
-/** The first pause after a failure, and the longest: a recovery is noticed within a minute. */
+/** The first pause after a failure, and the longest: a reader notices a recovery within a minute. */
 const FIRST_MS = 1000;
 const LONGEST_MS = 60_000;
 
 /**
- * The pause before the next try: doubled with each failure in a row, and spread so that readers do not return in step.
- * @param {number} failures in a row; 0 after a connection that went well: even then a server that restarts gets its readers spread over a second
+ * The pause before the next try: it doubles with each failure in a row, and is spread so that readers don't return in
+ * step.
+ * @param {number} failures in a row; 0 after a connection that worked: a server that restarts gets its readers back
+ *   spread over a second
  * @param {number} chance in [0, 1)
  */
 export function pause_ms(failures, chance) {

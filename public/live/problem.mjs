@@ -1,7 +1,7 @@
 // @ts-check
-/** What the API says when it does not do what was asked, in the words of its problem document (RFC 9457). */
+/** A failure of the API, in the words of its problem document (RFC 9457). */
 
-/** @typedef {{ index?: number, field?: string, message: string }} Fault one reason why a point was refused */
+/** @typedef {{ index?: number, field?: string, message: string }} Fault why a point was refused */
 
 /** An answer that is not a success, or no answer at all (status 0). */
 export class Problem extends Error {
@@ -42,12 +42,12 @@ export function noAnswer() {
   return new Problem({
     status: 0,
     title: "No answer from the server",
-    detail: "The connection failed, took too long, or what came was not JSON.",
+    detail: "The connection failed or took too long, or the answer was not JSON.",
   });
 }
 
 /**
- * Whether the same request may go well later; 501 is what the server will never do.
+ * Whether the same request may succeed later; 501 never will.
  * @param {Problem} problem
  */
 export function isRetried({ status }) {

@@ -1,5 +1,5 @@
 // @ts-check
-/** What a reader asks for, checked, and the addresses that it asks. Pure. */
+/** A reader's question, checked, and the URLs that ask it. Pure. */
 
 import { allowedStep, stepOf } from "./step.mjs";
 
@@ -7,16 +7,20 @@ import { allowedStep, stepOf } from "./step.mjs";
  * @typedef {object} Options
  * @property {string} stream its id
  * @property {string} [key] the read key; none for a public stream
- * @property {string | string[]} [by] labels to group by: a list, or with commas between; `*` for all
+ * @property {string | string[]} [by] labels to group by: a list, or separated by commas; `*` for all
  * @property {string | string[]} [where] matchers that must all hold, such as `country=US`
  * @property {string | string[]} [agg] `sum` and others, as in the API
- * @property {string | number} [step] such as `10s`, or seconds; the finest that a chart of the window can show when absent
- * @property {string | number} [window] how far back: such as `1h`, or seconds
- * @property {number} [top] groups to keep where the stream has too many to follow, 1..10000
- * @property {string} [host] the deployment, such as `https://heartbeat.example`; the module's own when absent
+ * @property {string | number} [step] such as `10s`, or seconds; when absent, the finest that a chart of the window can
+ *   show
+ * @property {string | number} [window] its length: such as `1h`, or seconds
+ * @property {number} [top] how many groups to keep where a stream has too many to follow live, 1 to 10000
+ * @property {string} [host] the deployment, such as `https://heartbeat.example`; when absent, the module's own
  */
 
-/** @typedef {{ host: string, stream: string, key: string, parameters: [string, string][], window: string, step_s: number, top: number }} Query */
+/**
+ * @typedef {{ host: string, stream: string, key: string, parameters: [string, string][], window: string, step_s:
+ *   number, top: number }} Query
+ */
 
 const UNITS_S = /** @type {Record<string, number>} */ ({ "": 1, s: 1, m: 60, h: 3600, d: 86_400, w: 604_800, y: 31_536_000 });
 
@@ -43,6 +47,7 @@ export function queryOf({ stream, key = "", by = "", where = [], agg = "sum", st
 }
 
 /**
+ * The URL of a live reading, with the key in it: neither a WebSocket nor server-sent events can send headers.
  * @param {Query} query
  * @param {"live" | "deltas"} path
  * @param {string} after a cursor; empty for a snapshot
@@ -55,19 +60,19 @@ export function liveUrl({ host, stream, key, parameters, step_s, window }, path,
 }
 
 /**
- * The key goes in a header.
+ * The URL of a rollup. The key goes in a header.
  * @param {Query} query
- * @param {boolean} [isFree] whether the API chooses the step: one that is kept for that time
+ * @param {boolean} [isFree] whether the API chooses the step, among those that it still keeps
  */
 export function rollupUrl({ host, stream, parameters, step_s, window, top }, isFree = false) {
   const step = /** @type {[string, string][]} */ (isFree ? [] : [["step", `${step_s}s`]]);
   const query = new URLSearchParams([...parameters, ...step, ["from", `-${window}`], ["top", String(top)]]);
-  // What steps don't tell.
+  // A ratio's total does not follow from its steps.
   if (/\bratio\b/.test(query.get("agg") ?? "")) query.set("totals", "1");
   return `${host}/v1/streams/${encodeURIComponent(stream)}/rollup?${query}`;
 }
 
-/** Seconds of a duration such as `90`, `10s` or `1h`; NaN if it is none. @param {string} text */
+/** Seconds of a duration such as `90`, `10s` or `1h`; NaN if it is not one. @param {string} text */
 export function secondsOf(text) {
   const [, number, unit] = /^(\d{1,9})([smhdwy]?)$/.exec(text) ?? [];
   return Number(number) * UNITS_S[unit];
@@ -77,7 +82,7 @@ export function secondsOf(text) {
 function durationOf(name, value) {
   const text = typeof value === "number" ? `${value}s` : String(value).trim();
   if (!(secondsOf(text) > 0)) throw new TypeError(`${name}: ${JSON.stringify(value)} is not a duration such as "10s" or "1h"`);
-  // The API knows no years.
+  // The API has no unit for years.
   return /[\dy]$/.test(text) ? `${secondsOf(text)}s` : text;
 }
 

@@ -1,19 +1,19 @@
 // @ts-check
-/** How wide the steps of a window are: for the page, the chart and the reader alike. Pure. */
+/** The width of a window's steps, for the page, the chart and the reader. Pure. */
 
 /** Widths that divide hours, days and weeks. */
 export const STEPS_S = [10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10_800, 21_600, 43_200, 86_400, 604_800];
 
-/** Steps of a chart: as many as lines can show, and as bars can. */
+/** The most steps that a chart of lines can show, and one of bars. */
 export const MOST_STEPS = 360;
 export const MOST_BARS = 100;
 
-/** The API takes multiples of this, and so many steps; a window that is widened to whole steps has one more. */
+/** The API takes multiples of this, and at most 11,000 steps, with room for widening a window to whole steps. */
 const UNIT_S = 10;
 const MOST_ALLOWED = 11_000 - 2;
 
 /**
- * The finest width that gives a window at most so many steps, and one more where it was widened to whole steps before.
+ * The finest width that gives a window at most this many steps, or one more where it was widened to whole steps.
  * @param {number} window_s
  * @param {number} [most]
  * @param {number} [least_s] no finer than this
@@ -22,15 +22,15 @@ export function stepOf(window_s, most = MOST_STEPS, least_s = 0) {
   return STEPS_S.find((step) => step >= least_s && window_s / step < most + 1) ?? Math.max(least_s, /** @type {number} */ (STEPS_S.at(-1)));
 }
 
-/** The width that was asked for, or where the API has no such steps the next wider one that it has. @param {number} window_s @param {number} asked_s */
+/** The width asked for, or the next wider one that the API allows. @param {number} window_s @param {number} asked_s */
 export function allowedStep(window_s, asked_s) {
   const step = Math.ceil(asked_s / UNIT_S) * UNIT_S;
   return window_s / step <= MOST_ALLOWED ? step : stepOf(window_s, MOST_ALLOWED, step);
 }
 
 /**
- * A width for a time of which finer steps are not kept.
- * @param {number} kept_s what the API chose; its multiples are kept too
+ * A width where finer steps are no longer kept.
+ * @param {number} kept_s the API's choice; its multiples are kept too
  * @param {number} asked_s
  */
 export function keptStep(kept_s, asked_s) {

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The ways that messages come: a WebSocket, server-sent events, and answers to polls. Each is started with an address and
- * tells what came and, once, that and why it ended; whoever closes it is not told.
+ * A WebSocket, and answers to polls; server-sent events are in events.mjs. A transport passes on each message, and
+ * reports once that and why it has ended, unless its owner closed it.
  */
 
 import { Problem, noAnswer, problemOf } from "./problem.mjs";
@@ -9,12 +9,12 @@ import { Problem, noAnswer, problemOf } from "./problem.mjs";
 /** @import { Message } from "./window.mjs" */
 
 /**
- * How a connection ended: the key is not valid any more, the stream is gone, or anything else.
+ * How a connection ended: the key is no longer valid, the stream is gone, or anything else.
  * @typedef {"denied" | "missing" | "lost"} End
  */
 
 /**
- * @typedef {object} Needs what a browser has; a test has its own
+ * @typedef {object} Needs what a browser provides; tests pass their own
  * @property {typeof fetch} fetch
  * @property {typeof WebSocket | undefined} WebSocket
  * @property {typeof EventSource | undefined} EventSource
@@ -24,23 +24,23 @@ import { Problem, noAnswer, problemOf } from "./problem.mjs";
 
 /**
  * @typedef {object} Listener
- * @property {(message: Message) => void} onmessage throws a TypeError if it is none
+ * @property {(message: Message) => void} onmessage throws a TypeError if it is not one
  * @property {(end: End) => void} onend
  */
 
-/** @typedef {{ close: () => void, check: () => void }} Transport `check` makes sure soon that it is not dead */
+/** @typedef {{ close: () => void, check: () => void }} Transport `check` finds out soon whether it is dead */
 
-/** A connection from which nothing came by then is given up. */
+/** A connection that brings nothing within this time is given up. */
 export const FIRST_MESSAGE_MS = 10_000;
 
-/** After so long a silence a WebSocket is asked whether it is there. */
+/** A WebSocket that is silent for this long gets a ping, and must answer. */
 const SILENCE_MS = 30_000;
 const PONG_MS = 10_000;
 
-/** The server wants an acknowledgement at least every 20 messages. */
+/** The server wants an ack at least every 20 messages. */
 const ACKNOWLEDGE_EVERY = 10;
 
-/** An answer that does not come is given up. */
+/** A poll without an answer is given up after this. */
 const ANSWER_MS = 15_000;
 
 /** @type {Record<number, End>} */
@@ -63,7 +63,7 @@ export function openWebSocket(url, needs, { onmessage, onend }) {
     deadline.clear();
     silence.clear();
     socket.onopen = socket.onmessage = socket.onclose = socket.onerror = null;
-    // One that is not open yet says so in the console when it is closed, so it is closed when it is.
+    // Closing one that is not open yet would log an error in the console.
     if (socket.readyState === 0) socket.onopen = () => socket.close();
     else socket.close();
   }
@@ -94,9 +94,9 @@ export function openWebSocket(url, needs, { onmessage, onend }) {
 }
 
 /**
- * One answer as JSON.
+ * The JSON of an answer.
  * @param {string} url
- * @param {string} key for a header; empty if the URL has it, or there is none
+ * @param {string} key for a header; empty if the URL has it, or none is needed
  * @param {Needs} needs
  * @param {AbortSignal} signal
  * @returns {Promise<any>}
@@ -108,7 +108,7 @@ export async function ask(url, key, needs, signal) {
   const abort = () => controller.abort();
   signal.addEventListener("abort", abort);
   try {
-    // What a header cannot carry is in no key either, so it may as well arrive as another wrong character.
+    // No key has characters that a header can't carry: a wrong one may arrive as another wrong one.
     const headers = key ? { Authorization: `Bearer ${key.replace(/[^!-~]/g, "?")}` } : undefined;
     const response = await needs.fetch(url, { headers, signal: controller.signal, credentials: "omit", cache: "no-store" });
     if (!response.ok) throw await problemOf(response);
@@ -121,7 +121,7 @@ export async function ask(url, key, needs, signal) {
   }
 }
 
-/** @param {any} text @param {Listener["onmessage"]} onmessage @returns {Message | null} null if it is no message */
+/** @param {any} text @param {Listener["onmessage"]} onmessage @returns {Message | null} null if it is not a message */
 export function deliver(text, onmessage) {
   try {
     const message = JSON.parse(text);

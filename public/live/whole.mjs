@@ -1,14 +1,14 @@
 // @ts-check
-/** Which steps whole points are whole in. Pure. */
+/** Finds steps in which sums are whole numbers. Pure. */
 
 import { STEPS_S } from "./step.mjs";
 
-/** With fewer there is no course to be seen. */
+/** With fewer steps a chart shows no course. */
 const FEWEST_STEPS = 12;
 
 /**
- * The step in which sums are whole numbers, where there is one: points with a period are spread over the steps that it covers, so
- * whole points come in pieces where steps are narrower. What is not whole in itself stays as it is.
+ * The step in which sums are whole numbers, where there is one. The server spreads a point over the steps of its
+ * period, so a count arrives in pieces where steps are narrower. Numbers that are not whole by nature keep their step.
  * @param {{ from: number, step: number, until: number, series: Record<string, any>[] }} view of sums
  */
 export function wholeStep({ from, step, until, series }) {
@@ -16,7 +16,7 @@ export function wholeStep({ from, step, until, series }) {
   const pieces = columns.flatMap((column) => column.filter((value) => value !== null && !isWhole(value))).length;
   if (pieces === 0) return step;
 
-  /** Whether the whole groups of steps have whole sums, and most of the pieces. @param {number} width */
+  /** Whether groups of this width have whole sums, and together most of the pieces. @param {number} width */
   const fits = (width) => {
     const [first, last] = [Math.ceil(from / width) * width, Math.floor(until / width) * width];
     let put = 0;
@@ -32,7 +32,7 @@ export function wholeStep({ from, step, until, series }) {
   return STEPS_S.find((width) => width > step && width % step === 0 && (until - from) / width >= FEWEST_STEPS && fits(width)) ?? step;
 }
 
-/** But for what adding up pieces loses. @param {number | null} value */
+/** Whether it is a whole number, but for rounding errors. @param {number | null} value */
 function isWhole(value) {
   const number = Number(value);
   return Math.abs(number - Math.round(number)) <= 1e-9 * Math.max(1, Math.abs(number));

@@ -1,5 +1,5 @@
 // @ts-check
-/** The page's state as its address: `?stream=ID` or `?new`; neither the token nor a key is ever in it. Pure. */
+/** The page's state as its address: `?stream=ID` or `?new`, never with the token or a key. Pure. */
 
 /** @typedef {{ view: "list" } | { view: "create", preset: "" | "demo" } | { view: "stream", id: string }} Place */
 

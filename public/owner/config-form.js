@@ -1,9 +1,10 @@
 // @ts-check
-/** The form of a stream's configuration, to create one and to change one. What is refused is said at its field. */
+/** The form that creates a stream, and the one that changes its configuration. A refusal appears at its field. */
 
 import { Problem } from "../live/problem.mjs";
 import { find, setText } from "../chart/dom.mjs";
-import { FIELDS, bodyOf, empty, summaries } from "./config.js";
+import { FIELDS, bodyOf, empty } from "./config.js";
+import { summaries } from "./config-words.js";
 import { fieldFault } from "./fault.js";
 import { mountField } from "./field.js";
 import { problemIn } from "./problem-view.js";
@@ -11,14 +12,14 @@ import { problemIn } from "./problem-view.js";
 /** @import { Config, Typed } from "./config.js" */
 /** @import { FieldFault } from "./fault.js" */
 
-/** For ids that are unique in the document: the form is there twice. */
+/** For ids that are unique in the document, which has the form twice. */
 let forms = 0;
 
 /**
  * @param {HTMLFormElement} el
  * @param {object} needs
  * @param {string} needs.action the button's text
- * @param {(body: Record<string, any>) => Promise<string>} needs.send what was done, in a sentence; nothing where it was not
+ * @param {(body: Record<string, any>) => Promise<string>} needs.send says what was done; empty where nothing was
  */
 export function mountConfigForm(el, { action, send }) {
   const prefix = `config-${++forms}`;
@@ -84,7 +85,7 @@ export function mountConfigForm(el, { action, send }) {
     input.focus();
   }
 
-  /** @param {Typed} values @param {Config} [config] the one to change */
+  /** @param {Typed} values @param {Config} [config] the one to change; absent for a new stream */
   function update(values, config) {
     before = config;
     for (const [name, { write }] of fields) write(values[name] ?? "");
@@ -96,7 +97,10 @@ export function mountConfigForm(el, { action, send }) {
     if (!config) fold((group) => Array.from(fields).some(([name, { input, read }]) => name !== "name" && group.contains(input) && read() !== ""));
   }
 
-  /** Which groups are open: of a new stream those where something is filled in. @param {(group: HTMLDetailsElement) => boolean} isOpen */
+  /**
+   * Opens and closes groups: in the form of a new stream, those with something in them are open.
+   * @param {(group: HTMLDetailsElement) => boolean} isOpen
+   */
   function fold(isOpen) {
     for (const group of el.querySelectorAll("details")) group.open = isOpen(group);
   }

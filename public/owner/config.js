@@ -1,11 +1,14 @@
 // @ts-check
 /**
- * A stream's configuration between the form, where all is text, and the API. A field has the name that the API gives it,
- * with dots: `retention.10s`, `forward.policy.max_delay`. What is right is for the server to say; here is refused only
- * what JSON could not carry to it. Pure.
+ * Translates a stream's configuration between the form, where everything is text, and the API. A field has its name in
+ * the API, with dots: `retention.10s`, `forward.policy.max_delay`. The server decides what is valid; this refuses only
+ * what JSON can't carry. Pure.
  */
 
-/** @typedef {{ dialect: string, api_root: string, channel: string | null, policy: { max_delay: string, writes_per_minute: number } }} Forward */
+/**
+ * @typedef {{ dialect: string, api_root: string, channel: string | null, policy: { max_delay: string,
+ *   writes_per_minute: number } }} Forward
+ */
 
 /** @typedef {{ host: string, port: number, prefix: string, interval_s: number, aggregates: string[] }} Carbon */
 
@@ -28,7 +31,7 @@
  * @property {Record<string, number>} limits
  */
 
-/** @typedef {Record<string, string>} Typed what stands in the fields, by their names; a checkbox is "on" or empty */
+/** @typedef {Record<string, string>} Typed the texts of the fields, by name; a checkbox is "on" or empty */
 /** @typedef {{ body: Record<string, any> } | { fault: import("./fault.js").FieldFault }} Attempt */
 
 export const TIERS = /** @type {const} */ (["10s", "1m", "10m", "1h", "1d"]);
@@ -44,7 +47,7 @@ export const FIELDS = [
   "forward.dialect", "forward.api_root", "forward.channel", "forward.token", ...POLICY.map((name) => `forward.policy.${name}`), ...CARBON,
 ];
 
-/** What the demo page needs of its stream: everybody reads it, and the writer's client ids are counted. @type {Typed} */
+/** The stream of the demo page: anyone can read it, and client ids are only counted. @type {Typed} */
 export const DEMO = Object.freeze({ ...empty(), name: "demo", public_read: "on", distinct: "client_id" });
 
 /** A form with nothing in it. @returns {Typed} */
@@ -85,7 +88,7 @@ export function typedOf({ name, writers, public_read, origins, accept, limits, d
 }
 
 /**
- * What to send: of a new stream all that is typed, of one that is there what was changed.
+ * The body to send: everything typed for a new stream, and only what was changed for an existing one.
  * @param {Typed} typed
  * @param {Config} [before]
  * @returns {Attempt}
@@ -127,7 +130,12 @@ export function bodyOf(typed, before) {
   return { body };
 }
 
-/** JSON that is typed; null where nothing is. @param {string} field @param {string} text @returns {{ value: any } | { fault: import("./fault.js").FieldFault }} */
+/**
+ * The JSON in a field; null where the field is empty.
+ * @param {string} field
+ * @param {string} text
+ * @returns {{ value: any } | { fault: import("./fault.js").FieldFault }}
+ */
 function parsed(field, text) {
   try {
     return { value: text === "" ? null : JSON.parse(text) };
@@ -136,7 +144,11 @@ function parsed(field, text) {
   }
 }
 
-/** A number that is taken out of the field is the default again, which the API has as null. @param {any} limits @param {Record<string, number>} [before] */
+/**
+ * Limits that somebody has removed from the JSON return to their defaults: null, for the API.
+ * @param {any} limits
+ * @param {Record<string, number>} [before]
+ */
 function withDefaults(limits, before = {}) {
   const defaults = Object.fromEntries(Object.keys(before).map((name) => [name, null]));
   return limits === null || (typeof limits === "object" && !Array.isArray(limits)) ? { ...defaults, ...limits } : limits;
@@ -166,72 +178,17 @@ function carbonOf(typed) {
   };
 }
 
-/** A number, or what is none as it is, for the server to name the field. @param {string | undefined} text */
+/** A whole number; any other text stays as it is, for the server to name the field. @param {string | undefined} text */
 function whole(text) {
   return text && /^\d{1,9}$/.test(text) ? Number(text) : text;
 }
 
-/**
- * What a change does that no later change undoes, in sentences; empty where nothing.
- * @param {Config} before
- * @param {Record<string, any>} body of `bodyOf`
- * @returns {string[]}
- */
-export function consequences(before, body) {
-  const told = /** @type {string[]} */ ([]);
-  for (const [tier, next] of Object.entries(body.retention ?? {})) {
-    const was = before.retention[tier] ?? null;
-    if (!(seconds(next) < seconds(was))) continue;
-    const what = tier === "messages" ? "Messages" : `Steps of ${tier}`;
-    told.push(`${what} are kept ${next} from now on; what is older is deleted within minutes.`);
-  }
-  if (body.shards > before.shards) told.push(`The stream gets ${body.shards} shards. It can never have fewer again.`);
-  const uncounted = before.distinct.filter((name) => body.distinct && !body.distinct.includes(name));
-  for (const name of uncounted) told.push(`The values of ${isolated(name)} are no longer only counted: each becomes a series, if writers still send them.`);
-  if (body.forward === null) told.push("Forwarding ends, and what was on its way or set aside is dropped.");
-  if (body.carbon === null) told.push("Pushing to the carbon ends, and what it did not get yet is not sent.");
-  return told;
-}
-
-/**
- * What each group of the form says now, in a few words; of a new stream, what it will be.
- * @param {Typed} typed
- * @returns {Record<"access" | "rules" | "counted" | "kept" | "shards" | "forward" | "carbon", string>}
- */
-export function summaries(typed) {
-  const [origins, distinct] = [lines(typed.origins), lines(typed.distinct)];
-  const sites = origins.length === 0 ? "every site writes" : origins.length === 1 ? `${isolated(origins[0])} writes` : `${origins.length} sites write`;
-  const writers = typed.writers === "keyed" ? "who has a write key writes" : sites;
-  const kept = TIERS.map((tier) => typed[`retention.${tier}`]);
-  return {
-    access: `${writers}, ${typed.public_read ? "everybody reads" : "who has the key reads"}`,
-    rules: typed.accept ? "rules" : "no rules",
-    counted: distinct.length ? distinct.map(isolated).join(", ") : "none",
-    kept: kept.every((text) => text === "") ? "as usual" : TIERS.map((tier, i) => `${tier}: ${kept[i] || "as usual"}`).join(", "),
-    shards: typed.shards || "1",
-    forward: typed["forward.dialect"] ? isolated(typed["forward.api_root"]) : "nowhere",
-    carbon: typed["carbon.host"] ? isolated(typed["carbon.host"]) : "none",
-  };
-}
-
-/** Words of a user within a sentence of ours: they can't turn its direction. @param {string} text */
-export function isolated(text) {
-  return `\u2068${text}\u2069`;
-}
-
-/** @param {string} text */
-function lines(text) {
+/** The lines of a text that are not empty. @param {string} text */
+export function lines(text) {
   return text.split(/\r?\n/).map((line) => line.trim()).filter(Boolean);
 }
 
 /** @param {string} text */
 function duration(text) {
   return NEVER_ENDS.test(text) ? null : text;
-}
-
-/** @param {string | null} text @returns {number} NaN where it is no duration, so that it is never less */
-function seconds(text) {
-  if (text === null) return Infinity;
-  const [, number, unit] = /^(\d+)(s|m|min|h|d|w)$/.exec(text) ?? [];
-  return Number(number) * ({ s: 1, m: 60, min: 60, h: 3600, d: 86_400, w: 604_800 }[unit] ?? NaN);
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** A button that copies a text and says so. */
+/** A button that copies a text, and confirms it. */
 
 import { h, setText } from "../chart/dom.mjs";
 
@@ -8,7 +8,7 @@ const SAID_MS = 2500;
 /**
  * @param {HTMLElement} el the button's place
  * @param {object} copied
- * @param {string} copied.what what it is, for the button's name
+ * @param {string} copied.what names the text, for the button's name
  * @param {() => string} copied.text
  * @param {boolean} [copied.isSeen] whether the button shows its whole name
  */
@@ -38,7 +38,7 @@ async function copy(text) {
     await navigator.clipboard.writeText(text);
     return "Copied";
   } catch {
-    // Not over https, or not allowed.
+    // The page is not served over https, or the browser does not allow it.
     return "Select it by hand";
   }
 }

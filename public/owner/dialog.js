@@ -1,5 +1,5 @@
 // @ts-check
-/** Asks before what can't be undone: says what follows, and may want a word typed. It stays open until it is done. */
+/** Asks before an action that can't be undone, and may want a word typed. It stays open until the action has ended. */
 
 import { Problem } from "../live/problem.mjs";
 import { find, h, setText } from "../chart/dom.mjs";
@@ -8,10 +8,10 @@ import { problemIn } from "./problem-view.js";
 /**
  * @typedef {object} Question
  * @property {(Node | string)[]} title
- * @property {string[]} said what follows, a sentence each
+ * @property {string[]} said the consequences, a sentence each
  * @property {string} confirm the button's text
  * @property {string} [ask] what to type
- * @property {(typed: string) => boolean} [isRight] whether it is typed
+ * @property {(typed: string) => boolean} [isRight] whether the right word is typed
  * @property {() => Promise<void>} act
  */
 
@@ -29,7 +29,7 @@ export function mountDialog(el) {
   let isBusy = false;
 
   cancel.addEventListener("click", () => el.close());
-  // Escape, while the server is at work: the answer must be seen.
+  // Escape must not close it while the server works: the answer must be seen.
   el.addEventListener("cancel", (event) => isBusy && event.preventDefault());
   el.addEventListener("close", () => (question = null));
   input.addEventListener("input", check);

@@ -1,5 +1,5 @@
 // @ts-check
-/** Which field of the form a refusal is about, and what to do about a problem that is about none. Pure. */
+/** The field of the form that a refusal is about, and advice for a problem that is about none. Pure. */
 
 import { FIELDS, TIERS } from "./config.js";
 
@@ -17,8 +17,8 @@ import { FIELDS, TIERS } from "./config.js";
  */
 
 /**
- * The field that a refused configuration is about, if the form has it: the server quotes names in backticks, such as
- * `` `1d` in `retention` `` and `` `forward.policy.max_delay` ``.
+ * The field that a refusal is about, if the form has it. The server quotes names in backticks: `` `1d` in `retention`
+ * ``, `` `forward.policy.max_delay` ``.
  * @param {Problem} problem
  * @returns {FieldFault | null}
  */
@@ -30,9 +30,9 @@ export function fieldFault({ status, detail }) {
   return field ? { field, message: sentence(detail) } : null;
 }
 
-/** A name that stands for a group of fields leads to its first. @param {string} name */
+/** The first field of a group that a refusal names. @param {string} name */
 function aliased(name) {
-  // The place is somewhere within the one field: `accept.labels.path.pattern`.
+  // The server may name a place within a field: `accept.labels.path.pattern`.
   const [whole] = /^(accept|limits)(?=\.)/.exec(name) ?? [];
   if (whole) return whole;
   return { retention: "retention.10s", forward: "forward.dialect", "forward.policy": "forward.policy.max_delay", carbon: "carbon.host" }[name] ?? name;
@@ -53,29 +53,29 @@ export function adviceOf(problem) {
 const KINDS = {
   unauthorized: [
     "This is not the owner token",
-    "Compare it with the OWNER_TOKEN of this deployment. A read key (rk_…) opens the dashboard, not this page. If the token is lost, whoever runs the deployment sets a new one:",
+    "Compare it with the OWNER_TOKEN of this deployment. A read key (rk_…) opens the dashboard, not this page. If the token is lost, the operator of the deployment can set a new one:",
     "npx wrangler secret put OWNER_TOKEN",
   ],
   "creating-disabled": [
     "This deployment has no owner token yet",
-    "Nobody can create or manage streams until whoever runs it sets one, such as a long random text from openssl rand -hex 32. Then sign in with it:",
+    "Nobody can create or manage streams until its operator sets one, such as the output of openssl rand -hex 32. Then sign in with it:",
     "npx wrangler secret put OWNER_TOKEN",
   ],
   "not-configured": [
     "This deployment has no signing key yet",
-    "Streams get their ids from it. Whoever runs the deployment sets it once and keeps it: a new one ends all ids.",
+    "Streams get their ids from it. The operator sets it once and keeps it: a new key invalidates all ids.",
     "npx wrangler secret put SIGNING_KEY",
   ],
-  "not-found": ["No such stream", "It was deleted, or the deployment has another SIGNING_KEY than when it was created.", ""],
-  unavailable: ["", "Send it again: what was half done is finished then.", ""],
-  "rate-limited": ["", "Wait some seconds, then try again.", ""],
+  "not-found": ["No such stream", "It was deleted, or the deployment's SIGNING_KEY has changed since it was created.", ""],
+  unavailable: ["", "Send it again: that finishes what was only half done.", ""],
+  "rate-limited": ["", "Wait a few seconds, then try again.", ""],
   silent: ["No answer from the server", "Check the connection, then try again.", ""],
 };
 
 /** @type {[string, string, string]} */
-const OTHERS = ["", "Try again; if it stays so, the Worker's log tells more.", ""];
+const OTHERS = ["", "Try again. If it keeps failing, see the Worker's log.", ""];
 
-/** The server's words beside the field: its own name is "it" there. @param {string} detail */
+/** The server's words, to be shown beside their field: they call it "it". @param {string} detail */
 export function sentence(detail) {
   const text = detail.replace(/^`(?:accept|limits)\.([^`]+)`/, "$1").replace(/^`[\w.]+`: /, "").replace(/^`[\w.]+` (?!in )/, "it ").replaceAll("`", "");
   return text.charAt(0).toUpperCase() + text.slice(1) + (/[.!?)]$/.test(text) ? "" : ".");

@@ -1,10 +1,10 @@
 // @ts-check
-/** A field of a form: its text, its hint, and what is wrong with it, said where it stands. */
+/** A field of a form: its text, its hint, and beside it what is wrong with it. */
 
 import { find, h, setText } from "../chart/dom.mjs";
 
 /**
- * @param {HTMLElement} el with one input, and perhaps a hint in a `small`
+ * @param {HTMLElement} el has one input, and may have a hint in a `small`
  * @param {string} id unique in the document
  */
 export function mountField(el, id) {

@@ -1,5 +1,5 @@
 // @ts-check
-/** A read key, shown this once: the server can't tell it again. */
+/** A new read key, shown only once: the server keeps no copy to show again. */
 
 import { find, setText } from "../chart/dom.mjs";
 import { mountCopy } from "./copy.js";

@@ -1,5 +1,5 @@
 // @ts-check
-/** Runs tasks a few at a time, in order; `clear` forgets those that have not begun. Pure: knows nothing of what they do. */
+/** Runs tasks a few at a time, in order. `clear` forgets those that have not started. Pure. */
 
 /** @param {number} width how many run at a time */
 export function createLanes(width) {

@@ -1,5 +1,8 @@
 // @ts-check
-/** The owner's page: puts its parts together. The only module that reads the address, its history, the clock and storage. */
+/**
+ * The owner's page: puts its parts together. The only module that reads the address, the history, the clock and
+ * storage.
+ */
 
 import { Problem } from "../live/problem.mjs";
 import { find } from "../chart/dom.mjs";
@@ -61,7 +64,7 @@ addEventListener("popstate", () => show());
 document.addEventListener("click", follow);
 show();
 
-/** Links of this page are steps in its history, and the token stays. @param {MouseEvent} event */
+/** Follows links of this page without loading it, so that the token stays in memory. @param {MouseEvent} event */
 function follow(event) {
   const link = event.target instanceof Element ? event.target.closest("a") : null;
   const isPlain = event.button === 0 && !event.metaKey && !event.ctrlKey && !event.shiftKey && !event.altKey;
@@ -76,7 +79,7 @@ function go(place) {
   show();
 }
 
-/** Shows what the address says, to who is signed in. */
+/** Shows the state in the address to a visitor who is signed in. */
 function show() {
   const place = token.value ? parsePlace(location.search) : null;
   const view = place?.view ?? "sign-in";
@@ -85,7 +88,7 @@ function show() {
   nav.hidden = !place;
   if (place?.view !== "stream") {
     poll.stop();
-    // Whoever comes back finds no key that was shown once.
+    // A key that is shown only once must be gone when somebody comes back.
     page.turn("");
     document.title = "Streams – Heartbeat";
   }
@@ -112,7 +115,7 @@ function prepare(preset) {
   document.title = "Create a stream – Heartbeat";
 }
 
-/** Signs in where the token opens the list. @param {string} typed @param {boolean} isKept */
+/** Signs in if the list opens with the token. @param {string} typed @param {boolean} isKept */
 async function enter(typed, isKept) {
   signIn.update({ isBusy: true, failed: null });
   try {
@@ -128,14 +131,18 @@ async function enter(typed, isKept) {
   }
 }
 
-/** A token that was right may have been replaced: then it is asked for again. @param {Problem} problem */
+/**
+ * The token may have been replaced: then the page asks for it again.
+ * @param {Problem} problem
+ * @returns {boolean} whether it was that
+ */
 function refused(problem) {
   const isOver = problem.status === 401 || problem.type.endsWith("#creating-disabled");
   if (isOver) leave(problem);
   return isOver;
 }
 
-/** @param {Problem | null} problem why it was not by choice */
+/** Signs out. @param {Problem | null} problem the reason, unless it was by choice */
 function leave(problem) {
   token.forget();
   list.forget();

@@ -1,5 +1,5 @@
 // @ts-check
-/** A problem, said where it happened: what is wrong, in the server's words too, and what to do. */
+/** A problem, shown where it happened: what is wrong, in the server's words too, and what to do. */
 
 import { find, h } from "../chart/dom.mjs";
 import { adviceOf } from "./fault.js";
@@ -31,7 +31,7 @@ function parts(problem) {
   ];
 }
 
-/** A problem's type as a link, if this server explains it. @param {string} type */
+/** A link to what a problem means, if this server has one. @param {string} type */
 function explanation(type) {
   if (!type || !URL.canParse(type, location.origin)) return null;
   const url = new URL(type, location.origin);
@@ -39,7 +39,7 @@ function explanation(type) {
 }
 
 /**
- * The problem place that the page's markup promises within an element.
+ * Mounts the problem in the place that the markup of an element must have.
  * @param {ParentNode} root
  */
 export function problemIn(root) {

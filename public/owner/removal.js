@@ -1,5 +1,5 @@
 // @ts-check
-/** Removes points: first a look at what would go, then a question, then step by step until nothing is left of it. */
+/** Removes points: first a dry run, then a question, then step by step until all are gone. */
 
 import { Problem, isRetried } from "../live/problem.mjs";
 import { find, setText } from "../chart/dom.mjs";
@@ -12,9 +12,9 @@ import { bytes, plural } from "./words.js";
 /** @import { Question } from "./dialog.js" */
 
 const FIELDS = ["where", "from", "to"];
-/** Steps that fail one after the other before somebody is told; the server goes on by itself. */
+/** How many steps in a row may fail before the page says so; the server continues on its own. */
 const MAX_FAILURES = 5;
-/** Steps that remove nothing, one after the other, each after a pause: two minutes. */
+/** How many steps in a row may remove nothing, each after a pause: two minutes. */
 const MAX_IDLE_STEPS = 120;
 const PAUSE_MS = 1000;
 
@@ -35,7 +35,7 @@ export function mountRemoval(el, { api, token, ask, onrefused }) {
   const progress = find(el, "progress", HTMLProgressElement);
   const problem = problemIn(el);
   let id = "";
-  /** What was looked at: only that is removed. */
+  /** The result of the dry run: only what it counted is removed. */
   let seen = /** @type {{ what: URLSearchParams, removed: Removed } | null} */ (null);
 
   form.addEventListener("input", () => see(null, ""));
@@ -43,14 +43,14 @@ export function mountRemoval(el, { api, token, ask, onrefused }) {
     event.preventDefault();
     see(null, "One moment…");
     const what = typed();
-    await told(async (mine) => {
+    await attempt(async (mine) => {
       const removed = await finish(mine, what, await api.removePoints(token(), mine, what, { isDry: true }), true);
-      if (removed) see({ what, removed }, removed.points ? `${words(removed)} would go.` : "No point matches.");
+      if (removed) see({ what, removed }, removed.points ? `${words(removed)} would be removed.` : "No point matches.");
     });
   });
   remove.addEventListener("click", () => seen && ask(question(seen)));
 
-  /** Turns to a stream; what is shown of another one goes. @param {string} next */
+  /** Turns to a stream, and clears what is shown of another one. @param {string} next */
   function turn(next) {
     id = next;
     for (const { write } of fields.values()) write("");
@@ -73,8 +73,8 @@ export function mountRemoval(el, { api, token, ask, onrefused }) {
     return new URLSearchParams([...where, ...["from", "to"].map((name) => [name, value(name)]).filter(([, text]) => text)]);
   }
 
-  /** What is wrong is said at its field, or here. @param {(mine: string) => Promise<void>} act */
-  async function told(act) {
+  /** Acts, and shows a problem at its field, or in this panel. @param {(mine: string) => Promise<void>} act */
+  async function attempt(act) {
     const mine = id;
     complain(null);
     look.disabled = true;
@@ -107,14 +107,14 @@ export function mountRemoval(el, { api, token, ask, onrefused }) {
     return {
       title: [`Remove ${plural(removed.points, "point")}?`],
       said: [
-        `${words(removed)} go from all steps, totals, counts and messages, for ever and for everybody.`,
-        `What matches: ${Array.from(what, ([name, value]) => `${name} ${value}`).join(", ")}.`,
-        "What was sent on already, as to an upstream or a carbon, stays there.",
+        `${words(removed)} are removed from all steps, totals, counts and messages, permanently and for everybody.`,
+        `Conditions: ${Array.from(what, ([name, value]) => `${name} ${value}`).join(", ")}.`,
+        "Copies that were sent on already, to an upstream or to carbon, stay there.",
       ],
-      confirm: "Remove for ever",
+      confirm: "Remove permanently",
       async act() {
         const first = await api.removePoints(token(), mine, what);
-        // The dialog has its answer; the rest is told here.
+        // The dialog has its answer; the panel shows the progress.
         setTimeout(() => mine === id && goOn(what, first, removed.points));
       },
     };
@@ -125,17 +125,17 @@ export function mountRemoval(el, { api, token, ask, onrefused }) {
     progress.max = Math.max(expected, 1);
     see(null, "Removing…");
     answer.focus();
-    await told(async (mine) => {
+    await attempt(async (mine) => {
       const removed = await finish(mine, what, first, false);
-      if (removed) see(null, `${words(removed)} are removed.`);
+      if (removed) see(null, `${words(removed)} were removed.`);
     });
   }
 
   /**
-   * Asks on until nothing is left to do; null where the page has turned to another stream.
+   * Continues until nothing is left to do; null where the page has turned to another stream.
    * @param {string} mine
    * @param {URLSearchParams} what
-   * @param {Removed} removed the first answer; each counts all from the beginning
+   * @param {Removed} removed the first answer; each one counts from the beginning
    * @param {boolean} isDry
    */
   async function finish(mine, what, removed, isDry) {
@@ -143,12 +143,12 @@ export function mountRemoval(el, { api, token, ask, onrefused }) {
     while (removed.cursor && mine === id) {
       progress.hidden = isDry;
       progress.value = removed.points;
-      if (!isDry) setText(answer, `${words(removed)} are removed so far. It goes on also when you leave this page.`);
+      if (!isDry) setText(answer, `${words(removed)} removed so far. The removal continues even if you leave this page.`);
       try {
         const next = await api.removePoints(token(), mine, what, { isDry, after: removed.cursor });
         idle = next.points > removed.points || next.bytes > removed.bytes ? 0 : idle + 1;
         [removed, failures] = [next, 0];
-        if (idle >= MAX_IDLE_STEPS) throw new Problem({ status: 0, title: "It goes on, but slowly", detail: "The server is still at it, and nothing more was removed for a while. Look again later." });
+        if (idle >= MAX_IDLE_STEPS) throw new Problem({ status: 0, title: "The removal is slow", detail: "The server is still at work, but has removed nothing more for a while. Look again later." });
         if (idle) await pause(PAUSE_MS);
       } catch (error) {
         if (!(error instanceof Problem) || !isRetried(error) || idle >= MAX_IDLE_STEPS || ++failures >= MAX_FAILURES) throw error;

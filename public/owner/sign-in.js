@@ -1,5 +1,5 @@
 // @ts-check
-/** Asks for the owner token. The field has no name, so that no form could ever put it in an address. */
+/** Asks for the owner token. The field has no name, so that no form can put the token into an address. */
 
 import { find } from "../chart/dom.mjs";
 import { problemIn } from "./problem-view.js";
@@ -32,7 +32,7 @@ export function mountSignIn(el, onsignin) {
     else token.removeAttribute("aria-invalid");
   }
 
-  /** What was typed is not needed any more. */
+  /** Forgets what was typed. */
   function clear() {
     form.reset();
     update({ isBusy: false, failed: null });

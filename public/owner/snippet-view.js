@@ -33,7 +33,7 @@ export function mountSnippets(el) {
   /** @param {Facts} facts */
   function update(facts) {
     all = snippets(facts);
-    // Only when they are others: the one that has the focus stays.
+    // Replaces the chips only when they differ: a chip that has the focus keeps it.
     const ids = all.map(({ id }) => id).join();
     if (ids !== chips.dataset.ids) {
       for (const label of chips.querySelectorAll("label")) label.remove();

@@ -1,15 +1,15 @@
 // @ts-check
 /**
- * What to paste where, with the ids of one stream filled in: for each writer a few lines that work as they are, and for
- * readers too. The only place where such lines are made; a test runs them. Pure.
+ * Snippets for one stream: for each kind of writer and reader, a few lines that work as they are. A test runs them.
+ * Pure.
  */
 
 /**
  * @typedef {object} Facts
  * @property {string} origin of the deployment
  * @property {string} id of the stream
- * @property {string} key the read key; empty where it is not known
- * @property {string} [writeKey] what writers send; absent or empty where they need none
+ * @property {string} key the read key; empty where the page does not know it
+ * @property {string} [writeKey] absent or empty where writers need none
  * @property {boolean} isPublic whether reading needs no key
  * @property {string[]} distinct the labels whose values are counted
  * @property {number} shards
@@ -20,35 +20,35 @@
  * @property {string} id
  * @property {"write" | "read"} kind
  * @property {string} title
- * @property {string} when for whom it is, in a sentence
+ * @property {string} when says whom it is for, in a sentence
  * @property {"sh" | "html" | "python" | "javascript" | "yaml"} language
  * @property {string} text
  * @property {string} [note]
  */
 
-/** Stands in a snippet for a key that the page does not know. */
+/** In place of a key that the page does not know. */
 export const KEY_PLACE = "READ_KEY";
 export const WRITE_KEY_PLACE = "WRITE_KEY";
 
 /** @param {Facts} facts @returns {Snippet[]} */
 export function snippets(facts) {
   const writers = [curl, script, beacon, logging, client, statsd, otlp, pixel, form, appnet];
-  // Messages of a stream with several shards can't be read.
+  // A stream with several shards has no messages to read.
   const readers = facts.shards > 1 ? [rollup, chart, reader, grafana, prometheus] : [rollup, chart, reader, grafana, prometheus, messages];
   return [...writers, ...readers].map((made) => made(facts));
 }
 
-/** The page that draws the stream, with the key where the browser keeps it to itself. @param {Facts} facts */
+/** The dashboard of the stream, with the key in the fragment, which browsers don't send. @param {Facts} facts */
 export function dashboard({ origin, id, key }) {
   return `${origin}/?stream=${encodeURIComponent(id)}${key ? `#key=${encodeURIComponent(key)}` : ""}`;
 }
 
-/** As a writer that sets headers sends its key. @param {Facts} facts */
+/** The key of a writer that sets headers. @param {Facts} facts */
 function authorization({ writeKey }) {
   return writeKey ? ` \\\n  -H 'Authorization: Bearer ${writeKey}'` : "";
 }
 
-/** As a writer sends its key that sets none. @param {Facts} facts @param {string} then what follows it */
+/** The key of a writer that sets no headers. @param {Facts} facts @param {string} then further parameters */
 function query({ writeKey }, then = "") {
   return [writeKey && `key=${writeKey}`, then].filter(Boolean).map((part, i) => (i ? "&amp;" : "?") + part).join("");
 }
@@ -60,16 +60,16 @@ function argument({ writeKey }) {
 
 /** @param {Facts} facts @param {string} [note] */
 function seen({ writeKey }, note = "") {
-  return [note, writeKey && "Whoever sees the page has the key: for pages of an intranet."].filter(Boolean).join(" ");
+  return [note, writeKey && "Every visitor of the page can read the key: only for pages of an intranet."].filter(Boolean).join(" ");
 }
 
 /** @param {Facts} facts @returns {Snippet} */
 function curl(facts) {
   return {
     id: "curl", kind: "write", title: "curl", language: "sh",
-    when: "Shell scripts and cron jobs, and to see that it works.",
+    when: "For shell scripts and cron jobs, and for a first test.",
     text: `curl -X POST ${at(facts)}/points${authorization(facts)} \\\n  -d '{"n":1,"v":{"event":"signup"}}'`,
-    note: "n is how many; d out of how many, p over how many seconds, v the labels.",
+    note: "n is how many, d out of how many, p over how many seconds, v the labels.",
   };
 }
 
@@ -80,9 +80,9 @@ function script(facts) {
   const counted = distinct.length ? `\n  data-distinct="${attribute(distinct[0])}"` : "";
   return {
     id: "script", kind: "write", title: "Web page", language: "html",
-    when: "Page views, errors and who is there, from every page that has this tag.",
+    when: "Page views, errors and presence, from every page with this tag.",
     text: `<script defer src="${origin}/heartbeat.js"\n  data-stream="${attribute(id)}"${key}${counted}></script>`,
-    note: seen(facts, `Then heartbeat.count(1, { event: "signup" }) counts from your own code. A strict CSP needs script-src and connect-src ${origin}.`),
+    note: seen(facts, `Your own code counts with heartbeat.count(1, { event: "signup" }). A strict CSP needs script-src and connect-src ${origin}.`),
   };
 }
 
@@ -90,7 +90,7 @@ function script(facts) {
 function beacon(facts) {
   return {
     id: "beacon", kind: "write", title: "JavaScript", language: "javascript",
-    when: "One line in a page or an app, with nothing to load, also while the page is closing.",
+    when: "One line in a page or an app, with nothing to load. It works even while the page closes.",
     text: `navigator.sendBeacon(\n  "${at(facts)}/points${query(facts)}",\n  JSON.stringify({ n: 1, v: { event: "click" } }),\n);`,
     note: seen(facts),
   };
@@ -130,9 +130,9 @@ function statsd(facts) {
 function otlp(facts) {
   return {
     id: "otlp", kind: "write", title: "OpenTelemetry", language: "sh",
-    when: "Programs that measure with an OpenTelemetry SDK: they run in this environment, as they are.",
+    when: "For programs with an OpenTelemetry SDK: they need only these variables.",
     text: `export OTEL_EXPORTER_OTLP_METRICS_ENDPOINT=${at(facts)}/otlp/v1/metrics\nexport OTEL_EXPORTER_OTLP_METRICS_PROTOCOL=http/protobuf\nexport OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta${facts.writeKey ? `\nexport OTEL_EXPORTER_OTLP_METRICS_HEADERS="Authorization=Bearer%20${facts.writeKey}"` : ""}`,
-    note: "Without _PREFERENCE=delta SDKs send totals, which are rejected. What becomes of what: docs/otlp.md.",
+    note: "Without _PREFERENCE=delta, SDKs send running totals, which are rejected. docs/otlp.md says what becomes of each metric.",
   };
 }
 
@@ -140,7 +140,7 @@ function otlp(facts) {
 function pixel(facts) {
   return {
     id: "pixel", kind: "write", title: "Pixel", language: "html",
-    when: "Mail, and pages where no script runs.",
+    when: "For mail, and for pages without scripts.",
     text: `<img src="${at(facts)}/pixel.gif${query(facts, "n=1&amp;v.event=open")}"\n  alt="" width="1" height="1">`,
     note: seen(facts),
   };
@@ -150,9 +150,9 @@ function pixel(facts) {
 function form(facts) {
   return {
     id: "form", kind: "write", title: "Form", language: "html",
-    when: "Answers of people, without any script; the page stays where it is.",
+    when: "People's answers, without a script; the page stays open.",
     text: `<form method="post" action="${at(facts)}/points${query(facts)}">\n  <input type="hidden" name="n" value="1">\n  <button name="v.answer" value="yes">Yes</button>\n  <button name="v.answer" value="no">No</button>\n</form>`,
-    note: seen(facts, "A hidden field “then” with a path such as /thanks leads on to it."),
+    note: seen(facts, "A hidden field “then” with a path such as /thanks opens that page afterwards."),
   };
 }
 
@@ -161,7 +161,7 @@ function appnet(facts) {
   const { origin, id } = facts;
   return {
     id: "appnet", kind: "write", title: "app.net client", language: "sh",
-    when: `Clients of 2013: their API's root is ${origin}/stream/0, their channel is this stream.`,
+    when: `For app.net clients of 2013: their API root is ${origin}/stream/0, and this stream is their channel.`,
     text: `curl -X POST ${origin}/stream/0/channels/${id}/messages${authorization(facts)} \\\n  -H 'Content-Type: application/json' \\\n  -d '{"annotations":[{"type":"net.app.contrib.timeseries","value":{"n":1,"v":{"event":"join"}}}]}'`,
   };
 }
@@ -172,7 +172,7 @@ function rollup(facts) {
     id: "rollup", kind: "read", title: "Read: curl", language: "sh",
     when: "The numbers of the last hour, minute by minute, as JSON.",
     text: `curl ${credential(facts)}\\\n  "${at(facts)}/rollup?from=-1h&step=1m&agg=sum,count"`,
-    note: "by=LABEL groups, where=LABEL%3DVALUE filters, format=csv is for spreadsheets.",
+    note: "by=LABEL groups, where=LABEL%3DVALUE filters, format=csv makes a spreadsheet.",
   };
 }
 
@@ -183,7 +183,7 @@ function chart({ origin, id, key, isPublic }) {
     id: "chart", kind: "read", title: "Read: chart", language: "html",
     when: "A live chart in any page.",
     text: `<script type="module" src="${origin}/heartbeat-chart.mjs"></script>\n\n<heartbeat-chart stream="${id}"${credential} window="1h"></heartbeat-chart>`,
-    note: isPublic ? "by, agg, kind and more: docs/reader.md." : "Whoever has the page has the key: only where its visitors may read. by, agg, kind and more: docs/reader.md.",
+    note: isPublic ? "For by, agg, kind and more, see docs/reader.md." : "Visitors of the page get the key: use it only where they may read. For by, agg, kind and more, see docs/reader.md.",
   };
 }
 
@@ -192,7 +192,7 @@ function reader({ origin, id, key, isPublic }) {
   const credential = isPublic ? "" : `, key: "${key || KEY_PLACE}"`;
   return {
     id: "reader", kind: "read", title: "Read: JavaScript", language: "javascript",
-    when: "The rolled-up window of the last hour, kept up to date, in a module of yours.",
+    when: "The rolled-up window of the last hour, kept up to date, for a module of your own.",
     text: `import * as heartbeat from "${origin}/reader.mjs";\n\nconst s = heartbeat.open({ stream: "${id}"${credential} });\ns.onchange = () => console.log(s.times, s.series);`,
   };
 }
@@ -215,9 +215,9 @@ function prometheus({ origin, id, key, isPublic }) {
   const authorization = isPublic ? "" : `\n    authorization:\n      credentials: ${key || KEY_PLACE}`;
   return {
     id: "prometheus", kind: "read", title: "Read: Prometheus", language: "yaml",
-    when: "A target for Prometheus' own configuration: counters since the stream began.",
+    when: "A scrape target for Prometheus: counters since the stream began.",
     text: `scrape_configs:\n  - job_name: heartbeat\n    scheme: ${protocol.slice(0, -1)}\n    metrics_path: /v1/streams/${id}/metrics${authorization}\n    static_configs:\n      - targets: ["${host}"]`,
-    note: "Without a Prometheus, Grafana's Prometheus data source asks the stream itself: docs/prometheus.md.",
+    note: "Without a Prometheus server, Grafana's Prometheus data source can query the stream itself: docs/prometheus.md.",
   };
 }
 
@@ -242,7 +242,10 @@ function credential({ key, isPublic }) {
   return isPublic ? "" : `-H 'Authorization: Bearer ${key || KEY_PLACE}' `;
 }
 
-/** Text between the quotes of an attribute; what is not plain is told by number, so that nothing there turns or hides. @param {string} text */
+/**
+ * A text as the value of an attribute: unusual characters become numeric references, so that none can hide.
+ * @param {string} text
+ */
 function attribute(text) {
   return text.replace(/[^\w .:/-]/gu, (char) => `&#${char.codePointAt(0)};`);
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** Points a minute as small bars, and in words for who does not see them. `barsOf` is pure. */
+/** Points per minute as small bars, and in words for screen readers. `barsOf` is pure. */
 
 import { h } from "../chart/dom.mjs";
 import { number, plural } from "./words.js";
@@ -9,7 +9,7 @@ const WIDTH = 180;
 const HEIGHT = 36;
 
 /**
- * The outline of all bars: one path, however many there are. What is not zero is at least a line high.
+ * The outline of all bars, as one path. A value above zero is at least a line high.
  * @param {number[]} values
  */
 export function barsOf(values) {
@@ -23,14 +23,14 @@ export function barsOf(values) {
     .join("");
 }
 
-/** @param {number[]} values points a minute, oldest first */
+/** @param {number[]} values points per minute, oldest first */
 export function paceWords(values) {
   const now = values.at(-1) ?? 0;
   const peak = Math.max(...values, 0);
-  return peak === 0 ? "no points in the last hour" : `${plural(now, "point")} in the last minute, at most ${number(peak)} in one of the last hour`;
+  return peak === 0 ? "no points in the last hour" : `${plural(now, "point")} in the last minute, at most ${number(peak)} in a minute of the last hour`;
 }
 
-/** @param {number[]} values @param {string} [words] what they say */
+/** @param {number[]} values @param {string} [words] for screen readers */
 export function sparkline(values, words = paceWords(values)) {
   const svg = document.createElementNS(SVG, "svg");
   const path = document.createElementNS(SVG, "path");
@@ -47,7 +47,7 @@ export function sparkline(values, words = paceWords(values)) {
   return svg;
 }
 
-/** What stands there until the numbers come. */
+/** Takes the place of a sparkline until its numbers come. */
 export function sparklineToCome() {
   return h("span", { class: "spark" });
 }

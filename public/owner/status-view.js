@@ -1,5 +1,5 @@
 // @ts-check
-/** How a stream does: what came, what was refused and why, what it takes, and what becomes of forwarding and of the carbon. */
+/** The status of a stream: accepted and rejected points, its size, and the state of forwarding and of carbon. */
 
 import { find, h, setText } from "../chart/dom.mjs";
 import { sparkline } from "./sparkline.js";
@@ -64,10 +64,10 @@ export function mountForward(el) {
     const word = forwardWords(forward);
     setText(pill, word.text);
     pill.dataset.kind = word.kind;
-    setText(explain, forward ? word.more : "Points stay here. To send them on to app.net's heirs or another Heartbeat, see Forwarding in the settings below.");
+    setText(explain, forward ? word.more : "Points stay here. To send them on to pnut.io or another Heartbeat, see Forwarding in the settings below.");
     retry.hidden = !forward;
     facts.replaceChildren(...(forward ? forwardFacts(forward, now_s) : []));
-    // Only when it changed: what somebody reads or has selected stays.
+    // Only when it has changed: somebody may be reading or selecting it.
     const recent = JSON.stringify(forward?.set_aside ?? null);
     if (recent !== shown) aside.replaceChildren(...(forward?.set_aside.points ? [setAside(forward.set_aside)] : []));
     shown = recent;
@@ -76,7 +76,7 @@ export function mountForward(el) {
   return { update };
 }
 
-/** @param {HTMLElement} el hidden where nothing is pushed */
+/** @param {HTMLElement} el hidden where the stream pushes nothing to carbon */
 export function mountCarbon(el) {
   const pill = find(el, ".pill", HTMLElement);
   const explain = find(el, ".explain", HTMLElement);
@@ -103,7 +103,7 @@ function carbonFacts({ host, port, interval_s, sent_until, pending_since, lines,
     ...fact("Sent", plural(lines, "line"), `of steps until ${ago(sent_until, now_s)}`),
     ...(pending_since === null ? [] : fact("To be sent", `steps since ${ago(pending_since, now_s)}`, "")),
     ...(corrected ? fact("Sent again", plural(corrected, "step"), "after late points") : []),
-    ...(skipped ? fact("Skipped", plural(skipped, "step"), "they were not kept any more") : []),
+    ...(skipped ? fact("Skipped", plural(skipped, "step"), "no longer kept when they were due") : []),
     ...(last_error ? fact("Last error", last_error.message, ago(last_error.at, now_s)) : []),
     ...(next_try === null ? [] : fact("Next try", until(next_try, now_s), "")),
   ];
@@ -112,7 +112,7 @@ function carbonFacts({ host, port, interval_s, sent_until, pending_since, lines,
 /** @param {ForwardStatus} forward @param {number} now_s */
 function forwardFacts({ dialect, api_root, channel, delivered, pending, coarsened, last_error, next_try }, now_s) {
   return [
-    ...fact("To", `${dialect === "pnut" ? "pnut.io" : dialect}, channel ${channel ?? "to be made"}`, api_root),
+    ...fact("To", `${dialect === "pnut" ? "pnut.io" : dialect}, channel ${channel ?? "to be created"}`, api_root),
     ...fact("Delivered", plural(delivered.points, "point"), `in ${plural(delivered.messages, "message")}`),
     ...fact("On the way", plural(pending.points, "point"), pending.messages ? `${plural(pending.messages, "message")} packed` : ""),
     ...(coarsened.points ? fact("Coarsened", plural(coarsened.points, "point"), `became ${number(coarsened.into)}; sums are exact`) : []),
@@ -125,7 +125,7 @@ function forwardFacts({ dialect, api_root, channel, delivered, pending, coarsene
 function setAside({ points, recent }) {
   const items = recent.map(({ point, reason }) => h("li", {}, h("p", {}, h("bdi", {}, reason)), h("pre", { tabindex: "0" }, JSON.stringify(point))));
   const title = points > recent.length ? `${plural(points, "point")} set aside, the last ${recent.length}:` : `${plural(points, "point")} set aside:`;
-  return h("div", {}, h("h3", {}, title), h("p", { class: "muted" }, "The upstream refuses them. They are kept; “Try again now” takes them up again."), h("ul", {}, ...items));
+  return h("div", {}, h("h3", {}, title), h("p", { class: "muted" }, "The upstream refuses them. They are kept, and “Try again now” sends them again."), h("ul", {}, ...items));
 }
 
 /** @param {string} name @param {string} value @param {string} more */

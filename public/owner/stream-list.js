@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * All streams, newest first. The list itself is one request; how each stream does is asked for those that are shown, a few
- * at a time.
+ * All streams, newest first. The list is one request; the status of each stream on the screen is another, a few at a
+ * time.
  */
 
 import { Problem } from "../live/problem.mjs";
@@ -14,9 +14,9 @@ import { ago, forwardWords, number, plural } from "./words.js";
 
 /** @import { Listed } from "./api.js" */
 
-/** Rows are shown so many at a time: two requests each. */
+/** How many rows to show at a time: each needs two requests. */
 const SHOWN = 25;
-/** Streams that are asked at a time: browsers open six connections. */
+/** How many streams to ask at a time: a browser opens six connections, and each stream takes two. */
 const LANES = 3;
 
 /**
@@ -25,7 +25,7 @@ const LANES = 3;
  * @param {Pick<typeof import("./api.js"), "listStreams" | "readStatus" | "readPace">} needs.api
  * @param {() => string} needs.token
  * @param {() => number} needs.now_s
- * @param {(problem: Problem) => boolean} needs.onrefused whether the page deals with it
+ * @param {(problem: Problem) => boolean} needs.onrefused returns whether the page handles it
  */
 export function mountStreamList(el, { api, token, now_s, onrefused }) {
   const rows = find(el, ".streams", HTMLElement);
@@ -43,10 +43,10 @@ export function mountStreamList(el, { api, token, now_s, onrefused }) {
   let isWhole = false;
   let cursor = /** @type {string | null} */ (null);
   let limit = SHOWN;
-  /** Counts loads, so that an answer to an earlier one changes nothing. */
+  /** Counts loads, so that the answer to an earlier one changes nothing. */
   let load = 0;
   let shown = /** @type {Map<string, HTMLElement>} */ (new Map());
-  /** What this page made or deleted: the list may be a minute behind. */
+  /** Streams that this page has created or deleted: the list may lag by a minute. */
   const made = /** @type {Map<string, Listed>} */ (new Map());
   const gone = /** @type {Set<string>} */ (new Set());
 
@@ -60,11 +60,11 @@ export function mountStreamList(el, { api, token, now_s, onrefused }) {
     if (limit > matching().length && !isWhole) void next(load);
     const last = rows.lastElementChild;
     render();
-    // The focus goes on from where the button was.
+    // The focus continues where the button was.
     last?.nextElementSibling?.querySelector("a")?.focus();
   });
 
-  /** Everything anew. */
+  /** Loads the list anew. */
   async function refresh() {
     const mine = ++load;
     lanes.clear();
@@ -151,7 +151,7 @@ export function mountStreamList(el, { api, token, now_s, onrefused }) {
     return item;
   }
 
-  /** The list that signing in brought. @param {{ streams: Listed[], cursor: string | null }} page */
+  /** Begins with the list that signing in has loaded. @param {{ streams: Listed[], cursor: string | null }} page */
   function begin(page) {
     load += 1;
     lanes.clear();
@@ -177,7 +177,7 @@ export function mountStreamList(el, { api, token, now_s, onrefused }) {
     render();
   }
 
-  /** Nothing of it stays in the page. */
+  /** Removes every trace of the list from the page. */
   function forget() {
     load += 1;
     lanes.clear();

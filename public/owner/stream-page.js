@@ -1,10 +1,11 @@
 // @ts-check
-/** One stream: its status, what to paste, its settings, its key and its end; who writes and what is removed are panels of their own. */
+/** The page of a stream: puts its panels together, and has its read key, its settings and its deletion. */
 
 import { Problem, isRetried } from "../live/problem.mjs";
-import { find, h, setText } from "../chart/dom.mjs";
+import { find, h, isolated, setText } from "../chart/dom.mjs";
 import { mountConfigForm } from "./config-form.js";
-import { consequences, isolated, typedOf } from "./config.js";
+import { typedOf } from "./config.js";
+import { consequences } from "./config-words.js";
 import { mountCopy } from "./copy.js";
 import { mountKeyCard } from "./key-card.js";
 import { problemIn } from "./problem-view.js";
@@ -27,7 +28,7 @@ import { mountWriteKeys } from "./write-keys.js";
  * @param {() => string} needs.token
  * @param {() => number} needs.now_s
  * @param {(question: Question) => void} needs.ask
- * @param {(problem: Problem) => boolean} needs.onrefused whether the page deals with it
+ * @param {(problem: Problem) => boolean} needs.onrefused returns whether the page handles it
  * @param {(stream: Stream) => void} needs.onchange
  * @param {(id: string) => void} needs.ondelete
  */
@@ -54,7 +55,7 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
 
   let id = "";
   let stream = /** @type {Stream | null} */ (null);
-  /** Keys that this page was told, by stream: in memory only. */
+  /** The keys that this page has been shown, by stream: only in memory. */
   const keys = /** @type {Map<string, string>} */ (new Map());
   const written = /** @type {Map<string, string>} */ (new Map());
 
@@ -62,7 +63,7 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
   find(el, "[name=rotate]", HTMLButtonElement).addEventListener("click", () => stream && ask(rotation(stream)));
   find(el, "[name=delete]", HTMLButtonElement).addEventListener("click", () => stream && ask(deletion(stream)));
 
-  /** Turns to a stream; what is shown of another one goes. @param {string} next */
+  /** Turns to a stream, and clears what is shown of another one. @param {string} next */
   function turn(next) {
     id = next;
     stream = null;
@@ -78,16 +79,16 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
     for (const panel of [writeKeys, who, removal]) panel.turn(id);
   }
 
-  /** Asks for everything that changes by itself; the configuration too where it is not there yet. @returns {Promise<Outcome>} */
+  /** Loads the status, which changes all the time, and the configuration once. @returns {Promise<Outcome>} */
   async function load() {
     const mine = id;
     try {
-      const [config, told, counts] = await Promise.all([stream ?? api.readStream(token(), mine), api.readStatus(token(), mine), api.readPace(token(), mine)]);
+      const [config, live, counts] = await Promise.all([stream ?? api.readStream(token(), mine), api.readStatus(token(), mine), api.readPace(token(), mine)]);
       if (mine !== id) return { kind: "stop" };
       if (!stream) show(config);
-      status.update(told, counts, now_s());
-      forward.update(told.forward, now_s());
-      carbon.update(told.carbon, now_s());
+      status.update(live, counts, now_s());
+      forward.update(live.forward, now_s());
+      carbon.update(live.carbon, now_s());
       setText(updated, `as of ${new Date(now_s() * 1000).toLocaleTimeString()}`);
       problem.update(null);
       return { kind: "done" };
@@ -111,20 +112,23 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
     form.update(typedOf(next), next);
   }
 
-  /** What was changed beside the settings, in which something may be half typed. @param {Stream} next */
+  /**
+   * A change from another panel: the form of the settings stays, as somebody may be typing there.
+   * @param {Stream} next
+   */
   function adopt(next) {
     if (next.id !== id) return;
     stream = next;
     describe();
   }
 
-  /** A write key that was just made: it is in the lines to paste. @param {string} key */
+  /** A new write key, which goes into the snippets. @param {string} key */
   function onkey(key) {
     written.set(id, key);
     describe();
   }
 
-  /** What follows from the configuration and the key. */
+  /** Shows what depends on the configuration and the keys. */
   function describe() {
     if (!stream) return;
     setText(name, stream.name);
@@ -141,7 +145,7 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
     return { origin, id: of.id, key: keys.get(of.id) ?? "", writeKey, isPublic: of.public_read, distinct: of.distinct, shards: of.shards };
   }
 
-  /** A stream that was just made. @param {Stream} created @param {string} key */
+  /** Shows a stream that was just created. @param {Stream} created @param {string} key */
   function welcome(created, key) {
     keys.set(created.id, key);
     turn(created.id);
@@ -154,12 +158,12 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
     if (!stream) return "";
     if (Object.keys(body).length === 0) return "Nothing was changed.";
     const before = stream;
-    const told = consequences(before, body);
-    if (told.length === 0) {
+    const lasting = consequences(before, body);
+    if (lasting.length === 0) {
       changed(await api.changeStream(token(), before.id, body));
       return "Saved.";
     }
-    ask({ title: ["This can't be undone"], said: told, confirm: "Save all the same", act: async () => changed(await api.changeStream(token(), before.id, body)) });
+    ask({ title: ["This can't be undone"], said: lasting, confirm: "Save anyway", act: async () => changed(await api.changeStream(token(), before.id, body)) });
     return "";
   }
 
@@ -175,7 +179,7 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
     retry.disabled = true;
     try {
       await api.retryForward(token(), mine);
-      if (mine === id) setText(answer, "It tries again now.");
+      if (mine === id) setText(answer, "Trying again now.");
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
       if (mine === id && !onrefused(error)) setText(answer, error.detail || error.title);
@@ -189,14 +193,14 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
   function rotation(of) {
     return {
       title: ["Make a new read key?"],
-      said: ["The old key ends at once. Every dashboard, link and program that reads with it gets “unauthorized” until it has the new one.", "Writers are not concerned. The new key is shown once, here."],
+      said: ["The old key ends at once. Every dashboard, link and program that reads with it gets “unauthorized” until it has the new one.", "Writers are not affected. The new key is shown only once, here."],
       confirm: "Make a new key",
       async act() {
         keys.set(of.id, (await api.newReadKey(token(), of.id)).read_key);
         if (of.id !== id) return;
         describe();
         card.update({ title: ["The new read key"], said: ONCE, facts: facts(of) });
-        // After the dialog has given the focus back.
+        // The dialog gives the focus back first.
         setTimeout(card.focus);
       },
     };
@@ -207,10 +211,10 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
     const isRight = (/** @type {string} */ typed) => [of.name.trim(), of.id].includes(typed.trim());
     return {
       title: ["Delete ", h("bdi", {}, of.name), "?"],
-      said: ["All its points, series and messages are gone, for ever and for everybody. Writers that still send get “no such stream”.", `Its id is ${of.id}.`],
+      said: ["All its points, series and messages are deleted permanently. Writers that still send get “no such stream”.", `Its id is ${of.id}.`],
       ask: "Type the stream's name, or its id",
       isRight,
-      confirm: "Delete for ever",
+      confirm: "Delete permanently",
       async act() {
         await api.deleteStream(token(), of.id);
         keys.delete(of.id);
@@ -229,4 +233,4 @@ export function mountStreamPage(el, { api, origin, token, now_s, ask, onrefused,
   return { turn, load, welcome, forget, focusKey: card.focus, get id() { return id; } };
 }
 
-const ONCE = "This is its read key. It is shown this once and can't be told again: keep it where you keep passwords, or bookmark the dashboard's link, which holds it behind the #, where no server sees it.";
+const ONCE = "This is its read key. It is shown only once: keep it where you keep passwords, or bookmark the dashboard's link, which contains it after the #, where no server sees it.";

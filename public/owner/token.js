@@ -1,12 +1,12 @@
 // @ts-check
 /**
- * The owner token: in memory, and gone with the page. Only where the owner chose so, also in this tab's sessionStorage,
- * which a reload keeps and the end of the tab deletes.
+ * The owner token: in memory, and gone with the page. If the owner chooses so, it is also in the tab's sessionStorage,
+ * which survives a reload and ends with the tab.
  */
 
 const NAME = "heartbeat.owner-token";
 
-/** @param {() => Storage} storage may throw, where the browser has none for us */
+/** @param {() => Storage} storage may throw, where the browser denies it */
 export function createToken(storage) {
   let token = kept() ?? "";
 
@@ -18,14 +18,14 @@ export function createToken(storage) {
     }
   }
 
-  /** @param {string} next @param {boolean} isKept also over a reload of this tab */
+  /** @param {string} next @param {boolean} isKept whether it should survive a reload */
   function set(next, isKept) {
     token = next;
     try {
       if (isKept) storage().setItem(NAME, next);
       else storage().removeItem(NAME);
     } catch {
-      // It is in memory all the same.
+      // The token is in memory anyway.
     }
   }
 

@@ -1,5 +1,5 @@
 // @ts-check
-/** Who writes most, by network, site and write key, with a button to block; and who is blocked. */
+/** The writers that cost most, by network, site and write key, with buttons to block them; and the blocked ones. */
 
 import { Problem } from "../live/problem.mjs";
 import { find, h, setText } from "../chart/dom.mjs";
@@ -11,10 +11,10 @@ import { number } from "./words.js";
 /** @import { KeyTally, NetworkTally, Stream, Tally, Writers } from "./api.js" */
 /** @import { Blocked } from "./config.js" */
 
-/** @typedef {"networks" | "origins"} Kind of what can be blocked */
+/** @typedef {"networks" | "origins"} Kind the kinds of writers that can be blocked */
 
 const COLUMNS = ["Points", "New series", "Rejected", "Cost"];
-/** The server's word for whoever has no address that it trusts. */
+/** The server's word for writers without an address that it trusts. */
 const UNKNOWN = "unknown";
 
 /**
@@ -47,7 +47,7 @@ export function mountWhoWrites(el, { api, token, onrefused, onchange, onrevoke }
     if (entry) block(entry.includes("://") ? "origins" : "networks", entry);
   });
 
-  /** Turns to a stream; what is shown of another one goes. @param {string} next */
+  /** Turns to a stream, and clears what is shown of another one. @param {string} next */
   function turn(next) {
     id = next;
     writers = null;
@@ -64,10 +64,10 @@ export function mountWhoWrites(el, { api, token, onrefused, onchange, onrevoke }
     const mine = id;
     const window = find(chips, "input:checked", HTMLInputElement).value === "1d" ? "1d" : "1h";
     try {
-      const told = await api.readWriters(token(), mine, window);
+      const listed = await api.readWriters(token(), mine, window);
       if (mine !== id) return;
-      writers = told;
-      setText(since, `since ${new Date(told.since * 1000).toLocaleString()}`);
+      writers = listed;
+      setText(since, `since ${new Date(listed.since * 1000).toLocaleString()}`);
       problem.update(null);
       render();
     } catch (error) {
@@ -90,16 +90,21 @@ export function mountWhoWrites(el, { api, token, onrefused, onchange, onrevoke }
 
   /** @param {Kind} kind @param {string} entry */
   async function unblock(kind, entry) {
-    await change(kind, (entries) => entries.filter((one) => one !== entry), entry, "may write again");
+    await change(kind, (entries) => entries.filter((one) => one !== entry), entry, "can write again");
   }
 
-  /** @param {Kind} kind @param {(entries: string[]) => string[]} changed @param {string} entry @param {string} outcome */
+  /**
+   * @param {Kind} kind
+   * @param {(entries: string[]) => string[]} changed
+   * @param {string} entry
+   * @param {string} outcome
+   */
   async function change(kind, changed, entry, outcome) {
     const mine = id;
     field.complain("");
     setText(answer, "");
     try {
-      // As it is now: somebody may have blocked another one meanwhile.
+      // Reads the list first: somebody else may have changed it meanwhile.
       const { blocked: now } = await api.readStream(token(), mine);
       const next = await api.changeStream(token(), mine, { blocked: { ...now, [kind]: changed(now?.[kind] ?? []) } });
       if (mine !== id) return;
@@ -119,11 +124,11 @@ export function mountWhoWrites(el, { api, token, onrefused, onchange, onrevoke }
     lists.replaceChildren(...(writers ? tables(writers) : []));
     const entries = [...blocked.networks.map((entry) => bar("networks", entry)), ...blocked.origins.map((entry) => bar("origins", entry))];
     barred.replaceChildren(...(entries.length ? [h("h3", {}, "Blocked"), h("ul", {}, ...entries)] : []));
-    // The rows are others, and whoever pressed a button goes on from where they were.
+    // The rows are new; the focus returns to the button that had it.
     if (focused && !el.contains(document.activeElement)) Array.from(el.querySelectorAll("button")).find(({ dataset }) => dataset.entry === focused)?.focus();
   }
 
-  /** @param {Writers} told */
+  /** @param {Writers} listed */
   function tables({ networks, origins, keys }) {
     const all = [
       table("Networks", networks.map((one) => [place(one), one, one.network === UNKNOWN ? "" : toggle("networks", one.network)])),
@@ -168,12 +173,12 @@ function table(title, rows) {
   const head = h("tr", {}, h("th", { scope: "col" }, title), ...COLUMNS.map((one) => h("th", { scope: "col" }, one)), h("td", {}));
   const body = rows.map(([name, tally, act]) => h("tr", {}, h("th", { scope: "row" }, ...name), ...numbers(tally), h("td", {}, act)));
   const whole = h("table", {}, h("caption", { class: "unseen" }, title), h("thead", {}, head), h("tbody", {}, ...body));
-  // On a phone it is wider than the screen.
+  // The table is wider than the screen of a phone.
   return h("div", { class: "scroll", role: "region", tabindex: "0", "aria-label": title }, whole);
 }
 
 /** @param {Tally} tally */
 function numbers({ points, new_series, rejected, cost, error = 0 }) {
-  const told = error > 0 ? [number(cost), h("small", {}, `at most ${number(error)} less`)] : [number(cost)];
-  return [...[points, new_series, rejected].map((count) => h("td", {}, number(count))), h("td", {}, ...told)];
+  const costs = error > 0 ? [number(cost), h("small", {}, `at most ${number(error)} less`)] : [number(cost)];
+  return [...[points, new_series, rejected].map((count) => h("td", {}, number(count))), h("td", {}, ...costs)];
 }

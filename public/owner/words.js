@@ -1,5 +1,5 @@
 // @ts-check
-/** What `status` says, in the words of a person. Pure: times are arguments. */
+/** The answer to `status` in words. Pure: it never reads the clock. */
 
 /**
  * @typedef {object} ForwardStatus
@@ -30,7 +30,10 @@
  * @property {number | null} next_try
  */
 
-/** What is near a limit, and what to do about it. @typedef {{ name: string, used: number, limit: number, advice: string }} Bound */
+/**
+ * A limit that the stream approaches, and what to do about it.
+ * @typedef {{ name: string, used: number, limit: number, advice: string }} Bound
+ */
 
 /**
  * @typedef {object} Status
@@ -54,10 +57,10 @@
 const REASONS = {
   syntax: "not JSON, or not an object",
   unknown_field: "a field that points don't have",
-  n: "n is missing or no finite number",
-  d: "d is below 0 or no number",
-  p: "p is not above 0 and at most a day",
-  v: "labels: too many, too long, or not text",
+  n: "n is missing or not a finite number",
+  d: "d is below 0 or not a number",
+  p: "p is not above 0, or is more than a day",
+  v: "too many labels, or one that is too long or not a string",
   t: "t is too old, or ahead of the clock",
   rule: "a rule of the stream's owner",
 };
@@ -68,14 +71,14 @@ const REASONS = {
 const FORWARD = {
   starting: { kind: "busy", text: "Starting", more: "The upstream is asked whether the token may write to the channel." },
   forwarding: { kind: "good", text: "Forwarding", more: "Points go on as they come." },
-  waiting: { kind: "busy", text: "Waiting", more: "The upstream wants to be left alone for a while, or does not answer. Points are kept and sent later." },
-  paused: { kind: "bad", text: "Paused", more: "It needs you: change the configuration, or try again when the cause is gone. Points are kept meanwhile." },
+  waiting: { kind: "busy", text: "Waiting", more: "The upstream asks for a pause, or does not answer. Points are kept and sent later." },
+  paused: { kind: "bad", text: "Paused", more: "You need to act: change the configuration, or try again when the cause is gone. Points are kept meanwhile." },
 };
 
 /** @type {Record<string, Word>} */
 const CARBON = {
   sending: { kind: "good", text: "Sending", more: "Each step goes out 15 seconds after its end." },
-  waiting: { kind: "busy", text: "Waiting", more: "The carbon did not take the last lines. All of them are sent later." },
+  waiting: { kind: "busy", text: "Waiting", more: "Carbon did not accept the last lines. All of them are sent later." },
 };
 
 /** What `status` calls a bound, in words, and whether it is of bytes. @type {Record<string, [string, boolean]>} */
@@ -158,7 +161,7 @@ export function bytes(count) {
   return `${new Intl.NumberFormat("en", { maximumFractionDigits: size < 10 && power ? 1 : 0 }).format(size)} ${units[power]}`;
 }
 
-/** The last minute of a pace. @param {number[]} counts points a minute, oldest first */
+/** The last minute of a pace. @param {number[]} counts points per minute, oldest first */
 export function paceNumber(counts) {
   return number(counts.at(-1) ?? 0);
 }

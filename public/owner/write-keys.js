@@ -1,5 +1,5 @@
 // @ts-check
-/** A stream's write keys: who has one, a new one that is shown this once, and the end of one. */
+/** The write keys of a stream: lists them, makes new ones, which are shown only once, and revokes them. */
 
 import { Problem } from "../live/problem.mjs";
 import { find, h, setText } from "../chart/dom.mjs";
@@ -42,7 +42,7 @@ export function mountWriteKeys(el, { api, token, now_s, ask, onrefused, onkey })
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     button.disabled = true;
-    await told(async (mine) => {
+    await attempt(async (mine) => {
       const { write_key, ...key } = await api.createWriteKey(token(), mine, input.value.trim());
       if (mine !== id) return;
       keys = [...keys, { ...key, last_used: null }];
@@ -54,7 +54,7 @@ export function mountWriteKeys(el, { api, token, now_s, ask, onrefused, onkey })
     button.disabled = false;
   });
 
-  /** Turns to a stream; what is shown of another one goes. @param {string} next */
+  /** Turns to a stream, and clears what is shown of another one. @param {string} next */
   function turn(next) {
     id = next;
     keys = [];
@@ -66,7 +66,7 @@ export function mountWriteKeys(el, { api, token, now_s, ask, onrefused, onkey })
   }
 
   async function load() {
-    await told(async (mine) => {
+    await attempt(async (mine) => {
       const listed = await api.listWriteKeys(token(), mine);
       if (mine !== id) return;
       keys = listed;
@@ -74,8 +74,8 @@ export function mountWriteKeys(el, { api, token, now_s, ask, onrefused, onkey })
     });
   }
 
-  /** What is wrong is said here. @param {(mine: string) => Promise<void>} act */
-  async function told(act) {
+  /** Acts, and shows a problem in this panel. @param {(mine: string) => Promise<void>} act */
+  async function attempt(act) {
     const mine = id;
     problem.update(null);
     try {
@@ -92,11 +92,11 @@ export function mountWriteKeys(el, { api, token, now_s, ask, onrefused, onkey })
     setText(pill, isKeyed ? "Keys only" : "Open");
     pill.dataset.kind = isKeyed ? "busy" : "good";
     setText(explain, isKeyed
-      ? "Only who has one of these keys may write; everybody else gets “unauthorized”. “Who may write and read” in the settings changes that."
-      : "Everybody may write who knows the stream's id. Who writes with a key has a budget of their own, so nothing that strangers send takes from it.");
+      ? "Only holders of one of these keys can write; everybody else gets “unauthorized”. “Who can write and read” in the settings changes that."
+      : "Anyone who knows the stream's id can write. A writer with a key has a budget of its own, which strangers can't use up.");
   }
 
-  /** @param {string} name @param {string} key empty: nothing is shown any more */
+  /** @param {string} name @param {string} key empty hides it */
   function reveal(name, key) {
     fresh.hidden = !key;
     setText(secret, key);
@@ -129,7 +129,7 @@ export function mountWriteKeys(el, { api, token, now_s, ask, onrefused, onkey })
     const mine = id;
     return {
       title: ["Revoke the key of ", h("bdi", {}, key.name), "?"],
-      said: ["What writes with it gets “unauthorized” from now on, and its points are lost until it has another key. What it wrote before stays.", "This can't be undone; a new key is another one."],
+      said: ["Its writer gets “unauthorized” from now on, and its points are lost until it has another key. Points that it wrote before stay.", "This can't be undone; a new key is another key."],
       confirm: "Revoke",
       async act() {
         await api.endWriteKey(token(), mine, key.id);
@@ -138,7 +138,7 @@ export function mountWriteKeys(el, { api, token, now_s, ask, onrefused, onkey })
         reveal("", "");
         render();
         setText(answer, "The key is revoked.");
-        // Its button is gone with its row.
+        // The button that had the focus is gone with its row.
         setTimeout(() => input.focus());
       },
     };

@@ -1,5 +1,5 @@
 // @ts-check
-/** What can be done with a chart as a whole: loaded when its menu is opened. */
+/** The menu of a chart: duplicate, move, remove. Loaded when it is first opened. */
 
 import { find, h } from "../chart/dom.mjs";
 

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * The page's state as its address: `?stream=ID&by=country&agg=sum&from=-1h#key=rk_...`. What the first chart shows stands
- * in the address itself, each further one in a `chart=` that is a query of its own. The read key is only ever in the
- * fragment, which browsers do not send. Pure: never touches `location`.
+ * The page's state as its address: `?stream=ID&by=country&agg=sum&from=-1h#key=rk_...`. The parameters of the first
+ * chart are in the address itself, those of each further chart in a `chart=` that is a query of its own. The read key
+ * is only in the fragment, which browsers do not send. Pure: never touches `location`.
  */
 
 import { parseMatcher } from "./matcher.js";
@@ -11,14 +11,14 @@ import { rangeOf } from "./range.js";
 /** @typedef {"line" | "area" | "bars" | "number"} Kind */
 
 /**
- * @typedef {object} Spec what one chart shows
- * @property {string} label its title; empty for one made of the rest
+ * @typedef {object} Spec the question and the look of one chart
+ * @property {string} label its title; empty for a title made of the rest
  * @property {string} agg
- * @property {string} by labels with commas between; empty for one line
+ * @property {string} by labels separated by commas; empty for one line
  * @property {string[]} where
  * @property {Kind} kind
  * @property {number} top
- * @property {boolean} compare with the period before
+ * @property {boolean} compare with the previous period
  */
 
 /**
@@ -33,21 +33,21 @@ import { rangeOf } from "./range.js";
 
 export const KINDS = /** @type {const} */ (["line", "area", "bars", "number"]);
 
-/** How many of the largest series a chart can show. */
+/** The numbers of series that a chart offers to show. */
 export const TOPS = /** @type {const} */ ([8, 20, 50, 100]);
 
-/** More charts are no dashboard, more filters are refused by the API. */
+/** More charts would not make a dashboard; the API refuses more filters. */
 export const MOST_CHARTS = 24;
 const MOST_FILTERS = 32;
 
-/** What an absent or unknown parameter stands for. @type {Readonly<Spec>} */
+/** The defaults, also for unknown values of a parameter. @type {Readonly<Spec>} */
 export const CHART = Object.freeze({ label: "", agg: "sum", by: "", where: [], kind: "line", top: 20, compare: false });
 
 /** @type {Readonly<Address>} */
 export const START = Object.freeze({ stream: "", key: "", from: "-1h", to: "", zone: "local", charts: Object.freeze([CHART]) });
 
 /**
- * Reads an address; what it does not know becomes the default.
+ * Reads an address; unknown values become defaults.
  * @param {string} search `location.search`
  * @param {string} hash `location.hash`
  * @returns {Address}
@@ -66,7 +66,7 @@ export function parseAddress(search, hash) {
 }
 
 /**
- * Writes an address as a link relative to the page, leaving out what is the default.
+ * Writes an address as a link relative to the page, without defaults.
  * @param {Address} address
  * @returns {string} for example `?stream=ID&by=country#key=rk_...`
  */
@@ -83,11 +83,11 @@ export function formatAddress({ stream, key, from, to, zone, charts: [first, ...
 }
 
 /**
- * A chart of what was written in an address or a file: what does not fit becomes the default.
+ * A chart from an address or a file; invalid values become defaults.
  * @param {Record<string, unknown>} written
  * @returns {Spec}
  */
-export function chartOf({ label, agg, by, where, kind, top, compare }) {
+export function specOf({ label, agg, by, where, kind, top, compare }) {
   const text = (/** @type {unknown} */ value, /** @type {string} */ other) => (typeof value === "string" && value.trim() ? value.trim() : other);
   return {
     label: text(label, CHART.label),
@@ -102,7 +102,7 @@ export function chartOf({ label, agg, by, where, kind, top, compare }) {
 
 /** @param {URLSearchParams} query */
 function parseChart(query) {
-  return chartOf({ ...Object.fromEntries(query), where: query.getAll("where"), compare: query.has("compare") });
+  return specOf({ ...Object.fromEntries(query), where: query.getAll("where"), compare: query.has("compare") });
 }
 
 /** @param {Spec} spec @returns {[string, string][]} */

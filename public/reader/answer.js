@@ -1,5 +1,5 @@
 // @ts-check
-/** The answer to a form, said where it was sent: a sentence, and a reason for each thing refused. */
+/** The answer to a form, beside the form: a sentence, and the reason for each refused point. */
 
 import { h } from "../chart/dom.mjs";
 

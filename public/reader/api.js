@@ -9,40 +9,29 @@ import { Problem, noAnswer, problemOf } from "../live/problem.mjs";
 /** @import { Fault } from "../live/problem.mjs" */
 /** @import { Point } from "./point.js" */
 
-/** @typedef {{ id: string, name: string, read_key: string, links: Record<string, string> }} CreatedStream */
 /** @typedef {{ name: string, values: number, series: number }} Label */
 /** @typedef {{ stream: string, key: string }} Access */
-/** @typedef {{ from: number | string, to: number | string, step?: number, agg: string, by: string, where: readonly string[], top: number, hasTotals?: boolean }} Question Unix seconds, or as the API has times */
-/** @typedef {Parameters<typeof import("../live/window.mjs").viewOf>[0]} Rollup */
+/**
+ * @typedef {{ from: number | string, to: number | string, step?: number, agg: string, by: string, where: readonly
+ *   string[], top: number, hasTotals?: boolean }} Question times are Unix seconds, or as the API writes them
+ */
+/** @typedef {Parameters<typeof import("../live/view.mjs").viewOf>[0]} Rollup */
 /** @typedef {{ accepted: number, rejected: number, overflow?: number, errors?: Fault[] }} Receipt */
 
-/** A stalled connection is given up after this long; the longest answer, a rollup of 7 days, takes well under 1 s. */
+/** A stalled connection is given up after this; the longest answer, a rollup of 7 days, takes well under 1 s. */
 const TIMEOUT_MS = 15_000;
 
-/** As many as somebody looks through. */
+/** Nobody looks through more. */
 const MOST_VALUES = 50;
 
 /**
- * @param {string} token the owner's
- * @param {string} name
- * @returns {Promise<CreatedStream>}
- */
-export function createStream(token, name) {
-  return request("/v1/streams", {
-    method: "POST",
-    headers: { "Content-Type": "application/json", ...bearer(token) },
-    body: JSON.stringify({ name }),
-  });
-}
-
-/**
- * Writes as a page of any other origin would: a simple request, no preflight, no credential.
+ * Writes as a page of any other origin would: with a simple request, without preflight or credentials.
  * @param {string} stream
  * @param {Point} point
  * @returns {Promise<Receipt>}
  */
 export function sendPoint(stream, point) {
-  return request(`${pathOf(stream)}/points`, {
+  return requestJson(`${pathOf(stream)}/points`, {
     method: "POST",
     headers: { "Content-Type": "text/plain;charset=UTF-8" },
     body: JSON.stringify(point),
@@ -56,11 +45,11 @@ export function sendPoint(stream, point) {
  * @returns {Promise<Rollup>}
  */
 export function readRollup(access, question, signal) {
-  return request(rollupPath(access.stream, question), { headers: bearer(access.key), signal });
+  return requestJson(rollupPath(access.stream, question), { headers: bearer(access.key), signal });
 }
 
 /**
- * The same as a file, in the API's own words.
+ * The same answer as a file, as the API makes it.
  * @param {Access} access
  * @param {Question} question
  * @param {"json" | "csv"} format
@@ -70,7 +59,7 @@ export function readFile(access, question, format) {
   return answer(`${rollupPath(access.stream, question)}&format=${format}`, { headers: bearer(access.key) }, (response) => response.blob());
 }
 
-/** Where a question is asked: the link to its exact JSON. @param {string} stream @param {Question} question */
+/** The path of a question: a link to its JSON. @param {string} stream @param {Question} question */
 export function rollupPath(stream, { from, to, step, agg, by, where, top, hasTotals }) {
   const query = new URLSearchParams({ from: String(from), to: String(to), ...(step && { step: String(step) }), agg, top: String(top), ...(by && { by }), ...(hasTotals && { totals: "1" }) });
   for (const one of where) query.append("where", one);
@@ -79,7 +68,7 @@ export function rollupPath(stream, { from, to, step, agg, by, where, top, hasTot
 
 /** @param {Access} access @param {AbortSignal} [signal] @returns {Promise<Label[]>} */
 export async function readLabels({ stream, key }, signal) {
-  return (await request(`${pathOf(stream)}/labels`, { headers: bearer(key), signal })).labels;
+  return (await requestJson(`${pathOf(stream)}/labels`, { headers: bearer(key), signal })).labels;
 }
 
 /**
@@ -87,25 +76,25 @@ export async function readLabels({ stream, key }, signal) {
  * @param {string} label
  * @param {string} prefix
  * @param {AbortSignal} [signal]
- * @returns {Promise<{ value: string, series: number }[]>} those most used first
+ * @returns {Promise<{ value: string, series: number }[]>} most used first
  */
 export async function readValues({ stream, key }, label, prefix, signal) {
   const query = new URLSearchParams({ prefix, limit: String(MOST_VALUES) });
-  return (await request(`${pathOf(stream)}/labels/${encodeURIComponent(label)}?${query}`, { headers: bearer(key), signal })).values;
+  return (await requestJson(`${pathOf(stream)}/labels/${encodeURIComponent(label)}?${query}`, { headers: bearer(key), signal })).values;
 }
 
-/** @param {Access} access @param {AbortSignal} [signal] @returns {Promise<string>} what its owner calls it */
+/** @param {Access} access @param {AbortSignal} [signal] @returns {Promise<string>} the name that its owner gave it */
 export async function readName({ stream, key }, signal) {
-  return (await request(`${pathOf(stream)}/status`, { headers: bearer(key), signal })).name;
+  return (await requestJson(`${pathOf(stream)}/status`, { headers: bearer(key), signal })).name;
 }
 
 /**
- * For the functions of the contract: no other module asks the server.
+ * For the functions of this contract and of owner/api.js; no other module asks the server.
  * @param {string} path
  * @param {RequestInit} init
- * @returns {Promise<any>} the JSON of a success; anything else is thrown as a Problem
+ * @returns {Promise<any>} the JSON of a success; throws a Problem otherwise
  */
-export async function request(path, init) {
+export async function requestJson(path, init) {
   return answer(path, init, (response) => (response.status === 204 ? null : response.json()));
 }
 
@@ -128,7 +117,7 @@ async function answer(path, init, read) {
 }
 
 /**
- * What a header cannot carry is in no key either, so it may as well arrive as another wrong character.
+ * No key has characters that a header can't carry: a wrong one may arrive as another wrong one.
  * @param {string} secret
  * @returns {Record<string, string>}
  */

@@ -1,15 +1,15 @@
 // @ts-check
-/** One chart of the page: what it asks for, how it is drawn, its table, and its files. */
+/** One chart of the page: its question, the chart, its table, and its files. */
 
 import { h, later, setText } from "../chart/dom.mjs";
 import { duration, formats } from "../chart/format.mjs";
-import { titleOf } from "../chart/lines.mjs";
+import { titleOf } from "../chart/aggregates.mjs";
 import { STATES } from "../chart/words.mjs";
 import { Problem } from "../live/problem.mjs";
-import { EMPTY } from "../live/window.mjs";
+import { EMPTY } from "../live/view.mjs";
 import { KINDS } from "./address.js";
 import { createFeed } from "./feed.js";
-import { mountNotice, noticeOf } from "./notice.js";
+import { mountNotice, cardNotice } from "./notice.js";
 import { mountQueryLine } from "./query-line.js";
 import { fixed, lengthOf } from "./range.js";
 import { mountTotalsTable } from "./totals-table.js";
@@ -47,7 +47,7 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
   let place = { at: 0, count: 1 };
   let zoomed = /** @type {{ from: number, to: number } | null} */ (null);
   let step = /** @type {number | null} */ (null);
-  /** Whose numbers the chart has; empty while it has none. */
+  /** The stream and key whose numbers the chart shows; empty while it shows none. */
   let shownOf = "";
   let menu = /** @type {ReturnType<typeof import("./series-menu.js").mountSeriesMenu> | null} */ (null);
 
@@ -57,7 +57,7 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
   const state = h("p", { class: "state", role: "status" });
   const kinds = h("fieldset", { class: "segments" }, h("legend", { class: "unseen" }, "Kind of chart"), ...KINDS.map((kind) => h("label", {}, h("input", { type: "radio", name, value: kind }), h("span", {}, KIND_WORDS[kind]))));
   const compare = h("button", { type: "button", class: "small", "aria-pressed": "false" }, "Compare");
-  compare.title = "With the period before";
+  compare.title = "With the previous period";
   const chart = /** @type {HeartbeatChart} */ (h(/** @type {any} */ ("heartbeat-chart")));
   const [csv, png] = [h("button", { type: "button", class: "small" }, "CSV"), h("button", { type: "button", class: "small" }, "PNG")];
   const json = h("a", { class: "button small", target: "_blank", rel: "noopener" }, "JSON");
@@ -98,7 +98,7 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
     if (blob) download(blob, `${named()}.png`);
   }));
   json.addEventListener("click", (event) => {
-    // A link can't carry the key, and must not; the address alone is what a public stream and other readers need.
+    // A link must not carry the key. The plain address is enough for a public stream, and for readers that send a key.
     if (!access().key) return;
     event.preventDefault();
     hand(async () => (await import("./download.js")).show(await api.readFile(access(), question(), "json")));
@@ -107,14 +107,14 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
   const access = () => ({ stream: address?.stream ?? "", key: address?.key ?? "" });
   const named = () => `${spec?.label || titleOf([spec?.agg ?? "sum"], spec?.by ?? "")}`;
 
-  /** What is on the screen, as a question that has the same answer later. */
+  /** The question that has the numbers on the screen as its answer, later too. */
   function question() {
     const { from, to, step } = feed.shown().view;
     const { agg, by, where, top } = /** @type {Spec} */ (spec);
     return { from, to, step, agg, by, where, top };
   }
 
-  /** What few visits need is loaded with the first use. @param {Line} line @param {HTMLElement} button */
+  /** Few visits need the menu: it is loaded at its first use. @param {Line} line @param {HTMLElement} button */
   async function openMenu(line, button) {
     const { mountSeriesMenu } = await import("./series-menu.js");
     menu ??= mountSeriesMenu({ vocabulary, onchange });
@@ -158,7 +158,7 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
     const isKnown = view.step > 0;
     const isEmpty = view.series.length === 0;
     const range = { from: address.from, to: address.to };
-    const said = noticeOf({ state: now, problem, hasKey: address.key !== "", hasFilters: spec.where.length > 0, isKnown, isEmpty, range });
+    const said = cardNotice({ state: now, problem, hasKey: address.key !== "", hasFilters: spec.where.length > 0, isKnown, isEmpty, range });
     notice.update(said.kind === "loading" && shownOf === JSON.stringify(access()) ? { kind: "none", title: "" } : said, address.stream);
     state.dataset.state = now;
     state.hidden = now === "over" || now === "closed";
@@ -167,7 +167,7 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
     const isShut = now === "denied" || now === "missing";
     const isStale = !isKnown && now === "connecting" && shownOf === JSON.stringify(access());
     el.classList.toggle("stale", isStale);
-    // What was there stays until the answer is: a page that jumps can't be worked with.
+    // The old numbers stay until the answer comes: nobody can work with a page that jumps.
     if (isStale) return void (files.hidden = true);
     const isShown = isKnown && !isEmpty && !isShut && now !== "refused";
     el.classList.toggle("shut", isShut);

@@ -1,14 +1,14 @@
 // @ts-check
 /**
- * A field that offers what fits: by pointer, by keyboard (arrows, Enter, Escape) and for screen readers, after the ARIA
- * pattern “editable combobox with list autocomplete”. What is typed may be anything.
+ * A field that offers matching choices: by pointer, by keyboard (arrows, Enter, Escape) and for screen readers, after
+ * the ARIA pattern “editable combobox with list autocomplete”. It accepts any text.
  */
 
 import { h } from "../chart/dom.mjs";
 
 /** @typedef {{ value: string, note?: string }} Choice */
 
-/** So that a list is looked for once somebody pauses. */
+/** Looks for choices once somebody pauses typing. */
 const PAUSE_MS = 120;
 
 let names = 0;
@@ -16,8 +16,9 @@ let names = 0;
 /**
  * @param {HTMLInputElement} input
  * @param {object} needs
- * @param {(typed: string, signal: AbortSignal) => Choice[] | Promise<Choice[]>} needs.choices typed is empty until something is changed
- * @param {(value: string) => void} needs.onpick a choice, or what was typed and confirmed with Enter
+ * @param {(typed: string, signal: AbortSignal) => Choice[] | Promise<Choice[]>} needs.choices `typed` is empty until
+ *   somebody types
+ * @param {(value: string) => void} needs.onpick a choice, or a text confirmed with Enter
  */
 export function mountCombobox(input, { choices, onpick }) {
   const id = `choices-${(names += 1)}`;
@@ -96,7 +97,7 @@ export function mountCombobox(input, { choices, onpick }) {
     } else if (event.key === "Enter") {
       const option = /** @type {HTMLElement | undefined} */ (list.children[active]);
       const value = option?.dataset.value ?? input.value.trim();
-      // An empty field is its form's to judge.
+      // The form decides about an empty field.
       if (!value) return;
       event.preventDefault();
       pick(value);
@@ -106,7 +107,7 @@ export function mountCombobox(input, { choices, onpick }) {
       close();
     }
   });
-  // What takes the press does not take the focus.
+  // A press on the list must not take the focus from the field.
   list.addEventListener("pointerdown", (event) => event.preventDefault());
   list.addEventListener("click", ({ target }) => {
     const option = /** @type {Element} */ (target).closest("li");

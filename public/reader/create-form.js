@@ -1,16 +1,16 @@
 // @ts-check
-/** Creates a stream. The owner token stays in the form's field: in memory, and gone with the page. */
+/** Creates a stream. The owner token is only in the form's field: in memory, and gone with the page. */
 
 import { Problem } from "../live/problem.mjs";
 import { mountAnswer, problemAnswer } from "./answer.js";
 import { find } from "../chart/dom.mjs";
 
-/** @import { CreatedStream } from "./api.js" */
+/** @import { CreatedStream } from "../owner/api.js" */
 
 /**
  * @param {HTMLFormElement} el
  * @param {object} needs
- * @param {Pick<typeof import("./api.js"), "createStream">} needs.api
+ * @param {Pick<typeof import("../owner/api.js"), "createStream">} needs.api
  * @param {(stream: CreatedStream) => void} needs.oncreate
  */
 export function mountCreateForm(el, { api, oncreate }) {
@@ -22,7 +22,7 @@ export function mountCreateForm(el, { api, oncreate }) {
     event.preventDefault();
     answer.update({ kind: "working", text: "Creating…" });
     try {
-      const stream = await api.createStream(token.value.trim(), name.value.trim());
+      const stream = await api.createStream(token.value.trim(), { name: name.value.trim() });
       answer.update({ kind: "good", text: "" });
       oncreate(stream);
     } catch (error) {

@@ -1,12 +1,12 @@
 // @ts-check
-/** The page's charts as a file: JSON that people may read, edit and keep. It never holds a key. Pure. */
+/** The page's charts as a file: JSON for people to read, edit and keep. It never has a key. Pure. */
 
-import { MOST_CHARTS, chartOf } from "./address.js";
+import { MOST_CHARTS, specOf } from "./address.js";
 import { rangeOf } from "./range.js";
 
 /** @import { Address } from "./address.js" */
 
-/** Tells such a file from any other JSON, and from what later versions write. */
+/** Distinguishes the file from other JSON, and from files of later versions. */
 const VERSION = 1;
 
 /** @param {Address} address */
@@ -22,14 +22,14 @@ export function parseDashboard(text) {
   const read = parse(text);
   if (read === null || typeof read !== "object") return { mistake: "This file is not JSON." };
   const { heartbeat_dashboard: version, stream, from, to, zone, charts } = read;
-  if (version === undefined) return { mistake: "This file is no dashboard: it has no “heartbeat_dashboard”." };
+  if (version === undefined) return { mistake: "This file is not a dashboard: it has no “heartbeat_dashboard”." };
   if (version !== VERSION) return { mistake: `This dashboard is of version ${String(version)}; this page reads version ${VERSION}.` };
   if (typeof stream !== "string" || stream === "") return { mistake: "The dashboard names no stream." };
   const range = rangeOf(from, to);
-  if (!range) return { mistake: "The dashboard's “from” and “to” are no range of time." };
+  if (!range) return { mistake: "The dashboard's “from” and “to” are not a time range." };
   if (!Array.isArray(charts) || charts.length === 0) return { mistake: "The dashboard has no charts." };
   if (charts.length > MOST_CHARTS) return { mistake: `The dashboard has ${charts.length} charts; at most ${MOST_CHARTS} fit.` };
-  return { stream, ...range, zone: zone === "utc" ? "utc" : "local", charts: charts.map((one) => chartOf(one ?? {})) };
+  return { stream, ...range, zone: zone === "utc" ? "utc" : "local", charts: charts.map((one) => specOf(one ?? {})) };
 }
 
 /** @param {string} text @returns {any} */

@@ -1,9 +1,9 @@
 // @ts-check
-/** Files that the page hands out: it makes them itself, so that no address has the key in it. */
+/** Downloads. The page makes files from answers, so that no link has the key in it. */
 
 import { h } from "../chart/dom.mjs";
 
-/** By then a browser has begun to read it. */
+/** A browser begins to read the file within this time. */
 const KEPT_MS = 60_000;
 
 /** @param {Blob} blob @param {string} name */

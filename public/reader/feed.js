@@ -1,14 +1,15 @@
 // @ts-check
 /**
- * What one chart shows, kept up to date: followed live with reader.mjs, or read where the time stays (reading.js); and, where that
- * is wanted, the period before. It knows no document; network and clock are arguments.
+ * The numbers of one chart, kept up to date: followed live with reader.mjs, or read once for a fixed range
+ * (reading.js); and those of the previous period, where it is compared. It does not touch the document; network and
+ * clock are arguments.
  */
 
 import { Problem } from "../live/problem.mjs";
-import { EMPTY } from "../live/window.mjs";
-import { isLive, lengthOf, stepOf } from "./range.js";
+import { EMPTY } from "../live/view.mjs";
+import { isLive, lengthOf, chartStep } from "./range.js";
 
-/** @import { View } from "../live/window.mjs" */
+/** @import { View } from "../live/view.mjs" */
 /** @import { Reader } from "../reader.mjs" */
 /** @import { Spec } from "./address.js" */
 /** @import { Access, Rollup } from "./api.js" */
@@ -18,11 +19,11 @@ import { isLive, lengthOf, stepOf } from "./range.js";
 
 /**
  * @typedef {object} Shown
- * @property {string} state as of a reader, and `over` for a time that stays
+ * @property {string} state as of a reader, or `over` for a fixed range
  * @property {Problem | null} problem
  * @property {View} view
- * @property {View | null} previous the period before, on the times of this one
- * @property {View | null} compared both, where lines of both can be told apart
+ * @property {View | null} previous the previous period, on the times of the present one
+ * @property {View | null} compared both, where one chart can show the lines of both
  */
 
 /**
@@ -37,7 +38,7 @@ export function createFeed({ open, api, now_s, onchange }) {
   let reader = /** @type {Reader | null} */ (null);
   let over = /** @type {{ state: string, problem: Problem | null, view: View }} */ ({ state: "closed", problem: null, view: EMPTY });
   let before = /** @type {{ from: number, rollup: Rollup } | null} */ (null);
-  /** The step in which sums are whole; null until that is known. */
+  /** The step in which sums are whole numbers; null until it is known. */
   let whole = /** @type {number | null} */ (null);
   let wanted = /** @type {Wish | null} */ (null);
   let reads = new AbortController();
@@ -55,7 +56,7 @@ export function createFeed({ open, api, now_s, onchange }) {
     isAskingBefore = false;
   }
 
-  /** Turns to another question; the same one goes on as it is, however it is looked at. @param {Wish | null} wish */
+  /** Turns to another question; a change of the look alone keeps the numbers. @param {Wish | null} wish */
   function ask(wish) {
     const text = questionOf(wish);
     wanted = wish;
@@ -74,7 +75,7 @@ export function createFeed({ open, api, now_s, onchange }) {
     const { agg, by, where, kind } = spec;
     const length_s = lengthOf(range);
     try {
-      reader = open({ ...access, agg, by, where, top: topOf(spec), step: whole ?? stepOf(length_s, kind === "bars"), window: length_s });
+      reader = open({ ...access, agg, by, where, top: topOf(spec), step: whole ?? chartStep(length_s, kind === "bars"), window: length_s });
       reader.onchange = async ({ view }) => {
         const { signal } = reads;
         if (whole === null && (await fit(view, spec)) !== view.step && !signal.aborted) return (stop(), follow({ access, range, spec }));
@@ -86,7 +87,7 @@ export function createFeed({ open, api, now_s, onchange }) {
     }
   }
 
-  /** The step in which sums are whole; looked at once. @param {View} view @param {Spec} spec */
+  /** The step in which sums are whole numbers; found once. @param {View} view @param {Spec} spec */
   async function fit(view, { agg }) {
     if (whole !== null || view.series.length === 0) return whole ?? view.step;
     const isBroken = agg === "sum" && view.series.some(({ sum }) => sum.some((/** @type {number | null} */ value) => value !== null && !Number.isInteger(value)));
@@ -102,11 +103,11 @@ export function createFeed({ open, api, now_s, onchange }) {
     readOver(wish, {
       readRollup: api.readRollup, now_s, signal, step: whole,
       fit: (view) => fit(view, wish.spec),
-      tell: (told) => ((over = told), askBefore(), onchange()),
+      onread: (reading) => ((over = reading), askBefore(), onchange()),
     });
   }
 
-  /** Asks for the period before, with some steps of what follows it: then a window that moves on has them. */
+  /** Asks for the previous period, and for some more steps: a window that moves on needs them. */
   async function askBefore() {
     if (!wanted?.spec.compare || isAskingBefore) return;
     const [loaded, { readSpan }] = await Promise.all([import("./previous.js"), import("./reading.js")]);
@@ -124,7 +125,7 @@ export function createFeed({ open, api, now_s, onchange }) {
       isAskingBefore = false;
       onchange();
     } catch (error) {
-      // The chart itself is there; the next step asks again.
+      // The present period stays; the next step asks again.
       if (!signal.aborted) isAskingBefore = false;
       if (!(error instanceof Problem)) throw error;
     }
@@ -144,7 +145,7 @@ export function createFeed({ open, api, now_s, onchange }) {
   return { ask, shown, close: () => ask(null) };
 }
 
-/** Each series has a line for each aggregate. @param {Spec} spec */
+/** How many series fit: each has a line per aggregate. @param {Spec} spec */
 export function topOf({ agg, top }) {
   return Math.max(1, Math.floor(top / new Set(agg.split(",")).size));
 }

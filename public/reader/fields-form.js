@@ -1,5 +1,5 @@
 // @ts-check
-/** A form that only hands on what was typed: the fields by name, without the spaces around them. */
+/** A form that passes on its fields by name, trimmed. */
 
 /**
  * @param {HTMLFormElement} el

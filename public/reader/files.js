@@ -1,5 +1,5 @@
 // @ts-check
-/** The page's charts, saved as a file and read from one. */
+/** Saves the page's charts as a file, and reads them from one. */
 
 import { formatDashboard, parseDashboard } from "./dashboard.js";
 import { download } from "./download.js";
@@ -22,6 +22,6 @@ export async function read(input, now) {
   const read = parseDashboard(await file.text());
   input.value = "";
   if ("mistake" in read) return read;
-  // The key of this stream is not that of another one.
+  // The key in the address is for this stream only.
   return { mistake: "", change: { ...read, key: read.stream === now.stream ? now.key : "" } };
 }

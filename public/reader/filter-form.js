@@ -1,16 +1,16 @@
 // @ts-check
-/** Makes a filter of one of the stream's labels and its values. */
+/** Makes a filter from a label of the stream and its values. */
 
 import { h } from "../chart/dom.mjs";
 import { mountCombobox } from "./combobox.js";
 import { TESTS, WORDS, formatMatcher, isNameable } from "./matcher.js";
 import { placeUnder } from "./popover.js";
-import { matching, plural } from "./query-line.js";
+import { matching, countOf } from "./query-line.js";
 
 /** @import { Vocabulary } from "./query-line.js" */
 
 /**
- * @param {HTMLElement} button that opens it
+ * @param {HTMLElement} button opens it
  * @param {object} needs
  * @param {Vocabulary} needs.vocabulary
  * @param {(matcher: string) => void} needs.onadd
@@ -27,13 +27,13 @@ export function mountFilterForm(button, { vocabulary, onadd }) {
   button.after(popover);
 
   mountCombobox(label, {
-    choices: async (typed, signal) => matching((await vocabulary.labels(signal)).filter(({ name }) => isNameable(name)).map(({ name, values }) => ({ value: name, note: plural(values, "value", "values") })), typed),
+    choices: async (typed, signal) => matching((await vocabulary.labels(signal)).filter(({ name }) => isNameable(name)).map(({ name, values }) => ({ value: name, note: countOf(values, "value", "values") })), typed),
     onpick: () => value.focus(),
   });
   mountCombobox(value, {
     async choices(typed, signal) {
       const found = label.value.trim() && !test.value.endsWith("~") ? await vocabulary.values(label.value.trim(), typed, signal) : [];
-      return found.map((one) => ({ value: one.value, note: plural(one.series, "series", "series") }));
+      return found.map((one) => ({ value: one.value, note: countOf(one.series, "series", "series") }));
     },
     onpick: () => form.requestSubmit(),
   });
@@ -58,7 +58,11 @@ export function mountFilterForm(button, { vocabulary, onadd }) {
 
 let fields = 0;
 
-/** A field whose name is beside it: around it, a list of choices would be part of the name. @param {string} words @param {HTMLElement} input */
+/**
+ * A field with its name beside it: a label around it would take the list of choices into the name.
+ * @param {string} words
+ * @param {HTMLElement} input
+ */
 function fieldOf(words, input) {
   input.id = `field-${(fields += 1)}`;
   return h("div", { class: "field" }, h("label", { for: input.id }, words), input);

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * What a stream's page begins with where its address says nothing: sums of several metrics in one are no number, so of a
- * stream with a label `metric` it is the metric that has the most points.
+ * The first view of a stream whose address says nothing. A sum over several metrics has no meaning, so a stream with a
+ * label `metric` begins with the metric that has the most points.
  */
 
 import { formatMatcher } from "./matcher.js";
@@ -12,14 +12,14 @@ import { isLive, lengthOf } from "./range.js";
 
 const LABEL = "metric";
 
-/** Where the hours that are shown have none, of this time. */
+/** Looks back this far where the range has no metric. */
 const LONG_AGO = "-7d";
 
 /**
  * @param {typeof readRollup} read
  * @param {Access} access
  * @param {Range} range
- * @returns {Promise<string | null>} a filter; null where none is needed, or nothing can be read
+ * @returns {Promise<string | null>} a filter; null where none is needed, or the stream can't be read
  */
 export async function firstFilter(read, access, range) {
   const spans = isLive(range) ? [[`-${lengthOf(range)}s`, "now"], [LONG_AGO, "now"]] : [[range.from, range.to]];
@@ -32,7 +32,7 @@ export async function firstFilter(read, access, range) {
   return null;
 }
 
-/** Whether an address says no more than which stream and time. @param {string} search `location.search` */
+/** Whether an address names only a stream and a time. @param {string} search `location.search` */
 export function isBare(search) {
   return [...new URLSearchParams(search).keys()].every((name) => ["stream", "from", "to", "zone"].includes(name));
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** The page: puts its parts together. The only module that reads the address, its history and the clock. */
+/** The page: puts its parts together. The only module that reads the address, the history and the clock. */
 
 import * as api from "./api.js";
 import { CHART, START, formatAddress, parseAddress } from "./address.js";
@@ -18,7 +18,7 @@ const streamView = mountStreamView(stream, { api, open, now_s: () => Date.now() 
 let isStartMounted = false;
 let address = /** @type {Address} */ (START);
 
-/** Streams that were looked at, and those that began with a filter: taken away, it stays away. */
+/** Streams that were opened, and those that began with a filter: a filter that somebody removes stays away. */
 const [begun, filtered] = [/** @type {Set<string>} */ (new Set()), /** @type {Set<string>} */ (new Set())];
 
 mountFieldsForm(find(start, "#open", HTMLFormElement), (fields) => go({ ...START, ...fields }));
@@ -36,7 +36,7 @@ function go(change) {
   if (address.stream !== before) find(document, "section:not([hidden]) h1", HTMLElement).focus();
 }
 
-/** Shows what the address says. */
+/** Shows the state in the address. */
 function follow() {
   address = parseAddress(location.search, location.hash);
   if (!address.stream) mountStart();
@@ -46,7 +46,7 @@ function follow() {
   else streamView.update(address);
 }
 
-/** A stream that is seen for the first time. */
+/** Opens a stream for the first time. */
 async function begin() {
   const begins = address;
   begun.add(begins.stream);
@@ -56,11 +56,11 @@ async function begin() {
   follow();
 }
 
-/** Who opens a stream by its link does not need this. */
+/** Mounts the start page, which a visitor with a link to a stream does not need. */
 async function mountStart() {
   if (isStartMounted) return;
   isStartMounted = true;
-  const { mountCreateForm } = await import("./create-form.js");
+  const [{ mountCreateForm }, api] = await Promise.all([import("./create-form.js"), import("../owner/api.js")]);
   mountCreateForm(find(start, "#create", HTMLFormElement), {
     api,
     oncreate(created) {

@@ -9,12 +9,12 @@ export const TESTS = /** @type {const} */ (["=", "!=", "=~", "!~"]);
 /** @type {Record<Test, string>} */
 export const WORDS = { "=": "is", "!=": "is not", "=~": "matches", "!~": "does not match" };
 
-/** Whether the API's filters can name a label: they end its name at the first of these. @param {string} label */
+/** Whether the API's filters can name a label: its name ends at the first = or !. @param {string} label */
 export function isNameable(label) {
   return !/[=!]/.test(label);
 }
 
-/** @param {string} text @returns {Matcher | null} null if it is none */
+/** @param {string} text @returns {Matcher | null} null if it is not one */
 export function parseMatcher(text) {
   const [, label, test, value] = /^([^=!]+)(=~|!~|!=|=)(.*)$/s.exec(text) ?? [];
   return label === undefined ? null : { label, test: /** @type {Test} */ (test), value };
@@ -25,7 +25,7 @@ export function formatMatcher({ label, test, value }) {
   return `${label}${test}${value}`;
 }
 
-/** For people. @param {string} text */
+/** A filter in words. @param {string} text */
 export function matcherWords(text) {
   const matcher = parseMatcher(text);
   if (!matcher) return text;

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * What the page says in place of a chart, or above one: loading, empty, no permission, no such stream, failure.
- * Each says what to do. `noticeOf` decides and is pure; `mountNotice` shows.
+ * The page's notice in place of a chart, or above one: loading, empty, no permission, no such stream, failure. Each
+ * says what to do. `cardNotice` decides and is pure; `mountNotice` shows it.
  */
 
 import { h, setText } from "../chart/dom.mjs";
@@ -12,9 +12,10 @@ import { words } from "./range.js";
 
 /**
  * @typedef {object} Notice
- * @property {"none" | "loading" | "empty" | "unmatched" | "denied" | "missing" | "failed"} kind none when the chart says it all
+ * @property {"none" | "loading" | "empty" | "unmatched" | "denied" | "missing" | "failed"} kind `none` where the chart
+ *   needs no notice
  * @property {string} title
- * @property {string} [detail] the server's words
+ * @property {string} [detail] in the server's words
  * @property {string} [advice] what to do
  * @property {string} [type] a link to what the problem means
  */
@@ -25,29 +26,29 @@ import { words } from "./range.js";
  * @param {Problem | null} now.problem
  * @param {boolean} now.hasKey
  * @param {boolean} now.hasFilters
- * @param {boolean} now.isKnown whether anything came yet
+ * @param {boolean} now.isKnown whether anything has come
  * @param {boolean} now.isEmpty
  * @param {Range} now.range
  * @returns {Notice}
  */
-export function noticeOf({ state, problem, hasKey, hasFilters, isKnown, isEmpty, range }) {
+export function cardNotice({ state, problem, hasKey, hasFilters, isKnown, isEmpty, range }) {
   const [detail, type] = [problem?.detail || problem?.title, problem?.type];
   if (state === "denied") {
-    return { kind: "denied", title: hasKey ? "This read key does not open the stream" : "This stream needs a read key", detail, type, advice: "Enter the key, or ask the stream's owner for the dashboard link, which holds it. A new key ends the old one at once." };
+    return { kind: "denied", title: hasKey ? "This read key does not open the stream" : "This stream needs a read key", detail, type, advice: "Enter the key, or ask the stream's owner for the dashboard link, which contains it. A new key replaces the old one." };
   }
   if (state === "missing") return { kind: "missing", title: "No such stream", detail, type, advice: "Check the stream id in the address: every character counts. It may also have been deleted." };
   if (state === "refused") return { kind: "failed", title: problem?.title ?? "This can't be shown", detail: problem?.detail, type, advice: "Change the aggregate, the grouping, the filters or the range." };
   if (state === "offline") {
-    return { kind: "failed", title: problem?.title ?? "No connection", detail: problem?.detail, type, advice: isKnown ? "What is shown may be old. The page tries again by itself, and nothing is lost." : "The page tries again by itself." };
+    return { kind: "failed", title: problem?.title ?? "No connection", detail: problem?.detail, type, advice: isKnown ? "The numbers may be old. The page tries again automatically, and nothing is lost." : "The page tries again automatically." };
   }
   if (!isKnown) return { kind: "loading", title: "Loading…" };
   if (!isEmpty) return { kind: "none", title: "" };
-  if (hasFilters) return { kind: "unmatched", title: `No points in ${words(range)} match the filters`, advice: "Take filters away, or pick a longer range." };
+  if (hasFilters) return { kind: "unmatched", title: `No points in ${words(range)} match the filters`, advice: "Remove filters, or pick a longer range." };
   return { kind: "empty", title: `No points in ${words(range)}`, advice: "Pick a longer range, send a test point below, or write one from a shell:" };
 }
 
 /**
- * @param {{ origin: string }} page where writers find the API
+ * @param {{ origin: string }} page of the API
  */
 export function mountNotice({ origin }) {
   const title = h("h3");
@@ -75,7 +76,7 @@ export function mountNotice({ origin }) {
 }
 
 /**
- * A problem's type as a link, if this server explains it.
+ * A link to what a problem means, if this server has one.
  * @param {string | undefined} type
  * @param {string} origin
  */

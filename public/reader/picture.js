@@ -1,5 +1,7 @@
 // @ts-check
-/** A chart as a picture to hand on: its title, the plot, and which colour is whose. */
+/** A chart as a picture to share: its title, the plot, and the names of the colours. */
+
+import { isolated } from "../chart/dom.mjs";
 
 /** @import { HeartbeatChart } from "../heartbeat-chart.mjs" */
 
@@ -10,7 +12,7 @@ const SWATCH = 22;
 const GAP = 18;
 const TITLE = 34;
 
-/** What does not fit under a plot is in the table. */
+/** More names would not fit under a plot; the table has them. */
 const MOST_NAMES = 24;
 const NAME_LETTERS = 40;
 
@@ -37,7 +39,7 @@ export async function pictureOf(chart, title) {
   });
   const { places, rows } = placed(names.map((one) => one.width), width);
 
-  // A canvas of another size forgets its font.
+  // A canvas forgets its font when its size changes.
   canvas.width = Math.round((width + 2 * EDGE) * scale);
   canvas.height = bitmap.height + Math.round((2 * EDGE + TITLE + rows * ROW + (rows ? 10 : 0)) * scale);
   context.scale(scale, scale);
@@ -64,7 +66,7 @@ export async function pictureOf(chart, title) {
 }
 
 /**
- * One after the other, and a new row where the next does not fit.
+ * Places names one after another, in a new row where the next one does not fit.
  * @param {number[]} widths
  * @param {number} most
  */
@@ -77,9 +79,4 @@ function placed(widths, most) {
     return place;
   });
   return { places, rows: places.length ? row + 1 : 0 };
-}
-
-/** No name turns the direction of another one. @param {string} text */
-function isolated(text) {
-  return `\u2068${text}\u2069`;
 }

@@ -1,10 +1,10 @@
 // @ts-check
-/** Sends a test point and says what became of it. */
+/** Sends a test point, and shows the answer. */
 
 import { Problem } from "../live/problem.mjs";
 import { mountAnswer, problemAnswer } from "./answer.js";
 import { find } from "../chart/dom.mjs";
-import { pointOf } from "./point.js";
+import { parsePoint } from "./point.js";
 
 /** @import { Answer } from "./answer.js" */
 /** @import { Receipt } from "./api.js" */
@@ -22,7 +22,7 @@ export function mountPointForm(el, { api, onaccept }) {
   function typed() {
     const value = (/** @type {string} */ name) => find(el, `[name=${name}]`, HTMLInputElement).value;
     const labels = find(el, "[name=labels]", HTMLTextAreaElement).value;
-    return pointOf({ n: value("n"), d: value("d"), p: value("p"), labels });
+    return parsePoint({ n: value("n"), d: value("d"), p: value("p"), labels });
   }
 
   /** @returns {Promise<Answer>} */

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A datapoint from what a person typed. Pure. It only turns text into the right JSON types: what a point may hold
- * is the server's to judge, and its reasons are shown as they come.
+ * A point from the fields of a form. Pure. It only turns text into JSON types: the server decides what a point may
+ * hold, and the page shows its reasons.
  */
 
 /**
@@ -16,7 +16,7 @@
  * @param {{ n: string, d: string, p: string, labels: string }} typed d, p and labels may be empty
  * @returns {{ point: Point } | { mistake: string }}
  */
-export function pointOf({ n, d, p, labels }) {
+export function parsePoint({ n, d, p, labels }) {
   const odd = Object.entries({ n, d: d || "1", p: p || "1" }).find(([, text]) => !isNumber(text));
   if (odd) return { mistake: `${odd[0]} is not a number.` };
 
@@ -24,7 +24,7 @@ export function pointOf({ n, d, p, labels }) {
   const names = pairs.map(([name]) => name);
   if (names.includes("")) return { mistake: "A label is written key=value." };
   const twice = names.find((name, i) => names.indexOf(name) !== i);
-  if (twice !== undefined) return { mistake: `The label ${twice} is there twice.` };
+  if (twice !== undefined) return { mistake: `The label ${twice} appears twice.` };
 
   return {
     point: {
@@ -43,7 +43,7 @@ function isNumber(text) {
 
 /**
  * @param {string} line
- * @returns {[string, string]} the name is empty when there is none
+ * @returns {[string, string]} the name is empty without an equals sign
  */
 function pairOf(line) {
   const at = line.indexOf("=");

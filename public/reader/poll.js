@@ -1,13 +1,13 @@
 // @ts-check
 /**
- * Runs a task again and again while the page is visible: one timeout after another, so two runs never overlap.
+ * Runs a task repeatedly while the page is visible. Runs never overlap: each ends before the next timeout starts.
  * Time, chance and visibility are arguments.
  */
 
-/** Between two runs that went well. */
+/** Between two runs that succeed. */
 export const INTERVAL_MS = 10_000;
 
-/** The longest pause after failures: reached with the 5th, and short enough to notice a recovery over a coffee. */
+/** The longest pause after failures, reached with the fifth. */
 export const LONGEST_MS = 300_000;
 
 /**
@@ -30,7 +30,7 @@ export const LONGEST_MS = 300_000;
 export function createPoll(task, { page, setTimeout, clearTimeout, random }) {
   let timer = /** @type {any} */ (null);
   let failures = 0;
-  /** Counts runs, so that one that was overtaken by `now()` or `stop()` does not set the timer. */
+  /** Counts runs: one that `now()` or `stop()` has overtaken must not set the timer. */
   let run = 0;
   let isOn = false;
 
@@ -47,7 +47,7 @@ export function createPoll(task, { page, setTimeout, clearTimeout, random }) {
     isOn = outcome.kind !== "stop";
     failures = outcome.kind === "retry" ? failures + 1 : 0;
     const least_ms = outcome.kind === "retry" ? outcome.after_s * 1000 : 0;
-    if (isOn && isVisible()) timer = setTimeout(now, Math.max(pause_ms(failures, random()), least_ms));
+    if (isOn && isVisible()) timer = setTimeout(now, Math.max(nextRun_ms(failures, random()), least_ms));
   }
 
   function stop() {
@@ -70,11 +70,12 @@ export function createPoll(task, { page, setTimeout, clearTimeout, random }) {
 }
 
 /**
- * The pause before the next run: doubled with each failure in a row, and spread so that readers do not return in step.
+ * The pause before the next run: it doubles with each failure in a row, and is spread so that pages don't return in
+ * step.
  * @param {number} failures
  * @param {number} chance in [0, 1)
  */
-export function pause_ms(failures, chance) {
+export function nextRun_ms(failures, chance) {
   if (failures === 0) return INTERVAL_MS;
   return Math.min(INTERVAL_MS * 2 ** failures, LONGEST_MS) * (0.75 + chance / 2);
 }

@@ -1,8 +1,8 @@
 // @ts-check
-/** Where a popover stands. */
+/** The place of a popover. */
 
 /**
- * Where there is room, on the page and not behind its edge.
+ * Places it under its anchor, or above where there is more room, within the window.
  * @param {HTMLElement} popover
  * @param {HTMLElement} anchor
  */

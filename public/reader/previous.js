@@ -1,46 +1,41 @@
 // @ts-check
-/** The period before a window, put on the window's own times to be compared with it. Pure. */
+/** The previous period of a window, on the window's own times, to be compared with it. Pure. */
 
-import { viewOf } from "../live/window.mjs";
+import { highest, viewOf } from "../live/view.mjs";
 
 export { changeOf } from "../chart/format.mjs";
 
-/** @import { Column, Series, View } from "../live/window.mjs" */
+/** @import { Column, Series, View } from "../live/view.mjs" */
 /** @import { Rollup } from "./api.js" */
 
-/** So many steps more are asked for than the period before has: a window that moves on has them already. A ratio needs none. */
+/** How many steps to ask for beyond the previous period: a window that moves on needs them next. A ratio needs none. */
 const MORE_STEPS = 20;
 
 /** @param {string} agg */
 export const moreSteps = (agg) => (/\bratio\b/.test(agg) ? 0 : MORE_STEPS);
 
-/** With more series the lines of both periods can't be told apart; the table has them all. */
+/** With more series nobody can tell the lines of both periods apart; the table has them all. */
 const MOST_DRAWN = 6;
 
 /**
  * @param {View} view
- * @param {Rollup} rollup of the same question, at least from one length of the window earlier
+ * @param {Rollup} rollup the answer to the same question, from at least one length of the window earlier
  * @returns {View} with the times of `view`
  */
 export function previousView({ from, to, step, agg, times }, rollup) {
   const skipped = Math.round((from - (to - from) - rollup.from) / step);
   const cut = (/** @type {Column} */ column) => times.map((_, i) => column[i + skipped] ?? null);
-  // A ratio is told over all that was asked for, which is this period, or was a step ago.
+  // The answer's ratio is for its whole range: that is this period, or was a step ago.
   const isWhole = rollup.to - rollup.from === to - from && skipped <= 1;
   const series = rollup.series.map((one) => ({ ...one, total: isWhole ? one.total : undefined, ...Object.fromEntries(agg.map((name) => [name, cut(one[name])])) }));
   const view = viewOf({ from, to, step, agg, times, series: /** @type {Series[]} */ (series) });
-  // As a chart does: what steps don't tell is called by its highest step. A ratio's is another number than its total.
+  // As in a chart: the highest step stands for totals that don't follow from the steps, but not for a ratio.
   const totals = view.totals.map((total, i) => Object.fromEntries(agg.map((name) => [name, total[name] ?? (name === "ratio" ? null : highest(view.series[i][name]))])));
   return { ...view, totals };
 }
 
-/** @param {Column} column @returns {number | null} */
-function highest(column) {
-  return column.reduce((most, value) => (value !== null && (most === null || value > most) ? value : most), null);
-}
-
 /**
- * What a chart is given: its own series, and where there are few those of the period before.
+ * The data of a chart: its own series, and where there are few, those of the previous period.
  * @param {View} view
  * @param {View | null} previous
  * @returns {View}

@@ -1,5 +1,5 @@
 // @ts-check
-/** What a chart asks for, as a sentence of fields: an aggregate, the labels it is grouped by, the filters that hold. */
+/** A chart's question as a sentence of fields: an aggregate, the labels to group by, and the filters. */
 
 import { h } from "../chart/dom.mjs";
 import { TOPS } from "./address.js";
@@ -23,10 +23,14 @@ const AGGREGATES = [
   { value: "distinct:", note: "different values of a label: add its name" },
 ];
 
-/** What the API calls all labels. */
+/** The API's word for all labels. */
 const EVERY = { value: "*", note: "every label" };
 
-/** @typedef {{ labels: (signal?: AbortSignal) => Promise<{ name: string, values: number }[]>, values: (label: string, prefix: string, signal?: AbortSignal) => Promise<{ value: string, series: number }[]> }} Vocabulary the stream's own; nothing where it can't be read */
+/**
+ * @typedef {{ labels: (signal?: AbortSignal) => Promise<{ name: string, values: number }[]>, values: (label: string,
+ *   prefix: string, signal?: AbortSignal) => Promise<{ value: string, series: number }[]> }} Vocabulary the stream's
+ *   own; empty where it can't be read
+ */
 
 /**
  * @param {object} needs
@@ -57,7 +61,7 @@ export function mountQueryLine({ vocabulary, onchange }) {
     async choices(typed, signal) {
       const chosen = now().by.split(",");
       const labels = await vocabulary.labels(signal);
-      const all = labels.filter(({ name }) => !name.includes(",")).map(({ name, values }) => ({ value: name, note: plural(values, "value", "values") }));
+      const all = labels.filter(({ name }) => !name.includes(",")).map(({ name, values }) => ({ value: name, note: countOf(values, "value", "values") }));
       return matching([...all, ...(labels.length > 1 ? [EVERY] : [])], typed).filter(({ value }) => !chosen.includes(value));
     },
     onpick(value) {
@@ -66,7 +70,7 @@ export function mountQueryLine({ vocabulary, onchange }) {
       change({ by: value === EVERY.value ? value : [...new Set([...chosen.split(","), ...value.split(",").map((one) => one.trim())])].filter(Boolean).join(",") });
     },
   });
-  // What few visits need is loaded with the first use.
+  // Few visits need the form: it is loaded at its first use.
   add.addEventListener("click", async () => {
     const { mountFilterForm } = await import("./filter-form.js");
     filterForm ??= mountFilterForm(add, { vocabulary, onadd: addFilter });
@@ -108,7 +112,7 @@ export function mountQueryLine({ vocabulary, onchange }) {
 
 /**
  * @param {HTMLElement} el
- * @param {HTMLElement} next where the focus goes from a chip that is gone
+ * @param {HTMLElement} next gets the focus of a chip that is gone
  * @param {string[]} all
  * @param {{ words: (one: string) => string, title: (one: string) => string, onremove: (one: string) => void }} look
  */
@@ -127,7 +131,7 @@ function setChips(el, next, all, { words, title, onremove }) {
 }
 
 /** @param {number} count @param {string} one @param {string} many */
-export function plural(count, one, many) {
+export function countOf(count, one, many) {
   return `${count.toLocaleString()} ${count === 1 ? one : many}`;
 }
 

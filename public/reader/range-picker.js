@@ -1,8 +1,8 @@
 // @ts-check
-/** The time that all charts show: a length up to now, which goes on, or from one moment to another. */
+/** The time range of all charts: a length up to now, which moves on, or a fixed one. */
 
 import { find, setText } from "../chart/dom.mjs";
-import { RANGES, fixed, isLive, lengthOf, moved, rangeOf, spanOf, timeOf, typedOf } from "./range.js";
+import { RANGES, fixed, isLive, lengthOf, moved, rangeOf, spanOf, timeOf, timeFieldOf } from "./range.js";
 
 /** @import { Address } from "./address.js" */
 /** @import { Range } from "./range.js" */
@@ -23,7 +23,7 @@ export function mountRangePicker(el, { now_s, onchange }) {
   let range = /** @type {Range} */ ({ from: "-1h", to: "" });
   let isUtc = false;
 
-  /** The length to go back to when it goes on again. */
+  /** The length of the live range to return to. */
   let length = "-1h";
 
   find(el, "fieldset", HTMLFieldSetElement).addEventListener("change", ({ target }) => {
@@ -44,7 +44,7 @@ export function mountRangePicker(el, { now_s, onchange }) {
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const next = rangeOf(timeOf(from.value, isUtc), timeOf(to.value, isUtc));
-    setText(mistake, next ? "" : "The end has to be at least a minute after the beginning.");
+    setText(mistake, next ? "" : "The end must be at least a minute after the beginning.");
     if (!next) return;
     custom.open = false;
     onchange(next);
@@ -52,8 +52,8 @@ export function mountRangePicker(el, { now_s, onchange }) {
 
   function fill() {
     const span = spanOf(range, now_s());
-    from.value = typedOf(span.from, isUtc);
-    to.value = typedOf(span.to, isUtc);
+    from.value = timeFieldOf(span.from, isUtc);
+    to.value = timeFieldOf(span.to, isUtc);
   }
 
   /** @param {Address} address */

@@ -1,26 +1,26 @@
 // @ts-check
 /**
- * What time a chart shows: the last hours, which go on with the clock, or a time that stays. Pure: the clock is an argument.
+ * Time ranges: a live one, which moves with the clock, or a fixed one. Pure: the clock is an argument.
  */
 
 import { duration } from "../chart/format.mjs";
 import { secondsOf } from "../live/query.mjs";
-import { MOST_BARS, MOST_STEPS, stepOf as finestStep } from "../live/step.mjs";
+import { MOST_BARS, MOST_STEPS, stepOf } from "../live/step.mjs";
 
-/** @typedef {{ from: string, to: string }} Range `-1h` and nothing for what goes on, else both in Unix seconds */
+/** @typedef {{ from: string, to: string }} Range `-1h` and an empty `to` for a live range, else both in Unix seconds */
 /** @typedef {{ from: number, to: number }} Span Unix seconds */
 
 export const RANGES = /** @type {const} */ (["-15m", "-1h", "-6h", "-24h", "-7d", "-30d"]);
 
-/** The longest that can be asked for, and the shortest. */
+/** The longest range, and the shortest. */
 const LONGEST_S = 10 * 366 * 86_400;
 const SHORTEST_S = 60;
 
 /**
- * A range that was written in an address or a file.
+ * A range from an address or a file.
  * @param {unknown} from
  * @param {unknown} to
- * @returns {Range | null} null if it is none
+ * @returns {Range | null} null if it is not one
  */
 export function rangeOf(from, to) {
   if (!to) {
@@ -31,7 +31,7 @@ export function rangeOf(from, to) {
   return end - start >= SHORTEST_S && end - start <= LONGEST_S ? { from: String(Math.floor(start)), to: String(Math.floor(end)) } : null;
 }
 
-/** Whether it goes on with the clock. @param {Range} range */
+/** Whether it moves with the clock. @param {Range} range */
 export function isLive({ to }) {
   return to === "";
 }
@@ -53,7 +53,7 @@ export function fixed({ from, to }) {
 }
 
 /**
- * The same length, a share of it earlier or later; never all of it ahead of time.
+ * A range of the same length, a share of it earlier or later; never beyond now.
  * @param {Range} range
  * @param {number} share
  * @param {number} now_s
@@ -65,23 +65,23 @@ export function moved(range, share, now_s) {
 }
 
 /** The width of a chart's steps. @param {number} length_s @param {boolean} isBars */
-export function stepOf(length_s, isBars) {
-  return finestStep(length_s, isBars ? MOST_BARS : MOST_STEPS);
+export function chartStep(length_s, isBars) {
+  return stepOf(length_s, isBars ? MOST_BARS : MOST_STEPS);
 }
 
-/** For a sentence: `the last hour`. @param {Range} range */
+/** A range within a sentence: `the last hour`. @param {Range} range */
 export function words(range) {
   const length = duration(lengthOf(range));
   return isLive(range) ? `the last ${length}` : "this time";
 }
 
-/** How a field of the page has a time: `2026-11-23T10:00:00`. @param {number} time_s @param {boolean} isUtc */
-export function typedOf(time_s, isUtc) {
+/** A time as a field of the page has it: `2026-11-23T10:00:00`. @param {number} time_s @param {boolean} isUtc */
+export function timeFieldOf(time_s, isUtc) {
   const shift_s = isUtc ? 0 : new Date(time_s * 1000).getTimezoneOffset() * 60;
   return new Date((time_s - shift_s) * 1000).toISOString().slice(0, 19);
 }
 
-/** @param {string} typed @param {boolean} isUtc @returns {number} Unix seconds; NaN if it is no time */
+/** @param {string} typed @param {boolean} isUtc @returns {number} Unix seconds; NaN if it is not a time */
 export function timeOf(typed, isUtc) {
   return Date.parse(isUtc ? `${typed}Z` : typed) / 1000;
 }

@@ -1,34 +1,34 @@
 // @ts-check
-/** Reading a time that stays, once, and again as long as some of it is still open. It knows no document. */
+/** Reads a fixed range, and again while its last steps are open. It does not touch the document. */
 
 import { pause_ms } from "../live/pause.mjs";
 import { Problem, isRetried } from "../live/problem.mjs";
 import { keptStep } from "../live/step.mjs";
-import { EMPTY, viewOf } from "../live/window.mjs";
+import { EMPTY, viewOf } from "../live/view.mjs";
 import { topOf } from "./feed.js";
-import { spanOf, stepOf } from "./range.js";
+import { spanOf, chartStep } from "./range.js";
 
-/** @import { View } from "../live/window.mjs" */
+/** @import { View } from "../live/view.mjs" */
 /** @import { Rollup } from "./api.js" */
 /** @import { Wish } from "./feed.js" */
 
-/** @typedef {{ state: string, problem: Problem | null, view: View }} Told */
+/** @typedef {{ state: string, problem: Problem | null, view: View }} Reading */
 
-/** The API's status for steps that are not kept for that time, and for what would be too much. */
+/** The API's status for steps that are no longer kept, and for an answer that would be too large. */
 const UNPROCESSABLE = 422;
 
-/** As many series as are followed live, of which the chart picks. */
+/** The most series of a live reading too; the chart picks among them. */
 const MOST_SERIES = 1000;
 
-/** How long after its end an open step is read again, and when at the latest. */
+/** When an open step is read again: this long after its end, and at the latest after an hour. */
 const AGAIN_MS = 9000;
 const LATEST_AGAIN_MS = 3_600_000;
 
-/** What steps don't tell. */
+/** Aggregates of a window that don't follow from its steps. */
 const RANKED = /^(p\d|distinct:)/;
 
 /**
- * Steps as wide as the chart wants them, else as wide as they are kept for that time, as a reader would.
+ * Reads steps as wide as the chart wants them, else the finest that are still kept, as a live reader does.
  * @param {typeof import("./api.js").readRollup} readRollup
  * @param {Wish} wish
  * @param {{ from: number, to: number, step: number }} span
@@ -39,7 +39,7 @@ export async function readSpan(readRollup, { access, spec }, { from, to, step },
   const { agg, by, where } = spec;
   const read = (/** @type {{ step?: number, top?: number }} */ how) => readRollup(access, { from, to, agg, by, where, top: topOf(spec), hasTotals: true, ...how }, signal);
   try {
-    // Where steps don't tell, the chart ranks series as it does live: by their highest step.
+    // For these the chart ranks series by their highest step, as it does live.
     return await read({ step, ...(RANKED.test(agg) && { top: MOST_SERIES }) });
   } catch (error) {
     if (!(error instanceof Problem) || error.status !== UNPROCESSABLE) throw error;
@@ -55,14 +55,14 @@ export async function readSpan(readRollup, { access, spec }, { from, to, step },
  * @param {typeof import("./api.js").readRollup} needs.readRollup
  * @param {() => number} needs.now_s
  * @param {AbortSignal} needs.signal ends it
- * @param {number | null} needs.step another one than that of the length
- * @param {(view: View) => Promise<number>} needs.fit the step that it should have
- * @param {(told: Told) => void} needs.tell
+ * @param {number | null} needs.step null for the step that suits the length
+ * @param {(view: View) => Promise<number>} needs.fit the step that the view should have
+ * @param {(reading: Reading) => void} needs.onread
  */
-export function readOver(wish, { readRollup, now_s, signal, step, fit, tell }) {
+export function readOver(wish, { readRollup, now_s, signal, step, fit, onread }) {
   const { from, to } = spanOf(wish.range, now_s());
   let last = /** @type {View | null} */ (null);
-  let wanted = step ?? stepOf(to - from, wish.spec.kind === "bars");
+  let wanted = step ?? chartStep(to - from, wish.spec.kind === "bars");
   let failures = 0;
   let timer = 0;
   const again = (/** @type {number} */ delay_ms) => (timer = Number(setTimeout(read, delay_ms)));
@@ -81,7 +81,7 @@ export function readOver(wish, { readRollup, now_s, signal, step, fit, tell }) {
       }
       last = view;
       failures = 0;
-      tell({ state: "over", problem: null, view });
+      onread({ state: "over", problem: null, view });
       const wait_ms = Math.max((view.until + view.step - Number(rollup.now)) * 1000, 0) + AGAIN_MS;
       if (view.until < view.to) again(Math.min(wait_ms, LATEST_AGAIN_MS));
     } catch (error) {
@@ -94,7 +94,7 @@ export function readOver(wish, { readRollup, now_s, signal, step, fit, tell }) {
     if (!(problem instanceof Problem)) throw problem;
     const { status } = problem;
     const end = status === 401 || status === 403 ? "denied" : status === 404 ? "missing" : "refused";
-    tell({ state: isRetried(problem) ? "offline" : end, problem, view: last ?? EMPTY });
+    onread({ state: isRetried(problem) ? "offline" : end, problem, view: last ?? EMPTY });
     if (isRetried(problem)) again(Math.max(pause_ms(++failures, Math.random()), problem.retryAfter_s * 1000));
   }
 

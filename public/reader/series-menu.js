@@ -1,5 +1,5 @@
 // @ts-check
-/** What can be done with a series: look into it, leave it out, or see what it is made of. */
+/** The menu of a series: show only it, leave it out, or group it by another label. */
 
 import { h, setText } from "../chart/dom.mjs";
 import { formatMatcher, isNameable } from "./matcher.js";
@@ -9,7 +9,7 @@ import { placeUnder } from "./popover.js";
 /** @import { Vocabulary } from "./query-line.js" */
 /** @import { Line } from "./totals-table.js" */
 
-/** So many labels to go on with are offered; all others are in the field “Group by”. */
+/** How many labels the menu offers; the field “Group by” has all. */
 const MOST_LABELS = 8;
 
 /**
@@ -37,7 +37,7 @@ export function mountSeriesMenu({ vocabulary, onchange }) {
 
   /**
    * @param {Line} line
-   * @param {HTMLElement} button that it is opened at
+   * @param {HTMLElement} button opens it
    * @param {Spec} spec
    */
   async function open(line, button, spec) {

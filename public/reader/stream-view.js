@@ -1,5 +1,5 @@
 // @ts-check
-/** The part of the page that shows one stream: its range of time, its charts, and a form to write to it. */
+/** The view of one stream: its time range, its charts, and a form that writes to it. */
 
 import { find, setText } from "../chart/dom.mjs";
 import { CHART, MOST_CHARTS, chartPairs } from "./address.js";
@@ -8,7 +8,7 @@ import { mountFieldsForm } from "./fields-form.js";
 import { mountRangePicker } from "./range-picker.js";
 
 /** @import { Address, Spec } from "./address.js" */
-/** @import { CreatedStream } from "./api.js" */
+/** @import { CreatedStream } from "../owner/api.js" */
 /** @import { Act } from "./acts.js" */
 /** @import { ChartCard } from "./chart-card.js" */
 /** @import { Shown } from "./feed.js" */
@@ -57,7 +57,7 @@ export function mountStreamView(el, { api, open, now_s, origin, onchange }) {
     if (change) onchange(change);
   });
 
-  // What few visits need is loaded with the first use.
+  // Few visits need the form: it is loaded at its first use.
   point.addEventListener("toggle", async () => {
     const { mountPointForm } = await import("./point-form.js");
     pointForm ??= mountPointForm(find(point, "form", HTMLFormElement), { api, onaccept: () => {} });
@@ -66,13 +66,13 @@ export function mountStreamView(el, { api, open, now_s, origin, onchange }) {
 
   const now = () => /** @type {Address} */ (address);
 
-  /** What can't be read now offers nothing: the fields take any text. @type {Vocabulary} */
+  /** Offers nothing where it can't be read: the fields accept any text. @type {Vocabulary} */
   const vocabulary = {
     labels: (signal) => api.readLabels(now(), signal).catch(() => []),
     values: (label, prefix, signal) => api.readValues(now(), label, prefix, signal).catch(() => []),
   };
 
-  /** The next time this stream is shown, it is greeted as new. @param {CreatedStream} stream */
+  /** Greets the stream as new when it is next shown. @param {CreatedStream} stream */
   function welcome(stream) {
     created = stream;
     names.set(stream.id, stream.name);
@@ -101,12 +101,15 @@ export function mountStreamView(el, { api, open, now_s, origin, onchange }) {
       onchange: (change) => changeChart(at(), change),
       onact: (what) => act(at(), what),
       onrange: onchange,
-      onstate: tell,
+      onstate: follow,
     });
     return card;
   }
 
-  /** A card goes with its chart to another place; what is changed stays in its card. @param {readonly Spec[]} specs */
+  /**
+   * Gives each chart a card: a chart that moves takes its card along, and one that changes keeps it.
+   * @param {readonly Spec[]} specs
+   */
   function arrange(specs) {
     const texts = specs.map((spec) => String(new URLSearchParams(chartPairs(spec))));
     const free = [...cards];
@@ -139,8 +142,8 @@ export function mountStreamView(el, { api, open, now_s, origin, onchange }) {
     if (!isOpen) keyForm.hidden = true;
   }
 
-  /** A key that fails fails for all charts. @param {Shown} shown */
-  function tell({ state }) {
+  /** A key that one chart is denied with is wrong for all of them. @param {Shown} shown */
+  function follow({ state }) {
     if (state === "denied") keyForm.hidden = false;
     else if (state === "live" || state === "over") keyForm.hidden = true;
     if ((state === "live" || state === "over") && now().key && !names.has(now().stream)) readName(now());

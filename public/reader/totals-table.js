@@ -1,24 +1,24 @@
 // @ts-check
 /**
- * The table under a chart: each series with its value at the cursor, its latest, its total, its share, and where two periods
- * are compared what it was. A click on a heading sorts, on a box hides or shows, on a name opens what can be done with it.
+ * The table under a chart: each series with its value at the cursor, its latest one, its total and share, and where two
+ * periods are compared, its former total. A click on a heading sorts, on a box hides or shows, on a name opens its
+ * menu.
  */
 
+import { addsUp } from "../chart/aggregates.mjs";
 import { h, setText, svg } from "../chart/dom.mjs";
 import { changeOf } from "../chart/format.mjs";
-import { inRows, summaryWords } from "../chart/lines.mjs";
-import { idOf } from "../live/window.mjs";
+import { inRows } from "../chart/lines.mjs";
+import { summaryWords } from "../chart/words.mjs";
+import { idOf } from "../live/view.mjs";
 
 /** @import { Formats } from "../chart/format.mjs" */
 /** @import { HeartbeatChart } from "../heartbeat-chart.mjs" */
-/** @import { View } from "../live/window.mjs" */
+/** @import { View } from "../live/view.mjs" */
 
 /** @typedef {HeartbeatChart["lines"][number]} Line */
 /** @typedef {"name" | "at" | "latest" | "summary" | "share" | "before" | "change"} Column */
 /** @typedef {{ line: Line, cells: Record<Column, number | string | null> }} Row */
-
-/** Whose numbers are parts of a whole. */
-const ADDS_UP = ["sum", "count", "rate"];
 
 const COLUMNS = /** @type {const} */ (["name", "at", "latest", "summary", "share", "before", "change"]);
 
@@ -28,7 +28,7 @@ const COLUMNS = /** @type {const} */ (["name", "at", "latest", "summary", "share
  * @param {(line: Line, button: HTMLElement) => void} needs.onselect
  */
 export function mountTotalsTable({ ontoggle, onselect }) {
-  /** What somebody chose; until then it is by the summary. */
+  /** The order that somebody chose; null for that of the summary. */
   let sort = /** @type {{ column: Column, isUp: boolean } | null} */ (null);
   let order = /** @type {string[]} */ ([]);
   let shown = /** @type {Parameters<typeof update> | null} */ (null);
@@ -55,8 +55,8 @@ export function mountTotalsTable({ ontoggle, onselect }) {
    * @param {object} chart
    * @param {Line[]} chart.lines
    * @param {string} chart.summaryTitle
-   * @param {number | null} chart.step that the cursor is on
-   * @param {string} chart.moment of it
+   * @param {number | null} chart.step under the cursor
+   * @param {string} chart.moment the time of that step
    * @param {View | null} chart.previous
    * @param {boolean} chart.isCompared
    * @param {Formats} formats
@@ -65,7 +65,7 @@ export function mountTotalsTable({ ontoggle, onselect }) {
     shown = [chart, formats];
     const { lines, summaryTitle, step, moment, previous, isCompared } = chart;
     const all = rowsOf(lines.filter(({ isPrevious }) => !isPrevious), step, previous);
-    const isWhole = all.length > 1 && ADDS_UP.includes(all[0].line.agg) && all.every(({ line }) => line.agg === all[0].line.agg);
+    const isWhole = all.length > 1 && addsUp(all[0].line.agg) && all.every(({ line }) => line.agg === all[0].line.agg);
     const titles = { name: "Series", at: step === null ? "At cursor" : moment, latest: "Latest", summary: summaryTitle, share: "Share", before: "Before", change: "Change" };
     for (const column of COLUMNS) {
       const { th, button } = heads[column];
@@ -116,7 +116,13 @@ export function mountTotalsTable({ ontoggle, onselect }) {
     box.addEventListener("click", () => ontoggle(id));
     name.addEventListener("click", () => line && onselect(line, name));
 
-    /** @param {Row} row @param {string} summaryTitle @param {Formats} formats @param {boolean} isCompared @param {boolean} isWhole */
+    /**
+     * @param {Row} row
+     * @param {string} summaryTitle
+     * @param {Formats} formats
+     * @param {boolean} isCompared
+     * @param {boolean} isWhole
+     */
     function show({ line: next, cells }, summaryTitle, formats, isCompared, isWhole) {
       line = next;
       setText(text, next.name.text);
@@ -160,9 +166,14 @@ function rowsOf(lines, step, previous) {
   });
 }
 
-/** What all series but those that are shown were. @param {Map<string, Record<string, number | null>>} before @param {Set<string>} known @param {string} agg */
+/**
+ * The former total of all series that are not shown.
+ * @param {Map<string, Record<string, number | null>>} before
+ * @param {Set<string>} known
+ * @param {string} agg
+ */
 function restOf(before, known, agg) {
-  if (!ADDS_UP.includes(agg) || before.size === 0) return null;
+  if (!addsUp(agg) || before.size === 0) return null;
   return [...before].filter(([id]) => !known.has(id)).reduce((sum, [, totals]) => sum + (totals[agg] ?? 0), 0);
 }
 
@@ -171,7 +182,7 @@ function isAway(column, isCompared, isWhole) {
   return ((column === "before" || column === "change") && !isCompared) || (column === "share" && !isWhole);
 }
 
-/** What is no number comes last. @param {number | string | null} a @param {number | string | null} b */
+/** A missing number comes last. @param {number | string | null} a @param {number | string | null} b */
 function compare(a, b) {
   if (typeof a === "string" && typeof b === "string") return a.localeCompare(b, undefined, { numeric: true });
   return Number(a ?? -Infinity) - Number(b ?? -Infinity) || 0;

@@ -1,5 +1,5 @@
 // @ts-check
-/** What axe-core has to say against a page as it stands: serious and critical violations. */
+/** The serious and critical violations that axe-core finds in a page. */
 
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";

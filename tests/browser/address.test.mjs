@@ -19,7 +19,7 @@ const FULL = {
   ],
 };
 
-test("an address holds all that is shown, and is read as it was written", () => {
+test("an address holds the whole view and reads back unchanged", () => {
   const link = new URL(formatAddress(FULL), "https://heartbeat.example");
   assert.deepEqual(parseAddress(link.search, link.hash), FULL);
 });
@@ -30,12 +30,12 @@ test("the key is in the fragment only", () => {
   assert.equal(new URLSearchParams(fragment).get("key"), FULL.key);
 });
 
-test("what is the default is left out", () => {
+test("an address leaves out defaults", () => {
   assert.equal(formatAddress(START), "");
   assert.equal(formatAddress({ ...START, stream: "id" }), "?stream=id");
 });
 
-test("what an address should not have becomes the default", () => {
+test("invalid values of an address become defaults", () => {
   assert.deepEqual(parseAddress("?from=yesterday&top=1e9&kind=pie&zone=moon&where=nothing&agg=%20", ""), START);
   assert.equal(parseAddress("?from=20&to=10", "").from, START.from);
   assert.equal(parseAddress("?from=-9999999d", "").from, START.from);
@@ -54,7 +54,7 @@ test("a dashboard's file holds all charts and no key", () => {
   assert.deepEqual(parseDashboard(text), rest);
 });
 
-test("a file that is no dashboard is told why", () => {
+test("a file that is not a dashboard gets its reason", () => {
   const mistake = (/** @type {unknown} */ file) => /** @type {any} */ (parseDashboard(typeof file === "string" ? file : JSON.stringify(file))).mistake;
   const good = JSON.parse(formatDashboard(FULL));
   assert.match(mistake("{"), /not JSON/);
@@ -62,7 +62,7 @@ test("a file that is no dashboard is told why", () => {
   assert.match(mistake({}), /no “heartbeat_dashboard”/);
   assert.match(mistake({ ...good, heartbeat_dashboard: 2 }), /version 2/);
   assert.match(mistake({ ...good, stream: 1 }), /no stream/);
-  assert.match(mistake({ ...good, to: 1 }), /range of time/);
+  assert.match(mistake({ ...good, to: 1 }), /time range/);
   assert.match(mistake({ ...good, charts: [] }), /no charts/);
   assert.match(mistake({ ...good, charts: Array(25).fill({}) }), /25 charts/);
   assert.equal(mistake(good), undefined);

@@ -1,5 +1,5 @@
 // @ts-check
-/** Chance that a test can repeat. */
+/** Random numbers that a test can repeat. */
 
 /**
  * Mulberry32: the same numbers in [0, 1) for the same seed.

@@ -1,5 +1,5 @@
 // @ts-check
-/** A site of another origin, with the strictest policy that lets it have charts of a deployment. */
+/** A site of another origin, with the strictest policy that allows charts of a deployment. */
 
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -12,7 +12,7 @@ export async function startSite(host) {
   await once(server.listen(0, "127.0.0.1"), "listening");
   const { port } = /** @type {import("node:net").AddressInfo} */ (server.address());
 
-  /** What the next visitor gets. @param {string} body */
+  /** The page for the next visitor. @param {string} body */
   function show(body, head = `<script type="module" src="${host}/heartbeat-chart.mjs"></script>`) {
     html = `<!doctype html><html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1"><title>A site</title>${head}</head><body><main><h1>A site</h1>${body}</main></body></html>`;
   }

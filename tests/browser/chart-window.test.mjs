@@ -1,5 +1,7 @@
 // @ts-check
-/** <heartbeat-chart> on the real Worker: any window has steps that it allows and that are kept, and the open one is marked. */
+/**
+ * <heartbeat-chart> on the real Worker: any window has valid steps that are kept, and the open one is marked.
+ */
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -29,7 +31,8 @@ after(async () => {
 
 /**
  * @param {string} name
- * @param {(scene: Visitor & { show: (stream: Stream, attributes: string) => Promise<void>, chart: import("playwright-core").Locator }) => Promise<void>} story
+ * @param {(scene: Visitor & { show: (stream: Stream, attributes: string) => Promise<void>, chart:
+ *   import("playwright-core").Locator }) => Promise<void>} story
  */
 function scene(name, story) {
   test(name, async () => {
@@ -66,7 +69,7 @@ scene("any window is followed live, in steps that it allows", async ({ show, cha
   }
 });
 
-scene("where the owner keeps less, steps are as wide as they are kept, live as well", async ({ show, chart }) => {
+scene("steps are the finest that the owner keeps, live too", async ({ show, chart }) => {
   const stream = await worker.createStream("short", { retention: { "10s": "1h", "1m": "2h", "10m": "3h", "1h": "3d" } });
   await worker.write(stream, [{ n: 5 }, { n: 7, t: now_s() - 5 * 3600 }]);
   for (const [attributes, step] of /** @type {[string, number][]} */ ([['window="90m"', 60], ['window="6h"', 3600], ['window="6h" step="10s"', 3600], ['window="7d"', 86_400]])) {
@@ -78,7 +81,7 @@ scene("where the owner keeps less, steps are as wide as they are kept, live as w
   }
 });
 
-scene("of a time that nothing is kept of any more the server's words say what is", async ({ show, chart }) => {
+scene("the server explains a time of which nothing is kept", async ({ show, chart }) => {
   const stream = await worker.createStream("gone", { retention: { "10s": "1d", "1m": "1d", "10m": "1d", "1h": "1d", "1d": "10d" } });
   await worker.write(stream, [{ n: 5 }]);
   await show(stream, 'window="30d"');
@@ -87,7 +90,7 @@ scene("of a time that nothing is kept of any more the server's words say what is
   await eventually(async () => assert.deepEqual(await readerOf(chart), { state: "live", way: "websocket", step: 86_400, total: 5, problem: undefined }));
 });
 
-/** 40 in each 10 s, at an odd moment of them, up to now. */
+/** 40 points per 10 s, at an odd moment, up to now. */
 async function steadyStream() {
   const stream = await worker.createStream();
   const now = Date.now() / 1000;
@@ -95,14 +98,17 @@ async function steadyStream() {
   return stream;
 }
 
-/** The number of steps in the table that are still open, and the values of the complete ones. @param {import("playwright-core").Locator} chart */
+/**
+ * The number of steps in the table that are still open, and the values of the complete ones.
+ * @param {import("playwright-core").Locator} chart
+ */
 async function table(chart) {
   const rows = await chart.locator(".rows tbody tr").evaluateAll((all) => all.map((tr) => Array.from(tr.children, (cell) => String(cell.textContent))));
   const isOpen = (/** @type {string[]} */ [time]) => time.endsWith(", still open");
   return { open: rows.filter(isOpen).length, first: rows.findIndex((row) => !isOpen(row)), values: rows.filter((row) => !isOpen(row)).map(([, value]) => value) };
 }
 
-scene("who writes the same all the time sees the same number, and that the last step is still open", async ({ show, chart, rows }) => {
+scene("steady writes show a steady number and an open last step", async ({ show, chart, rows }) => {
   for (const [attributes, latest] of /** @type {const} */ ([['window="15m"', "40"], ['window="15m" agg="rate"', "4"], ['window="15m" kind="bars" step="1m"', "240"], ['window="15m" kind="area"', "40"]])) {
     const stream = await steadyStream();
     await show(stream, attributes);

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * <heartbeat-chart> in a real browser, on a page of another origin whose policy allows nothing but the deployment's scripts
+ * <heartbeat-chart> in a real browser, on a page of another origin whose policy allows only the deployment's scripts
  * and connections. The server speaks the protocol from a model; the real Worker has its own tests.
  */
 
@@ -25,10 +25,11 @@ before(async () => void (browser = await launch()));
 after(() => browser?.close());
 
 /**
- * One chart on one page with one server, clean to the end.
+ * One chart on one page with one server; nothing may be wrong at the end.
  * @param {string} name
  * @param {string} attributes of the chart
- * @param {(scene: Visitor & { server: LiveServer, chart: import("playwright-core").Locator, show: (attributes: string) => Promise<void> }) => Promise<void>} story
+ * @param {(scene: Visitor & { server: LiveServer, chart: import("playwright-core").Locator, show: (attributes: string)
+ *   => Promise<void> }) => Promise<void>} story
  * @param {import("playwright-core").BrowserContextOptions & { mayFail?: boolean }} [options]
  */
 function scene(name, attributes, story, { mayFail = false, ...options } = {}) {
@@ -67,7 +68,7 @@ function paintedPixels(chart) {
   });
 }
 
-scene("a chart draws its series, with their totals, and follows what comes", 'by="country"', async ({ server, show, chart, rows }) => {
+scene("a chart draws series with their totals, and follows new points", 'by="country"', async ({ server, show, chart, rows }) => {
   for (let i = 0; i < 20; i++) server.write(i + 1, { country: "US" }, i * 10 + 10);
   server.write(5, { country: "DE" }, 100);
   await show("");
@@ -89,7 +90,7 @@ scene("each kind is drawn", 'by="country"', async ({ server, show, chart, rows }
     for (const [name, value] of Object.entries(attributes)) el.setAttribute(name, value);
   }, attributes);
 
-  // Both are always 10: as lines one hides the other, in a stack both are seen, and the lower edge of the second is the first.
+  // Both are always 10: as lines one hides the other; a stack shows both.
   await set({ stacked: "" });
   await eventually(async () => assert.ok((await paintedPixels(chart))["#6176dd"] > 1000));
   assert.ok((await paintedPixels(chart))["#e06f51"] > 1000);
@@ -108,7 +109,7 @@ scene("one big number is the window's, with its line below", 'kind="number" agg=
   assert.ok(await chart.locator(".stage").isVisible());
 });
 
-scene("a click hides a series and shows it again, with Shift only this one stays", 'by="country"', async ({ server, show, chart, page }) => {
+scene("a click hides and shows a series; Shift keeps only that one", 'by="country"', async ({ server, show, chart, page }) => {
   for (const country of ["US", "DE", "FR"]) for (let i = 1; i < 50; i++) server.write(country.length + i, { country }, i * 10);
   await show("");
   const button = (/** @type {string} */ name) => chart.getByRole("button", { name, exact: true });
@@ -124,14 +125,14 @@ scene("a click hides a series and shows it again, with Shift only this one stays
   await button("Show all series").click();
   assert.equal(await chart.locator("[aria-pressed=false]").count(), 0);
 
-  // A page that drills down has the click for itself.
+  // A page that drills down handles the click itself.
   const chosen = chart.evaluate((el) => new Promise((done) => el.addEventListener("heartbeat-select", (event) => (event.preventDefault(), done(/** @type {CustomEvent} */ (event).detail)))));
   await button("DE").click();
   assert.deepEqual(await chosen, { agg: "sum", labels: { country: "DE" } });
   assert.equal(await button("DE").getAttribute("aria-pressed"), "true");
 });
 
-scene("who points at a series in the legend sees it before all others, however many they are", 'by="country"', async ({ server, show, chart, rows, page }) => {
+scene("pointing at a legend row dims all other series", 'by="country"', async ({ server, show, chart, rows, page }) => {
   for (let k = 0; k < 30; k++) for (let i = 1; i < 60; i++) server.write(1000 - 10 * k, { country: `c${k}` }, i * 10);
   await show("");
   await eventually(async () => assert.equal((await rows()).length, 30));
@@ -143,7 +144,7 @@ scene("who points at a series in the legend sees it before all others, however m
   await eventually(async () => assert.ok((await pixels("#d23107")) > 50));
 });
 
-scene("the arrow keys move the cursor, and what is there is in the legend and spoken", 'by="country"', async ({ server, show, chart, rows, page }) => {
+scene("arrow keys move the cursor; legend and speech have its values", 'by="country"', async ({ server, show, chart, rows, page }) => {
   server.write(6, { country: "US" }, 20);
   await show("");
   await eventually(async () => assert.equal((await rows()).length, 1));
@@ -176,7 +177,7 @@ scene("a drag zooms, and a double click shows all again; so do keys", 'by="count
   await page.mouse.up();
   const { from, to } = await last();
   assert.ok(Math.abs(to - from - 900) < 20, `${to - from} s`);
-  await chart.getByRole("button", { name: "Show all of the time" }).waitFor();
+  await chart.getByRole("button", { name: "Show the whole window" }).waitFor();
 
   await page.mouse.wheel(-100, 0);
   await eventually(async () => assert.ok((await last()).from < from));
@@ -215,7 +216,7 @@ scene("a gap is a gap", "", async ({ server, show, chart, rows }) => {
   assert.deepEqual(columns, [true, false, true]);
 });
 
-scene("it is dark where the scheme or the page wants it, and the page's colours are taken", 'by="country"', async ({ server, show, chart, rows, page }) => {
+scene("scheme, attribute and custom properties set the colours", 'by="country"', async ({ server, show, chart, rows, page }) => {
   for (let i = 1; i < 50; i++) server.write(i, { country: "US" }, i * 10);
   await page.emulateMedia({ colorScheme: "dark" });
   await show("");
@@ -244,7 +245,7 @@ scene("the time zone is the viewer's, or the one that is asked for", "", async (
   await chart.evaluate((el) => el.setAttribute("timezone", "no/where"));
   assert.equal(await hour(), local);
   void page;
-  // Of 24 hours: those of 12 are nine apart at some times of the day only.
+  // Of 24 hours: on a clock of 12, the difference of nine depends on the time of day.
 }, { timezoneId: "Asia/Tokyo", locale: "en-GB" });
 
 scene("a chart is as wide as it may be", "", async ({ server, show, chart, rows, page }) => {
@@ -259,7 +260,7 @@ scene("a chart is as wide as it may be", "", async ({ server, show, chart, rows,
   await eventually(async () => assert.equal(await width(), wide));
 });
 
-scene("a server that restarts in mid-view costs no point and counts none twice", 'by="country"', async ({ server, show, chart, rows }) => {
+scene("a restart of the server loses no point and counts none twice", 'by="country"', async ({ server, show, chart, rows }) => {
   server.write(5, { country: "US" });
   await show("");
   await eventually(async () => assert.equal((await rows())[0][3], "5"));
@@ -277,7 +278,7 @@ scene("a server that restarts in mid-view costs no point and counts none twice",
   }
 }, { mayFail: true });
 
-scene("where no socket gets through events do, and where these don't, polls", 'by="country"', async ({ server, show, chart, rows }) => {
+scene("events replace a blocked socket, polls blocked events", 'by="country"', async ({ server, show, chart, rows }) => {
   const way = () => chart.evaluate((el) => /** @type {any} */ (el).reader.way);
   server.ways.hasSockets = false;
   server.write(5, { country: "US" });
@@ -292,7 +293,7 @@ scene("where no socket gets through events do, and where these don't, polls", 'b
   }
 }, { mayFail: true });
 
-scene("what is wrong is said, with what it means", 'by="country"', async ({ server, show, chart }) => {
+scene("a problem appears with its meaning", 'by="country"', async ({ server, show, chart }) => {
   server.ways.hasSockets = false;
   for (const [deltasStatus, rollupStatus, title] of /** @type {const} */ ([[401, 401, "This read key does not open the stream"], [404, 404, "No such stream"], [422, 422, "T422"], [503, 200, "T503"]])) {
     Object.assign(server.ways, { deltasStatus, rollupStatus });
@@ -303,7 +304,7 @@ scene("what is wrong is said, with what it means", 'by="country"', async ({ serv
   await chart.getByText('step: "soon" is not a duration').waitFor();
 }, { mayFail: true });
 
-scene("an empty stream says so, and its first point appears", "", async ({ server, show, chart, rows }) => {
+scene("an empty stream has a notice, and its first point appears", "", async ({ server, show, chart, rows }) => {
   await show("");
   await chart.getByText("No points in this window").waitFor();
   server.write(4, {});
@@ -311,7 +312,7 @@ scene("an empty stream says so, and its first point appears", "", async ({ serve
   assert.equal(await chart.getByText("No points in this window").isVisible(), false);
 });
 
-scene("of more series than it shows the largest stay, and the rest is named and not lost", 'by="host" top="20"', async ({ server, show, chart, rows }) => {
+scene("the largest series stay, and one line sums up the rest", 'by="host" top="20"', async ({ server, show, chart, rows }) => {
   for (let i = 0; i < 500; i++) server.write(1000 - i, { host: `host-${i}` }, 20);
   await show("");
   await eventually(async () => assert.equal((await rows()).length, 21));
@@ -320,8 +321,8 @@ scene("of more series than it shows the largest stay, and the rest is named and 
   assert.equal(total, server.model.points.reduce((sum, { n }) => sum + n, 0));
 });
 
-scene("data are drawn in place of a stream, also those that were there before the module", "", async ({ server, show, chart, rows, page }) => {
-  // Evaluated when the page begins: the element is not known yet.
+scene("data replace a stream, even if set before the module loads", "", async ({ server, show, chart, rows, page }) => {
+  // Runs before the element is defined.
   await page.addInitScript(() => new MutationObserver((_, observer) => {
     const el = /** @type {any} */ (document.querySelector("heartbeat-chart"));
     if (!el) return;
@@ -351,7 +352,7 @@ scene("a picture of it can be had", "", async ({ server, show, chart, rows }) =>
   assert.deepEqual(picture, ["image/png", true]);
 });
 
-scene("an element that is moved keeps its connection, and one that is removed ends it", 'by="country"', async ({ server, show, chart, rows, page }) => {
+scene("a moved element keeps its connection, a removed one ends it", 'by="country"', async ({ server, show, chart, rows, page }) => {
   server.write(5, { country: "US" });
   await show("");
   await eventually(async () => assert.equal((await rows()).length, 1));

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * The browser of the browser tests: the one that CHROMIUM names, else the one in the npm package @sparticuz/chromium, which is
- * the same on every machine (Linux on x64), else, where that does not run, the machine's own. It tells pages the language of
- * a machine without one: what Chromium makes of LANG=C.UTF-8 in containers and kiosks. A test that wants another says so.
+ * The browser of the browser tests: the one that CHROMIUM names, else the one in the npm package @sparticuz/chromium,
+ * which is the same on every machine (Linux on x64), else, where that does not run, the machine's own. Its language is
+ * that of a machine without one: Chromium under LANG=C.UTF-8, as in containers and kiosks. A test may ask for another.
  */
 
 import { accessSync, constants, existsSync } from "node:fs";
@@ -15,7 +15,7 @@ const ARGS = [
   // Containers and root have no user namespace for the sandbox; every page under test is our own.
   "--no-sandbox",
   "--disable-gpu",
-  // A test talks to its own server and to nobody else.
+  // A test connects only to its own server.
   "--disable-background-networking",
   "--disable-component-update",
   "--disable-sync",
@@ -24,7 +24,7 @@ const ARGS = [
 const LANGUAGE = { LANGUAGE: "", LC_ALL: "C.UTF-8", LC_MESSAGES: "C.UTF-8", LANG: "C.UTF-8" };
 
 /**
- * @param {Record<string, string | undefined>} [environment] what the browser finds of language and time zone, say
+ * @param {Record<string, string | undefined>} [environment] of the browser, such as its language and time zone
  * @returns {Promise<import("playwright-core").Browser>} a headless Chromium; the caller closes it.
  */
 export async function launch(environment) {
@@ -41,7 +41,10 @@ function started(executablePath, environment) {
   return chromium.launch({ executablePath, args: ARGS, env: { ...process.env, ...LANGUAGE, ...environment } });
 }
 
-/** The libraries and fonts that a bare machine lacks come in the same package; no others are looked at. @param {Record<string, string | undefined>} [environment] */
+/**
+ * The package also has the libraries and fonts that a bare machine lacks; Chromium uses no others.
+ * @param {Record<string, string | undefined>} [environment]
+ */
 async function startedPackage(environment) {
   const home = await unpackedPackage();
   return started(join(home, "chromium"), {
@@ -71,8 +74,8 @@ function isExecutable(path) {
 }
 
 /**
- * The package's files, decompressed once: two seconds, 220 MB. Test files run side by side, so each unpacks into a place
- * of its own and the first to finish gives it its name.
+ * The package's files, decompressed once: two seconds, 220 MB. Test files run in parallel: each unpacks into a folder
+ * of its own, and the first to finish renames it.
  */
 async function unpackedPackage() {
   // `npm ci` deletes it with the rest of node_modules when the package's version changes.

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { connect } from "../../public/live/connection.mjs";
 import { pause_ms } from "../../public/live/pause.mjs";
+import { Problem, isRetried } from "../../public/live/problem.mjs";
 import { liveUrl, queryOf, rollupUrl } from "../../public/live/query.mjs";
 import { chance } from "./chance.mjs";
 import { STEP } from "./live-model.mjs";
@@ -28,7 +29,7 @@ function write({ model, serverNow_s }, n, country = "US", ago_s = 0) {
 /** @param {any} connection */
 const total = ({ view }) => view.totals.reduce((/** @type {number} */ sum, /** @type {any} */ one) => sum + one.sum, 0);
 
-test("whatever breaks and restarts, the window is what rollup says when it is live again", async () => {
+test("after any failure a live window equals the rollup", async () => {
   for (let seed = 1; seed <= 25; seed++) {
     const { next, whole } = chance(seed);
     const world = open({ random: next });
@@ -59,7 +60,7 @@ test("whatever breaks and restarts, the window is what rollup says when it is li
   }
 });
 
-test("a snapshot is there at once, and deltas follow", async () => {
+test("a snapshot comes first, and deltas follow", async () => {
   const world = open();
   write(world, 5);
   assert.equal(world.connection.state, "connecting");
@@ -103,7 +104,7 @@ test("a connection that is dead without a word is noticed", async () => {
   assert.equal(total(world.connection), 3);
 });
 
-test("what can't be read is asked for from the beginning", async () => {
+test("an unreadable message makes the reader begin anew", async () => {
   const world = open();
   write(world, 5);
   await world.pass(15_000);
@@ -125,7 +126,7 @@ test("an answer that comes after the end changes nothing", async () => {
   assert.deepEqual([world.connection.state, world.connection.view.times.length, world.timers.size], ["closed", 0, 0]);
 });
 
-test("where no socket gets through, polls do, and nothing counts twice", async () => {
+test("polls replace a blocked socket, and nothing counts twice", async () => {
   const world = open();
   world.server.hasSockets = false;
   write(world, 5);
@@ -138,7 +139,7 @@ test("where no socket gets through, polls do, and nothing counts twice", async (
   assert.equal(world.connection.way, "websocket");
 });
 
-test("a socket that worked before is tried again before another way is", async () => {
+test("a socket that has worked is tried again before the next way", async () => {
   const world = open();
   await world.pass(20_000);
   world.server.hasSockets = false;
@@ -150,7 +151,7 @@ test("a socket that worked before is tried again before another way is", async (
   assert.deepEqual([world.connection.way, world.sockets.size], ["websocket", 1]);
 });
 
-test("a deployment without live readings, or with too much to follow, is polled for its rollup", async () => {
+test("rollup is polled without live readings or for too many series", async () => {
   for (const status of [400, 404, 405, 422, 501]) {
     const world = open();
     Object.assign(world.server, { hasSockets: false, deltasStatus: status });
@@ -164,7 +165,7 @@ test("a deployment without live readings, or with too much to follow, is polled 
   }
 });
 
-test("what will not get better is told and ends it", async () => {
+test("a final refusal is reported and ends the reader", async () => {
   for (const [deltasStatus, rollupStatus, state] of /** @type {const} */ ([[401, 401, "denied"], [403, 200, "denied"], [404, 404, "missing"], [422, 422, "refused"], [400, 400, "refused"]])) {
     const world = open();
     Object.assign(world.server, { hasSockets: false, deltasStatus, rollupStatus });
@@ -184,7 +185,7 @@ test("a key that is replaced, or a stream that is deleted, ends it", async () =>
   }
 });
 
-test("while the server is away the window stays, tries are ever fewer, and all that was missed comes", async () => {
+test("an outage keeps the window, slows the tries, and loses nothing", async () => {
   const world = open();
   write(world, 5);
   await world.pass(20_000);
@@ -200,7 +201,7 @@ test("while the server is away the window stays, tries are ever fewer, and all t
   assert.deepEqual([world.connection.state, total(world.connection)], ["live", 11]);
 });
 
-test("a hidden page rests after a while, and comes back with its cursor", async () => {
+test("a hidden page rests after a while, and resumes at its cursor", async () => {
   const world = open();
   write(world, 5);
   await world.pass(1000);
@@ -216,7 +217,7 @@ test("a hidden page rests after a while, and comes back with its cursor", async 
   assert.equal([...world.sockets][0].url.searchParams.get("after"), "1-1");
 });
 
-test("all that changed at one moment is told once", async () => {
+test("changes of one moment are reported once", async () => {
   const world = open();
   assert.equal(world.told.changes, 0);
   await world.pass(100);
@@ -226,12 +227,12 @@ test("all that changed at one moment is told once", async () => {
   assert.equal(world.told.changes, 2);
 });
 
-test("options are checked and said by name", () => {
+test("an invalid option is refused by name", () => {
   const cases = /** @type {const} */ ([[{ stream: "" }, "stream"], [{ stream: "x", step: "ten" }, "step"], [{ stream: "x", window: 0 }, "window"], [{ stream: "x", host: "javascript:alert(1)" }, "host"], [{ stream: "x", top: 0 }, "top"]]);
   for (const [options, name] of cases) assert.throws(() => queryOf(/** @type {any} */ (options), "https://a.example"), new RegExp(`^TypeError: ${name}:`));
 });
 
-test("addresses say all that is asked, and a rollup's holds no key", () => {
+test("URLs hold the whole question, and a rollup's has no key", () => {
   const query = queryOf({ stream: "a/b", key: "rk_1", by: ["country", "city"], where: ["country!=US", "path=~/a&b"], agg: ["sum", "p50"], step: 60, window: "6h", host: "https://b.example/x" }, "https://a.example");
   assert.equal(liveUrl(query, "deltas", "1.2"), "https://b.example/v1/streams/a%2Fb/deltas?by=country%2Ccity&where=country%21%3DUS&where=path%3D%7E%2Fa%26b&agg=sum%2Cp50&step=60s&window=6h&key=rk_1&after=1.2");
   assert.equal(rollupUrl(query), "https://b.example/v1/streams/a%2Fb/rollup?by=country%2Ccity&where=country%21%3DUS&where=path%3D%7E%2Fa%26b&agg=sum%2Cp50&step=60s&from=-6h&top=100");
@@ -240,4 +241,10 @@ test("addresses say all that is asked, and a rollup's holds no key", () => {
 test("pauses double to a limit and are spread", () => {
   assert.deepEqual([0, 1, 2, 3, 20].map((failures) => pause_ms(failures, 0.5)), [500, 1000, 2000, 4000, 60_000]);
   assert.deepEqual([pause_ms(1, 0), pause_ms(0, 0)], [750, 0]);
+});
+
+test("only failures that may pass are tried again", () => {
+  const retried = (/** @type {number} */ status) => isRetried(new Problem({ status, title: "" }));
+  assert.deepEqual([0, 408, 429, 500, 503, 599].filter((status) => !retried(status)), []);
+  assert.deepEqual([400, 401, 404, 407, 422, 430, 499, 501].filter(retried), []);
 });

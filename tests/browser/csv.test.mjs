@@ -1,5 +1,5 @@
 // @ts-check
-/** The page's CSV: what the server writes, whatever labels are called and hold. */
+/** The page's CSV file is the server's, whatever the names and values of labels. */
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -27,7 +27,7 @@ after(async () => {
   await worker?.stop();
 });
 
-test("labels that are called like our columns, and formulas in them, are in the page's file as the server writes them", async () => {
+test("the page's CSV file is exactly the server's", async () => {
   const stream = await worker.createStream();
   await worker.write(stream, [{ n: 3, v: HOSTILE }]);
   const visitor = await visit(browser);

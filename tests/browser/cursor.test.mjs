@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { stepAfter } from "../../public/chart/cursor.mjs";
 
-test("the cursor starts at the newest step and stays within the chart", () => {
+test("the cursor starts at the newest step and stays in the chart", () => {
   assert.equal(stepAfter(null, "ArrowLeft", 60), 59);
   assert.equal(stepAfter(null, "ArrowRight", 60), 59);
   assert.equal(stepAfter(0, "ArrowLeft", 60), 0);
@@ -14,7 +14,7 @@ test("the cursor starts at the newest step and stays within the chart", () => {
   assert.equal(stepAfter(30, "End", 60), 59);
 });
 
-test("Escape takes the cursor away, and other keys are not the cursor's", () => {
+test("Escape removes the cursor; other keys do nothing to it", () => {
   assert.equal(stepAfter(30, "Escape", 60), null);
   assert.equal(stepAfter(30, "Tab", 60), undefined);
 });

@@ -6,7 +6,7 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
-import { noticeOf, viewersNow, viewersWords } from "../../public/demo/viewers.js";
+import { viewersNotice, viewersNow, viewersWords } from "../../public/demo/viewers.js";
 import { assertAccessible } from "./accessibility.mjs";
 import { launch } from "./chromium.mjs";
 import { eventually } from "./eventually.mjs";
@@ -16,7 +16,10 @@ import { OWNER_TOKEN, startWorker } from "./worker.mjs";
 /** @import { Visitor } from "./visitor.mjs" */
 /** @import { Worker } from "./worker.mjs" */
 
-/** The number is to rise within 3 s and to fall within 20. How long it took is printed; waited for is longer, as machines are busy. */
+/**
+ * The number should rise within 3 s and fall within 20. The times are printed; as machines are busy, the limits are
+ * longer.
+ */
 const RISE_MS = 10_000;
 const FALL_MS = 30_000;
 
@@ -46,7 +49,7 @@ async function sees({ page }, count, timeout) {
   await page.waitForFunction((count) => document.querySelector(".number")?.textContent === count, String(count), { timeout, polling: 100 });
 }
 
-/** A browser tells of each refused upgrade, also where the page deals with it. @param {Visitor} visitor */
+/** A browser logs each refused upgrade, even if the page handles it. @param {Visitor} visitor */
 function assertClean({ complaints }) {
   assert.deepEqual(complaints.filter((text) => !text.startsWith("WebSocket connection to")), []);
 }
@@ -67,7 +70,7 @@ test("a second page raises the number, and closing it lowers it", async (t) => {
 
     const closed_ms = Date.now();
     await second.page.close({ runBeforeUnload: true });
-    // The request of the last moment, and what the page needs to be told.
+    // The last request needs a moment, and the page another one.
     await sees(first, 1, FALL_MS);
     t.diagnostic(`fell after ${Date.now() - closed_ms} ms`);
     assertClean(first);
@@ -83,7 +86,7 @@ test("who stays is counted all the time", async () => {
   try {
     await Promise.all([first.page.goto(url), second.page.goto(url)]);
     await sees(first, 2, 10_000);
-    // Over three steps of 10 seconds: whenever the number changes, it is noted.
+    // Over three steps of 10 seconds, records each change of the number.
     const seen = await first.page.evaluate(() => new Promise((resolve) => {
       const numbers = new Set();
       const number = document.querySelector(".number");
@@ -96,7 +99,7 @@ test("who stays is counted all the time", async () => {
   }
 });
 
-test("without a stream the page says how its owner makes one, and takes an id", async () => {
+test("without a stream the page explains how to make one", async () => {
   const url = new URL(await demoUrl());
   const visitor = await visit(browser);
   try {
@@ -113,7 +116,7 @@ test("without a stream the page says how its owner makes one, and takes an id", 
   }
 });
 
-test("the command of the document makes a stream that the page counts with", async () => {
+test("the documented command makes a stream that works here", async () => {
   const document = await readFile(new URL("../../docs/owner.md", import.meta.url), "utf8");
   const [, command] = /```sh\n([\s\S]*?)```/.exec(document) ?? [];
   const { stdout } = await promisify(execFile)("sh", ["-euc", command], { env: { ...process.env, URL: worker.origin, OWNER_TOKEN } });
@@ -144,15 +147,15 @@ function told(name, heading, url) {
   });
 }
 
-told("a stream that is not public is told so", "This stream is not public", () => demoUrl({ distinct: ["client_id"] }));
+told("a stream that is not public has a notice", "This stream is not public", () => demoUrl({ distinct: ["client_id"] }));
 
-told("a stream that does not count the label is told so", "This stream does not count", () => demoUrl({ public_read: true }));
+told("a stream that does not count the label has a notice", "This stream does not count", () => demoUrl({ public_read: true }));
 
 told("a hostile label is text", "<img src=x onerror=alert(1)>", async () => `${await demoUrl()}&label=${encodeURIComponent("<img src=x onerror=alert(1)>\u202E")}`);
 
-told("a stream that is not there is told so", "No such stream", async () => `${worker.origin}/demo?stream=forged`);
+told("a missing stream has a notice", "No such stream", async () => `${worker.origin}/demo?stream=forged`);
 
-test("a page that is hidden is not counted, and is again when it is seen", async () => {
+test("a hidden page does not count until it is visible again", async () => {
   const url = await demoUrl();
   const [first, second] = [await visit(browser), await visit(browser)];
   try {
@@ -194,8 +197,8 @@ test("who is there is in this step or in the one before", () => {
 });
 
 test("every state of the reader has its words", () => {
-  const kinds = ["connecting", "live", "offline", "paused", "denied", "missing", "closed"].map((state) => noticeOf(state, null, "a").kind);
+  const kinds = ["connecting", "live", "offline", "paused", "denied", "missing", "closed"].map((state) => viewersNotice(state, null, "a").kind);
   assert.deepEqual(kinds, ["waiting", "live", "lost", "live", "denied", "missing", "live"]);
-  assert.equal(noticeOf("refused", { status: 400, detail: "" }, "a").kind, "uncounted");
-  assert.equal(noticeOf("refused", { status: 422, detail: "too much" }, "a").advice, "too much");
+  assert.equal(viewersNotice("refused", { status: 400, detail: "" }, "a").kind, "uncounted");
+  assert.equal(viewersNotice("refused", { status: 422, detail: "too much" }, "a").advice, "too much");
 });

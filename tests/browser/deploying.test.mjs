@@ -15,9 +15,10 @@ const ROOT = fileURLToPath(new URL("../..", import.meta.url));
 /** @type {any} */
 const CONFIG = parse(await readFile(join(ROOT, "wrangler.toml"), "utf8"));
 
-/** Makes of a setting that the Free plan refuses what is wrong with it; of others nothing. Under developers.cloudflare.com. */
+/** Why the Free plan refuses a setting, by developers.cloudflare.com; null for all other settings. */
 const REFUSED = {
-  // workers/platform/limits/: `CPU limits are not supported for the Free plan` [100328]; the same table has `subrequests`.
+  // workers/platform/limits/: `CPU limits are not supported for the Free plan` [100328]; the same table has
+  // `subrequests`.
   limits: (/** @type {any} */ limits) => limits !== undefined,
   // workers/observability/logs/logpush/
   logpush: (/** @type {any} */ logpush) => logpush === true,
@@ -43,7 +44,7 @@ function isSome(all) {
   return all?.length > 0;
 }
 
-/** @param {any} config a deployment, and what it says of each environment */
+/** @param {any} config a deployment, with its environments */
 function refused(config) {
   const all = [config, ...Object.values(config.env ?? {})];
   return Object.entries(REFUSED).filter(([name, isRefused]) => all.some((one) => isRefused(one[name]))).map(([name]) => name);
@@ -53,7 +54,7 @@ test("nothing of the default configuration needs the paid plan", () => {
   assert.deepEqual(refused(CONFIG), []);
 });
 
-test("what needs the paid plan is known when it is there", () => {
+test("settings that need the paid plan are documented", () => {
   for (const [name, value] of Object.entries({
     limits: { cpu_ms: 10 },
     logpush: true,
@@ -67,11 +68,11 @@ test("what needs the paid plan is known when it is there", () => {
   }
 });
 
-test("no log has a query string, and traces are off until somebody turns them on", () => {
+test("logs have no query strings, and traces are off by default", () => {
   const { enabled, redact_query_string, logs, traces } = CONFIG.observability;
   assert.deepEqual([enabled, redact_query_string], [true, true]);
   assert.deepEqual([logs.enabled, logs.invocation_logs, traces.enabled], [true, false, false]);
-  // An environment would say it anew: observability is inherited as a whole or not at all.
+  // An environment would have to repeat it: observability is inherited as a whole or not at all.
   for (const { observability } of Object.values(CONFIG.env ?? {})) assert.ok(observability?.redact_query_string ?? true);
 });
 

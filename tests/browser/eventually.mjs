@@ -2,12 +2,12 @@
 
 import { setTimeout as pause } from "node:timers/promises";
 
-/** Twice the page's refresh interval: what only the next refresh shows is seen in time. */
+/** Twice the page's refresh interval: long enough for the next refresh. */
 const DEADLINE_MS = 20_000;
 const INTERVAL_MS = 50;
 
 /**
- * Runs an assertion until it holds; at the deadline its last failure is the test's.
+ * Runs an assertion until it holds; after the deadline it throws the last failure.
  * @template T
  * @param {() => Promise<T> | T} assertion
  * @returns {Promise<T>}

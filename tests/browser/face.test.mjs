@@ -1,5 +1,7 @@
 // @ts-check
-/** A page of 2013 on another origin, whose client wrote to app.net: it does the same here with only the host changed. */
+/**
+ * A page of 2013 on another origin, whose client wrote to app.net: it works here with only the host changed.
+ */
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -46,7 +48,7 @@ async function elsewhere(script, given) {
   }
 }
 
-test("a client of 2013 creates a channel, posts a point and polls until it is there", async () => {
+test("a client of 2013 creates a channel, posts and polls", async () => {
   const root = `${worker.origin}/stream/0`;
   const seen = await elsewhere(
     async ({ root, token }) => {
@@ -64,7 +66,7 @@ test("a client of 2013 creates a channel, posts a point and polls until it is th
       const path = `/channels/${channel.id}/messages`;
       const annotations = [{ type, value: { n: 1, kv: { join: 1, c: "rando1" } } }];
       const created_at = new Date().toISOString();
-      // The token that stood in public JavaScript: it says nothing here.
+      // The token that was in public JavaScript: it means nothing here.
       const posted = await call(path, "public", { channel_id: channel.id, created_at, machine_only: true, annotations });
 
       let since = "";
@@ -126,7 +128,7 @@ test("a consumer of 2013 that compares numbers draws who is there", async () => 
   assert.deepEqual(seen, { count: 2, height: 80 });
 });
 
-test("a page of another origin can read what is wrong", async () => {
+test("a page of another origin can read a problem", async () => {
   const seen = await elsewhere(
     async ({ root }) => {
       const headers = { Authorization: "Bearer x", "Content-Type": "application/json" };

@@ -7,7 +7,7 @@ import { formats } from "../../public/chart/format.mjs";
 const words = formats("en-GB", "UTC");
 const NOON = Date.UTC(2026, 10, 23, 12) / 1000;
 
-test("numbers keep what matters and gaps are dashes", () => {
+test("numbers keep their significant digits, and gaps are dashes", () => {
   const cases = /** @type {const} */ ([[0, "0"], [1234567, "1,234,567"], [12.34567, "12.346"], [0.000123456, "0.0001235"], [-0.5, "-0.5"], [null, "–"], [undefined, "–"]]);
   for (const [value, text] of cases) assert.equal(words.number(value), text);
 });
@@ -32,4 +32,8 @@ test("a step is named as precisely as it is wide", () => {
   assert.equal(words.moment(NOON, { from: NOON, to: NOON + 3600, step: 10 }), "12:00:00");
   assert.equal(words.moment(NOON, { from: NOON, to: NOON + 3600, step: 60 }), "12:00");
   assert.equal(words.moment(NOON, { from: NOON, to: NOON + 7 * 86_400, step: 3600 }), "23 Nov, 12:00");
+});
+
+test("an axis has no more digits than a number can hold", () => {
+  assert.deepEqual(formats("en").numberTicks([0.1 + 0.7], 1e-16), ["0.8"]);
 });

@@ -1,5 +1,7 @@
 // @ts-check
-/** Pages without JavaScript write to a stream from another origin: the form that docs/api.md shows, in a real browser. */
+/**
+ * Pages without JavaScript write to a stream from another origin: the form that docs/api.md shows, in a real browser.
+ */
 
 import assert from "node:assert/strict";
 import { once } from "node:events";
@@ -45,7 +47,7 @@ async function form(stream) {
   return found.replace("https://HOST", worker.origin).replace("/ID/", `/${stream.id}/`);
 }
 
-/** Somebody without JavaScript at the site. */
+/** A visitor of the site without JavaScript. */
 async function visitWithout() {
   const visitor = await visit(browser, { javaScriptEnabled: false });
   const { port } = /** @type {import("node:net").AddressInfo} */ (site.address());
@@ -67,7 +69,7 @@ test("a form is counted, and the page stays where it is", async () => {
   await visitor.close();
 });
 
-test("a form with `then` leads to a page of its own site, under a policy that allows both", async () => {
+test("a form with `then` leads to a page of its own site", async () => {
   const stream = await worker.createStream();
   body = (await form(stream)).replace("</form>", '<input type="hidden" name="then" value="/thanks?a=1"></form>');
   headers = { "Content-Security-Policy": `default-src 'none'; form-action 'self' ${worker.origin}` };
@@ -90,7 +92,7 @@ test("a page that does not tell its origin stays where it is", async () => {
   await visitor.close();
 });
 
-test("a beacon of fields is counted, and so is an image without JavaScript", async () => {
+test("a beacon of fields counts, and an image without JavaScript", async () => {
   const stream = await worker.createStream();
   const url = `${worker.origin}/v1/streams/${stream.id}`;
   [body, headers] = [`<noscript><img alt="" src="${url}/pixel.gif?n=1&amp;v.page=%2Fdocs"></noscript>`, {}];
@@ -107,12 +109,16 @@ test("a beacon of fields is counted, and so is an image without JavaScript", asy
   await visitor.close();
 });
 
-test("a stream with origins takes images of listed pages, and none of others, whatever they hide", async () => {
+test("a stream with origins takes images only of listed pages", async () => {
   const { port } = /** @type {import("node:net").AddressInfo} */ (site.address());
   const [ours, theirs] = [`http://127.0.0.1:${port}`, `http://localhost:${port}`];
   const stream = await worker.createStream("listed", { origins: [ours] });
   const url = (/** @type {string} */ page) => `${worker.origin}/v1/streams/${stream.id}/pixel.gif?n=1&amp;v.page=${page}`;
-  /** Opens a page with this image; whether the browser got one. It keeps an answer that is no image from the page. @param {string} at @param {string} image */
+  /**
+   * Opens a page with an image, and returns whether the browser got one: it withholds any other answer from the page.
+   * @param {string} at
+   * @param {string} image
+   */
   const show = async (at, image) => {
     body = image;
     const visitor = await visit(browser);

@@ -1,19 +1,22 @@
 // @ts-check
 /**
- * What stands between pages and the Worker: it passes everything on, notes who asked for what, and fails when told to.
- * So a test sees the requests themselves, and the Worker may go and come back while its address stays.
+ * A gateway between pages and the Worker: it passes everything on, records each request, and fails when a test wants it
+ * to. A test sees the requests themselves, and the Worker may restart behind a fixed address.
  */
 
 import { once } from "node:events";
 import { createServer, request as forward } from "node:http";
 
 /** @typedef {Awaited<ReturnType<typeof startGateway>>} Gateway */
-/** @typedef {{ method: string, path: string, batch: string | null, key: string | null, type: string | undefined, body: string, points: any[], status: number, mode: string, at_ms: number }} Seen */
+/**
+ * @typedef {{ method: string, path: string, batch: string | null, key: string | null, type: string | undefined, body:
+ *   string, points: any[], status: number, mode: string, at_ms: number }} Seen
+ */
 /** @import { IncomingMessage, ServerResponse } from "node:http" */
 
 /**
- * How a write is treated: passed on, refused with a status and headers, cut off before the Worker has it, or cut off when
- * the Worker has stored it, so that the writer cannot know.
+ * How a write is treated: passed on, refused with a status and headers, cut off before the Worker has it, or cut off
+ * when the Worker has stored it, so that the writer cannot know.
  * @typedef {"pass" | "cut" | "swallow" | { status: number, headers: Record<string, string> }} Mood
  */
 
@@ -91,7 +94,7 @@ function pointsOf(text) {
 /**
  * @param {IncomingMessage} request
  * @param {Buffer} body
- * @param {ServerResponse | null} response null where nobody is told
+ * @param {ServerResponse | null} response null where nobody gets the answer
  * @param {string} upstream
  * @returns {Promise<number>} the status
  */

@@ -1,5 +1,5 @@
 // @ts-check
-/** What heartbeat.js makes of each answer: what may pass is tried again, what is refused harms no later batch. */
+/** How heartbeat.js handles each answer: temporary ones are tried again, and a refusal harms no later batch. */
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

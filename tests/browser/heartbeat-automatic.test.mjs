@@ -1,5 +1,5 @@
 // @ts-check
-/** What heartbeat.js reports by itself: errors, rejections, presence, page views; and that each can be switched off. */
+/** The automatic reports of heartbeat.js: errors, rejections, presence, page views; each can be switched off. */
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -109,9 +109,9 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
     scene(
       async ({ gateway, tag, open }) => {
         const page = await open(`<script>window.heartbeat = { presence: false };</script>${tag({ ...QUIET, presence: "true", distinct: "client_id" })}`);
-        // A fast clock also makes requests time out, and what is sent again counts once.
+        // A fast clock also makes requests time out; a batch that is sent again counts once.
         const beats = () => [...new Map(gateway.seen.map((one) => [one.batch, one.points])).values()].flat();
-        // It stays behind that of the server, which refuses what is in the future.
+        // It stays slower than the server's, which refuses points from the future.
         const start_ms = Date.now() - 600_000;
         await page.clock.install({ time: start_ms });
         await page.clock.pauseAt(start_ms + 60_000);

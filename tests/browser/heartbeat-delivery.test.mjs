@@ -1,5 +1,5 @@
 // @ts-check
-/** Whatever happens to page, network and Worker: what heartbeat.js was told arrives, and counts once. */
+/** Whatever happens to page, network and Worker: the points of heartbeat.js arrive, and count once. */
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

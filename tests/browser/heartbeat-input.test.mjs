@@ -1,5 +1,5 @@
 // @ts-check
-/** What a page passes that is no point: it is counted as dropped, and harms no good one beside it. */
+/** Invalid points: they count as dropped, and harm no valid point beside them. */
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

@@ -1,5 +1,7 @@
 // @ts-check
-/** heartbeat.js with a write key: how it goes out, from open pages and closing ones, and what follows when it is refused. */
+/**
+ * heartbeat.js with a write key, from open pages and closing ones, and after a refusal.
+ */
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -21,7 +23,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
     ["an attribute", { key: KEY }, ""],
     ["an option", {}, `<script>window.heartbeat = { key: "${KEY}" };</script>`],
   ])) {
-    test(`a write key that is ${what} goes in the address of each batch, without a preflight`, scene(async ({ gateway, tag, open, context }) => {
+    test(`a write key that is ${what} is in each address, unpreflighted`, scene(async ({ gateway, tag, open, context }) => {
       const asked = /** @type {string[]} */ ([]);
       context.on("request", (request) => void (request.url().includes("/points") && asked.push(request.method())));
       gateway.set(TAKES);
@@ -57,7 +59,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
     }));
   }
 
-  test("a key that was revoked is tried once by a page, and what waited for it is never sent again", scene(async ({ gateway, tag, open }) => {
+  test("a revoked key is tried once, and its batches are dropped", scene(async ({ gateway, tag, open }) => {
     gateway.set({ status: 401, headers: {} });
     const page = await open(tag({ ...QUIET, key: KEY }));
     const dropped = await page.evaluate(async () => {
@@ -68,7 +70,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
       return heartbeat.dropped;
     });
     assert.deepEqual([gateway.seen.length, dropped], [1, 3]);
-    // What the page left in its storage would be taken over by the next one.
+    // The next page would take over batches from the storage of this one.
     assert.deepEqual(await page.evaluate(() => Object.keys(localStorage)), []);
     await page.reload();
     await page.evaluate(() => heartbeat.flush());

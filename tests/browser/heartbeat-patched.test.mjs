@@ -1,5 +1,5 @@
 // @ts-check
-/** Pages that replace globals and prototypes, and frames that have less than a page: what heartbeat.js is told arrives all the same. */
+/** Pages that replace globals and prototypes, and frames with less than a page has: points arrive anyway. */
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -16,7 +16,7 @@ const PROTOTYPE_JS = `
   String.prototype.toJSON = function () { return '"' + this + '"'; };
   Object.prototype.toJSON = Date.prototype.toJSON = Number.prototype.toJSON = function () { return "odd"; };`;
 
-/** What pages do, each before the script is there. @type {[string, string][]} */
+/** What pages do to their globals before the script loads. @type {[string, string][]} */
 const PATCHES = [
   ["toJSON on every prototype (Prototype.js)", PROTOTYPE_JS],
   ["a JSON.stringify that is theirs", "JSON.stringify = () => { throw new Error('theirs'); };"],
@@ -46,7 +46,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
       scene(
         async ({ gateway, site, tag, open, totals }) => {
           gateway.set({ status: 503, headers: {} });
-          // From a script of the page: what Playwright runs there needs the globals itself.
+          // From a script of the page: Playwright's own scripts need the globals.
           const calls = "heartbeat.count(2, { event: 'x', quoted: '\"\\\\' }); heartbeat.count(NaN, { event: 'x' }); heartbeat.time(() => 1, { event: 't' }); document.title = 'dropped ' + heartbeat.dropped;";
           site.put("/calls.js", { script: calls });
           const page = await open(`<script>${patch}</script>${tag({ ...QUIET, distinct: "tab", "page-views": "true" })}<script defer src="/calls.js"></script>`);
@@ -106,7 +106,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
           const frame = () => page.frames()[1];
           await eventually(() => frame().evaluate(() => heartbeat.flush()));
           await eventually(() => assert.equal(gateway.seen.length >= 1, true));
-          // Presence is told when it ends.
+          // Presence is reported at its end.
           await frame().evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide")));
           await eventually(() => {
             const points = gateway.seen.filter(({ status }) => status === 202).flatMap(({ points }) => points);

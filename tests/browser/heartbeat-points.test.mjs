@@ -1,5 +1,5 @@
 // @ts-check
-/** What a page reports through heartbeat.js, and what the stream then holds. */
+/** Points from heartbeat.js, and the stream that they reach. */
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
@@ -139,7 +139,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
     scene(async ({ gateway, tag, open }) => {
       const page = await open(tag({ ...QUIET, "sample-rate": "0.25" }));
       await page.evaluate(() => {
-        // Every fourth call is taken.
+        // Every fourth call is sampled.
         let call = 0;
         Math.random = () => (call++ % 4) / 4;
         for (let i = 0; i < 8; i++) heartbeat.ratio(3, 2, { name: "r" });

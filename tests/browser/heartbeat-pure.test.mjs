@@ -1,5 +1,7 @@
 // @ts-check
-/** The parts of heartbeat.js that touch no page: which points are taken, what becomes of messages and reasons, what answers mean. */
+/**
+ * The pure parts of heartbeat.js: checking points, folding messages and reasons, understanding answers.
+ */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,7 +11,7 @@ import { fold } from "../../clients/browser/src/fold.js";
 import { json } from "../../clients/browser/src/json.js";
 import { pointOf } from "../../clients/browser/src/point.js";
 
-test("a number that the server would refuse is refused, with its field", () => {
+test("a number that the server would refuse is refused by field", () => {
   for (const bad of [NaN, Infinity, -Infinity, "5", null, 7n, new Date(), {}, [], true, Symbol("s")]) {
     for (const field of ["n", "d", "p", "t"]) assert.throws(() => pointOf({ n: 1, [field]: bad, v: {} }, 1, 0), { name: "TypeError", message: field });
   }
@@ -20,13 +22,13 @@ test("a number that the server would refuse is refused, with its field", () => {
   for (const v of ["text", 7, () => ({}), Symbol("s")]) assert.throws(() => pointOf({ n: 1, v }, 1, 0), TypeError);
 });
 
-test("what the server takes is taken to the limit", () => {
+test("every value within the server's limits is accepted", () => {
   const { v, ...numbers } = pointOf({ n: -1.5, d: 0, p: 86400, t: -1, v: {} }, 0.5, 9);
   assert.deepEqual([numbers, { ...v }], [{ n: -3, d: 0, p: 86400, t: -1, at_s: 9 }, {}]);
   assert.equal(pointOf({ n: 1, v: {} }, 1, 0).d, 1);
 });
 
-test("labels are texts without control characters, cut at whole characters, and those without a name or a text are left out", () => {
+test("labels become clean strings, cut at whole characters", () => {
   const labels = (/** @type {any} */ v) => ({ ...pointOf({ n: 1, v }, 1, 0).v });
   assert.deepEqual(labels({ b: 7, a: true, c: 7n, s: Symbol("s"), n: null, u: undefined, e: "", "": "x", o: { deep: 1 }, l: [1], f() {} }), { a: "true", b: "7", c: "7", s: "Symbol(s)" });
   assert.deepEqual(labels({ "a\u0007\u0085b": "x\ny\ud800" }), { "a  b": "x y\ufffd" });
@@ -37,7 +39,7 @@ test("labels are texts without control characters, cut at whole characters, and 
   assert.throws(() => labels(many(17)), { message: "v" });
 });
 
-test("JSON is what JSON.stringify makes of it, and nothing that a page patches reaches it", (t) => {
+test("JSON equals JSON.stringify's, whatever a page has patched", (t) => {
   const value = [{ n: 1e21, d: -0, p: undefined, t: 5e-324, v: { 'quo"te': "back\\slash ü🙂" } }, { n: 1 / 3, is: true }, []];
   const expected = JSON.stringify(value);
   const { stringify } = JSON;
@@ -50,7 +52,7 @@ test("JSON is what JSON.stringify makes of it, and nothing that a page patches r
   assert.equal(json(value), expected);
 });
 
-test("ids and numbers in a message are folded, and what was before an id stays", () => {
+test("folding replaces ids and numbers, and keeps an id's prefix", () => {
   for (const [text, expected] of [
     ["no customer cus_NffrFeUfNV2Hib", "no customer cus_0"],
     ["user_12 has left", "user_0 has left"],
@@ -70,7 +72,7 @@ test("ids and numbers in a message are folded, and what was before an id stays",
   ]) assert.equal(fold(text), expected);
 });
 
-test("random tokens behind a short word are folded whatever is in them", () => {
+test("random tokens after a short word are folded, whatever they hold", () => {
   const letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
   // The same ones each time.
   let seed = 1;
@@ -89,13 +91,13 @@ test("words stay readable, also with digits in them", () => {
   ]) assert.equal(fold(words), words);
 });
 
-test("a message is at most 200 characters and is folded in no time, whatever is in it", () => {
+test("any message folds fast, to at most 200 characters", () => {
   const started = performance.now();
   for (const one of ["x ", "a", "1a", "'", '"', "@", "/home/", "_", "a-", "\\"]) assert.ok(fold(one.repeat(1e6)).length <= 200);
   assert.ok(performance.now() - started < 5000);
 });
 
-test("a reason without a message is its type and the names of its properties, and never a value", () => {
+test("a reason without a message is its type and property names", () => {
   const thrower = new Proxy({}, { get() { throw new Error("trap"); }, ownKeys() { throw new Error("trap"); }, getPrototypeOf() { throw new Error("trap"); } });
   const { proxy: revoked, revoke } = Proxy.revocable({}, {});
   revoke();
@@ -117,7 +119,7 @@ test("a reason without a message is its type and the names of its properties, an
   for (const [reason, exception, message] of cases) assert.deepEqual(faultOf(reason), { exception, message, class: undefined });
 });
 
-test("a reason with a message has it and its name, of whichever kind and realm it is", () => {
+test("a reason of any realm has its message and its name", () => {
   const getter = { get message() { throw new Error("private"); }, code: 1 };
   const nameless = Object.defineProperty(new RangeError("known"), "name", { get() { throw new Error("private"); } });
   const cases = /** @type {[any, string, string][]} */ ([
@@ -136,14 +138,14 @@ test("a reason with a message has it and its name, of whichever kind and realm i
   for (const [reason, exception, message] of cases) assert.deepEqual(faultOf(reason), { exception, message, class: undefined });
 });
 
-test("what is nobody's fault has a class", () => {
+test("faults that no page can mend have a class", () => {
   assert.equal(faultOf("Script error.").class, "Script error");
   assert.equal(faultOf(new Error("ResizeObserver loop limit exceeded")).class, "ResizeObserver");
   assert.equal(faultOf("ResizeObserver loop completed with undelivered notifications.").class, "ResizeObserver");
   assert.equal(faultOf(new Error("no Script error")).class, undefined);
 });
 
-test("what may pass is no refusal, and only a missing stream or a wrong origin is final", () => {
+test("temporary answers are not refusals, and few are final", () => {
   for (const status of [undefined, 0, 200, 204, 302, 408, 425, 429, 500, 502, 503, 504, 520]) assert.ok(!isRefusal(status) && !isFinal(status), `${status}`);
   for (const status of [400, 405, 411, 413, 415, 422]) assert.ok(isRefusal(status) && !isFinal(status), `${status}`);
   for (const status of [401, 403, 404, 410]) assert.ok(isRefusal(status) && isFinal(status), `${status}`);

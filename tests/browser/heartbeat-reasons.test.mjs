@@ -1,5 +1,5 @@
 // @ts-check
-/** What pages throw and reject with: each is counted as what it is, and nothing private is told. */
+/** Everything that pages throw or reject with counts under its own name, and nothing private is reported. */
 
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";

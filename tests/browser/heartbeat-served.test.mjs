@@ -1,5 +1,5 @@
 // @ts-check
-/** heartbeat.js as it is served: its size, its headers, what it costs a page, strict pages, and what its document shows. */
+/** heartbeat.js as served: its size, its headers, its cost for a page, strict pages, and the examples of its manual. */
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -17,13 +17,18 @@ const manual = await readFile(join(ROOT, "docs/browser.md"), "utf8");
 /** In the page. @type {any} */
 let heartbeat;
 
-/** The code blocks of a language in the manual, with a deployment and a stream that are there. @param {string} language @param {string} origin @param {string} stream */
+/**
+ * The code blocks of a language in the manual, for a real deployment and stream.
+ * @param {string} language
+ * @param {string} origin
+ * @param {string} stream
+ */
 function blocks(language, origin, stream) {
   const found = [...manual.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\`$`, "gms"))].map(([, text]) => text);
   return found.map((text) => text.replaceAll("https://HOST", origin).replaceAll('"ID"', `"${stream}"`));
 }
 
-/** The directives that the manual says suffice. @param {string} origin */
+/** The directives that suffice, according to the manual. @param {string} origin */
 function directives(origin) {
   const [, text] = /`(script-src https:\/\/HOST; connect-src https:\/\/HOST)`/.exec(manual) ?? [];
   return text.replaceAll("https://HOST", origin);
@@ -39,7 +44,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
     assert.ok(bytes <= MAX_GZIPPED_BYTES, `${bytes} bytes`);
   }));
 
-  test("its head names its manual and its licence, and its map is served and holds the sources", scene(async ({ gateway }) => {
+  test("its head names manual and licence, and its map has the sources", scene(async ({ gateway }) => {
     const served = await (await fetch(`${gateway.origin}/heartbeat.js`)).text();
     assert.match(served, /^\/\/ docs\/browser\.md\. MIT\.\n/);
     const [, name] = /\n\/\/# sourceMappingURL=(\S+)\s*$/.exec(served) ?? [];
@@ -52,7 +57,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   }));
 
   for (const name of ["heartbeat.js", "heartbeat.js.map", "heartbeat.mjs"]) {
-    test(`${name} may be used by pages of all origins and is cached for an hour`, scene(async ({ gateway }) => {
+    test(`${name} serves pages of all origins, cached for an hour`, scene(async ({ gateway }) => {
       const { status, headers } = await fetch(`${gateway.origin}/${name}`);
       assert.equal(status, 200);
       assert.match(headers.get("Content-Type") ?? "", name.endsWith(".map") ? /^application\/json/ : /^(text|application)\/javascript/);
@@ -88,7 +93,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
     assert.ok(gateway.seen.length > 0);
   }));
 
-  test("what the manual shows works as it stands there", scene(async ({ gateway, site, stream, open, totals }) => {
+  test("the manual's examples work as they are", scene(async ({ gateway, site, stream, open, totals }) => {
     const flushed = async (/** @type {string} */ html) => (await open(html)).evaluate(() => heartbeat.flush());
     const [tag] = blocks("html", gateway.origin, stream.id);
     const [calls, module, early, vitals] = blocks("js", gateway.origin, stream.id);
@@ -106,7 +111,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
     await flushed(`<body data-section="module"><script type="module" src="/module.js"></script>`);
     await eventually(async () => assert.equal((await totals("event")).signup.sum, 2));
 
-    // A library that answers at once stands for the real one, which waits for the visitor.
+    // In place of the real library, which waits for the visitor, one that answers immediately.
     const library = ["CLS", "INP", "LCP"].map((name) => `export const on${name} = (report) => report({ name: "${name}", value: 7, rating: "good" });`);
     site.put("/web-vitals.js", { script: library.join("\n") });
     site.put("/vitals.js", { script: vitals.replace('"web-vitals"', '"/web-vitals.js"') });

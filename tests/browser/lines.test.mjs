@@ -2,11 +2,12 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { chartOf, lonePoints, titleOf } from "../../public/chart/lines.mjs";
+import { titleOf } from "../../public/chart/aggregates.mjs";
+import { chartOf, inRows, lonePoints } from "../../public/chart/lines.mjs";
 import { bigOf } from "../../public/chart/numbers.mjs";
 import { OTHER, SLOTS } from "../../public/chart/palette.mjs";
 import { stack } from "../../public/chart/stack.mjs";
-import { viewOf } from "../../public/live/window.mjs";
+import { viewOf } from "../../public/live/view.mjs";
 
 const WINDOW = { from: 0, to: 180, step: 60, times: [0, 60, 120] };
 
@@ -22,7 +23,7 @@ function country(country, sum) {
 
 const BY_COUNTRY = { by: "country", top: 100 };
 
-test("a series without a point in the window is left out, and gaps stay gaps", () => {
+test("series without points are left out, and gaps stay gaps", () => {
   const { lines } = chartOf(view(["sum"], country("US", [12, null, 3]), country("DE", [null, null, null])), BY_COUNTRY, null);
   assert.deepEqual(lines.map(({ values }) => values), [[12, null, 3]]);
 });
@@ -44,12 +45,12 @@ test("names tell the writer's text from the page's own words", () => {
   assert.deepEqual(nameOf(["sum", "p50"], "country"), ["US · sum", "US · p50"]);
 });
 
-test("a label named like a member of Object is a label like any other", () => {
+test("a label named as a member of Object is an ordinary label", () => {
   const [without] = chartOf(view(["sum"], { labels: {}, sum: [1, 1, 1] }), { by: "constructor", top: 9 }, null).lines;
   assert.equal(without.name.kind, "missing");
 });
 
-test("a line is summarised by what its aggregate allows", () => {
+test("each aggregate has its summary", () => {
   const expected = { sum: ["Total", 9], count: ["Total", 9], rate: ["Average", 3], ratio: ["Highest", 5], max: ["Highest", 5], min: ["Lowest", 4], p50: ["Highest", 5] };
   for (const [agg, [title, summary]] of Object.entries(expected)) {
     const { summaryTitle, lines } = chartOf(view([agg], { labels: {}, [agg]: [5, 4, null] }), { by: "", top: 9 }, null);
@@ -60,7 +61,15 @@ test("a line is summarised by what its aggregate allows", () => {
   assert.deepEqual([summaryTitle, lines[0].summary], ["Overall", 4.5]);
 });
 
-test("a line keeps its colour while others come and go, and the folded rest has its own", () => {
+test("a ratio has no summary where others have theirs", () => {
+  const [known, unknown] = [{ labels: { country: "US" }, ratio: [0.5, 1, null], total: { ratio: 0.75 } }, { labels: { country: "DE" }, ratio: [0.2, 0.4, null] }];
+  const { lines, summaryTitle } = chartOf(view(["ratio"], known, unknown), BY_COUNTRY, null);
+  assert.deepEqual([lines.map(({ summary }) => summary), summaryTitle], [[0.75, null], "Overall"]);
+  const { lines: all } = chartOf(view(["ratio"], unknown), BY_COUNTRY, null);
+  assert.deepEqual([all[0].summary, all[0].summaryTitle], [0.4, "Highest"]);
+});
+
+test("a line keeps its colour, and the rest has its own", () => {
   const one = chartOf(view(["sum"], country("US", [1, 1, 1]), country("DE", [1, 1, 1])), BY_COUNTRY, null);
   assert.deepEqual(one.lines.map(({ slot }) => slot), [0, 1]);
   const rest = { labels: {}, other: true, sum: [1, 1, 1] };
@@ -72,7 +81,7 @@ test("a line keeps its colour while others come and go, and the folded rest has 
   assert.equal(other.lines[0].slot, 0);
 });
 
-test("no two lines share a slot, and the same lines keep their places", () => {
+test("no two lines share a slot, and the same lines keep their order", () => {
   const names = Array.from({ length: SLOTS * 3 }, (_, i) => String(i));
   const first = chartOf(view(["sum"], ...names.map((name) => country(name, [1, 1, 1]))), BY_COUNTRY, null);
   const second = chartOf(view(["sum"], ...names.toReversed().map((name) => country(name, [1, 1, 1]))), BY_COUNTRY, first);
@@ -80,7 +89,16 @@ test("no two lines share a slot, and the same lines keep their places", () => {
   assert.deepEqual(second.lines.map(({ name }) => name.text), names);
 });
 
-test("what is beyond the largest is folded where steps add up, and told in any case", () => {
+test("rows are sorted by summary, and stay while somebody points", () => {
+  const row = (/** @type {string} */ id, /** @type {number | null} */ summary, slot = 0) => /** @type {any} */ ({ id, summary, slot, isPrevious: false });
+  const rows = [row("low", 1), row("rest", 9, OTHER), row("high", 5), row("gap", null), { ...row("before", 7), isPrevious: true }];
+  const ids = (/** @type {string[]} */ before, /** @type {boolean} */ isHeld) => inRows(rows, (line) => line, before, isHeld).map(({ id }) => id);
+  assert.deepEqual(ids([], false), ["high", "low", "rest", "gap", "before"]);
+  const held = ["low", "high", "gap", "rest", "before"];
+  assert.deepEqual([ids(held, true), ids(held, false)[0], ids(held.slice(1), true)[0]], [held, "high", "high"]);
+});
+
+test("smaller series are folded where steps add up, always noted", () => {
   const many = Array.from({ length: 10 }, (_, i) => ({ labels: { country: String(i) }, sum: [10 - i, null, i > 8 ? 1 : null], p50: [1, 1, 1] }));
   const { lines, note } = chartOf(view(["sum"], ...many), { by: "country", top: 3 }, null);
   assert.deepEqual(lines.map(({ name, values, summary }) => [name.text, values, summary]).slice(2), [["2", [8, null, null], 8], ["all others", [28, null, 1], 29]]);
@@ -97,12 +115,12 @@ test("a value between gaps is a lone point", () => {
   assert.deepEqual(lonePoints([1, 2]), []);
 });
 
-test("a stack is as high as its columns together, and has a gap only where none has a value", () => {
+test("a stack adds its columns, with a gap only where all have one", () => {
   assert.deepEqual(stack([[1, null, null], [2, 3, null], [null, 4, null]]), [[1, 0, null], [3, 3, null], [3, 7, null]]);
   assert.deepEqual(stack([]), []);
 });
 
-test("a big number is the window's where its steps tell, else the present", () => {
+test("a big number is the window's total, else the latest step", () => {
   const big = (/** @type {string} */ agg, /** @type {(number | null)[]} */ values) => {
     const chart = chartOf(view([agg], { labels: {}, [agg]: values }), { by: "", top: 9 }, null);
     return bigOf(chart.lines[0], chart);
@@ -113,7 +131,7 @@ test("a big number is the window's where its steps tell, else the present", () =
   assert.equal(big("distinct:who", [9, null, null]), 0);
 });
 
-test("a chart is called after what it shows", () => {
+test("a chart's title names its aggregates and labels", () => {
   assert.equal(titleOf(["sum"], ""), "Sum of n");
   assert.equal(titleOf(["p50", "p99"], "country,city"), "p50, p99 of n / d by country, city");
   assert.equal(titleOf(["distinct:client_id"], "*"), "Distinct client_id by every label");

@@ -1,7 +1,10 @@
 // @ts-check
-/** What a stream that is watched would say: points in, snapshots, deltas and rollups out, told from all points anew each time. */
+/** A model of a live stream: points in; snapshots, deltas and rollups out, each computed anew from all points. */
 
-/** @typedef {{ time: number, labels: Record<string, string>, n: number, d: number, count: number }} Point `time` is the start of its step */
+/**
+ * @typedef {{ time: number, labels: Record<string, string>, n: number, d: number, count: number }} Point `time` is the
+ *   start of its step
+ */
 
 export const STEP = 10;
 
@@ -25,7 +28,11 @@ export function liveModel() {
     return [...groups.values()];
   }
 
-  /** @param {{ labels: Record<string, string>, cells: Map<number, any> }[]} groups @param {number[]} times @param {(labels: any, time: number) => number | null} maxOf */
+  /**
+   * @param {{ labels: Record<string, string>, cells: Map<number, any> }[]} groups
+   * @param {number[]} times
+   * @param {(labels: any, time: number) => number | null} maxOf
+   */
   function seriesOf(groups, times, maxOf) {
     return groups.map(({ labels, cells }) => {
       const column = (/** @type {string} */ field) => times.map((time) => cells.get(time)?.[field] ?? null);
@@ -33,7 +40,11 @@ export function liveModel() {
     });
   }
 
-  /** The greatest of all points of a bucket: what replaces is whole. @param {Record<string, string>} labels @param {number} time */
+  /**
+   * The greatest n of a bucket: such a value replaces the old one.
+   * @param {Record<string, string>} labels
+   * @param {number} time
+   */
   function maxOf(labels, time) {
     const here = points.filter((point) => point.time === time && point.d > 0 && idOf(point.labels) === idOf(labels));
     return here.length ? Math.max(...here.map(({ n, d }) => n / d)) : null;
@@ -46,7 +57,7 @@ export function liveModel() {
     return { type: "snapshot", cursor: String(points.length), step: STEP, from, to, agg: ["sum", "ratio", "count", "max"], times, series: seriesOf(groups, times, maxOf) };
   }
 
-  /** All that came since a cursor. @param {string} cursor */
+  /** Everything since a cursor. @param {string} cursor */
   function delta(cursor) {
     const groups = cellsOf(points.slice(Number(cursor)), () => true);
     const times = [...new Set(groups.flatMap(({ cells }) => [...cells.keys()]))].sort((a, b) => a - b);

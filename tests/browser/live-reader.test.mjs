@@ -31,7 +31,8 @@ after(async () => {
 
 /**
  * @param {string} name
- * @param {(scene: Visitor & { stream: Stream, go: (html: string, head?: string) => Promise<void> }) => Promise<void>} story
+ * @param {(scene: Visitor & { stream: Stream, go: (html: string, head?: string) => Promise<void> }) => Promise<void>}
+ *   story
  * @param {{ mayFail?: boolean }} [options] a Worker that is away is an error in the console
  */
 function scene(name, story, { mayFail = false } = {}) {
@@ -54,7 +55,10 @@ function scene(name, story, { mayFail = false } = {}) {
   });
 }
 
-/** Points of several groups: instants and periods, now, late and a little ahead; whole numbers add up exactly. @param {ReturnType<typeof chance>} random */
+/**
+ * Points of several groups: instants and periods, now, late and a little ahead; whole numbers add up exactly.
+ * @param {ReturnType<typeof chance>} random
+ */
 function somePoints({ whole, next }) {
   return Array.from({ length: whole(1, 20) }, () => ({
     n: whole(0, 100) * 64,
@@ -65,7 +69,12 @@ function somePoints({ whole, next }) {
   }));
 }
 
-/** What the reader has and what the Worker says for the same window. @param {Visitor} visitor @param {Stream} stream @param {string} query */
+/**
+ * The reader's window, and the Worker's rollup of the same time.
+ * @param {Visitor} visitor
+ * @param {Stream} stream
+ * @param {string} query
+ */
 async function assertSame({ page }, stream, query) {
   await eventually(async () => {
     const view = await page.evaluate(() => /** @type {any} */ (globalThis).s.view);
@@ -76,7 +85,10 @@ async function assertSame({ page }, stream, query) {
   });
 }
 
-/** Sums of parts of a period differ in the last bits, as they are added in another order. @param {Record<string, any>} series */
+/**
+ * Sums of parts of a period differ in the last bits, as they are added in another order.
+ * @param {Record<string, any>} series
+ */
 function rounded({ labels, ...columns }) {
   const round = (/** @type {number | null} */ value) => (value === null ? null : Number(value.toPrecision(10)));
   return { labels, ...Object.fromEntries(Object.entries(columns).map(([name, column]) => [name, column.map(round)])) };
@@ -94,7 +106,7 @@ async function open({ page }, { id, read_key }, options) {
 /** @param {Visitor["page"]} page */
 const stateOf = (page) => page.evaluate(() => /** @type {any} */ (globalThis).s.state);
 
-scene("what a reader has is what rollup says, whatever is written", async (visitor) => {
+scene("a reader's window equals the rollup, whatever is written", async (visitor) => {
   const { stream, go } = visitor;
   const random = chance(3);
   await worker.write(stream, somePoints(random));
@@ -119,7 +131,7 @@ scene("matchers and wider steps are followed too", async (visitor) => {
   }
 });
 
-scene("a point that was ahead of time when the reader came is shown when its step begins", async (visitor) => {
+scene("a point ahead of time appears when its step begins", async (visitor) => {
   const { stream, go, page } = visitor;
   await worker.write(stream, [{ n: 7, t: Math.floor(Date.now() / 1000) + 12 }]);
   await go("");
@@ -144,7 +156,7 @@ scene("where sockets are not let through, events are, or polls", async (visitor)
   }
 });
 
-scene("a Worker that restarts in mid-view costs no point and counts none twice", async (visitor) => {
+scene("a restart of the Worker loses no point and counts none twice", async (visitor) => {
   const { stream, go, page, rows } = visitor;
   const random = chance(6);
   await worker.write(stream, somePoints(random));
@@ -172,14 +184,14 @@ scene("a key that is replaced ends the chart, with a word", async ({ stream, go,
   await page.getByText("This read key does not open the stream").waitFor();
 }, { mayFail: true });
 
-scene("a wrong key and a stream that is not there are told", async ({ stream, go, page }) => {
+scene("a wrong key and a missing stream are reported", async ({ stream, go, page }) => {
   await go(`<heartbeat-chart stream="${stream.id}" key="rk_wrong"></heartbeat-chart>`);
   await page.getByText("This read key does not open the stream").waitFor();
   await go(`<heartbeat-chart stream="forged" key="rk_wrong"></heartbeat-chart>`);
   await page.getByText("No such stream", { exact: true }).waitFor();
 }, { mayFail: true });
 
-scene("of two thousand series the largest are shown, and the rest is said and not lost", async ({ stream, go, page, rows }) => {
+scene("of 2,000 series the largest appear, and the rest is noted", async ({ stream, go, page, rows }) => {
   for (let k = 0; k < 2; k++) await worker.write(stream, Array.from({ length: 1000 }, (_, i) => ({ n: 1, v: { host: `host-${k}-${i}` } })));
   await go(`<heartbeat-chart stream="${stream.id}" key="${stream.read_key}" by="host" window="10m"></heartbeat-chart>`);
   await eventually(async () => assert.equal((await rows()).length, 101));
@@ -187,7 +199,7 @@ scene("of two thousand series the largest are shown, and the rest is said and no
   assert.equal((await rows()).reduce((sum, [, , , total]) => sum + Number(total.replace(",", "")), 0), 2000);
 }, { mayFail: true });
 
-scene("docs/reader.md shows what works", async (visitor) => {
+scene("the examples of docs/reader.md work", async (visitor) => {
   const { stream, go, page } = visitor;
   await worker.write(stream, [{ n: 5, v: { country: "US" } }]);
   const document = await readFile(new URL("../../docs/reader.md", import.meta.url), "utf8");

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A server that speaks the live protocol from a model, and serves the modules of public/ to every origin: for what a test
- * wants to happen when it wants it. What the real Worker does is tested with the real Worker.
+ * A server that speaks the live protocol from a model, and serves the modules of public/ to every origin. A test
+ * decides when something happens. Other tests use the real Worker.
  */
 
 import { once } from "node:events";
@@ -20,7 +20,7 @@ const TYPES = { ".mjs": "text/javascript", ".js": "text/javascript", ".css": "te
 
 export async function startLiveServer() {
   const model = liveModel();
-  /** What a test changes. */
+  /** For a test to change. */
   const ways = { hasSockets: true, hasEvents: true, deltasStatus: 200, rollupStatus: 200, epoch: 1 };
   const asked = /** @type {string[]} */ ([]);
   const readers = /** @type {Set<{ cursor: string, send: (message: any) => void, end: (code: number) => void }>} */ (new Set());
@@ -39,7 +39,12 @@ export async function startLiveServer() {
     return { ...message, ...(message.type === "snapshot" && { agg }), cursor: `${ways.epoch}-${message.cursor}` };
   }
 
-  /** @param {URLSearchParams} query @param {string | null} after @param {(message: any) => void} send @param {(code: number) => void} finish */
+  /**
+   * @param {URLSearchParams} query
+   * @param {string | null} after
+   * @param {(message: any) => void} send
+   * @param {(code: number) => void} finish
+   */
   function follow(query, after, send, finish) {
     const reader = { cursor: "", send: (/** @type {any} */ message) => ((reader.cursor = message.cursor), send(message)), end: finish, query };
     readers.add(reader);

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * All faces under languages and time zones as browsers report them: some are none that Intl takes, some are written from right to
- * left or with other digits. All other tests run under the first of them, which is what a container has.
+ * All pages under languages and time zones as browsers report them: Intl refuses some, and some are written from right
+ * to left or with other digits. All other tests run under the first of them, as in a container.
  */
 
 import assert from "node:assert/strict";
@@ -21,7 +21,10 @@ import { startWorker } from "./worker.mjs";
 
 const [DE, US] = [{ country: "DE" }, { country: "US" }];
 
-/** What the environment says, beyond LC_ALL=C.UTF-8, and what Chromium is known to make of it. @type {[Record<string, string | undefined>, string?][]} */
+/**
+ * The environment, beyond LC_ALL=C.UTF-8, and the language that Chromium takes from it.
+ * @type {[Record<string, string | undefined>, string?][]}
+ */
 const ENVIRONMENTS = [
   [{}, "en-US@posix"],
   [{ LC_ALL: undefined, LC_MESSAGES: undefined, LANG: undefined }, "en-US@posix"],
@@ -33,7 +36,9 @@ const ENVIRONMENTS = [
   [{ TZ: ":/nowhere" }],
 ];
 
-/** Right to left with other digits and with ours, left to right with other digits, and with other marks between ours. */
+/**
+ * Right to left with other digits and with ours, left to right with other digits, and with other marks between ours.
+ */
 const LOCALES = ["ar-EG", "he-IL", "fa-IR", "mr-IN", "de-CH"];
 
 /** @type {Worker} */
@@ -63,7 +68,10 @@ function written(page, number) {
   return page.evaluate((number) => number.toLocaleString(undefined, { maximumFractionDigits: 3 }), number);
 }
 
-/** Nothing sticks out of a page whose words are English, whatever the direction of the browser's language. @param {Page} page */
+/**
+ * Nothing overflows on a page in English, whatever the direction of the browser's language.
+ * @param {Page} page
+ */
 async function assertLaidOut(page) {
   const { direction, isWithin } = await page.evaluate(() => ({ direction: getComputedStyle(document.documentElement).direction, isWithin: document.documentElement.scrollWidth <= innerWidth }));
   assert.deepEqual([direction, isWithin], ["ltr", true]);
@@ -78,7 +86,11 @@ function painted(page) {
   });
 }
 
-/** Visits all faces, each clean to the end. @param {Browser} browser @param {BrowserContextOptions} [options] */
+/**
+ * Visits all pages; nothing may be wrong at the end.
+ * @param {Browser} browser
+ * @param {BrowserContextOptions} [options]
+ */
 async function visitAll(browser, options) {
   const visitor = await visit(browser, { timezoneId: undefined, ...options });
   const { page } = visitor;
@@ -128,7 +140,7 @@ async function visitAll(browser, options) {
 
 for (const [environment, language] of ENVIRONMENTS) {
   const said = Object.entries(environment).map(([name, value]) => (value === undefined ? `no ${name}` : `${name}=${value}`));
-  test(`all faces work where the environment says ${said.join(", ") || "LC_ALL=C.UTF-8"}`, async (t) => {
+  test(`all pages work in ${said.join(", ") || "LC_ALL=C.UTF-8"}`, async (t) => {
     const browser = await launch(environment);
     try {
       const page = await browser.newPage();
@@ -151,7 +163,7 @@ for (const locale of LOCALES) {
   test(`all faces work in ${locale}`, () => visitAll(browser, { locale, timezoneId: "Asia/Kathmandu" }));
 }
 
-test("the last time of an axis is there as a whole, however a language writes it", async () => {
+test("the last time of an axis is whole in every language", async () => {
   // Ends at a tick, with a point so that there is something to draw.
   const to = Math.floor(Date.now() / 600_000) * 600 + 600;
   for (const locale of ["en-US", "de-DE", "zh-TW", "fa-IR", "am-ET"]) {

@@ -1,5 +1,5 @@
 // @ts-check
-/** Which steps are complete, and what is said of those that are not: pure. */
+/** Complete steps and open ones. Pure. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -9,7 +9,8 @@ import { bigOf } from "../../public/chart/numbers.mjs";
 import { momentOf, spoken } from "../../public/chart/words.mjs";
 import { connect } from "../../public/live/connection.mjs";
 import { queryOf } from "../../public/live/query.mjs";
-import { createWindow, viewOf } from "../../public/live/window.mjs";
+import { viewOf } from "../../public/live/view.mjs";
+import { createWindow } from "../../public/live/window.mjs";
 import { STEP } from "./live-model.mjs";
 import { createWorld } from "./world.mjs";
 
@@ -31,7 +32,7 @@ function said(view) {
   return [sum.latest, rate.latest, rate.summary];
 }
 
-test("the latest is that of the last complete step, and an average leaves the open one out", () => {
+test("latest and average leave out the open step", () => {
   const window = createWindow();
   window.take(snapshot([40, 40, 11.487]));
   window.tick(START + 2 * STEP + 8.5);
@@ -40,7 +41,7 @@ test("the latest is that of the last complete step, and an average leaves the op
   assert.equal(window.view().until, START + 2 * STEP);
 });
 
-test("a step that has just ended waits for writers who gather, and is complete then", () => {
+test("a step is complete some seconds after its end", () => {
   const window = createWindow();
   window.take(snapshot([40, 40, 30]));
   assert.equal(window.tick(START + 3 * STEP + 1), true);
@@ -53,7 +54,7 @@ test("a step that has just ended waits for writers who gather, and is complete t
   assert.deepEqual(said(window.view()).slice(0, 2), [40, 4]);
 });
 
-test("who always writes late is waited for, a straggler is not, and both for no longer than needed", () => {
+test("late writers delay completeness, and stragglers don't", () => {
   const [many, late] = [new Array(40).fill(40), START + 400 - STEP];
   const window = createWindow();
   window.take(snapshot(many));
@@ -82,14 +83,14 @@ test("a window of one step has no latest yet, and a total", () => {
   assert.equal(bigOf(quantile.lines[0], quantile), null);
 });
 
-test("what is over has no open step, what reaches ahead has those that have not ended", () => {
+test("only steps that have not ended are open", () => {
   const rollup = { from: START, to: START + 40, step: STEP, agg: ["sum"], times: [0, 1, 2, 3].map((i) => START + i * STEP), series: [{ labels: {}, sum: [1, 2, 3, null] }] };
   const until = (/** @type {number | undefined} */ now) => viewOf({ ...rollup, now }).until - START;
   assert.deepEqual([undefined, START + 1000, START + 48, START + 47, START + 29, START, START - 9999].map(until), [40, 40, 40, 30, 20, 0, 0]);
   assert.equal(chartOf(viewOf({ ...rollup, now: START + 25 }), LOOK, null).lines[0].latest, 1);
 });
 
-test("the time of an open step says so, at the cursor and to a screen reader", () => {
+test("the time of an open step is marked, also when spoken", () => {
   const words = formats("en-GB", "UTC");
   const view = viewOf({ from: START, to: START + 20, step: STEP, agg: ["sum"], times: [START, START + 10], series: [{ labels: {}, sum: [5, 1] }], now: START + 19 });
   const chart = chartOf(view, LOOK, null);
@@ -97,7 +98,7 @@ test("the time of an open step says so, at the cursor and to a screen reader", (
   assert.equal(spoken(chart, chart.lines, 1, words), "00:00:10, still open: all points 1");
 });
 
-test("whatever this clock says, no step is complete before it is over at the server, and all are soon after", async () => {
+test("steps are complete by the server's clock, whatever ours says", async () => {
   for (const hasClock of [false, true]) {
     for (const skew_ms of [-3_600_000, -7000, -300, 0, 300, 7000, 3_600_000]) {
       const world = createWorld(START);

@@ -1,11 +1,12 @@
 // @ts-check
-/** What the owner's page knows without a browser: configurations, refusals, words, addresses. */
+/** The pure parts of the owner's page: configurations, refusals, words, addresses. */
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { formatPlace, parsePlace } from "../../public/owner/address.js";
-import { DEMO, FIELDS, bodyOf, consequences, empty, typedOf } from "../../public/owner/config.js";
+import { DEMO, FIELDS, bodyOf, empty, typedOf } from "../../public/owner/config.js";
+import { consequences } from "../../public/owner/config-words.js";
 import { adviceOf, fieldFault } from "../../public/owner/fault.js";
 import { createLanes } from "../../public/owner/lanes.js";
 import { barsOf, paceWords } from "../../public/owner/sparkline.js";
@@ -32,23 +33,23 @@ function refusal(detail, status = 400) {
   return new Problem({ status, title: "The request is not valid", detail, type: "/problems#invalid-request" });
 }
 
-test("what was read and not changed asks for nothing", () => {
+test("an unchanged configuration sends nothing", () => {
   assert.deepEqual(bodyOf(typedOf(CONFIG), CONFIG), { body: {} });
 });
 
-test("a change names only what was changed", () => {
+test("a change sends only changed fields", () => {
   const typed = { ...typedOf(CONFIG), name: "hits", public_read: "", origins: " https://c.example \n\n", "retention.1h": "for ever", "retention.10s": "36h", shards: "4" };
   const body = { name: "hits", public_read: false, origins: ["https://c.example"], retention: { "10s": "36h", "1h": null }, shards: 4 };
   assert.deepEqual(bodyOf(typed, CONFIG), { body });
 });
 
-test("a name is all that a new stream needs, and all that is typed is sent", () => {
+test("a new stream needs only a name, and sends all typed fields", () => {
   assert.deepEqual(bodyOf({ ...empty(), name: "a" }), { body: { name: "a" } });
   assert.deepEqual(bodyOf(DEMO), { body: { name: "demo", public_read: true, distinct: ["client_id"] } });
   assert.deepEqual(bodyOf(empty()), { body: { name: "" } }, "it is for the server to say");
 });
 
-test("forwarding is sent whole where a part of it changed, without a token where none was typed, and ends as null", () => {
+test("a change of forwarding sends it whole; null ends it", () => {
   const faster = { ...typedOf(CONFIG), "forward.policy.writes_per_minute": "10" };
   const forward = { dialect: "pnut", api_root: "https://api.pnut.io/v1", channel: "12", token: undefined, policy: { max_delay: "1m", writes_per_minute: 10 } };
   assert.deepEqual(bodyOf(faster, CONFIG), { body: { forward } });
@@ -57,13 +58,13 @@ test("forwarding is sent whole where a part of it changed, without a token where
   assert.deepEqual(bodyOf({ ...typedOf(CONFIG), "forward.dialect": "" }, CONFIG), { body: { forward: null } });
 });
 
-test("the carbon is sent whole where a part of it changed, what is no number as it is, and ends as null", () => {
+test("a change of carbon sends it whole; null ends it", () => {
   const carbon = { host: "carbon.example.com", port: 2003, prefix: "stats", interval_s: "fast", aggregates: ["count", "max"] };
   assert.deepEqual(bodyOf({ ...typedOf(CONFIG), "carbon.interval_s": "fast", "carbon.aggregates": "count,  max," }, CONFIG), { body: { carbon } });
   assert.deepEqual(bodyOf({ ...typedOf(CONFIG), "carbon.host": "" }, CONFIG), { body: { carbon: null } });
 });
 
-test("who may write, rules and budgets are sent as they are typed, and nothing typed is none, or the defaults", () => {
+test("writers, rules and budgets are sent as typed", () => {
   const rules = { labels: { plan: {} }, others: "reject" };
   const typed = { ...typedOf(CONFIG), writers: "keyed", accept: JSON.stringify(rules), limits: '{"network_units_per_s":50}' };
   assert.deepEqual(bodyOf(typed, CONFIG), { body: { writers: "keyed", accept: rules, limits: { network_units_per_s: 50, new_names_per_hour: null } } });
@@ -79,26 +80,26 @@ test("who may write, rules and budgets are sent as they are typed, and nothing t
   }
 });
 
-test("what is wrong within rules and budgets is told with its place", () => {
+test("a mistake within rules and budgets appears with its place", () => {
   assert.deepEqual(fieldFault(refusal("`accept.labels.path.pattern` must be a pattern")), { field: "accept", message: "Labels.path.pattern must be a pattern." });
   assert.deepEqual(fieldFault(refusal("`limits.new_names_per_hour` must be a whole number from 0 to 1000, not -1")), { field: "limits", message: "New_names_per_hour must be a whole number from 0 to 1000, not -1." });
   assert.equal(fieldFault(refusal('"x" in `blocked.networks` is no network')), null, "those have a place of their own");
 });
 
-test("a bound is told in its unit, also one that nobody knows yet", () => {
+test("a bound has its unit, even an unknown bound", () => {
   assert.deepEqual(boundWords({ name: "series", used: 95_000, limit: 100_000, advice: "" }), { title: "Series", used: "95,000 of 100,000", percent: 95 });
   assert.deepEqual(boundWords({ name: "log_bytes", used: 8 * 1024 ** 2, limit: 10 * 1024 ** 2, advice: "" }), { title: "Log, not sealed yet", used: "8 MiB of 10 MiB", percent: 80 });
   assert.deepEqual(boundWords({ name: "new_bytes", used: 1024, limit: 1024, advice: "" }), { title: "new_bytes", used: "1 KiB of 1 KiB", percent: 100 });
 });
 
-test("what JSON can't carry to the server is refused at its field", () => {
+test("text that is not JSON is refused at its field", () => {
   for (const shards of ["two", "-1", "1.5"]) {
     const attempt = bodyOf({ ...empty(), name: "a", shards });
     assert.equal("fault" in attempt && attempt.fault.field, "shards");
   }
 });
 
-test("what no later change undoes is told before, and nothing else", () => {
+test("only changes that can't be undone have consequences to confirm", () => {
   /** @param {Record<string, any>} body */
   const count = (body) => consequences(CONFIG, body).length;
   assert.equal(count({ name: "a", public_read: false, origins: [], lateness: "2h" }), 0);
@@ -113,15 +114,20 @@ test("what no later change undoes is told before, and nothing else", () => {
   assert.equal(count({ carbon: null }), 1);
 });
 
-test("every refusal of a configuration that the server has finds its field", async () => {
-  const sources = ["src/wire/stream.rs", "src/wire/forward.rs", "src/wire/forward/root.rs", "src/wire/carbon.rs", "src/wire/carbon/host.rs", "src/domain/shards.rs", "src/domain/retention.rs", "src/object/owned.rs"];
+test("every refusal of the server finds its field", async () => {
+  const sources = [
+    ...["stream", "forward", "forward/root", "carbon", "carbon/host"].map((name) => `crates/config/src/${name}.rs`),
+    ...["shards", "retention"].map((name) => `crates/model/src/${name}.rs`),
+    "crates/engine/src/engine/record.rs",
+    "crates/engine/src/distinct.rs",
+  ];
   const texts = await Promise.all(sources.map((path) => readFile(new URL(`../../${path}`, import.meta.url), "utf8")));
   const refusals = texts.join("\n").matchAll(/(?:#\[error\(|let reason =)\s*"((?:[^"\\]|\\.)*`(?:[^"\\]|\\.)*)"/g);
   const about = Array.from(refusals, ([, text]) => text)
     .map((text) => text.replace("{name}", "10m").replace("{coarser}", "1h").replace("{finer}", "10m"))
     .map((text) => text.replaceAll("{0}", text.includes("a number and a unit") ? "lateness" : "forward"));
   assert.ok(about.length >= 25, `${about.length} refusals`);
-  // Those of `blocked` are told where one blocks.
+  // Refusals of `blocked` appear where the page blocks.
   for (const text of about.filter((text) => !text.includes("`blocked"))) {
     const fault = fieldFault(refusal(text));
     assert.ok(fault && FIELDS.includes(fault.field), text);
@@ -129,7 +135,7 @@ test("every refusal of a configuration that the server has finds its field", asy
   }
 });
 
-test("a refusal is told at the field that it names first, in whole sentences", () => {
+test("a refusal appears at its first field, in whole sentences", () => {
   /** @param {string} detail */
   const told = (detail) => fieldFault(refusal(detail));
   assert.deepEqual(told("`name` must have 1 to 100 bytes"), { field: "name", message: "It must have 1 to 100 bytes." });
@@ -142,7 +148,7 @@ test("a refusal is told at the field that it names first, in whole sentences", (
   assert.equal(fieldFault(refusal("`name`", 503)), null);
 });
 
-test("what the deployment lacks is told with the command that mends it", () => {
+test("a missing setting comes with the command that adds it", () => {
   const advice = (/** @type {string} */ kind, /** @type {number} */ status) => adviceOf(new Problem({ status, title: "x", type: `https://h.example/problems#${kind}` }));
   assert.match(advice("creating-disabled", 403).command, /secret put OWNER_TOKEN/);
   assert.match(advice("not-configured", 503).command, /secret put SIGNING_KEY/);
@@ -151,7 +157,7 @@ test("what the deployment lacks is told with the command that mends it", () => {
   assert.match(adviceOf(new Problem({ status: 0, title: "" })).advice, /connection/i);
 });
 
-test("the token is in memory, in the tab's storage only where that was chosen, and without a storage too", () => {
+test("the token stays in memory, and in storage only if chosen", () => {
   const kept = /** @type {Map<string, string>} */ (new Map());
   const storage = /** @type {Storage} */ (/** @type {unknown} */ ({
     getItem: (/** @type {string} */ name) => kept.get(name) ?? null,
@@ -178,7 +184,7 @@ test("addresses are read as they are written", () => {
   assert.deepEqual(parsePlace("?new=other"), { view: "create", preset: "" });
 });
 
-test("a lane takes the next task when one is done, and forgets what has not begun", async () => {
+test("a lane runs tasks in turn, and can forget waiting ones", async () => {
   const lanes = createLanes(2);
   const begun = /** @type {number[]} */ ([]);
   const ends = /** @type {(() => void)[]} */ ([]);
@@ -194,15 +200,15 @@ test("a lane takes the next task when one is done, and forgets what has not begu
   assert.deepEqual(begun, [0, 1, 2]);
 });
 
-test("bars are as high as their values, none for nothing, and words say the same", () => {
+test("bars are as high as their values, and words match them", () => {
   assert.equal(barsOf([0, 0]), "");
   assert.equal(barsOf([1, 0, 2]).split("M").length - 1, 2);
   assert.match(barsOf([1, 2]), /^M0 36v-18h64.8v18zM90 36v-36/);
   assert.equal(paceWords([0, 0]), "no points in the last hour");
-  assert.equal(paceWords([3, 1]), "1 point in the last minute, at most 3 in one of the last hour");
+  assert.equal(paceWords([3, 1]), "1 point in the last minute, at most 3 in a minute of the last hour");
 });
 
-test("numbers of the status are told as people say them", () => {
+test("the status has numbers as people write them", () => {
   assert.deepEqual([null, 99, 40, 0].map((then) => ago(then, 100)), ["never", "just now", "1 min ago", "1 min ago"]);
   assert.equal(ago(100 - 3 * 86_400, 100), "3 d ago");
   assert.deepEqual([0, 1023, 1536, 40 * 1024, 3 * 2 ** 30].map(bytes), ["0 bytes", "1,023 bytes", "1.5 KiB", "40 KiB", "3 GiB"]);

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * In place of a stream's server for what the owner's page asks about writers and removal: it answers as docs/api.md says, in
- * states that a real one comes to only after hours of traffic, and notes what it was asked. The rest goes to the real one.
+ * A double of the server for the owner's questions about writers and removal: it answers as docs/api.md says, in states
+ * that a real one reaches only after hours of traffic, and records each request. All else goes to the real server.
  */
 
 /** @import { Page, Route } from "playwright-core" */
@@ -20,9 +20,9 @@ export async function pretend(page, id) {
     keys: /** @type {WriteKey[]} */ ([]),
     writers: /** @type {Writers} */ ({ since: now_s - 3600, window: "1h", networks: [], origins: [], keys: [] }),
     bounds: /** @type {Bound[]} */ ([]),
-    /** What a removal answers, step by step. */
+    /** The answers of a removal, step by step. */
     steps: /** @type {(Removed | number)[]} */ ([]),
-    /** What was asked, as `METHOD path?query`, and the body. */
+    /** The requests, as `METHOD path?query`, with their bodies. */
     asked: /** @type {{ what: string, body: any }[]} */ ([]),
     /** A refusal in place of the next answer. */
     refusal: /** @type {{ status: number, detail: string } | null} */ (null),

@@ -14,7 +14,9 @@ import { OWNER_TOKEN, startWorker } from "./worker.mjs";
 /** @import { Visitor } from "./visitor.mjs" */
 /** @import { Worker } from "./worker.mjs" */
 
-/** Gzipped bytes of everything that the page loads: 56 KB since write keys, who writes and removal take 6 KB of them. */
+/**
+ * Gzipped bytes of everything that the page loads: 56 KB since write keys, who writes and removal take 6 KB of them.
+ */
 const PAGE_WEIGHT_BYTES = 56_000;
 
 /** @type {Worker} */
@@ -33,7 +35,7 @@ after(async () => {
 });
 
 /**
- * One visit, clean to the end.
+ * One visit; nothing may be wrong at the end.
  * @param {string} name
  * @param {(visitor: Visitor) => Promise<void>} story
  * @param {import("playwright-core").BrowserContextOptions} [options]
@@ -71,7 +73,7 @@ function settings(page) {
   return page.locator(".settings form");
 }
 
-scene("the token is in memory and in headers, in no address and no storage, and a reload asks for it again", async ({ page, requests }) => {
+scene("the token stays in memory and headers; a reload asks again", async ({ page, requests }) => {
   await enter(page);
   await page.getByRole("heading", { name: "Streams", exact: true }).waitFor();
   assert.deepEqual(await storages(page), [0, 0, ""]);
@@ -82,7 +84,7 @@ scene("the token is in memory and in headers, in no address and no storage, and 
   assert.equal(await page.getByLabel("Owner token").inputValue(), "");
 });
 
-scene("the token is kept for a reload where the owner chose it, and signing out ends that", async ({ page }) => {
+scene("the owner can keep the token for reloads, until sign-out", async ({ page }) => {
   await page.goto(`${worker.origin}/owner.html`);
   await page.getByLabel("Owner token").fill(OWNER_TOKEN);
   await page.getByLabel("Keep it in this tab until I close it").check();
@@ -95,7 +97,7 @@ scene("the token is kept for a reload where the owner chose it, and signing out 
   assert.deepEqual(await storages(page), [0, 0, ""]);
 });
 
-scene("a wrong token is told so, with what to do, and the right one opens", async ({ page }) => {
+scene("a wrong token gets advice, and the right one opens the page", async ({ page }) => {
   await enter(page, "", "rk_something");
   await page.getByRole("heading", { name: "This is not the owner token" }).waitFor();
   await page.getByText("npx wrangler secret put OWNER_TOKEN").waitFor();
@@ -105,7 +107,7 @@ scene("a wrong token is told so, with what to do, and the right one opens", asyn
   await page.getByRole("heading", { name: "Streams", exact: true }).waitFor();
 });
 
-scene("a token that was replaced meanwhile is asked for anew, and nothing of the old one stays", async ({ page }) => {
+scene("a replaced token is asked for, and nothing stays on the screen", async ({ page }) => {
   const stream = await worker.createStream("confidential");
   await enter(page, `?stream=${stream.id}`);
   await page.getByRole("heading", { name: "confidential" }).waitFor();
@@ -119,7 +121,7 @@ scene("a token that was replaced meanwhile is asked for anew, and nothing of the
   await page.getByRole("heading", { name: "confidential" }).waitFor();
 });
 
-test("a deployment without an owner token says who sets it, and how", async () => {
+test("a deployment without an owner token says how to set one", async () => {
   const bare = await startWorker({ OWNER_TOKEN: undefined });
   const visitor = await visit(browser);
   try {
@@ -133,7 +135,7 @@ test("a deployment without an owner token says who sets it, and how", async () =
   }
 });
 
-test("a deployment without a signing key says so where a stream is created", async () => {
+test("creating a stream without a signing key says how to set one", async () => {
   const bare = await startWorker({ SIGNING_KEY: undefined });
   const visitor = await visit(browser);
   try {
@@ -151,13 +153,13 @@ test("a deployment without a signing key says so where a stream is created", asy
   }
 });
 
-scene("a stream is created with all options, and they are what the server has", async ({ page }) => {
+scene("a stream is created with all options of the form", async ({ page }) => {
   await enter(page, "?new");
   const form = page.locator("#create form");
   await form.getByLabel("Name").fill("everything");
   for (const group of await form.locator("summary").all()) await group.click();
-  await form.getByLabel("Everybody may read").check();
-  await form.getByLabel("Sites that may write").fill("https://a.example\nhttps://b.example:8443\n");
+  await form.getByLabel("Anyone can read").check();
+  await form.getByLabel("Sites that can write").fill("https://a.example\nhttps://b.example:8443\n");
   await form.getByLabel("Labels whose values are only counted").fill("client_id\nuser id");
   for (const [tier, kept] of [["Steps of 10 s", "36h"], ["1 min", "20d"], ["10 min", "90d"], ["1 h", "for ever"], ["1 day", "for ever"], ["Messages", "0s"], ["Points may be late by", "2h"]]) {
     await form.getByLabel(tier).fill(kept);
@@ -167,8 +169,8 @@ scene("a stream is created with all options, and they are what the server has", 
   await form.getByLabel("Root of its API").fill("https://api.pnut.io/v1");
   await form.getByLabel("Token for it").fill("a-token");
   await form.getByLabel("Channel").fill("12");
-  await form.getByLabel("A backlog is coarsened beyond").fill("10m");
-  await form.getByLabel("Writes a minute").fill("7");
+  await form.getByLabel("Coarsen a backlog older than").fill("10m");
+  await form.getByLabel("Writes per minute").fill("7");
   await page.getByRole("button", { name: "Create" }).click();
   await page.getByRole("heading", { name: "everything is created" }).waitFor();
 
@@ -187,7 +189,7 @@ scene("a stream is created with all options, and they are what the server has", 
   });
 });
 
-scene("what is refused is told at its field, which is opened and has the focus", async ({ page }) => {
+scene("a refusal opens and focuses its field", async ({ page }) => {
   await enter(page, "?new");
   const form = page.locator("#create form");
   const bad = /** @type {const} */ ([
@@ -211,7 +213,7 @@ scene("what is refused is told at its field, which is opened and has the focus",
   }
 });
 
-scene("what is refused of forwarding is told at its field too", async ({ page }) => {
+scene("a refusal of forwarding appears at its field", async ({ page }) => {
   await enter(page, "?new");
   const form = page.locator("#create form");
   await form.getByLabel("Name").fill("a");
@@ -230,7 +232,7 @@ scene("what is refused of forwarding is told at its field too", async ({ page })
   }
 });
 
-scene("the read key is shown once, opens the dashboard behind a #, and is in no request's address", async ({ page, requests }) => {
+scene("the read key is shown once, and in no request's address", async ({ page, requests }) => {
   await enter(page, "?new");
   await page.locator("#create").getByLabel("Name").fill("once");
   await page.getByRole("button", { name: "Create" }).click();
@@ -251,7 +253,7 @@ scene("the read key is shown once, opens the dashboard behind a #, and is in no 
   assert.equal(await page.locator(".key").isVisible(), false);
 });
 
-scene("a new read key ends the old one, which is said before", async ({ page }) => {
+scene("a new read key ends the old one, after a warning", async ({ page }) => {
   const stream = await worker.createStream("rotated");
   await enter(page, `?stream=${stream.id}`);
   await page.getByRole("button", { name: "New read key" }).click();
@@ -276,7 +278,7 @@ scene("a stream is deleted only when its name is typed, and is gone", async ({ p
   await enter(page, `?stream=${stream.id}`);
   await page.getByRole("button", { name: "Delete the stream" }).click();
   const dialog = page.getByRole("dialog", { name: "Delete doomed?" });
-  const confirm = dialog.getByRole("button", { name: "Delete for ever" });
+  const confirm = dialog.getByRole("button", { name: "Delete permanently" });
   assert.equal(await confirm.isDisabled(), true);
   for (const typed of ["", "Doomed", "doome"]) {
     await dialog.getByRole("textbox").fill(typed);
@@ -294,7 +296,7 @@ scene("a stream is deleted only when its name is typed, and is gone", async ({ p
   await page.getByRole("heading", { name: "No such stream" }).waitFor();
 });
 
-scene("a deletion that did not reach everything says so, and is repeated from where it stands", async ({ page }) => {
+scene("an incomplete deletion is reported and can be repeated", async ({ page }) => {
   const stream = await worker.createStream("half");
   await enter(page, `?stream=${stream.id}`);
   const problem = { type: "/problems#unavailable", title: "Part of the stream could not be reached", status: 503, detail: "repeat the request to finish it" };
@@ -302,15 +304,15 @@ scene("a deletion that did not reach everything says so, and is repeated from wh
   await page.getByRole("button", { name: "Delete the stream" }).click();
   const dialog = page.getByRole("dialog");
   await dialog.getByRole("textbox").fill(stream.id);
-  await dialog.getByRole("button", { name: "Delete for ever" }).click();
+  await dialog.getByRole("button", { name: "Delete permanently" }).click();
   await dialog.getByRole("heading", { name: "Part of the stream could not be reached" }).waitFor();
   await page.unroute(`**/v1/streams/${stream.id}`);
-  await dialog.getByRole("button", { name: "Delete for ever" }).click();
+  await dialog.getByRole("button", { name: "Delete permanently" }).click();
   await page.getByRole("heading", { name: "Streams", exact: true }).waitFor();
   assert.equal((await configOf(stream.id)).status, 404);
 });
 
-scene("settings are changed, and what can't be undone is asked first", async ({ page }) => {
+scene("settings change, and irreversible ones ask first", async ({ page }) => {
   const stream = await worker.createStream("before");
   await enter(page, `?stream=${stream.id}`);
   await settings(page).getByLabel("Name").fill("after");
@@ -323,12 +325,12 @@ scene("settings are changed, and what can't be undone is asked first", async ({ 
   await settings(page).getByLabel("Steps of 10 s").fill("1d");
   await page.getByRole("button", { name: "Save" }).click();
   const dialog = page.getByRole("dialog", { name: "This can't be undone" });
-  await dialog.getByText("Steps of 10s are kept 1d from now on").waitFor();
+  await dialog.getByText("Steps of 10s are kept for 1d from now on").waitFor();
   await dialog.getByRole("button", { name: "Cancel" }).click();
   assert.equal((await configOf(stream.id)).config.retention["10s"], "2d");
   assert.equal(await settings(page).getByLabel("Steps of 10 s").inputValue(), "1d", "what was typed stays");
   await page.getByRole("button", { name: "Save" }).click();
-  await dialog.getByRole("button", { name: "Save all the same" }).click();
+  await dialog.getByRole("button", { name: "Save anyway" }).click();
   await dialog.waitFor({ state: "hidden" });
   assert.equal((await configOf(stream.id)).config.retention["10s"], "1d");
 });
@@ -344,7 +346,7 @@ scene("the first stream is asked for where there is none", async ({ page }) => {
   assert.match(demo ?? "", /^\/demo\?stream=[^&]+$/);
 });
 
-scene("a list that can't be had is told with what to do, and refreshing mends it", async ({ page }) => {
+scene("a list that fails gets advice, and refreshing mends it", async ({ page }) => {
   await worker.createStream("still there");
   await enter(page);
   await page.getByRole("link", { name: "still there" }).first().waitFor();
@@ -374,10 +376,10 @@ scene("a long list comes page by page, and is found by name", async ({ page }) =
   await page.getByLabel("Find by name or id").fill("STREAM 5");
   await eventually(async () => assert.equal(await page.locator(".streams li").count(), 11));
   await page.getByLabel("Find by name or id").fill("nothing like it");
-  await page.getByText("No stream's name or id has that in it.").waitFor();
+  await page.getByText("No stream has that in its name or id.").waitFor();
 });
 
-scene("everything is done by keyboard, and a dialog gives the focus back", async ({ page }) => {
+scene("everything works by keyboard, and dialogs return the focus", async ({ page }) => {
   const stream = await worker.createStream("by keyboard");
   await page.goto(`${worker.origin}/owner.html`);
   await page.getByLabel("Owner token").focus();

@@ -1,5 +1,5 @@
 // @ts-check
-/** Removing points on the owner's page: a look first, then a question, then on to the end, whatever happens between. */
+/** Removing points on the owner's page: a dry run, a question, then to the end, whatever happens meanwhile. */
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -61,51 +61,51 @@ const removals = ({ asked }) => asked.map(({ what }) => what).filter((what) => w
 /** @param {Page} page @param {Record<string, string>} fields */
 async function lookAt(page, fields) {
   for (const [label, text] of Object.entries(fields)) await page.locator(".removal").getByLabel(label).fill(text);
-  await page.getByRole("button", { name: "See what would go" }).click();
+  await page.getByRole("button", { name: "Count them first" }).click();
 }
 
 /** @param {Page} page */
 async function confirm(page) {
-  await page.getByRole("button", { name: "Remove it" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "Remove for ever" }).click();
+  await page.getByRole("button", { name: "Remove them" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Remove permanently" }).click();
 }
 
-scene("what would go is shown, asked about, and removed to the end by steps", async ({ page, double }) => {
+scene("a removal is counted, confirmed, and done step by step", async ({ page, double }) => {
   double.steps = [MATCHED];
   await lookAt(page, { "Of which series": `client=${IMAGE}\npath=~/a.*\n`, From: "2026-11-30T00:00:00Z", Until: "-1h" });
-  await page.getByText("1,200 points of 3 series (4 KiB) would go.").waitFor();
+  await page.getByText("1,200 points of 3 series (4 KiB) would be removed.").waitFor();
   const query = new URLSearchParams([["where", `client=${IMAGE}`], ["where", "path=~/a.*"], ["from", "2026-11-30T00:00:00Z"], ["to", "-1h"]]);
   assert.deepEqual(removals(double), [`DELETE points?${query}&dry_run=1`]);
   assert.ok(double.asked.every(({ what }) => !what.startsWith("DELETE points") || what.includes("dry_run=1")));
 
-  await page.getByRole("button", { name: "Remove it" }).click();
+  await page.getByRole("button", { name: "Remove them" }).click();
   const dialog = page.getByRole("dialog");
-  await dialog.getByText(`What matches: where client=${IMAGE}, where path=~/a.*, from 2026-11-30T00:00:00Z, to -1h.`).waitFor();
+  await dialog.getByText(`Conditions: where client=${IMAGE}, where path=~/a.*, from 2026-11-30T00:00:00Z, to -1h.`).waitFor();
   await page.keyboard.press("Escape");
-  await eventually(async () => assert.ok(await page.getByRole("button", { name: "Remove it" }).evaluate((el) => el === document.activeElement)));
+  await eventually(async () => assert.ok(await page.getByRole("button", { name: "Remove them" }).evaluate((el) => el === document.activeElement)));
   assert.equal(removals(double).length, 1);
 
   double.steps = [{ points: 400, series: 1, bytes: 1000, cursor: "r1" }, 503, { points: 900, series: 2, bytes: 3000, cursor: "r1" }, MATCHED];
   await confirm(page);
-  await page.getByText("1,200 points of 3 series (4 KiB) are removed.").waitFor();
+  await page.getByText("1,200 points of 3 series (4 KiB) were removed.").waitFor();
   assert.deepEqual(removals(double).slice(1), [`DELETE points?${query}`, ...Array(3).fill(`DELETE points?${query}&after=r1`)]);
   assert.equal(await page.locator(".removal progress").isVisible(), false);
-  assert.equal(await page.getByRole("button", { name: "Remove it" }).isVisible(), false, "the same again is looked at again");
+  assert.equal(await page.getByRole("button", { name: "Remove them" }).isVisible(), false, "the same again is looked at again");
   assert.equal(await page.locator("main img, dialog img").count(), 0);
 });
 
-scene("while it goes on, how far it is is shown, and that nobody has to wait for it", async ({ page, double }) => {
+scene("a removal shows its progress, and needs no waiting", async ({ page, double }) => {
   double.steps = [MATCHED, { points: 400, series: 1, bytes: 1000, cursor: "r1" }, ...Array(60).fill({ points: 400, series: 1, bytes: 1000, cursor: "r1" })];
   await lookAt(page, { From: "-1d" });
-  await page.getByText("would go.").waitFor();
+  await page.getByText("would be removed.").waitFor();
   await confirm(page);
-  await page.getByText("400 points of 1 series (1,000 bytes) are removed so far. It goes on also when you leave this page.").waitFor();
+  await page.getByText("400 points of 1 series (1,000 bytes) removed so far. The removal continues even if you leave this page.").waitFor();
   await eventually(async () => {
     assert.deepEqual(await page.locator(".removal progress").evaluate((el) => [/** @type {HTMLProgressElement} */ (el).value, /** @type {HTMLProgressElement} */ (el).max]), [400, 1200]);
     assert.ok(await page.locator(".removal .answer").evaluate((el) => el === document.activeElement));
   });
   await assertAccessible(page);
-  // Another stream has nothing of it.
+  // Another stream shows nothing of it.
   await page.getByRole("navigation").getByRole("link", { name: "Streams" }).click();
   await page.locator(".removal").waitFor({ state: "hidden" });
   const before = removals(double).length;
@@ -116,22 +116,22 @@ scene("while it goes on, how far it is is shown, and that nobody has to wait for
   assert.ok(removals(double).length <= before + 1);
 });
 
-scene("a look that takes several steps counts to the end", async ({ page, double }) => {
+scene("a dry run of several steps counts to the end", async ({ page, double }) => {
   double.steps = [{ points: 700, series: 2, bytes: 100, cursor: "r2" }, MATCHED];
   await lookAt(page, { "Of which series": "client=7" });
-  await page.getByText("1,200 points of 3 series (4 KiB) would go.").waitFor();
+  await page.getByText("1,200 points of 3 series (4 KiB) would be removed.").waitFor();
   assert.deepEqual(removals(double), ["DELETE points?where=client%3D7&dry_run=1", "DELETE points?where=client%3D7&dry_run=1&after=r2"]);
 });
 
-scene("only what was looked at can be removed", async ({ page, double }) => {
+scene("only points that a dry run has counted can be removed", async ({ page, double }) => {
   double.steps = [MATCHED, { points: 0, series: 0, bytes: 0 }];
   await lookAt(page, { "Of which series": "client=7" });
-  await page.getByRole("button", { name: "Remove it" }).waitFor();
+  await page.getByRole("button", { name: "Remove them" }).waitFor();
   await page.locator(".removal").getByLabel("Of which series").fill("client=8");
-  assert.equal(await page.getByRole("button", { name: "Remove it" }).isVisible(), false);
-  await page.getByRole("button", { name: "See what would go" }).click();
+  assert.equal(await page.getByRole("button", { name: "Remove them" }).isVisible(), false);
+  await page.getByRole("button", { name: "Count them first" }).click();
   await page.getByText("No point matches.").waitFor();
-  assert.equal(await page.getByRole("button", { name: "Remove it" }).isVisible(), false);
+  assert.equal(await page.getByRole("button", { name: "Remove them" }).isVisible(), false);
 });
 
 for (const [field, detail, told] of [
@@ -139,9 +139,9 @@ for (const [field, detail, told] of [
   ["from", "`from` must be a time such as -2h", "It must be a time such as -2h."],
   ["to", "`to` must be a whole second", "It must be a whole second."],
 ]) {
-  scene(`what the server refuses of ${field} is said at its field`, async ({ page, double }) => {
+  scene(`a refusal of ${field} appears at its field`, async ({ page, double }) => {
     double.refusal = { status: 400, detail };
-    await page.getByRole("button", { name: "See what would go" }).click();
+    await page.getByRole("button", { name: "Count them first" }).click();
     await page.locator(`.removal [data-field="${field}"] .fault`, { hasText: told }).waitFor();
     assert.equal(await page.locator(".removal .fault:not([hidden])").count(), 1);
     assert.ok(await page.locator(`.removal [data-field="${field}"]`).evaluate((el) => el.contains(document.activeElement)));
@@ -149,11 +149,11 @@ for (const [field, detail, told] of [
   });
 }
 
-scene("a removal that can't go on is told, and nothing is asked for without end", async ({ page, double }) => {
+scene("a removal that fails is reported, and asks no further", async ({ page, double }) => {
   await page.clock.install();
   double.steps = [MATCHED, { points: 400, series: 1, bytes: 1000, cursor: "r1" }, ...Array(20).fill(503)];
   await lookAt(page, { From: "-1d" });
-  await page.getByText("would go.").waitFor();
+  await page.getByText("would be removed.").waitFor();
   await confirm(page);
   await eventually(async () => {
     await page.clock.runFor(5000);

@@ -1,5 +1,5 @@
 // @ts-check
-/** The lines that the owner's page offers to paste: each is run as it is, and writes or reads what it says. */
+/** The snippets of the owner's page: each is run as it is, and writes or reads as it says. */
 
 import assert from "node:assert/strict";
 import { execFile, spawn } from "node:child_process";
@@ -32,7 +32,7 @@ let worker;
 let browser;
 /** @type {Site} */
 let site;
-/** Of streams that take no writer without one. @type {Map<string, string>} */
+/** The write keys of streams that accept only keyed writers. @type {Map<string, string>} */
 const writeKeys = new Map();
 
 before(async () => {
@@ -59,18 +59,33 @@ function textOf(id, stream, more) {
   return snippet.text;
 }
 
-/** Labels of the stream's series, and the sum of each. @param {Stream} stream @returns {Promise<[Record<string, string>, number][]>} */
+/**
+ * Labels of the stream's series, and the sum of each.
+ * @param {Stream} stream
+ * @returns {Promise<[Record<string, string>, number][]>}
+ */
 async function sums(stream) {
   const { series } = await worker.rollup(stream, { by: "*", from: "-5m" });
   return series.map((/** @type {any} */ { labels, sum }) => [labels, sum.reduce((/** @type {number} */ a, /** @type {number} */ b) => a + b, 0)]);
 }
 
-/** @param {string} name @param {(stream: Stream) => Promise<void>} story @param {object} [config] @param {string | false} [skip] why not */
+/**
+ * @param {string} name
+ * @param {(stream: Stream) => Promise<void>} story
+ * @param {object} [config]
+ * @param {string | false} [skip] why not
+ */
 function snippet(name, story, config, skip = false) {
   test(name, { skip }, async () => story(await worker.createStream("pasted", config)));
 }
 
-/** The same on a stream that takes everybody's points, and on one that takes those with a write key only. @param {string} name @param {(stream: Stream) => Promise<void>} story @param {object} [config] @param {string | false} [skip] */
+/**
+ * The same test on an open stream, and on one that accepts only keyed writers.
+ * @param {string} name
+ * @param {(stream: Stream) => Promise<void>} story
+ * @param {object} [config]
+ * @param {string | false} [skip]
+ */
 function writes(name, story, config, skip) {
   snippet(name, story, config, skip);
   test(`${name}, with a write key`, { skip }, async () => {
@@ -80,7 +95,11 @@ function writes(name, story, config, skip) {
   });
 }
 
-/** A page of another origin that has these lines in it. @param {string} html @param {(page: import("playwright-core").Page) => Promise<void>} story */
+/**
+ * A page of another origin that contains a snippet.
+ * @param {string} html
+ * @param {(page: import("playwright-core").Page) => Promise<void>} story
+ */
 async function onPage(html, story) {
   const path = `/${crypto.randomUUID()}`;
   site.put(path, { html });
@@ -101,7 +120,7 @@ for (const id of ["curl", "appnet"]) {
   });
 }
 
-writes("the tag of a page reports a view, counts what the note says, and its client ids are counted", async (stream) => {
+writes("the tag reports a view, counts, and counts client ids", async (stream) => {
   await onPage(textOf("script", stream, { distinct: ["client_id"] }), async (page) => {
     await page.evaluate(() => /** @type {any} */ (globalThis).heartbeat.count(1, { event: "signup" }));
     await page.evaluate(() => /** @type {any} */ (globalThis).heartbeat.flush());
@@ -144,10 +163,10 @@ writes("the Python client writes counters and timers", async (stream) => {
   assert.deepEqual(metrics, ["checkout", "signup"]);
 }, {}, NO_PYTHON);
 
-writes("the relay writes what statsd clients send", async (stream) => {
+writes("the relay writes the metrics of statsd clients", async (stream) => {
   const text = textOf("statsd", stream);
   assert.match(text, /^(HEARTBEAT_WRITE_KEY=\S+ )?heartbeat statsd --to /);
-  // Another port and a shorter interval: tests run side by side, and don't wait.
+  // Another port and a shorter interval: tests run in parallel, and don't wait.
   const child = spawn("sh", ["-euc", `${text.replace(/heartbeat (?=statsd)/, `exec ${PYTHON} -m heartbeat_stream `).replace("127.0.0.1:8125", "127.0.0.1:0")} --interval 0.2`], { stdio: ["ignore", "ignore", "pipe"] });
   try {
     let port = 0;
@@ -167,14 +186,14 @@ writes("the relay writes what statsd clients send", async (stream) => {
   }
 }, {}, NO_PYTHON);
 
-writes("an OpenTelemetry SDK writes what it counts", async (stream) => {
+writes("an OpenTelemetry SDK writes its counts", async (stream) => {
   const program = fileURLToPath(new URL("../../clients/python/tests/otlp.mjs", import.meta.url));
   await run("sh", ["-euc", `${textOf("otlp", stream)}\nexec "$0" "$1" 5`, process.execPath, program]);
   const hits = (await sums(stream)).filter(([labels]) => labels.metric === "npm.hits");
   assert.equal(hits.reduce((sum, [, hits]) => sum + hits, 0), 30);
 });
 
-snippet("what was written is read with curl, as a rollup and as messages", async (stream) => {
+snippet("curl reads points as a rollup and as messages", async (stream) => {
   await worker.write(stream, [{ n: 5 }]);
   const rollup = JSON.parse((await run("sh", ["-euc", textOf("rollup", stream)])).stdout);
   assert.deepEqual(rollup.series[0].sum.filter(Boolean), [5]);
@@ -189,7 +208,7 @@ snippet("a public stream is read without a key", async (stream) => {
   assert.deepEqual(rollup.series[0].sum.filter(Boolean), [5]);
 }, { public_read: true });
 
-snippet("Grafana's data source finds the stream with what it is told", async (stream) => {
+snippet("Grafana's data source finds the stream as configured", async (stream) => {
   await worker.write(stream, [{ n: 5 }]);
   const text = textOf("grafana", stream);
   const told = (/** @type {string} */ name) => text.match(new RegExp(`^ +${name}: (.+)$`, "m"))?.[1];
@@ -198,7 +217,7 @@ snippet("Grafana's data source finds the stream with what it is told", async (st
   assert.deepEqual((await answer.json()).map((/** @type {any} */ node) => node.text), ["pasted"]);
 });
 
-snippet("Prometheus' target is where it is told, with what it is told", async (stream) => {
+snippet("Prometheus' target answers as configured", async (stream) => {
   await worker.write(stream, [{ n: 5 }]);
   const text = textOf("prometheus", stream);
   const told = (/** @type {string} */ name) => text.match(new RegExp(`${name}: (.+)$`, "m"))?.[1];
@@ -229,27 +248,27 @@ test("a key that the page does not know has a word in its place", async () => {
   assert.equal(snippets({ ...facts, shards: 2 }).some(({ id }) => id === "messages"), false);
 });
 
-test("with a write key each writer sends it, no reader has it, and pages are told that their visitors see it", async () => {
+test("writers send the write key, readers don't, and pages warn", async () => {
   const facts = { origin: "https://h.example", id: "ID", key: "rk_a", isPublic: false, distinct: [], shards: 1 };
   const plain = snippets(facts);
   for (const { id, kind, text, note } of snippets({ ...facts, writeKey: "wk_b" })) {
     assert.equal(text.includes("wk_b"), kind === "write", id);
     const isPage = ["script", "beacon", "pixel", "form"].includes(id);
-    assert.equal(Boolean(note?.includes("Whoever sees the page has the key")), isPage, id);
+    assert.equal(Boolean(note?.includes("Every visitor of the page can read the key")), isPage, id);
     assert.ok(kind === "write" || text === plain.find((one) => one.id === id)?.text, id);
   }
   assert.ok(plain.every(({ text }) => !/wk_|[?&;]key=|WRITE_KEY/.test(text)));
   assert.ok(snippets({ ...facts, writeKey: WRITE_KEY_PLACE }).every(({ kind, text }) => text.includes(WRITE_KEY_PLACE) === (kind === "write")));
 });
 
-test("words of a user that are in a snippet can't leave their place or turn it", () => {
+test("a user's words can't leave their place in a snippet", () => {
   const distinct = ['"><img src=x onerror=alert(1)>\u202E'];
   for (const { text } of snippets({ origin: "https://h.example", id: "ID", key: "rk_a", isPublic: false, distinct, shards: 1 })) {
     assert.ok(!text.includes("<img src=x") && !text.includes("\u202E"), text);
   }
 });
 
-test("what a snippet takes for granted is in the documents", async () => {
+test("the documents have everything that snippets assume", async () => {
   const [browserDocs, python, statsd, api, appnet, reader, graphite, otlpDocs, prometheusDocs] = await Promise.all(["browser", "python", "statsd", "api", "appnet", "reader", "graphite", "otlp", "prometheus"].map((name) => readFile(new URL(`../../docs/${name}.md`, import.meta.url), "utf8")));
   assert.match(browserDocs, /`data-stream`/);
   assert.match(browserDocs, /`data-distinct`/);

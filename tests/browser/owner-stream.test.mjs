@@ -1,5 +1,5 @@
 // @ts-check
-/** One stream on the owner's page: its status, its forwarding, hostile words, and what axe-core says of every view. */
+/** One stream on the owner's page: its status, its forwarding, hostile words, and the accessibility of every view. */
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -16,7 +16,7 @@ import { OWNER_TOKEN, startWorker } from "./worker.mjs";
 
 const IMAGE = "<img src=x onerror=alert(1)>";
 const OVERRIDE = "\u202Egnp.exe \u2066";
-/** 100 bytes are the most that a name may have. */
+/** A name has at most 100 bytes. */
 const LONG = "W".repeat(100);
 
 /** @type {Worker} */
@@ -38,7 +38,7 @@ after(async () => {
 });
 
 /**
- * One visit, clean to the end.
+ * One visit; nothing may be wrong at the end.
  * @param {string} name
  * @param {(visitor: Visitor) => Promise<void>} story
  * @param {import("playwright-core").BrowserContextOptions} [options]
@@ -55,7 +55,12 @@ function scene(name, story, options) {
   });
 }
 
-/** The facts of a card, by their names. @param {Page} page @param {string} card @returns {Promise<Record<string, string>>} */
+/**
+ * The facts of a card, by their names.
+ * @param {Page} page
+ * @param {string} card
+ * @returns {Promise<Record<string, string>>}
+ */
 async function facts(page, card) {
   const pairs = await page.locator(`${card} dl > div`).evaluateAll((all) => all.map((div) => [div.querySelector("dt")?.textContent ?? "", div.querySelector("dd bdi")?.textContent ?? ""]));
   return Object.fromEntries(pairs);
@@ -66,7 +71,12 @@ function isWithinTheScreen(page) {
   return page.evaluate(() => document.documentElement.scrollWidth <= innerWidth);
 }
 
-/** What a stream's status would say of an upstream or a carbon. @param {Page} page @param {string} id @param {{ forward?: object, carbon?: object }} more */
+/**
+ * Replaces the status of an upstream or of carbon.
+ * @param {Page} page
+ * @param {string} id
+ * @param {{ forward?: object, carbon?: object }} more
+ */
 async function pretend(page, id, more) {
   await page.route(`**/v1/streams/${id}/status`, async (route) => {
     const response = await route.fetch();
@@ -74,7 +84,7 @@ async function pretend(page, id, more) {
   });
 }
 
-scene("the status tells what came, what was refused and why, and the pace of the last hour", async ({ page }) => {
+scene("the status has counts, rejections with reasons, and the pace", async ({ page }) => {
   const stream = await worker.createStream("busy", { shards: 2 });
   const now_s = Date.now() / 1000;
   await worker.write(stream, [{ n: 1, t: now_s - 70, v: { a: "1" } }, { n: 1, t: now_s - 600, v: { a: "2" } }, { n: "x" }, { n: 1, d: -1 }, { n: 1, d: -2 }, { what: 1 }]);
@@ -87,10 +97,10 @@ scene("the status tells what came, what was refused and why, and the pace of the
   assert.match(told.Storage, /KiB$/);
   const rows = await page.locator(".rejected tbody tr").evaluateAll((all) => all.map((tr) => [/** @type {HTMLTableRowElement} */ (tr).cells[0].innerText, /** @type {HTMLTableRowElement} */ (tr).cells[2].innerText]));
   assert.deepEqual(Object.fromEntries(rows), { d: "2", n: "1", unknown_field: "1" });
-  assert.match((await page.locator(".pace svg").getAttribute("aria-label")) ?? "", /^[01] points? in the last minute, at most 1 in one of the last hour$/);
+  assert.match((await page.locator(".pace svg").getAttribute("aria-label")) ?? "", /^[01] points? in the last minute, at most 1 in a minute of the last hour$/);
 });
 
-scene("the status comes anew by itself, without moving the focus or what was typed", async ({ page }) => {
+scene("the status refreshes without moving focus or typed text", async ({ page }) => {
   const stream = await worker.createStream("alive");
   await page.clock.install();
   await signIn(page, worker, `?stream=${stream.id}`);
@@ -104,7 +114,7 @@ scene("the status comes anew by itself, without moving the focus or what was typ
   assert.ok(await page.locator(".settings").getByLabel("Name").evaluate((el) => el === document.activeElement));
 });
 
-scene("a server that does not answer for a while is told, and mends by itself", async ({ page }) => {
+scene("an outage is shown, and the page recovers", async ({ page }) => {
   const stream = await worker.createStream("flaky");
   await page.clock.install();
   await page.route("**/status", (route) => route.abort());
@@ -112,7 +122,7 @@ scene("a server that does not answer for a while is told, and mends by itself", 
   await page.locator("#stream").getByRole("heading", { name: "No answer from the server" }).waitFor();
   await page.unroute("**/status");
   await eventually(async () => {
-    // However slow the answer is: the page's own patience ends by the same clock.
+    // However slow the answer is: the page's own timeout runs by the same clock.
     const answer = page.waitForResponse("**/status", { timeout: 2_000 });
     await Promise.all([answer, page.clock.runFor(30_000)]);
     assert.equal(await page.locator("#stream .problem").first().isVisible(), false);
@@ -128,8 +138,8 @@ scene("forwarding is set up, delivers, and ends", async ({ page }) => {
   await form.getByLabel("Send every point on to").selectOption("app.net");
   await form.getByLabel("Root of its API").fill(`${upstream.origin}/stream/0`);
   await form.getByLabel("Token for it").fill(OWNER_TOKEN);
-  await form.getByLabel("A backlog is coarsened beyond").fill("10s");
-  await form.getByLabel("Writes a minute").fill("600");
+  await form.getByLabel("Coarsen a backlog older than").fill("10s");
+  await form.getByLabel("Writes per minute").fill("600");
   await page.getByRole("button", { name: "Save" }).click();
   await form.getByText("Saved.").waitFor();
   assert.equal(await form.getByLabel("Token for it").inputValue(), "", "it is not shown again");
@@ -140,12 +150,12 @@ scene("forwarding is set up, delivers, and ends", async ({ page }) => {
     assert.equal((await facts(page, ".forward")).Delivered, "2 points");
   });
   assert.equal(await page.locator(".forward .pill").innerText(), "Forwarding");
-  await page.getByText("It tries again now.").waitFor();
+  await page.getByText("Trying again now.").waitFor();
 
   await form.getByLabel("Send every point on to").selectOption("");
   await page.getByRole("button", { name: "Save" }).click();
-  await page.getByRole("dialog").getByText("what was on its way or set aside is dropped").waitFor();
-  await page.getByRole("button", { name: "Save all the same" }).click();
+  await page.getByRole("dialog").getByText("points that wait or are set aside are dropped").waitFor();
+  await page.getByRole("button", { name: "Save anyway" }).click();
   await eventually(async () => assert.equal((await worker.status(stream)).forward, null));
 });
 
@@ -155,7 +165,7 @@ scene("a carbon is set up, refused at its field, and ends", async ({ page }) => 
   assert.equal(await page.locator(".card.carbon").isVisible(), false);
   const form = page.locator(".settings form");
   await form.locator("summary", { hasText: "Carbon" }).click();
-  await form.getByLabel("Host of the carbon").fill("127.0.0.1");
+  await form.getByLabel("Host of carbon").fill("127.0.0.1");
   await form.getByLabel("Port for plain text").fill("25");
   await form.getByLabel("A value every … seconds").fill("10");
   await page.getByRole("button", { name: "Save" }).click();
@@ -168,14 +178,14 @@ scene("a carbon is set up, refused at its field, and ends", async ({ page }) => 
   await eventually(async () => assert.match((await facts(page, ".card.carbon")).To, /^127\.0\.0\.1, port 9/));
   assert.equal(await page.locator(".card.carbon .pill").innerText(), "Sending");
 
-  await form.getByLabel("Host of the carbon").fill("");
+  await form.getByLabel("Host of carbon").fill("");
   await page.getByRole("button", { name: "Save" }).click();
-  await page.getByRole("dialog").getByText("what it did not get yet is not sent").waitFor();
-  await page.getByRole("button", { name: "Save all the same" }).click();
+  await page.getByRole("dialog").getByText("lines that wait are dropped").waitFor();
+  await page.getByRole("button", { name: "Save anyway" }).click();
   await eventually(async () => assert.equal((await worker.status(stream)).carbon, null));
 });
 
-scene("what a carbon did not take is told, as text", async ({ page }) => {
+scene("lines that carbon refuses are reported, as text", async ({ page }) => {
   const stream = await worker.createStream("away");
   const now_s = Date.now() / 1000;
   await pretend(page, stream.id, { carbon: {
@@ -211,7 +221,7 @@ scene("points that were set aside are shown with the reason, as text", async ({ 
 }, { viewport: { width: 360, height: 740 } });
 
 for (const name of [IMAGE, OVERRIDE, LONG]) {
-  scene(`a hostile name is text and stays in its place: ${JSON.stringify(name.slice(0, 30))}`, async ({ page }) => {
+  scene(`a hostile name stays text: ${JSON.stringify(name.slice(0, 30))}`, async ({ page }) => {
     const stream = await worker.createStream(name, { distinct: [IMAGE] });
     await signIn(page, worker);
     const link = page.locator(`.streams a[href="?stream=${stream.id}"]`);
@@ -228,7 +238,7 @@ for (const name of [IMAGE, OVERRIDE, LONG]) {
     await page.getByRole("button", { name: "Delete the stream" }).click();
     assert.ok((await page.getByRole("dialog").innerText()).includes(name));
     await page.getByRole("dialog").getByRole("textbox").fill(name);
-    assert.equal(await page.getByRole("button", { name: "Delete for ever" }).isDisabled(), false);
+    assert.equal(await page.getByRole("button", { name: "Delete permanently" }).isDisabled(), false);
     assert.equal(await page.locator("main img, main script").count(), 0);
   }, { viewport: { width: 360, height: 740 } });
 }

@@ -1,5 +1,5 @@
 // @ts-check
-/** What the owner's page does about writers, from the button to the stream itself: nothing here stands in for the server. */
+/** The owner's page and its writers, from the button to the real stream: no double takes the server's place. */
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -48,15 +48,15 @@ async function write({ id }, headers = {}, v = {}) {
   return response.status;
 }
 
-scene("a key writes to a stream that takes no other writer, until it is revoked", async (page, stream) => {
+scene("a key writes to a keyed stream until it is revoked", async (page, stream) => {
   await signIn(page, worker, `?stream=${stream.id}`);
-  await page.getByLabel("Whom a new key is for").fill("backup");
+  await page.getByLabel("Who the new key is for").fill("backup");
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "The key of backup" }).waitFor();
   const key = await page.locator(".fresh .secret code").innerText();
   const form = page.locator(".settings form");
-  await form.locator("summary", { hasText: "Who may write and read" }).click();
-  await form.getByLabel("Who may write").selectOption("keyed");
+  await form.locator("summary", { hasText: "Who can write and read" }).click();
+  await form.getByLabel("Who can write").selectOption("keyed");
   await page.getByRole("button", { name: "Save" }).click();
   await form.getByText("Saved.").waitFor();
   await eventually(async () => assert.equal(await write(stream), 401));
@@ -75,7 +75,7 @@ scene("a key writes to a stream that takes no other writer, until it is revoked"
   await page.getByText("There are none yet.").waitFor();
 });
 
-scene("whoever writes most is found, blocked by a button, and let in again", async (page, stream) => {
+scene("the largest writer is found, blocked and let in again", async (page, stream) => {
   const spam = { Origin: "https://spam.example" };
   assert.equal(await write(stream, spam), 202);
   await signIn(page, worker, `?stream=${stream.id}`);
@@ -89,7 +89,7 @@ scene("whoever writes most is found, blocked by a button, and let in again", asy
   await eventually(async () => assert.equal(await write(stream, spam), 403));
   assert.equal(await write(stream), 202);
   await page.locator(".barred").getByRole("button", { name: "Unblock https://spam.example" }).click();
-  await page.getByText("https://spam.example may write again.").waitFor();
+  await page.getByText("https://spam.example can write again.").waitFor();
   await eventually(async () => assert.equal(await write(stream, spam), 202));
 
   const network = lists.getByRole("button", { name: /^Block n_/ });
@@ -106,7 +106,7 @@ scene("whoever writes most is found, blocked by a button, and let in again", asy
   await page.locator(".who .fault", { hasText: "in blocked.networks" }).waitFor();
 });
 
-scene("rules drop and reject, and a mistake in them is said at their field", async (page, stream) => {
+scene("rules drop and reject, and their mistakes appear at the field", async (page, stream) => {
   await signIn(page, worker, `?stream=${stream.id}`);
   const form = page.locator(".settings form");
   await form.locator("summary", { hasText: "Rules and budgets" }).click();
@@ -124,11 +124,11 @@ scene("rules drop and reject, and a mistake in them is said at their field", asy
   await eventually(async () => assert.equal(await write(stream, {}, { path: "/b" }), 202));
 });
 
-scene("budgets are shown, changed, refused at their field, and are the defaults again", async (page, stream) => {
+scene("budgets are shown, changed, refused and reset", async (page, stream) => {
   await signIn(page, worker, `?stream=${stream.id}`);
   const form = page.locator(".settings form");
   await form.locator("summary", { hasText: "Rules and budgets" }).click();
-  const field = form.getByLabel("What writers may take, as JSON");
+  const field = form.getByLabel("Budgets of writers, as JSON");
   const { new_names_per_hour: usual } = JSON.parse(await field.inputValue());
   const save = async (/** @type {object} */ limits) => {
     await field.fill(JSON.stringify(limits));
@@ -143,19 +143,19 @@ scene("budgets are shown, changed, refused at their field, and are the defaults 
   await eventually(async () => assert.equal(JSON.parse(await field.inputValue()).new_names_per_hour, usual));
 });
 
-scene("points are looked at and removed, and nothing else", async (page, stream) => {
+scene("points are counted and removed, and nothing else", async (page, stream) => {
   await worker.write(stream, [{ n: 1, v: { client: "7" } }, { n: 2, v: { client: "7" } }, { n: 5, v: { client: "8" } }]);
   await signIn(page, worker, `?stream=${stream.id}`);
   const panel = page.locator(".removal");
-  await page.getByRole("button", { name: "See what would go" }).click();
+  await page.getByRole("button", { name: "Count them first" }).click();
   await panel.locator(".fault:not([hidden])", { hasText: "to remove all, delete the stream" }).waitFor();
   await panel.getByLabel("Of which series").fill("client=7");
-  await page.getByRole("button", { name: "See what would go" }).click();
-  await panel.getByText(/^2 points of 1 series \(.+\) would go\.$/).waitFor();
+  await page.getByRole("button", { name: "Count them first" }).click();
+  await panel.getByText(/^2 points of 1 series \(.+\) would be removed\.$/).waitFor();
   assert.equal(await worker.count(stream), 3);
-  await page.getByRole("button", { name: "Remove it" }).click();
-  await page.getByRole("dialog").getByRole("button", { name: "Remove for ever" }).click();
-  await panel.getByText(/^2 points of 1 series \(.+\) are removed\.$/).waitFor();
+  await page.getByRole("button", { name: "Remove them" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Remove permanently" }).click();
+  await panel.getByText(/^2 points of 1 series \(.+\) were removed\.$/).waitFor();
   await eventually(async () => {
     const { series } = await worker.rollup(stream, { by: "client", from: "-1h", agg: "sum" });
     assert.deepEqual(series.map((/** @type {any} */ { labels, sum }) => [labels.client, sum.filter(Boolean)]), [["8", [5]]]);

@@ -1,5 +1,5 @@
 // @ts-check
-/** Who may write and who writes, on the owner's page: write keys, rules, the table of writers, and blocking. */
+/** Who can write and who writes, on the owner's page: write keys, rules, the table of writers, and blocking. */
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -37,7 +37,7 @@ after(async () => {
 });
 
 /**
- * The page of a stream whose server is a double for writers; clean to the end.
+ * The page of a stream whose writers are a double's; nothing may be wrong at the end.
  * @param {string} name
  * @param {(scene: { page: Page, double: Double, stream: Stream }) => Promise<void>} story
  * @param {object} [more]
@@ -88,10 +88,10 @@ function crowd(double) {
   double.keys = [{ id: "0000000000000001", name: "backup", created: Date.now() / 1000 - 7300, last_used: Date.now() / 1000 - 60 }];
 }
 
-scene("a write key is made, shown this once with a button that copies it, and fills in the lines to paste", async ({ page, double }) => {
+scene("a write key is shown once, copied, and in the snippets", async ({ page, double }) => {
   await page.getByText("There are none yet.").waitFor();
   assert.equal((await page.locator(".snippets code").innerText()).includes("Bearer"), false);
-  await page.getByLabel("Whom a new key is for").fill(`backup ${IMAGE}`);
+  await page.getByLabel("Who the new key is for").fill(`backup ${IMAGE}`);
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: `The key of backup ${IMAGE}` }).waitFor();
   assert.equal(await page.locator(".fresh .secret code").innerText(), KEY);
@@ -104,7 +104,7 @@ scene("a write key is made, shown this once with a button that copies it, and fi
   assert.ok(!page.url().includes(KEY));
   assert.deepEqual(await page.evaluate(() => [localStorage.length, sessionStorage.length, document.cookie]), [0, 0, ""]);
 
-  // Whoever comes back finds it nowhere.
+  // Coming back, nobody finds it anywhere.
   await page.getByRole("navigation").getByRole("link", { name: "Streams" }).click();
   await page.goBack();
   await page.locator(".keys table").waitFor();
@@ -112,7 +112,7 @@ scene("a write key is made, shown this once with a button that copies it, and fi
   assert.equal(await page.locator(".fresh").innerText().then((text) => text.includes(KEY)), false);
 });
 
-scene("write keys say when they were made and used, and are revoked after a question", async ({ page, double }) => {
+scene("write keys have their times, and are revoked after a question", async ({ page, double }) => {
   await page.locator(".keys table").waitFor();
   assert.deepEqual((await rows(page, ".keys")).map((row) => row.slice(0, 3)), [["backup", "2 h ago", "within the last hour"]]);
   await page.locator(".keys").getByRole("button", { name: "Revoke backup" }).click();
@@ -124,35 +124,35 @@ scene("write keys say when they were made and used, and are revoked after a ques
   await page.getByText("The key is revoked.").waitFor();
   await page.getByText("There are none yet.").waitFor();
   assert.deepEqual(askedWith(double, "DELETE").map(({ what }) => what), ["DELETE write-keys/0000000000000001"]);
-  await eventually(async () => assert.ok(await page.getByLabel("Whom a new key is for").evaluate((el) => el === document.activeElement)));
+  await eventually(async () => assert.ok(await page.getByLabel("Who the new key is for").evaluate((el) => el === document.activeElement)));
 }, { given: crowd });
 
-scene("a key too many is told where keys are made", async ({ page, double }) => {
+scene("one key too many is refused where keys are made", async ({ page, double }) => {
   double.refusal = { status: 409, detail: "the stream has 50 write keys, and at most 50 are allowed" };
-  await page.getByLabel("Whom a new key is for").fill("one more");
+  await page.getByLabel("Who the new key is for").fill("one more");
   await page.getByRole("button", { name: "Make a write key" }).click();
   await page.locator(".write-keys .problem", { hasText: "at most 50 are allowed" }).waitFor();
-  assert.equal(await page.getByLabel("Whom a new key is for").inputValue(), "one more");
+  assert.equal(await page.getByLabel("Who the new key is for").inputValue(), "one more");
   assert.equal(await page.locator(".fresh").isVisible(), false);
 });
 
-scene("a stream that takes keys only says so, and its lines have a place for the key", async ({ page, double }) => {
+scene("a keyed stream says so, and its snippets need the key", async ({ page, double }) => {
   assert.equal(await page.locator(".write-keys .pill").innerText(), "Open");
   const form = page.locator(".settings form");
-  await form.locator("summary", { hasText: "Who may write and read" }).click();
-  await form.getByLabel("Who may write").selectOption("keyed");
+  await form.locator("summary", { hasText: "Who can write and read" }).click();
+  await form.getByLabel("Who can write").selectOption("keyed");
   await page.getByRole("button", { name: "Save" }).click();
   await form.getByText("Saved.").waitFor();
   assert.deepEqual(askedWith(double, "PATCH").map(({ body }) => body), [{ writers: "keyed" }]);
   assert.equal(await page.locator(".write-keys .pill").innerText(), "Keys only");
   assert.match(await page.locator(".snippets code").innerText(), /Bearer WRITE_KEY/);
-  await form.getByLabel("Who may write").selectOption("");
+  await form.getByLabel("Who can write").selectOption("");
   await page.getByRole("button", { name: "Save" }).click();
   await eventually(() => assert.deepEqual(askedWith(double, "PATCH").at(-1)?.body, { writers: "open" }));
   await form.getByText("Saved.").waitFor();
 });
 
-scene("rules are JSON, and what is wrong with them is said at their field", async ({ page, double }) => {
+scene("rules are JSON, and their mistakes appear at the field", async ({ page, double }) => {
   const form = page.locator(".settings form");
   await form.locator("summary", { hasText: "Rules and budgets" }).click();
   const field = form.getByLabel("What is accepted, as JSON");
@@ -178,7 +178,7 @@ scene("rules are JSON, and what is wrong with them is said at their field", asyn
   await form.getByText("Saved.").waitFor();
 });
 
-scene("who writes is told by network, site and key, for an hour and a day, all as text", async ({ page, double }) => {
+scene("writers appear by network, site and key, all as text", async ({ page, double }) => {
   await page.locator(".lists table").first().waitFor();
   assert.deepEqual(await rows(page, ".lists"), [
     ["n_3f9a01b2c3 DE, AS64496", "1,234,567", "4,000", "12", "98,765 at most 7 less", "Block n_3f9a01b2c3"],
@@ -198,7 +198,7 @@ scene("who writes is told by network, site and key, for an hour and a day, all a
   await eventually(() => assert.equal(double.asked.filter(({ what }) => what === "GET writers?window=1d").length, 2));
 }, { given: crowd, options: PHONE });
 
-scene("a network and a site are blocked and unblocked by the keyboard, and nothing else of the stream changes", async ({ page, double }) => {
+scene("the keyboard blocks and unblocks, and changes nothing else", async ({ page, double }) => {
   await page.locator(".settings").getByLabel("Name").fill("half typed");
   const list = page.locator(".lists");
   await list.getByRole("button", { name: "Block n_3f9a01b2c3" }).focus();
@@ -208,14 +208,14 @@ scene("a network and a site are blocked and unblocked by the keyboard, and nothi
   await list.getByRole("button", { name: `Block ${IMAGE}` }).click();
   await eventually(() => assert.deepEqual(double.config.blocked, { networks: ["n_3f9a01b2c3"], origins: [IMAGE] }));
   await page.locator(".barred").getByRole("button", { name: "Unblock n_3f9a01b2c3" }).click();
-  await page.getByText("n_3f9a01b2c3 may write again.").waitFor();
+  await page.getByText("n_3f9a01b2c3 can write again.").waitFor();
   assert.deepEqual(double.config.blocked, { networks: [], origins: [IMAGE] });
   assert.ok(askedWith(double, "PATCH").every(({ body }) => Object.keys(body).join() === "blocked"));
   assert.equal(await page.locator(".settings").getByLabel("Name").inputValue(), "half typed");
   assert.equal(await page.locator("main img").count(), 0);
 }, { given: crowd });
 
-scene("what is typed is blocked as a network or a site, beside what others blocked meanwhile, or refused at its field", async ({ page, double }) => {
+scene("a typed network or site is blocked beside others', or refused", async ({ page, double }) => {
   const input = page.getByLabel("Block a network or a site");
   await input.fill("2001:db8::/48");
   await page.keyboard.press("Enter");
@@ -234,7 +234,7 @@ scene("what is typed is blocked as a network or a site, beside what others block
   assert.equal(await input.inputValue(), "nonsense");
 });
 
-scene("what is near a limit is told with what to do about it, as text", async ({ page, double }) => {
+scene("a limit that is near comes with advice, as text", async ({ page, double }) => {
   double.bounds = [
     { name: "series", used: 95_000, limit: 100_000, advice: "Remove series that nobody needs, or say in accept which labels there are." },
     { name: "storage_bytes", used: 7.5 * 1024 ** 3, limit: 10 * 1024 ** 3, advice: IMAGE },
@@ -254,15 +254,15 @@ scene("what is near a limit is told with what to do about it, as text", async ({
   assert.equal(await page.locator("main img").count(), 0);
 });
 
-scene("a token that was replaced meanwhile is asked for, wherever it is refused", async ({ page, double }) => {
+scene("a replaced token is asked for, whichever panel is refused", async ({ page, double }) => {
   double.refusal = { status: 401, detail: "" };
-  await page.getByLabel("Whom a new key is for").fill("backup");
+  await page.getByLabel("Who the new key is for").fill("backup");
   await page.getByRole("button", { name: "Make a write key" }).click();
   await page.getByRole("heading", { name: "This is not the owner token" }).waitFor();
 });
 
 for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
-  scene(`axe-core finds nothing serious in the panels of writers, ${colorScheme}, on a phone`, async ({ page, double }) => {
+  scene(`axe-core accepts the panels of writers, ${colorScheme}, on a phone`, async ({ page, double }) => {
     double.bounds = [{ name: "series", used: 95_000, limit: 100_000, advice: "Remove some." }, { name: "names", used: 750, limit: 1000, advice: "Remove some." }];
     double.config.blocked = { networks: ["192.0.2.0/24"], origins: [IMAGE] };
     await page.getByRole("navigation").getByRole("link", { name: "Streams" }).click();
@@ -270,7 +270,7 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
     await page.locator(".bounds li").first().waitFor();
     await page.locator(".lists table").first().waitFor();
     for (const group of await page.locator(".settings summary").all()) await group.click();
-    await page.getByLabel("Whom a new key is for").fill("backup");
+    await page.getByLabel("Who the new key is for").fill("backup");
     await page.getByRole("button", { name: "Make a write key" }).click();
     await page.locator(".fresh:not([hidden])").waitFor();
     double.refusal = { status: 400, detail: "`blocked.networks` no" };

@@ -1,5 +1,5 @@
 // @ts-check
-/** Somebody who signs in to the owner's page. */
+/** A visitor who signs in to the owner's page. */
 
 import { OWNER_TOKEN } from "./worker.mjs";
 

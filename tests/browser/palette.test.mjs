@@ -4,7 +4,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { DARK, LIGHT, OTHER, SLOTS, mix, strokeOf } from "../../public/chart/palette.mjs";
 
-/** How colours look without red, green or blue cones: Machado, Oliveira and Fernandes 2009, severity 1, on linear light. */
+/**
+ * How colours look without red, green or blue cones: Machado, Oliveira and Fernandes 2009, severity 1, on linear light.
+ */
 const SIMULATIONS = {
   "full sight": [[1, 0, 0], [0, 1, 0], [0, 0, 1]],
   protanopia: [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
@@ -12,7 +14,7 @@ const SIMULATIONS = {
   tritanopia: [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.3039]],
 };
 
-/** What two colours must be apart in OKLab; 0.02 is just noticeable for large areas side by side. */
+/** The distance that two colours must have in OKLab; 0.02 is just noticeable for large areas side by side. */
 const APART = 0.09;
 
 /** @param {string} hex */
@@ -58,14 +60,14 @@ for (const [name, colours, ground] of /** @type {const} */ ([["light", LIGHT, "#
   });
 }
 
-test("beyond the colours no two series look the same, as far as there are dashes", () => {
+test("with dashes, more series than colours still differ", () => {
   const theme = [...LIGHT, "#777777", "#000000", "#ffffff"];
   const looks = Array.from({ length: SLOTS * 4 }, (_, slot) => JSON.stringify(strokeOf(slot, theme)));
   assert.equal(new Set(looks).size, looks.length);
   assert.deepEqual(strokeOf(OTHER, theme), { colour: "#777777", dash: [4, 4] });
 });
 
-test("colours mix, and what is no #rrggbb stays as it is", () => {
+test("colours mix, and anything but #rrggbb stays", () => {
   assert.equal(mix("#000000", "#ffffff", 0.5), "#808080");
   assert.equal(mix("rgba(0, 0, 0, 0.5)", "#ffffff", 0.5), "rgba(0, 0, 0, 0.5)");
 });

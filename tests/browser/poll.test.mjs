@@ -2,11 +2,14 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { INTERVAL_MS, LONGEST_MS, createPoll, pause_ms } from "../../public/reader/poll.js";
+import { INTERVAL_MS, LONGEST_MS, createPoll, nextRun_ms } from "../../public/reader/poll.js";
 
 /** @import { Outcome } from "../../public/reader/poll.js" */
 
-/** A page, a timer and a task in the hands of the test. @param {Outcome[]} outcomes of the runs in turn, the last one for ever */
+/**
+ * A page, a timer and a task that the test controls.
+ * @param {Outcome[]} outcomes of the runs in turn, the last one for ever
+ */
 function desk(...outcomes) {
   const page = Object.assign(new EventTarget(), { visibilityState: /** @type {DocumentVisibilityState} */ ("visible") });
   const state = { runs: 0, timers: 0, timer: /** @type {{ run: () => void, delay_ms: number } | null} */ (null) };
@@ -30,7 +33,7 @@ const DONE = /** @type {const} */ ({ kind: "done" });
 const RETRY = /** @type {const} */ ({ kind: "retry", after_s: 0 });
 const settle = () => new Promise((done) => setImmediate(done));
 
-test("a run that went well is followed by the next after the interval", async () => {
+test("a successful run is followed by the next after the interval", async () => {
   const { poll, state } = desk(DONE);
   await poll.now();
   assert.deepEqual([state.runs, state.timer?.delay_ms], [1, INTERVAL_MS]);
@@ -49,13 +52,13 @@ test("failures in a row wait longer, and success ends that", async () => {
   assert.deepEqual(delays, [2 * INTERVAL_MS, 4 * INTERVAL_MS, INTERVAL_MS]);
 });
 
-test("what the server asks to wait is waited", async () => {
+test("a run waits as long as the server asks", async () => {
   const { poll, state } = desk({ kind: "retry", after_s: 120 });
   await poll.now();
   assert.equal(state.timer?.delay_ms, 120_000);
 });
 
-test("nothing runs while the page is hidden, and at once when it is seen again", async () => {
+test("nothing runs while the page is hidden", async () => {
   const { poll, state, turn } = desk(DONE);
   await poll.now();
   await turn("hidden");
@@ -90,7 +93,7 @@ test("a run that was overtaken sets no timer of its own", async () => {
 });
 
 test("the pause grows to its limit and is spread by a quarter", () => {
-  assert.equal(pause_ms(0, 0.9), INTERVAL_MS);
-  assert.equal(pause_ms(1, 0), 1.5 * INTERVAL_MS);
-  assert.equal(pause_ms(1000, 0.5), LONGEST_MS);
+  assert.equal(nextRun_ms(0, 0.9), INTERVAL_MS);
+  assert.equal(nextRun_ms(1, 0), 1.5 * INTERVAL_MS);
+  assert.equal(nextRun_ms(1000, 0.5), LONGEST_MS);
 });

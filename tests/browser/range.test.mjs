@@ -1,26 +1,26 @@
 // @ts-check
-/** The pure parts of the reader page: ranges of time, filters, and the period before. */
+/** The pure parts of the reader page: time ranges, filters, and the previous period. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { formatMatcher, isNameable, matcherWords, parseMatcher } from "../../public/reader/matcher.js";
 import { changeOf, comparedView, previousView } from "../../public/reader/previous.js";
-import { fixed, lengthOf, moved, rangeOf, spanOf, stepOf, timeOf, typedOf } from "../../public/reader/range.js";
-import { viewOf } from "../../public/live/window.mjs";
+import { fixed, lengthOf, moved, rangeOf, spanOf, chartStep, timeOf, timeFieldOf } from "../../public/reader/range.js";
+import { viewOf } from "../../public/live/view.mjs";
 
 const NOW = 1_792_540_800;
 
-test("a chart never has more steps than it can show, and they divide a day or a week", () => {
+test("a chart has few enough steps, which divide a day or a week", () => {
   for (const length_s of [60, 900, 3600, 86_400, 7 * 86_400, 30 * 86_400, 366 * 86_400]) {
     for (const [isBars, most] of /** @type {[boolean, number][]} */ ([[false, 360], [true, 100]])) {
-      const step = stepOf(length_s, isBars);
+      const step = chartStep(length_s, isBars);
       assert.ok(length_s / step <= most);
       assert.equal(604_800 % step, 0);
     }
   }
 });
 
-test("earlier and later move by half of the length, and never ahead of time", () => {
+test("earlier and later move by half of the length, never past now", () => {
   const hour = { from: "-1h", to: "" };
   assert.deepEqual(spanOf(moved(hour, -0.5, NOW), NOW), { from: NOW - 5400, to: NOW - 1800 });
   assert.deepEqual(spanOf(moved(moved(hour, -0.5, NOW), 0.5, NOW), NOW), { from: NOW - 3600, to: NOW });
@@ -36,8 +36,8 @@ test("a range has a beginning before its end", () => {
 });
 
 test("a time that is typed is the time that is shown", () => {
-  for (const isUtc of [true, false]) assert.equal(timeOf(typedOf(NOW, isUtc), isUtc), NOW);
-  assert.equal(typedOf(0, true), "1970-01-01T00:00:00");
+  for (const isUtc of [true, false]) assert.equal(timeOf(timeFieldOf(NOW, isUtc), isUtc), NOW);
+  assert.equal(timeFieldOf(0, true), "1970-01-01T00:00:00");
 });
 
 test("filters are read as the API reads them", () => {
@@ -48,10 +48,11 @@ test("filters are read as the API reads them", () => {
   for (const text of ["a=b", "a!=b\u202E", "a=~.*", "a!~x=y"]) assert.equal(formatMatcher(/** @type {any} */ (parseMatcher(text))), text);
   assert.deepEqual(["country", "a=b", "a!", "<b>"].map(isNameable), [true, false, false, true]);
   assert.equal(matcherWords("country="), "without country");
+  assert.equal(matcherWords("country!="), "with country");
   assert.equal(matcherWords("country!=US"), "country is not US");
 });
 
-test("the period before stands on the window's own times, also when the window has moved on", () => {
+test("the previous period has the window's times, even after a move", () => {
   const step = 10;
   const rollup = /** @type {any} */ ({ from: 0, to: 60, step, agg: ["sum"], times: [0, 10, 20, 30, 40, 50], series: [{ labels: {}, sum: [1, 2, null, 4, 5, 6] }] });
   const view = (/** @type {number} */ from) => viewOf({ from, to: from + 30, step, agg: ["sum"], times: [from, from + 10, from + 20], series: [{ labels: {}, sum: [7, 8, 9] }] });
@@ -62,6 +63,13 @@ test("the period before stands on the window's own times, also when the window h
   assert.deepEqual(compared.series.map(({ sum, previous }) => [sum, previous === true]), [[[7, 8, 9], false], [[1, 2, null], true]]);
 });
 
-test("a change is a share of what was there", () => {
+test("a change is a share of the former value", () => {
   assert.deepEqual([changeOf(3, 2), changeOf(1, 2), changeOf(1, -2), changeOf(1, 0), changeOf(null, 1)], [0.5, -0.5, 1.5, null, null]);
+});
+
+test("a field has the local time of its own day", () => {
+  process.env.TZ = "Europe/Berlin";
+  const [summer, winter] = [Date.UTC(2026, 9, 10, 10) / 1000, Date.UTC(2026, 9, 30, 10) / 1000];
+  assert.deepEqual([summer, winter].map((time) => timeFieldOf(time, false)), ["2026-10-10T12:00:00", "2026-10-30T11:00:00"]);
+  assert.equal(timeFieldOf(summer, true), "2026-10-10T10:00:00");
 });

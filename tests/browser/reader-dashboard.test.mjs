@@ -1,5 +1,5 @@
 // @ts-check
-/** Several charts on the reader page, and what it hands out: dashboards, CSV, pictures, the exact JSON. */
+/** Several charts on the reader page, and its files: dashboards, CSV, pictures, JSON. */
 
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
@@ -55,7 +55,7 @@ async function downloaded(page, click) {
   return { name: file.suggestedFilename(), bytes: await readFile(await file.path()) };
 }
 
-scene("charts are added, duplicated, moved and removed, and the address holds them all", async ({ page }) => {
+scene("charts can be added, duplicated, moved and removed", async ({ page }) => {
   await page.goto(pageOf(worker, stream, { by: "country" }));
   await show(page, [BY_COUNTRY]);
   await page.getByRole("button", { name: "Add a chart" }).click();
@@ -77,7 +77,7 @@ scene("charts are added, duplicated, moved and removed, and the address holds th
   await show(page, [ALL, BY_COUNTRY, ALL]);
 });
 
-scene("a dashboard is saved as a file without the key, and loaded again", async ({ page }) => {
+scene("a dashboard is saved without the key, and loads again", async ({ page }) => {
   await page.goto(pageOf(worker, stream, { by: "country", label: "Where from", from: "-6h", chart: "agg=count" }));
   await show(page, [BY_COUNTRY, { "all points": "2" }]);
   const file = await downloaded(page, () => page.getByRole("button", { name: "Save as a file" }).click());
@@ -92,7 +92,7 @@ scene("a dashboard is saved as a file without the key, and loaded again", async 
   assert.equal(new URL(page.url()).searchParams.get("from"), "-6h");
 });
 
-scene("a dashboard of another stream does not get this one's key; what is no dashboard is told so", async ({ page, requests }) => {
+scene("a loaded dashboard of another stream does not get the key", async ({ page, requests }) => {
   await page.goto(pageOf(worker, stream));
   await show(page, [ALL]);
   const load = (/** @type {string} */ text) => page.getByLabel("Dashboard file").setInputFiles({ name: "d.json", mimeType: "application/json", buffer: Buffer.from(text) });
@@ -108,7 +108,7 @@ scene("a dashboard of another stream does not get this one's key; what is no das
   assert.deepEqual(sent.filter(Boolean), []);
 });
 
-scene("what is shown is downloaded as CSV and as a picture", async ({ page }) => {
+scene("a chart is downloaded as CSV and as a picture", async ({ page }) => {
   await page.goto(pageOf(worker, stream, { by: "country" }));
   await show(page, [BY_COUNTRY]);
   const csv = await downloaded(page, () => page.getByRole("button", { name: "CSV" }).click());

@@ -1,5 +1,5 @@
 // @ts-check
-/** What the reader page begins with, where a stream holds several metrics; and whole numbers of what is counted. */
+/** The first view of a stream with several metrics; and whole numbers for counts. */
 
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
@@ -44,7 +44,7 @@ const shows = (page, expected) => eventually(async () => assert.deepEqual(await 
 /** @param {Page} page */
 const filters = (page) => new URL(page.url()).searchParams.getAll("where");
 
-scene("of several metrics the page begins with the one that has the most points, and says so", async ({ page }) => {
+scene("the page begins with the metric that has the most points", async ({ page }) => {
   await page.goto(pageOf(worker, stream));
   await shows(page, { "all points": "60" });
   assert.deepEqual(filters(page), ["metric=requests"]);
@@ -55,7 +55,7 @@ scene("of several metrics the page begins with the one that has the most points,
   assert.deepEqual([filters(page), new URL(page.url()).searchParams.get("from")], [["metric=requests"], "-6h"]);
 });
 
-scene("what an address says is what it shows", async ({ page }) => {
+scene("the page shows exactly what its address asks for", async ({ page }) => {
   for (const [query, expected] of /** @type {[Record<string, string>, Record<string, string>][]} */ ([
     [{ where: "metric=errors" }, { "all points": "2" }],
     [{ by: "metric" }, { latency: "5,000.5", requests: "60", errors: "2", "without metric": "1" }],
@@ -68,7 +68,7 @@ scene("what an address says is what it shows", async ({ page }) => {
   }
 });
 
-scene("the filter that it began with can be taken away, and stays away", async ({ page }) => {
+scene("the first filter can be removed, and stays away", async ({ page }) => {
   await page.goto(pageOf(worker, stream));
   await shows(page, { "all points": "60" });
   await page.getByRole("button", { name: "Remove the filter metric is requests" }).click();
@@ -85,7 +85,7 @@ scene("the filter that it began with can be taken away, and stays away", async (
   await shows(page, { "all points": "60" });
 });
 
-scene("one metric alone needs no filter, a label on some points only is one, and an idle hour looks further back", async ({ page }) => {
+scene("one metric needs no filter, and an idle hour looks back", async ({ page }) => {
   const t = Math.floor(Date.now() / 1000);
   const alone = await worker.createStream();
   await worker.write(alone, [{ n: 3, v: { metric: "requests" } }]);
@@ -106,7 +106,7 @@ scene("one metric alone needs no filter, a label on some points only is one, and
   assert.deepEqual(filters(page), ["metric=y"]);
 });
 
-scene("whole counts of each minute are whole, whichever second the hour begins at", async ({ page }) => {
+scene("whole counts per minute stay whole from any second", async ({ page }) => {
   const counted = await worker.createStream();
   const t = Math.floor(Date.now() / 60_000) * 60;
   await worker.write(counted, Array.from({ length: 90 }, (_, i) => ({ n: 201 + ((i * 7919) % 200), p: 60, t: t - i * 60 })));

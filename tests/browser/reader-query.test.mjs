@@ -1,5 +1,5 @@
 // @ts-check
-/** What a chart of the reader page asks for, and how it is drawn: aggregates, groups, filters, drilling down, comparing. */
+/** The question and the look of a chart of the reader page: aggregates, groups, filters, drilling down, comparing. */
 
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
@@ -60,7 +60,7 @@ scene("the aggregate is chosen from a list, or typed", async ({ page }) => {
   await shows(page, { "all points": "0.6471" });
 });
 
-scene("groups are chosen from the stream's labels by keyboard, several at once, and taken away again", async ({ page }) => {
+scene("the keyboard adds and removes labels to group by", async ({ page }) => {
   await page.goto(pageOf(worker, stream));
   await shows(page, { "all points": "11" });
   const field = page.getByRole("combobox", { name: "Group by" });
@@ -88,7 +88,7 @@ scene("groups are chosen from the stream's labels by keyboard, several at once, 
   assert.ok(new URL(page.url()).hash.includes(stream.read_key));
 });
 
-scene("filters are made of the stream's labels and values, and taken away again", async ({ page }) => {
+scene("filters offer the stream's labels and values, and can be removed", async ({ page }) => {
   await page.goto(pageOf(worker, stream, { by: "device" }));
   await shows(page, { phone: "7", desktop: "3", "without device": "1" });
   await page.getByRole("button", { name: "+ filter" }).click();
@@ -110,13 +110,13 @@ scene("filters are made of the stream's labels and values, and taken away again"
   await shows(page, { desktop: "3", "without device": "1" });
 });
 
-scene("filters that nothing matches are told apart from a stream without points", async ({ page }) => {
+scene("filters that match nothing differ from an empty stream", async ({ page }) => {
   await page.goto(pageOf(worker, stream, { where: "country=FR" }));
   await page.getByRole("heading", { name: "No points in the last hour match the filters" }).waitFor();
   assert.deepEqual(await totals(page), []);
 });
 
-scene("a click on a series looks into it, leaves it out, or shows what it is made of", async ({ page }) => {
+scene("the menu of a series selects it, excludes it or regroups it", async ({ page }) => {
   await page.goto(pageOf(worker, stream, { by: "country" }));
   await shows(page, { US: "5", DE: "5", "without country": "1" });
   await page.getByRole("button", { name: "DE", exact: true }).focus();
@@ -142,7 +142,7 @@ scene("a click on a series looks into it, leaves it out, or shows what it is mad
   await shows(page, { "without country": "1" });
 });
 
-scene("the table sorts by any column, and a series is hidden and shown", async ({ page }) => {
+scene("the table sorts by any column, and hides and shows series", async ({ page }) => {
   await page.goto(pageOf(worker, stream, { by: "device" }));
   const names = async () => (await totals(page)).map(({ name }) => name);
   await eventually(async () => assert.deepEqual(await names(), ["phone", "desktop", "without device"]));
@@ -162,7 +162,7 @@ scene("the table sorts by any column, and a series is hidden and shown", async (
   await eventually(async () => assert.equal(await box.getAttribute("aria-pressed"), "true"));
 });
 
-scene("the arrow keys move the cursor, and the values there are in the table and spoken", async ({ page }) => {
+scene("arrow keys move the cursor; table and speech have its values", async ({ page }) => {
   await page.goto(pageOf(worker, stream, { by: "country" }));
   await shows(page, { US: "5", DE: "5", "without country": "1" });
   const cursor = page.getByRole("slider", { name: "Time cursor of the chart" });
@@ -176,7 +176,7 @@ scene("the arrow keys move the cursor, and the values there are in the table and
   await eventually(async () => assert.equal((await totals(page))[0].at, ""));
 });
 
-scene("a chart is lines, stacked, bars or a number, and the address says which", async ({ page }) => {
+scene("a chart is lines, stacked, bars or a number, as in its address", async ({ page }) => {
   await page.goto(pageOf(worker, stream, { by: "country" }));
   await shows(page, { US: "5", DE: "5", "without country": "1" });
   for (const [words, kind] of [["Stacked", "area"], ["Bars", "bars"], ["Number", "number"]]) {
@@ -190,7 +190,7 @@ scene("a chart is lines, stacked, bars or a number, and the address says which",
   await eventually(async () => assert.equal(queryOf(page).has("kind"), false));
 });
 
-scene("another look asks nothing anew, and another question leaves what was there until its answer", async ({ page }) => {
+scene("a new look asks nothing; a new question keeps the old numbers", async ({ page }) => {
   const sockets = /** @type {string[]} */ ([]);
   page.on("websocket", (socket) => sockets.push(socket.url()));
   await page.goto(pageOf(worker, stream, { by: "country" }));
@@ -224,7 +224,7 @@ scene("a chart is compared with the period before", async ({ page }) => {
   await eventually(async () => assert.deepEqual((await totals(page)).map(({ name, before, change }) => [name, before, change]), [["US", "20", "+50 %"], ["DE", "10", "−20 %"], ["IT", "–", "–"]]));
   assert.ok(queryOf(page).has("compare"));
   const drawn = await page.locator("heartbeat-chart").evaluate((/** @type {any} */ el) => el.lines.filter((/** @type {any} */ one) => one.isPrevious).map((/** @type {any} */ one) => one.name.text));
-  assert.deepEqual(drawn, ["US, the period before", "DE, the period before"]);
+  assert.deepEqual(drawn, ["US, previous period", "DE, previous period"]);
   await page.getByText("compared with the hour before").waitFor();
 });
 

@@ -1,5 +1,5 @@
 // @ts-check
-/** What the reader page says of a whole window: the same words and numbers whether it goes on with the clock or stays. */
+/** The summaries of a window on the reader page: live and fixed ranges have the same words and numbers. */
 
 import assert from "node:assert/strict";
 import { after, before } from "node:test";
@@ -28,7 +28,7 @@ after(async () => {
 
 const scene = scenes(() => browser);
 
-/** An hour that has room on either side: what comes to its ends while a test runs changes nothing. */
+/** An hour with room on either side: points that come to its ends during a test change nothing. */
 const HOUR_S = 3600;
 
 /** @param {Page} page */
@@ -43,8 +43,8 @@ async function summary(page) {
 }
 
 /**
- * The page, live and held: its rows must be those of both. A step that ends in between is in one of them only, so that it is
- * looked at once more.
+ * The page with a live range, then with a fixed one: both must have these rows. A step that ends in between is only in
+ * one of them, so it looks again.
  * @param {Page} page
  * @param {Stream} stream
  * @param {Record<string, string>} query
@@ -68,12 +68,12 @@ async function sameInBoth(page, stream, query, check) {
   }
 }
 
-/** @param {Page} page @returns {Promise<import("../../public/live/window.mjs").View>} */
+/** @param {Page} page @returns {Promise<import("../../public/live/view.mjs").View>} */
 function dataOf(page) {
   return page.locator("heartbeat-chart").evaluate((/** @type {any} */ el) => el.data);
 }
 
-/** 3 errors in 1,000 requests, and 1 in 3 a moment later: no mean of steps says what they are together. */
+/** 3 errors in 1,000 requests, and 1 in 3 a moment later: no mean of steps is the ratio of both. */
 async function unevenStream() {
   const stream = await worker.createStream();
   const t = Math.floor(Date.now() / 1000) - 1200;
@@ -95,7 +95,7 @@ for (const [agg, title, all] of /** @type {const} */ ([
   ["p95", "Highest", "0.3333"],
   ["rate", "Average", "0.004155"],
 ])) {
-  scene(`${agg} says the same of the window in the live view and in one that stays`, async ({ page }) => {
+  scene(`${agg} has the same summary live and in a fixed range`, async ({ page }) => {
     const stream = await unevenStream();
     await sameInBoth(page, stream, { agg }, (said) => {
       assert.equal(said.title.replace(/\W/g, ""), title);
@@ -110,7 +110,7 @@ for (const [agg, title, all] of /** @type {const} */ ([
   });
 }
 
-scene("a ratio over a window is its sum of n over its sum of d, also of a fixed one and of each group", async ({ page }) => {
+scene("a window's ratio is its sum of n over its sum of d", async ({ page }) => {
   const stream = await worker.createStream();
   const t = Math.floor(Date.now() / 1000) - 5 * HOUR_S;
   await worker.write(stream, [{ n: 1, d: 3, t, v: { a: "x" } }, { n: 4, d: 847, t: t + 60, v: { a: "x" } }, { n: 0, d: 100, t: t + 120, v: { a: "y" } }, { n: 1, d: 4, t: t + 120, v: { a: "y" } }]);
@@ -123,7 +123,7 @@ scene("a ratio over a window is its sum of n over its sum of d, also of a fixed 
   await eventually(async () => assert.deepEqual(await page.locator(".numbers dd").allInnerTexts(), ["0.006289"]));
 });
 
-scene("of more series than are shown the rest is the same one in both views, where it can be told", async ({ page }) => {
+scene("live and fixed views have the same rest", async ({ page }) => {
   const stream = await worker.createStream();
   const t = Math.floor(Date.now() / 1000) - 1800;
   await worker.write(stream, Array.from({ length: 40 }, (_, i) => ({ n: (i % 12) + 1, d: 1 + (i % 3) * 10, t: t + 30 * (i % 4), v: { host: `h${i % 12}` } })));

@@ -1,5 +1,5 @@
 // @ts-check
-/** The reader page's time: what goes on by itself, what stays, and a Worker that goes away and comes back. */
+/** Time on the reader page: live and fixed ranges, and a Worker that restarts. */
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
@@ -31,7 +31,7 @@ const scene = scenes(() => browser);
 /** @param {import("playwright-core").Page} page @param {Record<string, string>} expected */
 const shows = (page, expected) => eventually(async () => assert.deepEqual(await sums(page), expected));
 
-scene("what is written is shown as it comes", async ({ page }) => {
+scene("new points appear as they come", async ({ page }) => {
   const stream = await worker.createStream();
   await page.goto(pageOf(worker, stream, { by: "country" }));
   await page.getByRole("heading", { name: "No points in the last hour" }).waitFor();
@@ -69,7 +69,7 @@ scene("ranges are chosen, held with Live, and moved", async ({ page }) => {
   await shows(page, { "all points": "1,111" });
 });
 
-scene("a time from one moment to another is typed in, in the zone that is chosen", async ({ page }) => {
+scene("a fixed range is typed in the chosen time zone", async ({ page }) => {
   const stream = await worker.createStream();
   const t = Math.floor(Date.now() / 60_000) * 60 - 7200;
   await worker.write(stream, [{ n: 5, t: t + 30 }, { n: 7, t: t + 90 }]);
@@ -79,7 +79,7 @@ scene("a time from one moment to another is typed in, in the zone that is chosen
   await page.getByLabel("From", { exact: true }).fill(typed(t + 60));
   await page.getByLabel("To", { exact: true }).fill(typed(t + 30));
   await page.getByRole("button", { name: "Show", exact: true }).click();
-  await page.getByText("The end has to be at least a minute after the beginning.").waitFor();
+  await page.getByText("The end must be at least a minute after the beginning.").waitFor();
   await page.getByLabel("To", { exact: true }).fill(typed(t + 120));
   await page.getByRole("button", { name: "Show", exact: true }).click();
   await shows(page, { "all points": "7" });
@@ -114,7 +114,7 @@ scene("a part that was zoomed into becomes the range of all charts", async ({ pa
   assert.equal(Math.abs(Number(searchParams.get("to")) - (now - 300)) < 2, true);
 });
 
-test("a Worker that restarts in mid-view leaves no gap and counts nothing twice", async () => {
+test("a restart of the Worker leaves no gap and counts nothing twice", async () => {
   const stream = await worker.createStream();
   await worker.write(stream, [{ n: 1, v: { country: "US" } }]);
   const { page, close } = await visit(browser);
@@ -122,19 +122,19 @@ test("a Worker that restarts in mid-view leaves no gap and counts nothing twice"
   await shows(page, { US: "1" });
   await worker.restart(async () => {
     await page.getByText("Offline, trying again").waitFor();
-    await page.getByText("What is shown may be old.").waitFor();
+    await page.getByText("The numbers may be old.").waitFor();
     assert.deepEqual(await sums(page), { US: "1" });
   });
   await worker.write(stream, [{ n: 10, v: { country: "US" } }, { n: 5, v: { country: "DE" } }]);
   await shows(page, { US: "11", DE: "5" });
-  await page.getByText("What is shown may be old.").waitFor({ state: "hidden" });
+  await page.getByText("The numbers may be old.").waitFor({ state: "hidden" });
   const data = await page.locator("heartbeat-chart").evaluate((/** @type {any} */ el) => el.data);
   const said = await worker.rollup(stream, { by: "country", from: data.from, to: data.to, step: data.step });
   assert.deepEqual(data.series.map((/** @type {any} */ one) => [one.labels, one.sum]), said.series.map((/** @type {any} */ one) => [one.labels, one.sum]));
   await close();
 });
 
-scene("a key that is ended in mid-view is asked for, and nothing stays on the screen", async ({ page }) => {
+scene("a revoked key is asked for, and nothing stays on the screen", async ({ page }) => {
   const stream = await worker.createStream();
   await worker.write(stream, [{ n: 1 }]);
   await page.goto(pageOf(worker, stream));

@@ -1,5 +1,5 @@
 // @ts-check
-/** A reader page under test: its visits, what its table says, and points to look at. */
+/** For tests of the reader page: its address, its table, and points to read. */
 
 import { test } from "node:test";
 import { visit } from "./visitor.mjs";
@@ -8,7 +8,7 @@ import { visit } from "./visitor.mjs";
 /** @import { Stream, Worker } from "./worker.mjs" */
 
 /**
- * Tests that are one visit each, clean to the end.
+ * Tests of one visit each; nothing may be wrong at the end.
  * @param {() => import("playwright-core").Browser} browser
  */
 export function scenes(browser) {
@@ -35,7 +35,7 @@ export function pageOf(worker, stream, query = "") {
 }
 
 /**
- * The rows of a chart's table as they are seen, without the boxes: by columns that are not hidden.
+ * The visible cells of a chart's table, by row, without the boxes.
  * @param {import("playwright-core").Page} page
  * @param {number} [chart]
  * @returns {Promise<Record<string, string>[]>}

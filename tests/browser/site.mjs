@@ -1,5 +1,5 @@
 // @ts-check
-/** A site of an origin of its own, whose pages are what the test says: by path, with headers. */
+/** A site with an origin of its own, and with the pages that a test gives it: by path, with headers. */
 
 import { once } from "node:events";
 import { createServer } from "node:http";

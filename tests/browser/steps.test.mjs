@@ -1,5 +1,5 @@
 // @ts-check
-/** How wide steps are: pure. */
+/** The width of steps. Pure. */
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
@@ -15,7 +15,7 @@ const [HOUR, DAY] = [3600, 86_400];
 /** @param {Record<string, unknown>} options */
 const asked = (options) => new URL(liveUrl(queryOf(/** @type {any} */ ({ stream: "id", ...options }), "https://a.example"), "live", "")).searchParams;
 
-test("any window has steps that a chart can show, and those of the page", () => {
+test("any window has steps that a chart can show", () => {
   for (const [window, step] of [["90s", 10], ["1h", 10], ["6h", 60], ["24h", 300], ["7d", 1800], ["30d", 7200], ["90d", 21_600], ["1y", 604_800], ["2w", 3600], [5400, 20]]) {
     assert.equal(asked({ window }).get("step"), `${step}s`, String(window));
   }
@@ -23,7 +23,7 @@ test("any window has steps that a chart can show, and those of the page", () => 
   assert.equal(asked({ window: "7d" }).get("window"), "7d");
 });
 
-test("a step that is asked for is taken, or where there are no such steps the next wider one", () => {
+test("an invalid step becomes the next wider valid one", () => {
   const cases = /** @type {const} */ ([["1h", "1m", 60], ["7d", "10s", 60], ["30d", "10s", 300], ["1h", "1d", DAY], ["1h", "5s", 10], ["1h", "15s", 20], ["1y", "1m", HOUR], ["30h", "10s", 10]]);
   for (const [window, step, expected] of cases) {
     assert.equal(asked({ window, step }).get("step"), `${expected}s`, `${window} in ${step}`);
@@ -43,10 +43,10 @@ test("where finer steps are not kept, the next even one that is", () => {
   assert.equal(keptStep(DAY, 7200), DAY);
 });
 
-test("a reader whose steps are not kept follows live with those that are, and asks no more than that", async () => {
+test("a reader whose steps are not kept follows live with wider ones", async () => {
   const world = createWorld(1_792_540_800);
   world.server.hasSockets = false;
-  /** What finer steps than a minute are answered. @type {typeof fetch} */
+  /** The server's answer to steps finer than a minute. @type {typeof fetch} */
   const ask = world.needs.fetch;
   const urls = /** @type {URL[]} */ ([]);
   world.needs.fetch = async (/** @type {string} */ url, /** @type {RequestInit} */ init) => {
@@ -70,7 +70,11 @@ test("a reader whose steps are not kept follows live with those that are, and as
 /** @param {(number | null)[]} sum @param {number} [from] */
 const view = (sum, from = 0) => ({ from, step: 10, until: from + sum.length * 10, series: [{ sum }] });
 
-/** An odd number of points in each minute, spread over its 6 steps, from a second on. @param {number} minutes @param {number} from */
+/**
+ * An odd number of points in each minute, spread over its 6 steps, from a second on.
+ * @param {number} minutes
+ * @param {number} from
+ */
 const ofMinutes = (minutes, from = 0) => view(Array.from({ length: minutes * 6 }, (_, i) => (5 + 2 * (Math.floor((from + i * 10) / 60) % 100)) / 6), from);
 
 test("whole points are whole in steps that their periods fit in", () => {
@@ -79,14 +83,14 @@ test("whole points are whole in steps that their periods fit in", () => {
   assert.equal(wholeStep(view(new Array(360).fill(40))), 10);
 });
 
-test("what is not whole in itself keeps its steps, and so does what would have too few", () => {
+test("fractional values keep their steps, and so do short windows", () => {
   assert.equal(wholeStep(view(Array.from({ length: 360 }, (_, i) => (i % 36 === 0 ? 7.53 : null)))), 10);
   assert.equal(wholeStep(view([...new Array(358).fill(null), 7.5])), 10, "a lone half near the end");
   assert.equal(wholeStep(view(Array.from({ length: 360 }, (_, i) => 3 + Math.sin(i)))), 10);
   assert.equal(wholeStep(ofMinutes(10)), 10);
 });
 
-test("an address that says what to show is not bare, also when it says: all", () => {
+test("an address that asks for something is not bare, even for all", () => {
   for (const search of ["", "?stream=a", "?stream=a&from=-6h", "?stream=a&from=1&to=2&zone=utc"]) assert.ok(isBare(search), search);
   for (const name of ["where", "by", "agg", "kind", "label", "top", "compare", "chart"]) assert.ok(!isBare(`?stream=a&${name}=`), name);
 });

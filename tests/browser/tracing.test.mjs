@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Pages whose `fetch` is measured: what does that (OpenTelemetry, Sentry, Datadog, Zipkin) adds headers to each request, so
- * each has a preflight that asks for them, and must keep no point out and no reader.
+ * Pages whose `fetch` is traced: OpenTelemetry, Sentry, Datadog and Zipkin add headers to each request. Each then has a
+ * preflight that asks for them, and points and readers must get through.
  */
 
 import assert from "node:assert/strict";

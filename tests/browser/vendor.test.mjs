@@ -7,10 +7,10 @@ import { vendored } from "../../tools/vendor.mjs";
 
 const file = await readFile(new URL("../../public/vendor/uplot/uPlot.esm.min.js", import.meta.url), "utf8");
 
-test("what is vendored is what the package says, mended and made small", async () => {
+test("the vendored uPlot is what tools/vendor.mjs makes", async () => {
   assert.equal(file, await vendored(), "run: node tools/vendor.mjs");
 });
 
-test("what is vendored asks the browser for no language", () => {
+test("the vendored uPlot never asks for the browser's language", () => {
   assert.doesNotMatch(file, /\.languages?\b/);
 });

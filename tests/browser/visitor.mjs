@@ -1,9 +1,9 @@
 // @ts-check
-/** Somebody at the page in a browser of their own, who notices everything that a clean page must not do. */
+/** A visitor with a browser context of their own, who records everything that a page must not do. */
 
 import assert from "node:assert/strict";
 
-/** Of every visitor, as in `BROWSER_LOCALE=he`; without it the one that launch() gives the browser. */
+/** The locale of every visitor, as in `BROWSER_LOCALE=he`; by default the one that launch() gives the browser. */
 const LOCALE = process.env.BROWSER_LOCALE || undefined;
 
 /** @typedef {Awaited<ReturnType<typeof visit>>} Visitor */
@@ -43,7 +43,10 @@ export async function visit(browser, options) {
   return { page, requests, complaints, rows, assertClean, close: () => context.close() };
 }
 
-/** A browser logs each refused API call as an error, also where the page deals with it. @param {import("playwright-core").ConsoleMessage} message */
+/**
+ * A browser logs each refused API call as an error, even if the page handles it.
+ * @param {import("playwright-core").ConsoleMessage} message
+ */
 function isRefusal(message) {
   const text = message.text();
   return (text.startsWith("Failed to load resource") && message.location().url.includes("/v1/")) || (/^WebSocket connection to '[^']*\/v1\/[^']*' failed: (Error during WebSocket handshake: Unexpected response code|HTTP Authentication failed)/.test(text));

@@ -2,7 +2,8 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { EMPTY, createWindow, viewOf } from "../../public/live/window.mjs";
+import { EMPTY, viewOf } from "../../public/live/view.mjs";
+import { createWindow } from "../../public/live/window.mjs";
 import { chance } from "./chance.mjs";
 import { STEP, liveModel } from "./live-model.mjs";
 
@@ -18,10 +19,10 @@ function delta(times, ...series) {
   return /** @type {any} */ ({ type: "delta", cursor: "2", times, series: series.map((/** @type {any} */ one) => ({ labels: {}, ...one })) });
 }
 
-/** A view without what rollup does not say. @param {ReturnType<ReturnType<typeof createWindow>["view"]>} view */
+/** The part of a view that a rollup has too. @param {ReturnType<ReturnType<typeof createWindow>["view"]>} view */
 const seriesOf = ({ series }) => series;
 
-test("whatever comes in whatever order, the window says what rollup says", () => {
+test("whatever comes in whatever order, the window equals the rollup", () => {
   for (let seed = 1; seed <= 60; seed++) {
     const { next, whole } = chance(seed);
     const model = liveModel();
@@ -53,6 +54,10 @@ test("whatever comes in whatever order, the window says what rollup says", () =>
   }
 });
 
+test("a window without a snapshot is empty", () => {
+  assert.deepEqual(createWindow().view(), { from: 0, to: 0, step: 0, agg: [], times: [], series: [], totals: [], until: 0 });
+});
+
 test("a window that begins before 1970 has its points", () => {
   const window = createWindow();
   window.take(snapshot({ from: -40, to: 20, times: [-40, -10, 0, 10], series: [{ labels: {}, n: [1, 2, 3, 4], d: [1, 1, 1, 1], count: [1, 1, 1, 1] }] }));
@@ -62,7 +67,7 @@ test("a window that begins before 1970 has its points", () => {
   assert.deepEqual(window.view().series[0].sum, [null, null, 2, 3, 4, 5]);
 });
 
-test("increments add up, and what does not add up replaces", () => {
+test("increments add up, and other fields replace", () => {
   const window = createWindow();
   const times = [START];
   window.take(snapshot({ agg: ["sum", "ratio", "rate", "count", "p50", "distinct:who"], times, series: [{ labels: {}, n: [3], d: [2], count: [2], p50: [1.5], "distinct:who": [2] }] }));
@@ -74,7 +79,7 @@ test("increments add up, and what does not add up replaces", () => {
   assert.deepEqual(totals, { sum: 4, ratio: 1, rate: 4 / 30, count: 4, p50: null, "distinct:who": null });
 });
 
-test("what its time brings leaves with it, and comes to no later step", () => {
+test("a step's numbers leave with it, and reach no later step", () => {
   const window = createWindow();
   window.take(snapshot({ series: [{ labels: {}, n: [1, 2, 3], d: [1, 1, 1], count: [1, 1, 1] }] }));
   assert.equal(window.slide(START + 29), false);
@@ -95,6 +100,15 @@ test("a point ahead of the clock is shown when its step begins", () => {
   assert.deepEqual(window.view().series[0].sum, [null, null, 7]);
 });
 
+test("a point two minutes ahead does not move the window", () => {
+  const window = createWindow();
+  window.take(snapshot());
+  window.take(delta([START + 30 + 120], { n: [7], d: [1], count: [1] }));
+  assert.equal(window.view().to, START + 30);
+  window.slide(START + 150);
+  assert.deepEqual(window.view().series[0].sum, [null, null, 7]);
+});
+
 test("a clock that is slow loses nothing", () => {
   const window = createWindow();
   window.take(snapshot({ series: [{ labels: {}, n: [1, 2, 3], d: [1, 1, 1], count: [1, 1, 1] }] }));
@@ -103,7 +117,7 @@ test("a clock that is slow loses nothing", () => {
   assert.deepEqual(window.view().series[0].sum, [null, null, 7]);
 });
 
-test("labels in another order are the same group, and a name of Object is a name", () => {
+test("labels in any order are one group, whatever their names", () => {
   const window = createWindow();
   const [times, one] = [[START], { n: [1], d: [1], count: [1] }];
   window.take(snapshot({ times, series: [{ labels: { a: "1", b: "2" }, ...one }, { labels: { constructor: "x" }, ...one }] }));
@@ -111,7 +125,26 @@ test("labels in another order are the same group, and a name of Object is a name
   assert.deepEqual(window.view().series.map(({ sum }) => sum[0]), [2, 1]);
 });
 
-test("what is no message changes nothing", () => {
+test("a snapshot has whole steps, at most 11,000 of them", () => {
+  const window = createWindow();
+  for (const change of [{ from: START + 5 }, { to: START + 35 }, { from: 0, to: 110_010 }]) assert.throws(() => window.take(snapshot(change)), TypeError);
+  window.take(snapshot({ from: 0, to: 110_000, times: [] }));
+  assert.equal(window.view().times.length, 11_000);
+});
+
+test("a view is the same until a step is complete", () => {
+  const window = createWindow();
+  window.take(snapshot());
+  window.tick(START + 25);
+  const before = window.view();
+  assert.equal(before.until, START + 10);
+  assert.equal(window.tick(START + 27), false);
+  assert.equal(window.view(), before);
+  assert.equal(window.tick(START + 28), true);
+  assert.deepEqual([window.view().until, window.view().to], [START + 20, START + 30]);
+});
+
+test("anything but a message changes nothing", () => {
   const window = createWindow();
   const series = [{ labels: {}, n: [1], d: [1], count: [1] }];
   const wrong = [null, {}, { type: "delta" }, delta([START]), snapshot({ step: 0 }), snapshot({ step: 7 }), snapshot({ to: START }), snapshot({ to: START + 1e9 }), snapshot({ series }), snapshot({ series: [/** @type {any} */ (null)] })];

@@ -2,10 +2,10 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { noticeOf, spanOf } from "../../public/chart/words.mjs";
+import { chartNotice, windowWords } from "../../public/chart/words.mjs";
 
-test("a window is called as it was asked for, though it is widened to whole steps", () => {
-  const span = (/** @type {number} */ from, /** @type {number} */ to, /** @type {number} */ step) => spanOf(/** @type {any} */ ({ from, to, step }));
+test("a window has its asked length, though it is widened to steps", () => {
+  const span = (/** @type {number} */ from, /** @type {number} */ to, /** @type {number} */ step) => windowWords(/** @type {any} */ ({ from, to, step }));
   assert.equal(span(0, 3610, 10), "Last hour, in steps of 10 seconds");
   assert.equal(span(0, 3660, 60), "Last hour, in steps of 1 minute");
   assert.equal(span(0, 600, 10), "Last 10 minutes, in steps of 10 seconds");
@@ -13,11 +13,11 @@ test("a window is called as it was asked for, though it is widened to whole step
   assert.equal(span(0, 10, 10), "Last 10 seconds, in steps of 10 seconds");
 });
 
-test("each state that has no chart says what it means, and a chart says nothing", () => {
+test("each state without a chart has a notice", () => {
   const now = { state: "live", problem: null, hasKey: true, isEmpty: false, isKnown: true };
-  assert.equal(noticeOf(now), null);
-  assert.equal(noticeOf({ ...now, state: "offline" }), null);
+  assert.equal(chartNotice(now), null);
+  assert.equal(chartNotice({ ...now, state: "offline" }), null);
   for (const change of [{ state: "denied" }, { state: "missing" }, { state: "refused", problem: { title: "T", detail: "D" } }, { isEmpty: true }, { state: "connecting", isKnown: false }, { state: "offline", isKnown: false }]) {
-    assert.ok(noticeOf({ ...now, ...change })?.title, JSON.stringify(change));
+    assert.ok(chartNotice({ ...now, ...change })?.title, JSON.stringify(change));
   }
 });

@@ -1,5 +1,5 @@
 // @ts-check
-/** The real Worker for a test: started on a free port with a state of its own, stopped and forgotten afterwards. */
+/** The real Worker for a test: on a free port, with a state of its own, which is deleted afterwards. */
 
 import { spawn } from "node:child_process";
 import { once } from "node:events";
@@ -25,7 +25,7 @@ export async function startWorker(settings = {}) {
   let child = serve(state, settings, "0");
   let origin = await originOf(child);
 
-  /** It is gone, its state stays. */
+  /** Stops it, and keeps its state. */
   async function goDown() {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const exited = once(child, "exit");
@@ -33,13 +33,16 @@ export async function startWorker(settings = {}) {
     await exited;
   }
 
-  /** It is there again, perhaps at another address. */
+  /** Starts it again, perhaps at another address. */
   async function comeUp(port = "0") {
     child = serve(state, settings, port);
     origin = await originOf(child);
   }
 
-  /** Ends it and starts it again in the same place, with what it has stored. @param {() => Promise<void>} [meanwhile] while it is away */
+  /**
+   * Stops it and starts it again on the same port, with its stored data.
+   * @param {() => Promise<void>} [meanwhile] while it is away
+   */
   async function restart(meanwhile) {
     await goDown();
     await meanwhile?.();
@@ -76,7 +79,7 @@ export async function startWorker(settings = {}) {
   }
 
   /**
-   * What a reader is told; see docs/api.md for the parameters.
+   * The answer for a reader; docs/api.md has the parameters.
    * @param {Stream} stream
    * @param {Record<string, string> | string} query
    * @returns {Promise<any>}
@@ -86,12 +89,12 @@ export async function startWorker(settings = {}) {
     return call(`/v1/streams/${id}/rollup?${new URLSearchParams(query)}`, { headers });
   }
 
-  /** A new write key, the one time that it is shown. @param {{ id: string }} stream @returns {Promise<{ id: string, write_key: string }>} */
+  /** A new write key. @param {{ id: string }} stream @returns {Promise<{ id: string, write_key: string }>} */
   function createWriteKey({ id }, name = "a writer") {
     return call(`/v1/streams/${id}/write-keys`, { method: "POST", headers: { Authorization: `Bearer ${OWNER_TOKEN}`, "Content-Type": "application/json" }, body: JSON.stringify({ name }) });
   }
 
-  /** Ends the stream's read key. @param {Stream} stream */
+  /** Replaces the stream's read key. @param {Stream} stream */
   function replaceKey({ id }) {
     return call(`/v1/streams/${id}/read-key`, { method: "POST", headers: { Authorization: `Bearer ${OWNER_TOKEN}` } });
   }

@@ -1,5 +1,7 @@
 // @ts-check
-/** A world for a connection: its clock, its timers and a server with sockets and polls, all in the hands of the test. */
+/**
+ * A world for a connection: its clock, its timers, and a server with sockets and polls. The test controls all of it.
+ */
 
 import { STEP, liveModel } from "./live-model.mjs";
 
@@ -13,7 +15,7 @@ export function createWorld(start_s, random = () => 0.5) {
   const window_s = 300;
   let now_ms = start_s * 1000;
   let names = 0;
-  /** How the server is: what a test changes. */
+  /** The state of the server, for a test to change. */
   const server = { isUp: true, hasSockets: true, epoch: 1, deltasStatus: 200, rollupStatus: 200, skew_ms: 0, hasClock: false, sent: 0, breaksDeltas: false, hold: Promise.resolve(), polls: /** @type {string[]} */ ([]), acknowledged: /** @type {string[]} */ ([]) };
 
   const serverNow_s = () => (now_ms + server.skew_ms) / 1000;

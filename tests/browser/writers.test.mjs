@@ -31,7 +31,7 @@ after(async () => {
 });
 
 /**
- * A page of another origin runs `write` with the address to post to; then `points` are counted.
+ * A page of another origin runs `write` with the address to post to; then the stream has `points`.
  * @param {string} name
  * @param {(url: string) => unknown} write runs in the page
  * @param {{ answer: unknown, points: number }} expected

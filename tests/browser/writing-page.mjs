@@ -1,5 +1,7 @@
 // @ts-check
-/** A page of some site that has Heartbeat's writer, and all that it needs: a Worker, a gateway in front, a stream, a browser. */
+/**
+ * A page with heartbeat.js, and everything that it needs: a Worker, a gateway in front, a stream, a browser.
+ */
 
 import { after, before } from "node:test";
 import { launch } from "./chromium.mjs";
@@ -12,10 +14,10 @@ import { startWorker } from "./worker.mjs";
 /** @import { Gateway } from "./gateway.mjs" */
 /** @import { Site } from "./site.mjs" */
 
-/** So many tests of a file at once: each has a browser context, and machines have few cores. */
+/** How many tests of a file run at a time: each has a browser context, and machines have few cores. */
 export const CONCURRENCY = 4;
 
-/** Nothing automatic and a short wait: a test says what it wants beyond. */
+/** No automatic reports and a short wait; a test may ask for more. */
 export const QUIET = { "flush-interval": "0.05", exceptions: "false", presence: "false", "page-views": "false" };
 
 /**
@@ -24,7 +26,7 @@ export const QUIET = { "flush-interval": "0.05", exceptions: "false", presence: 
  * @property {Gateway} gateway
  * @property {Site} site
  * @property {Stream} stream
- * @property {import("playwright-core").BrowserContext} context whoever visits, with one storage
+ * @property {import("playwright-core").BrowserContext} context a visitor, with one storage
  * @property {(attributes?: Record<string, string>, before?: string) => string} tag
  * @property {(html: string, headers?: Record<string, string>) => Promise<Tab>} open
  * @property {(by: string) => Promise<Record<string, { sum: number, count: number, d: number }>>} totals
@@ -89,7 +91,7 @@ export function useScenes({ ownWorker = false } = {}) {
       return page;
     }
 
-    /** What the last hour holds, by a label. */
+    /** The points of the last hour, by a label. */
     async function totals(/** @type {string} */ by) {
       const { series } = await worker.rollup(stream, { by, agg: "sum,count,ratio" });
       const add = (/** @type {number[]} */ numbers) => numbers.reduce((a, b) => a + (b ?? 0), 0);

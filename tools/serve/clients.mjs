@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * Lets workerd tell the Worker who a client is: `request.cf.clientIp`, the address of the socket.
+ * Makes workerd pass the address of a client to the Worker, as `request.cf.clientIp`.
  *
- * workerd does so unless a socket has an option `cfBlobHeader`. Miniflare gives it to all, as its own router writes
- * `request.cf` into that header; on a socket without the router that would be whatever a stranger writes there. Miniflare has no
- * option for it, so the option is taken out of the configuration on its way to workerd.
+ * workerd does so unless a socket has an option `cfBlobHeader`. Miniflare gives that option to all sockets, as its own
+ * router writes `request.cf` into the header; on a socket without the router, a stranger could write anything there.
+ * Miniflare can't leave it out, so this module removes it from the configuration on its way to workerd.
  */
 
 import childProcess from "node:child_process";
@@ -13,7 +13,7 @@ import childProcess from "node:child_process";
 const HEADER = "MF-CF-Blob";
 const WORD_BYTES = 8;
 
-/** From now on; to be called before Miniflare starts workerd. */
+/** Call it before Miniflare starts workerd. */
 export function tellClients() {
   const { spawn } = childProcess;
   // The same object is Miniflare's.
@@ -30,8 +30,8 @@ export function tellClients() {
 }
 
 /**
- * A configuration of workerd in which no socket has the option: in Cap'n Proto's encoding, each pointer to a text with the header's
- * name is made null. See https://capnproto.org/encoding.html.
+ * A configuration of workerd in which no socket has the option: each pointer to a string with the header's name becomes
+ * null, in Cap'n Proto's encoding (https://capnproto.org/encoding.html).
  *
  * @param {Buffer} config
  */
@@ -41,7 +41,7 @@ export function withoutHeader(config) {
   for (let at = config.indexOf(text); at >= 0; at = config.indexOf(text, at + 1)) {
     if (at % WORD_BYTES === 0) texts.add(at);
   }
-  // The upper half of a pointer to a list of so many bytes.
+  // The upper half of a pointer to a list of that many bytes.
   const upper = (text.length << 3) | 2;
   for (let at = 0; at + WORD_BYTES <= config.length; at += WORD_BYTES) {
     if (config.readUInt32LE(at + 4) === upper && (config[at] & 3) === 1) {
@@ -50,7 +50,7 @@ export function withoutHeader(config) {
     }
   }
   if (texts.size > 0) {
-    throw new Error(`the configuration of workerd is of another form: ${HEADER} is still in it`);
+    throw new Error(`the configuration of workerd has an unknown form: ${HEADER} is still in it`);
   }
   return config;
 }

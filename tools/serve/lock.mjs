@@ -1,5 +1,7 @@
 // @ts-check
-/** One server at a time has a folder of data: two would each hold what they know of it, and miss what the other writes. */
+/**
+ * One server at a time has a folder of data: each of two would keep a state of its own, and miss the other's writes.
+ */
 
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
@@ -7,12 +9,12 @@ import { join } from "node:path";
 /** What SQLite answers while another process has the lock. */
 const SQLITE_BUSY = 5;
 
-/** As long as it is open the lock is held. @type {import("node:sqlite").DatabaseSync | undefined} */
+/** Holds the lock while it is open. @type {import("node:sqlite").DatabaseSync | undefined} */
 let held;
 
 /**
- * Locks the folder until this process ends, however that ends: it is a lock of the kernel's on a file in the folder, which says
- * nothing by being there.
+ * Locks the folder until this process ends, however it ends: the kernel holds a lock on a file in the folder. The file
+ * alone means nothing.
  * @param {string} folder made if it is missing
  * @returns {Promise<boolean>} whether it was free
  */
@@ -21,7 +23,7 @@ export async function lock(folder) {
   const { DatabaseSync } = await sqlite();
   const database = new DatabaseSync(join(folder, "lock.sqlite"));
   try {
-    // Nothing is ever written, so there is no journal either.
+    // Nothing is ever written, so it needs no journal.
     database.exec("PRAGMA journal_mode = OFF; PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
   } catch (/** @type {any} */ error) {
     if (error.errcode === SQLITE_BUSY) return false;
@@ -31,7 +33,10 @@ export async function lock(folder) {
   return held.isOpen;
 }
 
-/** The one part of Node that takes locks of the kernel's. It is young, and Node says so once, to whoever reads our log. */
+/**
+ * The only part of Node that takes locks of the kernel. Node warns once that it is experimental, which nobody needs to
+ * read.
+ */
 async function sqlite() {
   const { emitWarning } = process;
   process.emitWarning = () => {};

@@ -1,5 +1,8 @@
 // @ts-check
-/** The one way in: each point is sampled, gets the page's labels, passes `beforeSend`, and is checked. */
+/**
+ * The one way in for points: samples them, adds the page's labels, calls `beforeSend`, and checks the result. All of
+ * that may run the page's own code, which may throw.
+ */
 
 import { attempt } from "./attempt.js";
 import { gather, lose, now_s, off } from "./delivery.js";
@@ -7,10 +10,10 @@ import { options } from "./options.js";
 import { check, isLabels, pointOf } from "./point.js";
 
 /**
- * Never throws: what is wrong is a warning, and counted as dropped.
- * @param {any} point
- * @param {boolean} [merges] with others of its labels
- * @param {any} [ours] labels of the writer's own; those of the point go before them
+ * Adds a point. Never throws: a point that is wrong is a warning in the console, and counts as dropped.
+ * @param {any} point as the page gives it
+ * @param {boolean} [merges] whether it may merge with a point of equal labels
+ * @param {any} [ours] labels of this script; the point's own go before them
  */
 export const add = (point, merges, ours) => {
   const { sampleRate, labels, beforeSend } = options;

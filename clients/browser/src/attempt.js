@@ -1,14 +1,14 @@
 // @ts-check
 /**
- * What may throw in somebody else's page. A sandboxed frame throws where it is asked for its storage (each browser since it
- * has storage), a getter of the page's own object throws when it likes, and pages replace `console` too.
+ * Calls what may throw in somebody else's page. Storage throws in a sandboxed frame, in every browser; getters of the
+ * page's objects throw when they like; and pages replace `console` too.
  */
 
 /**
- * What `run` returns; undefined where it throws.
+ * The result of `run`; undefined where it throws.
  * @template T
  * @param {() => T} run
- * @param {boolean} [warns] of what it throws
+ * @param {boolean} [warns] whether an error becomes a warning in the console
  * @returns {T | undefined}
  */
 export const attempt = (run, warns) => {

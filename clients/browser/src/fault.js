@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The labels of an error, whatever was thrown. `throw` and `reject` take anything, also a proxy whose every property throws.
- * Of what has no message its type and the names of its properties are reported, never a value.
+ * The labels of an error. `throw` and `reject` accept anything, even a proxy whose every property throws. Of a thing
+ * without a message only its type and the names of its properties are reported, never a value: values may be personal.
  */
 
 import { attempt } from "./attempt.js";
@@ -13,7 +13,7 @@ export const faultOf = (reason) => {
   let message = reason;
   if (Object(reason) === reason) {
     message = typeof reason;
-    // As far as it gets.
+    // Any of these lines may throw; what is known by then is reported.
     attempt(() => {
       exception = ({}).toString.call(reason).slice(8, -1);
       message = `${exception} {${Object.keys(reason)}}`;
@@ -24,6 +24,7 @@ export const faultOf = (reason) => {
     });
   }
   message = fold(String(message));
-  // Nobody's fault: a script of another origin says no more, and browsers report frames that a ResizeObserver missed as errors.
+  // Two kinds that no page can mend: of another origin's script browsers report only "Script error.", and they report
+  // frames that a ResizeObserver missed as errors.
   return { exception, message, class: /^(Script e|ResizeO)\w+/.exec(message)?.[0] };
 };

@@ -1,8 +1,10 @@
 // @ts-check
 /**
- * Heartbeat for pages: what a page sees, and how it starts. docs/browser.md says what it does; tools/build-browser.mjs makes
- * public/heartbeat.js of it. Pages replace globals and prototypes; so no iterator of an array is asked here (old libraries
- * have their own), no prototype is believed to be empty, and what throws is expected to.
+ * Heartbeat for pages: the global `heartbeat`, and how it starts. docs/browser.md is its manual;
+ * tools/build-browser.mjs bundles it into public/heartbeat.js; delivery.js explains the delivery protocol.
+ *
+ * The script lives in pages that replace globals and prototypes. So it uses no iterator of an array (old libraries
+ * bring their own), trusts no prototype to be empty, and expects whatever may throw to throw.
  */
 
 import { add } from "./add.js";
@@ -11,10 +13,10 @@ import { exception, pageView, startAutomatic } from "./automatic.js";
 import { cut, dropped, startDelivery, url, work } from "./delivery.js";
 import { options } from "./options.js";
 
-/** @type {any} what a page has put there before the script came */
+/** What the page has put there before the script loaded: options, and calls in `q`. @type {any} */
 const stub = /** @type {any} */ (window).heartbeat || {};
 
-/** @param {any} given */
+/** Sets options, and starts once there is a stream. @param {any} given options */
 const init = (given) =>
   attempt(() => {
     Object.assign(options, given);
@@ -23,7 +25,11 @@ const init = (given) =>
     startAutomatic();
   }, true);
 
-/** @param {Function} run @param {any} v */
+/**
+ * Times a function; of one that returns a promise, until it settles. Result and error are the function's own.
+ * @param {Function} run
+ * @param {any} v labels
+ */
 const time = (run, v) => {
   const start_ms = clock_ms();
   const done = () => add({ n: clock_ms() - start_ms, v });
@@ -35,9 +41,10 @@ const time = (run, v) => {
   }
 };
 
+/** A clock that does not jump; Date where a page has taken `performance` away. */
 const clock_ms = () => (window.performance || Date).now();
 
-/** The attributes of our tag. */
+/** The options in the attributes of our tag. A module has no tag: `document.currentScript` is null there. */
 const attributes = () => {
   const { src: endpoint, dataset = {} } = /** @type {any} */ (document.currentScript) || {};
   /** @type {any} */
@@ -49,6 +56,7 @@ const attributes = () => {
   return given;
 };
 
+// A page may load the script twice: the first one stays.
 if (!stub.flush) {
   /** @type {any} */
   const heartbeat = {

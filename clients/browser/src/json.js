@@ -1,13 +1,12 @@
 // @ts-check
 /**
- * JSON by our own hand. JSON.stringify asks every object for `toJSON`, and Prototype.js before 1.7 (2010) gave arrays, strings
- * and dates one that quotes twice; other pages replace JSON.stringify itself. Neither reaches this.
+ * A JSON writer of our own. JSON.stringify calls `toJSON` on every object, and Prototype.js before 1.7 (2010) gave
+ * arrays, strings and dates one that quotes twice; other pages replace JSON.stringify itself. Neither affects this.
  */
 
 /**
- * The text of strings, numbers, booleans, arrays and objects; what is undefined or null is left out. Strings must have no control
- * characters: those of points have none (point.js).
- * @param {any} value
+ * Writes strings, numbers, booleans, arrays and objects, and leaves out undefined and null.
+ * @param {any} value its strings have no control characters: point.js replaces those
  * @returns {string}
  */
 export const json = (value) => {

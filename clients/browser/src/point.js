@@ -1,18 +1,21 @@
 // @ts-check
 /**
- * What the server takes, checked where it enters: a point that it would refuse never lies in a batch beside good ones, nor
- * in a sum of theirs. Nothing here touches the page.
+ * The server's rules for a point, checked where it enters: a point that the server would refuse gets neither into a
+ * batch with good ones, nor into a sum with them. Nothing here touches the page.
  */
 
-/** @typedef {{ n: number, d: number, p?: number, t?: number, v: Record<string, string>, at_s: number }} Entry a point, and when it came */
+/**
+ * @typedef {{ n: number, d: number, p?: number, t?: number, v: Record<string, string>, at_s: number }} Entry a point,
+ *   and when it was added
+ */
 
 /**
- * The point with its labels as texts, and n and d scaled to stand for those that were not sampled.
+ * The point with its labels as strings, and with n and d scaled up for the points that were not sampled.
  * @param {any} given
  * @param {number} sampleRate above 0, at most 1
  * @param {number} at_s
  * @returns {Entry}
- * @throws {TypeError} for what the server would refuse; it names the field
+ * @throws {TypeError} that names the field which the server would refuse
  */
 export const pointOf = ({ n, d = 1, p, t, v }, sampleRate, at_s) => {
   const MAX_LABELS = 16;
@@ -28,19 +31,20 @@ export const pointOf = ({ n, d = 1, p, t, v }, sampleRate, at_s) => {
   return { n: n / sampleRate, d: d / sampleRate, p, t, v, at_s };
 };
 
-/** Whether it may be a set of labels. @param {any} given */
+/** Whether it may be a set of labels: an object, or undefined. @param {any} given */
 export const isLabels = (given) => /^[ou]/.test(typeof given);
 
-/** @param {string} field @param {unknown} isRight */
+/** @param {string} field @param {unknown} isRight @throws {TypeError} that names the field */
 export const check = (field, isRight) => {
   if (!isRight) throw TypeError(field);
 };
 
-/** Whether it is finite, also when it is scaled. @param {unknown} value @param {number} sampleRate */
+/** Whether it is a number that stays finite when it is scaled. @param {unknown} value @param {number} sampleRate */
 const isNumber = (value, sampleRate) => typeof value == "number" && isFinite(value / sampleRate);
 
 /**
- * Sorted by name, so that equal labels are equal texts. There is no prototype: `__proto__` is a name like any other.
+ * Labels sorted by name, so that equal sets are equal as JSON. They have no prototype: `__proto__` is a name like any
+ * other.
  * @param {Record<string, any>} given
  */
 const labelsOf = (given) => {
@@ -48,7 +52,7 @@ const labelsOf = (given) => {
   const MAX_VALUE_BYTES = 256;
   const labels = Object.create(null);
   Object.keys(given).sort().forEach((name) => {
-    // Strings, symbols, booleans, numbers: what is nested, a function or nothing has no text.
+    // Strings, symbols, booleans, numbers and bigints; all else is left out.
     const value = /^[sbn]/.test(typeof given[name]) && clip(given[name], MAX_VALUE_BYTES);
     name = clip(name, MAX_NAME_BYTES);
     if (name && value) labels[name] = value;
@@ -56,11 +60,12 @@ const labelsOf = (given) => {
   return labels;
 };
 
-/** @param {string} text */
+/** UTF-8. @param {string} text */
 export const encode = (text) => new TextEncoder().encode(text);
 
 /**
- * Cut at a whole character. The encoder makes U+FFFD of a lone surrogate, which JSON has no form for.
+ * Cuts a string after a whole character, and replaces control characters by spaces. The encoder turns a lone surrogate,
+ * which UTF-8 can't carry, into U+FFFD.
  * @param {unknown} value
  * @param {number} bytes of UTF-8
  */
