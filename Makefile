@@ -25,7 +25,8 @@ setup: ## install what the build needs: wasm target, npm packages, worker-build,
 build: ## make the writer for pages, and compile the Worker to build/
 	@tools/build.sh
 
-dev: build ## develop on PORT (8787): rebuilds on change, with one stream ready to use
+dev: ## develop on PORT (8787): rebuilds on change without optimising, with one stream ready to use
+	@PROFILE=quick tools/build.sh
 	@exec node tools/dev.mjs --port $(PORT)
 
 serve: ## serve build/ on HOST (127.0.0.1) and PORT (8787), data in STATE (.heartbeat); OWNER_TOKEN, SIGNING_KEY from the environment

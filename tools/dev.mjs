@@ -23,6 +23,12 @@ const SECRETS = ".dev.vars";
  * pasted.
  */
 const EXAMPLE_CARBON = "carbon.example.com:2003";
+/**
+ * Which Worker runs: `quick`, so that a change runs within seconds, or `release`, as it is tested and deployed. See
+ * tools/build.sh.
+ */
+const PROFILE = process.env.PROFILE || "quick";
+const WORKER = PROFILE === "release" ? join("build", "index.js") : join("target", "quick-worker", "index.js");
 /** The server answers only after a first compilation. */
 const START_MS = 10 * 60_000;
 const POLL_MS = 200;
@@ -97,12 +103,13 @@ async function assertPortIsFree() {
 
 /** Runs wrangler until a signal comes or it ends on its own; then this process ends too. */
 function startWrangler() {
-  const args = ["dev", "--ip", "127.0.0.1", "--port", port, "--persist-to", state];
+  const args = ["dev", WORKER, "--ip", "127.0.0.1", "--port", port, "--persist-to", state];
   args.push("--var", `CARBON_HOSTS:${settings.CARBON_HOSTS}`);
   const child = spawn(join("node_modules", ".bin", "wrangler"), [...args, "--show-interactive-dev-session=false"], {
     stdio: ["ignore", "inherit", "inherit"],
     env: {
       ...process.env,
+      PROFILE,
       // wrangler starts whichever Node it finds; the project's own is new enough.
       PATH: [join(ROOT, "node_modules", ".bin"), process.env.PATH].join(delimiter),
       // No telemetry, no question about updates (the banner asks the registry), no sample `cf` from Cloudflare.

@@ -49,6 +49,8 @@ impl Dev {
             .args(["tools/dev.mjs", "--port", &free_port().to_string(), "--state"])
             .arg(state.path())
             .current_dir(env!("CARGO_MANIFEST_DIR"))
+            // The Worker that is there already.
+            .env("PROFILE", "release")
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             // A process group, so that a failed test leaves nothing running.
