@@ -101,7 +101,7 @@ impl Problem {
             Self::Conflict(_) => (409, "conflict", "The stream is not in a state for this"),
             Self::TooLarge(_) => (413, "too-large", "The request is too large"),
             Self::UnsupportedMediaType(_) => (415, "unsupported-media-type", "This kind of body is not supported"),
-            Self::QueryTooLarge(_) => (422, "query-too-large", "The query asks for too much"),
+            Self::QueryTooLarge(_) => (422, "query-too-large", "The query is too expensive"),
             Self::RateLimited | Self::TooManyUploads => (429, "rate-limited", "Too many requests"),
             Self::Limited(_) => (429, "rate-limited", "The stream's budget is used up"),
             Self::Internal => (500, "internal", "Something went wrong here"),

@@ -85,7 +85,7 @@ mod tests {
     const NOW: i64 = 1_792_540_800_000;
 
     #[test]
-    fn the_forms_of_a_time() {
+    fn times_are_parsed_in_all_forms() {
         for (text, wanted) in [
             ("now", NOW),
             ("1792540800", NOW),

@@ -47,7 +47,7 @@ impl Exchange {
                 let is_grouped = matches!(value(&pairs, "grouped"), Some("1" | "true"));
                 json(describe_all(value(&pairs, "group"), is_grouped))
             }
-            Route::Function(name) => json(describe(name).ok_or(Problem::NotFound("there is no such function"))?),
+            Route::Function(name) => json(describe(name).ok_or(Problem::NotFound("unknown function"))?),
             Route::Version => Reply::new(200, "text/plain", VERSION.into()),
             // A stream has no events.
             Route::Events => json("[]".to_owned()),

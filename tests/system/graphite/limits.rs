@@ -1,4 +1,4 @@
-//! What asks for too much, or is wrong, gets a 400 that says what.
+//! What is too expensive, or is wrong, gets a 400 that says what.
 
 use serde_json::json;
 
@@ -14,7 +14,7 @@ fn what_is_wrong_with_a_request_is_told() {
         (&[("target", "scale(visits.sum)")], "Missing required parameter \"factor\" for function \"scale\""),
         (
             &[("target", "sumSeries(visits.sum")],
-            "the target is not understood at byte 20: `)` is expected before its end",
+            "invalid target at byte 20: expected `)` before its end",
         ),
         (&[("target", "visits.sum"), ("from", "never")], "Unknown day reference: never"),
         (&[("target", "visits.sum"), ("from", "now"), ("until", "now")], "Invalid empty time range"),
@@ -24,7 +24,7 @@ fn what_is_wrong_with_a_request_is_told() {
         ),
         (&[("target", "grep(visits.sum, '(')")], "function grep: \"(\" is not a regular expression"),
         (&[("target", "seriesByTag('country=')")], "At least one tagspec must not match the empty string"),
-        (&[("target", "identity('a')"), ("from", "19700102"), ("format", "raw")], "the request asks for too much"),
+        (&[("target", "identity('a')"), ("from", "19700102"), ("format", "raw")], "the request is too expensive"),
         (&[("target", "timeFunction('a',1)"), ("from", "-1mon")], "the answer would have 2592000 points"),
     ] {
         let answer = get(&stream, "render", pairs);

@@ -1,4 +1,4 @@
-//! Which series stay: by a number of each, by rank, by name.
+//! Selects series: by a number computed from each, by rank, by name.
 
 use super::python_regex::compile;
 use super::{first, sort};
@@ -50,7 +50,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Param::new("operator", Kind::Text).required().one_of(OPERATORS),
             Param::new("threshold", Kind::Float).required(),
         ],
-        about: "Series of which the named function's value compares to a threshold.",
+        about: "Series whose value by the named function compares to a threshold as given.",
         run: |call| {
             let (func, operator, threshold) = (call.text(1), call.text(2), call.float(3));
             compared(call, &func, &operator, threshold)
@@ -60,15 +60,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
     compared!("averageBelow", "average", "<=", "Series whose average is n or below."),
     compared!("currentAbove", "last", ">", "Series whose last value is above n."),
     compared!("currentBelow", "last", "<=", "Series whose last value is n or below."),
-    compared!("maximumAbove", "max", ">", "Series whose greatest value is above n."),
-    compared!("maximumBelow", "max", "<=", "Series whose greatest value is n or below."),
-    compared!("minimumAbove", "min", ">", "Series whose least value is above n."),
-    compared!("minimumBelow", "min", "<=", "Series whose least value is n or below."),
+    compared!("maximumAbove", "max", ">", "Series whose largest value is above n."),
+    compared!("maximumBelow", "max", "<=", "Series whose largest value is n or below."),
+    compared!("minimumAbove", "min", ">", "Series whose smallest value is above n."),
+    compared!("minimumBelow", "min", "<=", "Series whose smallest value is n or below."),
     Function {
         names: &["highest"],
         group: GROUP,
         params: &[SERIES, COUNT, FUNC.or("\"average\"")],
-        about: "The n series of which the named function's value is greatest.",
+        about: "The n series with the highest value by the named function.",
         run: |call| {
             let func = call.text(2);
             ranked(call, &func, true)
@@ -78,17 +78,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["lowest"],
         group: GROUP,
         params: &[SERIES, COUNT, FUNC.or("\"average\"")],
-        about: "The n series of which the named function's value is least.",
+        about: "The n series with the lowest value by the named function.",
         run: |call| {
             let func = call.text(2);
             ranked(call, &func, false)
         },
     },
-    ranked!("highestAverage", "average", true, "The n series with the greatest average."),
-    ranked!("highestCurrent", "last", true, "The n series with the greatest last value."),
-    ranked!("highestMax", "max", true, "The n series with the greatest value."),
-    ranked!("lowestAverage", "average", false, "The n series with the least average."),
-    ranked!("lowestCurrent", "last", false, "The n series with the least last value."),
+    ranked!("highestAverage", "average", true, "The n series with the highest average."),
+    ranked!("highestCurrent", "last", true, "The n series with the highest last value."),
+    ranked!("highestMax", "max", true, "The n series with the highest value."),
+    ranked!("lowestAverage", "average", false, "The n series with the lowest average."),
+    ranked!("lowestCurrent", "last", false, "The n series with the lowest last value."),
     Function {
         names: &["limit"],
         group: GROUP,
@@ -103,21 +103,21 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["exclude"],
         group: GROUP,
         params: PATTERN,
-        about: "Series in whose names a regular expression finds nothing.",
+        about: "Series whose names don't match a regular expression.",
         run: |call| named(call, false),
     },
     Function {
         names: &["grep"],
         group: GROUP,
         params: PATTERN,
-        about: "Series in whose names a regular expression finds something.",
+        about: "Series whose names match a regular expression.",
         run: |call| named(call, true),
     },
     Function {
         names: &["removeEmptySeries"],
         group: GROUP,
         params: &[SERIES, Param::new("xFilesFactor", Kind::Float)],
-        about: "Series that have a value, or so large a share of them.",
+        about: "Series that have a value, or at least the given share of values.",
         run: |call| {
             let share = call.float_or_none(1).unwrap_or(0.0);
             retained(call, &mut |series| has_enough(&series.values, share))
@@ -127,7 +127,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["unique"],
         group: GROUP,
         params: LISTS,
-        about: "Series without those whose name came before.",
+        about: "Series without those whose name occurred before.",
         run: |call| {
             let mut seen = std::collections::BTreeSet::new();
             retained(call, &mut |series| seen.insert(series.name.clone()))
@@ -144,14 +144,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["averageOutsidePercentile"],
         group: GROUP,
         params: &[SERIES, N],
-        about: "Series whose average is not within a percentile of the averages of all.",
+        about: "Series whose average is outside a percentile of all averages.",
         run: average_outside,
     },
     Function {
         names: &["removeBetweenPercentile"],
         group: GROUP,
         params: &[SERIES, N],
-        about: "Series that have a value which is not within a percentile of all at its time.",
+        about: "Series with a value outside a percentile of all values at its time.",
         run: outside,
     },
     Function {
@@ -163,7 +163,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Param::new("search", Kind::Text).required(),
             Param::new("replace", Kind::Text).required(),
         ],
-        about: "Other series in place of those whose greatest value is above a value; their names are made by a regular expression.",
+        about: "Replaces series whose largest value is above a value by other series; a regular expression makes their names.",
         run: use_above,
     },
 ];
@@ -264,5 +264,5 @@ fn use_above(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
             made.extend(call.evaluator.text(&name, call.scope)?);
         }
     }
-    if made.len() > 10_000 { refuse("useSeriesAbove makes too many series") } else { Ok(made) }
+    if made.len() > 10_000 { refuse("useSeriesAbove makes more than 10,000 series") } else { Ok(made) }
 }

@@ -1,4 +1,4 @@
-//! Values over a window that moves with time. What the window needs of the time before is fetched too.
+//! Moving windows. The earlier values that the window needs are fetched too.
 
 use super::rounded;
 use crate::aggregate::{Aggregate, is_enough, present};
@@ -23,13 +23,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
     moving!("movingAverage", "average", "The average of the values of a window."),
     moving!("movingMedian", "median", "The median of the values of a window."),
     moving!("movingSum", "sum", "The sum of the values of a window."),
-    moving!("movingMin", "min", "The least value of a window."),
-    moving!("movingMax", "max", "The greatest value of a window."),
+    moving!("movingMin", "min", "The smallest value of a window."),
+    moving!("movingMax", "max", "The largest value of a window."),
     Function {
         names: &["movingWindow"],
         group: GROUP,
         params: &[SERIES, WINDOW, Param::new("func", Kind::Aggregate).or("\"average\""), XFF],
-        about: "The named function's value for the values of a window.",
+        about: "The named function over the values of a window.",
         run: |call| {
             let func = call.text(2);
             moving(call, &func, 3)
@@ -55,7 +55,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     },
 ];
 
-/// A window: how long, and whether in steps.
+/// A window: its length, and whether it is in steps.
 struct Span {
     preview_s: i64,
     steps: Option<i64>,
@@ -64,7 +64,8 @@ struct Span {
 }
 
 impl Span {
-    /// The window of a call, whose series tell how long a step is; `None` without series, where it is in steps.
+    /// The window of a call, whose series give the length of a step; `None` if there are no series and it is in
+    /// steps.
     #[expect(clippy::cast_possible_truncation, reason = "as Python's int")]
     fn of(call: &mut Call<'_, '_>) -> Result<Option<Self>> {
         let step_s = call.series(0).iter().map(|series| series.step_s).max();
@@ -82,7 +83,7 @@ impl Span {
             (Some(steps), step_s) => step_s.unwrap_or(1).saturating_mul(steps),
         };
         if !(1..=i64::from(u32::MAX)).contains(&preview_s) {
-            return refuse("windowSize must be a number of steps or an interval, above 0 and below a century");
+            return refuse("windowSize must be a number of steps or an interval, greater than 0 and less than a century");
         }
         if steps.is_none() {
             call.evaluator.divide_steps(preview_s);
@@ -113,7 +114,7 @@ fn moving(call: &mut Call<'_, '_>, func: &str, share_at: usize) -> Result<Vec<Se
         let points = span.points(&series);
         series.tag(&name, span.text.as_str());
         let share = share.unwrap_or(series.x_files_factor);
-        // What has no short cut costs the window for each value.
+        // A function without a shortcut costs the whole window for each value.
         let is_cheap = matches!(how, Aggregate::Sum | Aggregate::Average | Aggregate::Min | Aggregate::Max);
         let per_value = if is_cheap { 4 } else { points };
         call.evaluator.pay_values(series.values.len().saturating_mul(per_value))?;
@@ -125,7 +126,7 @@ fn moving(call: &mut Call<'_, '_>, func: &str, share_at: usize) -> Result<Vec<Se
     Ok(made)
 }
 
-/// The value of each window that is whole but for the first.
+/// The value of each full window but the first.
 fn over_windows(values: &[f64], points: usize, how: Aggregate, share: f64) -> Vec<f64> {
     if points == 0 || values.len() <= points {
         return vec![f64::NAN; if points == 0 { values.len() } else { 0 }];
@@ -148,7 +149,7 @@ fn checked(window: &[f64], share: f64, how: Aggregate) -> f64 {
     if is_enough(there.len(), window.len() as f64, share) { how.of(&there) } else { f64::NAN }
 }
 
-/// How many values each window has.
+/// The number of values in each window.
 fn counts(values: &[f64], points: usize) -> Vec<u32> {
     let mut count = 0;
     let mut counts = Vec::with_capacity(values.len());
@@ -162,8 +163,9 @@ fn counts(values: &[f64], points: usize) -> Vec<u32> {
     counts
 }
 
-/// An associative function over each window, in three steps a value whatever the window: cut into blocks as long as the
-/// window, each window is the end of one and the beginning of the next (van Herk, Gil and Werman). Nothing is subtracted.
+/// Computes an associative function over each window, in three operations per value whatever the window. The values
+/// are cut into blocks as long as the window; each window is the end of one and the start of the next (van Herk,
+/// Gil and Werman). Nothing is subtracted.
 #[expect(clippy::cast_precision_loss, reason = "a window")]
 fn folded(values: &[f64], points: usize, share: f64, empty: f64, merge: fn(f64, f64) -> f64) -> Vec<f64> {
     let values = &values[1..];
@@ -225,7 +227,7 @@ fn exponential(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
 fn deviation(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (points, tolerance) = (call.int(1), call.float(2));
     let Some(window) = usize::try_from(points).ok().filter(|window| *window > 0) else {
-        return refuse("points must be above 0");
+        return refuse("points must be greater than 0");
     };
     let mut made = Vec::new();
     for mut series in call.series(0) {
@@ -253,7 +255,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_by_blocks_are_windows_one_by_one() {
+    fn windows_by_blocks_equal_windows_one_by_one() {
         let values: Vec<f64> = (0..40).map(|at| if at % 7 == 3 { f64::NAN } else { f64::from(at * 37 % 11) }).collect();
         for points in [1, 2, 5, 7, 39, 40, 41] {
             for how in [Aggregate::Sum, Aggregate::Min, Aggregate::Max, Aggregate::Average] {
