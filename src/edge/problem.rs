@@ -84,7 +84,7 @@ impl Problem {
         "this stream takes writes with a write key only: as a bearer token, as the password of basic auth, or as ?key=",
     );
     /// Of a write with a key that never was one of the stream's, or has ended: nobody is told which.
-    pub(super) const WRONG_WRITE_KEY: Self = Self::Unauthorized("the write key is not one of this stream's");
+    pub(super) const WRONG_WRITE_KEY: Self = Self::Unauthorized("the write key does not belong to this stream");
 
     /// Status, last part of the type, and title. Types are stable.
     fn kind(&self) -> (u16, &'static str, &'static str) {
@@ -101,7 +101,7 @@ impl Problem {
             Self::Conflict(_) => (409, "conflict", "The stream is not in a state for this"),
             Self::TooLarge(_) => (413, "too-large", "The request is too large"),
             Self::UnsupportedMediaType(_) => (415, "unsupported-media-type", "This kind of body is not supported"),
-            Self::QueryTooLarge(_) => (422, "query-too-large", "The query is too expensive"),
+            Self::QueryTooLarge(_) => (422, "query-too-large", "The query asks for too much"),
             Self::RateLimited | Self::TooManyUploads => (429, "rate-limited", "Too many requests"),
             Self::Limited(_) => (429, "rate-limited", "The stream's budget is used up"),
             Self::Internal => (500, "internal", "Something went wrong here"),

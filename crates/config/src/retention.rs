@@ -1,7 +1,7 @@
-//! How an owner writes and reads a retention, and the form that it is kept in.
+//! How owners write and read a retention, and its persisted form.
 //!
-//! For owners it is an object of tiers, `{"10s":"2d","1d":null}`; where a configuration is kept it is
-//! `[for_s, from_s, ..]` in the order of the tiers, each a number or null.
+//! Owners see an object of tiers, `{"10s":"2d","1d":null}`; the persisted form is `[for_s, from_s, ..]` in the
+//! order of the tiers, each a number or null.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serializer};
@@ -13,7 +13,7 @@ use model::tier::Tier;
 use super::stream::ConfigError;
 use model::time::{duration_text, parse_duration};
 
-/// How long tiers are to be kept, in seconds.
+/// Parses how long to keep tiers, in seconds.
 ///
 /// # Errors
 /// [`ConfigError::Tiers`], [`ConfigError::Tier`] and [`ConfigError::Duration`]
@@ -27,7 +27,7 @@ pub fn changes(owners: &Value) -> Result<Vec<(Tier, Option<i64>)>, ConfigError> 
     owners.as_object().ok_or(ConfigError::Tiers)?.iter().map(change).collect()
 }
 
-/// The seconds of a duration text.
+/// Parses the seconds of a duration.
 ///
 /// # Errors
 /// [`ConfigError::Duration`]
@@ -36,14 +36,14 @@ pub fn duration(name: &'static str, value: &Value) -> Result<i64, ConfigError> {
     seconds.ok_or_else(|| ConfigError::Duration(name, value.to_string()))
 }
 
-/// As the owner reads it.
+/// The JSON that the owner sees.
 #[must_use]
 pub fn view(retention: &Retention) -> Map<String, Value> {
     let kept = |tier| Value::from(retention.kept_s(tier).map(duration_text));
     Tier::ALL.into_iter().map(|tier| (tier.name().to_owned(), kept(tier))).collect()
 }
 
-/// Writes the form that is kept.
+/// Writes the persisted form.
 ///
 /// # Errors
 /// Those of the serializer.
@@ -52,7 +52,7 @@ pub fn serialize<S: Serializer>(retention: &Retention, serializer: S) -> Result<
     serializer.collect_seq(numbers)
 }
 
-/// Reads the form that is kept.
+/// Reads the persisted form.
 ///
 /// # Errors
 /// Those of the deserializer.

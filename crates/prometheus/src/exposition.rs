@@ -17,7 +17,8 @@ pub const MAX_ROWS: usize = 50_000;
 pub const MAX_TEXT_BYTES: usize = 4 << 20;
 
 const FOLDED_SERIES: &str = "heartbeat_series_folded";
-const FOLDED_HELP: &str = "Number of series that are not shown individually, but together under the label heartbeat_folded.";
+const FOLDED_HELP: &str =
+    "Number of series that are not shown individually, but together under the label heartbeat_folded.";
 /// Added to the help of a sum that is not a counter.
 const FALLEN_HELP: &str = " A gauge here, as a sum has fallen below 0: it includes points with a negative n.";
 

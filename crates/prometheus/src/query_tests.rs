@@ -246,7 +246,7 @@ fn errors_quote_the_unsupported_part_of_the_query() {
         let seen = refused(query);
         assert!(seen.contains(part), "{query}: {seen}");
     }
-    assert!(refused(&"(".repeat(100)).contains("deeper than 32"));
+    assert!(refused(&"(".repeat(100)).contains("more than 32 deep"));
     assert!(refused(&"1+".repeat(5_000)).contains("at most 8192 bytes"));
     assert!(refused(&"1+".repeat(4_000)).contains("at most 200 operators"));
     let selectors: Vec<String> = (0..60).map(|i| format!("heartbeat_n_total{{a=\"{i}\"}}")).collect();

@@ -18,7 +18,9 @@ pub(super) fn literal(text: &str) -> Result<(String, usize)> {
         match chars.next() {
             None => return wrong("the string is not closed", text),
             Some('\n') if quote != '`' => return wrong("a quoted string can't contain a line break", here),
-            Some(REPLACEMENT) => return wrong("the string contains U+FFFD, which replaces bytes that are not UTF-8", here),
+            Some(REPLACEMENT) => {
+                return wrong("the string contains U+FFFD, which replaces bytes that are not UTF-8", here);
+            }
             Some(char) if char == quote => break,
             Some('\\') if quote != '`' => {
                 let rest = chars.as_str();
@@ -85,8 +87,7 @@ fn escape(rest: &str, quote: char, bytes: &mut Vec<u8>) -> std::result::Result<u
 
 const NOT_DIGITS: &str = "an escape is truncated or has an invalid digit";
 const NO_CODE_POINT: &str = "an escape is not a Unicode code point";
-const UNKNOWN: &str =
-    "unknown escape: write a backslash twice, or once between backticks, where nothing is escaped";
+const UNKNOWN: &str = "unknown escape: write a backslash twice, or once between backticks, where nothing is escaped";
 
 #[cfg(test)]
 mod tests {

@@ -1,4 +1,4 @@
-//! What the edge and objects say to each other, and the queries that it carries. Pure.
+//! The protocol between the edge and objects, and the queries that it carries. Pure.
 
 pub mod command;
 pub mod format;

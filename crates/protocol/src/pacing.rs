@@ -1,4 +1,5 @@
-//! What a stream and the pacer of its token say to each other. Neither is kept, and both are of one deployment.
+//! The protocol between a stream and the pacer of its token. Nothing of it is kept, and both belong to one
+//! deployment.
 
 use codec::{Malformed, Reader, put_bytes, put_signed, put_varint};
 
@@ -10,12 +11,12 @@ const GRANTED: u8 = 1;
 const WAIT: u8 = 2;
 const NOTED: u8 = 3;
 
-/// What a stream says; first what is done, then what it asks for, and at the very first whether the owner is impatient.
+/// A stream's request. It first reports what is done, then asks; and before both, it reports an impatient owner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PaceRequest {
-    /// The owner wants it tried although the upstream wants to be left alone.
+    /// The owner wants a retry although the upstream asked for a pause.
     pub lift: bool,
-    /// A write that was granted and is over.
+    /// A granted write that is over.
     pub done: Option<Done>,
     /// Another write.
     pub ask: Option<Ask>,
@@ -24,27 +25,27 @@ pub struct PaceRequest {
 /// A write that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Done {
-    /// That of its grant.
+    /// The ticket of its grant.
     pub ticket: u64,
-    /// For how long the upstream wants no more from now on.
+    /// For how long from now the upstream accepts nothing.
     pub hold_ms: Option<i64>,
 }
 
-/// A write that is wanted.
+/// A request for a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ask {
     /// The stream's shard.
     pub who: String,
-    /// At most so many in any minute.
+    /// The most writes in any minute.
     pub limit: u16,
 }
 
-/// What the pacer says.
+/// The pacer's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaceAnswer {
-    /// One write may go out, now; its ticket.
+    /// One write may be sent now; its ticket.
     Granted(u64),
-    /// It may not; when to ask again, Unix milliseconds.
+    /// It may not yet; when to ask again, Unix milliseconds.
     WaitUntil(i64),
     /// Nothing was asked for.
     Noted,
@@ -71,10 +72,10 @@ impl PaceRequest {
         out
     }
 
-    /// What [`Self::to_bytes`] made.
+    /// Decodes what [`Self::to_bytes`] made.
     ///
     /// # Errors
-    /// [`Malformed`] when it is something else.
+    /// [`Malformed`] if it is something else.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         let flags = reader.byte()?;
@@ -112,10 +113,10 @@ impl PaceAnswer {
         out
     }
 
-    /// What [`Self::to_bytes`] made.
+    /// Decodes what [`Self::to_bytes`] made.
     ///
     /// # Errors
-    /// [`Malformed`] when it is something else.
+    /// [`Malformed`] if it is something else.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         match reader.byte()? {
@@ -132,7 +133,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_comes_back() {
+    fn requests_and_answers_survive_a_round_trip() {
         for done in [None, Some(Done { ticket: u64::MAX, hold_ms: None }), Some(Done { ticket: 7, hold_ms: Some(-1) })]
         {
             for ask in [None, Some(Ask { who: "s/0".into(), limit: u16::MAX })] {

@@ -1,4 +1,4 @@
-//! What series have had since their stream began, as shards are asked for it and as each answers.
+//! The totals of series since their stream began: the query for shards, and their answers.
 //!
 //! Version 1 of an answer: `u8 version = 1, varint groups, each: text labels, total; varint folded series, total`, where a total
 //! is `number n, number d, varint points`. Sent between versions of one deployment only, never stored.
@@ -12,10 +12,10 @@ use super::params::{MAX_MATCHERS, ParamError, QueryText, pairs, parse_by, set_on
 
 const VERSION: u8 = 1;
 
-/// The parameters of `metrics`.
+/// Parses the parameters of `metrics`.
 ///
 /// # Errors
-/// The first parameter that is wrong.
+/// The first invalid parameter.
 pub fn parse(query_string: &str) -> Result<QueryText, ParamError> {
     let (mut by, mut matchers) = (None, Vec::new());
     for (name, value) in pairs(query_string) {
@@ -33,14 +33,14 @@ pub fn parse(query_string: &str) -> Result<QueryText, ParamError> {
     Ok(query)
 }
 
-/// The question for totals, whose window is any.
+/// The query for totals; its window is irrelevant.
 #[must_use]
 pub fn question(matchers: Vec<String>, by: Option<Vec<String>>) -> QueryText {
     let window = Window::aligned(0, 10, 10).expect("one step");
     QueryText::new(&window, matchers, by)
 }
 
-/// The bytes of what a shard shows.
+/// Encodes the totals of a shard.
 #[must_use]
 pub fn encode(shown: &Shown) -> Vec<u8> {
     let mut out = vec![VERSION];
@@ -54,7 +54,7 @@ pub fn encode(shown: &Shown) -> Vec<u8> {
     out
 }
 
-/// Adds what a shard shows.
+/// Adds the totals of a shard.
 ///
 /// # Errors
 /// [`Malformed`]

@@ -1,4 +1,4 @@
-//! What is persisted, as SQL behind one seam: each function is one atomic step, none waits.
+//! Persistence as SQL behind one seam: each function is one atomic step, and none waits.
 
 pub mod answers;
 mod chunk_cells;

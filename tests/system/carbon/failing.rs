@@ -46,7 +46,7 @@ pub(crate) fn one_who_does_not_close_is_left_after_20_s() {
 
 pub(crate) fn one_who_talks_is_no_carbon() {
     let told = told_of(Manner::Talks);
-    assert_eq!(told, "the peer answered something: it is no plaintext listener of a carbon");
+    assert_eq!(told, "the peer sent something: it is not the plaintext listener of a carbon");
 }
 
 pub(crate) fn what_was_written_while_the_carbon_was_away_arrives_in_order_when_it_is_back() {
@@ -54,7 +54,7 @@ pub(crate) fn what_was_written_while_the_carbon_was_away_arrives_in_order_when_i
     let stream = pushing(shared(), &config(port));
     stream.write(json!([{ "n": 1 }]).to_string());
     let failed = until(&stream, SOON, |status| status["state"] == "waiting");
-    assert_eq!(last_error(&failed), "no connection: nobody listens there, or the name is not known");
+    assert_eq!(last_error(&failed), "no connection: nothing listens there, or the name is unknown");
     stream.write(json!([{ "n": 2 }]).to_string());
     let carbon = Carbon::on(port, &[]);
     assert_arrived(&carbon, &stream, 3.0);

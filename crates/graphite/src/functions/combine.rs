@@ -99,11 +99,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         run: percentile_of,
     },
     over_rest!("sumSeriesWithWildcards", "sum", "Sums series whose names are the same without some nodes."),
-    over_rest!(
-        "averageSeriesWithWildcards",
-        "average",
-        "Averages series whose names are the same without some nodes."
-    ),
+    over_rest!("averageSeriesWithWildcards", "average", "Averages series whose names are the same without some nodes."),
     over_rest!(
         "multiplySeriesWithWildcards",
         "multiply",

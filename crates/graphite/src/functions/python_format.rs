@@ -35,7 +35,11 @@ pub(super) fn percent(template: &str, value: f64, is_whole: bool) -> Result<Stri
         rest = after;
     }
     out.push_str(rest);
-    if is_used { Ok(out) } else { refuse(format!("{template:?} must have a conversion for the value, such as %d or %.2f")) }
+    if is_used {
+        Ok(out)
+    } else {
+        refuse(format!("{template:?} must have a conversion for the value, such as %d or %.2f"))
+    }
 }
 
 fn parsed(conversion: &str) -> Result<(Spec<'_>, char, &str)> {

@@ -83,7 +83,9 @@ impl Span {
             (Some(steps), step_s) => step_s.unwrap_or(1).saturating_mul(steps),
         };
         if !(1..=i64::from(u32::MAX)).contains(&preview_s) {
-            return refuse("windowSize must be a number of steps or an interval, greater than 0 and less than a century");
+            return refuse(
+                "windowSize must be a number of steps or an interval, greater than 0 and less than a century",
+            );
         }
         if steps.is_none() {
             call.evaluator.divide_steps(preview_s);

@@ -1,4 +1,4 @@
-//! Frames of the log without some of their points, which keep their numbers.
+//! Removes points from frames of the log; the others keep their numbers.
 
 use crate::outcome::Outcome;
 use codec::{put_bytes, put_len};
@@ -7,14 +7,15 @@ use model::point::Point;
 use super::{Frame, FrameBuilder, LabelSet, Malformed, PLAIN, header};
 
 impl Frame<'_> {
-    /// Whether it only stands for points that are not there any more: so many as it says were accepted.
+    /// Whether it only stands for removed points: as many as it says were accepted.
     #[must_use]
     pub fn is_gap(&self) -> bool {
         self.points.is_empty()
     }
 
-    /// Frames that have the same points but those that are removed, in whose place there are gaps; `None` when none is. What
-    /// the writer was told and what was posted is not in them, and rows with them are read by nobody who counts points.
+    /// Frames with the same points except the removed ones, in whose place there are gaps; `None` if nothing is
+    /// removed. They lack the writer's outcome and the posted message; rows with such frames are read by nobody who
+    /// counts points.
     ///
     /// # Errors
     /// [`Malformed`]
