@@ -13,7 +13,7 @@ use appnet::channel::{
 };
 use config::forward::{ForwardConfig, Token, allowed_root};
 use model::delivery::Outcome;
-use protocol::pacing::{Ask, Done, PaceAnswer, PaceRequest};
+use protocol::pacing::{GrantRequest, PaceAnswer, PaceRequest, WriteDone};
 use protocol::refusal::Refusal;
 
 use super::pacer::pace;
@@ -115,7 +115,7 @@ impl Stream {
 
     /// Asks for a grant to write with the token; returns its ticket.
     async fn permit(&self, upstream: &Upstream) -> Result<Option<u64>, Refusal> {
-        let ask = Ask { who: self.shared.name(), limit: upstream.config.policy.writes_per_minute };
+        let ask = GrantRequest { who: self.shared.name(), limit: upstream.config.policy.writes_per_minute };
         let request = PaceRequest { ask: Some(ask), ..PaceRequest::default() };
         match pace(&self.env, &upstream.pacer, &request).await.map_err(|error| internal(&error))? {
             PaceAnswer::Granted(ticket) => Ok(Some(ticket)),
@@ -134,7 +134,7 @@ impl Stream {
 
     /// Returns a grant.
     async fn release(&self, upstream: &Upstream, ticket: u64, hold_ms: Option<i64>) {
-        let request = PaceRequest { done: Some(Done { ticket, hold_ms }), ..PaceRequest::default() };
+        let request = PaceRequest { done: Some(WriteDone { ticket, hold_ms }), ..PaceRequest::default() };
         if let Err(error) = pace(&self.env, &upstream.pacer, &request).await {
             // It expires on its own.
             console_error!("forward: {error}");

@@ -82,7 +82,7 @@ struct Found {
 }
 
 /// The outcome of a query.
-enum Outcome {
+enum QueryOutcome {
     Found(Found),
     /// It takes longer than a slice, and does not have the turns for that.
     TooLong,
@@ -147,10 +147,10 @@ impl Shared {
                     _ => usize::MAX,
                 };
                 match self.attempt(question, units, long.as_ref()).await? {
-                    Outcome::Found(found) => return Ok(found),
+                    QueryOutcome::Found(found) => return Ok(found),
                     // Drops what it has found: one that waits holds no memory.
-                    Outcome::TooLong => long = Some(Long::wait(self, question.rank).await?),
-                    Outcome::Stale => self.wait_for_change().await,
+                    QueryOutcome::TooLong => long = Some(Long::wait(self, question.rank).await?),
+                    QueryOutcome::Stale => self.wait_for_change().await,
                 }
             }
             Err(Refusal::Overloaded)
@@ -163,7 +163,7 @@ impl Shared {
         Question { text, .. }: Question<'_>,
         units: usize,
         long: Option<&Long<'_>>,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<QueryOutcome, Refusal> {
         let (query, labels, mut asking) = self.amid_engine(|engine| {
             let (query, labels) = query(engine, text).map_err(refusal)?;
             if text.only().is_empty() {
@@ -184,8 +184,8 @@ impl Shared {
             let progress = if has_read_open { self.amid_engine(go_on) } else { self.try_with_engine(&mut go_on) };
             match (progress?, long) {
                 (Progress::All, _) => break,
-                (Progress::Stale, _) => return Ok(Outcome::Stale),
-                (Progress::More, None) => return Ok(Outcome::TooLong),
+                (Progress::Stale, _) => return Ok(QueryOutcome::Stale),
+                (Progress::More, None) => return Ok(QueryOutcome::TooLong),
                 (Progress::More, Some(long)) => {
                     long.keep(asking.bytes())?;
                     long.next_turn().await;
@@ -196,7 +196,7 @@ impl Shared {
             long.next_turn().await;
         }
         let position = asking.position().unwrap_or_default();
-        Ok(Outcome::Found(Found { rows: asking.finish().map_err(refusal)?, labels, position }))
+        Ok(QueryOutcome::Found(Found { rows: asking.finish().map_err(refusal)?, labels, position }))
     }
 
     /// Waits until no long query reads the chunks of this stream, and keeps others from starting.

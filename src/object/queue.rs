@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use futures_channel::oneshot::{Receiver, Sender, channel};
 
-use ingest::outcome::Outcome;
+use ingest::outcome::WriteOutcome;
 use model::batch_key::BatchKey;
 use protocol::refusal::Refusal;
 
@@ -37,7 +37,7 @@ pub(super) struct Queue {
 struct Waiting {
     batch: Incoming,
     key: Option<BatchKey>,
-    outcome: Outcome,
+    outcome: WriteOutcome,
     charge: Charge,
     writers: Vec<Sender<Committed>>,
     room: Reservation,
@@ -83,7 +83,7 @@ impl Queue {
         &mut self,
         batch: Incoming,
         key: Option<BatchKey>,
-        outcome: Outcome,
+        outcome: WriteOutcome,
         charge: Charge,
         room: Reservation,
     ) -> Receiver<Committed> {
@@ -94,7 +94,7 @@ impl Queue {
     }
 
     /// Waits with the batch that has the same key, if there is one; also returns its writer's outcome.
-    pub(super) fn join(&mut self, key: &BatchKey) -> Option<(Receiver<Committed>, Outcome)> {
+    pub(super) fn join(&mut self, key: &BatchKey) -> Option<(Receiver<Committed>, WriteOutcome)> {
         let waiting = self.waiting.iter_mut().find(|waiting| waiting.key.as_ref() == Some(key))?;
         let (sender, receiver) = channel();
         waiting.writers.push(sender);
@@ -152,7 +152,7 @@ mod tests {
 
     fn push(queue: &mut Queue, bytes: usize) {
         let room = queue.room(bytes, false).expect("has room");
-        drop(queue.push(of(bytes), None, Outcome::default(), Charge::default(), room));
+        drop(queue.push(of(bytes), None, WriteOutcome::default(), Charge::default(), room));
     }
 
     fn has_room(queue: &Queue, bytes: usize, is_open: bool) -> bool {
@@ -199,7 +199,7 @@ mod tests {
             let room = queue.room(bytes, false).expect("has room");
             let mut charge = Charge::default();
             charge.units = units;
-            drop(queue.push(of(bytes), None, Outcome::default(), charge, room));
+            drop(queue.push(of(bytes), None, WriteOutcome::default(), charge, room));
         }
         let mut sizes = || {
             queue.take(99).map(|gathered| gathered.batches.iter().map(|batch| batch.frame.len()).collect::<Vec<_>>())
@@ -212,7 +212,7 @@ mod tests {
     fn a_retry_waits_with_the_first_and_gets_its_answer() {
         let mut queue = queue(10, &[]);
         let room = queue.room(1, true).expect("has room");
-        let first = Outcome { accepted: 3, ..Outcome::default() };
+        let first = WriteOutcome { accepted: 3, ..WriteOutcome::default() };
         drop(queue.push(of(1), Some([7; 16]), first.clone(), Charge::default(), room));
         let (mut receiver, outcome) = queue.join(&[7; 16]).expect("is waiting");
         assert_eq!(outcome, first);

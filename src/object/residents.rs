@@ -16,7 +16,7 @@ const IDLE_MS: i64 = 2_000;
 /// An event that has not ended by then has lost its client, and never will.
 const LOST_MS: i64 = 300_000;
 
-/// What can be put to sleep.
+/// Something that can be put to sleep.
 pub(super) trait Sleeper {
     fn residence(&self) -> &Residence;
     /// Drops the memory, unless something is in progress; returns whether it did.

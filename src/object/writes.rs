@@ -6,7 +6,7 @@ use crate::clock::now_ms;
 use codec::Malformed;
 use config::who::Who;
 use ingest::frame::{Frame, LabelSet};
-use ingest::outcome::Outcome;
+use ingest::outcome::WriteOutcome;
 use model::batch_key::BatchKey;
 use model::class::Class;
 use model::cost::{Cost, Meter};
@@ -29,7 +29,7 @@ enum Accepted {
     /// There is nothing to do.
     Answered(WriteAnswer),
     /// It waits for a commit: its own or, if it was written before, that one.
-    Waits { committed: Receiver<Committed>, earlier: Option<Outcome> },
+    Waits { committed: Receiver<Committed>, earlier: Option<WriteOutcome> },
 }
 
 impl Accepted {

@@ -5,7 +5,7 @@
 //! only when it is written. Shards send groups in the order of their labels, which makes merging possible.
 
 use codec::{Malformed, Reader};
-use model::aggregate::{Aggregate, Series, total};
+use model::aggregate::{Aggregate, GroupCells, total};
 use model::cell::Cell;
 use model::grid::{GridError, MAX_GRID_CELLS, MAX_GRID_SKETCH_BYTES, fold};
 use model::labels::Labels;
@@ -37,7 +37,7 @@ pub struct Ranked {
     groups: Vec<Group>,
     places: Vec<Place>,
     order: Vec<u32>,
-    other: Option<Series>,
+    other: Option<GroupCells>,
     most_bytes: usize,
 }
 
@@ -131,7 +131,7 @@ impl Ranked {
         let mut ranked = Self { parts, wanted, groups, places, order, other: None, most_bytes };
         if !rest.is_empty() {
             let cells = fold(rest.iter().map(|group| ranked.cells_of(*group)), wanted);
-            ranked.other = Some(Series { labels: Labels::default(), is_other: true, cells });
+            ranked.other = Some(GroupCells { labels: Labels::default(), is_other: true, cells });
         }
         Ok(ranked)
     }
@@ -174,11 +174,11 @@ impl Ranked {
     /// # Panics
     /// If there are fewer groups.
     #[must_use]
-    pub fn series(&self, at: usize) -> Series {
+    pub fn series(&self, at: usize) -> GroupCells {
         match (self.order.get(at), &self.other) {
             (Some(group), _) => {
                 let labels = Labels::from_canonical(self.labels_of(*group));
-                Series { labels, is_other: false, cells: self.cells_of(*group) }
+                GroupCells { labels, is_other: false, cells: self.cells_of(*group) }
             }
             (None, Some(other)) => other.clone(),
             (None, None) => unreachable!("the index is beyond the last group"),
@@ -268,7 +268,7 @@ mod tests {
     use proptest::prelude::*;
     use protocol::partial;
 
-    fn series(ranked: &Ranked) -> Vec<Series> {
+    fn series(ranked: &Ranked) -> Vec<GroupCells> {
         (0..ranked.len()).map(|at| ranked.series(at)).collect()
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use model::aggregate::{Aggregate, Series, whole};
+use model::aggregate::{Aggregate, GroupCells, whole};
 use model::cell::Cell;
 use model::labels::Labels;
 use model::pieces::Pieces;
@@ -45,13 +45,13 @@ pub struct Rollup {
 #[derive(Default)]
 struct Cursor {
     group: usize,
-    shown: Option<Series>,
+    shown: Option<GroupCells>,
     next: usize,
 }
 
 impl Cursor {
     /// The next group, and what of it comes next.
-    fn now(&mut self, groups: &Ranked) -> Option<(&Series, usize)> {
+    fn now(&mut self, groups: &Ranked) -> Option<(&GroupCells, usize)> {
         if self.shown.is_none() {
             self.shown = (self.group < groups.len()).then(|| groups.series(self.group));
         }
@@ -159,7 +159,7 @@ impl Rollup {
     }
 
     /// Writes the numbers of a group by one aggregate, after its labels if it is the first aggregate.
-    fn push_numbers(&self, out: &mut String, series: &Series, at: usize) {
+    fn push_numbers(&self, out: &mut String, series: &GroupCells, at: usize) {
         if at == 0 {
             out.push_str("{\"labels\":");
             push_labels(out, &series.labels);
@@ -175,7 +175,7 @@ impl Rollup {
         out.push(']');
     }
 
-    fn push_total(&self, out: &mut String, series: &Series) {
+    fn push_total(&self, out: &mut String, series: &GroupCells) {
         let whole = whole(&series.cells, &self.aggregates);
         let width_s = self.window.width_s();
         out.push_str(",\"total\":{");
@@ -188,7 +188,7 @@ impl Rollup {
     }
 
     /// A place for each step, with its cell, if there is one.
-    fn by_step<'a>(&self, series: &'a Series) -> Vec<Option<&'a Cell>> {
+    fn by_step<'a>(&self, series: &'a GroupCells) -> Vec<Option<&'a Cell>> {
         let mut steps = vec![None; usize::try_from(self.window.steps()).unwrap_or_default()];
         for (step, cell) in &series.cells {
             steps[*step as usize] = Some(cell);
@@ -201,7 +201,11 @@ impl Rollup {
     }
 
     /// Writes a piece for each step that has a cell, in the order of the groups.
-    fn rows(self: Rc<Self>, head: String, push: impl Fn(&Self, &mut String, i64, &Series, &Cell) + 'static) -> Pieces {
+    fn rows(
+        self: Rc<Self>,
+        head: String,
+        push: impl Fn(&Self, &mut String, i64, &GroupCells, &Cell) + 'static,
+    ) -> Pieces {
         let (mut cursor, mut head) = (Cursor::default(), Some(head));
         Pieces::of_text(move |out| {
             out.push_str(&head.take().unwrap_or_default());

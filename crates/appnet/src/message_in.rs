@@ -3,7 +3,7 @@
 use serde_json::value::RawValue;
 
 use super::object::{Object, canonical, compact, list, object, string};
-use super::posted::Said;
+use super::posted::MessageHead;
 use super::{BATCH, MAX_ANNOTATIONS_BYTES, MAX_TEXT_CHARS, TIMESERIES};
 
 /// The largest body of a message in bytes.
@@ -15,7 +15,7 @@ pub const MAX_BATCH_ID_BYTES: usize = 200;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageIn {
     /// Everything but its annotations. A message without a text is machine-only.
-    pub said: Said,
+    pub said: MessageHead,
     /// The list of annotations as compact JSON.
     pub annotations: String,
     /// Identifies a redelivery of the same message.
@@ -74,7 +74,7 @@ impl MessageIn {
         };
         let text = text.filter(|text| !text.is_empty());
         let wants_machine_only = message.get("machine_only").is_some_and(|raw| matches!(raw.get(), "true" | "1"));
-        let said = Said { is_machine_only: wants_machine_only || text.is_none(), text };
+        let said = MessageHead { is_machine_only: wants_machine_only || text.is_none(), text };
         let annotations = compact(message.get("annotations").ok_or(MessageError::NoPoints)?.get());
         if annotations.len() > MAX_ANNOTATIONS_BYTES {
             return Err(MessageError::AnnotationsTooLarge(annotations.len()));
@@ -130,7 +130,7 @@ mod tests {
             "machine_only": "yes", "reply_to": 7, "entities": [], "created_at": {}, "channel_id": null,
         }));
         let message = message.expect("valid");
-        assert_eq!((message.said, message.batch_id), (Said { text: None, is_machine_only: true }, None));
+        assert_eq!((message.said, message.batch_id), (MessageHead { text: None, is_machine_only: true }, None));
         assert_eq!(
             message.annotations,
             r#"[{"type":"com.example.other","value":1},{"type":"net.app.contrib.timeseries","value":{"n":1}}]"#

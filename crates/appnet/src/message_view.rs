@@ -9,7 +9,7 @@ use model::time::date_text;
 use super::channel_view::Content;
 use super::envelope;
 use super::object::{list, number, object, string};
-use super::paging::Shown;
+use super::paging::MessageParts;
 use super::user::User;
 
 /// The content of a message's object.
@@ -107,7 +107,7 @@ fn stored(answer: &[u8]) -> Option<(Vec<Stored<'_>>, bool)> {
 ///
 /// # Errors
 /// [`Malformed`] if it is not such an answer.
-pub fn page(answer: &[u8], view: &MessageView<'_>, shown: Shown) -> Result<String, Malformed> {
+pub fn page(answer: &[u8], view: &MessageView<'_>, shown: MessageParts) -> Result<String, Malformed> {
     let (messages, has_more) = stored(answer).ok_or(Malformed(0))?;
     // An object of an earlier version returns all messages, which were machine-only.
     let (all, is_shown) = (messages.len(), |message: &Stored<'_>| shown.machine || message.is_for_people);
@@ -132,7 +132,7 @@ pub fn page(answer: &[u8], view: &MessageView<'_>, shown: Shown) -> Result<Strin
 ///
 /// # Errors
 /// [`Malformed`] if it is not such an answer.
-pub fn single(answer: &[u8], view: &MessageView<'_>, shown: Shown) -> Result<Option<String>, Malformed> {
+pub fn single(answer: &[u8], view: &MessageView<'_>, shown: MessageParts) -> Result<Option<String>, Malformed> {
     let (messages, _) = stored(answer).ok_or(Malformed(0))?;
     Ok(messages.first().map(|message| {
         let mut out = String::new();
@@ -141,7 +141,7 @@ pub fn single(answer: &[u8], view: &MessageView<'_>, shown: Shown) -> Result<Opt
     }))
 }
 
-fn push_stored(out: &mut String, message: &Stored<'_>, view: &MessageView<'_>, shown: Shown) {
+fn push_stored(out: &mut String, message: &Stored<'_>, view: &MessageView<'_>, shown: MessageParts) {
     #[expect(clippy::cast_possible_truncation, reason = "a time")]
     let at_s = message.at.floor() as i64;
     let annotations = shown.annotations.then(|| message.annotations.get());
@@ -155,7 +155,7 @@ fn push_stored(out: &mut String, message: &Stored<'_>, view: &MessageView<'_>, s
 ///
 /// # Errors
 /// [`Malformed`] if it is not such an answer.
-pub fn content(answer: &[u8], view: &MessageView<'_>, shown: Option<Shown>) -> Result<Content, Malformed> {
+pub fn content(answer: &[u8], view: &MessageView<'_>, shown: Option<MessageParts>) -> Result<Content, Malformed> {
     let (messages, _) = stored(answer).ok_or(Malformed(0))?;
     let accepted = std::str::from_utf8(answer).ok().and_then(object).and_then(|page| number(page.get("accepted")?));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
@@ -200,7 +200,7 @@ mod tests {
         annotations: None,
         is_listed: false,
     };
-    const ALL: Shown = Shown { machine: true, annotations: true, no_html: false };
+    const ALL: MessageParts = MessageParts { machine: true, annotations: true, no_html: false };
 
     fn json(text: &str) -> Value {
         serde_json::from_str(text).expect("JSON")
@@ -240,9 +240,9 @@ mod tests {
         assert_eq!((&shown["data"][1]["pagination_id"], &shown["data"][2]["id"]), (&json!("7"), &json!("5")));
         assert_eq!(shown["data"][0]["created_at"], "2026-10-21T00:00:00Z");
         assert_eq!(shown["data"][0]["annotations"], json!([{"type": "t", "value": {}}]));
-        let bare = json(&page(answer, &VIEW, Shown { annotations: false, ..ALL }).expect("a page"));
+        let bare = json(&page(answer, &VIEW, MessageParts { annotations: false, ..ALL }).expect("a page"));
         assert_eq!(bare["data"][0].get("annotations"), None);
-        let without_machines = json(&page(answer, &VIEW, Shown { machine: false, ..ALL }).expect("a page"));
+        let without_machines = json(&page(answer, &VIEW, MessageParts { machine: false, ..ALL }).expect("a page"));
         assert_eq!(without_machines, json!({"data": [], "meta": {"code": 200, "more": false}}));
     }
 
@@ -250,7 +250,7 @@ mod tests {
     fn messages_for_people_are_shown_by_default() {
         let spoken = json!({"id": "9", "at": 0, "machine_only": false, "text": "hi", "annotations": []});
         let silent = json!({"id": "7", "at": 0, "machine_only": true, "annotations": []});
-        let people = Shown { machine: false, annotations: false, no_html: true };
+        let people = MessageParts { machine: false, annotations: false, no_html: true };
         let shown = |messages: Value| {
             let answer = json!({"messages": messages, "more": true}).to_string();
             json(&page(answer.as_bytes(), &VIEW, people).expect("a page"))

@@ -13,7 +13,7 @@ const MAX_ID: u64 = 1 << 53;
 
 /// Which parts of messages to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shown {
+pub struct MessageParts {
     /// Whether to show machine-only messages at all.
     pub machine: bool,
     /// Whether to show their annotations.
@@ -36,7 +36,7 @@ pub enum PagingError {
     Count,
 }
 
-impl Shown {
+impl MessageParts {
     /// What a query string asks for.
     #[must_use]
     pub fn of(query_string: &str) -> Self {
@@ -66,7 +66,7 @@ pub fn page(query_string: &str) -> Result<Page, PagingError> {
         Some(text) => message_id(&text).map(Some).ok_or(PagingError::Id(name)),
     };
     let count = count(query_string)?;
-    let machine = Shown::of(query_string).machine;
+    let machine = MessageParts::of(query_string).machine;
     Ok(Page { since: id("since_id")?, before: id("before_id")?, count, machine })
 }
 
@@ -165,13 +165,13 @@ mod tests {
 
     #[test]
     fn only_requested_parts_are_shown() {
-        assert_eq!(Shown::of("include_machine=0&include_annotations="), Shown::default());
-        let all = Shown { machine: true, annotations: true, no_html: false };
-        assert_eq!(Shown::of("include_machine=1&include_annotations=true"), all);
+        assert_eq!(MessageParts::of("include_machine=0&include_annotations="), MessageParts::default());
+        let all = MessageParts { machine: true, annotations: true, no_html: false };
+        assert_eq!(MessageParts::of("include_machine=1&include_annotations=true"), all);
         assert_eq!(
-            Shown::of("include_annotations=0&include_message_annotations=1&include_machine=1&include_html=1"),
+            MessageParts::of("include_annotations=0&include_message_annotations=1&include_machine=1&include_html=1"),
             all
         );
-        assert!(Shown::of("include_html=0").no_html);
+        assert!(MessageParts::of("include_html=0").no_html);
     }
 }

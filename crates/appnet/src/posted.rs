@@ -21,7 +21,7 @@ const FOR_PEOPLE: &str = r#"{"machine_only":false,"#;
 
 /// The parts of a message besides its annotations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
+pub struct MessageHead {
     /// Its text, if it has one.
     pub text: Option<String>,
     /// Whether only readers that ask for machine-only messages get it.
@@ -32,7 +32,7 @@ pub struct Said {
 /// those that some reader could not parse. `None` if one of the latter is a point: the message then reads like
 /// points that came another way. `annotations` was validated by [`super::message_in`].
 #[must_use]
-pub fn kept(said: &Said, annotations: &[u8], rejected: &[usize]) -> Option<String> {
+pub fn kept(said: &MessageHead, annotations: &[u8], rejected: &[usize]) -> Option<String> {
     let mut out = format!(r#"{{"machine_only":{}"#, said.is_machine_only);
     if let Some(text) = &said.text {
         out.push_str(",\"text\":");
@@ -144,8 +144,8 @@ mod tests {
 
     const POINT: Point = Point { n: 1.0, d: 1.0, p: None, t: 7.5 };
 
-    fn said(text: Option<&str>, is_machine_only: bool) -> Said {
-        Said { text: text.map(str::to_owned), is_machine_only }
+    fn said(text: Option<&str>, is_machine_only: bool) -> MessageHead {
+        MessageHead { text: text.map(str::to_owned), is_machine_only }
     }
 
     fn read(annotations: &str, labels: &[&str]) -> Option<Value> {

@@ -7,7 +7,7 @@ use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serializer};
 use serde_json::{Map, Value};
 
-use model::retention::{Kept, Retention};
+use model::retention::{Retention, TierRetention};
 use model::tier::Tier;
 
 use super::stream::ConfigError;
@@ -48,7 +48,7 @@ pub fn view(retention: &Retention) -> Map<String, Value> {
 /// # Errors
 /// Those of the serializer.
 pub fn serialize<S: Serializer>(retention: &Retention, serializer: S) -> Result<S::Ok, S::Error> {
-    let numbers = retention.tiers().iter().flat_map(|Kept { for_s, from_s }| [for_s, from_s]);
+    let numbers = retention.tiers().iter().flat_map(|TierRetention { for_s, from_s }| [for_s, from_s]);
     serializer.collect_seq(numbers)
 }
 
@@ -58,9 +58,9 @@ pub fn serialize<S: Serializer>(retention: &Retention, serializer: S) -> Result<
 /// Those of the deserializer.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Retention, D::Error> {
     let numbers = Vec::<Option<i64>>::deserialize(deserializer)?;
-    let mut pairs = numbers.chunks_exact(2).map(|pair| Kept { for_s: pair[0], from_s: pair[1] });
+    let mut pairs = numbers.chunks_exact(2).map(|pair| TierRetention { for_s: pair[0], from_s: pair[1] });
     let tiers = Tier::ALL.map(|_| pairs.next());
     let is_whole = tiers.iter().all(Option::is_some);
-    let tiers = tiers.map(|kept| kept.unwrap_or(Kept { for_s: None, from_s: None }));
+    let tiers = tiers.map(|kept| kept.unwrap_or(TierRetention { for_s: None, from_s: None }));
     if is_whole { Ok(Retention::from_tiers(tiers)) } else { Err(D::Error::custom("a retention of other tiers")) }
 }

@@ -141,7 +141,7 @@ pub enum ConfigError {
     #[error("`retention` must be an object such as {{\"10s\":\"2d\",\"1d\":null}}")]
     Tiers,
     /// Not the name of a tier.
-    #[error("unknown step {0:?} in `retention`; it can have 10s, 1m, 10m, 1h and 1d")]
+    #[error("unknown step {0:?} in `retention`; use 10s, 1m, 10m, 1h or 1d")]
     Tier(String),
     /// Not a duration.
     #[error("`{0}` must be a string with a number and a unit such as \"36h\" or \"30d\", not {1}")]

@@ -372,10 +372,7 @@ mod tests {
             assert_eq!(create(&body), Err(ConfigError::Messages), "{messages}");
         }
         let retention = |tiers: &str| message(&format!(r#"{{"name":"a","retention":{tiers}}}"#));
-        assert_eq!(
-            retention(r#"{"5m":"1d"}"#),
-            "unknown step \"5m\" in `retention`; it can have 10s, 1m, 10m, 1h and 1d"
-        );
+        assert_eq!(retention(r#"{"5m":"1d"}"#), "unknown step \"5m\" in `retention`; use 10s, 1m, 10m, 1h or 1d");
         assert!(retention(r#"{"10s":86400}"#).starts_with("`10s` must be a string with a number and a unit"));
         assert!(retention(r#"{"10s":"-1d"}"#).ends_with(r#"not "-1d""#));
         assert_eq!(retention(r#"{"10s":"59m"}"#), "`retention`: `10s` must be kept for 1h to 36500d, or null for ever");

@@ -7,7 +7,7 @@ use super::error::{Result, refuse};
 
 /// A function that reduces numbers to one, known by its name in Graphite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Aggregate {
+pub(super) enum AggFunc {
     Average,
     AverageZero,
     Median,
@@ -23,23 +23,23 @@ pub(super) enum Aggregate {
 }
 
 /// All names, aliases last.
-pub(super) const NAMES: [(&str, Aggregate); 16] = [
-    ("average", Aggregate::Average),
-    ("avg_zero", Aggregate::AverageZero),
-    ("median", Aggregate::Median),
-    ("sum", Aggregate::Sum),
-    ("min", Aggregate::Min),
-    ("max", Aggregate::Max),
-    ("diff", Aggregate::Diff),
-    ("stddev", Aggregate::Deviation),
-    ("count", Aggregate::Count),
-    ("range", Aggregate::Range),
-    ("multiply", Aggregate::Multiply),
-    ("last", Aggregate::Last),
-    ("rangeOf", Aggregate::Range),
-    ("avg", Aggregate::Average),
-    ("total", Aggregate::Sum),
-    ("current", Aggregate::Last),
+pub(super) const NAMES: [(&str, AggFunc); 16] = [
+    ("average", AggFunc::Average),
+    ("avg_zero", AggFunc::AverageZero),
+    ("median", AggFunc::Median),
+    ("sum", AggFunc::Sum),
+    ("min", AggFunc::Min),
+    ("max", AggFunc::Max),
+    ("diff", AggFunc::Diff),
+    ("stddev", AggFunc::Deviation),
+    ("count", AggFunc::Count),
+    ("range", AggFunc::Range),
+    ("multiply", AggFunc::Multiply),
+    ("last", AggFunc::Last),
+    ("rangeOf", AggFunc::Range),
+    ("avg", AggFunc::Average),
+    ("total", AggFunc::Sum),
+    ("current", AggFunc::Last),
 ];
 
 /// The numbers that are not missing.
@@ -53,7 +53,7 @@ fn sorted(values: &[f64]) -> Vec<f64> {
     sorted
 }
 
-impl Aggregate {
+impl AggFunc {
     /// The function with this name.
     pub(super) fn parse(name: &str) -> Result<Self> {
         let found = NAMES.iter().find(|(known, _)| *known == name);
@@ -166,7 +166,7 @@ pub(super) fn consolidated(values: &[f64], per_point: usize, how: &str, x_files_
         }
         match how {
             "first" => present(chunk).next().unwrap_or(f64::NAN),
-            how => Aggregate::parse(how).unwrap_or(Aggregate::Average).of(chunk),
+            how => AggFunc::parse(how).unwrap_or(AggFunc::Average).of(chunk),
         }
     };
     values.chunks(per_point).map(value).collect()
@@ -194,14 +194,14 @@ mod tests {
             ("rangeOf", 3.0),
             ("current", 2.5),
         ] {
-            let seen = Aggregate::parse(name).expect("known").of(&values);
+            let seen = AggFunc::parse(name).expect("known").of(&values);
             assert!((seen - wanted).abs() < 1e-12, "{name}: {seen}");
-            let of_nothing = Aggregate::parse(name).expect("known").of(&[NONE]);
+            let of_nothing = AggFunc::parse(name).expect("known").of(&[NONE]);
             assert!(of_nothing.is_nan() || of_nothing == 0.0, "{name}");
         }
-        assert!(Aggregate::Multiply.of(&values).is_nan());
-        assert!(Aggregate::parse("mode").is_err() && Aggregate::parse("sumSeries").is_err());
-        assert_eq!(Aggregate::of_series("sumSeries"), Ok(Aggregate::Sum));
+        assert!(AggFunc::Multiply.of(&values).is_nan());
+        assert!(AggFunc::parse("mode").is_err() && AggFunc::parse("sumSeries").is_err());
+        assert_eq!(AggFunc::of_series("sumSeries"), Ok(AggFunc::Sum));
     }
 
     #[test]

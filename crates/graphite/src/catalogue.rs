@@ -12,14 +12,14 @@ pub const DEFAULT_LIMIT: usize = 100;
 pub const MAX_LIMIT: usize = 10_000;
 
 /// A query for nodes of the tree: `visits.sum.*`.
-pub struct Find {
+pub struct NodeQuery {
     nodes: Vec<Node>,
     stream: Vec<String>,
 }
 
 /// A node of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct TreeNode {
     /// The full path.
     pub path: String,
     /// Whether it is a series.
@@ -28,7 +28,7 @@ pub struct Found {
     pub is_branch: bool,
 }
 
-impl Find {
+impl NodeQuery {
     /// Parses a pattern.
     ///
     /// # Errors
@@ -67,13 +67,13 @@ impl Find {
 
     /// The matching nodes, given label names, each with its values if the query asks for them.
     #[must_use]
-    pub fn found(&self, naming: &Naming, labels: &[(String, Vec<String>)]) -> Vec<Found> {
+    pub fn found(&self, naming: &Naming, labels: &[(String, Vec<String>)]) -> Vec<TreeNode> {
         if !self.is_stream() {
             return Vec::new();
         }
         let depth = self.nodes.len();
         if depth <= self.stream.len() {
-            return vec![Found { path: self.stream[..depth].join("."), is_leaf: false, is_branch: true }];
+            return vec![TreeNode { path: self.stream[..depth].join("."), is_leaf: false, is_branch: true }];
         }
         let mut paths = Vec::new();
         for aggregate in self.aggregates(naming) {
@@ -99,14 +99,14 @@ impl Find {
         paths.dedup();
         // All have the same depth.
         let below = depth - self.stream.len();
-        paths.into_iter().map(|path| Found { path, is_leaf: below != 2, is_branch: below != 3 }).collect()
+        paths.into_iter().map(|path| TreeNode { path, is_leaf: below != 2, is_branch: below != 3 }).collect()
     }
 }
 
 /// As in graphite-web's tree: one entry for a node that is both a series and a parent.
 #[must_use]
-pub fn tree_json(found: &[Found]) -> Value {
-    let entry = |one: &Found| {
+pub fn tree_json(found: &[TreeNode]) -> Value {
+    let entry = |one: &TreeNode| {
         let text = one.path.rsplit('.').next().unwrap_or_default();
         let branch = i32::from(one.is_branch);
         json!({"text": text, "id": one.path, "allowChildren": branch, "expandable": branch, "leaf": i32::from(one.is_leaf)})
@@ -116,8 +116,8 @@ pub fn tree_json(found: &[Found]) -> Value {
 
 /// Used for completion while the user types.
 #[must_use]
-pub fn completer_json(found: &[Found]) -> Value {
-    let entry = |one: &Found| {
+pub fn completer_json(found: &[TreeNode]) -> Value {
+    let entry = |one: &TreeNode| {
         let name = one.path.rsplit('.').next().unwrap_or_default();
         let path = if one.is_leaf { one.path.clone() } else { format!("{}.", one.path) };
         json!({"path": path, "name": name, "is_leaf": i32::from(one.is_leaf).to_string()})
@@ -156,8 +156,8 @@ mod tests {
     fn found(pattern: &str) -> Vec<String> {
         let labels = [("country", &["US", "D.E"][..]), ("a b", &["x"])]
             .map(|(name, values)| (name.to_owned(), values.iter().map(|value| (*value).to_owned()).collect()));
-        let found = Find::parse(pattern, &visits()).expect("a pattern").found(&visits(), &labels);
-        let kind = |one: &Found| match (one.is_leaf, one.is_branch) {
+        let found = NodeQuery::parse(pattern, &visits()).expect("a pattern").found(&visits(), &labels);
+        let kind = |one: &TreeNode| match (one.is_leaf, one.is_branch) {
             (true, true) => "*",
             (true, false) => "",
             _ => ".",
@@ -178,7 +178,7 @@ mod tests {
         {
             assert!(found(nothing).is_empty(), "{nothing}");
         }
-        assert!(Find::parse("", &visits()).is_err());
+        assert!(NodeQuery::parse("", &visits()).is_err());
     }
 
     #[test]

@@ -73,7 +73,7 @@ fn param_json(param: &Param) -> String {
     let functions =
         || functions::all().filter(|function| function.names[0].ends_with("Series") && function.group == "Combine");
     let mut options: Vec<&str> = param.options.to_vec();
-    if matches!(param.kind, Kind::Aggregate | Kind::AggregateOrSeries) {
+    if matches!(param.kind, Kind::AggFunc | Kind::AggregateOrSeries) {
         options.extend(aggregate::NAMES.iter().map(|(name, _)| *name));
     }
     if param.kind == Kind::AggregateOrSeries {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::error::{Refusal, Result, refuse};
+use super::error::{BadRequest, Result, refuse};
 use super::function::{Call, Function, Value};
 use super::functions;
 use super::series::Series;
@@ -145,7 +145,7 @@ impl<'a> Evaluator<'a> {
     /// The series of a request's targets.
     ///
     /// # Errors
-    /// See [`Refusal`].
+    /// See [`BadRequest`].
     pub fn targets(&mut self, targets: &[Expr], scope: Scope) -> Result<Vec<Series>> {
         let mut all = Vec::new();
         for (at, target) in targets.iter().enumerate() {
@@ -261,7 +261,7 @@ impl<'a> Evaluator<'a> {
         }
         let first = call.args.first().or_else(|| call.kwargs.first().map(|(_, first)| first));
         let made = Call::new(self, (scope, variables), (function, name), (positional, named), first)?.run();
-        let series = made.map_err(|Refusal(text)| Refusal(with_function(name, &text)))?;
+        let series = made.map_err(|BadRequest(text)| BadRequest(with_function(name, &text)))?;
         self.pay(&series)?;
         Ok(series)
     }
@@ -297,8 +297,8 @@ fn texts(args: &[Expr]) -> Result<Vec<String>> {
     args.iter().map(text).collect()
 }
 
-fn too_much() -> Refusal {
-    Refusal(format!(
+fn too_much() -> BadRequest {
+    BadRequest(format!(
         "the request is too expensive: the functions of a target make more than {MAX_VALUES} values, those of all targets more than {MAX_REQUEST_VALUES}, or functions are called more than {MAX_CALLS} times; use a shorter time range, fewer series or fewer functions"
     ))
 }

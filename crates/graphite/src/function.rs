@@ -1,6 +1,6 @@
 //! What a function is: its names and parameters, as `/functions` lists them, and how arguments are converted.
 
-use super::aggregate::Aggregate;
+use super::aggregate::AggFunc;
 use super::error::{Result, refuse};
 use super::evaluate::{Evaluator, Scope, Variables};
 use super::series::Series;
@@ -24,7 +24,7 @@ pub(super) struct Function {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Any,
-    Aggregate,
+    AggFunc,
     AggregateOrSeries,
     Boolean,
     Date,
@@ -44,7 +44,7 @@ impl Kind {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Any => "any",
-            Self::Aggregate => "aggFunc",
+            Self::AggFunc => "aggFunc",
             Self::AggregateOrSeries => "aggOrSeriesFunc",
             Self::Boolean => "boolean",
             Self::Date => "date",
@@ -188,8 +188,8 @@ impl Value {
                 Self::Text(text) => return offset_s(text).is_ok().then_some(self),
                 _ => self,
             },
-            Kind::Aggregate => {
-                return matches!(&self, Self::Text(text) if Aggregate::of_series(text).is_ok()).then_some(self);
+            Kind::AggFunc => {
+                return matches!(&self, Self::Text(text) if AggFunc::of_series(text).is_ok()).then_some(self);
             }
             _ => self,
         })

@@ -14,14 +14,14 @@ const WIDTHS_S: [i64; 16] =
 
 /// What a stream keeps, and until when.
 #[derive(Clone, Copy, Debug)]
-pub struct Kept<'a> {
+pub struct RetentionNow<'a> {
     /// How long each step is kept.
     pub retention: &'a Retention,
     /// Unix second.
     pub now_s: i64,
 }
 
-impl Kept<'_> {
+impl RetentionNow<'_> {
     /// The part of a scope for which data may exist.
     fn part(&self, scope: Scope) -> Option<Scope> {
         let until_s = scope.until_s.min(self.now_s);
@@ -81,7 +81,7 @@ impl Steps {
     }
 
     /// Makes them divide an interval, if they can.
-    pub fn divide(&mut self, interval_s: i64, kept: Kept<'_>) {
+    pub fn divide(&mut self, interval_s: i64, kept: RetentionNow<'_>) {
         if !self.intervals_s.contains(&interval_s) {
             self.intervals_s.push(interval_s);
             self.chosen_anew(kept);
@@ -89,19 +89,19 @@ impl Steps {
     }
 
     /// Makes them the finest.
-    pub fn keep_points(&mut self, kept: Kept<'_>) {
+    pub fn keep_points(&mut self, kept: RetentionNow<'_>) {
         if self.max_points.take().is_some() {
             self.chosen_anew(kept);
         }
     }
 
-    fn chosen_anew(&mut self, kept: Kept<'_>) {
+    fn chosen_anew(&mut self, kept: RetentionNow<'_>) {
         // The scope that made them wider may have been longer than it is at these steps.
         self.others.clear();
         self.change(kept);
     }
 
-    fn change(&mut self, kept: Kept<'_>) {
+    fn change(&mut self, kept: RetentionNow<'_>) {
         let before = self.step_s;
         self.step_s = before.and_then(|_| self.chosen(kept));
         self.is_held &= self.step_s == before;
@@ -110,7 +110,7 @@ impl Steps {
     /// The window of a scope; `None` if there is no data for it yet or no longer, or if the steps had to change for
     /// it.
     #[must_use]
-    pub fn window(&mut self, scope: Scope, kept: Kept<'_>) -> Option<Window> {
+    pub fn window(&mut self, scope: Scope, kept: RetentionNow<'_>) -> Option<Window> {
         let part = kept.part(scope)?;
         if self.step_s.is_none() {
             self.step_s = self.chosen(kept);
@@ -125,7 +125,7 @@ impl Steps {
 
     /// The finest step that is kept for all scopes and gives few enough points. With intervals, the widest step up
     /// to it that divides all of them, or else the finest that exists, which misses them least.
-    fn chosen(&self, kept: Kept<'_>) -> Option<i64> {
+    fn chosen(&self, kept: RetentionNow<'_>) -> Option<i64> {
         let base = kept.part(self.base);
         let parts: Vec<Scope> =
             base.into_iter().chain(self.others.iter().filter_map(|scope| kept.part(*scope))).collect();
@@ -155,8 +155,8 @@ mod tests {
     const NOW: i64 = 1_792_540_800;
     const DAY: i64 = 86_400;
 
-    fn kept(retention: &Retention) -> Kept<'_> {
-        Kept { retention, now_s: NOW }
+    fn kept(retention: &Retention) -> RetentionNow<'_> {
+        RetentionNow { retention, now_s: NOW }
     }
 
     fn last(span_s: i64) -> Scope {

@@ -14,7 +14,7 @@ use super::evaluate::{Leaf, Scope, Source, Work};
 use super::leaf::Selection;
 use super::naming::Naming;
 use super::series::Series;
-use super::steps::{Kept, Steps};
+use super::steps::{RetentionNow, Steps};
 
 /// The most values in all leaves of a request: 16 MB.
 const MAX_LEAF_VALUES: usize = 2_000_000;
@@ -40,7 +40,7 @@ type Key = (String, [i64; 3]);
 /// The leaves of a request.
 pub struct Stock<'a> {
     naming: &'a Naming,
-    kept: Kept<'a>,
+    kept: RetentionNow<'a>,
     /// The request's current time; nothing is later.
     pub latest_s: i64,
     /// The most points per series.
@@ -64,7 +64,7 @@ impl<'a> Stock<'a> {
     #[must_use]
     pub fn new(naming: &'a Naming, retention: &'a Retention, now_s: i64) -> Self {
         let (there, wanted, steps, wishes) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
-        let (kept, latest_s, work) = (Kept { retention, now_s }, now_s, Work::default());
+        let (kept, latest_s, work) = (RetentionNow { retention, now_s }, now_s, Work::default());
         let (max_points, target, asked, values, bytes) = (None, 0, 0, 0, 0);
         Self { naming, kept, latest_s, max_points, steps, target, wishes, there, wanted, asked, values, bytes, work }
     }

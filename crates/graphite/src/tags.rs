@@ -6,7 +6,7 @@
 use model::budget::Budget;
 use model::pattern::Pattern;
 
-use super::error::{Refusal, Result, refuse};
+use super::error::{BadRequest, Result, refuse};
 use super::series::Tags;
 
 /// The most expressions in a request.
@@ -69,7 +69,7 @@ impl TagExpression {
     /// If the budget was used up.
     pub fn check(&self) -> Result<()> {
         let checked = self.regex.iter().try_for_each(Pattern::check);
-        checked.map_err(|error| Refusal(format!("{}: {error}", self.tag)))
+        checked.map_err(|error| BadRequest(format!("{}: {error}", self.tag)))
     }
 
     /// Whether it accepts a tag's value, which is the empty string if the tag is absent.

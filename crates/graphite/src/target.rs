@@ -2,7 +2,7 @@
 //!
 //! Source: graphite-web 1.1.10, `render/grammar_unsafe.py`. Unlike there, nothing may follow a target.
 
-use super::error::{Refusal, Result, refuse};
+use super::error::{BadRequest, Result, refuse};
 
 /// A target has at most this many bytes.
 pub const MAX_TARGET_BYTES: usize = 16 << 10;
@@ -82,10 +82,10 @@ impl<'a> Parser<'a> {
         &self.text[self.at..]
     }
 
-    fn unexpected(&self, wanted: &str) -> Refusal {
+    fn unexpected(&self, wanted: &str) -> BadRequest {
         let shown: String = self.rest().chars().take(20).collect();
         let shown = if shown.is_empty() { "its end".to_owned() } else { format!("{shown:?}") };
-        Refusal(format!("invalid target at byte {}: expected {wanted} before {shown}", self.at))
+        BadRequest(format!("invalid target at byte {}: expected {wanted} before {shown}", self.at))
     }
 
     fn skip_spaces(&mut self) {

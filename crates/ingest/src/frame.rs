@@ -30,7 +30,7 @@ use model::open::SeriesId;
 use model::point::Point;
 use model::text_index::{HashKey, TextIndex};
 
-use super::outcome::{ErrorEntry, MAX_ERRORS, Outcome};
+use super::outcome::{ErrorEntry, MAX_ERRORS, WriteOutcome};
 use super::rejection::{Reason, Rejection};
 use super::sink::{PointLabels, Sink};
 use config::accept::Binding;
@@ -83,11 +83,11 @@ pub struct NewLabels {
 }
 
 /// The batch that a request becomes.
-pub struct Batch {
+pub struct FramedBatch {
     /// The frame's bytes.
     pub frame: Vec<u8>,
     /// What the writer is told: how many points were accepted and rejected.
-    pub outcome: Outcome,
+    pub outcome: WriteOutcome,
     /// The rejections that are reported in full.
     pub errors: Vec<ErrorEntry>,
     /// The labels whose ids the object's answer contains.
@@ -214,8 +214,8 @@ impl<K: Fn(&[u8]) -> Option<SeriesId>> FrameBuilder<K> {
 
     /// The finished batch.
     #[must_use]
-    pub fn finish(self, key: Option<&BatchKey>) -> Batch {
-        let outcome = Outcome::new(self.accepted, self.rejected, &self.errors);
+    pub fn finish(self, key: Option<&BatchKey>) -> FramedBatch {
+        let outcome = WriteOutcome::new(self.accepted, self.rejected, &self.errors);
         let version = if self.posted.is_empty() { PLAIN } else { WITH_POSTED };
         let body_bytes = self.label_sets.len() + self.posted.len() + self.points.len();
         let mut frame = header(version, self.arrived_ms, key, &outcome, body_bytes);
@@ -225,7 +225,7 @@ impl<K: Fn(&[u8]) -> Option<SeriesId>> FrameBuilder<K> {
             put_bytes(&mut frame, self.posted.as_bytes());
         }
         frame.extend_from_slice(&self.points);
-        Batch { frame, outcome, errors: self.errors, new_labels: self.new_labels }
+        FramedBatch { frame, outcome, errors: self.errors, new_labels: self.new_labels }
     }
 }
 
@@ -265,7 +265,7 @@ impl NewLabels {
 }
 
 /// Everything before the label sets, with capacity for the rest.
-fn header(version: u8, arrived_ms: u64, key: Option<&BatchKey>, outcome: &Outcome, body_bytes: usize) -> Vec<u8> {
+fn header(version: u8, arrived_ms: u64, key: Option<&BatchKey>, outcome: &WriteOutcome, body_bytes: usize) -> Vec<u8> {
     const HEADER_BYTES: usize = 64;
     let mut out = Vec::with_capacity(HEADER_BYTES + outcome.errors_json.len() + body_bytes);
     let (first, ruled) = outcome.rejected.split_at(FIRST_REASONS);
@@ -287,7 +287,7 @@ pub struct Frame<'a> {
     /// The idempotency key, if the writer gave one.
     pub key: Option<BatchKey>,
     /// The numbers of accepted and rejected points.
-    pub outcome: Outcome,
+    pub outcome: WriteOutcome,
     /// The canonical label sets that the points refer to.
     pub label_sets: Vec<&'a str>,
     /// The message in which the points were posted; empty if they weren't.
@@ -324,7 +324,7 @@ impl<'a> Frame<'a> {
         let label_sets = (0..reader.len()?).map(|_| reader.text()).collect::<Result<_, _>>()?;
         let sets_at = sets_start..bytes.len() - reader.rest().len();
         let posted = if version == WITH_POSTED { reader.text()? } else { "" };
-        let outcome = Outcome { accepted, rejected, errors_json };
+        let outcome = WriteOutcome { accepted, rejected, errors_json };
         Ok(Self { arrived_ms, key, outcome, label_sets, posted, points: reader, bytes, sets_at })
     }
 
@@ -333,7 +333,7 @@ impl<'a> Frame<'a> {
     #[must_use]
     pub fn answer(&self, committed_ms: u64, has_errors: bool) -> Vec<u8> {
         let errors_json = if has_errors { self.outcome.errors_json.clone() } else { String::new() };
-        let outcome = Outcome { errors_json, ..self.outcome.clone() };
+        let outcome = WriteOutcome { errors_json, ..self.outcome.clone() };
         let mut out = header(PLAIN, committed_ms, self.key.as_ref(), &outcome, 1);
         put_len(&mut out, 0);
         out

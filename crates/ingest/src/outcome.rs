@@ -9,7 +9,7 @@ pub const MAX_ERRORS: usize = 20;
 
 /// The answer to a write, and what `status` counts.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Outcome {
+pub struct WriteOutcome {
     /// Points that were stored.
     pub accepted: u64,
     /// Rejected points by reason, in the order of [`Reason::ALL`].
@@ -38,7 +38,7 @@ impl ErrorEntry {
     }
 }
 
-impl Outcome {
+impl WriteOutcome {
     /// The outcome of a request with these rejections.
     #[must_use]
     pub fn new(accepted: u64, rejected: [u64; Reason::ALL.len()], errors: &[ErrorEntry]) -> Self {
@@ -83,7 +83,7 @@ mod tests {
 
     #[test]
     fn overflow_is_reported_if_there_is_any() {
-        let outcome = Outcome { accepted: 9, ..Outcome::default() };
+        let outcome = WriteOutcome { accepted: 9, ..WriteOutcome::default() };
         assert_eq!(outcome.to_json(), r#"{"accepted":9,"rejected":0,"errors":[]}"#);
         assert_eq!(outcome.to_json_with(2), r#"{"accepted":9,"rejected":0,"errors":[],"overflow":2}"#);
     }

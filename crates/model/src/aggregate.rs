@@ -90,7 +90,7 @@ impl Aggregate {
 
 /// A group in an answer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Series {
+pub struct GroupCells {
     /// The labels that the group's series have in common; empty for the group of all others.
     pub labels: Labels,
     /// Whether this is the group of all series beyond the top ones.
@@ -102,16 +102,16 @@ pub struct Series {
 /// The `k` groups with the largest total of the first aggregate over the window, largest first, and all others
 /// merged into one group. Ties are broken by labels. The cells have the sketches that the aggregates need.
 #[must_use]
-pub fn top(rows: Vec<Row>, k: usize, aggregates: &[Aggregate], window: &Window) -> Vec<Series> {
+pub fn top(rows: Vec<Row>, k: usize, aggregates: &[Aggregate], window: &Window) -> Vec<GroupCells> {
     let by = aggregates.first().unwrap_or(&Aggregate::Sum);
     let mut ranked: Vec<(f64, Row)> = rows.into_iter().map(|row| (total(&row.1, by, window), row)).collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.0.cmp(&b.1.0)));
     let rest = ranked.split_off(k.min(ranked.len()));
-    let mut series: Vec<Series> =
-        ranked.into_iter().map(|(_, (labels, cells))| Series { labels, is_other: false, cells }).collect();
+    let mut series: Vec<GroupCells> =
+        ranked.into_iter().map(|(_, (labels, cells))| GroupCells { labels, is_other: false, cells }).collect();
     if !rest.is_empty() {
         let cells = fold(rest.into_iter().map(|(_, (_, cells))| cells), Aggregate::sketches(aggregates));
-        series.push(Series { labels: Labels::default(), is_other: true, cells });
+        series.push(GroupCells { labels: Labels::default(), is_other: true, cells });
     }
     series
 }

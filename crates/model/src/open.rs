@@ -27,7 +27,7 @@ pub struct Owner {
 
 /// An open bucket.
 #[derive(Default)]
-struct Held {
+struct OpenBucket {
     cells: Bucket,
     /// How many of them belong to series that were not established when they were added.
     others: usize,
@@ -37,7 +37,7 @@ struct Held {
 /// merged from them on demand.
 #[derive(Default)]
 pub struct OpenBuckets {
-    buckets: BTreeMap<(Layer, i64), Held>,
+    buckets: BTreeMap<(Layer, i64), OpenBucket>,
     cells: usize,
     pieces: usize,
     sketch_bytes: usize,

@@ -11,7 +11,7 @@ pub const RETENTION_MARGIN_S: i64 = DAY;
 
 /// The retention of one tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kept {
+pub struct TierRetention {
     /// Seconds after a bucket's end; `None` means for ever.
     pub for_s: Option<i64>,
     /// Buckets before this Unix second may be gone, because the retention was shorter until the owner raised it.
@@ -21,7 +21,7 @@ pub struct Kept {
 /// The retention of all tiers: a coarser one is kept at least as long as a finer one, as steps of the finer one
 /// include the coarser one's long periods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention([Kept; Tier::ALL.len()]);
+pub struct Retention([TierRetention; Tier::ALL.len()]);
 
 /// Why a retention is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -45,7 +45,7 @@ pub enum RetentionError {
 impl Default for Retention {
     fn default() -> Self {
         let days = [Some(2), Some(14), Some(60), Some(730), None];
-        Self(days.map(|days: Option<i64>| Kept { for_s: days.map(|days| days * DAY), from_s: None }))
+        Self(days.map(|days: Option<i64>| TierRetention { for_s: days.map(|days| days * DAY), from_s: None }))
     }
 }
 
@@ -56,18 +56,18 @@ impl Retention {
     /// See [`RetentionError`].
     pub fn new(changes: &[(Tier, Option<i64>)]) -> Result<Self, RetentionError> {
         let changed = Self::default().changed(changes, 0)?;
-        Ok(Self(changed.0.map(|kept| Kept { from_s: None, ..kept })))
+        Ok(Self(changed.0.map(|kept| TierRetention { from_s: None, ..kept })))
     }
 
     /// Restores what [`Self::tiers`] returned.
     #[must_use]
-    pub fn from_tiers(tiers: [Kept; Tier::ALL.len()]) -> Self {
+    pub fn from_tiers(tiers: [TierRetention; Tier::ALL.len()]) -> Self {
         Self(tiers)
     }
 
     /// In the order of [`Tier::ALL`].
     #[must_use]
-    pub fn tiers(&self) -> &[Kept; Tier::ALL.len()] {
+    pub fn tiers(&self) -> &[TierRetention; Tier::ALL.len()] {
         &self.0
     }
 
@@ -80,7 +80,7 @@ impl Retention {
     /// The Unix second from which on a tier is complete; `None` means from the beginning.
     #[must_use]
     pub fn start_s(&self, tier: Tier, now_s: i64) -> Option<i64> {
-        let Kept { for_s, from_s } = self.0[tier as usize];
+        let TierRetention { for_s, from_s } = self.0[tier as usize];
         from_s.max(for_s.map(|for_s| now_s - for_s))
     }
 
@@ -95,7 +95,7 @@ impl Retention {
             }
             let is_more = is_longer(for_s, self.kept_s(tier));
             let from_s = if is_more { self.start_s(tier, now_s) } else { self.0[tier as usize].from_s };
-            self.0[tier as usize] = Kept { for_s, from_s };
+            self.0[tier as usize] = TierRetention { for_s, from_s };
         }
         let mut pairs = Tier::ALL.into_iter().zip(Tier::ALL.into_iter().skip(1));
         match pairs.find(|(finer, coarser)| is_longer(self.kept_s(*finer), self.kept_s(*coarser))) {

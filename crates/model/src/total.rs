@@ -60,7 +60,7 @@ pub const MAX_SHOWN_BYTES: usize = 2 << 20;
 
 /// The totals that readers see.
 #[derive(Clone, Debug, Default)]
-pub struct Shown {
+pub struct ShownTotals {
     groups: BTreeMap<Labels, u32>,
     /// The bytes of all rows' labels.
     pub text_bytes: usize,
@@ -72,7 +72,7 @@ pub struct Shown {
     pub rest: Total,
 }
 
-impl Shown {
+impl ShownTotals {
     /// The first groups of the series that the query accepts, within both limits; the others are folded. As all
     /// series come in the order of their ids, a group once shown stays shown, so that no row and no rest ever
     /// decreases.
@@ -150,7 +150,8 @@ mod tests {
         let show_some = |series: &[(Labels, Total)], matcher: &[&str], by: &By, limit, bytes| {
             let matchers = matcher.iter().map(|text| Matcher::parse(text).expect("valid")).collect();
             let query = Query { window, matchers, by: by.clone(), sketches: Wanted::default() };
-            let shown = Shown::collect(series.iter().map(|(labels, total)| (labels, *total)), &query, limit, bytes);
+            let shown =
+                ShownTotals::collect(series.iter().map(|(labels, total)| (labels, *total)), &query, limit, bytes);
             (shown.rows.iter().map(|(_, total)| total.n).collect::<Vec<_>>(), shown.folded, shown.rest.n)
         };
         let show = |count: usize, matcher: &[&str], by: &By, limit| {

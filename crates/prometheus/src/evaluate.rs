@@ -2,10 +2,10 @@
 
 use super::ast::Expr;
 use super::error::{Result, refuse};
-use super::leaf::{Found, Leaf, Want};
+use super::leaf::{Leaf, StreamData, StreamRead};
 use super::names::imported;
 use super::operators::{aggregate, binary};
-use super::plan::{Kept, Times};
+use super::plan::{RetentionNow, Times};
 use super::value::Value;
 
 /// The most different reads in a query, each of a window of all shards.
@@ -18,16 +18,16 @@ const MAX_LABELS: usize = 16;
 /// Evaluates a query at its times.
 pub struct Evaluator<'a> {
     times: Times,
-    kept: Kept<'a>,
-    wants: Vec<Want>,
-    found: Vec<Found>,
+    kept: RetentionNow<'a>,
+    wants: Vec<StreamRead>,
+    found: Vec<StreamData>,
     values: usize,
 }
 
 impl<'a> Evaluator<'a> {
     /// An evaluator for these times.
     #[must_use]
-    pub fn new(times: Times, kept: Kept<'a>) -> Self {
+    pub fn new(times: Times, kept: RetentionNow<'a>) -> Self {
         Self { times, kept, wants: Vec::new(), found: Vec::new(), values: 0 }
     }
 
@@ -35,7 +35,7 @@ impl<'a> Evaluator<'a> {
     ///
     /// # Errors
     /// If a matcher is invalid, or the expression needs too many reads.
-    pub fn wants(&mut self, expr: &Expr) -> Result<&[Want]> {
+    pub fn wants(&mut self, expr: &Expr) -> Result<&[StreamRead]> {
         self.collect(expr, None)?;
         let reads: usize = self.wants.iter().map(|want| want.windows.len() + usize::from(want.has_totals)).sum();
         if reads > MAX_READS {
@@ -75,12 +75,12 @@ impl<'a> Evaluator<'a> {
 
     /// The collected reads.
     #[must_use]
-    pub fn wanted(&self) -> &[Want] {
+    pub fn wanted(&self) -> &[StreamRead] {
         &self.wants
     }
 
     /// Provides the results of the reads, in the same order.
-    pub fn give(&mut self, found: Vec<Found>) {
+    pub fn give(&mut self, found: Vec<StreamData>) {
         self.found = found;
     }
 

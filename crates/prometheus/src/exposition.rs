@@ -4,7 +4,7 @@ use std::rc::Rc;
 
 use model::labels::Labels;
 use model::pieces::{PIECE_BYTES, Pieces};
-use model::total::{Shown, Total};
+use model::total::{ShownTotals, Total};
 
 use super::answer::MAX_ANSWER_BYTES;
 use super::metric::Metric;
@@ -69,7 +69,7 @@ impl Exposition {
 
     /// The metrics, which can be written repeatedly; `None` if they would have more than [`MAX_ANSWER_BYTES`].
     #[must_use]
-    pub fn pieces(self, shown: &Rc<Shown>) -> Option<Pieces> {
+    pub fn pieces(self, shown: &Rc<ShownTotals>) -> Option<Pieces> {
         if most_bytes(shown) > MAX_ANSWER_BYTES {
             let (mut bytes, mut pieces) = (0, self.written(Rc::clone(shown)));
             loop {
@@ -87,7 +87,7 @@ impl Exposition {
     }
 
     /// One piece per line.
-    fn written(self, shown: Rc<Shown>) -> Pieces {
+    fn written(self, shown: Rc<ShownTotals>) -> Pieces {
         let (mut metrics, mut row) = (Metric::ALL.iter(), 0);
         let mut now: Option<&Metric> = None;
         Pieces::of_text(move |out| {
@@ -121,7 +121,7 @@ impl Exposition {
         })
     }
 
-    fn push_end(self, out: &mut String, shown: &Shown) {
+    fn push_end(self, out: &mut String, shown: &ShownTotals) {
         self.push_head(out, FOLDED_SERIES, FOLDED_HELP, "gauge");
         push_all(out, &[FOLDED_SERIES, " ", &shown.folded.to_string(), "\n"]);
         match self {
@@ -146,7 +146,7 @@ impl Exposition {
 
 /// The most bytes that the metrics of these totals take. Escaping makes a name up to four times and a value twice
 /// as long, and each gets a quote or two in place of the one byte that separated it from the next.
-fn most_bytes(shown: &Shown) -> usize {
+fn most_bytes(shown: &ShownTotals) -> usize {
     const NAME_AND_NUMBER_BYTES: usize = 64;
     Metric::ALL.len() * (shown.rows.len() * NAME_AND_NUMBER_BYTES + 5 * shown.text_bytes) + PIECE_BYTES
 }
@@ -176,15 +176,15 @@ fn braced(labels: &Labels) -> String {
 mod tests {
     use super::*;
 
-    fn shown() -> Shown {
-        let mut shown = Shown::default();
+    fn shown() -> ShownTotals {
+        let mut shown = ShownTotals::default();
         shown.add(Labels::default(), &Total { n: 0.5, d: 1.0, points: 1 });
         let labels = Labels::from_canonical("a b\u{1f}\"\\\u{1e}c\u{1f}ü\u{1e}");
         shown.add(labels, &Total { n: 12.0, d: 3.0, points: 3 });
         shown
     }
 
-    fn written(exposition: Exposition, shown: &Shown) -> String {
+    fn written(exposition: Exposition, shown: &ShownTotals) -> String {
         let (most, shown) = (most_bytes(shown), Rc::new(shown.clone()));
         let text = exposition.pieces(&shown).expect("not too large").whole();
         assert!(text.len() <= most);
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn a_response_that_would_be_too_large_is_not_written() {
-        let mut shown = Shown::default();
+        let mut shown = ShownTotals::default();
         let labels = |at: usize| Labels::from_canonical(&format!("a\u{1f}{at}{}\u{1e}", "\"".repeat(250)));
         (0..MAX_ANSWER_BYTES / 3 / 500).for_each(|at| shown.add(labels(at), &Total::default()));
         assert!(Exposition::Text.pieces(&Rc::new(shown)).is_none());
@@ -230,7 +230,7 @@ heartbeat_series_folded 0
 
     #[test]
     fn a_sum_that_has_fallen_below_zero_is_a_gauge() {
-        let heads = |exposition: Exposition, shown: &Shown| {
+        let heads = |exposition: Exposition, shown: &ShownTotals| {
             let text = written(exposition, shown);
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(str::to_owned).collect::<Vec<_>>()
         };

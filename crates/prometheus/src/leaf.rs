@@ -4,19 +4,19 @@ use std::collections::BTreeMap;
 
 use model::grid::Row;
 use model::labels::Labels;
-use model::total::{Shown, Total};
+use model::total::{ShownTotals, Total};
 use model::window::Window;
 
 use super::ast::{RangeFunction, Selector};
 use super::error::{Result, refuse};
 use super::metric::Metric;
-use super::plan::{Kept, Times, of_ranges, of_rest};
+use super::plan::{RetentionNow, Times, of_ranges, of_rest};
 use super::select::Selected;
 use super::value::{ABSENT, Series, exported_labels};
 
 /// A read from a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Want {
+pub struct StreamRead {
     /// The matchers, in the syntax of `where`.
     pub matchers: Vec<String>,
     /// The labels to group by; `None` for all labels.
@@ -31,7 +31,7 @@ pub struct Want {
 #[derive(Clone, Debug)]
 pub struct Leaf {
     /// Its read.
-    pub want: Want,
+    pub want: StreamRead,
     metrics: Vec<Metric>,
     spans: Vec<(i64, i64)>,
     /// The milliseconds of a range; `None` for a counter's value at a time.
@@ -40,7 +40,7 @@ pub struct Leaf {
 
 /// The result of a read.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct StreamData {
     groups: BTreeMap<Labels, u32>,
     rows: Vec<Cells>,
 }
@@ -64,7 +64,7 @@ impl Leaf {
         range: Option<(RangeFunction, i64)>,
         by: Option<Vec<String>>,
         times: &Times,
-        kept: Kept<'_>,
+        kept: RetentionNow<'_>,
     ) -> Result<Self> {
         let Selected { metrics, matchers } = Selected::of(selector)?;
         if range.is_some() && metrics.len() > 1 {
@@ -75,7 +75,12 @@ impl Leaf {
             None => of_rest(times, selector.offset_ms, kept),
         };
         let has_totals = range.is_none();
-        Ok(Self { want: Want { matchers, by, windows: plan.windows, has_totals }, metrics, spans: plan.spans, range })
+        Ok(Self {
+            want: StreamRead { matchers, by, windows: plan.windows, has_totals },
+            metrics,
+            spans: plan.spans,
+            range,
+        })
     }
 
     /// Whether it can match any series.
@@ -86,13 +91,13 @@ impl Leaf {
 
     /// The number of values in its series.
     #[must_use]
-    pub fn values(&self, found: &Found) -> usize {
+    pub fn values(&self, found: &StreamData) -> usize {
         self.metrics.len() * self.spans.len() * found.rows.len()
     }
 
     /// Its series.
     #[must_use]
-    pub fn series(&self, found: &Found) -> Vec<Series> {
+    pub fn series(&self, found: &StreamData) -> Vec<Series> {
         let mut all = Vec::new();
         for cells in found.groups.values().map(|place| &found.rows[*place as usize]) {
             let labels = exported_labels(&cells.labels);
@@ -136,7 +141,7 @@ impl Cells {
     }
 }
 
-impl Found {
+impl StreamData {
     #[expect(clippy::cast_possible_truncation, reason = "rows are bounded by the series of a stream")]
     fn row(&mut self, labels: &Labels) -> &mut Cells {
         let Self { groups, rows } = self;
@@ -163,7 +168,7 @@ impl Found {
     ///
     /// # Errors
     /// If there are too many.
-    pub fn add_totals(&mut self, shown: &Shown) -> Result<()> {
+    pub fn add_totals(&mut self, shown: &ShownTotals) -> Result<()> {
         if shown.folded > 0 {
             return refuse("the query has too many series: select fewer, or sum by some labels");
         }

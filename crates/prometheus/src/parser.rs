@@ -1,7 +1,7 @@
 //! Parses a query, and rejects what Prometheus rejects: the grammar and the types of all of `PromQL`.
 
 use super::ast::{Expr, Grouping, Operator, Selector};
-use super::error::{Refusal, Result, refuse};
+use super::error::{BadQuery, Result, refuse};
 use super::functions::{Function, aggregation};
 use super::lexer::{Token, Word, words};
 use super::lower::lower;
@@ -136,8 +136,8 @@ impl<'a> Parser<'a> {
     }
 
     #[inline(never)]
-    pub(super) fn refusal(&self, why: &str, what: &str, place: &str, at: usize) -> Refusal {
-        Refusal([why, what, place, &self.rest(at)].concat())
+    pub(super) fn refusal(&self, why: &str, what: &str, place: &str, at: usize) -> BadQuery {
+        BadQuery([why, what, place, &self.rest(at)].concat())
     }
 
     /// Parses operators of this precedence and higher.

@@ -48,14 +48,14 @@ pub struct Plan {
 
 /// The stream's retention, and the current time.
 #[derive(Clone, Copy, Debug)]
-pub struct Kept<'a> {
+pub struct RetentionNow<'a> {
     /// How long buckets are kept.
     pub retention: &'a Retention,
     /// Unix milliseconds.
     pub now_ms: i64,
 }
 
-impl Kept<'_> {
+impl RetentionNow<'_> {
     fn start_s(&self, tier: Tier) -> Option<i64> {
         self.retention.start_s(tier, self.now_ms / 1000)
     }
@@ -82,7 +82,7 @@ impl Kept<'_> {
 
 /// Plans ranges of this many milliseconds that end at the times.
 #[must_use]
-pub fn of_ranges(times: &Times, range_ms: i64, offset_ms: i64, kept: Kept<'_>) -> Plan {
+pub fn of_ranges(times: &Times, range_ms: i64, offset_ms: i64, kept: RetentionNow<'_>) -> Plan {
     let range_s = range_ms.div_euclid(1000) + i64::from(range_ms % 1000 > 0);
     let (first_s, last_s) = ends(times, offset_ms);
     if times.count == 1 {
@@ -103,7 +103,7 @@ pub fn of_ranges(times: &Times, range_ms: i64, offset_ms: i64, kept: Kept<'_>) -
 /// Plans everything after the times: the increase of counters since then. A time that is practically now has
 /// nothing after it.
 #[must_use]
-pub fn of_rest(times: &Times, offset_ms: i64, kept: Kept<'_>) -> Plan {
+pub fn of_rest(times: &Times, offset_ms: i64, kept: RetentionNow<'_>) -> Plan {
     let now_s = kept.now_ms / 1000;
     let end_s = ceil_to(now_s + AHEAD_S, FINEST_S);
     let is_now = |at_s: i64| at_s >= floor_to(now_s, FINEST_S);
@@ -135,12 +135,12 @@ fn spans(times: &Times, offset_ms: i64, span: impl Fn(i64) -> (i64, i64)) -> Vec
 }
 
 /// One window, or `None` if it would be empty.
-fn window(from_s: i64, to_s: i64, width_s: i64, kept: Kept<'_>) -> Vec<Window> {
+fn window(from_s: i64, to_s: i64, width_s: i64, kept: RetentionNow<'_>) -> Vec<Window> {
     Window::aligned(from_s.max(ceil_to(kept.begin_s(), width_s)), to_s, width_s).into_iter().collect()
 }
 
 /// The width of buckets for many times.
-fn width(times: &Times, range_s: i64, offset_ms: i64, kept: Kept<'_>, from_s: i64, to_s: i64) -> i64 {
+fn width(times: &Times, range_s: i64, offset_ms: i64, kept: RetentionNow<'_>, from_s: i64, to_s: i64) -> i64 {
     let all_ms = [times.start_ms, times.step_ms, offset_ms, range_s * 1000];
     let fitting_ms = all_ms.into_iter().fold(0, |one, other| gcd(one, other.abs()));
     let fitting_s = if fitting_ms % (FINEST_S * 1000) == 0 { (fitting_ms / 1000).max(FINEST_S) } else { FINEST_S };
@@ -155,7 +155,7 @@ fn width(times: &Times, range_s: i64, offset_ms: i64, kept: Kept<'_>, from_s: i6
 
 /// The widest buckets between two times that are made of whole finest ones, and the part of the times for which
 /// they are kept.
-fn pieces(lo: i64, hi: i64, kept: Kept<'_>) -> (Vec<Window>, i64, i64) {
+fn pieces(lo: i64, hi: i64, kept: RetentionNow<'_>) -> (Vec<Window>, i64, i64) {
     let lo = lo.max(ceil_to(kept.begin_s(), 86_400).min(hi));
     let lo = floor_to(lo, kept.finest(lo));
     if (hi - lo) / FINEST_S <= FEW && kept.has(FINEST_S, lo) {
@@ -204,8 +204,8 @@ mod tests {
         Times { start_ms: start_s * 1000, step_ms: step_s * 1000, count }
     }
 
-    fn kept(retention: &Retention) -> Kept<'_> {
-        Kept { retention, now_ms: NOW * 1000 }
+    fn kept(retention: &Retention) -> RetentionNow<'_> {
+        RetentionNow { retention, now_ms: NOW * 1000 }
     }
 
     /// Checks that windows have no gaps and cover the spans.

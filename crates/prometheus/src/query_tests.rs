@@ -4,9 +4,9 @@ use super::answer;
 use super::ast::Expr;
 use super::error::Result;
 use super::evaluate::Evaluator;
-use super::leaf::{Found, Want};
+use super::leaf::{StreamData, StreamRead};
 use super::parser::{parse, parse_selector};
-use super::plan::{Kept, Times};
+use super::plan::{RetentionNow, Times};
 use super::select::Selected;
 use model::cell::Cell;
 use model::grid::{Grid, Row};
@@ -16,7 +16,7 @@ use model::point::Point;
 use model::query::{By, Query};
 use model::retention::Retention;
 use model::sketches::Wanted;
-use model::total::{Shown, Total};
+use model::total::{ShownTotals, Total};
 use model::window::Window;
 
 const NOW: i64 = 1_792_540_800;
@@ -41,13 +41,13 @@ fn points() -> impl Iterator<Item = (Labels, i64, Point)> {
     })
 }
 
-fn query_of(want: &Want, window: Window) -> Query {
+fn query_of(want: &StreamRead, window: Window) -> Query {
     let matchers = want.matchers.iter().map(|text| Matcher::parse(text).expect("valid")).collect();
     Query { window, matchers, by: want.by.clone().map_or(By::All, By::Names), sketches: Wanted::default() }
 }
 
 /// Answers as shards do.
-fn rows(want: &Want, window: &Window) -> Vec<Row> {
+fn rows(want: &StreamRead, window: &Window) -> Vec<Row> {
     let query = query_of(want, *window);
     let mut grid = Grid::new(Wanted::default());
     for (labels, at_s, point) in points().filter(|(_, at_s, _)| (window.from_s()..window.to_s()).contains(at_s)) {
@@ -59,12 +59,13 @@ fn rows(want: &Want, window: &Window) -> Vec<Row> {
     grid.into_rows()
 }
 
-fn found(want: &Want) -> Found {
-    let mut found = Found::default();
+fn found(want: &StreamRead) -> StreamData {
+    let mut found = StreamData::default();
     if want.has_totals {
         let totals: Vec<(Labels, Total)> = points().map(|(labels, _, point)| (labels, Total::of(&point))).collect();
         let query = query_of(want, Window::aligned(0, 10, 10).expect("valid"));
-        let shown = Shown::collect(totals.iter().map(|(labels, total)| (labels, *total)), &query, 100, usize::MAX);
+        let shown =
+            ShownTotals::collect(totals.iter().map(|(labels, total)| (labels, *total)), &query, 100, usize::MAX);
         found.add_totals(&shown).expect("few");
     }
     for window in &want.windows {
@@ -76,7 +77,7 @@ fn found(want: &Want) -> Found {
 fn evaluated(query: &str, times: Times) -> Result<super::value::Value> {
     let expr = parse(query)?;
     let retention = Retention::default();
-    let mut evaluator = Evaluator::new(times, Kept { retention: &retention, now_ms: NOW * 1000 });
+    let mut evaluator = Evaluator::new(times, RetentionNow { retention: &retention, now_ms: NOW * 1000 });
     let found = evaluator.wants(&expr)?.iter().map(found).collect();
     evaluator.give(found);
     evaluator.value(&expr)
@@ -267,7 +268,7 @@ fn no_string_makes_the_parser_panic() {
         if let Ok(expr) = parse(&text) {
             let times = Times { start_ms: NOW * 1000, step_ms: 1000, count: 1 };
             let retention = Retention::default();
-            let _refused = Evaluator::new(times, Kept { retention: &retention, now_ms: NOW * 1000 }).wants(&expr).is_err();
+            let _refused = Evaluator::new(times, RetentionNow { retention: &retention, now_ms: NOW * 1000 }).wants(&expr).is_err();
         }
     });
 }

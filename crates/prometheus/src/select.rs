@@ -4,7 +4,7 @@ use model::labels::Labels;
 use model::matcher::{Matcher, MatcherError};
 
 use super::ast::{LabelMatcher, Selector};
-use super::error::{Refusal, Result, refuse};
+use super::error::{BadQuery, Result, refuse};
 use super::go_regex;
 use super::metric::Metric;
 use super::names::imported;
@@ -65,7 +65,7 @@ fn parsed(text: &str) -> Result<Matcher> {
     match Matcher::parse(text) {
         // The parser has already checked that Prometheus accepts it.
         Err(MatcherError::Regex(pattern, _)) => unsupported(&pattern),
-        parsed => parsed.map_err(|error| Refusal(error.to_string())),
+        parsed => parsed.map_err(|error| BadQuery(error.to_string())),
     }
 }
 

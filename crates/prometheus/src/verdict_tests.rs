@@ -4,7 +4,7 @@
 use super::error::Result;
 use super::evaluate::Evaluator;
 use super::parser::parse;
-use super::plan::{Kept, Times};
+use super::plan::{RetentionNow, Times};
 use model::retention::Retention;
 
 const VERDICTS: &str = include_str!("../../../tests/prometheus/verdicts.jsonl");
@@ -17,7 +17,7 @@ fn answered(query: &str) -> Result<()> {
     let expr = parse(query)?;
     let (retention, now_ms) = (Retention::default(), 1_792_540_800_000);
     let times = Times { start_ms: now_ms, step_ms: 1000, count: 1 };
-    Evaluator::new(times, Kept { retention: &retention, now_ms }).wants(&expr).map(|_| ())
+    Evaluator::new(times, RetentionNow { retention: &retention, now_ms }).wants(&expr).map(|_| ())
 }
 
 fn may_be_unsupported(query: &str) -> bool {

@@ -145,7 +145,7 @@ pub enum Read {
         /// Which of its values to list.
         params: ValuesParams,
     },
-    /// The totals of series since the stream began, whatever the window; answers a [`super::totals`].
+    /// The totals of series since the stream began, whatever the window; answers a [`super::series_totals`].
     Totals(QueryText),
     /// The stream's state; answers its JSON. Not public, even if reading is.
     Status,

@@ -11,7 +11,7 @@ pub mod params;
 pub mod partial;
 pub mod refusal;
 pub mod removal;
-pub mod totals;
+pub mod series_totals;
 pub mod writer;
 pub mod writers;
 pub mod writes;

@@ -17,14 +17,14 @@ pub struct PaceRequest {
     /// The owner wants a retry although the upstream asked for a pause.
     pub lift: bool,
     /// A granted write that is over.
-    pub done: Option<Done>,
+    pub done: Option<WriteDone>,
     /// Another write.
-    pub ask: Option<Ask>,
+    pub ask: Option<GrantRequest>,
 }
 
 /// A write that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Done {
+pub struct WriteDone {
     /// The ticket of its grant.
     pub ticket: u64,
     /// For how long from now the upstream accepts nothing.
@@ -33,7 +33,7 @@ pub struct Done {
 
 /// A request for a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
+pub struct GrantRequest {
     /// The stream's shard.
     pub who: String,
     /// The most writes in any minute.
@@ -56,7 +56,7 @@ impl PaceRequest {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = vec![if self.lift { LIFT } else { 0 }];
-        if let Some(Done { ticket, hold_ms }) = &self.done {
+        if let Some(WriteDone { ticket, hold_ms }) = &self.done {
             out[0] |= DONE;
             put_varint(&mut out, *ticket);
             if let Some(hold_ms) = hold_ms {
@@ -64,7 +64,7 @@ impl PaceRequest {
                 put_signed(&mut out, *hold_ms);
             }
         }
-        if let Some(Ask { who, limit }) = &self.ask {
+        if let Some(GrantRequest { who, limit }) = &self.ask {
             out[0] |= ASK;
             put_bytes(&mut out, who.as_bytes());
             put_varint(&mut out, (*limit).into());
@@ -83,12 +83,12 @@ impl PaceRequest {
         if flags & DONE > 0 {
             let ticket = reader.varint()?;
             let hold_ms = if flags & HOLD > 0 { Some(reader.signed()?) } else { None };
-            request.done = Some(Done { ticket, hold_ms });
+            request.done = Some(WriteDone { ticket, hold_ms });
         }
         if flags & ASK > 0 {
             let who = reader.text()?.to_owned();
             let limit = u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?;
-            request.ask = Some(Ask { who, limit });
+            request.ask = Some(GrantRequest { who, limit });
         }
         Ok(request)
     }
@@ -134,9 +134,12 @@ mod tests {
 
     #[test]
     fn requests_and_answers_survive_a_round_trip() {
-        for done in [None, Some(Done { ticket: u64::MAX, hold_ms: None }), Some(Done { ticket: 7, hold_ms: Some(-1) })]
-        {
-            for ask in [None, Some(Ask { who: "s/0".into(), limit: u16::MAX })] {
+        for done in [
+            None,
+            Some(WriteDone { ticket: u64::MAX, hold_ms: None }),
+            Some(WriteDone { ticket: 7, hold_ms: Some(-1) }),
+        ] {
+            for ask in [None, Some(GrantRequest { who: "s/0".into(), limit: u16::MAX })] {
                 for lift in [false, true] {
                     let request = PaceRequest { lift, done, ask: ask.clone() };
                     assert_eq!(PaceRequest::parse(&request.to_bytes()), Ok(request));

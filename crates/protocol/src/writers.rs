@@ -26,7 +26,7 @@ type Rows = [Vec<Row>; 3];
 /// What a shard keeps over a restart, including when write keys were last used: ids, and hours since 1970.
 #[derive(Serialize, Deserialize, Default)]
 #[serde(default)]
-struct Kept {
+struct Persisted {
     hours: Vec<(i64, Rows)>,
     blocks: Vec<(i64, Rows)>,
     used: Vec<(u64, u32)>,
@@ -83,14 +83,14 @@ pub fn to_kept(recent: &Recent, used: impl Iterator<Item = (KeyId, u32)>) -> Str
         periods.iter().map(|period| (period.start_s, rows(&period.tops))).collect()
     };
     let used = used.map(|(id, hour)| (id.bits(), hour)).collect();
-    let kept = Kept { hours: periods(&recent.hours), blocks: periods(&recent.blocks), used };
+    let kept = Persisted { hours: periods(&recent.hours), blocks: periods(&recent.blocks), used };
     serde_json::to_string(&kept).expect("strings, numbers and lists always serialise")
 }
 
 /// Decodes what [`to_kept`] wrote; nothing if it has another form.
 #[must_use]
 pub fn of_kept(text: &str) -> (Recent, Vec<(KeyId, u32)>) {
-    let kept: Kept = serde_json::from_slice(text.as_bytes()).unwrap_or_default();
+    let kept: Persisted = serde_json::from_slice(text.as_bytes()).unwrap_or_default();
     let periods = |periods: Vec<(i64, Rows)>| {
         periods.into_iter().map(|(start_s, rows)| Period { start_s, tops: tops_of(rows) }).collect()
     };

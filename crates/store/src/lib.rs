@@ -15,7 +15,7 @@ pub mod removal;
 pub mod schema;
 pub mod series;
 mod series_cells;
+pub mod series_totals;
 pub mod sql;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-pub mod totals;

@@ -50,9 +50,8 @@ impl Scope {
         self.span.touches(layer.tier(), start_s) && self.series.has(series)
     }
 
-    /// The replacements for buckets that are only partly in the span: for each coarser bucket, what the finer ones
-    /// have of the rest; for each spread, its shares of the rest, in the widest buckets that fit. Nothing is
-    /// subtracted.
+    /// The replacements for buckets that are only partly in the span: for coarser buckets, what the finer ones have
+    /// of the rest; for spreads, their shares of the rest, in the widest buckets that fit. Nothing is subtracted.
     ///
     /// # Errors
     /// As [`Sql::run`], and [`StoreError::Full`] if these are more than `limit` cells.

@@ -30,7 +30,7 @@ const SECOND: &[&str] = &[
 ];
 
 const THIRD: &[&str] = &[
-    // The totals of each series since the stream began; blocks as in `super::totals`.
+    // The totals of each series since the stream began; blocks as in `super::series_totals`.
     "CREATE TABLE totals (block INTEGER PRIMARY KEY, totals BLOB NOT NULL) STRICT",
 ];
 

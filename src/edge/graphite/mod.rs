@@ -8,7 +8,7 @@ mod zone;
 
 use config::stream::StreamConfig;
 use graphite::describe::{describe, describe_all};
-use graphite::error::Refusal;
+use graphite::error::BadRequest;
 use graphite::naming::Naming;
 use graphite::request::{Pair, jsonp, value};
 use model::aggregate::Aggregate;
@@ -71,8 +71,8 @@ fn naming(config: &StreamConfig) -> Naming {
     Naming::new(&config.name, &config.distinct, parse)
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
+impl From<BadRequest> for Problem {
+    fn from(refusal: BadRequest) -> Self {
         Self::InvalidRequest(refusal.0)
     }
 }

@@ -4,7 +4,7 @@ use super::each;
 use super::nodes::{key, place};
 use super::python_format::percent;
 use super::python_regex::{compile, substitute};
-use crate::aggregate::Aggregate;
+use crate::aggregate::AggFunc;
 use crate::error::{Result, refuse};
 use crate::function::{Call, Function, Kind, Param, SERIES};
 use crate::series::Series;
@@ -128,7 +128,7 @@ fn by_query(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
             call.evaluator.missing(format!("No series found with query: {query}"))?;
             continue;
         };
-        let last = Aggregate::Last.of(&first.values);
+        let last = AggFunc::Last.of(&first.values);
         if last.is_nan() {
             return refuse(format!("Cannot get last value of series: {}", first.name));
         }

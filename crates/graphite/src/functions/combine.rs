@@ -2,14 +2,14 @@
 //! share the rest of their names.
 
 use super::lines::constant;
-use crate::aggregate::{Aggregate, has_enough, percentile, present};
+use crate::aggregate::{AggFunc, has_enough, percentile, present};
 use crate::error::{Result, refuse};
 use crate::function::{Call, Function, Kind, LISTS, Param, SERIES, Value};
 use crate::series::{Aligned, Series, paths};
 use crate::text::g;
 
 const GROUP: &str = "Combine";
-const FUNC: Param = Param::new("func", Kind::Aggregate).required();
+const FUNC: Param = Param::new("func", Kind::AggFunc).required();
 const XFF: Param = Param::new("xFilesFactor", Kind::Float);
 const POSITIONS: Param = Param::new("position", Kind::Node).multiple();
 const WILDCARDS: &[Param] = &[SERIES, POSITIONS];
@@ -144,7 +144,7 @@ pub(super) fn aggregate(
     func: &str,
     x_files_factor: Option<f64>,
 ) -> Result<Option<Series>> {
-    let how = Aggregate::of_series(func)?;
+    let how = AggFunc::of_series(func)?;
     let func = func.strip_suffix("Series").unwrap_or(func);
     let share = x_files_factor.unwrap_or(call.evaluator.x_files_factor);
     let Some(aligned) = Aligned::new(series)? else { return Ok(None) };

@@ -2,15 +2,15 @@
 
 use super::python_regex::compile;
 use super::{first, sort};
-use crate::aggregate::{Aggregate, has_enough, percentile, present};
-use crate::error::{Refusal, Result, refuse};
+use crate::aggregate::{AggFunc, has_enough, percentile, present};
+use crate::error::{BadRequest, Result, refuse};
 use crate::function::{Call, Function, Kind, LISTS, Param, SERIES};
 use crate::series::{Aligned, Series};
 
 const GROUP: &str = "Filter Series";
 const N: Param = Param::new("n", Kind::Float).required();
 const COUNT: Param = Param::new("n", Kind::Integer).required();
-const FUNC: Param = Param::new("func", Kind::Aggregate);
+const FUNC: Param = Param::new("func", Kind::AggFunc);
 const PATTERN: &[Param] = &[SERIES, Param::new("pattern", Kind::Text).required()];
 const OPERATORS: &[&str] = &["!=", "<", "<=", "=", ">", ">="];
 
@@ -176,7 +176,7 @@ fn retained(call: &mut Call<'_, '_>, keeps: &mut dyn FnMut(&Series) -> bool) -> 
 }
 
 fn compared(call: &mut Call<'_, '_>, func: &str, operator: &str, threshold: f64) -> Result<Vec<Series>> {
-    let how = Aggregate::parse(func)?;
+    let how = AggFunc::parse(func)?;
     retained(call, &mut |series| {
         let value = how.of(&series.values);
         let none = value.is_nan();
@@ -192,7 +192,7 @@ fn compared(call: &mut Call<'_, '_>, func: &str, operator: &str, threshold: f64)
 }
 
 fn ranked(call: &mut Call<'_, '_>, func: &str, is_reverse: bool) -> Result<Vec<Series>> {
-    let how = Aggregate::parse(func)?;
+    let how = AggFunc::parse(func)?;
     let mut series = call.series(0);
     sort::by(&mut series, is_reverse, &|series| how.of(&series.values));
     Ok(first(series, call.int(1)))
@@ -201,7 +201,7 @@ fn ranked(call: &mut Call<'_, '_>, func: &str, is_reverse: bool) -> Result<Vec<S
 fn named(call: &mut Call<'_, '_>, wanted: bool) -> Result<Vec<Series>> {
     let pattern = compile(&call.text(1), &call.evaluator.work.steps)?;
     let kept = retained(call, &mut |series| pattern.matches(&series.name) == wanted);
-    pattern.check().map_err(|error| Refusal(error.to_string()))?;
+    pattern.check().map_err(|error| BadRequest(error.to_string()))?;
     kept
 }
 
@@ -209,7 +209,7 @@ fn named(call: &mut Call<'_, '_>, wanted: bool) -> Result<Vec<Series>> {
 #[expect(clippy::unnecessary_wraps, reason = "the form of all functions")]
 fn most_deviant(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let variance = |series: &Series| {
-        let mean = Aggregate::Average.of(&series.values);
+        let mean = AggFunc::Average.of(&series.values);
         let squares: f64 = present(&series.values).map(|value| (value - mean) * (value - mean)).sum();
         squares / present(&series.values).count() as f64
     };
@@ -229,7 +229,7 @@ fn bounds(n: f64) -> (f64, f64) {
 fn average_outside(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (low, high) = bounds(call.float(1));
     let mut series = call.series(0);
-    let average = |series: &Series| Aggregate::Average.of(&series.values);
+    let average = |series: &Series| AggFunc::Average.of(&series.values);
     let averages: Vec<f64> = series.iter().map(average).collect();
     let (low, high) = (percentile(&averages, low, false), percentile(&averages, high, false));
     series.retain(|one| {
@@ -259,7 +259,7 @@ fn use_above(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (value, regex, replace) = (call.float(1), compile(&call.text(2), &call.evaluator.work.steps)?, call.text(3));
     let mut made = Vec::new();
     for one in call.series(0) {
-        if Aggregate::Max.of(&one.values) > value {
+        if AggFunc::Max.of(&one.values) > value {
             let name = super::python_regex::substitute(&regex, &replace, &one.name)?;
             made.extend(call.evaluator.text(&name, call.scope)?);
         }

@@ -1,7 +1,7 @@
 //! Names that contain values of their series.
 
 use super::each;
-use crate::aggregate::Aggregate;
+use crate::aggregate::AggFunc;
 use crate::error::Result;
 use crate::function::{Call, Function, Kind, Param, SERIES, Value};
 use crate::series::Series;
@@ -33,7 +33,7 @@ fn legend(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let system = kinds.pop_if(|kind| SYSTEMS.contains(&kind.as_str()));
     each(call, &|_, series| {
         for kind in &kinds {
-            let value = Aggregate::parse(kind).map(|how| (how.of(&series.values), how.is_whole(series.is_whole)));
+            let value = AggFunc::parse(kind).map(|how| (how.of(&series.values), how.is_whole(series.is_whole)));
             match &system {
                 None => {
                     let text = value.map_or_else(|_| "(?)".to_owned(), |(value, is_whole)| shown(value, is_whole));
@@ -80,7 +80,7 @@ fn cacti(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
             }
         }
     };
-    let columns = [Aggregate::Last, Aggregate::Max, Aggregate::Min];
+    let columns = [AggFunc::Last, AggFunc::Max, AggFunc::Min];
     let series = call.series(0);
     let longest = |width: &dyn Fn(&Series) -> usize| series.iter().map(width).max().unwrap_or(0);
     let name_width = longest(&|one| one.name.chars().count());

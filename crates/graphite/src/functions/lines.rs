@@ -1,6 +1,6 @@
 //! Series that are made up: lines, and functions of time.
 
-use crate::aggregate::Aggregate;
+use crate::aggregate::AggFunc;
 use crate::error::{Result, refuse};
 use crate::function::{Call, Function, Kind, Param, SERIES};
 use crate::series::Series;
@@ -49,7 +49,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         group: "Calculate",
         params: &[
             SERIES,
-            Param::new("func", Kind::Aggregate).or("\"average\""),
+            Param::new("func", Kind::AggFunc).or("\"average\""),
             Param::new("keepStep", Kind::Boolean).or("false"),
         ],
         about: "A line at the named function's value for each series.",
@@ -126,7 +126,7 @@ fn vertical(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
 }
 
 fn aggregate_line(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
-    let (how, keeps_step) = (Aggregate::parse(&call.text(1))?, call.flag(2));
+    let (how, keeps_step) = (AggFunc::parse(&call.text(1))?, call.flag(2));
     let mut made = Vec::new();
     for series in call.series(0) {
         let value = how.of(&series.values);

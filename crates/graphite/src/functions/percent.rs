@@ -131,7 +131,7 @@ fn summed(call: &Call<'_, '_>, series: Vec<Series>) -> Result<Series> {
     let name = format!("sumSeries({})", paths(&series));
     let aligned = Aligned::new(series)?;
     let aligned = aligned.expect("a group has a series");
-    let sum = crate::aggregate::Aggregate::Sum;
+    let sum = crate::aggregate::AggFunc::Sum;
     Ok(Series::new(&name, aligned.time, aligned.rows(&|row| sum.of(row)), call.evaluator.x_files_factor))
 }
 

@@ -3,7 +3,7 @@
 
 use regex_lite::Captures;
 
-use crate::error::{Refusal, Result, refuse};
+use crate::error::{BadRequest, Result, refuse};
 use model::budget::Budget;
 use model::pattern::Pattern;
 
@@ -14,14 +14,14 @@ const MAX_GROWTH_BYTES: usize = 4 << 10;
 /// A pattern that takes its steps from a request's budget.
 pub(super) fn compile(pattern: &str, budget: &Budget) -> Result<Pattern> {
     let compiled = Pattern::anywhere(pattern).map(|pattern| pattern.sharing(budget));
-    compiled.map_err(|error| Refusal(format!("{pattern:?} is not a regular expression: {error}")))
+    compiled.map_err(|error| BadRequest(format!("{pattern:?} is not a regular expression: {error}")))
 }
 
 /// `re.sub`: replaces every match, including an empty one after another match.
 pub(super) fn substitute(pattern: &Pattern, template: &str, text: &str) -> Result<String> {
     let (mut out, mut at, mut copied) = (String::new(), 0, 0);
     while at <= text.len() {
-        let regex = pattern.regex_for(&text[at..]).map_err(|error| Refusal(error.to_string()))?;
+        let regex = pattern.regex_for(&text[at..]).map_err(|error| BadRequest(error.to_string()))?;
         let Some(captures) = regex.captures_at(text, at) else { break };
         let found = captures.get(0).map_or(at..at, |found| found.range());
         out.push_str(&text[copied..found.start]);

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use crate::aggregate::Aggregate;
+use crate::aggregate::AggFunc;
 use crate::error::Result;
 use crate::function::{Call, Function, Kind, Param, SERIES};
 use crate::series::{Series, sort};
@@ -14,7 +14,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         names: &["sortBy"],
         group: GROUP,
-        params: &[SERIES, Param::new("func", Kind::Aggregate).or("\"average\""), REVERSE],
+        params: &[SERIES, Param::new("func", Kind::AggFunc).or("\"average\""), REVERSE],
         about: "Sorts by the named function's value.",
         run: |call| {
             let (func, is_reverse) = (call.text(1), call.flag(2));
@@ -54,15 +54,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
         about: "Sorts by the smallest value, smallest first, without series that are never above 0.",
         run: |call| {
             let mut series = call.series(0);
-            series.retain(|one| Aggregate::Max.of(&one.values) > 0.0);
-            by(&mut series, false, &|series| Aggregate::Min.of(&series.values));
+            series.retain(|one| AggFunc::Max.of(&one.values) > 0.0);
+            by(&mut series, false, &|series| AggFunc::Min.of(&series.values));
             Ok(series)
         },
     },
 ];
 
 fn by_function(call: &mut Call<'_, '_>, func: &str, is_reverse: bool) -> Result<Vec<Series>> {
-    let (how, mut series) = (Aggregate::parse(func)?, call.series(0));
+    let (how, mut series) = (AggFunc::parse(func)?, call.series(0));
     by(&mut series, is_reverse, &|series| how.of(&series.values));
     Ok(series)
 }

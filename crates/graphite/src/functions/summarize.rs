@@ -2,7 +2,7 @@
 
 use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, Timelike};
 
-use crate::aggregate::{Aggregate, is_enough};
+use crate::aggregate::{AggFunc, is_enough};
 use crate::error::{Result, refuse};
 use crate::evaluate::Scope;
 use crate::function::{Call, Function, Kind, Param, SERIES};
@@ -11,7 +11,7 @@ use crate::time::{local, offset_s, unit_s, unix_s};
 
 const GROUP: &str = "Transform";
 const INTERVAL: Param = Param::new("intervalString", Kind::Interval).required();
-const FUNC: Param = Param::new("func", Kind::Aggregate).or("\"sum\"");
+const FUNC: Param = Param::new("func", Kind::AggFunc).or("\"sum\"");
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function {
@@ -39,7 +39,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
 
 fn summarize(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (interval, func, aligns) = (call.text(1), call.text(2), call.flag(3));
-    let (interval_s, how) = (positive(call, &interval)?, Aggregate::parse(&func)?);
+    let (interval_s, how) = (positive(call, &interval)?, AggFunc::parse(&func)?);
     let mut made = Vec::new();
     for mut series in call.series(0) {
         let (start_s, end_s) = if aligns {
@@ -62,7 +62,7 @@ fn summarize(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
 
 fn smart(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (interval, func) = (call.text(1), call.text(2));
-    let (interval_s, how) = (positive(call, &interval)?, Aggregate::parse(&func)?);
+    let (interval_s, how) = (positive(call, &interval)?, AggFunc::parse(&func)?);
     let align_to = call.text_or_none(3).filter(|unit| !matches!(unit.to_lowercase().as_str(), "true" | "false"));
     let all = match align_to {
         Some(unit) => {
@@ -124,7 +124,7 @@ fn aligned(call: &Call<'_, '_>, unit: &str) -> Result<i64> {
 fn summarized(
     call: &mut Call<'_, '_>,
     series: &Series,
-    how: Aggregate,
+    how: AggFunc,
     interval_s: i64,
     (start_s, end_s): (i64, i64),
 ) -> Result<(Vec<f64>, i64)> {

@@ -1,7 +1,7 @@
 //! Changes values one by one, or by their neighbours.
 
 use super::{each, map, rounded};
-use crate::aggregate::Aggregate;
+use crate::aggregate::AggFunc;
 use crate::error::Result;
 use crate::function::{Call, Function, Kind, Param, SERIES};
 use crate::series::{Aligned, Series};
@@ -116,7 +116,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         about: "Values minus the smallest.",
         run: |call| {
             each(call, &|_, series| {
-                let least = Aggregate::Min.of(&series.values);
+                let least = AggFunc::Min.of(&series.values);
                 let is_whole = series.is_whole;
                 series.tag("offsetToZero", &shown(least, is_whole));
                 series.rename(format!("offsetToZero({})", series.name));
@@ -132,7 +132,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         about: "Scales values to between 0 (the smallest) and 1 (the largest).",
         run: |call| {
             each(call, &|_, series| {
-                let (least, greatest) = (Aggregate::Min.of(&series.values), Aggregate::Max.of(&series.values));
+                let (least, greatest) = (AggFunc::Min.of(&series.values), AggFunc::Max.of(&series.values));
                 series.rename(format!("minMax({})", series.name));
                 map(series, &|value| match greatest - least {
                     0.0 if !value.is_nan() => 0.0,
@@ -206,7 +206,7 @@ fn transform_null(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let default = call.float(1);
     let tag = call.value(1).map_or_else(|| "0".to_owned(), |_| repr(default));
     let reference = Aligned::new(call.series(2))?.map(|aligned| {
-        let counts = aligned.rows(&|row| Aggregate::Count.of(row));
+        let counts = aligned.rows(&|row| AggFunc::Count.of(row));
         Series::new("reference", aligned.time, counts, 0.0)
     });
     each(call, &|_, series| {

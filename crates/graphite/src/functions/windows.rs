@@ -1,7 +1,7 @@
 //! Moving windows. The earlier values that the window needs are fetched too.
 
 use super::rounded;
-use crate::aggregate::{Aggregate, is_enough, present};
+use crate::aggregate::{AggFunc, is_enough, present};
 use crate::error::{Result, refuse};
 use crate::function::{Call, Function, Kind, Param, SERIES, Value};
 use crate::series::Series;
@@ -28,7 +28,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         names: &["movingWindow"],
         group: GROUP,
-        params: &[SERIES, WINDOW, Param::new("func", Kind::Aggregate).or("\"average\""), XFF],
+        params: &[SERIES, WINDOW, Param::new("func", Kind::AggFunc).or("\"average\""), XFF],
         about: "The named function over the values of a window.",
         run: |call| {
             let func = call.text(2);
@@ -106,7 +106,7 @@ impl Span {
 }
 
 fn moving(call: &mut Call<'_, '_>, func: &str, share_at: usize) -> Result<Vec<Series>> {
-    let (how, share) = (Aggregate::parse(func)?, call.float_or_none(share_at));
+    let (how, share) = (AggFunc::parse(func)?, call.float_or_none(share_at));
     let Some(span) = Span::of(call)? else { return Ok(Vec::new()) };
     let mut name = func.to_ascii_lowercase();
     name[..1].make_ascii_uppercase();
@@ -117,7 +117,7 @@ fn moving(call: &mut Call<'_, '_>, func: &str, share_at: usize) -> Result<Vec<Se
         series.tag(&name, span.text.as_str());
         let share = share.unwrap_or(series.x_files_factor);
         // A function without a shortcut costs the whole window for each value.
-        let is_cheap = matches!(how, Aggregate::Sum | Aggregate::Average | Aggregate::Min | Aggregate::Max);
+        let is_cheap = matches!(how, AggFunc::Sum | AggFunc::Average | AggFunc::Min | AggFunc::Max);
         let per_value = if is_cheap { 4 } else { points };
         call.evaluator.pay_values(series.values.len().saturating_mul(per_value))?;
         let values = over_windows(&series.values, points, how, share);
@@ -129,15 +129,15 @@ fn moving(call: &mut Call<'_, '_>, func: &str, share_at: usize) -> Result<Vec<Se
 }
 
 /// The value of each full window but the first.
-fn over_windows(values: &[f64], points: usize, how: Aggregate, share: f64) -> Vec<f64> {
+fn over_windows(values: &[f64], points: usize, how: AggFunc, share: f64) -> Vec<f64> {
     if points == 0 || values.len() <= points {
         return vec![f64::NAN; if points == 0 { values.len() } else { 0 }];
     }
     match how {
-        Aggregate::Sum => folded(values, points, share, 0.0, |a, b| a + b),
-        Aggregate::Min => folded(values, points, share, f64::INFINITY, f64::min),
-        Aggregate::Max => folded(values, points, share, f64::NEG_INFINITY, f64::max),
-        Aggregate::Average => {
+        AggFunc::Sum => folded(values, points, share, 0.0, |a, b| a + b),
+        AggFunc::Min => folded(values, points, share, f64::INFINITY, f64::min),
+        AggFunc::Max => folded(values, points, share, f64::NEG_INFINITY, f64::max),
+        AggFunc::Average => {
             let (sums, counts) = (folded(values, points, share, 0.0, |a, b| a + b), counts(values, points));
             sums.iter().zip(counts).map(|(sum, count)| sum / f64::from(count)).collect()
         }
@@ -146,7 +146,7 @@ fn over_windows(values: &[f64], points: usize, how: Aggregate, share: f64) -> Ve
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a window")]
-fn checked(window: &[f64], share: f64, how: Aggregate) -> f64 {
+fn checked(window: &[f64], share: f64, how: AggFunc) -> f64 {
     let there: Vec<f64> = present(window).collect();
     if is_enough(there.len(), window.len() as f64, share) { how.of(&there) } else { f64::NAN }
 }
@@ -210,7 +210,7 @@ fn exponential(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     for mut series in call.first_of(call.scope.begun(span.preview_s))? {
         let points = span.points(&series).min(series.values.len());
         series.tag("exponentialMovingAverage", span.text.as_str());
-        let mut average = Aggregate::Average.of(&series.values[..points]);
+        let mut average = AggFunc::Average.of(&series.values[..points]);
         average = if average.is_nan() { 0.0 } else { average };
         let mut values = vec![rounded(average, 6)];
         for value in &series.values[points..] {
@@ -260,7 +260,7 @@ mod tests {
     fn windows_by_blocks_equal_windows_one_by_one() {
         let values: Vec<f64> = (0..40).map(|at| if at % 7 == 3 { f64::NAN } else { f64::from(at * 37 % 11) }).collect();
         for points in [1, 2, 5, 7, 39, 40, 41] {
-            for how in [Aggregate::Sum, Aggregate::Min, Aggregate::Max, Aggregate::Average] {
+            for how in [AggFunc::Sum, AggFunc::Min, AggFunc::Max, AggFunc::Average] {
                 for share in [0.0, 0.9] {
                     let slow = values[1..].windows(points).map(|window| checked(window, share, how));
                     let fast = over_windows(&values, points, how, share);

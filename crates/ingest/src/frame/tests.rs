@@ -151,7 +151,7 @@ fn the_form_of_a_frame_with_rule_rejections_is_pinned() {
     let body = br#"[{"n":1,"v":{"b":"y","a":"x"}},{"n":3},{"n":2.5},{"n":null},{"n":1,"v":{"b":"z","a":"x"}}]"#;
     each_point(body, BodyForm::Json, arrival, &mut builder).expect("few");
     assert!(builder.keeps("a\u{1f}x\u{1e}") && !builder.keeps("b\u{1f}x\u{1e}"));
-    let Batch { frame: bytes, new_labels, .. } = builder.finish(None);
+    let FramedBatch { frame: bytes, new_labels, .. } = builder.finish(None);
     assert_eq!((new_labels.rules, new_labels.iter().len()), (id, 2), "as they are written, with what the rules drop");
     let frame = Frame::parse(&bytes).expect("a frame");
     assert_eq!(frame.label_sets, ["a\u{1f}x\u{1e}"; 2]);

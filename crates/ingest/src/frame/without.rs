@@ -1,6 +1,6 @@
 //! Removes points from frames of the log; the others keep their numbers.
 
-use crate::outcome::Outcome;
+use crate::outcome::WriteOutcome;
 use codec::{put_bytes, put_len};
 use model::point::Point;
 
@@ -43,7 +43,7 @@ impl Frame<'_> {
     }
 
     fn gap(&self, points: usize) -> Vec<u8> {
-        let outcome = Outcome { accepted: points as u64, ..Outcome::default() };
+        let outcome = WriteOutcome { accepted: points as u64, ..WriteOutcome::default() };
         let mut out = header(PLAIN, self.arrived_ms, None, &outcome, 1);
         put_len(&mut out, 0);
         out
@@ -63,7 +63,7 @@ impl Frame<'_> {
             };
             builder.push_point(point, set);
         }
-        let outcome = Outcome { accepted: points.len() as u64, ..Outcome::default() };
+        let outcome = WriteOutcome { accepted: points.len() as u64, ..WriteOutcome::default() };
         let mut out = header(PLAIN, self.arrived_ms, None, &outcome, builder.points.len());
         put_len(&mut out, sets.len());
         for set in sets {

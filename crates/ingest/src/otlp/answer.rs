@@ -18,7 +18,7 @@ const BYTES_1: u8 = 1 << 3 | 2;
 const BYTES_2: u8 = 2 << 3 | 2;
 
 /// The response to an accepted request: empty, or with what was rejected, from
-/// [`Outcome::to_json`](crate::outcome::Outcome::to_json).
+/// [`WriteOutcome::to_json`](crate::outcome::Outcome::to_json).
 ///
 /// # Errors
 /// If that is not JSON.
@@ -98,7 +98,7 @@ pub fn status(encoding: Encoding, code: u8, message: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Outcome;
+    use crate::outcome::WriteOutcome;
     use crate::rejection::Rejection;
     use model::point::PointError;
 
@@ -106,7 +106,7 @@ mod tests {
         let rejection = Rejection::Point(PointError::MissingN);
         let errors: Vec<ErrorEntry> = (0..6).map(|index| ErrorEntry::new(index, &rejection)).collect();
         let errors = &errors[..errors.len().min(usize::try_from(rejected).expect("few"))];
-        Outcome::new(9, [rejected, 0, 0, 0, 0, 0, 0, 0], errors).to_json().into_bytes()
+        WriteOutcome::new(9, [rejected, 0, 0, 0, 0, 0, 0, 0], errors).to_json().into_bytes()
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use codec::{Malformed, Reader, put_bytes, put_len, put_number, put_varint};
 use model::labels::Labels;
-use model::total::{Shown, Total};
+use model::total::{ShownTotals, Total};
 use model::window::Window;
 
 use super::params::{MAX_MATCHERS, ParamError, QueryText, pairs, parse_by, set_once};
@@ -42,7 +42,7 @@ pub fn question(matchers: Vec<String>, by: Option<Vec<String>>) -> QueryText {
 
 /// Encodes the totals of a shard.
 #[must_use]
-pub fn encode(shown: &Shown) -> Vec<u8> {
+pub fn encode(shown: &ShownTotals) -> Vec<u8> {
     let mut out = vec![VERSION];
     put_len(&mut out, shown.rows.len());
     for (labels, total) in &shown.rows {
@@ -58,7 +58,7 @@ pub fn encode(shown: &Shown) -> Vec<u8> {
 ///
 /// # Errors
 /// [`Malformed`]
-pub fn merge(bytes: &[u8], shown: &mut Shown) -> Result<(), Malformed> {
+pub fn merge(bytes: &[u8], shown: &mut ShownTotals) -> Result<(), Malformed> {
     let mut reader = Reader::new(bytes);
     if reader.byte()? != VERSION {
         return Err(Malformed(0));
@@ -101,12 +101,12 @@ mod tests {
     fn totals_of_shards_add_up_by_label_set() {
         let total = |n| Total { n, d: 0.5, points: 3 };
         let shown = |text: &str, n| {
-            let mut shown = Shown::default();
+            let mut shown = ShownTotals::default();
             shown.add(Labels::from_canonical(text), &total(n));
             shown.fold(2, &total(10.0));
             shown
         };
-        let mut merged = Shown::default();
+        let mut merged = ShownTotals::default();
         for part in [shown("a\u{1f}1\u{1e}", 1.0), shown("", 2.0), shown("a\u{1f}1\u{1e}", 4.0)] {
             merge(&encode(&part), &mut merged).expect("a part");
         }
