@@ -42,7 +42,7 @@ impl WriteOutcome {
     /// The outcome of a request with these rejections.
     #[must_use]
     pub fn new(accepted: u64, rejected: [u64; Reason::ALL.len()], errors: &[ErrorEntry]) -> Self {
-        let json = || serde_json::to_string(errors).expect("indices and texts always serialise");
+        let json = || serde_json::to_string(errors).expect("indices and strings always serialise");
         Self { accepted, rejected, errors_json: if errors.is_empty() { String::new() } else { json() } }
     }
 

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_has_another_pinned_name_each_day() {
+    fn a_network_has_a_new_pinned_name_each_day() {
         let (name, next) = (SALT.pseudonym("192.0.2.1"), SALT.at(20_001 * DAY_S).pseudonym("192.0.2.1"));
         assert_eq!((name.to_string(), next.to_string()), ("n_82b3c93167".into(), "n_7980672869".into()));
         assert_ne!(name, SALT.pseudonym("192.0.2.2"));

@@ -53,7 +53,7 @@ pub enum Refusal {
     #[error("{0}")]
     InvalidRequest(String),
     /// The other side sent something unknown: they have two versions for the seconds of a deployment.
-    #[error("the stream's object has another version")]
+    #[error("the stream's object runs another version")]
     OtherVersion,
     /// An internal error; the log has the details.
     #[error("the stream failed to handle the request")]

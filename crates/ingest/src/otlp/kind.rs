@@ -65,7 +65,7 @@ pub enum Unfit {
     )]
     Cumulative(&'static str),
     /// Neither delta nor cumulative.
-    #[error("aggregationTemporality must be 1, which is delta")]
+    #[error("aggregationTemporality must be 1 (delta)")]
     NoTemporality,
     /// Quantiles, which can't be merged.
     #[error("summaries are not accepted, as their quantiles can't be merged; use a histogram")]

@@ -133,7 +133,7 @@ fn only_the_metric_that_cannot_be_added_up_is_rejected() {
     assert!(error("summary", json!({}), json!({"count": "1", "sum": 1.0})).contains("use a histogram"));
     assert_eq!(
         error("sum", json!({}), json!({"asInt": "1"})),
-        "0 n: metric \"m\": aggregationTemporality must be 1, which is delta"
+        "0 n: metric \"m\": aggregationTemporality must be 1 (delta)"
     );
     assert_eq!(error("gauge", json!({}), json!({})), "0 n: metric \"m\": asDouble or asInt is required");
     assert_eq!(
