@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use divan::counter::ItemsCount;
 use divan::{Bencher, Divan, black_box};
-use ingest::frame::{Batch, FrameBuilder};
+use ingest::frame::{FrameBuilder, FramedBatch};
 use ingest::points::{BodyForm, each_point};
 use model::cell::Cell;
 use model::open::{OpenBuckets, Owner, SeriesId};
@@ -53,7 +53,7 @@ fn parse_known_labels(bencher: Bencher<'_, '_>) {
     bencher.counter(ItemsCount::new(BATCH)).bench_local(|| parse(&body, |written| numbers.get(written).copied()));
 }
 
-fn parse(body: &str, known: impl Fn(&[u8]) -> Option<SeriesId>) -> Batch {
+fn parse(body: &str, known: impl Fn(&[u8]) -> Option<SeriesId>) -> FramedBatch {
     let mut builder = FrameBuilder::new(u64::try_from(NOW_S).expect("after 1970") * 1000, [7; 16], known);
     let arrival = Arrival { at: builder.now(), lateness_s: 86_400 };
     each_point(body.as_bytes(), BodyForm::Json, arrival, &mut builder).expect("few");

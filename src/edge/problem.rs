@@ -84,7 +84,7 @@ impl Problem {
         "this stream takes writes with a write key only: as a bearer token, as the password of basic auth, or as ?key=",
     );
     /// Of a write with a key that never was one of the stream's, or has ended: nobody is told which.
-    pub(super) const WRONG_WRITE_KEY: Self = Self::Unauthorized("the write key is not one of this stream's");
+    pub(super) const WRONG_WRITE_KEY: Self = Self::Unauthorized("the write key does not belong to this stream");
 
     /// Status, last part of the type, and title. Types are stable.
     fn kind(&self) -> (u16, &'static str, &'static str) {

@@ -8,7 +8,7 @@ use worker::RateLimiter;
 use crate::random::hash_key;
 use config::accept::Binding;
 use config::who::Who;
-use ingest::frame::{Batch, FrameBuilder};
+use ingest::frame::{FrameBuilder, FramedBatch};
 use ingest::outcome::ErrorEntry;
 use ingest::points::{BodyForm, MAX_BODY_BYTES, each_point};
 use ingest::rejection::Reason;
@@ -102,7 +102,7 @@ impl Exchange {
                 fill(&mut builder, &held.body.borrow())
                     .map(|()| builder.finish(identity.as_ref().map(|identity| &identity.batch)))
             });
-            let Batch { frame, outcome, errors, new_labels } = batch?;
+            let FramedBatch { frame, outcome, errors, new_labels } = batch?;
             // Of a repeated batch all points may be too old by now, or a rule is new; what it was answered is asked for all the same.
             let may_be_retry = identity.is_some()
                 && [Reason::Field(Field::T), Reason::Rule].iter().any(|why| outcome.has_rejected(*why));

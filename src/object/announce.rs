@@ -1,9 +1,10 @@
-//! What home has is brought to the other shards and to the directory: here alone, so that no older state overtakes a newer one.
+//! Brings home's state to the other shards and to the directory: only here, so that no older state overtakes a
+//! newer one.
 //!
-//! A change is done when home has it. That others are not told yet is part of the same row of the database, and whatever
-//! fails, a crash included, is done again: by the alarm, and by the first event of an object that lost its memory. The
-//! platform takes one write a second to an entry of the directory, so failing is nothing special. A stream that ends is
-//! closed at once; its entry goes before its data, or nobody would know of the entry any more.
+//! A change is done once home has it. The same row of the database says whom home has yet to tell, and whatever
+//! fails, a crash included, is retried: by the alarm, and by the first event of an object that lost its memory. The
+//! platform accepts one write per second to an entry of the directory, so failures are common. A stream that ends
+//! is closed immediately; its entry is deleted before its data, or nobody would know of the entry any more.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -23,40 +24,41 @@ use super::slot::Slot;
 use super::stream::{Answer, Shared, internal, to_json};
 use engine::{Engine, Record, Untold};
 
-/// The edge asks for it once the change is answered; if that edge dies, the alarm does without it.
+/// The edge requests it once the change is answered; if that edge dies, the alarm does it.
 pub(super) const AFTER_MS: i64 = 2_000;
-/// After a failure: a bit more than the second that the platform wants between writes, then twice as long each time...
+/// The wait after a failure: a bit more than the second that the platform requires between writes, then twice as
+/// long each time...
 const RETRY_MS: i64 = 1_100;
 /// ...up to 9 minutes.
 const MAX_DOUBLINGS: u32 = 9;
 /// How long a write to the directory may take.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
-/// The directory is written again on behalf of an edge that found something else in it at most once in this time, which is
-/// how old an edge's copy may be.
+/// How often at most the directory is written again for an edge that found something else in it. An edge's copy can
+/// be this old.
 const AGAIN_MS: i64 = 60_000;
-/// So many shards are told at the same time.
+/// How many shards are told concurrently.
 const CALLS_AT_ONCE: usize = 8;
 
-/// What goes on, in memory only.
+/// The state of announcing, in memory only.
 #[derive(Default)]
 pub(super) struct Announcing {
     is_running: bool,
-    /// Those who wait for a round that begins after they asked.
+    /// Callers that wait for a round that starts after they asked.
     waiting: Vec<Sender<()>>,
     /// Failures since the last success.
     failures: u32,
-    /// Not before.
+    /// The earliest time of the next round.
     due_ms: i64,
-    /// The alarm that was set for nothing but this.
+    /// The alarm that was only set for this.
     alarm_ms: Option<i64>,
-    /// When the directory was written last.
+    /// When the directory was last written.
     written_ms: i64,
-    /// Whether this object has seen to what an earlier life left.
+    /// Whether this object has checked what an earlier life left to do.
     is_begun: bool,
 }
 
 impl Announcing {
-    /// Takes note of a round.
+    /// Notes the result of a round.
     fn count(&mut self, is_told: bool, now_ms: i64) {
         self.failures = if is_told { 0 } else { self.failures + 1 };
         self.due_ms = now_ms + (RETRY_MS << self.failures.saturating_sub(1).min(MAX_DOUBLINGS));
@@ -64,7 +66,7 @@ impl Announcing {
 }
 
 impl Shared {
-    /// Tells everyone, and answers what they were told. What fails is left to the alarm.
+    /// Tells everyone, and answers what they were told. The alarm retries what fails.
     pub(super) async fn announce(self: &Rc<Self>, again: bool) -> Answer {
         if again {
             self.owe_again()?;
@@ -77,7 +79,7 @@ impl Shared {
         }
     }
 
-    /// On the first event of a life: what an earlier one left is done now. Its alarm may be lost.
+    /// Called on the first event of a life: does now what an earlier one left. Its alarm may be lost.
     pub(super) fn resume(self: &Rc<Self>) {
         let is_begun = std::mem::replace(&mut self.announcing.borrow_mut().is_begun, true);
         if !is_begun && self.owed().is_some() {
@@ -85,7 +87,7 @@ impl Shared {
         }
     }
 
-    /// What the alarm does of it.
+    /// The alarm's part of it.
     pub(super) async fn announce_if_due(self: &Rc<Self>) {
         self.announcing.borrow_mut().is_begun = true;
         if self.announce_due().is_some_and(|due_ms| due_ms <= now_ms()) {
@@ -93,12 +95,12 @@ impl Shared {
         }
     }
 
-    /// When somebody is to be told.
+    /// When the next round is due.
     pub(super) fn announce_due(&self) -> Option<i64> {
         self.owed().map(|_| self.announcing.borrow().due_ms)
     }
 
-    /// Leaves it to the edge for a moment; sees to it that the alarm comes.
+    /// Leaves it to the edge for a moment, and makes sure that the alarm fires.
     pub(super) async fn announce_soon(&self) {
         let (now, before_ms) = (now_ms(), self.alarm_ms.get());
         self.announcing.borrow_mut().due_ms = now + AFTER_MS;
@@ -107,7 +109,7 @@ impl Shared {
         self.announcing.borrow_mut().alarm_ms = alarm_ms.filter(|_| alarm_ms != before_ms);
     }
 
-    /// Starts a round, or waits for the one that is under way and then starts one. Not part of any request, as with commits.
+    /// Starts a round, after the one in progress, if there is one. Like commits, it is not part of any request.
     fn announced(self: &Rc<Self>) -> Receiver<()> {
         let (sender, receiver) = channel();
         let mut announcing = self.announcing.borrow_mut();
@@ -132,14 +134,14 @@ impl Shared {
                 None => self.put_off_alarm().await,
             }
             for waiting in waiting {
-                // Who asked may have gone.
+                // The caller may be gone.
                 waiting.send(()).ok();
             }
         }
         self.announcing.borrow_mut().is_running = false;
     }
 
-    /// Nobody is to be told any more: the alarm that was set for that is put off to when something else needs it.
+    /// Nobody is left to tell: an alarm that was set for that is moved to when something else needs it.
     async fn put_off_alarm(self: &Rc<Self>) {
         let set_ms = self.announcing.borrow_mut().alarm_ms.take();
         let Some(at_ms) = set_ms.filter(|_| set_ms == self.alarm_ms.get()) else { return };
@@ -148,7 +150,7 @@ impl Shared {
         if needed_ms.is_some_and(|needed_ms| needed_ms <= at_ms) {
             return;
         }
-        // Before the alarm is gone: a commit meanwhile must not count on it.
+        // Before the alarm is deleted: a commit in the meantime must not rely on it.
         self.alarm_ms.set(None);
         match needed_ms {
             Some(needed_ms) => self.set_alarm(needed_ms - now_ms()).await,
@@ -156,7 +158,8 @@ impl Shared {
         }
     }
 
-    /// The record with what is owed, also of a closed stream; `None` where nothing is, and of other shards.
+    /// The record with what home has yet to announce, also of a closed stream; `None` if there is nothing, and on
+    /// other shards.
     fn owed(&self) -> Option<Record> {
         if self.place().ok()?.1 > 0 {
             return None;
@@ -169,7 +172,7 @@ impl Shared {
         (!record.untold.is_nobody()).then_some(record)
     }
 
-    /// An edge has found something else in the directory.
+    /// Called when an edge has found something else in the directory.
     fn owe_again(&self) -> Result<(), Refusal> {
         if now_ms() - self.announcing.borrow().written_ms < AGAIN_MS {
             return Ok(());
@@ -177,7 +180,7 @@ impl Shared {
         self.note(|record| record.untold.directory = true)
     }
 
-    /// Notes who was told. No change of what the owner wants, so there is no new version.
+    /// Notes who was told. The configuration does not change, so there is no new version.
     fn note(&self, note: impl FnOnce(&mut Record)) -> Result<(), Refusal> {
         self.with_engine(|engine| {
             let mut record = engine.record().clone();
@@ -194,7 +197,7 @@ impl Shared {
             Err(refusal) => return Err(refusal),
         };
         let shards = self.tell_shards(&stream, &record).await;
-        // What the shards were told may have settled the layout.
+        // The layout may be settled by what the shards were told.
         let record = self.record()?;
         if record.untold.directory {
             let entry = listing::entry(&record.config);
@@ -226,16 +229,16 @@ impl Shared {
         Ok(())
     }
 
-    /// Ends a stream that was closed: the other shards, the entry in the directory, home.
+    /// Ends a stream that was closed: the other shards, the entry in the directory, then home.
     async fn end(self: &Rc<Self>, stream: &str) -> Result<(), Refusal> {
-        // One that another version closed waits for its own to end it.
+        // A stream that another version closed waits for that version to end it.
         let Some(record) = self.owed().filter(|record| record.is_closed) else { return Ok(()) };
         self.call_others(stream, record.config.layout.shards(), FORGET).await?;
         self.write(|directory| async move { directory.delete(&listing::key(stream)).await }).await?;
         self.forget().await.map(drop)
     }
 
-    /// Sends a command to each shard but home, also when one fails.
+    /// Sends a command to each shard except home, even if one fails.
     async fn call_others(&self, stream: &str, shards: u16, command: &[u8]) -> Result<(), Refusal> {
         let one = async |shard: u16| call(&self.env, &format!("{stream}/{shard}"), command).await;
         let answers = stream::iter((1..shards).map(one)).buffer_unordered(CALLS_AT_ONCE).collect::<Vec<_>>().await;
@@ -255,7 +258,7 @@ impl Shared {
             Either::Right(_) => Err("no answer".to_owned()),
         };
         written.map_err(|error| {
-            console_error!("stream: the directory is written later: {error}");
+            console_error!("stream: writing the directory will be retried: {error}");
             Refusal::Internal
         })?;
         self.announcing.borrow_mut().written_ms = now_ms();
@@ -268,7 +271,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_next_try_comes_after_the_second_that_the_platform_wants_and_then_ever_more_rarely() {
+    fn retries_come_after_a_second_and_then_less_and_less_often() {
         let mut announcing = Announcing::default();
         let mut waits = Vec::new();
         for _ in 0..12 {

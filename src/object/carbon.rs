@@ -1,4 +1,4 @@
-//! Pushing to a carbon: one batch an alarm, on a connection of its own, beside the forwarding.
+//! Pushes to a carbon: one batch per alarm, on a connection of its own, besides forwarding.
 
 use worker::console_error;
 
@@ -11,13 +11,13 @@ use super::stream::{Stream, internal};
 use super::tcp;
 use engine::{Batch, Lines};
 
-/// So often buckets are looked at that turn out to have nothing to send.
+/// How many buckets with nothing to send are looked at in a row.
 const MAX_LOOKS: usize = 16;
-/// How soon it is tried again when this object itself is at fault.
+/// The wait before a retry if this object itself is at fault.
 const RETRY_MS: i64 = 30_000;
 
 impl Stream {
-    /// Pushes the next buckets, if some are due.
+    /// Pushes the next buckets that are due.
     pub(super) async fn push_to_carbon(&self) {
         match self.push_batch().await {
             Ok(()) | Err(Refusal::NoSuchStream) => (),
@@ -25,7 +25,7 @@ impl Stream {
         }
     }
 
-    /// Nothing is pushed for a moment, as something is wrong here.
+    /// Pauses pushing for a moment, as something is wrong here.
     pub(super) fn put_off_carbon(&self) {
         let put_off = self.shared.with_engine(|engine| {
             engine.put_off_carbon(now_ms() + RETRY_MS);
@@ -49,7 +49,7 @@ impl Stream {
 
     async fn send_lines(&self, mut lines: Lines) -> Result<(), Refusal> {
         let Some(config) = self.shared.record()?.config.carbon else { return Ok(()) };
-        // What is told is durable: a point that was lost with this object would stay in the carbon for ever.
+        // What is sent is durable: a point that was lost with this object would stay in the carbon for ever.
         self.shared.state.storage().sync().await.map_err(|error| internal(&error))?;
         let failure = self.try_to_send(&config, &mut lines).await.err();
         self.shared.with_engine(|engine| engine.settle_lines(&lines, failure.as_deref(), jitter(), now_ms()))
@@ -58,7 +58,7 @@ impl Stream {
     async fn try_to_send(&self, config: &CarbonConfig, lines: &mut Lines) -> Result<(), String> {
         let allow_list = variable(&self.env, "CARBON_HOSTS");
         let host = allowed_host(config, allow_list.as_deref(), is_dev(&self.env)).map_err(|error| match error {
-            // Who has a read key sees the reason, and has nothing to do with the other hosts.
+            // Holders of a read key see the reason, but other streams' hosts are none of their business.
             HostError::NotListed(_) => HostError::NotListed("see the deployment".to_owned()).to_string(),
             error => error.to_string(),
         })?;

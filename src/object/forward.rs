@@ -1,5 +1,5 @@
-//! Forwarding: what the log's second consumer has packed goes to the upstream, one message at a time, at the pace of its
-//! token. Runs in the alarm, never in a write.
+//! Forwards points: sends what the log's second consumer has packed to the upstream, one message at a time, at the
+//! pace of its token. Runs in the alarm, never in a write.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use appnet::channel::{
 };
 use config::forward::{ForwardConfig, Token, allowed_root};
 use model::delivery::Outcome;
-use protocol::pacing::{Ask, Done, PaceAnswer, PaceRequest};
+use protocol::pacing::{GrantRequest, PaceAnswer, PaceRequest, WriteDone};
 use protocol::refusal::Refusal;
 
 use super::pacer::pace;
@@ -22,26 +22,26 @@ use super::stream::{Answer, Stream, internal, set_record, to_json};
 use super::upstream::{Outgoing, send};
 use engine::{Engine, Packed, Record};
 
-/// One alarm forwards for at most this long; then the next one does.
+/// The longest time that one alarm forwards; then the next one continues.
 const MAX_RUN_MS: i64 = 30_000;
-/// How often a shard asks home for the channel that home makes.
+/// How often a shard asks home for the channel that home creates.
 const ASK_HOME_MS: i64 = 60_000;
-/// How soon it is tried again when this deployment itself is at fault.
+/// The wait before a retry if this deployment itself is at fault.
 const RETRY_MS: i64 = 30_000;
 
-/// Where a stream is forwarded to, and with what.
+/// The upstream of a stream, and the token for it.
 struct Upstream {
     config: ForwardConfig,
     token: String,
-    /// As it is kept.
+    /// In its encrypted form.
     sealed: Token,
-    /// Of the object that paces the token's writes.
+    /// The name of the object that paces the token's writes.
     pacer: String,
-    /// Of the record: what is learned of an older one says nothing of a newer.
+    /// The version of the record: what is learned with an older one says nothing about a newer one.
     version: u64,
 }
 
-/// What one step comes to.
+/// The result of a step.
 enum Next {
     Go,
     /// There is nothing more to do now.
@@ -93,7 +93,7 @@ impl Stream {
         }
     }
 
-    /// Where to, and with which token; `None` when the owner has to change something first.
+    /// The upstream and the token; `None` if the owner must change something first.
     async fn upstream(&self) -> Result<Option<Upstream>, Refusal> {
         let Record { config, forward_token, version, .. } = self.shared.record()?;
         let (Some(config), Some(sealed)) = (config.forward, forward_token) else { return Ok(None) };
@@ -113,9 +113,9 @@ impl Stream {
         }
     }
 
-    /// Asks for a place among the token's writes; its ticket.
+    /// Asks for a grant to write with the token; returns its ticket.
     async fn permit(&self, upstream: &Upstream) -> Result<Option<u64>, Refusal> {
-        let ask = Ask { who: self.shared.name(), limit: upstream.config.policy.writes_per_minute };
+        let ask = GrantRequest { who: self.shared.name(), limit: upstream.config.policy.writes_per_minute };
         let request = PaceRequest { ask: Some(ask), ..PaceRequest::default() };
         match pace(&self.env, &upstream.pacer, &request).await.map_err(|error| internal(&error))? {
             PaceAnswer::Granted(ticket) => Ok(Some(ticket)),
@@ -132,16 +132,16 @@ impl Stream {
         Ok(self.shared.record()?.version == upstream.version)
     }
 
-    /// Gives a place back.
+    /// Returns a grant.
     async fn release(&self, upstream: &Upstream, ticket: u64, hold_ms: Option<i64>) {
-        let request = PaceRequest { done: Some(Done { ticket, hold_ms }), ..PaceRequest::default() };
+        let request = PaceRequest { done: Some(WriteDone { ticket, hold_ms }), ..PaceRequest::default() };
         if let Err(error) = pace(&self.env, &upstream.pacer, &request).await {
-            // It lapses by itself.
+            // It expires on its own.
             console_error!("forward: {error}");
         }
     }
 
-    /// Sends a request that is paced, unless there is no place now; what became of it.
+    /// Sends a paced request, unless there is no grant now; returns its outcome.
     async fn send_paced(
         &self,
         upstream: &Upstream,
@@ -192,7 +192,7 @@ impl Stream {
         };
         let (outcome, _) = self.send_paced(upstream, ticket, outgoing, Expects::Envelope).await;
         if outcome != Outcome::Delivered && !self.is_current(upstream)? {
-            // What was said of an earlier token or place says nothing of the new one.
+            // A response to an earlier token or upstream says nothing about the new one.
             return Ok(Next::Go);
         }
         let is_suspect = self.shared.with_engine(|engine| Ok(engine.is_suspect(&outcome)))?;
@@ -204,7 +204,7 @@ impl Stream {
         Ok(Next::Go)
     }
 
-    /// Makes the channel, and remembers it in the owner's configuration.
+    /// Creates the channel, and stores it in the owner's configuration.
     async fn make_channel(&self, upstream: &Upstream) -> Step {
         let Some(ticket) = self.permit(upstream).await? else { return Ok(Next::Rest) };
         let Upstream { config, token, sealed, .. } = upstream;
@@ -221,7 +221,7 @@ impl Stream {
         }
         let Some(channel) = made else {
             if outcome == Outcome::Delivered {
-                outcome = Outcome::Failed("the answer has no id of the channel".into());
+                outcome = Outcome::Failed("the response does not contain the channel's id".into());
             }
             self.shared.with_engine(|engine| engine.settle_channel(&outcome, jitter(), now_ms()))?;
             return Ok(Next::Go);
@@ -255,7 +255,7 @@ impl Stream {
         let (audience, now) = (audience(config.dialect, &body), now_ms());
         self.shared.with_engine(|engine| match outcome {
             Outcome::Delivered if may_write => engine.mark_checked(audience),
-            // That it can be written to is known; an upstream that does not describe it keeps nothing up.
+            // The channel is known to be writable, so an upstream that does not describe it blocks nothing.
             Outcome::Denied(_) | Outcome::Refused(_) if engine.is_checked() => engine.mark_checked(Audience::Unknown),
             Outcome::Delivered => engine.pause("the token may not write to the channel", now),
             outcome => engine.settle_channel(&outcome, jitter(), now),
@@ -263,14 +263,14 @@ impl Stream {
         Ok(Next::Go)
     }
 
-    /// Whether an upstream that fails at a message answers what it is asked about the channel.
+    /// Whether an upstream that fails at a message still answers requests about the channel.
     async fn is_well(&self, Upstream { config, token, .. }: &Upstream, channel: &str) -> bool {
         let url = format!("{}{}", config.api_root, channel_path(channel));
         let received = send(Outgoing { method: Method::Get, url, token, body: None }).await;
         received.is_ok_and(|received| outcome(config.dialect, &received, Expects::Data) == Outcome::Delivered)
     }
 
-    /// Home makes the channel; the other shards take over what it knows.
+    /// Home creates the channel; the other shards adopt it.
     async fn ask_home(&self) -> Step {
         self.adopt().await?;
         if self.shared.record()?.config.forward.is_some_and(|forward| forward.channel.is_some()) {
@@ -280,7 +280,7 @@ impl Stream {
         Ok(Next::Rest)
     }
 
-    /// Coarsens all that waits, a row of the log at a time, so that others get their turn in between.
+    /// Coarsens everything that waits, one row of the log at a time, so that others get their turn in between.
     async fn coarsen(&self) -> Result<(), Refusal> {
         let mut coarsening = self.shared.with_engine(|engine| engine.begin_coarsening(hash_key()))?;
         while self.shared.with_engine(|engine| engine.coarsen_row(&mut coarsening))? {
@@ -289,9 +289,9 @@ impl Stream {
         self.shared.with_engine(|engine| engine.finish_coarsening(coarsening))
     }
 
-    /// Tries now, also what was paused or set aside, and although the upstream wants to be left alone.
+    /// Retries now, including what was paused or set aside, even if the upstream asked for a pause.
     pub(super) async fn retry_forward(&self) -> Answer {
-        // First, so that nobody is told to wait again after it was forgotten that one has to wait.
+        // First, so that nobody is told to wait again after the reason for waiting was forgotten.
         if let Some(upstream) = self.upstream().await? {
             let request = PaceRequest { lift: true, ..PaceRequest::default() };
             pace(&self.env, &upstream.pacer, &request).await.map_err(|error| internal(&error))?;
@@ -308,7 +308,7 @@ impl Stream {
     }
 }
 
-/// Without the token, whatever the upstream says.
+/// Removes the token from anything that the upstream says.
 fn redacted(outcome: Outcome, token: &str) -> Outcome {
     match outcome {
         Outcome::Refused(message) => Outcome::Refused(redact(&message, token)),

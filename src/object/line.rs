@@ -1,20 +1,20 @@
-//! The line of those who wait for the turns of a long query: the owner and holders of the key in the order in which they came, then
-//! strangers in theirs.
+//! The queue for the turns of a long query: first the owner and holders of the key in the order in which they came,
+//! then strangers in theirs.
 //!
-//! Whoever waits looks again and again. One that does not is gone, and holds up nobody for longer than a lease: a request that ends with
-//! its object is not heard of again.
+//! Whoever waits polls repeatedly. One that stops polling is gone, and delays others for no longer than a lease: a
+//! request that ends with its object gives no notice.
 
 /// Who waits, and who goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rank {
-    /// The owner, holders of the key, and what home asks for its readers.
+    /// The owner, holders of the key, and home's requests for its readers.
     Holder,
-    /// Anybody else, who may read a public stream.
+    /// Anybody else, on a public stream.
     Stranger,
 }
 
 impl Rank {
-    /// So many wait.
+    /// The most that wait.
     const fn most(self) -> usize {
         match self {
             Self::Holder => 32,
@@ -31,7 +31,7 @@ pub(super) struct Line {
     lease_ms: i64,
 }
 
-/// One that waits. A lesser one goes first.
+/// A ticket of one that waits. A lower one goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ticket {
     rank: Rank,
@@ -49,12 +49,12 @@ struct Waiting {
 pub(super) struct Crowded;
 
 impl Line {
-    /// A line in which whoever has not looked for so long is gone.
+    /// A queue in which those that have not polled for this long are gone.
     pub(super) const fn new(lease_ms: i64) -> Self {
         Self { waiting: Vec::new(), last_number: 0, lease_ms }
     }
 
-    /// One more waits.
+    /// Adds one that waits.
     pub(super) fn enter(&mut self, rank: Rank, now_ms: i64) -> Result<Ticket, Crowded> {
         self.forget_gone(now_ms);
         let count = self.waiting.iter().filter(|other| other.ticket.rank == rank).count();
@@ -67,15 +67,15 @@ impl Line {
         Ok(ticket)
     }
 
-    /// Whether somebody waits.
+    /// Whether anybody waits.
     pub(super) fn is_busy(&mut self, now_ms: i64) -> bool {
         self.forget_gone(now_ms);
         !self.waiting.is_empty()
     }
 
-    /// Looks whether all who go before have gone.
+    /// Checks whether all that go before are gone.
     pub(super) fn is_first(&mut self, ticket: Ticket, now_ms: i64) -> bool {
-        // It may have been taken for gone.
+        // It may have been considered gone.
         self.leave(ticket);
         self.waiting.push(Waiting { ticket, looked_ms: now_ms });
         self.forget_gone(now_ms);
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn holders_go_before_strangers_and_each_in_the_order_they_came() {
+    fn holders_precede_strangers_each_in_order_of_arrival() {
         let mut line = line();
         let tickets = [STRANGER, HOLDER, STRANGER, HOLDER].map(|kind| line.enter(kind, 0).expect("has room"));
         let mut order = Vec::new();
@@ -118,19 +118,19 @@ mod tests {
     }
 
     #[test]
-    fn strangers_leave_places_to_holders() {
+    fn strangers_leave_places_to_holders_of_the_key() {
         let mut line = line();
         let mut fill = |kind| std::iter::from_fn(|| line.enter(kind, 0).ok()).count();
         assert_eq!([fill(STRANGER), fill(HOLDER), fill(STRANGER)], [8, 32, 0]);
     }
 
     #[test]
-    fn whoever_looks_no_more_holds_up_nobody() {
+    fn one_that_stops_polling_delays_nobody() {
         let mut line = line();
         let (gone, stays) = (line.enter(HOLDER, 0), line.enter(STRANGER, 0));
         let (gone, stays) = (gone.expect("has room"), stays.expect("has room"));
         assert_eq!([50, 99, 100].map(|now_ms| line.is_first(stays, now_ms)), [false, false, true]);
-        // Whoever was only late has its place again.
+        // One that was only late has its place again.
         assert!(line.is_first(gone, 1_000) && !line.is_first(stays, 1_000));
         line.leave(gone);
         assert!(line.is_busy(1_099) && !line.is_busy(1_100));

@@ -1,9 +1,9 @@
-//! Live readers over `WebSocket`s: who is there, what each was told, and when one has to go.
+//! Live readers over `WebSocket`s: who they are, what each was sent, and when one must leave.
 //!
-//! Sockets stay when the object loses its memory (it hibernates), and what a reader was told is attached to its socket then.
-//! It is attached only when it has been quiet for a moment; while readers are being told, what is attached says that nobody
-//! knows, so a reader that is found like that gets a snapshot: nothing is lost and nothing counts twice, whenever the
-//! object's memory goes.
+//! Sockets stay when the object loses its memory (it hibernates), and readers' cursors are attached to their
+//! sockets. They are attached only after a quiet moment; while readers get news, the attachment says that the
+//! cursor is unknown, so a reader that is found like that gets a snapshot. So nothing is lost and nothing counts
+//! twice, whenever the object loses its memory.
 
 mod broadcast;
 mod incoming;
@@ -31,11 +31,11 @@ use engine::reads::{authorize, is_stranger};
 use places::Whose;
 use socket::{attach, attached, close, id_of, pair_up, send};
 
-/// A reader that has not acknowledged so many messages is too slow.
+/// A reader with this many unacknowledged messages is too slow.
 const MAX_UNACKNOWLEDGED: usize = 60;
-/// Readers who come within so long share a snapshot.
+/// Readers that arrive within this time share a snapshot.
 const SNAPSHOT_MS: i64 = 1_000;
-/// How often home sees to it that the other shards are asked for its readers, also when it lost its memory.
+/// How often home makes sure that the other shards are polled for its readers, even after it lost its memory.
 const WATCH_MS: i64 = 30_000;
 
 /// Why a socket is closed. See docs/live.md.
@@ -44,7 +44,7 @@ pub(super) const STREAM_GONE: u16 = 4004;
 pub(super) const TOO_SLOW: u16 = 4008;
 /// A message that is longer than what a client may send.
 pub(super) const TOO_LARGE: u16 = 1009;
-/// What is asked for can't be told any more; the next upgrade says why.
+/// The query can no longer be answered; the next upgrade says why.
 pub(super) const TRY_AGAIN: u16 = 1013;
 
 /// The readers of this object.
@@ -52,23 +52,23 @@ pub(super) const TRY_AGAIN: u16 = 1013;
 #[expect(clippy::struct_excessive_bools, reason = "each is about another thing, and they change one by one")]
 pub(super) struct Live {
     readers: Vec<Reader>,
-    /// Whether those are here that came before the memory was lost.
+    /// Whether the readers from before the memory was lost are included.
     is_loaded: bool,
     next_id: u32,
-    /// Whether the task that tells readers runs.
+    /// Whether the task that sends news runs.
     is_running: bool,
-    /// Whether there may be something to tell.
+    /// Whether there may be news.
     is_stirred: bool,
-    /// When readers were told last.
+    /// When readers last got news.
     told_ms: i64,
-    /// Whether what is attached to sockets says that nobody knows.
+    /// Whether the attachments of sockets say that the cursor is unknown.
     is_marked: bool,
     snapshot: Option<Snapshot>,
-    /// How long the other shards are left alone before they are asked again.
+    /// The pause before the other shards are polled again.
     pause_ms: i64,
 }
 
-/// What the last reader was sent first, for a moment.
+/// What the last reader was sent first, kept for a moment.
 struct Snapshot {
     query: Rc<LiveQuery>,
     at_ms: i64,
@@ -78,14 +78,14 @@ struct Snapshot {
 
 /// One reader.
 struct Reader {
-    /// As its socket's tag says.
+    /// The id in its socket's tag.
     id: u32,
     socket: WebSocket,
     query: Rc<LiveQuery>,
     credential: Credential,
     /// Whose place it has.
     whose: Whose,
-    /// Up to where it was told.
+    /// The cursor up to which it was sent data.
     cursor: LiveCursor,
     unacknowledged: Unacknowledged,
 }
@@ -95,13 +95,13 @@ struct Reader {
 struct Unacknowledged(VecDeque<Rc<str>>);
 
 impl Unacknowledged {
-    /// Whether the reader has room for one more.
+    /// Whether the reader can be sent another message.
     fn push(&mut self, cursor: &Rc<str>) -> bool {
         self.0.push_back(Rc::clone(cursor));
         self.0.len() <= MAX_UNACKNOWLEDGED
     }
 
-    /// All up to a cursor; of one that was not sent, nothing.
+    /// Acknowledges all up to a cursor; nothing if that cursor was not sent.
     fn acknowledge(&mut self, cursor: &str) {
         if let Some(at) = self.0.iter().rposition(|sent| &**sent == cursor) {
             self.0.drain(..=at);
@@ -110,25 +110,25 @@ impl Unacknowledged {
 }
 
 impl Live {
-    /// The one query that is equal to this one, for all who ask it.
+    /// The one query that equals this one, shared by all who ask it.
     fn shared_query(&self, query: Rc<LiveQuery>) -> Rc<LiveQuery> {
         let known = self.readers.iter().find(|reader| *reader.query == *query);
         known.map_or(query, |reader| Rc::clone(&reader.query))
     }
 
-    /// The query for one more who asks it, if there is room.
+    /// The query for one more reader, if there is room.
     fn room_for(&self, query: Rc<LiveQuery>, whose: &Whose) -> Result<Rc<LiveQuery>, Refusal> {
         let query = self.shared_query(query);
         let readers = self.readers.iter().map(|reader| (&reader.whose, Rc::as_ptr(&reader.query)));
         if places::has_room(&readers, whose, Rc::as_ptr(&query)) { Ok(query) } else { Err(Refusal::Overloaded) }
     }
 
-    /// Nobody shares a snapshot any more that is too old.
+    /// Drops a snapshot that is too old to be shared.
     fn drop_old_snapshot(&mut self, now_ms: i64) {
         self.snapshot.take_if(|snapshot| now_ms >= snapshot.at_ms + SNAPSHOT_MS);
     }
 
-    /// Attaches to each socket up to where its reader was told, or that nobody knows.
+    /// Attaches each reader's cursor to its socket, or that it is unknown.
     fn attach_all(&mut self, is_known: bool) {
         self.is_marked = !is_known;
         for reader in &self.readers {
@@ -136,7 +136,7 @@ impl Live {
         }
     }
 
-    /// Sends a message to a reader; whether it is still there.
+    /// Sends a message to a reader; returns whether it is still there.
     fn tell(reader: &mut Reader, text: &worker::js_sys::JsString, cursor: &LiveCursor, cursor_text: &Rc<str>) -> bool {
         reader.cursor.clone_from(cursor);
         if !reader.unacknowledged.push(cursor_text) {
@@ -148,7 +148,7 @@ impl Live {
 }
 
 impl Reader {
-    /// Up to where it was told, or that nobody knows.
+    /// The cursor, or that it is unknown.
     fn attached(&self, is_known: bool) -> LiveJoin {
         let after = if is_known { self.cursor.clone() } else { LiveCursor::default() };
         let network = self.whose.network().to_owned();
@@ -162,7 +162,7 @@ fn whose(record: &Record, credential: &Credential, network: String) -> Whose {
 }
 
 impl Shared {
-    /// Makes an upgrade a reader, who gets a first message at once.
+    /// Makes an upgrade a reader, who immediately gets a first message.
     pub(super) async fn join(self: &Rc<Self>, request: &Request) -> Result<Response, Refusal> {
         let LiveJoin { credential, network, query, after } = socket::join_of(request).ok_or(Refusal::OtherVersion)?;
         let record = self.record()?;
@@ -172,12 +172,13 @@ impl Shared {
         let whose = whose(&record, &credential, pseudonym);
         let query = self.readers().room_for(Rc::new(query), &whose)?;
         let message = self.first_message(&query, after, whose.rank()).await?;
-        // Nothing waits from here on, so whoever changes the key or ends the stream finds the reader or keeps it out.
+        // From here on nothing waits, so whoever changes the key or ends the stream either finds the reader or
+        // keeps it out.
         authorize(&self.record()?, &credential, &Read::Live(Vec::new()))?;
         let WebSocketPair { client, server } = WebSocketPair::new().map_err(|error| internal(&error))?;
         {
             let mut live = self.readers();
-            // Others have come meanwhile.
+            // Others have arrived in the meantime.
             let query = live.room_for(query, &whose)?;
             live.next_id += 1;
             let id = live.next_id;
@@ -197,8 +198,8 @@ impl Shared {
         Response::from_websocket(client).map_err(|error| internal(&error))
     }
 
-    /// Where readers hear of other shards, sees to it that these are asked; when to look again. Nothing else would: their
-    /// commits don't wake home, and the task that asks ends with home's memory.
+    /// If readers depend on other shards, makes sure that these are polled; returns when to check again. Nothing
+    /// else would: their commits don't wake home, and the polling task ends with home's memory.
     pub(super) fn watch_shards(self: &Rc<Self>) -> Option<i64> {
         if self.readers().readers.is_empty() || !self.has_other_shards() {
             return None;
@@ -207,7 +208,7 @@ impl Shared {
         Some(now_ms() + WATCH_MS)
     }
 
-    /// What a reader gets first. Many who come at once share a snapshot.
+    /// The first message of a reader. Many that arrive together share a snapshot.
     async fn first_message(&self, query: &Rc<LiveQuery>, after: LiveCursor, rank: Rank) -> Result<Message, Refusal> {
         let now = now_ms();
         let wants_snapshot = after.0.is_empty();
@@ -220,7 +221,7 @@ impl Shared {
         }
         let mut messages = self.look_all(&[(Rc::clone(query), after)], rank, now).await;
         let message = messages.pop().unwrap_or(Err(Refusal::Internal))?;
-        // The room of an earlier one first.
+        // Frees the memory of the earlier one first.
         self.live.borrow_mut().snapshot = None;
         if message.is_snapshot
             && let Ok(kept) = reserve(Share::Live, message.json.len())
@@ -231,7 +232,7 @@ impl Shared {
         Ok(message)
     }
 
-    /// The readers, those included that came before the memory was lost. Not to be held while something waits.
+    /// The readers, including those from before the memory was lost. Must not be held across a wait.
     #[inline(never)]
     fn readers(&self) -> RefMut<'_, Live> {
         let mut live = self.live.borrow_mut();
@@ -257,7 +258,7 @@ impl Shared {
         live
     }
 
-    /// Before a commit: what it adds is kept for readers, if there are any.
+    /// Before a commit: keeps what it adds for readers, if there are any.
     pub(super) fn watch(&self) {
         if !self.readers().readers.is_empty() {
             self.with_engine(|engine| {
@@ -268,14 +269,14 @@ impl Shared {
         }
     }
 
-    /// A reader has got all up to a cursor.
+    /// A reader has received everything up to a cursor.
     pub(super) fn acknowledge(self: &Rc<Self>, socket: &WebSocket, cursor: &str) {
         self.with_reader(socket, |live, at| live.readers[at].unacknowledged.acknowledge(cursor));
-        // If the memory was lost, other shards have to be asked again.
+        // If the memory was lost, other shards must be polled again.
         self.stir();
     }
 
-    /// A reader has gone.
+    /// A reader has left.
     pub(super) fn leave(&self, socket: &WebSocket) {
         self.with_reader(socket, |live, at| drop(live.readers.remove(at)));
     }
@@ -288,7 +289,7 @@ impl Shared {
         }
     }
 
-    /// Readers who may read no longer have to go.
+    /// Removes readers that may no longer read.
     pub(super) fn check_readers(self: &Rc<Self>) {
         let Ok(record) = self.record() else { return };
         self.readers().readers.retain(|reader| {
@@ -302,7 +303,7 @@ impl Shared {
         self.stir();
     }
 
-    /// All readers have to go.
+    /// Removes all readers.
     pub(super) fn close_all(&self, code: u16) {
         self.readers().readers.drain(..).for_each(|reader| close(&reader.socket, code));
     }
@@ -313,7 +314,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_reader_that_acknowledges_nothing_is_too_slow_and_one_that_does_is_not() {
+    fn only_a_reader_that_acknowledges_nothing_is_too_slow() {
         let cursor = |at: usize| Rc::from(at.to_string().as_str());
         let mut silent = Unacknowledged::default();
         assert_eq!((0..100).find(|at| !silent.push(&cursor(*at))), Some(MAX_UNACKNOWLEDGED));

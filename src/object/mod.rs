@@ -1,5 +1,5 @@
-//! The Durable Object `Stream`: a log, the rollups that follow it, and the events that drive them; and `Pacer`, which
-//! streams that write to an upstream with the same token ask.
+//! The Durable Object `Stream`: a log, the rollups that follow it, and the events that drive them; and `Pacer`,
+//! which paces the streams that write to an upstream with the same token.
 
 mod alarm;
 mod announce;

@@ -1,4 +1,4 @@
-//! What the owner wants of forwarding: the token comes in plain, and is kept encrypted.
+//! The owner's changes to forwarding: the token arrives in plain text, and is kept encrypted.
 
 use worker::console_error;
 
@@ -19,7 +19,7 @@ use engine::Untold;
 use engine::{Engine, Record, Writing};
 
 impl Stream {
-    /// Makes the stream.
+    /// Creates the stream.
     pub(super) async fn create(&self, config: StreamConfig, read_key_hash: KeyHash, token: Option<Token>) -> Answer {
         let untold = Untold { shards: config.layout.shards() > 1, directory: true };
         let writing = Writing::default();

@@ -1,6 +1,8 @@
-//! The Durable Object `Pacer`: one for each upstream token, which all streams that write with it ask before each write.
+//! The Durable Object `Pacer`: one per upstream token; all streams that write with the token ask it before each
+//! write.
 //!
-//! What it grants is durable before anybody hears of it: the platform's output gate holds the answer until the row is.
+//! Its grants are durable before anybody learns of them: the platform's output gate holds the answer until the row
+//! is durable.
 
 use std::cell::RefCell;
 use std::time::Duration;
@@ -20,13 +22,13 @@ use store::sql::StoreError;
 use super::storage::ObjectSql;
 
 const BINDING: &str = "PACERS";
-/// How often it is asked whether there is anything left to remember.
+/// How often to check whether there is anything left to remember.
 const TIDY_AFTER: Duration = Duration::from_hours(1);
 
-/// Asks the pacer of this name.
+/// Asks the pacer with this name.
 ///
 /// # Errors
-/// When it can't be reached or can't answer: nothing was granted that anybody knows of.
+/// If it can't be reached or can't answer: nothing was granted that anybody knows of.
 pub(super) async fn pace(env: &Env, name: &str, request: &PaceRequest) -> Result<PaceAnswer> {
     let mut init = RequestInit::new();
     let body = Uint8Array::from(request.to_bytes().as_slice());
@@ -43,7 +45,7 @@ pub(super) async fn pace(env: &Env, name: &str, request: &PaceRequest) -> Result
 #[durable_object(alarm)]
 pub struct Pacer {
     state: State,
-    /// Unless nobody asked yet.
+    /// `None` until the first request.
     pace: RefCell<Option<Pace>>,
 }
 
@@ -63,7 +65,7 @@ impl DurableObject for Pacer {
                 Response::from_bytes(answer.to_bytes())
             }
             Err(error) => {
-                // What is in memory may be more than what is kept.
+                // What is in memory may be ahead of what is kept.
                 *self.pace.borrow_mut() = None;
                 console_error!("pacer: {error}");
                 Response::error("the pacer can't answer", 500)
@@ -102,7 +104,7 @@ impl Pacer {
         })
     }
 
-    /// Works on what is kept, and keeps what it has become.
+    /// Changes the state, and stores it.
     fn with_pace<T>(&self, work: impl FnOnce(&mut Pace) -> T) -> std::result::Result<T, StoreError> {
         let sql = ObjectSql::new(&self.state.storage());
         let mut slot = self.pace.borrow_mut();
@@ -115,7 +117,7 @@ impl Pacer {
         Ok(done)
     }
 
-    /// Whoever asks first sets the alarm that ends the object when nobody asks any more.
+    /// The first request sets the alarm that ends the object when nobody asks any more.
     async fn expect_alarm(&self) {
         let storage = self.state.storage();
         let set = async {

@@ -1,8 +1,9 @@
-//! Queries in turns: one that takes long is answered in slices, between which every other request of the isolate has its turn.
+//! Queries in turns: a long one is answered in slices, between which every other request of the isolate has its
+//! turn.
 //!
-//! One long query of an isolate goes on at a time, as each holds a grid; others wait, and are refused when that takes too long or too
-//! many do. The owner and holders of the key go before strangers. Sealing waits for a long query and it for sealing, as each would
-//! make the other begin anew.
+//! An isolate runs one long query at a time, as each holds a grid. Others wait, and are refused if that takes too
+//! long or too many wait. The owner and holders of the key go before strangers. Sealing waits for a long query and
+//! vice versa, as each would make the other restart.
 
 use std::cell::{Cell, RefCell};
 use std::time::Duration;
@@ -27,17 +28,18 @@ use super::stream::{Answer, Shared, internal, other_version};
 use engine::reads::{ReadError, authorize, check_kept, is_stranger, look, query, read};
 use engine::{Engine, Progress, SLICE_UNITS};
 
-/// A holder that has had no turn for so long is gone: no turn is that long.
+/// A holder without a turn for this long is gone: no turn takes that long.
 const LEASE_MS: i64 = 3_000;
-/// Who waits looks again so soon...
+/// How soon one that waits polls again...
 const LOOK: Duration = Duration::from_millis(10);
-/// ...so often, which is 10 s. Then the query is refused.
+/// ...and how often, which is 10 s. Then the query is refused.
 const QUERY_LOOKS: usize = 1_000;
-/// While others wait, a query that does not may take so much: then it waits as well, and what it has found is for nothing.
+/// How much a query may do without waiting while others wait; then it waits as well, and what it has found is
+/// discarded.
 const TRIAL_UNITS: usize = SLICE_UNITS / 8;
-/// Sealing waits for 2 s. Then it goes on, and the query begins anew.
+/// Sealing waits for 2 s. Then it goes on, and the query restarts.
 const SEAL_LOOKS: usize = 200;
-/// After so many times, a query is answered in one turn.
+/// After this many restarts, a query is answered in one turn.
 const ATTEMPTS: usize = 4;
 
 thread_local! {
@@ -45,11 +47,11 @@ thread_local! {
     static QUERYING_MS: Cell<i64> = const { Cell::new(0) };
     /// The memory of that query. If its request was lost, the next long query frees it.
     static ROOM: RefCell<Reservation> = const { RefCell::new(Reservation::none(Share::Reads)) };
-    /// Who waits for the turns of a long query.
+    /// The queue for the turns of a long query.
     static LINE: RefCell<Line> = const { RefCell::new(Line::new(LEASE_MS)) };
 }
 
-/// A place in the line, until it is dropped.
+/// A place in the queue, until it is dropped.
 struct Waiting(Ticket);
 
 /// The one long query of an isolate, until it is dropped.
@@ -58,10 +60,10 @@ struct Long<'a> {
     rank: Rank,
 }
 
-/// What a live reader sees of a shard, or why not.
+/// A shard's data for a live reader, or why there is none.
 pub(super) type Part = Result<LivePart<Vec<u8>>, Refusal>;
 
-/// Something of a stream that changes chunks, until it is dropped.
+/// An operation that changes a stream's chunks, until it is dropped.
 pub(super) struct Changing<'a>(&'a Shared);
 
 /// A query of a reader.
@@ -74,13 +76,13 @@ struct Question<'a> {
 /// What a query found.
 struct Found {
     rows: Vec<Row>,
-    /// The numbers of the labels whose values it counts.
+    /// The ids of the labels whose values it counts.
     labels: Vec<u8>,
     position: i64,
 }
 
-/// What became of a query that was begun.
-enum Outcome {
+/// The outcome of a query.
+enum QueryOutcome {
     Found(Found),
     /// It takes longer than a slice, and does not have the turns for that.
     TooLong,
@@ -88,7 +90,7 @@ enum Outcome {
     Stale,
 }
 
-/// What readers are told, while the rest is for the log.
+/// What readers are told; the rest goes to the log.
 fn refusal(error: impl Into<ReadError>) -> Refusal {
     match error.into() {
         ReadError::Refused(refusal) => refusal,
@@ -98,7 +100,7 @@ fn refusal(error: impl Into<ReadError>) -> Refusal {
 }
 
 impl Shared {
-    /// What a reader asks for.
+    /// Answers a reader.
     pub(super) async fn read(&self, credential: &Credential, what: &Read) -> Answer {
         let record = self.record()?;
         authorize(&record, credential, what)?;
@@ -115,7 +117,7 @@ impl Shared {
         Ok(put_shards(answer, record.config.layout.shards()))
     }
 
-    /// What live readers see of this shard: the whole in turns, what came since in one.
+    /// The data of this shard for live readers: the whole in turns, changes in one.
     pub(super) async fn look(&self, asks: &[QueryText], rank: Rank) -> Result<Vec<Part>, Refusal> {
         let ((_, shard), mut parts) = (self.place()?, Vec::new());
         for text in asks {
@@ -145,10 +147,10 @@ impl Shared {
                     _ => usize::MAX,
                 };
                 match self.attempt(question, units, long.as_ref()).await? {
-                    Outcome::Found(found) => return Ok(found),
-                    // Not with what it has found: whoever waits holds no memory.
-                    Outcome::TooLong => long = Some(Long::wait(self, question.rank).await?),
-                    Outcome::Stale => self.wait_for_change().await,
+                    QueryOutcome::Found(found) => return Ok(found),
+                    // Drops what it has found: one that waits holds no memory.
+                    QueryOutcome::TooLong => long = Some(Long::wait(self, question.rank).await?),
+                    QueryOutcome::Stale => self.wait_for_change().await,
                 }
             }
             Err(Refusal::Overloaded)
@@ -161,7 +163,7 @@ impl Shared {
         Question { text, .. }: Question<'_>,
         units: usize,
         long: Option<&Long<'_>>,
-    ) -> Result<Outcome, Refusal> {
+    ) -> Result<QueryOutcome, Refusal> {
         let (query, labels, mut asking) = self.amid_engine(|engine| {
             let (query, labels) = query(engine, text).map_err(refusal)?;
             if text.only().is_empty() {
@@ -178,12 +180,12 @@ impl Shared {
             let mut go_on = |engine: &mut Engine<ObjectSql>| {
                 engine.go_on_looking(&query, &mut asking, units, now_ms()).map_err(refusal)
             };
-            // Chunks are as they were also while a row is taken in half.
+            // Chunks have not changed, even if a row is half consumed.
             let progress = if has_read_open { self.amid_engine(go_on) } else { self.try_with_engine(&mut go_on) };
             match (progress?, long) {
                 (Progress::All, _) => break,
-                (Progress::Stale, _) => return Ok(Outcome::Stale),
-                (Progress::More, None) => return Ok(Outcome::TooLong),
+                (Progress::Stale, _) => return Ok(QueryOutcome::Stale),
+                (Progress::More, None) => return Ok(QueryOutcome::TooLong),
                 (Progress::More, Some(long)) => {
                     long.keep(asking.bytes())?;
                     long.next_turn().await;
@@ -194,10 +196,10 @@ impl Shared {
             long.next_turn().await;
         }
         let position = asking.position().unwrap_or_default();
-        Ok(Outcome::Found(Found { rows: asking.finish().map_err(refusal)?, labels, position }))
+        Ok(QueryOutcome::Found(Found { rows: asking.finish().map_err(refusal)?, labels, position }))
     }
 
-    /// Waits until no long query reads the chunks of this stream, and keeps others from beginning.
+    /// Waits until no long query reads the chunks of this stream, and keeps others from starting.
     pub(super) async fn begin_changing(&self) -> Changing<'_> {
         let changing = Changing(self);
         for _ in 0..SEAL_LOOKS {
@@ -243,7 +245,7 @@ impl<'a> Long<'a> {
         self.shared.querying_ms.set(until_ms);
     }
 
-    /// Counts what it holds between its turns: at most what one reservation may have, as there is one such query.
+    /// Counts what it holds between its turns: at most one reservation, as there is one such query.
     fn keep(&self, bytes: usize) -> Result<(), Refusal> {
         let within = |share: Share| bytes.min(share.bytes() / 4 * 3);
         ROOM.with_borrow_mut(|room| {

@@ -1,10 +1,10 @@
-//! The writes that wait for the next commit: while one commit is made durable, others gather here.
+//! The writes that wait for the next commit: while one commit becomes durable, others gather here.
 
 use std::collections::VecDeque;
 
 use futures_channel::oneshot::{Receiver, Sender, channel};
 
-use ingest::outcome::Outcome;
+use ingest::outcome::WriteOutcome;
 use model::batch_key::BatchKey;
 use protocol::refusal::Refusal;
 
@@ -12,18 +12,19 @@ use engine::admission::Charge;
 use engine::{Incoming, Told};
 use memory::{Reservation, Share, reserve};
 
-/// At most this many bytes wait in one object, some 4 commits of the largest size: beyond, writers are told to come again.
+/// The most bytes that wait in one object, some 4 commits of the largest size; beyond that, writers are told to
+/// come again.
 pub(super) const MAX_WAITING_BYTES: usize = 8 << 20;
 
-/// Of the isolate's share of writes, open writers leave so much to others, as they do in each object.
+/// How much of the isolate's share of writes open writers leave to others, as they do in each object.
 const CLOSED_REST: usize = Share::Writes.bytes() / 16;
 
-/// A commit takes more than one batch only as long as they cost no more than this, some 20 ms...
+/// A commit takes several batches only as long as they cost no more than this, some 20 ms...
 const COMMIT_UNITS: u64 = 10_000;
-/// ...but for those that cost so little.
+/// ...except for batches that cost at most this.
 const SMALL_UNITS: u64 = 200;
 
-/// What a writer is told when its batch is durable.
+/// What a writer gets once its batch is durable.
 pub(super) type Committed = Result<Told, Refusal>;
 
 /// Batches in the order of arrival.
@@ -36,13 +37,13 @@ pub(super) struct Queue {
 struct Waiting {
     batch: Incoming,
     key: Option<BatchKey>,
-    outcome: Outcome,
+    outcome: WriteOutcome,
     charge: Charge,
     writers: Vec<Sender<Committed>>,
     room: Reservation,
 }
 
-/// What one commit takes: the batches, what was charged for each, and who waits for it.
+/// The content of one commit: the batches, what was charged for each, and their writers.
 pub(super) struct Gathered {
     pub(super) batches: Vec<Incoming>,
     pub(super) charges: Vec<(Option<BatchKey>, Charge)>,
@@ -61,8 +62,8 @@ impl Queue {
         self.waiting.is_empty()
     }
 
-    /// Room for so many bytes more: of open writers only while a quarter of the queue is left for others. Others have the owner's
-    /// share of the isolate where that of writes is used up.
+    /// Reserves room for this many more bytes: for open writers only while a quarter of the queue is left for
+    /// others. Others get the owner's share of the isolate if that of writes is used up.
     pub(super) fn room(&self, frame_bytes: usize, is_open: bool) -> Result<Reservation, Refusal> {
         let rest = if is_open && self.bytes > 0 { self.max_bytes / 4 } else { 0 };
         if self.bytes + frame_bytes > self.max_bytes - rest {
@@ -77,12 +78,12 @@ impl Queue {
         reserved.map_err(|_| Refusal::Overloaded)
     }
 
-    /// Lets a batch wait that there is room for.
+    /// Queues a batch for which there is room.
     pub(super) fn push(
         &mut self,
         batch: Incoming,
         key: Option<BatchKey>,
-        outcome: Outcome,
+        outcome: WriteOutcome,
         charge: Charge,
         room: Reservation,
     ) -> Receiver<Committed> {
@@ -92,16 +93,17 @@ impl Queue {
         receiver
     }
 
-    /// Waits with the batch that has the same key, if there is one; also what its writer is told.
-    pub(super) fn join(&mut self, key: &BatchKey) -> Option<(Receiver<Committed>, Outcome)> {
+    /// Waits with the batch that has the same key, if there is one; also returns its writer's outcome.
+    pub(super) fn join(&mut self, key: &BatchKey) -> Option<(Receiver<Committed>, WriteOutcome)> {
         let waiting = self.waiting.iter_mut().find(|waiting| waiting.key.as_ref() == Some(key))?;
         let (sender, receiver) = channel();
         waiting.writers.push(sender);
         Some((receiver, waiting.outcome.clone()))
     }
 
-    /// The batch that waits longest and, up to so many bytes, all small ones and as many others as a commit may work on: who writes little
-    /// waits for one large batch and not for all that came before. `None` when nothing waits.
+    /// Takes the batch that has waited longest and, up to this many bytes, all small ones and as many others as a
+    /// commit may process: a writer of little waits for one large batch and not for everything before it. `None` if
+    /// nothing waits.
     pub(super) fn take(&mut self, max_bytes: usize) -> Option<Gathered> {
         let mut gathered =
             Gathered { batches: Vec::new(), charges: Vec::new(), writers: Vec::new(), rooms: Vec::new() };
@@ -139,7 +141,7 @@ mod tests {
         Incoming { frame: vec![0; bytes], class: Class::Owner, networks: [None; 2] }
     }
 
-    /// A queue with batches of such sizes, without a key.
+    /// A queue with batches of these sizes, without keys.
     fn queue(max_bytes: usize, sizes: &[usize]) -> Queue {
         let mut queue = Queue::new(max_bytes);
         for bytes in sizes {
@@ -150,7 +152,7 @@ mod tests {
 
     fn push(queue: &mut Queue, bytes: usize) {
         let room = queue.room(bytes, false).expect("has room");
-        drop(queue.push(of(bytes), None, Outcome::default(), Charge::default(), room));
+        drop(queue.push(of(bytes), None, WriteOutcome::default(), Charge::default(), room));
     }
 
     fn has_room(queue: &Queue, bytes: usize, is_open: bool) -> bool {
@@ -158,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn the_queue_takes_up_to_its_limit_and_all_again_after_a_commit() {
+    fn the_queue_is_limited_and_empty_after_a_commit() {
         let mut queue = queue(10, &[]);
         assert!(has_room(&queue, 10, true) && !has_room(&queue, 11, false));
         push(&mut queue, 10);
@@ -172,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn where_the_isolate_has_no_room_others_than_open_writers_take_the_owners() {
+    fn without_room_keyed_writers_use_the_share_of_the_owner() {
         let queue = Queue::new(usize::MAX);
         let rooms: Vec<_> = std::iter::from_fn(|| queue.room(64 << 10, true).ok()).collect();
         assert_eq!(rooms.len(), 240);
@@ -183,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_takes_as_much_as_it_may_and_at_least_one() {
+    fn a_commit_takes_as_much_as_allowed_and_at_least_one() {
         let mut queue = queue(100, &[7, 2, 2, 9]);
         let mut sizes =
             || queue.take(5).map(|gathered| gathered.batches.iter().map(|batch| batch.frame.len()).collect::<Vec<_>>());
@@ -191,13 +193,13 @@ mod tests {
     }
 
     #[test]
-    fn small_batches_overtake_large_ones_and_the_first_is_never_left_behind() {
+    fn small_batches_overtake_large_ones_but_not_the_first() {
         let mut queue = Queue::new(1_000);
         for (bytes, units) in [(1, 9_000), (2, 9_000), (3, 5), (4, 900), (5, 200), (6, 100_000), (7, 1)] {
             let room = queue.room(bytes, false).expect("has room");
             let mut charge = Charge::default();
             charge.units = units;
-            drop(queue.push(of(bytes), None, Outcome::default(), charge, room));
+            drop(queue.push(of(bytes), None, WriteOutcome::default(), charge, room));
         }
         let mut sizes = || {
             queue.take(99).map(|gathered| gathered.batches.iter().map(|batch| batch.frame.len()).collect::<Vec<_>>())
@@ -210,7 +212,7 @@ mod tests {
     fn a_retry_waits_with_the_first_and_gets_its_answer() {
         let mut queue = queue(10, &[]);
         let room = queue.room(1, true).expect("has room");
-        let first = Outcome { accepted: 3, ..Outcome::default() };
+        let first = WriteOutcome { accepted: 3, ..WriteOutcome::default() };
         drop(queue.push(of(1), Some([7; 16]), first.clone(), Charge::default(), room));
         let (mut receiver, outcome) = queue.join(&[7; 16]).expect("is waiting");
         assert_eq!(outcome, first);

@@ -1,4 +1,5 @@
-//! Removing points: what the owner's call does, what the alarm does, and how home sees to it that the other shards do the same.
+//! Removing points: the part of the owner's call, the part of the alarm, and how home makes the other shards do the
+//! same.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -15,26 +16,26 @@ use super::shard::call;
 use super::stream::{Answer, Shared, internal, to_json};
 use engine::{MAX_ROW_BYTES, RemoveError};
 
-/// An alarm takes so many steps of some 50 ms...
+/// How many steps of some 50 ms an alarm takes...
 const STEPS: u32 = 200;
-/// ...and leaves so much time to others between them.
+/// ...and how much time it leaves to others between them.
 const REST: Duration = Duration::from_millis(20);
-/// When other shards are asked again that are not done, or can't be reached.
+/// When to ask other shards again that are not done, or can't be reached.
 const AGAIN_MS: i64 = 5_000;
-/// So many shards are called at the same time.
+/// How many shards are called concurrently.
 const CALLS_AT_ONCE: usize = 8;
 
 impl Shared {
-    /// Removes points, or goes on with it.
+    /// Removes points, or continues to.
     pub(super) async fn remove(self: &Rc<Self>, ask: Remove) -> Answer {
         if ask.call.is_none() && !ask.dry_run {
-            // One after the other, in all shards.
+            // One after the other, on all shards.
             self.tell_removal().await;
         }
         // Most of what the removal seals.
         self.seal_in_turns().await;
         self.settled().await;
-        // What waits was written before, and may name series by the numbers that are to be freed.
+        // Waiting batches were written before, and may refer to series by the ids to be freed.
         self.commit_waiting();
         let now = now_ms();
         let (removed, due_ms) = self.try_with_engine(|engine| {
@@ -49,7 +50,7 @@ impl Shared {
         Ok(to_json(&removed))
     }
 
-    /// Commits all that waits, at once; its writers are answered when it is durable.
+    /// Commits everything that waits; its writers are answered when it is durable.
     fn commit_waiting(self: &Rc<Self>) {
         loop {
             let gathered = self.queue.borrow_mut().take(MAX_ROW_BYTES);
@@ -60,7 +61,7 @@ impl Shared {
         }
     }
 
-    /// What the alarm does of a removal.
+    /// The alarm's part of a removal.
     pub(super) async fn go_on_removing(&self) {
         for _ in 0..STEPS {
             self.settled().await;
@@ -76,7 +77,7 @@ impl Shared {
         self.tell_removal().await;
     }
 
-    /// Of home: lets the other shards remove what is removed here, until all are done with it.
+    /// At home: makes the other shards remove what is removed here, until all are done.
     async fn tell_removal(&self) {
         let untold =
             self.try_with_engine(|engine| Ok((engine.untold_removal(), engine.record().config.layout.shards())));
@@ -85,7 +86,7 @@ impl Shared {
         let Ok((name, _)) = self.place() else { return };
         let tell = async |shard: u16| match call(&self.env, &format!("{name}/{shard}"), &command).await {
             Ok(answer) => serde_json::from_slice::<Removed>(&answer).is_ok_and(|removed| removed.is_done),
-            // One that a raise has not reached yet has nothing that could be removed.
+            // A shard that a raise has not reached yet has nothing to remove.
             Err(refusal) => refusal == Refusal::NoSuchStream,
         };
         let all = stream::iter((1..shards).map(tell)).buffer_unordered(CALLS_AT_ONCE);

@@ -1,34 +1,36 @@
-//! Which streams this isolate has in memory. All share the isolate's [`Share::State`]; where it does not suffice, the streams that were
-//! not used for the longest time are put to sleep: their memory is dropped, and their next event rebuilds it from the database.
+//! The streams that this isolate has in memory. All share the isolate's [`Share::State`]. If that is too small, the
+//! least recently used streams are put to sleep: their memory is dropped, and their next event rebuilds it from the
+//! database.
 //!
-//! Only idle streams are put to sleep, so whoever uses more large streams at once than fit is told to come again, and nobody's stream
-//! is opened and dropped in turn with each request.
+//! Only idle streams are put to sleep. So a reader or writer that uses more large streams than fit is told to come
+//! again, and no stream is opened and dropped in turn with each request.
 
 use std::cell::{Cell, RefCell};
 use std::rc::{Rc, Weak};
 
 use memory::{NoRoom, Reservation, Share};
 
-/// A stream is put to sleep at the earliest this long after its last event: what opening the largest one costs, some 0.5 s of
-/// computing, is a quarter of it at most.
+/// The shortest time between a stream's last event and its sleep: opening the largest stream costs some 0.5 s of
+/// computing, which is at most a quarter of this.
 const IDLE_MS: i64 = 2_000;
 /// An event that has not ended by then has lost its client, and never will.
 const LOST_MS: i64 = 300_000;
 
-/// What can be put to sleep.
+/// Something that can be put to sleep.
 pub(super) trait Sleeper {
     fn residence(&self) -> &Residence;
-    /// Drops the memory, unless something is under way; whether it did.
+    /// Drops the memory, unless something is in progress; returns whether it did.
     fn sleep(&self) -> bool;
 }
 
-/// A stream's place among those that the isolate has in memory.
+/// A stream among those that the isolate has in memory.
 pub(super) struct Residence {
-    /// Of the object: where it is here twice, the platform has evicted the earlier one, and JavaScript has not collected it yet.
+    /// The id of the object: if it is here twice, the platform has evicted the earlier one, and JavaScript has not
+    /// collected it yet.
     id: String,
     kept: RefCell<Option<Reservation>>,
     used_ms: Cell<i64>,
-    /// Events that are under way.
+    /// Events in progress.
     events: Cell<u32>,
 }
 
@@ -61,7 +63,7 @@ impl Residence {
         Self { id, kept: RefCell::new(None), used_ms: Cell::new(0), events: Cell::new(0) }
     }
 
-    /// An event begins.
+    /// Starts an event.
     pub(super) fn enter(&self, now_ms: i64) -> Event<'_> {
         self.used_ms.set(now_ms);
         self.events.set(self.events.get() + 1);
@@ -78,8 +80,8 @@ impl Residence {
         self.kept.borrow().as_ref().map_or(0, Reservation::bytes)
     }
 
-    /// Reserves what the stream keeps, or is going to keep once it is open. Others are put to sleep where that makes room. A stream that
-    /// is alone may keep more than the share, as nothing else could make room for it.
+    /// Reserves what the stream keeps, or will keep once it is open. Others are put to sleep if that makes room. A
+    /// stream that is alone may keep more than the share, as nothing else could make room for it.
     pub(super) fn keep(&self, bytes: usize, now_ms: i64) -> Result<(), NoRoom> {
         self.end_earlier();
         let others = || memory::used(Share::State) - self.bytes();
@@ -92,7 +94,7 @@ impl Residence {
         Ok(())
     }
 
-    /// Drops what evicted objects of the same stream still have.
+    /// Drops what evicted objects of the same stream still hold.
     fn end_earlier(&self) {
         let earlier: Vec<_> = RESIDENTS.with_borrow(|residents| {
             let alive = residents.iter().filter_map(Weak::upgrade);
@@ -104,13 +106,13 @@ impl Residence {
         }
     }
 
-    /// Whether streams keep more than their share, and not this one alone.
+    /// Whether streams keep more than their share, and this one is not alone.
     pub(super) fn is_crowded(&self) -> bool {
         let used = memory::used(Share::State);
         used > Share::State.bytes() && used > self.bytes()
     }
 
-    /// What it keeps now, whether there is room or not.
+    /// Counts what it keeps now, whether there is room or not.
     pub(super) fn set(&self, bytes: usize) {
         let mut kept = self.kept.borrow_mut();
         let reservation = kept.get_or_insert_with(|| Reservation::none(Share::State));
@@ -123,7 +125,7 @@ impl Residence {
     }
 }
 
-/// Puts the stream to sleep that was not used for the longest time; whether there was one.
+/// Puts the least recently used stream to sleep; returns whether there was one.
 fn sleep_coldest(but: &Residence, now_ms: i64) -> bool {
     let coldest = RESIDENTS.with_borrow(|residents| {
         let alive = residents.iter().filter_map(Weak::upgrade);
@@ -180,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn the_coldest_idle_stream_makes_room_and_no_hot_one_does() {
+    fn only_the_coldest_idle_stream_makes_room() {
         let third = Share::State.bytes() / 3;
         let [a, b, c] = [0, 1, 2].map(|now_ms| {
             let (stream, kept) = stream(third, now_ms);
@@ -207,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_alone_may_keep_more_and_what_is_dropped_gives_back() {
+    fn a_single_stream_may_exceed_the_share() {
         let (a, kept) = stream(2 * Share::State.bytes(), 0);
         assert_eq!(kept, Ok(()));
         assert_eq!(stream(1, 1).1, Err(NoRoom));
@@ -219,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn an_evicted_object_of_the_same_stream_makes_room_at_once() {
+    fn an_evicted_object_of_the_same_stream_makes_room() {
         let bytes = Share::State.bytes();
         let (evicted, _) = named("a".into(), bytes, 0);
         let (again, kept) = named("a".into(), bytes, 1);

@@ -1,7 +1,8 @@
-//! Tokens at rest: encrypted with AES-256-GCM by the platform, under a key derived from the deployment's secret, for one
-//! stream each. Whoever has the storage alone has no token, and none that is moved to another stream can be opened there.
+//! Tokens at rest: encrypted with AES-256-GCM by the platform, with a key derived from the deployment's secret, for
+//! one stream each. Access to the storage alone reveals no token, and a token that is moved to another stream can't
+//! be decrypted there.
 //!
-//! The text is `v1.` and lower-case base32 of a random 12-byte nonce, the ciphertext and its 16-byte tag.
+//! The string is `v1.` and the lower-case base32 of a random 12-byte nonce, the ciphertext and its 16-byte tag.
 
 use base32::Alphabet;
 use hmac::{Hmac, KeyInit, Mac};
@@ -37,7 +38,7 @@ extern "C" {
     fn decrypt(algorithm: &Object, key: &JsValue, sealed: &Uint8Array) -> std::result::Result<Promise, JsValue>;
 }
 
-/// A text that only who knows `secret` and `context` can open.
+/// Encrypts a string so that only holders of `secret` and `context` can decrypt it.
 pub(super) async fn seal(secret: &str, context: &str, text: &str) -> Result<String> {
     let failed = |_: JsValue| Error::RustError("the token can't be encrypted".into());
     let nonce: [u8; NONCE_BYTES] = random::bytes().map_err(|error| Error::RustError(error.to_string()))?;
@@ -49,7 +50,7 @@ pub(super) async fn seal(secret: &str, context: &str, text: &str) -> Result<Stri
     Ok(format!("{VERSION}{}", base32::encode(ALPHABET, &[&nonce[..], &sealed].concat())))
 }
 
-/// The text that [`seal`] was given with this secret and context.
+/// Decrypts what [`seal`] encrypted with this secret and context.
 pub(super) async fn open(secret: &str, context: &str, sealed: &str) -> Result<String> {
     let failed =
         || Error::RustError("the token can't be decrypted: is SIGNING_KEY the one that it was set under?".into());
@@ -63,7 +64,7 @@ pub(super) async fn open(secret: &str, context: &str, sealed: &str) -> Result<St
     String::from_utf8(opened).map_err(|_| failed())
 }
 
-/// The name of the object that paces the writes of a token. The token can't be guessed from it without the secret.
+/// The name of the object that paces the writes of a token. Without the secret, the token can't be guessed from it.
 pub(super) fn pacer_name(secret: &str, token: &str) -> String {
     let mac = mac(secret, NAMING, token);
     base32::encode(ALPHABET, &mac)
@@ -95,7 +96,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_derived_from_the_secret_is_pinned() {
+    fn keys_derived_from_the_secret_are_pinned() {
         // Another key would make all stored tokens unreadable; the value is that of `openssl dgst -sha256 -hmac`.
         let hex: Vec<String> = mac("key", SEALING, "").iter().map(|byte| format!("{byte:02x}")).collect();
         assert_eq!(hex.concat(), "cbea2af84ad9995d8f19c3d50eee25576a87480cb800643d72088aa66c012908");

@@ -1,8 +1,8 @@
-//! What makes an object one shard of many: the fence against writers who believe in fewer shards, the record that is
+//! What makes an object one shard of many: the fence against writers that know fewer shards, the record that is
 //! fetched from home, and the end of a stream shard by shard.
 //!
-//! Home ends last and is closed first, and a shard is only made by home's word that comes while the shard itself was not
-//! told to end. So none is left, or made again, when a stream has ended.
+//! Home ends last and is closed first. A shard is created only if home's command for that arrives before the shard
+//! is told to end. So no shard is left, or created again, when a stream has ended.
 
 use std::num::ParseIntError;
 
@@ -26,21 +26,21 @@ use engine::Untold;
 use engine::{Engine, Record};
 
 const BINDING: &str = "STREAMS";
-/// In the table of small texts: the largest number of shards that this one was told.
+/// The key in `meta` of the largest number of shards that this one was told.
 const TOLD: &str = "told_shards";
 
 impl Stream {
-    /// Fetches what home vouches for, and takes it if it is newer than what is here.
+    /// Fetches the record that home vouches for, and adopts it if it is newer than the one here.
     pub(super) async fn adopt(&self) -> Answer {
         let (stream, shard) = self.shared.place()?;
         let life = self.shared.life.get();
         let record = vouched(&self.env, &stream).await?;
         if self.shared.life.get() != life {
-            // The stream ended while home's word was on its way.
+            // The stream ended while home's answer was on its way.
             return Err(Refusal::NoSuchStream);
         }
         let taken = self.shared.take(record, shard)?;
-        // As with a patch: what is kept may be less now.
+        // As with a patch: the retention may be shorter now.
         self.shared.set_alarm(1).await;
         Ok(taken)
     }
@@ -48,10 +48,10 @@ impl Stream {
     /// Closes the stream; it ends with the next announcement.
     pub(super) async fn delete(&self) -> Answer {
         let sql = self.shared.sql();
-        // Without opening the engine, so that also a stream that can't be opened can be deleted.
+        // Without opening the engine, so that a stream that can't be opened can still be deleted.
         let record = Engine::peek_record(&sql).map_err(|error| internal(&error))?.ok_or(Refusal::NoSuchStream)?;
         if record.is_closed && record.untold.directory {
-            // It is ending already, by itself.
+            // It is already ending.
             return Err(Refusal::NoSuchStream);
         }
         let shards = record.config.layout.shards();
@@ -65,7 +65,7 @@ impl Stream {
 }
 
 impl Shared {
-    /// Deletes all that this shard has.
+    /// Deletes everything that this shard has.
     pub(super) async fn forget(&self) -> Answer {
         self.life.update(|life| life + 1);
         self.close_all(STREAM_GONE);
@@ -83,12 +83,12 @@ impl Shared {
         Ok(Vec::new())
     }
 
-    /// This object's name: that of the stream and the number of the shard.
+    /// This object's name: the stream, and the index of the shard.
     pub(super) fn name(&self) -> String {
         self.state.id().name().unwrap_or_default()
     }
 
-    /// The stream, and the number of this shard.
+    /// The stream, and the index of this shard.
     pub(super) fn place(&self) -> Result<(String, u16), Refusal> {
         let name = self.name();
         let (stream, shard) = name.split_once('/').ok_or_else(|| internal(&"an object without a name"))?;
@@ -96,7 +96,7 @@ impl Shared {
         Ok((stream.to_owned(), shard))
     }
 
-    /// What home has, for another shard.
+    /// Home's record, for another shard.
     pub(super) fn vouch(&self) -> Answer {
         self.try_with_engine(|engine| self.renew_salt(engine, now_ms()))?;
         self.record().map(|record| to_json(&record))
@@ -116,13 +116,14 @@ impl Shared {
         Ok(Vec::new())
     }
 
-    /// What this shard was told, this number included: durable before the answer to this event leaves.
+    /// The number of shards that this shard was told, including this one: durable before the answer to this event
+    /// is sent.
     pub(super) fn hear(&self, engine: &Engine<ObjectSql>, shards: u16) -> Result<Fence, StoreError> {
         let mut fence = match self.fence.get() {
             Some(fence) => fence,
             None => told(&self.sql())?,
         };
-        // The record tells too, and is durable.
+        // The record contains it too, and is durable.
         fence = fence.raised(engine.record().config.layout.shards()).unwrap_or(fence);
         if let Some(raised) = fence.raised(shards) {
             meta::put(&self.sql(), TOLD, &raised.shards().to_string())?;
@@ -138,15 +139,15 @@ fn told(sql: &impl Sql) -> Result<Fence, StoreError> {
     told.parse().map(Fence::at).map_err(|_| StoreError::Column("number of shards"))
 }
 
-/// What home has.
+/// Home's record.
 async fn vouched(env: &Env, stream: &str) -> Result<Record, Refusal> {
     let vouched = call(env, &format!("{stream}/0"), VOUCH).await?;
     let record: Record = serde_json::from_slice(&vouched).map_err(|error| other_version(&error))?;
-    // Who is told is home's business.
+    // Only home needs to know who was told.
     Ok(Record { untold: Untold::default(), ..record })
 }
 
-/// Sends a command to another shard; its answer.
+/// Sends a command to another shard; returns its answer.
 pub(super) async fn call(env: &Env, name: &str, command: &[u8]) -> Answer {
     let mut init = RequestInit::new();
     init.with_method(Method::Put).with_body(Some(JsValue::from(Uint8Array::from(command))));

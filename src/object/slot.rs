@@ -1,4 +1,5 @@
-//! The engine of a stream while it is in memory: opened by the first event that needs it, dropped when the stream is put to sleep.
+//! The engine of a stream while it is in memory: the first event that needs it opens it, and it is dropped when the
+//! stream is put to sleep.
 
 use std::cell::RefMut;
 
@@ -12,7 +13,7 @@ use super::storage::ObjectSql;
 use super::stream::{Shared, internal};
 use engine::{Engine, Record};
 
-/// The engine, which is opened by the first event.
+/// The engine, which the first event opens.
 pub(super) enum Slot {
     NotOpened,
     NoStream,
@@ -36,7 +37,8 @@ impl Shared {
         work(&mut engine)
     }
 
-    /// As [`Self::try_with_engine`], also where a row is taken in half: for what does not ask about points.
+    /// Same as [`Self::try_with_engine`], even if a row is half consumed: for operations that do not depend on
+    /// points.
     pub(super) fn amid_engine<T>(
         &self,
         work: impl FnOnce(&mut Engine<ObjectSql>) -> std::result::Result<T, Refusal>,
@@ -44,12 +46,12 @@ impl Shared {
         work(&mut *self.opened()?)
     }
 
-    /// Whether a row is taken in half.
+    /// Whether a row is half consumed.
     pub(super) fn is_amid(&self) -> bool {
         matches!(&*self.engine.borrow(), Slot::Open(engine) if engine.is_amid())
     }
 
-    /// The engine, opened if need be. Not part of each caller's code: that alone was a tenth of the module.
+    /// The engine, opened if necessary. Not part of each caller's code: that alone was a tenth of the module.
     #[inline(never)]
     fn opened(&self) -> std::result::Result<RefMut<'_, Engine<ObjectSql>>, Refusal> {
         let mut slot = self.engine.borrow_mut();
@@ -76,7 +78,7 @@ impl Shared {
         self.note_kept();
     }
 
-    /// Counts what the engine keeps now. Others make room for it where they can.
+    /// Counts what the engine keeps now. Others make room for it if they can.
     pub(super) fn note_kept(&self) {
         if let Slot::Open(engine) = &*self.engine.borrow() {
             let bytes = engine.kept_bytes();
@@ -86,7 +88,7 @@ impl Shared {
         }
     }
 
-    /// What the owner wants, without opening the engine.
+    /// The owner's record, without opening the engine.
     pub(super) fn record(&self) -> std::result::Result<Record, Refusal> {
         let record = match &*self.engine.borrow() {
             Slot::Open(engine) => Some(engine.record().clone()),
@@ -106,7 +108,7 @@ impl Sleeper for Shared {
         &self.residence
     }
 
-    /// What is not sealed is in the log, and is replayed by the next event.
+    /// What is not sealed is in the log, and the next event replays it.
     fn sleep(&self) -> bool {
         if self.is_committing.get() || !self.queue.borrow().is_empty() {
             return false;

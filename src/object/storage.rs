@@ -9,7 +9,7 @@ use store::sql::{EachRow, Param, Row, Sql, StoreError, Value};
 
 #[wasm_bindgen]
 extern "C" {
-    /// The part of `ctx.storage` that the worker crate does not offer.
+    /// The methods of `ctx.storage` that the worker crate lacks.
     type RawStorage;
 
     #[wasm_bindgen(method, catch, js_name = transactionSync)]

@@ -1,9 +1,9 @@
 //! The object's events: writes, commands and the alarm.
 //!
-//! Group commit: a write waits in the queue; one task at a time takes all that waits, appends it to the log as one
-//! row, waits until the platform confirms that the row is durable, and answers them together. Idle streams
-//! commit at once, busy ones in groups. Reads and retries need no waiting of their own: the platform's output
-//! gate holds every answer until the writes before it are durable.
+//! Group commit: a write waits in the queue. One task at a time takes everything that waits, appends it to the log
+//! as one row, waits until the platform confirms that the row is durable, and answers all writes together. Idle
+//! streams commit immediately, busy ones in groups. Reads and retries need no waiting of their own: the platform's
+//! output gate holds every answer until the writes before it are durable.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -35,9 +35,9 @@ use engine::Untold;
 use engine::admission::Charge;
 use engine::{Engine, GATHER_MS, Limits, MAX_ROW_BYTES, Record, RecordError, Told};
 
-/// How soon the alarm comes again after it failed.
+/// How soon the alarm fires again after it failed.
 const RETRY_MS: i64 = 60_000;
-/// Between steps of merging chunks, each of which takes some 100 ms, so that others have their turn.
+/// The pause between steps of merging chunks, each of which takes some 100 ms, so that others have their turn.
 const COMPACT_INTERVAL_MS: i64 = 250;
 
 /// One stream. See the module's documentation.
@@ -47,14 +47,14 @@ pub struct Stream {
     pub(super) env: Env,
 }
 
-/// What the events and the committing task share. No borrow is held across an await.
+/// The state that events and the committing task share. No borrow is held across an await.
 pub(super) struct Shared {
     pub(super) state: State,
     pub(super) limits: Limits,
     pub(super) engine: RefCell<Slot>,
-    /// Unless nobody asked yet.
+    /// `None` until the first event needs it.
     pub(super) fence: Cell<Option<Fence>>,
-    /// How often this shard was told to end, since this object has memory.
+    /// How often this shard was told to end in this life of the object.
     pub(super) life: Cell<u32>,
     pub(super) queue: RefCell<Queue>,
     pub(super) live: RefCell<Live>,
@@ -64,20 +64,20 @@ pub(super) struct Shared {
     pub(super) env: Env,
     pub(super) residence: Residence,
     pub(super) is_committing: Cell<bool>,
-    /// Until when somebody works in slices: see [`super::turns`].
+    /// Until when a task works in slices: see [`super::turns`].
     pub(super) lease_ms: Cell<i64>,
-    /// When somebody last waited for the end of a row that is taken in.
+    /// When a request last waited for the end of a half consumed row.
     pub(super) waited_ms: Cell<i64>,
-    /// Until when a long query reads chunks, and somebody changes them: see [`super::querying`].
+    /// Until when a long query reads chunks, and until when they are changed: see [`super::querying`].
     pub(super) querying_ms: Cell<i64>,
     pub(super) changing_ms: Cell<i64>,
-    /// When the alarm comes, as far as is known.
+    /// When the alarm fires, as far as is known.
     pub(super) alarm_ms: Cell<Option<i64>>,
 }
 
-/// Who waits for each batch of a commit...
+/// The writers that wait for each batch of a commit...
 type Writers = Vec<Vec<Sender<Committed>>>;
-/// ...and what became of them, or why it is not known of any.
+/// ...and their outcomes, or why these are unknown.
 pub(super) type Results = std::result::Result<Vec<std::result::Result<Told, StoreError>>, Refusal>;
 
 /// An answer's body, or why there is none.
@@ -162,9 +162,9 @@ impl DurableObject for Stream {
         let announced = self.shared.announce_if_due();
         let tidied = self.shared.tidy_in_turns().await;
         if tidied.is_ok() {
-            // What it fails to keep is kept with the next.
+            // What can't be stored now is stored with the next alarm.
             self.shared.keep_writers().ok();
-            // At the same time, as all wait for others most of it; the next alarm is set when all are done.
+            // Concurrently, as each of them mostly waits for others; the next alarm is set when all are done.
             let sent = join(self.forward(), self.push_to_carbon());
             join(announced, join(sent, self.shared.go_on_removing())).await;
         } else {
@@ -181,7 +181,7 @@ impl DurableObject for Stream {
         if self.shared.amid_engine(|engine| Ok(engine.is_crowded())).is_ok_and(|is_crowded| is_crowded) {
             self.shared.set_alarm(COMPACT_INTERVAL_MS).await;
         } else if let Some(next_ms) = wanted.into_iter().flatten().min() {
-            // Not at once: what could not be done now can't be done in a millisecond either.
+            // Not immediately: what could not be done now can't be done in a millisecond either.
             self.shared.set_alarm((next_ms - now_ms()).max(GATHER_MS)).await;
         }
         Response::empty()
@@ -189,8 +189,8 @@ impl DurableObject for Stream {
 }
 
 impl Stream {
-    /// Starts the committing task unless it runs. Not part of any request, so that no client that goes away can
-    /// stop it.
+    /// Starts the committing task unless it runs. It is not part of any request, so that no client that disconnects
+    /// can stop it.
     pub(super) fn commit(&self) {
         if !self.shared.is_committing.replace(true) {
             let shared = Rc::clone(&self.shared);
@@ -198,9 +198,9 @@ impl Stream {
         }
     }
 
-    /// The alarm comes at once: the new retention may keep less, and an idle stream has no other event.
+    /// Makes the alarm fire immediately: the new retention may be shorter, and an idle stream has no other event.
     async fn patch(&self, patch: StreamPatch) -> Answer {
-        // Most of what a change of `distinct` seals, and the alarm otherwise.
+        // Most of what a change of `distinct` seals; the alarm seals the rest.
         self.shared.seal_in_turns().await;
         let command = Command::Patch(Box::new(self.sealed(patch).await?));
         let answer = self.shared.obey(command)?;
@@ -209,7 +209,7 @@ impl Stream {
         Ok(answer)
     }
 
-    /// Nobody but the other shards has to know the key, and readers are let in by home.
+    /// Only the other shards need to know the key, and home admits readers.
     async fn rekey(&self, read_key_hash: KeyHash) -> Answer {
         let answer = self.shared.change(|record| {
             record.read_key_hash = read_key_hash;
@@ -248,7 +248,7 @@ impl Shared {
         self.confirm(results, writers).await;
     }
 
-    /// Commits batches in one turn; who is to be told when that is durable.
+    /// Commits batches in one turn; returns who must be told when that is durable.
     pub(super) fn commit_now(&self, Gathered { batches, charges, writers, .. }: Gathered) -> (Results, Writers) {
         let now = now_ms();
         let results = self.with_engine(|engine| Ok(engine.commit(&batches, now)));
@@ -256,7 +256,7 @@ impl Shared {
         (results, writers)
     }
 
-    /// Gives back what was charged for what is not stored.
+    /// Refunds what was charged for points that are not stored.
     fn note_commit(&self, results: &Results, charges: &[(Option<BatchKey>, Charge)]) {
         self.note_kept();
         let is_stored = |index: usize| results.as_ref().is_ok_and(|results| results[index].is_ok());
@@ -272,7 +272,7 @@ impl Shared {
                 .and_then(|results| results[index].as_ref().map_err(|error| internal(error)).cloned());
             let answer = synced.clone().and(result);
             for writer in writers {
-                // A writer that went away does not hear that its batch was kept.
+                // A writer that disconnected does not learn that its batch was stored.
                 writer.send(answer.clone()).ok();
             }
         }
@@ -326,18 +326,18 @@ pub(super) fn set_record(engine: &mut Engine<ObjectSql>, record: Record) -> std:
 }
 
 pub(super) fn to_json(value: &impl serde::Serialize) -> Vec<u8> {
-    serde_json::to_vec(value).expect("texts, numbers and lists always serialise")
+    serde_json::to_vec(value).expect("strings, numbers and lists always serialise")
 }
 
-/// Tells the log what went wrong, and the other side only that something did.
+/// Logs the error, and only reports that something failed.
 pub(super) fn internal(error: &dyn std::fmt::Display) -> Refusal {
     console_error!("stream: {error}");
     Refusal::Internal
 }
 
-/// Tells the log what this version does not understand, and the other side that this is why.
+/// Logs what this version does not understand, and reports that this is the reason.
 pub(super) fn other_version(error: &dyn std::fmt::Display) -> Refusal {
-    console_error!("stream: of another version: {error}");
+    console_error!("stream: request of another version: {error}");
     Refusal::OtherVersion
 }
 

@@ -1,7 +1,7 @@
-//! Bytes to a peer that answers nothing, over TCP.
+//! Sends bytes over TCP to a peer that does not respond.
 //!
-//! The only thing that such a peer tells is when it closes its side. One that has read all closes after we have closed ours;
-//! so whoever closes before was not listening to the end, and what it has is not known.
+//! Such a peer only signals by closing its side. A peer that has read everything closes after we have closed ours;
+//! so a peer that closes earlier did not read to the end, and what it received is unknown.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use wasm_bindgen::{JsCast, JsValue};
 use worker::Delay;
 use worker::web_sys::{ReadableStream, ReadableStreamDefaultReader, WritableStream, WritableStreamDefaultWriter};
 
-/// A connection stands, a piece is taken, and the peer has closed within this; the errors say so, too.
+/// The limit for connecting, for sending a piece, and for the peer to close; the errors mention it too.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// Before our side is closed: had the peer closed when the last piece came, we would hear of it by now.
+/// The pause before our side is closed: if the peer had closed when the last piece arrived, we would know by now.
 const LINGER: Duration = Duration::from_millis(250);
 
 #[wasm_bindgen(module = "cloudflare:sockets")]
@@ -34,10 +34,10 @@ extern "C" {
     fn close(this: &Socket) -> Result<Promise, JsValue>;
 }
 
-/// Sends pieces until there is none, and waits until the peer has closed.
+/// Sends all pieces, and waits until the peer has closed.
 ///
 /// # Errors
-/// A text for the owner; what the peer has then is not known.
+/// A message for the owner; what the peer has received is then unknown.
 pub(super) async fn send(
     host: &str,
     port: u16,
@@ -47,7 +47,7 @@ pub(super) async fn send(
     let socket = open(host, port).map_err(|_| "the connection can't be made".to_owned())?;
     let sent = send_over(&socket, first, next).await;
     if let Ok(closing) = socket.close() {
-        // Whatever becomes of it, somebody has listened.
+        // Whatever the result, the peer was listening.
         within(PATIENCE, &closing).await;
     }
     sent
@@ -58,7 +58,7 @@ fn open(host: &str, port: u16) -> Result<Socket, JsValue> {
     let (address, options) = (Object::new(), Object::new());
     Reflect::set(&address, &"hostname".into(), &host.into())?;
     Reflect::set(&address, &"port".into(), &port.into())?;
-    // Else our side closes as soon as the peer does.
+    // Otherwise our side closes as soon as the peer does.
     Reflect::set(&options, &"allowHalfOpen".into(), &true.into())?;
     connect(&address, &options)
 }
@@ -67,12 +67,12 @@ async fn send_over(socket: &Socket, first: String, next: &mut dyn FnMut() -> Opt
     const BROKE: &str = "the connection broke before the peer had all";
     match within(PATIENCE, &socket.opened()).await {
         Some(Ok(_)) => (),
-        Some(Err(_)) => return Err("no connection: nobody listens there, or the name is not known".into()),
+        Some(Err(_)) => return Err("no connection: nothing listens there, or the name is unknown".into()),
         None => return Err("no connection within 20 s".into()),
     }
     let reader: ReadableStreamDefaultReader = socket.readable().get_reader().unchecked_into();
     let writer: WritableStreamDefaultWriter = socket.writable().get_writer().map_err(|_| BROKE)?;
-    // Of the peer's end, or of its first words.
+    // The end of the peer's data, or its first bytes.
     let end = reader.read();
     let mut piece = Some(first);
     while let Some(text) = piece {
@@ -100,11 +100,11 @@ async fn send_over(socket: &Socket, first: String, next: &mut dyn FnMut() -> Opt
     }
 }
 
-/// What a peer did that ended, or began to talk, before it had all.
+/// Describes a peer that closed, or started to send, before it had everything.
 fn early(read: Result<JsValue, JsValue>) -> String {
     let text = match read {
         Ok(read) if is_end(&read) => "the peer closed the connection before it had all",
-        Ok(_) => "the peer answered something: it is no plaintext listener of a carbon",
+        Ok(_) => "the peer sent something: it is not the plaintext listener of a carbon",
         Err(_) => "the peer reset the connection",
     };
     text.to_owned()
@@ -114,7 +114,7 @@ fn is_end(read: &JsValue) -> bool {
     Reflect::get(read, &"done".into()).is_ok_and(|done| done.is_truthy())
 }
 
-/// What came of it within a time.
+/// The result, if it arrives within this time.
 async fn within(time: Duration, promise: &Promise) -> Option<Result<JsValue, JsValue>> {
     match select(JsFuture::from(promise.clone()), Delay::from(time)).await {
         Either::Left((value, _)) => Some(value),

@@ -1,8 +1,9 @@
-//! Who may write, and who writes most: write keys and blocks are checked here, which is the last word on them, and what each writer did
-//! is counted in lists of bounded size.
+//! Who may write, and who writes most: write keys and blocks are finally checked here, and what each writer did is
+//! counted in lists of bounded size.
 //!
-//! The lists are in memory and are kept with each alarm that tidies, every ten minutes while there are writes: a crash forgets what
-//! came since. So is when a write key was used last, to the hour, so that no write costs a row for it.
+//! The lists are in memory and are stored with each alarm that tidies, every ten minutes while there are writes: a
+//! crash forgets what came since. The same applies to the last use of a write key, to the hour, so that no write
+//! costs a row for it.
 
 use std::cell::RefMut;
 use std::collections::BTreeMap;
@@ -28,21 +29,21 @@ use super::storage::ObjectSql;
 use super::stream::{Answer, Shared, internal, to_json};
 use engine::{Engine, Known, Record};
 
-/// In the table of small texts: the lists, and when keys were used.
+/// The key in `meta` of the lists and the last use of keys.
 const TOP: &str = "top_writers";
 
-/// What this object has seen of writers.
+/// What this object knows about writers.
 #[derive(Default)]
 pub(super) struct TopWriters {
     recent: Recent,
-    /// Hours since 1970. Of keys that have ended too, until what is kept is written.
+    /// Hours since 1970. Includes revoked keys, until the lists are stored.
     used: BTreeMap<KeyId, u32>,
     is_loaded: bool,
     is_changed: bool,
 }
 
 impl Shared {
-    /// Adds or ends a write key, at home; the other shards hear of it as of a new read key.
+    /// Adds or revokes a write key, at home; the other shards learn of it like of a new read key.
     pub(super) async fn change_keys(self: &Rc<Self>, change: KeyChange) -> Answer {
         let answer = self.change(|record| {
             record.untold.shards |= record.config.layout.shards() > 1;
@@ -57,8 +58,8 @@ impl Shared {
         Ok(answer)
     }
 
-    /// Makes the salt of today. Home makes the first one, of a stream that an earlier version made at its next event; other shards hear
-    /// of it.
+    /// Creates the salt of today. Home creates the first one; for a stream that an earlier version created, at its
+    /// next event. Other shards learn of it.
     pub(super) fn renew_salt(&self, engine: &mut Engine<ObjectSql>, now_ms: i64) -> Result<(), Refusal> {
         let before = engine.record().writing.salt();
         let renewed = match before {
@@ -78,7 +79,7 @@ impl Shared {
         engine.note(record).map_err(|error| internal(&error))
     }
 
-    /// Counts what a writer did that was let in. What was refused then cost nothing.
+    /// Counts what an admitted writer did. Earlier rejections cost nothing.
     pub(super) fn count(&self, writer: &Writer<'_>, known: &Known, cost: u64, tally: Tally) {
         let now_s = now_ms() / 1000;
         let mut top = self.top();
@@ -102,7 +103,7 @@ impl Shared {
         }
     }
 
-    /// What this shard answers to a read about writers; `None` of other reads.
+    /// This shard's answer to a read about writers; `None` for other reads.
     pub(super) fn read_writers(&self, record: &Record, what: &Read) -> Option<Vec<u8>> {
         let tops = |back| writers::encode(&self.top().recent.tops(back, now_ms() / 1000));
         match what {
@@ -124,7 +125,7 @@ impl Shared {
         to_json(&record.writing.keys.iter().map(view).collect::<Vec<Value>>())
     }
 
-    /// With what an earlier life of this object has kept.
+    /// Adds what an earlier life of this object has stored.
     fn top(&self) -> RefMut<'_, TopWriters> {
         let mut top = self.top_writers.borrow_mut();
         if !std::mem::replace(&mut top.is_loaded, true)
@@ -136,7 +137,7 @@ impl Shared {
         top
     }
 
-    /// Keeps what was seen since it was kept last, in one row, and forgets the salts of earlier days.
+    /// Stores what was seen since the last time, in one row, and forgets the salts of earlier days.
     pub(super) fn keep_writers(&self) -> Result<(), Refusal> {
         let mut top = self.top();
         self.try_with_engine(|engine| {
@@ -154,13 +155,13 @@ impl Shared {
     }
 }
 
-/// What becomes of a write key.
+/// A change of a write key.
 pub(super) enum KeyChange {
     Add(WriteKey),
     End(String),
 }
 
-/// A salt that nobody had before.
+/// A new random salt.
 pub(super) fn new_salt(now_ms: i64) -> Result<Salt, Refusal> {
     let secret = random::bytes().map_err(|error| internal(&error))?;
     Ok(Salt::first(secret, now_ms / 1000))

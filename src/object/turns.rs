@@ -1,8 +1,9 @@
-//! Turns: what computes for long is done in slices of some 30 ms, and between two of them every other request of the isolate has its turn.
+//! Turns: long computations are done in slices of some 30 ms, and between two of them every other request of the
+//! isolate has its turn.
 //!
-//! One task of a stream does so at a time, by a lease. Nothing depends on it but who waits for how long: the engine itself finishes half a
-//! row before anything else sees it, and drops what it has prepared where something changes meanwhile. So a holder that is gone holds up the
-//! others for as long as its lease.
+//! A lease ensures that one task per stream does so at a time. It only affects how long others wait: the engine
+//! itself finishes a half consumed row before anything else sees it, and drops what it has prepared if something
+//! changes in the meantime. So a holder that is gone delays the others for no longer than its lease.
 
 use std::time::Duration;
 
@@ -17,16 +18,16 @@ use super::querying::Changing;
 use super::stream::{Results, Shared};
 use engine::{Incoming, MAX_ROW_BYTES, SLICE_CELLS, SLICE_PIECES, Told};
 
-/// A holder that has not had a turn for so long is gone: no turn is that long.
+/// A holder without a turn for this long is gone: no turn takes that long.
 const LEASE_MS: i64 = 3_000;
-/// Who waits for the lease looks again so soon.
+/// How soon one that waits for the lease polls again.
 const LOOK: Duration = Duration::from_millis(5);
-/// Who waits looks at most so often, which is some seconds; then it goes on, and does the rest of half a row itself.
+/// How often it polls, which takes some seconds; then it goes on, and finishes a half consumed row itself.
 const LOOKS: usize = 1_000;
-/// Who waited so long ago for the end of a row waits still.
+/// How long ago a request that waits for the end of a row may have started to wait.
 const WAITED_MS: i64 = 50;
-/// A seal has at most so many slices, where nothing is written meanwhile: those of 200,000 cells in all layers, and as many that they
-/// are merged with. What is left is sealed at once.
+/// The most slices of a seal while nothing is written: those of 200,000 cells in all layers, and as many that they
+/// are merged with. The rest is sealed in one go.
 const SEAL_SLICES: usize = 200;
 
 impl Shared {
@@ -36,7 +37,7 @@ impl Shared {
         Delay::from(Duration::ZERO).await;
     }
 
-    /// Waits until nobody else works in slices.
+    /// Waits until no other task works in slices.
     async fn take_lease(&self) {
         for _ in 0..LOOKS {
             if now_ms() >= self.lease_ms.get() {
@@ -51,7 +52,8 @@ impl Shared {
         self.lease_ms.set(0);
     }
 
-    /// Waits while a row is taken in half, so that whoever reads or changes something then need not do the rest at once.
+    /// Waits while a row is half consumed, so that a request that reads or changes something need not finish it
+    /// itself.
     pub(super) async fn settled(&self) {
         for _ in 0..LOOKS {
             if !self.is_amid() {
@@ -62,14 +64,14 @@ impl Shared {
         }
     }
 
-    /// Before a row: whoever has waited for the end of the one before has a turn.
+    /// Before a row: those that have waited for the end of the one before have a turn.
     async fn let_others_look(&self) {
         if now_ms() - self.waited_ms.get() <= WAITED_MS {
             Delay::from(2 * LOOK).await;
         }
     }
 
-    /// Commits batches in slices: as many rows as they need. What is told of each.
+    /// Commits batches in slices, in as many rows as they need. Returns the outcome of each.
     pub(super) async fn commit_in_turns(&self, batches: &[Incoming]) -> Results {
         self.take_lease().await;
         let mut results = Vec::with_capacity(batches.len());
@@ -103,7 +105,7 @@ impl Shared {
             if let Some(told) = told {
                 return Ok(told);
             }
-            // To the end of the row: it would wait anew for each of its seals.
+            // Up to the end of the row: otherwise it would wait again for each of its seals.
             match &changing {
                 Some(changing) => changing.go_on(),
                 None if self.amid_engine(|engine| Ok(engine.is_to_seal()))? => {
@@ -115,14 +117,15 @@ impl Shared {
         }
     }
 
-    /// Seals all that there is, in slices, as far as that can be done; what follows does the rest at once.
+    /// Seals everything in slices, as far as possible; what follows does the rest in one go.
     pub(super) async fn seal_in_turns(&self) {
         self.take_lease().await;
         self.seal_slices(&self.begin_changing().await).await;
         self.end_lease();
     }
 
-    /// Tidies if it is time, and merges a bit of what is crowded, while nobody takes in a row or reads chunks.
+    /// Tidies if it is time, and merges some of what is crowded, unless a row is being consumed or chunks are being
+    /// read.
     pub(super) async fn tidy_in_turns(&self) -> Result<(), Refusal> {
         let [is_due, is_crowded] =
             self.amid_engine(|engine| Ok([engine.tidy_due() <= now_ms(), engine.is_crowded()]))?;

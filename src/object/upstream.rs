@@ -1,36 +1,36 @@
-//! One request to an upstream: bounded in time and size, with no redirect followed, and with errors that say nothing of
-//! what was sent.
+//! Sends one request to an upstream: bounded in time and size, without following redirects, and with errors that
+//! reveal nothing of what was sent.
 
 use futures_util::StreamExt;
 use worker::{AbortSignal, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response, web_sys};
 
 use appnet::answer::Received;
 
-/// Less than the lease of a grant, so that no write arrives when its place was given away.
+/// Less than the lease of a grant, so that no write arrives after its place was given away.
 const TIMEOUT_MS: u32 = 20_000;
-/// An envelope has a few hundred bytes; of what is larger the rest is not read.
+/// An envelope has a few hundred bytes; of a larger response the rest is not read.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
 const USER_AGENT: &str = concat!("heartbeat/", env!("CARGO_PKG_VERSION"));
 
-/// What is sent.
+/// A request.
 pub(super) struct Outgoing<'a> {
     pub(super) method: Method,
     pub(super) url: String,
     pub(super) token: &'a str,
-    /// JSON.
+    /// The JSON body.
     pub(super) body: Option<String>,
 }
 
-/// Sends it and reads the answer, or the begin of a long one.
+/// Sends it and reads the response, or the beginning of a long one.
 ///
 /// # Errors
-/// A text for the owner when there was no whole answer; the upstream may have taken the request all the same.
+/// A message for the owner if there was no complete response; the upstream may have accepted the request anyway.
 pub(super) async fn send(outgoing: Outgoing<'_>) -> Result<Received, String> {
     let signal: AbortSignal = web_sys::AbortSignal::timeout_with_u32(TIMEOUT_MS).into();
     let request = request(outgoing).map_err(|_| "the request can't be made".to_owned())?;
     let answered = async { received(Fetch::Request(request).send_with_signal(&signal).await?).await };
     answered.await.map_err(|_| {
-        // What the platform says may have the URL in it.
+        // The platform's message may contain the URL.
         if signal.aborted() {
             format!("no answer within {} s", TIMEOUT_MS / 1000)
         } else {
@@ -62,7 +62,7 @@ async fn received(mut response: Response) -> worker::Result<Received> {
         reset: header("X-RateLimit-Reset"),
         body: Vec::new(),
     };
-    // An answer without a body has no stream.
+    // A response without a body has no stream.
     let Ok(mut stream) = response.stream() else { return Ok(received) };
     while let Some(piece) = stream.next().await {
         received.body.extend_from_slice(&piece?);

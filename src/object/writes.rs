@@ -1,4 +1,4 @@
-//! The writes of a call: which may be done, which were done before, and what each waits for.
+//! The writes of a call: which are admitted, which were done before, and what each waits for.
 
 use futures_channel::oneshot::Receiver;
 
@@ -6,7 +6,7 @@ use crate::clock::now_ms;
 use codec::Malformed;
 use config::who::Who;
 use ingest::frame::{Frame, LabelSet};
-use ingest::outcome::Outcome;
+use ingest::outcome::WriteOutcome;
 use model::batch_key::BatchKey;
 use model::class::Class;
 use model::cost::{Cost, Meter};
@@ -24,12 +24,12 @@ use engine::Known;
 use engine::admission::Charge;
 use engine::{Engine, Incoming, Told};
 
-/// A write that may be done.
+/// An admitted write.
 enum Accepted {
     /// There is nothing to do.
     Answered(WriteAnswer),
     /// It waits for a commit: its own or, if it was written before, that one.
-    Waits { committed: Receiver<Committed>, earlier: Option<Outcome> },
+    Waits { committed: Receiver<Committed>, earlier: Option<WriteOutcome> },
 }
 
 impl Accepted {
@@ -37,7 +37,7 @@ impl Accepted {
         let answer = match self {
             Self::Answered(answer) => answer,
             Self::Waits { committed, earlier } => {
-                // A sender that is dropped means that the committing task died; nobody knows what became of the batch.
+                // A dropped sender means that the committing task died; the outcome of the batch is unknown.
                 let Told { numbers, first, overflow } = committed.await.unwrap_or(Err(Refusal::Internal))?;
                 match earlier {
                     Some(earlier) => WriteAnswer::Earlier(earlier.to_json().into_bytes()),
@@ -50,7 +50,7 @@ impl Accepted {
 }
 
 impl Stream {
-    /// Lets all writes of a call wait for the next commit; what they are answered then.
+    /// Queues all writes of a call for the next commit; returns their answers then.
     pub(super) fn write(
         &self,
         body: &[u8],
@@ -72,8 +72,8 @@ impl Stream {
         })
     }
 
-    /// Lets a batch wait for the next commit, if it may be written and was not before. A batch without points only asks
-    /// for that.
+    /// Queues a batch for the next commit, if it may be written and was not before. A batch without points only
+    /// requests the earlier answer.
     fn accept(&self, write: &[u8], now_ms: i64) -> std::result::Result<Accepted, Refusal> {
         let WriteRequest { shards, writer, earlier_key, body_bytes, frame } =
             WriteRequest::parse(write).map_err(|error| other_version(&error))?;
@@ -85,7 +85,7 @@ impl Stream {
             self.shared.renew_salt(engine, now_ms)?;
             let known = admit(engine, &writer, only_asks).inspect_err(|refusal| {
                 if *refusal == Refusal::WrongWriteKey {
-                    // Whoever invents keys has a network, and no budget for each.
+                    // A stranger that invents keys has a network, but no budget for each key.
                     engine.charge_repeated(&Writer { who: Who::Open, ..writer.clone() }, now_ms);
                 }
             })?;
@@ -125,7 +125,7 @@ impl Stream {
         let (points, rejected) = (outcome.accepted, outcome.rejected_total());
         let charged = self.shared.amid_engine(|engine| {
             let charge = engine.charge(&writer, cost, key, now_ms)?;
-            // Looked up only of what is admitted: in a flood most is not.
+            // Looked up only for admitted batches: in a flood most are not.
             Ok((charge, engine.networks_of(&writer), engine.new_series(&label_sets)))
         });
         let (charge, networks, new_series) = charged.inspect_err(|_| {
@@ -141,18 +141,18 @@ impl Stream {
 }
 
 impl Shared {
-    /// Gives back what was charged for a write that was not stored.
+    /// Refunds what was charged for a write that was not stored.
     pub(super) fn refund(&self, (key, charge): &(Option<BatchKey>, Charge)) {
         let refunded = self.amid_engine(|engine| {
             engine.refund(key.as_ref(), charge);
             Ok(())
         });
-        // Without an engine there is nothing to give back to.
+        // Without an engine there is nothing to refund.
         refunded.ok();
     }
 }
 
-/// Who the writer is, if it may write and the stream takes more.
+/// Identifies the writer, if it may write and the stream accepts more.
 fn admit(engine: &Engine<ObjectSql>, writer: &Writer<'_>, only_asks: bool) -> std::result::Result<Known, Refusal> {
     if !engine.record().config.admits(writer.origin) {
         return Err(Refusal::OriginNotAllowed);
@@ -161,8 +161,8 @@ fn admit(engine: &Engine<ObjectSql>, writer: &Writer<'_>, only_asks: bool) -> st
     if engine.is_behind(known.class) && !only_asks { Err(Refusal::Overloaded) } else { Ok(known) }
 }
 
-/// A frame that is sound to its last point, as what is in the log must be, whether all numbers of series in it are known, and what
-/// it costs with a body of so many bytes. In one walk that takes no memory.
+/// Checks that a frame is valid to its last point, as everything in the log must be, and that all its series ids
+/// are known. Returns its cost with a body of this many bytes. One pass, without allocation.
 fn whole_frame(
     bytes: &[u8],
     body_bytes: u64,

@@ -85,7 +85,7 @@ scene("the server explains a time of which nothing is kept", async ({ show, char
   const stream = await worker.createStream("gone", { retention: { "10s": "1d", "1m": "1d", "10m": "1d", "1h": "1d", "1d": "10d" } });
   await worker.write(stream, [{ n: 5 }]);
   await show(stream, 'window="30d"');
-  await chart.getByText(/nothing is kept of the time before/).waitFor();
+  await chart.getByText(/nothing is kept from before/).waitFor();
   await show(stream, 'window="7d"');
   await eventually(async () => assert.deepEqual(await readerOf(chart), { state: "live", way: "websocket", step: 86_400, total: 5, problem: undefined }));
 });

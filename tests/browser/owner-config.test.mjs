@@ -140,11 +140,11 @@ test("a refusal appears at its first field, in whole sentences", () => {
   const told = (detail) => fieldFault(refusal(detail));
   assert.deepEqual(told("`name` must have 1 to 100 bytes"), { field: "name", message: "It must have 1 to 100 bytes." });
   assert.deepEqual(told("`retention`: `1m` must be kept at least as long as `10s`"), { field: "retention.1m", message: "It must be kept at least as long as 10s." });
-  assert.equal(told("`1d` in `retention` must be a day more than `lateness`")?.field, "retention.1d");
-  assert.equal(told('"a,b" in `distinct` is no name of a label')?.field, "distinct");
-  assert.deepEqual(told("`forward.api_root`: `forward.api_root` must begin with https://"), { field: "forward.api_root", message: "It must begin with https://." });
-  assert.equal(fieldFault(refusal("`shards` is 4 and can only be raised, not lowered to 3", 409))?.field, "shards");
-  assert.equal(told("the body is no valid configuration"), null);
+  assert.equal(told("`1d` in `retention` must be at least a day longer than `lateness`")?.field, "retention.1d");
+  assert.equal(told('"a,b" in `distinct` is not a valid label name')?.field, "distinct");
+  assert.deepEqual(told("`forward.api_root`: `forward.api_root` must start with https://"), { field: "forward.api_root", message: "It must start with https://." });
+  assert.equal(fieldFault(refusal("`shards` is 4 and can't be lowered to 3, only raised", 409))?.field, "shards");
+  assert.equal(told("the body is not a valid configuration"), null);
   assert.equal(fieldFault(refusal("`name`", 503)), null);
 });
 

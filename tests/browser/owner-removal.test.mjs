@@ -135,7 +135,7 @@ scene("only points that a dry run has counted can be removed", async ({ page, do
 });
 
 for (const [field, detail, told] of [
-  ["where", "`where`, `from` or `to` must say what is to be removed; to remove all, delete the stream", "Where, from or to must say what is to be removed"],
+  ["where", "`where`, `from` or `to` must say what to remove; to remove everything, delete the stream", "Where, from or to must say what to remove"],
   ["from", "`from` must be a time such as -2h", "It must be a time such as -2h."],
   ["to", "`to` must be a whole second", "It must be a whole second."],
 ]) {

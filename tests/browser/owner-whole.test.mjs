@@ -148,7 +148,7 @@ scene("points are counted and removed, and nothing else", async (page, stream) =
   await signIn(page, worker, `?stream=${stream.id}`);
   const panel = page.locator(".removal");
   await page.getByRole("button", { name: "Count them first" }).click();
-  await panel.locator(".fault:not([hidden])", { hasText: "to remove all, delete the stream" }).waitFor();
+  await panel.locator(".fault:not([hidden])", { hasText: "to remove everything, delete the stream" }).waitFor();
   await panel.getByLabel("Of which series").fill("client=7");
   await page.getByRole("button", { name: "Count them first" }).click();
   await panel.getByText(/^2 points of 1 series \(.+\) would be removed\.$/).waitFor();

@@ -137,7 +137,7 @@ fn a_refused_request_is_a_status_and_stores_nothing() {
     }
     let points = vec![json!({"asInt": "1", "timeUnixNano": ago(0)}); 10_001];
     let many = request(&json!([{"name": "m", "gauge": {"dataPoints": points}}]));
-    assert_eq!(refusal(&post(&stream, JSON, many.to_string()), 413, 8), "a request has at most 10000 points");
+    assert_eq!(refusal(&post(&stream, JSON, many.to_string()), 413, 8), "a request can have at most 10000 points");
     let service = json!([{"key": "a", "value": {"stringValue": "x".repeat(256)}}]);
     let points: Vec<Value> = (0..4_500)
         .map(|number| {

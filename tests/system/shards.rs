@@ -144,7 +144,7 @@ fn shards_are_1_to_64_and_never_fewer_than_before() {
         let lowered = raise(&stream, shards);
         assert_eq!(lowered.problem(409), "conflict");
         let detail = lowered.json()["detail"].as_str().map(str::to_owned).unwrap_or_default();
-        assert!(detail.contains(&format!("`shards` is 3 and can only be raised, not lowered to {shards}")), "{detail}");
+        assert!(detail.contains(&format!("`shards` is 3 and can't be lowered to {shards}, only raised")), "{detail}");
     }
     raise(&stream, 3).expect(200);
     for shards in 4..10 {

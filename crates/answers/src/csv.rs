@@ -6,8 +6,9 @@ use model::spreadsheet::is_formula;
 
 use json::write::push_formatted;
 
-/// The column of a label: called like the label, unless that is or could be the name of one of our own columns, begins as these do
-/// here, or might be taken for a formula. So no label has the column of another or one of ours, whatever is asked for.
+/// The column of a label. It has the label's name, unless that is or could be the name of one of our own columns,
+/// starts with the prefix used here, or might be taken for a formula. So no label shares a column with another
+/// label or with us, whatever the request.
 pub(super) fn column(name: &str) -> Cow<'_, str> {
     const PREFIX: &str = "label.";
     let is_number = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
@@ -17,7 +18,7 @@ pub(super) fn column(name: &str) -> Cow<'_, str> {
     if is_ours || is_formula(name) { [PREFIX, name].concat().into() } else { name.into() }
 }
 
-/// RFC 4180.
+/// Quotes a field as in RFC 4180.
 pub(super) fn push_csv_row<'a>(out: &mut String, fields: impl Iterator<Item = &'a str>) {
     for (index, field) in fields.enumerate() {
         if index > 0 {
@@ -37,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_label_has_a_column_of_ours_or_of_another_label_and_none_is_a_formula() {
+    fn label_columns_are_unique_and_never_formulas() {
         for (name, wanted) in [
             ("time", "label.time"),
             ("sum", "label.sum"),

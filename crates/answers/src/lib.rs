@@ -1,4 +1,4 @@
-//! Cells to what readers get: JSON, CSV, NDJSON and live messages. Pure.
+//! Converts cells to responses: JSON, CSV, NDJSON and live messages. Pure.
 
 pub mod csv;
 pub mod live;

@@ -1,4 +1,4 @@
-//! The messages that live readers get: a snapshot, and the changes since. See docs/live.md.
+//! The messages to live readers: a snapshot, and then changes. See docs/live.md.
 
 use model::aggregate::Aggregate;
 use model::cell::Cell;
@@ -10,13 +10,13 @@ use super::rollup::{MAX_NUMBERS, push_clock};
 use json::write::{push_formatted, push_labels, push_list, push_number, push_text};
 use protocol::live_params::LiveCursor;
 
-/// A live reader is told of at most so many groups.
+/// The most groups in a live message.
 pub const MAX_GROUPS: usize = 1_000;
 
-/// More than [`MAX_GROUPS`], or than [`MAX_NUMBERS`] places for numbers.
+/// More groups than [`MAX_GROUPS`], or more numbers than [`MAX_NUMBERS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{groups} groups of {steps} steps are too many for reading live, which has at most {MAX_GROUPS} groups and {MAX_NUMBERS} numbers: ask for fewer groups in `by`, a narrower `where`, a wider `step` or a shorter `window`"
+    "{groups} groups of {steps} steps are too many for a live read, which can have at most {MAX_GROUPS} groups and {MAX_NUMBERS} numbers: use fewer groups in `by`, a narrower `where`, a wider `step` or a shorter `window`"
 )]
 pub struct TooManyGroups {
     groups: usize,
@@ -26,22 +26,22 @@ pub struct TooManyGroups {
 /// Cells by group and step of a window.
 #[derive(Debug)]
 pub struct Block {
-    /// The window that steps are counted in.
+    /// The window in which steps are counted.
     pub window: Window,
     /// Groups, sorted by labels.
     pub rows: Vec<Row>,
 }
 
-/// What a reader is sent.
+/// A message to a reader.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Whether it replaces all that the reader has.
+    /// Whether it replaces everything that the reader has.
     pub is_snapshot: bool,
-    /// Up to where the reader has seen the stream with it.
+    /// The position up to which the reader has seen the stream after this message.
     pub cursor: LiveCursor,
     /// Whether nothing changed.
     pub is_empty: bool,
-    /// Its text.
+    /// Its JSON.
     pub json: String,
 }
 
@@ -50,7 +50,7 @@ impl Block {
         self.window.from_s() + i64::from(step) * self.window.step_s()
     }
 
-    /// When the steps start that have a cell, in order.
+    /// The sorted start times of the steps with a cell.
     #[must_use]
     pub fn times(&self) -> Vec<i64> {
         let mut has_cell = vec![false; usize::try_from(self.window.steps()).unwrap_or_default()];
@@ -65,7 +65,7 @@ impl Block {
         row.map_or(&[], |row| &self.rows[row].1)
     }
 
-    /// The cell at each of some times.
+    /// The cell at each of these times.
     fn at_times<'a>(&self, cells: &'a [(u32, Cell)], times: &[i64]) -> Vec<Option<&'a Cell>> {
         let mut at = vec![None; times.len()];
         for (step, cell) in cells {
@@ -77,14 +77,14 @@ impl Block {
     }
 }
 
-/// Whether an aggregate does not add up, so that readers are told it as a whole.
+/// Whether an aggregate is not additive, so that readers must get its full value.
 #[must_use]
 pub fn is_whole(aggregate: &Aggregate) -> bool {
     !matches!(aggregate, Aggregate::Sum | Aggregate::Ratio | Aggregate::Rate | Aggregate::Count)
 }
 
-/// The message that replaces all that the reader has: the steps that are `shown`, and what lies in later ones. It has the
-/// server's clock, by which the reader knows which step is still open.
+/// The message that replaces everything that the reader has: the steps that are `shown`, and any data in later
+/// ones. It contains the server's clock, which tells the reader which step is still open.
 ///
 /// # Errors
 /// [`TooManyGroups`]
@@ -108,7 +108,7 @@ pub fn snapshot(
     Ok(Message { is_snapshot: true, cursor, is_empty: false, json })
 }
 
-/// The message of what changed. What does not add up is taken from the cells as they are `whole`.
+/// The message of changes. Aggregates that are not additive are computed from the `whole` cells.
 ///
 /// # Errors
 /// [`TooManyGroups`]
@@ -138,7 +138,7 @@ fn push_series(
 ) -> Result<(), TooManyGroups> {
     let whole_ones: Vec<&Aggregate> = aggregates.iter().filter(|aggregate| is_whole(aggregate)).collect();
     let (groups, steps) = (changes.rows.len(), times.len());
-    // n, d and count always come.
+    // n, d and count are always included.
     if groups > MAX_GROUPS || groups * steps * (3 + whole_ones.len()) > MAX_NUMBERS {
         return Err(TooManyGroups { groups, steps });
     }
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_snapshot_has_a_place_for_each_step_and_for_what_is_ahead() {
+    fn a_snapshot_has_a_place_for_each_step_and_future_data() {
         let window = Window::aligned(NOW - 20, NOW + 40, 10).expect("valid");
         let rows =
             vec![(labels("\"x"), vec![(0, cell(1.0)), (4, cell(0.5))]), (labels("y"), vec![(1, Cell::plain(1, None))])];
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delta_has_only_what_changed_and_what_does_not_add_up_is_whole() {
+    fn a_delta_has_changes_and_full_non_additive_values() {
         let window = Window::aligned(NOW - 20, NOW, 10).expect("valid");
         let changes = Block { window, rows: vec![(labels("x"), vec![(1, cell(4.0))])] };
         let window = Window::aligned(NOW - 10, NOW, 10).expect("valid");
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_live_answer_that_would_be_too_large_is_refused() {
+    fn a_live_answer_that_would_be_too_large_is_rejected() {
         let told = |groups: usize, steps: i64| {
             let window = Window::aligned(NOW - steps * 10, NOW, 10).expect("valid");
             let rows = (0..groups).map(|group| (labels(&format!("{group:04}")), vec![(0, cell(1.0))])).collect();

@@ -1,8 +1,9 @@
-//! One look of a live reader at all shards: what is asked in which round, and the message that comes of it.
+//! One look of a live reader at all shards: the queries of each round, and the resulting message.
 //!
-//! What came since a cursor is asked first. Where a shard does not know it any more, all are asked for the whole: a
-//! snapshot. What does not add up (extent, quantiles, distinct counts) is asked as a whole too, in the steps that changed:
-//! it may be newer than the cursor then, which harms nobody, as it replaces what the reader has.
+//! The first round asks for changes since a cursor. If a shard no longer knows them, all shards are asked for the
+//! whole: a snapshot. Aggregates that are not additive (extent, quantiles, distinct counts) are also requested as a
+//! whole, in the steps that changed. They may then be newer than the cursor, which is harmless, as they replace
+//! what the reader has.
 
 use std::collections::BTreeMap;
 
@@ -18,7 +19,7 @@ use protocol::params::QueryText;
 use protocol::partial;
 use protocol::refusal::Refusal;
 
-/// See the module's documentation. Ask, take each shard's answer, end the round; again, until there is a message.
+/// See the module's documentation. Ask, add each shard's answer, end the round; repeat until there is a message.
 pub struct Look<'a> {
     query: &'a LiveQuery,
     aggregates: Vec<Aggregate>,
@@ -39,10 +40,10 @@ enum Round {
 }
 
 impl<'a> Look<'a> {
-    /// A look behind a cursor, or at the whole.
+    /// A look at the changes after a cursor, or at the whole.
     ///
     /// # Errors
-    /// When there is no such window.
+    /// If the window is invalid.
     pub fn new(query: &'a LiveQuery, after: LiveCursor, now_ms: i64) -> Result<Self, Refusal> {
         let round = if after.0.is_empty() { Round::Snapshot } else { Round::Changes(after) };
         let window = if matches!(round, Round::Snapshot) { query.snapshot(now_ms) } else { query.changes(now_ms) };
@@ -53,7 +54,7 @@ impl<'a> Look<'a> {
         Ok(look)
     }
 
-    /// What all shards are to be asked next.
+    /// The next query for all shards.
     #[must_use]
     pub fn ask(&self) -> Option<QueryText> {
         let whole = || self.query.text(&self.window);
@@ -65,10 +66,10 @@ impl<'a> Look<'a> {
         }
     }
 
-    /// Takes a shard's answer.
+    /// Adds a shard's answer.
     ///
     /// # Errors
-    /// What the shard refuses, or that it is too much.
+    /// The shard's refusal, or that the answer is too large.
     pub fn take(&mut self, part: &[u8]) -> Result<(), Refusal> {
         let part = live_part::parse(part)?;
         self.positions.insert(part.shard, part.position);
@@ -79,10 +80,10 @@ impl<'a> Look<'a> {
         Ok(())
     }
 
-    /// All shards have answered.
+    /// Ends a round in which all shards have answered.
     ///
     /// # Errors
-    /// When it is too much.
+    /// If the answer is too large.
     pub fn end_round(&mut self) -> Result<(), Refusal> {
         let cursor = LiveCursor(std::mem::take(&mut self.positions).into_values().collect());
         let rows = std::mem::replace(&mut self.grid, Grid::new(Wanted::default())).into_rows();
@@ -121,7 +122,7 @@ impl<'a> Look<'a> {
         (self.grid, self.is_gone) = (Grid::new(wanted), false);
     }
 
-    /// The message, when nothing more is to be asked.
+    /// The message, once nothing more needs to be asked.
     #[must_use]
     pub fn message(self) -> Option<Message> {
         if let Round::Done(message) = self.round { Some(message) } else { None }

@@ -1,7 +1,7 @@
-//! What a stream's shards say of its labels and its state, as one answer.
+//! Merges the shards' answers about a stream's labels and its state.
 //!
-//! A series may be in several shards, so numbers of series and of values can't be added: the largest of any shard stands
-//! for "at least".
+//! A series may be in several shards, so the numbers of series and of values can't be added: the largest number of
+//! any shard stands for "at least".
 
 use serde_json::{Map, Number, Value, json};
 
@@ -13,7 +13,7 @@ impl Names {
     /// Adds the answer of a shard.
     ///
     /// # Errors
-    /// When it is no JSON; so do the others.
+    /// If it is not JSON; the same applies to the others.
     pub fn merge(&mut self, part: &[u8]) -> serde_json::Result<()> {
         merge_entries(&mut self.0, "name", parsed(part)?.get_mut("labels").map(Value::take));
         Ok(())
@@ -27,7 +27,7 @@ impl Names {
     }
 }
 
-/// The answers to `labels/{name}`, so many as are asked for.
+/// The answers to `labels/{name}`, up to the requested number.
 #[derive(Debug)]
 pub struct Values {
     name: String,
@@ -46,13 +46,13 @@ impl Values {
     /// Adds the answer of a shard.
     ///
     /// # Errors
-    /// When it is no JSON.
+    /// If it is not JSON.
     pub fn merge(&mut self, part: &[u8]) -> serde_json::Result<()> {
         let mut part = parsed(part)?;
         self.more |= part.get("more") == Some(&Value::Bool(true));
         merge_entries(&mut self.values, "value", part.get_mut("values").map(Value::take));
         if self.values.len() > self.limit {
-            // The rest of 64 shards would not fit memory.
+            // The rest of 64 shards would not fit into memory.
             self.more = true;
             let most = self.most_first();
             merge_entries(&mut self.values, "value", Some(Value::Array(most)));
@@ -60,16 +60,17 @@ impl Values {
         Ok(())
     }
 
-    /// The answer of the stream: those with most series first.
+    /// The answer of the stream: the values with most series first.
     #[must_use]
     pub fn into_json(mut self) -> String {
         let values = self.most_first();
         json!({ "name": self.name, "values": values, "more": self.more }).to_string()
     }
 
-    /// Takes out all values, and gives back those with most series.
+    /// Takes out all values, and puts back those with most series.
     fn most_first(&mut self) -> Vec<Value> {
-        // By texts whose order is that of the entries; a map of this kind is there already, another sort is kilobytes.
+        // Sorts by strings in the order of the entries; this kind of map is used anyway, and another sort would
+        // cost kilobytes of code.
         let mut sorted = Map::new();
         for (value, entry) in std::mem::take(&mut self.values) {
             let series = entry["series"].as_u64().unwrap_or_default();
@@ -84,16 +85,16 @@ impl Values {
 pub struct Status(Map<String, Value>);
 
 impl Status {
-    /// Adds the answer of a shard; what is no number is as the last one says.
+    /// Adds the answer of a shard; for values that are not numbers, the last shard wins.
     ///
     /// # Errors
-    /// When it is no JSON.
+    /// If it is not JSON.
     pub fn merge(&mut self, part: &[u8]) -> serde_json::Result<()> {
         merge(&mut self.0, parsed(part)?, added);
         Ok(())
     }
 
-    /// The answer of a stream with so many shards.
+    /// The answer of a stream with this many shards.
     #[must_use]
     pub fn into_json(mut self, shards: u16) -> String {
         self.0.insert("shards".to_owned(), shards.into());
@@ -106,7 +107,7 @@ fn parsed(part: &[u8]) -> serde_json::Result<Map<String, Value>> {
     serde_json::from_slice(part)
 }
 
-/// Merges a list of objects by the text that each has under `key`.
+/// Merges a list of objects by the string under `key`.
 fn merge_entries(whole: &mut Map<String, Value>, key: &str, part: Option<Value>) {
     let Some(Value::Array(part)) = part else { return };
     for entry in part {
@@ -116,7 +117,7 @@ fn merge_entries(whole: &mut Map<String, Value>, key: &str, part: Option<Value>)
     }
 }
 
-/// Merges objects, and their numbers as `numbers` has it.
+/// Merges objects, and their numbers with the function for each.
 fn merge(whole: &mut Map<String, Value>, part: Map<String, Value>, numbers: Numbers) {
     for (name, value) in part {
         // Series may be in several shards, there is one last write, and shards may share an isolate.
@@ -136,7 +137,7 @@ fn merge_value(whole: &mut Map<String, Value>, name: String, value: Value, numbe
     }
 }
 
-/// Of each bound, what the fullest shard says; the fullest bound first.
+/// For each bound, the values of the fullest shard; the fullest bound first.
 fn merge_bounds(whole: &mut Vec<Value>, part: Vec<Value>) {
     let share = |bound: &Value| bound["used"].as_f64().unwrap_or_default() / bound["limit"].as_f64().unwrap_or(1.0);
     for bound in part {
@@ -151,7 +152,7 @@ fn merge_bounds(whole: &mut Vec<Value>, part: Vec<Value>) {
     }
 }
 
-/// How two numbers become one.
+/// Merges two numbers.
 type Numbers = fn(Number, Number) -> Number;
 
 fn larger(one: Number, other: Number) -> Number {
@@ -171,26 +172,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_those_of_all_shards_and_counts_the_largest() {
+    fn names_come_from_all_shards_with_the_largest_counts() {
         let mut names = Names::default();
-        names.merge(br#"{"labels":[{"name":"b","values":2,"series":9}]}"#).expect("is one");
+        names.merge(br#"{"labels":[{"name":"b","values":2,"series":9}]}"#).expect("is an answer");
         names
             .merge(br#"{"labels":[{"name":"a","values":1,"series":1},{"name":"b","values":3,"series":4}]}"#)
-            .expect("is one");
+            .expect("is an answer");
         let wanted = r#"{"labels":[{"name":"a","series":1,"values":1},{"name":"b","series":9,"values":3}]}"#;
         assert_eq!(names.into_json(), wanted);
         assert!(Names::default().merge(b"{").is_err());
     }
 
     #[test]
-    fn values_are_those_of_all_shards_up_to_the_limit() {
+    fn values_come_from_all_shards_up_to_the_limit() {
         let merged = |limit| {
             let mut values = Values::new("a", limit);
             for part in [
                 r#"{"name":"a","values":[{"value":"x","series":1},{"value":"y","series":1}],"more":false}"#,
                 r#"{"name":"a","values":[{"value":"z","series":2},{"value":"y","series":1}],"more":false}"#,
             ] {
-                values.merge(part.as_bytes()).expect("is one");
+                values.merge(part.as_bytes()).expect("is an answer");
             }
             values.into_json()
         };
@@ -198,12 +199,12 @@ mod tests {
         assert_eq!(merged(3), all);
         assert_eq!(merged(1), r#"{"more":true,"name":"a","values":[{"series":2,"value":"z"}]}"#);
         let mut values = Values::new("a", 9);
-        values.merge(br#"{"name":"a","values":[{"value":"x","series":1}],"more":true}"#).expect("is one");
+        values.merge(br#"{"name":"a","values":[{"value":"x","series":1}],"more":true}"#).expect("is an answer");
         assert!(values.into_json().starts_with(r#"{"more":true"#));
     }
 
     #[test]
-    fn of_each_bound_the_fullest_shard_is_told() {
+    fn each_bound_has_the_values_of_the_fullest_shard() {
         let mut status = Status::default();
         for part in [
             r#"{"bounds":[{"name":"series","used":8,"limit":10}]}"#,
@@ -211,7 +212,7 @@ mod tests {
             r#"{"bounds":[{"name":"names","used":80,"limit":100}]}"#,
             r#"{"bounds":[]}"#,
         ] {
-            status.merge(part.as_bytes()).expect("is one");
+            status.merge(part.as_bytes()).expect("is an answer");
         }
         let wanted =
             r#"{"bounds":[{"limit":100,"name":"names","used":95},{"limit":10,"name":"series","used":9}],"shards":4}"#;
@@ -227,7 +228,7 @@ mod tests {
             r#"{"name":"new","accepted":4,"rejected":{"n":2,"d":1},"series":2,"last_write":4.5,"forward":null,"x":1}"#,
             r#"{"name":"new","accepted":0,"rejected":{},"series":0,"last_write":null,"forward":null,"x":0}"#,
         ] {
-            status.merge(part.as_bytes()).expect("is one");
+            status.merge(part.as_bytes()).expect("is an answer");
         }
         let wanted = r#"{"accepted":7,"forward":null,"last_write":5.5,"name":"new","rejected":{"d":1,"n":3,"t":2},"series":7,"shards":4,"x":2.5}"#;
         assert_eq!(status.into_json(4), wanted);

@@ -1,11 +1,11 @@
-//! The groups of an answer, read where they are: in the parts that shards sent (see [`protocol::partial`]).
+//! The groups of an answer, read in place from the parts that shards sent (see [`protocol::partial`]).
 //!
-//! A group of a wide query takes 20 to 100 bytes there, and several hundred as a row of a grid. So the edge keeps the parts, goes through
-//! them once to rank the groups and to see that the answer is not too large, and makes of each group what it is when its turn comes.
-//! Shards send groups in the order of their labels, which is what makes merging them possible.
+//! A group of a wide query takes 20 to 100 bytes in a part, and several hundred as a row of a grid. So the edge
+//! keeps the parts, reads them once to rank the groups and to check the size of the answer, and decodes each group
+//! only when it is written. Shards send groups in the order of their labels, which makes merging possible.
 
 use codec::{Malformed, Reader};
-use model::aggregate::{Aggregate, Series, total};
+use model::aggregate::{Aggregate, GroupCells, total};
 use model::cell::Cell;
 use model::grid::{GridError, MAX_GRID_CELLS, MAX_GRID_SKETCH_BYTES, fold};
 use model::labels::Labels;
@@ -26,7 +26,7 @@ struct Group {
     place: u32,
 }
 
-/// Where a part has a group: the number of the part, and the offset of the labels.
+/// Where a part has a group: the index of the part, and the offset of the labels.
 type Place = (u32, u32);
 
 /// The groups of an answer, the largest first.
@@ -37,11 +37,11 @@ pub struct Ranked {
     groups: Vec<Group>,
     places: Vec<Place>,
     order: Vec<u32>,
-    other: Option<Series>,
+    other: Option<GroupCells>,
     most_bytes: usize,
 }
 
-/// Where one part is being read.
+/// The position in one part.
 struct Head<'a> {
     part: u32,
     left: usize,
@@ -60,7 +60,7 @@ impl<'a> Head<'a> {
         Self { part, left, reader, at: 0, labels: "" }.on(bytes)
     }
 
-    /// At the next group.
+    /// Moves to the next group.
     fn on(mut self, bytes: &'a [u8]) -> Result<Option<Self>, Malformed> {
         if self.left == 0 {
             return Ok(None);
@@ -69,14 +69,14 @@ impl<'a> Head<'a> {
         self.left -= 1;
         self.at = u32::try_from(bytes.len() - self.reader.rest().len()).map_err(|_| Malformed(0))?;
         self.labels = self.reader.text()?;
-        // What is not in order can't be merged.
+        // Groups out of order can't be merged.
         if is_first || before < self.labels { Ok(Some(self)) } else { Err(Malformed(0)) }
     }
 }
 
 impl Ranked {
-    /// The `k` groups with the largest total of the first aggregate over the window, largest first, and the rest folded into one. Ties
-    /// go by labels.
+    /// The `k` groups with the largest total of the first aggregate over the window, largest first, and all others
+    /// merged into one. Ties are broken by labels.
     ///
     /// # Errors
     /// See [`PartialError`].
@@ -131,37 +131,37 @@ impl Ranked {
         let mut ranked = Self { parts, wanted, groups, places, order, other: None, most_bytes };
         if !rest.is_empty() {
             let cells = fold(rest.iter().map(|group| ranked.cells_of(*group)), wanted);
-            ranked.other = Some(Series { labels: Labels::default(), is_other: true, cells });
+            ranked.other = Some(GroupCells { labels: Labels::default(), is_other: true, cells });
         }
         Ok(ranked)
     }
 
-    /// How many groups there are, with the fold of the rest.
+    /// The number of groups, including the group of all others.
     #[must_use]
     pub fn len(&self) -> usize {
         self.order.len() + usize::from(self.other.is_some())
     }
 
-    /// Whether there is none.
+    /// Whether there are no groups.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether the last one is the fold of the rest.
+    /// Whether the last group is the group of all others.
     #[must_use]
     pub fn has_other(&self) -> bool {
         self.other.is_some()
     }
 
-    /// How many cells all of them have.
+    /// The number of cells in all groups.
     #[must_use]
     pub fn cells(&self) -> usize {
         let other = self.other.as_ref().map_or(0, |other| other.cells.len());
         self.order.iter().map(|group| self.groups[*group as usize].cells as usize).sum::<usize>() + other
     }
 
-    /// The bytes of memory that it takes beside the parts, with one group as it is shown.
+    /// The memory that it takes besides the parts, including one decoded group.
     #[must_use]
     pub fn extra_bytes(&self) -> usize {
         let sketches = |cells: &Cells| cells.iter().map(|(_, cell)| cell.sketch_bytes()).sum::<usize>();
@@ -169,23 +169,23 @@ impl Ranked {
         index_bytes(self.places.capacity()) + 2 * self.most_bytes + other
     }
 
-    /// A group.
+    /// Decodes a group.
     ///
     /// # Panics
-    /// Where there are fewer.
+    /// If there are fewer groups.
     #[must_use]
-    pub fn series(&self, at: usize) -> Series {
+    pub fn series(&self, at: usize) -> GroupCells {
         match (self.order.get(at), &self.other) {
             (Some(group), _) => {
                 let labels = Labels::from_canonical(self.labels_of(*group));
-                Series { labels, is_other: false, cells: self.cells_of(*group) }
+                GroupCells { labels, is_other: false, cells: self.cells_of(*group) }
             }
             (None, Some(other)) => other.clone(),
-            (None, None) => unreachable!("a group beyond the last"),
+            (None, None) => unreachable!("the index is beyond the last group"),
         }
     }
 
-    /// The labels of the groups that are shown.
+    /// The labels of the groups shown.
     pub fn labels(&self) -> impl Iterator<Item = &str> {
         self.order.iter().map(|group| self.labels_of(*group))
     }
@@ -208,24 +208,24 @@ impl Ranked {
     }
 }
 
-/// What so many groups, as many places and their order take, with what sorting takes.
+/// The memory of this many groups, as many places and their order, including for sorting.
 const fn index_bytes(groups: usize) -> usize {
     groups * (size_of::<Group>() + size_of::<Place>() + size_of::<u32>() * 3 / 2)
 }
 
-/// At most so many groups have all parts, each of them once.
+/// The most groups in all parts, if no two parts share one.
 fn most_groups(parts: &[Vec<u8>]) -> Result<usize, Malformed> {
     let mut groups = 0;
     for part in parts {
         let mut reader = Reader::new(part);
         reader.byte()?;
-        // A group takes two bytes at least.
+        // A group takes at least two bytes.
         groups += reader.len()?.min(part.len() / 2);
     }
     Ok(groups)
 }
 
-/// The bytes that ranking parts takes beside them, as their first bytes say: known before it is taken.
+/// The memory that ranking takes besides the parts, from the counts at their start: known before it is allocated.
 ///
 /// # Errors
 /// [`Malformed`]
@@ -233,12 +233,12 @@ pub fn ranking_bytes(parts: &[Vec<u8>]) -> Result<usize, Malformed> {
     most_groups(parts).map(index_bytes)
 }
 
-/// Merges the cells that come next into those of the same group in other parts.
+/// Merges the next cells into those of the same group in other parts.
 fn merge_cells(reader: &mut Reader<'_>, into: &mut Cells, wanted: Wanted) -> Result<(), PartialError> {
     let (mut step, mut at) = (0, 0);
     let count = reader.len()?;
     if into.is_empty() {
-        // A cell takes four bytes at least.
+        // A cell takes at least four bytes.
         into.reserve_exact(count.min(reader.rest().len() / 4));
     }
     for _ in 0..count {
@@ -268,13 +268,13 @@ mod tests {
     use proptest::prelude::*;
     use protocol::partial;
 
-    fn series(ranked: &Ranked) -> Vec<Series> {
+    fn series(ranked: &Ranked) -> Vec<GroupCells> {
         (0..ranked.len()).map(|at| ranked.series(at)).collect()
     }
 
     proptest! {
         #[test]
-        fn groups_read_where_they_are_are_those_of_a_grid(
+        fn groups_read_in_place_equal_those_of_a_grid(
             cells in proptest::collection::vec((0usize..6, 0u32..30, 0usize..4, any_cell()), 0..80),
             k in 0usize..7,
             is_quantile in any::<bool>(),
@@ -303,7 +303,7 @@ mod tests {
         }
 
         #[test]
-        fn what_is_no_part_is_refused(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        fn invalid_parts_are_rejected(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let window = Window::aligned(0, 10, 10).expect("valid");
             let parts = vec![[&[VERSION], &bytes[..]].concat()];
             if let Ok(ranked) = Ranked::new(parts, 10, &[Aggregate::Sum], &window) {
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_too_many_cells_and_groups_out_of_order_are_refused() {
+    fn too_many_cells_and_unordered_groups_are_rejected() {
         let window = Window::aligned(0, 10, 10).expect("valid");
         let rows = |names: &mut dyn Iterator<Item = String>| -> Vec<u8> {
             let row = |name: String| {

@@ -1,9 +1,9 @@
-//! The answer to `rollup`, as JSON, CSV or NDJSON, piece by piece.
+//! The response to `rollup`, as JSON, CSV or NDJSON, in pieces.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
-use model::aggregate::{Aggregate, Series, whole};
+use model::aggregate::{Aggregate, GroupCells, whole};
 use model::cell::Cell;
 use model::labels::Labels;
 use model::pieces::Pieces;
@@ -15,49 +15,50 @@ use super::parts::Ranked;
 use json::write::{push_formatted, push_labels, push_list, push_number, push_text};
 use protocol::format::Format;
 
-/// An answer has at most this many numbers, places for numbers, and labels of rows: some 10 MB of text.
+/// The most numbers, places for numbers, and labels of rows in a response: some 10 MB of text.
 pub const MAX_NUMBERS: usize = 1_000_000;
 
 /// More than [`MAX_NUMBERS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "the answer would have {0} numbers, more than {MAX_NUMBERS}: ask for a shorter window, a wider step, fewer aggregates or a smaller `top`"
+    "the answer would have {0} numbers, more than {MAX_NUMBERS}: use a shorter window, a wider step, fewer aggregates or a smaller `top`"
 )]
 pub struct TooManyNumbers(usize);
 
-/// What an answer is made of.
+/// The content of a response.
 #[derive(Debug)]
 pub struct Rollup {
     /// The stream's id.
     pub stream: String,
     /// The window, aligned.
     pub window: Window,
-    /// Which numbers.
+    /// The aggregates.
     pub aggregates: Vec<Aggregate>,
     /// The groups.
     pub groups: Ranked,
-    /// Where each group's numbers over the whole window come too, in JSON: the server's clock, which tells what is still open.
+    /// For JSON with each group's numbers over the whole window: the server's clock, which tells what is still
+    /// open.
     pub totals_at_ms: Option<i64>,
 }
 
-/// Where an answer is being written: a group, and what of it comes next.
+/// The position in a response that is being written: a group, and what of it comes next.
 #[derive(Default)]
 struct Cursor {
     group: usize,
-    shown: Option<Series>,
+    shown: Option<GroupCells>,
     next: usize,
 }
 
 impl Cursor {
-    /// The group whose turn it is, and what of it.
-    fn now(&mut self, groups: &Ranked) -> Option<(&Series, usize)> {
+    /// The next group, and what of it comes next.
+    fn now(&mut self, groups: &Ranked) -> Option<(&GroupCells, usize)> {
         if self.shown.is_none() {
             self.shown = (self.group < groups.len()).then(|| groups.series(self.group));
         }
         self.shown.as_ref().map(|series| (series, self.next))
     }
 
-    /// Goes on: in the same group, or to the next one.
+    /// Moves on: in the same group, or to the next one.
     fn step(&mut self, is_last: bool) {
         if is_last {
             (self.group, self.shown, self.next) = (self.group + 1, None, 0);
@@ -68,7 +69,7 @@ impl Cursor {
 }
 
 impl Rollup {
-    /// Whether it may be written.
+    /// Checks that the response may be written.
     ///
     /// # Errors
     /// [`TooManyNumbers`]
@@ -77,7 +78,7 @@ impl Rollup {
         if numbers > MAX_NUMBERS { Err(TooManyNumbers(numbers)) } else { Ok(()) }
     }
 
-    /// The answer's body. It can be written more than once.
+    /// The body of the response. It can be written repeatedly.
     #[must_use]
     pub fn pieces(self: &Rc<Self>, format: Format) -> Pieces {
         let rollup = Rc::clone(self);
@@ -112,7 +113,7 @@ impl Rollup {
         names
     }
 
-    /// A piece for each aggregate of a group.
+    /// Writes a piece for each aggregate of a group.
     fn json(self: Rc<Self>) -> Pieces {
         let (mut cursor, mut is_begun) = (Cursor::default(), false);
         Pieces::of_text(move |out| {
@@ -157,8 +158,8 @@ impl Rollup {
         out.push_str("],\"series\":[");
     }
 
-    /// The numbers of a group by one aggregate, after its labels if that is the first one.
-    fn push_numbers(&self, out: &mut String, series: &Series, at: usize) {
+    /// Writes the numbers of a group by one aggregate, after its labels if it is the first aggregate.
+    fn push_numbers(&self, out: &mut String, series: &GroupCells, at: usize) {
         if at == 0 {
             out.push_str("{\"labels\":");
             push_labels(out, &series.labels);
@@ -174,7 +175,7 @@ impl Rollup {
         out.push(']');
     }
 
-    fn push_total(&self, out: &mut String, series: &Series) {
+    fn push_total(&self, out: &mut String, series: &GroupCells) {
         let whole = whole(&series.cells, &self.aggregates);
         let width_s = self.window.width_s();
         out.push_str(",\"total\":{");
@@ -186,8 +187,8 @@ impl Rollup {
         out.push('}');
     }
 
-    /// A place for each step, with the cell that is there.
-    fn by_step<'a>(&self, series: &'a Series) -> Vec<Option<&'a Cell>> {
+    /// A place for each step, with its cell, if there is one.
+    fn by_step<'a>(&self, series: &'a GroupCells) -> Vec<Option<&'a Cell>> {
         let mut steps = vec![None; usize::try_from(self.window.steps()).unwrap_or_default()];
         for (step, cell) in &series.cells {
             steps[*step as usize] = Some(cell);
@@ -199,8 +200,12 @@ impl Rollup {
         cell.and_then(|cell| aggregate.of(cell, self.window.step_s()))
     }
 
-    /// A piece for each step that has a cell, in order of the groups.
-    fn rows(self: Rc<Self>, head: String, push: impl Fn(&Self, &mut String, i64, &Series, &Cell) + 'static) -> Pieces {
+    /// Writes a piece for each step that has a cell, in the order of the groups.
+    fn rows(
+        self: Rc<Self>,
+        head: String,
+        push: impl Fn(&Self, &mut String, i64, &GroupCells, &Cell) + 'static,
+    ) -> Pieces {
         let (mut cursor, mut head) = (Cursor::default(), Some(head));
         Pieces::of_text(move |out| {
             out.push_str(&head.take().unwrap_or_default());
@@ -256,7 +261,7 @@ impl Rollup {
     }
 }
 
-/// Unix seconds with their thousandths.
+/// Unix seconds with milliseconds.
 pub(super) fn push_clock(out: &mut String, now_ms: i64) {
     push_formatted(out, format_args!("{}.{:03}", now_ms.div_euclid(1000), now_ms.rem_euclid(1000)));
 }
@@ -314,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn totals_are_of_the_whole_window_and_no_mean_of_its_steps() {
+    fn totals_cover_the_whole_window_and_are_not_means_of_steps() {
         let json = rendered_with(Format::Json, Some(NOW * 1000 + 5));
         assert!(json.starts_with(r#"{"stream":"s1","now":1792540800.005,"from":1792540770,"#), "{json}");
         // 1234 of 3 and -0.5 of 1: 1233.5 of 4.
@@ -324,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_that_would_be_too_large_is_refused() {
+    fn an_answer_that_would_be_too_large_is_rejected() {
         let check = |groups: usize| {
             let row = |at| (Labels::from_canonical(&format!("a\u{1f}{at:04}\u{1e}")), vec![(0, Cell::plain(1, None))]);
             let rows: Vec<Row> = (0..groups).map(row).collect();
@@ -346,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_have_columns_that_are_no_formulas() {
+    fn label_columns_are_not_formulas() {
         let labels = "=x\u{1f}@SUM(1)\u{1e}sum\u{1f}=HYPERLINK(\"a\",1)\u{1e}time\u{1f}-1\u{1e}";
         let cell = Cell::of(&Point { n: -0.5, d: 1.0, p: None, t: 0.0 });
         let rows = [(Labels::from_canonical(labels), vec![(0, cell)])];

@@ -1,4 +1,5 @@
-//! What an upstream's answer says about a request. Proxies and broken servers answer too, so nothing is taken for granted.
+//! Interprets an upstream's response to a request. Proxies and broken servers respond too, so nothing is taken for
+//! granted.
 
 use serde_json::Value;
 
@@ -6,19 +7,19 @@ use model::delivery::Outcome;
 
 use config::forward::dialect::Dialect;
 
-/// Of what an upstream says at most this many characters are kept.
+/// The most characters kept of an upstream's message.
 pub const MAX_MESSAGE_CHARS: usize = 200;
-/// An upstream is never left alone for longer than this, whatever it says.
+/// The longest pause that an upstream can ask for.
 const MAX_HOLD_MS: i64 = 3_600_000;
 const MIN_HOLD_MS: i64 = 1_000;
 /// The window of the documented limits.
 const WINDOW_MS: i64 = 60_000;
-/// What pnut wants to be left alone for when its limit was exceeded.
+/// The pause that pnut asks for when its limit was exceeded.
 const PNUT_PENALTY_MS: i64 = 600_000;
-/// A piece of a token that is shorter tells nothing.
+/// The shortest piece of a token that is redacted; shorter ones reveal nothing.
 const MIN_PIECE_BYTES: usize = 4;
 
-/// An answer as it came.
+/// A response as received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Received {
     /// The HTTP status.
@@ -29,20 +30,20 @@ pub struct Received {
     pub remaining: Option<String>,
     /// `X-RateLimit-Reset`
     pub reset: Option<String>,
-    /// The body, or its begin.
+    /// The body, or its beginning.
     pub body: Vec<u8>,
 }
 
-/// What an answer must have to be a success.
+/// What a response must contain to be a success.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Expects {
     /// An envelope: something was stored.
     Envelope,
-    /// An envelope with `data`, which will be used.
+    /// An envelope with `data`, which is used.
     Data,
 }
 
-/// What became of a request. The texts have had no token taken out, see [`redact`].
+/// The outcome of a request. Its strings may still contain the token, see [`redact`].
 #[must_use]
 pub fn outcome(dialect: Dialect, received: &Received, expects: Expects) -> Outcome {
     let envelope: Value = serde_json::from_slice(&received.body).unwrap_or_default();
@@ -66,14 +67,14 @@ pub fn outcome(dialect: Dialect, received: &Received, expects: Expects) -> Outco
         400 | 413 | 422 => Outcome::Refused(message()),
         // A timeout and "too early" say nothing about the request.
         408 | 425 => Outcome::Failed(message()),
-        // A server that does not do such a thing will not do it tomorrow either.
+        // A server that doesn't support this won't support it tomorrow either.
         300..500 | 501 | 505 => Outcome::Denied(message()),
         500 if told.is_some() => Outcome::Erred(message()),
         _ => Outcome::Failed(message()),
     }
 }
 
-/// How long an upstream wants to be left alone by what it says beside any answer, in milliseconds.
+/// The pause that an upstream asks for in any response, in milliseconds.
 #[must_use]
 pub fn hold_after(received: &Received) -> Option<i64> {
     let remaining = received.remaining.as_ref()?.trim().parse::<f64>().ok()?;
@@ -81,7 +82,7 @@ pub fn hold_after(received: &Received) -> Option<i64> {
     is_spent.then(|| received.reset.as_deref().and_then(seconds).map_or(WINDOW_MS, hold_ms))
 }
 
-/// A message without the token, or a piece of it that was left where the message was cut.
+/// A message without the token, or a piece of it that was left where the message was truncated.
 #[must_use]
 pub fn redact(message: &str, token: &str) -> String {
     const HIDDEN: &str = "***";
@@ -94,7 +95,7 @@ pub fn redact(message: &str, token: &str) -> String {
         message.truncate(message.len() - piece.len());
         message.push_str(HIDDEN);
     }
-    // What was put in its place may be a piece of it.
+    // The replacement may itself be a piece of the token.
     if message.contains(token) { String::new() } else { message }
 }
 
@@ -108,7 +109,7 @@ fn held_ms(dialect: Dialect, received: &Received, envelope: &Value) -> i64 {
     told.map_or(if dialect == Dialect::Pnut { PNUT_PENALTY_MS } else { WINDOW_MS }, hold_ms)
 }
 
-/// A number of seconds; a date is none.
+/// A number of seconds; a date is not one.
 fn seconds(text: &str) -> Option<f64> {
     text.trim().parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds >= 0.0)
 }
@@ -118,7 +119,7 @@ fn hold_ms(seconds: f64) -> i64 {
     ((seconds * 1000.0).ceil() as i64).clamp(MIN_HOLD_MS, MAX_HOLD_MS)
 }
 
-/// What an error says outside of an envelope: as text, or where JSON has such words.
+/// The message of an error without an envelope: as plain text, or from JSON if it has one.
 fn said(received: &Received, answer: &Value) -> Option<String> {
     const PLACES: [&str; 5] = ["/error/message", "/error_message", "/error_description", "/error", "/message"];
     if let Value::Null = answer {
@@ -127,7 +128,7 @@ fn said(received: &Received, answer: &Value) -> Option<String> {
     PLACES.iter().chain(&[""]).find_map(|place| plain(answer.pointer(place)?.as_str()?))
 }
 
-/// A text in short, unless it is HTML.
+/// A message, shortened, unless it is HTML.
 fn plain(said: &str) -> Option<String> {
     let starts_tag = |rest: &str| rest.starts_with(|char: char| char.is_ascii_alphabetic() || "/!?".contains(char));
     if said.split('<').skip(1).any(starts_tag) {
@@ -156,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_success_has_an_envelope() {
+    fn a_success_requires_an_envelope() {
         for body in [r#"{"data":{"id":"1"},"meta":{"code":200}}"#, r#"{"data":{}}"#, r#"{"meta":{"code":201}}"#] {
             for status in [200, 201, 299] {
                 assert_eq!(of(status, body), Delivered, "{body}");
@@ -182,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn the_code_in_the_envelope_of_a_success_counts_and_else_the_status() {
+    fn the_code_in_the_envelope_takes_precedence_over_the_status() {
         assert_eq!(of(200, &error("401", "no")), Denied("no".into()));
         assert_eq!(of(200, &error("400", "bad")), Refused("bad".into()));
         assert_eq!(of(200, &error("500", "oh")), Erred("oh".into()));
@@ -204,7 +205,7 @@ mod tests {
         for status in [0, 100, 199, 408, 425, 500, 502, 503, 507, 599, 999] {
             assert_eq!(of(status, ""), Failed(format!("answered {status}")));
         }
-        // One that says so itself is not what a proxy answers in its place.
+        // An upstream that says so itself, unlike a proxy that responds in its place.
         assert_eq!(of(500, &error("500", "no luck")), Erred("no luck".into()));
         assert_eq!(
             (of(500, "<html>"), of(503, &error("503", "oh"))),
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_asked_to_wait_waits_as_long_as_is_said_but_at_most_an_hour() {
+    fn a_requested_pause_is_respected_up_to_an_hour() {
         let held = |dialect, answer: &Received| match outcome(dialect, answer, Expects::Envelope) {
             Held { for_ms } => for_ms,
             other => panic!("{other:?}"),
@@ -244,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_no_writes_left_waits_for_the_window_to_end() {
+    fn without_writes_left_the_pause_lasts_until_the_window_ends() {
         let hold = |remaining: Option<&str>, reset: Option<&str>| {
             let (remaining, reset) = (remaining.map(str::to_owned), reset.map(str::to_owned));
             hold_after(&Received { remaining, reset, ..answer(200, "{}") })
@@ -261,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_short_plain_and_never_html() {
+    fn a_message_is_short_and_plain_and_never_html() {
         let message = |text: &str| match of(403, &error("403", text)) {
             Denied(message) => message,
             other => panic!("{other:?}"),
@@ -276,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_without_an_envelope_is_read_too_but_is_not_the_upstreams_own_500() {
+    fn an_error_without_an_envelope_still_has_a_message() {
         for body in [
             "Call requires text",
             " Call requires text\n",
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_in_a_message_is_hidden_also_when_the_message_was_cut() {
+    fn a_token_is_redacted_even_in_a_truncated_message() {
         assert_eq!(redact("token AQsecret is bad, AQsecret!", "AQsecret"), "token *** is bad, ***!");
         assert_eq!(redact("token AQsec", "AQsecret"), "token ***");
         assert_eq!(redact("all is well", "AQsecret"), "all is well");
@@ -310,7 +311,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_message_has_the_token_or_the_begin_of_it_at_its_end(
+        fn no_message_contains_the_token_or_ends_with_its_start(
             token in "[ab*]{1,9}", before in "[ab*é ]{0,20}", after in "[ab*é ]{0,20}", cut in 0..40_usize,
         ) {
             let said: String = format!("{before}{token}{after}").chars().take(cut).collect();
@@ -319,7 +320,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_answered_there_is_an_outcome_within_bounds(
+        fn any_response_has_an_outcome_within_bounds(
             status in any::<u16>(), body in proptest::collection::vec(any::<u8>(), 0..60), said in ".{0,12}", is_pnut in any::<bool>(),
         ) {
             let dialect = if is_pnut { Dialect::Pnut } else { Dialect::AppNet };

@@ -1,40 +1,40 @@
-//! Channels of an upstream: making one, and whether one may be written to.
+//! Channels of an upstream: how to create one, and whether it can be written to.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use config::forward::dialect::{Dialect, channel_id};
 
-/// What an upstream says about our writing to a channel.
+/// Whether an upstream allows us to write to a channel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Writable {
-    /// We may.
+    /// We may write.
     Yes,
     /// We may not, or nobody may any more.
     No,
-    /// It does not say.
+    /// The upstream does not say.
     Unknown,
 }
 
-/// Where channels are made, relative to the root.
+/// The path for creating channels, relative to the root.
 #[must_use]
 pub fn channels_path() -> &'static str {
     "/channels"
 }
 
-/// Where a channel is described, relative to the root.
+/// The path of a channel's description, relative to the root.
 #[must_use]
 pub fn channel_path(id: &str) -> String {
     format!("/channels/{id}")
 }
 
-/// Where a channel's messages are posted, relative to the root.
+/// The path for posting a channel's messages, relative to the root.
 #[must_use]
 pub fn messages_path(id: &str) -> String {
     format!("/channels/{id}/messages")
 }
 
-/// Who else than its owner reads a channel, as far as its upstream says. Persisted by its name.
+/// Who besides its owner can read a channel, as far as its upstream says. Persisted by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Audience {
@@ -46,17 +46,17 @@ pub enum Audience {
     Users,
     /// Everyone, also without a token.
     Everyone,
-    /// It does not say.
+    /// The upstream does not say.
     Unknown,
 }
 
 impl Audience {
-    /// What an owner should know of it.
+    /// What an owner should know about it.
     #[must_use]
     pub fn warning(self) -> Option<&'static str> {
         match self {
             Self::Nobody | Self::Unknown => None,
-            Self::Listed => Some("other users than the token's can read the channel: the upstream lists them"),
+            Self::Listed => Some("users other than the token's can read the channel: the upstream lists them"),
             Self::Users => {
                 Some("every user of the upstream can read the channel: its readers or its writers are `any_user`")
             }
@@ -65,8 +65,8 @@ impl Audience {
     }
 }
 
-/// The body that asks for a channel of points that only the owner can write to and read: on both upstreams who may write
-/// may read. Who may can be changed later.
+/// The body that creates a channel of points that only the owner can write to and read: on both upstreams, writers
+/// may also read. The access can be changed later.
 #[must_use]
 pub fn create_body(dialect: Dialect) -> &'static str {
     match dialect {
@@ -79,14 +79,14 @@ pub fn create_body(dialect: Dialect) -> &'static str {
     }
 }
 
-/// The id of the channel that an upstream says it made.
+/// The id of the channel that an upstream has created.
 #[must_use]
 pub fn created_id(body: &[u8]) -> Option<String> {
     let answer: Value = serde_json::from_slice(body).ok()?;
     channel_id(answer.pointer("/data/id")?)
 }
 
-/// Whether we may write to the channel that an upstream describes. Who may edit may write.
+/// Whether we may write to the channel that an upstream describes. Editors may write.
 #[must_use]
 pub fn writable(dialect: Dialect, body: &[u8]) -> Writable {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -108,8 +108,8 @@ pub fn writable(dialect: Dialect, body: &[u8]) -> Writable {
     }
 }
 
-/// Who can read the channel that an upstream describes. Writing and editing imply reading, but for a Heartbeat, where
-/// everyone may write: its ids are not numbers, as those of app.net and pnut are.
+/// Who can read the channel that an upstream describes. Writing and editing imply reading, except for a Heartbeat,
+/// where everyone may write: its ids are not numbers, unlike those of app.net and pnut.
 #[must_use]
 pub fn audience(dialect: Dialect, body: &[u8]) -> Audience {
     let answer: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -138,7 +138,7 @@ mod tests {
     use crate::TIMESERIES;
 
     #[test]
-    fn a_channel_that_is_made_is_one_of_points_that_nobody_but_the_owner_reads_or_writes() {
+    fn only_the_owner_can_read_and_write_a_created_channel() {
         let body = |dialect| serde_json::from_str::<Value>(create_body(dialect)).expect("JSON");
         let (app_net, pnut) = (body(Dialect::AppNet), body(Dialect::Pnut));
         assert_eq!((&app_net["type"], &pnut["type"]), (&TIMESERIES.into(), &TIMESERIES.into()));
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn who_reads_a_channel_is_told_by_all_of_its_lists() {
+    fn the_audience_follows_from_all_lists_of_a_channel() {
         use Audience::{Everyone, Listed, Nobody, Unknown, Users};
         let closed = serde_json::json!({"any_user": false, "public": false, "user_ids": [], "you": true});
         let opened = |name: &str, value: Value| {
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn the_id_of_a_made_channel_is_a_number_or_a_text_and_never_a_way_elsewhere() {
+    fn a_channel_id_is_a_number_or_string_and_never_a_path() {
         let id = |id: &str| created_id(format!(r#"{{"data":{{"id":{id}}},"meta":{{"code":200}}}}"#).as_bytes());
         assert_eq!(id("12").as_deref(), Some("12"));
         assert_eq!(id(r#""12""#).as_deref(), Some("12"));
@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn who_may_write_is_told_by_the_channel() {
+    fn the_channel_determines_who_may_write() {
         use Writable::{No, Unknown, Yes};
         let app_net = |writers: &str, rest: &str| {
             writable(Dialect::AppNet, format!(r#"{{"data":{{"writers":{writers}{rest}}}}}"#).as_bytes())

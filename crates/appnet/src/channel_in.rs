@@ -1,10 +1,10 @@
-//! What a client of the app.net face wants a new channel to be.
+//! A request of an app.net client to create a channel.
 
 use serde_json::Value;
 
 use super::TIMESERIES;
 
-/// A wish for a channel. Who may write is not asked: whoever has the id may, as with every stream.
+/// A request to create a channel. It can't say who may write: everyone with the id may, as with every stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChannelIn {
     /// Whether everyone may read: `readers.public` or `readers.any_user`, as there are no users here.
@@ -13,14 +13,14 @@ pub struct ChannelIn {
     pub access_token: Option<String>,
 }
 
-/// Why a channel is not made.
+/// Why a channel is not created.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ChannelError {
-    /// Not JSON, or no object.
+    /// Not JSON, or not an object.
     #[error("the body must be a JSON object such as {{\"type\":\"{TIMESERIES}\"}}")]
     Shape,
     /// Not a channel of points.
-    #[error("type must be {TIMESERIES}, which is all that this server has")]
+    #[error("type must be {TIMESERIES}, the only type that this server supports")]
     Type,
     /// Not an access list.
     #[error("readers must be an object such as {{\"public\":false}}")]
@@ -28,7 +28,7 @@ pub enum ChannelError {
 }
 
 impl ChannelIn {
-    /// The wish of a body; nothing asks for nothing special.
+    /// Parses the request in a body; an empty body requests the defaults.
     ///
     /// # Errors
     /// [`ChannelError`]
@@ -60,7 +60,7 @@ mod tests {
     use config::forward::dialect::Dialect;
 
     #[test]
-    fn a_channel_is_one_of_points_and_private_unless_it_says_otherwise() {
+    fn a_channel_is_of_points_and_private_by_default() {
         let of = |body: &str| ChannelIn::parse(body.as_bytes());
         let is_public = |body| of(body).expect("valid").is_public;
         for body in ["", " ", "{}", r#"{"readers":{}}"#, r#"{"readers":{"public":1}}"#, create_body(Dialect::AppNet)] {

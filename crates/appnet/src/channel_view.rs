@@ -1,4 +1,4 @@
-//! A stream as the channel that a client of the app.net face sees.
+//! A stream as the channel that an app.net client sees.
 
 use serde_json::{Value, json};
 
@@ -7,40 +7,40 @@ use model::time::date_text;
 use super::TIMESERIES;
 use super::user::User;
 
-/// What a channel's object says.
+/// The content of a channel's object.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChannelView<'a> {
-    /// The stream's.
+    /// The stream's id.
     pub id: &'a str,
-    /// Where this server is.
+    /// The origin of this server.
     pub origin: &'a str,
-    /// When it was made, Unix milliseconds.
+    /// When it was created, Unix milliseconds.
     pub created_ms: u64,
     /// Whether everyone may read.
     pub is_public: bool,
-    /// Whether the one who asks may read.
+    /// Whether the requester may read.
     pub you_read: bool,
-    /// Whether the one who asks is the owner.
+    /// Whether the requester is the owner.
     pub you_own: bool,
-    /// What the one who asks may read, if anything.
+    /// The channel's content, if the requester may read it.
     pub content: Content,
-    /// A list, if it has one.
+    /// The id within a list, if it is in one.
     pub annotations: Option<Value>,
 }
 
-/// What is in a channel.
+/// The content of a channel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Content {
-    /// Points: a message has one or more.
+    /// The number of points; a message has at least one.
     pub points: u64,
     /// The id of the newest message.
     pub recent_id: Option<String>,
-    /// That message, if it was asked for.
+    /// That message, if requested.
     pub recent: Option<Value>,
 }
 
 impl ChannelView<'_> {
-    /// The channel's object with every field that app.net gives one; `pagination_id` is of lists only.
+    /// The channel's object with every field that app.net gives one; `pagination_id` occurs only in lists.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let Self { id, origin, created_ms, is_public, you_read, you_own, content, annotations } = self;
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_says_who_may_and_whether_you_may() {
+    fn a_channel_says_who_may_use_it_and_whether_you_may() {
         let channel = ChannelView { you_read: true, ..view() }.to_json();
         let acl = |any_user: bool, you: bool| json!({"any_user": any_user, "immutable": true, "public": false, "user_ids": [], "you": you});
         assert_eq!(
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_forwards_to_app_net_can_forward_to_this() {
+    fn a_forwarder_to_app_net_can_forward_to_this_server() {
         let view = ChannelView { you_read: true, you_own: true, ..view() };
         let body = envelope::data(&view.to_json().to_string(), "");
         assert_eq!(created_id(body.as_bytes()).as_deref(), Some("abc"));

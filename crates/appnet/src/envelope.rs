@@ -1,14 +1,15 @@
-//! The envelope of every answer of the app.net face: `data`, and `meta` that says how it went.
+//! The envelope of every response of the app.net API: `data`, and `meta` with the status.
 
 use json::write::{push_formatted, push_text};
 
-/// The answer to a request that was done. Both are JSON; `meta` is what follows the code, from its comma on.
+/// The response to a successful request. Both arguments are JSON; `meta` is what follows the code, including its
+/// comma.
 #[must_use]
 pub fn data(data: &str, meta: &str) -> String {
     format!(r#"{{"data":{data},"meta":{{"code":200{meta}}}}}"#)
 }
 
-/// The answer to a request that was not done: it has no `data`.
+/// The response to a failed request: it has no `data`.
 #[must_use]
 pub fn error(code: u16, message: &str, slug: Option<&str>) -> String {
     let mut out = String::new();
@@ -26,7 +27,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_done_has_data_and_what_was_not_has_none() {
+    fn only_a_successful_response_has_data() {
         assert_eq!(data("[]", ""), r#"{"data":[],"meta":{"code":200}}"#);
         assert_eq!(data("{}", r#","more":false"#), r#"{"data":{},"meta":{"code":200,"more":false}}"#);
         assert_eq!(error(400, "not \"so\"", None), r#"{"meta":{"code":400,"error_message":"not \"so\""}}"#);

@@ -1,5 +1,5 @@
-//! What app.net and pnut.io speak: points as annotations of channel messages. The facts are those of the appdotnet/api-spec
-//! and pnut-api/api-spec repositories.
+//! The formats of app.net and pnut.io: points as annotations of channel messages. Sources: the repositories
+//! appdotnet/api-spec and pnut-api/api-spec.
 
 pub mod answer;
 pub mod channel;
@@ -21,9 +21,9 @@ pub mod value;
 
 /// The type of a channel of points, and of an annotation that is a point.
 pub const TIMESERIES: &str = "net.app.contrib.timeseries";
-/// The type of the annotation beside the points that names their batch, so that a reader can tell a redelivery.
+/// The type of the annotation that names the points' batch, so that a reader can recognise a redelivery.
 pub const BATCH: &str = "net.app.contrib.timeseries.batch";
-/// The annotations of a message, as compact JSON, have at most this many bytes.
+/// The most bytes in a message's annotations, as compact JSON.
 pub const MAX_ANNOTATIONS_BYTES: usize = 8_192;
-/// The text of a message has at most this many characters.
+/// The most characters in a message's text.
 pub const MAX_TEXT_CHARS: usize = 2_048;

@@ -1,4 +1,4 @@
-//! A message: as many points as fit, and the id of their batch.
+//! A message with as many points as fit, and the id of their batch.
 
 use json::write::push_text;
 use model::point::LabelledPoint;
@@ -8,7 +8,7 @@ use super::value::push_value;
 use super::{BATCH, MAX_ANNOTATIONS_BYTES, TIMESERIES};
 use config::forward::dialect::Dialect;
 
-/// pnut has no messages without a text, and some that speak app.net's dialect take none.
+/// The text of messages for upstreams that require one: pnut, and some that use app.net's dialect.
 const TEXT: &str = "timeseries";
 
 /// A message that is being filled.
@@ -17,13 +17,13 @@ pub struct Message {
     dialect: Dialect,
     /// The JSON of the annotations, or of pnut's `raw`, up to the last point.
     annotations: String,
-    /// What follows it.
+    /// What follows the points.
     end: String,
     points: usize,
 }
 
 impl Message {
-    /// A message without points. Parts of a message that was split are messages with ids of their own.
+    /// A message without points. Parts of a split message are messages with ids of their own.
     #[must_use]
     pub fn new(dialect: Dialect, batch_id: &str) -> Self {
         let mut id = String::new();
@@ -35,8 +35,9 @@ impl Message {
         Self { dialect, annotations, end, points: 0 }
     }
 
-    /// Adds a point, or says no and stays as it is: the annotations have at most [`MAX_ANNOTATIONS_BYTES`] of UTF-8 as
-    /// compact JSON. A point whose labels are full of characters that JSON escapes may be too large for any message.
+    /// Adds a point, or returns false and stays unchanged: annotations can have at most [`MAX_ANNOTATIONS_BYTES`]
+    /// of UTF-8 as compact JSON. A point whose labels have many characters that JSON escapes may be too large for
+    /// any message.
     #[must_use]
     pub fn push(&mut self, LabelledPoint { labels, point }: &LabelledPoint) -> bool {
         let before = self.annotations.len();
@@ -66,13 +67,13 @@ impl Message {
         self.points == 0
     }
 
-    /// How many points it has.
+    /// The number of points.
     #[must_use]
     pub fn len(&self) -> usize {
         self.points
     }
 
-    /// The body of the request that posts it; pnut has one shape only.
+    /// The body of the request that posts it; pnut allows one shape only.
     #[must_use]
     pub fn into_body(self, shape: Shape) -> String {
         let Self { dialect, annotations, end, points: _ } = self;
@@ -102,7 +103,7 @@ mod tests {
         LabelledPoint { labels: Labels::default(), point: Point { n, d: 1.0, p: None, t: 7.0 } }
     }
 
-    /// The annotations, or raw, of a body.
+    /// The annotations, or pnut's raw, of a body.
     fn annotations(body: &str) -> Value {
         let body: Value = serde_json::from_str(body).expect("JSON");
         body.get("annotations").or(body.get("raw")).expect("is there").clone()
@@ -123,7 +124,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn bytes_are_counted_exactly_and_a_full_message_has_no_room_for_the_next(
+        fn bytes_are_counted_exactly_up_to_a_full_message(
             points in vec(any_point(), 1..120),
             is_pnut in any::<bool>(),
             id in "[a-z\"é]{1,40}",
@@ -146,7 +147,7 @@ mod tests {
                 if !fits {
                     prop_assert_eq!(&message, &before);
                     prop_assert_eq!(message.len(), at);
-                    // It fits nowhere in what is left, whatever the path that led there.
+                    // It does not fit into the remaining space, however the message was filled.
                     let mut alone = Message::new(dialect, &id);
                     prop_assert!(alone.push(point));
                     let its_bytes = alone.annotations.len() - Message::new(dialect, &id).annotations.len();
@@ -189,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_filled_to_its_last_byte_and_not_one_beyond() {
+    fn a_message_is_filled_to_the_last_byte_and_not_beyond() {
         for dialect in DIALECTS {
             let labels = |bytes: usize| {
                 let mut builder = LabelsBuilder::default();
@@ -210,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_point_that_fits_no_message_is_told_from_an_empty_one() {
+    fn a_point_too_large_for_any_message_is_recognised() {
         let mut builder = LabelsBuilder::default();
         for at in 0..16 {
             builder.push(format!("l{at}").into(), "\"".repeat(256).into());

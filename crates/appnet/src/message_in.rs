@@ -1,65 +1,65 @@
-//! A message that a client of the app.net face posts, and the points in it. What app.net ignored is ignored here too.
+//! A message posted by an app.net client, and its points. What app.net ignored is ignored here too.
 
 use serde_json::value::RawValue;
 
 use super::object::{Object, canonical, compact, list, object, string};
-use super::posted::Said;
+use super::posted::MessageHead;
 use super::{BATCH, MAX_ANNOTATIONS_BYTES, MAX_TEXT_CHARS, TIMESERIES};
 
-/// The body of a message has at most this many bytes.
+/// The largest body of a message in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 64 << 10;
-/// A batch id has 1 to this many bytes.
+/// The longest batch id in bytes; the shortest has 1.
 pub const MAX_BATCH_ID_BYTES: usize = 200;
 
-/// A message whose shape is right; its points have yet to be read (see [`super::points::each_point`]).
+/// A message of the right shape; its points have yet to be parsed (see [`super::points::each_point`]).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MessageIn {
-    /// What it says beside its annotations. A message without a text is for machines.
-    pub said: Said,
+    /// Everything but its annotations. A message without a text is machine-only.
+    pub said: MessageHead,
     /// The list of annotations as compact JSON.
     pub annotations: String,
-    /// What a redelivery has in common with the first delivery.
+    /// Identifies a redelivery of the same message.
     pub batch_id: Option<String>,
 }
 
-/// Why a message is refused as a whole.
+/// Why a message is rejected as a whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MessageError {
     /// Not JSON.
-    #[error("the body is no valid JSON: {0}")]
+    #[error("the body is not valid JSON: {0}")]
     Json(String),
-    /// JSON, but no object.
+    /// JSON, but not an object.
     #[error("a message must be an object with annotations")]
     NotAnObject,
-    /// The text is no text, or too long.
+    /// A text that is not a string, or is too long.
     #[error("text must be a string of at most {MAX_TEXT_CHARS} characters")]
     Text,
-    /// No list of annotations.
+    /// Not a list of annotations.
     #[error("annotations must be a list of objects with a type and a value")]
     Annotations,
     /// An annotation without a type.
     #[error("annotations[{0}].type must be a string")]
     Type(usize),
     /// More than [`MAX_ANNOTATIONS_BYTES`].
-    #[error("annotations have {0} bytes as compact JSON, at most {MAX_ANNOTATIONS_BYTES} are allowed")]
+    #[error("annotations have {0} bytes as compact JSON, more than the {MAX_ANNOTATIONS_BYTES} allowed")]
     AnnotationsTooLarge(usize),
-    /// The name of a batch that can't be one.
+    /// An invalid batch id.
     #[error("annotations[{0}].value.id must be a string of 1 to {MAX_BATCH_ID_BYTES} bytes")]
     BatchId(usize),
-    /// Nothing to store.
-    #[error("a message needs an annotation of type {TIMESERIES}")]
+    /// No points.
+    #[error("a message must have an annotation of type {TIMESERIES}")]
     NoPoints,
 }
 
 impl MessageIn {
-    /// The message of a body, whatever its content type.
+    /// Parses the message of a body, whatever its content type.
     ///
     /// # Errors
     /// [`MessageError`]
     pub fn parse(body: &[u8]) -> Result<Self, MessageError> {
         let message: Object<'_> =
             serde_json::from_slice(body).map_err(|error| match body.trim_ascii_start().first() {
-                // Of another shape, if it is JSON at all.
+                // JSON of another shape, if it is JSON at all.
                 Some(first) if *first != b'{' && serde_json::from_slice::<&RawValue>(body).is_ok() => {
                     MessageError::NotAnObject
                 }
@@ -74,7 +74,7 @@ impl MessageIn {
         };
         let text = text.filter(|text| !text.is_empty());
         let wants_machine_only = message.get("machine_only").is_some_and(|raw| matches!(raw.get(), "true" | "1"));
-        let said = Said { is_machine_only: wants_machine_only || text.is_none(), text };
+        let said = MessageHead { is_machine_only: wants_machine_only || text.is_none(), text };
         let annotations = compact(message.get("annotations").ok_or(MessageError::NoPoints)?.get());
         if annotations.len() > MAX_ANNOTATIONS_BYTES {
             return Err(MessageError::AnnotationsTooLarge(annotations.len()));
@@ -98,8 +98,8 @@ impl MessageIn {
         if has_points { Ok(Self { said, annotations, batch_id }) } else { Err(MessageError::NoPoints) }
     }
 
-    /// What a redelivery has in common with the first delivery beside the batch id: its annotations, whatever the order of their
-    /// fields. The text is for people and may say when it was sent.
+    /// What a redelivery has in common with the first delivery besides the batch id: its annotations, whatever the
+    /// order of their fields. The text is for people and may contain the time of sending.
     #[must_use]
     pub fn content(&self) -> String {
         canonical(&self.annotations)
@@ -124,13 +124,13 @@ mod tests {
     }
 
     #[test]
-    fn what_app_net_ignored_is_ignored() {
+    fn fields_that_app_net_ignored_are_ignored() {
         let message = of(&json!({
             "annotations": [{"type": "com.example.other", "value": 1}, point()],
             "machine_only": "yes", "reply_to": 7, "entities": [], "created_at": {}, "channel_id": null,
         }));
         let message = message.expect("valid");
-        assert_eq!((message.said, message.batch_id), (Said { text: None, is_machine_only: true }, None));
+        assert_eq!((message.said, message.batch_id), (MessageHead { text: None, is_machine_only: true }, None));
         assert_eq!(
             message.annotations,
             r#"[{"type":"com.example.other","value":1},{"type":"net.app.contrib.timeseries","value":{"n":1}}]"#
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_is_an_object_with_a_list_of_annotations_of_which_one_is_a_point() {
+    fn a_message_must_have_annotations_with_a_point() {
         assert!(matches!(MessageIn::parse(b"n=1"), Err(MessageError::Json(_))));
         assert!(matches!(MessageIn::parse(&[b'['; 10_000]), Err(MessageError::Json(_))));
         assert!(matches!(MessageIn::parse(b"\xff"), Err(MessageError::Json(_))));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_hold_at_the_limit_and_not_one_beyond() {
+    fn limits_are_inclusive() {
         let text = |text: Value| of(&json!({"annotations": [point()], "text": text}));
         assert!(text(json!("é".repeat(MAX_TEXT_CHARS))).is_ok() && text(json!(null)).is_ok());
         assert_eq!(text(json!("x".repeat(MAX_TEXT_CHARS + 1))), Err(MessageError::Text));
@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_with_a_text_is_for_people_unless_it_says_otherwise() {
+    fn a_message_with_a_text_is_for_people_by_default() {
         for (text, machine_only, wanted) in [
             (json!("hi"), json!(false), false),
             (json!("hi"), json!(null), false),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redelivery_may_have_another_text_and_order_of_fields_but_no_other_annotations() {
+    fn a_redelivery_has_the_same_annotations_in_any_field_order() {
         let content = |text: &str, annotation: &str| {
             let point = format!(r#"{{"type":"{TIMESERIES}","value":{{"n":1}}}}"#);
             let body = format!(r#"{{"text":"{text}","annotations":[{point},{annotation}]}}"#);
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn the_first_batch_names_the_message() {
+    fn the_first_batch_id_identifies_the_message() {
         let id = |id: Value| of(&batch(&id)).map(|message| message.batch_id.expect("is there"));
         assert_eq!(id(json!("s/0-7")), Ok("s/0-7".into()));
         assert_eq!(id(json!("x".repeat(MAX_BATCH_ID_BYTES))), Ok("x".repeat(MAX_BATCH_ID_BYTES)));

@@ -1,4 +1,4 @@
-//! Messages as a client of the app.net face sees them. Those that were not posted as messages are machine-only.
+//! Messages as an app.net client sees them. Points that were not posted as messages appear as machine-only ones.
 
 use serde_json::value::RawValue;
 
@@ -9,29 +9,29 @@ use model::time::date_text;
 use super::channel_view::Content;
 use super::envelope;
 use super::object::{list, number, object, string};
-use super::paging::Shown;
+use super::paging::MessageParts;
 use super::user::User;
 
-/// What a message's object says.
+/// The content of a message's object.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MessageView<'a> {
     /// The channel's id.
     pub channel: &'a str,
-    /// Where this server is: the message's source.
+    /// The origin of this server: the message's source.
     pub origin: &'a str,
-    /// Absent when the message is a repetition.
+    /// Absent if the message is a repetition.
     pub id: Option<&'a str>,
-    /// When it came, Unix seconds.
+    /// When it arrived, Unix seconds.
     pub at_s: i64,
-    /// For people, if there was one.
+    /// Its text, if it has one.
     pub text: Option<&'a str>,
     /// Whether it is for people.
     pub is_for_people: bool,
-    /// Whether its text is not shown as HTML.
+    /// Whether to leave out the HTML of its text.
     pub no_html: bool,
-    /// As JSON, if they are asked for.
+    /// As JSON, if requested.
     pub annotations: Option<&'a str>,
-    /// Whether it is one of a list.
+    /// Whether it is in a list.
     pub is_listed: bool,
 }
 
@@ -77,7 +77,7 @@ impl MessageView<'_> {
     }
 }
 
-/// A message as an object tells it.
+/// A message as an object returns it.
 struct Stored<'a> {
     id: String,
     at: f64,
@@ -96,20 +96,20 @@ impl<'a> Stored<'a> {
     }
 }
 
-/// The messages of an object's answer, newest first, and whether there are more.
+/// The messages in an object's answer, newest first, and whether there are more.
 fn stored(answer: &[u8]) -> Option<(Vec<Stored<'_>>, bool)> {
     let page = object(std::str::from_utf8(answer).ok()?)?;
     let messages = list(page.get("messages")?.get().as_bytes())?.into_iter().map(Stored::of);
     Some((messages.collect::<Option<_>>()?, page.get("more")?.get() == "true"))
 }
 
-/// One page of what a stream's object answers to [`protocol::command::Read::Messages`], as the face answers it.
+/// The response for one page of an object's answer to [`protocol::command::Read::Messages`].
 ///
 /// # Errors
-/// [`Malformed`]: it is not what an object answers.
-pub fn page(answer: &[u8], view: &MessageView<'_>, shown: Shown) -> Result<String, Malformed> {
+/// [`Malformed`] if it is not such an answer.
+pub fn page(answer: &[u8], view: &MessageView<'_>, shown: MessageParts) -> Result<String, Malformed> {
     let (messages, has_more) = stored(answer).ok_or(Malformed(0))?;
-    // An object of an earlier version answers all, which were machine-only.
+    // An object of an earlier version returns all messages, which were machine-only.
     let (all, is_shown) = (messages.len(), |message: &Stored<'_>| shown.machine || message.is_for_people);
     let messages: Vec<_> = messages.into_iter().filter(is_shown).collect();
     let has_more = has_more && messages.len() == all;
@@ -128,11 +128,11 @@ pub fn page(answer: &[u8], view: &MessageView<'_>, shown: Shown) -> Result<Strin
     Ok(envelope::data(&list, &meta))
 }
 
-/// The one message of such an answer, if it is there.
+/// The only message in such an answer, if there is one.
 ///
 /// # Errors
-/// [`Malformed`]: it is not what an object answers.
-pub fn single(answer: &[u8], view: &MessageView<'_>, shown: Shown) -> Result<Option<String>, Malformed> {
+/// [`Malformed`] if it is not such an answer.
+pub fn single(answer: &[u8], view: &MessageView<'_>, shown: MessageParts) -> Result<Option<String>, Malformed> {
     let (messages, _) = stored(answer).ok_or(Malformed(0))?;
     Ok(messages.first().map(|message| {
         let mut out = String::new();
@@ -141,7 +141,7 @@ pub fn single(answer: &[u8], view: &MessageView<'_>, shown: Shown) -> Result<Opt
     }))
 }
 
-fn push_stored(out: &mut String, message: &Stored<'_>, view: &MessageView<'_>, shown: Shown) {
+fn push_stored(out: &mut String, message: &Stored<'_>, view: &MessageView<'_>, shown: MessageParts) {
     #[expect(clippy::cast_possible_truncation, reason = "a time")]
     let at_s = message.at.floor() as i64;
     let annotations = shown.annotations.then(|| message.annotations.get());
@@ -151,11 +151,11 @@ fn push_stored(out: &mut String, message: &Stored<'_>, view: &MessageView<'_>, s
     MessageView { no_html: shown.no_html, ..view }.push(out);
 }
 
-/// What such an answer says of a channel: how many points it has had, and its newest message.
+/// What such an answer says about a channel: its number of points, and its newest message.
 ///
 /// # Errors
-/// [`Malformed`]: it is not what an object answers.
-pub fn content(answer: &[u8], view: &MessageView<'_>, shown: Option<Shown>) -> Result<Content, Malformed> {
+/// [`Malformed`] if it is not such an answer.
+pub fn content(answer: &[u8], view: &MessageView<'_>, shown: Option<MessageParts>) -> Result<Content, Malformed> {
     let (messages, _) = stored(answer).ok_or(Malformed(0))?;
     let accepted = std::str::from_utf8(answer).ok().and_then(object).and_then(|page| number(page.get("accepted")?));
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a count")]
@@ -168,7 +168,7 @@ pub fn content(answer: &[u8], view: &MessageView<'_>, shown: Option<Shown>) -> R
     Ok(Content { points, recent_id: messages.into_iter().next().map(|message| message.id), recent })
 }
 
-/// A text that no browser takes for more.
+/// Escapes a string so that no browser takes it for HTML.
 fn html(text: &str) -> String {
     let mut out = String::new();
     for char in text.chars() {
@@ -200,14 +200,14 @@ mod tests {
         annotations: None,
         is_listed: false,
     };
-    const ALL: Shown = Shown { machine: true, annotations: true, no_html: false };
+    const ALL: MessageParts = MessageParts { machine: true, annotations: true, no_html: false };
 
     fn json(text: &str) -> Value {
         serde_json::from_str(text).expect("JSON")
     }
 
     #[test]
-    fn a_message_says_where_and_when_and_is_machine_only() {
+    fn a_message_has_a_source_and_a_time_and_is_machine_only() {
         let message = json(&MessageView { id: Some("41"), ..VIEW }.to_json());
         let source = json!({"client_id": "heartbeat", "name": "Heartbeat", "link": "https://h.example"});
         assert_eq!(
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_has_its_ends_in_meta() {
+    fn a_page_has_its_first_and_last_id_in_meta() {
         let message = |id: &str| json!({"id": id, "at": 1_792_540_800.75, "annotations": [{"type": "t", "value": {}}]});
         let answer = json!({"messages": [message("9"), message("7"), message("5")], "more": true}).to_string();
         let answer = answer.as_bytes();
@@ -240,17 +240,17 @@ mod tests {
         assert_eq!((&shown["data"][1]["pagination_id"], &shown["data"][2]["id"]), (&json!("7"), &json!("5")));
         assert_eq!(shown["data"][0]["created_at"], "2026-10-21T00:00:00Z");
         assert_eq!(shown["data"][0]["annotations"], json!([{"type": "t", "value": {}}]));
-        let bare = json(&page(answer, &VIEW, Shown { annotations: false, ..ALL }).expect("a page"));
+        let bare = json(&page(answer, &VIEW, MessageParts { annotations: false, ..ALL }).expect("a page"));
         assert_eq!(bare["data"][0].get("annotations"), None);
-        let without_machines = json(&page(answer, &VIEW, Shown { machine: false, ..ALL }).expect("a page"));
+        let without_machines = json(&page(answer, &VIEW, MessageParts { machine: false, ..ALL }).expect("a page"));
         assert_eq!(without_machines, json!({"data": [], "meta": {"code": 200, "more": false}}));
     }
 
     #[test]
-    fn what_is_for_people_is_shown_without_being_asked_for() {
+    fn messages_for_people_are_shown_by_default() {
         let spoken = json!({"id": "9", "at": 0, "machine_only": false, "text": "hi", "annotations": []});
         let silent = json!({"id": "7", "at": 0, "machine_only": true, "annotations": []});
-        let people = Shown { machine: false, annotations: false, no_html: true };
+        let people = MessageParts { machine: false, annotations: false, no_html: true };
         let shown = |messages: Value| {
             let answer = json!({"messages": messages, "more": true}).to_string();
             json(&page(answer.as_bytes(), &VIEW, people).expect("a page"))
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn the_newest_message_and_the_number_of_points_are_a_channels_content() {
+    fn the_content_is_the_newest_message_and_the_point_count() {
         let message = json!({"id": "9", "at": 0, "annotations": [{"type": "t"}]});
         let answer = json!({"messages": [message], "more": false, "accepted": 12}).to_string();
         let told = |shown| content(answer.as_bytes(), &VIEW, shown).expect("an answer");
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_of_one_and_of_none_and_one_message_alone() {
+    fn pages_may_have_one_message_or_none() {
         let one = json!({"messages": [{"id": "3", "at": 0, "annotations": []}], "more": false}).to_string();
         let none = json!({"messages": [], "more": false}).to_string();
         let meta = |answer: &str| json(&page(answer.as_bytes(), &VIEW, ALL).expect("a page"))["meta"].clone();

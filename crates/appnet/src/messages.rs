@@ -1,4 +1,4 @@
-//! Messages of points, as the object hands them to the edge.
+//! Messages of points, in the form in which the object sends them to the edge.
 
 use json::write::{push_formatted, push_number};
 use model::labels::Labels;
@@ -8,24 +8,24 @@ use super::posted::push_fields;
 use super::value::push_value;
 use super::{MAX_ANNOTATIONS_BYTES, TIMESERIES};
 
-/// Some points that follow each other in the stream, as annotations.
+/// Consecutive points of the stream, as annotations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Annotated {
     /// The number of the first point, which is the message's id.
     pub id: u64,
-    /// The annotations, without brackets; of a message that was posted, all of its fields.
+    /// The annotations, without brackets; for a posted message, all of its fields.
     json: String,
     is_posted: bool,
 }
 
 impl Annotated {
-    /// None yet, the first of which has this number.
+    /// No points yet; the first one will have this number.
     #[must_use]
     pub fn new(id: u64) -> Self {
         Self { id, json: String::new(), is_posted: false }
     }
 
-    /// A message as it was posted, given what was kept of it and its points; `None` when it was not kept like this.
+    /// A message as it was posted, from what was kept of it and its points; `None` if it was not kept this way.
     #[must_use]
     pub fn posted(id: u64, kept: &str, points: &[(Labels, Point)]) -> Option<Self> {
         let mut json = String::new();
@@ -33,7 +33,7 @@ impl Annotated {
         Some(Self { id, json, is_posted: true })
     }
 
-    /// Adds a point, unless the annotations would be larger than a message may have; one point fits always.
+    /// Adds a point, unless the annotations would exceed the limit of a message; one point always fits.
     pub fn push(&mut self, labels: &Labels, point: &Point) -> bool {
         const BRACKETS: usize = 2;
         if self.is_posted {
@@ -67,7 +67,7 @@ mod tests {
     use serde_json::Value;
 
     #[test]
-    fn a_message_takes_as_many_points_as_fit_and_at_least_one() {
+    fn a_message_has_as_many_points_as_fit_and_at_least_one() {
         let labels = Labels::from_canonical("a\u{1f}b\u{1e}");
         let point = Point { n: 1.0, d: 1.0, p: None, t: 7.0 };
         let mut message = Annotated::new(41);
@@ -82,7 +82,7 @@ mod tests {
         let one = annotations[0].to_string().len();
         assert!(bytes <= MAX_ANNOTATIONS_BYTES && bytes + one >= MAX_ANNOTATIONS_BYTES, "{bytes}");
         let kept = r#"{"machine_only":false,"text":"hi","annotations":[]}"#;
-        let mut posted = Annotated::posted(7, kept, &[]).expect("is read");
+        let mut posted = Annotated::posted(7, kept, &[]).expect("can be read");
         assert!(!posted.push(&labels, &point), "it is whole");
         let mut out = String::new();
         posted.push_json(&mut out, 1500);

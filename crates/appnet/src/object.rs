@@ -1,5 +1,5 @@
-//! JSON whose parts stay text until they are wanted: numbers then mean exactly what they say, and what nobody asks for
-//! takes no memory. All is read from bytes: reading from texts too would be the same code once more.
+//! JSON whose parts stay unparsed until they are needed: numbers keep their exact value, and unused parts take no
+//! memory. Everything is parsed from bytes: parsing from strings too would duplicate the code.
 
 use std::collections::BTreeMap;
 
@@ -8,25 +8,25 @@ use serde_json::value::RawValue;
 use json::scan::Token;
 use json::write::push_text;
 
-/// An object. Of a name that stands there twice the last counts.
+/// An object. If a name occurs twice, the last one counts.
 pub(super) type Object<'a> = BTreeMap<String, &'a RawValue>;
 
-/// The object that a text is, if it is one.
+/// Parses an object, if the input is one.
 pub(super) fn object(text: &str) -> Option<Object<'_>> {
     serde_json::from_slice(text.as_bytes()).ok()
 }
 
-/// The items of the list that a text is, if it is one.
+/// Parses the items of a list, if the input is one.
 pub(super) fn list(text: &[u8]) -> Option<Vec<&RawValue>> {
     serde_json::from_slice(text).ok()
 }
 
-/// The text that a string stands for.
+/// Parses a string.
 pub(super) fn string(raw: &RawValue) -> Option<String> {
     serde_json::from_slice(raw.get().as_bytes()).ok()
 }
 
-/// The number that stands there.
+/// Parses a number.
 pub(super) fn number(raw: &RawValue) -> Option<f64> {
     is_number(raw).then(|| raw.get().parse().ok())?
 }
@@ -35,7 +35,7 @@ pub(super) fn is_number(raw: &RawValue) -> bool {
     raw.get().starts_with(|char: char| char == '-' || char.is_ascii_digit())
 }
 
-/// What stands there, in words.
+/// The kind of a value, in words.
 pub(super) fn token(raw: &RawValue) -> Token {
     Token::Named(match raw.get().as_bytes().first() {
         Some(b'{') => "an object",
@@ -48,15 +48,15 @@ pub(super) fn token(raw: &RawValue) -> Token {
     })
 }
 
-/// The same JSON with the fields of each object in the order of their names, as a client that sends a message again may write them
-/// in another. Numbers and strings stay as they are written. `json` is compact.
+/// The same JSON with the fields of each object sorted by name, as a client that repeats a message may write them
+/// in another order. Numbers and strings stay as they are written. `json` must be compact.
 pub(super) fn canonical(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     push_canonical(&mut out, json);
     out
 }
 
-/// As deep as the parser goes: `serde_json` takes 128 levels.
+/// The deepest nesting that the parser accepts: `serde_json` allows 128 levels.
 fn push_canonical(out: &mut String, json: &str) {
     if let Some(fields) = object(json) {
         for (index, (name, value)) in fields.iter().enumerate() {
@@ -77,7 +77,7 @@ fn push_canonical(out: &mut String, json: &str) {
     }
 }
 
-/// The same JSON without white space between its parts.
+/// The same JSON without white space between tokens.
 pub(super) fn compact(json: &str) -> String {
     let (mut is_string, mut is_escaped) = (false, false);
     let is_part = |char: &char| {
@@ -95,28 +95,28 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn white_space_goes_but_for_that_in_strings() {
+    fn white_space_is_removed_except_in_strings() {
         let json = "{ \"a b\\\" \\\\\" :\t[ 1 ,\r\n \" \\\" \" ] , \"\\\\\": \" é \" }";
         assert_eq!(compact(json), "{\"a b\\\" \\\\\":[1,\" \\\" \"],\"\\\\\":\" é \"}");
     }
 
     proptest! {
         #[test]
-        fn what_is_compact_is_what_a_serialiser_writes(text in "[ -~é\\\\\"\n]{0,40}", n in any::<i32>()) {
+        fn compact_json_equals_that_of_a_serialiser(text in "[ -~é\\\\\"\n]{0,40}", n in any::<i32>()) {
             let value = serde_json::json!([{ text.as_str(): [n, text.as_str()] }, text.as_str()]);
             let pretty = serde_json::to_string_pretty(&value).expect("serialises");
             prop_assert_eq!(compact(&pretty), value.to_string());
         }
 
         #[test]
-        fn a_number_is_exactly_what_it_says(value in proptest::num::f64::NORMAL) {
+        fn a_number_keeps_its_exact_value(value in proptest::num::f64::NORMAL) {
             let raw: Box<RawValue> = serde_json::from_str(&format!("{value:e}")).expect("a number");
             prop_assert_eq!(number(&raw), Some(value));
         }
     }
 
     #[test]
-    fn parts_are_named_by_how_they_begin() {
+    fn parts_are_named_by_their_first_byte() {
         for (text, name) in
             [("{}", "an object"), ("[]", "an array"), ("\"\"", "a string"), ("-1", "a number"), ("null", "null")]
         {

@@ -1,34 +1,34 @@
-//! Which messages a client of the app.net face asks for, and how much of them.
+//! Which messages an app.net client requests, and which of their parts.
 
 use std::ops::Range;
 
 use protocol::command::Page;
 
-/// A page has this many messages when nobody says otherwise.
+/// The default number of messages in a page.
 const DEFAULT_COUNT: i16 = 20;
-/// A page has at most this many.
+/// The most messages in a page.
 pub const MAX_COUNT: i16 = 200;
-/// Ids are numbers that every JSON parser holds exactly.
+/// The highest id that every JSON parser represents exactly.
 const MAX_ID: u64 = 1 << 53;
 
-/// What of messages is shown.
+/// Which parts of messages to show.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Shown {
-    /// Machine-only messages at all.
+pub struct MessageParts {
+    /// Whether to show machine-only messages at all.
     pub machine: bool,
-    /// Their annotations.
+    /// Whether to show their annotations.
     pub annotations: bool,
-    /// No HTML of their texts.
+    /// Whether to leave out the HTML of their texts.
     pub no_html: bool,
 }
 
-/// Why parameters are refused. Those that this server does not know are ignored, as clients send many.
+/// Why parameters are rejected. Unknown ones are ignored, as clients send many.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PagingError {
-    /// Not an id; app.net had markers such as `last_read`, which are not kept here.
-    #[error("{0} must be the id of a message, a whole number; markers are not kept here")]
+    /// Not an id; app.net had markers such as `last_read`, which are not supported here.
+    #[error("{0} must be the id of a message, a whole number; markers are not supported here")]
     Id(&'static str),
-    /// Not an id of a list of channels.
+    /// Not an id in a list of channels.
     #[error("{0} must be the id of one of the channels")]
     Channel(&'static str),
     /// Not a number of messages.
@@ -36,7 +36,7 @@ pub enum PagingError {
     Count,
 }
 
-impl Shown {
+impl MessageParts {
     /// What a query string asks for.
     #[must_use]
     pub fn of(query_string: &str) -> Self {
@@ -50,13 +50,13 @@ impl Shown {
     }
 }
 
-/// Whether a parameter asks for what it names.
+/// Whether a parameter requests what it names.
 #[must_use]
 pub fn is_set(query_string: &str, name: &str) -> bool {
     matches!(param(query_string, name).as_deref(), Some("1" | "true"))
 }
 
-/// The page that a query string asks for.
+/// Parses the page in a query string.
 ///
 /// # Errors
 /// [`PagingError`]
@@ -66,7 +66,7 @@ pub fn page(query_string: &str) -> Result<Page, PagingError> {
         Some(text) => message_id(&text).map(Some).ok_or(PagingError::Id(name)),
     };
     let count = count(query_string)?;
-    let machine = Shown::of(query_string).machine;
+    let machine = MessageParts::of(query_string).machine;
     Ok(Page { since: id("since_id")?, before: id("before_id")?, count, machine })
 }
 
@@ -77,7 +77,7 @@ fn count(query_string: &str) -> Result<i16, PagingError> {
     count.filter(is_allowed).ok_or(PagingError::Count)
 }
 
-/// Which of a list that has its newest item first a query string asks for, and whether there are more.
+/// Selects a page of a list with the newest item first, and says whether there are more.
 ///
 /// # Errors
 /// [`PagingError`]
@@ -93,7 +93,7 @@ pub fn part(query_string: &str, ids: &[&str]) -> Result<(Range<usize>, bool), Pa
     Ok((part, most < range.len()))
 }
 
-/// The page that has one message only, if it is there.
+/// The page that contains only one message.
 #[must_use]
 pub fn page_of(id: u64) -> Page {
     Page { since: Some(id.saturating_sub(1)), before: Some(id + 1), count: 1, machine: true }
@@ -106,7 +106,7 @@ pub fn message_id(text: &str) -> Option<u64> {
     text.parse().ok().filter(|id| is_number && *id <= MAX_ID)
 }
 
-/// A parameter that is there and not empty: clients of 2013 send `since_id=` before they have seen a message.
+/// A parameter that is present and not empty: clients of 2013 send `since_id=` before they have seen a message.
 #[must_use]
 pub fn param(query_string: &str, name: &str) -> Option<String> {
     let mut pairs = form_urlencoded::parse(query_string.as_bytes());
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_as_app_net_had_it() {
+    fn a_page_works_as_on_app_net() {
         assert_eq!(page(""), Ok(messages(None, None, 20)));
         let machine = Page { machine: true, ..messages(None, None, 20) };
         assert_eq!(page("since_id=&include_machine=1&callback=x"), Ok(machine));
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_id_or_count_is_refused() {
+    fn invalid_ids_and_counts_are_rejected() {
         for id in ["last_read", "marker_inclusive", "-1", "+1", "1.5", "9007199254740993", "99999999999999999999"] {
             assert_eq!(page(&format!("since_id={id}")), Err(PagingError::Id("since_id")), "{id}");
             assert_eq!(page(&format!("before_id={id}")), Err(PagingError::Id("before_id")), "{id}");
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_of_a_list_is_between_its_ids() {
+    fn a_page_of_a_list_is_between_its_ids() {
         let ids = ["j", "i", "h", "g", "f", "e", "d", "c", "b", "a"];
         let of = |query: &str| part(query, &ids).map(|(range, more)| (ids[range].concat(), more));
         let is = |text: &str, more| Ok((text.to_owned(), more));
@@ -164,14 +164,14 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_shown_that_is_not_asked_for() {
-        assert_eq!(Shown::of("include_machine=0&include_annotations="), Shown::default());
-        let all = Shown { machine: true, annotations: true, no_html: false };
-        assert_eq!(Shown::of("include_machine=1&include_annotations=true"), all);
+    fn only_requested_parts_are_shown() {
+        assert_eq!(MessageParts::of("include_machine=0&include_annotations="), MessageParts::default());
+        let all = MessageParts { machine: true, annotations: true, no_html: false };
+        assert_eq!(MessageParts::of("include_machine=1&include_annotations=true"), all);
         assert_eq!(
-            Shown::of("include_annotations=0&include_message_annotations=1&include_machine=1&include_html=1"),
+            MessageParts::of("include_annotations=0&include_message_annotations=1&include_machine=1&include_html=1"),
             all
         );
-        assert!(Shown::of("include_html=0").no_html);
+        assert!(MessageParts::of("include_html=0").no_html);
     }
 }

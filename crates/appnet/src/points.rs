@@ -1,6 +1,6 @@
-//! The points among the annotations of a message: as on the product's own paths, and lenient where 2013 was. `kv` is another
-//! name of `v` (which wins where both are), numbers and booleans as label values become their text, and fields that points
-//! don't have are ignored.
+//! The points among the annotations of a message: validated as on our own paths, but as lenient as app.net was in
+//! 2013. `kv` is another name of `v` (which wins if both are present), numbers and booleans as label values become
+//! strings, and unknown fields are ignored.
 
 use serde_json::value::RawValue;
 
@@ -15,7 +15,8 @@ use super::object::{is_number, list, number, object, string, token};
 /// A point and its canonical labels, or why it is rejected.
 pub type Read<'a> = Result<(Point, &'a str), Rejection>;
 
-/// Hands on each point of a list of annotations with its place in it. The list is what [`super::message_in`] has found good.
+/// Calls back with each point of a list of annotations and its index in it. [`super::message_in`] has validated the
+/// list.
 pub fn each_point(annotations: &[u8], arrival: Arrival, take: &mut dyn FnMut(usize, Read<'_>)) {
     for (index, annotation) in list(annotations).unwrap_or_default().into_iter().enumerate() {
         let annotation = object(annotation.get()).unwrap_or_default();
@@ -52,7 +53,7 @@ fn label_text(raw: &RawValue) -> Option<String> {
     }
 }
 
-/// The shortest text: `1` also where `1.0` or `1e0` stands. Whole numbers stay as they are, however large.
+/// The shortest string: `1` even for `1.0` or `1e0`. Integers stay as they are, however large.
 fn number_text(text: &str) -> String {
     let mut shortest = String::new();
     match text.parse() {
@@ -95,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_point_of_2013_is_a_point() {
+    fn a_point_in_the_form_of_2013_is_accepted() {
         let (point, labels) = one(&json!({"n": 1, "kv": {"join": 1, "c": "rando1"}})).expect("valid");
         assert_eq!(point, Point { n: 1.0, d: 1.0, p: None, t: NOW });
         assert_eq!(labels, "c\u{1f}rando1\u{1e}join\u{1f}1\u{1e}");
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_booleans_become_their_text_and_v_wins() {
+    fn numbers_and_booleans_become_strings_and_v_wins() {
         let labels = |value: Value| one(&value).expect("valid").1;
         let texts = r#"{"n":1,"v":{"a":1.0,"b":-2.50,"c":1e3,"d":true,"e":false,"f":18446744073709551615,"g":""}}"#;
         assert_eq!(
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_point_is_rejected_alone_and_told_by_its_place() {
+    fn a_bad_point_is_rejected_alone_with_its_index() {
         let taken = read(
             &json!([
                 {"type": TIMESERIES, "value": {"n": 1}}, {"type": "other", "value": {"n": 2}},
@@ -130,8 +131,8 @@ mod tests {
             (json!({"n": "1"}), "n must be a finite number, not a string"),
             (json!({"n": null}), "n must be a finite number, not null"),
             (json!({"n": 1, "d": -1}), "d must be 0 or from 1e-100 to 1e100, not -1"),
-            (json!({"n": 1, "p": 0}), "p must be at least 0.001"),
-            (json!({"n": 1, "t": 7}), "older than the 86400 seconds"),
+            (json!({"n": 1, "p": 0}), "p must be from 0.001"),
+            (json!({"n": 1, "t": 7}), "more than the 86400 seconds"),
             (json!({"n": 1, "v": []}), "v must be an object of labels, not an array"),
             (json!({"n": 1, "kv": {"a": null}}), "label \"a\" must be a string, not null"),
             (json!({"n": 1, "kv": {"": "x"}}), "a label's name must not be empty"),
@@ -143,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn what_only_json_can_hold_is_rejected_alone() {
+    fn numbers_too_large_for_f64_are_rejected_alone() {
         let of = |value: &str| read(&format!(r#"[{{"type":"{TIMESERIES}","value":{value}}}]"#)).remove(0).1;
         assert_eq!(of(r#"{"n":1e999}"#), Err("n must be a finite number".into()));
         assert!(of(r#"{"n":1,"v":{"a":"\ud800"}}"#).is_err() && of(r#"{"n":1,"v":{"\ud800":"a"}}"#).is_err());
@@ -155,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_list_has_no_points() {
+    fn anything_but_a_list_has_no_points() {
         for text in ["", "{}", "[", "1", "[1,null,[]]", r#"[{"type":1}]"#] {
             assert_eq!(read(text), [], "{text}");
         }
@@ -163,7 +164,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_points_that_are_forwarded_come_back(
+        fn forwarded_points_survive_a_round_trip(
             points in proptest::collection::vec(
                 (-1e15..1e15, 0.0..9.0, proptest::option::of(0.5..86_400.0), 0u32..80_000, "[a-z\"\\\\é]{1,20}"),
                 1..40,

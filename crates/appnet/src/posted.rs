@@ -1,8 +1,8 @@
-//! A message as it was posted, as the log keeps it beside the points that were made of it: labels are strings, but whoever reads
-//! the message finds its own names, numbers and booleans.
+//! A posted message, as the log keeps it beside the points that were made from it: labels are strings, but readers
+//! of the message get its original names, numbers and booleans.
 //!
-//! The form that is kept is JSON, `{"machine_only":bool,"text":string,"annotations":[..]}` without white space and in this
-//! order; `text` may be absent. It is persisted in frames, so fields are only added, behind the others.
+//! The persisted form is JSON, `{"machine_only":bool,"text":string,"annotations":[..]}` without white space and in
+//! this order; `text` may be absent. It is part of frames, so new fields may only be added at the end.
 
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -14,24 +14,25 @@ use model::point::Point;
 use super::TIMESERIES;
 use super::object::{Object, list, object, string};
 
-/// An annotation is a value in values at most this deep. Readers take 64 levels and more, of which an answer has a few of its own.
+/// The deepest nesting of an annotation. Readers accept 64 levels or more, of which a response has a few of its
+/// own.
 const MAX_LEVELS: usize = 32;
 const FOR_PEOPLE: &str = r#"{"machine_only":false,"#;
 
-/// What a message says beside its annotations.
+/// The parts of a message besides its annotations.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Said {
-    /// For people, if there is one.
+pub struct MessageHead {
+    /// Its text, if it has one.
     pub text: Option<String>,
-    /// Whether only who asks for machine-only messages reads it.
+    /// Whether only readers that ask for machine-only messages get it.
     pub is_machine_only: bool,
 }
 
-/// What is kept of a message: all but the annotations at these places, whose points were rejected, and those that some reader
-/// could not read. `None` where the latter has a point: it is read back like one that came otherwise. `annotations` is what
-/// [`super::message_in`] has found good.
+/// What is kept of a message: everything except the annotations at these indices, whose points were rejected, and
+/// those that some reader could not parse. `None` if one of the latter is a point: the message then reads like
+/// points that came another way. `annotations` was validated by [`super::message_in`].
 #[must_use]
-pub fn kept(said: &Said, annotations: &[u8], rejected: &[usize]) -> Option<String> {
+pub fn kept(said: &MessageHead, annotations: &[u8], rejected: &[usize]) -> Option<String> {
     let mut out = format!(r#"{{"machine_only":{}"#, said.is_machine_only);
     if let Some(text) = &said.text {
         out.push_str(",\"text\":");
@@ -54,8 +55,8 @@ pub fn kept(said: &Said, annotations: &[u8], rejected: &[usize]) -> Option<Strin
     Some(out)
 }
 
-/// Whether every reader can read this. Parsers of JSON differ in how deep it may go, in numbers that no double holds, and in
-/// halves of surrogate pairs; some refuse the whole answer that has one, and anybody may post it.
+/// Whether every reader can parse this. JSON parsers differ in how deep it may nest, in numbers that no double can
+/// hold, and in halves of surrogate pairs; some reject a whole response that contains one, and anybody may post it.
 fn is_for_all(annotation: &RawValue) -> bool {
     let value: Result<Value, _> = serde_json::from_str(annotation.get());
     value.is_ok_and(|value| has_levels(&value, MAX_LEVELS))
@@ -70,15 +71,15 @@ fn has_levels(value: &Value, most: usize) -> bool {
     }
 }
 
-/// Whether what is kept is a message for people.
+/// Whether the kept message is for people.
 #[must_use]
 pub fn is_for_people(kept: &str) -> bool {
     kept.starts_with(FOR_PEOPLE)
 }
 
-/// Appends the fields of a message that is read: its annotations as they were posted, each point's with `v`, its labels, and `t`,
-/// its time, where they were not posted. `points` are those that were made of it, in their order. `None` appends nothing: it is
-/// not what was kept.
+/// Appends the fields of a message for a reader: its annotations as they were posted, each point with `v`, its
+/// labels, and `t`, its time, if they were not posted. `points` are the ones made from it, in order. Appends
+/// nothing and returns `None` if the message was not kept this way.
 #[must_use]
 pub fn push_fields(out: &mut String, kept: &str, points: &[(Labels, Point)]) -> Option<()> {
     let fields = object(kept)?;
@@ -120,7 +121,7 @@ fn push_point(
             out.push_str(part.get());
             continue;
         }
-        // A point has `n`, so a comma goes before what is added.
+        // A point has `n`, so what is added needs a comma before it.
         out.push_str(value.get().strip_suffix('}')?);
         if !fields.contains_key("t") {
             push_formatted(out, format_args!(",\"t\":"));
@@ -143,8 +144,8 @@ mod tests {
 
     const POINT: Point = Point { n: 1.0, d: 1.0, p: None, t: 7.5 };
 
-    fn said(text: Option<&str>, is_machine_only: bool) -> Said {
-        Said { text: text.map(str::to_owned), is_machine_only }
+    fn said(text: Option<&str>, is_machine_only: bool) -> MessageHead {
+        MessageHead { text: text.map(str::to_owned), is_machine_only }
     }
 
     fn read(annotations: &str, labels: &[&str]) -> Option<Value> {
@@ -161,22 +162,22 @@ mod tests {
     }
 
     #[test]
-    fn the_form_of_what_is_kept_is_pinned() {
+    fn the_persisted_form_is_pinned() {
         let annotations = format!(r#"[{},{{"type":"x"}},{}]"#, point(r#"{"n":1}"#), point(r#"{"n":"1"}"#));
         assert_eq!(
-            kept(&said(Some("h\"i"), false), annotations.as_bytes(), &[2]).expect("is kept"),
+            kept(&said(Some("h\"i"), false), annotations.as_bytes(), &[2]).expect("must be kept"),
             r#"{"machine_only":false,"text":"h\"i","annotations":[{"type":"net.app.contrib.timeseries","value":{"n":1}},{"type":"x"}]}"#
         );
-        let machine = kept(&said(None, true), b"[]", &[]).expect("is kept");
+        let machine = kept(&said(None, true), b"[]", &[]).expect("must be kept");
         assert_eq!(machine, r#"{"machine_only":true,"annotations":[]}"#);
-        let for_people = kept(&said(Some(""), false), b"[]", &[]).expect("is kept");
+        let for_people = kept(&said(Some(""), false), b"[]", &[]).expect("must be kept");
         assert!(!is_for_people(&machine) && is_for_people(&for_people));
     }
 
     #[test]
-    fn a_point_gets_its_labels_and_its_time_unless_they_were_posted() {
+    fn a_point_gets_labels_and_time_unless_they_were_posted() {
         let of = |value: &str, labels: &str| {
-            let read = read(&format!("[{}]", point(value)), &[labels]).expect("is read");
+            let read = read(&format!("[{}]", point(value)), &[labels]).expect("can be read");
             read["annotations"][0]["value"].to_string()
         };
         let labels = "c\u{1f}x\u{1e}update\u{1f}1\u{1e}";
@@ -189,13 +190,13 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_point_stays_byte_by_byte_and_points_go_to_their_places() {
+    fn other_annotations_stay_as_they_are_and_points_in_place() {
         let other = r#"{"value":{"b":1.0,"a":2},"type":"x"}"#;
         let annotations = format!("[{},{other},{}]", point(r#"{"n":1}"#), point(r#"{"n":2}"#));
-        let kept = kept(&said(Some("hi"), true), annotations.as_bytes(), &[]).expect("is kept");
+        let kept = kept(&said(Some("hi"), true), annotations.as_bytes(), &[]).expect("must be kept");
         let points = ["a\u{1f}1\u{1e}", "a\u{1f}2\u{1e}"].map(|labels| (Labels::from_canonical(labels), POINT));
         let mut out = String::new();
-        push_fields(&mut out, &kept, &points).expect("is read");
+        push_fields(&mut out, &kept, &points).expect("can be read");
         let wanted = format!(
             r#""machine_only":true,"text":"hi","annotations":[{},{other},{}]"#,
             point(r#"{"n":1,"t":7.5,"v":{"a":"1"}}"#),
@@ -205,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_some_reader_could_not_read_is_not_kept() {
+    fn annotations_that_some_reader_cannot_parse_are_not_kept() {
         let nested = |levels: usize| format!("{}1{}", "[".repeat(levels), "]".repeat(levels));
         let (good, bad) = (nested(MAX_LEVELS - 2), nested(MAX_LEVELS - 1));
         let objects = format!("{}1{}", r#"{"a":"#.repeat(MAX_LEVELS), "}".repeat(MAX_LEVELS));
@@ -221,13 +222,13 @@ mod tests {
         }
         for value in [good.as_str(), "1e308", "-0", "123456789012345678901234567890", r#""\ud83d\ude00\u0000""#] {
             let other = format!(r#"{{"type":"x","value":{value}}}"#);
-            let kept = kept(&said(None, true), format!("[{other}]").as_bytes(), &[]).expect("is kept");
+            let kept = kept(&said(None, true), format!("[{other}]").as_bytes(), &[]).expect("must be kept");
             assert!(kept.contains(&other), "{kept}");
         }
     }
 
     #[test]
-    fn what_was_not_kept_like_this_is_told() {
+    fn messages_not_kept_this_way_are_recognised() {
         for kept in ["", "{}", "[]", r#"{"annotations":1}"#, r#"{"annotations":[1]}"#] {
             let mut out = String::new();
             assert_eq!((push_fields(&mut out, kept, &[]), out.as_str()), (None, ""), "{kept}");

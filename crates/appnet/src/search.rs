@@ -1,21 +1,21 @@
-//! Which of the owner's channels a search of app.net's finds.
+//! The search for the owner's channels, as on app.net.
 
 use super::TIMESERIES;
 use super::paging::param;
 use super::user::User;
 
-/// What is searched for; what a parameter does not say is anything.
+/// A search; a parameter that is absent matches everything.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Search {
-    /// Nothing can match: another type, another creator, or tags, which no channel has.
+    /// Whether nothing can match: another type, another creator, or tags, which no channel has.
     is_hopeless: bool,
     is_public: Option<bool>,
-    /// Words that a name must have, in lower case.
+    /// Words that a name must contain, in lower case.
     words: Vec<String>,
 }
 
 impl Search {
-    /// The search of a query string. `order` is ignored: the newest come first.
+    /// Parses the search in a query string. `order` is ignored: the newest come first.
     #[must_use]
     pub fn of(query_string: &str) -> Self {
         let is_other = |name: &str, is_ours: &dyn Fn(&str) -> bool| {
@@ -37,7 +37,7 @@ impl Search {
         }
     }
 
-    /// Whether it finds a stream of this name.
+    /// Whether it matches a stream with this name.
     #[must_use]
     pub fn finds(&self, name: &str, is_public: bool) -> bool {
         let name = name.to_lowercase();
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_search_finds_what_all_of_its_parameters_want() {
+    fn a_search_finds_what_matches_all_parameters() {
         let finds = |query: &str| {
             let search = Search::of(query);
             (search.finds("Visits of a blog", true), search.finds("net.app.contrib.timeseries", false))

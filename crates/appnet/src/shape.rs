@@ -1,18 +1,18 @@
-//! In which shape an upstream takes messages of points. app.net took machine-only ones without a text; not everything that
-//! speaks its API does.
+//! The shape in which an upstream accepts messages of points. app.net accepted machine-only ones without a text;
+//! not every server with its API does.
 
 use serde::{Deserialize, Serialize};
 
-/// What a message has beside its annotations. Persisted by its name.
+/// What a message has besides its annotations. Persisted by name.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Shape {
-    /// It is machine-only and has no text, as app.net documents it.
+    /// Machine-only and without a text, as app.net documents it.
     #[default]
     Silent,
-    /// It is machine-only and has a text.
+    /// Machine-only and with a text.
     Captioned,
-    /// It has a text, and is for people as far as the upstream knows.
+    /// With a text, and for people as far as the upstream knows.
     Spoken,
 }
 
@@ -29,8 +29,8 @@ impl Shape {
         self != Self::Spoken
     }
 
-    /// The shape to try after an upstream refused this one for a reason that it tells; `None` where the reason is another
-    /// one, or no shape is left. Each step leads on, so a message changes its shape at most twice.
+    /// The shape to try after an upstream rejected this one with this reason; `None` if the reason is another one,
+    /// or no shape is left. Shapes are tried in order, so a message changes its shape at most twice.
     #[must_use]
     pub fn after(self, reason: &str) -> Option<Self> {
         let reason = reason.to_lowercase();
@@ -51,7 +51,7 @@ mod tests {
     use Shape::{Captioned, Silent, Spoken};
 
     #[test]
-    fn a_reason_that_names_the_text_or_machine_only_leads_to_another_shape() {
+    fn a_reason_about_text_or_machine_only_changes_the_shape() {
         for reason in [
             "Call requires text to be defined in JSON body",
             "Bad Request: 'text' is required",
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn another_reason_leads_nowhere_and_the_last_shape_is_the_last() {
+    fn other_reasons_and_the_last_shape_change_nothing() {
         for reason in ["", "Internal Server Error", "the context is wrong", "texts", "Content-Type", "answered 500"] {
             assert_eq!((Silent.after(reason), Captioned.after(reason)), (None, None), "{reason}");
         }

@@ -1,19 +1,19 @@
-//! The users that clients of the app.net face see. There are none here: one stands for the owner, and one for whoever
-//! posts, as everyone may.
+//! The users that app.net clients see. There are none here: one stands for the owner, and one for everyone who
+//! posts.
 
 use serde_json::{Value, json};
 
-/// A user that is shown.
+/// A user in a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum User {
-    /// Who has the deployment's `OWNER_TOKEN`.
+    /// The holder of the deployment's `OWNER_TOKEN`.
     Owner,
-    /// Who has a channel's id.
+    /// Everyone with a channel's id.
     Anyone,
 }
 
 impl User {
-    /// The user of an id or a name, as in `/users/{..}`.
+    /// The user with an id or a name, as in `/users/{..}`.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         let is = |user: &Self| user.id() == name || name.strip_prefix('@') == Some(user.username());
@@ -36,7 +36,7 @@ impl User {
         }
     }
 
-    /// The user's object with every field that app.net gives one, of a server that is here.
+    /// The user's object with every field that app.net gives one, for a server with this origin.
     #[must_use]
     pub fn to_json(self, origin: &str) -> Value {
         let text = match self {
@@ -53,7 +53,7 @@ impl User {
                 "text": text, "html": text.replace('\'', "&#39;"),
                 "entities": { "hashtags": [], "links": [], "mentions": [] },
             },
-            // Nobody knows it; clients read a date.
+            // Unknown, but clients parse a date.
             "created_at": "1970-01-01T00:00:00Z",
             "timezone": "UTC",
             "locale": "en_US",
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_user_is_found_by_its_id_and_by_its_name() {
+    fn a_user_is_found_by_id_and_by_name() {
         for user in [User::Owner, User::Anyone] {
             let view = user.to_json("https://h.example");
             assert_eq!((view["id"].as_str().and_then(User::named), view["username"].is_string()), (Some(user), true));

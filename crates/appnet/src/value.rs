@@ -4,7 +4,7 @@ use json::write::{push_labels, push_number};
 use model::labels::Labels;
 use model::point::Point;
 
-/// The point as it was written, and its time: a message may be delivered long after.
+/// The point as it was written, with its time: a message may be delivered long after.
 pub fn push_value(out: &mut String, labels: &Labels, point: &Point) {
     out.push_str("{\"n\":");
     push_number(out, Some(point.n));
@@ -25,7 +25,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_value_is_the_point_as_written_and_its_time() {
+    fn a_value_is_the_point_as_written_with_its_time() {
         let text = |labels: &str, point: Point| {
             let mut out = String::new();
             push_value(&mut out, &Labels::from_canonical(labels), &point);

@@ -1,9 +1,10 @@
-//! Numbers of a few bits each, as sketches are stored, most significant bit first.
+//! Encodes numbers in a few bits each, as sketches are stored, most significant bit first.
 //!
-//! Code of a number below a bound: truncated binary. Sorted list of numbers within bounds: binary interpolative (Moffat, Stuiver,
-//! 2000): the middle one within the bounds, then the halves within theirs, so that what must be so takes no bits.
-//! Rice code of a number with parameter k: its quotient by 2^k as so many ones and a zero, then k bits. Elias gamma code of a
-//! number: the length of number + 1 in bits, less one, as so many ones and a zero, then number + 1 without its first bit.
+//! A number below a bound: truncated binary. A sorted list of numbers within bounds: binary interpolative code
+//! (Moffat, Stuiver, 2000): the middle number within the bounds, then the halves within theirs, so that numbers
+//! without a choice take no bits. A Rice code with parameter k: the quotient by 2^k as that many ones and a zero,
+//! then k bits. An Elias gamma code: one less than the length of number + 1 in bits, as that many ones and a zero,
+//! then number + 1 without its first bit.
 
 use crate::Malformed;
 
@@ -14,12 +15,12 @@ const PEEK_BITS: u32 = 56;
 #[derive(Debug, Default)]
 pub struct BitWriter {
     bytes: Vec<u8>,
-    /// Bits of the last byte that are not used.
+    /// The number of unused bits in the last byte.
     free: u32,
 }
 
 impl BitWriter {
-    /// Appends the lowest bits of a number, at most 64.
+    /// Appends the lowest bits of a number; at most 64.
     #[inline(never)]
     pub fn put(&mut self, value: u64, mut bits: u32) {
         while bits > 0 {
@@ -78,20 +79,20 @@ impl BitWriter {
         self.put((2 << count) - 2, u32::try_from(count).unwrap_or_default() + 1);
     }
 
-    /// What was written, filled up with zeros to whole bytes.
+    /// The bytes written, padded with zeros to whole bytes.
     #[must_use]
     pub fn finish(self) -> Vec<u8> {
         self.bytes
     }
 }
 
-/// The bits of the short codes of truncated binary, and how many numbers have one.
+/// The bits of the short codes of truncated binary, and the number of short codes.
 fn truncated(bound: u64) -> (u32, u64) {
     let short = bound.max(1).ilog2();
     (short, (2 << short) - bound.max(1))
 }
 
-/// How many bits a Rice code takes.
+/// The number of bits in a Rice code.
 #[must_use]
 pub fn rice_bits(value: u64, k: u32) -> u64 {
     (value >> k).saturating_add(1 + u64::from(k))
@@ -106,16 +107,16 @@ pub struct BitReader<'a> {
 }
 
 impl<'a> BitReader<'a> {
-    /// A reader from the first bit on.
+    /// A reader at the first bit.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
-    /// The next bits as a number, at most 64.
+    /// Reads the next bits as a number; at most 64.
     ///
     /// # Errors
-    /// [`Malformed`] at the end; so do all that follow.
+    /// [`Malformed`] at the end; the same applies to all others.
     #[inline(never)]
     pub fn bits(&mut self, count: u32) -> Result<u64, Malformed> {
         if count == 0 {
@@ -130,7 +131,7 @@ impl<'a> BitReader<'a> {
         Ok(value)
     }
 
-    /// A Rice code.
+    /// Reads a Rice code.
     ///
     /// # Errors
     /// As [`Self::bits`].
@@ -143,7 +144,7 @@ impl<'a> BitReader<'a> {
         Ok((quotient << k) | self.bits(k)?)
     }
 
-    /// An Elias gamma code.
+    /// Reads an Elias gamma code.
     ///
     /// # Errors
     /// As [`Self::bits`].
@@ -154,7 +155,7 @@ impl<'a> BitReader<'a> {
         Ok(((1 << bits) | self.bits(bits)?) - 1)
     }
 
-    /// A number below a bound.
+    /// Reads a number below a bound.
     ///
     /// # Errors
     /// As [`Self::bits`].
@@ -165,7 +166,7 @@ impl<'a> BitReader<'a> {
         if value < spare { Ok(value) } else { Ok((value << 1 | self.bits(1)?) - spare) }
     }
 
-    /// Fills a list with numbers that are sorted and lie in `[least, greatest]`.
+    /// Fills a list with sorted numbers in `[least, greatest]`.
     ///
     /// # Errors
     /// As [`Self::bits`].
@@ -195,7 +196,7 @@ impl<'a> BitReader<'a> {
         }
     }
 
-    /// The next bits from the top, zeros beyond the end.
+    /// The next bits, left-aligned, with zeros beyond the end.
     fn peek(&self) -> u64 {
         let rest = self.bytes.get(self.at / 8..).unwrap_or_default();
         let word = rest.first_chunk().copied().unwrap_or_else(|| {
@@ -223,7 +224,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sorted_lists_come_back(mut numbers in proptest::collection::vec((0u64..1 << 62, 0u32..62), 0..40), slack in 0u64..9) {
+        fn sorted_lists_survive_a_round_trip(mut numbers in proptest::collection::vec((0u64..1 << 62, 0u32..62), 0..40), slack in 0u64..9) {
             let mut numbers: Vec<u64> = numbers.drain(..).map(|(number, shift)| number >> shift).collect();
             numbers.sort_unstable();
             let least = numbers.first().map_or(0, |first| first.saturating_sub(slack));
@@ -237,7 +238,7 @@ mod tests {
         }
 
         #[test]
-        fn codes_come_back_and_take_the_bits_they_say(
+        fn codes_survive_a_round_trip_in_the_stated_bits(
             numbers in proptest::collection::vec((any::<u64>(), 0u32..64, 0u32..20), 0..40),
         ) {
             let mut writer = BitWriter::default();
@@ -261,7 +262,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40), k in 0u32..64) {
+        fn any_bytes_are_decoded_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40), k in 0u32..64) {
             let mut reader = BitReader::new(&bytes);
             while reader.rice(k).is_ok() {}
             let mut reader = BitReader::new(&bytes);
@@ -278,7 +279,7 @@ mod tests {
         writer.put_gamma(4);
         writer.put(0b101, 3);
         writer.put_sorted(&[1, 4, 4], 0, 4);
-        // 110 01, 110 01, 101; of 0..=4 the 4 is 111, then of 0..=4 the 1 is 01, and what lies in 4..=4 is 4.
+        // 110 01, 110 01, 101; in 0..=4, 4 is 111, then in 0..=4, 1 is 01, and in 4..=4 only 4 is possible.
         assert_eq!(writer.finish(), [0b1100_1110, 0b0110_1111, 0b0100_0000]);
     }
 }

@@ -1,13 +1,14 @@
-//! Numbers of one kind side by side, in the shortest of a few forms.
+//! Encodes a column of numbers in the shortest of a few forms.
 //!
-//! A column is `varint numbers`, and unless that is 0 `u8 form` and: in form 0 (runs) for each run of equal numbers a number and a varint of
-//! how often it repeats; in form 1 (whole) a varint each, for whole numbers >= 0; in form 2 (deltas) a signed varint each, for whole
-//! numbers, the difference from the last; in form 3 (plain) a number each. Numbers and varints as in [`crate`].
+//! A column is `varint numbers`, and unless that is 0 `u8 form` and: in form 0 (runs), for each run of equal
+//! numbers a number and a varint with its length; in form 1 (whole), a varint for each integer >= 0; in form 2
+//! (deltas), a signed varint for each integer, the difference from the last; in form 3 (plain), each number.
+//! Numbers and varints are encoded as in [`crate`].
 
 //!
-//! A bare column has neither count nor form, which its reader knows. In runs, the repeats are one more, or 0 up to the column's end. In
-//! form 4 (scaled) there is a varint each, for multiples of 2^-40 >= 0. A number in runs and plain may also be the byte
-//! 3 and such a varint.
+//! A bare column has neither count nor form, which its reader knows. In runs, the lengths are one more, or 0 for up
+//! to the column's end. In form 4 (scaled) there is a varint for each multiple of 2^-40 >= 0. A number in runs and
+//! plain may also be the byte 3 and such a varint.
 
 use crate::{Malformed, Reader, put_len, put_number, put_signed, put_varint};
 
@@ -16,13 +17,13 @@ const WHOLE: u8 = 1;
 const DELTAS: u8 = 2;
 const PLAIN: u8 = 3;
 const SCALED: u8 = 4;
-/// Shares of a point are whole multiples of one in so many: see [`model::spread`].
+/// Shares of a point are multiples of this fraction: see [`model::spread`].
 pub const SHARES: f64 = 1_099_511_627_776.0;
-/// Before a scaled number; other numbers begin with 1 or an even byte.
+/// Precedes a scaled number; other numbers start with 1 or an even byte.
 const IS_SCALED: u8 = 3;
-/// Differences of numbers up to here are whole numbers in f64 and fit the varints.
+/// Differences of numbers up to here are integers in f64 and fit into varints.
 const MAX_WHOLE: f64 = 4_503_599_627_370_496.0;
-/// A column of one part has at most this many numbers, so that malformed bytes can't ask for more memory.
+/// The most numbers in a column of one part, so that malformed bytes can't ask for more memory.
 const MAX_NUMBERS: usize = 1 << 16;
 
 /// Appends a column of finite numbers.
@@ -81,7 +82,7 @@ fn plain(numbers: &[f64]) -> Vec<u8> {
     out
 }
 
-/// Appends a bare column of finite numbers; its form.
+/// Appends a bare column of finite numbers; returns its form.
 pub fn put_bare(out: &mut Vec<u8>, numbers: &[f64]) -> u8 {
     if numbers.is_empty() {
         return RUNS;
@@ -124,7 +125,7 @@ fn bare_runs(numbers: &[f64]) -> Vec<u8> {
     out
 }
 
-/// A number as a multiple of 2^-40, if it is one and that is shorter.
+/// A number as a multiple of 2^-40, if it is one and that form is shorter.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole, >= 0 and within 48 bits")]
 fn scaled(number: f64) -> Option<u64> {
     const MAX_SCALED: f64 = 281_474_976_710_656.0;
@@ -157,7 +158,7 @@ fn read_any(reader: &mut Reader<'_>) -> Result<f64, Malformed> {
     reader.number()
 }
 
-/// Reads a bare column of so many numbers and this form.
+/// Reads a bare column of this many numbers in this form.
 ///
 /// # Errors
 /// [`Malformed`]
@@ -243,7 +244,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn columns_come_back(one in any_numbers(), two in any_numbers()) {
+        fn columns_survive_a_round_trip(one in any_numbers(), two in any_numbers()) {
             let mut out = Vec::new();
             put_column(&mut out, &one);
             put_column(&mut out, &two);
@@ -254,7 +255,7 @@ mod tests {
         }
 
         #[test]
-        fn bare_columns_come_back(one in any_numbers(), two in any_numbers()) {
+        fn bare_columns_survive_a_round_trip(one in any_numbers(), two in any_numbers()) {
             let mut out = Vec::new();
             let forms = [&one, &two].map(|numbers| put_bare(&mut out, numbers));
             let mut reader = Reader::new(&out);

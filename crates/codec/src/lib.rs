@@ -1,18 +1,18 @@
-//! The compact binary form of numbers and texts, shared by all that is persisted or sent inside.
+//! The compact binary form of numbers and strings, shared by everything that is persisted or sent internally.
 //!
-//! Integers are LEB128 varints. A number is a varint with an even value (the zigzag of a whole number, times
-//! two) or the byte 1 followed by the eight bytes of the f64, little-endian. Texts and byte strings have
-//! their length before them. Once written to storage a form is never changed: see the pins in the tests.
+//! Integers are LEB128 varints. A number is a varint with an even value (the zigzag of an integer, times two), or
+//! the byte 1 followed by the eight bytes of the f64, little-endian. Strings and byte strings are preceded by their
+//! length. Once written to storage, a form never changes: see the pins in the tests.
 
 pub mod bits;
 pub mod columns;
 
-/// Bytes that are not what was written, or end too early.
+/// Bytes that are not what was written, or that are truncated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("malformed bytes at offset {0}")]
 pub struct Malformed(pub usize);
 
-/// Whole numbers up to here are stored as varints; beyond, f64 holds no odd ones.
+/// The largest integer stored as a varint; beyond it, f64 can't represent odd ones.
 const MAX_WHOLE: f64 = 9_007_199_254_740_992.0;
 const RAW_F64: u8 = 1;
 
@@ -46,7 +46,7 @@ pub fn put_number(out: &mut Vec<u8>, value: f64) {
     }
 }
 
-/// Appends bytes with their length before them.
+/// Appends bytes, preceded by their length.
 pub fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     put_len(out, bytes.len());
     out.extend_from_slice(bytes);
@@ -65,32 +65,32 @@ pub struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// A reader from the first byte on.
+    /// A reader at the first byte.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, at: 0 }
     }
 
-    /// Whether all was read.
+    /// Whether everything was read.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.at == self.bytes.len()
     }
 
-    /// The next byte.
+    /// Reads the next byte.
     ///
     /// # Errors
-    /// [`Malformed`] at the end; so do all that follow.
+    /// [`Malformed`] at the end; the same applies to all others.
     pub fn byte(&mut self) -> Result<u8, Malformed> {
         let byte = *self.bytes.get(self.at).ok_or(Malformed(self.at))?;
         self.at += 1;
         Ok(byte)
     }
 
-    /// A varint.
+    /// Reads a varint.
     ///
     /// # Errors
-    /// As [`Self::byte`], and when it does not fit 64 bits.
+    /// Same as [`Self::byte`], and if it does not fit into 64 bits.
     pub fn varint(&mut self) -> Result<u64, Malformed> {
         let (mut value, start) = (0u64, self.at);
         for shift in (0..64).step_by(7) {
@@ -103,7 +103,7 @@ impl<'a> Reader<'a> {
         Err(Malformed(start))
     }
 
-    /// A signed varint.
+    /// Reads a signed varint.
     ///
     /// # Errors
     /// As [`Self::varint`].
@@ -111,7 +111,7 @@ impl<'a> Reader<'a> {
         self.varint().map(unzigzag)
     }
 
-    /// A length or an index.
+    /// Reads a length or an index.
     ///
     /// # Errors
     /// As [`Self::varint`].
@@ -120,7 +120,7 @@ impl<'a> Reader<'a> {
         usize::try_from(self.varint()?).map_err(|_| Malformed(at))
     }
 
-    /// A number.
+    /// Reads a number.
     ///
     /// # Errors
     /// As [`Self::varint`].
@@ -133,25 +133,25 @@ impl<'a> Reader<'a> {
         Ok(unzigzag(self.varint()? >> 1) as f64)
     }
 
-    /// Bytes with their length before them.
+    /// Reads bytes that are preceded by their length.
     ///
     /// # Errors
-    /// As [`Self::varint`], and when the bytes end before the length does.
+    /// Same as [`Self::varint`], and if there are fewer bytes than that.
     pub fn bytes(&mut self) -> Result<&'a [u8], Malformed> {
         let len = self.len()?;
         self.take(len)
     }
 
-    /// A text with its length before it.
+    /// Reads a string that is preceded by its length.
     ///
     /// # Errors
-    /// As [`Self::bytes`], and when it is not UTF-8.
+    /// Same as [`Self::bytes`], and if it is not UTF-8.
     pub fn text(&mut self) -> Result<&'a str, Malformed> {
         let at = self.at;
         std::str::from_utf8(self.bytes()?).map_err(|_| Malformed(at))
     }
 
-    /// An array of fixed length.
+    /// Reads an array of fixed length.
     ///
     /// # Errors
     /// As [`Self::byte`].
@@ -160,13 +160,13 @@ impl<'a> Reader<'a> {
         self.take(N)?.try_into().map_err(|_| Malformed(at))
     }
 
-    /// All that is left.
+    /// The rest of the bytes.
     #[must_use]
     pub fn rest(self) -> &'a [u8] {
         &self.bytes[self.at..]
     }
 
-    /// Bytes of a length that is known otherwise.
+    /// Reads this many bytes.
     ///
     /// # Errors
     /// As [`Self::byte`].
@@ -190,7 +190,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn numbers_come_back(value in any::<f64>().prop_filter("finite", |v| v.is_finite()), whole in any::<i64>(), small in any::<i32>()) {
+        fn numbers_survive_a_round_trip(value in any::<f64>().prop_filter("finite", |v| v.is_finite()), whole in any::<i64>(), small in any::<i32>()) {
             let mut out = Vec::new();
             put_number(&mut out, value);
             put_number(&mut out, f64::from(small));
@@ -203,7 +203,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+        fn any_bytes_are_decoded_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
             let mut reader = Reader::new(&bytes);
             while reader.text().is_ok() {}
         }

@@ -1,7 +1,9 @@
-//! The owner's rules for what a stream accepts (`accept`): which labels, with which values, and in which bounds numbers and times are.
+//! The owner's rules for what a stream accepts (`accept`): which labels, with which values, and the bounds of
+//! numbers and times.
 //!
-//! They are kept as the JSON that the owner wrote and read into [`Rules`] once. They hold for open writers and for write keys, not for
-//! the owner. [`Binding`] is what holds for one writer; it also has the bounds that open writers have where nobody says otherwise.
+//! They are kept as the JSON that the owner wrote and parsed into [`Rules`] once. They apply to open writers and to
+//! write keys, not to the owner. [`Binding`] is what applies to one writer; it includes the bounds that open
+//! writers have by default.
 
 use std::borrow::Cow;
 use std::cell::OnceCell;
@@ -23,11 +25,11 @@ mod tests;
 
 pub use read::{AcceptError, LabelRule, MAX_ACCEPT_BYTES, Others, Range, Rules};
 
-/// Open writers' numbers are at most this, and their numerators at least minus this, unless `accept` says otherwise: whole numbers up to
-/// here are exact in a double, and nobody's sums vanish beside one.
+/// The largest absolute number of open writers, unless `accept` says otherwise: integers up to here are exact in a
+/// double, and no number makes other writers' sums vanish.
 pub const MAX_OPEN: f64 = 9_007_199_254_740_992.0;
 
-/// Rules as they are kept in a configuration: JSON as the owner wrote it; empty where there are none.
+/// Rules as they are kept in a configuration: JSON as the owner wrote it; empty if there are none.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "String", into = "String")]
 pub struct Accept {
@@ -56,7 +58,7 @@ impl From<Accept> for String {
 }
 
 impl Accept {
-    /// What an owner's `accept` asks for; null is no rules.
+    /// Parses an owner's `accept`; null means no rules.
     ///
     /// # Errors
     /// See [`AcceptError`].
@@ -75,16 +77,16 @@ impl Accept {
         self.text.is_empty()
     }
 
-    /// As owners are shown it.
+    /// The JSON that owners see.
     #[must_use]
     pub fn view(&self) -> Value {
         serde_json::from_slice(self.text.as_bytes()).unwrap_or_default()
     }
 
-    /// The rules, read once.
+    /// The parsed rules, cached.
     ///
     /// # Errors
-    /// [`AcceptError`] where another version has written what this one does not know.
+    /// [`AcceptError`] if another version wrote rules that this one does not know.
     pub fn rules(&self) -> Result<Option<Rc<Rules>>, AcceptError> {
         if self.is_none() {
             return Ok(None);
@@ -92,7 +94,7 @@ impl Accept {
         self.read.get_or_init(|| Rules::read(&self.text).map(Rc::new)).clone().map(Some)
     }
 
-    /// What tells these rules from others; 0 is none.
+    /// Identifies these rules; 0 means none.
     fn id(&self) -> u64 {
         let mut hasher = FxHasher::default();
         hasher.write(self.text.as_bytes());
@@ -103,15 +105,15 @@ impl Accept {
 /// Why a point is not accepted.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Forbidden {
-    /// A rule forbids it: which field, and which rule.
+    /// A rule forbids it: the field and the rule.
     #[error("{1}")]
     Rule(Field, String),
-    /// A bound forbids it that holds where no rule says otherwise.
+    /// A default bound forbids it.
     #[error("{0}")]
     Point(#[from] PointError),
 }
 
-/// What holds for the points of one writer; nothing by default.
+/// What applies to the points of one writer; nothing by default.
 #[derive(Clone, Debug, Default)]
 pub struct Binding {
     rules: Option<Rc<Rules>>,
@@ -120,10 +122,10 @@ pub struct Binding {
 }
 
 impl Binding {
-    /// For a writer of a stream with these rules.
+    /// The binding of a writer of a stream with these rules.
     ///
     /// # Errors
-    /// [`AcceptError`] where another version has written what this one does not know.
+    /// [`AcceptError`] if another version wrote rules that this one does not know.
     pub fn of(accept: &Accept, who: Who) -> Result<Self, AcceptError> {
         Ok(match who {
             Who::Owner => Self::default(),
@@ -131,13 +133,13 @@ impl Binding {
         })
     }
 
-    /// What tells apart the rules that labels are read by; 0 is none.
+    /// Identifies the rules for labels; 0 means none.
     #[must_use]
     pub fn id(&self) -> u64 {
         self.id
     }
 
-    /// Whether numbers and time of a point that arrives at `now` are within bounds.
+    /// Checks that numbers and time of a point that arrives at `now` are within bounds.
     ///
     /// # Errors
     /// [`Forbidden::Rule`] or, without a rule, [`PointError::OpenRange`].
@@ -155,7 +157,7 @@ impl Binding {
         rules.map_or(Ok(()), |rules| rules.check_times(point, now))
     }
 
-    /// The labels of a canonical text that are accepted.
+    /// The accepted labels of a canonical string.
     ///
     /// # Errors
     /// [`Forbidden::Rule`]
@@ -168,7 +170,7 @@ impl Binding {
 }
 
 impl Rules {
-    /// The labels of a canonical text that are accepted.
+    /// The accepted labels of a canonical string.
     fn labels<'a>(&self, canonical: &'a str) -> Result<Cow<'a, str>, Forbidden> {
         let mut rejection = None;
         let kept = split(canonical, |name, value| {

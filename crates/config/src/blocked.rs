@@ -1,4 +1,4 @@
-//! Who may write: with a write key only, and from where not at all.
+//! Who may write: whether only holders of a write key, and which networks and origins are blocked.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -8,17 +8,17 @@ use model::pseudonym::Pseudonym;
 
 use super::stream::{ConfigError, MAX_ORIGIN_BYTES};
 
-/// So many networks, and so many origins; each is compared with each open write, some 50 ns.
+/// The most networks, and the most origins; each is compared with each open write, which takes some 50 ns.
 pub const MAX_BLOCKED: usize = 100;
 
-/// Which writers a stream takes.
+/// Which writers a stream accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Writers {
     /// Everyone.
     #[default]
     Open,
-    /// Who has a write key.
+    /// Only holders of a write key.
     Keyed,
 }
 
@@ -29,17 +29,17 @@ impl Writers {
     }
 }
 
-/// Where open writers are refused.
+/// The blocked networks and origins of open writers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Blocked {
     /// Addresses, networks, and pseudonyms of the day.
     pub networks: Vec<String>,
-    /// As browsers write them.
+    /// In the form that browsers send.
     pub origins: Vec<String>,
 }
 
-/// What an owner says of it; what is absent stays.
+/// An owner's changes to the blocked networks and origins; absent lists stay.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct BlockedPatch {
@@ -48,14 +48,14 @@ pub struct BlockedPatch {
 }
 
 impl Blocked {
-    /// Whether nobody is.
+    /// Whether nothing is blocked.
     #[must_use]
     pub fn is_nobody(&self) -> bool {
         self.networks.is_empty() && self.origins.is_empty()
     }
 
-    /// Whether a writer is one of these: by its network as [`protocol::writer::Writer`] has it, by its origin, and by its pseudonym
-    /// for who knows that.
+    /// Whether a writer is blocked: by its network as in [`protocol::writer::Writer`], by its origin, or by its
+    /// pseudonym, for callers that know it.
     #[must_use]
     pub fn has(&self, network: &str, origin: Option<&str>, pseudonym: Option<Pseudonym>) -> bool {
         if origin.is_some_and(|origin| self.origins.iter().any(|blocked| blocked == origin)) {
@@ -74,7 +74,7 @@ impl Blocked {
 }
 
 impl BlockedPatch {
-    /// What an owner sends.
+    /// Parses an owner's `blocked`.
     ///
     /// # Errors
     /// [`ConfigError::Shape`]
@@ -86,22 +86,22 @@ impl BlockedPatch {
         serde_json::from_value(value).map_err(|error| ConfigError::Shape(format!("`blocked`: {error}")))
     }
 
-    /// That nobody is.
+    /// Blocks nothing.
     #[must_use]
     pub fn nobody() -> Self {
         Self { networks: Some(Vec::new()), origins: Some(Vec::new()) }
     }
 
-    /// What is blocked now.
+    /// The lists after these changes.
     #[must_use]
     pub fn applied(self, before: Blocked) -> Blocked {
         Blocked { networks: self.networks.unwrap_or(before.networks), origins: self.origins.unwrap_or(before.origins) }
     }
 
-    /// Whether all entries are what they should be.
+    /// Checks all entries.
     ///
     /// # Errors
-    /// Which is not, and why.
+    /// The first invalid entry, and why.
     pub fn check(&self) -> Result<(), ConfigError> {
         let (networks, origins) = (self.networks.as_deref(), self.origins.as_deref());
         let (networks, origins) = (networks.unwrap_or_default(), origins.unwrap_or_default());
@@ -120,7 +120,7 @@ impl BlockedPatch {
     }
 }
 
-/// As a browser writes it in the `Origin` header.
+/// Whether an origin has the form of the `Origin` header.
 pub(super) fn is_origin(text: &str) -> bool {
     let Some((scheme, host)) = text.split_once("://") else { return false };
     let is_host_byte = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-._:[]".contains(&byte);
@@ -170,18 +170,18 @@ mod tests {
     }
 
     #[test]
-    fn what_can_not_be_blocked_is_refused_by_name() {
+    fn entries_that_cannot_be_blocked_are_rejected_by_name() {
         let told = |text: &str| patch(text).expect_err(text).to_string();
         assert!(
             told(r#"{"networks":["192.0.2.1/24"]}"#)
-                .starts_with("\"192.0.2.1/24\" in `blocked.networks` has an address")
+                .starts_with("\"192.0.2.1/24\" in `blocked.networks` must start with the first address")
         );
-        assert!(told(r#"{"networks":["n_12"]}"#).contains("\"n_12\" in `blocked.networks` is no address"));
+        assert!(told(r#"{"networks":["n_12"]}"#).contains("\"n_12\" in `blocked.networks` must be an address"));
         assert!(
             told(r#"{"networks":["2001:db8::/96"]}"#)
-                .ends_with("must have a whole number from 0 to 64 behind the slash")
+                .ends_with("must have a whole number from 0 to 64 after the slash")
         );
-        assert!(told(r#"{"origins":["spam.example"]}"#).contains("in `blocked.origins` is no origin"));
+        assert!(told(r#"{"origins":["spam.example"]}"#).contains("in `blocked.origins` is not an origin"));
         assert!(told(r#"{"hosts":[]}"#).contains("unknown field `hosts`"));
         assert!(told("[]").contains("must be an object") && told(r#"{"networks":"a"}"#).contains("invalid type"));
         for (name, entry) in [("networks", "192.0.2.1"), ("origins", "https://a.example")] {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_named_stays() {
+    fn lists_that_are_not_named_stay() {
         let before = patch(r#"{"networks":["192.0.2.1"],"origins":["https://a.example"]}"#).expect("valid");
         let patch: BlockedPatch = serde_json::from_str(r#"{"networks":[]}"#).expect("valid");
         let after = patch.applied(before.clone());

@@ -1,4 +1,4 @@
-//! What an owner asks of pushing to a carbon, and the form that it is kept in.
+//! An owner's configuration for pushing to a carbon server, and its persisted form.
 
 mod host;
 
@@ -12,59 +12,60 @@ use model::aggregate_list::{AggregateError, parse_aggregates};
 
 pub use host::{HostError, allowed_host};
 
-/// A host has at most this many bytes, as the DNS has it.
+/// The longest host name in bytes, as in the DNS.
 pub const MAX_HOST_BYTES: usize = 253;
-/// A prefix has at most this many bytes.
+/// The longest prefix in bytes.
 pub const MAX_PREFIX_BYTES: usize = 100;
-/// A bucket has a line for each of at most this many aggregates and label set.
+/// The most aggregates: a bucket has a line for each of them per label set.
 pub const MAX_AGGREGATES: usize = 8;
 
 const DAY_S: i64 = 86_400;
 const DEFAULT_INTERVAL_S: i64 = 60;
 const MAX_INTERVAL_S: i64 = 3_600;
 const DEFAULT_AGGREGATES: [&str; 2] = ["sum", "count"];
-/// Mail: no carbon listens there, and who can be told to connect to it can be told to send some.
+/// SMTP: no carbon listens there, and a deployment that connected there could be made to send mail.
 const SMTP: u64 = 25;
 
-/// Where buckets go, and in which form. Kept as one text, `host port interval prefix aggregates`: a form of its own is kilobytes.
+/// Where buckets are sent, and in which form. Kept as one string, `host port interval prefix aggregates`, as a form
+/// of its own would cost kilobytes of code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CarbonConfig {
-    /// As [`allowed_host`] made it.
+    /// From [`allowed_host`].
     pub host: String,
-    /// Of its plaintext listener.
+    /// The port of its plaintext listener.
     pub port: u16,
-    /// Before the stream's name, with a dot between them; may be empty.
+    /// Comes before the stream's name, separated by a dot; may be empty.
     pub prefix: String,
-    /// The width of a bucket: a multiple of 10 s that a day is a multiple of.
+    /// The width of a bucket: a multiple of 10 s that divides a day evenly.
     pub interval_s: i64,
-    /// By their names.
+    /// The names of the aggregates.
     pub aggregates: Vec<String>,
 }
 
-/// What an owner says of pushing; `None`: no more. Sent as the text of the configuration, or an empty one.
+/// An owner's change to pushing; `None` turns it off. Sent as the string of the configuration, or an empty one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct CarbonPatch(pub Option<CarbonConfig>);
 
-/// Why pushing can't be configured so.
+/// Why a configuration of pushing is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CarbonError {
     /// Not an object.
     #[error("`carbon` must be an object such as {{\"host\":\"carbon.example.com\",\"port\":2003}}, or null")]
     Shape,
-    /// A name that means nothing.
-    #[error("unknown field {0:?} in `carbon`; it knows host, port, prefix, interval_s and aggregates")]
+    /// An unknown field.
+    #[error("unknown field {0:?} in `carbon`; it can have host, port, prefix, interval_s and aggregates")]
     Unknown(String),
-    /// Not a text. Whether it may be is asked of [`allowed_host`].
-    #[error("`carbon.host` must be a text of 1 to {MAX_HOST_BYTES} bytes: a host's name or address")]
+    /// Not a string. [`allowed_host`] decides whether it is allowed.
+    #[error("`carbon.host` must be a string of 1 to {MAX_HOST_BYTES} bytes: a host name or address")]
     Host,
     /// Not a port.
-    #[error("`carbon.port` must be a whole number from 1 to 65535, and not 25")]
+    #[error("`carbon.port` must be a whole number from 1 to 65535, but not 25")]
     Port,
-    /// Not what a name in Graphite begins with.
+    /// Not a valid start of a name in Graphite.
     #[error(
-        "`carbon.prefix` must be a text of at most {MAX_PREFIX_BYTES} letters, digits, `_` and `-`, with single dots between them"
+        "`carbon.prefix` must be a string of at most {MAX_PREFIX_BYTES} letters, digits, `_` and `-`, with single dots between them"
     )]
     Prefix,
     /// Not a width.
@@ -80,16 +81,16 @@ pub enum CarbonError {
     /// Not an aggregate.
     #[error("`carbon.aggregates`: {0}")]
     Aggregate(#[from] AggregateError),
-    /// No values of this label are counted.
-    #[error("`carbon.aggregates` has `distinct:{0}`, and the stream's `distinct` does not list this label")]
+    /// A label whose distinct values are not counted.
+    #[error("`carbon.aggregates` has `distinct:{0}`, but the stream's `distinct` does not list this label")]
     NotCounted(String),
-    /// No shard has whole buckets.
-    #[error("`carbon` is for streams with one shard: with `shards` over 1 no bucket is whole in one place")]
+    /// A stream with several shards, none of which has whole buckets.
+    #[error("`carbon` requires a stream with `shards` of 1: with more, no shard has whole buckets")]
     Shards,
 }
 
 impl CarbonPatch {
-    /// What an owner's `carbon` asks for. An optional field may be null.
+    /// Parses an owner's `carbon`. An optional field may be null.
     ///
     /// # Errors
     /// See [`CarbonError`].
@@ -136,7 +137,7 @@ impl TryFrom<String> for CarbonConfig {
             host: host.to_owned(),
             port: port.parse().map_err(|_| "no port")?,
             prefix: prefix.to_owned(),
-            interval_s: interval_s.parse().map_err(|_| "no interval")?,
+            interval_s: interval_s.parse().map_err(|_| "not an interval")?,
             aggregates: aggregates.split(',').map(str::to_owned).collect(),
         })
     }
@@ -157,19 +158,20 @@ impl TryFrom<String> for CarbonPatch {
 }
 
 impl CarbonConfig {
-    /// Whether both go to the same carbon.
+    /// Whether both send to the same carbon server.
     #[must_use]
     pub fn is_same_place(&self, other: &Self) -> bool {
         (&self.host, self.port) == (&other.host, other.port)
     }
 
-    /// What a bucket has lines of. Labels whose values are counted are numbered as they come.
+    /// The aggregates that a bucket has lines of. Labels whose values are counted are numbered in the order of the
+    /// list.
     #[must_use]
     pub fn aggregates(&self) -> Vec<Aggregate> {
         parse_aggregates(&self.aggregates.join(",")).unwrap_or_default()
     }
 
-    /// As the owner reads it.
+    /// The JSON that the owner sees.
     #[must_use]
     pub fn view(&self) -> Value {
         let Self { host, port, prefix, interval_s, aggregates } = self;
@@ -177,7 +179,7 @@ impl CarbonConfig {
     }
 }
 
-/// Whether what is asked of pushing goes with the rest of a configuration.
+/// Checks pushing against the rest of a configuration.
 ///
 /// # Errors
 /// [`CarbonError::Shards`] and [`CarbonError::NotCounted`]
@@ -205,14 +207,14 @@ fn is_interval(interval_s: i64) -> bool {
     (10..=MAX_INTERVAL_S).contains(&interval_s) && interval_s % 10 == 0 && DAY_S % interval_s == 0
 }
 
-/// Each once, under its shortest name.
+/// Without duplicates, under their shortest names.
 fn aggregates(given: Option<&Value>) -> Result<Vec<String>, CarbonError> {
     let Some(given) = given else { return Ok(DEFAULT_AGGREGATES.map(str::to_owned).to_vec()) };
     let names: Option<Vec<&str>> = given.as_array().and_then(|names| names.iter().map(Value::as_str).collect());
     let names = names.filter(|names| (1..=MAX_AGGREGATES).contains(&names.len())).ok_or(CarbonError::Aggregates)?;
     let mut parsed = Vec::new();
     for name in names {
-        // One by one, as a comma in a name would make two of it.
+        // One by one, as a comma in a name would split it.
         let [aggregate] = &parse_aggregates(name)?[..] else { return Err(CarbonError::Aggregates) };
         let name = aggregate.name().into_owned();
         if !parsed.contains(&name) {
@@ -232,7 +234,7 @@ mod tests {
         Ok(config.expect("an object"))
     }
 
-    /// With these fields more.
+    /// Parses a configuration with these additional fields.
     fn with(fields: &str) -> Result<CarbonConfig, CarbonError> {
         parse(&format!(r#"{{"host":"carbon.example","port":2003,{fields}}}"#))
     }
@@ -253,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_taken_and_no_more() {
+    fn limits_are_accepted_and_nothing_beyond() {
         for interval_s in [10, 20, 30, 50, 60, 90, 300, 3_600] {
             assert_eq!(with(&format!(r#""interval_s":{interval_s}"#)).expect("valid").interval_s, interval_s);
         }
@@ -276,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn aggregates_stand_once_under_their_shortest_names() {
+    fn aggregates_are_unique_and_have_their_shortest_names() {
         let names = |list: &str| with(&format!(r#""aggregates":{list}"#)).map(|config| config.aggregates);
         assert_eq!(
             names(r#"["max","p99.90","p99.9","distinct:a b","max"]"#).expect("valid"),
@@ -292,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn an_error_names_what_is_wrong() {
         let named = |text: &str, start: &str| {
             let message = parse(text).expect_err(text).to_string();
             assert!(message.starts_with(start), "{text}: {message}");
@@ -304,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_of_what_is_kept_is_pinned() {
+    fn the_persisted_form_is_pinned() {
         let config = with(r#""interval_s":10,"aggregates":["sum","distinct:a b"]"#).expect("valid");
         let pinned = r#""carbon.example 2003 10  sum,distinct:a b""#;
         assert_eq!(serde_json::to_string(&config).expect("serialises"), pinned);

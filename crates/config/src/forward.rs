@@ -1,4 +1,4 @@
-//! What an owner asks of forwarding, and the form that it is kept in. The token is never shown, also in no error.
+//! An owner's configuration for forwarding, and its persisted form. The token is never shown, not even in errors.
 
 pub mod dialect;
 mod root;
@@ -14,33 +14,33 @@ use model::time::{duration_text, parse_duration};
 pub use root::{DEFAULT_ROOTS, MAX_ROOT_BYTES, RootError, allowed_root};
 pub use token::Token;
 
-/// A token has 1 to this many bytes.
+/// The longest token in bytes; the shortest has 1.
 pub const MAX_TOKEN_BYTES: usize = 1_024;
-/// Points wait at least this long to be packed together, at most [`MAX_DELAY_S`].
+/// How long points wait at least to be packed together; at most [`MAX_DELAY_S`].
 pub const MIN_DELAY_S: i64 = 10;
-/// A day: points have to arrive while somebody still asks for them.
+/// A day: points must arrive while somebody still asks for them.
 pub const MAX_DELAY_S: i64 = 86_400;
-/// What app.net and pnut.io document for a token, and take no more than.
+/// The documented limit of app.net and pnut.io per token, which they enforce.
 pub const DOCUMENTED_WRITES: u16 = 20;
-/// One's own upstream may be asked to take this many.
+/// The limit for one's own upstream.
 pub const MAX_WRITES: u16 = 6_000;
 
-/// What an owner sends.
+/// An owner's configuration as sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForwardPatch {
     /// What the upstream speaks.
     pub dialect: Dialect,
     /// As written; see [`allowed_root`].
     pub api_root: String,
-    /// The channel to write to; none: one is to be created.
+    /// The channel to write to; `None` to create one.
     pub channel: Option<String>,
-    /// None: the one that is there already.
+    /// `None` keeps the current token.
     pub token: Option<Token>,
     /// How fast and how late.
     pub policy: Policy,
 }
 
-/// What is kept and shown.
+/// The configuration as kept and shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForwardConfig {
     /// What the upstream speaks.
@@ -53,12 +53,12 @@ pub struct ForwardConfig {
     pub policy: Policy,
 }
 
-/// How fast the upstream is written to, and how late.
+/// The rate and the delay of writes to the upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
-    /// A backlog that would take longer is coarsened, [`MIN_DELAY_S`] to [`MAX_DELAY_S`].
+    /// A backlog that would take longer is coarsened; from [`MIN_DELAY_S`] to [`MAX_DELAY_S`].
     pub max_delay_s: i64,
-    /// Writes of the token in any minute, 1 to [`MAX_WRITES`].
+    /// Writes with the token in any minute, 1 to [`MAX_WRITES`].
     pub writes_per_minute: u16,
 }
 
@@ -68,45 +68,45 @@ impl Default for Policy {
     }
 }
 
-/// Why forwarding can't be configured so. None quotes what may be a token.
+/// Why a configuration of forwarding is rejected. No message quotes anything that may be a token.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ForwardError {
     /// Not an object.
     #[error("`{0}` must be an object")]
     Shape(&'static str),
-    /// A name that means nothing.
+    /// An unknown field.
     #[error("unknown field {1:?} in `{0}`")]
     Unknown(&'static str, String),
     /// Neither of the two.
     #[error("`forward.dialect` must be \"app.net\" or \"pnut\"")]
     Dialect,
-    /// Not a text.
-    #[error("`forward.api_root` must be a text such as \"https://api.pnut.io/v1\"")]
+    /// Not a string.
+    #[error("`forward.api_root` must be a string such as \"https://api.pnut.io/v1\"")]
     ApiRoot,
     /// Not an id.
     #[error(
-        "`forward.channel` must be an id of 1 to {MAX_CHANNEL_BYTES} letters, digits, `_`, `-` and `.`, not beginning with `.`"
+        "`forward.channel` must be an id of 1 to {MAX_CHANNEL_BYTES} letters, digits, `_`, `-` and `.` that does not start with `.`"
     )]
     Channel,
-    /// Not what can stand in a header.
-    #[error("`forward.token` must be a text of 1 to {MAX_TOKEN_BYTES} visible ASCII characters")]
+    /// Not a valid header value.
+    #[error("`forward.token` must be a string of 1 to {MAX_TOKEN_BYTES} visible ASCII characters")]
     Token,
-    /// Beyond [`MIN_DELAY_S`] or [`MAX_DELAY_S`].
-    #[error("`forward.policy.max_delay` must be a text from \"10s\" to \"1d\" such as \"1m\"")]
+    /// Outside [`MIN_DELAY_S`] to [`MAX_DELAY_S`].
+    #[error("`forward.policy.max_delay` must be a string from \"10s\" to \"1d\" such as \"1m\"")]
     MaxDelay,
-    /// Beyond [`MAX_WRITES`].
+    /// Outside 1 to [`MAX_WRITES`].
     #[error("`forward.policy.writes_per_minute` must be a whole number from 1 to {MAX_WRITES}")]
     Writes,
-    /// More than this upstream takes.
+    /// More than this upstream accepts.
     #[error("`forward.policy.writes_per_minute` must be at most {DOCUMENTED_WRITES} for app.net and pnut.io, not {0}")]
     TooFast(u16),
 }
 
 impl ForwardPatch {
-    /// What an owner's `forward` asks for. An optional field may be null.
+    /// Parses an owner's `forward`. An optional field may be null.
     ///
     /// # Errors
-    /// See [`ForwardError`]. Whether the root is allowed is asked of [`allowed_root`].
+    /// See [`ForwardError`]. [`allowed_root`] checks whether the root is allowed.
     pub fn parse(owners: &Value) -> Result<Self, ForwardError> {
         let fields = known(owners, "forward", &["dialect", "api_root", "channel", "token", "policy"])?;
         let given = |name: &str| fields.get(name).filter(|value| !value.is_null());
@@ -127,7 +127,7 @@ impl ForwardPatch {
 }
 
 impl ForwardPatch {
-    /// What it makes of what was there: where the place is the same, the channel stays unless another is named.
+    /// The configuration after this change: with the same upstream, the channel stays unless another is named.
     #[must_use]
     pub fn applied(self, before: Option<ForwardConfig>) -> ForwardConfig {
         let mut after = ForwardConfig::from(self);
@@ -144,13 +144,13 @@ impl From<ForwardPatch> for ForwardConfig {
 }
 
 impl ForwardConfig {
-    /// Whether both go to the same upstream, where the same tokens and channels are known.
+    /// Whether both write to the same upstream, where tokens and channels are the same.
     #[must_use]
     pub fn is_same_place(&self, other: &Self) -> bool {
         (self.dialect, &self.api_root) == (other.dialect, &other.api_root)
     }
 
-    /// As the owner reads it.
+    /// The JSON that the owner sees.
     #[must_use]
     pub fn view(&self) -> Value {
         let Self { dialect, api_root, channel, policy } = self;
@@ -180,7 +180,7 @@ impl Policy {
     }
 }
 
-/// The fields of an object that has no others than these.
+/// The fields of an object that may have only these.
 fn known<'a>(owners: &'a Value, path: &'static str, names: &[&str]) -> Result<&'a Map<String, Value>, ForwardError> {
     let fields = owners.as_object().ok_or(ForwardError::Shape(path))?;
     match fields.keys().find(|key| !names.contains(&key.as_str())) {
@@ -203,7 +203,7 @@ mod tests {
         ForwardPatch::parse(&serde_json::from_str(text).expect("JSON"))
     }
 
-    /// With these fields more.
+    /// Parses a configuration with these additional fields.
     fn with(fields: &str) -> Result<ForwardPatch, ForwardError> {
         parse(&format!(r#"{{"dialect":"app.net","api_root":"https://a.example/stream/0",{fields}}}"#))
     }
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn an_error_names_what_is_wrong() {
         let named = |text: &str, start: &str| {
             let message = parse(text).expect_err(text).to_string();
             assert!(message.starts_with(start), "{text}: {message}");
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_are_taken_and_no_more() {
+    fn limits_are_accepted_and_nothing_beyond() {
         let policy = |text: &str| with(&format!(r#""policy":{text}"#)).expect(text).policy;
         let bounds = |max_delay_s, writes_per_minute| Policy { max_delay_s, writes_per_minute };
         assert_eq!(policy(r#"{"max_delay":"10s","writes_per_minute":1}"#), bounds(10, 1));
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_token_can_stand_in_a_header_and_is_in_no_debug_text_and_no_error() {
+    fn a_token_fits_a_header_and_is_never_shown() {
         for token in ["AQ~secret+/=", &"s".repeat(MAX_TOKEN_BYTES)] {
             let patch = with(&format!(r#""token":"{token}""#)).expect("valid");
             assert_eq!(patch.token, Some(Token(token.to_owned())));
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn app_net_and_pnut_get_at_most_what_they_document() {
+    fn app_net_and_pnut_get_at_most_their_documented_limit() {
         let policy = |root: &str, writes: u16| {
             parse(&format!(r#"{{"dialect":"pnut","api_root":"{root}","policy":{{"writes_per_minute":{writes}}}}}"#))
         };
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_of_what_is_kept_is_pinned() {
+    fn the_persisted_form_is_pinned() {
         let policy = Policy { max_delay_s: 600, writes_per_minute: 20 };
         let api_root = "https://api.pnut.io/v1".to_owned();
         let config = ForwardConfig { dialect: Dialect::Pnut, api_root, channel: Some("12".into()), policy };

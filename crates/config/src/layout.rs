@@ -1,5 +1,5 @@
-//! A layout of shards as a text in the configuration: how many shards there are, then from how many they were raised and
-//! when that was settled, oldest first: `64 1@1792540800000 4`.
+//! A layout of shards as a string in the configuration: the number of shards, then each earlier number and when its
+//! raise was settled, oldest first: `64 1@1792540800000 4`.
 
 use serde::{Deserialize, Deserializer, Serializer};
 
@@ -22,7 +22,7 @@ pub fn serialize<S: Serializer>(layout: &Layout, serializer: S) -> Result<S::Ok,
 /// For serde's `with`.
 ///
 /// # Errors
-/// The deserializer's, or that the text is no layout.
+/// The deserializer's, or that the string is not a layout.
 pub fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<Layout, D::Error> {
     let text = String::deserialize(deserializer)?;
     parse(&text).ok_or_else(|| serde::de::Error::custom("no layout"))
@@ -57,7 +57,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_layout_is_refused() {
+    fn an_invalid_layout_is_rejected() {
         for bad in ["", "x", "4 ", "4 1@", "4 1@x", "70000"] {
             assert_eq!(parse(bad), None, "{bad}");
         }

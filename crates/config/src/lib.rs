@@ -1,4 +1,4 @@
-//! A stream's configuration: what an owner sends, what is kept of it, and what can be wrong with it. Pure.
+//! A stream's configuration: what an owner sends, what is kept of it, and why it can be rejected. Pure.
 
 pub mod accept;
 pub mod blocked;

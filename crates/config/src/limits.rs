@@ -1,7 +1,8 @@
-//! `limits` of a stream: what open writers and write keys may take of it per time, and how much it may have on disk.
+//! `limits` of a stream: how much open writers and write keys may use over time, and how much disk space it may
+//! have.
 //!
-//! For owners it is an object of whole numbers, of which those that are absent stay, and null is the default. What is kept
-//! is those that differ from their defaults, so that a default can change. See `domain::gcra` for what a budget is.
+//! Owners see an object of integers; absent ones stay as they are, and null restores the default. Only values that
+//! differ from their defaults are kept, so that a default can change. See `model::gcra` for budgets.
 
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -9,35 +10,35 @@ use serde_json::{Map, Value};
 
 use super::stream::ConfigError;
 
-/// One of the numbers. Each budget also has a burst, which is what flows off in the time said here.
+/// A limit. Each budget also has a burst, which is what drains in the time given here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Limit {
-    /// Units that all open writers take together; a burst is half a minute's worth.
+    /// Units for all open writers together; a burst is half a minute's worth.
     OpenUnitsPerS,
-    /// Units that a network takes; a burst is 2 minutes' worth.
+    /// Units for one network; a burst is 2 minutes' worth.
     NetworkUnitsPerS,
-    /// Units that a write key takes; a burst is 10 minutes' worth.
+    /// Units for one write key; a burst is 10 minutes' worth.
     KeyUnitsPerS,
-    /// Late places that all open writers touch together; a burst is half an hour's worth. So it is of a network.
+    /// Late places that all open writers touch together; a burst is half an hour's worth, also for a network.
     OpenLatePerHour,
     /// Late places that a network touches.
     NetworkLatePerHour,
     /// Late places that a write key touches; a burst is half an hour's worth.
     KeyLatePerHour,
-    /// New series that all open writers make together.
+    /// New series that all open writers create together.
     NewSeriesPerHour,
-    /// New series that a network makes.
+    /// New series that a network creates.
     NetworkNewSeriesPerHour,
-    /// New names of labels that all open writers make together.
+    /// New label names that all open writers create together.
     NewNamesPerHour,
     /// Bytes by which open writers let the stream grow on disk; a burst is 2 days' worth.
     DiskBytesPerDay,
-    /// Bytes that the stream may have on disk, each shard its part: from half of it on open writers get less, and they get
-    /// nothing from 85 % on, write keys from 95 % on. As much as an object of the platform may have.
+    /// The stream's disk space in bytes, divided over its shards. From half of it on, open writers get less; they
+    /// get nothing from 85 % on, and write keys nothing from 95 % on. At most what the platform allows an object.
     StorageBytes,
 }
 
-/// What a limit is called, what it is where nobody says otherwise, and what is allowed.
+/// The name of a limit, its default, and its range.
 struct Kind {
     name: &'static str,
     default: u64,
@@ -48,7 +49,7 @@ struct Kind {
 const COUNT: usize = 11;
 
 impl Limit {
-    /// All of them, in the order in which they are shown.
+    /// All limits, in the order in which they are shown.
     pub const ALL: [Self; COUNT] = [
         Self::OpenUnitsPerS,
         Self::NetworkUnitsPerS,
@@ -63,7 +64,7 @@ impl Limit {
         Self::StorageBytes,
     ];
 
-    /// What all are called, between commas.
+    /// All names, separated by commas.
     #[must_use]
     pub fn names() -> String {
         Self::ALL.map(|limit| limit.kind().name).join(", ")
@@ -72,7 +73,7 @@ impl Limit {
     fn kind(self) -> Kind {
         let kind = |name, default, least, most| Kind { name, default, least, most };
         match self {
-            // A million units per second are more than an object does: as good as no limit.
+            // An object handles less than a million units per second, so this is as good as no limit.
             Self::OpenUnitsPerS => kind("open_units_per_s", 10_000, 0, MILLION),
             Self::NetworkUnitsPerS => kind("network_units_per_s", 500, 0, MILLION),
             Self::KeyUnitsPerS => kind("key_units_per_s", 5_000, 1, MILLION),
@@ -101,7 +102,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// One of the numbers.
+    /// The value of a limit.
     #[must_use]
     pub fn get(&self, limit: Limit) -> u64 {
         self.0[limit as usize]
@@ -113,10 +114,10 @@ impl Limits {
         *self == Self::default()
     }
 
-    /// With an owner's changes.
+    /// The limits after an owner's changes.
     ///
     /// # Errors
-    /// [`ConfigError::Limits`] where this is no object, [`ConfigError::Limit`] for a name that nobody knows, and
+    /// [`ConfigError::Limits`] if this is not an object, [`ConfigError::Limit`] for an unknown name, and
     /// [`ConfigError::LimitRange`]
     pub fn changed(mut self, changes: &Value) -> Result<Self, ConfigError> {
         for (name, value) in changes.as_object().ok_or(ConfigError::Limits)? {
@@ -130,7 +131,7 @@ impl Limits {
         Ok(self)
     }
 
-    /// As the owner reads them: all.
+    /// The JSON that the owner sees, with all limits.
     #[must_use]
     pub fn view(&self) -> Map<String, Value> {
         Limit::ALL.into_iter().map(|limit| (limit.kind().name.to_owned(), self.get(limit).into())).collect()
@@ -155,7 +156,7 @@ impl Serialize for Limits {
 }
 
 impl<'de> Deserialize<'de> for Limits {
-    /// Without those that only a later version knows.
+    /// Ignores limits that only a later version knows.
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut limits = Self::default();
         for (name, value) in Map::<String, Value>::deserialize(deserializer)? {
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn each_limit_is_where_its_number_says() {
+    fn each_limit_is_at_its_index() {
         for (index, limit) in Limit::ALL.into_iter().enumerate() {
             let Kind { default, least, most, .. } = limit.kind();
             assert_eq!(limit as usize, index);
@@ -186,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_stays_and_null_is_the_default() {
+    fn absent_limits_stay_and_null_restores_the_default() {
         let limits = changed(Limits::default(), &json!({ "network_units_per_s": 7, "storage_bytes": 2_000_000 }));
         let limits = limits.expect("valid");
         assert_eq!((limits.get(Limit::NetworkUnitsPerS), limits.get(Limit::OpenUnitsPerS)), (7, 10_000));
@@ -198,12 +199,12 @@ mod tests {
     }
 
     #[test]
-    fn an_error_names_the_field_and_what_is_allowed() {
+    fn an_error_names_the_field_and_the_allowed_range() {
         let error = |changes: &Value| changed(Limits::default(), changes).expect_err("is wrong");
         assert_eq!(error(&json!(7)), "`limits` must be an object such as {\"network_units_per_s\":500}");
         assert!(
             error(&json!({ "units": 1 }))
-                .starts_with("unknown field \"units\" in `limits`; it knows open_units_per_s, ")
+                .starts_with("unknown field \"units\" in `limits`; it can have open_units_per_s, ")
         );
         for wrong in [json!(0), json!(-1), json!(1.5), json!("1"), json!([1]), json!(1_000_001)] {
             let message = format!("`limits.key_units_per_s` must be a whole number from 1 to 1000000, not {wrong}");
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_that_is_kept_is_pinned_and_has_what_differs() {
+    fn the_persisted_form_is_pinned_and_omits_defaults() {
         let kept = |limits: &Limits| serde_json::to_string(limits).expect("serialises");
         assert_eq!(kept(&Limits::default()), "{}");
         let limits =

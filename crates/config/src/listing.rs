@@ -1,5 +1,5 @@
-//! A stream's entry in the directory, which is in KV: its public configuration as the value, and what the list of streams
-//! shows as metadata.
+//! A stream's entry in the directory, which is in KV: its public configuration as the value, and as metadata what
+//! the list of streams shows.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,37 +7,37 @@ use super::stream::StreamConfig;
 
 /// The binding of the directory.
 pub const BINDING: &str = "DIRECTORY";
-/// What the keys of streams begin with.
+/// The prefix of the keys of streams.
 pub const PREFIX: &str = "stream/";
 
-/// A stream as the directory lists it.
+/// A stream in the directory's list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Listing {
     /// Its name.
     pub name: String,
     /// When it was created, Unix milliseconds.
     pub created_ms: u64,
-    /// Whether everyone may read it; earlier versions did not list that.
+    /// Whether everyone may read it; earlier versions did not store that.
     #[serde(default)]
     pub public: Option<bool>,
 }
 
-/// What is written for a stream.
+/// The entry written for a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
     /// Its configuration as JSON.
     pub value: String,
-    /// Its line in the list.
+    /// Its metadata for the list.
     pub listing: Listing,
 }
 
 /// The entry of a stream with this configuration.
 ///
 /// # Panics
-/// Never: texts, numbers and lists always serialise.
+/// Never: strings, numbers and lists always serialise.
 #[must_use]
 pub fn entry(config: &StreamConfig) -> Entry {
-    let value = serde_json::to_string(config).expect("texts, numbers and lists always serialise");
+    let value = serde_json::to_string(config).expect("strings, numbers and lists always serialise");
     let listing =
         Listing { name: config.name.clone(), created_ms: config.created_ms, public: Some(config.public_read) };
     Entry { value, listing }

@@ -1,19 +1,19 @@
-//! How an owner writes and reads a retention, and the form that it is kept in.
+//! How owners write and read a retention, and its persisted form.
 //!
-//! For owners it is an object of tiers, `{"10s":"2d","1d":null}`; where a configuration is kept it is
-//! `[for_s, from_s, ..]` in the order of the tiers, each a number or null.
+//! Owners see an object of tiers, `{"10s":"2d","1d":null}`; the persisted form is `[for_s, from_s, ..]` in the
+//! order of the tiers, each a number or null.
 
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serializer};
 use serde_json::{Map, Value};
 
-use model::retention::{Kept, Retention};
+use model::retention::{Retention, TierRetention};
 use model::tier::Tier;
 
 use super::stream::ConfigError;
 use model::time::{duration_text, parse_duration};
 
-/// How long tiers are to be kept, in seconds.
+/// Parses how long to keep tiers, in seconds.
 ///
 /// # Errors
 /// [`ConfigError::Tiers`], [`ConfigError::Tier`] and [`ConfigError::Duration`]
@@ -27,7 +27,7 @@ pub fn changes(owners: &Value) -> Result<Vec<(Tier, Option<i64>)>, ConfigError> 
     owners.as_object().ok_or(ConfigError::Tiers)?.iter().map(change).collect()
 }
 
-/// The seconds of a duration text.
+/// Parses the seconds of a duration.
 ///
 /// # Errors
 /// [`ConfigError::Duration`]
@@ -36,31 +36,31 @@ pub fn duration(name: &'static str, value: &Value) -> Result<i64, ConfigError> {
     seconds.ok_or_else(|| ConfigError::Duration(name, value.to_string()))
 }
 
-/// As the owner reads it.
+/// The JSON that the owner sees.
 #[must_use]
 pub fn view(retention: &Retention) -> Map<String, Value> {
     let kept = |tier| Value::from(retention.kept_s(tier).map(duration_text));
     Tier::ALL.into_iter().map(|tier| (tier.name().to_owned(), kept(tier))).collect()
 }
 
-/// Writes the form that is kept.
+/// Writes the persisted form.
 ///
 /// # Errors
 /// Those of the serializer.
 pub fn serialize<S: Serializer>(retention: &Retention, serializer: S) -> Result<S::Ok, S::Error> {
-    let numbers = retention.tiers().iter().flat_map(|Kept { for_s, from_s }| [for_s, from_s]);
+    let numbers = retention.tiers().iter().flat_map(|TierRetention { for_s, from_s }| [for_s, from_s]);
     serializer.collect_seq(numbers)
 }
 
-/// Reads the form that is kept.
+/// Reads the persisted form.
 ///
 /// # Errors
 /// Those of the deserializer.
 pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Retention, D::Error> {
     let numbers = Vec::<Option<i64>>::deserialize(deserializer)?;
-    let mut pairs = numbers.chunks_exact(2).map(|pair| Kept { for_s: pair[0], from_s: pair[1] });
+    let mut pairs = numbers.chunks_exact(2).map(|pair| TierRetention { for_s: pair[0], from_s: pair[1] });
     let tiers = Tier::ALL.map(|_| pairs.next());
     let is_whole = tiers.iter().all(Option::is_some);
-    let tiers = tiers.map(|kept| kept.unwrap_or(Kept { for_s: None, from_s: None }));
+    let tiers = tiers.map(|kept| kept.unwrap_or(TierRetention { for_s: None, from_s: None }));
     if is_whole { Ok(Retention::from_tiers(tiers)) } else { Err(D::Error::custom("a retention of other tiers")) }
 }

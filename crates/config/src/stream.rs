@@ -1,4 +1,4 @@
-//! A stream's configuration, as the object and KV keep it, and what can be wrong with it.
+//! A stream's configuration, as the object and KV keep it, and the errors it can have.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,35 +16,35 @@ use super::forward::{ForwardConfig, ForwardError};
 use super::limits::{Limit, Limits};
 use super::{layout, retention};
 
-/// A request of the owner has at most this many bytes.
+/// The largest body of an owner's request in bytes.
 pub const MAX_OWNER_BODY_BYTES: usize = 16 << 10;
-/// A name has 1 to this many bytes.
+/// The longest name in bytes; the shortest has 1.
 pub const MAX_STREAM_NAME_BYTES: usize = 100;
-/// An allow-list has at most this many origins.
+/// The most origins in an allow-list.
 pub const MAX_ORIGINS: usize = 50;
-/// An origin has at most this many bytes.
+/// The longest origin in bytes.
 pub const MAX_ORIGIN_BYTES: usize = 300;
 
-/// Points may be late by at least this; they always travel for a while.
+/// The least lateness that points are allowed, as they always travel for a while.
 pub const MIN_LATENESS_S: i64 = 60;
-/// Points may be late by at most this: each hour of it is a chunk more that sealing may have to add to.
+/// The most lateness that points are allowed: each hour of it is another chunk that sealing may have to add to.
 pub const MAX_LATENESS_S: i64 = 7 * 86_400;
 
-/// Messages can be read for a day, unless the owner says otherwise.
+/// How long messages can be read by default: a day.
 pub const DEFAULT_MESSAGES_S: i64 = 86_400;
-/// Messages can be read for at most this long; they are bounded in bytes as well.
+/// How long messages can be read at most; they are bounded in bytes as well.
 pub const MAX_MESSAGES_S: i64 = 30 * 86_400;
 
-/// What everyone at the edge may know of a stream.
+/// What every location at the edge may know about a stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StreamConfig {
     /// A name for people, not unique.
     pub name: String,
     /// Whether everyone may read.
     pub public_read: bool,
-    /// Which browser origins may write; empty: all.
+    /// Which browser origins may write; empty means all.
     pub origins: Vec<String>,
-    /// Labels that make no series, but whose values are counted.
+    /// Labels that create no series, but whose distinct values are counted.
     #[serde(default)]
     pub distinct: Vec<String>,
     /// When it was created, Unix milliseconds.
@@ -52,28 +52,28 @@ pub struct StreamConfig {
     /// How long each tier is kept.
     #[serde(default, with = "retention")]
     pub retention: Retention,
-    /// A point may end so many seconds in the past.
+    /// How many seconds in the past a point may end.
     #[serde(default = "default_lateness_s")]
     pub lateness_s: i64,
-    /// How many shards it has, and had.
+    /// The number of shards, now and before.
     #[serde(default, with = "layout")]
     pub layout: Layout,
-    /// Messages can be read for so many seconds.
+    /// How many seconds messages can be read.
     #[serde(default = "default_messages_s")]
     pub messages_s: i64,
-    /// Where points are forwarded to; the token is not here.
+    /// Where points are forwarded; without the token.
     #[serde(default)]
     pub forward: Option<ForwardConfig>,
-    /// Where buckets are pushed to.
+    /// Where buckets are pushed.
     #[serde(default)]
     pub carbon: Option<CarbonConfig>,
-    /// What writers may take of it.
+    /// What writers may use of it.
     #[serde(default, skip_serializing_if = "Limits::is_default")]
     pub limits: Limits,
-    /// Which writers it takes.
+    /// Which writers it accepts.
     #[serde(default, skip_serializing_if = "Writers::is_default")]
     pub writers: Writers,
-    /// Where open writers are refused.
+    /// Where open writers are blocked.
     #[serde(default, skip_serializing_if = "Blocked::is_nobody")]
     pub blocked: Blocked,
     /// The owner's rules for what is accepted.
@@ -90,19 +90,20 @@ fn default_lateness_s() -> i64 {
 }
 
 impl StreamConfig {
-    /// Whether a request from this origin may write. Without an `Origin` it is no browser's and may.
+    /// Whether a request from this origin may write. A request without an `Origin` does not come from a browser, so
+    /// it may.
     #[must_use]
     pub fn admits(&self, origin: Option<&str>) -> bool {
         self.origins.is_empty() || origin.is_none_or(|origin| self.origins.iter().any(|allowed| allowed == origin))
     }
 }
 
-/// Whether these labels can be counted.
+/// Checks that these labels can be counted.
 pub(super) fn check_distinct(names: &[String]) -> Result<(), ConfigError> {
     if names.len() > MAX_DISTINCT {
         return Err(ConfigError::TooManyDistinct(names.len()));
     }
-    // A comma could not be asked for in `agg`.
+    // A comma would split the name in `agg`.
     let is_wrong = |(at, name): &(usize, &String)| !is_name(name) || name.contains(',') || names[..*at].contains(name);
     match names.iter().enumerate().find(is_wrong) {
         Some((_, name)) => Err(ConfigError::Distinct(name.clone())),
@@ -110,40 +111,40 @@ pub(super) fn check_distinct(names: &[String]) -> Result<(), ConfigError> {
     }
 }
 
-/// Why a configuration is refused.
+/// Why a configuration is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// Not JSON, or not of this shape.
-    #[error("the body is no valid configuration: {0}")]
+    #[error("the body is not a valid configuration: {0}")]
     Shape(String),
-    /// A name that is too short or long.
+    /// A name that is too short or long, or has control characters.
     #[error("`name` must have 1 to {MAX_STREAM_NAME_BYTES} bytes and no control characters")]
     Name,
     /// More than [`MAX_ORIGINS`].
-    #[error("`origins` has {0} entries, at most {MAX_ORIGINS} are allowed")]
+    #[error("`origins` has {0} entries, more than the {MAX_ORIGINS} allowed")]
     TooManyOrigins(usize),
     /// Not an origin.
     #[error(
-        "{0:?} in `origins` is no origin: it must be a scheme and host in lower case and no path, such as https://example.com"
+        "{0:?} in `origins` is not an origin: it must have a scheme and a host in lower case and no path, such as https://example.com"
     )]
     Origin(String),
     /// More than [`MAX_BLOCKED`].
-    #[error("`blocked.{0}` has {1} entries, at most {MAX_BLOCKED} are allowed")]
+    #[error("`blocked.{0}` has {1} entries, more than the {MAX_BLOCKED} allowed")]
     TooManyBlocked(&'static str, usize),
     /// Not a network.
     #[error("{0:?} in `blocked.networks` {1}")]
     BlockedNetwork(String, NetworkError),
     /// Not an origin.
-    #[error("{0:?} in `blocked.origins` is no origin such as https://example.com")]
+    #[error("{0:?} in `blocked.origins` is not an origin such as https://example.com")]
     BlockedOrigin(String),
     /// Not an object of tiers.
     #[error("`retention` must be an object such as {{\"10s\":\"2d\",\"1d\":null}}")]
     Tiers,
     /// Not the name of a tier.
-    #[error("unknown step {0:?} in `retention`; it knows 10s, 1m, 10m, 1h and 1d")]
+    #[error("unknown step {0:?} in `retention`; use 10s, 1m, 10m, 1h or 1d")]
     Tier(String),
     /// Not a duration.
-    #[error("`{0}` must be a text with a number and a unit such as \"36h\" or \"30d\", not {1}")]
+    #[error("`{0}` must be a string with a number and a unit such as \"36h\" or \"30d\", not {1}")]
     Duration(&'static str, String),
     /// Not a retention.
     #[error("`retention`: {0}")]
@@ -151,21 +152,23 @@ pub enum ConfigError {
     /// Beyond [`MIN_LATENESS_S`] or [`MAX_LATENESS_S`].
     #[error("`lateness` must be from 1m to 7d")]
     Lateness,
-    /// Points would be accepted that no tier keeps.
-    #[error("`1d` in `retention` must be a day more than `lateness`, or points would be accepted that nobody can read")]
+    /// A retention with which no tier keeps some accepted points.
+    #[error(
+        "`1d` in `retention` must be at least a day longer than `lateness`, or accepted points could never be read"
+    )]
     KeptTooShort,
     /// More than [`MAX_DISTINCT`].
-    #[error("`distinct` has {0} entries, at most {MAX_DISTINCT} are allowed at a time")]
+    #[error("`distinct` has {0} entries, more than the {MAX_DISTINCT} allowed at a time")]
     TooManyDistinct(usize),
-    /// Not a label that can be asked for.
+    /// A label that can't be requested.
     #[error(
-        "{0:?} in `distinct` is no name of a label: it must have 1 to {MAX_NAME_BYTES} bytes, no control characters and no comma, and stand there once"
+        "{0:?} in `distinct` is not a valid label name: it must have 1 to {MAX_NAME_BYTES} bytes, contain no control characters and no comma, and occur once"
     )]
     Distinct(String),
     /// Not 1 to [`MAX_SHARDS`].
     #[error("`shards` must be a whole number from 1 to {MAX_SHARDS}, not {0}")]
     Shards(u64),
-    /// Not from what there is.
+    /// A number of shards that can't follow the current one.
     #[error(transparent)]
     Layout(#[from] LayoutError),
     /// Not 0 to [`MAX_MESSAGES_S`].
@@ -175,27 +178,27 @@ pub enum ConfigError {
     #[error("`limits` must be an object such as {{\"network_units_per_s\":500}}")]
     Limits,
     /// Not the name of a limit.
-    #[error("unknown field {0:?} in `limits`; it knows {names}", names = Limit::names())]
+    #[error("unknown field {0:?} in `limits`; it can have {names}", names = Limit::names())]
     Limit(String),
     /// Beyond what a limit may be.
     #[error("`limits.{name}` must be a whole number from {least} to {most}, not {given}")]
     LimitRange {
-        /// Which.
+        /// Its name.
         name: &'static str,
-        /// From here,
+        /// The smallest value.
         least: u64,
-        /// to here,
+        /// The largest value.
         most: u64,
-        /// and not this JSON.
+        /// The value given, as JSON.
         given: String,
     },
-    /// Not a forwarding.
+    /// An invalid `forward`.
     #[error(transparent)]
     Forward(#[from] ForwardError),
-    /// Not rules.
+    /// Invalid rules.
     #[error(transparent)]
     Accept(#[from] AcceptError),
-    /// Not a carbon.
+    /// An invalid `carbon`.
     #[error(transparent)]
     Carbon(#[from] CarbonError),
 }

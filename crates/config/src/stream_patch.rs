@@ -1,4 +1,4 @@
-//! What an owner sends to make or change a stream.
+//! An owner's request to create or change a stream.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -21,7 +21,7 @@ use super::stream::{
 };
 use model::time::parse_duration;
 
-/// What an owner sends to change a stream; what is absent stays.
+/// An owner's changes to a stream; what is absent stays.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct StreamPatch {
@@ -33,7 +33,7 @@ pub struct StreamPatch {
     distinct: Option<Vec<String>>,
     shards: Option<u64>,
     forward: Option<Forwarding>,
-    /// Where buckets are pushed to from now on.
+    /// Where buckets are pushed from now on.
     pub carbon: Option<CarbonPatch>,
     limits: Option<Value>,
     writers: Option<Writers>,
@@ -41,7 +41,7 @@ pub struct StreamPatch {
     accept: Option<Accept>,
 }
 
-/// What an owner says of forwarding.
+/// An owner's change to forwarding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Forwarding {
@@ -50,7 +50,7 @@ enum Forwarding {
 }
 
 impl StreamPatch {
-    /// The changes that an owner's body asks for.
+    /// Parses the changes in an owner's body.
     ///
     /// # Errors
     /// See [`ConfigError`].
@@ -76,7 +76,7 @@ impl StreamPatch {
         Ok(patch)
     }
 
-    /// Where it asks to forward to, if it does.
+    /// Where it wants to forward to, if it changes that.
     pub fn forward_mut(&mut self) -> Option<&mut ForwardPatch> {
         match &mut self.forward {
             Some(Forwarding::To(forward)) => Some(forward),
@@ -84,7 +84,7 @@ impl StreamPatch {
         }
     }
 
-    /// The token to forward with: in plain, or as [`Self::set_token`] has it.
+    /// The token to forward with: in plain text, or as [`Self::set_token`] set it.
     #[must_use]
     pub fn token(&self) -> Option<&Token> {
         match &self.forward {
@@ -120,12 +120,12 @@ impl StreamPatch {
         check_distinct(self.distinct.as_deref().unwrap_or_default())
     }
 
-    /// How many shards it asks for; [`Self::parse`] has checked that they fit.
+    /// The requested number of shards; [`Self::parse`] has checked its range.
     fn shards(&self) -> Option<u16> {
         self.shards.and_then(|shards| u16::try_from(shards).ok())
     }
 
-    /// Takes the time that messages are kept for out of the tiers of the retention.
+    /// Takes the retention of messages out of the tiers of the retention.
     fn take_messages(&mut self) -> Result<Option<i64>, ConfigError> {
         let messages =
             self.retention.as_mut().and_then(Value::as_object_mut).and_then(|tiers| tiers.remove("messages"));
@@ -137,7 +137,7 @@ impl StreamPatch {
     /// The configuration of a new stream.
     ///
     /// # Errors
-    /// [`ConfigError::Name`] when there is none, and what is wrong with the retention.
+    /// [`ConfigError::Name`] if there is none, and errors of the retention.
     pub fn into_config(mut self, created_ms: u64) -> Result<StreamConfig, ConfigError> {
         let layout = Layout::new(self.shards().unwrap_or(1));
         let name = self.name.take().ok_or(ConfigError::Name)?;
@@ -166,10 +166,10 @@ impl StreamPatch {
         self.applied(config, created_ms)
     }
 
-    /// A changed configuration, from now on.
+    /// The changed configuration, from now on.
     ///
     /// # Errors
-    /// Why the configuration can't be changed so.
+    /// Why the configuration can't be changed this way.
     pub fn applied(mut self, mut config: StreamConfig, now_ms: u64) -> Result<StreamConfig, ConfigError> {
         let now_ms = i64::try_from(now_ms).unwrap_or_default();
         config.layout.raise(self.shards().unwrap_or(config.layout.shards()), now_ms)?;
@@ -245,7 +245,7 @@ mod tests {
         assert_eq!(config, plain);
     }
     #[test]
-    fn a_stream_has_1_to_64_shards_and_never_less_than_before() {
+    fn a_stream_has_1_to_64_shards_and_never_fewer_than_before() {
         for shards in [1, 2, 64] {
             let config = create(&format!(r#"{{"name":"a","shards":{shards}}}"#)).expect("valid");
             assert_eq!(config.layout, Layout::new(shards));
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarding_stays_ends_or_is_replaced_and_its_token_stays_out_of_the_configuration() {
+    fn a_configuration_never_contains_the_token_of_forwarding() {
         let forward = r#"{"forward":{"dialect":"pnut","api_root":"https://api.pnut.io/v1","token":"geheim"}}"#;
         let config = changed(create(r#"{"name":"a"}"#).expect("valid"), forward, 0).expect("valid");
         assert!(config.forward.is_some() && !serde_json::to_string(&config).expect("serialises").contains("geheim"));
@@ -309,7 +309,7 @@ mod tests {
     }
 
     #[test]
-    fn tiers_that_are_not_named_keep_what_they_have() {
+    fn tiers_that_are_not_named_keep_their_retention() {
         const DAY: i64 = 86_400;
         let config = create(r#"{"name":"a","retention":{"10s":"36h","1h":null}}"#).expect("valid");
         let kept = |config: &StreamConfig| Tier::ALL.map(|tier| config.retention.kept_s(tier));
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_of_a_configuration_is_pinned_and_the_first_one_is_still_read() {
+    fn the_form_is_pinned_and_the_first_one_is_still_read() {
         let config = changed(create(r#"{"name":"a"}"#).expect("valid"), r#"{"retention":{"10s":"3d"}}"#, 200_000);
         let config = config.expect("valid");
         let pinned = r#"{"name":"a","public_read":false,"origins":[],"distinct":[],"created_ms":7,"retention":[259200,27200,1209600,null,5184000,null,63072000,null,null,null],"lateness_s":86400,"layout":"1","messages_s":86400,"forward":null,"carbon":null}"#;
@@ -338,7 +338,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_accepted_is_kept_somewhere() {
+    fn every_accepted_point_is_kept_by_a_tier() {
         let tiers = |last: &str| format!(r#"{{"10s":"1h","1m":"1h","10m":"1h","1h":"1h","1d":{last}}}"#);
         let with = |lateness: &str, last: &str| {
             create(&format!(r#"{{"name":"a","lateness":"{lateness}","retention":{}}}"#, tiers(last)))
@@ -355,9 +355,9 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_named() {
+    fn an_error_names_what_is_wrong() {
         let message = |body: &str| create(body).expect_err("invalid").to_string();
-        assert!(message("{").starts_with("the body is no valid configuration"));
+        assert!(message("{").starts_with("the body is not a valid configuration"));
         assert!(message(r#"{"name":"a","nmae":"b"}"#).contains("unknown field `nmae`"));
         assert!(message(r#"{"name":1}"#).contains("expected a string"));
         assert!(message("{}").starts_with("`name` must have"));
@@ -372,13 +372,13 @@ mod tests {
             assert_eq!(create(&body), Err(ConfigError::Messages), "{messages}");
         }
         let retention = |tiers: &str| message(&format!(r#"{{"name":"a","retention":{tiers}}}"#));
-        assert_eq!(retention(r#"{"5m":"1d"}"#), "unknown step \"5m\" in `retention`; it knows 10s, 1m, 10m, 1h and 1d");
-        assert!(retention(r#"{"10s":86400}"#).starts_with("`10s` must be a text with a number and a unit"));
+        assert_eq!(retention(r#"{"5m":"1d"}"#), "unknown step \"5m\" in `retention`; use 10s, 1m, 10m, 1h or 1d");
+        assert!(retention(r#"{"10s":86400}"#).starts_with("`10s` must be a string with a number and a unit"));
         assert!(retention(r#"{"10s":"-1d"}"#).ends_with(r#"not "-1d""#));
         assert_eq!(retention(r#"{"10s":"59m"}"#), "`retention`: `10s` must be kept for 1h to 36500d, or null for ever");
         assert!(retention(r#"{"10s":"99d"}"#).starts_with("`retention`: `1m` must be kept at least as long as `10s`"));
         assert!(retention("[]").starts_with("`retention` must be an object"));
-        assert!(message(r#"{"name":"a","lateness":60}"#).starts_with("`lateness` must be a text"));
+        assert!(message(r#"{"name":"a","lateness":60}"#).starts_with("`lateness` must be a string"));
         for origin in ["example.com", "https://", "https://a.example/", "https://A.example", "*", ""] {
             assert!(create(&format!("{{\"name\":\"a\",\"origins\":[\"{origin}\"]}}")).is_err(), "{origin}");
         }

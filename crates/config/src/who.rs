@@ -1,15 +1,15 @@
-//! By which credential somebody writes.
+//! The credential of a writer.
 
 /// SHA-256 of a read key or a write key.
 pub type KeyHash = [u8; 32];
 
-/// By which credential somebody writes.
+/// The credential of a writer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Who {
-    /// Without any.
+    /// No credential.
     Open,
-    /// With a write key, whose hash this is. Only the object knows whether it is one of the stream.
+    /// A write key with this hash. Only the object knows whether it belongs to the stream.
     Keyed(KeyHash),
-    /// With the owner's token, as the edge has checked.
+    /// The owner's token, which the edge has verified.
     Owner,
 }

@@ -1,4 +1,4 @@
-//! Write keys: what the owner sends and is shown of them, and what home keeps.
+//! Write keys: what the owner sends and sees of them, and what the home shard keeps.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -7,16 +7,16 @@ use subtle::ConstantTimeEq;
 use super::stream::{ConfigError, MAX_STREAM_NAME_BYTES};
 use crate::who::KeyHash;
 
-/// A stream has at most so many, each some 250 bytes of the record that is read with each event.
+/// The most write keys of a stream, each some 250 bytes of the record that is read with each event.
 pub const MAX_WRITE_KEYS: usize = 50;
 
-/// What a write key is called by where it must not be shown: the first 8 bytes of its hash, of which nothing leads back to its 160
-/// random bits.
+/// The public id of a write key: the first 8 bytes of its hash, from which nothing leads back to its 160 random
+/// bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyId(u64);
 
 impl KeyId {
-    /// That of the key with this hash.
+    /// The id of the key with this hash.
     #[must_use]
     pub fn of(hash: &KeyHash) -> Self {
         Self(hash[..size_of::<u64>()].iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte)))
@@ -41,19 +41,19 @@ impl std::fmt::Display for KeyId {
     }
 }
 
-/// A write key as home keeps it.
+/// A write key as the home shard keeps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WriteKey {
     /// For people, not unique.
     pub name: String,
     /// The hash of the key.
     pub hash: KeyHash,
-    /// When it was made, Unix milliseconds.
+    /// When it was created, Unix milliseconds.
     pub created_ms: u64,
 }
 
 impl WriteKey {
-    /// As the owner sees it, without when it was used.
+    /// The JSON that the owner sees, without the time of its last use.
     #[must_use]
     pub fn view(&self) -> Value {
         #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 53 bits")]
@@ -62,14 +62,14 @@ impl WriteKey {
     }
 }
 
-/// The key of this hash among these. Each is compared, and each in constant time.
+/// The key with this hash. All keys are compared, each in constant time.
 #[must_use]
 pub fn key_of<'a>(keys: &'a [WriteKey], hash: &KeyHash) -> Option<&'a WriteKey> {
     let is_same = |key: &WriteKey| bool::from(key.hash.ct_eq(hash));
     keys.iter().fold(None, |found, key| if is_same(key) { Some(key) } else { found })
 }
 
-/// What shards say of write keys, home last, which has the list.
+/// What shards report about write keys; the home shard comes last and has the list.
 #[derive(Debug, Default)]
 pub struct KeyList {
     keys: Vec<Value>,
@@ -77,10 +77,10 @@ pub struct KeyList {
 }
 
 impl KeyList {
-    /// Takes the answer of a shard.
+    /// Adds the answer of a shard.
     ///
     /// # Errors
-    /// When it is no JSON of this form.
+    /// If it is not JSON of this form.
     pub fn merge(&mut self, part: &[u8]) -> serde_json::Result<()> {
         self.keys = serde_json::from_slice(part)?;
         for key in &self.keys {
@@ -91,7 +91,7 @@ impl KeyList {
         Ok(())
     }
 
-    /// What the owner is shown.
+    /// The list that the owner sees.
     #[must_use]
     pub fn into_json(mut self) -> String {
         for key in &mut self.keys {
@@ -102,7 +102,7 @@ impl KeyList {
     }
 }
 
-/// What the owner asks for.
+/// An owner's request for a new key.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct NewKey {
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_keys_are_those_of_home_and_were_used_when_any_shard_saw_them() {
+    fn keys_are_those_of_home_with_the_last_use_at_any_shard() {
         let mut list = KeyList::default();
         list.merge(br#"[{"id":"a","last_used":7200},{"id":"ended","last_used":1}]"#).expect("JSON");
         list.merge(br#"[{"id":"a","last_used":3600},{"id":"b","last_used":null}]"#).expect("JSON");

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 use rustc_hash::{FxHashMap, FxHashSet};
 
 use ingest::frame::Frame;
-use ingest::outcome::Outcome;
+use ingest::outcome::WriteOutcome;
 use model::batch_key::BatchKey;
 pub use model::shards::KEY_WINDOW_MS;
 use store::sql::{Sql, StoreError};
@@ -183,7 +183,12 @@ impl Answers {
     }
 
     /// What the first batch with this key was told, if that was within the window.
-    pub(super) fn find(&mut self, sql: &impl Sql, key: &BatchKey, now_ms: i64) -> Result<Option<Outcome>, StoreError> {
+    pub(super) fn find(
+        &mut self,
+        sql: &impl Sql,
+        key: &BatchKey,
+        now_ms: i64,
+    ) -> Result<Option<WriteOutcome>, StoreError> {
         self.forget_before(now_ms - KEY_WINDOW_MS);
         let Some((_, place)) = self.known.get(key) else { return Ok(None) };
         let row = match place.row() {
@@ -204,7 +209,7 @@ impl Answers {
 
     /// The answer to a key in a row of the log, if it is in memory as a whole: a row is large, and a stranger may ask again and
     /// again.
-    fn unsealed(&self, key: &BatchKey, seq: i64) -> Result<Option<Outcome>, StoreError> {
+    fn unsealed(&self, key: &BatchKey, seq: i64) -> Result<Option<WriteOutcome>, StoreError> {
         let of_row = &self.unsealed[self.unsealed.partition_point(|answer| answer.seq < seq)..];
         let of_key = of_row.iter().take_while(|answer| answer.seq == seq).find(|answer| answer.key == *key);
         let outcome = of_key.map(|answer| Frame::parse(&answer.frame)).transpose()?.map(|frame| frame.outcome);
@@ -273,7 +278,7 @@ impl Answers {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ingest::frame::{Batch, FrameBuilder};
+    use ingest::frame::{FrameBuilder, FramedBatch};
     use model::point::PointError;
     use store::schema;
     use store::testing::TestSql;
@@ -341,7 +346,8 @@ mod tests {
         let (sql, mut answers) = (ready(), Answers::default());
         let mut builder = FrameBuilder::new(0, [0; 16], |_| None);
         (0..20).for_each(|index| builder.push(index, Err(PointError::MissingN.into())));
-        let Batch { frame: bytes, outcome: Outcome { errors_json, .. }, .. } = builder.finish(Some(&[1; 16]));
+        let FramedBatch { frame: bytes, outcome: WriteOutcome { errors_json, .. }, .. } =
+            builder.finish(Some(&[1; 16]));
         let frame = Frame::parse(&bytes).expect("a frame");
         let count = MAX_ERROR_BYTES / errors_json.len();
         for _ in 0..=count {

@@ -63,7 +63,7 @@ impl DistinctLabels {
 
     /// Writes the names.
     pub(super) fn persist(&self, sql: &impl Sql) -> Result<(), StoreError> {
-        meta::put(sql, NAMES, &serde_json::to_string(&self.names).expect("texts always serialise"))
+        meta::put(sql, NAMES, &serde_json::to_string(&self.names).expect("strings always serialise"))
     }
 
     /// Whether no label is counted now.

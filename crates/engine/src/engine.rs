@@ -316,7 +316,7 @@ impl<S: Sql> Engine<S> {
 }
 
 fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).expect("texts, numbers and lists always serialise")
+    serde_json::to_string(value).expect("strings, numbers and lists always serialise")
 }
 
 fn from_json<T: for<'a> Deserialize<'a>>(text: Option<String>) -> Result<Option<T>, StoreError> {

@@ -17,8 +17,8 @@ use std::rc::Rc;
 use proptest::prelude::*;
 
 use config::stream_patch::StreamPatch;
-use ingest::frame::{Batch, FrameBuilder, NewLabels};
-use ingest::outcome::Outcome;
+use ingest::frame::{FrameBuilder, FramedBatch, NewLabels};
+use ingest::outcome::WriteOutcome;
 use model::batch_key::BatchKey;
 use model::cell::Cell;
 use model::class::Class;
@@ -179,7 +179,7 @@ struct Model {
     /// How many points were ever acknowledged.
     accepted: u64,
     next_key: u8,
-    acknowledged: Option<(BatchKey, Outcome, i64)>,
+    acknowledged: Option<(BatchKey, WriteOutcome, i64)>,
     /// What an edge knows that has been told the numbers of series, and their labels; by the rules that labels were read by.
     told: BTreeMap<(Rule, Vec<u8>), (SeriesId, Given)>,
     /// Whether points have periods.
@@ -313,7 +313,7 @@ impl Model {
             if self.next_key.is_multiple_of(2) {
                 builder.keep_posted(r#"{"machine_only":true,"annotations":[]}"#.into());
             }
-            let Batch { frame, outcome, new_labels, .. } = builder.finish(Some(&key));
+            let FramedBatch { frame, outcome, new_labels, .. } = builder.finish(Some(&key));
             let labels: BTreeMap<Vec<u8>, Given> = points
                 .iter()
                 .filter_map(|(_, given, kept)| Some((given.text().into_bytes(), kept.as_ref()?.1)))

@@ -7,7 +7,7 @@ use protocol::command::{Credential, Read};
 use protocol::live_part::LivePart;
 use protocol::params::{ParamError, QueryText};
 use protocol::refusal::Refusal;
-use protocol::{partial, totals};
+use protocol::{partial, series_totals};
 use store::sql::{Sql, StoreError};
 
 use crate::engine::{Engine, QueryError, Record, Seen};
@@ -96,7 +96,7 @@ pub fn read<S: Sql>(engine: &mut Engine<S>, what: &Read) -> Result<Vec<u8>, Read
     match what {
         Read::Totals(text) => {
             let (query, _) = query(engine, text)?;
-            Ok(totals::encode(&engine.shown(&query)?))
+            Ok(series_totals::encode(&engine.shown(&query)?))
         }
         Read::Labels => Ok(engine.labels_json().into_bytes()),
         Read::LabelValues { name, params } => Ok(engine.label_values_json(name, params).into_bytes()),

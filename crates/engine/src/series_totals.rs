@@ -11,9 +11,9 @@ use model::standing::{ESTABLISHED_HOURS, Standing};
 use model::tier::{Layer, Tier};
 use model::total::Total;
 use store::chunk_read;
+use store::series_totals;
+use store::series_totals::{BLOCK_SERIES, SeriesTotal, block_of};
 use store::sql::{Sql, StoreError};
-use store::totals;
-use store::totals::{BLOCK_SERIES, SeriesTotal, block_of};
 
 use super::dictionary::Dictionary;
 
@@ -39,7 +39,7 @@ impl SeriesTotals {
         hour: u32,
     ) -> Result<Self, StoreError> {
         let mut found = BTreeMap::new();
-        let has_any = totals::each(sql, hour, |series, total| {
+        let has_any = series_totals::each(sql, hour, |series, total| {
             found.insert(series, total);
         })?;
         let is_older = !has_any && is_sealed;
@@ -129,7 +129,7 @@ impl SeriesTotals {
             let block = SeriesId::try_from(block).map_err(|_| StoreError::Column("block"))?;
             let in_block = self.totals.iter_from(block * BLOCK_SERIES);
             let in_block = in_block.take_while(|(series, _)| block_of(*series) == block);
-            totals::put(sql, block, in_block)?;
+            series_totals::put(sql, block, in_block)?;
         }
         Ok(())
     }

@@ -1,12 +1,13 @@
 //! How several numbers become one: the functions that Graphite knows by name, and consolidation.
 //!
-//! Source: graphite-web 1.1.10, `functions/{aggfuncs,safe}.py` and `render/datalib.py`. `NaN` stands for no value.
+//! Source: graphite-web 1.1.10, `functions/{aggfuncs,safe}.py` and `render/datalib.py`. `NaN` stands for a missing
+//! value.
 
 use super::error::{Result, refuse};
 
-/// A function over numbers, by its name in Graphite.
+/// A function that reduces numbers to one, known by its name in Graphite.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Aggregate {
+pub(super) enum AggFunc {
     Average,
     AverageZero,
     Median,
@@ -22,26 +23,26 @@ pub(super) enum Aggregate {
 }
 
 /// All names, aliases last.
-pub(super) const NAMES: [(&str, Aggregate); 16] = [
-    ("average", Aggregate::Average),
-    ("avg_zero", Aggregate::AverageZero),
-    ("median", Aggregate::Median),
-    ("sum", Aggregate::Sum),
-    ("min", Aggregate::Min),
-    ("max", Aggregate::Max),
-    ("diff", Aggregate::Diff),
-    ("stddev", Aggregate::Deviation),
-    ("count", Aggregate::Count),
-    ("range", Aggregate::Range),
-    ("multiply", Aggregate::Multiply),
-    ("last", Aggregate::Last),
-    ("rangeOf", Aggregate::Range),
-    ("avg", Aggregate::Average),
-    ("total", Aggregate::Sum),
-    ("current", Aggregate::Last),
+pub(super) const NAMES: [(&str, AggFunc); 16] = [
+    ("average", AggFunc::Average),
+    ("avg_zero", AggFunc::AverageZero),
+    ("median", AggFunc::Median),
+    ("sum", AggFunc::Sum),
+    ("min", AggFunc::Min),
+    ("max", AggFunc::Max),
+    ("diff", AggFunc::Diff),
+    ("stddev", AggFunc::Deviation),
+    ("count", AggFunc::Count),
+    ("range", AggFunc::Range),
+    ("multiply", AggFunc::Multiply),
+    ("last", AggFunc::Last),
+    ("rangeOf", AggFunc::Range),
+    ("avg", AggFunc::Average),
+    ("total", AggFunc::Sum),
+    ("current", AggFunc::Last),
 ];
 
-/// The numbers that are there.
+/// The numbers that are not missing.
 pub(super) fn present(values: &[f64]) -> impl DoubleEndedIterator<Item = f64> + Clone + '_ {
     values.iter().copied().filter(|value| !value.is_nan())
 }
@@ -52,20 +53,20 @@ fn sorted(values: &[f64]) -> Vec<f64> {
     sorted
 }
 
-impl Aggregate {
-    /// The function of a name.
+impl AggFunc {
+    /// The function with this name.
     pub(super) fn parse(name: &str) -> Result<Self> {
         let found = NAMES.iter().find(|(known, _)| *known == name);
         found.map_or_else(|| refuse(format!("Unsupported aggregation function: {name}")), |(_, found)| Ok(*found))
     }
 
-    /// The function of a name that may end with `Series`, as those that combine series take it.
+    /// The function with this name, which may end with `Series`, as the functions that combine series accept it.
     pub(super) fn of_series(name: &str) -> Result<Self> {
         let found = Self::parse(name.strip_suffix("Series").unwrap_or(name));
         found.or_else(|_| refuse(format!("Unsupported aggregation function: {name}")))
     }
 
-    /// Whether its value is a whole number for graphite-web, of values that are or are not.
+    /// Whether graphite-web counts its value as a whole number, given whether its arguments are.
     pub(super) fn is_whole(self, of_whole: bool) -> bool {
         match self {
             Self::Count => true,
@@ -74,7 +75,7 @@ impl Aggregate {
         }
     }
 
-    /// Its value, `NaN` where there is none.
+    /// Its value, or `NaN` if there is none.
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
     pub(super) fn of(self, values: &[f64]) -> f64 {
         let count = || present(values).count() as f64;
@@ -123,7 +124,7 @@ fn median(sorted: &[f64]) -> f64 {
     }
 }
 
-/// The value that so many percent are not above; see graphite-web's `_getPercentile`.
+/// The value that this percentage of the values does not exceed; see graphite-web's `_getPercentile`.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "ranks")]
 pub(super) fn percentile(values: &[f64], percent: f64, interpolates: bool) -> f64 {
     let sorted = sorted(values);
@@ -141,22 +142,22 @@ pub(super) fn percentile(values: &[f64], percent: f64, interpolates: bool) -> f6
     }
 }
 
-/// Whether so many numbers of so many are enough.
+/// Whether `present` of `total` values are enough.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
 pub(super) fn is_enough(present: usize, total: f64, x_files_factor: f64) -> bool {
     present > 0 && total > 0.0 && present as f64 / total >= x_files_factor
 }
 
-/// Whether enough of these numbers are there.
+/// Whether enough of these numbers are present.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
 pub(super) fn has_enough(values: &[f64], x_files_factor: f64) -> bool {
     is_enough(present(values).count(), values.len() as f64, x_files_factor)
 }
 
-/// The names of consolidation.
+/// The names of the consolidation functions.
 pub(super) const CONSOLIDATIONS: [&str; 8] = ["sum", "average", "avg", "avg_zero", "min", "max", "first", "last"];
 
-/// One value of each `per_point`.
+/// Reduces each `per_point` values to one.
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^53")]
 pub(super) fn consolidated(values: &[f64], per_point: usize, how: &str, x_files_factor: f64) -> Vec<f64> {
     let value = |chunk: &[f64]| {
@@ -165,7 +166,7 @@ pub(super) fn consolidated(values: &[f64], per_point: usize, how: &str, x_files_
         }
         match how {
             "first" => present(chunk).next().unwrap_or(f64::NAN),
-            how => Aggregate::parse(how).unwrap_or(Aggregate::Average).of(chunk),
+            how => AggFunc::parse(how).unwrap_or(AggFunc::Average).of(chunk),
         }
     };
     values.chunks(per_point).map(value).collect()
@@ -178,7 +179,7 @@ mod tests {
     const NONE: f64 = f64::NAN;
 
     #[test]
-    fn each_function_leaves_out_what_is_not_there() {
+    fn each_function_skips_missing_values() {
         let values = [1.0, NONE, 4.0, 2.5, NONE];
         for (name, wanted) in [
             ("average", 2.5),
@@ -193,18 +194,18 @@ mod tests {
             ("rangeOf", 3.0),
             ("current", 2.5),
         ] {
-            let seen = Aggregate::parse(name).expect("known").of(&values);
+            let seen = AggFunc::parse(name).expect("known").of(&values);
             assert!((seen - wanted).abs() < 1e-12, "{name}: {seen}");
-            let of_nothing = Aggregate::parse(name).expect("known").of(&[NONE]);
+            let of_nothing = AggFunc::parse(name).expect("known").of(&[NONE]);
             assert!(of_nothing.is_nan() || of_nothing == 0.0, "{name}");
         }
-        assert!(Aggregate::Multiply.of(&values).is_nan());
-        assert!(Aggregate::parse("mode").is_err() && Aggregate::parse("sumSeries").is_err());
-        assert_eq!(Aggregate::of_series("sumSeries"), Ok(Aggregate::Sum));
+        assert!(AggFunc::Multiply.of(&values).is_nan());
+        assert!(AggFunc::parse("mode").is_err() && AggFunc::parse("sumSeries").is_err());
+        assert_eq!(AggFunc::of_series("sumSeries"), Ok(AggFunc::Sum));
     }
 
     #[test]
-    fn percentiles_are_by_rank_or_between_ranks() {
+    fn percentiles_use_a_rank_or_interpolate_between_ranks() {
         let values = [4.0, 1.0, NONE, 3.0, 2.0];
         assert_eq!([50.0, 100.0, 0.1].map(|percent| percentile(&values, percent, false)), [3.0, 4.0, 1.0]);
         assert_eq!(percentile(&values, 50.0, true), 2.5);
@@ -212,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_share_of_the_values_must_be_there() {
+    fn x_files_factor_requires_a_share_of_the_values() {
         let values = [1.0, 2.0, NONE, NONE, 5.0];
         assert_eq!(consolidated(&values, 2, "sum", 0.0)[..1], [3.0]);
         assert_eq!(consolidated(&values, 2, "sum", 0.0)[2], 5.0);

@@ -1,4 +1,4 @@
-//! What there is: the tree of paths for `metrics/find` and `expand`, and tags for pickers.
+//! The catalogue of a stream: the tree of paths for `metrics/find` and `expand`, and tags for pickers.
 
 use serde_json::{Value, json};
 
@@ -6,33 +6,33 @@ use super::error::{Result, refuse};
 use super::glob::Node;
 use super::naming::{Naming, node};
 
-/// Lists have at most so many entries unless they say otherwise, as in graphite-web.
+/// The most entries in a list unless the request sets a limit, as in graphite-web.
 pub const DEFAULT_LIMIT: usize = 100;
-/// And at most so many whatever they say.
+/// The most entries in a list whatever the request says.
 pub const MAX_LIMIT: usize = 10_000;
 
-/// A question for nodes of the tree: `visits.sum.*`.
-pub struct Find {
+/// A query for nodes of the tree: `visits.sum.*`.
+pub struct NodeQuery {
     nodes: Vec<Node>,
     stream: Vec<String>,
 }
 
 /// A node of the tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found {
-    /// The whole path.
+pub struct TreeNode {
+    /// The full path.
     pub path: String,
     /// Whether it is a series.
     pub is_leaf: bool,
-    /// Whether there are nodes below.
+    /// Whether it has child nodes.
     pub is_branch: bool,
 }
 
-impl Find {
-    /// The question of a pattern.
+impl NodeQuery {
+    /// Parses a pattern.
     ///
     /// # Errors
-    /// When it is empty or has too many lists.
+    /// If it is empty or its lists make too many names.
     pub fn parse(pattern: &str, naming: &Naming) -> Result<Self> {
         if pattern.is_empty() {
             return refuse("Required parameter 'query' is empty");
@@ -40,7 +40,7 @@ impl Find {
         Ok(Self { nodes: Node::all(pattern)?, stream: naming.stream().split('.').map(str::to_owned).collect() })
     }
 
-    /// The pattern of label names, if the question is about labels of this stream.
+    /// The pattern of label names, if the query asks for labels of this stream.
     #[must_use]
     pub fn labels(&self, naming: &Naming) -> Option<&Node> {
         let rest = self.nodes.get(self.stream.len()..)?;
@@ -48,7 +48,7 @@ impl Find {
         is_about.then(|| &rest[1])
     }
 
-    /// The pattern of label values, if the question is about them.
+    /// The pattern of label values, if the query asks for them.
     #[must_use]
     pub fn values(&self, naming: &Naming) -> Option<&Node> {
         self.labels(naming)?;
@@ -59,21 +59,21 @@ impl Find {
         self.nodes.iter().zip(&self.stream).all(|(node, name)| node.accepts(name))
     }
 
-    /// The nodes of the aggregates that are asked for.
+    /// The nodes of the matching aggregates.
     fn aggregates(&self, naming: &Naming) -> Vec<String> {
         let Some(pattern) = self.nodes.get(self.stream.len()) else { return Vec::new() };
         naming.aggregates().iter().map(|name| node(name)).filter(|name| pattern.accepts(name)).collect()
     }
 
-    /// The nodes that are found, given label names, each with its values where they are asked for.
+    /// The matching nodes, given label names, each with its values if the query asks for them.
     #[must_use]
-    pub fn found(&self, naming: &Naming, labels: &[(String, Vec<String>)]) -> Vec<Found> {
+    pub fn found(&self, naming: &Naming, labels: &[(String, Vec<String>)]) -> Vec<TreeNode> {
         if !self.is_stream() {
             return Vec::new();
         }
         let depth = self.nodes.len();
         if depth <= self.stream.len() {
-            return vec![Found { path: self.stream[..depth].join("."), is_leaf: false, is_branch: true }];
+            return vec![TreeNode { path: self.stream[..depth].join("."), is_leaf: false, is_branch: true }];
         }
         let mut paths = Vec::new();
         for aggregate in self.aggregates(naming) {
@@ -97,16 +97,16 @@ impl Find {
         }
         paths.sort_unstable();
         paths.dedup();
-        // All are of one depth.
+        // All have the same depth.
         let below = depth - self.stream.len();
-        paths.into_iter().map(|path| Found { path, is_leaf: below != 2, is_branch: below != 3 }).collect()
+        paths.into_iter().map(|path| TreeNode { path, is_leaf: below != 2, is_branch: below != 3 }).collect()
     }
 }
 
-/// As graphite-web's tree has it; one entry for what is a series and has nodes below.
+/// As in graphite-web's tree: one entry for a node that is both a series and a parent.
 #[must_use]
-pub fn tree_json(found: &[Found]) -> Value {
-    let entry = |one: &Found| {
+pub fn tree_json(found: &[TreeNode]) -> Value {
+    let entry = |one: &TreeNode| {
         let text = one.path.rsplit('.').next().unwrap_or_default();
         let branch = i32::from(one.is_branch);
         json!({"text": text, "id": one.path, "allowChildren": branch, "expandable": branch, "leaf": i32::from(one.is_leaf)})
@@ -114,10 +114,10 @@ pub fn tree_json(found: &[Found]) -> Value {
     found.iter().map(entry).collect()
 }
 
-/// For completion while one types.
+/// Used for completion while the user types.
 #[must_use]
-pub fn completer_json(found: &[Found]) -> Value {
-    let entry = |one: &Found| {
+pub fn completer_json(found: &[TreeNode]) -> Value {
+    let entry = |one: &TreeNode| {
         let name = one.path.rsplit('.').next().unwrap_or_default();
         let path = if one.is_leaf { one.path.clone() } else { format!("{}.", one.path) };
         json!({"path": path, "name": name, "is_leaf": i32::from(one.is_leaf).to_string()})
@@ -125,10 +125,10 @@ pub fn completer_json(found: &[Found]) -> Value {
     json!({ "metrics": found.iter().map(entry).collect::<Value>() })
 }
 
-/// The number of entries that a list may have; 0 is as many as there may be.
+/// The most entries that a list may have; 0 means the maximum.
 ///
 /// # Errors
-/// When the text is no number.
+/// If the string is not a number.
 pub fn limit(text: Option<&str>) -> Result<usize> {
     match text.map(str::parse) {
         None => Ok(DEFAULT_LIMIT),
@@ -138,7 +138,7 @@ pub fn limit(text: Option<&str>) -> Result<usize> {
     }
 }
 
-/// Texts that begin so, sorted, each once, at most `limit`.
+/// The strings with this prefix: sorted, without duplicates, at most `limit`.
 #[must_use]
 pub fn listed(texts: impl Iterator<Item = String>, prefix: &str, limit: usize) -> Value {
     let mut all: Vec<String> = texts.filter(|text| text.starts_with(prefix)).collect();
@@ -156,8 +156,8 @@ mod tests {
     fn found(pattern: &str) -> Vec<String> {
         let labels = [("country", &["US", "D.E"][..]), ("a b", &["x"])]
             .map(|(name, values)| (name.to_owned(), values.iter().map(|value| (*value).to_owned()).collect()));
-        let found = Find::parse(pattern, &visits()).expect("a pattern").found(&visits(), &labels);
-        let kind = |one: &Found| match (one.is_leaf, one.is_branch) {
+        let found = NodeQuery::parse(pattern, &visits()).expect("a pattern").found(&visits(), &labels);
+        let kind = |one: &TreeNode| match (one.is_leaf, one.is_branch) {
             (true, true) => "*",
             (true, false) => "",
             _ => ".",
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_tree_is_stream_aggregate_label_value() {
+    fn the_tree_has_stream_aggregate_label_and_value() {
         assert_eq!(found("*"), ["visits."]);
         assert_eq!(found("visits.s*"), ["visits.sum*"]);
         assert_eq!(found("*.*").len(), 11, "those that are listed");
@@ -178,11 +178,11 @@ mod tests {
         {
             assert!(found(nothing).is_empty(), "{nothing}");
         }
-        assert!(Find::parse("", &visits()).is_err());
+        assert!(NodeQuery::parse("", &visits()).is_err());
     }
 
     #[test]
-    fn lists_have_graphites_limits() {
+    fn lists_have_the_limits_of_graphite() {
         assert_eq!(
             [None, Some("0"), Some("5"), Some("99999")].map(|text| limit(text).expect("a number")),
             [100, 10_000, 5, 10_000]

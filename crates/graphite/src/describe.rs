@@ -1,17 +1,17 @@
-//! The list of functions, as `/functions` tells it: exactly those that there are.
+//! The list of functions that `/functions` returns: exactly those that exist.
 
 use std::fmt::Write;
 
 use super::function::{Function, Kind, Param};
 use super::{aggregate, functions};
 
-/// The function of a name, described as JSON; `None` where there is none.
+/// The function with this name, described as JSON; `None` if it doesn't exist.
 #[must_use]
 pub fn describe(name: &str) -> Option<String> {
     functions::all().find(|function| function.names.contains(&name)).map(|function| described(function, name))
 }
 
-/// All functions as JSON by name, those of a group, or by group and name.
+/// All functions as JSON by name, those of one group, or by group and name.
 #[must_use]
 pub fn describe_all(group: Option<&str>, is_grouped: bool) -> String {
     let mut groups: Vec<&str> = functions::all().map(|function| function.group).collect();
@@ -73,7 +73,7 @@ fn param_json(param: &Param) -> String {
     let functions =
         || functions::all().filter(|function| function.names[0].ends_with("Series") && function.group == "Combine");
     let mut options: Vec<&str> = param.options.to_vec();
-    if matches!(param.kind, Kind::Aggregate | Kind::AggregateOrSeries) {
+    if matches!(param.kind, Kind::AggFunc | Kind::AggregateOrSeries) {
         options.extend(aggregate::NAMES.iter().map(|(name, _)| *name));
     }
     if param.kind == Kind::AggregateOrSeries {
@@ -100,7 +100,7 @@ mod tests {
     use serde_json::Value;
 
     #[test]
-    fn the_list_is_json_and_has_every_name_once() {
+    fn the_list_is_json_and_contains_every_name_once() {
         let list: Value = serde_json::from_str(&describe_all(None, false)).expect("JSON");
         let list = list.as_object().expect("an object");
         assert_eq!(list.len(), functions::all().map(|function| function.names.len()).sum::<usize>());
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_are_json_and_parameters_of_several_come_last() {
+    fn defaults_are_json_and_variadic_parameters_come_last() {
         for function in functions::all() {
             for (at, param) in function.params.iter().enumerate() {
                 let is_json = serde_json::from_str::<Value>(param.default).is_ok();

@@ -1,14 +1,14 @@
-//! Why a Graphite request is refused.
+//! Why a Graphite request is rejected.
 
-/// What is wrong with a request, for the person who wrote it; always a 400.
+/// What is wrong with a request, in words for the person who wrote it; always a 400.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Refusal(pub String);
+pub struct BadRequest(pub String);
 
-/// What can be refused.
-pub type Result<T> = std::result::Result<T, Refusal>;
+/// The result of anything that can be rejected.
+pub type Result<T> = std::result::Result<T, BadRequest>;
 
-/// A refusal with this text.
+/// An error with this message.
 pub(super) fn refuse<T>(text: impl Into<String>) -> Result<T> {
-    Err(Refusal(text.into()))
+    Err(BadRequest(text.into()))
 }

@@ -1,8 +1,8 @@
-//! Evaluating a target: leaves are fetched, functions are called.
+//! Evaluates a target: fetches leaves and calls functions.
 
 use std::collections::BTreeMap;
 
-use super::error::{Refusal, Result, refuse};
+use super::error::{BadRequest, Result, refuse};
 use super::function::{Call, Function, Value};
 use super::functions;
 use super::series::Series;
@@ -12,24 +12,24 @@ use super::time::Zone;
 use model::budget::Budget;
 use model::pattern::MAX_STEPS;
 
-/// A request calls at most so many functions, counting those that are called again for another time.
+/// The most function calls in a request, including repeated calls for another time.
 const MAX_CALLS: u32 = 2_000;
-/// All series that a target's functions make have at most so many values each time that it is evaluated: ten functions over all that a
-/// request may read...
+/// The most values that a target's functions make in one evaluation: ten functions over everything that a request
+/// may read...
 const MAX_VALUES: usize = 20_000_000;
-/// ...and those of all targets of a request this many, counting each evaluation: a target is evaluated again when its leaves are there
-/// and when its steps become others, mostly over little.
+/// ...and the most that those of all targets of a request make, over all evaluations. A target is evaluated again
+/// when its leaves arrive and when its steps change, mostly over little data.
 const MAX_REQUEST_VALUES: u64 = 2 * MAX_VALUES as u64;
 
-/// A target is evaluated at most so often in a round: each time but the last its steps have become others.
+/// The most evaluations of a target in a round: in each but the last its steps have changed.
 const MAX_PASSES: usize = 32;
 
-/// What is left of what a request may take, however often its targets are evaluated.
+/// What is left of a request's allowance, however often its targets are evaluated.
 #[derive(Clone, Debug)]
 pub struct Work {
-    /// Of its regular expressions.
+    /// Steps of its regular expressions.
     pub steps: Budget,
-    /// Values of series that functions make.
+    /// Values of the series that functions make.
     pub values: Budget,
 }
 
@@ -39,49 +39,52 @@ impl Default for Work {
     }
 }
 
-/// What leaves are fetched from.
+/// Where leaves are fetched from.
 pub trait Source {
-    /// The series of a leaf from `scope`. What is not there yet is noted, and empty.
+    /// The series of a leaf in `scope`. If they haven't been fetched yet, the leaf is noted as wanted and the
+    /// result is empty.
     ///
     /// # Errors
-    /// When the leaf can't be answered.
+    /// If the leaf can't be answered.
     fn fetch(&mut self, leaf: &Leaf<'_>, scope: Scope) -> Result<Vec<Series>>;
 
-    /// Whether something was noted.
+    /// Whether any leaf was noted as wanted.
     fn is_waiting(&self) -> bool;
 
-    /// What the request may still take.
+    /// What is left of the request's allowance.
     fn work(&self) -> Work {
         Work::default()
     }
 
-    /// From now on leaves are those of the request's target at this place, which is asked for of `scope`.
+    /// From now on, leaves belong to the request's target at this index, which is evaluated in `scope`.
     fn begin(&mut self, _target: usize, _scope: Scope) {}
 
-    /// The target's steps divide this interval, if they can.
+    /// The target's steps should divide this interval, if they can.
     fn divide_steps(&mut self, _interval_s: i64) {}
 
-    /// The target says itself how points are put together.
+    /// The target sets its own consolidation.
     fn keep_points(&mut self) {}
 
-    /// Ends a target: whether all its leaves were of the same steps. Where not, it has to be evaluated again.
+    /// Ends a target. Returns whether all its leaves had the same steps; if not, the target must be evaluated
+    /// again.
     fn end(&mut self) -> bool {
         true
     }
 }
 
-/// What names series in a target.
+/// What selects series in a target.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Leaf<'a> {
-    /// A path, maybe with wildcards.
+    /// A path, which may have wildcards.
     Path(&'a str),
     /// The expressions of `seriesByTag`.
     Tags(Vec<String>),
-    /// The same, where the series are then grouped by these tags with this callback: whoever can do that earlier may.
+    /// The same, if the series are then grouped by these tags with this callback: the source may group them
+    /// earlier.
     Grouped(Vec<String>, Vec<String>, &'a str),
 }
 
-/// The time that is asked for: behind `from_s`, up to `until_s`.
+/// The time range of a query: after `from_s`, up to and including `until_s`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Scope {
     /// Unix second.
@@ -91,18 +94,18 @@ pub struct Scope {
 }
 
 impl Scope {
-    /// The same, begun so many seconds earlier.
+    /// The same, starting this many seconds earlier.
     pub(super) fn begun(self, earlier_s: i64) -> Self {
         Self { from_s: self.from_s - earlier_s, ..self }
     }
 
-    /// The same, so many seconds later.
+    /// The same, shifted this many seconds later.
     pub(super) fn moved(self, by_s: i64) -> Self {
         Self { from_s: self.from_s + by_s, until_s: self.until_s + by_s }
     }
 }
 
-/// What `$name` stands for within a template.
+/// The values of `$name` within a template.
 pub(super) type Variables<'a> = &'a [(String, Literal)];
 
 /// Evaluates the targets of a request.
@@ -110,11 +113,11 @@ pub struct Evaluator<'a> {
     source: &'a mut dyn Source,
     pub(super) now_s: i64,
     pub(super) zone: Zone<'a>,
-    /// What `setXFilesFactor` says, from then on.
+    /// The value of `setXFilesFactor`, once it was called.
     pub(super) x_files_factor: f64,
     /// What is stacked already, by the name of the stack.
     pub(super) stacks: BTreeMap<String, Vec<f64>>,
-    /// What the request gives templates.
+    /// The request's values for templates.
     template: Vec<(String, Literal)>,
     calls_left: u32,
     values_left: usize,
@@ -123,7 +126,7 @@ pub struct Evaluator<'a> {
 }
 
 impl<'a> Evaluator<'a> {
-    /// An evaluator of a request that came at `now_s`.
+    /// An evaluator of a request that arrived at `now_s`.
     pub fn new(source: &'a mut dyn Source, now_s: i64, zone: Zone<'a>) -> Self {
         let (stacks, template) = (BTreeMap::new(), Vec::new());
         let (calls_left, values_left, work) = (MAX_CALLS, MAX_VALUES, source.work());
@@ -142,7 +145,7 @@ impl<'a> Evaluator<'a> {
     /// The series of a request's targets.
     ///
     /// # Errors
-    /// See [`Refusal`].
+    /// See [`BadRequest`].
     pub fn targets(&mut self, targets: &[Expr], scope: Scope) -> Result<Vec<Series>> {
         let mut all = Vec::new();
         for (at, target) in targets.iter().enumerate() {
@@ -151,7 +154,7 @@ impl<'a> Evaluator<'a> {
         Ok(all)
     }
 
-    /// The series of one: evaluated until all its leaves are of the same steps.
+    /// The series of one target, evaluated until all its leaves have the same steps.
     fn target(&mut self, at: usize, target: &Expr, scope: Scope) -> Result<Vec<Series>> {
         for _ in 0..MAX_PASSES {
             let (share, stacks) = (self.x_files_factor, self.stacks.clone());
@@ -163,27 +166,27 @@ impl<'a> Evaluator<'a> {
             }
             (self.x_files_factor, self.stacks) = (share, stacks);
         }
-        refuse("the target's windows have more steps the wider its steps are: ask for shorter windows")
+        refuse("the target's windows need more steps as its steps get wider: use shorter windows")
     }
 
     /// The series of a target that a function has written.
     pub(super) fn text(&mut self, text: &str, scope: Scope) -> Result<Vec<Series>> {
-        // A function writes one for each of its series.
+        // A function writes one such target for each of its series.
         self.pay_values(text.len())?;
         self.series(&target::parse(text)?, scope, &[])
     }
 
-    /// Says that the target's steps should divide an interval.
+    /// Asks for steps of the target that divide an interval.
     pub(super) fn divide_steps(&mut self, interval_s: i64) {
         self.source.divide_steps(interval_s);
     }
 
-    /// Says that the target wants all points.
+    /// Asks for all points of the target.
     pub(super) fn keep_points(&mut self) {
         self.source.keep_points();
     }
 
-    /// Refuses because something is not there, unless that may be because it is not fetched yet.
+    /// Reports that something is missing, unless it may only not have been fetched yet.
     pub(super) fn missing(&self, text: String) -> Result<()> {
         if self.source.is_waiting() { Ok(()) } else { refuse(text) }
     }
@@ -223,7 +226,7 @@ impl<'a> Evaluator<'a> {
             }
             path = path.replace(&variable, &value.text());
             if path.len() > target::MAX_TARGET_BYTES {
-                return refuse("a template makes a path that is too long");
+                return refuse("a template expands to a path that is too long");
             }
         }
         self.fetch(&Leaf::Path(&path), &path, scope).map(Value::Series)
@@ -258,12 +261,12 @@ impl<'a> Evaluator<'a> {
         }
         let first = call.args.first().or_else(|| call.kwargs.first().map(|(_, first)| first));
         let made = Call::new(self, (scope, variables), (function, name), (positional, named), first)?.run();
-        let series = made.map_err(|Refusal(text)| Refusal(with_function(name, &text)))?;
+        let series = made.map_err(|BadRequest(text)| BadRequest(with_function(name, &text)))?;
         self.pay(&series)?;
         Ok(series)
     }
 
-    /// The leaf of a `groupByTags` over one, and how it is written.
+    /// The leaf of a `groupByTags` over one, and its source.
     fn grouped<'c>(&self, call: &'c target::Call) -> Option<(Leaf<'c>, &'c str)> {
         let [Expr::Call(inner), Expr::Literal(Literal::Text(callback)), tags @ ..] = call.args.as_slice() else {
             return None;
@@ -285,22 +288,22 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// Arguments that are all texts.
+/// Arguments that are all strings.
 fn texts(args: &[Expr]) -> Result<Vec<String>> {
     let text = |arg: &Expr| match arg {
         Expr::Literal(Literal::Text(text)) => Ok(text.clone()),
-        _ => refuse("seriesByTag takes tag expressions in quotes, such as 'name=visits.sum'"),
+        _ => refuse("seriesByTag requires quoted tag expressions, such as 'name=visits.sum'"),
     };
     args.iter().map(text).collect()
 }
 
-fn too_much() -> Refusal {
-    Refusal(format!(
-        "the request asks for too much: the functions of a target make more than {MAX_VALUES} values, those of all targets more than {MAX_REQUEST_VALUES}, or functions are called more than {MAX_CALLS} times; ask for a shorter time, fewer series or fewer functions"
+fn too_much() -> BadRequest {
+    BadRequest(format!(
+        "the request is too expensive: the functions of a target make more than {MAX_VALUES} values, those of all targets more than {MAX_REQUEST_VALUES}, or functions are called more than {MAX_CALLS} times; use a shorter time range, fewer series or fewer functions"
     ))
 }
 
-/// Names the innermost function that refuses, once.
+/// Adds the name of the innermost function that fails, once.
 fn with_function(name: &str, text: &str) -> String {
     if text.contains("function") || text.contains("target") {
         text.to_owned()
@@ -309,7 +312,7 @@ fn with_function(name: &str, text: &str) -> String {
     }
 }
 
-/// The function of a name.
+/// The function with this name.
 fn find(name: &str) -> Result<&'static Function> {
     let found = functions::all().find(|function| function.names.contains(&name));
     found.map_or_else(|| refuse(format!("Received request for unknown function: {name}")), Ok)

@@ -1,4 +1,4 @@
-//! Answers to `render`, piece by piece. None of them has `NaN` or an infinity: what has no value is null.
+//! Writes responses to `render` in pieces. None contains `NaN` or an infinity: a missing value is null.
 
 use std::ops::Range;
 use std::rc::Rc;
@@ -12,16 +12,16 @@ use super::series::Series;
 use super::text::repr;
 use super::time::csv_text;
 
-/// An answer has at most so many points: 8 MB, and some 30 MB of text.
+/// The most points in a response: 8 MB, and some 30 MB as text.
 pub const MAX_POINTS: usize = 1_000_000;
 
-/// So many values are written at a time: some 40 KB of text.
+/// How many values are written at a time: some 40 KB of text.
 const VALUES_AT_ONCE: usize = 2_000;
 
-/// The content type of an answer, and the answer.
+/// The content type of a response, and the response.
 ///
 /// # Errors
-/// When there are more than [`MAX_POINTS`].
+/// If it would have more than [`MAX_POINTS`].
 pub fn render(
     request: &Request,
     mut series: Vec<Series>,
@@ -35,7 +35,7 @@ pub fn render(
     let points: usize = series.iter().map(|one| one.values.len()).sum();
     if points > MAX_POINTS {
         return refuse(format!(
-            "the answer would have {points} points, more than {MAX_POINTS}: ask for a shorter time, fewer series or a smaller maxDataPoints"
+            "the response would have {points} points, more than {MAX_POINTS}: use a shorter time range, fewer series or a smaller maxDataPoints"
         ));
     }
     let (media_type, open, close) = match &request.jsonp {
@@ -52,10 +52,11 @@ pub fn render(
     })
 }
 
-/// Appends some values of a series, as bytes or as a text.
+/// Appends some values of a series, as bytes or as a string.
 type Push<T> = Box<dyn FnMut(&mut T, &Series, Range<usize>)>;
 
-/// What stands before the series, each of them, some values at a time, and what stands behind them. A series goes when it is written.
+/// What comes before the series, the series themselves (some values at a time), and what comes after them. A series
+/// is dropped once it is written.
 fn walk<T: Append + Default + 'static>(
     series: Vec<Series>,
     mut begin: T,
@@ -80,7 +81,7 @@ fn walk<T: Append + Default + 'static>(
     }
 }
 
-/// Bytes and texts.
+/// Bytes and strings.
 trait Append {
     fn append(&mut self, more: Self);
 }
@@ -123,7 +124,7 @@ fn push_text(out: &mut String, text: &str) {
     out.push_str(&serde_json::to_string(text).expect("a text always serialises"));
 }
 
-/// As JSON has it: whole numbers without a point, and null.
+/// Writes a number as JSON: whole numbers without a point; null if it is missing.
 #[inline(never)]
 fn push_number(out: &mut String, value: f64) {
     const WHOLE_BELOW: f64 = 1e15;
@@ -137,7 +138,7 @@ fn push_number(out: &mut String, value: f64) {
     }
 }
 
-/// Comma between, nothing before the first.
+/// A comma between entries; nothing before the first.
 fn separate(out: &mut String, is_first: &mut bool) {
     if !std::mem::take(is_first) {
         out.push(',');
@@ -150,7 +151,7 @@ fn points(one: &Series, values: &Range<usize>) -> impl Iterator<Item = (i64, f64
 }
 
 fn points_json(mut series: Vec<Series>, skips_null: bool, open: String, close: String) -> Pieces {
-    // Without any value there is no answer, as in graphite-web.
+    // Without any value there is no output, as in graphite-web.
     if series.iter().all(|one| one.values.is_empty()) {
         series.clear();
     }
@@ -321,7 +322,7 @@ fn msgpack(series: Vec<Series>) -> Pieces {
     Pieces::of(walk(series, head, Vec::new(), Box::new(push)))
 }
 
-/// A marker and a length of four bytes.
+/// A marker and a length in four bytes.
 fn put_len(out: &mut Vec<u8>, marker: u8, len: usize) {
     out.push(marker);
     out.extend(u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
@@ -359,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn each_format_is_what_its_readers_expect() {
+    fn each_format_is_written_as_its_readers_expect() {
         for (query, wanted) in [
             (
                 "",

@@ -1,6 +1,6 @@
-//! What a function is: its names and parameters as `/functions` tells them, and how arguments become what it takes.
+//! What a function is: its names and parameters, as `/functions` lists them, and how arguments are converted.
 
-use super::aggregate::Aggregate;
+use super::aggregate::AggFunc;
 use super::error::{Result, refuse};
 use super::evaluate::{Evaluator, Scope, Variables};
 use super::series::Series;
@@ -10,21 +10,21 @@ use super::time::{offset_s, parse_time};
 
 /// A function of the language.
 pub(super) struct Function {
-    /// Its names, the one of the documentation first.
+    /// Its names, the documented one first.
     pub(super) names: &'static [&'static str],
-    /// Where a menu has it.
+    /// Its group in a menu.
     pub(super) group: &'static str,
     pub(super) params: &'static [Param],
-    /// What it does, in a sentence.
+    /// What it does, in one sentence.
     pub(super) about: &'static str,
     pub(super) run: fn(&mut Call<'_, '_>) -> Result<Vec<Series>>,
 }
 
-/// What a parameter takes.
+/// What a parameter accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Any,
-    Aggregate,
+    AggFunc,
     AggregateOrSeries,
     Boolean,
     Date,
@@ -44,7 +44,7 @@ impl Kind {
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Any => "any",
-            Self::Aggregate => "aggFunc",
+            Self::AggFunc => "aggFunc",
             Self::AggregateOrSeries => "aggOrSeriesFunc",
             Self::Boolean => "boolean",
             Self::Date => "date",
@@ -69,13 +69,13 @@ pub(super) struct Param {
     pub(super) kind: Kind,
     pub(super) is_required: bool,
     pub(super) is_multiple: bool,
-    /// As JSON; empty where there is none.
+    /// As JSON; empty if there is none.
     pub(super) default: &'static str,
     pub(super) options: &'static [&'static str],
 }
 
 impl Param {
-    /// One that can be left out.
+    /// An optional parameter.
     pub(super) const fn new(name: &'static str, kind: Kind) -> Self {
         Self { name, kind, is_required: false, is_multiple: false, default: "", options: &[] }
     }
@@ -99,10 +99,10 @@ impl Param {
 
 /// The first parameter of most functions.
 pub(super) const SERIES: Param = Param::new("seriesList", Kind::SeriesList).required();
-/// The only parameter of those that take any number of lists.
+/// The only parameter of functions that take any number of series lists.
 pub(super) const LISTS: &[Param] = &[Param::new("seriesLists", Kind::SeriesList).required().multiple()];
 
-/// What an argument is.
+/// An evaluated argument.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Value {
     Series(Vec<Series>),
@@ -170,7 +170,7 @@ impl Value {
         }
     }
 
-    /// As a parameter of this kind takes it; `None` where it does not.
+    /// Converted to a parameter of this kind; `None` if it can't be.
     fn checked(self, kind: Kind) -> Option<Self> {
         Some(match kind {
             Kind::SeriesList => return matches!(self, Self::Series(_)).then_some(self),
@@ -188,8 +188,8 @@ impl Value {
                 Self::Text(text) => return offset_s(text).is_ok().then_some(self),
                 _ => self,
             },
-            Kind::Aggregate => {
-                return matches!(&self, Self::Text(text) if Aggregate::of_series(text).is_ok()).then_some(self);
+            Kind::AggFunc => {
+                return matches!(&self, Self::Text(text) if AggFunc::of_series(text).is_ok()).then_some(self);
             }
             _ => self,
         })
@@ -202,7 +202,7 @@ pub(super) struct Call<'c, 'e> {
     pub(super) scope: Scope,
     function: &'static Function,
     args: Vec<Vec<Value>>,
-    /// The first argument, for functions that want it of another time.
+    /// The first argument, for functions that evaluate it for another time range.
     first: Option<&'c Expr>,
     variables: Variables<'c>,
 }
@@ -262,7 +262,7 @@ impl<'c, 'e> Call<'c, 'e> {
         (self.function.run)(&mut self)
     }
 
-    /// The series of a parameter, of all its arguments.
+    /// The series of a parameter, from all its arguments.
     #[inline(never)]
     pub(super) fn series(&mut self, at: usize) -> Vec<Series> {
         self.lists(at).into_iter().flatten().collect()
@@ -275,7 +275,7 @@ impl<'c, 'e> Call<'c, 'e> {
         values.filter_map(|value| if let Value::Series(series) = value { Some(series) } else { None }).collect()
     }
 
-    /// The argument of a parameter, if there is one.
+    /// The argument of a parameter, if it is given.
     pub(super) fn value(&self, at: usize) -> Option<&Value> {
         self.args[at].first()
     }
@@ -303,7 +303,7 @@ impl<'c, 'e> Call<'c, 'e> {
         self.value(at).and_then(Value::int).unwrap_or_else(|| default.parse().unwrap_or(0))
     }
 
-    /// A number of series or values.
+    /// A number of series or of values.
     #[inline(never)]
     pub(super) fn flag(&self, at: usize) -> bool {
         self.value(at).and_then(Value::boolean).unwrap_or(self.function.params[at].default == "true")
@@ -320,12 +320,12 @@ impl<'c, 'e> Call<'c, 'e> {
         self.text_or_none(at).unwrap_or_else(|| default.trim_matches('"').to_owned())
     }
 
-    /// A duration in seconds, whatever its sign.
+    /// A duration in seconds, without its sign.
     #[inline(never)]
     pub(super) fn interval_s(&self, at: usize) -> Result<i64> {
         let text = self.text(at);
         match offset_s(&text)?.abs() {
-            0 => refuse(format!("{text:?} is no interval: it must be longer than 0")),
+            0 => refuse(format!("{text:?} is not a valid interval: it must be greater than zero")),
             seconds => Ok(seconds),
         }
     }
@@ -346,7 +346,7 @@ impl<'c, 'e> Call<'c, 'e> {
         Call::new(self.evaluator, (self.scope, self.variables), (function, name), given, None)?.run()
     }
 
-    /// The first argument, of another time.
+    /// The first argument, evaluated for another time range.
     #[inline(never)]
     pub(super) fn first_of(&mut self, scope: Scope) -> Result<Vec<Series>> {
         let Some(first) = self.first else { return Ok(Vec::new()) };

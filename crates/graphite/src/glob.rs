@@ -1,19 +1,19 @@
-//! Patterns of paths: `*`, `?`, `[a-z]` and `{a,b}` within a node, which has no dot.
+//! Path patterns: `*`, `?`, `[a-z]` and `{a,b}` within a node, which has no dot.
 
 use super::error::{Result, refuse};
 
-/// A pattern's lists give at most so many nodes.
+/// The most nodes that a pattern's lists expand to.
 const MAX_VARIANTS: usize = 256;
 
-/// What a node of a path may be.
+/// The alternatives for one node of a path.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node(Vec<String>);
 
 impl Node {
-    /// The nodes of a path, dots between them.
+    /// Parses the nodes of a path, separated by dots.
     ///
     /// # Errors
-    /// When lists make too many.
+    /// If lists expand to too many.
     pub fn all(path: &str) -> Result<Vec<Self>> {
         path.split('.').map(Self::parse).collect()
     }
@@ -25,7 +25,7 @@ impl Node {
             let Some((list, behind)) = behind.split_once('}') else { break };
             let parts: Vec<&str> = list.split(',').collect();
             if variants.len() * parts.len() > MAX_VARIANTS {
-                return refuse(format!("the lists in {text:?} make more than {MAX_VARIANTS} names"));
+                return refuse(format!("the lists in {text:?} expand to more than {MAX_VARIANTS} names"));
             }
             let joined =
                 |variant: &String| parts.iter().map(|part| format!("{variant}{plain}{part}")).collect::<Vec<_>>();
@@ -38,13 +38,13 @@ impl Node {
         Ok(Self(variants))
     }
 
-    /// Whether a name fits.
+    /// Whether a name matches.
     #[must_use]
     pub fn accepts(&self, name: &str) -> bool {
         self.0.iter().any(|pattern| fits(pattern.as_bytes(), name.as_bytes()))
     }
 
-    /// The names that it can be, if it has no wildcard.
+    /// The names that it can match, if it has no wildcard.
     #[must_use]
     pub fn names(&self) -> Option<&[String]> {
         let is_plain = self.0.iter().all(|variant| !variant.contains(['*', '?', '[']));
@@ -52,7 +52,7 @@ impl Node {
     }
 }
 
-/// With one place to come back to, the last `*`: its time is at most the product of the lengths.
+/// Backtracks to one place only, the last `*`: its time is at most the product of the lengths.
 fn fits(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at, mut seen, mut star) = (0, 0, None);
     while seen < name.len() {
@@ -73,7 +73,7 @@ fn fits(pattern: &[u8], name: &[u8]) -> bool {
     pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
-/// How long the part of a pattern is that a byte fits.
+/// The length of the part of a pattern that matches a byte.
 fn fits_one(pattern: &[u8], byte: u8) -> Option<usize> {
     match pattern.first()? {
         b'?' => Some(1),
@@ -110,7 +110,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nodes_have_wildcards_classes_and_lists() {
+    fn nodes_may_have_wildcards_classes_and_lists() {
         for (pattern, name, wanted) in [
             ("*", "a", true),
             ("a*c", "abbc", true),

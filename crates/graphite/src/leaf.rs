@@ -1,4 +1,4 @@
-//! What a leaf of a target asks of a stream, and the series that the stream's cells give.
+//! What a leaf of a target asks of a stream, and the series that it makes from the stream's cells.
 
 use std::collections::BTreeMap;
 
@@ -15,33 +15,34 @@ use super::naming::{Naming, node};
 use super::series::{Series, Tags, parse_path, path_of, sort_by_name};
 use super::tags::{TagExpression, parse_all};
 
-/// Which cells a leaf wants and what they become.
+/// Which cells a leaf needs and what series they become.
 #[derive(Clone, Debug)]
 pub struct Selection {
-    /// What the shards leave out at least, as `where` has it. The rest is left out here.
+    /// What the shards filter out at least, in the syntax of `where`. The rest is filtered here.
     pub matchers: Vec<String>,
-    /// The labels to group by; `None` for all.
+    /// The labels to group by; `None` for all labels.
     pub by: Option<Vec<String>>,
-    /// Each aggregate under its `name` tag.
+    /// The aggregates, each with its `name` tag.
     aggregates: Vec<(String, Aggregate)>,
     shape: Shape,
 }
 
 #[derive(Clone, Debug)]
 enum Shape {
-    /// A series for each label set whose tags all accept; only the one of this path, if there is one.
+    /// A series for each label set whose tags all match; only the one with this path, if it is given.
     Tagged(Vec<TagExpression>, Option<String>),
-    /// All as one.
+    /// All cells as one series.
     Total,
     /// A series for each value of each label.
     Values(Node, Node),
 }
 
 impl Selection {
-    /// What a leaf wants of a stream; `None` where nothing of the stream can have such a name. Its expressions take their steps of
-    /// a budget.
+    /// What a leaf needs from a stream; `None` if nothing in the stream can have such a name. Its expressions take
+    /// their steps from a budget.
     ///
     /// # Errors
+    /// If the leaf is invalid.
     /// When the leaf is none.
     pub fn of(leaf: &Leaf<'_>, naming: &Naming, budget: &Budget) -> Result<Option<Self>> {
         match leaf {
@@ -74,7 +75,8 @@ impl Selection {
         Self::with(naming, candidates, matchers, None, Shape::Tagged(labels, path))
     }
 
-    /// By what its series will be grouped by, where merging their cells is what will be done with their values.
+    /// Groups by the labels that its series will be grouped by, if merging cells gives the same result as combining
+    /// their values.
     fn grouped(mut self, expressions: &[TagExpression], tags: &[String], callback: &str) -> Self {
         let callback = callback.strip_suffix("Series").unwrap_or(callback);
         let merges = self.aggregates().all(|aggregate| match callback {
@@ -87,7 +89,7 @@ impl Selection {
         let mut labels: Vec<String> = tags.filter(|tag| *tag != "name").cloned().collect();
         labels.sort_unstable();
         labels.dedup();
-        // Where a tag has `_`, its label may be called otherwise.
+        // A tag with `_` may belong to a label with another name.
         if merges && !labels.iter().any(|label| label.contains('_')) {
             self.by = Some(labels);
         }
@@ -107,7 +109,7 @@ impl Selection {
         candidates.extend(aggregate.names().unwrap_or_default().iter().cloned());
         candidates.sort_unstable();
         candidates.dedup();
-        // `p99_9` and `distinct:client_id`: what a path writes otherwise.
+        // `p99_9` and `distinct:client_id`: names that a path writes differently.
         let dotted =
             |name: &String| if naming.aggregate(name).is_some() { name.clone() } else { name.replacen('_', ".", 1) };
         let candidates = candidates.into_iter().filter(|name| aggregate.accepts(&node(name))).map(|name| dotted(&name));
@@ -138,10 +140,10 @@ impl Selection {
         self.aggregates.iter().map(|(_, aggregate)| aggregate)
     }
 
-    /// The tags of label sets that fit, each aggregate's, sorted by path.
+    /// The tags of matching label sets, for each aggregate, sorted by path.
     ///
     /// # Errors
-    /// When an expression takes too many steps.
+    /// If an expression takes too many steps.
     pub fn tags(&self, rows: &[Row]) -> Result<BTreeMap<String, Tags>> {
         let mut all = BTreeMap::new();
         for tags in rows.iter().filter_map(|(labels, _)| self.accepted(Naming::tags(labels))) {
@@ -155,7 +157,7 @@ impl Selection {
         Ok(all)
     }
 
-    /// Whether all expressions were matched.
+    /// Whether all expressions were fully evaluated.
     fn check(&self) -> Result<()> {
         let Shape::Tagged(expressions, _) = &self.shape else { return Ok(()) };
         expressions.iter().try_for_each(TagExpression::check)
@@ -169,7 +171,7 @@ impl Selection {
     /// The series of a stream's cells, sorted by name.
     ///
     /// # Errors
-    /// When an expression takes too many steps.
+    /// If an expression takes too many steps.
     pub fn series(&self, rows: &[Row], window: &Window) -> Result<Vec<Series>> {
         let mut all: Vec<Series> = match &self.shape {
             Shape::Tagged(_, path) => {
@@ -242,15 +244,15 @@ fn node_path(name: &str) -> String {
     match name.rsplit_once(".p").filter(|(_, percent)| percent.contains('.')) {
         Some((stream, percent)) => format!("{stream}.p{}", percent.replace('.', "_")),
         None => match name.rsplit_once('.') {
-            // A percentage's digits.
+            // The digits of a percentage.
             Some((rest, digits)) if digits.bytes().all(|byte| byte.is_ascii_digit()) => format!("{rest}_{digits}"),
             _ => name.to_owned(),
         },
     }
 }
 
-/// What an expression leaves out for sure, as the shards can tell. A tag with `_` may be a label of another name, and a value
-/// with `_` one of another value.
+/// What an expression certainly excludes, as far as the shards can know. A tag with `_` may belong to a label with
+/// another name, and a value with `_` may stand for another value.
 fn pushed(expression: &TagExpression) -> Option<String> {
     let TagExpression { tag, spec, is_wanted, .. } = expression;
     if tag.contains('_') || spec.len() > 512 {
@@ -259,13 +261,13 @@ fn pushed(expression: &TagExpression) -> Option<String> {
     match (expression.is_regex(), is_wanted) {
         (false, true) => (!spec.contains('_')).then(|| format!("{tag}={spec}")),
         (false, false) => (!spec.starts_with('~')).then(|| format!("{tag}!={spec}")),
-        // What was replaced in a value is told apart here.
+        // Values with replaced characters are distinguished here.
         (true, true) => Some(format!("{tag}=~(?s:{spec}).*|.*;.*|~.*")),
         (true, false) => None,
     }
 }
 
-/// By the label of a node, if it can only be this one.
+/// Groups by the label of a node, if only one label is possible.
 fn by_label(label: &Node, value: &Node) -> (Vec<String>, Option<Vec<String>>) {
     let plain = |node: &Node| match node.names() {
         Some([name]) if !name.contains('_') => Some(name.clone()),
@@ -305,7 +307,7 @@ mod tests {
         ]
     }
 
-    /// Names and sums of the series of a leaf, as after the shards' matchers.
+    /// Names and sums of the series of a leaf, after the shards' matchers.
     fn seen(leaf: &Leaf<'_>) -> Vec<String> {
         let window = Window::aligned(0, 30, 10).expect("aligned");
         let Some(selection) = Selection::of(leaf, &visits(), &steps()).expect("a leaf") else { return Vec::new() };
@@ -341,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn what_will_be_summed_by_tags_is_read_by_their_labels() {
+    fn series_grouped_by_tags_are_read_by_those_labels() {
         let by = |name: &str, tags: &[&str], callback: &'static str| {
             let texts = vec![format!("name=visits.{name}"), "path!=".to_owned()];
             let tags = tags.iter().map(|tag| (*tag).to_owned()).collect();
@@ -357,7 +359,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_are_totals_and_values_of_labels() {
+    fn paths_select_totals_and_label_values() {
         assert_eq!(seen(&Leaf::Path("visits.sum.country.*")), ["visits.sum.country.DE 2", "visits.sum.country.US 5"]);
         assert_eq!(
             seen(&Leaf::Path("visits.*.c*.D?")),

@@ -1,5 +1,5 @@
-//! Graphite's side of a stream: targets, times, functions and formats of graphite-web 1.1, over plain numbers. Pure: the
-//! edge fetches what targets name. See docs/graphite.md.
+//! The Graphite view of a stream: targets, times, functions and formats of graphite-web 1.1, over plain numbers.
+//! Pure: the edge fetches what targets name. See docs/graphite.md.
 
 mod aggregate;
 pub mod catalogue;

@@ -1,21 +1,22 @@
-//! How a stream's labels and aggregates are called in Graphite.
+//! Names of a stream's labels and aggregates in Graphite.
 //!
-//! A series' `name` tag is `{stream's name}.{aggregate}`, its other tags are the labels. What Graphite can't hold is replaced
-//! by `_`: in a tag's name `;`, `!`, `^`, `=` and blanks, in its value `;` and a `~` at the start; a label `name` is
-//! called `_name`. In paths, `visits.sum.country.US`, each character that the language of targets needs is, and dots.
+//! A series' `name` tag is `{stream name}.{aggregate}`; its other tags are the labels. Characters that Graphite
+//! can't hold are replaced by `_`: in tag names `;`, `!`, `^`, `=` and blanks; in tag values `;`, and `~` at the
+//! start. A label `name` becomes `_name`. In paths such as `visits.sum.country.US`, every character with a meaning
+//! in the target language is replaced, and so are dots.
 
 use model::aggregate::Aggregate;
 use model::labels::Labels;
 
 use super::series::Tags;
 
-/// The aggregates that are listed; others, such as `p99.9`, are there when they are asked for by name.
+/// The aggregates that are listed; others, such as `p99.9`, exist but must be requested by name.
 const LISTED: [&str; 10] = ["sum", "ratio", "rate", "count", "min", "max", "p50", "p90", "p95", "p99"];
 
 /// The names of a stream.
 #[derive(Clone, Debug)]
 pub struct Naming {
-    /// The stream's name as paths and tags have it.
+    /// The stream's name in paths and tags.
     stream: String,
     /// Labels whose values are counted.
     distinct: Vec<String>,
@@ -23,10 +24,11 @@ pub struct Naming {
 }
 
 impl Naming {
-    /// The names of a stream with this name, which counts the values of these labels. `parse` knows the aggregates.
+    /// The names of a stream with this name that counts the values of these labels. `parse` parses an aggregate's
+    /// name.
     #[must_use]
     pub fn new(stream: &str, distinct: &[String], parse: fn(&str) -> Option<Aggregate>) -> Self {
-        // Dots stay: they make nodes, but for empty ones.
+        // Dots stay, as they separate nodes; empty nodes go.
         let nodes: Vec<String> = stream.split('.').filter(|node| !node.is_empty()).map(node).collect();
         let stream = if nodes.is_empty() { "_".to_owned() } else { nodes.join(".") };
         Self { stream, distinct: distinct.to_vec(), parse }
@@ -44,14 +46,14 @@ impl Naming {
         &self.distinct
     }
 
-    /// The aggregates that are listed, by their names.
+    /// The listed aggregates, with their names.
     #[must_use]
     pub fn aggregates(&self) -> Vec<String> {
         let distinct = self.distinct.iter().map(|label| format!("distinct:{label}"));
         LISTED.iter().map(|name| (*name).to_owned()).chain(distinct).collect()
     }
 
-    /// The aggregate of a name; one that counts values only of the labels that are counted.
+    /// The aggregate with this name; distinct values only of labels that are counted.
     #[must_use]
     pub fn aggregate(&self, name: &str) -> Option<Aggregate> {
         if let Some(label) = name.strip_prefix("distinct:") {
@@ -70,7 +72,7 @@ impl Naming {
     /// The tags of labels, without `name`.
     #[must_use]
     pub fn tags(labels: &Labels) -> Tags {
-        // One by one: collecting sorts first, and each kind of sort is kilobytes of code.
+        // One by one: collecting sorts first, and each instance of the sort costs kilobytes of code.
         let mut tags = Tags::new();
         for (name, value) in labels.iter() {
             tags.insert(tag(name), tag_value(value));
@@ -79,14 +81,14 @@ impl Naming {
     }
 }
 
-/// A label's name as a tag.
+/// A label's name as a tag name.
 #[must_use]
 pub fn tag(label: &str) -> String {
     let clean = |char: char| if ";!^=".contains(char) || char.is_whitespace() { '_' } else { char };
     if label == "name" { "_name".to_owned() } else { label.chars().map(clean).collect() }
 }
 
-/// A label's value as that of a tag.
+/// A label's value as a tag value.
 #[must_use]
 pub fn tag_value(value: &str) -> String {
     let clean = value.replace(';', "_");

@@ -1,5 +1,6 @@
-//! Targets over a stream that counts the same in each 10 s for ever: whatever makes steps coarse (retention, the wanted number of
-//! points, a shift, a bootstrap), functions see one width of steps, so a series over itself is 1.
+//! Targets over a stream that always counts the same in each 10 s. Whatever makes steps coarse (retention, the
+//! number of points requested, a shift, a bootstrap), functions see one step width, so a series divided by itself
+//! is 1.
 
 use proptest::prelude::*;
 
@@ -19,10 +20,10 @@ use model::tier::Tier;
 
 const NOW: i64 = 1_792_540_800;
 const DAY: i64 = 86_400;
-/// What each of the two countries counts in a second.
+/// What each of the two countries counts per second.
 const RATE: f64 = 0.3;
 
-/// What the stream answers: cells of the step that is asked for.
+/// The stream's answer: cells of the requested step.
 #[expect(clippy::cast_precision_loss, reason = "a step")]
 fn rows(query: &Query) -> Vec<Row> {
     let is_total = query.by.as_ref().is_some_and(Vec::is_empty);
@@ -50,13 +51,13 @@ fn aggregate(name: &str) -> Option<Aggregate> {
     }
 }
 
-/// A request as the edge answers it. All that a target reads at once is of one step.
+/// Answers a request as the edge does. Everything that a target reads together has one step.
 fn answered(target: &str, scope: Scope, max_points: Option<i64>, retention: &Retention) -> Result<Vec<Series>> {
     let (naming, targets) = (Naming::new("visits", &[], aggregate), [parse(target)?]);
     let mut stock = Stock::new(&naming, retention, NOW);
     stock.max_points = max_points;
     for _ in 0..16 {
-        // All values of an interval, or none: what is put together at its ends is not whole.
+        // All values of an interval, or none: consolidated values at its ends are incomplete.
         let mut evaluator = Evaluator::new(&mut stock, NOW, &|_| 0).with(1.0, &[]);
         let made = evaluator.targets(&targets, scope);
         let wanted = stock.take_wanted()?;
@@ -76,7 +77,7 @@ fn last(span_s: i64) -> Scope {
     Scope { from_s: NOW - span_s, until_s: NOW }
 }
 
-/// Retentions: the default, one that has nothing but days after an hour, and one that keeps ten days of all.
+/// Retentions: the default, one that keeps only days after an hour, and one that keeps everything for ten days.
 fn retentions() -> [Retention; 3] {
     let of = |kept: [i64; 5]| {
         let changes: Vec<(Tier, Option<i64>)> =
@@ -87,7 +88,7 @@ fn retentions() -> [Retention; 3] {
     [Retention::default(), hour, of([10 * DAY; 5])]
 }
 
-/// Whether all values are this one. Ends may have none.
+/// Whether all values equal this one. The ends may have none.
 fn assert_all_are(series: &[Series], wanted: f64, of: &str) {
     assert!(!series.is_empty(), "{of} has no series");
     for one in series {
@@ -99,7 +100,7 @@ fn assert_all_are(series: &[Series], wanted: f64, of: &str) {
 }
 
 #[test]
-fn a_series_over_itself_at_another_time_is_one_whatever_makes_steps_coarse() {
+fn a_shifted_series_over_itself_is_one_at_any_step() {
     let targets = [
         "divideSeries(visits.sum,timeShift(visits.sum,'SHIFT'))",
         "divideSeries(timeShift(visits.sum,'SHIFT'),visits.sum)",
@@ -124,7 +125,8 @@ fn a_series_over_itself_at_another_time_is_one_whatever_makes_steps_coarse() {
     for target in targets {
         for shift in ["1min", "90min", "3d", "20d", "200d"] {
             for (span_s, max_points) in [(7200, None), (3 * DAY, Some(100)), (3 * DAY, Some(5000)), (20 * DAY, None)] {
-                // A minute is less than the ten that are all there is of 20 days ago, and has no line in steps of an hour.
+                // A minute is shorter than the ten-minute steps kept from 20 days ago, and has no point in steps of
+                // an hour.
                 let is_too_fine = shift == "1min"
                     && (target.contains("moving") && span_s > 14 * DAY || target.contains("linear") && span_s > 7200);
                 let is_plain = target.starts_with("divideSeries(timeShift")
@@ -143,7 +145,7 @@ fn a_series_over_itself_at_another_time_is_one_whatever_makes_steps_coarse() {
 }
 
 #[test]
-fn the_bands_of_a_series_are_of_its_times() {
+fn the_bands_of_a_series_have_its_times() {
     let zeros = |target: &str, max_points| {
         let made = answered(target, last(3600), max_points, &Retention::default()).expect(target);
         assert_all_are(&made, 0.0, target);
@@ -153,12 +155,12 @@ fn the_bands_of_a_series_are_of_its_times() {
     assert_eq!(zeros("holtWintersAberration(visits.sum)", Some(30)), 30);
     assert_eq!(zeros("holtWintersAberration(visits.sum,3,'1d','1h')", None), 360);
     assert_eq!(zeros("holtWintersAberration(alias(visits.sum.country.*,'a'))", None), 60);
-    // A constant line has bands without width.
+    // The bands of a constant line have no width.
     assert_eq!(zeros("diffSeries(holtWintersConfidenceBands(visits.sum,0,'3d'))", Some(1000)), 60);
 }
 
 #[test]
-fn what_is_no_longer_kept_is_missing_and_moves_nothing() {
+fn expired_values_are_missing_and_shift_nothing() {
     let [.., ten_days] = retentions();
     let quotients = |target: &str| {
         let made = answered(target, last(8 * DAY), Some(96), &ten_days).expect(target);
@@ -166,7 +168,7 @@ fn what_is_no_longer_kept_is_missing_and_moves_nothing() {
         assert_all_are(&made, 1.0, target);
         made[0].start_s + i64::try_from(first).expect("few") * made[0].step_s - (NOW - 8 * DAY)
     };
-    // Four days before the last eight are ten days of which two are gone.
+    // Four days before the last eight span ten days, of which two are gone.
     assert_eq!(quotients("divideSeries(timeShift(visits.sum,'4d'),visits.sum)"), 2 * DAY + 7200);
     assert_eq!(quotients("divideSeries(visits.sum,timeShift(timeShift(visits.sum,'2d'),'2d'))"), 2 * DAY + 7200);
     assert_eq!(quotients("divideSeries(sumSeries(timeStack(visits.sum,'4d',1,2)),visits.sum)"), 2 * DAY + 7200);
@@ -174,7 +176,7 @@ fn what_is_no_longer_kept_is_missing_and_moves_nothing() {
     assert_eq!(quotients("divideSeries(holtWintersForecast(visits.sum,'4d'),visits.sum)"), 2 * DAY + 7200);
 }
 
-/// A target over a constant rate, and the value that it has.
+/// A target over a constant rate, and its expected value.
 fn any_target() -> impl Strategy<Value = (String, f64)> {
     let leaf = prop_oneof![
         Just(("visits.rate".to_owned(), 2.0 * RATE)),
@@ -189,7 +191,7 @@ fn any_target() -> impl Strategy<Value = (String, f64)> {
             (inner.clone(), shift).prop_map(|((x, value), shift)| (format!("timeShift({x},'{shift}')"), value)),
             (inner.clone(), window).prop_map(|((x, value), window)| (format!("movingAverage({x},{window})"), value)),
             (inner.clone(), 1u32..5).prop_map(|((x, value), n)| (format!("movingMedian({x},{n})"), value)),
-            // Where the first n have no value, graphite-web begins at 0.
+            // Where the first n have no value, graphite-web starts at 0.
             (inner.clone(), 9u32..12).prop_map(|((x, value), n)| (format!("exponentialMovingAverage({x},{n})"), value)),
             (inner.clone(), how.clone()).prop_map(|((x, value), how)| (format!("summarize({x},'1h','{how}')"), value)),
             (inner.clone(), how)
@@ -215,7 +217,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
-    fn the_value_of_a_target_over_a_constant_rate_depends_on_no_step(
+    fn a_target_over_a_constant_rate_is_independent_of_steps(
         (target, value) in any_target(),
         span_s in prop_oneof![Just(DAY), Just(3 * DAY), Just(15 * DAY)],
         max_points in prop_oneof![Just(None), Just(Some(24)), Just(Some(300)), Just(Some(5000))],

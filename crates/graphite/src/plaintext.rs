@@ -1,7 +1,7 @@
-//! Cells as lines of carbon's plaintext protocol: `name;tag=value value time`, one an aggregate.
+//! Writes cells as lines of carbon's plaintext protocol: `name;tag=value value time`, one per aggregate.
 //!
-//! Names and tags are those of [`super::naming`], but that a blank or a control character is `_` everywhere, as carbon
-//! takes blanks for the ends of a field.
+//! Names and tags are those of [`super::naming`], except that a blank or control character always becomes `_`, as
+//! carbon ends a field at a blank.
 
 use model::aggregate::Aggregate;
 use model::cell::Cell;
@@ -9,7 +9,7 @@ use model::labels::Labels;
 
 use super::naming::Naming;
 
-/// What the lines of a stream have in common.
+/// What all lines of a stream have in common.
 #[derive(Clone, Debug)]
 pub struct Plaintext {
     names: Vec<(String, Aggregate)>,
@@ -17,7 +17,8 @@ pub struct Plaintext {
 }
 
 impl Plaintext {
-    /// Lines of a stream's aggregates over buckets of so many seconds. A prefix that is not empty stands before the name.
+    /// Lines of a stream's aggregates over buckets of this many seconds. A prefix that is not empty precedes the
+    /// name.
     #[must_use]
     pub fn new(prefix: &str, stream: &str, aggregates: Vec<Aggregate>, width_s: i64) -> Self {
         let naming = Naming::new(stream, &[], |_| None);
@@ -32,7 +33,8 @@ impl Plaintext {
         self.names.iter().map(|(_, aggregate)| aggregate)
     }
 
-    /// Appends the lines of a cell whose bucket starts then; how many. What has no value has no line.
+    /// Appends the lines of a cell whose bucket starts at this time; returns their number. An aggregate without a
+    /// value has no line.
     pub fn push(&self, out: &mut String, labels: &Labels, cell: &Cell, at_s: i64) -> u64 {
         let mut lines = 0;
         let mut tags = String::new();
@@ -40,7 +42,7 @@ impl Plaintext {
             let Some(value) = aggregate.of(cell, self.width_s) else { continue };
             if lines == 0 {
                 for (tag, value) in &Naming::tags(labels) {
-                    // With braces carbon takes a line for one of OpenMetrics, with tags in them.
+                    // With braces, carbon takes a line for OpenMetrics, with tags in them.
                     tags.extend([";", &word(tag), "=", &word(value).replace('{', "_")]);
                 }
             }
@@ -53,12 +55,12 @@ impl Plaintext {
     }
 }
 
-/// As a field of a line, or a part of one.
+/// Converts a string to a field of a line, or to part of one.
 fn word(text: &str) -> String {
     text.chars().map(|char| if char == ';' || char.is_whitespace() || char.is_control() { '_' } else { char }).collect()
 }
 
-/// The shortest text that reads back the same; a whole number has no fraction.
+/// The shortest string that parses to the same number; a whole number has no fraction.
 fn push_number(out: &mut String, value: f64) {
     const WHOLE_BELOW: f64 = 1e15;
     #[expect(clippy::cast_possible_truncation, reason = "whole and below 10^15")]
@@ -85,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_is_a_line_an_aggregate() {
+    fn a_cell_becomes_one_line_per_aggregate() {
         let aggregates = [Aggregate::Sum, Aggregate::Count, Aggregate::Ratio];
         assert_eq!(
             lines("", "visits", &aggregates, "country\u{1f}US\u{1e}status\u{1f}200\u{1e}", 1234.0),
@@ -101,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_shows_lines_as_they_are() {
+    fn the_document_shows_lines_as_written() {
         let p95 = Aggregate::Quantile(Percent::from_thousandths(95_000).expect("a share"));
         let aggregates = [Aggregate::Sum, Aggregate::Count, p95];
         let shown = lines("stats.web", "visits", &aggregates, "country\u{1f}US\u{1e}path\u{1f}/a b\u{1e}", 1234.5);
@@ -109,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_the_texts_are_a_line_has_three_fields() {
+    fn any_strings_give_a_line_of_three_fields() {
         let odd =
             "a b\u{1f}x y\u{a0}z\u{1e}c;d\u{1f}~e;f\u{1e}name\u{1f}\u{85}\u{2028}\u{3000}\u{7}\u{1e}é=\u{1f}ü=\u{1e}";
         let aggregates = [Aggregate::Distinct { label: "my label;x".into(), number: 0 }];

@@ -1,17 +1,17 @@
-//! What `render` is asked for: the parameters of query string and form together.
+//! A request to `render`: the parameters of query string and form together.
 
 use super::error::{Result, refuse};
 use super::evaluate::Scope;
 use super::target::{Expr, parse};
 use super::time::{Zone, parse_time};
 
-/// A request has at most so many targets.
+/// The most targets in a request.
 pub const MAX_TARGETS: usize = 64;
 
 /// A parameter's name and value.
 pub type Pair = (String, String);
 
-/// How an answer is written.
+/// The format of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// `[{"target","tags","datapoints"}]`
@@ -20,9 +20,9 @@ pub enum Format {
     Csv,
     /// A line for each series.
     Raw,
-    /// For the chart library of this name.
+    /// For the chart library Dygraphs.
     Dygraph,
-    /// For the chart library of this name.
+    /// For the chart library Rickshaw.
     Rickshaw,
     /// `MessagePack`.
     Msgpack,
@@ -31,27 +31,27 @@ pub enum Format {
 /// A request for series.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// What is asked for, parsed.
+    /// The parsed targets.
     pub targets: Vec<Expr>,
-    /// Of which time.
+    /// The time range.
     pub scope: Scope,
-    /// What the request takes for now.
+    /// The request's current time.
     pub now_s: i64,
-    /// How it is answered.
+    /// The format of the response.
     pub format: Format,
-    /// At most so many points a series.
+    /// The most points per series.
     pub max_points: Option<i64>,
     /// Whether points without a value are left out.
     pub skips_null: bool,
-    /// Which share of values one that is made of several needs.
+    /// The share of values that must be present to consolidate them.
     pub x_files_factor: f64,
     /// The variables of templates.
     pub template: Vec<Pair>,
-    /// The function that is called with the answer.
+    /// The function to call with the response.
     pub jsonp: Option<String>,
 }
 
-/// The last value of a parameter, as graphite-web takes it.
+/// The last value of a parameter, as in graphite-web.
 #[must_use]
 pub fn value<'a>(pairs: &'a [Pair], name: &str) -> Option<&'a str> {
     pairs.iter().rev().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
@@ -66,10 +66,10 @@ pub fn values(pairs: &[Pair], name: &str) -> Vec<String> {
 }
 
 impl Request {
-    /// The request of these parameters, which came at `now_s`.
+    /// Parses a request with these parameters that arrived at `now_s`.
     ///
     /// # Errors
-    /// The first parameter that is wrong.
+    /// The first invalid parameter.
     pub fn parse(pairs: &[Pair], now_s: i64, zone: Zone<'_>) -> Result<Self> {
         let time = |name, now_s, default: &str| parse_time(value(pairs, name).unwrap_or(default), now_s, zone);
         let now_s = time("now", now_s, "now")?;
@@ -117,16 +117,16 @@ fn format(text: Option<&str>) -> Result<Format> {
         "msgpack" => Format::Msgpack,
         other => {
             return refuse(format!(
-                "unknown format {other:?}; there are json, csv, raw, dygraph, rickshaw and msgpack, but no images"
+                "unknown format {other:?}; supported are json, csv, raw, dygraph, rickshaw and msgpack, but not images"
             ));
         }
     })
 }
 
-/// A callback's name, which must be no other code.
+/// A callback's name, which must not be any other code.
 ///
 /// # Errors
-/// When it may be more than a name.
+/// If it may be more than a name.
 pub fn jsonp(name: Option<&str>) -> Result<Option<String>> {
     let is_name = |name: &str| {
         name.len() <= 100 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_$.".contains(&byte))
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn parameters_have_graphites_defaults() {
+    fn parameters_default_as_in_graphite() {
         let request = parsed("target=a.b&target=sum(c)").expect("valid");
         assert_eq!(request.targets.len(), 2);
         assert_eq!(request.scope, Scope { from_s: 1_792_454_400, until_s: 1_792_540_800 });
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_refused() {
+    fn invalid_parameters_are_rejected() {
         for query in [
             "target=(",
             "from=never",

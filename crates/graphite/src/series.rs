@@ -1,4 +1,4 @@
-//! A series as functions see it: a name, tags, and plain numbers in equal steps.
+//! A series as functions see it: a name, tags, and plain numbers at equal steps.
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
@@ -6,39 +6,39 @@ use std::collections::BTreeMap;
 use super::aggregate::consolidated;
 use super::error::{Result, refuse};
 
-/// What a series is called in Graphite's tags; `name` is among them.
+/// A series' Graphite tags; `name` is among them.
 pub type Tags = BTreeMap<String, String>;
 
-/// How a series without an own wish is consolidated.
+/// The consolidation function of a series that doesn't set one.
 pub(super) const AVERAGE: &str = "average";
 
-/// A series. `NaN` stands for no value.
+/// A series. `NaN` stands for a missing value.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// What is shown.
+    /// The displayed name.
     pub name: String,
-    /// What names of functions over it say: the target's part that it came from.
+    /// The name that functions over it write into theirs: the part of the target that it came from.
     pub path: String,
     /// Its tags.
     pub tags: Tags,
     /// The Unix second of the first value.
     pub start_s: i64,
-    /// Behind the last value; functions move it as graphite-web does.
+    /// The end of the last value; functions move it as graphite-web does.
     pub end_s: i64,
-    /// The seconds from one value to the next.
+    /// The seconds between values.
     pub step_s: i64,
     /// The values.
     pub values: Vec<f64>,
-    /// How several values become one: `average`, `sum`, `min`, `max`, `first`, `last`.
+    /// How several values are combined: `average`, `sum`, `min`, `max`, `first`, `last`.
     pub consolidate: String,
-    /// Which share of values must be there for one that is made of several.
+    /// The share of values that must be present to consolidate them.
     pub x_files_factor: f64,
-    /// Whether graphite-web counts them in whole numbers, which names show without a point.
+    /// Whether graphite-web counts its values in integers, which names show without a point.
     pub(super) is_whole: bool,
 }
 
 impl Series {
-    /// A series of a path, with the tags that the path says.
+    /// A series of a path, with the tags that the path contains.
     #[must_use]
     pub fn of_path(path: &str, time: (i64, i64, i64), values: Vec<f64>) -> Self {
         Self::new(path, time, values, 0.0)
@@ -52,14 +52,14 @@ impl Series {
         Self { name, path, tags, start_s, end_s, step_s, values, consolidate, x_files_factor, is_whole: false }
     }
 
-    /// One that has the same time and tags.
+    /// A series with the same time and tags.
     #[inline(never)]
     pub(super) fn derived(&self, name: String, values: Vec<f64>) -> Self {
         let (tags, consolidate, path) = (self.tags.clone(), self.consolidate.clone(), name.clone());
         Self { name, path, tags, values, consolidate, ..*self }
     }
 
-    /// Gives it a name that also functions over it will say.
+    /// Gives it a name that functions over it use too.
     #[inline(never)]
     pub(super) fn rename(&mut self, name: String) {
         self.path.clone_from(&name);
@@ -71,7 +71,7 @@ impl Series {
         self.tags.insert(name.to_owned(), value.to_owned());
     }
 
-    /// Makes one value of each so many.
+    /// Consolidates each `per_point` values into one.
     #[inline(never)]
     pub(super) fn consolidate(&mut self, values_per_point: i64) {
         if values_per_point > 1 {
@@ -82,11 +82,11 @@ impl Series {
         }
     }
 
-    /// The values with their times, as far as the series reaches.
+    /// The values with their times, up to the end of the series.
     /// The memory that it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        /// What a map takes for an entry, texts aside, and the allocator for each text.
+        /// What a map uses for an entry without its strings, and what the allocator adds to each string.
         const TAG_BYTES: usize = 64;
         let tags: usize = self.tags.iter().map(|(tag, value)| tag.len() + value.len() + TAG_BYTES).sum();
         let texts = self.name.capacity() + self.path.capacity() + self.consolidate.capacity();
@@ -98,14 +98,14 @@ impl Series {
         times.take_while(|at_s| *at_s <= self.end_s).zip(self.values.iter().copied())
     }
 
-    /// The value of the step that holds a time; `NaN` outside of the series.
+    /// The value of the step that contains a time; `NaN` outside the series.
     pub(super) fn at(&self, at_s: i64) -> f64 {
         let place = usize::try_from((at_s - self.start_s).div_euclid(self.step_s.max(1))).ok();
         place.and_then(|place| self.values.get(place)).copied().unwrap_or(f64::NAN)
     }
 
-    /// Begins at `start_s`, with the values at their times: what is before it goes, and nothing is where the series has not
-    /// begun. Less than a step is no difference.
+    /// Makes it start at `start_s` and keeps values at their times: earlier values are dropped, and values before
+    /// its old start are missing. A difference of less than a step is ignored.
     pub(super) fn begin(&mut self, start_s: i64) {
         let step_s = self.step_s.max(1);
         let later = (self.start_s - start_s) / step_s;
@@ -117,8 +117,8 @@ impl Series {
         self.start_s = start_s;
     }
 
-    /// The values at the times of another series: those of the same place where both have the same steps, else those of the
-    /// steps that hold its times.
+    /// The values at the times of another series: those at the same index if both have the same steps, else those
+    /// of the steps that contain its times.
     #[inline(never)]
     pub(super) fn beside(&self, other: &Self) -> Vec<f64> {
         if self.step_s == other.step_s {
@@ -137,7 +137,7 @@ impl Series {
     }
 }
 
-/// The tags that a series has by its name: those of `name;tag=value`, none of what looks like a function's call.
+/// The tags in a name of the form `name;tag=value`; no tags from what looks like a function call.
 pub(super) fn tags_of(name: &str) -> Tags {
     let plain = || {
         let mut tags = Tags::new();
@@ -172,7 +172,7 @@ pub fn path_of(tags: &Tags) -> String {
     path
 }
 
-/// Several series in the same steps: the smallest that all of theirs divide.
+/// Several series at the same steps: the smallest step that is a multiple of all theirs.
 pub(super) struct Aligned {
     pub(super) series: Vec<Series>,
     /// Start, end, step.
@@ -180,7 +180,7 @@ pub(super) struct Aligned {
 }
 
 impl Aligned {
-    /// Consolidates what is finer. `None` without series.
+    /// Consolidates finer series. `None` if there are no series.
     #[inline(never)]
     pub(super) fn new(mut series: Vec<Series>) -> Result<Option<Self>> {
         if series.is_empty() {
@@ -190,7 +190,7 @@ impl Aligned {
         Ok(Some(Self { series, time }))
     }
 
-    /// The number that the values of each time give. A series that begins later, by whole steps, has none before.
+    /// Reduces the values at each time to one. A series that starts later, by whole steps, has none before.
     pub(super) fn rows(&self, value: &dyn Fn(&[f64]) -> f64) -> Vec<f64> {
         let skipped = |series: &Series| steps_between(self.time.0, series.start_s, self.time.2);
         let skipped: Vec<usize> = self.series.iter().map(skipped).collect();
@@ -209,12 +209,12 @@ impl Aligned {
     }
 }
 
-/// How many whole steps one time is after another; 0 where it is before.
+/// The whole steps from one time to a later one; 0 if it is earlier.
 fn steps_between(from_s: i64, to_s: i64, step_s: i64) -> usize {
     usize::try_from((to_s - from_s).div_euclid(step_s.max(1))).unwrap_or(0)
 }
 
-/// Consolidates series to a common step. Start, end and step of all.
+/// Consolidates series to a common step. Returns the start, end and step of all.
 pub(super) fn align(series: &mut [&mut Series]) -> Result<(i64, i64, i64)> {
     let mut step_s = 1;
     for one in series.iter() {
@@ -239,7 +239,7 @@ fn lcm(a: i64, b: i64) -> i64 {
     a / x * b
 }
 
-/// Sorts series; those that are equal stay in their order.
+/// Sorts series; the sort is stable.
 #[inline(never)]
 pub(super) fn sort(series: &mut [Series], order: &dyn Fn(&Series, &Series) -> Ordering) {
     series.sort_by(order);
@@ -250,7 +250,7 @@ pub(super) fn sort_by_name(series: &mut [Series]) {
     sort(series, &|one, other| one.name.cmp(&other.name));
 }
 
-/// The paths of series, each once, as names of functions have them.
+/// The paths of series without duplicates, as functions write them into names.
 pub(super) fn paths(series: &[Series]) -> String {
     let mut seen: Vec<&str> = Vec::new();
     for one in series {
@@ -266,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_canonical_path_says_the_tags() {
+    fn a_canonical_path_contains_the_tags() {
         let tags = tags_of("visits.sum;path=/a=b;country=US");
         assert_eq!(tags.get("path").map(String::as_str), Some("/a=b"));
         assert_eq!(path_of(&tags), "visits.sum;country=US;path=/a=b");
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn series_that_begin_at_different_times_meet_by_time() {
+    fn series_with_different_starts_align_by_time() {
         let early = Series::new("a", (0, 40, 10), vec![1.0, 2.0, 3.0, 4.0], 0.0);
         let late = Series::new("b", (20, 50, 10), vec![3.0, 4.0, 5.0], 0.0);
         let aligned = Aligned::new(vec![early.clone(), late.clone()]).expect("fits").expect("two");
@@ -292,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn series_of_different_steps_meet_at_the_common_one() {
+    fn series_of_different_steps_align_at_the_common_step() {
         let fine = Series::new("a", (0, 120, 20), vec![1.0, 2.0, 3.0, 4.0, 5.0, f64::NAN], 0.0);
         let coarse = Series::new("b", (0, 120, 30), vec![1.0, 3.0, 5.0, 7.0], 0.0);
         let aligned = Aligned::new(vec![fine, coarse]).expect("fits").expect("two");

@@ -1,5 +1,5 @@
-//! The series of a request's leaves: what is there, and what is still wanted. Equal leaves are fetched once, and leaves that
-//! only differ in their aggregates share a query.
+//! The series of a request's leaves: those fetched, and those still wanted. Equal leaves are fetched once, and
+//! leaves that differ only in their aggregates share a query.
 
 use std::collections::BTreeMap;
 
@@ -14,42 +14,42 @@ use super::evaluate::{Leaf, Scope, Source, Work};
 use super::leaf::Selection;
 use super::naming::Naming;
 use super::series::Series;
-use super::steps::{Kept, Steps};
+use super::steps::{RetentionNow, Steps};
 
-/// All leaves of a request have at most so many values: 16 MB.
+/// The most values in all leaves of a request: 16 MB.
 const MAX_LEAF_VALUES: usize = 2_000_000;
-/// A request asks its stream at most so many questions.
+/// The most queries that a request sends to its stream.
 const MAX_QUERIES: usize = 64;
 
-/// A question to the stream, and what its answer is for.
+/// A query to the stream, and what its answer is for.
 pub struct Query {
     /// The window.
     pub window: Window,
-    /// Matchers, as `where` has them.
+    /// Matchers, in the syntax of `where`.
     pub matchers: Vec<String>,
-    /// Labels to group by; `None` for all.
+    /// Labels to group by; `None` for all labels.
     pub by: Option<Vec<String>>,
-    /// The sketches; labels whose values are counted are those of [`Naming::distinct`].
+    /// The sketches it needs; the labels whose values are counted are those of [`Naming::distinct`].
     pub sketches: Wanted,
     leaves: Vec<(Key, Selection)>,
 }
 
-/// A leaf's text, and from, to and step of its window.
+/// A leaf's source, and from, to and step of its window.
 type Key = (String, [i64; 3]);
 
 /// The leaves of a request.
 pub struct Stock<'a> {
     naming: &'a Naming,
-    kept: Kept<'a>,
-    /// What the request takes for now: nothing is later.
+    kept: RetentionNow<'a>,
+    /// The request's current time; nothing is later.
     pub latest_s: i64,
-    /// At most so many points a series.
+    /// The most points per series.
     pub max_points: Option<i64>,
-    /// Of each target so far.
+    /// The steps of each target so far.
     steps: Vec<Steps>,
-    /// The target that is being evaluated.
+    /// The index of the target being evaluated.
     target: usize,
-    /// What it wants, if its steps hold to its end.
+    /// What it wants, if its steps don't change until its end.
     wishes: Vec<(Key, Selection, Window)>,
     there: BTreeMap<Key, Vec<Series>>,
     wanted: Vec<Query>,
@@ -60,19 +60,19 @@ pub struct Stock<'a> {
 }
 
 impl<'a> Stock<'a> {
-    /// Nothing yet.
+    /// An empty stock.
     #[must_use]
     pub fn new(naming: &'a Naming, retention: &'a Retention, now_s: i64) -> Self {
         let (there, wanted, steps, wishes) = (BTreeMap::new(), Vec::new(), Vec::new(), Vec::new());
-        let (kept, latest_s, work) = (Kept { retention, now_s }, now_s, Work::default());
+        let (kept, latest_s, work) = (RetentionNow { retention, now_s }, now_s, Work::default());
         let (max_points, target, asked, values, bytes) = (None, 0, 0, 0, 0);
         Self { naming, kept, latest_s, max_points, steps, target, wishes, there, wanted, asked, values, bytes, work }
     }
 
-    /// The questions that have to be asked before the targets can be evaluated.
+    /// The queries that must be answered before the targets can be evaluated.
     ///
     /// # Errors
-    /// When there are too many.
+    /// If there are too many.
     pub fn take_wanted(&mut self) -> Result<Vec<Query>> {
         self.asked += self.wanted.len();
         if self.asked > MAX_QUERIES {
@@ -81,17 +81,17 @@ impl<'a> Stock<'a> {
         Ok(std::mem::take(&mut self.wanted))
     }
 
-    /// Takes in the answer to a question.
+    /// Adds the answer to a query.
     ///
     /// # Errors
-    /// When all leaves together have too many values.
+    /// If all leaves together have too many values.
     pub fn put(&mut self, query: Query, rows: &[Row]) -> Result<()> {
         for (key, selection) in query.leaves {
             let series = selection.series(rows, &query.window)?;
             self.values += series.iter().map(|one| one.values.len()).sum::<usize>();
             if self.values > MAX_LEAF_VALUES {
                 return refuse(format!(
-                    "the request reads more than {MAX_LEAF_VALUES} values: ask for a shorter time, fewer series or a smaller maxDataPoints"
+                    "the request reads more than {MAX_LEAF_VALUES} values: use a shorter time range, fewer series or a smaller maxDataPoints"
                 ));
             }
             self.bytes += series.iter().map(Series::bytes).sum::<usize>();
@@ -100,7 +100,7 @@ impl<'a> Stock<'a> {
         Ok(())
     }
 
-    /// The memory of all leaves that are there.
+    /// The memory of all fetched leaves.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes
@@ -133,7 +133,7 @@ impl Source for Stock<'_> {
         let Some(window) = steps.and_then(|steps| steps.window(scope, self.kept)) else { return Ok(Vec::new()) };
         let text = match leaf {
             Leaf::Path(path) => (*path).to_owned(),
-            // Between them no path has such a character.
+            // Separates them with a character that no path contains.
             Leaf::Tags(expressions) => format!("\n{}", expressions.join("\n")),
             Leaf::Grouped(expressions, tags, callback) => {
                 format!("\n{callback}\n{}\n\n{}", tags.join("\n"), expressions.join("\n"))
@@ -199,13 +199,13 @@ mod tests {
     const NOW: i64 = 1_792_540_800;
 
     #[test]
-    fn however_often_targets_are_evaluated_they_share_the_work_of_a_request() {
+    fn all_evaluations_share_the_allowance_of_a_request() {
         let (naming, retention) = (visits(), Retention::default());
         let scope = Scope { from_s: NOW - 3600, until_s: NOW };
         for (target, steps, values, wanted) in [
             ("exclude(constantLine(1),'(?:a?){200}b')", 5_000_000, 1_000, "(?:a?){200}b"),
             ("aliasSub(constantLine(1),'(?:a?){200}b','x')", 5_000_000, 1_000, "(?:a?){200}b"),
-            ("constantLine(1)", 5_000_000, 20, "asks for too much"),
+            ("constantLine(1)", 5_000_000, 20, "is too expensive"),
         ] {
             let mut stock = Stock::new(&naming, &retention, NOW);
             stock.work = Work { steps: Budget::new(steps), values: Budget::new(values) };
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_leaves_are_one_question_and_so_are_two_aggregates_of_one() {
+    fn equal_leaves_and_aggregates_of_one_leaf_share_a_query() {
         let (naming, retention) = (visits(), Retention::default());
         let mut stock = Stock::new(&naming, &retention, NOW);
         let scope = Scope { from_s: NOW - 3600, until_s: NOW };

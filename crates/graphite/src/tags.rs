@@ -1,15 +1,15 @@
-//! Tag expressions, as `seriesByTag` and the tag API have them: `=`, `!=`, `=~`, `!=~`. A regular expression is anchored at
-//! the start only; a tag that is absent is the empty string.
+//! Tag expressions of `seriesByTag` and the tag API: `=`, `!=`, `=~`, `!=~`. A regular expression is anchored only
+//! at the start; an absent tag counts as the empty string.
 //!
 //! Source: graphite-web 1.1.10, `tags/{base,localdatabase}.py`.
 
 use model::budget::Budget;
 use model::pattern::Pattern;
 
-use super::error::{Refusal, Result, refuse};
+use super::error::{BadRequest, Result, refuse};
 use super::series::Tags;
 
-/// A request has at most so many expressions.
+/// The most expressions in a request.
 pub const MAX_EXPRESSIONS: usize = 32;
 
 /// One condition on tags.
@@ -17,18 +17,18 @@ pub const MAX_EXPRESSIONS: usize = 32;
 pub struct TagExpression {
     /// The tag's name.
     pub tag: String,
-    /// What is compared with: a value, or a regular expression.
+    /// What it compares with: a value, or a regular expression.
     pub spec: String,
-    /// Whether tags that match are wanted.
+    /// Whether matching tags are accepted or rejected.
     pub is_wanted: bool,
     regex: Option<Pattern>,
 }
 
 impl TagExpression {
-    /// The expression of a text.
+    /// Parses an expression.
     ///
     /// # Errors
-    /// When it is none, or its regular expression does not compile.
+    /// If it is invalid, or its regular expression does not compile.
     pub fn parse(text: &str) -> Result<Self> {
         let invalid = || refuse(format!("Invalid tagspec {text}"));
         let Some(at) = text.find(['=', '!']).filter(|at| *at > 0) else { return invalid() };
@@ -51,7 +51,7 @@ impl TagExpression {
         Ok(Self { tag: tag.to_owned(), spec: spec.to_owned(), is_wanted, regex })
     }
 
-    /// The same with a budget of steps that others share.
+    /// The same expression with a shared budget of steps.
     #[must_use]
     pub fn sharing(self, budget: &Budget) -> Self {
         Self { regex: self.regex.map(|regex| regex.sharing(budget)), ..self }
@@ -63,16 +63,16 @@ impl TagExpression {
         self.regex.is_some()
     }
 
-    /// Whether all verdicts were true ones: an expression has a budget of steps.
+    /// Checks that all results are true ones: an expression has a budget of steps.
     ///
     /// # Errors
-    /// When it was used up.
+    /// If the budget was used up.
     pub fn check(&self) -> Result<()> {
         let checked = self.regex.iter().try_for_each(Pattern::check);
-        checked.map_err(|error| Refusal(format!("{}: {error}", self.tag)))
+        checked.map_err(|error| BadRequest(format!("{}: {error}", self.tag)))
     }
 
-    /// Whether it accepts a tag's value, the empty string where it is absent.
+    /// Whether it accepts a tag's value, which is the empty string if the tag is absent.
     #[must_use]
     pub fn accepts_value(&self, value: &str) -> bool {
         self.regex.as_ref().map_or(self.spec == value, |regex| regex.matches(value)) == self.is_wanted
@@ -85,10 +85,10 @@ impl TagExpression {
     }
 }
 
-/// The expressions of a leaf, which share a budget.
+/// Parses the expressions of a leaf, which share a budget.
 ///
 /// # Errors
-/// When there are too many, one is none, or none requires a value.
+/// If there are too many, one is invalid, or none requires a value.
 pub fn parse_all(texts: &[String], budget: &Budget) -> Result<Vec<TagExpression>> {
     if texts.len() > MAX_EXPRESSIONS {
         return refuse(format!("at most {MAX_EXPRESSIONS} tag expressions are allowed"));
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn the_four_operators() {
+    fn the_four_operators_match_as_in_graphite() {
         for text in [
             "name=visits.sum",
             "country!=DE",
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn one_must_require_a_value() {
+    fn one_expression_must_require_a_value() {
         let all = |texts: &[&str]| {
             parse_all(&texts.iter().map(|text| (*text).to_owned()).collect::<Vec<_>>(), &Budget::new(1_000_000))
         };

@@ -1,35 +1,35 @@
-//! The language of targets: paths, calls with positional and named arguments, pipes, templates.
+//! The target language: paths, calls with positional and named arguments, pipes, templates.
 //!
-//! Source: graphite-web 1.1.10, `render/grammar_unsafe.py`. Unlike there, nothing may stand behind a target.
+//! Source: graphite-web 1.1.10, `render/grammar_unsafe.py`. Unlike there, nothing may follow a target.
 
-use super::error::{Refusal, Result, refuse};
+use super::error::{BadRequest, Result, refuse};
 
 /// A target has at most this many bytes.
 pub const MAX_TARGET_BYTES: usize = 16 << 10;
-/// Calls are nested at most this deep: each level takes some hundred bytes of the stack, also when it is evaluated.
+/// The deepest nesting of calls: each level takes some hundred bytes of the stack, also during evaluation.
 pub const MAX_DEPTH: usize = 32;
 
-/// What a target is made of.
+/// An expression of a target.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
-    /// Series by name, with wildcards; backslashes are gone.
+    /// Series by name, with wildcards; backslashes are removed.
     Path(String),
     /// A function's call.
     Call(Box<Call>),
-    /// What stands in `template(..)`, and what its variables are.
+    /// The expression in `template(..)`, and the values of its variables.
     Template(Box<Expr>, Vec<(String, Literal)>),
     /// A value.
     Literal(Literal),
 }
 
-/// A value that is written out.
+/// A literal value.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Literal {
     /// `1`
     Int(i64),
     /// `1.5` or `1e3`
     Float(f64),
-    /// `'a'` or `"a"`; backslashes stay.
+    /// `'a'` or `"a"`; backslashes are kept.
     Text(String),
     /// `true`
     Bool(bool),
@@ -46,14 +46,14 @@ pub struct Call {
     pub args: Vec<Expr>,
     /// Named arguments.
     pub kwargs: Vec<(String, Expr)>,
-    /// As it is written.
+    /// Its source.
     pub raw: String,
 }
 
 /// Parses a target.
 ///
 /// # Errors
-/// Tells where the text is no target.
+/// Reports where the string is not a target.
 pub fn parse(text: &str) -> Result<Expr> {
     if text.len() > MAX_TARGET_BYTES {
         return refuse(format!("a target has at most {MAX_TARGET_BYTES} bytes, this one has {}", text.len()));
@@ -70,7 +70,7 @@ struct Parser<'a> {
     depth: usize,
 }
 
-/// What a path can't have but behind a backslash.
+/// Characters that a path can contain only after a backslash.
 const SYMBOLS: &str = "(){},.'\"\\|";
 
 fn is_path_char(char: char) -> bool {
@@ -82,17 +82,17 @@ impl<'a> Parser<'a> {
         &self.text[self.at..]
     }
 
-    fn unexpected(&self, wanted: &str) -> Refusal {
+    fn unexpected(&self, wanted: &str) -> BadRequest {
         let shown: String = self.rest().chars().take(20).collect();
         let shown = if shown.is_empty() { "its end".to_owned() } else { format!("{shown:?}") };
-        Refusal(format!("the target is not understood at byte {}: {wanted} is expected before {shown}", self.at))
+        BadRequest(format!("invalid target at byte {}: expected {wanted} before {shown}", self.at))
     }
 
     fn skip_spaces(&mut self) {
         self.at += self.rest().len() - self.rest().trim_start().len();
     }
 
-    /// Whether this stands next, behind spaces; goes behind it.
+    /// Whether this token comes next, after spaces; if so, moves past it.
     fn takes(&mut self, token: &str) -> bool {
         self.skip_spaces();
         let found = self.rest().starts_with(token);
@@ -107,7 +107,7 @@ impl<'a> Parser<'a> {
     fn expression(&mut self) -> Result<Expr> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return refuse(format!("a target is nested at most {MAX_DEPTH} calls deep"));
+            return refuse(format!("calls in a target can be nested at most {MAX_DEPTH} deep"));
         }
         let mut expr = if self.is_call() { self.call_or_template()? } else { self.path()? };
         let mut pipes = 0;
@@ -117,7 +117,7 @@ impl<'a> Parser<'a> {
                 return Err(self.unexpected("a function"));
             }
             if self.depth + pipes > MAX_DEPTH {
-                return refuse(format!("a target is nested at most {MAX_DEPTH} calls deep"));
+                return refuse(format!("calls in a target can be nested at most {MAX_DEPTH} deep"));
             }
             let mut call = self.call()?;
             call.args.insert(0, expr);
@@ -127,7 +127,7 @@ impl<'a> Parser<'a> {
         Ok(expr)
     }
 
-    /// The name that stands next, if one does.
+    /// The name that comes next, if there is one.
     fn identifier(&self) -> &'a str {
         let rest = self.rest();
         let is_first = |char: char| char.is_ascii_alphabetic() || char == '_';
@@ -135,7 +135,7 @@ impl<'a> Parser<'a> {
         if rest.starts_with(is_first) { &rest[..end] } else { "" }
     }
 
-    /// Whether a name stands next, and this token behind it.
+    /// Whether a name comes next, followed by this token.
     fn is_named(&mut self, token: char) -> bool {
         self.skip_spaces();
         let name = self.identifier();
@@ -239,7 +239,7 @@ impl<'a> Parser<'a> {
                 return Ok(Literal::Text(self.text[start..at].to_owned()));
             }
         }
-        refuse(format!("the text that begins at byte {} of the target has no end", start - 1))
+        refuse(format!("the string that starts at byte {} of the target is not closed", start - 1))
     }
 
     fn path(&mut self) -> Result<Expr> {
@@ -251,7 +251,7 @@ impl<'a> Parser<'a> {
             match char {
                 '\\' => match chars.next() {
                     Some((_, escaped)) if SYMBOLS.contains(escaped) || escaped == '=' => path.push(escaped),
-                    _ => return refuse(format!("a backslash at byte {} escapes nothing", self.at + at)),
+                    _ => return refuse(format!("the backslash at byte {} escapes nothing", self.at + at)),
                 },
                 '{' if !in_braces => {
                     in_braces = true;
@@ -279,7 +279,7 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// A number as graphite-web has it: without `+`, and with digits around the point.
+/// A number as in graphite-web: without `+`, and with digits on both sides of the point.
 fn number(word: &str) -> Option<Literal> {
     let (mantissa, exponent) = word.split_once(['e', 'E']).unwrap_or((word, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
@@ -337,12 +337,12 @@ mod tests {
         assert_eq!((piped.name.as_str(), piped.raw.as_str()), ("g", "g( )"));
         assert!(matches!(&piped.args[0], Expr::Call(inner) if inner.name == "f" && inner.args[0] == path("a.b")));
         assert!(parse("f(k=1, a)").is_err() && parse("a|b").is_err());
-        // A number only where nothing else stands with it.
+        // A number only if nothing else is attached to it.
         assert_eq!(called("f(1a, 1.2.3)").args, [path("1a"), path("1.2.3")]);
     }
 
     #[test]
-    fn templates_have_literals_only() {
+    fn template_variables_are_literals() {
         let wanted = Expr::Template(
             Box::new(path("a.$1.$x")),
             vec![("1".into(), Literal::Text("b".into())), ("x".into(), Literal::Int(2))],
@@ -355,7 +355,7 @@ mod tests {
     fn depth_and_length_are_limited() {
         let nested = |depth: usize| format!("{}a{}", "f(".repeat(depth), ")".repeat(depth));
         assert!(parse(&nested(MAX_DEPTH - 1)).is_ok());
-        assert_eq!(parse(&nested(MAX_DEPTH)), refuse("a target is nested at most 32 calls deep"));
+        assert_eq!(parse(&nested(MAX_DEPTH)), refuse("calls in a target can be nested at most 32 deep"));
         assert!(parse(&format!("a{}", "|f()".repeat(MAX_DEPTH))).is_err());
         assert!(parse(&"a".repeat(MAX_TARGET_BYTES + 1)).is_err());
     }

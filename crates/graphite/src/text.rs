@@ -1,11 +1,11 @@
-//! Numbers as graphite-web, which is Python, writes them into names and tags.
+//! Formats numbers as graphite-web, which is written in Python, does in names and tags.
 
-/// Beyond this many digits before the point, or zeros behind it, Python's `repr` writes an exponent.
+/// Python's `repr` writes an exponent beyond this many digits before the point, or zeros after it.
 const REPR_EXPONENTS: std::ops::Range<i32> = -4..16;
-/// `%g` has so many digits.
+/// The precision of `%g`.
 const G_DIGITS: usize = 6;
 
-/// `repr`: the shortest text that reads back the same, always with a point or an exponent.
+/// `repr`: the shortest string that parses to the same number, always with a point or an exponent.
 #[inline(never)]
 pub(super) fn repr(value: f64) -> String {
     let Some((is_negative, digits, exponent)) = shortest(value) else { return not_finite(value) };
@@ -16,13 +16,14 @@ pub(super) fn repr(value: f64) -> String {
     text
 }
 
-/// `%g`: six digits, without zeros at the end.
+/// `%g`: six digits, without trailing zeros.
 #[inline(never)]
 pub(super) fn g(value: f64) -> String {
     general(value, G_DIGITS, false)
 }
 
-/// `%.6g`: so many digits, with an exponent where the number is very large or small. Zeros at the end go, or stay with `%#g`.
+/// `%.6g`: this many digits, with an exponent if the number is very large or small. Trailing zeros are removed, or
+/// kept with `%#g`.
 #[inline(never)]
 pub(super) fn general(value: f64, digits: usize, keeps_zeros: bool) -> String {
     let digits = digits.max(1);
@@ -40,13 +41,13 @@ pub(super) fn general(value: f64, digits: usize, keeps_zeros: bool) -> String {
     if plain.is_some() { number } else { format!("{number}e{exponent}") }
 }
 
-/// `%.2f`: so many digits after the point, rounded by the number's exact value.
+/// `%.2f`: this many digits after the point, rounded by the number's exact value.
 #[inline(never)]
 pub(super) fn fixed(value: f64, digits: usize) -> String {
     if value.is_finite() { format!("{value:.digits$}") } else { not_finite(value) }
 }
 
-/// `%.2e`: so many digits after the point, and an exponent of two digits or more.
+/// `%.2e`: this many digits after the point, and an exponent of at least two digits.
 #[inline(never)]
 pub(super) fn exponential(value: f64, digits: usize) -> String {
     if !value.is_finite() {
@@ -58,7 +59,7 @@ pub(super) fn exponential(value: f64, digits: usize) -> String {
     format!("{mantissa}e{sign}{power:0>2}")
 }
 
-/// A value in a name: `None` where there is none, without a point where it is a whole number.
+/// A value in a name: `None` if it is missing, without a point if it is a whole number.
 #[inline(never)]
 pub(super) fn shown(value: f64, is_whole: bool) -> String {
     if value.is_nan() {
@@ -129,7 +130,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_written_as_python_does() {
+    fn numbers_are_written_as_in_python() {
         for (value, as_repr, as_g) in [
             (0.0, "0.0", "0"),
             (100.0, "100.0", "100"),

@@ -1,4 +1,4 @@
-//! Times as Graphite has them (`attime`): `-1h`, `now-30min`, `noon yesterday`, `18:05_20261020`, `monday`, epochs.
+//! Times in Graphite's syntax (`attime`): `-1h`, `now-30min`, `noon yesterday`, `18:05_20261020`, `monday`, epochs.
 //!
 //! Source: graphite-web 1.1.10, `render/attime.py`.
 
@@ -8,18 +8,18 @@ use super::error::{Result, refuse};
 
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
 const WEEKDAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
-/// No duration is longer, so that no arithmetic on times overflows: 3,000 years.
+/// The longest duration, 3,000 years, so that no arithmetic on times overflows.
 const MAX_OFFSET_S: i64 = 100_000_000_000;
-/// A text that is longer is no time.
+/// The longest string that is parsed as a time.
 const MAX_BYTES: usize = 100;
 
 /// How far local time is ahead of UTC at a Unix second, in seconds.
 pub type Zone<'a> = &'a dyn Fn(i64) -> i64;
 
-/// The Unix second that a text stands for.
+/// Parses a time to a Unix second.
 ///
 /// # Errors
-/// When the text is no time.
+/// If the string is not a time.
 pub fn parse_time(text: &str, now_s: i64, zone: Zone<'_>) -> Result<i64> {
     let clean: String = text.trim().to_lowercase().chars().filter(|char| !"_, ".contains(*char)).collect();
     if clean.len() > MAX_BYTES {
@@ -27,7 +27,7 @@ pub fn parse_time(text: &str, now_s: i64, zone: Zone<'_>) -> Result<i64> {
     }
     if is_digits(&clean) && !is_date(&clean) {
         let seconds = clean.parse().ok().filter(|seconds| *seconds < MAX_OFFSET_S);
-        return seconds.map_or_else(|| refuse(format!("{text:?} is too late a time")), Ok);
+        return seconds.map_or_else(|| refuse(format!("the time {text:?} is too late")), Ok);
     }
     let split = clean.find('+').or_else(|| clean.find('-')).unwrap_or(clean.len());
     let (reference, offset) = clean.split_at(split);
@@ -37,10 +37,10 @@ pub fn parse_time(text: &str, now_s: i64, zone: Zone<'_>) -> Result<i64> {
     Ok(at_s + offset_s(offset)?)
 }
 
-/// A duration with or without a sign, such as `-1h30min`, in seconds.
+/// Parses a duration with or without a sign, such as `-1h30min`, to seconds.
 ///
 /// # Errors
-/// When the text is no duration.
+/// If the string is not a duration.
 pub fn offset_s(text: &str) -> Result<i64> {
     let invalid =
         || refuse(format!("Invalid interval: {text:?}; it is a number with a unit (s, min, h, d, w, mon, y)"));
@@ -66,7 +66,7 @@ pub fn offset_s(text: &str) -> Result<i64> {
     Ok(sign * total)
 }
 
-/// The seconds of a unit, which may be written out: `s`, `min`, `hours`, `mon`.
+/// The seconds of a unit, which may be abbreviated or not: `s`, `min`, `hours`, `mon`.
 pub(super) fn unit_s(unit: &str) -> Option<i64> {
     const UNITS: [(&str, i64); 7] =
         [("s", 1), ("min", 60), ("h", 3600), ("d", 86_400), ("w", 604_800), ("mon", 2_592_000), ("y", 31_536_000)];
@@ -89,7 +89,7 @@ fn is_digits(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Eight digits that can be `YYYYMMDD`.
+/// Whether these are eight digits that can be `YYYYMMDD`.
 fn is_date(digits: &str) -> bool {
     let part = |range: std::ops::Range<usize>| digits[range].parse::<u32>().unwrap_or(u32::MAX);
     digits.len() == 8 && part(0..4) > 1900 && part(4..6) < 13 && part(6..8) < 32
@@ -104,7 +104,7 @@ fn reference_s(reference: &str, now_s: i64, zone: Zone<'_>) -> Option<i64> {
     Some(unix_s(day_of(day, today)?.and_hms_opt(hour, minute, 0)?, zone))
 }
 
-/// Hour and minute that a reference begins with, and what is behind.
+/// The hour and minute at the start of a reference, and the rest.
 fn time_of_day(reference: &str) -> Option<((u32, u32), &str)> {
     let (mut hour, mut minute, mut rest) = (0, 0, reference);
     let found = |rest: &str, mark: &str| rest.find(mark).filter(|at| (1..3).contains(at));
@@ -159,7 +159,7 @@ fn day_of(text: &str, today: NaiveDate) -> Option<NaiveDate> {
     today.checked_sub_days(Days::new(back))
 }
 
-/// A Unix second as CSV has it: `2026-10-20 20:00:00`.
+/// A Unix second in the format of CSV: `2026-10-20 20:00:00`.
 pub(super) fn csv_text(at_s: i64, zone: Zone<'_>) -> String {
     let time = local(at_s, zone);
     let (year, month, day) = (time.year(), time.month(), time.day());
@@ -180,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_forms_of_a_time() {
+    fn times_are_parsed_in_all_forms() {
         for (text, wanted) in [
             ("now", NOW),
             ("", NOW),
@@ -219,12 +219,12 @@ mod tests {
     }
 
     #[test]
-    fn days_are_those_of_the_zone() {
+    fn days_start_at_midnight_in_the_time_zone() {
         let berlin = |at_s: i64| if at_s < 1_792_890_000 { 7200 } else { 3600 };
         let seen = parse_time("midnight", NOW, &berlin).expect("a time");
         assert_eq!(seen, MIDNIGHT - 7200);
         assert_eq!(csv_text(NOW, &berlin), "2026-10-20 22:00:00");
-        // Behind the end of summer time.
+        // After the end of summer time.
         assert_eq!(parse_time("20261026", NOW, &berlin), Ok(1_792_972_800 - 3600));
     }
 }

@@ -1,4 +1,4 @@
-//! A batch of accepted points on its way from the edge to the object, and as the log keeps it.
+//! A frame: a batch of accepted points in the form in which the edge sends it to the object and the log keeps it.
 //!
 //! Version 3, in the forms of [`codec`]:
 //! ```text
@@ -8,11 +8,14 @@
 //! text posted (see [`appnet::posted`])
 //! accepted x point: u8 flags (1 d, 2 p, 4 t, 8 known), varint label set, number n [, number d] [, number p] [, number t]
 //! ```
-//! Where points were rejected by a rule of the owner's, the version has 64 added, and an eighth count follows the seven.
-//! What is absent has its default: d = 1, no period, t = `arrived_ms` / 1000. A label set is the number of one of the frame's
-//! texts or, of a known series, the number that the object has told for its text (see [`WriteAnswer`]). Version 2 is the same
-//! without `posted`, and is what is still written where nothing was posted; version 1 has no known series either. What is kept for the answers to repeated keys are frames without label sets and points.
-//! Frames are persisted in the log, so a change of form is a new version, and old versions stay readable. The log's
+//! If a rule of the owner's rejected points, 64 is added to the version, and an eighth count follows the seven.
+//! Absent fields have their defaults: d = 1, no period, t = `arrived_ms` / 1000. A label set is the index of one of
+//! the frame's strings or, for a known series, the id that the object returned for it (see [`WriteAnswer`]).
+//! Version 2 is the same without `posted`, and is still written if nothing was posted; version 1 has no known
+//! series either. The answers to repeated keys are kept as frames without label sets and points.
+//!
+//! Frames are persisted in the log, so a change of form is a new version, and old versions must stay readable. The
+//! log's order determines the ids of series, so the rule that assigns them is part of the form.
 //! order decides the numbers of series, so the rule that gives them is part of the form.
 //!
 //! [`WriteAnswer`]: protocol::command::WriteAnswer
@@ -27,41 +30,41 @@ use model::open::SeriesId;
 use model::point::Point;
 use model::text_index::{HashKey, TextIndex};
 
-use super::outcome::{ErrorEntry, MAX_ERRORS, Outcome};
+use super::outcome::{ErrorEntry, MAX_ERRORS, WriteOutcome};
 use super::rejection::{Reason, Rejection};
 use super::sink::{PointLabels, Sink};
 use config::accept::Binding;
 
 const VERSIONS: RangeInclusive<u8> = 1..=3;
-/// Of a frame that is no message.
+/// The `posted` of a frame that is not from a message.
 const PLAIN: u8 = 2;
 const WITH_POSTED: u8 = 3;
-/// Added to a version.
+/// Added to the version if a rule rejected points.
 const HAS_RULED: u8 = 64;
-/// So many reasons are counted in every frame; those behind them only where there is something to count.
+/// The number of reasons that every frame counts; later ones are only written if they are not zero.
 const FIRST_REASONS: usize = 7;
 const HAS_D: u8 = 1;
 const HAS_P: u8 = 2;
 const HAS_T: u8 = 4;
 const IS_KNOWN: u8 = 8;
 
-/// What a point's labels are.
+/// The labels of a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LabelSet {
-    /// One of the frame's texts.
+    /// The index of one of the frame's strings.
     New(usize),
-    /// A series that the object has told the number of.
+    /// The id of a series that the object has returned.
     Known(SeriesId),
 }
 
-/// Builds a frame point by point. `known` tells the series of labels by how they are written, if it has a number.
+/// Builds a frame point by point. `known` returns the id of a series by its labels as written, if it has one.
 pub struct FrameBuilder<K> {
     arrived_ms: u64,
     known: K,
     accepted: u64,
     rejected: [u64; Reason::ALL.len()],
     errors: Vec<ErrorEntry>,
-    /// The canonical texts, as the frame has them.
+    /// The canonical strings, as the frame has them.
     label_sets: Vec<u8>,
     new_labels: NewLabels,
     index: TextIndex,
@@ -70,24 +73,24 @@ pub struct FrameBuilder<K> {
     binding: Binding,
 }
 
-/// How the labels are written that have no number yet, in the order of the frame's label sets.
+/// The labels without an id, as they are written, in the order of the frame's label sets.
 #[derive(Debug, Default)]
 pub struct NewLabels {
     written: Vec<u8>,
     spans: Vec<Range<usize>>,
-    /// What tells apart the rules that they were read by (see [`Binding::id`]).
+    /// Identifies the rules by which they were read (see [`Binding::id`]).
     pub rules: u64,
 }
 
-/// What a request becomes.
-pub struct Batch {
+/// The batch that a request becomes.
+pub struct FramedBatch {
     /// The frame's bytes.
     pub frame: Vec<u8>,
-    /// What the writer is told.
-    pub outcome: Outcome,
-    /// The rejections that are told in full.
+    /// What the writer is told: how many points were accepted and rejected.
+    pub outcome: WriteOutcome,
+    /// The rejections that are reported in full.
     pub errors: Vec<ErrorEntry>,
-    /// What the object's answer tells the numbers of.
+    /// The labels whose ids the object's answer contains.
     pub new_labels: NewLabels,
 }
 
@@ -110,7 +113,7 @@ impl<K: Fn(&[u8]) -> Option<SeriesId>> FrameBuilder<K> {
         }
     }
 
-    /// Lets only what these rules allow in; `known` knows labels by the same ones.
+    /// Applies these rules to points; `known` must use the same rules.
     #[must_use]
     pub fn bound(mut self, binding: Binding) -> Self {
         self.new_labels.rules = binding.id();
@@ -118,30 +121,30 @@ impl<K: Fn(&[u8]) -> Option<SeriesId>> FrameBuilder<K> {
         self
     }
 
-    /// Whether the rules leave these labels as they are.
+    /// Whether the rules leave these labels unchanged.
     #[must_use]
     pub fn keeps(&self, canonical: &str) -> bool {
         self.binding.labels(canonical).is_ok_and(|kept| kept == canonical)
     }
 
-    /// The arrival in Unix seconds, which is the time of points that have none.
+    /// The arrival in Unix seconds, which is the default time of points.
     #[must_use]
     pub fn now(&self) -> f64 {
         seconds(self.arrived_ms)
     }
 
-    /// The bytes of the labels so far that have no number yet.
+    /// The bytes of all labels so far that have no id.
     #[must_use]
     pub fn label_bytes(&self) -> usize {
         self.label_sets.len()
     }
 
-    /// Keeps the message that the points were posted in, as [`appnet::posted::kept`] wrote it.
+    /// Keeps the message in which the points were posted, as [`appnet::posted::kept`] wrote it.
     pub fn keep_posted(&mut self, kept: String) {
         self.posted = kept;
     }
 
-    /// Adds a point whose labels are written as their canonical text, or counts a rejection.
+    /// Adds a point whose labels are given as a canonical string, or counts a rejection.
     pub fn push(&mut self, index: usize, point: Result<(Point, &str), Rejection>) {
         let point = point.map(|(point, canonical)| {
             let new = PointLabels::New { written: canonical.as_bytes(), canonical };
@@ -150,7 +153,7 @@ impl<K: Fn(&[u8]) -> Option<SeriesId>> FrameBuilder<K> {
         self.take(index, point);
     }
 
-    /// How many points are accepted so far.
+    /// The number of points accepted so far.
     #[must_use]
     pub fn accepted(&self) -> u64 {
         self.accepted
@@ -209,10 +212,10 @@ impl<K: Fn(&[u8]) -> Option<SeriesId>> FrameBuilder<K> {
         }
     }
 
-    /// The frame and what belongs to it.
+    /// The finished batch.
     #[must_use]
-    pub fn finish(self, key: Option<&BatchKey>) -> Batch {
-        let outcome = Outcome::new(self.accepted, self.rejected, &self.errors);
+    pub fn finish(self, key: Option<&BatchKey>) -> FramedBatch {
+        let outcome = WriteOutcome::new(self.accepted, self.rejected, &self.errors);
         let version = if self.posted.is_empty() { PLAIN } else { WITH_POSTED };
         let body_bytes = self.label_sets.len() + self.posted.len() + self.points.len();
         let mut frame = header(version, self.arrived_ms, key, &outcome, body_bytes);
@@ -222,7 +225,7 @@ impl<K: Fn(&[u8]) -> Option<SeriesId>> FrameBuilder<K> {
             put_bytes(&mut frame, self.posted.as_bytes());
         }
         frame.extend_from_slice(&self.points);
-        Batch { frame, outcome, errors: self.errors, new_labels: self.new_labels }
+        FramedBatch { frame, outcome, errors: self.errors, new_labels: self.new_labels }
     }
 }
 
@@ -254,15 +257,15 @@ impl NewLabels {
         &self.written[self.spans[number as usize].clone()]
     }
 
-    /// Each as it is written.
+    /// Each label set as it is written.
     #[must_use]
     pub fn iter(&self) -> impl ExactSizeIterator<Item = &[u8]> {
         self.spans.iter().map(|span| &self.written[span.clone()])
     }
 }
 
-/// All before the label sets, with room for what follows.
-fn header(version: u8, arrived_ms: u64, key: Option<&BatchKey>, outcome: &Outcome, body_bytes: usize) -> Vec<u8> {
+/// Everything before the label sets, with capacity for the rest.
+fn header(version: u8, arrived_ms: u64, key: Option<&BatchKey>, outcome: &WriteOutcome, body_bytes: usize) -> Vec<u8> {
     const HEADER_BYTES: usize = 64;
     let mut out = Vec::with_capacity(HEADER_BYTES + outcome.errors_json.len() + body_bytes);
     let (first, ruled) = outcome.rejected.split_at(FIRST_REASONS);
@@ -283,23 +286,23 @@ pub struct Frame<'a> {
     pub arrived_ms: u64,
     /// The idempotency key, if the writer gave one.
     pub key: Option<BatchKey>,
-    /// What the writer is told.
-    pub outcome: Outcome,
+    /// The numbers of accepted and rejected points.
+    pub outcome: WriteOutcome,
     /// The canonical label sets that the points refer to.
     pub label_sets: Vec<&'a str>,
-    /// The message that the points were posted in; empty where they came otherwise.
+    /// The message in which the points were posted; empty if they weren't.
     pub posted: &'a str,
     points: Reader<'a>,
     bytes: &'a [u8],
-    /// Where the label sets are in them, with how many there are.
+    /// Where the label sets are in the bytes, and their number.
     sets_at: Range<usize>,
 }
 
 impl<'a> Frame<'a> {
-    /// Reads all but the points.
+    /// Reads everything except the points.
     ///
     /// # Errors
-    /// [`Malformed`] when the bytes are no frame of a known version.
+    /// [`Malformed`] if the bytes are not a frame of a known version.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         let (version, counts) = match reader.byte()? {
@@ -321,22 +324,22 @@ impl<'a> Frame<'a> {
         let label_sets = (0..reader.len()?).map(|_| reader.text()).collect::<Result<_, _>>()?;
         let sets_at = sets_start..bytes.len() - reader.rest().len();
         let posted = if version == WITH_POSTED { reader.text()? } else { "" };
-        let outcome = Outcome { accepted, rejected, errors_json };
+        let outcome = WriteOutcome { accepted, rejected, errors_json };
         Ok(Self { arrived_ms, key, outcome, label_sets, posted, points: reader, bytes, sets_at })
     }
 
-    /// The bytes of a frame that has only the key of this one and what its writer was told, with or without the list
-    /// of errors, as of the time of its commit.
+    /// The bytes of a frame with only this one's key and outcome, with or without the list of errors, as of the
+    /// time of its commit.
     #[must_use]
     pub fn answer(&self, committed_ms: u64, has_errors: bool) -> Vec<u8> {
         let errors_json = if has_errors { self.outcome.errors_json.clone() } else { String::new() };
-        let outcome = Outcome { errors_json, ..self.outcome.clone() };
+        let outcome = WriteOutcome { errors_json, ..self.outcome.clone() };
         let mut out = header(PLAIN, committed_ms, self.key.as_ref(), &outcome, 1);
         put_len(&mut out, 0);
         out
     }
 
-    /// The bytes of the same frame with other label sets, as many.
+    /// The bytes of the same frame with as many other label sets.
     #[must_use]
     pub fn relabelled(&self, label_sets: &[impl AsRef<str>]) -> Vec<u8> {
         let mut out = self.bytes[..self.sets_at.start].to_vec();
@@ -348,10 +351,10 @@ impl<'a> Frame<'a> {
         out
     }
 
-    /// Hands on each point with the number of its label set.
+    /// Calls back with each point and the index of its label set.
     ///
     /// # Errors
-    /// [`Malformed`] when the bytes end early or name a label set that is not there.
+    /// [`Malformed`] if the bytes end early or refer to a label set that does not exist.
     pub fn each_point(&self, mut each: impl FnMut(LabelSet, &Point)) -> Result<(), Malformed> {
         let mut reader = self.points;
         for _ in 0..self.outcome.accepted {

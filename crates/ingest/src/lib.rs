@@ -1,4 +1,5 @@
-//! Bytes of every format that writers speak, to points and rejections, and those to the frames of the log. Pure.
+//! Converts the bytes of every format that writers use to points and rejections, and those to the frames of the
+//! log. Pure.
 
 pub mod frame;
 pub mod otlp;

@@ -1,32 +1,32 @@
-//! What became of a write: how many points were accepted, how many rejected and why.
+//! The outcome of a write: how many points were accepted and rejected, and why.
 
 use serde::Serialize;
 
 use super::rejection::{Reason, Rejection};
 
-/// At most this many rejections are told in full.
+/// The most rejections that are reported in full.
 pub const MAX_ERRORS: usize = 20;
 
-/// The answer to a write, and what `status` counts of it.
+/// The answer to a write, and what `status` counts.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Outcome {
+pub struct WriteOutcome {
     /// Points that were stored.
     pub accepted: u64,
     /// Rejected points by reason, in the order of [`Reason::ALL`].
     pub rejected: [u64; Reason::ALL.len()],
-    /// The first [`MAX_ERRORS`] rejections as a JSON array; empty where there are none.
+    /// The first [`MAX_ERRORS`] rejections as a JSON array; empty if there are none.
     pub errors_json: String,
 }
 
-/// One rejection as JSON tells it.
+/// A rejection in the JSON of a response.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ErrorEntry {
-    /// Position of the point in the body, from 0.
+    /// The index of the point in the body, from 0.
     pub index: usize,
-    /// The field at fault, if it is one.
+    /// The field at fault, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub field: Option<String>,
-    /// What is wrong, for a person.
+    /// The reason, in words.
     pub message: String,
 }
 
@@ -38,11 +38,11 @@ impl ErrorEntry {
     }
 }
 
-impl Outcome {
-    /// What became of the points of a request.
+impl WriteOutcome {
+    /// The outcome of a request with these rejections.
     #[must_use]
     pub fn new(accepted: u64, rejected: [u64; Reason::ALL.len()], errors: &[ErrorEntry]) -> Self {
-        let json = || serde_json::to_string(errors).expect("indices and texts always serialise");
+        let json = || serde_json::to_string(errors).expect("indices and strings always serialise");
         Self { accepted, rejected, errors_json: if errors.is_empty() { String::new() } else { json() } }
     }
 
@@ -52,7 +52,7 @@ impl Outcome {
         self.rejected.iter().zip(Reason::ALL).any(|(count, known)| *count > 0 && known == reason)
     }
 
-    /// Rejected points in all.
+    /// The number of rejected points.
     #[must_use]
     pub fn rejected_total(&self) -> u64 {
         self.rejected.iter().sum()
@@ -64,7 +64,7 @@ impl Outcome {
         self.to_json_with(0)
     }
 
-    /// The same, with `"overflow":3` where so many points are in the series of what overflows.
+    /// The same, with `"overflow":3` if this many points went to the overflow series.
     #[must_use]
     pub fn to_json_with(&self, overflow: u64) -> String {
         let overflow = if overflow > 0 { format!(",\"overflow\":{overflow}") } else { String::new() };
@@ -82,8 +82,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_overflows_is_told_where_there_is_some() {
-        let outcome = Outcome { accepted: 9, ..Outcome::default() };
+    fn overflow_is_reported_if_there_is_any() {
+        let outcome = WriteOutcome { accepted: 9, ..WriteOutcome::default() };
         assert_eq!(outcome.to_json(), r#"{"accepted":9,"rejected":0,"errors":[]}"#);
         assert_eq!(outcome.to_json_with(2), r#"{"accepted":9,"rejected":0,"errors":[],"overflow":2}"#);
     }

@@ -1,5 +1,5 @@
-//! A point as the URL standard writes forms, in a query string for mail, `<img>` and `<noscript>`, or as the body that a `<form>`
-//! sends: `n=1&d=..&p=..&t=..&v.country=US`.
+//! A point in the URL-encoded form of the URL standard: in a query string for mail, `<img>` and `<noscript>`, or as
+//! the body of a `<form>`: `n=1&d=..&p=..&t=..&v.country=US`.
 
 use model::labels::{Labels, LabelsBuilder};
 use model::point::{Arrival, Field, Given, Point};
@@ -7,14 +7,14 @@ use model::point::{Arrival, Field, Given, Point};
 use super::rejection::Rejection;
 use json::scan::{Scanner, Token};
 
-/// The idempotency key; no part of the point.
+/// The idempotency key; not part of the point.
 pub const BATCH: &str = "batch";
-/// The write key of a query string; no part of the point.
+/// The write key of a query string; not part of the point.
 pub const KEY: &str = "key";
-/// Where a browser goes that has sent a form; no part of the point.
+/// Where a browser goes after it has sent a form; not part of the point.
 pub const THEN: &str = "then";
 
-/// The point of a query string or of the body of a form. What a form left empty is absent.
+/// Parses the point in a query string or the body of a form. Fields left empty are absent.
 ///
 /// # Errors
 /// The first rule that a parameter breaks.
@@ -64,13 +64,13 @@ mod tests {
     }
 
     #[test]
-    fn what_a_form_left_empty_is_absent() {
+    fn fields_left_empty_in_a_form_are_absent() {
         let (point, labels) = parse(b"n=2&d=&p=+&t=&v.country=&then=%2Fthanks&batch=", ARRIVAL).expect("valid");
         assert_eq!((point, labels.as_str()), (Point { n: 2.0, d: 1.0, p: None, t: NOW }, ""));
     }
 
     #[test]
-    fn the_rules_are_those_of_json() {
+    fn the_rules_are_the_same_as_for_json() {
         for text in [
             "",
             "n=x",

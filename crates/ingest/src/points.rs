@@ -1,7 +1,7 @@
-//! The body of a write: one point, an array of points, or one point a line (NDJSON).
+//! The body of a write: one point, an array of points, or one point per line (NDJSON).
 //!
-//! The hot path, so it borrows from the body and hands each point on as it is read. A bad point is
-//! rejected alone: parsing goes on behind it.
+//! This is the hot path, so it borrows from the body and hands over each point as it is read. A bad point is
+//! rejected alone: parsing continues after it.
 
 use model::labels::LabelsBuilder;
 use model::point::{Arrival, Field, Given, Point};
@@ -10,31 +10,32 @@ use super::rejection::Rejection;
 use super::sink::{PointLabels, Sink};
 use json::scan::Scanner;
 
-/// A body has at most this many bytes, after gunzip.
+/// The largest body in bytes, after gunzip.
 pub const MAX_BODY_BYTES: usize = 1 << 20;
-/// A request has at most this many points.
+/// The most points in a request.
 pub const MAX_POINTS: usize = 10_000;
 
-/// What the content type says of the body.
+/// The form of a body, by its content type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BodyForm {
     /// `application/json`: one JSON value.
     Json,
-    /// `application/x-ndjson`: one point a line.
+    /// `application/x-ndjson`: one point per line.
     Lines,
-    /// `text/plain` and others: whichever of the two it is.
+    /// `text/plain` and others: either of the two.
     Either,
 }
 
 /// More points than [`MAX_POINTS`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a request has at most {MAX_POINTS} points")]
+#[error("a request can have at most {MAX_POINTS} points")]
 pub struct TooManyPoints;
 
-/// Hands on each point of a body with its index: the point and its labels, or why it is rejected. What is absent from a
-/// point is as of its arrival.
+/// Calls back with each point of a body and its index: the point and its labels, or why it is rejected. Absent
+/// fields get the defaults of the point's arrival.
 ///
 /// # Errors
+/// [`TooManyPoints`], after [`MAX_POINTS`] were reported: the request as a whole is to be rejected.
 /// [`TooManyPoints`], after [`MAX_POINTS`] have been handed on: the request as a whole is to be refused.
 pub fn each_point(body: &[u8], form: BodyForm, arrival: Arrival, sink: &mut impl Sink) -> Result<(), TooManyPoints> {
     let mut reader = PointReader { arrival, index: 0, labels: LabelsBuilder::default(), sink };
@@ -55,12 +56,12 @@ struct PointReader<'a, 'b, S> {
     sink: &'b mut S,
 }
 
-/// A point as it is written.
+/// A point as written.
 struct Fields<'a, T> {
     given: Given,
-    /// Its labels as they stand in the body.
+    /// Its labels as written in the body.
     written: &'a [u8],
-    /// Whether such were seen before; else they are in the reader's `labels`.
+    /// Whether the same were seen before; if not, they are in the reader's `labels`.
     seen: Option<T>,
 }
 
@@ -88,7 +89,7 @@ impl<'a, S: Sink> PointReader<'a, '_, S> {
         body.split(|byte| *byte == b'\n').filter(|line| !is_blank(line)).try_for_each(|line| self.single(line))
     }
 
-    /// From behind the opening bracket.
+    /// Parses an array, after its opening bracket.
     fn array(&mut self, mut scanner: Scanner<'a>) -> Result<(), TooManyPoints> {
         if !scanner.eat(b']') {
             loop {
@@ -97,7 +98,7 @@ impl<'a, S: Sink> PointReader<'a, '_, S> {
                     break;
                 }
                 if !is_good && scanner.peek().is_none() {
-                    // The point that the body ends in was rejected for it.
+                    // The point in which the body ends was already rejected for it.
                     return Ok(());
                 }
                 if !scanner.eat(b',') {
@@ -111,7 +112,7 @@ impl<'a, S: Sink> PointReader<'a, '_, S> {
         }
     }
 
-    /// Whether the item was JSON as far as it goes.
+    /// Whether the item was JSON up to its end.
     fn item(&mut self, scanner: &mut Scanner<'a>) -> Result<bool, TooManyPoints> {
         let start = *scanner;
         let fields = self.fields(scanner).and_then(|fields| match scanner.peek() {
@@ -146,7 +147,7 @@ impl<'a, S: Sink> PointReader<'a, '_, S> {
         Ok(())
     }
 
-    /// The fields of one point, from its `{` to its `}`.
+    /// Parses the fields of one point, from its `{` to its `}`.
     fn fields(&mut self, scanner: &mut Scanner<'a>) -> Result<Fields<'a, S::Set>, Rejection> {
         self.labels.clear();
         let (mut given, mut labels) = (Given::default(), None);
@@ -175,9 +176,9 @@ impl<'a, S: Sink> PointReader<'a, '_, S> {
         Ok(Fields { given, written, seen })
     }
 
-    /// The labels of a point, as they are written and whether such were seen before.
+    /// The labels of a point as written, and whether the same were seen before.
     fn labels(&mut self, scanner: &mut Scanner<'a>) -> Result<(&'a [u8], Option<S::Set>), Rejection> {
-        // Up to the first `}`, which mostly ends them; what was seen before ends them for sure.
+        // Up to the first `}`, which usually ends them; for labels seen before it certainly does.
         if let Some(written) = scanner.up_to(b'}')
             && let Some(set) = self.sink.seen(written)
         {
@@ -226,7 +227,7 @@ fn in_labels(rejection: Rejection) -> Rejection {
     }
 }
 
-/// A stranger's field name for an error, cut where it is too long to be meant.
+/// A stranger's field name for an error, truncated if it is too long to be meant.
 fn shortened(name: &str) -> String {
     const SHOWN_CHARS: usize = 40;
     name.chars().take(SHOWN_CHARS).collect()
@@ -265,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn one_point_an_array_or_lines() {
+    fn a_body_is_one_point_an_array_or_lines() {
         let full = r#"{ "n": 1234, "d": 3, "p": 10, "v": { "country": "US" }, "t": 1792540800.25 }"#;
         assert_eq!(read(full, BodyForm::Json), ["1234/3/Some(10.0)/0.25 country;US;"]);
         assert_eq!(read("{\n\"n\":1\n}\n", BodyForm::Either), ["1/1/None/0 "]);
@@ -297,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn what_breaks_an_array_is_named_and_what_came_before_is_kept() {
+    fn a_broken_array_keeps_the_points_before_the_error() {
         assert_eq!(read(r#"[{"n":1},{"n":2"#, BodyForm::Json)[0], "1/1/None/0 ");
         let cut = |body| read(body, BodyForm::Json)[1..].to_vec();
         assert_eq!(cut(r#"[{"n":1},{"n":2"#), ["1 -: expected `,` or `}` after a field at byte 15, not the end"]);
@@ -315,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_has_a_message_that_names_the_field() {
+    fn every_broken_rule_names_the_field() {
         assert_eq!(error("{}"), "0 n: n is required");
         assert_eq!(error(r#"{"n":1,"value":2}"#), "0 value: unknown field \"value\"; a point has n, d, p, v and t");
         assert_eq!(error(r#"{"n":1,"kv":{}}"#), "0 kv: unknown field \"kv\"; labels go in `v`");
@@ -326,7 +327,7 @@ mod tests {
         assert_eq!(error(r#"{"n":-1e300}"#), "0 n: n must be from -1e100 to 1e100, not -1e300");
         assert_eq!(error(r#"{"n":null}"#), "0 n: n must be a finite number, not null");
         assert_eq!(error(r#"{"n":1,"d":-1}"#), "0 d: d must be 0 or from 1e-100 to 1e100, not -1.0");
-        assert_eq!(error(r#"{"n":1,"p":0}"#), "0 p: p must be at least 0.001 and at most 86400 seconds, not 0");
+        assert_eq!(error(r#"{"n":1,"p":0}"#), "0 p: p must be from 0.001 to 86400 seconds, not 0");
         assert_eq!(error(r#"{"n":1,"v":[]}"#), "0 v: v must be an object of labels, not an array");
         assert_eq!(error(r#"{"n":1,"v":{"a":"\u0000"}}"#), "0 v: label \"a\" contains a control character");
         assert_eq!(error(r#"{"n":1,"v":{"a":"\ud800"}}"#), "0 v: the string at byte 16 has a lone surrogate");
@@ -338,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_thousand_points_are_taken_and_not_one_more() {
+    fn at_most_ten_thousand_points_are_accepted() {
         let body = |points: usize| format!("[{}]", vec!["{\"n\":1}"; points].join(","));
         let read = |points: usize| each_point(body(points).as_bytes(), BodyForm::Json, ARRIVAL, &mut Taken::default());
         assert_eq!((read(MAX_POINTS), read(MAX_POINTS + 1)), (Ok(()), Err(TooManyPoints)));
@@ -353,7 +354,7 @@ mod tests {
         }
 
         #[test]
-        fn good_points_are_kept_whatever_stands_between_them(
+        fn good_points_are_kept_whatever_is_between_them(
             junk in prop::sample::select(vec!["NaN", "{}", "[[]]", "\"a,]\"", "{\"n\":\"}\"}", "{\"v\":{\"a\":[\"]\"]}}", "-", "1e", "{\"n\":1,,}", "{\"x\\\"\":1}"]),
             before in 0usize..5, after in 0usize..5,
         ) {
@@ -368,7 +369,7 @@ mod tests {
         }
 
         #[test]
-        fn points_come_through_as_serde_json_writes_them(
+        fn points_are_read_as_serde_json_writes_them(
             n in any::<f64>().prop_filter("within bounds", |v| v.abs() <= 1e100),
             d in proptest::option::of(1e-100f64..1e100),
             p in proptest::option::of(0.1f64..86_400.0),
@@ -377,7 +378,7 @@ mod tests {
             let mut point = serde_json::json!({"n": n, "v": labels});
             if let Some(d) = d { point["d"] = d.into() }
             if let Some(p) = p { point["p"] = p.into() }
-            // Twice, as the second time the labels were seen before.
+            // Twice, as the labels were seen before the second time.
             for read in taken(format!("[{point},{point}]").as_bytes(), BodyForm::Json) {
                 let (read, read_labels) = read.expect("valid");
                 prop_assert_eq!(read, Point { n, d: d.unwrap_or(1.0), p, t: NOW });

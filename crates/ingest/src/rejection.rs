@@ -1,4 +1,4 @@
-//! Why a point is rejected, in words and in kinds.
+//! Why a point is rejected, and the reasons that `status` counts.
 
 use config::accept::Forbidden;
 use model::labels::{LabelError, Quoted};
@@ -11,25 +11,25 @@ use json::scan::{Syntax, Token};
 /// Why a point is rejected.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Rejection {
-    /// Not JSON; in which field, where that is known.
+    /// Not JSON, with the field, if it is known.
     #[error("{0}")]
     Syntax(Syntax, Option<Field>),
-    /// JSON, but no object.
+    /// JSON, but not an object.
     #[error("a point must be an object such as {{\"n\":1}}, not {0}")]
     NotAnObject(Token),
     /// A field that points don't have.
     #[error("unknown field {0}; {hint}", hint = hint(.1))]
     UnknownField(Quoted, String),
-    /// A field that is there twice.
+    /// A field that occurs twice.
     #[error("{0} is given twice")]
     DuplicateField(Field),
     /// A field that should be a number.
     #[error("{0} must be a finite number, not {1}")]
     NotANumber(Field, Token),
-    /// `v` is no object.
+    /// `v` is not an object.
     #[error("v must be an object of labels, not {0}")]
     NotLabels(Token),
-    /// A label's value is no string.
+    /// A label's value is not a string.
     #[error("label {0} must be a string, not {1}")]
     LabelNotText(Quoted, Token),
     /// A label breaks a rule.
@@ -38,21 +38,21 @@ pub enum Rejection {
     /// Not a statsd line, or a bad value in one.
     #[error("{0}")]
     Line(#[from] LineError),
-    /// OTLP that means nothing to a stream.
+    /// An OTLP data point that a stream can't store.
     #[error("{0}")]
     Unfit(#[from] Unfit),
-    /// Of a metric of OTLP, which an index alone does not tell.
+    /// A data point of an OTLP metric, which the index alone does not identify.
     #[error("metric {0}: {1}")]
     Metric(Quoted, Box<Self>),
     /// A number breaks a rule.
     #[error("{0}")]
     Point(#[from] PointError),
-    /// The owner's rules forbid it: which field, and which rule.
+    /// The owner's rules forbid it: the field and the rule.
     #[error("{1}")]
     Rule(Field, String),
 }
 
-/// The kinds of rejections, as `status` counts them.
+/// The reasons for rejections, as `status` counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
     /// Not JSON, or not an object; not a statsd line.
@@ -91,7 +91,7 @@ impl Reason {
 }
 
 impl Rejection {
-    /// What kind it is.
+    /// Its reason.
     #[must_use]
     pub fn reason(&self) -> Reason {
         match self {
@@ -107,7 +107,7 @@ impl Rejection {
         }
     }
 
-    /// The field at fault, if it is one.
+    /// The field at fault, if there is one.
     #[must_use]
     pub fn field(&self) -> Option<&str> {
         match self {
@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_rules_forbid_counts_as_a_rule_and_names_its_field() {
+    fn a_point_that_a_rule_forbids_counts_with_its_field() {
         let rejection = Rejection::from(Forbidden::Rule(Field::V, "why".into()));
         assert_eq!((rejection.reason().name(), rejection.field()), ("rule", Some("v")));
         let rejection = Rejection::from(Forbidden::Point(PointError::OpenRange(Field::D, 1e99)));

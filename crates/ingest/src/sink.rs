@@ -1,32 +1,32 @@
-//! Where the points of a body go.
+//! The receiver of a body's points.
 
 use model::point::Point;
 
 use super::rejection::Rejection;
 
-/// Takes the points of a body one by one. The same labels are mostly written the same way, so each way of writing is
-/// read only once: what was seen before is known by a `Set`.
+/// Receives the points of a body one by one. Equal labels are usually written the same way, so each spelling is
+/// parsed only once: a `Set` identifies labels seen before.
 pub trait Sink {
-    /// What labels are known by.
+    /// Identifies labels seen before.
     type Set;
 
-    /// The labels that are written like this, if they were seen before.
+    /// The labels written like this, if they were seen before.
     fn seen(&self, written: &[u8]) -> Option<Self::Set>;
 
-    /// Takes the point with this index in the body, or why it is rejected.
+    /// Receives the point with this index in the body, or why it is rejected.
     fn take(&mut self, index: usize, point: Result<(Point, PointLabels<'_, Self::Set>), Rejection>);
 }
 
 /// The labels of a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PointLabels<'a, S> {
-    /// Written like others before.
+    /// Written like earlier ones.
     Seen(S),
     /// Not seen before.
     New {
-        /// The object as it stands in the body; nothing where the point has none.
+        /// The object as written in the body; `None` if the point has none.
         written: &'a [u8],
-        /// Their canonical text.
+        /// Their canonical string.
         canonical: &'a str,
     },
 }
@@ -35,7 +35,7 @@ pub enum PointLabels<'a, S> {
 pub(crate) mod tests {
     use super::*;
 
-    /// Keeps all, and remembers labels by how they are written.
+    /// Keeps everything, and remembers labels by their spelling.
     #[derive(Default)]
     pub(crate) struct Taken {
         pub(crate) points: Vec<Result<(Point, String), Rejection>>,

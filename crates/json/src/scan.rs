@@ -1,7 +1,7 @@
 //! JSON tokens, borrowed from the body where they have no escapes (RFC 8259).
 //!
-//! Not a general JSON parser: it knows strings and numbers, names what it finds instead, and can skip a
-//! broken item of an array so that the good ones around it are kept.
+//! Not a general JSON parser: it parses strings and numbers, names any other token, and can skip a broken item of
+//! an array so that the good ones around it are kept.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -10,12 +10,12 @@ use std::fmt;
 #[derive(Clone, Copy, Debug)]
 pub struct Scanner<'a> {
     bytes: &'a [u8],
-    /// All bytes, if all are UTF-8: checked once and not again for each string.
+    /// All bytes, if they are valid UTF-8: checked once instead of for each string.
     text: Option<&'a str>,
     at: usize,
 }
 
-/// Which bytes end the plain part of a string: the quote, the backslash and raw control characters.
+/// The bytes that end the plain part of a string: the quote, the backslash and raw control characters.
 const ENDS_PLAIN: [bool; 256] = {
     let mut ends = [false; 256];
     let mut byte = 0;
@@ -28,15 +28,15 @@ const ENDS_PLAIN: [bool; 256] = {
     ends
 };
 
-/// Why the text is not JSON, and where.
+/// Why the input is not JSON, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Syntax {
-    /// Something else stands where this was expected.
+    /// Another token than expected.
     #[error("expected {expected} at byte {at}, not {found}")]
     Expected {
-        /// What should be there.
+        /// What was expected.
         expected: &'static str,
-        /// What is there.
+        /// What was found.
         found: Token,
         /// Offset in the body or, for NDJSON, in the line.
         at: usize,
@@ -51,10 +51,10 @@ pub enum Syntax {
     },
 }
 
-/// What stands at a place, in words.
+/// The token at a position, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Token {
-    /// A token that has a name of its own.
+    /// A token with a name of its own.
     Named(&'static str),
     /// Any other character.
     Char(char),
@@ -70,13 +70,13 @@ impl fmt::Display for Token {
 }
 
 impl<'a> Scanner<'a> {
-    /// A scanner from the first byte on.
+    /// A scanner at the first byte.
     #[must_use]
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, text: std::str::from_utf8(bytes).ok(), at: 0 }
     }
 
-    /// The next byte that is no white space, if there is one.
+    /// The next byte that is not white space, if there is one.
     pub fn peek(&mut self) -> Option<u8> {
         while let Some(b' ' | b'\n' | b'\r' | b'\t') = self.bytes.get(self.at) {
             self.at += 1;
@@ -84,26 +84,26 @@ impl<'a> Scanner<'a> {
         self.bytes.get(self.at).copied()
     }
 
-    /// Takes this byte if it is next.
+    /// Consumes this byte if it is next.
     pub fn eat(&mut self, byte: u8) -> bool {
         let is_next = self.peek() == Some(byte);
         self.at += usize::from(is_next);
         is_next
     }
 
-    /// What stands from the next token up to this byte, with it.
+    /// The input from the next token up to and including this byte.
     pub fn up_to(&mut self, byte: u8) -> Option<&'a [u8]> {
         self.peek();
         let rest = &self.bytes[self.at..];
         rest.iter().position(|candidate| *candidate == byte).map(|end| &rest[..=end])
     }
 
-    /// Goes behind what [`Self::up_to`] gave.
+    /// Moves past what [`Self::up_to`] returned.
     pub fn skip(&mut self, bytes: &[u8]) {
         self.at += bytes.len();
     }
 
-    /// What stands between this place and a later one.
+    /// The input between this position and a later one.
     #[must_use]
     pub fn between(&self, later: &Self) -> &'a [u8] {
         &self.bytes[self.at..later.at]
@@ -115,7 +115,7 @@ impl<'a> Scanner<'a> {
         Syntax::Expected { expected, found, at: self.at }
     }
 
-    /// Takes this byte.
+    /// Consumes this byte.
     ///
     /// # Errors
     /// [`Syntax::Expected`]
@@ -123,7 +123,7 @@ impl<'a> Scanner<'a> {
         if self.eat(byte) { Ok(()) } else { Err(self.expected(name)) }
     }
 
-    /// Names what is next.
+    /// The name of the next token.
     pub fn token(&mut self) -> Token {
         let Some(first) = self.peek() else { return Token::Named("the end") };
         let rest = &self.bytes[self.at..];
@@ -140,7 +140,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// A number, if a well-formed one is next. May be infinite: `1e999` is well-formed.
+    /// A number, if a well-formed one comes next. May be infinite: `1e999` is well-formed.
     pub fn number(&mut self) -> Option<f64> {
         self.peek();
         let start = self.at;
@@ -198,7 +198,7 @@ impl<'a> Scanner<'a> {
     /// A string.
     ///
     /// # Errors
-    /// [`Syntax`] where the bytes are not a string of RFC 8259.
+    /// [`Syntax`] if the bytes are not a string as in RFC 8259.
     pub fn string(&mut self, expected: &'static str) -> Result<Cow<'a, str>, Syntax> {
         self.expect(b'"', expected)?;
         let start = self.at;
@@ -211,13 +211,13 @@ impl<'a> Scanner<'a> {
         Ok(Cow::Borrowed(text))
     }
 
-    /// Where the quote or the backslash is that ends the plain part of the string that starts here.
+    /// The position of the quote or backslash that ends the plain part of the string that starts here.
     fn end_of_plain(&self, start: usize) -> Result<usize, Syntax> {
         let rest = &self.bytes[self.at..];
         let end = rest.iter().position(|byte| ENDS_PLAIN[usize::from(*byte)]).map(|len| self.at + len);
         match end.map(|end| self.bytes[end]) {
-            Some(0..0x20) => Err(bad_string(start, "holds a raw control character")),
-            _ => end.ok_or_else(|| bad_string(start, "does not end")),
+            Some(0..0x20) => Err(bad_string(start, "contains a raw control character")),
+            _ => end.ok_or_else(|| bad_string(start, "is not closed")),
         }
     }
 
@@ -281,13 +281,12 @@ impl<'a> Scanner<'a> {
         text.ok_or_else(|| bad_string(from, "is not UTF-8"))
     }
 
-    /// Skips a broken item of an array: up to the `,` or `]` after it that stands outside of its strings and
-    /// brackets, or to the end.
+    /// Skips a broken item of an array: up to the next `,` or `]` outside its strings and brackets, or to the end.
     pub fn skip_item(&mut self) {
         self.skip_to(b",]");
     }
 
-    /// Skips a value of well-formed JSON: up to what stands after it in its array or object.
+    /// Skips a value of well-formed JSON: up to what follows it in its array or object.
     pub fn skip_value(&mut self) {
         self.skip_to(b",]}");
     }
@@ -306,7 +305,7 @@ impl<'a> Scanner<'a> {
         }
     }
 
-    /// From an opening quote to the closing one.
+    /// Skips from an opening quote to the closing one.
     fn skip_string(&mut self) {
         self.at += 1;
         while let Some(byte) = self.bytes.get(self.at) {
@@ -320,7 +319,7 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Of the string whose text starts here, behind its quote.
+/// Skips the string whose content starts here, after its quote.
 fn bad_string(start: usize, problem: &'static str) -> Syntax {
     Syntax::String { problem, at: start.saturating_sub(1) }
 }
@@ -346,7 +345,7 @@ mod tests {
     }
 
     #[test]
-    fn what_json_calls_no_number_is_none() {
+    fn invalid_json_numbers_are_none() {
         for text in ["", "-", "01", "+1", ".5", "1.", "1e", "1e+", "0x1", "NaN", "Infinity", "-Infinity", "1_000"] {
             assert_eq!(number(text), None, "{text}");
         }
@@ -355,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn strings_follow_json() {
+    fn strings_are_parsed_as_in_json() {
         assert_eq!(
             string(br#""a\"\\\/\b\f\n\r\t\u00e9\ud83d\ude00z""#).as_deref(),
             Ok("a\"\\/\u{8}\u{c}\n\r\t\u{e9}\u{1f600}z")

@@ -1,10 +1,10 @@
-//! Pieces of JSON that are written straight into a string.
+//! Writes pieces of JSON straight into a string.
 
 use std::fmt::{self, Write};
 
 use model::labels::Labels;
 
-/// Anything that is JSON when it is formatted.
+/// Writes anything whose formatted form is JSON.
 pub fn push_formatted(out: &mut String, text: fmt::Arguments<'_>) {
     out.write_fmt(text).expect("a String takes any text");
 }
@@ -19,7 +19,7 @@ pub fn push_list<T>(out: &mut String, items: &[T], push: impl Fn(&mut String, &T
     }
 }
 
-/// An object with each label's value by its name.
+/// An object that maps each label's name to its value.
 pub fn push_labels(out: &mut String, labels: &Labels) {
     let pairs: Vec<(&str, &str)> = labels.iter().collect();
     out.push('{');
@@ -31,13 +31,13 @@ pub fn push_labels(out: &mut String, labels: &Labels) {
     out.push('}');
 }
 
-/// A string with its quotes.
+/// A string in quotes.
 #[inline(never)]
 pub fn push_text(out: &mut String, text: &str) {
     out.push_str(&serde_json::to_string(text).expect("a text always serialises"));
 }
 
-/// A whole number without a fraction, others in the shortest form that reads back the same.
+/// A number: integers without a fraction, others in the shortest form that parses to the same number.
 pub fn push_number(out: &mut String, value: Option<f64>) {
     const WHOLE_BELOW: f64 = 1e15;
     match value {

@@ -1,23 +1,24 @@
-//! The memory of an isolate, counted in bytes where it is taken.
+//! Accounts for the memory of an isolate, in bytes, where it is used.
 //!
-//! An isolate has 128 MB and, when it takes more, is ended together with every stream in it. So whatever outlives a turn of the event
-//! loop, or is larger than a few KiB, is reserved here before it is made. Each use has a share of its own, so no use starves another.
-//! A [`Reservation`] gives its bytes back when it is dropped: keep it in the value that holds the memory, so a lost future can't leak it.
+//! An isolate has 128 MB; if it uses more, it is terminated together with every stream in it. So whatever outlives
+//! a turn of the event loop, or is larger than a few KiB, is reserved here before it is allocated. Each use has a
+//! share of its own, so no use starves another. A [`Reservation`] returns its bytes when it is dropped: keep it in
+//! the value that holds the memory, so that a dropped future can't leak it.
 
 use std::cell::RefCell;
 
-/// What memory is used for.
+/// A use of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Share {
     /// What streams keep between events: dictionaries, open cells, sketches, idempotency keys, the log's index.
     State,
-    /// Writes on their way: bodies, frames, waiting batches.
+    /// Writes in progress: bodies, frames, waiting batches.
     Writes,
-    /// Reads on their way: parts, grids, answers.
+    /// Reads in progress: parts, grids, answers.
     Reads,
     /// Live readers: snapshots and broadcasts until the runtime has taken them.
     Live,
-    /// Requests of the owner, and of holders of a key where the share of strangers is used up.
+    /// Requests of the owner, and of holders of a key if the share of strangers is used up.
     Owner,
 }
 
@@ -38,7 +39,7 @@ impl Share {
         }
     }
 
-    /// What `status` and the documents call it.
+    /// Its name in `status` and the documents.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -52,10 +53,11 @@ impl Share {
 }
 
 const MIB: usize = 1 << 20;
-/// The module itself with its stack, and what an allocator loses between blocks, come on top of the shares: together they stay below the
-/// 96 MiB that tests allow, of 128 MB.
+/// The module itself with its stack, and the allocator's losses between blocks, add to the shares. Together they
+/// stay below the 96 MiB that tests allow, of 128 MB.
 const MAX_SHARES_BYTES: usize = 76 * MIB;
-/// What is larger leaves a quarter of its share to what is smaller, so a few large requests keep no small one out.
+/// Larger reservations leave a quarter of their share to smaller ones, so a few large requests keep no small one
+/// out.
 const SMALL_BYTES: usize = 64 << 10;
 
 const _: () = {
@@ -71,11 +73,11 @@ thread_local! {
     static USED: RefCell<[usize; Share::ALL.len()]> = const { RefCell::new([0; Share::ALL.len()]) };
 }
 
-/// A share has no room for what is wanted.
+/// A share has too little room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoRoom;
 
-/// Bytes of a share, until it is dropped.
+/// Reserved bytes of a share, until it is dropped.
 #[derive(Debug)]
 pub struct Reservation {
     share: Share,
@@ -91,49 +93,49 @@ pub fn reserve(share: Share, bytes: usize) -> Result<Reservation, NoRoom> {
     reservation.resize(bytes).map(|()| reservation)
 }
 
-/// How many bytes of each share are reserved, by its name.
+/// The reserved bytes of each share, by its name.
 pub fn used_by_name() -> impl Iterator<Item = (&'static str, usize)> {
     Share::ALL.into_iter().map(|share| (share.name(), used(share)))
 }
 
-/// How many bytes of a share are reserved.
+/// The reserved bytes of a share.
 #[must_use]
 pub fn used(share: Share) -> usize {
     USED.with_borrow(|used| used[share as usize])
 }
 
 impl Reservation {
-    /// How many bytes it has.
+    /// Its size in bytes.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// Nothing of a share yet.
+    /// An empty reservation of a share.
     #[must_use]
     pub const fn none(share: Share) -> Self {
         Self { share, bytes: 0 }
     }
 
-    /// Whose they are.
+    /// Its share.
     #[must_use]
     pub const fn share(&self) -> Share {
         self.share
     }
 
-    /// Makes it so many bytes. It may always shrink.
+    /// Resizes it to this many bytes. Shrinking always succeeds.
     ///
     /// # Errors
-    /// [`NoRoom`], and it stays as it was.
+    /// [`NoRoom`]; it then stays as it was.
     pub fn resize(&mut self, bytes: usize) -> Result<(), NoRoom> {
         self.resize_leaving(bytes, 0)
     }
 
-    /// Makes it so many bytes if it leaves `rest` bytes of the share to others, and a quarter of what remains to smaller ones where
-    /// it is large. It may always shrink.
+    /// Resizes it to this many bytes if that leaves `rest` bytes of the share to others and, if it is large, a
+    /// quarter of the remainder to smaller ones. Shrinking always succeeds.
     ///
     /// # Errors
-    /// [`NoRoom`], and it stays as it was.
+    /// [`NoRoom`]; it then stays as it was.
     pub fn resize_leaving(&mut self, bytes: usize, rest: usize) -> Result<(), NoRoom> {
         let limit = self.share.bytes().saturating_sub(rest);
         let limit = if bytes > SMALL_BYTES { limit / 4 * 3 } else { limit };
@@ -148,7 +150,8 @@ impl Reservation {
         })
     }
 
-    /// Makes it so many bytes, whether there is room or not: they are taken already. Further ones find that much less room.
+    /// Resizes it to this many bytes even without room, because they are already used. Later reservations find that
+    /// much less room.
     pub fn set(&mut self, bytes: usize) {
         USED.with_borrow_mut(|used| {
             let used = &mut used[self.share as usize];
@@ -170,7 +173,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn large_reservations_leave_room_for_small_ones_and_shares_are_apart() {
+    fn large_reservations_leave_room_for_small_ones() {
         let large = reserve(Share::Live, Share::Live.bytes() / 4 * 3).expect("nothing else is reserved");
         assert_eq!(reserve(Share::Live, SMALL_BYTES + 1).err(), Some(NoRoom));
         let room = Share::Live.bytes() / 4 / SMALL_BYTES;
@@ -183,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn what_leaves_a_rest_ends_before_what_leaves_none() {
+    fn reservations_that_leave_a_rest_fail_first() {
         let rest = Share::Owner.bytes() / 2;
         let mut first = Reservation::none(Share::Owner);
         let mut small = Reservation::none(Share::Owner);
@@ -200,7 +203,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_used_is_the_sum_of_what_is_held_and_never_above_the_share(
+        fn usage_is_the_sum_of_reservations_within_the_share(
             steps in prop::collection::vec((0usize..4, 0usize..8, 0usize..6_000_000), 1..100),
         ) {
             let mut held: Vec<Reservation> = Vec::new();

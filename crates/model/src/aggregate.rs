@@ -1,4 +1,4 @@
-//! How cells become the numbers of an answer, and which groups are in it.
+//! How cells become the numbers of an answer, and which groups it contains.
 
 use std::borrow::Cow;
 
@@ -20,13 +20,13 @@ pub enum Aggregate {
     Rate,
     /// Number of points.
     Count,
-    /// Least n/d.
+    /// Smallest n/d.
     Min,
-    /// Greatest n/d.
+    /// Largest n/d.
     Max,
-    /// The n/d that so many points are not above.
+    /// The n/d that this percentage of the points do not exceed.
     Quantile(Percent),
-    /// Number of values of a label.
+    /// Number of distinct values of a label.
     Distinct {
         /// The label's name.
         label: String,
@@ -52,7 +52,7 @@ impl Aggregate {
         }
     }
 
-    /// The label whose values it counts.
+    /// The label whose distinct values it counts.
     #[must_use]
     pub fn label(&self) -> Option<&str> {
         if let Self::Distinct { label, .. } = self { Some(label) } else { None }
@@ -68,7 +68,7 @@ impl Aggregate {
         })
     }
 
-    /// The number that a cell of `width_s` seconds gives; `None` where there is none, such as a ratio over 0.
+    /// The number that a cell of `width_s` seconds gives; `None` if there is none, such as a ratio over 0.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "counts and widths stay far below 2^53")]
     pub fn of(&self, cell: &Cell, width_s: i64) -> Option<f64> {
@@ -90,33 +90,33 @@ impl Aggregate {
 
 /// A group in an answer.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Series {
-    /// The labels that the group has in common; empty for the fold of the rest.
+pub struct GroupCells {
+    /// The labels that the group's series have in common; empty for the group of all others.
     pub labels: Labels,
-    /// Whether this is the fold of the groups beyond the top ones.
+    /// Whether this is the group of all series beyond the top ones.
     pub is_other: bool,
     /// The cells by step, in order.
     pub cells: Vec<(u32, Cell)>,
 }
 
-/// The `k` groups with the largest total of the first aggregate over the window, largest first, and the rest folded
-/// into one. Ties go by labels. The cells have the sketches that the aggregates need.
+/// The `k` groups with the largest total of the first aggregate over the window, largest first, and all others
+/// merged into one group. Ties are broken by labels. The cells have the sketches that the aggregates need.
 #[must_use]
-pub fn top(rows: Vec<Row>, k: usize, aggregates: &[Aggregate], window: &Window) -> Vec<Series> {
+pub fn top(rows: Vec<Row>, k: usize, aggregates: &[Aggregate], window: &Window) -> Vec<GroupCells> {
     let by = aggregates.first().unwrap_or(&Aggregate::Sum);
     let mut ranked: Vec<(f64, Row)> = rows.into_iter().map(|row| (total(&row.1, by, window), row)).collect();
     ranked.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.0.cmp(&b.1.0)));
     let rest = ranked.split_off(k.min(ranked.len()));
-    let mut series: Vec<Series> =
-        ranked.into_iter().map(|(_, (labels, cells))| Series { labels, is_other: false, cells }).collect();
+    let mut series: Vec<GroupCells> =
+        ranked.into_iter().map(|(_, (labels, cells))| GroupCells { labels, is_other: false, cells }).collect();
     if !rest.is_empty() {
         let cells = fold(rest.into_iter().map(|(_, (_, cells))| cells), Aggregate::sketches(aggregates));
-        series.push(Series { labels: Labels::default(), is_other: true, cells });
+        series.push(GroupCells { labels: Labels::default(), is_other: true, cells });
     }
     series
 }
 
-/// All cells of a group as one, with the sketches that the aggregates need; `None` where there is no cell.
+/// All cells of a group merged, with the sketches that the aggregates need; `None` if there are no cells.
 #[must_use]
 pub fn whole(cells: &[(u32, Cell)], aggregates: &[Aggregate]) -> Option<Cell> {
     let wanted = Aggregate::sketches(aggregates);
@@ -128,7 +128,7 @@ pub fn whole(cells: &[(u32, Cell)], aggregates: &[Aggregate]) -> Option<Cell> {
     }))
 }
 
-/// What a group is ranked by.
+/// The value by which a group is ranked.
 #[must_use]
 pub fn total(cells: &[(u32, Cell)], by: &Aggregate, window: &Window) -> f64 {
     let whole = whole(cells, std::slice::from_ref(by));
@@ -143,7 +143,7 @@ mod tests {
     const NOW: i64 = 1_792_540_800;
 
     #[test]
-    fn aggregates_say_nothing_where_there_is_nothing_to_say() {
+    fn aggregates_without_a_value_return_none() {
         let uncovered = Cell::plain(2, None);
         assert_eq!(Aggregate::Count.of(&uncovered, 10), Some(2.0));
         assert_eq!(Aggregate::Sum.of(&uncovered, 10), None);

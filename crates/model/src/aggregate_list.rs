@@ -1,4 +1,4 @@
-//! The list of aggregates in `agg`.
+//! Parses the list of aggregates in `agg`.
 
 use std::ops::RangeInclusive;
 
@@ -8,20 +8,21 @@ use crate::quantiles::Percent;
 
 use crate::sketches::MAX_DISTINCT;
 
-/// Why a list of aggregates is refused.
+/// Why a list of aggregates is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum AggregateError {
     /// Not an aggregate.
     #[error(
-        "unknown aggregate {0:?}; there are sum, ratio, rate, count, min, max, p50 (or another number above 0 and below 100, with at most 3 digits after the dot) and distinct:LABEL"
+        "unknown aggregate {0:?}; use sum, ratio, rate, count, min, max, p50 (or another number greater than 0 and less than 100, with at most 3 decimal places) or distinct:LABEL"
     )]
     Unknown(String),
-    /// More than [`MAX_DISTINCT`].
+    /// More `distinct:` than [`MAX_DISTINCT`].
     #[error("at most {MAX_DISTINCT} different `distinct:` are allowed")]
     TooManyDistinct,
 }
 
-/// The aggregates of a comma-separated list, each once. Labels whose values are counted are numbered as they come.
+/// Parses a comma-separated list of aggregates without duplicates. Labels whose values are counted are numbered in
+/// the order of the list.
 ///
 /// # Errors
 /// See [`AggregateError`].
@@ -79,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn each_aggregate_stands_once_under_its_shortest_name() {
+    fn each_aggregate_occurs_once_with_its_shortest_name() {
         assert_eq!(names("sum,ratio,rate,count,min,max,sum"), "sum,ratio,rate,count,min,max");
         assert_eq!(names("p50,p50.0,p05,p99.90,p0.001,p99.999,p0.5"), "p50,p5,p99.9,p0.001,p99.999,p0.5");
         assert_eq!(names("distinct:a,sum,distinct:b c,distinct:a"), "distinct:a,sum,distinct:b c");
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_aggregate_is_refused_by_name() {
+    fn an_unknown_aggregate_is_rejected_by_name() {
         for wrong in [
             "",
             "p",

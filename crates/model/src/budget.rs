@@ -1,10 +1,10 @@
-//! A budget of steps that everything one request computes shares. It is counted and never measured, so that the same
+//! A budget of steps that all computations of one request share. Steps are counted, not timed, so that the same
 //! request gets the same answer on every machine.
 
 use std::cell::Cell;
 use std::rc::Rc;
 
-/// How many steps are left. Clones share them.
+/// The number of steps left. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Budget(Rc<Cell<Option<u64>>>);
 
@@ -15,20 +15,20 @@ impl Budget {
         Self(Rc::new(Cell::new(Some(steps))))
     }
 
-    /// Takes steps before they are made; whether there were enough. Once there were not, there are none.
+    /// Takes steps before they are made, and returns whether enough were left. After a failure none are left.
     #[must_use]
     pub fn take(&self, steps: u64) -> bool {
         self.0.set(self.0.get().and_then(|left| left.checked_sub(steps)));
         !self.is_used_up()
     }
 
-    /// How many are left.
+    /// The number of steps left.
     #[must_use]
     pub fn left(&self) -> u64 {
         self.0.get().unwrap_or_default()
     }
 
-    /// Whether more steps were asked for than there were.
+    /// Whether more steps were requested than there were.
     #[must_use]
     pub fn is_used_up(&self) -> bool {
         self.0.get().is_none()
@@ -40,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn clones_share_a_budget_and_what_is_used_up_stays_so() {
+    fn clones_share_a_budget_that_stays_used_up() {
         let (one, other) = {
             let budget = Budget::new(10);
             (budget.clone(), budget)

@@ -1,23 +1,24 @@
-//! The mergeable value that every bucket, tier, group, shard and delta is made of.
+//! The mergeable value that every bucket, tier, group, shard and delta consists of.
 
 use super::point::Point;
 use super::quantiles::{Bin, Percent, Quantiles};
 use super::sketches::{Mark, Sketches, Wanted};
 
-/// What is known of the points that touch a span of time.
+/// A summary of the points that touch a span of time.
 ///
 /// There is no empty cell: absence is `Option<Cell>`, so no infinity ever stands for "nothing yet".
 ///
-/// Each counted point has a value n/d unless d is 0. Where all values lie in the bin of both ends of the extent, and there are as
-/// many as points, or where there are no values and no such bin, the cell has no quantiles of its own, as count and
-/// extent say it all. Otherwise it has. So a cell is a function of its points, however they were merged.
+/// Each counted point has a value n/d unless d is 0. A cell has no quantiles of its own if count and extent
+/// determine them: if all values lie in the bin of both ends of the extent and there are as many as points, or if
+/// there are no values and no such bin. Otherwise it has quantiles. So a cell is a function of its points, however
+/// they were merged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Cell {
-    /// Datapoints whose `t` lies in the span.
+    /// The number of points whose `t` lies in the span.
     pub count: u64,
-    /// What the points that cover a part of the span bring in; `None` when only ends of periods lie here.
+    /// What the points that cover part of the span contribute; `None` if only ends of periods lie in it.
     pub cover: Option<Cover>,
-    /// What is known beyond that, if anything.
+    /// The sketches, if there are any.
     pub sketches: Option<Box<Sketches>>,
 }
 
@@ -28,16 +29,16 @@ pub struct Cover {
     pub n: f64,
     /// Sum of the denominators.
     pub d: f64,
-    /// Least and greatest n/d of the points; `None` when all of them have `d` = 0.
+    /// Smallest and largest n/d of the points; `None` if all of them have `d` = 0.
     pub extent: Option<Extent>,
 }
 
-/// Least and greatest of one or more numbers.
+/// Smallest and largest of one or more numbers.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Extent {
-    /// The least.
+    /// The smallest.
     pub min: f64,
-    /// The greatest.
+    /// The largest.
     pub max: f64,
 }
 
@@ -54,7 +55,7 @@ impl Cell {
         Self::plain(1, Some(Cover::of(point)))
     }
 
-    /// The cell that only counts a point, where its period ends.
+    /// The cell that only counts a point, in the bucket where its period ends.
     #[must_use]
     pub fn end_of_period(point: &Point) -> Self {
         let mut cell = Self::plain(1, None);
@@ -71,7 +72,7 @@ impl Cell {
         self.merge_wanted(other, Wanted::ALL);
     }
 
-    /// Merges of another cell what is wanted; sketches that are not wanted must not be in this one.
+    /// Merges the wanted parts of another cell; this cell must not contain sketches that are not wanted.
     pub fn merge_wanted(&mut self, other: &Self, wanted: Wanted) {
         let is_explicit = self.quantiles().is_some() || other.quantiles().is_some();
         let values = (wanted.quantiles && !self.is_like(other)).then(|| {
@@ -108,14 +109,14 @@ impl Cell {
         }
     }
 
-    /// A copy with only the sketches that are wanted.
+    /// A copy with only the wanted sketches.
     #[must_use]
     pub fn kept(&self, wanted: Wanted) -> Self {
         let sketches = self.sketches.as_ref().filter(|_| !wanted.is_none()).map(|sketches| sketches.kept(wanted));
         Self { sketches: sketches.filter(|kept| !kept.is_empty()).map(Box::new), ..Self::plain(self.count, self.cover) }
     }
 
-    /// A quantile of the values of the counted points, by nearest rank and within 1 %; `None` when there are none.
+    /// A quantile of the values of the counted points, by nearest rank and within 1 %; `None` if there are none.
     #[must_use]
     pub fn quantile(&self, percent: Percent) -> Option<f64> {
         if let Some(quantiles) = self.quantiles() {
@@ -126,19 +127,19 @@ impl Cell {
         Some(extent.map_or(bin.value(), |extent| extent.min))
     }
 
-    /// About how many different values a label had.
+    /// The approximate number of distinct values of a label.
     #[must_use]
     pub fn distinct_values(&self, label: u8) -> f64 {
         self.sketches.as_ref().map_or(0.0, |sketches| sketches.distinct_values(label))
     }
 
-    /// The memory that its sketches take.
+    /// The memory of its sketches.
     #[must_use]
     pub fn sketch_bytes(&self) -> usize {
         self.sketches.as_ref().map_or(0, |sketches| sketches.bytes())
     }
 
-    /// The least and greatest value of the points that cover a part.
+    /// The smallest and largest value of the points that cover part of the span.
     #[must_use]
     pub fn extent(&self) -> Option<Extent> {
         self.cover.and_then(|cover| cover.extent)
@@ -148,8 +149,8 @@ impl Cell {
         self.sketches.as_ref().and_then(|sketches| sketches.quantiles.as_ref())
     }
 
-    /// Whether all values here and there are plainly one and the same, or there are none: nothing to merge then. It may say no
-    /// where it could say yes.
+    /// Whether all values in both cells are evidently the same, or there are none, so that nothing needs merging.
+    /// May return false where true would be correct.
     fn is_like(&self, other: &Self) -> bool {
         let is_plain = self.quantiles().is_none() && other.quantiles().is_none();
         is_plain
@@ -161,7 +162,7 @@ impl Cell {
             }
     }
 
-    /// The one bin that all values lie in, and how many there are, where count and extent say so.
+    /// The one bin that contains all values, and their number, if count and extent determine them.
     fn implied(&self) -> Option<(Bin, u64)> {
         let extent = self.extent().filter(|_| self.count > 0)?;
         let bin = Bin::of(extent.min);
@@ -176,10 +177,10 @@ impl Cell {
         })
     }
 
-    /// Keeps values where count and extent don't say the same. What was explicit stays so: such values may be of points that
-    /// cover nothing here, and one that is only in the bin of the extent is not the extent.
+    /// Keeps quantiles if count and extent don't determine them. Explicit quantiles stay explicit: such values may
+    /// belong to points that cover nothing here, and a value in the extent's bin need not equal the extent.
     fn set_values(&mut self, values: Quantiles, is_explicit: bool) {
-        // In this order, as logarithms are what a merge would spend its time on.
+        // The order matters, as logarithms are the most expensive part of a merge.
         let is_said = (!is_explicit || values.bins().is_empty())
             && values.bins().len() <= 1
             && values.bins() == self.implied().as_slice();
@@ -192,7 +193,7 @@ impl Cell {
 }
 
 impl Cover {
-    /// The whole of a point.
+    /// All of a point.
     #[must_use]
     pub fn of(point: &Point) -> Self {
         let ratio = point.n / point.d;
@@ -200,7 +201,7 @@ impl Cover {
         Self { n: point.n, d: point.d, extent }
     }
 
-    /// The part of a cover that falls into `fraction` of its span: sums shrink, n/d does not.
+    /// The share of a cover that falls into `fraction` of its span: sums shrink, n/d does not.
     #[must_use]
     pub fn scaled(self, fraction: f64) -> Self {
         Self { n: self.n * fraction, d: self.d * fraction, extent: self.extent }
@@ -239,7 +240,7 @@ mod tests {
         }
 
         #[test]
-        fn a_cell_has_quantiles_only_where_count_and_extent_do_not_say_the_same(a in any_cell(), b in any_cell()) {
+        fn a_cell_has_quantiles_only_if_count_and_extent_do_not_suffice(a in any_cell(), b in any_cell()) {
             let were_explicit = a.quantiles().is_some() || b.quantiles().is_some();
             let cell = merged(&a, &b);
             let implied = cell.implied();
@@ -249,16 +250,16 @@ mod tests {
         }
 
         #[test]
-        fn what_is_not_wanted_changes_nothing_of_what_is(a in any_cell(), b in any_cell(), quantiles: bool, distinct in 0u32..8) {
+        fn unwanted_sketches_do_not_change_wanted_ones(a in any_cell(), b in any_cell(), quantiles: bool, distinct in 0u32..8) {
             let wanted = Wanted { quantiles, distinct };
             let mut some = a.kept(wanted);
             some.merge_wanted(&b, wanted);
             prop_assert_eq!(some, merged(&a, &b).kept(wanted));
         }
 
-        /// Against a list of all values, in whatever order they come.
+        /// Compares with a list of all values, in any order.
         #[test]
-        fn the_quantiles_of_a_cell_are_those_of_its_counted_points(
+        fn a_cell_has_the_quantiles_of_its_counted_points(
             points in proptest::collection::vec((-500i32..500, 0i32..4, 0u8..3), 1..30), thousandths in 1u32..100_000,
         ) {
             let percent = Percent::from_thousandths(thousandths).expect("a share");
@@ -289,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cell_of_equal_points_has_no_sketch_and_knows_its_quantiles_exactly() {
+    fn a_cell_of_equal_points_has_exact_quantiles_without_a_sketch() {
         let point = Point { n: 1234.0, d: 3.0, p: None, t: 0.0 };
         let mut cell = Cell::of(&point);
         for _ in 0..100 {
@@ -304,8 +305,8 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_covers_nothing_here_is_not_taken_for_the_one_that_does() {
-        // In the same bin, and more than 1 % apart.
+    fn a_counted_value_is_not_mistaken_for_a_covering_one() {
+        // In the same bin, but more than 1 % apart.
         let [value, other] = [10_304.5, 10_408.0].map(|n| Point { n, d: 1.0, p: None, t: 0.0 });
         let cell = merged(&Cell::end_of_period(&value), &Cell::plain(0, Some(Cover::of(&other))));
         let p50 = cell.quantile(Percent::from_thousandths(50_000).expect("a share")).expect("counted");

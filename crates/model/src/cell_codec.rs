@@ -1,6 +1,6 @@
-//! The binary form of a cell without its sketches, which are in [`super::sketch_codec`].
+//! The binary form of a cell without its sketches; [`super::sketch_codec`] encodes those.
 //!
-//! Flags, count, and of the cover what the flags don't say already, in the forms of [`codec`].
+//! Flags, count, and the parts of the cover that the flags don't determine, in the forms of [`codec`].
 
 use super::cell::{Cell, Cover, Extent};
 use codec::{Malformed, Reader, put_number, put_varint};
@@ -10,7 +10,7 @@ const HAS_EXTENT: u8 = 2;
 const D_IS_COUNT: u8 = 4;
 const MIN_IS_MAX: u8 = 8;
 
-/// Appends a cell without its sketches: flags, count, and of the cover what the flags don't say already.
+/// Appends a cell without its sketches: flags, count, and the parts of the cover that the flags don't determine.
 pub fn put_cell(out: &mut Vec<u8>, cell: &Cell) {
     let flags_at = out.len();
     out.push(0);
@@ -40,10 +40,10 @@ fn count_as_number(count: u64) -> f64 {
     count as f64
 }
 
-/// The cell without sketches that [`put_cell`] wrote.
+/// Reads a cell without sketches that [`put_cell`] wrote.
 ///
 /// # Errors
-/// [`Malformed`] where the bytes are not a cell's.
+/// [`Malformed`] if the bytes are not a cell.
 pub fn read_cell(reader: &mut Reader<'_>) -> Result<Cell, Malformed> {
     let flags = reader.byte()?;
     let count = reader.varint()?;
@@ -70,14 +70,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn cells_come_back(cell in any_cell()) {
+        fn cells_survive_a_round_trip(cell in any_cell()) {
             let mut out = Vec::new();
             put_cell(&mut out, &cell);
             prop_assert_eq!(read_cell(&mut Reader::new(&out)), Ok(Cell::plain(cell.count, cell.cover)));
         }
 
         #[test]
-        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
+        fn any_bytes_are_decoded_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..40)) {
             let mut reader = Reader::new(&bytes);
             while read_cell(&mut reader).is_ok() {}
         }

@@ -1,12 +1,12 @@
-//! What a writer may claim of a stream's room.
+//! The classes of writers, which share a stream's room.
 
-/// By which credential somebody writes: who comes later in this list claims more.
+/// The credential of a writer: each class in this list may claim more than the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Class {
-    /// Without any.
+    /// No credential.
     Open,
-    /// With a write key of the stream.
+    /// A write key of the stream.
     Keyed,
-    /// With the owner's token.
+    /// The owner's token.
     Owner,
 }

@@ -1,30 +1,32 @@
-//! How points coarsen: points of the same labels become one, as `{n, d, p, v}` is its own aggregate. n and d add up, and p
-//! covers the union. Sums stay exact, points of one label set stay in order, and nothing is dropped.
+//! Coarsens points: points with the same labels are merged into one, as `{n, d, p, v}` is its own aggregate. n and
+//! d add up, and p covers the union. Sums stay exact, points of one label set stay in order, and nothing is
+//! dropped.
 
 use super::labels::Labels;
 use super::point::{LabelledPoint, MAX_NUMBER, MAX_PERIOD_S, MIN_PERIOD_S, Point};
 use super::text_index::{HashKey, TextIndex};
 
-/// Beyond so many label sets, further ones become one, `overflow=true`, as in the rollups.
+/// The most label sets; further ones become `overflow=true`, as in the rollups.
 pub const MAX_LABEL_SETS: usize = 50_000;
-/// So they do beyond so many bytes of labels: a stranger may write 5 KB with each point.
+/// The most bytes of labels, likewise: a stranger may write 5 KB with each point.
 pub const MAX_LABEL_BYTES: usize = 8 << 20;
-/// Beyond so many points, those of the same labels become one also where they are more than a day apart; p is a day then.
+/// Beyond this many points, those with the same labels are merged even if they are more than a day apart; p is then
+/// a day.
 pub const MAX_POINTS: usize = 100_000;
 
-/// A point, and how many points as written it stands for.
+/// A point, and how many original points it stands for.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Counted {
     /// The point.
     pub point: LabelledPoint,
-    /// How many points as written.
+    /// The number of original points.
     pub written: u64,
 }
 
-/// Points that become fewer as they come.
+/// Points that are merged as they arrive.
 pub struct Coarse {
     points: Vec<Counted>,
-    /// The number of the last point of each label set, by its labels.
+    /// The index of the last point of each label set, by its labels.
     sets: TextIndex,
     last: Vec<usize>,
     label_bytes: usize,
@@ -43,7 +45,7 @@ impl Coarse {
         Self { points: Vec::new(), sets: TextIndex::new(key), last: Vec::new(), label_bytes: 0, max_sets, max_points }
     }
 
-    /// Takes a point that stands for so many.
+    /// Adds a point that stands for this many.
     pub fn push(&mut self, labels: &Labels, point: &Point, written: u64) {
         let set = self.find(labels);
         let is_full = self.last.len() >= self.max_sets || self.label_bytes + labels.as_str().len() > MAX_LABEL_BYTES;
@@ -58,7 +60,7 @@ impl Coarse {
                 last.written += written;
                 return;
             }
-            // One text for all points of a set.
+            // All points of a set share one string.
             let labels = last.point.labels.clone();
             self.last[set as usize] = self.points.len();
             self.points.push(Counted { point: LabelledPoint { labels, point: *point }, written });
@@ -76,7 +78,7 @@ impl Coarse {
         self.sets.find(labels.as_str().as_bytes(), |set| text(&self.points, &self.last, set))
     }
 
-    /// The points, in the order in which the first of each came.
+    /// The points, in the order of the first point of each.
     #[must_use]
     pub fn into_points(self) -> Vec<Counted> {
         self.points
@@ -87,7 +89,7 @@ fn text<'a>(points: &'a [Counted], last: &[usize], set: u32) -> &'a [u8] {
     points[last[set as usize]].point.labels.as_str().as_bytes()
 }
 
-/// Two points as one; `None` where that would be no valid point, unless it has to be.
+/// Merges two points; `None` if the result would not be a valid point, unless merging is forced.
 fn sum(one: &Point, other: &Point, has_to_be: bool) -> Option<Point> {
     let start = |point: &Point| point.t - point.p.unwrap_or_default();
     let t = one.t.max(other.t);
@@ -101,7 +103,7 @@ fn sum(one: &Point, other: &Point, has_to_be: bool) -> Option<Point> {
     is_valid.then_some(Point { n, d, p: period(p), t })
 }
 
-/// The period of two points that lie so far apart.
+/// The period of two points with this distance.
 fn period(p: f64) -> Option<f64> {
     (p > 0.0).then_some(p.max(MIN_PERIOD_S))
 }
@@ -151,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_bytes_of_their_labels_sets_are_one_too_and_sums_stay() {
+    fn label_sets_beyond_the_byte_limit_merge_with_exact_sums() {
         let mut coarse = Coarse::new([0; 16]);
         let point = Point { n: 1.0, d: 1.0, p: None, t: 7.0 };
         for number in 0..3_000 {
@@ -165,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn the_period_is_the_union_and_never_more_than_a_day() {
+    fn the_period_is_the_union_and_at_most_a_day() {
         let point = |p: Option<f64>, t: f64| Point { n: 1.0, d: 2.0, p, t };
         let two = |one: Point, other: Point| {
             let mut coarse = Coarse::new([0; 16]);

@@ -1,7 +1,8 @@
-//! What a request makes a stream's object do and keep, counted while its points are walked through anyway.
+//! The cost of a request for a stream's object, in work and storage, computed while its points are visited anyway.
 //!
-//! A *unit* is one piece of a point that is merged into an open bucket. A *late place* is a chunk besides those of now that the next
-//! seal has to add to: a span of an hour that is older than the one before, and a block of series.
+//! A *unit* is one piece of a point that is merged into an open bucket. A *late place* is a chunk, besides the
+//! current ones, that the next seal must add to: a combination of an hour older than the previous one, and a block
+//! of series.
 
 use rustc_hash::FxHashSet;
 
@@ -9,41 +10,42 @@ use super::open::SeriesId;
 use super::point::Point;
 use super::tier::Tier;
 
-/// A request costs so many units, whatever it brings: parsing, a place in the queue, an answer.
+/// The base cost of any request, in units: parsing, a place in the queue, a response.
 pub const REQUEST_UNITS: u64 = 10;
-/// So many bytes that are unpacked and read, and kept in the log, cost one unit: 1 MiB 4,096 units, some 8 ms.
+/// The bytes that cost one unit to unpack, read and keep in the log: 1 MiB is 4,096 units, some 8 ms.
 const BYTES_PER_UNIT: u64 = 256;
-/// What a repeated key costs: its answer is looked up, and mostly read.
+/// The cost of a repeated key: its answer is looked up, and mostly read.
 pub const REPEATED_UNITS: u64 = 2;
-/// An hour that is late is a chunk of 10 s steps, and its share of the chunks of wider steps and of long periods: a device that comes
-/// back after a day touches 24 hours and some 50 chunks.
+/// The cost of a late hour: a chunk of 10 s steps, and its share of the chunks of wider steps and of long periods.
+/// A device that comes back after a day touches 24 hours and some 50 chunks.
 const PLACES_PER_HOUR: usize = 2;
-/// As [`store::chunks`] has it.
+/// Same as in [`store::chunks`].
 const BLOCK_SERIES: SeriesId = 4_096;
-/// The block of series that have no number yet.
+/// The block of series that have no id yet.
 const NEW_BLOCK: u64 = u32::MAX as u64;
 
-/// What a request costs.
+/// The cost of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cost {
-    /// Pieces, and what else counts as such.
+    /// Pieces, and everything else measured in units.
     pub units: u64,
-    /// Late places.
+    /// The number of late places.
     pub late_places: u64,
 }
 
 /// Adds up the cost of a request.
 pub struct Meter {
     units: u64,
-    /// What begins before is late.
+    /// Points that start before this are late.
     late_s: f64,
-    /// Hour and block of what is late; takes no memory where nothing is.
+    /// The hour and block of each late place; uses no memory if there are none.
     late: FxHashSet<u64>,
     last: u64,
 }
 
 impl Meter {
-    /// A request of so many bytes, of its body or of its frame if that is larger, that arrived at this time, in Unix milliseconds.
+    /// A request of this many bytes (of its body, or of its frame if that is larger) that arrived at this time, in
+    /// Unix milliseconds.
     #[must_use]
     pub fn new(bytes: u64, arrived_ms: u64) -> Self {
         let span_s = Tier::FINEST.span_s();
@@ -54,7 +56,7 @@ impl Meter {
         Self { units, late_s, late: FxHashSet::default(), last: u64::MAX }
     }
 
-    /// Adds a point of a series; of one that has no number yet: `None`.
+    /// Adds a point of a series; `None` for a series without an id.
     #[inline]
     pub fn add(&mut self, series: Option<SeriesId>, point: &Point) {
         self.units += pieces(point);
@@ -77,15 +79,15 @@ impl Meter {
         }
     }
 
-    /// What it comes to.
+    /// The total cost.
     #[must_use]
     pub fn cost(&self) -> Cost {
         Cost { units: self.units, late_places: (self.late.len() * PLACES_PER_HOUR) as u64 }
     }
 }
 
-/// At least as many as the pieces that [`super::spread`] makes of a point, without cutting it: the two ends, the count, and
-/// the whole buckets of each tier up to the next wider ones.
+/// At least the number of pieces that [`super::spread`] makes of a point, without making them: the two ends, the
+/// count, and the whole buckets of each tier up to the next wider ones.
 #[must_use]
 #[expect(
     clippy::cast_possible_truncation,
@@ -93,7 +95,7 @@ impl Meter {
     reason = "a valid point's time is within days of now"
 )]
 pub fn pieces(point: &Point) -> u64 {
-    /// The width of each tier in those of the one before.
+    /// The width of each tier in multiples of the one before.
     const WIDER: [u64; 4] = [6, 10, 6, 24];
     const FINEST_S: f64 = 10.0;
     const ENDS_AND_COUNT: u64 = 3;
@@ -138,7 +140,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_point_costs_at_least_its_pieces_and_at_most_sixty_and_some(p in prop_oneof![0.001f64..30.0, 1.0f64..86_400.0], back in 0.0f64..90_000.0) {
+        fn a_point_costs_at_least_its_pieces_and_little_over_sixty(p in prop_oneof![0.001f64..30.0, 1.0f64..86_400.0], back in 0.0f64..90_000.0) {
             let point = point(Some(p), NOW - back);
             let mut made = 0;
             spread(&point, |_, _, _| made += 1);
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn the_costs_of_the_design() {
+    fn costs_are_those_in_the_design() {
         let of = |p| pieces(&point(Some(p), NOW + 1_234.5));
         assert_eq!((pieces(&point(None, NOW)), of(10.0)), (1, 2));
         assert!(
@@ -157,14 +159,14 @@ mod tests {
             of(3_600.0),
             of(86_400.0)
         );
-        // A visitor's page, three times 10 s of 60 bytes: some 2 units per second.
+        // The page of one visitor, three times per 10 s, with 60 bytes each: some 2 units per second.
         let mut visitor = Meter::new(180, NOW_MS);
         (0..3).for_each(|_| visitor.add(Some(7), &point(Some(10.0), NOW)));
         assert_eq!(visitor.cost(), Cost { units: 16, late_places: 0 });
     }
 
     #[test]
-    fn only_what_is_older_than_the_hour_before_is_late_and_each_place_counts_once() {
+    fn points_older_than_the_previous_hour_are_late_once_per_place() {
         let now = [point(None, NOW), point(Some(HOUR), NOW), point(None, NOW - HOUR)].map(|point| (Some(1), point));
         assert_eq!(late_places(&now), 0);
         let twice = [(Some(1), point(None, NOW - 2.0 * HOUR)), (Some(4_095), point(None, NOW - 2.0 * HOUR + 9.0))];

@@ -1,50 +1,50 @@
-//! What follows from what an upstream did with a message.
+//! Decides what to do after an upstream's response to a message.
 
 /// The shortest wait after a failure; it doubles with each further one.
 const FIRST_WAIT_MS: i64 = 1_000;
 /// The longest wait after a failure: a quarter of an hour.
 pub const MAX_WAIT_MS: i64 = 900_000;
 
-/// What an upstream did with a request.
+/// What an upstream did with a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// It took it.
+    /// It accepted the message.
     Delivered,
-    /// It wants no more for a while.
+    /// It accepts nothing for a while.
     Held {
-        /// How long, from now on.
+        /// For how long, from now on.
         for_ms: i64,
     },
-    /// It will never take this one, and says why.
+    /// It will never accept this message, for this reason.
     Refused(String),
-    /// It will take nothing until the owner changes something, and says why.
+    /// It accepts nothing until the owner changes something, for this reason.
     Denied(String),
-    /// Nobody knows whether it took it.
+    /// It is unknown whether it accepted the message.
     Failed(String),
-    /// It answers that it failed, and with what words; some refuse a message like this.
+    /// It reported an error in these words; some upstreams reject a message this way.
     Erred(String),
 }
 
-/// What is done next.
+/// What to do next.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The next message.
+    /// Send the next message.
     Done,
-    /// The same message again.
+    /// Send the same message again.
     RetryAt {
         /// When, Unix milliseconds.
         at_ms: i64,
-        /// Whether it is one failure more.
+        /// Whether this counts as another failure.
         counts: bool,
     },
-    /// The halves of the message, each for itself: to find the point that is refused.
+    /// Split the message and send each half separately, to find the rejected point.
     Split,
-    /// Nothing until the owner changes something.
+    /// Do nothing until the owner changes something.
     Pause(String),
 }
 
-/// What is done next after so many failures in a row before this outcome. `jitter` is random, in [0, 1): half of a wait
-/// is fixed and half is random, so that those who failed together don't come back together.
+/// What to do after this outcome, which follows `failures` failures in a row. `jitter` is random, in [0, 1): half
+/// of a wait is fixed and half is random, so that clients which failed together don't retry together.
 #[must_use]
 pub fn step(outcome: &Outcome, failures: u32, jitter: f64, now_ms: i64) -> Step {
     let retry = |in_ms: i64, counts| Step::RetryAt { at_ms: now_ms.saturating_add(in_ms), counts };
@@ -57,10 +57,10 @@ pub fn step(outcome: &Outcome, failures: u32, jitter: f64, now_ms: i64) -> Step 
     }
 }
 
-/// From [`FIRST_WAIT_MS`] to twice that at first, from half of [`MAX_WAIT_MS`] to all of it in the end.
+/// From [`FIRST_WAIT_MS`] to twice that at first; finally from half of [`MAX_WAIT_MS`] to all of it.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "at most a quarter of an hour")]
 fn wait_ms(failures: u32, jitter: f64) -> i64 {
-    /// After this many doublings it is as long as it gets.
+    /// After this many doublings the wait has its maximum.
     const MAX_DOUBLINGS: u32 = 10;
     let fixed_ms = (FIRST_WAIT_MS << failures.min(MAX_DOUBLINGS)).min(MAX_WAIT_MS / 2);
     fixed_ms + (fixed_ms as f64 * jitter.clamp(0.0, 1.0)) as i64
@@ -77,15 +77,15 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_failure_is_tried_again_after_1_s_to_15_min(failures in any::<u32>(), jitter in 0.0..1.0, now_ms in 0..1_i64 << 50) {
+        fn a_failure_is_retried_after_1_s_to_15_min(failures in any::<u32>(), jitter in 0.0..1.0, now_ms in 0..1_i64 << 50) {
             let Step::RetryAt { at_ms, counts: true } = step(&failed(), failures, jitter, now_ms) else {
-                panic!("a failure counts")
+                panic!("must count as a failure")
             };
             prop_assert!((1_000..=900_000).contains(&(at_ms - now_ms)), "{}", at_ms - now_ms);
         }
 
         #[test]
-        fn waits_grow_to_their_end_and_half_of_each_is_random(failures in 0..40_u32, jitter in 0.0..1.0) {
+        fn waits_grow_to_the_maximum_and_are_half_random(failures in 0..40_u32, jitter in 0.0..1.0) {
             let (least, most) = (wait_ms(failures, 0.0), wait_ms(failures, 0.999_999));
             prop_assert!((least..=most).contains(&wait_ms(failures, jitter)));
             prop_assert!(most - least >= least - 1);
@@ -94,7 +94,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_is_given_nothing_overflows(
+        fn no_input_overflows(
             failures in any::<u32>(),
             jitter in any::<f64>(),
             now_ms in any::<i64>(),
@@ -102,7 +102,7 @@ mod tests {
         ) {
             for outcome in [failed(), Outcome::Held { for_ms }] {
                 let Step::RetryAt { at_ms, .. } = step(&outcome, failures, jitter, now_ms) else {
-                    panic!("both are tried again")
+                    panic!("both must be retried")
                 };
                 prop_assert!(at_ms >= now_ms);
             }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn each_outcome_has_its_step() {
+    fn each_outcome_has_its_next_action() {
         let step = |outcome| step(&outcome, 3, 0.0, 10_000);
         assert_eq!(step(Outcome::Delivered), Step::Done);
         assert_eq!(step(Outcome::Held { for_ms: 600_000 }), Step::RetryAt { at_ms: 610_000, counts: false });

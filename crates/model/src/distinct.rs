@@ -1,10 +1,11 @@
-//! How many different values there were: `HyperLogLog`, with a list of hashes while there are few.
+//! Counts distinct values: `HyperLogLog`, with a list of hashes while there are few.
 //!
-//! Dense: 2^14 registers, each the greatest rank (leading zeros + 1) of the hashes that begin with its number, and the improved
-//! estimator of Ertl, "New cardinality estimation algorithms for `HyperLogLog` sketches" (2017): a standard error of 0.8 %.
-//! Sparse, as in `HyperLogLog`++ (Heule, Nunkesser, Hall, EDBT 2013): the first 25 bits of each hash, and the rank where the dense
-//! form will need it; up to a few hundred values the count is exact but for rare collisions. Which form it is depends on
-//! the values alone, and not on their order or on how they were merged.
+//! Dense form: 2^14 registers, each with the highest rank (leading zeros + 1) of the hashes that start with its
+//! index, and the improved estimator of Ertl, "New cardinality estimation algorithms for `HyperLogLog` sketches"
+//! (2017): a standard error of 0.8 %.
+//! Sparse form, as in `HyperLogLog`++ (Heule, Nunkesser, Hall, EDBT 2013): the first 25 bits of each hash, and the
+//! rank if the dense form needs it. Up to a few hundred values, the count is exact except for rare collisions. The
+//! form depends only on the values, not on their order or on how they were merged.
 
 use std::hash::Hasher;
 
@@ -12,21 +13,21 @@ use siphasher::sip::SipHasher24;
 
 /// With more entries than this the dense form is no larger.
 const MAX_SPARSE: usize = 3_072;
-/// Lists of at most so many entries are merged in place.
+/// The longest list that is merged in place.
 const FEW_ENTRIES: usize = 16;
 const DENSE_BITS: u32 = 14;
 /// Registers of the dense form.
 pub const REGISTERS: usize = 1 << DENSE_BITS;
 const SPARSE_BITS: u32 = 25;
 const RANK_BITS: u32 = 6;
-/// Bits of a sparse prefix beyond the number of its register.
+/// Bits of a sparse prefix beyond the register's index.
 const MIDDLE_BITS: u32 = SPARSE_BITS - DENSE_BITS;
-/// The greatest rank in the dense form.
+/// The highest rank in the dense form.
 pub const MAX_RANK: u8 = 51;
-/// The greatest rank of a sparse entry.
+/// The highest rank of a sparse entry.
 const MAX_SPARSE_RANK: u32 = u64::BITS - SPARSE_BITS + 1;
 
-/// The hash of a label's value: SipHash-2-4 with a key of zeros. Persisted in effect, so it never changes.
+/// The hash of a label's value: SipHash-2-4 with a key of zeros. Persisted in effect, so it must never change.
 #[must_use]
 pub fn hash(value: &str) -> u64 {
     let mut hasher = SipHasher24::new();
@@ -34,18 +35,18 @@ pub fn hash(value: &str) -> u64 {
     hasher.finish()
 }
 
-/// A set of values, of which only the size is known.
+/// A set of values that only knows its size.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Distinct(Form);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Form {
-    /// Sorted, one a prefix.
+    /// Sorted, one entry per prefix.
     Sparse(Vec<Entry>),
     Dense(Box<[u8]>),
 }
 
-/// The first 25 bits of a hash, and, where the last 11 of them are zeros, the rank of the rest; else 0.
+/// The first 25 bits of a hash, and, if the last 11 of them are zeros, the rank of the rest; else 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry(u32);
 
@@ -56,7 +57,7 @@ impl Entry {
         Self(prefix << RANK_BITS | if needs_rank(prefix) { rank } else { 0 })
     }
 
-    /// An entry from its parts, if there can be one.
+    /// An entry from its parts, if they are valid.
     #[must_use]
     pub fn from_parts(prefix: u32, rank: u32) -> Option<Self> {
         let is_rank = if needs_rank(prefix) { (1..=MAX_SPARSE_RANK).contains(&rank) } else { rank == 0 };
@@ -69,7 +70,7 @@ impl Entry {
         self.0 >> RANK_BITS
     }
 
-    /// The rank, 0 where it follows from the prefix.
+    /// The rank; 0 if the prefix determines it.
     #[must_use]
     pub fn rank(self) -> u32 {
         self.0 & ((1 << RANK_BITS) - 1)
@@ -84,7 +85,7 @@ impl Entry {
     }
 }
 
-/// Whether the dense form's rank does not follow from a prefix.
+/// Whether a prefix does not determine the dense form's rank.
 #[must_use]
 pub fn needs_rank(prefix: u32) -> bool {
     prefix & ((1 << MIDDLE_BITS) - 1) == 0
@@ -97,14 +98,14 @@ impl Distinct {
         Self(Form::Sparse(vec![Entry::of(hash)]))
     }
 
-    /// A sparse set, if the entries are in order, one a prefix, and few enough.
+    /// A sparse set, if the entries are sorted, have different prefixes, and are few enough.
     #[must_use]
     pub fn from_entries(entries: Vec<Entry>) -> Option<Self> {
         let is_sorted = entries.windows(2).all(|pair| pair[0].prefix() < pair[1].prefix());
         (is_sorted && entries.len() <= MAX_SPARSE).then_some(Self(Form::Sparse(entries)))
     }
 
-    /// A dense set, if there are as many registers as there must be and no rank is too great.
+    /// A dense set, if the number of registers is right and no rank is too high.
     #[must_use]
     pub fn from_registers(registers: Vec<u8>) -> Option<Self> {
         let is_valid = registers.len() == REGISTERS && registers.iter().all(|rank| *rank <= MAX_RANK);
@@ -141,7 +142,7 @@ impl Distinct {
         }
     }
 
-    /// Adds all values of another set. Commutative and associative to the last bit.
+    /// Adds all values of another set. Commutative and associative, bit for bit.
     pub fn merge(&mut self, other: &Self) {
         match (&mut self.0, &other.0) {
             (Form::Sparse(ours), Form::Sparse(theirs)) if theirs.len() > FEW_ENTRIES => {
@@ -158,7 +159,7 @@ impl Distinct {
         }
     }
 
-    /// Takes the dense form when the sparse one is full.
+    /// Converts to the dense form when the sparse one is full.
     fn settle(&mut self) {
         if self.entries().is_some_and(|entries| entries.len() > MAX_SPARSE) {
             self.make_dense();
@@ -175,7 +176,7 @@ impl Distinct {
         }
     }
 
-    /// How many different values there were, about.
+    /// The approximate number of distinct values.
     #[must_use]
     pub fn estimate(&self) -> f64 {
         match &self.0 {
@@ -184,7 +185,7 @@ impl Distinct {
         }
     }
 
-    /// The memory behind it.
+    /// The memory it has allocated.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         match &self.0 {
@@ -194,7 +195,7 @@ impl Distinct {
     }
 }
 
-/// Two sorted lists as one, with the greater rank where both have a prefix.
+/// Merges two sorted lists; a prefix in both keeps the higher rank.
 fn merged(one: &[Entry], two: &[Entry]) -> Vec<Entry> {
     let mut merged: Vec<Entry> = Vec::with_capacity(one.len() + two.len());
     let (mut one, mut two) = (one, two);
@@ -213,7 +214,7 @@ fn raise(registers: &mut [u8], (register, rank): (usize, u8)) {
     registers[register] = registers[register].max(rank);
 }
 
-/// How many values it takes to fill so many of 2^25 places.
+/// The expected number of values that fill this many of 2^25 places.
 #[expect(clippy::cast_precision_loss, reason = "at most 3,072")]
 fn linear_count(filled: usize) -> f64 {
     const PLACES: f64 = (1u32 << SPARSE_BITS) as f64;
@@ -314,9 +315,9 @@ mod tests {
     proptest! {
         #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-        /// With as many values as it takes to meet the bound of the sparse form, and hashes with long runs of zeros.
+        /// With enough values to reach the bound of the sparse form, and hashes with long runs of zeros.
         #[test]
-        fn merging_is_commutative_and_associative_whatever_the_form(
+        fn merging_is_commutative_and_associative_in_any_form(
             parts in proptest::collection::vec((0u64..5_000, 0usize..3_000, 0u32..50), 3),
         ) {
             let hashes = |(first, count, shift): &(u64, usize, u32)| {
@@ -342,7 +343,7 @@ mod tests {
             let mut set = Distinct::from_entries(Vec::new()).expect("none are sorted");
             let mut registers = vec![0u8; REGISTERS];
             for (hash, shift) in hashes {
-                // Zeros behind the number of the register, as few hashes have them.
+                // Zeros after the register's index, as few hashes have them.
                 let hash = (hash >> 50 << 50) | (hash << 14 >> 14 >> shift.min(50));
                 set.insert(hash);
                 let rank = u8::try_from((hash << 14).leading_zeros().min(50) + 1).expect("small");

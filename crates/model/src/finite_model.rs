@@ -1,4 +1,5 @@
-//! That no sum ever leaves the finite numbers: 2^53 points at each bound of the format, as the cells and totals that they make.
+//! Checks that every sum stays finite: 2^53 points at each bound of the format, and the cells and totals that they
+//! make.
 
 use super::aggregate::Aggregate;
 use super::cell::Cell;
@@ -9,10 +10,10 @@ use super::tier::Tier;
 use super::total::Total;
 
 const NOW: f64 = 1_792_540_800.0;
-/// A cell that is merged with itself so often stands for 2^53 points.
+/// How often a cell is merged with itself to stand for 2^53 points.
 const DOUBLINGS: usize = 53;
 
-/// All combinations of the bounds; what lies between them makes no larger sums or shares.
+/// All combinations of the bounds; numbers in between make no larger sums or shares.
 fn extremes() -> Vec<Point> {
     let mut points = Vec::new();
     for n in [MAX_NUMBER, -MAX_NUMBER, f64::MIN_POSITIVE, -5e-324, 0.0, 1.0] {
@@ -50,7 +51,8 @@ fn assert_finite(cell: &Cell, what: &Point) {
                 Aggregate::Ratio => cell.cover.is_none_or(|cover| cover.d == 0.0),
                 _ => true,
             };
-            // `of` tells no number as none, so none where there has to be a number is a sum that has left the finite ones.
+            // `of` returns `None` for a number that is not finite, so `None` where there must be a number means an
+            // overflow.
             assert!(value.is_some_and(f64::is_finite) || (value.is_none() && may_be_none), "{aggregate:?} of {what:?}");
         }
     }
@@ -63,7 +65,8 @@ fn assert_finite(cell: &Cell, what: &Point) {
 
 #[test]
 fn the_sums_of_2_to_the_53_points_at_each_bound_are_finite() {
-    // All that ever falls into one bucket, also of different points; and all of one sign, where nothing cancels.
+    // Everything that ever falls into one bucket, also from different points; and all of one sign, so that nothing
+    // cancels.
     let (mut all, mut positive): (Option<Cell>, Option<Cell>) = (None, None);
     for point in extremes() {
         spread(&point, |_, _, cell| {
@@ -85,7 +88,7 @@ fn the_sums_of_2_to_the_53_points_at_each_bound_are_finite() {
 }
 
 #[test]
-fn the_least_share_of_a_denominator_is_no_zero() {
+fn the_smallest_share_of_a_denominator_is_not_zero() {
     for point in extremes().iter().filter(|point| point.d > 0.0) {
         spread(point, |_, _, cell| {
             assert!(cell.cover.is_none_or(|cover| cover.d > 1e-116), "{point:?}: {cell:?}");

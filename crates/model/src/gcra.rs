@@ -1,33 +1,34 @@
-//! Budgets: what may be taken at once and per time, by the generic cell rate algorithm (ITU-T I.371, annex A).
+//! Rate limits with bursts, by the generic cell rate algorithm (ITU-T I.371, annex A).
 //!
-//! A bucket is one number, its *theoretical arrival time* (TAT): when all that was taken has flowed off again. A bucket whose
-//! time has come is the same as one that was never used, so it need not be kept. Takers are [`charge`]d in all of
-//! their buckets or in none. Who is refused is told a time at which the same is admitted if nobody else takes meanwhile.
+//! A bucket is one number, its *theoretical arrival time* (TAT): when everything taken from it has drained. A
+//! bucket whose time has come is like one that was never used, so it need not be kept. A taker is [`charge`]d in
+//! all of its buckets or in none. The wait reported on rejection is exact: the same request is admitted then, if
+//! nobody else takes anything in the meantime.
 
 use rustc_hash::FxHashMap;
 
 const US_PER_S: f64 = 1e6;
-/// How long whoever wants of what is not given at all is to wait.
+/// How long to wait before retrying something whose rate is 0.
 pub const CLOSED_WAIT_US: i64 = 86_400_000_000;
-/// A table has at most this many buckets of a taker; with 5 numbers each, 16,384 of 48 bytes in 32,768 places are 1.6 MB.
+/// The most takers in a table; with 5 buckets each, 16,384 takers of 48 bytes in 32,768 slots are 1.6 MB.
 pub const MAX_TAKERS: usize = 16_384;
-/// A full table is looked through for what is not needed at most this often.
+/// How often at most a full table is searched for entries that are no longer needed.
 const SWEEP_US: i64 = 1_000_000;
-/// Takers that find the table full share one entry with so many times the rate.
+/// How many times the rate is given to the entry that all takers share who find the table full.
 pub const SHARED_ENTRY_FACTOR: f64 = 4.0;
 
-/// How much a budget gives.
+/// The rate and the burst of a budget.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rate {
     us_per_unit: f64,
-    /// The time in which a burst flows off.
+    /// The time in which a burst drains.
     burst_us: i64,
-    /// The longest that anybody waits: two bursts, or as long as the largest body takes.
+    /// The longest wait: the time of two bursts, or of the largest body.
     longest_us: i64,
 }
 
 impl Rate {
-    /// So many units per `per_s` seconds, and so many at once. None at all where `units` is 0.
+    /// This many units per `per_s` seconds, and as many in one burst. Nothing at all if `units` is 0.
     #[must_use]
     pub fn new(units: f64, per_s: f64, burst: f64) -> Self {
         let us_per_unit = per_s * US_PER_S / units;
@@ -35,65 +36,66 @@ impl Rate {
         Self { us_per_unit, burst_us, longest_us: 2 * burst_us }
     }
 
-    /// The same, where a body may take so many units at once: all of them are paid for.
+    /// The same, for bodies of up to this many units: all of them are paid for.
     #[must_use]
     pub fn with_largest(self, units: f64) -> Self {
         Self { longest_us: self.longest_us.max(self.us(units)), ..self }
     }
 
-    /// So many times as much per time, and at once.
+    /// This many times the rate and the burst.
     #[must_use]
     pub fn times(self, factor: f64) -> Self {
         Self { us_per_unit: self.us_per_unit / factor, ..self }
     }
 
-    /// How many units flow off in so many seconds.
+    /// The units that drain in this many seconds.
     #[must_use]
     pub fn units_in(self, seconds: f64) -> f64 {
         seconds * US_PER_S / self.us_per_unit
     }
 
-    /// How many units are given at once.
+    /// The units in a burst.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "rounded for a person")]
     pub fn burst(self) -> f64 {
         (self.burst_us as f64 / self.us_per_unit).round()
     }
 
-    /// The time in which so many units flow off.
+    /// The time in which this many units drain.
     fn us(self, units: f64) -> i64 {
         whole(units * self.us_per_unit)
     }
 }
 
-/// The state of a bucket: the Unix time, in microseconds, at which all of it has flowed off.
+/// The state of a bucket: the Unix time, in microseconds, at which it is drained.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tat(pub i64);
 
 impl Tat {
-    /// A clock that is set back leaves nobody waiting for more than two bursts, or for what the largest body takes.
+    /// Limits the wait to two bursts, or to the largest body, after a clock is set back.
     pub fn settle(&mut self, rate: Rate, now_us: i64) {
         self.0 = self.0.min(now_us.saturating_add(rate.longest_us));
     }
 
-    /// How many units have not flowed off.
+    /// The units that have not drained.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "two bursts at most")]
     pub fn outstanding(self, rate: Rate, now_us: i64) -> f64 {
         (self.0 - now_us).max(0) as f64 / rate.us_per_unit
     }
 
-    /// Which share of a burst has not flowed off: more than 1 after a body that is larger than a burst.
+    /// The share of a burst that has not drained: more than 1 after a body larger than a burst.
     #[must_use]
     #[expect(clippy::cast_precision_loss, reason = "two bursts at most")]
     pub fn fill(self, rate: Rate, now_us: i64) -> f64 {
         (self.0 - now_us).max(0) as f64 / rate.burst_us.max(1) as f64
     }
 
-    /// The bucket with so many units more; how long to wait, in microseconds, if it does not take them now. A bucket
-    /// of which all has flowed off takes more than its burst at once, or a large body could never be sent.
+    /// Adds units to the bucket, or returns how long to wait, in microseconds, if it can't take them now. A drained
+    /// bucket takes more than its burst, or a large body could never be sent.
     ///
     /// # Errors
+    /// See above.
     /// See above.
     pub fn with(self, rate: Rate, units: f64, now_us: i64) -> Result<Self, i64> {
         if units <= 0.0 {
@@ -113,7 +115,7 @@ impl Tat {
 }
 
 impl Tat {
-    /// The bucket with so many units more, whether it has room for them or not: they are spent already.
+    /// Adds units to the bucket even if it has no room: they are already spent.
     #[must_use]
     pub fn spent(self, rate: Rate, units: f64, now_us: i64) -> Self {
         let next = self.0.max(now_us).saturating_add(rate.us(units));
@@ -121,21 +123,21 @@ impl Tat {
     }
 }
 
-/// What is wanted of a bucket.
+/// A claim on a bucket.
 #[derive(Debug)]
 pub struct Claim<'a> {
-    /// The bucket,
+    /// The bucket.
     pub tat: &'a mut Tat,
-    /// what its budget gives,
+    /// The rate of its budget.
     pub rate: Rate,
-    /// and what is wanted of it.
+    /// The units claimed.
     pub units: f64,
 }
 
-/// Takes all that is claimed, or nothing. What was taken of each bucket in microseconds, for [`refund`].
+/// Takes everything that is claimed, or nothing. Returns the microseconds taken from each bucket, for [`refund`].
 ///
 /// # Errors
-/// How long to wait for each, in microseconds; 0 for those that would give it now.
+/// How long to wait for each bucket, in microseconds; 0 for those that could give now.
 pub fn charge<const N: usize>(claims: [Claim<'_>; N], now_us: i64) -> Result<[i64; N], [i64; N]> {
     let mut waits = [0; N];
     let mut nexts = [Tat(0); N];
@@ -152,23 +154,23 @@ pub fn charge<const N: usize>(claims: [Claim<'_>; N], now_us: i64) -> Result<[i6
             taken[index] = if claim.units > 0.0 { nexts[index].0 - claim.tat.0.max(now_us) } else { 0 };
             *claim.tat = nexts[index];
         } else {
-            // What is told now must hold then.
+            // The wait reported now must hold later.
             claim.tat.settle(claim.rate, now_us);
         }
     }
     if is_given { Ok(taken) } else { Err(waits) }
 }
 
-/// Gives back what was taken of a bucket for nothing.
+/// Returns what was taken from a bucket but not used.
 pub fn refund(tat: &mut Tat, taken_us: i64) {
     tat.0 -= taken_us;
 }
 
-/// The buckets of many takers, by the hash of who they are. Bounded: see [`MAX_TAKERS`].
+/// The buckets of many takers, by the hash of their identity. Bounded by [`MAX_TAKERS`].
 #[derive(Debug)]
 pub struct Takers<const N: usize> {
     buckets: FxHashMap<u64, [Tat; N]>,
-    /// Of all that find no room.
+    /// The shared entry of all takers that find no room.
     rest: [Tat; N],
     swept_us: i64,
 }
@@ -180,7 +182,7 @@ impl<const N: usize> Default for Takers<N> {
 }
 
 impl<const N: usize> Takers<N> {
-    /// The buckets of a taker, and how many times the rate they have. A copy: see [`Self::put`].
+    /// A copy of a taker's buckets, and the factor for their rates: see [`Self::put`].
     pub fn get(&mut self, taker: u64, now_us: i64) -> ([Tat; N], f64) {
         if let Some(tats) = self.buckets.get(&taker) {
             return (*tats, 1.0);
@@ -188,7 +190,7 @@ impl<const N: usize> Takers<N> {
         if self.has_room(now_us) { ([Tat::default(); N], 1.0) } else { (self.rest, SHARED_ENTRY_FACTOR) }
     }
 
-    /// Sets the buckets that [`Self::get`] gave.
+    /// Stores buckets that [`Self::get`] returned.
     pub fn put(&mut self, taker: u64, tats: [Tat; N], now_us: i64) {
         if let Some(there) = self.buckets.get_mut(&taker) {
             *there = tats;
@@ -199,7 +201,7 @@ impl<const N: usize> Takers<N> {
         }
     }
 
-    /// Changes the buckets of a taker, if there are any.
+    /// Changes the buckets of a taker, if it has any.
     pub fn change(&mut self, taker: u64, change: impl FnOnce(&mut [Tat; N])) {
         if let Some(tats) = self.buckets.get_mut(&taker) {
             change(tats);
@@ -213,26 +215,26 @@ impl<const N: usize> Takers<N> {
         self.buckets.len() < MAX_TAKERS
     }
 
-    /// Forgets whose buckets have all flowed off: they are as if they had never been used.
+    /// Forgets takers whose buckets are drained: they are as if never used.
     pub fn sweep(&mut self, now_us: i64) {
         self.swept_us = now_us;
         self.buckets.retain(|_, tats| tats.iter().any(|tat| tat.0 > now_us));
     }
 
-    /// How many are held.
+    /// The number of takers.
     #[must_use]
     pub fn len(&self) -> usize {
         self.buckets.len()
     }
 
-    /// Whether none is held.
+    /// Whether there are no takers.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.buckets.is_empty()
     }
 }
 
-/// Whole microseconds, up: rounding must not give away anything.
+/// Whole microseconds, rounded up: rounding must not give anything away.
 #[expect(clippy::cast_possible_truncation, reason = "the cast saturates, and 2^53 microseconds are 285 years")]
 fn whole(us: f64) -> i64 {
     const LIMIT: f64 = 9_007_199_254_740_992.0;
@@ -259,7 +261,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn never_more_than_a_burst_and_the_rate_times_the_time_is_given(
+        fn at_most_a_burst_plus_the_rate_times_the_time_is_given(
             (units, burst) in (1u32..10_000, 1u32..100_000),
             steps in prop::collection::vec((0i64..20 * S, 1u32..30_000), 1..200),
         ) {
@@ -276,7 +278,7 @@ mod tests {
         }
 
         #[test]
-        fn who_waits_as_long_as_told_is_admitted_and_no_sooner(
+        fn the_reported_wait_is_sufficient_and_necessary(
             rate in rates(),
             before in prop::collection::vec((0i64..100 * S, 1u32..2_000_000), 0..20),
             cost in 1u32..2_000_000,
@@ -297,7 +299,7 @@ mod tests {
         }
 
         #[test]
-        fn nobody_starves_who_comes_again_when_told(rate in rates(), costs in prop::collection::vec(1u32..5_000_000, 1..50)) {
+        fn a_taker_that_retries_when_told_never_starves(rate in rates(), costs in prop::collection::vec(1u32..5_000_000, 1..50)) {
             let (mut tat, mut now) = (Tat::default(), NOW);
             for cost in costs {
                 if let Err(wait_us) = one(&mut tat, rate, cost.into(), now) {
@@ -308,7 +310,7 @@ mod tests {
         }
 
         #[test]
-        fn all_is_charged_or_nothing(
+        fn all_claims_are_charged_or_none(
             rates in [rates(), rates()], fills in [0u32..2_000_000, 0u32..2_000_000], costs in [0u32..2_000_000, 0u32..2_000_000],
         ) {
             let mut tats = [Tat::default(); 2];
@@ -338,14 +340,14 @@ mod tests {
     }
 
     #[test]
-    fn a_body_above_the_burst_passes_when_idle_and_is_paid_for() {
+    fn a_body_above_the_burst_passes_when_idle_and_is_paid() {
         let rate = Rate::new(500.0, 1.0, 300_000.0);
         let mut tat = Tat::default();
         assert!(one(&mut tat, rate, 440_000.0, NOW).is_ok());
         assert_eq!(tat.outstanding(rate, NOW), 440_000.0);
         assert_eq!(one(&mut tat, rate, 440_000.0, NOW), Err(880 * S), "when all has flowed off");
         assert_eq!(one(&mut tat, rate, 10.0, NOW), Err(280 * S + 20_000), "when it is below the burst");
-        // A body of more than two bursts is paid for where such are known of.
+        // A body of more than two bursts is paid for in full if the rate allows for such bodies.
         let small = Rate::new(500.0, 1.0, 60_000.0).with_largest(440_000.0);
         let mut tat = Tat::default();
         assert!(one(&mut tat, small, 440_000.0, NOW).is_ok());
@@ -354,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_clock_is_set_back_nobody_waits_for_more_than_two_bursts() {
+    fn after_a_clock_is_set_back_waits_are_at_most_two_bursts() {
         let rate = Rate::new(10.0, 1.0, 100.0);
         let mut tat = Tat::default();
         assert!(one(&mut tat, rate, 100.0, NOW).is_ok());
@@ -363,7 +365,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_given_at_all_is_refused_and_what_costs_nothing_never() {
+    fn a_rate_of_zero_rejects_and_a_cost_of_zero_passes() {
         let (closed, mut tat) = (Rate::new(0.0, 1.0, 100.0), Tat::default());
         assert_eq!(one(&mut tat, closed, 1.0, NOW), Err(CLOSED_WAIT_US));
         assert_eq!(one(&mut tat, closed, 0.0, NOW), Ok(0));
@@ -373,7 +375,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_forgets_what_has_flowed_off_and_else_takers_share_an_entry() {
+    fn a_full_table_drops_drained_takers_or_shares_an_entry() {
         let rate = Rate::new(1.0, 1.0, 10.0);
         let mut takers = Takers::<1>::default();
         let take = |takers: &mut Takers<1>, taker: u64, units: f64, now_us: i64| {

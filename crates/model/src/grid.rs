@@ -1,4 +1,4 @@
-//! Groups by steps: what a query collects, what shards send and what the edge merges.
+//! A grid of groups and steps: what a query collects, what shards send, and what the edge merges.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, btree_map};
@@ -9,66 +9,67 @@ use super::cell::Cell;
 use super::labels::Labels;
 use super::sketches::Wanted;
 
-/// A query gives at most this many cells, at some 100 bytes each in the object and, after that, at the edge: 20 of the
-/// 128 MB that an isolate has.
+/// The most cells in a query's answer, at some 100 bytes each in the object and then at the edge: 20 of the 128 MB
+/// that an isolate has.
 pub const MAX_GRID_CELLS: usize = 200_000;
-/// Their sketches may take so many bytes: again 2 x 16 of the 128 MB.
+/// The most bytes of their sketches: again 2 x 16 of the 128 MB.
 pub const MAX_GRID_SKETCH_BYTES: usize = 16 << 20;
 
-/// A query takes in at most so many cells for the values of its answer, where [`SKETCH_UNIT_BYTES`] of a sketch count as one more. It is
-/// what a hundred buckets of all 100,000 series of a stream have, such as four days of hours, or a day of minutes of 7,000 series; a cell
+/// The most stored cells that a query merges, where each [`SKETCH_UNIT_BYTES`] of a sketch count as one more. A
+/// hundred buckets of all 100,000 series of a stream have as many, such as four days of hours, or a day of minutes
+/// of 7,000 series. Decoding and merging a cell takes some 100 ns, so that is a second.
 /// takes some 100 ns to decode and merge, so that is a second.
 pub const MAX_QUERY_CELLS: usize = 10_000_000;
-/// Merging so many bytes of sketches takes about as long as a cell.
+/// Merging this many bytes of sketches takes about as long as merging a cell.
 pub const SKETCH_UNIT_BYTES: usize = 100;
 
-/// Cells by group and step; what no point touches is absent.
+/// Cells by group and step; buckets that no point touches are absent.
 #[derive(Debug)]
 pub struct Grid {
     wanted: Wanted,
     sketch_bytes: usize,
     text_bytes: usize,
     groups: BTreeMap<Labels, u32>,
-    /// By group, the steps of each in the order of their first cells. Only indices are hashed, so that a table which grows
-    /// is small, and what is given away is not copied.
+    /// By group, the steps of each in the order of their first cells. Only indices are hashed, so that the table is
+    /// small when it grows, and rows are handed over without copying.
     rows: Vec<Row>,
-    /// Where in its row the cell of a group and step is.
+    /// The index in its row of the cell of a group and step.
     places: FxHashMap<(u32, u32), u32>,
 }
 
-/// Why a grid takes no more.
+/// Why a grid accepts no more cells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum GridError {
     /// More than [`MAX_GRID_CELLS`].
     #[error(
-        "the answer would have more than {MAX_GRID_CELLS} values: ask for a shorter window, a wider step, fewer groups in `by` or a narrower `where`"
+        "the answer would have more than {MAX_GRID_CELLS} values: use a shorter window, a wider step, fewer groups in `by` or a narrower `where`"
     )]
     TooManyCells,
     /// More than [`MAX_QUERY_CELLS`].
     #[error(
-        "the query would merge more than {MAX_QUERY_CELLS} stored cells, one for each series and bucket, and more for each where it has sketches: ask for a shorter window, a wider step, fewer series by a narrower `where`, or leave out quantiles and distinct counts"
+        "the query would merge more than {MAX_QUERY_CELLS} stored cells, one for each series and bucket, or several if it has sketches: use a shorter window, a wider step or a narrower `where`, or leave out quantiles and distinct counts"
     )]
     TooMuchWork,
     /// More than [`MAX_GRID_SKETCH_BYTES`].
     #[error(
-        "the quantiles and distinct counts of the answer would take more than {} MiB while it is made: ask for a shorter window, a wider step, fewer groups in `by`, a narrower `where` or only one `distinct:` at a time",
+        "the quantiles and distinct counts of the answer would take more than {} MiB of memory: use a shorter window, a wider step, fewer groups in `by`, a narrower `where` or only one `distinct:` at a time",
         MAX_GRID_SKETCH_BYTES >> 20
     )]
     TooManySketches,
 }
 
-/// One group's cells in the order of the steps.
+/// The cells of one group in the order of the steps.
 pub type Row = (Labels, Vec<(u32, Cell)>);
 
 impl Grid {
-    /// An empty grid, which will keep the sketches that are wanted.
+    /// An empty grid that keeps the wanted sketches.
     #[must_use]
     pub fn new(wanted: Wanted) -> Self {
         let (groups, places) = (BTreeMap::new(), FxHashMap::default());
         Self { wanted, sketch_bytes: 0, text_bytes: 0, groups, rows: Vec::new(), places }
     }
 
-    /// The number of a group in this grid.
+    /// The index of a group in this grid.
     #[expect(clippy::cast_possible_truncation, reason = "groups are bounded by the series of a stream")]
     pub fn group(&mut self, labels: Labels) -> u32 {
         if let Some(group) = self.groups.get(&labels) {
@@ -112,20 +113,20 @@ impl Grid {
         if self.sketch_bytes > MAX_GRID_SKETCH_BYTES { Err(GridError::TooManySketches) } else { Ok(()) }
     }
 
-    /// The memory that it takes, about: nothing is counted through.
+    /// The approximate memory, without visiting all cells.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        /// What an allocation takes beside what it is for, the two counts of shared labels among it.
+        /// What the allocator adds to each allocation, including the two counters of shared labels.
         const BLOCK_BYTES: usize = 16;
-        /// Of a cell's place: tables are full by 7/8 at most, and by half after they grew.
+        /// The memory of an index entry: tables are at most 7/8 full, and half full after they grew.
         const PLACE_BYTES: usize = 2 * (size_of::<((u32, u32), u32)>() + 1);
-        // Rows grow by half, so a third of them is empty at most; trees are full by two thirds.
+        // Rows grow by half, so at most a third of them is empty; trees are two thirds full.
         let cell = size_of::<(u32, Cell)>() * 5 / 4 + PLACE_BYTES;
         let group = size_of::<Row>() * 3 / 2 + size_of::<(Labels, u32)>() * 3 / 2 + 2 * BLOCK_BYTES;
         self.places.len() * cell + self.rows.len() * group + self.text_bytes + self.sketch_bytes
     }
 
-    /// The groups that have a cell, sorted by their labels.
+    /// The groups that have cells, sorted by their labels.
     #[must_use]
     pub fn into_rows(self) -> Vec<Row> {
         let mut rows = self.rows;
@@ -138,7 +139,7 @@ impl Grid {
     }
 }
 
-/// Merges rows into one that has all of them, with the sketches that are wanted.
+/// Merges rows into one list with all of them, with the wanted sketches.
 #[must_use]
 pub fn fold(rows: impl Iterator<Item = Vec<(u32, Cell)>>, wanted: Wanted) -> Vec<(u32, Cell)> {
     let mut by_step: BTreeMap<u32, Cell> = BTreeMap::new();
@@ -175,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_holds_and_merging_at_the_limit_still_works() {
+    fn merging_still_works_at_the_limit_of_cells() {
         let one = Cell::plain(1, None);
         let mut grid = Grid::new(Wanted::default());
         assert_eq!([grid.group(Labels::default()), grid.group(Labels::overflow())], [0, 1]);
@@ -187,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_memory_of_sketches_is_bounded_and_those_that_are_not_wanted_take_none() {
+    fn sketch_memory_is_bounded_and_unwanted_sketches_take_none() {
         let sketches = (0..2_000).map(|k| (Bin::from_number(k).expect("in range"), 1)).collect();
         let sketches = Sketches { quantiles: Quantiles::from_bins(sketches), distinct: Vec::new() };
         let cell = Cell { sketches: Some(Box::new(sketches)), ..Cell::plain(2_000, None) };

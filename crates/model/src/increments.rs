@@ -1,8 +1,8 @@
-//! What was added lately: cells as the open buckets take them, between positions in the stream, so that who saw the stream
-//! at one position can be told what came since. Only in memory, only while somebody asks, and bounded: who asks for a
-//! position that is not here any more has to look at the whole again.
+//! Recent increments: cells as the open buckets receive them, between positions in the stream, so that a reader who
+//! saw the stream at one position can get what came since. They are kept only in memory, only while somebody asks,
+//! and bounded: a reader at a position that is no longer kept must read everything again.
 //!
-//! A position is a number of points: that of all points that the stream had then.
+//! A position is a number of points: all points that the stream had at that moment.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, VecDeque};
@@ -12,18 +12,19 @@ use super::open::{Bucket, SeriesId};
 use super::sketches::Wanted;
 use super::tier::Layer;
 
-/// For so long after somebody asked, what is added is kept.
+/// How long increments are kept after the last request for them.
 pub const INTEREST_MS: i64 = 60_000;
-/// From so many positions on, those who ask within [`SHARED_MS`] share one.
+/// With this many positions or more, requests within [`SHARED_MS`] share one.
 const CROWDED: usize = 250;
 const SHARED_MS: i64 = 1_000;
 
-/// How much is kept.
+/// The limits of what is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct IncrementLimits {
-    /// Some 100 bytes each: 2 MB.
+    /// The most cells, of some 100 bytes each: 2 MB.
     pub cells: usize,
-    /// Positions, of some 1,000 bytes. When crowded, there is a new one a second at most, so those of ten minutes.
+    /// The most positions, of some 1,000 bytes each. When crowded, at most one is added per second, so they cover
+    /// ten minutes.
     pub positions: usize,
 }
 
@@ -35,13 +36,13 @@ impl IncrementLimits {
 /// See the module's documentation.
 pub struct Increments {
     limits: IncrementLimits,
-    /// In the order of their positions; the last one takes what is added.
+    /// In the order of their positions; new increments go to the last one.
     spans: VecDeque<Span>,
     cells: usize,
     until_ms: i64,
 }
 
-/// What was added from a position to the next.
+/// What was added between a position and the next.
 struct Span {
     from: i64,
     made_ms: i64,
@@ -50,19 +51,19 @@ struct Span {
 }
 
 impl Increments {
-    /// How many cells are held.
+    /// The number of cells kept.
     #[must_use]
     pub fn cells(&self) -> usize {
         self.cells
     }
 
-    /// Nothing, and nobody asks.
+    /// Nothing kept, and nobody asking.
     #[must_use]
     pub fn new(limits: IncrementLimits) -> Self {
         Self { limits, spans: VecDeque::new(), cells: 0, until_ms: 0 }
     }
 
-    /// Somebody asks: what is added from now on is kept for a while. The stream is at position `at`.
+    /// Notes a request: from now on, increments are kept for a while. The stream is at position `at`.
     pub fn watch(&mut self, at: i64, now_ms: i64) {
         self.until_ms = now_ms + INTEREST_MS;
         if self.spans.is_empty() {
@@ -70,20 +71,20 @@ impl Increments {
         }
     }
 
-    /// Before something is added: forgets all if nobody has asked for a while.
+    /// Called before something is added: forgets everything if nobody has asked for a while.
     pub fn expire(&mut self, now_ms: i64) {
         if now_ms > self.until_ms {
             self.clear();
         }
     }
 
-    /// Forgets all, until somebody asks.
+    /// Forgets everything until the next request.
     pub fn clear(&mut self) {
         self.spans.clear();
         self.cells = 0;
     }
 
-    /// Adds what a bucket of a series took. Sketches are left out: they can't be told from their differences.
+    /// Adds what a bucket of a series received. Sketches are left out, as they can't be computed from differences.
     #[inline]
     pub fn add(&mut self, layer: Layer, start_s: i64, series: SeriesId, cell: &Cell) {
         if !self.spans.is_empty() {
@@ -106,8 +107,8 @@ impl Increments {
         }
     }
 
-    /// The position up to which [`Self::since`] tells: the stream's own, `at`. When crowded, and unless it must be `exact`, one
-    /// of a moment ago.
+    /// The position up to which [`Self::since`] returns increments: the stream's own, `at`. When crowded, and
+    /// unless it must be `exact`, one from a moment ago.
     pub fn position(&mut self, at: i64, now_ms: i64, exact: bool) -> i64 {
         if let Some(last) = self.spans.back() {
             let is_shared = !exact && self.spans.len() > CROWDED && now_ms < last.made_ms + SHARED_MS;
@@ -119,7 +120,7 @@ impl Increments {
         at
     }
 
-    /// What was added from a position to the last one that was told; `None` when the position is not here.
+    /// What was added between a position and the last one returned; `None` if the position is not kept.
     #[must_use]
     pub fn since(
         &self,
@@ -162,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_since_a_position_is_told_and_nothing_else() {
+    fn exactly_the_increments_since_a_position_are_returned() {
         let mut increments = Increments::new(IncrementLimits::DEFAULT);
         add(&mut increments, 0);
         assert_eq!(increments.since(1).map(Iterator::count), None, "nobody asked");
@@ -184,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_for_live_readers_has_a_limit() {
+    fn increments_kept_for_live_readers_are_bounded() {
         let mut increments = Increments::new(IncrementLimits { cells: 3, positions: 2 });
         increments.watch(0, 0);
         add(&mut increments, 0);
@@ -201,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn many_who_ask_share_a_position_for_a_moment_but_none_who_needs_it_exact() {
+    fn crowded_readers_share_a_position_unless_it_must_be_exact() {
         let mut increments = Increments::new(IncrementLimits::DEFAULT);
         increments.watch(0, 0);
         let last = (1..=300).fold(0, |_, at| {

@@ -1,4 +1,4 @@
-//! Labels: what a point is about, in one canonical text.
+//! Labels: what a point is about, as one canonical string.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -6,44 +6,44 @@ use std::rc::Rc;
 
 /// A point carries at most this many labels.
 pub const MAX_LABELS: usize = 16;
-/// A label's name has 1 to this many bytes of UTF-8.
+/// The longest label name in bytes of UTF-8; the shortest has 1.
 pub const MAX_NAME_BYTES: usize = 64;
-/// A label's value has 0 to this many bytes of UTF-8.
+/// The longest label value in bytes of UTF-8; it may be empty.
 pub const MAX_VALUE_BYTES: usize = 256;
 
-/// Stands between a name and its value; no label can contain it, as it is a control character.
+/// Separates a name from its value; no label can contain it, as it is a control character.
 const UNIT: char = '\u{1f}';
-/// Stands after each pair, likewise.
+/// Ends each pair, likewise.
 const RECORD: char = '\u{1e}';
 const OVERFLOW: &str = "overflow\u{1f}true\u{1e}";
 
 /// A set of labels, sorted by name, names unique, values not empty.
 ///
-/// An empty value says the same as no label, as in Prometheus, so it is left out. The set is one text,
-/// `name US value RS name US value RS`, which makes it cheap to compare, store and send; copies share it.
+/// An empty value means the same as no label, as in Prometheus, so it is left out. The set is one string, `name US
+/// value RS name US value RS`, which makes it cheap to compare, store and send; copies share it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Labels(Rc<str>);
 
 impl Labels {
-    /// The labels of the series that takes what would be one series too many.
+    /// The labels of the overflow series, which receives the points of series beyond the limit.
     #[must_use]
     pub fn overflow() -> Self {
         Self(OVERFLOW.into())
     }
 
-    /// Whether these are the labels of that series.
+    /// Whether these are the labels of the overflow series.
     #[must_use]
     pub fn is_overflow(&self) -> bool {
         &*self.0 == OVERFLOW
     }
 
-    /// The labels that a canonical text stands for, as [`LabelsBuilder::canonical`] made it.
+    /// The labels of a canonical string that [`LabelsBuilder::canonical`] made.
     #[must_use]
     pub fn from_canonical(text: &str) -> Self {
         Self(text.into())
     }
 
-    /// The canonical text.
+    /// The canonical string.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -54,18 +54,18 @@ impl Labels {
         Self::pairs_of(&self.0)
     }
 
-    /// Name and value of each label of a canonical text, sorted by name.
+    /// Name and value of each label of a canonical string, sorted by name.
     pub fn pairs_of(text: &str) -> impl Iterator<Item = (&str, &str)> {
         text.split_terminator(RECORD).filter_map(|pair| pair.split_once(UNIT))
     }
 
-    /// The value of a label, the empty string where there is none.
+    /// The value of a label; the empty string if it is absent.
     #[must_use]
     pub fn value(&self, name: &str) -> &str {
         self.iter().find(|(candidate, _)| *candidate == name).map_or("", |(_, value)| value)
     }
 
-    /// The labels with these names only.
+    /// Only the labels with these names.
     #[must_use]
     pub fn only(&self, names: &[String]) -> Self {
         let mut text = String::new();
@@ -76,7 +76,7 @@ impl Labels {
     }
 }
 
-/// The labels of a canonical text that are to be kept, given name and value of each.
+/// Filters the labels of a canonical string by name and value.
 pub fn split(canonical: &str, mut keeps: impl FnMut(&str, &str) -> bool) -> Cow<'_, str> {
     let mut kept = Cow::Borrowed(canonical);
     let mut rest = canonical;
@@ -100,20 +100,20 @@ fn push_pair(text: &mut String, name: &str, value: &str) {
     text.push(RECORD);
 }
 
-/// Why labels are refused.
+/// Why labels are rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LabelError {
     /// More labels than [`MAX_LABELS`].
-    #[error("at most {MAX_LABELS} labels are allowed, this point has {0}")]
+    #[error("a point can have at most {MAX_LABELS} labels, this one has {0}")]
     TooMany(usize),
     /// A label without a name.
     #[error("a label's name must not be empty")]
     EmptyName,
     /// A name over [`MAX_NAME_BYTES`].
-    #[error("label {0} has a name of {1} bytes, at most {MAX_NAME_BYTES} are allowed")]
+    #[error("label {0} has a name of {1} bytes, more than the {MAX_NAME_BYTES} allowed")]
     NameTooLong(Quoted, usize),
     /// A value over [`MAX_VALUE_BYTES`].
-    #[error("label {0} has a value of {1} bytes, at most {MAX_VALUE_BYTES} are allowed")]
+    #[error("label {0} has a value of {1} bytes, more than the {MAX_VALUE_BYTES} allowed")]
     ValueTooLong(Quoted, usize),
     /// A control character in a name or value.
     #[error("label {0} contains a control character")]
@@ -123,7 +123,7 @@ pub enum LabelError {
     Duplicate(Quoted),
 }
 
-/// A stranger's text in a message: quoted, escaped and cut to 40 bytes or a little more.
+/// A stranger's string for a message: quoted, escaped and truncated to 40 bytes or slightly more.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Quoted(String);
 
@@ -149,7 +149,7 @@ impl fmt::Display for Quoted {
     }
 }
 
-/// Collects the labels of one point after another and gives their canonical text, reusing its memory.
+/// Builds the canonical labels of one point after another, reusing its memory.
 #[derive(Default)]
 pub struct LabelsBuilder<'a> {
     pairs: Vec<(Cow<'a, str>, Cow<'a, str>)>,
@@ -162,12 +162,13 @@ impl<'a> LabelsBuilder<'a> {
         self.pairs.clear();
     }
 
-    /// Adds a label. More than [`MAX_LABELS`] are counted but checked only by [`Self::canonical`].
+    /// Adds a label. Labels beyond [`MAX_LABELS`] are counted; only [`Self::canonical`] reports them.
     pub fn push(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
         self.pairs.push((name, value));
     }
 
-    /// Adds a label, unless the same one with the same value is there: it is looked for among all, so the caller has few.
+    /// Adds a label, unless it is already there with the same value. Searches all labels, so the caller should have
+    /// few.
     pub fn push_once(&mut self, name: Cow<'a, str>, value: Cow<'a, str>) {
         let pair = (name, value);
         if !self.pairs.contains(&pair) {
@@ -175,7 +176,7 @@ impl<'a> LabelsBuilder<'a> {
         }
     }
 
-    /// The canonical text of the labels added since the last `clear`.
+    /// The canonical string of the labels added since the last `clear`.
     ///
     /// # Errors
     /// The first rule that a label breaks.
@@ -214,13 +215,13 @@ fn check(name: &str, value: &str) -> Result<(), LabelError> {
     Ok(())
 }
 
-/// Whether a text can be the name of a label.
+/// Whether a string is a valid label name.
 #[must_use]
 pub fn is_name(text: &str) -> bool {
     check(text, "").is_ok()
 }
 
-/// U+0000 to U+001F and U+007F to U+009F, of which UTF-8 has the upper ones behind the byte C2.
+/// U+0000 to U+001F and U+007F to U+009F; in UTF-8 the upper ones follow the byte C2.
 fn has_control(text: &str) -> bool {
     let may_be_control = |byte: &u8| *byte < 0x20 || *byte == 0x7f || *byte == 0xc2;
     text.as_bytes().iter().any(may_be_control) && text.chars().any(char::is_control)
@@ -239,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn order_does_not_matter_and_an_empty_value_is_no_label() {
+    fn order_is_irrelevant_and_an_empty_value_means_no_label() {
         let one = labels(&[("b", "2"), ("a", "1"), ("c", "")]).expect("valid");
         let other = labels(&[("a", "1"), ("b", "2")]).expect("valid");
         assert_eq!(one, other);
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_hold_at_the_limit_and_not_one_beyond() {
+    fn limits_are_inclusive() {
         let names: Vec<String> = (0..=MAX_LABELS).map(|i| format!("l{i}")).collect();
         let pairs: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "x")).collect();
         assert!(labels(&pairs[..MAX_LABELS]).is_ok());

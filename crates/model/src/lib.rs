@@ -1,4 +1,4 @@
-//! What a datapoint is and how datapoints become numbers over time.
+//! Defines datapoints, and how they become numbers over time.
 //!
 //! Pure: no I/O, no clock, no randomness, no JSON and no SQL.
 

@@ -1,4 +1,4 @@
-//! Label matchers, as in Prometheus: `=`, `!=`, `=~`, `!~`, where an absent label is the empty string.
+//! Label matchers as in Prometheus: `=`, `!=`, `=~`, `!~`; an absent label counts as the empty string.
 
 use regex_lite::{Regex, RegexBuilder};
 
@@ -6,7 +6,7 @@ use super::budget::Budget;
 use super::labels::Labels;
 use super::pattern::{MAX_REGEX_BYTES, MAX_STEPS, Pattern, TooManySteps};
 
-/// A matcher's text is at most this long.
+/// The longest matcher, in bytes.
 pub const MAX_MATCHER_BYTES: usize = 1024;
 
 /// One condition on a series' labels.
@@ -23,14 +23,14 @@ enum Test {
     Matches(Pattern),
 }
 
-/// Why a matcher is refused.
+/// Why a matcher is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MatcherError {
     /// Not `name=value`, `name!=value`, `name=~regex` or `name!~regex`.
-    #[error("a matcher is LABEL=VALUE, LABEL!=VALUE, LABEL=~REGEX or LABEL!~REGEX, not {0:?}")]
+    #[error("a matcher must be LABEL=VALUE, LABEL!=VALUE, LABEL=~REGEX or LABEL!~REGEX, not {0:?}")]
     Shape(String),
     /// Over [`MAX_MATCHER_BYTES`].
-    #[error("a matcher has at most {MAX_MATCHER_BYTES} bytes, this one has {0}")]
+    #[error("a matcher can have at most {MAX_MATCHER_BYTES} bytes, this one has {0}")]
     TooLong(usize),
     /// Not a regular expression.
     #[error("{0:?} is not a regular expression: {1}")]
@@ -38,10 +38,11 @@ pub enum MatcherError {
 }
 
 impl Matcher {
-    /// The matcher that a text like `path=~^/blog/.*` stands for. A regular expression is matched in linear
-    /// time and against the whole value, as if it stood between `^(?:` and `)$`.
+    /// Parses a matcher such as `path=~^/blog/.*`. A regular expression is matched in linear time and against the
+    /// whole value, as if it were enclosed in `^(?:` and `)$`.
     ///
     /// # Errors
+    /// If the string has no operator or its regular expression does not compile.
     /// When the text has no operator or its regular expression does not compile.
     pub fn parse(text: &str) -> Result<Self, MatcherError> {
         if text.len() > MAX_MATCHER_BYTES {
@@ -63,7 +64,7 @@ impl Matcher {
         Ok(Self { name: name.to_owned(), test, wanted })
     }
 
-    /// The same without a budget of steps, for what goes on in bounded steps.
+    /// The same matcher without a budget of steps, for work that is bounded otherwise.
     #[must_use]
     pub fn unlimited(self) -> Self {
         let test = match self.test {
@@ -73,10 +74,10 @@ impl Matcher {
         Self { test, ..self }
     }
 
-    /// The matchers of texts, whose expressions share a budget of steps: see [`Self::check_all`].
+    /// Parses matchers whose expressions share a budget of steps: see [`Self::check_all`].
     ///
     /// # Errors
-    /// As [`Self::parse`].
+    /// Same as [`Self::parse`].
     pub fn parse_all(texts: &[String]) -> Result<Vec<Self>, MatcherError> {
         let budget = Budget::new(MAX_STEPS);
         let sharing = |matcher: Self| match matcher.test {
@@ -86,7 +87,8 @@ impl Matcher {
         texts.iter().map(|text| Self::parse(text).map(sharing)).collect()
     }
 
-    /// Whether all verdicts of [`Self::accepts`] were true ones; else which expression took most steps.
+    /// Checks that all results of [`Self::accepts`] were true ones; if not, names the expression that took most
+    /// steps.
     ///
     /// # Errors
     /// [`TooManySteps`]
@@ -98,7 +100,7 @@ impl Matcher {
         patterns.max_by_key(|pattern| pattern.spent()).map_or(Ok(()), Pattern::check)
     }
 
-    /// The steps that are left of the budget that the expressions share.
+    /// The steps left in the budget that the expressions share.
     #[must_use]
     pub fn steps_left(matchers: &[Self]) -> u64 {
         let budgets = matchers.iter().filter_map(|matcher| match &matcher.test {
@@ -108,7 +110,7 @@ impl Matcher {
         budgets.min().unwrap_or_default()
     }
 
-    /// Whether a series has labels that this matcher wants; see [`Self::check_all`].
+    /// Whether a series' labels satisfy this matcher; see [`Self::check_all`].
     #[must_use]
     pub fn accepts(&self, labels: &Labels) -> bool {
         let value = labels.value(&self.name);
@@ -124,12 +126,12 @@ fn metered(pattern: &str) -> Result<Pattern, MatcherError> {
     Pattern::whole(pattern).map_err(|error| MatcherError::Regex(pattern.to_owned(), error.to_string()))
 }
 
-/// A regular expression that is matched against the whole of a text.
+/// A regular expression that is matched against a whole string.
 ///
 /// # Errors
-/// Where it is none, or takes too much when compiled.
+/// If it is invalid, or too large when compiled.
 pub fn whole(pattern: &str) -> Result<Regex, MatcherError> {
-    // Checked alone first, so that `a)(b` is refused and not made valid by what is put around it.
+    // Checked without the enclosing group first, so that `a)(b` is rejected and not made valid by the group.
     let compiled = |pattern: &str| RegexBuilder::new(pattern).size_limit(MAX_REGEX_BYTES).build();
     compiled(pattern)
         .and_then(|_| compiled(&format!("^(?:{pattern})$")))
@@ -153,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn the_four_operators_and_absence() {
+    fn operators_match_present_and_absent_labels() {
         assert!(accepts("country=US") && !accepts("country=DE"));
         assert!(accepts("country!=DE") && !accepts("country!=US"));
         assert!(accepts("path=~/blog/.*") && !accepts("path=~/blog/"));
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn the_matchers_of_a_query_share_a_budget_and_the_costliest_is_named() {
+    fn matchers_share_a_budget_and_the_costliest_is_named() {
         let texts: Vec<String> = (0..32).map(|at| format!("a=~{}[^z]*", "(?:a?){60}".repeat(1 + at % 2))).collect();
         let matchers = Matcher::parse_all(&texts).expect("valid");
         let matched = (0..100_000).take_while(|at| {
@@ -174,12 +176,12 @@ mod tests {
         let matched = matched.count() as u64;
         let refused = Matcher::check_all(&matchers).expect_err("used up").to_string();
         assert!(refused.contains("(?:a?){60}(?:a?){60}[^z]*"), "{refused}");
-        // The states of the shorter expression times bytes, 48 times: what one match takes at least.
+        // The states of the shorter expression times bytes, 48 times: the least that one match takes.
         assert!(matched < MAX_STEPS / (48 * 120 * 16 * 80) && matched > 1, "{matched}");
     }
 
     #[test]
-    fn what_is_no_matcher_is_refused() {
+    fn invalid_matchers_are_rejected() {
         for text in ["", "country", "=US", "!=US", "country!US", "path=~(", "path=~a)(b"] {
             assert!(Matcher::parse(text).is_err(), "{text}");
         }

@@ -1,37 +1,37 @@
-//! Networks of the Internet: an address, or all that begin alike (CIDR, RFC 4632).
+//! Internet networks: an address, or all addresses with a common prefix (CIDR, RFC 4632).
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
 const IPV4_BITS: u8 = 32;
-/// What one writer has of IPv6 for itself, so the longest prefix of one that anybody can be told by.
+/// The prefix that one IPv6 writer usually has for itself, so the longest prefix that identifies a writer.
 pub const IPV6_WRITER_BITS: u8 = 64;
 
-/// Addresses that begin alike.
+/// Addresses with a common prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
-    /// Without what is behind the prefix.
+    /// The first address; all bits after the prefix are zero.
     first: IpAddr,
     bits: u8,
 }
 
-/// Why a text is no network.
+/// Why a string is not a network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NetworkError {
-    /// Not the text of an address.
-    #[error("is no address such as 192.0.2.1 or 2001:db8::1, and no network such as 192.0.2.0/24 or 2001:db8::/48")]
+    /// Not an address.
+    #[error("must be an address such as 192.0.2.1 or 2001:db8::1, or a network such as 192.0.2.0/24 or 2001:db8::/48")]
     Address,
-    /// A prefix that is no number, or more than the address has.
-    #[error("must have a whole number from 0 to {0} behind the slash")]
+    /// A prefix length that is not a number, or longer than the address.
+    #[error("must have a whole number from 0 to {0} after the slash")]
     Bits(u8),
-    /// An address that has more than its prefix.
-    #[error("has an address that is not the first of its network, which is {0}")]
+    /// An address with bits after its prefix.
+    #[error("must start with the first address of its network, which is {0}")]
     Behind(IpAddr),
 }
 
 impl Network {
-    /// What one writer at this address has for itself: all of an IPv4 address, 64 bits of an IPv6 one. An IPv4 address that is
-    /// written as an IPv6 one (RFC 4291, section 2.5.5.2) is the IPv4 address.
+    /// The network of one writer at this address: the whole IPv4 address, or 64 bits of an IPv6 address. An IPv4
+    /// address written as IPv6 (RFC 4291, section 2.5.5.2) counts as the IPv4 address.
     #[must_use]
     pub fn of(address: IpAddr) -> Self {
         let address = address.to_canonical();
@@ -39,7 +39,7 @@ impl Network {
         Self { first: first(address, bits), bits }
     }
 
-    /// Whether all of another network is in this one.
+    /// Whether this network contains all of another one.
     #[must_use]
     pub fn contains(&self, other: &Self) -> bool {
         self.bits <= other.bits && first(other.first, self.bits) == self.first
@@ -49,8 +49,8 @@ impl Network {
 impl FromStr for Network {
     type Err = NetworkError;
 
-    /// An address, which stands for what one writer has of it, or `address/bits`. The address must be the first of the network,
-    /// so that no typing error blocks others than it seems to.
+    /// Parses an address, which stands for its writer's network, or `address/bits`. The address must be the first
+    /// of the network, so that a typing error does not block others than it seems to.
     fn from_str(text: &str) -> Result<Self, NetworkError> {
         let (address, behind) = match text.split_once('/') {
             Some((address, behind)) => (address, Some(behind)),
@@ -59,7 +59,7 @@ impl FromStr for Network {
         let address = address.parse::<IpAddr>().map_err(|_| NetworkError::Address)?.to_canonical();
         let Some(behind) = behind else { return Ok(Self::of(address)) };
         let most = Self::of(address).bits;
-        // Digits as they are usually written: neither `+8` nor `08`.
+        // Digits in their usual form: neither `+8` nor `08`.
         let bits = behind.parse().ok().filter(|bits: &u8| *bits <= most && bits.to_string() == behind);
         let bits = bits.ok_or(NetworkError::Bits(most))?;
         let first = first(address, bits);
@@ -67,7 +67,7 @@ impl FromStr for Network {
     }
 }
 
-/// As a writer is told of: `192.0.2.1`, `2001:db8:1:2::/64`.
+/// The form shown for a writer: `192.0.2.1`, `2001:db8:1:2::/64`.
 impl std::fmt::Display for Network {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (self.first, self.bits) {
@@ -77,7 +77,7 @@ impl std::fmt::Display for Network {
     }
 }
 
-/// The first address that begins like this one.
+/// The first address with the same prefix.
 fn first(address: IpAddr, bits: u8) -> IpAddr {
     match address {
         IpAddr::V4(address) => {
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_contains_what_begins_like_it() {
+    fn a_network_contains_addresses_with_its_prefix() {
         for (whole, parts, others) in [
             ("192.0.2.0/24", &["192.0.2.0", "192.0.2.255", "192.0.2.128/25"][..], &["192.0.3.0", "192.0.0.0/16"][..]),
             ("192.0.2.1", &["192.0.2.1", "192.0.2.1/32", "::ffff:192.0.2.1"], &["192.0.2.2", "::192.0.2.1"]),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_network_is_refused_and_told_why() {
+    fn an_invalid_network_is_rejected_with_a_reason() {
         let error = |text: &str| text.parse::<Network>().expect_err(text);
         for text in
             ["", "localhost", "192.0.2", "192.0.2.01", "192.0.2.1/", "/24", "192.0.2.0/24/24", " 192.0.2.0", "1"]

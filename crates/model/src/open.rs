@@ -1,4 +1,4 @@
-//! The buckets that are not sealed yet: cells by layer, bucket and series, in memory.
+//! The open buckets, which are not sealed yet: cells by layer, bucket and series, in memory.
 
 use std::collections::BTreeMap;
 use std::collections::hash_map::Entry;
@@ -11,42 +11,42 @@ use super::sketches::Mark;
 use super::spread::spread;
 use super::tier::{Layer, Tier};
 
-/// A series within one object; see the dictionary that numbers them.
+/// The id of a series within one object, given by the dictionary.
 pub type SeriesId = u32;
 /// The cells of one bucket by series.
 pub type Bucket = FxHashMap<SeriesId, Cell>;
 
-/// Whose point is added.
+/// The series of a point that is added.
 #[derive(Clone, Copy, Debug)]
 pub struct Owner {
     /// The series.
     pub series: SeriesId,
-    /// Whether it has a place in every bucket, whatever else is there.
+    /// Whether it always has a place in a bucket, however many other series there are.
     pub is_established: bool,
 }
 
 /// An open bucket.
 #[derive(Default)]
-struct Held {
+struct OpenBucket {
     cells: Bucket,
-    /// How many of them are of series that were not established when they came.
+    /// How many of them belong to series that were not established when they were added.
     others: usize,
 }
 
-/// Open buckets. Only the finest tier and the spreads are kept up point by point; the other tiers' totals
-/// are merged from them when they are wanted.
+/// The open buckets. Only the finest tier and the spreads are updated point by point; the other tiers' totals are
+/// merged from them on demand.
 #[derive(Default)]
 pub struct OpenBuckets {
-    buckets: BTreeMap<(Layer, i64), Held>,
+    buckets: BTreeMap<(Layer, i64), OpenBucket>,
     cells: usize,
     pieces: usize,
     sketch_bytes: usize,
 }
 
 impl OpenBuckets {
-    /// Adds a point of a series, with the values of the labels whose values are counted. A bucket has cells of at most `others`
-    /// series that are not established: of what comes beyond, the point's share goes to the series that `overflow` gives. Whether
-    /// any did. What each bucket takes of which series is told to `also`.
+    /// Adds a point of a series, with the counted labels' values. A bucket has cells of at most `others` series
+    /// that are not established; beyond that, the point's share goes to the series that `overflow` returns. Returns
+    /// whether any did. `also` is called with what each bucket receives of which series.
     pub fn add(
         &mut self,
         Owner { series, is_established }: Owner,
@@ -93,25 +93,25 @@ impl OpenBuckets {
         self.sketch_bytes
     }
 
-    /// How many cells are held.
+    /// The number of cells held.
     #[must_use]
     pub fn cells(&self) -> usize {
         self.cells
     }
 
-    /// How many pieces of points were merged: the work of doing it again.
+    /// The number of pieces of points merged: the work of repeating it.
     #[must_use]
     pub fn pieces(&self) -> usize {
         self.pieces
     }
 
-    /// The buckets as they are kept: the finest tier's totals, and the spreads.
+    /// The buckets as they are kept: totals of the finest tier, and the spreads.
     pub fn iter(&self) -> impl Iterator<Item = (Layer, i64, &Bucket)> {
         self.buckets.iter().map(|((layer, start_s), held)| (*layer, *start_s, &held.cells))
     }
 
-    /// What a layer's buckets hold: start of the bucket, series and cell, in no order. Those of the same bucket and series are
-    /// to be merged.
+    /// The contents of a layer's buckets: start of the bucket, series and cell, unordered. Cells of the same bucket
+    /// and series must be merged.
     #[must_use]
     pub fn layer(&self, layer: Layer) -> Vec<(i64, SeriesId, &Cell)> {
         let mut held = Vec::with_capacity(self.cells);
@@ -124,7 +124,7 @@ impl OpenBuckets {
     }
 }
 
-/// Whether what is kept in one layer is part of what another layer holds.
+/// Whether one kept layer is part of another layer's contents.
 #[must_use]
 pub fn belongs(kept: Layer, wanted: Layer) -> bool {
     match wanted {
@@ -133,7 +133,7 @@ pub fn belongs(kept: Layer, wanted: Layer) -> bool {
     }
 }
 
-/// The part of a spread cell that lies in `[from_s, to_s)`, as seen from finer steps.
+/// The part of a spread cell that lies in `[from_s, to_s)`, for finer steps.
 #[must_use]
 #[expect(clippy::cast_precision_loss, reason = "spans of at most a day")]
 pub fn share(cell: &Cell, tier: Tier, start_s: i64, from_s: i64, to_s: i64) -> Option<Cell> {
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn coarser_totals_hold_all_that_finer_layers_hold() {
+    fn coarser_totals_contain_all_of_the_finer_layers() {
         let mut open = OpenBuckets::default();
         let t = 1_792_540_800.0;
         let never = || unreachable!("there is room");
@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_bucket_gives_new_series_to_the_overflow_and_keeps_the_sum() {
+    fn a_full_bucket_overflows_new_series_and_keeps_the_sum() {
         const OVERFLOW: SeriesId = 99;
         let t = 1_792_540_800.0;
         let mut open = OpenBuckets::default();
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn however_many_others_came_first_an_established_series_has_its_place_and_takes_none_of_theirs() {
+    fn an_established_series_always_has_a_place_of_its_own() {
         const OVERFLOW: SeriesId = 9_999;
         let point = Point { n: 1.0, d: 1.0, p: None, t: 1_792_540_800.0 };
         let mut open = OpenBuckets::default();

@@ -1,47 +1,47 @@
-//! The writes of one token, shared by all who write with it: each needs a grant, and in any minute at the upstream no more
-//! arrive than its limit, whenever between its grant and its answer each of them arrived.
+//! Paces the writes that share one token. Each write needs a grant, and in any minute no more writes arrive at the
+//! upstream than its limit allows, whenever between its grant and its response each of them arrived.
 //!
-//! A grant holds a place until [`SPAN_MS`] after it was done: whatever is granted later arrives more than a minute after
-//! it. Who has to wait stands in a queue and is told when a place will be there for it. A place goes to somebody further
-//! behind, or new, only if all before still find one at their times.
+//! A grant holds a place until [`SPAN_MS`] after it was done, so whatever is granted later arrives more than a
+//! minute after it. A writer that must wait joins a queue and learns when a place will be free for it. A later or
+//! new writer gets a place only if all writers before it still find one at their times.
 
 use codec::{Malformed, Reader, put_bytes, put_len, put_signed, put_varint};
 
-/// A place is free again so long after its write was done: the minute of the limit, and half a second for clocks.
+/// How long after its write a place is free again: the minute of the limit, and half a second for clocks.
 pub const SPAN_MS: i64 = 60_500;
-/// A write that nobody said was done is taken for done so long after its grant. Whoever writes gives up before.
+/// How long after its grant an unreported write counts as done. Writers give up earlier.
 pub const LEASE_MS: i64 = 45_000;
-/// Who does not ask within this after its time has lost its place in the queue.
+/// How late a waiting writer may ask before it loses its place in the queue.
 pub const LATE_MS: i64 = 5_000;
-/// An upstream is never left alone for longer than this.
+/// The longest time that an upstream can ask for a pause.
 const MAX_HOLD_MS: i64 = 3_600_000;
-/// The queue has at most so many; further ones are told when to ask and find no place kept.
+/// The longest queue; further writers learn when to ask, but no place is kept for them.
 const MAX_PROMISES: usize = 1_000;
 const VERSION: u8 = 1;
 
-/// The grants of the last minute or so, and who waits. See the module's documentation.
+/// The grants of the last minute or so, and the queue. See the module's documentation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pace {
     last_ticket: u64,
-    /// The upstream wants nothing before.
+    /// The upstream accepts nothing before this time.
     hold_until_ms: i64,
     /// Oldest first.
     grants: Vec<Grant>,
-    /// Whose turn is next first.
+    /// In the order of their turns.
     promises: Vec<Promise>,
 }
 
-/// Whether a write may go out.
+/// Whether a write may be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Permit {
-    /// It may, now.
+    /// It may be sent now.
     Granted {
         /// For [`Pace::done`].
         ticket: u64,
     },
-    /// It may not yet.
+    /// It may not be sent yet.
     Wait {
-        /// When to ask again, Unix milliseconds. Who does, to [`LATE_MS`] later, keeps its turn.
+        /// When to ask again, Unix milliseconds. A writer that asks within [`LATE_MS`] after it keeps its turn.
         until_ms: i64,
     },
 }
@@ -62,8 +62,9 @@ struct Promise {
 }
 
 impl Pace {
-    /// Asks for one write. `limit` is how many may arrive in any minute, at least 1; of those that several say, the smallest
-    /// counts. Whoever is granted says [`Self::done`] when the upstream has answered or will not answer any more.
+    /// Asks for one write. `limit` is how many may arrive in any minute, at least 1; if callers differ, the
+    /// smallest counts. The holder of a grant calls [`Self::done`] when the upstream has answered or will no longer
+    /// answer.
     pub fn ask(&mut self, who: &str, limit: u16, now_ms: i64) -> Permit {
         self.forget(now_ms);
         let turn = self.promises.iter().position(|promise| promise.who == who);
@@ -73,7 +74,8 @@ impl Pace {
         let places = self.places(smallest.into(), now_ms);
         if leaves_enough(&places, ahead, now_ms) {
             turn.map(|turn| self.promises.remove(turn));
-            // Never one again, also when all was forgotten meanwhile: a word about it may come very late.
+            // Never reuses a ticket, even when everything was forgotten in between: a report on it may come very
+            // late.
             let ticket = u64::try_from(now_ms).unwrap_or_default().max(self.last_ticket.saturating_add(1));
             self.last_ticket = ticket;
             self.grants.push(Grant { ticket, granted_ms: now_ms, done_ms: None, limit });
@@ -90,7 +92,7 @@ impl Pace {
         Permit::Wait { until_ms }
     }
 
-    /// Takes note that a write was answered or given up, and for how long the upstream wants no more from now on.
+    /// Notes that a write was answered or given up, and for how long from now the upstream accepts nothing.
     pub fn done(&mut self, ticket: u64, hold_ms: Option<i64>, now_ms: i64) {
         if let Some(hold_ms) = hold_ms {
             let until_ms = now_ms.saturating_add(hold_ms.clamp(0, MAX_HOLD_MS));
@@ -102,16 +104,16 @@ impl Pace {
         self.forget(now_ms);
     }
 
-    /// Lets writes go out although the upstream wants none yet; the limit holds as before.
+    /// Lets writes go out although the upstream accepts none yet; the limit still holds.
     pub fn lift(&mut self, now_ms: i64) {
         if self.hold_until_ms > now_ms {
             self.hold_until_ms = now_ms;
-            // They were told to come when the hold is over, which may be long from now.
+            // The waiting writers were told to come when the hold is over, which may be long from now.
             self.promises.clear();
         }
     }
 
-    /// Whether there is nothing to remember any more.
+    /// Whether there is nothing left to remember.
     #[must_use]
     pub fn is_idle(&self, now_ms: i64) -> bool {
         let mut rest = self.clone();
@@ -119,7 +121,7 @@ impl Pace {
         rest.grants.is_empty() && rest.promises.is_empty() && rest.hold_until_ms <= now_ms
     }
 
-    /// The form that is kept.
+    /// The persisted form.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = vec![VERSION];
@@ -146,10 +148,10 @@ impl Pace {
         out
     }
 
-    /// What [`Self::to_bytes`] made.
+    /// Decodes what [`Self::to_bytes`] made.
     ///
     /// # Errors
-    /// [`Malformed`] when it is something else.
+    /// [`Malformed`] if it is something else.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         if reader.byte()? != VERSION {
@@ -172,19 +174,19 @@ impl Pace {
         if reader.is_empty() { Ok(pace) } else { Err(Malformed(bytes.len())) }
     }
 
-    /// Forgets what holds no place any more, and who did not come.
+    /// Forgets grants that no longer hold a place, and writers that didn't come.
     fn forget(&mut self, now_ms: i64) {
         self.grants.retain(|grant| grant.free_ms(now_ms) > now_ms);
         self.promises.retain(|promise| now_ms <= promise.at_ms.saturating_add(LATE_MS));
     }
 
-    /// When each of `limit` places can be free at the earliest, in order, as far as is known.
+    /// The earliest known time at which each of `limit` places is free, in order.
     fn places(&self, limit: usize, now_ms: i64) -> Vec<i64> {
         let taken = self.grants.iter().map(|grant| grant.free_ms(now_ms));
         let free = limit.saturating_sub(self.grants.len());
         let mut places: Vec<i64> = taken.chain(std::iter::repeat_n(now_ms, free)).collect();
         places.sort_unstable();
-        // Where the limit is smaller than it was, the first to become free are none.
+        // If the limit is smaller than before, the first places to become free are not given again.
         places.drain(..places.len() - limit);
         for at_ms in &mut places {
             *at_ms = self.hold_until_ms.max(*at_ms);
@@ -194,14 +196,14 @@ impl Pace {
 }
 
 impl Grant {
-    /// When its place is free, at the earliest if it is not done.
+    /// When its place is free; the earliest possible time if it is not done.
     fn free_ms(&self, now_ms: i64) -> i64 {
         let lease_ms = self.granted_ms.saturating_add(LEASE_MS);
         self.done_ms.unwrap_or(now_ms).min(lease_ms).saturating_add(SPAN_MS)
     }
 }
 
-/// Whether a place is free now, and would it be taken, all these still found one at their times.
+/// Whether a place is free now, and all of these writers would still find one at their times if it was taken.
 fn leaves_enough(places: &[i64], ahead: &[Promise], now_ms: i64) -> bool {
     let mut times: Vec<i64> = ahead.iter().map(|promise| promise.at_ms.max(now_ms)).collect();
     times.sort_unstable();
@@ -209,7 +211,8 @@ fn leaves_enough(places: &[i64], ahead: &[Promise], now_ms: i64) -> bool {
     each.all(|(index, at_ms)| free_ms(places, index) <= at_ms)
 }
 
-/// When a place is free for who comes after so many others. Behind the last place it is the first again, a span later.
+/// When a place is free for a writer after this many others. After the last place comes the first again, a span
+/// later.
 fn free_ms(places: &[i64], index: usize) -> i64 {
     let rounds = i64::try_from(index / places.len()).unwrap_or(i64::MAX);
     places[index % places.len()].saturating_add(rounds.saturating_mul(SPAN_MS))
@@ -250,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hold_is_for_all_until_it_is_lifted_and_the_limit_is_not() {
+    fn a_hold_stops_all_until_lifted_but_the_limit_remains() {
         let mut pace = Pace::default();
         let ticket = granted(&mut pace, "a", 2, 0);
         pace.done(ticket, Some(600_000), 100);
@@ -265,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_write_that_nobody_said_was_done_holds_its_place_for_its_lease_and_a_span() {
+    fn an_unreported_write_holds_its_place_for_lease_and_span() {
         let mut pace = Pace::default();
         let ticket = granted(&mut pace, "a", 1, 0);
         assert_eq!(told(&mut pace, "a", 1, 1_000), 1_000 + SPAN_MS, "were it done now");
@@ -277,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn each_of_those_who_wait_is_promised_a_place_and_others_do_not_get_it() {
+    fn a_promised_place_is_not_given_to_others() {
         let mut pace = Pace::default();
         for at_ms in [0, 10, 20] {
             let ticket = granted(&mut pace, "a", 3, at_ms);
@@ -293,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn who_does_not_come_loses_its_turn() {
+    fn a_writer_that_does_not_come_loses_its_turn() {
         let mut pace = Pace::default();
         let ticket = granted(&mut pace, "a", 1, 0);
         pace.done(ticket, None, 0);
@@ -303,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn places_that_nobody_before_needs_are_taken_at_once() {
+    fn places_not_needed_by_earlier_writers_are_given_now() {
         let mut pace = Pace::default();
         for who in ["a", "a"] {
             let ticket = granted(&mut pace, who, 2, 0);
@@ -314,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_granted_while_the_upstream_wants_nothing_and_at_most_an_hour_is_believed() {
+    fn an_upstream_can_pause_writes_for_at_most_an_hour() {
         let mut pace = Pace::default();
         let ticket = granted(&mut pace, "a", 20, 0);
         pace.done(ticket, Some(600_000), 1_000);
@@ -327,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn a_limit_that_is_lowered_holds_at_once() {
+    fn a_lowered_limit_applies_immediately() {
         let mut pace = Pace::default();
         for at_ms in 0..5 {
             let ticket = granted(&mut pace, "a", 5, at_ms);
@@ -338,7 +341,7 @@ mod tests {
     }
 
     #[test]
-    fn the_queue_is_bounded_and_who_finds_no_place_in_it_still_hears_a_time() {
+    fn a_writer_beyond_the_bounded_queue_still_gets_a_time() {
         let mut pace = Pace::default();
         granted(&mut pace, "a", 20, 0);
         pace.done(0, Some(1_000_000), 0);
@@ -363,7 +366,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60), now_ms in -(1_i64 << 53)..1 << 53) {
+        fn any_bytes_are_decoded_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60), now_ms in -(1_i64 << 53)..1 << 53) {
             let bytes: Vec<u8> = [VERSION].into_iter().chain(bytes).collect();
             if let Ok(mut pace) = Pace::from_bytes(&bytes) {
                 let was_idle = pace.is_idle(now_ms);

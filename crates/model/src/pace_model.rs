@@ -1,5 +1,5 @@
-//! Streams that share a token, with writes that take their time, answers that are lost, holds, and clients that come late
-//! or go: the upstream never gets more than it takes, nobody starves, and hardly a place stays empty.
+//! A model of streams that share a token, with slow writes, lost responses, holds, and clients that come late or
+//! leave. The upstream never gets more than its limit, no stream starves, and hardly a place stays empty.
 
 use std::collections::BTreeSet;
 
@@ -11,19 +11,19 @@ use super::pace::{LATE_MS, LEASE_MS, Pace, Permit, SPAN_MS};
 const MINUTE_MS: i64 = 60_000;
 const START_MS: i64 = 1_792_540_800_000;
 
-/// What a stream does with one turn.
+/// What a stream does in one turn.
 #[derive(Clone, Debug)]
 struct Turn {
-    /// How long it does nothing before.
+    /// How long it idles before.
     pause_ms: i64,
-    /// How long after its told time it asks.
+    /// How late it asks after the time it was given.
     late_ms: i64,
-    /// How long the write takes, and the part of that until it arrives.
+    /// How long the write takes, and how much of that until it arrives.
     takes_ms: i64,
     arrives: f64,
     is_done_told: bool,
     hold_ms: Option<i64>,
-    /// Whether the coordinator is read back from its bytes.
+    /// Whether the coordinator is restored from its bytes.
     forgets: bool,
 }
 
@@ -52,17 +52,17 @@ enum Event {
     Ask { stream: usize },
 }
 
-/// What came of a run.
+/// The result of a run.
 struct Run {
     /// When each write arrived, and the limit of its stream.
     arrivals: Vec<(i64, u16)>,
-    /// How long each had to wait for its grant who asked in time.
+    /// How long each stream that asked in time waited for its grant.
     waits_ms: Vec<i64>,
-    /// All holds together.
+    /// The total time of all holds.
     held_ms: i64,
 }
 
-/// Runs streams for so long, each going through its turns again and again.
+/// Runs streams for this long, each repeating its turns.
 fn run(limits: &[u16], turns: &[Vec<Turn>], for_ms: i64) -> Run {
     let mut pace = Pace::default();
     let mut events: BTreeSet<(i64, Event)> = (0..turns.len()).map(|stream| (START_MS, Event::Ask { stream })).collect();
@@ -112,7 +112,7 @@ fn run(limits: &[u16], turns: &[Vec<Turn>], for_ms: i64) -> Run {
 }
 
 impl Run {
-    /// Asserts that in no minute more arrive than the smallest limit of those that do.
+    /// Asserts that in no minute more writes arrive than the smallest limit among them.
     fn assert_limits_hold(&self) {
         for (from, (from_ms, _)) in self.arrivals.iter().enumerate() {
             let mut smallest = u16::MAX;
@@ -129,20 +129,21 @@ impl Run {
 
 proptest! {
     #[test]
-    fn in_no_minute_more_writes_arrive_than_the_limit_and_nobody_starves(
+    fn writes_per_minute_stay_within_the_limit_and_none_starves(
         limit in prop_oneof![1..6_u16, 1..40_u16],
         turns in vec(vec(any_turn(), 1..12), 1..=8),
     ) {
         let run = run(&[limit], &turns, 20 * MINUTE_MS);
         run.assert_limits_hold();
-        // All before in the queue take each place as often as it needs, each as long as a lost answer holds it.
+        // All streams ahead in the queue use each place as often as they need, each as long as a lost response
+        // holds it.
         let rounds = i64::try_from(turns.len().div_ceil(limit.into())).expect("small");
         let bound_ms = (rounds + 1) * (LEASE_MS + SPAN_MS + 2 * LATE_MS) + run.held_ms;
         prop_assert!(run.waits_ms.iter().all(|wait_ms| *wait_ms <= bound_ms), "{:?} {}", run.waits_ms, bound_ms);
     }
 
     #[test]
-    fn of_several_limits_the_smallest_counts(
+    fn the_smallest_of_several_limits_counts(
         limits in vec(1..20_u16, 2..=3),
         turns in vec(vec(any_turn(), 1..12), 3..=8),
     ) {
@@ -150,7 +151,7 @@ proptest! {
     }
 
     #[test]
-    fn with_continuous_demand_nearly_every_place_is_taken(limit in 1..60_u16, streams in 1..=8_usize) {
+    fn continuous_demand_uses_nearly_every_place(limit in 1..60_u16, streams in 1..=8_usize) {
         let turn = Turn {
             pause_ms: 0,
             late_ms: 0,

@@ -1,12 +1,13 @@
-//! Regular expressions whose work is counted: an expression and the text that it is matched against are a user's, and matching must
-//! never stall an isolate.
+//! Regular expressions whose work is counted: a user supplies both the expression and the string that it is matched
+//! against, and matching must never stall an isolate.
 //!
-//! The engine takes time in proportion to the bytes of a text and, at worst, to the size of the compiled expression. So each match costs
-//! their product, in *steps*, which is known before it is made. All patterns of a request share a budget of steps; once it is used up
-//! they match nothing, and [`Pattern::check`] says so: whoever asked is told, and never gets a part of an answer.
+//! The engine takes time in proportion to the bytes of a string and, at worst, to the size of the compiled
+//! expression. So each match costs their product, in *steps*, which is known in advance. All patterns of a request
+//! share a budget of steps. Once it is used up they match nothing, and [`Pattern::check`] reports it, so that a
+//! caller never gets a partial answer.
 //!
-//! Most expressions that people write are alternatives of literals with `.*` or `.+` between them. These are matched by searching for
-//! the literals, whose steps are counted as they are: see [`Alternative::steps`].
+//! Most expressions that people write are alternatives of literals with `.*` or `.+` between them. These are
+//! matched by searching for the literals, which costs fewer steps: see [`Alternative::steps`].
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
@@ -15,28 +16,30 @@ use regex_lite::{Error, Regex, RegexBuilder};
 
 use super::budget::Budget;
 
-/// A compiled regular expression takes at most this many bytes.
+/// The largest compiled regular expression, in bytes.
 pub const MAX_REGEX_BYTES: usize = 32 << 10;
-/// The patterns of a request take at most this many steps. A state of the engine has 20 bytes on wasm and takes at most some 20 ns for
-/// each byte of a text, so a microsecond makes at least 1,000 steps, and all of them take less than half a second.
+/// The steps of all patterns of a request. A state of the engine has 20 bytes on wasm and takes at most some 20 ns
+/// for each byte of a string, so a microsecond makes at least 1,000 steps, and all of them take less than half a
+/// second.
 pub const MAX_STEPS: u64 = 400_000_000;
-/// What a byte of a compiled pattern costs once, as its size is found by compiling it some ten times.
+/// The one-time cost of each byte of a compiled pattern, as its size is found by compiling it some ten times.
 const COMPILE_STEPS: u64 = 30;
-/// What a byte of a pattern's text costs once: it is parsed each time.
+/// The one-time cost of each byte of a pattern's source: it is parsed each time.
 const PARSE_STEPS: u64 = 500;
-/// What a match costs besides, in bytes of the text.
+/// The fixed cost of a match, in bytes of the string.
 const MATCH_BYTES: u64 = 16;
-/// Verdicts that are kept, of one pattern: so a value that many series share is matched once. Some 2 MB at most.
+/// The most cached results of one pattern, so that a value which many series share is matched once. Some 2 MB at
+/// most.
 const MAX_KEPT: usize = 16_384;
-/// What an expression may have behind a backslash and mean as it is.
+/// Characters that an expression may escape with a backslash to mean themselves.
 const ESCAPED: &str = r"\.+*?()|[]{}^$#&-~/";
-/// The size of a compiled expression is known to this part of itself.
+/// The size of a compiled expression is found to within this fraction of itself.
 const PRECISION: usize = 8;
 
-/// The expressions of a request need more steps than they may.
+/// The expressions of a request need more steps than allowed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "matching {expression:?} takes too long: all expressions of a request have {MAX_STEPS} steps, bytes of a value times bytes of the compiled expression, and they were used up after {texts} different values; let another matcher select fewer series, or use a simpler expression: literals, alternatives of literals, and `.*` or `.+` between them cost least"
+    "matching {expression:?} takes too long: the expressions of a request can take at most {MAX_STEPS} steps (bytes of a value times bytes of the compiled expression), which were used up after {texts} different values; select fewer series with another matcher, or use a simpler expression: literals, alternatives of literals, and `.*` or `.+` between them cost least"
 )]
 pub struct TooManySteps {
     expression: Box<str>,
@@ -60,21 +63,21 @@ enum Kind {
     Regex(Regex, u64),
 }
 
-/// Literals in the order in which they follow each other.
+/// Literals in the order in which they must occur.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Alternative {
     literals: Vec<String>,
-    /// How many characters lie at least between a literal and the next one, where any may.
+    /// The least number of characters between a literal and the next one, if there may be any.
     gaps: Vec<usize>,
 }
 
 impl Pattern {
-    /// A pattern that the whole of a text must match.
+    /// A pattern that must match a whole string.
     ///
     /// # Errors
-    /// Where it is none, or takes too much when compiled.
+    /// If it is invalid, or too large when compiled.
     pub fn whole(pattern: &str) -> Result<Self, Error> {
-        // Checked alone first, so that `a)(b` is refused and not made valid by what is put around it.
+        // Checked without the enclosing group first, so that `a)(b` is rejected and not made valid by the group.
         compiled(pattern, MAX_REGEX_BYTES)?;
         let anchored = format!("^(?:{pattern})$");
         let kind = match simple(pattern) {
@@ -87,10 +90,10 @@ impl Pattern {
         Ok(Self::of(pattern, kind))
     }
 
-    /// A pattern that is searched for in a text.
+    /// A pattern that is searched for in a string.
     ///
     /// # Errors
-    /// Where it is none, or takes too much when compiled.
+    /// If it is invalid, or too large when compiled.
     pub fn anywhere(pattern: &str) -> Result<Self, Error> {
         Ok(Self::of(pattern, sized(pattern)?))
     }
@@ -100,7 +103,7 @@ impl Pattern {
         Self { text: text.into(), kind, budget: Budget::new(MAX_STEPS), spent, texts, kept }
     }
 
-    /// The same with a budget that others share, of which it takes what making it has cost.
+    /// The same pattern with a shared budget, from which it takes the cost of compiling it.
     #[must_use]
     pub fn sharing(self, budget: &Budget) -> Self {
         let compiled = if let Kind::Regex(_, bytes) = &self.kind { bytes * COMPILE_STEPS } else { 0 };
@@ -108,25 +111,25 @@ impl Pattern {
         Self { budget: budget.clone(), ..self }
     }
 
-    /// The steps that it has taken of its budget.
+    /// The steps that it has taken from its budget.
     #[must_use]
     pub fn spent(&self) -> u64 {
         self.spent.get()
     }
 
-    /// The steps that are left of its budget.
+    /// The steps left in its budget.
     #[must_use]
     pub fn steps_left(&self) -> u64 {
         self.budget.left()
     }
 
-    /// The same without a budget, for what goes on in bounded steps.
+    /// The same pattern without a budget, for work that is bounded otherwise.
     #[must_use]
     pub fn unlimited(self) -> Self {
         Self { budget: Budget::new(u64::MAX), ..self }
     }
 
-    /// Whether a text matches; nothing does when the budget is used up.
+    /// Whether a string matches; nothing does once the budget is used up.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         if self.budget.is_used_up() {
@@ -154,13 +157,13 @@ impl Pattern {
         }
     }
 
-    /// The expression, for what only it can do with a text, after taking the steps of that.
+    /// The compiled expression, for operations that need it, after taking the steps of a match against the string.
     ///
     /// # Errors
     /// [`TooManySteps`]
     pub fn regex_for(&self, text: &str) -> Result<&Regex, TooManySteps> {
         match &self.kind {
-            // Each state that waits for a character has a copy of where the groups were found.
+            // Each state that waits for a character has a copy of the groups' positions.
             Kind::Regex(regex, bytes) if self.take(product(text, bytes * (1 + regex.captures_len() as u64 / 4))) => {
                 Ok(regex)
             }
@@ -168,7 +171,7 @@ impl Pattern {
         }
     }
 
-    /// Whether all matches were made.
+    /// Checks that all matches were made.
     ///
     /// # Errors
     /// [`TooManySteps`]
@@ -180,7 +183,7 @@ impl Pattern {
         TooManySteps { expression: self.text.clone(), texts: self.texts.get() }
     }
 
-    /// Takes the steps of a match; whether there were enough.
+    /// Takes the steps of a match, and returns whether there were enough.
     fn take(&self, steps: u64) -> bool {
         self.spent.set(self.spent.get().saturating_add(steps));
         let is_enough = self.budget.take(steps);
@@ -198,7 +201,7 @@ fn compiled(pattern: &str, bytes: usize) -> Result<Regex, Error> {
     RegexBuilder::new(pattern).size_limit(bytes).build()
 }
 
-/// An expression with its size, which the engine only tells by refusing what is larger than a limit.
+/// An expression with its size, which the engine reveals only by rejecting expressions larger than a limit.
 fn sized(pattern: &str) -> Result<Kind, Error> {
     let regex = compiled(pattern, MAX_REGEX_BYTES)?;
     let (mut too_small, mut fits) = (0, MAX_REGEX_BYTES);
@@ -209,11 +212,11 @@ fn sized(pattern: &str) -> Result<Kind, Error> {
     Ok(Kind::Regex(regex, fits as u64))
 }
 
-/// The alternatives of an expression that has nothing but literals, `.*` and `.+`.
+/// The alternatives of an expression that contains only literals, `.*` and `.+`.
 fn simple(pattern: &str) -> Option<Vec<Alternative>> {
     let pattern = pattern.strip_prefix('^').unwrap_or(pattern);
     let inner = pattern.strip_suffix('$').unwrap_or(pattern);
-    // An anchor belongs to its alternative only.
+    // An anchor belongs only to its alternative.
     if inner.len() < pattern.len() && (inner.ends_with('\\') || inner.contains('|')) {
         return None;
     }
@@ -247,7 +250,7 @@ impl Alternative {
         Some(Self { literals, gaps })
     }
 
-    /// What a match takes at most, in the units of [`MAX_STEPS`].
+    /// The most that a match takes, in the units of [`MAX_STEPS`].
     fn steps(&self, text: &str) -> u64 {
         const COMPARED: u64 = 16;
         const A_BYTE: u64 = 3;
@@ -265,7 +268,7 @@ impl Alternative {
         let Some(mut left) = text.strip_prefix(first.as_str()) else { return false };
         let Some((last, middle)) = rest.split_last() else { return left.is_empty() };
         for (literal, gap) in middle.iter().zip(&self.gaps) {
-            // The first place is the best: it leaves most to what follows.
+            // The first occurrence is the best: it leaves most for the rest.
             let found = skipped(left, *gap).and_then(|left| left.split_once(literal.as_str()));
             let Some((_, behind)) = found else { return false };
             left = behind;
@@ -275,7 +278,7 @@ impl Alternative {
     }
 }
 
-/// A text without so many characters.
+/// A string without its first characters.
 fn skipped(text: &str, count: usize) -> Option<&str> {
     let mut chars = text.chars();
     for _ in 0..count {
@@ -290,7 +293,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn an_expression_beyond_its_budget_matches_nothing_and_says_so() {
+    fn an_expression_beyond_its_budget_fails_with_an_error() {
         let text = "a".repeat(85);
         for pattern in ["(?:a?){200}b", "(?:.{0,30}){6}b", "(?:[a-y]?){100}z", "(?i)(?:(?:a|b|ab)?){60}q"] {
             let pattern = Pattern::whole(pattern).expect("valid");
@@ -309,7 +312,7 @@ mod tests {
     }
 
     #[test]
-    fn what_people_write_is_matched_over_all_values_of_a_stream() {
+    fn common_expressions_match_all_values_within_the_budget() {
         for pattern in ["/blog/.*", "GET|POST|PUT", r"web-\d", ".*error.*", "^/a/.+/edit$", "[a-z]+"] {
             let pattern = Pattern::whole(pattern).expect("valid");
             let values = if matches!(pattern.kind, Kind::Simple(_)) { 100_000 } else { 5_000 };
@@ -328,7 +331,7 @@ mod tests {
         assert_eq!(pattern.check(), Ok(()));
     }
 
-    /// Repetitions, classes and alternatives in each other.
+    /// Nested repetitions, classes and alternatives.
     fn expression() -> impl Strategy<Value = String> {
         let atoms = ["a", "b", ".", "[a-y]", "[^b]", r"\w", r"\b", "", "(?i)a", r"[\w\s\d]", "é", "(?:)", "$", "^"];
         let atom = prop::sample::select(atoms.to_vec()).prop_map(str::to_owned);
@@ -352,7 +355,7 @@ mod tests {
         #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
 
         #[test]
-        fn what_is_searched_for_is_what_the_engine_matches(
+        fn the_literal_search_matches_what_the_engine_matches(
             pieces in prop::collection::vec(piece(), 0..8),
             anchors in prop::sample::select(vec![("", ""), ("^", ""), ("", "$"), ("^", "$")]),
             text in "[abcé.|-]{0,10}",
@@ -384,7 +387,7 @@ mod tests {
         }
 
         #[test]
-        fn the_size_of_an_expression_is_known_well_enough(count in 1usize..100, inner in "[a-c]{1,3}\\??") {
+        fn the_size_of_an_expression_is_known_approximately(count in 1usize..100, inner in "[a-c]{1,3}\\??") {
             let Kind::Regex(_, bytes) = sized(&format!("(?:{inner}){{{count}}}")).expect("compiles") else { panic!() };
             let larger = sized(&format!("(?:{inner}){{{}}}", 2 * count));
             if let Ok(Kind::Regex(_, larger)) = larger {

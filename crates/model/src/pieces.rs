@@ -1,24 +1,26 @@
-//! An answer that is made piece by piece, so that it is nowhere as a whole.
+//! A response that is produced in pieces, so that it is never in memory as a whole.
 
-/// A piece has about so many bytes: few enough that a hundred of them are little, enough that handing each over costs nothing.
+/// The approximate size of a piece: small enough that a hundred of them are little, large enough that handing each
+/// over is cheap.
 pub const PIECE_BYTES: usize = 64 << 10;
 
-/// Appends what comes next, which is small against [`PIECE_BYTES`] or little more than it; whether there was any.
+/// Appends the next part, which should be small against [`PIECE_BYTES`] or little more than it; returns whether
+/// there was one.
 type Next = Box<dyn FnMut(&mut Vec<u8>) -> bool>;
 
-/// The pieces of an answer, in order.
+/// The pieces of a response, in order.
 pub struct Pieces {
     next: Next,
 }
 
 impl Pieces {
-    /// Of bytes.
+    /// Pieces of bytes.
     #[must_use]
     pub fn of(next: impl FnMut(&mut Vec<u8>) -> bool + 'static) -> Self {
         Self { next: Box::new(next) }
     }
 
-    /// Of texts.
+    /// Pieces of strings.
     #[must_use]
     pub fn of_text(mut next: impl FnMut(&mut String) -> bool + 'static) -> Self {
         let mut text = String::new();
@@ -30,7 +32,7 @@ impl Pieces {
         })
     }
 
-    /// Of a whole that is there already.
+    /// Pieces of a complete response.
     #[must_use]
     pub fn of_whole(whole: String) -> Self {
         let mut at = 0;
@@ -83,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn pieces_are_about_so_large_and_together_the_whole() {
+    fn pieces_have_about_the_set_size_and_add_up_to_the_whole() {
         for units in [1, 65, 66, 67, 1000] {
             let (mut all, mut pieces) = (Vec::new(), counting(units));
             loop {

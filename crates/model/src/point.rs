@@ -1,30 +1,31 @@
-//! One datapoint's numbers and the rules they keep. Its labels are in [`super::labels`].
+//! The numbers of one datapoint, and their rules. Its labels are in [`super::labels`].
 
 use super::labels::Labels;
 
-/// Neither numerator nor denominator is larger than this, so that no sum ever leaves the finite numbers: 2^53 points have a sum of at
-/// most 1e116.
+/// The largest numerator and denominator, chosen so that every sum is finite: 2^53 points have a sum of at most
+/// 1e116.
 pub const MAX_NUMBER: f64 = 1e100;
-/// A denominator is 0 or at least this. A share of it in a bucket of a period is at least 1e-112 then, and a ratio at most 1e228.
+/// The smallest denominator that is not 0. Its share in a bucket of a period is then at least 1e-112, and a ratio
+/// at most 1e228.
 pub const MIN_DENOMINATOR: f64 = 1e-100;
-/// A point's period is at least this long.
+/// The shortest period of a point.
 pub const MIN_PERIOD_S: f64 = 0.001;
-/// A point's period is at most this long.
+/// The longest period of a point.
 pub const MAX_PERIOD_S: f64 = 86_400.0;
-/// A point may end this far in the past, unless the owner says otherwise.
+/// How far in the past a point may end, unless the owner sets another limit.
 pub const DEFAULT_LATENESS_S: i64 = 86_400;
-/// A point may end this far in the future, for clocks that run ahead.
+/// How far in the future a point may end, for clocks that run ahead.
 pub const MAX_AHEAD_S: f64 = 60.0;
 
-/// The numbers of a valid point: all finite, `n` and `d` within [`MAX_NUMBER`], `d` 0 or from [`MIN_DENOMINATOR`], `p` from
-/// [`MIN_PERIOD_S`] to [`MAX_PERIOD_S`].
+/// The numbers of a valid point: all finite, `n` and `d` within [`MAX_NUMBER`], `d` 0 or at least
+/// [`MIN_DENOMINATOR`], `p` from [`MIN_PERIOD_S`] to [`MAX_PERIOD_S`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Point {
     /// Numerator.
     pub n: f64,
-    /// Denominator; 1 when the writer gave none.
+    /// Denominator; 1 if the writer gave none.
     pub d: f64,
-    /// The period in seconds that the point covers, `[t - p, t)`; `None` is an instant.
+    /// The period in seconds that the point covers, `[t - p, t)`; `None` for an instant.
     pub p: Option<f64>,
     /// The end of the period, Unix seconds.
     pub t: f64,
@@ -33,7 +34,7 @@ pub struct Point {
 /// A point with its labels.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelledPoint {
-    /// What it is about.
+    /// Its labels.
     pub labels: Labels,
     /// Its numbers.
     pub point: Point,
@@ -52,16 +53,16 @@ pub struct Given {
     pub t: Option<f64>,
 }
 
-/// When points arrive, and how late they may be.
+/// The time at which points arrive, and how late they may be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Arrival {
     /// Unix seconds.
     pub at: f64,
-    /// A point may end so many seconds before.
+    /// How many seconds earlier a point may end.
     pub lateness_s: i64,
 }
 
-/// Why a point's numbers are refused.
+/// Why a point's numbers are rejected.
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 pub enum PointError {
     /// No numerator.
@@ -78,21 +79,21 @@ pub enum PointError {
     DenominatorRange(f64),
     /// A number that only writers with a write key may send.
     #[error(
-        "{0} must be at most 2^53 from 0 without a write key, not {1:?}; the owner may allow more with `accept.{0}`"
+        "{0} must be from -2^53 to 2^53 without a write key, not {1:?}; the owner can allow more with `accept.{0}`"
     )]
     OpenRange(Field, f64),
     /// A period outside [`MIN_PERIOD_S`] to [`MAX_PERIOD_S`].
-    #[error("p must be at least {MIN_PERIOD_S} and at most {MAX_PERIOD_S} seconds, not {0}")]
+    #[error("p must be from {MIN_PERIOD_S} to {MAX_PERIOD_S} seconds, not {0}")]
     PeriodRange(f64),
-    /// An end before what the stream still takes.
-    #[error("t is {0} seconds ago, older than the {1} seconds that the stream accepts; t is in seconds since 1970")]
+    /// An end before what the stream still accepts.
+    #[error("t is {0} seconds ago, more than the {1} seconds that the stream accepts; t is in seconds since 1970")]
     TooOld(f64, i64),
     /// An end too far in the future.
-    #[error("t is {0} seconds ahead, more than the {MAX_AHEAD_S} allowed; t is in seconds since 1970")]
+    #[error("t is {0} seconds in the future, more than the {MAX_AHEAD_S} allowed; t is in seconds since 1970")]
     TooFarAhead(f64),
 }
 
-/// The parts of a point, as an error names them and `status` counts them.
+/// The parts of a point, as errors name them and `status` counts them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
     /// The numerator.
@@ -128,7 +129,7 @@ impl std::fmt::Display for Field {
 }
 
 impl PointError {
-    /// The field that is wrong.
+    /// The invalid field.
     #[must_use]
     pub fn field(self) -> Field {
         match self {
@@ -142,7 +143,7 @@ impl PointError {
 }
 
 impl Point {
-    /// The point that was given; what is absent is as of its arrival.
+    /// A point from what was given, with defaults for the rest.
     ///
     /// # Errors
     /// The first rule that a number breaks.
@@ -188,12 +189,12 @@ mod tests {
     }
 
     #[test]
-    fn what_is_absent_has_its_default() {
+    fn absent_numbers_have_their_defaults() {
         assert_eq!(with(|_| ()), Ok(Point { n: 1.0, d: 1.0, p: None, t: NOW }));
     }
 
     #[test]
-    fn ranges_hold_at_the_limit_and_not_beyond() {
+    fn ranges_are_inclusive() {
         for n in [MAX_NUMBER, -MAX_NUMBER, 5e-324] {
             assert!(with(|g| g.n = Some(n)).is_ok());
         }

@@ -1,18 +1,20 @@
-//! Pseudonyms of networks: who has a list of them can tell one network from another for a day, and never which one it is.
+//! Pseudonyms of networks: a list of them distinguishes networks for a day, but never reveals which networks they
+//! are.
 //!
-//! A pseudonym is a hash under a salt that nobody outside has. Each day's salt is the hash of the salt before, which is then
-//! forgotten: all shards of a stream that were once told the same salt agree without a word, and no salt leads back to an earlier one.
+//! A pseudonym is a hash with a secret salt. Each day's salt is the hash of the salt before, which is then
+//! forgotten. So all shards of a stream that once had the same salt agree without communicating, and no salt leads
+//! back to an earlier one.
 
 use sha2::{Digest, Sha256};
 
-/// So many seconds have a salt of their own.
+/// The seconds that share a salt.
 pub const DAY_S: i64 = 86_400;
-/// A salt that is older is as good as any other to go on from; one is a microsecond.
+/// How old a salt can be to be advanced day by day; each day takes a microsecond. An older one restarts.
 const MAX_DAYS: u32 = 3_660;
-/// 40 bits: among the 128 networks of a list two are taken for one once in 10^8 times.
+/// 40 bits: among the 128 networks of a list, two collide once in 10^8 times.
 const HEX_DIGITS: usize = 10;
 
-/// What is hashed with a network.
+/// The secret that is hashed with a network.
 pub type Secret = [u8; 32];
 
 /// The salt of a day.
@@ -20,11 +22,11 @@ pub type Secret = [u8; 32];
 pub struct Salt {
     /// Days since 1970.
     pub day: u32,
-    /// Not for anybody outside.
+    /// Must not leave the stream.
     pub secret: Secret,
 }
 
-/// What a network is called for a day.
+/// The name of a network for a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pseudonym(u64);
 
@@ -35,7 +37,7 @@ impl Salt {
         Self { day: day(now_s), secret }
     }
 
-    /// That of the day of a moment; of an earlier one stays what it is, as nothing leads back.
+    /// The salt of the day that contains a time. For an earlier day the salt stays as it is, as nothing leads back.
     #[must_use]
     pub fn at(self, now_s: i64) -> Self {
         let mut salt = Self { day: self.day.max(day(now_s)), ..self };
@@ -46,7 +48,7 @@ impl Salt {
         salt
     }
 
-    /// What a network is called.
+    /// The pseudonym of a network.
     #[must_use]
     pub fn pseudonym(&self, network: &str) -> Pseudonym {
         let hash = Sha256::new().chain_update(b"network:").chain_update(self.secret).chain_update(network).finalize();
@@ -71,7 +73,7 @@ impl Pseudonym {
         self.0
     }
 
-    /// Whether a text is a pseudonym: `n_3f9a0b1c2d`.
+    /// Whether a string is a pseudonym: `n_3f9a0b1c2d`.
     #[must_use]
     pub fn is(text: &str) -> bool {
         let is_digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
@@ -92,7 +94,7 @@ mod tests {
     const SALT: Salt = Salt { day: 20_000, secret: [7; 32] };
 
     #[test]
-    fn all_who_had_the_same_salt_agree_on_each_day_and_none_goes_back() {
+    fn equal_salts_agree_on_each_day_and_never_go_back() {
         let on = |day: i64| SALT.at(day * DAY_S);
         assert_eq!((on(20_000), on(19_000)), (SALT, SALT));
         assert_eq!(on(20_001).at(20_003 * DAY_S), on(20_003).at(20_003 * DAY_S + DAY_S - 1));
@@ -101,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_has_another_name_each_day_and_the_form_is_pinned() {
+    fn a_network_has_a_new_pinned_name_each_day() {
         let (name, next) = (SALT.pseudonym("192.0.2.1"), SALT.at(20_001 * DAY_S).pseudonym("192.0.2.1"));
         assert_eq!((name.to_string(), next.to_string()), ("n_82b3c93167".into(), "n_7980672869".into()));
         assert_ne!(name, SALT.pseudonym("192.0.2.2"));

@@ -1,30 +1,30 @@
-//! Values counted in bins that are 2 % wide, from which any quantile is known to 1 %.
+//! Counts values in bins that are 2 % wide, which gives any quantile within 1 %.
 //!
-//! The mapping is that of `DDSketch` (Masson, Rim, Lee, VLDB 2019): bin i of the positive numbers is (g^(i-1), g^i] with
-//! g = 1.01 / 0.99. The store is a sorted list, as most cells have few bins. It has room for [`MAX_BINS`]; beyond, what lies
-//! lowest is counted in the lowest bin that is kept, which does not depend on the order of merging: the highest bins of
-//! a union are the highest of the highest of its parts.
+//! The mapping is that of `DDSketch` (Masson, Rim, Lee, VLDB 2019): bin i of the positive numbers is (g^(i-1), g^i]
+//! with g = 1.01 / 0.99. The bins are a sorted list, as most cells have few of them. There is room for
+//! [`MAX_BINS`]; beyond that, the lowest values are counted in the lowest bin kept. That does not depend on the
+//! order of merging: the highest bins of a union are the highest of the highest bins of its parts.
 
 use std::num::NonZeroU32;
 
-/// So many bins reach over a factor of 10^17; with more, the lowest are put together. They take 32 KiB.
+/// This many bins span a factor of 10^17; with more, the lowest are merged. They take 32 KiB.
 pub const MAX_BINS: usize = 2_048;
 
 /// 2 artanh 0.01, the logarithm of g.
 const LN_GAMMA: f64 = 0.020_000_666_706_669_435;
-/// ln 0.99: from the upper end of a bin to what is at most 1 % from both ends.
+/// ln 0.99: from the upper end of a bin to the value that is at most 1 % from both ends.
 const LN_MIDDLE: f64 = -0.010_050_335_853_501_442;
-/// Added to the numbers of bins so that those of all positive f64 are above 0: the least has -37,221.
+/// Added to bin numbers so that those of all positive f64 are positive: the smallest is -37,221.
 const OFFSET: i32 = 40_000;
-/// Lists of at most so many bins are merged in place.
+/// The longest list of bins that is merged in place.
 const FEW_BINS: usize = 16;
 
-/// The number of a bin: in the order of the values, 0 for zero, negative for those below.
+/// The number of a bin: ordered as the values, 0 for zero, negative for negative values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Bin(i32);
 
 impl Bin {
-    /// The greatest number; that of the least value is its negative.
+    /// The largest bin number; the smallest is its negative.
     pub const MAX: i32 = 2 * OFFSET;
 
     /// The bin of a finite value.
@@ -38,7 +38,7 @@ impl Bin {
         Self(if value < 0.0 { -above_zero } else { above_zero })
     }
 
-    /// The value that stands for all of the bin: at most 1 % from each.
+    /// The representative value of the bin: at most 1 % from each value in it.
     #[must_use]
     pub fn value(self) -> f64 {
         if self.0 == 0 {
@@ -54,31 +54,31 @@ impl Bin {
         self.0
     }
 
-    /// The bin of a stored number, if there can be one.
+    /// The bin of a stored number, if it is valid.
     #[must_use]
     pub fn from_number(number: i64) -> Option<Self> {
         i32::try_from(number).ok().filter(|number| number.abs() <= Self::MAX).map(Self)
     }
 }
 
-/// A share of the values in thousandths of a percent: more than 0 and less than 100 %.
+/// A percentage in thousandths of a percent: more than 0 and less than 100 %.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Percent(NonZeroU32);
 
 impl Percent {
     const WHOLE: u32 = 100_000;
 
-    /// So many thousandths of a percent; `None` when they are no share.
+    /// This many thousandths of a percent; `None` if out of range.
     #[must_use]
     pub fn from_thousandths(thousandths: u32) -> Option<Self> {
         NonZeroU32::new(thousandths).filter(|thousandths| thousandths.get() < Self::WHOLE).map(Self)
     }
 
-    /// The nearest rank: which of so many values in order, counted from 1, is the least with at least this share at or
-    /// below it.
+    /// The nearest rank, counted from 1: the smallest index among this many sorted values with at least this share
+    /// of them at or below it.
     fn rank(self, values: u64) -> u64 {
         let (share, whole) = (u64::from(self.0.get()), u64::from(Self::WHOLE));
-        // As the product may not fit.
+        // The product may overflow.
         values / whole * share + (values % whole * share).div_ceil(whole)
     }
 }
@@ -90,14 +90,14 @@ impl std::fmt::Display for Percent {
     }
 }
 
-/// How many values lie in each bin, in the order of the bins.
+/// The number of values in each bin, in the order of the bins.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Quantiles {
     bins: Vec<(Bin, u64)>,
 }
 
 impl Quantiles {
-    /// Bins with counts, if they are in order and not too many.
+    /// From bins and counts, if they are sorted and not too many.
     #[must_use]
     pub fn from_bins(bins: Vec<(Bin, u64)>) -> Option<Self> {
         let is_sorted = bins.windows(2).all(|pair| pair[0].0 < pair[1].0);
@@ -115,7 +115,7 @@ impl Quantiles {
         }
     }
 
-    /// Counts all values of another one too. Commutative and associative to the last bit.
+    /// Adds all counts of another sketch. Commutative and associative, bit for bit.
     pub fn merge(&mut self, other: &Self) {
         if other.bins.len() <= FEW_BINS {
             return other.bins.iter().for_each(|(bin, count)| self.add(*bin, *count));
@@ -137,7 +137,7 @@ impl Quantiles {
         self.collapse();
     }
 
-    /// Puts the lowest bins together when there are too many.
+    /// Merges the lowest bins if there are too many.
     fn collapse(&mut self) {
         let extra = self.bins.len().saturating_sub(MAX_BINS);
         if extra > 0 {
@@ -146,7 +146,7 @@ impl Quantiles {
         }
     }
 
-    /// A quantile by nearest rank; `None` when there are no values.
+    /// A quantile by nearest rank; `None` if there are no values.
     #[must_use]
     pub fn quantile(&self, percent: Percent) -> Option<f64> {
         let rank = percent.rank(self.count());
@@ -158,19 +158,19 @@ impl Quantiles {
         self.bins.iter().find(holds_rank).map(|(bin, _)| bin.value())
     }
 
-    /// How many values there are.
+    /// The number of values.
     #[must_use]
     pub fn count(&self) -> u64 {
         self.bins.iter().fold(0, |sum, (_, count)| sum.saturating_add(*count))
     }
 
-    /// The bins that have values, in order, each with how many.
+    /// The bins that have values, in order, each with its count.
     #[must_use]
     pub fn bins(&self) -> &[(Bin, u64)] {
         &self.bins
     }
 
-    /// The memory behind it.
+    /// The memory it has allocated.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
         self.bins.capacity() * size_of::<(Bin, u64)>()
@@ -213,13 +213,13 @@ mod tests {
         }
     }
 
-    /// Numbers in (0, 1) without a pattern.
+    /// Pseudo-random numbers in (0, 1).
     fn uniform(count: u32) -> impl Iterator<Item = f64> {
         (0..count).map(|k| (f64::from(k.wrapping_mul(2_654_435_769)) + 0.5) / 4_294_967_296.0)
     }
 
     #[test]
-    fn quantiles_are_within_1_percent_whatever_the_distribution() {
+    fn quantiles_are_within_1_percent_for_any_distribution() {
         let all = |of: fn(f64) -> f64| uniform(10_000).map(of).collect::<Vec<f64>>();
         assert_within_1_percent(&all(|x| x), "uniform");
         assert_within_1_percent(&all(|x| (1.0 + x * 100.0).floor()), "whole numbers");
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_bound_the_lowest_are_put_together_and_the_highest_stay_exact() {
+    fn beyond_the_bound_the_lowest_bins_merge() {
         let values: Vec<f64> = (0..3_000).map(|k| (f64::from(k) * 0.020_1).exp()).collect();
         let sketch = of(&values);
         assert_eq!((sketch.bins().len(), sketch.count()), (MAX_BINS, 3_000));
@@ -286,9 +286,9 @@ mod tests {
     }
 
     proptest! {
-        /// Bins so far apart and so many that the bound is met.
+        /// Bins far enough apart, and enough of them, to reach the bound.
         #[test]
-        fn merging_is_commutative_and_associative_also_at_the_bound(
+        fn merging_is_commutative_and_associative_even_at_the_bound(
             parts in proptest::collection::vec(proptest::collection::vec((-40_000i64..40_000, 1u64..9), 0..1_500), 3),
         ) {
             let parts: Vec<Quantiles> = parts.iter().map(|part| {

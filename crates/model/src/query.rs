@@ -1,4 +1,4 @@
-//! A question about a stream, and its evaluation over cells.
+//! A query of a stream, and its evaluation over cells.
 
 use std::rc::Rc;
 
@@ -15,21 +15,21 @@ use super::sparse::Sparse;
 use super::tier::{Layer, Tier, floor_to};
 use super::window::Window;
 
-/// How series are put together.
+/// How series are grouped.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum By {
     /// By the labels with these names; none gives one group.
     Names(Vec<String>),
-    /// By every label: one group a series.
+    /// By every label: one group per series.
     All,
 }
 
-/// Which points, in which steps, in which groups.
+/// Which points, at which steps, in which groups.
 #[derive(Clone, Debug)]
 pub struct Query {
-    /// The time.
+    /// The time window.
     pub window: Window,
-    /// What a series' labels must all satisfy.
+    /// The conditions that a series' labels must all satisfy.
     pub matchers: Vec<Matcher>,
     /// The grouping.
     pub by: By,
@@ -38,7 +38,7 @@ pub struct Query {
 }
 
 impl Query {
-    /// Whether [`Self::group_of`] was true to what was asked of all series; see [`Matcher::check_all`].
+    /// Checks that [`Self::group_of`] gave the true group of all series; see [`Matcher::check_all`].
     ///
     /// # Errors
     /// [`TooManySteps`]
@@ -46,13 +46,13 @@ impl Query {
         Matcher::check_all(&self.matchers)
     }
 
-    /// The steps that its expressions may still take.
+    /// The steps left for its expressions.
     #[must_use]
     pub fn steps_left(&self) -> u64 {
         Matcher::steps_left(&self.matchers)
     }
 
-    /// The group of a series, `None` when it does not match.
+    /// The group of a series; `None` if it does not match.
     #[must_use]
     pub fn group_of(&self, labels: &Labels) -> Option<Labels> {
         self.matchers.iter().all(|matcher| matcher.accepts(labels)).then(|| match &self.by {
@@ -62,11 +62,11 @@ impl Query {
     }
 }
 
-/// The groups of series that a query asks for.
+/// The groups of the series that a query selects.
 #[derive(Clone, Default)]
 pub struct Groups {
     of: Sparse<Option<u32>>,
-    /// Of numbers that are no series any more.
+    /// For ids of series that no longer exist.
     overflow: Option<u32>,
 }
 
@@ -87,36 +87,36 @@ impl Groups {
         self.of.get(series).map_or(self.overflow, |group| *group)
     }
 
-    /// Whether the query asks for a series.
+    /// Whether the query selects a series.
     #[must_use]
     pub fn wants(&self, series: SeriesId) -> bool {
         self.get(series).is_some()
     }
 }
 
-/// Collects the cells that a query asks for into a grid.
+/// Collects the cells that a query selects into a grid.
 pub struct Collector {
     window: Window,
     groups: Rc<Groups>,
     grid: Grid,
-    /// Cells of coarser tiers by group, tier and start, divided only when all series are in: that costs groups x steps,
-    /// which is bounded, and not series x steps.
+    /// Cells of coarser tiers by group, tier and start. They are divided only after all series are added, which
+    /// costs groups x steps, which is bounded, and not series x steps.
     spreads: FxHashMap<(u32, Tier, i64), Cell>,
-    /// The only steps that are wanted, in order; `None`: all of the window.
+    /// The only wanted steps, in order; `None` for all of the window.
     only: Option<Vec<u32>>,
-    /// How many cells it may still take in, and whether with their sketches.
+    /// How many more cells it may accept, and whether sketches count.
     cells_left: usize,
     has_sketches: bool,
 }
 
 impl Collector {
-    /// A collector for the series of a dictionary, in the order of their numbers.
+    /// A collector for the series of a dictionary, in the order of their ids.
     #[inline(never)]
     pub fn new<'a>(query: &Query, dictionary: impl Iterator<Item = (SeriesId, &'a Labels)>) -> Self {
         Self::of(query, dictionary.map(|(series, labels)| (series, labels, true)))
     }
 
-    /// A collector that gives no group to series that are not `touched`: of many series, few have news.
+    /// A collector that only groups series that were `touched`: of many series, few have news.
     pub fn of_touched<'a>(
         query: &Query,
         dictionary: impl Iterator<Item = (SeriesId, &'a Labels)>,
@@ -148,7 +148,7 @@ impl Collector {
         }
     }
 
-    /// Gives the next series of a dictionary its group.
+    /// Assigns the next series of a dictionary to its group.
     pub fn learn(&mut self, query: &Query, series: SeriesId, labels: &Labels) {
         self.push(series, labels, query.group_of(labels));
     }
@@ -158,7 +158,7 @@ impl Collector {
         Rc::make_mut(&mut self.groups).push(series, labels, group);
     }
 
-    /// Wants only the steps that start then; times in order.
+    /// Restricts it to the steps that start at these sorted times.
     #[must_use]
     pub fn only(mut self, times: &[i64]) -> Self {
         let is_inside = |at_s: &&i64| (self.window.from_s()..self.window.to_s()).contains(*at_s);
@@ -166,21 +166,21 @@ impl Collector {
         self
     }
 
-    /// The groups of the series that the query asks for.
+    /// The groups of the series that the query selects.
     #[must_use]
     pub fn groups(&self) -> Rc<Groups> {
         Rc::clone(&self.groups)
     }
 
-    /// The memory that it takes, about.
+    /// The approximate memory it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
         let spread = 2 * size_of::<((u32, Tier, i64), Cell)>();
         self.grid.bytes() + self.groups.bytes() + self.spreads.len() * spread
     }
 
-    /// Takes in a bucket's cell of a series, if the query asks for it. The layer is one of
-    /// [`Window::layers`], or a finer total.
+    /// Adds a bucket's cell of a series, if the query selects it. The layer is one of [`Window::layers`], or a
+    /// finer total.
     ///
     /// # Errors
     /// See [`GridError`].
@@ -198,7 +198,7 @@ impl Collector {
         }
     }
 
-    /// Takes the work of a cell off what is left; sketches that nobody wants are not merged.
+    /// Subtracts the work of a cell from the allowance; unwanted sketches are not merged.
     fn take(&mut self, cell: &Cell) -> Result<(), GridError> {
         let units = if self.has_sketches { 1 + cell.sketch_bytes() / SKETCH_UNIT_BYTES } else { 1 };
         self.cells_left = self.cells_left.checked_sub(units).ok_or(GridError::TooMuchWork)?;
@@ -224,7 +224,7 @@ impl Collector {
         Ok(())
     }
 
-    /// What was collected.
+    /// The collected grid.
     ///
     /// # Errors
     /// See [`GridError`].
@@ -271,7 +271,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_the_step_the_sum_over_the_window_is_the_sum_of_the_points(
+        fn at_any_step_the_window_has_the_sum_of_its_points(
             points in proptest::collection::vec((-1000i32..1000, proptest::option::of(1u32..86_400), 0u32..20_000), 1..20),
             step in prop::sample::select(vec![10i64, 30, 60, 90, 120, 600, 700, 3600, 5400, 86_400]),
         ) {
@@ -283,7 +283,7 @@ mod tests {
                 let t = NOW as f64 - f64::from(*age) - 0.5;
                 open.add(Owner { series: 0, is_established: true }, &Point { n: f64::from(*value), d: 1.0, p: p.map(f64::from), t }, &[], 1, || 0, |_, _, _, _| ());
             }
-            // As far as a point reaches here.
+            // The reach of a point in this test.
             let from_s = NOW - 86_400 - 20_010;
             let window = Window::aligned(floor_to(from_s, step), floor_to(NOW + step, step), step).expect("aligned");
             let rows = collect(&open, window);
@@ -296,7 +296,7 @@ mod tests {
     }
 
     #[test]
-    fn a_query_that_would_merge_more_cells_than_it_may_is_refused() {
+    fn a_query_that_would_merge_too_many_cells_is_rejected() {
         let window = Window::aligned(NOW - 3600, NOW, 3600).expect("valid");
         let query = Query { window, matchers: Vec::new(), by: By::Names(Vec::new()), sketches: Wanted::default() };
         let point = Point { n: 1.0, d: 1.0, p: Some(10.0), t: 0.0 };
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_period_shows_in_every_bucket_it_covers() {
+    fn a_long_period_appears_in_every_bucket_it_covers() {
         let mut open = OpenBuckets::default();
         #[expect(clippy::cast_precision_loss)]
         open.add(

@@ -1,4 +1,5 @@
-//! Who was most in the last hours: a [`Top`] of each kind for this hour, the last, and some longer times before.
+//! The heaviest writers of the last hours: a [`Top`] of each kind for this hour, the last, and some longer periods
+//! before.
 
 use std::collections::VecDeque;
 
@@ -6,19 +7,20 @@ use super::top::{Tally, Top};
 
 /// Seconds of an hour.
 pub const HOUR_S: i64 = 3_600;
-/// Hours that are over are put together.
+/// How many past hours are merged into a block.
 pub const BLOCK_S: i64 = 6 * HOUR_S;
-/// So far back it goes, or a block more.
+/// How far back it reaches, or a block more.
 pub const DAY_S: i64 = 24 * HOUR_S;
-/// Hours, the block that the hour before the last goes to, and those of a day: 7 periods of at most 70 KiB, mostly 25.
+/// Hours, the block that receives the hour before the last, and those of a day: 7 periods of at most 70 KiB, mostly
+/// 25.
 pub const MAX_BLOCKS: usize = 5;
 
-/// By what writers are told apart.
+/// How writers are distinguished.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// By where they are.
+    /// By network.
     Network,
-    /// By the page that they are on.
+    /// By the page they write from.
     Origin,
     /// By their write key.
     Key,
@@ -27,10 +29,10 @@ pub enum Kind {
 /// One list for each [`Kind`], in its order.
 pub type Tops = [Top; 3];
 
-/// The lists of a time.
+/// The lists of a period.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Period {
-    /// When it began, Unix seconds.
+    /// Its start, Unix seconds.
     pub start_s: i64,
     /// Its lists.
     pub tops: Tops,
@@ -39,13 +41,13 @@ pub struct Period {
 /// The periods up to now.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Recent {
-    /// This hour and the last, as far as anybody wrote.
+    /// This hour and the last, if anybody wrote.
     pub hours: VecDeque<Period>,
-    /// What was before, oldest first.
+    /// The blocks before, oldest first.
     pub blocks: VecDeque<Period>,
 }
 
-/// How far back is asked.
+/// How far back a request goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Back {
     /// This hour and the last.
@@ -55,7 +57,7 @@ pub enum Back {
 }
 
 impl Back {
-    /// When what is asked for begins.
+    /// The start of the requested time.
     #[must_use]
     pub fn since_s(self, now_s: i64) -> i64 {
         match self {
@@ -66,7 +68,7 @@ impl Back {
 }
 
 impl Recent {
-    /// Counts what somebody did.
+    /// Counts what a writer did.
     pub fn add(&mut self, now_s: i64, kind: Kind, (key, label): (u64, &str), cost: u64, tally: Tally) {
         self.advance(now_s);
         if let Some(hour) = self.hours.back_mut() {
@@ -74,7 +76,7 @@ impl Recent {
         }
     }
 
-    /// Those that were most.
+    /// The heaviest writers.
     #[must_use]
     pub fn tops(&self, back: Back, now_s: i64) -> Tops {
         let since_s = back.since_s(now_s);
@@ -85,7 +87,7 @@ impl Recent {
         tops
     }
 
-    /// Goes on to the hour of now, unless the clock went back.
+    /// Advances to the current hour, unless the clock went back.
     fn advance(&mut self, now_s: i64) {
         let start_s = floor(now_s, HOUR_S);
         if self.hours.back().is_some_and(|hour| hour.start_s >= start_s) {
@@ -111,7 +113,7 @@ impl Recent {
     }
 }
 
-/// Adds lists to others of the same kinds.
+/// Merges lists into others of the same kinds.
 pub fn merge(tops: &mut Tops, others: &Tops) {
     tops.iter_mut().zip(others).for_each(|(top, other)| top.merge(other));
 }
@@ -132,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn an_hour_is_this_and_the_last_and_a_day_is_24_to_30_hours() {
+    fn an_hour_covers_1_to_2_hours_and_a_day_24_to_30() {
         let mut recent = Recent::default();
         for hour in 0..60 {
             let now = NOW + hour * HOUR_S + 5;
@@ -146,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_pause_nothing_old_is_told_and_a_clock_that_goes_back_loses_nothing() {
+    fn expired_counts_go_and_a_clock_set_back_loses_none() {
         let mut recent = Recent::default();
         recent.add(NOW, Kind::Network, (1, ""), 1, Tally::default());
         recent.add(NOW - 7_200, Kind::Network, (1, ""), 1, Tally::default());

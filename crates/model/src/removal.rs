@@ -1,11 +1,11 @@
-//! What a removal takes out: of which series, and of which time.
+//! What a removal takes out: which series, and which span of time.
 
 use super::open::SeriesId;
 use super::retention::{RETENTION_MARGIN_S, Retention};
 use super::tier::{DAY, Tier, floor_to};
 use codec::{Malformed, Reader, put_varint};
 
-/// After all that there can be: 2,000,000 days.
+/// After all possible times: 2,000,000 days.
 const LATEST_S: i64 = 2_000_000 * DAY;
 
 /// Half-open, in whole seconds since 1970.
@@ -20,7 +20,7 @@ pub struct Span {
 /// Why a span can't be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{end}` is {at_s}, and what is kept of that time can only be divided at multiples of {width_s} seconds, such as {before_s} or {after_s}"
+    "`{end}` is {at_s}, but data of that time can only be divided at multiples of {width_s} seconds, such as {before_s} or {after_s}"
 )]
 pub struct Unaligned {
     end: &'static str,
@@ -31,10 +31,10 @@ pub struct Unaligned {
 }
 
 impl Span {
-    /// All of the time.
+    /// All of time.
     pub const ALL: Self = Self { from_s: 0, to_s: LATEST_S };
 
-    /// From and to, as far as they are within the time that there is; `None` when nothing is between them.
+    /// A span clipped to the possible times; `None` if it would be empty.
     #[must_use]
     pub fn new(from_s: Option<i64>, to_s: Option<i64>) -> Option<Self> {
         let from_s = from_s.unwrap_or_default().clamp(0, LATEST_S);
@@ -55,14 +55,14 @@ impl Span {
         t >= self.from_s as f64 && t < self.to_s as f64
     }
 
-    /// The starts of the buckets of a tier that lie in the span only in part.
+    /// The starts of a tier's buckets that are only partly in the span.
     pub fn straddled(self, tier: Tier) -> impl Iterator<Item = i64> {
         let start = |at_s: i64| (at_s % tier.width_s() != 0).then(|| tier.bucket_of(at_s));
         let (first, last) = (start(self.from_s), start(self.to_s));
         first.into_iter().chain(last.filter(|last| Some(*last) != first))
     }
 
-    /// The parts of a bucket before the span and behind it.
+    /// The parts of a bucket before and after the span.
     pub fn outside(self, tier: Tier, start_s: i64) -> impl Iterator<Item = (i64, i64)> {
         let end_s = start_s + tier.width_s();
         [(start_s, end_s.min(self.from_s)), (start_s.max(self.to_s), end_s)]
@@ -70,10 +70,10 @@ impl Span {
             .filter(|(from_s, to_s)| from_s < to_s)
     }
 
-    /// Whether what is kept can be divided at both ends.
+    /// Checks that what is kept can be divided at both ends.
     ///
     /// # Errors
-    /// At which times it can.
+    /// The nearest times at which it can.
     pub fn check(self, retention: &Retention, now_s: i64) -> Result<(), Unaligned> {
         for (end, at_s, is_open) in [("from", self.from_s, self.from_s == 0), ("to", self.to_s, self.to_s == LATEST_S)]
         {
@@ -87,8 +87,8 @@ impl Span {
     }
 }
 
-/// The finest tier whose buckets can be divided around a time: it is kept there, and so is, for each coarser bucket that
-/// holds the time, the next finer tier, of which the rest of that bucket is made anew.
+/// The finest tier whose buckets can be divided around a time. It must be kept there; and for each coarser bucket
+/// that contains the time, so must the next finer tier, from which the rest of that bucket is rebuilt.
 #[must_use]
 pub fn alignment(at_s: i64, retention: &Retention, now_s: i64) -> Tier {
     let is_kept = |tier: Tier, from_s: i64| retention.start_s(tier, now_s).is_none_or(|start_s| from_s >= start_s);
@@ -100,12 +100,12 @@ pub fn alignment(at_s: i64, retention: &Retention, now_s: i64) -> Tier {
     Tier::ALL.into_iter().find(divides).unwrap_or(Tier::D1)
 }
 
-/// Numbers of series, as ranges without their ends: those that are series no more lie close together.
+/// Ids of series, as half-open ranges: those of removed series lie close together.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Numbers(Vec<(SeriesId, SeriesId)>);
 
 impl Numbers {
-    /// Adds all from a number on and before another one, behind those that are there.
+    /// Appends all ids from one up to another, after those already there.
     pub fn push(&mut self, from: SeriesId, end: SeriesId) {
         match self.0.last_mut() {
             _ if from >= end => {}
@@ -114,7 +114,7 @@ impl Numbers {
         }
     }
 
-    /// Whether a number is among them.
+    /// Whether it contains an id.
     #[must_use]
     pub fn has(&self, series: SeriesId) -> bool {
         let behind = self.0.partition_point(|(from, _)| *from <= series);
@@ -126,7 +126,8 @@ impl Numbers {
         self.0.iter().copied()
     }
 
-    /// As the table of removals has them: of each range as varints how far it is behind the one before, and how long it is.
+    /// The form in the table of removals: for each range, as varints, its distance from the one before, and its
+    /// length.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let (mut out, mut last) = (Vec::with_capacity(2 * self.0.len()), 0);
@@ -138,7 +139,7 @@ impl Numbers {
         out
     }
 
-    /// What [`Self::to_bytes`] wrote.
+    /// Decodes what [`Self::to_bytes`] wrote.
     ///
     /// # Errors
     /// [`Malformed`]
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_says_where_a_span_may_end() {
+    fn retention_determines_where_a_span_may_end() {
         let retention = Retention::default();
         let days = |days: i64| NOW - days * 86_400;
         for (at_s, wanted) in [
@@ -214,7 +215,7 @@ mod tests {
         assert_eq!(check(Some(days(1) + 10), None), Ok(()));
         assert_eq!(check(None, Some(days(61) + 7200)), Ok(()));
         let error = check(Some(days(15) + 60), None).expect_err("not a multiple").to_string();
-        assert!(error.starts_with("`from` is 1791244860, and what is kept"), "{error}");
+        assert!(error.starts_with("`from` is 1791244860, but data"), "{error}");
         assert!(error.contains("multiples of 600 seconds, such as 1791244800 or 1791245400"), "{error}");
         assert!(check(None, Some(NOW + 5)).is_err());
     }

@@ -1,41 +1,41 @@
-//! How long the buckets of each tier are kept.
+//! The retention of each tier.
 
 use super::tier::{DAY, HOUR, Tier};
 
-/// A tier is kept at least this long, so that what is asked for without parameters, the last hour, is always there.
+/// The shortest retention of a tier, so that the default window, the last hour, is always available.
 pub const MIN_KEPT_S: i64 = HOUR;
-/// A tier is kept at most this long, or for ever: a hundred years.
+/// The longest retention of a tier that is not kept for ever: a hundred years.
 pub const MAX_KEPT_S: i64 = 36_500 * DAY;
-/// Buckets stay this much longer than they are promised, for windows that are widened to whole steps.
+/// How much longer than promised buckets are kept, for windows that are widened to whole steps.
 pub const RETENTION_MARGIN_S: i64 = DAY;
 
-/// How long one tier is kept.
+/// The retention of one tier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Kept {
-    /// After a bucket's end, in seconds; `None` is for ever.
+pub struct TierRetention {
+    /// Seconds after a bucket's end; `None` means for ever.
     pub for_s: Option<i64>,
-    /// Buckets before this Unix second may be gone, as less was kept until the owner asked for more.
+    /// Buckets before this Unix second may be gone, because the retention was shorter until the owner raised it.
     pub from_s: Option<i64>,
 }
 
-/// How long each tier is kept: a coarser one at least as long as a finer one, as steps of the finer ones are made of
-/// what the coarser ones have of long periods.
+/// The retention of all tiers: a coarser one is kept at least as long as a finer one, as steps of the finer one
+/// include the coarser one's long periods.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention([Kept; Tier::ALL.len()]);
+pub struct Retention([TierRetention; Tier::ALL.len()]);
 
-/// Why tiers can't be kept that long.
+/// Why a retention is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RetentionError {
     /// Shorter than [`MIN_KEPT_S`] or longer than [`MAX_KEPT_S`].
     #[error("`{name}` must be kept for 1h to 36500d, or null for ever", name = .0.name())]
     Range(Tier),
-    /// A coarser tier that would go before a finer one.
+    /// A coarser tier that would expire before a finer one.
     #[error(
-        "`{coarser}` must be kept at least as long as `{finer}`; tiers that are not named keep what they have",
+        "`{coarser}` must be kept at least as long as `{finer}`; tiers that are not named keep their retention",
         coarser = .coarser.name(), finer = .finer.name()
     )]
     Order {
-        /// The one that would be kept longer.
+        /// The tier that would be kept longer.
         finer: Tier,
         /// The next coarser one.
         coarser: Tier,
@@ -45,46 +45,46 @@ pub enum RetentionError {
 impl Default for Retention {
     fn default() -> Self {
         let days = [Some(2), Some(14), Some(60), Some(730), None];
-        Self(days.map(|days: Option<i64>| Kept { for_s: days.map(|days| days * DAY), from_s: None }))
+        Self(days.map(|days: Option<i64>| TierRetention { for_s: days.map(|days| days * DAY), from_s: None }))
     }
 }
 
 impl Retention {
-    /// Of a new stream: the defaults but for these changes.
+    /// The retention of a new stream: the defaults with these changes.
     ///
     /// # Errors
     /// See [`RetentionError`].
     pub fn new(changes: &[(Tier, Option<i64>)]) -> Result<Self, RetentionError> {
         let changed = Self::default().changed(changes, 0)?;
-        Ok(Self(changed.0.map(|kept| Kept { from_s: None, ..kept })))
+        Ok(Self(changed.0.map(|kept| TierRetention { from_s: None, ..kept })))
     }
 
-    /// As [`Self::tiers`] told it.
+    /// Restores what [`Self::tiers`] returned.
     #[must_use]
-    pub fn from_tiers(tiers: [Kept; Tier::ALL.len()]) -> Self {
+    pub fn from_tiers(tiers: [TierRetention; Tier::ALL.len()]) -> Self {
         Self(tiers)
     }
 
     /// In the order of [`Tier::ALL`].
     #[must_use]
-    pub fn tiers(&self) -> &[Kept; Tier::ALL.len()] {
+    pub fn tiers(&self) -> &[TierRetention; Tier::ALL.len()] {
         &self.0
     }
 
-    /// How long a tier is kept, in seconds; `None` is for ever.
+    /// The retention of a tier, in seconds; `None` means for ever.
     #[must_use]
     pub fn kept_s(&self, tier: Tier) -> Option<i64> {
         self.0[tier as usize].for_s
     }
 
-    /// The Unix second from which on a tier is whole; `None` is from the beginning.
+    /// The Unix second from which on a tier is complete; `None` means from the beginning.
     #[must_use]
     pub fn start_s(&self, tier: Tier, now_s: i64) -> Option<i64> {
-        let Kept { for_s, from_s } = self.0[tier as usize];
+        let TierRetention { for_s, from_s } = self.0[tier as usize];
         from_s.max(for_s.map(|for_s| now_s - for_s))
     }
 
-    /// With other times for some tiers, from now on.
+    /// The retention with other times for some tiers, from now on.
     ///
     /// # Errors
     /// See [`RetentionError`].
@@ -95,7 +95,7 @@ impl Retention {
             }
             let is_more = is_longer(for_s, self.kept_s(tier));
             let from_s = if is_more { self.start_s(tier, now_s) } else { self.0[tier as usize].from_s };
-            self.0[tier as usize] = Kept { for_s, from_s };
+            self.0[tier as usize] = TierRetention { for_s, from_s };
         }
         let mut pairs = Tier::ALL.into_iter().zip(Tier::ALL.into_iter().skip(1));
         match pairs.find(|(finer, coarser)| is_longer(self.kept_s(*finer), self.kept_s(*coarser))) {
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_change_keeps_what_it_does_not_name() {
+    fn a_change_leaves_unnamed_tiers_as_they_are() {
         let retention = changed(&[(Tier::S10, Some(7 * DAY)), (Tier::D1, Some(1000 * DAY))]).expect("valid");
         let kept: Vec<Option<i64>> = Tier::ALL.iter().map(|tier| retention.kept_s(*tier)).collect();
         assert_eq!(
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn limits_hold_at_the_limit_and_not_beyond() {
+    fn retention_limits_are_inclusive() {
         assert!(changed(&[(Tier::S10, Some(MIN_KEPT_S))]).is_ok());
         assert_eq!(changed(&[(Tier::S10, Some(MIN_KEPT_S - 1))]), Err(RetentionError::Range(Tier::S10)));
         assert!(changed(&[(Tier::D1, Some(MAX_KEPT_S))]).is_ok());
@@ -148,7 +148,7 @@ mod tests {
     }
 
     #[test]
-    fn keeping_more_brings_nothing_back() {
+    fn a_longer_retention_restores_nothing() {
         let week = changed(&[(Tier::S10, Some(7 * DAY))]).expect("valid");
         let start_s = |retention: &Retention, now_s: i64| retention.start_s(Tier::S10, now_s);
         assert_eq!(start_s(&week, NOW), Some(NOW - 2 * DAY));

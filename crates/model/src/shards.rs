@@ -1,59 +1,61 @@
-//! How the batches of a stream are spread over its shards, so that no idempotency key counts in two of them.
+//! Assigns the batches of a stream to its shards, so that no idempotency key counts in two of them.
 //!
-//! A key belongs to one shard under each number of shards. Whoever writes under a new number first asks the shards that
-//! the key belonged to before, and tells them the number by that: from then on they take no key from writers who
-//! believe in a smaller one. So a key that an earlier shard counted is found, and one that it has not counted by then,
-//! it never will. When all shards were told and the keys from before have expired, nobody needs to ask.
+//! For each number of shards, a key belongs to one shard. A writer that uses a new number first asks the shards to
+//! which the key belonged before, and tells them the new number. From then on they reject keys from writers that
+//! use a smaller number. So a key that an earlier shard has counted is found, and one that it has not counted by
+//! then is never counted there. When all shards know the number and the earlier keys have expired, nobody needs to
+//! ask.
 
-/// A stream has at most this many shards.
+/// The most shards of a stream.
 pub const MAX_SHARDS: u16 = 64;
-/// The same key within this time is counted once.
+/// How long a repeated key is counted only once.
 pub const KEY_WINDOW_MS: i64 = 600_000;
-/// What the clocks of the edge and of an object may be apart, and the time that a batch waits for its commit.
+/// How far the clocks of the edge and an object may differ, plus the time that a batch waits for its commit.
 const SLACK_MS: i64 = 60_000;
-/// Earlier numbers that a writer may have to ask for: each costs a batch with a key one more call.
+/// The most earlier numbers that a writer may have to ask for: each costs a batch with a key one more call.
 pub const MAX_RAISES: usize = 6;
 
-/// What an idempotency key is here: some bytes of a hash.
+/// A hashed idempotency key.
 pub type Key = [u8; 16];
 
-/// How many shards a stream has, and had when keys were counted that are not forgotten yet. Only ever grows.
+/// The number of shards, and the earlier numbers whose keys may not have expired yet. It only ever grows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Layout {
     shards: u16,
-    /// Oldest first, each from a larger number than the one before.
+    /// Oldest first; each starts from a larger number than the one before.
     raises: Vec<Raise>,
 }
 
-/// That a stream got more shards.
+/// A raise of the number of shards.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Raise {
-    /// How many it had before; none when it was made.
+    /// The number before; 0 when the stream was created.
     pub from_shards: u16,
-    /// When every shard had been told, Unix milliseconds.
+    /// When every shard knew of it, Unix milliseconds.
     pub settled_ms: Option<i64>,
 }
 
-/// Why a stream does not get that many shards.
+/// Why the number of shards can't change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
-    /// Each shard has points of its own.
-    #[error("`shards` is {from} and can only be raised, not lowered to {to}")]
+    /// A lower number: each shard has points of its own.
+    #[error("`shards` is {from} and can't be lowered to {to}, only raised")]
     Lowered {
-        /// How many there are.
+        /// The current number.
         from: u16,
-        /// How many were asked for.
+        /// The requested number.
         to: u16,
     },
-    /// [`MAX_RAISES`] are not forgotten yet.
-    #[error("`shards` was raised {MAX_RAISES} times within some ten minutes; raise it again when they are over")]
+    /// [`MAX_RAISES`] have not expired yet.
+    #[error("`shards` was raised {MAX_RAISES} times within ten minutes; wait ten minutes before you raise it again")]
     TooManyRaises,
 }
 
-/// Where a batch with a key goes.
+/// Where to send a batch with a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// Shards that may have counted the key under an earlier number: each is asked before the batch is written.
+    /// Shards that may have counted the key under an earlier number: each must be asked before the batch is
+    /// written.
     pub ask: Vec<u16>,
     /// The shard that the key belongs to now.
     pub write: u16,
@@ -66,20 +68,20 @@ impl Default for Layout {
 }
 
 impl Layout {
-    /// That of a new stream, whose shards but the first are still to be made.
+    /// The layout of a new stream, whose shards except the first are still to be created.
     #[must_use]
     pub fn new(shards: u16) -> Self {
         let raises = if shards > 1 { vec![Raise { from_shards: 0, settled_ms: None }] } else { Vec::new() };
         Self { shards, raises }
     }
 
-    /// One that was taken apart by [`Self::shards`] and [`Self::raises`].
+    /// Restores a layout from [`Self::shards`] and [`Self::raises`].
     #[must_use]
     pub fn restored(shards: u16, raises: Vec<Raise>) -> Self {
         Self { shards: shards.clamp(1, MAX_SHARDS), raises }
     }
 
-    /// How many there are, 1 to [`MAX_SHARDS`].
+    /// The number of shards, 1 to [`MAX_SHARDS`].
     #[must_use]
     pub fn shards(&self) -> u16 {
         self.shards
@@ -94,7 +96,7 @@ impl Layout {
     /// Gives the stream more shards.
     ///
     /// # Errors
-    /// See [`LayoutError`]. The same number is no error.
+    /// See [`LayoutError`]. Setting the same number is not an error.
     pub fn raise(&mut self, shards: u16, now_ms: i64) -> Result<(), LayoutError> {
         if shards < self.shards {
             return Err(LayoutError::Lowered { from: self.shards, to: shards });
@@ -111,9 +113,9 @@ impl Layout {
         Ok(())
     }
 
-    /// Takes note that every shard has been told of this number.
+    /// Notes that every shard knows this number.
     pub fn settle(&mut self, told_shards: u16, now_ms: i64) {
-        // Each raise went to the number that the next one came from.
+        // Each raise led to the number that the next one started from.
         let ends: Vec<u16> = self.raises.iter().skip(1).map(|next| next.from_shards).chain([self.shards]).collect();
         for (raise, end) in self.raises.iter_mut().zip(ends) {
             if end <= told_shards {
@@ -123,13 +125,13 @@ impl Layout {
         self.raises.retain(|raise| raise.from_shards > 0 || raise.settled_ms.is_none());
     }
 
-    /// Whether some shard may not have been told yet.
+    /// Whether some shard may not know of a raise yet.
     #[must_use]
     pub fn is_unsettled(&self) -> bool {
         self.raises.iter().any(|raise| raise.settled_ms.is_none())
     }
 
-    /// Whether a shard may not have been made yet. One that was and is missing has lost points.
+    /// Whether a shard may not have been created yet. One that was created and is missing has lost points.
     #[must_use]
     pub fn may_be_new(&self, shard: u16) -> bool {
         let is_of = |raise: &Raise| raise.settled_ms.is_none() && raise.from_shards <= shard;
@@ -152,43 +154,44 @@ impl Layout {
 }
 
 impl Raise {
-    /// Whether keys that were counted before it may still be known.
+    /// Whether keys that were counted before it may not have expired.
     fn may_have_keys(&self, now_ms: i64) -> bool {
         self.settled_ms.is_none_or(|settled_ms| now_ms < settled_ms + KEY_WINDOW_MS + SLACK_MS)
     }
 }
 
-/// What a shard has been told of how many there are. Durable before anyone hears an answer that depends on it.
+/// The number of shards that a shard knows. It is made durable before any answer that depends on it is sent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Fence(u16);
 
 impl Fence {
-    /// Of a shard that was told this number last.
+    /// The fence of a shard that knows this number.
     #[must_use]
     pub fn at(shards: u16) -> Self {
         Self(shards)
     }
 
-    /// The largest number that the shard was told.
+    /// The largest number that the shard knows.
     #[must_use]
     pub fn shards(self) -> u16 {
         self.0
     }
 
-    /// The fence when this number is heard, if that changes it.
+    /// The fence after this number is received, if that changes it.
     #[must_use]
     pub fn raised(self, shards: u16) -> Option<Self> {
         (shards > self.0).then_some(Self(shards))
     }
 
-    /// Whether a new key may be counted for someone who believes in so many shards.
+    /// Whether a new key may be counted for a writer that uses this number of shards.
     #[must_use]
     pub fn admits(self, believed_shards: u16) -> bool {
         believed_shards >= self.0
     }
 }
 
-/// The shard of a key: jump consistent hashing (Lamping and Veach, 2014), so that a raise moves as few keys as can be.
+/// The shard of a key: jump consistent hashing (Lamping and Veach, 2014), so that a raise moves as few keys as
+/// possible.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -254,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn who_tells_of_a_number_settles_only_what_led_there() {
+    fn an_announced_number_settles_only_the_raises_before_it() {
         let mut layout = Layout::new(2);
         assert!(layout.is_unsettled() && layout.may_be_new(1) && !layout.may_be_new(0) && !layout.may_be_new(2));
         layout.raise(4, 0).expect("more");

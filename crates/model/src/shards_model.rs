@@ -1,5 +1,6 @@
-//! Shards, writers and owners in any order of their steps, with crashes, lost answers, old beliefs and clocks that are
-//! apart: no key counts twice within its window, and nothing counts where readers do not look.
+//! A model of shards, writers and owners with their steps in any order, with crashes, lost answers, outdated
+//! numbers and clocks that differ. No key counts twice within its window, and nothing counts where readers do not
+//! look.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +15,12 @@ const MAX_ROUNDS: u8 = 3;
 /// Any two clocks are less than a minute apart.
 const SKEWS_MS: [i64; 4] = [0, 25_000, -25_000, 10_000];
 
-/// A batch does not wait longer for its commit; together with the clocks that is the slack.
+/// The longest wait of a batch for its commit; with the clocks, that is the slack.
 const MAX_WAITING_S: i64 = 10;
 
 #[derive(Clone, Debug)]
 enum Step {
-    /// An idle writer begins to send a key, with a belief that may be old.
+    /// An idle writer starts to send a key, with a number of shards that may be outdated.
     Begin {
         writer: usize,
         key: u64,
@@ -29,11 +30,11 @@ enum Step {
     Advance {
         writer: usize,
     },
-    /// A writer hears no answer and gives up, wherever it is.
+    /// A writer gets no answer and gives up, at any stage.
     Leave {
         writer: usize,
     },
-    /// What waits at a shard becomes durable.
+    /// What waits at a shard is committed.
     Commit {
         shard: u16,
     },
@@ -45,11 +46,11 @@ enum Step {
     Raise {
         by: u16,
     },
-    /// A change reaches the next shard, or home when all have it.
+    /// A change reaches the next shard, or home after all shards.
     Propagate {
         which: usize,
     },
-    /// A change goes no further.
+    /// A change gets no further.
     Stop {
         which: usize,
     },
@@ -72,17 +73,18 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// What a shard has: the record and the fence outlive a crash, as do the keys that it counted, with their times.
+/// The state of a shard: the record and the fence survive a crash, as do the keys that it counted, with their
+/// times.
 #[derive(Default)]
 struct Shard {
     layout: Option<Layout>,
     fence: Fence,
     counted: BTreeMap<u64, i64>,
-    /// Keys that wait for a commit, and who waits with them.
+    /// Keys that wait for a commit, and their writers.
     waiting: BTreeMap<u64, Vec<usize>>,
 }
 
-/// How a shard answers a call.
+/// The answer of a shard to a call.
 #[derive(PartialEq, Eq)]
 enum Answer {
     NoSuchShard,
@@ -104,7 +106,7 @@ struct World {
     writers: Vec<Writer>,
     /// All layouts that home ever had.
     history: Vec<Layout>,
-    /// How many shards a change tells of, and which it has not reached yet.
+    /// The number of shards that a change announces, and the ones it has not reached yet.
     changes: Vec<(u16, Vec<u16>)>,
     /// When each key was counted.
     counts: BTreeMap<u64, Vec<i64>>,
@@ -199,7 +201,7 @@ impl World {
         }
     }
 
-    /// As the object does it, in one go.
+    /// In one atomic step, as the object does.
     fn answer(&mut self, shard: u16, writer: usize, key: u64, believed: u16, asks: bool) -> Answer {
         let now_ms = self.clock(usize::from(shard));
         let here = &mut self.shards[usize::from(shard)];
@@ -266,7 +268,7 @@ fn bytes(key: u64) -> Key {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, ..ProptestConfig::default() })]
     #[test]
-    fn whatever_the_order_no_key_counts_in_two_shards(steps in proptest::collection::vec(any_step(), 1..160)) {
+    fn in_any_order_no_key_counts_in_two_shards(steps in proptest::collection::vec(any_step(), 1..160)) {
         let mut world = World::new();
         for step in &steps {
             world.take(step);

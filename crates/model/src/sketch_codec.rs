@@ -1,14 +1,15 @@
-//! The binary form of a cell's sketches, in bits; what is known from the cell's count and extent is not repeated.
+//! The binary form of a cell's sketches, in bits; what the cell's count and extent determine is not repeated.
 //!
-//! Quantiles: unless the shape says that there are as many values as points, their number (gamma); if there are any, unless
-//! the shape says that they are those of the extent, the lowest bin (18 bits) and how far above the highest is (gamma). If
-//! that is another one, either the bins of all values between the two ends, sorted, if these are few; or how many
-//! bins have values, which ones (sorted, each less those before it), and sorted how many values beyond one a bin
-//! there are up to each.
+//! Quantiles: unless the shape says that there are as many values as points, their number (gamma). If there are
+//! any, unless the shape says that they are those of the extent: the lowest bin (18 bits) and the distance to the
+//! highest one (gamma). If these differ, one of two: if few values lie between the ends, the bins of all of them,
+//! sorted; else the number of occupied bins, which ones (sorted, as differences), and the running number of values
+//! beyond one per bin (sorted).
 //!
-//! Distinct counts: how many (gamma), and each: label (5 bits); 0, entries (gamma), their prefixes (sorted, each
-//! less those before it) and 6 bits for each rank that a prefix does not tell; or 1, k (3 bits), least register (6 bits), and the
-//! Rice code with k of each register less that. Codes as in [`codec::bits`].
+//! Distinct counts: their number (gamma), and for each: label (5 bits); then 0, entries (gamma), their prefixes
+//! (sorted, as differences) and 6 bits for each rank that its prefix does not determine; or 1, k (3 bits), lowest
+//! register (6 bits), and the Rice code with k of each register's difference from that. Codes as in
+//! [`codec::bits`].
 
 use super::cell::Cell;
 use super::distinct::{Distinct, Entry, REGISTERS, needs_rank};
@@ -28,7 +29,7 @@ const HAS_MAX: u8 = 8;
 /// The cell has distinct counts.
 pub const HAS_DISTINCT: u8 = 16;
 
-/// So many values are listed one by one.
+/// The most values that are listed one by one.
 const MAX_LISTED: u64 = 256;
 const BIN_BITS: u32 = 18;
 const LABEL_BITS: u32 = 5;
@@ -36,7 +37,7 @@ const RANK_BITS: u32 = 6;
 const K_BITS: u32 = 3;
 const PREFIXES: u64 = 1 << 25;
 
-/// Which sketches a cell has, and what of them its other numbers tell.
+/// Which sketches a cell has, and what its other numbers determine of them.
 #[must_use]
 pub fn shape(cell: &Cell) -> u8 {
     let Some(sketches) = &cell.sketches else { return 0 };
@@ -101,12 +102,12 @@ pub fn put_quantiles(out: &mut BitWriter, quantiles: &Quantiles, shape: u8) {
     out.put_sorted(&up_to, 0, values - used);
 }
 
-/// At most so many bins have values.
+/// The most bins that have values.
 fn most_used(values: u64, span: u64) -> u64 {
     values.min(span + 1).min(MAX_BINS as u64)
 }
 
-/// Reads the quantiles of a cell of this shape, of which the rest is known.
+/// Reads the quantiles of a cell of this shape, given the rest of the cell.
 ///
 /// # Errors
 /// [`Malformed`]
@@ -287,12 +288,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn sketches_come_back(cell in any_cell()) {
+        fn sketches_survive_a_round_trip(cell in any_cell()) {
             prop_assert_eq!(decoded(&cell, &encoded(&cell)), cell);
         }
 
         #[test]
-        fn quantiles_of_any_size_come_back(
+        fn quantiles_of_any_size_survive_a_round_trip(
             bins in proptest::collection::btree_map(-80_000i64..=80_000, (1u64..1 << 50, 0u32..50), 0..60),
             narrow in 1i64..90_000,
         ) {
@@ -303,7 +304,7 @@ mod tests {
         }
 
         #[test]
-        fn distinct_counts_of_any_size_come_back(count in 0u64..9_000, seed in any::<u64>(), shift in 0u32..40) {
+        fn distinct_counts_of_any_size_survive_a_round_trip(count in 0u64..9_000, seed in any::<u64>(), shift in 0u32..40) {
             let mut cell = Cell::plain(1, None);
             for k in 0..count {
                 let hash = (seed ^ k).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> if k % 5 == 0 { shift } else { 0 };
@@ -313,7 +314,7 @@ mod tests {
         }
 
         #[test]
-        fn any_bits_are_read_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60), shape in 0u8..32, cell in any_cell()) {
+        fn any_bits_are_decoded_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60), shape in 0u8..32, cell in any_cell()) {
             let _may_be_malformed = read_quantiles(&mut BitReader::new(&bytes), &cell, shape);
             let _may_be_malformed = read_distinct(&mut BitReader::new(&bytes));
         }

@@ -1,37 +1,37 @@
-//! What a cell knows beyond sums and extents: how its values are distributed, and how many values its labels had.
+//! What a cell has beyond sums and extents: the distribution of its values, and distinct counts of its labels.
 
 use super::distinct::Distinct;
 use super::quantiles::Quantiles;
 
-/// The values of at most this many labels are counted at a time.
+/// The most labels whose values are counted at a time.
 pub const MAX_DISTINCT: usize = 4;
-/// A stream counts the values of at most this many labels in its life, as [`Wanted`] has a bit for each.
+/// The most labels whose values a stream counts in its life, as [`Wanted`] has a bit for each.
 pub const MAX_DISTINCT_LABELS: usize = 32;
 
-/// The sketches of a cell; none of them is there without saying something.
+/// The sketches of a cell; none of them is present without information.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Sketches {
-    /// The values n/d of the points that are counted, where they don't follow from count and extent.
+    /// The values n/d of the counted points, if count and extent don't determine them.
     pub quantiles: Option<Quantiles>,
-    /// The values of labels by the label's number, in order.
+    /// Distinct values by label index, in order.
     pub distinct: Vec<(u8, Distinct)>,
 }
 
-/// A value of a label whose values are counted.
+/// A value of a label whose distinct values are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Mark {
-    /// The label's number in its stream.
+    /// The label's index in its stream.
     pub label: u8,
     /// The value's [`super::distinct::hash`].
     pub hash: u64,
 }
 
-/// Which sketches a question needs. Those that it does not need are neither read nor merged.
+/// Which sketches a query needs. The others are neither read nor merged.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
     /// The quantiles.
     pub quantiles: bool,
-    /// A bit for each label whose values are to be counted, by its number.
+    /// A bit for each label whose values to count, by its index.
     pub distinct: u32,
 }
 
@@ -39,7 +39,7 @@ impl Wanted {
     /// All sketches.
     pub const ALL: Self = Self { quantiles: true, distinct: u32::MAX };
 
-    /// Whether a label's values are to be counted.
+    /// Whether to count a label's values.
     #[must_use]
     pub fn has(self, label: u8) -> bool {
         u32::from(label) < u32::BITS && self.distinct & (1 << label) != 0
@@ -53,13 +53,13 @@ impl Wanted {
 }
 
 impl Sketches {
-    /// Whether there are none.
+    /// Whether there are no sketches.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.quantiles.is_none() && self.distinct.is_empty()
     }
 
-    /// A copy of those that are wanted.
+    /// A copy with the wanted sketches.
     #[must_use]
     pub fn kept(&self, wanted: Wanted) -> Self {
         let distinct = self.distinct.iter().filter(|(label, _)| wanted.has(*label));
@@ -74,7 +74,7 @@ impl Sketches {
         }
     }
 
-    /// Counts the wanted labels' values of another cell too.
+    /// Adds the wanted distinct counts of another cell.
     pub fn merge_distinct(&mut self, other: &Self, wanted: Wanted) {
         for (label, set) in other.distinct.iter().filter(|(label, _)| wanted.has(*label)) {
             match self.place(*label) {
@@ -84,12 +84,12 @@ impl Sketches {
         }
     }
 
-    /// The labels whose values were counted, in the order of their numbers.
+    /// The labels whose values were counted, in the order of their indices.
     pub fn distinct_sets(&self) -> impl Iterator<Item = (u8, &Distinct)> {
         self.distinct.iter().map(|(label, set)| (*label, set))
     }
 
-    /// How many values a label had; 0 where it was never there.
+    /// The number of distinct values of a label; 0 if it never occurred.
     #[must_use]
     pub fn distinct_values(&self, label: u8) -> f64 {
         self.place(label).map_or(0.0, |at| self.distinct[at].1.estimate())
@@ -99,7 +99,7 @@ impl Sketches {
         self.distinct.binary_search_by_key(&label, |(label, _)| *label)
     }
 
-    /// The memory that it takes, its own included.
+    /// The memory that it takes, including its own.
     #[must_use]
     pub fn bytes(&self) -> usize {
         size_of::<Self>()

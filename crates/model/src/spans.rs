@@ -1,12 +1,12 @@
-//! Spans of time, sorted and apart from each other: so few that they can be kept in a small text.
+//! Sorted, disjoint spans of time, few enough to be kept in a small string.
 
-/// From, and up to but without, in Unix seconds.
+/// Half-open, in Unix seconds.
 pub type Span = (i64, i64);
 
-/// With more than so many, the two that are nearest to each other become one.
+/// The most spans; beyond it, the two that are closest to each other are joined.
 pub const MAX_SPANS: usize = 64;
 
-/// Adds a span. Beyond [`MAX_SPANS`] what lies between two of them is added too.
+/// Adds a span. Beyond [`MAX_SPANS`], the gap between two spans is added too.
 pub fn add(spans: &mut Vec<Span>, (mut from, mut to): Span) {
     let begin = spans.partition_point(|span| span.1 < from);
     let end = begin + spans[begin..].partition_point(|span| span.0 <= to);
@@ -25,7 +25,7 @@ pub fn add(spans: &mut Vec<Span>, (mut from, mut to): Span) {
     }
 }
 
-/// Takes a span out.
+/// Removes a span.
 pub fn remove(spans: &mut Vec<Span>, (from, to): Span) {
     let mut rest = Vec::with_capacity(spans.len() + 1);
     for span in spans.iter() {
@@ -35,7 +35,7 @@ pub fn remove(spans: &mut Vec<Span>, (from, to): Span) {
     *spans = rest;
 }
 
-/// The first part that lies in a span.
+/// The first part within a span.
 #[must_use]
 pub fn first(spans: &[Span], (from, to): Span) -> Option<Span> {
     let span = spans.get(spans.partition_point(|span| span.1 <= from))?;
@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_limit_the_nearest_become_one() {
+    fn beyond_the_limit_the_closest_spans_are_joined() {
         let mut spans = Vec::new();
         (0..=64).for_each(|at| add(&mut spans, (at * 100 + i64::from(at == 7) * 50, at * 100 + 60)));
         assert_eq!(spans.len(), MAX_SPANS);

@@ -1,7 +1,8 @@
-//! Things by numbers that only grow: some are free for ever, and the others lie close together.
+//! Items by numbers that only grow: some numbers are free for ever, and the others lie close together.
 //!
-//! For each 64 numbers there is a word of bits, which are set, and how many are set before it: so a look-up needs no hash, and
-//! what is free takes a quarter of a byte. A million numbers that were ever given take 256 KB.
+//! For each 64 numbers there is a word of bits that says which are set, and the count of those set before it. So a
+//! look-up needs no hash, and a free number takes a quarter of a byte. A million numbers that were ever given take
+//! 256 KB.
 
 use std::ops::Index;
 
@@ -10,7 +11,7 @@ const BITS: u32 = u64::BITS;
 /// See the module's documentation.
 #[derive(Clone, Debug)]
 pub struct Sparse<T> {
-    /// Which of 64 numbers are set, and how many are before.
+    /// Which of 64 numbers are set, and the count before them.
     words: Vec<(u64, u32)>,
     /// In the order of their numbers.
     items: Vec<T>,
@@ -25,13 +26,13 @@ impl<T> Default for Sparse<T> {
 }
 
 impl<T> Sparse<T> {
-    /// How many there are.
+    /// The number of items.
     #[must_use]
     pub fn len(&self) -> usize {
         self.items.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no items.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.items.is_empty()
@@ -43,7 +44,7 @@ impl<T> Sparse<T> {
         self.next
     }
 
-    /// Leaves all numbers before this one as they are: the next one gets it, or a greater one.
+    /// Leaves all numbers before this one unused if they are: the next item gets it, or a greater one.
     pub fn skip_to(&mut self, next: u32) {
         self.next = self.next.max(next);
     }
@@ -54,7 +55,7 @@ impl<T> Sparse<T> {
         self.words.truncate(next.div_ceil(BITS) as usize);
     }
 
-    /// Adds one with the next number.
+    /// Adds an item with the next number.
     #[expect(clippy::cast_possible_truncation, reason = "there are fewer items than numbers")]
     pub fn push(&mut self, item: T) -> u32 {
         let number = self.next;
@@ -68,7 +69,7 @@ impl<T> Sparse<T> {
         number
     }
 
-    /// How many lie before the one with a number, if it is set.
+    /// The index of the item with a number, if it is set.
     #[inline]
     #[must_use]
     pub fn slot(&self, number: u32) -> Option<usize> {
@@ -77,17 +78,17 @@ impl<T> Sparse<T> {
         (bits & bit != 0).then(|| (before + (bits & (bit - 1)).count_ones()) as usize)
     }
 
-    /// The one with a number.
+    /// The item with a number.
     #[inline]
     #[must_use]
     pub fn get(&self, number: u32) -> Option<&T> {
         self.slot(number).map(|slot| &self.items[slot])
     }
 
-    /// The one with so many before it.
+    /// The item at an index.
     ///
     /// # Panics
-    /// When there are not as many.
+    /// If there are fewer items.
     pub fn at_mut(&mut self, slot: usize) -> &mut T {
         &mut self.items[slot]
     }
@@ -126,7 +127,7 @@ impl<T> Sparse<T> {
         })
     }
 
-    /// Takes out those with these numbers, which are in order. Their numbers are free for ever.
+    /// Removes the items with these sorted numbers, which are then free for ever.
     pub fn remove(&mut self, numbers: &[u32]) -> Vec<T> {
         let slots: Vec<usize> = numbers.iter().filter_map(|number| self.slot(*number)).collect();
         let mut slots = slots.into_iter().peekable();
@@ -166,7 +167,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_map_whose_numbers_grow(steps in proptest::collection::vec(
+        fn it_is_a_map_with_growing_numbers(steps in proptest::collection::vec(
             (0u32..200, proptest::collection::btree_set(0u32..4_000, 0..40)), 1..30,
         )) {
             let (mut sparse, mut model, mut next) = (Sparse::default(), BTreeMap::new(), 0u32);

@@ -1,8 +1,8 @@
-//! How a point falls into buckets, so that the sum over all buckets is the point again.
+//! Spreads a point over buckets, so that the sum over all buckets is the point again.
 //!
-//! A period is not cut into 10 s pieces all along: as in a segment tree, its inside is covered by the
-//! widest whole buckets that fit and only its ends go to finer ones. So a point costs at most
-//! [`MAX_PIECES`] pieces, however long its period is, and a stranger's one-day point is as cheap as it looks.
+//! A period is not cut into 10 s pieces throughout. As in a segment tree, the widest whole buckets that fit cover
+//! its inside, and only its ends go to finer ones. So a point costs at most [`MAX_PIECES`] pieces, however long its
+//! period is, and a stranger's one-day point is as cheap as it looks.
 
 use super::cell::{Cell, Cover};
 use super::point::Point;
@@ -13,7 +13,7 @@ use codec::columns::SHARES;
 /// the whole day or its hours between: 2 + 2*5 + 2*9 + 2*5 + 24, rounded up.
 pub const MAX_PIECES: usize = 64;
 
-/// Gives each piece of a point as (layer, start of the bucket, cell).
+/// Calls back with each piece of a point as (layer, start of the bucket, cell).
 pub fn spread(point: &Point, mut put: impl FnMut(Layer, i64, Cell)) {
     let home = bucket_holding(point.t);
     let Some(p) = point.p else {
@@ -32,7 +32,7 @@ pub fn spread(point: &Point, mut put: impl FnMut(Layer, i64, Cell)) {
     }
 }
 
-/// A part of a period that lies in one bucket.
+/// The part of a period that lies in one bucket.
 #[derive(Clone, Copy, Debug)]
 struct Piece {
     tier: Tier,
@@ -42,12 +42,12 @@ struct Piece {
     d: f64,
 }
 
-/// Shares are whole multiples of 2^-40: at most a trillionth of the point from what they should be, and half as long as other
-/// fractions where they are stored; sums of shares of whole numbers are exact.
+/// Shares are whole multiples of 2^-40: at most a trillionth of the point off, and half as long as other fractions
+/// when stored; sums of shares of whole numbers are exact.
 fn shares(n: f64, d: f64, from: f64, to: f64) -> Vec<Piece> {
     let mut pieces = cut(from, to);
     if let [only] = &mut pieces[..] {
-        // Also a period too short for f64 to tell its ends apart.
+        // Includes periods too short for f64 to distinguish their ends.
         (only.n, only.d) = (n, d);
         return pieces;
     }
@@ -64,7 +64,7 @@ fn shares(n: f64, d: f64, from: f64, to: f64) -> Vec<Piece> {
     pieces
 }
 
-/// Gives what rounding left over to the widest piece, where it weighs least.
+/// Adds the rounding error to the widest piece, where it weighs least.
 fn settle(pieces: &mut [Piece], whole: f64, part: impl Fn(&mut Piece) -> &mut f64) {
     let sum: f64 = pieces.iter_mut().map(|piece| *part(piece)).sum();
     let rest = whole - sum;
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instant_lies_in_the_bucket_that_holds_it() {
+    fn an_instant_falls_into_the_bucket_that_contains_it() {
         let all = pieces(5.0, None, NOW + 9.99);
         assert_eq!(all.len(), 1);
         assert_eq!((all[0].0, all[0].1, all[0].2.count), (Layer::Total(Tier::S10), 1_792_540_800, 1));
@@ -146,13 +146,13 @@ mod tests {
     }
 
     #[test]
-    fn a_period_too_short_to_see_loses_nothing() {
+    fn a_period_too_short_for_f64_loses_nothing() {
         assert_eq!(sum_of(&pieces(5.0, Some(1e-12), NOW), |cover| cover.n), 5.0);
         assert_eq!(sum_of(&pieces(5.0, Some(1e-12), NOW + 3.0), |cover| cover.n), 5.0);
     }
 
     #[test]
-    fn the_count_goes_to_the_bucket_that_holds_t() {
+    fn the_count_goes_to_the_bucket_that_contains_t() {
         let all = pieces(30.0, Some(30.0), NOW);
         let counted: Vec<i64> =
             all.iter().filter(|(_, _, cell)| cell.count > 0).map(|(_, start_s, _)| *start_s).collect();

@@ -1,18 +1,19 @@
-//! Strangers' texts in files that spreadsheets open: none is a formula there, as OWASP says under "CSV Injection".
+//! Makes strangers' strings safe for files that spreadsheets open: none becomes a formula, as OWASP advises under
+//! "CSV Injection".
 
 use std::borrow::Cow;
 
-/// What a formula begins with, also in its full-width forms, or what some programs pass over before one.
+/// Characters that start a formula, also in full-width forms, or that some programs skip before one.
 const BEGINS_FORMULA: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
 
-/// Whether a spreadsheet may take a text for a formula.
+/// Whether a spreadsheet may take a string for a formula.
 #[must_use]
 pub fn is_formula(text: &str) -> bool {
     text.starts_with(BEGINS_FORMULA)
 }
 
-/// The text with an apostrophe before it where a spreadsheet would take it for a formula, or where it has an apostrophe for that already: so
-/// two texts never become the same.
+/// Adds an apostrophe before a string that a spreadsheet would take for a formula, or that has an apostrophe for
+/// that already; so different strings stay different.
 #[must_use]
 #[inline(never)]
 pub fn neutral(text: &str) -> Cow<'_, str> {
@@ -25,7 +26,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn formulas_get_an_apostrophe_and_other_texts_stay() {
+    fn formulas_get_an_apostrophe_and_other_strings_stay() {
         for formula in [
             "=HYPERLINK(\"https://evil.example\")",
             "@SUM(1)",
@@ -50,7 +51,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_text_is_a_formula_then_and_each_can_be_told(text in "['=@a]{0,4}", other in "['=@a]{0,4}") {
+        fn no_result_is_a_formula_and_all_stay_different(text in "['=@a]{0,4}", other in "['=@a]{0,4}") {
             prop_assert!(!is_formula(&neutral(&text)));
             prop_assert_eq!(neutral(&text) == neutral(&other), text == other);
         }

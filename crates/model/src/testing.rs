@@ -1,4 +1,4 @@
-//! Cells for property tests, also those of the crates above.
+//! Cells for property tests, also used by the crates above.
 
 use proptest::prelude::*;
 
@@ -6,7 +6,7 @@ use crate::cell::{Cell, Cover};
 use crate::point::Point;
 use crate::sketches::Mark;
 
-/// Merges a cell into a place that may be empty.
+/// Merges a cell into an optional one.
 pub fn merge_into(place: &mut Option<Cell>, cell: Cell) {
     match place {
         Some(there) => there.merge(&cell),
@@ -14,14 +14,14 @@ pub fn merge_into(place: &mut Option<Cell>, cell: Cell) {
     }
 }
 
-/// A piece of a point as buckets take it, with whole numbers, so that f64 adds them exactly: an instant, the end of a period,
-/// or a part of one, some without a ratio, some with values of labels.
+/// A piece of a point as buckets receive it, with whole numbers, so that f64 adds them exactly: an instant, the end
+/// of a period, or part of one; some without a ratio, some with label values.
 pub fn any_piece() -> impl Strategy<Value = Cell> {
     let value = prop_oneof![Just(-8i32), Just(0), Just(5), -1000i32..1000, 1_000_000i32..9_000_000];
     let d = prop_oneof![4 => Just(1i32), 1 => Just(0), 1 => Just(8), 1 => Just(-8)];
     let marks = proptest::collection::vec((0u8..3, prop_oneof![0u64..3, any::<u64>()]), 0..3);
     (value, d, 0u8..4, marks).prop_map(|(value, d, kind, marks)| {
-        // A denominator below zero stands for a numerator of -0.
+        // A negative denominator stands for a numerator of -0.
         let (n, d) = if d < 0 { (-0.0, 8.0) } else { (f64::from(value), f64::from(d)) };
         let point = Point { n, d, p: None, t: 0.0 };
         let mut cell = match kind {

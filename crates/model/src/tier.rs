@@ -1,4 +1,4 @@
-//! The widths of buckets that rollups are kept in.
+//! The bucket widths of the rollups.
 
 /// One resolution of the rollups. Each width divides the next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -37,7 +37,7 @@ impl Tier {
         }
     }
 
-    /// Its name in an owner's configuration: the width as `step` has it.
+    /// Its name in an owner's configuration: the width in the syntax of `step`.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -49,8 +49,8 @@ impl Tier {
         }
     }
 
-    /// The time that one chunk of storage holds, in seconds: a few hundred buckets, so that a query for a
-    /// screenful reads one to three chunks.
+    /// The time span of one stored chunk, in seconds: a few hundred buckets, so that a query for a screenful reads
+    /// one to three chunks.
     #[must_use]
     pub fn span_s(self) -> i64 {
         match self {
@@ -62,7 +62,7 @@ impl Tier {
         }
     }
 
-    /// The start of the bucket that holds a second.
+    /// The start of the bucket that contains a second.
     #[must_use]
     pub fn bucket_of(self, at_s: i64) -> i64 {
         floor_to(at_s, self.width_s())
@@ -75,20 +75,20 @@ impl Tier {
     }
 }
 
-/// What a chunk or an open bucket holds.
+/// What a chunk or an open bucket contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Layer {
-    /// What falls into the buckets of a tier and of the finer ones, but for the tier's own [`Self::Spread`].
+    /// Everything in the buckets of a tier and of the finer ones, except the tier's own [`Self::Spread`].
     Total(Tier),
-    /// The shares of long periods that cover whole buckets of a tier and are kept in no finer one; a query for its own
-    /// steps adds them to the total, one for finer steps divides them evenly. Never carries a count.
+    /// The shares of long periods that cover whole buckets of a tier and are in no finer one. A query at the tier's
+    /// steps adds them to the total; one at finer steps divides them evenly. It never carries a count.
     Spread(Tier),
-    /// Spreads as versions before 2026-12 sealed them: they are in the total of their own tier too.
+    /// Spreads as versions before 2026-12 sealed them: they are also in the total of their own tier.
     EarlierSpread(Tier),
 }
 
 impl Layer {
-    /// The tier whose buckets the layer has.
+    /// The tier of the layer's buckets.
     #[must_use]
     pub fn tier(self) -> Tier {
         match self {
@@ -96,7 +96,7 @@ impl Layer {
         }
     }
 
-    /// All that have the buckets of a tier, also those that only earlier versions sealed.
+    /// All layers with the buckets of a tier, including those that only earlier versions sealed.
     #[must_use]
     pub fn all_of(tier: Tier) -> [Self; 3] {
         [Self::Total(tier), Self::Spread(tier), Self::EarlierSpread(tier)]

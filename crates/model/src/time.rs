@@ -2,7 +2,7 @@
 
 use chrono::{DateTime, Datelike, Timelike};
 
-/// Why a time or duration is refused.
+/// Why a time or duration is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TimeError {
     /// Not one of the forms of a time.
@@ -39,7 +39,7 @@ pub fn parse_duration(text: &str) -> Result<i64, TimeError> {
     seconds.or_else(|| duration_s(text)).ok_or_else(|| TimeError::Duration(text.to_owned()))
 }
 
-/// A duration as [`parse_duration`] reads it, in the largest unit that divides it: `36h`.
+/// Formats a duration as [`parse_duration`] reads it, in the largest unit that divides it: `36h`.
 #[must_use]
 pub fn duration_text(seconds: i64) -> String {
     let units = [(86_400, "d"), (3600, "h"), (60, "m")];
@@ -47,7 +47,7 @@ pub fn duration_text(seconds: i64) -> String {
     format!("{}{unit}", seconds / unit_s)
 }
 
-/// A time as app.net and RFC 3339 write it: `2026-11-23T12:00:00Z`.
+/// Formats a time as app.net and RFC 3339 do: `2026-11-23T12:00:00Z`.
 #[must_use]
 pub fn date_text(seconds: i64) -> String {
     let time = DateTime::from_timestamp(seconds, 0).unwrap_or_default();
@@ -85,7 +85,7 @@ mod tests {
     const NOW: i64 = 1_792_540_800_000;
 
     #[test]
-    fn the_forms_of_a_time() {
+    fn times_are_parsed_in_all_forms() {
         for (text, wanted) in [
             ("now", NOW),
             ("1792540800", NOW),
@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn the_forms_of_a_duration() {
+    fn durations_are_parsed_in_all_forms() {
         for (text, wanted) in [("10s", 10), ("5m", 300), ("1h", 3600), ("1d", 86_400), ("1w", 604_800), ("60", 60)] {
             assert_eq!(parse_duration(text), Ok(wanted), "{text}");
         }
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_written_as_it_is_read() {
+    fn a_date_is_formatted_as_it_is_parsed() {
         assert_eq!(date_text(0), "1970-01-01T00:00:00Z");
         assert_eq!(date_text(951_782_399), "2000-02-28T23:59:59Z");
         assert_eq!(parse_time_ms(&date_text(NOW / 1000), NOW), Ok(NOW));

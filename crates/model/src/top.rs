@@ -1,16 +1,17 @@
-//! Who is most, in bounded memory: `SpaceSaving` (Metwally, Agrawal and El Abbadi 2005), by cost.
+//! The most expensive keys, in bounded memory: `SpaceSaving` (Metwally, Agrawal and El Abbadi 2005), by cost.
 //!
-//! Of K counters, each has a key and a cost that is at least the key's own and at most `error` more. With N for the cost in all,
-//! no error is more than N / K, and each key with more than N / K has a counter. Both stay true when lists are merged as
-//! Cafaro, Tempesta and Pulimeno (2016) have it: a key that a full list lacks may have had as much as the least of that list.
+//! There are K counters, each with a key and a cost that is at least the key's own and at most `error` more. If N
+//! is the total cost, no error exceeds N / K, and each key with more than N / K has a counter. Both stay true when
+//! lists are merged as in Cafaro, Tempesta and Pulimeno (2016): a key that a full list lacks may have had as much
+//! as the lowest of that list.
 
-/// So many are counted: everyone above 0.8 % of all.
+/// The number of counters: every key above 0.8 % of the total has one.
 pub const MAX_COUNTERS: usize = 128;
-/// A label has at most so many bytes, the longest that is of use being an origin: 128 counters take at most 50 KiB, and
-/// without origins 10.
+/// The longest label, in bytes; the longest useful ones are origins. 128 counters take at most 50 KiB, and 10
+/// without origins.
 pub const MAX_LABEL_BYTES: usize = 300;
 
-/// What somebody did.
+/// What a key did.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
     /// Points that were accepted.
@@ -21,27 +22,27 @@ pub struct Tally {
     pub rejected: u64,
 }
 
-/// What is known of one key.
+/// The counter of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counter {
     /// Whose it is.
     pub key: u64,
-    /// What is told of it, cut at [`MAX_LABEL_BYTES`].
+    /// Its label, truncated to [`MAX_LABEL_BYTES`].
     pub label: Box<str>,
     /// At least what the key cost...
     pub cost: u64,
-    /// ...and at most so much more.
+    /// ...and at most this much more.
     pub error: u64,
-    /// What the key did since it has this counter.
+    /// What the key did since it got this counter.
     pub tally: Tally,
 }
 
-/// Those that cost most, in no order.
+/// The most expensive keys, unordered.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Top(Vec<Counter>);
 
 impl Top {
-    /// A list of these counters; what is too much is left out.
+    /// A list of these counters, without those beyond the limit.
     #[must_use]
     pub fn of(mut counters: Vec<Counter>) -> Self {
         keep_most(&mut counters);
@@ -54,7 +55,7 @@ impl Top {
         &self.0
     }
 
-    /// Those that cost most first.
+    /// The most expensive keys first.
     #[must_use]
     pub fn into_sorted(self) -> Vec<Counter> {
         let mut counters = self.0;
@@ -62,7 +63,7 @@ impl Top {
         counters
     }
 
-    /// Counts what somebody did. What costs nothing takes nobody's counter.
+    /// Counts what a key did. A cost of zero never replaces another key's counter.
     pub fn add(&mut self, key: u64, label: &str, cost: u64, tally: Tally) {
         let counter = match self.0.iter().position(|counter| counter.key == key) {
             Some(at) => &mut self.0[at],
@@ -73,7 +74,7 @@ impl Top {
         counter.tally.add(&tally);
     }
 
-    /// A counter for a key that has none: in place of the least, whose cost may have been this key's.
+    /// A counter for a key that has none: it replaces the lowest, whose cost may have been this key's.
     fn make_room(&mut self, key: u64, label: &str) -> &mut Counter {
         let least = self.least();
         let counter = Counter { key, label: cut(label).into(), cost: least, error: least, tally: Tally::default() };
@@ -86,12 +87,12 @@ impl Top {
         &mut self.0[at]
     }
 
-    /// What a key without a counter may have cost.
+    /// The most that a key without a counter may have cost.
     fn least(&self) -> u64 {
         if self.0.len() < MAX_COUNTERS { 0 } else { self.0.iter().map(|counter| counter.cost).min().unwrap_or(0) }
     }
 
-    /// Adds what another list has counted.
+    /// Adds the counts of another list.
     pub fn merge(&mut self, other: &Self) {
         let (least, others) = (self.least(), other.least());
         let mut rest: Vec<Option<&Counter>> = other.0.iter().map(Some).collect();
@@ -123,7 +124,7 @@ impl Tally {
     }
 }
 
-/// Those that cost most first; among equals by key, so that no order of merging shows.
+/// The most expensive first; equal ones by key, so that the order of merging makes no difference.
 fn sort(counters: &mut [Counter]) {
     counters.sort_unstable_by_key(|counter| (std::cmp::Reverse(counter.cost), counter.key));
 }
@@ -147,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    /// Shares of a stream: keys of which some are frequent, with costs, to one of three shards.
+    /// A stream's load: keys, some of them frequent, with costs, each at one of three shards.
     fn writes() -> impl Strategy<Value = Vec<(u64, u64, usize)>> {
         let key = prop_oneof![0..4u64, 0..60u64, 0..600u64];
         prop::collection::vec((key, 1..1_000u64, 0..3usize), 0..1_500)
@@ -176,7 +177,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_error_is_more_than_its_share_and_whoever_is_above_it_is_there(writes in writes()) {
+        fn errors_are_bounded_and_every_heavy_key_is_listed(writes in writes()) {
             let (mut shards, mut exact) = (vec![Top::default(); 3], BTreeMap::<u64, (u64, u64)>::new());
             let mut own = vec![BTreeMap::new(); 3];
             for (key, cost, shard) in writes {
@@ -195,7 +196,7 @@ mod tests {
                 merged.merge(shard);
             }
             assert_law(&merged, &exact);
-            // A merged list counts on.
+            // A merged list keeps counting.
             for key in 0..200 {
                 merged.add(key * 7, "", key, point());
                 let (sum, points) = exact.entry(key * 7).or_default();
@@ -206,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn while_there_is_room_all_is_exact_and_merging_does_not_care_who_is_first() {
+    fn with_room_counts_are_exact_and_merging_commutes() {
         let list = |keys: std::ops::Range<u64>| {
             let mut top = Top::default();
             keys.for_each(|key| top.add(key, "a", key + 1, Tally { points: 1, new_series: 2, rejected: 3 }));
@@ -223,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn what_costs_nothing_is_counted_while_there_is_room_and_takes_nobodys_place() {
+    fn a_cost_of_zero_is_counted_but_replaces_no_counter() {
         let mut top = Top::default();
         (0..MAX_COUNTERS as u64 - 1).for_each(|key| top.add(key, "", 1, point()));
         top.add(1_000, "", 0, Tally { rejected: 5, ..Tally::default() });
@@ -235,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_label_is_cut_between_characters() {
+    fn a_label_is_truncated_between_characters() {
         let mut top = Top::default();
         top.add(1, &"ü".repeat(200), 1, Tally::default());
         top.add(2, &format!("a{}", "ü".repeat(200)), 1, Tally::default());

@@ -1,4 +1,4 @@
-//! What a series has had since its stream began: sums that only points move.
+//! The totals of a series since its stream began: sums that only points change.
 
 use std::collections::BTreeMap;
 
@@ -7,39 +7,40 @@ use super::labels::Labels;
 use super::point::Point;
 use super::query::Query;
 
-/// Sums over all points of a series, whatever is sealed or kept of them. Counters, but for the numerators' where some are negative.
+/// Sums over all points of a series, whatever is sealed or kept of them. Counters, except the numerators' sum if
+/// some are negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Total {
     /// Sum of the numerators.
     pub n: f64,
     /// Sum of the denominators.
     pub d: f64,
-    /// How many points.
+    /// The number of points.
     pub points: u64,
 }
 
 impl Total {
-    /// Of one point.
+    /// The total of one point.
     #[must_use]
     pub fn of(point: &Point) -> Self {
         Self { n: point.n, d: point.d, points: 1 }
     }
 
-    /// Of a point's share in a bucket, or of all that a bucket has.
+    /// The total of a point's share in a bucket, or of a whole bucket.
     #[must_use]
     pub fn of_cell(cell: &Cell) -> Self {
         let (n, d) = cell.cover.map_or((0.0, 0.0), |cover| (cover.n, cover.d));
         Self { n, d, points: cell.count }
     }
 
-    /// Adds another one.
+    /// Adds another total.
     pub fn add(&mut self, other: &Self) {
         self.n += other.n;
         self.d += other.d;
         self.points += other.points;
     }
 
-    /// What is left when a part of it goes elsewhere.
+    /// What is left after a part of it moves elsewhere.
     #[must_use]
     pub fn without(&self, part: &Self) -> Self {
         Self { n: self.n - part.n, d: self.d - part.d, points: self.points.saturating_sub(part.points) }
@@ -52,28 +53,29 @@ impl Total {
     }
 }
 
-/// An object shows its first so many groups of series, among them the one of what overflows...
+/// The most groups of series that an object shows, including the one of the overflow...
 pub const MAX_SHOWN: usize = 10_001;
-/// ...whose labels have so many bytes in all.
+/// ...and the most bytes of their labels.
 pub const MAX_SHOWN_BYTES: usize = 2 << 20;
 
-/// What readers are shown of totals.
+/// The totals that readers see.
 #[derive(Clone, Debug, Default)]
-pub struct Shown {
+pub struct ShownTotals {
     groups: BTreeMap<Labels, u32>,
-    /// Of the labels of all rows.
+    /// The bytes of all rows' labels.
     pub text_bytes: usize,
-    /// The groups of series, and what each has had.
+    /// The groups of series with their totals.
     pub rows: Vec<(Labels, Total)>,
-    /// How many series are in no row...
+    /// The number of series in no row...
     pub folded: u64,
-    /// ...and what they have had together.
+    /// ...and their total.
     pub rest: Total,
 }
 
-impl Shown {
-    /// Of the series that the query accepts, the first so many groups with so many bytes; the others are folded. With all series in
-    /// the order of their numbers, a group once shown is shown for ever, so that no row and no rest ever falls.
+impl ShownTotals {
+    /// The first groups of the series that the query accepts, within both limits; the others are folded. As all
+    /// series come in the order of their ids, a group once shown stays shown, so that no row and no rest ever
+    /// decreases.
     pub fn collect<'a>(
         series: impl Iterator<Item = (&'a Labels, Total)>,
         query: &Query,
@@ -90,7 +92,7 @@ impl Shown {
                 shown.fold(1, &total);
             }
         }
-        // What has had nothing yet, as its points overflowed, has its place all the same: it may have some later.
+        // A series without a total yet, as its points overflowed, has its place anyway: it may get one later.
         for (group, total) in places.rows.into_iter().filter(|(_, total)| !total.is_none()) {
             shown.add(group, &total);
         }
@@ -109,15 +111,15 @@ impl Shown {
         }
     }
 
-    /// The memory that it takes, about.
+    /// The approximate memory it takes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        /// A row, twice as vectors double, its place in the tree, and what allocating its labels takes beside them.
+        /// A row (twice, as vectors double), its place in the tree, and the allocator's share of its labels.
         const ROW_BYTES: usize = 2 * size_of::<(Labels, Total)>() + size_of::<(Labels, u32)>() * 3 / 2 + 16;
         self.rows.len() * ROW_BYTES + self.text_bytes
     }
 
-    /// Adds series that have no row.
+    /// Counts series that have no row.
     pub fn fold(&mut self, series: u64, total: &Total) {
         self.folded += series;
         self.rest.add(total);
@@ -133,14 +135,14 @@ mod tests {
     use crate::window::Window;
 
     #[test]
-    fn the_cells_of_a_point_add_up_to_it() {
+    fn the_cells_of_a_point_add_up_to_its_total() {
         let point = Point { n: 6.0, d: 3.0, p: Some(20.0), t: 0.0 };
         assert_eq!(Total::of_cell(&Cell::of(&point)), Total::of(&point));
         assert!(Total::of_cell(&Cell::plain(0, None)).is_none() && !Total::of(&point).is_none());
     }
 
     #[test]
-    fn what_is_shown_stays_shown_when_series_come() {
+    fn shown_groups_stay_shown_when_series_are_added() {
         let labels = |text: &str| Labels::from_canonical(&format!("a\u{1f}{text}\u{1e}b\u{1f}x\u{1e}"));
         let series: Vec<(Labels, Total)> =
             (1..=5u8).map(|i| (labels(&i.to_string()), Total { n: f64::from(i), d: 1.0, points: 1 })).collect();
@@ -148,7 +150,8 @@ mod tests {
         let show_some = |series: &[(Labels, Total)], matcher: &[&str], by: &By, limit, bytes| {
             let matchers = matcher.iter().map(|text| Matcher::parse(text).expect("valid")).collect();
             let query = Query { window, matchers, by: by.clone(), sketches: Wanted::default() };
-            let shown = Shown::collect(series.iter().map(|(labels, total)| (labels, *total)), &query, limit, bytes);
+            let shown =
+                ShownTotals::collect(series.iter().map(|(labels, total)| (labels, *total)), &query, limit, bytes);
             (shown.rows.iter().map(|(_, total)| total.n).collect::<Vec<_>>(), shown.folded, shown.rest.n)
         };
         let show = |count: usize, matcher: &[&str], by: &By, limit| {
@@ -160,7 +163,7 @@ mod tests {
         assert_eq!(show(5, &[], &By::Names(vec!["b".into()]), 1), (vec![15.0], 0, 0.0));
         let bytes = series[0].0.as_str().len() * 3 - 1;
         assert_eq!(show_some(&series, &[], &By::All, 9, bytes), (vec![1.0, 2.0], 3, 12.0));
-        // The second has had nothing, and has something later: nobody loses a place.
+        // The second had nothing and gets something later: no series loses its place.
         let mut earlier = series.clone();
         earlier[1].1 = Total::default();
         assert_eq!(show_some(&earlier, &[], &By::All, 2, bytes), (vec![1.0], 3, 12.0));

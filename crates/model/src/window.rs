@@ -1,11 +1,11 @@
-//! A span of time in steps, and which of the kept tiers answers for it.
+//! A span of time in steps, and the tier that answers for it.
 
 use super::retention::{RETENTION_MARGIN_S, Retention};
 use super::tier::{Layer, Tier, floor_to};
 
-/// A window has at most this many steps: a month of 5 minutes, or 30 hours of 10 seconds.
+/// The most steps in a window: a month of 5 minutes, or 30 hours of 10 seconds.
 pub const MAX_STEPS: i64 = 11_000;
-/// Without a step the smallest is taken that gives at most this many.
+/// The most steps of a window without a given step: it gets the smallest step within this.
 pub const DEFAULT_STEPS: i64 = 360;
 
 /// A half-open span of time cut into equal steps. Aligned: both ends are multiples of the step.
@@ -16,24 +16,24 @@ pub struct Window {
     step_s: i64,
 }
 
-/// Why a window is refused.
+/// Why a window is rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WindowError {
-    /// Nothing between the ends.
+    /// An empty window.
     #[error("`from` must be before `to`")]
     Empty,
-    /// A step that buckets can't add up to.
+    /// A step that is not a multiple of the finest bucket's width.
     #[error("`step` must be a multiple of 10 seconds, not {0} seconds")]
     Step(i64),
     /// More steps than [`MAX_STEPS`].
-    #[error("the window has {0} steps, at most {MAX_STEPS} are allowed: ask for a wider `step` or a shorter window")]
+    #[error("the window has {0} steps, more than the {MAX_STEPS} allowed: use a wider `step` or a shorter window")]
     TooManySteps(i64),
-    /// Finer than what is kept of that time.
+    /// Steps finer than what is kept of that time.
     #[error(
-        "steps of {step_s} s are kept from {start_s} on ({ago_s} s ago), and `from` is before it: ask for a `step` that is a multiple of {offer_s} s, or a later `from`"
+        "steps of {step_s} s are kept only since {start_s} ({ago_s} s ago), and `from` is earlier: use a `step` that is a multiple of {offer_s} s, or a later `from`"
     )]
     NotKept {
-        /// The width that was asked for.
+        /// The requested width.
         step_s: i64,
         /// The Unix second from which on its tier is kept.
         start_s: i64,
@@ -42,8 +42,8 @@ pub enum WindowError {
         /// The width of the finest tier that still has `from`.
         offer_s: i64,
     },
-    /// Before all that is kept.
-    #[error("nothing is kept of the time before {start_s}, in seconds since 1970: ask for a later `from`")]
+    /// A time before everything that is kept.
+    #[error("nothing is kept from before {start_s}, in seconds since 1970: use a later `from`")]
     Gone {
         /// The Unix second from which on something is kept.
         start_s: i64,
@@ -51,7 +51,7 @@ pub enum WindowError {
 }
 
 impl WindowError {
-    /// Whether it would be another, or none, with another retention.
+    /// Whether another retention would change or prevent it.
     #[must_use]
     pub fn is_of_retention(self) -> bool {
         matches!(self, Self::NotKept { .. } | Self::Gone { .. })
@@ -59,8 +59,9 @@ impl WindowError {
 }
 
 impl Window {
-    /// The window that covers all from `from_ms` to `to_ms` (Unix milliseconds), widened to whole steps, at `now_ms`.
-    /// Without a step, the smallest that gives at most [`DEFAULT_STEPS`] and whose tier is kept for as long as the
+    /// The window that covers `from_ms` to `to_ms` (Unix milliseconds), widened to whole steps, at `now_ms`.
+    /// Without a step, it gets the smallest step that gives at most [`DEFAULT_STEPS`] and whose tier is kept for as
+    /// long as the window reaches back.
     /// window reaches back.
     ///
     /// # Errors
@@ -87,7 +88,7 @@ impl Window {
         Ok(window)
     }
 
-    /// Whether all of the window is there still: up to the margin, so also where it was widened, or was asked for a
+    /// Checks that all of the window is still kept, with the margin for windows that were widened or requested a
     /// moment ago.
     ///
     /// # Errors
@@ -97,7 +98,7 @@ impl Window {
         self.check(now_s, |tier| retention.start_s(tier, now_s).filter(is_missing))
     }
 
-    /// Given from when on a tier is kept, if that is too late.
+    /// Since when a tier is kept, if that is too late.
     fn check(&self, now_s: i64, missing_s: impl Fn(Tier) -> Option<i64>) -> Result<(), WindowError> {
         let Some(start_s) = missing_s(self.tier()) else { return Ok(()) };
         let step_s = self.step_s;
@@ -109,10 +110,10 @@ impl Window {
         }
     }
 
-    /// A window as [`Self::new`] made it.
+    /// Restores a window that [`Self::new`] made.
     ///
     /// # Errors
-    /// When its ends are no multiples of the step, or it is too long.
+    /// If its ends are not multiples of the step, or it is too long.
     pub fn aligned(from_s: i64, to_s: i64, step_s: i64) -> Result<Self, WindowError> {
         check_step(step_s)?;
         if from_s % step_s != 0 || to_s % step_s != 0 || from_s >= to_s {
@@ -128,7 +129,7 @@ impl Window {
         self.from_s
     }
 
-    /// The end, Unix seconds, not included.
+    /// The end, exclusive, in Unix seconds.
     #[must_use]
     pub fn to_s(&self) -> i64 {
         self.to_s
@@ -140,13 +141,13 @@ impl Window {
         self.step_s
     }
 
-    /// From the start to the end, in seconds.
+    /// The length in seconds.
     #[must_use]
     pub fn width_s(&self) -> i64 {
         self.to_s - self.from_s
     }
 
-    /// How many steps there are.
+    /// The number of steps.
     #[must_use]
     pub fn steps(&self) -> i64 {
         self.width_s() / self.step_s
@@ -158,13 +159,13 @@ impl Window {
         (0..self.steps()).map(move |step| from_s + step * step_s)
     }
 
-    /// The tier that answers.
+    /// The tier that answers the window.
     #[must_use]
     pub fn tier(&self) -> Tier {
         Tier::for_step(self.step_s)
     }
 
-    /// The layers that hold what the window asks for: its tier's totals and spreads, and the spreads of coarser tiers.
+    /// The layers that contain the window's data: its tier's totals and spreads, and the spreads of coarser tiers.
     #[must_use]
     pub fn layers(&self) -> Vec<Layer> {
         let own = self.tier();
@@ -237,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn windows_that_cannot_be_answered_are_refused() {
+    fn windows_that_cannot_be_answered_are_rejected() {
         assert_eq!(window(NOW, NOW, None), Err(WindowError::Empty));
         assert_eq!(window(NOW - 60, NOW, Some(15)), Err(WindowError::Step(15)));
         assert_eq!(window(NOW - 60, NOW, Some(0)), Err(WindowError::Step(0)));
@@ -250,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_what_the_owner_says() {
+    fn windows_respect_the_retention_of_the_owner() {
         const DAY: i64 = 86_400;
         let month = [Tier::M10, Tier::H1, Tier::D1].map(|tier| (tier, Some(30 * DAY)));
         let retention = Retention::default().changed(&month, NOW).expect("valid");
@@ -271,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_later_a_window_is_still_there_and_a_day_later_it_is_not() {
+    fn a_window_is_kept_for_a_moment_but_not_for_a_day() {
         let window = Window::aligned(NOW - 2 * 86_400, NOW - 86_400, 10).expect("valid");
         assert_eq!(window.check_kept(&Retention::default(), NOW + 86_400), Ok(()));
         let later = window.check_kept(&Retention::default(), NOW + 86_401);

@@ -1,4 +1,4 @@
-//! Answers in Prometheus' JSON.
+//! Responses in Prometheus' JSON.
 
 use model::labels::Labels;
 
@@ -7,16 +7,17 @@ use super::plan::Times;
 use super::text::{number, push_all};
 use super::value::{Series, Value, is_absent};
 
-/// An answer, whose texts are a stranger's, has at most so many bytes: it is in memory two or three times on its way out.
+/// The most bytes in a response, whose strings come from strangers: it is in memory two or three times on its way
+/// out.
 pub const MAX_ANSWER_BYTES: usize = 16 << 20;
 
-/// An answer with these data, which are JSON.
+/// A successful response with this JSON as its data.
 #[must_use]
 pub fn success(data: &str) -> String {
     format!("{{\"status\":\"success\",\"data\":{data}}}")
 }
 
-/// The answer to a request that is refused.
+/// The response to a rejected request.
 #[must_use]
 pub fn failure(kind: &str, text: &str) -> String {
     format!("{{\"status\":\"error\",\"errorType\":{},\"error\":{}}}", quoted(kind), quoted(text))
@@ -25,7 +26,7 @@ pub fn failure(kind: &str, text: &str) -> String {
 /// The value of a query at its times, or at its only time.
 ///
 /// # Errors
-/// Where it would have more than [`MAX_ANSWER_BYTES`].
+/// If it would have more than [`MAX_ANSWER_BYTES`].
 pub fn value(value: Value, times: &Times, is_range: bool) -> Result<String> {
     let series = match value {
         Value::Scalar(values) if !is_range => {
@@ -41,7 +42,7 @@ pub fn value(value: Value, times: &Times, is_range: bool) -> Result<String> {
     for one in series {
         if out.len() > MAX_ANSWER_BYTES {
             return refuse(format!(
-                "the answer would have more than {} MiB: ask for fewer series or less time",
+                "the response would have more than {} MiB: use fewer series or a shorter time range",
                 MAX_ANSWER_BYTES >> 20
             ));
         }
@@ -63,13 +64,13 @@ pub fn value(value: Value, times: &Times, is_range: bool) -> Result<String> {
     Ok(out)
 }
 
-/// A text in quotes.
+/// A JSON string.
 #[must_use]
 pub fn quoted(text: &str) -> String {
     serde_json::to_string(text).expect("a text always serialises")
 }
 
-/// An object of texts.
+/// A JSON object of strings.
 #[must_use]
 pub fn object<'a>(pairs: &mut dyn Iterator<Item = (&'a str, &'a str)>) -> String {
     let mut out = String::from("{");
@@ -83,7 +84,7 @@ pub fn object<'a>(pairs: &mut dyn Iterator<Item = (&'a str, &'a str)>) -> String
     out
 }
 
-/// What stands before a result, and [`TAIL`] behind it.
+/// What precedes a result; [`TAIL`] follows it.
 fn head(kind: &str) -> String {
     ["{\"status\":\"success\",\"data\":{\"resultType\":\"", kind, "\",\"result\":"].concat()
 }

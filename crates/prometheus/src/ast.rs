@@ -1,30 +1,30 @@
-//! A query taken apart: the subset of `PromQL` that a stream answers.
+//! A parsed query: the subset of `PromQL` that a stream answers.
 
 /// An expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Expr {
     /// A number.
     Number(f64),
-    /// Counters as they are at a time.
+    /// The values of counters at a time.
     Instant(Selector),
-    /// What counters got within a range before a time.
+    /// The increase of counters within a range before a time.
     Range(RangeFunction, Selector, i64),
-    /// Series put together.
+    /// Aggregated series.
     Aggregate(Aggregation, Box<Expr>),
-    /// Two sides and what is made of them.
+    /// A binary operation.
     Binary(Operation, Box<Expr>, Box<Expr>),
 }
 
-/// Which series.
+/// Selects series.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Selector {
-    /// What labels must be like, `__name__` among them.
+    /// Conditions on labels, including `__name__`.
     pub matchers: Vec<LabelMatcher>,
-    /// So many milliseconds before.
+    /// The offset into the past, in milliseconds.
     pub offset_ms: i64,
 }
 
-/// What a label must be like.
+/// A condition on a label.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LabelMatcher {
     /// Its name in Prometheus.
@@ -35,29 +35,29 @@ pub struct LabelMatcher {
     pub value: String,
 }
 
-/// What is made of a range.
+/// A function of a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RangeFunction {
-    /// A second.
+    /// The increase per second.
     Rate,
-    /// In the whole range.
+    /// The increase in the whole range.
     Increase,
-    /// Likewise, as the samples that are added are what came.
+    /// The same, as the samples that it adds up are the increases.
     SumOverTime,
 }
 
-/// How series are put together.
+/// An aggregation of series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Aggregation {
-    /// Which number.
+    /// The aggregated value.
     pub operator: Aggregator,
-    /// Of `topk` and `bottomk`.
+    /// The parameter of `topk` and `bottomk`.
     pub count: usize,
-    /// By which labels.
+    /// The grouping labels.
     pub grouping: Grouping,
 }
 
-/// The number of a group.
+/// The aggregated value of a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "as in PromQL")]
 pub enum Aggregator {
@@ -70,27 +70,27 @@ pub enum Aggregator {
     Bottomk,
 }
 
-/// Labels that make groups.
+/// The labels that form groups.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Grouping {
-    /// Whether they are those that do not.
+    /// Whether these are the labels to ignore.
     pub is_without: bool,
     /// Their names in Prometheus.
     pub labels: Vec<String>,
 }
 
-/// What is made of two sides.
+/// A binary operation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Operation {
-    /// Which.
+    /// Its operator.
     pub operator: Operator,
-    /// Whether a comparison gives 0 or 1.
+    /// Whether a comparison returns 0 or 1.
     pub is_bool: bool,
     /// `on`, or `ignoring` as [`Grouping::is_without`].
     pub matching: Option<Grouping>,
 }
 
-/// An operator of two sides.
+/// A binary operator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "as in PromQL")]
 pub enum Operator {
@@ -109,7 +109,7 @@ pub enum Operator {
 }
 
 impl Operator {
-    /// The operator that a token is.
+    /// The operator that a token stands for.
     #[must_use]
     pub fn of(token: &str) -> Option<Self> {
         Some(match token {
@@ -129,7 +129,7 @@ impl Operator {
         })
     }
 
-    /// Those of a higher one come first.
+    /// The precedence; higher ones bind more tightly.
     #[must_use]
     pub fn precedence(self) -> u8 {
         match self {
@@ -140,13 +140,13 @@ impl Operator {
         }
     }
 
-    /// Whether it compares.
+    /// Whether it is a comparison.
     #[must_use]
     pub fn compares(self) -> bool {
         self.precedence() == 1
     }
 
-    /// The number; of a comparison 1 where it holds.
+    /// Its value; for a comparison, 1 if it holds.
     #[must_use]
     pub fn of_two(self, left: f64, right: f64) -> f64 {
         let holds = |holds: bool| f64::from(u8::from(holds));

@@ -1,14 +1,14 @@
-//! Why a query is refused.
+//! Why a query is rejected.
 
-/// What is wrong with a query, for the person who wrote it; Prometheus calls it `bad_data`.
+/// What is wrong with a query, in words for the person who wrote it; Prometheus calls it `bad_data`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Refusal(pub String);
+pub struct BadQuery(pub String);
 
-/// What can be refused.
-pub type Result<T> = std::result::Result<T, Refusal>;
+/// The result of anything that can be rejected.
+pub type Result<T> = std::result::Result<T, BadQuery>;
 
-/// A refusal with this text.
+/// An error with this message.
 pub(super) fn refuse<T>(text: impl Into<String>) -> Result<T> {
-    Err(Refusal(text.into()))
+    Err(BadQuery(text.into()))
 }

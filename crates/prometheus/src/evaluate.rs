@@ -1,41 +1,41 @@
-//! Evaluates a query: first what it wants of the stream, then, when that is there, its value.
+//! Evaluates a query: first collects what it needs from the stream, then, once that is fetched, computes its value.
 
 use super::ast::Expr;
 use super::error::{Result, refuse};
-use super::leaf::{Found, Leaf, Want};
+use super::leaf::{Leaf, StreamData, StreamRead};
 use super::names::imported;
 use super::operators::{aggregate, binary};
-use super::plan::{Kept, Times};
+use super::plan::{RetentionNow, Times};
 use super::value::Value;
 
-/// A query has at most so many different reads, each of a window of all shards.
+/// The most different reads in a query, each of a window of all shards.
 const MAX_READS: usize = 48;
-/// The series of a query have at most so many values in all, at 8 bytes each.
+/// The most values in all series of a query, at 8 bytes each.
 const MAX_VALUES: usize = 1_000_000;
-/// Sums by so many labels at most are read as such.
+/// The most labels by which sums are read already grouped.
 const MAX_LABELS: usize = 16;
 
-/// A query at its times.
+/// Evaluates a query at its times.
 pub struct Evaluator<'a> {
     times: Times,
-    kept: Kept<'a>,
-    wants: Vec<Want>,
-    found: Vec<Found>,
+    kept: RetentionNow<'a>,
+    wants: Vec<StreamRead>,
+    found: Vec<StreamData>,
     values: usize,
 }
 
 impl<'a> Evaluator<'a> {
-    /// Of these times.
+    /// An evaluator for these times.
     #[must_use]
-    pub fn new(times: Times, kept: Kept<'a>) -> Self {
+    pub fn new(times: Times, kept: RetentionNow<'a>) -> Self {
         Self { times, kept, wants: Vec::new(), found: Vec::new(), values: 0 }
     }
 
-    /// What an expression wants.
+    /// Collects what an expression needs.
     ///
     /// # Errors
-    /// A matcher that is none, or too much.
-    pub fn wants(&mut self, expr: &Expr) -> Result<&[Want]> {
+    /// If a matcher is invalid, or the expression needs too many reads.
+    pub fn wants(&mut self, expr: &Expr) -> Result<&[StreamRead]> {
         self.collect(expr, None)?;
         let reads: usize = self.wants.iter().map(|want| want.windows.len() + usize::from(want.has_totals)).sum();
         if reads > MAX_READS {
@@ -73,21 +73,21 @@ impl<'a> Evaluator<'a> {
         }
     }
 
-    /// What was wanted.
+    /// The collected reads.
     #[must_use]
-    pub fn wanted(&self) -> &[Want] {
+    pub fn wanted(&self) -> &[StreamRead] {
         &self.wants
     }
 
-    /// Gives what was wanted, in the same order.
-    pub fn give(&mut self, found: Vec<Found>) {
+    /// Provides the results of the reads, in the same order.
+    pub fn give(&mut self, found: Vec<StreamData>) {
         self.found = found;
     }
 
-    /// The value of an expression, when all that it wants is given.
+    /// The value of an expression, once everything that it needs is provided.
     ///
     /// # Errors
-    /// What does not go together, or is too much.
+    /// If operands don't fit together, or there are too many values.
     pub fn value(&mut self, expr: &Expr) -> Result<Value> {
         self.evaluate(expr, None)
     }
@@ -104,14 +104,14 @@ impl<'a> Evaluator<'a> {
                 self.values += leaf.values(found);
                 if self.values > MAX_VALUES {
                     return refuse(format!(
-                        "the query has more than {MAX_VALUES} values: ask for a wider step, a shorter time or fewer series"
+                        "the query has more than {MAX_VALUES} values: use a wider step, a shorter time range or fewer series"
                     ));
                 }
                 Value::Vector(leaf.series(found))
             }
             Expr::Aggregate(aggregation, inner) => {
                 let Value::Vector(series) = self.evaluate(inner, pushed(expr))? else {
-                    return refuse("only series are aggregated");
+                    return refuse("only series can be aggregated");
                 };
                 Value::Vector(aggregate(aggregation, series, self.times.count))
             }
@@ -123,7 +123,7 @@ impl<'a> Evaluator<'a> {
     }
 }
 
-/// The labels by which a selector can be read, as it is only summed by them.
+/// The labels by which a selector can be read, as its series are only summed by them.
 fn pushed(expr: &Expr) -> Option<&[String]> {
     use super::ast::Aggregator::Sum;
     let Expr::Aggregate(aggregation, inner) = expr else { return None };

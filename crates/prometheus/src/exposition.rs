@@ -1,37 +1,38 @@
-//! What Prometheus scrapes: its text format 0.0.4, or `OpenMetrics` 1.0.0.
+//! The metrics that Prometheus scrapes, in its text format 0.0.4 or in `OpenMetrics` 1.0.0.
 
 use std::rc::Rc;
 
 use model::labels::Labels;
 use model::pieces::{PIECE_BYTES, Pieces};
-use model::total::{Shown, Total};
+use model::total::{ShownTotals, Total};
 
 use super::answer::MAX_ANSWER_BYTES;
 use super::metric::Metric;
 use super::names::{FOLDED, exported};
 use super::text::{number, push_all, push_escaped};
 
-/// Groups of all shards in one answer...
+/// The most groups of all shards in one response...
 pub const MAX_ROWS: usize = 50_000;
-/// ...and the bytes of their labels, which stand there three times, escaped. See also [`MAX_ANSWER_BYTES`].
+/// ...and the most bytes of their labels, which it contains three times, escaped. See also [`MAX_ANSWER_BYTES`].
 pub const MAX_TEXT_BYTES: usize = 4 << 20;
 
 const FOLDED_SERIES: &str = "heartbeat_series_folded";
-const FOLDED_HELP: &str = "Series that are not shown one by one, but together under the label heartbeat_folded.";
-/// What is said of a sum that is no counter.
-const FALLEN_HELP: &str = " A gauge here, as a sum has fallen below 0: points with a negative n are in it.";
+const FOLDED_HELP: &str =
+    "Number of series that are not shown individually, but together under the label heartbeat_folded.";
+/// Added to the help of a sum that is not a counter.
+const FALLEN_HELP: &str = " A gauge here, as a sum has fallen below 0: it includes points with a negative n.";
 
-/// How the metrics are written.
+/// The format of the metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exposition {
-    /// Prometheus' own text.
+    /// Prometheus' text format.
     Text,
-    /// What was made of it.
+    /// `OpenMetrics`, which was derived from it.
     OpenMetrics,
 }
 
 impl Exposition {
-    /// What an `Accept` header asks for; text when in doubt.
+    /// The format that an `Accept` header asks for; Prometheus' own in doubt.
     #[must_use]
     pub fn accepted(accept: &str) -> Self {
         let (mut text, mut open_metrics) = (0.0f64, 0.0f64);
@@ -57,7 +58,7 @@ impl Exposition {
         if open_metrics > 0.0 && open_metrics >= text { Self::OpenMetrics } else { Self::Text }
     }
 
-    /// The content type of an answer.
+    /// The content type of a response.
     #[must_use]
     pub fn media_type(self) -> &'static str {
         match self {
@@ -66,9 +67,9 @@ impl Exposition {
         }
     }
 
-    /// The metrics, which can be written more than once; `None` where they would have more than [`MAX_ANSWER_BYTES`].
+    /// The metrics, which can be written repeatedly; `None` if they would have more than [`MAX_ANSWER_BYTES`].
     #[must_use]
-    pub fn pieces(self, shown: &Rc<Shown>) -> Option<Pieces> {
+    pub fn pieces(self, shown: &Rc<ShownTotals>) -> Option<Pieces> {
         if most_bytes(shown) > MAX_ANSWER_BYTES {
             let (mut bytes, mut pieces) = (0, self.written(Rc::clone(shown)));
             loop {
@@ -85,8 +86,8 @@ impl Exposition {
         Some(self.written(Rc::clone(shown)))
     }
 
-    /// A piece for each line.
-    fn written(self, shown: Rc<Shown>) -> Pieces {
+    /// One piece per line.
+    fn written(self, shown: Rc<ShownTotals>) -> Pieces {
         let (mut metrics, mut row) = (Metric::ALL.iter(), 0);
         let mut now: Option<&Metric> = None;
         Pieces::of_text(move |out| {
@@ -120,13 +121,13 @@ impl Exposition {
         })
     }
 
-    fn push_end(self, out: &mut String, shown: &Shown) {
+    fn push_end(self, out: &mut String, shown: &ShownTotals) {
         self.push_head(out, FOLDED_SERIES, FOLDED_HELP, "gauge");
         push_all(out, &[FOLDED_SERIES, " ", &shown.folded.to_string(), "\n"]);
         match self {
             Self::OpenMetrics => out.push_str("# EOF\n"),
             Self::Text if shown.folded > 0 => out.push_str(
-                "# Too many series: the first of each shard are shown, the others together. `where` and `by` narrow them.\n",
+                "# Too many series: the first ones of each shard are shown, the others together. Use `where` and `by` to narrow them.\n",
             ),
             Self::Text => (),
         }
@@ -135,7 +136,7 @@ impl Exposition {
     #[inline(never)]
     fn push_head(self, out: &mut String, name: &str, help: &str, kind: &str) {
         let family = match (self, kind) {
-            // What stands behind the name of a counter's family is no part of another's.
+            // The suffix after the name of a counter's family doesn't occur in another family's name.
             (Self::OpenMetrics, "counter") => name.strip_suffix("_total").unwrap_or(name),
             _ => name,
         };
@@ -143,15 +144,15 @@ impl Exposition {
     }
 }
 
-/// The metrics of these totals have at most so many bytes. A name may be four times as long as it was and a value twice, and each has a quote
-/// or two where one byte parted it from the next.
-fn most_bytes(shown: &Shown) -> usize {
+/// The most bytes that the metrics of these totals take. Escaping makes a name up to four times and a value twice
+/// as long, and each gets a quote or two in place of the one byte that separated it from the next.
+fn most_bytes(shown: &ShownTotals) -> usize {
     const NAME_AND_NUMBER_BYTES: usize = 64;
     Metric::ALL.len() * (shown.rows.len() * NAME_AND_NUMBER_BYTES + 5 * shown.text_bytes) + PIECE_BYTES
 }
 
-/// Whether a value makes parsers of `OpenMetrics` refuse all that is scraped, if it is a counter's: below 0, which negative numerators
-/// make, or no number, which sums of opposite infinities are.
+/// Whether `OpenMetrics` parsers reject the whole scrape because of this value of a counter: if it is below 0,
+/// after negative numerators, or NaN, after a sum of opposite infinities.
 fn is_no_counter(value: f64) -> bool {
     value.is_nan() || value < 0.0
 }
@@ -175,15 +176,15 @@ fn braced(labels: &Labels) -> String {
 mod tests {
     use super::*;
 
-    fn shown() -> Shown {
-        let mut shown = Shown::default();
+    fn shown() -> ShownTotals {
+        let mut shown = ShownTotals::default();
         shown.add(Labels::default(), &Total { n: 0.5, d: 1.0, points: 1 });
         let labels = Labels::from_canonical("a b\u{1f}\"\\\u{1e}c\u{1f}ü\u{1e}");
         shown.add(labels, &Total { n: 12.0, d: 3.0, points: 3 });
         shown
     }
 
-    fn written(exposition: Exposition, shown: &Shown) -> String {
+    fn written(exposition: Exposition, shown: &ShownTotals) -> String {
         let (most, shown) = (most_bytes(shown), Rc::new(shown.clone()));
         let text = exposition.pieces(&shown).expect("not too large").whole();
         assert!(text.len() <= most);
@@ -191,8 +192,8 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_too_large_is_not_written() {
-        let mut shown = Shown::default();
+    fn a_response_that_would_be_too_large_is_not_written() {
+        let mut shown = ShownTotals::default();
         let labels = |at: usize| Labels::from_canonical(&format!("a\u{1f}{at}{}\u{1e}", "\"".repeat(250)));
         (0..MAX_ANSWER_BYTES / 3 / 500).for_each(|at| shown.add(labels(at), &Total::default()));
         assert!(Exposition::Text.pieces(&Rc::new(shown)).is_none());
@@ -213,7 +214,7 @@ heartbeat_n_total{U__a_20_b="\"\\",c="ü"} 12
 # TYPE heartbeat_points_total counter
 heartbeat_points_total 1
 heartbeat_points_total{U__a_20_b="\"\\",c="ü"} 3
-# HELP heartbeat_series_folded Series that are not shown one by one, but together under the label heartbeat_folded.
+# HELP heartbeat_series_folded Number of series that are not shown individually, but together under the label heartbeat_folded.
 # TYPE heartbeat_series_folded gauge
 heartbeat_series_folded 0
 "#;
@@ -228,8 +229,8 @@ heartbeat_series_folded 0
     }
 
     #[test]
-    fn a_sum_that_is_no_counter_is_a_gauge_and_the_others_stay_counters() {
-        let heads = |exposition: Exposition, shown: &Shown| {
+    fn a_sum_that_has_fallen_below_zero_is_a_gauge() {
+        let heads = |exposition: Exposition, shown: &ShownTotals| {
             let text = written(exposition, shown);
             text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).map(str::to_owned).collect::<Vec<_>>()
         };
@@ -259,7 +260,7 @@ heartbeat_series_folded 0
     }
 
     #[test]
-    fn what_is_folded_is_shown_together_and_counted() {
+    fn folded_series_are_shown_together_and_counted() {
         let mut shown = shown();
         shown.fold(7, &Total { n: 1e300, d: 0.0, points: 9 });
         let text = written(Exposition::Text, &shown);

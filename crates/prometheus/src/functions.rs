@@ -1,9 +1,10 @@
-//! The functions and aggregations of `PromQL`, and what they take: those of Prometheus 2.42, and what came since without a flag.
+//! The functions and aggregations of `PromQL` and their parameters: those of Prometheus 2.42, and later ones that
+//! need no flag.
 
 use super::syntax::Type;
 use super::syntax::Type::{Matrix, Scalar, Text, Vector};
 
-/// What a function takes and gives.
+/// The parameters and the result of a function.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Function {
     pub(super) name: &'static str,
@@ -12,21 +13,21 @@ pub(super) struct Function {
     pub(super) gives: Type,
 }
 
-/// Whether there may be fewer or more arguments than a function has types of.
+/// Whether a function accepts fewer or more arguments than it lists types.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum More {
-    /// Neither.
+    /// Exactly as many.
     Exactly,
     /// The last may be missing.
     LastMayBeMissing,
-    /// The last may be missing or come again.
+    /// The last may be missing or repeated.
     LastMayRepeat,
 }
 
 const MATH: &[Type] = &[Vector];
 const OVER_TIME: &[Type] = &[Matrix];
 
-/// Those that take as many as they have types of and give series.
+/// Functions with exactly as many arguments as types, which return series.
 const PLAIN: [(&str, &[Type]); 62] = [
     ("abs", MATH),
     ("absent", MATH),
@@ -114,14 +115,14 @@ const fn of_dates(name: &'static str) -> Function {
 }
 
 impl Function {
-    /// The function of this name; names are as they are written.
+    /// The function with this name; names are case-sensitive.
     pub(super) fn of(name: &str) -> Option<Self> {
         let plain = PLAIN.into_iter().find(|(candidate, _)| *candidate == name);
         let plain = plain.map(|(name, takes)| Self { name, takes, more: More::Exactly, gives: Vector });
         plain.or_else(|| OTHERS.into_iter().find(|function| function.name == name))
     }
 
-    /// How many arguments there must be and may be.
+    /// The least and the most arguments.
     pub(super) fn arguments(&self) -> (usize, usize) {
         let number = self.takes.len();
         match self.more {
@@ -132,7 +133,7 @@ impl Function {
     }
 }
 
-/// The aggregations, and what the parameter before the series is where there is one.
+/// The aggregations, and the type of the parameter before the series, if there is one.
 const AGGREGATIONS: [(&str, Option<Type>); 12] = [
     ("avg", None),
     ("bottomk", Some(Scalar)),
@@ -148,7 +149,7 @@ const AGGREGATIONS: [(&str, Option<Type>); 12] = [
     ("topk", Some(Scalar)),
 ];
 
-/// The aggregation of this name in whatever case, and its parameter.
+/// The aggregation with this name in any case, and its parameter.
 pub(super) fn aggregation(name: &str) -> Option<(&'static str, Option<Type>)> {
     AGGREGATIONS.into_iter().find(|(candidate, _)| candidate.eq_ignore_ascii_case(name))
 }
@@ -158,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn functions_have_the_arguments_of_prometheus() {
+    fn functions_take_the_arguments_of_prometheus() {
         let arguments = |name: &str| Function::of(name).map(|function| function.arguments());
         assert_eq!(arguments("rate"), Some((1, 1)));
         assert_eq!(arguments("time"), Some((0, 0)));

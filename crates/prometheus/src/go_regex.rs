@@ -1,26 +1,27 @@
-//! Which patterns are regular expressions for Prometheus: those of Go's package `regexp/syntax`, with the flags of Perl. Nothing is
-//! matched here; what matches reads fewer patterns, and [`Pattern`] has which it would read otherwise.
+//! Decides which patterns are regular expressions for Prometheus: those of Go's package `regexp/syntax`, with Perl
+//! flags. Nothing is matched here; the matching engine accepts fewer patterns, and [`Pattern`] says which ones it
+//! would interpret differently.
 
-/// A repetition counts at most so far, also with those that it stands in.
+/// The highest repetition count, including that of enclosing repetitions.
 const MAX_REPEAT: u32 = 1_000;
-/// Groups stand in each other at most so deep.
+/// The deepest nesting of groups.
 const MAX_DEPTH: usize = 1_000;
 const POSIX_CLASSES: [&str; 14] = [
     "alnum", "alpha", "ascii", "blank", "cntrl", "digit", "graph", "lower", "print", "punct", "space", "upper", "word",
     "xdigit",
 ];
 
-/// What is known of a pattern that Go takes.
+/// A pattern that Go accepts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pattern {
-    /// Whether it would be read otherwise here.
+    /// Whether the matching engine would interpret it differently.
     is_foreign: bool,
 }
 
-/// Why a pattern is none.
+/// Why a pattern is invalid.
 type Fault = &'static str;
 
-/// Reads a pattern.
+/// Parses a pattern.
 pub(super) fn check(pattern: &str) -> Result<Pattern, Fault> {
     let mut reader = Reader { rest: pattern, groups: vec![Group::default()], pattern: Pattern::default() };
     while let Some(char) = reader.next() {
@@ -33,18 +34,18 @@ pub(super) fn check(pattern: &str) -> Result<Pattern, Fault> {
 }
 
 impl Pattern {
-    /// Whether it would be read otherwise here.
+    /// Whether the matching engine would interpret it differently.
     pub(super) fn is_foreign(self) -> bool {
         self.is_foreign
     }
 }
 
-/// What is open.
+/// An open group.
 #[derive(Clone, Copy, Default)]
 struct Group {
-    /// What a repetition would repeat: how often its own repetitions do; none where nothing stands.
+    /// What a repetition would repeat: its highest repetition count; `None` if there is nothing to repeat.
     operand: Option<u32>,
-    /// The most of all that stand in it.
+    /// The highest repetition count inside it.
     most: u32,
     folds_case: bool,
 }
@@ -80,7 +81,7 @@ impl Reader<'_> {
     }
 
     fn literal(&mut self, char: char) {
-        // Case is folded of ASCII only here.
+        // The matching engine folds the case of ASCII only.
         self.pattern.is_foreign |= self.group().folds_case && !char.is_ascii();
         self.operand(1);
     }
@@ -108,11 +109,11 @@ impl Reader<'_> {
     fn open(&mut self) -> Result<(), Fault> {
         let mut group = Group { folds_case: self.group().folds_case, ..Group::default() };
         if self.takes("?P<") {
-            let (name, rest) = self.rest.split_once('>').ok_or("the name of a group has no end")?;
+            let (name, rest) = self.rest.split_once('>').ok_or("a group's name is not closed")?;
             if name.is_empty() || !name.chars().all(|char| char.is_ascii_alphanumeric() || char == '_') {
-                return Err("a group without a name");
+                return Err("a group's name is empty");
             }
-            // Names begin with a letter here.
+            // The matching engine requires a letter first in names.
             self.pattern.is_foreign |= name.starts_with(|char: char| char.is_ascii_digit());
             self.rest = rest;
         } else if self.takes("?") {
@@ -136,28 +137,28 @@ impl Reader<'_> {
             }
         }
         self.groups.push(group);
-        if self.groups.len() > MAX_DEPTH { Err("groups stand in each other too deep") } else { Ok(()) }
+        if self.groups.len() > MAX_DEPTH { Err("groups are nested too deep") } else { Ok(()) }
     }
 
     fn close(&mut self) -> Result<(), Fault> {
         if self.groups.len() < 2 {
-            return Err("there is a ) too many");
+            return Err("there is an unmatched )");
         }
         let most = self.groups.pop().map_or(1, |group| group.most.max(1));
         self.operand(most);
         Ok(())
     }
 
-    /// A repetition of what stands before, so often at most.
+    /// Repeats the preceding operand at most this often.
     fn repeat(&mut self, most: Option<u32>) -> Result<(), Fault> {
         self.takes("?");
-        let operand = self.group().operand.ok_or("nothing stands before a repetition")?;
+        let operand = self.group().operand.ok_or("a repetition has nothing to repeat")?;
         let repeats = operand * most.unwrap_or(1).max(1);
         if repeats > MAX_REPEAT {
-            return Err("it repeats more than 1,000 times");
+            return Err("a repetition counts more than 1,000");
         }
         self.operand(repeats);
-        // Another one may not follow, unless it is no repetition.
+        // Another repetition may not follow, but a brace that isn't one may.
         let mut ahead = Reader { rest: self.rest, groups: Vec::new(), pattern: Pattern::default() };
         match ahead.next() {
             Some('*' | '+' | '?') => Err("a repetition of a repetition"),
@@ -166,7 +167,7 @@ impl Reader<'_> {
         }
     }
 
-    /// The most of `n}`, `n,}` or `n,m}`; none, and nothing is taken, where it is not like this.
+    /// The maximum of `n}`, `n,}` or `n,m}`; if it has another form, `None`, and nothing is consumed.
     fn counts(&mut self) -> Result<Option<u32>, Fault> {
         let Some((counts, rest)) = self.rest.split_once('}') else { return Ok(None) };
         let (least, most) = counts.split_once(',').unwrap_or((counts, counts));
@@ -182,7 +183,7 @@ impl Reader<'_> {
         let count = |text: &str| text.parse().ok().filter(|count| *count <= MAX_REPEAT).ok_or("a count is over 1,000");
         let least = count(least)?;
         let most = if most.is_empty() { least } else { count(most)? };
-        if most < least { Err("a count from more to less") } else { Ok(Some(most)) }
+        if most < least { Err("a repetition's minimum exceeds its maximum") } else { Ok(Some(most)) }
     }
 
     fn escape(&mut self) -> Result<(), Fault> {
@@ -204,7 +205,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// Takes a class like `\d` or `\pL`, behind its backslash.
+    /// Parses a class such as `\d` or `\pL`, after its backslash.
     fn is_class_escape(&mut self) -> Result<bool, Fault> {
         if ["d", "D", "s", "S", "w", "W"].iter().any(|text| self.takes(text)) {
             return Ok(true);
@@ -214,20 +215,20 @@ impl Reader<'_> {
         }
         self.pattern.is_foreign = true;
         let name = if self.takes("{") {
-            let (name, rest) = self.rest.split_once('}').ok_or("the name of a class has no end")?;
+            let (name, rest) = self.rest.split_once('}').ok_or("a class's name is not closed")?;
             self.rest = rest;
             name.trim_start_matches('^').to_owned()
         } else {
             self.next().map(String::from).unwrap_or_default()
         };
-        // That of a script or category: which there are is Go's to say.
-        if name.starts_with(|char: char| char.is_ascii_uppercase()) { Ok(true) } else { Err("there is no such class") }
+        // A script or category; only Go knows which ones exist.
+        if name.starts_with(|char: char| char.is_ascii_uppercase()) { Ok(true) } else { Err("unknown class") }
     }
 
-    /// One character, behind its backslash.
+    /// Parses one character, after its backslash.
     fn escaped(&mut self) -> Result<char, Fault> {
         const UNKNOWN: Fault = "unknown escape";
-        let char = self.next().ok_or("a \\ stands at the end")?;
+        let char = self.next().ok_or("a backslash at the end escapes nothing")?;
         Ok(match char {
             '0' | '1'..='7' => {
                 let is_octal = |char: char| ('0'..='7').contains(&char);
@@ -259,7 +260,7 @@ impl Reader<'_> {
         })
     }
 
-    /// Behind its `[`.
+    /// Parses a bracketed class, after its `[`.
     fn class(&mut self) -> Result<(), Fault> {
         self.takes("^");
         let mut is_first = true;
@@ -268,7 +269,7 @@ impl Reader<'_> {
             if let Some((name, rest)) = self.rest.strip_prefix("[:").and_then(|rest| rest.split_once(":]")) {
                 let name = name.strip_prefix('^').unwrap_or(name);
                 if !POSIX_CLASSES.contains(&name) {
-                    return Err("there is no such class");
+                    return Err("unknown class");
                 }
                 self.rest = rest;
                 continue;
@@ -286,7 +287,7 @@ impl Reader<'_> {
             if is_range {
                 self.takes("-");
                 if self.class_char()? < low {
-                    return Err("a range from more to less");
+                    return Err("a range's start exceeds its end");
                 }
             }
         }
@@ -326,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn what_would_be_read_otherwise_here_is_told_apart() {
+    fn patterns_that_would_match_differently_are_flagged() {
         for alike in ["a{2}", "(?i)us", "é", r"\d", "(?i:a)é", "[é]"] {
             assert!(!check(alike).expect(alike).is_foreign(), "{alike}");
         }

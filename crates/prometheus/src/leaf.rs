@@ -1,70 +1,70 @@
-//! What a selector wants of a stream, and the series that its cells and totals make.
+//! What a selector reads from a stream, and the series that it makes from its cells and totals.
 
 use std::collections::BTreeMap;
 
 use model::grid::Row;
 use model::labels::Labels;
-use model::total::{Shown, Total};
+use model::total::{ShownTotals, Total};
 use model::window::Window;
 
 use super::ast::{RangeFunction, Selector};
 use super::error::{Result, refuse};
 use super::metric::Metric;
-use super::plan::{Kept, Times, of_ranges, of_rest};
+use super::plan::{RetentionNow, Times, of_ranges, of_rest};
 use super::select::Selected;
 use super::value::{ABSENT, Series, exported_labels};
 
-/// What is wanted of a stream.
+/// A read from a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Want {
-    /// As `where` has them.
+pub struct StreamRead {
+    /// The matchers, in the syntax of `where`.
     pub matchers: Vec<String>,
-    /// The labels to group by; `None` for all.
+    /// The labels to group by; `None` for all labels.
     pub by: Option<Vec<String>>,
     /// The buckets.
     pub windows: Vec<Window>,
-    /// Whether what series have had since the stream began.
+    /// Whether it needs the totals since the stream began.
     pub has_totals: bool,
 }
 
-/// A part of a query that is answered by cells.
+/// A part of a query that is answered from cells.
 #[derive(Clone, Debug)]
 pub struct Leaf {
-    /// What it needs.
-    pub want: Want,
+    /// Its read.
+    pub want: StreamRead,
     metrics: Vec<Metric>,
     spans: Vec<(i64, i64)>,
-    /// Of a range; a counter as it is has none.
+    /// The milliseconds of a range; `None` for a counter's value at a time.
     range: Option<(RangeFunction, i64)>,
 }
 
-/// What a stream has of what is wanted.
+/// The result of a read.
 #[derive(Debug, Default)]
-pub struct Found {
+pub struct StreamData {
     groups: BTreeMap<Labels, u32>,
     rows: Vec<Cells>,
 }
 
-/// Of one group of series.
+/// The cells of one group of series.
 #[derive(Debug)]
 struct Cells {
     labels: Labels,
-    /// Starts of buckets in order, and all that is in them and before.
+    /// Starts of buckets in order, each with the running sum of its cells.
     sums: Vec<(i64, Total)>,
     total: Total,
 }
 
 impl Leaf {
-    /// Of a selector, grouped by labels where that is what will be summed.
+    /// The leaf of a selector, grouped by labels if its series are only summed by them.
     ///
     /// # Errors
-    /// A matcher that is none.
+    /// If a matcher is invalid.
     pub fn of(
         selector: &Selector,
         range: Option<(RangeFunction, i64)>,
         by: Option<Vec<String>>,
         times: &Times,
-        kept: Kept<'_>,
+        kept: RetentionNow<'_>,
     ) -> Result<Self> {
         let Selected { metrics, matchers } = Selected::of(selector)?;
         if range.is_some() && metrics.len() > 1 {
@@ -75,24 +75,29 @@ impl Leaf {
             None => of_rest(times, selector.offset_ms, kept),
         };
         let has_totals = range.is_none();
-        Ok(Self { want: Want { matchers, by, windows: plan.windows, has_totals }, metrics, spans: plan.spans, range })
+        Ok(Self {
+            want: StreamRead { matchers, by, windows: plan.windows, has_totals },
+            metrics,
+            spans: plan.spans,
+            range,
+        })
     }
 
-    /// Whether it can be of any series.
+    /// Whether it can match any series.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.metrics.is_empty()
     }
 
-    /// How many values its series have.
+    /// The number of values in its series.
     #[must_use]
-    pub fn values(&self, found: &Found) -> usize {
+    pub fn values(&self, found: &StreamData) -> usize {
         self.metrics.len() * self.spans.len() * found.rows.len()
     }
 
     /// Its series.
     #[must_use]
-    pub fn series(&self, found: &Found) -> Vec<Series> {
+    pub fn series(&self, found: &StreamData) -> Vec<Series> {
         let mut all = Vec::new();
         for cells in found.groups.values().map(|place| &found.rows[*place as usize]) {
             let labels = exported_labels(&cells.labels);
@@ -109,7 +114,7 @@ impl Leaf {
     fn value(&self, metric: Metric, cells: &Cells, (from_s, to_s): (i64, i64)) -> f64 {
         let got = cells.before(to_s).without(&cells.before(from_s));
         match self.range {
-            // A counter is there from its first point on.
+            // A counter exists from its first point on.
             None => {
                 let then = cells.total.without(&got);
                 if then.points == 0 { ABSENT } else { metric.of(&then) }
@@ -129,14 +134,14 @@ impl Leaf {
 }
 
 impl Cells {
-    /// What is in the buckets before a time.
+    /// The sum of the buckets before a time.
     fn before(&self, at_s: i64) -> Total {
         let behind = self.sums.partition_point(|(start_s, _)| *start_s < at_s);
         behind.checked_sub(1).map_or_else(Total::default, |last| self.sums[last].1)
     }
 }
 
-impl Found {
+impl StreamData {
     #[expect(clippy::cast_possible_truncation, reason = "rows are bounded by the series of a stream")]
     fn row(&mut self, labels: &Labels) -> &mut Cells {
         let Self { groups, rows } = self;
@@ -147,7 +152,7 @@ impl Found {
         &mut rows[*at as usize]
     }
 
-    /// Adds the cells of a window; those of the windows before it are there.
+    /// Adds the cells of a window; earlier windows must have been added before.
     pub fn add_cells(&mut self, rows: &[Row], window: &Window) {
         for (labels, cells) in rows {
             let row = self.row(labels);
@@ -159,13 +164,13 @@ impl Found {
         }
     }
 
-    /// Adds what series have had since the stream began.
+    /// Adds the totals of series since the stream began.
     ///
     /// # Errors
-    /// When there are too many.
-    pub fn add_totals(&mut self, shown: &Shown) -> Result<()> {
+    /// If there are too many.
+    pub fn add_totals(&mut self, shown: &ShownTotals) -> Result<()> {
         if shown.folded > 0 {
-            return refuse("there are too many series: ask for fewer, or for sums by some labels");
+            return refuse("the query has too many series: select fewer, or sum by some labels");
         }
         for (labels, total) in &shown.rows {
             self.row(labels).total = *total;

@@ -1,40 +1,40 @@
-//! The words of a query, as Prometheus' lexer has them: between braces and brackets there are others than elsewhere.
+//! Tokenizes a query as Prometheus' lexer does: braces and brackets have tokens of their own.
 
 use super::error::{Result, refuse};
 use super::text_literal::literal;
 
-/// A word, and where in the query it begins.
+/// A token, and where in the query it starts.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Token {
-    /// The byte.
+    /// The index of its first byte.
     pub at: usize,
-    /// The word.
+    /// Its content.
     pub word: Word,
 }
 
-/// What a word is.
+/// The content of a token.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Word {
     /// A name or keyword.
     Name(String),
     /// A number.
     Number(f64),
-    /// A duration in milliseconds, more than none.
+    /// A duration in milliseconds, greater than zero.
     Duration(i64),
-    /// A text without its quotes.
+    /// A string without its quotes.
     Text(String),
-    /// A sign.
+    /// An operator or other punctuation.
     Sign(&'static str),
 }
 
-/// Where a word stands.
+/// Where a token occurs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Place {
     Outside,
     Braces,
-    /// Behind a `[`, before its duration.
+    /// After a `[`, before its duration.
     Bracket,
-    /// Behind that.
+    /// After that duration.
     Range,
 }
 
@@ -44,10 +44,10 @@ const SIGNS: [&str; 18] =
 const SIGNS_IN_BRACES: [&str; 6] = ["=~", "!~", "!=", "=", "}", ","];
 const SIGNS_IN_RANGES: [&str; 2] = ["]", ":"];
 
-/// All words of a query.
+/// All tokens of a query.
 ///
 /// # Errors
-/// What is no word where it stands.
+/// If something is not a token where it occurs.
 pub fn words(query: &str) -> Result<Vec<Token>> {
     let mut tokens = Vec::new();
     let (mut at, mut place) = (0, Place::Outside);
@@ -117,7 +117,7 @@ fn begins_fraction(rest: &str) -> bool {
     rest.strip_prefix('.').is_some_and(|rest| rest.starts_with(|next: char| next.is_ascii_digit()))
 }
 
-/// A name, or one of those that are numbers.
+/// A name, or one of the names that are numbers.
 fn name(rest: &str) -> (Word, usize) {
     let len = length(rest, |char| is_alphanumeric(char) || char == ':');
     let text = &rest[..len];
@@ -158,7 +158,7 @@ fn numeric(rest: &str, must_be_duration: bool) -> Result<(Word, usize)> {
     }
 }
 
-/// As Go reads it: with a 0 in front octal, else whole or with a fraction.
+/// A number as Go parses it: octal with a leading 0, else an integer or a fraction.
 #[expect(clippy::cast_precision_loss, reason = "all numbers of PromQL are f64")]
 fn number(text: &str) -> Option<f64> {
     if let Some(digits) = text.strip_prefix("0x").or_else(|| text.strip_prefix("0X")) {
@@ -168,7 +168,7 @@ fn number(text: &str) -> Option<f64> {
     octal.map(|whole| whole as f64).or_else(|| text.parse().ok()).filter(|number| number.is_finite())
 }
 
-/// The milliseconds of a duration like `1h30m`: each unit at most once, the longer ones first.
+/// The milliseconds of a duration such as `1h30m`: each unit at most once, longer ones first.
 #[must_use]
 pub fn duration_ms(text: &str) -> Option<i64> {
     const UNITS: [(&str, i64); 7] = [
@@ -200,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_is_taken_apart_into_words() {
+    fn a_query_is_split_into_tokens() {
         let all: Vec<Word> = words("rate(a:b{c=~\"x\\\"\\\\d\"}[1h30m]) >= 1.5e3 # end")
             .expect("valid")
             .into_iter()
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_those_of_go() {
+    fn numbers_are_parsed_as_in_go() {
         for (text, wanted) in [
             ("0x1f", 31.0),
             ("0XE", 14.0),
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_add_up_their_units_each_once_and_longer_ones_first() {
+    fn durations_sum_their_units_each_once_longest_first() {
         assert_eq!(duration_ms("1m0s"), Some(60_000));
         assert_eq!(duration_ms("1d12h"), Some(129_600_000));
         assert_eq!(duration_ms("1m5ms"), Some(60_005));

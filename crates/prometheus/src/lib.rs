@@ -1,5 +1,5 @@
-//! Prometheus' side of a stream: its metrics as text to scrape, and the part of `PromQL` that its cells answer exactly. Pure: the
-//! edge fetches what is shown and what queries want. See docs/prometheus.md.
+//! The Prometheus view of a stream: its metrics as text to scrape, and the part of `PromQL` that its cells answer
+//! exactly. Pure: the edge fetches what queries need. See docs/prometheus.md.
 
 pub mod answer;
 pub mod ast;

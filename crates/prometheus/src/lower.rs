@@ -1,26 +1,27 @@
-//! What of a query a stream answers; what Prometheus knows besides is refused with its part of the query.
+//! Lowers a parsed query to the subset that a stream answers; an error names the first unsupported part of the
+//! query.
 
 use super::ast::{Aggregation, Aggregator, Expr, Grouping, LabelMatcher, Operation, Operator, RangeFunction, Selector};
 use super::error::{Result, refuse};
 use super::parser::Parser;
 use super::syntax::{AnyOperator, Binary, Kind, Node, When};
 
-/// So many series are kept by `topk` at most.
+/// The most series that `topk` keeps.
 const MAX_KEPT: f64 = 500.0;
-/// Ranges and offsets are at most this long.
+/// The longest range or offset.
 const LONGEST_MS: i64 = 100 * 365 * 86_400_000;
 
-/// The expression that a query is.
+/// Lowers a query to an expression.
 ///
 /// # Errors
-/// What is not supported, and where.
+/// Reports what is not supported, and where.
 pub(super) fn lower(query: &Parser<'_>, node: &Node) -> Result<Expr> {
     match &node.kind {
         Kind::Number(number) => Ok(Expr::Number(*number)),
-        Kind::Text => query.unsupported("a text as an expression", node.at),
+        Kind::Text => query.unsupported("a string as an expression", node.at),
         Kind::Selector(matchers, when) => Ok(Expr::Instant(selector(query, matchers, when)?)),
         Kind::Range(..) | Kind::Subquery(_) => {
-            query.unsupported("a range outside of rate, increase and sum_over_time, or a subquery", node.at)
+            query.unsupported("a range outside rate, increase and sum_over_time, or a subquery", node.at)
         }
         Kind::Parentheses(inner) => lower(query, inner),
         Kind::Negative(inner) => {
@@ -81,13 +82,13 @@ fn aggregation(query: &Parser<'_>, name: &str, grouping: &Grouping, arguments: &
     Ok(Expr::Aggregate(Aggregation { operator, count, grouping }, Box::new(lower(query, series)?)))
 }
 
-/// How many series are kept; none where the number is less than one.
+/// The number of series to keep; 0 if the parameter is less than one.
 fn kept(query: &Parser<'_>, parameter: &Node) -> Result<usize> {
     let Kind::Number(number) = parameter.inner().kind else {
         return query.unsupported("anything but a number of series to keep", parameter.at);
     };
     if !number.is_finite() || number > MAX_KEPT {
-        return refuse(format!("topk and bottomk keep at most {MAX_KEPT} series"));
+        return refuse(format!("topk and bottomk can keep at most {MAX_KEPT} series"));
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most 500, and 0 below")]
     Ok(number as usize)

@@ -1,4 +1,4 @@
-//! The metrics that a stream has in Prometheus.
+//! The metrics of a stream in Prometheus.
 
 use model::total::Total;
 
@@ -9,7 +9,7 @@ pub enum Metric {
     N,
     /// Sum of the denominators.
     D,
-    /// How many points.
+    /// The number of points.
     Points,
 }
 
@@ -27,7 +27,7 @@ impl Metric {
         }
     }
 
-    /// What it is.
+    /// Its help text.
     #[must_use]
     pub fn help(self) -> &'static str {
         match self {

@@ -1,14 +1,14 @@
-//! Names of labels on both sides. Prometheus takes only letters, digits and `_`; any other name is escaped as Prometheus itself
-//! does it (`values`), so that no two names become one, and each can be told from what it became.
+//! Translates label names in both directions. Prometheus allows only letters, digits and `_`; any other name is
+//! escaped in Prometheus' own way (`values`), so different names stay different and each can be recovered.
 
 use super::text::push_all;
 
-/// The label of the series that stands for those that are not shown one by one.
+/// The label of the series that stands for those not shown individually.
 pub const FOLDED: &str = "heartbeat_folded";
 
 const ESCAPED: &str = "U__";
 
-/// What a stream's label is called in Prometheus.
+/// The Prometheus name of a stream's label.
 #[must_use]
 pub fn exported(name: &str) -> String {
     if is_plain(name) {
@@ -25,18 +25,18 @@ pub fn exported(name: &str) -> String {
     out
 }
 
-/// The stream's label that is called so in Prometheus.
+/// The stream's label with this Prometheus name.
 #[must_use]
 pub fn imported(name: &str) -> String {
     name.strip_prefix(ESCAPED).and_then(unescaped).unwrap_or_else(|| name.to_owned())
 }
 
-/// Whether a name stays as it is: it is one of Prometheus', and neither reserved there nor used here.
+/// Whether a name needs no escaping: it is valid in Prometheus, and reserved neither there nor here.
 fn is_plain(name: &str) -> bool {
     is_legacy(name) && !name.starts_with("__") && !name.starts_with(ESCAPED) && name != FOLDED
 }
 
-/// Whether a text is a label's name without quotes.
+/// Whether a string is a valid label name without quotes.
 #[must_use]
 pub fn is_legacy(name: &str) -> bool {
     !name.starts_with(|char: char| char.is_ascii_digit())
@@ -63,7 +63,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn names_are_escaped_as_prometheus_does() {
+    fn names_are_escaped_as_in_prometheus() {
         for (name, escaped) in [
             ("country", "country"),
             ("_a1", "_a1"),
@@ -83,7 +83,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_two_names_become_one(name in "[a-zA-Z0-9_. ü]{1,12}") {
+        fn different_names_stay_different(name in "[a-zA-Z0-9_. ü]{1,12}") {
             let escaped = exported(&name);
             prop_assert!(is_legacy(&escaped), "{}", escaped);
             prop_assert_eq!(imported(&escaped), name);

@@ -22,7 +22,7 @@ pub(super) fn aggregate(aggregation: &Aggregation, mut series: Vec<Series>, coun
                 order = keep_first(&mut series, members, at, aggregation.count, operator == Aggregator::Topk);
             }
         }
-        // At a single time, those of a single group stand in their order.
+        // At a single time, the series of a single group are sorted by value.
         if count == 1 && members.len() == 1 {
             return order.iter().map(|one| series[*one].clone()).collect();
         }
@@ -37,7 +37,7 @@ pub(super) fn aggregate(aggregation: &Aggregation, mut series: Vec<Series>, coun
     all
 }
 
-/// Groups by their labels, and the places of the series of each.
+/// Groups by their labels, each with the indices of its series.
 #[expect(clippy::cast_possible_truncation, reason = "series are bounded")]
 fn grouped(grouping: &Grouping, series: &[Series]) -> (BTreeMap<Labels, u32>, Vec<Vec<usize>>) {
     let labels = as_exported(grouping);
@@ -54,7 +54,7 @@ fn grouped(grouping: &Grouping, series: &[Series]) -> (BTreeMap<Labels, u32>, Ve
     (groups, members)
 }
 
-/// The number of the values that are there.
+/// The number of values present.
 #[inline(never)]
 #[expect(clippy::cast_precision_loss, reason = "a number of series")]
 fn number(operator: Aggregator, series: &[Series], members: &[usize], at: usize) -> f64 {
@@ -81,8 +81,8 @@ fn number(operator: Aggregator, series: &[Series], members: &[usize], at: usize)
     }
 }
 
-/// Takes away, at a time, the values of a group but for the so many highest or lowest, whose places are given in their order.
-/// What is no number comes last.
+/// Removes, at a time, the values of a group except the `kept` highest or lowest, whose indices it returns in
+/// order. NaN sorts last.
 fn keep_first(series: &mut [Series], members: &[usize], at: usize, wanted: usize, is_top: bool) -> Vec<usize> {
     let mut first: Vec<usize> = Vec::new();
     for one in members {
@@ -109,7 +109,7 @@ fn keep_first(series: &mut [Series], members: &[usize], at: usize, wanted: usize
     first
 }
 
-/// What is made of two sides.
+/// The result of a binary operation.
 #[inline(never)]
 pub(super) fn binary(operation: &Operation, left: Value, right: Value) -> Result<Value> {
     Ok(match (left, right) {
@@ -138,7 +138,7 @@ fn with_scalar(operation: &Operation, mut series: Vec<Series>, scalar: &[f64], i
     unified(series)
 }
 
-/// The value of a pair, of which a comparison keeps `kept` where it holds.
+/// The value of a pair; a comparison returns `kept` if it holds.
 #[inline(never)]
 fn outcome(operation: &Operation, kept: f64, left: f64, right: f64) -> f64 {
     if is_absent(left) || is_absent(right) {
@@ -158,7 +158,7 @@ fn name_after(operation: &Operation, series: &mut Series) {
     }
 }
 
-/// Each series of the left with the one of the right that has the same labels, as far as they matter.
+/// Pairs each series on the left with the one on the right that has the same matching labels.
 fn matched(operation: &Operation, left: &[Series], right: &[Series]) -> Result<Vec<Series>> {
     let default = Grouping { is_without: true, labels: Vec::new() };
     let matching = operation.matching.as_ref().unwrap_or(&default);
@@ -197,7 +197,7 @@ fn matched(operation: &Operation, left: &[Series], right: &[Series]) -> Result<V
     unified(all)
 }
 
-/// The value of the only one of some series that has one at a time.
+/// The value of the only one among some series that has one at a time.
 fn only(series: &[Series], members: &[usize], at: usize) -> Result<f64> {
     let mut values = members.iter().map(|one| series[*one].values[at]).filter(|value| !is_absent(*value));
     match (values.next(), values.next()) {
@@ -208,7 +208,7 @@ fn only(series: &[Series], members: &[usize], at: usize) -> Result<f64> {
     }
 }
 
-/// What `on` names stays, what `ignoring` names goes; the name of the metric is a label like the others.
+/// `on` keeps the labels it names, `ignoring` removes them; the metric's name is treated as a label.
 fn only_matched(matching: &Grouping, series: &mut Series) {
     let (labels, is_without) = (as_exported(matching), matching.is_without);
     let keeps = |name: &str| labels.iter().any(|label| label == name) != is_without;
@@ -217,7 +217,7 @@ fn only_matched(matching: &Grouping, series: &mut Series) {
     series.name = name;
 }
 
-/// Series that have become alike are one, which has one value at a time.
+/// Merges series with equal labels, of which at most one may have a value at a time.
 #[expect(clippy::cast_possible_truncation, reason = "series are bounded")]
 fn unified(series: Vec<Series>) -> Result<Vec<Series>> {
     let mut places = BTreeMap::<Labels, u32>::new();
@@ -238,7 +238,7 @@ fn unified(series: Vec<Series>) -> Result<Vec<Series>> {
     Ok(all)
 }
 
-/// Names of labels as series have them, also if they were given as the stream has them.
+/// The Prometheus names of labels, which may also be given by the stream's names.
 fn as_exported(grouping: &Grouping) -> Vec<String> {
     let name = |label: &String| if label == NAME { label.clone() } else { exported(&imported(label)) };
     grouping.labels.iter().map(name).collect()

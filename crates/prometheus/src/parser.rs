@@ -1,19 +1,20 @@
-//! Reads a query, and refuses what Prometheus refuses: the grammar and the types of all of `PromQL`.
+//! Parses a query, and rejects what Prometheus rejects: the grammar and the types of all of `PromQL`.
 
 use super::ast::{Expr, Grouping, Operator, Selector};
-use super::error::{Refusal, Result, refuse};
+use super::error::{BadQuery, Result, refuse};
 use super::functions::{Function, aggregation};
 use super::lexer::{Token, Word, words};
 use super::lower::lower;
 use super::syntax::{AnyOperator, Binary, Kind, Node, Type, When};
 
-/// A query has at most so many bytes.
+/// The most bytes in a query.
 pub const MAX_QUERY_BYTES: usize = 8_192;
-/// Expressions stand in each other at most so deep.
+/// The deepest nesting of expressions.
 const MAX_DEPTH: usize = 32;
-/// Operators of a query: as deep as a chain of them stands, and work that is planned before the key is looked at.
+/// The most operators in a query: a chain of them nests as deep, and is work that is planned before the key is
+/// checked.
 const MAX_OPERATORS: usize = 200;
-/// In lower case; those of aggregations are keywords as well.
+/// Lower-case keywords; the names of aggregations are keywords as well.
 const KEYWORDS: [&str; 14] = [
     "and",
     "or",
@@ -30,22 +31,22 @@ const KEYWORDS: [&str; 14] = [
     "start",
     "end",
 ];
-/// Those that no metric can have as its name.
+/// Words that can't be a metric's name.
 const RESERVED: [&str; 6] = ["atan2", "bool", "on", "ignoring", "group_left", "group_right"];
-/// The label that has a metric's name.
+/// The label that holds a metric's name.
 pub const NAME: &str = "__name__";
 
-/// The expression of a query.
+/// Parses a query to an expression.
 ///
 /// # Errors
-/// What is not understood, or not supported, and where.
+/// Reports what is invalid or not supported, and where.
 pub fn parse(query: &str) -> Result<Expr> {
     let mut parser = Parser::new(query)?;
     let node = parser.whole()?;
     lower(&parser, &node)
 }
 
-/// The selector that a `match[]` is.
+/// Parses a `match[]` to a selector.
 ///
 /// # Errors
 /// As [`parse`].
@@ -54,11 +55,11 @@ pub fn parse_selector(text: &str) -> Result<Selector> {
         Node { at: 0, kind: Kind::Selector(matchers, when) } if when == When::default() => {
             Ok(Selector { matchers, offset_ms: 0 })
         }
-        _ => refuse(format!("not a selector of series: {text}")),
+        _ => refuse(format!("not a series selector: {text}")),
     }
 }
 
-/// The words of a query, and how far they are read.
+/// The tokens of a query, and the position in them.
 pub(super) struct Parser<'a> {
     query: &'a str,
     tokens: Vec<Token>,
@@ -70,7 +71,7 @@ pub(super) struct Parser<'a> {
 impl<'a> Parser<'a> {
     fn new(query: &'a str) -> Result<Self> {
         if query.len() > MAX_QUERY_BYTES {
-            return refuse(format!("a query has at most {MAX_QUERY_BYTES} bytes, this one has {}", query.len()));
+            return refuse(format!("a query can have at most {MAX_QUERY_BYTES} bytes, this one has {}", query.len()));
         }
         Ok(Self { query, tokens: words(query)?, at: 0, depth: 0, operators: 0 })
     }
@@ -98,14 +99,14 @@ impl<'a> Parser<'a> {
         if self.takes(sign) { Ok(()) } else { self.unexpected(sign) }
     }
 
-    /// The keyword that stands here, if any.
+    /// The keyword at the current position, if there is one.
     #[inline(never)]
     pub(super) fn keyword(&self) -> &'static str {
         let Some(Word::Name(name)) = self.peek() else { return "" };
         KEYWORDS.into_iter().find(|keyword| keyword.eq_ignore_ascii_case(name)).unwrap_or_default()
     }
 
-    /// Takes a duration.
+    /// Consumes a duration.
     #[inline(never)]
     fn duration(&mut self) -> Result<i64> {
         let Some(Word::Duration(ms)) = self.peek() else { return self.unexpected("a duration") };
@@ -114,7 +115,7 @@ impl<'a> Parser<'a> {
         Ok(ms)
     }
 
-    /// What is left of the query, cut.
+    /// The rest of the query, truncated.
     fn rest(&self, at: usize) -> String {
         let rest = self.tokens.get(at).map_or("", |token| &self.query[token.at..]);
         if rest.is_empty() { "the end of the query".to_owned() } else { rest.chars().take(80).collect() }
@@ -124,32 +125,32 @@ impl<'a> Parser<'a> {
         Err(self.refusal("parse error: expected ", wanted, " before: ", self.at))
     }
 
-    /// What Prometheus refuses though it is well-formed.
+    /// Something that is well-formed but that Prometheus rejects.
     pub(super) fn wrong<T>(&self, why: &str, at: usize) -> Result<T> {
         Err(self.refusal("parse error: ", why, ", in: ", at))
     }
 
-    /// What Prometheus answers and a stream does not.
+    /// Something that Prometheus answers but a stream does not.
     pub(super) fn unsupported<T>(&self, what: &str, at: usize) -> Result<T> {
         Err(self.refusal("not supported here: ", what, ", in: ", at))
     }
 
     #[inline(never)]
-    pub(super) fn refusal(&self, why: &str, what: &str, place: &str, at: usize) -> Refusal {
-        Refusal([why, what, place, &self.rest(at)].concat())
+    pub(super) fn refusal(&self, why: &str, what: &str, place: &str, at: usize) -> BadQuery {
+        BadQuery([why, what, place, &self.rest(at)].concat())
     }
 
-    /// Operators of this precedence and higher.
+    /// Parses operators of this precedence and higher.
     fn expression(&mut self, lowest: u8) -> Result<Node> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
-            return refuse(format!("expressions stand in each other deeper than {MAX_DEPTH}"));
+            return refuse(format!("expressions are nested more than {MAX_DEPTH} deep"));
         }
         let mut left = self.unary()?;
         while let Some(operator) = self.operator().filter(|operator| operator.precedence() >= lowest) {
             self.operators += 1;
             if self.operators > MAX_OPERATORS {
-                return refuse(format!("a query has at most {MAX_OPERATORS} operators"));
+                return refuse(format!("a query can have at most {MAX_OPERATORS} operators"));
             }
             left = self.binary(operator, left)?;
         }
@@ -186,7 +187,7 @@ impl<'a> Parser<'a> {
                 included = self.labels()?;
             }
         }
-        // Powers are taken from the right.
+        // Powers associate to the right.
         let is_power = operator == AnyOperator::Plain(Operator::Power);
         let right = self.expression(operator.precedence() + u8::from(!is_power))?;
         let is_scalar = left.ty() == Type::Scalar && right.ty() == Type::Scalar;
@@ -204,10 +205,10 @@ impl<'a> Parser<'a> {
             return self.operand();
         }
         self.at += 1;
-        // Only powers come before a sign.
+        // Only powers bind more tightly than a sign.
         let node = self.expression(AnyOperator::Plain(Operator::Power).precedence())?;
         if !matches!(node.ty(), Type::Scalar | Type::Vector) {
-            return self.wrong("a sign stands only before numbers and instant vectors", at);
+            return self.wrong("a sign is allowed only before numbers and instant vectors", at);
         }
         Ok(match node.kind {
             _ if !is_negative => node,
@@ -244,7 +245,7 @@ impl<'a> Parser<'a> {
         self.modified(Node { at, kind })
     }
 
-    /// With the ranges, offsets and times that stand behind it.
+    /// Parses the ranges, offsets and times after an expression.
     fn modified(&mut self, mut node: Node) -> Result<Node> {
         loop {
             let at = self.at;
@@ -254,14 +255,14 @@ impl<'a> Parser<'a> {
                 self.at += 1;
                 let sign = if self.takes("-") { -1 } else { 1 };
                 let ms = sign * self.duration()?;
-                let why = "offset stands once behind a selector, a range or a subquery";
+                let why = "offset is allowed once, after a selector, a range or a subquery";
                 let Some(when) = node.when().filter(|when| when.offset_ms.is_none()) else {
                     return self.wrong(why, at);
                 };
                 when.offset_ms = Some(ms);
             } else if self.takes("@") {
                 self.moment()?;
-                let why = "@ stands once behind a selector, a range or a subquery";
+                let why = "@ is allowed once, after a selector, a range or a subquery";
                 let Some(when) = node.when().filter(|when| when.at.is_none()) else { return self.wrong(why, at) };
                 when.at = Some(at);
             } else {
@@ -279,14 +280,14 @@ impl<'a> Parser<'a> {
         self.expect("]")?;
         match node.kind {
             _ if is_subquery && ty == Type::Vector => Ok(Kind::Subquery(When::default())),
-            _ if is_subquery => self.wrong("a subquery is only of an instant vector", at),
+            _ if is_subquery => self.wrong("a subquery is allowed only on an instant vector", at),
             Kind::Selector(matchers, when) if when == When::default() => Ok(Kind::Range(matchers, ms, when)),
-            Kind::Selector(..) => self.wrong("offset and @ stand behind a range and not before", at),
-            _ => self.wrong("a range stands only behind a selector", at),
+            Kind::Selector(..) => self.wrong("offset and @ must come after a range, not before it", at),
+            _ => self.wrong("a range is allowed only after a selector", at),
         }
     }
 
-    /// What stands behind `@`.
+    /// Parses what follows an `@`.
     fn moment(&mut self) -> Result<()> {
         if let "start" | "end" = self.keyword() {
             self.at += 1;
@@ -303,7 +304,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// What begins with a name.
+    /// Parses what starts with a name.
     fn named(&mut self, name: String) -> Result<Kind> {
         let (start, keyword) = (self.at, self.keyword());
         self.at += 1;
@@ -324,12 +325,12 @@ impl<'a> Parser<'a> {
 
     fn call(&mut self, name: &str, start: usize) -> Result<Kind> {
         let Some(function) = Function::of(name) else {
-            return self.wrong("there is no such function", start);
+            return self.wrong("unknown function", start);
         };
         let arguments = self.arguments()?;
         let (least, most) = function.arguments();
         if !(least..=most).contains(&arguments.len()) {
-            return self.wrong("another number of arguments than the function takes", start);
+            return self.wrong("wrong number of arguments for the function", start);
         }
         for (place, argument) in arguments.iter().enumerate() {
             let wanted = function.takes[place.min(function.takes.len() - 1)];
@@ -350,7 +351,7 @@ impl<'a> Parser<'a> {
                 self.check_series(series)?;
                 self.check_type(parameter, wanted)?;
             }
-            _ => return self.wrong("another number of arguments than the aggregation takes", start),
+            _ => return self.wrong("wrong number of arguments for the aggregation", start),
         }
         Ok(Kind::Aggregation { name, grouping: grouping.unwrap_or_default(), arguments })
     }
@@ -359,7 +360,7 @@ impl<'a> Parser<'a> {
         if node.ty() != Type::Scalar {
             return self.check_type(node, Type::Vector);
         }
-        Err(self.refusal("parse error: expected ", "series and no number to aggregate", " before: ", node.at))
+        Err(self.refusal("parse error: expected ", "series, not a number, to aggregate", " before: ", node.at))
     }
 
     fn check_type(&self, node: &Node, wanted: Type) -> Result<()> {
@@ -370,7 +371,7 @@ impl<'a> Parser<'a> {
         self.wrong(&["expected type ", wanted.name(), ", got ", is.name()].concat(), node.at)
     }
 
-    /// Expressions in parentheses.
+    /// Parses expressions in parentheses.
     fn arguments(&mut self) -> Result<Vec<Node>> {
         self.expect("(")?;
         let mut arguments = Vec::new();

@@ -1,30 +1,31 @@
-//! Which cells a selector is answered from, so that each time has the sums of whole buckets.
+//! Plans which cells answer a selector, so that each time gets the sums of whole buckets.
 //!
-//! Times are rounded down to buckets, and a range up to them. The buckets are as wide as divides start, step, range and offset,
-//! but at least 10 s, and wider where those are not kept any more or would be more than [`MAX_STEPS`]. A single time is answered
-//! from the widest buckets that fit between its ends, which are rounded to the finest that are kept there.
+//! Times are rounded down to buckets, and ranges up. Buckets are as wide as evenly divides start, step, range and
+//! offset, but at least 10 s. They are wider where those are no longer kept or would be more than [`MAX_STEPS`]. A
+//! single time is answered from the widest buckets that fit between its ends, which are rounded to the finest
+//! buckets kept there.
 
 use model::retention::Retention;
 use model::tier::{Tier, floor_to};
 use model::window::{MAX_STEPS, Window};
 
 const FINEST_S: i64 = 10;
-/// The widths of buckets that are used where the fitting one is too narrow; beyond, whole days.
+/// The bucket widths used if the exact one is too narrow; beyond these, whole days.
 const WIDTHS_S: [i64; 16] =
     [10, 20, 30, 60, 120, 300, 600, 1200, 1800, 3600, 7200, 10_800, 14_400, 21_600, 43_200, 86_400];
-/// A single range with at most so many of the finest buckets is read as one.
+/// The most finest buckets for which a single range is read as one.
 const FEW: i64 = 60;
-/// Points end at most so far in the future, and a request may take a moment.
+/// How far in the future points may end; a request may also take a moment.
 const AHEAD_S: i64 = 90;
 
-/// The times that are asked for.
+/// The times of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Times {
     /// The first, Unix milliseconds.
     pub start_ms: i64,
-    /// Between two.
+    /// The milliseconds between two.
     pub step_ms: i64,
-    /// How many.
+    /// The number of times.
     pub count: usize,
 }
 
@@ -36,30 +37,30 @@ impl Times {
     }
 }
 
-/// The span of buckets that each time has: from its first to its last, which is not included.
+/// The span of buckets for each time, as a half-open range.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Plan {
-    /// What is read: buckets one after another, without gaps.
+    /// The windows to read: consecutive buckets without gaps.
     pub windows: Vec<Window>,
-    /// Start and end of the buckets of each time, Unix seconds; equal where nothing is kept.
+    /// Start and end of the buckets of each time, Unix seconds; equal if nothing is kept.
     pub spans: Vec<(i64, i64)>,
 }
 
-/// What is known of the stream.
+/// The stream's retention, and the current time.
 #[derive(Clone, Copy, Debug)]
-pub struct Kept<'a> {
+pub struct RetentionNow<'a> {
     /// How long buckets are kept.
     pub retention: &'a Retention,
     /// Unix milliseconds.
     pub now_ms: i64,
 }
 
-impl Kept<'_> {
+impl RetentionNow<'_> {
     fn start_s(&self, tier: Tier) -> Option<i64> {
         self.retention.start_s(tier, self.now_ms / 1000)
     }
 
-    /// Before, nothing is kept, or asked for: 27 years are fewer days than a window may have.
+    /// The earliest start: nothing earlier is kept or requested. 27 years are fewer days than a window may have.
     fn begin_s(&self) -> i64 {
         let oldest_s = self.now_ms / 1000 - 10_000 * 86_400;
         self.start_s(Tier::D1).map_or(oldest_s, |start_s| start_s.max(oldest_s))
@@ -69,7 +70,7 @@ impl Kept<'_> {
         self.start_s(Tier::for_step(step_s)).is_none_or(|start_s| start_s <= from_s)
     }
 
-    /// The finest buckets that are there at a time.
+    /// The finest buckets that exist at a time.
     fn finest(&self, at_s: i64) -> i64 {
         Tier::ALL
             .into_iter()
@@ -79,9 +80,9 @@ impl Kept<'_> {
     }
 }
 
-/// Of ranges of so many milliseconds that end at the times.
+/// Plans ranges of this many milliseconds that end at the times.
 #[must_use]
-pub fn of_ranges(times: &Times, range_ms: i64, offset_ms: i64, kept: Kept<'_>) -> Plan {
+pub fn of_ranges(times: &Times, range_ms: i64, offset_ms: i64, kept: RetentionNow<'_>) -> Plan {
     let range_s = range_ms.div_euclid(1000) + i64::from(range_ms % 1000 > 0);
     let (first_s, last_s) = ends(times, offset_ms);
     if times.count == 1 {
@@ -99,9 +100,10 @@ pub fn of_ranges(times: &Times, range_ms: i64, offset_ms: i64, kept: Kept<'_>) -
     Plan { windows: window(lo, hi, width_s, kept), spans }
 }
 
-/// Of all that comes behind the times: what counters have got since. A time that is as good as now has nothing behind it.
+/// Plans everything after the times: the increase of counters since then. A time that is practically now has
+/// nothing after it.
 #[must_use]
-pub fn of_rest(times: &Times, offset_ms: i64, kept: Kept<'_>) -> Plan {
+pub fn of_rest(times: &Times, offset_ms: i64, kept: RetentionNow<'_>) -> Plan {
     let now_s = kept.now_ms / 1000;
     let end_s = ceil_to(now_s + AHEAD_S, FINEST_S);
     let is_now = |at_s: i64| at_s >= floor_to(now_s, FINEST_S);
@@ -132,13 +134,13 @@ fn spans(times: &Times, offset_ms: i64, span: impl Fn(i64) -> (i64, i64)) -> Vec
     times.iter().map(|at_ms| span((at_ms - offset_ms).div_euclid(1000))).collect()
 }
 
-/// One window, or none where it would be empty.
-fn window(from_s: i64, to_s: i64, width_s: i64, kept: Kept<'_>) -> Vec<Window> {
+/// One window, or `None` if it would be empty.
+fn window(from_s: i64, to_s: i64, width_s: i64, kept: RetentionNow<'_>) -> Vec<Window> {
     Window::aligned(from_s.max(ceil_to(kept.begin_s(), width_s)), to_s, width_s).into_iter().collect()
 }
 
-/// How wide buckets are for many times.
-fn width(times: &Times, range_s: i64, offset_ms: i64, kept: Kept<'_>, from_s: i64, to_s: i64) -> i64 {
+/// The width of buckets for many times.
+fn width(times: &Times, range_s: i64, offset_ms: i64, kept: RetentionNow<'_>, from_s: i64, to_s: i64) -> i64 {
     let all_ms = [times.start_ms, times.step_ms, offset_ms, range_s * 1000];
     let fitting_ms = all_ms.into_iter().fold(0, |one, other| gcd(one, other.abs()));
     let fitting_s = if fitting_ms % (FINEST_S * 1000) == 0 { (fitting_ms / 1000).max(FINEST_S) } else { FINEST_S };
@@ -151,8 +153,9 @@ fn width(times: &Times, range_s: i64, offset_ms: i64, kept: Kept<'_>, from_s: i6
     widths.find(fits).unwrap_or_else(|| fitting_s.max(86_400))
 }
 
-/// The widest buckets between two times that are whole ones of the finest, and the times as far as they are kept.
-fn pieces(lo: i64, hi: i64, kept: Kept<'_>) -> (Vec<Window>, i64, i64) {
+/// The widest buckets between two times that are made of whole finest ones, and the part of the times for which
+/// they are kept.
+fn pieces(lo: i64, hi: i64, kept: RetentionNow<'_>) -> (Vec<Window>, i64, i64) {
     let lo = lo.max(ceil_to(kept.begin_s(), 86_400).min(hi));
     let lo = floor_to(lo, kept.finest(lo));
     if (hi - lo) / FINEST_S <= FEW && kept.has(FINEST_S, lo) {
@@ -201,11 +204,11 @@ mod tests {
         Times { start_ms: start_s * 1000, step_ms: step_s * 1000, count }
     }
 
-    fn kept(retention: &Retention) -> Kept<'_> {
-        Kept { retention, now_ms: NOW * 1000 }
+    fn kept(retention: &Retention) -> RetentionNow<'_> {
+        RetentionNow { retention, now_ms: NOW * 1000 }
     }
 
-    /// That windows have no gap, and reach as far as the spans.
+    /// Checks that windows have no gaps and cover the spans.
     fn check(plan: &Plan) {
         assert!(plan.windows.windows(2).all(|pair| pair[0].to_s() == pair[1].from_s()), "{plan:?}");
         let (from_s, to_s) = (plan.windows[0].from_s(), plan.windows[plan.windows.len() - 1].to_s());
@@ -216,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn buckets_are_as_wide_as_divides_what_is_asked_for() {
+    fn buckets_are_the_widest_that_divide_the_query_times() {
         let retention = Retention::default();
         let steps = |times, range_s: i64| {
             let plan = of_ranges(&times, range_s * 1000, 0, kept(&retention));
@@ -233,7 +236,7 @@ mod tests {
     }
 
     #[test]
-    fn a_single_range_is_made_of_the_widest_buckets_between_its_ends() {
+    fn a_single_range_uses_the_widest_buckets_between_its_ends() {
         let retention = Retention::default();
         let plan = |at_s, range_s: i64| {
             let plan = of_ranges(&times(at_s, 1, 1), range_s * 1000, 0, kept(&retention));
@@ -249,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_behind_a_time_ends_behind_now() {
+    fn the_span_after_a_time_ends_after_now() {
         let retention = Retention::default();
         let plan = of_rest(&times(NOW - 600, 60, 11), 0, kept(&retention));
         check(&plan);
@@ -261,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_gone_has_no_buckets() {
+    fn expired_times_have_no_buckets() {
         let month = [Tier::M10, Tier::H1, Tier::D1].map(|tier| (tier, Some(30 * DAY)));
         let retention = Retention::default().changed(&month, NOW).expect("valid");
         let gone = of_ranges(&times(NOW - 90 * DAY, 3600, 24), 3_600_000, 0, kept(&retention));
@@ -274,7 +277,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn whatever_is_asked_for_windows_have_no_gap_and_are_kept(
+        fn any_query_has_kept_windows_without_gaps(
             start_s in prop_oneof![NOW - 100..NOW + 100, NOW - 100 * DAY..NOW, 0i64..1000],
             step_s in prop_oneof![1i64..100, Just(3600i64), Just(86_400)],
             count in prop_oneof![Just(1usize), 2usize..11_001],

@@ -1,12 +1,12 @@
-//! Queries over made-up cells: what they want, what they become, and what is refused.
+//! Queries over made-up cells: what they read, their results, and which are rejected.
 
 use super::answer;
 use super::ast::Expr;
 use super::error::Result;
 use super::evaluate::Evaluator;
-use super::leaf::{Found, Want};
+use super::leaf::{StreamData, StreamRead};
 use super::parser::{parse, parse_selector};
-use super::plan::{Kept, Times};
+use super::plan::{RetentionNow, Times};
 use super::select::Selected;
 use model::cell::Cell;
 use model::grid::{Grid, Row};
@@ -16,7 +16,7 @@ use model::point::Point;
 use model::query::{By, Query};
 use model::retention::Retention;
 use model::sketches::Wanted;
-use model::total::{Shown, Total};
+use model::total::{ShownTotals, Total};
 use model::window::Window;
 
 const NOW: i64 = 1_792_540_800;
@@ -41,13 +41,13 @@ fn points() -> impl Iterator<Item = (Labels, i64, Point)> {
     })
 }
 
-fn query_of(want: &Want, window: Window) -> Query {
+fn query_of(want: &StreamRead, window: Window) -> Query {
     let matchers = want.matchers.iter().map(|text| Matcher::parse(text).expect("valid")).collect();
     Query { window, matchers, by: want.by.clone().map_or(By::All, By::Names), sketches: Wanted::default() }
 }
 
-/// As shards answer.
-fn rows(want: &Want, window: &Window) -> Vec<Row> {
+/// Answers as shards do.
+fn rows(want: &StreamRead, window: &Window) -> Vec<Row> {
     let query = query_of(want, *window);
     let mut grid = Grid::new(Wanted::default());
     for (labels, at_s, point) in points().filter(|(_, at_s, _)| (window.from_s()..window.to_s()).contains(at_s)) {
@@ -59,12 +59,13 @@ fn rows(want: &Want, window: &Window) -> Vec<Row> {
     grid.into_rows()
 }
 
-fn found(want: &Want) -> Found {
-    let mut found = Found::default();
+fn found(want: &StreamRead) -> StreamData {
+    let mut found = StreamData::default();
     if want.has_totals {
         let totals: Vec<(Labels, Total)> = points().map(|(labels, _, point)| (labels, Total::of(&point))).collect();
         let query = query_of(want, Window::aligned(0, 10, 10).expect("valid"));
-        let shown = Shown::collect(totals.iter().map(|(labels, total)| (labels, *total)), &query, 100, usize::MAX);
+        let shown =
+            ShownTotals::collect(totals.iter().map(|(labels, total)| (labels, *total)), &query, 100, usize::MAX);
         found.add_totals(&shown).expect("few");
     }
     for window in &want.windows {
@@ -76,7 +77,7 @@ fn found(want: &Want) -> Found {
 fn evaluated(query: &str, times: Times) -> Result<super::value::Value> {
     let expr = parse(query)?;
     let retention = Retention::default();
-    let mut evaluator = Evaluator::new(times, Kept { retention: &retention, now_ms: NOW * 1000 });
+    let mut evaluator = Evaluator::new(times, RetentionNow { retention: &retention, now_ms: NOW * 1000 });
     let found = evaluator.wants(&expr)?.iter().map(found).collect();
     evaluator.give(found);
     evaluator.value(&expr)
@@ -89,7 +90,7 @@ fn at(query: &str, at_s: i64) -> String {
     result.trim_end_matches('}').replace(&format!("{at_s},"), "")
 }
 
-/// The values of an only series at three times, 20 s apart.
+/// The values of the only series at three times, 20 s apart.
 fn three(query: &str) -> String {
     let times = Times { start_ms: (NOW - 40) * 1000, step_ms: 20_000, count: 3 };
     let answer = answer::value(evaluated(query, times).expect("valid"), &times, true).expect("not too large");
@@ -120,7 +121,7 @@ fn ranges_are_sums_of_cells_without_extrapolation() {
 }
 
 #[test]
-fn counters_are_what_series_have_had_until_then() {
+fn counters_are_totals_of_series_up_to_a_time() {
     assert_eq!(at("sum(heartbeat_n_total)", NOW), r#"[{"metric":{},"value":["63"]}]"#);
     assert_eq!(at("sum(heartbeat_n_total)", NOW - 20), r#"[{"metric":{},"value":["62"]}]"#);
     assert_eq!(at("sum(heartbeat_n_total offset 30s)", NOW), r#"[{"metric":{},"value":["56"]}]"#);
@@ -128,7 +129,7 @@ fn counters_are_what_series_have_had_until_then() {
     assert_eq!(
         at("heartbeat_n_total{country!=\"US\"}", NOW - 55),
         r#"[{"metric":{"__name__":"heartbeat_n_total","U__page_20_path":"/a","country":"DE"},"value":["16"]}]"#,
-        "a series is there from its first point on"
+        "a series exists from its first point on"
     );
     assert_eq!(at("count({__name__=~\"heartbeat_[nd]_total\"})", NOW), r#"[{"metric":{},"value":["8"]}]"#);
     assert_eq!(at("up", NOW), "[]");
@@ -155,7 +156,7 @@ fn matchers_select_by_whole_values_and_either_name() {
 }
 
 #[test]
-fn aggregations_and_arithmetic_are_those_of_prometheus() {
+fn aggregations_and_arithmetic_work_as_in_prometheus() {
     let n = "increase(heartbeat_n_total[2m])";
     let all = |query: &str| at(&query.replace('$', n), NOW);
     assert_eq!(all("sum without (U__page_20_path) ($)"), all("sum by (country) ($)"));
@@ -192,9 +193,9 @@ fn a_set_of_labels_has_one_value_at_a_time() {
     let n = "sum by (country, U__page_20_path) (heartbeat_n_total)";
     let by_country = "sum by (country) (heartbeat_n_total)";
     assert!(refused(&format!("{n} / on (country) {by_country}")).starts_with("several series at the left"));
-    // What a comparison leaves out does not count.
+    // Values that a comparison removes don't count.
     assert_eq!(at(&format!("({n} > 3) / on (country) {by_country}"), NOW).matches("\"metric\"").count(), 3);
-    // No left one matches them, but there are two all the same.
+    // There are two, although none on the left matches them.
     let left = "sum by (country) (heartbeat_n_total{country=\"DE\"})";
     assert!(refused(&format!("{left} / on (country) {n}")).starts_with("found duplicate series"));
     let none = "sum by (country) (heartbeat_n_total{country=\"FR\"})";
@@ -208,14 +209,14 @@ fn a_set_of_labels_has_one_value_at_a_time() {
 }
 
 #[test]
-fn what_is_not_supported_is_named_with_its_part_of_the_query() {
+fn errors_quote_the_unsupported_part_of_the_query() {
     for (query, part) in [
         ("histogram_quantile(0.9, heartbeat_n_total)", "not supported here: this function, in: histogram_quantile(0.9"),
         ("sum(irate(heartbeat_n_total[1m]))", "this function, in: irate(heartbeat_n_total[1m]))"),
         ("rate(heartbeat_n_total[5m:1m])", "a subquery, in: rate("),
-        ("rate(sum(heartbeat_n_total)[5m])", "parse error: a range stands only behind a selector, in: [5m])"),
+        ("rate(sum(heartbeat_n_total)[5m])", "parse error: a range is allowed only after a selector, in: [5m])"),
         ("rate(sum(heartbeat_n_total)[5m:])", "a subquery, in: rate("),
-        ("heartbeat_n_total[5m]", "a range outside of rate, increase and sum_over_time"),
+        ("heartbeat_n_total[5m]", "a range outside rate, increase and sum_over_time"),
         ("heartbeat_n_total @ 5", "the modifier @, in: @ 5"),
         ("heartbeat_n_total / on (a) group_left heartbeat_d_total", "group_left, in: group_left heart"),
         ("heartbeat_n_total or heartbeat_d_total", "or, in: or heartbeat_d_total"),
@@ -226,7 +227,7 @@ fn what_is_not_supported_is_named_with_its_part_of_the_query() {
         ("heartbeat_n_total{a=~`\\pL`}", "not supported here: this regular expression: \"\\\\pL\""),
         ("topk(scalar(heartbeat_n_total), heartbeat_n_total)", "not supported here: anything but a number"),
         ("heartbeat_n_total offset 200y", "not supported here: ranges and offsets of more than 100 years"),
-        ("\"text\"", "a text as an expression"),
+        ("\"text\"", "a string as an expression"),
         ("sum(heartbeat_n_total", "expected ) before: the end of the query"),
         ("sum(heartbeat_n_total))", "expected the end before: )"),
         ("rate(heartbeat_n_total)", "parse error: expected type range vector, got instant vector, in: heart"),
@@ -235,18 +236,18 @@ fn what_is_not_supported_is_named_with_its_part_of_the_query() {
         ("heartbeat_n_total{country=~\"(\"}", "is not a regular expression"),
         ("rate({__name__=~\"heartbeat.*\"}[1m])", "name one metric"),
         ("1 > 2", "comparisons between scalars must use bool"),
-        ("x == on(bar) 10", "parse error: on and ignoring stand only between instant vectors, in: == on"),
+        ("x == on(bar) 10", "parse error: on and ignoring are allowed only between instant vectors, in: == on"),
         ("{x!=\"a\"}", "that does not match the empty string: {x"),
-        ("{path=~\"foo\\.bar\"}", "parse error: unknown escape: a backslash itself is written twice"),
+        ("{path=~\"foo\\.bar\"}", "parse error: unknown escape: write a backslash twice"),
         ("topk(501, heartbeat_n_total)", "at most 500"),
-        ("sum(1)", "series and no number to aggregate"),
+        ("sum(1)", "series, not a number, to aggregate"),
         ("", "expected an expression before: the end of the query"),
         ("heartbeat_n_total{a\"b\"}", "expected =, !=, =~ or !~ before: \"b\"}"),
     ] {
         let seen = refused(query);
         assert!(seen.contains(part), "{query}: {seen}");
     }
-    assert!(refused(&"(".repeat(100)).contains("deeper than 32"));
+    assert!(refused(&"(".repeat(100)).contains("more than 32 deep"));
     assert!(refused(&"1+".repeat(5_000)).contains("at most 8192 bytes"));
     assert!(refused(&"1+".repeat(4_000)).contains("at most 200 operators"));
     let selectors: Vec<String> = (0..60).map(|i| format!("heartbeat_n_total{{a=\"{i}\"}}")).collect();
@@ -256,7 +257,7 @@ fn what_is_not_supported_is_named_with_its_part_of_the_query() {
 }
 
 #[test]
-fn no_text_makes_the_parser_panic() {
+fn no_string_makes_the_parser_panic() {
     use proptest::prelude::*;
     let words = prop::sample::select(vec![
         "sum", "by", "(", ")", "rate", "{", "}", "[", "]", "1m", "5", "a", "=", "\"x\"", ",", "offset", "-", "^", "ü",
@@ -267,7 +268,7 @@ fn no_text_makes_the_parser_panic() {
         if let Ok(expr) = parse(&text) {
             let times = Times { start_ms: NOW * 1000, step_ms: 1000, count: 1 };
             let retention = Retention::default();
-            let _refused = Evaluator::new(times, Kept { retention: &retention, now_ms: NOW * 1000 }).wants(&expr).is_err();
+            let _refused = Evaluator::new(times, RetentionNow { retention: &retention, now_ms: NOW * 1000 }).wants(&expr).is_err();
         }
     });
 }

@@ -1,32 +1,32 @@
-//! Which metrics and which series of a stream a selector means.
+//! Resolves a selector to metrics and series of a stream.
 
 use model::labels::Labels;
 use model::matcher::{Matcher, MatcherError};
 
 use super::ast::{LabelMatcher, Selector};
-use super::error::{Refusal, Result, refuse};
+use super::error::{BadQuery, Result, refuse};
 use super::go_regex;
 use super::metric::Metric;
 use super::names::imported;
 use super::parser::NAME;
 
-/// As many as `where` may have.
+/// The most matchers, as in `where`.
 const MAX_MATCHERS: usize = 32;
 
-/// What a selector means.
+/// The metrics and series that a selector selects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Selected {
-    /// In the order of their names; none where no metric has such a name.
+    /// The metrics, sorted by name; empty if none has such a name.
     pub metrics: Vec<Metric>,
-    /// As `where` has them.
+    /// The matchers, in the syntax of `where`.
     pub matchers: Vec<String>,
 }
 
 impl Selected {
-    /// Of a selector.
+    /// Resolves a selector.
     ///
     /// # Errors
-    /// A matcher that is none.
+    /// If a matcher is invalid.
     pub fn of(selector: &Selector) -> Result<Self> {
         if selector.matchers.len() > MAX_MATCHERS {
             return refuse(format!("at most {MAX_MATCHERS} matchers are allowed"));
@@ -48,7 +48,7 @@ impl Selected {
             if name.contains(['=', '!']) {
                 return refuse(format!("not supported here: a matcher of a label with = or ! in its name: {name:?}"));
             }
-            // A tilde behind `=` would make a pattern of the value.
+            // A tilde after `=` would turn the value into a pattern.
             let text = match (*operator, value.starts_with('~')) {
                 ("=", true) => format!("{name}=~{}", regex_lite::escape(value)),
                 ("!=", true) => format!("{name}!~{}", regex_lite::escape(value)),
@@ -63,9 +63,9 @@ impl Selected {
 
 fn parsed(text: &str) -> Result<Matcher> {
     match Matcher::parse(text) {
-        // That Prometheus takes it was found when the query was read.
+        // The parser has already checked that Prometheus accepts it.
         Err(MatcherError::Regex(pattern, _)) => unsupported(&pattern),
-        parsed => parsed.map_err(|error| Refusal(error.to_string())),
+        parsed => parsed.map_err(|error| BadQuery(error.to_string())),
     }
 }
 

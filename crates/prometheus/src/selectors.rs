@@ -1,4 +1,4 @@
-//! Reads selectors and lists of labels.
+//! Parses selectors and lists of labels.
 
 use model::labels::Labels;
 use model::matcher::Matcher;
@@ -11,14 +11,14 @@ use super::parser::{NAME, Parser};
 use super::syntax::{Kind, When};
 
 impl Parser<'_> {
-    /// Names of labels in parentheses.
+    /// Label names in parentheses.
     pub(super) fn labels(&mut self) -> Result<Vec<String>> {
         self.expect("(")?;
         let mut labels = Vec::new();
         while !self.takes(")") {
             labels.push(match self.peek() {
                 Some(Word::Name(name)) if !name.contains(':') && self.keyword() != "without" => name.clone(),
-                // A quoted name, of Prometheus 3, is that of a label as the stream has it.
+                // A quoted name, from Prometheus 3, is the stream's name of a label.
                 Some(Word::Text(name)) if !name.is_empty() => name.clone(),
                 _ => return self.unexpected("the name of a label"),
             });
@@ -30,7 +30,7 @@ impl Parser<'_> {
         Ok(labels)
     }
 
-    /// Matchers, behind the name of a metric or alone.
+    /// Matchers, after the name of a metric or alone.
     pub(super) fn selector(&mut self, name: Option<String>) -> Result<Kind> {
         let start = self.at;
         let is_named = |value| LabelMatcher { name: NAME.to_owned(), operator: "=", value };
@@ -44,7 +44,7 @@ impl Parser<'_> {
                     _ => return self.unexpected("the name of a label"),
                 };
                 self.at += 1;
-                // A quoted name, of Prometheus 3, is that of the metric, or of a label as the stream has it.
+                // A quoted name, from Prometheus 3, is the metric's name, or the stream's name of a label.
                 if is_quoted && (self.is_sign(",") || self.is_sign("}")) {
                     named += 1;
                     matchers.push(is_named(name));
@@ -69,13 +69,14 @@ impl Parser<'_> {
             _ => return self.unexpected("=, !=, =~ or !~"),
         };
         self.at += 1;
-        let Some(Word::Text(value)) = self.peek().cloned() else { return self.unexpected("a text in quotes") };
+        let Some(Word::Text(value)) = self.peek().cloned() else { return self.unexpected("a quoted string") };
         self.at += 1;
         Ok(LabelMatcher { name, operator, value })
     }
 }
 
-/// What Prometheus refuses of the matchers of a selector: patterns that are none, and such as would select all series.
+/// Rejects the matchers of a selector that Prometheus rejects: invalid patterns, and selectors that would match all
+/// series.
 fn check_matchers(matchers: &[LabelMatcher], is_named: bool) -> std::result::Result<(), String> {
     let mut says_something = is_named;
     for LabelMatcher { operator, value, .. } in matchers {
@@ -95,7 +96,7 @@ fn check_matchers(matchers: &[LabelMatcher], is_named: bool) -> std::result::Res
     }
 }
 
-/// Whether a pattern matches the empty text. What cannot be compiled here is refused where it would be.
+/// Whether a pattern matches the empty string. Patterns that don't compile here are rejected later.
 fn matches_empty(pattern: &str) -> bool {
     Matcher::parse(&format!("a=~{pattern}")).is_ok_and(|matcher| matcher.accepts(&Labels::default()))
 }

@@ -1,9 +1,10 @@
-//! A query as it is written: the whole language, with the types that its parts have. What of it is answered is in `lower`.
+//! The syntax tree of a query: the whole language, with the types of its parts. The module `lower` decides what is
+//! answered.
 
 use super::ast::{Grouping, LabelMatcher, Operator};
 use super::functions::Function;
 
-/// What an expression is when it is evaluated.
+/// The type of an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Type {
     Scalar,
@@ -13,7 +14,7 @@ pub(super) enum Type {
 }
 
 impl Type {
-    /// As Prometheus calls it.
+    /// Its name in Prometheus.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Scalar => "scalar",
@@ -24,21 +25,21 @@ impl Type {
     }
 }
 
-/// A part of a query.
+/// A node of the tree.
 #[derive(Debug, PartialEq)]
 pub(super) struct Node {
-    /// The word with which it begins; of two sides, their operator.
+    /// Its first token; the operator of a binary operation.
     pub(super) at: usize,
     pub(super) kind: Kind,
 }
 
-/// What a part is.
+/// The kind of a node.
 #[derive(Debug, PartialEq)]
 pub(super) enum Kind {
     Number(f64),
     Text,
     Selector(Vec<LabelMatcher>, When),
-    /// Of a selector, in milliseconds.
+    /// The offset of a selector, in milliseconds.
     Range(Vec<LabelMatcher>, i64, When),
     Subquery(When),
     Parentheses(Box<Node>),
@@ -53,17 +54,17 @@ pub(super) enum Kind {
     Binary(Box<Binary>),
 }
 
-/// Two sides and what is made of them.
+/// A binary operation.
 #[derive(Debug, PartialEq)]
 pub(super) struct Binary {
     pub(super) operator: AnyOperator,
     pub(super) is_bool: bool,
     pub(super) matching: Option<Grouping>,
-    /// `group_left` or `group_right`, and where it stands.
+    /// `group_left` or `group_right`, and where it is.
     pub(super) group: Option<(&'static str, usize)>,
     pub(super) left: Node,
     pub(super) right: Node,
-    /// Whether both are numbers.
+    /// Whether both operands are numbers.
     pub(super) is_scalar: bool,
 }
 
@@ -71,14 +72,14 @@ pub(super) struct Binary {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct When {
     pub(super) offset_ms: Option<i64>,
-    /// The word `@`.
+    /// The position of the token `@`.
     pub(super) at: Option<usize>,
 }
 
-/// An operator of two sides.
+/// A binary operator, of numbers or of sets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum AnyOperator {
-    /// One that numbers have.
+    /// An arithmetic or comparison operator.
     Plain(Operator),
     Atan2,
     /// `and`, `or` or `unless`.
@@ -86,7 +87,7 @@ pub(super) enum AnyOperator {
 }
 
 impl AnyOperator {
-    /// The operator that a keyword in lower case is.
+    /// The operator that a lower-case keyword stands for.
     pub(super) fn of_keyword(keyword: &'static str) -> Option<Self> {
         Some(match keyword {
             "and" | "or" | "unless" => Self::Set(keyword),
@@ -95,7 +96,7 @@ impl AnyOperator {
         })
     }
 
-    /// Those of a higher one come first.
+    /// The precedence; higher ones bind more tightly.
     pub(super) fn precedence(self) -> u8 {
         match self {
             Self::Set("or") => 1,
@@ -124,7 +125,7 @@ impl Node {
         }
     }
 
-    /// What is within its parentheses.
+    /// The node without enclosing parentheses.
     pub(super) fn inner(&self) -> &Self {
         match &self.kind {
             Kind::Parentheses(inner) => inner.inner(),
@@ -132,7 +133,7 @@ impl Node {
         }
     }
 
-    /// The modifiers of what can have them.
+    /// The modifiers of a node that can have them.
     pub(super) fn when(&mut self) -> Option<&mut When> {
         match &mut self.kind {
             Kind::Selector(_, when) | Kind::Range(_, _, when) | Kind::Subquery(when) => Some(when),
@@ -142,7 +143,7 @@ impl Node {
 }
 
 impl Binary {
-    /// Why they do not go together, given the labels of their group.
+    /// Why the operands don't fit together, given the labels of their group.
     pub(super) fn fault(&self, included: &[String]) -> Option<&'static str> {
         let Binary { operator, is_bool, matching, group, left, right, is_scalar } = self;
         let types = [left.ty(), right.ty()];
@@ -150,24 +151,24 @@ impl Binary {
         let is_on = matching.as_ref().is_some_and(|matching| !matching.is_without);
         let is_set = matches!(operator, AnyOperator::Set(_));
         if *is_bool && !operator.compares() {
-            return Some("bool stands only behind comparisons");
+            return Some("bool is allowed only after comparisons");
         }
         if operator.compares() && !is_bool && *is_scalar {
             return Some("comparisons between scalars must use bool");
         }
         if is_on && matched.iter().any(|label| included.contains(label)) {
-            return Some("a label is in on and in the group at once");
+            return Some("a label is both in on and in the group");
         }
         if types.iter().any(|ty| !matches!(ty, Type::Scalar | Type::Vector)) {
-            return Some("an operator has only numbers and instant vectors at its sides");
+            return Some("an operator's operands must be numbers or instant vectors");
         }
         let are_vectors = types == [Type::Vector; 2];
         if !are_vectors && !matched.is_empty() {
-            return Some("on and ignoring stand only between instant vectors");
+            return Some("on and ignoring are allowed only between instant vectors");
         }
         if !are_vectors && is_set {
-            return Some("and, or and unless stand only between instant vectors");
+            return Some("and, or and unless are allowed only between instant vectors");
         }
-        (is_set && group.is_some()).then_some("and, or and unless have no group_left or group_right")
+        (is_set && group.is_some()).then_some("and, or and unless can't have group_left or group_right")
     }
 }

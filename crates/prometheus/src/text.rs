@@ -1,6 +1,6 @@
-//! Numbers and quoted texts as Prometheus reads them.
+//! Numbers and quoted strings in Prometheus' syntax.
 
-/// The shortest text that reads back the same; Prometheus' names for what is no number.
+/// The shortest string that parses to the same number, with Prometheus' names for NaN and infinities.
 #[inline(never)]
 #[expect(clippy::cast_possible_truncation, reason = "whole and below 10^15")]
 pub(super) fn number(value: f64) -> String {
@@ -16,7 +16,7 @@ pub(super) fn number(value: f64) -> String {
     }
 }
 
-/// Appends texts.
+/// Appends strings.
 #[inline(never)]
 pub(super) fn push_all(out: &mut String, texts: &[&str]) {
     for text in texts {
@@ -24,7 +24,7 @@ pub(super) fn push_all(out: &mut String, texts: &[&str]) {
     }
 }
 
-/// Appends a label's value as it stands between quotes.
+/// Appends a label's value, escaped for quotes.
 pub(super) fn push_escaped(out: &mut String, value: &str) {
     for char in value.chars() {
         match char {
@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_are_written_as_prometheus_reads_them() {
+    fn numbers_are_written_as_prometheus_parses_them() {
         for (value, text) in [
             (0.0, "0"),
             (-3.0, "-3"),

@@ -1,14 +1,14 @@
-//! Strings of a query: what stands between quotes, with the escapes of Go as Prometheus reads them, and raw between backticks.
+//! String literals of a query: quoted with Go's escapes as Prometheus parses them, and raw between backticks.
 
 use super::error::{Result, refuse};
 
-/// What no text can have: Prometheus takes it for a byte that is not UTF-8.
+/// A character that no string can contain: Prometheus takes it for a byte that is not UTF-8.
 const REPLACEMENT: char = '\u{fffd}';
 
-/// The string that a text begins with, and its length with its quotes.
+/// The string literal at the start of the input, and its length including its quotes.
 ///
 /// # Errors
-/// What Prometheus refuses: a string without an end, a line break between quotes, or an escape of another kind.
+/// If Prometheus rejects it: an unclosed string, a line break between quotes, or an unknown escape.
 pub(super) fn literal(text: &str) -> Result<(String, usize)> {
     let mut chars = text.chars();
     let quote = chars.next().unwrap_or_default();
@@ -16,9 +16,11 @@ pub(super) fn literal(text: &str) -> Result<(String, usize)> {
     loop {
         let here = chars.as_str();
         match chars.next() {
-            None => return wrong("the string has no end", text),
-            Some('\n') if quote != '`' => return wrong("a string in quotes has no line break", here),
-            Some(REPLACEMENT) => return wrong("U+FFFD stands for what is not UTF-8", here),
+            None => return wrong("the string is not closed", text),
+            Some('\n') if quote != '`' => return wrong("a quoted string can't contain a line break", here),
+            Some(REPLACEMENT) => {
+                return wrong("the string contains U+FFFD, which replaces bytes that are not UTF-8", here);
+            }
             Some(char) if char == quote => break,
             Some('\\') if quote != '`' => {
                 let rest = chars.as_str();
@@ -46,9 +48,9 @@ fn push(bytes: &mut Vec<u8>, char: char) {
     bytes.extend_from_slice(char.encode_utf8(&mut [0; 4]).as_bytes());
 }
 
-/// Appends what an escape is, given what stands after its backslash, and returns its length.
+/// Appends the character of an escape, given what follows its backslash, and returns the escape's length.
 fn escape(rest: &str, quote: char, bytes: &mut Vec<u8>) -> std::result::Result<usize, &'static str> {
-    let kind = rest.chars().next().ok_or("the string has no end")?;
+    let kind = rest.chars().next().ok_or("the string is not closed")?;
     let plain = match kind {
         'a' => Some(0x07),
         'b' => Some(0x08),
@@ -83,17 +85,16 @@ fn escape(rest: &str, quote: char, bytes: &mut Vec<u8>) -> std::result::Result<u
     Ok(start + len)
 }
 
-const NOT_DIGITS: &str = "an escape is cut off or has another digit";
+const NOT_DIGITS: &str = "an escape is truncated or has an invalid digit";
 const NO_CODE_POINT: &str = "an escape is not a Unicode code point";
-const UNKNOWN: &str =
-    "unknown escape: a backslash itself is written twice, or once between backticks, where nothing is escaped";
+const UNKNOWN: &str = "unknown escape: write a backslash twice, or once between backticks, where nothing is escaped";
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn strings_are_read_with_the_escapes_of_go() {
+    fn strings_are_parsed_with_the_escapes_of_go() {
         for (text, wanted) in [
             (r#""Z\u00fcrich""#, "Zürich"),
             (r#""\u00fc""#, "ü"),
@@ -114,28 +115,28 @@ mod tests {
     }
 
     #[test]
-    fn what_prometheus_refuses_is_refused_with_its_place() {
+    fn invalid_strings_are_rejected_with_their_place() {
         for (text, part) in [
-            (r#""foo\.bar""#, r"unknown escape: a backslash itself is written twice"),
+            (r#""foo\.bar""#, r"unknown escape: write a backslash twice"),
             (r#""foo\.bar""#, r#"in: \.bar""#),
             (r#""\'""#, "unknown escape"),
             (r#"'\"'"#, "unknown escape"),
             (r#""\d+""#, "unknown escape"),
             (r#""\`""#, "unknown escape"),
             (r#""\é""#, "unknown escape"),
-            (r#""\u12""#, "an escape is cut off"),
-            (r#""\u+123""#, "an escape is cut off"),
-            (r#""\x0""#, "an escape is cut off"),
-            (r#""\x""#, "an escape is cut off"),
+            (r#""\u12""#, "an escape is truncated"),
+            (r#""\u+123""#, "an escape is truncated"),
+            (r#""\x0""#, "an escape is truncated"),
+            (r#""\x""#, "an escape is truncated"),
             (r#""\08""#, "an escape"),
             (r#""\400""#, "not a Unicode code point"),
             (r#""\ud800""#, "not a Unicode code point"),
             (r#""\U00110000""#, "not a Unicode code point"),
             (r#""\xff""#, "not supported here: a string that is not UTF-8"),
-            ("\"a\nb\"", "no line break"),
-            ("\"a", "has no end"),
-            ("\"a\\", "has no end"),
-            ("`a", "has no end"),
+            ("\"a\nb\"", "can't contain a line break"),
+            ("\"a", "is not closed"),
+            ("\"a\\", "is not closed"),
+            ("`a", "is not closed"),
             ("\"\u{fffd}\"", "U+FFFD"),
         ] {
             let seen = literal(text).expect_err(text).to_string();

@@ -1,4 +1,4 @@
-//! What expressions become: numbers and series at the times of the query.
+//! The values of expressions: numbers and series at the times of the query.
 
 use std::collections::BTreeMap;
 
@@ -9,10 +9,10 @@ use super::names::exported;
 use super::parser::NAME;
 use super::text::push_all;
 
-/// Stands where a series has no value: the bits of a NaN that no arithmetic makes, which Prometheus uses likewise.
+/// Marks a missing value of a series: the bits of a NaN that no arithmetic produces, which Prometheus uses too.
 pub const ABSENT: f64 = f64::from_bits(0x7ff0_0000_0000_0002);
 
-/// Whether there is no value.
+/// Whether a value is missing.
 #[must_use]
 pub fn is_absent(value: f64) -> bool {
     value.to_bits() == ABSENT.to_bits()
@@ -21,25 +21,25 @@ pub fn is_absent(value: f64) -> bool {
 /// A series, with a value for each time.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Series {
-    /// Unless it is the number of something.
+    /// The metric's name; `None` once an operation has dropped it.
     pub name: Option<Metric>,
-    /// As Prometheus has them, without the name.
+    /// The labels as Prometheus has them, without the name.
     pub labels: Labels,
-    /// [`ABSENT`] where there is none.
+    /// A value for each time, [`ABSENT`] if missing.
     pub values: Vec<f64>,
 }
 
-/// What an expression becomes.
+/// The value of an expression.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// The same for all series.
+    /// A number at each time.
     Scalar(Vec<f64>),
     /// Series.
     Vector(Vec<Series>),
 }
 
 impl Series {
-    /// The labels that `keeps` wants, the name among them.
+    /// The labels that `keeps` accepts, which sees the name among them.
     #[must_use]
     pub fn key(&self, keeps: &dyn Fn(&str) -> bool) -> Labels {
         let mut text = String::new();
@@ -49,13 +49,13 @@ impl Series {
         Labels::from_canonical(&text)
     }
 
-    /// Names and values of its labels, the name of its metric first.
+    /// Names and values of its labels, the metric's name first.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.name.map(|metric| (NAME, metric.name())).into_iter().chain(self.labels.iter())
     }
 }
 
-/// A stream's labels as Prometheus has them.
+/// A stream's labels with their Prometheus names.
 #[must_use]
 pub fn exported_labels(labels: &Labels) -> Labels {
     let mut all = BTreeMap::<String, String>::new();

@@ -1,23 +1,23 @@
-//! Queries of which the real Prometheus has said whether it takes them: what it refuses is refused here, and what it takes is answered
-//! or said not to be supported. The whole-system tests ask it again.
+//! Queries with the real Prometheus' verdicts: what it rejects is rejected here, and what it accepts is answered or
+//! reported as not supported. The system tests verify the verdicts against a real Prometheus.
 
 use super::error::Result;
 use super::evaluate::Evaluator;
 use super::parser::parse;
-use super::plan::{Kept, Times};
+use super::plan::{RetentionNow, Times};
 use model::retention::Retention;
 
 const VERDICTS: &str = include_str!("../../../tests/prometheus/verdicts.jsonl");
-/// Functions that came after the version that was asked.
+/// Functions that were added after the version that gave the verdicts.
 const LATER: [&str; 4] = ["histogram_avg(", "mad_over_time(", "double_exponential_smoothing(", "sort_by_label("];
-/// Which of these are wrong is not known here: classes of Unicode, and patterns that are not UTF-8.
+/// Patterns whose validity is not decided here: Unicode classes, and patterns that are not UTF-8.
 const NOT_KNOWN: [&str; 4] = ["\\p{", "\\xf", "\\377", "\\P{"];
 
 fn answered(query: &str) -> Result<()> {
     let expr = parse(query)?;
     let (retention, now_ms) = (Retention::default(), 1_792_540_800_000);
     let times = Times { start_ms: now_ms, step_ms: 1000, count: 1 };
-    Evaluator::new(times, Kept { retention: &retention, now_ms }).wants(&expr).map(|_| ())
+    Evaluator::new(times, RetentionNow { retention: &retention, now_ms }).wants(&expr).map(|_| ())
 }
 
 fn may_be_unsupported(query: &str) -> bool {
@@ -25,7 +25,7 @@ fn may_be_unsupported(query: &str) -> bool {
 }
 
 #[test]
-fn what_prometheus_refuses_is_refused_and_what_it_takes_is_never_a_parse_error() {
+fn queries_are_rejected_exactly_when_prometheus_rejects_them() {
     let mut faults = Vec::new();
     let mut numbers = [0; 3];
     for line in VERDICTS.lines() {

@@ -1,10 +1,12 @@
-//! What the edge asks of a stream's object, and what the object refuses.
+//! Requests from the edge to a stream's object.
 //!
-//! A write is `POST` with a [`WriteRequest`]; all else is `PUT` with a [`Command`] as JSON. Both sides are of one
-//! deployment but, for the seconds of a roll-out, maybe of two versions: fields are only added, with defaults. What one side
-//! does not understand of the other is [`Refusal::OtherVersion`] and never half done.
+//! A write is a `POST` with a [`WriteRequest`]; everything else is a `PUT` with a [`Command`] as JSON. Both sides
+//! belong to one deployment but may have two versions for the seconds of a roll-out: fields are only added, with
+//! defaults. A request that one side does not understand is rejected with [`Refusal::OtherVersion`] and never half
+//! done.
 //!
-//! The first shard of a stream is its *home*: what it holds of the owner's wishes is true, the other shards have copies.
+//! The first shard of a stream is its *home*: its configuration and keys are the authoritative ones, and the other
+//! shards have copies.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -23,23 +25,23 @@ use config::who::{KeyHash, Who};
 use config::write_keys::WriteKey;
 use model::batch_key::BatchKey;
 
-/// All that is not a write.
+/// Everything except writes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Command {
-    /// Makes the stream, at home; answers nothing.
+    /// Creates the stream, at home; answers nothing.
     Create {
         /// Its configuration.
         config: Box<StreamConfig>,
         /// The hash of its read key.
         read_key_hash: KeyHash,
-        /// What it forwards with, in plain.
+        /// The token to forward with, in plain text.
         #[serde(default)]
         forward_token: Option<Token>,
     },
     /// Tries to forward now; answers nothing.
     RetryForward,
-    /// Answers the [`StreamConfig`] that home has.
+    /// Answers the [`StreamConfig`] of the home shard.
     Describe,
     /// Changes the configuration, at home; answers the new [`StreamConfig`].
     Patch(Box<StreamPatch>),
@@ -48,52 +50,52 @@ pub enum Command {
         /// The hash of the new read key.
         read_key_hash: KeyHash,
     },
-    /// Makes a write key, at home; answers the [`StreamConfig`].
+    /// Creates a write key, at home; answers the [`StreamConfig`].
     AddWriteKey(WriteKey),
-    /// Ends the write key with this id, at home; answers the [`StreamConfig`].
+    /// Revokes the write key with this id, at home; answers the [`StreamConfig`].
     EndWriteKey(String),
-    /// Answers all that home knows of the owner's wishes; asked by the other shards.
+    /// Answers the owner's configuration and keys that home has; sent by the other shards.
     Vouch,
-    /// Lets a shard other than home fetch what home vouches for, and makes it if it is new; answers nothing.
+    /// Makes a shard other than home fetch what home vouches for, and creates it if it is new; answers nothing.
     Adopt,
-    /// Every shard has adopted a configuration with so many shards; tells home, which answers the [`StreamConfig`]. Sent by
-    /// earlier versions.
+    /// Tells home that every shard has adopted a configuration with this many shards; answers the [`StreamConfig`].
+    /// Sent by earlier versions.
     Settle(u16),
-    /// Brings what home has now to all shards and to the directory; answers the [`StreamConfig`], or nothing when the stream
-    /// has ended. What fails, home does again later by itself.
+    /// Brings home's current state to all shards and to the directory; answers the [`StreamConfig`], or nothing if
+    /// the stream has ended. Home retries later whatever fails.
     Announce {
-        /// Also to the directory when home believes that it knows: a copy was found that differs.
+        /// Updates the directory even if home believes that it is up to date: a copy was found that differs.
         #[serde(default)]
         again: bool,
     },
-    /// Ends the stream, at home; answers how many shards it has as JSON. From now on nothing is obeyed but
+    /// Ends the stream, at home; answers its number of shards as JSON. From now on home only obeys
     /// [`Command::Announce`], which ends the other shards, the entry in the directory and home itself, and
     /// [`Command::Forget`].
     Delete,
-    /// Deletes all that a shard has, if anything; answers nothing.
+    /// Deletes everything that a shard has, if anything; answers nothing.
     Forget,
-    /// Removes points, or goes on with that; answers a [`super::removal::Removed`] as JSON.
+    /// Removes points, or continues to; answers a [`super::removal::Removed`] as JSON.
     Remove(Remove),
     /// Reads, if the credential allows it.
     Read {
-        /// Who reads.
+        /// The reader's credential.
         credential: Credential,
-        /// What.
+        /// What to read.
         what: Read,
     },
 }
 
 impl Command {
-    /// The command of a body.
+    /// Parses the command of a body.
     ///
     /// # Errors
-    /// [`Refusal::OtherVersion`] for a command that this version does not know, and for one that asks for more than this
-    /// version would do.
+    /// [`Refusal::OtherVersion`] for a command that this version does not know, and for one that asks for more than
+    /// this version would do.
     pub fn parse(body: &[u8]) -> Result<Self, Refusal> {
         let command: Self = serde_json::from_slice(body).map_err(|_| Refusal::OtherVersion)?;
-        // Others change nothing, so what is not known of them does no harm, or they are checked by their own types.
+        // The others change nothing, so unknown fields do no harm, or their own types check them.
         if let Self::Create { .. } | Self::Patch(_) = command {
-            // By way of its bytes, whose code is there for the edge anyway: `to_value` would be a second serialiser.
+            // Through bytes, whose code the edge has anyway: `to_value` would be a second serialiser.
             let known = serde_json::to_vec(&command).and_then(|known| serde_json::from_slice(&known));
             let (Ok(known), Ok(given)) = (known, serde_json::from_slice(body)) else {
                 return Err(Refusal::OtherVersion);
@@ -106,7 +108,7 @@ impl Command {
     }
 }
 
-/// Whether all fields that are given are known.
+/// Whether all given fields are known.
 fn has_all(known: &Value, given: &Value) -> bool {
     match (known, given) {
         (Value::Object(known), Value::Object(given)) => {
@@ -116,23 +118,23 @@ fn has_all(known: &Value, given: &Value) -> bool {
     }
 }
 
-/// Who reads.
+/// The credential of a reader.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Credential {
-    /// The owner, as the edge has checked.
+    /// The owner, as the edge has verified.
     Owner,
-    /// Someone with a key, whose hash this is.
+    /// A holder of a key with this hash.
     Key(KeyHash),
-    /// Anyone.
+    /// Nobody in particular.
     Nobody,
 }
 
-/// What is read.
+/// What to read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Read {
-    /// Cells by group and step; answers a [`super::partial`]. Behind each answer to a read stands [`put_shards`].
+    /// Cells by group and step; answers a [`super::partial`]. [`put_shards`] follows each answer to a read.
     Rollup(QueryText),
     /// Label names; answers their JSON.
     Labels,
@@ -140,37 +142,37 @@ pub enum Read {
     LabelValues {
         /// The label's name.
         name: String,
-        /// Which of its values.
+        /// Which of its values to list.
         params: ValuesParams,
     },
-    /// What series have had since the stream began, whatever the window; answers a [`super::totals`].
+    /// The totals of series since the stream began, whatever the window; answers a [`super::series_totals`].
     Totals(QueryText),
-    /// The stream's state; answers its JSON. Not for everyone, even if reading is.
+    /// The stream's state; answers its JSON. Not public, even if reading is.
     Status,
-    /// What live readers see; answers [`super::live_part`]s, one for each.
+    /// The data of live queries; answers [`super::live_part`]s, one for each.
     Live(Vec<QueryText>),
-    /// Write keys; answers their JSON (see [`super::writers`]). For the owner only.
+    /// Write keys; answers their JSON (see [`super::writers`]). Only for the owner.
     WriteKeys,
-    /// Who writes most; answers a [`super::writers`]. For the owner only.
+    /// The heaviest writers; answers a [`super::writers`]. Only for the owner.
     Writers {
-        /// For a day and not for an hour.
+        /// For a day instead of an hour.
         is_day: bool,
     },
-    /// Messages of points that the log still has; answers their JSON, newest first (see [`appnet::messages`]).
+    /// Messages of points that are still in the log; answers their JSON, newest first (see [`appnet::messages`]).
     Messages(Page),
 }
 
-/// Which messages. A message's id is the number of its first point in the stream.
+/// A page of messages. A message's id is the number of its first point in the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Page {
-    /// Behind this one.
+    /// Only after this message.
     pub since: Option<u64>,
     /// Before this one.
     pub before: Option<u64>,
-    /// At most so many: the newest, or, below zero, the oldest.
+    /// The most messages: the newest, or, if negative, the oldest.
     pub count: i16,
-    /// Whether machine-only messages are among them.
+    /// Whether to include machine-only messages.
     #[serde(default = "with_machine")]
     pub machine: bool,
 }
@@ -179,32 +181,32 @@ fn with_machine() -> bool {
     true
 }
 
-/// What the object answers to a write. Sent between versions of one deployment only, never stored.
+/// The object's answer to a write. Sent only between versions of one deployment, never stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WriteAnswer {
     /// The batch is durable.
     Stored {
-        /// The numbers of its new label sets in their order: what further frames of this edge may say instead of the
-        /// texts. None where a text has no series of its own.
+        /// The ids of its new label sets, in order, which later frames of this edge may use instead of the strings.
+        /// `None` for a label set without a series of its own.
         numbers: Vec<Option<SeriesId>>,
-        /// The number of its first point in the stream, counted from 1.
+        /// The number of the batch's first point in the stream, counted from 1.
         first: u64,
-        /// How many of its points are in the series of what overflows, at least in part.
+        /// How many of its points are at least partly in the overflow series.
         overflow: u64,
     },
-    /// A batch with this key was stored before; the JSON that its writer was answered.
+    /// A batch with this key was already stored; the JSON that its writer got.
     Earlier(Vec<u8>),
-    /// Nothing is stored: the batch names a series by a number that was never given, as if the object's data had been
-    /// set back to an earlier time. The edge is to forget the numbers and to send texts.
+    /// Nothing is stored: the batch refers to a series by an id that was never given, as if the object's data had
+    /// been restored to an earlier time. The edge must forget the ids and send strings.
     UnknownSeries,
 }
 
-/// What earlier versions said: numbers only.
+/// The form of earlier versions: ids only.
 const STORED_BEFORE: u8 = 0;
 const STORED: u8 = 3;
 const EARLIER: u8 = 1;
 const UNKNOWN_SERIES: u8 = 2;
-/// As [`STORED`], with the overflow before the rest; what has none is as before.
+/// Like [`STORED`], with the overflow before the rest; without overflow the form is as before.
 const STORED_OVERFLOW: u8 = 4;
 
 impl WriteAnswer {
@@ -229,7 +231,7 @@ impl WriteAnswer {
         }
     }
 
-    /// What [`Self::to_bytes`] wrote.
+    /// Decodes what [`Self::to_bytes`] wrote.
     ///
     /// # Errors
     /// [`Malformed`]
@@ -263,22 +265,23 @@ pub const FORGET: &[u8] = br#""forget""#;
 /// A write as the edge sends it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WriteRequest<'a> {
-    /// How many shards the edge believes in.
+    /// The number of shards that the edge knows.
     pub shards: u16,
-    /// Who writes.
+    /// The writer.
     pub writer: Writer<'a>,
-    /// What the version before this one remembered the batch by: looked for as well, so that a write that is sent again after a
-    /// roll-out counts once. To go with the next version.
+    /// The key by which the version before this one remembered the batch. It is looked up as well, so that a write
+    /// repeated after a roll-out counts once. Remove it in the next version.
     pub earlier_key: Option<BatchKey>,
-    /// How many bytes its body has after gunzip, which may be far more than the frame: what the edge has read for it. 0 where nobody says.
+    /// The bytes of its body after gunzip, which may be far more than the frame: what the edge has read for it. 0
+    /// if unknown.
     pub body_bytes: u64,
-    /// A [`ingest::frame`]; one without points only asks for the answer to its key.
+    /// A [`ingest::frame`]; one without points only requests the answer to its key.
     pub frame: &'a [u8],
 }
 
 impl<'a> WriteRequest<'a> {
-    /// Its bytes: `varint 0, varint shards`, a [`Writer`], `u8 has_earlier_key [, 16 bytes]`, `varint body_bytes`, the frame. Earlier versions sent `varint shards, text origin`, the
-    /// frame; no stream has 0 shards.
+    /// Its bytes: `varint 0, varint shards`, a [`Writer`], `u8 has_earlier_key [, 16 bytes]`, `varint body_bytes`,
+    /// the frame. Earlier versions sent `varint shards, text origin`, the frame; no stream has 0 shards.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let Writer { network, place, origin, .. } = self.writer;
@@ -295,7 +298,7 @@ impl<'a> WriteRequest<'a> {
         out
     }
 
-    /// The write of these bytes.
+    /// Decodes a write.
     ///
     /// # Errors
     /// [`Malformed`]
@@ -315,14 +318,15 @@ impl<'a> WriteRequest<'a> {
     }
 }
 
-/// Adds how many shards the one that answers knows of, behind the answer, so that large answers need no copy.
+/// Appends the number of shards that the answering shard knows after the answer, so that large answers need no
+/// copy.
 #[must_use]
 pub fn put_shards(mut answer: Vec<u8>, shards: u16) -> Vec<u8> {
     answer.extend_from_slice(&shards.to_le_bytes());
     answer
 }
 
-/// Takes off what [`put_shards`] added.
+/// Removes what [`put_shards`] appended.
 ///
 /// # Errors
 /// [`Malformed`]

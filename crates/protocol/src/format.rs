@@ -1,20 +1,20 @@
-//! How an answer is written, and who decides it.
+//! The format of a response, and how it is negotiated.
 
 use super::params::ParamError;
 
-/// How an answer is written.
+/// The format of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// One JSON object.
     Json,
     /// RFC 4180, a row per group and step.
     Csv,
-    /// A JSON object a line, per group and step.
+    /// One JSON object per line, per group and step.
     Ndjson,
 }
 
 impl Format {
-    /// What an `Accept` header asks for (RFC 9110): the format with the highest weight, JSON when in doubt.
+    /// The format that an `Accept` header asks for (RFC 9110): the one with the highest weight; JSON in doubt.
     #[must_use]
     pub fn accepted(accept: &str) -> Self {
         let mut best = (Self::Json, 0.0);
@@ -35,7 +35,7 @@ impl Format {
         best.0
     }
 
-    /// The content type of an answer.
+    /// The content type of a response.
     #[must_use]
     pub fn media_type(self) -> &'static str {
         match self {

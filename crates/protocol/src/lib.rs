@@ -1,4 +1,4 @@
-//! What the edge and objects say to each other, and the queries that it carries. Pure.
+//! The protocol between the edge and objects, and the queries that it carries. Pure.
 
 pub mod command;
 pub mod format;
@@ -11,7 +11,7 @@ pub mod params;
 pub mod partial;
 pub mod refusal;
 pub mod removal;
-pub mod totals;
+pub mod series_totals;
 pub mod writer;
 pub mod writers;
 pub mod writes;

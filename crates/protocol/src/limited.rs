@@ -1,8 +1,8 @@
-//! What a writer is told whose request is beyond a budget. Nothing of the request is stored.
+//! The response to a writer whose request exceeds a budget. Nothing of such a request is stored.
 
 use serde::{Deserialize, Serialize};
 
-/// What there is not enough of.
+/// The resource that a budget limits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Budget {
@@ -10,49 +10,49 @@ pub enum Budget {
     Units,
     /// Late places.
     Late,
-    /// Idempotency keys that are remembered.
+    /// Remembered idempotency keys.
     Keys,
-    /// Room on disk.
+    /// Disk space.
     Disk,
 }
 
-/// Whose it is.
+/// The holder of a budget.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Holder {
     /// The writer's network.
     Network,
-    /// All that write without a key.
+    /// All writers without a key.
     Open,
     /// The write key.
     Key,
 }
 
-/// A budget that does not suffice now.
+/// A budget that is insufficient now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hit {
-    /// Which.
+    /// The resource.
     pub budget: Budget,
-    /// Whose.
+    /// The holder.
     pub of: Holder,
-    /// In so many seconds it suffices for the same request, unless others take of it meanwhile.
+    /// The seconds until it suffices for the same request, unless others use it in the meantime.
     pub retry_after_s: u32,
 }
 
-/// Why a write is beyond its budgets.
+/// Why a write exceeds its budgets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limited {
-    /// For a person: which budget, and how much it gives.
+    /// For people: the budget, and how much it gives.
     pub detail: String,
     /// At least one.
     pub hits: Vec<Hit>,
-    /// For so many seconds no write of this network is admitted without a key, however small.
+    /// For this many seconds no keyless write of this network is admitted, however small.
     #[serde(default)]
     pub closed_s: u32,
 }
 
 impl Hit {
-    /// Its name for programs; that of the holder where it is about all that a writer may do.
+    /// Its name for programs; the name of the holder if it limits everything that a writer may do.
     #[must_use]
     pub fn scope(&self) -> &'static str {
         match self.budget {
@@ -86,13 +86,13 @@ impl Holder {
 }
 
 impl Limited {
-    /// When all budgets suffice.
+    /// The seconds until all budgets suffice.
     #[must_use]
     pub fn retry_after_s(&self) -> u32 {
         self.hits.iter().map(|hit| hit.retry_after_s).max().unwrap_or(1)
     }
 
-    /// The header `Heartbeat-Limits`: `seconds:budget:holder` of each, as Sentry's Relay has it.
+    /// The header `Heartbeat-Limits`: `seconds:budget:holder` for each, as in Sentry's Relay.
     #[must_use]
     pub fn header(&self) -> String {
         let entry =
@@ -100,7 +100,7 @@ impl Limited {
         self.hits.iter().map(entry).collect::<Vec<_>>().join(", ")
     }
 
-    /// The same some seconds later.
+    /// The same limits some seconds later.
     #[must_use]
     pub fn after(&self, seconds: u32) -> Self {
         let mut later = self.clone();
@@ -123,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn the_forms_of_it_are_pinned() {
+    fn the_json_and_the_header_are_pinned() {
         let limited = limited();
         assert_eq!(limited.header(), "12:late:network, 3:units:open");
         assert_eq!(limited.hits.iter().map(Hit::scope).collect::<Vec<_>>(), ["late", "open"]);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn later_there_is_less_to_wait() {
+    fn waits_get_shorter_with_time() {
         assert_eq!(limited().retry_after_s(), 12);
         let later = limited().after(5);
         assert_eq!((later.retry_after_s(), later.hits[1].retry_after_s, later.closed_s), (7, 1, 0));

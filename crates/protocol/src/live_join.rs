@@ -1,5 +1,5 @@
-//! A reader with a socket: what an upgrade brings to home in its query string, and what is attached to the socket. The form is
-//! `credential@network/cursor/query`, as they are in a URL; `@network` is missing where nobody knows it.
+//! A reader with a socket: the query string of an upgrade to home, and what is attached to the socket. The form is
+//! `credential@network/cursor/query`, as in a URL; `@network` is absent if it is unknown.
 
 use super::command::Credential;
 use super::live_params::{LiveCursor, LiveQuery};
@@ -9,18 +9,19 @@ const ALPHABET: base32::Alphabet = base32::Alphabet::Rfc4648Lower { padding: fal
 /// See the module's documentation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveJoin {
-    /// Who reads.
+    /// The reader's credential.
     pub credential: Credential,
-    /// From where. An upgrade brings the network, and the socket keeps the pseudonym that home has for it.
+    /// The reader's network. An upgrade brings the network itself, and the socket keeps the pseudonym that home has
+    /// for it.
     pub network: String,
-    /// Up to where the reader was told; empty: nobody knows.
+    /// The position up to which the reader has seen the stream; empty if unknown.
     pub after: LiveCursor,
-    /// What.
+    /// The query.
     pub query: LiveQuery,
 }
 
 impl LiveJoin {
-    /// As text.
+    /// Its string form.
     #[must_use]
     pub fn to_text(&self) -> String {
         let credential = match &self.credential {
@@ -35,7 +36,7 @@ impl LiveJoin {
         format!("{credential}{network}/{}/{}", self.after.text(), self.query.to_text())
     }
 
-    /// What [`Self::to_text`] wrote.
+    /// Parses what [`Self::to_text`] wrote.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, '/');
@@ -57,9 +58,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_form_of_what_is_attached_to_a_socket_is_pinned() {
+    fn the_form_of_a_socket_attachment_is_pinned() {
         let text = "owner/3.4/step=10&window=60&by=a&agg=sum&where=b%3D%2F";
-        let join = LiveJoin::parse(text).expect("is one");
+        let join = LiveJoin::parse(text).expect("is a join");
         assert_eq!((join.credential, join.after.0.as_slice()), (Credential::Owner, &[3, 4][..]));
         assert_eq!(join.to_text(), text);
         for credential in [Credential::Nobody, Credential::Key([7; 32])] {

@@ -10,15 +10,15 @@ use super::params::{MAX_MATCHERS, ParamError, QueryText, pairs, parse_by, set_on
 use model::aggregate_list::parse_aggregates;
 use model::time::parse_duration;
 
-/// A live query takes at most so many bytes: it is attached to each socket, which may have 16 KiB.
+/// The longest live query in bytes: it is attached to each socket, which may have 16 KiB.
 const MAX_QUERY_BYTES: usize = 8 << 10;
-/// A cursor takes at most so many bytes: that of 64 shards with 10^15 points each.
+/// The longest cursor in bytes: that of 64 shards with 10^15 points each.
 pub const MAX_CURSOR_BYTES: usize = 1_100;
-/// How far points reach into the future.
+/// How far points can reach into the future.
 #[expect(clippy::cast_possible_truncation, reason = "a minute")]
 const AHEAD_S: i64 = MAX_AHEAD_S as i64;
 
-/// What a live reader sees. Equal ones share their answers.
+/// The query of a live reader. Readers with equal queries share their answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LiveQuery {
     step_s: i64,
@@ -28,15 +28,15 @@ pub struct LiveQuery {
     agg: String,
 }
 
-/// Up to where a reader has seen each shard.
+/// The position up to which a reader has seen each shard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LiveCursor(pub Vec<i64>);
 
 impl LiveCursor {
-    /// The cursor as a reader gives it back; one of another version is as good as none.
+    /// Parses the cursor that a reader sends back; a cursor of another version counts as none.
     ///
     /// # Errors
-    /// [`ParamError::Cursor`] when it can't be one of any version.
+    /// [`ParamError::Cursor`] if it can't be a cursor of any version.
     pub fn parse(text: &str) -> Result<Self, ParamError> {
         let is_char = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
         if text.is_empty() || text.len() > MAX_CURSOR_BYTES || !text.bytes().all(is_char) {
@@ -46,7 +46,7 @@ impl LiveCursor {
         Ok(Self(text.split('.').map(position).collect::<Option<_>>().unwrap_or_default()))
     }
 
-    /// As readers have it.
+    /// The form that readers get.
     #[must_use]
     pub fn text(&self) -> String {
         self.0.iter().map(i64::to_string).collect::<Vec<_>>().join(".")
@@ -54,11 +54,11 @@ impl LiveCursor {
 }
 
 impl LiveQuery {
-    /// The parameters of `live` and `deltas`, at `now_ms`, of a stream with this retention; the cursor is empty where there is
-    /// none.
+    /// Parses the parameters of `live` and `deltas`, at `now_ms`, of a stream with this retention; the cursor is
+    /// empty if there is none.
     ///
     /// # Errors
-    /// The first parameter that is wrong.
+    /// The first invalid parameter.
     pub fn parse(query_string: &str, now_ms: i64, retention: &Retention) -> Result<(Self, LiveCursor), ParamError> {
         let (query, after) = Self::from_text(query_string)?;
         let (step_s, window_s) = (query.step_s, query.window_s);
@@ -70,10 +70,10 @@ impl LiveQuery {
         Ok((query, after))
     }
 
-    /// The parameters, for whatever time and retention.
+    /// Parses the parameters without checking time and retention.
     ///
     /// # Errors
-    /// The first parameter that is wrong.
+    /// The first invalid parameter.
     pub fn from_text(query_string: &str) -> Result<(Self, LiveCursor), ParamError> {
         const KNOWN: &str = "by, where, agg, step, window and after";
         let [mut step, mut window, mut by, mut agg, mut after] = [const { None }; 5];
@@ -102,7 +102,7 @@ impl LiveQuery {
         Ok((query, after.map(|text| LiveCursor::parse(&text)).transpose()?.unwrap_or_default()))
     }
 
-    /// As a query string, the same for equal ones.
+    /// The canonical query string: equal for equal queries.
     #[must_use]
     pub fn to_text(&self) -> String {
         let mut text = format!("step={}&window={}", self.step_s, self.window_s);
@@ -117,7 +117,7 @@ impl LiveQuery {
         text
     }
 
-    /// The numbers that are asked for.
+    /// The requested aggregates.
     #[must_use]
     pub fn aggregates(&self) -> Vec<Aggregate> {
         parse_aggregates(&self.agg).unwrap_or_default()
@@ -132,7 +132,7 @@ impl LiveQuery {
         Window::aligned(floor_to(now_s - self.window_s, step_s), floor_to(now_s, step_s) + step_s, step_s)
     }
 
-    /// The window of a snapshot: also what clocks that run ahead have written already.
+    /// The window of a snapshot, including what clocks that run ahead have already written.
     ///
     /// # Errors
     /// [`WindowError`] where the clock is beyond what windows hold.
@@ -141,7 +141,7 @@ impl LiveQuery {
         Window::aligned(shown.from_s(), self.end_s(now_ms), self.step_s).or(Ok(shown))
     }
 
-    /// The window of what came since: as far back as a window goes, whatever the reader still has.
+    /// The window of changes: as far back as a window can reach, whatever the reader has.
     ///
     /// # Errors
     /// [`WindowError`] where the clock is beyond what windows hold.
@@ -204,22 +204,22 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_parameter_of_a_live_read_is_named() {
+    fn each_invalid_parameter_of_a_live_read_is_named() {
         let message = |text: &str| parse(text).expect_err("invalid").to_string();
-        assert!(message("from=-1h").starts_with("unknown parameter `from`; this path knows by, where, agg, step"));
+        assert!(message("from=-1h").starts_with("unknown parameter `from`; this path accepts by, where, agg, step"));
         assert_eq!(message("step=15s"), "`step` must be a multiple of 10 seconds, not 15 seconds");
         assert!(message("window=x").starts_with("`window`: \"x\" is not a duration"));
         assert_eq!(message("window=0s"), "`from` must be before `to`");
         assert!(message("window=7d").starts_with("the window has 60481 steps"));
         assert!(message("agg=median").starts_with("`agg`: unknown aggregate"));
         for cursor in ["", "a b", "1;2", &"1.".repeat(600)] {
-            assert_eq!(message(&format!("after={cursor}")), "`after` is not a cursor that a live answer gave");
+            assert_eq!(message(&format!("after={cursor}")), "`after` must be a cursor from a live answer");
         }
         assert!(message(&format!("where=a%3D{}&", "x".repeat(256)).repeat(32)).contains("too long"));
     }
 
     #[test]
-    fn the_form_of_a_cursor_is_pinned_and_a_foreign_one_is_as_good_as_none() {
+    fn the_form_of_a_cursor_is_pinned_and_others_count_as_none() {
         let cursor = LiveCursor(vec![12, 0, 1 << 53]);
         assert_eq!(cursor.text(), "12.0.9007199254740992");
         assert_eq!(LiveCursor::parse(&cursor.text()), Ok(cursor));

@@ -1,7 +1,9 @@
-//! What a shard answers to live readers: for each question the cells, or that it can't tell, or why not.
+//! A shard's answers to live queries: for each query the cells, or that it no longer knows the changes, or a
+//! refusal.
 //!
-//! Version 1: for each question, as bytes: `u8 version = 1, u8 kind`, and then `varint shard, varint position` and, of
-//! cells, a [`super::partial`]; of a refusal, its JSON. Sent between versions of one deployment only, never stored.
+//! Version 1: for each query, with its length: `u8 version = 1, u8 kind`, and then `varint shard, varint position`
+//! and, for cells, a [`super::partial`]; or the JSON of a refusal. Sent only between versions of one deployment,
+//! never stored.
 
 use codec::{Malformed, Reader, put_bytes, put_varint};
 
@@ -12,14 +14,14 @@ const GONE: u8 = 0;
 const CELLS: u8 = 1;
 const REFUSED: u8 = 2;
 
-/// The answer to a question.
+/// The answer to a query.
 #[derive(Debug, PartialEq, Eq)]
 pub struct LivePart<T> {
-    /// The number of the shard.
+    /// The index of the shard.
     pub shard: u16,
-    /// The position in the shard that the answer is of.
+    /// The position in the shard to which the answer refers.
     pub position: i64,
-    /// A partial; `None` when what came since is not known any more.
+    /// A partial; `None` if the changes are no longer known.
     pub cells: Option<T>,
 }
 
@@ -46,7 +48,7 @@ pub fn encode(parts: &[Result<LivePart<Vec<u8>>, Refusal>]) -> Vec<u8> {
     out
 }
 
-/// The answer to each question.
+/// Splits the answers.
 ///
 /// # Errors
 /// [`Malformed`]
@@ -58,10 +60,10 @@ pub fn split(bytes: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
     Ok(parts)
 }
 
-/// One answer.
+/// Decodes one answer.
 ///
 /// # Errors
-/// What the shard refuses; [`Refusal::OtherVersion`] when it can't be read.
+/// The shard's refusal; [`Refusal::OtherVersion`] if it can't be decoded.
 pub fn parse(bytes: &[u8]) -> Result<LivePart<&[u8]>, Refusal> {
     let (head, rest) = bytes.split_at_checked(2).ok_or(Refusal::OtherVersion)?;
     match *head {
@@ -82,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn answers_to_live_questions_come_back() {
+    fn answers_to_live_queries_survive_a_round_trip() {
         let refusal = Refusal::QueryTooLarge("too large".into());
         let parts = [
             Ok(LivePart { shard: 63, position: 1 << 53, cells: Some(vec![7, 8]) }),

@@ -1,4 +1,5 @@
-//! What a stream and the pacer of its token say to each other. Neither is kept, and both are of one deployment.
+//! The protocol between a stream and the pacer of its token. Nothing of it is kept, and both belong to one
+//! deployment.
 
 use codec::{Malformed, Reader, put_bytes, put_signed, put_varint};
 
@@ -10,41 +11,41 @@ const GRANTED: u8 = 1;
 const WAIT: u8 = 2;
 const NOTED: u8 = 3;
 
-/// What a stream says; first what is done, then what it asks for, and at the very first whether the owner is impatient.
+/// A stream's request. It first reports what is done, then asks; and before both, it reports an impatient owner.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PaceRequest {
-    /// The owner wants it tried although the upstream wants to be left alone.
+    /// The owner wants a retry although the upstream asked for a pause.
     pub lift: bool,
-    /// A write that was granted and is over.
-    pub done: Option<Done>,
+    /// A granted write that is over.
+    pub done: Option<WriteDone>,
     /// Another write.
-    pub ask: Option<Ask>,
+    pub ask: Option<GrantRequest>,
 }
 
 /// A write that is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Done {
-    /// That of its grant.
+pub struct WriteDone {
+    /// The ticket of its grant.
     pub ticket: u64,
-    /// For how long the upstream wants no more from now on.
+    /// For how long from now the upstream accepts nothing.
     pub hold_ms: Option<i64>,
 }
 
-/// A write that is wanted.
+/// A request for a write.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Ask {
+pub struct GrantRequest {
     /// The stream's shard.
     pub who: String,
-    /// At most so many in any minute.
+    /// The most writes in any minute.
     pub limit: u16,
 }
 
-/// What the pacer says.
+/// The pacer's answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PaceAnswer {
-    /// One write may go out, now; its ticket.
+    /// One write may be sent now; its ticket.
     Granted(u64),
-    /// It may not; when to ask again, Unix milliseconds.
+    /// It may not yet; when to ask again, Unix milliseconds.
     WaitUntil(i64),
     /// Nothing was asked for.
     Noted,
@@ -55,7 +56,7 @@ impl PaceRequest {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = vec![if self.lift { LIFT } else { 0 }];
-        if let Some(Done { ticket, hold_ms }) = &self.done {
+        if let Some(WriteDone { ticket, hold_ms }) = &self.done {
             out[0] |= DONE;
             put_varint(&mut out, *ticket);
             if let Some(hold_ms) = hold_ms {
@@ -63,7 +64,7 @@ impl PaceRequest {
                 put_signed(&mut out, *hold_ms);
             }
         }
-        if let Some(Ask { who, limit }) = &self.ask {
+        if let Some(GrantRequest { who, limit }) = &self.ask {
             out[0] |= ASK;
             put_bytes(&mut out, who.as_bytes());
             put_varint(&mut out, (*limit).into());
@@ -71,10 +72,10 @@ impl PaceRequest {
         out
     }
 
-    /// What [`Self::to_bytes`] made.
+    /// Decodes what [`Self::to_bytes`] made.
     ///
     /// # Errors
-    /// [`Malformed`] when it is something else.
+    /// [`Malformed`] if it is something else.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         let flags = reader.byte()?;
@@ -82,12 +83,12 @@ impl PaceRequest {
         if flags & DONE > 0 {
             let ticket = reader.varint()?;
             let hold_ms = if flags & HOLD > 0 { Some(reader.signed()?) } else { None };
-            request.done = Some(Done { ticket, hold_ms });
+            request.done = Some(WriteDone { ticket, hold_ms });
         }
         if flags & ASK > 0 {
             let who = reader.text()?.to_owned();
             let limit = u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?;
-            request.ask = Some(Ask { who, limit });
+            request.ask = Some(GrantRequest { who, limit });
         }
         Ok(request)
     }
@@ -112,10 +113,10 @@ impl PaceAnswer {
         out
     }
 
-    /// What [`Self::to_bytes`] made.
+    /// Decodes what [`Self::to_bytes`] made.
     ///
     /// # Errors
-    /// [`Malformed`] when it is something else.
+    /// [`Malformed`] if it is something else.
     pub fn parse(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut reader = Reader::new(bytes);
         match reader.byte()? {
@@ -132,10 +133,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_said_comes_back() {
-        for done in [None, Some(Done { ticket: u64::MAX, hold_ms: None }), Some(Done { ticket: 7, hold_ms: Some(-1) })]
-        {
-            for ask in [None, Some(Ask { who: "s/0".into(), limit: u16::MAX })] {
+    fn requests_and_answers_survive_a_round_trip() {
+        for done in [
+            None,
+            Some(WriteDone { ticket: u64::MAX, hold_ms: None }),
+            Some(WriteDone { ticket: 7, hold_ms: Some(-1) }),
+        ] {
+            for ask in [None, Some(GrantRequest { who: "s/0".into(), limit: u16::MAX })] {
                 for lift in [false, true] {
                     let request = PaceRequest { lift, done, ask: ask.clone() };
                     assert_eq!(PaceRequest::parse(&request.to_bytes()), Ok(request));

@@ -1,4 +1,4 @@
-//! The parameters of a read, as the query string has them.
+//! The query-string parameters of a read.
 
 use serde::{Deserialize, Serialize};
 
@@ -14,22 +14,22 @@ use super::format::Format;
 use model::aggregate_list::{AggregateError, parse_aggregates};
 use model::time::{TimeError, parse_duration, parse_time_ms};
 
-/// A query has at most this many `where`.
+/// The most `where` in a query.
 pub const MAX_MATCHERS: usize = 32;
-/// `top` and `limit` are at most this.
+/// The highest `top` and `limit`.
 pub const MAX_TOP: usize = 10_000;
-/// `top` when it is not given.
+/// The default `top`.
 pub const DEFAULT_TOP: usize = 100;
-/// `limit` of label values when it is not given.
+/// The default `limit` of label values.
 pub const DEFAULT_VALUES: usize = 1_000;
 
-/// Why parameters are refused.
+/// Why parameters are rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ParamError {
-    /// A parameter that this path does not have.
-    #[error("unknown parameter `{0}`; this path knows {1}")]
+    /// A parameter that this path does not accept.
+    #[error("unknown parameter `{0}`; this path accepts {1}")]
     Unknown(String, &'static str),
-    /// A parameter given twice that can't be.
+    /// A repeated parameter that may occur only once.
     #[error("`{0}` is given twice")]
     Twice(&'static str),
     /// Not a time or duration.
@@ -45,7 +45,7 @@ pub enum ParamError {
     #[error("at most {MAX_MATCHERS} `where` are allowed")]
     TooManyMatchers,
     /// Not a list of label names.
-    #[error("`by` takes up to {MAX_LABELS} label names of 1 to {MAX_NAME_BYTES} bytes, comma-separated, or `*`")]
+    #[error("`by` must be up to {MAX_LABELS} comma-separated label names of 1 to {MAX_NAME_BYTES} bytes, or `*`")]
     By,
     /// Not aggregates.
     #[error("`agg`: {0}")]
@@ -54,66 +54,66 @@ pub enum ParamError {
     #[error("`{0}` must be a whole number from 1 to {MAX_TOP}, not {1:?}")]
     Number(&'static str, String),
     /// Not a cursor.
-    #[error("`after` is not a cursor that a live answer gave")]
+    #[error("`after` must be a cursor from a live answer")]
     Cursor,
     /// A live query that is too long to be remembered with each reader.
-    #[error("`by`, `where` and `agg` are too long for reading live")]
+    #[error("`by`, `where` and `agg` are too long for a live read")]
     TooLong,
-    /// Not the one value that a switch has.
-    #[error("`{0}` is `1` or absent, not {1:?}")]
+    /// A switch with another value than 1.
+    #[error("`{0}` must be `1` or absent, not {1:?}")]
     Switch(&'static str, String),
-    /// Not one of the values that there are.
-    #[error("`{0}` is {2}, not {1:?}")]
+    /// Not one of the possible values.
+    #[error("`{0}` must be {2}, not {1:?}")]
     Choice(&'static str, String, &'static str),
     /// Not a format.
-    #[error("unknown format {0:?}; this version knows json, csv and ndjson")]
+    #[error("unknown format {0:?}; use json, csv or ndjson")]
     Format(String),
 }
 
-/// What a rollup is asked for.
+/// The parameters of a rollup.
 #[derive(Clone, Debug)]
 pub struct RollupParams {
-    /// Which points, steps and groups.
+    /// The points, steps and groups.
     pub query: QueryText,
     /// The window of the query.
     pub window: Window,
-    /// Which numbers; at least one.
+    /// The aggregates; at least one.
     pub aggregates: Vec<Aggregate>,
-    /// How many groups are kept apart.
+    /// How many groups to show separately.
     pub top: usize,
-    /// Whether each group's numbers over the whole window are wanted too.
+    /// Whether to include each group's numbers over the whole window.
     pub has_totals: bool,
-    /// The format, if the query string says so.
+    /// The format, if the query string sets it.
     pub format: Option<Format>,
 }
 
-/// A query as the edge sends it to shards.
+/// A query in the form in which the edge sends it to shards.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-// What this version does not know may change the answer; see `Refusal::OtherVersion`.
+// An unknown field may change the answer; see `Refusal::OtherVersion`.
 #[serde(deny_unknown_fields)]
 pub struct QueryText {
     pub(super) from_s: i64,
     pub(super) to_s: i64,
     pub(super) step_s: i64,
     pub(super) matchers: Vec<String>,
-    /// Absent: by every label.
+    /// Absent means by every label.
     pub(super) by: Option<Vec<String>>,
-    /// Whether quantiles are wanted.
+    /// Whether quantiles are needed.
     #[serde(default)]
     pub(super) quantiles: bool,
-    /// The labels whose values are to be counted; their numbers in the answer are their places here.
+    /// The labels whose distinct values to count; the answer refers to them by their index here.
     #[serde(default)]
     pub(super) distinct: Vec<String>,
-    /// Of live reads: in only these steps, which start then; none: in all.
+    /// For live reads: only the steps that start at these times; absent means all.
     #[serde(default)]
     pub(super) only: Vec<i64>,
-    /// Of live reads: what came since these positions, one for each shard; none: as it is.
+    /// For live reads: only what came after these positions, one for each shard; absent means everything.
     #[serde(default)]
     pub(super) after: Vec<i64>,
 }
 
 impl QueryText {
-    /// The query of a window, of matchers as `where` has them, by these labels or by all.
+    /// The query of a window, with matchers in the syntax of `where`, by these labels or by all.
     #[must_use]
     pub fn new(window: &Window, matchers: Vec<String>, by: Option<Vec<String>>) -> Self {
         let (from_s, to_s, step_s) = (window.from_s(), window.to_s(), window.step_s());
@@ -121,47 +121,47 @@ impl QueryText {
         Self { from_s, to_s, step_s, matchers, by, quantiles, distinct, only, after }
     }
 
-    /// The same, asking only for what came after these positions, one for each shard.
+    /// The same, limited to what came after these positions, one for each shard.
     #[must_use]
     pub fn changes_after(self, after: Vec<i64>) -> Self {
         Self { after, ..self }
     }
 
-    /// The same, in only these steps, which start then.
+    /// The same, limited to the steps that start at these times.
     #[must_use]
     pub fn in_steps(self, only: Vec<i64>) -> Self {
         Self { only, ..self }
     }
 
-    /// The same with quantiles, if they are wanted, and counts of the values of these labels.
+    /// The same, with quantiles if needed, and distinct counts of these labels.
     #[must_use]
     pub fn with_sketches(self, quantiles: bool, distinct: Vec<String>) -> Self {
         Self { quantiles, distinct, ..self }
     }
 
-    /// The labels whose values are to be counted.
+    /// The labels whose distinct values to count.
     #[must_use]
     pub fn distinct(&self) -> &[String] {
         &self.distinct
     }
 
-    /// The starts of the only steps that are asked for; none: all.
+    /// The starts of the only requested steps; empty means all.
     #[must_use]
     pub fn only(&self) -> &[i64] {
         &self.only
     }
 
-    /// The position in a shard behind which is asked, if any; no shard is at -1.
+    /// The position in a shard after which changes are requested, if any; no shard is at -1.
     #[must_use]
     pub fn after(&self, shard: u16) -> Option<i64> {
-        // A shard that is new since was told no position.
+        // A shard that is newer than the cursor has no position in it.
         (!self.after.is_empty()).then(|| self.after.get(usize::from(shard)).copied().unwrap_or(-1))
     }
 
-    /// The query that the text stands for, in a stream that has these numbers for [`Self::distinct`].
+    /// The query in a stream that has these ids for [`Self::distinct`].
     ///
     /// # Errors
-    /// When the text was not made by [`RollupParams::parse`].
+    /// If [`RollupParams::parse`] did not make it.
     pub fn to_query(&self, distinct: &[u8]) -> Result<Query, ParamError> {
         Ok(Query {
             sketches: Wanted {
@@ -175,7 +175,7 @@ impl QueryText {
     }
 }
 
-/// Name and value of each parameter but the key, percent-decoded.
+/// Name and value of each parameter except the key, percent-decoded.
 pub(super) fn pairs(query_string: &str) -> impl Iterator<Item = (String, String)> + '_ {
     form_urlencoded::parse(query_string.as_bytes()).into_owned().filter(|(name, _)| name != "key")
 }
@@ -185,10 +185,10 @@ pub(super) fn set_once(place: &mut Option<String>, name: &'static str, value: St
 }
 
 impl RollupParams {
-    /// The parameters of `rollup`, at `now_ms`, of a stream with this retention.
+    /// Parses the parameters of `rollup`, at `now_ms`, of a stream with this retention.
     ///
     /// # Errors
-    /// The first parameter that is wrong.
+    /// The first invalid parameter.
     pub fn parse(query_string: &str, now_ms: i64, retention: &Retention) -> Result<Self, ParamError> {
         const KNOWN: &str = "from, to, step, where, by, agg, top, totals and format";
         let [mut from, mut to, mut step, mut by, mut agg, mut top, mut totals, mut format] = [const { None }; 8];
@@ -253,21 +253,21 @@ pub(super) fn switch(name: &'static str, text: Option<String>) -> Result<bool, P
     if text == "1" { Ok(true) } else { Err(ParamError::Switch(name, text)) }
 }
 
-/// Which values of a label are asked for.
+/// Which values of a label to list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ValuesParams {
     /// Only values that start like this.
     pub prefix: String,
-    /// At most so many.
+    /// The most values.
     pub limit: usize,
 }
 
 impl ValuesParams {
-    /// The parameters of `labels/{name}`.
+    /// Parses the parameters of `labels/{name}`.
     ///
     /// # Errors
-    /// The first parameter that is wrong.
+    /// The first invalid parameter.
     pub fn parse(query_string: &str) -> Result<Self, ParamError> {
         let (mut prefix, mut limit) = (None, None);
         for (name, value) in pairs(query_string) {
@@ -281,7 +281,7 @@ impl ValuesParams {
     }
 }
 
-/// Accepts a query string that has no parameter but the key.
+/// Accepts a query string without parameters other than the key.
 ///
 /// # Errors
 /// [`ParamError::Unknown`]
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[test]
-    fn everything_can_be_given() {
+    fn all_parameters_can_be_given() {
         let params = parse("from=-2h&to=-1h&step=5m&where=country%3DUS&where=path=~/blog/.*&by=b,a,b&agg=sum,ratio,sum&top=3&format=csv&key=rk")
             .expect("valid");
         assert_eq!(
@@ -329,25 +329,25 @@ mod tests {
     }
 
     #[test]
-    fn each_wrong_parameter_is_named() {
+    fn each_invalid_parameter_is_named() {
         let message = |text: &str| parse(text).expect_err("invalid").to_string();
         assert_eq!(
             message("form=-1h"),
-            "unknown parameter `form`; this path knows from, to, step, where, by, agg, top, totals and format"
+            "unknown parameter `form`; this path accepts from, to, step, where, by, agg, top, totals and format"
         );
         assert_eq!(message("from=-1h&from=-2h"), "`from` is given twice");
         assert!(message("from=never").starts_with("`from`: \"never\" is not a time"));
         assert!(message("step=x").starts_with("`step`: \"x\" is not a duration"));
         assert_eq!(message("step=15s"), "`step` must be a multiple of 10 seconds, not 15 seconds");
         assert_eq!(message("from=now"), "`from` must be before `to`");
-        assert!(message("where=country").starts_with("`where`: a matcher is"));
+        assert!(message("where=country").starts_with("`where`: a matcher must be"));
         assert!(message(&"where=a%3Db&".repeat(33)).starts_with("at most 32"));
-        assert!(message("by=a,,b").starts_with("`by` takes"));
-        assert!(message("agg=median").starts_with("`agg`: unknown aggregate \"median\"; there are sum, ratio"));
+        assert!(message("by=a,,b").starts_with("`by` must be"));
+        assert!(message("agg=median").starts_with("`agg`: unknown aggregate \"median\"; use sum, ratio"));
         assert_eq!(message("top=0"), "`top` must be a whole number from 1 to 10000, not \"0\"");
         assert!(parse("top=10000").is_ok() && parse("top=10001").is_err());
         assert!(parse("totals=1").is_ok_and(|params| params.has_totals) && !parse("").expect("valid").has_totals);
-        assert_eq!(message("totals=yes"), "`totals` is `1` or absent, not \"yes\"");
-        assert_eq!(message("format=xml"), "unknown format \"xml\"; this version knows json, csv and ndjson");
+        assert_eq!(message("totals=yes"), "`totals` must be `1` or absent, not \"yes\"");
+        assert_eq!(message("format=xml"), "unknown format \"xml\"; use json, csv or ndjson");
     }
 }

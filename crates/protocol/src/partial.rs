@@ -1,9 +1,9 @@
-//! What one shard answers to a query: its groups and their cells, for the edge to merge.
+//! A shard's answer to a query: its groups and their cells, for the edge to merge.
 //!
-//! Version 2: `u8 version = 2, varint groups, each: text labels, varint cells, each: varint steps since the
-//! last, cell, u8 shape of the sketches and, as it says, bytes of quantiles, bytes of distinct counts` (see
-//! `domain::sketch_codec`). Has the sketches that were asked for, and labels whose values are counted by their place in the
-//! question. Sent between versions of one deployment only, never stored.
+//! Version 2: `u8 version = 2, varint groups, each: text labels, varint cells, each: varint steps since the last,
+//! cell, u8 shape of the sketches and, as it says, bytes of quantiles, bytes of distinct counts` (see
+//! `model::sketch_codec`). It has the requested sketches; labels whose values are counted are identified by their
+//! index in the query. Sent only between versions of one deployment, never stored.
 
 use codec::bits::{BitReader, BitWriter};
 use codec::{Malformed, Reader, put_bytes, put_len, put_varint};
@@ -24,13 +24,13 @@ pub enum PartialError {
     /// Not a partial of a known version.
     #[error(transparent)]
     Malformed(#[from] Malformed),
-    /// The sum is too large.
+    /// The merged answer is too large.
     #[error(transparent)]
     TooLarge(#[from] GridError),
 }
 
-/// The bytes of a shard's rows. `asked` are the numbers there of the labels whose values are counted, in the
-/// order of the question.
+/// Encodes a shard's rows. `asked` are the shard's ids of the labels whose values are counted, in the order of the
+/// query.
 #[must_use]
 pub fn encode(rows: &[Row], asked: &[u8]) -> Vec<u8> {
     let mut out = vec![VERSION];
@@ -69,10 +69,10 @@ fn put_sketches(out: &mut Vec<u8>, cell: &Cell, asked: &[u8]) {
     }
 }
 
-/// A cell with its sketches.
+/// Decodes a cell with its sketches.
 ///
 /// # Errors
-/// [`Malformed`] where the bytes are not a cell's.
+/// [`Malformed`] if the bytes are not a cell.
 pub fn read_cell(reader: &mut Reader<'_>) -> Result<Cell, Malformed> {
     let mut cell = cell_codec::read_cell(reader)?;
     let shape = reader.byte()?;
@@ -116,7 +116,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn merging_the_parts_of_shards_is_merging_their_cells(
+        fn merging_parts_of_shards_equals_merging_their_cells(
             cells in proptest::collection::vec((0usize..3, 0u32..50, 0usize..4, any_cell()), 0..60),
         ) {
             let names = ["", "a\u{1f}1\u{1e}", "a\u{1f}2\u{1e}"];
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn labels_go_by_their_place_in_the_question() {
+    fn labels_are_identified_by_their_index_in_the_query() {
         let mut cell = Cell::plain(1, None);
         cell.mark(&[(2, 1 << 60), (2, 2 << 60), (5, 7)].map(|(label, hash)| Mark { label, hash }));
         let rows = [(Labels::default(), vec![(0, cell)])];

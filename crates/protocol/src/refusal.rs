@@ -1,4 +1,4 @@
-//! Why an object does not do what it is asked for.
+//! Why an object refuses a request.
 
 use model::window::WindowError;
 use serde::{Deserialize, Serialize};
@@ -6,24 +6,24 @@ use serde::{Deserialize, Serialize};
 use super::limited::Limited;
 use super::partial::PartialError;
 
-/// Why the object does not do what it is asked for.
+/// Why an object refuses a request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
-    /// Never made, or deleted.
+    /// Never created, or deleted.
     #[error("there is no such stream")]
     NoSuchStream,
     /// No key, or not this stream's.
-    #[error("the read key is missing or not this stream's")]
+    #[error("the read key is missing or does not belong to this stream")]
     Unauthorized,
-    /// The owner's allow-list does not have the writer's origin.
+    /// The owner's allow-list does not include the writer's origin.
     #[error("this origin may not write to the stream")]
     OriginNotAllowed,
-    /// A write key that is none of this stream's.
-    #[error("the write key is not one of this stream's")]
+    /// A write key that does not belong to this stream.
+    #[error("the write key does not belong to this stream")]
     WrongWriteKey,
-    /// The stream takes writes with a write key only.
-    #[error("the stream takes writes with a write key only")]
+    /// The stream accepts only writes with a write key.
+    #[error("the stream accepts only writes with a write key")]
     WriteKeyNeeded,
     /// The owner has blocked the writer's network or origin.
     #[error("writes from here are blocked")]
@@ -31,32 +31,32 @@ pub enum Refusal {
     /// There is no write key with this id.
     #[error("there is no such write key")]
     NoSuchWriteKey,
-    /// The key may belong to another shard: the writer believes in fewer than there are.
-    #[error("the stream has more shards by now")]
+    /// The key may belong to another shard: the writer knows fewer shards than there are.
+    #[error("the stream has more shards now")]
     Moved,
-    /// The owner asks for what contradicts the stream's state.
+    /// The owner's request contradicts the stream's state.
     #[error("{0}")]
     Conflict(String),
-    /// More is waiting to be committed than the object takes.
-    #[error("the stream has more writes waiting than it takes")]
+    /// More writes wait for a commit than the object accepts.
+    #[error("too many writes are waiting for the stream")]
     Overloaded,
-    /// The write is beyond a budget; nothing of it is stored.
+    /// The write exceeds a budget; nothing of it is stored.
     #[error("{}", .0.detail)]
     Limited(Limited),
-    /// The answer would be too large, or what it needs is not kept.
+    /// The answer would be too large, or the data it needs is not kept.
     #[error("{0}")]
     QueryTooLarge(String),
-    /// More than one request may bring.
+    /// More than one request may contain.
     #[error("{0}")]
     TooLarge(String),
-    /// What is asked for does not go with the stream's configuration, or can't be made of it.
+    /// The request does not fit the stream's configuration, or can't be answered from it.
     #[error("{0}")]
     InvalidRequest(String),
-    /// The other side says what this one does not understand: they are of two versions for the seconds of a deployment.
-    #[error("the stream's object is of another version")]
+    /// The other side sent something unknown: they have two versions for the seconds of a deployment.
+    #[error("the stream's object runs another version")]
     OtherVersion,
-    /// A fault of ours, told in the log.
-    #[error("the stream could not do this")]
+    /// An internal error; the log has the details.
+    #[error("the stream failed to handle the request")]
     Internal,
 }
 

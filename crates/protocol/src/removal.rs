@@ -1,4 +1,4 @@
-//! Removing points: what the owner asks for, what shards are told, and what they answer.
+//! Removing points: the owner's request, what shards receive, and their answers.
 
 use serde::{Deserialize, Serialize};
 
@@ -9,47 +9,47 @@ use model::tier::{Tier, floor_to};
 use super::params::{MAX_MATCHERS, ParamError, pairs, set_once, switch};
 use model::time::parse_time_ms;
 
-/// What is to be removed.
+/// What to remove.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-// What this version does not know may change what is removed.
+// An unknown field may change what is removed.
 #[serde(deny_unknown_fields)]
 pub struct Remove {
-    /// Of series that all of these accept, as `where` has them.
+    /// Only series that match all of these, in the syntax of `where`.
     pub matchers: Vec<String>,
-    /// From this Unix second on; absent: from the beginning.
+    /// From this Unix second on; absent means from the beginning.
     pub from_s: Option<i64>,
-    /// Before this Unix second; absent: to the end of what is there.
+    /// Before this Unix second; absent means until the end.
     pub to_s: Option<i64>,
-    /// Whether it is only counted.
+    /// Whether to only count.
     pub dry_run: bool,
-    /// The number that home gave it; absent: home is asked for the first time.
+    /// The number that home gave the removal; absent in the first request to home.
     pub call: Option<u64>,
-    /// Whether it began before, and only how far it is is asked for.
+    /// Whether it has already begun, and this only asks for its progress.
     pub resumes: bool,
 }
 
-/// How far a shard is with it.
+/// The progress of a shard.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
-    /// The number that home gave it.
+    /// The number that home gave the removal.
     pub call: u64,
     /// How many points are removed.
     pub points: u64,
-    /// Of how many series.
+    /// The number of series they belong to.
     pub series: u64,
-    /// The bytes that their buckets took, as far as the shard is.
+    /// The bytes that their buckets took, so far.
     pub bytes: u64,
     /// Whether nothing is left to do.
     pub is_done: bool,
-    /// How many shards there are.
+    /// The number of shards.
     pub shards: u16,
 }
 
 impl Remove {
-    /// The parameters, at `now_ms`. A time that is relative to now is widened to whole buckets of the finest tier.
+    /// Parses the parameters, at `now_ms`. A time relative to now is widened to whole buckets of the finest tier.
     ///
     /// # Errors
-    /// The first parameter that is wrong.
+    /// The first invalid parameter.
     pub fn parse(query_string: &str, now_ms: i64) -> Result<Self, RemoveError> {
         const KNOWN: &str = "where, from, to, dry_run and after";
         let [mut from, mut to, mut dry_run, mut after] = [const { None }; 4];
@@ -85,7 +85,7 @@ impl Remove {
         Ok(Self { matchers, from_s, to_s, dry_run: switch("dry_run", dry_run)?, resumes: call.is_some(), call })
     }
 
-    /// The time that is removed; `None`: the whole of the series.
+    /// The span to remove; `None` means the whole series.
     #[must_use]
     pub fn span(&self) -> Option<Span> {
         if self.from_s.is_none() && self.to_s.is_none() { None } else { Span::new(self.from_s, self.to_s) }
@@ -104,25 +104,25 @@ fn time_s(name: &'static str, text: &str, now_ms: i64, widened: impl Fn(i64) -> 
 /// Why nothing is removed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RemoveError {
-    /// A parameter as elsewhere.
+    /// An error that other parameters have too.
     #[error(transparent)]
     Param(#[from] ParamError),
-    /// Neither series nor a time.
-    #[error("`where`, `from` or `to` must say what is to be removed; to remove all, delete the stream")]
+    /// Neither series nor a span.
+    #[error("`where`, `from` or `to` must say what to remove; to remove everything, delete the stream")]
     Everything,
-    /// Nothing between the ends.
+    /// An empty span.
     #[error("`from` must be before `to`, and `to` after 1970")]
     Empty,
     /// A fraction of a second.
     #[error("`{0}` must be a whole second: the finest buckets are 10 s wide")]
     Fraction(&'static str),
     /// Not a cursor.
-    #[error("`after` is not a cursor that a removal gave")]
+    #[error("`after` must be a cursor from a removal")]
     Cursor,
 }
 
 impl Removed {
-    /// Takes in what another shard has removed. A series may be in several shards, so the largest number stands for "at
+    /// Adds what another shard has removed. A series may be in several shards, so the largest number stands for "at
     /// least".
     pub fn merge(&mut self, other: &Self) {
         self.points += other.points;
@@ -131,7 +131,7 @@ impl Removed {
         self.is_done &= other.is_done;
     }
 
-    /// The answer's body: `{"points":9,"series":1,"bytes":120}`, and a cursor when there is more to do.
+    /// The body of the response: `{"points":9,"series":1,"bytes":120}`, and a cursor if there is more to do.
     #[must_use]
     pub fn to_json(&self) -> String {
         let Self { call, points, series, bytes, is_done, .. } = self;
@@ -147,7 +147,7 @@ mod tests {
     const NOW: i64 = 1_792_540_805_300;
 
     #[test]
-    fn the_parameters_say_which_series_and_which_time() {
+    fn parameters_select_series_and_time() {
         let parse = |text: &str| Remove::parse(text, NOW);
         let one = parse("where=user%3D42&key=k").expect("valid");
         assert_eq!(one, Remove { matchers: vec!["user=42".into()], ..Remove::default() });
@@ -156,7 +156,7 @@ mod tests {
         assert_eq!((two.from_s, two.to_s, two.dry_run), (Some(1_792_540_800), Some(1_792_540_860), true));
         let relative = parse("from=-1h&to=now").expect("valid");
         assert_eq!((relative.from_s, relative.to_s), (Some(1_792_537_200), Some(1_792_540_810)), "widened");
-        let unaligned = parse("from=1792540801").expect("for the stream to refuse");
+        let unaligned = parse("from=1792540801").expect("left for the stream to reject");
         assert_eq!(unaligned.from_s, Some(1_792_540_801));
         let resumed = parse("where=a%3Db&after=r17").expect("valid");
         assert_eq!((resumed.call, resumed.resumes), (Some(17), true));
@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn what_shards_removed_is_added_up() {
+    fn removals_of_shards_are_added_up() {
         let mut all = Removed { call: 7, points: 3, series: 2, bytes: 100, is_done: true, shards: 2 };
         assert_eq!(all.to_json(), r#"{"points":3,"series":2,"bytes":100}"#);
         all.merge(&Removed { call: 7, points: 4, series: 1, bytes: 50, is_done: false, shards: 0 });

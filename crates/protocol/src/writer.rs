@@ -1,4 +1,4 @@
-//! Who writes, as the edge knows it and as the object is told of it.
+//! A writer, as the edge identifies it for the object.
 //!
 //! In the forms of [`codec`]: `u8 class [, 32 bytes hash of a write key], text network, text place, text origin`.
 
@@ -13,13 +13,15 @@ const OWNER: u8 = 2;
 /// A writer of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Writer<'a> {
-    /// By which credential.
+    /// The credential.
     pub who: Who,
-    /// An IPv4 address, or the first 64 bits of an IPv6 address (`2001:db8:1:2::/64`); empty where nobody who is trusted says it.
+    /// An IPv4 address, or the first 64 bits of an IPv6 address (`2001:db8:1:2::/64`); empty if no trusted source
+    /// states it.
     pub network: &'a str,
-    /// Where that is, as the platform says: `US 13335`, a country and the number of an autonomous system; empty where nobody says it.
+    /// The location by the platform: `US 13335`, a country and the number of an autonomous system; empty if
+    /// unknown.
     pub place: &'a str,
-    /// The origin of the page that writes, if one does.
+    /// The origin of the writing page, if there is one.
     pub origin: Option<&'a str>,
 }
 
@@ -39,7 +41,7 @@ impl<'a> Writer<'a> {
         put_bytes(out, self.origin.unwrap_or_default().as_bytes());
     }
 
-    /// The writer whose bytes come next.
+    /// Decodes the next writer.
     ///
     /// # Errors
     /// [`Malformed`]

@@ -1,7 +1,8 @@
-//! Who writes most: what a shard keeps and says of it, and what the owner is shown.
+//! The heaviest writers: what a shard keeps and reports, and what the owner sees.
 //!
-//! A list is its counters, `[key, label, cost, error, points, new_series, rejected]`. Of a network the key is its pseudonym, 0 where
-//! nobody knows it, and the label its place; of an origin a hash and itself; of a write key its id and its name.
+//! A list consists of its counters, `[key, label, cost, error, points, new_series, rejected]`. For a network the
+//! key is its pseudonym, 0 if it is unknown, and the label its location; for an origin a hash and the origin; for a
+//! write key its id and its name.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -14,18 +15,18 @@ use model::top::{Counter, Tally, Top};
 use super::params::ParamError;
 use config::write_keys::KeyId;
 
-/// So many of each kind are shown.
+/// How many of each kind are shown.
 const MAX_SHOWN: usize = 50;
-/// The key of those whose network nobody knows.
+/// The key of unknown networks.
 pub const UNKNOWN_NETWORK: u64 = 0;
 
 type Row = (u64, String, u64, u64, u64, u64, u64);
 type Rows = [Vec<Row>; 3];
 
-/// What a shard keeps over a restart, with when write keys were used last: ids and hours since 1970.
+/// What a shard keeps over a restart, including when write keys were last used: ids, and hours since 1970.
 #[derive(Serialize, Deserialize, Default)]
 #[serde(default)]
-struct Kept {
+struct Persisted {
     hours: Vec<(i64, Rows)>,
     blocks: Vec<(i64, Rows)>,
     used: Vec<(u64, u32)>,
@@ -37,7 +38,7 @@ pub fn origin_key(origin: &str) -> u64 {
     Sha256::digest(origin.as_bytes())[..size_of::<u64>()].iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte))
 }
 
-/// How far back is asked: `window=1h` or `1d`.
+/// How far back to report: `window=1h` or `1d`.
 ///
 /// # Errors
 /// [`ParamError`]
@@ -54,19 +55,19 @@ pub fn parse_back(query_string: &str) -> Result<Back, ParamError> {
     Ok(back)
 }
 
-/// What a shard says: the JSON of the lists, in the order of [`Kind`].
+/// A shard's report: the JSON of the lists, in the order of [`Kind`].
 ///
 /// # Panics
-/// Never: texts, numbers and lists always serialise.
+/// Never: strings, numbers and lists always serialise.
 #[must_use]
 pub fn encode(tops: &Tops) -> Vec<u8> {
-    serde_json::to_vec(&rows(tops)).expect("texts, numbers and lists always serialise")
+    serde_json::to_vec(&rows(tops)).expect("strings, numbers and lists always serialise")
 }
 
-/// Adds what a shard says.
+/// Adds a shard's report.
 ///
 /// # Errors
-/// When it is no such JSON.
+/// If it is not JSON of this form.
 pub fn decode(part: &[u8], tops: &mut Tops) -> serde_json::Result<()> {
     merge(tops, &tops_of(serde_json::from_slice(part)?));
     Ok(())
@@ -75,21 +76,21 @@ pub fn decode(part: &[u8], tops: &mut Tops) -> serde_json::Result<()> {
 /// What is kept over a restart.
 ///
 /// # Panics
-/// Never: texts, numbers and lists always serialise.
+/// Never: strings, numbers and lists always serialise.
 #[must_use]
 pub fn to_kept(recent: &Recent, used: impl Iterator<Item = (KeyId, u32)>) -> String {
     let periods = |periods: &std::collections::VecDeque<Period>| {
         periods.iter().map(|period| (period.start_s, rows(&period.tops))).collect()
     };
     let used = used.map(|(id, hour)| (id.bits(), hour)).collect();
-    let kept = Kept { hours: periods(&recent.hours), blocks: periods(&recent.blocks), used };
-    serde_json::to_string(&kept).expect("texts, numbers and lists always serialise")
+    let kept = Persisted { hours: periods(&recent.hours), blocks: periods(&recent.blocks), used };
+    serde_json::to_string(&kept).expect("strings, numbers and lists always serialise")
 }
 
-/// What [`to_kept`] wrote; nothing of another form.
+/// Decodes what [`to_kept`] wrote; nothing if it has another form.
 #[must_use]
 pub fn of_kept(text: &str) -> (Recent, Vec<(KeyId, u32)>) {
-    let kept: Kept = serde_json::from_slice(text.as_bytes()).unwrap_or_default();
+    let kept: Persisted = serde_json::from_slice(text.as_bytes()).unwrap_or_default();
     let periods = |periods: Vec<(i64, Rows)>| {
         periods.into_iter().map(|(start_s, rows)| Period { start_s, tops: tops_of(rows) }).collect()
     };
@@ -97,7 +98,7 @@ pub fn of_kept(text: &str) -> (Recent, Vec<(KeyId, u32)>) {
     (Recent { hours: periods(kept.hours), blocks: periods(kept.blocks) }, used)
 }
 
-/// What the owner is shown.
+/// The JSON that the owner sees.
 #[must_use]
 pub fn to_json(tops: Tops, back: Back, now_s: i64) -> String {
     let [networks, origins, keys] = tops.map(Top::into_sorted);
@@ -179,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn the_form_of_what_is_kept_of_writers_is_pinned() {
+    fn the_persisted_form_of_writers_is_pinned() {
         let kept = to_kept(&recent(), [(KeyId::from_bits(7), 497_928)].into_iter());
         let pinned = r#"{"hours":[[1792540800,[[[255,"US 13335",12,0,3,2,1]],[[4062577363141807157,"https://a.example",12,0,3,2,1]],[[7,"ci",10,0,0,0,0]]]]],"blocks":[[1792519200,[[[255,"US 13335",20,0,3,2,1]],[],[]]]],"used":[[7,497928]]}"#;
         assert_eq!(kept, pinned);
@@ -188,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_shards_say_is_merged_and_shown_with_the_most_first() {
+    fn reports_of_shards_are_merged_and_shown_heaviest_first() {
         let mut tops = Tops::default();
         for _ in 0..2 {
             decode(&encode(&recent().tops(Back::Hour, NOW)), &mut tops).expect("reads");

@@ -1,5 +1,5 @@
-//! Several writes in one call to an object, and what each is answered. The writes are of different clients, so none knows
-//! of the others: each is as [`super::command::WriteRequest`] has it, and each has an answer of its own.
+//! Several writes in one call to an object, and the answers. The writes come from different clients, which don't
+//! know of each other: each is a [`super::command::WriteRequest`], and each has an answer of its own.
 //!
 //! Version 1, in the forms of [`codec`]: `u8 version = 1`, then the writes or their answers in the same
 //! order, each with its length before it. An answer is `u8 0` and a [`super::command::WriteAnswer`], or `u8 1` and a [`Refusal`] as JSON.
@@ -12,7 +12,7 @@ const VERSION: u8 = 1;
 const DONE: u8 = 0;
 const REFUSED: u8 = 1;
 
-/// What one write is answered: what the object says, or why it was not done.
+/// The answer to one write: what the object says, or why the write was refused.
 pub type Answered = Result<Vec<u8>, Refusal>;
 
 /// The body of a call with these writes.
@@ -39,7 +39,7 @@ pub fn decode_writes(body: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
     Ok(items)
 }
 
-/// The body of the answer.
+/// The body of the answers.
 #[must_use]
 pub fn encode_answers(answers: &[Answered]) -> Vec<u8> {
     let mut out = vec![VERSION];
@@ -47,7 +47,7 @@ pub fn encode_answers(answers: &[Answered]) -> Vec<u8> {
         match answer {
             Ok(said) => put_tagged(&mut out, DONE, said),
             Err(refusal) => {
-                put_tagged(&mut out, REFUSED, &serde_json::to_vec(refusal).expect("texts always serialise"));
+                put_tagged(&mut out, REFUSED, &serde_json::to_vec(refusal).expect("strings always serialise"));
             }
         }
     }
@@ -60,7 +60,7 @@ fn put_tagged(out: &mut Vec<u8>, tag: u8, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
-/// What each write is answered.
+/// Splits the answers to the writes.
 ///
 /// # Errors
 /// [`Malformed`]
@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn writes_and_answers_come_back_in_order() {
+    fn writes_and_answers_survive_a_round_trip_in_order() {
         let bytes = encode_writes([&b"ab"[..], b"", b"c"].into_iter());
         assert_eq!(bytes, [1, 2, b'a', b'b', 0, 1, b'c']);
         assert_eq!(decode_writes(&bytes), Ok(vec![&b"ab"[..], b"", b"c"]));
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_or_of_another_version_is_an_error() {
+    fn truncated_bytes_and_other_versions_are_errors() {
         let bytes = encode_answers(&[Err(Refusal::OriginNotAllowed), Ok(Vec::new())]);
         assert!(decode_writes(&[]).is_err() && decode_writes(&[2]).is_err() && decode_writes(&[1, 2, 7]).is_err());
         assert!(decode_answers(&bytes[..bytes.len() - 1]).is_err());

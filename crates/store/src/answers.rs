@@ -1,10 +1,10 @@
-//! What was answered to the idempotency keys of batches that are sealed and no longer in the log.
+//! The answers to the idempotency keys of batches that are sealed and no longer in the log.
 //!
-//! A row's `frames` are as in [`super::frames`], each without its points.
+//! A row's `frames` are encoded as in [`super::frames`], each without its points.
 
 use super::sql::{Param, Sql, StoreError, execute};
 
-/// Keeps answers; the row's number.
+/// Stores answers and returns the row's number.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -18,7 +18,7 @@ pub fn insert(sql: &impl Sql, at_ms: i64, frames: &[u8]) -> Result<i64, StoreErr
     id.ok_or(StoreError::Column("id"))
 }
 
-/// Hands on all rows in order: number, when they were kept, and bytes.
+/// Calls back with all rows in order: number, when they were stored, and bytes.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -28,7 +28,7 @@ pub fn each(sql: &impl Sql, mut each: impl FnMut(i64, i64, &[u8]) -> Result<(), 
     })
 }
 
-/// The bytes of one row, if it is still there.
+/// The bytes of a row, if it still exists.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -41,7 +41,7 @@ pub fn row(sql: &impl Sql, id: i64) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(bytes)
 }
 
-/// Removes the rows up to a number.
+/// Removes the rows up to and including a number.
 ///
 /// # Errors
 /// As [`Sql::run`].

@@ -1,13 +1,14 @@
-//! The cells of a chunk as bytes: columns of numbers, each series readable without the others.
+//! Encodes the cells of a chunk as columns of numbers; each series can be read without the others.
 //!
-//! Version 3: `u8 version = 3`, `u8 1` in a base part (see [`super::chunk_merge`]) and else 0, varint weight, and of its cells varint first
-//! series, varint bucket of the first cell (from the span's start), varint how far the last series is from the first, varint least
-//! bucket, varint how far the greatest is from that; varint series, then for each series: varint number since the last,
-//! varint bytes of its columns; then the columns of each series in that order (see [`super::series_cells`]). A series may come in
-//! several pieces, one after the other.
+//! Version 3: `u8 version = 3`, `u8 1` in a base part (see [`super::chunk_merge`]) and else 0, varint weight. About
+//! its cells: varint first series, varint bucket of the first cell (from the span's start), varint difference of
+//! the last series from the first, varint lowest bucket, varint difference of the highest from that. Then varint
+//! series, and for each series: varint difference of its id from the last one, varint bytes of its columns. Then
+//! the columns of each series in that order (see [`super::series_cells`]). A series may come in several consecutive
+//! pieces.
 //!
-//! Versions 1 and 2, which are still read, had nothing between weight and series, and another form of columns. Version 1 had the number of
-//! cells as weight, no sketches, and each series in one piece.
+//! Versions 1 and 2, which can still be read, had nothing between weight and series, and another form of columns.
+//! Version 1 had the number of cells as weight, no sketches, and each series in one piece.
 
 use std::collections::BTreeMap;
 
@@ -24,51 +25,52 @@ use super::sql::StoreError;
 const VERSION: u8 = 3;
 const VERSION_2: u8 = 2;
 const VERSION_1: u8 = 1;
-/// A part is ended at the next piece when it has this weight, which counts cells and what their sketches take in memory...
+/// A part ends at the next piece once it has this weight, which counts cells and the memory of their sketches...
 pub(super) const PART_WEIGHT: usize = 40_000;
-/// ...in units of what a cell takes...
+/// ...in units of a cell...
 const UNIT_BYTES: usize = 100;
-/// ...or with this many bytes, which count as much as half that weight: plain cells take at most 45.
+/// ...or once it has this many bytes, which count as much as half that weight: plain cells take at most 45.
 const PART_BYTES: usize = 800_000;
 const BYTES_PER_UNIT: usize = 2 * PART_BYTES / PART_WEIGHT;
-/// Sketches take no more bytes here than in memory, so with one more piece a part fits a row, which may have 2 MB.
+/// Sketches take no more bytes here than in memory, so with one more piece a part fits into a row, which may have 2
+/// MB.
 const PIECE_WEIGHT: usize = 8_000;
-/// The bytes at the start of a part that tell its [`Head`]: two, and six varints of numbers within 32 bits.
+/// The bytes at the start of a part that contain its [`Head`]: two, and six varints of numbers within 32 bits.
 pub(super) const HEAD_BYTES: i64 = 32;
 
 /// The cells of a span: series, bucket's start, cell.
 pub(super) type Cells = BTreeMap<(SeriesId, i64), Cell>;
 
-/// How much of a part's weight a cell is.
+/// The weight of a cell.
 pub(super) fn weight(cell: &Cell) -> usize {
     1 + cell.sketch_bytes() / UNIT_BYTES
 }
 
-/// What a part is for: see [`super::chunk_merge`].
+/// The role of a part: see [`super::chunk_merge`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// As it was sealed, maybe merged with others.
+    /// As it was sealed, possibly merged with others.
     Fresh,
-    /// One of several that share the cells of a place between them, in order.
+    /// One of several that partition the cells of a place, in order.
     Base,
 }
 
-/// What the start of a part tells of the rest.
+/// The summary at the start of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) kind: Kind,
     pub(super) weight: usize,
-    /// `None` in parts of before version 3.
+    /// `None` in parts from before version 3.
     pub(super) reach: Option<Reach>,
 }
 
-/// Where the cells of a part are; buckets are counted from the span's start.
+/// The range of a part's cells; buckets are counted from the span's start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reach {
     /// The first cell's series and bucket.
     pub(super) first: (SeriesId, u32),
     pub(super) last: SeriesId,
-    /// The least and the greatest bucket.
+    /// The lowest and the highest bucket.
     pub(super) buckets: (u32, u32),
 }
 
@@ -79,7 +81,7 @@ impl Reach {
     }
 }
 
-/// The bytes of cells, in parts of about that weight.
+/// Encodes cells in parts of about that weight.
 pub(super) fn encode(tier: Tier, span_start_s: i64, cells: &Cells, kind: Kind, part_weight: usize) -> Vec<Vec<u8>> {
     let mut parts = Vec::new();
     let mut part = Part::default();
@@ -105,7 +107,7 @@ pub(super) fn encode(tier: Tier, span_start_s: i64, cells: &Cells, kind: Kind, p
     parts
 }
 
-/// A part that is being put together.
+/// A part under construction.
 #[derive(Default)]
 struct Part {
     cells: usize,
@@ -158,7 +160,7 @@ impl Part {
     }
 }
 
-/// The head of a part, by its first [`HEAD_BYTES`].
+/// The head of a part, from its first [`HEAD_BYTES`].
 pub(super) fn head_of(bytes: &[u8]) -> Result<Head, Malformed> {
     head(&mut Reader::new(bytes)).map(|(head, _)| head)
 }
@@ -183,7 +185,7 @@ fn head(reader: &mut Reader<'_>) -> Result<(Head, Form), Malformed> {
     }
 }
 
-/// The pieces of a part: series, and the bytes of its columns.
+/// The pieces of a part: series ids, and the bytes of their columns.
 struct Pieces<'a> {
     head: Head,
     form: Form,
@@ -218,12 +220,12 @@ impl<'a> Pieces<'a> {
     }
 }
 
-/// About the weight of a piece, by the bytes of its columns: more than it is where it has few sketches.
+/// The approximate weight of a piece, from the bytes of its columns: too high if it has few sketches.
 fn piece_weight(columns: &[u8]) -> Result<usize, Malformed> {
     Ok(Reader::new(columns).len()?.max(columns.len() / BYTES_PER_UNIT))
 }
 
-/// Hands on the series of a part in order, with about their weight.
+/// Calls back with the series of a part in order, and their approximate weight.
 pub(super) fn each_weight(bytes: &[u8], mut each: impl FnMut(SeriesId, usize)) -> Result<(), Malformed> {
     let mut pieces = Pieces::of(bytes)?;
     while let Some((series, columns)) = pieces.next()? {
@@ -232,14 +234,14 @@ pub(super) fn each_weight(bytes: &[u8], mut each: impl FnMut(SeriesId, usize)) -
     Ok(())
 }
 
-/// The series of a part from one on as a fresh part, without decoding them; `None` when there are none.
+/// The series of a part from this one on as a fresh part, without decoding them; `None` if there are none.
 pub(super) fn rest(bytes: &[u8], from: SeriesId) -> Result<Option<Vec<u8>>, Malformed> {
     let mut pieces = Pieces::of(bytes)?;
     let mut part = Part::default();
     while let Some((series, columns)) = pieces.next()? {
         if series >= from {
             if part.series == 0 {
-                // The bucket of the first cell is needed in base parts only.
+                // The bucket of the first cell is only needed in base parts.
                 part.reach = pieces.head.reach.map(|reach| Reach { first: (series, reach.buckets.0), ..reach });
             }
             part.push(series, piece_weight(columns)?, columns);
@@ -248,8 +250,8 @@ pub(super) fn rest(bytes: &[u8], from: SeriesId) -> Result<Option<Vec<u8>>, Malf
     Ok((part.series > 0).then(|| part.finish(Kind::Fresh)))
 }
 
-/// Hands on the cells of a part: bucket's start, series, cell. Only the series and sketches that are wanted are decoded.
-/// Stops at the first error.
+/// Calls back with the cells of a part: bucket's start, series, cell. Only the wanted series and sketches are
+/// decoded. Stops at the first error.
 pub(super) fn decode(
     tier: Tier,
     span_start_s: i64,

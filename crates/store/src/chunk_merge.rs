@@ -1,9 +1,11 @@
-//! Merging the parts of a large place step by step, so that it never fills and no step takes long, however large it is.
+//! Merges the parts of a large place step by step, so that it never fills up and no step takes long, however large
+//! it is.
 //!
-//! Parts are *fresh*, as they were sealed, or *base*: these share the cells of a place between them, in the order of series and buckets, each of
-//! up to [`PART_WEIGHT`]. A step takes up to [`STEP_PARTS`] fresh parts, of them the cells of their first series up to
-//! [`STEP_WEIGHT`], and merges these into the base parts that they belong to; the rest of the fresh parts is cut off without
-//! being decoded. So a step holds at most eight parts of 2 MB, the cells taken, which are of one series at least, and one base part.
+//! Parts are either *fresh*, as they were sealed, or *base*: base parts partition the cells of a place, in the
+//! order of series and buckets, each with up to [`PART_WEIGHT`]. A step takes up to [`STEP_PARTS`] fresh parts,
+//! takes from them the cells of their first series up to [`STEP_WEIGHT`], and merges these into the base parts that
+//! they belong to. The rest of the fresh parts is split off without being decoded. So a step holds at most eight
+//! parts of 2 MB, the cells taken, which are those of at least one series, and one base part.
 
 use std::collections::BTreeMap;
 
@@ -13,18 +15,19 @@ use super::chunk_cells::{Cells, Kind, PART_WEIGHT, Reach, each_weight, encode, r
 use super::chunks::{FINAL_WEIGHT, MAX_PARTS, Part, Place, insert, remove};
 use super::sql::{Param, Sql, StoreError};
 
-/// A place with more fresh parts is merged. A block whose every series has a point each 10 s, sealed at 50,000 cells, has 37 parts that have
-/// no cell in common, which nothing is gained by merging.
+/// A place with more fresh parts is merged. A block in which every series has a point each 10 s, sealed at 50,000
+/// cells, has 37 parts without common cells, and merging them gains nothing.
 pub const FRESH_PARTS: usize = 48;
-/// A place is merged when one in so many of its cells may be there twice: so it has at most 1.25 times what it must.
+/// A place is merged if one in this many of its cells may be stored twice: so it has at most 1.25 times the cells
+/// it needs.
 const TWICE: usize = 5;
 const STEP_PARTS: usize = 8;
 const STEP_WEIGHT: usize = PART_WEIGHT;
-/// With fewer free numbers a step goes on until those of its fresh parts are free. Before, it needs a number for each base part that is
-/// cut in two, of which a step meets some four.
+/// With fewer free numbers, a step continues until those of its fresh parts are free. Before that, it needs a
+/// number for each base part that is split, and a step meets some four of those.
 const SCARCE_PARTS: usize = 2 * STEP_PARTS;
 
-/// Whether a place is worth a step: it has many parts, or large ones that may hold the same cells.
+/// Whether a place is worth a step: it has many parts, or large ones that may contain the same cells.
 pub(super) fn is_crowded(parts: &[Part]) -> bool {
     let fresh = parts.iter().filter(|part| part.is(Kind::Fresh));
     if fresh.clone().count() > FRESH_PARTS {
@@ -35,7 +38,7 @@ pub(super) fn is_crowded(parts: &[Part]) -> bool {
     before.extend(parts.iter().filter(|part| part.is(Kind::Base)).filter_map(|part| part.head?.reach));
     let mut twice = 0;
     for part in fresh.filter(|part| part.weight() >= FINAL_WEIGHT) {
-        // What earlier versions wrote does not say where its cells are, and only counts as a part.
+        // Parts of earlier versions don't say where their cells are, and only count as parts.
         let Some(reach) = part.head.and_then(|head| head.reach) else { continue };
         let shared: usize = before.iter().map(|other| area(&common(reach, *other))).sum();
         let own = area(&sides(reach)).max(1);
@@ -45,7 +48,7 @@ pub(super) fn is_crowded(parts: &[Part]) -> bool {
     twice * TWICE > total
 }
 
-/// Series and buckets, each from and to, both included.
+/// Series and buckets, each as an inclusive range.
 type Sides = [(u32, u32); 2];
 
 fn sides(reach: Reach) -> Sides {
@@ -61,7 +64,8 @@ fn area(sides: &Sides) -> usize {
     sides.iter().map(|(from, to)| (to + 1).saturating_sub(*from) as usize).product()
 }
 
-/// Merges a bounded part of a place's fresh parts into its base; how many parts it has then, if there is more to do. All or nothing.
+/// Merges a bounded part of a place's fresh parts into its base. Returns the number of parts, if there is more to
+/// do. All or nothing.
 ///
 /// # Errors
 /// As [`Sql::run`], and [`StoreError::Malformed`] where a part is not what was written.
@@ -91,14 +95,14 @@ pub fn step(sql: &impl Sql, place: Place) -> Result<Option<usize>, StoreError> {
     Ok(more)
 }
 
-/// Parts that are taken out of the table, and what is left of them.
+/// Parts that are taken out of the table, and their remainder.
 struct Fresh {
     ids: Vec<i64>,
     parts: Vec<Vec<u8>>,
 }
 
 impl Fresh {
-    /// The first few, but no more than two where many have a heavy series in common.
+    /// The first few, but no more than two if many have a heavy series in common.
     fn take(sql: &impl Sql, all: &[Part]) -> Result<Self, StoreError> {
         let mut fresh = Self { ids: Vec::new(), parts: Vec::new() };
         let mut weights = BTreeMap::new();
@@ -139,7 +143,7 @@ impl Fresh {
     }
 }
 
-/// Each base part has the cells from its first one up to the next part's; the first has also those before.
+/// Each base part has the cells from its first one up to the next part's; the first also has those before.
 fn merge_into_base(sql: &impl Sql, place: Place, parts: &mut Vec<Part>, mut cells: Cells) -> Result<(), StoreError> {
     let key = |part: &Part| part.head.filter(|head| head.kind == Kind::Base)?.reach.map(|reach| (reach.first, part.id));
     let mut base: Vec<((SeriesId, u32), i64)> = parts.iter().filter_map(key).collect();

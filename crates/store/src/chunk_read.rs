@@ -1,4 +1,4 @@
-//! Reading sealed buckets: the cells of a layer and a time, all at once or in slices.
+//! Reads sealed buckets: the cells of a layer in a range of time, all together or in slices.
 
 use model::cell::Cell;
 use model::open::SeriesId;
@@ -9,8 +9,8 @@ use super::chunk_cells::decode;
 use super::chunks::{first_id, start_of};
 use super::sql::{Param, Sql, StoreError};
 
-/// Hands on the cells of wanted series of a layer that lie in chunks which overlap `[from_s, to_s)`, with the sketches that
-/// are wanted. Stops at the first error.
+/// Calls back with the wanted series' cells of a layer in chunks that overlap `[from_s, to_s)`, with the wanted
+/// sketches. Stops at the first error.
 ///
 /// # Errors
 /// As [`Sql::run`], or what `each` returns.
@@ -26,12 +26,12 @@ pub fn each<E: From<StoreError>>(
     each_some(sql, layer, (from_s, to_s), &wants, sketches, &mut Slice::all(), &mut each).map(|_| ())
 }
 
-/// Which parts are to be read before others have their turn.
+/// The parts to read before other work gets its turn.
 #[derive(Clone, Copy, Debug)]
 pub struct Slice {
-    /// Parts up to this number were read.
+    /// The number of the last part that was read.
     pub after: i64,
-    /// How many units are left, of which a cell that is handed on takes one, and a part some for its bytes.
+    /// The units left: each cell takes one, and each part some for its bytes.
     pub left: usize,
 }
 
@@ -42,7 +42,7 @@ impl Slice {
     }
 }
 
-/// As [`each`], until a slice is used up. Whether that was all.
+/// Same as [`each`], until a slice is used up. Returns whether that was all.
 ///
 /// # Errors
 /// As [`each`].
@@ -58,12 +58,12 @@ pub fn each_some<E: From<StoreError>>(
     each_of(SELECT, sql, layer, time, wants, sketches, slice, each)
 }
 
-/// To decode so many bytes takes about as long as to take in a cell.
+/// Decoding this many bytes takes about as long as adding a cell.
 const UNIT_BYTES: usize = 64;
-/// The parts of a range of numbers.
+/// The parts in a range of numbers.
 const SELECT: &str = "SELECT id, cells FROM chunks WHERE id >= ? AND id < ? ORDER BY id";
 
-/// The numbers of a layer's parts that may overlap a time.
+/// The numbers of a layer's parts that may overlap a range of time.
 pub(super) fn range(layer: Layer, from_s: i64, to_s: i64) -> [Param<'static>; 2] {
     let (first, behind) = ids(layer, from_s, to_s);
     [first, behind].map(Param::Integer)
@@ -75,7 +75,7 @@ fn ids(layer: Layer, from_s: i64, to_s: i64) -> (i64, i64) {
     (first_id(layer, floor_to(from_s, span_s)), first_id(layer, behind_s))
 }
 
-/// As [`each_some`], of the parts that a statement selects.
+/// Same as [`each_some`], for the parts that a statement selects.
 #[expect(clippy::too_many_arguments, reason = "which parts, which cells, and how many")]
 pub(super) fn each_of<E: From<StoreError>>(
     statement: &'static str,

@@ -1,5 +1,5 @@
-//! Preparing a seal: what it will do to each place is computed in slices, before anything is changed, and carried out in one transaction. So
-//! a crash loses nothing but what was computed, and readers see all of it or nothing.
+//! Prepares a seal: its changes to each place are computed in slices before anything is written, and then written
+//! in one transaction. So a crash only loses what was computed, and readers see all of it or nothing.
 
 use model::cell::Cell;
 use model::open::SeriesId;
@@ -9,26 +9,26 @@ use super::chunk_cells::Cells;
 use super::chunks::{Place, Plan, Sealed, merge};
 use super::sql::{Sql, StoreError};
 
-/// With this many bytes prepared, cells become parts of their own, and are merged with others the next time: 50,000 cells in all layers
-/// have some 3 MiB, and as many others that they are merged with.
+/// With this many bytes prepared, cells become parts of their own, which are merged with others the next time.
+/// 50,000 cells in all layers have some 3 MiB, and as many others that they are merged with.
 const MERGED_BYTES: usize = 4 << 20;
 
 /// Start of the bucket, series and cell.
 type Open<'a> = (i64, SeriesId, &'a Cell);
 
-/// See the module's documentation. It holds as long as neither the cells nor the chunks change.
+/// See the module's documentation. Valid as long as neither the cells nor the chunks change.
 #[derive(Default)]
 pub struct Staged {
     plans: Vec<Plan>,
-    /// Places that do not take their cells, as they are full or can't be read: what another place of their span gets is up to the
-    /// transaction, as several may share it.
+    /// Places that can't accept their cells, as they are full or unreadable. The transaction decides what another
+    /// place of their span gets, as several may share it.
     others: Vec<Place>,
     bytes: usize,
 }
 
 impl Staged {
-    /// Prepares cells of a layer in the order of their places, those after one, until `left` cells are used up: the last place
-    /// that is prepared, or `None` when that was all. Those of the same bucket and series are merged.
+    /// Prepares cells of a layer in the order of their places, after a given one, until `left` cells are used up.
+    /// Returns the last place prepared, or `None` if that was all. Cells of the same bucket and series are merged.
     pub fn prepare(
         &mut self,
         sql: &impl Sql,
@@ -52,7 +52,7 @@ impl Staged {
         None
     }
 
-    /// How many cells that took.
+    /// The number of cells that took.
     fn plan(&mut self, sql: &impl Sql, place: Place, cells: Cells) -> usize {
         let Ok(plan) = place.plan(sql, cells, self.bytes < MERGED_BYTES) else {
             self.others.push(place);
@@ -64,7 +64,7 @@ impl Staged {
         used
     }
 
-    /// Changes the database. `cells` hands out those of a layer again.
+    /// Changes the database. `cells` returns those of a layer again.
     ///
     /// # Errors
     /// As [`Sql::run`], and [`StoreError::Full`] where no place of a span takes its cells.
@@ -86,7 +86,7 @@ impl Staged {
     }
 }
 
-/// What a place costs at least, in cells: reading the heads of its parts, and writing a row.
+/// The least cost of a place, in cells: reading the heads of its parts, and writing a row.
 const PLACE_CELLS: usize = 50;
 
 fn merged<'a>(of_place: impl Iterator<Item = Open<'a>>) -> Cells {

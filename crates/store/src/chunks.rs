@@ -1,13 +1,14 @@
 //! Sealed buckets: a chunk holds cells of one layer, span of time and block of series.
 //!
-//! What is sealed into a span again, such as the same day ten minutes later, is a part of its own, and parts of
-//! similar size are merged when there are four: so a cell is rewritten a few times at most, and a span has few parts. What is too
-//! large for that is merged later, step by step: see [`super::chunk_merge`].
+//! Cells that are sealed into a span again, such as the same day ten minutes later, become a part of their own.
+//! Four parts of similar size are merged: so a cell is rewritten only a few times, and a span has few parts. Parts
+//! too large for that are merged later, step by step: see [`super::chunk_merge`].
 //!
-//! `id` = layer (4 bits), span's start in units of 10 s (34 bits), block (5 bits), part (9 bits): so that the chunks of
-//! a span and the spans of a layer lie side by side, without a second index. Layers 0..5 are the totals of the tiers, 5..8 and 13 the
-//! spreads, 8..13 the spreads of earlier versions; a block has 4,096 series. As spans are whole hours, blocks from 32 on go into the
-//! bits of the start that are 0: there is room for 11,520. `cells` as in [`super::chunk_cells`].
+//! `id` = layer (4 bits), span's start in units of 10 s (34 bits), block (5 bits), part (9 bits). So the chunks of
+//! a span and the spans of a layer are adjacent, without a second index. Layers 0..5 are the totals of the tiers,
+//! 5..8 and 13 the spreads, 8..13 the spreads of earlier versions; a block has 4,096 series. As spans are whole
+//! hours, blocks from 32 on use the bits of the start that are 0: there is room for 11,520. `cells` is encoded as
+//! in [`super::chunk_cells`].
 
 use std::collections::btree_map::Entry;
 
@@ -19,24 +20,26 @@ use model::tier::{Layer, Tier, floor_to};
 use super::chunk_cells::{Cells, HEAD_BYTES, Head, Kind, PART_WEIGHT, decode, encode, head_of, weight};
 use super::sql::{Param, Sql, StoreError, execute};
 
-/// So many parts of similar size are merged.
+/// The number of parts of similar size that are merged.
 const FAN_IN: usize = 4;
-/// Parts of this weight are not merged with others of their size any more: four smaller ones take 8 of the 128 MB while they are.
+/// The weight from which parts are no longer merged with others of their size: four smaller ones take 8 of the 128
+/// MB meanwhile.
 pub(super) const FINAL_WEIGHT: usize = PART_WEIGHT / 2;
 const BLOCK_SERIES: SeriesId = 4_096;
-/// The last block of the shortest span, for what its own place does not take.
+/// The attic: the last block of the shortest span, for cells that their own place can't accept.
 const ATTIC: SeriesId = 11_519;
 pub(super) const PART_BITS: u32 = 9;
-/// A place has at most so many parts.
+/// The most parts of a place.
 pub const MAX_PARTS: usize = 1 << PART_BITS;
-/// From so many parts on, only cells without sketches are sealed into a place; in the other place of its span they leave theirs. Without sketches, all 4,096 series in all 360 buckets have 74 parts
-/// of half their size at most.
+/// The number of parts from which on only cells without sketches are sealed into a place; cells in the attic of its
+/// span always lose their sketches. Without sketches, all 4,096 series in all 360 buckets have at most 74 parts of
+/// half their size.
 pub const SKETCH_PARTS: usize = 400;
 const BLOCK_BITS: u32 = 5;
 const START_BITS: u32 = 34;
 const START_UNIT_S: i64 = 10;
 
-/// Where the parts of one span and block lie.
+/// Identifies the parts of one span and block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     pub(super) layer: Layer,
@@ -44,19 +47,19 @@ pub struct Place {
     pub(super) block: SeriesId,
 }
 
-/// What became of cells that were sealed, besides that they are in the database.
+/// What happened to sealed cells, besides being stored.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Sealed {
-    /// Places that [`super::chunk_merge::step`] should see to, and how many parts they have.
+    /// Places that [`super::chunk_merge::step`] should merge, with their number of parts.
     pub crowded: Vec<(Place, usize)>,
-    /// How many cells have left their sketches.
+    /// The number of cells that lost their sketches.
     pub stripped: u64,
 }
 
-/// Seals cells of a layer, given as start of their bucket, series and cell, at once. See [`super::chunk_stage`].
+/// Seals cells of a layer, given as start of their bucket, series and cell, in one go. See [`super::chunk_stage`].
 ///
 /// # Errors
-/// As [`Sql::run`], and [`StoreError::Full`] where the other place is full too.
+/// As [`Sql::run`], and [`StoreError::Full`] if the attic is full too.
 #[expect(clippy::needless_pass_by_value, reason = "tests and benches make them for this")]
 pub fn seal(
     sql: &impl Sql,
@@ -73,15 +76,15 @@ pub(super) fn merge(cells: &mut Cells, series: SeriesId, start_s: i64, cell: &Ce
     cells.entry((series, start_s)).and_modify(|there| there.merge(cell)).or_insert_with(|| cell.clone());
 }
 
-/// What is to be done to put cells into a place: all that can fail for the place's sake alone is done before.
+/// How to put cells into a place: everything that can fail because of the place is done before.
 pub(super) struct Plan {
     pub(super) place: Place,
     removed: Vec<i64>,
     pub(super) added: Vec<(i64, Vec<u8>)>,
     stripped: u64,
-    /// How many cells it is about, with those that they are merged with.
+    /// The number of cells involved, including those that they are merged with.
     pub(super) cells: usize,
-    /// How many parts the place has then, if it is crowded.
+    /// The place's number of parts afterwards, if it is crowded.
     crowded: Option<usize>,
 }
 
@@ -130,7 +133,7 @@ pub fn oldest_end_s(sql: &impl Sql, layer: Layer) -> Result<Option<i64>, StoreEr
     Ok(oldest)
 }
 
-/// The places that have more than so many parts, and how many: the fullest first, up to a limit.
+/// The places with more than this many parts, and their numbers of parts: the fullest first, up to a limit.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -147,14 +150,14 @@ pub fn fullest(sql: &impl Sql, more_than: usize, limit: usize) -> Result<Vec<(us
     Ok(fullest)
 }
 
-/// A part of a place: its number, and its head if that is sound.
+/// A part of a place: its number, and its head if it is valid.
 pub(super) struct Part {
     pub(super) id: i64,
     pub(super) head: Option<Head>,
 }
 
 impl Part {
-    /// Unless the head is broken.
+    /// `None` if the head is broken.
     pub(super) fn weight(&self) -> usize {
         self.head.map_or(usize::MAX, |head| head.weight)
     }
@@ -165,7 +168,7 @@ impl Part {
 }
 
 impl Place {
-    /// That a part of this number is in.
+    /// The place of a part with this number.
     pub(super) fn holding(id: i64) -> Option<Self> {
         let number = id >> (START_BITS + BLOCK_BITS + PART_BITS);
         let mut layers = Tier::ALL.into_iter().flat_map(Layer::all_of);
@@ -175,12 +178,12 @@ impl Place {
         Some(Self { layer, span_start_s, block: SeriesId::try_from(block).ok()? })
     }
 
-    /// Where the cell of a bucket and a series lies, unless that place did not take it.
+    /// The place for the cell of a bucket and a series, unless that place can't accept it.
     pub(super) fn of(layer: Layer, start_s: i64, series: SeriesId) -> Self {
         Self { layer, span_start_s: floor_to(start_s, layer.tier().span_s()), block: block_of(series) }
     }
 
-    /// Where what this place does not take goes.
+    /// The place for cells that this one can't accept.
     pub(super) fn attic(self) -> Self {
         Self { block: ATTIC, ..self }
     }
@@ -189,7 +192,7 @@ impl Place {
         self.block == ATTIC
     }
 
-    /// Adds cells here or, where they find no room, in the attic.
+    /// Adds cells here or, if there is no room for them, in the attic.
     pub(super) fn put(self, sql: &impl Sql, cells: &dyn Fn() -> Cells, sealed: &mut Sealed) -> Result<(), StoreError> {
         let plan = self.plan(sql, cells(), true).or_else(|error| {
             sealed.crowded.extend((error == StoreError::Full).then_some((self, MAX_PARTS)));
@@ -198,7 +201,7 @@ impl Place {
         plan.carry_out(sql, sealed)
     }
 
-    /// Adds cells, together with the parts that they are to be merged with, if they are to be.
+    /// Adds cells, merged with existing parts if it is their turn.
     pub(super) fn plan(self, sql: &impl Sql, mut cells: Cells, merges: bool) -> Result<Plan, StoreError> {
         let mut parts = self.parts(sql)?;
         let mut stripped = 0;
@@ -246,7 +249,7 @@ impl Place {
         Ok(parts)
     }
 
-    /// New parts with numbers that no other part has.
+    /// Inserts parts with numbers that are free.
     pub(super) fn numbered(self, taken: &[Part], encoded: Vec<Vec<u8>>) -> Result<Vec<(i64, Vec<u8>)>, StoreError> {
         let all = self.id()..self.id() + (1 << PART_BITS);
         let mut free = all.filter(|id| taken.binary_search_by_key(id, |part| part.id).is_err());
@@ -254,7 +257,7 @@ impl Place {
         encoded.into_iter().map(number).collect()
     }
 
-    /// Merges cells of wanted series of a part into others.
+    /// Merges the wanted series' cells of a part into others.
     pub(super) fn read(
         self,
         sql: &impl Sql,
@@ -285,13 +288,13 @@ impl Place {
         })
     }
 
-    /// Of the first part.
+    /// The id of the first part.
     pub(super) fn id(self) -> i64 {
         first_id(self.layer, self.span_start_s) + (i64::from(self.block) << PART_BITS)
     }
 }
 
-/// Parts within a factor of four are of similar size.
+/// Whether parts are of similar size, within a factor of four.
 fn class(weight: usize) -> u32 {
     const SMALLEST_WEIGHT: usize = 32;
     (weight / SMALLEST_WEIGHT).max(1).ilog(4)

@@ -1,9 +1,10 @@
-//! How a column holds frames (see `wire::frame`).
+//! The encoding of a column with frames (see [`ingest::frame`]).
 //!
-//! Of answers: `u8 version = 1`, then each frame with its length before it. Of the log: `u8 version = 2`, then of each frame
-//! `u8 class (0 open, 1 keyed, 2 owner), bytes overflow, bytes frame`, where bit i of `overflow` is set if the frame's label
-//! set i was refused a series of its own: that depends on what else came then, and numbers must be the same when the log is read again. Rows of the
-//! log of earlier versions are as those of answers: their label sets were only refused for want of room.
+//! For answers: `u8 version = 1`, then each frame with its length before it. For the log: `u8 version = 2`, then
+//! for each frame `u8 class (0 open, 1 keyed, 2 owner), bytes overflow, bytes frame`. Bit i of `overflow` is set if
+//! the frame's label set i was refused a series of its own: that depends on what else arrived then, and ids must be
+//! the same when the log is read again. Rows of the log of earlier versions have the form of answers: their label
+//! sets were only refused for lack of room.
 
 use codec::{Malformed, Reader, put_bytes};
 use model::class::Class;
@@ -15,7 +16,7 @@ const CLASSES: [Class; 3] = [Class::Open, Class::Keyed, Class::Owner];
 /// A frame of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Logged<'a> {
-    /// Of its writer; unknown in rows of earlier versions.
+    /// The class of its writer; unknown in rows of earlier versions.
     pub class: Option<Class>,
     /// Which label sets were refused, see above.
     pub overflow: &'a [u8],
@@ -39,7 +40,7 @@ pub fn refuse(overflow: &mut Vec<u8>, set: usize) {
     overflow[set / 8] |= 1 << (set % 8);
 }
 
-/// The bytes of a column with these frames.
+/// Encodes a column with these frames.
 #[must_use]
 pub fn encode<'a>(frames: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     let mut out = vec![VERSION];
@@ -47,7 +48,7 @@ pub fn encode<'a>(frames: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
     out
 }
 
-/// The bytes of a row of the log.
+/// Encodes a row of the log.
 #[must_use]
 pub fn encode_logged<'a>(frames: impl Iterator<Item = Logged<'a>>) -> Vec<u8> {
     let mut out = vec![DECIDED];
@@ -59,7 +60,7 @@ pub fn encode_logged<'a>(frames: impl Iterator<Item = Logged<'a>>) -> Vec<u8> {
     out
 }
 
-/// The frames of a column.
+/// Decodes the frames of a column.
 ///
 /// # Errors
 /// [`Malformed`]
@@ -67,7 +68,7 @@ pub fn decode(bytes: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
     Ok(decode_logged(bytes)?.into_iter().map(|logged| logged.frame).collect())
 }
 
-/// The frames of a row of the log, with what was decided of them.
+/// Decodes the frames of a row of the log, with the decisions on them.
 ///
 /// # Errors
 /// [`Malformed`]
@@ -89,10 +90,10 @@ pub fn decode_logged(bytes: &[u8]) -> Result<Vec<Logged<'_>>, Malformed> {
     Ok(frames)
 }
 
-/// How many of the first frames, given their sizes, fit a row of so many bytes; at least one.
+/// How many of the first frames, given their sizes, fit into a row of this many bytes; at least one.
 #[must_use]
 pub fn fitting(sizes: impl Iterator<Item = usize>, max_bytes: usize) -> usize {
-    /// Before a frame stands its length.
+    /// The length before each frame.
     const LENGTH_BYTES: usize = 4;
     let mut bytes = 0;
     let fits = |size: &usize| {

@@ -1,4 +1,4 @@
-//! What is persisted, as SQL behind one seam: each function is one atomic step, none waits.
+//! Persistence as SQL behind one seam: each function is one atomic step, and none waits.
 
 pub mod answers;
 mod chunk_cells;
@@ -15,7 +15,7 @@ pub mod removal;
 pub mod schema;
 pub mod series;
 mod series_cells;
+pub mod series_totals;
 pub mod sql;
 #[cfg(any(test, feature = "testing"))]
 pub mod testing;
-pub mod totals;

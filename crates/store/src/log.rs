@@ -1,15 +1,15 @@
-//! The log: one row a commit, read by consumers that remember how far they are.
+//! The log: one row per commit, read by consumers that remember their positions.
 //!
-//! A row's `frames` are as in [`super::frames`].
+//! A row's `frames` are encoded as in [`super::frames`].
 
 use super::sql::{Param, Sql, StoreError, execute};
 
-/// How far a consumer is in the log.
+/// The position of a consumer in the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Cursor {
-    /// The last row that was taken whole.
+    /// The last row that was fully consumed.
     pub seq: i64,
-    /// How many points of the next row were taken.
+    /// The number of points consumed of the next row.
     pub points: i64,
 }
 
@@ -22,11 +22,11 @@ pub struct LogRow {
     pub at_ms: i64,
     /// The number of its first point in the stream, counted from 1; 0 in rows of the first schema.
     pub first: u64,
-    /// How many bytes its frames have.
+    /// The size of its frames in bytes.
     pub bytes: usize,
 }
 
-/// Appends a row of these frames.
+/// Appends a row with these frames.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -35,7 +35,7 @@ pub fn append(sql: &impl Sql, row: &LogRow, frames: &[u8]) -> Result<(), StoreEr
     execute(sql, "INSERT INTO log (seq, at_ms, first, frames) VALUES (?, ?, ?, ?)", &params)
 }
 
-/// Hands on all rows in order, without reading their bytes.
+/// Calls back with all rows in order, without reading their bytes.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -49,7 +49,7 @@ pub fn each(sql: &impl Sql, mut each: impl FnMut(LogRow)) -> Result<(), StoreErr
     })
 }
 
-/// Numbers the points of a row.
+/// Sets the number of a row's first point.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -57,8 +57,8 @@ pub fn set_first(sql: &impl Sql, seq: i64, first: u64) -> Result<(), StoreError>
     execute(sql, "UPDATE log SET first = ? WHERE seq = ?", &[integer(first), Param::Integer(seq)])
 }
 
-/// Replaces the bytes of a row, within `atomically`. It is deleted and inserted again: `UPDATE` leaves a row that has become smaller alone in its page, and only
-/// `DELETE` joins pages that are nearly empty.
+/// Replaces the bytes of a row, within `atomically`. The row is deleted and inserted again: `UPDATE` leaves a row
+/// that has become smaller alone in its page, and only `DELETE` joins pages that are nearly empty.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -78,7 +78,7 @@ fn integer(number: u64) -> Param<'static> {
     Param::Integer(i64::try_from(number).unwrap_or(i64::MAX))
 }
 
-/// The bytes of one row, if it is still there.
+/// The bytes of a row, if it still exists.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -91,7 +91,7 @@ pub fn row(sql: &impl Sql, seq: i64) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(bytes)
 }
 
-/// Removes the rows up to a number.
+/// Removes the rows up to and including a number.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -99,7 +99,7 @@ pub fn remove_up_to(sql: &impl Sql, seq: i64) -> Result<(), StoreError> {
     execute(sql, "DELETE FROM log WHERE seq <= ?", &[Param::Integer(seq)])
 }
 
-/// How far a consumer is; at the start if it was never told.
+/// The position of a consumer; the start if none was stored.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -112,7 +112,7 @@ pub fn cursor(sql: &impl Sql, consumer: &str) -> Result<Cursor, StoreError> {
     Ok(cursor)
 }
 
-/// Remembers how far a consumer is.
+/// Stores the position of a consumer.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -130,7 +130,7 @@ mod tests {
     use crate::testing::TestSql;
 
     #[test]
-    fn rows_come_in_order_until_removed_and_cursors_stay() {
+    fn rows_are_in_order_until_removed_and_cursors_stay() {
         let sql = TestSql::new();
         schema::migrate(&sql).expect("migrates");
         let row_of = |seq: i64| LogRow { seq, at_ms: seq * 10, first: seq.unsigned_abs() * 100, bytes: 1 };

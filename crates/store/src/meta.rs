@@ -1,8 +1,8 @@
-//! Small texts by key: the stream's configuration and its totals.
+//! Small strings by key: the stream's configuration and its totals.
 
 use super::sql::{Param, Sql, StoreError, execute};
 
-/// The text of a key.
+/// The value of a key.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -15,7 +15,7 @@ pub fn get(sql: &impl Sql, key: &str) -> Result<Option<String>, StoreError> {
     Ok(value)
 }
 
-/// Sets the text of a key.
+/// Sets the value of a key.
 ///
 /// # Errors
 /// As [`Sql::run`].

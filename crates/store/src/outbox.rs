@@ -1,7 +1,7 @@
-//! Batches of points on their way to the upstream, and points that it refuses.
+//! Batches of points on their way to the upstream, and points that it rejects.
 //!
-//! `points`, in the forms of [`codec`]: `u8 version = 1, varint points, each: text labels, varint written,
-//! u8 flags (1 d, 2 p), number n [, number d] [, number p], number t`. A batch stays as it is from its first attempt on.
+//! `points`, in the forms of [`codec`]: `u8 version = 1, varint points, each: text labels, varint written, u8 flags
+//! (1 d, 2 p), number n [, number d] [, number p], number t`. A batch never changes after its first attempt.
 
 use codec::{Malformed, Reader, put_bytes, put_len, put_number, put_varint};
 use model::coarse::Counted;
@@ -17,24 +17,24 @@ const HAS_P: u8 = 2;
 /// Points that are set aside.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Aside {
-    /// When, Unix milliseconds.
+    /// When they were set aside, Unix milliseconds.
     pub at_ms: i64,
-    /// What the upstream said.
+    /// The upstream's reason.
     pub reason: String,
-    /// Which.
+    /// The points.
     pub points: Vec<Counted>,
 }
 
 /// Adds a batch, whose number is greater than all before.
 ///
 /// # Errors
-/// As [`Sql::run`]; so do the others.
+/// As [`Sql::run`]; the same applies to the others.
 pub fn insert(sql: &impl Sql, number: i64, points: &[Counted]) -> Result<(), StoreError> {
     let params = [Param::Integer(number), Param::Blob(&encode(points))];
     execute(sql, "INSERT INTO outbox (id, points) VALUES (?, ?)", &params)
 }
 
-/// The batch that is next.
+/// The next batch.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -47,7 +47,7 @@ pub fn first(sql: &impl Sql) -> Result<Option<(i64, Vec<Counted>)>, StoreError> 
     Ok(first)
 }
 
-/// Hands on the batches behind a number, in order.
+/// Calls back with the batches after a number, in order.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -66,7 +66,7 @@ pub fn remove(sql: &impl Sql, number: i64) -> Result<(), StoreError> {
     execute(sql, "DELETE FROM outbox WHERE id = ?", &[Param::Integer(number)])
 }
 
-/// Removes the batches behind a number.
+/// Removes the batches after a number.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -83,7 +83,7 @@ pub fn set_aside(sql: &impl Sql, at_ms: i64, reason: &str, points: &[Counted]) -
     execute(sql, "INSERT INTO aside (at_ms, reason, points) VALUES (?, ?, ?)", &params)
 }
 
-/// What is set aside, the newest first, at most so many.
+/// The points set aside, newest first, up to a limit.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -97,7 +97,7 @@ pub fn aside(sql: &impl Sql, limit: usize) -> Result<Vec<Aside>, StoreError> {
     Ok(found)
 }
 
-/// Forgets what is set aside.
+/// Deletes the points set aside.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn batches_come_in_order_until_removed_and_what_is_aside_is_kept() {
+    fn batches_are_in_order_and_rejected_points_are_kept() {
         let sql = TestSql::new();
         schema::migrate(&sql).expect("migrates");
         let of = |n: f64| vec![counted(n, 1.0, None)];

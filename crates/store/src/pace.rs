@@ -1,13 +1,13 @@
-//! The one row of a pacer.
+//! The single row of a pacer.
 
 use model::pace::Pace;
 
 use super::sql::{Param, Sql, StoreError, execute};
 
-/// What was kept, in a database that is made if it is not there.
+/// Reads what was stored; creates the table if it does not exist.
 ///
 /// # Errors
-/// As [`Sql::run`], and when the bytes are not what was written.
+/// As [`Sql::run`], and if the bytes are not what was written.
 pub fn open(sql: &impl Sql) -> Result<Pace, StoreError> {
     execute(
         sql,
@@ -22,7 +22,7 @@ pub fn open(sql: &impl Sql) -> Result<Pace, StoreError> {
     Ok(pace)
 }
 
-/// Keeps it.
+/// Stores it.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -37,7 +37,7 @@ mod tests {
     use crate::testing::TestSql;
 
     #[test]
-    fn what_is_kept_comes_back_and_there_is_one_row() {
+    fn a_pace_survives_a_round_trip_in_one_row() {
         let sql = TestSql::new();
         let mut pace = open(&sql).expect("made");
         assert_eq!(pace, Pace::default());

@@ -1,9 +1,10 @@
-//! Removing: which cells go out of the chunks, what is put in their place, and how far that is.
+//! Removals: which cells leave the chunks, what replaces them, and the progress.
 //!
-//! A removal is one row of `removals`. While it goes on, `removing` has a row or more for each place (layer, span of time
-//! and block of series, see [`super::chunks`]) that still has what is to go; their `cells`, in the form of a part of a
-//! chunk, are what the place gets instead. Of such a place readers skip the cells that are removed, and read what it gets. So
-//! all is removed at once for them, and place by place on the disk. What is sealed later lies in places that are done.
+//! A removal is one row of `removals`. While it is in progress, `removing` has at least one row for each place
+//! (layer, span of time and block of series, see [`super::chunks`]) that still has cells to remove; its `cells`, in
+//! the form of a chunk's part, are the place's replacements. In such a place, readers skip the removed cells and
+//! read the replacements. So for readers everything is removed together, and on disk place by place. What is sealed
+//! later lies in places that are done.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +20,7 @@ use super::chunk_read::Slice;
 use super::chunks::{PART_BITS, Place, Sealed, block_of, insert};
 use super::sql::{Param, Sql, StoreError, execute};
 
-/// What is removed: of these series, in this time.
+/// What to remove: these series, in this span of time.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Scope {
     /// The series.
@@ -28,32 +29,32 @@ pub struct Scope {
     pub span: Span,
 }
 
-/// Cells that places get, by layer.
+/// Replacement cells for places, by layer.
 pub type Added = BTreeMap<Layer, Cells>;
 
-/// The last removal, as its row has it.
+/// The last removal, as its row stores it.
 #[derive(Debug, PartialEq)]
 pub struct Row {
-    /// Grows by one with each.
+    /// Grows by one with each removal.
     pub id: i64,
-    /// What the object knows of it, as JSON.
+    /// The object's state of it, as JSON.
     pub state: String,
-    /// The numbers of its series, as [`Numbers::to_bytes`] writes them.
+    /// The ids of its series, as [`Numbers::to_bytes`] writes them.
     pub series: Vec<u8>,
 }
 
 impl Scope {
-    /// Whether a cell goes out of its place.
+    /// Whether a cell must leave its place.
     #[must_use]
     pub fn covers(&self, layer: Layer, start_s: i64, series: SeriesId) -> bool {
         self.span.touches(layer.tier(), start_s) && self.series.has(series)
     }
 
-    /// What takes the place of buckets that lie in the span only in part: of each coarser bucket what the finer ones have of
-    /// the rest, and of each spread its shares of the rest, in the widest buckets that fit. Nothing is subtracted.
+    /// The replacements for buckets that are only partly in the span: for coarser buckets, what the finer ones have
+    /// of the rest; for spreads, their shares of the rest, in the widest buckets that fit. Nothing is subtracted.
     ///
     /// # Errors
-    /// As [`Sql::run`], and [`StoreError::Full`] when these are more than `limit` cells.
+    /// As [`Sql::run`], and [`StoreError::Full`] if these are more than `limit` cells.
     pub fn rest(&self, sql: &impl Sql, limit: usize) -> Result<Added, StoreError> {
         let mut rest = Added::new();
         for tier in Tier::ALL[1..].iter().rev().copied() {
@@ -88,7 +89,7 @@ impl Scope {
         Ok(rest)
     }
 
-    /// Puts the shares of a spread that lie outside of the span into finer layers, but for the totals that are made anew.
+    /// Puts the shares of a spread outside the span into finer layers, except for the totals that are rebuilt.
     #[expect(clippy::cast_precision_loss, reason = "widths of at most a day")]
     fn divide(&self, tier: Tier, bucket_s: i64, series: SeriesId, cell: &Cell, rest: &mut Added) {
         let Some(cover) = cell.cover else { return };
@@ -113,7 +114,7 @@ impl Scope {
         }
     }
 
-    /// Hands on the cells of its series in one bucket of a tier.
+    /// Calls back with its series' cells in one bucket of a tier.
     fn each(
         &self,
         sql: &impl Sql,
@@ -128,7 +129,7 @@ impl Scope {
         })
     }
 
-    /// The places that may have something of it.
+    /// The places that may contain cells to remove.
     ///
     /// # Errors
     /// As [`Sql::run`].
@@ -150,7 +151,7 @@ impl Scope {
         Ok(places)
     }
 
-    /// The bytes of a part without what goes, in parts; `None` when nothing does.
+    /// The bytes of a part without the removed cells, as parts; `None` if nothing is removed.
     fn without(&self, place: Place, bytes: &[u8]) -> Result<Option<Vec<Vec<u8>>>, StoreError> {
         let (tier, span_start_s) = (place.layer.tier(), place.span_start_s);
         let mut is_touched = false;
@@ -174,35 +175,36 @@ impl Scope {
     }
 }
 
-/// A place that is being rewritten.
+/// The rewriting of a place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rewriting {
     place: i64,
     /// The next part to look at.
     next: i64,
-    /// How many bytes its parts have lost.
+    /// The bytes that its parts have lost.
     pub lost: i64,
-    /// How many bytes may still be worked on in this step.
+    /// The bytes that this step may still process.
     pub budget: i64,
 }
 
-/// What looking at a byte costs, of what rewriting it does.
+/// The cost of looking at a byte, relative to rewriting it.
 const LOOKING: i64 = 8;
 
 impl Rewriting {
-    /// Of a place, from a part on.
+    /// The rewriting of a place, from a part on.
     #[must_use]
     pub fn new(place: i64, next: Option<i64>, budget: i64) -> Self {
         Self { place, next: next.unwrap_or(place), lost: 0, budget }
     }
 
-    /// Where to go on.
+    /// Where to continue.
     #[must_use]
     pub fn next(&self) -> i64 {
         self.next
     }
 
-    /// Takes what is removed out of the parts, until the budget is used; whether that was all. With `writes`, in the database.
+    /// Removes cells from the parts until the budget is used up; returns whether that was all. `writes` says
+    /// whether to change the database.
     ///
     /// # Errors
     /// As [`Sql::run`].
@@ -234,7 +236,7 @@ impl Rewriting {
         Ok(true)
     }
 
-    /// Puts in what the place gets instead. The place is done then.
+    /// Stores the place's replacements. The place is then done.
     ///
     /// # Errors
     /// As [`Sql::run`].
@@ -254,7 +256,7 @@ impl Rewriting {
             decode(place.layer.tier(), place.span_start_s, &bytes, &|_| true, Wanted::ALL, take)
         })?;
         if !cells.is_empty() {
-            // What is crowded by it, the next seal there sees.
+            // If that makes it crowded, the next seal into it will notice.
             place.put(sql, &|| cells.clone(), &mut Sealed::default())?;
         }
         execute(sql, "DELETE FROM removing WHERE id >= ? AND id < ?", &range)
@@ -288,7 +290,7 @@ fn check(cells: &Added, limit: usize) -> Result<(), StoreError> {
     if cells.values().map(BTreeMap::len).sum::<usize>() > limit { Err(StoreError::Full) } else { Ok(()) }
 }
 
-/// The places where a cell may lie, by which pending places are told: its own, and the one for what that did not take.
+/// The places that may contain a cell, which identify pending places: its own, and the attic.
 #[must_use]
 pub fn places_of(layer: Layer, start_s: i64, series: SeriesId) -> [i64; 2] {
     let place = Place::of(layer, start_s, series);
@@ -299,7 +301,7 @@ fn place_holding(id: i64) -> Result<Place, StoreError> {
     Place::holding(id).ok_or(StoreError::Column("place of a chunk"))
 }
 
-/// Begins a removal: these places are to be rewritten, and get these cells. How many bytes the cells have.
+/// Begins a removal: these places are to be rewritten, and get these cells. Returns the bytes of the cells.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -307,7 +309,7 @@ pub fn begin(sql: &impl Sql, row: &Row, places: &[i64], added: &Added) -> Result
     execute(sql, "DELETE FROM removals", &[])?;
     let statement = "INSERT INTO removals (id, state, series) VALUES (?, ?, ?)";
     execute(sql, statement, &[Param::Integer(row.id), Param::Text(&row.state), Param::Blob(&row.series)])?;
-    // One statement, as there may be thousands.
+    // One statement, as there may be thousands of places.
     let list = serde_json::to_string(places).map_err(|_| StoreError::Column("list of places"))?;
     let statement = "INSERT INTO removing (id, cells) SELECT value, X'' FROM json_each(?)";
     execute(sql, statement, &[Param::Text(&list)])?;
@@ -322,7 +324,7 @@ pub fn begin(sql: &impl Sql, row: &Row, places: &[i64], added: &Added) -> Result
     Ok(bytes)
 }
 
-/// How many bytes cells have that places get.
+/// The bytes of the replacement cells.
 #[must_use]
 pub fn bytes_added(added: &Added) -> i64 {
     encoded(added).iter().map(|(_, parts)| bytes_of(parts)).sum()
@@ -357,7 +359,7 @@ pub fn last(sql: &impl Sql) -> Result<Option<Row>, StoreError> {
     Ok(last)
 }
 
-/// Notes how far the last removal is.
+/// Stores the state of the last removal.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -365,7 +367,7 @@ pub fn set_state(sql: &impl Sql, state: &str) -> Result<(), StoreError> {
     execute(sql, "UPDATE removals SET state = ?", &[Param::Text(state)])
 }
 
-/// The places that are to be rewritten.
+/// The places still to be rewritten.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -378,7 +380,7 @@ pub fn pending(sql: &impl Sql) -> Result<BTreeSet<i64>, StoreError> {
     Ok(pending)
 }
 
-/// As [`chunk_read::each`], of what places get that are still to be rewritten.
+/// Same as [`chunk_read::each`], for the replacements of places still to be rewritten.
 ///
 /// # Errors
 /// As [`Sql::run`], or what `each` returns.

@@ -1,4 +1,4 @@
-//! The tables and how they came to be: migrations are only appended, and run at the object's start.
+//! The tables and their history: migrations are only appended, and run at the object's start.
 
 use super::sql::{Param, Sql, StoreError, execute};
 
@@ -6,42 +6,42 @@ use super::sql::{Param, Sql, StoreError, execute};
 const MIGRATIONS: &[&[&str]] = &[FIRST, SECOND, THIRD, REMOVALS];
 
 const FIRST: &[&str] = &[
-    // Owner's configuration and running totals, as JSON.
+    // The owner's configuration and running totals, as JSON.
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID",
-    // What repeated idempotency keys are answered when the log has their batch no more.
+    // The answers to repeated idempotency keys whose batches are no longer in the log.
     "CREATE TABLE answers (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, frames BLOB NOT NULL) STRICT",
-    // One row a commit; `frames` as in `super::frames`.
+    // One row per commit; `frames` as in `super::frames`.
     "CREATE TABLE log (seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, frames BLOB NOT NULL) STRICT",
-    // How far each consumer of the log is: all of `seq`, and `points` of the row after it.
+    // The position of each consumer in the log: all rows up to `seq`, and `points` of the row after it.
     "CREATE TABLE cursors (consumer TEXT PRIMARY KEY, seq INTEGER NOT NULL, points INTEGER NOT NULL) STRICT, WITHOUT ROWID",
-    // The dictionary of series; `labels` is their canonical text.
+    // The dictionary of series; `labels` is their canonical string.
     "CREATE TABLE series (id INTEGER PRIMARY KEY, labels TEXT NOT NULL) STRICT",
     // Sealed buckets; `id` and `cells` as in `super::chunks`.
     "CREATE TABLE chunks (id INTEGER PRIMARY KEY, cells BLOB NOT NULL) STRICT",
 ];
 
 const SECOND: &[&str] = &[
-    // The number of a row's first point in the stream, counted from 1; 0 in rows of before.
+    // The number of a row's first point in the stream, counted from 1; 0 in earlier rows.
     "ALTER TABLE log ADD COLUMN first INTEGER NOT NULL DEFAULT 0",
     // Batches on their way to the upstream, in order; `points` as in `super::outbox`.
     "CREATE TABLE outbox (id INTEGER PRIMARY KEY, points BLOB NOT NULL) STRICT",
-    // Points that the upstream refuses, and why, each as in `super::outbox`.
+    // Points that the upstream rejects, and why, each as in `super::outbox`.
     "CREATE TABLE aside (id INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, reason TEXT NOT NULL, points BLOB NOT NULL) STRICT",
 ];
 
 const THIRD: &[&str] = &[
-    // What each series has had since the stream began; blocks as in `super::totals`.
+    // The totals of each series since the stream began; blocks as in `super::series_totals`.
     "CREATE TABLE totals (block INTEGER PRIMARY KEY, totals BLOB NOT NULL) STRICT",
 ];
 
 const REMOVALS: &[&str] = &[
-    // The last removal; as in `super::removal`.
+    // The last removal, as in `super::removal`.
     "CREATE TABLE removals (id INTEGER PRIMARY KEY, state TEXT NOT NULL, series BLOB NOT NULL) STRICT",
-    // The places that it still has to rewrite, and what they get.
+    // The places that it still has to rewrite, and their replacements.
     "CREATE TABLE removing (id INTEGER PRIMARY KEY, cells BLOB NOT NULL) STRICT",
 ];
 
-/// Whether this database was ever set up. Reads only, so that asking leaves no trace.
+/// Whether this database was ever set up. Only reads, so that asking leaves no trace.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -54,7 +54,7 @@ pub fn exists(sql: &impl Sql) -> Result<bool, StoreError> {
     Ok(exists)
 }
 
-/// Brings the database to the newest schema, all or nothing.
+/// Migrates the database to the newest schema, all or nothing.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -73,7 +73,7 @@ pub fn migrate(sql: &impl Sql) -> Result<(), StoreError> {
     })
 }
 
-/// How many migrations have run.
+/// The number of migrations that have run.
 fn version(sql: &impl Sql) -> Result<usize, StoreError> {
     let mut version = 0;
     sql.run("SELECT COUNT(*) FROM schema_version", &[], &mut |mut row| {
@@ -89,7 +89,7 @@ mod tests {
     use crate::testing::TestSql;
 
     #[test]
-    fn asking_leaves_no_trace_and_migrating_twice_is_migrating_once() {
+    fn asking_leaves_no_trace_and_migrating_is_idempotent() {
         let sql = TestSql::new();
         assert_eq!(exists(&sql), Ok(false));
         assert_eq!(sql.tables(), "");
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn the_schema_is_the_golden_file() {
+    fn the_schema_equals_the_golden_file() {
         let sql = TestSql::new();
         migrate(&sql).expect("migrates");
         assert_eq!(

@@ -1,11 +1,11 @@
-//! The dictionary that numbers the series of an object, from 0. A number is never given again.
+//! The dictionary that assigns ids to the series of an object, from 0. An id is never reused.
 
 use model::labels::Labels;
 use model::open::SeriesId;
 
 use super::sql::{Param, Sql, StoreError, execute};
 
-/// Adds a series under its number.
+/// Adds a series with its id.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -22,7 +22,7 @@ pub fn delete(sql: &impl Sql, id: SeriesId) -> Result<(), StoreError> {
     execute(sql, "DELETE FROM series WHERE id = ?", &[Param::Integer(i64::from(id))])
 }
 
-/// How many series there are, and the bytes of their labels.
+/// The number of series, and the bytes of their labels.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -36,7 +36,7 @@ pub fn size(sql: &impl Sql) -> Result<(usize, usize), StoreError> {
     Ok(size)
 }
 
-/// All series in the order of their numbers.
+/// All series in the order of their ids.
 ///
 /// # Errors
 /// As [`Sql::run`].

@@ -1,12 +1,13 @@
-//! The cells of one series in one span as bytes: columns of numbers, and the sketches of the cells that have some.
+//! Encodes the cells of one series in one span: columns of numbers, and the sketches of cells that have some.
 //!
-//! Varint cells; varint forms of the columns, 2 bits each of the first three and 3 of the others; and as bare columns (see
-//! `domain::columns`) the buckets since the last (from the span's start), the shapes, the counts, and of the cells whose shape says so
-//! d, min, n and max. If a cell has sketches there follow the shapes of all cells' sketches as
-//! a column, and the bits (see `domain::sketch_codec`) of the quantiles and then of the distinct counts of the cells that
-//! have them, each with their length before them.
+//! Varint cells; varint forms of the columns, 2 bits for each of the first three and 3 for the others. Then, as
+//! bare columns (see [`codec::columns`]): the buckets as differences (from the span's start), the shapes, the
+//! counts, and for cells whose shape says so, d, min, n and max. If any cell has sketches, the shapes of all cells'
+//! sketches follow as a column, and the bits (see [`model::sketch_codec`]) of the quantiles and then of the
+//! distinct counts of the cells that have them, each with their length before them.
 //!
-//! In the older form, which is still read, there were no forms before the columns, which were whole ones, and n came before d.
+//! In the older form, which can still be read, there were no forms before the columns, the columns were not bare,
+//! and n came before d.
 
 use codec::bits::{BitReader, BitWriter};
 use codec::columns::{put_bare, put_column, read_bare, read_column};
@@ -20,18 +21,18 @@ use super::sql::StoreError;
 
 const HAS_COVER: u8 = 1;
 const HAS_EXTENT: u8 = 2;
-/// d is the count, as of points that gave none.
+/// d equals the count, as for points without a d.
 const D_IS_COUNT: u8 = 4;
-/// min and max are n/d, as of a single point.
+/// min and max equal n/d, as for a single point.
 const EXTENT_IS_RATIO: u8 = 8;
-/// max is min.
+/// max equals min.
 const MAX_IS_MIN: u8 = 16;
-/// n is d times min, as of the shares of a single point.
+/// n equals d times min, as for the shares of a single point.
 const N_IS_PRODUCT: u8 = 32;
-/// How many bits the form of each column has.
+/// The bits for the form of each column.
 const FORM_BITS: [u32; COLUMNS] = [2, 2, 2, 3, 3, 3, 3];
 
-/// The bytes of cells with the starts of their buckets.
+/// Encodes cells with the starts of their buckets.
 #[expect(clippy::cast_precision_loss, reason = "buckets of a span; counts beyond 2^53 lose what f64 loses")]
 pub(super) fn encode(tier: Tier, span_start_s: i64, cells: &[(i64, &Cell)]) -> Vec<u8> {
     let mut last_s = span_start_s;
@@ -81,7 +82,7 @@ fn put_sketches(out: &mut Vec<u8>, cells: &[(i64, &Cell)]) {
     put_bytes(out, &distinct.finish());
 }
 
-/// Which columns have something of a cell.
+/// Which columns contain a value of a cell.
 #[expect(clippy::cast_precision_loss, reason = "a count beyond 2^53 is only compared")]
 fn shape(cell: &Cell) -> u8 {
     let Some(cover) = cell.cover else { return 0 };
@@ -101,7 +102,7 @@ fn shape(cell: &Cell) -> u8 {
     HAS_COVER | flag(cover.d == cell.count as f64, D_IS_COUNT) | extent
 }
 
-/// Hands on the cells with the starts of their buckets, with the sketches that are wanted; others are not decoded.
+/// Calls back with the cells and the starts of their buckets, with the wanted sketches; others are not decoded.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and small, as they were written")]
 pub(super) fn decode(
     tier: Tier,
@@ -150,16 +151,16 @@ pub(super) fn decode(
     Ok(())
 }
 
-/// How columns are written.
+/// The encoding of the columns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Form {
-    /// As before version 3 of chunks.
+    /// The form before version 3 of chunks.
     Whole,
-    /// As [`encode`] does.
+    /// The form that [`encode`] writes.
     Bare,
 }
 
-/// The columns in the order that [`encode`] has.
+/// The columns in the order of [`encode`].
 fn whole_columns(reader: &mut Reader<'_>) -> Result<[Vec<f64>; COLUMNS], Malformed> {
     let mut columns = [const { Vec::new() }; COLUMNS];
     for column in [0, 1, 2, 5, 3, 4, 6] {
@@ -183,7 +184,7 @@ fn bare_columns(reader: &mut Reader<'_>, cells: usize) -> Result<[Vec<f64>; COLU
     Ok(columns)
 }
 
-/// Whether a column has something of a cell of this shape.
+/// Whether a column contains a value of a cell with this shape.
 fn has(column: usize, shape: u8) -> bool {
     let has_extent = shape & HAS_EXTENT != 0 && shape & EXTENT_IS_RATIO == 0;
     shape & HAS_COVER != 0
@@ -204,7 +205,7 @@ struct SketchReader<'a> {
 }
 
 impl<'a> SketchReader<'a> {
-    /// From what follows the columns; `None` when that is nothing or nothing is wanted.
+    /// Decodes what follows the columns; `None` if that is empty or nothing is wanted.
     fn new(mut reader: Reader<'a>, wanted: Wanted) -> Result<Option<Self>, Malformed> {
         if reader.is_empty() || wanted.is_none() {
             return Ok(None);

@@ -2,9 +2,9 @@
 
 use codec::Malformed;
 
-/// A database, as the store sees it. No function waits, so nothing else happens in between.
+/// A database, as the store sees it. No function waits, so nothing else can happen in between.
 pub trait Sql {
-    /// Runs one statement and hands on each row of its result.
+    /// Runs one statement and calls back with each row of its result.
     ///
     /// # Errors
     /// [`StoreError::Sql`], or what `each` returns.
@@ -20,28 +20,28 @@ pub trait Sql {
     fn size_bytes(&self) -> u64;
 }
 
-/// Takes the rows of a result one by one.
+/// Receives the rows of a result one by one.
 pub type EachRow<'a> = dyn FnMut(Row) -> Result<(), StoreError> + 'a;
 
-/// A value that a statement is given. Integers are within 53 bits, as they pass through JavaScript.
+/// A parameter of a statement. Integers are within 53 bits, as they pass through JavaScript.
 #[derive(Clone, Copy, Debug)]
 pub enum Param<'a> {
     /// A whole number.
     Integer(i64),
-    /// A text.
+    /// A string.
     Text(&'a str),
     /// Bytes.
     Blob(&'a [u8]),
 }
 
-/// A value that a statement gives.
+/// A value in a result.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value {
-    /// Nothing.
+    /// Null.
     Null,
-    /// A number; what passes through JavaScript does not tell 1 from 1.0.
+    /// A number; JavaScript does not distinguish 1 from 1.0.
     Number(f64),
-    /// A text.
+    /// A string.
     Text(String),
     /// Bytes.
     Blob(Vec<u8>),
@@ -51,19 +51,19 @@ pub enum Value {
 #[derive(Debug)]
 pub struct Row(std::vec::IntoIter<Value>);
 
-/// Why the store can't do a thing.
+/// Why the store fails.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// The database says no.
+    /// The database reports an error.
     #[error("sql: {0}")]
     Sql(String),
-    /// A column does not hold what was written there.
-    #[error("a column is no {0}")]
+    /// A column does not contain what was written there.
+    #[error("a column does not contain a valid {0}")]
     Column(&'static str),
     /// A span of time has no room for another part.
-    #[error("a span has no free chunk numbers")]
+    #[error("a span has no free chunk ids")]
     Full,
-    /// Whoever reads has enough.
+    /// The reader has enough.
     #[error("stopped by the reader")]
     Stopped,
     /// Bytes in a column are not what was written.
@@ -72,16 +72,16 @@ pub enum StoreError {
 }
 
 impl Row {
-    /// A row of these values.
+    /// A row with these values.
     #[must_use]
     pub fn new(values: Vec<Value>) -> Self {
         Self(values.into_iter())
     }
 
-    /// The next column as a whole number.
+    /// The next column as an integer.
     ///
     /// # Errors
-    /// [`StoreError::Column`]; so do the others.
+    /// [`StoreError::Column`]; the same applies to the others.
     #[expect(clippy::cast_possible_truncation, reason = "whole and within 53 bits")]
     pub fn integer(&mut self) -> Result<i64, StoreError> {
         match self.0.next() {
@@ -90,7 +90,7 @@ impl Row {
         }
     }
 
-    /// The next column as a text.
+    /// The next column as a string.
     ///
     /// # Errors
     /// [`StoreError::Column`]

@@ -1,4 +1,4 @@
-//! The seam over an in-memory `SQLite`, with a double's one power: to fail at the nth statement.
+//! The SQL seam over an in-memory `SQLite`, which can be told to fail at the nth statement.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -14,15 +14,15 @@ use super::sql::{EachRow, Param, Row, Sql, StoreError, Value, execute};
 /// A database in memory.
 pub struct TestSql {
     connection: Connection,
-    /// Statements until one fails.
+    /// The statements until one fails.
     fuse: Cell<Option<u64>>,
-    /// Which statements fail.
+    /// The statements that fail.
     fault: Cell<Option<Fault>>,
-    /// Rows of chunks that were written, and their bytes.
+    /// The rows of chunks written, and their bytes.
     written: Cell<(usize, usize)>,
 }
 
-/// Whether a statement fails, by its text and what it is given.
+/// Whether a statement fails, given its SQL and its parameters.
 type Fault = fn(&str, &[Param<'_>]) -> bool;
 
 impl TestSql {
@@ -38,7 +38,7 @@ impl TestSql {
         }
     }
 
-    /// The database that a script makes.
+    /// A database created by a script.
     #[must_use]
     pub fn from_script(script: &str) -> Self {
         let sql = Self::new();
@@ -46,12 +46,12 @@ impl TestSql {
         sql
     }
 
-    /// Lets the nth statement from now fail, counted from 0.
+    /// Makes the nth statement from now fail, counted from 0.
     pub fn fail_at(&self, nth: u64) {
         self.fuse.set(Some(nth));
     }
 
-    /// Lets statements fail until all is healed.
+    /// Makes statements fail until [`Self::heal`] is called.
     pub fn fail_if(&self, fault: Fault) {
         self.fault.set(Some(fault));
     }
@@ -61,13 +61,13 @@ impl TestSql {
         self.fuse.get().is_none()
     }
 
-    /// Lets all statements succeed again.
+    /// Makes all statements succeed again.
     pub fn heal(&self) {
         self.fuse.set(None);
         self.fault.set(None);
     }
 
-    /// The statements that made the tables, sorted by name.
+    /// The statements that created the tables, sorted by name.
     pub fn tables(&self) -> String {
         let mut statement = self
             .connection
@@ -77,7 +77,7 @@ impl TestSql {
         rows.map(|row| row.expect("text") + ";\n").collect()
     }
 
-    /// How many rows a table has.
+    /// The number of rows in a table.
     pub fn count(&self, table: &str) -> i64 {
         self.connection.query_row(&format!("SELECT COUNT(*) FROM {table}"), [], |row| row.get(0)).expect("valid")
     }
@@ -90,7 +90,7 @@ impl TestSql {
         rows.map(|row| row.expect("numbers")).collect()
     }
 
-    /// Rows of chunks that were ever written, and their bytes.
+    /// The rows of chunks ever written, and their bytes.
     pub fn written(&self) -> (usize, usize) {
         self.written.get()
     }
@@ -150,7 +150,7 @@ impl rusqlite::ToSql for Param<'_> {
     }
 }
 
-/// So that a test keeps its database when what uses it crashes.
+/// Lets a test keep its database when its user crashes.
 impl Sql for Rc<TestSql> {
     fn run(&self, sql: &'static str, params: &[Param<'_>], each: &mut EachRow<'_>) -> Result<(), StoreError> {
         self.as_ref().run(sql, params, each)
@@ -192,7 +192,7 @@ impl Sql for TestSql {
     }
 }
 
-/// A part of version 2 that counts one point in each of some series, and says that it is large.
+/// A part of version 2 that counts one point in each of these series, and claims to be large.
 #[must_use]
 pub fn earlier_part(series: &[u8]) -> Vec<u8> {
     let mut last = 0;

@@ -8,7 +8,7 @@ use crate::edge::{Exchange, StreamId, internal};
 use appnet::channel_in::ChannelIn;
 use appnet::channel_view::{ChannelView, Content};
 use appnet::message_view::content;
-use appnet::paging::{Shown, is_set};
+use appnet::paging::{MessageParts, is_set};
 use appnet::{TIMESERIES, envelope};
 use config::stream::MAX_OWNER_BODY_BYTES;
 use config::stream_patch::StreamPatch;
@@ -88,10 +88,10 @@ impl Exchange {
             return Ok(None);
         }
         let newest = Page { since: None, before: None, count: 1, machine: true };
-        let shown = self.is_set("include_recent_message").then(|| Shown {
+        let shown = self.is_set("include_recent_message").then(|| MessageParts {
             machine: true,
             annotations: self.is_set("include_message_annotations"),
-            ..Shown::of(self.query_string())
+            ..MessageParts::of(self.query_string())
         });
         match self.messages(id, newest).await {
             Ok(answer) => {

@@ -13,7 +13,7 @@ use appnet::message_in::{MAX_MESSAGE_BYTES, MessageIn};
 use appnet::message_view;
 use appnet::message_view::MessageView;
 use appnet::paging;
-use appnet::paging::{Shown, message_id, page_of};
+use appnet::paging::{MessageParts, message_id, page_of};
 use appnet::{envelope, points, posted};
 use model::point::Arrival;
 use protocol::command::{Command, Page, Read, take_shards};
@@ -29,7 +29,7 @@ impl Exchange {
         let message = MessageIn::parse(&bytes).map_err(|error| invalid(&error))?;
         drop(bytes);
         let identity = message.batch_id.as_deref().map(|id| identity::of_message(id, &message.content()));
-        let shown = Shown::of(self.query_string());
+        let shown = MessageParts::of(self.query_string());
         let echoed = shown.annotations.then(|| message.annotations.clone());
         let (said, annotations) = (message.said, Body::of(message.annotations.into_bytes(), room)?);
         // Where messages can't be read, none is kept.
@@ -60,7 +60,7 @@ impl Exchange {
     pub(super) async fn list_messages(&self, id: &StreamId) -> Result<Reply, Problem> {
         let page = paging::page(self.query_string()).map_err(|error| invalid(&error))?;
         let messages = self.messages(id, page).await?;
-        let shown = Shown::of(self.query_string());
+        let shown = MessageParts::of(self.query_string());
         let page = message_view::page(&messages, &self.message_view(id), shown);
         Ok(answer(&page.map_err(|error| other_version(&error))?))
     }
@@ -70,7 +70,7 @@ impl Exchange {
             Problem::NotFound("there is no message with this id, or it is not kept any more");
         let number = message_id(message).ok_or(NO_SUCH_MESSAGE)?;
         let messages = self.messages(id, page_of(number)).await?;
-        let shown = Shown::of(self.query_string());
+        let shown = MessageParts::of(self.query_string());
         let single = message_view::single(&messages, &self.message_view(id), shown);
         Ok(answer(&single.map_err(|error| other_version(&error))?.ok_or(NO_SUCH_MESSAGE)?))
     }

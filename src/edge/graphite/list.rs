@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use answers::merged::{Names, Values};
-use graphite::catalogue::{Find, Found, MAX_LIMIT, completer_json, limit, listed, tree_json};
-use graphite::error::Refusal;
+use graphite::catalogue::{MAX_LIMIT, NodeQuery, TreeNode, completer_json, limit, listed, tree_json};
+use graphite::error::BadRequest;
 use graphite::evaluate::Leaf;
 use graphite::leaf::Selection;
 use graphite::naming::{node, tag, tag_value};
@@ -33,7 +33,7 @@ const MAX_LABELS_AT_ONCE: usize = 16;
 
 impl Exchange {
     pub(super) async fn find(&self, id: &StreamId, pairs: &[Pair]) -> Result<String, Problem> {
-        let query = value(pairs, "query").ok_or_else(|| Refusal("Missing required parameter 'query'".to_owned()))?;
+        let query = value(pairs, "query").ok_or_else(|| BadRequest("Missing required parameter 'query'".to_owned()))?;
         let is_completer = value(pairs, "format") == Some("completer");
         let query = if is_completer && !query.ends_with('*') { format!("{query}*") } else { query.to_owned() };
         let found = self.found(id, &query).await?;
@@ -43,7 +43,7 @@ impl Exchange {
             "json" => found.iter().map(|one| json!({"path": one.path, "is_leaf": one.is_leaf})).collect(),
             "nodelist" => json!({"nodes": listed(found.into_iter().map(|one| last(&one.path)), "", MAX_LIMIT)}),
             other => {
-                return Err(Refusal(format!(
+                return Err(BadRequest(format!(
                     "unknown format {other:?}; there are treejson, completer, json and nodelist"
                 ))
                 .into());
@@ -68,9 +68,9 @@ impl Exchange {
         Ok(json!({ "results": results }).to_string())
     }
 
-    async fn found(&self, id: &StreamId, query: &str) -> Result<Vec<Found>, Problem> {
+    async fn found(&self, id: &StreamId, query: &str) -> Result<Vec<TreeNode>, Problem> {
         let naming = naming(&*self.config(id).await?);
-        let find = Find::parse(query, &naming)?;
+        let find = NodeQuery::parse(query, &naming)?;
         let mut labels = Vec::new();
         let names = self.label_names(id).await?;
         if let Some(pattern) = find.labels(&naming) {
@@ -127,7 +127,7 @@ impl Exchange {
 
     pub(super) async fn complete_values(&self, id: &StreamId, pairs: &[Pair]) -> Result<String, Problem> {
         let name = value(pairs, "tag").filter(|tag| !tag.is_empty());
-        let Some(name) = name else { return Err(Refusal("no tag specified".to_owned()).into()) };
+        let Some(name) = name else { return Err(BadRequest("no tag specified".to_owned()).into()) };
         let (prefix, limit) = (value(pairs, "valuePrefix").unwrap_or_default(), limit(value(pairs, "limit"))?);
         let expressions = values(pairs, "expr");
         if name != "name" && needs_series(&expressions)? {
@@ -143,7 +143,7 @@ impl Exchange {
             // Every series has every aggregate, so what is said of labels does not matter.
             let budget = Budget::new(MAX_STEPS);
             let parsed = expressions.iter().map(|text| Ok(TagExpression::parse(text)?.sharing(&budget)));
-            let names = parsed.collect::<Result<Vec<_>, Refusal>>()?;
+            let names = parsed.collect::<Result<Vec<_>, BadRequest>>()?;
             let names: Vec<TagExpression> = names.into_iter().filter(|one| one.tag == "name").collect();
             values.retain(|value, _| names.iter().all(|one| one.accepts_value(value)));
             names.iter().try_for_each(TagExpression::check)?;
@@ -154,7 +154,7 @@ impl Exchange {
     pub(super) async fn find_series(&self, id: &StreamId, pairs: &[Pair]) -> Result<String, Problem> {
         let expressions = values(pairs, "expr");
         if expressions.is_empty() {
-            return Err(Refusal("no tag expressions specified".to_owned()).into());
+            return Err(BadRequest("no tag expressions specified".to_owned()).into());
         }
         let all = self.tagged(id, &expressions, pairs).await?;
         Ok(listed(all.into_keys(), "", usize::MAX).to_string())
@@ -261,16 +261,16 @@ fn texts(json: &str, list: &str, key: &str) -> Result<Vec<String>, Problem> {
 }
 
 /// Whether expressions say something of other tags than the name.
-fn needs_series(expressions: &[String]) -> Result<bool, Refusal> {
+fn needs_series(expressions: &[String]) -> Result<bool, BadRequest> {
     let all = expressions.iter().map(|text| TagExpression::parse(text)).collect::<Result<Vec<_>, _>>()?;
     Ok(all.iter().any(|one| one.tag != "name"))
 }
 
-fn filter(name: &str, pairs: &[Pair]) -> Result<Option<TagExpression>, Refusal> {
+fn filter(name: &str, pairs: &[Pair]) -> Result<Option<TagExpression>, BadRequest> {
     value(pairs, "filter").map(|pattern| TagExpression::parse(&format!("{name}=~{pattern}"))).transpose()
 }
 
-fn list_limit(pairs: &[Pair]) -> Result<usize, Refusal> {
+fn list_limit(pairs: &[Pair]) -> Result<usize, BadRequest> {
     limit(Some(value(pairs, "limit").unwrap_or("0")))
 }
 

@@ -8,7 +8,7 @@ mod zone;
 
 use config::stream::StreamConfig;
 use graphite::describe::{describe, describe_all};
-use graphite::error::Refusal;
+use graphite::error::BadRequest;
 use graphite::naming::Naming;
 use graphite::request::{Pair, jsonp, value};
 use model::aggregate::Aggregate;
@@ -47,7 +47,7 @@ impl Exchange {
                 let is_grouped = matches!(value(&pairs, "grouped"), Some("1" | "true"));
                 json(describe_all(value(&pairs, "group"), is_grouped))
             }
-            Route::Function(name) => json(describe(name).ok_or(Problem::NotFound("there is no such function"))?),
+            Route::Function(name) => json(describe(name).ok_or(Problem::NotFound("unknown function"))?),
             Route::Version => Reply::new(200, "text/plain", VERSION.into()),
             // A stream has no events.
             Route::Events => json("[]".to_owned()),
@@ -71,8 +71,8 @@ fn naming(config: &StreamConfig) -> Naming {
     Naming::new(&config.name, &config.distinct, parse)
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
+impl From<BadRequest> for Problem {
+    fn from(refusal: BadRequest) -> Self {
         Self::InvalidRequest(refusal.0)
     }
 }

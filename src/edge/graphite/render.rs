@@ -2,7 +2,7 @@
 
 use std::rc::Rc;
 
-use graphite::error::Refusal;
+use graphite::error::BadRequest;
 use graphite::evaluate::Evaluator;
 use graphite::format::render;
 use graphite::request::{Pair, Request, value};
@@ -63,7 +63,8 @@ impl Exchange {
                 has_read = true;
             }
         }
-        Err(Refusal(format!("the targets ask for other times more than {MAX_ROUNDS} times, one for the next")).into())
+        Err(BadRequest(format!("the targets ask for other times more than {MAX_ROUNDS} times, one for the next"))
+            .into())
     }
 
     /// The cells of all shards, whose memory comes on top of what is kept.

@@ -5,13 +5,13 @@ use std::collections::BTreeMap;
 use graphite::request::{Pair, value, values};
 use model::labels::Labels;
 use prometheus::answer::{MAX_ANSWER_BYTES, object, quoted};
-use prometheus::error::Refusal;
+use prometheus::error::BadQuery;
 use prometheus::metric::Metric;
 use prometheus::names::{exported, imported};
 use prometheus::parser::{NAME, parse_selector};
 use prometheus::select::Selected;
 use prometheus::value::{Series, exported_labels};
-use protocol::totals::question;
+use protocol::series_totals::question;
 
 use super::{Ask, Told, too_many_series};
 use crate::edge::problem::Problem;
@@ -48,7 +48,7 @@ impl List {
     /// Of a request's parameters, with what is to be read.
     pub(super) fn new(what: What<'_>, pairs: &[Pair]) -> Result<(Self, Vec<Ask>), Problem> {
         if what == What::Series && values(pairs, "match").is_empty() {
-            return Err(Refusal("no match[] parameter provided".to_owned()).into());
+            return Err(BadQuery("no match[] parameter provided".to_owned()).into());
         }
         let what = match what {
             What::Series => Kind::Series,
@@ -61,7 +61,7 @@ impl List {
             Kind::Series | Kind::Labels => None,
         };
         let limit = value(pairs, "limit").map_or(Ok(0), str::parse);
-        let limit = limit.map_err(|_| Refusal("invalid parameter \"limit\": it must be a whole number".to_owned()))?;
+        let limit = limit.map_err(|_| BadQuery("invalid parameter \"limit\": it must be a whole number".to_owned()))?;
         let limit = if limit == 0 { usize::MAX } else { limit };
         let selections = selections(pairs)?;
         let asks = selections.iter().map(|one| Ask::Totals(question(one.matchers.clone(), by.clone()))).collect();
@@ -117,7 +117,7 @@ fn selections(pairs: &[Pair]) -> Result<Vec<Selected>, Problem> {
         return Ok(vec![Selected { metrics: Metric::ALL.to_vec(), matchers: Vec::new() }]);
     }
     if texts.len() > MAX_MATCHES {
-        return Err(Refusal(format!("at most {MAX_MATCHES} match[] are allowed")).into());
+        return Err(BadQuery(format!("at most {MAX_MATCHES} match[] are allowed")).into());
     }
     texts.iter().map(|text| Ok(Selected::of(&parse_selector(text)?)?)).collect()
 }

@@ -9,14 +9,14 @@ use std::rc::Rc;
 use model::grid::{Grid, MAX_GRID_CELLS, Row};
 use model::pieces::{PIECE_BYTES, Pieces};
 use model::sketches::Wanted;
-use model::total::Shown;
+use model::total::ShownTotals;
 use prometheus::answer::{failure, success};
-use prometheus::error::Refusal;
+use prometheus::error::BadQuery;
 use prometheus::exposition::{Exposition, MAX_ROWS, MAX_TEXT_BYTES};
 use protocol::command::Read;
 use protocol::params::QueryText;
-use protocol::totals;
-use protocol::totals::question;
+use protocol::series_totals;
+use protocol::series_totals::question;
 
 use super::graphite::{merge_rows, merging_bytes};
 use super::kept::Kept;
@@ -47,7 +47,7 @@ enum Ask {
 
 /// What it is answered.
 struct Told {
-    shown: Shown,
+    shown: ShownTotals,
     rows: Vec<Row>,
 }
 
@@ -57,7 +57,7 @@ impl Exchange {
         let pairs = self.pairs().await?;
         let config = self.config(id).await?;
         let (job, mut asks) = match route {
-            Route::Metrics => (Job::Metrics, vec![Ask::Totals(totals::parse(self.query_string())?)]),
+            Route::Metrics => (Job::Metrics, vec![Ask::Totals(series_totals::parse(self.query_string())?)]),
             Route::Query { is_range } => {
                 let (question, asks) = Question::new(&pairs, is_range, &config.retention, self.now_ms)?;
                 (Job::Query(Box::new(question)), asks)
@@ -76,7 +76,7 @@ impl Exchange {
         let (mut told, mut held, mut text_bytes) = (Vec::with_capacity(asks.len()), 0, 0);
         let mut kept = self.kept(&config);
         for ask in asks {
-            let (mut shown, mut grid) = (Shown::default(), Grid::new(Wanted::default()));
+            let (mut shown, mut grid) = (ShownTotals::default(), Grid::new(Wanted::default()));
             let (what, has_totals) = match ask {
                 Ask::Totals(text) => (Read::Totals(text), true),
                 Ask::Rows(text) => (Read::Rollup(text), false),
@@ -140,8 +140,8 @@ fn rows_bytes(rows: &[Row]) -> usize {
     rows.iter().map(row).sum()
 }
 
-fn merge_totals(part: &[u8], shown: &mut Shown) -> Result<(), Problem> {
-    totals::merge(part, shown).map_err(|error| other_version(&error))?;
+fn merge_totals(part: &[u8], shown: &mut ShownTotals) -> Result<(), Problem> {
+    series_totals::merge(part, shown).map_err(|error| other_version(&error))?;
     if shown.rows.len() <= MAX_ROWS && shown.text_bytes <= MAX_TEXT_BYTES {
         return Ok(());
     }
@@ -171,8 +171,8 @@ pub(super) fn error_reply(problem: &Problem) -> Reply {
     problem.with_headers(reply)
 }
 
-impl From<Refusal> for Problem {
-    fn from(refusal: Refusal) -> Self {
+impl From<BadQuery> for Problem {
+    fn from(refusal: BadQuery) -> Self {
         Self::InvalidRequest(refusal.0)
     }
 }

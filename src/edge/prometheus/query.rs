@@ -5,14 +5,14 @@ use model::retention::Retention;
 use model::time::parse_time_ms;
 use prometheus::answer;
 use prometheus::ast::Expr;
-use prometheus::error::Refusal;
+use prometheus::error::BadQuery;
 use prometheus::evaluate::Evaluator;
-use prometheus::leaf::Found;
+use prometheus::leaf::StreamData;
 use prometheus::lexer::duration_ms;
 use prometheus::parser::parse;
-use prometheus::plan::{Kept, Times};
+use prometheus::plan::{RetentionNow, Times};
 use protocol::params::QueryText;
-use protocol::totals::question;
+use protocol::series_totals::question;
 
 use super::{Ask, Told};
 use crate::edge::problem::Problem;
@@ -41,7 +41,7 @@ impl<'a> Question<'a> {
         if value(pairs, "timeout").is_some_and(|text| !text.is_empty() && duration(text).is_none()) {
             return refused("invalid parameter \"timeout\": it must be a duration");
         }
-        let mut evaluator = Evaluator::new(times, Kept { retention, now_ms });
+        let mut evaluator = Evaluator::new(times, RetentionNow { retention, now_ms });
         let mut asks = Vec::new();
         for want in evaluator.wants(&expr)? {
             if want.has_totals {
@@ -59,7 +59,7 @@ impl<'a> Question<'a> {
         let mut told = told.iter();
         let mut all = Vec::new();
         for want in self.evaluator.wanted() {
-            let mut found = Found::default();
+            let mut found = StreamData::default();
             if want.has_totals
                 && let Some(Told { shown, .. }) = told.next()
             {
@@ -99,7 +99,7 @@ fn time(pairs: &[Pair], name: &str) -> Result<i64, Problem> {
     let text = value(pairs, name).unwrap_or_default();
     // Only what Prometheus knows: no times from now on.
     let ms = parse_time_ms(text, 0).ok().filter(|_| text.starts_with(|char: char| char.is_ascii_digit()));
-    ms.ok_or_else(|| Refusal(format!("invalid parameter {name:?}: cannot parse {text:?} to a valid timestamp")).into())
+    ms.ok_or_else(|| BadQuery(format!("invalid parameter {name:?}: cannot parse {text:?} to a valid timestamp")).into())
 }
 
 fn step(pairs: &[Pair]) -> Result<i64, Problem> {
@@ -118,5 +118,5 @@ fn duration(text: &str) -> Option<i64> {
 }
 
 fn refused<T>(text: &str) -> Result<T, Problem> {
-    Err(Refusal(text.to_owned()).into())
+    Err(BadQuery(text.to_owned()).into())
 }

@@ -1,8 +1,8 @@
-//! Telling all readers what is new, once a second at most: begun by commits, and by nothing while it is quiet. Readers who
-//! ask the same and were told up to the same share one answer, computed and encoded once.
+//! Sends readers what is new, at most once a second: commits start it, and it stops when the stream is quiet.
+//! Readers with the same query and the same cursor share one answer, computed and encoded once.
 //!
-//! With several shards, home asks the others while it has readers, as it does not hear of their commits: once a second while something
-//! comes, and more and more seldom while nothing does.
+//! With several shards, home polls the others while it has readers, as it does not learn of their commits: once a
+//! second while something arrives, and less and less often while nothing does.
 
 use std::rc::Rc;
 use std::time::Duration;
@@ -26,24 +26,25 @@ use protocol::refusal::Refusal;
 
 use super::{Live, STREAM_GONE, TRY_AGAIN, close};
 
-/// Readers are told once in so long.
+/// The interval at which readers get news.
 const TELL_MS: i64 = 1_000;
-/// While other shards have nothing new, the pauses between asking them double up to this: how late readers hear of the first point after a
-/// quiet time at most. An open tab on 64 quiet shards costs 63 / 15 calls per second instead of 63.
+/// While other shards have nothing new, the pauses between polls double up to this: it is how late readers can
+/// learn of the first point after a quiet time. An open tab on 64 quiet shards costs 63 / 15 calls per second
+/// instead of 63.
 const MAX_PAUSE_MS: i64 = 15_000;
-/// When it was quiet for so long, it is attached to the sockets what their readers were told: before an idle object
-/// hibernates, which it does after ten seconds.
+/// After this long without news, readers' cursors are attached to their sockets: before an idle object hibernates,
+/// which it does after ten seconds.
 const QUIET_MS: i64 = 2_500;
-/// So many groups are looked for at the same time, where there are several shards.
+/// How many groups are queried concurrently if there are several shards.
 const GROUPS_AT_ONCE: usize = 8;
-/// So many shards are called at the same time.
+/// How many shards are called concurrently.
 const CALLS_AT_ONCE: usize = 8;
 
-/// What a group of readers asks, and up to where they were told.
+/// The query of a group of readers, and the cursor up to which they were sent data.
 pub(super) type Group = (Rc<LiveQuery>, LiveCursor);
 
 impl Shared {
-    /// There may be something to tell: starts the task that does, unless it runs or nobody is there.
+    /// There may be news: starts the task that sends it, unless it runs or there are no readers.
     pub(in crate::object) fn stir(self: &Rc<Self>) {
         let mut live = self.readers();
         live.is_stirred = true;
@@ -83,7 +84,7 @@ impl Shared {
         wait(QUIET_MS).await;
         let mut live = self.live.borrow_mut();
         live.drop_old_snapshot(now_ms());
-        // Otherwise whoever was told since is attached later.
+        // Otherwise cursors of readers that got news since are attached later.
         if live.is_marked && !live.is_running && live.told_ms == told_ms {
             live.attach_all(true);
         }
@@ -93,7 +94,7 @@ impl Shared {
         self.record().is_ok_and(|record| record.config.layout.shards() > 1)
     }
 
-    /// Tells each reader what is new to it; whether anything was.
+    /// Sends each reader what is new to it; returns whether anything was.
     async fn tell(&self) -> bool {
         let mut has_news = false;
         let mut groups: Vec<Group> = Vec::new();
@@ -103,8 +104,8 @@ impl Shared {
                 groups.push((Rc::clone(&reader.query), reader.cursor.clone()));
             }
         }
-        // One after the other, so that one message is in memory at a time and others have their turn; of several shards, each is asked
-        // for a few at once.
+        // One after the other, so that one message is in memory at a time and others have their turn. With several
+        // shards, a few groups are queried concurrently.
         let at_once = if self.has_other_shards() { GROUPS_AT_ONCE } else { 1 };
         for groups in groups.chunks(at_once) {
             let messages = self.look_all(groups, Rank::Holder, now_ms()).await;
@@ -129,12 +130,12 @@ impl Shared {
             Err(Refusal::QueryTooLarge(_) | Refusal::InvalidRequest(_)) => {
                 self.live.borrow_mut().close_group(group, TRY_AGAIN);
             }
-            // A shard that can't be reached: the readers wait.
+            // If a shard can't be reached, the readers wait.
             Err(_) => self.live.borrow_mut().is_stirred = true,
         }
     }
 
-    /// What each group of readers is to be told.
+    /// The message for each group of readers.
     pub(super) async fn look_all<'a>(
         &self,
         groups: &'a [Group],
@@ -163,7 +164,7 @@ impl Shared {
         looks.into_iter().map(|look| look?.message().ok_or(Refusal::Internal)).collect()
     }
 
-    /// The answers of all shards to some questions.
+    /// The answers of all shards to some queries.
     async fn ask_all(&self, asks: Vec<QueryText>, rank: Rank) -> Result<Vec<Vec<u8>>, Refusal> {
         let ((stream, _), shards) = (self.place()?, self.record()?.config.layout.shards());
         let mut answers = Vec::new();
@@ -183,7 +184,7 @@ impl Shared {
     }
 }
 
-/// Takes all shards' answers to the question at an index.
+/// Adds all shards' answers to the query at an index.
 fn take(look: &mut Look<'_>, answers: &[Vec<u8>], index: usize) -> Result<(), Refusal> {
     for answer in answers {
         let parts = split(answer).map_err(|error| internal(&error))?;
@@ -193,7 +194,7 @@ fn take(look: &mut Look<'_>, answers: &[Vec<u8>], index: usize) -> Result<(), Re
 }
 
 impl Live {
-    /// How long to wait before readers are told again, a second at most: a commit of this shard ends a longer pause.
+    /// Waits until the next send, at most a second: a commit of this shard ends a longer pause.
     fn rest_ms(&mut self, now_ms: i64) -> Option<i64> {
         self.drop_old_snapshot(now_ms);
         let pause_ms = if self.is_stirred { TELL_MS } else { self.pause_ms };
@@ -229,7 +230,7 @@ impl Live {
     }
 }
 
-/// The pause after one with or without news.
+/// The next pause, after one with or without news.
 fn pause_ms(pause_ms: i64, has_news: bool) -> i64 {
     if has_news { TELL_MS } else { (2 * pause_ms).clamp(TELL_MS, MAX_PAUSE_MS) }
 }
@@ -243,7 +244,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quiet_shards_are_asked_more_and_more_seldom_until_one_has_news() {
+    fn quiet_shards_are_polled_less_often_until_one_has_news() {
         let mut live = Live { pause_ms: TELL_MS, ..Live::default() };
         let asked_after = |live: &mut Live, has_news| {
             let (begun_ms, mut now_ms) = (live.told_ms, live.told_ms);

@@ -1,7 +1,8 @@
-//! What the platform says of readers' sockets: a message, or their end.
+//! Events of readers' sockets from the platform: a message, or their end.
 //!
-//! Written out instead of taken from `#[durable_object]`, which copies each message into wasm before anybody can look at its length. Memory
-//! that wasm has taken once it keeps, so one message of 30 MiB would cost the isolate 30 MiB until its end.
+//! Written out instead of taken from `#[durable_object]`, which copies each message into wasm before anybody can
+//! check its length. Wasm never returns memory, so one message of 30 MiB would cost the isolate 30 MiB until its
+//! end.
 
 use js_sys::{ArrayBuffer, JsString};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -14,13 +15,14 @@ use protocol::live_params::MAX_CURSOR_BYTES;
 use super::TOO_LARGE;
 use super::socket::close;
 
-/// What a client may send is a cursor; `ping` is answered by the platform.
+/// A client may send only cursors; the platform answers `ping`.
 #[expect(clippy::cast_possible_truncation, reason = "a constant of four digits")]
 const MAX_LENGTH: u32 = MAX_CURSOR_BYTES as u32;
 
 #[wasm_bindgen]
 impl Stream {
-    /// A message came: a cursor, by which its reader has all up to there. One that is longer than any cursor closes the socket, unread.
+    /// A message arrived: a cursor, up to which its reader has everything. A message longer than any cursor closes
+    /// the socket, unread.
     #[wasm_bindgen(js_name = webSocketMessage)]
     pub fn web_socket_message(&self, socket: web_sys::WebSocket, message: &JsValue) {
         let socket = socket.into();
@@ -40,7 +42,7 @@ impl Stream {
         self.shared.leave(&socket.into());
     }
 
-    /// A socket broke.
+    /// A socket failed.
     #[wasm_bindgen(js_name = webSocketError)]
     pub fn web_socket_error(&self, socket: web_sys::WebSocket) {
         self.shared.leave(&socket.into());

@@ -1,7 +1,8 @@
-//! The places of live readers: who may take one more.
+//! The places of live readers: who may take another one.
 //!
-//! Strangers leave a quarter of both kinds to the owner and to holders of the key. Of what other networks leave of the rest, one
-//! network of strangers has three quarters: so there is room for the next network however many places one takes.
+//! Strangers leave a quarter of both kinds to the owner and to holders of the key. One network of strangers can
+//! take three quarters of what other networks leave of the rest: so there is room for the next network, however
+//! many places one takes.
 
 use std::hash::Hash;
 
@@ -9,9 +10,9 @@ use rustc_hash::FxHashSet;
 
 use crate::object::line::Rank;
 
-/// A stream takes so many readers, with some 300 bytes here each...
+/// The most readers of a stream, with some 300 bytes each here...
 const MAX_READERS: usize = 10_000;
-/// ...who ask so many different things: each is work of its own once a second.
+/// ...and the most different queries: each is computed separately once a second.
 const MAX_QUERIES: usize = 64;
 
 /// Who takes a place.
@@ -19,7 +20,7 @@ const MAX_QUERIES: usize = 64;
 pub(super) enum Whose {
     /// The owner, or a holder of the key.
     Holder,
-    /// Anybody else, on a stream that everyone may read. The pseudonym of the network; empty where nobody knows it.
+    /// Anybody else, on a public stream. The pseudonym of the network; empty if unknown.
     Stranger(String),
 }
 
@@ -39,7 +40,7 @@ impl Whose {
     }
 }
 
-/// Readers, and how many different things they ask.
+/// The number of readers, and of different queries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Places {
     readers: usize,
@@ -70,7 +71,7 @@ impl Places {
     }
 }
 
-/// Whether there is room for one more of these who asks this, beside those who are there with what they ask.
+/// Whether there is room for one more reader of this kind with this query, besides the present ones with theirs.
 pub(super) fn has_room<'a, Query: Copy + Eq + Hash>(
     readers: &(impl Iterator<Item = (&'a Whose, Query)> + Clone),
     whose: &Whose,
@@ -94,7 +95,7 @@ pub(super) fn has_room<'a, Query: Copy + Eq + Hash>(
 mod tests {
     use super::*;
 
-    /// Readers with what they ask.
+    /// Readers with their queries.
     #[derive(Default)]
     struct Stream {
         readers: Vec<(Whose, usize)>,
@@ -106,7 +107,7 @@ mod tests {
             has_room(&self.readers.iter().map(|(whose, query)| (whose, *query)), whose, query)
         }
 
-        /// How many come in who ask something new each.
+        /// The number of readers that get in, each with a new query.
         fn fill(&mut self, whose: &Whose) -> usize {
             let before = self.readers.len();
             while self.has_room(whose, self.last_query + 1) {
@@ -126,7 +127,7 @@ mod tests {
         let mut stream = Stream::default();
         let taken = ["a", "b", "c", "d"].map(|network| stream.fill(&stranger(network)));
         assert_eq!(taken, [36, 9, 3, 0]);
-        // Whoever asks what others ask takes no place of a query.
+        // A reader with another's query takes no place of a query.
         assert!(stream.has_room(&stranger("d"), 7) && stream.has_room(&stranger("a"), 40));
         stream.readers.retain(|(whose, _)| *whose != stranger("b"));
         assert_eq!(["a", "d"].map(|network| stream.fill(&stranger(network))), [0, 7]);
@@ -141,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_of_no_known_network_have_what_all_of_them_have() {
+    fn strangers_of_unknown_networks_share_the_part_of_strangers() {
         let mut stream = Stream::default();
         assert_eq!([stream.fill(&stranger("")), stream.fill(&stranger("a"))], [48, 0]);
         assert_eq!(stream.fill(&Whose::Holder), 16);

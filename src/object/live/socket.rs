@@ -10,7 +10,7 @@ use protocol::live_join::LiveJoin;
 
 #[wasm_bindgen]
 extern "C" {
-    /// The parts of a socket that take JavaScript's own values: a text that is sent to many is made once.
+    /// The methods of a socket that take JavaScript's own values: a string that is sent to many is created once.
     type RawSocket;
 
     #[wasm_bindgen(method, catch)]
@@ -28,12 +28,12 @@ fn raw(socket: &WebSocket) -> &RawSocket {
     socket.unchecked_ref()
 }
 
-/// What an upgrade asks for.
+/// The query of an upgrade.
 pub(super) fn join_of(request: &Request) -> Option<LiveJoin> {
     LiveJoin::parse(request.inner().url().split_once('?')?.1)
 }
 
-/// Accepts a socket, which keeps its number also when the object's memory goes.
+/// Accepts a socket, which keeps its number even when the object loses its memory.
 pub(super) fn pair_up(state: &State, socket: &WebSocket, id: u32) {
     state.accept_websocket_with_tags(socket, &[&id.to_string()]);
     if let Ok(pair) = WebSocketRequestResponsePair::new("ping", "pong") {
@@ -53,12 +53,12 @@ pub(super) fn attached(socket: &WebSocket) -> Option<LiveJoin> {
     LiveJoin::parse(&raw(socket).deserialize_attachment().ok()?.as_string()?)
 }
 
-/// Whether the socket takes it.
+/// Whether the socket accepts it.
 pub(super) fn send(socket: &WebSocket, text: &JsString) -> bool {
     raw(socket).send(text).is_ok()
 }
 
 pub(super) fn close(socket: &WebSocket, code: u16) {
-    // One that is closed already needs no closing.
+    // A socket that is already closed needs no closing.
     socket.close(Some(code), Some("")).ok();
 }

@@ -46,7 +46,7 @@ pub(crate) fn a_carbon_that_does_not_close_is_left_after_20_s() {
 
 pub(crate) fn a_peer_that_sends_data_is_not_a_carbon() {
     let error = error_reported_for(Manner::Talks);
-    assert_eq!(error, "the peer answered something: it is no plaintext listener of a carbon");
+    assert_eq!(error, "the peer sent something: it is not the plaintext listener of a carbon");
 }
 
 pub(crate) fn buckets_of_an_outage_arrive_in_order_afterwards() {
@@ -54,7 +54,7 @@ pub(crate) fn buckets_of_an_outage_arrive_in_order_afterwards() {
     let stream = pushing(shared(), &config(port));
     stream.write(json!([{ "n": 1 }]).to_string());
     let failed = until(&stream, SOON, |status| status["state"] == "waiting");
-    assert_eq!(last_error(&failed), "no connection: nobody listens there, or the name is not known");
+    assert_eq!(last_error(&failed), "no connection: nothing listens there, or the name is unknown");
     stream.write(json!([{ "n": 2 }]).to_string());
     let carbon = Carbon::on(port, &[]);
     assert_arrived(&carbon, &stream, 3.0);

@@ -12,20 +12,17 @@ fn an_invalid_request_is_answered_with_the_reason() {
     for (pairs, detail) in [
         (&[("target", "nothing(visits.sum)")][..], "Received request for unknown function: nothing"),
         (&[("target", "scale(visits.sum)")], "Missing required parameter \"factor\" for function \"scale\""),
-        (
-            &[("target", "sumSeries(visits.sum")],
-            "the target is not understood at byte 20: `)` is expected before its end",
-        ),
+        (&[("target", "sumSeries(visits.sum")], "invalid target at byte 20: expected `)` before its end"),
         (&[("target", "visits.sum"), ("from", "never")], "Unknown day reference: never"),
         (&[("target", "visits.sum"), ("from", "now"), ("until", "now")], "Invalid empty time range"),
         (
             &[("target", "visits.sum"), ("format", "png")],
-            "unknown format \"png\"; there are json, csv, raw, dygraph, rickshaw and msgpack, but no images",
+            "unknown format \"png\"; supported are json, csv, raw, dygraph, rickshaw and msgpack, but not images",
         ),
         (&[("target", "grep(visits.sum, '(')")], "function grep: \"(\" is not a regular expression"),
         (&[("target", "seriesByTag('country=')")], "At least one tagspec must not match the empty string"),
-        (&[("target", "identity('a')"), ("from", "19700102"), ("format", "raw")], "the request asks for too much"),
-        (&[("target", "timeFunction('a',1)"), ("from", "-1mon")], "the answer would have 2592000 points"),
+        (&[("target", "identity('a')"), ("from", "19700102"), ("format", "raw")], "the request is too expensive"),
+        (&[("target", "timeFunction('a',1)"), ("from", "-1mon")], "the response would have 2592000 points"),
     ] {
         let answer = get(&stream, "render", pairs);
         assert_eq!(answer.problem(400), "invalid-request", "{pairs:?}");

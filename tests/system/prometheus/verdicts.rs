@@ -36,14 +36,14 @@ fn queries_refused_by_prometheus_are_bad_data_here() {
     for (query, part) in [
         (
             r#"{path=~"foo\.bar"}"#,
-            r#"parse error: unknown escape: a backslash itself is written twice, or once between backticks, where nothing is escaped, in: \.bar"}"#,
+            r#"parse error: unknown escape: write a backslash twice, or once between backticks, where nothing is escaped, in: \.bar"}"#,
         ),
         (r#"{path="C:\dir"}"#, r"unknown escape"),
         (r#"{path='it\"s'}"#, r"unknown escape"),
         (r#"{x!="a"}"#, "parse error: a selector must have a matcher that does not match the empty string: {x"),
         (r#"{x!~".+"}"#, "does not match the empty string"),
         (r#"{x=~"a*",y!="b"}"#, "does not match the empty string"),
-        ("x == on(bar) 10", "on and ignoring stand only between instant vectors, in: == on(bar) 10"),
+        ("x == on(bar) 10", "on and ignoring are allowed only between instant vectors, in: == on(bar) 10"),
         ("x[5m] offset 1d1d", "neither a number nor a duration: 1d1d"),
         ("stddev by (c) (x)", "not supported here: this aggregation, in: stddev by (c) (x)"),
         ("quantile(0.9, x)", "not supported here: this aggregation, in: quantile(0.9, x)"),

@@ -1,4 +1,4 @@
-//! How rules are read, and what each of them allows.
+//! Parses the owner's rules, and decides what each of them allows.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,23 +12,23 @@ use model::matcher::{MAX_MATCHER_BYTES, whole};
 use model::point::{Field, MAX_AHEAD_S, MAX_NUMBER, MAX_PERIOD_S, MIN_PERIOD_S, Point};
 use model::time::parse_duration;
 
-/// Rules have at most this many bytes as JSON: every location keeps them, and an owner's body has 16 KiB.
+/// The most bytes of rules as JSON: every location keeps them, and an owner's body has 16 KiB.
 pub const MAX_ACCEPT_BYTES: usize = 12 << 10;
-/// At most this many labels have rules.
+/// The most labels with rules.
 const MAX_RULED_LABELS: usize = 64;
-/// A label has at most this many values by a list.
+/// The most values in a label's list.
 const MAX_VALUES: usize = 256;
-/// At most this many labels have a pattern: each takes up to 32 KiB, so half a megabyte of an isolate's 128.
+/// The most labels with a pattern: each takes up to 32 KiB, so half a megabyte of an isolate's 128.
 const MAX_PATTERNS: usize = 16;
-/// The `max` of all labels are at most this together: the object has so many values in memory.
+/// The most that the `max` of all labels can add up to: the object has that many values in memory.
 const MAX_MAX: u64 = 20_000;
 
-/// Rules that were read.
+/// Parsed rules.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// Rules by the names of labels; `None` allows all.
+    /// Rules by label name; `None` allows all labels.
     labels: Option<BTreeMap<String, LabelRule>>,
-    /// What becomes of other labels, and of other values.
+    /// What happens to other labels and values.
     pub(super) others: Others,
     n: Option<Range>,
     d: Option<Range>,
@@ -37,35 +37,35 @@ pub struct Rules {
     ahead_s: Option<f64>,
 }
 
-/// What becomes of a label that no rule allows.
+/// What happens to a label that no rule allows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Others {
-    /// The point loses it.
+    /// The label is removed from the point.
     #[default]
     Drop,
     /// The point is rejected.
     Reject,
-    /// It stays, if no rule names it; else the point loses it.
+    /// The label stays if no rule names it; otherwise it is removed.
     Keep,
 }
 
-/// Which values a label may have; all where nothing is said.
+/// The values that a label may have; all if nothing is set.
 #[derive(Clone, Debug, Default)]
 pub struct LabelRule {
     values: Option<BTreeSet<String>>,
     pattern: Option<Regex>,
-    /// So many different values at most, which the object counts.
+    /// The most different values, which the object counts.
     pub max: Option<u32>,
 }
 
-/// From `min` to `max`, both allowed.
+/// From `min` to `max`, both inclusive.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Range {
     min: f64,
     max: f64,
 }
 
-/// What is wrong with rules, and where.
+/// An invalid rule, and where it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("`{at}` {wanted}")]
 pub struct AcceptError {
@@ -85,17 +85,20 @@ fn fields<'a>(at: &str, value: &'a Value, known: &[&str]) -> Read<&'a Map<String
     let list = || known.join(", ");
     let fields = value.as_object().ok_or_else(|| wrong(at, format!("must be an object of {}", list())))?;
     match fields.keys().find(|name| !known.contains(&name.as_str())) {
-        Some(unknown) => Err(wrong(at, format!("has the unknown field {unknown:?}; it knows {}", list()))),
+        Some(unknown) => Err(wrong(at, format!("has the unknown field {unknown:?}; it can have {}", list()))),
         None => Ok(fields),
     }
 }
 
 impl Rules {
-    /// The rules that a text of JSON has.
+    /// Parses rules from JSON.
     pub(super) fn read(text: &str) -> Read<Self> {
         const AT: &str = "accept";
         if text.len() > MAX_ACCEPT_BYTES {
-            return Err(wrong(AT, format!("has {} bytes as JSON, at most {MAX_ACCEPT_BYTES} are allowed", text.len())));
+            return Err(wrong(
+                AT,
+                format!("has {} bytes as JSON, more than the {MAX_ACCEPT_BYTES} allowed", text.len()),
+            ));
         }
         let value: Value = serde_json::from_slice(text.as_bytes()).map_err(|_| wrong(AT, "is not JSON"))?;
         let all = fields(AT, &value, &["labels", "others", "n", "d", "p", "t"])?;
@@ -136,13 +139,13 @@ impl Rules {
         }
     }
 
-    /// The labels of which so many values at most are taken.
+    /// The labels with a limit on different values.
     pub fn maxes(&self) -> impl Iterator<Item = (&str, u32)> {
         let all = self.labels.iter().flatten();
         all.filter_map(|(name, rule)| rule.max.map(|max| (name.as_str(), max)))
     }
 
-    /// Whether a label is allowed, and else which rule is broken.
+    /// Checks that a label is allowed, or returns the broken rule.
     pub(super) fn allows(&self, name: &str, value: &str) -> Result<(), String> {
         let Some(labels) = &self.labels else { return Ok(()) };
         match labels.get(name) {
@@ -155,7 +158,7 @@ impl Rules {
         }
     }
 
-    /// Whether period and time of a point are within bounds.
+    /// Checks that the period and time of a point are within bounds.
     pub(super) fn check_times(&self, point: &Point, now: f64) -> Result<(), Forbidden> {
         if let (Some(range), Some(p)) = (&self.p, point.p) {
             range.check(Field::P, p)?;
@@ -165,7 +168,7 @@ impl Rules {
         let early = self
             .ahead_s
             .filter(|ahead_s| point.t - now > *ahead_s)
-            .map(|most_s| (point.t - now, "ahead", "ahead", most_s));
+            .map(|most_s| (point.t - now, "in the future", "ahead", most_s));
         match late.or(early) {
             Some((s, side, rule, most_s)) => Err(Forbidden::Rule(
                 Field::T,
@@ -206,7 +209,7 @@ impl LabelRule {
         Ok(Self { values: values.transpose()?, pattern: pattern.transpose()?, max: max.transpose()? })
     }
 
-    /// Whether a value is allowed, and else which part of the rule it breaks.
+    /// Checks that a value is allowed, or returns the part of the rule that it breaks.
     fn allows(&self, value: &str) -> Result<(), &'static str> {
         if self.values.as_ref().is_some_and(|values| !values.contains(value)) {
             return Err("values");
@@ -229,7 +232,7 @@ impl Range {
             (Some(min), Some(max)) if min <= max => Ok(Self { min, max }),
             _ => Err(wrong(
                 at,
-                format!("must have `min` and `max` from {least:e} to {most:e}, or one of them, in this order"),
+                format!("must have `min` or `max` or both, from {least:e} to {most:e}, with `min` not above `max`"),
             )),
         }
     }
@@ -251,23 +254,23 @@ fn labels(value: &Value) -> Read<BTreeMap<String, LabelRule>> {
     let given =
         value.as_object().filter(|labels| labels.len() <= MAX_RULED_LABELS && labels.keys().all(|name| is_name(name)));
     let given = given.ok_or_else(|| {
-        wrong(AT, format!("must be an object of at most {MAX_RULED_LABELS} names of labels, each with its rule"))
+        wrong(AT, format!("must be an object of at most {MAX_RULED_LABELS} label names, each with its rule"))
     })?;
     let rule = |(name, rule): (&String, &Value)| Ok((name.clone(), LabelRule::read(&format!("{AT}.{name}"), rule)?));
     let labels: BTreeMap<_, _> = given.iter().map(rule).collect::<Read<_>>()?;
     if labels.values().filter(|rule| rule.pattern.is_some()).count() > MAX_PATTERNS {
-        return Err(wrong(AT, format!("may have a `pattern` for at most {MAX_PATTERNS} labels")));
+        return Err(wrong(AT, format!("can have a `pattern` for at most {MAX_PATTERNS} labels")));
     }
     if labels.values().filter_map(|rule| rule.max).map(u64::from).sum::<u64>() > MAX_MAX {
-        return Err(wrong(AT, format!("may have a `max` of at most {MAX_MAX} in all")));
+        return Err(wrong(AT, format!("can have `max` values that add up to at most {MAX_MAX}")));
     }
     Ok(labels)
 }
 
-/// A duration from 0 up to so many seconds.
+/// A duration from 0 to this many seconds.
 #[expect(clippy::cast_precision_loss, reason = "a week")]
 fn seconds(name: &str, value: &Value, most_s: i64) -> Read<f64> {
     let seconds = value.as_str().and_then(|text| parse_duration(text).ok()).filter(|s| (0..=most_s).contains(s));
-    let wanted = || format!("must be a text with a number and a unit such as \"1h\", from \"0s\" to \"{most_s}s\"");
+    let wanted = || format!("must be a string with a number and a unit such as \"1h\", from \"0s\" to \"{most_s}s\"");
     seconds.map(|seconds| seconds as f64).ok_or_else(|| wrong(&format!("accept.t.{name}"), wanted()))
 }

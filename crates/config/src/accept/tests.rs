@@ -1,4 +1,4 @@
-//! That rules are read strictly and hold.
+//! Rules are parsed strictly and enforced.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -20,7 +20,7 @@ fn canonical(labels: &[(&str, &str)]) -> String {
     labels.concat()
 }
 
-/// The labels that are left, or the message.
+/// The labels that are kept, or the message.
 fn left(rules: &Value, labels: &[(&str, &str)]) -> Result<Vec<String>, String> {
     let text = canonical(labels);
     let kept = binding(rules, Who::Keyed([0; 32])).labels(&text).map_err(|error| {
@@ -66,7 +66,7 @@ fn labels_that_no_rule_allows_are_dropped_rejected_or_kept() {
 }
 
 #[test]
-fn numbers_and_times_have_the_owners_bounds_and_the_rule_is_named() {
+fn numbers_and_times_out_of_bounds_name_the_rule() {
     let rules = json!({"n": {"min": 0, "max": 1e6}, "d": {"max": 5}, "p": {"min": 1, "max": 3600}, "t": {"past": "1h", "ahead": "5s"}});
     for good in [
         point(0.0),
@@ -85,7 +85,10 @@ fn numbers_and_times_have_the_owners_bounds_and_the_rule_is_named() {
             Point { t: NOW - 3601.0, ..point(1.0) },
             "t is 3601 seconds ago, more than the 3600 of the rule `accept.t.past`",
         ),
-        (Point { t: NOW + 6.0, ..point(1.0) }, "t is 6 seconds ahead, more than the 5 of the rule `accept.t.ahead`"),
+        (
+            Point { t: NOW + 6.0, ..point(1.0) },
+            "t is 6 seconds in the future, more than the 5 of the rule `accept.t.ahead`",
+        ),
     ] {
         assert_eq!(refused(&rules, &bad), message);
         assert_eq!(binding(&rules, Who::Owner).check(&bad, NOW), Ok(()), "rules do not bind the owner");
@@ -93,7 +96,7 @@ fn numbers_and_times_have_the_owners_bounds_and_the_rule_is_named() {
 }
 
 #[test]
-fn open_writers_have_bounds_of_their_own_unless_the_owner_says_otherwise() {
+fn open_writers_have_default_bounds_unless_the_owner_sets_some() {
     let (none, wide) = (Value::Null, json!({"n": {"max": 1e100}, "d": {"max": 1e20}}));
     for (number, who, rules, is_good) in [
         (MAX_OPEN, Who::Open, &none, true),
@@ -114,11 +117,11 @@ fn open_writers_have_bounds_of_their_own_unless_the_owner_says_otherwise() {
 }
 
 #[test]
-fn rules_are_read_strictly_and_what_is_wrong_is_named() {
+fn rules_are_parsed_strictly_and_errors_name_the_place() {
     let error = |rules: Value| Accept::parse(&rules).expect_err("is refused").to_string();
     for (rules, at) in [
         (json!([]), "`accept` must be an object"),
-        (json!({"label": {}}), "`accept` has the unknown field \"label\"; it knows labels, others, n, d, p, t"),
+        (json!({"label": {}}), "`accept` has the unknown field \"label\"; it can have labels, others, n, d, p, t"),
         (json!({"others": "ignore"}), "`accept.others` must be"),
         (json!({"others": null}), "`accept.others` must be"),
         (json!({"labels": []}), "`accept.labels` must be"),
@@ -157,14 +160,14 @@ fn rules_are_read_strictly_and_what_is_wrong_is_named() {
     let pattern = json!({"pattern": "a.*"});
     assert!(Accept::parse(&many(16, pattern.clone())).is_ok());
     assert!(error(many(17, pattern)).contains("at most 16 labels"));
-    assert!(error(many(60, json!({"values": ["x".repeat(250)]}))).contains("at most 12288 are allowed"));
+    assert!(error(many(60, json!({"values": ["x".repeat(250)]}))).contains("more than the 12288 allowed"));
     let max = |max: u32| many(2, json!({ "max": max }));
-    assert!(Accept::parse(&max(10_000)).is_ok() && error(max(10_001)).contains("at most 20000 in all"));
+    assert!(Accept::parse(&max(10_000)).is_ok() && error(max(10_001)).contains("add up to at most 20000"));
     assert!(Accept::parse(&json!({})).is_ok());
 }
 
 #[test]
-fn rules_come_back_as_they_were_written_and_null_is_none() {
+fn rules_are_returned_as_written_and_null_means_none() {
     let rules = json!({"labels": {"a": {"values": ["é\""]}}, "n": {"max": 1e20}, "t": {"past": "1h"}});
     let accept = Accept::parse(&rules).expect("valid");
     assert_eq!((accept.view(), accept.is_none()), (rules, false));
@@ -179,7 +182,7 @@ fn rules_come_back_as_they_were_written_and_null_is_none() {
 
 proptest! {
     #[test]
-    fn whatever_comes_only_what_is_allowed_stays(
+    fn of_any_labels_only_allowed_ones_stay(
         pairs in proptest::collection::btree_map("[a-c]", "[x-z]", 0..4),
         others in prop_oneof![Just("drop"), Just("reject"), Just("keep")],
     ) {

@@ -1,27 +1,27 @@
-//! Which hosts this deployment may be told to connect to: whoever owns a stream is not who owns the network around the
+//! Decides which hosts this deployment may connect to: the owner of a stream does not own the network around the
 //! Worker.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::CarbonConfig;
 
-/// Why a host is refused.
+/// Why a host is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
-    /// Neither the name of a host nor an address.
+    /// Neither a host name nor an address.
     #[error("`carbon.host` must be the DNS name of a host, or an IPv4 or IPv6 address")]
     Form,
-    /// Of no public network.
-    #[error("`carbon.host` must be no name or address of a loopback, private, link-local or other special network")]
+    /// A host that is not in a public network.
+    #[error("`carbon.host` must not be in a loopback, private, link-local or other special network")]
     Special,
-    /// Not one of those that the deployment allows.
-    #[error("`carbon.host` and `carbon.port` must be one of those that this deployment allows (`CARBON_HOSTS`): {0}")]
+    /// A host that the deployment does not allow.
+    #[error("`carbon.host` and `carbon.port` must be among those that this deployment allows (`CARBON_HOSTS`): {0}")]
     NotListed(String),
 }
 
-/// The host in lower case, and without brackets around an address, if this deployment allows it: `allow_list` has `host` or
-/// `host:port` between commas; none and an empty one allow nothing. A deployment for development also allows this machine
-/// itself, and listed hosts of private networks.
+/// The host in lower case, and without brackets around an address, if this deployment allows it. `allow_list`
+/// contains `host` or `host:port`, separated by commas; without a list, or with an empty one, nothing is allowed. A
+/// deployment for development also allows this machine itself, and listed hosts of private networks.
 ///
 /// # Errors
 /// See [`HostError`].
@@ -43,7 +43,7 @@ pub fn allowed_host(config: &CarbonConfig, allow_list: Option<&str>, dev: bool) 
     if allow_list.split(',').any(is_it) { Ok(host) } else { Err(HostError::NotListed(allow_list.to_owned())) }
 }
 
-/// A host in the form in which it is the same.
+/// A host in normal form.
 #[derive(PartialEq, Eq)]
 enum Place<'a> {
     Name(&'a str),
@@ -51,7 +51,7 @@ enum Place<'a> {
 }
 
 impl<'a> Place<'a> {
-    /// Of a host in lower case.
+    /// Parses a host in lower case.
     fn of(host: &'a str) -> Option<Self> {
         host.parse().map(Self::Address).ok().or_else(|| is_name(host).then_some(Self::Name(host)))
     }
@@ -75,7 +75,7 @@ impl<'a> Place<'a> {
     }
 }
 
-/// What is reserved, as IANA's registry has it.
+/// Whether an address is reserved, by IANA's registry.
 fn is_special_v4(address: Ipv4Addr) -> bool {
     let [a, b, c, _] = address.octets();
     matches!(
@@ -93,13 +93,14 @@ fn is_special_v4(address: Ipv4Addr) -> bool {
     )
 }
 
-/// All but global unicast, and of that what stands for an IPv4 address or for documents.
+/// Everything except global unicast, and within it the ranges that stand for IPv4 addresses or for documentation.
 fn is_special_v6(address: Ipv6Addr) -> bool {
     let [a, b, ..] = address.segments();
     a & 0xe000 != 0x2000 || a == 0x2002 || (a == 0x2001 && (b < 0x0200 || b == 0x0db8)) || a == 0x3fff
 }
 
-/// Whether it is a host's name. One whose last part begins with a digit is an address to some, whatever its form: `127.1`.
+/// Whether it is a host name. If the last label starts with a digit, some parsers take it for an address, whatever
+/// its form: `127.1`.
 fn is_name(host: &str) -> bool {
     const MAX_PART_BYTES: usize = 63;
     let is_part = |part: &str| {
@@ -117,7 +118,7 @@ fn bare(host: &str) -> &str {
     host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
 }
 
-/// An entry of the list, in its two parts. An IPv6 address has a port only behind brackets.
+/// Splits an entry of the list into host and port. An IPv6 address has a port only after brackets.
 fn with_port(listed: &str) -> (&str, Option<&str>) {
     match listed.rsplit_once(':') {
         Some((host, port)) if !host.contains(':') || host.ends_with(']') => (bare(host), Some(port)),
@@ -136,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_listed_is_allowed() {
+    fn only_listed_entries_are_allowed() {
         let list = "carbon.example, B.example:2003 ,c.example:2004,8.8.4.4,[2606:4700::1]:2003,2606:4700::2";
         for (host, form) in [
             ("carbon.example", "carbon.example"),
@@ -160,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_hosts_are_refused_even_when_they_are_listed() {
+    fn hostile_hosts_are_rejected_even_if_listed() {
         let special = [
             "localhost",
             "LOCALHOST",

@@ -1,24 +1,24 @@
-//! The two ways to say the same.
+//! The two dialects of upstreams.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// A channel's id has 1 to this many bytes.
+/// The longest channel id in bytes; the shortest has 1.
 pub const MAX_CHANNEL_BYTES: usize = 64;
 
-/// What an upstream speaks.
+/// The dialect of an upstream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Dialect {
-    /// That of app.net, and of this Worker's own face.
+    /// The dialect of app.net, and of this Worker's own app.net API.
     #[serde(rename = "app.net")]
     AppNet,
-    /// That of pnut.io, version 1.
+    /// The dialect of pnut.io, version 1.
     #[serde(rename = "pnut")]
     Pnut,
 }
 
 impl Dialect {
-    /// As owners write it.
+    /// Its name in a configuration.
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {
@@ -27,14 +27,14 @@ impl Dialect {
         }
     }
 
-    /// The dialect of a name.
+    /// The dialect with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
         [Self::AppNet, Self::Pnut].into_iter().find(|dialect| dialect.name() == name)
     }
 }
 
-/// A channel's id, be it a number or a text. It becomes a segment of a path, where `..` would lead elsewhere.
+/// A channel's id, be it a number or a string. It becomes a segment of a path, where `..` would lead elsewhere.
 #[must_use]
 pub fn channel_id(value: &Value) -> Option<String> {
     let id = value.as_u64().map(|id| id.to_string()).or_else(|| value.as_str().map(str::to_owned));

@@ -1,52 +1,52 @@
-//! Which upstreams this deployment may be told to write to: whoever owns a stream is not who owns the network around
-//! the Worker. A root is taken apart by hand, and what a URL parser could read in two ways is refused.
+//! Decides which upstreams this deployment may write to: the owner of a stream does not own the network around the
+//! Worker. Roots are parsed by hand, and anything that a URL parser could read in two ways is rejected.
 
-/// A root has at most this many bytes.
+/// The longest root in bytes.
 pub const MAX_ROOT_BYTES: usize = 200;
-/// The allow-list where the deployment has none of its own: app.net's roots and pnut.io's.
+/// The default allow-list of a deployment: the roots of app.net and pnut.io.
 pub const DEFAULT_ROOTS: &str =
     "https://alpha-api.app.net/stream/0,https://api.app.net,https://api.pnut.io/v1,https://api.pnut-api-1.org/v1";
 
-/// Hosts of services that document how often a token may write.
+/// Hosts of services that document a limit on writes per token.
 const DOCUMENTED: [&str; 3] = ["app.net", "pnut.io", "pnut-api-1.org"];
 const LOOPBACK: [&str; 3] = ["127.0.0.1", "localhost", "[::1]"];
 const MAX_LABEL_BYTES: usize = 63;
 const HTTPS_PORT: u16 = 443;
 
-/// Why a root is refused. None quotes it, as it may hold a password.
+/// Why a root is rejected. No message quotes it, as it may contain a password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RootError {
     /// Over [`MAX_ROOT_BYTES`].
-    #[error("`forward.api_root` has {0} bytes, at most {MAX_ROOT_BYTES} are allowed")]
+    #[error("`forward.api_root` has {0} bytes, more than the {MAX_ROOT_BYTES} allowed")]
     TooLong(usize),
-    /// Anything but https.
-    #[error("`forward.api_root` must begin with https://")]
+    /// A scheme other than https.
+    #[error("`forward.api_root` must start with https://")]
     Scheme,
     /// A user or password before the host.
-    #[error("`forward.api_root` must have no user name or password")]
+    #[error("`forward.api_root` must not contain a user name or password")]
     UserInfo,
     /// A query or a fragment.
-    #[error("`forward.api_root` must have no query and no fragment")]
+    #[error("`forward.api_root` must not contain a query or a fragment")]
     Query,
-    /// A path that could mean another one.
+    /// A path that another path could stand for.
     #[error(
         "`forward.api_root` must have a path of letters, digits and `-._~` between single slashes, without `.` and `..`"
     )]
     Path,
-    /// Another port than that of https.
-    #[error("`forward.api_root` must have no port but 443")]
+    /// A port other than that of https.
+    #[error("`forward.api_root` must not have a port other than 443")]
     Port,
     /// An address, or not the full name of a host.
-    #[error("`forward.api_root` must have the full DNS name of a host, no address")]
+    #[error("`forward.api_root` must have the full DNS name of a host, not an address")]
     Host,
-    /// Not one of those that the deployment allows.
+    /// A root that the deployment does not allow.
     #[error("`forward.api_root` must be one of the roots that this deployment allows (`FORWARD_ROOTS`): {0}")]
     NotListed(String),
 }
 
-/// A root without a slash at its end and with its host in lower case, if this deployment allows it: `allow_list` has
-/// roots between commas; none stands for [`DEFAULT_ROOTS`], an empty one allows nothing. A deployment for development
-/// also allows this machine itself, without TLS.
+/// The root without a trailing slash and with its host in lower case, if this deployment allows it. `allow_list`
+/// contains roots, separated by commas; without a list [`DEFAULT_ROOTS`] applies, and an empty one allows nothing.
+/// A deployment for development also allows this machine itself, without TLS.
 ///
 /// # Errors
 /// See [`RootError`].
@@ -61,13 +61,13 @@ pub fn allowed_root(root: &str, allow_list: Option<&str>, dev: bool) -> Result<S
     if allowed.any(|allowed| allowed == root) { Ok(root) } else { Err(RootError::NotListed(allow_list.to_owned())) }
 }
 
-/// Whether a root is of a service that documents how often a token may write.
+/// Whether a root belongs to a service that documents a limit on writes per token.
 pub(super) fn has_documented_limit(root: &str) -> bool {
     let host = Parts::of(root).map(|parts| parts.host.to_ascii_lowercase()).unwrap_or_default();
     DOCUMENTED.iter().any(|domain| host.strip_suffix(domain).is_some_and(|sub| sub.is_empty() || sub.ends_with('.')))
 }
 
-/// A root, cut at its seams; the path is checked and has no slash at its end, the rest is not checked yet.
+/// A root, split into its parts. The path is checked and has no trailing slash; the rest is not checked yet.
 struct Parts<'a> {
     is_https: bool,
     host: &'a str,
@@ -97,7 +97,7 @@ impl<'a> Parts<'a> {
         if !path.is_empty() && !path.strip_prefix('/').is_some_and(|path| path.split('/').all(is_segment)) {
             return Err(RootError::Path);
         }
-        // Within brackets colons are of an address.
+        // Within brackets, colons belong to an address.
         let behind_host = authority.find(']').unwrap_or(0);
         let port_at = authority[behind_host..].find(':').map(|at| behind_host + at);
         let (host, port) = match port_at {
@@ -117,7 +117,7 @@ impl<'a> Parts<'a> {
         Ok(format!("http://{}{port}{}", self.host, self.path))
     }
 
-    /// The root, with a host that is found by its name.
+    /// The root, with a host that is found by name.
     fn public(self) -> Result<String, RootError> {
         if !self.is_https {
             return Err(RootError::Scheme);
@@ -139,8 +139,8 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Whether it is the full name of a host, in lower case. One whose last part begins with a digit is an address to a
-/// URL parser, whatever its form: `1.2.3.4`, `0x7f.1`, `127.1`.
+/// Whether it is the full name of a host, in lower case. If the last label starts with a digit, a URL parser takes
+/// it for an address, whatever its form: `1.2.3.4`, `0x7f.1`, `127.1`.
 fn is_dns_name(host: &str) -> bool {
     let is_label = |label: &str| {
         (1..=MAX_LABEL_BYTES).contains(&label.len())
@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_default_list_is_taken_as_it_is() {
+    fn every_root_of_the_default_list_is_allowed() {
         for root in DEFAULT_ROOTS.split(',') {
             assert_eq!(allowed_root(root, None, false).as_deref(), Ok(root));
         }
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn a_root_has_one_form() {
+    fn a_root_has_one_normal_form() {
         let list = Some("https://b.example , https://A.example:443/stream/0/,");
         for root in [
             "https://a.example/stream/0",
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_listed_is_allowed() {
+    fn only_listed_entries_are_allowed() {
         let list = "https://a.example/stream/0";
         for root in [
             "https://a.example",
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn hostile_roots_are_refused_even_when_they_are_listed() {
+    fn hostile_roots_are_rejected_even_if_listed() {
         use RootError::{Host, Path, Port, Query, Scheme, TooLong, UserInfo};
         let long = format!("https://a.example/{}", "x".repeat(MAX_ROOT_BYTES));
         let label = format!("https://{}.example", "x".repeat(MAX_LABEL_BYTES + 1));

@@ -1,10 +1,10 @@
-//! What opens an upstream.
+//! The access token of an upstream.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A token, in plain or encrypted; no debug text shows it.
+/// A token, in plain text or encrypted; its debug output hides it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Token(pub String);

@@ -2,7 +2,7 @@
 
 use crate::admission::{Admission, Ask, Charge};
 use config::who::Who;
-use ingest::outcome::Outcome;
+use ingest::outcome::WriteOutcome;
 use model::batch_key::BatchKey;
 use model::cost::Cost;
 use protocol::limited::Budget;
@@ -14,7 +14,7 @@ use super::Engine;
 
 impl<S: Sql> Engine<S> {
     /// What the first batch with this key was answered.
-    pub fn answered(&mut self, key: &BatchKey, now_ms: i64) -> Result<Option<Outcome>, StoreError> {
+    pub fn answered(&mut self, key: &BatchKey, now_ms: i64) -> Result<Option<WriteOutcome>, StoreError> {
         self.answers.find(&self.sql, key, now_ms)
     }
 

@@ -6,7 +6,7 @@ use ingest::rejection::Reason;
 use model::grid::{GridError, Row};
 use model::pattern::TooManySteps;
 use model::query::Query;
-use model::total::{MAX_SHOWN, MAX_SHOWN_BYTES, Shown};
+use model::total::{MAX_SHOWN, MAX_SHOWN_BYTES, ShownTotals};
 use protocol::params::ValuesParams;
 use store::sql::{Sql, StoreError};
 
@@ -36,9 +36,9 @@ impl<S: Sql> Engine<S> {
     }
 
     /// What series have had since the stream began.
-    pub fn shown(&self, query: &Query) -> Result<Shown, QueryError> {
+    pub fn shown(&self, query: &Query) -> Result<ShownTotals, QueryError> {
         let series = self.dictionary.labels().map(|(series, labels)| (labels, self.series_totals.of(series)));
-        let shown = Shown::collect(series, query, MAX_SHOWN, MAX_SHOWN_BYTES);
+        let shown = ShownTotals::collect(series, query, MAX_SHOWN, MAX_SHOWN_BYTES);
         query.check()?;
         Ok(shown)
     }

@@ -1,10 +1,10 @@
-//! What series are called.
+//! Functions that rename series.
 
 use super::each;
 use super::nodes::{key, place};
 use super::python_format::percent;
 use super::python_regex::{compile, substitute};
-use crate::aggregate::Aggregate;
+use crate::aggregate::AggFunc;
 use crate::error::{Result, refuse};
 use crate::function::{Call, Function, Kind, Param, SERIES};
 use crate::series::Series;
@@ -20,14 +20,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["alias"],
         group: GROUP,
         params: &[SERIES, Param::new("newName", Kind::Text).required()],
-        about: "Another name for each series.",
+        about: "Gives each series a new name.",
         run: |call| each(call, &|call, series| series.name = call.text(1)),
     },
     Function {
         names: &["aliasSub"],
         group: GROUP,
         params: &[SERIES, SEARCH, REPLACE],
-        about: "Names in which what a regular expression finds is replaced; \\1 is its first group.",
+        about: "Replaces what a regular expression matches in names; \\1 is its first group.",
         run: |call| {
             let (regex, replace, mut series) =
                 (compile(&call.text(1), &call.evaluator.work.steps)?, call.text(2), call.series(0));
@@ -41,42 +41,42 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["aliasByNode"],
         group: GROUP,
         params: &[SERIES, Param::new("nodes", NODE).required().multiple()],
-        about: "Names made of some nodes of the name, or of tags.",
+        about: "Names each series by some nodes of its name, or by tags.",
         run: by_node,
     },
     Function {
         names: &["aliasByTags"],
         group: GROUP,
         params: &[SERIES, Param::new("tags", NODE).required().multiple()],
-        about: "Names made of tags.",
+        about: "Names each series by tags.",
         run: by_node,
     },
     Function {
         names: &["aliasByMetric"],
         group: GROUP,
         params: &[SERIES],
-        about: "The last node of the name as the name.",
+        about: "Names each series by the last node of its name.",
         run: |call| each(call, &|_, series| series.name = substr(&series.name, -1, 0)),
     },
     Function {
         names: &["aliasQuery"],
         group: GROUP,
         params: &[SERIES, SEARCH, REPLACE, Param::new("newName", Kind::Text).required()],
-        about: "Names that have the last value of another target, which is made of the name.",
+        about: "Names each series by a template with the last value of another target, which is made from its name.",
         run: by_query,
     },
     Function {
         names: &["substr"],
         group: "Special",
         params: &[SERIES, Param::new("start", Kind::Node).or("0"), Param::new("stop", Kind::Node).or("0")],
-        about: "Some nodes of the name as the name.",
+        about: "Names each series by some nodes of its name.",
         run: |call| each(call, &|call, series| series.name = substr(&series.name, call.int(1), call.int(2))),
     },
     Function {
         names: &["upper", "toUpperCase"],
         group: GROUP,
         params: POSITIONS,
-        about: "Names in upper case, or some of their letters.",
+        about: "Converts names, or some of their letters, to upper case.",
         run: |call| {
             each(call, &|call, series| series.name = cased(call, &series.name, |char| char.to_uppercase().to_string()))
         },
@@ -85,7 +85,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["lower", "toLowerCase"],
         group: GROUP,
         params: POSITIONS,
-        about: "Names in lower case, or some of their letters.",
+        about: "Converts names, or some of their letters, to lower case.",
         run: |call| {
             each(call, &|call, series| series.name = cased(call, &series.name, |char| char.to_lowercase().to_string()))
         },
@@ -104,7 +104,7 @@ fn cased(call: &Call<'_, '_>, name: &str, case: fn(char) -> String) -> String {
     name.chars().enumerate().map(|(at, char)| if changes(at) { case(char) } else { char.to_string() }).collect()
 }
 
-/// Nodes from `start` to `stop` of what stands in the innermost call.
+/// Nodes from `start` to `stop` of the expression in the innermost call.
 fn substr(name: &str, start: i64, stop: i64) -> String {
     let left = name.rfind('(').map_or(0, |at| at + 1);
     let right = name.find(')').unwrap_or(name.len());
@@ -124,11 +124,11 @@ fn by_query(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     for one in &mut series {
         let query = substitute(&regex, &replace, &one.name)?;
         let Some(first) = call.evaluator.text(&query, call.scope)?.into_iter().next() else {
-            // What is not fetched yet is empty too, so this says nothing then.
+            // An expression that hasn't been fetched yet is also empty, so this reports nothing then.
             call.evaluator.missing(format!("No series found with query: {query}"))?;
             continue;
         };
-        let last = Aggregate::Last.of(&first.values);
+        let last = AggFunc::Last.of(&first.values);
         if last.is_nan() {
             return refuse(format!("Cannot get last value of series: {}", first.name));
         }

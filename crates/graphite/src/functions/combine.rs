@@ -1,14 +1,15 @@
-//! Several series as one: sums, averages and their kin, over all or over those that share the rest of their names.
+//! Combines several series into one: sums, averages and related functions, over all series or over groups that
+//! share the rest of their names.
 
 use super::lines::constant;
-use crate::aggregate::{Aggregate, has_enough, percentile, present};
+use crate::aggregate::{AggFunc, has_enough, percentile, present};
 use crate::error::{Result, refuse};
 use crate::function::{Call, Function, Kind, LISTS, Param, SERIES, Value};
 use crate::series::{Aligned, Series, paths};
 use crate::text::g;
 
 const GROUP: &str = "Combine";
-const FUNC: Param = Param::new("func", Kind::Aggregate).required();
+const FUNC: Param = Param::new("func", Kind::AggFunc).required();
 const XFF: Param = Param::new("xFilesFactor", Kind::Float);
 const POSITIONS: Param = Param::new("position", Kind::Node).multiple();
 const WILDCARDS: &[Param] = &[SERIES, POSITIONS];
@@ -44,7 +45,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["aggregate"],
         group: GROUP,
         params: &[SERIES, FUNC, XFF],
-        about: "All series as one, by the named function.",
+        about: "Combines all series into one with the named function.",
         run: |call| {
             let (series, func, share) = (call.series(0), call.text(1), call.float_or_none(2));
             aggregate(call, series, &func, share).map(|made| made.into_iter().collect())
@@ -52,11 +53,11 @@ pub(super) const FUNCTIONS: &[Function] = &[
     },
     over_all!(&["sumSeries", "sum"], "sum", "The sum of all series at each time."),
     over_all!(&["averageSeries", "avg"], "average", "The average of all series at each time."),
-    over_all!(&["minSeries"], "min", "The least value of all series at each time."),
-    over_all!(&["maxSeries"], "max", "The greatest value of all series at each time."),
-    over_all!(&["diffSeries"], "diff", "The first series less all others."),
+    over_all!(&["minSeries"], "min", "The smallest value of all series at each time."),
+    over_all!(&["maxSeries"], "max", "The largest value of all series at each time."),
+    over_all!(&["diffSeries"], "diff", "The first series minus all others."),
     over_all!(&["stddevSeries"], "stddev", "The standard deviation of all series at each time."),
-    over_all!(&["rangeOfSeries"], "rangeOf", "The greatest less the least value at each time."),
+    over_all!(&["rangeOfSeries"], "rangeOf", "The largest minus the smallest value at each time."),
     over_all!(&["medianSeries"], "median", "The median of all series at each time."),
     Function {
         names: &["multiplySeries"],
@@ -76,7 +77,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["countSeries"],
         group: GROUP,
         params: &[Param::new("seriesLists", Kind::SeriesList).multiple()],
-        about: "How many series there are.",
+        about: "The number of series.",
         run: |call| if call.values(0).is_empty() { Ok(vec![constant(call, 0.0, "0")]) } else { count(call) },
     },
     Function {
@@ -97,35 +98,31 @@ pub(super) const FUNCTIONS: &[Function] = &[
         about: "The n-th percentile of all series at each time.",
         run: percentile_of,
     },
-    over_rest!("sumSeriesWithWildcards", "sum", "Sums of series whose names are the same without some nodes."),
-    over_rest!(
-        "averageSeriesWithWildcards",
-        "average",
-        "Averages of series whose names are the same without some nodes."
-    ),
+    over_rest!("sumSeriesWithWildcards", "sum", "Sums series whose names are the same without some nodes."),
+    over_rest!("averageSeriesWithWildcards", "average", "Averages series whose names are the same without some nodes."),
     over_rest!(
         "multiplySeriesWithWildcards",
         "multiply",
-        "Products of series whose names are the same without some nodes."
+        "Multiplies series whose names are the same without some nodes."
     ),
     Function {
         names: &["aggregateWithWildcards"],
         group: GROUP,
         params: &[SERIES, FUNC, POSITIONS],
-        about: "Series whose names are the same without some nodes as one, by the named function.",
+        about: "Combines series whose names are the same without some nodes with the named function.",
         run: |call| {
             let func = call.text(1);
             with_wildcards(call, &func, 2)
         },
     },
-    over_pairs!("sumSeriesLists", "sum", "Sums of the first, second, .. series of two lists."),
-    over_pairs!("diffSeriesLists", "diff", "Differences of the first, second, .. series of two lists."),
-    over_pairs!("multiplySeriesLists", "multiply", "Products of the first, second, .. series of two lists."),
+    over_pairs!("sumSeriesLists", "sum", "Sums the first, second, .. series of two lists."),
+    over_pairs!("diffSeriesLists", "diff", "Subtracts the first, second, .. series of two lists."),
+    over_pairs!("multiplySeriesLists", "multiply", "Multiplies the first, second, .. series of two lists."),
     Function {
         names: &["aggregateSeriesLists"],
         group: GROUP,
         params: &[PAIR[0], PAIR[1], FUNC, XFF],
-        about: "The first, second, .. series of two lists as one each, by the named function.",
+        about: "Combines the first, second, .. series of two lists with the named function.",
         run: |call| {
             let (func, share) = (call.text(2), call.float_or_none(3));
             pairs(call, &func, share)
@@ -135,19 +132,19 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["group"],
         group: GROUP,
         params: &[Param::new("seriesLists", Kind::SeriesList).multiple()],
-        about: "Several lists as one.",
+        about: "Joins several lists into one.",
         run: |call| Ok(call.series(0)),
     },
 ];
 
-/// Series as one, which has the tags that are the same in all. `None` where there is none.
+/// Combines series into one that has the tags common to all. `None` if there are no series.
 pub(super) fn aggregate(
     call: &Call<'_, '_>,
     series: Vec<Series>,
     func: &str,
     x_files_factor: Option<f64>,
 ) -> Result<Option<Series>> {
-    let how = Aggregate::of_series(func)?;
+    let how = AggFunc::of_series(func)?;
     let func = func.strip_suffix("Series").unwrap_or(func);
     let share = x_files_factor.unwrap_or(call.evaluator.x_files_factor);
     let Some(aligned) = Aligned::new(series)? else { return Ok(None) };
@@ -165,7 +162,8 @@ pub(super) fn aggregate(
     Ok(Some(made))
 }
 
-/// What a function's name as a callback makes of series: a function of this family over them alone, or else over each row.
+/// Applies the callback with this name to series: a function of this family over the series alone, or else over
+/// each row.
 pub(super) fn by_callback(call: &mut Call<'_, '_>, series: Vec<Series>, callback: &str) -> Result<Option<Series>> {
     match FUNCTIONS.iter().chain(super::percent::FUNCTIONS).find(|function| function.names.contains(&callback)) {
         Some(function) if is_callback(function) => Ok(call.apply(function, callback, series)?.into_iter().next()),
@@ -173,7 +171,7 @@ pub(super) fn by_callback(call: &mut Call<'_, '_>, series: Vec<Series>, callback
     }
 }
 
-/// Whether a function makes something of a list alone.
+/// Whether a function can be applied to a list alone.
 fn is_callback(function: &Function) -> bool {
     function.names[0] != "group" && !function.params.iter().skip(1).any(|param| param.is_required)
 }

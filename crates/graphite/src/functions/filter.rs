@@ -1,16 +1,16 @@
-//! Which series stay: by a number of each, by rank, by name.
+//! Selects series: by a number computed from each, by rank, by name.
 
 use super::python_regex::compile;
 use super::{first, sort};
-use crate::aggregate::{Aggregate, has_enough, percentile, present};
-use crate::error::{Refusal, Result, refuse};
+use crate::aggregate::{AggFunc, has_enough, percentile, present};
+use crate::error::{BadRequest, Result, refuse};
 use crate::function::{Call, Function, Kind, LISTS, Param, SERIES};
 use crate::series::{Aligned, Series};
 
 const GROUP: &str = "Filter Series";
 const N: Param = Param::new("n", Kind::Float).required();
 const COUNT: Param = Param::new("n", Kind::Integer).required();
-const FUNC: Param = Param::new("func", Kind::Aggregate);
+const FUNC: Param = Param::new("func", Kind::AggFunc);
 const PATTERN: &[Param] = &[SERIES, Param::new("pattern", Kind::Text).required()];
 const OPERATORS: &[&str] = &["!=", "<", "<=", "=", ">", ">="];
 
@@ -50,7 +50,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Param::new("operator", Kind::Text).required().one_of(OPERATORS),
             Param::new("threshold", Kind::Float).required(),
         ],
-        about: "Series of which the named function's value compares to a threshold.",
+        about: "Series whose value by the named function compares to a threshold as given.",
         run: |call| {
             let (func, operator, threshold) = (call.text(1), call.text(2), call.float(3));
             compared(call, &func, &operator, threshold)
@@ -60,15 +60,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
     compared!("averageBelow", "average", "<=", "Series whose average is n or below."),
     compared!("currentAbove", "last", ">", "Series whose last value is above n."),
     compared!("currentBelow", "last", "<=", "Series whose last value is n or below."),
-    compared!("maximumAbove", "max", ">", "Series whose greatest value is above n."),
-    compared!("maximumBelow", "max", "<=", "Series whose greatest value is n or below."),
-    compared!("minimumAbove", "min", ">", "Series whose least value is above n."),
-    compared!("minimumBelow", "min", "<=", "Series whose least value is n or below."),
+    compared!("maximumAbove", "max", ">", "Series whose largest value is above n."),
+    compared!("maximumBelow", "max", "<=", "Series whose largest value is n or below."),
+    compared!("minimumAbove", "min", ">", "Series whose smallest value is above n."),
+    compared!("minimumBelow", "min", "<=", "Series whose smallest value is n or below."),
     Function {
         names: &["highest"],
         group: GROUP,
         params: &[SERIES, COUNT, FUNC.or("\"average\"")],
-        about: "The n series of which the named function's value is greatest.",
+        about: "The n series with the highest value by the named function.",
         run: |call| {
             let func = call.text(2);
             ranked(call, &func, true)
@@ -78,17 +78,17 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["lowest"],
         group: GROUP,
         params: &[SERIES, COUNT, FUNC.or("\"average\"")],
-        about: "The n series of which the named function's value is least.",
+        about: "The n series with the lowest value by the named function.",
         run: |call| {
             let func = call.text(2);
             ranked(call, &func, false)
         },
     },
-    ranked!("highestAverage", "average", true, "The n series with the greatest average."),
-    ranked!("highestCurrent", "last", true, "The n series with the greatest last value."),
-    ranked!("highestMax", "max", true, "The n series with the greatest value."),
-    ranked!("lowestAverage", "average", false, "The n series with the least average."),
-    ranked!("lowestCurrent", "last", false, "The n series with the least last value."),
+    ranked!("highestAverage", "average", true, "The n series with the highest average."),
+    ranked!("highestCurrent", "last", true, "The n series with the highest last value."),
+    ranked!("highestMax", "max", true, "The n series with the highest value."),
+    ranked!("lowestAverage", "average", false, "The n series with the lowest average."),
+    ranked!("lowestCurrent", "last", false, "The n series with the lowest last value."),
     Function {
         names: &["limit"],
         group: GROUP,
@@ -103,21 +103,21 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["exclude"],
         group: GROUP,
         params: PATTERN,
-        about: "Series in whose names a regular expression finds nothing.",
+        about: "Series whose names don't match a regular expression.",
         run: |call| named(call, false),
     },
     Function {
         names: &["grep"],
         group: GROUP,
         params: PATTERN,
-        about: "Series in whose names a regular expression finds something.",
+        about: "Series whose names match a regular expression.",
         run: |call| named(call, true),
     },
     Function {
         names: &["removeEmptySeries"],
         group: GROUP,
         params: &[SERIES, Param::new("xFilesFactor", Kind::Float)],
-        about: "Series that have a value, or so large a share of them.",
+        about: "Series that have a value, or at least the given share of values.",
         run: |call| {
             let share = call.float_or_none(1).unwrap_or(0.0);
             retained(call, &mut |series| has_enough(&series.values, share))
@@ -127,7 +127,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["unique"],
         group: GROUP,
         params: LISTS,
-        about: "Series without those whose name came before.",
+        about: "Series without those whose name occurred before.",
         run: |call| {
             let mut seen = std::collections::BTreeSet::new();
             retained(call, &mut |series| seen.insert(series.name.clone()))
@@ -144,14 +144,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["averageOutsidePercentile"],
         group: GROUP,
         params: &[SERIES, N],
-        about: "Series whose average is not within a percentile of the averages of all.",
+        about: "Series whose average is outside a percentile of all averages.",
         run: average_outside,
     },
     Function {
         names: &["removeBetweenPercentile"],
         group: GROUP,
         params: &[SERIES, N],
-        about: "Series that have a value which is not within a percentile of all at its time.",
+        about: "Series with a value outside a percentile of all values at its time.",
         run: outside,
     },
     Function {
@@ -163,7 +163,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Param::new("search", Kind::Text).required(),
             Param::new("replace", Kind::Text).required(),
         ],
-        about: "Other series in place of those whose greatest value is above a value; their names are made by a regular expression.",
+        about: "Replaces series whose largest value is above a value by other series; a regular expression makes their names.",
         run: use_above,
     },
 ];
@@ -176,7 +176,7 @@ fn retained(call: &mut Call<'_, '_>, keeps: &mut dyn FnMut(&Series) -> bool) -> 
 }
 
 fn compared(call: &mut Call<'_, '_>, func: &str, operator: &str, threshold: f64) -> Result<Vec<Series>> {
-    let how = Aggregate::parse(func)?;
+    let how = AggFunc::parse(func)?;
     retained(call, &mut |series| {
         let value = how.of(&series.values);
         let none = value.is_nan();
@@ -192,7 +192,7 @@ fn compared(call: &mut Call<'_, '_>, func: &str, operator: &str, threshold: f64)
 }
 
 fn ranked(call: &mut Call<'_, '_>, func: &str, is_reverse: bool) -> Result<Vec<Series>> {
-    let how = Aggregate::parse(func)?;
+    let how = AggFunc::parse(func)?;
     let mut series = call.series(0);
     sort::by(&mut series, is_reverse, &|series| how.of(&series.values));
     Ok(first(series, call.int(1)))
@@ -201,7 +201,7 @@ fn ranked(call: &mut Call<'_, '_>, func: &str, is_reverse: bool) -> Result<Vec<S
 fn named(call: &mut Call<'_, '_>, wanted: bool) -> Result<Vec<Series>> {
     let pattern = compile(&call.text(1), &call.evaluator.work.steps)?;
     let kept = retained(call, &mut |series| pattern.matches(&series.name) == wanted);
-    pattern.check().map_err(|error| Refusal(error.to_string()))?;
+    pattern.check().map_err(|error| BadRequest(error.to_string()))?;
     kept
 }
 
@@ -209,7 +209,7 @@ fn named(call: &mut Call<'_, '_>, wanted: bool) -> Result<Vec<Series>> {
 #[expect(clippy::unnecessary_wraps, reason = "the form of all functions")]
 fn most_deviant(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let variance = |series: &Series| {
-        let mean = Aggregate::Average.of(&series.values);
+        let mean = AggFunc::Average.of(&series.values);
         let squares: f64 = present(&series.values).map(|value| (value - mean) * (value - mean)).sum();
         squares / present(&series.values).count() as f64
     };
@@ -229,7 +229,7 @@ fn bounds(n: f64) -> (f64, f64) {
 fn average_outside(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (low, high) = bounds(call.float(1));
     let mut series = call.series(0);
-    let average = |series: &Series| Aggregate::Average.of(&series.values);
+    let average = |series: &Series| AggFunc::Average.of(&series.values);
     let averages: Vec<f64> = series.iter().map(average).collect();
     let (low, high) = (percentile(&averages, low, false), percentile(&averages, high, false));
     series.retain(|one| {
@@ -259,10 +259,10 @@ fn use_above(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (value, regex, replace) = (call.float(1), compile(&call.text(2), &call.evaluator.work.steps)?, call.text(3));
     let mut made = Vec::new();
     for one in call.series(0) {
-        if Aggregate::Max.of(&one.values) > value {
+        if AggFunc::Max.of(&one.values) > value {
             let name = super::python_regex::substitute(&regex, &replace, &one.name)?;
             made.extend(call.evaluator.text(&name, call.scope)?);
         }
     }
-    if made.len() > 10_000 { refuse("useSeriesAbove makes too many series") } else { Ok(made) }
+    if made.len() > 10_000 { refuse("useSeriesAbove makes more than 10,000 series") } else { Ok(made) }
 }

@@ -1,4 +1,4 @@
-//! Which values stay.
+//! Filters values.
 
 use super::each;
 use crate::aggregate::{percentile, present};
@@ -36,16 +36,16 @@ pub(super) const FUNCTIONS: &[Function] = &[
         "removeAbovePercentile",
         of_percentile,
         |value, limit| value > limit,
-        "Without values above the n-th percentile."
+        "Removes values above the n-th percentile."
     ),
     remover!(
         "removeBelowPercentile",
         of_percentile,
         |value, limit| value < limit,
-        "Without values below the n-th percentile."
+        "Removes values below the n-th percentile."
     ),
-    remover!("removeAboveValue", |_, n| n, |value, limit| value > limit, "Without values above n."),
-    remover!("removeBelowValue", |_, n| n, |value, limit| value < limit, "Without values below n."),
+    remover!("removeAboveValue", |_, n| n, |value, limit| value > limit, "Removes values above n."),
+    remover!("removeBelowValue", |_, n| n, |value, limit| value < limit, "Removes values below n."),
 ];
 
 fn of_percentile(series: &Series, n: f64) -> f64 {

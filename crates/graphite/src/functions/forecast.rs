@@ -1,4 +1,4 @@
-//! Forecasts: Holt and Winters' triple exponential smoothing, and lines through all values.
+//! Forecasts: Holt-Winters triple exponential smoothing, and lines through all values.
 
 use super::graph::between;
 use crate::error::Result;
@@ -10,7 +10,7 @@ const GROUP: &str = "Calculate";
 const BOOTSTRAP: Param = Param::new("bootstrapInterval", Kind::Interval).or("\"7d\"");
 const SEASON: Param = Param::new("seasonality", Kind::Interval).or("\"1d\"");
 const BANDS: &[Param] = &[SERIES, Param::new("delta", Kind::Integer).or("3"), BOOTSTRAP, SEASON];
-/// How fast level and season, and slope, follow the values; as graphite-web has them.
+/// Smoothing factors of level and season, and of slope, as in graphite-web.
 const ALPHA: f64 = 0.1;
 const BETA: f64 = 0.0035;
 
@@ -19,7 +19,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["holtWintersForecast"],
         group: GROUP,
         params: &[SERIES, BOOTSTRAP, SEASON],
-        about: "What the past lets expect.",
+        about: "The Holt-Winters forecast.",
         run: |call| {
             let mut made = Vec::new();
             for forecast in forecasts(call, 1, 2)? {
@@ -35,14 +35,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["holtWintersConfidenceBands"],
         group: GROUP,
         params: BANDS,
-        about: "Between which values the past lets expect the present.",
+        about: "The Holt-Winters confidence bands: the range in which values are expected.",
         run: bands,
     },
     Function {
         names: &["holtWintersConfidenceArea"],
         group: GROUP,
         params: BANDS,
-        about: "The confidence bands as an area.",
+        about: "The Holt-Winters confidence bands as an area.",
         run: |call| {
             let bands = bands(call)?;
             let mut area = between(call, bands)?;
@@ -58,19 +58,19 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["holtWintersAberration"],
         group: GROUP,
         params: BANDS,
-        about: "By how much values are outside of the confidence bands.",
+        about: "By how much values are outside the Holt-Winters confidence bands.",
         run: aberration,
     },
     Function {
         names: &["linearRegression"],
         group: GROUP,
         params: &[SERIES, Param::new("startSourceAt", Kind::Date), Param::new("endSourceAt", Kind::Date)],
-        about: "The line through the values by least squares.",
+        about: "The least-squares line through the values.",
         run: regression,
     },
 ];
 
-/// What the past of a series lets expect of the time that is asked for.
+/// The forecast of a series for the requested time range, from its past.
 struct Forecast {
     series: Series,
     predictions: Vec<f64>,
@@ -93,7 +93,7 @@ fn forecasts(call: &mut Call<'_, '_>, bootstrap_at: usize, season_at: usize) -> 
     Ok(made)
 }
 
-/// A series of the same time and tags, which no longer knows how it is consolidated.
+/// A series with the same times and tags, without its consolidation function.
 fn plain(series: &Series, name: &str, values: Vec<f64>) -> Series {
     let made = Series::new(name, series.time(), values, series.x_files_factor);
     Series { tags: series.tags.clone(), ..made }
@@ -156,7 +156,7 @@ fn aberration(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let bands = bands(call)?;
     let mut made = Vec::new();
     for mut series in call.series(0) {
-        // Of bands that have the same name the last counts, as in graphite-web.
+        // If bands have the same name, the last one counts, as in graphite-web.
         let band = |side: &str| {
             let name = format!("holtWintersConfidence{side}({})", series.name);
             bands.iter().rfind(|band| band.name == name).map(|band| band.beside(&series))
@@ -200,8 +200,8 @@ fn regression(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     Ok(made)
 }
 
-/// Each series with what it was at another time, when there may have been others: the one of its name, or, where names say
-/// values, of its tags.
+/// Pairs each series with its counterpart from another time range, which may contain other series: the one with its
+/// name, or with its tags if names contain values.
 fn partners(sources: Vec<Series>, mut series: Vec<Series>) -> Vec<(Series, Series)> {
     let partner = |source: Series| {
         let named = series.iter().position(|one| one.name == source.name);
@@ -211,7 +211,7 @@ fn partners(sources: Vec<Series>, mut series: Vec<Series>) -> Vec<(Series, Serie
     sources.into_iter().filter_map(partner).collect()
 }
 
-/// Slope per second and value at 1970 of the line through the values.
+/// Slope per second, and value at the Unix epoch, of the line through the values.
 #[expect(clippy::cast_precision_loss, reason = "seconds and steps")]
 fn line(series: &Series) -> Option<(f64, f64)> {
     let (mut n, mut sum_i, mut sum_v, mut sum_ii, mut sum_iv) = (0.0, 0.0, 0.0, 0.0, 0.0);

@@ -1,4 +1,4 @@
-//! What draws lines in graphite-web's images. Here only names and tags change, and what is stacked is added up.
+//! Functions that only affect graphite-web's images. Here they change names and tags, and stack series.
 
 use super::each;
 use crate::error::Result;
@@ -31,7 +31,7 @@ macro_rules! passed {
             names: &[$name],
             group: GROUP,
             params: &[SERIES, Param::new($param, $kind).required()],
-            about: "Of images only; changes nothing here.",
+            about: "Affects images only; does nothing here.",
             run: |call| Ok(call.series(0)),
         }
     };
@@ -41,13 +41,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
     passed!("alpha", "alpha", Kind::Float),
     passed!("color", "theColor", Kind::Text),
     passed!("lineWidth", "width", Kind::Float),
-    renamed!("secondYAxis", "Of images only; changes the name."),
-    renamed!("drawAsInfinite", "Of images only; changes the name."),
+    renamed!("secondYAxis", "Affects images only; changes the name here."),
+    renamed!("drawAsInfinite", "Affects images only; changes the name here."),
     Function {
         names: &["dashed"],
         group: GROUP,
         params: &[SERIES, Param::new("dashLength", Kind::Integer).or("5")],
-        about: "Of images only; changes the name.",
+        about: "Affects images only; changes the name here.",
         #[expect(clippy::cast_precision_loss, reason = "a length")]
         run: |call| {
             each(call, &|call, series| {
@@ -61,7 +61,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["stacked"],
         group: GROUP,
         params: &[SERIES, Param::new("stack", Kind::Text)],
-        about: "Each series plus those that were stacked before.",
+        about: "Each series plus those stacked before it.",
         run: stacked,
     },
     Function {

@@ -1,4 +1,4 @@
-//! Groups of series by parts of their names or by tags, each as one series.
+//! Groups series by parts of their names or by tags, and combines each group into one series.
 
 use super::combine::by_callback;
 use super::nodes::{grouped, key};
@@ -14,7 +14,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["groupByNode"],
         group: GROUP,
         params: &[SERIES, Param::new("nodeNum", Kind::NodeOrTag).required(), CALLBACK.or("\"average\"")],
-        about: "Series that have the same node of their names, or the same tag, as one.",
+        about: "Combines series with the same node in their names, or the same tag.",
         run: |call| {
             let nodes = call.values(1).to_vec();
             let callback = call.text(2);
@@ -25,7 +25,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["groupByNodes"],
         group: GROUP,
         params: &[SERIES, CALLBACK.required(), Param::new("nodes", Kind::NodeOrTag).multiple()],
-        about: "Series that have the same nodes of their names, or the same tags, as one.",
+        about: "Combines series with the same nodes in their names, or the same tags.",
         run: |call| {
             let nodes = call.values(2).to_vec();
             let callback = call.text(1);
@@ -36,7 +36,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["groupByTags"],
         group: GROUP,
         params: &[SERIES, CALLBACK.required(), Param::new("tags", Kind::Tag).required().multiple()],
-        about: "Series that have the same tags as one.",
+        about: "Combines series with the same tags.",
         run: by_tags,
     },
     Function {
@@ -48,7 +48,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Param::new("templateFunction", Kind::Text).required(),
             Param::new("newName", Kind::Text),
         ],
-        about: "A target for each beginning of names, which stands for % in it.",
+        about: "Evaluates a target for each prefix of names, which replaces % in it.",
         run: apply,
     },
 ];
@@ -91,7 +91,7 @@ fn by_tags(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     Ok(made)
 }
 
-/// The tags of a group's name; those that its series lack are left out.
+/// The tags of a group's name, without those that its series lack.
 fn tags_with_empty(name: &str) -> crate::series::Tags {
     let kept: Vec<&str> = name.split(';').filter(|part| !part.ends_with('=')).collect();
     tags_of(&kept.join(";"))

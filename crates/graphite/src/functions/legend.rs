@@ -1,14 +1,14 @@
-//! Names that have values of their series.
+//! Names that contain values of their series.
 
 use super::each;
-use crate::aggregate::Aggregate;
+use crate::aggregate::AggFunc;
 use crate::error::Result;
 use crate::function::{Call, Function, Kind, Param, SERIES, Value};
 use crate::series::Series;
 use crate::text::{fixed, shown};
 
 const SYSTEMS: &[&str] = &["si", "binary"];
-/// Digits after the point of values with a prefix.
+/// Digits after the decimal point of values with a prefix.
 const DIGITS: usize = 2;
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -16,14 +16,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["legendValue"],
         group: "Alias",
         params: &[SERIES, Param::new("valuesTypes", Kind::Text).multiple()],
-        about: "Names with the last, least, greatest, .. value of the series; with the prefixes of si or binary, if that comes last.",
+        about: "Adds the last, smallest, largest, .. value of the series to its name; with unit prefixes if the last argument is si or binary.",
         run: legend,
     },
     Function {
         names: &["cactiStyle"],
         group: "Special",
         params: &[SERIES, Param::new("system", Kind::Text).one_of(SYSTEMS), Param::new("units", Kind::Text)],
-        about: "Names with the last, greatest and least value, in columns.",
+        about: "Adds the last, largest and smallest value to names, in columns.",
         run: cacti,
     },
 ];
@@ -33,7 +33,7 @@ fn legend(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let system = kinds.pop_if(|kind| SYSTEMS.contains(&kind.as_str()));
     each(call, &|_, series| {
         for kind in &kinds {
-            let value = Aggregate::parse(kind).map(|how| (how.of(&series.values), how.is_whole(series.is_whole)));
+            let value = AggFunc::parse(kind).map(|how| (how.of(&series.values), how.is_whole(series.is_whole)));
             match &system {
                 None => {
                     let text = value.map_or_else(|_| "(?)".to_owned(), |(value, is_whole)| shown(value, is_whole));
@@ -48,7 +48,7 @@ fn legend(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     })
 }
 
-/// A number as people say it, such as `1.50k`: thousands by `si`, 1,024 by `binary`.
+/// A number for people to read, such as `1.50k`: thousands with `si`, 1,024 with `binary`.
 #[inline(never)]
 fn prefixed(value: f64, system: &str) -> String {
     if value.is_nan() {
@@ -80,11 +80,11 @@ fn cacti(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
             }
         }
     };
-    let columns = [Aggregate::Last, Aggregate::Max, Aggregate::Min];
+    let columns = [AggFunc::Last, AggFunc::Max, AggFunc::Min];
     let series = call.series(0);
     let longest = |width: &dyn Fn(&Series) -> usize| series.iter().map(width).max().unwrap_or(0);
     let name_width = longest(&|one| one.name.chars().count());
-    // Room for the whole part, and for 3 where there is nothing or 0.
+    // Space for the whole part, or for 3 digits if it is missing or 0.
     let whole = |value: f64| if value.is_nan() || value == 0.0 { 3.0 } else { value.trunc() + 0.0 };
     let widths = columns.map(|how| longest(&|one| text(whole(how.of(&one.values))).chars().count()) + 3);
     let named = |mut one: Series| {

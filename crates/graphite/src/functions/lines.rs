@@ -1,6 +1,6 @@
 //! Series that are made up: lines, and functions of time.
 
-use crate::aggregate::Aggregate;
+use crate::aggregate::AggFunc;
 use crate::error::{Result, refuse};
 use crate::function::{Call, Function, Kind, Param, SERIES};
 use crate::series::Series;
@@ -49,7 +49,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         group: "Calculate",
         params: &[
             SERIES,
-            Param::new("func", Kind::Aggregate).or("\"average\""),
+            Param::new("func", Kind::AggFunc).or("\"average\""),
             Param::new("keepStep", Kind::Boolean).or("false"),
         ],
         about: "A line at the named function's value for each series.",
@@ -59,7 +59,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["identity"],
         group: "Calculate",
         params: &[NAME],
-        about: "The time as a value, each minute.",
+        about: "The time as a value, every minute.",
         run: |call| {
             let (name, path) = (call.text(0), format!("identity(\"{}\")", call.text(0)));
             made_up(call, &name, 60, &mut |at_s| at_s).map(|series| vec![Series { path, is_whole: true, ..series }])
@@ -69,7 +69,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["timeFunction", "time"],
         group: "Transform",
         params: &[NAME, STEP],
-        about: "The time as a value, each step.",
+        about: "The time as a value, every step.",
         run: |call| {
             let (name, step_s) = (call.text(0), call.int(1));
             made_up(call, &name, step_s, &mut |at_s| at_s).map(|series| vec![series])
@@ -90,7 +90,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["randomWalkFunction", "randomWalk"],
         group: "Special",
         params: &[NAME, STEP],
-        about: "A walk from 0 that looks random, and is the same for the same time.",
+        about: "A pseudo-random walk from 0 that is the same for the same time.",
         run: random_walk,
     },
 ];
@@ -103,7 +103,7 @@ pub(super) fn constant(call: &Call<'_, '_>, value: f64, name: &str) -> Series {
     Series { path: format!("constantLine({name})"), ..series }
 }
 
-/// A function of the time, from step to step.
+/// A function of time, step by step.
 #[expect(clippy::cast_precision_loss, reason = "seconds")]
 fn made_up(call: &mut Call<'_, '_>, name: &str, step_s: i64, value: &mut dyn FnMut(f64) -> f64) -> Result<Series> {
     let (from_s, until_s) = (call.scope.from_s, call.scope.until_s);
@@ -126,7 +126,7 @@ fn vertical(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
 }
 
 fn aggregate_line(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
-    let (how, keeps_step) = (Aggregate::parse(&call.text(1))?, call.flag(2));
+    let (how, keeps_step) = (AggFunc::parse(&call.text(1))?, call.flag(2));
     let mut made = Vec::new();
     for series in call.series(0) {
         let value = how.of(&series.values);
@@ -144,7 +144,7 @@ fn aggregate_line(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     Ok(made)
 }
 
-/// Steps between -0.5 and 0.5 by splitmix64.
+/// Pseudo-random increments between -0.5 and 0.5, by splitmix64.
 #[expect(clippy::cast_precision_loss, reason = "53 bits")]
 fn random_walk(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (name, step_s) = (call.text(0), call.int(1));

@@ -1,6 +1,6 @@
-//! The functions, one file a family. Each file is a table; a function that is in a table is in the language and in the list
-//! that `/functions` tells. They behave as those of graphite-web 1.1.10 (`render/functions.py`), also in the names and tags
-//! that they give; where they don't, docs/graphite.md says so.
+//! The functions, one file per family. Each file is a table; every function in a table is part of the language and
+//! of the list that `/functions` returns. They behave as in graphite-web 1.1.10 (`render/functions.py`), including
+//! the names and tags that they give; docs/graphite.md lists the differences.
 
 mod alias;
 mod combine;
@@ -51,7 +51,7 @@ pub(super) fn all() -> impl Iterator<Item = &'static Function> {
     FAMILIES.into_iter().chain([windows::FUNCTIONS]).flatten()
 }
 
-/// The series of the first parameter, each changed.
+/// Changes each series of the first parameter.
 #[expect(clippy::unnecessary_wraps, reason = "the form of all functions")]
 #[inline(never)]
 fn each(call: &mut Call<'_, '_>, change: &dyn Fn(&Call<'_, '_>, &mut Series)) -> Result<Vec<Series>> {
@@ -62,7 +62,7 @@ fn each(call: &mut Call<'_, '_>, change: &dyn Fn(&Call<'_, '_>, &mut Series)) ->
     Ok(series)
 }
 
-/// Changes each value that is there; what becomes infinite is none.
+/// Changes each value that is present; an infinite result counts as missing.
 #[inline(never)]
 fn map(series: &mut Series, value: &dyn Fn(f64) -> f64) {
     series.is_whole = false;
@@ -72,7 +72,7 @@ fn map(series: &mut Series, value: &dyn Fn(f64) -> f64) {
     }
 }
 
-/// Python's `round` to so many digits: what lies in the middle between two goes to the even one.
+/// Python's `round` to this many digits: a tie goes to the even neighbour.
 #[inline(never)]
 fn rounded(value: f64, digits: i32) -> f64 {
     let unit = 10f64.powi(digits.abs());
@@ -80,7 +80,7 @@ fn rounded(value: f64, digits: i32) -> f64 {
         return (value / unit).round_ties_even() * unit;
     }
     let product = value * unit;
-    // The product was rounded itself: 4.55 is a little less, and 45.5 is not.
+    // The product was itself rounded: 4.55 is slightly less, and 45.5 is not.
     let is_middle = (product - product.floor()) == 0.5;
     let error = if is_middle { value.mul_add(unit, -product) } else { 0.0 };
     let whole = if error == 0.0 {
@@ -102,7 +102,7 @@ fn first(mut series: Vec<Series>, n: i64) -> Vec<Series> {
     series
 }
 
-/// A number of seconds or steps, which is far below 2^53.
+/// A number of seconds or steps, which is well below 2^53.
 #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
 fn float(number: i64) -> f64 {
     number as f64

@@ -1,4 +1,4 @@
-//! Parts of names: what `aliasByNode`, `groupByNodes` and their kin call nodes and tags.
+//! Parts of names: what `aliasByNode`, `groupByNodes` and related functions call nodes and tags.
 
 use crate::function::Value;
 use crate::series::Series;
@@ -22,14 +22,14 @@ fn node_or_tag(series: &Series, path: &str, node: &Value) -> String {
     found.or_else(|| series.tags.get(&node.text()).cloned()).unwrap_or_default()
 }
 
-/// Where a Python index points to: from the end where it is negative.
+/// What a Python index points to: from the end if it is negative.
 pub(super) fn place(index: i64, len: usize) -> Option<usize> {
     let len = i64::try_from(len).ok()?;
     let at = if index < 0 { len + index } else { index };
     (0..len).contains(&at).then(|| usize::try_from(at).ok())?
 }
 
-/// The first path that a name like `f(g(a.b),c)` has.
+/// The first path in a name such as `f(g(a.b),c)`.
 fn first_path(name: &str) -> Option<String> {
     let mut expr = target::parse(name).ok()?;
     loop {
@@ -42,7 +42,7 @@ fn first_path(name: &str) -> Option<String> {
     }
 }
 
-/// Series by a key, in the order in which keys come first.
+/// Series by key, in the order in which keys first occur.
 pub(super) fn grouped(series: Vec<Series>, key: &dyn Fn(&Series) -> String) -> Vec<(String, Vec<Series>)> {
     let mut places = std::collections::BTreeMap::new();
     let mut groups: Vec<(String, Vec<Series>)> = Vec::new();

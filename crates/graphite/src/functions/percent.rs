@@ -1,4 +1,4 @@
-//! Series over series: quotients, percentages, weighted averages.
+//! Series divided by series: quotients, percentages, weighted averages.
 
 use std::collections::BTreeMap;
 
@@ -17,14 +17,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["divideSeries"],
         group: GROUP,
         params: &[DIVIDENDS, Param::new("divisorSeries", Kind::SeriesList).required()],
-        about: "Each series divided by one.",
+        about: "Divides each series by one other.",
         run: divide,
     },
     Function {
         names: &["divideSeriesLists"],
         group: GROUP,
         params: &[DIVIDENDS, Param::new("divisorSeriesList", Kind::SeriesList).required()],
-        about: "The first, second, .. series of a list divided by that of another.",
+        about: "Divides the first, second, .. series of a list by that of another.",
         run: |call| {
             let (dividends, divisors) = (call.series(0), call.series(1));
             if dividends.len() != divisors.len() {
@@ -42,7 +42,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["asPercent", "pct"],
         group: GROUP,
         params: &[SERIES, Param::new("total", Kind::Any), NODES],
-        about: "Each series as a percentage of all, of other series, of a number, or of those that share nodes or tags.",
+        about: "Each series as a percentage of all, of other series, of a number, or of those with the same nodes or tags.",
         run: as_percent,
     },
     Function {
@@ -53,7 +53,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Param::new("seriesListWeight", Kind::SeriesList).required(),
             NODES,
         ],
-        about: "The average of series, weighted by those that share nodes or tags.",
+        about: "The average of series, weighted by those with the same nodes or tags.",
         run: weighted,
     },
 ];
@@ -82,7 +82,7 @@ fn quotient(call: &Call<'_, '_>, function: &str, one: Series, other: Series, uni
     Ok(Series::new(&name, aligned.time, values, call.evaluator.x_files_factor))
 }
 
-/// A quotient; none over 0.
+/// A quotient; missing if the divisor is 0.
 fn over(dividend: f64, divisor: f64) -> f64 {
     if divisor == 0.0 { f64::NAN } else { dividend / divisor }
 }
@@ -126,12 +126,12 @@ fn as_percent(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     }
 }
 
-/// The sum, called as the function that makes it.
+/// The sum, named after the function that makes it.
 fn summed(call: &Call<'_, '_>, series: Vec<Series>) -> Result<Series> {
     let name = format!("sumSeries({})", paths(&series));
     let aligned = Aligned::new(series)?;
     let aligned = aligned.expect("a group has a series");
-    let sum = crate::aggregate::Aggregate::Sum;
+    let sum = crate::aggregate::AggFunc::Sum;
     Ok(Series::new(&name, aligned.time, aligned.rows(&|row| sum.of(row)), call.evaluator.x_files_factor))
 }
 
@@ -182,7 +182,7 @@ fn weighted(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     };
     let shown: Vec<String> = nodes.iter().map(Value::text).collect();
     let name = format!("weightedAverage({}, {}, {})", sorted(&averages), sorted(&weights), shown.join(","));
-    // Of those that share a key the last counts, though all weights do in the sum; so does graphite-web.
+    // If several share a key the last one counts, although all weights are summed; so does graphite-web.
     let last = |series: &[Series]| -> BTreeMap<String, Series> {
         series.iter().map(|one| (key(one, &nodes), one.clone())).collect()
     };

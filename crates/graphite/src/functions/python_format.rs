@@ -1,22 +1,22 @@
-//! Python's `%` with one number, as far as a number can be formatted by it.
+//! Python's `%` operator for one number.
 
 use crate::error::{Result, refuse};
 use crate::text::{exponential, fixed, general, repr};
 
-/// What a format may make a number wide, and how many digits it may have: names are read by people.
+/// The largest width and precision: names are for people to read.
 const MAX_DIGITS: usize = 400;
-/// How many digits `%f`, `%e` and `%g` have where they do not say.
+/// The default precision of `%f`, `%e` and `%g`.
 const DIGITS: usize = 6;
 
 /// A conversion such as `%-8.2f`.
 struct Spec<'a> {
-    /// Of `-`, `+`, blank, `0` and `#` those that are there.
+    /// The flags given, of `-`, `+`, blank, `0` and `#`.
     flags: &'a str,
     width: usize,
     digits: Option<usize>,
 }
 
-/// The template with the number in the place of its one conversion. `is_whole` says that it is an `int`.
+/// The template with the number in place of its one conversion. `is_whole` says that it is an `int`.
 #[inline(never)]
 pub(super) fn percent(template: &str, value: f64, is_whole: bool) -> Result<String> {
     let (mut out, mut rest, mut is_used) = (String::new(), template, false);
@@ -29,13 +29,17 @@ pub(super) fn percent(template: &str, value: f64, is_whole: bool) -> Result<Stri
         }
         let (spec, kind, after) = parsed(conversion)?;
         if std::mem::replace(&mut is_used, true) {
-            return refuse(format!("{template:?} has more than one conversion, and there is one value"));
+            return refuse(format!("{template:?} has more than one conversion, but there is one value"));
         }
         out.push_str(&spec.format(kind, value, is_whole)?);
         rest = after;
     }
     out.push_str(rest);
-    if is_used { Ok(out) } else { refuse(format!("{template:?} has no conversion for the value, such as %d or %.2f")) }
+    if is_used {
+        Ok(out)
+    } else {
+        refuse(format!("{template:?} must have a conversion for the value, such as %d or %.2f"))
+    }
 }
 
 fn parsed(conversion: &str) -> Result<(Spec<'_>, char, &str)> {
@@ -51,7 +55,7 @@ fn parsed(conversion: &str) -> Result<(Spec<'_>, char, &str)> {
     match chars.next() {
         Some(kind) if "diuoxXeEfFgGcrsa".contains(kind) => Ok((Spec { flags, width, digits }, kind, chars.as_str())),
         _ => refuse(format!(
-            "\"%{conversion}\" is not a conversion of a number: there are %d, %s, %f, %e, %g and %%, with flags, a width and a precision"
+            "\"%{conversion}\" is not a conversion of a number: use %d, %s, %f, %e, %g or %%, with flags, a width and a precision"
         )),
     }
 }
@@ -62,7 +66,7 @@ fn number(text: &str) -> Result<(usize, &str)> {
     match digits.parse::<usize>() {
         Ok(number) if number <= MAX_DIGITS => Ok((number, rest)),
         Err(_) if digits.is_empty() => Ok((0, rest)),
-        _ => refuse(format!("a number has at most {MAX_DIGITS} digits, not {digits}")),
+        _ => refuse(format!("a number can have at most {MAX_DIGITS} digits, not {digits}")),
     }
 }
 
@@ -88,7 +92,7 @@ impl Spec<'_> {
             _ => general(value.abs(), digits, self.has('#')),
         };
         let text = if kind.is_ascii_uppercase() { text.to_uppercase() } else { text };
-        // `%d` of -0.5 is 0, and `%.0f` of it -0.
+        // `%d` of -0.5 is 0, and `%.0f` of it is -0.
         let is_negative = value.is_sign_negative() && (!"diu".contains(kind) || value <= -1.0);
         Ok(self.padded(self.sign(is_negative), &text, true))
     }
@@ -102,7 +106,7 @@ impl Spec<'_> {
         }
     }
 
-    /// Where `#` wants one, a point after digits that have none.
+    /// Adds the point that `#` requires to digits that have none.
     fn pointed(&self, text: &str) -> String {
         if !self.has('#') || text.contains('.') || !text.ends_with(|char: char| char.is_ascii_digit()) {
             return text.to_owned();
@@ -113,7 +117,7 @@ impl Spec<'_> {
         }
     }
 
-    /// With as many digits as the precision says at least.
+    /// With at least as many digits as the precision requires.
     fn zeros(&self, digits: &str) -> String {
         let missing = self.digits.unwrap_or(0).saturating_sub(digits.len());
         format!("{}{digits}", "0".repeat(missing))
@@ -143,7 +147,7 @@ impl Spec<'_> {
         }
     }
 
-    /// As wide as it has to be. Zeros go between the sign and the digits.
+    /// Padded to its width. Zeros go between the sign and the digits.
     fn padded(&self, sign: &str, text: &str, is_number: bool) -> String {
         let missing = self.width.saturating_sub(sign.chars().count() + text.chars().count());
         if self.has('-') {
@@ -161,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_float_is_formatted_as_by_python() {
+    fn a_float_is_formatted_as_in_python() {
         for (template, value, wanted) in [
             ("x %.f y", 5.0, "x 5 y"),
             ("%%|%d", 5.0, "%|5"),
@@ -205,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn an_int_is_formatted_as_by_python() {
+    fn an_int_is_formatted_as_in_python() {
         for (template, value, wanted) in [
             ("%s", 5.0, "5"),
             ("%x", 255.0, "ff"),

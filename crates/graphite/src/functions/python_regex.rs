@@ -1,32 +1,33 @@
-//! Regular expressions as Python's `re` has them, as far as linear time allows: no look-around and no back-references within
-//! a pattern.
+//! Regular expressions as in Python's `re`, as far as linear time allows: no look-around, and no back-references
+//! within a pattern.
 
 use regex_lite::Captures;
 
-use crate::error::{Refusal, Result, refuse};
+use crate::error::{BadRequest, Result, refuse};
 use model::budget::Budget;
 use model::pattern::Pattern;
 
-/// A replacement makes a name longer by at most this many bytes: a name can be replaced many times, each time by several of itself.
+/// The most bytes by which a replacement makes a name longer: a name can be replaced many times, each time by
+/// several copies of itself.
 const MAX_GROWTH_BYTES: usize = 4 << 10;
 
-/// A pattern that takes its steps of a request's budget.
+/// A pattern that takes its steps from a request's budget.
 pub(super) fn compile(pattern: &str, budget: &Budget) -> Result<Pattern> {
     let compiled = Pattern::anywhere(pattern).map(|pattern| pattern.sharing(budget));
-    compiled.map_err(|error| Refusal(format!("{pattern:?} is not a regular expression: {error}")))
+    compiled.map_err(|error| BadRequest(format!("{pattern:?} is not a regular expression: {error}")))
 }
 
-/// `re.sub`: every match is replaced, also an empty one behind another.
+/// `re.sub`: replaces every match, including an empty one after another match.
 pub(super) fn substitute(pattern: &Pattern, template: &str, text: &str) -> Result<String> {
     let (mut out, mut at, mut copied) = (String::new(), 0, 0);
     while at <= text.len() {
-        let regex = pattern.regex_for(&text[at..]).map_err(|error| Refusal(error.to_string()))?;
+        let regex = pattern.regex_for(&text[at..]).map_err(|error| BadRequest(error.to_string()))?;
         let Some(captures) = regex.captures_at(text, at) else { break };
         let found = captures.get(0).map_or(at..at, |found| found.range());
         out.push_str(&text[copied..found.start]);
         expand(template, &captures, &mut out, text.len() + MAX_GROWTH_BYTES)?;
         copied = found.end;
-        // Behind an empty match the next character is copied.
+        // After an empty match the next character is copied.
         let next = text[found.end..].chars().next().map_or(1, char::len_utf8);
         at = if found.is_empty() { found.end + next } else { found.end };
     }
@@ -34,7 +35,7 @@ pub(super) fn substitute(pattern: &Pattern, template: &str, text: &str) -> Resul
     Ok(out)
 }
 
-/// A replacement with `\1`, `\g<1>` and `\g<name>`, up to so many bytes in all.
+/// A replacement with `\1`, `\g<1>` and `\g<name>`, limited to this many bytes in all.
 fn expand(template: &str, captures: &Captures<'_>, out: &mut String, max_bytes: usize) -> Result<()> {
     let mut rest = template;
     while let Some((plain, escaped)) = rest.split_once('\\') {
@@ -84,7 +85,7 @@ mod tests {
     }
 
     #[test]
-    fn replacing_is_pythons() {
+    fn replacing_works_as_in_python() {
         for (pattern, template, text, wanted) in [
             ("(^.*$)", r"\1 A", "sum(a.b)", "sum(a.b) A"),
             ("o", "0", "foo boo", "f00 b00"),

@@ -1,4 +1,4 @@
-//! Differences, sums as they grow, and delays.
+//! Differences, running sums, and delays.
 
 use super::{each, rounded};
 use crate::error::Result;
@@ -13,7 +13,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["derivative"],
         group: GROUP,
         params: &[SERIES],
-        about: "What each value has more than the one before.",
+        about: "The difference between each value and the one before.",
         run: |call| {
             each(call, &|_, series| {
                 let earlier = std::iter::once(f64::NAN).chain(series.values.iter().copied());
@@ -26,7 +26,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["nonNegativeDerivative"],
         group: GROUP,
         params: COUNTER,
-        about: "What a counter has more than before; nothing where it began anew.",
+        about: "The increase of a counter; no value where it restarted.",
         run: |call| {
             each(call, &|call, series| {
                 let values = increments(series, call.float_or_none(1), call.float_or_none(2));
@@ -38,7 +38,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["perSecond"],
         group: GROUP,
         params: COUNTER,
-        about: "What a counter has more than before, per second.",
+        about: "The increase of a counter per second.",
         #[expect(clippy::cast_precision_loss, reason = "a step")]
         run: |call| {
             each(call, &|call, series| {
@@ -55,7 +55,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["integral"],
         group: GROUP,
         params: &[SERIES],
-        about: "The sum of all values until then.",
+        about: "The running sum of all values.",
         run: |call| {
             each(call, &|_, series| {
                 let mut sum = 0.0;
@@ -73,14 +73,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["integralByInterval"],
         group: GROUP,
         params: &[SERIES, Param::new("intervalUnit", Kind::Interval).required()],
-        about: "The sum of all values until then, begun anew after each interval.",
+        about: "The running sum of all values, reset after each interval.",
         run: integral_by_interval,
     },
     Function {
         names: &["delay"],
         group: GROUP,
         params: &[SERIES, Param::new("steps", Kind::Integer).required()],
-        about: "Values so many steps later.",
+        about: "Moves values later by a number of steps.",
         run: |call| {
             each(call, &|call, series| {
                 let steps = call.int(1);
@@ -100,7 +100,7 @@ fn replace(series: &mut Series, function: &str, values: Vec<f64>) {
     *series = series.derived(format!("{function}({})", series.name), values);
 }
 
-/// What each value has more than the last, also where a counter wrapped around at `max` or began at `min`.
+/// The increase of each value over the last, including when a counter wraps around at `max` or restarts at `min`.
 fn increments(series: &Series, max: Option<f64>, min: Option<f64>) -> Vec<f64> {
     let mut last = f64::NAN;
     let increment = |value: &f64| {

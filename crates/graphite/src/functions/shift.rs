@@ -8,7 +8,7 @@ use crate::series::Series;
 use crate::time::offset_s;
 
 const GROUP: &str = "Transform";
-/// `timeStack` shows at most so many times.
+/// The most time ranges that `timeStack` shows.
 const MAX_STACKED: i64 = 100;
 
 pub(super) const FUNCTIONS: &[Function] = &[
@@ -21,7 +21,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Param::new("resetEnd", Kind::Boolean).or("true"),
             Param::new("alignDst", Kind::Boolean).or("false"),
         ],
-        about: "The series as they were so long ago (or, with a plus, will be), in the time that is asked for.",
+        about: "The series from a duration ago (or, with a plus sign, ahead), shown in the requested time range.",
         run: time_shift,
     },
     Function {
@@ -33,7 +33,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Param::new("timeShiftStart", Kind::Integer).or("0"),
             Param::new("timeShiftEnd", Kind::Integer).or("7"),
         ],
-        about: "The series now and as they were one, two, .. such times ago.",
+        about: "The series now and from one, two, .. of these durations ago.",
         run: time_stack,
     },
     Function {
@@ -44,12 +44,12 @@ pub(super) const FUNCTIONS: &[Function] = &[
             Param::new("startSliceAt", Kind::Date).required(),
             Param::new("endSliceAt", Kind::Date).or("\"now\""),
         ],
-        about: "The values between two times only.",
+        about: "Only the values between two times.",
         run: time_slice,
     },
 ];
 
-/// Back, unless it says forward.
+/// Backward, unless it has a plus sign.
 fn signed(shift: &str) -> String {
     if shift.starts_with(|char: char| char.is_ascii_digit()) { format!("-{shift}") } else { shift.to_owned() }
 }
@@ -75,7 +75,7 @@ fn time_shift(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     Ok(shifted.into_iter().map(shift_one).collect())
 }
 
-/// Moves a series of a time that is so far from another's into the time of that.
+/// Moves a series to another time range, which is this much later.
 fn show(one: &mut Series, shift_s: i64, reference: &Series) {
     one.start_s -= shift_s;
     one.begin(reference.start_s);
@@ -88,7 +88,7 @@ fn time_stack(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let last = start.saturating_add(MAX_STACKED);
     let farthest = unit_s.checked_mul(start.abs().max(end.abs()));
     if end > last || farthest.is_none_or(|farthest| farthest.abs() > 100_000_000_000) {
-        return refuse(format!("timeStack shows at most {MAX_STACKED} times, within 3,000 years"));
+        return refuse(format!("timeStack shows at most {MAX_STACKED} time ranges, within 3,000 years"));
     }
     let mut made = Vec::new();
     let reference = call.series(0).into_iter().next();
@@ -112,7 +112,7 @@ fn time_slice(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
         series.tag("timeSliceStart", &from_s.to_string());
         series.tag("timeSliceEnd", &to_s.to_string());
         series.name = format!("timeSlice({}, {from_s}, {to_s})", series.name);
-        // As graphite-web counts it, unless the series begins elsewhere.
+        // As graphite-web counts it, unless the series starts elsewhere.
         let is_near = (series.start_s - call.scope.from_s).abs() <= series.step_s;
         let mut at_s = if is_near { call.scope.from_s } else { series.start_s };
         for value in &mut series.values {

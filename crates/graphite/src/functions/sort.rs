@@ -1,8 +1,8 @@
-//! In which order series come.
+//! Sorts series.
 
 use std::cmp::Ordering;
 
-use crate::aggregate::Aggregate;
+use crate::aggregate::AggFunc;
 use crate::error::Result;
 use crate::function::{Call, Function, Kind, Param, SERIES};
 use crate::series::{Series, sort};
@@ -14,8 +14,8 @@ pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         names: &["sortBy"],
         group: GROUP,
-        params: &[SERIES, Param::new("func", Kind::Aggregate).or("\"average\""), REVERSE],
-        about: "By the named function's value.",
+        params: &[SERIES, Param::new("func", Kind::AggFunc).or("\"average\""), REVERSE],
+        about: "Sorts by the named function's value.",
         run: |call| {
             let (func, is_reverse) = (call.text(1), call.flag(2));
             by_function(call, &func, is_reverse)
@@ -25,7 +25,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["sortByName"],
         group: GROUP,
         params: &[SERIES, Param::new("natural", Kind::Boolean).or("false"), REVERSE],
-        about: "By name; naturally: numbers in names by their size.",
+        about: "Sorts by name; natural order sorts numbers in names by value.",
         run: |call| {
             let (is_natural, is_reverse, mut series) = (call.flag(1), call.flag(2), call.series(0));
             let key = |series: &Series| if is_natural { natural(&series.name) } else { series.name.clone() };
@@ -37,37 +37,37 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["sortByTotal"],
         group: GROUP,
         params: &[SERIES],
-        about: "By the sum, largest first.",
+        about: "Sorts by the sum, largest first.",
         run: |call| by_function(call, "sum", true),
     },
     Function {
         names: &["sortByMaxima"],
         group: GROUP,
         params: &[SERIES],
-        about: "By the greatest value, largest first.",
+        about: "Sorts by the largest value, largest first.",
         run: |call| by_function(call, "max", true),
     },
     Function {
         names: &["sortByMinima"],
         group: GROUP,
         params: &[SERIES],
-        about: "By the least value, smallest first, without series that are never above 0.",
+        about: "Sorts by the smallest value, smallest first, without series that are never above 0.",
         run: |call| {
             let mut series = call.series(0);
-            series.retain(|one| Aggregate::Max.of(&one.values) > 0.0);
-            by(&mut series, false, &|series| Aggregate::Min.of(&series.values));
+            series.retain(|one| AggFunc::Max.of(&one.values) > 0.0);
+            by(&mut series, false, &|series| AggFunc::Min.of(&series.values));
             Ok(series)
         },
     },
 ];
 
 fn by_function(call: &mut Call<'_, '_>, func: &str, is_reverse: bool) -> Result<Vec<Series>> {
-    let (how, mut series) = (Aggregate::parse(func)?, call.series(0));
+    let (how, mut series) = (AggFunc::parse(func)?, call.series(0));
     by(&mut series, is_reverse, &|series| how.of(&series.values));
     Ok(series)
 }
 
-/// By a number of each; those without one are the least.
+/// By a number computed from each; those without one count as the lowest.
 pub(super) fn by(series: &mut Vec<Series>, is_reverse: bool, value: &dyn Fn(&Series) -> f64) {
     let key = |series: &Series| {
         let value = value(series);
@@ -81,7 +81,7 @@ pub(super) fn by(series: &mut Vec<Series>, is_reverse: bool, value: &dyn Fn(&Ser
     series.extend(places.into_iter().filter_map(|place| unsorted[place].take()));
 }
 
-/// A name in which each number has ten digits.
+/// A name in which each number is padded to ten digits.
 fn natural(name: &str) -> String {
     let (mut out, mut rest) = (String::new(), name);
     while let Some(at) = rest.find(|char: char| char.is_ascii_digit()) {

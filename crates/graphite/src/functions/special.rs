@@ -1,4 +1,4 @@
-//! How values are put together later, what stands in for nothing, and `seriesByTag`.
+//! How values are consolidated later, fallbacks for missing series, and `seriesByTag`.
 
 use super::each;
 use crate::aggregate::{CONSOLIDATIONS, percentile, present};
@@ -14,15 +14,15 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["seriesByTag"],
         group: GROUP,
         params: &[Param::new("tagExpressions", Kind::Text).required().multiple()],
-        about: "The series whose tags all expressions accept.",
+        about: "The series whose tags match all expressions.",
         // A leaf: the evaluator fetches it.
-        run: |_| refuse("seriesByTag is no callback"),
+        run: |_| refuse("seriesByTag can't be a callback"),
     },
     Function {
         names: &["consolidateBy"],
         group: GROUP,
         params: &[SERIES, Param::new("consolidationFunc", Kind::Text).required().one_of(&CONSOLIDATIONS)],
-        about: "How several values become one where there are more than fit.",
+        about: "Sets how values are consolidated when there are more than maxDataPoints.",
         run: |call| {
             let how = call.text(1);
             consolidate_by(call, &how)
@@ -32,14 +32,14 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["cumulative"],
         group: GROUP,
         params: &[SERIES],
-        about: "As consolidateBy with sum.",
+        about: "Same as consolidateBy with sum.",
         run: |call| consolidate_by(call, "sum"),
     },
     Function {
         names: &["setXFilesFactor", "xFilesFactor"],
         group: GROUP,
         params: &[SERIES, Param::new("xFilesFactor", Kind::Float).required()],
-        about: "Which share of the values must be there for one that is made of several.",
+        about: "Sets the share of values that must be present to consolidate them.",
         run: |call| {
             let share = call.float(1);
             call.evaluator.x_files_factor = share;
@@ -53,7 +53,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["fallbackSeries"],
         group: GROUP,
         params: &[SERIES, Param::new("fallback", Kind::SeriesList).required()],
-        about: "Other series where there is none.",
+        about: "Falls back to other series if there are none.",
         run: |call| {
             let series = call.series(0);
             Ok(if series.is_empty() { call.series(1) } else { series })

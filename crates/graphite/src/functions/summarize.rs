@@ -2,7 +2,7 @@
 
 use chrono::{Datelike, Days, NaiveDate, NaiveDateTime, Timelike};
 
-use crate::aggregate::{Aggregate, is_enough};
+use crate::aggregate::{AggFunc, is_enough};
 use crate::error::{Result, refuse};
 use crate::evaluate::Scope;
 use crate::function::{Call, Function, Kind, Param, SERIES};
@@ -11,35 +11,35 @@ use crate::time::{local, offset_s, unit_s, unix_s};
 
 const GROUP: &str = "Transform";
 const INTERVAL: Param = Param::new("intervalString", Kind::Interval).required();
-const FUNC: Param = Param::new("func", Kind::Aggregate).or("\"sum\"");
+const FUNC: Param = Param::new("func", Kind::AggFunc).or("\"sum\"");
 
 pub(super) const FUNCTIONS: &[Function] = &[
     Function {
         names: &["summarize"],
         group: GROUP,
         params: &[SERIES, INTERVAL, FUNC, Param::new("alignToFrom", Kind::Boolean).or("false")],
-        about: "The values of each interval as one: their sum, or the named function's value.",
+        about: "Combines the values of each interval: their sum, or the named function's value.",
         run: summarize,
     },
     Function {
         names: &["smartSummarize"],
         group: GROUP,
         params: &[SERIES, INTERVAL, FUNC, Param::new("alignTo", Kind::Text)],
-        about: "As summarize, with intervals that begin with the time that is asked for, or with its minute, hour, day, ..",
+        about: "Same as summarize, with intervals that start with the requested time range, or with its minute, hour, day, ..",
         run: smart,
     },
     Function {
         names: &["hitcount"],
         group: GROUP,
         params: &[SERIES, INTERVAL, Param::new("alignToInterval", Kind::Boolean).or("false")],
-        about: "Values per second as numbers of hits in each interval.",
+        about: "Converts values per second to the number of hits in each interval.",
         run: hitcount,
     },
 ];
 
 fn summarize(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (interval, func, aligns) = (call.text(1), call.text(2), call.flag(3));
-    let (interval_s, how) = (positive(call, &interval)?, Aggregate::parse(&func)?);
+    let (interval_s, how) = (positive(call, &interval)?, AggFunc::parse(&func)?);
     let mut made = Vec::new();
     for mut series in call.series(0) {
         let (start_s, end_s) = if aligns {
@@ -62,7 +62,7 @@ fn summarize(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
 
 fn smart(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (interval, func) = (call.text(1), call.text(2));
-    let (interval_s, how) = (positive(call, &interval)?, Aggregate::parse(&func)?);
+    let (interval_s, how) = (positive(call, &interval)?, AggFunc::parse(&func)?);
     let align_to = call.text_or_none(3).filter(|unit| !matches!(unit.to_lowercase().as_str(), "true" | "false"));
     let all = match align_to {
         Some(unit) => {
@@ -83,18 +83,18 @@ fn smart(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     Ok(made)
 }
 
-/// The length of an interval, which is whole steps.
+/// The length of an interval, in whole steps.
 fn positive(call: &mut Call<'_, '_>, interval: &str) -> Result<i64> {
     let interval_s = offset_s(interval)?;
     if interval_s > 0 {
         call.evaluator.divide_steps(interval_s);
         Ok(interval_s)
     } else {
-        refuse(format!("{interval:?} is no interval: it must be longer than 0"))
+        refuse(format!("{interval:?} is not a valid interval: it must be greater than zero"))
     }
 }
 
-/// The beginning of the request's time, set back to that of its minute, hour, .., of the zone.
+/// The start of the request's time range, moved back to the start of its minute, hour, .., in the time zone.
 fn aligned(call: &Call<'_, '_>, unit: &str) -> Result<i64> {
     let zone = call.evaluator.zone;
     let from = local(call.scope.from_s, zone);
@@ -108,7 +108,7 @@ fn aligned(call: &Call<'_, '_>, unit: &str) -> Result<i64> {
         3600 => at(date, hour, 0),
         86_400 => at(date, 0, 0),
         604_800 => {
-            // `weeks3` begins on Wednesdays.
+            // `weeks3` starts on Wednesdays.
             let first = unit.chars().next_back().and_then(|char| char.to_digit(10)).unwrap_or(1);
             let back = (date.weekday().number_from_monday() + 7 - first % 7) % 7;
             at(date.checked_sub_days(Days::new(back.into())).unwrap_or(date), 0, 0)
@@ -119,12 +119,12 @@ fn aligned(call: &Call<'_, '_>, unit: &str) -> Result<i64> {
     Ok(unix_s(begun, zone))
 }
 
-/// The values of each interval as one, and where the last interval ends.
+/// The values of each interval combined into one, and where the last interval ends.
 #[expect(clippy::cast_precision_loss, reason = "steps are few")]
 fn summarized(
     call: &mut Call<'_, '_>,
     series: &Series,
-    how: Aggregate,
+    how: AggFunc,
     interval_s: i64,
     (start_s, end_s): (i64, i64),
 ) -> Result<(Vec<f64>, i64)> {
@@ -181,7 +181,7 @@ fn hitcount(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     Ok(made)
 }
 
-/// Adds what a value per second counts from one time to another to the intervals between.
+/// Adds what a value per second counts from one time to another to the intervals in between.
 #[expect(clippy::cast_precision_loss, reason = "seconds")]
 fn spread(hits: &mut [f64], interval_s: i64, from_s: i64, to_s: i64, value: f64) {
     let mut at_s = from_s;

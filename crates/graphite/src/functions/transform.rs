@@ -1,7 +1,7 @@
-//! Values changed one by one, or by their neighbours.
+//! Changes values one by one, or by their neighbours.
 
 use super::{each, map, rounded};
-use crate::aggregate::Aggregate;
+use crate::aggregate::AggFunc;
 use crate::error::Result;
 use crate::function::{Call, Function, Kind, Param, SERIES};
 use crate::series::{Aligned, Series};
@@ -12,7 +12,7 @@ const ONE: &[Param] = &[SERIES];
 const FACTOR: &[Param] = &[SERIES, Param::new("factor", Kind::Float).required()];
 const LIMIT: &[Param] = &[SERIES, Param::new("limit", Kind::IntOrInf)];
 
-/// A function that has no parameter, a tag if it is not empty, and a value for each value.
+/// A function without parameters: it adds a tag, unless that is empty, and maps each value.
 macro_rules! plain {
     ($name:literal, $tag:literal, $value:expr, $about:literal) => {
         Function {
@@ -71,9 +71,9 @@ pub(super) const FUNCTIONS: &[Function] = &[
         &[SERIES, Param::new("seconds", Kind::Float).required()],
         whole,
         |value, seconds, step_s| rounded(value * (seconds / step_s), 6),
-        "Values per so many seconds in place of per step."
+        "Values per the given number of seconds instead of per step."
     ),
-    plain!("absolute", "1", f64::abs, "Values without their signs."),
+    plain!("absolute", "1", f64::abs, "The absolute value of each value."),
     plain!("invert", "1", |value: f64| value.powi(-1), "1 over each value."),
     plain!("squareRoot", "1", f64::sqrt, "The square root of each value."),
     plain!("exp", "e", f64::exp, "e to the power of each value."),
@@ -98,7 +98,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["round"],
         group: GROUP,
         params: &[SERIES, Param::new("precision", Kind::Integer).or("0")],
-        about: "Values with so many digits.",
+        about: "Rounds values to a number of digits.",
         run: |call| {
             each(call, &|call, series| {
                 let digits = call.int(1).clamp(-300, 300);
@@ -113,10 +113,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["offsetToZero"],
         group: GROUP,
         params: ONE,
-        about: "Values less the least.",
+        about: "Values minus the smallest.",
         run: |call| {
             each(call, &|_, series| {
-                let least = Aggregate::Min.of(&series.values);
+                let least = AggFunc::Min.of(&series.values);
                 let is_whole = series.is_whole;
                 series.tag("offsetToZero", &shown(least, is_whole));
                 series.rename(format!("offsetToZero({})", series.name));
@@ -129,10 +129,10 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["minMax"],
         group: GROUP,
         params: ONE,
-        about: "Values between 0, for the least, and 1, for the greatest.",
+        about: "Scales values to between 0 (the smallest) and 1 (the largest).",
         run: |call| {
             each(call, &|_, series| {
-                let (least, greatest) = (Aggregate::Min.of(&series.values), Aggregate::Max.of(&series.values));
+                let (least, greatest) = (AggFunc::Min.of(&series.values), AggFunc::Max.of(&series.values));
                 series.rename(format!("minMax({})", series.name));
                 map(series, &|value| match greatest - least {
                     0.0 if !value.is_nan() => 0.0,
@@ -159,28 +159,28 @@ pub(super) const FUNCTIONS: &[Function] = &[
         names: &["transformNull"],
         group: GROUP,
         params: &[SERIES, Param::new("default", Kind::Float).or("0"), Param::new("referenceSeries", Kind::SeriesList)],
-        about: "A number where there is no value, or only where other series have one.",
+        about: "Replaces missing values with a number, everywhere or only where other series have a value.",
         run: transform_null,
     },
     Function {
         names: &["keepLastValue"],
         group: GROUP,
         params: LIMIT,
-        about: "The last value where there is none, for so many steps.",
+        about: "Fills gaps of at most limit steps with the last value.",
         run: |call| each(call, &|call, series| fill_gaps(series, "keepLastValue", call.float(1), true)),
     },
     Function {
         names: &["interpolate"],
         group: GROUP,
         params: LIMIT,
-        about: "Values on a line between their neighbours where there are none, for so many steps.",
+        about: "Fills gaps of at most limit steps by linear interpolation.",
         run: |call| each(call, &|call, series| fill_gaps(series, "interpolate", call.float(1), false)),
     },
     Function {
         names: &["changed"],
         group: "Special",
         params: ONE,
-        about: "1 where the value is another than before, else 0.",
+        about: "1 where the value differs from the one before, else 0.",
         run: |call| {
             each(call, &|_, series| {
                 series.rename(format!("changed({})", series.name));
@@ -206,7 +206,7 @@ fn transform_null(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let default = call.float(1);
     let tag = call.value(1).map_or_else(|| "0".to_owned(), |_| repr(default));
     let reference = Aligned::new(call.series(2))?.map(|aligned| {
-        let counts = aligned.rows(&|row| Aggregate::Count.of(row));
+        let counts = aligned.rows(&|row| AggFunc::Count.of(row));
         Series::new("reference", aligned.time, counts, 0.0)
     });
     each(call, &|_, series| {
@@ -226,7 +226,7 @@ fn transform_null(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     })
 }
 
-/// Fills gaps of at most `limit` steps behind a value: with it, or on a line to the next.
+/// Fills gaps of at most `limit` steps after a value: by repeating it, or on a line to the next.
 #[expect(clippy::cast_precision_loss, reason = "steps are few")]
 fn fill_gaps(series: &mut Series, name: &str, limit: f64, keeps: bool) {
     series.rename(format!("{name}({})", series.name));

@@ -1,7 +1,7 @@
-//! Values over a window that moves with time. What the window needs of the time before is fetched too.
+//! Moving windows. The earlier values that the window needs are fetched too.
 
 use super::rounded;
-use crate::aggregate::{Aggregate, is_enough, present};
+use crate::aggregate::{AggFunc, is_enough, present};
 use crate::error::{Result, refuse};
 use crate::function::{Call, Function, Kind, Param, SERIES, Value};
 use crate::series::Series;
@@ -23,13 +23,13 @@ pub(super) const FUNCTIONS: &[Function] = &[
     moving!("movingAverage", "average", "The average of the values of a window."),
     moving!("movingMedian", "median", "The median of the values of a window."),
     moving!("movingSum", "sum", "The sum of the values of a window."),
-    moving!("movingMin", "min", "The least value of a window."),
-    moving!("movingMax", "max", "The greatest value of a window."),
+    moving!("movingMin", "min", "The smallest value of a window."),
+    moving!("movingMax", "max", "The largest value of a window."),
     Function {
         names: &["movingWindow"],
         group: GROUP,
-        params: &[SERIES, WINDOW, Param::new("func", Kind::Aggregate).or("\"average\""), XFF],
-        about: "The named function's value for the values of a window.",
+        params: &[SERIES, WINDOW, Param::new("func", Kind::AggFunc).or("\"average\""), XFF],
+        about: "The named function over the values of a window.",
         run: |call| {
             let func = call.text(2);
             moving(call, &func, 3)
@@ -55,7 +55,7 @@ pub(super) const FUNCTIONS: &[Function] = &[
     },
 ];
 
-/// A window: how long, and whether in steps.
+/// A window: its length, and whether it is in steps.
 struct Span {
     preview_s: i64,
     steps: Option<i64>,
@@ -64,7 +64,8 @@ struct Span {
 }
 
 impl Span {
-    /// The window of a call, whose series tell how long a step is; `None` without series, where it is in steps.
+    /// The window of a call, whose series give the length of a step; `None` if there are no series and it is in
+    /// steps.
     #[expect(clippy::cast_possible_truncation, reason = "as Python's int")]
     fn of(call: &mut Call<'_, '_>) -> Result<Option<Self>> {
         let step_s = call.series(0).iter().map(|series| series.step_s).max();
@@ -82,7 +83,9 @@ impl Span {
             (Some(steps), step_s) => step_s.unwrap_or(1).saturating_mul(steps),
         };
         if !(1..=i64::from(u32::MAX)).contains(&preview_s) {
-            return refuse("windowSize must be a number of steps or an interval, above 0 and below a century");
+            return refuse(
+                "windowSize must be a number of steps or an interval, greater than 0 and less than a century",
+            );
         }
         if steps.is_none() {
             call.evaluator.divide_steps(preview_s);
@@ -103,7 +106,7 @@ impl Span {
 }
 
 fn moving(call: &mut Call<'_, '_>, func: &str, share_at: usize) -> Result<Vec<Series>> {
-    let (how, share) = (Aggregate::parse(func)?, call.float_or_none(share_at));
+    let (how, share) = (AggFunc::parse(func)?, call.float_or_none(share_at));
     let Some(span) = Span::of(call)? else { return Ok(Vec::new()) };
     let mut name = func.to_ascii_lowercase();
     name[..1].make_ascii_uppercase();
@@ -113,8 +116,8 @@ fn moving(call: &mut Call<'_, '_>, func: &str, share_at: usize) -> Result<Vec<Se
         let points = span.points(&series);
         series.tag(&name, span.text.as_str());
         let share = share.unwrap_or(series.x_files_factor);
-        // What has no short cut costs the window for each value.
-        let is_cheap = matches!(how, Aggregate::Sum | Aggregate::Average | Aggregate::Min | Aggregate::Max);
+        // A function without a shortcut costs the whole window for each value.
+        let is_cheap = matches!(how, AggFunc::Sum | AggFunc::Average | AggFunc::Min | AggFunc::Max);
         let per_value = if is_cheap { 4 } else { points };
         call.evaluator.pay_values(series.values.len().saturating_mul(per_value))?;
         let values = over_windows(&series.values, points, how, share);
@@ -125,16 +128,16 @@ fn moving(call: &mut Call<'_, '_>, func: &str, share_at: usize) -> Result<Vec<Se
     Ok(made)
 }
 
-/// The value of each window that is whole but for the first.
-fn over_windows(values: &[f64], points: usize, how: Aggregate, share: f64) -> Vec<f64> {
+/// The value of each full window but the first.
+fn over_windows(values: &[f64], points: usize, how: AggFunc, share: f64) -> Vec<f64> {
     if points == 0 || values.len() <= points {
         return vec![f64::NAN; if points == 0 { values.len() } else { 0 }];
     }
     match how {
-        Aggregate::Sum => folded(values, points, share, 0.0, |a, b| a + b),
-        Aggregate::Min => folded(values, points, share, f64::INFINITY, f64::min),
-        Aggregate::Max => folded(values, points, share, f64::NEG_INFINITY, f64::max),
-        Aggregate::Average => {
+        AggFunc::Sum => folded(values, points, share, 0.0, |a, b| a + b),
+        AggFunc::Min => folded(values, points, share, f64::INFINITY, f64::min),
+        AggFunc::Max => folded(values, points, share, f64::NEG_INFINITY, f64::max),
+        AggFunc::Average => {
             let (sums, counts) = (folded(values, points, share, 0.0, |a, b| a + b), counts(values, points));
             sums.iter().zip(counts).map(|(sum, count)| sum / f64::from(count)).collect()
         }
@@ -143,12 +146,12 @@ fn over_windows(values: &[f64], points: usize, how: Aggregate, share: f64) -> Ve
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a window")]
-fn checked(window: &[f64], share: f64, how: Aggregate) -> f64 {
+fn checked(window: &[f64], share: f64, how: AggFunc) -> f64 {
     let there: Vec<f64> = present(window).collect();
     if is_enough(there.len(), window.len() as f64, share) { how.of(&there) } else { f64::NAN }
 }
 
-/// How many values each window has.
+/// The number of values in each window.
 fn counts(values: &[f64], points: usize) -> Vec<u32> {
     let mut count = 0;
     let mut counts = Vec::with_capacity(values.len());
@@ -162,8 +165,9 @@ fn counts(values: &[f64], points: usize) -> Vec<u32> {
     counts
 }
 
-/// An associative function over each window, in three steps a value whatever the window: cut into blocks as long as the
-/// window, each window is the end of one and the beginning of the next (van Herk, Gil and Werman). Nothing is subtracted.
+/// Computes an associative function over each window, in three operations per value whatever the window. The values
+/// are cut into blocks as long as the window; each window is the end of one and the start of the next (van Herk,
+/// Gil and Werman). Nothing is subtracted.
 #[expect(clippy::cast_precision_loss, reason = "a window")]
 fn folded(values: &[f64], points: usize, share: f64, empty: f64, merge: fn(f64, f64) -> f64) -> Vec<f64> {
     let values = &values[1..];
@@ -206,7 +210,7 @@ fn exponential(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     for mut series in call.first_of(call.scope.begun(span.preview_s))? {
         let points = span.points(&series).min(series.values.len());
         series.tag("exponentialMovingAverage", span.text.as_str());
-        let mut average = Aggregate::Average.of(&series.values[..points]);
+        let mut average = AggFunc::Average.of(&series.values[..points]);
         average = if average.is_nan() { 0.0 } else { average };
         let mut values = vec![rounded(average, 6)];
         for value in &series.values[points..] {
@@ -225,7 +229,7 @@ fn exponential(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
 fn deviation(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
     let (points, tolerance) = (call.int(1), call.float(2));
     let Some(window) = usize::try_from(points).ok().filter(|window| *window > 0) else {
-        return refuse("points must be above 0");
+        return refuse("points must be greater than 0");
     };
     let mut made = Vec::new();
     for mut series in call.series(0) {
@@ -253,10 +257,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn windows_by_blocks_are_windows_one_by_one() {
+    fn windows_by_blocks_equal_windows_one_by_one() {
         let values: Vec<f64> = (0..40).map(|at| if at % 7 == 3 { f64::NAN } else { f64::from(at * 37 % 11) }).collect();
         for points in [1, 2, 5, 7, 39, 40, 41] {
-            for how in [Aggregate::Sum, Aggregate::Min, Aggregate::Max, Aggregate::Average] {
+            for how in [AggFunc::Sum, AggFunc::Min, AggFunc::Max, AggFunc::Average] {
                 for share in [0.0, 0.9] {
                     let slow = values[1..].windows(points).map(|window| checked(window, share, how));
                     let fast = over_windows(&values, points, how, share);

@@ -1,4 +1,4 @@
-//! What a frame is, byte by byte, and that each version is still read.
+//! The form of a frame, byte by byte, and that each version is still read.
 
 use super::*;
 use crate::points::{BodyForm, each_point};
@@ -15,7 +15,7 @@ fn frame(body: &str, key: Option<&BatchKey>) -> Vec<u8> {
 }
 
 #[test]
-fn points_come_back_with_their_labels() {
+fn points_survive_a_round_trip_with_their_labels() {
     let body = r#"[{"n":1,"v":{"a":"x"}},{"n":2.5,"d":0,"p":3600,"t":1792540800,"v":{"a":"x"}},{"n":-3},{"n":true},{"n":4,"v":{"k":"1"}}]"#;
     let bytes = frame(body, Some(&[7; 16]));
     let frame = Frame::parse(&bytes).expect("a frame");
@@ -39,7 +39,7 @@ fn points_come_back_with_their_labels() {
     );
 }
 
-/// Of version 1, all before the last point of version 2.
+/// The pinned bytes of version 1, all before the last point of version 2.
 const PINNED: [&[u8]; 5] = [
     &[0xfa, 0xe9, 0x87, 0xde, 0x95, 0x34],
     &[1, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7, 7],
@@ -88,7 +88,7 @@ fn version_3_is_pinned() {
     frame.each_point(|_, _| points += 1).expect("points");
     assert_eq!(points, 2);
     let answer = frame.answer(7, true);
-    assert_eq!(Frame::parse(&answer).expect("a frame").posted, "", "an answer has nothing of a message");
+    assert_eq!(Frame::parse(&answer).expect("a frame").posted, "", "an answer contains nothing of a message");
     assert_eq!(answer[0], 2);
     for version in [1, 2] {
         assert_eq!(Frame::parse(&pinned(version, 2, &[])).expect("a frame").posted, "");
@@ -96,7 +96,7 @@ fn version_3_is_pinned() {
 }
 
 #[test]
-fn an_answer_keeps_the_key_and_what_the_writer_was_told() {
+fn an_answer_keeps_the_key_and_the_outcome() {
     let bytes = frame(r#"[{"n":1,"v":{"a":"x"}},{"n":"two"}]"#, Some(&[7; 16]));
     let whole = Frame::parse(&bytes).expect("a frame");
     let kept = whole.answer(7, true);
@@ -108,7 +108,7 @@ fn an_answer_keeps_the_key_and_what_the_writer_was_told() {
 }
 
 #[test]
-fn a_frame_cut_anywhere_is_an_error_and_no_panic() {
+fn a_truncated_frame_is_an_error_and_not_a_panic() {
     let bytes = frame(r#"[{"n":1,"v":{"a":"x"}},{"n":2.5,"d":0,"p":60}]"#, None);
     for end in 0..bytes.len() {
         let read = Frame::parse(&bytes[..end]).and_then(|frame| frame.each_point(|_, _| ()));
@@ -117,7 +117,7 @@ fn a_frame_cut_anywhere_is_an_error_and_no_panic() {
 }
 
 #[test]
-fn a_frame_with_other_label_sets_is_the_same_otherwise() {
+fn a_frame_with_other_label_sets_is_otherwise_the_same() {
     let mut builder = FrameBuilder::new(NOW_MS, [0; 16], |_: &[u8]| None);
     let arrival = Arrival { at: builder.now(), lateness_s: 86_400 };
     let body = br#"[{"n":1,"v":{"a":"x"}},{"n":2,"v":{"a":"y","b":"z"}},{"n":null}]"#;
@@ -141,7 +141,7 @@ fn a_frame_with_other_label_sets_is_the_same_otherwise() {
 }
 
 #[test]
-fn the_form_of_a_frame_with_points_that_a_rule_rejects_is_pinned() {
+fn the_form_of_a_frame_with_rule_rejections_is_pinned() {
     let accept =
         config::accept::Accept::parse(&serde_json::json!({"labels": {"a": {}}, "n": {"max": 2}})).expect("valid");
     let binding = Binding::of(&accept, config::who::Who::Open).expect("reads");
@@ -151,7 +151,7 @@ fn the_form_of_a_frame_with_points_that_a_rule_rejects_is_pinned() {
     let body = br#"[{"n":1,"v":{"b":"y","a":"x"}},{"n":3},{"n":2.5},{"n":null},{"n":1,"v":{"b":"z","a":"x"}}]"#;
     each_point(body, BodyForm::Json, arrival, &mut builder).expect("few");
     assert!(builder.keeps("a\u{1f}x\u{1e}") && !builder.keeps("b\u{1f}x\u{1e}"));
-    let Batch { frame: bytes, new_labels, .. } = builder.finish(None);
+    let FramedBatch { frame: bytes, new_labels, .. } = builder.finish(None);
     assert_eq!((new_labels.rules, new_labels.iter().len()), (id, 2), "as they are written, with what the rules drop");
     let frame = Frame::parse(&bytes).expect("a frame");
     assert_eq!(frame.label_sets, ["a\u{1f}x\u{1e}"; 2]);

@@ -1,20 +1,21 @@
-//! Frames of the log without some of their points, which keep their numbers.
+//! Removes points from frames of the log; the others keep their numbers.
 
-use crate::outcome::Outcome;
+use crate::outcome::WriteOutcome;
 use codec::{put_bytes, put_len};
 use model::point::Point;
 
 use super::{Frame, FrameBuilder, LabelSet, Malformed, PLAIN, header};
 
 impl Frame<'_> {
-    /// Whether it only stands for points that are not there any more: so many as it says were accepted.
+    /// Whether it only stands for removed points: as many as it says were accepted.
     #[must_use]
     pub fn is_gap(&self) -> bool {
         self.points.is_empty()
     }
 
-    /// Frames that have the same points but those that are removed, in whose place there are gaps; `None` when none is. What
-    /// the writer was told and what was posted is not in them, and rows with them are read by nobody who counts points.
+    /// Frames with the same points except the removed ones, in whose place there are gaps; `None` if nothing is
+    /// removed. They lack the writer's outcome and the posted message; rows with such frames are read by nobody who
+    /// counts points.
     ///
     /// # Errors
     /// [`Malformed`]
@@ -42,7 +43,7 @@ impl Frame<'_> {
     }
 
     fn gap(&self, points: usize) -> Vec<u8> {
-        let outcome = Outcome { accepted: points as u64, ..Outcome::default() };
+        let outcome = WriteOutcome { accepted: points as u64, ..WriteOutcome::default() };
         let mut out = header(PLAIN, self.arrived_ms, None, &outcome, 1);
         put_len(&mut out, 0);
         out
@@ -62,7 +63,7 @@ impl Frame<'_> {
             };
             builder.push_point(point, set);
         }
-        let outcome = Outcome { accepted: points.len() as u64, ..Outcome::default() };
+        let outcome = WriteOutcome { accepted: points.len() as u64, ..WriteOutcome::default() };
         let mut out = header(PLAIN, self.arrived_ms, None, &outcome, builder.points.len());
         put_len(&mut out, sets.len());
         for set in sets {

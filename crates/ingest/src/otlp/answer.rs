@@ -1,4 +1,5 @@
-//! What an exporter is answered: `ExportMetricsServiceResponse` and `google.rpc.Status`, in the encoding of its request.
+//! Responses to an exporter: `ExportMetricsServiceResponse` and `google.rpc.Status`, in the encoding of its
+//! request.
 
 use serde_json::Value;
 
@@ -8,18 +9,19 @@ use json::write::push_text;
 
 use super::Encoding;
 
-/// A message tells this many rejections.
+/// The most rejections in a message.
 const MAX_TOLD: usize = 5;
 
-/// Tags of protobuf: the number of a field and how it is written.
+/// Protobuf tags: the number of a field and its wire type.
 const VARINT_1: u8 = 1 << 3;
 const BYTES_1: u8 = 1 << 3 | 2;
 const BYTES_2: u8 = 2 << 3 | 2;
 
-/// The answer to a request that was taken: empty, or with what was rejected, as
-/// [`Outcome::to_json`](crate::outcome::Outcome::to_json) tells it.
+/// The response to an accepted request: empty, or with what was rejected, from
+/// [`WriteOutcome::to_json`](crate::outcome::Outcome::to_json).
 ///
 /// # Errors
+/// If that is not JSON.
 /// When that is not JSON.
 pub fn export_response(encoding: Encoding, outcome: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
     let outcome: Value = serde_json::from_slice(outcome)?;
@@ -35,7 +37,7 @@ pub fn export_response(encoding: Encoding, outcome: &[u8]) -> Result<Vec<u8>, se
     }
     Ok(match encoding {
         Encoding::Json => {
-            // int64 is a text in JSON.
+            // int64 is a string in JSON.
             let mut json = format!("{{\"partialSuccess\":{{\"rejectedDataPoints\":\"{number}\",\"errorMessage\":");
             push_text(&mut json, &message);
             json.push_str("}}");
@@ -52,7 +54,7 @@ pub fn export_response(encoding: Encoding, outcome: &[u8]) -> Result<Vec<u8>, se
     })
 }
 
-/// The answer to a request that was taken as a whole.
+/// The response to a request that was accepted as a whole.
 #[must_use]
 pub fn nothing(encoding: Encoding) -> Vec<u8> {
     match encoding {
@@ -61,7 +63,7 @@ pub fn nothing(encoding: Encoding) -> Vec<u8> {
     }
 }
 
-/// The first of all rejections in words, where no data point is left.
+/// The first rejections in words, if no data point is left.
 #[must_use]
 pub fn none_good(errors: &[ErrorEntry]) -> String {
     let mut message = "every data point was rejected".to_owned();
@@ -75,7 +77,7 @@ fn push_rejection(message: &mut String, index: u64, why: &str) {
     message.extend(["; data point ", &index.to_string(), ": ", why]);
 }
 
-/// An error, with its code of gRPC.
+/// An error, with its gRPC code.
 #[must_use]
 pub fn status(encoding: Encoding, code: u8, message: &str) -> Vec<u8> {
     match encoding {
@@ -96,7 +98,7 @@ pub fn status(encoding: Encoding, code: u8, message: &str) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::outcome::Outcome;
+    use crate::outcome::WriteOutcome;
     use crate::rejection::Rejection;
     use model::point::PointError;
 
@@ -104,11 +106,11 @@ mod tests {
         let rejection = Rejection::Point(PointError::MissingN);
         let errors: Vec<ErrorEntry> = (0..6).map(|index| ErrorEntry::new(index, &rejection)).collect();
         let errors = &errors[..errors.len().min(usize::try_from(rejected).expect("few"))];
-        Outcome::new(9, [rejected, 0, 0, 0, 0, 0, 0, 0], errors).to_json().into_bytes()
+        WriteOutcome::new(9, [rejected, 0, 0, 0, 0, 0, 0, 0], errors).to_json().into_bytes()
     }
 
     #[test]
-    fn a_response_is_empty_or_tells_what_was_rejected() {
+    fn a_response_is_empty_or_reports_rejections() {
         let response = |encoding, rejected| export_response(encoding, &outcome(rejected)).expect("an outcome");
         assert_eq!(response(Encoding::Json, 0), b"{}");
         assert_eq!(response(Encoding::Protobuf, 0), b"");

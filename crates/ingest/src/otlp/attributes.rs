@@ -1,4 +1,4 @@
-//! Attributes as labels.
+//! Converts attributes to labels.
 
 use std::borrow::Cow;
 
@@ -18,8 +18,9 @@ const ANY_VALUE: [Field; 7] = [
     Field(6, "kvlistValue"),
     Field(7, "bytesValue"),
 ];
-/// Attributes of resources that are left out: what finds them out by itself tells the process, the machine and the SDK, which
-/// would be new series at each start. Names of one's own are not among them. One that ends in a dot stands for all below it.
+/// Resource attributes that are left out: those that detectors set automatically for the process, the machine and
+/// the SDK, which would create new series at each start. Names of one's own are not among them. An entry that ends
+/// in a dot stands for everything below it.
 const LEFT_OUT: [&str; 22] = [
     "aws.",
     "azure.",
@@ -45,7 +46,8 @@ const LEFT_OUT: [&str; 22] = [
     "webengine.",
 ];
 
-/// Attributes in the order of their importance, at most [`MAX_LABELS`] of them: what is beyond is left out, and no point with it.
+/// Attributes by importance, at most [`MAX_LABELS`] of them: those beyond are left out, and no point is lost with
+/// them.
 #[derive(Default)]
 pub(super) struct Attributes<'a> {
     pairs: Vec<Pair<'a>>,
@@ -57,10 +59,11 @@ struct Pair<'a> {
     value: Cow<'a, str>,
 }
 
-/// What goes before what where there is no room for all; those that are alike go by name, whatever the order of the body.
+/// The order in which attributes are kept if there is no room for all; equally important ones are ordered by name,
+/// whatever their order in the body.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Importance {
-    /// Which service a resource is.
+    /// Attributes that identify the service of a resource.
     ServiceName,
     OfPoint,
     Service,
@@ -69,7 +72,7 @@ enum Importance {
 }
 
 impl<'a> Attributes<'a> {
-    /// Adds an attribute of a data point. What no label can hold or nobody can read is left out.
+    /// Adds an attribute of a data point. Values that no label can hold or nobody can read are left out.
     pub(super) fn push(&mut self, attribute: Value<'a>) {
         if let Ok((name, value)) = key_value(attribute)
             && let Ok(Some(value)) = value.map_or(Ok(None), text)
@@ -78,7 +81,7 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// Adds an attribute of a resource likewise, if it is one to keep.
+    /// Adds an attribute of a resource, if it is one to keep.
     pub(super) fn push_of_resource(&mut self, attribute: Value<'a>) {
         if let Ok((name, value)) = key_value(attribute)
             && is_kept(&name)
@@ -88,7 +91,7 @@ impl<'a> Attributes<'a> {
         }
     }
 
-    /// Of the same name twice, the first counts.
+    /// If a name occurs twice, the first one counts.
     fn push_pair(&mut self, importance: Importance, name: Cow<'a, str>, value: Cow<'a, str>) {
         let name = label(fitting(name, MAX_NAME_BYTES));
         if name.is_empty() || value.is_empty() || self.has(&name) {
@@ -105,8 +108,8 @@ impl<'a> Attributes<'a> {
         self.pairs.iter().any(|pair| pair.name == name)
     }
 
-    /// Adds these attributes of a data point as labels, and those of its resource whose names it does not have, the most important ones
-    /// first and so many as there is room for.
+    /// Adds the attributes of a data point as labels, and those of its resource whose names it does not have. The
+    /// most important ones come first, and as many as there is room for.
     pub(super) fn put<'l>(&'l self, resource: &'l Self, labels: &mut LabelsBuilder<'l>) {
         let is_first = |pair: &&Pair<'_>| pair.importance == Importance::ServiceName;
         let (first, others): (Vec<_>, Vec<_>) =
@@ -129,7 +132,7 @@ impl Importance {
     }
 }
 
-/// A text as a label can hold it: cut, and with a space for each control character.
+/// A string that a label can hold: truncated, with a space for each control character.
 pub(super) fn fitting(mut text: Cow<'_, str>, max_bytes: usize) -> Cow<'_, str> {
     if text.contains(char::is_control) {
         text = text.replace(char::is_control, " ").into();
@@ -156,7 +159,7 @@ fn key_value(attribute: Value<'_>) -> Result<(Cow<'_, str>, Option<Message<'_>>)
     Ok((name, value))
 }
 
-/// A value as a label has it; none of bytes, arrays and maps, nor of what is no number or not set.
+/// The value of a label; `None` for bytes, arrays, maps, NaN, and values that are not set.
 fn text(value: Message<'_>) -> Result<Option<Cow<'_, str>>, Refused> {
     let mut text = None;
     value.each(&ANY_VALUE, &mut |field, given| {
@@ -185,7 +188,7 @@ fn is_kept(name: &str) -> bool {
     !LEFT_OUT.iter().any(|rule| leaves_out(rule)) && name.strip_suffix(".uid").is_none()
 }
 
-/// Our own labels are not a stranger's to set.
+/// A stranger must not set our own labels.
 fn label(name: Cow<'_, str>) -> Cow<'_, str> {
     if [METRIC, TYPE].contains(&name.as_ref()) { format!("tag_{name}").into() } else { name }
 }
@@ -195,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn however_many_attributes_there_are_few_are_held() {
+    fn only_a_few_of_many_attributes_are_held() {
         let mut attributes = Attributes::default();
         for number in (0..1_000).rev() {
             attributes.push_pair(Importance::OfPoint, format!("a{number:03}").into(), "x".into());
@@ -205,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_with_each_process_is_no_label_and_what_somebody_set_is() {
+    fn detected_attributes_are_left_out_and_set_ones_kept() {
         for kept in [
             "service.name",
             "service.namespace",

@@ -1,16 +1,16 @@
-//! Kinds of metrics, and which of them can be added up.
+//! The kinds of metrics, and which of them can be added up.
 
 use model::point;
 
 use super::message::Field;
 
-/// How values relate to those before, as the enum counts them.
+/// How values relate to earlier ones, numbered as in the enum.
 pub(super) const TEMPORALITIES: [&str; 3] =
     ["AGGREGATION_TEMPORALITY_UNSPECIFIED", "AGGREGATION_TEMPORALITY_DELTA", "AGGREGATION_TEMPORALITY_CUMULATIVE"];
 const DELTA: u64 = 1;
 const CUMULATIVE: u64 = 2;
 
-/// What a metric holds.
+/// The kind of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Gauge,
@@ -21,7 +21,7 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    /// Times, attributes, flags and the numbers of a data point.
+    /// The fields of a data point for times, attributes, flags and numbers.
     pub(super) fn fields(self) -> [Field; 6] {
         let (attributes, flags) = match self {
             Self::Gauge | Self::Sum | Self::Summary => (7, 8),
@@ -40,12 +40,12 @@ impl Kind {
         matches!(self, Self::Gauge | Self::Sum)
     }
 
-    /// The label `type` of what can be added up.
+    /// The label `type` of a metric that can be added up.
     pub(super) fn label(self, temporality: u64, is_monotonic: bool) -> Result<&'static str, Unfit> {
         match (self, temporality) {
             (Self::Gauge, _) => Ok("gauge"),
             (Self::Summary, _) => Err(Unfit::Summary),
-            // What goes up and down is told as a level.
+            // A sum that goes up and down is recorded as a level.
             (Self::Sum, CUMULATIVE) if !is_monotonic => Ok("gauge"),
             (Self::Sum, CUMULATIVE) => Err(Unfit::Cumulative("sums")),
             (_, CUMULATIVE) => Err(Unfit::Cumulative("histograms")),
@@ -56,24 +56,24 @@ impl Kind {
     }
 }
 
-/// Why a data point means nothing to a stream.
+/// Why a stream can't store a data point.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// A total since the start, of which nobody here knows what was told before.
+    /// A total since the start; what was reported before is unknown here.
     #[error(
-        "cumulative {0} are not taken, as they cannot be added up; set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta in the SDK, or use the Collector's cumulativetodelta processor"
+        "cumulative {0} are not accepted, as they can't be added up; set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta in the SDK, or use the Collector's cumulativetodelta processor"
     )]
     Cumulative(&'static str),
     /// Neither delta nor cumulative.
-    #[error("aggregationTemporality must be 1, which is delta")]
+    #[error("aggregationTemporality must be 1 (delta)")]
     NoTemporality,
     /// Quantiles, which can't be merged.
-    #[error("summaries are not taken, as their quantiles cannot be put together; use a histogram")]
+    #[error("summaries are not accepted, as their quantiles can't be merged; use a histogram")]
     Summary,
     /// A number point without a number.
-    #[error("there is neither asDouble nor asInt")]
+    #[error("asDouble or asInt is required")]
     NoValue,
-    /// A histogram of which only buckets are known.
+    /// A histogram that only has buckets.
     #[error("the histogram has no sum")]
     NoSum,
     /// No name.
@@ -82,13 +82,13 @@ pub enum Unfit {
     /// No time.
     #[error("timeUnixNano is required")]
     NoTime,
-    /// A field of the data point that is of another kind.
+    /// A field of the data point with a wrong type.
     #[error("{0}")]
     Unreadable(String),
 }
 
 impl Unfit {
-    /// The part of a point that it would be.
+    /// The part of a point at fault.
     #[must_use]
     pub fn field(&self) -> point::Field {
         match self {

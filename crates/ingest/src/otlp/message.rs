@@ -1,8 +1,9 @@
-//! A message in either encoding of OTLP, of which only the fields are read that are asked for.
+//! A message in either encoding of OTLP; only the requested fields are read.
 //!
-//! Protobuf as its encoding guide has it, without groups, and proto3's JSON as OTLP has it: names in lowerCamelCase, numbers
-//! of 64 bits as texts or numbers, enums as numbers or names. Nothing is built from what is not asked for, and nothing
-//! recurses but the caller along the messages that it knows, so neither depth nor size of a body costs more than its bytes.
+//! Protobuf follows its encoding guide, without groups; JSON follows proto3's JSON with OTLP's changes: names in
+//! lowerCamelCase, 64-bit numbers as strings or numbers, enums as numbers or names. Nothing is built from other
+//! fields, and only the caller recurses, along the messages that it knows. So neither the depth nor the size of a
+//! body costs more than its bytes.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -17,7 +18,7 @@ use json::scan::Scanner;
 
 const TWO_TO_63: f64 = 9_223_372_036_854_775_808.0;
 
-/// How a body is encoded.
+/// The encoding of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Encoding {
     /// `application/json`.
@@ -27,7 +28,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// The encoding that a content type names.
+    /// The encoding that a content type denotes.
     #[must_use]
     pub fn of(media_type: &str) -> Option<Self> {
         let essence = media_type.split(';').next().unwrap_or_default().trim();
@@ -49,15 +50,15 @@ impl Encoding {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Field(pub(super) u32, pub(super) &'static str);
 
-/// A message whose fields are not yet read.
+/// A message whose fields have not been read.
 #[derive(Clone, Copy)]
 pub(super) enum Message<'a> {
     Protobuf(&'a [u8]),
-    /// Before its `{`, of JSON that is well-formed.
+    /// JSON that is well-formed, before its `{`.
     Json(Scanner<'a>),
 }
 
-/// What a field holds; of a repeated field, one of them.
+/// The value of a field; of a repeated field, one of its values.
 #[derive(Clone, Copy)]
 pub(super) struct Value<'a> {
     name: &'static str,
@@ -72,7 +73,7 @@ enum Form<'a> {
     Json(Scanner<'a>),
 }
 
-/// Takes the value of the field with this place in the list of fields.
+/// Receives the value of the field at this index in the list of fields.
 type Take<'a, 't> = dyn FnMut(usize, Value<'a>) -> Result<(), Refused> + 't;
 
 impl<'a> Message<'a> {
@@ -87,7 +88,7 @@ impl<'a> Message<'a> {
         })
     }
 
-    /// Hands on the values of these fields, as they come; others are unknown and passed over.
+    /// Calls back with the values of these fields, in the order of the body; unknown fields are skipped.
     pub(super) fn each(self, fields: &[Field], take: &mut Take<'a, '_>) -> Result<(), Refused> {
         match self {
             Self::Protobuf(bytes) => each_in_protobuf(bytes, fields, take),
@@ -106,7 +107,7 @@ fn each_in_protobuf<'a>(bytes: &'a [u8], fields: &[Field], take: &mut Take<'a, '
             0 => Form::Varint(reader.varint()?),
             1 => Form::Fixed(u64::from_le_bytes(reader.array::<FIXED64_BYTES>()?)),
             2 => Form::Bytes(reader.bytes()?),
-            // No field that is known has 32 bits.
+            // No known field has 32 bits.
             5 => {
                 reader.take(FIXED32_BYTES)?;
                 continue;
@@ -136,7 +137,7 @@ fn each_in_json<'a>(mut scanner: Scanner<'a>, fields: &[Field], take: &mut Take<
                     scanner.eat(b',');
                 }
             }
-            // `null` is as if it were not there.
+            // `null` means absent.
             Some(index) if scanner.peek() != Some(b'n') => {
                 take(index, Value { name: fields[index].1, form: Form::Json(scanner) })?;
             }
@@ -166,7 +167,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// A whole number that has no sign, as times and counts.
+    /// An unsigned integer, such as a time or a count.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole and within the range")]
     pub(super) fn natural(self) -> Result<u64, Refused> {
         match self.form {
@@ -183,7 +184,7 @@ impl<'a> Value<'a> {
         }
     }
 
-    /// May be infinite or no number.
+    /// May be infinite or NaN.
     pub(super) fn double(self) -> Result<f64, Refused> {
         match self.form {
             Form::Fixed(bits) => Ok(f64::from_bits(bits)),
@@ -206,7 +207,7 @@ impl<'a> Value<'a> {
         named.map_or_else(|| self.natural(), |number| Ok(number as u64))
     }
 
-    /// A whole number in JSON, which proto3 allows fractions and exponents.
+    /// An integer in JSON; proto3 allows it a fraction and an exponent.
     fn whole<T: FromStr>(self, range: Range<f64>, from: fn(f64) -> T) -> Result<T, Refused> {
         let text = self.literal().unwrap_or_default();
         let is_whole = |value: &f64| value.trunc() == *value && range.contains(value);
@@ -214,7 +215,7 @@ impl<'a> Value<'a> {
         text.parse().ok().or_else(of_double).ok_or(self.must_be("a whole number of 64 bits"))
     }
 
-    /// The text of a JSON string, or what stands there without quotes.
+    /// The content of a JSON string, or a bare token without quotes.
     fn literal(self) -> Option<Cow<'a, str>> {
         let Form::Json(mut scanner) = self.form else { return None };
         if scanner.peek() == Some(b'"') {

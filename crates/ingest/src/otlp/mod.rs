@@ -1,6 +1,7 @@
-//! Metrics of OpenTelemetry as points: the one table of `docs/otlp.md`.
+//! Converts OpenTelemetry metrics to points by the table in `docs/otlp.md`.
 //!
-//! Nothing is kept between requests, so only what can be added up is taken: deltas, gauges, and sums that go up and down.
+//! Nothing is kept between requests, so only what can be added up is accepted: deltas, gauges, and sums that go up
+//! and down.
 
 mod answer;
 mod attributes;
@@ -28,22 +29,22 @@ use kind::{Kind, TEMPORALITIES};
 pub use message::Encoding;
 use message::{Field, Message, Value};
 
-/// Why a body is refused as a whole.
+/// Why a body is rejected as a whole.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Refused {
     /// Not JSON.
     #[error("the body is not JSON: {0}")]
     NotJson(String),
     /// Not protobuf.
-    #[error("the body is no ExportMetricsServiceRequest in protobuf, or it is cut off")]
+    #[error("the body is not an ExportMetricsServiceRequest in protobuf, or it is truncated")]
     NotProtobuf,
-    /// A field of another kind.
+    /// A field with a wrong type.
     #[error("{0} must be {1}")]
     Field(&'static str, &'static str),
     /// A bad string in JSON.
     #[error("{0}")]
     Syntax(#[from] Syntax),
-    /// More than a request may have.
+    /// More than a request may contain.
     #[error("{0}")]
     TooMany(#[from] TooManyPoints),
 }
@@ -68,20 +69,21 @@ const METRIC_FIELDS: [Field; 6] = [
     Field(10, "exponentialHistogram"),
     Field(11, "summary"),
 ];
-/// Of the fields of a metric behind the first.
+/// The position of the data among the fields of a metric.
 const KINDS: [Kind; 5] = [Kind::Gauge, Kind::Sum, Kind::Histogram, Kind::ExponentialHistogram, Kind::Summary];
 const HOW: [Field; 2] = [Field(2, "aggregationTemporality"), Field(3, "isMonotonic")];
 const DATA_POINTS: [Field; 1] = [Field(1, "dataPoints")];
-/// The flag of a data point that says that there is none.
+/// The flag of a data point without a recorded value.
 const NO_RECORDED_VALUE: u64 = 1;
 
-/// A clock that runs further ahead is none.
+/// How far ahead a clock may be; beyond that its time is wrong.
 const FAR_AHEAD_S: f64 = 86_400.0;
 
-/// Hands on each data point of an `ExportMetricsServiceRequest` with its index. What has no recorded value, and a
-/// histogram of nothing, is passed over, though it counts as an index.
+/// Calls back with each data point of an `ExportMetricsServiceRequest` and its index. Data points without a
+/// recorded value and empty histograms are skipped, but count for the index.
 ///
 /// # Errors
+/// If the body as a whole is to be rejected, possibly after some points were reported.
 /// When the body as a whole is to be refused, also after points were handed on.
 pub fn each_point(
     body: &[u8],
@@ -108,14 +110,14 @@ struct Metric<'a, 'r> {
     resource: &'r Attributes<'a>,
 }
 
-/// A data point as it is written.
+/// A data point as written.
 #[derive(Default)]
 struct DataPoint<'a> {
     start: u64,
     time: u64,
     flags: u64,
     attributes: Attributes<'a>,
-    /// The value of a number, the sum of a histogram.
+    /// The value of a number, or the sum of a histogram.
     value: Option<f64>,
     count: u64,
 }
@@ -168,7 +170,7 @@ impl PointReader<'_> {
                 (self.take)(self.index, read.map_err(in_metric));
             }
             Ok(_) => (),
-            // A field of another kind is the point's; what is not protobuf is the body's.
+            // A field with a wrong type only affects its point; invalid protobuf affects the body.
             Err(Refused::NotProtobuf) => return Err(Refused::NotProtobuf),
             Err(refused) => (self.take)(self.index, Err(in_metric(Unfit::Unreadable(refused.to_string()).into()))),
         }
@@ -219,7 +221,8 @@ impl<'a> DataPoint<'a> {
             return Err(Unfit::NoTime.into());
         }
         let t = not_ahead(seconds(self.time), arrival.at);
-        // A period that no clock can have had is none; a shorter one than points have is the shortest, a longer one the longest.
+        // A period that no clock can have measured is dropped; a too short or too long one becomes the shortest or
+        // longest allowed.
         let has_period = kind != "gauge" && self.start != 0 && self.start < self.time;
         let p = has_period.then(|| seconds(self.time - self.start).clamp(MIN_PERIOD_S, MAX_PERIOD_S));
         let point = Point::new(&Given { n: Some(n), d: Some(d), p, t: Some(t) }, arrival)?;
@@ -230,14 +233,15 @@ impl<'a> DataPoint<'a> {
     }
 }
 
-/// Nanoseconds as seconds, as exact as these can be.
+/// Nanoseconds as seconds, as exactly as f64 allows.
 #[expect(clippy::cast_precision_loss, reason = "either part is exact")]
 fn seconds(nanoseconds: u64) -> f64 {
     const IN_A_SECOND: u64 = 1_000_000_000;
     (nanoseconds / IN_A_SECOND) as f64 + (nanoseconds % IN_A_SECOND) as f64 / IN_A_SECOND as f64
 }
 
-/// The end of a period by a clock that runs ahead, by more than any point may but less than a day: when it arrived.
+/// The end of a period from a clock that is ahead by more than a point may be but less than a day: the time of
+/// arrival.
 fn not_ahead(t: f64, now: f64) -> f64 {
     let ahead_s = t - now;
     if ahead_s > MAX_AHEAD_S && ahead_s <= FAR_AHEAD_S { now } else { t }

@@ -1,4 +1,4 @@
-//! Tests of metrics of OpenTelemetry, in both encodings.
+//! Tests of OpenTelemetry metrics, in both encodings.
 
 use serde_json::{Value as Json, json};
 
@@ -29,7 +29,7 @@ fn read(body: &[u8], encoding: Encoding) -> Result<Vec<String>, Refused> {
     Ok(read)
 }
 
-/// What both encodings give, which is the same.
+/// The result of both encodings, which must be the same.
 #[track_caller]
 fn both(request: &Json) -> Vec<String> {
     let of_json = read(request.to_string().as_bytes(), Encoding::Json).expect("well-formed");
@@ -104,7 +104,7 @@ fn each_kind_becomes_what_the_table_says() {
 }
 
 #[test]
-fn what_says_nothing_is_passed_over() {
+fn empty_data_points_are_skipped() {
     assert_eq!(both(&of("gauge", json!({}), &json!({"asDouble": 1.0, "flags": 1}))), [""; 0]);
     assert_eq!(
         both(&of("sum", json!({"aggregationTemporality": 2, "isMonotonic": true}), &json!({"flags": 1}))),
@@ -120,22 +120,22 @@ fn what_says_nothing_is_passed_over() {
 }
 
 #[test]
-fn what_cannot_be_added_up_is_rejected_alone_with_what_to_set() {
+fn only_the_metric_that_cannot_be_added_up_is_rejected() {
     let error = |kind: &str, how: Json, point: Json| both(&of(kind, how, &point)).join("|");
     let cumulative = json!({"aggregationTemporality": 2, "isMonotonic": true});
     let set = "set OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE=delta in the SDK";
     let sum = error("sum", cumulative.clone(), json!({"asInt": "1"}));
-    assert!(sum.starts_with("0 n: metric \"m\": cumulative sums are not taken") && sum.contains(set), "{sum}");
+    assert!(sum.starts_with("0 n: metric \"m\": cumulative sums are not accepted") && sum.contains(set), "{sum}");
     for kind in ["histogram", "exponentialHistogram"] {
         let histogram = error(kind, json!({"aggregationTemporality": 2}), json!({"count": "1", "sum": 1.0}));
-        assert!(histogram.starts_with("0 n: metric \"m\": cumulative histograms are not taken"), "{histogram}");
+        assert!(histogram.starts_with("0 n: metric \"m\": cumulative histograms are not accepted"), "{histogram}");
     }
     assert!(error("summary", json!({}), json!({"count": "1", "sum": 1.0})).contains("use a histogram"));
     assert_eq!(
         error("sum", json!({}), json!({"asInt": "1"})),
-        "0 n: metric \"m\": aggregationTemporality must be 1, which is delta"
+        "0 n: metric \"m\": aggregationTemporality must be 1 (delta)"
     );
-    assert_eq!(error("gauge", json!({}), json!({})), "0 n: metric \"m\": there is neither asDouble nor asInt");
+    assert_eq!(error("gauge", json!({}), json!({})), "0 n: metric \"m\": asDouble or asInt is required");
     assert_eq!(
         error("histogram", json!({"aggregationTemporality": 1}), json!({"count": "1"})),
         "0 n: metric \"m\": the histogram has no sum"
@@ -172,7 +172,7 @@ fn labels(resource: &[(&str, Json)], point: &[(&str, Json)]) -> String {
 }
 
 #[test]
-fn attributes_are_labels_and_a_points_go_before_its_resources() {
+fn point_attributes_take_precedence_over_resource_ones() {
     assert_eq!(
         labels(
             &[("service.name", text("shop")), ("region", text("eu")), ("process.pid", json!({"intValue": "7"}))],
@@ -201,7 +201,7 @@ fn attributes_are_labels_and_a_points_go_before_its_resources() {
 }
 
 #[test]
-fn json_is_read_as_proto3_has_it() {
+fn json_is_parsed_by_the_rules_of_proto3() {
     let of = |point: &str, how: &str| {
         let body = format!(
             r#" {{"unknown":[{{"x":"}}]"}}],"resourceMetrics":[{{"resource":null,"scopeMetrics":[{{"metrics":[{{"name":"m","sum":{{{how},"dataPoints":[ {{{point}}} ] }}}}]}}]}}]}} "#
@@ -256,7 +256,7 @@ fn json_is_read_as_proto3_has_it() {
 }
 
 #[test]
-fn hostile_protobuf_is_refused_or_passed_over() {
+fn hostile_protobuf_is_rejected_or_skipped() {
     let of_json = |json: &[u8]| read(json, Encoding::Json);
     let read = |bytes: &[u8]| read(bytes, Encoding::Protobuf);
     let unknown =
@@ -301,7 +301,7 @@ fn message(field: u8, message: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn ten_thousand_data_points_are_taken_and_not_one_more() {
+fn at_most_ten_thousand_data_points_are_accepted() {
     let body = |points: usize| {
         let points = vec![json!({"asInt": "1", "timeUnixNano": NOW_NS.to_string()}); points];
         request(&json!([]), &json!([{"name": "m", "gauge": {"dataPoints": points}}]))

@@ -1,4 +1,4 @@
-//! The values of gauges so far.
+//! The current values of gauges.
 
 use model::text_index::{HashKey, TextIndex};
 
@@ -13,7 +13,7 @@ impl Gauges {
         Self { index: TextIndex::new(key), values: Vec::new() }
     }
 
-    /// Sets a gauge; its value.
+    /// Sets a gauge and returns its value.
     #[expect(clippy::cast_possible_truncation, reason = "a request's points are counted in thousands")]
     pub(super) fn set(&mut self, labels: &str, value: f64) -> f64 {
         if let Some(known) = self.find(labels) {
@@ -26,7 +26,7 @@ impl Gauges {
         value
     }
 
-    /// Changes a gauge that was set; its value.
+    /// Changes a gauge that was set and returns its value.
     pub(super) fn add(&mut self, labels: &str, change: f64) -> Option<f64> {
         let known = self.find(labels)?;
         let value = &mut self.values[known].1;

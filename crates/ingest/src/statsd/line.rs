@@ -1,9 +1,10 @@
-//! One statsd line, taken apart: `name:value|type`, with what `DogStatsD` (datagrams up to v1.3), Graphite and `InfluxDB` have
-//! added. <https://github.com/statsd/statsd/blob/master/docs/metric_types.md>,
+//! Parses one statsd line: `name:value|type`, with the additions of `DogStatsD` (datagrams up to v1.3), Graphite
+//! and `InfluxDB`. <https://github.com/statsd/statsd/blob/master/docs/metric_types.md>,
 //! <https://docs.datadoghq.com/developers/dogstatsd/datagram_shell>
 //!
-//! Two grammars give a line several values. `DogStatsD` packs them before one type (`a:1:2|ms`), and statsd itself repeats
-//! `value|type|@rate` (`a:1|ms:2|c`). A line that mixes both is refused: its colons may as well belong to its name.
+//! Two grammars allow several values per line. `DogStatsD` packs them before one type (`a:1:2|ms`), and statsd
+//! itself repeats `value|type|@rate` (`a:1|ms:2|c`). A line that mixes both is rejected: its colons may as well
+//! belong to its name.
 
 use crate::points::MAX_POINTS;
 use model::labels::Quoted;
@@ -12,35 +13,35 @@ use model::point::Field;
 /// Why a line or one of its values is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LineError {
-    /// It has not the form of a line, for this reason.
-    #[error("{0}; a line is such as page.views:1|c")]
+    /// It does not have the form of a line, for this reason.
+    #[error("{0}; write a line such as page.views:1|c")]
     Form(&'static str),
-    /// What `DogStatsD` has besides metrics.
-    #[error("{0} have no number that could be stored; send counters, timers, gauges and sets")]
+    /// Something that `DogStatsD` sends besides metrics.
+    #[error("{0} have no number to store; send counters, timers, gauges and sets")]
     NoMetric(&'static str),
     /// An unknown type.
     #[error("the type must be c, ms, h, d, g or s, not {0}")]
     Type(Quoted),
-    /// An unknown part, or one that is there twice.
-    #[error("unknown or repeated part {0}; behind the type come @rate, #tags and Ttime")]
+    /// An unknown part, or one that occurs twice.
+    #[error("unknown or repeated part {0}; after the type, @rate, #tags and Ttime are allowed")]
     Part(Quoted),
     /// A value that is not a number.
     #[error("a value must be a number, not {0}")]
     Value(Quoted),
-    /// One of several values that is not a number: the line may have a name with colons.
-    #[error("a value must be a number, not {0}, and a name has no colon")]
+    /// One of several values that is not a number: the name may contain colons.
+    #[error("a value must be a number, not {0}, and a name can't contain a colon")]
     Packed(Quoted),
-    /// A value by its sample rate that is beyond all numbers.
+    /// A value that is not finite after division by its sample rate.
     #[error("n must be a finite number")]
     TooLarge,
-    /// A sample rate that is none.
-    #[error("the sample rate must be more than 0 and at most 1, not {0}")]
+    /// An invalid sample rate.
+    #[error("the sample rate must be greater than 0 and at most 1, not {0}")]
     Rate(Quoted),
     /// A time that is not a number.
     #[error("the time must be in seconds since 1970, not {0}")]
     Time(Quoted),
-    /// Nothing in a set.
-    #[error("what a set is given must not be empty")]
+    /// An empty member of a set.
+    #[error("the member of a set must not be empty")]
     EmptyMember,
 }
 
@@ -58,7 +59,7 @@ impl LineError {
     }
 }
 
-/// What a metric is.
+/// The type of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     Counter,
@@ -99,17 +100,17 @@ impl Kind {
 #[derive(Debug, PartialEq)]
 pub(super) struct Line<'a> {
     pub(super) name: &'a str,
-    /// After the name, of Graphite and `InfluxDB`.
+    /// Tags after the name, as in Graphite and `InfluxDB`.
     pub(super) name_tags: Tags<'a>,
-    /// A part of their own, of `DogStatsD`.
+    /// Tags in a part of their own, as in `DogStatsD`.
     pub(super) tags: Tags<'a>,
     pub(super) t: Option<f64>,
 }
 
 impl<'a> Line<'a> {
-    /// Takes a line apart, and puts its bits into `bits`, which are at least one.
+    /// Parses a line, and puts its bits into `bits`; there is at least one.
     pub(super) fn parse(line: &'a [u8], bits: &mut Vec<Bit<'a>>) -> Result<Self, LineError> {
-        let line = std::str::from_utf8(line).map_err(|_| LineError::Form("this is not UTF-8"))?;
+        let line = std::str::from_utf8(line).map_err(|_| LineError::Form("the line is not UTF-8"))?;
         if line.starts_with("_e{") {
             return Err(LineError::NoMetric("events"));
         }
@@ -119,7 +120,7 @@ impl<'a> Line<'a> {
         let (name, rest) = line
             .split_once(':')
             .filter(|(name, _)| !name.contains('|'))
-            .ok_or(LineError::Form("there is no `:` and value"))?;
+            .ok_or(LineError::Form("`:` and a value are missing"))?;
         let parts = split_bits(rest, bits)?;
         let (name, name_tags) = match name.find([';', ',']) {
             Some(end) => (
@@ -129,7 +130,7 @@ impl<'a> Line<'a> {
             None => (name, Tags::default()),
         };
         if name.is_empty() {
-            return Err(LineError::Form("there is no name"));
+            return Err(LineError::Form("the name is missing"));
         }
         let (mut tags, mut t) = (None, None);
         for part in parts.split('|').skip(1) {
@@ -140,7 +141,7 @@ impl<'a> Line<'a> {
             } else if let (Some(text), [Bit { rate, .. }]) = (part.strip_prefix('@'), &mut bits[..]) {
                 rate.replace(text).is_none()
             } else {
-                // Which container it comes from, and what of that Datadog is to make tags of.
+                // The container, and which of its properties Datadog should use as tags.
                 ["c:", "e:", "card:"].iter().any(|ignored| part.starts_with(ignored))
             };
             if !is_first {
@@ -151,17 +152,18 @@ impl<'a> Line<'a> {
     }
 }
 
-/// Values with their type and rate, not read yet.
+/// Values with their type and rate, not parsed yet.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Bit<'a> {
-    /// The values of the points or, of a set, its new member.
+    /// The values of the points or, for a set, its new member.
     pub(super) values: &'a str,
     kind: &'a str,
     rate: Option<&'a str>,
 }
 
 impl<'a> Bit<'a> {
-    /// Its type, its rate in (0, 1], and whether all of its values can be stored: of packed ones all can, or none is.
+    /// Its type, its rate in (0, 1], and whether all of its values can be stored: packed values are stored all or
+    /// none.
     pub(super) fn read(&self) -> Result<(Kind, f64), LineError> {
         let kind = Kind::of(self.kind).ok_or_else(|| LineError::Type(self.kind.into()))?;
         let rate = self.rate.map_or(Ok(1.0), |text| {
@@ -195,10 +197,10 @@ fn split_bits<'a>(mut rest: &'a str, bits: &mut Vec<Bit<'a>>) -> Result<&'a str,
     bits.clear();
     loop {
         if bits.len() > MAX_POINTS {
-            // The request is refused as a whole, so nobody looks at the rest.
+            // The request is rejected as a whole, so the rest does not matter.
             return Ok("");
         }
-        let (values, after) = rest.split_once('|').ok_or(LineError::Form("there is no `|` and type"))?;
+        let (values, after) = rest.split_once('|').ok_or(LineError::Form("`|` and a type are missing"))?;
         let (kind, mut left) = split_at_mark(after);
         let mut rate = None;
         if let Some(after) = left.strip_prefix("|@") {
@@ -209,7 +211,9 @@ fn split_bits<'a>(mut rest: &'a str, bits: &mut Vec<Bit<'a>>) -> Result<&'a str,
         match left.strip_prefix(':') {
             Some(next) => rest = next,
             None if bits.len() > 1 && bits.iter().any(|bit| bit.values.contains(':')) => {
-                return Err(LineError::Form("several values are packed before one type, or each has its own"));
+                return Err(LineError::Form(
+                    "a line can pack values before one type or give each its own type, not both",
+                ));
             }
             None => return Ok(left),
         }
@@ -221,13 +225,13 @@ fn split_at_mark(text: &str) -> (&str, &str) {
     text.split_at(text.find(['|', ':']).unwrap_or(text.len()))
 }
 
-/// Names and values of tags. A tag that is only a name is true.
+/// Names and values of tags. The value of a tag without one is `true`.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Tags<'a> {
     text: &'a str,
     /// Ends a tag.
     end: char,
-    /// Stands between name and value.
+    /// Separates name and value.
     between: char,
 }
 

@@ -1,7 +1,7 @@
-//! statsd lines as points: the one table of `docs/statsd.md`.
+//! Converts statsd lines to points by the table in `docs/statsd.md`.
 //!
-//! Nothing is aggregated here, as buckets and sketches do that better. What the lines of one body say of one another is only
-//! the value of a gauge, to which its changes are added.
+//! Nothing is aggregated here, as buckets and sketches do that better. Lines of one body affect each other only
+//! through the value of a gauge, to which its changes are added.
 
 mod gauges;
 mod line;
@@ -20,40 +20,40 @@ use gauges::Gauges;
 pub use line::LineError;
 use line::{Bit, Kind, Line};
 
-/// The label that a metric's name becomes.
+/// The label for a metric's name.
 pub(super) const METRIC: &str = "metric";
-/// The label that its kind becomes.
+/// The label for its kind.
 pub(super) const TYPE: &str = "type";
-/// The label that what a set was given becomes.
+/// The label for the member of a set.
 const MEMBER: &str = "member";
-/// Tags that a line may have as they are written, where one that is there again is none; more would take their memory.
+/// The most tags of a line as written, not counting repetitions; more would need their memory.
 const MAX_TAGS: usize = 4 * MAX_LABELS;
-/// A change of a gauge whose value nobody knows here.
+/// The `type` of a change of a gauge whose value is unknown here.
 const GAUGE_DELTA: &str = "gauge_delta";
 
 /// A point and its canonical labels, or why it is rejected.
 pub type Read<'a> = Result<(Point, &'a str), Rejection>;
 
-/// What a gauge's value with a sign is.
+/// The meaning of a gauge's value with a sign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SignedGauges {
-    /// A change of the value, as statsd, `statsd_exporter`, Telegraf and Vector have it.
+    /// A change of the value, as in statsd, `statsd_exporter`, Telegraf and Vector.
     #[default]
     Change,
-    /// The value, as Datadog's agent has it.
+    /// The value itself, as in Datadog's agent.
     Set,
 }
 
-/// Says what `signed_gauges` may be.
+/// An invalid `signed_gauges`.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("signed_gauges must be change or set, once, not {0}")]
 pub struct SignedGaugesError(Quoted);
 
 impl SignedGauges {
-    /// What `signed_gauges` in a query string says; other parameters are not looked at.
+    /// Parses `signed_gauges` in a query string; other parameters are ignored.
     ///
     /// # Errors
-    /// [`SignedGaugesError`], also where it is there twice.
+    /// [`SignedGaugesError`], also if it occurs twice.
     pub fn of_query(query_string: &str) -> Result<Self, SignedGaugesError> {
         let mut given = form_urlencoded::parse(query_string.as_bytes())
             .filter(|(name, _)| name == "signed_gauges")
@@ -67,10 +67,12 @@ impl SignedGauges {
     }
 }
 
-/// Hands on the points of each line with the line's number, from 0. A line that is bad as a whole is one rejection, and so are
-/// its packed values where one of them is bad; of a line whose values each have their type, each bad one is.
+/// Calls back with the points of each line and the line's index, from 0. A line that is bad as a whole is one
+/// rejection, and so are its packed values if one of them is bad. If each value of a line has its type, each bad
+/// value is a rejection.
 ///
 /// # Errors
+/// [`TooManyPoints`], after [`MAX_POINTS`] were reported: the request as a whole is to be rejected.
 /// [`TooManyPoints`], after [`MAX_POINTS`] have been handed on: the request as a whole is to be refused.
 pub fn each_point(
     body: &[u8],
@@ -88,7 +90,7 @@ pub fn each_point(
 struct Reader<'b> {
     arrival: Arrival,
     signed_gauges: SignedGauges,
-    /// So many more points may come.
+    /// How many more points may come.
     left: usize,
     gauges: Gauges,
     take: &'b mut dyn FnMut(usize, Read<'_>),
@@ -148,7 +150,7 @@ fn point<'a>(given: &Given, arrival: Arrival, labels: &'a str) -> Read<'a> {
     Ok((Point::new(given, arrival)?, labels))
 }
 
-/// The canonical labels of a line's value that is of this type.
+/// The canonical labels of a line's value of this type.
 fn labels_of<'a, 'b>(
     line: &Line<'a>,
     kind: &'static str,
@@ -166,7 +168,7 @@ fn labels_of<'a, 'b>(
         labels.push(MEMBER.into(), member.into());
     }
     for (name, value) in tags {
-        // Our own labels are not a stranger's to set.
+        // A stranger must not set our own labels.
         let is_ours = [METRIC, TYPE, MEMBER].contains(&name);
         let name = if is_ours { format!("tag_{name}").into() } else { name.into() };
         labels.push_once(name, value.into());

@@ -31,7 +31,7 @@ fn read_with(body: impl AsRef<[u8]>, signed_gauges: SignedGauges) -> Vec<String>
 fn error(line: &str) -> String {
     let seen = read(line);
     assert_eq!(seen.len(), 1, "{seen:?}");
-    seen[0].strip_prefix("0 ").expect("of the first line").to_owned()
+    seen[0].strip_prefix("0 ").expect("must be of the first line").to_owned()
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn each_type_becomes_what_the_table_says() {
 }
 
 #[test]
-fn a_gauges_changes_are_added_to_what_the_same_body_says_of_it() {
+fn changes_of_a_gauge_add_to_its_value_in_the_same_body() {
     let body = "a:5|g\na:+3|g\na:-10|g\na:-1|g|#k:v\na:7|g|#k:v\na:-1|g|#k:v\nb:+1|g";
     assert_eq!(
         read(body),
@@ -70,22 +70,28 @@ fn a_gauges_changes_are_added_to_what_the_same_body_says_of_it() {
 }
 
 #[test]
-fn packed_values_are_points_of_one_line_and_of_a_bad_one_none_is() {
+fn packed_values_are_stored_all_or_none() {
     assert_eq!(
         read("\r\ntook:1:2|h|@0.5|#a:b\r\n"),
         ["1 2/2/0 a=b;metric=took;type=histogram;", "1 4/2/0 a=b;metric=took;type=histogram;"]
     );
     for (line, bad) in [("took:1:x:2|h", "x"), ("jobs.A::Mail.perform:23|ms", ""), ("web:8080:up|c", "up")] {
-        assert_eq!(error(line), format!("n: a value must be a number, not \"{bad}\", and a name has no colon"));
+        assert_eq!(
+            error(line),
+            format!("n: a value must be a number, not \"{bad}\", and a name can't contain a colon")
+        );
     }
     assert_eq!(
         read("g:1:2:x|g\ng:+1|g"),
-        ["0 n: a value must be a number, not \"x\", and a name has no colon", "1 1/1/0 metric=g;type=gauge_delta;"]
+        [
+            "0 n: a value must be a number, not \"x\", and a name can't contain a colon",
+            "1 1/1/0 metric=g;type=gauge_delta;"
+        ]
     );
 }
 
 #[test]
-fn values_that_have_each_their_type_are_points_of_their_own() {
+fn values_with_their_own_types_are_separate_points() {
     assert_eq!(
         read("a:5664|ms:6176|ms|@0.5:1|c:x|h:7|g|#k:v:w\nb:1|c"),
         [
@@ -97,14 +103,14 @@ fn values_that_have_each_their_type_are_points_of_their_own() {
             "1 1/1/0 metric=b;type=counter;",
         ]
     );
-    let mixed = "-: several values are packed before one type, or each has its own; a line is such as page.views:1|c";
+    let mixed = "-: a line can pack values before one type or give each its own type, not both; write a line such as page.views:1|c";
     for line in ["a:1:2|ms:3|c", "a:1|ms:2:3|c", "A::B:1|c:2|c"] {
         assert_eq!(error(line), mixed, "{line}");
     }
 }
 
 #[test]
-fn a_gauges_value_with_a_sign_is_set_where_that_is_said() {
+fn signed_gauges_can_set_values() {
     let body = "temp:-3|g|#room:a\ntemp:-3|g|#room:a\ntemp:+2|g\ntemp:1:-4|g";
     assert_eq!(
         read_with(body, SignedGauges::Set),
@@ -146,7 +152,7 @@ fn tags_of_every_dialect_are_labels() {
 }
 
 #[test]
-fn what_else_dogstatsd_sends_is_a_time_or_ignored() {
+fn other_parts_of_dogstatsd_are_times_or_ignored() {
     let line = format!("a:1|c|@1|#k:v|c:ci-7|T{}|e:it-0,cn-x|card:low", NOW - 60.0);
     assert_eq!(read(line), ["0 1/1/-60 k=v;metric=a;type=counter;"]);
     assert!(error("a:1|c|T1").starts_with("t: t is 1792540799 seconds ago"));
@@ -155,40 +161,43 @@ fn what_else_dogstatsd_sends_is_a_time_or_ignored() {
 
 #[test]
 fn every_bad_line_has_a_message_of_its_own() {
-    assert_eq!(error("hello"), "-: there is no `:` and value; a line is such as page.views:1|c");
-    assert_eq!(error("a:1"), "-: there is no `|` and type; a line is such as page.views:1|c");
-    assert_eq!(error(":1|c"), "-: there is no name; a line is such as page.views:1|c");
-    assert_eq!(error(";k=v:1|c"), "-: there is no name; a line is such as page.views:1|c");
+    assert_eq!(error("hello"), "-: `:` and a value are missing; write a line such as page.views:1|c");
+    assert_eq!(error("a:1"), "-: `|` and a type are missing; write a line such as page.views:1|c");
+    assert_eq!(error(":1|c"), "-: the name is missing; write a line such as page.views:1|c");
+    assert_eq!(error(";k=v:1|c"), "-: the name is missing; write a line such as page.views:1|c");
     assert_eq!(error("a:1|kv"), "-: the type must be c, ms, h, d, g or s, not \"kv\"");
-    assert_eq!(error("a:1|c|x"), "-: unknown or repeated part \"x\"; behind the type come @rate, #tags and Ttime");
+    assert_eq!(
+        error("a:1|c|x"),
+        "-: unknown or repeated part \"x\"; after the type, @rate, #tags and Ttime are allowed"
+    );
     assert!(error("a:1|c|@1|@1").starts_with("-: unknown or repeated part \"@1\""));
     assert!(error("a:1|c|#a|#b").starts_with("-: unknown or repeated part \"#b\""));
     for bad in ["", "one", "NaN", "inf", "-infinity", "0x10", "1 2", "1,5", "1e999", "--1"] {
         assert_eq!(error(&format!("a:{bad}|c")), format!("n: a value must be a number, not \"{bad}\""));
     }
     for bad in ["", "0", "-0.5", "1.01", "x", "1e-999"] {
-        assert!(error(&format!("a:1|c|@{bad}")).starts_with("d: the sample rate must be more than 0"), "{bad}");
+        assert!(error(&format!("a:1|c|@{bad}")).starts_with("d: the sample rate must be greater than 0"), "{bad}");
     }
     assert_eq!(error("a:1e308|c|@0.1"), "n: n must be a finite number");
-    assert_eq!(error("a:|s"), "v: what a set is given must not be empty");
+    assert_eq!(error("a:|s"), "v: the member of a set must not be empty");
     assert_eq!(error("a:1|c|#k:v,k:w"), "v: label \"k\" is given twice");
     assert!(error(&format!("{}:1:2:3|c", "a".repeat(257))).starts_with("v: label \"metric\" has a value of 257 bytes"));
     assert!(
         error(&format!("a:1|c|#{}", "k:v,".repeat(65)))
-            .starts_with("v: at most 16 labels are allowed, this point has 65")
+            .starts_with("v: a point can have at most 16 labels, this one has 65")
     );
     assert_eq!(read(format!("a:1|c|#{}", "k:v,".repeat(64))), ["0 1/1/0 k=v;metric=a;type=counter;"]);
     assert_eq!(error("a\tb:1|c"), "v: label \"metric\" contains a control character");
     assert_eq!(error("_e{5,4}:title|text|#a:b"), format!("-: events {NO_NUMBER}"));
     assert_eq!(error("_sc|db|0|#a:b"), format!("-: service checks {NO_NUMBER}"));
     assert_eq!(read(b"a:1|c\nb\xff:1|c\n\nc:1|c").len(), 3);
-    assert_eq!(read(b"b\xff:1|c"), ["0 -: this is not UTF-8; a line is such as page.views:1|c"]);
+    assert_eq!(read(b"b\xff:1|c"), ["0 -: the line is not UTF-8; write a line such as page.views:1|c"]);
 }
 
-const NO_NUMBER: &str = "have no number that could be stored; send counters, timers, gauges and sets";
+const NO_NUMBER: &str = "have no number to store; send counters, timers, gauges and sets";
 
 #[test]
-fn ten_thousand_values_are_taken_and_not_one_more() {
+fn at_most_ten_thousand_values_are_accepted() {
     let read = |body: String| each_point(body.as_bytes(), SignedGauges::Change, ARRIVAL, [0; 16], &mut |_, _| ());
     let packed = |points: usize| format!("a:1{}|h", ":1".repeat(points - 1));
     let typed = |points: usize| format!("a:1|h{}", ":1|h".repeat(points - 1));
@@ -199,7 +208,7 @@ fn ten_thousand_values_are_taken_and_not_one_more() {
 }
 
 #[test]
-fn each_line_of_the_list_is_read_as_by_the_relay() {
+fn each_line_of_the_list_is_parsed_as_by_the_relay() {
     let list: Vec<serde_json::Value> =
         serde_json::from_str(include_str!("../../../../tests/statsd-lines.json")).expect("a list");
     assert!(list.len() > 50);
@@ -223,7 +232,7 @@ fn each_line_of_the_list_is_read_as_by_the_relay() {
         };
         let wanted: Vec<String> = case["points"].as_array().expect("a list").iter().map(as_numbers).collect();
         assert_eq!(points, wanted, "{line}");
-        // A bad line is rejected once, whatever else it has, unless the list says otherwise.
+        // A bad line is rejected once, whatever else it contains, unless the list says otherwise.
         assert_eq!(rejected, case["rejected"].as_u64().unwrap_or(u64::from(wanted.is_empty())), "{line}");
     }
 }
@@ -235,12 +244,12 @@ proptest! {
     }
 
     #[test]
-    fn any_text_of_the_letters_of_statsd_is_answered_without_panic(text in "[a:;,=|@#T.+\\-0-9cgsmh\n_{]{0,60}") {
+    fn any_string_of_statsd_characters_is_answered_without_panic(text in "[a:;,=|@#T.+\\-0-9cgsmh\n_{]{0,60}") {
         each_point(text.as_bytes(), SignedGauges::Change, ARRIVAL, [0; 16], &mut |_, _| ()).expect("few");
     }
 
     #[test]
-    fn good_lines_are_kept_whatever_stands_between_them(junk in "[^\n]{1,40}", before in 0usize..5, after in 0usize..5) {
+    fn good_lines_are_kept_whatever_is_between_them(junk in "[^\n]{1,40}", before in 0usize..5, after in 0usize..5) {
         let mut lines = vec!["good:1|c"; before];
         lines.push(&junk);
         lines.extend(vec!["good:1|c"; after]);
@@ -249,7 +258,7 @@ proptest! {
     }
 
     #[test]
-    fn values_rates_and_tags_come_through_as_they_were_formatted(
+    fn values_rates_and_tags_are_parsed_as_formatted(
         name in "[a-zA-Z0-9_./ -]{1,30}[a-z]",
         values in proptest::collection::vec(-1e12f64..1e12, 1..5),
         rate in 0.001f64..=1.0,
@@ -276,7 +285,7 @@ proptest! {
     }
 
     #[test]
-    fn a_gauge_is_what_its_last_absolute_value_and_the_changes_since_make_it(
+    fn a_gauge_is_its_last_value_plus_later_changes(
         writes in proptest::collection::vec((0usize..3, prop::option::of(any::<bool>()), 0i32..100), 0..40),
     ) {
         let (mut gauges, mut body, mut wanted) = ([None; 3], String::new(), Vec::new());

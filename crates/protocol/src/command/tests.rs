@@ -1,9 +1,9 @@
-//! The forms of what the edge and objects say to each other.
+//! The forms of what the edge and objects send each other.
 
 use super::*;
 
 #[test]
-fn a_write_request_comes_back() {
+fn a_write_request_survives_a_round_trip() {
     for who in [Who::Open, Who::Keyed([7; 32]), Who::Owner] {
         for origin in [Some("https://a.example"), None] {
             let writer = Writer { who, network: "2001:db8:1:2::/64", place: "US 1", origin };
@@ -18,7 +18,7 @@ fn a_write_request_comes_back() {
 }
 
 #[test]
-fn the_form_of_a_write_request_is_pinned_and_the_first_one_is_still_read() {
+fn the_form_of_a_write_is_pinned_and_the_first_is_still_read() {
     let writer = Writer { who: Who::Open, network: "192.0.2.1", place: "US 1", origin: Some("o") };
     let request = WriteRequest { shards: 2, writer, earlier_key: None, body_bytes: 300, frame: b"f" };
     assert_eq!(request.encode(), b"\x00\x02\x00\x09192.0.2.1\x04US 1\x01o\x00\xac\x02f");
@@ -28,14 +28,14 @@ fn the_form_of_a_write_request_is_pinned_and_the_first_one_is_still_read() {
 }
 
 #[test]
-fn what_objects_send_each_other_are_commands() {
+fn objects_send_each_other_valid_commands() {
     for (body, command) in [(VOUCH, Command::Vouch), (ADOPT, Command::Adopt), (FORGET, Command::Forget)] {
         assert_eq!(Command::parse(body), Ok(command));
     }
 }
 
 #[test]
-fn a_command_of_another_version_is_refused_as_that_and_never_half_done() {
+fn a_command_of_another_version_is_rejected_as_a_whole() {
     let config = r#"{"name":"x","public_read":false,"origins":[],"created_ms":1"#;
     let create = |more: &str| format!(r#"{{"create":{{"config":{config}{more}}},"read_key_hash":{:?}}}}}"#, [0; 32]);
     Command::parse(create("").as_bytes()).expect("what an earlier version sent");
@@ -59,14 +59,14 @@ fn a_command_of_another_version_is_refused_as_that_and_never_half_done() {
 }
 
 #[test]
-fn the_number_of_shards_comes_back_from_behind_an_answer() {
+fn the_number_of_shards_is_read_after_an_answer() {
     let mut answer = put_shards(b"answer".to_vec(), 64);
     assert_eq!((take_shards(&mut answer), &answer[..]), (Ok(64), &b"answer"[..]));
     assert!(take_shards(&mut vec![1]).is_err());
 }
 
 #[test]
-fn what_an_earlier_version_answered_is_still_read() {
+fn answers_of_an_earlier_version_are_still_read() {
     let stored = |numbers| Ok(WriteAnswer::Stored { numbers, first: 0, overflow: 0 });
     assert_eq!(WriteAnswer::parse(&[0, 8, 9]), stored(vec![Some(7), Some(8)]));
     assert_eq!(WriteAnswer::parse(&[]), stored(Vec::new()));
@@ -75,7 +75,7 @@ fn what_an_earlier_version_answered_is_still_read() {
 }
 
 #[test]
-fn a_write_answer_comes_back() {
+fn a_write_answer_survives_a_round_trip() {
     for answer in [
         WriteAnswer::Stored { numbers: Vec::new(), first: 1, overflow: 0 },
         WriteAnswer::Stored { numbers: vec![Some(0), None, Some(SeriesId::MAX)], first: 1 << 53, overflow: 300 },

@@ -1,4 +1,4 @@
-//! What holds of the bytes of a chunk.
+//! Tests of the bytes of a chunk.
 
 use super::*;
 use model::cell::{Cover, Extent};
@@ -27,7 +27,7 @@ fn decoded(parts: &[Vec<u8>], wants: impl Fn(SeriesId) -> bool + Copy) -> Cells 
 
 proptest! {
     #[test]
-    fn cells_come_back_all_or_of_the_wanted_series(
+    fn cells_of_all_or_some_series_survive_a_round_trip(
         cells in proptest::collection::btree_map((0u32..9000, 0i64..360), any_cell(), 1..80),
     ) {
         let cells: Cells =
@@ -45,7 +45,7 @@ proptest! {
     }
 }
 
-/// The cells of the pins, and the bytes of them that were the same in version 1.
+/// The cells of the pins, and those of their bytes that were the same in version 1.
 fn pinned() -> (Cells, Vec<u8>) {
     let cover = Cover { n: 5.0, d: 1.0, extent: Some(Extent { min: 5.0, max: 5.0 }) };
     let counted = |count| Cell::plain(count, None);
@@ -67,7 +67,7 @@ fn version_1_of_a_chunk_is_still_read() {
     assert_eq!((decoded(std::slice::from_ref(&bytes), |_| true), head.weight, head.reach), (cells, 3, None));
 }
 
-/// The cell of the pins that has sketches.
+/// The cell of the pins with sketches.
 fn with_sketches() -> Cells {
     let point = |n| Cell::of(&Point { n, d: 1.0, p: None, t: 0.0 });
     let mut cell = Cell::plain(1, None);
@@ -79,7 +79,7 @@ fn with_sketches() -> Cells {
 }
 
 #[test]
-fn version_2_of_a_chunk_is_still_read_and_cut() {
+fn version_2_of_a_chunk_can_still_be_read_and_split() {
     let (cells, bytes) = pinned();
     let bytes = [&[VERSION_2][..], &bytes].concat();
     assert_eq!(decoded(std::slice::from_ref(&bytes), |_| true), cells);
@@ -108,7 +108,7 @@ fn the_form_of_a_chunk_is_pinned() {
 }
 
 #[test]
-fn what_is_cut_off_is_what_was_there() {
+fn a_split_off_rest_has_the_original_cells() {
     let (cells, _) = pinned();
     let part = &encoded(&cells)[0];
     let cut = |from| rest(part, from).expect("is sound");
@@ -121,7 +121,7 @@ fn what_is_cut_off_is_what_was_there() {
 }
 
 #[test]
-fn what_has_no_sketches_takes_no_byte_more_than_before_and_sketches_are_read_only_when_wanted() {
+fn sketches_cost_nothing_if_absent_or_unwanted() {
     let plain = Cell::of(&Point { n: 5.0, d: 1.0, p: None, t: 0.0 });
     let mut rich = Cell::of(&Point { n: 7.0, d: 1.0, p: None, t: 0.0 });
     rich.merge(&plain);
@@ -142,7 +142,7 @@ fn what_has_no_sketches_takes_no_byte_more_than_before_and_sketches_are_read_onl
 }
 
 #[test]
-fn sketches_that_are_too_large_for_a_row_are_cut_also_within_a_series() {
+fn sketches_too_large_for_a_row_are_split_within_a_series() {
     const MAX_ROW_BYTES: usize = 2_000_000;
     let mut cell = Cell::plain(1, None);
     for k in 0u64..20_000 {
@@ -157,7 +157,7 @@ fn sketches_that_are_too_large_for_a_row_are_cut_also_within_a_series() {
 }
 
 #[test]
-fn an_extent_comes_back_whether_or_not_it_says_what_the_sums_say() {
+fn an_extent_survives_even_if_the_sums_determine_it() {
     let extents = [(2.0, 2.0), (2.0, 3.0), (1.0, 2.0), (1.0, 1.0), (1.0, 3.0)].map(|(min, max)| Extent { min, max });
     let cell = |extent| Cell::plain(1, Some(Cover { n: 4.0, d: 2.0, extent }));
     let all = extents.into_iter().map(Some).chain([None]).map(cell);
@@ -166,8 +166,8 @@ fn an_extent_comes_back_whether_or_not_it_says_what_the_sums_say() {
 }
 
 #[test]
-fn counters_take_two_bytes_a_point() {
-    // As a page counter that flushes every 10 s, for an hour.
+fn counters_take_two_bytes_per_point() {
+    // Like a page counter that flushes every 10 s, for an hour.
     let cell = |n: f64| Cell::plain(1, Some(Cover { n, d: 1.0, extent: Some(Extent { min: n, max: n }) }));
     let cells: Cells = (0..360).map(|k| ((1, HOUR + i64::from(k) * 10), cell(f64::from((k * 7919) % 200)))).collect();
     let bytes = encoded(&cells)[0].len();

@@ -1,4 +1,4 @@
-//! What holds of merging, however large a place is.
+//! Tests of merging, however large a place is.
 
 use super::*;
 use crate::chunk_read::each;
@@ -16,7 +16,7 @@ const BUCKETS: u32 = 96;
 
 type Counts = BTreeMap<(i64, SeriesId), u64>;
 
-/// A place that is sealed into, and what must be there.
+/// A place that cells are sealed into, and its expected contents.
 struct Full {
     sql: TestSql,
     start_s: i64,
@@ -40,7 +40,7 @@ impl Full {
         u32::try_from(self.random % u64::from(limit)).expect("below")
     }
 
-    /// Seals random cells of so many series.
+    /// Seals random cells of this many series.
     fn seal(&mut self, cells: u32, series: u32) -> Vec<(Place, usize)> {
         let one = Cell::plain(1, None);
         let cells: Vec<(i64, SeriesId, &Cell)> = (0..cells)
@@ -58,7 +58,7 @@ impl Full {
         fullest(&self.sql, 0, 1).expect("reads")[0].1
     }
 
-    /// All that the place has; and how many cells that are.
+    /// All cells of the place, and their number with duplicates.
     fn stored(&self) -> (Counts, usize) {
         let (mut counts, mut cells) = (Counts::new(), 0);
         let end_s = self.start_s + LAYER.tier().span_s();
@@ -79,7 +79,7 @@ impl Full {
         (counts, cells)
     }
 
-    /// Merges until there is nothing more to do; how many steps that takes.
+    /// Merges until there is nothing left to do; returns the number of steps.
     fn merge(&mut self) -> usize {
         let place = self.place();
         let mut steps = 1;
@@ -99,7 +99,7 @@ impl Full {
 }
 
 #[test]
-fn cells_that_are_sealed_again_and_again_are_stored_once_and_a_few() {
+fn repeatedly_sealed_cells_are_stored_little_more_than_once() {
     let mut full = Full::new();
     let (mut crowded, mut steps) = (0, 0);
     for _ in 0..12 {
@@ -115,7 +115,7 @@ fn cells_that_are_sealed_again_and_again_are_stored_once_and_a_few() {
     let mut reaches: Vec<Reach> = parts
         .iter()
         .filter(|part| part.is(Kind::Base))
-        .map(|part| part.head.and_then(|head| head.reach).expect("has one"))
+        .map(|part| part.head.and_then(|head| head.reach).expect("must have a reach"))
         .collect();
     reaches.sort_unstable_by_key(|reach| reach.first);
     assert!(reaches.len() > 1 && parts.len() < 16, "{reaches:?}");
@@ -145,7 +145,7 @@ fn a_step_that_fails_at_any_statement_changes_nothing() {
 }
 
 #[test]
-fn a_place_that_an_earlier_version_has_filled_is_merged_down() {
+fn a_place_filled_by_an_earlier_version_is_merged_down() {
     let mut full = Full::new();
     let series: Vec<u8> = (1..100).collect();
     let place = fill(&full.sql, LAYER, full.start_s, &series);
@@ -154,7 +154,7 @@ fn a_place_that_an_earlier_version_has_filled_is_merged_down() {
     full.merge();
     full.check();
     assert!(place.parts(&full.sql).expect("reads").len() < 4 && full.most_parts < MAX_PARTS);
-    // And again, with base parts.
+    // And again with base parts.
     fill(&full.sql, LAYER, full.start_s, &series);
     full.counts.values_mut().for_each(|count| *count = 0);
     full.counts = full.stored().0;
@@ -163,7 +163,7 @@ fn a_place_that_an_earlier_version_has_filled_is_merged_down() {
 }
 
 #[test]
-fn one_series_that_is_larger_than_a_part_is_cut_between_its_buckets() {
+fn a_series_larger_than_a_part_is_split_between_buckets() {
     let mut full = Full::new();
     let mut cell = Cell::plain(1, None);
     for k in 0u64..8_000 {
@@ -188,7 +188,7 @@ fn one_series_that_is_larger_than_a_part_is_cut_between_its_buckets() {
 }
 
 #[test]
-fn parts_that_share_no_cell_are_left_alone_until_there_are_many() {
+fn parts_without_common_cells_are_merged_only_if_many() {
     let part = |id, first, last, buckets| {
         let reach = Reach { first: (first, 0), last, buckets };
         Part {

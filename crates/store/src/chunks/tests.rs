@@ -1,4 +1,4 @@
-//! What holds of sealing and reading.
+//! Tests of sealing and reading.
 
 use super::*;
 use crate::chunk_read::each;
@@ -63,7 +63,7 @@ fn the_numbers_of_chunks_are_pinned() {
 }
 
 #[test]
-fn a_place_is_known_by_the_numbers_of_its_parts_up_to_the_last_block() {
+fn part_numbers_identify_places_up_to_the_last_block() {
     for layer in Tier::ALL.into_iter().flat_map(Layer::all_of) {
         let span_start_s = floor_to(HOUR, layer.tier().span_s());
         for block in [0, 31, 32, ATTIC] {
@@ -75,7 +75,7 @@ fn a_place_is_known_by_the_numbers_of_its_parts_up_to_the_last_block() {
 }
 
 #[test]
-fn any_number_that_a_series_may_get_has_a_place_in_its_span() {
+fn every_possible_series_id_has_a_place_in_its_span() {
     let sql = ready();
     let last = 360 * 32 * BLOCK_SERIES - 1;
     let numbers = [0, 131_071, 131_072, 1_000_000, last];
@@ -94,7 +94,7 @@ fn any_number_that_a_series_may_get_has_a_place_in_its_span() {
 }
 
 #[test]
-fn what_is_sealed_is_read_by_layer_and_time() {
+fn sealed_cells_are_read_by_layer_and_time() {
     let sql = ready();
     let cells = [(HOUR - 10, 1, counted(1)), (HOUR, 5000, counted(2)), (HOUR + 3600, 3, counted(3))];
     put(&sql, LAYER, refs(&cells)).expect("seals");
@@ -105,7 +105,7 @@ fn what_is_sealed_is_read_by_layer_and_time() {
 }
 
 #[test]
-fn cells_in_any_order_make_one_part_a_place_and_those_of_one_bucket_and_series_merge() {
+fn cells_in_any_order_make_one_merged_part_per_place() {
     let sql = ready();
     let all = [(HOUR, 1), (HOUR + 3600, 1), (HOUR, 2), (HOUR, 5000), (HOUR + 3600, 2), (HOUR, 1)];
     let cells = all.map(|(start_s, series)| (start_s, series, counted(1)));
@@ -136,7 +136,7 @@ fn reading_stops_at_the_first_error() {
 }
 
 #[test]
-fn however_often_a_bucket_is_sealed_its_parts_are_few_and_its_sum_is_right() {
+fn a_bucket_sealed_often_has_few_parts_and_the_right_sum() {
     const SEALS: u32 = 1_500;
     let sql = ready();
     let layer = Layer::Total(Tier::D1);
@@ -153,7 +153,7 @@ fn however_often_a_bucket_is_sealed_its_parts_are_few_and_its_sum_is_right() {
 }
 
 #[test]
-fn a_full_place_takes_what_comes_and_keeps_no_other_place_from_it() {
+fn a_full_place_still_accepts_cells_and_blocks_no_other() {
     let sql = ready();
     let place = fill(&sql, LAYER, HOUR, &[1, 2, 3]);
     for _ in 0..3 {
@@ -169,14 +169,14 @@ fn a_full_place_takes_what_comes_and_keeps_no_other_place_from_it() {
 }
 
 #[test]
-fn a_place_that_is_broken_keeps_nothing_from_being_sealed() {
+fn a_broken_place_does_not_prevent_sealing() {
     let sql = ready();
     let place = Place { layer: LAYER, span_start_s: HOUR, block: 0 };
-    // A head that is none, and three similar parts whose cells are none.
+    // An invalid head, and three similar parts with invalid cells.
     insert(&sql, place.id(), &[9]).expect("is free");
     (1..4).for_each(|part| insert(&sql, place.id() + part, &[2, 3, 1]).expect("is free"));
     put(&sql, LAYER, refs(&[(HOUR, 1, counted(1)), (HOUR + 3600, 2, counted(2))])).expect("seals");
-    // Not even its heads can be read.
+    // Even its heads can't be read.
     sql.fail_if(|sql, params| sql.contains("SUBSTR") && matches!(params[0], Param::Integer(2_936_898_846_720)));
     assert_eq!(place.id(), 2_936_898_846_720);
     put(&sql, LAYER, refs(&[(HOUR, 1, counted(1)), (HOUR + 3600, 2, counted(2))])).expect("seals");
@@ -185,7 +185,7 @@ fn a_place_that_is_broken_keeps_nothing_from_being_sealed() {
 }
 
 #[test]
-fn from_400_parts_on_cells_leave_their_sketches_and_keep_their_sums() {
+fn from_400_parts_on_cells_lose_sketches_and_keep_sums() {
     let sql = ready();
     let mut cell = counted(1);
     cell.mark(&[model::sketches::Mark { label: 0, hash: 1 }]);
@@ -202,7 +202,7 @@ fn from_400_parts_on_cells_leave_their_sketches_and_keep_their_sums() {
 }
 
 #[test]
-fn a_large_span_is_cut_into_parts_between_series() {
+fn a_large_span_is_split_into_parts_between_series() {
     let sql = ready();
     let cells: Vec<(i64, SeriesId, Cell)> =
         (0..3000).flat_map(|series| (0..100).map(move |bucket| (HOUR + bucket * 10, series, counted(1)))).collect();
@@ -212,7 +212,7 @@ fn a_large_span_is_cut_into_parts_between_series() {
 }
 
 #[test]
-fn old_spans_go_and_others_stay() {
+fn expired_spans_are_removed_and_others_stay() {
     let sql = ready();
     put(&sql, LAYER, refs(&[(HOUR - 3600, 1, counted(1)), (HOUR, 1, counted(1))])).expect("seals");
     put(&sql, Layer::Total(Tier::M1), refs(&[(HOUR - 36_000, 1, counted(1))])).expect("seals");

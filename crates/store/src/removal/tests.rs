@@ -1,4 +1,4 @@
-//! What is taken out of parts, and what places get instead.
+//! Tests of what is taken out of parts, and what places get instead.
 
 use super::*;
 use crate::chunks;
@@ -44,7 +44,7 @@ fn counts(sql: &TestSql, layer: Layer) -> Vec<(i64, SeriesId, u64)> {
 }
 
 #[test]
-fn a_part_loses_what_is_removed_and_one_that_has_nothing_of_it_is_not_written() {
+fn only_parts_with_removed_cells_are_rewritten() {
     let sql = ready();
     seal(&sql, LAYER, &[(DAY, 1, counted(1)), (DAY + 10, 1, counted(2)), (DAY, 2, counted(3))]);
     seal(&sql, LAYER, &[(DAY, 7, counted(4))]);
@@ -53,7 +53,7 @@ fn a_part_loses_what_is_removed_and_one_that_has_nothing_of_it_is_not_written() 
     let mut dry = Rewriting::new(place, None, i64::MAX);
     assert_eq!(dry.take_out(&sql, &scope, false), Ok(true));
     assert_eq!(counts(&sql, LAYER).len(), 4);
-    // The second part's number is behind the first one's.
+    // The second part's number follows the first one's.
     let mut wet = Rewriting::new(place, None, 2);
     assert_eq!((wet.take_out(&sql, &scope, true), wet.next()), (Ok(false), place + 1), "the budget is used");
     let mut rest = Rewriting::new(place, Some(wet.next()), 100);
@@ -68,7 +68,7 @@ fn a_part_loses_what_is_removed_and_one_that_has_nothing_of_it_is_not_written() 
 }
 
 #[test]
-fn what_a_place_gets_is_there_once_before_and_after_it_is_rewritten() {
+fn replacements_are_read_once_before_and_after_rewriting() {
     let sql = ready();
     seal(&sql, LAYER, &[(DAY, 1, counted(1))]);
     let scope = scope(&[1], Span { from_s: DAY, to_s: DAY + 10 });
@@ -98,7 +98,7 @@ fn what_a_place_gets_is_there_once_before_and_after_it_is_rewritten() {
 }
 
 #[test]
-fn a_spread_keeps_its_shares_of_the_rest_in_the_widest_buckets_that_fit() {
+fn a_spread_keeps_the_rest_in_the_widest_buckets() {
     let sql = ready();
     let cover = Cover { n: 3600.0, d: 36.0, extent: Some(Extent { min: 100.0, max: 100.0 }) };
     let spread = Cell::plain(0, Some(cover));
@@ -106,7 +106,7 @@ fn a_spread_keeps_its_shares_of_the_rest_in_the_widest_buckets_that_fit() {
     for layer in totals.into_iter().chain([Layer::Spread(Tier::H1)]) {
         seal(&sql, layer, &[(DAY, 1, spread.clone())]);
     }
-    // All but 21 minutes and 10 s at its start.
+    // Everything except 21 minutes and 10 s at its start.
     let rest = scope(&[1], Span { from_s: DAY + 1270, to_s: DAY + 3600 }).rest(&sql, 1000).expect("few");
     let n_of = |layer| {
         let cells: &Cells = rest.get(&layer).expect("some");

@@ -1,14 +1,14 @@
-//! What is bounded or left out so that the value itself is kept.
+//! Values are kept even when other parts must be bounded or left out.
 
 use super::*;
 
-/// A delta with these times: seconds before now.
+/// A delta with these times, in seconds before now.
 fn delta_of(start_s: i64, time_s: i64) -> String {
     let ns = |ago_s: i64| i128::from(ago_s) * i128::from(SECOND_NS);
     delta_of_ns(ns(start_s), ns(time_s))
 }
 
-/// Likewise, in nanoseconds before now.
+/// The same, in nanoseconds before now.
 fn delta_of_ns(start: i128, time: i128) -> String {
     let at = |ago: i128| (i128::from(NOW_NS) - ago).to_string();
     let point = json!({"asInt": "5", "startTimeUnixNano": at(start), "timeUnixNano": at(time)});
@@ -16,7 +16,7 @@ fn delta_of_ns(start: i128, time: i128) -> String {
 }
 
 #[test]
-fn a_value_is_kept_whatever_its_period_is() {
+fn a_value_is_kept_whatever_its_period() {
     let day = 86_400;
     assert_eq!(delta_of(day, 0), "0 5/1/86400/0");
     assert_eq!(delta_of_ns(10_105, 0), "0 5/1/0.001/0", "two exports may be so near");
@@ -33,17 +33,17 @@ fn a_value_is_kept_whatever_its_period_is() {
 }
 
 #[test]
-fn a_clock_that_runs_ahead_loses_nothing_and_one_that_is_wrong_is_told() {
+fn a_clock_ahead_loses_nothing_and_a_wrong_one_is_reported() {
     assert_eq!(delta_of(0, -60), "0 5/1/60/60");
     for ahead in [61, 300, 86_400] {
         assert_eq!(delta_of(0, -ahead), format!("0 5/1/{ahead}/0"), "{ahead}");
     }
-    assert!(delta_of(0, -86_401).starts_with("0 t: metric \"m\": t is 86401 seconds ahead"));
+    assert!(delta_of(0, -86_401).starts_with("0 t: metric \"m\": t is 86401 seconds in the future"));
     assert!(delta_of(90_000, 86_401).starts_with("0 t: metric \"m\": t is 86401 seconds ago"));
 }
 
 #[test]
-fn what_no_label_can_hold_is_left_out_and_the_point_kept() {
+fn attributes_that_no_label_can_hold_cost_no_point() {
     let list = json!({"arrayValue": {"values": [{"stringValue": "a"}]}});
     let map = json!({"kvlistValue": {"values": [{"key": "a", "value": {"stringValue": "b"}}]}});
     for value in [
@@ -62,7 +62,7 @@ fn what_no_label_can_hold_is_left_out_and_the_point_kept() {
 }
 
 #[test]
-fn what_is_too_long_is_cut_and_control_characters_are_spaces() {
+fn long_values_are_truncated_and_control_characters_replaced() {
     let long = "é".repeat(200);
     assert_eq!(labels(&[], &[("a", text(&long))]), format!("a={};metric=m;type=gauge;", "é".repeat(128)));
     assert_eq!(
@@ -85,7 +85,7 @@ fn what_is_too_long_is_cut_and_control_characters_are_spaces() {
     assert_eq!(named("a\nb"), "0 1/1/0/0 metric=a b;type=gauge;");
 }
 
-/// As many attributes as that, from `a` on, in this order or the other.
+/// This many attributes, from `a` on, in this order or the reverse.
 fn many(prefix: &str, number: usize, is_reversed: bool) -> Vec<(String, Json)> {
     let mut all: Vec<_> = (0..number).map(|at| (format!("{prefix}{at:02}"), text("x"))).collect();
     if is_reversed {
@@ -106,10 +106,10 @@ fn kept(resource: &[(String, Json)], point: &[(String, Json)]) -> Vec<String> {
 }
 
 #[test]
-fn where_there_are_too_many_attributes_the_least_important_ones_are_left_out() {
+fn of_too_many_attributes_the_least_important_are_left_out() {
     let named = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), text("x"))).collect::<Vec<_>>();
     let names = |all: Vec<(String, Json)>| all.into_iter().map(|(name, _)| name).collect::<Vec<_>>();
-    // HTTP's and Kubernetes' conventions together: 21.
+    // The attributes of HTTP's and Kubernetes' conventions together: 21.
     let http = [
         "error.type",
         "http.request.method",

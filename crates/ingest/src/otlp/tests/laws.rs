@@ -1,4 +1,4 @@
-//! What holds for any request, and for any bytes.
+//! Laws for any request, and for any bytes.
 
 use proptest::prelude::*;
 
@@ -59,7 +59,7 @@ fn any_request() -> impl Strategy<Value = Json> {
 
 proptest! {
     #[test]
-    fn json_and_protobuf_of_the_same_request_are_the_same_points(request in any_request()) {
+    fn json_and_protobuf_of_a_request_give_the_same_points(request in any_request()) {
         both(&request);
     }
 
@@ -71,7 +71,7 @@ proptest! {
     }
 
     #[test]
-    fn what_is_cut_off_or_changed_anywhere_is_answered_without_panic(request in any_request(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+    fn truncated_or_changed_bodies_are_answered_without_panic(request in any_request(), at in any::<prop::sample::Index>(), byte in any::<u8>()) {
         for (encoding, body) in [(Encoding::Protobuf, protobuf::of_json(&request)), (Encoding::Json, request.to_string().into_bytes())] {
             let at = at.index(body.len() + 1);
             let cut = read(&body[..at], encoding);

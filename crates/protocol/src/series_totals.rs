@@ -1,21 +1,21 @@
-//! What series have had since their stream began, as shards are asked for it and as each answers.
+//! The totals of series since their stream began: the query for shards, and their answers.
 //!
 //! Version 1 of an answer: `u8 version = 1, varint groups, each: text labels, total; varint folded series, total`, where a total
 //! is `number n, number d, varint points`. Sent between versions of one deployment only, never stored.
 
 use codec::{Malformed, Reader, put_bytes, put_len, put_number, put_varint};
 use model::labels::Labels;
-use model::total::{Shown, Total};
+use model::total::{ShownTotals, Total};
 use model::window::Window;
 
 use super::params::{MAX_MATCHERS, ParamError, QueryText, pairs, parse_by, set_once};
 
 const VERSION: u8 = 1;
 
-/// The parameters of `metrics`.
+/// Parses the parameters of `metrics`.
 ///
 /// # Errors
-/// The first parameter that is wrong.
+/// The first invalid parameter.
 pub fn parse(query_string: &str) -> Result<QueryText, ParamError> {
     let (mut by, mut matchers) = (None, Vec::new());
     for (name, value) in pairs(query_string) {
@@ -33,16 +33,16 @@ pub fn parse(query_string: &str) -> Result<QueryText, ParamError> {
     Ok(query)
 }
 
-/// The question for totals, whose window is any.
+/// The query for totals; its window is irrelevant.
 #[must_use]
 pub fn question(matchers: Vec<String>, by: Option<Vec<String>>) -> QueryText {
     let window = Window::aligned(0, 10, 10).expect("one step");
     QueryText::new(&window, matchers, by)
 }
 
-/// The bytes of what a shard shows.
+/// Encodes the totals of a shard.
 #[must_use]
-pub fn encode(shown: &Shown) -> Vec<u8> {
+pub fn encode(shown: &ShownTotals) -> Vec<u8> {
     let mut out = vec![VERSION];
     put_len(&mut out, shown.rows.len());
     for (labels, total) in &shown.rows {
@@ -54,11 +54,11 @@ pub fn encode(shown: &Shown) -> Vec<u8> {
     out
 }
 
-/// Adds what a shard shows.
+/// Adds the totals of a shard.
 ///
 /// # Errors
 /// [`Malformed`]
-pub fn merge(bytes: &[u8], shown: &mut Shown) -> Result<(), Malformed> {
+pub fn merge(bytes: &[u8], shown: &mut ShownTotals) -> Result<(), Malformed> {
     let mut reader = Reader::new(bytes);
     if reader.byte()? != VERSION {
         return Err(Malformed(0));
@@ -101,12 +101,12 @@ mod tests {
     fn totals_of_shards_add_up_by_label_set() {
         let total = |n| Total { n, d: 0.5, points: 3 };
         let shown = |text: &str, n| {
-            let mut shown = Shown::default();
+            let mut shown = ShownTotals::default();
             shown.add(Labels::from_canonical(text), &total(n));
             shown.fold(2, &total(10.0));
             shown
         };
-        let mut merged = Shown::default();
+        let mut merged = ShownTotals::default();
         for part in [shown("a\u{1f}1\u{1e}", 1.0), shown("", 2.0), shown("a\u{1f}1\u{1e}", 4.0)] {
             merge(&encode(&part), &mut merged).expect("a part");
         }

@@ -1,9 +1,9 @@
-//! What each series has had since the stream began, and how well it is known: a block of series in one row.
+//! The totals of each series since the stream began, and its standing: a block of series in one row.
 //!
-//! Form: `u8 version = 2, varint hour`, and of the series that have something, in the order of their numbers: `varint numbers
-//! since the last one (from the block's first), u8 hours, varint hours from its last one to the block's hour, varint points,
-//! number n, number d`. The block's hour is the greatest last one. Version 1 is, of all series up to the last that has something, `varint points,
-//! number n, number d`: those were known before anybody counted their hours.
+//! Form: `u8 version = 2, varint hour`, and for each series with points, in the order of ids: `varint difference of
+//! the id from the last one (from the block's first), u8 hours, varint hours from its last one to the block's hour,
+//! varint points, number n, number d`. The block's hour is the latest last one. Version 1 has, for all series up to
+//! the last one with points, `varint points, number n, number d`: these were established before hours were counted.
 
 use codec::{Malformed, Reader, put_number, put_varint};
 use model::open::SeriesId;
@@ -12,22 +12,22 @@ use model::total::Total;
 
 use super::sql::{Param, Sql, StoreError, execute};
 
-/// So many series share a row, which has at most 140 KB then; all that a stream may have take 25 rows.
+/// The number of series that share a row, which then has at most 140 KB; all series of a stream take 25 rows.
 pub const BLOCK_SERIES: SeriesId = 4_096;
 
 const OLD_VERSION: u8 = 1;
 const VERSION: u8 = 2;
 
-/// What a series has had, and how well it is known.
+/// The total and the standing of a series.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct SeriesTotal {
-    /// What it has had.
+    /// The total.
     pub total: Total,
-    /// How well it is known.
+    /// The standing.
     pub standing: Standing,
 }
 
-/// Writes a block: its series that have something, in the order of their numbers. Without any it is deleted.
+/// Writes a block: its series with points, in the order of their ids. Without any, it is deleted.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -44,8 +44,8 @@ pub fn put<'a>(
     execute(sql, statement, &[number, Param::Blob(&encode(block * BLOCK_SERIES, totals))])
 }
 
-/// Hands on all series that have something in the order of their numbers; whether any block was ever written. Those of the first
-/// version had their last points in `hour`, for all that is known.
+/// Calls back with all series with points in the order of their ids; returns whether any block was ever written.
+/// Series of the first version are assumed to have had their last points in `hour`.
 ///
 /// # Errors
 /// As [`Sql::run`].
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn blocks_come_back_in_the_order_of_their_series() {
+    fn blocks_are_read_in_the_order_of_their_series() {
         let sql = TestSql::new();
         schema::migrate(&sql).expect("migrates");
         let all = || {
