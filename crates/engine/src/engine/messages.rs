@@ -48,7 +48,7 @@ impl<S: Sql> Engine<S> {
             out.push_str(if index == 0 { "" } else { "," });
             message.push_json(&mut out, *at_ms);
         }
-        let accepted = self.totals.accepted;
+        let accepted = self.accepted();
         let more = if has_more { "true" } else { "false" };
         out.extend(["],\"more\":", more, ",\"accepted\":", &accepted.to_string(), "}"]);
         Ok(out)

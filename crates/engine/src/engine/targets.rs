@@ -70,7 +70,7 @@ impl<S: Sql> Engine<S> {
         if series == self.dictionary.overflow() {
             return true;
         }
-        self.series_totals.see(series, class, hour_of(at_ms))
+        self.consumers.series_totals.see(series, class, hour_of(at_ms))
     }
 
     /// The target of a canonical label set; its series gets a number if it has none.
