@@ -132,21 +132,7 @@ impl DurableObject for Stream {
         }
         self.shared.settled().await;
         let answer = match Command::parse(&body) {
-            Ok(Command::Delete) => self.delete().await,
-            Ok(Command::Forget) => self.shared.forget().await,
-            Ok(Command::Announce { again }) => self.shared.announce(again).await,
-            Ok(Command::Rekey { read_key_hash }) => self.rekey(read_key_hash).await,
-            Ok(Command::AddWriteKey(key)) => self.shared.change_keys(KeyChange::Add(key)).await,
-            Ok(Command::EndWriteKey(id)) => self.shared.change_keys(KeyChange::End(id)).await,
-            Ok(Command::Adopt) => self.adopt().await,
-            Ok(Command::Patch(patch)) => self.patch(*patch).await,
-            Ok(Command::Create { config, read_key_hash, forward_token }) => {
-                self.create(*config, read_key_hash, forward_token).await
-            }
-            Ok(Command::RetryForward) => self.retry_forward().await,
-            Ok(Command::Remove(ask)) => self.shared.remove(ask).await,
-            Ok(Command::Read { credential, what }) => self.shared.read(&credential, &what).await,
-            Ok(command) => self.shared.obey(command),
+            Ok(command) => self.obey(command).await,
             Err(refusal) => Err(refusal),
         };
         match answer {
@@ -198,12 +184,35 @@ impl Stream {
         }
     }
 
+    /// Does what a command asks. Each command has its line, so one that is not handled does not compile.
+    async fn obey(&self, command: Command) -> Answer {
+        match command {
+            Command::Create { config, read_key_hash, forward_token } => {
+                self.create(*config, read_key_hash, forward_token).await
+            }
+            Command::RetryForward => self.retry_forward().await,
+            Command::Describe => self.shared.with_engine(|engine| Ok(to_json(&engine.record().config))),
+            Command::Patch(patch) => self.patch(*patch).await,
+            Command::Rekey { read_key_hash } => self.rekey(read_key_hash).await,
+            Command::AddWriteKey(key) => self.shared.change_keys(KeyChange::Add(key)).await,
+            Command::EndWriteKey(id) => self.shared.change_keys(KeyChange::End(id)).await,
+            Command::Vouch => self.shared.vouch(),
+            Command::Adopt => self.adopt().await,
+            Command::Settle(shards) => self.shared.settle(shards),
+            Command::Announce { again } => self.shared.announce(again).await,
+            Command::Delete => self.delete().await,
+            Command::Forget => self.shared.forget().await,
+            Command::Remove(ask) => self.shared.remove(ask).await,
+            Command::Read { credential, what } => self.shared.read(&credential, &what).await,
+        }
+    }
+
     /// The alarm comes at once: the new retention may keep less, and an idle stream has no other event.
     async fn patch(&self, patch: StreamPatch) -> Answer {
         // Most of what a change of `distinct` seals, and the alarm otherwise.
         self.shared.seal_in_turns().await;
-        let command = Command::Patch(Box::new(self.sealed(patch).await?));
-        let answer = self.shared.obey(command)?;
+        let patch = self.sealed(patch).await?;
+        let answer = self.shared.apply(patch)?;
         self.shared.set_alarm(1).await;
         self.shared.announce_soon().await;
         Ok(answer)
@@ -278,28 +287,28 @@ impl Shared {
         }
     }
 
-    fn obey(self: &Rc<Self>, command: Command) -> Answer {
-        match command {
-            Command::Describe => self.with_engine(|engine| Ok(to_json(&engine.record().config))),
-            Command::Patch(patch) => self.change(|record| {
-                let now = u64::try_from(now_ms()).unwrap_or_default();
-                let token = patch.token().cloned();
-                record.untold = Untold::EVERYONE;
-                let before = record.config.forward.take();
-                record.config.forward.clone_from(&before);
-                record.config = patch.applied(record.config.clone(), now).map_err(|error| match error {
-                    ConfigError::Layout(error) => Refusal::Conflict(error.to_string()),
-                    error => Refusal::InvalidRequest(error.to_string()),
-                })?;
-                record.set_token(before.as_ref(), token)
-            }),
-            Command::Settle(shards) => self.change(|record| {
-                record.config.layout.settle(shards, now_ms());
-                Ok(())
-            }),
-            Command::Vouch => self.vouch(),
-            _ => Err(Refusal::Internal),
-        }
+    /// Changes the configuration.
+    fn apply(self: &Rc<Self>, patch: StreamPatch) -> Answer {
+        self.change(|record| {
+            let now = u64::try_from(now_ms()).unwrap_or_default();
+            let token = patch.token().cloned();
+            record.untold = Untold::EVERYONE;
+            let before = record.config.forward.take();
+            record.config.forward.clone_from(&before);
+            record.config = patch.applied(record.config.clone(), now).map_err(|error| match error {
+                ConfigError::Layout(error) => Refusal::Conflict(error.to_string()),
+                error => Refusal::InvalidRequest(error.to_string()),
+            })?;
+            record.set_token(before.as_ref(), token)
+        })
+    }
+
+    /// All shards have adopted a configuration with so many shards.
+    fn settle(self: &Rc<Self>, shards: u16) -> Answer {
+        self.change(|record| {
+            record.config.layout.settle(shards, now_ms());
+            Ok(())
+        })
     }
 
     /// Changes the record; answers the configuration.

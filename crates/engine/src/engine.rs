@@ -10,6 +10,7 @@ mod budgets;
 mod consumers;
 mod crowded;
 mod deciding;
+mod due;
 mod folding;
 mod kept;
 mod known;
@@ -51,6 +52,7 @@ pub use consumers::*;
 use consumers::{Change, Consumers, Followed, Loading, Piece};
 use crowded::Crowded;
 pub use deciding::Incoming;
+use due::Due;
 pub use known::Known;
 pub use limits::Limits;
 pub use reading::QueryError;
@@ -104,10 +106,10 @@ pub struct Engine<S> {
     /// The last one.
     removal: Removal,
     entry: Entry,
-    /// When series may be folded again; 0: at any time.
-    fold_ms: i64,
-    /// When there is something to tidy, besides what is in the log; 0: at once.
-    tidy_ms: i64,
+    /// When series may be folded again; `None` where none were folded yet.
+    fold_ms: Option<i64>,
+    /// When there is something to tidy, besides what is in the log.
+    tidy: Due,
     /// Places of chunks whose parts are to be merged.
     crowded: Crowded,
     /// The row of the log that consumers are taking...
@@ -169,8 +171,8 @@ impl<S: Sql> Engine<S> {
             dictionary,
             removal: Removal::load(&sql)?,
             entry: Entry::new(from_json(meta::get(&sql, ENTRY)?)?.unwrap_or_default()),
-            fold_ms: from_json(meta::get(&sql, FOLD)?)?.unwrap_or_default(),
-            tidy_ms: from_json(meta::get(&sql, TIDY)?)?.unwrap_or_default(),
+            fold_ms: from_json(meta::get(&sql, FOLD)?)?,
+            tidy: from_json(meta::get(&sql, TIDY)?)?.unwrap_or(Due::AtOnce),
             crowded: Crowded::default(),
             applying: None,
             applied: None,
@@ -186,7 +188,7 @@ impl<S: Sql> Engine<S> {
         let rows: Vec<LogRow> = self.log.behind(self.cursor.seq).copied().collect();
         for row in rows {
             let bytes = log::row(&self.sql, row.seq)?.ok_or(StoreError::Column("row of the log"))?;
-            if row.first == 0 {
+            if row.first.is_none() {
                 log::set_first(&self.sql, row.seq, self.accepted() + 1)?;
                 self.log = LogIndex::load(&self.sql)?;
             }
@@ -228,7 +230,7 @@ impl<S: Sql> Engine<S> {
         self.applied = None;
         let next_series = self.dictionary.next();
         let appended = self.decide(batches, now_ms).and_then(|bytes| {
-            let first = self.accepted() + 1;
+            let first = Some(self.accepted() + 1);
             let row = LogRow { seq: self.next_seq, at_ms: now_ms, first, bytes: bytes.len() };
             log::append(&self.sql, &row, &bytes)?;
             Ok((row, bytes))
@@ -269,10 +271,10 @@ impl<S: Sql> Engine<S> {
         &self.distinct
     }
 
-    /// When [`Self::tidy`] has something to do.
-    pub fn tidy_due(&self) -> i64 {
+    /// When [`Self::tidy`] has something to do, if ever.
+    pub fn tidy_due(&self) -> Option<i64> {
         let unsealed = self.log.behind(self.cursor.seq).next().map(|row| row.at_ms + KEY_WINDOW_MS);
-        self.tidy_ms.min(unsealed.unwrap_or(i64::MAX))
+        self.tidy.at_ms().into_iter().chain(unsealed).min()
     }
 }
 

@@ -61,7 +61,7 @@ impl<S: Sql> Engine<S> {
         totals.mark_put();
         self.consumers.series_totals = totals;
         self.dictionary.free(&ids);
-        self.fold_ms = fold_ms;
+        self.fold_ms = Some(fold_ms);
         self.consumers.forget_past();
         Ok(())
     }
@@ -69,7 +69,7 @@ impl<S: Sql> Engine<S> {
     /// Folds a step of what is to leave, where all is sealed. When there is something to fold next, if ever.
     pub(super) fn expire_series(&mut self, now_ms: i64) -> Result<Option<i64>, StoreError> {
         // Also when the clock was set back.
-        let is_due = self.fold_ms <= now_ms || self.fold_ms > now_ms + INTERVAL_MS;
+        let is_due = self.fold_ms.is_none_or(|fold_ms| fold_ms <= now_ms || fold_ms > now_ms + INTERVAL_MS);
         if is_due && self.cursor.seq + 1 == self.next_seq {
             let mut leaving = self.leaving(hour_of(now_ms));
             if !leaving.is_empty() {
@@ -79,7 +79,7 @@ impl<S: Sql> Engine<S> {
                 self.fold(&leaving, if has_more { now_ms + STEP_MS } else { now_ms + INTERVAL_MS })?;
             }
         }
-        Ok(self.fold_due().map(|due_ms| due_ms.max(self.fold_ms).max(now_ms + STEP_MS)))
+        Ok(self.fold_due().map(|due_ms| due_ms.max(now_ms + STEP_MS).max(self.fold_ms.unwrap_or(i64::MIN))))
     }
 
     /// Series that may leave by a rule, with their standings.

@@ -13,6 +13,7 @@ use store::sql::{Sql, StoreError};
 use store::{meta, schema};
 
 use super::consumers::Change;
+use super::due::Due;
 use super::{Engine, RECORD, TIDY, from_json, to_json};
 
 /// What the object keeps of its owner's wishes.
@@ -138,10 +139,10 @@ impl<S: Sql> Engine<S> {
         self.consumers.resume(&self.sql, &change, &mut || {
             distinct.persist(&self.sql)?;
             // What is kept may be less now.
-            meta::put(&self.sql, TIDY, "0")?;
+            meta::put(&self.sql, TIDY, &to_json(&Due::AtOnce))?;
             Self::put_record(&self.sql, &record)
         })?;
-        (self.record, self.distinct, self.tidy_ms) = (record, distinct, 0);
+        (self.record, self.distinct, self.tidy) = (record, distinct, Due::AtOnce);
         Ok(())
     }
 

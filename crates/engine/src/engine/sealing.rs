@@ -10,6 +10,7 @@ use store::log::Cursor;
 use store::sql::{Sql, StoreError};
 use store::{log, meta};
 
+use super::due::Due;
 use super::{BUDGETS, CURSOR, ENTRY, Engine, MAX_ROW_BYTES, TIDY, to_json};
 
 /// Chunks expire in rounds a day apart. A round is an alarm, which is a request and a row written; a stream that is idle
@@ -130,9 +131,14 @@ impl<S: Sql> Engine<S> {
         Ok(cells.crowded)
     }
 
+    /// Whether there is something to tidy now.
+    pub fn is_tidy_due(&self, now_ms: i64) -> bool {
+        self.tidy_due().is_some_and(|due_ms| due_ms <= now_ms)
+    }
+
     /// What the alarm does: tidies when it is time, and merges a bit of what is crowded.
     pub fn tidy_if_due(&mut self, now_ms: i64) -> Result<(), StoreError> {
-        let tidied = if self.tidy_due() <= now_ms { self.tidy(now_ms).map(|_| ()) } else { Ok(()) };
+        let tidied = if self.is_tidy_due(now_ms) { self.tidy(now_ms).map(|_| ()) } else { Ok(()) };
         self.compact();
         tidied
     }
@@ -150,10 +156,10 @@ impl<S: Sql> Engine<S> {
         let series_ms = self.expire_series(now_ms)?;
         let chunks_ms = self.chunks_due()?.map(|due_ms| due_ms.max(now_ms + EXPIRY_INTERVAL_MS));
         let next_ms = answers_ms.into_iter().chain(series_ms).chain(chunks_ms).chain(messages_ms).min();
-        let tidy_ms = next_ms.unwrap_or(i64::MAX);
-        if tidy_ms != self.tidy_ms {
-            meta::put(&self.sql, TIDY, &to_json(&tidy_ms))?;
-            self.tidy_ms = tidy_ms;
+        let tidy = next_ms.map_or(Due::Never, Due::from);
+        if tidy != self.tidy {
+            meta::put(&self.sql, TIDY, &to_json(&tidy))?;
+            self.tidy = tidy;
         }
         self.admission.shrunk_to(self.sql.size_bytes());
         Ok(next_ms)
@@ -162,8 +168,7 @@ impl<S: Sql> Engine<S> {
     /// When there is something to do next, if ever: to tidy or to send. A large backlog is coarsened also while nothing
     /// can be sent.
     pub fn next_due(&self) -> Option<i64> {
-        let tidy_ms = Some(self.tidy_due()).filter(|due_ms| *due_ms < i64::MAX);
-        tidy_ms.into_iter().chain(self.sending_due()).chain(self.removal_due()).min()
+        self.tidy_due().into_iter().chain(self.sending_due()).chain(self.removal_due()).min()
     }
 
     /// The same, but that a stream that was never written to has nothing to tidy.

@@ -151,7 +151,7 @@ impl<S: Sql> Engine<S> {
             true
         })?;
         let behind = self.log.behind(row.seq).next();
-        *next = behind.map_or(self.accepted() + 1, |row| row.first);
+        *next = behind.and_then(|row| row.first).unwrap_or(self.accepted() + 1);
         Ok(*next > from)
     }
 
@@ -262,7 +262,8 @@ impl<S: Sql> Engine<S> {
         each: &mut dyn FnMut(u64, &Labels, &Point) -> bool,
     ) -> Result<bool, StoreError> {
         let bytes = self.row_bytes(row.seq)?;
-        let (mut number, mut is_done) = (row.first, false);
+        let Some(mut number) = row.first else { return Ok(false) };
+        let mut is_done = false;
         for frame in frames::decode(&bytes)? {
             let frame = Frame::parse(frame)?;
             let behind = number + frame.outcome.accepted;
