@@ -9,7 +9,6 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures_channel::oneshot::Sender;
-use futures_util::future::join;
 use worker::wasm_bindgen;
 use worker::{DurableObject, Env, Method, Request, Response, Result, State, console_error, durable_object};
 
@@ -24,6 +23,7 @@ use protocol::refusal::Refusal;
 use protocol::writes::encode_answers;
 use store::sql::StoreError;
 
+use super::alarm::Running;
 use super::announce::Announcing;
 use super::live::Live;
 use super::queue::{Committed, Gathered, MAX_WAITING_BYTES, Queue};
@@ -33,12 +33,7 @@ use super::storage::ObjectSql;
 use super::top_writers::{KeyChange, TopWriters};
 use engine::Untold;
 use engine::admission::Charge;
-use engine::{Engine, GATHER_MS, Limits, MAX_ROW_BYTES, Record, RecordError, Told};
-
-/// How soon the alarm comes again after it failed.
-const RETRY_MS: i64 = 60_000;
-/// Between steps of merging chunks, each of which takes some 100 ms, so that others have their turn.
-const COMPACT_INTERVAL_MS: i64 = 250;
+use engine::{Engine, Limits, MAX_ROW_BYTES, Record, RecordError, Told};
 
 /// One stream. See the module's documentation.
 #[durable_object(alarm)]
@@ -73,6 +68,7 @@ pub(super) struct Shared {
     pub(super) changing_ms: Cell<i64>,
     /// When the alarm comes, as far as is known.
     pub(super) alarm_ms: Cell<Option<i64>>,
+    pub(super) running: Running,
 }
 
 /// Who waits for each batch of a commit...
@@ -108,6 +104,7 @@ impl DurableObject for Stream {
             querying_ms: Cell::new(0),
             changing_ms: Cell::new(0),
             alarm_ms: Cell::new(None),
+            running: Running::default(),
         };
         let shared = Rc::new(shared);
         register(&shared);
@@ -143,33 +140,7 @@ impl DurableObject for Stream {
 
     async fn alarm(&self) -> Result<Response> {
         let _event = self.shared.residence.enter(now_ms());
-        self.shared.alarm_ms.set(None);
-        self.shared.settled().await;
-        let announced = self.shared.announce_if_due();
-        let tidied = self.shared.tidy_in_turns().await;
-        if tidied.is_ok() {
-            // What it fails to keep is kept with the next.
-            self.shared.keep_writers().ok();
-            // At the same time, as all wait for others most of it; the next alarm is set when all are done.
-            let sent = join(self.forward(), self.push_to_carbon());
-            join(announced, join(sent, self.shared.go_on_removing())).await;
-        } else {
-            self.put_off_carbon();
-            announced.await;
-        }
-        self.shared.note_kept();
-        let next_ms = match tidied.and_then(|()| self.shared.with_engine(|engine| Ok(engine.next_due()))) {
-            Ok(next_ms) => next_ms,
-            Err(Refusal::NoSuchStream) => None,
-            Err(_) => Some(now_ms() + RETRY_MS),
-        };
-        let wanted = [next_ms, self.shared.watch_shards(), self.shared.announce_due()];
-        if self.shared.amid_engine(|engine| Ok(engine.is_crowded())).is_ok_and(|is_crowded| is_crowded) {
-            self.shared.set_alarm(COMPACT_INTERVAL_MS).await;
-        } else if let Some(next_ms) = wanted.into_iter().flatten().min() {
-            // Not at once: what could not be done now can't be done in a millisecond either.
-            self.shared.set_alarm((next_ms - now_ms()).max(GATHER_MS)).await;
-        }
+        self.keep_up().await;
         Response::empty()
     }
 }
@@ -251,8 +222,7 @@ impl Shared {
         self.note_commit(&results, &charges);
         if results.is_ok() {
             let now = now_ms();
-            let wanted = self.with_engine(|engine| Ok(engine.soon_due(now))).unwrap_or_default();
-            self.expect_alarm(now, wanted).await;
+            self.expect_alarm(now, self.soon_due(now)).await;
         }
         self.confirm(results, writers).await;
     }

@@ -167,7 +167,7 @@ impl<S: Sql> Engine<S> {
 
     /// When there is something to do next, if ever: to tidy or to send. A large backlog is coarsened also while nothing
     /// can be sent.
-    pub fn next_due(&self) -> Option<i64> {
+    fn next_due(&self) -> Option<i64> {
         self.tidy_due().into_iter().chain(self.sending_due()).chain(self.removal_due()).min()
     }
 
