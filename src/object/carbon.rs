@@ -1,4 +1,4 @@
-//! Pushing to a carbon: one batch an alarm, on a connection of its own, beside the forwarding.
+//! Pushing to a carbon: one batch per task of the alarm (see [`super::alarm`]), on a connection of its own.
 
 use worker::console_error;
 

@@ -1,5 +1,6 @@
-//! Forwarding: what the log's second consumer has packed goes to the upstream, one message at a time, at the pace of its
-//! token. Runs in the alarm, never in a write.
+//! Forwarding: what the forwarder, a consumer of the log, has packed goes to the upstream, one message at a time, at the pace of its
+//! token. Runs as a task of the alarm (see [`super::alarm`]), never in a
+//! write.
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ use super::stream::{Answer, Stream, internal, set_record, to_json};
 use super::upstream::{Outgoing, send};
 use engine::{Engine, Packed, Record};
 
-/// One alarm forwards for at most this long; then the next one does.
+/// One task forwards for at most this long; then the next one does.
 const MAX_RUN_MS: i64 = 30_000;
 /// How often a shard asks home for the channel that home makes.
 const ASK_HOME_MS: i64 = 60_000;

@@ -147,7 +147,7 @@ impl<S: Sql> Engine<S> {
     }
 
     fn read_open(&self, asking: &mut Asking) -> Result<(), QueryError> {
-        for (layer, start_s, bucket) in self.consumers.rollups.open().iter() {
+        for (layer, start_s, bucket) in self.open_buckets().iter() {
             for (series, cell) in bucket {
                 asking.collector.add(layer, start_s, *series, cell)?;
             }

@@ -27,7 +27,7 @@ pub use forwarding::{Coarsening, GATHER_MS, Packed, Parcel};
 pub use increments::Seen;
 pub use rollups::SLICE_CELLS;
 
-/// What follows the log. Only what a consumer needs has to be written; the rest does nothing.
+/// What follows the log. A consumer writes the functions that it needs; the others do nothing.
 pub(super) trait Consumer: Sized {
     /// As it was when all up to the cursor was sealed. Points after the cursor are taken again.
     fn load(stream: &Loading<'_, impl Sql>) -> Result<Self, StoreError>;
@@ -76,7 +76,8 @@ pub(super) trait Consumer: Sized {
         None
     }
 
-    /// When it has something to do by alarm, Unix milliseconds; `None` while there is nothing to do.
+    /// When it has something to do by alarm, Unix milliseconds; `None` while there is nothing to do. What it does then is a task of
+    /// the object's alarm.
     fn due_ms(&self, _stream: &Followed<'_>) -> Option<i64> {
         None
     }

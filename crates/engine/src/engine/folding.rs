@@ -50,7 +50,7 @@ impl<S: Sql> Engine<S> {
         self.change_chunks();
         let overflow = self.dictionary.overflow();
         let ids: Vec<SeriesId> = ids.iter().copied().filter(|id| *id != overflow).collect();
-        let mut totals = self.consumers.series_totals.clone();
+        let mut totals = self.series_totals().clone();
         let taken = totals.take_out(&ids);
         totals.add(overflow, &taken);
         self.sql.atomically(&mut || {
@@ -58,8 +58,7 @@ impl<S: Sql> Engine<S> {
             self.dictionary.delete(&self.sql, &ids)?;
             meta::put(&self.sql, FOLD, &to_json(&fold_ms))
         })?;
-        totals.mark_put();
-        self.consumers.series_totals = totals;
+        self.set_series_totals(totals);
         self.dictionary.free(&ids);
         self.fold_ms = Some(fold_ms);
         self.consumers.forget_past();
@@ -88,7 +87,7 @@ impl<S: Sql> Engine<S> {
         let is_established = rule.is_established;
         self.dictionary.labels().filter(move |(_, labels)| is_wanted && !labels.is_overflow()).filter_map(
             move |(id, labels)| {
-                let standing = self.consumers.series_totals.standing(id);
+                let standing = self.series_totals().standing(id);
                 (standing.is_established() == is_established).then(|| (id, standing, labels.as_str().len()))
             },
         )

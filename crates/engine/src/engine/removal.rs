@@ -79,7 +79,7 @@ impl<S: Sql> Engine<S> {
     fn begin_removal(&mut self, ask: &Remove, plan: Plan, call: u64) -> Result<(), StoreError> {
         self.change_chunks();
         let Plan { scope, is_whole, added, totals, freed, points, series } = plan;
-        let mut series_totals = self.consumers.series_totals.clone();
+        let mut series_totals = self.series_totals().clone();
         series_totals.take_out(&freed);
         for (series, total) in &totals {
             series_totals.set(*series, *total);
@@ -111,8 +111,7 @@ impl<S: Sql> Engine<S> {
             Ok(())
         })?;
         self.dictionary.free(&freed);
-        series_totals.mark_put();
-        self.consumers.series_totals = series_totals;
+        self.set_series_totals(series_totals);
         self.consumers.forget_past();
         self.removal = begun.unwrap_or_else(|| unreachable!("it is loaded"));
         Ok(())
@@ -222,7 +221,7 @@ impl<S: Sql> Engine<S> {
         if self.removal.pending.is_empty() {
             return Ok(());
         }
-        let places = self.consumers.rollups.places();
+        let places = self.unsealed_places();
         let places: Vec<i64> = places.intersection(&self.removal.pending).copied().collect();
         // From the last to the first, as in a step.
         for place in places.iter().rev() {

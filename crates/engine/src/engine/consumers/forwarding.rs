@@ -378,3 +378,17 @@ fn len_or_zero<T: Serializer>(len: &Option<usize>, serializer: T) -> Result<T::O
 fn len_of_number<'de, T: Deserializer<'de>>(deserializer: T) -> Result<Option<usize>, T::Error> {
     usize::deserialize(deserializer).map(|len| Some(len).filter(|len| *len > 0))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_of_the_part_that_is_next_is_pinned() {
+        for (len, pinned) in [(None, "\"len\":0,"), (Some(7), "\"len\":7,")] {
+            let state = Forwarding { len, ..Forwarding::default() };
+            assert!(to_json(&state).contains(pinned));
+            assert_eq!(from_json(Some(to_json(&state))), Ok(Some(state)));
+        }
+    }
+}

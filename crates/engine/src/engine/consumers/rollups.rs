@@ -16,6 +16,7 @@ use store::removal::places_of;
 use store::sql::{Sql, StoreError};
 
 use super::{Consumer, Followed, Loading, Piece, Taken, Unsealed};
+use crate::engine::Engine;
 
 /// A slice of sealing prepares so many cells, those included that they are merged with: some 30 ms.
 pub const SLICE_CELLS: usize = 15_000;
@@ -67,13 +68,8 @@ fn layers() -> impl DoubleEndedIterator<Item = Layer> {
 }
 
 impl Rollups {
-    /// The buckets that are not sealed.
-    pub(crate) fn open(&self) -> &OpenBuckets {
-        &self.open
-    }
-
     /// The places of chunks where the open buckets go.
-    pub(crate) fn places(&self) -> BTreeSet<i64> {
+    fn places(&self) -> BTreeSet<i64> {
         let mut places = BTreeSet::new();
         for layer in layers() {
             let cells = self.open.layer(layer);
@@ -138,5 +134,17 @@ impl Consumer for Rollups {
 
     fn describe(&self, _sql: &impl Sql, _stream: &Followed<'_>, status: &mut Map<String, Value>) {
         status.insert("open_cells".into(), self.open.cells().into());
+    }
+}
+
+impl<S: Sql> Engine<S> {
+    /// The buckets that are not sealed.
+    pub(crate) fn open_buckets(&self) -> &OpenBuckets {
+        &self.consumers.rollups.open
+    }
+
+    /// The places of chunks where they go.
+    pub(crate) fn unsealed_places(&self) -> BTreeSet<i64> {
+        self.consumers.rollups.places()
     }
 }

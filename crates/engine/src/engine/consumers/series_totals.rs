@@ -74,7 +74,7 @@ impl SeriesTotals {
     }
 
     /// A series has points of a writer in this hour; whether it is established.
-    pub(crate) fn see(&mut self, series: SeriesId, class: Class, hour: u32) -> bool {
+    fn see(&mut self, series: SeriesId, class: Class, hour: u32) -> bool {
         self.touch(series);
         let standing = &mut self.of_mut(series).standing;
         standing.see(class, hour);
@@ -109,7 +109,7 @@ impl SeriesTotals {
         Ok(())
     }
 
-    pub(crate) fn mark_put(&mut self) {
+    fn mark_put(&mut self) {
         self.changed.clear();
     }
 
@@ -179,9 +179,25 @@ impl Consumer for SeriesTotals {
 }
 
 impl<S: Sql> Engine<S> {
+    /// What each series has had, up to the end of the log.
+    pub(crate) fn series_totals(&self) -> &SeriesTotals {
+        &self.consumers.series_totals
+    }
+
+    /// Replaces them by others that are persisted.
+    pub(crate) fn set_series_totals(&mut self, mut totals: SeriesTotals) {
+        totals.mark_put();
+        self.consumers.series_totals = totals;
+    }
+
+    /// A series has points of a writer in this hour; whether it is established.
+    pub(crate) fn see(&mut self, series: SeriesId, class: Class, hour: u32) -> bool {
+        self.consumers.series_totals.see(series, class, hour)
+    }
+
     /// What series have had since the stream began.
     pub fn shown(&self, query: &Query) -> Result<Shown, QueryError> {
-        let totals = &self.consumers.series_totals;
+        let totals = self.series_totals();
         let series = self.dictionary.labels().map(|(series, labels)| (labels, totals.of(series)));
         let shown = Shown::collect(series, query, MAX_SHOWN, MAX_SHOWN_BYTES);
         query.check()?;
@@ -191,7 +207,7 @@ impl<S: Sql> Engine<S> {
     /// Whether `overflow` has something: what found no room, or what series had that were folded.
     pub(crate) fn has_overflow(&self) -> bool {
         let mut overflow = self.dictionary.labels().filter(|(_, labels)| labels.is_overflow());
-        overflow.next().is_some_and(|(series, _)| !self.consumers.series_totals.of(series).is_none())
+        overflow.next().is_some_and(|(series, _)| !self.series_totals().of(series).is_none())
             || self.consumers.totals.overflow_points > 0
     }
 }
