@@ -370,7 +370,7 @@ fn written(points: &[Counted]) -> u64 {
     points.iter().map(|point| point.written).sum()
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, clippy::ref_option, reason = "as serde calls it")]
+#[expect(clippy::ref_option, reason = "as serde calls it")]
 fn len_or_zero<T: Serializer>(len: &Option<usize>, serializer: T) -> Result<T::Ok, T::Error> {
     len.unwrap_or_default().serialize(serializer)
 }

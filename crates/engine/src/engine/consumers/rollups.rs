@@ -96,7 +96,7 @@ impl Consumer for Rollups {
             self.bucket_series,
             || dictionary.overflow(),
             |layer, start_s, series, cell| {
-                pieces.push(Piece { layer, start_s, series, cell: cell.kept(Wanted::default()) })
+                pieces.push(Piece { layer, start_s, series, cell: cell.kept(Wanted::default()) });
             },
         );
         taken.has_overflowed = has_no_room || target.is_overflow;
