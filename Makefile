@@ -14,6 +14,9 @@ export WRANGLER_SEND_METRICS := false
 # The banner asks the registry for a newer wrangler.
 export WRANGLER_HIDE_BANNER := true
 
+# Modules that a macro declares, which cargo fmt does not find.
+CONSUMERS = crates/engine/src/engine/consumers/*.rs
+
 .PHONY: help setup build dev serve test bench fmt clean
 
 help: ## show this
@@ -37,6 +40,7 @@ serve: ## serve build/ on HOST (127.0.0.1) and PORT (8787), data in STATE (.hear
 test: build ## check everything, fastest first
 	@echo "== format"
 	@cargo fmt --all --check
+	@rustfmt --edition 2024 --check $(CONSUMERS)
 	@echo "== lints, native with all tests"
 	@cargo clippy --quiet --workspace --all-targets $(CLIPPY)
 	@echo "== lints, wasm"
@@ -68,6 +72,7 @@ bench: build ## measure against hand-written JavaScript on the same runtime, som
 
 fmt: ## format the Rust and Python code
 	@cargo fmt --all
+	@rustfmt --edition 2024 $(CONSUMERS)
 	@tools/python.sh
 	@$(PYTHON)/ruff format --quiet --no-cache clients/python
 

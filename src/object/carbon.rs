@@ -1,4 +1,4 @@
-//! Pushes to a carbon: one batch per alarm, on a connection of its own, besides forwarding.
+//! Pushes to a carbon: one batch per task of the alarm (see [`super::alarm`]), on a connection of its own.
 
 use worker::console_error;
 

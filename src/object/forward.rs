@@ -1,5 +1,5 @@
-//! Forwards points: sends what the log's second consumer has packed to the upstream, one message at a time, at the
-//! pace of its token. Runs in the alarm, never in a write.
+//! Forwards points: sends what the forwarder, a consumer of the log, has packed to the upstream, one message at a time,
+//! at the pace of its token. Runs as a task of the alarm (see [`super::alarm`]), never in a write.
 
 use std::time::Duration;
 
@@ -22,7 +22,7 @@ use super::stream::{Answer, Stream, internal, set_record, to_json};
 use super::upstream::{Outgoing, send};
 use engine::{Engine, Packed, Record};
 
-/// The longest time that one alarm forwards; then the next one continues.
+/// The longest time that one task forwards; then the next one continues.
 const MAX_RUN_MS: i64 = 30_000;
 /// How often a shard asks home for the channel that home creates.
 const ASK_HOME_MS: i64 = 60_000;

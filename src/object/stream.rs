@@ -9,7 +9,6 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use futures_channel::oneshot::Sender;
-use futures_util::future::join;
 use worker::wasm_bindgen;
 use worker::{DurableObject, Env, Method, Request, Response, Result, State, console_error, durable_object};
 
@@ -24,6 +23,7 @@ use protocol::refusal::Refusal;
 use protocol::writes::encode_answers;
 use store::sql::StoreError;
 
+use super::alarm::Running;
 use super::announce::Announcing;
 use super::live::Live;
 use super::queue::{Committed, Gathered, MAX_WAITING_BYTES, Queue};
@@ -33,12 +33,7 @@ use super::storage::ObjectSql;
 use super::top_writers::{KeyChange, TopWriters};
 use engine::Untold;
 use engine::admission::Charge;
-use engine::{Engine, GATHER_MS, Limits, MAX_ROW_BYTES, Record, RecordError, Told};
-
-/// How soon the alarm fires again after it failed.
-const RETRY_MS: i64 = 60_000;
-/// The pause between steps of merging chunks, each of which takes some 100 ms, so that others have their turn.
-const COMPACT_INTERVAL_MS: i64 = 250;
+use engine::{Engine, Limits, MAX_ROW_BYTES, Record, RecordError, Told};
 
 /// One stream. See the module's documentation.
 #[durable_object(alarm)]
@@ -73,6 +68,7 @@ pub(super) struct Shared {
     pub(super) changing_ms: Cell<i64>,
     /// When the alarm fires, as far as is known.
     pub(super) alarm_ms: Cell<Option<i64>>,
+    pub(super) running: Running,
 }
 
 /// The writers that wait for each batch of a commit...
@@ -108,6 +104,7 @@ impl DurableObject for Stream {
             querying_ms: Cell::new(0),
             changing_ms: Cell::new(0),
             alarm_ms: Cell::new(None),
+            running: Running::default(),
         };
         let shared = Rc::new(shared);
         register(&shared);
@@ -132,21 +129,7 @@ impl DurableObject for Stream {
         }
         self.shared.settled().await;
         let answer = match Command::parse(&body) {
-            Ok(Command::Delete) => self.delete().await,
-            Ok(Command::Forget) => self.shared.forget().await,
-            Ok(Command::Announce { again }) => self.shared.announce(again).await,
-            Ok(Command::Rekey { read_key_hash }) => self.rekey(read_key_hash).await,
-            Ok(Command::AddWriteKey(key)) => self.shared.change_keys(KeyChange::Add(key)).await,
-            Ok(Command::EndWriteKey(id)) => self.shared.change_keys(KeyChange::End(id)).await,
-            Ok(Command::Adopt) => self.adopt().await,
-            Ok(Command::Patch(patch)) => self.patch(*patch).await,
-            Ok(Command::Create { config, read_key_hash, forward_token }) => {
-                self.create(*config, read_key_hash, forward_token).await
-            }
-            Ok(Command::RetryForward) => self.retry_forward().await,
-            Ok(Command::Remove(ask)) => self.shared.remove(ask).await,
-            Ok(Command::Read { credential, what }) => self.shared.read(&credential, &what).await,
-            Ok(command) => self.shared.obey(command),
+            Ok(command) => self.obey(command).await,
             Err(refusal) => Err(refusal),
         };
         match answer {
@@ -157,33 +140,7 @@ impl DurableObject for Stream {
 
     async fn alarm(&self) -> Result<Response> {
         let _event = self.shared.residence.enter(now_ms());
-        self.shared.alarm_ms.set(None);
-        self.shared.settled().await;
-        let announced = self.shared.announce_if_due();
-        let tidied = self.shared.tidy_in_turns().await;
-        if tidied.is_ok() {
-            // What can't be stored now is stored with the next alarm.
-            self.shared.keep_writers().ok();
-            // Concurrently, as each of them mostly waits for others; the next alarm is set when all are done.
-            let sent = join(self.forward(), self.push_to_carbon());
-            join(announced, join(sent, self.shared.go_on_removing())).await;
-        } else {
-            self.put_off_carbon();
-            announced.await;
-        }
-        self.shared.note_kept();
-        let next_ms = match tidied.and_then(|()| self.shared.with_engine(|engine| Ok(engine.next_due()))) {
-            Ok(next_ms) => next_ms,
-            Err(Refusal::NoSuchStream) => None,
-            Err(_) => Some(now_ms() + RETRY_MS),
-        };
-        let wanted = [next_ms, self.shared.watch_shards(), self.shared.announce_due()];
-        if self.shared.amid_engine(|engine| Ok(engine.is_crowded())).is_ok_and(|is_crowded| is_crowded) {
-            self.shared.set_alarm(COMPACT_INTERVAL_MS).await;
-        } else if let Some(next_ms) = wanted.into_iter().flatten().min() {
-            // Not immediately: what could not be done now can't be done in a millisecond either.
-            self.shared.set_alarm((next_ms - now_ms()).max(GATHER_MS)).await;
-        }
+        self.keep_up().await;
         Response::empty()
     }
 }
@@ -198,12 +155,35 @@ impl Stream {
         }
     }
 
-    /// Makes the alarm fire immediately: the new retention may be shorter, and an idle stream has no other event.
+    /// Does what a command asks. Each command has its line, so one that is not handled does not compile.
+    async fn obey(&self, command: Command) -> Answer {
+        match command {
+            Command::Create { config, read_key_hash, forward_token } => {
+                self.create(*config, read_key_hash, forward_token).await
+            }
+            Command::RetryForward => self.retry_forward().await,
+            Command::Describe => self.shared.with_engine(|engine| Ok(to_json(&engine.record().config))),
+            Command::Patch(patch) => self.patch(*patch).await,
+            Command::Rekey { read_key_hash } => self.rekey(read_key_hash).await,
+            Command::AddWriteKey(key) => self.shared.change_keys(KeyChange::Add(key)).await,
+            Command::EndWriteKey(id) => self.shared.change_keys(KeyChange::End(id)).await,
+            Command::Vouch => self.shared.vouch(),
+            Command::Adopt => self.adopt().await,
+            Command::Settle(shards) => self.shared.settle(shards),
+            Command::Announce { again } => self.shared.announce(again).await,
+            Command::Delete => self.delete().await,
+            Command::Forget => self.shared.forget().await,
+            Command::Remove(ask) => self.shared.remove(ask).await,
+            Command::Read { credential, what } => self.shared.read(&credential, &what).await,
+        }
+    }
+
+    /// The alarm comes at once: the new retention may keep less, and an idle stream has no other event.
     async fn patch(&self, patch: StreamPatch) -> Answer {
         // Most of what a change of `distinct` seals; the alarm seals the rest.
         self.shared.seal_in_turns().await;
-        let command = Command::Patch(Box::new(self.sealed(patch).await?));
-        let answer = self.shared.obey(command)?;
+        let patch = self.sealed(patch).await?;
+        let answer = self.shared.apply(patch)?;
         self.shared.set_alarm(1).await;
         self.shared.announce_soon().await;
         Ok(answer)
@@ -242,8 +222,7 @@ impl Shared {
         self.note_commit(&results, &charges);
         if results.is_ok() {
             let now = now_ms();
-            let wanted = self.with_engine(|engine| Ok(engine.soon_due(now))).unwrap_or_default();
-            self.expect_alarm(now, wanted).await;
+            self.expect_alarm(now, self.soon_due(now)).await;
         }
         self.confirm(results, writers).await;
     }
@@ -278,28 +257,28 @@ impl Shared {
         }
     }
 
-    fn obey(self: &Rc<Self>, command: Command) -> Answer {
-        match command {
-            Command::Describe => self.with_engine(|engine| Ok(to_json(&engine.record().config))),
-            Command::Patch(patch) => self.change(|record| {
-                let now = u64::try_from(now_ms()).unwrap_or_default();
-                let token = patch.token().cloned();
-                record.untold = Untold::EVERYONE;
-                let before = record.config.forward.take();
-                record.config.forward.clone_from(&before);
-                record.config = patch.applied(record.config.clone(), now).map_err(|error| match error {
-                    ConfigError::Layout(error) => Refusal::Conflict(error.to_string()),
-                    error => Refusal::InvalidRequest(error.to_string()),
-                })?;
-                record.set_token(before.as_ref(), token)
-            }),
-            Command::Settle(shards) => self.change(|record| {
-                record.config.layout.settle(shards, now_ms());
-                Ok(())
-            }),
-            Command::Vouch => self.vouch(),
-            _ => Err(Refusal::Internal),
-        }
+    /// Changes the configuration.
+    fn apply(self: &Rc<Self>, patch: StreamPatch) -> Answer {
+        self.change(|record| {
+            let now = u64::try_from(now_ms()).unwrap_or_default();
+            let token = patch.token().cloned();
+            record.untold = Untold::EVERYONE;
+            let before = record.config.forward.take();
+            record.config.forward.clone_from(&before);
+            record.config = patch.applied(record.config.clone(), now).map_err(|error| match error {
+                ConfigError::Layout(error) => Refusal::Conflict(error.to_string()),
+                error => Refusal::InvalidRequest(error.to_string()),
+            })?;
+            record.set_token(before.as_ref(), token)
+        })
+    }
+
+    /// All shards have adopted a configuration with so many shards.
+    fn settle(self: &Rc<Self>, shards: u16) -> Answer {
+        self.change(|record| {
+            record.config.layout.settle(shards, now_ms());
+            Ok(())
+        })
     }
 
     /// Changes the record; answers the configuration.

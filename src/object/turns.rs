@@ -128,7 +128,7 @@ impl Shared {
     /// read.
     pub(super) async fn tidy_in_turns(&self) -> Result<(), Refusal> {
         let [is_due, is_crowded] =
-            self.amid_engine(|engine| Ok([engine.tidy_due() <= now_ms(), engine.is_crowded()]))?;
+            self.amid_engine(|engine| Ok([engine.is_tidy_due(now_ms()), engine.is_crowded()]))?;
         if !is_due && !is_crowded {
             return Ok(());
         }

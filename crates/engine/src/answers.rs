@@ -292,7 +292,7 @@ mod tests {
     /// Commits a batch with this key, as the engine does.
     fn commit(answers: &mut Answers, sql: &TestSql, key: BatchKey, seq: i64, at_ms: i64) {
         let bytes = FrameBuilder::new(0, [0; 16], |_| None).finish(Some(&key)).frame;
-        let row = log::LogRow { seq, at_ms, first: 1, bytes: bytes.len() };
+        let row = log::LogRow { seq, at_ms, first: Some(1), bytes: bytes.len() };
         log::append(sql, &row, &frames::encode([&bytes[..]].into_iter())).expect("appends");
         answers.insert(&Frame::parse(&bytes).expect("a frame"), seq, at_ms);
     }

@@ -1,4 +1,4 @@
-//! The log and its first consumer, the rollups: what is durable, and what is kept in memory of it.
+//! The log and the order in which its consumers take it: what is durable, and what is kept in memory of it.
 //!
 //! Nothing here waits, so each function is one atomic step of the object. Memory changes only after the
 //! SQL that it mirrors has succeeded.
@@ -7,20 +7,15 @@ mod applying;
 mod asking;
 mod bounds;
 mod budgets;
-mod carbon;
+mod consumers;
 mod crowded;
 mod deciding;
+mod due;
 mod folding;
-mod forward_status;
-mod forwarding;
 mod kept;
 mod known;
 mod limits;
-mod live;
 mod messages;
-mod objections;
-mod packing;
-mod parcels;
 mod reading;
 pub mod record;
 mod removal;
@@ -31,10 +26,8 @@ use std::rc::Rc;
 
 use serde::{Deserialize, Serialize};
 
-use model::increments::Increments;
 use model::labels::Labels;
-use model::open::{OpenBuckets, SeriesId};
-use model::standing::hour_of;
+use model::open::SeriesId;
 use store::log::{Cursor, LogRow};
 use store::sql::{Sql, StoreError};
 use store::{frames, log, meta, schema, series};
@@ -47,8 +40,6 @@ use super::entry::Entry;
 use super::log_index::LogIndex;
 use super::randomness::Randomness;
 use super::removal::Removal;
-use super::series_totals::SeriesTotals;
-use super::totals::Totals;
 use super::values::Values;
 
 use applying::Applying;
@@ -57,30 +48,23 @@ pub use applying::SLICE_PIECES;
 pub(crate) use asking::Asking;
 use asking::Version;
 pub use asking::{Progress, SLICE_UNITS};
-use carbon::Pushing;
+pub use consumers::*;
+use consumers::{Change, Consumers, Followed, Loading, Piece};
 use crowded::Crowded;
 pub use deciding::Incoming;
-use forwarding::Forwarding;
-pub use forwarding::GATHER_MS;
-#[cfg(test)]
-pub(crate) use forwarding::Parcel;
+use due::Due;
 pub use known::Known;
 pub use limits::Limits;
-pub use live::Seen;
-pub use packing::Packed;
-pub use parcels::{Batch, Lines};
 pub use reading::QueryError;
 pub use record::{Record, RecordError, Untold, Writing};
 pub use removal::RemoveError;
-pub use sealing::SLICE_CELLS;
-use sealing::Staging;
 
 /// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.
 pub const MAX_ROW_BYTES: usize = 1_900_000;
 
-const CONSUMER: &str = "rollups";
+/// Of the cursor that all consumers share: up to there all is sealed. It has this name as only the rollups followed the log first.
+const CURSOR: &str = "rollups";
 const RECORD: &str = "stream";
-const TOTALS: &str = "totals";
 /// How fast new series came in lately.
 const ENTRY: &str = "entry";
 /// When series may be folded again.
@@ -101,7 +85,7 @@ pub struct Told {
     pub overflow: u64,
 }
 
-/// A stream's log and rollups.
+/// A stream's log, and what follows it.
 pub struct Engine<S> {
     sql: S,
     limits: Limits,
@@ -111,39 +95,29 @@ pub struct Engine<S> {
     distinct: DistinctLabels,
     /// Only in memory.
     values: Values,
-    open: OpenBuckets,
-    /// What live readers have not seen yet.
-    increments: Increments,
-    /// Of the rollups: what is before it is in chunks, what is behind it is in `open`.
+    consumers: Consumers,
+    /// What is before it is sealed; consumers have in memory what is after it.
     cursor: Cursor,
     next_seq: i64,
     log: LogIndex,
     unsealed_bytes: usize,
     answers: Answers,
     admission: Admission,
-    /// Up to the end of the log.
-    totals: Totals,
-    /// Likewise.
-    series_totals: SeriesTotals,
     /// The last one.
     removal: Removal,
     entry: Entry,
-    /// When series may be folded again; 0: at any time.
-    fold_ms: i64,
-    forwarding: Forwarding,
-    pushing: Pushing,
-    /// When there is something to tidy, besides what is in the log; 0: at once.
-    tidy_ms: i64,
-    /// A large backlog is not coarsened before; only in memory.
-    coarsen_after_ms: i64,
+    /// When series may be folded again; `None` where none were folded yet.
+    fold_ms: Option<i64>,
+    /// When there is something to tidy, besides what is in the log.
+    tidy: Due,
     /// Places of chunks whose parts are to be merged.
     crowded: Crowded,
-    /// The row of the log that is being taken into the rollups...
+    /// The row of the log that consumers are taking...
     applying: Option<Applying>,
     /// ...and what is told of it when that was done before whoever began it asked.
     applied: Option<Result<Vec<Told>, StoreError>>,
-    /// A seal that is being prepared: of the open buckets and chunks as they are.
-    staging: Option<Staging>,
+    /// What buckets took of the point that was taken last: kept for its memory.
+    pieces: Vec<Piece>,
     /// Of chunks and series.
     version: Version,
 }
@@ -154,12 +128,8 @@ impl<S: Sql> Engine<S> {
         sql.atomically(&mut || {
             schema::migrate(&sql)?;
             DistinctLabels::load(&sql, &record.config.distinct)?.persist(&sql)?;
-            if record.config.forward.is_some() {
-                Forwarding::default().resumed(false, 0, randomness).put(&sql)?;
-            }
-            let (after, begun_ms) = (record.config.carbon.as_ref(), record.config.created_ms);
-            let begun_s = i64::try_from(begun_ms / 1000).unwrap_or_default();
-            Pushing::default().resumed(None, after, 0, begun_s).put_if_on(&sql)?;
+            let now_s = i64::try_from(record.config.created_ms / 1000).unwrap_or_default();
+            Consumers::begin(&sql, &Change { before: None, after: &record.config, accepted: 0, now_s, randomness })?;
             // First, as when it is needed depends on limits and on when buckets are sealed, and the numbers behind it must not.
             series::insert(&sql, 0, &Labels::overflow())?;
             Self::put_record(&sql, record)
@@ -178,18 +148,16 @@ impl<S: Sql> Engine<S> {
 
     fn load(sql: S, limits: Limits, randomness: Randomness) -> Result<Self, StoreError> {
         let record: Record = from_json(meta::get(&sql, RECORD)?)?.ok_or(StoreError::Column("stream"))?;
-        let cursor = log::cursor(&sql, CONSUMER)?;
+        let cursor = log::cursor(&sql, CURSOR)?;
         let dictionary = Dictionary::load(&sql, randomness.hash_key, limits.dictionary)?;
-        let totals: Totals = from_json(meta::get(&sql, TOTALS)?)?.unwrap_or_default();
-        let last_hour = hour_of(totals.last_write_ms.unwrap_or_default().cast_signed());
+        let consumers = Consumers::load(&Loading { sql: &sql, limits: &limits, dictionary: &dictionary, cursor })?;
         let mut engine = Self {
             limits,
             randomness,
             distinct: DistinctLabels::load(&sql, &record.config.distinct)?,
             values: Values::default(),
             record,
-            open: OpenBuckets::default(),
-            increments: Increments::new(limits.increments),
+            consumers,
             cursor,
             next_seq: cursor.seq + 1,
             log: LogIndex::load(&sql)?,
@@ -200,20 +168,15 @@ impl<S: Sql> Engine<S> {
                 from_json(meta::get(&sql, BUDGETS)?)?.unwrap_or_default(),
                 sql.size_bytes(),
             ),
-            series_totals: SeriesTotals::load(&sql, &dictionary, cursor != Cursor::default(), last_hour)?,
-            totals,
             dictionary,
             removal: Removal::load(&sql)?,
             entry: Entry::new(from_json(meta::get(&sql, ENTRY)?)?.unwrap_or_default()),
-            fold_ms: from_json(meta::get(&sql, FOLD)?)?.unwrap_or_default(),
-            forwarding: Forwarding::load(&sql)?,
-            pushing: Pushing::load(&sql)?,
-            tidy_ms: from_json(meta::get(&sql, TIDY)?)?.unwrap_or_default(),
-            coarsen_after_ms: 0,
+            fold_ms: from_json(meta::get(&sql, FOLD)?)?,
+            tidy: from_json(meta::get(&sql, TIDY)?)?.unwrap_or(Due::AtOnce),
             crowded: Crowded::default(),
             applying: None,
             applied: None,
-            staging: None,
+            pieces: Vec::new(),
             version: Version::new(),
             sql,
         };
@@ -225,8 +188,8 @@ impl<S: Sql> Engine<S> {
         let rows: Vec<LogRow> = self.log.behind(self.cursor.seq).copied().collect();
         for row in rows {
             let bytes = log::row(&self.sql, row.seq)?.ok_or(StoreError::Column("row of the log"))?;
-            if row.first == 0 {
-                log::set_first(&self.sql, row.seq, self.totals.accepted + 1)?;
+            if row.first.is_none() {
+                log::set_first(&self.sql, row.seq, self.accepted() + 1)?;
                 self.log = LogIndex::load(&self.sql)?;
             }
             self.begin_row(row.seq, row.at_ms, bytes, false)?;
@@ -235,7 +198,7 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// Appends batches to the log and takes them into the rollups; what is told of each. Fails for all of a row, or for
+    /// Appends batches to the log and lets consumers take them; what is told of each. Fails for all of a row, or for
     /// none.
     pub fn commit(&mut self, batches: &[Incoming], now_ms: i64) -> Vec<Result<Told, StoreError>> {
         let mut results = Vec::with_capacity(batches.len());
@@ -261,13 +224,13 @@ impl<S: Sql> Engine<S> {
         told
     }
 
-    /// Appends batches to the log as one row, which [`Self::go_on`] then takes into the rollups.
+    /// Appends batches to the log as one row, which consumers then take by [`Self::go_on`].
     pub fn begin(&mut self, batches: &[Incoming], now_ms: i64) -> Result<(), StoreError> {
         self.complete();
         self.applied = None;
         let next_series = self.dictionary.next();
         let appended = self.decide(batches, now_ms).and_then(|bytes| {
-            let first = self.totals.accepted + 1;
+            let first = Some(self.accepted() + 1);
             let row = LogRow { seq: self.next_seq, at_ms: now_ms, first, bytes: bytes.len() };
             log::append(&self.sql, &row, &bytes)?;
             Ok((row, bytes))
@@ -277,7 +240,7 @@ impl<S: Sql> Engine<S> {
         }
         let (row, bytes) = appended?;
         self.log.push(row);
-        self.increments.expire(now_ms);
+        self.consumers.begin_row(now_ms);
         self.begin_row(row.seq, now_ms, bytes, true)
     }
 
@@ -285,7 +248,7 @@ impl<S: Sql> Engine<S> {
     fn has_much_unsealed(&self) -> bool {
         let Limits { unsealed_bytes, open_pieces, unsealed_answers, .. } = self.limits;
         let has_many_answers = self.answers.unsealed_count() > unsealed_answers;
-        self.unsealed_bytes > unsealed_bytes || self.open.pieces() > open_pieces || has_many_answers
+        self.unsealed_bytes > unsealed_bytes || self.consumers.unsealed().pieces > open_pieces || has_many_answers
     }
 
     /// Whether a live series has this number.
@@ -298,9 +261,9 @@ impl<S: Sql> Engine<S> {
         self.dictionary.has(canonical)
     }
 
-    #[cfg(test)]
-    pub(super) fn totals(&self) -> &Totals {
-        &self.totals
+    /// What consumers follow.
+    fn followed(&self) -> Followed<'_> {
+        Followed { config: &self.record.config, log: &self.log, accepted: self.accepted() }
     }
 
     /// Which labels make no series, but have their values counted.
@@ -308,10 +271,10 @@ impl<S: Sql> Engine<S> {
         &self.distinct
     }
 
-    /// When [`Self::tidy`] has something to do.
-    pub fn tidy_due(&self) -> i64 {
+    /// When [`Self::tidy`] has something to do, if ever.
+    pub fn tidy_due(&self) -> Option<i64> {
         let unsealed = self.log.behind(self.cursor.seq).next().map(|row| row.at_ms + KEY_WINDOW_MS);
-        self.tidy_ms.min(unsealed.unwrap_or(i64::MAX))
+        self.tidy.at_ms().into_iter().chain(unsealed).min()
     }
 }
 

@@ -24,8 +24,6 @@ pub mod reads;
 pub mod removal;
 #[cfg(test)]
 mod sealed_size;
-pub mod series_totals;
-pub mod totals;
 pub mod values;
 
 pub use engine::*;

@@ -40,19 +40,19 @@ impl LogIndex {
 
     /// The rows from the one that holds a point, or would if there were one.
     pub(super) fn rows_from(&self, number: u64) -> impl DoubleEndedIterator<Item = &LogRow> {
-        self.rows.range(self.rows.partition_point(|row| row.first <= number).saturating_sub(1)..)
+        self.rows.range(self.rows.partition_point(|row| row.first <= Some(number)).saturating_sub(1)..)
     }
 
     /// The rows before the one that begins with a point or a later one.
     pub(super) fn rows_before(&self, number: u64) -> impl DoubleEndedIterator<Item = &LogRow> {
-        self.rows.range(..self.rows.partition_point(|row| row.first < number))
+        self.rows.range(..self.rows.partition_point(|row| row.first < Some(number)))
     }
 
     /// The last row that can go, if any can: it is sealed, it is before the row with the point that is to be forwarded
     /// next, and messages are kept only if they were committed after `kept_from_ms`.
     pub(super) fn removable(&self, sealed_seq: i64, next_forwarded: Option<u64>, kept_from_ms: i64) -> Option<i64> {
         let sealed = self.rows.partition_point(|row| row.seq <= sealed_seq);
-        let holds = |number| self.rows.partition_point(|row| row.first <= number).saturating_sub(1);
+        let holds = |number| self.rows.partition_point(|row| row.first <= Some(number)).saturating_sub(1);
         let taken = sealed.min(next_forwarded.map_or(sealed, holds));
         let mut bytes = 0;
         let kept = self.rows.iter().take(taken).rev().take(MAX_KEPT_ROWS).take_while(|row| {
@@ -83,7 +83,7 @@ mod tests {
 
     /// Rows 1 to `count`, each of ten points and committed a second after the one before.
     fn index(count: i64, bytes: usize) -> LogIndex {
-        let row = |seq: i64| LogRow { seq, at_ms: seq * 1000, first: seq.unsigned_abs() * 10 - 9, bytes };
+        let row = |seq: i64| LogRow { seq, at_ms: seq * 1000, first: Some(seq.unsigned_abs() * 10 - 9), bytes };
         LogIndex { rows: (1..=count).map(row).collect() }
     }
 

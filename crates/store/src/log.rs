@@ -20,8 +20,8 @@ pub struct LogRow {
     pub seq: i64,
     /// When it was committed, Unix milliseconds.
     pub at_ms: i64,
-    /// The number of its first point in the stream, counted from 1; 0 in rows of the first schema.
-    pub first: u64,
+    /// The number of its first point in the stream, counted from 1; `None` in rows of the first schema, persisted as 0.
+    pub first: Option<u64>,
     /// The size of its frames in bytes.
     pub bytes: usize,
 }
@@ -31,7 +31,12 @@ pub struct LogRow {
 /// # Errors
 /// As [`Sql::run`].
 pub fn append(sql: &impl Sql, row: &LogRow, frames: &[u8]) -> Result<(), StoreError> {
-    let params = [Param::Integer(row.seq), Param::Integer(row.at_ms), integer(row.first), Param::Blob(frames)];
+    let params = [
+        Param::Integer(row.seq),
+        Param::Integer(row.at_ms),
+        integer(row.first.unwrap_or_default()),
+        Param::Blob(frames),
+    ];
     execute(sql, "INSERT INTO log (seq, at_ms, first, frames) VALUES (?, ?, ?, ?)", &params)
 }
 
@@ -44,7 +49,7 @@ pub fn each(sql: &impl Sql, mut each: impl FnMut(LogRow)) -> Result<(), StoreErr
         let (seq, at_ms, first, bytes) = (row.integer()?, row.integer()?, row.integer()?, row.integer()?);
         let (first, bytes) = (u64::try_from(first), usize::try_from(bytes));
         let (first, bytes) = first.ok().zip(bytes.ok()).ok_or(StoreError::Column("count"))?;
-        each(LogRow { seq, at_ms, first, bytes });
+        each(LogRow { seq, at_ms, first: Some(first).filter(|first| *first > 0), bytes });
         Ok(())
     })
 }
@@ -133,7 +138,7 @@ mod tests {
     fn rows_are_in_order_until_removed_and_cursors_stay() {
         let sql = TestSql::new();
         schema::migrate(&sql).expect("migrates");
-        let row_of = |seq: i64| LogRow { seq, at_ms: seq * 10, first: seq.unsigned_abs() * 100, bytes: 1 };
+        let row_of = |seq: i64| LogRow { seq, at_ms: seq * 10, first: Some(seq.unsigned_abs() * 100), bytes: 1 };
         for seq in [1, 2, 3] {
             append(&sql, &row_of(seq), &[7]).expect("appends");
         }
@@ -145,7 +150,7 @@ mod tests {
         set_first(&sql, 2, 8).expect("sets");
         seen.clear();
         each(&sql, |row| seen.push(row)).expect("reads");
-        assert_eq!(seen, [LogRow { first: 8, ..row_of(2) }, row_of(3)]);
+        assert_eq!(seen, [LogRow { first: Some(8), ..row_of(2) }, row_of(3)]);
         assert_eq!((row(&sql, 1), row(&sql, 2)), (Ok(None), Ok(Some(vec![7]))));
         replace(&sql, 2, &[8]).expect("replaces");
         let mut same = Vec::new();
@@ -171,7 +176,7 @@ mod tests {
         };
         let before = pages();
         for seq in 1..=ROWS {
-            append(&sql, &LogRow { seq, at_ms: 0, first: 0, bytes: 0 }, &[7; 6_000]).expect("appends");
+            append(&sql, &LogRow { seq, at_ms: 0, first: None, bytes: 0 }, &[7; 6_000]).expect("appends");
         }
         assert!(pages() >= before + ROWS);
         for seq in 1..=ROWS {

@@ -1,4 +1,4 @@
-//! Taking a row of the log into the rollups: in slices, between which others have their turn. Half a row is seen by nobody: whoever
+//! Handing a row of the log to its consumers: in slices, between which others have their turn. Half a row is seen by nobody: whoever
 //! reads or changes something else finishes it first.
 
 use std::collections::VecDeque;
@@ -7,12 +7,12 @@ use codec::Malformed;
 use ingest::frame::{Frame, LabelSet};
 use model::class::Class;
 use model::cost::pieces;
-use model::total::Total;
 use store::frames;
 use store::frames::Logged;
 use store::log::Cursor;
 use store::sql::{Sql, StoreError};
 
+use super::consumers::Taken;
 use super::targets::{KnownTargets, Target};
 use super::{Engine, Told};
 
@@ -36,8 +36,8 @@ pub(super) struct Applying {
     told: Vec<Told>,
     /// The number of the frame's first point.
     first: u64,
-    /// Points that had overflowed before the frame.
-    overflow_before: u64,
+    /// Points of the frame that have overflowed.
+    overflow: u64,
     /// Up to where is to be sealed before it goes on.
     seals_to: Option<Cursor>,
     /// Whether sealing has failed since the frame began: its cells stay open, and the next frame, commit or the alarm tries again.
@@ -72,8 +72,8 @@ impl<S: Sql> Engine<S> {
             points: 0,
             taken: 0,
             told: Vec::with_capacity(frames.len()),
-            first: self.totals.accepted + 1,
-            overflow_before: self.totals.overflow_points,
+            first: self.accepted() + 1,
+            overflow: 0,
             seals_to: None,
             has_failed: false,
             is_taken: false,
@@ -137,7 +137,7 @@ impl<S: Sql> Engine<S> {
     }
 
     fn take_slice(&mut self, applying: &mut Applying, slice_pieces: u64) -> Result<(), StoreError> {
-        self.staging = None;
+        self.consumers.drop_prepared();
         let bytes = std::mem::take(&mut applying.bytes);
         let (logged, frames) = parsed(&bytes)?;
         let mut left = slice_pieces;
@@ -153,11 +153,10 @@ impl<S: Sql> Engine<S> {
             }
             let sets = applying.sets.pop_front().unwrap_or_default();
             let (numbers, first) = (sets.iter().map(Target::told).collect(), applying.first);
-            let overflow = self.totals.overflow_points - applying.overflow_before;
-            applying.told.push(Told { numbers, first, overflow });
+            applying.told.push(Told { numbers, first, overflow: applying.overflow });
             applying.first += frame.outcome.accepted;
             (applying.frame, applying.points) = (applying.frame + 1, 0);
-            (applying.overflow_before, applying.has_failed) = (self.totals.overflow_points, false);
+            (applying.overflow, applying.has_failed) = (0, false);
             if left == 0 || applying.seals_to.is_some() {
                 break;
             }
@@ -165,7 +164,7 @@ impl<S: Sql> Engine<S> {
         if applying.frame == frames.len() && applying.seals_to.is_none() {
             // After the points: sealing in the midst of a row does not count the row.
             for frame in &frames {
-                self.totals.add(frame);
+                self.consumers.end_frame(frame);
             }
             applying.is_taken = true;
             if applying.is_new && self.has_much_unsealed() {
@@ -184,7 +183,8 @@ impl<S: Sql> Engine<S> {
         class: Class,
         left: &mut u64,
     ) -> Result<(), Malformed> {
-        let Applying { seq, at_ms, sets, points, taken, seals_to, has_failed, .. } = applying;
+        let accepted = self.accepted();
+        let Applying { seq, at_ms, sets, points, taken, overflow, seals_to, has_failed, .. } = applying;
         let (seq, at_ms) = (*seq, *at_ms);
         let Some(sets) = sets.front() else { return Ok(()) };
         let skip = if seq == self.cursor.seq + 1 { self.cursor.points } else { 0 };
@@ -202,30 +202,17 @@ impl<S: Sql> Engine<S> {
                     LabelSet::New(set) => &sets[set],
                     LabelSet::Known(series) => self.known_target(series, &mut known, class, at_ms),
                 };
-                let limit = self.limits.bucket_series;
-                let (mut here, mut elsewhere) = (Total::default(), Total::default());
-                let has_no_room = self.open.add(
-                    target.owner(),
+                let mut taking = Taken {
                     point,
-                    &target.marks,
-                    limit,
-                    || self.dictionary.overflow(),
-                    |layer, start_s, series, cell| {
-                        let part = if series == target.series { &mut here } else { &mut elsewhere };
-                        part.add(&Total::of_cell(cell));
-                        self.increments.add(layer, start_s, series, cell);
-                    },
-                );
-                if elsewhere.is_none() {
-                    // As it was written: pieces may add up to a bit more or less.
-                    self.series_totals.add(target.series, &Total::of(point));
-                } else {
-                    self.series_totals.add(target.series, &here);
-                    self.series_totals.add(self.dictionary.overflow(), &elsewhere);
-                }
-                // Before sealing, which keeps the totals of what it seals.
-                self.totals.overflow_points += u64::from(has_no_room || target.is_overflow);
-                self.pushing.mark(point, self.totals.accepted + taken.unsigned_abs(), at_ms);
+                    number: accepted + taken.unsigned_abs(),
+                    at_ms,
+                    target,
+                    dictionary: &mut self.dictionary,
+                    pieces: &mut self.pieces,
+                    has_overflowed: false,
+                };
+                self.consumers.take(&mut taking);
+                *overflow += u64::from(taking.has_overflowed);
                 *left = left.saturating_sub(pieces(point));
                 if self.is_full() && !*has_failed {
                     *seals_to = Some(Cursor { seq: seq - 1, points: *taken });

@@ -147,7 +147,7 @@ impl<S: Sql> Engine<S> {
     }
 
     fn read_open(&self, asking: &mut Asking) -> Result<(), QueryError> {
-        for (layer, start_s, bucket) in self.open.iter() {
+        for (layer, start_s, bucket) in self.open_buckets().iter() {
             for (series, cell) in bucket {
                 asking.collector.add(layer, start_s, *series, cell)?;
             }
@@ -200,7 +200,7 @@ impl<S: Sql> Engine<S> {
 
     /// Whatever is under way and depends on chunks, or on which series there are, is to be begun anew.
     pub(super) fn change_chunks(&mut self) {
-        self.staging = None;
+        self.consumers.drop_prepared();
         self.version = Version::new();
     }
 }

@@ -50,27 +50,25 @@ impl<S: Sql> Engine<S> {
         self.change_chunks();
         let overflow = self.dictionary.overflow();
         let ids: Vec<SeriesId> = ids.iter().copied().filter(|id| *id != overflow).collect();
-        let mut totals = self.series_totals.clone();
-        let taken = totals.take(&ids);
+        let mut totals = self.series_totals().clone();
+        let taken = totals.take_out(&ids);
         totals.add(overflow, &taken);
         self.sql.atomically(&mut || {
-            totals.persist(&self.sql)?;
+            totals.put(&self.sql)?;
             self.dictionary.delete(&self.sql, &ids)?;
             meta::put(&self.sql, FOLD, &to_json(&fold_ms))
         })?;
-        totals.mark_persisted();
-        self.series_totals = totals;
+        self.set_series_totals(totals);
         self.dictionary.free(&ids);
-        self.fold_ms = fold_ms;
-        // Who looks on has groups that are none any more.
-        self.increments.clear();
+        self.fold_ms = Some(fold_ms);
+        self.consumers.forget_past();
         Ok(())
     }
 
     /// Folds a step of what is to leave, where all is sealed. When there is something to fold next, if ever.
     pub(super) fn expire_series(&mut self, now_ms: i64) -> Result<Option<i64>, StoreError> {
         // Also when the clock was set back.
-        let is_due = self.fold_ms <= now_ms || self.fold_ms > now_ms + INTERVAL_MS;
+        let is_due = self.fold_ms.is_none_or(|fold_ms| fold_ms <= now_ms || fold_ms > now_ms + INTERVAL_MS);
         if is_due && self.cursor.seq + 1 == self.next_seq {
             let mut leaving = self.leaving(hour_of(now_ms));
             if !leaving.is_empty() {
@@ -80,7 +78,7 @@ impl<S: Sql> Engine<S> {
                 self.fold(&leaving, if has_more { now_ms + STEP_MS } else { now_ms + INTERVAL_MS })?;
             }
         }
-        Ok(self.fold_due().map(|due_ms| due_ms.max(self.fold_ms).max(now_ms + STEP_MS)))
+        Ok(self.fold_due().map(|due_ms| due_ms.max(now_ms + STEP_MS).max(self.fold_ms.unwrap_or(i64::MIN))))
     }
 
     /// Series that may leave by a rule, with their standings.
@@ -89,7 +87,7 @@ impl<S: Sql> Engine<S> {
         let is_established = rule.is_established;
         self.dictionary.labels().filter(move |(_, labels)| is_wanted && !labels.is_overflow()).filter_map(
             move |(id, labels)| {
-                let standing = self.series_totals.standing(id);
+                let standing = self.series_totals().standing(id);
                 (standing.is_established() == is_established).then(|| (id, standing, labels.as_str().len()))
             },
         )

@@ -10,8 +10,6 @@ const BASE_BYTES: usize = 64 << 10;
 /// A series besides its text: the text's counters and its block (24 bytes), its place by number and by hash (up to 26) and its totals
 /// (40, in a list that may be half empty).
 const SERIES_BYTES: usize = 120;
-/// A cell of an open bucket, in a table that may be half empty.
-const CELL_BYTES: usize = 120;
 /// An idempotency key: in a table of up to 64 bytes a place, and in the order of their ends.
 const KEY_BYTES: usize = 88;
 /// A row of the log.
@@ -28,9 +26,7 @@ impl<S: Sql> Engine<S> {
         BASE_BYTES
             + self.dictionary.text_bytes()
             + self.dictionary.series() * SERIES_BYTES
-            + self.open.cells() * CELL_BYTES
-            + self.open.sketch_bytes()
-            + self.increments.cells() * CELL_BYTES
+            + self.consumers.kept_bytes()
             + keys * KEY_BYTES
             + self.log.len() * ROW_BYTES
             + (self.admission.takers_len() + self.entry.takers_len()) * TAKER_BYTES

@@ -27,13 +27,13 @@ impl<S: Sql> Engine<S> {
         };
         if is_oldest_first {
             for row in self.log.rows_from(since) {
-                if row.first >= before || take(row)? {
+                if row.first >= Some(before) || take(row)? {
                     break;
                 }
             }
         } else {
             for row in self.log.rows_before(before).rev() {
-                if take(row)? || row.first <= since {
+                if take(row)? || row.first <= Some(since) {
                     break;
                 }
             }
@@ -48,7 +48,7 @@ impl<S: Sql> Engine<S> {
             out.push_str(if index == 0 { "" } else { "," });
             message.push_json(&mut out, *at_ms);
         }
-        let accepted = self.totals.accepted;
+        let accepted = self.accepted();
         let more = if has_more { "true" } else { "false" };
         out.extend(["],\"more\":", more, ",\"accepted\":", &accepted.to_string(), "}"]);
         Ok(out)
@@ -63,8 +63,9 @@ impl<S: Sql> Engine<S> {
         most: usize,
         page: &Page,
     ) -> Result<Vec<Annotated>, StoreError> {
+        let Some(mut first) = row.first else { return Ok(Vec::new()) };
         let bytes = self.row_bytes(row.seq)?;
-        let (mut frames_of_row, mut first) = (Vec::new(), row.first);
+        let mut frames_of_row = Vec::new();
         for bytes in frames::decode(&bytes)? {
             let frame = Frame::parse(bytes)?;
             let behind = first + frame.outcome.accepted;

@@ -1,12 +1,10 @@
 //! What readers ask of a stream: cells, labels, status.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use ingest::rejection::Reason;
 use model::grid::{GridError, Row};
 use model::pattern::TooManySteps;
 use model::query::Query;
-use model::total::{MAX_SHOWN, MAX_SHOWN_BYTES, ShownTotals};
 use protocol::params::ValuesParams;
 use store::sql::{Sql, StoreError};
 
@@ -35,21 +33,6 @@ impl<S: Sql> Engine<S> {
         asking.finish()
     }
 
-    /// What series have had since the stream began.
-    pub fn shown(&self, query: &Query) -> Result<ShownTotals, QueryError> {
-        let series = self.dictionary.labels().map(|(series, labels)| (labels, self.series_totals.of(series)));
-        let shown = ShownTotals::collect(series, query, MAX_SHOWN, MAX_SHOWN_BYTES);
-        query.check()?;
-        Ok(shown)
-    }
-
-    /// Whether `overflow` has something: what found no room, or what series had that were folded.
-    fn has_overflow(&self) -> bool {
-        let mut overflow = self.dictionary.labels().filter(|(_, labels)| labels.is_overflow());
-        self.totals.overflow_points > 0
-            || overflow.next().is_some_and(|(series, _)| !self.series_totals.of(series).is_none())
-    }
-
     /// The names of labels, as JSON.
     pub fn labels_json(&self) -> String {
         json!({ "labels": self.dictionary.names(self.has_overflow()) }).to_string()
@@ -62,33 +45,20 @@ impl<S: Sql> Engine<S> {
 
     /// The state of the stream, as JSON.
     pub fn status_json(&self) -> String {
-        let rejected: serde_json::Map<String, serde_json::Value> = Reason::ALL
-            .iter()
-            .zip(self.totals.rejected.into_iter().chain([self.totals.ruled]))
-            .filter(|(_, count)| *count > 0)
-            .map(|(reason, count)| (reason.name().to_owned(), count.into()))
-            .collect();
-        #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 53 bits")]
-        let last_write = self.totals.last_write_ms.map(|ms| ms as f64 / 1000.0);
-        json!({
+        let Value::Object(mut status) = json!({
             "name": self.record.config.name,
-            "accepted": self.totals.accepted,
-            "rejected": rejected,
-            "overflow": { "points": self.totals.overflow_points },
-            "sketches_dropped": self.totals.sketches_dropped,
             "series": self.dictionary.series() + usize::from(self.has_overflow()),
             "removed": { "points": self.removal.points() },
             "storage_bytes": self.sql.size_bytes(),
             "log": { "rows": self.log.behind(self.cursor.seq).count(), "bytes": self.unsealed_bytes },
-            "open_cells": self.open.cells(),
             "memory_bytes": memory_bytes(),
             "memory": memory::used_by_name().collect::<std::collections::BTreeMap<_, _>>(),
-            "last_write": last_write,
-            "forward": self.forward_json(),
-            "carbon": self.carbon_json(),
             "bounds": self.bounds_json(),
-        })
-        .to_string()
+        }) else {
+            unreachable!("it is an object")
+        };
+        self.consumers.describe(&self.sql, &self.followed(), &mut status);
+        Value::Object(status).to_string()
     }
 }
 

@@ -10,9 +10,10 @@ use config::write_keys::{KeyId, WriteKey};
 use model::pseudonym::{Salt, Secret};
 use protocol::refusal::Refusal;
 use store::sql::{Sql, StoreError};
-use store::{meta, outbox, schema};
+use store::{meta, schema};
 
-use super::forwarding::Forwarding;
+use super::consumers::Change;
+use super::due::Due;
 use super::{Engine, RECORD, TIDY, from_json, to_json};
 
 /// What the object keeps of its owner's wishes.
@@ -132,43 +133,17 @@ impl<S: Sql> Engine<S> {
             self.seal(now_ms)?;
             self.change_chunks();
         }
-        let forwarding = self.forwarding_of(&record);
-        let (before, after) = (self.record.config.carbon.as_ref(), record.config.carbon.as_ref());
-        let pushing = self.pushing.resumed(before, after, self.totals.accepted, now_ms / 1000);
-        self.sql.atomically(&mut || {
+        let (before, accepted, now_s) = (&self.record.config, self.accepted(), now_ms / 1000);
+        let randomness = self.randomness;
+        let change = Change { before: Some(before), after: &record.config, accepted, now_s, randomness };
+        self.consumers.resume(&self.sql, &change, &mut || {
             distinct.persist(&self.sql)?;
-            if forwarding != self.forwarding {
-                forwarding.put(&self.sql)?;
-            }
-            if before.is_some() || after.is_some() {
-                pushing.put(&self.sql)?;
-            }
-            if record.config.forward.is_none() && self.record.config.forward.is_some() {
-                outbox::remove_behind(&self.sql, 0)?;
-                outbox::clear_aside(&self.sql)?;
-            }
             // What is kept may be less now.
-            meta::put(&self.sql, TIDY, "0")?;
+            meta::put(&self.sql, TIDY, &to_json(&Due::AtOnce))?;
             Self::put_record(&self.sql, &record)
         })?;
-        (self.record, self.distinct, self.tidy_ms) = (record, distinct, 0);
-        (self.forwarding, self.pushing) = (forwarding, pushing);
+        (self.record, self.distinct, self.tidy) = (record, distinct, Due::AtOnce);
         Ok(())
-    }
-
-    /// How forwarding goes on with another record.
-    fn forwarding_of(&self, record: &Record) -> Forwarding {
-        let (before, after) = (&self.record.config.forward, &record.config.forward);
-        let is_same_place = match (before, after) {
-            (Some(before), Some(after)) => {
-                (before.dialect, &before.api_root, &before.channel) == (after.dialect, &after.api_root, &after.channel)
-            }
-            _ => false,
-        };
-        match after {
-            Some(_) => self.forwarding.resumed(is_same_place, self.totals.accepted, self.randomness),
-            None => self.forwarding.ended(),
-        }
     }
 
     /// Replaces the record by one with the same wishes of the owner.

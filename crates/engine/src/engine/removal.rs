@@ -9,14 +9,12 @@ mod plan;
 use std::collections::BTreeSet;
 
 use crate::removal::{Removal, State};
-use crate::series_totals::SeriesTotals;
 use ingest::frame::{Frame, LabelSet};
 use model::labels::Labels;
 use model::removal::Unaligned;
-use model::tier::{Layer, Tier};
 use protocol::removal::{Remove, Removed};
 use store::removal;
-use store::removal::{Rewriting, Row, bytes_added, places_of};
+use store::removal::{Rewriting, Row, bytes_added};
 use store::sql::{Sql, StoreError};
 use store::{frames, log};
 
@@ -81,8 +79,8 @@ impl<S: Sql> Engine<S> {
     fn begin_removal(&mut self, ask: &Remove, plan: Plan, call: u64) -> Result<(), StoreError> {
         self.change_chunks();
         let Plan { scope, is_whole, added, totals, freed, points, series } = plan;
-        let mut series_totals: SeriesTotals = self.series_totals.clone();
-        series_totals.take(&freed);
+        let mut series_totals = self.series_totals().clone();
+        series_totals.take_out(&freed);
         for (series, total) in &totals {
             series_totals.set(*series, *total);
         }
@@ -108,14 +106,13 @@ impl<S: Sql> Engine<S> {
         sql.atomically(&mut || {
             removal::begin(sql, &row, &places, &added)?;
             dictionary.delete(sql, &freed)?;
-            series_totals.persist(sql)?;
+            series_totals.put(sql)?;
             begun = Some(Removal::load(sql)?);
             Ok(())
         })?;
         self.dictionary.free(&freed);
-        series_totals.mark_persisted();
-        self.series_totals = series_totals;
-        self.increments.clear();
+        self.set_series_totals(series_totals);
+        self.consumers.forget_past();
         self.removal = begun.unwrap_or_else(|| unreachable!("it is loaded"));
         Ok(())
     }
@@ -224,11 +221,7 @@ impl<S: Sql> Engine<S> {
         if self.removal.pending.is_empty() {
             return Ok(());
         }
-        let mut places = BTreeSet::new();
-        for layer in Tier::ALL.into_iter().flat_map(|tier| [Layer::Total(tier), Layer::Spread(tier)]) {
-            let cells = self.open.layer(layer);
-            places.extend(cells.iter().flat_map(|(start_s, series, _)| places_of(layer, *start_s, *series)));
-        }
+        let places = self.unsealed_places();
         let places: Vec<i64> = places.intersection(&self.removal.pending).copied().collect();
         // From the last to the first, as in a step.
         for place in places.iter().rev() {

@@ -1,18 +1,17 @@
-//! Sealing: the open buckets become chunks, answers leave the log, and what no one needs any more goes.
+//! Sealing: consumers persist what they hold, answers leave the log, and what no one needs any more goes.
 
 use crate::entry::Brought;
 use model::class::Class;
-use model::open::OpenBuckets;
 use model::retention::RETENTION_MARGIN_S;
 use model::tier::{Layer, Tier};
-use store::chunk_stage::Staged;
 use store::chunks;
-use store::chunks::Place;
+use store::chunks::{Place, Sealed};
 use store::log::Cursor;
 use store::sql::{Sql, StoreError};
 use store::{log, meta};
 
-use super::{BUDGETS, CONSUMER, ENTRY, Engine, MAX_ROW_BYTES, TIDY, TOTALS, to_json};
+use super::due::Due;
+use super::{BUDGETS, CURSOR, ENTRY, Engine, MAX_ROW_BYTES, TIDY, to_json};
 
 /// Chunks expire in rounds a day apart. A round is an alarm, which is a request and a row written; a stream that is idle
 /// for good has some 250 of them in two years, until only what is kept for ever is left: far less than a cent.
@@ -27,46 +26,8 @@ const KEYED_HALVES: usize = 4;
 /// is on disk.
 const OWNER_HALVES: usize = 6;
 
-/// A slice of sealing prepares so many cells, those included that they are merged with: some 30 ms.
-pub const SLICE_CELLS: usize = 15_000;
-
 /// Rows of the log go in rounds an hour apart.
 const MESSAGES_INTERVAL_MS: i64 = 3_600_000;
-
-/// A seal that is being prepared.
-pub(super) struct Staging {
-    cursor: Cursor,
-    staged: Staged,
-    /// The layers that are not prepared, the last one first, and up to where the last one of these is.
-    layers: Vec<Layer>,
-    after: Option<Place>,
-    /// Whether it was ready when a slice began.
-    is_seen: bool,
-}
-
-impl Staging {
-    fn new(cursor: Cursor) -> Self {
-        let layers = Tier::ALL.into_iter().flat_map(|tier| [Layer::Total(tier), Layer::Spread(tier)]).rev().collect();
-        Self { cursor, staged: Staged::default(), layers, after: None, is_seen: false }
-    }
-
-    fn is_ready(&self) -> bool {
-        self.layers.is_empty()
-    }
-
-    /// Prepares so many cells more; whether that was all.
-    fn go_on(&mut self, sql: &impl Sql, open: &OpenBuckets, mut left: usize) -> bool {
-        while left > 0
-            && let Some(layer) = self.layers.last()
-        {
-            self.after = self.staged.prepare(sql, *layer, open.layer(*layer), self.after, &mut left);
-            if self.after.is_none() {
-                self.layers.pop();
-            }
-        }
-        self.is_ready()
-    }
-}
 
 impl<S: Sql> Engine<S> {
     /// Whether so much is unsealed, as sealing fails, that no more can be taken of this class. Open writers stop first and the owner last.
@@ -77,22 +38,28 @@ impl<S: Sql> Engine<S> {
             Class::Owner => OWNER_HALVES,
         };
         let is_above = |used: usize, limit: usize| used > limit / 2 * halves;
+        let unsealed = self.consumers.unsealed();
         is_above(self.unsealed_bytes.saturating_sub(MAX_ROW_BYTES), self.limits.unsealed_bytes)
-            || is_above(self.open.cells(), self.limits.open_cells)
-            || is_above(self.open.sketch_bytes(), self.limits.sketch_bytes)
+            || is_above(unsealed.cells, self.limits.open_cells)
+            || is_above(unsealed.sketch_bytes, self.limits.sketch_bytes)
     }
 
     /// Whether so much is open that it has to be sealed now.
     pub(super) fn is_full(&self) -> bool {
-        self.open.cells() >= self.limits.open_cells || self.open.sketch_bytes() >= self.limits.sketch_bytes
+        let unsealed = self.consumers.unsealed();
+        unsealed.cells >= self.limits.open_cells || unsealed.sketch_bytes >= self.limits.sketch_bytes
     }
 
     /// The last row of the log that nobody needs when all up to a row is sealed.
     fn removable(&self, sealed_seq: i64, now_ms: i64) -> Option<i64> {
-        self.log.removable(sealed_seq, self.next_unpacked(), now_ms - self.record.config.messages_s * 1000)
+        self.log.removable(
+            sealed_seq,
+            self.consumers.needs(self.accepted()),
+            now_ms - self.record.config.messages_s * 1000,
+        )
     }
 
-    /// Moves all open buckets into chunks, and the answers to keys out of the log.
+    /// Lets consumers persist all that they hold, and moves the answers to keys out of the log.
     pub fn seal(&mut self, now_ms: i64) -> Result<(), StoreError> {
         self.seal_to(Cursor { seq: self.next_seq - 1, points: 0 }, now_ms)
     }
@@ -115,43 +82,36 @@ impl<S: Sql> Engine<S> {
             return Ok(true);
         }
         self.finish_places()?;
-        let mut staging = self.staging.take().filter(|staging| staging.cursor == cursor);
-        let mut staging = staging.take().unwrap_or_else(|| Staging::new(cursor));
-        let is_ready = staging.is_ready() || staging.go_on(&self.sql, &self.open, slice_cells);
-        if !is_ready || slice_cells < usize::MAX && !std::mem::replace(&mut staging.is_seen, true) {
-            self.staging = Some(staging);
+        if !self.consumers.prepare(&self.sql, cursor, slice_cells) {
             return Ok(false);
         }
-        self.seal_staged(&staging, now_ms)?;
+        let sealed = self.seal_prepared(cursor, now_ms);
+        // Also where it has failed, so that it is prepared anew.
+        self.change_chunks();
+        self.relieve(sealed?);
         Ok(true)
     }
 
-    fn seal_staged(&mut self, Staging { cursor, staged, .. }: &Staging, now_ms: i64) -> Result<(), StoreError> {
-        self.change_chunks();
-        let cursor = *cursor;
-        let (sql, open, dictionary, answers) = (&self.sql, &self.open, &self.dictionary, &self.answers);
-        let (mut totals, pushing) = (self.totals.clone(), &self.pushing);
-        let (series_totals, entry) = (&self.series_totals, self.entry.brought());
+    /// Carries out what is prepared; the places that are crowded then.
+    fn seal_prepared(&mut self, cursor: Cursor, now_ms: i64) -> Result<Vec<(Place, usize)>, StoreError> {
+        let (sql, dictionary, answers, consumers) = (&self.sql, &self.dictionary, &self.answers, &self.consumers);
+        let entry = self.entry.brought();
         let removable = self.removable(cursor.seq, now_ms);
         let (mut sealed, mut budgets) = (None, None);
         let (admission, config) = (&self.admission, &self.record.config);
-        let mut cells = chunks::Sealed::default();
+        let mut cells = Sealed::default();
         sql.atomically(&mut || {
-            cells = chunks::Sealed::default();
-            staged.carry_out(sql, &|layer| open.layer(layer), &mut cells)?;
-            totals.sketches_dropped += cells.stripped;
+            cells = Sealed::default();
             dictionary.persist(sql)?;
-            series_totals.persist(sql)?;
+            consumers.persist(sql, &mut cells)?;
             sealed = Some(answers.seal(sql, cursor.seq, now_ms)?);
             if let Some(seq) = removable {
                 log::remove_up_to(sql, seq)?;
             }
-            meta::put(sql, TOTALS, &to_json(&totals))?;
-            pushing.put_if_on(sql)?;
             if entry != Brought::default() {
                 meta::put(sql, ENTRY, &to_json(&entry))?;
             }
-            log::set_cursor(sql, CONSUMER, cursor)?;
+            log::set_cursor(sql, CURSOR, cursor)?;
             let size_bytes = sql.size_bytes();
             let shared = admission.sealed(size_bytes, &config.limits, config.layout.shards(), now_ms);
             budgets = Some((shared, size_bytes));
@@ -166,17 +126,19 @@ impl<S: Sql> Engine<S> {
         self.log.forget_up_to(removable.unwrap_or_default());
         self.unsealed_bytes = self.log.behind(cursor.seq).map(|row| row.bytes).sum();
         self.dictionary.mark_persisted();
-        self.series_totals.mark_persisted();
-        self.open = OpenBuckets::default();
+        self.consumers.mark_persisted(&cells);
         self.cursor = cursor;
-        self.totals = totals;
-        self.relieve(cells.crowded);
-        Ok(())
+        Ok(cells.crowded)
+    }
+
+    /// Whether there is something to tidy now.
+    pub fn is_tidy_due(&self, now_ms: i64) -> bool {
+        self.tidy_due().is_some_and(|due_ms| due_ms <= now_ms)
     }
 
     /// What the alarm does: tidies when it is time, and merges a bit of what is crowded.
     pub fn tidy_if_due(&mut self, now_ms: i64) -> Result<(), StoreError> {
-        let tidied = if self.tidy_due() <= now_ms { self.tidy(now_ms).map(|_| ()) } else { Ok(()) };
+        let tidied = if self.is_tidy_due(now_ms) { self.tidy(now_ms).map(|_| ()) } else { Ok(()) };
         self.compact();
         tidied
     }
@@ -194,10 +156,10 @@ impl<S: Sql> Engine<S> {
         let series_ms = self.expire_series(now_ms)?;
         let chunks_ms = self.chunks_due()?.map(|due_ms| due_ms.max(now_ms + EXPIRY_INTERVAL_MS));
         let next_ms = answers_ms.into_iter().chain(series_ms).chain(chunks_ms).chain(messages_ms).min();
-        let tidy_ms = next_ms.unwrap_or(i64::MAX);
-        if tidy_ms != self.tidy_ms {
-            meta::put(&self.sql, TIDY, &to_json(&tidy_ms))?;
-            self.tidy_ms = tidy_ms;
+        let tidy = next_ms.map_or(Due::Never, Due::from);
+        if tidy != self.tidy {
+            meta::put(&self.sql, TIDY, &to_json(&tidy))?;
+            self.tidy = tidy;
         }
         self.admission.shrunk_to(self.sql.size_bytes());
         Ok(next_ms)
@@ -205,9 +167,8 @@ impl<S: Sql> Engine<S> {
 
     /// When there is something to do next, if ever: to tidy or to send. A large backlog is coarsened also while nothing
     /// can be sent.
-    pub fn next_due(&self) -> Option<i64> {
-        let tidy_ms = Some(self.tidy_due()).filter(|due_ms| *due_ms < i64::MAX);
-        tidy_ms.into_iter().chain(self.sending_due()).chain(self.removal_due()).min()
+    fn next_due(&self) -> Option<i64> {
+        self.tidy_due().into_iter().chain(self.sending_due()).chain(self.removal_due()).min()
     }
 
     /// The same, but that a stream that was never written to has nothing to tidy.
@@ -220,9 +181,9 @@ impl<S: Sql> Engine<S> {
         self.sending_due().into_iter().chain(self.is_crowded().then_some(now_ms)).min()
     }
 
-    /// When there is something to send, to the upstream or to the carbon.
+    /// When a consumer has something to do, as to send.
     pub fn sending_due(&self) -> Option<i64> {
-        self.forward_due().into_iter().chain(self.carbon_due()).min()
+        self.consumers.due_ms(&self.followed())
     }
 
     /// Removes rows of the log that are kept for readers of messages no longer. When the next one is, if any.

@@ -61,16 +61,16 @@ impl<S: Sql> Engine<S> {
             self.entry.count(&newcomer, &config.limits, config.layout.shards(), at_ms);
             self.dictionary.admit(&labels)
         });
-        let is_established = self.see(series, class, at_ms);
+        let is_established = self.see_at(series, class, at_ms);
         Target { series, is_overflow: false, is_established, marks, is_whole }
     }
 
     /// A series has points of a writer; whether it keeps its place in every bucket.
-    fn see(&mut self, series: SeriesId, class: Class, at_ms: i64) -> bool {
+    fn see_at(&mut self, series: SeriesId, class: Class, at_ms: i64) -> bool {
         if series == self.dictionary.overflow() {
             return true;
         }
-        self.series_totals.see(series, class, hour_of(at_ms))
+        self.see(series, class, hour_of(at_ms))
     }
 
     /// The target of a canonical label set; its series gets a number if it has none.
@@ -78,7 +78,7 @@ impl<S: Sql> Engine<S> {
         let (labels, marks) = self.distinct.split(canonical);
         let Numbered { series, is_overflow } = self.dictionary.number(&labels);
         let is_whole = labels.len() == canonical.len();
-        let is_established = self.see(series, class, at_ms);
+        let is_established = self.see_at(series, class, at_ms);
         Target { series, is_overflow, is_established, marks, is_whole }
     }
 
@@ -98,7 +98,7 @@ impl<S: Sql> Engine<S> {
                 return Target { series, is_overflow: true, is_established: true, marks, is_whole: false };
             };
             if self.distinct.counts_none() {
-                let is_established = self.see(series, class, at_ms);
+                let is_established = self.see_at(series, class, at_ms);
                 return Target { series, is_overflow: false, is_established, marks: Vec::new(), is_whole: true };
             }
             let labels = labels.clone();

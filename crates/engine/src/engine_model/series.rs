@@ -30,8 +30,8 @@ impl Model {
     pub(super) fn idle(&mut self, hours: u16) {
         let until_ms = self.now_ms + i64::from(hours) * 3_600_000;
         let mut alarms = 0;
-        while self.engine.tidy_due() <= until_ms {
-            self.now_ms = self.now_ms.max(self.engine.tidy_due());
+        while let Some(due_ms) = self.engine.tidy_due().filter(|due_ms| *due_ms <= until_ms) {
+            self.now_ms = self.now_ms.max(due_ms);
             self.engine.tidy(self.now_ms).expect("tidies");
             alarms += 1;
             assert!(alarms < 200, "the alarm comes again and again");

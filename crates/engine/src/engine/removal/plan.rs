@@ -82,7 +82,7 @@ impl<S: Sql> Engine<S> {
 
     /// All of series.
     fn whole(&self, series: Numbers, wanted: Vec<SeriesId>) -> Plan {
-        let total = |series: &SeriesId| self.series_totals.of(*series);
+        let total = |series: &SeriesId| self.series_totals().of(*series);
         let points = wanted.iter().map(|series| total(series).points).sum();
         let (overflow, freed): (Vec<_>, Vec<_>) = wanted.into_iter().partition(|series| self.is_overflow(*series));
         let had_some = overflow.iter().filter(|series| !total(series).is_none()).count();
@@ -126,7 +126,7 @@ impl<S: Sql> Engine<S> {
                 continue;
             }
             points += gone.points;
-            let total = self.series_totals.of(series);
+            let total = self.series_totals().of(series);
             if [total, before].iter().any(|sums| !(sums.n.abs() < EXACT && sums.d.abs() < EXACT)) {
                 inexact.insert(series, Total { points: total.points.saturating_sub(gone.points), ..after });
             }

@@ -5,7 +5,9 @@
 //! twice. The spans are persisted with the cursor of the rollups and with what became of a batch, together with the number of
 //! the last point that they know of; those behind it are marked when the log is replayed.
 
-use serde_json::{Value, json};
+mod lines;
+
+use serde_json::{Map, Value, json};
 
 use config::carbon::CarbonConfig;
 use model::delivery::{Outcome, Step, step};
@@ -13,10 +15,14 @@ use model::point::Point;
 use model::spans;
 use model::spans::Span;
 use model::tier::{Tier, floor_to};
+use store::chunks::Sealed;
 use store::meta;
 use store::sql::{Sql, StoreError};
 
-use super::Engine;
+use super::{Change, Consumer, Followed, Loading, Taken};
+use crate::engine::Engine;
+
+pub use lines::{Batch, Lines};
 
 const STATE: &str = "carbon";
 /// A bucket is sent so long after its end: writers send what they have counted every 10 s.
@@ -33,7 +39,7 @@ const LATE_PACE_MS: i64 = 5_000;
 /// How far pushing is. Persisted as lines of a text: numbers, to which more may be added, the ends of the spans, and an error. A
 /// form in JSON would be kilobytes of code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Pushing {
+pub(crate) struct Pushing {
     is_on: bool,
     /// What points have touched since it was sent, and is to be sent; ends are multiples of 10 s.
     unsent: Vec<Span>,
@@ -42,9 +48,9 @@ pub(super) struct Pushing {
     /// No bucket that ended before is sent.
     from_s: i64,
     /// Buckets before it were sent, or had nothing; what is unsent before it is late.
-    pub(super) sent_s: i64,
-    /// What is late is not sent before; 0: nothing is.
-    late_ms: i64,
+    sent_s: i64,
+    /// What is late is not sent before; `None` where nothing is late that is not on its way.
+    late_ms: Option<i64>,
     /// Late buckets go out in turns, from the oldest to the newest: this turn is so far.
     turn_s: i64,
     lines: u64,
@@ -65,14 +71,14 @@ pub(super) struct Pushing {
 
 /// What is to be sent next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Ticket {
+struct Ticket {
     /// Whole buckets.
-    pub(super) span: Span,
+    span: Span,
     life: u32,
 }
 
 /// What became of buckets.
-pub(super) enum Became<'a> {
+enum Became<'a> {
     /// There was nothing to send.
     Empty,
     /// The carbon has them; so many of them not for the first time.
@@ -84,11 +90,7 @@ pub(super) enum Became<'a> {
 }
 
 impl Pushing {
-    pub(super) fn load(sql: &impl Sql) -> Result<Self, StoreError> {
-        Ok(Self::from_text(&meta::get(sql, STATE)?.unwrap_or_default()))
-    }
-
-    pub(super) fn put(&self, sql: &impl Sql) -> Result<(), StoreError> {
+    fn put(&self, sql: &impl Sql) -> Result<(), StoreError> {
         meta::put(sql, STATE, &self.landed().text())
     }
 
@@ -101,7 +103,7 @@ impl Pushing {
         let counts = [self.marked, self.lines, self.corrected, self.skipped, self.failures].map(u64::cast_signed);
         let mut text = String::new();
         let mut put = |number: i64| text.extend([&number.to_string(), " "]);
-        [*from_s, *sent_s, *late_ms, *next_ms, at_ms].into_iter().chain(counts).for_each(&mut put);
+        [*from_s, *sent_s, late_ms.unwrap_or_default(), *next_ms, at_ms].into_iter().chain(counts).for_each(&mut put);
         text.push('\n');
         let mut put = |number: i64| text.extend([&number.to_string(), " "]);
         self.unsent.iter().flat_map(|span| [span.0, span.1]).for_each(&mut put);
@@ -123,7 +125,7 @@ impl Pushing {
             unsent: ends.chunks_exact(2).map(|ends| (ends[0], ends[1])).collect(),
             from_s: number(0),
             sent_s: number(1),
-            late_ms: number(2),
+            late_ms: Some(number(2)).filter(|late_ms| *late_ms != 0),
             next_ms: number(3),
             error: (!message.is_empty()).then(|| (message.to_owned(), number(4))),
             marked: count(5),
@@ -135,19 +137,8 @@ impl Pushing {
         }
     }
 
-    /// Persists it where there is something to persist.
-    pub(super) fn put_if_on(&self, sql: &impl Sql) -> Result<(), StoreError> {
-        if self.is_on { self.put(sql) } else { Ok(()) }
-    }
-
     /// As the owner wants it from now on. To another carbon what points touch from now on is sent, and nothing of before.
-    pub(super) fn resumed(
-        &self,
-        before: Option<&CarbonConfig>,
-        after: Option<&CarbonConfig>,
-        accepted: u64,
-        now_s: i64,
-    ) -> Self {
+    fn resumed(&self, before: Option<&CarbonConfig>, after: Option<&CarbonConfig>, accepted: u64, now_s: i64) -> Self {
         let life = self.life + 1;
         match (before, after) {
             (Some(before), Some(after)) if self.is_on && before.is_same_place(after) => {
@@ -163,7 +154,7 @@ impl Pushing {
     }
 
     /// Marks what a point touches; `number` is the point's in the stream.
-    pub(super) fn mark(&mut self, point: &Point, number: u64, at_ms: i64) {
+    fn mark(&mut self, point: &Point, number: u64, at_ms: i64) {
         if !self.is_on || number <= self.marked {
             return;
         }
@@ -185,10 +176,15 @@ impl Pushing {
     fn look_for_late(&mut self, now_ms: i64) {
         let is_late = self.unsent.first().is_some_and(|span| span.0 < self.sent_s);
         match (is_late, self.late_ms) {
-            (false, _) => (self.late_ms, self.turn_s) = (0, 0),
-            (true, 0) => self.late_ms = now_ms + LATE_MS,
-            (true, _) => (),
+            (false, _) => (self.late_ms, self.turn_s) = (None, 0),
+            (true, None) => self.late_ms = Some(now_ms + LATE_MS),
+            (true, Some(_)) => (),
         }
+    }
+
+    /// Whether what is late has waited long enough.
+    fn may_send_late(&self, now_ms: i64) -> bool {
+        self.late_ms.is_none_or(|late_ms| late_ms <= now_ms)
     }
 
     /// With what is on its way among what is unsent.
@@ -200,23 +196,23 @@ impl Pushing {
         landed
     }
 
-    /// When there is something to send.
-    fn due_ms(&self, interval_s: i64) -> Option<i64> {
+    /// When there is something to send, in buckets of this width.
+    fn next_due_ms(&self, interval_s: i64) -> Option<i64> {
         let due_ms = |from_s: i64| (floor_to(from_s, interval_s) + interval_s + GRACE_S) * 1000;
         let fresh = spans::first(&self.unsent, (self.sent_s, i64::MAX)).map(|span| due_ms(span.0));
         let late = self.unsent.first().filter(|span| span.0 < self.sent_s);
-        let late = late.map(|span| due_ms(span.0).max(self.late_ms));
+        let late = late.map(|span| due_ms(span.0).max(self.late_ms.unwrap_or(i64::MIN)));
         fresh.into_iter().chain(late).min().map(|due_ms| due_ms.max(self.next_ms)).filter(|_| self.is_on)
     }
 
     /// Takes what is to be sent next: at most so many buckets one after another, those of the present before those that are
     /// late.
-    pub(super) fn depart(&mut self, interval_s: i64, buckets: i64, now_ms: i64) -> Option<Ticket> {
+    fn depart(&mut self, interval_s: i64, buckets: i64, now_ms: i64) -> Option<Ticket> {
         *self = self.landed();
         let closed_s = floor_to(now_ms / 1000 - GRACE_S, interval_s);
         let fresh = spans::first(&self.unsent, (self.sent_s, closed_s));
         let late = || spans::first(&self.unsent, (self.turn_s, self.sent_s.min(closed_s)));
-        let Some((from_s, to_s)) = fresh.or_else(|| if self.late_ms <= now_ms { late() } else { None }) else {
+        let Some((from_s, to_s)) = fresh.or_else(|| if self.may_send_late(now_ms) { late() } else { None }) else {
             self.end_turn(now_ms);
             return None;
         };
@@ -230,8 +226,8 @@ impl Pushing {
     /// Nothing late is behind this turn any more. What points changed before it since waits for the next one: so nobody who
     /// writes the oldest bucket again and again keeps the others from being sent.
     fn end_turn(&mut self, now_ms: i64) {
-        if self.turn_s > 0 && self.late_ms <= now_ms {
-            (self.turn_s, self.late_ms) = (0, now_ms + LATE_MS);
+        if self.turn_s > 0 && self.may_send_late(now_ms) {
+            (self.turn_s, self.late_ms) = (0, Some(now_ms + LATE_MS));
         }
     }
 
@@ -241,7 +237,7 @@ impl Pushing {
         let from_s = (until_s - REWIND_S.max(interval_s)).max(self.from_s);
         if from_s < until_s {
             spans::add(&mut self.unsent, (from_s, until_s));
-            (self.turn_s, self.late_ms) = (0, now_ms);
+            (self.turn_s, self.late_ms) = (0, Some(now_ms));
         }
     }
 
@@ -263,25 +259,78 @@ impl Pushing {
     }
 }
 
+impl Consumer for Pushing {
+    fn load(stream: &Loading<'_, impl Sql>) -> Result<Self, StoreError> {
+        Ok(Self::from_text(&meta::get(stream.sql, STATE)?.unwrap_or_default()))
+    }
+
+    fn resume(before: Option<&Self>, sql: &impl Sql, change: &Change<'_>) -> Result<Option<Self>, StoreError> {
+        let (was, wanted) = (change.before.and_then(|config| config.carbon.as_ref()), change.after.carbon.as_ref());
+        if was.is_none() && wanted.is_none() {
+            return Ok(None);
+        }
+        let resumed = before.cloned().unwrap_or_default().resumed(was, wanted, change.accepted, change.now_s);
+        resumed.put(sql)?;
+        Ok(Some(resumed))
+    }
+
+    #[inline]
+    fn take(&mut self, taken: &mut Taken<'_>) {
+        self.mark(taken.point, taken.number, taken.at_ms);
+    }
+
+    fn persist(&self, sql: &impl Sql, _sealed: &mut Sealed) -> Result<(), StoreError> {
+        if self.is_on { self.put(sql) } else { Ok(()) }
+    }
+
+    fn due_ms(&self, stream: &Followed<'_>) -> Option<i64> {
+        self.next_due_ms(stream.config.carbon.as_ref()?.interval_s)
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 53 bits")]
+    fn describe(&self, _sql: &impl Sql, stream: &Followed<'_>, status: &mut Map<String, Value>) {
+        let of = |CarbonConfig { host, port, interval_s, .. }: &CarbonConfig| {
+            let state = self.landed();
+            let seconds = |ms: i64| ms as f64 / 1000.0;
+            let error = state.error.as_ref();
+            json!({
+                "state": if state.failures > 0 { "waiting" } else { "sending" },
+                "host": host,
+                "port": port,
+                "interval_s": interval_s,
+                "sent_until": state.sent_s,
+                "pending_since": state.unsent.first().map(|span| floor_to(span.0, *interval_s)),
+                "lines": state.lines,
+                "corrected": state.corrected,
+                "skipped": state.skipped,
+                "last_error": error.map(|(message, at_ms)| json!({ "message": message, "at": seconds(*at_ms) })),
+                "next_try": state.next_due_ms(*interval_s).map(seconds),
+            })
+        };
+        status.insert("carbon".into(), stream.config.carbon.as_ref().map_or(Value::Null, of));
+    }
+}
+
 impl<S: Sql> Engine<S> {
     /// When there is something to push.
     pub fn carbon_due(&self) -> Option<i64> {
-        self.pushing.due_ms(self.record.config.carbon.as_ref()?.interval_s)
+        self.consumers.carbon.due_ms(&self.followed())
     }
 
     /// Lets nothing be pushed before this time; only in memory.
     pub fn put_off_carbon(&mut self, until_ms: i64) {
-        self.pushing = Pushing { next_ms: until_ms, ..self.pushing.landed() };
+        let carbon = &mut self.consumers.carbon;
+        *carbon = Pushing { next_ms: until_ms, ..carbon.landed() };
     }
 
     /// What follows from what became of buckets up to a time: those behind it are to be sent again.
-    pub(super) fn settle_buckets(
+    fn settle_buckets(
         &mut self,
         ticket: &Ticket,
         (done_s, became): (i64, Became<'_>),
         now_ms: i64,
     ) -> Result<(), StoreError> {
-        let mut state = self.pushing.clone();
+        let mut state = self.consumers.carbon.clone();
         let sent_s = state.sent_s;
         if !state.arrive(ticket, done_s, now_ms) {
             return Ok(());
@@ -314,29 +363,8 @@ impl<S: Sql> Engine<S> {
             }
         }
         state.put(&self.sql)?;
-        self.pushing = state;
+        self.consumers.carbon = state;
         Ok(())
-    }
-
-    /// What `status` says of pushing.
-    #[expect(clippy::cast_precision_loss, reason = "milliseconds since 1970 fit 53 bits")]
-    pub(super) fn carbon_json(&self) -> Value {
-        let Some(CarbonConfig { host, port, interval_s, .. }) = &self.record.config.carbon else { return Value::Null };
-        let state = self.pushing.landed();
-        let seconds = |ms: i64| ms as f64 / 1000.0;
-        json!({
-            "state": if state.failures > 0 { "waiting" } else { "sending" },
-            "host": host,
-            "port": port,
-            "interval_s": interval_s,
-            "sent_until": state.sent_s,
-            "pending_since": state.unsent.first().map(|span| floor_to(span.0, *interval_s)),
-            "lines": state.lines,
-            "corrected": state.corrected,
-            "skipped": state.skipped,
-            "last_error": state.error.as_ref().map(|(message, at_ms)| json!({ "message": message, "at": seconds(*at_ms) })),
-            "next_try": state.due_ms(*interval_s).map(seconds),
-        })
     }
 }
 
@@ -352,7 +380,7 @@ mod tests {
             marked: 5,
             from_s: 1,
             sent_s: 2,
-            late_ms: 3,
+            late_ms: Some(3),
             lines: 6,
             corrected: 7,
             skipped: 8,

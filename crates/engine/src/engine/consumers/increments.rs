@@ -1,11 +1,16 @@
 //! What live readers ask: the stream as it is, and later what came since.
+//!
+//! What came since is kept in memory only, see [`Increments`].
 
 use model::grid::Row;
+pub(crate) use model::increments::Increments;
 use model::query::{Collector, Query};
-use store::sql::Sql;
+use store::sql::{Sql, StoreError};
 
-use super::asking::{Asking, Progress};
-use super::{Engine, QueryError};
+use super::rollups::CELL_BYTES;
+use super::{Consumer, Loading, Taken};
+use crate::engine::asking::{Asking, Progress};
+use crate::engine::{Engine, QueryError};
 
 /// An answer, and the position in the stream that it is of.
 #[derive(Debug, PartialEq)]
@@ -16,16 +21,43 @@ pub struct Seen {
     pub rows: Option<Vec<Row>>,
 }
 
+impl Consumer for Increments {
+    fn load(stream: &Loading<'_, impl Sql>) -> Result<Self, StoreError> {
+        Ok(Self::new(stream.limits.increments))
+    }
+
+    fn begin_row(&mut self, now_ms: i64) {
+        self.expire(now_ms);
+    }
+
+    #[inline]
+    fn take(&mut self, taken: &mut Taken<'_>) {
+        for piece in &*taken.pieces {
+            self.add(piece.layer, piece.start_s, piece.series, &piece.cell);
+        }
+    }
+
+    /// Whoever looks on has groups that are none any more, or points that are gone: it gets a snapshot.
+    fn forget_past(&mut self) {
+        self.clear();
+    }
+
+    fn kept_bytes(&self) -> usize {
+        self.cells() * CELL_BYTES
+    }
+}
+
 impl<S: Sql> Engine<S> {
     /// How many points the stream has had, and how often some were removed: so no position from before is one of after.
     #[expect(clippy::cast_possible_wrap, reason = "counts stay far below 2^53")]
     fn position(&self) -> i64 {
-        self.totals.accepted as i64 + self.removal.id
+        self.accepted() as i64 + self.removal.id
     }
 
     /// From now on, what is written is kept for live readers for a while.
     pub fn watch(&mut self, now_ms: i64) {
-        self.increments.watch(self.position(), now_ms);
+        let position = self.position();
+        self.consumers.increments.watch(position, now_ms);
     }
 
     /// The cells that a query asks for as they are; of only some steps, if there are any.
@@ -47,7 +79,8 @@ impl<S: Sql> Engine<S> {
         let progress = self.go_on_asking(query, asking, left)?;
         if asking.has_read_open() && !had_read_open {
             self.watch(now_ms);
-            asking.set_position(self.increments.position(self.position(), now_ms, true));
+            let position = self.position();
+            asking.set_position(self.consumers.increments.position(position, now_ms, true));
         }
         Ok(progress)
     }
@@ -55,8 +88,9 @@ impl<S: Sql> Engine<S> {
     /// What a query's cells got since a position.
     pub fn look_since(&mut self, query: &Query, after: i64, now_ms: i64) -> Result<Seen, QueryError> {
         self.watch(now_ms);
-        let position = self.increments.position(self.position(), now_ms, false);
-        let Some(news) = self.increments.since(after) else { return Ok(Seen { position, rows: None }) };
+        let position = self.position();
+        let position = self.consumers.increments.position(position, now_ms, false);
+        let Some(news) = self.consumers.increments.since(after) else { return Ok(Seen { position, rows: None }) };
         let labels = self.dictionary.labels();
         let mut touched = vec![false; labels.clone().count()];
         for slot in news.clone().filter_map(|(_, _, series, _)| self.dictionary.slot(series)) {

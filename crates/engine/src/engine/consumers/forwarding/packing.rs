@@ -2,6 +2,8 @@
 //! in time, they are coarsened first.
 
 use appnet::message::Message;
+use appnet::shape::Shape;
+use config::forward::dialect::Dialect;
 use ingest::frame::Frame;
 use model::coarse::{Coarse, Counted};
 use model::labels::Labels;
@@ -10,8 +12,9 @@ use store::log::LogRow;
 use store::sql::{Sql, StoreError};
 use store::{frames, outbox};
 
-use super::Engine;
-use super::forwarding::{Count, Forwarding, written};
+use super::super::Followed;
+use super::{Count, Forwarding, TOO_LARGE, written};
+use crate::engine::Engine;
 
 /// With so much of the log waiting to be packed it is coarsened, whether it can be sent or not.
 const MAX_UNPACKED_BYTES: usize = 8 << 20;
@@ -36,6 +39,18 @@ fn push_without_labels(message: &mut Message, point: &mut LabelledPoint) -> bool
     message.push(point)
 }
 
+/// A message that is to be sent.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Parcel {
+    /// What is posted.
+    pub body: String,
+    /// Of its batch.
+    pub(super) number: i64,
+    /// How many points of the batch it has, behind those that are done.
+    pub(super) len: usize,
+    pub(super) shape: Shape,
+}
+
 /// A backlog that is being coarsened, row by row.
 pub struct Coarsening {
     coarse: Coarse,
@@ -48,35 +63,40 @@ pub struct Coarsening {
     begun: Forwarding,
 }
 
-impl<S: Sql> Engine<S> {
+impl Forwarding {
     /// Whether so much waits that it has to be coarsened even if nothing can be sent.
-    pub(super) fn has_large_backlog(&self) -> bool {
-        let Some(next) = self.next_unpacked() else { return false };
+    pub(super) fn has_large_backlog(&self, stream: &Followed<'_>) -> bool {
+        let Some(next) = self.next_unpacked(stream.accepted) else { return false };
         let (mut rows, mut bytes) = (0, 0);
-        self.log.rows_from(next).any(|row| {
+        stream.log.rows_from(next).any(|row| {
             rows += 1;
             bytes += row.bytes;
             bytes > MAX_UNPACKED_BYTES || rows > MAX_UNPACKED_ROWS
         })
     }
+}
 
+impl<S: Sql> Engine<S> {
     /// Whether that is to be done now.
     pub fn should_coarsen(&self, now_ms: i64) -> bool {
-        self.coarsen_after_ms <= now_ms && self.has_large_backlog()
+        let forwarding = &self.consumers.forwarding;
+        forwarding.coarsen_after_ms <= now_ms && forwarding.has_large_backlog(&self.followed())
     }
 
     /// Packs the next batch as it was written, unless all that waits would take longer than the owner wants.
     pub fn pack(&mut self) -> Result<Packed, StoreError> {
-        let (Some(next), Some(config)) = (self.next_unpacked(), &self.record.config.forward) else {
+        let (Some(next), Some(config)) =
+            (self.consumers.forwarding.next_unpacked(self.accepted()), &self.record.config.forward)
+        else {
             return Ok(Packed::Ready);
         };
-        if self.forwarding.outbox.messages > 0 {
+        if self.consumers.forwarding.outbox.messages > 0 {
             return Ok(Packed::Ready);
         }
         let capacity = u64::from(config.policy.writes_per_minute) * config.policy.max_delay_s.unsigned_abs();
         let (mut message, mut points) = (Message::new(self.dialect(), ID), Vec::new());
         // What is removed is not there, but has its numbers still.
-        let mut packed = self.totals.accepted;
+        let mut packed = self.accepted();
         for row in self.log.rows_from(next).copied().collect::<Vec<_>>() {
             let is_full = self.each_from(&row, next, &mut |number, labels, point| {
                 let mut point = LabelledPoint { labels: labels.clone(), point: *point };
@@ -93,33 +113,35 @@ impl<S: Sql> Engine<S> {
             }
         }
         let len = points.len() as u64;
-        if self.unpacked().div_ceil(len.max(1)) > (capacity / SECONDS_A_MINUTE).max(1) {
+        if self.consumers.forwarding.unpacked(self.accepted()).div_ceil(len.max(1))
+            > (capacity / SECONDS_A_MINUTE).max(1)
+        {
             return Ok(Packed::Backlog);
         }
         let batches: &[_] = if points.is_empty() { &[] } else { &[points] };
-        self.put_batches(Forwarding { packed, ..self.forwarding.clone() }, batches, None)?;
+        self.put_batches(Forwarding { packed, ..self.consumers.forwarding.clone() }, batches, None)?;
         Ok(Packed::Ready)
     }
 
     /// Begins to coarsen all that waits, with the batches that no one has been sent yet.
     pub fn begin_coarsening(&self, key: [u8; 16]) -> Result<Coarsening, StoreError> {
-        let attempted = outbox::first(&self.sql)?.filter(|_| self.forwarding.is_attempted);
+        let attempted = outbox::first(&self.sql)?.filter(|_| self.consumers.forwarding.is_attempted);
         let behind = attempted.map_or(0, |(number, _)| number);
-        let (mut coarse, mut first_batch) = (Coarse::new(key), self.forwarding.next_batch);
+        let (mut coarse, mut first_batch) = (Coarse::new(key), self.consumers.forwarding.next_batch);
         outbox::each_behind(&self.sql, behind, |number, points| {
             first_batch = first_batch.min(number);
             for Counted { point: LabelledPoint { labels, point }, written } in points {
                 coarse.push(&labels, &point, written);
             }
         })?;
-        let begun = self.forwarding.clone();
+        let begun = self.consumers.forwarding.clone();
         Ok(Coarsening { coarse, next: begun.packed + 1, behind, first_batch, begun })
     }
 
     /// Takes one row more; whether there was one.
     pub fn coarsen_row(&self, coarsening: &mut Coarsening) -> Result<bool, StoreError> {
         let Coarsening { coarse, next, .. } = coarsening;
-        if *next > self.totals.accepted {
+        if *next > self.accepted() {
             return Ok(false);
         }
         let Some(row) = self.log.rows_from(*next).next().copied() else { return Ok(false) };
@@ -129,14 +151,14 @@ impl<S: Sql> Engine<S> {
             true
         })?;
         let behind = self.log.behind(row.seq).next();
-        *next = behind.map_or(self.totals.accepted + 1, |row| row.first);
+        *next = behind.and_then(|row| row.first).unwrap_or(self.accepted() + 1);
         Ok(*next > from)
     }
 
     /// Replaces what was coarsened.
     pub fn finish_coarsening(&mut self, coarsening: Coarsening) -> Result<(), StoreError> {
         let Coarsening { coarse, next, behind, first_batch, begun } = coarsening;
-        if begun != self.forwarding {
+        if begun != self.consumers.forwarding {
             // The owner ended forwarding meanwhile, or began it anew.
             return Ok(());
         }
@@ -169,6 +191,36 @@ impl<S: Sql> Engine<S> {
         batches
     }
 
+    /// The message that is next, which is the same each time until it is settled. `name` is this object's.
+    pub fn parcel(&mut self, name: &str, now_ms: i64) -> Result<Option<Parcel>, StoreError> {
+        let source = self.consumers.forwarding.source(name);
+        loop {
+            let Some((number, points)) = outbox::first(&self.sql)? else { return Ok(None) };
+            let rest = &points[self.consumers.forwarding.from.min(points.len())..];
+            let wanted = self.consumers.forwarding.len.map_or(rest.len(), |len| len.min(rest.len()));
+            let (dialect, shape) = (self.dialect(), self.next_shape());
+            let is_whole = self.consumers.forwarding.from == 0 && wanted == points.len();
+            let mut parcel = None;
+            if is_whole {
+                parcel = parcel_of((dialect, shape), &format!("{source}-{number}"), rest);
+            }
+            let mut len = wanted;
+            while parcel.is_none() && len > 0 {
+                // The upstream's dialect may have changed since the batch was packed.
+                let id = format!("{source}-{number}.{}+{len}", self.consumers.forwarding.from);
+                parcel = parcel_of((dialect, shape), &id, &rest[..len]);
+                len = if parcel.is_none() { len / 2 } else { len };
+            }
+            if let Some(body) = parcel {
+                if !self.consumers.forwarding.is_attempted {
+                    self.set_forwarding(Forwarding { is_attempted: true, ..self.consumers.forwarding.clone() })?;
+                }
+                return Ok(Some(Parcel { body, number, len, shape }));
+            }
+            self.put_aside(number, &points, TOO_LARGE, now_ms)?;
+        }
+    }
+
     /// Adds batches behind the others.
     pub(super) fn insert_batches(&self, state: &mut Forwarding, batches: &[Vec<Counted>]) -> Result<(), StoreError> {
         for batch in batches {
@@ -198,7 +250,7 @@ impl<S: Sql> Engine<S> {
             put = Some(state);
             Ok(())
         })?;
-        self.forwarding = put.unwrap_or(state);
+        self.consumers.forwarding = put.unwrap_or(state);
         Ok(())
     }
 
@@ -210,7 +262,8 @@ impl<S: Sql> Engine<S> {
         each: &mut dyn FnMut(u64, &Labels, &Point) -> bool,
     ) -> Result<bool, StoreError> {
         let bytes = self.row_bytes(row.seq)?;
-        let (mut number, mut is_done) = (row.first, false);
+        let Some(mut number) = row.first else { return Ok(false) };
+        let mut is_done = false;
         for frame in frames::decode(&bytes)? {
             let frame = Frame::parse(frame)?;
             let behind = number + frame.outcome.accepted;
@@ -226,4 +279,10 @@ impl<S: Sql> Engine<S> {
         }
         Ok(is_done)
     }
+}
+
+/// A message of all of these points, if they fit.
+fn parcel_of((dialect, shape): (Dialect, Shape), id: &str, points: &[Counted]) -> Option<String> {
+    let mut message = Message::new(dialect, id);
+    points.iter().all(|point| message.push(&point.point)).then(|| message.into_body(shape))
 }

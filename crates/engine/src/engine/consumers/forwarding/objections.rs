@@ -5,8 +5,8 @@ use appnet::shape::Shape;
 use config::forward::dialect::Dialect;
 use store::sql::Sql;
 
-use super::Engine;
-use super::forwarding::{Forwarding, Outcome, Parcel};
+use super::{Forwarding, Outcome, Parcel};
+use crate::engine::Engine;
 
 /// After so many answers in a row that say 500 and not why, a text is tried every other time.
 const MAX_VAGUE: u32 = 3;
@@ -26,13 +26,13 @@ impl<S: Sql> Engine<S> {
 
     /// The shape of the next message.
     pub(super) fn next_shape(&self) -> Shape {
-        let Forwarding { shape, erred, .. } = self.forwarding;
+        let Forwarding { shape, erred, .. } = self.consumers.forwarding;
         let is_tried = erred >= MAX_VAGUE && !erred.is_multiple_of(2);
         if is_tried && !shape.has_text() { Shape::Captioned } else { shape }
     }
 
     /// Whether an upstream that answers 500 has done so for so long that, if it is well otherwise, it refuses the message.
     pub fn is_suspect(&self, outcome: &Outcome) -> bool {
-        matches!(outcome, Outcome::Erred(_)) && self.forwarding.erred >= MAX_ERRED
+        matches!(outcome, Outcome::Erred(_)) && self.consumers.forwarding.erred >= MAX_ERRED
     }
 }

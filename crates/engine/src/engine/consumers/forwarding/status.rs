@@ -7,24 +7,25 @@ use model::point::LabelledPoint;
 use store::outbox;
 use store::sql::Sql;
 
-use super::Engine;
-use super::forwarding::Forwarding;
+use super::super::Followed;
+use super::Forwarding;
 
 /// Of the points that are set aside so many are shown.
 const MAX_SHOWN: usize = 10;
 
-impl<S: Sql> Engine<S> {
+impl Forwarding {
     /// What `status` says of forwarding.
-    pub(super) fn forward_json(&self) -> Value {
-        let (state, Some(config)) = (&self.forwarding, &self.record.config.forward) else { return Value::Null };
-        let has_work = self.unpacked() > 0 || state.outbox.messages > 0;
+    pub(super) fn status(&self, sql: &impl Sql, stream: &Followed<'_>) -> Value {
+        let (state, Some(config)) = (self, &stream.config.forward) else { return Value::Null };
+        let unpacked = self.unpacked(stream.accepted);
+        let has_work = unpacked > 0 || state.outbox.messages > 0;
         let name = match state {
             Forwarding { is_paused: true, .. } => "paused",
             Forwarding { is_checked: false, .. } => "starting",
             Forwarding { error: Some(_), .. } if has_work => "waiting",
             _ => "forwarding",
         };
-        let shown = outbox::aside(&self.sql, MAX_SHOWN).unwrap_or_default();
+        let shown = outbox::aside(sql, MAX_SHOWN).unwrap_or_default();
         let recent: Vec<Value> = shown
             .into_iter()
             .flat_map(|aside| aside.points.into_iter().map(move |point| (point, aside.reason.clone(), aside.at_ms)))
@@ -38,7 +39,7 @@ impl<S: Sql> Engine<S> {
             "channel": config.channel,
             "warning": state.audience.and_then(Audience::warning),
             "delivered": state.delivered,
-            "pending": { "points": self.unpacked() + state.outbox.points, "messages": state.outbox.messages },
+            "pending": { "points": unpacked + state.outbox.points, "messages": state.outbox.messages },
             "coarsened": { "points": state.coarsened.0, "into": state.coarsened.1 },
             "set_aside": { "points": state.aside, "recent": recent },
             "last_error": state.error.as_ref().map(|(message, at_ms)| json!({ "message": message, "at": seconds(*at_ms) })),

@@ -1,23 +1,29 @@
-//! The second consumer of the log, the forwarder: what it has taken, what is on its way, and what became of it.
+//! The forwarder: what it has taken of the log, what is on its way, and what became of it.
 //!
 //! Points are packed into batches in their order; a batch is durable before it is sent, and stays as it is until the upstream
 //! has taken it: whoever has it twice has it with the same id.
 
-use serde::{Deserialize, Serialize};
+mod objections;
+mod packing;
+mod status;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Map, Value};
 
 use crate::randomness::Randomness;
 use appnet::channel::Audience;
-use appnet::message::Message;
 use appnet::shape::Shape;
+use config::forward::ForwardConfig;
 use config::forward::dialect::Dialect;
 use model::coarse::Counted;
-use model::delivery::{Step, step};
+use model::delivery::{Outcome, Step, step};
 use store::sql::{Sql, StoreError};
 use store::{meta, outbox};
 
-use super::{Engine, to_json};
+use super::{Change, Consumer, Followed, Loading};
+use crate::engine::{Engine, from_json, to_json};
 
-pub(super) use model::delivery::Outcome;
+pub use packing::{Coarsening, Packed, Parcel};
 
 const STATE: &str = "forward";
 /// What was just written waits for company.
@@ -30,73 +36,62 @@ const TOO_LARGE: &str = "the point is larger than a message may be";
 #[expect(clippy::struct_excessive_bools, reason = "each says a thing of its own")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
-pub(super) struct Forwarding {
-    pub(super) is_on: bool,
+pub(crate) struct Forwarding {
+    is_on: bool,
     /// Points up to this number are in batches, or were there before.
-    pub(super) packed: u64,
+    packed: u64,
     /// Part of the batches' ids, as strangers could write first under an id that they guess; empty where it began without.
-    pub(super) nonce: String,
+    nonce: String,
     /// The number of the next batch; never one that was there before.
-    pub(super) next_batch: i64,
-    pub(super) outbox: Count,
+    next_batch: i64,
+    outbox: Count,
     /// Whether the first batch was sent, so that it must stay as it is.
-    pub(super) is_attempted: bool,
-    /// Which points of the first batch are next, as another part of it was refused; no `len`: all.
-    pub(super) from: usize,
-    pub(super) len: usize,
+    is_attempted: bool,
+    /// Which points of the first batch are next, as another part of it was refused; `None`: all from there on.
+    from: usize,
+    #[serde(serialize_with = "len_or_zero", deserialize_with = "len_of_number")]
+    len: Option<usize>,
     /// Whether the channel is there and can be written to.
-    pub(super) is_checked: bool,
-    pub(super) failures: u32,
+    is_checked: bool,
+    failures: u32,
     /// Nothing is tried before.
-    pub(super) next_ms: i64,
-    pub(super) is_paused: bool,
-    pub(super) error: Option<(String, i64)>,
-    pub(super) delivered: Count,
+    next_ms: i64,
+    is_paused: bool,
+    error: Option<(String, i64)>,
+    delivered: Count,
     /// Points as written that were delivered together with others of the same labels, and as how many.
-    pub(super) coarsened: (u64, u64),
+    coarsened: (u64, u64),
     /// Points as written that are set aside, and as how many.
-    pub(super) aside: u64,
-    pub(super) refused: u64,
+    aside: u64,
+    refused: u64,
     /// Who reads the channel, once that is known.
-    pub(super) audience: Option<Audience>,
+    audience: Option<Audience>,
+    /// Coarsening has failed, and is not tried before; only in memory.
+    #[serde(skip)]
+    coarsen_after_ms: i64,
     /// How the upstream takes messages.
-    pub(super) shape: Shape,
+    shape: Shape,
     /// Answers in a row that say 500.
-    pub(super) erred: u32,
+    erred: u32,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Count {
-    pub(super) points: u64,
-    pub(super) messages: u64,
-}
-
-/// A message that is to be sent.
-#[derive(Debug, PartialEq, Eq)]
-pub struct Parcel {
-    pub body: String,
-    /// Of its batch.
-    number: i64,
-    /// How many points of the batch it has, behind those that are done.
-    len: usize,
-    pub(super) shape: Shape,
+struct Count {
+    points: u64,
+    messages: u64,
 }
 
 impl Forwarding {
-    pub(super) fn load(sql: &impl Sql) -> Result<Self, StoreError> {
-        Ok(super::from_json(meta::get(sql, STATE)?)?.unwrap_or_default())
-    }
-
-    pub(super) fn put(&self, sql: &impl Sql) -> Result<(), StoreError> {
+    fn put(&self, sql: &impl Sql) -> Result<(), StoreError> {
         meta::put(sql, STATE, &to_json(self))
     }
 
     /// As the owner wants it from now on: what was written before is not forwarded, and whatever paused it may be over.
-    pub(super) fn resumed(&self, is_same_place: bool, accepted: u64, randomness: Randomness) -> Self {
+    fn resumed(&self, is_same_place: bool, accepted: u64, randomness: Randomness) -> Self {
         let mut state = self.clone();
         if !self.is_on {
             let (next_batch, nonce) = (self.next_batch, (randomness.nonce)());
-            state = Self { next_batch, nonce, packed: accepted, is_on: true, ..Self::default() };
+            state = Self { next_batch, nonce, packed: accepted, is_on: true, ..self.ended() };
         }
         state.is_checked &= is_same_place;
         if !is_same_place {
@@ -114,79 +109,118 @@ impl Forwarding {
     }
 
     /// Without anything that was on its way.
-    pub(super) fn ended(&self) -> Self {
-        Self { next_batch: self.next_batch, ..Self::default() }
+    fn ended(&self) -> Self {
+        Self { next_batch: self.next_batch, coarsen_after_ms: self.coarsen_after_ms, ..Self::default() }
+    }
+
+    /// How many points wait to be packed.
+    fn unpacked(&self, accepted: u64) -> u64 {
+        if self.is_on { accepted - self.packed } else { 0 }
+    }
+
+    /// The number of the point that is packed next, if one waits.
+    fn next_unpacked(&self, accepted: u64) -> Option<u64> {
+        (self.unpacked(accepted) > 0).then_some(self.packed + 1)
+    }
+}
+
+impl Consumer for Forwarding {
+    fn load(stream: &Loading<'_, impl Sql>) -> Result<Self, StoreError> {
+        Ok(from_json(meta::get(stream.sql, STATE)?)?.unwrap_or_default())
+    }
+
+    fn resume(before: Option<&Self>, sql: &impl Sql, change: &Change<'_>) -> Result<Option<Self>, StoreError> {
+        let state = before.cloned().unwrap_or_default();
+        let was = change.before.and_then(|config| config.forward.as_ref());
+        let resumed = match (was, &change.after.forward) {
+            (_, None) => state.ended(),
+            (None, Some(_)) => state.resumed(false, change.accepted, change.randomness),
+            (Some(was), Some(wanted)) => {
+                let place = |config: &ForwardConfig| (config.dialect, config.api_root.clone(), config.channel.clone());
+                state.resumed(place(was) == place(wanted), change.accepted, change.randomness)
+            }
+        };
+        if resumed != state {
+            resumed.put(sql)?;
+        }
+        if was.is_some() && change.after.forward.is_none() {
+            outbox::remove_behind(sql, 0)?;
+            outbox::clear_aside(sql)?;
+        }
+        Ok(Some(resumed))
+    }
+
+    fn needs(&self, accepted: u64) -> Option<u64> {
+        self.next_unpacked(accepted)
+    }
+
+    /// A large backlog is coarsened also while nothing can be sent.
+    fn due_ms(&self, stream: &Followed<'_>) -> Option<i64> {
+        if self.is_on && self.has_large_backlog(stream) {
+            return Some(self.coarsen_after_ms);
+        }
+        let has_work = self.unpacked(stream.accepted) > 0 || self.outbox.messages > 0 || !self.is_checked;
+        (self.is_on && !self.is_paused && has_work).then_some(self.next_ms)
+    }
+
+    fn describe(&self, sql: &impl Sql, stream: &Followed<'_>, status: &mut Map<String, Value>) {
+        status.insert("forward".into(), self.status(sql, stream));
     }
 }
 
 impl<S: Sql> Engine<S> {
-    /// How many points wait to be packed.
-    pub(super) fn unpacked(&self) -> u64 {
-        if self.forwarding.is_on { self.totals.accepted - self.forwarding.packed } else { 0 }
-    }
-
-    /// The number of the point that is packed next, if one waits.
-    pub(super) fn next_unpacked(&self) -> Option<u64> {
-        (self.unpacked() > 0).then_some(self.forwarding.packed + 1)
-    }
-
     /// When there is something to send or to coarsen, if there is.
     pub fn forward_due(&self) -> Option<i64> {
-        let state = &self.forwarding;
-        if state.is_on && self.has_large_backlog() {
-            return Some(self.coarsen_after_ms);
-        }
-        let has_work = self.unpacked() > 0 || state.outbox.messages > 0 || !state.is_checked;
-        (state.is_on && !state.is_paused && has_work).then_some(state.next_ms)
+        self.consumers.forwarding.due_ms(&self.followed())
     }
 
     /// Coarsening failed: not again before this time.
     pub fn put_off_coarsening(&mut self, until_ms: i64) {
-        self.coarsen_after_ms = until_ms;
+        self.consumers.forwarding.coarsen_after_ms = until_ms;
     }
 
     /// Whether the channel has to be made or looked at before anything is sent.
     pub fn needs_channel(&self) -> bool {
-        !self.forwarding.is_checked || self.forwarding.audience.is_none()
+        !self.consumers.forwarding.is_checked || self.consumers.forwarding.audience.is_none()
     }
 
     /// Whether all that is not known of the channel is who reads it.
     pub fn is_checked(&self) -> bool {
-        self.forwarding.is_checked
+        self.consumers.forwarding.is_checked
     }
 
     /// Changes how far forwarding is, durably.
     #[inline(never)]
-    pub(super) fn set_forwarding(&mut self, state: Forwarding) -> Result<(), StoreError> {
+    fn set_forwarding(&mut self, state: Forwarding) -> Result<(), StoreError> {
         state.put(&self.sql)?;
-        self.forwarding = state;
+        self.consumers.forwarding = state;
         Ok(())
     }
 
     /// The upstream's channel may be written to, and this is who can read it.
     pub fn mark_checked(&mut self, audience: Audience) -> Result<(), StoreError> {
-        let checked = Forwarding { is_checked: true, audience: Some(audience), ..self.forwarding.clone() };
+        let checked = Forwarding { is_checked: true, audience: Some(audience), ..self.consumers.forwarding.clone() };
         // What it failed at was no message.
         self.set_forwarding(Forwarding { failures: 0, erred: 0, error: None, ..checked })
     }
 
     /// Lets nothing be sent before this time.
     pub fn wait_until(&mut self, next_ms: i64) -> Result<(), StoreError> {
-        self.set_forwarding(Forwarding { next_ms, ..self.forwarding.clone() })
+        self.set_forwarding(Forwarding { next_ms, ..self.consumers.forwarding.clone() })
     }
 
     /// Lets nothing be sent until the owner changes something.
     pub fn pause(&mut self, reason: &str, now_ms: i64) -> Result<(), StoreError> {
         let error = Some((reason.to_owned(), now_ms));
-        self.set_forwarding(Forwarding { is_paused: true, error, ..self.forwarding.clone() })
+        self.set_forwarding(Forwarding { is_paused: true, error, ..self.consumers.forwarding.clone() })
     }
 
     /// Tries now, also what is set aside.
     pub fn retry_forward(&mut self) -> Result<bool, StoreError> {
-        if !self.forwarding.is_on {
+        if !self.consumers.forwarding.is_on {
             return Ok(false);
         }
-        let mut state = self.forwarding.resumed(true, self.totals.accepted, self.randomness);
+        let mut state = self.consumers.forwarding.resumed(true, self.accepted(), self.randomness);
         let mut aside = outbox::aside(&self.sql, usize::MAX)?;
         aside.reverse();
         let points: Vec<Counted> = aside.into_iter().flat_map(|aside| aside.points).collect();
@@ -200,38 +234,8 @@ impl<S: Sql> Engine<S> {
             state = changed;
             Ok(())
         })?;
-        self.forwarding = state;
+        self.consumers.forwarding = state;
         Ok(true)
-    }
-
-    /// The message that is next, which is the same each time until it is settled. `name` is this object's.
-    pub fn parcel(&mut self, name: &str, now_ms: i64) -> Result<Option<Parcel>, StoreError> {
-        let source = self.forwarding.source(name);
-        loop {
-            let Some((number, points)) = outbox::first(&self.sql)? else { return Ok(None) };
-            let rest = &points[self.forwarding.from.min(points.len())..];
-            let wanted = if self.forwarding.len == 0 { rest.len() } else { self.forwarding.len.min(rest.len()) };
-            let (dialect, shape) = (self.dialect(), self.next_shape());
-            let is_whole = self.forwarding.from == 0 && wanted == points.len();
-            let mut parcel = None;
-            if is_whole {
-                parcel = parcel_of((dialect, shape), &format!("{source}-{number}"), rest);
-            }
-            let mut len = wanted;
-            while parcel.is_none() && len > 0 {
-                // The upstream's dialect may have changed since the batch was packed.
-                let id = format!("{source}-{number}.{}+{len}", self.forwarding.from);
-                parcel = parcel_of((dialect, shape), &id, &rest[..len]);
-                len = if parcel.is_none() { len / 2 } else { len };
-            }
-            if let Some(body) = parcel {
-                if !self.forwarding.is_attempted {
-                    self.set_forwarding(Forwarding { is_attempted: true, ..self.forwarding.clone() })?;
-                }
-                return Ok(Some(Parcel { body, number, len, shape }));
-            }
-            self.put_aside(number, &points, TOO_LARGE, now_ms)?;
-        }
     }
 
     /// What follows from what the upstream did with a message.
@@ -242,25 +246,27 @@ impl<S: Sql> Engine<S> {
             return Ok(());
         }
         if let Some(shape) = self.shape_after(parcel, outcome) {
-            let state = Forwarding { shape, failures: 0, erred: 0, error: None, ..self.forwarding.clone() };
+            let state = Forwarding { shape, failures: 0, erred: 0, error: None, ..self.consumers.forwarding.clone() };
             return self.set_forwarding(state);
         }
-        match step(outcome, self.forwarding.failures, jitter, now_ms) {
+        match step(outcome, self.consumers.forwarding.failures, jitter, now_ms) {
             Step::Done => self.delivered(parcel, &points),
             Step::Split if parcel.len == 1 => {
                 let Outcome::Refused(reason) = outcome else { return Ok(()) };
                 self.put_aside(number, &points, reason, now_ms)
             }
-            Step::Split => {
-                self.set_forwarding(Forwarding { len: parcel.len / 2, failures: 0, ..self.forwarding.clone() })
-            }
+            Step::Split => self.set_forwarding(Forwarding {
+                len: Some(parcel.len / 2),
+                failures: 0,
+                ..self.consumers.forwarding.clone()
+            }),
             other => self.put_off(&other, outcome, now_ms),
         }
     }
 
     /// Waits or pauses, as is told.
     pub fn put_off(&mut self, step: &Step, outcome: &Outcome, now_ms: i64) -> Result<(), StoreError> {
-        let mut state = self.forwarding.clone();
+        let mut state = self.consumers.forwarding.clone();
         let reason = match outcome {
             Outcome::Failed(reason) | Outcome::Erred(reason) | Outcome::Denied(reason) | Outcome::Refused(reason) => {
                 reason.clone()
@@ -282,11 +288,11 @@ impl<S: Sql> Engine<S> {
 
     /// What follows from what became of a request that was no message.
     pub fn settle_channel(&mut self, outcome: &Outcome, jitter: f64, now_ms: i64) -> Result<(), StoreError> {
-        self.put_off(&step(outcome, self.forwarding.failures, jitter, now_ms), outcome, now_ms)
+        self.put_off(&step(outcome, self.consumers.forwarding.failures, jitter, now_ms), outcome, now_ms)
     }
 
     fn delivered(&mut self, parcel: &Parcel, points: &[Counted]) -> Result<(), StoreError> {
-        let mut state = self.forwarding.clone();
+        let mut state = self.consumers.forwarding.clone();
         let done = &points[state.from..state.from + parcel.len];
         state.delivered.points += written(done);
         state.delivered.messages += 1;
@@ -305,7 +311,7 @@ impl<S: Sql> Engine<S> {
 
     /// Sets the next point of the first batch aside.
     fn put_aside(&mut self, number: i64, points: &[Counted], reason: &str, now_ms: i64) -> Result<(), StoreError> {
-        let mut state = self.forwarding.clone();
+        let mut state = self.consumers.forwarding.clone();
         let at = state.from;
         let refused = &points[at..=at];
         state.aside += written(refused);
@@ -320,7 +326,7 @@ impl<S: Sql> Engine<S> {
             advanced = Some(self.advanced(state.clone(), number, 1, points)?);
             Ok(())
         })?;
-        self.forwarding = advanced.unwrap_or(state);
+        self.consumers.forwarding = advanced.unwrap_or(state);
         Ok(())
     }
 
@@ -330,7 +336,7 @@ impl<S: Sql> Engine<S> {
             advanced = Some(self.advanced(state.clone(), number, len, points)?);
             Ok(())
         })?;
-        self.forwarding = advanced.unwrap_or(state);
+        self.consumers.forwarding = advanced.unwrap_or(state);
         Ok(())
     }
 
@@ -345,7 +351,7 @@ impl<S: Sql> Engine<S> {
         state.outbox.points -= written(&points[state.from..state.from + len]);
         state.from += len;
         // The others of the batch must stay as they are, too.
-        (state.len, state.is_attempted) = (0, true);
+        (state.len, state.is_attempted) = (None, true);
         if state.from >= points.len() {
             outbox::remove(&self.sql, number)?;
             (state.from, state.is_attempted) = (0, false);
@@ -355,17 +361,34 @@ impl<S: Sql> Engine<S> {
         Ok(state)
     }
 
-    pub(super) fn dialect(&self) -> Dialect {
+    fn dialect(&self) -> Dialect {
         self.record.config.forward.as_ref().map_or(Dialect::AppNet, |forward| forward.dialect)
     }
 }
 
-/// A message of all of these points, if they fit.
-fn parcel_of((dialect, shape): (Dialect, Shape), id: &str, points: &[Counted]) -> Option<String> {
-    let mut message = Message::new(dialect, id);
-    points.iter().all(|point| message.push(&point.point)).then(|| message.into_body(shape))
+fn written(points: &[Counted]) -> u64 {
+    points.iter().map(|point| point.written).sum()
 }
 
-pub(super) fn written(points: &[Counted]) -> u64 {
-    points.iter().map(|point| point.written).sum()
+#[expect(clippy::ref_option, reason = "as serde calls it")]
+fn len_or_zero<T: Serializer>(len: &Option<usize>, serializer: T) -> Result<T::Ok, T::Error> {
+    len.unwrap_or_default().serialize(serializer)
+}
+
+fn len_of_number<'de, T: Deserializer<'de>>(deserializer: T) -> Result<Option<usize>, T::Error> {
+    usize::deserialize(deserializer).map(|len| Some(len).filter(|len| *len > 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_form_of_the_part_that_is_next_is_pinned() {
+        for (len, pinned) in [(None, "\"len\":0,"), (Some(7), "\"len\":7,")] {
+            let state = Forwarding { len, ..Forwarding::default() };
+            assert!(to_json(&state).contains(pinned));
+            assert_eq!(from_json(Some(to_json(&state))), Ok(Some(state)));
+        }
+    }
 }

@@ -9,8 +9,8 @@ use model::tier::Tier;
 use model::window::Window;
 use store::sql::{Sql, StoreError};
 
-use super::carbon::{Became, Ticket};
-use super::{Engine, QueryError};
+use super::{Became, Ticket};
+use crate::engine::{Engine, QueryError};
 
 /// About so many lines are read at a time; a bucket alone may have more.
 const MAX_LINES: usize = 4_000;
@@ -94,7 +94,7 @@ impl<S: Sql> Engine<S> {
         let mut buckets = (MAX_LINES / lines).clamp(1, MAX_BUCKETS);
         let plaintext = Plaintext::new(&config.prefix, &self.record.config.name, aggregates, config.interval_s);
         loop {
-            let depart = self.pushing.depart(config.interval_s, i64::try_from(buckets).unwrap_or(1), now_ms);
+            let depart = self.consumers.carbon.depart(config.interval_s, i64::try_from(buckets).unwrap_or(1), now_ms);
             let Some(ticket) = depart else { return Ok(Batch::Rest) };
             if self.skip_what_is_gone(&ticket, config.interval_s, now_ms)? {
                 return Ok(Batch::Again);
@@ -152,7 +152,7 @@ impl<S: Sql> Engine<S> {
             cells.reverse();
         }
         let (step, next, bytes, lines, corrected) = (0, 0, 0, 0, 0);
-        let sent_s = self.pushing.sent_s;
+        let sent_s = self.consumers.carbon.sent_s;
         Ok(Lines {
             ticket,
             plaintext,
