@@ -1,5 +1,5 @@
-//! What an endpoint is: a path with methods, who may call it, in which dialect it answers, and the function that does it.
-//! The endpoints themselves are in the [table](super::endpoints).
+//! The type of a row in the [table of endpoints](super::endpoints): a path with methods, who may call it, its dialect, and
+//! the function that handles it.
 
 use futures_util::future::LocalBoxFuture;
 use worker::Method;
@@ -11,18 +11,19 @@ use super::{Exchange, StreamId};
 /// The media type of most answers.
 pub(super) const JSON: &str = "application/json";
 
-/// A row of the table. A pattern has names in braces for what a part of the path may be, even nothing; `{*}` at its end stands
-/// for any number of parts.
+/// A row of the table.
 pub(super) struct Endpoint {
     pub(super) methods: Methods,
+    /// A pattern. A name in braces stands for one part of a path, which may be empty; `{*}` at the end for any number of
+    /// parts.
     pub(super) path: &'static str,
     pub(super) access: Access,
     pub(super) dialect: Dialect,
     /// Statuses of success, each with its media types between spaces.
     pub(super) answers: &'static [(u16, &'static str)],
-    /// The media types of bodies that it takes, between spaces.
+    /// The media types of request bodies, between spaces.
     pub(super) takes: &'static str,
-    /// One line for the documents; empty of what is not an endpoint but says so.
+    /// What the documents say of it in a few words; empty if they don't list it.
     pub(super) summary: &'static str,
     pub(super) handler: Handler,
 }
@@ -30,19 +31,19 @@ pub(super) struct Endpoint {
 /// Who may call an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// Everyone. Where a credential matters, it decides how much is shown.
+    /// Everyone. A credential may decide how much is shown.
     Open,
-    /// Whoever the stream takes writes from: everyone, or holders of a write key.
+    /// Everyone, or holders of a write key if the stream requires one.
     Writer,
-    /// Holders of the read key, the owner, and everyone where the stream is public. Its object decides.
+    /// The owner, holders of the read key, and everyone if the stream is public. The stream's object checks it.
     Reader,
-    /// The owner.
+    /// The owner. The token is checked before the handler runs.
     Owner,
-    /// The owner, whose token may be in the body, so the handler checks it.
+    /// The owner. The token may be in the body, so the handler checks it.
     OwnerInBody,
 }
 
-/// The API that an endpoint belongs to: how errors look, where credentials may be, and what pages of other origins may send.
+/// The API that an endpoint belongs to. It decides the form of errors, where credentials may be, and the CORS headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
     /// Our own: `application/problem+json`.
@@ -53,29 +54,29 @@ pub(super) enum Dialect {
     Otlp,
     /// Graphite's: our own errors, the read key also as a password, and slashes at the end of a path.
     Graphite,
-    /// That of scrapes: our own errors, the read key also as a password.
+    /// Scrapes: our own errors, the read key also as a password.
     Scrape,
-    /// That of Prometheus' HTTP API: its errors, the read key also as a password.
+    /// Prometheus' HTTP API: its errors, the read key also as a password.
     Prometheus,
 }
 
-/// A set of methods. `OPTIONS` is everywhere.
+/// A set of methods. `OPTIONS` is not in it, as every path has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Methods(u8);
 
-/// The answer to come.
+/// What a handler returns.
 pub(super) type Answering<'a> = LocalBoxFuture<'a, Result<Reply, Problem>>;
 
-/// The function that does what an endpoint is for, by what its path names.
+/// The function that handles an endpoint, by what its path names.
 #[derive(Clone, Copy)]
 pub(super) enum Handler {
     Plain(for<'a> fn(&'a mut Exchange) -> Answering<'a>),
-    /// Of a name that is not a stream's.
+    /// The path names something that does not belong to a stream.
     Name(for<'a> fn(&'a mut Exchange, &'a str) -> Answering<'a>),
     Stream(for<'a> fn(&'a mut Exchange, &'a StreamId) -> Answering<'a>),
-    /// Of something in a stream.
+    /// The path names a stream and something in it.
     Part(for<'a> fn(&'a mut Exchange, &'a StreamId, &'a str) -> Answering<'a>),
-    /// There is nothing at the path, and why.
+    /// The path is not found, for this reason.
     Nothing(&'static str),
 }
 
@@ -86,7 +87,7 @@ impl Endpoint {
         Self { methods, path, access, dialect, answers, takes: "", summary: "", handler }
     }
 
-    /// What the documents say of it.
+    /// The same with a summary, so that the documents list it.
     pub(super) const fn says(self, summary: &'static str) -> Self {
         Self { summary, ..self }
     }
@@ -118,7 +119,7 @@ impl Dialect {
         matches!(self, Self::Graphite | Self::Scrape | Self::Prometheus)
     }
 
-    /// A path without the slashes at its end that mean nothing.
+    /// A path without the slashes at its end that the dialect ignores.
     pub(super) fn trimmed(self, path: &str) -> &str {
         match self {
             Self::AppNet => path.strip_suffix('/').unwrap_or(path),
@@ -130,21 +131,21 @@ impl Dialect {
 
 impl Methods {
     pub(super) const NONE: Self = Self(0);
-    /// Of what waits or writes: HEAD is safe, and does not wait for what comes.
+    /// For a GET that writes or waits for events; HEAD must do neither.
     pub(super) const GET_WITHOUT_HEAD: Self = Self(1);
     pub(super) const GET: Self = Self(1 | 2);
     pub(super) const POST: Self = Self(4);
     pub(super) const GET_OR_POST: Self = Self(1 | 2 | 4);
     pub(super) const PATCH: Self = Self(8);
     pub(super) const DELETE: Self = Self(16);
-    /// Of a path where there is nothing: all that exist somewhere, and the others too.
+    /// All methods, also unknown ones.
     pub(super) const ANY: Self = Self(!0);
 
-    /// In the order in which they are listed.
+    /// The names in the order in which `Allow` lists them.
     const NAMES: [(Self, &'static str); 5] =
         [(Self(1), "GET"), (Self(2), "HEAD"), (Self(4), "POST"), (Self(8), "PATCH"), (Self(16), "DELETE")];
 
-    /// The set that has this method only; one that we know nothing of is in [`Methods::ANY`].
+    /// The set of this one method. Only [`Methods::ANY`] has those that no endpoint has.
     pub(super) const fn of(method: &Method) -> Self {
         match method {
             Method::Get => Self(1),
@@ -166,12 +167,12 @@ impl Methods {
         Self(self.0 | others.0)
     }
 
-    /// The names, without that of `OPTIONS`.
+    /// The names, without `OPTIONS`.
     pub(super) fn names(self) -> impl Iterator<Item = &'static str> {
         Self::NAMES.into_iter().filter(move |(one, _)| self.has(*one)).map(|(_, name)| name)
     }
 
-    /// The names, as `Allow` lists them.
+    /// The names with `OPTIONS`, as `Allow` lists them.
     pub(super) fn listed(self) -> String {
         self.names().chain(["OPTIONS"]).collect::<Vec<_>>().join(", ")
     }

@@ -1,7 +1,7 @@
-//! The table of endpoints: a row is all that an endpoint needs but its function. Routing, `Allow`, preflights, credentials, the
-//! description at `/openapi.json` and the list in docs/api.md follow from it.
+//! The table of endpoints. Routing, `Allow`, preflights, credentials and the description at `/openapi.json` follow from it,
+//! and a test compares it with the list in docs/api.md. A new endpoint is a row here, a function, and a line there.
 //!
-//! The first row whose pattern matches decides, together with those of the same path, which stand next to each other.
+//! The first path that matches wins. Rows of the same path are next to each other.
 
 use std::future::ready;
 
@@ -13,13 +13,12 @@ use super::{form, graphite, live, openapi, otlp, own, prometheus, read, removal,
 
 const STREAMING: &str = "app.net's streams are not supported here: poll /stream/0/channels/{id}/messages with since_id and count=-200, or read /v1/streams/{id}/live";
 const ELSEWHERE: &str = "this is not supported here: of app.net this server has channels and their messages, channels/search, users/me, token and config";
-/// What `/points` takes.
 const POINTS: &str = "application/json application/x-ndjson text/plain application/x-www-form-urlencoded";
 const FORM: &str = "application/x-www-form-urlencoded";
 const OTLP: &str = "application/x-protobuf application/json";
 const SCRAPED: &str = "text/plain application/openmetrics-text";
 const RENDERED: &str = "application/json text/csv text/plain text/javascript application/x-msgpack";
-/// The answer to a removal, and to one that goes on.
+/// `202` if the removal goes on after the answer.
 const REMOVED: &[(u16, &str)] = &[(200, JSON), (202, JSON)];
 /// JSON, or JavaScript where `jsonp` names a function.
 const JSONP: &[(u16, &str)] = &[(200, "application/json text/javascript")];
@@ -248,7 +247,7 @@ const fn delete(path: &'static str, access: Access, handler: Handler) -> Endpoin
     Endpoint::new(Methods::DELETE, path, access, handler)
 }
 
-/// What waits or writes, so that HEAD must not do it.
+/// A GET that writes or waits for events.
 const fn only_get(path: &'static str, access: Access, handler: Handler) -> Endpoint {
     Endpoint::new(Methods::GET_WITHOUT_HEAD, path, access, handler)
 }
@@ -257,12 +256,12 @@ const fn app_net(methods: Methods, path: &'static str, access: Access, handler: 
     Endpoint::new(methods, path, access, handler).of(Dialect::AppNet)
 }
 
-/// GET and POST do the same.
+/// GET and POST have the same effect.
 const fn graphite(path: &'static str, handler: Handler) -> Endpoint {
     Endpoint::new(Methods::GET_OR_POST, path, Reader, handler).of(Dialect::Graphite).takes(FORM).answers(JSONP)
 }
 
-/// GET and POST do the same.
+/// GET and POST have the same effect.
 const fn prometheus(path: &'static str, handler: Handler) -> Endpoint {
     Endpoint::new(Methods::GET_OR_POST, path, Reader, handler).of(Dialect::Prometheus).takes(FORM)
 }

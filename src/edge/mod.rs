@@ -81,7 +81,7 @@ struct Exchange {
     keys: Keys,
     /// When the request arrived, Unix milliseconds.
     now_ms: i64,
-    /// That of its endpoint.
+    /// The dialect of its endpoint.
     dialect: Dialect,
     /// Who may read the answer, as far as it is known.
     cors: Cors,
@@ -158,12 +158,12 @@ impl Exchange {
         if reply.as_ref().is_err_and(|problem| *problem == Problem::OriginNotAllowed) {
             self.cors = Cors::Nobody;
         }
-        // Every page may read what app.net's API answers, also that its origin may not write.
+        // Every page may read the answers of app.net's API, even that its origin may not write.
         let cors = if self.dialect == Dialect::AppNet { Cors::Face } else { std::mem::take(&mut self.cors) };
         (reply.unwrap_or_else(|problem| self.refusal(&problem)), cors)
     }
 
-    /// Does what the table says of a path and the request's method.
+    /// Calls the handler that the table has for the path and the method.
     async fn act(&mut self, route: &Route<'_>) -> std::result::Result<Reply, Problem> {
         let method = self.request.method();
         if method == Method::Options {
@@ -188,7 +188,7 @@ impl Exchange {
         }
     }
 
-    /// A problem as the dialect tells it.
+    /// A problem in the form of the dialect.
     fn refusal(&self, problem: &Problem) -> Reply {
         match self.dialect {
             Dialect::AppNet => face::error_reply(problem, self.access_token().is_some()),

@@ -1,4 +1,4 @@
-//! The description of the API (OpenAPI 3.1.0), made of the [table](super::endpoints).
+//! The description of the API in `OpenAPI` 3.1, written from the [table of endpoints](super::endpoints).
 
 use super::endpoint::{Access, Dialect, Endpoint, Handler};
 use super::endpoints::ENDPOINTS;
@@ -16,7 +16,7 @@ const HEAD: &str = concat!(
     r#""access_token":{"type":"apiKey","in":"query","name":"access_token"}}},"paths":{"#
 );
 
-/// The answer to whoever asks for the description.
+/// Answers with the description.
 pub(super) fn describe() -> Reply {
     Reply::json(200, description()).with("Cache-Control", "public, max-age=300")
 }
@@ -66,7 +66,7 @@ fn push_list(text: &mut String, items: impl Iterator<Item = String>) {
     text.push_str(&items.collect::<Vec<_>>().join(","));
 }
 
-/// The media types of a body, behind what it is in; nothing where there are none.
+/// Writes `before` and the media types of a body, or nothing if there are none.
 fn push_content(before: &str, types: &str, text: &mut String) {
     if !types.is_empty() {
         text.extend([before, "\"content\":{"]);
@@ -91,7 +91,7 @@ fn errors(dialect: Dialect) -> &'static str {
     }
 }
 
-/// The statuses of refusals.
+/// The statuses of errors.
 fn refusals(endpoint: &Endpoint, method: &str) -> Vec<u16> {
     if (endpoint.dialect, endpoint.access) == (Dialect::Own, Access::Open) {
         return Vec::new();
@@ -117,7 +117,7 @@ fn refusals(endpoint: &Endpoint, method: &str) -> Vec<u16> {
     all.into_iter().filter(|(_, may_be)| *may_be).map(|(status, _)| status).collect()
 }
 
-/// Where credentials may be; the empty one stands for none.
+/// Where credentials may be. `{}` means that none is required.
 fn security(endpoint: &Endpoint) -> &'static str {
     match (endpoint.dialect, endpoint.access) {
         (Dialect::AppNet, Access::Owner | Access::OwnerInBody) => r#"{"bearer":[]},{"access_token":[]}"#,
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_description_has_every_path_and_method_of_the_table_and_nothing_else() {
+    fn the_description_has_exactly_the_rows_of_the_table() {
         let description: serde_json::Value = serde_json::from_str(&description()).expect("JSON");
         let paths = description["paths"].as_object().expect("an object");
         let mut listed = 0;
@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn the_document_lists_the_endpoints_of_the_table() {
+    fn the_document_lists_exactly_the_rows_of_the_table() {
         let who = |access| match access {
             Access::Open => "everyone",
             Access::Writer => "writers",
@@ -165,7 +165,7 @@ mod tests {
         };
         let listed: String = ENDPOINTS.iter().filter(|endpoint| endpoint.is_listed()).map(line).collect();
         let document = include_str!("../../docs/api.md");
-        assert!(document.contains(&listed), "docs/api.md must list these and no others:\n{listed}");
+        assert!(document.contains(&listed), "docs/api.md must list exactly these:\n{listed}");
         assert!(listed.lines().all(|line| line.len() <= 120), "a summary is too long");
     }
 }

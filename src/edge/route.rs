@@ -7,14 +7,13 @@ use super::endpoints::ENDPOINTS;
 
 /// The endpoints of a path.
 pub(super) struct Route<'a> {
-    /// One for each function that there is.
     endpoints: &'static [Endpoint],
-    /// What the path has where the pattern has names.
+    /// The parts of the path for which the pattern has names.
     names: [&'a str; 2],
 }
 
 impl<'a> Route<'a> {
-    /// What a path names; `None` when it is not the API's but may be a static asset's.
+    /// The endpoints of a path; `None` if the path is not the API's but may be a static asset's.
     pub(super) fn of(path: &'a str) -> Option<Self> {
         ENDPOINTS.chunk_by(|one, other| one.path == other.path).find_map(|endpoints| {
             let names = matched(endpoints[0].path, endpoints[0].dialect.trimmed(path))?;
@@ -22,7 +21,7 @@ impl<'a> Route<'a> {
         })
     }
 
-    /// The endpoint of a method, or the methods that there are.
+    /// The endpoint of a method, or all methods of the path if it has no such endpoint.
     pub(super) fn endpoint(&self, method: &Method) -> Result<&'static Endpoint, Methods> {
         let wanted = Methods::of(method);
         self.endpoints.iter().find(|endpoint| endpoint.methods.has(wanted)).ok_or_else(|| self.methods())
@@ -38,13 +37,13 @@ impl<'a> Route<'a> {
         self.endpoints[0].dialect
     }
 
-    /// What the path has where the pattern has names: first of the stream, if there is one.
+    /// The parts of the path for which the pattern has names; a stream's id comes first.
     pub(super) fn names(&self) -> [&'a str; 2] {
         self.names
     }
 
-    /// The id of the stream that scripts of pages write to here; app.net's clients are not kept to the stream's list of origins
-    /// before they write.
+    /// The id of the stream that scripts of pages write to at this path; a preflight respects the stream's list of origins.
+    /// app.net's API lets every page ask, and refuses the write itself.
     pub(super) fn written_by_pages(&self) -> Option<&'a str> {
         let is_written = |endpoint: &Endpoint| endpoint.access == Access::Writer && endpoint.methods.has(Methods::POST);
         let is_ours = self.dialect() != Dialect::AppNet;
@@ -52,7 +51,7 @@ impl<'a> Route<'a> {
     }
 }
 
-/// What a path has where a pattern has names, if it matches.
+/// The parts of a path for which a pattern has names; `None` if it does not match.
 fn matched<'a>(pattern: &str, path: &'a str) -> Option<[&'a str; 2]> {
     let (mut names, mut count) = ([""; 2], 0);
     let mut parts = path.split('/');
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn paths_name_what_the_contract_says() {
+    fn every_row_is_reached_by_its_path() {
         assert_eq!([of("/").0, of("/v2/streams").0, of("/openapi.json/").0], ["", "", ""]);
         for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.is_listed()) {
             let mut parts: Vec<&str> = endpoint.path.split('/').collect();
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_nothing_says_so_in_the_dialect_of_its_place() {
+    fn an_unknown_path_is_refused_in_the_dialect_of_its_place() {
         let own = "/v1 /v1/ /v1/stream /v1/streams/a/b /v1/streams/a/points/x /v1/streams/a/labels/b/c \
             /v1/streams/a/write-keys/b/c /v1/streams/a/writers/b /v1/streams/a/otlp/v1/traces \
             /v1/streams/a/otlp/v1/metrics/";
@@ -164,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn endpoints_of_a_path_stand_together_and_their_functions_get_what_the_path_names() {
+    fn rows_of_a_path_are_adjacent_and_handlers_get_its_names() {
         let mut before: Vec<&str> = Vec::new();
         for endpoints in ENDPOINTS.chunk_by(|one, other| one.path == other.path) {
             let path = endpoints[0].path;

@@ -1,4 +1,4 @@
-//! The description of the API: every endpoint that it has is called, and answers as it says.
+//! The description of the API: each endpoint in it is called on a real Worker and answers as described.
 
 use std::collections::BTreeSet;
 
@@ -12,14 +12,13 @@ use crate::stream::Stream;
 const JSON: &str = "application/json";
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// What follows a path, and a body with its type, so that an operation succeeds.
+/// A query string, a body and its media type with which an operation succeeds.
 fn good(method: &str, path: &str) -> (&'static str, &'static str, &'static str) {
     let end = path.trim_start_matches("/v1/streams/{stream}");
     match (method, end) {
         ("POST", "/points") => ("", r#"{"n":1,"v":{"country":"US"}}"#, JSON),
         ("DELETE", "/points") => ("?where=country%3DUS&dry_run=1", "", ""),
         ("POST", "/statsd") => ("", "a:1|c", "text/plain"),
-        ("POST", "/otlp/v1/metrics") => ("", "{}", JSON),
         ("GET", "/pixel.gif") => ("?n=1", "", ""),
         ("PATCH", "") | ("POST", "/v1/streams" | "/write-keys") => ("", r#"{"name":"x"}"#, JSON),
         ("POST", "/read-key" | "/forward/retry") => ("", "", ""),
@@ -32,7 +31,7 @@ fn good(method: &str, path: &str) -> (&'static str, &'static str, &'static str) 
             ("?query=heartbeat_n_total&start=1792540800&end=1792540860&step=60", "", FORM)
         }
         (_, "/prometheus/api/v1/series") => ("?match[]=heartbeat_n_total", "", FORM),
-        ("POST", "/stream/0/channels") => ("", "{}", JSON),
+        ("POST", "/otlp/v1/metrics" | "/stream/0/channels") => ("", "{}", JSON),
         ("POST", "/stream/0/channels/{channel}/messages") => {
             let body = r#"{"machine_only":true,"annotations":[{"type":"net.app.contrib.timeseries","value":{"n":1}}]}"#;
             ("", body, JSON)
@@ -42,7 +41,7 @@ fn good(method: &str, path: &str) -> (&'static str, &'static str, &'static str) 
     }
 }
 
-/// A path with what stands for its names.
+/// A path with values in place of its names.
 fn named(path: &str, stream: &Stream, of: &str) -> String {
     let names = [("stream", of), ("channel", of), ("label", "country"), ("function", "sumSeries"), ("tag", "name")];
     let path = names.iter().fold(path.to_owned(), |path, (name, value)| path.replace(&format!("{{{name}}}"), value));
@@ -61,7 +60,7 @@ fn new_write_key(stream: &Stream) -> String {
     made["id"].as_str().expect("an id").to_owned()
 }
 
-/// What the description lists of an operation's answer: whether the status and the media type are among it.
+/// Fails unless the description lists the status and the media type for the operation.
 #[track_caller]
 fn assert_listed(operation: &Value, what: &str, status: u16, media_type: &str) {
     let response = &operation["responses"][status.to_string()];
@@ -90,7 +89,7 @@ fn paths(description: &Value) -> &Map<String, Value> {
     description["paths"].as_object().expect("an object")
 }
 
-/// Sends a call and takes the head of its answer, as events don't end.
+/// The status and media type of an answer whose body does not end.
 fn head_of(method: &'static str, url: &str) -> (u16, String) {
     let request = ureq::http::Request::builder().method(method).uri(url);
     let request = request.header("Authorization", format!("Bearer {OWNER_TOKEN}")).body(()).expect("a request");

@@ -28,7 +28,7 @@ const MAX_FORM_BYTES: usize = 1 << 20;
 /// The version whose language and answers these are.
 const VERSION: &str = "1.1.10";
 
-/// The parameters of a request, and the function that the answer's JSON is put into, if any.
+/// The parameters of a request, and the JavaScript function that its JSON is an argument of, if `jsonp` names one.
 struct Asked {
     pairs: Vec<Pair>,
     callback: Option<String>,
@@ -41,7 +41,7 @@ impl Asked {
         Ok(Self { pairs, callback })
     }
 
-    /// The answer.
+    /// An answer in JSON, or in JavaScript if there is a callback.
     fn json(&self, body: String) -> Reply {
         let reply = match &self.callback {
             Some(function) => Reply::new(200, "text/javascript", format!("{function}({body})").into_bytes()),
@@ -78,7 +78,7 @@ pub(super) async fn nothing(exchange: &mut Exchange, _: &StreamId) -> Result<Rep
 }
 
 impl Exchange {
-    /// The parameters of query string and form, without the key. Boxed, so that reading a body is compiled once here.
+    /// The parameters of query string and form, without the key. Boxed, so that it is compiled once.
     pub(in crate::edge) fn pairs(&mut self) -> LocalBoxFuture<'_, Result<Vec<Pair>, Problem>> {
         let pairs = async move {
             let form = self.body(MAX_FORM_BYTES).await?;

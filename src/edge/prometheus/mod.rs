@@ -52,12 +52,12 @@ struct Told {
     rows: Vec<Row>,
 }
 
-/// The metrics, which are scraped.
+/// The totals that Prometheus scrapes.
 pub(super) async fn read_metrics(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
-    let (_, config) = exchange.opened(id).await?;
+    let (_, config) = exchange.open(id).await?;
     let mut kept = exchange.kept(&config);
     let asks = vec![Ask::Totals(totals::parse(exchange.query_string())?)];
-    let mut told = exchange.told(id, asks, &mut kept).await?;
+    let mut told = exchange.read_asks(id, asks, &mut kept).await?;
     let exposition = Exposition::accepted(&exchange.header("Accept").unwrap_or_default());
     let shown = Rc::new(told.swap_remove(0).shown);
     kept.grow(PIECE_BYTES)?;
@@ -86,12 +86,12 @@ pub(super) async fn label_values(exchange: &mut Exchange, id: &StreamId, name: &
     exchange.listed(id, What::Values(name)).await
 }
 
-/// What the metrics are.
+/// The type and meaning of each metric.
 pub(super) async fn metadata(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
     exchange.fixed(id, METADATA).await
 }
 
-/// What clients ask to know which parts of the API there are.
+/// The version, by which clients know which parts of the API there are.
 pub(super) async fn build_info(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
     exchange.fixed(id, BUILD_INFO).await
 }
@@ -109,7 +109,7 @@ pub(super) async fn exemplars(exchange: &mut Exchange, id: &StreamId) -> Result<
 }
 
 pub(super) async fn nothing(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
-    exchange.opened(id).await?;
+    exchange.open(id).await?;
     Err(Problem::NotFound("there is nothing at this path of Prometheus' API"))
 }
 
@@ -117,49 +117,49 @@ pub(super) async fn nothing(exchange: &mut Exchange, id: &StreamId) -> Result<Re
 type Opened = (Vec<Pair>, Rc<StreamConfig>);
 
 impl Exchange {
-    /// How each of these begins. Boxed, as what follows, so that it is compiled once: each copy would be kilobytes.
-    fn opened<'a>(&'a mut self, id: &'a StreamId) -> LocalBoxFuture<'a, Result<Opened, Problem>> {
+    /// Reads the parameters and the stream's configuration. Boxed, so that it is compiled once.
+    fn open<'a>(&'a mut self, id: &'a StreamId) -> LocalBoxFuture<'a, Result<Opened, Problem>> {
         async move { Ok((self.pairs().await?, self.config(id).await?)) }.boxed_local()
     }
 
     async fn evaluated(&mut self, id: &StreamId, is_range: bool) -> Result<Reply, Problem> {
-        let (pairs, config) = self.opened(id).await?;
+        let (pairs, config) = self.open(id).await?;
         let mut kept = self.kept(&config);
         let (question, asks) = Question::new(&pairs, is_range, &config.retention, self.now_ms)?;
-        let told = self.told(id, asks, &mut kept).await?;
+        let told = self.read_asks(id, asks, &mut kept).await?;
         let text = question.answer(&told)?;
         drop(told);
         self.in_pieces(text, kept)
     }
 
     async fn listed(&mut self, id: &StreamId, what: What<'_>) -> Result<Reply, Problem> {
-        let (pairs, config) = self.opened(id).await?;
+        let (pairs, config) = self.open(id).await?;
         let mut kept = self.kept(&config);
         let (list, asks) = List::new(what, &pairs)?;
-        let told = self.told(id, asks, &mut kept).await?;
+        let told = self.read_asks(id, asks, &mut kept).await?;
         let text = list.answer(&told)?;
         drop(told);
         self.in_pieces(text, kept)
     }
 
-    /// What is the same for all streams: what metrics are, and rules, alerts and exemplars, of which there are none.
+    /// An answer that is the same for all streams.
     async fn fixed(&mut self, id: &StreamId, data: &'static str) -> Result<Reply, Problem> {
-        let (_, config) = self.opened(id).await?;
-        self.told(id, Vec::new(), &mut self.kept(&config)).await?;
+        let (_, config) = self.open(id).await?;
+        self.read_asks(id, Vec::new(), &mut self.kept(&config)).await?;
         Ok(fresh(success(data)))
     }
 
-    /// What shards tell of what is asked.
-    fn told<'a>(
+    /// Reads from all shards. Boxed, so that it is compiled once: each copy would be kilobytes.
+    fn read_asks<'a>(
         &'a self,
         id: &'a StreamId,
         asks: Vec<Ask>,
         kept: &'a mut Kept,
     ) -> LocalBoxFuture<'a, Result<Vec<Told>, Problem>> {
-        self.ask_all(id, asks, kept).boxed_local()
+        self.read_each(id, asks, kept).boxed_local()
     }
 
-    async fn ask_all(&self, id: &StreamId, mut asks: Vec<Ask>, kept: &mut Kept) -> Result<Vec<Told>, Problem> {
+    async fn read_each(&self, id: &StreamId, mut asks: Vec<Ask>, kept: &mut Kept) -> Result<Vec<Told>, Problem> {
         if asks.is_empty() {
             // What needs no data is for readers too: whoever tests a data source wants to hear of a wrong key.
             asks.push(Ask::Totals(question(Vec::new(), Some(Vec::new()))));
