@@ -8,6 +8,7 @@ use worker::Method;
 use config::stream::{MAX_ORIGIN_BYTES, StreamConfig};
 
 use super::author::Author;
+use super::endpoint::Dialect;
 use super::face;
 use super::problem::Problem;
 use super::reply::Reply;
@@ -28,9 +29,10 @@ const HIDDEN: &str = "null";
 const RESPONSE_HEADERS: &str = "ETag, Location, Retry-After, Heartbeat-Limits";
 
 /// Who may read the answer, as far as browsers care.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Cors {
     /// Every page.
+    #[default]
     Any,
     /// Every page, with the headers of the app.net face.
     Face,
@@ -64,15 +66,16 @@ impl Cors {
 }
 
 impl Exchange {
-    pub(super) async fn preflight(&self, route: &Route<'_>, cors: &mut Cors) -> Result<Reply, Problem> {
-        if let Route::Points(id) | Route::Statsd(id) | Route::Otlp(id) = route {
+    pub(super) async fn preflight(&mut self, route: &Route<'_>) -> Result<Reply, Problem> {
+        if let Some(id) = route.written_by_pages() {
             // It has no credential, so whether the writer may write is the write's matter.
-            self.admit_page(&self.stream(id)?, cors).await?;
+            let id = self.stream(id)?;
+            self.admit_page(&id).await?;
         }
-        let ours = if matches!(route, Route::Face(_)) { face::REQUEST_HEADERS } else { REQUEST_HEADERS };
+        let ours = if self.dialect == Dialect::AppNet { face::REQUEST_HEADERS } else { REQUEST_HEADERS };
         let asked = self.header(ASKED_HEADERS).unwrap_or_default();
         let mut reply = Reply::empty(204)
-            .with("Access-Control-Allow-Methods", route.methods())
+            .with("Access-Control-Allow-Methods", route.methods().listed())
             .with("Access-Control-Allow-Headers", allowed_headers(ours, &asked))
             .with("Access-Control-Max-Age", MAX_AGE_S);
         // A page of the Internet that writes to a server in a private network. Whoever knows the id may, as anywhere else.
@@ -81,13 +84,13 @@ impl Exchange {
             reply = reply.with("Access-Control-Allow-Private-Network", "true");
         }
         // Where the list of origins matters, the answer says so already.
-        Ok(if matches!(cors, Cors::Any | Cors::Face) { reply.with("Vary", ASKED_HEADERS) } else { reply })
+        Ok(if self.cors == Cors::Any { reply.with("Vary", ASKED_HEADERS) } else { reply })
     }
 
     /// The configuration of a stream and who writes, if that one may; also decides who may read the answer.
-    pub(super) async fn admit(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Admitted, Problem> {
+    pub(super) async fn admit(&mut self, id: &StreamId) -> Result<Admitted, Problem> {
         self.wait_for_turn(id).await;
-        let (config, origin) = self.admit_page(id, cors).await?;
+        let (config, origin) = self.admit_page(id).await?;
         let author = self.author(origin);
         let config = self.check_author(id, config, &author).await?;
         if config.layout.shards() == 1 && self.request.method() != Method::Options {
@@ -102,7 +105,7 @@ impl Exchange {
 
     /// The configuration of a stream and the origin of the page that writes, if it may write there. What comes from no page may
     /// write, and no header of ours matters to it.
-    async fn admit_page(&self, id: &StreamId, cors: &mut Cors) -> Result<(Rc<StreamConfig>, Option<String>), Problem> {
+    async fn admit_page(&mut self, id: &StreamId) -> Result<(Rc<StreamConfig>, Option<String>), Problem> {
         let (mut config, header) = (self.config(id).await?, self.header("Origin"));
         let is_named = header.is_some();
         let origin = header.or_else(|| {
@@ -118,7 +121,7 @@ impl Exchange {
         if let Some(origin) = origin.as_ref().filter(|_| is_named)
             && !config.origins.is_empty()
         {
-            *cors = Cors::Only(origin.clone());
+            self.cors = Cors::Only(origin.clone());
         }
         Ok((config, origin))
     }

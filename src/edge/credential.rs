@@ -14,6 +14,8 @@ use config::who::Who;
 use ingest::pixel::KEY;
 use protocol::command::Credential;
 
+use super::endpoint::Dialect;
+use super::face;
 use super::problem::Problem;
 use super::stream_id::{StreamId, base32};
 use super::{Exchange, internal};
@@ -131,7 +133,13 @@ fn base64(text: &str) -> Option<Vec<u8>> {
 impl Exchange {
     /// Goes on only for the owner.
     pub(super) fn check_owner(&self) -> Result<(), Problem> {
-        self.check_owner_token(self.bearer().as_deref())
+        match self.dialect {
+            // Where no owner's token is configured, none is right.
+            Dialect::AppNet => self
+                .check_owner_token(self.access_token().as_deref())
+                .map_err(|_| Problem::Unauthorized(face::NO_TOKEN)),
+            _ => self.check_owner_token(self.bearer().as_deref()),
+        }
     }
 
     /// Goes on only with the owner's token.
@@ -148,7 +156,7 @@ impl Exchange {
     /// Who reads. The owner's token is taken from the header only, as URLs end up in logs.
     pub(super) fn credential(&self) -> Credential {
         let in_url = || self.key_in_url();
-        match self.bearer().or_else(|| self.password().filter(|_| self.takes_password)) {
+        match self.bearer().or_else(|| self.password().filter(|_| self.dialect.takes_password())) {
             Some(token) => self.credential_of(&token),
             None => in_url().map_or(Credential::Nobody, |key| Credential::Key(hash(&key))),
         }
@@ -158,7 +166,7 @@ impl Exchange {
     /// have; so a key is found whatever stands beside it. The owner's token is taken from the header only, but for app.net's
     /// `access_token`.
     pub(super) fn who_writes(&self) -> Who {
-        let bearer = if self.takes_access_token { self.access_token() } else { self.bearer() };
+        let bearer = if self.dialect == Dialect::AppNet { self.access_token() } else { self.bearer() };
         if bearer.as_ref().is_some_and(|token| self.keys.is_owner_token(token)) {
             return Who::Owner;
         }
@@ -174,7 +182,7 @@ impl Exchange {
             return None;
         }
         let mut pairs = form_urlencoded::parse(self.query_string().as_bytes());
-        let is_key = |name: &str| name == KEY || (name == "access_token" && self.takes_access_token);
+        let is_key = |name: &str| name == KEY || (name == "access_token" && self.dialect == Dialect::AppNet);
         let key = pairs.find(|(name, value)| is_key(name) && value.starts_with(WRITE_KEY));
         key.map(|(_, key)| key.into_owned())
     }

@@ -4,7 +4,7 @@ use ingest::pixel;
 use ingest::pixel::THEN;
 use model::point::Arrival;
 
-use super::cors::{Admitted, Cors};
+use super::cors::Admitted;
 use super::problem::Problem;
 use super::reply::Reply;
 use super::room::{Body, Room};
@@ -20,20 +20,20 @@ const MAX_THEN_BYTES: usize = 1_000;
 const PIXEL: &[u8] =
     b"GIF89a\x01\0\x01\0\x80\0\0\0\0\0\xff\xff\xff!\xf9\x04\x01\0\0\0\0,\0\0\0\0\x01\0\x01\0\0\x02\x02D\x01\0;";
 
-impl Exchange {
-    pub(super) async fn write_pixel(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
-        let admitted = self.admit(id, cors).await?;
-        let lateness_s = admitted.config.lateness_s;
-        let query = Body::of(self.query_string().as_bytes().to_vec(), Room::of(self.sender() == Sender::Trusted))?;
-        let identity = self.identity(&[], &query)?;
-        let fill: &Fill<'_> = &|builder, query| {
-            push(builder, query, lateness_s);
-            Ok(())
-        };
-        self.store(id, admitted, identity, query, fill).await?;
-        Ok(Reply::new(200, "image/gif", PIXEL.to_vec()).with("Cache-Control", "no-store"))
-    }
+pub(super) async fn write_pixel(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let admitted = exchange.admit(id).await?;
+    let lateness_s = admitted.config.lateness_s;
+    let query = Body::of(exchange.query_string().as_bytes().to_vec(), Room::of(exchange.sender() == Sender::Trusted))?;
+    let identity = exchange.identity(&[], &query)?;
+    let fill: &Fill<'_> = &|builder, query| {
+        push(builder, query, lateness_s);
+        Ok(())
+    };
+    exchange.store(id, admitted, identity, query, fill).await?;
+    Ok(Reply::new(200, "image/gif", PIXEL.to_vec()).with("Cache-Control", "no-store"))
+}
 
+impl Exchange {
     /// A form is answered so that the page stays, or goes where the form says.
     pub(super) async fn write_form(&self, id: &StreamId, admitted: Admitted, form: Body) -> Result<Reply, Problem> {
         if form.len() > MAX_FORM_BYTES {

@@ -38,25 +38,25 @@ pub(super) struct Counted {
     _kept: Kept,
 }
 
+pub(super) async fn read_deltas(exchange: &Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let (config, query, after) = exchange.live_params(id).await?;
+    let Counted { message, _kept } =
+        exchange.look_counted(id, &query, &after, exchange.now_ms, &config, &Cell::new(0)).await?;
+    Ok(fresh(message.json))
+}
+
+pub(super) async fn read_live(exchange: &Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let (config, query, after) = exchange.live_params(id).await?;
+    if exchange.header("Upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket")) {
+        let join = LiveJoin { credential: exchange.credential(), network: exchange.network(), query, after };
+        return Ok(Reply::upgrade(exchange.upgrade(id, &join).await?));
+    }
+    // A browser that comes back has the same URL as before, and knows better.
+    let last = exchange.header("Last-Event-ID").and_then(|text| LiveCursor::parse(&text).ok());
+    exchange.send_events(id, config, query, last.unwrap_or(after)).await
+}
+
 impl Exchange {
-    pub(super) async fn read_deltas(&self, id: &StreamId) -> Result<Reply, Problem> {
-        let (config, query, after) = self.live_params(id).await?;
-        let Counted { message, _kept } =
-            self.look_counted(id, &query, &after, self.now_ms, &config, &Cell::new(0)).await?;
-        Ok(fresh(message.json))
-    }
-
-    pub(super) async fn read_live(&self, id: &StreamId) -> Result<Reply, Problem> {
-        let (config, query, after) = self.live_params(id).await?;
-        if self.header("Upgrade").is_some_and(|to| to.eq_ignore_ascii_case("websocket")) {
-            let join = LiveJoin { credential: self.credential(), network: self.network(), query, after };
-            return Ok(Reply::upgrade(self.upgrade(id, &join).await?));
-        }
-        // A browser that comes back has the same URL as before, and knows better.
-        let last = self.header("Last-Event-ID").and_then(|text| LiveCursor::parse(&text).ok());
-        self.send_events(id, config, query, last.unwrap_or(after)).await
-    }
-
     async fn live_params(&self, id: &StreamId) -> Result<(Rc<StreamConfig>, LiveQuery, LiveCursor), Problem> {
         let mut parsed = None;
         let mut parse = |text: &str, retention: &_| {

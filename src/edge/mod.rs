@@ -7,6 +7,8 @@ mod client;
 mod cors;
 mod credential;
 mod directory;
+mod endpoint;
+mod endpoints;
 mod events;
 mod face;
 mod fan_out;
@@ -23,6 +25,7 @@ mod live;
 mod looks;
 mod network_part;
 mod objects;
+mod openapi;
 mod otlp;
 mod own;
 mod pace;
@@ -49,16 +52,17 @@ mod write_keys;
 use std::cell::{Cell, OnceCell};
 
 use wasm_bindgen::{JsCast, JsValue};
-use worker::{Context, Env, Result, console_error, wasm_bindgen, web_sys};
+use worker::{Context, Env, Method, Result, console_error, wasm_bindgen, web_sys};
 
 use crate::clock::now_ms;
 
 use cors::Cors;
 use credential::Keys;
+use endpoint::{Access, Dialect, Handler};
 use problem::Problem;
 use reply::Reply;
 use request::Request;
-use route::{Action, Route};
+use route::Route;
 use shaper::Shaped;
 use stay::Stay;
 use stream_id::StreamId;
@@ -77,10 +81,10 @@ struct Exchange {
     keys: Keys,
     /// When the request arrived, Unix milliseconds.
     now_ms: i64,
-    /// Whether the password of basic auth may be a read key: of Graphite's and Prometheus' clients.
-    takes_password: bool,
-    /// Whether tokens may be in `access_token`: of app.net's clients.
-    takes_access_token: bool,
+    /// The dialect of its endpoint.
+    dialect: Dialect,
+    /// Who may read the answer, as far as it is known.
+    cors: Cors,
     /// How many bytes its body has after gunzip, as far as it was read.
     body_bytes: Cell<usize>,
     /// Whom it is charged to if nothing of it is stored.
@@ -108,14 +112,14 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
         context,
         keys,
         now_ms: now_ms(),
-        takes_password: false,
-        takes_access_token: false,
+        dialect: route.dialect(),
+        cors: Cors::default(),
         body_bytes: Cell::default(),
         payer: Cell::default(),
         sender: Cell::default(),
         shaped: Cell::default(),
     };
-    let (reply, cors) = exchange.answer(route).await;
+    let (reply, cors) = exchange.answer(&route).await;
     drop(stay);
     reply.into_response(cors)
 }
@@ -123,7 +127,7 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
 impl Exchange {
     /// The same request, for what goes on when it is answered.
     fn again(&self) -> Self {
-        let Self { request, url, origin, env, context, keys, now_ms, takes_password, takes_access_token, .. } = self;
+        let Self { request, url, origin, env, context, keys, now_ms, dialect, .. } = self;
         let context: &JsValue = context.as_ref().as_ref();
         Self {
             request: request.again(),
@@ -133,8 +137,8 @@ impl Exchange {
             context: Context::new(context.clone().unchecked_into()),
             keys: keys.clone(),
             now_ms: *now_ms,
-            takes_password: *takes_password,
-            takes_access_token: *takes_access_token,
+            dialect: *dialect,
+            cors: Cors::default(),
             body_bytes: Cell::default(),
             payer: Cell::default(),
             sender: Cell::default(),
@@ -142,17 +146,8 @@ impl Exchange {
         }
     }
 
-    async fn answer(mut self, route: Route<'_>) -> (Reply, Cors) {
-        let is_otlp = matches!(route, Route::Otlp(_));
-        let is_face = matches!(route, Route::Face(_));
-        let is_prometheus = matches!(route, Route::Prometheus(..));
-        self.takes_password = matches!(route, Route::Graphite(..) | Route::Metrics(_) | Route::Prometheus(..));
-        self.takes_access_token = is_face;
-        let mut cors = if is_face { Cors::Face } else { Cors::Any };
-        let mut reply = match route.action(&self.request.method()) {
-            Ok(action) => self.act(action, &mut cors).await,
-            Err(allow) => Err(Problem::MethodNotAllowed(allow)),
-        };
+    async fn answer(mut self, route: &Route<'_>) -> (Reply, Cors) {
+        let mut reply = self.act(route).await;
         if let Err(problem) = &mut reply {
             if !problem.leaves_body() {
                 self.drain().await;
@@ -160,47 +155,46 @@ impl Exchange {
             self.charge_refused(problem);
         }
         self.had_turn(reply.as_ref().err().map(Problem::status));
-        if reply.as_ref().is_err_and(|problem| *problem == Problem::OriginNotAllowed) && !is_face {
-            cors = Cors::Nobody;
+        if reply.as_ref().is_err_and(|problem| *problem == Problem::OriginNotAllowed) {
+            self.cors = Cors::Nobody;
         }
-        let refusal = |problem: Problem| match () {
-            () if is_face => face::error_reply(&problem, self.access_token().is_some()),
-            () if is_otlp => self.otlp_refusal(&problem),
-            () if is_prometheus => prometheus::error_reply(&problem),
-            () => problem.reply(self.origin()),
-        };
-        (reply.unwrap_or_else(refusal), cors)
+        // Every page may read the answers of app.net's API, even that its origin may not write.
+        let cors = if self.dialect == Dialect::AppNet { Cors::Face } else { std::mem::take(&mut self.cors) };
+        (reply.unwrap_or_else(|problem| self.refusal(&problem)), cors)
     }
 
-    async fn act(&mut self, action: Action<'_>, cors: &mut Cors) -> std::result::Result<Reply, Problem> {
-        match action {
-            Action::Preflight(route) => self.preflight(&route, cors).await,
-            Action::CreateStream => self.create_stream().await,
-            Action::ListStreams => self.list_streams().await,
-            Action::DescribeStream(id) => self.describe_stream(&self.stream(id)?).await,
-            Action::PatchStream(id) => self.patch_stream(&self.stream(id)?).await,
-            Action::DeleteStream(id) => self.delete_stream(&self.stream(id)?).await,
-            Action::NewReadKey(id) => self.new_read_key(&self.stream(id)?).await,
-            Action::NewWriteKey(id) => self.new_write_key(&self.stream(id)?).await,
-            Action::ListWriteKeys(id) => self.list_write_keys(&self.stream(id)?).await,
-            Action::EndWriteKey(id, key) => self.end_write_key(&self.stream(id)?, key).await,
-            Action::ReadWriters(id) => self.read_writers(&self.stream(id)?).await,
-            Action::RetryForward(id) => self.retry_forward(&self.stream(id)?).await,
-            Action::WritePoints(id) => self.write_points(&self.stream(id)?, cors).await,
-            Action::RemovePoints(id) => self.remove_points(&self.stream(id)?).await,
-            Action::WriteStatsd(id) => self.write_statsd(&self.stream(id)?, cors).await,
-            Action::WriteOtlp(id) => self.write_otlp(&self.stream(id)?, cors).await,
-            Action::WritePixel(id) => self.write_pixel(&self.stream(id)?, cors).await,
-            Action::ReadRollup(id) => self.read_rollup(&self.stream(id)?).await,
-            Action::ReadLabels(id) => self.read_labels(&self.stream(id)?).await,
-            Action::ReadLabelValues(id, name) => self.read_label_values(&self.stream(id)?, name).await,
-            Action::ReadStatus(id) => self.read_status(&self.stream(id)?).await,
-            Action::ReadLive(id) => self.read_live(&self.stream(id)?).await,
-            Action::ReadDeltas(id) => self.read_deltas(&self.stream(id)?).await,
-            Action::Face(action) => self.act_on_face(action).await,
-            Action::Graphite(id, action) => self.act_on_graphite(&self.stream(id)?, action).await,
-            Action::Prometheus(id, action) => self.act_on_prometheus(&self.stream(id)?, action).await,
-            Action::NotFound => Err(Problem::NotFound("there is nothing at this path")),
+    /// Calls the handler that the table has for the path and the method.
+    async fn act(&mut self, route: &Route<'_>) -> std::result::Result<Reply, Problem> {
+        let method = self.request.method();
+        if method == Method::Options {
+            return self.preflight(route).await;
+        }
+        let endpoint = route.endpoint(&method).map_err(Problem::MethodNotAllowed)?;
+        let [first, second] = route.names();
+        let stream = match endpoint.handler {
+            Handler::Nothing(why) => return Err(Problem::NotFound(why)),
+            Handler::Stream(_) | Handler::Part(_) => Some(self.stream(first)?),
+            Handler::Plain(_) | Handler::Name(_) => None,
+        };
+        if endpoint.access == Access::Owner {
+            self.check_owner()?;
+        }
+        match (endpoint.handler, &stream) {
+            (Handler::Stream(handle), Some(id)) => handle(self, id).await,
+            (Handler::Part(handle), Some(id)) => handle(self, id, second).await,
+            (Handler::Plain(handle), _) => handle(self).await,
+            (Handler::Name(handle), _) => handle(self, first).await,
+            (Handler::Nothing(_) | Handler::Stream(_) | Handler::Part(_), _) => Err(Problem::Internal),
+        }
+    }
+
+    /// A problem in the form of the dialect.
+    fn refusal(&self, problem: &Problem) -> Reply {
+        match self.dialect {
+            Dialect::AppNet => face::error_reply(problem, self.access_token().is_some()),
+            Dialect::Otlp => self.otlp_refusal(problem),
+            Dialect::Prometheus => prometheus::error_reply(problem),
+            Dialect::Own | Dialect::Graphite | Dialect::Scrape => problem.reply(self.origin()),
         }
     }
 

@@ -6,7 +6,6 @@ use ingest::points::MAX_BODY_BYTES;
 use ingest::statsd::Read;
 use model::point::Arrival;
 
-use super::cors::Cors;
 use super::problem::Problem;
 use super::reply::Reply;
 use super::write::Fill;
@@ -24,43 +23,43 @@ const INTERNAL: u8 = 13;
 const UNAVAILABLE: u8 = 14;
 const UNAUTHENTICATED: u8 = 16;
 
-impl Exchange {
-    pub(super) async fn write_otlp(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
-        let admitted = self.admit(id, cors).await?;
-        let lateness_s = admitted.config.lateness_s;
-        let encoding = self.encoding().ok_or_else(|| {
-            let detail = "the Content-Type of OTLP is application/x-protobuf or application/json";
-            Problem::UnsupportedMediaType(detail.to_owned())
-        })?;
-        let body = self.body(MAX_BODY_BYTES).await?;
-        // Exporters have no keys, but they repeat the same bytes, in which each point has its time in nanoseconds.
-        let identity = self.identity(&[], &body)?.unwrap_or_else(|| self.identity_of(&body));
-        let fill: &Fill<'_> = &|builder, body| {
-            let arrival = Arrival { at: builder.now(), lateness_s };
-            let mut take = |index, point: Read<'_>| {
-                if builder.label_bytes() <= MAX_LABEL_BYTES {
-                    builder.push(index, point);
-                }
-            };
-            otlp::each_point(body, encoding, arrival, &mut take).map_err(|error| refused(&error))?;
-            if builder.label_bytes() > MAX_LABEL_BYTES {
-                let detail = "the labels of all data points have more than 1 MiB, as each has those of its resource";
-                return Err(Problem::TooLarge(detail.to_owned()));
+pub(super) async fn write_otlp(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let admitted = exchange.admit(id).await?;
+    let lateness_s = admitted.config.lateness_s;
+    let encoding = exchange.encoding().ok_or_else(|| {
+        let detail = "the Content-Type of OTLP is application/x-protobuf or application/json";
+        Problem::UnsupportedMediaType(detail.to_owned())
+    })?;
+    let body = exchange.body(MAX_BODY_BYTES).await?;
+    // Exporters have no keys, but they repeat the same bytes, in which each point has its time in nanoseconds.
+    let identity = exchange.identity(&[], &body)?.unwrap_or_else(|| exchange.identity_of(&body));
+    let fill: &Fill<'_> = &|builder, body| {
+        let arrival = Arrival { at: builder.now(), lateness_s };
+        let mut take = |index, point: Read<'_>| {
+            if builder.label_bytes() <= MAX_LABEL_BYTES {
+                builder.push(index, point);
             }
-            Ok(())
         };
-        let answer = match self.store(id, admitted, Some(identity), body, fill).await {
-            Ok(stored) => otlp::export_response(encoding, &stored.outcome).map_err(|error| internal(&error))?,
-            // What has no data points is a success.
-            Err(Problem::InvalidPoints(_, errors)) if errors.is_empty() => {
-                self.charge_wasted();
-                otlp::nothing(encoding)
-            }
-            Err(problem) => return Err(problem),
-        };
-        Ok(Reply::new(200, encoding.media_type(), answer))
-    }
+        otlp::each_point(body, encoding, arrival, &mut take).map_err(|error| refused(&error))?;
+        if builder.label_bytes() > MAX_LABEL_BYTES {
+            let detail = "the labels of all data points have more than 1 MiB, as each has those of its resource";
+            return Err(Problem::TooLarge(detail.to_owned()));
+        }
+        Ok(())
+    };
+    let answer = match exchange.store(id, admitted, Some(identity), body, fill).await {
+        Ok(stored) => otlp::export_response(encoding, &stored.outcome).map_err(|error| internal(&error))?,
+        // What has no data points is a success.
+        Err(Problem::InvalidPoints(_, errors)) if errors.is_empty() => {
+            exchange.charge_wasted();
+            otlp::nothing(encoding)
+        }
+        Err(problem) => return Err(problem),
+    };
+    Ok(Reply::new(200, encoding.media_type(), answer))
+}
 
+impl Exchange {
     fn encoding(&self) -> Option<Encoding> {
         Encoding::of(&self.header("Content-Type").unwrap_or_default())
     }

@@ -19,19 +19,72 @@ use super::{Exchange, StreamId, other_version};
 /// A page of the list has at most this many streams, which is also KV's limit.
 const MAX_PAGE: usize = 1_000;
 
-impl Exchange {
-    pub(super) async fn create_stream(&mut self) -> Result<Reply, Problem> {
-        self.check_owner()?;
-        let patch = self.patch().await?;
-        let (id, config, read_key) = self.new_stream(patch).await?;
-        let mut view = self.view(&id, &config);
-        view["links"] = self.links(&id, Some(&read_key));
-        view["read_key"] = read_key.into();
-        Ok(Reply::json(201, view.to_string())
-            .with("Location", format!("/v1/streams/{}", id.as_str()))
-            .with("Cache-Control", "no-store"))
-    }
+pub(super) async fn create_stream(exchange: &mut Exchange) -> Result<Reply, Problem> {
+    let patch = exchange.patch().await?;
+    let (id, config, read_key) = exchange.new_stream(patch).await?;
+    let mut view = exchange.view(&id, &config);
+    view["links"] = exchange.links(&id, Some(&read_key));
+    view["read_key"] = read_key.into();
+    Ok(Reply::json(201, view.to_string())
+        .with("Location", format!("/v1/streams/{}", id.as_str()))
+        .with("Cache-Control", "no-store"))
+}
 
+pub(super) async fn list_streams(exchange: &Exchange) -> Result<Reply, Problem> {
+    let (limit, cursor) = list_params(exchange.query_string())?;
+    let page = exchange.page(limit, cursor).await?;
+    let streams: Vec<Value> = page
+        .streams
+        .into_iter()
+        .map(|(id, listing)| json!({ "id": id, "name": listing.name, "created": seconds(listing.created_ms) }))
+        .collect();
+    Ok(no_store(&json!({ "streams": streams, "cursor": page.cursor })))
+}
+
+pub(super) async fn describe_stream(exchange: &Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let config = exchange.config_of_home(id).await?;
+    Ok(no_store(&exchange.view(id, &config)))
+}
+
+pub(super) async fn patch_stream(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let patch = exchange.patch().await?;
+    let config = exchange.change(id, &Command::Patch(Box::new(patch))).await?;
+    Ok(no_store(&exchange.view(id, &config)))
+}
+
+pub(super) async fn delete_stream(exchange: &Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let shards = match exchange.command(id, &Command::Delete).await {
+        Err(problem @ Problem::NotFound(_)) => {
+            // An earlier version may have left its entry.
+            exchange.unpublish(id).await.ok();
+            return Err(problem);
+        }
+        answer => answer?,
+    };
+    // It is closed now, and ends by itself where it can't end at once.
+    if exchange.announce(id).await.is_err_and(|problem| problem.is_of_earlier_home()) {
+        exchange.unpublish(id).await?;
+        if shards != b"1" {
+            return Err(Problem::OtherVersion);
+        }
+    }
+    Ok(Reply::empty(204))
+}
+
+pub(super) async fn replace_read_key(exchange: &Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let read_key = new_read_key()?;
+    exchange.command(id, &Command::Rekey { read_key_hash: hash(&read_key) }).await?;
+    // The old key is dead, so from here on nothing keeps the owner from the new one. Home lets its readers in.
+    exchange.announce(id).await.ok();
+    Ok(no_store(&json!({ "read_key": read_key })))
+}
+
+pub(super) async fn retry_forward(exchange: &Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    exchange.command_all(id, &Command::RetryForward).await?;
+    Ok(Reply::json(202, "{}".to_owned()).with("Cache-Control", "no-store"))
+}
+
+impl Exchange {
     /// Makes a stream: its id, its configuration, and the read key, which nobody can be told later.
     pub(super) async fn new_stream(&self, patch: StreamPatch) -> Result<(StreamId, StreamConfig, String), Problem> {
         let id = StreamId::sign(random()?, self.keys.signing()?);
@@ -54,66 +107,6 @@ impl Exchange {
             Err(_) => config,
         };
         Ok((id, config, read_key))
-    }
-
-    pub(super) async fn list_streams(&self) -> Result<Reply, Problem> {
-        self.check_owner()?;
-        let (limit, cursor) = list_params(self.query_string())?;
-        let page = self.page(limit, cursor).await?;
-        let streams: Vec<Value> = page
-            .streams
-            .into_iter()
-            .map(|(id, listing)| json!({ "id": id, "name": listing.name, "created": seconds(listing.created_ms) }))
-            .collect();
-        Ok(no_store(&json!({ "streams": streams, "cursor": page.cursor })))
-    }
-
-    pub(super) async fn describe_stream(&self, id: &StreamId) -> Result<Reply, Problem> {
-        self.check_owner()?;
-        let config = self.config_of_home(id).await?;
-        Ok(no_store(&self.view(id, &config)))
-    }
-
-    pub(super) async fn patch_stream(&mut self, id: &StreamId) -> Result<Reply, Problem> {
-        self.check_owner()?;
-        let patch = self.patch().await?;
-        let config = self.change(id, &Command::Patch(Box::new(patch))).await?;
-        Ok(no_store(&self.view(id, &config)))
-    }
-
-    pub(super) async fn delete_stream(&self, id: &StreamId) -> Result<Reply, Problem> {
-        self.check_owner()?;
-        let shards = match self.command(id, &Command::Delete).await {
-            Err(problem @ Problem::NotFound(_)) => {
-                // An earlier version may have left its entry.
-                self.unpublish(id).await.ok();
-                return Err(problem);
-            }
-            answer => answer?,
-        };
-        // It is closed now, and ends by itself where it can't end at once.
-        if self.announce(id).await.is_err_and(|problem| problem.is_of_earlier_home()) {
-            self.unpublish(id).await?;
-            if shards != b"1" {
-                return Err(Problem::OtherVersion);
-            }
-        }
-        Ok(Reply::empty(204))
-    }
-
-    pub(super) async fn new_read_key(&self, id: &StreamId) -> Result<Reply, Problem> {
-        self.check_owner()?;
-        let read_key = new_read_key()?;
-        self.command(id, &Command::Rekey { read_key_hash: hash(&read_key) }).await?;
-        // The old key is dead, so from here on nothing keeps the owner from the new one. Home lets its readers in.
-        self.announce(id).await.ok();
-        Ok(no_store(&json!({ "read_key": read_key })))
-    }
-
-    pub(super) async fn retry_forward(&self, id: &StreamId) -> Result<Reply, Problem> {
-        self.check_owner()?;
-        self.command_all(id, &Command::RetryForward).await?;
-        Ok(Reply::json(202, "{}".to_owned()).with("Cache-Control", "no-store"))
     }
 
     /// What the owner sends; where it forwards to is one of the places that the deployment allows.

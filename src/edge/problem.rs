@@ -8,6 +8,7 @@ use protocol::limited::{Hit, Limited};
 use protocol::params::ParamError;
 use protocol::refusal::Refusal;
 
+use super::endpoint::Methods;
 use super::reply::Reply;
 
 /// Which budgets do not suffice, for programs.
@@ -24,7 +25,7 @@ pub(super) enum Problem {
     Blocked,
     CreatingDisabled,
     NotFound(&'static str),
-    MethodNotAllowed(&'static str),
+    MethodNotAllowed(Methods),
     TooLarge(String),
     UnsupportedMediaType(String),
     Conflict(String),
@@ -179,6 +180,9 @@ impl Problem {
             Some((name, value)) => reply.with(name, value),
             None => reply,
         };
+        if let Self::MethodNotAllowed(methods) = self {
+            return reply.with("Allow", methods.listed());
+        }
         let Self::Limited(limited) = self else { return reply };
         reply.with("Retry-After", limited.retry_after_s().to_string()).with(LIMITS_HEADER, limited.header())
     }
@@ -187,7 +191,6 @@ impl Problem {
     pub(super) fn header(&self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Unauthorized(_) => Some(("WWW-Authenticate", "Bearer realm=\"heartbeat\"")),
-            Self::MethodNotAllowed(allow) => Some(("Allow", allow)),
             // An upload that idles is ended after as long.
             Self::RateLimited | Self::TooManyUploads => Some(("Retry-After", "10")),
             Self::Overloaded

@@ -23,32 +23,57 @@ use super::reply::Reply;
 use super::stream_id::base32;
 use super::{Exchange, StreamId, other_version};
 
-impl Exchange {
-    pub(super) async fn read_rollup(&self, id: &StreamId) -> Result<Reply, Problem> {
-        let (config, params) = self.rollup_params(id).await?;
-        let (window, format) = (params.window, params.format);
-        let format = format.unwrap_or_else(|| Format::accepted(&self.header("Accept").unwrap_or_default()));
-        let (mut kept, mut parts) = (self.kept(&config), Vec::new());
-        let mut take = |part: Vec<u8>| {
-            kept.grow(part.capacity())?;
-            parts.push(part);
-            Ok(())
-        };
-        self.read_parts(id, Read::Rollup(params.query.clone()), &mut take).await?;
-        let parts_bytes = kept.bytes();
-        kept.grow(ranking_bytes(&parts).map_err(|error| other_version(&error))?)?;
-        let groups = Ranked::new(parts, params.top, &params.aggregates, &window).map_err(|error| match error {
-            PartialError::TooLarge(error) => Problem::QueryTooLarge(error.to_string()),
-            PartialError::Malformed(error) => other_version(&error),
-        })?;
-        kept.resize(parts_bytes + groups.extra_bytes() + PIECE_BYTES)?;
-        let totals_at_ms = params.has_totals.then_some(self.now_ms);
-        let (stream, aggregates) = (id.as_str().to_owned(), params.aggregates);
-        let rollup = Rollup { stream, window, aggregates, groups, totals_at_ms };
-        rollup.check(format).map_err(|error| Problem::QueryTooLarge(error.to_string()))?;
-        Ok(self.cacheable(&Rc::new(rollup), format, kept, config.lateness_s))
-    }
+pub(super) async fn read_rollup(exchange: &Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let (config, params) = exchange.rollup_params(id).await?;
+    let (window, format) = (params.window, params.format);
+    let format = format.unwrap_or_else(|| Format::accepted(&exchange.header("Accept").unwrap_or_default()));
+    let (mut kept, mut parts) = (exchange.kept(&config), Vec::new());
+    let mut take = |part: Vec<u8>| {
+        kept.grow(part.capacity())?;
+        parts.push(part);
+        Ok(())
+    };
+    exchange.read_parts(id, Read::Rollup(params.query.clone()), &mut take).await?;
+    let parts_bytes = kept.bytes();
+    kept.grow(ranking_bytes(&parts).map_err(|error| other_version(&error))?)?;
+    let groups = Ranked::new(parts, params.top, &params.aggregates, &window).map_err(|error| match error {
+        PartialError::TooLarge(error) => Problem::QueryTooLarge(error.to_string()),
+        PartialError::Malformed(error) => other_version(&error),
+    })?;
+    kept.resize(parts_bytes + groups.extra_bytes() + PIECE_BYTES)?;
+    let totals_at_ms = params.has_totals.then_some(exchange.now_ms);
+    let (stream, aggregates) = (id.as_str().to_owned(), params.aggregates);
+    let rollup = Rollup { stream, window, aggregates, groups, totals_at_ms };
+    rollup.check(format).map_err(|error| Problem::QueryTooLarge(error.to_string()))?;
+    Ok(exchange.cacheable(&Rc::new(rollup), format, kept, config.lateness_s))
+}
 
+pub(super) async fn read_labels(exchange: &Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    no_params(exchange.query_string())?;
+    let mut names = Names::default();
+    exchange.read_all(id, Read::Labels, &mut |part| names.merge(part).map_err(|error| other_version(&error))).await?;
+    Ok(fresh(names.into_json()))
+}
+
+pub(super) async fn read_label_values(exchange: &Exchange, id: &StreamId, name: &str) -> Result<Reply, Problem> {
+    let params = ValuesParams::parse(exchange.query_string())?;
+    // A name in a path is percent-encoded, and `+` is a plus there.
+    let name = percent_decoded(name);
+    let mut values = Values::new(&name, params.limit);
+    let mut merge = |part: &[u8]| values.merge(part).map_err(|error| other_version(&error));
+    exchange.read_all(id, Read::LabelValues { name: name.clone(), params }, &mut merge).await?;
+    Ok(fresh(values.into_json()))
+}
+
+pub(super) async fn read_status(exchange: &Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    no_params(exchange.query_string())?;
+    let mut status = Status::default();
+    let mut merge = |part: &[u8]| status.merge(part).map_err(|error| other_version(&error));
+    let shards = exchange.read_all(id, Read::Status, &mut merge).await?;
+    Ok(fresh(status.into_json(shards)))
+}
+
+impl Exchange {
     async fn rollup_params(&self, id: &StreamId) -> Result<(Rc<StreamConfig>, RollupParams), Problem> {
         let mut parsed = None;
         let mut parse = |text: &str, retention: &_| {
@@ -75,31 +100,6 @@ impl Exchange {
         }
         parsed?;
         Ok(config)
-    }
-
-    pub(super) async fn read_labels(&self, id: &StreamId) -> Result<Reply, Problem> {
-        no_params(self.query_string())?;
-        let mut names = Names::default();
-        self.read_all(id, Read::Labels, &mut |part| names.merge(part).map_err(|error| other_version(&error))).await?;
-        Ok(fresh(names.into_json()))
-    }
-
-    pub(super) async fn read_label_values(&self, id: &StreamId, name: &str) -> Result<Reply, Problem> {
-        let params = ValuesParams::parse(self.query_string())?;
-        // A name in a path is percent-encoded, and `+` is a plus there.
-        let name = percent_decoded(name);
-        let mut values = Values::new(&name, params.limit);
-        let mut merge = |part: &[u8]| values.merge(part).map_err(|error| other_version(&error));
-        self.read_all(id, Read::LabelValues { name: name.clone(), params }, &mut merge).await?;
-        Ok(fresh(values.into_json()))
-    }
-
-    pub(super) async fn read_status(&self, id: &StreamId) -> Result<Reply, Problem> {
-        no_params(self.query_string())?;
-        let mut status = Status::default();
-        let mut merge = |part: &[u8]| status.merge(part).map_err(|error| other_version(&error));
-        let shards = self.read_all(id, Read::Status, &mut merge).await?;
-        Ok(fresh(status.into_json(shards)))
     }
 
     /// An answer that may be kept for a while if its window can't change any more, but by a removal. Its tag is that of the whole, which is

@@ -1,185 +1,73 @@
-//! Which path and method is which action.
+//! Which endpoints a path names, and the parts of a URL.
 
 use worker::Method;
 
-use super::{face, graphite, prometheus};
+use super::endpoint::{Access, Dialect, Endpoint, Methods};
+use super::endpoints::ENDPOINTS;
 
-/// What a path names.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Route<'a> {
-    Streams,
-    Stream(&'a str),
-    ReadKey(&'a str),
-    WriteKeys(&'a str),
-    WriteKey(&'a str, &'a str),
-    Writers(&'a str),
-    RetryForward(&'a str),
-    Points(&'a str),
-    Statsd(&'a str),
-    Otlp(&'a str),
-    Pixel(&'a str),
-    Rollup(&'a str),
-    Labels(&'a str),
-    LabelValues(&'a str, &'a str),
-    Status(&'a str),
-    Live(&'a str),
-    Deltas(&'a str),
-    Metrics(&'a str),
-    /// Of the app.net face.
-    Face(face::Route<'a>),
-    /// Of a stream's Graphite API.
-    Graphite(&'a str, graphite::Route<'a>),
-    /// Of a stream as Prometheus.
-    Prometheus(&'a str, prometheus::Route<'a>),
-    /// Under the API's paths, but nothing.
-    Unknown,
-}
-
-/// What is to be done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Action<'a> {
-    Preflight(Route<'a>),
-    CreateStream,
-    ListStreams,
-    DescribeStream(&'a str),
-    PatchStream(&'a str),
-    DeleteStream(&'a str),
-    NewReadKey(&'a str),
-    NewWriteKey(&'a str),
-    ListWriteKeys(&'a str),
-    EndWriteKey(&'a str, &'a str),
-    ReadWriters(&'a str),
-    RetryForward(&'a str),
-    WritePoints(&'a str),
-    RemovePoints(&'a str),
-    WriteStatsd(&'a str),
-    WriteOtlp(&'a str),
-    WritePixel(&'a str),
-    ReadRollup(&'a str),
-    ReadLabels(&'a str),
-    ReadLabelValues(&'a str, &'a str),
-    ReadStatus(&'a str),
-    ReadLive(&'a str),
-    ReadDeltas(&'a str),
-    Face(face::Action<'a>),
-    Graphite(&'a str, graphite::Route<'a>),
-    Prometheus(&'a str, prometheus::Route<'a>),
-    NotFound,
+/// The endpoints of a path.
+pub(super) struct Route<'a> {
+    endpoints: &'static [Endpoint],
+    /// The parts of the path for which the pattern has names.
+    names: [&'a str; 2],
 }
 
 impl<'a> Route<'a> {
-    /// What a path names; `None` when it is not the API's but may be a static asset's.
+    /// The endpoints of a path; `None` if the path is not the API's but may be a static asset's.
     pub(super) fn of(path: &'a str) -> Option<Self> {
-        let mut parts = path.strip_prefix('/')?.split('/');
-        match parts.next()? {
-            "v1" => Some(Self::under_v1(path, parts)),
-            "stream" => Some(Self::Face(face::Route::of(parts))),
-            _ => None,
-        }
-    }
-
-    fn under_v1(path: &'a str, mut parts: std::str::Split<'a, char>) -> Self {
-        if parts.next() != Some("streams") {
-            return Self::Unknown;
-        }
-        let rest = [parts.next(), parts.next(), parts.next(), parts.next()];
-        match rest {
-            [None, ..] => Self::Streams,
-            [Some(id), None, ..] => Self::Stream(id),
-            [Some(id), Some("labels"), Some(name), None] => Self::LabelValues(id, name),
-            [Some(id), Some("write-keys"), Some(key), None] => Self::WriteKey(id, key),
-            [Some(id), Some("forward"), Some("retry"), None] => Self::RetryForward(id),
-            [Some(id), Some("otlp"), Some("v1"), Some("metrics")] if parts.next().is_none() => Self::Otlp(id),
-            [Some(id), Some("graphite"), first, second] => {
-                Self::Graphite(id, graphite::Route::of(first, second, parts.next(), parts.next()))
-            }
-            [Some(id), Some("prometheus"), ..] => {
-                let (_, rest) = path.split_once("/prometheus/api/v1/").unwrap_or_default();
-                Self::Prometheus(id, prometheus::Route::of(rest))
-            }
-            [Some(id), Some(leaf), None, _] => Self::leaf(id, leaf),
-            _ => Self::Unknown,
-        }
-    }
-
-    fn leaf(id: &'a str, leaf: &str) -> Self {
-        match leaf {
-            "read-key" => Self::ReadKey(id),
-            "write-keys" => Self::WriteKeys(id),
-            "writers" => Self::Writers(id),
-            "points" => Self::Points(id),
-            "statsd" => Self::Statsd(id),
-            "pixel.gif" => Self::Pixel(id),
-            "rollup" => Self::Rollup(id),
-            "labels" => Self::Labels(id),
-            "status" => Self::Status(id),
-            "live" => Self::Live(id),
-            "deltas" => Self::Deltas(id),
-            "metrics" => Self::Metrics(id),
-            _ => Self::Unknown,
-        }
-    }
-
-    /// The methods of the path, as `Allow` lists them.
-    pub(super) fn methods(self) -> &'static str {
-        match self {
-            Self::Face(route) => route.methods(),
-            Self::Streams | Self::WriteKeys(_) | Self::Graphite(..) | Self::Prometheus(..) => {
-                "GET, HEAD, POST, OPTIONS"
-            }
-            Self::WriteKey(..) => "DELETE, OPTIONS",
-            Self::Stream(_) => "GET, HEAD, PATCH, DELETE, OPTIONS",
-            Self::Points(_) => "POST, DELETE, OPTIONS",
-            Self::ReadKey(_) | Self::RetryForward(_) | Self::Statsd(_) | Self::Otlp(_) => "POST, OPTIONS",
-            Self::Unknown => "GET, HEAD, POST, PATCH, DELETE, OPTIONS",
-            Self::Pixel(_) | Self::Live(_) => "GET, OPTIONS",
-            Self::Rollup(_)
-            | Self::Labels(_)
-            | Self::LabelValues(..)
-            | Self::Status(_)
-            | Self::Writers(_)
-            | Self::Deltas(_)
-            | Self::Metrics(_) => "GET, HEAD, OPTIONS",
-        }
-    }
-
-    /// What a method does here, or the methods that do something.
-    pub(super) fn action(self, method: &Method) -> Result<Action<'a>, &'static str> {
-        // HEAD is safe, so it writes no point; and it does not wait for what comes.
-        let is_read = *method == Method::Head && !matches!(self, Self::Pixel(_) | Self::Live(_));
-        let method = if is_read { &Method::Get } else { method };
-        Ok(match (self, method) {
-            (_, Method::Options) => Action::Preflight(self),
-            (Self::Face(route), method) => Action::Face(route.action(method)?),
-            (Self::Graphite(id, route), Method::Get | Method::Post) => Action::Graphite(id, route),
-            (Self::Prometheus(id, route), Method::Get | Method::Post) => Action::Prometheus(id, route),
-            (Self::Unknown, _) => Action::NotFound,
-            (Self::Streams, Method::Post) => Action::CreateStream,
-            (Self::Streams, Method::Get) => Action::ListStreams,
-            (Self::Stream(id), Method::Get) => Action::DescribeStream(id),
-            (Self::Stream(id), Method::Patch) => Action::PatchStream(id),
-            (Self::Stream(id), Method::Delete) => Action::DeleteStream(id),
-            (Self::ReadKey(id), Method::Post) => Action::NewReadKey(id),
-            (Self::WriteKeys(id), Method::Post) => Action::NewWriteKey(id),
-            (Self::WriteKeys(id), Method::Get) => Action::ListWriteKeys(id),
-            (Self::WriteKey(id, key), Method::Delete) => Action::EndWriteKey(id, key),
-            (Self::Writers(id), Method::Get) => Action::ReadWriters(id),
-            (Self::RetryForward(id), Method::Post) => Action::RetryForward(id),
-            (Self::Points(id), Method::Post) => Action::WritePoints(id),
-            (Self::Points(id), Method::Delete) => Action::RemovePoints(id),
-            (Self::Statsd(id), Method::Post) => Action::WriteStatsd(id),
-            (Self::Otlp(id), Method::Post) => Action::WriteOtlp(id),
-            (Self::Pixel(id), Method::Get) => Action::WritePixel(id),
-            (Self::Rollup(id), Method::Get) => Action::ReadRollup(id),
-            (Self::Labels(id), Method::Get) => Action::ReadLabels(id),
-            (Self::LabelValues(id, name), Method::Get) => Action::ReadLabelValues(id, name),
-            (Self::Status(id), Method::Get) => Action::ReadStatus(id),
-            (Self::Live(id), Method::Get) => Action::ReadLive(id),
-            (Self::Metrics(id), Method::Get) => Action::Prometheus(id, prometheus::Route::Metrics),
-            (Self::Deltas(id), Method::Get) => Action::ReadDeltas(id),
-            _ => return Err(self.methods()),
+        ENDPOINTS.chunk_by(|one, other| one.path == other.path).find_map(|endpoints| {
+            let names = matched(endpoints[0].path, endpoints[0].dialect.trimmed(path))?;
+            Some(Self { endpoints, names })
         })
     }
+
+    /// The endpoint of a method, or all methods of the path if it has no such endpoint.
+    pub(super) fn endpoint(&self, method: &Method) -> Result<&'static Endpoint, Methods> {
+        let wanted = Methods::of(method);
+        self.endpoints.iter().find(|endpoint| endpoint.methods.has(wanted)).ok_or_else(|| self.methods())
+    }
+
+    /// All methods of the path.
+    pub(super) fn methods(&self) -> Methods {
+        self.endpoints.iter().fold(Methods::NONE, |all, endpoint| all.with(endpoint.methods))
+    }
+
+    /// The dialect of the path.
+    pub(super) fn dialect(&self) -> Dialect {
+        self.endpoints[0].dialect
+    }
+
+    /// The parts of the path for which the pattern has names; a stream's id comes first.
+    pub(super) fn names(&self) -> [&'a str; 2] {
+        self.names
+    }
+
+    /// The id of the stream that scripts of pages write to at this path; a preflight respects the stream's list of origins.
+    /// app.net's API lets every page ask, and refuses the write itself.
+    pub(super) fn written_by_pages(&self) -> Option<&'a str> {
+        let is_written = |endpoint: &Endpoint| endpoint.access == Access::Writer && endpoint.methods.has(Methods::POST);
+        let is_ours = self.dialect() != Dialect::AppNet;
+        (is_ours && self.endpoints.iter().any(is_written)).then_some(self.names[0])
+    }
+}
+
+/// The parts of a path for which a pattern has names; `None` if it does not match.
+fn matched<'a>(pattern: &str, path: &'a str) -> Option<[&'a str; 2]> {
+    let (mut names, mut count) = ([""; 2], 0);
+    let mut parts = path.split('/');
+    for wanted in pattern.split('/') {
+        if wanted == "{*}" {
+            return Some(names);
+        }
+        let part = parts.next()?;
+        if wanted.starts_with('{') {
+            *names.get_mut(count)? = part;
+            count += 1;
+        } else if wanted != part {
+            return None;
+        }
+    }
+    parts.next().is_none().then_some(names)
 }
 
 /// The path of a URL as the runtime writes it.
@@ -204,6 +92,7 @@ pub(super) fn origin(url: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::edge::endpoint::Handler;
 
     #[test]
     fn a_url_is_taken_apart() {
@@ -214,31 +103,87 @@ mod tests {
         assert_eq!((path("https://a.example"), query_string("https://a.example/")), ("", ""));
     }
 
+    /// The pattern and the names of a path.
+    fn of(path: &str) -> (&'static str, [&str; 2]) {
+        Route::of(path).map_or(("", [""; 2]), |route| (route.endpoints[0].path, route.names))
+    }
+
     #[test]
-    fn paths_name_what_the_contract_says() {
-        assert_eq!(Route::of("/"), None);
-        assert_eq!(Route::of("/v2/streams"), None);
-        assert_eq!(Route::of("/v1/streams"), Some(Route::Streams));
-        assert_eq!(Route::of("/v1/streams/a"), Some(Route::Stream("a")));
-        assert_eq!(Route::of("/v1/streams/a/labels"), Some(Route::Labels("a")));
-        assert_eq!(Route::of("/v1/streams/a/write-keys"), Some(Route::WriteKeys("a")));
-        assert_eq!(Route::of("/v1/streams/a/write-keys/b"), Some(Route::WriteKey("a", "b")));
-        assert_eq!(Route::of("/v1/streams/a/writers"), Some(Route::Writers("a")));
-        assert_eq!(Route::of("/v1/streams/a/otlp/v1/metrics"), Some(Route::Otlp("a")));
-        assert_eq!(Route::of("/v1/streams/a/labels/b%2Fc"), Some(Route::LabelValues("a", "b%2Fc")));
-        for unknown in [
-            "/v1",
-            "/v1/",
-            "/v1/stream",
-            "/v1/streams/a/b",
-            "/v1/streams/a/points/x",
-            "/v1/streams/a/labels/b/c",
-            "/v1/streams/a/write-keys/b/c",
-            "/v1/streams/a/writers/b",
-            "/v1/streams/a/otlp/v1/traces",
-            "/v1/streams/a/otlp/v1/metrics/",
+    fn every_row_is_reached_by_its_path() {
+        assert_eq!([of("/").0, of("/v2/streams").0, of("/openapi.json/").0], ["", "", ""]);
+        for endpoint in ENDPOINTS.iter().filter(|endpoint| endpoint.is_listed()) {
+            let mut parts: Vec<&str> = endpoint.path.split('/').collect();
+            let mut names = ["b%2Fc", "a"].into_iter();
+            for part in parts.iter_mut().rev().filter(|part| part.starts_with('{')) {
+                *part = names.next().expect("at most two names");
+            }
+            let path = parts.join("/");
+            assert_eq!(of(&path).0, endpoint.path);
+            let with_slash = format!("{path}/");
+            let takes_slash = matches!(endpoint.dialect, Dialect::AppNet | Dialect::Graphite);
+            assert_eq!(of(&with_slash).0 == endpoint.path, takes_slash, "{with_slash}");
+        }
+        assert_eq!(of("/v1/streams/a/labels/b%2Fc"), ("/v1/streams/{stream}/labels/{label}", ["a", "b%2Fc"]));
+        assert_eq!(of("/v1/streams/a/graphite/functions/sumSeries/").1, ["a", "sumSeries"]);
+        assert_eq!(of("/v1/streams/a/prometheus/api/v1/label/a%2Fb/values").1, ["a", "a%2Fb"]);
+        assert_eq!(of("/stream/0/users/me/"), ("/stream/0/users/{user}", ["me", ""]));
+        assert_eq!(of("/stream/0/channels/a/messages/7").1, ["a", "7"]);
+    }
+
+    #[test]
+    fn an_unknown_path_is_refused_in_the_dialect_of_its_place() {
+        let own = "/v1 /v1/ /v1/stream /v1/streams/a/b /v1/streams/a/points/x /v1/streams/a/labels/b/c \
+            /v1/streams/a/write-keys/b/c /v1/streams/a/writers/b /v1/streams/a/otlp/v1/traces \
+            /v1/streams/a/otlp/v1/metrics/";
+        let graphite = " / /rendering /render/x /metrics /tags/a/b /tags/autoComplete/tags/x";
+        let prometheus = " / /api/v1/ /api/v1/query/ /api/v1/query/x /api/v1/label/a /api/v1/label/a/b/values";
+        let app_net = " / /0 /0/ /1/channels /0/posts /0/channels/a/b /0/channels/a/messages/7/8 /0/token/x \
+            /0/channels/pm /0/channels/messages/x /0/users/search /0/streams /0/streams/1/x";
+        for (start, ends, pattern) in [
+            ("", own, "/v1/{*}"),
+            ("/v1/streams/a/graphite", graphite, "/v1/streams/{stream}/graphite/{*}"),
+            ("/v1/streams/a/prometheus", prometheus, "/v1/streams/{stream}/prometheus/{*}"),
+            ("/stream", app_net, "/stream/{*}"),
         ] {
-            assert_eq!(Route::of(unknown), Some(Route::Unknown), "{unknown}");
+            for end in ends.split(' ') {
+                let path = format!("{start}{end}");
+                let route = Route::of(&path).expect("under the API's paths");
+                let endpoint = route.endpoint(&Method::Get).expect("GET is everywhere");
+                let has_dialect_of = ENDPOINTS.iter().find(|other| other.path == pattern).expect("a row");
+                assert!(!endpoint.is_listed(), "{path}");
+                assert_eq!(endpoint.dialect, has_dialect_of.dialect, "{path}");
+            }
+        }
+        let why = |path: &str| match Route::of(path).expect("a path").endpoint(&Method::Put).expect("PUT too").handler {
+            Handler::Nothing(why) => why,
+            _ => "",
+        };
+        assert!(why("/stream/0/filters/7").contains("streams are not supported"));
+        assert!(why("/stream/0/posts").contains("channels and their messages"));
+    }
+
+    #[test]
+    fn rows_of_a_path_are_adjacent_and_handlers_get_its_names() {
+        let mut before: Vec<&str> = Vec::new();
+        for endpoints in ENDPOINTS.chunk_by(|one, other| one.path == other.path) {
+            let path = endpoints[0].path;
+            assert!(!before.contains(&path), "{path} is in two places");
+            before.push(path);
+            let names: Vec<&str> = path.split('/').filter(|part| part.starts_with('{') && *part != "{*}").collect();
+            let mut all = Methods::NONE;
+            for endpoint in endpoints {
+                assert_eq!(endpoint.dialect, endpoints[0].dialect, "{path}");
+                assert!(endpoint.methods.names().all(|name| !all.names().any(|other| other == name)), "{path}");
+                all = all.with(endpoint.methods);
+                let is_right = match endpoint.handler {
+                    Handler::Plain(_) => names.is_empty(),
+                    Handler::Name(_) => names == ["{user}"],
+                    Handler::Stream(_) => matches!(names[..], ["{stream}" | "{channel}"]),
+                    Handler::Part(_) => matches!(names[..], ["{stream}" | "{channel}", _]),
+                    Handler::Nothing(_) => path.ends_with("{*}"),
+                };
+                assert!(is_right, "{path}");
+            }
         }
     }
 }

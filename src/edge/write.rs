@@ -18,7 +18,7 @@ use model::open::SeriesId;
 use model::point::{Arrival, Field};
 use protocol::command::WriteAnswer;
 
-use super::cors::{Admitted, Cors};
+use super::cors::Admitted;
 use super::held::Held;
 use super::identity::Identity;
 use super::known;
@@ -50,38 +50,38 @@ pub(super) struct Stored {
     pub(super) first: Option<u64>,
 }
 
+pub(super) async fn write_points(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let admitted = exchange.admit(id).await?;
+    let lateness_s = admitted.config.lateness_s;
+    let media_type = exchange.header("Content-Type").unwrap_or_default();
+    let body = exchange.body(MAX_BODY_BYTES).await?;
+    let Some(form) = body_form(&media_type, &body)? else { return exchange.write_form(id, admitted, body).await };
+    let identity = exchange.identity(&[], &body)?;
+    let fill: &Fill<'_> = &|builder, body| {
+        let read = each_point(body, form, Arrival { at: builder.now(), lateness_s }, builder);
+        read.map_err(|error| Problem::TooLarge(error.to_string()))
+    };
+    Ok(Reply::json(202, exchange.store(id, admitted, identity, body, fill).await?.outcome))
+}
+
+/// A body of statsd lines, whatever its type says.
+pub(super) async fn write_statsd(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let admitted = exchange.admit(id).await?;
+    let lateness_s = admitted.config.lateness_s;
+    let signed_gauges =
+        SignedGauges::of_query(exchange.query_string()).map_err(|error| Problem::InvalidRequest(error.to_string()))?;
+    let body = exchange.body(MAX_BODY_BYTES).await?;
+    let identity = exchange.identity(&[], &body)?;
+    let fill: &Fill<'_> = &|builder, body| {
+        let arrival = Arrival { at: builder.now(), lateness_s };
+        let take: &mut dyn FnMut(usize, Read<'_>) = &mut |line, point| builder.push(line, point);
+        let read = statsd::each_point(body, signed_gauges, arrival, hash_key(), take);
+        read.map_err(|error| Problem::TooLarge(error.to_string()))
+    };
+    Ok(Reply::json(202, exchange.store(id, admitted, identity, body, fill).await?.outcome))
+}
+
 impl Exchange {
-    pub(super) async fn write_points(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
-        let admitted = self.admit(id, cors).await?;
-        let lateness_s = admitted.config.lateness_s;
-        let media_type = self.header("Content-Type").unwrap_or_default();
-        let body = self.body(MAX_BODY_BYTES).await?;
-        let Some(form) = body_form(&media_type, &body)? else { return self.write_form(id, admitted, body).await };
-        let identity = self.identity(&[], &body)?;
-        let fill: &Fill<'_> = &|builder, body| {
-            let read = each_point(body, form, Arrival { at: builder.now(), lateness_s }, builder);
-            read.map_err(|error| Problem::TooLarge(error.to_string()))
-        };
-        Ok(Reply::json(202, self.store(id, admitted, identity, body, fill).await?.outcome))
-    }
-
-    /// A body of statsd lines, whatever its type says.
-    pub(super) async fn write_statsd(&mut self, id: &StreamId, cors: &mut Cors) -> Result<Reply, Problem> {
-        let admitted = self.admit(id, cors).await?;
-        let lateness_s = admitted.config.lateness_s;
-        let signed_gauges =
-            SignedGauges::of_query(self.query_string()).map_err(|error| Problem::InvalidRequest(error.to_string()))?;
-        let body = self.body(MAX_BODY_BYTES).await?;
-        let identity = self.identity(&[], &body)?;
-        let fill: &Fill<'_> = &|builder, body| {
-            let arrival = Arrival { at: builder.now(), lateness_s };
-            let take: &mut dyn FnMut(usize, Read<'_>) = &mut |line, point| builder.push(line, point);
-            let read = statsd::each_point(body, signed_gauges, arrival, hash_key(), take);
-            read.map_err(|error| Problem::TooLarge(error.to_string()))
-        };
-        Ok(Reply::json(202, self.store(id, admitted, identity, body, fill).await?.outcome))
-    }
-
     /// Sends what is accepted of a batch to the stream. `fill` puts the points of the body into
     /// a frame, which names the series that are known by their numbers.
     pub(super) async fn store(

@@ -15,42 +15,36 @@ use super::read::{fresh, percent_decoded};
 use super::reply::Reply;
 use super::{Exchange, StreamId, other_version};
 
-impl Exchange {
-    pub(super) async fn new_write_key(&mut self, id: &StreamId) -> Result<Reply, Problem> {
-        self.check_owner()?;
-        let name = parse_name(&self.body(MAX_OWNER_BODY_BYTES).await?)?;
-        let write_key = new_write_key()?;
-        let created_ms = u64::try_from(self.now_ms).unwrap_or_default();
-        let key = WriteKey { name, hash: hash(&write_key), created_ms };
-        let mut view = key.view();
-        self.command(id, &Command::AddWriteKey(key)).await?;
-        // Home knows it. A shard that can't be told now asks home when somebody writes with it.
-        self.announce(id).await.ok();
-        view["write_key"] = json!(write_key);
-        Ok(Reply::json(201, view.to_string()).with("Cache-Control", "no-store"))
-    }
+pub(super) async fn add_write_key(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let name = parse_name(&exchange.body(MAX_OWNER_BODY_BYTES).await?)?;
+    let write_key = new_write_key()?;
+    let created_ms = u64::try_from(exchange.now_ms).unwrap_or_default();
+    let key = WriteKey { name, hash: hash(&write_key), created_ms };
+    let mut view = key.view();
+    exchange.command(id, &Command::AddWriteKey(key)).await?;
+    // Home knows it. A shard that can't be told now asks home when somebody writes with it.
+    exchange.announce(id).await.ok();
+    view["write_key"] = json!(write_key);
+    Ok(Reply::json(201, view.to_string()).with("Cache-Control", "no-store"))
+}
 
-    pub(super) async fn list_write_keys(&self, id: &StreamId) -> Result<Reply, Problem> {
-        self.check_owner()?;
-        no_params(self.query_string())?;
-        let mut list = KeyList::default();
-        self.read_all(id, Read::WriteKeys, &mut |part| list.merge(part).map_err(|error| other_version(&error))).await?;
-        Ok(fresh(list.into_json()))
-    }
+pub(super) async fn list_write_keys(exchange: &Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    no_params(exchange.query_string())?;
+    let mut list = KeyList::default();
+    exchange.read_all(id, Read::WriteKeys, &mut |part| list.merge(part).map_err(|error| other_version(&error))).await?;
+    Ok(fresh(list.into_json()))
+}
 
-    pub(super) async fn end_write_key(&self, id: &StreamId, key: &str) -> Result<Reply, Problem> {
-        self.check_owner()?;
-        self.command(id, &Command::EndWriteKey(percent_decoded(key))).await?;
-        self.announce(id).await.ok();
-        Ok(Reply::empty(204))
-    }
+pub(super) async fn end_write_key(exchange: &Exchange, id: &StreamId, key: &str) -> Result<Reply, Problem> {
+    exchange.command(id, &Command::EndWriteKey(percent_decoded(key))).await?;
+    exchange.announce(id).await.ok();
+    Ok(Reply::empty(204))
+}
 
-    pub(super) async fn read_writers(&self, id: &StreamId) -> Result<Reply, Problem> {
-        self.check_owner()?;
-        let back = writers::parse_back(self.query_string())?;
-        let (mut tops, what) = (Tops::default(), Read::Writers { is_day: back == Back::Day });
-        let mut take = |part: &[u8]| writers::decode(part, &mut tops).map_err(|error| other_version(&error));
-        self.read_all(id, what, &mut take).await?;
-        Ok(fresh(writers::to_json(tops, back, self.now_ms / 1000)))
-    }
+pub(super) async fn read_writers(exchange: &Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let back = writers::parse_back(exchange.query_string())?;
+    let (mut tops, what) = (Tops::default(), Read::Writers { is_day: back == Back::Day });
+    let mut take = |part: &[u8]| writers::decode(part, &mut tops).map_err(|error| other_version(&error));
+    exchange.read_all(id, what, &mut take).await?;
+    Ok(fresh(writers::to_json(tops, back, exchange.now_ms / 1000)))
 }

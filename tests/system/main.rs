@@ -40,6 +40,7 @@ mod live;
 mod memory;
 mod numbers;
 mod objects;
+mod openapi;
 mod origins;
 mod otlp;
 mod owning;

@@ -9,56 +9,48 @@ use appnet::paging::param;
 use appnet::user::User;
 use appnet::{MAX_ANNOTATIONS_BYTES, MAX_TEXT_CHARS, envelope};
 
-use super::{NO_TOKEN, answer};
+use super::answer;
 
-impl Exchange {
-    /// Whose token it is: always the owner's, as others are of one channel only.
-    pub(super) fn tell_token(&self) -> Result<Reply, Problem> {
-        self.check_is_owner()?;
-        let origin = self.origin();
-        Ok(data(&json!({
-            "app": { "client_id": "heartbeat", "link": origin, "name": "Heartbeat" },
-            "client_id": "heartbeat",
-            "scopes": ["basic", "messages", "public_messages"],
-            "limits": { "following": 0, "max_file_size": 0 },
-            "storage": { "available": 0, "used": 0 },
-            "user": User::Owner.to_json(origin),
-            "invite_link": format!("{origin}/"),
-        })))
-    }
+/// Whose token it is: always the owner's, as others are of one channel only.
+pub(in crate::edge) fn tell_token(exchange: &Exchange) -> Reply {
+    let origin = exchange.origin();
+    data(&json!({
+        "app": { "client_id": "heartbeat", "link": origin, "name": "Heartbeat" },
+        "client_id": "heartbeat",
+        "scopes": ["basic", "messages", "public_messages"],
+        "limits": { "following": 0, "max_file_size": 0 },
+        "storage": { "available": 0, "used": 0 },
+        "user": User::Owner.to_json(origin),
+        "invite_link": format!("{origin}/"),
+    }))
+}
 
-    /// The user of an id, or of the token.
-    pub(super) fn tell_user(&self, name: &str) -> Result<Reply, Problem> {
-        let user = if name == "me" {
-            self.check_is_owner()?;
-            User::Owner
-        } else {
-            User::named(name).ok_or(Problem::NotFound("there is no such user: 1 is the owner, 2 whoever posts"))?
-        };
-        Ok(data(&user.to_json(self.origin())))
-    }
+/// The user of an id, or of the token.
+pub(in crate::edge) fn tell_user(exchange: &Exchange, name: &str) -> Result<Reply, Problem> {
+    let user = if name == "me" {
+        exchange.check_owner()?;
+        User::Owner
+    } else {
+        User::named(name).ok_or(Problem::NotFound("there is no such user: 1 is the owner, 2 whoever posts"))?
+    };
+    Ok(data(&user.to_json(exchange.origin())))
+}
 
-    /// The users of some ids; without ids that are known none.
-    pub(super) fn tell_users(&self) -> Reply {
-        let ids = param(self.query_string(), "ids").unwrap_or_default();
-        let users = ids.split(',').filter_map(|id| User::named(id.trim()));
-        let mut found: Vec<User> = Vec::new();
-        for user in users {
-            if !found.contains(&user) {
-                found.push(user);
-            }
+/// The users of some ids; without ids that are known none.
+pub(in crate::edge) fn tell_users(exchange: &Exchange) -> Reply {
+    let ids = param(exchange.query_string(), "ids").unwrap_or_default();
+    let users = ids.split(',').filter_map(|id| User::named(id.trim()));
+    let mut found: Vec<User> = Vec::new();
+    for user in users {
+        if !found.contains(&user) {
+            found.push(user);
         }
-        data(&found.into_iter().map(|user| user.to_json(self.origin())).collect())
     }
-
-    fn check_is_owner(&self) -> Result<(), Problem> {
-        // Where no owner's token is configured, none is right.
-        self.check_owner_token(self.access_token().as_deref()).map_err(|_| Problem::Unauthorized(NO_TOKEN))
-    }
+    data(&found.into_iter().map(|user| user.to_json(exchange.origin())).collect())
 }
 
 /// The limits, as `GET config` told them. There are no posts and files; clients read all of it.
-pub(super) fn tell_config() -> Reply {
+pub(in crate::edge) fn tell_config() -> Reply {
     let annotated = || json!({ "annotation_max_bytes": MAX_ANNOTATIONS_BYTES });
     let written = |chars: usize| json!({ "annotation_max_bytes": MAX_ANNOTATIONS_BYTES, "text_max_length": chars });
     data(&json!({

@@ -25,38 +25,38 @@ pub(super) struct Public {
     pub(super) created_ms: u64,
 }
 
+pub(in crate::edge) async fn create_channel(exchange: &mut Exchange) -> Result<Reply, Problem> {
+    let body = exchange.body(MAX_OWNER_BODY_BYTES).await?;
+    let wish = ChannelIn::parse(&body);
+    // Whoever is not the owner is told that, and nothing of the body.
+    let token = exchange.access_token().or_else(|| wish.as_ref().ok()?.access_token.clone());
+    exchange.check_owner_token(token.as_deref())?;
+    let is_public = wish.map_err(|error| invalid(&error))?.is_public;
+    let patch = json!({ "name": TIMESERIES, "public_read": is_public }).to_string();
+    let (id, config, read_key) = exchange.new_stream(StreamPatch::parse(patch.as_bytes())?).await?;
+    let links = exchange.links(&id, Some(&read_key));
+    let told = json!([{ "type": NEW_STREAM, "value": { "read_key": read_key, "links": links } }]);
+    let view = ChannelView {
+        id: id.as_str(),
+        origin: exchange.origin(),
+        created_ms: config.created_ms,
+        is_public: config.public_read,
+        you_read: true,
+        you_own: true,
+        content: Content::default(),
+        annotations: Some(told),
+    };
+    Ok(answer(&envelope::data(&view.to_json().to_string(), "")))
+}
+
+pub(in crate::edge) async fn describe_channel(exchange: &Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let config = exchange.config(id).await?;
+    let public = Public { is_public: config.public_read, created_ms: config.created_ms };
+    let view = exchange.channel_view(id, &public, exchange.face_credential()).await?;
+    Ok(answer(&envelope::data(&view.to_json().to_string(), "")))
+}
+
 impl Exchange {
-    pub(super) async fn create_channel(&mut self) -> Result<Reply, Problem> {
-        let body = self.body(MAX_OWNER_BODY_BYTES).await?;
-        let wish = ChannelIn::parse(&body);
-        // Whoever is not the owner is told that, and nothing of the body.
-        let token = self.access_token().or_else(|| wish.as_ref().ok()?.access_token.clone());
-        self.check_owner_token(token.as_deref())?;
-        let is_public = wish.map_err(|error| invalid(&error))?.is_public;
-        let patch = json!({ "name": TIMESERIES, "public_read": is_public }).to_string();
-        let (id, config, read_key) = self.new_stream(StreamPatch::parse(patch.as_bytes())?).await?;
-        let links = self.links(&id, Some(&read_key));
-        let told = json!([{ "type": NEW_STREAM, "value": { "read_key": read_key, "links": links } }]);
-        let view = ChannelView {
-            id: id.as_str(),
-            origin: self.origin(),
-            created_ms: config.created_ms,
-            is_public: config.public_read,
-            you_read: true,
-            you_own: true,
-            content: Content::default(),
-            annotations: Some(told),
-        };
-        Ok(answer(&envelope::data(&view.to_json().to_string(), "")))
-    }
-
-    pub(super) async fn describe_channel(&self, id: &StreamId) -> Result<Reply, Problem> {
-        let config = self.config(id).await?;
-        let public = Public { is_public: config.public_read, created_ms: config.created_ms };
-        let view = self.channel_view(id, &public, self.face_credential()).await?;
-        Ok(answer(&envelope::data(&view.to_json().to_string(), "")))
-    }
-
     /// The channel as the one who asks may see it.
     pub(super) async fn channel_view<'a>(
         &'a self,

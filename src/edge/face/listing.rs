@@ -14,7 +14,7 @@ use config::listing::Listing;
 use protocol::command::Credential;
 
 use super::channels::Public;
-use super::{NO_TOKEN, answer, invalid};
+use super::{answer, invalid};
 
 /// What KV lists at a time, and how many such pages are read: 10,000 streams.
 const DIRECTORY_PAGE: usize = 1_000;
@@ -22,25 +22,25 @@ const MAX_DIRECTORY_PAGES: usize = 10;
 /// So many objects are asked at the same time what is in their channels.
 const CALLS_AT_ONCE: usize = 6;
 
+/// The channels of these ids that whoever asks may read, or all of the owner's.
+pub(in crate::edge) async fn list_channels(exchange: &Exchange) -> Result<Reply, Problem> {
+    if let Some(ids) = param(exchange.query_string(), "ids") {
+        return exchange.look_up_channels(&ids).await;
+    }
+    let types = param(exchange.query_string(), "channel_types");
+    let is_wanted = types.is_none_or(|types| types.split(',').any(|kind| kind.trim() == TIMESERIES));
+    exchange.owned_channels(&|_, _| is_wanted).await
+}
+
+pub(in crate::edge) async fn search_channels(exchange: &Exchange) -> Result<Reply, Problem> {
+    let search = Search::of(exchange.query_string());
+    exchange.owned_channels(&|name, is_public| search.finds(name, is_public)).await
+}
+
 impl Exchange {
-    /// The channels of these ids that whoever asks may read, or all of the owner's.
-    pub(super) async fn list_channels(&self) -> Result<Reply, Problem> {
-        if let Some(ids) = param(self.query_string(), "ids") {
-            return self.look_up_channels(&ids).await;
-        }
-        let types = param(self.query_string(), "channel_types");
-        let is_wanted = types.is_none_or(|types| types.split(',').any(|kind| kind.trim() == TIMESERIES));
-        self.owned_channels(&|_, _| is_wanted).await
-    }
-
-    pub(super) async fn search_channels(&self) -> Result<Reply, Problem> {
-        let search = Search::of(self.query_string());
-        self.owned_channels(&|name, is_public| search.finds(name, is_public)).await
-    }
-
     /// A page of the owner's channels, the newest first, that are wanted by their names and by whether they are public.
     async fn owned_channels(&self, is_wanted: &dyn Fn(&str, bool) -> bool) -> Result<Reply, Problem> {
-        self.check_owner_token(self.access_token().as_deref()).map_err(|_| Problem::Unauthorized(NO_TOKEN))?;
+        self.check_owner()?;
         let mut found = Vec::new();
         for (id, Listing { name, created_ms, public }) in self.all_listings().await? {
             let Some(id) = self.keys.verify(&id)? else { continue };

@@ -2,7 +2,6 @@
 
 use serde_json::Value;
 
-use crate::edge::cors::Cors;
 use crate::edge::identity;
 use crate::edge::problem::Problem;
 use crate::edge::reply::Reply;
@@ -20,61 +19,60 @@ use protocol::command::{Command, Page, Read, take_shards};
 
 use super::{answer, invalid};
 
+pub(in crate::edge) async fn post_message(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    // Every page may read the answer here, also that its origin may not write.
+    let admitted = exchange.admit(id).await?;
+    let lateness_s = admitted.config.lateness_s;
+    let Body { bytes, room } = exchange.body(MAX_MESSAGE_BYTES).await?;
+    let message = MessageIn::parse(&bytes).map_err(|error| invalid(&error))?;
+    drop(bytes);
+    let identity = message.batch_id.as_deref().map(|id| identity::of_message(id, &message.content()));
+    let shown = MessageParts::of(exchange.query_string());
+    let echoed = shown.annotations.then(|| message.annotations.clone());
+    let (said, annotations) = (message.said, Body::of(message.annotations.into_bytes(), room)?);
+    // Where messages can't be read, none is kept.
+    let is_kept = admitted.config.layout.shards() == 1 && admitted.config.messages_s > 0;
+    let fill: &Fill<'_> = &|builder, annotations| {
+        let (arrival, mut rejected) = (Arrival { at: builder.now(), lateness_s }, Vec::new());
+        // What a rule takes off a point is not read back either.
+        let mut is_whole = true;
+        points::each_point(annotations, arrival, &mut |index, point| {
+            is_whole &= point.as_ref().is_ok_and(|(_, labels)| builder.keeps(labels)) || point.is_err();
+            let accepted = builder.accepted();
+            builder.push(index, point);
+            rejected.extend((builder.accepted() == accepted).then_some(index));
+        });
+        if let Some(kept) = (is_kept && is_whole).then(|| posted::kept(&said, annotations, &rejected)).flatten() {
+            builder.keep_posted(kept);
+        }
+        Ok(())
+    };
+    let Stored { outcome, first } = exchange.store(id, admitted, identity, annotations, fill).await?;
+    let (number, view) = (first.map(|first| first.to_string()), exchange.message_view(id));
+    let (text, annotations) = (said.text.as_deref(), echoed.as_deref());
+    let (is_for_people, no_html) = (!said.is_machine_only, shown.no_html);
+    let view = MessageView { id: number.as_deref(), text, is_for_people, no_html, annotations, ..view };
+    Ok(answer(&envelope::data(&view.to_json(), &rejections(&outcome)?)))
+}
+
+pub(in crate::edge) async fn list_messages(exchange: &Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let page = paging::page(exchange.query_string()).map_err(|error| invalid(&error))?;
+    let messages = exchange.messages(id, page).await?;
+    let shown = MessageParts::of(exchange.query_string());
+    let page = message_view::page(&messages, &exchange.message_view(id), shown);
+    Ok(answer(&page.map_err(|error| other_version(&error))?))
+}
+
+pub(in crate::edge) async fn read_message(exchange: &Exchange, id: &StreamId, message: &str) -> Result<Reply, Problem> {
+    const NO_SUCH_MESSAGE: Problem = Problem::NotFound("there is no message with this id, or it is not kept any more");
+    let number = message_id(message).ok_or(NO_SUCH_MESSAGE)?;
+    let messages = exchange.messages(id, page_of(number)).await?;
+    let shown = MessageParts::of(exchange.query_string());
+    let single = message_view::single(&messages, &exchange.message_view(id), shown);
+    Ok(answer(&single.map_err(|error| other_version(&error))?.ok_or(NO_SUCH_MESSAGE)?))
+}
+
 impl Exchange {
-    pub(super) async fn post_message(&mut self, id: &StreamId) -> Result<Reply, Problem> {
-        // Every page may read the answer here, also that its origin may not write.
-        let admitted = self.admit(id, &mut Cors::Any).await?;
-        let lateness_s = admitted.config.lateness_s;
-        let Body { bytes, room } = self.body(MAX_MESSAGE_BYTES).await?;
-        let message = MessageIn::parse(&bytes).map_err(|error| invalid(&error))?;
-        drop(bytes);
-        let identity = message.batch_id.as_deref().map(|id| identity::of_message(id, &message.content()));
-        let shown = MessageParts::of(self.query_string());
-        let echoed = shown.annotations.then(|| message.annotations.clone());
-        let (said, annotations) = (message.said, Body::of(message.annotations.into_bytes(), room)?);
-        // Where messages can't be read, none is kept.
-        let is_kept = admitted.config.layout.shards() == 1 && admitted.config.messages_s > 0;
-        let fill: &Fill<'_> = &|builder, annotations| {
-            let (arrival, mut rejected) = (Arrival { at: builder.now(), lateness_s }, Vec::new());
-            // What a rule takes off a point is not read back either.
-            let mut is_whole = true;
-            points::each_point(annotations, arrival, &mut |index, point| {
-                is_whole &= point.as_ref().is_ok_and(|(_, labels)| builder.keeps(labels)) || point.is_err();
-                let accepted = builder.accepted();
-                builder.push(index, point);
-                rejected.extend((builder.accepted() == accepted).then_some(index));
-            });
-            if let Some(kept) = (is_kept && is_whole).then(|| posted::kept(&said, annotations, &rejected)).flatten() {
-                builder.keep_posted(kept);
-            }
-            Ok(())
-        };
-        let Stored { outcome, first } = self.store(id, admitted, identity, annotations, fill).await?;
-        let (number, view) = (first.map(|first| first.to_string()), self.message_view(id));
-        let (text, annotations) = (said.text.as_deref(), echoed.as_deref());
-        let (is_for_people, no_html) = (!said.is_machine_only, shown.no_html);
-        let view = MessageView { id: number.as_deref(), text, is_for_people, no_html, annotations, ..view };
-        Ok(answer(&envelope::data(&view.to_json(), &rejections(&outcome)?)))
-    }
-
-    pub(super) async fn list_messages(&self, id: &StreamId) -> Result<Reply, Problem> {
-        let page = paging::page(self.query_string()).map_err(|error| invalid(&error))?;
-        let messages = self.messages(id, page).await?;
-        let shown = MessageParts::of(self.query_string());
-        let page = message_view::page(&messages, &self.message_view(id), shown);
-        Ok(answer(&page.map_err(|error| other_version(&error))?))
-    }
-
-    pub(super) async fn read_message(&self, id: &StreamId, message: &str) -> Result<Reply, Problem> {
-        const NO_SUCH_MESSAGE: Problem =
-            Problem::NotFound("there is no message with this id, or it is not kept any more");
-        let number = message_id(message).ok_or(NO_SUCH_MESSAGE)?;
-        let messages = self.messages(id, page_of(number)).await?;
-        let shown = MessageParts::of(self.query_string());
-        let single = message_view::single(&messages, &self.message_view(id), shown);
-        Ok(answer(&single.map_err(|error| other_version(&error))?.ok_or(NO_SUCH_MESSAGE)?))
-    }
-
     /// Home has all messages, or none as the stream has several shards.
     pub(super) async fn messages(&self, id: &StreamId, page: Page) -> Result<Vec<u8>, Problem> {
         let (credential, what) = (self.face_credential(), Read::Messages(page));

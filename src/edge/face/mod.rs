@@ -1,11 +1,10 @@
 //! The app.net face: clients of 2013 write and read here as they did there, with only the host changed. See docs/appnet.md.
 
-mod account;
-mod channels;
+pub(super) mod account;
+pub(super) mod channels;
 mod errors;
-mod listing;
-mod messages;
-mod route;
+pub(super) mod listing;
+pub(super) mod messages;
 
 use appnet::paging::param;
 
@@ -15,34 +14,16 @@ use super::reply::Reply;
 use super::route::query_string;
 
 pub(super) use errors::reply as error_reply;
-pub(super) use route::{Action, Route};
 
 /// What pages of other origins may send, and may see of an answer.
 pub(super) const REQUEST_HEADERS: &str = "Authorization, Content-Type, X-ADN-Migration-Overrides, X-ADN-Pretty-JSON";
 pub(super) const RESPONSE_HEADERS: &str =
     "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, Heartbeat-Limits";
 
-const NO_TOKEN: &str =
+pub(super) const NO_TOKEN: &str =
     "Call requires authentication: this needs the deployment's OWNER_TOKEN as a bearer token or as access_token";
 
 impl Exchange {
-    pub(super) async fn act_on_face(&mut self, action: Action<'_>) -> Result<Reply, Problem> {
-        match action {
-            Action::CreateChannel => self.create_channel().await,
-            Action::DescribeChannel(id) => self.describe_channel(&self.stream(id)?).await,
-            Action::PostMessage(id) => self.post_message(&self.stream(id)?).await,
-            Action::ListMessages(id) => self.list_messages(&self.stream(id)?).await,
-            Action::ReadMessage(id, message) => self.read_message(&self.stream(id)?, message).await,
-            Action::ListChannels => self.list_channels().await,
-            Action::SearchChannels => self.search_channels().await,
-            Action::TellUsers => Ok(self.tell_users()),
-            Action::TellUser(name) => self.tell_user(name),
-            Action::TellConfig => Ok(account::tell_config()),
-            Action::TellToken => self.tell_token(),
-            Action::NotSupported(what) => Err(Problem::NotFound(what)),
-        }
-    }
-
     /// A token from the header or, for clients that can't set it, from the query string, as app.net had it.
     pub(super) fn access_token(&self) -> Option<String> {
         self.bearer().or_else(|| param(query_string(&self.url), "access_token"))

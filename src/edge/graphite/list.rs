@@ -21,8 +21,9 @@ use model::window::Window;
 use protocol::command::Read;
 use protocol::params::{QueryText, ValuesParams};
 
-use super::naming;
+use super::{Asked, naming};
 use crate::edge::problem::Problem;
+use crate::edge::reply::Reply;
 use crate::edge::{Exchange, StreamId, internal, other_version};
 
 const DAY_S: i64 = 86_400;
@@ -31,43 +32,134 @@ const LISTED_S: i64 = 30 * DAY_S;
 /// The tree is listed for at most so many labels at a time.
 const MAX_LABELS_AT_ONCE: usize = 16;
 
-impl Exchange {
-    pub(super) async fn find(&self, id: &StreamId, pairs: &[Pair]) -> Result<String, Problem> {
-        let query = value(pairs, "query").ok_or_else(|| BadRequest("Missing required parameter 'query'".to_owned()))?;
-        let is_completer = value(pairs, "format") == Some("completer");
-        let query = if is_completer && !query.ends_with('*') { format!("{query}*") } else { query.to_owned() };
-        let found = self.found(id, &query).await?;
-        let answer = match value(pairs, "format").unwrap_or("treejson") {
-            "treejson" => tree_json(&found),
-            "completer" => completer_json(&found),
-            "json" => found.iter().map(|one| json!({"path": one.path, "is_leaf": one.is_leaf})).collect(),
-            "nodelist" => json!({"nodes": listed(found.into_iter().map(|one| last(&one.path)), "", MAX_LIMIT)}),
-            other => {
-                return Err(BadRequest(format!(
-                    "unknown format {other:?}; there are treejson, completer, json and nodelist"
-                ))
-                .into());
-            }
-        };
-        Ok(answer.to_string())
-    }
-
-    pub(super) async fn expand(&self, id: &StreamId, pairs: &[Pair]) -> Result<String, Problem> {
-        let leaves_only = value(pairs, "leavesOnly") == Some("1");
-        let mut by_query = BTreeMap::new();
-        for query in values(pairs, "query").into_iter().take(MAX_LABELS_AT_ONCE) {
-            let mut found = self.found(id, &query).await?;
-            found.retain(|one| one.is_leaf || !leaves_only);
-            by_query.insert(query, found.into_iter().map(|one| one.path).collect::<Vec<_>>());
+pub(in crate::edge) async fn find(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let asked = Asked::of(exchange).await?;
+    let pairs = &asked.pairs;
+    let query = value(pairs, "query").ok_or_else(|| BadRequest("Missing required parameter 'query'".to_owned()))?;
+    let is_completer = value(pairs, "format") == Some("completer");
+    let query = if is_completer && !query.ends_with('*') { format!("{query}*") } else { query.to_owned() };
+    let found = exchange.found(id, &query).await?;
+    let answer = match value(pairs, "format").unwrap_or("treejson") {
+        "treejson" => tree_json(&found),
+        "completer" => completer_json(&found),
+        "json" => found.iter().map(|one| json!({"path": one.path, "is_leaf": one.is_leaf})).collect(),
+        "nodelist" => json!({"nodes": listed(found.into_iter().map(|one| last(&one.path)), "", MAX_LIMIT)}),
+        other => {
+            return Err(BadRequest(format!(
+                "unknown format {other:?}; there are treejson, completer, json and nodelist"
+            ))
+            .into());
         }
-        let results = if value(pairs, "groupByExpr") == Some("1") {
-            json!(by_query)
-        } else {
-            listed(by_query.into_values().flatten(), "", usize::MAX)
-        };
-        Ok(json!({ "results": results }).to_string())
-    }
+    };
+    Ok(asked.json(answer.to_string()))
+}
 
+pub(in crate::edge) async fn expand(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let asked = Asked::of(exchange).await?;
+    let pairs = &asked.pairs;
+    let leaves_only = value(pairs, "leavesOnly") == Some("1");
+    let mut by_query = BTreeMap::new();
+    for query in values(pairs, "query").into_iter().take(MAX_LABELS_AT_ONCE) {
+        let mut found = exchange.found(id, &query).await?;
+        found.retain(|one| one.is_leaf || !leaves_only);
+        by_query.insert(query, found.into_iter().map(|one| one.path).collect::<Vec<_>>());
+    }
+    let results = if value(pairs, "groupByExpr") == Some("1") {
+        json!(by_query)
+    } else {
+        listed(by_query.into_values().flatten(), "", usize::MAX)
+    };
+    Ok(asked.json(json!({ "results": results }).to_string()))
+}
+
+pub(in crate::edge) async fn tag_list(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let asked = Asked::of(exchange).await?;
+    let pairs = &asked.pairs;
+    let tags = exchange.all_tags(id).await?;
+    let filter = filter("tag", pairs)?;
+    let limit = list_limit(pairs)?;
+    let wanted = tags.iter().filter(|tag| filter.as_ref().is_none_or(|filter| filter.accepts_value(tag)));
+    let listed: Value = wanted.take(limit).map(|tag| json!({ "tag": tag })).collect();
+    filter.iter().try_for_each(TagExpression::check)?;
+    Ok(asked.json(listed.to_string()))
+}
+
+pub(in crate::edge) async fn tag_values(exchange: &mut Exchange, id: &StreamId, name: &str) -> Result<Reply, Problem> {
+    let asked = Asked::of(exchange).await?;
+    let pairs = &asked.pairs;
+    let (filter, limit) = (filter("value", pairs)?, list_limit(pairs)?);
+    let name = form_urlencoded::parse(format!("tag={}", name.replace('+', "%2B")).as_bytes())
+        .next()
+        .map_or_else(String::new, |(_, tag)| tag.into_owned());
+    if !exchange.all_tags(id).await?.contains(&name) {
+        return Ok(asked.json("null".to_owned()));
+    }
+    let values = exchange.values_of(id, &name, "", MAX_LIMIT).await?;
+    let values =
+        values.into_iter().filter(|(value, _)| filter.as_ref().is_none_or(|filter| filter.accepts_value(value)));
+    let values: Value = values.take(limit).map(|(value, count)| json!({"value": value, "count": count})).collect();
+    filter.iter().try_for_each(TagExpression::check)?;
+    Ok(asked.json(json!({"tag": name, "values": values}).to_string()))
+}
+
+pub(in crate::edge) async fn complete_tags(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let asked = Asked::of(exchange).await?;
+    let pairs = &asked.pairs;
+    let (prefix, limit) = (value(pairs, "tagPrefix").unwrap_or_default(), limit(value(pairs, "limit"))?);
+    let expressions = values(pairs, "expr");
+    let searched: Vec<String> =
+        expressions.iter().map(|text| TagExpression::parse(text).map(|one| one.tag)).collect::<Result<_, _>>()?;
+    let tags = if needs_series(&expressions)? {
+        let all = exchange.tagged(id, &expressions, pairs).await?;
+        all.into_values().flat_map(Tags::into_keys).collect()
+    } else if exchange.has_name(id, &expressions).await? {
+        exchange.all_tags(id).await?
+    } else {
+        Vec::new()
+    };
+    Ok(asked.json(listed(tags.into_iter().filter(|tag| !searched.contains(tag)), prefix, limit).to_string()))
+}
+
+pub(in crate::edge) async fn complete_values(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let asked = Asked::of(exchange).await?;
+    let pairs = &asked.pairs;
+    let name = value(pairs, "tag").filter(|tag| !tag.is_empty());
+    let Some(name) = name else { return Err(BadRequest("no tag specified".to_owned()).into()) };
+    let (prefix, limit) = (value(pairs, "valuePrefix").unwrap_or_default(), limit(value(pairs, "limit"))?);
+    let expressions = values(pairs, "expr");
+    if name != "name" && needs_series(&expressions)? {
+        let all = exchange.tagged(id, &expressions, pairs).await?;
+        let values = all.into_values().filter_map(|mut tags| tags.remove(name));
+        return Ok(asked.json(listed(values, prefix, limit).to_string()));
+    }
+    if name != "name" && !exchange.has_name(id, &expressions).await? {
+        return Ok(asked.json("[]".to_owned()));
+    }
+    let mut values = exchange.values_of(id, name, prefix, MAX_LIMIT).await?;
+    if name == "name" {
+        // Every series has every aggregate, so what is said of labels does not matter.
+        let budget = Budget::new(MAX_STEPS);
+        let parsed = expressions.iter().map(|text| Ok(TagExpression::parse(text)?.sharing(&budget)));
+        let names = parsed.collect::<Result<Vec<_>, BadRequest>>()?;
+        let names: Vec<TagExpression> = names.into_iter().filter(|one| one.tag == "name").collect();
+        values.retain(|value, _| names.iter().all(|one| one.accepts_value(value)));
+        names.iter().try_for_each(TagExpression::check)?;
+    }
+    Ok(asked.json(listed(values.into_keys(), prefix, limit).to_string()))
+}
+
+pub(in crate::edge) async fn find_series(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let asked = Asked::of(exchange).await?;
+    let pairs = &asked.pairs;
+    let expressions = values(pairs, "expr");
+    if expressions.is_empty() {
+        return Err(BadRequest("no tag expressions specified".to_owned()).into());
+    }
+    let all = exchange.tagged(id, &expressions, pairs).await?;
+    Ok(asked.json(listed(all.into_keys(), "", usize::MAX).to_string()))
+}
+
+impl Exchange {
     async fn found(&self, id: &StreamId, query: &str) -> Result<Vec<TreeNode>, Problem> {
         let naming = naming(&*self.config(id).await?);
         let find = NodeQuery::parse(query, &naming)?;
@@ -81,83 +173,6 @@ impl Exchange {
             }
         }
         Ok(find.found(&naming, &labels))
-    }
-
-    pub(super) async fn tag_list(&self, id: &StreamId, pairs: &[Pair]) -> Result<String, Problem> {
-        let tags = self.all_tags(id).await?;
-        let filter = filter("tag", pairs)?;
-        let limit = list_limit(pairs)?;
-        let wanted = tags.iter().filter(|tag| filter.as_ref().is_none_or(|filter| filter.accepts_value(tag)));
-        let listed: Value = wanted.take(limit).map(|tag| json!({ "tag": tag })).collect();
-        filter.iter().try_for_each(TagExpression::check)?;
-        Ok(listed.to_string())
-    }
-
-    pub(super) async fn tag_values(&self, id: &StreamId, name: &str, pairs: &[Pair]) -> Result<String, Problem> {
-        let (filter, limit) = (filter("value", pairs)?, list_limit(pairs)?);
-        let name = form_urlencoded::parse(format!("tag={}", name.replace('+', "%2B")).as_bytes())
-            .next()
-            .map_or_else(String::new, |(_, tag)| tag.into_owned());
-        if !self.all_tags(id).await?.contains(&name) {
-            return Ok("null".to_owned());
-        }
-        let values = self.values_of(id, &name, "", MAX_LIMIT).await?;
-        let values =
-            values.into_iter().filter(|(value, _)| filter.as_ref().is_none_or(|filter| filter.accepts_value(value)));
-        let values: Value = values.take(limit).map(|(value, count)| json!({"value": value, "count": count})).collect();
-        filter.iter().try_for_each(TagExpression::check)?;
-        Ok(json!({"tag": name, "values": values}).to_string())
-    }
-
-    pub(super) async fn complete_tags(&self, id: &StreamId, pairs: &[Pair]) -> Result<String, Problem> {
-        let (prefix, limit) = (value(pairs, "tagPrefix").unwrap_or_default(), limit(value(pairs, "limit"))?);
-        let expressions = values(pairs, "expr");
-        let searched: Vec<String> =
-            expressions.iter().map(|text| TagExpression::parse(text).map(|one| one.tag)).collect::<Result<_, _>>()?;
-        let tags = if needs_series(&expressions)? {
-            let all = self.tagged(id, &expressions, pairs).await?;
-            all.into_values().flat_map(Tags::into_keys).collect()
-        } else if self.has_name(id, &expressions).await? {
-            self.all_tags(id).await?
-        } else {
-            Vec::new()
-        };
-        Ok(listed(tags.into_iter().filter(|tag| !searched.contains(tag)), prefix, limit).to_string())
-    }
-
-    pub(super) async fn complete_values(&self, id: &StreamId, pairs: &[Pair]) -> Result<String, Problem> {
-        let name = value(pairs, "tag").filter(|tag| !tag.is_empty());
-        let Some(name) = name else { return Err(BadRequest("no tag specified".to_owned()).into()) };
-        let (prefix, limit) = (value(pairs, "valuePrefix").unwrap_or_default(), limit(value(pairs, "limit"))?);
-        let expressions = values(pairs, "expr");
-        if name != "name" && needs_series(&expressions)? {
-            let all = self.tagged(id, &expressions, pairs).await?;
-            let values = all.into_values().filter_map(|mut tags| tags.remove(name));
-            return Ok(listed(values, prefix, limit).to_string());
-        }
-        if name != "name" && !self.has_name(id, &expressions).await? {
-            return Ok("[]".to_owned());
-        }
-        let mut values = self.values_of(id, name, prefix, MAX_LIMIT).await?;
-        if name == "name" {
-            // Every series has every aggregate, so what is said of labels does not matter.
-            let budget = Budget::new(MAX_STEPS);
-            let parsed = expressions.iter().map(|text| Ok(TagExpression::parse(text)?.sharing(&budget)));
-            let names = parsed.collect::<Result<Vec<_>, BadRequest>>()?;
-            let names: Vec<TagExpression> = names.into_iter().filter(|one| one.tag == "name").collect();
-            values.retain(|value, _| names.iter().all(|one| one.accepts_value(value)));
-            names.iter().try_for_each(TagExpression::check)?;
-        }
-        Ok(listed(values.into_keys(), prefix, limit).to_string())
-    }
-
-    pub(super) async fn find_series(&self, id: &StreamId, pairs: &[Pair]) -> Result<String, Problem> {
-        let expressions = values(pairs, "expr");
-        if expressions.is_empty() {
-            return Err(BadRequest("no tag expressions specified".to_owned()).into());
-        }
-        let all = self.tagged(id, &expressions, pairs).await?;
-        Ok(listed(all.into_keys(), "", usize::MAX).to_string())
     }
 
     /// Series that all expressions accept, of the time that is asked for or of a month, by path.

@@ -3,8 +3,10 @@
 
 mod list;
 mod render;
-mod route;
 mod zone;
+
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
 
 use config::stream::StreamConfig;
 use graphite::describe::{describe, describe_all};
@@ -18,50 +20,73 @@ use super::problem::Problem;
 use super::reply::Reply;
 use super::{Exchange, StreamId};
 
-pub(super) use render::{merge_rows, merging_bytes};
-pub(super) use route::Route;
+pub(super) use list::{complete_tags, complete_values, expand, find, find_series, tag_list, tag_values};
+pub(super) use render::{merge_rows, merging_bytes, render};
 
 /// A form has at most so many bytes, as many as Grafana sends.
 const MAX_FORM_BYTES: usize = 1 << 20;
 /// The version whose language and answers these are.
 const VERSION: &str = "1.1.10";
 
-impl Exchange {
-    pub(super) async fn act_on_graphite(&mut self, id: &StreamId, route: Route<'_>) -> Result<Reply, Problem> {
-        let pairs = self.pairs().await?;
+/// The parameters of a request, and the JavaScript function that its JSON is an argument of, if `jsonp` names one.
+struct Asked {
+    pairs: Vec<Pair>,
+    callback: Option<String>,
+}
+
+impl Asked {
+    async fn of(exchange: &mut Exchange) -> Result<Self, Problem> {
+        let pairs = exchange.pairs().await?;
         let callback = jsonp(value(&pairs, "jsonp"))?;
-        let json = |body: String| match &callback {
+        Ok(Self { pairs, callback })
+    }
+
+    /// An answer in JSON, or in JavaScript if there is a callback.
+    fn json(&self, body: String) -> Reply {
+        let reply = match &self.callback {
             Some(function) => Reply::new(200, "text/javascript", format!("{function}({body})").into_bytes()),
             None => Reply::json(200, body),
         };
-        let reply = match route {
-            Route::Render => self.render(id, &pairs).await?,
-            Route::Find => json(self.find(id, &pairs).await?),
-            Route::Expand => json(self.expand(id, &pairs).await?),
-            Route::Tags => json(self.tag_list(id, &pairs).await?),
-            Route::Tag(tag) => json(self.tag_values(id, tag, &pairs).await?),
-            Route::CompleteTags => json(self.complete_tags(id, &pairs).await?),
-            Route::CompleteValues => json(self.complete_values(id, &pairs).await?),
-            Route::FindSeries => json(self.find_series(id, &pairs).await?),
-            Route::Functions => {
-                let is_grouped = matches!(value(&pairs, "grouped"), Some("1" | "true"));
-                json(describe_all(value(&pairs, "group"), is_grouped))
-            }
-            Route::Function(name) => json(describe(name).ok_or(Problem::NotFound("unknown function"))?),
-            Route::Version => Reply::new(200, "text/plain", VERSION.into()),
-            // A stream has no events.
-            Route::Events => json("[]".to_owned()),
-            Route::Unknown => return Err(Problem::NotFound("there is nothing at this path of the Graphite API")),
-        };
-        Ok(reply.with("Cache-Control", "no-store"))
+        reply.with("Cache-Control", "no-store")
     }
+}
 
-    /// The parameters of query string and form, without the key.
-    pub(in crate::edge) async fn pairs(&mut self) -> Result<Vec<Pair>, Problem> {
-        let form = self.body(MAX_FORM_BYTES).await?;
-        let all = [self.query_string().as_bytes(), &form];
-        let pairs = all.into_iter().flat_map(|text| form_urlencoded::parse(text).into_owned());
-        Ok(pairs.filter(|(name, _)| name != "key").collect())
+pub(super) async fn functions(exchange: &mut Exchange, _: &StreamId) -> Result<Reply, Problem> {
+    let asked = Asked::of(exchange).await?;
+    let is_grouped = matches!(value(&asked.pairs, "grouped"), Some("1" | "true"));
+    Ok(asked.json(describe_all(value(&asked.pairs, "group"), is_grouped)))
+}
+
+pub(super) async fn function(exchange: &mut Exchange, _: &StreamId, name: &str) -> Result<Reply, Problem> {
+    let asked = Asked::of(exchange).await?;
+    Ok(asked.json(describe(name).ok_or(Problem::NotFound("there is no such function"))?))
+}
+
+pub(super) async fn version(exchange: &mut Exchange, _: &StreamId) -> Result<Reply, Problem> {
+    Asked::of(exchange).await?;
+    Ok(Reply::new(200, "text/plain", VERSION.into()).with("Cache-Control", "no-store"))
+}
+
+/// A stream has no events.
+pub(super) async fn events(exchange: &mut Exchange, _: &StreamId) -> Result<Reply, Problem> {
+    Ok(Asked::of(exchange).await?.json("[]".to_owned()))
+}
+
+pub(super) async fn nothing(exchange: &mut Exchange, _: &StreamId) -> Result<Reply, Problem> {
+    Asked::of(exchange).await?;
+    Err(Problem::NotFound("there is nothing at this path of the Graphite API"))
+}
+
+impl Exchange {
+    /// The parameters of query string and form, without the key. Boxed, so that it is compiled once.
+    pub(in crate::edge) fn pairs(&mut self) -> LocalBoxFuture<'_, Result<Vec<Pair>, Problem>> {
+        let pairs = async move {
+            let form = self.body(MAX_FORM_BYTES).await?;
+            let all = [self.query_string().as_bytes(), &form];
+            let pairs = all.into_iter().flat_map(|text| form_urlencoded::parse(text).into_owned());
+            Ok(pairs.filter(|(name, _)| name != "key").collect())
+        };
+        pairs.boxed_local()
     }
 }
 

@@ -4,8 +4,8 @@ use std::rc::Rc;
 
 use graphite::error::BadRequest;
 use graphite::evaluate::Evaluator;
-use graphite::format::render;
-use graphite::request::{Pair, Request, value};
+use graphite::format;
+use graphite::request::{Request, value};
 use graphite::series::Series;
 use graphite::stock::Stock;
 use model::grid::{Grid, Row};
@@ -17,7 +17,7 @@ use protocol::partial;
 use protocol::partial::PartialError;
 
 use super::zone::Zone;
-use super::{Reply, naming};
+use super::{Asked, Reply, naming};
 use crate::edge::kept::Kept;
 use crate::edge::problem::Problem;
 use crate::edge::{Exchange, StreamId, other_version};
@@ -25,48 +25,49 @@ use crate::edge::{Exchange, StreamId, other_version};
 /// Targets ask again for other times, such as those of `timeShift` within another, at most so often.
 const MAX_ROUNDS: usize = 16;
 
-impl Exchange {
-    pub(super) async fn render(&self, id: &StreamId, pairs: &[Pair]) -> Result<Reply, Problem> {
-        let zone = Zone::named(value(pairs, "tz"));
-        let ahead: Rc<dyn Fn(i64) -> i64> = Rc::new(move |at_s| zone.ahead_s(at_s));
-        let request = Request::parse(pairs, self.now_ms.div_euclid(1000), &*ahead)?;
-        let config = self.config(id).await?;
-        let naming = naming(&config);
-        let mut stock = Stock::new(&naming, &config.retention, self.now_ms.div_euclid(1000));
-        stock.latest_s = stock.latest_s.min(request.now_s);
-        stock.max_points = request.max_points;
-        let (mut has_read, mut kept) = (false, self.kept(&config));
-        for _ in 0..MAX_ROUNDS {
-            let evaluator = Evaluator::new(&mut stock, request.now_s, &*ahead);
-            let mut evaluator = evaluator.with(request.x_files_factor, &request.template);
-            let series = evaluator.targets(&request.targets, request.scope)?;
-            let wanted = stock.take_wanted()?;
-            if wanted.is_empty() {
-                if !has_read {
-                    // Lines at a value need no data, but whoever tests a data source wants to hear of a wrong key.
-                    self.check_reader(id).await?;
-                }
-                drop(stock);
-                let bytes = series.iter().map(Series::bytes).sum::<usize>();
-                let (media_type, pieces) = render(&request, series, ahead)?;
-                kept.resize(bytes + PIECE_BYTES).map_err(as_invalid)?;
-                return Ok(Reply::pieces(media_type, pieces, kept, &self.context));
+pub(in crate::edge) async fn render(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let pairs = &Asked::of(exchange).await?.pairs;
+    let zone = Zone::named(value(pairs, "tz"));
+    let ahead: Rc<dyn Fn(i64) -> i64> = Rc::new(move |at_s| zone.ahead_s(at_s));
+    let request = Request::parse(pairs, exchange.now_ms.div_euclid(1000), &*ahead)?;
+    let config = exchange.config(id).await?;
+    let naming = naming(&config);
+    let mut stock = Stock::new(&naming, &config.retention, exchange.now_ms.div_euclid(1000));
+    stock.latest_s = stock.latest_s.min(request.now_s);
+    stock.max_points = request.max_points;
+    let (mut has_read, mut kept) = (false, exchange.kept(&config));
+    for _ in 0..MAX_ROUNDS {
+        let evaluator = Evaluator::new(&mut stock, request.now_s, &*ahead);
+        let mut evaluator = evaluator.with(request.x_files_factor, &request.template);
+        let series = evaluator.targets(&request.targets, request.scope)?;
+        let wanted = stock.take_wanted()?;
+        if wanted.is_empty() {
+            if !has_read {
+                // Lines at a value need no data, but whoever tests a data source wants to hear of a wrong key.
+                exchange.check_reader(id).await?;
             }
-            for query in wanted {
-                let distinct = if query.sketches.distinct == 0 { Vec::new() } else { naming.distinct().to_vec() };
-                let text = QueryText::new(&query.window, query.matchers.clone(), query.by.clone())
-                    .with_sketches(query.sketches.quantiles, distinct);
-                let rows = self.read_rows(id, text, query.sketches, &mut kept).await?;
-                stock.put(query, &rows)?;
-                drop(rows);
-                kept.resize(stock.bytes()).map_err(as_invalid)?;
-                has_read = true;
-            }
+            drop(stock);
+            let bytes = series.iter().map(Series::bytes).sum::<usize>();
+            let (media_type, pieces) = format::render(&request, series, ahead)?;
+            kept.resize(bytes + PIECE_BYTES).map_err(as_invalid)?;
+            let reply = Reply::pieces(media_type, pieces, kept, &exchange.context);
+            return Ok(reply.with("Cache-Control", "no-store"));
         }
-        Err(BadRequest(format!("the targets ask for other times more than {MAX_ROUNDS} times, one for the next"))
-            .into())
+        for query in wanted {
+            let distinct = if query.sketches.distinct == 0 { Vec::new() } else { naming.distinct().to_vec() };
+            let text = QueryText::new(&query.window, query.matchers.clone(), query.by.clone())
+                .with_sketches(query.sketches.quantiles, distinct);
+            let rows = exchange.read_rows(id, text, query.sketches, &mut kept).await?;
+            stock.put(query, &rows)?;
+            drop(rows);
+            kept.resize(stock.bytes()).map_err(as_invalid)?;
+            has_read = true;
+        }
     }
+    Err(BadRequest(format!("the targets ask for other times more than {MAX_ROUNDS} times, one for the next")).into())
+}
 
+impl Exchange {
     /// The cells of all shards, whose memory comes on top of what is kept.
     pub(super) async fn read_rows(
         &self,

@@ -24,7 +24,7 @@ type Listed = BTreeMap<String, u64>;
 
 /// What is listed of series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::edge) enum What<'a> {
+pub(super) enum What<'a> {
     Series,
     Labels,
     /// Of a label, as the path has its name.

@@ -2,10 +2,14 @@
 
 mod list;
 mod query;
-mod route;
 
 use std::rc::Rc;
 
+use futures_util::FutureExt;
+use futures_util::future::LocalBoxFuture;
+
+use config::stream::StreamConfig;
+use graphite::request::Pair;
 use model::grid::{Grid, MAX_GRID_CELLS, Row};
 use model::pieces::{PIECE_BYTES, Pieces};
 use model::sketches::Wanted;
@@ -25,17 +29,14 @@ use super::read::fresh;
 use super::reply::Reply;
 use super::{Exchange, StreamId, other_version};
 
-use list::List;
+use list::{List, What};
 use query::Question;
-pub(super) use route::Route;
 
-/// What is to be done, when all that it reads is there.
-enum Job<'a> {
-    Metrics,
-    Query(Box<Question<'a>>),
-    List(List),
-    Fixed(&'static str),
-}
+/// See [`build_info`].
+const BUILD_INFO: &str =
+    r#"{"version":"2.42.0","revision":"heartbeat","branch":"","buildUser":"","buildDate":"","goVersion":""}"#;
+/// See [`metadata`].
+const METADATA: &str = r#"{"heartbeat_d_total":[{"type":"counter","help":"Sum of d of all points since the stream began.","unit":""}],"heartbeat_n_total":[{"type":"counter","help":"Sum of n of all points since the stream began.","unit":""}],"heartbeat_points_total":[{"type":"counter","help":"Number of points since the stream began.","unit":""}]}"#;
 
 /// A read of all shards.
 enum Ask {
@@ -51,30 +52,119 @@ struct Told {
     rows: Vec<Row>,
 }
 
+/// The totals that Prometheus scrapes.
+pub(super) async fn read_metrics(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    let (_, config) = exchange.open(id).await?;
+    let mut kept = exchange.kept(&config);
+    let asks = vec![Ask::Totals(series_totals::parse(exchange.query_string())?)];
+    let mut told = exchange.read_asks(id, asks, &mut kept).await?;
+    let exposition = Exposition::accepted(&exchange.header("Accept").unwrap_or_default());
+    let shown = Rc::new(told.swap_remove(0).shown);
+    kept.grow(PIECE_BYTES)?;
+    let pieces = exposition.pieces(&shown).ok_or_else(too_many_series)?;
+    let reply = Reply::pieces(exposition.media_type(), pieces, kept, &exchange.context);
+    Ok(reply.with("Cache-Control", "no-store").with("Vary", "Accept"))
+}
+
+pub(super) async fn query(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    exchange.evaluated(id, false).await
+}
+
+pub(super) async fn query_range(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    exchange.evaluated(id, true).await
+}
+
+pub(super) async fn series(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    exchange.listed(id, What::Series).await
+}
+
+pub(super) async fn labels(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    exchange.listed(id, What::Labels).await
+}
+
+pub(super) async fn label_values(exchange: &mut Exchange, id: &StreamId, name: &str) -> Result<Reply, Problem> {
+    exchange.listed(id, What::Values(name)).await
+}
+
+/// The type and meaning of each metric.
+pub(super) async fn metadata(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    exchange.fixed(id, METADATA).await
+}
+
+/// The version, by which clients know which parts of the API there are.
+pub(super) async fn build_info(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    exchange.fixed(id, BUILD_INFO).await
+}
+
+pub(super) async fn rules(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    exchange.fixed(id, r#"{"groups":[]}"#).await
+}
+
+pub(super) async fn alerts(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    exchange.fixed(id, r#"{"alerts":[]}"#).await
+}
+
+pub(super) async fn exemplars(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    exchange.fixed(id, "[]").await
+}
+
+pub(super) async fn nothing(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+    exchange.open(id).await?;
+    Err(Problem::NotFound("there is nothing at this path of Prometheus' API"))
+}
+
+/// A request's parameters and the configuration of its stream.
+type Opened = (Vec<Pair>, Rc<StreamConfig>);
+
 impl Exchange {
-    /// Does all that Prometheus and its clients ask for; the one place that reads, as each would be kilobytes.
-    pub(super) async fn act_on_prometheus(&mut self, id: &StreamId, route: Route<'_>) -> Result<Reply, Problem> {
-        let pairs = self.pairs().await?;
-        let config = self.config(id).await?;
-        let (job, mut asks) = match route {
-            Route::Metrics => (Job::Metrics, vec![Ask::Totals(series_totals::parse(self.query_string())?)]),
-            Route::Query { is_range } => {
-                let (question, asks) = Question::new(&pairs, is_range, &config.retention, self.now_ms)?;
-                (Job::Query(Box::new(question)), asks)
-            }
-            Route::List(what) => {
-                let (list, asks) = List::new(what, &pairs)?;
-                (Job::List(list), asks)
-            }
-            Route::Fixed(data) => (Job::Fixed(data), Vec::new()),
-            Route::Unknown => return Err(Problem::NotFound("there is nothing at this path of Prometheus' API")),
-        };
+    /// Reads the parameters and the stream's configuration. Boxed, so that it is compiled once.
+    fn open<'a>(&'a mut self, id: &'a StreamId) -> LocalBoxFuture<'a, Result<Opened, Problem>> {
+        async move { Ok((self.pairs().await?, self.config(id).await?)) }.boxed_local()
+    }
+
+    async fn evaluated(&mut self, id: &StreamId, is_range: bool) -> Result<Reply, Problem> {
+        let (pairs, config) = self.open(id).await?;
+        let mut kept = self.kept(&config);
+        let (question, asks) = Question::new(&pairs, is_range, &config.retention, self.now_ms)?;
+        let told = self.read_asks(id, asks, &mut kept).await?;
+        let text = question.answer(&told)?;
+        drop(told);
+        self.in_pieces(text, kept)
+    }
+
+    async fn listed(&mut self, id: &StreamId, what: What<'_>) -> Result<Reply, Problem> {
+        let (pairs, config) = self.open(id).await?;
+        let mut kept = self.kept(&config);
+        let (list, asks) = List::new(what, &pairs)?;
+        let told = self.read_asks(id, asks, &mut kept).await?;
+        let text = list.answer(&told)?;
+        drop(told);
+        self.in_pieces(text, kept)
+    }
+
+    /// An answer that is the same for all streams.
+    async fn fixed(&mut self, id: &StreamId, data: &'static str) -> Result<Reply, Problem> {
+        let (_, config) = self.open(id).await?;
+        self.read_asks(id, Vec::new(), &mut self.kept(&config)).await?;
+        Ok(fresh(success(data)))
+    }
+
+    /// Reads from all shards. Boxed, so that it is compiled once: each copy would be kilobytes.
+    fn read_asks<'a>(
+        &'a self,
+        id: &'a StreamId,
+        asks: Vec<Ask>,
+        kept: &'a mut Kept,
+    ) -> LocalBoxFuture<'a, Result<Vec<Told>, Problem>> {
+        self.read_each(id, asks, kept).boxed_local()
+    }
+
+    async fn read_each(&self, id: &StreamId, mut asks: Vec<Ask>, kept: &mut Kept) -> Result<Vec<Told>, Problem> {
         if asks.is_empty() {
             // What needs no data is for readers too: whoever tests a data source wants to hear of a wrong key.
             asks.push(Ask::Totals(question(Vec::new(), Some(Vec::new()))));
         }
         let (mut told, mut held, mut text_bytes) = (Vec::with_capacity(asks.len()), 0, 0);
-        let mut kept = self.kept(&config);
         for ask in asks {
             let (mut shown, mut grid) = (ShownTotals::default(), Grid::new(Wanted::default()));
             let (what, has_totals) = match ask {
@@ -101,27 +191,7 @@ impl Exchange {
             }
             told.push(Told { shown, rows });
         }
-        Ok(match job {
-            Job::Metrics => {
-                let exposition = Exposition::accepted(&self.header("Accept").unwrap_or_default());
-                let shown = Rc::new(told.swap_remove(0).shown);
-                kept.grow(PIECE_BYTES)?;
-                let pieces = exposition.pieces(&shown).ok_or_else(too_many_series)?;
-                let reply = Reply::pieces(exposition.media_type(), pieces, kept, &self.context);
-                reply.with("Cache-Control", "no-store").with("Vary", "Accept")
-            }
-            Job::Query(question) => {
-                let text = question.answer(&told)?;
-                drop(told);
-                self.in_pieces(text, kept)?
-            }
-            Job::List(list) => {
-                let text = list.answer(&told)?;
-                drop(told);
-                self.in_pieces(text, kept)?
-            }
-            Job::Fixed(data) => fresh(success(data)),
-        })
+        Ok(told)
     }
 
     /// A text that is there already: here it stays once, while the runtime gets a piece at a time.
@@ -174,5 +244,22 @@ pub(super) fn error_reply(problem: &Problem) -> Reply {
 impl From<BadQuery> for Problem {
     fn from(refusal: BadQuery) -> Self {
         Self::InvalidRequest(refusal.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use prometheus::metric::Metric;
+
+    #[test]
+    fn metadata_are_those_of_the_metrics() {
+        let entry = |metric: &Metric| serde_json::json!([{"type": "counter", "help": metric.help(), "unit": ""}]);
+        let metadata = Metric::ALL.iter().map(|metric| (metric.name().to_owned(), entry(metric)));
+        let metadata: serde_json::Map<String, serde_json::Value> = metadata.collect();
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(METADATA).expect("JSON"),
+            serde_json::Value::from(metadata)
+        );
     }
 }
