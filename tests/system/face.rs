@@ -179,7 +179,7 @@ fn a_batch_that_comes_again_counts_once_and_has_no_id() {
 }
 
 #[test]
-fn limits_are_inclusive() {
+fn limits_hold_at_the_limit_and_not_one_beyond() {
     let channel = channel();
     post(&channel, &annotations_of(8_192)).expect(200);
     let (message, _) = error(&post(&channel, &annotations_of(8_193)), 400);

@@ -80,7 +80,7 @@ fn a_message_says_what_was_written() {
 }
 
 #[test]
-fn only_requested_parts_are_shown() {
+fn nothing_is_shown_that_is_not_asked_for() {
     let channel = filled(1);
     let read = |query: &str| messages(&channel, "GET", query).bearer(&channel.read_key).send().expect(200).json();
     for query in ["", "?include_machine=0", "?include_annotations=1"] {

@@ -77,7 +77,7 @@ fn a_window_that_is_not_kept_is_refused_with_the_step_to_ask_for() {
 }
 
 #[test]
-fn a_longer_retention_restores_nothing() {
+fn keeping_more_brings_nothing_back() {
     let long = stream(&json!({"retention": {"10s": "10d"}}));
     long.read("/rollup?from=-9d&to=-8d&step=10s").expect(200);
     let raised = Stream::new();

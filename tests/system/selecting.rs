@@ -129,7 +129,7 @@ fn matchers_pick_series() {
 }
 
 #[test]
-fn invalid_matchers_are_rejected() {
+fn what_is_no_matcher_is_refused() {
     let stream = Stream::new();
     for matcher in
         ["", "country", "=US", "!=US", "country!US", "country~US", "path=~(", "path=~[", "path=~a)(b", r"path=~(a)\1"]
