@@ -82,14 +82,14 @@ pub fn create_body(dialect: Dialect) -> &'static str {
 /// The id of the channel that an upstream has created.
 #[must_use]
 pub fn created_id(body: &[u8]) -> Option<String> {
-    let answer: Value = serde_json::from_slice(body).ok()?;
+    let answer = json::value::parse(body).ok()?;
     channel_id(answer.pointer("/data/id")?)
 }
 
 /// Whether we may write to the channel that an upstream describes. Editors may write.
 #[must_use]
 pub fn writable(dialect: Dialect, body: &[u8]) -> Writable {
-    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let answer = json::value::parse(body).unwrap_or_default();
     let says = |path: &str| answer.pointer(path).and_then(Value::as_bool);
     if says("/data/is_inactive") == Some(true) {
         return Writable::No;
@@ -112,7 +112,7 @@ pub fn writable(dialect: Dialect, body: &[u8]) -> Writable {
 /// where everyone may write: its ids are not numbers, unlike those of app.net and pnut.
 #[must_use]
 pub fn audience(dialect: Dialect, body: &[u8]) -> Audience {
-    let answer: Value = serde_json::from_slice(body).unwrap_or_default();
+    let answer = json::value::parse(body).unwrap_or_default();
     let id = answer.pointer("/data/id").and_then(channel_id).unwrap_or_default();
     let [readers, others @ ..] = match dialect {
         Dialect::AppNet => ["/data/readers", "/data/writers", "/data/editors"],

@@ -34,7 +34,7 @@ impl ChannelIn {
     /// [`ChannelError`]
     pub fn parse(body: &[u8]) -> Result<Self, ChannelError> {
         let body = if body.trim_ascii().is_empty() { b"{}" } else { body };
-        let channel: Value = serde_json::from_slice(body).map_err(|_| ChannelError::Shape)?;
+        let channel = json::value::parse(body).map_err(|_| ChannelError::Shape)?;
         if !channel.is_object() {
             return Err(ChannelError::Shape);
         }

@@ -55,7 +55,7 @@ impl StreamPatch {
     /// # Errors
     /// See [`ConfigError`].
     pub fn parse(body: &[u8]) -> Result<Self, ConfigError> {
-        let mut value: Value = serde_json::from_slice(body).map_err(|error| ConfigError::Shape(error.to_string()))?;
+        let mut value = json::value::parse(body).map_err(|error| ConfigError::Shape(error.to_string()))?;
         let mut taken = |name| value.as_object_mut().and_then(|fields| fields.remove(name));
         let (forward, carbon) = (taken("forward"), taken("carbon"));
         let (accept, blocked) = (taken("accept"), taken("blocked"));

@@ -41,7 +41,7 @@ pub fn describe_all(group: Option<&str>, is_grouped: bool) -> String {
 }
 
 fn text(text: &str) -> String {
-    serde_json::to_string(text).expect("a text always serialises")
+    json::value::quoted(text)
 }
 
 fn described(function: &Function, name: &str) -> String {

@@ -121,7 +121,7 @@ fn consolidate(series: &mut Series, max: i64) {
 
 #[inline(never)]
 fn push_text(out: &mut String, text: &str) {
-    out.push_str(&serde_json::to_string(text).expect("a text always serialises"));
+    out.push_str(&json::value::quoted(text));
 }
 
 /// Writes a number as JSON: whole numbers without a point; null if it is missing.
@@ -134,7 +134,7 @@ fn push_number(out: &mut String, value: f64) {
         #[expect(clippy::cast_possible_truncation, reason = "whole and below 10^15")]
         out.push_str(&(value as i64).to_string());
     } else {
-        out.push_str(&serde_json::to_string(&value).expect("a number always serialises"));
+        out.push_str(&json::value::number(value));
     }
 }
 

@@ -67,7 +67,7 @@ fn push_number(out: &mut String, value: f64) {
     let text = if value.trunc() == value && value.abs() < WHOLE_BELOW {
         (value as i64).to_string()
     } else {
-        serde_json::to_string(&value).expect("a number always serialises")
+        json::value::number(value)
     };
     out.push_str(&text);
 }

@@ -84,7 +84,7 @@ fn not_finite(value: f64) -> String {
 
 /// The digits of a finite number, and the power of ten of the first.
 fn shortest(value: f64) -> Option<(bool, String, i32)> {
-    let text = value.is_finite().then(|| serde_json::to_string(&value.abs()).ok())??;
+    let text = value.is_finite().then(|| json::value::number(value.abs()))?;
     let (mantissa, exponent) = text.split_once('e').unwrap_or((&text, "0"));
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let all = format!("{whole}{fraction}");

@@ -67,7 +67,7 @@ pub fn value(value: Value, times: &Times, is_range: bool) -> Result<String> {
 /// A JSON string.
 #[must_use]
 pub fn quoted(text: &str) -> String {
-    serde_json::to_string(text).expect("a text always serialises")
+    json::value::quoted(text)
 }
 
 /// A JSON object of strings.

@@ -12,7 +12,7 @@ pub(super) fn number(value: f64) -> String {
     } else if value.trunc() == value && value.abs() < WHOLE_BELOW {
         (value as i64).to_string()
     } else {
-        serde_json::to_string(&value).expect("a finite number always serialises")
+        json::value::number(value)
     }
 }
 

@@ -1,7 +1,5 @@
 //! Messages: everyone may post them, as everyone may write points; who may read them is as with all reading.
 
-use serde_json::Value;
-
 use crate::edge::identity;
 use crate::edge::problem::Problem;
 use crate::edge::reply::Reply;
@@ -94,7 +92,7 @@ impl Exchange {
 
 /// What `meta` says of a message of which not all points were accepted.
 fn rejections(outcome: &[u8]) -> Result<String, Problem> {
-    let outcome: Value = serde_json::from_slice(outcome).map_err(|error| internal(&error))?;
+    let outcome = json::value::parse(outcome).map_err(|error| internal(&error))?;
     let (accepted, rejected, errors) = (&outcome["accepted"], &outcome["rejected"], &outcome["errors"]);
     let has_any = rejected.as_u64().is_some_and(|count| count > 0);
     let told = || format!(r#","accepted":{accepted},"rejected":{rejected},"errors":{errors}"#);

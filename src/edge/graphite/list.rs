@@ -270,7 +270,7 @@ impl Exchange {
 
 /// The texts of a list of objects.
 fn texts(json: &str, list: &str, key: &str) -> Result<Vec<String>, Problem> {
-    let json: Value = serde_json::from_str(json).map_err(|error| internal(&error))?;
+    let json = json::value::parse(json.as_bytes()).map_err(|error| internal(&error))?;
     let entries = json[list].as_array().map(Vec::as_slice).unwrap_or_default();
     Ok(entries.iter().filter_map(|entry| entry[key].as_str()).map(str::to_owned).collect())
 }

@@ -100,7 +100,7 @@ impl Rules {
                 format!("has {} bytes as JSON, more than the {MAX_ACCEPT_BYTES} allowed", text.len()),
             ));
         }
-        let value: Value = serde_json::from_slice(text.as_bytes()).map_err(|_| wrong(AT, "is not JSON"))?;
+        let value = json::value::parse(text.as_bytes()).map_err(|_| wrong(AT, "is not JSON"))?;
         let all = fields(AT, &value, &["labels", "others", "n", "d", "p", "t"])?;
         let range = |name: &str, least, most| {
             all.get(name).map(|range| Range::read(&format!("{AT}.{name}"), range, least, most)).transpose()

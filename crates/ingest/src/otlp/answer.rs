@@ -1,8 +1,6 @@
 //! Responses to an exporter: `ExportMetricsServiceResponse` and `google.rpc.Status`, in the encoding of its
 //! request.
 
-use serde_json::Value;
-
 use crate::outcome::ErrorEntry;
 use codec::{put_bytes, put_varint};
 use json::write::push_text;
@@ -24,7 +22,7 @@ const BYTES_2: u8 = 2 << 3 | 2;
 /// If that is not JSON.
 /// When that is not JSON.
 pub fn export_response(encoding: Encoding, outcome: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
-    let outcome: Value = serde_json::from_slice(outcome)?;
+    let outcome = json::value::parse(outcome)?;
     let number = outcome["rejected"].as_u64().unwrap_or_default();
     if number == 0 {
         return Ok(nothing(encoding));
