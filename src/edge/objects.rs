@@ -46,7 +46,7 @@ struct Seat {
 type Answer = Result<Vec<u8>, Problem>;
 
 impl Exchange {
-    /// Sends a command to home; the answer's body.
+    /// Sends a command to the home shard and returns the body of its answer.
     pub(super) async fn command(&self, id: &StreamId, command: &Command) -> Answer {
         let Call { method, body, .. } = Call::of(command, false)?;
         self.call(id, 0, method, &body).await

@@ -107,7 +107,7 @@ fn a_bad_backfill_is_undone_in_all_tiers() {
     stream.write(Value::from(bad).to_string());
     let time = format!("from={from}&to={to}");
     let dry = remove(&stream, &format!("{time}&dry_run=1")).expect(200).json();
-    // There are good points too, at the full minutes from 20 to 37.
+    // The span also holds 18 good points, one at each whole minute from 20 to 37.
     assert_eq!((&dry["points"], &dry["series"]), (&json!(103 + 18), &json!(1)), "{dry}");
     assert_eq!(remove_all(&stream, &time), dry);
     for step in ["10s", "1m", "10m", "1h"] {

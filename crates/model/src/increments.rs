@@ -18,7 +18,7 @@ pub const INTEREST_MS: i64 = 60_000;
 const CROWDED: usize = 250;
 const SHARED_MS: i64 = 1_000;
 
-/// The limits of what is kept.
+/// Limits on what is kept.
 #[derive(Clone, Copy, Debug)]
 pub struct IncrementLimits {
     /// The most cells, of some 100 bytes each: 2 MB.

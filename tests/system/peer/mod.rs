@@ -32,7 +32,7 @@ pub(crate) const TOKENS_BEGIN: &str = "tokenThat";
 #[derive(Clone)]
 pub(crate) struct Plan {
     pub(crate) dialect: Dialect,
-    /// The writes that a token has in each window.
+    /// How many writes a token gets per window.
     pub(crate) limit: usize,
     pub(crate) window: Duration,
     /// Whether a 429 that is not an injected fault says how long to wait.

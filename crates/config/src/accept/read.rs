@@ -80,7 +80,7 @@ fn wrong(at: &str, wanted: impl Into<String>) -> AcceptError {
     AcceptError { at: at.to_owned(), wanted: wanted.into() }
 }
 
-/// The fields of an object that may have only these.
+/// The fields of an object. Any field not in `known` is an error.
 fn fields<'a>(at: &str, value: &'a Value, known: &[&str]) -> Read<&'a Map<String, Value>> {
     let list = || known.join(", ");
     let fields = value.as_object().ok_or_else(|| wrong(at, format!("must be an object of {}", list())))?;

@@ -55,7 +55,7 @@ pub struct Asking {
 /// How far a query is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// It has all that it asks for.
+    /// The query has all its data.
     All,
     /// Another slice is to follow.
     More,
@@ -198,7 +198,7 @@ impl<S: Sql> Engine<S> {
         })
     }
 
-    /// Whatever is under way and depends on chunks, or on which series there are, is to be begun anew.
+    /// Makes everything under way that depends on chunks, or on the set of series, start over.
     pub(super) fn change_chunks(&mut self) {
         self.consumers.drop_prepared();
         self.version = Version::new();

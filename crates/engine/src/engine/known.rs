@@ -15,7 +15,7 @@ use super::Record;
 pub struct Known {
     /// What it may claim.
     pub class: Class,
-    /// Its write key, if that is its class.
+    /// Its write key, if its class is `Keyed`.
     pub key: Option<KeyId>,
     /// What its network is called today; `None` where nobody knows it, and of others than open writers.
     pub pseudonym: Option<Pseudonym>,

@@ -73,7 +73,6 @@ impl SignedGauges {
 ///
 /// # Errors
 /// [`TooManyPoints`], after [`MAX_POINTS`] were reported: the request as a whole is to be rejected.
-/// [`TooManyPoints`], after [`MAX_POINTS`] have been handed on: the request as a whole is to be refused.
 pub fn each_point(
     body: &[u8],
     signed_gauges: SignedGauges,

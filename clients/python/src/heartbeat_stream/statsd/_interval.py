@@ -15,7 +15,8 @@ from ._lines import Line, LineError, Series, number, scaled
 MAX_SERIES = 20_000
 # With this many values and members, some 100 bytes each, the interval ends early.
 MAX_HELD = 200_000
-# All timers of an interval become at most this many points, ten requests. With many series, each has fewer runs.
+# The timers of an interval aim for at most this many points (ten requests). With many series, each gets fewer runs, but
+# at least MIN_RUNS.
 MAX_TIMER_POINTS = 50_000
 MIN_RUNS = 20
 

@@ -51,7 +51,7 @@ pub(crate) struct Pushing {
     sent_s: i64,
     /// What is late is not sent before; `None` where nothing is late that is not on its way.
     late_ms: Option<i64>,
-    /// Late buckets go out in turns, from the oldest to the newest: this turn is so far.
+    /// Late buckets go out in passes, oldest first. This pass has come this far.
     turn_s: i64,
     lines: u64,
     /// Buckets that were sent again.

@@ -12,10 +12,10 @@ use model::standing::{ESTABLISHED_HOURS, Standing, hour_of};
 use model::tier::{Layer, Tier};
 use model::total::{MAX_SHOWN, MAX_SHOWN_BYTES, ShownTotals, Total};
 use store::chunk_read;
-use store::series_totals;
-use store::series_totals::{BLOCK_SERIES, SeriesTotal, block_of};
 use store::chunks::Sealed;
 use store::log::Cursor;
+use store::series_totals;
+use store::series_totals::{BLOCK_SERIES, SeriesTotal, block_of};
 use store::sql::{Sql, StoreError};
 
 use super::totals::Totals;
