@@ -136,7 +136,7 @@ fn an_invalid_removal_is_refused_with_what_is_allowed() {
         ("dry_run=1", "`where`, `from` or `to` must say"),
         ("where=a", "`where`: a matcher must be"),
         ("step=10&where=a%3Db", "unknown parameter `step`"),
-        ("where=a%3Db&after=x", "`after` is not a cursor"),
+        ("where=a%3Db&after=x", "`after` must be a cursor"),
         ("where=a%3Db&after=r17", "`after` is not the cursor of the last removal"),
         ("from=now&to=-1h", "`from` must be before `to`"),
     ] {

@@ -63,9 +63,9 @@ fn invalid_fields_are_refused_and_named() {
     assert_refused(&stream, &with("aggregates", json!(["distinct:client"])), "`distinct:client`");
     assert_refused(&stream, &with("host", json!("carbon.example")), "CARBON_HOSTS");
     let mut sharded = json!({ "carbon": config(2003), "shards": 2 });
-    assert_refused(&stream, &sharded, "one shard");
+    assert_refused(&stream, &sharded, "`shards` of 1");
     let pushed = pushing(shared(), &config(Carbon::nowhere()));
-    assert_refused(&pushed, &json!({ "shards": 2 }), "one shard");
+    assert_refused(&pushed, &json!({ "shards": 2 }), "`shards` of 1");
     sharded["carbon"] = Value::Null;
     patch(&pushed, &sharded).expect(200);
 }

@@ -64,8 +64,8 @@ fn a_publicly_readable_channel_is_warned_about() {
             (Group::default(), any_user(), Some("every user of the upstream")),
             (any_user(), Group::default(), Some("every user of the upstream")),
             (public(), Group::default(), Some("everyone")),
-            (listed(), Group::default(), Some("other users")),
-            (Group::default(), listed(), Some("other users")),
+            (listed(), Group::default(), Some("users other than the token's")),
+            (Group::default(), listed(), Some("users other than the token's")),
             (Group::default(), Group::default(), None),
         ] {
             let what = format!("{dialect:?} {readers:?} {writers:?}");

@@ -135,7 +135,7 @@ fn errors_have_the_form_of_prometheus() {
         (range("1", "0"), "invalid parameter \"step\""),
         (range("1", "0.9"), "exceeded maximum resolution of 11,000 points"),
         (get(&stream, "series", &[]), "no match[]"),
-        (get(&stream, "series", &[("match[]", "rate(a[1m])")]), "not a selector"),
+        (get(&stream, "series", &[("match[]", "rate(a[1m])")]), "not a series selector"),
         (get(&stream, "labels", &[("limit", "x")]), "invalid parameter \"limit\""),
     ] {
         let body = answer.expect(400).json();

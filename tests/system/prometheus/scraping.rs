@@ -160,6 +160,6 @@ fn excess_series_are_folded_and_no_total_falls() {
     assert_eq!(then["heartbeat_series_folded"], 20.0);
     assert_eq!(then[r#"heartbeat_n_total{heartbeat_folded="true"}"#], 50.0);
     let text = stream.read("/metrics").expect(200);
-    assert!(text.text().ends_with("`where` and `by` narrow them.\n"));
+    assert!(text.text().ends_with("`where` and `by` to narrow them.\n"));
     assert!(lint(text.text()).is_none_or(|said| said == LINT), "{:?}", lint(text.text()));
 }
