@@ -185,3 +185,20 @@ fn a_reader_is_told_what_changed_and_the_whole_only_when_it_must_be() {
     readers[0].check(&mut shards);
     assert_eq!(readers[0].snapshots, 3);
 }
+
+#[test]
+fn a_reader_gets_a_snapshot_after_a_removal() {
+    let mut shards = [Model::new(Limits::DEFAULT), Model::new(Limits::DEFAULT)];
+    let mut readers = readers("10s", true);
+    let reader = &mut readers[0];
+    for _ in 0..2 {
+        shards[0].take(&Step::Write(vec![vec![((2, 1), 5, None, 0)]]));
+        reader.look(&mut shards);
+    }
+    assert_eq!(reader.snapshots, 1, "the second look is a delta");
+    let ask = protocol::removal::Remove { matchers: vec!["series=2".into()], ..Default::default() };
+    let now_ms = shards[0].now_ms;
+    shards[0].engine.remove(&ask, now_ms).expect("the store is well");
+    reader.look(&mut shards);
+    assert_eq!(reader.snapshots, 2, "a delta could not take back what the reader has");
+}
