@@ -1,14 +1,11 @@
 //! The store's seam over an in-memory `SQLite`.
 
-use rusqlite::types::{ToSqlOutput, Value as Stored, ValueRef};
 use rusqlite::{Connection, params_from_iter};
-use store::sql::{EachRow, Param, Row, Sql, StoreError, Value};
+use store::sql::{EachRow, Param, Row, Sql, StoreError};
+use store::testing::value;
 
 /// A database with the schema of a stream.
 pub(crate) struct Memory(Connection);
-
-/// A wrapper that implements rusqlite's trait, as both the trait and `Param` are foreign here.
-struct Given<'a>(Param<'a>);
 
 impl Memory {
     pub(crate) fn new() -> Self {
@@ -25,7 +22,7 @@ impl Memory {
     ) -> rusqlite::Result<Result<(), StoreError>> {
         let mut statement = self.0.prepare_cached(sql)?;
         let columns = statement.column_count();
-        let mut rows = statement.query(params_from_iter(params.iter().map(|param| Given(*param))))?;
+        let mut rows = statement.query(params_from_iter(params))?;
         while let Some(row) = rows.next()? {
             let values = (0..columns).map(|column| row.get_ref(column).map(value)).collect::<Result<_, _>>()?;
             if let Err(error) = each(Row::new(values)) {
@@ -33,27 +30,6 @@ impl Memory {
             }
         }
         Ok(Ok(()))
-    }
-}
-
-#[expect(clippy::cast_precision_loss, reason = "as through JavaScript")]
-fn value(stored: ValueRef<'_>) -> Value {
-    match stored {
-        ValueRef::Null => Value::Null,
-        ValueRef::Integer(integer) => Value::Number(integer as f64),
-        ValueRef::Real(real) => Value::Number(real),
-        ValueRef::Text(text) => Value::Text(String::from_utf8_lossy(text).into_owned()),
-        ValueRef::Blob(bytes) => Value::Blob(bytes.to_vec()),
-    }
-}
-
-impl rusqlite::ToSql for Given<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match self.0 {
-            Param::Integer(integer) => ToSqlOutput::Owned(Stored::Integer(integer)),
-            Param::Text(text) => ToSqlOutput::Borrowed(ValueRef::Text(text.as_bytes())),
-            Param::Blob(bytes) => ToSqlOutput::Borrowed(ValueRef::Blob(bytes)),
-        })
     }
 }
 

@@ -129,8 +129,10 @@ impl TestSql {
     }
 }
 
+/// What a column holds, as the platform hands it over.
 #[expect(clippy::cast_precision_loss, reason = "as through JavaScript")]
-fn value(stored: ValueRef<'_>) -> Value {
+#[must_use]
+pub fn value(stored: ValueRef<'_>) -> Value {
     match stored {
         ValueRef::Null => Value::Null,
         ValueRef::Integer(integer) => Value::Number(integer as f64),
