@@ -32,7 +32,7 @@ pub(super) static ENDPOINTS: &[Endpoint] = &[
     delete("/v1/streams/{stream}/points", Owner, Stream(|x, id| Box::pin(removal::remove_points(x, id))))
         .answers(REMOVED)
         .says("Remove points"),
-    post("/v1/streams/{stream}/statsd", Writer, Stream(|x, id| Box::pin(write::write_statsd(x, id))))
+    post("/v1/streams/{stream}/statsd", Writer, Stream(|x, id| Box::pin(write::write_body(x, id, write::statsd))))
         .takes("text/plain")
         .answers(&[(202, JSON)])
         .says("Write statsd, DogStatsD or Graphite lines"),

@@ -1,15 +1,12 @@
 //! Points of pages without JavaScript: forms, and images.
 
-use ingest::pixel;
-use ingest::pixel::THEN;
-use model::point::Arrival;
+use ingest::pixel::{Form, THEN};
 
 use super::cors::Admitted;
 use super::problem::Problem;
 use super::reply::Reply;
 use super::room::{Body, Room};
 use super::uploads::Sender;
-use super::write::{Builder, Fill};
 use super::{Exchange, StreamId};
 
 /// A form has at most this many bytes, some four times what sixteen labels at their longest take percent-encoded.
@@ -22,14 +19,9 @@ const PIXEL: &[u8] =
 
 pub(super) async fn write_pixel(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
     let admitted = exchange.admit(id).await?;
-    let lateness_s = admitted.config.lateness_s;
     let query = Body::of(exchange.query_string().as_bytes().to_vec(), Room::of(exchange.sender() == Sender::Trusted))?;
     let identity = exchange.identity(&[], &query)?;
-    let fill: &Fill<'_> = &|builder, query| {
-        push(builder, query, lateness_s);
-        Ok(())
-    };
-    exchange.store(id, admitted, identity, query, fill).await?;
+    exchange.store(id, admitted, identity, query, &Form).await?;
     Ok(Reply::new(200, "image/gif", PIXEL.to_vec()).with("Cache-Control", "no-store"))
 }
 
@@ -39,24 +31,14 @@ impl Exchange {
         if form.len() > MAX_FORM_BYTES {
             return Err(Problem::TooLarge(format!("a form may have at most {MAX_FORM_BYTES} bytes")));
         }
-        let lateness_s = admitted.config.lateness_s;
         let identity = self.identity(&form, &form)?;
         let place = place(&form, admitted.author.origin.as_deref())?;
-        let fill: &Fill<'_> = &|builder, form| {
-            push(builder, form, lateness_s);
-            Ok(())
-        };
-        self.store(id, admitted, identity, form, fill).await?;
+        self.store(id, admitted, identity, form, &Form).await?;
         Ok(match place {
             Some(place) => Reply::empty(303).with("Location", place),
             None => Reply::empty(204),
         })
     }
-}
-
-fn push(builder: &mut Builder<'_>, form: &[u8], lateness_s: i64) {
-    let point = pixel::parse(form, Arrival { at: builder.now(), lateness_s });
-    builder.push(0, point.as_ref().map(|(point, labels)| (*point, labels.as_str())).map_err(Clone::clone));
 }
 
 /// Where a browser goes that has sent a form: to a path of the page's own origin, as the browser tells it, so that nobody's

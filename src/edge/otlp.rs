@@ -1,19 +1,13 @@
 //! OTLP/HTTP: metrics of OpenTelemetry, answered as its exporters expect.
 
 use ingest::otlp;
-use ingest::otlp::{Encoding, Refused};
+use ingest::otlp::Encoding;
 use ingest::points::MAX_BODY_BYTES;
-use ingest::statsd::Read;
-use model::point::Arrival;
 
 use super::problem::Problem;
 use super::reply::Reply;
-use super::write::Fill;
 use super::{Exchange, StreamId, internal};
 
-/// The labels of a request's data points have so many bytes or some more, each set of labels once and only if it is new here: as
-/// those of a resource stand once in the body but in each set, there may be more than in the largest body.
-const MAX_LABEL_BYTES: usize = MAX_BODY_BYTES;
 /// Codes of gRPC.
 const INVALID_ARGUMENT: u8 = 3;
 const NOT_FOUND: u8 = 5;
@@ -25,7 +19,6 @@ const UNAUTHENTICATED: u8 = 16;
 
 pub(super) async fn write_otlp(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
     let admitted = exchange.admit(id).await?;
-    let lateness_s = admitted.config.lateness_s;
     let encoding = exchange.encoding().ok_or_else(|| {
         let detail = "the Content-Type of OTLP is application/x-protobuf or application/json";
         Problem::UnsupportedMediaType(detail.to_owned())
@@ -33,21 +26,7 @@ pub(super) async fn write_otlp(exchange: &mut Exchange, id: &StreamId) -> Result
     let body = exchange.body(MAX_BODY_BYTES).await?;
     // Exporters have no keys, but they repeat the same bytes, in which each point has its time in nanoseconds.
     let identity = exchange.identity(&[], &body)?.unwrap_or_else(|| exchange.identity_of(&body));
-    let fill: &Fill<'_> = &|builder, body| {
-        let arrival = Arrival { at: builder.now(), lateness_s };
-        let mut take = |index, point: Read<'_>| {
-            if builder.label_bytes() <= MAX_LABEL_BYTES {
-                builder.push(index, point);
-            }
-        };
-        otlp::each_point(body, encoding, arrival, &mut take).map_err(|error| refused(&error))?;
-        if builder.label_bytes() > MAX_LABEL_BYTES {
-            let detail = "the labels of all data points have more than 1 MiB, as each has those of its resource";
-            return Err(Problem::TooLarge(detail.to_owned()));
-        }
-        Ok(())
-    };
-    let answer = match exchange.store(id, admitted, Some(identity), body, fill).await {
+    let answer = match exchange.store(id, admitted, Some(identity), body, &encoding).await {
         Ok(stored) => otlp::export_response(encoding, &stored.outcome).map_err(|error| internal(&error))?,
         // What has no data points is a success.
         Err(Problem::InvalidPoints(_, errors)) if errors.is_empty() => {
@@ -74,13 +53,6 @@ impl Exchange {
         let status = otlp::status(encoding, code(problem.status()), message);
         let reply = Reply::new(problem.status(), encoding.media_type(), status).with("Cache-Control", "no-store");
         problem.with_headers(reply)
-    }
-}
-
-fn refused(refused: &Refused) -> Problem {
-    match refused {
-        Refused::TooMany(_) => Problem::TooLarge(refused.to_string()),
-        _ => Problem::InvalidRequest(refused.to_string()),
     }
 }
 

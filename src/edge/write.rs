@@ -8,13 +8,12 @@ use worker::RateLimiter;
 use crate::random::hash_key;
 use config::accept::Binding;
 use config::who::Who;
+use ingest::format::{BodyError, Format};
 use ingest::frame::{FrameBuilder, FramedBatch};
 use ingest::outcome::ErrorEntry;
-use ingest::points::{BodyForm, MAX_BODY_BYTES, each_point};
+use ingest::points::{BodyForm, MAX_BODY_BYTES};
 use ingest::rejection::Reason;
-use ingest::statsd;
-use ingest::statsd::{Read, SignedGauges};
-use model::open::SeriesId;
+use ingest::statsd::{Lines, SignedGauges};
 use model::point::{Arrival, Field};
 use protocol::command::WriteAnswer;
 
@@ -36,12 +35,6 @@ thread_local! {
     static LIMITER: OnceCell<Option<Rc<RateLimiter>>> = const { OnceCell::new() };
 }
 
-/// Not generic: who stores is large and there once.
-pub(super) type Builder<'a> = FrameBuilder<&'a dyn Fn(&[u8]) -> Option<SeriesId>>;
-
-/// Puts the points of a body into a frame.
-pub(super) type Fill<'a> = dyn Fn(&mut Builder<'_>, &[u8]) -> Result<(), Problem> + 'a;
-
 /// What became of a batch.
 pub(super) struct Stored {
     /// The JSON that its writer is told, as of the first time if it was stored before.
@@ -52,57 +45,58 @@ pub(super) struct Stored {
 
 pub(super) async fn write_points(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
     let admitted = exchange.admit(id).await?;
-    let lateness_s = admitted.config.lateness_s;
     let media_type = exchange.header("Content-Type").unwrap_or_default();
     let body = exchange.body(MAX_BODY_BYTES).await?;
     let Some(form) = body_form(&media_type, &body)? else { return exchange.write_form(id, admitted, body).await };
     let identity = exchange.identity(&[], &body)?;
-    let fill: &Fill<'_> = &|builder, body| {
-        let read = each_point(body, form, Arrival { at: builder.now(), lateness_s }, builder);
-        read.map_err(|error| Problem::TooLarge(error.to_string()))
-    };
-    Ok(Reply::json(202, exchange.store(id, admitted, identity, body, fill).await?.outcome))
+    Ok(Reply::json(202, exchange.store(id, admitted, identity, body, &form).await?.outcome))
 }
 
 /// A body of statsd lines, whatever its type says.
-pub(super) async fn write_statsd(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
+pub(super) fn statsd(exchange: &Exchange) -> Result<Box<dyn Format>, Problem> {
+    let signed_gauges = SignedGauges::of_query(exchange.query_string());
+    let signed_gauges = signed_gauges.map_err(|error| Problem::InvalidRequest(error.to_string()))?;
+    Ok(Box::new(Lines { signed_gauges, key: hash_key() }))
+}
+
+/// Writes a body whose format follows from the address.
+pub(super) async fn write_body(
+    exchange: &mut Exchange,
+    id: &StreamId,
+    format: fn(&Exchange) -> Result<Box<dyn Format>, Problem>,
+) -> Result<Reply, Problem> {
     let admitted = exchange.admit(id).await?;
-    let lateness_s = admitted.config.lateness_s;
-    let signed_gauges =
-        SignedGauges::of_query(exchange.query_string()).map_err(|error| Problem::InvalidRequest(error.to_string()))?;
+    let format = format(exchange)?;
     let body = exchange.body(MAX_BODY_BYTES).await?;
     let identity = exchange.identity(&[], &body)?;
-    let fill: &Fill<'_> = &|builder, body| {
-        let arrival = Arrival { at: builder.now(), lateness_s };
-        let take: &mut dyn FnMut(usize, Read<'_>) = &mut |line, point| builder.push(line, point);
-        let read = statsd::each_point(body, signed_gauges, arrival, hash_key(), take);
-        read.map_err(|error| Problem::TooLarge(error.to_string()))
-    };
-    Ok(Reply::json(202, exchange.store(id, admitted, identity, body, fill).await?.outcome))
+    Ok(Reply::json(202, exchange.store(id, admitted, identity, body, &*format).await?.outcome))
 }
 
 impl Exchange {
-    /// Sends what is accepted of a batch to the stream. `fill` puts the points of the body into
-    /// a frame, which names the series that are known by their numbers.
+    /// Sends what is accepted of a body to the stream, as a frame that names known series by their numbers. All points
+    /// that the Worker accepts come this way.
     pub(super) async fn store(
         &self,
         id: &StreamId,
         Admitted { mut config, author }: Admitted,
         identity: Option<Identity>,
         body: Body,
-        fill: &Fill<'_>,
+        format: &dyn Format,
     ) -> Result<Stored, Problem> {
         let writer = author.writer();
+        self.check_rate(id, writer.network).await?;
         let held = Rc::new(Held::of(body)?);
-        for round in 0..MAX_ROUNDS {
+        for _ in 0..MAX_ROUNDS {
             let plan = self.plan(&config.layout, identity.as_ref());
             let binding = Binding::of(&config.accept, author.who).map_err(|error| other_version(&error))?;
             let batch = known::with(&id.object(plan.write), binding.id(), |known| {
                 let mut builder = FrameBuilder::new(self.arrived_ms(), hash_key(), known).bound(binding);
-                fill(&mut builder, &held.body.borrow())
+                let arrival = Arrival { at: builder.now(), lateness_s: config.lateness_s };
+                format
+                    .read(&held.body.borrow(), arrival, &mut builder)
                     .map(|()| builder.finish(identity.as_ref().map(|identity| &identity.batch)))
             });
-            let FramedBatch { frame, outcome, errors, new_labels } = batch?;
+            let FramedBatch { frame, outcome, errors, new_labels } = batch.map_err(rejected)?;
             // Of a repeated batch all points may be too old by now, or a rule is new; what it was answered is asked for all the same.
             let may_be_retry = identity.is_some()
                 && [Reason::Field(Field::T), Reason::Rule].iter().any(|why| outcome.has_rejected(*why));
@@ -113,9 +107,6 @@ impl Exchange {
             }
             held.set_batch(config.layout.shards(), (identity, &writer), &frame, new_labels)?;
             drop(frame);
-            if round == 0 {
-                self.check_rate(id, writer.network).await?;
-            }
             let object = id.object(plan.write);
             // Of a stream with one shard it was before the body was read.
             refused::check(&object, &writer, self.now_ms)?;
@@ -166,6 +157,13 @@ impl Exchange {
 
     fn arrived_ms(&self) -> u64 {
         u64::try_from(self.now_ms).unwrap_or_default()
+    }
+}
+
+fn rejected(error: BodyError) -> Problem {
+    match error {
+        BodyError::TooLarge(detail) => Problem::TooLarge(detail),
+        BodyError::Invalid(detail) => Problem::InvalidRequest(detail),
     }
 }
 

@@ -4,6 +4,7 @@
 
 use serde_json::value::RawValue;
 
+use ingest::format::{Batch, BodyError, Format, Read};
 use ingest::rejection::Rejection;
 use json::write::push_number;
 use model::labels::LabelsBuilder;
@@ -11,9 +12,35 @@ use model::point::{Arrival, Field, Given, Point};
 
 use super::TIMESERIES;
 use super::object::{is_number, list, number, object, string, token};
+use super::posted::{self, MessageHead};
 
-/// A point and its canonical labels, or why it is rejected.
-pub type Read<'a> = Result<(Point, &'a str), Rejection>;
+/// The annotations of a message.
+pub struct Annotations<'a> {
+    /// The rest of the message.
+    pub head: &'a MessageHead,
+    /// Whether the message is kept, so that it can be read as it was posted.
+    pub is_kept: bool,
+}
+
+impl Format for Annotations<'_> {
+    fn read(&self, annotations: &[u8], arrival: Arrival, batch: &mut Batch<'_>) -> Result<(), BodyError> {
+        let mut rejected = Vec::new();
+        // A message of which a rule takes a label off is read as points, without what was taken off.
+        let mut is_whole = true;
+        each_point(annotations, arrival, &mut |index, point| {
+            is_whole &= point.as_ref().is_ok_and(|(_, labels)| batch.keeps(labels)) || point.is_err();
+            let accepted = batch.accepted();
+            batch.push(index, point);
+            rejected.extend((batch.accepted() == accepted).then_some(index));
+        });
+        if let Some(kept) =
+            (self.is_kept && is_whole).then(|| posted::kept(self.head, annotations, &rejected)).flatten()
+        {
+            batch.keep_posted(kept);
+        }
+        Ok(())
+    }
+}
 
 /// Calls back with each point of a list of annotations and its index in it. [`super::message_in`] has validated the
 /// list.

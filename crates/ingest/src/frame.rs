@@ -16,7 +16,6 @@
 //!
 //! Frames are persisted in the log, so a change of form is a new version, and old versions must stay readable. The
 //! log's order determines the ids of series, so the rule that assigns them is part of the form.
-//! order decides the numbers of series, so the rule that gives them is part of the form.
 //!
 //! [`WriteAnswer`]: protocol::command::WriteAnswer
 

@@ -4,6 +4,7 @@
 use model::labels::{Labels, LabelsBuilder};
 use model::point::{Arrival, Field, Given, Point};
 
+use super::format::{Batch, BodyError, Format};
 use super::rejection::Rejection;
 use json::scan::{Scanner, Token};
 
@@ -13,6 +14,18 @@ pub const BATCH: &str = "batch";
 pub const KEY: &str = "key";
 /// Where a browser goes after it has sent a form; not part of the point.
 pub const THEN: &str = "then";
+
+/// One point as a form, in a body or a query string.
+#[derive(Clone, Copy, Debug)]
+pub struct Form;
+
+impl Format for Form {
+    fn read(&self, form: &[u8], arrival: Arrival, batch: &mut Batch<'_>) -> Result<(), BodyError> {
+        let point = parse(form, arrival);
+        batch.push(0, point.as_ref().map(|(point, labels)| (*point, labels.as_str())).map_err(Clone::clone));
+        Ok(())
+    }
+}
 
 /// Parses the point in a query string or the body of a form. Fields left empty are absent.
 ///

@@ -6,6 +6,7 @@
 use model::labels::LabelsBuilder;
 use model::point::{Arrival, Field, Given, Point};
 
+use super::format::{Batch, BodyError, Format};
 use super::rejection::Rejection;
 use super::sink::{PointLabels, Sink};
 use json::scan::Scanner;
@@ -36,7 +37,6 @@ pub struct TooManyPoints;
 ///
 /// # Errors
 /// [`TooManyPoints`], after [`MAX_POINTS`] were reported: the request as a whole is to be rejected.
-/// [`TooManyPoints`], after [`MAX_POINTS`] have been handed on: the request as a whole is to be refused.
 pub fn each_point(body: &[u8], form: BodyForm, arrival: Arrival, sink: &mut impl Sink) -> Result<(), TooManyPoints> {
     let mut reader = PointReader { arrival, index: 0, labels: LabelsBuilder::default(), sink };
     let mut scanner = Scanner::new(body);
@@ -46,6 +46,12 @@ pub fn each_point(body: &[u8], form: BodyForm, arrival: Arrival, sink: &mut impl
         BodyForm::Json => reader.single(body),
         BodyForm::Lines => reader.lines(body),
         BodyForm::Either => reader.either(body),
+    }
+}
+
+impl Format for BodyForm {
+    fn read(&self, body: &[u8], arrival: Arrival, batch: &mut Batch<'_>) -> Result<(), BodyError> {
+        Ok(each_point(body, *self, arrival, batch)?)
     }
 }
 

@@ -43,7 +43,6 @@ impl Matcher {
     ///
     /// # Errors
     /// If the string has no operator or its regular expression does not compile.
-    /// When the text has no operator or its regular expression does not compile.
     pub fn parse(text: &str) -> Result<Self, MatcherError> {
         if text.len() > MAX_MATCHER_BYTES {
             return Err(MatcherError::TooLong(text.len()));

@@ -62,7 +62,6 @@ impl Window {
     /// The window that covers `from_ms` to `to_ms` (Unix milliseconds), widened to whole steps, at `now_ms`.
     /// Without a step, it gets the smallest step that gives at most [`DEFAULT_STEPS`] and whose tier is kept for as
     /// long as the window reaches back.
-    /// window reaches back.
     ///
     /// # Errors
     /// See [`WindowError`].

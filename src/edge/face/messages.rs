@@ -4,15 +4,15 @@ use crate::edge::identity;
 use crate::edge::problem::Problem;
 use crate::edge::reply::Reply;
 use crate::edge::room::Body;
-use crate::edge::write::{Fill, Stored};
+use crate::edge::write::Stored;
 use crate::edge::{Exchange, StreamId, internal, other_version};
+use appnet::envelope;
 use appnet::message_in::{MAX_MESSAGE_BYTES, MessageIn};
 use appnet::message_view;
 use appnet::message_view::MessageView;
 use appnet::paging;
 use appnet::paging::{MessageParts, message_id, page_of};
-use appnet::{envelope, points, posted};
-use model::point::Arrival;
+use appnet::points::Annotations;
 use protocol::command::{Command, Page, Read, take_shards};
 
 use super::{answer, invalid};
@@ -20,7 +20,6 @@ use super::{answer, invalid};
 pub(in crate::edge) async fn post_message(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
     // Every page may read the answer here, also that its origin may not write.
     let admitted = exchange.admit(id).await?;
-    let lateness_s = admitted.config.lateness_s;
     let Body { bytes, room } = exchange.body(MAX_MESSAGE_BYTES).await?;
     let message = MessageIn::parse(&bytes).map_err(|error| invalid(&error))?;
     drop(bytes);
@@ -30,22 +29,8 @@ pub(in crate::edge) async fn post_message(exchange: &mut Exchange, id: &StreamId
     let (said, annotations) = (message.said, Body::of(message.annotations.into_bytes(), room)?);
     // Where messages can't be read, none is kept.
     let is_kept = admitted.config.layout.shards() == 1 && admitted.config.messages_s > 0;
-    let fill: &Fill<'_> = &|builder, annotations| {
-        let (arrival, mut rejected) = (Arrival { at: builder.now(), lateness_s }, Vec::new());
-        // What a rule takes off a point is not read back either.
-        let mut is_whole = true;
-        points::each_point(annotations, arrival, &mut |index, point| {
-            is_whole &= point.as_ref().is_ok_and(|(_, labels)| builder.keeps(labels)) || point.is_err();
-            let accepted = builder.accepted();
-            builder.push(index, point);
-            rejected.extend((builder.accepted() == accepted).then_some(index));
-        });
-        if let Some(kept) = (is_kept && is_whole).then(|| posted::kept(&said, annotations, &rejected)).flatten() {
-            builder.keep_posted(kept);
-        }
-        Ok(())
-    };
-    let Stored { outcome, first } = exchange.store(id, admitted, identity, annotations, fill).await?;
+    let format = Annotations { head: &said, is_kept };
+    let Stored { outcome, first } = exchange.store(id, admitted, identity, annotations, &format).await?;
     let (number, view) = (first.map(|first| first.to_string()), exchange.message_view(id));
     let (text, annotations) = (said.text.as_deref(), echoed.as_deref());
     let (is_for_people, no_html) = (!said.is_machine_only, shown.no_html);

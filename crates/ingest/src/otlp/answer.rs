@@ -20,7 +20,6 @@ const BYTES_2: u8 = 2 << 3 | 2;
 ///
 /// # Errors
 /// If that is not JSON.
-/// When that is not JSON.
 pub fn export_response(encoding: Encoding, outcome: &[u8]) -> Result<Vec<u8>, serde_json::Error> {
     let outcome = json::value::parse(outcome)?;
     let number = outcome["rejected"].as_u64().unwrap_or_default();

@@ -17,9 +17,10 @@ use codec;
 use model::labels::{LabelsBuilder, MAX_VALUE_BYTES};
 use model::point::{Arrival, Given, MAX_AHEAD_S, MAX_PERIOD_S, MIN_PERIOD_S, Point};
 
-use super::points::{MAX_POINTS, TooManyPoints};
+use super::format::{Batch, BodyError, Format, Read};
+use super::points::{MAX_BODY_BYTES, MAX_POINTS, TooManyPoints};
 use super::rejection::Rejection;
-use super::statsd::{METRIC, Read, TYPE};
+use super::statsd::{METRIC, TYPE};
 use json::scan::Syntax;
 
 pub use answer::{export_response, none_good, nothing, status};
@@ -55,6 +56,35 @@ impl From<codec::Malformed> for Refused {
     }
 }
 
+impl From<Refused> for BodyError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::TooMany(error) => error.into(),
+            _ => Self::Invalid(refused.to_string()),
+        }
+    }
+}
+
+/// The most bytes of the labels of a request's data points, each set of labels counted once and only if it is new
+/// here. A resource is written once in the body but is in the labels of each of its data points, so these may have
+/// more bytes than the largest body.
+const MAX_LABEL_BYTES: usize = MAX_BODY_BYTES;
+
+impl Format for Encoding {
+    fn read(&self, body: &[u8], arrival: Arrival, batch: &mut Batch<'_>) -> Result<(), BodyError> {
+        each_point(body, *self, arrival, &mut |index, point| {
+            if batch.label_bytes() <= MAX_LABEL_BYTES {
+                batch.push(index, point);
+            }
+        })?;
+        if batch.label_bytes() > MAX_LABEL_BYTES {
+            let detail = "the labels of all data points have more than 1 MiB, as each has those of its resource";
+            return Err(BodyError::TooLarge(detail.to_owned()));
+        }
+        Ok(())
+    }
+}
+
 const RESOURCE_METRICS: [Field; 1] = [Field(1, "resourceMetrics")];
 const RESOURCE: [Field; 1] = [Field(1, "resource")];
 const SCOPE_METRICS: [Field; 1] = [Field(2, "scopeMetrics")];
@@ -84,7 +114,6 @@ const FAR_AHEAD_S: f64 = 86_400.0;
 ///
 /// # Errors
 /// If the body as a whole is to be rejected, possibly after some points were reported.
-/// When the body as a whole is to be refused, also after points were handed on.
 pub fn each_point(
     body: &[u8],
     encoding: Encoding,

@@ -13,6 +13,7 @@ use model::labels::{LabelError, LabelsBuilder, MAX_LABELS, Quoted};
 use model::point::{Arrival, Given, Point};
 use model::text_index::HashKey;
 
+use super::format::{Batch, BodyError, Format, Read};
 use super::points::{MAX_POINTS, TooManyPoints};
 use super::rejection::Rejection;
 
@@ -30,9 +31,6 @@ const MEMBER: &str = "member";
 const MAX_TAGS: usize = 4 * MAX_LABELS;
 /// The `type` of a change of a gauge whose value is unknown here.
 const GAUGE_DELTA: &str = "gauge_delta";
-
-/// A point and its canonical labels, or why it is rejected.
-pub type Read<'a> = Result<(Point, &'a str), Rejection>;
 
 /// The meaning of a gauge's value with a sign.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -64,6 +62,21 @@ impl SignedGauges {
             ("set", None) => Ok(Self::Set),
             (_, again) => Err(SignedGaugesError(again.as_deref().unwrap_or(&text).into())),
         }
+    }
+}
+
+/// A body of statsd lines.
+#[derive(Clone, Copy, Debug)]
+pub struct Lines {
+    /// The meaning of a gauge's value with a sign.
+    pub signed_gauges: SignedGauges,
+    /// For the gauges of a body, by their labels.
+    pub key: HashKey,
+}
+
+impl Format for Lines {
+    fn read(&self, body: &[u8], arrival: Arrival, batch: &mut Batch<'_>) -> Result<(), BodyError> {
+        Ok(each_point(body, self.signed_gauges, arrival, self.key, &mut |line, point| batch.push(line, point))?)
     }
 }
 
