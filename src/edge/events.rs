@@ -186,7 +186,7 @@ fn question(credential: &Credential, id: &StreamId, query: &LiveQuery) -> u64 {
     let (kind, key) = match credential {
         Credential::Owner => ("owner", String::new()),
         Credential::Nobody => ("nobody", String::new()),
-        Credential::Key(hash) => ("key", base32::encode(base32::Alphabet::Crockford, hash)),
+        Credential::Key(hash) => ("key", base32::encode(base32::Alphabet::Crockford, hash.as_bytes())),
     };
     hash(0, &[kind, &key, id.as_str(), &query.to_text()])
 }

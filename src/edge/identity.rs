@@ -4,8 +4,7 @@
 use sha2::{Digest, Sha256};
 
 use ingest::pixel::BATCH;
-use model::batch_key::BatchKey;
-use model::shards::Key;
+use model::batch_key::{BatchKey, IdempotencyKey};
 
 use super::Exchange;
 use super::problem::Problem;
@@ -19,19 +18,23 @@ pub(super) struct Identity {
     /// Of key and content: what objects remember.
     pub(super) batch: BatchKey,
     /// Of the key alone: the batch's shard follows from it, and the version before this one remembered it.
-    pub(super) key: Key,
+    pub(super) key: IdempotencyKey,
 }
 
 impl Identity {
     /// Of a batch with a key, whose hash is known, and this content. The length tells where the key ends.
-    pub(super) fn new(key: &[u8], key_hash: Key, content: &[u8]) -> Self {
+    pub(super) fn new(key: &[u8], key_hash: IdempotencyKey, content: &[u8]) -> Self {
         let hash = Sha256::new().chain_update((key.len() as u64).to_le_bytes()).chain_update(key);
-        Self { batch: first_bytes(&hash.chain_update(Sha256::digest(content)).finalize()), key: key_hash }
+        Self {
+            batch: BatchKey::from_bytes(first_bytes(&hash.chain_update(Sha256::digest(content)).finalize())),
+            key: key_hash,
+        }
     }
 
     /// What the version before this one would have remembered, where that is something else.
     pub(super) fn earlier(&self) -> Option<BatchKey> {
-        (self.batch != self.key).then_some(self.key)
+        let earlier = BatchKey::from_bytes(*self.key.as_bytes());
+        (self.batch != earlier).then_some(earlier)
     }
 }
 
@@ -50,7 +53,7 @@ impl Exchange {
             return Err(Problem::InvalidRequest(detail));
         }
         let key = key.as_bytes();
-        Ok(Some(Identity::new(key, first_bytes(&Sha256::digest(key)), content)))
+        Ok(Some(Identity::new(key, idempotency_key(key), content)))
     }
 
     /// Of a writer that has no key but repeats the same bytes: of these, and of where they come from, as two pages may well count the
@@ -58,8 +61,8 @@ impl Exchange {
     pub(super) fn identity_of(&self, body: &[u8]) -> Identity {
         // No key that is given begins like this: it is UTF-8.
         let hash = Sha256::new().chain_update(b"\xffbody:").chain_update(self.network()).chain_update([0]);
-        let key = first_bytes(&hash.chain_update(body).finalize());
-        Identity { batch: key, key }
+        let bytes = first_bytes(&hash.chain_update(body).finalize());
+        Identity { batch: BatchKey::from_bytes(bytes), key: IdempotencyKey::from_bytes(bytes) }
     }
 }
 
@@ -67,10 +70,14 @@ impl Exchange {
 pub(super) fn of_message(id: &str, content: &str) -> Identity {
     // Begins with what no text has, so that no idempotency key means the same.
     let key = [b"\xffmessage batch:", id.as_bytes()].concat();
-    Identity::new(&key, first_bytes(&Sha256::digest(&key)), content.as_bytes())
+    Identity::new(&key, idempotency_key(&key), content.as_bytes())
 }
 
-fn first_bytes(hash: &[u8]) -> Key {
+fn idempotency_key(key: &[u8]) -> IdempotencyKey {
+    IdempotencyKey::from_bytes(first_bytes(&Sha256::digest(key)))
+}
+
+fn first_bytes(hash: &[u8]) -> [u8; 16] {
     std::array::from_fn(|index| hash[index])
 }
 
@@ -79,15 +86,15 @@ mod tests {
     use super::*;
 
     fn of(key: &str, content: &str) -> Identity {
-        Identity::new(key.as_bytes(), first_bytes(&Sha256::digest(key.as_bytes())), content.as_bytes())
+        Identity::new(key.as_bytes(), idempotency_key(key.as_bytes()), content.as_bytes())
     }
 
     #[test]
     fn the_identity_of_a_batch_is_pinned() {
         let pinned = [102, 237, 83, 196, 5, 152, 226, 62, 54, 189, 129, 252, 143, 173, 223, 248];
-        assert_eq!(of("7f3a", "{\"n\":0}").batch, pinned, "a retry may reach another version");
+        assert_eq!(of("7f3a", "{\"n\":0}").batch.as_bytes(), &pinned, "a retry may reach another version");
         let key = [230, 145, 208, 7, 159, 121, 236, 164, 48, 66, 25, 209, 30, 229, 229, 255];
-        assert_eq!(of("7f3a", "").key, key, "shards and the version before know it");
+        assert_eq!(of("7f3a", "").key.as_bytes(), &key, "shards and the version before know it");
     }
 
     proptest::proptest! {
@@ -102,7 +109,7 @@ mod tests {
     fn a_key_with_other_content_or_split_elsewhere_is_another_batch_of_the_same_shard() {
         let one = of("k", "ab");
         assert_eq!(of("k", "ab"), one);
-        assert_eq!((of("k", "b").key, one.earlier()), (one.key, Some(one.key)));
+        assert_eq!((of("k", "b").key, one.earlier()), (one.key, Some(BatchKey::from_bytes(*one.key.as_bytes()))));
         assert!([of("k", "b"), of("ka", "b"), of("k", "ab ")].iter().all(|other| other.batch != one.batch));
         assert_ne!(of_message("k", "ab").batch, one.batch);
     }

@@ -42,7 +42,7 @@ pub(super) fn learn(stream: &str, who: &Who, holds: bool) {
 fn place(stream: &str, who: &Who) -> Option<u64> {
     let Who::Keyed(hash) = who else { return None };
     let mut hasher = SipHasher13::new_with_key(&hash_key());
-    hasher.write(hash);
+    hasher.write(hash.as_bytes());
     hasher.write(stream.as_bytes());
     Some(hasher.finish())
 }
@@ -50,13 +50,18 @@ fn place(stream: &str, who: &Who) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use config::who::KeyHash;
 
     #[test]
     fn a_key_counts_when_its_stream_has_taken_it_and_until_it_is_refused() {
-        let key = Who::Keyed([7; 32]);
+        let key = Who::Keyed(KeyHash::from_bytes([7; 32]));
         assert!(!is_trusted("a", &key));
         learn("a", &key, true);
-        assert!(is_trusted("a", &key) && !is_trusted("b", &key) && !is_trusted("a", &Who::Keyed([8; 32])));
+        assert!(
+            is_trusted("a", &key)
+                && !is_trusted("b", &key)
+                && !is_trusted("a", &Who::Keyed(KeyHash::from_bytes([8; 32])))
+        );
         learn("a", &key, false);
         assert!(!is_trusted("a", &key));
         learn("a", &Who::Open, true);
@@ -68,7 +73,7 @@ mod tests {
         for key in 0..10_000_u32 {
             let mut hash = [0; 32];
             hash[..4].copy_from_slice(&key.to_le_bytes());
-            learn("a", &Who::Keyed(hash), true);
+            learn("a", &Who::Keyed(KeyHash::from_bytes(hash)), true);
         }
         assert!(PROVEN.with_borrow(FxHashSet::len) <= MAX_KEYS);
     }

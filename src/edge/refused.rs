@@ -93,6 +93,7 @@ fn place(object: &str, network: &str) -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use config::who::KeyHash;
     use protocol::limited::{Budget, Hit, Holder};
 
     fn limited(retry_after_s: u32, closed_s: u32) -> Limited {
@@ -117,7 +118,7 @@ mod tests {
         assert_eq!(wait_s("a/0", &open("192.0.2.1"), 6_500), Some(25));
         assert_eq!(wait_s("a/0", &open("192.0.2.2"), 6_500), None);
         assert_eq!(wait_s("b/0", &open("192.0.2.1"), 6_500), None);
-        for who in [Who::Owner, Who::Keyed([1; 32])] {
+        for who in [Who::Owner, Who::Keyed(KeyHash::from_bytes([1; 32]))] {
             assert_eq!(wait_s("a/0", &Writer { who, ..open("192.0.2.1") }, 6_500), None);
         }
         assert_eq!(wait_s("a/0", &open("192.0.2.1"), 999), None, "the clock was set back");
@@ -129,7 +130,7 @@ mod tests {
     #[test]
     fn what_others_may_write_is_not_remembered_and_nothing_for_longer_than_a_minute() {
         remember("a/0", &open(""), &limited(30, 0), 0);
-        remember("a/0", &Writer { who: Who::Keyed([1; 32]), ..open("") }, &limited(30, 20), 0);
+        remember("a/0", &Writer { who: Who::Keyed(KeyHash::from_bytes([1; 32])), ..open("") }, &limited(30, 20), 0);
         assert_eq!(wait_s("a/0", &open(""), 1), None);
         remember("a/0", &open(""), &limited(900, 600), 0);
         assert_eq!((wait_s("a/0", &open(""), 59_999), wait_s("a/0", &open(""), 60_000)), (Some(841), None));

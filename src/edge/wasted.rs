@@ -141,6 +141,7 @@ fn detail() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use config::who::KeyHash;
     use model::gcra::MAX_TAKERS;
 
     const NOW_MS: i64 = 1_792_540_800_000;
@@ -178,7 +179,7 @@ mod tests {
 
     #[test]
     fn who_has_a_credential_or_no_known_network_pays_nothing() {
-        for who in [Who::Owner, Who::Keyed([1; 32])] {
+        for who in [Who::Owner, Who::Keyed(KeyHash::from_bytes([1; 32]))] {
             assert_eq!(check("s", &Writer { who, ..open("192.0.2.1") }, NOW_MS), Ok(None));
         }
         assert_eq!(check("s", &open(""), NOW_MS), Ok(None));

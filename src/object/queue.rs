@@ -213,10 +213,10 @@ mod tests {
         let mut queue = queue(10, &[]);
         let room = queue.room(1, true).expect("has room");
         let first = WriteOutcome { accepted: 3, ..WriteOutcome::default() };
-        drop(queue.push(of(1), Some([7; 16]), first.clone(), Charge::default(), room));
-        let (mut receiver, outcome) = queue.join(&[7; 16]).expect("is waiting");
+        drop(queue.push(of(1), Some(BatchKey::from_bytes([7; 16])), first.clone(), Charge::default(), room));
+        let (mut receiver, outcome) = queue.join(&BatchKey::from_bytes([7; 16])).expect("is waiting");
         assert_eq!(outcome, first);
-        assert!(queue.join(&[8; 16]).is_none());
+        assert!(queue.join(&BatchKey::from_bytes([8; 16])).is_none());
         let gathered = queue.take(99).expect("one waits");
         assert_eq!((gathered.batches.len(), gathered.writers[0].len()), (1, 2));
         for sender in gathered.writers.into_iter().flatten() {

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use subtle::ConstantTimeEq;
 
 use super::stream::{ConfigError, MAX_STREAM_NAME_BYTES};
 use crate::who::KeyHash;
@@ -19,7 +18,7 @@ impl KeyId {
     /// The id of the key with this hash.
     #[must_use]
     pub fn of(hash: &KeyHash) -> Self {
-        Self(hash[..size_of::<u64>()].iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte)))
+        Self(hash.as_bytes()[..size_of::<u64>()].iter().fold(0, |bits, byte| bits << 8 | u64::from(*byte)))
     }
 
     /// The id of these bits.
@@ -65,8 +64,7 @@ impl WriteKey {
 /// The key with this hash. All keys are compared, each in constant time.
 #[must_use]
 pub fn key_of<'a>(keys: &'a [WriteKey], hash: &KeyHash) -> Option<&'a WriteKey> {
-    let is_same = |key: &WriteKey| bool::from(key.hash.ct_eq(hash));
-    keys.iter().fold(None, |found, key| if is_same(key) { Some(key) } else { found })
+    keys.iter().fold(None, |found, key| if key.hash == *hash { Some(key) } else { found })
 }
 
 /// What shards report about write keys; the home shard comes last and has the list.
@@ -125,7 +123,7 @@ mod tests {
 
     #[test]
     fn the_form_of_a_write_key_is_pinned() {
-        let key = WriteKey { name: "ci".into(), hash: [1; 32], created_ms: 1_500 };
+        let key = WriteKey { name: "ci".into(), hash: KeyHash::from_bytes([1; 32]), created_ms: 1_500 };
         let pinned = format!(r#"{{"name":"ci","hash":[{}],"created_ms":1500}}"#, vec!["1"; 32].join(","));
         assert_eq!(serde_json::to_string(&key).expect("serialises"), pinned);
         assert_eq!(serde_json::from_str::<WriteKey>(&pinned).expect("reads"), key);
@@ -135,11 +133,12 @@ mod tests {
 
     #[test]
     fn a_key_is_found_by_all_of_its_hash() {
-        let key = |byte: u8| WriteKey { name: byte.to_string(), hash: [byte; 32], created_ms: 0 };
+        let key = |byte: u8| WriteKey { name: byte.to_string(), hash: KeyHash::from_bytes([byte; 32]), created_ms: 0 };
         let keys = [key(1), key(2)];
-        assert_eq!(key_of(&keys, &[2; 32]), Some(&keys[1]));
+        assert_eq!(key_of(&keys, &KeyHash::from_bytes([2; 32])), Some(&keys[1]));
         let mut almost = [2; 32];
         almost[31] = 3;
+        let almost = KeyHash::from_bytes(almost);
         assert_eq!((key_of(&keys, &almost), key_of(&[], &almost)), (None, None));
     }
 

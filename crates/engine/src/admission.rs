@@ -380,7 +380,7 @@ fn seconds(wait_us: i64) -> u32 {
 /// Who a writer is in a table; nobody where nobody says from which network it comes.
 fn taker(salt: &HashKey, writer: &Writer<'_>) -> Option<u64> {
     match &writer.who {
-        Who::Keyed(key) => Some(hash(salt, key)),
+        Who::Keyed(key) => Some(hash(salt, key.as_bytes())),
         Who::Open | Who::Owner => (!writer.network.is_empty()).then(|| hash(salt, writer.network.as_bytes())),
     }
 }

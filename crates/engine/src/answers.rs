@@ -289,6 +289,10 @@ mod tests {
         sql
     }
 
+    fn key(number: u128) -> BatchKey {
+        BatchKey::from_bytes(number.to_le_bytes())
+    }
+
     /// Commits a batch with this key, as the engine does.
     fn commit(answers: &mut Answers, sql: &TestSql, key: BatchKey, seq: i64, at_ms: i64) {
         let bytes = FrameBuilder::new(0, [0; 16], |_| None).finish(Some(&key)).frame;
@@ -304,41 +308,41 @@ mod tests {
     #[test]
     fn a_key_is_known_for_ten_minutes_and_not_longer() {
         let (sql, mut answers) = (ready(), Answers::default());
-        commit(&mut answers, &sql, [1; 16], 1, 1_000);
-        commit(&mut answers, &sql, [2; 16], 2, 2_000);
-        assert!(is_known(&mut answers, &sql, [1; 16], 1_000 + KEY_WINDOW_MS));
-        assert!(!is_known(&mut answers, &sql, [1; 16], 1_001 + KEY_WINDOW_MS));
-        assert!(is_known(&mut answers, &sql, [2; 16], 1_001 + KEY_WINDOW_MS));
-        assert!(!is_known(&mut answers, &sql, [3; 16], 0));
+        commit(&mut answers, &sql, key(1), 1, 1_000);
+        commit(&mut answers, &sql, key(2), 2, 2_000);
+        assert!(is_known(&mut answers, &sql, key(1), 1_000 + KEY_WINDOW_MS));
+        assert!(!is_known(&mut answers, &sql, key(1), 1_001 + KEY_WINDOW_MS));
+        assert!(is_known(&mut answers, &sql, key(2), 1_001 + KEY_WINDOW_MS));
+        assert!(!is_known(&mut answers, &sql, key(3), 0));
     }
 
     #[test]
     fn a_repeated_key_reads_no_row_of_the_log_and_small_rows_of_answers() {
         let (sql, mut answers) = (ready(), Answers::default());
         for number in 0..3_000u128 {
-            commit(&mut answers, &sql, number.to_le_bytes(), i64::try_from(number).expect("small") + 1, 1_000);
+            commit(&mut answers, &sql, key(number), i64::try_from(number).expect("small") + 1, 1_000);
         }
         log::remove_up_to(&sql, 3_000).expect("removes");
-        assert!((0..3_000u128).all(|number| is_known(&mut answers, &sql, number.to_le_bytes(), 1_000)));
+        assert!((0..3_000u128).all(|number| is_known(&mut answers, &sql, key(number), 1_000)));
         let sealed = answers.seal(&sql, 3_000, 2_000).expect("seals");
         answers.mark_sealed(sealed);
         assert_eq!(sql.count("answers"), 2);
-        assert!(is_known(&mut answers, &sql, 2_999u128.to_le_bytes(), 1_000));
+        assert!(is_known(&mut answers, &sql, key(2_999), 1_000));
     }
 
     #[test]
     fn a_key_that_was_used_again_after_its_window_is_known_also_after_a_restart() {
         let (sql, mut answers) = (ready(), Answers::default());
         let again_ms = 1_000 + KEY_WINDOW_MS + 5_000;
-        commit(&mut answers, &sql, [1; 16], 1, 1_000);
+        commit(&mut answers, &sql, key(1), 1, 1_000);
         let sealed = answers.seal(&sql, 1, 2_000).expect("seals");
         answers.mark_sealed(sealed);
-        assert!(!is_known(&mut answers, &sql, [1; 16], again_ms));
-        commit(&mut answers, &sql, [1; 16], 2, again_ms);
+        assert!(!is_known(&mut answers, &sql, key(1), again_ms));
+        commit(&mut answers, &sql, key(1), 2, again_ms);
         let sealed = answers.seal(&sql, 2, again_ms).expect("seals");
         answers.mark_sealed(sealed);
         let mut restarted = Answers::load(&sql).expect("loads");
-        assert!(is_known(&mut restarted, &sql, [1; 16], again_ms + 1_000));
+        assert!(is_known(&mut restarted, &sql, key(1), again_ms + 1_000));
     }
 
     #[test]
@@ -346,8 +350,7 @@ mod tests {
         let (sql, mut answers) = (ready(), Answers::default());
         let mut builder = FrameBuilder::new(0, [0; 16], |_| None);
         (0..20).for_each(|index| builder.push(index, Err(PointError::MissingN.into())));
-        let FramedBatch { frame: bytes, outcome: WriteOutcome { errors_json, .. }, .. } =
-            builder.finish(Some(&[1; 16]));
+        let FramedBatch { frame: bytes, outcome: WriteOutcome { errors_json, .. }, .. } = builder.finish(Some(&key(1)));
         let frame = Frame::parse(&bytes).expect("a frame");
         let count = MAX_ERROR_BYTES / errors_json.len();
         for _ in 0..=count {
@@ -375,15 +378,15 @@ mod tests {
         let mut answers = Answers::default();
         let remember = |answers: &mut Answers, keys: std::ops::Range<u128>, is_open: bool| {
             for index in keys {
-                answers.wait_for(index.to_le_bytes(), is_open);
-                answers.remember(index.to_le_bytes(), 0, Row::Log(1));
+                answers.wait_for(key(index), is_open);
+                answers.remember(key(index), 0, Row::Log(1));
             }
         };
         remember(&mut answers, 0..174_999, true);
         assert!(answers.held().open.fill < 1.0);
-        answers.wait_for([0xff; 16], true);
+        answers.wait_for(key(u128::MAX), true);
         assert_eq!(fills(&answers), (1.0, 0.0, false));
-        answers.give_up(&[0xff; 16]);
+        answers.give_up(&key(u128::MAX));
         assert!(answers.held().open.fill < 1.0);
         remember(&mut answers, 1_000_000..1_000_000 + 50_001, false);
         assert_eq!(answers.held().full_until_ms, Some(KEY_WINDOW_MS + 1));

@@ -11,6 +11,7 @@ use std::rc::Rc;
 use proptest::prelude::*;
 
 use config::stream_patch::StreamPatch;
+use config::who::KeyHash;
 use ingest::frame::FrameBuilder;
 use model::point::Point;
 use store::testing::TestSql;
@@ -92,7 +93,7 @@ fn record(more: &serde_json::Value) -> Record {
     let config = StreamPatch::parse(body.as_bytes()).and_then(|patch| patch.into_config(created_ms)).expect("valid");
     Record {
         config,
-        read_key_hash: [0; 32],
+        read_key_hash: KeyHash::from_bytes([0; 32]),
         version: 1,
         is_closed: false,
         forward_token: None,

@@ -3,6 +3,7 @@
 use crate::randomness::Randomness;
 use std::rc::Rc;
 
+use model::batch_key::BatchKey;
 use model::point::DEFAULT_LATENESS_S;
 use model::query::{By, Query};
 use model::retention::Retention;
@@ -64,7 +65,9 @@ fn assert_answers(engine: &mut Engine<Rc<TestSql>>) {
     let series_totals: Vec<_> =
         shown.iter().map(|(labels, total)| (labels.value("series"), total.n, total.points)).collect();
     assert_eq!(series_totals, [("", 1.5, 1), ("a", 23.0, 3), ("b", 3600.0, 1), ("c", 2.0, 1)]);
-    let mut told = |key: u8| engine.answered(&[key; 16], NOW_S * 1000).expect("reads").map(|outcome| outcome.to_json());
+    let mut told = |key: u8| {
+        engine.answered(&BatchKey::from_bytes([key; 16]), NOW_S * 1000).expect("reads").map(|outcome| outcome.to_json())
+    };
     let first = r#"{"accepted":4,"rejected":1,"errors":[{"index":4,"field":"n","message":"n is required"}]}"#;
     assert_eq!(told(1).as_deref(), Some(first));
     assert_eq!(told(2).as_deref(), Some(r#"{"accepted":2,"rejected":0,"errors":[]}"#));

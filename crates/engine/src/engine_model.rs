@@ -17,6 +17,7 @@ use std::rc::Rc;
 use proptest::prelude::*;
 
 use config::stream_patch::StreamPatch;
+use config::who::KeyHash;
 use ingest::frame::{FrameBuilder, FramedBatch, NewLabels};
 use ingest::outcome::WriteOutcome;
 use model::batch_key::BatchKey;
@@ -161,7 +162,7 @@ pub(super) fn record(distinct: &[&str]) -> Record {
     let config = StreamPatch::parse(body.as_bytes()).and_then(|patch| patch.into_config(0)).expect("valid");
     Record {
         config,
-        read_key_hash: [0; 32],
+        read_key_hash: KeyHash::from_bytes([0; 32]),
         version: 1,
         is_closed: false,
         forward_token: None,
@@ -298,7 +299,7 @@ impl Model {
         let (rule, mut values) = (self.rule_for_writer(), self.values());
         for batch in batches {
             self.next_key = self.next_key.wrapping_add(1);
-            let key = [self.next_key; 16];
+            let key = BatchKey::from_bytes([self.next_key; 16]);
             // An object answers of numbers that it does not know that it does not, and the edge forgets them.
             let told = |written: &[u8]| {
                 let (number, _) = self.told.get(&(rule, written.to_vec()))?;

@@ -272,7 +272,7 @@ fn header(version: u8, arrived_ms: u64, key: Option<&BatchKey>, outcome: &WriteO
     out.push(if outcome.has_rejected(Reason::Rule) { version | HAS_RULED } else { version });
     put_varint(&mut out, arrived_ms);
     out.push(u8::from(key.is_some()));
-    out.extend_from_slice(key.map_or(&[], |key| &key[..]));
+    out.extend_from_slice(key.map_or(&[], |key| &key.as_bytes()[..]));
     put_varint(&mut out, outcome.accepted);
     first.iter().chain(ruled).for_each(|count| put_varint(&mut out, *count));
     put_bytes(&mut out, outcome.errors_json.as_bytes());
@@ -312,7 +312,7 @@ impl<'a> Frame<'a> {
             return Err(Malformed(0));
         }
         let arrived_ms = reader.varint()?;
-        let key = if reader.byte()? == 0 { None } else { Some(reader.array()?) };
+        let key = if reader.byte()? == 0 { None } else { Some(BatchKey::from_bytes(reader.array()?)) };
         let accepted = reader.varint()?;
         let mut rejected = [0; Reason::ALL.len()];
         for count in &mut rejected[..counts] {

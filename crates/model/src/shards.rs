@@ -6,6 +6,8 @@
 //! then is never counted there. When all shards know the number and the earlier keys have expired, nobody needs to
 //! ask.
 
+use super::batch_key::IdempotencyKey;
+
 /// The most shards of a stream.
 pub const MAX_SHARDS: u16 = 64;
 /// How long a repeated key is counted only once.
@@ -14,9 +16,6 @@ pub const KEY_WINDOW_MS: i64 = 600_000;
 const SLACK_MS: i64 = 60_000;
 /// The most earlier numbers that a writer may have to ask for: each costs a batch with a key one more call.
 pub const MAX_RAISES: usize = 6;
-
-/// A hashed idempotency key.
-pub type Key = [u8; 16];
 
 /// The number of shards, and the earlier numbers whose keys may not have expired yet. It only ever grows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,7 +139,7 @@ impl Layout {
 
     /// Where a batch with this key goes.
     #[must_use]
-    pub fn plan(&self, key: &Key, now_ms: i64) -> Plan {
+    pub fn plan(&self, key: &IdempotencyKey, now_ms: i64) -> Plan {
         let write = owner(key, self.shards);
         let mut ask = Vec::new();
         for raise in self.raises.iter().filter(|raise| raise.from_shards > 0 && raise.may_have_keys(now_ms)) {
@@ -198,8 +197,8 @@ impl Fence {
     clippy::cast_sign_loss,
     reason = "as published"
 )]
-fn owner(key: &Key, shards: u16) -> u16 {
-    let mut seed = key.iter().take(8).rev().fold(0, |seed: u64, byte| seed << 8 | u64::from(*byte));
+fn owner(key: &IdempotencyKey, shards: u16) -> u16 {
+    let mut seed = key.as_bytes().iter().take(8).rev().fold(0, |seed: u64, byte| seed << 8 | u64::from(*byte));
     let (mut shard, mut next) = (0, 0);
     while next < u64::from(shards) {
         shard = next;
@@ -213,10 +212,10 @@ fn owner(key: &Key, shards: u16) -> u16 {
 mod tests {
     use super::*;
 
-    fn key(index: u64) -> Key {
+    fn key(index: u64) -> IdempotencyKey {
         let mut key = [0; 16];
         key[..8].copy_from_slice(&index.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
-        key
+        IdempotencyKey::from_bytes(key)
     }
 
     #[test]

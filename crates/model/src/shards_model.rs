@@ -6,7 +6,8 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
-use super::shards::{Fence, KEY_WINDOW_MS, Key, Layout, Plan};
+use super::batch_key::IdempotencyKey;
+use super::shards::{Fence, KEY_WINDOW_MS, Layout, Plan};
 
 const SHARDS: u16 = 8;
 const WRITERS: usize = 4;
@@ -259,10 +260,10 @@ impl World {
     }
 }
 
-fn bytes(key: u64) -> Key {
+fn bytes(key: u64) -> IdempotencyKey {
     let mut bytes = [0; 16];
     bytes[..8].copy_from_slice(&(key + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes());
-    bytes
+    IdempotencyKey::from_bytes(bytes)
 }
 
 proptest! {

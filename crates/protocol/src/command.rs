@@ -292,7 +292,7 @@ impl<'a> WriteRequest<'a> {
         put_varint(&mut out, u64::from(self.shards));
         self.writer.put(&mut out);
         out.push(u8::from(self.earlier_key.is_some()));
-        out.extend_from_slice(self.earlier_key.as_ref().map_or(&[], |key| &key[..]));
+        out.extend_from_slice(self.earlier_key.as_ref().map_or(&[], |key| &key.as_bytes()[..]));
         put_varint(&mut out, self.body_bytes);
         out.extend_from_slice(self.frame);
         out
@@ -308,7 +308,7 @@ impl<'a> WriteRequest<'a> {
         let (shards, writer, earlier_key, body_bytes) = if first == 0 {
             let shards = u16::try_from(reader.varint()?).map_err(|_| Malformed(0))?;
             let writer = Writer::read(&mut reader)?;
-            let earlier_key = if reader.byte()? == 0 { None } else { Some(reader.array()?) };
+            let earlier_key = if reader.byte()? == 0 { None } else { Some(BatchKey::from_bytes(reader.array()?)) };
             (shards, writer, earlier_key, reader.varint()?)
         } else {
             let origin = Some(reader.text()?).filter(|origin| !origin.is_empty());

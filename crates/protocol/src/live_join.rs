@@ -3,6 +3,7 @@
 
 use super::command::Credential;
 use super::live_params::{LiveCursor, LiveQuery};
+use config::who::KeyHash;
 
 const ALPHABET: base32::Alphabet = base32::Alphabet::Rfc4648Lower { padding: false };
 
@@ -27,7 +28,7 @@ impl LiveJoin {
         let credential = match &self.credential {
             Credential::Owner => "owner".to_owned(),
             Credential::Nobody => "nobody".to_owned(),
-            Credential::Key(hash) => base32::encode(ALPHABET, hash),
+            Credential::Key(hash) => base32::encode(ALPHABET, hash.as_bytes()),
         };
         let network = match self.network.as_str() {
             "" => String::new(),
@@ -46,7 +47,7 @@ impl LiveJoin {
         let credential = match credential {
             "owner" => Credential::Owner,
             "nobody" => Credential::Nobody,
-            key => Credential::Key(base32::decode(ALPHABET, key)?.try_into().ok()?),
+            key => Credential::Key(KeyHash::from_bytes(base32::decode(ALPHABET, key)?.try_into().ok()?)),
         };
         let after = LiveCursor::parse(parts.next()?).unwrap_or_default();
         Some(Self { credential, network, after, query: LiveQuery::from_text(parts.next()?).ok()?.0 })
@@ -63,7 +64,7 @@ mod tests {
         let join = LiveJoin::parse(text).expect("is a join");
         assert_eq!((join.credential, join.after.0.as_slice()), (Credential::Owner, &[3, 4][..]));
         assert_eq!(join.to_text(), text);
-        for credential in [Credential::Nobody, Credential::Key([7; 32])] {
+        for credential in [Credential::Nobody, Credential::Key(KeyHash::from_bytes([7; 32]))] {
             for network in ["", "2001:db8:0:1::/64"] {
                 let (network, query) = (network.to_owned(), join.query.clone());
                 let join = LiveJoin { credential, network, after: LiveCursor::default(), query };

@@ -4,7 +4,7 @@
 
 use codec::{Malformed, Reader, put_bytes};
 
-use config::who::Who;
+use config::who::{KeyHash, Who};
 
 const OPEN: u8 = 0;
 const KEYED: u8 = 1;
@@ -32,7 +32,7 @@ impl<'a> Writer<'a> {
             Who::Open => out.push(OPEN),
             Who::Keyed(hash) => {
                 out.push(KEYED);
-                out.extend_from_slice(hash);
+                out.extend_from_slice(hash.as_bytes());
             }
             Who::Owner => out.push(OWNER),
         }
@@ -48,7 +48,7 @@ impl<'a> Writer<'a> {
     pub fn read(reader: &mut Reader<'a>) -> Result<Self, Malformed> {
         let who = match reader.byte()? {
             OPEN => Who::Open,
-            KEYED => Who::Keyed(reader.array()?),
+            KEYED => Who::Keyed(KeyHash::from_bytes(reader.array()?)),
             OWNER => Who::Owner,
             _ => return Err(Malformed(0)),
         };

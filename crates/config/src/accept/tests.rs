@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
+use crate::who::KeyHash;
 
 const NOW: f64 = 1_792_540_800.0;
 
@@ -23,7 +24,7 @@ fn canonical(labels: &[(&str, &str)]) -> String {
 /// The labels that are kept, or the message.
 fn left(rules: &Value, labels: &[(&str, &str)]) -> Result<Vec<String>, String> {
     let text = canonical(labels);
-    let kept = binding(rules, Who::Keyed([0; 32])).labels(&text).map_err(|error| {
+    let kept = binding(rules, Who::Keyed(KeyHash::from_bytes([0; 32]))).labels(&text).map_err(|error| {
         assert!(matches!(error, Forbidden::Rule(Field::V, _)), "{error:?}");
         error.to_string()
     })?;
@@ -31,7 +32,7 @@ fn left(rules: &Value, labels: &[(&str, &str)]) -> Result<Vec<String>, String> {
 }
 
 fn refused(rules: &Value, point: &Point) -> String {
-    let error = binding(rules, Who::Keyed([0; 32])).check(point, NOW).expect_err("is refused");
+    let error = binding(rules, Who::Keyed(KeyHash::from_bytes([0; 32]))).check(point, NOW).expect_err("is refused");
     assert!(matches!(error, Forbidden::Rule(..)), "{error:?}");
     error.to_string()
 }
@@ -103,7 +104,7 @@ fn open_writers_have_default_bounds_unless_the_owner_sets_some() {
         (-MAX_OPEN, Who::Open, &none, true),
         (MAX_OPEN + 2.0, Who::Open, &none, false),
         (-1e100, Who::Open, &none, false),
-        (1e100, Who::Keyed([0; 32]), &none, true),
+        (1e100, Who::Keyed(KeyHash::from_bytes([0; 32])), &none, true),
         (1e100, Who::Owner, &none, true),
         (1e100, Who::Open, &wide, true),
         (-1e100, Who::Open, &wide, true),

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::*;
 use crate::answers::Share;
+use config::who::KeyHash;
 
 const NOW_MS: i64 = 1_792_540_800_000;
 const GIB: u64 = 1 << 30;
@@ -18,7 +19,7 @@ fn open(network: &str) -> Writer<'_> {
 }
 
 fn keyed(key: u8) -> Writer<'static> {
-    Writer { who: Who::Keyed([key; 32]), network: "192.0.2.1", place: "", origin: None }
+    Writer { who: Who::Keyed(KeyHash::from_bytes([key; 32])), network: "192.0.2.1", place: "", origin: None }
 }
 
 struct Stage {

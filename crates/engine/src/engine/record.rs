@@ -181,8 +181,10 @@ mod tests {
 
     #[test]
     fn the_form_of_what_is_kept_of_who_may_write_is_pinned() {
-        let mut writing =
-            Writing { keys: vec![WriteKey { name: "ci".into(), hash: [1; 32], created_ms: 2 }], salt: None };
+        let mut writing = Writing {
+            keys: vec![WriteKey { name: "ci".into(), hash: KeyHash::from_bytes([1; 32]), created_ms: 2 }],
+            salt: None,
+        };
         writing.set_salt(Salt { day: 3, secret: [4; 32] });
         let list = |byte: &str| vec![byte; 32].join(",");
         let pinned =

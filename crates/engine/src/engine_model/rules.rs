@@ -2,7 +2,7 @@
 
 use super::*;
 use config::accept::{Accept, Binding};
-use config::who::Who;
+use config::who::{KeyHash, Who};
 
 /// The values of `series` that points are drawn with.
 const SERIES: u8 = 4;
@@ -86,7 +86,7 @@ impl Model {
     pub(super) fn binding(&self) -> Binding {
         let who = match self.class {
             Class::Open => Who::Open,
-            Class::Keyed => Who::Keyed([1; 32]),
+            Class::Keyed => Who::Keyed(KeyHash::from_bytes([1; 32])),
             Class::Owner => Who::Owner,
         };
         Binding::of(&self.engine.record().config.accept, who).expect("reads")

@@ -17,9 +17,9 @@ fn frame(body: &str, key: Option<&BatchKey>) -> Vec<u8> {
 #[test]
 fn points_survive_a_round_trip_with_their_labels() {
     let body = r#"[{"n":1,"v":{"a":"x"}},{"n":2.5,"d":0,"p":3600,"t":1792540800,"v":{"a":"x"}},{"n":-3},{"n":true},{"n":4,"v":{"k":"1"}}]"#;
-    let bytes = frame(body, Some(&[7; 16]));
+    let bytes = frame(body, Some(&BatchKey::from_bytes([7; 16])));
     let frame = Frame::parse(&bytes).expect("a frame");
-    assert_eq!((frame.arrived_ms, frame.key), (NOW_MS, Some([7; 16])));
+    assert_eq!((frame.arrived_ms, frame.key), (NOW_MS, Some(BatchKey::from_bytes([7; 16]))));
     assert_eq!(
         frame.outcome.to_json(),
         r#"{"accepted":4,"rejected":1,"errors":[{"index":3,"field":"n","message":"n must be a finite number, not true"}]}"#
@@ -57,7 +57,7 @@ fn pinned(version: u8, accepted: u8, last_point: &[u8]) -> Vec<u8> {
 fn version_1_is_pinned() {
     let bytes = pinned(1, 2, &[]);
     let frame = Frame::parse(&bytes).expect("a frame");
-    assert_eq!((frame.arrived_ms, frame.key, frame.outcome.accepted), (NOW_MS, Some([7; 16]), 2));
+    assert_eq!((frame.arrived_ms, frame.key, frame.outcome.accepted), (NOW_MS, Some(BatchKey::from_bytes([7; 16])), 2));
     assert_eq!(frame.label_sets, ["a\u{1f}x\u{1e}"]);
     let mut seen = Vec::new();
     frame.each_point(|set, point| seen.push((set, *point))).expect("points");
@@ -69,7 +69,7 @@ fn version_1_is_pinned() {
 #[test]
 fn version_2_is_pinned() {
     let body = r#"[{"n":1,"v":{"a":"x"}},{"n":2.5,"d":0,"p":60,"t":1792540800,"v":{"a":"x"}},{"n":4,"v":{"k":"1"}}]"#;
-    assert_eq!(frame(body, Some(&[7; 16])), pinned(2, 3, &[8, 0xac, 2, 16]));
+    assert_eq!(frame(body, Some(&BatchKey::from_bytes([7; 16]))), pinned(2, 3, &[8, 0xac, 2, 16]));
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn version_3_is_pinned() {
     let body = br#"[{"n":1,"v":{"a":"x"}},{"n":2.5,"d":0,"p":60,"t":1792540800,"v":{"a":"x"}}]"#;
     each_point(body, BodyForm::Json, arrival, &mut builder).expect("few");
     builder.keep_posted("{}".into());
-    let bytes = builder.finish(Some(&[7; 16])).frame;
+    let bytes = builder.finish(Some(&BatchKey::from_bytes([7; 16]))).frame;
     let [arrived, key, rejected, label_sets, points] = PINNED;
     assert_eq!(bytes, [&[3], arrived, key, &[2], rejected, label_sets, &[2, b'{', b'}'], points].concat());
     let frame = Frame::parse(&bytes).expect("a frame");
@@ -97,11 +97,14 @@ fn version_3_is_pinned() {
 
 #[test]
 fn an_answer_keeps_the_key_and_the_outcome() {
-    let bytes = frame(r#"[{"n":1,"v":{"a":"x"}},{"n":"two"}]"#, Some(&[7; 16]));
+    let bytes = frame(r#"[{"n":1,"v":{"a":"x"}},{"n":"two"}]"#, Some(&BatchKey::from_bytes([7; 16])));
     let whole = Frame::parse(&bytes).expect("a frame");
     let kept = whole.answer(7, true);
     let answer = Frame::parse(&kept).expect("a frame");
-    assert_eq!((answer.arrived_ms, answer.key, &answer.outcome), (7, Some([7; 16]), &whole.outcome));
+    assert_eq!(
+        (answer.arrived_ms, answer.key, &answer.outcome),
+        (7, Some(BatchKey::from_bytes([7; 16])), &whole.outcome)
+    );
     let short = whole.answer(7, false);
     let answer = Frame::parse(&short).expect("a frame").outcome;
     assert_eq!(answer.to_json(), r#"{"accepted":1,"rejected":1,"errors":[]}"#);
@@ -123,7 +126,7 @@ fn a_frame_with_other_label_sets_is_otherwise_the_same() {
     let body = br#"[{"n":1,"v":{"a":"x"}},{"n":2,"v":{"a":"y","b":"z"}},{"n":null}]"#;
     each_point(body, BodyForm::Json, arrival, &mut builder).expect("few");
     builder.keep_posted("{}".into());
-    let bytes = builder.finish(Some(&[7; 16])).frame;
+    let bytes = builder.finish(Some(&BatchKey::from_bytes([7; 16]))).frame;
     let frame = Frame::parse(&bytes).expect("a frame");
     assert_eq!(frame.relabelled(&frame.label_sets), bytes);
     let other = frame.relabelled(&["a\u{1f}x\u{1e}", ""]);

@@ -77,6 +77,7 @@ impl Frame<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use model::batch_key::BatchKey;
 
     const ARRIVED_MS: u64 = 1_792_540_800_000;
 
@@ -94,7 +95,7 @@ mod tests {
             builder.push(0, Ok((point(n, 7.0), labels)));
         }
         builder.keep_posted("{}".into());
-        let bytes = builder.finish(Some(&[1; 16])).frame;
+        let bytes = builder.finish(Some(&BatchKey::from_bytes([1; 16]))).frame;
         let frame = Frame::parse(&bytes).expect("a frame");
         assert!(!frame.is_gap());
         assert_eq!(frame.without(&mut |_, _| false), Ok(None));

@@ -4,10 +4,10 @@ use super::*;
 
 #[test]
 fn a_write_request_survives_a_round_trip() {
-    for who in [Who::Open, Who::Keyed([7; 32]), Who::Owner] {
+    for who in [Who::Open, Who::Keyed(KeyHash::from_bytes([7; 32])), Who::Owner] {
         for origin in [Some("https://a.example"), None] {
             let writer = Writer { who, network: "2001:db8:1:2::/64", place: "US 1", origin };
-            for earlier_key in [None, Some([9; 16])] {
+            for earlier_key in [None, Some(BatchKey::from_bytes([9; 16]))] {
                 let request =
                     WriteRequest { shards: 64, writer: writer.clone(), earlier_key, body_bytes: 300, frame: b"frame" };
                 assert_eq!(WriteRequest::parse(&request.encode()), Ok(request));
