@@ -1,5 +1,6 @@
-//! The table of endpoints. Routing, `Allow`, preflights, credentials and the description at `/openapi.json` follow from it,
-//! and a test compares it with the list in docs/api.md. A new endpoint is a row here, a function, and a line there.
+//! The table of endpoints. Routing, `Allow`, preflights, credentials and the description at `/openapi.json` follow from
+//! it, and a test compares it with the list in docs/api.md. A new endpoint needs a row here, a function, and a line
+//! there.
 //!
 //! The first path that matches wins. Rows of the same path are next to each other.
 
@@ -18,9 +19,9 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const OTLP: &str = "application/x-protobuf application/json";
 const SCRAPED: &str = "text/plain application/openmetrics-text";
 const RENDERED: &str = "application/json text/csv text/plain text/javascript application/x-msgpack";
-/// `202` if the removal goes on after the answer.
+/// `202` if the removal continues after the answer.
 const REMOVED: &[(u16, &str)] = &[(200, JSON), (202, JSON)];
-/// JSON, or JavaScript where `jsonp` names a function.
+/// JSON, or JavaScript if `jsonp` names a function.
 const JSONP: &[(u16, &str)] = &[(200, "application/json text/javascript")];
 
 /// All endpoints.

@@ -1,4 +1,4 @@
-//! Points of pages without JavaScript: forms, and images.
+//! Points from pages without JavaScript: forms and images.
 
 use ingest::pixel;
 use ingest::pixel::THEN;
@@ -12,9 +12,9 @@ use super::uploads::Sender;
 use super::write::{Builder, Fill};
 use super::{Exchange, StreamId};
 
-/// A form has at most this many bytes, some four times what sixteen labels at their longest take percent-encoded.
+/// The most bytes of a form, some four times what sixteen labels of maximum length take when percent-encoded.
 const MAX_FORM_BYTES: usize = 64 << 10;
-/// A place that a browser is sent to has at most this many bytes besides the origin.
+/// The most bytes of an address that a browser is sent to, besides the origin.
 const MAX_THEN_BYTES: usize = 1_000;
 /// A transparent GIF of 1x1.
 const PIXEL: &[u8] =
@@ -34,7 +34,7 @@ pub(super) async fn write_pixel(exchange: &mut Exchange, id: &StreamId) -> Resul
 }
 
 impl Exchange {
-    /// A form is answered so that the page stays, or goes where the form says.
+    /// Answers a form: the page stays, or the browser goes where the form says.
     pub(super) async fn write_form(&self, id: &StreamId, admitted: Admitted, form: Body) -> Result<Reply, Problem> {
         if form.len() > MAX_FORM_BYTES {
             return Err(Problem::TooLarge(format!("a form may have at most {MAX_FORM_BYTES} bytes")));
@@ -59,8 +59,8 @@ fn push(builder: &mut Builder<'_>, form: &[u8], lateness_s: i64) {
     builder.push(0, point.as_ref().map(|(point, labels)| (*point, labels.as_str())).map_err(Clone::clone));
 }
 
-/// Where a browser goes that has sent a form: to a path of the page's own origin, as the browser tells it, so that nobody's
-/// link to us leads elsewhere. Nowhere where there is no such page.
+/// Where a browser goes after it has sent a form: to a path of the page's own origin, as the browser reports it, so
+/// nobody can use a link to us to lead elsewhere. `None` if there is no such page.
 fn place(form: &[u8], origin: Option<&str>) -> Result<Option<String>, Problem> {
     let then = form_urlencoded::parse(form).find(|(name, value)| name == THEN && !value.is_empty());
     let Some((_, path)) = then else { return Ok(None) };

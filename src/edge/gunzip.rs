@@ -1,7 +1,7 @@
-//! Unpacking gzip (RFC 1952) in one turn, with every byte counted before it is made.
+//! Unpacks gzip (RFC 1952) in one turn, and counts every byte before it is made.
 //!
-//! The platform's own `DecompressionStream` unpacks all that it is given, whether somebody reads or not, into memory that nobody
-//! counts, and several at once. Here one body is unpacked at a time, and a bomb ends at the first byte that is too many.
+//! The platform's `DecompressionStream` unpacks everything it is given, read or not, into memory that nobody counts,
+//! and runs several at once. Here one body is unpacked at a time, and a bomb ends at the first byte over the limit.
 
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
@@ -19,15 +19,15 @@ const HAS_EXTRA: u8 = 4;
 const HAS_NAME: u8 = 8;
 const HAS_COMMENT: u8 = 16;
 const RESERVED: u8 = 0xe0;
-/// What is unpacked at first, at least.
+/// The smallest buffer.
 const MIN_BYTES: usize = 4 << 10;
 
-/// Why a body is not unpacked.
+/// Why a body was not unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packed {
-    /// It is not a gzip file, or not a whole one.
+    /// It is not a gzip file, or it is incomplete.
     Broken(&'static str),
-    /// More is in it than is wanted.
+    /// It unpacks to more than the limit.
     TooLarge,
     NoRoom,
 }
@@ -38,7 +38,7 @@ impl From<NoRoom> for Packed {
     }
 }
 
-/// What is in a gzip file of at most `max_bytes`. `reserve` is asked before memory is taken, for all that is taken then.
+/// The content of a gzip file, at most `max_bytes`. Calls `reserve` before it takes memory, each time with the total.
 ///
 /// # Errors
 /// [`Packed`]
@@ -49,7 +49,7 @@ pub(super) fn gunzip(
 ) -> Result<Vec<u8>, Packed> {
     let packed = file.get(head_bytes(file)?..).unwrap_or_default();
     let announced = packed.last_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize);
-    // One byte more shows what is too large. What a file says of itself only saves copies.
+    // One byte more reveals a file that is too large. The length that a file announces only saves copies.
     let mut size = announced.clamp(MIN_BYTES, max_bytes.max(MIN_BYTES)) + 1;
     let (mut state, mut read, mut written) = (Box::<DecompressorOxide>::default(), 0, 0);
     let mut out = Vec::new();
@@ -84,7 +84,7 @@ pub(super) fn gunzip(
     }
 }
 
-/// Where the packed data begins.
+/// The offset of the packed data.
 fn head_bytes(file: &[u8]) -> Result<usize, Packed> {
     const EARLY: Packed = Packed::Broken("it ends too early");
     if !file.starts_with(&MAGIC) {

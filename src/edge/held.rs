@@ -1,4 +1,4 @@
-//! What the writes of this isolate hold while they are on their way.
+//! What the writes of this isolate hold while they are in progress.
 
 use std::cell::RefCell;
 
@@ -10,17 +10,18 @@ use super::identity::Identity;
 use super::problem::Problem;
 use super::room::{Body, Room, Stage};
 
-/// What a write holds until nobody needs it any more. A request whose client has gone stays for half a minute at most (see
-/// [`super::stay`]) and, if it has not come to its end by then, would keep it for ever; so whoever has the answer lets go of it.
+/// What a write holds until nobody needs it any more. A request whose client has left continues for at most half a
+/// minute (see [`super::stay`]); if it has not ended by then, it would keep its memory for ever. So whoever has the
+/// answer frees it.
 #[derive(Default)]
 pub(super) struct Held {
-    /// For all of it.
+    /// The memory of everything here.
     room: RefCell<Room>,
-    /// As it came, for another frame.
+    /// The body as it arrived, in case another frame is built.
     pub(super) body: RefCell<Vec<u8>>,
-    /// For the object, as [`WriteRequest`] has it.
+    /// The request for the object, as [`WriteRequest`] encodes it.
     pub(super) request: RefCell<Vec<u8>>,
-    /// What the object's answer tells the numbers of.
+    /// The labels whose series numbers the object's answer contains.
     pub(super) new_labels: RefCell<NewLabels>,
 }
 
@@ -32,7 +33,7 @@ impl Held {
         Ok(Self { room: RefCell::new(room), body: RefCell::new(bytes), ..Self::default() })
     }
 
-    /// Takes what is to be sent, if there is room for it: here, and once more on its way to the object.
+    /// Takes what is to be sent, if there is memory for two copies: this one, and the one on its way to the object.
     ///
     /// # Errors
     /// [`Problem::NoRoomForBody`]

@@ -1,5 +1,5 @@
-//! What a batch is known by: its writer's key and its content. The same key with other content is another batch, so nobody who guesses a
-//! key takes its batch's place or reads what its writer was told.
+//! The identity of a batch: its writer's key and its content. The same key with other content is another batch. So
+//! somebody who guesses a key can neither take its batch's place nor read its writer's answer.
 
 use sha2::{Digest, Sha256};
 
@@ -10,34 +10,34 @@ use model::shards::Key;
 use super::Exchange;
 use super::problem::Problem;
 
-/// An idempotency key has 1 to this many bytes.
+/// The most bytes of an idempotency key; the least is 1.
 const MAX_KEY_BYTES: usize = 200;
 
-/// What a batch is known by.
+/// The identity of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
-    /// Of key and content: what objects remember.
+    /// The hash of key and content, which objects remember.
     pub(super) batch: BatchKey,
-    /// Of the key alone: the batch's shard follows from it, and the version before this one remembered it.
+    /// The hash of the key alone. It determines the batch's shard, and the previous version remembered it.
     pub(super) key: Key,
 }
 
 impl Identity {
-    /// Of a batch with a key, whose hash is known, and this content. The length tells where the key ends.
+    /// The identity of a batch with a key, whose hash is known, and this content. The length marks the end of the key.
     pub(super) fn new(key: &[u8], key_hash: Key, content: &[u8]) -> Self {
         let hash = Sha256::new().chain_update((key.len() as u64).to_le_bytes()).chain_update(key);
         Self { batch: first_bytes(&hash.chain_update(Sha256::digest(content)).finalize()), key: key_hash }
     }
 
-    /// What the version before this one would have remembered, where that is something else.
+    /// What the previous version would have remembered, if that differs.
     pub(super) fn earlier(&self) -> Option<BatchKey> {
         (self.batch != self.key).then_some(self.key)
     }
 }
 
 impl Exchange {
-    /// By `Idempotency-Key`, or by `?batch=` or a form's field for writers that can't set headers; `content` is all of the body after
-    /// gunzip, or the query string of an image.
+    /// The identity by `Idempotency-Key`, or by `?batch=` or a form's field for writers that cannot set headers.
+    /// `content` is the whole body after gunzip, or the query string of an image.
     pub(super) fn identity(&self, form: &[u8], content: &[u8]) -> Result<Option<Identity>, Problem> {
         let in_url = || {
             let in_query = form_urlencoded::parse(self.query_string().as_bytes());
@@ -53,19 +53,19 @@ impl Exchange {
         Ok(Some(Identity::new(key, first_bytes(&Sha256::digest(key)), content)))
     }
 
-    /// Of a writer that has no key but repeats the same bytes: of these, and of where they come from, as two pages may well count the
-    /// same in the same millisecond.
+    /// The identity of a batch whose writer has no key but repeats the same bytes. It includes the network, as two
+    /// pages may well count the same in the same millisecond.
     pub(super) fn identity_of(&self, body: &[u8]) -> Identity {
-        // No key that is given begins like this: it is UTF-8.
+        // No given key begins like this: keys are UTF-8.
         let hash = Sha256::new().chain_update(b"\xffbody:").chain_update(self.network()).chain_update([0]);
         let key = first_bytes(&hash.chain_update(body).finalize());
         Identity { batch: key, key }
     }
 }
 
-/// Of the batch that a message says it is, whose content is canonical JSON.
+/// The identity of the batch that a message claims to be; its content is canonical JSON.
 pub(super) fn of_message(id: &str, content: &str) -> Identity {
-    // Begins with what no text has, so that no idempotency key means the same.
+    // Begins with a byte that is not in UTF-8, so that no idempotency key collides with it.
     let key = [b"\xffmessage batch:", id.as_bytes()].concat();
     Identity::new(&key, first_bytes(&Sha256::digest(&key)), content.as_bytes())
 }

@@ -1,4 +1,4 @@
-//! The description of the API in `OpenAPI` 3.1, written from the [table of endpoints](super::endpoints).
+//! The description of the API in `OpenAPI` 3.1, generated from the [table of endpoints](super::endpoints).
 
 use super::endpoint::{Access, Dialect, Endpoint, Handler};
 use super::endpoints::ENDPOINTS;
@@ -82,7 +82,7 @@ fn response(status: u16, types: &str) -> String {
     text
 }
 
-/// The media types of errors.
+/// The media type of errors.
 fn errors(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Own | Dialect::Graphite | Dialect::Scrape => "application/problem+json",

@@ -1,4 +1,4 @@
-//! OTLP/HTTP: metrics of OpenTelemetry, answered as its exporters expect.
+//! OTLP/HTTP: OpenTelemetry metrics, answered as its exporters expect.
 
 use ingest::otlp;
 use ingest::otlp::{Encoding, Refused};
@@ -11,8 +11,9 @@ use super::reply::Reply;
 use super::write::Fill;
 use super::{Exchange, StreamId, internal};
 
-/// The labels of a request's data points have so many bytes or some more, each set of labels once and only if it is new here: as
-/// those of a resource stand once in the body but in each set, there may be more than in the largest body.
+/// The most bytes that the labels of a request's data points take, give or take a little. Each set of labels counts
+/// once, and only if it is new here. A resource's labels are in the body once but in each set, so there may be more
+/// than in the largest body.
 const MAX_LABEL_BYTES: usize = MAX_BODY_BYTES;
 /// Codes of gRPC.
 const INVALID_ARGUMENT: u8 = 3;
@@ -31,7 +32,8 @@ pub(super) async fn write_otlp(exchange: &mut Exchange, id: &StreamId) -> Result
         Problem::UnsupportedMediaType(detail.to_owned())
     })?;
     let body = exchange.body(MAX_BODY_BYTES).await?;
-    // Exporters have no keys, but they repeat the same bytes, in which each point has its time in nanoseconds.
+    // Exporters have no idempotency keys, but they resend the same bytes, in which each point has its time in
+    // nanoseconds.
     let identity = exchange.identity(&[], &body)?.unwrap_or_else(|| exchange.identity_of(&body));
     let fill: &Fill<'_> = &|builder, body| {
         let arrival = Arrival { at: builder.now(), lateness_s };
@@ -49,7 +51,7 @@ pub(super) async fn write_otlp(exchange: &mut Exchange, id: &StreamId) -> Result
     };
     let answer = match exchange.store(id, admitted, Some(identity), body, fill).await {
         Ok(stored) => otlp::export_response(encoding, &stored.outcome).map_err(|error| internal(&error))?,
-        // What has no data points is a success.
+        // A request without data points succeeds.
         Err(Problem::InvalidPoints(_, errors)) if errors.is_empty() => {
             exchange.charge_wasted();
             otlp::nothing(encoding)
@@ -64,7 +66,7 @@ impl Exchange {
         Encoding::of(&self.header("Content-Type").unwrap_or_default())
     }
 
-    /// A problem as `google.rpc.Status`, in JSON where the request has no encoding of OTLP.
+    /// A problem as `google.rpc.Status`, in JSON if the request's encoding is not one of OTLP's.
     pub(super) fn otlp_refusal(&self, problem: &Problem) -> Reply {
         let encoding = self.encoding().unwrap_or(Encoding::Json);
         let message = match problem {
@@ -84,7 +86,7 @@ fn refused(refused: &Refused) -> Problem {
     }
 }
 
-/// The code of gRPC that stands for an HTTP status; exporters go by the latter.
+/// The gRPC code for an HTTP status; exporters act on the latter.
 fn code(status: u16) -> u8 {
     match status {
         401 => UNAUTHENTICATED,

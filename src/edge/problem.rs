@@ -11,17 +11,17 @@ use protocol::refusal::Refusal;
 use super::endpoint::Methods;
 use super::reply::Reply;
 
-/// Which budgets do not suffice, for programs.
+/// The budgets that are exceeded, for programs.
 pub(super) const LIMITS_HEADER: &str = "Heartbeat-Limits";
 
-/// Why a request is not done.
+/// Why a request fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Problem {
     InvalidRequest(String),
     InvalidPoints(String, Vec<ErrorEntry>),
     Unauthorized(&'static str),
     OriginNotAllowed,
-    /// The owner has blocked where the write comes from.
+    /// The owner has blocked the origin or the network of the write.
     Blocked,
     CreatingDisabled,
     NotFound(&'static str),
@@ -31,25 +31,25 @@ pub(super) enum Problem {
     Conflict(String),
     QueryTooLarge(String),
     RateLimited,
-    /// Beyond a budget of the stream.
+    /// The request exceeds a budget of the stream.
     Limited(Box<Limited>),
     Overloaded,
-    /// Bodies take all the memory that they may, or too many of them are unfinished.
+    /// Bodies occupy all the memory that they may, or too many of them are unfinished.
     NoRoomForBody,
-    /// Too many bodies of one network are unfinished.
+    /// Too many bodies from one network are unfinished.
     TooManyUploads,
-    /// The body comes too slowly.
+    /// The body arrives too slowly.
     RequestTimeout,
     Unavailable,
-    /// One shard failed, and what it has is needed.
+    /// One shard failed, and its data is needed.
     Shard(String),
-    /// The number of shards was raised while a write was on its way.
+    /// The number of shards was raised during the write.
     Moved,
-    /// A change was made at home, but has not reached all that have to know.
+    /// A change was made at home, but has not reached every shard.
     NotEverywhere,
-    /// The other side of a call is of another version, as for the seconds of a deployment.
+    /// The other side of a call runs another version, as during the seconds of a deployment.
     OtherVersion,
-    /// KV does not answer, or takes no write now.
+    /// KV does not answer, or accepts no write now.
     NoDirectory,
     NotConfigured(&'static str),
     Internal,
@@ -68,7 +68,7 @@ struct Body<'a> {
     limits: Vec<LimitBody>,
 }
 
-/// A budget that does not suffice.
+/// A budget that is exceeded.
 #[derive(Serialize)]
 struct LimitBody {
     scope: &'static str,
@@ -77,14 +77,14 @@ struct LimitBody {
 }
 
 impl Problem {
-    /// Of a forged id, of a deleted stream, and of one that never was: nobody is told which.
+    /// For a forged id, for a deleted stream, and for one that never existed: the answer does not reveal which.
     pub(super) const NO_SUCH_STREAM: Self = Self::NotFound("there is no such stream");
 
-    /// Of a write without a key to a stream that takes no other.
+    /// For a write without a key to a stream that requires one.
     pub(super) const WRITE_KEY_NEEDED: Self = Self::Unauthorized(
         "this stream takes writes with a write key only: as a bearer token, as the password of basic auth, or as ?key=",
     );
-    /// Of a write with a key that never was one of the stream's, or has ended: nobody is told which.
+    /// For a write with a key that never belonged to the stream, or was revoked: the answer does not reveal which.
     pub(super) const WRONG_WRITE_KEY: Self = Self::Unauthorized("the write key does not belong to this stream");
 
     /// Status, last part of the type, and title. Types are stable.
@@ -121,7 +121,7 @@ impl Problem {
         self.kind().0
     }
 
-    /// What is wrong, for a person.
+    /// What is wrong, for people.
     pub(super) fn detail(&self) -> &str {
         match self {
             Self::InvalidRequest(detail)
@@ -163,13 +163,13 @@ impl Problem {
         }
     }
 
-    /// Whether the rest of the body is left unread, as it is not known to come.
+    /// Whether the rest of the body is left unread, as it may never arrive.
     pub(super) fn leaves_body(&self) -> bool {
         matches!(self, Self::TooManyUploads | Self::RequestTimeout)
     }
 
-    /// Whether a home that does not know [`protocol::command::Command::Announce`] may have said so: the versions before it
-    /// said of a command that they did not know that something went wrong.
+    /// Whether a home that does not know [`protocol::command::Command::Announce`] may have said this: earlier versions
+    /// answered an unknown command with an internal error.
     pub(super) fn is_of_earlier_home(&self) -> bool {
         matches!(self, Self::OtherVersion | Self::Internal)
     }
@@ -187,11 +187,11 @@ impl Problem {
         reply.with("Retry-After", limited.retry_after_s().to_string()).with(LIMITS_HEADER, limited.header())
     }
 
-    /// The one that is always the same.
+    /// The header that is the same every time.
     pub(super) fn header(&self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Unauthorized(_) => Some(("WWW-Authenticate", "Bearer realm=\"heartbeat\"")),
-            // An upload that idles is ended after as long.
+            // An upload that idles is ended after the same time.
             Self::RateLimited | Self::TooManyUploads => Some(("Retry-After", "10")),
             Self::Overloaded
             | Self::NoRoomForBody
@@ -207,7 +207,7 @@ impl Problem {
         }
     }
 
-    /// The answer to a request, by a deployment of this origin.
+    /// The answer to a request, from a deployment at this origin.
     pub(super) fn reply(&self, origin: &str) -> Reply {
         let (status, kind, title) = self.kind();
         let errors = if let Self::InvalidPoints(_, errors) = self { errors.as_slice() } else { &[] };

@@ -1,8 +1,9 @@
-//! Who was refused lately: asked again before a body is read, so that a flood neither wakes an object nor costs what reading
-//! it costs.
+//! Writers that were refused lately. They are checked before a body is read, so a flood neither wakes an object nor
+//! costs what reading it would.
 //!
-//! Only refusals are remembered, only of writers without a credential, and only as long as the object says that it admits nothing
-//! at all of their network. What is admitted is the object's to say: a memory of permissions would spend more than there is.
+//! Only refusals are remembered, only for writers without a credential, and only as long as the object says that it
+//! admits nothing at all from their network. Only the object admits writes: remembered permissions would spend more
+//! than the budgets hold.
 
 use std::cell::RefCell;
 use std::hash::Hasher;
@@ -17,9 +18,9 @@ use protocol::writer::Writer;
 
 use super::problem::Problem;
 
-/// A refusal is remembered for at most this long: limits may have changed, or others may have gone.
+/// A refusal is remembered at most this long: limits may have changed, or others may have left.
 const MAX_MS: i64 = 60_000;
-/// At most this many, of some 500 bytes: 2 of the isolate's 128 MB. Beyond, the object is asked.
+/// The most refusals, at some 500 bytes each: 2 of the isolate's 128 MB. Beyond this, the object is asked.
 const MAX_ENTRIES: usize = 4_096;
 
 /// What an object said, and when.
@@ -33,7 +34,7 @@ thread_local! {
     static REFUSED: RefCell<FxHashMap<u64, Refused>> = RefCell::default();
 }
 
-/// Remembers what an object refuses to a writer.
+/// Remembers an object's refusal of a writer.
 pub(super) fn remember(object: &str, writer: &Writer<'_>, limited: &Limited, now_ms: i64) {
     let for_ms = (i64::from(limited.closed_s) * 1_000).min(MAX_MS);
     if writer.who != Who::Open || for_ms == 0 {
@@ -75,7 +76,7 @@ pub(super) fn check(object: &str, writer: &Writer<'_>, now_ms: i64) -> Result<()
 }
 
 impl Refused {
-    /// A clock that was set back ends it.
+    /// A clock that was set back invalidates it.
     fn is_true(&self, now_ms: i64) -> bool {
         (self.at_ms..self.until_ms).contains(&now_ms)
     }
@@ -84,7 +85,7 @@ impl Refused {
 fn place(object: &str, network: &str) -> u64 {
     let mut hasher = SipHasher13::new_with_key(&hash_key());
     hasher.write(object.as_bytes());
-    // No name of an object has this byte.
+    // No object's name contains this byte.
     hasher.write_u8(0);
     hasher.write(network.as_bytes());
     hasher.finish()

@@ -1,10 +1,10 @@
-//! Whether a write is within the budgets of who sends it: by network and for all together without a credential, by key with
-//! a write key. The owner has none.
+//! Whether a write is within the budgets of who sends it: by network and for all together without a credential, by key
+//! with a write key. The owner has none.
 //!
-//! Nothing waits here, so checking, charging and taking a place in the queue are one step. A write is admitted in full or
-//! not at all. Where most of a shared budget is taken, only networks that take little get of the rest: one flood, or a few,
-//! lock out nobody else. The tables of networks and keys are in memory only, so a restart gives each a burst; what open writers
-//! share is persisted by each seal, and they get at most one burst of it anew.
+//! Nothing waits here, so checking, charging and taking a place in the queue are one step. A write is admitted in full
+//! or not at all. Where most of a shared budget is taken, only networks that take little get of the rest: one flood, or
+//! a few, lock out nobody else. The tables of networks and keys are in memory only, so a restart gives each a burst;
+//! what open writers share is persisted by each seal, and they get at most one burst of it anew.
 
 use std::hash::Hasher;
 
@@ -225,8 +225,8 @@ impl Admission {
         }
     }
 
-    /// What is to be persisted when the database takes so much at the end of a seal: the part of what it has grown by that open
-    /// writers have of all units.
+    /// What is to be persisted when the database takes so much at the end of a seal: the part of what it has grown by
+    /// that open writers have of all units.
     #[expect(clippy::cast_precision_loss, reason = "a share")]
     pub(super) fn sealed(&self, size_bytes: u64, limits: &Limits, shards: u16, now_ms: i64) -> Shared {
         let share = if self.all_units == 0 { 1.0 } else { self.open_units as f64 / self.all_units as f64 };

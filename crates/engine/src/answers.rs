@@ -14,9 +14,9 @@ pub use model::shards::KEY_WINDOW_MS;
 use store::sql::{Sql, StoreError};
 use store::{answers, frames, log};
 
-/// At most this many keys are remembered: 375 new ones a second for ten minutes, which is what an object takes. A table of
-/// 2^18 places has room for them, so they take 9 MB and 6 for their order, of 128. Beyond, writes with a key are refused,
-/// and not forgotten.
+/// At most this many keys are remembered: 375 new ones a second for ten minutes, which is what an object takes. A table
+/// of 2^18 places has room for them, so they take 9 MB and 6 for their order, of 128. Beyond, writes with a key are
+/// refused, and not forgotten.
 const MAX_KEYS: usize = 225_000;
 /// Of these, open writers have at most so many: the rest is for write keys and the owner.
 pub(super) const OPEN_KEYS: u32 = 175_000;
@@ -207,8 +207,8 @@ impl Answers {
         Err(StoreError::Column("answer"))
     }
 
-    /// The answer to a key in a row of the log, if it is in memory as a whole: a row is large, and a stranger may ask again and
-    /// again.
+    /// The answer to a key in a row of the log, if it is in memory as a whole: a row is large, and a stranger may ask
+    /// again and again.
     fn unsealed(&self, key: &BatchKey, seq: i64) -> Result<Option<WriteOutcome>, StoreError> {
         let of_row = &self.unsealed[self.unsealed.partition_point(|answer| answer.seq < seq)..];
         let of_key = of_row.iter().take_while(|answer| answer.seq == seq).find(|answer| answer.key == *key);

@@ -1,6 +1,6 @@
-//! Pushing against an idealised carbon, which keeps the last value of each name and time: whatever is written, late, sealed,
-//! sent, lost on the way, changed by the owner, crashed or made to fail at any statement, in the end each closed bucket has
-//! the value that its points say, and buckets go out in the order of their time.
+//! Pushing against an idealised carbon, which keeps the last value of each name and time: whatever is written, late,
+//! sealed, sent, lost on the way, changed by the owner, crashed or made to fail at any statement, in the end each
+//! closed bucket has the value that its points say, and buckets go out in the order of their time.
 
 mod cases;
 

@@ -34,7 +34,8 @@ impl DictionaryLimits {
     /// from; they are listed in one answer of at most 100 KB.
     pub(super) const DEFAULT: Self = Self { series: 100_000, text_bytes: 16 << 20, names: 1_000 };
 
-    /// What a writer may fill of it: open writers leave 15,000 of 100,000 series to others, and a quarter of names and texts.
+    /// What a writer may fill of it: open writers leave 15,000 of 100,000 series to others, and a quarter of names and
+    /// texts.
     fn of(self, class: Class) -> Self {
         let Self { series, text_bytes, names } = self;
         match class {
@@ -120,8 +121,8 @@ impl Dictionary {
         self.labels.rewind_to(from);
     }
 
-    /// How full it is of what open writers may bring: of series, names or texts, whichever is most. Without so many series and bytes
-    /// of texts.
+    /// How full it is of what open writers may bring: of series, names or texts, whichever is most. Without so many
+    /// series and bytes of texts.
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     pub(super) fn fill(&self, (series, text_bytes): (usize, usize)) -> f64 {
         let limits = self.limits.of(Class::Open);
@@ -231,8 +232,8 @@ impl Dictionary {
         self.persisted = self.labels.next();
     }
 
-    /// Deletes the rows of series, all of which are in the database; [`Self::free`] when that has taken effect. `overflow`
-    /// stays.
+    /// Deletes the rows of series, all of which are in the database; [`Self::free`] when that has taken effect.
+    /// `overflow` stays.
     pub(super) fn delete(&self, sql: &impl Sql, ids: &[SeriesId]) -> Result<(), StoreError> {
         for id in ids.iter().filter(|id| Some(**id) != self.overflow) {
             series::delete(sql, *id)?;
@@ -240,8 +241,8 @@ impl Dictionary {
         meta::put(sql, NEXT, &self.persisted.to_string())
     }
 
-    /// Frees series, given in the order of their numbers: their names, their texts and their places, but not their numbers.
-    /// Those of `overflow` stay.
+    /// Frees series, given in the order of their numbers: their names, their texts and their places, but not their
+    /// numbers. Those of `overflow` stay.
     pub(super) fn free(&mut self, ids: &[SeriesId]) {
         let ids: Vec<SeriesId> = ids.iter().copied().filter(|id| Some(*id) != self.overflow).collect();
         for id in ids.iter().filter(|id| self.labels.get(**id).is_some()) {

@@ -1,7 +1,7 @@
 //! The labels that make no series, but whose values are counted.
 //!
-//! In sketches they go by number. A number is given to a name once and for ever, so that what was counted under it keeps
-//! its meaning, also while the owner does not list the label.
+//! In sketches they go by number. A number is given to a name once and for ever, so that what was counted under it
+//! keeps its meaning, also while the owner does not list the label.
 
 use std::borrow::Cow;
 

@@ -62,7 +62,8 @@ pub use removal::RemoveError;
 /// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.
 pub const MAX_ROW_BYTES: usize = 1_900_000;
 
-/// Of the cursor that all consumers share: up to there all is sealed. It has this name as only the rollups followed the log first.
+/// Of the cursor that all consumers share: up to there all is sealed. It has this name as only the rollups followed the
+/// log first.
 const CURSOR: &str = "rollups";
 const RECORD: &str = "stream";
 /// How fast new series came in lately.
@@ -130,7 +131,8 @@ impl<S: Sql> Engine<S> {
             DistinctLabels::load(&sql, &record.config.distinct)?.persist(&sql)?;
             let now_s = i64::try_from(record.config.created_ms / 1000).unwrap_or_default();
             Consumers::begin(&sql, &Change { before: None, after: &record.config, accepted: 0, now_s, randomness })?;
-            // First, as when it is needed depends on limits and on when buckets are sealed, and the numbers behind it must not.
+            // First, as when it is needed depends on limits and on when buckets are sealed, and the numbers behind it
+            // must not.
             series::insert(&sql, 0, &Labels::overflow())?;
             Self::put_record(&sql, record)
         })?;

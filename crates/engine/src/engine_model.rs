@@ -180,7 +180,8 @@ struct Model {
     accepted: u64,
     next_key: u8,
     acknowledged: Option<(BatchKey, WriteOutcome, i64)>,
-    /// What an edge knows that has been told the numbers of series, and their labels; by the rules that labels were read by.
+    /// What an edge knows that has been told the numbers of series, and their labels; by the rules that labels were
+    /// read by.
     told: BTreeMap<(Rule, Vec<u8>), (SeriesId, Given)>,
     /// Whether points have periods.
     has_periods: bool,

@@ -1,8 +1,8 @@
-//! How fast new series and new names of labels come in: a bounded number per time of open writers, by network and together,
-//! and of write keys together. The owner may bring any number. What is over it is `overflow`.
+//! How fast new series and new names of labels come in: a bounded number per time of open writers, by network and
+//! together, and of write keys together. The owner may bring any number. What is over it is `overflow`.
 //!
-//! Nothing is refused here: whose series is not admitted now has its points in the sums, and tries again with its next batch.
-//! What networks have taken is in memory only, so a restart gives each a burst; what all share outlives it.
+//! Nothing is refused here: whose series is not admitted now has its points in the sums, and tries again with its next
+//! batch. What networks have taken is in memory only, so a restart gives each a burst; what all share outlives it.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +15,8 @@ use model::gcra::{Claim, Rate, Takers, Tat, charge};
 const NETWORK_BURST_H: f64 = 5.0 / 3.0;
 /// All open writers bring 1 hour's worth at once: 5,000...
 const OPEN_BURST_H: f64 = 1.0;
-/// ...and at most 4 hours' worth in a day: 20,000. So the 85,000 that open writers may have take them four days, while those that
-/// nobody comes back to are gone after two.
+/// ...and at most 4 hours' worth in a day: 20,000. So the 85,000 that open writers may have take them four days, while
+/// those that nobody comes back to are gone after two.
 const OPEN_DAY_H: f64 = 4.0;
 /// New names of a network: 8 an hour, and 64 at once, which are four points with 16 names each.
 const NETWORK_NAMES: (f64, f64) = (8.0, 64.0);
@@ -171,8 +171,8 @@ impl Entry {
 
     /// Counts again what was admitted before a restart.
     pub(super) fn count(&mut self, newcomer: &Newcomer, limits: &Limits, shards: u16, at_ms: i64) {
-        // Of the same time, what was admitted in this order is admitted again; where it is not, as the state was persisted in
-        // between, the budget is full all the same.
+        // Of the same time, what was admitted in this order is admitted again; where it is not, as the state was
+        // persisted in between, the budget is full all the same.
         self.admits(newcomer, limits, shards, at_ms);
     }
 

@@ -1,6 +1,6 @@
-//! The forwarder against an upstream that keeps every message: whatever is written, packed, coarsened, refused, retried,
-//! answered or not, changed by the owner, crashed or made to fail at any statement, what was acknowledged arrives once
-//! under the ids of its batches, or is set aside.
+//! The forwarder against an upstream that keeps every message: whatever is written, packed, coarsened, refused,
+//! retried, answered or not, changed by the owner, crashed or made to fail at any statement, what was acknowledged
+//! arrives once under the ids of its batches, or is set aside.
 
 mod steps;
 

@@ -13,7 +13,8 @@ use store::testing::TestSql;
 use super::engine::{Engine, Incoming, Limits};
 use super::engine_model::record;
 
-/// A day of counters that are flushed every 10 s and count 20 to 79, without a pattern that compresses: the data of `make bench`.
+/// A day of counters that are flushed every 10 s and count 20 to 79, without a pattern that compresses: the data of
+/// `make bench`.
 #[test]
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
 fn a_10_s_point_of_a_counter_takes_less_than_3_bytes_over_all_tiers() {

@@ -1,7 +1,8 @@
 //! How many different values the labels have that may have only so many (`max` in the owner's `accept`).
 //!
-//! Values are those of the series that there are, so freed series make room. What is decided by them is in the log: the label is
-//! taken off before a batch is stored. Only in memory, and counted anew when series or rules have changed otherwise.
+//! Values are those of the series that there are, so freed series make room. What is decided by them is in the log: the
+//! label is taken off before a batch is stored. Only in memory, and counted anew when series or rules have changed
+//! otherwise.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;

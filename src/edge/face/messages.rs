@@ -1,4 +1,5 @@
-//! Messages: everyone may post them, as everyone may write points; who may read them is as with all reading.
+//! Messages: everyone may post them, as everyone may write points; reading them requires the same permission as any
+//! reading.
 
 use crate::edge::identity;
 use crate::edge::problem::Problem;
@@ -18,7 +19,7 @@ use protocol::command::{Command, Page, Read, take_shards};
 use super::{answer, invalid};
 
 pub(in crate::edge) async fn post_message(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
-    // Every page may read the answer here, also that its origin may not write.
+    // Every page may read the answer here, even the one that its origin may not write.
     let admitted = exchange.admit(id).await?;
     let lateness_s = admitted.config.lateness_s;
     let Body { bytes, room } = exchange.body(MAX_MESSAGE_BYTES).await?;
@@ -28,11 +29,11 @@ pub(in crate::edge) async fn post_message(exchange: &mut Exchange, id: &StreamId
     let shown = MessageParts::of(exchange.query_string());
     let echoed = shown.annotations.then(|| message.annotations.clone());
     let (said, annotations) = (message.said, Body::of(message.annotations.into_bytes(), room)?);
-    // Where messages can't be read, none is kept.
+    // Where messages cannot be read, none is kept.
     let is_kept = admitted.config.layout.shards() == 1 && admitted.config.messages_s > 0;
     let fill: &Fill<'_> = &|builder, annotations| {
         let (arrival, mut rejected) = (Arrival { at: builder.now(), lateness_s }, Vec::new());
-        // What a rule takes off a point is not read back either.
+        // What a rule removes from a point cannot be read back either.
         let mut is_whole = true;
         points::each_point(annotations, arrival, &mut |index, point| {
             is_whole &= point.as_ref().is_ok_and(|(_, labels)| builder.keeps(labels)) || point.is_err();
@@ -71,7 +72,7 @@ pub(in crate::edge) async fn read_message(exchange: &Exchange, id: &StreamId, me
 }
 
 impl Exchange {
-    /// Home has all messages, or none as the stream has several shards.
+    /// Home has all messages; a stream with several shards has none.
     pub(super) async fn messages(&self, id: &StreamId, page: Page) -> Result<Vec<u8>, Problem> {
         let (credential, what) = (self.face_credential(), Read::Messages(page));
         let read = self.command(id, &Command::Read { credential, what }).await;
@@ -90,7 +91,7 @@ impl Exchange {
     }
 }
 
-/// What `meta` says of a message of which not all points were accepted.
+/// The `meta` of a message with rejected points.
 fn rejections(outcome: &[u8]) -> Result<String, Problem> {
     let outcome = json::value::parse(outcome).map_err(|error| internal(&error))?;
     let (accepted, rejected, errors) = (&outcome["accepted"], &outcome["rejected"], &outcome["errors"]);

@@ -1,4 +1,5 @@
-//! Prometheus reads a stream: it scrapes its metrics, and clients query it as if it were one. See docs/prometheus.md.
+//! The Prometheus API of a stream: Prometheus scrapes its metrics, and clients query it as they would query Prometheus.
+//! See docs/prometheus.md.
 
 mod list;
 mod query;
@@ -40,13 +41,13 @@ const METADATA: &str = r#"{"heartbeat_d_total":[{"type":"counter","help":"Sum of
 
 /// A read of all shards.
 enum Ask {
-    /// What series have had since the stream began.
+    /// The totals of series since the stream began.
     Totals(QueryText),
     /// Cells.
     Rows(QueryText),
 }
 
-/// What it is answered.
+/// The data that a read returned.
 struct Told {
     shown: ShownTotals,
     rows: Vec<Row>,
@@ -91,7 +92,7 @@ pub(super) async fn metadata(exchange: &mut Exchange, id: &StreamId) -> Result<R
     exchange.fixed(id, METADATA).await
 }
 
-/// The version, by which clients know which parts of the API there are.
+/// The version, from which clients infer the supported parts of the API.
 pub(super) async fn build_info(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
     exchange.fixed(id, BUILD_INFO).await
 }
@@ -149,7 +150,7 @@ impl Exchange {
         Ok(fresh(success(data)))
     }
 
-    /// Reads from all shards. Boxed, so that it is compiled once: each copy would be kilobytes.
+    /// Reads from all shards. Boxed, so that it is compiled once: each copy would take kilobytes.
     fn read_asks<'a>(
         &'a self,
         id: &'a StreamId,
@@ -161,7 +162,8 @@ impl Exchange {
 
     async fn read_each(&self, id: &StreamId, mut asks: Vec<Ask>, kept: &mut Kept) -> Result<Vec<Told>, Problem> {
         if asks.is_empty() {
-            // What needs no data is for readers too: whoever tests a data source wants to hear of a wrong key.
+            // A query that needs no data is only for readers too: somebody who tests a data source wants to learn of a
+            // wrong key.
             asks.push(Ask::Totals(question(Vec::new(), Some(Vec::new()))));
         }
         let (mut told, mut held, mut text_bytes) = (Vec::with_capacity(asks.len()), 0, 0);
@@ -194,7 +196,7 @@ impl Exchange {
         Ok(told)
     }
 
-    /// A text that is there already: here it stays once, while the runtime gets a piece at a time.
+    /// Sends a string that is already complete: it stays in memory once, and the runtime gets a piece at a time.
     fn in_pieces(&self, text: String, mut kept: Kept) -> Result<Reply, Problem> {
         kept.resize(text.capacity() + PIECE_BYTES)?;
         let pieces = Pieces::of_whole(text);
@@ -202,7 +204,7 @@ impl Exchange {
     }
 }
 
-/// What rows take when they are no grid any more.
+/// The memory of rows outside their grid.
 fn rows_bytes(rows: &[Row]) -> usize {
     let row = |(labels, cells): &Row| {
         size_of::<Row>() * 3 / 2 + labels.as_str().len() + cells.capacity() * size_of_val(&cells[0])
@@ -226,9 +228,9 @@ fn too_many_series() -> Problem {
     Problem::QueryTooLarge(detail)
 }
 
-/// A problem as Prometheus tells it.
+/// A problem in Prometheus' form.
 pub(super) fn error_reply(problem: &Problem) -> Reply {
-    // What is too large is wrong with the query, as in Prometheus.
+    // As in Prometheus, a query that is too large is an invalid query.
     let status = if matches!(problem, Problem::QueryTooLarge(_)) { 400 } else { problem.status() };
     let kind = match status {
         401 | 403 => "unauthorized",

@@ -14,10 +14,11 @@ pub(super) const LATE: usize = 1;
 const NETWORK_BURST_S: f64 = 120.0;
 /// ...to a write key...
 const KEY_BURST_S: f64 = 600.0;
-/// ...and to all open writers, who are many, so that their sum is even. A unit is some 2 us of the object's time: these 300,000 are
-/// 0.6 s, in which others wait...
+/// ...and to all open writers, who are many, so that their sum is even. A unit is some 2 us of the object's time: these
+/// 300,000 are 0.6 s, in which others wait...
 const OPEN_BURST_S: f64 = 30.0;
-/// A request of an open writer costs at most so much, or as much as its network has at once where that is more: others wait for 0.2 s.
+/// A request of an open writer costs at most so much, or as much as its network has at once where that is more: others
+/// wait for 0.2 s.
 const MAX_OPEN_UNITS: f64 = 100_000.0;
 /// ...of late places...
 const LATE_BURST_S: f64 = 1_800.0;

@@ -1,5 +1,5 @@
-//! Handing a row of the log to its consumers: in slices, between which others have their turn. Half a row is seen by nobody: whoever
-//! reads or changes something else finishes it first.
+//! Handing a row of the log to its consumers: in slices, between which others have their turn. Half a row is seen by
+//! nobody: whoever reads or changes something else finishes it first.
 
 use std::collections::VecDeque;
 
@@ -40,7 +40,8 @@ pub(super) struct Applying {
     overflow: u64,
     /// Up to where is to be sealed before it goes on.
     seals_to: Option<Cursor>,
-    /// Whether sealing has failed since the frame began: its cells stay open, and the next frame, commit or the alarm tries again.
+    /// Whether sealing has failed since the frame began: its cells stay open, and the next frame, commit or the alarm
+    /// tries again.
     has_failed: bool,
     /// Whether all of its points are taken.
     is_taken: bool,
@@ -52,7 +53,8 @@ impl<S: Sql> Engine<S> {
         self.next_seq = seq + 1;
         self.unsealed_bytes += bytes.len();
         let (logged, frames) = parsed(&bytes)?;
-        // All of the row before its points, as it was decided. What earlier versions have written was decided frame by frame.
+        // All of the row before its points, as it was decided. What earlier versions have written was decided frame by
+        // frame.
         let mut sets = VecDeque::with_capacity(frames.len());
         for (logged, frame) in logged.iter().zip(&frames) {
             let Some(class) = logged.class else { break };
@@ -82,7 +84,8 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// Takes a slice more of a row: what is told of each of its frames when all is taken, and sealed where there was too much.
+    /// Takes a slice more of a row: what is told of each of its frames when all is taken, and sealed where there was
+    /// too much.
     pub fn go_on(&mut self, slice_pieces: u64, slice_cells: usize) -> Option<Result<Vec<Told>, StoreError>> {
         if let Some(applied) = self.applied.take() {
             return Some(applied);

@@ -1,6 +1,6 @@
-//! A query in slices, between which others have their turn: groups of series first, then what is open, then the chunks of one layer after
-//! the other. So what it finds is the stream as it was when what is open was read. Whatever changes chunks afterwards makes it stale, and it
-//! is asked anew.
+//! A query in slices, between which others have their turn: groups of series first, then what is open, then the chunks
+//! of one layer after the other. So what it finds is the stream as it was when what is open was read. Whatever changes
+//! chunks afterwards makes it stale, and it is asked anew.
 
 use std::cell::Cell as Counter;
 use std::rc::Rc;

@@ -1,8 +1,8 @@
 //! The consumers of the log: the trait that each implements, and the list of them.
 //!
-//! The engine keeps the log, the cursor and the order; it hands on each point once, and again after a crash if the point was not
-//! sealed. A consumer is a file below this module and a line of the list. Its file also has what it offers to others, as
-//! functions of the engine.
+//! The engine keeps the log, the cursor and the order; it hands on each point once, and again after a crash if the
+//! point was not sealed. A consumer is a file below this module and a line of the list. Its file also has what it
+//! offers to others, as functions of the engine.
 
 use serde_json::{Map, Value};
 
@@ -32,8 +32,8 @@ pub(super) trait Consumer: Sized {
     /// As it was when all up to the cursor was sealed. Points after the cursor are taken again.
     fn load(stream: &Loading<'_, impl Sql>) -> Result<Self, StoreError>;
 
-    /// The record changes, or a stream is made, which has no state before: persists within the transaction of the record how the
-    /// consumer goes on, and returns that. `None` if it goes on as it is.
+    /// The record changes, or a stream is made, which has no state before: persists within the transaction of the
+    /// record how the consumer goes on, and returns that. `None` if it goes on as it is.
     fn resume(_before: Option<&Self>, _sql: &impl Sql, _change: &Change<'_>) -> Result<Option<Self>, StoreError> {
         Ok(None)
     }
@@ -76,8 +76,8 @@ pub(super) trait Consumer: Sized {
         None
     }
 
-    /// When it has something to do by alarm, Unix milliseconds; `None` while there is nothing to do. What it does then is a task of
-    /// the object's alarm.
+    /// When it has something to do by alarm, Unix milliseconds; `None` while there is nothing to do. What it does then
+    /// is a task of the object's alarm.
     fn due_ms(&self, _stream: &Followed<'_>) -> Option<i64> {
         None
     }
@@ -159,8 +159,9 @@ impl std::ops::AddAssign for Unsealed {
     }
 }
 
-/// Declares the modules of consumers, and what does for all of them what the trait does for one. A macro, so that a consumer has
-/// one line, is known by its type where it is asked for something, and takes a point without dynamic dispatch.
+/// Declares the modules of consumers, and what does for all of them what the trait does for one. A macro, so that a
+/// consumer has one line, is known by its type where it is asked for something, and takes a point without dynamic
+/// dispatch.
 macro_rules! consumers {
     ($($module:ident: $consumer:ident,)*) => {
         $(mod $module;)*
@@ -263,7 +264,8 @@ macro_rules! consumers {
     };
 }
 
-// The list, in the order in which consumers take a point and persist. The rollups are first, as others take what buckets took.
+// The list, in the order in which consumers take a point and persist. The rollups are first, as others take what
+// buckets took.
 consumers! {
     rollups: Rollups,
     series_totals: SeriesTotals,

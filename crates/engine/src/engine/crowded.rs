@@ -1,5 +1,5 @@
-//! The places of chunks whose parts are to be merged, and merging them: a bounded step at a time, by the alarm, and where many parts have come
-//! between two alarms by the seal that brought them.
+//! The places of chunks whose parts are to be merged, and merging them: a bounded step at a time, by the alarm, and
+//! where many parts have come between two alarms by the seal that brought them.
 
 use std::collections::BTreeMap;
 
@@ -51,8 +51,8 @@ impl<S: Sql> Engine<S> {
         !self.crowded.places.is_empty()
     }
 
-    /// Does a step of merging in the place with the most parts. A place that can't be merged is left as it is until something is
-    /// sealed there again. While something is removed, parts stay where the removal looks for them.
+    /// Does a step of merging in the place with the most parts. A place that can't be merged is left as it is until
+    /// something is sealed there again. While something is removed, parts stay where the removal looks for them.
     pub fn compact(&mut self) {
         let Some((place, _)) = self.crowded.fullest().filter(|_| !self.is_removing()) else { return };
         self.change_chunks();

@@ -37,8 +37,8 @@ impl<S: Sql> Engine<S> {
         self.admission.takers(writer)
     }
 
-    /// The row of the log that batches become. Label sets that come in have their numbers then, which are to be taken back if the row
-    /// is not stored.
+    /// The row of the log that batches become. Label sets that come in have their numbers then, which are to be taken
+    /// back if the row is not stored.
     pub(super) fn decide(&mut self, batches: &[Incoming], now_ms: i64) -> Result<Vec<u8>, StoreError> {
         let decided: Vec<(Vec<u8>, Cow<'_, [u8]>)> =
             batches.iter().map(|batch| self.decided(batch, now_ms)).collect::<Result<_, StoreError>>()?;
@@ -50,8 +50,8 @@ impl<S: Sql> Engine<S> {
         Ok(encode_logged(logged))
     }
 
-    /// Which label sets of a batch get no series of their own, and its frame without the labels that would have more values than the
-    /// owner's `max`.
+    /// Which label sets of a batch get no series of their own, and its frame without the labels that would have more
+    /// values than the owner's `max`.
     fn decided<'a>(&mut self, batch: &'a Incoming, now_ms: i64) -> Result<(Vec<u8>, Cow<'a, [u8]>), StoreError> {
         let (mut refused, mut label_sets) = (Vec::new(), Vec::new());
         let Incoming { class, networks, .. } = *batch;

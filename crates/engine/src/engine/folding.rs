@@ -1,8 +1,8 @@
 //! Folding: series leave the dictionary, and what they had is part of `overflow`.
 //!
-//! Who leaves depends on how full the dictionary is, as measured by what open writers may have of it, so that a stream that
-//! has room keeps every label for ever. What is only known for a while leaves before what is established, what was in fewer
-//! hours before what was in more, and what is idle for longer before what is idle for less.
+//! Who leaves depends on how full the dictionary is, as measured by what open writers may have of it, so that a stream
+//! that has room keeps every label for ever. What is only known for a while leaves before what is established, what was
+//! in fewer hours before what was in more, and what is idle for longer before what is idle for less.
 
 use rustc_hash::FxHashSet;
 
@@ -13,7 +13,8 @@ use store::sql::{Sql, StoreError};
 
 use super::{Engine, FOLD, to_json};
 
-/// Above a share of the dictionary, series that are idle for so many hours leave until it is below: others, and established ones.
+/// Above a share of the dictionary, series that are idle for so many hours leave until it is below: others, and
+/// established ones.
 struct Rule {
     fill: f64,
     is_established: bool,
@@ -34,8 +35,8 @@ const STEP_MS: i64 = 1_000;
 const HOUR_MS: i64 = 3_600_000;
 
 impl<S: Sql> Engine<S> {
-    /// Gives `overflow` a number that is durable: before series are freed, as their numbers stand for it then. Not while some of
-    /// the log is unsealed, whose new series have their numbers by its order.
+    /// Gives `overflow` a number that is durable: before series are freed, as their numbers stand for it then. Not
+    /// while some of the log is unsealed, whose new series have their numbers by its order.
     pub(super) fn make_overflow(&mut self) -> Result<(), StoreError> {
         self.dictionary.overflow();
         self.sql.atomically(&mut || self.dictionary.persist(&self.sql))?;
@@ -43,8 +44,8 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// Folds series, given in the order of their numbers, into `overflow`, where all is sealed: their names and places are free,
-    /// and what they had is read under `overflow`. The next round is not before `fold_ms`.
+    /// Folds series, given in the order of their numbers, into `overflow`, where all is sealed: their names and places
+    /// are free, and what they had is read under `overflow`. The next round is not before `fold_ms`.
     fn fold(&mut self, ids: &[SeriesId], fold_ms: i64) -> Result<(), StoreError> {
         self.make_overflow()?;
         self.change_chunks();

@@ -7,8 +7,8 @@ use super::Engine;
 
 /// What every stream has: its record, small tables, and what the allocator loses.
 const BASE_BYTES: usize = 64 << 10;
-/// A series besides its text: the text's counters and its block (24 bytes), its place by number and by hash (up to 26) and its totals
-/// (40, in a list that may be half empty).
+/// A series besides its text: the text's counters and its block (24 bytes), its place by number and by hash (up to 26)
+/// and its totals (40, in a list that may be half empty).
 const SERIES_BYTES: usize = 120;
 /// An idempotency key: in a table of up to 64 bytes a place, and in the order of their ends.
 const KEY_BYTES: usize = 88;

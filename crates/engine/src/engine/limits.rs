@@ -28,9 +28,9 @@ pub struct Limits {
 }
 
 impl Limits {
-    /// Open cells take some 100 bytes each, and references to them while they are sealed: 6 of the 128 MB; their sketches 8.
-    /// Answers take some 90 without their lists of errors: 5. Two million pieces are some 200 ms, which only
-    /// a restart does at once; a MB of chunks that are decoded and encoded is some 50.
+    /// Open cells take some 100 bytes each, and references to them while they are sealed: 6 of the 128 MB; their
+    /// sketches 8. Answers take some 90 without their lists of errors: 5. Two million pieces are some 200 ms, which
+    /// only a restart does at once; a MB of chunks that are decoded and encoded is some 50.
     pub const DEFAULT: Self = Self {
         open_cells: 50_000,
         unsealed_bytes: 8 << 20,

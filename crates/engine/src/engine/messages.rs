@@ -54,8 +54,8 @@ impl<S: Sql> Engine<S> {
         Ok(out)
     }
 
-    /// At most so many messages of a row whose ids are behind and before these, in the order of the page. A frame at a time,
-    /// and no more of it than is wanted, as a row may have the points of thousands of messages.
+    /// At most so many messages of a row whose ids are behind and before these, in the order of the page. A frame at a
+    /// time, and no more of it than is wanted, as a row may have the points of thousands of messages.
     fn messages_of(
         &self,
         row: &LogRow,

@@ -1,8 +1,9 @@
 //! Removing points: at once for readers, and in steps on the disk.
 //!
-//! First all is sealed, so that what is to be removed is in chunks and in rows of the log, and what comes later is not. One
-//! transaction then frees the series, settles the totals and notes what is to be rewritten. From there on readers skip it,
-//! and steps rewrite it. Before a place is sealed into again it is finished, so what lies there later is not touched.
+//! First all is sealed, so that what is to be removed is in chunks and in rows of the log, and what comes later is not.
+//! One transaction then frees the series, settles the totals and notes what is to be rewritten. From there on readers
+//! skip it, and steps rewrite it. Before a place is sealed into again it is finished, so what lies there later is not
+//! touched.
 
 mod plan;
 
@@ -170,8 +171,8 @@ impl<S: Sql> Engine<S> {
         self.change_chunks();
         let (mut state, mut next_part) = (self.removal.state.clone(), self.removal.next_part);
         let (mut done, mut rows, mut budget) = (BTreeSet::new(), Vec::new(), self.limits.removal_bytes);
-        // The attic of a span is its last place, and goes first: what a full place gets lies there from then on, and must not be taken
-        // out again.
+        // The attic of a span is its last place, and goes first: what a full place gets lies there from then on, and
+        // must not be taken out again.
         let places: Vec<i64> = self.removal.pending.iter().rev().copied().collect();
         self.sql.atomically(&mut || {
             while budget > 0 && state.log_next <= state.log_last {

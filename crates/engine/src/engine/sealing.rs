@@ -13,24 +13,25 @@ use store::{log, meta};
 use super::due::Due;
 use super::{BUDGETS, CURSOR, ENTRY, Engine, MAX_ROW_BYTES, TIDY, to_json};
 
-/// Chunks expire in rounds a day apart. A round is an alarm, which is a request and a row written; a stream that is idle
-/// for good has some 250 of them in two years, until only what is kept for ever is left: far less than a cent.
+/// Chunks expire in rounds a day apart. A round is an alarm, which is a request and a row written; a stream that is
+/// idle for good has some 250 of them in two years, until only what is kept for ever is left: far less than a cent.
 const EXPIRY_INTERVAL_MS: i64 = 86_400_000;
 
-/// When sealing fails, open writers are taken up to so many halves of what is sealed at: each of their commits tries again, so one that
-/// failed by chance keeps nobody out...
+/// When sealing fails, open writers are taken up to so many halves of what is sealed at: each of their commits tries
+/// again, so one that failed by chance keeps nobody out...
 const OPEN_HALVES: usize = 3;
 /// ...those with a write key up to so many, which open writers can't use up...
 const KEYED_HALVES: usize = 4;
-/// ...and the owner. Three times 50,000 cells of some 120 bytes and 8 MiB of sketches are 42 of the object's 128 MB; the log, 26 MB then,
-/// is on disk.
+/// ...and the owner. Three times 50,000 cells of some 120 bytes and 8 MiB of sketches are 42 of the object's 128 MB;
+/// the log, 26 MB then, is on disk.
 const OWNER_HALVES: usize = 6;
 
 /// Rows of the log go in rounds an hour apart.
 const MESSAGES_INTERVAL_MS: i64 = 3_600_000;
 
 impl<S: Sql> Engine<S> {
-    /// Whether so much is unsealed, as sealing fails, that no more can be taken of this class. Open writers stop first and the owner last.
+    /// Whether so much is unsealed, as sealing fails, that no more can be taken of this class. Open writers stop first
+    /// and the owner last.
     pub fn is_behind(&self, class: Class) -> bool {
         let halves = match class {
             Class::Open => OPEN_HALVES,
@@ -75,8 +76,8 @@ impl<S: Sql> Engine<S> {
         self.seal_slice(Cursor { seq: self.next_seq - 1, points: 0 }, now_ms, slice_cells)
     }
 
-    /// Does a slice of sealing: prepares so many cells, or carries out what is prepared. Nothing changes before that, so whatever
-    /// changes open buckets or chunks meanwhile drops what is prepared. Whether all is sealed.
+    /// Does a slice of sealing: prepares so many cells, or carries out what is prepared. Nothing changes before that,
+    /// so whatever changes open buckets or chunks meanwhile drops what is prepared. Whether all is sealed.
     pub(super) fn seal_slice(&mut self, cursor: Cursor, now_ms: i64, slice_cells: usize) -> Result<bool, StoreError> {
         if cursor == self.cursor {
             return Ok(true);
@@ -143,9 +144,9 @@ impl<S: Sql> Engine<S> {
         tidied
     }
 
-    /// Removes what no one needs any more: chunks beyond their tier's retention, answers whose keys have expired; and seals.
-    /// Removing comes first, as it makes room, and does not wait for sealing to succeed. The next time there is something to
-    /// do, if any.
+    /// Removes what no one needs any more: chunks beyond their tier's retention, answers whose keys have expired; and
+    /// seals. Removing comes first, as it makes room, and does not wait for sealing to succeed. The next time there is
+    /// something to do, if any.
     pub fn tidy(&mut self, now_ms: i64) -> Result<Option<i64>, StoreError> {
         self.expire_chunks(now_ms)?;
         let sealed = self.seal(now_ms);

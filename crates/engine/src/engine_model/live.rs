@@ -1,5 +1,5 @@
-//! Live readers of the engine: whatever is written, sealed, tidied, forgotten and crashed between their looks, the snapshot
-//! and all that came after it are what somebody sees who looks for the first time.
+//! Live readers of the engine: whatever is written, sealed, tidied, forgotten and crashed between their looks, the
+//! snapshot and all that came after it are what somebody sees who looks for the first time.
 
 use serde_json::Value;
 

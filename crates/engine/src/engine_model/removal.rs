@@ -1,5 +1,5 @@
-//! Removing points from the engine: whatever is written, sealed, crashed or made to fail before, between its steps and after,
-//! what was there is gone, what came later is not, and the rest is as it was.
+//! Removing points from the engine: whatever is written, sealed, crashed or made to fail before, between its steps and
+//! after, what was there is gone, what came later is not, and the rest is as it was.
 
 mod full;
 

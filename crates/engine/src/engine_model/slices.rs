@@ -47,8 +47,8 @@ pub(super) struct Asked {
 }
 
 impl Model {
-    /// A slice of a look: its answer and its position are those of the moment when it read what was open. If chunks have changed since, it has
-    /// no answer.
+    /// A slice of a look: its answer and its position are those of the moment when it read what was open. If chunks
+    /// have changed since, it has no answer.
     pub(super) fn ask(&mut self, units: u8) {
         let (engine, now_ms) = (&mut self.engine, self.now_ms);
         let mut asked = self.asked.take().unwrap_or_else(|| {

@@ -192,7 +192,8 @@ impl<'a> Bit<'a> {
     }
 }
 
-/// Splits what follows a name into bits: `value|type|@rate`, joined by colons. Returns the parts that all of them share.
+/// Splits what follows a name into bits: `value|type|@rate`, joined by colons. Returns the parts that all of them
+/// share.
 fn split_bits<'a>(mut rest: &'a str, bits: &mut Vec<Bit<'a>>) -> Result<&'a str, LineError> {
     bits.clear();
     loop {

@@ -1,9 +1,9 @@
 //! The carbon: which buckets it has, which it is to be sent, and what became of that.
 //!
-//! What is not sent yet is kept as spans of time that points have touched, not as points: a bucket is sent whole, as the
-//! rollups have it then, and again when a later point changed it. Carbon keeps the last value of a time, so nothing counts
-//! twice. The spans are persisted with the cursor of the rollups and with what became of a batch, together with the number of
-//! the last point that they know of; those behind it are marked when the log is replayed.
+//! What is not sent yet is kept as spans of time that points have touched, not as points: a bucket is sent whole, as
+//! the rollups have it then, and again when a later point changed it. Carbon keeps the last value of a time, so nothing
+//! counts twice. The spans are persisted with the cursor of the rollups and with what became of a batch, together with
+//! the number of the last point that they know of; those behind it are marked when the log is replayed.
 
 mod lines;
 
@@ -36,8 +36,8 @@ const PACE_MS: i64 = 1_000;
 /// Behind a batch of what is late, as a stranger's points of a day each change a day of buckets.
 const LATE_PACE_MS: i64 = 5_000;
 
-/// How far pushing is. Persisted as lines of a text: numbers, to which more may be added, the ends of the spans, and an error. A
-/// form in JSON would be kilobytes of code.
+/// How far pushing is. Persisted as lines of a text: numbers, to which more may be added, the ends of the spans, and an
+/// error. A form in JSON would be kilobytes of code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pushing {
     is_on: bool,
@@ -137,7 +137,8 @@ impl Pushing {
         }
     }
 
-    /// As the owner wants it from now on. To another carbon what points touch from now on is sent, and nothing of before.
+    /// As the owner wants it from now on. To another carbon what points touch from now on is sent, and nothing of
+    /// before.
     fn resumed(&self, before: Option<&CarbonConfig>, after: Option<&CarbonConfig>, accepted: u64, now_s: i64) -> Self {
         let life = self.life + 1;
         match (before, after) {
@@ -205,8 +206,8 @@ impl Pushing {
         fresh.into_iter().chain(late).min().map(|due_ms| due_ms.max(self.next_ms)).filter(|_| self.is_on)
     }
 
-    /// Takes what is to be sent next: at most so many buckets one after another, those of the present before those that are
-    /// late.
+    /// Takes what is to be sent next: at most so many buckets one after another, those of the present before those that
+    /// are late.
     fn depart(&mut self, interval_s: i64, buckets: i64, now_ms: i64) -> Option<Ticket> {
         *self = self.landed();
         let closed_s = floor_to(now_ms / 1000 - GRACE_S, interval_s);
@@ -223,16 +224,16 @@ impl Pushing {
         Some(Ticket { span: (from_s, to_s), life: self.life })
     }
 
-    /// Nothing late is behind this turn any more. What points changed before it since waits for the next one: so nobody who
-    /// writes the oldest bucket again and again keeps the others from being sent.
+    /// Nothing late is behind this turn any more. What points changed before it since waits for the next one: so nobody
+    /// who writes the oldest bucket again and again keeps the others from being sent.
     fn end_turn(&mut self, now_ms: i64) {
         if self.turn_s > 0 && self.may_send_late(now_ms) {
             (self.turn_s, self.late_ms) = (0, Some(now_ms + LATE_MS));
         }
     }
 
-    /// Sends once more what was sent in the time before this one, and now: a carbon that was killed has lost what it had not
-    /// written yet.
+    /// Sends once more what was sent in the time before this one, and now: a carbon that was killed has lost what it
+    /// had not written yet.
     fn rewind(&mut self, until_s: i64, interval_s: i64, now_ms: i64) {
         let from_s = (until_s - REWIND_S.max(interval_s)).max(self.from_s);
         if from_s < until_s {

@@ -1,7 +1,7 @@
 //! The forwarder: what it has taken of the log, what is on its way, and what became of it.
 //!
-//! Points are packed into batches in their order; a batch is durable before it is sent, and stays as it is until the upstream
-//! has taken it: whoever has it twice has it with the same id.
+//! Points are packed into batches in their order; a batch is durable before it is sent, and stays as it is until the
+//! upstream has taken it: whoever has it twice has it with the same id.
 
 mod objections;
 mod packing;
@@ -40,7 +40,8 @@ pub(crate) struct Forwarding {
     is_on: bool,
     /// Points up to this number are in batches, or were there before.
     packed: u64,
-    /// Part of the batches' ids, as strangers could write first under an id that they guess; empty where it began without.
+    /// Part of the batches' ids, as strangers could write first under an id that they guess; empty where it began
+    /// without.
     nonce: String,
     /// The number of the next batch; never one that was there before.
     next_batch: i64,

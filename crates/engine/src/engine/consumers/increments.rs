@@ -67,7 +67,8 @@ impl<S: Sql> Engine<S> {
         Ok(Seen { position: asking.position().unwrap_or_default(), rows: Some(asking.finish()?) })
     }
 
-    /// Goes on with such a look until so many units are used up. Its position is that of the turn in which what is open is read.
+    /// Goes on with such a look until so many units are used up. Its position is that of the turn in which what is open
+    /// is read.
     pub fn go_on_looking(
         &mut self,
         query: &Query,

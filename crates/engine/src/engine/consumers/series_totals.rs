@@ -1,5 +1,5 @@
-//! What each series has had since the stream began, and how well it is known: in memory for all, in the database up to the
-//! cursor of the rollups.
+//! What each series has had since the stream began, and how well it is known: in memory for all, in the database up to
+//! the cursor of the rollups.
 
 use std::collections::BTreeMap;
 
@@ -126,8 +126,9 @@ impl SeriesTotals {
 }
 
 impl Consumer for SeriesTotals {
-    /// A stream whose points were sealed by a version that kept no totals begins with what its chunks of days have. Of series that
-    /// earlier versions knew the last points are taken to be of the hour when the stream was last written to.
+    /// A stream whose points were sealed by a version that kept no totals begins with what its chunks of days have. Of
+    /// series that earlier versions knew the last points are taken to be of the hour when the stream was last written
+    /// to.
     fn load(stream: &Loading<'_, impl Sql>) -> Result<Self, StoreError> {
         let Loading { sql, dictionary, cursor, .. } = *stream;
         let hour = hour_of(Totals::read(sql)?.last_write_ms.unwrap_or_default().cast_signed());

@@ -1,5 +1,5 @@
-//! What a removal comes to, before anything is changed: which series and cells go, what takes their place, and what is left
-//! of totals.
+//! What a removal comes to, before anything is changed: which series and cells go, what takes their place, and what is
+//! left of totals.
 
 use rustc_hash::FxHashMap;
 

@@ -1,4 +1,5 @@
-//! Batches for the carbon: whole buckets, read from the rollups when they are sent, and written as lines piece by piece.
+//! Batches for the carbon: whole buckets, read from the rollups when they are sent, and written as lines piece by
+//! piece.
 
 use config::carbon::CarbonConfig;
 use graphite::plaintext::Plaintext;
@@ -169,7 +170,8 @@ impl<S: Sql> Engine<S> {
         })
     }
 
-    /// What follows from what became of lines: the carbon has all that were written, or there is a reason why nobody knows.
+    /// What follows from what became of lines: the carbon has all that were written, or there is a reason why nobody
+    /// knows.
     pub fn settle_lines(
         &mut self,
         lines: &Lines,

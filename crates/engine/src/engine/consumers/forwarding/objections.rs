@@ -1,5 +1,5 @@
-//! What an upstream has against messages when it does not say so as app.net documents it: the shape that they have, or a
-//! point that it fails at.
+//! What an upstream has against messages when it does not say so as app.net documents it: the shape that they have, or
+//! a point that it fails at.
 
 use appnet::shape::Shape;
 use config::forward::dialect::Dialect;
@@ -31,7 +31,8 @@ impl<S: Sql> Engine<S> {
         if is_tried && !shape.has_text() { Shape::Captioned } else { shape }
     }
 
-    /// Whether an upstream that answers 500 has done so for so long that, if it is well otherwise, it refuses the message.
+    /// Whether an upstream that answers 500 has done so for so long that, if it is well otherwise, it refuses the
+    /// message.
     pub fn is_suspect(&self, outcome: &Outcome) -> bool {
         matches!(outcome, Outcome::Erred(_)) && self.consumers.forwarding.erred >= MAX_ERRED
     }

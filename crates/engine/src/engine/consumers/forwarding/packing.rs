@@ -33,7 +33,8 @@ pub enum Packed {
     Backlog,
 }
 
-/// A point whose labels, written as JSON, fit no message is delivered as what overflows: everyone may write such points.
+/// A point whose labels, written as JSON, fit no message is delivered as what overflows: everyone may write such
+/// points.
 fn push_without_labels(message: &mut Message, point: &mut LabelledPoint) -> bool {
     point.labels = Labels::overflow();
     message.push(point)
@@ -254,7 +255,8 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// Hands on the points of a row with their numbers, from a number on, until one is not wanted any more; whether that was so.
+    /// Hands on the points of a row with their numbers, from a number on, until one is not wanted any more; whether
+    /// that was so.
     fn each_from(
         &self,
         row: &LogRow,
