@@ -53,9 +53,9 @@ impl Exchange {
                 }
                 unpacked(body, max_bytes)
             }
-            other => {
-                Err(Problem::UnsupportedMediaType(format!("Content-Encoding {other:?} is not supported; gzip is")))
-            }
+            other => Err(Problem::UnsupportedMediaType(format!(
+                "Content-Encoding {other:?} is not supported; use gzip, or send the body without compression"
+            ))),
         }
     }
 
@@ -222,9 +222,9 @@ fn unpacked(packed: Body, max_bytes: usize) -> Result<Body, Problem> {
 
 /// The client has left, or the connection was lost.
 fn broken_off(_: &JsValue) -> Problem {
-    Problem::InvalidRequest("the body ends before its end".to_owned())
+    Problem::InvalidRequest("the connection closed before the body was complete".to_owned())
 }
 
 fn too_large(max_bytes: usize) -> Problem {
-    Problem::TooLarge(format!("the body may have at most {max_bytes} bytes, also after gunzip"))
+    Problem::TooLarge(format!("the body can have at most {max_bytes} bytes, before and after gunzip"))
 }

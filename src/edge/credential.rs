@@ -63,9 +63,7 @@ impl Keys {
     /// The key that signs stream ids.
     pub(super) fn signing(&self) -> Result<&[u8], Problem> {
         let key = self.0.signing.as_deref();
-        key.ok_or(Problem::NotConfigured(
-            "the secret SIGNING_KEY is not set, so no stream can be told from a forged one",
-        ))
+        key.ok_or(Problem::NotConfigured("the secret SIGNING_KEY is not set, so stream ids cannot be verified"))
     }
 
     /// The stream that an id names, if this deployment made the id.
@@ -150,7 +148,7 @@ impl Exchange {
         }
         match token {
             Some(token) if self.keys.is_owner_token(token) => Ok(()),
-            _ => Err(Problem::Unauthorized("this needs the deployment's OWNER_TOKEN as a bearer token")),
+            _ => Err(Problem::Unauthorized("this request requires the deployment's OWNER_TOKEN as a bearer token")),
         }
     }
 

@@ -37,7 +37,7 @@ impl Exchange {
     /// Answers a form: the page stays, or the browser goes where the form says.
     pub(super) async fn write_form(&self, id: &StreamId, admitted: Admitted, form: Body) -> Result<Reply, Problem> {
         if form.len() > MAX_FORM_BYTES {
-            return Err(Problem::TooLarge(format!("a form may have at most {MAX_FORM_BYTES} bytes")));
+            return Err(Problem::TooLarge(format!("a form can have at most {MAX_FORM_BYTES} bytes")));
         }
         let lateness_s = admitted.config.lateness_s;
         let identity = self.identity(&form, &form)?;

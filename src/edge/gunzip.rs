@@ -75,11 +75,11 @@ pub(super) fn gunzip(
     out.truncate(written);
     match packed[read..].first_chunk::<TAIL_BYTES>() {
         None => Err(Packed::Broken("it ends too early")),
-        Some(_) if packed.len() - read > TAIL_BYTES => Err(Packed::Broken("something follows its end")),
+        Some(_) if packed.len() - read > TAIL_BYTES => Err(Packed::Broken("data follows its end")),
         Some([a, b, c, d, ..]) if u32::from_le_bytes([*a, *b, *c, *d]) != crc32(&out) => {
-            Err(Packed::Broken("its checksum is another"))
+            Err(Packed::Broken("its checksum does not match"))
         }
-        Some(_) if announced != out.len() => Err(Packed::Broken("its length is another than it says")),
+        Some(_) if announced != out.len() => Err(Packed::Broken("its length does not match")),
         Some(_) => Ok(out),
     }
 }
@@ -88,11 +88,11 @@ pub(super) fn gunzip(
 fn head_bytes(file: &[u8]) -> Result<usize, Packed> {
     const EARLY: Packed = Packed::Broken("it ends too early");
     if !file.starts_with(&MAGIC) {
-        return Err(Packed::Broken("it does not begin as gzip does"));
+        return Err(Packed::Broken("it does not start as a gzip file"));
     }
     let (flags, mut at) = (*file.get(3).ok_or(EARLY)?, HEAD_BYTES);
     if flags & RESERVED != 0 {
-        return Err(Packed::Broken("its flags are unknown"));
+        return Err(Packed::Broken("it has unknown flags"));
     }
     if flags & HAS_EXTRA != 0 {
         let length = file.get(at..at + 2).ok_or(EARLY)?;

@@ -46,7 +46,7 @@ impl Exchange {
         };
         let Some(key) = self.header("Idempotency-Key").or_else(in_url) else { return Ok(None) };
         if key.is_empty() || key.len() > MAX_KEY_BYTES {
-            let detail = format!("an idempotency key has 1 to {MAX_KEY_BYTES} bytes, this one has {}", key.len());
+            let detail = format!("an idempotency key must have 1 to {MAX_KEY_BYTES} bytes, not {}", key.len());
             return Err(Problem::InvalidRequest(detail));
         }
         let key = key.as_bytes();

@@ -88,7 +88,7 @@ impl Kept {
         }
         let mib = max_bytes(share) >> 20;
         let detail = format!(
-            "the answer would take more than {mib} MiB while it is made: ask for a shorter window, a wider step, fewer groups in `by` or a narrower `where`"
+            "the answer would take more than {mib} MiB of memory: use a shorter window, a wider step, fewer groups in `by` or a narrower `where`"
         );
         Problem::QueryTooLarge(detail)
     }

@@ -7,7 +7,7 @@ use super::reply::Reply;
 const HEAD: &str = concat!(
     r#"{"openapi":"3.1.0","info":{"title":"Heartbeat","version":""#,
     env!("CARGO_PKG_VERSION"),
-    r#"","description":"A time-series monitoring API: everyone may write labelled datapoints, only the owner and holders "#,
+    r#"","description":"A time-series monitoring API: everyone can write labelled datapoints; only the owner and holders "#,
     r#"of the read key may read them. docs/api.md has parameters and fields."},"#,
     r#""components":{"securitySchemes":{"#,
     r#""bearer":{"type":"http","scheme":"bearer","description":"OWNER_TOKEN, a read key or a write key"},"#,

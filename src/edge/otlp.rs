@@ -28,7 +28,7 @@ pub(super) async fn write_otlp(exchange: &mut Exchange, id: &StreamId) -> Result
     let admitted = exchange.admit(id).await?;
     let lateness_s = admitted.config.lateness_s;
     let encoding = exchange.encoding().ok_or_else(|| {
-        let detail = "the Content-Type of OTLP is application/x-protobuf or application/json";
+        let detail = "the Content-Type must be application/x-protobuf or application/json";
         Problem::UnsupportedMediaType(detail.to_owned())
     })?;
     let body = exchange.body(MAX_BODY_BYTES).await?;
@@ -44,7 +44,7 @@ pub(super) async fn write_otlp(exchange: &mut Exchange, id: &StreamId) -> Result
         };
         otlp::each_point(body, encoding, arrival, &mut take).map_err(|error| refused(&error))?;
         if builder.label_bytes() > MAX_LABEL_BYTES {
-            let detail = "the labels of all data points have more than 1 MiB, as each has those of its resource";
+            let detail = "the labels of all data points take more than 1 MiB, as each includes its resource's attributes: send fewer data points at a time";
             return Err(Problem::TooLarge(detail.to_owned()));
         }
         Ok(())

@@ -82,7 +82,7 @@ impl Problem {
 
     /// For a write without a key to a stream that requires one.
     pub(super) const WRITE_KEY_NEEDED: Self = Self::Unauthorized(
-        "this stream takes writes with a write key only: as a bearer token, as the password of basic auth, or as ?key=",
+        "this stream only accepts writes with a write key: as a bearer token, as the password of basic auth, or as ?key=",
     );
     /// For a write with a key that never belonged to the stream, or was revoked: the answer does not reveal which.
     pub(super) const WRONG_WRITE_KEY: Self = Self::Unauthorized("the write key does not belong to this stream");
@@ -92,22 +92,22 @@ impl Problem {
         match self {
             Self::InvalidRequest(_) => (400, "invalid-request", "The request is not valid"),
             Self::InvalidPoints(..) => (400, "invalid-points", "No point was accepted"),
-            Self::Unauthorized(_) => (401, "unauthorized", "A valid credential is needed"),
+            Self::Unauthorized(_) => (401, "unauthorized", "A valid credential is required"),
             Self::OriginNotAllowed => (403, "origin-not-allowed", "This origin may not write"),
             Self::Blocked => (403, "blocked", "Writes from here are blocked"),
             Self::CreatingDisabled => (403, "creating-disabled", "This deployment has no owner"),
             Self::NotFound(_) => (404, "not-found", "Not found"),
             Self::MethodNotAllowed(_) => (405, "method-not-allowed", "This method is not allowed here"),
-            Self::RequestTimeout => (408, "request-timeout", "The body comes too slowly"),
-            Self::Conflict(_) => (409, "conflict", "The stream is not in a state for this"),
+            Self::RequestTimeout => (408, "request-timeout", "The body arrives too slowly"),
+            Self::Conflict(_) => (409, "conflict", "The stream's state does not allow this"),
             Self::TooLarge(_) => (413, "too-large", "The request is too large"),
             Self::UnsupportedMediaType(_) => (415, "unsupported-media-type", "This kind of body is not supported"),
-            Self::QueryTooLarge(_) => (422, "query-too-large", "The query asks for too much"),
+            Self::QueryTooLarge(_) => (422, "query-too-large", "The query is too large"),
             Self::RateLimited | Self::TooManyUploads => (429, "rate-limited", "Too many requests"),
             Self::Limited(_) => (429, "rate-limited", "The stream's budget is used up"),
             Self::Internal => (500, "internal", "Something went wrong here"),
             Self::Overloaded => (503, "overloaded", "The stream is overloaded"),
-            Self::NoRoomForBody => (503, "overloaded", "Too much is written at a time"),
+            Self::NoRoomForBody => (503, "overloaded", "Too many bodies are in progress"),
             Self::Unavailable | Self::Moved => (503, "unavailable", "The stream could not be reached"),
             Self::OtherVersion => (503, "unavailable", "The deployment is being updated"),
             Self::NoDirectory => (503, "unavailable", "The list of streams could not be reached"),
@@ -133,33 +133,39 @@ impl Problem {
             | Self::QueryTooLarge(detail) => detail,
             Self::Unauthorized(detail) | Self::NotFound(detail) | Self::NotConfigured(detail) => detail,
             Self::Limited(limited) => &limited.detail,
-            Self::OriginNotAllowed => "the stream's owner has an allow-list of origins, and this one is not on it",
-            Self::Blocked => "the stream's owner takes no writes without a write key from this network or page",
+            Self::OriginNotAllowed => "the stream has an allow-list of origins, and this origin is not on it",
+            Self::Blocked => {
+                "the stream's owner has blocked this network or origin: writes from it require a write key"
+            }
             Self::CreatingDisabled => "the secret OWNER_TOKEN is not set, so nobody can create or change streams",
             Self::MethodNotAllowed(_) => "the Allow header lists the methods of this path",
-            Self::RateLimited => "too many writes from this address; come again after the time in Retry-After",
-            Self::Overloaded => "nothing of this request was stored; send it again after the time in Retry-After",
+            Self::RateLimited => "too many writes from this address; send it again after the time in Retry-After",
+            Self::Overloaded => "nothing from this request was stored; send it again after the time in Retry-After",
             Self::NoRoomForBody => {
-                "the bodies that this server is reading take all the memory that they may; nothing of this request was stored; send it again after the time in Retry-After"
+                "the bodies that this server is reading fill the memory that is reserved for them; nothing from this request was stored; send it again after the time in Retry-After"
             }
             Self::TooManyUploads => {
-                "this network has too many requests whose bodies are not complete; nothing of this request was stored; send it again after the time in Retry-After"
+                "this network has too many requests with incomplete bodies; nothing from this request was stored; send it again after the time in Retry-After"
             }
             Self::RequestTimeout => {
-                "the body came too slowly: the server waits for at least 8 KiB, or all of it, in each 10 s, and for all of it within 60 s; nothing of this request was stored"
+                "the body arrived too slowly: at least 8 KiB, or the rest of it, must arrive in every 10 s, and all of it within 60 s; nothing from this request was stored"
             }
-            Self::Unavailable => "nobody knows whether a write was stored; send it again with its idempotency key",
-            Self::Moved => "nothing of this request was stored: the stream got more shards meanwhile; send it again",
+            Self::Unavailable => "it is unknown whether the write was stored; send it again with its idempotency key",
+            Self::Moved => {
+                "nothing from this request was stored: the number of shards was raised in the meantime; send it again"
+            }
             Self::NotEverywhere => {
                 "the change is made but has not reached every shard; repeat the request to finish it"
             }
             Self::OtherVersion => {
-                "the parts of this deployment are of two versions for a moment; send it again, a write with its idempotency key"
+                "the deployment is being updated, and its parts briefly run different versions; send the request again, a write with its idempotency key"
             }
             Self::NoDirectory => {
-                "the list of streams can't be read or written now; the streams themselves work; send it again"
+                "the list of streams can't be read or written at the moment, but the streams themselves work; send the request again"
             }
-            Self::Internal => "it is told in the log; a write may be sent again with its idempotency key",
+            Self::Internal => {
+                "the cause is in the deployment's log; a write can be sent again with its idempotency key"
+            }
         }
     }
 
@@ -226,7 +232,7 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::NoSuchStream => Self::NO_SUCH_STREAM,
             Refusal::Unauthorized => {
-                Self::Unauthorized("this needs the stream's read key, as a bearer token or as ?key=")
+                Self::Unauthorized("this request requires the stream's read key, as a bearer token or as ?key=")
             }
             Refusal::OriginNotAllowed => Self::OriginNotAllowed,
             Refusal::WrongWriteKey => Self::WRONG_WRITE_KEY,

@@ -136,6 +136,6 @@ fn any_shard(shards: u16) -> u16 {
 /// The message about a shard that does not answer.
 pub(super) fn shard_detail(shard: u16) -> String {
     format!(
-        "shard {shard} of the stream could not be reached or has lost its data, and a part is no answer; send the request again, and a write with its idempotency key"
+        "shard {shard} of the stream could not be reached or has lost its data, and partial results are not returned; send the request again, a write with its idempotency key"
     )
 }

@@ -134,7 +134,7 @@ fn hit(retry_after_s: u32) -> Hit {
 
 fn detail() -> String {
     format!(
-        "this is beyond what a network may send of which nothing is stored: {} KiB per second and {} MiB at once; nothing of this request was read, send it again after the time in Retry-After",
+        "this network has sent too much of which nothing was stored: at most {} KiB per second and {} MiB at once are allowed; this request was not read; send it again after the time in Retry-After",
         BYTES_PER_S / 1_024.0,
         BURST_BYTES / 1_048_576.0
     )

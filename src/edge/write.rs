@@ -186,7 +186,7 @@ fn body_form(media_type: &str, body: &[u8]) -> Result<Option<BodyForm>, Problem>
         _ if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) => Ok(Some(BodyForm::Either)),
         "application/x-www-form-urlencoded" => Ok(None),
         _ => Err(Problem::UnsupportedMediaType(format!(
-            "the body is no JSON and its Content-Type is {essence:?}; use application/json, application/x-ndjson, text/plain or application/x-www-form-urlencoded"
+            "the body is not JSON, and its Content-Type {essence:?} is not supported; use application/json, application/x-ndjson, text/plain or application/x-www-form-urlencoded"
         ))),
     }
 }

@@ -111,7 +111,7 @@ scene("a replaced token is asked for, and nothing stays on the screen", async ({
   const stream = await worker.createStream("confidential");
   await enter(page, `?stream=${stream.id}`);
   await page.getByRole("heading", { name: "confidential" }).waitFor();
-  const problem = { type: "/problems#unauthorized", title: "A valid credential is needed", status: 401, detail: "" };
+  const problem = { type: "/problems#unauthorized", title: "A valid credential is required", status: 401, detail: "" };
   await page.route("**/status", (route) => route.fulfill({ status: 401, contentType: "application/problem+json", body: JSON.stringify(problem) }));
   await eventually(() => page.getByRole("heading", { name: "This is not the owner token" }).waitFor({ timeout: 1000 }));
   await page.unroute("**/status");

@@ -16,7 +16,7 @@ const NAMES: &str = "distinct";
 /// More names than there are numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a stream counts the values of at most {MAX_DISTINCT_LABELS} different labels in its life, and `distinct` names one more"
+    "a stream can count the values of at most {MAX_DISTINCT_LABELS} different labels over its lifetime, and `distinct` names one more"
 )]
 pub struct TooManyNames;
 

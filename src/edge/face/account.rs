@@ -31,7 +31,7 @@ pub(in crate::edge) fn tell_user(exchange: &Exchange, name: &str) -> Result<Repl
         exchange.check_owner()?;
         User::Owner
     } else {
-        User::named(name).ok_or(Problem::NotFound("there is no such user: 1 is the owner, 2 whoever posts"))?
+        User::named(name).ok_or(Problem::NotFound("there is no such user: 1 is the owner, 2 is everyone who posts"))?
     };
     Ok(data(&user.to_json(exchange.origin())))
 }

@@ -68,7 +68,7 @@ impl Exchange {
     async fn look_up_channels(&self, ids: &str) -> Result<Reply, Problem> {
         let ids: Vec<&str> = ids.split(',').map(str::trim).filter(|id| !id.is_empty()).collect();
         if ids.len() > MAX_COUNT.unsigned_abs().into() {
-            return Err(Problem::InvalidRequest(format!("ids must be at most {MAX_COUNT} ids, not {}", ids.len())));
+            return Err(Problem::InvalidRequest(format!("`ids` can have at most {MAX_COUNT} ids, not {}", ids.len())));
         }
         let mut found: Vec<(StreamId, Public)> = Vec::new();
         for id in ids {

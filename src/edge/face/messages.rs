@@ -63,7 +63,7 @@ pub(in crate::edge) async fn list_messages(exchange: &Exchange, id: &StreamId) -
 }
 
 pub(in crate::edge) async fn read_message(exchange: &Exchange, id: &StreamId, message: &str) -> Result<Reply, Problem> {
-    const NO_SUCH_MESSAGE: Problem = Problem::NotFound("there is no message with this id, or it is not kept any more");
+    const NO_SUCH_MESSAGE: Problem = Problem::NotFound("there is no message with this id, or it is no longer kept");
     let number = message_id(message).ok_or(NO_SUCH_MESSAGE)?;
     let messages = exchange.messages(id, page_of(number)).await?;
     let shown = MessageParts::of(exchange.query_string());
@@ -78,7 +78,7 @@ impl Exchange {
         let read = self.command(id, &Command::Read { credential, what }).await;
         let mut messages = read.map_err(|problem| match problem {
             Problem::Unauthorized(_) => Problem::Unauthorized(
-                "Call requires authentication: this needs the channel's read key, as a bearer token or as access_token",
+                "Call requires authentication: this request requires the channel's read key, as a bearer token or as access_token",
             ),
             problem => problem,
         })?;

@@ -21,8 +21,7 @@ pub(super) const REQUEST_HEADERS: &str = "Authorization, Content-Type, X-ADN-Mig
 pub(super) const RESPONSE_HEADERS: &str =
     "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, Heartbeat-Limits";
 
-pub(super) const NO_TOKEN: &str =
-    "Call requires authentication: this needs the deployment's OWNER_TOKEN as a bearer token or as access_token";
+pub(super) const NO_TOKEN: &str = "Call requires authentication: this request requires the deployment's OWNER_TOKEN as a bearer token or as access_token";
 
 impl Exchange {
     /// A token from the header or, for clients that cannot set it, from the query string, as in app.net's API.

@@ -46,7 +46,7 @@ pub(in crate::edge) async fn find(exchange: &mut Exchange, id: &StreamId) -> Res
         "nodelist" => json!({"nodes": listed(found.into_iter().map(|one| last(&one.path)), "", MAX_LIMIT)}),
         other => {
             return Err(BadRequest(format!(
-                "unknown format {other:?}; there are treejson, completer, json and nodelist"
+                "unknown format {other:?}; supported are treejson, completer, json and nodelist"
             ))
             .into());
         }

@@ -64,7 +64,7 @@ pub(in crate::edge) async fn render(exchange: &mut Exchange, id: &StreamId) -> R
             has_read = true;
         }
     }
-    Err(BadRequest(format!("the targets ask for other times more than {MAX_ROUNDS} times, one for the next")).into())
+    Err(BadRequest(format!("the targets read further time ranges more than {MAX_ROUNDS} times in a row: nest fewer functions such as timeShift")).into())
 }
 
 impl Exchange {

@@ -79,8 +79,11 @@ impl List {
                 }
             }
         }
-        let warning =
-            if is_cut || listed.len() > self.limit { ",\"warnings\":[\"there are more: narrow match[]\"]" } else { "" };
+        let warning = if is_cut || listed.len() > self.limit {
+            ",\"warnings\":[\"results truncated: there are more; narrow match[]\"]"
+        } else {
+            ""
+        };
         let data: Vec<&str> = listed.keys().take(self.limit).map(String::as_str).collect();
         if data.iter().map(|text| text.len() + 1).sum::<usize>() > MAX_ANSWER_BYTES {
             return Err(too_many_series());

@@ -187,7 +187,7 @@ impl Exchange {
             if held > MAX_GRID_CELLS || text_bytes > MAX_TEXT_BYTES {
                 let mib = MAX_TEXT_BYTES >> 20;
                 let detail = format!(
-                    "more than {MAX_GRID_CELLS} values or {mib} MiB of labels are read: ask for fewer series or less time"
+                    "more than {MAX_GRID_CELLS} values or {mib} MiB of labels would be read: select fewer series or a shorter time range"
                 );
                 return Err(Problem::QueryTooLarge(detail));
             }
@@ -223,7 +223,7 @@ fn merge_totals(part: &[u8], shown: &mut ShownTotals) -> Result<(), Problem> {
 fn too_many_series() -> Problem {
     let mib = MAX_TEXT_BYTES >> 20;
     let detail = format!(
-        "there are more than {MAX_ROWS} series, or their labels have more than {mib} MiB or are too long to be written out: ask for fewer by `where` and `by`"
+        "there are more than {MAX_ROWS} series, or their labels have more than {mib} MiB or are too long to be written out: select fewer with `where` and `by`"
     );
     Problem::QueryTooLarge(detail)
 }

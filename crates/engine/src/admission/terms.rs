@@ -125,19 +125,19 @@ impl Terms {
             }
         };
         let few = if hit.of == Holder::Open {
-            "; above 70 % of that, only networks that take little are admitted"
+            "; above 70 % of that, only networks that use little of it are admitted"
         } else {
             ""
         };
         format!(
-            "this is beyond the stream's budget for {whose}: {gives}{few}; nothing of this request was stored, send it again after the time in Retry-After"
+            "this exceeds the stream's budget for {whose}: {gives}{few}; nothing from this request was stored, send it again after the time in Retry-After"
         )
     }
 
     fn no_room(&self, of: Holder) -> String {
-        let who = if of == Holder::Key { "for nobody but the owner" } else { "only for write keys and the owner" };
+        let who = if of == Holder::Key { "only for the owner" } else { "only for write keys and the owner" };
         format!(
-            "{:.0} % of what the stream may have on disk is taken, so there is room {who}; nothing of this request was stored",
+            "{:.0} % of the disk space that the stream may use is taken, so there is room {who}; nothing from this request was stored",
             self.used * 100.0
         )
     }

@@ -42,16 +42,18 @@ impl<S: Sql> Engine<S> {
 fn advice(name: &str) -> &'static str {
     match name {
         "series" => {
-            "Series that are idle leave by themselves; let `accept` drop labels that have many values, list these in \
-             `distinct`, or remove points that nobody needs."
+            "Inactive series are folded automatically; let `accept` drop labels that have many values, list such labels in \
+             `distinct`, or remove points that are no longer needed."
         }
-        "names" => "Let `accept` say which labels are allowed, and remove points with others.",
+        "names" => "Let `accept` list the allowed labels, and remove points with others.",
         "series_text_bytes" => "Let `accept` drop labels that have long values, or remove points that have them.",
         "keys_held" => {
             "Keys are held for ten minutes: send larger batches more rarely, or give the stream more shards."
         }
-        "parts" => "Parts of chunks are merged by themselves, step by step; if this lasts for hours, report it.",
-        "log_bytes" => "Points are not sealed as they should be; if this lasts for minutes, report it.",
-        _ => "Keep less: shorten `retention`, remove points that nobody needs, or lower `limits.disk_bytes_per_day`.",
+        "parts" => "Parts of chunks are merged automatically, step by step; if this lasts for hours, report it.",
+        "log_bytes" => "Points are not being sealed; if this lasts for minutes, report it.",
+        _ => {
+            "Keep less: shorten `retention`, remove points that are no longer needed, or lower `limits.disk_bytes_per_day`."
+        }
     }
 }

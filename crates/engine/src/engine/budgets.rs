@@ -42,7 +42,7 @@ impl<S: Sql> Engine<S> {
         let is_too_large = writer.who == Who::Open && cost.units as f64 > most;
         if is_too_large {
             return Err(Refusal::TooLarge(format!(
-                "a request without a write key may cost at most {most} units, and this one costs {}: send fewer points at a time, or shorter periods",
+                "a request without a write key can cost at most {most} units, not {}: send fewer points at a time, or points with shorter periods",
                 cost.units
             )));
         }

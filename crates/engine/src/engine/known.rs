@@ -59,7 +59,7 @@ impl Record {
     pub fn add_key(&mut self, key: WriteKey) -> Result<(), Refusal> {
         let keys = &mut self.writing.keys;
         if keys.len() >= MAX_WRITE_KEYS {
-            let detail = format!("a stream has at most {MAX_WRITE_KEYS} write keys; end one that is not used any more");
+            let detail = format!("a stream has at most {MAX_WRITE_KEYS} write keys; revoke one that is no longer used");
             return Err(Refusal::Conflict(detail));
         }
         keys.push(key);

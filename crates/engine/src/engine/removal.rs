@@ -36,11 +36,13 @@ pub enum RemoveError {
     Unaligned(#[from] Unaligned),
     /// It would rewrite more at once than it may.
     #[error(
-        "the ends of this time lie within buckets of too many series: align `from` and `to` to whole days (multiples of 86400), or let `where` match fewer series"
+        "the ends of this time range split buckets of too many series: align `from` and `to` to whole days (multiples of 86400), or let `where` match fewer series"
     )]
     TooMuch,
     /// One removal at a time.
-    #[error("another removal is still under way; its cursor is r{0}: come again when it is done")]
+    #[error(
+        "another removal is in progress, with the cursor r{0}, and a stream allows one at a time: repeat this request once that one is done"
+    )]
     UnderWay(u64),
     /// A cursor of no removal of this stream.
     #[error("`after` is not the cursor of the last removal of this stream")]

@@ -30,7 +30,7 @@ const STATE: &str = "forward";
 pub const GATHER_MS: i64 = 1_000;
 /// With each so many refused points something else is wrong, and forwarding pauses for the owner to look.
 const MAX_ASIDE: u64 = 1_000;
-const TOO_LARGE: &str = "the point is larger than a message may be";
+const TOO_LARGE: &str = "the point is too large for a message";
 
 /// How far forwarding is. Persisted as JSON; fields are only added.
 #[expect(clippy::struct_excessive_bools, reason = "each says a thing of its own")]
@@ -272,7 +272,7 @@ impl<S: Sql> Engine<S> {
             Outcome::Failed(reason) | Outcome::Erred(reason) | Outcome::Denied(reason) | Outcome::Refused(reason) => {
                 reason.clone()
             }
-            Outcome::Held { for_ms } => format!("the upstream wants no more for {} s", for_ms / 1000),
+            Outcome::Held { for_ms } => format!("the upstream asked for a pause of {} s", for_ms / 1000),
             Outcome::Delivered => return Ok(()),
         };
         state.error = Some((reason, now_ms));

@@ -138,7 +138,7 @@ impl<S: Sql> Engine<S> {
             return Ok(false);
         };
         let buckets = u64::try_from((gone_s - from_s) / width_s + 1).unwrap_or_default();
-        let skipped = Became::Skipped { buckets, reason: "buckets were not kept until they could be sent" };
+        let skipped = Became::Skipped { buckets, reason: "the retention ended before the buckets could be sent" };
         self.settle_buckets(ticket, (gone_s + width_s, skipped), now_ms)?;
         Ok(true)
     }
