@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn how_many_are_trusted_is_a_number_or_nobody() {
+    fn an_unreadable_proxy_count_trusts_no_proxy() {
         let cases = [(None, Front::Platform), (Some("2"), Front::Proxies(2)), (Some(" 1 "), Front::Proxies(1))];
         for (variable, front) in cases.into_iter().chain(["", "-1", "all"].map(|text| (Some(text), Front::Proxies(0))))
         {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_told_from_its_port() {
+    fn an_address_is_separated_from_its_port() {
         for (entry, address) in [
             ("192.0.2.1", "192.0.2.1"),
             ("192.0.2.1:4711", "192.0.2.1"),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_nobodys() {
+    fn an_invalid_address_leaves_the_client_unknown() {
         for entry in ["192.0.2.1", " 192.0.2.1 ", "192.0.2.1:4711"] {
             assert_eq!(address_of(entry), "192.0.2.1".parse().ok(), "{entry}");
         }

@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_without_an_origin_is_of_the_page_that_its_browser_tells() {
+    fn without_origin_the_referer_names_the_page() {
         let page = |site: Option<&str>, referer: Option<&str>| page(site, referer, || "https://own.example".to_owned());
         let shop = Some("https://shop.example:8443/cart?x=1#y");
         for (site, referer, wanted) in [
@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_allowed_beside_ours_and_only_names_are_echoed() {
+    fn requested_headers_are_allowed_and_only_names_are_echoed() {
         let allowed = |asked: &str| allowed_headers("Authorization, Content-Type", asked).into_owned();
         for (asked, more) in [
             ("", ""),

@@ -225,14 +225,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_ends_before_its_calls_to_shards_do() {
+    fn an_answer_ends_before_its_call_limit_is_reached() {
         assert_eq!([1, 4, 64].map(max_asks), [800, 200, 12]);
         // A stream with one shard is asked once a second for the whole time.
         assert!(i64::from(max_asks(1)) > MAX_LIFE_MS / 1_000);
     }
 
     #[test]
-    fn readers_who_ask_the_same_do_it_at_the_same_time() {
+    fn readers_with_the_same_query_ask_at_the_same_time() {
         let rests = [1_000, 1_001, 1_999, 2_000].map(|now_ms| rest_ms(ASK_MS, 0, now_ms));
         assert_eq!(rests, [1_000, 999, 1, 1_000]);
         // Longer pauses end at one of these moments as well.
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn several_quiet_shards_are_asked_seldom_and_one_always() {
+    fn several_quiet_shards_are_asked_rarely_and_one_every_second() {
         let mut pause = ASK_MS;
         let pauses = [false, false, false, false, false, true, false].map(|has_news| {
             pause = pause_ms(pause, 64, has_news);

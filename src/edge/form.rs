@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_leads_to_a_path_of_the_pages_own_origin_and_nowhere_else() {
+    fn a_form_only_leads_to_a_path_of_the_pages_own_origin() {
         let page = Some("https://shop.example");
         assert_eq!(
             place(b"n=1&then=%2Fthanks%3Fa%3D1%23b", page),

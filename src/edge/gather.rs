@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_gather_while_a_call_is_under_way_and_leave_together() {
+    fn writes_gather_during_a_call_and_leave_together() {
         let mut gathering = Gathering::default();
         let first = leaves(gathering.join("a", 1, 10, 0));
         let second = leads(gathering.join("a", 2, 10, 0));
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_whose_writes_come_one_by_one_waits_for_nothing_and_leaves_nothing_behind() {
+    fn single_writes_do_not_wait_and_leave_nothing_in_memory() {
         let mut gathering = Gathering::default();
         for write in 0..3 {
             let batch = leaves(gathering.join("a", write, 10, 0));
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_bounded_in_writes_and_bytes_and_large_writes_leave_alone() {
+    fn a_batch_is_bounded_and_large_writes_leave_alone() {
         let mut gathering = Gathering::default();
         leaves(gathering.join("a", 0, 1, 0));
         let full = leads(gathering.join("a", 0, 1, 0));
@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_that_died_holds_up_nobody_for_long() {
+    fn a_dead_leader_delays_nobody_for_long() {
         let mut gathering = Gathering::default();
         leaves(gathering.join("a", 1, 1, 0));
         leads(gathering.join("a", 2, 1, 0));
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_are_bounded_and_those_of_dead_leaders_make_room() {
+    fn gathering_objects_are_bounded_and_dead_ones_make_room() {
         let mut gathering = Gathering::default();
         for object in 0..MAX_OBJECTS {
             leaves(gathering.join(&object.to_string(), 0, 1, 0));

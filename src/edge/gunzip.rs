@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_ends_at_the_bound_whatever_the_file_says_of_itself() {
+    fn unpacking_stops_at_the_limit_whatever_size_is_announced() {
         assert_eq!(unpacked(&gzip(&vec![b' '; MAX_BYTES])).map(|out| out.len()), Ok(MAX_BYTES));
         let mut bomb = gzip(&vec![b' '; 40 * MAX_BYTES]);
         let most = |file: &[u8]| {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_no_room_nothing_is_unpacked() {
+    fn without_room_nothing_is_unpacked() {
         let mut asked = 0;
         let file = gzip(&vec![7; 50_000]);
         let refuse = |bytes| {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_a_name_a_comment_and_an_extra_field_is_read_too() {
+    fn optional_gzip_header_fields_are_skipped() {
         let builder = GzBuilder::new().filename("points.json").comment("of a page").extra([1, 2, 3]);
         let mut encoder = builder.write(Vec::new(), Compression::default());
         encoder.write_all(b"[]").expect("memory takes it");
@@ -187,7 +187,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_packed_comes_back_and_what_is_changed_or_cut_is_refused_or_the_same(
+        fn gzip_survives_a_round_trip_and_damage_is_never_accepted(
             bytes in prop::collection::vec(any::<u8>(), 0..20_000),
             repeated in 0usize..60,
             (at, value) in (any::<prop::sample::Index>(), any::<u8>()),

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_held_up_to_the_limit_and_again_when_others_were_let_go() {
+    fn bodies_are_held_up_to_the_limit_and_freed_for_others() {
         let all: Vec<_> = std::iter::from_fn(|| held(1 << 20).ok()).collect();
         assert_eq!(all.len(), 10);
         let small: Vec<_> = std::iter::from_fn(|| held(64 << 10).ok()).collect();
@@ -84,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_larger_than_its_body_counts_as_what_it_is() {
+    fn a_frame_larger_than_its_body_counts_in_full() {
         let write = held(10).expect("has room");
         let set = |bytes: usize| write.set_batch(1, (None, &NOBODY), &vec![0; bytes], NewLabels::default());
         assert_eq!((set(1 << 20), used(Share::Writes)), (Ok(()), 10 + (2 << 20)));

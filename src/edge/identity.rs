@@ -92,14 +92,14 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn two_batches_are_the_same_if_key_and_content_are(key in "[ab]{1,2}", content in "[ab]{0,2}", other in "[ab]{1,2}", body in "[ab]{0,2}") {
+        fn batches_are_equal_exactly_if_key_and_content_are(key in "[ab]{1,2}", content in "[ab]{0,2}", other in "[ab]{1,2}", body in "[ab]{0,2}") {
             let is_same = key == other && content == body;
             proptest::prop_assert_eq!(of(&key, &content).batch == of(&other, &body).batch, is_same);
         }
     }
 
     #[test]
-    fn a_key_with_other_content_or_split_elsewhere_is_another_batch_of_the_same_shard() {
+    fn a_key_with_other_content_is_another_batch_of_the_same_shard() {
         let one = of("k", "ab");
         assert_eq!(of("k", "ab"), one);
         assert_eq!((of("k", "b").key, one.earlier()), (one.key, Some(one.key)));

@@ -124,7 +124,7 @@ mod tests {
     use memory::used;
 
     #[test]
-    fn a_read_that_finds_no_room_comes_again_and_one_that_never_fits_is_told_so() {
+    fn a_read_without_room_may_retry_unless_it_can_never_fit() {
         const MAX: usize = max_bytes(Share::Reads);
         const NOWHERE: Reader = Reader::Stranger(None);
         let mut large = Kept::of(Share::Reads, NOWHERE);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_has_three_quarters_of_what_others_leave() {
+    fn a_network_takes_at_most_three_quarters_of_what_others_leave() {
         const PIECE: usize = 48 << 10;
         const ALL: usize = Share::Reads.bytes();
         let fill = |network| -> Vec<Kept> {

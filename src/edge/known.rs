@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learned_under_some_rules_is_not_known_under_others() {
+    fn numbers_learned_under_other_rules_are_not_used() {
         let number = |rules: u64| with("a", rules, |known| known(b"x"));
         learn("a", &labels(5, &["x"]), &[Some(7)]);
         assert_eq!([5, 0, 6].map(number), [Some(7), None, None]);
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_limit_all_is_forgotten() {
+    fn beyond_the_limit_all_numbers_are_forgotten() {
         for number in 0..=110_000u32 {
             learn("a", &labels(0, &[&number.to_string()]), &[Some(number)]);
         }

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_size_is_known_of_a_thousand_queries() {
+    fn the_last_sizes_of_a_thousand_queries_are_remembered() {
         let (first, other) = (LastSize::of("s", "by=a"), LastSize::of("sb", "y=a"));
         first.set(3);
         first.set(5);

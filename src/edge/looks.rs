@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn one_looks_and_those_who_ask_the_same_meanwhile_or_soon_after_share_it() {
+    fn readers_of_one_query_share_a_look_in_progress_or_just_done() {
         let mut looks = Looks::<u8, ()>::default();
         assert!(leads(&mut looks, 1, 0) && leads(&mut looks, 2, 0), "each question has a look of its own");
         let Role::Wait(seat) = looks.join(1, 400) else { panic!("it is under way") };
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_look_that_is_lost_holds_up_nobody_and_nothing_old_is_kept() {
+    fn a_lost_look_delays_nobody_and_old_results_are_dropped() {
         let mut looks = Looks::<u8, ()>::default();
         assert!(leads(&mut looks, 1, 0) && !leads(&mut looks, 1, LOST_MS - 1) && leads(&mut looks, 1, LOST_MS));
         looks.done(1, &Ok(7), LOST_MS);

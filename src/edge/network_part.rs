@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_left_of_a_network_whose_reads_have_ended() {
+    fn a_network_is_forgotten_when_its_reads_have_ended() {
         let mut parts = [1, 1, 2].map(|network| NetworkPart::of(Share::Reads, Some(network)));
         for part in &mut parts {
             part.set(1_000);

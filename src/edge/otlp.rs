@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_status_has_its_code_and_what_may_be_sent_again_says_when() {
+    fn each_status_has_a_grpc_code_and_retries_say_when() {
         let codes = [400, 401, 403, 404, 405, 413, 415, 429, 500, 503].map(code);
         assert_eq!(codes, [3, 16, 7, 5, 3, 8, 3, 8, 13, 14]);
         for problem in [Problem::RateLimited, Problem::Overloaded, Problem::Unavailable, Problem::Moved] {

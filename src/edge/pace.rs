@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_idles_or_crawls_ends_after_10_s_and_everything_after_a_minute() {
+    fn slow_uploads_end_after_10_s_and_all_after_a_minute() {
         for bytes in [0, 2, WINDOW_BYTES / 5] {
             assert_eq!(life(bytes, false), (5, Problem::RequestTimeout), "{bytes}");
         }
@@ -123,13 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_little_room_slow_uploads_end_first() {
+    fn slow_uploads_end_first_when_memory_is_scarce() {
         assert_eq!(life(CROWDED_TICK_BYTES - 1, true), (1, Problem::NoRoomForBody));
         assert_eq!(life(CROWDED_TICK_BYTES, true), (30, Problem::RequestTimeout));
     }
 
     #[test]
-    fn each_window_counts_for_itself() {
+    fn each_window_is_counted_separately() {
         let mut count = Count::default();
         count.arrived(1 << 20);
         assert!((0..5).all(|_| count.tick(false).is_ok()));

@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_key_counts_when_its_stream_has_taken_it_and_until_it_is_refused() {
+    fn a_key_is_proven_from_an_accepted_write_to_a_refusal() {
         let key = Who::Keyed([7; 32]);
         assert!(!is_trusted("a", &key));
         learn("a", &key, true);

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_is_that_of_the_whole_and_of_nothing_else() {
+    fn an_etag_covers_the_whole_answer_and_nothing_else() {
         let pieces = |last: u32| {
             let mut made = 0;
             Pieces::of_text(move |out| {

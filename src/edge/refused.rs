@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_holds_for_its_object_and_network_until_something_would_be_admitted() {
+    fn a_refusal_lasts_until_its_object_would_admit_something() {
         remember("a/0", &open("192.0.2.1"), &limited(30, 20), 1_000);
         assert_eq!(wait_s("a/0", &open("192.0.2.1"), 6_500), Some(25));
         assert_eq!(wait_s("a/0", &open("192.0.2.2"), 6_500), None);
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_may_write_is_not_remembered_and_nothing_for_longer_than_a_minute() {
+    fn refusals_last_a_minute_at_most_and_bind_no_other_writer() {
         remember("a/0", &open(""), &limited(30, 0), 0);
         remember("a/0", &Writer { who: Who::Keyed([1; 32]), ..open("") }, &limited(30, 20), 0);
         assert_eq!(wait_s("a/0", &open(""), 1), None);
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_at_most_so_many_and_those_that_are_over_make_room() {
+    fn refusals_are_bounded_and_expired_ones_make_room() {
         for index in 0..5_000 {
             remember("a/0", &open(&index.to_string()), &limited(30, if index < 10 { 1 } else { 20 }), 0);
         }

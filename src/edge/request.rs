@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_a_country_and_a_number() {
+    fn a_place_is_a_country_and_an_as_number() {
         for (country, asn, said) in
             [("US", 13_335.0, "US 13335"), ("US", 0.0, "US 0"), ("", 7.0, " 7"), ("", 0.0, ""), ("Atlantis", -1.0, "")]
         {

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_trusted_has_the_share_of_the_owner_where_others_take_all() {
+    fn trusted_senders_use_the_owners_share_when_writes_are_full() {
         let (arriving, held) = (filled(MIB, Stage::Arriving), filled(64 << 10, Stage::Held));
         let mut stranger = Room::of(false);
         let mut owner = Room::of(true);

@@ -95,7 +95,7 @@ mod tests {
     use crate::edge::endpoint::Handler;
 
     #[test]
-    fn a_url_is_taken_apart() {
+    fn a_url_is_split_into_its_parts() {
         let url = "http://127.0.0.1:8787/v1/streams/abc/rollup?by=a&key=b#c?d";
         assert_eq!(origin(url), "http://127.0.0.1:8787");
         assert_eq!(path(url), "/v1/streams/abc/rollup");
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_path_is_refused_in_the_dialect_of_its_place() {
+    fn an_unknown_path_is_refused_in_the_dialect_around_it() {
         let own = "/v1 /v1/ /v1/stream /v1/streams/a/b /v1/streams/a/points/x /v1/streams/a/labels/b/c \
             /v1/streams/a/write-keys/b/c /v1/streams/a/writers/b /v1/streams/a/otlp/v1/traces \
             /v1/streams/a/otlp/v1/metrics/";
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_a_path_are_adjacent_and_handlers_get_its_names() {
+    fn rows_of_one_path_are_adjacent_and_handlers_get_its_names() {
         let mut before: Vec<&str> = Vec::new();
         for endpoints in ENDPOINTS.chunk_by(|one, other| one.path == other.path) {
             let path = endpoints[0].path;

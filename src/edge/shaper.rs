@@ -205,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_that_heeds_no_refusal_has_20_per_second_over_however_many_connections() {
+    fn a_network_that_ignores_refusals_gets_20_per_second() {
         for (connections, network) in [(1, "192.0.2.1"), (8, "198.51.100.1"), (39, "203.0.113.1")] {
             let answered = answered(connections, 10_000, |_| network.to_owned());
             assert!((200..=40 + 10 * 20 + connections).contains(&answered), "{connections}: {answered}");
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn ever_new_networks_have_50_per_second_together_and_those_who_were_there_do_not_wait() {
+    fn new_networks_share_50_per_second_and_known_ones_do_not_wait() {
         of("s", "192.0.2.1").wrote(NOW_MS);
         let answered = answered(8, 10_000, |number| format!("100.{}.{}.1", number >> 8, number & 255));
         assert!((500..=100 + 10 * 50 + 8).contains(&answered), "{answered}");
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_refused_seldom_or_comes_again_when_told_never_waits() {
+    fn a_network_that_respects_refusals_never_waits() {
         for second in 0..1_000 {
             for _ in 0..15 {
                 assert_eq!(refused("s", "192.0.2.1", NOW_MS + second * 1_000), 0);
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_more_than_2_s_also_when_the_clock_was_set_back() {
+    fn nobody_waits_over_2_s_even_if_the_clock_is_set_back() {
         let most = (0..1_000).map(|_| refused("s", "192.0.2.1", NOW_MS)).max();
         assert!(most.is_some_and(|most| (1_500..=2_050).contains(&most)), "{most:?}");
         assert!(of("s", "192.0.2.1").enter(NOW_MS - 3_600_000) <= 2_050);
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded_and_so_is_how_many_wait() {
+    fn remembered_networks_and_waiting_requests_are_bounded() {
         for number in 0..40_000_u32 {
             of("s", &std::net::Ipv4Addr::from_bits(number << 8).to_string()).wrote(NOW_MS);
         }

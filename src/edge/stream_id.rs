@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_deployment_that_signed_an_id_takes_it() {
+    fn only_the_deployment_that_signed_an_id_accepts_it() {
         let id = StreamId::sign([7; 10], b"key");
         assert_eq!(StreamId::verified(id.as_str(), b"key"), Some(id.clone()));
         assert_eq!(StreamId::verified(id.as_str(), b"other key"), None);

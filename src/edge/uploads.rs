@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_has_64_a_wider_one_four_times_as_many_and_who_is_trusted_has_no_limit() {
+    fn a_network_has_64_uploads_and_trusted_senders_have_no_limit() {
         let first = begun(of(1, 100));
         assert_eq!(first.len(), 64);
         assert_eq!(Upload::begin(of(1, 100), false).err(), Some(Problem::TooManyUploads));
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn in_all_there_are_1024_and_nothing_is_left_when_they_end() {
+    fn at_most_1024_uploads_are_open_and_none_leaks() {
         let nowhere = begun(Sender::Stranger(None));
         assert_eq!((nowhere.len(), are_crowded()), (1_024, true));
         assert_eq!(Upload::begin(of(1, 2), false).err(), Some(Problem::NoRoomForBody));
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_visitors_behind_one_address_never_meet_the_limit() {
+    fn a_thousand_visitors_behind_one_address_stay_below_the_limit() {
         // 100 bodies per second for a minute, each of which takes 0.5 s.
         let mut open = std::collections::VecDeque::new();
         for _ in 0..6_000 {

@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_that_wastes_is_told_when_it_may_come_again_and_may_then_and_no_sooner() {
+    fn a_wasteful_network_is_admitted_exactly_after_its_wait() {
         for _ in 0..4 {
             assert_eq!(waste("s", "192.0.2.1", MIB, NOW_MS), None);
         }
@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_a_credential_or_no_known_network_pays_nothing() {
+    fn credentials_and_unknown_networks_are_not_charged() {
         for who in [Who::Owner, Who::Keyed([1; 32])] {
             assert_eq!(check("s", &Writer { who, ..open("192.0.2.1") }, NOW_MS), Ok(None));
         }
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn who_changes_addresses_within_a_wider_network_has_four_times_as_much() {
+    fn changing_addresses_in_a_wider_network_gives_4_times_as_much() {
         let address = |index: usize| [format!("192.0.2.{index}"), format!("2001:db8:1:{index:x}::/64")];
         for family in 0..2 {
             let sent = (0..200).filter(|index| waste("s", &address(*index)[family], MIB, NOW_MS).is_none()).count();
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn many_at_once_leave_nobody_waiting_for_more_than_two_bursts_less_one() {
+    fn concurrent_waste_costs_a_network_at_most_two_bursts() {
         let payer = check("s", &open("192.0.2.1"), NOW_MS).expect("is idle").expect("is known");
         (0..1_000).for_each(|_| payer.charge(MIB, NOW_MS));
         assert_eq!(payer.wait_s(NOW_MS), 17);
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_refuses_nobody_who_is_not_in_it() {
+    fn a_full_table_refuses_no_network_that_is_not_in_it() {
         let mut sent = 0;
         for network in 0..200_000_u32 {
             let network = std::net::Ipv4Addr::from_bits(network << 8).to_string();
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_object_tells_is_true_here_too() {
+    fn an_objects_refusal_lasts_until_the_edge_admits_too() {
         let limited = Limited { detail: "why".into(), hits: vec![hit(10)], closed_s: 5 };
         let prolonged = |wait_s| {
             let mut limited = limited.clone();

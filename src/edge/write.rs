@@ -196,7 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_type_decides_and_else_the_body() {
+    fn the_media_type_decides_or_else_the_body() {
         assert_eq!(body_form("application/json; charset=utf-8", b""), Ok(Some(BodyForm::Json)));
         assert_eq!(body_form("Application/X-NDJSON", b""), Ok(Some(BodyForm::Lines)));
         assert_eq!(body_form("text/plain;charset=UTF-8", b"x"), Ok(Some(BodyForm::Either)));

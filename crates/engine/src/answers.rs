@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_known_for_ten_minutes_and_not_longer() {
+    fn a_key_is_remembered_for_exactly_ten_minutes() {
         let (sql, mut answers) = (ready(), Answers::default());
         commit(&mut answers, &sql, [1; 16], 1, 1_000);
         commit(&mut answers, &sql, [2; 16], 2, 2_000);
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_key_reads_no_row_of_the_log_and_small_rows_of_answers() {
+    fn a_repeated_key_reads_no_log_row_and_only_small_answer_rows() {
         let (sql, mut answers) = (ready(), Answers::default());
         for number in 0..3_000u128 {
             commit(&mut answers, &sql, number.to_le_bytes(), i64::try_from(number).expect("small") + 1, 1_000);
@@ -327,7 +327,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_was_used_again_after_its_window_is_known_also_after_a_restart() {
+    fn a_key_reused_after_its_window_survives_a_restart() {
         let (sql, mut answers) = (ready(), Answers::default());
         let again_ms = 1_000 + KEY_WINDOW_MS + 5_000;
         commit(&mut answers, &sql, [1; 16], 1, 1_000);
@@ -342,7 +342,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_their_limit_lists_of_errors_are_not_kept_but_the_numbers_are() {
+    fn beyond_the_limit_only_the_counts_of_errors_are_kept() {
         let (sql, mut answers) = (ready(), Answers::default());
         let mut builder = FrameBuilder::new(0, [0; 16], |_| None);
         (0..20).for_each(|index| builder.push(index, Err(PointError::MissingN.into())));
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_of_keys_is_told() {
+    fn a_refusal_names_the_limit_of_keys() {
         // Open writers and others have shares of them, and what waits for its commit counts.
         let mut answers = Answers::default();
         let remember = |answers: &mut Answers, keys: std::ops::Range<u128>, is_open: bool| {

@@ -283,7 +283,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
 
     #[test]
-    fn each_closed_bucket_ends_with_its_value_at_the_carbon_whatever_happens(
+    fn the_carbon_gets_the_final_value_of_every_closed_bucket(
         steps in proptest::collection::vec(any_step(), 1..40),
     ) {
         let mut model = Model::new();

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_limit_series_share_the_overflow() {
+    fn series_beyond_the_limit_share_the_overflow() {
         let mut dictionary = Dictionary::new([0; 16], DictionaryLimits { series: 1_000, ..DictionaryLimits::DEFAULT });
         for index in 0..1_000 {
             let numbered = dictionary.number(&text(&[("i", &index.to_string())]));
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_bytes_of_their_texts_series_share_the_overflow_too() {
+    fn series_beyond_the_byte_limit_share_the_overflow_too() {
         let limits = DictionaryLimits { text_bytes: 100_000, ..DictionaryLimits::DEFAULT };
         let mut dictionary = Dictionary::new([0; 16], limits);
         let long = |index: usize| text(&[("i", &format!("{index:05000}"))]);
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_limit_of_names_new_ones_share_the_overflow_and_known_ones_do_not() {
+    fn only_series_with_names_beyond_the_limit_share_the_overflow() {
         let mut dictionary = Dictionary::new([0; 16], DictionaryLimits { names: 3, ..DictionaryLimits::DEFAULT });
         let mut is_overflow = |pairs: &[(&str, &str)]| dictionary.number(&text(pairs)).is_overflow;
         assert!(!is_overflow(&[("a", "1"), ("b", "1")]));
@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn open_writers_leave_room_to_others() {
+    fn open_writers_leave_room_for_others() {
         let limits = DictionaryLimits { series: 100, text_bytes: 4_000, names: 8 };
         let mut dictionary = Dictionary::new([0; 16], limits);
         let mut fill = |class: Class, prefix: &str, name: Option<&str>, len: usize| {
@@ -350,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_nobody_was_told_are_taken_back() {
+    fn numbers_that_were_never_announced_are_taken_back() {
         let mut dictionary = Dictionary::new([0; 16], DictionaryLimits::DEFAULT);
         let [a, b] = ["a", "b"].map(|name| text(&[(name, "1")]));
         assert_eq!((dictionary.admit(&a), dictionary.admit(&b), dictionary.overflow()), (0, 1, 2));
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_freed_leaves_room_and_its_number_is_nobody_elses() {
+    fn a_freed_series_leaves_room_and_its_number_is_never_reused() {
         let sql = TestSql::new();
         schema::migrate(&sql).expect("migrates");
         let limits = DictionaryLimits { series: 3, names: 2, ..DictionaryLimits::DEFAULT };

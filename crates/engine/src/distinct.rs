@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_32_numbers() {
+    fn at_most_32_labels_get_a_number() {
         let mut labels = DistinctLabels::default();
         for number in 0..32u8 {
             labels = labels.listing(&[number.to_string()]).expect("there is a number left");
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn counted_labels_are_taken_out_and_their_values_hashed() {
+    fn counted_labels_are_removed_and_their_values_hashed() {
         let labels = DistinctLabels::default().listing(&names(&["b", "z", "d"])).expect("few");
         let text = "a\u{1f}1\u{1e}b\u{1f}x\u{1e}c\u{1f}2\u{1e}d\u{1f}y\u{1e}";
         let (rest, marks) = labels.split(text);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_of_a_million_client_ids_cost_one_sketch_and_not_a_series_each() {
+    fn a_quarter_of_a_million_client_ids_cost_one_sketch() {
         const BATCH: u32 = 10_000;
         let now_ms = 1_792_540_800_000;
         let sql = Rc::new(TestSql::new());

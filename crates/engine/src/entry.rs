@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn one_network_brings_a_thousand_series_at_once_and_ten_a_minute() {
+    fn a_network_adds_1000_series_at_once_and_10_per_minute() {
         let mut entry = new();
         assert_eq!(admitted(&mut entry, &from(1, 0), 10_000, NOW_MS), 1_000);
         assert_eq!(admitted(&mut entry, &from(1, 0), 100, NOW_MS + MINUTE_MS), 10);
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[test]
-    fn many_networks_bring_five_thousand_at_once_and_leave_some_to_those_who_bring_little() {
+    fn many_networks_add_5000_series_at_once_and_leave_some_room() {
         let mut entry = new();
         let flood: usize = (0..100).map(|network| admitted(&mut entry, &from(network, 0), 1_100, NOW_MS)).sum();
         assert!((3_500..=5_000).contains(&flood), "{flood}");
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn open_writers_bring_at_most_20_000_a_day_and_5_000_an_hour_besides_their_bursts() {
+    fn open_writers_add_at_most_20000_series_a_day_beyond_bursts() {
         let (mut entry, mut brought) = (new(), Vec::new());
         for hour in 0..72 {
             let of_hour: usize =
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wider_network_brings_four_times_as_much() {
+    fn a_wider_network_may_add_four_times_as_many_series() {
         let mut entry = new();
         let near = |near| Newcomer { class: Class::Open, networks: [Some(near), Some(1_000)], names: 16 };
         let series: usize = (0..100).map(|network| admitted(&mut entry, &near(network), 99, NOW_MS)).sum();
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn write_keys_have_their_own_and_the_owner_needs_none() {
+    fn write_keys_have_their_own_limit_and_the_owner_has_none() {
         let mut entry = new();
         let _ = (0..20).map(|network| admitted(&mut entry, &from(network, 16), 1_100, NOW_MS)).sum::<usize>();
         let keyed = |names| Newcomer { class: Class::Keyed, networks: [None; 2], names };
@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn what_all_share_outlives_a_restart_and_its_form_is_pinned() {
+    fn the_shared_limit_survives_a_restart_in_its_pinned_form() {
         let mut entry = new();
         let _ = (0..20).map(|network| admitted(&mut entry, &from(network, 16), 1_100, NOW_MS)).sum::<usize>();
         let json = serde_json::to_string(&entry.brought()).expect("serialises");
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_clock_is_set_back_series_come_in_again_within_two_bursts() {
+    fn a_clock_set_back_delays_new_series_by_two_bursts_at_most() {
         let mut entry = new();
         admitted(&mut entry, &from(1, 0), 9_999, NOW_MS);
         let back_ms = NOW_MS - HOUR_MS;

@@ -308,7 +308,7 @@ impl Model {
 }
 
 #[test]
-fn a_point_that_an_upstream_fails_at_is_set_aside_and_blocks_nothing() {
+fn a_point_that_fails_upstream_is_set_aside_and_blocks_nothing() {
     for at in [0, 17, 39] {
         let mut model = Model::new();
         model.errs = true;
@@ -330,7 +330,7 @@ fn a_point_that_an_upstream_fails_at_is_set_aside_and_blocks_nothing() {
 }
 
 #[test]
-fn a_single_500_sets_nothing_aside_however_often_the_upstream_failed_before_that_was_over() {
+fn a_single_500_after_earlier_failures_sets_nothing_aside() {
     let mut model = Model::new();
     model.write(&[(0, 1, 1)]);
     let erred = Outcome::Erred("Internal Server Error".into());
@@ -363,7 +363,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_was_acknowledged_arrives_once_or_is_set_aside(steps in proptest::collection::vec(any_step(), 1..30)) {
+    fn acknowledged_points_arrive_once_or_are_set_aside(steps in proptest::collection::vec(any_step(), 1..30)) {
         let mut model = Model::new();
         for step in &steps {
             model.take(step);

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_goes_when_nobody_needs_it_and_its_messages_have_been_kept_long_enough() {
+    fn a_row_is_deleted_once_no_consumer_or_message_needs_it() {
         let index = index(5, 1);
         assert_eq!(index.removable(5, None, i64::MAX), Some(5));
         assert_eq!(index.removable(3, None, i64::MAX), Some(3));
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_for_messages_has_a_limit() {
+    fn the_rows_kept_for_messages_are_limited() {
         assert_eq!(index(10, MAX_KEPT_BYTES / 4).removable(10, None, 0), Some(6));
         let many = i64::try_from(MAX_KEPT_ROWS).expect("fits");
         assert_eq!(index(many + 7, 1).removable(many + 7, None, 0), Some(7));

@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rejected_point_is_told_with_its_place() {
+    fn an_error_names_the_place_of_the_rejected_point() {
         let entry = |field: Option<&str>, message: &str| ErrorEntry {
             index: 3,
             field: field.map(str::to_owned),

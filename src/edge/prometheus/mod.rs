@@ -255,7 +255,7 @@ mod tests {
     use prometheus::metric::Metric;
 
     #[test]
-    fn metadata_are_those_of_the_metrics() {
+    fn metadata_matches_the_metrics() {
         let entry = |metric: &Metric| serde_json::json!([{"type": "counter", "help": metric.help(), "unit": ""}]);
         let metadata = Metric::ALL.iter().map(|metric| (metric.name().to_owned(), entry(metric)));
         let metadata: serde_json::Map<String, serde_json::Value> = metadata.collect();

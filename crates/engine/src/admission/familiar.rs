@@ -66,7 +66,7 @@ mod tests {
     const NOW_US: i64 = 5 * GENERATION_US;
 
     #[test]
-    fn a_network_is_familiar_from_two_minutes_after_its_first_write_to_an_hour_or_two_after_its_last() {
+    fn a_network_is_familiar_from_2_minutes_to_an_hour_or_two() {
         let mut familiar = Familiar::default();
         familiar.see(1, true, NOW_US);
         familiar.see(1, true, NOW_US + US_PER_S);
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_at_most_so_many() {
+    fn familiar_networks_are_bounded() {
         let mut familiar = Familiar::default();
         (0..100_000).for_each(|network| familiar.see(network, true, NOW_US));
         assert!(familiar.has(7, NOW_US + AFTER_US) && !familiar.has(99_999, NOW_US + AFTER_US));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_with_a_flood_is_a_stranger_until_it_has_ended() {
+    fn networks_that_arrive_in_a_flood_stay_strangers_until_it_ends() {
         let mut familiar = Familiar::default();
         familiar.see(1, true, NOW_US);
         let flood_us = NOW_US + AFTER_US;

@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_values_are_counted_in_series() {
+    fn names_and_values_count_their_series() {
         let mut dictionary = Dictionary::new([0; 16], DictionaryLimits::DEFAULT);
         for pairs in [&[("a", "1"), ("b", "x")][..], &[("a", "2"), ("b", "x")], &[("a", "1")]] {
             dictionary.number(&text(pairs));

@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_form_of_what_is_kept_of_who_may_write_is_pinned() {
+    fn the_form_of_stored_write_permissions_is_pinned() {
         let mut writing =
             Writing { keys: vec![WriteKey { name: "ci".into(), hash: [1; 32], created_ms: 2 }], salt: None };
         writing.set_salt(Salt { day: 3, secret: [4; 32] });

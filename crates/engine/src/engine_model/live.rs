@@ -117,7 +117,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_snapshot_and_all_deltas_are_the_rollup_whatever_happens_between(
+    fn a_snapshot_plus_its_deltas_always_equals_the_rollup(
         steps in proptest::collection::vec((any_step(), 0usize..2, 0u8..8), 1..14),
         limits in any_limits(),
         shards in 1usize..3,
@@ -147,7 +147,7 @@ proptest! {
 }
 
 #[test]
-fn a_reader_is_told_what_changed_and_the_whole_only_when_it_must_be() {
+fn a_reader_gets_deltas_and_a_snapshot_only_when_needed() {
     let mut shards = [Model::new(Limits::DEFAULT), Model::new(Limits::DEFAULT)];
     let mut readers = readers("10s", true);
     let point = |series, client, n, p, age| ((series, client), n, p, age);

@@ -142,7 +142,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_removed_is_gone_and_nothing_else_whatever_happens_between(
+    fn exactly_what_was_selected_is_removed_whatever_happens(
         actions in proptest::collection::vec(any_action(), 1..14),
         removal_bytes in prop::sample::select(vec![1i64, 400, 1 << 20]),
         step_s in prop::sample::select(vec![10i64, 60, 90, 600, 3600, 86_400]),
@@ -176,7 +176,7 @@ fn some(removal_bytes: i64) -> Model {
 }
 
 #[test]
-fn killed_at_any_statement_it_is_done_or_not_begun_and_goes_on() {
+fn a_removal_killed_at_any_statement_resumes() {
     for ask in [
         of_series(1),
         Remove { from_s: Some(START_MS / 1000 - 10_010), to_s: Some(START_MS / 1000 - 70), ..of_series(1) },
@@ -237,7 +237,7 @@ fn a_dry_run_counts_the_same_and_removes_nothing() {
 }
 
 #[test]
-fn the_series_and_its_names_are_free_and_a_new_one_begins_at_nothing() {
+fn a_removed_series_frees_its_names_and_restarts_at_zero() {
     let mut model = some(1 << 20);
     assert_eq!(model.sql.count("series"), 3);
     model.remove(&of_series(1), None).expect("removes");
@@ -254,7 +254,7 @@ fn the_series_and_its_names_are_free_and_a_new_one_begins_at_nothing() {
 }
 
 #[test]
-fn messages_forget_what_is_removed_and_keep_their_numbers() {
+fn messages_lose_removed_points_and_keep_their_numbers() {
     let mut model = Model::new(limits(1));
     model.take(&Step::Write(vec![
         vec![point(1, 3, None, 0), point(2, 4, None, 50), point(1, 5, None, 90)],
@@ -305,7 +305,7 @@ fn the_overflow_series_can_be_emptied() {
 }
 
 #[test]
-fn a_sum_that_was_beyond_all_numbers_is_a_number_again() {
+fn removing_huge_values_restores_the_other_sums() {
     for n in [f64::MAX, 1e300, -1e300] {
         let mut model = Model::new(limits(1 << 20));
         model.take(&Step::Write(vec![vec![point(1, 3, None, 7_300), point(1, 4, None, 0)]]));
@@ -326,7 +326,7 @@ fn a_sum_that_was_beyond_all_numbers_is_a_number_again() {
 }
 
 #[test]
-fn a_time_is_divided_only_where_what_is_kept_can_be() {
+fn a_removal_must_end_where_stored_buckets_can_be_split() {
     let mut model = some(1);
     model.now_ms += 20 * 86_400_000;
     model.engine.tidy(model.now_ms).expect("tidies");
@@ -341,7 +341,7 @@ fn a_time_is_divided_only_where_what_is_kept_can_be() {
 }
 
 #[test]
-fn one_removal_waits_for_the_other() {
+fn a_second_removal_is_refused_until_the_first_is_done() {
     let mut model = some(1);
     let first = model.engine.remove(&of_series(1), model.now_ms).expect("begins");
     assert!(!first.is_done && model.engine.removal_due() == Some(0));
@@ -371,7 +371,7 @@ fn one_removal_waits_for_the_other() {
 }
 
 #[test]
-fn what_was_folded_into_the_overflow_goes_with_it() {
+fn removing_the_overflow_removes_series_folded_into_it() {
     let dictionary = DictionaryLimits { series: 4, ..DictionaryLimits::DEFAULT };
     let mut model = Model::new(Limits { dictionary, ..Limits::DEFAULT });
     model.class = Class::Open;

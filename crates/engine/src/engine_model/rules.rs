@@ -136,7 +136,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_the_rules_allow_counts_once_with_the_labels_they_leave(
+    fn points_allowed_by_rules_count_once_with_the_remaining_labels(
         steps in proptest::collection::vec(prop_oneof![3 => any_step(), 2 => any_rule().prop_map(Step::Rule)], 1..20),
         class in prop::sample::select(vec![Class::Open, Class::Keyed]),
         step_s in prop::sample::select(vec![10i64, 90, 3600]),

@@ -70,7 +70,7 @@ fn numbered(name: &str, numbers: std::ops::Range<u32>) -> impl Iterator<Item = S
 }
 
 #[test]
-fn a_flood_of_new_series_takes_a_thousand_and_those_that_were_there_keep_every_point() {
+fn a_flood_of_new_series_costs_known_series_no_point() {
     let mut model = Model::new(Limits::DEFAULT);
     for _ in 0..3 {
         assert_eq!(write_all(&mut model, Class::Open, 1, numbered("known", 0..50)), 0);
@@ -94,7 +94,7 @@ fn a_flood_of_new_series_takes_a_thousand_and_those_that_were_there_keep_every_p
 }
 
 #[test]
-fn new_series_in_the_next_buckets_leave_established_ones_their_places() {
+fn new_series_do_not_displace_established_ones_in_next_buckets() {
     let mut model = Model::new(Limits::DEFAULT);
     assert_eq!(write_all(&mut model, Class::Owner, 1, numbered("known", 0..1_200)), 0);
     model.now_ms += 3_600_000;
@@ -112,7 +112,7 @@ fn new_series_in_the_next_buckets_leave_established_ones_their_places() {
 }
 
 #[test]
-fn one_request_with_a_thousand_names_takes_64_and_others_have_theirs() {
+fn a_request_with_a_thousand_names_only_takes_64() {
     let mut model = Model::new(Limits::DEFAULT);
     let name = |number: u32| format!("n{number:03}\u{1f}1\u{1e}");
     let sets = (0..62).map(|set| (0..16).map(|index| name(set * 16 + index)).collect::<Vec<_>>().concat());
@@ -122,7 +122,7 @@ fn one_request_with_a_thousand_names_takes_64_and_others_have_theirs() {
 }
 
 #[test]
-fn a_full_dictionary_has_room_again_within_three_days_and_at_once_for_write_keys() {
+fn a_full_dictionary_has_room_again_within_three_days() {
     let dictionary = DictionaryLimits { series: 1_000, ..DictionaryLimits::DEFAULT };
     let mut model = Model::new(Limits { dictionary, ..Limits::DEFAULT });
     for _ in 0..3 {
@@ -153,7 +153,7 @@ fn a_full_dictionary_has_room_again_within_three_days_and_at_once_for_write_keys
 }
 
 #[test]
-fn established_series_leave_only_when_room_is_needed() {
+fn established_series_are_folded_only_when_room_is_needed() {
     let dictionary = DictionaryLimits { series: 100, ..DictionaryLimits::DEFAULT };
     let mut model = Model::new(Limits { dictionary, ..Limits::DEFAULT });
     assert_eq!(write_all(&mut model, Class::Keyed, 1, numbered("known", 0..40)), 0);
@@ -169,7 +169,7 @@ fn established_series_leave_only_when_room_is_needed() {
 /// As many steps as `HEARTBEAT_MODEL_STEPS` says, for a release build: `make test` takes fewer, above.
 #[test]
 #[ignore = "takes minutes"]
-fn a_million_steps_lead_to_no_state_from_which_no_write_succeeds() {
+fn no_state_in_a_million_steps_blocks_all_writes() {
     const STEPS_A_LIFE: u32 = 100;
     let steps: u32 = std::env::var("HEARTBEAT_MODEL_STEPS").map_or(1_000_000, |steps| steps.parse().expect("a number"));
     let config = ProptestConfig { cases: steps / STEPS_A_LIFE, failure_persistence: None, ..ProptestConfig::default() };

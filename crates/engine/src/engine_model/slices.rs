@@ -130,7 +130,7 @@ fn accepted(frames: &[Incoming]) -> u64 {
 type Change = (&'static str, fn(&mut Model));
 
 #[test]
-fn a_query_is_stale_after_whatever_changes_chunks_and_after_nothing_else() {
+fn exactly_the_changes_of_chunks_make_a_query_stale() {
     const CHANGES: [Change; 5] = [
         ("sealing", |model| model.take(&Step::Seal)),
         ("merging", |model| {

@@ -374,7 +374,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_form_of_how_far_pushing_is_is_pinned() {
+    fn the_form_of_pushing_progress_is_pinned() {
         let state = Pushing {
             is_on: true,
             unsent: vec![(10, 20), (40, 70)],

@@ -385,7 +385,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_form_of_the_part_that_is_next_is_pinned() {
+    fn the_form_of_the_next_parcel_is_pinned() {
         for (len, pinned) in [(None, "\"len\":0,"), (Some(7), "\"len\":7,")] {
             let state = Forwarding { len, ..Forwarding::default() };
             assert!(to_json(&state).contains(pinned));

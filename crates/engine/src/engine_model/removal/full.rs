@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn what_a_full_place_gets_of_a_removal_is_not_taken_out_of_the_attic_again() {
+fn a_removal_in_a_full_place_is_applied_once() {
     let mut model = Model::new(limits(400));
     let hour_s = u16::try_from(START_MS / 1000 % 3600).expect("below an hour");
     let at = |after_s: u16| 3_600 + hour_s - after_s;
