@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn proven_keys_are_bounded() {
         for key in 0..10_000_u32 {
             let mut hash = [0; 32];
             hash[..4].copy_from_slice(&key.to_le_bytes());
