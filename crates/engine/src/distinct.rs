@@ -1,7 +1,7 @@
-//! The labels that make no series, but whose values are counted.
+//! Labels that make no series, but whose values are counted.
 //!
-//! In sketches they go by number. A number is given to a name once and for ever, so that what was counted under it
-//! keeps its meaning, also while the owner does not list the label.
+//! Sketches refer to them by number. A name keeps its number for ever, so what was counted under the number keeps its
+//! meaning, even while the owner does not list the label.
 
 use std::borrow::Cow;
 
@@ -31,14 +31,14 @@ pub struct NotCounted {
 /// Which labels are counted, and under which numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DistinctLabels {
-    /// All that ever were, by number.
+    /// All labels that ever were, by number.
     names: Vec<String>,
     /// Those that are counted now, in the owner's order.
     counted: Vec<(String, u8)>,
 }
 
 impl DistinctLabels {
-    /// The names that are in the database, of which those in the list are counted.
+    /// The names in the database; those in the list are counted.
     pub(super) fn load(sql: &impl Sql, listed: &[String]) -> Result<Self, StoreError> {
         let names = meta::get(sql, NAMES)?.map(|text| serde_json::from_str(&text));
         let names = names.transpose().map_err(|_| StoreError::Column("list of names"))?.unwrap_or_default();
@@ -46,7 +46,7 @@ impl DistinctLabels {
         loaded.listing(listed).map_err(|_| StoreError::Column("list of few names"))
     }
 
-    /// The same names and maybe new ones, of which those in the list are counted.
+    /// The same names and possibly new ones; those in the list are counted.
     pub(super) fn listing(&self, listed: &[String]) -> Result<Self, TooManyNames> {
         let mut names = self.names.clone();
         let mut counted = Vec::with_capacity(listed.len());
@@ -79,7 +79,7 @@ impl DistinctLabels {
     /// The numbers of labels.
     ///
     /// # Errors
-    /// [`NotCounted`], naming the first that is not counted now.
+    /// [`NotCounted`] with the first label that is not counted now.
     pub fn numbers(&self, names: &[String]) -> Result<Vec<u8>, NotCounted> {
         let number = |name: &String| {
             self.number(name).ok_or_else(|| NotCounted {
@@ -90,7 +90,7 @@ impl DistinctLabels {
         names.iter().map(number).collect()
     }
 
-    /// The labels that make the series, and the values of the others, of a canonical text.
+    /// Splits a canonical string into the labels that make the series and the values of the others.
     pub(super) fn split<'a>(&self, canonical: &'a str) -> (Cow<'a, str>, Vec<Mark>) {
         if self.counted.is_empty() {
             return (canonical.into(), Vec::new());

@@ -1,4 +1,4 @@
-//! What sealed points take on disk, over all tiers and with all sketches.
+//! The size of sealed points on disk, over all tiers and with all sketches.
 
 use crate::randomness::Randomness;
 use std::rc::Rc;
@@ -47,7 +47,7 @@ fn a_10_s_counter_point_takes_under_3_bytes_in_all_tiers() {
     assert!(per_point(bytes) < 2.8, "{} bytes a point: {shown:?}", per_point(bytes));
 }
 
-/// Points of about a day that end anywhere within the last one: bodies of 10,000 as an attacker sends them.
+/// Points of about a day that end anywhere within the last day: bodies of 10,000 as an attacker sends them.
 struct LongPoints {
     engine: Engine<Rc<TestSql>>,
     sql: Rc<TestSql>,
@@ -145,7 +145,7 @@ fn a_long_attack_of_long_points_leaves_few_parts_and_exact_sums() {
     }
 }
 
-/// What a day of the data of `make bench` writes.
+/// Prints what a day of the data of `make bench` writes.
 #[test]
 #[ignore = "minutes"]
 fn the_size_of_a_day_of_counters_is_printed() {

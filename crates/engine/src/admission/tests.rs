@@ -1,4 +1,4 @@
-//! What writers get of the budgets, and that none takes another's.
+//! What each writer gets of the budgets, and that no writer uses up another's.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -108,7 +108,7 @@ fn a_flood_from_a_few_networks_leaves_room_for_small_writers() {
 fn many_greedy_networks_leave_room_for_small_writes() {
     let mut stage = Stage::new();
     let (mut small, mut refused) = (0, 0);
-    // Three hundred networks at 2,000 units each, ten times per second: 600 times what there is.
+    // Three hundred networks with 2,000 units each, ten times per second: 600 times the budget.
     for _ in 0..200 {
         stage.now_ms += 100;
         for network in 0..300 {
@@ -130,13 +130,13 @@ fn a_flood_from_new_networks_does_not_lock_out_known_ones() {
     };
     assert_eq!(stage.units(&open("192.0.2.1"), 12), []);
     stage.now_ms += 120_000;
-    // Each is of a network that never wrote before, and small.
+    // Each write is small, and from a network that never wrote before.
     let taken = flood(&mut stage, 0, 10_000) * 40;
     assert!((268_000..=270_000).contains(&taken), "{taken}: 90 % of 300,000");
     assert_eq!(stage.units(&open("192.0.2.2"), 40), [(Budget::Units, Holder::Open, 1)]);
     assert_eq!(stage.units(&open("192.0.2.2"), 12), [], "a newcomer that takes less than they do");
     assert!((0..30).all(|_| stage.units(&open("192.0.2.1"), 12).is_empty()));
-    // Nor do they become familiar by going on.
+    // Continuing does not make them familiar.
     for _ in 0..200 {
         stage.now_ms += 1_000;
         assert!(flood(&mut stage, 0, 2_000) < 300, "10,000 units per second");
@@ -310,9 +310,9 @@ fn a_repeated_key_costs_little_and_is_never_refused() {
 }
 
 proptest! {
-    /// Whatever was written before by whom, who waits as told is admitted, if nobody else writes meanwhile.
+    /// After any writes by anyone, a writer that waits as requested is admitted, unless others write in the meantime.
     #[test]
-    fn a_write_is_admitted_after_retry_after_and_not_before(
+    fn a_write_is_admitted_when_its_retry_after_is_over(
         before in prop::collection::vec((0u8..6, 1u64..400_000, 0u64..80, 0i64..5_000), 0..60),
         (network, units, late_places) in (0u8..6, 11u64..600_000, 0u64..80),
         has_key: bool, fill in 0.0f64..0.99, back_ms in prop::sample::select(vec![0i64, 3_600_000]),

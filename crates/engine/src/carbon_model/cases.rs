@@ -1,4 +1,4 @@
-//! What proptest would find too seldom.
+//! Cases that proptest would find too rarely.
 
 use super::*;
 
@@ -45,11 +45,11 @@ fn after_an_outage_buckets_follow_in_order_and_lost_ones_count() {
         model.now_ms += hours(1);
         model.push(Answer::Fails, &[], None);
     }
-    // Most of it is gone by now.
+    // Most of it has expired by now.
     model.waiting.clear();
     model.drain();
     let status: serde_json::Value = serde_json::from_str(&model.engine.status_json()).expect("JSON");
-    // Steps of 30 s are made of those of 10 s, which are kept for two days.
+    // Steps of 30 s are built from those of 10 s, which are kept for two days.
     let lines = status["carbon"]["lines"].as_u64().expect("a number");
     assert!((2 * 47..=2 * 49).contains(&lines), "{status}");
     let skipped = status["carbon"]["skipped"].as_u64().expect("a number");
@@ -91,7 +91,7 @@ fn repeated_failures_resend_only_the_last_minutes() {
     model.write(&[(0, 1, None, 0)]);
     model.now_ms += 2 * INTERVAL_MS;
     model.carbon.clear();
-    // The new bucket first, and then what is sent once more.
+    // The new bucket first, and then those that are sent again.
     for _ in 0..10 {
         model.push(Answer::Fails, &[], None);
         model.now_ms += 10_000;
@@ -196,7 +196,7 @@ fn after_a_failure_the_preceding_minutes_are_sent_again() {
     let mut model = Model::new();
     model.write(&[(0, 1, None, 0)]);
     model.drain();
-    // Killed, with all that it had not written.
+    // Killed, and with it everything that it had not written.
     model.carbon.clear();
     model.write(&[(0, 2, None, 0)]);
     model.now_ms += 2 * INTERVAL_MS;

@@ -1,4 +1,4 @@
-//! Bounds of a stream that are near: what they are called, how much is used, and what to do.
+//! Bounds that a stream is close to: their names, how much is used, and what to do.
 
 use serde_json::{Value, json};
 
@@ -8,11 +8,11 @@ use store::sql::Sql;
 
 use super::Engine;
 
-/// From so many percent on a bound is shown.
+/// The percentage from which on a bound is shown.
 const SHOWN_PERCENT: u64 = 70;
 
 impl<S: Sql> Engine<S> {
-    /// Those of which most is used, the fullest first.
+    /// The bounds with the highest usage, fullest first.
     pub(super) fn bounds_json(&self) -> Value {
         let count = |count: usize| count as u64;
         let log_bytes = count(2 * self.limits.unsealed_bytes + super::MAX_ROW_BYTES);
@@ -25,7 +25,7 @@ impl<S: Sql> Engine<S> {
         bounds.push(("log_bytes", count(self.unsealed_bytes), log_bytes));
         bounds.push(("parts", count(self.fullest_place().unwrap_or_default()), count(MAX_PARTS)));
         bounds.push(("storage_bytes", self.sql.size_bytes(), storage_bytes));
-        // In hundredths, as bounds are far below 2^53 and a share needs no more.
+        // In hundredths: bounds are far below 2^53, and a share needs no more precision.
         let share = |(_, used, limit): &(&str, u64, u64)| used * 10_000 / (*limit).max(1);
         let mut near: Vec<(&str, u64, u64)> = Vec::new();
         for bound in bounds.into_iter().filter(|bound| share(bound) >= SHOWN_PERCENT * 100) {

@@ -1,4 +1,4 @@
-//! What a write takes of the budgets: checked before it is stored, given back if it is not.
+//! The budgets that a write uses: checked before it is stored, refunded if it is not.
 
 use crate::admission::{Admission, Ask, Charge};
 use config::who::Who;
@@ -13,7 +13,7 @@ use store::sql::{Sql, StoreError};
 use super::Engine;
 
 impl<S: Sql> Engine<S> {
-    /// What the first batch with this key was answered.
+    /// The answer to the first batch with this key.
     pub fn answered(&mut self, key: &BatchKey, now_ms: i64) -> Result<Option<WriteOutcome>, StoreError> {
         self.answers.find(&self.sql, key, now_ms)
     }
@@ -24,7 +24,7 @@ impl<S: Sql> Engine<S> {
         self.admission.repeated(writer, &config.limits, config.layout.shards(), now_ms);
     }
 
-    /// Charges a write that is new, and counts its key among those that are remembered.
+    /// Charges a new write, and counts its key among the remembered ones.
     pub fn charge(
         &mut self,
         writer: &Writer<'_>,
@@ -62,7 +62,7 @@ impl<S: Sql> Engine<S> {
         Ok(charge)
     }
 
-    /// Gives back what was charged for a write that was not stored.
+    /// Refunds a write that was not stored.
     pub fn refund(&mut self, key: Option<&BatchKey>, charge: &Charge) {
         self.admission.refund(charge);
         if let Some(key) = key {

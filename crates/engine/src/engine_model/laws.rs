@@ -1,4 +1,4 @@
-//! What holds of the engine, whatever happens: driven through the model.
+//! The laws of the engine, tested through the model.
 
 use super::*;
 use crate::randomness::Randomness;
@@ -18,7 +18,7 @@ proptest! {
         series in prop::sample::select(vec![24usize, 100_000]),
         step_s in prop::sample::select(vec![10i64, 60, 90, 600, 3600, 86_400]),
     ) {
-        // With 24 the dictionary is so full that what is idle leaves it.
+        // With 24, the dictionary is so full that idle series leave it.
         let dictionary = DictionaryLimits { series, ..DictionaryLimits::DEFAULT };
         let limits = Limits {
             open_cells, unsealed_bytes, open_pieces, unsealed_answers, sketch_bytes, dictionary, ..Limits::DEFAULT
@@ -64,7 +64,7 @@ proptest! {
         prop_assert_eq!(model.engine.totals(), &totals);
         prop_assert_eq!(model.counted_in_overflow(), counted);
         prop_assert!(totals.overflow_points <= totals.accepted);
-        // Who is idle for long is part of it too.
+        // Long idle times are part of it too.
         if !steps.iter().any(|step| matches!(step, Step::Idle { .. })) {
             prop_assert!(counted <= totals.overflow_points);
             if !has_periods || series.min(names) == 0 {
@@ -156,7 +156,7 @@ fn a_kept_window_is_complete_even_when_it_is_widened() {
     let points: Vec<Drawn> = (0..360).map(|index| ((1, 1), 1, None, index * 10)).collect();
     model.take(&Step::Write(vec![points]));
     model.take(&Step::Seal);
-    // Two days later, half of the points are older than the 10 s buckets are promised.
+    // Two days later, half of the points are older than the retention of the 10 s buckets.
     model.now_ms += (2 * 86_400 - 1800) * 1000;
     model.engine.tidy(model.now_ms).expect("tidies");
     for step_s in [10, 70, 90, 3590] {
@@ -255,7 +255,7 @@ fn failing_seals_stop_open_writers_first_and_the_owner_last() {
         }
         let [open, keyed, owner] = stopped_at[..] else { panic!("{stopped_at:?} of {limits:?}") };
         assert!(open < keyed && keyed < owner, "{stopped_at:?}");
-        // What is open when sealing fails is not yet too much for anybody.
+        // What is open when sealing fails is not yet too much for any class.
         assert!(open >= owner / 2 - 1, "{stopped_at:?}");
         model.sql.heal();
         model.engine.seal(model.now_ms).expect("seals");

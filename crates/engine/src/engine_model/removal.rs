@@ -1,5 +1,5 @@
-//! Removing points from the engine: whatever is written, sealed, crashed or made to fail before, between its steps and
-//! after, what was there is gone, what came later is not, and the rest is as it was.
+//! Removing points from the engine: whatever is written, sealed, crashed or made to fail before it, between its steps
+//! and after it, the selected points are gone, later ones are not, and the rest is unchanged.
 
 mod full;
 
@@ -14,11 +14,11 @@ pub(super) enum Action {
     Step(Step),
     Remove {
         series: Option<u8>,
-        /// How long ago it begins, and how long it is, in seconds.
+        /// How long ago the range begins, and its length, in seconds.
         time: Option<(u16, u16)>,
         fails_at: Option<u8>,
     },
-    /// Goes on with it.
+    /// Continues it.
     GoOn {
         fails_at: Option<u8>,
     },
@@ -47,7 +47,7 @@ impl Model {
     pub(super) fn act(&mut self, action: &Action) {
         match action {
             Action::Step(step) => {
-                // An edge that is told that a number is unknown says the labels.
+                // An edge whose number is unknown sends the labels.
                 let engine = &self.engine;
                 self.told.retain(|_, (number, _)| engine.knows(*number));
                 self.take(step);
@@ -111,7 +111,7 @@ impl Model {
         panic!("it does not come to an end");
     }
 
-    /// By the definition: what is written until now has no share in the time.
+    /// By definition, what is written so far has no share in the removed time.
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
     fn forget(&mut self, ask: &Remove) {
         let matchers: Vec<Matcher> = ask.matchers.iter().map(|text| Matcher::parse(text).expect("valid")).collect();
@@ -196,7 +196,7 @@ fn a_removal_killed_at_any_statement_resumes() {
                 model.forget(&ask);
             }
             model.check_all(600);
-            // What comes after it, also for the time that is removed, stays.
+            // What arrives later stays, even for the removed time.
             model.told.clear();
             model.take(&Step::Write(vec![vec![point(1, 11, Some(3_000), 600), point(1, 2, None, 9_000)]]));
             model.check_all(600);
@@ -273,7 +273,7 @@ fn messages_lose_removed_points_and_keep_their_numbers() {
         model.forget(&of_series(1));
         model.finish();
     }
-    // A row of the log has nothing of it either.
+    // No row of the log contains it either.
     let row = store::log::row(&model.sql, 1).expect("reads").expect("is there");
     assert!(!row.windows(8).any(|bytes| bytes == b"series\x1f1"));
     model.points.retain(Kept::is_alive);
@@ -295,7 +295,7 @@ fn the_overflow_series_can_be_emptied() {
     assert_eq!((removed.points, removed.series), (2, 1));
     model.points.truncate(1);
     model.check_all(10);
-    // It is there still, and there is room for one more when the other one goes.
+    // It still exists, and there is room for one more when the other one leaves.
     model.engine.remove(&of_series(1), model.now_ms).expect("removes");
     model.told.clear();
     model.points.clear();
@@ -356,7 +356,7 @@ fn a_second_removal_is_refused_until_the_first_is_done() {
     assert_eq!(model.engine.remove(&ask, model.now_ms), Ok(last));
     let unknown = Remove { call: Some(first.call + 1), ..ask };
     assert_eq!(model.engine.remove(&unknown, model.now_ms), Err(RemoveError::Unknown));
-    // What it was about is not kept.
+    // The matchers are not kept.
     let state = store::removal::last(&model.sql).expect("reads").expect("is there").state;
     assert!(!state.contains("series=1"), "{state}");
     // A shard that is told of the next one begins it, and does so once.
