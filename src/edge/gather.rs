@@ -90,7 +90,7 @@ impl<W> Gathering<W> {
             }
             self.objects.insert(name.to_owned(), Object { open: None, called: Vec::new(), shared_ms: None });
         }
-        let object = self.objects.get_mut(name).expect("it was there or was made");
+        let object = self.objects.get_mut(name).expect("it existed or was inserted");
         object.join(write, bytes, now_ms)
     }
 

@@ -222,7 +222,7 @@ impl Problem {
         let limits = hits.iter().map(limit).collect();
         let r#type = format!("{origin}/problems#{kind}");
         let body = Body { r#type, title, status, detail: self.detail(), errors, limits };
-        let body = serde_json::to_vec(&body).expect("texts and numbers always serialise");
+        let body = serde_json::to_vec(&body).expect("strings and numbers always serialise");
         self.with_headers(Reply::new(status, "application/problem+json", body).with("Cache-Control", "no-store"))
     }
 }

@@ -34,7 +34,7 @@ const MAX_ASIDE: u64 = 1_000;
 const TOO_LARGE: &str = "the point is too large for a message";
 
 /// The progress of forwarding. Persisted as JSON; fields are only added.
-#[expect(clippy::struct_excessive_bools, reason = "each says a thing of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent fact")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Forwarding {
