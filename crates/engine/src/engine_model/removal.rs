@@ -333,7 +333,7 @@ fn a_removal_must_end_where_stored_buckets_can_be_split() {
     let from_s = START_MS / 1000 - 6_000;
     let refused = model.engine.remove(&Remove { from_s: Some(from_s + 60), ..Remove::default() }, model.now_ms);
     let Err(RemoveError::Unaligned(error)) = refused else { panic!("{refused:?}") };
-    assert!(error.to_string().contains("multiples of 600 seconds"), "{error}");
+    assert!(error.to_string().contains("a multiple of 600 seconds"), "{error}");
     let ask = Remove { from_s: Some(from_s), ..Remove::default() };
     model.remove(&ask, None).expect("removes");
     model.finish();
