@@ -80,7 +80,7 @@ impl List {
             }
         }
         let warning = if is_cut || listed.len() > self.limit {
-            ",\"warnings\":[\"results truncated: there are more; narrow match[]\"]"
+            ",\"warnings\":[\"results truncated: narrow match[]\"]"
         } else {
             ""
         };
