@@ -1,6 +1,6 @@
 //! Heartbeat: a time-series monitoring API for the edge, as a Cloudflare Worker.
 //!
-//! Everyone may write labelled datapoints, only the owner and who has the read key may read them. See ARCHITECTURE.md.
+//! Everyone can write labelled datapoints; only the owner and holders of the read key can read them. See ARCHITECTURE.md.
 
 mod clock;
 mod edge;

@@ -19,12 +19,12 @@ thread_local! {
     static HASH_KEY: HashKey = bytes().expect("the platform has randomness for every event");
 }
 
-/// The key that this isolate hashes texts of strangers with.
+/// The key with which this isolate hashes strings from strangers.
 pub(crate) fn hash_key() -> HashKey {
     HASH_KEY.with(|key| *key)
 }
 
-/// What engines get of it.
+/// The randomness that engines get.
 pub(crate) fn for_engines() -> Randomness {
     Randomness { hash_key: hash_key(), nonce }
 }

@@ -1,4 +1,4 @@
-//! Who sends a write: what of it the object is told.
+//! Who sends a write, and what the object learns about the writer.
 
 use std::rc::Rc;
 
@@ -22,7 +22,8 @@ pub(super) struct Author {
 }
 
 impl Author {
-    /// Why an open writer may not write by this configuration. Which keys there are and what networks are called is not in it.
+    /// Why this configuration refuses an open writer. It shows neither which keys exist nor the names of blocked
+    /// networks.
     fn refused_by(&self, config: &StreamConfig) -> Option<Problem> {
         match self.who {
             Who::Keyed(_) | Who::Owner => None,
@@ -34,21 +35,21 @@ impl Author {
         }
     }
 
-    /// As the object is told of it.
+    /// The writer in the form that the object receives.
     pub(super) fn writer(&self) -> Writer<'_> {
         Writer { who: self.who, network: &self.network, place: &self.place, origin: self.origin.as_deref() }
     }
 }
 
 impl Exchange {
-    /// Who sends this request, from a page of this origin or from none.
+    /// The writer of this request, which a page of this origin sent; `None` if no page did.
     pub(super) fn author(&self, origin: Option<String>) -> Author {
-        // Only the platform knows places, and asking costs each write some microseconds.
+        // Only the platform knows places, and looking one up costs each write some microseconds.
         let place = if self.is_on_platform() { self.request.place() } else { String::new() };
         Author { who: self.who_writes(), network: self.network(), place, origin }
     }
 
-    /// Goes on only for a writer that the stream takes, as far as it is known here.
+    /// Continues only for a writer that the stream accepts, as far as this location knows.
     pub(super) async fn check_author(
         &self,
         id: &StreamId,
@@ -56,13 +57,13 @@ impl Exchange {
         author: &Author,
     ) -> Result<Rc<StreamConfig>, Problem> {
         if author.refused_by(&config).is_some() {
-            // The copy may be from before the owner allowed it.
+            // The copy may be older than the owner's permission.
             config = self.newer_config(id, config).await?;
         }
         author.refused_by(&config).map_or(Ok(config), Err)
     }
 
-    /// The network that the request comes from; empty where nobody who is trusted says it.
+    /// The network that the request comes from; empty if nothing that is trusted names it.
     pub(super) fn network(&self) -> String {
         self.address().map_or_else(String::new, |address| Network::of(address).to_string())
     }

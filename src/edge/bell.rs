@@ -1,10 +1,10 @@
-//! A way for one request to wait for another one of this isolate.
+//! A way for one request to wait for another one in this isolate.
 //!
-//! Requests of an isolate must not wake each other's futures: all futures share one run queue, which polls what is woken
-//! in the context of whoever woke it, and there the I/O of the other request does not work. A promise is safe: the runtime
-//! runs what waits for it in the context of the request that made it, and not at all when that request is gone. So a
-//! request waits for a promise of its own, which others may resolve. With its timer the request also has something
-//! pending of its own, without which the runtime would take it for one that hangs.
+//! Requests of an isolate must not wake each other's futures. All futures share one run queue, which polls a woken
+//! future in the context of the request that woke it, and the woken request's I/O does not work there. A promise is
+//! safe: the runtime runs its continuation in the context of the request that made it, or not at all if that request is
+//! gone. So a request waits for a promise of its own, which others may resolve. The bell's timer also gives the request
+//! something pending of its own; without it the runtime would consider the request hung.
 
 use js_sys::{Function, Promise};
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -21,7 +21,7 @@ extern "C" {
     fn clear_timeout(timer: f64);
 }
 
-/// Wakes the request that made it, once: when it is rung, or when its time is over.
+/// Wakes the request that made it, once: when somebody rings it, or when its time is over.
 pub(super) struct Bell {
     rung: Promise,
     ring: Function,
@@ -29,32 +29,32 @@ pub(super) struct Bell {
 }
 
 impl Bell {
-    /// A bell of the current request that rings by itself after so long.
+    /// Makes a bell of the current request, which rings on its own after this timeout.
     pub(super) fn new(timeout_ms: u32) -> Self {
-        // Not `new Promise`: V8's optimised code makes promises that the runtime takes for nobody's, and runs what waits
-        // for them in the context of whoever resolves them.
+        // Not `new Promise`: V8's optimised code makes promises that the runtime assigns to no request, and it runs
+        // their continuations in the context of whoever resolves them.
         let made = Promise::with_resolvers();
         let (rung, ring) = (made.promise(), made.resolve().unchecked_into());
         let timer = set_timeout(&ring, timeout_ms);
         Self { rung, ring, timer }
     }
 
-    /// Wakes the request that made the bell; from any request, and also after it is gone.
+    /// Wakes the request that made the bell. Any request may call this, even after that request is gone.
     pub(super) fn ring(&self) {
         self.ring.call0(&JsValue::UNDEFINED).ok();
     }
 
-    /// Resolves when it rings; only for the request that made the bell.
+    /// Resolves when the bell rings; only for the request that made it.
     pub(super) const fn rung(&self) -> &Promise {
         &self.rung
     }
 
-    /// Ends its timer; only for the request that made the bell.
+    /// Cancels the timer; only for the request that made the bell.
     pub(super) fn silence(&self) {
         clear_timeout(self.timer);
     }
 
-    /// Waits for the ring; only for the request that made the bell.
+    /// Waits until the bell rings; only for the request that made it.
     pub(super) async fn wait(&self) {
         self.rung.clone().await.ok();
         clear_timeout(self.timer);

@@ -1,5 +1,5 @@
-//! Reading a request's body within limits: of its bytes, which are counted as they arrive, of its time, and of how many bodies
-//! are unfinished.
+//! Reads a request's body within limits: on its bytes, which are counted as they arrive, on its time, and on the number
+//! of unfinished bodies.
 
 use js_sys::Uint8Array;
 use wasm_bindgen::{JsCast, JsValue};
@@ -15,21 +15,21 @@ use super::room::{Body, Room, Stage, TINY_BYTES};
 use super::uploads::{Drain, Sender, Upload};
 use super::{Exchange, internal, room, wasted};
 
-/// What is read and thrown away of a request that is refused, so that a client that sends before it listens gets to
-/// hear why; beyond, the connection may break.
+/// The most that is read and discarded of a refused request. A client that sends its body before it reads can so learn
+/// the reason; beyond this, the connection may break.
 const MAX_DRAINED_BYTES: usize = 8 << 20;
-/// Bodies of such a length have room at once and are read whole, which takes a third less time than in pieces; where there is little
-/// room, only tiny ones.
+/// Bodies of at most this length reserve all their memory at once and are read whole, which takes a third less time
+/// than reading pieces. When memory is scarce, only tiny bodies are.
 const AT_ONCE_BYTES: usize = 64 << 10;
-/// How much is asked for at a time: at first little, and more of a client that has delivered as much.
+/// The size of the pieces that are requested: small at first, larger once the client has delivered that much.
 const PIECE_BYTES: [usize; 2] = [4 << 10, 64 << 10];
-/// How a gzip file begins, without which nothing is unpacked.
+/// The first bytes of a gzip file; nothing else is unpacked.
 const GZIP: &[u8] = &[0x1f, 0x8b];
-/// A byte of it becomes at most so many.
+/// The most bytes that one byte of a gzip file can become.
 const MAX_RATIO: usize = 1_032;
 
 impl Exchange {
-    /// The body, gunzipped if the headers say so; neither form may be larger than `max_bytes`.
+    /// The body, gunzipped if the headers say so; neither form may exceed `max_bytes`.
     pub(super) async fn body(&mut self, max_bytes: usize) -> Result<Body, Problem> {
         let encoding = self.header("Content-Encoding").unwrap_or_default().trim().to_ascii_lowercase();
         let read = self.read_body(&encoding, max_bytes).await;
@@ -48,14 +48,14 @@ impl Exchange {
             "" | "identity" => Ok(body),
             "gzip" | "x-gzip" => {
                 if body.starts_with(GZIP) {
-                    // If it is not whole, nobody knows how much of it was unpacked.
+                    // A broken file does not reveal how much of it was unpacked.
                     self.body_bytes.set(max_bytes.min(body.len() * MAX_RATIO));
                 }
                 unpacked(body, max_bytes)
             }
-            other => {
-                Err(Problem::UnsupportedMediaType(format!("Content-Encoding {other:?} is not supported; gzip is")))
-            }
+            other => Err(Problem::UnsupportedMediaType(format!(
+                "Content-Encoding {other:?} is not supported; use gzip, or send the body without compression"
+            ))),
         }
     }
 
@@ -77,7 +77,7 @@ impl Exchange {
         }
     }
 
-    /// A body with room for all of it at once, and with the fewest crossings into JavaScript.
+    /// Reads a body whose memory is reserved all at once, with the fewest crossings into JavaScript.
     async fn whole_body(&mut self, length: usize, mut room: Room) -> Result<Body, Problem> {
         room.resize(length, Stage::Arriving)?;
         let bytes = self.request.bytes().map_err(|error| internal(&error))?;
@@ -90,7 +90,7 @@ impl Exchange {
         }
     }
 
-    /// A body that takes room as it arrives, whatever length it announces.
+    /// Reads a body that reserves memory as it arrives, whatever length it announces.
     async fn large_body(&mut self, length: Option<usize>, max_bytes: usize, room: Room) -> Result<Body, Problem> {
         let Some(mut pieces) = self.request.pieces().map_err(|error| internal(&error))? else {
             return Ok(Body::default());
@@ -100,7 +100,7 @@ impl Exchange {
             Ok(()) => Ok(body),
             Err(problem) => {
                 drop(body);
-                // Who comes too slowly is not listened to any longer.
+                // A client that is too slow is not read any further.
                 if problem.leaves_body() {
                     end(pieces);
                 } else {
@@ -111,8 +111,9 @@ impl Exchange {
         }
     }
 
-    /// Reads the body if nobody has. Else the runtime closes the connection, and a client that is still sending may never hear why. A small
-    /// one is read whole, with the fewest crossings into JavaScript: in a flood most requests are refused.
+    /// Reads the body if nothing has read it. Otherwise the runtime closes the connection, and a client that is still
+    /// sending may never learn the reason. A small body is read whole, with the fewest crossings into JavaScript: in a
+    /// flood most requests are refused.
     pub(super) async fn drain(&mut self) {
         if self.request.is_body_read() {
             return;
@@ -131,12 +132,12 @@ impl Exchange {
         }
     }
 
-    /// What the client says that the body has.
+    /// The length that the client announces.
     fn content_length(&self) -> Option<usize> {
         self.header("Content-Length").and_then(|length| length.parse().ok())
     }
 
-    /// Who sends the body.
+    /// The sender of the body.
     pub(super) fn sender(&self) -> Sender {
         self.sender.get().unwrap_or_else(|| match self.who_writes() {
             Who::Owner => Sender::Trusted,
@@ -145,13 +146,13 @@ impl Exchange {
     }
 }
 
-/// Reads to the end of a body, or to where it may not go on.
+/// Reads a body to its end, or until a limit stops it.
 async fn fill(body: &mut Body, pieces: &mut Pieces, length: Option<usize>, max_bytes: usize) -> Result<(), Problem> {
     let (mut pace, mut size) = (Pace::begin(), PIECE_BYTES[0]);
-    // What is announced is not taken beforehand, but nothing beyond it either.
+    // Memory for the announced length is not reserved in advance, but nothing beyond that length is read.
     let most = length.unwrap_or(max_bytes);
     loop {
-        // The piece is memory of the isolate as well.
+        // The piece occupies the isolate's memory as well.
         body.room.resize(body.bytes.capacity() + size, Stage::Arriving)?;
         let piece = next(pieces, &mut pace, size).await?;
         let Some(bytes) = Pieces::length(&piece).map_err(|error| internal(&error))? else { break };
@@ -177,7 +178,7 @@ async fn fill(body: &mut Body, pieces: &mut Pieces, length: Option<usize>, max_b
     Ok(())
 }
 
-/// The next piece, at most so large.
+/// The next piece, of at most this size.
 async fn next(pieces: &mut Pieces, pace: &mut Pace, size: usize) -> Result<JsValue, Problem> {
     let size = u32::try_from(size).map_err(|error| internal(&error))?;
     let read = pieces.read(size).map_err(|error| internal(&error))?;
@@ -189,7 +190,7 @@ async fn next(pieces: &mut Pieces, pace: &mut Pace, size: usize) -> Result<JsVal
     }
 }
 
-/// Reads what still comes for a few seconds, if not too many are read so already.
+/// Reads what still arrives for a few seconds, unless too many bodies are being drained already.
 async fn drain(mut pieces: Pieces) {
     let drain = Drain::begin();
     let (mut pace, mut drained_bytes) = (Pace::begin(), 0);
@@ -202,7 +203,7 @@ async fn drain(mut pieces: Pieces) {
 }
 
 fn end(pieces: Pieces) {
-    // What becomes of it changes nothing.
+    // The result does not matter.
     pieces.cancel().ok();
 }
 
@@ -219,11 +220,11 @@ fn unpacked(packed: Body, max_bytes: usize) -> Result<Body, Problem> {
     Ok(Body { bytes, room })
 }
 
-/// The client has gone, or the connection was lost.
+/// The client has left, or the connection was lost.
 fn broken_off(_: &JsValue) -> Problem {
-    Problem::InvalidRequest("the body ends before its end".to_owned())
+    Problem::InvalidRequest("the connection closed before the body was complete".to_owned())
 }
 
 fn too_large(max_bytes: usize) -> Problem {
-    Problem::TooLarge(format!("the body may have at most {max_bytes} bytes, also after gunzip"))
+    Problem::TooLarge(format!("the body can have at most {max_bytes} bytes, before and after gunzip"))
 }

@@ -1,24 +1,25 @@
-//! Where a request comes from and where it was sent to, as the platform says or, on a server of one's own, as its reverse proxies do.
-//! A client can send any header, so a header counts only as far as whoever is trusted has written it.
+//! Where a request comes from and which address it was sent to, according to the platform or, on a self-hosted server,
+//! its reverse proxies. A client can send any header, so a header counts only if a trusted party wrote it.
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
 use super::{Exchange, route};
 
-/// How a server of one's own says how many proxies each request comes through; the platform has no such variable.
+/// The variable with which a self-hosted server says how many proxies each request passes; the platform has no such
+/// variable.
 const TRUSTED_PROXIES: &str = "TRUSTED_PROXIES";
-/// The header in which whoever stands before the deployment says the client's address, if not the usual one.
+/// The header in which the party in front of the deployment writes the client's address, if it is not the usual one.
 const TRUSTED_HEADER: &str = "TRUSTED_HEADER";
-/// Longer than any name of a host.
+/// Longer than any host name.
 const MAX_HOST_BYTES: usize = 255;
 /// Longer than any address with its port and brackets.
 const MAX_ADDRESS_BYTES: usize = 64;
 
 thread_local! {
-    /// What stands before the deployment, the same for all requests of this isolate.
+    /// What stands in front of the deployment, the same for all requests of this isolate.
     static FRONT: OnceCell<Front> = const { OnceCell::new() };
-    /// The name of the header that the operator trusts, likewise.
+    /// The name of the header that the operator trusts, the same for all requests too.
     static NAMED: OnceCell<Option<&'static str>> = const { OnceCell::new() };
 }
 
@@ -27,17 +28,17 @@ thread_local! {
 enum Front {
     /// Cloudflare, which writes `CF-Connecting-IP` itself and knows the scheme.
     Platform,
-    /// As many reverse proxies, each of which has added what it saw to the end of each `X-Forwarded-*`.
+    /// This many reverse proxies, each of which appends what it saw to every `X-Forwarded-*`.
     Proxies(usize),
 }
 
 impl Front {
     fn of(variable: Option<&str>) -> Self {
-        // What can't be read trusts nobody.
+        // An unreadable count trusts no proxy.
         variable.map_or(Self::Platform, |count| Self::Proxies(count.trim().parse().unwrap_or(0)))
     }
 
-    /// What the first of the trusted proxies saw; `None` where there is none, or where it said nothing.
+    /// What the first trusted proxy saw; `None` if there is no proxy, or if it wrote nothing.
     fn seen(self, header: impl FnOnce() -> Option<String>) -> Option<String> {
         let Self::Proxies(count @ 1..) = self else { return None };
         let header = header()?;
@@ -48,9 +49,10 @@ impl Front {
 }
 
 impl Exchange {
-    /// The client's address; `None` where nobody who is trusted says it.
+    /// The client's address; `None` if nothing that is trusted names it.
     pub(super) fn address(&self) -> Option<IpAddr> {
-        // Beside a proxy's own header a socket's address is the proxy's, so what is no address in it stays unknown.
+        // Behind a proxy that writes its own header, the socket's address is the proxy's. So if that header holds no
+        // address, the client's stays unknown.
         let said = match (self.named_header(), self.front()) {
             (Some(name), _) => self.header(name),
             (None, Front::Platform) => self.header("CF-Connecting-IP"),
@@ -61,7 +63,7 @@ impl Exchange {
         address_of(&said?)
     }
 
-    /// The scheme and host under which the client knows this deployment.
+    /// The scheme and host by which the client knows this deployment.
     pub(super) fn origin(&self) -> &str {
         self.origin.get_or_init(|| {
             let front = self.front();
@@ -71,7 +73,7 @@ impl Exchange {
         })
     }
 
-    /// Whether Cloudflare is all that stands between a client and this Worker.
+    /// Whether only Cloudflare stands between a client and this Worker.
     pub(super) fn is_on_platform(&self) -> bool {
         self.front() == Front::Platform
     }
@@ -84,19 +86,19 @@ impl Exchange {
     fn named_header(&self) -> Option<&'static str> {
         let read = || {
             let name = self.env.var(TRUSTED_HEADER).ok()?.to_string();
-            // Once an isolate.
+            // Once per isolate.
             Some(name.trim()).filter(|name| !name.is_empty()).map(|name| &*Box::leak(Box::from(name)))
         };
         NAMED.with(|named| *named.get_or_init(read))
     }
 }
 
-/// The origin of a URL, with what proxies say of it where that can be.
+/// The origin of a URL, with the scheme and host that proxies report if they are plausible.
 fn origin_of(url: &str, proto: Option<&str>, host: Option<&str>) -> String {
     let origin = route::origin(url);
     let (scheme, own_host) = origin.split_once("://").unwrap_or(("http", origin));
     let scheme = match proto.map(str::to_ascii_lowercase).as_deref() {
-        // Some proxies say what the connection is upgraded to.
+        // Some proxies name the protocol that the connection is upgraded to.
         Some("https" | "wss") => "https",
         Some("http" | "ws") => "http",
         _ => scheme,
@@ -104,16 +106,16 @@ fn origin_of(url: &str, proto: Option<&str>, host: Option<&str>) -> String {
     format!("{scheme}://{}", host.filter(|host| is_host(host)).unwrap_or(own_host))
 }
 
-/// Whether it is a host with or without a port, and nothing that could be taken for more.
+/// Whether this is a host with or without a port, and nothing that could be mistaken for more.
 fn is_host(text: &str) -> bool {
     let is_of_host = |byte: u8| byte.is_ascii_alphanumeric() || b".-_:[]".contains(&byte);
     (1..=MAX_HOST_BYTES).contains(&text.len()) && text.bytes().all(is_of_host)
 }
 
-/// The address that an entry is; `None` where it is none.
+/// Parses an entry as an address; `None` if it is not one.
 fn address_of(entry: &str) -> Option<IpAddr> {
     let bare = bare_address(Some(entry.trim()).filter(|entry| entry.len() <= MAX_ADDRESS_BYTES)?);
-    // Without the zone of a link (RFC 4007), which means something on one machine only.
+    // Without the zone of a link-local address (RFC 4007), which only means something on one machine.
     bare.split('%').next()?.parse().ok()
 }
 
@@ -148,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn how_many_are_trusted_is_a_number_or_nobody() {
+    fn an_unreadable_proxy_count_trusts_no_proxy() {
         let cases = [(None, Front::Platform), (Some("2"), Front::Proxies(2)), (Some(" 1 "), Front::Proxies(1))];
         for (variable, front) in cases.into_iter().chain(["", "-1", "all"].map(|text| (Some(text), Front::Proxies(0))))
         {
@@ -157,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn an_address_is_told_from_its_port() {
+    fn an_address_is_separated_from_its_port() {
         for (entry, address) in [
             ("192.0.2.1", "192.0.2.1"),
             ("192.0.2.1:4711", "192.0.2.1"),
@@ -171,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_address_is_nobodys() {
+    fn an_invalid_address_leaves_the_client_unknown() {
         for entry in ["192.0.2.1", " 192.0.2.1 ", "192.0.2.1:4711"] {
             assert_eq!(address_of(entry), "192.0.2.1".parse().ok(), "{entry}");
         }

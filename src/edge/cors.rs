@@ -17,18 +17,19 @@ use super::route::Route;
 use super::uploads::Sender;
 use super::{Exchange, StreamId, proven, refused, wasted};
 
-/// A page's tracing adds a few short names; a longer list is nobody's.
+/// A page's tracing adds a few short names; a longer list has no honest sender.
 const MAX_ASKED_BYTES: usize = 1_024;
 /// Chromium's upper bound: two hours.
 const MAX_AGE_S: &str = "7200";
 const REQUEST_HEADERS: &str =
     "Authorization, Content-Type, Content-Encoding, Idempotency-Key, If-None-Match, Last-Event-ID";
 const ASKED_HEADERS: &str = "Access-Control-Request-Headers";
-/// The origin of a page that hides it, as browsers write it for pages of files and in sandboxes. No list of origins can have it.
+/// The origin that browsers send for a page that hides its own: for local files and in sandboxes. No allow-list can
+/// contain it.
 const HIDDEN: &str = "null";
 const RESPONSE_HEADERS: &str = "ETag, Location, Retry-After, Heartbeat-Limits";
 
-/// Who may read the answer, as far as browsers care.
+/// Which pages may read the answer, as browsers see it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) enum Cors {
     /// Every page.
@@ -36,20 +37,20 @@ pub(super) enum Cors {
     Any,
     /// Every page, with the headers of the app.net face.
     Face,
-    /// Pages of this origin, as the stream has an allow-list and it is on it.
+    /// Pages of this origin: the stream has an allow-list that contains it.
     Only(String),
-    /// No page: the stream has an allow-list and the origin is not on it.
+    /// No page: the stream has an allow-list without this origin.
     Nobody,
 }
 
-/// A writer that is not kept out as far as is known here.
+/// A writer that nothing known at this location keeps out.
 pub(super) struct Admitted {
     pub(super) config: Rc<StreamConfig>,
     pub(super) author: Author,
 }
 
 impl Cors {
-    /// The headers that tell it.
+    /// The headers that express this.
     pub(super) fn headers(self) -> Vec<(&'static str, Cow<'static, str>)> {
         let vary = ("Vary", "Origin, Access-Control-Request-Headers".into());
         let allow = |origin| ("Access-Control-Allow-Origin", origin);
@@ -68,7 +69,7 @@ impl Cors {
 impl Exchange {
     pub(super) async fn preflight(&mut self, route: &Route<'_>) -> Result<Reply, Problem> {
         if let Some(id) = route.written_by_pages() {
-            // It has no credential, so whether the writer may write is the write's matter.
+            // A preflight has no credential, so only the write itself can check the writer.
             let id = self.stream(id)?;
             self.admit_page(&id).await?;
         }
@@ -78,16 +79,17 @@ impl Exchange {
             .with("Access-Control-Allow-Methods", route.methods().listed())
             .with("Access-Control-Allow-Headers", allowed_headers(ours, &asked))
             .with("Access-Control-Max-Age", MAX_AGE_S);
-        // A page of the Internet that writes to a server in a private network. Whoever knows the id may, as anywhere else.
+        // A public page that writes to a server in a private network. Anybody who knows the id may do so, as anywhere
+        // else.
         let is_private = self.header("Access-Control-Request-Private-Network").is_some_and(|asked| asked == "true");
         if is_private {
             reply = reply.with("Access-Control-Allow-Private-Network", "true");
         }
-        // Where the list of origins matters, the answer says so already.
+        // Where the list of origins matters, the answer already varies by origin.
         Ok(if self.cors == Cors::Any { reply.with("Vary", ASKED_HEADERS) } else { reply })
     }
 
-    /// The configuration of a stream and who writes, if that one may; also decides who may read the answer.
+    /// The configuration of a stream and the writer, if it may write; also decides which pages may read the answer.
     pub(super) async fn admit(&mut self, id: &StreamId) -> Result<Admitted, Problem> {
         self.wait_for_turn(id).await;
         let (config, origin) = self.admit_page(id).await?;
@@ -103,8 +105,8 @@ impl Exchange {
         Ok(Admitted { config, author })
     }
 
-    /// The configuration of a stream and the origin of the page that writes, if it may write there. What comes from no page may
-    /// write, and no header of ours matters to it.
+    /// The configuration of a stream and the origin of the writing page, if it may write there. A request that does not
+    /// come from a page may write, and none of our headers matter to it.
     async fn admit_page(&mut self, id: &StreamId) -> Result<(Rc<StreamConfig>, Option<String>), Problem> {
         let (mut config, header) = (self.config(id).await?, self.header("Origin"));
         let is_named = header.is_some();
@@ -127,9 +129,10 @@ impl Exchange {
     }
 }
 
-/// The origin of the page that makes a request without `Origin`, as browsers do for images and links: that of `Referer`, or none that a
-/// list can have where the page hides it. `None` where it is no page's: of a server, of mail, or of an address that somebody typed.
-/// Browsers say `Sec-Fetch-Site` to servers with TLS and to this machine; no page can forge or hide it.
+/// The origin of the page that makes a request without `Origin`, as browsers do for images and links. It is that of
+/// `Referer` or, if the page hides it, one that no list can contain. `None` if no page made the request: a server, a
+/// mail client, or somebody who typed the address. Browsers send `Sec-Fetch-Site` to servers with TLS and to localhost;
+/// no page can forge or hide it.
 fn page(site: Option<&str>, referer: Option<&str>, own: impl FnOnce() -> String) -> Option<String> {
     match (site, referer) {
         (Some("none"), _) | (None, None) => None,
@@ -143,14 +146,14 @@ fn page(site: Option<&str>, referer: Option<&str>, own: impl FnOnce() -> String)
 fn origin_of(url: &str) -> Option<String> {
     let is_web = |scheme: &str| scheme.eq_ignore_ascii_case("http") || scheme.eq_ignore_ascii_case("https");
     let host = url.split_once("://").filter(|(scheme, _)| is_web(scheme))?.1;
-    // No browser tells a name and a password.
+    // No browser sends a user name or a password.
     let (has_host, origin) = (!host.is_empty() && !host.starts_with(['/', '?', '#']), route::origin(url));
     (has_host && origin.len() <= MAX_ORIGIN_BYTES && !origin.contains(['@', '\\'])).then(|| origin.to_ascii_lowercase())
 }
 
-/// The headers that requests may have: ours, and whatever else is asked for. Who measures a page's requests adds headers to
-/// them (`traceparent`, `sentry-trace`), which mean nothing here and must keep no point out. A wildcard would do, but not
-/// for `Authorization`.
+/// The headers that requests may have: ours, and whatever else is requested. Tools that trace a page's requests add
+/// headers (`traceparent`, `sentry-trace`), which mean nothing here and must not keep a point out. A wildcard would
+/// also do, except for `Authorization`.
 fn allowed_headers(ours: &'static str, asked: &str) -> Cow<'static, str> {
     let names = || asked.split(',').map(|name| name.trim_matches([' ', '\t'])).filter(|name| !name.is_empty());
     if asked.len() > MAX_ASKED_BYTES || !names().all(is_token) {
@@ -163,7 +166,7 @@ fn allowed_headers(ours: &'static str, asked: &str) -> Cow<'static, str> {
 
 /// Whether this is the name of a header (RFC 9110, section 5.6.2).
 fn is_token(name: &str) -> bool {
-    // An asterisk is one as well, and means all headers where it stands alone.
+    // An asterisk is a token as well, but on its own it means all headers.
     name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'+-.^_`|~".contains(&byte))
 }
 
@@ -172,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_without_an_origin_is_of_the_page_that_its_browser_tells() {
+    fn without_origin_the_referer_names_the_page() {
         let page = |site: Option<&str>, referer: Option<&str>| page(site, referer, || "https://own.example".to_owned());
         let shop = Some("https://shop.example:8443/cart?x=1#y");
         for (site, referer, wanted) in [
@@ -202,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_is_allowed_beside_ours_and_only_names_are_echoed() {
+    fn requested_headers_are_allowed_and_only_names_are_echoed() {
         let allowed = |asked: &str| allowed_headers("Authorization, Content-Type", asked).into_owned();
         for (asked, more) in [
             ("", ""),

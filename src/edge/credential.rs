@@ -1,4 +1,5 @@
-//! Who asks: the owner by `OWNER_TOKEN`, a reader by a stream's read key. Secrets are compared by their hashes, in constant time.
+//! Who makes a request: the owner with `OWNER_TOKEN`, or a reader with a stream's read key. Secrets are compared by
+//! their hashes, in constant time.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -21,11 +22,11 @@ use super::problem::Problem;
 use super::stream_id::{StreamId, base32};
 use super::{Exchange, internal};
 
-/// Of read keys and write keys.
+/// The random bytes of read keys and write keys.
 const KEY_BYTES: usize = 20;
-/// How write keys begin.
+/// The prefix of write keys.
 const WRITE_KEY: &str = "wk_";
-/// So many ids are remembered, some 100 bytes each.
+/// The most ids that are remembered, at some 100 bytes each.
 const MAX_VERIFIED: usize = 4_096;
 
 /// The deployment's secrets.
@@ -35,12 +36,12 @@ pub(super) struct Keys(Rc<Secrets>);
 struct Secrets {
     owner_token_hash: Option<KeyHash>,
     signing: Option<Vec<u8>>,
-    /// Ids whose MAC was found right: checking one again would be four hashes.
+    /// Ids whose MAC was right: checking one again would cost four hashes.
     verified: RefCell<FxHashSet<StreamId>>,
 }
 
 thread_local! {
-    /// Secrets are of the deployment, so they are the same for all requests of this isolate.
+    /// Secrets belong to the deployment, so they are the same for all requests of this isolate.
     static KEYS: RefCell<Option<Keys>> = const { RefCell::new(None) };
 }
 
@@ -63,9 +64,7 @@ impl Keys {
     /// The key that signs stream ids.
     pub(super) fn signing(&self) -> Result<&[u8], Problem> {
         let key = self.0.signing.as_deref();
-        key.ok_or(Problem::NotConfigured(
-            "the secret SIGNING_KEY is not set, so no stream can be told from a forged one",
-        ))
+        key.ok_or(Problem::NotConfigured("the secret SIGNING_KEY is not set, so stream ids cannot be verified"))
     }
 
     /// The stream that an id names, if this deployment made the id.
@@ -88,7 +87,7 @@ impl Keys {
     }
 }
 
-/// SHA-256. Keys have 160 random bits, so nothing slower is needed.
+/// SHA-256. Keys have 160 random bits, so a slower hash is unnecessary.
 pub(super) fn hash(secret: &str) -> KeyHash {
     KeyHash::from_bytes(Sha256::digest(secret.as_bytes()).into())
 }
@@ -115,10 +114,10 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 );
 
 impl Exchange {
-    /// Goes on only for the owner.
+    /// Continues only for the owner.
     pub(super) fn check_owner(&self) -> Result<(), Problem> {
         match self.dialect {
-            // Where no owner's token is configured, none is right.
+            // If no owner token is configured, none is right.
             Dialect::AppNet => self
                 .check_owner_token(self.access_token().as_deref())
                 .map_err(|_| Problem::Unauthorized(face::NO_TOKEN)),
@@ -126,18 +125,18 @@ impl Exchange {
         }
     }
 
-    /// Goes on only with the owner's token.
+    /// Continues only with the owner token.
     pub(super) fn check_owner_token(&self, token: Option<&str>) -> Result<(), Problem> {
         if self.keys.0.owner_token_hash.is_none() {
             return Err(Problem::CreatingDisabled);
         }
         match token {
             Some(token) if self.keys.is_owner_token(token) => Ok(()),
-            _ => Err(Problem::Unauthorized("this needs the deployment's OWNER_TOKEN as a bearer token")),
+            _ => Err(Problem::Unauthorized("this request requires the deployment's OWNER_TOKEN as a bearer token")),
         }
     }
 
-    /// Who reads. The owner's token is taken from the header only, as URLs end up in logs.
+    /// The reader's credential. The owner token is only accepted in the header, as URLs end up in logs.
     pub(super) fn credential(&self) -> Credential {
         let in_url = || self.key_in_url();
         match self.bearer().or_else(|| self.password().filter(|_| self.dialect.takes_password())) {
@@ -146,9 +145,9 @@ impl Exchange {
         }
     }
 
-    /// Who writes. A credential that is no write key counts as none, as everyone may write and agents and proxies send what they
-    /// have; so a key is found whatever stands beside it. The owner's token is taken from the header only, but for app.net's
-    /// `access_token`.
+    /// Who writes. A credential that is not a write key is ignored: everyone may write, and agents and proxies send
+    /// whatever credentials they have. So a write key is found whatever else is present. The owner token is only
+    /// accepted in the header, except as app.net's `access_token`.
     pub(super) fn who_writes(&self) -> Who {
         let bearer = if self.dialect == Dialect::AppNet { self.access_token() } else { self.bearer() };
         if bearer.as_ref().is_some_and(|token| self.keys.is_owner_token(token)) {
@@ -160,7 +159,7 @@ impl Exchange {
         key.map_or(Who::Open, |key| Who::Keyed(hash(&key)))
     }
 
-    /// As `?key=` or, of the app.net face, as `access_token` behind another token in the header.
+    /// A write key as `?key=` or, in the app.net API, as `access_token` beside another token in the header.
     fn write_key_in_url(&self) -> Option<String> {
         if !["key=", "access_token="].iter().any(|name| self.query_string().contains(name)) {
             return None;
@@ -176,12 +175,12 @@ impl Exchange {
         pairs.find(|(name, _)| name == KEY).map(|(_, key)| key.into_owned())
     }
 
-    /// Who has this token.
+    /// The credential that this token is.
     pub(super) fn credential_of(&self, token: &str) -> Credential {
         if self.keys.is_owner_token(token) { Credential::Owner } else { Credential::Key(hash(token)) }
     }
 
-    /// The password of basic auth, for clients that know nothing else.
+    /// The password of basic auth, for clients that support nothing else.
     fn password(&self) -> Option<String> {
         let header = self.header("Authorization")?;
         let (scheme, text) = header.split_once(' ')?;
@@ -189,7 +188,7 @@ impl Exchange {
         Some(String::from_utf8(text).ok()?.split_once(':')?.1.to_owned())
     }
 
-    /// A token of the header; clients of Influx call it `Token`.
+    /// A token in the header; Influx clients call it `Token`.
     pub(super) fn bearer(&self) -> Option<String> {
         let header = self.header("Authorization")?;
         let (scheme, token) = header.split_once(' ')?;

@@ -1,8 +1,8 @@
-//! The directory of streams in KV: each one's public configuration, for every edge location without waking an object.
+//! The directory of streams in KV: each one's public configuration, for every edge location, without waking an object.
 //!
-//! Copies are up to a minute old, so nothing depends on them: the object has the last word, a miss asks it, and so
-//! does an origin that a copy would turn away, and a window that is not kept by it. Home writes its stream's entry itself;
-//! who finds that it lacks something says so to home.
+//! Copies are up to a minute old, so nothing depends on them. The object has the last word. The edge asks it when a
+//! copy is missing, when a copy would turn an origin away, and when a copy says that a window is not kept. Home writes
+//! its stream's entry itself; an edge that finds the entry outdated reports that to home.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -20,8 +20,8 @@ use super::{Exchange, StreamId, internal, other_version};
 
 /// How long this isolate trusts its copy.
 const FRESH_MS: i64 = 30_000;
-/// How often this isolate asks the object again on behalf of origins that its copy turns away, and of windows that its
-/// copy says are not kept.
+/// How often this isolate asks the object again for origins that its copy turns away, and for windows that its copy
+/// says are not kept.
 const RECHECK_MS: i64 = 5_000;
 /// Copies of at most this many streams, some 300 bytes each.
 const MAX_COPIES: usize = 4_096;
@@ -39,7 +39,7 @@ struct Copy {
 }
 
 thread_local! {
-    /// Public configuration only, the same for all requests.
+    /// Only public configuration, the same for all requests.
     static COPIES: RefCell<FxHashMap<StreamId, Copy>> = RefCell::new(FxHashMap::default());
 }
 
@@ -54,7 +54,7 @@ impl Exchange {
         self.ask_object(id).await?.ok_or(Problem::NO_SUCH_STREAM)
     }
 
-    /// A stream's configuration as the object has it, in place of a copy that refuses what the object may allow.
+    /// A stream's configuration from its object, to replace a copy that refuses what the object may allow.
     pub(super) async fn newer_config(
         &self,
         id: &StreamId,
@@ -68,7 +68,7 @@ impl Exchange {
         }
         let config = self.ask_object(id).await?.ok_or(Problem::NO_SUCH_STREAM)?;
         if copy != config {
-            // KV missed a change, or has not heard of it yet.
+            // KV missed a change, or has not received it yet.
             self.announce_again(id);
         }
         Ok(config)
@@ -111,8 +111,8 @@ impl Exchange {
         copy
     }
 
-    /// Lets home bring what it has to its other shards and to the directory; what it has. What home can't do now, it does
-    /// later by itself.
+    /// Makes home bring its state to its other shards and to the directory; returns that state. Home retries on its own
+    /// whatever fails now.
     pub(super) async fn announce(&self, id: &StreamId) -> Result<StreamConfig, Problem> {
         let body = self.command(id, &Command::Announce { again: false }).await?;
         if body.is_empty() {
@@ -125,7 +125,7 @@ impl Exchange {
         Ok(config)
     }
 
-    /// Says to home that the directory lacks what home has; in the background, as it helps others only.
+    /// Reports to home that the directory is outdated; in the background, as this only helps others.
     fn announce_again(&self, id: &StreamId) {
         let (exchange, id) = (self.again(), id.clone());
         self.context.wait_until(async move {
@@ -133,7 +133,7 @@ impl Exchange {
         });
     }
 
-    /// Writes the entry of a stream whose home is of an earlier version, which leaves that to the edge.
+    /// Writes the entry of a stream whose home is of an earlier version, which leaves this to the edge.
     pub(super) async fn publish(&self, id: &StreamId, config: &StreamConfig) -> Result<(), Problem> {
         let entry = listing::entry(config);
         let directory = self.directory()?;
@@ -143,7 +143,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Removes the entry of a stream that is gone, which an earlier version may have left.
+    /// Removes the entry of a deleted stream, which an earlier version may have left.
     pub(super) async fn unpublish(&self, id: &StreamId) -> Result<(), Problem> {
         self.keep_copy(id, None);
         self.directory()?.delete(&listing::key(id.as_str())).await.map_err(|error| unreachable(&error))
@@ -167,10 +167,11 @@ impl Exchange {
         })
     }
 
-    /// A line of the list, with what this isolate has done or seen since it was written; `None` of a stream that is gone.
+    /// An entry of the list, updated with what this isolate has done or seen since it was written; `None` if the stream
+    /// is gone.
     fn as_known_here(&self, id: &str, listing: Listing) -> Option<Listing> {
         COPIES.with_borrow(|copies| match copies.get(id) {
-            // Ids are not used again.
+            // Ids are never reused.
             Some(Copy { config: None, .. }) => None,
             Some(Copy { config: Some(config), at_ms }) if self.now_ms - at_ms < FRESH_MS => {
                 Some(Listing { name: config.name.clone(), ..listing })
@@ -184,7 +185,7 @@ impl Exchange {
     }
 }
 
-/// How many shards a stream has at least, as far as this isolate knows without asking.
+/// The smallest number of shards that a stream has, as far as this isolate knows without asking.
 pub(super) fn believed_shards(id: &StreamId) -> u16 {
     let of = |copy: &Copy| copy.config.as_ref().map(|config| config.layout.shards());
     COPIES.with_borrow(|copies| copies.get(id).and_then(of)).unwrap_or(1)

@@ -1,5 +1,5 @@
-//! The type of a row in the [table of endpoints](super::endpoints): a path with methods, who may call it, its dialect, and
-//! the function that handles it.
+//! The type of a row in the [table of endpoints](super::endpoints): a path with methods, who may call it, its dialect,
+//! and the function that handles it.
 
 use futures_util::future::LocalBoxFuture;
 use worker::Method;
@@ -14,16 +14,16 @@ pub(super) const JSON: &str = "application/json";
 /// A row of the table.
 pub(super) struct Endpoint {
     pub(super) methods: Methods,
-    /// A pattern. A name in braces stands for one part of a path, which may be empty; `{*}` at the end for any number of
-    /// parts.
+    /// A pattern. A name in braces stands for one path segment, which may be empty; `{*}` at the end stands for any
+    /// number of segments.
     pub(super) path: &'static str,
     pub(super) access: Access,
     pub(super) dialect: Dialect,
-    /// Statuses of success, each with its media types between spaces.
+    /// Status codes of success, each with its media types, separated by spaces.
     pub(super) answers: &'static [(u16, &'static str)],
-    /// The media types of request bodies, between spaces.
+    /// The media types of request bodies, separated by spaces.
     pub(super) takes: &'static str,
-    /// What the documents say of it in a few words; empty if they don't list it.
+    /// A few words for the documents; empty if they do not list the endpoint.
     pub(super) summary: &'static str,
     pub(super) handler: Handler,
 }
@@ -31,7 +31,7 @@ pub(super) struct Endpoint {
 /// Who may call an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Access {
-    /// Everyone. A credential may decide how much is shown.
+    /// Everyone. A credential may determine how much is shown.
     Open,
     /// Everyone, or holders of a write key if the stream requires one.
     Writer,
@@ -43,38 +43,39 @@ pub(super) enum Access {
     OwnerInBody,
 }
 
-/// The API that an endpoint belongs to. It decides the form of errors, where credentials may be, and the CORS headers.
+/// The API that an endpoint belongs to. It determines the form of errors, where credentials may be, and the CORS
+/// headers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
-    /// Our own: `application/problem+json`.
+    /// Our own: errors are `application/problem+json`.
     Own,
-    /// app.net's: its envelope, tokens also in `access_token`, and a slash at the end of a path.
+    /// app.net's: errors in its envelope, tokens also in `access_token`, and a slash allowed at the end of a path.
     AppNet,
-    /// OpenTelemetry's: `google.rpc.Status`.
+    /// OpenTelemetry's: errors are `google.rpc.Status`.
     Otlp,
-    /// Graphite's: our own errors, the read key also as a password, and slashes at the end of a path.
+    /// Graphite's: our own errors, the read key also as a password, and slashes allowed at the end of a path.
     Graphite,
     /// Scrapes: our own errors, the read key also as a password.
     Scrape,
-    /// Prometheus' HTTP API: its errors, the read key also as a password.
+    /// Prometheus' HTTP API: its own errors, the read key also as a password.
     Prometheus,
 }
 
-/// A set of methods. `OPTIONS` is not in it, as every path has it.
+/// A set of methods. It does not contain `OPTIONS`, which every path supports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Methods(u8);
 
 /// What a handler returns.
 pub(super) type Answering<'a> = LocalBoxFuture<'a, Result<Reply, Problem>>;
 
-/// The function that handles an endpoint, by what its path names.
+/// The function that handles an endpoint, by the names in its path.
 #[derive(Clone, Copy)]
 pub(super) enum Handler {
     Plain(for<'a> fn(&'a mut Exchange) -> Answering<'a>),
     /// The path names something that does not belong to a stream.
     Name(for<'a> fn(&'a mut Exchange, &'a str) -> Answering<'a>),
     Stream(for<'a> fn(&'a mut Exchange, &'a StreamId) -> Answering<'a>),
-    /// The path names a stream and something in it.
+    /// The path names a stream and something within it.
     Part(for<'a> fn(&'a mut Exchange, &'a StreamId, &'a str) -> Answering<'a>),
     /// The path is not found, for this reason.
     Nothing(&'static str),
@@ -87,7 +88,7 @@ impl Endpoint {
         Self { methods, path, access, dialect, answers, takes: "", summary: "", handler }
     }
 
-    /// The same with a summary, so that the documents list it.
+    /// The same with a summary, so the documents list it.
     pub(super) const fn says(self, summary: &'static str) -> Self {
         Self { summary, ..self }
     }
@@ -138,14 +139,14 @@ impl Methods {
     pub(super) const GET_OR_POST: Self = Self(1 | 2 | 4);
     pub(super) const PATCH: Self = Self(8);
     pub(super) const DELETE: Self = Self(16);
-    /// All methods, also unknown ones.
+    /// All methods, including unknown ones.
     pub(super) const ANY: Self = Self(!0);
 
     /// The names in the order in which `Allow` lists them.
     const NAMES: [(Self, &'static str); 5] =
         [(Self(1), "GET"), (Self(2), "HEAD"), (Self(4), "POST"), (Self(8), "PATCH"), (Self(16), "DELETE")];
 
-    /// The set of this one method. Only [`Methods::ANY`] has those that no endpoint has.
+    /// The set of this one method. Methods that no endpoint supports are only in [`Methods::ANY`].
     pub(super) const fn of(method: &Method) -> Self {
         match method {
             Method::Get => Self(1),
@@ -162,7 +163,7 @@ impl Methods {
         self.0 & others.0 == others.0
     }
 
-    /// All methods of both.
+    /// The methods of both sets.
     pub(super) const fn with(self, others: Self) -> Self {
         Self(self.0 | others.0)
     }

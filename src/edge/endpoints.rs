@@ -1,5 +1,6 @@
-//! The table of endpoints. Routing, `Allow`, preflights, credentials and the description at `/openapi.json` follow from it,
-//! and a test compares it with the list in docs/api.md. A new endpoint is a row here, a function, and a line there.
+//! The table of endpoints. Routing, `Allow`, preflights, credentials and the description at `/openapi.json` follow from
+//! it, and a test compares it with the list in docs/api.md. A new endpoint needs a row here, a function, and a line
+//! there.
 //!
 //! The first path that matches wins. Rows of the same path are next to each other.
 
@@ -12,15 +13,15 @@ use super::face::{account, channels, listing, messages};
 use super::{form, graphite, live, openapi, otlp, own, prometheus, read, removal, write, write_keys};
 
 const STREAMING: &str = "app.net's streams are not supported here: poll /stream/0/channels/{id}/messages with since_id and count=-200, or read /v1/streams/{id}/live";
-const ELSEWHERE: &str = "this is not supported here: of app.net this server has channels and their messages, channels/search, users/me, token and config";
+const ELSEWHERE: &str = "this is not supported here: of app.net's API, this server supports channels and their messages, channels/search, users/me, token and config";
 const POINTS: &str = "application/json application/x-ndjson text/plain application/x-www-form-urlencoded";
 const FORM: &str = "application/x-www-form-urlencoded";
 const OTLP: &str = "application/x-protobuf application/json";
 const SCRAPED: &str = "text/plain application/openmetrics-text";
 const RENDERED: &str = "application/json text/csv text/plain text/javascript application/x-msgpack";
-/// `202` if the removal goes on after the answer.
+/// `202` if the removal continues after the answer.
 const REMOVED: &[(u16, &str)] = &[(200, JSON), (202, JSON)];
-/// JSON, or JavaScript where `jsonp` names a function.
+/// JSON, or JavaScript if `jsonp` names a function.
 const JSONP: &[(u16, &str)] = &[(200, "application/json text/javascript")];
 
 /// All endpoints.
@@ -60,7 +61,7 @@ pub(super) static ENDPOINTS: &[Endpoint] = &[
         .says("Read what changed after a cursor"),
     only_get("/v1/streams/{stream}/live", Reader, Stream(|x, id| Box::pin(live::read_live(x, id))))
         .answers(&[(101, ""), (200, "text/event-stream")])
-        .says("Read live, by events or WebSocket"),
+        .says("Read live, by server-sent events or WebSocket"),
     get("/v1/streams/{stream}/metrics", Reader, Stream(|x, id| Box::pin(prometheus::read_metrics(x, id))))
         .of(Dialect::Scrape)
         .answers(&[(200, SCRAPED)])
@@ -92,9 +93,9 @@ pub(super) static ENDPOINTS: &[Endpoint] = &[
         Part(|x, id, key| Box::pin(write_keys::end_write_key(x, id, key))),
     )
     .answers(&[(204, "")])
-    .says("End a write key"),
+    .says("Revoke a write key"),
     get("/v1/streams/{stream}/writers", Owner, Stream(|x, id| Box::pin(write_keys::read_writers(x, id))))
-        .says("List who writes most"),
+        .says("List the most active writers"),
     post("/v1/streams/{stream}/forward/retry", Owner, Stream(|x, id| Box::pin(own::retry_forward(x, id))))
         .answers(&[(202, JSON)])
         .says("Forward now"),
@@ -114,7 +115,7 @@ pub(super) static ENDPOINTS: &[Endpoint] = &[
     .says("Describe a function"),
     graphite("/v1/streams/{stream}/graphite/version", Stream(|x, id| Box::pin(graphite::version(x, id))))
         .answers(&[(200, "text/plain")])
-        .says("Tell the version"),
+        .says("Return the version"),
     graphite("/v1/streams/{stream}/graphite/events/get_data", Stream(|x, id| Box::pin(graphite::events(x, id))))
         .says("List events: none"),
     graphite("/v1/streams/{stream}/graphite/tags", Stream(|x, id| Box::pin(graphite::tag_list(x, id))))
@@ -162,7 +163,7 @@ pub(super) static ENDPOINTS: &[Endpoint] = &[
         "/v1/streams/{stream}/prometheus/api/v1/status/buildinfo",
         Stream(|x, id| Box::pin(prometheus::build_info(x, id))),
     )
-    .says("Tell the version"),
+    .says("Return the version"),
     prometheus("/v1/streams/{stream}/prometheus/api/v1/rules", Stream(|x, id| Box::pin(prometheus::rules(x, id))))
         .says("List rules: none"),
     prometheus("/v1/streams/{stream}/prometheus/api/v1/alerts", Stream(|x, id| Box::pin(prometheus::alerts(x, id))))
@@ -219,11 +220,11 @@ pub(super) static ENDPOINTS: &[Endpoint] = &[
     app_net(Methods::GET, "/stream/0/users/me/channels", Open, Plain(|x| Box::pin(listing::list_channels(x))))
         .says("List channels, as above"),
     app_net(Methods::GET, "/stream/0/users/{user}", Open, Name(|x, name| Box::pin(ready(account::tell_user(x, name)))))
-        .says("Read a user; only the owner is me"),
+        .says("Read a user; me is the owner"),
     app_net(Methods::GET, "/stream/0/config", Open, Plain(|_| Box::pin(ready(Ok(account::tell_config())))))
         .says("Read the limits"),
     app_net(Methods::GET, "/stream/0/token", Owner, Plain(|x| Box::pin(ready(Ok(account::tell_token(x))))))
-        .says("Read whose token it is"),
+        .says("Describe the token"),
     nothing("/stream/0/streams/{*}", Dialect::AppNet, STREAMING),
     nothing("/stream/0/filters/{*}", Dialect::AppNet, STREAMING),
     nothing("/stream/{*}", Dialect::AppNet, ELSEWHERE),

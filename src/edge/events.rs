@@ -1,6 +1,6 @@
-//! Live events, which are sent from here: an object that sent them would be awake for as long as anybody reads.
+//! Live events. They are sent from the edge: an object that sent them would stay awake as long as anybody reads.
 //!
-//! Readers of an isolate who ask the same share a [look](super::looks) and its message.
+//! Readers of an isolate with the same query share a [look](super::looks) and its message.
 
 use std::cell::{Cell, RefCell};
 use std::hash::Hasher;
@@ -26,34 +26,37 @@ use super::{Exchange, StreamId};
 
 /// How often the stream is asked for events.
 const ASK_MS: u64 = 1_000;
-/// Where there are several shards and none has anything new, the pauses double up to this: how late a reader hears of the first point after
-/// a quiet time at most.
+/// With several shards of which none has anything new, the pauses double up to this. It is the most by which a reader
+/// learns late of the first point after a quiet time.
 const MAX_PAUSE_MS: u64 = 15_000;
-/// An answer may make so many calls: an invocation has 1,000 on the Free plan, and the directory and the upgrade take some. The browser
-/// comes back: of 64 shards after 12 asks, which are 12 s while points come and some two minutes while none do.
+/// The most calls for one answer: an invocation has 1,000 on the Free plan, and the directory and the upgrade take
+/// some. Then the browser reconnects: with 64 shards after 12 rounds, which take 12 s while points arrive and some two
+/// minutes while none do.
 const MAX_CALLS: u32 = 800;
-/// A comment keeps the connection open where nothing would be sent for longer than this, and shows that a reader has gone before the runtime
-/// ends our work, half a minute later.
+/// After this long without an event, a comment is sent. It keeps the connection open, and shows that a reader has left
+/// before the runtime ends our work, half a minute later.
 const COMMENT_MS: i64 = 15_000;
-/// Events end after so long, and browsers come back. So a reader that has gone costs no more, whether it is noticed or not.
+/// Events end after this long, and browsers reconnect. So a reader that has left stops costing anything, noticed or
+/// not.
 const MAX_LIFE_MS: i64 = 300_000;
-/// What a reader takes between its events.
+/// The memory of a reader between its events.
 const READER_BYTES: usize = 4 << 10;
-/// Events are written in pieces of so many bytes: the next one when the runtime has taken the last one.
+/// The size of the pieces in which events are written. The next piece is written once the runtime has taken the last
+/// one.
 const PIECE_BYTES: usize = 64 << 10;
-/// A message is taken within this, or its reader is given up: so nobody holds its memory for long.
+/// A reader that does not take a message within this time is dropped, so nobody holds a message's memory for long.
 const MESSAGE_MS: i64 = 60_000;
-/// Whoever waits for another one's look looks for itself after so long.
+/// A reader that has waited this long for another one's look does its own.
 const WAIT_MS: u32 = 15_000;
 
-/// What a look found.
+/// The result of a look.
 type Found = Result<Rc<Counted>, Problem>;
 
 thread_local! {
     static LOOKS: RefCell<Looks<Rc<Counted>, Problem>> = RefCell::default();
 }
 
-/// Events that are being sent.
+/// The events of one reader.
 struct Events {
     exchange: Exchange,
     id: StreamId,
@@ -64,7 +67,7 @@ struct Events {
     /// How often all shards were asked.
     asks: Cell<u32>,
     pause_ms: u64,
-    /// A hash of what is asked, and by whom.
+    /// A hash of the query and the reader's credential.
     question: u64,
     _room: Kept,
 }
@@ -87,19 +90,19 @@ impl Exchange {
         let (writer, body) = pipe();
         self.context.wait_until(async move {
             events.send_all(&writer, first).await;
-            // One that nobody reads any more can't be closed.
+            // If the reader is gone, closing fails.
             if let Ok(closed) = writer.close() {
                 closed.await.ok();
             }
         });
-        // A proxy that gathers answers (nginx does unless it is told) or compresses them would keep events back.
+        // A buffering proxy (nginx unless it is configured otherwise) or a compressing one would delay events.
         Ok(Reply::stream("text/event-stream", body)
             .with("Cache-Control", "no-store, no-transform")
             .with("X-Accel-Buffering", "no"))
     }
 }
 
-/// Lets go of messages that nobody takes any more.
+/// Drops messages that nobody will take any more.
 pub(super) fn forget_old() {
     if LOOKS.with_borrow(|looks| !looks.is_empty()) {
         LOOKS.with_borrow_mut(|looks| looks.forget_old(now_ms()));
@@ -107,7 +110,7 @@ pub(super) fn forget_old() {
 }
 
 impl Events {
-    /// Sends events until their time is over, the reader has gone, takes nothing, or may read no longer.
+    /// Sends events until the time is over, or until the reader has left, takes nothing, or may no longer read.
     async fn send_all(mut self, writer: &PipeWriter, first: Rc<Counted>) {
         if !is_taken(writer, b"retry: 1000\n\n").await || !self.is_sent(writer, first).await {
             return;
@@ -119,7 +122,7 @@ impl Events {
             if now > self.exchange.now_ms + MAX_LIFE_MS || self.asks.get() >= max_asks(shards) {
                 return;
             }
-            // Why it fails is told when the browser comes back.
+            // The browser learns the reason when it reconnects.
             let Ok(counted) = self.look().await else { return };
             self.pause_ms = pause_ms(self.pause_ms, shards, !counted.message.is_empty);
             self.cursor.clone_from(&counted.message.cursor);
@@ -138,8 +141,8 @@ impl Events {
         }
     }
 
-    /// Whether the reader has all of an event, of which nothing is left then. What waits for it is JavaScript's copy of a piece, and ours
-    /// where that is put together; the message is for all who share it.
+    /// Sends an event; returns whether the reader has received all of it. What waits to be taken is JavaScript's copy
+    /// of a piece, and ours while the piece is assembled; all readers share the message itself.
     async fn is_sent(&self, writer: &PipeWriter, counted: Rc<Counted>) -> bool {
         let message = &counted.message;
         let (kind, json) = (if message.is_snapshot { "snapshot" } else { "delta" }, message.json.as_bytes());
@@ -161,7 +164,7 @@ impl Events {
         true
     }
 
-    /// What this reader sees now, and whoever asks the same.
+    /// What this reader, and every reader with the same query, sees now.
     async fn look(&self) -> Found {
         let key = hash(self.question, &[&self.cursor.text()]);
         let found = match LOOKS.with_borrow_mut(|looks| looks.join(key, now_ms())) {
@@ -169,7 +172,7 @@ impl Events {
             Role::Wait(seat) => seat.wait(WAIT_MS).await,
             Role::Lead => None,
         };
-        // Where one network finds no room, another one may.
+        // Where one network finds no room, another one may find some.
         if let Some(found) = found.filter(|found| !matches!(found, Err(Problem::Overloaded))) {
             return found;
         }
@@ -181,7 +184,7 @@ impl Events {
     }
 }
 
-/// A hash of what is asked, and by whom.
+/// A hash of the query and the reader's credential.
 fn question(credential: &Credential, id: &StreamId, query: &LiveQuery) -> u64 {
     let (kind, key) = match credential {
         Credential::Owner => ("owner", String::new()),
@@ -201,17 +204,18 @@ fn hash(seed: u64, texts: &[&str]) -> u64 {
     hasher.finish()
 }
 
-/// How long to wait for the next ask. Readers who ask the same do it at the same time, and those who ask something else at another one.
+/// How long to wait before the next round. Readers with the same query ask at the same time; readers with other queries
+/// ask at other times.
 fn rest_ms(pause_ms: u64, question: u64, now_ms: i64) -> u64 {
     pause_ms - (now_ms.unsigned_abs() + question % ASK_MS) % pause_ms
 }
 
-/// How often all shards may be asked for one answer.
+/// How many times all shards may be asked for one answer.
 fn max_asks(shards: u16) -> u32 {
     MAX_CALLS / u32::from(shards)
 }
 
-/// How long shards are left alone after an ask that brought news or none.
+/// How long shards are left alone after a round, depending on whether it brought news.
 fn pause_ms(pause_ms: u64, shards: u16, has_news: bool) -> u64 {
     if has_news || shards == 1 { ASK_MS } else { (2 * pause_ms).min(MAX_PAUSE_MS) }
 }
@@ -221,14 +225,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_ends_before_its_calls_to_shards_do() {
+    fn an_answer_ends_before_its_call_limit_is_reached() {
         assert_eq!([1, 4, 64].map(max_asks), [800, 200, 12]);
-        // One shard lives for all of its time, at one ask per second.
+        // A stream with one shard is asked once a second for the whole time.
         assert!(i64::from(max_asks(1)) > MAX_LIFE_MS / 1_000);
     }
 
     #[test]
-    fn readers_who_ask_the_same_do_it_at_the_same_time() {
+    fn readers_with_the_same_query_ask_at_the_same_time() {
         let rests = [1_000, 1_001, 1_999, 2_000].map(|now_ms| rest_ms(ASK_MS, 0, now_ms));
         assert_eq!(rests, [1_000, 999, 1, 1_000]);
         // Longer pauses end at one of these moments as well.
@@ -240,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn several_quiet_shards_are_asked_seldom_and_one_always() {
+    fn several_quiet_shards_are_asked_rarely_and_one_every_second() {
         let mut pause = ASK_MS;
         let pauses = [false, false, false, false, false, true, false].map(|has_news| {
             pause = pause_ms(pause, 64, has_news);

@@ -1,7 +1,8 @@
 //! Calls to several shards of a stream at once, and reading from all of them.
 //!
-//! Home has the last word: what it refuses is refused, whatever other shards say, and whom it lets in need not be known
-//! to a shard whose copy of the read key is old. A shard that fails fails the whole: a part of a sum is no answer.
+//! Home has the last word. What it refuses is refused, whatever other shards answer; a reader that it admits may be
+//! unknown to a shard whose copy of the read key is old. If one shard fails, the whole query fails: partial sums are
+//! not returned.
 
 use futures_util::future::join;
 use futures_util::{StreamExt, stream};
@@ -14,18 +15,18 @@ use super::problem::Problem;
 use super::shards::shard_detail;
 use super::{Exchange, StreamId, internal, other_version};
 
-/// So many shards are called at the same time: their answers must fit this isolate's memory.
+/// The number of shards that are called concurrently: their answers must fit in this isolate's memory.
 const CALLS_AT_ONCE: usize = 8;
 
-/// What several shards are asked for.
+/// A request to several shards.
 pub(super) struct Call {
     pub(super) method: Method,
     pub(super) body: Vec<u8>,
-    /// Whether a shard that a raise has not reached yet is made, and then asked.
+    /// Whether to create a shard that a raise has not reached yet, and then ask it.
     pub(super) makes: bool,
 }
 
-/// Takes each shard's answer as it comes. One whose answer is refused ends the calls.
+/// Takes each shard's answer as it arrives. An error from it ends the calls.
 pub(super) type Take<'a> = dyn FnMut(u16, Result<Vec<u8>, Problem>) -> Result<(), Problem> + 'a;
 
 impl Call {
@@ -36,7 +37,7 @@ impl Call {
 }
 
 impl Exchange {
-    /// Calls shards, some at a time.
+    /// Calls shards, a few at a time.
     pub(super) async fn call_each(
         &self,
         id: &StreamId,
@@ -52,7 +53,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// Reads from each shard, and hands on each answer, home's last. How many shards there are.
+    /// Reads from each shard and passes on each answer, home's last. Returns the number of shards.
     pub(super) async fn read_all(
         &self,
         id: &StreamId,
@@ -62,7 +63,7 @@ impl Exchange {
         self.read_parts(id, what, &mut |part| take(&part)).await
     }
 
-    /// Reads from each shard, and gives away each answer, home's last. How many shards there are.
+    /// Reads from each shard and gives away each answer, home's last. Returns the number of shards.
     pub(super) async fn read_parts(
         &self,
         id: &StreamId,
@@ -97,7 +98,7 @@ impl Exchange {
     }
 }
 
-/// A shard's part of the answer.
+/// One shard's part of the answer.
 fn part(shard: u16, answer: Result<Vec<u8>, Problem>) -> Result<Vec<u8>, Problem> {
     let mut part = answer.map_err(|problem| match problem {
         Problem::Unavailable | Problem::Internal => Problem::Shard(shard_detail(shard)),

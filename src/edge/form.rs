@@ -1,4 +1,4 @@
-//! Points of pages without JavaScript: forms, and images.
+//! Points from pages without JavaScript: forms and images.
 
 use ingest::pixel::{Form, THEN};
 
@@ -9,9 +9,9 @@ use super::room::{Body, Room};
 use super::uploads::Sender;
 use super::{Exchange, StreamId};
 
-/// A form has at most this many bytes, some four times what sixteen labels at their longest take percent-encoded.
+/// The most bytes of a form, some four times what sixteen labels of maximum length take when percent-encoded.
 const MAX_FORM_BYTES: usize = 64 << 10;
-/// A place that a browser is sent to has at most this many bytes besides the origin.
+/// The most bytes of an address that a browser is sent to, besides the origin.
 const MAX_THEN_BYTES: usize = 1_000;
 /// A transparent GIF of 1x1.
 const PIXEL: &[u8] =
@@ -26,10 +26,10 @@ pub(super) async fn write_pixel(exchange: &mut Exchange, id: &StreamId) -> Resul
 }
 
 impl Exchange {
-    /// A form is answered so that the page stays, or goes where the form says.
+    /// Answers a form: the page stays, or the browser goes where the form says.
     pub(super) async fn write_form(&self, id: &StreamId, admitted: Admitted, form: Body) -> Result<Reply, Problem> {
         if form.len() > MAX_FORM_BYTES {
-            return Err(Problem::TooLarge(format!("a form may have at most {MAX_FORM_BYTES} bytes")));
+            return Err(Problem::TooLarge(format!("a form can have at most {MAX_FORM_BYTES} bytes")));
         }
         let identity = self.identity(&form, &form)?;
         let place = place(&form, admitted.author.origin.as_deref())?;
@@ -41,8 +41,8 @@ impl Exchange {
     }
 }
 
-/// Where a browser goes that has sent a form: to a path of the page's own origin, as the browser tells it, so that nobody's
-/// link to us leads elsewhere. Nowhere where there is no such page.
+/// Where a browser goes after it has sent a form: to a path of the page's own origin, as the browser reports it, so
+/// nobody can use a link to us to lead elsewhere. `None` if there is no such page.
 fn place(form: &[u8], origin: Option<&str>) -> Result<Option<String>, Problem> {
     let then = form_urlencoded::parse(form).find(|(name, value)| name == THEN && !value.is_empty());
     let Some((_, path)) = then else { return Ok(None) };
@@ -60,7 +60,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_form_leads_to_a_path_of_the_pages_own_origin_and_nowhere_else() {
+    fn a_form_only_leads_to_a_path_of_the_pages_own_origin() {
         let page = Some("https://shop.example");
         assert_eq!(
             place(b"n=1&then=%2Fthanks%3Fa%3D1%23b", page),

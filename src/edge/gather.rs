@@ -1,10 +1,13 @@
 //! Writes of this isolate to the same object share a call.
 //!
-//! A call costs more than all else that is done for one point. So while a call to an object is under way, further writes
-//! to it gather in a batch, which leaves when that call is done, after a few milliseconds, or when it is full. A write that
-//! finds nothing under way leaves alone and at once, unless writes have just shared a call: then more will come. The first write of a batch leads it: its request makes the call, in
-//! the background, so that nobody depends on its client. No leader depends on another: if one dies, the writers of its
-//! batch are told after a while that nobody knows, and what comes later is not touched.
+//! A call costs more than everything else that is done for one point. So while a call to an object is in progress,
+//! further writes to it gather in a batch. The batch leaves when that call is done, after a few milliseconds, or when
+//! it is full. If no call is in progress, a write leaves alone and at once, unless writes have just shared a call: then
+//! more will come.
+//!
+//! The first write of a batch leads it: its request makes the call, in the background, so that nobody depends on its
+//! client. No leader depends on another. If one dies, the writers of its batch learn after a while that the outcome is
+//! unknown, and later batches are unaffected.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::rc::Rc;
@@ -13,35 +16,35 @@ use rustc_hash::FxHashMap;
 
 use super::bell::Bell;
 
-/// For so long a batch waits for the call before it; an object that is far away is not waited for.
+/// How long a batch waits for the call before it; a distant object is not waited for.
 const GATHER_MS: u32 = 5;
-/// For so long a batch waits for company when no call is under way...
+/// How long a batch waits for company when no call is in progress...
 const COMPANY_MS: u32 = 2;
-/// ...but writes shared a call that was opened not longer ago than this.
+/// ...which it only does if writes shared a call that was opened at most this long ago.
 const BUSY_MS: i64 = 100;
-/// Larger writes gain nothing from company.
+/// Larger writes gain nothing from sharing a call.
 const MAX_WRITE_BYTES: usize = 16 << 10;
-/// A batch has at most so many writes...
+/// The most writes of a batch...
 const MAX_WRITES: usize = 256;
-/// ...and so many bytes.
+/// ...and the most bytes.
 const MAX_BATCH_BYTES: usize = 128 << 10;
-/// For so many objects writes gather, so 8 MiB of what is sent wait at most; the bodies that it was made of are their
-/// requests' own. For further objects each write leaves alone.
+/// The most objects whose writes gather, so at most 8 MiB wait to be sent; the original bodies belong to their
+/// requests. Writes to further objects leave alone.
 const MAX_OBJECTS: usize = 64;
 /// A batch or a call that is older has died with its leader.
 const DEAD_AFTER_MS: i64 = 15_000;
-/// A batch that is open for so long will not leave any more.
+/// A batch that is open this long will not leave any more.
 const STALE_AFTER_MS: i64 = 1_000;
 
-/// What goes on between this isolate and its objects.
+/// The batches of this isolate, by object.
 pub(super) struct Gathering<W> {
     objects: FxHashMap<String, Object<W>>,
 }
 
-/// What goes on with one object.
+/// The batches of one object.
 struct Object<W> {
     open: Option<Rc<Batch<W>>>,
-    /// Their calls are under way.
+    /// Batches whose call is in progress.
     called: Vec<Rc<Batch<W>>>,
     /// When the last batch of several writes was opened.
     shared_ms: Option<i64>,
@@ -52,17 +55,17 @@ pub(super) struct Batch<W> {
     opened_ms: i64,
     writes: RefCell<Vec<W>>,
     bytes: Cell<usize>,
-    /// Rings when the batch shall leave; made by the leader, if it waits.
+    /// Rings when the batch should leave; made by the leader, if it waits.
     departure: OnceCell<Bell>,
 }
 
-/// What a write has to do.
+/// What a write does next.
 pub(super) enum Role<W> {
     /// Wait for its answer.
     Follow,
     /// Make the call, at once.
     Leave(Rc<Batch<W>>),
-    /// Wait for the departure, at most so many milliseconds, and make the call.
+    /// Wait for the departure, at most this many milliseconds, and make the call.
     Lead(Rc<Batch<W>>, u32),
 }
 
@@ -73,7 +76,7 @@ impl<W> Default for Gathering<W> {
 }
 
 impl<W> Gathering<W> {
-    /// Finds a place for a write to an object.
+    /// Assigns a write to a batch of its object.
     pub(super) fn join(&mut self, name: &str, write: W, bytes: usize, now_ms: i64) -> Role<W> {
         if bytes > MAX_WRITE_BYTES {
             return Role::Leave(Batch::of(write, bytes, now_ms));
@@ -87,11 +90,11 @@ impl<W> Gathering<W> {
             }
             self.objects.insert(name.to_owned(), Object { open: None, called: Vec::new(), shared_ms: None });
         }
-        let object = self.objects.get_mut(name).expect("it was there or was made");
+        let object = self.objects.get_mut(name).expect("it existed or was inserted");
         object.join(write, bytes, now_ms)
     }
 
-    /// The writes of a batch that leaves now.
+    /// Takes the writes of a batch that leaves now.
     pub(super) fn leave(&mut self, name: &str, batch: &Rc<Batch<W>>) -> Vec<W> {
         if let Some(object) = self.objects.get_mut(name)
             && let Some(open) = object.open.take_if(|open| Rc::ptr_eq(open, batch))
@@ -168,7 +171,7 @@ impl<W> Batch<W> {
         }
     }
 
-    /// Waits until the batch shall leave; only for its leader.
+    /// Waits until the batch should leave; only for its leader.
     pub(super) async fn departure(&self, timeout_ms: u32) {
         self.departure.get_or_init(|| Bell::new(timeout_ms)).wait().await;
     }
@@ -187,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn writes_gather_while_a_call_is_under_way_and_leave_together() {
+    fn writes_gather_during_a_call_and_leave_together() {
         let mut gathering = Gathering::default();
         let first = leaves(gathering.join("a", 1, 10, 0));
         let second = leads(gathering.join("a", 2, 10, 0));
@@ -204,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_whose_writes_come_one_by_one_waits_for_nothing_and_leaves_nothing_behind() {
+    fn single_writes_do_not_wait_and_leave_nothing_in_memory() {
         let mut gathering = Gathering::default();
         for write in 0..3 {
             let batch = leaves(gathering.join("a", write, 10, 0));
@@ -224,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_is_bounded_in_writes_and_bytes_and_large_writes_leave_alone() {
+    fn a_batch_is_bounded_and_large_writes_leave_alone() {
         let mut gathering = Gathering::default();
         leaves(gathering.join("a", 0, 1, 0));
         let full = leads(gathering.join("a", 0, 1, 0));
@@ -242,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn a_leader_that_died_holds_up_nobody_for_long() {
+    fn a_dead_leader_delays_nobody_for_long() {
         let mut gathering = Gathering::default();
         leaves(gathering.join("a", 1, 1, 0));
         leads(gathering.join("a", 2, 1, 0));
@@ -253,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_are_bounded_and_those_of_dead_leaders_make_room() {
+    fn gathering_objects_are_bounded_and_dead_ones_make_room() {
         let mut gathering = Gathering::default();
         for object in 0..MAX_OBJECTS {
             leaves(gathering.join(&object.to_string(), 0, 1, 0));

@@ -1,7 +1,7 @@
-//! Unpacking gzip (RFC 1952) in one turn, with every byte counted before it is made.
+//! Unpacks gzip (RFC 1952) in one turn, and counts every byte before it is made.
 //!
-//! The platform's own `DecompressionStream` unpacks all that it is given, whether somebody reads or not, into memory that nobody
-//! counts, and several at once. Here one body is unpacked at a time, and a bomb ends at the first byte that is too many.
+//! The platform's `DecompressionStream` unpacks everything it is given, read or not, into memory that nobody counts,
+//! and runs several at once. Here one body is unpacked at a time, and a bomb ends at the first byte over the limit.
 
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
@@ -19,15 +19,15 @@ const HAS_EXTRA: u8 = 4;
 const HAS_NAME: u8 = 8;
 const HAS_COMMENT: u8 = 16;
 const RESERVED: u8 = 0xe0;
-/// What is unpacked at first, at least.
+/// The smallest buffer.
 const MIN_BYTES: usize = 4 << 10;
 
-/// Why a body is not unpacked.
+/// Why a body was not unpacked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Packed {
-    /// It is not a gzip file, or not a whole one.
+    /// It is not a gzip file, or it is incomplete.
     Broken(&'static str),
-    /// More is in it than is wanted.
+    /// It unpacks to more than the limit.
     TooLarge,
     NoRoom,
 }
@@ -38,7 +38,7 @@ impl From<NoRoom> for Packed {
     }
 }
 
-/// What is in a gzip file of at most `max_bytes`. `reserve` is asked before memory is taken, for all that is taken then.
+/// The content of a gzip file, at most `max_bytes`. Calls `reserve` before it takes memory, each time with the total.
 ///
 /// # Errors
 /// [`Packed`]
@@ -49,7 +49,7 @@ pub(super) fn gunzip(
 ) -> Result<Vec<u8>, Packed> {
     let packed = file.get(head_bytes(file)?..).unwrap_or_default();
     let announced = packed.last_chunk().map_or(0, |length| u32::from_le_bytes(*length) as usize);
-    // One byte more shows what is too large. What a file says of itself only saves copies.
+    // One byte more reveals a file that is too large. The length that a file announces only saves copies.
     let mut size = announced.clamp(MIN_BYTES, max_bytes.max(MIN_BYTES)) + 1;
     let (mut state, mut read, mut written) = (Box::<DecompressorOxide>::default(), 0, 0);
     let mut out = Vec::new();
@@ -75,24 +75,24 @@ pub(super) fn gunzip(
     out.truncate(written);
     match packed[read..].first_chunk::<TAIL_BYTES>() {
         None => Err(Packed::Broken("it ends too early")),
-        Some(_) if packed.len() - read > TAIL_BYTES => Err(Packed::Broken("something follows its end")),
+        Some(_) if packed.len() - read > TAIL_BYTES => Err(Packed::Broken("data follows its end")),
         Some([a, b, c, d, ..]) if u32::from_le_bytes([*a, *b, *c, *d]) != crc32(&out) => {
-            Err(Packed::Broken("its checksum is another"))
+            Err(Packed::Broken("its checksum does not match"))
         }
-        Some(_) if announced != out.len() => Err(Packed::Broken("its length is another than it says")),
+        Some(_) if announced != out.len() => Err(Packed::Broken("its length does not match")),
         Some(_) => Ok(out),
     }
 }
 
-/// Where the packed data begins.
+/// The offset of the packed data.
 fn head_bytes(file: &[u8]) -> Result<usize, Packed> {
     const EARLY: Packed = Packed::Broken("it ends too early");
     if !file.starts_with(&MAGIC) {
-        return Err(Packed::Broken("it does not begin as gzip does"));
+        return Err(Packed::Broken("it does not start as a gzip file"));
     }
     let (flags, mut at) = (*file.get(3).ok_or(EARLY)?, HEAD_BYTES);
     if flags & RESERVED != 0 {
-        return Err(Packed::Broken("its flags are unknown"));
+        return Err(Packed::Broken("it has unknown flags"));
     }
     if flags & HAS_EXTRA != 0 {
         let length = file.get(at..at + 2).ok_or(EARLY)?;
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_large_ends_at_the_bound_whatever_the_file_says_of_itself() {
+    fn unpacking_stops_at_the_limit_whatever_size_is_announced() {
         assert_eq!(unpacked(&gzip(&vec![b' '; MAX_BYTES])).map(|out| out.len()), Ok(MAX_BYTES));
         let mut bomb = gzip(&vec![b' '; 40 * MAX_BYTES]);
         let most = |file: &[u8]| {
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_no_room_nothing_is_unpacked() {
+    fn without_room_nothing_is_unpacked() {
         let mut asked = 0;
         let file = gzip(&vec![7; 50_000]);
         let refuse = |bytes| {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_with_a_name_a_comment_and_an_extra_field_is_read_too() {
+    fn optional_gzip_header_fields_are_skipped() {
         let builder = GzBuilder::new().filename("points.json").comment("of a page").extra([1, 2, 3]);
         let mut encoder = builder.write(Vec::new(), Compression::default());
         encoder.write_all(b"[]").expect("memory takes it");
@@ -187,7 +187,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_packed_comes_back_and_what_is_changed_or_cut_is_refused_or_the_same(
+        fn gzip_survives_a_round_trip_and_damage_is_never_accepted(
             bytes in prop::collection::vec(any::<u8>(), 0..20_000),
             repeated in 0usize..60,
             (at, value) in (any::<prop::sample::Index>(), any::<u8>()),

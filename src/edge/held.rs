@@ -1,4 +1,4 @@
-//! What the writes of this isolate hold while they are on their way.
+//! What the writes of this isolate hold while they are in progress.
 
 use std::cell::RefCell;
 
@@ -10,17 +10,18 @@ use super::identity::Identity;
 use super::problem::Problem;
 use super::room::{Body, Room, Stage};
 
-/// What a write holds until nobody needs it any more. A request whose client has gone stays for half a minute at most (see
-/// [`super::stay`]) and, if it has not come to its end by then, would keep it for ever; so whoever has the answer lets go of it.
+/// What a write holds until nobody needs it any more. A request whose client has left continues for at most half a
+/// minute (see [`super::stay`]); if it has not ended by then, it would keep its memory for ever. So whoever has the
+/// answer frees it.
 #[derive(Default)]
 pub(super) struct Held {
-    /// For all of it.
+    /// The memory of everything here.
     room: RefCell<Room>,
-    /// As it came, for another frame.
+    /// The body as it arrived, in case another frame is built.
     pub(super) body: RefCell<Vec<u8>>,
-    /// For the object, as [`WriteRequest`] has it.
+    /// The request for the object, as [`WriteRequest`] encodes it.
     pub(super) request: RefCell<Vec<u8>>,
-    /// What the object's answer tells the numbers of.
+    /// The labels whose series numbers the object's answer contains.
     pub(super) new_labels: RefCell<NewLabels>,
 }
 
@@ -32,7 +33,7 @@ impl Held {
         Ok(Self { room: RefCell::new(room), body: RefCell::new(bytes), ..Self::default() })
     }
 
-    /// Takes what is to be sent, if there is room for it: here, and once more on its way to the object.
+    /// Takes what is to be sent, if there is memory for two copies: this one, and the one on its way to the object.
     ///
     /// # Errors
     /// [`Problem::NoRoomForBody`]
@@ -70,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_are_held_up_to_the_limit_and_again_when_others_were_let_go() {
+    fn bodies_are_held_up_to_the_limit_and_freed_for_others() {
         let all: Vec<_> = std::iter::from_fn(|| held(1 << 20).ok()).collect();
         assert_eq!(all.len(), 10);
         let small: Vec<_> = std::iter::from_fn(|| held(64 << 10).ok()).collect();
@@ -83,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_frame_that_is_larger_than_its_body_counts_as_what_it_is() {
+    fn a_frame_larger_than_its_body_counts_in_full() {
         let write = held(10).expect("has room");
         let set = |bytes: usize| write.set_batch(1, (None, &NOBODY), &vec![0; bytes], NewLabels::default());
         assert_eq!((set(1 << 20), used(Share::Writes)), (Ok(()), 10 + (2 << 20)));

@@ -1,5 +1,5 @@
-//! What a batch is known by: its writer's key and its content. The same key with other content is another batch, so nobody who guesses a
-//! key takes its batch's place or reads what its writer was told.
+//! The identity of a batch: its writer's key and its content. The same key with other content is another batch. So
+//! somebody who guesses a key can neither take its batch's place nor read its writer's answer.
 
 use sha2::{Digest, Sha256};
 
@@ -9,20 +9,20 @@ use model::batch_key::{BatchKey, IdempotencyKey};
 use super::Exchange;
 use super::problem::Problem;
 
-/// An idempotency key has 1 to this many bytes.
+/// The most bytes of an idempotency key; the least is 1.
 const MAX_KEY_BYTES: usize = 200;
 
-/// What a batch is known by.
+/// The identity of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
-    /// Of key and content: what objects remember.
+    /// The hash of key and content, which objects remember.
     pub(super) batch: BatchKey,
-    /// Of the key alone: the batch's shard follows from it, and the version before this one remembered it.
+    /// The hash of the key alone. It determines the batch's shard, and the previous version remembered it.
     pub(super) key: IdempotencyKey,
 }
 
 impl Identity {
-    /// Of a batch with a key, whose hash is known, and this content. The length tells where the key ends.
+    /// The identity of a batch with a key, whose hash is known, and this content. The length marks the end of the key.
     pub(super) fn new(key: &[u8], key_hash: IdempotencyKey, content: &[u8]) -> Self {
         let hash = Sha256::new().chain_update((key.len() as u64).to_le_bytes()).chain_update(key);
         Self {
@@ -31,7 +31,7 @@ impl Identity {
         }
     }
 
-    /// What the version before this one would have remembered, where that is something else.
+    /// What the previous version would have remembered, if that differs.
     pub(super) fn earlier(&self) -> Option<BatchKey> {
         let earlier = BatchKey::from_bytes(*self.key.as_bytes());
         (self.batch != earlier).then_some(earlier)
@@ -39,8 +39,8 @@ impl Identity {
 }
 
 impl Exchange {
-    /// By `Idempotency-Key`, or by `?batch=` or a form's field for writers that can't set headers; `content` is all of the body after
-    /// gunzip, or the query string of an image.
+    /// The identity by `Idempotency-Key`, or by `?batch=` or a form's field for writers that cannot set headers.
+    /// `content` is the whole body after gunzip, or the query string of an image.
     pub(super) fn identity(&self, form: &[u8], content: &[u8]) -> Result<Option<Identity>, Problem> {
         let in_url = || {
             let in_query = form_urlencoded::parse(self.query_string().as_bytes());
@@ -49,26 +49,26 @@ impl Exchange {
         };
         let Some(key) = self.header("Idempotency-Key").or_else(in_url) else { return Ok(None) };
         if key.is_empty() || key.len() > MAX_KEY_BYTES {
-            let detail = format!("an idempotency key has 1 to {MAX_KEY_BYTES} bytes, this one has {}", key.len());
+            let detail = format!("an idempotency key must have 1 to {MAX_KEY_BYTES} bytes, not {}", key.len());
             return Err(Problem::InvalidRequest(detail));
         }
         let key = key.as_bytes();
         Ok(Some(Identity::new(key, idempotency_key(key), content)))
     }
 
-    /// Of a writer that has no key but repeats the same bytes: of these, and of where they come from, as two pages may well count the
-    /// same in the same millisecond.
+    /// The identity of a batch whose writer has no key but repeats the same bytes. It includes the network, as two
+    /// pages may well count the same in the same millisecond.
     pub(super) fn identity_of(&self, body: &[u8]) -> Identity {
-        // No key that is given begins like this: it is UTF-8.
+        // No given key begins like this: keys are UTF-8.
         let hash = Sha256::new().chain_update(b"\xffbody:").chain_update(self.network()).chain_update([0]);
         let bytes = first_bytes(&hash.chain_update(body).finalize());
         Identity { batch: BatchKey::from_bytes(bytes), key: IdempotencyKey::from_bytes(bytes) }
     }
 }
 
-/// Of the batch that a message says it is, whose content is canonical JSON.
+/// The identity of the batch that a message claims to be; its content is canonical JSON.
 pub(super) fn of_message(id: &str, content: &str) -> Identity {
-    // Begins with what no text has, so that no idempotency key means the same.
+    // Begins with a byte that is not in UTF-8, so that no idempotency key collides with it.
     let key = [b"\xffmessage batch:", id.as_bytes()].concat();
     Identity::new(&key, idempotency_key(&key), content.as_bytes())
 }
@@ -99,14 +99,14 @@ mod tests {
 
     proptest::proptest! {
         #[test]
-        fn two_batches_are_the_same_if_key_and_content_are(key in "[ab]{1,2}", content in "[ab]{0,2}", other in "[ab]{1,2}", body in "[ab]{0,2}") {
+        fn batches_are_equal_exactly_if_key_and_content_are(key in "[ab]{1,2}", content in "[ab]{0,2}", other in "[ab]{1,2}", body in "[ab]{0,2}") {
             let is_same = key == other && content == body;
             proptest::prop_assert_eq!(of(&key, &content).batch == of(&other, &body).batch, is_same);
         }
     }
 
     #[test]
-    fn a_key_with_other_content_or_split_elsewhere_is_another_batch_of_the_same_shard() {
+    fn a_key_with_other_content_is_another_batch_of_the_same_shard() {
         let one = of("k", "ab");
         assert_eq!(of("k", "ab"), one);
         assert_eq!((of("k", "b").key, one.earlier()), (one.key, Some(BatchKey::from_bytes(*one.key.as_bytes()))));

@@ -10,17 +10,18 @@ use super::problem::Problem;
 use super::sending::give_up_lost;
 use super::{Exchange, wasted};
 
-/// What needs more is too large whoever else reads: what large reservations may have of their share.
+/// The most that one read may reserve, however little others take: the part of the share that large reservations may
+/// have.
 const fn max_bytes(share: Share) -> usize {
     share.bytes() / 4 * 3
 }
 
-/// Who reads, as far as it matters here.
+/// The kind of reader, as far as memory is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Reader {
-    /// The owner's share may be used where that of reads has no room.
+    /// May also use the owner's share when the share of reads is full.
     Trusted,
-    /// Of a network, by its hash; `None` where nobody who is trusted says it.
+    /// A reader of this network, by its hash; `None` if nothing that is trusted names it.
     Stranger(Option<u64>),
 }
 
@@ -33,13 +34,13 @@ pub(super) struct Kept {
 }
 
 impl Kept {
-    /// Nothing yet.
+    /// Reserves nothing yet.
     fn of(share: Share, reader: Reader) -> Self {
         let network = if let Reader::Stranger(network) = reader { network } else { None };
         Self { reservation: Reservation::none(share), reader, part: NetworkPart::of(share, network) }
     }
 
-    /// Makes it so many bytes. It may always shrink.
+    /// Changes the reservation to this size. Shrinking always succeeds.
     pub(super) fn resize(&mut self, bytes: usize) -> Result<(), Problem> {
         if self.takes(bytes) {
             return Ok(());
@@ -58,7 +59,7 @@ impl Kept {
         Err(Self::problem(self.reservation.share(), bytes))
     }
 
-    /// Whether there was room for so many.
+    /// Reserves this much; returns whether there was room.
     fn takes(&mut self, bytes: usize) -> bool {
         let takes = self.part.has_room(bytes) && self.reservation.resize(bytes).is_ok();
         if takes {
@@ -67,12 +68,12 @@ impl Kept {
         takes
     }
 
-    /// Adds bytes to it.
+    /// Reserves additional bytes.
     pub(super) fn grow(&mut self, bytes: usize) -> Result<(), Problem> {
         self.resize(self.reservation.bytes() + bytes)
     }
 
-    /// What needs more is refused however little others take.
+    /// The most that can be reserved, however little others take.
     pub(super) const fn most_bytes(&self) -> usize {
         max_bytes(self.reservation.share())
     }
@@ -87,20 +88,20 @@ impl Kept {
         }
         let mib = max_bytes(share) >> 20;
         let detail = format!(
-            "the answer would take more than {mib} MiB while it is made: ask for a shorter window, a wider step, fewer groups in `by` or a narrower `where`"
+            "the answer would take more than {mib} MiB of memory: use a shorter window, a wider step, fewer groups in `by` or a narrower `where`"
         );
         Problem::QueryTooLarge(detail)
     }
 }
 
 impl Exchange {
-    /// Where a read's memory is counted. Only home knows a read key. It lets nobody else in, unless everyone may read: there anything passes
-    /// for a key, so a key is no reason to trust.
+    /// The reservation for a read. Only home can verify a read key. On a private stream it admits nobody without the
+    /// right key; on a public one any string passes for a key, so a key earns no trust there.
     pub(super) fn kept(&self, config: &StreamConfig) -> Kept {
         Kept::of(Share::Reads, self.reader(config))
     }
 
-    /// The same of a live reader.
+    /// The same for a live reader.
     pub(super) fn kept_live(&self, config: &StreamConfig) -> Kept {
         Kept::of(Share::Live, self.reader(config))
     }
@@ -109,7 +110,7 @@ impl Exchange {
         match self.credential() {
             Credential::Owner => Reader::Trusted,
             Credential::Key(_) if !config.public_read => Reader::Trusted,
-            // Whatever streams a network reads, it is one.
+            // A network is counted once, whichever streams it reads.
             Credential::Key(_) | Credential::Nobody => {
                 Reader::Stranger(wasted::networks("", &self.network()).map(|[network, _]| network))
             }
@@ -123,7 +124,7 @@ mod tests {
     use memory::used;
 
     #[test]
-    fn a_read_that_finds_no_room_comes_again_and_one_that_never_fits_is_told_so() {
+    fn a_read_without_room_may_retry_unless_it_can_never_fit() {
         const MAX: usize = max_bytes(Share::Reads);
         const NOWHERE: Reader = Reader::Stranger(None);
         let mut large = Kept::of(Share::Reads, NOWHERE);
@@ -139,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_has_three_quarters_of_what_others_leave() {
+    fn a_network_takes_at_most_three_quarters_of_what_others_leave() {
         const PIECE: usize = 48 << 10;
         const ALL: usize = Share::Reads.bytes();
         let fill = |network| -> Vec<Kept> {
@@ -152,14 +153,14 @@ mod tests {
         let (first, second) = (fill(1), fill(2));
         let [most, next] = [ALL / 4 * 3, (ALL - first.len() * PIECE) / 4 * 3].map(|bytes| bytes / PIECE);
         assert_eq!([first.len(), second.len()], [most, next]);
-        // Whoever is known to hold a key is none of them.
+        // A known holder of a key is not a stranger.
         let mut reader = Kept::of(Share::Reads, Reader::Trusted);
         assert_eq!(reader.resize(PIECE), Ok(()));
         drop(first);
         assert!(fill(2).len() > second.len());
         drop((second, reader));
         assert_eq!(used(Share::Reads), 0);
-        // Alone, a network may read what is as large as an answer may be.
+        // On its own, a network may read the largest answer that is allowed.
         assert_eq!(Kept::of(Share::Reads, Reader::Stranger(Some(1))).resize(max_bytes(Share::Reads)), Ok(()));
     }
 }

@@ -1,9 +1,9 @@
-//! The numbers of series that this isolate has been told, by how their labels are written: what is written like
-//! something before is not parsed again, and a frame has a number in place of a text.
+//! The series numbers that this isolate has learned, by the written form of their labels. Labels in a form that was
+//! seen before are not parsed again, and a frame contains a number instead of a string.
 //!
-//! Not the text is kept but 128 bits of its hash under the isolate's secret key: two texts that share them are less likely
-//! than a fault of the hardware, and nobody can look for them. Numbers never change while an object lives. All that is
-//! lost with this memory is told again.
+//! Only 128 bits of each string's hash are kept, under the isolate's secret key. A collision is less likely than a
+//! hardware fault, and nobody can search for one. Numbers never change while an object lives. Whatever is lost with
+//! this memory is learned again.
 
 use std::cell::RefCell;
 use std::hash::Hasher;
@@ -15,9 +15,9 @@ use crate::random::hash_key;
 use ingest::frame::NewLabels;
 use model::open::SeriesId;
 
-/// So many series, of all objects, take some 4 of the isolate's 128 MB; beyond, all is forgotten.
+/// The most series, of all objects, at some 4 of the isolate's 128 MB; beyond this, everything is forgotten.
 const MAX_SERIES: usize = 110_000;
-/// What an object takes besides its series, in series.
+/// The memory of an object besides its series, in series.
 const OBJECT_SERIES: usize = 10;
 
 type Known = FxHashMap<(u64, u64), SeriesId>;
@@ -25,7 +25,7 @@ type Known = FxHashMap<(u64, u64), SeriesId>;
 #[derive(Default)]
 struct Objects {
     known: FxHashMap<String, Known>,
-    /// Of all objects.
+    /// The number of series of all objects.
     series: usize,
 }
 
@@ -33,7 +33,8 @@ thread_local! {
     static OBJECTS: RefCell<Objects> = RefCell::default();
 }
 
-/// Works with what is known of an object: the numbers of series by how their labels are written and by which rules they were read.
+/// Runs `work` with what is known of an object: series numbers, by the written form of their labels and by the rules
+/// that were applied to them.
 pub(super) fn with<T>(object: &str, rules: u64, work: impl FnOnce(&dyn Fn(&[u8]) -> Option<SeriesId>) -> T) -> T {
     let hash = hash_of(rules);
     OBJECTS.with_borrow(|objects| {
@@ -42,7 +43,7 @@ pub(super) fn with<T>(object: &str, rules: u64, work: impl FnOnce(&dyn Fn(&[u8])
     })
 }
 
-/// Remembers what an object has told of labels that are written like these.
+/// Remembers the series numbers that an object returned for labels in this written form.
 pub(super) fn learn(object: &str, labels: &NewLabels, numbers: &[Option<SeriesId>]) {
     if numbers.is_empty() {
         return;
@@ -67,7 +68,7 @@ pub(super) fn learn(object: &str, labels: &NewLabels, numbers: &[Option<SeriesId
     });
 }
 
-/// Forgets what an object has told.
+/// Forgets what was learned from an object.
 pub(super) fn forget(object: &str) {
     OBJECTS.with_borrow_mut(|objects| {
         if let Some(known) = objects.known.remove(object) {
@@ -96,7 +97,7 @@ mod tests {
         with(object, 0, |known| known(labels.as_bytes()))
     }
 
-    /// Labels that are written like these and were read by these rules.
+    /// Labels in this written form, read by these rules.
     fn labels(rules: u64, written: &[&str]) -> NewLabels {
         let mut labels = NewLabels::default();
         labels.rules = rules;
@@ -120,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_learned_under_some_rules_is_not_known_under_others() {
+    fn numbers_learned_under_other_rules_are_not_used() {
         let number = |rules: u64| with("a", rules, |known| known(b"x"));
         learn("a", &labels(5, &["x"]), &[Some(7)]);
         assert_eq!([5, 0, 6].map(number), [Some(7), None, None]);
@@ -131,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_limit_all_is_forgotten() {
+    fn beyond_the_limit_all_numbers_are_forgotten() {
         for number in 0..=110_000u32 {
             learn("a", &labels(0, &[&number.to_string()]), &[Some(number)]);
         }

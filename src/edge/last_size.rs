@@ -1,4 +1,4 @@
-//! How large the last snapshot of a query was: so the next one finds room before it is made, and not after the work.
+//! The size of a query's last snapshot: the next one reserves its memory before it is made, not after the work.
 
 use std::cell::RefCell;
 use std::hash::Hasher;
@@ -8,14 +8,14 @@ use siphasher::sip::SipHasher13;
 
 use crate::random::hash_key;
 
-/// Of so many queries, of 16 bytes each; then all are forgotten.
+/// The most queries, at 16 bytes each; then all are forgotten.
 const MAX_QUERIES: usize = 1_024;
 
 thread_local! {
     static SIZES: RefCell<FxHashMap<u64, usize>> = RefCell::default();
 }
 
-/// A query of a stream.
+/// A query to a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct LastSize(u64);
 
@@ -28,7 +28,7 @@ impl LastSize {
         Self(hasher.finish())
     }
 
-    /// In bytes; 0 where none is known.
+    /// In bytes; 0 if unknown.
     pub(super) fn bytes(self) -> usize {
         SIZES.with_borrow(|sizes| sizes.get(&self.0).copied().unwrap_or_default())
     }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_last_size_is_known_of_a_thousand_queries() {
+    fn the_last_sizes_of_a_thousand_queries_are_remembered() {
         let (first, other) = (LastSize::of("s", "by=a"), LastSize::of("sb", "y=a"));
         first.set(3);
         first.set(5);

@@ -1,4 +1,5 @@
-//! Reading live: the one answer of `deltas`, and `live` as a socket, which home holds, or as [events](super::events).
+//! Live reading: `deltas` with its single answer, and `live` as a socket, which home holds, or as
+//! [events](super::events).
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -25,14 +26,14 @@ use super::read::fresh;
 use super::reply::Reply;
 use super::{Exchange, StreamId, other_version};
 
-/// Room for a message that is still to be made; most changes are smaller.
+/// The memory that is reserved for a message before it is made; most changes are smaller.
 const MESSAGE_BYTES: usize = 16 << 10;
-/// A message waits for room for so long, looked for so often: many readers who come at once are served one after the other, and
-/// a browser does not come back after a refusal.
+/// How long a message waits for memory, and how often it checks. Many readers that arrive together are served one after
+/// the other; a browser does not reconnect after a refusal.
 const ROOM_MS: i64 = 8_000;
 const LOOK_MS: u64 = 100;
 
-/// A message with the memory that it takes.
+/// A message with the memory that it occupies.
 pub(super) struct Counted {
     pub(super) message: Message,
     _kept: Kept,
@@ -51,7 +52,7 @@ pub(super) async fn read_live(exchange: &Exchange, id: &StreamId) -> Result<Repl
         let join = LiveJoin { credential: exchange.credential(), network: exchange.network(), query, after };
         return Ok(Reply::upgrade(exchange.upgrade(id, &join).await?));
     }
-    // A browser that comes back has the same URL as before, and knows better.
+    // A browser that reconnects uses its original URL, but its `Last-Event-ID` is newer.
     let last = exchange.header("Last-Event-ID").and_then(|text| LiveCursor::parse(&text).ok());
     exchange.send_events(id, config, query, last.unwrap_or(after)).await
 }
@@ -68,7 +69,8 @@ impl Exchange {
         Ok((config, query, after))
     }
 
-    /// What a reader sees, when there is room for it. Boxed, so that it is compiled once and not wherever it is awaited.
+    /// What a reader sees, once there is memory for it. Boxed, so that it is compiled once and not wherever it is
+    /// awaited.
     pub(super) fn look_counted<'a>(
         &'a self,
         id: &'a StreamId,
@@ -96,7 +98,7 @@ impl Exchange {
         look.boxed_local()
     }
 
-    /// What a reader sees who has seen the stream up to a cursor.
+    /// What is new to a reader that has seen the stream up to a cursor.
     async fn look(
         &self,
         id: &StreamId,
@@ -120,7 +122,7 @@ impl Exchange {
     }
 }
 
-/// Waits until there is room for so many bytes.
+/// Waits until there is room for this many bytes.
 pub(super) async fn wait_for_room(kept: &mut Kept, bytes: usize) -> Result<(), Problem> {
     let begun_ms = now_ms();
     while let Err(problem) = kept.resize(bytes) {

@@ -1,8 +1,8 @@
-//! Readers of events of this isolate who ask the same at the same time share a look and its message.
+//! Readers of events in this isolate that send the same query at the same time share a look and its message.
 //!
-//! The first one looks; whoever asks the same meanwhile waits for it, and whoever asks within a moment afterwards takes the same message. A
-//! reader's next look is behind the cursor of its last message, so those who share one go on sharing. A look whose request is lost is given
-//! up: whoever waits for it looks for itself.
+//! The first one looks. Readers that ask meanwhile wait for its result, and those that ask within a moment afterwards
+//! take the same message. A reader's next look starts at the cursor of its last message, so readers that share one go
+//! on sharing. A look whose request is lost is abandoned: readers that wait for it do their own.
 
 use std::cell::{OnceCell, RefCell};
 use std::rc::Rc;
@@ -11,43 +11,43 @@ use rustc_hash::FxHashMap;
 
 use super::bell::Bell;
 
-/// For so long after it was done, others take the message of a look.
+/// How long others may take the message of a look after it was done.
 const SHARED_MS: i64 = 500;
-/// A look that has not ended in so long is lost: it waits for room for 8 s at most.
+/// A look that has not ended in this time is lost: it waits at most 8 s for memory.
 const LOST_MS: i64 = 15_000;
-/// What is old is looked for once in so long, or when room is wanted.
+/// How often old messages are looked for, unless memory is needed.
 const SWEEP_MS: i64 = 100;
 
-/// The looks of an isolate, each by a hash of what is asked, by whom, and behind which cursor.
+/// The looks of an isolate, each by a hash of the query, the credential, and the cursor that it starts at.
 pub(super) struct Looks<T, E> {
     of: FxHashMap<u64, Look<T, E>>,
     swept_ms: i64,
 }
 
 struct Look<T, E> {
-    /// When it was begun or done.
+    /// When it began or was done.
     since_ms: i64,
     state: State<T, E>,
 }
 
 enum State<T, E> {
-    /// Under way, with those who wait for it.
+    /// In progress, with the readers that wait for it.
     Begun(Vec<Rc<Seat<T, E>>>),
     Done(T),
 }
 
-/// Where somebody waits for another one's look.
+/// A reader that waits for another one's look.
 pub(super) struct Seat<T, E> {
     found: RefCell<Option<Result<T, E>>>,
-    /// Rings when the look is done; made by whoever waits.
+    /// Rings when the look is done; made by the reader that waits.
     bell: OnceCell<Bell>,
 }
 
-/// What somebody has to do who wants to look.
+/// What a reader does next.
 pub(super) enum Role<T, E> {
     Take(T),
     Wait(Rc<Seat<T, E>>),
-    /// Look, and tell the others.
+    /// Look, and share the result.
     Lead,
 }
 
@@ -76,7 +76,7 @@ impl<T: Clone, E: Clone> Looks<T, E> {
         }
     }
 
-    /// A look has ended. What it found is kept for a moment; why it failed is for those who waited only.
+    /// Ends a look. A result is kept for a moment; an error is only for the readers that waited.
     pub(super) fn done(&mut self, key: u64, found: &Result<T, E>, now_ms: i64) {
         let Some(look) = self.of.remove(&key) else { return };
         let State::Begun(waiting) = look.state else { return };
@@ -93,7 +93,7 @@ impl<T: Clone, E: Clone> Looks<T, E> {
         self.of.is_empty()
     }
 
-    /// Lets go of what nobody takes any more.
+    /// Drops messages that nobody will take any more.
     pub(super) fn forget_old(&mut self, now_ms: i64) {
         self.swept_ms = now_ms;
         self.of.retain(|_, look| look.is_fresh(now_ms));
@@ -108,7 +108,7 @@ impl<T, E> Look<T, E> {
 }
 
 impl<T, E> Seat<T, E> {
-    /// Waits for what is found; `None` when that takes too long.
+    /// Waits for the result; `None` if that takes too long.
     pub(super) async fn wait(&self, timeout_ms: u32) -> Option<Result<T, E>> {
         if self.found.borrow().is_none() {
             self.bell.get_or_init(|| Bell::new(timeout_ms)).wait().await;
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn one_looks_and_those_who_ask_the_same_meanwhile_or_soon_after_share_it() {
+    fn readers_of_one_query_share_a_look_in_progress_or_just_done() {
         let mut looks = Looks::<u8, ()>::default();
         assert!(leads(&mut looks, 1, 0) && leads(&mut looks, 2, 0), "each question has a look of its own");
         let Role::Wait(seat) = looks.join(1, 400) else { panic!("it is under way") };
@@ -134,19 +134,19 @@ mod tests {
         assert_eq!(seat.found.take(), Some(Ok(7)));
         assert!(matches!(looks.join(1, 899), Role::Take(7)));
         assert!(leads(&mut looks, 1, 900), "that was a while ago");
-        // A failure is for those who waited only.
+        // An error is only for the readers that waited.
         looks.done(1, &Err(()), 900);
         assert!(leads(&mut looks, 1, 901));
     }
 
     #[test]
-    fn a_look_that_is_lost_holds_up_nobody_and_nothing_old_is_kept() {
+    fn a_lost_look_delays_nobody_and_old_results_are_dropped() {
         let mut looks = Looks::<u8, ()>::default();
         assert!(leads(&mut looks, 1, 0) && !leads(&mut looks, 1, LOST_MS - 1) && leads(&mut looks, 1, LOST_MS));
         looks.done(1, &Ok(7), LOST_MS);
         assert!(leads(&mut looks, 2, LOST_MS + SHARED_MS));
         assert_eq!(looks.of.len(), 1, "the other message is forgotten");
-        // It comes back after all.
+        // The lost look ends after all.
         looks.done(1, &Ok(7), LOST_MS);
         assert!(leads(&mut looks, 1, LOST_MS + SHARED_MS));
     }

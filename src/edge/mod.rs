@@ -69,29 +69,29 @@ use stream_id::StreamId;
 use uploads::Sender;
 use wasted::Payer;
 
-/// A request and what it is answered with.
+/// A request, and what is known about its answer.
 struct Exchange {
     request: Request,
     url: String,
-    /// See [`Exchange::origin`], which few requests need.
+    /// See [`Exchange::origin`]; few requests need it.
     origin: OnceCell<String>,
     env: Env,
-    /// Keeps work in the background alive.
+    /// Keeps background work alive.
     context: Context,
     keys: Keys,
     /// When the request arrived, Unix milliseconds.
     now_ms: i64,
     /// The dialect of its endpoint.
     dialect: Dialect,
-    /// Who may read the answer, as far as it is known.
+    /// Which pages may read the answer, as far as is known.
     cors: Cors,
-    /// How many bytes its body has after gunzip, as far as it was read.
+    /// The size of the body after gunzip, as far as it was read.
     body_bytes: Cell<usize>,
-    /// Whom it is charged to if nothing of it is stored.
+    /// Who is charged if nothing of the request is stored.
     payer: Cell<Option<Payer>>,
-    /// Who sends its body, where that is known already.
+    /// The sender of the body, if it is already known.
     sender: Cell<Option<Sender>>,
-    /// Whose refusals are counted with it, if it is to be refused.
+    /// The buckets that count the request if it is refused.
     shaped: Cell<Option<Shaped>>,
 }
 
@@ -125,7 +125,7 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
 }
 
 impl Exchange {
-    /// The same request, for what goes on when it is answered.
+    /// The same request, for work that continues after the answer.
     fn again(&self) -> Self {
         let Self { request, url, origin, env, context, keys, now_ms, dialect, .. } = self;
         let context: &JsValue = context.as_ref().as_ref();
@@ -158,12 +158,12 @@ impl Exchange {
         if reply.as_ref().is_err_and(|problem| *problem == Problem::OriginNotAllowed) {
             self.cors = Cors::Nobody;
         }
-        // Every page may read the answers of app.net's API, even that its origin may not write.
+        // Every page may read the answers of app.net's API, even the one that its origin may not write.
         let cors = if self.dialect == Dialect::AppNet { Cors::Face } else { std::mem::take(&mut self.cors) };
         (reply.unwrap_or_else(|problem| self.refusal(&problem)), cors)
     }
 
-    /// Calls the handler that the table has for the path and the method.
+    /// Calls the handler for the path and the method.
     async fn act(&mut self, route: &Route<'_>) -> std::result::Result<Reply, Problem> {
         let method = self.request.method();
         if method == Method::Options {
@@ -198,7 +198,7 @@ impl Exchange {
         }
     }
 
-    /// Charges a request that was refused for what it wanted; what went wrong here is not its fault.
+    /// Charges a request that was refused for its content; our own failures are not charged.
     fn charge_refused(&self, problem: &mut Problem) {
         if !(400..500).contains(&problem.status()) {
             return;
@@ -209,7 +209,8 @@ impl Exchange {
         }
     }
 
-    /// Charges a request of which nothing is stored. In how many seconds its network may send such again.
+    /// Charges a request of which nothing is stored. Returns the seconds until its network may send another one like
+    /// it.
     fn charge_wasted(&self) -> u32 {
         let Some(payer) = self.payer.take() else { return 0 };
         payer.charge(self.body_bytes.get(), self.now_ms);
@@ -230,13 +231,13 @@ impl Exchange {
     }
 }
 
-/// Tells the log what an object said that this version does not understand. It may be an earlier or a later one.
+/// Logs what an object said that this version does not understand. The object may be of an earlier or a later version.
 fn other_version(error: &dyn std::fmt::Display) -> Problem {
     console_error!("edge: of another version: {error}");
     Problem::OtherVersion
 }
 
-/// Tells the log what went wrong, and the other side only that something did.
+/// Logs the error, and only reports that something failed.
 fn internal(error: &dyn std::fmt::Display) -> Problem {
     console_error!("edge: {error}");
     Problem::Internal

@@ -1,5 +1,5 @@
-//! What the reads of each network of strangers take of a share: three quarters, at most, of what all others leave. So there is room for
-//! the next network however much one takes.
+//! The part of a share that each network's reads take, for networks of strangers: at most three quarters of what all
+//! others leave. So there is room for the next network, however much one takes.
 
 use std::cell::RefCell;
 
@@ -8,26 +8,26 @@ use rustc_hash::FxHashMap;
 use memory::{Share, used};
 
 thread_local! {
-    /// Only networks that take something are here, so there are never more than reads.
+    /// Only networks that take something are listed, so there are never more entries than reads.
     static TAKEN: RefCell<FxHashMap<(u8, u64), usize>> = RefCell::default();
 }
 
-/// What one read adds to what its network takes, until it is dropped.
+/// What one read adds to its network's part, until it is dropped.
 #[derive(Debug)]
 pub(super) struct NetworkPart {
     share: Share,
-    /// A hash of it; `None` of one that is not bounded here: it is not known, or its reader is no stranger.
+    /// A hash of the network; `None` if it is not limited here, because it is unknown or its reader is not a stranger.
     network: Option<u64>,
     bytes: usize,
 }
 
 impl NetworkPart {
-    /// Nothing yet.
+    /// Takes nothing yet.
     pub(super) const fn of(share: Share, network: Option<u64>) -> Self {
         Self { share, network, bytes: 0 }
     }
 
-    /// Whether its network may have so many bytes for it. It may always shrink.
+    /// Whether the network may take this much for the read. Shrinking always succeeds.
     pub(super) fn has_room(&self, bytes: usize) -> bool {
         let Some(key) = self.key().filter(|_| bytes > self.bytes) else { return true };
         let own = TAKEN.with_borrow(|taken| taken.get(&key).copied().unwrap_or_default());
@@ -35,7 +35,7 @@ impl NetworkPart {
         own - self.bytes + bytes <= left / 4 * 3
     }
 
-    /// It has so many bytes now.
+    /// Records the read's new size.
     pub(super) fn set(&mut self, bytes: usize) {
         let Some(key) = self.key() else { return };
         TAKEN.with_borrow_mut(|taken| {
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_is_left_of_a_network_whose_reads_have_ended() {
+    fn a_network_is_forgotten_when_its_reads_have_ended() {
         let mut parts = [1, 1, 2].map(|network| NetworkPart::of(Share::Reads, Some(network)));
         for part in &mut parts {
             part.set(1_000);

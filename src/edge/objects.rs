@@ -21,16 +21,16 @@ use super::problem::Problem;
 use super::{Exchange, StreamId, other_version};
 
 const BINDING: &str = "STREAMS";
-/// Objects see the method and the body only.
+/// Objects only see the method and the body.
 const URL: &str = "http://stream/";
-/// After this a writer is told that nobody knows.
+/// After this time, the writer learns that the outcome is unknown.
 const DEADLINE_MS: u32 = 15_000;
 
 thread_local! {
     static GATHERING: RefCell<Gathering<Write>> = RefCell::new(Gathering::default());
 }
 
-/// A write on its way, and where its answer goes.
+/// A write in progress, and where its answer goes.
 struct Write {
     held: Rc<Held>,
     seat: Rc<Seat>,
@@ -42,7 +42,7 @@ struct Seat {
     bell: Bell,
 }
 
-/// What the object says, or why it says nothing.
+/// The object's answer, or why there is none.
 type Answer = Result<Vec<u8>, Problem>;
 
 impl Exchange {
@@ -57,7 +57,7 @@ impl Exchange {
         call(&self.env, &id.object(shard), method, &Uint8Array::from(body)).await
     }
 
-    /// Hands an upgrade to home; its answer, which is the socket.
+    /// Hands an upgrade to home and returns its answer, the socket.
     pub(super) async fn upgrade(&self, id: &StreamId, join: &LiveJoin) -> Result<web_sys::Response, Problem> {
         let url = format!("{URL}?{}", join.to_text());
         let called = async {
@@ -76,7 +76,7 @@ impl Exchange {
         }
     }
 
-    /// Sends a write to an object, maybe together with others.
+    /// Sends a write to an object, possibly together with others.
     pub(super) async fn send_write(&self, name: String, held: &Rc<Held>) -> Result<WriteAnswer, Problem> {
         let seat = Rc::new(Seat { answer: RefCell::new(None), bell: Bell::new(DEADLINE_MS) });
         let bytes = held.request.borrow().len();
@@ -97,11 +97,11 @@ impl Exchange {
     }
 }
 
-/// Makes the call of a batch and hands each write its answer.
+/// Makes the call of a batch, and hands each write its answer.
 async fn send(env: Env, name: String, batch: Rc<Batch<Write>>) {
     let writes = GATHERING.with_borrow_mut(|gathering| gathering.leave(&name, &batch));
     let requests: Vec<_> = writes.iter().map(|write| write.held.request.borrow()).collect();
-    // What waits for the answer is not twice in this isolate's memory.
+    // JavaScript gets the encoded bytes, so wasm's copy is freed before the call waits.
     let body = Uint8Array::from(encode_writes(requests.iter().map(|request| request.as_slice())).as_slice());
     drop(requests);
     let called = call(&env, &name, Method::Post, &body).await;
@@ -127,11 +127,12 @@ async fn send(env: Env, name: String, batch: Rc<Batch<Write>>) {
     }
 }
 
-/// Whether a write that is answered this by the object of this name is not sent again.
+/// Whether this answer of the object with this name is final, so the write is not sent again.
 fn is_last(answer: &Result<WriteAnswer, Problem>, name: &str) -> bool {
     match answer {
         Ok(WriteAnswer::UnknownSeries) | Err(Problem::Moved) => false,
-        // A shard that a raise has not reached yet is made, and one that does not know a key asks home; home does neither.
+        // A shard that a raise has not reached yet is created, and a shard that does not know a key asks home. Home
+        // does neither.
         Err(Problem::NotFound(_) | Problem::WRONG_WRITE_KEY) => name.ends_with("/0"),
         Ok(_) | Err(_) => true,
     }
@@ -157,7 +158,7 @@ fn refused(body: &[u8]) -> Problem {
     serde_json::from_slice::<Refusal>(body).map_or_else(|error| other_version(&error), Problem::from)
 }
 
-/// The platform could not reach the object, or the object was reset meanwhile.
+/// The platform could not reach the object, or the object was reset in the meantime.
 fn unreachable(error: &worker::Error) -> Problem {
     console_error!("edge: {error}");
     Problem::Unavailable

@@ -1,4 +1,4 @@
-//! The description of the API in `OpenAPI` 3.1, written from the [table of endpoints](super::endpoints).
+//! The description of the API in `OpenAPI` 3.1, generated from the [table of endpoints](super::endpoints).
 
 use super::endpoint::{Access, Dialect, Endpoint, Handler};
 use super::endpoints::ENDPOINTS;
@@ -7,7 +7,7 @@ use super::reply::Reply;
 const HEAD: &str = concat!(
     r#"{"openapi":"3.1.0","info":{"title":"Heartbeat","version":""#,
     env!("CARGO_PKG_VERSION"),
-    r#"","description":"A time-series monitoring API: everyone may write labelled datapoints, only the owner and holders "#,
+    r#"","description":"A time-series monitoring API: everyone can write labelled datapoints; only the owner and holders "#,
     r#"of the read key may read them. docs/api.md has parameters and fields."},"#,
     r#""components":{"securitySchemes":{"#,
     r#""bearer":{"type":"http","scheme":"bearer","description":"OWNER_TOKEN, a read key or a write key"},"#,
@@ -82,7 +82,7 @@ fn response(status: u16, types: &str) -> String {
     text
 }
 
-/// The media types of errors.
+/// The media type of errors.
 fn errors(dialect: Dialect) -> &'static str {
     match dialect {
         Dialect::Own | Dialect::Graphite | Dialect::Scrape => "application/problem+json",

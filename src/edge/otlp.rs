@@ -1,4 +1,4 @@
-//! OTLP/HTTP: metrics of OpenTelemetry, answered as its exporters expect.
+//! OTLP/HTTP: OpenTelemetry metrics, answered as its exporters expect.
 
 use ingest::otlp;
 use ingest::otlp::Encoding;
@@ -20,15 +20,16 @@ const UNAUTHENTICATED: u8 = 16;
 pub(super) async fn write_otlp(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
     let admitted = exchange.admit(id).await?;
     let encoding = exchange.encoding().ok_or_else(|| {
-        let detail = "the Content-Type of OTLP is application/x-protobuf or application/json";
+        let detail = "the Content-Type must be application/x-protobuf or application/json";
         Problem::UnsupportedMediaType(detail.to_owned())
     })?;
     let body = exchange.body(MAX_BODY_BYTES).await?;
-    // Exporters have no keys, but they repeat the same bytes, in which each point has its time in nanoseconds.
+    // Exporters have no idempotency keys, but they resend the same bytes, in which each point has its time in
+    // nanoseconds.
     let identity = exchange.identity(&[], &body)?.unwrap_or_else(|| exchange.identity_of(&body));
     let answer = match exchange.store(id, admitted, Some(identity), body, &encoding).await {
         Ok(stored) => otlp::export_response(encoding, &stored.outcome).map_err(|error| internal(&error))?,
-        // What has no data points is a success.
+        // A request without data points succeeds.
         Err(Problem::InvalidPoints(_, errors)) if errors.is_empty() => {
             exchange.charge_wasted();
             otlp::nothing(encoding)
@@ -43,7 +44,7 @@ impl Exchange {
         Encoding::of(&self.header("Content-Type").unwrap_or_default())
     }
 
-    /// A problem as `google.rpc.Status`, in JSON where the request has no encoding of OTLP.
+    /// A problem as `google.rpc.Status`, in JSON if the request's encoding is not one of OTLP's.
     pub(super) fn otlp_refusal(&self, problem: &Problem) -> Reply {
         let encoding = self.encoding().unwrap_or(Encoding::Json);
         let message = match problem {
@@ -56,7 +57,7 @@ impl Exchange {
     }
 }
 
-/// The code of gRPC that stands for an HTTP status; exporters go by the latter.
+/// The gRPC code for an HTTP status; exporters act on the latter.
 fn code(status: u16) -> u8 {
     match status {
         401 => UNAUTHENTICATED,
@@ -74,7 +75,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_status_has_its_code_and_what_may_be_sent_again_says_when() {
+    fn each_status_has_a_grpc_code_and_retries_say_when() {
         let codes = [400, 401, 403, 404, 405, 413, 415, 429, 500, 503].map(code);
         assert_eq!(codes, [3, 16, 7, 5, 3, 8, 3, 8, 13, 14]);
         for problem in [Problem::RateLimited, Problem::Overloaded, Problem::Unavailable, Problem::Moved] {

@@ -1,4 +1,4 @@
-//! Owning: creating, listing, changing and deleting streams, with the deployment's `OWNER_TOKEN`.
+//! The owner's endpoints: creating, listing, changing and deleting streams, with the deployment's `OWNER_TOKEN`.
 
 use serde_json::{Value, json};
 
@@ -16,7 +16,7 @@ use super::problem::Problem;
 use super::reply::Reply;
 use super::{Exchange, StreamId, other_version};
 
-/// A page of the list has at most this many streams, which is also KV's limit.
+/// The most streams on a page of the list, which is also KV's limit.
 const MAX_PAGE: usize = 1_000;
 
 pub(super) async fn create_stream(exchange: &mut Exchange) -> Result<Reply, Problem> {
@@ -61,7 +61,7 @@ pub(super) async fn delete_stream(exchange: &Exchange, id: &StreamId) -> Result<
         }
         answer => answer?,
     };
-    // It is closed now, and ends by itself where it can't end at once.
+    // The stream is closed now, and ends on its own if it can't end at once.
     if exchange.announce(id).await.is_err_and(|problem| problem.is_of_earlier_home()) {
         exchange.unpublish(id).await?;
         if shards != b"1" {
@@ -74,7 +74,7 @@ pub(super) async fn delete_stream(exchange: &Exchange, id: &StreamId) -> Result<
 pub(super) async fn replace_read_key(exchange: &Exchange, id: &StreamId) -> Result<Reply, Problem> {
     let read_key = new_read_key()?;
     exchange.command(id, &Command::Rekey { read_key_hash: hash(&read_key) }).await?;
-    // The old key is dead, so from here on nothing keeps the owner from the new one. Home lets its readers in.
+    // The old key is dead, so from here on nothing may keep the new one from the owner. Home admits its readers.
     exchange.announce(id).await.ok();
     Ok(no_store(&json!({ "read_key": read_key })))
 }
@@ -85,7 +85,7 @@ pub(super) async fn retry_forward(exchange: &Exchange, id: &StreamId) -> Result<
 }
 
 impl Exchange {
-    /// Makes a stream: its id, its configuration, and the read key, which nobody can be told later.
+    /// Creates a stream; returns its id, its configuration, and its read key, which cannot be retrieved later.
     pub(super) async fn new_stream(&self, patch: StreamPatch) -> Result<(StreamId, StreamConfig, String), Problem> {
         let id = StreamId::sign(random()?, self.keys.signing()?);
         let forward_token = patch.token().cloned();
@@ -98,7 +98,7 @@ impl Exchange {
             Ok(config) => config,
             Err(problem) if problem.is_of_earlier_home() => {
                 if let Err(problem) = self.publish(&id, &config).await {
-                    // Nobody has the id yet, so nobody would ever find or delete the stream.
+                    // Nobody has the id yet, so nobody could ever find or delete the stream.
                     self.command(&id, &Command::Forget).await.ok();
                     return Err(problem);
                 }
@@ -109,7 +109,7 @@ impl Exchange {
         Ok((id, config, read_key))
     }
 
-    /// What the owner sends; where it forwards to is one of the places that the deployment allows.
+    /// The owner's patch; it may only forward to places that the deployment allows.
     async fn patch(&mut self) -> Result<StreamPatch, Problem> {
         let mut patch = StreamPatch::parse(&self.body(MAX_OWNER_BODY_BYTES).await?)?;
         let variable = |name| self.env.var(name).ok().map(|var| var.to_string());
@@ -125,7 +125,8 @@ impl Exchange {
         Ok(patch)
     }
 
-    /// Changes a stream at home, which is then done, and tells everyone as far as that goes now; its configuration.
+    /// Changes a stream at home, which completes the change, and announces it as far as possible now. Returns the
+    /// configuration.
     async fn change(&self, id: &StreamId, command: &Command) -> Result<StreamConfig, Problem> {
         let changed = self.command(id, command).await?;
         let config: StreamConfig = serde_json::from_slice(&changed).map_err(|error| other_version(&error))?;
@@ -160,10 +161,10 @@ impl Exchange {
         })
     }
 
-    /// Where a stream is written, read and seen.
+    /// The addresses where a stream is written, read and shown.
     pub(super) fn links(&self, id: &StreamId, read_key: Option<&str>) -> Value {
         let (id, origin) = (id.as_str(), self.origin());
-        // The fragment stays in the browser, so the key gets into no log.
+        // The fragment stays in the browser, so the key ends up in no log.
         let key = read_key.map(|key| format!("#key={key}")).unwrap_or_default();
         json!({
             "points": format!("{origin}/v1/streams/{id}/points"),

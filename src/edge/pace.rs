@@ -1,4 +1,4 @@
-//! How fast a body must arrive: an upload that idles or crawls holds a place and memory that others need.
+//! How fast a body must arrive: an upload that idles or crawls occupies a place and memory that others need.
 
 use js_sys::{Array, Promise};
 use wasm_bindgen::JsValue;
@@ -8,27 +8,27 @@ use super::bell::Bell;
 use super::problem::Problem;
 use super::{room, uploads};
 
-/// Between two looks.
+/// The time between two checks.
 const TICK_MS: u32 = 2_000;
-/// In so many of them, 10 s...
+/// Within this many ticks, 10 s...
 const TICKS_OF_WINDOW: u32 = 5;
-/// ...so much arrives, or the whole body. A page's body has a few hundred bytes and comes at once; the slowest mobile networks
-/// (GPRS) carry 3 KiB per second.
+/// ...this much must arrive, or the whole body. A page's body has a few hundred bytes and arrives at once; the slowest
+/// mobile networks (GPRS) carry 3 KiB per second.
 const WINDOW_BYTES: usize = 8 << 10;
-/// The whole body takes at most a minute, so the largest needs 17.5 KiB per second.
+/// The whole body may take a minute, so the largest needs 17.5 KiB per second.
 const MAX_TICKS: u32 = 30;
-/// Where there is little room, this much arrives in each tick.
+/// When memory or places are scarce, this much must arrive in each tick.
 const CROWDED_TICK_BYTES: usize = 4 << 10;
-/// What is read and thrown away ends sooner.
+/// A body that is read and discarded gets less time.
 pub(super) const MAX_DRAIN_TICKS: u32 = 3;
 
-/// The pace of one upload, with a timer of the request that it belongs to.
+/// The pace of one upload, with a timer of its request.
 pub(super) struct Pace {
     bell: Bell,
     count: Count,
 }
 
-/// What has arrived when.
+/// What has arrived, and when.
 #[derive(Default)]
 struct Count {
     ticks: u32,
@@ -41,8 +41,9 @@ impl Pace {
         Self { bell: Bell::new(TICK_MS), count: Count::default() }
     }
 
-    /// What a promise of this request comes to; `None` when it is time to look first. Not a select of futures: a future that is
-    /// dropped while its promise is pending stays in memory until that is settled, which an upload never has to be.
+    /// The result of a promise of this request; `None` when it is time to check first. Not a select of futures: a
+    /// future that is dropped while its promise is pending stays in memory until the promise settles, which that of an
+    /// upload may never do.
     pub(super) async fn race(&self, promise: &Promise) -> Result<Option<JsValue>, JsValue> {
         let first = Promise::race(&Array::of2(promise, self.bell.rung())).await?;
         Ok((!first.is_undefined()).then_some(first))
@@ -53,14 +54,14 @@ impl Pace {
         self.count.arrived(bytes);
     }
 
-    /// Looks whether the upload may go on.
+    /// Checks whether the upload may continue.
     pub(super) fn tick(&mut self) -> Result<(), Problem> {
         self.count.tick(room::is_crowded() || uploads::are_crowded())?;
         self.bell = Bell::new(TICK_MS);
         Ok(())
     }
 
-    /// For how many ticks it goes on.
+    /// The number of ticks so far.
     pub(super) const fn ticks(&self) -> u32 {
         self.count.ticks
     }
@@ -100,7 +101,7 @@ impl Count {
 mod tests {
     use super::*;
 
-    /// How many ticks an upload lives that delivers so much in each, and why it ends.
+    /// The number of ticks that an upload lives if it delivers this much in each, and why it ends.
     fn life(bytes: usize, is_crowded: bool) -> (u32, Problem) {
         let mut count = Count::default();
         loop {
@@ -112,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_idles_or_crawls_ends_after_10_s_and_everything_after_a_minute() {
+    fn slow_uploads_end_after_10_s_and_all_after_a_minute() {
         for bytes in [0, 2, WINDOW_BYTES / 5] {
             assert_eq!(life(bytes, false), (5, Problem::RequestTimeout), "{bytes}");
         }
@@ -122,13 +123,13 @@ mod tests {
     }
 
     #[test]
-    fn where_there_is_little_room_slow_uploads_end_first() {
+    fn slow_uploads_end_first_when_memory_is_scarce() {
         assert_eq!(life(CROWDED_TICK_BYTES - 1, true), (1, Problem::NoRoomForBody));
         assert_eq!(life(CROWDED_TICK_BYTES, true), (30, Problem::RequestTimeout));
     }
 
     #[test]
-    fn each_window_counts_for_itself() {
+    fn each_window_is_counted_separately() {
         let mut count = Count::default();
         count.arrived(1 << 20);
         assert!((0..5).all(|_| count.tick(false).is_ok()));

@@ -11,17 +11,17 @@ use protocol::refusal::Refusal;
 use super::endpoint::Methods;
 use super::reply::Reply;
 
-/// Which budgets do not suffice, for programs.
+/// The budgets that are exceeded, for programs.
 pub(super) const LIMITS_HEADER: &str = "Heartbeat-Limits";
 
-/// Why a request is not done.
+/// Why a request fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Problem {
     InvalidRequest(String),
     InvalidPoints(String, Vec<ErrorEntry>),
     Unauthorized(&'static str),
     OriginNotAllowed,
-    /// The owner has blocked where the write comes from.
+    /// The owner has blocked the origin or the network of the write.
     Blocked,
     CreatingDisabled,
     NotFound(&'static str),
@@ -31,25 +31,25 @@ pub(super) enum Problem {
     Conflict(String),
     QueryTooLarge(String),
     RateLimited,
-    /// Beyond a budget of the stream.
+    /// The request exceeds a budget of the stream.
     Limited(Box<Limited>),
     Overloaded,
-    /// Bodies take all the memory that they may, or too many of them are unfinished.
+    /// Bodies occupy all the memory that they may, or too many of them are unfinished.
     NoRoomForBody,
-    /// Too many bodies of one network are unfinished.
+    /// Too many bodies from one network are unfinished.
     TooManyUploads,
-    /// The body comes too slowly.
+    /// The body arrives too slowly.
     RequestTimeout,
     Unavailable,
-    /// One shard failed, and what it has is needed.
+    /// One shard failed, and its data is needed.
     Shard(String),
-    /// The number of shards was raised while a write was on its way.
+    /// The number of shards was raised during the write.
     Moved,
-    /// A change was made at home, but has not reached all that have to know.
+    /// A change was made at home, but has not reached every shard.
     NotEverywhere,
-    /// The other side of a call is of another version, as for the seconds of a deployment.
+    /// The other side of a call runs another version, as during the seconds of a deployment.
     OtherVersion,
-    /// KV does not answer, or takes no write now.
+    /// KV does not answer, or accepts no write now.
     NoDirectory,
     NotConfigured(&'static str),
     Internal,
@@ -68,7 +68,7 @@ struct Body<'a> {
     limits: Vec<LimitBody>,
 }
 
-/// A budget that does not suffice.
+/// A budget that is exceeded.
 #[derive(Serialize)]
 struct LimitBody {
     scope: &'static str,
@@ -77,14 +77,14 @@ struct LimitBody {
 }
 
 impl Problem {
-    /// Of a forged id, of a deleted stream, and of one that never was: nobody is told which.
+    /// For a forged id, for a deleted stream, and for one that never existed: the answer does not reveal which.
     pub(super) const NO_SUCH_STREAM: Self = Self::NotFound("there is no such stream");
 
-    /// Of a write without a key to a stream that takes no other.
+    /// For a write without a key to a stream that requires one.
     pub(super) const WRITE_KEY_NEEDED: Self = Self::Unauthorized(
-        "this stream takes writes with a write key only: as a bearer token, as the password of basic auth, or as ?key=",
+        "this stream only accepts writes with a write key: as a bearer token, as the password of basic auth, or as ?key=",
     );
-    /// Of a write with a key that never was one of the stream's, or has ended: nobody is told which.
+    /// For a write with a key that never belonged to the stream, or was revoked: the answer does not reveal which.
     pub(super) const WRONG_WRITE_KEY: Self = Self::Unauthorized("the write key does not belong to this stream");
 
     /// Status, last part of the type, and title. Types are stable.
@@ -92,22 +92,22 @@ impl Problem {
         match self {
             Self::InvalidRequest(_) => (400, "invalid-request", "The request is not valid"),
             Self::InvalidPoints(..) => (400, "invalid-points", "No point was accepted"),
-            Self::Unauthorized(_) => (401, "unauthorized", "A valid credential is needed"),
+            Self::Unauthorized(_) => (401, "unauthorized", "A valid credential is required"),
             Self::OriginNotAllowed => (403, "origin-not-allowed", "This origin may not write"),
             Self::Blocked => (403, "blocked", "Writes from here are blocked"),
             Self::CreatingDisabled => (403, "creating-disabled", "This deployment has no owner"),
             Self::NotFound(_) => (404, "not-found", "Not found"),
             Self::MethodNotAllowed(_) => (405, "method-not-allowed", "This method is not allowed here"),
-            Self::RequestTimeout => (408, "request-timeout", "The body comes too slowly"),
-            Self::Conflict(_) => (409, "conflict", "The stream is not in a state for this"),
+            Self::RequestTimeout => (408, "request-timeout", "The body arrives too slowly"),
+            Self::Conflict(_) => (409, "conflict", "The stream's state does not allow this"),
             Self::TooLarge(_) => (413, "too-large", "The request is too large"),
             Self::UnsupportedMediaType(_) => (415, "unsupported-media-type", "This kind of body is not supported"),
-            Self::QueryTooLarge(_) => (422, "query-too-large", "The query asks for too much"),
+            Self::QueryTooLarge(_) => (422, "query-too-large", "The query is too large"),
             Self::RateLimited | Self::TooManyUploads => (429, "rate-limited", "Too many requests"),
             Self::Limited(_) => (429, "rate-limited", "The stream's budget is used up"),
             Self::Internal => (500, "internal", "Something went wrong here"),
             Self::Overloaded => (503, "overloaded", "The stream is overloaded"),
-            Self::NoRoomForBody => (503, "overloaded", "Too much is written at a time"),
+            Self::NoRoomForBody => (503, "overloaded", "Too many bodies are in progress"),
             Self::Unavailable | Self::Moved => (503, "unavailable", "The stream could not be reached"),
             Self::OtherVersion => (503, "unavailable", "The deployment is being updated"),
             Self::NoDirectory => (503, "unavailable", "The list of streams could not be reached"),
@@ -121,7 +121,7 @@ impl Problem {
         self.kind().0
     }
 
-    /// What is wrong, for a person.
+    /// What is wrong, for people.
     pub(super) fn detail(&self) -> &str {
         match self {
             Self::InvalidRequest(detail)
@@ -133,43 +133,49 @@ impl Problem {
             | Self::QueryTooLarge(detail) => detail,
             Self::Unauthorized(detail) | Self::NotFound(detail) | Self::NotConfigured(detail) => detail,
             Self::Limited(limited) => &limited.detail,
-            Self::OriginNotAllowed => "the stream's owner has an allow-list of origins, and this one is not on it",
-            Self::Blocked => "the stream's owner takes no writes without a write key from this network or page",
+            Self::OriginNotAllowed => "the stream has an allow-list of origins, and this origin is not on it",
+            Self::Blocked => {
+                "the stream's owner has blocked this network or origin: writes from it require a write key"
+            }
             Self::CreatingDisabled => "the secret OWNER_TOKEN is not set, so nobody can create or change streams",
             Self::MethodNotAllowed(_) => "the Allow header lists the methods of this path",
-            Self::RateLimited => "too many writes from this address; come again after the time in Retry-After",
-            Self::Overloaded => "nothing of this request was stored; send it again after the time in Retry-After",
+            Self::RateLimited => "too many writes from this address; send it again after the time in Retry-After",
+            Self::Overloaded => "nothing from this request was stored; send it again after the time in Retry-After",
             Self::NoRoomForBody => {
-                "the bodies that this server is reading take all the memory that they may; nothing of this request was stored; send it again after the time in Retry-After"
+                "the bodies that this server is reading fill the memory that is reserved for them; nothing from this request was stored; send it again after the time in Retry-After"
             }
             Self::TooManyUploads => {
-                "this network has too many requests whose bodies are not complete; nothing of this request was stored; send it again after the time in Retry-After"
+                "this network has too many requests with incomplete bodies; nothing from this request was stored; send it again after the time in Retry-After"
             }
             Self::RequestTimeout => {
-                "the body came too slowly: the server waits for at least 8 KiB, or all of it, in each 10 s, and for all of it within 60 s; nothing of this request was stored"
+                "the body arrived too slowly: at least 8 KiB, or the rest of it, must arrive in every 10 s, and all of it within 60 s; nothing from this request was stored"
             }
-            Self::Unavailable => "nobody knows whether a write was stored; send it again with its idempotency key",
-            Self::Moved => "nothing of this request was stored: the stream got more shards meanwhile; send it again",
+            Self::Unavailable => "it is unknown whether the write was stored; send it again with its idempotency key",
+            Self::Moved => {
+                "nothing from this request was stored: the number of shards was raised in the meantime; send it again"
+            }
             Self::NotEverywhere => {
                 "the change is made but has not reached every shard; repeat the request to finish it"
             }
             Self::OtherVersion => {
-                "the parts of this deployment are of two versions for a moment; send it again, a write with its idempotency key"
+                "the deployment is being updated, and its parts briefly run different versions; send the request again, a write with its idempotency key"
             }
             Self::NoDirectory => {
-                "the list of streams can't be read or written now; the streams themselves work; send it again"
+                "the list of streams can't be read or written at the moment, but the streams themselves work; send the request again"
             }
-            Self::Internal => "it is told in the log; a write may be sent again with its idempotency key",
+            Self::Internal => {
+                "the cause is in the deployment's log; a write can be sent again with its idempotency key"
+            }
         }
     }
 
-    /// Whether the rest of the body is left unread, as it is not known to come.
+    /// Whether the rest of the body is left unread, as it may never arrive.
     pub(super) fn leaves_body(&self) -> bool {
         matches!(self, Self::TooManyUploads | Self::RequestTimeout)
     }
 
-    /// Whether a home that does not know [`protocol::command::Command::Announce`] may have said so: the versions before it
-    /// said of a command that they did not know that something went wrong.
+    /// Whether a home that does not know [`protocol::command::Command::Announce`] may have said this: earlier versions
+    /// answered an unknown command with an internal error.
     pub(super) fn is_of_earlier_home(&self) -> bool {
         matches!(self, Self::OtherVersion | Self::Internal)
     }
@@ -187,11 +193,11 @@ impl Problem {
         reply.with("Retry-After", limited.retry_after_s().to_string()).with(LIMITS_HEADER, limited.header())
     }
 
-    /// The one that is always the same.
+    /// The header that is the same every time.
     pub(super) fn header(&self) -> Option<(&'static str, &'static str)> {
         match self {
             Self::Unauthorized(_) => Some(("WWW-Authenticate", "Bearer realm=\"heartbeat\"")),
-            // An upload that idles is ended after as long.
+            // An upload that idles is ended after the same time.
             Self::RateLimited | Self::TooManyUploads => Some(("Retry-After", "10")),
             Self::Overloaded
             | Self::NoRoomForBody
@@ -207,7 +213,7 @@ impl Problem {
         }
     }
 
-    /// The answer to a request, by a deployment of this origin.
+    /// The answer to a request, from a deployment at this origin.
     pub(super) fn reply(&self, origin: &str) -> Reply {
         let (status, kind, title) = self.kind();
         let errors = if let Self::InvalidPoints(_, errors) = self { errors.as_slice() } else { &[] };
@@ -216,7 +222,7 @@ impl Problem {
         let limits = hits.iter().map(limit).collect();
         let r#type = format!("{origin}/problems#{kind}");
         let body = Body { r#type, title, status, detail: self.detail(), errors, limits };
-        let body = serde_json::to_vec(&body).expect("texts and numbers always serialise");
+        let body = serde_json::to_vec(&body).expect("strings and numbers always serialise");
         self.with_headers(Reply::new(status, "application/problem+json", body).with("Cache-Control", "no-store"))
     }
 }
@@ -226,7 +232,7 @@ impl From<Refusal> for Problem {
         match refusal {
             Refusal::NoSuchStream => Self::NO_SUCH_STREAM,
             Refusal::Unauthorized => {
-                Self::Unauthorized("this needs the stream's read key, as a bearer token or as ?key=")
+                Self::Unauthorized("this request requires the stream's read key, as a bearer token or as ?key=")
             }
             Refusal::OriginNotAllowed => Self::OriginNotAllowed,
             Refusal::WrongWriteKey => Self::WRONG_WRITE_KEY,

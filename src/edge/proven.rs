@@ -1,5 +1,5 @@
-//! Which write keys hold: those with which an object of this isolate's streams took a write. Only objects know keys, so a key that
-//! somebody invents is a stranger's until then.
+//! The write keys that are valid: those with which an object accepted a write from this isolate. Only objects know the
+//! keys, so a writer with a key that is not proven counts as a stranger.
 
 use std::cell::RefCell;
 use std::hash::Hasher;
@@ -10,14 +10,14 @@ use siphasher::sip::SipHasher13;
 use crate::random::hash_key;
 use config::who::Who;
 
-/// At most so many of 8 bytes; beyond, all are forgotten, and the next write of each proves it again.
+/// The most keys, at 8 bytes each; beyond this, all are forgotten, and the next write with each proves it again.
 const MAX_KEYS: usize = 4_096;
 
 thread_local! {
     static PROVEN: RefCell<FxHashSet<u64>> = RefCell::default();
 }
 
-/// Whether a writer is the owner, or holds a key of this stream as far as is known here.
+/// Whether a writer is the owner, or holds a key of this stream, as far as is known here.
 pub(super) fn is_trusted(stream: &str, who: &Who) -> bool {
     match place(stream, who) {
         Some(place) => PROVEN.with_borrow(|proven| proven.contains(&place)),
@@ -25,7 +25,7 @@ pub(super) fn is_trusted(stream: &str, who: &Who) -> bool {
     }
 }
 
-/// Takes in whether a stream has taken a write with a key.
+/// Records whether a stream has accepted a write with a key.
 pub(super) fn learn(stream: &str, who: &Who, holds: bool) {
     let Some(place) = place(stream, who) else { return };
     PROVEN.with_borrow_mut(|proven| {
@@ -53,7 +53,7 @@ mod tests {
     use config::who::KeyHash;
 
     #[test]
-    fn a_key_counts_when_its_stream_has_taken_it_and_until_it_is_refused() {
+    fn a_key_is_proven_from_an_accepted_write_to_a_refusal() {
         let key = Who::Keyed(KeyHash::from_bytes([7; 32]));
         assert!(!is_trusted("a", &key));
         learn("a", &key, true);
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded() {
+    fn proven_keys_are_bounded() {
         for key in 0..10_000_u32 {
             let mut hash = [0; 32];
             hash[..4].copy_from_slice(&key.to_le_bytes());

@@ -57,7 +57,7 @@ pub(super) async fn read_labels(exchange: &Exchange, id: &StreamId) -> Result<Re
 
 pub(super) async fn read_label_values(exchange: &Exchange, id: &StreamId, name: &str) -> Result<Reply, Problem> {
     let params = ValuesParams::parse(exchange.query_string())?;
-    // A name in a path is percent-encoded, and `+` is a plus there.
+    // A name in a path is percent-encoded, and `+` is a literal plus there.
     let name = percent_decoded(name);
     let mut values = Values::new(&name, params.limit);
     let mut merge = |part: &[u8]| values.merge(part).map_err(|error| other_version(&error));
@@ -84,7 +84,7 @@ impl Exchange {
         Ok((config, parsed.ok_or(Problem::Internal)?))
     }
 
-    /// Lets parameters be parsed as they are with the stream's retention.
+    /// Parses parameters that depend on the stream's retention.
     pub(super) async fn with_retention(
         &self,
         id: &StreamId,
@@ -94,7 +94,7 @@ impl Exchange {
         let mut config = self.config(id).await?;
         let mut parsed = parse(&config);
         if matches!(&parsed, Err(ParamError::Window(error)) if error.is_of_retention()) {
-            // The copy may be from before the owner asked for more.
+            // The copy may be older than the owner's longer retention.
             config = self.newer_config(id, config).await?;
             parsed = parse(&config);
         }
@@ -102,8 +102,8 @@ impl Exchange {
         Ok(config)
     }
 
-    /// An answer that may be kept for a while if its window can't change any more, but by a removal. Its tag is that of the whole, which is
-    /// made once more for it and is nowhere in memory.
+    /// An answer that may be cached for a while if only a removal can still change its window. Its tag is a hash of the
+    /// whole answer, which is generated a second time for it and is never in memory as a whole.
     fn cacheable(&self, rollup: &Rc<Rollup>, format: Format, kept: Kept, lateness_s: i64) -> Reply {
         let reply = || Reply::pieces(format.media_type(), rollup.pieces(format), kept, &self.context);
         if !is_closed(&rollup.window, lateness_s, self.now_ms / 1000) {
@@ -116,7 +116,7 @@ impl Exchange {
     }
 }
 
-/// What tells one answer from another.
+/// A hash that distinguishes one answer from another.
 fn etag(mut pieces: Pieces) -> String {
     let mut hash = Sha256::new();
     loop {
@@ -128,7 +128,7 @@ fn etag(mut pieces: Pieces) -> String {
     }
 }
 
-/// Whether nothing can fall into a window any more: not even a point as late and as long as may be.
+/// Whether nothing can fall into a window any more: not even the latest and longest point that is allowed.
 #[expect(clippy::cast_possible_truncation, reason = "a day")]
 fn is_closed(window: &Window, lateness_s: i64, now_s: i64) -> bool {
     window.to_s() + lateness_s + MAX_PERIOD_S as i64 <= now_s
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tag_is_that_of_the_whole_and_of_nothing_else() {
+    fn an_etag_covers_the_whole_answer_and_nothing_else() {
         let pieces = |last: u32| {
             let mut made = 0;
             Pieces::of_text(move |out| {

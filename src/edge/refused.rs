@@ -1,8 +1,9 @@
-//! Who was refused lately: asked again before a body is read, so that a flood neither wakes an object nor costs what reading
-//! it costs.
+//! Writers that were refused lately. They are checked before a body is read, so a flood neither wakes an object nor
+//! costs what reading it would.
 //!
-//! Only refusals are remembered, only of writers without a credential, and only as long as the object says that it admits nothing
-//! at all of their network. What is admitted is the object's to say: a memory of permissions would spend more than there is.
+//! Only refusals are remembered, only for writers without a credential, and only as long as the object says that it
+//! admits nothing at all from their network. Only the object admits writes: remembered permissions would spend more
+//! than the budgets hold.
 
 use std::cell::RefCell;
 use std::hash::Hasher;
@@ -17,9 +18,9 @@ use protocol::writer::Writer;
 
 use super::problem::Problem;
 
-/// A refusal is remembered for at most this long: limits may have changed, or others may have gone.
+/// A refusal is remembered at most this long: limits may have changed, or others may have left.
 const MAX_MS: i64 = 60_000;
-/// At most this many, of some 500 bytes: 2 of the isolate's 128 MB. Beyond, the object is asked.
+/// The most refusals, at some 500 bytes each: 2 of the isolate's 128 MB. Beyond this, the object is asked.
 const MAX_ENTRIES: usize = 4_096;
 
 /// What an object said, and when.
@@ -33,7 +34,7 @@ thread_local! {
     static REFUSED: RefCell<FxHashMap<u64, Refused>> = RefCell::default();
 }
 
-/// Remembers what an object refuses to a writer.
+/// Remembers an object's refusal of a writer.
 pub(super) fn remember(object: &str, writer: &Writer<'_>, limited: &Limited, now_ms: i64) {
     let for_ms = (i64::from(limited.closed_s) * 1_000).min(MAX_MS);
     if writer.who != Who::Open || for_ms == 0 {
@@ -75,7 +76,7 @@ pub(super) fn check(object: &str, writer: &Writer<'_>, now_ms: i64) -> Result<()
 }
 
 impl Refused {
-    /// A clock that was set back ends it.
+    /// A clock that was set back invalidates it.
     fn is_true(&self, now_ms: i64) -> bool {
         (self.at_ms..self.until_ms).contains(&now_ms)
     }
@@ -84,7 +85,7 @@ impl Refused {
 fn place(object: &str, network: &str) -> u64 {
     let mut hasher = SipHasher13::new_with_key(&hash_key());
     hasher.write(object.as_bytes());
-    // No name of an object has this byte.
+    // No object's name contains this byte.
     hasher.write_u8(0);
     hasher.write(network.as_bytes());
     hasher.finish()
@@ -113,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn a_refusal_holds_for_its_object_and_network_until_something_would_be_admitted() {
+    fn a_refusal_lasts_until_its_object_would_admit_something() {
         remember("a/0", &open("192.0.2.1"), &limited(30, 20), 1_000);
         assert_eq!(wait_s("a/0", &open("192.0.2.1"), 6_500), Some(25));
         assert_eq!(wait_s("a/0", &open("192.0.2.2"), 6_500), None);
@@ -128,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_may_write_is_not_remembered_and_nothing_for_longer_than_a_minute() {
+    fn refusals_last_a_minute_at_most_and_bind_no_other_writer() {
         remember("a/0", &open(""), &limited(30, 0), 0);
         remember("a/0", &Writer { who: Who::Keyed(KeyHash::from_bytes([1; 32])), ..open("") }, &limited(30, 20), 0);
         assert_eq!(wait_s("a/0", &open(""), 1), None);
@@ -137,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_at_most_so_many_and_those_that_are_over_make_room() {
+    fn refusals_are_bounded_and_expired_ones_make_room() {
         for index in 0..5_000 {
             remember("a/0", &open(&index.to_string()), &limited(30, if index < 10 { 1 } else { 20 }), 0);
         }

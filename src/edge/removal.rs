@@ -18,10 +18,10 @@ pub(super) async fn remove_points(exchange: &Exchange, id: &StreamId) -> Result<
         let mut take = |shard, answer: Result<Vec<u8>, Problem>| {
             match answer {
                 Ok(body) => removed.merge(&parsed(&body)?),
-                // A raise has not reached it yet, so there is nothing to remove.
+                // A raise has not reached this shard yet, so there is nothing to remove.
                 Err(Problem::NotFound(_)) => {}
                 Err(_) if is_dry_run => return Err(Problem::Shard(shard_detail(shard))),
-                // Home sees to it that it is done there too.
+                // Home makes sure that it is done there too.
                 Err(_) => removed.is_done = false,
             }
             Ok(())

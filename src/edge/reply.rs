@@ -1,4 +1,4 @@
-//! An answer before it is the platform's.
+//! An answer, before it becomes the platform's response.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -13,15 +13,16 @@ use super::cors::Cors;
 use super::kept::Kept;
 use super::sending::send;
 
-/// So many heads are kept: in a flood, writes that are stored and two or three kinds of refusals take turns.
+/// The most heads that are kept: in a flood, stored writes and two or three kinds of refusals alternate.
 const KEPT_HEADS: usize = 4;
 
 thread_local! {
-    /// The last heads and what they became, the latest first. Most answers have the same ones, and making one costs more than all the rest.
+    /// The last heads and the objects made from them, latest first. Most answers have the same few, and making one
+    /// costs more than everything else.
     static LAST: RefCell<Vec<(Head, ResponseInit)>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Status and headers, as JavaScript wants them together.
+/// Status and headers, in the form that JavaScript expects.
 #[derive(PartialEq)]
 struct Head {
     status: u16,
@@ -61,9 +62,9 @@ pub(super) struct Reply {
 #[derive(Debug)]
 enum Body {
     Bytes(Vec<u8>),
-    /// What comes piece by piece.
+    /// A body that arrives in pieces.
     Stream(ReadableStream),
-    /// An upgrade, as the object answers it.
+    /// An upgrade, as the object answered it.
     Upgrade(Response),
 }
 
@@ -76,7 +77,7 @@ impl Reply {
         Self { status: 200, content_type, body: Body::Stream(body), headers: Vec::new() }
     }
 
-    /// What is made piece by piece: at once where it is small, else as its reader takes it.
+    /// A body made in pieces: at once if it is small, otherwise as its reader takes them.
     pub(super) fn pieces(content_type: &'static str, mut pieces: Pieces, kept: Kept, context: &Context) -> Self {
         let (first, is_whole) = pieces.piece();
         if is_whole {

@@ -1,5 +1,5 @@
-//! The platform's request. Each question to it crosses from wasm to JavaScript and into the runtime, so only what is needed is
-//! asked, and names of headers cross once an isolate.
+//! The platform's request. Each access crosses from wasm into JavaScript and the runtime, so only what is needed is
+//! read, and header names cross once per isolate.
 
 use std::cell::RefCell;
 
@@ -11,17 +11,17 @@ use worker::{Method, Result, js_sys, wasm_bindgen, web_sys};
 
 #[wasm_bindgen]
 extern "C" {
-    /// The parts of a request that web-sys lacks or asks for at a higher price.
+    /// The parts of a request that web-sys lacks or reads at a higher cost.
     type Raw;
 
     #[wasm_bindgen(method, catch)]
     fn bytes(this: &Raw) -> std::result::Result<Promise, JsValue>;
 
-    /// What the runtime knows of where a request comes from.
+    /// What the runtime knows about the origin of a request.
     #[wasm_bindgen(method, getter)]
     fn cf(this: &Raw) -> JsValue;
 
-    /// A stream of bytes, as web-sys has it but for the reader that fills what it is given.
+    /// A stream of bytes as in web-sys, with the reader that fills a given buffer.
     type Readable;
 
     #[wasm_bindgen(method, catch, js_name = getReader)]
@@ -35,7 +35,7 @@ extern "C" {
     #[wasm_bindgen(method, catch)]
     fn cancel(this: &Reader) -> std::result::Result<Promise, JsValue>;
 
-    /// Headers, asked with names that are in JavaScript already.
+    /// Headers, looked up by names that are already in JavaScript.
     type RawHeaders;
 
     #[wasm_bindgen(method, catch)]
@@ -47,7 +47,7 @@ thread_local! {
     static NAMES: RefCell<FxHashMap<&'static str, JsString>> = RefCell::new(FxHashMap::default());
 }
 
-/// A request, whose body is read at most once.
+/// A request whose body is read at most once.
 pub(super) struct Request {
     request: web_sys::Request,
     headers: RawHeaders,
@@ -60,7 +60,7 @@ impl Request {
         Self { request, headers, is_body_read: false }
     }
 
-    /// The same request, whose body is taken for read.
+    /// The same request, with its body marked as read.
     pub(super) fn again(&self) -> Self {
         let same: &JsValue = self.request.as_ref();
         Self { is_body_read: true, ..Self::new(same.clone().unchecked_into()) }
@@ -77,13 +77,13 @@ impl Request {
         })
     }
 
-    /// The other end of the connection, as an address and a port; only a server of one's own has it.
+    /// The address and port of the connection's other end; only a self-hosted server has it.
     pub(super) fn peer_address(&self) -> Option<String> {
         self.cf("clientIp")?.as_string()
     }
 
-    /// Where the client is, as the platform knows it: `US 13335`, a country and the number of a network of the Internet. Empty where
-    /// it does not say so.
+    /// The client's place according to the platform: `US 13335`, a country and an AS number. Empty if the platform does
+    /// not say.
     pub(super) fn place(&self) -> String {
         let country = self.cf("country").and_then(|country| country.as_string()).unwrap_or_default();
         let asn = self.cf("asn").and_then(|asn| asn.as_f64()).unwrap_or_default();
@@ -109,7 +109,7 @@ impl Request {
         Ok(self.request.unchecked_ref::<Raw>().bytes()?)
     }
 
-    /// The body piece by piece; `None` when it was read or there is none.
+    /// The body in pieces; `None` if it was read already or there is none.
     pub(super) fn pieces(&mut self) -> Result<Option<Pieces>> {
         if std::mem::replace(&mut self.is_body_read, true) {
             return Ok(None);
@@ -124,19 +124,19 @@ impl Request {
 /// The pieces of a body, each as large as what has arrived.
 pub(super) struct Pieces {
     reader: Reader,
-    /// Of the piece before, for the next one.
+    /// The buffer of the previous piece, reused for the next one.
     buffer: Option<ArrayBuffer>,
 }
 
 impl Pieces {
-    /// A promise of the next piece, of at most so many bytes; see [`Pieces::take`].
+    /// A promise of the next piece, of at most this many bytes; see [`Pieces::take`].
     pub(super) fn read(&mut self, max_bytes: u32) -> Result<Promise> {
         let buffer = self.buffer.take().filter(|buffer| buffer.byte_length() == max_bytes);
         let buffer = buffer.unwrap_or_else(|| ArrayBuffer::new(max_bytes));
         Ok(self.reader.read(&Uint8Array::new(&buffer))?)
     }
 
-    /// The piece that a promise came to, put behind `body`; whether that was the last.
+    /// Appends a promise's piece to `body`; returns whether it was the last.
     pub(super) fn take(&mut self, read: &JsValue, body: &mut Vec<u8>) -> Result<bool> {
         let is_last = Reflect::get(read, &"done".into())?.is_truthy();
         if let Ok(piece) = Reflect::get(read, &"value".into())?.dyn_into::<Uint8Array>() {
@@ -148,14 +148,14 @@ impl Pieces {
         Ok(is_last)
     }
 
-    /// How many bytes the piece has that a promise came to; `None` of the end.
+    /// The length of a promise's piece; `None` at the end.
     pub(super) fn length(read: &JsValue) -> Result<Option<usize>> {
         let value = Reflect::get(read, &"value".into())?;
         let bytes = value.dyn_into::<Uint8Array>().map_or(0, |piece| piece.length() as usize);
         Ok((bytes > 0 || !Reflect::get(read, &"done".into())?.is_truthy()).then_some(bytes))
     }
 
-    /// Reads no more, whatever is still to come.
+    /// Reads no more, whatever is still to arrive.
     pub(super) fn cancel(self) -> Result<Promise> {
         Ok(self.reader.cancel()?)
     }
@@ -164,7 +164,7 @@ impl Pieces {
 fn place(country: &str, asn: f64) -> String {
     let is_country = country.len() == 2 && country.bytes().all(|byte| byte.is_ascii_alphanumeric());
     let country = if is_country { country } else { "" };
-    // 32 bits (RFC 6793); what is not so is 0, which is nobody's.
+    // An AS number has 32 bits (RFC 6793); anything else becomes 0, which belongs to nobody.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "casts saturate")]
     let asn = asn as u32;
     if country.is_empty() && asn == 0 { String::new() } else { format!("{country} {asn}") }
@@ -175,7 +175,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_place_is_a_country_and_a_number() {
+    fn a_place_is_a_country_and_an_as_number() {
         for (country, asn, said) in
             [("US", 13_335.0, "US 13335"), ("US", 0.0, "US 0"), ("", 7.0, " 7"), ("", 0.0, ""), ("Atlantis", -1.0, "")]
         {

@@ -1,4 +1,4 @@
-//! The memory that a body takes on its way through the edge, and the body with it.
+//! The memory that a body takes on its way through the edge, together with the body.
 
 use std::ops::Deref;
 
@@ -6,27 +6,28 @@ use memory::{NoRoom, Reservation, Share, reserve, used};
 
 use super::problem::Problem;
 
-/// Bodies of most pages: for these there is room when larger ones find none.
+/// Most pages' bodies are at most this large: there is memory for them when larger ones find none.
 pub(super) const TINY_BYTES: usize = 4 << 10;
-/// What arrives leaves half of the share, 8 MiB, to what has arrived: so uploads that never end keep nothing from its end...
+/// Arriving bodies leave half of the share, 8 MiB, to bodies that have arrived, so uploads that never end block no
+/// others...
 const ARRIVING_REST: usize = Share::Writes.bytes() / 2;
-/// ...but for tiny ones, which leave 4 MiB: a thousand of them, which is all that may be unfinished, take 4.
+/// ...but tiny ones only leave 4 MiB: the thousand that may be unfinished take 4.
 const TINY_REST: usize = Share::Writes.bytes() / 4;
-/// What has arrived leaves 2 MiB to the frames of objects, without which nothing is done.
+/// Bodies that have arrived leave 2 MiB to objects' frames, without which nothing can proceed.
 const HELD_REST: usize = Share::Writes.bytes() / 8;
-/// From here on slow uploads make room: half of what arriving ones may take.
+/// Above this, slow uploads must make room: half of what arriving ones may take.
 const CROWDED_BYTES: usize = ARRIVING_REST / 2;
 
 /// How far a body has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
     Arriving,
-    /// It is whole and kept until it is answered, with what is made of it.
+    /// Complete, and kept until the request is answered, together with what is built from it.
     Held,
 }
 
-/// Bytes of the isolate's memory: of the share of writes or, for a sender whom the stream or the deployment knows, of the
-/// owner's where that one has no room.
+/// Bytes of the isolate's memory: from the share of writes or, if that is full and the stream or the deployment knows
+/// the sender, from the owner's.
 #[derive(Debug)]
 pub(super) struct Room {
     reservation: Reservation,
@@ -45,7 +46,7 @@ impl Room {
         Self { reservation: Reservation::none(Share::Writes), is_trusted }
     }
 
-    /// Makes it so many bytes. It may always shrink.
+    /// Changes the reservation to this size. Shrinking always succeeds.
     pub(super) fn resize(&mut self, bytes: usize, stage: Stage) -> Result<(), NoRoom> {
         let rest = match stage {
             _ if self.reservation.share() == Share::Owner => 0,
@@ -69,7 +70,7 @@ impl Default for Room {
 }
 
 impl Body {
-    /// What did not arrive as a body: a query string, or a part of one that is read already.
+    /// Bytes that did not arrive as a body: a query string, or a part of one that was read already.
     pub(super) fn of(bytes: Vec<u8>, mut room: Room) -> Result<Self, Problem> {
         room.resize(bytes.capacity(), Stage::Held)?;
         Ok(Self { bytes, room })
@@ -90,7 +91,7 @@ impl From<NoRoom> for Problem {
     }
 }
 
-/// Whether bodies take so much that those which come slowly must make room.
+/// Whether bodies take so much memory that slow ones must make room.
 pub(super) fn is_crowded() -> bool {
     used(Share::Writes) > CROWDED_BYTES
 }
@@ -126,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_trusted_has_the_share_of_the_owner_where_others_take_all() {
+    fn trusted_senders_use_the_owners_share_when_writes_are_full() {
         let (arriving, held) = (filled(MIB, Stage::Arriving), filled(64 << 10, Stage::Held));
         let mut stranger = Room::of(false);
         let mut owner = Room::of(true);

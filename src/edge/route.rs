@@ -1,4 +1,4 @@
-//! Which endpoints a path names, and the parts of a URL.
+//! Which endpoints a path leads to, and the parts of a URL.
 
 use worker::Method;
 
@@ -8,12 +8,12 @@ use super::endpoints::ENDPOINTS;
 /// The endpoints of a path.
 pub(super) struct Route<'a> {
     endpoints: &'static [Endpoint],
-    /// The parts of the path for which the pattern has names.
+    /// The path segments that the pattern names.
     names: [&'a str; 2],
 }
 
 impl<'a> Route<'a> {
-    /// The endpoints of a path; `None` if the path is not the API's but may be a static asset's.
+    /// The endpoints of a path; `None` if the path does not belong to the API, but may be a static asset's.
     pub(super) fn of(path: &'a str) -> Option<Self> {
         ENDPOINTS.chunk_by(|one, other| one.path == other.path).find_map(|endpoints| {
             let names = matched(endpoints[0].path, endpoints[0].dialect.trimmed(path))?;
@@ -21,7 +21,7 @@ impl<'a> Route<'a> {
         })
     }
 
-    /// The endpoint of a method, or all methods of the path if it has no such endpoint.
+    /// The endpoint for a method, or all methods of the path if there is none.
     pub(super) fn endpoint(&self, method: &Method) -> Result<&'static Endpoint, Methods> {
         let wanted = Methods::of(method);
         self.endpoints.iter().find(|endpoint| endpoint.methods.has(wanted)).ok_or_else(|| self.methods())
@@ -37,13 +37,13 @@ impl<'a> Route<'a> {
         self.endpoints[0].dialect
     }
 
-    /// The parts of the path for which the pattern has names; a stream's id comes first.
+    /// The path segments that the pattern names; a stream's id comes first.
     pub(super) fn names(&self) -> [&'a str; 2] {
         self.names
     }
 
-    /// The id of the stream that scripts of pages write to at this path; a preflight respects the stream's list of origins.
-    /// app.net's API lets every page ask, and refuses the write itself.
+    /// The id of the stream that a page's script writes to at this path, whose preflight respects the stream's list of
+    /// origins. app.net's API lets every page ask, and refuses the write itself.
     pub(super) fn written_by_pages(&self) -> Option<&'a str> {
         let is_written = |endpoint: &Endpoint| endpoint.access == Access::Writer && endpoint.methods.has(Methods::POST);
         let is_ours = self.dialect() != Dialect::AppNet;
@@ -51,7 +51,7 @@ impl<'a> Route<'a> {
     }
 }
 
-/// The parts of a path for which a pattern has names; `None` if it does not match.
+/// The path segments that a pattern names; `None` if the path does not match.
 fn matched<'a>(pattern: &str, path: &'a str) -> Option<[&'a str; 2]> {
     let (mut names, mut count) = ([""; 2], 0);
     let mut parts = path.split('/');
@@ -70,7 +70,7 @@ fn matched<'a>(pattern: &str, path: &'a str) -> Option<[&'a str; 2]> {
     parts.next().is_none().then_some(names)
 }
 
-/// The path of a URL as the runtime writes it.
+/// The path of a URL, as the runtime writes it.
 pub(super) fn path(url: &str) -> &str {
     let behind_origin = &url[origin(url).len()..];
     behind_origin.split(['?', '#']).next().unwrap_or("/")
@@ -95,7 +95,7 @@ mod tests {
     use crate::edge::endpoint::Handler;
 
     #[test]
-    fn a_url_is_taken_apart() {
+    fn a_url_is_split_into_its_parts() {
         let url = "http://127.0.0.1:8787/v1/streams/abc/rollup?by=a&key=b#c?d";
         assert_eq!(origin(url), "http://127.0.0.1:8787");
         assert_eq!(path(url), "/v1/streams/abc/rollup");
@@ -103,7 +103,7 @@ mod tests {
         assert_eq!((path("https://a.example"), query_string("https://a.example/")), ("", ""));
     }
 
-    /// The pattern and the names of a path.
+    /// The pattern and the named segments of a path.
     fn of(path: &str) -> (&'static str, [&str; 2]) {
         Route::of(path).map_or(("", [""; 2]), |route| (route.endpoints[0].path, route.names))
     }
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_path_is_refused_in_the_dialect_of_its_place() {
+    fn an_unknown_path_is_refused_in_the_dialect_around_it() {
         let own = "/v1 /v1/ /v1/stream /v1/streams/a/b /v1/streams/a/points/x /v1/streams/a/labels/b/c \
             /v1/streams/a/write-keys/b/c /v1/streams/a/writers/b /v1/streams/a/otlp/v1/traces \
             /v1/streams/a/otlp/v1/metrics/";
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_of_a_path_are_adjacent_and_handlers_get_its_names() {
+    fn rows_of_one_path_are_adjacent_and_handlers_get_its_names() {
         let mut before: Vec<&str> = Vec::new();
         for endpoints in ENDPOINTS.chunk_by(|one, other| one.path == other.path) {
             let path = endpoints[0].path;

@@ -1,5 +1,5 @@
-//! Sends an answer piece by piece. The next piece is made when the runtime has taken the last one, so of an answer that nobody takes
-//! there is one piece and what it is made of; and a reader that takes nothing for a while gets no more.
+//! Sends an answer in pieces. The next piece is made once the runtime has taken the last one, so an answer that is not
+//! taken occupies one piece and its source data. A reader that takes nothing for a while gets no more.
 
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -17,17 +17,17 @@ use model::pieces::Pieces;
 
 use super::kept::Kept;
 
-/// A reader that takes no piece for so long is given up: 64 KiB in 25 s are 2.6 KB/s. After a reader has gone, the runtime lets us work on
-/// for half a minute, so this ends in time there too.
+/// A reader that takes no piece for this long is dropped: 64 KiB in 25 s are 2.6 KB/s. After a reader has left, the
+/// runtime lets our work continue for half a minute, so this is soon enough in that case too.
 const IDLE_MS: i64 = 25_000;
-/// An answer is sent for so long at most, as live events are.
+/// The longest time that an answer is sent, the same as for live events.
 const MAX_LIFE_MS: i64 = 300_000;
 /// What should have ended by now never will: the runtime dropped its request.
 const LOST_AFTER_MS: i64 = IDLE_MS + 10_000;
 
 #[wasm_bindgen]
 extern "C" {
-    /// A stream whose one end is written here while the other one is the answer's body. A write is done when it was read.
+    /// A pipe: one end is written here, and the other end is the answer's body. A write completes once it was read.
     #[wasm_bindgen(js_name = IdentityTransformStream)]
     type Pipe;
 
@@ -58,19 +58,19 @@ extern "C" {
 }
 
 thread_local! {
-    /// All that is being sent.
+    /// All answers that are being sent.
     static SENDING: RefCell<Vec<Rc<Sending>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// An answer that is being sent.
 struct Sending {
-    /// What is not made yet, and the memory of what it is made of.
+    /// The source of the pieces that are not made yet, and its memory.
     rest: RefCell<Option<(Pieces, Kept)>>,
-    /// When its reader last took something.
+    /// When the reader last took a piece.
     taken_ms: Cell<i64>,
 }
 
-/// Sends a first piece and those that follow; the body they go into.
+/// Sends a first piece and those that follow; returns the body that they go into.
 pub(super) fn send(first: Vec<u8>, rest: Pieces, kept: Kept, context: &Context) -> ReadableStream {
     give_up_lost();
     let (writer, body) = pipe();
@@ -80,7 +80,7 @@ pub(super) fn send(first: Vec<u8>, rest: Pieces, kept: Kept, context: &Context) 
         let end = if sending.send_all(&writer, first).await {
             writer.close()
         } else {
-            // The connection breaks, so that nobody takes a part for the whole.
+            // Breaks the connection, so that nobody mistakes a part for the whole.
             writer.abort(&JsValue::from_str("the answer was not taken in time"))
         };
         drop(sending.rest.take());
@@ -92,13 +92,13 @@ pub(super) fn send(first: Vec<u8>, rest: Pieces, kept: Kept, context: &Context) 
     body
 }
 
-/// Where a body is written, and the body.
+/// The writing end of a body, and the body.
 pub(super) fn pipe() -> (PipeWriter, ReadableStream) {
     let pipe = Pipe::new();
     (pipe.writable().get_writer(), pipe.readable())
 }
 
-/// Lets go of what is sent no more because its request is lost: its future never ends.
+/// Frees answers that will not be sent because their request is lost: their futures never end.
 pub(super) fn give_up_lost() {
     if SENDING.with_borrow(Vec::is_empty) {
         return;
@@ -111,7 +111,7 @@ pub(super) fn give_up_lost() {
 }
 
 impl Sending {
-    /// Whether all of it was taken.
+    /// Sends all pieces; returns whether all were taken.
     async fn send_all(&self, writer: &PipeWriter, first: Vec<u8>) -> bool {
         let begun_ms = now_ms();
         let (mut piece, mut is_last) = (first, false);

@@ -1,9 +1,9 @@
-//! The pace of refused requests: a network that is refused again and again is heard ever later, so that whoever does not heed a
-//! refusal costs little. Nobody is refused here, and nothing of a request is read before its turn.
+//! The pace of refused requests. A network that is refused again and again waits longer and longer, so clients that
+//! ignore a refusal cost little. Nothing is refused here, and nothing of a request is read before its turn.
 //!
-//! Each network has a bucket for each stream, and all networks together that have written nothing yet have one more: so a flood from
-//! ever new networks waits as well, and those who were there do not. A refused request is charged when it is answered or, if it had to wait,
-//! when its turn was set: turns are then a fixed time apart, however many connections there are.
+//! Each network has a bucket for each stream, and all networks that have written nothing yet share one more. So a flood
+//! from ever new networks waits as well, while known networks do not. A refused request is charged when it is answered
+//! or, if it had to wait, when its turn was set: so turns are a fixed time apart, however many connections there are.
 
 use std::cell::{Cell, RefCell};
 use std::hash::Hasher;
@@ -18,37 +18,39 @@ use model::gcra::{Rate, Takers, Tat};
 use super::bell::Bell;
 use super::{Exchange, StreamId, proven, wasted};
 
-/// Refused requests of one network and stream: a request costs up to a millisecond, so this is 2 % of a second...
+/// Refused requests of one network and stream per second: a request costs up to a millisecond, so this is 2 % of a
+/// second...
 const REFUSED_PER_S: f64 = 20.0;
-/// ...and so many at once. Nobody waits longer than these take: 2 s.
+/// ...and as a burst. Nobody waits longer than a burst takes: 2 s.
 const REFUSED_BURST: f64 = 40.0;
-/// Wider networks (an IPv4 /24, an IPv6 /48) have so many times as many, as with objects' budgets.
+/// Wider networks (an IPv4 /24, an IPv6 /48) have this many times as much, as in objects' budgets.
 const WIDER: f64 = 4.0;
-/// Those of all networks that have written nothing to the stream through this isolate lately.
+/// The same for all networks together that have not written to the stream through this isolate lately.
 const STRANGERS_PER_S: f64 = 50.0;
 const STRANGERS_BURST: f64 = 100.0;
-/// Who has written something is no stranger for so long.
+/// How long a network counts as known after a write.
 const KNOWN_US: i64 = 600_000_000;
-/// At most so many wait at a time...
+/// The most requests that wait at a time...
 const MAX_WAITING: u32 = 256;
-/// ...of some 8 KiB each, with what the runtime keeps of a request. Beyond either, a request has its turn at once.
+/// ...of some 8 KiB each, with what the runtime keeps of a request. Beyond either limit, a request has its turn at
+/// once.
 const WAITING_BYTES: usize = 8 << 10;
 const US_PER_MS: i64 = 1_000;
 
 thread_local! {
-    /// Both have at most [`model::gcra::MAX_TAKERS`] of 16 bytes, in twice as many places: a mebibyte of the isolate's 128 MB. Those
-    /// beyond do not wait here...
+    /// Each has at most [`model::gcra::MAX_TAKERS`] of 16 bytes, in twice as many slots: together a mebibyte of the
+    /// isolate's 128 MB. Networks beyond that do not wait here...
     static REFUSED: RefCell<Takers<1>> = RefCell::default();
-    /// ...and stay strangers here. A bucket ends when its network is a stranger again.
+    /// ...and stay strangers here. An entry ends when its network becomes a stranger again.
     static KNOWN: RefCell<Takers<1>> = RefCell::default();
     static WAITING: Cell<u32> = const { Cell::new(0) };
 }
 
-/// Whose refusals are counted: a network, the wider one that it is part of, and whoever is a stranger in the same stream.
+/// The buckets that count a refusal: of a network, of the wider one around it, and of all strangers of the stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shaped {
     takers: [u64; 3],
-    /// Whether it was charged when it came.
+    /// Whether it was charged when it arrived.
     is_paid: bool,
 }
 
@@ -58,7 +60,8 @@ struct Waiting {
 }
 
 impl Exchange {
-    /// Waits for the turn of a request that would store something, if its network, or strangers together, have been refused too often.
+    /// Waits for the turn of a request that wants to store something, if its network, or strangers together, were
+    /// refused too often.
     pub(super) async fn wait_for_turn(&mut self, id: &StreamId) {
         if proven::is_trusted(id.as_str(), &self.who_writes()) {
             return;
@@ -72,7 +75,8 @@ impl Exchange {
         }
     }
 
-    /// Takes in the status of the problem that became of a request which had its turn, if one did. What went wrong here is not its fault.
+    /// Records how a request ended that had its turn: the status of its problem, or `None`. Our own failures are not
+    /// charged.
     pub(super) fn had_turn(&self, problem: Option<u16>) {
         match (self.shaped.take(), problem) {
             (Some(shaped), None) => shaped.wrote(self.now_ms),
@@ -83,7 +87,7 @@ impl Exchange {
 }
 
 impl Shaped {
-    /// `None` where nobody who is trusted says the network.
+    /// `None` if nothing that is trusted names the network.
     fn of(stream: &str, network: &str) -> Option<Self> {
         let [network, wider] = wasted::networks(stream, network)?;
         let mut hasher = SipHasher13::new_with_key(&hash_key());
@@ -95,7 +99,7 @@ impl Shaped {
         KNOWN.with_borrow_mut(|known| own(known, self.takers[0], now_us).is_some_and(|until| until.0 > now_us))
     }
 
-    /// The buckets that it is counted in.
+    /// The buckets that count it.
     fn buckets(self, now_us: i64) -> impl Iterator<Item = (u64, Rate)> {
         let network = Rate::new(REFUSED_PER_S, 1.0, REFUSED_BURST);
         let rates = [network, network.times(WIDER), Rate::new(STRANGERS_PER_S, 1.0, STRANGERS_BURST)];
@@ -103,7 +107,7 @@ impl Shaped {
         self.takers.into_iter().zip(rates).take(count)
     }
 
-    /// For how long a request is to wait, in milliseconds; if it is, its turn is taken.
+    /// How long the request must wait, in milliseconds. If it must, this also takes its turn.
     fn enter(&mut self, now_ms: i64) -> u32 {
         let now_us = now_ms * US_PER_MS;
         let wait_us = REFUSED.with_borrow_mut(|refused| {
@@ -119,7 +123,7 @@ impl Shaped {
         u32::try_from(wait_us / US_PER_MS).unwrap_or_default()
     }
 
-    /// Something of it is stored, so its network is no stranger's.
+    /// Records that something was stored: the network is known now.
     fn wrote(self, now_ms: i64) {
         let now_us = now_ms * US_PER_MS;
         KNOWN.with_borrow_mut(|known| known.put(self.takers[0], [Tat(now_us + KNOWN_US)], now_us));
@@ -145,7 +149,7 @@ impl Shaped {
 }
 
 impl Waiting {
-    /// `None` where too many wait.
+    /// `None` if too many wait.
     fn begin() -> Option<Self> {
         let room = (WAITING.get() < MAX_WAITING).then(|| reserve(Share::Writes, WAITING_BYTES).ok()).flatten()?;
         WAITING.set(WAITING.get() + 1);
@@ -159,7 +163,7 @@ impl Drop for Waiting {
     }
 }
 
-/// The bucket of a taker; none where there is no room for it.
+/// The bucket of a taker; `None` if there is no room for it.
 fn own(refused: &mut Takers<1>, taker: u64, now_us: i64) -> Option<Tat> {
     let ([tat], factor) = refused.get(taker, now_us);
     (factor <= 1.0).then_some(tat)
@@ -176,7 +180,7 @@ mod tests {
         Shaped::of(stream, network).expect("is a network")
     }
 
-    /// For how long a request waits that is refused then.
+    /// How long a request waits that is then refused.
     fn refused(stream: &str, network: &str, now_ms: i64) -> u32 {
         let mut shaped = of(stream, network);
         let wait_ms = shaped.enter(now_ms);
@@ -184,7 +188,8 @@ mod tests {
         wait_ms
     }
 
-    /// How many requests of each connection end in a time, if each is sent when the one before was answered.
+    /// The number of requests that end within a time, if each connection sends its next one as soon as the last is
+    /// answered.
     fn answered(connections: u32, within_ms: i64, network: impl Fn(u32) -> String) -> u32 {
         let mut due = vec![NOW_MS; connections as usize];
         let mut answered = 0;
@@ -200,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_that_heeds_no_refusal_has_20_per_second_over_however_many_connections() {
+    fn a_network_that_ignores_refusals_gets_20_per_second() {
         for (connections, network) in [(1, "192.0.2.1"), (8, "198.51.100.1"), (39, "203.0.113.1")] {
             let answered = answered(connections, 10_000, |_| network.to_owned());
             assert!((200..=40 + 10 * 20 + connections).contains(&answered), "{connections}: {answered}");
@@ -208,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn ever_new_networks_have_50_per_second_together_and_those_who_were_there_do_not_wait() {
+    fn new_networks_share_50_per_second_and_known_ones_do_not_wait() {
         of("s", "192.0.2.1").wrote(NOW_MS);
         let answered = answered(8, 10_000, |number| format!("100.{}.{}.1", number >> 8, number & 255));
         assert!((500..=100 + 10 * 50 + 8).contains(&answered), "{answered}");
@@ -221,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_refused_seldom_or_comes_again_when_told_never_waits() {
+    fn a_network_that_respects_refusals_never_waits() {
         for second in 0..1_000 {
             for _ in 0..15 {
                 assert_eq!(refused("s", "192.0.2.1", NOW_MS + second * 1_000), 0);
@@ -230,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_more_than_2_s_also_when_the_clock_was_set_back() {
+    fn nobody_waits_over_2_s_even_if_the_clock_is_set_back() {
         let most = (0..1_000).map(|_| refused("s", "192.0.2.1", NOW_MS)).max();
         assert!(most.is_some_and(|most| (1_500..=2_050).contains(&most)), "{most:?}");
         assert!(of("s", "192.0.2.1").enter(NOW_MS - 3_600_000) <= 2_050);
@@ -238,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_remembered_is_bounded_and_so_is_how_many_wait() {
+    fn remembered_networks_and_waiting_requests_are_bounded() {
         for number in 0..40_000_u32 {
             of("s", &std::net::Ipv4Addr::from_bits(number << 8).to_string()).wrote(NOW_MS);
         }

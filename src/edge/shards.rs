@@ -1,7 +1,7 @@
-//! Streams of several shards: which shard takes a batch, and what goes to all of them.
+//! Streams with several shards: which shard takes a batch, and what goes to all of them.
 //!
-//! What this location believes of the number of shards may be old. A shard that knows better refuses a batch with a key
-//! (see [`model::shards`]), and then home is asked; a batch without a key may go to any shard.
+//! What this location believes about the number of shards may be outdated. A shard that knows better refuses a batch
+//! with a key (see [`model::shards`]), and then home is asked. A batch without a key may go to any shard.
 
 use std::cell::Cell;
 use std::rc::Rc;
@@ -20,7 +20,7 @@ use super::identity::Identity;
 use super::problem::Problem;
 use super::{Exchange, StreamId};
 
-/// An isolate has shards ask home for write keys at most so often, for all streams together: two calls more.
+/// How often an isolate makes shards ask home for write keys, for all streams together: each time costs two more calls.
 const ASK_AGAIN_MS: i64 = 100;
 
 thread_local! {
@@ -28,7 +28,7 @@ thread_local! {
 }
 
 impl Exchange {
-    /// Where a batch goes, by what is believed of the shards.
+    /// Where a batch goes, according to what is believed about the shards.
     pub(super) fn plan(&self, layout: &Layout, identity: Option<&Identity>) -> Plan {
         match identity {
             Some(identity) => layout.plan(&identity.key, self.now_ms),
@@ -36,7 +36,7 @@ impl Exchange {
         }
     }
 
-    /// Sends what is held where the plan says.
+    /// Sends what is held to where the plan says.
     pub(super) async fn send_to_shard(
         &self,
         id: &StreamId,
@@ -46,7 +46,7 @@ impl Exchange {
         held: &Rc<Held>,
     ) -> Result<WriteAnswer, Problem> {
         for shard in plan.ask {
-            // What a shard answers that the key belonged to before; it takes no such key from now on.
+            // Asks a shard that was responsible for the key before; from now on it accepts no such key.
             let asking = FrameBuilder::new(self.now_ms.try_into().unwrap_or_default(), hash_key(), |_| None);
             let asks = Rc::new(Held::default());
             let frame = asking.finish(identity.as_ref().map(|identity| &identity.batch)).frame;
@@ -59,14 +59,14 @@ impl Exchange {
         self.write_or_make(id, plan.write, held).await
     }
 
-    /// Sends a write to a shard, which is made if a raise has not reached it yet.
+    /// Sends a write to a shard, which is created if a raise has not reached it yet.
     async fn write_or_make(&self, id: &StreamId, shard: u16, held: &Rc<Held>) -> Result<WriteAnswer, Problem> {
         match self.send_write(id.object(shard), held).await {
             Err(Problem::NotFound(_)) if shard > 0 => {
                 self.make(id, shard).await?;
                 self.send_write(id.object(shard), held).await
             }
-            // Its copy may be from before the key was made.
+            // The shard's copy may be older than the key.
             Err(Problem::WRONG_WRITE_KEY) if shard > 0 && may_ask_again(self.now_ms) => {
                 let adopt = Call::of(&Command::Adopt, false)?;
                 self.call(id, shard, adopt.method, &adopt.body).await?;
@@ -76,7 +76,7 @@ impl Exchange {
         }
     }
 
-    /// Calls a shard. One that a raise has not reached yet is made if need be.
+    /// Calls a shard, which is created if a raise has not reached it yet.
     pub(super) async fn call_or_make(&self, id: &StreamId, shard: u16, call: &Call) -> Result<Vec<u8>, Problem> {
         match self.call(id, shard, call.method.clone(), &call.body).await {
             Err(Problem::NotFound(_)) if shard > 0 && call.makes => {
@@ -87,7 +87,8 @@ impl Exchange {
         }
     }
 
-    /// Makes a shard that a raise has not reached yet; one that was there before and is missing is not made, but told.
+    /// Creates a shard that a raise has not reached yet. A shard that existed before and is missing is reported, not
+    /// created.
     async fn make(&self, id: &StreamId, shard: u16) -> Result<(), Problem> {
         if !self.config_of_home(id).await?.layout.may_be_new(shard) {
             return Err(Problem::Shard(shard_detail(shard)));
@@ -103,11 +104,11 @@ impl Exchange {
         self.command_others(id, shards, command).await
     }
 
-    /// Sends a command to each shard but home, also when one fails.
+    /// Sends a command to each shard except home, even if one fails.
     async fn command_others(&self, id: &StreamId, shards: u16, command: &Command) -> Result<(), Problem> {
         let mut all = Ok(());
         let mut take = |_, answer: Result<Vec<u8>, Problem>| {
-            // Home has changed already, so whatever it was, it is to be repeated.
+            // Home has already changed, so whatever failed must be repeated.
             all = std::mem::replace(&mut all, Ok(())).and(answer.map(drop).map_err(|_| Problem::NotEverywhere));
             Ok(())
         };
@@ -118,7 +119,7 @@ impl Exchange {
     }
 }
 
-/// Whether a shard is made to ask home for write keys that it does not know: not for every key that a stranger invents.
+/// Whether to make a shard ask home for an unknown write key: not for every key that a stranger invents.
 fn may_ask_again(now_ms: i64) -> bool {
     let is_time = ASKED_MS.get().is_none_or(|asked_ms| now_ms - asked_ms >= ASK_AGAIN_MS);
     if is_time {
@@ -132,9 +133,9 @@ fn any_shard(shards: u16) -> u16 {
     if shards == 1 { 0 } else { (Math::random() * f64::from(shards)) as u16 }
 }
 
-/// What is told of a shard that does not answer.
+/// The message about a shard that does not answer.
 pub(super) fn shard_detail(shard: u16) -> String {
     format!(
-        "shard {shard} of the stream could not be reached or has lost its data, and a part is no answer; send the request again, and a write with its idempotency key"
+        "shard {shard} of the stream could not be reached or has lost its data, and partial results are not returned; send the request again, a write with its idempotency key"
     )
 }

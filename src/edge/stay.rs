@@ -1,10 +1,10 @@
-//! Keeps a request going to its end when its client goes away: where it stopped, all that it holds would stay for ever.
+//! Lets a request run to its end after its client has left: where it stopped, everything it holds would stay for ever.
 
 use js_sys::{Function, Promise};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{Context, Result, js_sys, wasm_bindgen};
 
-/// Held until the request is answered. A promise and no future, which costs more than twice as much.
+/// Held until the request is answered. A promise, because a future would cost more than twice as much.
 pub(super) struct Stay(Function);
 
 impl Stay {

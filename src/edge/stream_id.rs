@@ -1,7 +1,8 @@
-//! Stream ids: random, and signed so that a forged one is refused without asking any storage.
+//! Stream ids: random, and signed, so a forged one is refused without a look-up.
 //!
-//! 20 bytes in lower-case base32 (RFC 4648), 32 characters: 10 random bytes (2^-21 for any collision among a billion streams), then the
-//! first 10 bytes of HMAC-SHA256 over `heartbeat stream id` and them, keyed by `SIGNING_KEY`.
+//! An id is 20 bytes in lower-case base32 (RFC 4648), 32 characters: 10 random bytes (a chance of 2^-21 for any
+//! collision among a billion streams), then the first 10 bytes of HMAC-SHA256 over `heartbeat stream id` and those,
+//! keyed by `SIGNING_KEY`.
 
 use std::borrow::Borrow;
 
@@ -17,7 +18,7 @@ const PURPOSE: &[u8] = b"heartbeat stream id";
 
 const ALPHABET: Alphabet = Alphabet::Rfc4648Lower { padding: false };
 
-/// Bytes as text that is safe in URLs, shell and speech.
+/// Bytes in characters that are safe in URLs, in a shell and when read aloud.
 pub(super) fn base32(bytes: &[u8]) -> String {
     base32::encode(ALPHABET, bytes)
 }
@@ -27,12 +28,12 @@ pub(super) fn base32(bytes: &[u8]) -> String {
 pub(super) struct StreamId(String);
 
 impl StreamId {
-    /// A new id from random bytes.
+    /// Makes an id from random bytes.
     pub(super) fn sign(random: [u8; RANDOM_BYTES], signing: &[u8]) -> Self {
         Self(base32(&[&random[..], &mac(&random, signing)].concat()))
     }
 
-    /// The id that a text is, if its MAC is right.
+    /// Parses an id, if its MAC is right.
     pub(super) fn verified(text: &str, signing: &[u8]) -> Option<Self> {
         if text.len() != ID_CHARS {
             return None;
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_deployment_that_signed_an_id_takes_it() {
+    fn only_the_deployment_that_signed_an_id_accepts_it() {
         let id = StreamId::sign([7; 10], b"key");
         assert_eq!(StreamId::verified(id.as_str(), b"key"), Some(id.clone()));
         assert_eq!(StreamId::verified(id.as_str(), b"other key"), None);

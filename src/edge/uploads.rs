@@ -1,11 +1,12 @@
-//! How many bodies are unfinished at a time, per network and in all: each holds a connection, a request and some memory until its
-//! last byte is there, which may be never.
+//! The number of unfinished bodies at a time, per network and in total. Each holds a connection, a request and some
+//! memory until its last byte arrives, which may be never.
 //!
-//! A page's body arrives with its headers, in one packet mostly, so it is unfinished for some milliseconds, and on a bad line for
-//! a second. A thousand visitors of one network who send every 10 s begin 100 bodies per second: at 0.2 s each, 20 of them are
-//! unfinished at a time, and 64 only at 0.64 s each. Senders with a write key that this isolate has seen to hold, and the owner, are
-//! not counted: strangers can't take their places. Who goes away in the midst of a body counts until the runtime notices, half a
-//! minute later; so tiny bodies, such as those of pages that are closed, have four times the places.
+//! A page's body arrives with its headers, mostly in one packet, so it is unfinished for some milliseconds, or for a
+//! second on a bad line. A thousand visitors in one network who send every 10 s start 100 bodies per second: at 0.2 s
+//! each, 20 of them are unfinished at a time, and 64 only at 0.64 s each. The owner, and senders with a write key that
+//! is [proven](super::proven) in this isolate, are not counted: strangers cannot take their places. A client that
+//! leaves in the middle of a body counts until the runtime notices, half a minute later. So tiny bodies, such as those
+//! of pages that are closed, have four times the places.
 
 use std::cell::{Cell, RefCell};
 
@@ -13,15 +14,16 @@ use rustc_hash::FxHashMap;
 
 use super::problem::Problem;
 
-/// Unfinished bodies of a network...
+/// The most unfinished bodies of a network...
 const MAX_OF_NETWORK: u32 = 64;
 /// ...of a wider one (an IPv4 /24, an IPv6 /48)...
 const MAX_OF_WIDER: u32 = 4 * MAX_OF_NETWORK;
-/// Tiny bodies are taken up to so many times these.
+/// The most for tiny bodies, as a multiple of these.
 const TINY_TIMES: u32 = 4;
-/// ...and of all strangers. As [`super::room::TINY_BYTES`] of each have room, so have pages while others idle.
+/// ...and of all strangers. There is memory for [`super::room::TINY_BYTES`] of each, so pages can send while others
+/// idle.
 const MAX_IN_ALL: u32 = 1_024;
-/// So many requests that are refused are read to their end at a time, so that their clients hear why.
+/// The most refused requests that are read to their end at a time, so that their clients learn why.
 const MAX_DRAINS: u32 = 64;
 
 thread_local! {
@@ -32,16 +34,16 @@ thread_local! {
 #[derive(Default)]
 struct Unfinished {
     in_all: u32,
-    /// At most twice as many as in all; who has none is not there.
+    /// Networks with unfinished bodies only: at most twice as many as the total.
     of: FxHashMap<u64, u32>,
 }
 
-/// Who sends a body, as far as it matters here.
+/// The kind of sender, as far as uploads are concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sender {
-    /// The owner, or a holder of a write key that holds.
+    /// The owner, or a holder of a proven write key.
     Trusted,
-    /// A stranger, by hashes of the network and the wider one; `None` where nobody who is trusted says it.
+    /// A stranger, by hashes of the network and the wider one; `None` if nothing that is trusted names the network.
     Stranger(Option<[u64; 2]>),
 }
 
@@ -49,14 +51,14 @@ pub(super) enum Sender {
 #[derive(Debug)]
 pub(super) struct Upload(Sender);
 
-/// A request that is read to its end for its client's sake, until it is dropped.
+/// A refused request that is read to its end for its client's sake, until it is dropped.
 pub(super) struct Drain(());
 
 impl Upload {
     /// Counts one more.
     ///
     /// # Errors
-    /// [`Problem::TooManyUploads`] of a network, [`Problem::NoRoomForBody`] of all.
+    /// [`Problem::TooManyUploads`] for one network's limit, [`Problem::NoRoomForBody`] for the total.
     pub(super) fn begin(sender: Sender, is_tiny: bool) -> Result<Self, Problem> {
         let Sender::Stranger(networks) = sender else { return Ok(Self(sender)) };
         UNFINISHED.with_borrow_mut(|unfinished| {
@@ -91,13 +93,13 @@ impl Drop for Upload {
     }
 }
 
-/// Whether so many are unfinished that those which come slowly must make room.
+/// Whether so many are unfinished that slow ones must make room.
 pub(super) fn are_crowded() -> bool {
     UNFINISHED.with_borrow(|unfinished| unfinished.in_all > MAX_IN_ALL / 2)
 }
 
 impl Drain {
-    /// `None` while too many are read.
+    /// `None` while too many are being drained.
     pub(super) fn begin() -> Option<Self> {
         (DRAINS.get() < MAX_DRAINS).then(|| {
             DRAINS.set(DRAINS.get() + 1);
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_has_64_a_wider_one_four_times_as_many_and_who_is_trusted_has_no_limit() {
+    fn a_network_has_64_uploads_and_trusted_senders_have_no_limit() {
         let first = begun(of(1, 100));
         assert_eq!(first.len(), 64);
         assert_eq!(Upload::begin(of(1, 100), false).err(), Some(Problem::TooManyUploads));
@@ -138,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn in_all_there_are_1024_and_nothing_is_left_when_they_end() {
+    fn at_most_1024_uploads_are_open_and_none_leaks() {
         let nowhere = begun(Sender::Stranger(None));
         assert_eq!((nowhere.len(), are_crowded()), (1_024, true));
         assert_eq!(Upload::begin(of(1, 2), false).err(), Some(Problem::NoRoomForBody));
@@ -150,8 +152,8 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_visitors_behind_one_address_never_meet_the_limit() {
-        // 100 bodies per second for a minute, of which each takes 0.5 s.
+    fn a_thousand_visitors_behind_one_address_stay_below_the_limit() {
+        // 100 bodies per second for a minute, each of which takes 0.5 s.
         let mut open = std::collections::VecDeque::new();
         for _ in 0..6_000 {
             open.push_back(Upload::begin(of(1, 2), false).expect("is within the limit"));

@@ -1,8 +1,9 @@
-//! Work for nothing: bodies that are unpacked and read, and of which nothing is stored. No object charges them, so the edge does:
-//! each network has a budget of them for each stream, and beyond it is told to come again before its body is read.
+//! Wasted work: bodies that are unpacked and read, and of which nothing is stored. No object charges them, so the edge
+//! does. Each network has a budget for each stream; once it is spent, its requests are refused before their
+//! bodies are read.
 //!
-//! What is stored is charged by its object, so honest writers take nothing of this. Writers with a credential have no budget here, nor
-//! have those whose network nobody says.
+//! Stored points are charged by their object, so honest writers use none of this. Writers with a credential have no
+//! budget here, nor have those from an unknown network.
 
 use std::cell::RefCell;
 use std::hash::Hasher;
@@ -18,32 +19,33 @@ use protocol::writer::Writer;
 
 use super::problem::Problem;
 
-/// A network may waste so many bytes per second of one stream. To unpack and scan a mebibyte takes some 5 to 10 ms, up to 40 where points
-/// are parsed and an object is asked as well, so this is at most 10 ms of each second...
+/// The bytes that a network may waste per second on one stream. Unpacking and scanning a mebibyte takes some 5 to 10
+/// ms, up to 40 if points are parsed and an object is asked as well, so this is at most 10 ms of each second...
 const BYTES_PER_S: f64 = 262_144.0;
-/// ...and so many at once, 160 ms at most: four of the largest bodies.
+/// ...and as a burst, at most 160 ms: four of the largest bodies.
 const BURST_BYTES: f64 = 4_194_304.0;
-/// A request is at least so much. A page that sends one bad point each time is refused beyond 256 per second, of 2,560 visitors in one network.
+/// The least that a request counts. Pages that send one bad point each are refused beyond 256 per second, from 2,560
+/// visitors in one network.
 const REQUEST_BYTES: f64 = 1_024.0;
-/// Wider networks (an IPv4 /24, an IPv6 /48) have so many times as much, as with objects' budgets.
+/// Wider networks (an IPv4 /24, an IPv6 /48) have this many times as much, as in objects' budgets.
 const WIDER: f64 = 4.0;
 const US_PER_MS: i64 = 1_000;
 const US_PER_S: u64 = 1_000_000;
 
 thread_local! {
-    /// At most [`model::gcra::MAX_TAKERS`] of 16 bytes, in twice as many places: half a mebibyte of the isolate's 128 MB. Those
-    /// beyond are not charged, as nobody is to pay for what strangers do.
+    /// At most [`model::gcra::MAX_TAKERS`] of 16 bytes, in twice as many slots: half a mebibyte of the isolate's 128
+    /// MB. Networks beyond that are not charged, as nobody should pay for what strangers do.
     static WASTED: RefCell<Takers<1>> = RefCell::default();
 }
 
-/// Who pays if nothing comes of a request: a network and the wider one that it is part of, in one stream.
+/// Who pays if nothing of a request is stored: a network and the wider one around it, in one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Payer([u64; 2]);
 
-/// Who pays for what a writer wastes; nobody for one with a credential, or of no known network.
+/// Who pays for what a writer wastes; `None` for a writer with a credential, or from an unknown network.
 ///
 /// # Errors
-/// [`Problem::Limited`] when the network has wasted too much already.
+/// [`Problem::Limited`] if the network has already wasted too much.
 pub(super) fn check(stream: &str, writer: &Writer<'_>, now_ms: i64) -> Result<Option<Payer>, Problem> {
     let Some(payer) = payer(stream, writer) else { return Ok(None) };
     match payer.wait_s(now_ms) {
@@ -56,7 +58,7 @@ fn payer(stream: &str, writer: &Writer<'_>) -> Option<Payer> {
     if writer.who == Who::Open { networks(stream, writer.network).map(Payer) } else { None }
 }
 
-/// Hashes of a network and the wider one that it is part of, in one stream; `None` of what is no network.
+/// Hashes of a network and the wider one around it, in one stream; `None` if the string is not a network.
 pub(super) fn networks(stream: &str, network: &str) -> Option<[u64; 2]> {
     const IPV4_REST: u32 = 0xff;
     const IPV6_REST: u128 = u128::MAX >> 48;
@@ -76,7 +78,7 @@ pub(super) fn networks(stream: &str, network: &str) -> Option<[u64; 2]> {
 }
 
 impl Payer {
-    /// Charges a request of which nothing is stored, with a body of so many bytes.
+    /// Charges a request of which nothing is stored, with a body of this many bytes.
     pub(super) fn charge(self, body_bytes: usize, now_ms: i64) {
         #[expect(clippy::cast_precision_loss, reason = "a mebibyte")]
         let bytes = REQUEST_BYTES + body_bytes as f64;
@@ -90,7 +92,7 @@ impl Payer {
         });
     }
 
-    /// In how many seconds it may waste something again; 0 where it may now.
+    /// The seconds until the network may waste something again; 0 if it may now.
     #[expect(clippy::cast_possible_truncation, reason = "two bursts at most")]
     pub(super) fn wait_s(self, now_ms: i64) -> u32 {
         let now_us = now_ms * US_PER_MS;
@@ -99,7 +101,7 @@ impl Payer {
                 let (rate, tat) = (rates()[index], own(wasted, self.0[index], now_us));
                 tat.map_or(0, |mut tat| {
                     tat.settle(rate, now_us);
-                    // Less than a byte more would be beyond what is given at once.
+                    // The wait until even the smallest amount fits.
                     tat.with(rate, f64::MIN_POSITIVE, now_us).err().unwrap_or_default()
                 })
             })
@@ -108,14 +110,14 @@ impl Payer {
     }
 }
 
-/// What an object tells a network that would be refused here even then.
+/// Extends an object's refusal for a network that would still be refused here when it comes again.
 pub(super) fn prolong(limited: &mut Limited, wait_s: u32) {
     if wait_s > limited.retry_after_s() {
         limited.hits.insert(0, hit(wait_s));
     }
 }
 
-/// The bucket of a taker; none where there is no room for it.
+/// The bucket of a taker; `None` if there is no room for it.
 fn own(wasted: &mut Takers<1>, taker: u64, now_us: i64) -> Option<Tat> {
     let ([tat], factor) = wasted.get(taker, now_us);
     (factor <= 1.0).then_some(tat)
@@ -132,7 +134,7 @@ fn hit(retry_after_s: u32) -> Hit {
 
 fn detail() -> String {
     format!(
-        "this is beyond what a network may send of which nothing is stored: {} KiB per second and {} MiB at once; nothing of this request was read, send it again after the time in Retry-After",
+        "this network has sent too much of which nothing was stored: at most {} KiB per second and {} MiB at once are allowed; this request was not read; send it again after the time in Retry-After",
         BYTES_PER_S / 1_024.0,
         BURST_BYTES / 1_048_576.0
     )
@@ -151,7 +153,7 @@ mod tests {
         Writer { who: Who::Open, network, place: "", origin: None }
     }
 
-    /// Sends what is refused; for how long the network is told to wait instead, if it is.
+    /// Sends something that is refused; returns the wait if the network is refused here instead.
     fn waste(stream: &str, network: &str, bytes: usize, now_ms: i64) -> Option<u32> {
         match check(stream, &open(network), now_ms) {
             Ok(payer) => payer.map(|payer| payer.charge(bytes, now_ms)).and(None),
@@ -161,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn a_network_that_wastes_is_told_when_it_may_come_again_and_may_then_and_no_sooner() {
+    fn a_wasteful_network_is_admitted_exactly_after_its_wait() {
         for _ in 0..4 {
             assert_eq!(waste("s", "192.0.2.1", MIB, NOW_MS), None);
         }
@@ -178,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_a_credential_or_no_known_network_pays_nothing() {
+    fn credentials_and_unknown_networks_are_not_charged() {
         for who in [Who::Owner, Who::Keyed(KeyHash::from_bytes([1; 32]))] {
             assert_eq!(check("s", &Writer { who, ..open("192.0.2.1") }, NOW_MS), Ok(None));
         }
@@ -188,14 +190,14 @@ mod tests {
 
     #[test]
     fn a_page_whose_points_are_all_bad_is_never_refused() {
-        // A thousand visitors of one network, for an hour: 100 per second.
+        // A thousand visitors in one network, for an hour: 100 requests per second.
         for request in 0..360_000 {
             assert_eq!(waste("s", "192.0.2.1", 300, NOW_MS + request * 10), None);
         }
     }
 
     #[test]
-    fn who_changes_addresses_within_a_wider_network_has_four_times_as_much() {
+    fn changing_addresses_in_a_wider_network_gives_4_times_as_much() {
         let address = |index: usize| [format!("192.0.2.{index}"), format!("2001:db8:1:{index:x}::/64")];
         for family in 0..2 {
             let sent = (0..200).filter(|index| waste("s", &address(*index)[family], MIB, NOW_MS).is_none()).count();
@@ -206,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn many_at_once_leave_nobody_waiting_for_more_than_two_bursts_less_one() {
+    fn concurrent_waste_costs_a_network_at_most_two_bursts() {
         let payer = check("s", &open("192.0.2.1"), NOW_MS).expect("is idle").expect("is known");
         (0..1_000).for_each(|_| payer.charge(MIB, NOW_MS));
         assert_eq!(payer.wait_s(NOW_MS), 17);
@@ -215,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_table_refuses_nobody_who_is_not_in_it() {
+    fn a_full_table_refuses_no_network_that_is_not_in_it() {
         let mut sent = 0;
         for network in 0..200_000_u32 {
             let network = std::net::Ipv4Addr::from_bits(network << 8).to_string();
@@ -227,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_object_tells_is_true_here_too() {
+    fn an_objects_refusal_lasts_until_the_edge_admits_too() {
         let limited = Limited { detail: "why".into(), hits: vec![hit(10)], closed_s: 5 };
         let prolonged = |wait_s| {
             let mut limited = limited.clone();

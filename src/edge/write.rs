@@ -1,4 +1,4 @@
-//! Writing: open to every origin, no credential.
+//! Writing: open to every origin, without a credential.
 
 use std::cell::OnceCell;
 use std::rc::Rc;
@@ -26,20 +26,20 @@ use super::reply::Reply;
 use super::room::Body;
 use super::{Exchange, StreamId, other_version, proven, refused};
 
-/// A batch is sent again where a shard knows better how many there are, at most as often as they may be raised in ten
-/// minutes, and where it does not know the numbers of series.
+/// A batch is resent when a shard knows of more shards, at most as often as their number can be raised in ten minutes,
+/// and when it does not know the series numbers.
 const MAX_ROUNDS: usize = 8;
 
 thread_local! {
-    /// The deployment's limiter, the same for all requests of this isolate; `None` where there is none.
+    /// The deployment's limiter, the same for all requests of this isolate; `None` if it has none.
     static LIMITER: OnceCell<Option<Rc<RateLimiter>>> = const { OnceCell::new() };
 }
 
-/// What became of a batch.
+/// The result of a batch.
 pub(super) struct Stored {
-    /// The JSON that its writer is told, as of the first time if it was stored before.
+    /// The JSON for the writer; for a batch that was stored before, the first answer.
     pub(super) outcome: Vec<u8>,
-    /// The number of its first point in the stream; `None` of a repetition, and where each shard counts for itself.
+    /// The number of its first point in the stream; `None` for a repeated batch, and if each shard counts on its own.
     pub(super) first: Option<u64>,
 }
 
@@ -73,8 +73,8 @@ pub(super) async fn write_body(
 }
 
 impl Exchange {
-    /// Sends what is accepted of a body to the stream, as a frame that names known series by their numbers. All points
-    /// that the Worker accepts come this way.
+    /// Sends the accepted points of a body to the stream, in a frame that refers to known series by their numbers. Every
+    /// point that the Worker accepts comes this way.
     pub(super) async fn store(
         &self,
         id: &StreamId,
@@ -97,10 +97,11 @@ impl Exchange {
                     .map(|()| builder.finish(identity.as_ref().map(|identity| &identity.batch)))
             });
             let FramedBatch { frame, outcome, errors, new_labels } = batch.map_err(rejected)?;
-            // Of a repeated batch all points may be too old by now, or a rule is new; what it was answered is asked for all the same.
+            // All points of a repeated batch may be too old by now, or a rule may be new; the shard is still asked for
+            // its earlier answer.
             let may_be_retry = identity.is_some()
                 && [Reason::Field(Field::T), Reason::Rule].iter().any(|why| outcome.has_rejected(*why));
-            // Nor is anything told of a body to a key that is wrong.
+            // A writer with a wrong key must not learn anything about its body either.
             let is_to_be_checked = matches!(author.who, Who::Keyed(_));
             if outcome.accepted == 0 && !may_be_retry && !is_to_be_checked {
                 return Err(none_good(errors));
@@ -108,7 +109,7 @@ impl Exchange {
             held.set_batch(config.layout.shards(), (identity, &writer), &frame, new_labels)?;
             drop(frame);
             let object = id.object(plan.write);
-            // Of a stream with one shard it was before the body was read.
+            // For a stream with one shard, this was checked before the body was read.
             refused::check(&object, &writer, self.now_ms)?;
             let answer = self.send_to_shard(id, &config.layout, plan, (identity, &writer), &held).await;
             match &answer {
@@ -139,7 +140,7 @@ impl Exchange {
         Err(Problem::Moved)
     }
 
-    /// The limit per address and stream, where the deployment has one; the platform counts per location.
+    /// The limit per address and stream, if the deployment has one; the platform counts per location.
     async fn check_rate(&self, id: &StreamId, network: &str) -> Result<(), Problem> {
         let Some(limiter) = LIMITER.with(|limiter| limiter.get_or_init(|| self.limiter()).clone()) else {
             return Ok(());
@@ -172,18 +173,18 @@ fn none_good(errors: Vec<ErrorEntry>) -> Problem {
     Problem::InvalidPoints(detail.to_owned(), errors)
 }
 
-/// What a body is by its type and how it begins; `None` is a form.
+/// The form of a body, by its type and how it begins; `None` means a form.
 fn body_form(media_type: &str, body: &[u8]) -> Result<Option<BodyForm>, Problem> {
     let essence = media_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     match essence.as_str() {
         "application/json" => Ok(Some(BodyForm::Json)),
         "application/x-ndjson" | "application/ndjson" => Ok(Some(BodyForm::Lines)),
         "text/plain" => Ok(Some(BodyForm::Either)),
-        // Also of what calls itself a form, as `curl -d` does.
+        // Even if it claims to be a form, as with `curl -d`.
         _ if matches!(body.trim_ascii_start().first(), Some(b'{' | b'[')) => Ok(Some(BodyForm::Either)),
         "application/x-www-form-urlencoded" => Ok(None),
         _ => Err(Problem::UnsupportedMediaType(format!(
-            "the body is no JSON and its Content-Type is {essence:?}; use application/json, application/x-ndjson, text/plain or application/x-www-form-urlencoded"
+            "the body is not JSON, and its Content-Type {essence:?} is not supported; use application/json, application/x-ndjson, text/plain or application/x-www-form-urlencoded"
         ))),
     }
 }
@@ -193,7 +194,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_type_decides_and_else_the_body() {
+    fn the_media_type_decides_or_else_the_body() {
         assert_eq!(body_form("application/json; charset=utf-8", b""), Ok(Some(BodyForm::Json)));
         assert_eq!(body_form("Application/X-NDJSON", b""), Ok(Some(BodyForm::Lines)));
         assert_eq!(body_form("text/plain;charset=UTF-8", b"x"), Ok(Some(BodyForm::Either)));

@@ -1,4 +1,4 @@
-//! Write keys, which the owner makes, lists and ends, and the list of who writes most.
+//! Write keys, which the owner creates, lists and revokes, and the list of the most active writers.
 
 use serde_json::json;
 
@@ -22,7 +22,7 @@ pub(super) async fn add_write_key(exchange: &mut Exchange, id: &StreamId) -> Res
     let key = WriteKey { name, hash: hash(&write_key), created_ms };
     let mut view = key.view();
     exchange.command(id, &Command::AddWriteKey(key)).await?;
-    // Home knows it. A shard that can't be told now asks home when somebody writes with it.
+    // Home knows the key. A shard that can't be told now asks home when somebody writes with it.
     exchange.announce(id).await.ok();
     view["write_key"] = json!(write_key);
     Ok(Reply::json(201, view.to_string()).with("Cache-Control", "no-store"))

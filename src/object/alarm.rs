@@ -1,8 +1,9 @@
 //! The alarm: one schedule for everything that a stream does without being asked.
 //!
 //! Tasks send what consumers of the log have for others. The alarm starts the tasks that are due and does not wait for
-//! them, so a task that hangs delays nothing else. Each task sets the next alarm when it ends. While one runs, the alarm
-//! fires again and again: if the object has died meanwhile, no task runs any more, and those that are due start anew.
+//! them, so a task that hangs delays nothing else. Each task sets the next alarm when it ends. While one runs, the
+//! alarm fires again and again: if the object has died meanwhile, no task runs any more, and those that are due start
+//! anew.
 
 use std::cell::Cell;
 use std::rc::Rc;

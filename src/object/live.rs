@@ -49,7 +49,7 @@ pub(super) const TRY_AGAIN: u16 = 1013;
 
 /// The readers of this object.
 #[derive(Default)]
-#[expect(clippy::struct_excessive_bools, reason = "each is about another thing, and they change one by one")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, which change one at a time")]
 pub(super) struct Live {
     readers: Vec<Reader>,
     /// Whether the readers from before the memory was lost are included.

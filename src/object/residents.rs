@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_under_way_keeps_a_stream_awake_until_it_is_lost() {
+    fn an_event_in_progress_keeps_a_stream_awake_until_it_is_lost() {
         let (a, _) = stream(Share::State.bytes(), 0);
         let event = a.residence.enter(0);
         assert_eq!(stream(MIB, LOST_MS - 1).1, Err(NoRoom));

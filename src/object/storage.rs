@@ -85,7 +85,7 @@ fn value(value: SqlStorageValue) -> Value {
     }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "made to be given to map_err")]
+#[expect(clippy::needless_pass_by_value, reason = "the signature that map_err expects")]
 fn sql_error(error: worker::Error) -> StoreError {
     StoreError::Sql(error.to_string())
 }

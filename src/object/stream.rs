@@ -273,7 +273,7 @@ impl Shared {
         })
     }
 
-    /// All shards have adopted a configuration with so many shards.
+    /// All shards have adopted a configuration with this many shards.
     fn settle(self: &Rc<Self>, shards: u16) -> Answer {
         self.change(|record| {
             record.config.layout.settle(shards, now_ms());

@@ -44,7 +44,7 @@ pub(super) async fn send(
     first: String,
     next: &mut dyn FnMut() -> Option<String>,
 ) -> Result<(), String> {
-    let socket = open(host, port).map_err(|_| "the connection can't be made".to_owned())?;
+    let socket = open(host, port).map_err(|_| "the connection could not be opened".to_owned())?;
     let sent = send_over(&socket, first, next).await;
     if let Ok(closing) = socket.close() {
         // Whatever the result, the peer was listening.
@@ -64,7 +64,7 @@ fn open(host: &str, port: u16) -> Result<Socket, JsValue> {
 }
 
 async fn send_over(socket: &Socket, first: String, next: &mut dyn FnMut() -> Option<String>) -> Result<(), String> {
-    const BROKE: &str = "the connection broke before the peer had all";
+    const BROKE: &str = "the connection broke before the peer had received everything";
     match within(PATIENCE, &socket.opened()).await {
         Some(Ok(_)) => (),
         Some(Err(_)) => return Err("no connection: nothing listens there, or the name is unknown".into()),
@@ -81,7 +81,7 @@ async fn send_over(socket: &Socket, first: String, next: &mut dyn FnMut() -> Opt
             Some(Ok(written)) if written.is_undefined() => (),
             Some(Ok(read)) => return Err(early(Ok(read))),
             Some(Err(_)) => return Err(BROKE.into()),
-            None => return Err("the peer took nothing for 20 s".into()),
+            None => return Err("the peer accepted no data for 20 s".into()),
         }
         piece = next();
     }
@@ -92,7 +92,7 @@ async fn send_over(socket: &Socket, first: String, next: &mut dyn FnMut() -> Opt
     match within(PATIENCE, &end).await {
         Some(Ok(read)) if is_end(&read) => (),
         Some(read) => return Err(early(read)),
-        None => return Err("the peer did not close within 20 s after it had all".into()),
+        None => return Err("the peer did not close within 20 s after it had received everything".into()),
     }
     match within(PATIENCE, &closing).await {
         Some(Ok(_)) => Ok(()),
@@ -103,8 +103,8 @@ async fn send_over(socket: &Socket, first: String, next: &mut dyn FnMut() -> Opt
 /// Describes a peer that closed, or started to send, before it had everything.
 fn early(read: Result<JsValue, JsValue>) -> String {
     let text = match read {
-        Ok(read) if is_end(&read) => "the peer closed the connection before it had all",
-        Ok(_) => "the peer sent something: it is not the plaintext listener of a carbon",
+        Ok(read) if is_end(&read) => "the peer closed the connection before it had received everything",
+        Ok(_) => "the peer sent data: it is not a carbon's plaintext listener",
         Err(_) => "the peer reset the connection",
     };
     text.to_owned()

@@ -27,14 +27,14 @@ pub(super) struct Outgoing<'a> {
 /// A message for the owner if there was no complete response; the upstream may have accepted the request anyway.
 pub(super) async fn send(outgoing: Outgoing<'_>) -> Result<Received, String> {
     let signal: AbortSignal = web_sys::AbortSignal::timeout_with_u32(TIMEOUT_MS).into();
-    let request = request(outgoing).map_err(|_| "the request can't be made".to_owned())?;
+    let request = request(outgoing).map_err(|_| "the request could not be created".to_owned())?;
     let answered = async { received(Fetch::Request(request).send_with_signal(&signal).await?).await };
     answered.await.map_err(|_| {
         // The platform's message may contain the URL.
         if signal.aborted() {
             format!("no answer within {} s", TIMEOUT_MS / 1000)
         } else {
-            "no connection, or it broke".to_owned()
+            "the connection could not be opened, or it broke".to_owned()
         }
     })
 }

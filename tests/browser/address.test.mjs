@@ -54,7 +54,7 @@ test("a dashboard's file holds all charts and no key", () => {
   assert.deepEqual(parseDashboard(text), rest);
 });
 
-test("a file that is not a dashboard gets its reason", () => {
+test("a file that is not a dashboard is refused with a reason", () => {
   const mistake = (/** @type {unknown} */ file) => /** @type {any} */ (parseDashboard(typeof file === "string" ? file : JSON.stringify(file))).mistake;
   const good = JSON.parse(formatDashboard(FULL));
   assert.match(mistake("{"), /not JSON/);

@@ -81,7 +81,7 @@ scene("steps are the finest that the owner keeps, live too", async ({ show, char
   }
 });
 
-scene("the server explains a time of which nothing is kept", async ({ show, chart }) => {
+scene("the server explains a time range with no kept data", async ({ show, chart }) => {
   const stream = await worker.createStream("gone", { retention: { "10s": "1d", "1m": "1d", "10m": "1d", "1h": "1d", "1d": "10d" } });
   await worker.write(stream, [{ n: 5 }]);
   await show(stream, 'window="30d"');
@@ -127,7 +127,7 @@ scene("steady writes show a steady number and an open last step", async ({ show,
   }
 });
 
-scene("a big number of the present is that of the last complete step", async ({ show, chart }) => {
+scene("a live big number is that of the last complete step", async ({ show, chart }) => {
   const stream = await worker.createStream();
   const now = now_s();
   await worker.write(stream, [...Array.from({ length: 60 }, (_, i) => ({ n: 40, t: now - 30 - i * 10 })), { n: 1, t: now + 5 }, { n: 1, t: now }]);

@@ -72,7 +72,7 @@ test("a snapshot comes first, and deltas follow", async () => {
   world.connection.close();
 });
 
-test("the window moves on though nothing comes", async () => {
+test("the window moves on even if nothing arrives", async () => {
   const world = open();
   write(world, 5);
   await world.pass(100);
@@ -94,7 +94,7 @@ test("messages are acknowledged in time", async () => {
   assert.match(world.server.acknowledged[0], /^1-\d+$/);
 });
 
-test("a connection that is dead without a word is noticed", async () => {
+test("a silently dead connection is noticed", async () => {
   const world = open();
   await world.pass(1000);
   for (const socket of world.sockets) socket.send = socket.push = () => {};
@@ -104,7 +104,7 @@ test("a connection that is dead without a word is noticed", async () => {
   assert.equal(total(world.connection), 3);
 });
 
-test("an unreadable message makes the reader begin anew", async () => {
+test("an unreadable message makes the reader start over", async () => {
   const world = open();
   write(world, 5);
   await world.pass(15_000);
@@ -114,7 +114,7 @@ test("an unreadable message makes the reader begin anew", async () => {
   assert.deepEqual([world.connection.state, total(world.connection)], ["live", 7]);
 });
 
-test("an answer that comes after the end changes nothing", async () => {
+test("an answer that arrives after the end changes nothing", async () => {
   const world = open();
   const late = Promise.withResolvers();
   Object.assign(world.server, { hasSockets: false, hold: late.promise });
@@ -151,7 +151,7 @@ test("a socket that has worked is tried again before the next way", async () => 
   assert.deepEqual([world.connection.way, world.sockets.size], ["websocket", 1]);
 });
 
-test("rollup is polled without live readings or for too many series", async () => {
+test("rollups are polled if live reads fail or series are too many", async () => {
   for (const status of [400, 404, 405, 422, 501]) {
     const world = open();
     Object.assign(world.server, { hasSockets: false, deltasStatus: status });
@@ -232,7 +232,7 @@ test("an invalid option is refused by name", () => {
   for (const [options, name] of cases) assert.throws(() => queryOf(/** @type {any} */ (options), "https://a.example"), new RegExp(`^TypeError: ${name}:`));
 });
 
-test("URLs hold the whole question, and a rollup's has no key", () => {
+test("URLs hold the whole query, and a rollup's has no key", () => {
   const query = queryOf({ stream: "a/b", key: "rk_1", by: ["country", "city"], where: ["country!=US", "path=~/a&b"], agg: ["sum", "p50"], step: 60, window: "6h", host: "https://b.example/x" }, "https://a.example");
   assert.equal(liveUrl(query, "deltas", "1.2"), "https://b.example/v1/streams/a%2Fb/deltas?by=country%2Ccity&where=country%21%3DUS&where=path%3D%7E%2Fa%26b&agg=sum%2Cp50&step=60s&window=6h&key=rk_1&after=1.2");
   assert.equal(rollupUrl(query), "https://b.example/v1/streams/a%2Fb/rollup?by=country%2Ccity&where=country%21%3DUS&where=path%3D%7E%2Fa%26b&agg=sum%2Cp50&step=60s&from=-6h&top=100");
@@ -243,7 +243,7 @@ test("pauses double to a limit and are spread", () => {
   assert.deepEqual([pause_ms(1, 0), pause_ms(0, 0)], [750, 0]);
 });
 
-test("only failures that may pass are tried again", () => {
+test("only temporary failures are retried", () => {
   const retried = (/** @type {number} */ status) => isRetried(new Problem({ status, title: "" }));
   assert.deepEqual([0, 408, 429, 500, 503, 599].filter((status) => !retried(status)), []);
   assert.deepEqual([400, 401, 404, 407, 422, 430, 499, 501].filter(retried), []);

@@ -80,7 +80,7 @@ test("a second page raises the number, and closing it lowers it", async (t) => {
   }
 });
 
-test("who stays is counted all the time", async () => {
+test("a visitor who stays is counted in every step", async () => {
   const url = await demoUrl();
   const [first, second] = [await visit(browser), await visit(browser)];
   try {
@@ -191,12 +191,12 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
   });
 }
 
-test("who is there is in this step or in the one before", () => {
+test("present visitors are in this step or in the previous one", () => {
   assert.deepEqual([[], [null], [5], [3, 1], [1, 3], [9, 2, null], [9, null, null]].map(viewersNow), [0, 0, 5, 3, 3, 2, 0]);
   assert.deepEqual([0, 1, 2].map(viewersWords), ["Nobody is counted yet.", "1 person is looking at this page: you.", "2 people are looking at this page, you among them."]);
 });
 
-test("every state of the reader has its words", () => {
+test("every state of the reader has its own text", () => {
   const kinds = ["connecting", "live", "offline", "paused", "denied", "missing", "closed"].map((state) => viewersNotice(state, null, "a").kind);
   assert.deepEqual(kinds, ["waiting", "live", "lost", "live", "denied", "missing", "live"]);
   assert.equal(viewersNotice("refused", { status: 400, detail: "" }, "a").kind, "uncounted");

@@ -91,7 +91,7 @@ test("a client of 2013 creates a channel, posts and polls", async () => {
   assert.deepEqual(seen.after.data, []);
 });
 
-test("a consumer of 2013 that compares numbers draws who is there", async () => {
+test("a consumer from 2013 that compares numbers draws the visitors", async () => {
   const root = `${worker.origin}/stream/0`;
   const headers = { Authorization: `Bearer ${OWNER_TOKEN}`, "Content-Type": "application/json" };
   const made = await fetch(`${root}/channels`, { method: "POST", headers, body: "{}" });

@@ -81,7 +81,7 @@ test("a form with `then` leads to a page of its own site", async () => {
   await visitor.close();
 });
 
-test("a page that does not tell its origin stays where it is", async () => {
+test("a page that hides its origin stays where it is", async () => {
   const stream = await worker.createStream();
   body = (await form(stream)).replace("</form>", '<input type="hidden" name="then" value="/thanks"></form>');
   headers = { "Referrer-Policy": "no-referrer" };

@@ -80,7 +80,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   }
 
   test(
-    "a Retry-After that is a date is obeyed",
+    "a Retry-After with a date is obeyed",
     scene(async ({ gateway, tag, open, totals }) => {
       const page = await open(tag(QUIET));
       // Whole seconds: at least four from now.
@@ -128,7 +128,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "a batch in storage that is none stops no other one",
+    "an invalid batch in storage blocks no other batch",
     scene(async ({ stream, tag, open, totals }) => {
       const odd = ['"[{}]"', "[]", '[null]', '[{"n":null,"at_s":1}]', "7"].map((points, i) => `localStorage["heartbeat:${stream.id}:${i}"] = ${JSON.stringify(`{"id":"${i}","points":${points},"until_s":9e9,"held_s":0}`)};`);
       const page = await open(`<script>${odd.join("")}</script>${tag(QUIET)}`);

@@ -24,7 +24,7 @@ function sums({ seen }, key) {
 
 describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   test(
-    "an unhandled error and an unhandled rejection are counted, and the page's own handlers still have them",
+    "unhandled errors and rejections also reach page handlers",
     scene(
       async ({ gateway, tag, open, totals }) => {
         const own = `<script>
@@ -57,7 +57,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "equal exceptions fold into one point, and beyond the budget no other one is told",
+    "equal exceptions are one point, and a budget bounds others",
     scene(async ({ gateway, tag, open }) => {
       const page = await open(tag({ ...EXCEPTIONS, "exception-budget": "3" }));
       await page.evaluate(() => {
@@ -73,7 +73,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "the message of an exception is short and has no ids, query strings and line breaks",
+    "an exception's message has no ids, queries or line breaks",
     scene(async ({ gateway, tag, open }) => {
       const page = await open(tag(EXCEPTIONS));
       await page.evaluate(() => {
@@ -91,7 +91,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "a script of another origin is not named, but counted",
+    "an error of another origin's script counts without a name",
     scene(
       async ({ gateway, site, worker, tag, open }) => {
         site.put("/broken.js", { script: "throw new Error('private');" });
@@ -105,7 +105,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "while a page is visible it beats every ten seconds, and the rate is how many pages are there",
+    "visible pages beat every 10 s, and the rate is their number",
     scene(
       async ({ gateway, tag, open }) => {
         const page = await open(`<script>window.heartbeat = { presence: false };</script>${tag({ ...QUIET, presence: "true", distinct: "client_id" })}`);
@@ -137,7 +137,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "the id of a tab stays on the pages of the site, another tab has another, and the stream only counts them",
+    "a tab keeps its id across pages, and the stream counts ids",
     scene(
       async ({ worker, gateway, site, stream, context, tag }) => {
         for (const path of ["/", "/two"]) site.put(path, { html: tag({ ...QUIET, "page-views": "true", distinct: "client_id" }) });
@@ -161,7 +161,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "page views are counted by path, without query and fragment, also when a page comes back from the cache",
+    "page views count by path, even from the back-forward cache",
     scene(async ({ gateway, site, context, tag }) => {
       site.put("/blog/post", { html: tag({ ...QUIET, "page-views": "true" }) });
       const page = await context.newPage();
@@ -180,7 +180,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "with every automatic point switched off nothing is sent",
+    "with all automatic points switched off, nothing is sent",
     scene(
       async ({ gateway, tag, open }) => {
         const page = await open(tag(QUIET));

@@ -26,7 +26,7 @@ const batchesOf = ({ seen }) => seen.map(({ batch }) => batch);
 
 describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   test(
-    "a page that is closed in the middle of a batch has all its points arrive",
+    "a page closed in the middle of a batch loses no point",
     scene(async ({ tag, open, totals }) => {
       const page = await open(tag(PATIENT));
       await page.evaluate(() => {
@@ -42,7 +42,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "a page that is left for another site has all its points arrive",
+    "a page left for another site loses no point",
     scene(async ({ tag, open, totals }) => {
       const page = await open(tag(PATIENT));
       await page.evaluate(() => heartbeat.count(7, { event: "click" }));
@@ -52,7 +52,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "a page that is hidden sends what it has, and what follows too",
+    "a hidden page sends its points, and later ones too",
     scene(async ({ tag, open, totals }) => {
       const page = await open(tag(PATIENT));
       const hide = () => {
@@ -70,7 +70,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "where fetch has no keepalive, a page that is closed sends a beacon",
+    "without fetch keepalive, a closed page sends a beacon",
     scene(async ({ gateway, tag, open, totals }) => {
       const page = await open(`<script>delete Request.prototype.keepalive</script>${tag(PATIENT)}`);
       await page.evaluate(() => heartbeat.count(7, { event: "click" }));
@@ -81,7 +81,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "a batch whose answer was lost is sent again under the same id and counts once",
+    "a batch whose answer was lost is resent and counts once",
     scene(async ({ gateway, tag, open, totals }) => {
       const page = await open(tag(QUIET));
       gateway.set("swallow");
@@ -96,7 +96,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "while writes fail, what comes gathers in one batch behind",
+    "while writes fail, new points gather in the next batch",
     scene(async ({ gateway, tag, open, totals }) => {
       const page = await open(tag(QUIET));
       gateway.set("cut");
@@ -121,7 +121,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "Retry-After is obeyed, also when the page is left",
+    "Retry-After is obeyed, even when the page is left",
     scene(async ({ gateway, tag, open, totals }) => {
       const page = await open(tag(QUIET));
       gateway.set({ status: 503, headers: { "Retry-After": "5" } });
@@ -144,7 +144,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "429 is tried again",
+    "a 429 is retried",
     scene(async ({ gateway, tag, open, totals }) => {
       const page = await open(tag(QUIET));
       gateway.set({ status: 429, headers: {} });
@@ -156,7 +156,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "a refused batch is given up, and the next one is sent",
+    "a refused batch is dropped, and the next one is sent",
     scene(async ({ gateway, tag, open, totals }) => {
       const page = await open(tag(QUIET));
       // Only the server knows how late is too late.
@@ -170,7 +170,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "where the stream is wrong, a page asks once and then no more",
+    "a page with a wrong stream tries once and then stops",
     scene(async ({ gateway, tag, open }) => {
       const page = await open(tag({ ...QUIET, stream: "no-such-stream" }));
       await page.evaluate(() => heartbeat.count(1));
@@ -184,7 +184,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "what a closed page could not send, the next page of the site sends, once and with its time",
+    "the next page sends a closed page's points once, with times",
     scene(async ({ gateway, tag, open, totals }) => {
       gateway.set("cut");
       const page = await open(tag(QUIET));
@@ -209,7 +209,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "tabs that share storage deliver each point once, also those of tabs that are gone",
+    "tabs deliver each point once, even those of closed tabs",
     scene(async ({ gateway, site, context, tag, totals }) => {
       site.put("/", { html: tag(QUIET) });
       const tabs = await Promise.all(
@@ -233,7 +233,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "a batch that may have been stored is not sent again after nine minutes, as its id may be forgotten after ten",
+    "a batch of unknown outcome is not resent after nine minutes",
     scene(async ({ gateway, tag, open, totals }) => {
       gateway.set("swallow");
       const page = await open(tag(QUIET));
@@ -257,7 +257,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "what was never sent is sent hours later, at the time when it happened",
+    "unsent points are sent hours later with their own time",
     scene(async ({ gateway, context, tag, open, totals }) => {
       const page = await open(tag(QUIET));
       const start_s = Date.now() / 1000 - 3 * 3600;
@@ -281,7 +281,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "where the visitor's clock is ahead, late points are counted at their arrival",
+    "late points of a fast clock count at their arrival",
     scene(async ({ gateway, context, tag, open, totals }) => {
       const page = await open(tag(QUIET));
       await page.clock.install({ time: Date.now() + 3_600_000 });
@@ -299,7 +299,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "fresh points get their time from the server, however wrong the visitor's clock is",
+    "the server sets the time of fresh points",
     scene(async ({ gateway, tag, open, totals }) => {
       const page = await open(tag(QUIET));
       await page.clock.install({ time: "2001-01-01" });
@@ -331,7 +331,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   }
 
   test(
-    "what others wrote into storage under our name stops nothing",
+    "foreign entries in storage under our name block nothing",
     scene(async ({ stream, tag, open, totals }) => {
       const left = { id: "z", points: [{ n: 5, d: 1, v: { event: "left" }, at_s: Date.now() / 1000 }], until_s: Date.now(), held_s: 0 };
       const odd = Object.entries({ w: "{not json", x: "null", y: "{}", z: JSON.stringify(left) });
@@ -346,7 +346,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "many points go in bodies that browsers send from closing pages",
+    "bodies are small enough to be sent from closing pages",
     scene(async ({ gateway, tag, open, totals }) => {
       const page = await open(tag(QUIET));
       await page.evaluate(() => {
@@ -380,7 +380,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "of a flood, memory has ten batches and what gathers for the next",
+    "in a flood, memory holds ten batches and the next one",
     scene(async ({ gateway, context, tag, open }) => {
       const page = await open(tag({ ...QUIET, keep: "false" }));
       await context.setOffline(true);
@@ -395,7 +395,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "what a page may not send when it closes, the next page of the site sends at once",
+    "the next page immediately sends what closing could not",
     scene(async ({ gateway, tag, open, totals }) => {
       gateway.set({ status: 503, headers: { "Retry-After": "600" } });
       const page = await open(tag(QUIET));

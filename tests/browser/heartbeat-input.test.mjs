@@ -16,7 +16,7 @@ const pointsOf = ({ seen }) => seen.flatMap(({ points }) => points);
 
 describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   test(
-    "a count that is no number is dropped and counted, and the good one beside it arrives",
+    "an invalid count is dropped alone, and dropping is counted",
     scene(async ({ gateway, tag, open, totals }) => {
       const page = await open(tag(QUIET));
       const dropped = await page.evaluate(() => {
@@ -37,7 +37,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "sums that would be too large are sent apart",
+    "sums that would be too large are sent separately",
     scene(async ({ gateway, tag, open }) => {
       const page = await open(tag(QUIET));
       const dropped = await page.evaluate(() => {
@@ -53,7 +53,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "labels that have no text are left out, and a point with too many or none that are labels is dropped",
+    "invalid labels are left out, and too many drop the point",
     scene(async ({ gateway, tag, open }) => {
       const page = await open(tag({ ...QUIET, labels: '{"site":"blog"}' }));
       const dropped = await page.evaluate(() => {
@@ -74,7 +74,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "what labels and beforeSend make wrong is dropped and counted, and what beforeSend drops is not",
+    "invalid points from beforeSend are dropped and counted",
     scene(async ({ gateway, tag, open, totals }) => {
       const page = await open(tag(QUIET));
       const dropped = await page.evaluate(() => {
@@ -98,7 +98,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "of a flood each point is sent or counted as dropped",
+    "each point of a flood is sent or counted as dropped",
     scene(async ({ gateway, context, tag, open }) => {
       const page = await open(tag({ ...QUIET, keep: "false" }));
       await context.setOffline(true);
@@ -115,7 +115,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "a call that waited in the queue and is none stops none of the others",
+    "an invalid queued call does not stop the others",
     scene(async ({ tag, open, totals }) => {
       const stub = `<script>window.heartbeat = { q: [["count", 1, { e: "first" }], ["nope"], null, ["count", NaN, { e: "bad" }], 7, ["count", 1, { e: "last" }]] };
         (function () { heartbeat.q.push(arguments) })("count", 1, { e: "arguments" });</script>`;

@@ -77,7 +77,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
     assert.equal(gateway.seen.length, 1);
   }));
 
-  test("the key is in no storage, also while a batch waits", scene(async ({ gateway, tag, open }) => {
+  test("the key is never stored, not even while a batch waits", scene(async ({ gateway, tag, open }) => {
     gateway.set({ status: 429, headers: { "Retry-After": "60" } });
     const page = await open(tag({ ...QUIET, key: KEY, distinct: "tab" }));
     await page.evaluate(() => heartbeat.count(1, { event: "x" }));

@@ -12,7 +12,7 @@ const scene = useScenes({ ownWorker: true });
 let heartbeat;
 
 test(
-  "while the Worker goes down and comes up again, no point of three tabs is lost and none counts twice",
+  "a Worker outage loses and repeats no point of three tabs",
   scene(async ({ worker, gateway, site, context, tag, totals }) => {
     site.put("/", { html: tag(QUIET) });
     const tabs = await Promise.all(

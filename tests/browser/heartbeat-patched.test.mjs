@@ -64,7 +64,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   }
 
   test(
-    "a page whose fetch is replaced after the script is there is heard",
+    "a page that replaces fetch after loading is counted",
     scene(async ({ tag, open, totals }) => {
       const page = await open(tag(QUIET));
       await page.evaluate(() => {
@@ -76,7 +76,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "a page that closes is heard though its fetch throws",
+    "a closing page is counted even if its fetch throws",
     scene(async ({ tag, open, totals }) => {
       const page = await open(`<script>window.fetch = () => { throw new Error("theirs"); };</script>${tag({ ...QUIET, "flush-interval": "60" })}`);
       await page.evaluate(() => heartbeat.count(3, { event: "x" }));
@@ -86,7 +86,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "the frame that lends its fetch is gone, and strict pages have no complaint",
+    "the frame that lends fetch is removed without CSP errors",
     scene(async ({ gateway, tag, open, totals }) => {
       const policy = `default-src 'none'; img-src data:; script-src ${gateway.origin} 'unsafe-inline'; connect-src ${gateway.origin}`;
       const page = await open(`<script>const real = fetch; window.fetch = (...all) => real(...all);</script>${tag(QUIET)}`, { "Content-Security-Policy": policy });

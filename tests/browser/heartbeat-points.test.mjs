@@ -13,7 +13,7 @@ let heartbeat;
 
 describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   test(
-    "counts with equal labels arrive as one point, and all of them count",
+    "counts with equal labels arrive as one point with their sum",
     scene(async ({ gateway, tag, open, totals }) => {
       const page = await open(tag(QUIET));
       await page.evaluate(() => {
@@ -30,7 +30,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "a ratio has the sums of its numerators and of its denominators",
+    "a ratio has the sums of its numerators and denominators",
     scene(async ({ tag, open, totals }) => {
       const page = await open(tag(QUIET));
       await page.evaluate(() => {
@@ -45,7 +45,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "each timing is a point of its own, so that quantiles are those of the page",
+    "each timing is its own point, so quantiles are exact",
     scene(async ({ worker, stream, tag, open }) => {
       const page = await open(tag(QUIET));
       await page.evaluate(() => [10, 20, 30, 40, 1000].forEach((ms) => heartbeat.timing(ms, { name: "render" })));
@@ -59,7 +59,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "time(fn) measures functions and promises, and neither results nor errors are changed",
+    "time(fn) measures and changes neither results nor errors",
     scene(async ({ gateway, tag, open }) => {
       const page = await open(tag(QUIET));
       const seen = await page.evaluate(async () => {
@@ -86,7 +86,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "send() takes a point with period and time as it is",
+    "send() sends a point with period and time unchanged",
     scene(async ({ gateway, tag, open, totals }) => {
       const page = await open(tag({ ...QUIET, labels: '{"site":"blog"}' }));
       const t = Math.floor(Date.now() / 1000) - 60;
@@ -97,7 +97,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "writes are simple requests: text/plain, a batch id, no preflight, no cookie",
+    "writes are simple requests without preflight or cookie",
     scene(async ({ gateway, tag, open, totals }) => {
       const page = await open(tag(QUIET));
       await page.evaluate(() => heartbeat.count(1, { event: "x" }));
@@ -108,7 +108,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "calls before the script is there are kept, and so are the options that only code can tell",
+    "calls and options from before the script loads are kept",
     scene(async ({ gateway, tag, open }) => {
       const stub = `<script>
         window.heartbeat = {
@@ -135,7 +135,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "with a sample rate fewer points are sent, and n and d are scaled so that sums and ratios stay",
+    "sampling sends fewer points and keeps sums and ratios",
     scene(async ({ gateway, tag, open }) => {
       const page = await open(tag({ ...QUIET, "sample-rate": "0.25" }));
       await page.evaluate(() => {
@@ -153,7 +153,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "labels are cut to what the stream takes, whatever is in them",
+    "any label is cut to what the stream accepts",
     scene(async ({ gateway, tag, open, totals }) => {
       const page = await open(tag(QUIET));
       await page.evaluate(() => {
@@ -167,7 +167,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "nothing that a page passes makes a call throw",
+    "no argument makes a call throw",
     scene(async ({ tag, open, totals }) => {
       const page = await open(tag(QUIET));
       const thrown = await page.evaluate(() => {
@@ -195,7 +195,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "the module has the same API, and one writer with the tag",
+    "the module has the tag's API and shares its writer",
     scene(async ({ gateway, site, stream, open, totals }) => {
       site.put("/page.js", {
         script: `import heartbeat, { count } from "${gateway.origin}/heartbeat.mjs";
@@ -210,7 +210,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "a second tag changes nothing: there is one writer a page",
+    "a second tag changes nothing: a page has one writer",
     scene(async ({ gateway, tag, open }) => {
       const page = await open(tag({ ...QUIET, "page-views": "true" }) + tag({ ...QUIET, "page-views": "true" }));
       await page.evaluate(() => heartbeat.flush());

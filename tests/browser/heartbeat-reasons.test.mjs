@@ -25,7 +25,7 @@ function faults({ seen }) {
 
 describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   test(
-    "rejections with whatever reason are counted as what they are",
+    "rejections with any kind of reason are counted",
     scene(
       async ({ gateway, tag, open }) => {
         const page = await open(`${tag({ ...EXCEPTIONS, "exception-budget": "50" })}<a id="link" href="https://a.example/private" name="secret">x</a><input id="field" name="email"><iframe id="frame" srcdoc="x"></iframe>`);
@@ -56,7 +56,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "whatever is thrown is counted, also what is falsy",
+    "any thrown value is counted, even a falsy one",
     scene(
       async ({ gateway, tag, open }) => {
         const page = await open(tag(EXCEPTIONS));
@@ -70,7 +70,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "errors that differ in an id are one point",
+    "errors that only differ in an id are one point",
     scene(async ({ gateway, tag, open }) => {
       const page = await open(tag(EXCEPTIONS));
       await page.evaluate(() => {
@@ -82,7 +82,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "errors that are nobody's fault have a class that a query leaves out",
+    "harmless errors have a class that a query can exclude",
     scene(
       async ({ worker, stream, gateway, site, tag, open }) => {
         site.put("/broken.js", { script: "throw new Error('private');" });

@@ -28,7 +28,7 @@ test("series without points are left out, and gaps stay gaps", () => {
   assert.deepEqual(lines.map(({ values }) => values), [[12, null, 3]]);
 });
 
-test("names tell the writer's text from the page's own words", () => {
+test("names distinguish writers' labels from the page's own words", () => {
   const series = [country("US", [1, 1, 1]), country("", [1, 1, 1]), { labels: {}, sum: [1, 1, 1] }, { labels: {}, other: true, sum: [1, 1, 1] }];
   assert.deepEqual(chartOf(view(["sum"], ...series), BY_COUNTRY, null).lines.map(({ name }) => name), [
     { kind: "value", text: "US" },
@@ -45,7 +45,7 @@ test("names tell the writer's text from the page's own words", () => {
   assert.deepEqual(nameOf(["sum", "p50"], "country"), ["US · sum", "US · p50"]);
 });
 
-test("a label named as a member of Object is an ordinary label", () => {
+test("a label named like a member of Object is an ordinary label", () => {
   const [without] = chartOf(view(["sum"], { labels: {}, sum: [1, 1, 1] }), { by: "constructor", top: 9 }, null).lines;
   assert.equal(without.name.kind, "missing");
 });
@@ -61,7 +61,7 @@ test("each aggregate has its summary", () => {
   assert.deepEqual([summaryTitle, lines[0].summary], ["Overall", 4.5]);
 });
 
-test("a ratio has no summary where others have theirs", () => {
+test("a ratio shows no summary where other aggregates show theirs", () => {
   const [known, unknown] = [{ labels: { country: "US" }, ratio: [0.5, 1, null], total: { ratio: 0.75 } }, { labels: { country: "DE" }, ratio: [0.2, 0.4, null] }];
   const { lines, summaryTitle } = chartOf(view(["ratio"], known, unknown), BY_COUNTRY, null);
   assert.deepEqual([lines.map(({ summary }) => summary), summaryTitle], [[0.75, null], "Overall"]);
@@ -89,7 +89,7 @@ test("no two lines share a slot, and the same lines keep their order", () => {
   assert.deepEqual(second.lines.map(({ name }) => name.text), names);
 });
 
-test("rows are sorted by summary, and stay while somebody points", () => {
+test("rows are sorted by summary, and do not move under the pointer", () => {
   const row = (/** @type {string} */ id, /** @type {number | null} */ summary, slot = 0) => /** @type {any} */ ({ id, summary, slot, isPrevious: false });
   const rows = [row("low", 1), row("rest", 9, OTHER), row("high", 5), row("gap", null), { ...row("before", 7), isPrevious: true }];
   const ids = (/** @type {string[]} */ before, /** @type {boolean} */ isHeld) => inRows(rows, (line) => line, before, isHeld).map(({ id }) => id);
@@ -120,7 +120,7 @@ test("a stack adds its columns, with a gap only where all have one", () => {
   assert.deepEqual(stack([]), []);
 });
 
-test("a big number is the window's total, else the latest step", () => {
+test("the big number is the window's total, or else the latest step", () => {
   const big = (/** @type {string} */ agg, /** @type {(number | null)[]} */ values) => {
     const chart = chartOf(view([agg], { labels: {}, [agg]: values }), { by: "", top: 9 }, null);
     return bigOf(chart.lines[0], chart);

@@ -141,7 +141,7 @@ scene("a point ahead of time appears when its step begins", async (visitor) => {
   await assertSame(visitor, stream, "step=10s");
 });
 
-scene("where sockets are not let through, events are, or polls", async (visitor) => {
+scene("if sockets are blocked, events are used, or else polling", async (visitor) => {
   const { stream, go, page } = visitor;
   const random = chance(5);
   for (const [way, missing] of /** @type {const} */ ([["events", ["WebSocket"]], ["deltas", ["WebSocket", "EventSource"]]])) {
@@ -156,7 +156,7 @@ scene("where sockets are not let through, events are, or polls", async (visitor)
   }
 });
 
-scene("a restart of the Worker loses no point and counts none twice", async (visitor) => {
+scene("a Worker restart loses no point and counts none twice", async (visitor) => {
   const { stream, go, page, rows } = visitor;
   const random = chance(6);
   await worker.write(stream, somePoints(random));
@@ -176,7 +176,7 @@ scene("a restart of the Worker loses no point and counts none twice", async (vis
   });
 }, { mayFail: true });
 
-scene("a key that is replaced ends the chart, with a word", async ({ stream, go, page, rows }) => {
+scene("replacing the key ends the chart with an explanation", async ({ stream, go, page, rows }) => {
   await worker.write(stream, [{ n: 1 }]);
   await go(`<heartbeat-chart stream="${stream.id}" key="${stream.read_key}"></heartbeat-chart>`);
   await eventually(async () => assert.equal((await rows()).length, 1));
@@ -191,7 +191,7 @@ scene("a wrong key and a missing stream are reported", async ({ stream, go, page
   await page.getByText("No such stream", { exact: true }).waitFor();
 }, { mayFail: true });
 
-scene("of 2,000 series the largest appear, and the rest is noted", async ({ stream, go, page, rows }) => {
+scene("the largest of 2,000 series appear, and the rest is noted", async ({ stream, go, page, rows }) => {
   for (let k = 0; k < 2; k++) await worker.write(stream, Array.from({ length: 1000 }, (_, i) => ({ n: 1, v: { host: `host-${k}-${i}` } })));
   await go(`<heartbeat-chart stream="${stream.id}" key="${stream.read_key}" by="host" window="10m"></heartbeat-chart>`);
   await eventually(async () => assert.equal((await rows()).length, 101));

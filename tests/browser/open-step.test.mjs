@@ -32,7 +32,7 @@ function said(view) {
   return [sum.latest, rate.latest, rate.summary];
 }
 
-test("latest and average leave out the open step", () => {
+test("the latest value and the average exclude the open step", () => {
   const window = createWindow();
   window.take(snapshot([40, 40, 11.487]));
   window.tick(START + 2 * STEP + 8.5);
@@ -41,7 +41,7 @@ test("latest and average leave out the open step", () => {
   assert.equal(window.view().until, START + 2 * STEP);
 });
 
-test("a step is complete some seconds after its end", () => {
+test("a step counts as complete a few seconds after its end", () => {
   const window = createWindow();
   window.take(snapshot([40, 40, 30]));
   assert.equal(window.tick(START + 3 * STEP + 1), true);
@@ -54,7 +54,7 @@ test("a step is complete some seconds after its end", () => {
   assert.deepEqual(said(window.view()).slice(0, 2), [40, 4]);
 });
 
-test("late writers delay completeness, and stragglers don't", () => {
+test("late writers delay the completion of steps; stragglers do not", () => {
   const [many, late] = [new Array(40).fill(40), START + 400 - STEP];
   const window = createWindow();
   window.take(snapshot(many));
@@ -75,7 +75,7 @@ test("late writers delay completeness, and stragglers don't", () => {
   assert.equal(other.view().until, late + 2 * STEP, "what was missed without a connection was not written late");
 });
 
-test("a window of one step has no latest yet, and a total", () => {
+test("a window of one open step has a total and no latest value", () => {
   const view = viewOf({ from: START, to: START + 3600, step: 3600, agg: ["sum"], times: [START], series: [{ labels: {}, sum: [7] }], now: START + 1800 });
   const chart = chartOf(view, LOOK, null);
   assert.deepEqual([chart.complete, chart.lines[0].latest, chart.lines[0].summary, bigOf(chart.lines[0], chart)], [0, null, 7, 7]);
@@ -83,14 +83,14 @@ test("a window of one step has no latest yet, and a total", () => {
   assert.equal(bigOf(quantile.lines[0], quantile), null);
 });
 
-test("only steps that have not ended are open", () => {
+test("only steps that are not complete are open", () => {
   const rollup = { from: START, to: START + 40, step: STEP, agg: ["sum"], times: [0, 1, 2, 3].map((i) => START + i * STEP), series: [{ labels: {}, sum: [1, 2, 3, null] }] };
   const until = (/** @type {number | undefined} */ now) => viewOf({ ...rollup, now }).until - START;
   assert.deepEqual([undefined, START + 1000, START + 48, START + 47, START + 29, START, START - 9999].map(until), [40, 40, 40, 30, 20, 0, 0]);
   assert.equal(chartOf(viewOf({ ...rollup, now: START + 25 }), LOOK, null).lines[0].latest, 1);
 });
 
-test("the time of an open step is marked, also when spoken", () => {
+test("an open step's time is marked, on screen and in speech", () => {
   const words = formats("en-GB", "UTC");
   const view = viewOf({ from: START, to: START + 20, step: STEP, agg: ["sum"], times: [START, START + 10], series: [{ labels: {}, sum: [5, 1] }], now: START + 19 });
   const chart = chartOf(view, LOOK, null);
@@ -98,7 +98,7 @@ test("the time of an open step is marked, also when spoken", () => {
   assert.equal(spoken(chart, chart.lines, 1, words), "00:00:10, still open: all points 1");
 });
 
-test("steps are complete by the server's clock, whatever ours says", async () => {
+test("the server's clock alone completes steps", async () => {
   for (const hasClock of [false, true]) {
     for (const skew_ms of [-3_600_000, -7000, -300, 0, 300, 7000, 3_600_000]) {
       const world = createWorld(START);

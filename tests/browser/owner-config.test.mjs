@@ -80,7 +80,7 @@ test("writers, rules and budgets are sent as typed", () => {
   }
 });
 
-test("a mistake within rules and budgets appears with its place", () => {
+test("a mistake in rules or budgets is shown with its place", () => {
   assert.deepEqual(fieldFault(refusal("`accept.labels.path.pattern` must be a pattern")), { field: "accept", message: "Labels.path.pattern must be a pattern." });
   assert.deepEqual(fieldFault(refusal("`limits.new_names_per_hour` must be a whole number from 0 to 1000, not -1")), { field: "limits", message: "New_names_per_hour must be a whole number from 0 to 1000, not -1." });
   assert.equal(fieldFault(refusal('"x" in `blocked.networks` is no network')), null, "those have a place of their own");
@@ -148,7 +148,7 @@ test("a refusal appears at its first field, in whole sentences", () => {
   assert.equal(fieldFault(refusal("`name`", 503)), null);
 });
 
-test("a missing setting comes with the command that adds it", () => {
+test("a missing setting is shown with the command that adds it", () => {
   const advice = (/** @type {string} */ kind, /** @type {number} */ status) => adviceOf(new Problem({ status, title: "x", type: `https://h.example/problems#${kind}` }));
   assert.match(advice("creating-disabled", 403).command, /secret put OWNER_TOKEN/);
   assert.match(advice("not-configured", 503).command, /secret put SIGNING_KEY/);
@@ -218,7 +218,7 @@ test("the status has numbers as people write them", () => {
   assert.deepEqual([forwardWords(forward).kind, forwardWords({ ...forward, set_aside: { points: 1 } }).kind, forwardWords({ ...forward, state: "paused" }).kind], ["good", "busy", "bad"]);
 });
 
-test("every reason that status counts has its words", async () => {
+test("every reason that status counts has its own text", async () => {
   const source = await readFile(new URL("../../docs/api.md", import.meta.url), "utf8");
   const [sentence = ""] = /Reasons are .*?\. /s.exec(source) ?? [];
   const names = Array.from(sentence.matchAll(/`([a-z_]+)`/g), ([, name]) => name).filter((name) => name !== "accept");

@@ -111,7 +111,7 @@ scene("a replaced token is asked for, and nothing stays on the screen", async ({
   const stream = await worker.createStream("confidential");
   await enter(page, `?stream=${stream.id}`);
   await page.getByRole("heading", { name: "confidential" }).waitFor();
-  const problem = { type: "/problems#unauthorized", title: "A valid credential is needed", status: 401, detail: "" };
+  const problem = { type: "/problems#unauthorized", title: "A valid credential is required", status: 401, detail: "" };
   await page.route("**/status", (route) => route.fulfill({ status: 401, contentType: "application/problem+json", body: JSON.stringify(problem) }));
   await eventually(() => page.getByRole("heading", { name: "This is not the owner token" }).waitFor({ timeout: 1000 }));
   await page.unroute("**/status");
@@ -335,7 +335,7 @@ scene("settings change, and irreversible ones ask first", async ({ page }) => {
   assert.equal((await configOf(stream.id)).config.retention["10s"], "1d");
 });
 
-scene("the first stream is asked for where there is none", async ({ page }) => {
+scene("without any stream, the page offers to create the first", async ({ page }) => {
   await page.route("**/v1/streams?*", (route) => route.fulfill({ json: { streams: [], cursor: null } }));
   await enter(page);
   await page.getByRole("heading", { name: "No streams yet" }).waitFor();
@@ -346,7 +346,7 @@ scene("the first stream is asked for where there is none", async ({ page }) => {
   assert.match(demo ?? "", /^\/demo\?stream=[^&]+$/);
 });
 
-scene("a list that fails gets advice, and refreshing mends it", async ({ page }) => {
+scene("a list that fails to load gets advice, and a refresh fixes it", async ({ page }) => {
   await worker.createStream("still there");
   await enter(page);
   await page.getByRole("link", { name: "still there" }).first().waitFor();
@@ -405,7 +405,7 @@ scene("everything works by keyboard, and dialogs return the focus", async ({ pag
   await eventually(async () => assert.ok(await button.evaluate((el) => el === document.activeElement)));
 });
 
-scene("the page comes with the strict headers, and is light", async ({ page }) => {
+scene("the page is small and has the strict headers", async ({ page }) => {
   const bodies = /** @type {Promise<Buffer>[]} */ ([]);
   page.on("response", (response) => void bodies.push(response.body()));
   const response = await page.goto(`${worker.origin}/owner`, { waitUntil: "networkidle" });

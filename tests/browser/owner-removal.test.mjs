@@ -94,7 +94,7 @@ scene("a removal is counted, confirmed, and done step by step", async ({ page, d
   assert.equal(await page.locator("main img, dialog img").count(), 0);
 });
 
-scene("a removal shows its progress, and needs no waiting", async ({ page, double }) => {
+scene("a removal shows its progress and blocks nothing else", async ({ page, double }) => {
   double.steps = [MATCHED, { points: 400, series: 1, bytes: 1000, cursor: "r1" }, ...Array(60).fill({ points: 400, series: 1, bytes: 1000, cursor: "r1" })];
   await lookAt(page, { From: "-1d" });
   await page.getByText("would be removed.").waitFor();
@@ -149,7 +149,7 @@ for (const [field, detail, told] of [
   });
 }
 
-scene("a removal that fails is reported, and asks no further", async ({ page, double }) => {
+scene("a failed removal is reported and sends no more requests", async ({ page, double }) => {
   await page.clock.install();
   double.steps = [MATCHED, { points: 400, series: 1, bytes: 1000, cursor: "r1" }, ...Array(20).fill(503)];
   await lookAt(page, { From: "-1d" });

@@ -241,7 +241,7 @@ snippet("a module reads the window", async (stream) => {
   });
 });
 
-test("a key that the page does not know has a word in its place", async () => {
+test("an unknown key is represented by a placeholder", async () => {
   const facts = { origin: "https://h.example", id: "ID", key: "", isPublic: false, distinct: [], shards: 1 };
   for (const { kind, text } of snippets(facts)) assert.equal(text.includes(KEY_PLACE), kind === "read");
   assert.equal(dashboard(facts), "https://h.example/?stream=ID");
@@ -261,7 +261,7 @@ test("writers send the write key, readers don't, and pages warn", async () => {
   assert.ok(snippets({ ...facts, writeKey: WRITE_KEY_PLACE }).every(({ kind, text }) => text.includes(WRITE_KEY_PLACE) === (kind === "write")));
 });
 
-test("a user's words can't leave their place in a snippet", () => {
+test("a user's text cannot break out of its place in a snippet", () => {
   const distinct = ['"><img src=x onerror=alert(1)>\u202E'];
   for (const { text } of snippets({ origin: "https://h.example", id: "ID", key: "rk_a", isPublic: false, distinct, shards: 1 })) {
     assert.ok(!text.includes("<img src=x") && !text.includes("\u202E"), text);

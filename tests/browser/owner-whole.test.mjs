@@ -75,7 +75,7 @@ scene("a key writes to a keyed stream until it is revoked", async (page, stream)
   await page.getByText("There are none yet.").waitFor();
 });
 
-scene("the largest writer is found, blocked and let in again", async (page, stream) => {
+scene("the most active writer is found, blocked and unblocked", async (page, stream) => {
   const spam = { Origin: "https://spam.example" };
   assert.equal(await write(stream, spam), 202);
   await signIn(page, worker, `?stream=${stream.id}`);

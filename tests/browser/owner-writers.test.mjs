@@ -112,7 +112,7 @@ scene("a write key is shown once, copied, and in the snippets", async ({ page, d
   assert.equal(await page.locator(".fresh").innerText().then((text) => text.includes(KEY)), false);
 });
 
-scene("write keys have their times, and are revoked after a question", async ({ page, double }) => {
+scene("write keys show their times, and revoking asks first", async ({ page, double }) => {
   await page.locator(".keys table").waitFor();
   assert.deepEqual((await rows(page, ".keys")).map((row) => row.slice(0, 3)), [["backup", "2 h ago", "within the last hour"]]);
   await page.locator(".keys").getByRole("button", { name: "Revoke backup" }).click();
@@ -234,7 +234,7 @@ scene("a typed network or site is blocked beside others', or refused", async ({ 
   assert.equal(await input.inputValue(), "nonsense");
 });
 
-scene("a limit that is near comes with advice, as text", async ({ page, double }) => {
+scene("a limit that is almost reached comes with advice, as text", async ({ page, double }) => {
   double.bounds = [
     { name: "series", used: 95_000, limit: 100_000, advice: "Remove series that nobody needs, or say in accept which labels there are." },
     { name: "storage_bytes", used: 7.5 * 1024 ** 3, limit: 10 * 1024 ** 3, advice: IMAGE },

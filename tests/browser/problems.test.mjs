@@ -14,7 +14,7 @@ const TYPES = [
   "not-configured", "internal",
 ];
 
-test("every problem type has its explanation, and nothing else has", async () => {
+test("exactly the problem types have explanations", async () => {
   const page = await readFile(new URL("../../public/problems.html", import.meta.url), "utf8");
   assert.deepEqual(Array.from(page.matchAll(/<section id="([^"]+)">/g), ([, id]) => id), TYPES);
 });

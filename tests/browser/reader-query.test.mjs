@@ -190,7 +190,7 @@ scene("a chart is lines, stacked, bars or a number, as in its address", async ({
   await eventually(async () => assert.equal(queryOf(page).has("kind"), false));
 });
 
-scene("a new look asks nothing; a new question keeps the old numbers", async ({ page }) => {
+scene("a new look sends nothing; a new query keeps the old numbers", async ({ page }) => {
   const sockets = /** @type {string[]} */ ([]);
   page.on("websocket", (socket) => sockets.push(socket.url()));
   await page.goto(pageOf(worker, stream, { by: "country" }));

@@ -151,7 +151,7 @@ scene("live and fixed views have the same rest", async ({ page }) => {
   }
 });
 
-scene("several aggregates have each their own word", async ({ page }) => {
+scene("each of several aggregates has its own name", async ({ page }) => {
   const stream = await unevenStream();
   await sameInBoth(page, stream, { agg: "sum,ratio,p50" }, ({ title, rows }) => {
     assert.equal(title.replace(/\W/g, ""), "Summary");

@@ -31,7 +31,7 @@ const scene = scenes(() => browser);
 /** @param {import("playwright-core").Page} page @param {Record<string, string>} expected */
 const shows = (page, expected) => eventually(async () => assert.deepEqual(await sums(page), expected));
 
-scene("new points appear as they come", async ({ page }) => {
+scene("new points appear as they arrive", async ({ page }) => {
   const stream = await worker.createStream();
   await page.goto(pageOf(worker, stream, { by: "country" }));
   await page.getByRole("heading", { name: "No points in the last hour" }).waitFor();
@@ -90,7 +90,7 @@ scene("a fixed range is typed in the chosen time zone", async ({ page }) => {
   await shows(page, { "all points": "7" });
 });
 
-scene("steps of a time long ago are as wide as they are kept", async ({ page }) => {
+scene("steps of old times are as wide as the kept ones", async ({ page }) => {
   const stream = await worker.createStream("short", { retention: { "10s": "1h", "1m": "2h" } });
   await worker.write(stream, [{ n: 5, t: Math.floor(Date.now() / 1000) - 5 * 3600 }]);
   const to = Math.floor(Date.now() / 1000) - 4 * 3600;
@@ -99,7 +99,7 @@ scene("steps of a time long ago are as wide as they are kept", async ({ page }) 
   await page.getByText("in steps of 10 minutes", { exact: true }).waitFor();
 });
 
-scene("a part that was zoomed into becomes the range of all charts", async ({ page }) => {
+scene("zooming into one chart sets the range of all charts", async ({ page }) => {
   const stream = await worker.createStream();
   const now = Math.floor(Date.now() / 1000);
   await worker.write(stream, [{ n: 1, t: now - 600 }, { n: 10, t: now - 3000 }]);
@@ -114,7 +114,7 @@ scene("a part that was zoomed into becomes the range of all charts", async ({ pa
   assert.equal(Math.abs(Number(searchParams.get("to")) - (now - 300)) < 2, true);
 });
 
-test("a restart of the Worker leaves no gap and counts nothing twice", async () => {
+test("a Worker restart leaves no gap and counts nothing twice", async () => {
   const stream = await worker.createStream();
   await worker.write(stream, [{ n: 1, v: { country: "US" } }]);
   const { page, close } = await visit(browser);

@@ -110,7 +110,7 @@ scene("a wrong key shows no numbers but a way to enter the right one", async ({ 
   assert.equal(await page.locator("#key").isVisible(), false);
 });
 
-scene("a key that is missing is asked for", async ({ page }) => {
+scene("the page asks for a missing key", async ({ page }) => {
   const stream = await worker.createStream();
   await page.goto(`${worker.origin}/?stream=${stream.id}&from=1792540800&to=1792544400`);
   await page.getByRole("heading", { name: "This stream needs a read key" }).waitFor();
@@ -124,7 +124,7 @@ scene("a missing stream has a notice with a link to its meaning", async ({ page 
   await page.locator("section#not-found:target").waitFor();
 });
 
-scene("a refused question is quoted, and the next one works", async ({ page }) => {
+scene("a refused query is explained, and the next one works", async ({ page }) => {
   const stream = await worker.createStream();
   await worker.write(stream, [{ n: 4 }]);
   await page.goto(pageOf(worker, stream, { agg: "p101" }));
@@ -146,7 +146,7 @@ scene("a test point shows up in the table", async ({ page }) => {
   await eventually(async () => assert.deepEqual(await sums(page), { "all points": "7.5" }));
 });
 
-scene("a refused test point has its reason", async ({ page }) => {
+scene("a refused test point is shown with its reason", async ({ page }) => {
   const stream = await worker.createStream();
   await page.goto(pageOf(worker, stream));
   await page.getByText("Send a test point", { exact: true }).click();
@@ -183,7 +183,7 @@ scene("hostile labels stay text in table, fields and filters", async ({ page }) 
   assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= innerWidth));
 }, { viewport: { width: 360, height: 740 } });
 
-scene("of 2,000 series the largest are drawn, and one is the rest", async ({ page }) => {
+scene("the largest of 2,000 series are drawn, and one is the rest", async ({ page }) => {
   const stream = await worker.createStream();
   for (const half of [0, 1]) await worker.write(stream, Array.from({ length: 1000 }, (_, i) => ({ n: i % 10 || 1, v: { host: `host-${half}-${i}` } })));
   await worker.write(stream, [{ n: 5000, v: { host: "host-0-7" } }]);
@@ -221,7 +221,7 @@ for (const [name, options] of /** @type {[string, import("playwright-core").Brow
   }, options);
 }
 
-scene("pages come with the strict headers, and the reader is light", async ({ page }) => {
+scene("pages have the strict headers, and the reader is small", async ({ page }) => {
   const stream = await worker.createStream();
   await worker.write(stream, [{ n: 1 }]);
   const bodies = /** @type {Promise<Buffer>[]} */ ([]);
@@ -238,7 +238,7 @@ scene("pages come with the strict headers, and the reader is light", async ({ pa
   console.log(`# page weight: ${weight_bytes} bytes gzipped`);
 });
 
-test("the first numbers are soon on the screen", async () => {
+test("the first numbers appear quickly", async () => {
   const stream = await worker.createStream();
   await worker.write(stream, ["US", "DE", "BR"].map((country, i) => ({ n: i + 1, v: { country } })));
   const times_ms = [];

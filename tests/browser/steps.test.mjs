@@ -36,7 +36,7 @@ test("an invalid step becomes the next wider valid one", () => {
   }
 });
 
-test("where finer steps are not kept, the next even one that is", () => {
+test("if finer steps have expired, the next kept even one is used", () => {
   assert.equal(keptStep(600, 60), 600);
   assert.equal(keptStep(600, 1800), 600);
   assert.equal(keptStep(4200, 3600), 4200);
@@ -77,7 +77,7 @@ const view = (sum, from = 0) => ({ from, step: 10, until: from + sum.length * 10
  */
 const ofMinutes = (minutes, from = 0) => view(Array.from({ length: minutes * 6 }, (_, i) => (5 + 2 * (Math.floor((from + i * 10) / 60) % 100)) / 6), from);
 
-test("whole points are whole in steps that their periods fit in", () => {
+test("whole numbers stay whole in steps that their periods fit in", () => {
   assert.equal(wholeStep(ofMinutes(60)), 60);
   assert.equal(wholeStep(ofMinutes(60, 1_792_540_800 + 30)), 60, "ends that are cut don't matter");
   assert.equal(wholeStep(view(new Array(360).fill(40))), 10);
@@ -90,7 +90,7 @@ test("fractional values keep their steps, and so do short windows", () => {
   assert.equal(wholeStep(ofMinutes(10)), 10);
 });
 
-test("an address that asks for something is not bare, even for all", () => {
+test("an address with a query is not bare, even if it selects all", () => {
   for (const search of ["", "?stream=a", "?stream=a&from=-6h", "?stream=a&from=1&to=2&zone=utc"]) assert.ok(isBare(search), search);
   for (const name of ["where", "by", "agg", "kind", "label", "top", "compare", "chart"]) assert.ok(!isBare(`?stream=a&${name}=`), name);
 });

@@ -22,7 +22,7 @@ function delta(times, ...series) {
 /** The part of a view that a rollup has too. @param {ReturnType<ReturnType<typeof createWindow>["view"]>} view */
 const seriesOf = ({ series }) => series;
 
-test("whatever comes in whatever order, the window equals the rollup", () => {
+test("the window equals the rollup, whatever arrives in any order", () => {
   for (let seed = 1; seed <= 60; seed++) {
     const { next, whole } = chance(seed);
     const model = liveModel();
@@ -58,7 +58,7 @@ test("a window without a snapshot is empty", () => {
   assert.deepEqual(createWindow().view(), { from: 0, to: 0, step: 0, agg: [], times: [], series: [], totals: [], until: 0 });
 });
 
-test("a window that begins before 1970 has its points", () => {
+test("a window that begins before 1970 contains its points", () => {
   const window = createWindow();
   window.take(snapshot({ from: -40, to: 20, times: [-40, -10, 0, 10], series: [{ labels: {}, n: [1, 2, 3, 4], d: [1, 1, 1, 1], count: [1, 1, 1, 1] }] }));
   assert.deepEqual([window.view().series[0].sum, window.view().totals[0].sum], [[1, null, null, 2, 3, 4], 10]);
@@ -79,7 +79,7 @@ test("increments add up, and other fields replace", () => {
   assert.deepEqual(totals, { sum: 4, ratio: 1, rate: 4 / 30, count: 4, p50: null, "distinct:who": null });
 });
 
-test("a step's numbers leave with it, and reach no later step", () => {
+test("a step's numbers leave with it and reach no later step", () => {
   const window = createWindow();
   window.take(snapshot({ series: [{ labels: {}, n: [1, 2, 3], d: [1, 1, 1], count: [1, 1, 1] }] }));
   assert.equal(window.slide(START + 29), false);
@@ -167,7 +167,7 @@ test("a view is the same until something changes", () => {
   assert.notEqual(window.view(), before);
 });
 
-test("a rollup is a view, with the totals that its steps tell", () => {
+test("a rollup is a view with the totals that follow from its steps", () => {
   const agg = ["sum", "rate", "ratio", "min", "max", "count"];
   const view = viewOf({ from: START, to: START + 30, step: STEP, agg, times: [START, START + 10, START + 20], series: [{ labels: {}, sum: [10, null, 20], rate: [1, null, 2], ratio: [1, null, 3], min: [4, null, 2], max: [5, null, 6], count: [1, null, 2] }] });
   assert.deepEqual(view.totals, [{ sum: 30, rate: 1, ratio: null, min: 2, max: 6, count: 3 }]);

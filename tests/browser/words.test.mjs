@@ -4,7 +4,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { chartNotice, windowWords } from "../../public/chart/words.mjs";
 
-test("a window has its asked length, though it is widened to steps", () => {
+test("a window is named by its requested length, not its widened one", () => {
   const span = (/** @type {number} */ from, /** @type {number} */ to, /** @type {number} */ step) => windowWords(/** @type {any} */ ({ from, to, step }));
   assert.equal(span(0, 3610, 10), "Last hour, in steps of 10 seconds");
   assert.equal(span(0, 3660, 60), "Last hour, in steps of 1 minute");
@@ -13,7 +13,7 @@ test("a window has its asked length, though it is widened to steps", () => {
   assert.equal(span(0, 10, 10), "Last 10 seconds, in steps of 10 seconds");
 });
 
-test("each state without a chart has a notice", () => {
+test("every state without a chart has a notice", () => {
   const now = { state: "live", problem: null, hasKey: true, isEmpty: false, isKnown: true };
   assert.equal(chartNotice(now), null);
   assert.equal(chartNotice({ ...now, state: "offline" }), null);

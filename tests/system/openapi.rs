@@ -99,7 +99,7 @@ fn head_of(method: &'static str, url: &str) -> (u16, String) {
 }
 
 #[test]
-fn every_endpoint_that_is_described_answers_as_described() {
+fn every_endpoint_answers_as_described() {
     let (description, stream) = (described(), Stream::new());
     stream.write(r#"{"n":1,"v":{"country":"US"}}"#);
     for (path, described) in paths(&description) {
@@ -140,7 +140,7 @@ fn every_endpoint_that_is_described_answers_as_described() {
 }
 
 #[test]
-fn the_methods_that_are_described_are_those_of_allow_and_of_preflights() {
+fn described_methods_match_allow_and_preflights() {
     let (description, stream) = (described(), Stream::new());
     assert_eq!(description["openapi"], "3.1.0");
     for (path, described) in paths(&description) {

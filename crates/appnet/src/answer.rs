@@ -61,7 +61,7 @@ pub fn outcome(dialect: Dialect, received: &Received, expects: Expects) -> Outco
         200..300 => {
             let has_data = envelope.get("data").is_some_and(|data| !data.is_null());
             let is_whole = has_data || expects == Expects::Envelope && has_code;
-            if is_whole { Outcome::Delivered } else { Outcome::Failed("broken answer".into()) }
+            if is_whole { Outcome::Delivered } else { Outcome::Failed("invalid response".into()) }
         }
         429 => Outcome::Held { for_ms: held_ms(dialect, received, &envelope) },
         400 | 413 | 422 => Outcome::Refused(message()),
@@ -175,11 +175,11 @@ mod tests {
             r#"{"data":null}"#,
             r#"{"meta":{"code":"x"}}"#,
         ] {
-            assert_eq!(of(200, body), Failed("broken answer".into()), "{body}");
+            assert_eq!(of(200, body), Failed("invalid response".into()), "{body}");
         }
         let data = |body| outcome(Dialect::Pnut, &answer(201, body), Expects::Data);
         assert_eq!(data(r#"{"data":{"id":1}}"#), Delivered);
-        assert_eq!(data(r#"{"meta":{"code":201}}"#), Failed("broken answer".into()));
+        assert_eq!(data(r#"{"meta":{"code":201}}"#), Failed("invalid response".into()));
     }
 
     #[test]

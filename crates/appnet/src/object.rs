@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_named_by_their_first_byte() {
+    fn the_first_byte_determines_the_kind_of_a_value() {
         for (text, name) in
             [("{}", "an object"), ("[]", "an array"), ("\"\"", "a string"), ("-1", "a number"), ("null", "null")]
         {

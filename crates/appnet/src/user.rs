@@ -40,8 +40,8 @@ impl User {
     #[must_use]
     pub fn to_json(self, origin: &str) -> Value {
         let text = match self {
-            Self::Owner => "Who owns the channels of this server",
-            Self::Anyone => "Whoever posts: who has a channel's id may",
+            Self::Owner => "The owner of this server's channels",
+            Self::Anyone => "Everyone who posts: anybody who has a channel's id can",
         };
         let image = |width: u32, height: u32| json!({ "width": width, "height": height, "is_default": true, "url": format!("{origin}/favicon.svg") });
         json!({

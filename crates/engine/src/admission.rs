@@ -1,10 +1,10 @@
-//! Whether a write is within the budgets of who sends it: by network and for all together without a credential, by key with
-//! a write key. The owner has none.
+//! Whether a write fits the budgets of its writer: by network and for all together without a credential, by key with a
+//! write key. The owner has no budget.
 //!
-//! Nothing waits here, so checking, charging and taking a place in the queue are one step. A write is admitted in full or
-//! not at all. Where most of a shared budget is taken, only networks that take little get of the rest: one flood, or a few,
-//! lock out nobody else. The tables of networks and keys are in memory only, so a restart gives each a burst; what open writers
-//! share is persisted by each seal, and they get at most one burst of it anew.
+//! Nothing waits here, so checking, charging and taking a place in the queue are one step. A write is admitted in full
+//! or not at all. When most of a shared budget is used, only networks that use little get a part of the rest, so one
+//! flood, or a few, lock out nobody else. The tables of networks and keys are only in memory, so a restart gives each a
+//! new burst. What open writers share is persisted by each seal; after a restart they get at most one new burst of it.
 
 use std::hash::Hasher;
 
@@ -30,24 +30,24 @@ mod tests;
 use familiar::Familiar;
 use terms::{KINDS, LATE, Terms, UNITS, wider};
 
-/// Above this share of a shared budget, only networks that take little are admitted...
+/// Above this share of a shared budget, only networks that use little are admitted...
 const OPEN_TO_ALL: f64 = 0.7;
-/// ...of which so much has not flowed off: 4 s of the units, 8 s of the keys and 3 minutes of the late places that a
-/// network may take. It falls to nothing when all is taken.
+/// ...namely those with at most this much outstanding: 4 s of the units, 8 s of the keys and 3 minutes of the late
+/// places that a network may use. The bound falls to zero as the budget fills.
 const LITTLE: [f64; KINDS] = [2_000.0, 30.0, 200.0];
-/// It falls to nothing here already, of units and late places, for networks that were not there before a flood.
+/// For networks that were not there before a flood, the bound on units and late places is already zero at this share.
 const OPEN_TO_STRANGERS: f64 = 0.9;
-/// Wider networks (an IPv4 /24, an IPv6 /48) have so many times as much.
+/// Wider networks (an IPv4 /24, an IPv6 /48) have this many times as much.
 const WIDER: f64 = 4.0;
-/// Nobody knows when there is room on disk again.
+/// The wait when the disk is full: nobody knows when there will be room again.
 const FULL_WAIT_S: u32 = 600;
-/// Longer waits are told as this.
+/// The longest wait that is reported.
 const MAX_WAIT_S: u32 = 86_400;
 
 const US_PER_MS: i64 = 1_000;
 const US_PER_S: i64 = 1_000_000;
 
-/// What open writers share, as it outlives a restart: Unix microseconds, see [`Tat`].
+/// The state of the shared budgets of open writers, which survives a restart: Unix microseconds, see [`Tat`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Shared {
     #[serde(default)]
@@ -58,44 +58,44 @@ pub(super) struct Shared {
     disk: i64,
 }
 
-/// What was taken for a write, to be given back if it is not stored.
+/// What a write was charged, to be refunded if the write is not stored.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Charge {
-    /// Takers and what was taken of each of their buckets, in microseconds.
+    /// Takers, and what was charged to each of their buckets, in microseconds.
     takers: [(u64, [i64; KINDS]); 2],
     is_keyed: bool,
     open: [i64; 2],
-    /// How many units it costs.
+    /// The write's cost in units.
     pub units: u64,
 }
 
-/// A write that asks to be admitted.
+/// A write that requests admission.
 pub(super) struct Ask<'a> {
     pub(super) writer: &'a Writer<'a>,
     pub(super) cost: Cost,
-    /// Whether it has an idempotency key that is to be remembered.
+    /// Whether it has an idempotency key to remember.
     pub(super) has_key: bool,
-    /// How many are.
+    /// The number of keys that are remembered.
     pub(super) held: Held,
 }
 
 /// The state of all budgets of an object.
 pub(super) struct Admission {
-    /// Of this object's life: nobody can tell a network from what is here.
+    /// New in each life of the object, so that no network can be recognised by its hash.
     salt: HashKey,
     networks: Takers<KINDS>,
     keys: Takers<KINDS>,
     familiar: Familiar,
     open: [Tat; 2],
     disk: Tat,
-    /// Units since the last seal: of open writers, and of all.
+    /// Units since the last seal: of open writers, and of all writers.
     open_units: u64,
     all_units: u64,
-    /// What the database took when that was last measured.
+    /// The size of the database when it was last measured.
     used_bytes: u64,
 }
 
-/// What a taker's buckets would be, and what does not suffice.
+/// The buckets after the charge, and the budgets that are exceeded.
 struct Verdict {
     takers: [[Tat; KINDS]; 2],
     open: [Tat; 2],
@@ -117,12 +117,12 @@ impl Admission {
         }
     }
 
-    /// How many networks and keys have budgets, or are familiar.
+    /// The number of networks and keys that have budgets or are familiar.
     pub(super) fn takers_len(&self) -> usize {
         self.networks.len() + self.keys.len() + self.familiar.len()
     }
 
-    /// Charges a write, or tells what it is beyond.
+    /// Charges a write, or returns the budgets that it exceeds.
     pub(super) fn admit(
         &mut self,
         ask: &Ask<'_>,
@@ -192,7 +192,7 @@ impl Admission {
         Ok(charge)
     }
 
-    /// Gives back what was taken for a write that was not stored.
+    /// Refunds the charge of a write that was not stored.
     pub(super) fn refund(&mut self, charge: &Charge) {
         let table = if charge.is_keyed { &mut self.keys } else { &mut self.networks };
         for (taker, taken) in charge.takers {
@@ -203,7 +203,7 @@ impl Admission {
         self.open_units = self.open_units.saturating_sub(if charge.is_keyed { 0 } else { charge.units });
     }
 
-    /// What a request of an open writer may cost at most.
+    /// The most that a request of an open writer may cost.
     pub(super) fn most_open_units(&self, limits: &Limits, shards: u16) -> f64 {
         Terms::new(limits, shards, self.used_bytes).most_units()
     }
@@ -225,8 +225,8 @@ impl Admission {
         }
     }
 
-    /// What is to be persisted when the database takes so much at the end of a seal: the part of what it has grown by that open
-    /// writers have of all units.
+    /// The state to persist, given the size of the database at the end of a seal. It charges open writers for the
+    /// growth, in proportion to their part of all units.
     #[expect(clippy::cast_precision_loss, reason = "a share")]
     pub(super) fn sealed(&self, size_bytes: u64, limits: &Limits, shards: u16, now_ms: i64) -> Shared {
         let share = if self.all_units == 0 { 1.0 } else { self.open_units as f64 / self.all_units as f64 };
@@ -236,18 +236,18 @@ impl Admission {
         Shared { units: self.open[UNITS].0, late: self.open[LATE].0, disk: disk.0 }
     }
 
-    /// Takes over what was persisted.
+    /// Adopts what was persisted.
     pub(super) fn mark_sealed(&mut self, shared: Shared, size_bytes: u64) {
         self.disk = Tat(shared.disk);
         (self.open_units, self.all_units, self.used_bytes) = (0, 0, size_bytes);
     }
 
-    /// What the database takes after something was removed from it.
+    /// The size of the database after a removal.
     pub(super) fn shrunk_to(&mut self, size_bytes: u64) {
         self.used_bytes = self.used_bytes.min(size_bytes);
     }
 
-    /// The hashes of who pays: of the network and the wider one that it is part of, or of the write key.
+    /// The hashes of who pays: the network and the wider one around it, or the write key.
     pub(super) fn takers(&self, writer: &Writer<'_>) -> [Option<u64>; 2] {
         let wider = if writer.who == Who::Open { wider(writer.network) } else { None };
         [taker(&self.salt, writer), wider.map(|wider| hash(&self.salt, wider.as_bytes()))]
@@ -322,7 +322,7 @@ impl Admission {
             let passes = |after_s: u32| {
                 let at_us = now_us + i64::from(after_s) * US_PER_S;
                 let fill = match budget {
-                    // A body that is larger than all of it comes when nothing is taken.
+                    // A body larger than the whole budget passes when nothing is outstanding.
                     Budget::Units | Budget::Late if self.open[kind].0 <= at_us => 0.0,
                     Budget::Units | Budget::Late => {
                         self.open[kind].spent(terms.open[kind], wanted[kind], at_us).fill(terms.open[kind], at_us)
@@ -334,7 +334,7 @@ impl Admission {
                 let is_reserved = !is_familiar && matches!(budget, Budget::Units | Budget::Late);
                 let end = if is_reserved { OPEN_TO_STRANGERS } else { 1.0 };
                 let little = LITTLE[kind] * (end - fill) / (end - OPEN_TO_ALL);
-                // One key is little at any time.
+                // One key always counts as little.
                 fill <= OPEN_TO_ALL || taken <= little.max(f64::from(u8::from(budget == Budget::Keys)))
             };
             if wanted[kind] > 0.0 && !passes(0) {
@@ -347,7 +347,7 @@ impl Admission {
 const KEYS: usize = 2;
 const BUDGETS: [Budget; KINDS] = [Budget::Units, Budget::Late, Budget::Keys];
 
-/// What a write is judged by.
+/// Everything that a write is judged by.
 struct Scene<'a> {
     terms: &'a Terms,
     is_keyed: bool,
@@ -363,7 +363,7 @@ impl Verdict {
     }
 }
 
-/// The first second from which on something holds; the last if it never does.
+/// The first second from which a condition holds; the last one if it never does.
 fn first_second(holds: impl Fn(u32) -> bool) -> u32 {
     let (mut not_yet, mut holds_at) = (0, MAX_WAIT_S);
     while holds_at - not_yet > 1 {
@@ -377,7 +377,7 @@ fn seconds(wait_us: i64) -> u32 {
     u32::try_from(wait_us.max(1).unsigned_abs().div_ceil(US_PER_S.unsigned_abs())).unwrap_or(MAX_WAIT_S).min(MAX_WAIT_S)
 }
 
-/// Who a writer is in a table; nobody where nobody says from which network it comes.
+/// A writer's entry in a table; `None` if its network is unknown.
 fn taker(salt: &HashKey, writer: &Writer<'_>) -> Option<u64> {
     match &writer.who {
         Who::Keyed(key) => Some(hash(salt, key.as_bytes())),

@@ -1,7 +1,7 @@
-//! What the writers of the last ten minutes were told, by idempotency key.
+//! The answers to batches of the last ten minutes, by idempotency key.
 //!
-//! Until a batch is sealed its answer is in the log; then it is in a table of its own, without the points. Memory has
-//! the hash of each key and where its answer is. All times are of the object's clock.
+//! Until a batch is sealed, its answer is in the log; afterwards in a separate table, without the points. Memory holds
+//! the hash of each key and where its answer is. All times are by the object's clock.
 
 use std::collections::VecDeque;
 
@@ -14,27 +14,28 @@ pub use model::shards::KEY_WINDOW_MS;
 use store::sql::{Sql, StoreError};
 use store::{answers, frames, log};
 
-/// At most this many keys are remembered: 375 new ones a second for ten minutes, which is what an object takes. A table of
-/// 2^18 places has room for them, so they take 9 MB and 6 for their order, of 128. Beyond, writes with a key are refused,
-/// and not forgotten.
+/// The most keys that are remembered: 375 new ones per second for ten minutes, which is what an object can take. They
+/// fit a table of 2^18 slots, so they take 9 MB, and 6 for their order, of 128. Beyond this, writes with a key are
+/// refused, rather than keys forgotten.
 const MAX_KEYS: usize = 225_000;
-/// Of these, open writers have at most so many: the rest is for write keys and the owner.
+/// The most of these for open writers: the rest is for write keys and the owner.
 pub(super) const OPEN_KEYS: u32 = 175_000;
-/// Likewise those: the rest is for open writers. As both orders may double at their fullest, 12 MB are the most.
+/// The most of these for write keys and the owner: the rest is for open writers. As both orders may double when they
+/// are full, they take at most 12 MB.
 const KEYED_KEYS: u32 = 175_000;
-/// Lists of errors are kept up to so many bytes; beyond, a repeated batch is told the numbers but not the list.
+/// The most bytes of lists of errors; beyond this, a repeated batch gets the counts but not the list.
 const MAX_ERROR_BYTES: usize = 4 << 20;
 
-/// A row that holds an answer.
+/// A row that contains an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Row {
-    /// Of the log, by its number.
+    /// A row of the log, by its number.
     Log(i64),
-    /// Of the answers, by its number.
+    /// A row of the answers, by its number.
     Answers(i64),
 }
 
-/// A [`Row`] in eight bytes: those of the log count from 1, those of the answers are below zero.
+/// A [`Row`] in eight bytes: those of the log count from 1, those of the answers are negative.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Place(i64);
 
@@ -53,7 +54,7 @@ impl Place {
     }
 }
 
-/// An answer that is in the log only.
+/// An answer that is only in the log.
 struct Unsealed {
     seq: i64,
     key: BatchKey,
@@ -61,7 +62,7 @@ struct Unsealed {
     error_bytes: usize,
 }
 
-/// A row of answers has about this many bytes: each repeated key reads one.
+/// The size of a row of answers, approximately: each repeated key reads one.
 const MAX_ANSWERS_BYTES: usize = 64 << 10;
 
 /// A row of the answers.
@@ -76,20 +77,20 @@ struct SealedRow {
 pub(super) struct Held {
     pub(super) open: Share,
     pub(super) keyed: Share,
-    /// Until when there is no room for a key of anyone, if so; Unix milliseconds.
+    /// If there is no room for anybody's key, the end of that; Unix milliseconds.
     pub(super) full_until_ms: Option<i64>,
 }
 
-/// What one side has of it.
+/// The usage of one kind of writer.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Share {
-    /// Of all that it may have; 1: no more.
+    /// The used part; 1 means that nothing is left.
     pub(super) fill: f64,
-    /// When the oldest is forgotten, Unix milliseconds; 0 where there is none.
+    /// When the oldest key expires, Unix milliseconds; 0 if there is none.
     pub(super) oldest_ends_ms: i64,
 }
 
-/// Answers that were written by [`Answers::seal`] and that [`Answers::mark_sealed`] is to take over.
+/// Answers that [`Answers::seal`] has written, for [`Answers::mark_sealed`].
 pub(super) struct Sealed {
     count: usize,
     /// The row of each.
@@ -101,9 +102,9 @@ pub(super) struct Sealed {
 #[derive(Default)]
 pub(super) struct Answers {
     known: FxHashMap<BatchKey, (i64, Place)>,
-    /// Commit and key, oldest first, of open writers and of others.
+    /// Commit times and keys, oldest first, of open writers and of others.
     order: [VecDeque<(i64, BatchKey)>; 2],
-    /// The keys of batches that wait for their commit, likewise.
+    /// The keys of batches that wait for their commit, of open writers and of others.
     waiting: [FxHashSet<BatchKey>; 2],
     unsealed: Vec<Unsealed>,
     rows: VecDeque<SealedRow>,
@@ -111,7 +112,7 @@ pub(super) struct Answers {
 }
 
 impl Answers {
-    /// The answers that are in their table.
+    /// The rows of the table of answers.
     pub(super) fn load(sql: &impl Sql) -> Result<Self, StoreError> {
         let mut loaded = Self::default();
         answers::each(sql, |id, at_ms, bytes| {
@@ -120,7 +121,7 @@ impl Answers {
                 let frame = Frame::parse(bytes)?;
                 error_bytes += frame.outcome.errors_json.len();
                 let committed_ms = i64::try_from(frame.arrived_ms).unwrap_or(i64::MAX);
-                // Nobody knows whose it was; as of a write key it could keep write keys out.
+                // The kind of writer is unknown; counted as a write key's, it could lock write keys out.
                 loaded.remember(frame.key.ok_or(StoreError::Column("answer"))?, committed_ms, Row::Answers(id));
             }
             loaded.error_bytes += error_bytes;
@@ -130,7 +131,7 @@ impl Answers {
         Ok(loaded)
     }
 
-    /// Takes the answer of a batch in a row of the log.
+    /// Adds the answer of a batch in a row of the log.
     pub(super) fn insert(&mut self, frame: &Frame<'_>, seq: i64, committed_ms: i64) {
         let Some(key) = frame.key else { return };
         self.remember(key, committed_ms, Row::Log(seq));
@@ -148,19 +149,19 @@ impl Answers {
         self.order[side].push_back((committed_ms, key));
     }
 
-    /// Counts a key whose batch waits for its commit, of an open writer or not.
+    /// Counts a key whose batch waits for its commit, of an open writer or another.
     pub(super) fn wait_for(&mut self, key: BatchKey, is_open: bool) {
         self.waiting[usize::from(!is_open)].insert(key);
     }
 
-    /// Counts it no more, as the batch is not stored.
+    /// Stops counting it, as the batch is not stored.
     pub(super) fn give_up(&mut self, key: &BatchKey) {
         for keys in &mut self.waiting {
             keys.remove(key);
         }
     }
 
-    /// How many keys are remembered or wait to be.
+    /// The number of keys that are remembered or wait to be.
     pub(super) fn held(&self) -> Held {
         let ends_ms = |side: usize| self.order[side].front().map(|(at_ms, _)| at_ms + KEY_WINDOW_MS + 1);
         let count = |side: usize| f64::from(u32::try_from(self.count(side)).unwrap_or(u32::MAX));
@@ -173,7 +174,7 @@ impl Answers {
         Held { open: share(0, OPEN_KEYS), keyed: share(1, KEYED_KEYS), full_until_ms }
     }
 
-    /// How many keys are held, and how many may be.
+    /// The number of keys that are held, and the limit.
     pub(super) fn keys(&self) -> (usize, usize) {
         (self.count(0) + self.count(1), MAX_KEYS)
     }
@@ -182,7 +183,7 @@ impl Answers {
         self.order[side].len() + self.waiting[side].len()
     }
 
-    /// What the first batch with this key was told, if that was within the window.
+    /// The answer to the first batch with this key, if that is within the window.
     pub(super) fn find(
         &mut self,
         sql: &impl Sql,
@@ -207,8 +208,8 @@ impl Answers {
         Err(StoreError::Column("answer"))
     }
 
-    /// The answer to a key in a row of the log, if it is in memory as a whole: a row is large, and a stranger may ask again and
-    /// again.
+    /// The answer to a key in a row of the log, if memory has all of it: reading the row is costly, as it is large and
+    /// a stranger may ask again and again.
     fn unsealed(&self, key: &BatchKey, seq: i64) -> Result<Option<WriteOutcome>, StoreError> {
         let of_row = &self.unsealed[self.unsealed.partition_point(|answer| answer.seq < seq)..];
         let of_key = of_row.iter().take_while(|answer| answer.seq == seq).find(|answer| answer.key == *key);
@@ -216,7 +217,7 @@ impl Answers {
         Ok(outcome.filter(|outcome| outcome.rejected_total() == 0 || !outcome.errors_json.is_empty()))
     }
 
-    /// How many answers are in the log only.
+    /// The number of answers that are only in the log.
     pub(super) fn unsealed_count(&self) -> usize {
         self.unsealed.len()
     }
@@ -225,7 +226,7 @@ impl Answers {
         let Self { order, known, .. } = self;
         for order in order {
             while let Some((committed_ms, key)) = order.pop_front_if(|(committed_ms, _)| *committed_ms < oldest_ms) {
-                // A key that was used again meanwhile is a new one.
+                // A key that was reused in the meantime is a new one.
                 if known.get(&key).is_some_and(|(known_ms, _)| *known_ms == committed_ms) {
                     known.remove(&key);
                 }
@@ -233,7 +234,7 @@ impl Answers {
         }
     }
 
-    /// Writes the answers of the rows of the log up to `seq` to their table, many in a row.
+    /// Writes the answers in the log up to row `seq` to their table, many to a row.
     pub(super) fn seal(&self, sql: &impl Sql, seq: i64, now_ms: i64) -> Result<Sealed, StoreError> {
         let count = self.unsealed.partition_point(|answer| answer.seq <= seq);
         let (mut places, mut rows) = (Vec::with_capacity(count), Vec::new());
@@ -250,7 +251,7 @@ impl Answers {
         Ok(Sealed { count, places, rows })
     }
 
-    /// Takes over what was sealed, when that has taken effect.
+    /// Adopts what was sealed, once that has taken effect.
     pub(super) fn mark_sealed(&mut self, sealed: Sealed) {
         for (answer, id) in self.unsealed.drain(..sealed.count).zip(sealed.places) {
             if let Some((_, place)) = self.known.get_mut(&answer.key)
@@ -262,7 +263,7 @@ impl Answers {
         self.rows.extend(sealed.rows);
     }
 
-    /// Removes the rows whose keys have all expired. The next time there is something to remove, if any.
+    /// Removes the rows whose keys have all expired. Returns when there is something to remove next, if ever.
     pub(super) fn expire(&mut self, sql: &impl Sql, now_ms: i64) -> Result<Option<i64>, StoreError> {
         let is_expired = |row: &&SealedRow| row.at_ms < now_ms - KEY_WINDOW_MS;
         if let Some(last) = self.rows.iter().take_while(is_expired).last().map(|row| row.id) {
@@ -306,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_known_for_ten_minutes_and_not_longer() {
+    fn a_key_is_remembered_for_exactly_ten_minutes() {
         let (sql, mut answers) = (ready(), Answers::default());
         commit(&mut answers, &sql, key(1), 1, 1_000);
         commit(&mut answers, &sql, key(2), 2, 2_000);
@@ -317,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_key_reads_no_row_of_the_log_and_small_rows_of_answers() {
+    fn a_repeated_key_reads_no_log_row_and_only_small_answer_rows() {
         let (sql, mut answers) = (ready(), Answers::default());
         for number in 0..3_000u128 {
             commit(&mut answers, &sql, key(number), i64::try_from(number).expect("small") + 1, 1_000);
@@ -331,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_that_was_used_again_after_its_window_is_known_also_after_a_restart() {
+    fn a_key_reused_after_its_window_survives_a_restart() {
         let (sql, mut answers) = (ready(), Answers::default());
         let again_ms = 1_000 + KEY_WINDOW_MS + 5_000;
         commit(&mut answers, &sql, key(1), 1, 1_000);
@@ -346,7 +347,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_their_limit_lists_of_errors_are_not_kept_but_the_numbers_are() {
+    fn beyond_the_limit_only_the_counts_of_errors_are_kept() {
         let (sql, mut answers) = (ready(), Answers::default());
         let mut builder = FrameBuilder::new(0, [0; 16], |_| None);
         (0..20).for_each(|index| builder.push(index, Err(PointError::MissingN.into())));
@@ -373,8 +374,8 @@ mod tests {
     }
 
     #[test]
-    fn the_limit_of_keys_is_told() {
-        // Open writers and others have shares of them, and what waits for its commit counts.
+    fn a_refusal_names_the_limit_of_keys() {
+        // Open writers and others have separate shares, and batches that wait for their commit count.
         let mut answers = Answers::default();
         let remember = |answers: &mut Answers, keys: std::ops::Range<u128>, is_open: bool| {
             for index in keys {

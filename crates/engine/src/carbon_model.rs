@@ -1,6 +1,6 @@
-//! Pushing against an idealised carbon, which keeps the last value of each name and time: whatever is written, late, sealed,
-//! sent, lost on the way, changed by the owner, crashed or made to fail at any statement, in the end each closed bucket has
-//! the value that its points say, and buckets go out in the order of their time.
+//! Pushing against an idealised carbon, which keeps the last value of each name and time. Points may be late or sealed,
+//! lines sent or lost, the configuration changed, and the object may crash or fail at any statement. In the end each
+//! closed bucket has the value that its points determine, and buckets are sent in the order of their times.
 
 mod cases;
 
@@ -26,25 +26,25 @@ const INTERVAL_MS: i64 = INTERVAL_S * 1000;
 /// A point as proptest draws it: series, n, period, and age in seconds.
 type Drawn = (u8, i16, Option<u16>, u16);
 
-/// What the carbon, or the way there, does with a batch.
+/// What the carbon, or the connection to it, does with a batch.
 #[derive(Clone, Copy, Debug)]
 enum Answer {
     Takes,
-    /// It has it, and nobody hears of that.
+    /// The carbon has received it, but the object does not learn of that.
     TakesAndFails,
-    /// It has the beginning.
+    /// The carbon has received the beginning.
     TakesHalf,
     Fails,
-    /// This object dies before it hears anything.
+    /// The object dies before it learns anything.
     TakesAndCrash,
-    /// It dies before anything is there.
+    /// The object dies before anything arrives.
     Crash,
 }
 
 #[derive(Clone, Debug)]
 enum Step {
     Write(Vec<Drawn>),
-    /// While the lines are on their way, points may come, and then buckets are sealed; maybe a statement fails.
+    /// While lines are being sent, points may arrive and then buckets be sealed; a statement may fail.
     Push {
         answer: Answer,
         meanwhile: Vec<Drawn>,
@@ -84,7 +84,7 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-/// Of a stream called `model`, with these fields more in `carbon`.
+/// The configuration of a stream called `model`, with additional fields in `carbon`.
 fn record(more: &serde_json::Value) -> Record {
     let mut carbon = serde_json::json!({ "host": "carbon.example", "port": 2003, "interval_s": INTERVAL_S });
     carbon.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
@@ -107,11 +107,11 @@ struct Model {
     engine: Engine<Rc<TestSql>>,
     now_ms: i64,
     written: Vec<(u8, Point)>,
-    /// What the carbon has: by name and time.
+    /// What the carbon has, by name and time.
     carbon: BTreeMap<(String, i64), f64>,
-    /// The end of the last bucket that is known to be there.
+    /// The end of the last bucket that is known to have arrived.
     sent_s: i64,
-    /// Buckets that were touched before their turn came and are not known to be there.
+    /// Buckets that were touched before their turn and are not known to have arrived.
     waiting: BTreeSet<i64>,
 }
 
@@ -120,7 +120,7 @@ impl Model {
         Self::with(&serde_json::json!({}))
     }
 
-    /// With these fields more in `carbon`.
+    /// Starts with additional fields in `carbon`.
     fn with(more: &serde_json::Value) -> Self {
         let sql = Rc::new(TestSql::new());
         let engine =
@@ -214,7 +214,7 @@ impl Model {
         }
     }
 
-    /// A bucket goes out for the first time when all before it that were there in time, and `waiting`, are out.
+    /// A bucket is first sent after all earlier ones that were there in time, and after those in `waiting`.
     fn check_order(&mut self, all: &[(String, f64, i64)], waiting: &BTreeSet<i64>) {
         let sent: BTreeSet<i64> = all.iter().map(|line| line.2).collect();
         let last = all[all.len() - 1].2;
@@ -225,7 +225,7 @@ impl Model {
         self.waiting.retain(|at_s| *at_s >= self.sent_s);
     }
 
-    /// Until there is nothing to send and all that was written is closed.
+    /// Runs until everything written is closed and sent.
     fn drain(&mut self) {
         for _ in 0..2_000 {
             let Some(due_ms) = self.engine.carbon_due() else { return };
@@ -257,7 +257,7 @@ impl Model {
     }
 }
 
-/// By the definition: each second of a period has the same share, and the bucket that holds `t` counts the point.
+/// By definition, each second of a period has the same share, and the bucket that contains `t` counts the point.
 #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "whole seconds since 1970")]
 fn each_share(point: &Point, mut put: impl FnMut(i64, Option<f64>, f64)) {
     let from = point.t - point.p.unwrap_or_default();
@@ -284,7 +284,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
 
     #[test]
-    fn each_closed_bucket_ends_with_its_value_at_the_carbon_whatever_happens(
+    fn the_carbon_gets_the_final_value_of_every_closed_bucket(
         steps in proptest::collection::vec(any_step(), 1..40),
     ) {
         let mut model = Model::new();

@@ -1,7 +1,8 @@
-//! The series of an object and their numbers. New ones live in memory until their cells are sealed; until then the
-//! log has their labels.
+//! The series of an object and their numbers. New series are in memory until their cells are sealed; until then the log
+//! has their labels.
 //!
-//! A number is given once. When its series is freed it is not live any more, and whoever still has it reads `overflow`.
+//! A number is used once. When its series is freed, the number is no longer live, and whoever still has it reads
+//! `overflow`.
 
 mod listing;
 
@@ -15,26 +16,27 @@ use model::text_index::{HashKey, TextIndex};
 use store::sql::{Sql, StoreError};
 use store::{meta, series};
 
-/// The number that the next series gets, where the last ones before it were freed.
+/// The next series number, persisted in case the last series were freed.
 const NEXT: &str = "next_series";
 
-/// Beyond these, what would be a new series is `overflow`.
+/// Beyond these limits, a new series becomes `overflow`.
 #[derive(Clone, Copy, Debug)]
 pub struct DictionaryLimits {
     /// Series besides `overflow`...
     pub(super) series: usize,
-    /// ...the bytes of their canonical texts in all...
+    /// ...the total bytes of their canonical strings...
     pub(super) text_bytes: usize,
-    /// ...and different names of their labels.
+    /// ...and different label names.
     pub(super) names: usize,
 }
 
 impl DictionaryLimits {
-    /// A series takes some 80 bytes besides its text: 8 of the 128 MB. A thousand names are more than a person can pick
-    /// from; they are listed in one answer of at most 100 KB.
+    /// A series takes some 80 bytes besides its string: 8 of the 128 MB. A thousand names are more than people can
+    /// choose from; one answer of at most 100 KB lists them.
     pub(super) const DEFAULT: Self = Self { series: 100_000, text_bytes: 16 << 20, names: 1_000 };
 
-    /// What a writer may fill of it: open writers leave 15,000 of 100,000 series to others, and a quarter of names and texts.
+    /// The limits for a class of writer: open writers leave 15,000 of 100,000 series to others, and a quarter of the
+    /// names and bytes.
     fn of(self, class: Class) -> Self {
         let Self { series, text_bytes, names } = self;
         match class {
@@ -48,21 +50,21 @@ impl DictionaryLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Numbered {
     pub(super) series: SeriesId,
-    /// Whether it is `overflow` for want of room for a series of its own.
+    /// Whether it is `overflow` because there is no room for a series of its own.
     pub(super) is_overflow: bool,
 }
 
-/// Labels by number and numbers by labels.
+/// Labels by number, and numbers by labels.
 pub(super) struct Dictionary {
     limits: DictionaryLimits,
     labels: Sparse<Labels>,
     index: TextIndex,
     text_bytes: usize,
-    /// In how many series each name is, besides `overflow`.
+    /// The number of series with each name, besides `overflow`.
     names: BTreeMap<Box<str>, u32>,
     /// The number of `overflow`, if it has one.
     overflow: Option<SeriesId>,
-    /// Those from this number on are not in the database yet.
+    /// Series from this number on are not in the database yet.
     persisted: SeriesId,
 }
 
@@ -85,7 +87,7 @@ impl Dictionary {
         Ok(dictionary)
     }
 
-    /// The number of a series, a new one if need be, or that of `overflow` when there are too many.
+    /// The number of a series; a new one if necessary, or that of `overflow` if there is no room.
     pub(super) fn number(&mut self, canonical: &str) -> Numbered {
         if let Some(series) = self.find(canonical) {
             return Numbered { series, is_overflow: false };
@@ -96,7 +98,7 @@ impl Dictionary {
         Numbered { series: self.overflow(), is_overflow: true }
     }
 
-    /// How many new names a new series would bring; `None` where there is no room for it.
+    /// The number of new names that a new series would add; `None` if there is no room for it.
     pub(super) fn room_for(&self, canonical: &str, class: Class) -> Option<usize> {
         let labels = Labels::from_canonical(canonical);
         let new_names = labels.iter().filter(|(name, _)| !self.names.contains_key(*name)).count();
@@ -107,12 +109,12 @@ impl Dictionary {
         has_room.then_some(new_names)
     }
 
-    /// The number of a series that may come in if it is new.
+    /// The number of a series that is admitted if it is new.
     pub(super) fn admit(&mut self, canonical: &str) -> SeriesId {
         self.find(canonical).unwrap_or_else(|| self.push(Labels::from_canonical(canonical)))
     }
 
-    /// Takes back all numbers from one on, which nobody was told.
+    /// Takes back all numbers from this one on, which nobody has learned.
     pub(super) fn retract(&mut self, from: SeriesId) {
         let ids: Vec<SeriesId> = self.labels.iter_from(from).map(|(id, _)| id).collect();
         self.overflow = self.overflow.filter(|id| *id < from);
@@ -120,8 +122,8 @@ impl Dictionary {
         self.labels.rewind_to(from);
     }
 
-    /// How full it is of what open writers may bring: of series, names or texts, whichever is most. Without so many series and bytes
-    /// of texts.
+    /// How full the part for open writers is: by series, names or bytes, whichever is fullest, without this many series
+    /// and bytes.
     #[expect(clippy::cast_precision_loss, reason = "far below 2^53")]
     pub(super) fn fill(&self, (series, text_bytes): (usize, usize)) -> f64 {
         let limits = self.limits.of(Class::Open);
@@ -131,7 +133,7 @@ impl Dictionary {
             .max(share(self.names.len(), limits.names))
     }
 
-    /// Series, names and bytes of texts that there are, and how many there may be.
+    /// The number of series, names and bytes, each with its limit.
     pub(super) fn bounds(&self) -> [(&'static str, usize, usize); 3] {
         let DictionaryLimits { series, text_bytes, names } = self.limits;
         [
@@ -141,17 +143,17 @@ impl Dictionary {
         ]
     }
 
-    /// The bytes of the texts of all series.
+    /// The total bytes of all series' strings.
     pub(super) fn text_bytes(&self) -> usize {
         self.text_bytes
     }
 
-    /// How many series there are besides `overflow`.
+    /// The number of series besides `overflow`.
     pub(super) fn series(&self) -> usize {
         self.labels.len() - usize::from(self.overflow.is_some())
     }
 
-    /// The number of the series that takes what has no room elsewhere.
+    /// The number of the series for points that find no room elsewhere.
     pub(super) fn overflow(&mut self) -> SeriesId {
         self.overflow.unwrap_or_else(|| self.push(Labels::overflow()))
     }
@@ -194,32 +196,32 @@ impl Dictionary {
         self.labels.get(id)
     }
 
-    /// The labels that a number stands for: of a series that is not live any more, those of `overflow`.
+    /// The labels for a number; those of `overflow` for a series that is no longer live.
     pub(super) fn labels_of(&self, id: SeriesId) -> Labels {
         self.get(id).cloned().unwrap_or_else(Labels::overflow)
     }
 
-    /// How many live series have smaller numbers than this one, or than `overflow` in its place where it is not live.
+    /// The number of live series with smaller numbers than this one, or than `overflow` if this one is not live.
     pub(super) fn slot(&self, id: SeriesId) -> Option<usize> {
         self.labels.slot(id).or_else(|| self.labels.slot(self.overflow?))
     }
 
-    /// Live series in the order of their numbers.
+    /// Live series in numerical order.
     pub(super) fn labels(&self) -> impl Iterator<Item = (SeriesId, &Labels)> + Clone {
         self.labels.iter()
     }
 
-    /// The same from a number on.
+    /// The same, starting at a number.
     pub(super) fn labels_from(&self, series: SeriesId) -> impl Iterator<Item = (SeriesId, &Labels)> {
         self.labels.iter_from(series)
     }
 
-    /// The number that the next series gets.
+    /// The number that the next series will get.
     pub(super) fn next(&self) -> SeriesId {
         self.labels.next()
     }
 
-    /// Writes the series that are not in the database yet; [`Self::mark_persisted`] when that has taken effect.
+    /// Writes the series that are not in the database yet; call [`Self::mark_persisted`] once that has taken effect.
     pub(super) fn persist(&self, sql: &impl Sql) -> Result<(), StoreError> {
         for (id, labels) in self.labels.iter_from(self.persisted) {
             series::insert(sql, id, labels)?;
@@ -231,7 +233,7 @@ impl Dictionary {
         self.persisted = self.labels.next();
     }
 
-    /// Deletes the rows of series, all of which are in the database; [`Self::free`] when that has taken effect. `overflow`
+    /// Deletes the rows of series that are in the database; call [`Self::free`] once that has taken effect. `overflow`
     /// stays.
     pub(super) fn delete(&self, sql: &impl Sql, ids: &[SeriesId]) -> Result<(), StoreError> {
         for id in ids.iter().filter(|id| Some(**id) != self.overflow) {
@@ -240,8 +242,8 @@ impl Dictionary {
         meta::put(sql, NEXT, &self.persisted.to_string())
     }
 
-    /// Frees series, given in the order of their numbers: their names, their texts and their places, but not their numbers.
-    /// Those of `overflow` stay.
+    /// Frees series, given in numerical order: their names, strings and places, but not their numbers. Those of
+    /// `overflow` stay.
     pub(super) fn free(&mut self, ids: &[SeriesId]) {
         let ids: Vec<SeriesId> = ids.iter().copied().filter(|id| Some(*id) != self.overflow).collect();
         for id in ids.iter().filter(|id| self.labels.get(**id).is_some()) {
@@ -277,7 +279,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_limit_series_share_the_overflow() {
+    fn series_beyond_the_limit_share_the_overflow() {
         let mut dictionary = Dictionary::new([0; 16], DictionaryLimits { series: 1_000, ..DictionaryLimits::DEFAULT });
         for index in 0..1_000 {
             let numbered = dictionary.number(&text(&[("i", &index.to_string())]));
@@ -293,7 +295,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_bytes_of_their_texts_series_share_the_overflow_too() {
+    fn series_beyond_the_byte_limit_share_the_overflow_too() {
         let limits = DictionaryLimits { text_bytes: 100_000, ..DictionaryLimits::DEFAULT };
         let mut dictionary = Dictionary::new([0; 16], limits);
         let long = |index: usize| text(&[("i", &format!("{index:05000}"))]);
@@ -306,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn beyond_the_limit_of_names_new_ones_share_the_overflow_and_known_ones_do_not() {
+    fn only_series_with_names_beyond_the_limit_share_the_overflow() {
         let mut dictionary = Dictionary::new([0; 16], DictionaryLimits { names: 3, ..DictionaryLimits::DEFAULT });
         let mut is_overflow = |pairs: &[(&str, &str)]| dictionary.number(&text(pairs)).is_overflow;
         assert!(!is_overflow(&[("a", "1"), ("b", "1")]));
@@ -318,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn open_writers_leave_room_to_others() {
+    fn open_writers_leave_room_for_others() {
         let limits = DictionaryLimits { series: 100, text_bytes: 4_000, names: 8 };
         let mut dictionary = Dictionary::new([0; 16], limits);
         let mut fill = |class: Class, prefix: &str, name: Option<&str>, len: usize| {
@@ -349,7 +351,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_that_nobody_was_told_are_taken_back() {
+    fn numbers_that_were_never_announced_are_taken_back() {
         let mut dictionary = Dictionary::new([0; 16], DictionaryLimits::DEFAULT);
         let [a, b] = ["a", "b"].map(|name| text(&[(name, "1")]));
         assert_eq!((dictionary.admit(&a), dictionary.admit(&b), dictionary.overflow()), (0, 1, 2));
@@ -359,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_freed_leaves_room_and_its_number_is_nobody_elses() {
+    fn a_freed_series_leaves_room_and_its_number_is_never_reused() {
         let sql = TestSql::new();
         schema::migrate(&sql).expect("migrates");
         let limits = DictionaryLimits { series: 3, names: 2, ..DictionaryLimits::DEFAULT };

@@ -1,7 +1,7 @@
-//! The labels that make no series, but whose values are counted.
+//! Labels that make no series, but whose values are counted.
 //!
-//! In sketches they go by number. A number is given to a name once and for ever, so that what was counted under it keeps
-//! its meaning, also while the owner does not list the label.
+//! Sketches refer to them by number. A name keeps its number for ever, so what was counted under the number keeps its
+//! meaning, even while the owner does not list the label.
 
 use std::borrow::Cow;
 
@@ -16,7 +16,7 @@ const NAMES: &str = "distinct";
 /// More names than there are numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a stream counts the values of at most {MAX_DISTINCT_LABELS} different labels in its life, and `distinct` names one more"
+    "a stream can count the values of at most {MAX_DISTINCT_LABELS} different labels over its lifetime, and `distinct` names one more"
 )]
 pub struct TooManyNames;
 
@@ -31,14 +31,14 @@ pub struct NotCounted {
 /// Which labels are counted, and under which numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DistinctLabels {
-    /// All that ever were, by number.
+    /// All labels that ever were, by number.
     names: Vec<String>,
     /// Those that are counted now, in the owner's order.
     counted: Vec<(String, u8)>,
 }
 
 impl DistinctLabels {
-    /// The names that are in the database, of which those in the list are counted.
+    /// The names in the database; those in the list are counted.
     pub(super) fn load(sql: &impl Sql, listed: &[String]) -> Result<Self, StoreError> {
         let names = meta::get(sql, NAMES)?.map(|text| serde_json::from_str(&text));
         let names = names.transpose().map_err(|_| StoreError::Column("list of names"))?.unwrap_or_default();
@@ -46,7 +46,7 @@ impl DistinctLabels {
         loaded.listing(listed).map_err(|_| StoreError::Column("list of few names"))
     }
 
-    /// The same names and maybe new ones, of which those in the list are counted.
+    /// The same names and possibly new ones; those in the list are counted.
     pub(super) fn listing(&self, listed: &[String]) -> Result<Self, TooManyNames> {
         let mut names = self.names.clone();
         let mut counted = Vec::with_capacity(listed.len());
@@ -79,7 +79,7 @@ impl DistinctLabels {
     /// The numbers of labels.
     ///
     /// # Errors
-    /// [`NotCounted`], naming the first that is not counted now.
+    /// [`NotCounted`] with the first label that is not counted now.
     pub fn numbers(&self, names: &[String]) -> Result<Vec<u8>, NotCounted> {
         let number = |name: &String| {
             self.number(name).ok_or_else(|| NotCounted {
@@ -90,7 +90,7 @@ impl DistinctLabels {
         names.iter().map(number).collect()
     }
 
-    /// The labels that make the series, and the values of the others, of a canonical text.
+    /// Splits a canonical string into the labels that make the series and the values of the others.
     pub(super) fn split<'a>(&self, canonical: &'a str) -> (Cow<'a, str>, Vec<Mark>) {
         if self.counted.is_empty() {
             return (canonical.into(), Vec::new());
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_32_numbers() {
+    fn at_most_32_labels_get_a_number() {
         let mut labels = DistinctLabels::default();
         for number in 0..32u8 {
             labels = labels.listing(&[number.to_string()]).expect("there is a number left");
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn counted_labels_are_taken_out_and_their_values_hashed() {
+    fn counted_labels_are_removed_and_their_values_hashed() {
         let labels = DistinctLabels::default().listing(&names(&["b", "z", "d"])).expect("few");
         let text = "a\u{1f}1\u{1e}b\u{1f}x\u{1e}c\u{1f}2\u{1e}d\u{1f}y\u{1e}";
         let (rest, marks) = labels.split(text);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_of_a_million_client_ids_cost_one_sketch_and_not_a_series_each() {
+    fn a_quarter_of_a_million_client_ids_cost_one_sketch() {
         const BATCH: u32 = 10_000;
         let now_ms = 1_792_540_800_000;
         let sql = Rc::new(TestSql::new());

@@ -1,4 +1,4 @@
-//! What earlier versions wrote is opened and answered exactly: after a roll-out nothing is converted but by migrations.
+//! Databases of earlier versions open and answer exactly: a roll-out converts nothing except by migrations.
 
 use crate::randomness::Randomness;
 use std::rc::Rc;
@@ -14,10 +14,10 @@ use store::testing::TestSql;
 use super::engine::{Engine, Limits};
 
 const DAY_S: i64 = 86_400;
-/// When the points of the scripts were written: the start of a day.
+/// When the scripts' points were written: the start of a day.
 const NOW_S: i64 = 1_792_540_800;
 
-/// Label `series`, start of the hour from now, sum of n and of d, least and greatest n/d, count.
+/// Label `series`, start of the hour relative to now, sums of n and d, smallest and largest n/d, count.
 type Seen = (String, i64, Option<(f64, f64)>, Option<(f64, f64)>, u64);
 
 fn hours(engine: &Engine<Rc<TestSql>>) -> Vec<Seen> {

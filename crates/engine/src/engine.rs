@@ -1,7 +1,7 @@
-//! The log and the order in which its consumers take it: what is durable, and what is kept in memory of it.
+//! The log, and the order in which its consumers take it: what is durable, and what memory holds of it.
 //!
-//! Nothing here waits, so each function is one atomic step of the object. Memory changes only after the
-//! SQL that it mirrors has succeeded.
+//! Nothing here waits, so each function is one atomic step of the object. Memory changes only after the SQL that it
+//! mirrors has succeeded.
 
 mod applying;
 mod asking;
@@ -59,29 +59,30 @@ pub use reading::QueryError;
 pub use record::{Record, RecordError, Untold, Writing};
 pub use removal::RemoveError;
 
-/// Frames of one commit share rows of at most this many bytes; a row may have 2 MB and a frame 1.5.
+/// Frames of one commit share rows of at most this many bytes; a row may have 2 MB, and a frame 1.5.
 pub const MAX_ROW_BYTES: usize = 1_900_000;
 
-/// Of the cursor that all consumers share: up to there all is sealed. It has this name as only the rollups followed the log first.
+/// The key of the cursor that all consumers share: everything before it is sealed. Its name dates from when only the
+/// rollups followed the log.
 const CURSOR: &str = "rollups";
 const RECORD: &str = "stream";
-/// How fast new series came in lately.
+/// The state of admission of new series.
 const ENTRY: &str = "entry";
 /// When series may be folded again.
 const FOLD: &str = "fold_ms";
-/// What open writers have taken of the budgets that they share.
+/// What open writers have used of the budgets that they share.
 const BUDGETS: &str = "budgets";
 /// When [`Engine::tidy`] has something to do next.
 const TIDY: &str = "tidy_ms";
 
-/// What is told of a frame that is in the log.
+/// The result of a frame that is in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Told {
-    /// The numbers of its new label sets, for the edge to say instead.
+    /// The numbers of its new label sets, which the edge can send instead.
     pub numbers: Rc<[Option<SeriesId>]>,
     /// The number of its first point in the stream.
     pub first: u64,
-    /// How many of its points are in `overflow`, at least in part.
+    /// The number of its points that are at least partly in `overflow`.
     pub overflow: u64,
 }
 
@@ -96,48 +97,49 @@ pub struct Engine<S> {
     /// Only in memory.
     values: Values,
     consumers: Consumers,
-    /// What is before it is sealed; consumers have in memory what is after it.
+    /// Everything before it is sealed; consumers have everything after it in memory.
     cursor: Cursor,
     next_seq: i64,
     log: LogIndex,
     unsealed_bytes: usize,
     answers: Answers,
     admission: Admission,
-    /// The last one.
+    /// The last removal.
     removal: Removal,
     entry: Entry,
-    /// When series may be folded again; `None` where none were folded yet.
+    /// When series may be folded again; `None` if none were folded yet.
     fold_ms: Option<i64>,
     /// When there is something to tidy, besides what is in the log.
     tidy: Due,
-    /// Places of chunks whose parts are to be merged.
+    /// Places of chunks whose parts need merging.
     crowded: Crowded,
     /// The row of the log that consumers are taking...
     applying: Option<Applying>,
-    /// ...and what is told of it when that was done before whoever began it asked.
+    /// ...and its result, if the row was finished before its initiator asked for it.
     applied: Option<Result<Vec<Told>, StoreError>>,
-    /// What buckets took of the point that was taken last: kept for its memory.
+    /// What the buckets took of the last point; kept to reuse its memory.
     pieces: Vec<Piece>,
-    /// Of chunks and series.
+    /// The version of chunks and series.
     version: Version,
 }
 
 impl<S: Sql> Engine<S> {
-    /// Makes a new stream.
+    /// Creates a stream.
     pub fn create(sql: S, limits: Limits, randomness: Randomness, record: &Record) -> Result<Self, StoreError> {
         sql.atomically(&mut || {
             schema::migrate(&sql)?;
             DistinctLabels::load(&sql, &record.config.distinct)?.persist(&sql)?;
             let now_s = i64::try_from(record.config.created_ms / 1000).unwrap_or_default();
             Consumers::begin(&sql, &Change { before: None, after: &record.config, accepted: 0, now_s, randomness })?;
-            // First, as when it is needed depends on limits and on when buckets are sealed, and the numbers behind it must not.
+            // First, because it depends on limits and on when buckets are sealed whether it is needed, and later
+            // numbers must not depend on that.
             series::insert(&sql, 0, &Labels::overflow())?;
             Self::put_record(&sql, record)
         })?;
         Self::load(sql, limits, randomness)
     }
 
-    /// The stream that is in this database, with memory rebuilt from the log; `None` if there was never one.
+    /// Opens the stream in this database, with memory rebuilt from the log; `None` if there never was one.
     pub fn open(sql: S, limits: Limits, randomness: Randomness) -> Result<Option<Self>, StoreError> {
         if !schema::exists(&sql)? {
             return Ok(None);
@@ -198,8 +200,8 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// Appends batches to the log and lets consumers take them; what is told of each. Fails for all of a row, or for
-    /// none.
+    /// Appends batches to the log and lets consumers take them; returns the result of each. Either all of a row fails,
+    /// or nothing.
     pub fn commit(&mut self, batches: &[Incoming], now_ms: i64) -> Vec<Result<Told, StoreError>> {
         let mut results = Vec::with_capacity(batches.len());
         let mut rest = batches;
@@ -217,7 +219,7 @@ impl<S: Sql> Engine<S> {
 
     fn commit_row(&mut self, batches: &[Incoming], now_ms: i64) -> Result<Vec<Told>, StoreError> {
         self.complete();
-        // Of a row that was finished for whoever began it.
+        // The result of a row that was finished before its initiator asked.
         let earlier = self.applied.take();
         let told = self.begin(batches, now_ms).and_then(|()| self.finish());
         self.applied = earlier;
@@ -244,7 +246,7 @@ impl<S: Sql> Engine<S> {
         self.begin_row(row.seq, now_ms, bytes, true)
     }
 
-    /// Whether so much is unsealed that it has to be sealed before the alarm does.
+    /// Whether so much is unsealed that sealing cannot wait for the alarm.
     fn has_much_unsealed(&self) -> bool {
         let Limits { unsealed_bytes, open_pieces, unsealed_answers, .. } = self.limits;
         let has_many_answers = self.answers.unsealed_count() > unsealed_answers;
@@ -261,12 +263,12 @@ impl<S: Sql> Engine<S> {
         self.dictionary.has(canonical)
     }
 
-    /// What consumers follow.
+    /// The stream as consumers see it.
     fn followed(&self) -> Followed<'_> {
         Followed { config: &self.record.config, log: &self.log, accepted: self.accepted() }
     }
 
-    /// Which labels make no series, but have their values counted.
+    /// The labels that make no series, but whose values are counted.
     pub fn distinct(&self) -> &DistinctLabels {
         &self.distinct
     }

@@ -1,6 +1,6 @@
-//! The engine against a model that keeps every point: whatever is written, retried, sealed, tidied, crashed or made to
-//! fail at any statement, what was acknowledged counts once and nothing else counts: in sums, counts, quantiles and
-//! distinct counts.
+//! The engine against a model that keeps every point. Points are written, retried, sealed and tidied, and the engine
+//! crashes or fails at any statement: what was acknowledged counts once, and nothing else counts, in sums, counts,
+//! quantiles and distinct counts.
 
 mod checks;
 mod laws;
@@ -49,18 +49,18 @@ const CLIENT: &str = "client";
 /// A point as proptest draws it: series and client, n, period, age in seconds.
 type Drawn = ((u8, u8), i16, Option<u16>, u16);
 
-/// A point, the labels that its writer gives it and, if the rules allow it, what is kept of it and of its labels.
+/// A point, its writer's labels and, if the rules accept it, what is kept of it and its labels.
 type Written = (Point, Given, Option<(Kept, Given)>);
 
 /// A point that was acknowledged.
 #[derive(Clone, Debug)]
 struct Kept {
-    /// Of its series.
+    /// The n and d of its series.
     labels: String,
-    /// The value of the label that is counted, where that was so.
+    /// The value of the counted label, if it was counted.
     client: Option<u8>,
     point: Point,
-    /// What is not removed of the time.
+    /// The parts of the time that are not removed.
     alive: Vec<(f64, f64)>,
 }
 
@@ -69,12 +69,12 @@ impl Kept {
         self.alive.iter().any(|(from, to)| (*from..*to).contains(&self.point.t))
     }
 
-    /// How many seconds of a time are not removed.
+    /// The number of seconds of a time range that are not removed.
     fn alive_s(&self, from: f64, to: f64) -> f64 {
         self.alive.iter().map(|(start, end)| (to.min(*end) - from.max(*start)).max(0.0)).sum()
     }
 
-    /// How much of the point is not removed.
+    /// The share of the point that is not removed.
     fn share(&self) -> f64 {
         match self.point.p {
             Some(p) => self.alive_s(self.point.t - p, self.point.t) / p,
@@ -87,44 +87,44 @@ impl Kept {
 enum Step {
     /// Batches that one commit takes.
     Write(Vec<Vec<Drawn>>),
-    /// The last acknowledged key again, with other points.
+    /// Repeats the last acknowledged key, with other points.
     Retry,
     Seal,
-    /// Places of chunks are full, as earlier versions left them.
+    /// Fills places of chunks, as earlier versions left them.
     Fill,
-    /// Merges a bit of what is crowded.
+    /// Merges some of what is crowded.
     Compact,
-    /// Lists the clients as a label whose values are counted, or no longer; maybe with a failing statement.
+    /// Starts or stops counting the values of the clients' label; possibly with a failing statement.
     List {
         is_counted: bool,
         fails_at: Option<u8>,
     },
-    /// Later, the alarm.
+    /// Moves on in time; the alarm fires.
     Tidy {
         after_s: u16,
     },
-    /// Nobody writes for so many hours, in which the alarm comes whenever it is due.
+    /// Nobody writes for this many hours; the alarm fires whenever it is due.
     Idle {
         hours: u16,
     },
-    /// Who writes from now on.
+    /// Sets who writes from now on.
     As(Class),
-    /// The owner has these rules from now on.
+    /// Sets the owner's rules from now on.
     Rule(Rule),
-    /// How commits are done from now on.
+    /// Sets how commits are done from now on.
     Commit(slices::How),
-    /// So many slices of a seal are done, of so many cells, and the rest is left.
+    /// Does this many slices of a seal, of this many cells, and leaves the rest.
     SealSome {
         slices: u8,
         cells: u8,
     },
-    /// A slice of a query, or of the one that is being answered.
+    /// A slice of a query, or of the one in progress.
     Ask {
         units: u8,
     },
     /// Memory is lost.
     Crash,
-    /// The nth statement from here fails, and what was in hand is lost.
+    /// The nth statement from here fails, and the work in progress is lost.
     FailAndCrash {
         nth: u8,
         write: Vec<Drawn>,
@@ -177,20 +177,20 @@ struct Model {
     engine: Engine<Rc<TestSql>>,
     now_ms: i64,
     points: Vec<Kept>,
-    /// How many points were ever acknowledged.
+    /// The number of points that were ever acknowledged.
     accepted: u64,
     next_key: u8,
     acknowledged: Option<(BatchKey, WriteOutcome, i64)>,
-    /// What an edge knows that has been told the numbers of series, and their labels; by the rules that labels were read by.
+    /// What an edge knows that has learned series numbers, and their labels; by the rules under which labels were read.
     told: BTreeMap<(Rule, Vec<u8>), (SeriesId, Given)>,
     /// Whether points have periods.
     has_periods: bool,
-    /// Of who writes.
+    /// The class of the writer.
     class: Class,
     how: slices::How,
     asked: Option<slices::Asked>,
     rule: Rule,
-    /// Whether there are limits beyond which series are refused.
+    /// Whether limits may refuse series.
     may_refuse: bool,
     /// When each series was last written to.
     written_ms: BTreeMap<String, i64>,
@@ -264,7 +264,7 @@ impl Model {
         }
     }
 
-    /// Only the engine changes what it has open, so places were filled before it began.
+    /// Only the engine changes its open buckets, so places were filled before it began.
     fn fill(&mut self) {
         for layer in [Layer::Total(Tier::FINEST), Layer::Total(Tier::H1), Layer::Spread(Tier::M10)] {
             fill(&self.sql, layer, floor_to(self.now_ms / 1000, layer.tier().span_s()), &[]);
@@ -292,7 +292,7 @@ impl Model {
         }
     }
 
-    /// Which batches were committed; one of which no point is allowed is not sent.
+    /// The batches that were committed; a batch without an allowed point is not sent.
     fn write(&mut self, batches: &[Vec<Drawn>]) -> Vec<bool> {
         let mut frames = Vec::new();
         let mut written = Vec::new();
@@ -300,7 +300,7 @@ impl Model {
         for batch in batches {
             self.next_key = self.next_key.wrapping_add(1);
             let key = BatchKey::from_bytes([self.next_key; 16]);
-            // An object answers of numbers that it does not know that it does not, and the edge forgets them.
+            // An object reports numbers that it does not know, and the edge forgets them.
             let told = |written: &[u8]| {
                 let (number, _) = self.told.get(&(rule, written.to_vec()))?;
                 Some(*number).filter(|number| self.engine.knows(*number))
@@ -368,7 +368,7 @@ impl Model {
             #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
             let t = (self.now_ms / 1000 - i64::from(*age)) as f64;
             let point = Point { n: f64::from(*n), d: 2.0, p: p.map(f64::from).filter(|_| self.has_periods), t };
-            // One client is none.
+            // One of the clients means no client.
             let given = Given { series: Some(*series), client: Some(*client).filter(|client| *client > 0) };
             let kept = self.ruled(&point, given, values).map(|ruled| {
                 let labels = if is_counted { Given { client: None, ..ruled } } else { ruled }.text();

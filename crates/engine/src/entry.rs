@@ -1,8 +1,9 @@
-//! How fast new series and new names of labels come in: a bounded number per time of open writers, by network and together,
-//! and of write keys together. The owner may bring any number. What is over it is `overflow`.
+//! How fast new series and new label names are admitted: a bounded number per time for open writers, by network and
+//! together, and for write keys together. The owner may add any number. What exceeds the bounds becomes `overflow`.
 //!
-//! Nothing is refused here: whose series is not admitted now has its points in the sums, and tries again with its next batch.
-//! What networks have taken is in memory only, so a restart gives each a burst; what all share outlives it.
+//! Nothing is refused here: the points of a series that is not admitted now are in the sums, and the series is tried
+//! again with its next batch. What networks have used is only in memory, so a restart gives each a new burst; what all
+//! share survives it.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,39 +11,39 @@ use config::limits::{Limit, Limits};
 use model::class::Class;
 use model::gcra::{Claim, Rate, Takers, Tat, charge};
 
-/// A network brings so many hours' worth of series at once: 1,000. A page with hundreds of series works from its first
-/// minute, and so does a server that has a thousand; who has more is better served by a write key.
+/// The burst of a network, in hours' worth of series: 1,000. A page with hundreds of series works from its first
+/// minute, and so does a server with a thousand; for more, a write key is the better choice.
 const NETWORK_BURST_H: f64 = 5.0 / 3.0;
-/// All open writers bring 1 hour's worth at once: 5,000...
+/// The burst of all open writers is 1 hour's worth: 5,000...
 const OPEN_BURST_H: f64 = 1.0;
-/// ...and at most 4 hours' worth in a day: 20,000. So the 85,000 that open writers may have take them four days, while those that
-/// nobody comes back to are gone after two.
+/// ...and a day's limit is 4 hours' worth: 20,000. So filling the 85,000 that open writers may have takes four days,
+/// while those that nobody returns to are gone after two.
 const OPEN_DAY_H: f64 = 4.0;
-/// New names of a network: 8 an hour, and 64 at once, which are four points with 16 names each.
+/// New names of a network: 8 an hour, and 64 as a burst, which are four points with 16 names each.
 const NETWORK_NAMES: (f64, f64) = (8.0, 64.0);
-/// All open writers bring 4 hours' worth of names at once: 256.
+/// The burst of all open writers is 4 hours' worth of names: 256.
 const OPEN_NAMES_BURST_H: f64 = 4.0;
-/// Write keys bring 10,000 series an hour and at once, and 200 names.
+/// Write keys may add 10,000 series an hour, also as a burst, and 200 names.
 const KEYED_SERIES: f64 = 10_000.0;
 const KEYED_NAMES: f64 = 200.0;
 
-/// Above this share of what all open writers may bring, only networks that brought little lately are admitted...
+/// Above this share of what all open writers may add, only networks that added little lately are admitted...
 const OPEN_TO_ALL: f64 = 0.7;
-/// ...which is so many series, so that one flood leaves room for others.
+/// ...which means this many series, so that one flood leaves room for others.
 const LITTLE: f64 = 100.0;
-/// Wider networks (an IPv4 /24, an IPv6 /48) bring so many times as much.
+/// Wider networks (an IPv4 /24, an IPv6 /48) may add this many times as much.
 const WIDER: f64 = 4.0;
-/// A network sends what it writes to a few shards.
+/// A network's writes go to a few shards.
 const MAX_NETWORK_SHARDS: u16 = 4;
 
 const HOUR_S: f64 = 3_600.0;
 const DAY_S: f64 = 86_400.0;
 const US_PER_MS: i64 = 1_000;
 
-/// The hashes of a writer's network, and of the wider one that it is part of.
+/// The hashes of a writer's network, and of the wider one around it.
 pub(super) type Networks = [Option<u64>; 2];
 
-/// What is shared, as it outlives a restart: Unix microseconds, see [`Tat`].
+/// The shared state, which survives a restart: Unix microseconds, see [`Tat`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Brought {
     hour: i64,
@@ -52,7 +53,7 @@ pub(super) struct Brought {
     keyed_names: i64,
 }
 
-/// Who brings a series with so many new names.
+/// Who adds a series with this many new names.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Newcomer {
     pub(super) class: Class,
@@ -85,7 +86,7 @@ impl Rates {
     fn new(limits: &Limits, shards: u16) -> Self {
         let part = f64::from(shards.max(1));
         let of = |limit: Limit, part: f64| limits.get(limit) as f64 / part;
-        // A name comes to each shard that has a series with it.
+        // A name is new in each shard that has a series with it.
         let (series, names) = (of(Limit::NewSeriesPerHour, part), of(Limit::NewNamesPerHour, 1.0));
         let network_part = f64::from(shards.clamp(1, MAX_NETWORK_SHARDS));
         let network = of(Limit::NetworkNewSeriesPerHour, network_part);
@@ -109,18 +110,18 @@ impl Entry {
         Self { hour, day, names, keyed, keyed_names, networks: Takers::default() }
     }
 
-    /// How many networks have a budget here.
+    /// The number of networks with a budget here.
     pub(super) fn takers_len(&self) -> usize {
         self.networks.len()
     }
 
-    /// What is to be persisted.
+    /// The state to persist.
     pub(super) fn brought(&self) -> Brought {
         let Self { hour, day, names, keyed, keyed_names, .. } = self;
         Brought { hour: hour.0, day: day.0, names: names.0, keyed: keyed.0, keyed_names: keyed_names.0 }
     }
 
-    /// Whether a series may come in; if so, it has been counted.
+    /// Whether a series is admitted; if so, it is counted.
     pub(super) fn admits(&mut self, newcomer: &Newcomer, limits: &Limits, shards: u16, now_ms: i64) -> bool {
         let Newcomer { class, networks: [network, wider], names } = *newcomer;
         let rates = Rates::new(limits, shards);
@@ -140,7 +141,7 @@ impl Entry {
                 let of_network = [rates.network, rates.network_names];
                 let [near_rate, near_names_rate] = of_network.map(|rate| rate.times(near_factor));
                 let [far_rate, far_names_rate] = of_network.map(|rate| rate.times(far_factor * WIDER));
-                // A clock that was set back leaves nobody waiting for more than two bursts.
+                // After a clock was set back, nobody waits for more than two bursts.
                 [(&mut near, near_rate), (&mut near_names, near_names_rate)]
                     .into_iter()
                     .chain([(&mut far, far_rate), (&mut far_names, far_names_rate)])
@@ -171,8 +172,8 @@ impl Entry {
 
     /// Counts again what was admitted before a restart.
     pub(super) fn count(&mut self, newcomer: &Newcomer, limits: &Limits, shards: u16, at_ms: i64) {
-        // Of the same time, what was admitted in this order is admitted again; where it is not, as the state was persisted in
-        // between, the budget is full all the same.
+        // What was admitted in this order at the same time is admitted again; if not, because the state was persisted
+        // in between, the budget is full in any case.
         self.admits(newcomer, limits, shards, at_ms);
     }
 
@@ -203,7 +204,7 @@ mod tests {
         Newcomer { class: Class::Open, networks: [Some(network), None], names }
     }
 
-    /// How many of so many come in.
+    /// How many of this many are admitted.
     fn admitted(entry: &mut Entry, newcomer: &Newcomer, count: usize, at_ms: i64) -> usize {
         (0..count).filter(|_| entry.admits(newcomer, &Limits::default(), 1, at_ms)).count()
     }
@@ -213,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn one_network_brings_a_thousand_series_at_once_and_ten_a_minute() {
+    fn a_network_adds_1000_series_at_once_and_10_per_minute() {
         let mut entry = new();
         assert_eq!(admitted(&mut entry, &from(1, 0), 10_000, NOW_MS), 1_000);
         assert_eq!(admitted(&mut entry, &from(1, 0), 100, NOW_MS + MINUTE_MS), 10);
@@ -222,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn many_networks_bring_five_thousand_at_once_and_leave_some_to_those_who_bring_little() {
+    fn many_networks_add_5000_series_at_once_and_leave_some_room() {
         let mut entry = new();
         let flood: usize = (0..100).map(|network| admitted(&mut entry, &from(network, 0), 1_100, NOW_MS)).sum();
         assert!((3_500..=5_000).contains(&flood), "{flood}");
@@ -233,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn open_writers_bring_at_most_20_000_a_day_and_5_000_an_hour_besides_their_bursts() {
+    fn open_writers_add_at_most_20000_series_a_day_beyond_bursts() {
         let (mut entry, mut brought) = (new(), Vec::new());
         for hour in 0..72 {
             let of_hour: usize =
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wider_network_brings_four_times_as_much() {
+    fn a_wider_network_may_add_four_times_as_many_series() {
         let mut entry = new();
         let near = |near| Newcomer { class: Class::Open, networks: [Some(near), Some(1_000)], names: 16 };
         let series: usize = (0..100).map(|network| admitted(&mut entry, &near(network), 99, NOW_MS)).sum();
@@ -266,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn write_keys_have_their_own_and_the_owner_needs_none() {
+    fn write_keys_have_their_own_limit_and_the_owner_has_none() {
         let mut entry = new();
         let _ = (0..20).map(|network| admitted(&mut entry, &from(network, 16), 1_100, NOW_MS)).sum::<usize>();
         let keyed = |names| Newcomer { class: Class::Keyed, networks: [None; 2], names };
@@ -277,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn what_all_share_outlives_a_restart_and_its_form_is_pinned() {
+    fn the_shared_limit_survives_a_restart_in_its_pinned_form() {
         let mut entry = new();
         let _ = (0..20).map(|network| admitted(&mut entry, &from(network, 16), 1_100, NOW_MS)).sum::<usize>();
         let json = serde_json::to_string(&entry.brought()).expect("serialises");
@@ -291,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn after_a_clock_is_set_back_series_come_in_again_within_two_bursts() {
+    fn a_clock_set_back_delays_new_series_by_two_bursts_at_most() {
         let mut entry = new();
         admitted(&mut entry, &from(1, 0), 9_999, NOW_MS);
         let back_ms = NOW_MS - HOUR_MS;

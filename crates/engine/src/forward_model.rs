@@ -1,6 +1,6 @@
-//! The forwarder against an upstream that keeps every message: whatever is written, packed, coarsened, refused, retried,
-//! answered or not, changed by the owner, crashed or made to fail at any statement, what was acknowledged arrives once
-//! under the ids of its batches, or is set aside.
+//! The forwarder against an upstream that keeps every message. Points are written, packed, coarsened, refused, retried,
+//! answered or not, the owner changes things, and the object crashes or fails at any statement: what was acknowledged
+//! arrives once, under the ids of its batches, or is set aside.
 
 mod steps;
 
@@ -41,11 +41,11 @@ struct Model {
     accepted: u64,
     /// The body of each id that was ever sent.
     sent: BTreeMap<String, String>,
-    /// Ids that the upstream has, in the order in which they came.
+    /// The ids that the upstream has, in order of arrival.
     taken: Vec<String>,
-    /// Of them, before forwarding began.
+    /// The number of them from before forwarding began.
     taken_before: usize,
-    /// Of the batches that were sent since then.
+    /// The ids of batches that were sent since then.
     numbers: Vec<u64>,
     /// Whether the upstream refuses messages with points of one series...
     refuses: bool,
@@ -72,7 +72,7 @@ fn labels_of(series: u8) -> Vec<(String, String)> {
     std::iter::once(pad).chain(more).chain([("series".to_owned(), series.to_string())]).collect()
 }
 
-/// As the model names what arrives.
+/// What arrives, in the model's terms.
 fn name_of(series: u8) -> String {
     if series == TOO_LARGE { "overflow".into() } else { series.to_string() }
 }
@@ -128,7 +128,7 @@ impl Model {
 
     fn happens(&mut self, meanwhile: Meanwhile) {
         if !matches!(meanwhile, Meanwhile::Nothing) {
-            // It does not fail because something else does.
+            // It does not fail because of another failure.
             self.sql.heal();
         }
         match meanwhile {
@@ -146,7 +146,7 @@ impl Model {
         }
     }
 
-    /// Does what may fail: the memory of an object goes on behind it.
+    /// Does something that may fail: afterwards the object continues with its memory.
     fn failing<T: Default>(
         &mut self,
         fails_at: Option<u8>,
@@ -192,7 +192,7 @@ impl Model {
         let mut coarsening = self.engine.begin_coarsening([0; 16])?;
         self.engine.coarsen_row(&mut coarsening)?;
         if matches!(meanwhile, Meanwhile::Crash) {
-            // What was coarsened is gone with the memory.
+            // The coarsening in progress is lost with the memory.
             self.happens(meanwhile);
             return Ok(());
         }
@@ -218,7 +218,7 @@ impl Model {
         if matches!(meanwhile, Meanwhile::Crash) {
             return;
         }
-        // The upstream is well, as the driver would find.
+        // The upstream is healthy, as the driver would find.
         let outcome = match outcome {
             Outcome::Erred(reason) if self.engine.is_suspect(&Outcome::Erred(reason.clone())) => {
                 Outcome::Refused(reason)
@@ -229,7 +229,7 @@ impl Model {
         self.failing(fails_at, |model| model.engine.settle(&parcel, &outcome, 0.5, now));
     }
 
-    /// What the upstream does; it remembers what it takes.
+    /// What the upstream does; it remembers what it accepts.
     fn outcome(&mut self, parcel: &Parcel, answer: Answer) -> Outcome {
         let mut annotations = annotations(&parcel.body);
         let batch = annotations.pop().expect("its batch is last");
@@ -258,7 +258,7 @@ impl Model {
         }
     }
 
-    /// Lets all arrive.
+    /// Lets everything arrive.
     fn drain(&mut self) {
         if self.status()["state"] == "paused" {
             self.change(&forward(60));
@@ -277,7 +277,7 @@ impl Model {
         serde_json::from_str::<Value>(&self.engine.status_json()).expect("JSON")["forward"].clone()
     }
 
-    /// What arrived since forwarding began, with what is set aside.
+    /// What arrived since forwarding began, together with what is set aside.
     fn check(&self) {
         let mut seen = Sums::new();
         let taken = &self.taken[self.taken_before..];
@@ -295,7 +295,7 @@ impl Model {
         assert_eq!(number("/delivered/points") + aside, self.accepted, "{status}");
         let mut wanted = self.written.clone();
         if aside > 0 {
-            // Only the upstream's own reason keeps points from it, and no others.
+            // Only points that the upstream refuses may be set aside.
             let refused = REFUSED.to_string();
             for sums in [&mut seen, &mut wanted] {
                 sums.remove(&refused);
@@ -308,7 +308,7 @@ impl Model {
 }
 
 #[test]
-fn a_point_that_an_upstream_fails_at_is_set_aside_and_blocks_nothing() {
+fn a_point_that_fails_upstream_is_set_aside_and_blocks_nothing() {
     for at in [0, 17, 39] {
         let mut model = Model::new();
         model.errs = true;
@@ -330,14 +330,14 @@ fn a_point_that_an_upstream_fails_at_is_set_aside_and_blocks_nothing() {
 }
 
 #[test]
-fn a_single_500_sets_nothing_aside_however_often_the_upstream_failed_before_that_was_over() {
+fn a_single_500_after_earlier_failures_sets_nothing_aside() {
     let mut model = Model::new();
     model.write(&[(0, 1, 1)]);
     let erred = Outcome::Erred("Internal Server Error".into());
     let ends: [&dyn Fn(&mut Model); 3] = [
         // It failed at the channel.
         &|model| model.engine.mark_checked(Audience::Nobody).expect("marks"),
-        // The owner has seen to it.
+        // The owner has fixed it.
         &|model| model.change(&forward(60)),
         &|model| assert!(model.engine.retry_forward().expect("retries")),
     ];
@@ -353,7 +353,7 @@ fn a_single_500_sets_nothing_aside_however_often_the_upstream_failed_before_that
     model.check();
 }
 
-/// Of the batch.
+/// The id of the batch.
 fn number_of(id: &str) -> u64 {
     let (_, number) = id.rsplit_once('-').expect("an id has a number");
     number.split('.').next().expect("a part").parse().expect("a number")
@@ -363,7 +363,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 192, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_was_acknowledged_arrives_once_or_is_set_aside(steps in proptest::collection::vec(any_step(), 1..30)) {
+    fn acknowledged_points_arrive_once_or_are_set_aside(steps in proptest::collection::vec(any_step(), 1..30)) {
         let mut model = Model::new();
         for step in &steps {
             model.take(step);
@@ -372,7 +372,7 @@ proptest! {
         model.check();
         model.crash();
         model.check();
-        // What was set aside arrives too, once the upstream takes it.
+        // Points that were set aside arrive too, once the upstream accepts them.
         model.refuses = false;
         model.engine.retry_forward().expect("retries");
         model.drain();

@@ -1,6 +1,7 @@
-//! A stream: its log, and the consumers that follow it. It knows no platform: SQL, the clock and randomness are given to it.
+//! A stream: its log, and the consumers that follow it. It knows no platform: SQL, the clock and randomness are
+//! arguments.
 //!
-//! Where a function returns an error that its documentation does not name, the SQL has failed and nothing has changed.
+//! If a function returns an error that its documentation does not name, the SQL has failed and nothing has changed.
 
 #![expect(clippy::missing_errors_doc, reason = "said once, above")]
 

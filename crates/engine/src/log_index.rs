@@ -1,4 +1,5 @@
-//! What memory knows of the log's rows: which the rollups have not sealed yet, which hold a point, and which can go.
+//! What memory knows about the log's rows: which ones the rollups have not sealed yet, which contain a point, and which
+//! can be deleted.
 
 use std::collections::VecDeque;
 
@@ -6,9 +7,9 @@ use store::log;
 use store::log::LogRow;
 use store::sql::{Sql, StoreError};
 
-/// What is sealed stays in the log, for who reads messages, up to so many bytes...
+/// Sealed rows stay in the log for readers of messages, up to this many bytes...
 const MAX_KEPT_BYTES: usize = 8 << 20;
-/// ...and rows, of which each takes 32 bytes of memory.
+/// ...and rows, each of which takes 32 bytes of memory.
 const MAX_KEPT_ROWS: usize = 20_000;
 
 /// The rows of the log, oldest first.
@@ -24,7 +25,7 @@ impl LogIndex {
         Ok(Self { rows })
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
@@ -33,23 +34,23 @@ impl LogIndex {
         self.rows.push_back(row);
     }
 
-    /// The rows behind a number.
+    /// The rows after a number.
     pub(super) fn behind(&self, seq: i64) -> impl DoubleEndedIterator<Item = &LogRow> {
         self.rows.range(self.rows.partition_point(|row| row.seq <= seq)..)
     }
 
-    /// The rows from the one that holds a point, or would if there were one.
+    /// The rows from the one that contains a point, or would if it existed.
     pub(super) fn rows_from(&self, number: u64) -> impl DoubleEndedIterator<Item = &LogRow> {
         self.rows.range(self.rows.partition_point(|row| row.first <= Some(number)).saturating_sub(1)..)
     }
 
-    /// The rows before the one that begins with a point or a later one.
+    /// The rows before the one that begins with this point or a later one.
     pub(super) fn rows_before(&self, number: u64) -> impl DoubleEndedIterator<Item = &LogRow> {
         self.rows.range(..self.rows.partition_point(|row| row.first < Some(number)))
     }
 
-    /// The last row that can go, if any can: it is sealed, it is before the row with the point that is to be forwarded
-    /// next, and messages are kept only if they were committed after `kept_from_ms`.
+    /// The last row that can be deleted, if any: it is sealed, it is before the row with the next point to forward, and
+    /// messages are only kept if they were committed after `kept_from_ms`.
     pub(super) fn removable(&self, sealed_seq: i64, next_forwarded: Option<u64>, kept_from_ms: i64) -> Option<i64> {
         let sealed = self.rows.partition_point(|row| row.seq <= sealed_seq);
         let holds = |number| self.rows.partition_point(|row| row.first <= Some(number)).saturating_sub(1);
@@ -63,7 +64,7 @@ impl LogIndex {
         (taken - kept).checked_sub(1).map(|last| self.rows[last].seq)
     }
 
-    /// A row has so many bytes now.
+    /// Records a row's new size.
     pub(super) fn resize(&mut self, seq: i64, bytes: usize) {
         let at = self.rows.partition_point(|row| row.seq < seq);
         if let Some(row) = self.rows.get_mut(at).filter(|row| row.seq == seq) {
@@ -88,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_goes_when_nobody_needs_it_and_its_messages_have_been_kept_long_enough() {
+    fn a_row_is_deleted_once_no_consumer_or_message_needs_it() {
         let index = index(5, 1);
         assert_eq!(index.removable(5, None, i64::MAX), Some(5));
         assert_eq!(index.removable(3, None, i64::MAX), Some(3));
@@ -101,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_for_messages_has_a_limit() {
+    fn the_rows_kept_for_messages_are_limited() {
         assert_eq!(index(10, MAX_KEPT_BYTES / 4).removable(10, None, 0), Some(6));
         let many = i64::try_from(MAX_KEPT_ROWS).expect("fits");
         assert_eq!(index(many + 7, 1).removable(many + 7, None, 0), Some(7));

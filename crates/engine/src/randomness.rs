@@ -1,11 +1,11 @@
-//! Randomness that the platform gives: nothing here is seeded by us, and tests say what comes.
+//! Randomness from the platform: nothing here is seeded by us, and tests provide their own.
 
 use model::text_index::HashKey;
 
-/// What of the platform's randomness an engine needs.
+/// The parts of the platform's randomness that an engine needs.
 #[derive(Clone, Copy, Debug)]
 pub struct Randomness {
-    /// The key that strings of strangers are hashed with.
+    /// The key for hashing strings from strangers.
     pub hash_key: HashKey,
     /// Makes 16 characters that nobody can guess.
     pub nonce: fn() -> String,

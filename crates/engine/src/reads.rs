@@ -1,4 +1,4 @@
-//! What readers may ask of a stream, and its answers.
+//! What readers may request of a stream, and its answers.
 
 use model::query::Query;
 use protocol::command::{Credential, Read};
@@ -13,13 +13,13 @@ use crate::engine::{Engine, QueryError, Record, Seen};
 /// Why a read has no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// The reader is to know why.
+    /// An error that the reader should see.
     #[error("{0}")]
     Refused(#[from] Refusal),
-    /// The SQL failed, which is for the log only.
+    /// The SQL failed, which is only logged.
     #[error("{0}")]
     Store(#[from] StoreError),
-    /// The edge is of another version, and asks what this one does not understand.
+    /// The edge is of another version, and requests something that this one does not understand.
     #[error("of another version: {0}")]
     OtherVersion(#[from] ParamError),
 }
@@ -34,7 +34,7 @@ impl From<QueryError> for ReadError {
     }
 }
 
-/// Whether what is asked for may be read with this credential.
+/// Whether a read is allowed with this credential.
 pub fn authorize(record: &Record, credential: &Credential, what: &Read) -> Result<(), Refusal> {
     let is_owners = matches!(what, Read::WriteKeys | Read::Writers { .. });
     let is_allowed = match credential {
@@ -46,7 +46,7 @@ pub fn authorize(record: &Record, credential: &Credential, what: &Read) -> Resul
     if is_allowed { Ok(()) } else { Err(Refusal::Unauthorized) }
 }
 
-/// Whether who reads is neither the owner nor has the read key.
+/// Whether the reader is neither the owner nor a holder of the read key.
 pub fn is_stranger(record: &Record, credential: &Credential) -> bool {
     match credential {
         Credential::Owner => false,
@@ -83,7 +83,7 @@ pub fn query<S: Sql>(engine: &Engine<S>, text: &QueryText) -> Result<(Query, Vec
     Ok((query, labels))
 }
 
-/// The edge knows a copy of the retention only.
+/// The edge only knows a copy of the retention.
 pub fn check_kept<S: Sql>(engine: &Engine<S>, query: &Query, now_ms: i64) -> Result<(), ReadError> {
     let kept = query.window.check_kept(&engine.record().config.retention, now_ms / 1000);
     Ok(kept.map_err(|error| Refusal::QueryTooLarge(error.to_string()))?)
@@ -100,14 +100,14 @@ pub fn read<S: Sql>(engine: &mut Engine<S>, what: &Read) -> Result<Vec<u8>, Read
         Read::LabelValues { name, params } => Ok(engine.label_values_json(name, params).into_bytes()),
         Read::Messages(page) => {
             if engine.record().config.layout.shards() > 1 {
-                // Each shard numbers its own points, so there is no order of all.
+                // Each shard numbers its own points, so there is no common order.
                 let reason = "messages of a stream with several shards can't be read";
                 return Err(Refusal::InvalidRequest(reason.into()).into());
             }
             Ok(engine.messages_json(page)?.into_bytes())
         }
         Read::Status => Ok(engine.status_json().into_bytes()),
-        // These are read in turns, and what is known of writers is beside the engine.
+        // Rollups and live readers are answered in turns; the engine does not know writers.
         Read::Rollup(_) | Read::Live(_) | Read::WriteKeys | Read::Writers { .. } => Err(Refusal::Internal.into()),
     }
 }

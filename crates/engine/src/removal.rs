@@ -1,4 +1,4 @@
-//! What an object knows of the last removal: what it hides from readers, and how far it is.
+//! What an object knows about the last removal: what it hides from readers, and its progress.
 
 use std::collections::BTreeSet;
 
@@ -15,49 +15,49 @@ use store::removal;
 use store::removal::{Row, Scope, places_of};
 use store::sql::{Sql, StoreError};
 
-/// As its row has it. Persisted as JSON, so fields are only added, with defaults.
+/// The removal as stored in its row. Persisted as JSON, so fields are only added, with defaults.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct State {
-    /// The number that home gave it.
+    /// Its number, from home.
     pub(super) call: u64,
-    /// What its series had to satisfy; forgotten when it is done, as that may be about a person.
+    /// What its series had to match; forgotten when it is done, as it may identify a person.
     pub(super) matchers: Vec<String>,
     pub(super) from_s: i64,
     pub(super) to_s: i64,
-    /// Whether the series are gone, and not only some of their time.
+    /// Whether the series are removed completely, and not only a part of their time.
     pub(super) is_whole: bool,
-    /// The next row of the log to take points out of...
+    /// The next row of the log to remove points from...
     pub(super) log_next: i64,
-    /// ...up to the last that was there then.
+    /// ...up to the last one that existed then.
     pub(super) log_last: i64,
     pub(super) points: u64,
     pub(super) series: u64,
     pub(super) bytes: i64,
     pub(super) is_done: bool,
-    /// Of home: whether another shard may not be done.
+    /// At home: whether another shard may not be done.
     pub(super) is_untold: bool,
-    /// What the removals before it have removed.
+    /// What earlier removals have removed.
     pub(super) points_before: u64,
 }
 
 /// See the module's documentation.
 #[derive(Debug)]
 pub(super) struct Removal {
-    /// How many there were.
+    /// The number of removals.
     pub(super) id: i64,
     pub(super) state: State,
     pub(super) scope: Scope,
     matchers: Vec<Matcher>,
     /// The places that are still to be rewritten.
     pub(super) pending: BTreeSet<i64>,
-    /// Of the place that is being rewritten: the next part.
+    /// The next part of the place that is being rewritten.
     pub(super) next_part: Option<(i64, i64)>,
     /// When home asks the other shards again.
     pub(super) tell_ms: i64,
 }
 
 impl Removal {
-    /// The last one; of an object that never had one, one that is done.
+    /// The last removal; for an object without one, a removal that is done.
     pub(super) fn load(sql: &impl Sql) -> Result<Self, StoreError> {
         let row = removal::last(sql)?;
         let (id, state, series) = match &row {
@@ -81,27 +81,27 @@ impl Removal {
             && places_of(layer, start_s, series).iter().any(|place| self.pending.contains(place))
     }
 
-    /// Whether a row of the log may still have points that are removed.
+    /// Whether a row of the log may still contain removed points.
     pub(super) fn has_in_row(&self, seq: i64) -> bool {
         !self.state.is_done && (self.state.log_next..=self.state.log_last).contains(&seq)
     }
 
-    /// Whether a point in such a row is removed, of a series with this number...
+    /// Whether a point in such a row is removed, given its series' number...
     pub(super) fn takes_of(&self, series: SeriesId, point: &Point) -> bool {
         self.scope.span.holds(point.t) && self.scope.series.has(series)
     }
 
-    /// ...or with these labels.
+    /// ...or its labels.
     pub(super) fn takes(&self, labels: &Labels, point: &Point) -> bool {
         self.scope.span.holds(point.t) && self.matchers.iter().all(|matcher| matcher.accepts(labels))
     }
 
-    /// Points removed in all.
+    /// The total number of removed points.
     pub(super) fn points(&self) -> u64 {
         self.state.points_before + self.state.points
     }
 
-    /// How far it is.
+    /// Its progress.
     pub(super) fn removed(&self) -> Removed {
         let State { call, points, series, bytes, is_done, .. } = self.state;
         Removed { call, points, series, bytes: bytes.max(0).unsigned_abs(), is_done, shards: 0 }

@@ -1,4 +1,4 @@
-//! What sealed points take on disk, over all tiers and with all sketches.
+//! The size of sealed points on disk, over all tiers and with all sketches.
 
 use crate::randomness::Randomness;
 use std::rc::Rc;
@@ -13,10 +13,11 @@ use store::testing::TestSql;
 use super::engine::{Engine, Incoming, Limits};
 use super::engine_model::record;
 
-/// A day of counters that are flushed every 10 s and count 20 to 79, without a pattern that compresses: the data of `make bench`.
+/// A day of counters that are flushed every 10 s and count 20 to 79, without a pattern that compresses: the data of
+/// `make bench`.
 #[test]
 #[expect(clippy::cast_precision_loss, reason = "small numbers")]
-fn a_10_s_point_of_a_counter_takes_less_than_3_bytes_over_all_tiers() {
+fn a_10_s_counter_point_takes_under_3_bytes_in_all_tiers() {
     const SERIES: usize = 20;
     const START_S: usize = 1_792_540_800;
     const STEPS: usize = 8_640;
@@ -46,7 +47,7 @@ fn a_10_s_point_of_a_counter_takes_less_than_3_bytes_over_all_tiers() {
     assert!(per_point(bytes) < 2.8, "{} bytes a point: {shown:?}", per_point(bytes));
 }
 
-/// Points of about a day that end anywhere within the last one: bodies of 10,000 as an attacker sends them.
+/// Points of about a day that end anywhere within the last day: bodies of 10,000 as an attacker sends them.
 struct LongPoints {
     engine: Engine<Rc<TestSql>>,
     sql: Rc<TestSql>,
@@ -96,7 +97,7 @@ impl LongPoints {
 }
 
 #[test]
-fn a_request_of_random_long_points_takes_at_most_7_times_its_bytes() {
+fn random_long_points_take_at_most_7_times_their_request() {
     for shortest_s in [86_000, 1] {
         let mut long = LongPoints::new();
         long.body(2_000, 12_000, shortest_s);
@@ -144,10 +145,10 @@ fn a_long_attack_of_long_points_leaves_few_parts_and_exact_sums() {
     }
 }
 
-/// What a day of the data of `make bench` writes.
+/// Prints what a day of the data of `make bench` writes.
 #[test]
 #[ignore = "minutes"]
-fn what_a_day_of_counters_writes() {
+fn the_size_of_a_day_of_counters_is_printed() {
     let sql = Rc::new(TestSql::new());
     let mut engine =
         Engine::create(Rc::clone(&sql), Limits::DEFAULT, Randomness::FIXED, &record(&[])).expect("creates");

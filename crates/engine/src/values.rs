@@ -1,7 +1,8 @@
-//! How many different values the labels have that may have only so many (`max` in the owner's `accept`).
+//! The number of different values of labels whose values are limited (`max` in the owner's `accept`).
 //!
-//! Values are those of the series that there are, so freed series make room. What is decided by them is in the log: the label is
-//! taken off before a batch is stored. Only in memory, and counted anew when series or rules have changed otherwise.
+//! Values are those of existing series, so freed series make room. What is decided by them is in the log: the label is
+//! removed before a batch is stored. Only in memory, and counted again whenever series or rules have changed in other
+//! ways.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -12,11 +13,11 @@ use model::open::SeriesId;
 
 use super::dictionary::Dictionary;
 
-/// The values of the labels that have a maximum. All together may have 20,000, of at most 256 bytes: some 6 MB.
+/// The values of the labels that have a maximum: at most 20,000 in total, of at most 256 bytes, some 6 MB.
 #[derive(Default)]
 pub(super) struct Values {
     counted: Vec<Counted>,
-    /// Of which rules and series.
+    /// The rules and series that were counted.
     of: Option<(Accept, SeriesId, usize)>,
 }
 
@@ -33,7 +34,7 @@ impl Counted {
 }
 
 impl Values {
-    /// Whether a label has a maximum; its values are those of the series then.
+    /// Whether a label has a maximum; if so, its values are those of the series now.
     pub(super) fn prepare(&mut self, accept: &Accept, dictionary: &Dictionary) -> bool {
         let is_current = |(of, next, series): &(Accept, SeriesId, usize)| {
             of == accept && (*next, *series) == (dictionary.next(), dictionary.series())
@@ -52,19 +53,19 @@ impl Values {
         !self.counted.is_empty()
     }
 
-    /// The labels of a canonical text without those that would have one value too many.
+    /// The labels of a canonical string, without those that would add a value beyond the limit.
     pub(super) fn kept<'a>(&self, canonical: &'a str) -> Cow<'a, str> {
         split(canonical, |name, value| {
             self.counted.iter().find(|counted| counted.name == name).is_none_or(|counted| counted.admits(value))
         })
     }
 
-    /// How many values are counted.
+    /// The number of values that are counted.
     pub(super) fn len(&self) -> usize {
         self.counted.iter().map(|counted| counted.values.len()).sum()
     }
 
-    /// Takes in a series that has come.
+    /// Adds a new series.
     pub(super) fn add(&mut self, canonical: &str, dictionary: &Dictionary) {
         self.count(&Labels::from_canonical(canonical));
         if let Some((_, next, series)) = &mut self.of {

@@ -56,7 +56,7 @@ pub struct Call {
 /// Reports where the string is not a target.
 pub fn parse(text: &str) -> Result<Expr> {
     if text.len() > MAX_TARGET_BYTES {
-        return refuse(format!("a target has at most {MAX_TARGET_BYTES} bytes, this one has {}", text.len()));
+        return refuse(format!("a target can have at most {MAX_TARGET_BYTES} bytes, not {}", text.len()));
     }
     let mut parser = Parser { text, at: 0, depth: 0 };
     let expr = parser.expression()?;

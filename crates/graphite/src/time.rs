@@ -23,7 +23,7 @@ pub type Zone<'a> = &'a dyn Fn(i64) -> i64;
 pub fn parse_time(text: &str, now_s: i64, zone: Zone<'_>) -> Result<i64> {
     let clean: String = text.trim().to_lowercase().chars().filter(|char| !"_, ".contains(*char)).collect();
     if clean.len() > MAX_BYTES {
-        return refuse("a time has at most 100 bytes");
+        return refuse("a time can have at most 100 bytes");
     }
     if is_digits(&clean) && !is_date(&clean) {
         let seconds = clean.parse().ok().filter(|seconds| *seconds < MAX_OFFSET_S);

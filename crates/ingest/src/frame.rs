@@ -2,11 +2,9 @@
 //!
 //! Version 3, in the forms of [`codec`]:
 //! ```text
-//! u8 version = 3, varint arrived_ms, u8 has_key [, 16 bytes key]
-//! varint accepted, 7 x varint rejected by reason, text errors_json
-//! varint label sets, each a text (canonical labels)
-//! text posted (see [`appnet::posted`])
-//! accepted x point: u8 flags (1 d, 2 p, 4 t, 8 known), varint label set, number n [, number d] [, number p] [, number t]
+//! u8 version = 3, varint arrived_ms, u8 has_key [, 16 bytes key] varint accepted, 7 x varint rejected by reason, text
+//! errors_json varint label sets, each a text (canonical labels) text posted (see [`appnet::posted`]) accepted x point:
+//! u8 flags (1 d, 2 p, 4 t, 8 known), varint label set, number n [, number d] [, number p] [, number t]
 //! ```
 //! If a rule of the owner's rejected points, 64 is added to the version, and an eighth count follows the seven.
 //! Absent fields have their defaults: d = 1, no period, t = `arrived_ms` / 1000. A label set is the index of one of

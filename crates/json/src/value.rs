@@ -1,7 +1,7 @@
 //! JSON as trees, for what is read whole, and the JSON of single strings and numbers.
 //!
-//! In one place, as each crate that calls `serde_json`'s generic functions has copies of them in the module: some 20 KB,
-//! gzipped, for trees alone.
+//! In one place, as each crate that calls `serde_json`'s generic functions has copies of them in the module: some 20
+//! KB, gzipped, for trees alone.
 
 use serde_json::Value;
 

@@ -34,7 +34,7 @@ pub fn push_labels(out: &mut String, labels: &Labels) {
 /// A string in quotes.
 #[inline(never)]
 pub fn push_text(out: &mut String, text: &str) {
-    out.push_str(&serde_json::to_string(text).expect("a text always serialises"));
+    out.push_str(&serde_json::to_string(text).expect("a string always serialises"));
 }
 
 /// A number: integers without a fraction, others in the shortest form that parses to the same number.

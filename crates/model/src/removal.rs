@@ -20,7 +20,7 @@ pub struct Span {
 /// Why a span can't be removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "`{end}` is {at_s}, but data of that time can only be divided at multiples of {width_s} seconds, such as {before_s} or {after_s}"
+    "`{end}` must be a multiple of {width_s} seconds, the width of the stored buckets at that time, such as {before_s} or {after_s}, not {at_s}"
 )]
 pub struct Unaligned {
     end: &'static str,
@@ -215,8 +215,8 @@ mod tests {
         assert_eq!(check(Some(days(1) + 10), None), Ok(()));
         assert_eq!(check(None, Some(days(61) + 7200)), Ok(()));
         let error = check(Some(days(15) + 60), None).expect_err("not a multiple").to_string();
-        assert!(error.starts_with("`from` is 1791244860, but data"), "{error}");
-        assert!(error.contains("multiples of 600 seconds, such as 1791244800 or 1791245400"), "{error}");
+        assert!(error.starts_with("`from` must be a multiple of 600 seconds"), "{error}");
+        assert!(error.ends_with("such as 1791244800 or 1791245400, not 1791244860"), "{error}");
         assert!(check(None, Some(NOW + 5)).is_err());
     }
 }

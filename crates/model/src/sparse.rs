@@ -167,7 +167,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_a_map_with_growing_numbers(steps in proptest::collection::vec(
+        fn a_sparse_list_behaves_as_a_map_with_growing_numbers(steps in proptest::collection::vec(
             (0u32..200, proptest::collection::btree_set(0u32..4_000, 0..40)), 1..30,
         )) {
             let (mut sparse, mut model, mut next) = (Sparse::default(), BTreeMap::new(), 0u32);

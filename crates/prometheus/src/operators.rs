@@ -183,7 +183,7 @@ fn matched(operation: &Operation, left: &[Series], right: &[Series]) -> Result<V
                 kept += usize::from(!is_absent(*value));
             }
             if kept > 1 {
-                return refuse("several series at the left match one at the right: group_left is not supported here");
+                return refuse("several series on the left match one on the right: group_left is not supported here");
             }
         }
         all.append(&mut some);
@@ -202,7 +202,7 @@ fn only(series: &[Series], members: &[usize], at: usize) -> Result<f64> {
     let mut values = members.iter().map(|one| series[*one].values[at]).filter(|value| !is_absent(*value));
     match (values.next(), values.next()) {
         (Some(_), Some(_)) => {
-            refuse("found duplicate series for a match group at the right: only one-to-one matching is supported")
+            refuse("found duplicate series for a match group on the right: only one-to-one matching is supported")
         }
         (value, _) => Ok(value.unwrap_or(ABSENT)),
     }

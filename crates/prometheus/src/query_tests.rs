@@ -192,7 +192,7 @@ fn a_set_of_labels_has_one_value_at_a_time() {
     assert_eq!(at(&format!("count({both} > 0)"), NOW), r#"[{"metric":{},"value":["8"]}]"#, "their names are kept");
     let n = "sum by (country, U__page_20_path) (heartbeat_n_total)";
     let by_country = "sum by (country) (heartbeat_n_total)";
-    assert!(refused(&format!("{n} / on (country) {by_country}")).starts_with("several series at the left"));
+    assert!(refused(&format!("{n} / on (country) {by_country}")).starts_with("several series on the left"));
     // Values that a comparison removes don't count.
     assert_eq!(at(&format!("({n} > 3) / on (country) {by_country}"), NOW).matches("\"metric\"").count(), 3);
     // There are two, although none on the left matches them.

@@ -42,7 +42,7 @@ pub enum ParamError {
     #[error("`where`: {0}")]
     Matcher(#[from] MatcherError),
     /// More than [`MAX_MATCHERS`].
-    #[error("at most {MAX_MATCHERS} `where` are allowed")]
+    #[error("at most {MAX_MATCHERS} `where` parameters are allowed")]
     TooManyMatchers,
     /// Not a list of label names.
     #[error("`by` must be up to {MAX_LABELS} comma-separated label names of 1 to {MAX_NAME_BYTES} bytes, or `*`")]

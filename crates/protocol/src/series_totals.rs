@@ -1,7 +1,7 @@
 //! The totals of series since their stream began: the query for shards, and their answers.
 //!
-//! Version 1 of an answer: `u8 version = 1, varint groups, each: text labels, total; varint folded series, total`, where a total
-//! is `number n, number d, varint points`. Sent between versions of one deployment only, never stored.
+//! Version 1 of an answer: `u8 version = 1, varint groups, each: text labels, total; varint folded series, total`,
+//! where a total is `number n, number d, varint points`. Sent between versions of one deployment only, never stored.
 
 use codec::{Malformed, Reader, put_bytes, put_len, put_number, put_varint};
 use model::labels::Labels;

@@ -1,8 +1,9 @@
 //! Several writes in one call to an object, and the answers. The writes come from different clients, which don't
 //! know of each other: each is a [`super::command::WriteRequest`], and each has an answer of its own.
 //!
-//! Version 1, in the forms of [`codec`]: `u8 version = 1`, then the writes or their answers in the same
-//! order, each with its length before it. An answer is `u8 0` and a [`super::command::WriteAnswer`], or `u8 1` and a [`Refusal`] as JSON.
+//! Version 1, in the forms of [`codec`]: `u8 version = 1`, then the writes or their answers in the same order, each
+//! with its length before it. An answer is `u8 0` and a [`super::command::WriteAnswer`], or `u8 1` and a [`Refusal`] as
+//! JSON.
 
 use codec::{Malformed, Reader, put_bytes, put_len};
 

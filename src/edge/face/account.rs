@@ -1,4 +1,4 @@
-//! Who one is here: the owner's token, the two users that there are, and the limits.
+//! Accounts in the app.net API: the owner token, the two users that exist, and the limits.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use appnet::{MAX_ANNOTATIONS_BYTES, MAX_TEXT_CHARS, envelope};
 
 use super::answer;
 
-/// Whose token it is: always the owner's, as others are of one channel only.
+/// Describes the token: always the owner's, as every other token belongs to one channel.
 pub(in crate::edge) fn tell_token(exchange: &Exchange) -> Reply {
     let origin = exchange.origin();
     data(&json!({
@@ -25,18 +25,18 @@ pub(in crate::edge) fn tell_token(exchange: &Exchange) -> Reply {
     }))
 }
 
-/// The user of an id, or of the token.
+/// The user with an id, or the token's user.
 pub(in crate::edge) fn tell_user(exchange: &Exchange, name: &str) -> Result<Reply, Problem> {
     let user = if name == "me" {
         exchange.check_owner()?;
         User::Owner
     } else {
-        User::named(name).ok_or(Problem::NotFound("there is no such user: 1 is the owner, 2 whoever posts"))?
+        User::named(name).ok_or(Problem::NotFound("there is no such user: 1 is the owner, 2 is everyone who posts"))?
     };
     Ok(data(&user.to_json(exchange.origin())))
 }
 
-/// The users of some ids; without ids that are known none.
+/// The users with some ids; unknown ids are left out.
 pub(in crate::edge) fn tell_users(exchange: &Exchange) -> Reply {
     let ids = param(exchange.query_string(), "ids").unwrap_or_default();
     let users = ids.split(',').filter_map(|id| User::named(id.trim()));
@@ -49,7 +49,7 @@ pub(in crate::edge) fn tell_users(exchange: &Exchange) -> Reply {
     data(&found.into_iter().map(|user| user.to_json(exchange.origin())).collect())
 }
 
-/// The limits, as `GET config` told them. There are no posts and files; clients read all of it.
+/// The limits, in the form of `GET config`. Posts and files do not exist here, but clients read every field.
 pub(in crate::edge) fn tell_config() -> Reply {
     let annotated = || json!({ "annotation_max_bytes": MAX_ANNOTATIONS_BYTES });
     let written = |chars: usize| json!({ "annotation_max_bytes": MAX_ANNOTATIONS_BYTES, "text_max_length": chars });

@@ -1,4 +1,4 @@
-//! Channels: a stream is one, and making one makes a stream.
+//! Channels: a stream is a channel, and creating a channel creates a stream.
 
 use serde_json::json;
 
@@ -16,10 +16,10 @@ use protocol::command::{Credential, Page};
 
 use super::{answer, invalid};
 
-/// The type of the annotation that tells a new stream's key, in the one answer that does.
+/// The type of the annotation with a new stream's key, which only this one answer contains.
 const NEW_STREAM: &str = "net.app.contrib.timeseries.stream";
 
-/// What of a stream a channel shows to everyone.
+/// What a channel shows of its stream to everyone.
 pub(super) struct Public {
     pub(super) is_public: bool,
     pub(super) created_ms: u64,
@@ -28,7 +28,7 @@ pub(super) struct Public {
 pub(in crate::edge) async fn create_channel(exchange: &mut Exchange) -> Result<Reply, Problem> {
     let body = exchange.body(MAX_OWNER_BODY_BYTES).await?;
     let wish = ChannelIn::parse(&body);
-    // Whoever is not the owner is told that, and nothing of the body.
+    // A caller that is not the owner only learns that, and nothing about the body.
     let token = exchange.access_token().or_else(|| wish.as_ref().ok()?.access_token.clone());
     exchange.check_owner_token(token.as_deref())?;
     let is_public = wish.map_err(|error| invalid(&error))?.is_public;
@@ -57,7 +57,7 @@ pub(in crate::edge) async fn describe_channel(exchange: &Exchange, id: &StreamId
 }
 
 impl Exchange {
-    /// The channel as the one who asks may see it.
+    /// The channel as the caller may see it.
     pub(super) async fn channel_view<'a>(
         &'a self,
         id: &'a StreamId,
@@ -77,7 +77,7 @@ impl Exchange {
         })
     }
 
-    /// What is in a channel, if the one who asks may read it.
+    /// The content of a channel, if the caller may read it.
     async fn content(
         &self,
         id: &StreamId,
@@ -98,14 +98,14 @@ impl Exchange {
                 let content = content(&answer, &self.message_view(id), shown);
                 Ok(Some(content.map_err(|error| internal(&error))?))
             }
-            // Of one with several shards nobody can read messages.
+            // Messages of a stream with several shards cannot be read.
             Err(Problem::InvalidRequest(_)) => Ok(Some(Content::default())),
             Err(Problem::Unauthorized(_)) => Ok(None),
             Err(problem) => Err(problem),
         }
     }
 
-    /// Who asks, by a token in the header or the query string.
+    /// The caller's credential, from a token in the header or the query string.
     pub(super) fn face_credential(&self) -> Credential {
         self.access_token().map_or(Credential::Nobody, |token| self.credential_of(&token))
     }

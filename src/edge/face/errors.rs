@@ -1,11 +1,11 @@
-//! Errors as app.net's envelope has them: the same problems as everywhere, in its form.
+//! Errors in app.net's envelope: the same problems as everywhere, in its form.
 
 use crate::edge::problem::Problem;
 use crate::edge::reply::Reply;
 use appnet::envelope;
 use ingest::outcome::ErrorEntry;
 
-/// The answer to a request that came with a token or without.
+/// The answer to a request with or without a token.
 pub(in crate::edge) fn reply(problem: &Problem, has_token: bool) -> Reply {
     let status = problem.status();
     let message = match problem {
@@ -23,7 +23,7 @@ pub(in crate::edge) fn reply(problem: &Problem, has_token: bool) -> Reply {
     problem.with_headers(reply)
 }
 
-/// What is wrong with a point and where it stands: `annotations[3].value.n is required`.
+/// What is wrong with a point, and where it is: `annotations[3].value.n is required`.
 fn place(ErrorEntry { index, field, message }: &ErrorEntry) -> String {
     let begins_with = |field: &String| message.strip_prefix(field.as_str()).is_some_and(|rest| rest.starts_with(' '));
     let joint = if field.as_ref().is_some_and(begins_with) { "." } else { ": " };
@@ -35,7 +35,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rejected_point_is_told_with_its_place() {
+    fn an_error_names_the_place_of_the_rejected_point() {
         let entry = |field: Option<&str>, message: &str| ErrorEntry {
             index: 3,
             field: field.map(str::to_owned),

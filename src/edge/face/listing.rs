@@ -1,6 +1,6 @@
-//! Lists of channels: all that the owner has, those that match a search, and those of given ids.
+//! Lists of channels: all of the owner's, those that match a search, and those with given ids.
 //!
-//! The owner's are those of the directory, which may hear of a new one up to a minute later.
+//! The owner's are those in the directory, which may learn of a new one up to a minute later.
 
 use futures_util::{StreamExt, stream};
 
@@ -16,13 +16,13 @@ use protocol::command::Credential;
 use super::channels::Public;
 use super::{answer, invalid};
 
-/// What KV lists at a time, and how many such pages are read: 10,000 streams.
+/// The number of entries that KV lists at once, and the most such pages that are read: 10,000 streams.
 const DIRECTORY_PAGE: usize = 1_000;
 const MAX_DIRECTORY_PAGES: usize = 10;
-/// So many objects are asked at the same time what is in their channels.
+/// The number of objects that are asked concurrently for the content of their channels.
 const CALLS_AT_ONCE: usize = 6;
 
-/// The channels of these ids that whoever asks may read, or all of the owner's.
+/// The channels with these ids that the caller may read, or all of the owner's.
 pub(in crate::edge) async fn list_channels(exchange: &Exchange) -> Result<Reply, Problem> {
     if let Some(ids) = param(exchange.query_string(), "ids") {
         return exchange.look_up_channels(&ids).await;
@@ -38,7 +38,7 @@ pub(in crate::edge) async fn search_channels(exchange: &Exchange) -> Result<Repl
 }
 
 impl Exchange {
-    /// A page of the owner's channels, the newest first, that are wanted by their names and by whether they are public.
+    /// A page of the owner's channels, newest first, filtered by their names and by whether they are public.
     async fn owned_channels(&self, is_wanted: &dyn Fn(&str, bool) -> bool) -> Result<Reply, Problem> {
         self.check_owner()?;
         let mut found = Vec::new();
@@ -46,7 +46,7 @@ impl Exchange {
             let Some(id) = self.keys.verify(&id)? else { continue };
             let is_public = match public {
                 Some(is_public) => is_public,
-                // It was listed by an earlier version.
+                // An earlier version wrote this entry.
                 None => self.config(&id).await?.public_read,
             };
             if is_wanted(&name, is_public) {
@@ -68,7 +68,7 @@ impl Exchange {
     async fn look_up_channels(&self, ids: &str) -> Result<Reply, Problem> {
         let ids: Vec<&str> = ids.split(',').map(str::trim).filter(|id| !id.is_empty()).collect();
         if ids.len() > MAX_COUNT.unsigned_abs().into() {
-            return Err(Problem::InvalidRequest(format!("ids must be at most {MAX_COUNT} ids, not {}", ids.len())));
+            return Err(Problem::InvalidRequest(format!("`ids` can have at most {MAX_COUNT} ids, not {}", ids.len())));
         }
         let mut found: Vec<(StreamId, Public)> = Vec::new();
         for id in ids {
@@ -85,7 +85,7 @@ impl Exchange {
         self.channels(&found, self.face_credential(), "").await
     }
 
-    /// Those of these channels that can be read, in their order.
+    /// Those of these channels that the caller may read, in the given order.
     async fn channels(
         &self,
         found: &[(StreamId, Public)],

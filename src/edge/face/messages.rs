@@ -1,4 +1,5 @@
-//! Messages: everyone may post them, as everyone may write points; who may read them is as with all reading.
+//! Messages: everyone may post them, as everyone may write points; reading them requires the same permission as any
+//! reading.
 
 use crate::edge::identity;
 use crate::edge::problem::Problem;
@@ -18,7 +19,7 @@ use protocol::command::{Command, Page, Read, take_shards};
 use super::{answer, invalid};
 
 pub(in crate::edge) async fn post_message(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
-    // Every page may read the answer here, also that its origin may not write.
+    // Every page may read the answer here, even the one that its origin may not write.
     let admitted = exchange.admit(id).await?;
     let Body { bytes, room } = exchange.body(MAX_MESSAGE_BYTES).await?;
     let message = MessageIn::parse(&bytes).map_err(|error| invalid(&error))?;
@@ -27,7 +28,7 @@ pub(in crate::edge) async fn post_message(exchange: &mut Exchange, id: &StreamId
     let shown = MessageParts::of(exchange.query_string());
     let echoed = shown.annotations.then(|| message.annotations.clone());
     let (said, annotations) = (message.said, Body::of(message.annotations.into_bytes(), room)?);
-    // Where messages can't be read, none is kept.
+    // Where messages cannot be read, none is kept.
     let is_kept = admitted.config.layout.shards() == 1 && admitted.config.messages_s > 0;
     let format = Annotations { head: &said, is_kept };
     let Stored { outcome, first } = exchange.store(id, admitted, identity, annotations, &format).await?;
@@ -47,7 +48,7 @@ pub(in crate::edge) async fn list_messages(exchange: &Exchange, id: &StreamId) -
 }
 
 pub(in crate::edge) async fn read_message(exchange: &Exchange, id: &StreamId, message: &str) -> Result<Reply, Problem> {
-    const NO_SUCH_MESSAGE: Problem = Problem::NotFound("there is no message with this id, or it is not kept any more");
+    const NO_SUCH_MESSAGE: Problem = Problem::NotFound("there is no message with this id, or it is no longer kept");
     let number = message_id(message).ok_or(NO_SUCH_MESSAGE)?;
     let messages = exchange.messages(id, page_of(number)).await?;
     let shown = MessageParts::of(exchange.query_string());
@@ -56,13 +57,13 @@ pub(in crate::edge) async fn read_message(exchange: &Exchange, id: &StreamId, me
 }
 
 impl Exchange {
-    /// Home has all messages, or none as the stream has several shards.
+    /// Home has all messages; a stream with several shards has none.
     pub(super) async fn messages(&self, id: &StreamId, page: Page) -> Result<Vec<u8>, Problem> {
         let (credential, what) = (self.face_credential(), Read::Messages(page));
         let read = self.command(id, &Command::Read { credential, what }).await;
         let mut messages = read.map_err(|problem| match problem {
             Problem::Unauthorized(_) => Problem::Unauthorized(
-                "Call requires authentication: this needs the channel's read key, as a bearer token or as access_token",
+                "Call requires authentication: this request requires the channel's read key, as a bearer token or as access_token",
             ),
             problem => problem,
         })?;
@@ -75,7 +76,7 @@ impl Exchange {
     }
 }
 
-/// What `meta` says of a message of which not all points were accepted.
+/// The `meta` of a message with rejected points.
 fn rejections(outcome: &[u8]) -> Result<String, Problem> {
     let outcome = json::value::parse(outcome).map_err(|error| internal(&error))?;
     let (accepted, rejected, errors) = (&outcome["accepted"], &outcome["rejected"], &outcome["errors"]);

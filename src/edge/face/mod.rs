@@ -1,4 +1,5 @@
-//! The app.net face: clients of 2013 write and read here as they did there, with only the host changed. See docs/appnet.md.
+//! The app.net API: clients from 2013 read and write here as they did there, with only the host changed. See
+//! docs/appnet.md.
 
 pub(super) mod account;
 pub(super) mod channels;
@@ -15,16 +16,15 @@ use super::route::query_string;
 
 pub(super) use errors::reply as error_reply;
 
-/// What pages of other origins may send, and may see of an answer.
+/// The headers that pages of other origins may send, and those that they may read.
 pub(super) const REQUEST_HEADERS: &str = "Authorization, Content-Type, X-ADN-Migration-Overrides, X-ADN-Pretty-JSON";
 pub(super) const RESPONSE_HEADERS: &str =
     "X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Retry-After, Heartbeat-Limits";
 
-pub(super) const NO_TOKEN: &str =
-    "Call requires authentication: this needs the deployment's OWNER_TOKEN as a bearer token or as access_token";
+pub(super) const NO_TOKEN: &str = "Call requires authentication: this request requires the deployment's OWNER_TOKEN as a bearer token or as access_token";
 
 impl Exchange {
-    /// A token from the header or, for clients that can't set it, from the query string, as app.net had it.
+    /// A token from the header or, for clients that cannot set it, from the query string, as in app.net's API.
     pub(super) fn access_token(&self) -> Option<String> {
         self.bearer().or_else(|| param(query_string(&self.url), "access_token"))
     }

@@ -1,4 +1,4 @@
-//! What there is: `metrics/find`, `metrics/expand` and `tags`.
+//! Listings: `metrics/find`, `metrics/expand` and `tags`.
 
 use std::collections::BTreeMap;
 
@@ -27,9 +27,9 @@ use crate::edge::reply::Reply;
 use crate::edge::{Exchange, StreamId, internal, other_version};
 
 const DAY_S: i64 = 86_400;
-/// Without a time, series of so long ago are listed.
+/// Without a time range, series of this long ago are listed.
 const LISTED_S: i64 = 30 * DAY_S;
-/// The tree is listed for at most so many labels at a time.
+/// The most labels for which the tree is listed at a time.
 const MAX_LABELS_AT_ONCE: usize = 16;
 
 pub(in crate::edge) async fn find(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
@@ -46,7 +46,7 @@ pub(in crate::edge) async fn find(exchange: &mut Exchange, id: &StreamId) -> Res
         "nodelist" => json!({"nodes": listed(found.into_iter().map(|one| last(&one.path)), "", MAX_LIMIT)}),
         other => {
             return Err(BadRequest(format!(
-                "unknown format {other:?}; there are treejson, completer, json and nodelist"
+                "unknown format {other:?}; supported are treejson, completer, json and nodelist"
             ))
             .into());
         }
@@ -137,7 +137,7 @@ pub(in crate::edge) async fn complete_values(exchange: &mut Exchange, id: &Strea
     }
     let mut values = exchange.values_of(id, name, prefix, MAX_LIMIT).await?;
     if name == "name" {
-        // Every series has every aggregate, so what is said of labels does not matter.
+        // Every series has every aggregate, so conditions on labels do not matter.
         let budget = Budget::new(MAX_STEPS);
         let parsed = expressions.iter().map(|text| Ok(TagExpression::parse(text)?.sharing(&budget)));
         let names = parsed.collect::<Result<Vec<_>, BadRequest>>()?;
@@ -175,7 +175,7 @@ impl Exchange {
         Ok(find.found(&naming, &labels))
     }
 
-    /// Series that all expressions accept, of the time that is asked for or of a month, by path.
+    /// Series that match all expressions within the requested range, or within a month, by path.
     async fn tagged(
         &self,
         id: &StreamId,
@@ -193,7 +193,7 @@ impl Exchange {
             |name| value(pairs, name).filter(|text| !text.is_empty()).map(|text| parse_time(text, now_s, &|_| 0));
         let from_s = time("from").transpose()?.unwrap_or(now_s - LISTED_S).clamp(0, now_s);
         let until_s = time("until").transpose()?.unwrap_or(now_s).clamp(from_s, now_s);
-        // One or two steps, as only labels matter.
+        // One or two steps, as only the labels matter.
         let step_s = ((until_s - from_s) / DAY_S + 1) * DAY_S;
         let window = Window::aligned(from_s / step_s * step_s, (until_s / step_s + 1) * step_s, step_s);
         let window = window.map_err(|error| internal(&error))?;
@@ -202,7 +202,7 @@ impl Exchange {
         Ok(selection.tags(&rows)?)
     }
 
-    /// Whether expressions about names alone accept a name of this stream.
+    /// Whether expressions that only concern names accept a name of this stream.
     async fn has_name(&self, id: &StreamId, expressions: &[String]) -> Result<bool, Problem> {
         let naming = naming(&*self.config(id).await?);
         let leaf = Leaf::Tags(expressions.to_vec());
@@ -218,7 +218,7 @@ impl Exchange {
         Ok(tags)
     }
 
-    /// The values of a tag with a number of series each, sorted.
+    /// The values of a tag, each with its number of series, sorted.
     async fn values_of(
         &self,
         id: &StreamId,
@@ -237,7 +237,7 @@ impl Exchange {
         }
         let labels = self.label_names(id).await?;
         let mut all = BTreeMap::new();
-        // What was replaced may have begun otherwise.
+        // An underscore may stand for a replaced character, so only what precedes the first one is compared.
         let prefix = prefix.split('_').next().unwrap_or_default();
         for label in labels.iter().filter(|label| tag(label) == name) {
             for value in self.label_values(id, label, prefix, limit).await? {
@@ -268,14 +268,14 @@ impl Exchange {
     }
 }
 
-/// The texts of a list of objects.
+/// The strings under a key in a list of objects.
 fn texts(json: &str, list: &str, key: &str) -> Result<Vec<String>, Problem> {
     let json = json::value::parse(json.as_bytes()).map_err(|error| internal(&error))?;
     let entries = json[list].as_array().map(Vec::as_slice).unwrap_or_default();
     Ok(entries.iter().filter_map(|entry| entry[key].as_str()).map(str::to_owned).collect())
 }
 
-/// Whether expressions say something of other tags than the name.
+/// Whether expressions refer to tags other than the name.
 fn needs_series(expressions: &[String]) -> Result<bool, BadRequest> {
     let all = expressions.iter().map(|text| TagExpression::parse(text)).collect::<Result<Vec<_>, _>>()?;
     Ok(all.iter().any(|one| one.tag != "name"))

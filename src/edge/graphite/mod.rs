@@ -1,5 +1,5 @@
-//! The Graphite API of a stream: Grafana's Graphite data source and other clients read it as if it were graphite-web. See
-//! docs/graphite.md.
+//! The Graphite API of a stream: Grafana's Graphite data source and other clients read it as they would read
+//! graphite-web. See docs/graphite.md.
 
 mod list;
 mod render;
@@ -23,12 +23,12 @@ use super::{Exchange, StreamId};
 pub(super) use list::{complete_tags, complete_values, expand, find, find_series, tag_list, tag_values};
 pub(super) use render::{merge_rows, merging_bytes, render};
 
-/// A form has at most so many bytes, as many as Grafana sends.
+/// The most bytes of a form; Grafana may send this many.
 const MAX_FORM_BYTES: usize = 1 << 20;
-/// The version whose language and answers these are.
+/// The version of Graphite whose language and answers these are.
 const VERSION: &str = "1.1.10";
 
-/// The parameters of a request, and the JavaScript function that its JSON is an argument of, if `jsonp` names one.
+/// The parameters of a request, and the JavaScript function to wrap its JSON in, if `jsonp` names one.
 struct Asked {
     pairs: Vec<Pair>,
     callback: Option<String>,
@@ -78,7 +78,7 @@ pub(super) async fn nothing(exchange: &mut Exchange, _: &StreamId) -> Result<Rep
 }
 
 impl Exchange {
-    /// The parameters of query string and form, without the key. Boxed, so that it is compiled once.
+    /// The parameters in the query string and the form, without the key. Boxed, so that it is compiled once.
     pub(in crate::edge) fn pairs(&mut self) -> LocalBoxFuture<'_, Result<Vec<Pair>, Problem>> {
         let pairs = async move {
             let form = self.body(MAX_FORM_BYTES).await?;
@@ -90,7 +90,7 @@ impl Exchange {
     }
 }
 
-/// How a stream's series are called.
+/// The names of a stream's series.
 fn naming(config: &StreamConfig) -> Naming {
     let parse = |name: &str| -> Option<Aggregate> { parse_aggregates(name).ok().filter(|all| all.len() == 1)?.pop() };
     Naming::new(&config.name, &config.distinct, parse)

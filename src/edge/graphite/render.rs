@@ -1,4 +1,4 @@
-//! `render`: targets are evaluated until they want nothing more, and what they want is read in between.
+//! `render`: targets are evaluated until they request no more data; what they request is read in between.
 
 use std::rc::Rc;
 
@@ -22,7 +22,7 @@ use crate::edge::kept::Kept;
 use crate::edge::problem::Problem;
 use crate::edge::{Exchange, StreamId, other_version};
 
-/// Targets ask again for other times, such as those of `timeShift` within another, at most so often.
+/// The most times that targets may request further ranges, such as those of `timeShift` within another.
 const MAX_ROUNDS: usize = 16;
 
 pub(in crate::edge) async fn render(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
@@ -43,7 +43,7 @@ pub(in crate::edge) async fn render(exchange: &mut Exchange, id: &StreamId) -> R
         let wanted = stock.take_wanted()?;
         if wanted.is_empty() {
             if !has_read {
-                // Lines at a value need no data, but whoever tests a data source wants to hear of a wrong key.
+                // Constant lines need no data, but somebody who tests a data source wants to learn of a wrong key.
                 exchange.check_reader(id).await?;
             }
             drop(stock);
@@ -64,11 +64,11 @@ pub(in crate::edge) async fn render(exchange: &mut Exchange, id: &StreamId) -> R
             has_read = true;
         }
     }
-    Err(BadRequest(format!("the targets ask for other times more than {MAX_ROUNDS} times, one for the next")).into())
+    Err(BadRequest(format!("the targets read further time ranges more than {MAX_ROUNDS} times in a row: nest fewer functions such as timeShift")).into())
 }
 
 impl Exchange {
-    /// The cells of all shards, whose memory comes on top of what is kept.
+    /// The cells of all shards; their memory is added to what is already kept.
     pub(super) async fn read_rows(
         &self,
         id: &StreamId,
@@ -86,13 +86,13 @@ impl Exchange {
         Ok(grid.into_rows())
     }
 
-    /// Goes on only for readers.
+    /// Continues only for readers.
     pub(super) async fn check_reader(&self, id: &StreamId) -> Result<(), Problem> {
         self.read_all(id, Read::Labels, &mut |_| Ok(())).await.map(|_| ())
     }
 }
 
-/// Graphite's clients know 400 as what is wrong with a request.
+/// To Graphite's clients, 400 means that something is wrong with the request.
 fn as_invalid(problem: Problem) -> Problem {
     match problem {
         Problem::QueryTooLarge(detail) => Problem::InvalidRequest(detail),
@@ -100,8 +100,8 @@ fn as_invalid(problem: Problem) -> Problem {
     }
 }
 
-/// What a part takes, and at most so much more of a grid while it is merged: a group of one cell has some 40 bytes there and some 250 in a
-/// grid, which is looked at again when it is merged.
+/// The memory of a part, and as much again for the grid into which it is merged. A group of one cell has some 40 bytes
+/// in the part and some 250 in the grid, which is measured again after merging.
 pub(in crate::edge) const fn merging_bytes(part: &[u8]) -> usize {
     2 * part.len()
 }

@@ -6,24 +6,24 @@ use js_sys::{Array, Date, Function, Intl, Object, Reflect};
 use wasm_bindgen::{JsCast, JsValue};
 use worker::{js_sys, wasm_bindgen};
 
-/// A zone: how far local time is ahead of UTC, asked of the platform once for each quarter of an hour.
+/// A zone: how far local time is ahead of UTC. The platform is asked once for each quarter of an hour.
 pub(super) struct Zone {
     format: Option<Function>,
     known: RefCell<Vec<(i64, i64)>>,
 }
 
 const QUARTER_S: i64 = 900;
-/// So many offsets are remembered.
+/// The most offsets that are remembered.
 const MAX_KNOWN: usize = 1_000;
 
 impl Zone {
-    /// The zone of a name such as `Europe/Berlin`; UTC without a name and, as in graphite-web, where there is no such zone.
+    /// The zone with a name such as `Europe/Berlin`. UTC without a name and, as in graphite-web, for an unknown zone.
     pub(super) fn named(name: Option<&str>) -> Self {
         let format = name.filter(|name| !name.is_empty()).and_then(formatter);
         Self { format, known: RefCell::default() }
     }
 
-    /// Seconds ahead of UTC at a Unix second.
+    /// Seconds ahead of UTC at this Unix second.
     pub(super) fn ahead_s(&self, at_s: i64) -> i64 {
         let Some(format) = &self.format else { return 0 };
         let quarter = at_s.div_euclid(QUARTER_S);
@@ -40,13 +40,13 @@ impl Zone {
     }
 }
 
-/// A function that writes a date in a zone as `2026-10-20 22:00:00`, which is what Sweden writes.
+/// A function that formats a date in a zone as `2026-10-20 22:00:00`, which is the Swedish format.
 fn formatter(zone: &str) -> Option<Function> {
     let options = Object::new();
     for (name, value) in [("timeZone", zone), ("dateStyle", "short"), ("timeStyle", "medium")] {
         Reflect::set(&options, &name.into(), &value.into()).ok()?;
     }
-    // The constructor throws where there is no such zone, which the binding does not expect; so it is called by hand.
+    // The constructor throws for an unknown zone, which the binding does not expect; so it is called by hand.
     let intl = Reflect::get(&js_sys::global(), &"Intl".into()).ok()?;
     let constructor: Function = Reflect::get(&intl, &"DateTimeFormat".into()).ok()?.dyn_into().ok()?;
     let format = Reflect::construct(&constructor, &Array::of2(&"sv-SE".into(), &options)).ok()?;

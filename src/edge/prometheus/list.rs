@@ -1,4 +1,4 @@
-//! What there is: `series`, `labels`, `label/{name}/values` and what is always the same.
+//! Listings: `series`, `labels`, `label/{name}/values`, and answers that never change.
 
 use std::collections::BTreeMap;
 
@@ -17,21 +17,21 @@ use super::{Ask, Told, too_many_series};
 use crate::edge::problem::Problem;
 use crate::edge::read::percent_decoded;
 
-/// A request has at most so many `match[]`.
+/// The most `match[]` of a request.
 const MAX_MATCHES: usize = 16;
-/// What is listed: sorted texts, which are JSON.
+/// What is listed: sorted strings, in JSON.
 type Listed = BTreeMap<String, u64>;
 
-/// What is listed of series.
+/// What to list of the series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What<'a> {
     Series,
     Labels,
-    /// Of a label, as the path has its name.
+    /// The values of a label, by its name in the path.
     Values(&'a str),
 }
 
-/// A list that waits for what it reads.
+/// A list that waits for its data.
 pub(super) struct List {
     what: Kind,
     selections: Vec<Selected>,
@@ -45,7 +45,7 @@ enum Kind {
 }
 
 impl List {
-    /// Of a request's parameters, with what is to be read.
+    /// Parses a request's parameters; also returns the reads that the list needs.
     pub(super) fn new(what: What<'_>, pairs: &[Pair]) -> Result<(Self, Vec<Ask>), Problem> {
         if what == What::Series && values(pairs, "match").is_empty() {
             return Err(BadQuery("no match[] parameter provided".to_owned()).into());
@@ -68,7 +68,7 @@ impl List {
         Ok((Self { what, selections, limit }, asks))
     }
 
-    /// The answer, given what was read.
+    /// The answer, from the data that was read.
     pub(super) fn answer(&self, told: &[Told]) -> Result<String, Problem> {
         let (mut listed, mut is_cut) = (Listed::new(), false);
         for (selected, Told { shown, .. }) in self.selections.iter().zip(told) {
@@ -79,8 +79,11 @@ impl List {
                 }
             }
         }
-        let warning =
-            if is_cut || listed.len() > self.limit { ",\"warnings\":[\"there are more: narrow match[]\"]" } else { "" };
+        let warning = if is_cut || listed.len() > self.limit {
+            ",\"warnings\":[\"results truncated: narrow match[]\"]"
+        } else {
+            ""
+        };
         let data: Vec<&str> = listed.keys().take(self.limit).map(String::as_str).collect();
         if data.iter().map(|text| text.len() + 1).sum::<usize>() > MAX_ANSWER_BYTES {
             return Err(too_many_series());
@@ -110,7 +113,7 @@ fn list_one(what: &Kind, labels: &Labels, metric: Metric, listed: &mut Listed) {
     }
 }
 
-/// What `match[]` selects; without one, all.
+/// The selections of `match[]`; without any, all series.
 fn selections(pairs: &[Pair]) -> Result<Vec<Selected>, Problem> {
     let texts = values(pairs, "match");
     if texts.is_empty() {

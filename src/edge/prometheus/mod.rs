@@ -1,4 +1,5 @@
-//! Prometheus reads a stream: it scrapes its metrics, and clients query it as if it were one. See docs/prometheus.md.
+//! The Prometheus API of a stream: Prometheus scrapes its metrics, and clients query it as they would query Prometheus.
+//! See docs/prometheus.md.
 
 mod list;
 mod query;
@@ -40,13 +41,13 @@ const METADATA: &str = r#"{"heartbeat_d_total":[{"type":"counter","help":"Sum of
 
 /// A read of all shards.
 enum Ask {
-    /// What series have had since the stream began.
+    /// The totals of series since the stream began.
     Totals(QueryText),
     /// Cells.
     Rows(QueryText),
 }
 
-/// What it is answered.
+/// The data that a read returned.
 struct Told {
     shown: ShownTotals,
     rows: Vec<Row>,
@@ -91,7 +92,7 @@ pub(super) async fn metadata(exchange: &mut Exchange, id: &StreamId) -> Result<R
     exchange.fixed(id, METADATA).await
 }
 
-/// The version, by which clients know which parts of the API there are.
+/// The version, from which clients infer the supported parts of the API.
 pub(super) async fn build_info(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
     exchange.fixed(id, BUILD_INFO).await
 }
@@ -149,7 +150,7 @@ impl Exchange {
         Ok(fresh(success(data)))
     }
 
-    /// Reads from all shards. Boxed, so that it is compiled once: each copy would be kilobytes.
+    /// Reads from all shards. Boxed, so that it is compiled once: each copy would take kilobytes.
     fn read_asks<'a>(
         &'a self,
         id: &'a StreamId,
@@ -161,7 +162,8 @@ impl Exchange {
 
     async fn read_each(&self, id: &StreamId, mut asks: Vec<Ask>, kept: &mut Kept) -> Result<Vec<Told>, Problem> {
         if asks.is_empty() {
-            // What needs no data is for readers too: whoever tests a data source wants to hear of a wrong key.
+            // A query that needs no data is only for readers too: somebody who tests a data source wants to learn of a
+            // wrong key.
             asks.push(Ask::Totals(question(Vec::new(), Some(Vec::new()))));
         }
         let (mut told, mut held, mut text_bytes) = (Vec::with_capacity(asks.len()), 0, 0);
@@ -185,7 +187,7 @@ impl Exchange {
             if held > MAX_GRID_CELLS || text_bytes > MAX_TEXT_BYTES {
                 let mib = MAX_TEXT_BYTES >> 20;
                 let detail = format!(
-                    "more than {MAX_GRID_CELLS} values or {mib} MiB of labels are read: ask for fewer series or less time"
+                    "more than {MAX_GRID_CELLS} values or {mib} MiB of labels would be read: select fewer series or a shorter time range"
                 );
                 return Err(Problem::QueryTooLarge(detail));
             }
@@ -194,7 +196,7 @@ impl Exchange {
         Ok(told)
     }
 
-    /// A text that is there already: here it stays once, while the runtime gets a piece at a time.
+    /// Sends a string that is already complete: it stays in memory once, and the runtime gets a piece at a time.
     fn in_pieces(&self, text: String, mut kept: Kept) -> Result<Reply, Problem> {
         kept.resize(text.capacity() + PIECE_BYTES)?;
         let pieces = Pieces::of_whole(text);
@@ -202,7 +204,7 @@ impl Exchange {
     }
 }
 
-/// What rows take when they are no grid any more.
+/// The memory of rows outside their grid.
 fn rows_bytes(rows: &[Row]) -> usize {
     let row = |(labels, cells): &Row| {
         size_of::<Row>() * 3 / 2 + labels.as_str().len() + cells.capacity() * size_of_val(&cells[0])
@@ -221,14 +223,14 @@ fn merge_totals(part: &[u8], shown: &mut ShownTotals) -> Result<(), Problem> {
 fn too_many_series() -> Problem {
     let mib = MAX_TEXT_BYTES >> 20;
     let detail = format!(
-        "there are more than {MAX_ROWS} series, or their labels have more than {mib} MiB or are too long to be written out: ask for fewer by `where` and `by`"
+        "there are more than {MAX_ROWS} series, or their labels have more than {mib} MiB or are too long to be written out: select fewer with `where` and `by`"
     );
     Problem::QueryTooLarge(detail)
 }
 
-/// A problem as Prometheus tells it.
+/// A problem in Prometheus' form.
 pub(super) fn error_reply(problem: &Problem) -> Reply {
-    // What is too large is wrong with the query, as in Prometheus.
+    // As in Prometheus, a query that is too large is an invalid query.
     let status = if matches!(problem, Problem::QueryTooLarge(_)) { 400 } else { problem.status() };
     let kind = match status {
         401 | 403 => "unauthorized",
@@ -253,7 +255,7 @@ mod tests {
     use prometheus::metric::Metric;
 
     #[test]
-    fn metadata_are_those_of_the_metrics() {
+    fn metadata_matches_the_metrics() {
         let entry = |metric: &Metric| serde_json::json!([{"type": "counter", "help": metric.help(), "unit": ""}]);
         let metadata = Metric::ALL.iter().map(|metric| (metric.name().to_owned(), entry(metric)));
         let metadata: serde_json::Map<String, serde_json::Value> = metadata.collect();

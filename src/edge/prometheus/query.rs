@@ -17,10 +17,10 @@ use protocol::series_totals::question;
 use super::{Ask, Told};
 use crate::edge::problem::Problem;
 
-/// As in Prometheus.
+/// The same limit as in Prometheus.
 const MAX_POINTS: i64 = 11_000;
 
-/// A query that waits for what it reads.
+/// A query that waits for its data.
 pub(super) struct Question<'a> {
     expr: Expr,
     times: Times,
@@ -29,7 +29,7 @@ pub(super) struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    /// Of a request's parameters, with what is to be read.
+    /// Parses a request's parameters; also returns the reads that the query needs.
     pub(super) fn new(
         pairs: &[Pair],
         is_range: bool,
@@ -54,7 +54,7 @@ impl<'a> Question<'a> {
         Ok((Self { expr, times, is_range, evaluator }, asks))
     }
 
-    /// The answer, given what was read.
+    /// The answer, from the data that was read.
     pub(super) fn answer(mut self, told: &[Told]) -> Result<String, Problem> {
         let mut told = told.iter();
         let mut all = Vec::new();
@@ -97,7 +97,7 @@ fn range_times(pairs: &[Pair]) -> Result<Times, Problem> {
 
 fn time(pairs: &[Pair], name: &str) -> Result<i64, Problem> {
     let text = value(pairs, name).unwrap_or_default();
-    // Only what Prometheus knows: no times from now on.
+    // Only the forms that Prometheus accepts: no times relative to now.
     let ms = parse_time_ms(text, 0).ok().filter(|_| text.starts_with(|char: char| char.is_ascii_digit()));
     ms.ok_or_else(|| BadQuery(format!("invalid parameter {name:?}: cannot parse {text:?} to a valid timestamp")).into())
 }
@@ -110,7 +110,7 @@ fn step(pairs: &[Pair]) -> Result<i64, Problem> {
     }
 }
 
-/// Milliseconds of a duration, or of a number of seconds.
+/// The milliseconds of a duration, or of a number of seconds.
 fn duration(text: &str) -> Option<i64> {
     let seconds = text.parse().ok().filter(|seconds: &f64| seconds.is_finite());
     #[expect(clippy::cast_possible_truncation, reason = "saturates")]

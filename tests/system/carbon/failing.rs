@@ -31,22 +31,29 @@ fn assert_arrived(carbon: &Carbon, stream: &Stream, sum: f64) {
 pub(crate) fn a_reset_is_reported_and_the_same_lines_are_resent() {
     let error = error_reported_for(Manner::Resets);
     assert!(
-        ["the peer reset the connection", "the connection broke before the peer had all"].contains(&&*error),
+        ["the peer reset the connection", "the connection broke before the peer had received everything"]
+            .contains(&&*error),
         "{error}"
     );
 }
 
 pub(crate) fn a_carbon_that_closes_early_has_not_taken_the_lines() {
-    assert_eq!(error_reported_for(Manner::ClosesEarly), "the peer closed the connection before it had all");
+    assert_eq!(
+        error_reported_for(Manner::ClosesEarly),
+        "the peer closed the connection before it had received everything"
+    );
 }
 
 pub(crate) fn a_carbon_that_does_not_close_is_left_after_20_s() {
-    assert_eq!(error_reported_for(Manner::Hangs), "the peer did not close within 20 s after it had all");
+    assert_eq!(
+        error_reported_for(Manner::Hangs),
+        "the peer did not close within 20 s after it had received everything"
+    );
 }
 
 pub(crate) fn a_peer_that_sends_data_is_not_a_carbon() {
     let error = error_reported_for(Manner::Talks);
-    assert_eq!(error, "the peer sent something: it is not the plaintext listener of a carbon");
+    assert_eq!(error, "the peer sent data: it is not a carbon's plaintext listener");
 }
 
 pub(crate) fn buckets_of_an_outage_arrive_in_order_afterwards() {

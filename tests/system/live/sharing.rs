@@ -81,7 +81,7 @@ fn home_wakes_for_its_readers_without_writes() {
 }
 
 #[test]
-fn readers_with_different_questions_get_their_own_answers() {
+fn readers_with_different_queries_get_their_own_answers() {
     let stream = Stream::create(Server::shared(), json!({ "name": "x", "distinct": ["who"] }));
     let queries = ["", "by=key&agg=count,p50", "where=key%3D1&agg=distinct:who,max", "by=*&agg=min", ""];
     let mut readers: Vec<Reader> = queries.iter().map(|query| Reader::of(&stream, query)).collect();
@@ -97,7 +97,7 @@ fn readers_with_different_questions_get_their_own_answers() {
 }
 
 #[test]
-fn live_questions_are_limited_but_their_readers_are_not() {
+fn live_queries_are_limited_but_their_readers_are_not() {
     let stream = Stream::new();
     let query = |at: usize| format!("where=a%3D{at}");
     let mut readers: Vec<Reader> = (0..64).map(|at| Reader::of(&stream, &query(at))).collect();

@@ -5,22 +5,23 @@ use std::mem::take;
 use rustc_hash::FxHashMap;
 
 const US_PER_S: i64 = 1_000_000;
-/// A network is familiar so long after it was first seen...
+/// A network becomes familiar this long after it was first seen...
 const AFTER_US: i64 = 120 * US_PER_S;
-/// ...and until nothing of it was seen for one or two of these.
+/// ...and stays so until it was not seen for one or two of these.
 const GENERATION_US: i64 = 3_600 * US_PER_S;
-/// A flood has ended when for so long nothing was admitted of what is for those who take little.
+/// A flood is over when nothing was taken from the reserve for small writers for this long.
 const FLOOD_US: i64 = 600 * US_PER_S;
-/// A generation has at most so many, of 16 bytes in 32,768 places: both take 1.1 MB. Further networks stay strangers.
+/// The most networks of a generation, of 16 bytes in 32,768 slots: two generations take 1.1 MB. Further networks stay
+/// strangers.
 const MAX: usize = 16_384;
 
-/// When networks were first seen, by their hash.
+/// When each network was first seen, by its hash.
 #[derive(Default)]
 pub(super) struct Familiar {
     current: FxHashMap<u64, i64>,
     before: FxHashMap<u64, i64>,
     since_us: i64,
-    /// When the last flood began, and when something of it was seen last.
+    /// The start of the last flood, and when it was last noticed.
     flood_us: [i64; 2],
 }
 
@@ -29,7 +30,8 @@ impl Familiar {
         self.current.len() + self.before.len()
     }
 
-    /// A network writes, while there is room for everybody or not. What comes in a flood makes nobody familiar.
+    /// Notes that a network writes, and whether there is room for everybody. Writing during a flood makes no network
+    /// familiar.
     pub(super) fn see(&mut self, network: u64, has_room: bool, now_us: i64) {
         if !has_room {
             let from_us = if self.is_flooded(now_us) { self.flood_us[0] } else { now_us };
@@ -48,7 +50,7 @@ impl Familiar {
     }
 
     pub(super) fn has(&self, network: u64, now_us: i64) -> bool {
-        // Nor do those whose writes are how it began.
+        // Networks whose writes started the flood are not familiar either.
         let until_us = if self.is_flooded(now_us) { self.flood_us[0] } else { now_us };
         let mut first_us = [&self.current, &self.before].into_iter().filter_map(|seen| seen.get(&network));
         first_us.any(|first_us| until_us - first_us >= AFTER_US)
@@ -66,7 +68,7 @@ mod tests {
     const NOW_US: i64 = 5 * GENERATION_US;
 
     #[test]
-    fn a_network_is_familiar_from_two_minutes_after_its_first_write_to_an_hour_or_two_after_its_last() {
+    fn a_network_is_familiar_from_2_minutes_to_an_hour_or_two() {
         let mut familiar = Familiar::default();
         familiar.see(1, true, NOW_US);
         familiar.see(1, true, NOW_US + US_PER_S);
@@ -82,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn there_are_at_most_so_many() {
+    fn familiar_networks_are_bounded() {
         let mut familiar = Familiar::default();
         (0..100_000).for_each(|network| familiar.see(network, true, NOW_US));
         assert!(familiar.has(7, NOW_US + AFTER_US) && !familiar.has(99_999, NOW_US + AFTER_US));
@@ -90,14 +92,14 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_with_a_flood_is_a_stranger_until_it_has_ended() {
+    fn networks_that_arrive_in_a_flood_stay_strangers_until_it_ends() {
         let mut familiar = Familiar::default();
         familiar.see(1, true, NOW_US);
         let flood_us = NOW_US + AFTER_US;
         familiar.see(2, true, flood_us);
         for second in 0..1_000 {
             let now_us = flood_us + second * US_PER_S;
-            // It goes up and down.
+            // Bursts come and go.
             familiar.see(3, second % 100 == 99, now_us);
             assert!(familiar.has(1, now_us) && !familiar.has(2, now_us) && !familiar.has(3, now_us), "{second}");
         }

@@ -1,23 +1,24 @@
-//! What each budget gives in this object, by the stream's limits, the number of its shards, and what it has on disk.
+//! What each budget grants in this object, according to the stream's limits, the number of its shards, and its size on
+//! disk.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use super::{Budget, Hit, Holder, KEY_WINDOW_MS, Limit, Limits, Rate};
 use crate::answers::OPEN_KEYS;
 
-/// The budgets that each network and key has: units, late places, idempotency keys.
+/// The budgets of each network and key: units, late places, idempotency keys.
 pub(super) const KINDS: usize = 3;
 pub(super) const UNITS: usize = 0;
 pub(super) const LATE: usize = 1;
 
-/// What flows off in this time is given at once: of units, to a network...
+/// The burst of a budget is what it regains in this time: units of a network...
 const NETWORK_BURST_S: f64 = 120.0;
-/// ...to a write key...
+/// ...of a write key...
 const KEY_BURST_S: f64 = 600.0;
-/// ...and to all open writers, who are many, so that their sum is even. A unit is some 2 us of the object's time: these 300,000 are
-/// 0.6 s, in which others wait...
+/// ...and of all open writers, whose sum is even because they are many. A unit is some 2 us of the object's time: these
+/// 300,000 are 0.6 s, during which others wait...
 const OPEN_BURST_S: f64 = 30.0;
-/// A request of an open writer costs at most so much, or as much as its network has at once where that is more: others wait for 0.2 s.
+/// The most that a request of an open writer may cost, unless its network's burst is larger: others wait 0.2 s for it.
 const MAX_OPEN_UNITS: f64 = 100_000.0;
 /// ...of late places...
 const LATE_BURST_S: f64 = 1_800.0;
@@ -26,18 +27,19 @@ const DISK_BURST_S: f64 = 2.0 * DAY_S;
 const HOUR_S: f64 = 3_600.0;
 const DAY_S: f64 = 86_400.0;
 
-/// A network has at most so many keys remembered, half of them at once: 27 new ones per second, of 270 visitors.
+/// The most keys that are remembered per network, half of which may come at once: 27 new ones per second, from 270
+/// visitors.
 const NETWORK_KEYS: f64 = 33_000.0;
-/// So has a write key: 83 per second, of 830 agents that report every 10 s.
+/// The same for a write key: 83 per second, from 830 agents that report every 10 s.
 const KEY_KEYS: f64 = 100_000.0;
-/// A network's writes with idempotency keys are spread over the shards, others may all come to one.
+/// A network's writes with idempotency keys are spread over the shards; all others may go to one shard.
 const MAX_SPREAD: u16 = 4;
 
 /// From this share of the storage on, open writers get less...
 const FALLS_FROM: f64 = 0.5;
-/// ...and from this on nothing.
+/// ...and from this one on, nothing.
 const CLOSED_FROM: f64 = 0.85;
-/// From this on, write keys get nothing either. The rest is for sealing, expiry and removal, and for the owner.
+/// From this share on, write keys get nothing either. The rest is for sealing, expiry and removal, and for the owner.
 const FULL_FROM: f64 = 0.95;
 
 /// The rates of all budgets.
@@ -46,9 +48,9 @@ pub(super) struct Terms {
     pub(super) key: [Rate; KINDS],
     pub(super) open: [Rate; 2],
     pub(super) disk: Rate,
-    /// Whether there is no room on disk for open writers.
+    /// Whether the disk has no room for open writers.
     pub(super) is_closed: bool,
-    /// Whether there is none for write keys.
+    /// Whether it has none for write keys.
     pub(super) is_full: bool,
     used: f64,
 }
@@ -86,12 +88,12 @@ impl Terms {
         }
     }
 
-    /// What a request of an open writer may cost.
+    /// The most that a request of an open writer may cost.
     pub(super) fn most_units(&self) -> f64 {
         self.network[UNITS].burst().max(MAX_OPEN_UNITS)
     }
 
-    /// Which budget does not suffice, for a person.
+    /// Describes an exceeded budget, for people.
     pub(super) fn detail(&self, hit: Hit) -> String {
         let rates = |kind: usize| match hit.of {
             Holder::Network => self.network[kind],
@@ -124,19 +126,19 @@ impl Terms {
             }
         };
         let few = if hit.of == Holder::Open {
-            "; above 70 % of that, only networks that take little are admitted"
+            "; above 70 % of that, only networks that use little of it are admitted"
         } else {
             ""
         };
         format!(
-            "this is beyond the stream's budget for {whose}: {gives}{few}; nothing of this request was stored, send it again after the time in Retry-After"
+            "this exceeds the stream's budget for {whose}: {gives}{few}; nothing from this request was stored, send it again after the time in Retry-After"
         )
     }
 
     fn no_room(&self, of: Holder) -> String {
-        let who = if of == Holder::Key { "for nobody but the owner" } else { "only for write keys and the owner" };
+        let who = if of == Holder::Key { "only for the owner" } else { "only for write keys and the owner" };
         format!(
-            "{:.0} % of what the stream may have on disk is taken, so there is room {who}; nothing of this request was stored",
+            "{:.0} % of the disk space that the stream may use is taken, so there is room {who}; nothing from this request was stored",
             self.used * 100.0
         )
     }

@@ -1,4 +1,4 @@
-//! What writers get of the budgets, and that none takes another's.
+//! What each writer gets of the budgets, and that no writer uses up another's.
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -53,7 +53,7 @@ impl Stage {
 }
 
 #[test]
-fn a_network_gets_its_burst_and_then_its_rate_and_others_do_not_notice() {
+fn a_network_gets_its_burst_then_its_rate_and_delays_no_other() {
     let mut stage = Stage::new();
     for _ in 0..6 {
         assert_eq!(stage.units(&open("192.0.2.1"), 10_000), []);
@@ -67,7 +67,7 @@ fn a_network_gets_its_burst_and_then_its_rate_and_others_do_not_notice() {
 }
 
 #[test]
-fn the_attack_that_fills_parts_takes_a_network_14_hours() {
+fn filling_all_parts_takes_one_network_14_hours() {
     let mut stage = Stage::new();
     // 60 bodies of 440,000 units are too large; as 264 smaller ones they are admitted.
     let (mut bodies, mut waited_s) = (0, 0);
@@ -85,7 +85,7 @@ fn the_attack_that_fills_parts_takes_a_network_14_hours() {
 }
 
 #[test]
-fn a_flood_of_a_few_networks_leaves_room_for_all_that_take_little() {
+fn a_flood_from_a_few_networks_leaves_room_for_small_writers() {
     let mut stage = Stage::new();
     let mut taken = 0;
     for number in 0..100 {
@@ -106,10 +106,10 @@ fn a_flood_of_a_few_networks_leaves_room_for_all_that_take_little() {
 }
 
 #[test]
-fn many_networks_that_take_all_they_can_leave_room_for_small_writes_until_all_is_taken() {
+fn many_greedy_networks_leave_room_for_small_writes() {
     let mut stage = Stage::new();
     let (mut small, mut refused) = (0, 0);
-    // Three hundred networks at 2,000 units each, ten times per second: 600 times what there is.
+    // Three hundred networks with 2,000 units each, ten times per second: 600 times the budget.
     for _ in 0..200 {
         stage.now_ms += 100;
         for network in 0..300 {
@@ -122,7 +122,7 @@ fn many_networks_that_take_all_they_can_leave_room_for_small_writes_until_all_is
 }
 
 #[test]
-fn networks_that_were_there_before_a_flood_of_fresh_ones_pass() {
+fn a_flood_from_new_networks_does_not_lock_out_known_ones() {
     let mut stage = Stage::new();
     let flood = |stage: &mut Stage, from: u32, requests: u32| {
         let passes =
@@ -131,13 +131,13 @@ fn networks_that_were_there_before_a_flood_of_fresh_ones_pass() {
     };
     assert_eq!(stage.units(&open("192.0.2.1"), 12), []);
     stage.now_ms += 120_000;
-    // Each is of a network that never wrote before, and small.
+    // Each write is small, and from a network that never wrote before.
     let taken = flood(&mut stage, 0, 10_000) * 40;
     assert!((268_000..=270_000).contains(&taken), "{taken}: 90 % of 300,000");
     assert_eq!(stage.units(&open("192.0.2.2"), 40), [(Budget::Units, Holder::Open, 1)]);
     assert_eq!(stage.units(&open("192.0.2.2"), 12), [], "a newcomer that takes less than they do");
     assert!((0..30).all(|_| stage.units(&open("192.0.2.1"), 12).is_empty()));
-    // Nor do they become familiar by going on.
+    // Continuing does not make them familiar.
     for _ in 0..200 {
         stage.now_ms += 1_000;
         assert!(flood(&mut stage, 0, 2_000) < 300, "10,000 units per second");
@@ -146,7 +146,7 @@ fn networks_that_were_there_before_a_flood_of_fresh_ones_pass() {
 }
 
 #[test]
-fn open_writers_take_nothing_of_a_key_and_keys_nothing_of_another() {
+fn a_write_key_shares_its_budget_with_no_other_writer() {
     let mut stage = Stage::new();
     for network in 0..=255 {
         let _ = stage.ask(&open(&format!("10.0.{network}.1")), 600_000);
@@ -176,7 +176,7 @@ fn wider_networks_have_four_times_as_much() {
 }
 
 #[test]
-fn where_nobody_says_which_network_all_have_what_is_shared_and_no_more() {
+fn writers_of_unknown_networks_share_one_budget() {
     let mut stage = Stage::new();
     for _ in 0..30 {
         assert_eq!(stage.units(&open(""), 10_000), []);
@@ -186,7 +186,7 @@ fn where_nobody_says_which_network_all_have_what_is_shared_and_no_more() {
 }
 
 #[test]
-fn late_places_have_a_budget_of_their_own_that_others_do_not_wait_for() {
+fn late_places_have_their_own_budget_and_delay_no_other_writes() {
     let mut stage = Stage::new();
     stage.late_places = 50;
     assert!((0..6).all(|_| stage.ask(&open("192.0.2.1"), 11).is_ok()));
@@ -199,7 +199,7 @@ fn late_places_have_a_budget_of_their_own_that_others_do_not_wait_for() {
 }
 
 #[test]
-fn a_network_can_not_fill_the_memory_of_keys_and_open_writers_not_that_of_write_keys() {
+fn a_network_and_open_writers_cannot_use_up_idempotency_keys() {
     let mut stage = Stage::new();
     stage.has_key = true;
     let much = json!({ "open_units_per_s": 1_000_000, "network_units_per_s": 1_000_000 });
@@ -222,7 +222,7 @@ fn a_network_can_not_fill_the_memory_of_keys_and_open_writers_not_that_of_write_
 }
 
 #[test]
-fn what_open_writers_let_the_stream_grow_by_is_charged_at_each_seal() {
+fn disk_growth_by_open_writers_is_charged_at_each_seal() {
     let mut stage = Stage::new();
     let seal = |stage: &mut Stage, size_bytes: u64| {
         let shared = stage.admission.sealed(size_bytes, &stage.limits, 1, stage.now_ms);
@@ -244,7 +244,7 @@ fn what_open_writers_let_the_stream_grow_by_is_charged_at_each_seal() {
 }
 
 #[test]
-fn where_there_is_little_room_on_disk_open_writers_stop_first_and_then_write_keys() {
+fn a_filling_disk_stops_open_writers_first_then_write_keys() {
     let with = |used_bytes: u64| {
         let mut stage = Stage { admission: Admission::new([7; 16], Shared::default(), used_bytes), ..Stage::new() };
         stage.limits = stage.limits.changed(&json!({ "storage_bytes": 100_000_000 })).expect("valid");
@@ -263,7 +263,7 @@ fn where_there_is_little_room_on_disk_open_writers_stop_first_and_then_write_key
 }
 
 #[test]
-fn a_write_that_is_not_stored_is_given_back() {
+fn a_write_that_is_not_stored_is_refunded() {
     let mut stage = Stage::new();
     stage.has_key = true;
     let admitted =
@@ -278,7 +278,7 @@ fn a_write_that_is_not_stored_is_given_back() {
 }
 
 #[test]
-fn shards_share_what_all_have_and_a_network_has_at_least_a_quarter() {
+fn shards_divide_budgets_but_a_network_keeps_at_least_a_quarter() {
     let admitted = |shards: u16, network: &str| {
         let mut stage = Stage { shards, ..Stage::new() };
         (0..200).filter(|_| stage.units(&open(network), 10_000).is_empty()).count()
@@ -288,7 +288,7 @@ fn shards_share_what_all_have_and_a_network_has_at_least_a_quarter() {
 }
 
 #[test]
-fn a_restart_gives_a_network_a_burst_but_not_all_of_them() {
+fn after_a_restart_a_network_has_its_burst_but_not_all_together() {
     let mut stage = Stage::new();
     assert!((0..30).all(|_| stage.ask(&open(""), 10_000).is_ok()));
     let shared = stage.admission.sealed(0, &stage.limits, 1, stage.now_ms);
@@ -301,7 +301,7 @@ fn a_restart_gives_a_network_a_burst_but_not_all_of_them() {
 }
 
 #[test]
-fn a_repeated_key_costs_a_little_and_is_never_refused() {
+fn a_repeated_key_costs_little_and_is_never_refused() {
     let mut stage = Stage::new();
     let limits = stage.limits;
     (0..30_000).for_each(|_| stage.admission.repeated(&open("192.0.2.1"), &limits, 1, NOW_MS));
@@ -311,9 +311,9 @@ fn a_repeated_key_costs_a_little_and_is_never_refused() {
 }
 
 proptest! {
-    /// Whatever was written before by whom, who waits as told is admitted, if nobody else writes meanwhile.
+    /// After any writes by anyone, a writer that waits as requested is admitted, unless others write in the meantime.
     #[test]
-    fn retry_after_is_true(
+    fn a_write_is_admitted_when_its_retry_after_is_over(
         before in prop::collection::vec((0u8..6, 1u64..400_000, 0u64..80, 0i64..5_000), 0..60),
         (network, units, late_places) in (0u8..6, 11u64..600_000, 0u64..80),
         has_key: bool, fill in 0.0f64..0.99, back_ms in prop::sample::select(vec![0i64, 3_600_000]),

@@ -1,9 +1,9 @@
-//! What proptest would find too seldom.
+//! Cases that proptest would find too rarely.
 
 use super::*;
 
 #[test]
-fn what_is_idle_needs_no_alarm_and_what_is_known_to_be_sent_is_not_sent_again() {
+fn an_idle_stream_sets_no_alarm_and_resends_nothing() {
     let mut model = Model::new();
     assert_eq!(model.engine.carbon_due(), None);
     model.write(&[(0, 7, None, 0), (1, 8, Some(10), 0)]);
@@ -20,7 +20,7 @@ fn what_is_idle_needs_no_alarm_and_what_is_known_to_be_sent_is_not_sent_again() 
 }
 
 #[test]
-fn what_was_on_its_way_when_the_owner_names_another_carbon_says_nothing_of_it() {
+fn a_result_from_the_former_carbon_does_not_affect_the_new_one() {
     let mut model = Model::new();
     model.write(&[(0, 7, None, 0)]);
     model.now_ms += 2 * INTERVAL_MS;
@@ -37,7 +37,7 @@ fn what_was_on_its_way_when_the_owner_names_another_carbon_says_nothing_of_it() 
 }
 
 #[test]
-fn a_long_outage_is_made_up_for_in_order_in_batches_and_what_is_gone_is_counted() {
+fn after_an_outage_buckets_follow_in_order_and_lost_ones_count() {
     let mut model = Model::new();
     let hours = |hours: i64| hours * 3_600_000;
     for _ in 0..24 * 16 {
@@ -45,11 +45,11 @@ fn a_long_outage_is_made_up_for_in_order_in_batches_and_what_is_gone_is_counted(
         model.now_ms += hours(1);
         model.push(Answer::Fails, &[], None);
     }
-    // Most of it is gone by now.
+    // Most of it has expired by now.
     model.waiting.clear();
     model.drain();
     let status: serde_json::Value = serde_json::from_str(&model.engine.status_json()).expect("JSON");
-    // Steps of 30 s are made of those of 10 s, which are kept for two days.
+    // Steps of 30 s are built from those of 10 s, which are kept for two days.
     let lines = status["carbon"]["lines"].as_u64().expect("a number");
     assert!((2 * 47..=2 * 49).contains(&lines), "{status}");
     let skipped = status["carbon"]["skipped"].as_u64().expect("a number");
@@ -58,7 +58,7 @@ fn a_long_outage_is_made_up_for_in_order_in_batches_and_what_is_gone_is_counted(
 }
 
 #[test]
-fn who_writes_the_oldest_bucket_again_and_again_keeps_no_other_from_being_sent() {
+fn repeated_writes_to_the_oldest_bucket_block_no_other() {
     let mut model = Model::new();
     model.write(&[(0, 1, None, 0)]);
     model.now_ms += 1_800_000;
@@ -79,7 +79,7 @@ fn who_writes_the_oldest_bucket_again_and_again_keeps_no_other_from_being_sent()
 }
 
 #[test]
-fn what_is_sent_once_more_behind_failures_is_of_the_last_minutes_however_often_they_come() {
+fn repeated_failures_resend_only_the_last_minutes() {
     let mut model = Model::new();
     for _ in 0..240 {
         model.write(&[(0, 1, None, 0)]);
@@ -91,7 +91,7 @@ fn what_is_sent_once_more_behind_failures_is_of_the_last_minutes_however_often_t
     model.write(&[(0, 1, None, 0)]);
     model.now_ms += 2 * INTERVAL_MS;
     model.carbon.clear();
-    // The new bucket first, and then what is sent once more.
+    // The new bucket first, and then those that are sent again.
     for _ in 0..10 {
         model.push(Answer::Fails, &[], None);
         model.now_ms += 10_000;
@@ -103,7 +103,7 @@ fn what_is_sent_once_more_behind_failures_is_of_the_last_minutes_however_often_t
 }
 
 #[test]
-fn a_batch_is_bounded_and_ends_behind_a_bucket() {
+fn a_batch_is_bounded_and_ends_after_a_whole_bucket() {
     let mut model = Model::new();
     let labels = "x".repeat(250);
     for bucket in 0..40 {
@@ -141,7 +141,7 @@ fn a_batch_is_bounded_and_ends_behind_a_bucket() {
 }
 
 #[test]
-fn another_interval_goes_on_with_buckets_of_its_own() {
+fn a_new_interval_continues_with_its_own_buckets() {
     let mut model = Model::with(&serde_json::json!({ "interval_s": 10 }));
     model.write(&[(0, 1, None, 0)]);
     model.now_ms += 10_000;
@@ -162,7 +162,7 @@ fn another_interval_goes_on_with_buckets_of_its_own() {
 }
 
 #[test]
-fn quantiles_and_counts_of_values_are_sent_while_the_stream_has_them() {
+fn quantiles_and_distinct_counts_are_sent_while_they_exist() {
     let more = serde_json::json!({ "aggregates": ["distinct:client", "p50", "max"], "prefix": "a" });
     let mut model = Model::with(&more);
     let write = |model: &mut Model| {
@@ -192,11 +192,11 @@ fn quantiles_and_counts_of_values_are_sent_while_the_stream_has_them() {
 }
 
 #[test]
-fn behind_a_failure_what_was_sent_in_the_minutes_before_is_sent_once_more() {
+fn after_a_failure_the_preceding_minutes_are_sent_again() {
     let mut model = Model::new();
     model.write(&[(0, 1, None, 0)]);
     model.drain();
-    // Killed, with all that it had not written.
+    // Killed, and with it everything that it had not written.
     model.carbon.clear();
     model.write(&[(0, 2, None, 0)]);
     model.now_ms += 2 * INTERVAL_MS;

@@ -1,4 +1,4 @@
-//! The names and values of labels as readers are told of them.
+//! The names and values of labels, as readers see them.
 
 use std::collections::BTreeMap;
 
@@ -33,12 +33,13 @@ struct ValueEntry {
 }
 
 impl Dictionary {
-    /// The series that readers are told of: `overflow` has its number from the first, and is one when points are in it.
+    /// The series that readers see: `overflow` has its number from the start, but counts as a series only once it has
+    /// points.
     fn listed(&self, has_overflow: bool) -> impl Iterator<Item = &Labels> {
         self.labels.items().iter().filter(move |labels| has_overflow || !labels.is_overflow())
     }
 
-    /// The label names with how many values and series each has, sorted by name.
+    /// The label names with their numbers of values and series, sorted by name.
     pub(crate) fn names(&self, has_overflow: bool) -> Vec<LabelEntry> {
         let mut names: BTreeMap<&str, BTreeMap<&str, usize>> = BTreeMap::new();
         for (name, value) in self.listed(has_overflow).flat_map(Labels::iter) {
@@ -52,7 +53,7 @@ impl Dictionary {
         names.into_iter().map(entry).collect()
     }
 
-    /// The values of a label with how many series each has, most first.
+    /// The values of a label with their numbers of series, most frequent first.
     pub(crate) fn values(&self, name: &str, params: &ValuesParams, has_overflow: bool) -> LabelValues {
         let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
         for value in self.listed(has_overflow).map(|labels| labels.value(name)) {
@@ -80,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn names_and_values_are_counted_in_series() {
+    fn names_and_values_count_their_series() {
         let mut dictionary = Dictionary::new([0; 16], DictionaryLimits::DEFAULT);
         for pairs in [&[("a", "1"), ("b", "x")][..], &[("a", "2"), ("b", "x")], &[("a", "1")]] {
             dictionary.number(&text(pairs));

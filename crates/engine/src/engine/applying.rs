@@ -1,5 +1,5 @@
-//! Handing a row of the log to its consumers: in slices, between which others have their turn. Half a row is seen by nobody: whoever
-//! reads or changes something else finishes it first.
+//! Hands a row of the log to its consumers: in slices, between which others have their turn. Nobody sees half a row:
+//! whoever reads or changes something else finishes it first.
 
 use std::collections::VecDeque;
 
@@ -16,43 +16,44 @@ use super::consumers::Taken;
 use super::targets::{KnownTargets, Target};
 use super::{Engine, Told};
 
-/// A slice merges so many pieces of points: some 20 ms.
+/// The number of pieces of points that a slice merges: some 20 ms.
 pub const SLICE_PIECES: u64 = 40_000;
 
-/// A row that is being taken in, and how far that is.
+/// A row that is being taken, and how far it is.
 pub(super) struct Applying {
     seq: i64,
     at_ms: i64,
     bytes: Vec<u8>,
-    /// Whether it is new, and not replayed.
+    /// Whether it is new, not replayed.
     is_new: bool,
-    /// The targets of the frames from this one on, as far as they were decided for the whole row.
+    /// The targets of the frames from this one on, if they were decided for the whole row.
     sets: VecDeque<Vec<Target>>,
-    /// The frame, and how many of its points are taken...
+    /// The current frame, the number of its points that are taken...
     frame: usize,
     points: u64,
-    /// ...and of all of the row.
+    /// ...and the number of the row's.
     taken: i64,
     told: Vec<Told>,
     /// The number of the frame's first point.
     first: u64,
     /// Points of the frame that have overflowed.
     overflow: u64,
-    /// Up to where is to be sealed before it goes on.
+    /// The cursor up to which to seal before it continues.
     seals_to: Option<Cursor>,
-    /// Whether sealing has failed since the frame began: its cells stay open, and the next frame, commit or the alarm tries again.
+    /// Whether sealing has failed since the frame began. Then its cells stay open, and the next frame, commit or alarm
+    /// tries again.
     has_failed: bool,
     /// Whether all of its points are taken.
     is_taken: bool,
 }
 
 impl<S: Sql> Engine<S> {
-    /// Begins to take a row into memory, without the points that are in chunks already.
+    /// Begins to take a row into memory, except for points that are already in chunks.
     pub(super) fn begin_row(&mut self, seq: i64, at_ms: i64, bytes: Vec<u8>, is_new: bool) -> Result<(), StoreError> {
         self.next_seq = seq + 1;
         self.unsealed_bytes += bytes.len();
         let (logged, frames) = parsed(&bytes)?;
-        // All of the row before its points, as it was decided. What earlier versions have written was decided frame by frame.
+        // Decided for the whole row before its points are taken. Rows of earlier versions were decided frame by frame.
         let mut sets = VecDeque::with_capacity(frames.len());
         for (logged, frame) in logged.iter().zip(&frames) {
             let Some(class) = logged.class else { break };
@@ -82,18 +83,19 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// Takes a slice more of a row: what is told of each of its frames when all is taken, and sealed where there was too much.
+    /// Takes another slice of a row. Returns the results of its frames once all is taken, and sealed if there was too
+    /// much.
     pub fn go_on(&mut self, slice_pieces: u64, slice_cells: usize) -> Option<Result<Vec<Told>, StoreError>> {
         if let Some(applied) = self.applied.take() {
             return Some(applied);
         }
-        // Whoever waits for a row of an object that has begun anew does not hear of it.
+        // Nobody waits for a row of an object that has restarted.
         let Some(mut applying) = self.applying.take() else { return Some(Err(StoreError::Stopped)) };
         if let Some(cursor) = applying.seals_to {
             match self.seal_slice(cursor, applying.at_ms, slice_cells) {
                 Ok(false) => {}
                 Ok(true) => applying.seals_to = None,
-                // The log has it all still.
+                // The log still has everything.
                 Err(_) => (applying.seals_to, applying.has_failed) = (None, true),
             }
         } else if let Err(error) = self.take_slice(&mut applying, slice_pieces) {
@@ -106,7 +108,7 @@ impl<S: Sql> Engine<S> {
         None
     }
 
-    /// All that is left of a row, at once.
+    /// Takes the rest of a row at once.
     pub(super) fn finish(&mut self) -> Result<Vec<Told>, StoreError> {
         loop {
             if let Some(applied) = self.go_on(u64::MAX, usize::MAX) {
@@ -115,22 +117,22 @@ impl<S: Sql> Engine<S> {
         }
     }
 
-    /// Whether a row goes on only when something is sealed.
+    /// Whether a row can only continue after something is sealed.
     pub fn is_to_seal(&self) -> bool {
         self.applying.as_ref().is_some_and(|applying| applying.seals_to.is_some())
     }
 
-    /// Whether a row is taken in half.
+    /// Whether a row is half taken.
     pub fn is_amid(&self) -> bool {
         self.applying.as_ref().is_some_and(|applying| !applying.is_taken)
     }
 
-    /// Takes all of a row that is taken in half. Who began it is told when it asks.
+    /// Finishes a row that is half taken. Its initiator gets the result when it asks.
     pub fn complete(&mut self) {
         while self.is_amid() {
             self.applied = self.go_on(u64::MAX, usize::MAX);
         }
-        // What is left is to seal, and the next commit or the alarm does that.
+        // Only sealing is left, which the next commit or the alarm does.
         if let Some(applying) = self.applying.take() {
             self.applied = Some(Ok(applying.told));
         }
@@ -162,7 +164,7 @@ impl<S: Sql> Engine<S> {
             }
         }
         if applying.frame == frames.len() && applying.seals_to.is_none() {
-            // After the points: sealing in the midst of a row does not count the row.
+            // After the points, because sealing in the middle of a row does not count the row.
             for frame in &frames {
                 self.consumers.end_frame(frame);
             }
@@ -175,7 +177,7 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// Takes points of a frame, until there is too much open or the slice is full.
+    /// Takes points of a frame until too much is open or the slice is full.
     fn take_points(
         &mut self,
         applying: &mut Applying,

@@ -1,6 +1,6 @@
-//! A query in slices, between which others have their turn: groups of series first, then what is open, then the chunks of one layer after
-//! the other. So what it finds is the stream as it was when what is open was read. Whatever changes chunks afterwards makes it stale, and it
-//! is asked anew.
+//! A query in slices, between which others have their turn: first groups of series, then open buckets, then the chunks
+//! of one layer after another. So the result is the stream as it was when the open buckets were read. Anything that
+//! changes chunks afterwards makes the query stale, and it restarts.
 
 use std::cell::Cell as Counter;
 use std::rc::Rc;
@@ -17,14 +17,15 @@ use store::sql::Sql;
 
 use super::{Engine, QueryError};
 
-/// A slice of a query takes in so many units, the cost of a cell: some 20 ms.
+/// The units of a slice of a query, each the cost of a cell: some 20 ms.
 pub const SLICE_UNITS: usize = 200_000;
-/// A series is looked up, matched and put into its group.
+/// The units for looking up a series, matching it and putting it into its group.
 const SERIES_UNITS: usize = 3;
-/// So many steps of expressions cost as much as a cell.
+/// The steps of expressions that cost as much as a cell.
 const STEPS_PER_UNIT: u64 = 100;
 
-/// Which chunks and series an engine has: no other state of any engine of this isolate has the same.
+/// Identifies the state of an engine's chunks and series: no other state of any engine in this isolate has the same
+/// version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Version(u64);
 
@@ -38,43 +39,43 @@ impl Version {
     }
 }
 
-/// A query that is being answered.
+/// A query in progress.
 pub struct Asking {
     collector: Collector,
     version: Version,
-    /// The series that is to have its group next; `None` when all have, and what is open is read.
+    /// The next series to get its group; `None` once all have one and open buckets are read.
     next: Option<SeriesId>,
     groups: Rc<Groups>,
-    /// Layers whose chunks are not read, the last one first, and which part of it was read last.
+    /// Layers whose chunks are not read yet, last one first, and the part of the current one that was read last.
     layers: Vec<Layer>,
     after: i64,
-    /// Of a look: the position in the stream when what is open was read.
+    /// For a look, the position in the stream when open buckets were read.
     position: Option<i64>,
 }
 
-/// How far a query is.
+/// The progress of a query.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// The query has all its data.
     All,
-    /// Another slice is to follow.
+    /// Another slice follows.
     More,
     /// Chunks have changed since it began.
     Stale,
 }
 
 impl Asking {
-    /// Only chunks are left to read, which nobody changes while the version holds.
+    /// Whether only chunks are left to read; nobody changes those while the version holds.
     pub const fn has_read_open(&self) -> bool {
         self.next.is_none()
     }
 
-    /// The memory that it takes, about.
+    /// Its memory, approximately.
     pub fn bytes(&self) -> usize {
         self.collector.bytes()
     }
 
-    /// The position in the stream that a [look](Engine::go_on_looking) is of.
+    /// The position in the stream of a [look](Engine::go_on_looking).
     pub const fn position(&self) -> Option<i64> {
         self.position
     }
@@ -83,14 +84,14 @@ impl Asking {
         self.position = Some(position);
     }
 
-    /// What was found.
+    /// The result.
     pub fn finish(self) -> Result<Vec<Row>, QueryError> {
         Ok(self.collector.finish()?.into_rows())
     }
 }
 
 impl<S: Sql> Engine<S> {
-    /// Begins to answer a query; of only some steps, if there are any.
+    /// Begins to answer a query; only for some steps, if any are given.
     pub fn ask(&self, query: &Query, only: &[i64]) -> Asking {
         let collector = Collector::of_nothing(query);
         Asking {
@@ -104,7 +105,7 @@ impl<S: Sql> Engine<S> {
         }
     }
 
-    /// Goes on until so many units are used up.
+    /// Continues until this many units are used up.
     pub fn go_on_asking(&self, query: &Query, asking: &mut Asking, mut left: usize) -> Result<Progress, QueryError> {
         if asking.version != self.version {
             return Ok(Progress::Stale);
@@ -115,7 +116,7 @@ impl<S: Sql> Engine<S> {
             if asking.next.is_some() {
                 return Ok(Progress::More);
             }
-            // In the turn in which the last series got its group: no cell is of a series without one.
+            // In the same turn in which the last series gets its group, so every cell's series has a group.
             self.read_open(asking)?;
         }
         while left > 0
@@ -130,7 +131,7 @@ impl<S: Sql> Engine<S> {
         Ok(if asking.layers.is_empty() { Progress::All } else { Progress::More })
     }
 
-    /// Gives series their groups, from one on; the next one, if there are more.
+    /// Assigns groups to series, starting at one; returns the next series, if there are more.
     fn group(&self, query: &Query, asking: &mut Asking, from: SeriesId, left: &mut usize) -> Option<SeriesId> {
         for (series, labels) in self.dictionary.labels_from(from) {
             if *left == 0 {
@@ -155,7 +156,7 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// Reads parts of a layer; whether that was all.
+    /// Reads parts of a layer; returns whether that was all.
     fn read_chunks(
         &self,
         query: &Query,
@@ -185,7 +186,7 @@ impl<S: Sql> Engine<S> {
         Ok(is_all)
     }
 
-    /// What a removal that is under way has put in the place of what it hides.
+    /// The replacements by a removal in progress for what it hides.
     fn read_added(&self, query: &Query, asking: &mut Asking, layer: Layer) -> Result<(), QueryError> {
         if !self.is_removing() {
             return Ok(());
@@ -198,7 +199,7 @@ impl<S: Sql> Engine<S> {
         })
     }
 
-    /// Makes everything under way that depends on chunks, or on the set of series, start over.
+    /// Restarts everything in progress that depends on chunks or on the set of series.
     pub(super) fn change_chunks(&mut self) {
         self.consumers.drop_prepared();
         self.version = Version::new();

@@ -1,4 +1,4 @@
-//! Bounds of a stream that are near: what they are called, how much is used, and what to do.
+//! Bounds that a stream is close to: their names, how much is used, and what to do.
 
 use serde_json::{Value, json};
 
@@ -8,11 +8,11 @@ use store::sql::Sql;
 
 use super::Engine;
 
-/// From so many percent on a bound is shown.
+/// The percentage from which on a bound is shown.
 const SHOWN_PERCENT: u64 = 70;
 
 impl<S: Sql> Engine<S> {
-    /// Those of which most is used, the fullest first.
+    /// The bounds with the highest usage, fullest first.
     pub(super) fn bounds_json(&self) -> Value {
         let count = |count: usize| count as u64;
         let log_bytes = count(2 * self.limits.unsealed_bytes + super::MAX_ROW_BYTES);
@@ -25,7 +25,7 @@ impl<S: Sql> Engine<S> {
         bounds.push(("log_bytes", count(self.unsealed_bytes), log_bytes));
         bounds.push(("parts", count(self.fullest_place().unwrap_or_default()), count(MAX_PARTS)));
         bounds.push(("storage_bytes", self.sql.size_bytes(), storage_bytes));
-        // In hundredths, as bounds are far below 2^53 and a share needs no more.
+        // In hundredths: bounds are far below 2^53, and a share needs no more precision.
         let share = |(_, used, limit): &(&str, u64, u64)| used * 10_000 / (*limit).max(1);
         let mut near: Vec<(&str, u64, u64)> = Vec::new();
         for bound in bounds.into_iter().filter(|bound| share(bound) >= SHOWN_PERCENT * 100) {
@@ -42,16 +42,18 @@ impl<S: Sql> Engine<S> {
 fn advice(name: &str) -> &'static str {
     match name {
         "series" => {
-            "Series that are idle leave by themselves; let `accept` drop labels that have many values, list these in \
-             `distinct`, or remove points that nobody needs."
+            "Inactive series are folded automatically; let `accept` drop labels that have many values, list such labels in \
+             `distinct`, or remove points that are no longer needed."
         }
-        "names" => "Let `accept` say which labels are allowed, and remove points with others.",
+        "names" => "Let `accept` list the allowed labels, and remove points with others.",
         "series_text_bytes" => "Let `accept` drop labels that have long values, or remove points that have them.",
         "keys_held" => {
             "Keys are held for ten minutes: send larger batches more rarely, or give the stream more shards."
         }
-        "parts" => "Parts of chunks are merged by themselves, step by step; if this lasts for hours, report it.",
-        "log_bytes" => "Points are not sealed as they should be; if this lasts for minutes, report it.",
-        _ => "Keep less: shorten `retention`, remove points that nobody needs, or lower `limits.disk_bytes_per_day`.",
+        "parts" => "Parts of chunks are merged automatically, step by step; if this lasts for hours, report it.",
+        "log_bytes" => "Points are not being sealed; if this lasts for minutes, report it.",
+        _ => {
+            "Keep less: shorten `retention`, remove points that are no longer needed, or lower `limits.disk_bytes_per_day`."
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! What a write takes of the budgets: checked before it is stored, given back if it is not.
+//! The budgets that a write uses: checked before it is stored, refunded if it is not.
 
 use crate::admission::{Admission, Ask, Charge};
 use config::who::Who;
@@ -13,7 +13,7 @@ use store::sql::{Sql, StoreError};
 use super::Engine;
 
 impl<S: Sql> Engine<S> {
-    /// What the first batch with this key was answered.
+    /// The answer to the first batch with this key.
     pub fn answered(&mut self, key: &BatchKey, now_ms: i64) -> Result<Option<WriteOutcome>, StoreError> {
         self.answers.find(&self.sql, key, now_ms)
     }
@@ -24,7 +24,7 @@ impl<S: Sql> Engine<S> {
         self.admission.repeated(writer, &config.limits, config.layout.shards(), now_ms);
     }
 
-    /// Charges a write that is new, and counts its key among those that are remembered.
+    /// Charges a new write, and counts its key among the remembered ones.
     pub fn charge(
         &mut self,
         writer: &Writer<'_>,
@@ -42,7 +42,7 @@ impl<S: Sql> Engine<S> {
         let is_too_large = writer.who == Who::Open && cost.units as f64 > most;
         if is_too_large {
             return Err(Refusal::TooLarge(format!(
-                "a request without a write key may cost at most {most} units, and this one costs {}: send fewer points at a time, or shorter periods",
+                "a request without a write key can cost at most {most} units, not {}: send fewer points at a time, or points with shorter periods",
                 cost.units
             )));
         }
@@ -62,7 +62,7 @@ impl<S: Sql> Engine<S> {
         Ok(charge)
     }
 
-    /// Gives back what was charged for a write that was not stored.
+    /// Refunds a write that was not stored.
     pub fn refund(&mut self, key: Option<&BatchKey>, charge: &Charge) {
         self.admission.refund(charge);
         if let Some(key) = key {

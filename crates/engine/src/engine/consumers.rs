@@ -1,8 +1,8 @@
-//! The consumers of the log: the trait that each implements, and the list of them.
+//! The consumers of the log: the trait that each implements, and their list.
 //!
-//! The engine keeps the log, the cursor and the order; it hands on each point once, and again after a crash if the point was not
-//! sealed. A consumer is a file below this module and a line of the list. Its file also has what it offers to others, as
-//! functions of the engine.
+//! The engine keeps the log, the cursor and the order. It hands on each point once, and again after a crash if the
+//! point was not sealed. A consumer is a file below this module and a line in the list. Its file also contains what it
+//! offers to others, as functions of the engine.
 
 use serde_json::{Map, Value};
 
@@ -27,67 +27,69 @@ pub use forwarding::{Coarsening, GATHER_MS, Packed, Parcel};
 pub use increments::Seen;
 pub use rollups::SLICE_CELLS;
 
-/// What follows the log. A consumer writes the functions that it needs; the others do nothing.
+/// A follower of the log. A consumer implements the functions that it needs; the others do nothing.
 pub(super) trait Consumer: Sized {
-    /// As it was when all up to the cursor was sealed. Points after the cursor are taken again.
+    /// Loads the state at the cursor. Points after the cursor are taken again.
     fn load(stream: &Loading<'_, impl Sql>) -> Result<Self, StoreError>;
 
-    /// The record changes, or a stream is made, which has no state before: persists within the transaction of the record how the
-    /// consumer goes on, and returns that. `None` if it goes on as it is.
+    /// The record changes, or a stream is created, which has no state before. Persists, within the record's
+    /// transaction, how the consumer continues, and returns that; `None` if nothing changes for it.
     fn resume(_before: Option<&Self>, _sql: &impl Sql, _change: &Change<'_>) -> Result<Option<Self>, StoreError> {
         Ok(None)
     }
 
-    /// A new row is about to be taken.
+    /// Announces that a new row is about to be taken.
     fn begin_row(&mut self, _now_ms: i64) {}
 
-    /// Takes a point. Consumers take it in the order of the list, the next point after the last of them has this one.
+    /// Takes a point. Consumers take it in the order of the list; the next point follows once the last consumer has
+    /// this one.
     fn take(&mut self, _taken: &mut Taken<'_>) {}
 
-    /// All points of a row are taken, and this frame was in it.
+    /// Announces that all points of a row are taken, and that this frame was in it.
     fn end_frame(&mut self, _frame: &Frame<'_>) {}
 
-    /// What it holds in memory until it is sealed.
+    /// What it holds in memory until that is sealed.
     fn unsealed(&self) -> Unsealed {
         Unsealed::default()
     }
 
-    /// Prepares a slice of sealing all up to a cursor; whether it is ready. Nothing changes before it persists.
+    /// Prepares a slice of sealing everything up to a cursor; returns whether it is ready. Nothing changes before it
+    /// persists.
     fn prepare(&mut self, _sql: &impl Sql, _cursor: Cursor, _slice_cells: usize) -> bool {
         true
     }
 
-    /// Drops what it has prepared: chunks, or points that are not sealed, change or have changed.
+    /// Drops what it has prepared: chunks or unsealed points change or have changed.
     fn drop_prepared(&mut self) {}
 
-    /// Persists its state within the transaction that moves the cursor. `sealed` says what the seal did to chunks.
+    /// Persists its state within the transaction that moves the cursor. `sealed` reports what the seal did to chunks.
     fn persist(&self, _sql: &impl Sql, _sealed: &mut Sealed) -> Result<(), StoreError> {
         Ok(())
     }
 
-    /// The transaction of [`Self::persist`] has taken effect.
+    /// Announces that the transaction of [`Self::persist`] has taken effect.
     fn mark_persisted(&mut self, _sealed: &Sealed) {}
 
-    /// What was taken before has changed: points are removed, or series are folded.
+    /// Announces that earlier points have changed: some are removed, or series are folded.
     fn forget_past(&mut self) {}
 
-    /// The number of the first point that it still needs from the log, if it needs any.
+    /// The number of the first point that it still needs from the log, if any.
     fn needs(&self, _accepted: u64) -> Option<u64> {
         None
     }
 
-    /// When it has something to do by alarm, Unix milliseconds; `None` while there is nothing to do. What it does then is a task of
-    /// the object's alarm.
+    /// When it has something to do by alarm, Unix milliseconds; `None` while it has nothing to do. The work is a task
+    /// of the object's alarm.
     fn due_ms(&self, _stream: &Followed<'_>) -> Option<i64> {
         None
     }
 
-    /// How many bytes of memory it keeps between events.
+    /// The memory that it keeps between events, in bytes.
     fn kept_bytes(&self) -> usize {
         0
     }
 
-    /// Adds what `status` says of it.
+    /// Adds its part of `status`.
     fn describe(&self, _sql: &impl Sql, _stream: &Followed<'_>, _status: &mut Map<String, Value>) {}
 }
 
@@ -96,13 +98,13 @@ pub(super) struct Loading<'a, S> {
     pub(super) sql: &'a S,
     pub(super) limits: &'a Limits,
     pub(super) dictionary: &'a Dictionary,
-    /// All before it is sealed.
+    /// Everything before it is sealed.
     pub(super) cursor: Cursor,
 }
 
 /// A change of the record.
 pub(super) struct Change<'a> {
-    /// `None` where a stream is made.
+    /// `None` if a stream is created.
     pub(super) before: Option<&'a StreamConfig>,
     pub(super) after: &'a StreamConfig,
     /// The number of the last point before the change.
@@ -111,7 +113,7 @@ pub(super) struct Change<'a> {
     pub(super) randomness: Randomness,
 }
 
-/// The stream that is followed, as it is.
+/// The followed stream in its current state.
 pub(super) struct Followed<'a> {
     pub(super) config: &'a StreamConfig,
     pub(super) log: &'a LogIndex,
@@ -119,7 +121,7 @@ pub(super) struct Followed<'a> {
     pub(super) accepted: u64,
 }
 
-/// A point that is taken.
+/// A point that consumers take.
 pub(super) struct Taken<'a> {
     pub(super) point: &'a Point,
     /// The point's number in the stream, counted from 1.
@@ -128,9 +130,9 @@ pub(super) struct Taken<'a> {
     pub(super) at_ms: i64,
     pub(super) target: &'a Target,
     pub(super) dictionary: &'a mut Dictionary,
-    /// What each bucket took of it: known after the rollups have taken it.
+    /// What each bucket took of it: known once the rollups have taken it.
     pub(super) pieces: &'a mut Vec<Piece>,
-    /// Whether `overflow` has at least a part of it. Likewise.
+    /// Whether it is at least partly in `overflow`: known from then on too.
     pub(super) has_overflowed: bool,
 }
 
@@ -142,11 +144,11 @@ pub(super) struct Piece {
     pub(super) cell: Cell,
 }
 
-/// What is held in memory until it is sealed.
+/// What a consumer holds in memory until it is sealed.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Unsealed {
     pub(super) cells: usize,
-    /// Pieces of points, the work of taking all again.
+    /// Pieces of points: the work of taking everything again.
     pub(super) pieces: usize,
     pub(super) sketch_bytes: usize,
 }
@@ -159,8 +161,8 @@ impl std::ops::AddAssign for Unsealed {
     }
 }
 
-/// Declares the modules of consumers, and what does for all of them what the trait does for one. A macro, so that a consumer has
-/// one line, is known by its type where it is asked for something, and takes a point without dynamic dispatch.
+/// Declares the modules of consumers, and does for all of them what the trait does for one. A macro, so that adding a
+/// consumer takes one line, others refer to it by its type, and points are taken without dynamic dispatch.
 macro_rules! consumers {
     ($($module:ident: $consumer:ident,)*) => {
         $(mod $module;)*
@@ -175,7 +177,7 @@ macro_rules! consumers {
                 Ok(Self { $($module: Consumer::load(stream)?,)* })
             }
 
-            /// Persists how the consumers of a new stream begin.
+            /// Persists the initial state of a new stream's consumers.
             pub(super) fn begin(sql: &impl Sql, change: &Change<'_>) -> Result<(), StoreError> {
                 $(<$module::$consumer as Consumer>::resume(None, sql, change)?;)*
                 Ok(())
@@ -210,7 +212,7 @@ macro_rules! consumers {
                 $(self.$module.end_frame(frame);)*
             }
 
-            /// Of all together.
+            /// The sum over all consumers.
             #[inline]
             pub(super) fn unsealed(&self) -> Unsealed {
                 let mut unsealed = Unsealed::default();
@@ -242,12 +244,12 @@ macro_rules! consumers {
                 $(self.$module.forget_past();)*
             }
 
-            /// The number of the first point that any of them still needs from the log.
+            /// The number of the first point that any consumer still needs from the log.
             pub(super) fn needs(&self, accepted: u64) -> Option<u64> {
                 [$(self.$module.needs(accepted),)*].into_iter().flatten().min()
             }
 
-            /// When the first of them has something to do.
+            /// When the first consumer has something to do.
             pub(super) fn due_ms(&self, stream: &Followed<'_>) -> Option<i64> {
                 [$(self.$module.due_ms(stream),)*].into_iter().flatten().min()
             }
@@ -263,7 +265,8 @@ macro_rules! consumers {
     };
 }
 
-// The list, in the order in which consumers take a point and persist. The rollups are first, as others take what buckets took.
+// The list, in the order in which consumers take a point and persist. The rollups come first, as others use what the
+// buckets took.
 consumers! {
     rollups: Rollups,
     series_totals: SeriesTotals,

@@ -1,5 +1,5 @@
-//! The places of chunks whose parts are to be merged, and merging them: a bounded step at a time, by the alarm, and where many parts have come
-//! between two alarms by the seal that brought them.
+//! The places of chunks whose parts need merging, and merging them: one bounded step at a time, by the alarm or, if
+//! many parts arrive between two alarms, by the seal that brings them.
 
 use std::collections::BTreeMap;
 
@@ -11,17 +11,17 @@ use store::sql::{Sql, StoreError};
 
 use super::Engine;
 
-/// What is left out is found again when something is sealed there.
+/// The most places that are listed; others are found again when something is sealed there.
 const MAX_PLACES: usize = 1_000;
-/// Places with so many parts are merged by the seal...
+/// Places with this many parts are merged by the seal...
 const SEAL_PARTS: usize = 128;
-/// ...with so many steps. Each takes 40,000 of the weight of cells, and a seal brings up to 134,000 of it.
+/// ...with this many steps. Each handles 40,000 of the cells' weight, and a seal brings up to 134,000.
 const SEAL_STEPS: usize = 4;
 
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct Crowded {
-    /// With the number of their parts when they were last looked at.
+    /// With the number of their parts when they were last checked.
     places: BTreeMap<Place, usize>,
     /// Whether the database was searched for places that were crowded before it was opened.
     is_searched: bool,
@@ -41,7 +41,7 @@ impl Crowded {
 }
 
 impl<S: Sql> Engine<S> {
-    /// How many parts the place of chunks that has most of them has, of at most [`chunks::MAX_PARTS`].
+    /// The number of parts of the most crowded place, of at most [`chunks::MAX_PARTS`].
     pub fn fullest_place(&self) -> Result<usize, StoreError> {
         Ok(chunks::fullest(&self.sql, 0, 1)?.first().map_or(0, |(parts, _)| *parts))
     }
@@ -51,8 +51,8 @@ impl<S: Sql> Engine<S> {
         !self.crowded.places.is_empty()
     }
 
-    /// Does a step of merging in the place with the most parts. A place that can't be merged is left as it is until something is
-    /// sealed there again. While something is removed, parts stay where the removal looks for them.
+    /// Merges one step in the place with the most parts. A place that cannot be merged is left alone until something is
+    /// sealed there again. During a removal, parts stay where the removal looks for them.
     pub fn compact(&mut self) {
         let Some((place, _)) = self.crowded.fullest().filter(|_| !self.is_removing()) else { return };
         self.change_chunks();
@@ -64,7 +64,7 @@ impl<S: Sql> Engine<S> {
         }
     }
 
-    /// Takes in what a seal says is crowded, and merges where that can't wait for the alarm.
+    /// Adds the places that a seal reports as crowded, and merges those that cannot wait for the alarm.
     pub(super) fn relieve(&mut self, crowded: Vec<(Place, usize)>) {
         self.crowded.extend(crowded);
         for _ in 0..SEAL_STEPS {
@@ -75,7 +75,7 @@ impl<S: Sql> Engine<S> {
         }
     }
 
-    /// Looks once for places that were crowded before this object was opened, maybe by an earlier version.
+    /// Searches once for places that were crowded before this object was opened, possibly by an earlier version.
     pub(super) fn search_crowded(&mut self) -> Result<(), StoreError> {
         if !self.crowded.is_searched {
             let places = chunks::fullest(&self.sql, FRESH_PARTS, MAX_PLACES)?;

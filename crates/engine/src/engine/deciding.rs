@@ -1,4 +1,5 @@
-//! Deciding which label sets of a batch get series of their own: before it is in the log, which has the decisions.
+//! Decides which label sets of a batch get their own series, before the batch is in the log, which contains the
+//! decisions.
 
 use std::borrow::Cow;
 
@@ -11,20 +12,20 @@ use store::sql::{Sql, StoreError};
 
 use super::Engine;
 
-/// A batch, and who writes it.
+/// A batch and its writer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Incoming {
     /// The batch as a frame.
     pub frame: Vec<u8>,
-    /// What its writer may claim.
+    /// The class of its writer.
     pub class: Class,
-    /// Whose new series and names it counts as.
+    /// Who its new series and names are charged to.
     pub networks: Networks,
 }
 
 #[cfg(test)]
 impl Incoming {
-    /// What the owner writes.
+    /// A batch of the owner.
     #[must_use]
     pub fn of_owner(frame: Vec<u8>) -> Self {
         Self { frame, class: Class::Owner, networks: [None; 2] }
@@ -37,7 +38,7 @@ impl<S: Sql> Engine<S> {
         self.admission.takers(writer)
     }
 
-    /// The row of the log that batches become. Label sets that come in have their numbers then, which are to be taken back if the row
+    /// The row of the log for batches. Admitted label sets get their numbers here, which must be taken back if the row
     /// is not stored.
     pub(super) fn decide(&mut self, batches: &[Incoming], now_ms: i64) -> Result<Vec<u8>, StoreError> {
         let decided: Vec<(Vec<u8>, Cow<'_, [u8]>)> =
@@ -50,8 +51,8 @@ impl<S: Sql> Engine<S> {
         Ok(encode_logged(logged))
     }
 
-    /// Which label sets of a batch get no series of their own, and its frame without the labels that would have more values than the
-    /// owner's `max`.
+    /// The label sets of a batch that get no series of their own, and its frame without the labels that would exceed
+    /// the owner's `max`.
     fn decided<'a>(&mut self, batch: &'a Incoming, now_ms: i64) -> Result<(Vec<u8>, Cow<'a, [u8]>), StoreError> {
         let (mut refused, mut label_sets) = (Vec::new(), Vec::new());
         let Incoming { class, networks, .. } = *batch;

@@ -1,12 +1,12 @@
-//! When something is due that is persisted as one number.
+//! A due time that is persisted as one number.
 
 use serde::{Deserialize, Serialize};
 
-/// When something is due. Persisted as Unix milliseconds: 0 for at once, and the largest number for never.
+/// A due time. Persisted as Unix milliseconds: 0 for immediately, and the largest number for never.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "i64", into = "i64")]
 pub(super) enum Due {
-    /// Whatever time it is.
+    /// Immediately.
     AtOnce,
     /// Unix milliseconds.
     At(i64),
@@ -14,7 +14,7 @@ pub(super) enum Due {
 }
 
 impl Due {
-    /// The time, if it ever comes; one that is past for at once.
+    /// The time, if it ever comes; a past one for immediately.
     pub(super) fn at_ms(self) -> Option<i64> {
         Some(i64::from(self)).filter(|_| self != Self::Never)
     }

@@ -1,8 +1,8 @@
-//! Folding: series leave the dictionary, and what they had is part of `overflow`.
+//! Folding: series leave the dictionary, and their totals become part of `overflow`.
 //!
-//! Who leaves depends on how full the dictionary is, as measured by what open writers may have of it, so that a stream that
-//! has room keeps every label for ever. What is only known for a while leaves before what is established, what was in fewer
-//! hours before what was in more, and what is idle for longer before what is idle for less.
+//! Which ones leave depends on how full the part of the dictionary for open writers is, so a stream with room keeps
+//! every label for ever. Series that are not established leave before established ones, those seen in fewer hours
+//! before those seen in more, and those idle for longer before those idle for less.
 
 use rustc_hash::FxHashSet;
 
@@ -13,7 +13,8 @@ use store::sql::{Sql, StoreError};
 
 use super::{Engine, FOLD, to_json};
 
-/// Above a share of the dictionary, series that are idle for so many hours leave until it is below: others, and established ones.
+/// Above this fill of the dictionary, series that are idle for this many hours leave until it is below: either
+/// established ones or the others.
 struct Rule {
     fill: f64,
     is_established: bool,
@@ -26,16 +27,16 @@ const RULES: [Rule; 3] = [
     Rule { fill: 0.9, is_established: true, idle_hours: 48 },
 ];
 
-/// A round of folding lets counters by labels end, so there is one a day at most...
+/// A round of folding ends counters of labels, so there is at most one a day...
 const INTERVAL_MS: i64 = 86_400_000;
-/// ...in steps of so many series: each deletes a row, and rewrites at most 25 rows of totals of 140 KB.
+/// ...in steps of this many series: each deletes a row, and rewrites at most 25 rows of totals of 140 KB.
 const STEP_SERIES: usize = 4_096;
 const STEP_MS: i64 = 1_000;
 const HOUR_MS: i64 = 3_600_000;
 
 impl<S: Sql> Engine<S> {
-    /// Gives `overflow` a number that is durable: before series are freed, as their numbers stand for it then. Not while some of
-    /// the log is unsealed, whose new series have their numbers by its order.
+    /// Gives `overflow` a durable number before series are freed, whose numbers then refer to it. Not while part of the
+    /// log is unsealed, because the order of its new series determines their numbers.
     pub(super) fn make_overflow(&mut self) -> Result<(), StoreError> {
         self.dictionary.overflow();
         self.sql.atomically(&mut || self.dictionary.persist(&self.sql))?;
@@ -43,8 +44,8 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// Folds series, given in the order of their numbers, into `overflow`, where all is sealed: their names and places are free,
-    /// and what they had is read under `overflow`. The next round is not before `fold_ms`.
+    /// Folds series, given in numerical order, into `overflow`, when everything is sealed: their names and places
+    /// become free, and their data is read under `overflow`. The next round is not before `fold_ms`.
     fn fold(&mut self, ids: &[SeriesId], fold_ms: i64) -> Result<(), StoreError> {
         self.make_overflow()?;
         self.change_chunks();
@@ -65,9 +66,10 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// Folds a step of what is to leave, where all is sealed. When there is something to fold next, if ever.
+    /// Folds one step of the series that should leave, if everything is sealed. Returns when there is something to fold
+    /// next, if ever.
     pub(super) fn expire_series(&mut self, now_ms: i64) -> Result<Option<i64>, StoreError> {
-        // Also when the clock was set back.
+        // Also if the clock was set back.
         let is_due = self.fold_ms.is_none_or(|fold_ms| fold_ms <= now_ms || fold_ms > now_ms + INTERVAL_MS);
         if is_due && self.cursor.seq + 1 == self.next_seq {
             let mut leaving = self.leaving(hour_of(now_ms));
@@ -93,10 +95,10 @@ impl<S: Sql> Engine<S> {
         )
     }
 
-    /// Which series leave, who leaves first before the others.
+    /// The series that leave, in this order.
     fn leaving(&self, hour: u32) -> Vec<SeriesId> {
         let (mut leaving, mut chosen) = (Vec::new(), FxHashSet::default());
-        // Series and bytes of texts that are gone then. Of names nobody knows before.
+        // Series and bytes that are gone by then. The number of names is not known in advance.
         let mut gone = (0, 0);
         for rule in RULES {
             let is_idle = |(_, standing, _): &(SeriesId, Standing, usize)| standing.idle_hours(hour) >= rule.idle_hours;
@@ -106,7 +108,7 @@ impl<S: Sql> Engine<S> {
                 if self.dictionary.fill(gone) < rule.fill {
                     break;
                 }
-                // Two rules have the same series.
+                // Two rules may name the same series.
                 if chosen.insert(id) {
                     leaving.push(id);
                     gone = (gone.0 + 1, gone.1 + bytes);
@@ -116,7 +118,7 @@ impl<S: Sql> Engine<S> {
         leaving
     }
 
-    /// When the first series that may leave does.
+    /// When the first series may leave.
     fn fold_due(&self) -> Option<i64> {
         let due_hours = RULES.iter().filter_map(|rule| {
             let last_hour = self.leavers(rule).map(|(_, standing, _)| standing.last_hour).min()?;

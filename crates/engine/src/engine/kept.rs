@@ -1,26 +1,26 @@
-//! How much memory a stream keeps between events.
+//! The memory that a stream keeps between events.
 
 use store::sql::{Sql, StoreError};
 use store::{schema, series};
 
 use super::Engine;
 
-/// What every stream has: its record, small tables, and what the allocator loses.
+/// The memory of every stream: its record, small tables, and the allocator's losses.
 const BASE_BYTES: usize = 64 << 10;
-/// A series besides its text: the text's counters and its block (24 bytes), its place by number and by hash (up to 26) and its totals
-/// (40, in a list that may be half empty).
+/// A series besides its string: the string's counters and block (24 bytes), its slots by number and by hash (up to 26)
+/// and its totals (40, in a list that may be half empty).
 const SERIES_BYTES: usize = 120;
-/// An idempotency key: in a table of up to 64 bytes a place, and in the order of their ends.
+/// An idempotency key: a slot of up to 64 bytes in a table, and its place in the order of expiry.
 const KEY_BYTES: usize = 88;
 /// A row of the log.
 const ROW_BYTES: usize = 40;
-/// A network or a key with a budget, and one that brought series.
+/// A network or a key with a budget, and one that has added series.
 const TAKER_BYTES: usize = 112;
 /// A value of a label that has a maximum.
 const VALUE_BYTES: usize = 96;
 
 impl<S: Sql> Engine<S> {
-    /// How many bytes it keeps, by what there is of each kind.
+    /// The memory that it keeps, calculated from the numbers of each kind.
     pub fn kept_bytes(&self) -> usize {
         let (keys, _) = self.answers.keys();
         BASE_BYTES
@@ -33,7 +33,7 @@ impl<S: Sql> Engine<S> {
             + self.values.len() * VALUE_BYTES
     }
 
-    /// How many bytes the stream that is in this database will keep, as far as its sealed part tells.
+    /// The memory that the stream in this database will keep, as far as its sealed part shows.
     pub fn peek_kept_bytes(sql: &S) -> Result<usize, StoreError> {
         if !schema::exists(sql)? {
             return Ok(0);

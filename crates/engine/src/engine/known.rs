@@ -1,4 +1,4 @@
-//! Who may write to a stream: the last word on write keys and blocks.
+//! Who may write to a stream: the final check of write keys and blocks.
 
 use config::blocked::Writers;
 use config::who::{KeyHash, Who};
@@ -13,25 +13,25 @@ use super::Record;
 /// A writer that may write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Known {
-    /// What it may claim.
+    /// Its class.
     pub class: Class,
     /// Its write key, if its class is `Keyed`.
     pub key: Option<KeyId>,
-    /// What its network is called today; `None` where nobody knows it, and of others than open writers.
+    /// The pseudonym of its network today; `None` if the network is unknown, and for other writers than open ones.
     pub pseudonym: Option<Pseudonym>,
 }
 
 impl Record {
-    /// Which of the stream's write keys has this hash.
+    /// The stream's write key with this hash.
     #[must_use]
     pub fn key_of(&self, hash: &KeyHash) -> Option<KeyId> {
         key_of(&self.writing.keys, hash).map(|key| KeyId::of(&key.hash))
     }
 
-    /// Who a writer is, if it may write.
+    /// Identifies a writer, if it may write.
     ///
     /// # Errors
-    /// [`Refusal`] that says why it may not.
+    /// The [`Refusal`] says why it may not.
     pub fn known(&self, writer: &Writer<'_>) -> Result<Known, Refusal> {
         let plain = Known { class: Class::Owner, key: None, pseudonym: None };
         match &writer.who {
@@ -55,18 +55,18 @@ impl Record {
     /// Adds a write key.
     ///
     /// # Errors
-    /// [`Refusal::Conflict`] where there are as many as may be.
+    /// [`Refusal::Conflict`] if there are already as many as allowed.
     pub fn add_key(&mut self, key: WriteKey) -> Result<(), Refusal> {
         let keys = &mut self.writing.keys;
         if keys.len() >= MAX_WRITE_KEYS {
-            let detail = format!("a stream has at most {MAX_WRITE_KEYS} write keys; end one that is not used any more");
+            let detail = format!("a stream has at most {MAX_WRITE_KEYS} write keys; revoke one that is no longer used");
             return Err(Refusal::Conflict(detail));
         }
         keys.push(key);
         Ok(())
     }
 
-    /// Ends the write key with this id.
+    /// Revokes the write key with this id.
     ///
     /// # Errors
     /// [`Refusal::NoSuchWriteKey`]

@@ -1,4 +1,4 @@
-//! Points in the order of the log, as messages: what the log still has of them.
+//! Points in the order of the log, as messages: those that the log still has.
 
 use appnet::messages::Annotated;
 use appnet::posted::is_for_people;
@@ -54,8 +54,8 @@ impl<S: Sql> Engine<S> {
         Ok(out)
     }
 
-    /// At most so many messages of a row whose ids are behind and before these, in the order of the page. A frame at a time,
-    /// and no more of it than is wanted, as a row may have the points of thousands of messages.
+    /// At most this many messages of a row with ids after and before these, in the order of the page. Reads one frame
+    /// at a time, and no more of it than needed, as a row may have the points of thousands of messages.
     fn messages_of(
         &self,
         row: &LogRow,
@@ -104,14 +104,14 @@ impl<S: Sql> Engine<S> {
             let mut points = Vec::new();
             self.each_labelled(frame, |labels, point| points.push((labels.clone(), *point)))?;
             if let Some(message) = Annotated::posted(first, frame.posted, &points) {
-                // It is one, whatever its size: it was posted as one.
+                // It is one message, whatever its size, because it was posted as one.
                 return Ok(if (since + 1..before).contains(&first) { vec![message] } else { Vec::new() });
             }
         }
         let (mut messages, mut number) = (Vec::<Annotated>::new(), first);
         self.each_labelled(frame, |labels, point| {
             if !messages.last_mut().is_some_and(|last| last.push(labels, point)) {
-                // What is not on the page was only needed to know where this one begins.
+                // Points beyond the page were only needed to find where this message begins.
                 messages.retain(|message| message.id > since);
                 let mut message = Annotated::new(number);
                 message.push(labels, point);

@@ -1,4 +1,4 @@
-//! What readers ask of a stream: cells, labels, status.
+//! What readers request of a stream: cells, labels, status.
 
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use store::sql::{Sql, StoreError};
 use super::asking::Progress;
 use super::{Engine, to_json};
 
-/// Why a question has no answer.
+/// Why a query has no answer.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
     /// The SQL failed.
@@ -20,13 +20,13 @@ pub enum QueryError {
     /// The answer would have too many cells.
     #[error(transparent)]
     TooLarge(#[from] GridError),
-    /// Its matching takes more steps than a request may.
+    /// Its matchers take more steps than a request may.
     #[error(transparent)]
     TooManySteps(#[from] TooManySteps),
 }
 
 impl<S: Sql> Engine<S> {
-    /// The cells that a query asks for.
+    /// The cells of a query.
     pub fn query(&self, query: &Query) -> Result<Vec<Row>, QueryError> {
         let mut asking = self.ask(query, &[]);
         while self.go_on_asking(query, &mut asking, usize::MAX)? == Progress::More {}
@@ -62,7 +62,7 @@ impl<S: Sql> Engine<S> {
     }
 }
 
-/// The linear memory of the isolate, which never shrinks; `None` where there is none.
+/// The linear memory of the isolate, which never shrinks; `None` outside wasm.
 #[cfg_attr(target_arch = "wasm32", expect(clippy::unnecessary_wraps, reason = "other targets have none"))]
 fn memory_bytes() -> Option<usize> {
     #[cfg(target_arch = "wasm32")]

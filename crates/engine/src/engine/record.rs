@@ -1,4 +1,4 @@
-//! The record: what the object keeps of its owner's wishes, and how it changes.
+//! The record: what the object keeps of its owner's configuration, and how it changes.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,35 +16,35 @@ use super::consumers::Change;
 use super::due::Due;
 use super::{Engine, RECORD, TIDY, from_json, to_json};
 
-/// What the object keeps of its owner's wishes.
+/// What the object keeps of its owner's configuration.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Record {
     /// The public part.
     pub config: StreamConfig,
     /// The hash of the read key.
     pub read_key_hash: KeyHash,
-    /// Grows with each change at home.
+    /// Increases with each change at home.
     #[serde(default)]
     pub version: u64,
-    /// The stream is ending: its other shards go first.
+    /// The stream is ending: its other shards end first.
     #[serde(default)]
     pub is_closed: bool,
-    /// The token of the forwarding, encrypted.
+    /// The forwarding token, encrypted.
     #[serde(default)]
     pub forward_token: Option<Token>,
-    /// Who may write, as far as it is not public.
+    /// Who may write, except for what is public.
     #[serde(default, skip_serializing_if = "Writing::is_nothing")]
     pub writing: Writing,
-    /// Who is still to hear of it.
+    /// Who still has to be told of this record.
     #[serde(default, skip_serializing_if = "Untold::is_nobody")]
     pub untold: Untold,
 }
 
-/// Write keys, and the salt of the pseudonyms of networks.
+/// Write keys, and the salt for pseudonyms of networks.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Writing {
-    /// In the order in which they were made, at most [`config::write_keys::MAX_WRITE_KEYS`].
+    /// In the order of their creation, at most [`config::write_keys::MAX_WRITE_KEYS`].
     pub keys: Vec<WriteKey>,
     /// Day and secret.
     salt: Option<(u32, Secret)>,
@@ -55,7 +55,7 @@ impl Writing {
         *self == Self::default()
     }
 
-    /// The salt that was made last.
+    /// The most recent salt.
     #[must_use]
     pub fn salt(&self) -> Option<Salt> {
         self.salt.map(|(day, secret)| Salt { day, secret })
@@ -66,29 +66,29 @@ impl Writing {
         self.salt = Some((day, secret));
     }
 
-    /// What the owner calls a key.
+    /// The owner's name for a key.
     pub fn name(&self, id: KeyId) -> String {
         let key = self.keys.iter().find(|key| KeyId::of(&key.hash) == id);
         key.map_or_else(String::new, |key| key.name.clone())
     }
 }
 
-/// Why the record stays as it is.
+/// Why the record does not change.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     /// The SQL failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Too many labels are counted.
+    /// Too many labels would be counted.
     #[error(transparent)]
     TooManyNames(#[from] TooManyNames),
 }
 
 impl Record {
-    /// Keeps a new encrypted token, or the one that is there if it goes to the same place as before.
+    /// Keeps a new encrypted token, or the existing one if the destination stays the same.
     ///
     /// # Errors
-    /// [`Refusal::InvalidRequest`] where it goes to a new place without a token.
+    /// [`Refusal::InvalidRequest`] for a new destination without a token.
     pub fn set_token(&mut self, before: Option<&ForwardConfig>, sealed: Option<Token>) -> Result<(), Refusal> {
         let Some(after) = &self.config.forward else {
             self.forward_token = None;
@@ -96,7 +96,7 @@ impl Record {
         };
         let is_same = before.is_some_and(|before| before.is_same_place(after));
         if sealed.is_none() && !(is_same && self.forward_token.is_some()) {
-            let reason = "`forward.token` is required where `dialect` or `api_root` is new";
+            let reason = "`forward.token` is required when `dialect` or `api_root` changes";
             return Err(Refusal::InvalidRequest(reason.into()));
         }
         self.forward_token = sealed.or_else(|| self.forward_token.take());
@@ -105,12 +105,12 @@ impl Record {
 }
 
 impl<S: Sql> Engine<S> {
-    /// The record of the stream that is in this database, without opening the rest.
+    /// Reads the record of the stream in this database, without opening the rest.
     pub fn peek_record(sql: &S) -> Result<Option<Record>, StoreError> {
         if schema::exists(sql)? { from_json(meta::get(sql, RECORD)?) } else { Ok(None) }
     }
 
-    /// Replaces the record of the stream that is in this database, without opening the rest.
+    /// Replaces the record of the stream in this database, without opening the rest.
     pub fn put_record(sql: &S, record: &Record) -> Result<(), StoreError> {
         meta::put(sql, RECORD, &to_json(record))
     }
@@ -120,13 +120,13 @@ impl<S: Sql> Engine<S> {
         &self.record
     }
 
-    /// How many of these label sets have no series.
+    /// The number of these label sets that have no series.
     pub fn new_series(&self, label_sets: &[&str]) -> u64 {
         let is_new = |labels: &&&str| !self.dictionary.has(&self.distinct.split(labels).0);
         label_sets.iter().filter(is_new).count() as u64
     }
 
-    /// Changes the record. Where the log would mean something else afterwards, it is sealed before.
+    /// Changes the record. If the log would then mean something else, it is sealed first.
     pub fn set_record(&mut self, record: Record, now_ms: i64) -> Result<(), RecordError> {
         let distinct = self.distinct.listing(&record.config.distinct)?;
         if distinct != self.distinct {
@@ -138,7 +138,7 @@ impl<S: Sql> Engine<S> {
         let change = Change { before: Some(before), after: &record.config, accepted, now_s, randomness };
         self.consumers.resume(&self.sql, &change, &mut || {
             distinct.persist(&self.sql)?;
-            // What is kept may be less now.
+            // The retention may be shorter now.
             meta::put(&self.sql, TIDY, &to_json(&Due::AtOnce))?;
             Self::put_record(&self.sql, &record)
         })?;
@@ -146,7 +146,7 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// Replaces the record by one with the same wishes of the owner.
+    /// Replaces the record with one that has the same configuration.
     pub fn note(&mut self, record: Record) -> Result<(), StoreError> {
         Self::put_record(&self.sql, &record)?;
         self.record = record;
@@ -154,21 +154,21 @@ impl<S: Sql> Engine<S> {
     }
 }
 
-/// Who has not been told of the record that home has. Only home's says anything.
+/// Who has not been told of home's record. Only home's value matters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Untold {
-    /// The other shards have not heard.
+    /// The other shards have not been told.
     pub shards: bool,
-    /// The directory has not heard; the entry of a closed stream is to be deleted.
+    /// The directory has not been told; for a closed stream, its entry must be deleted.
     pub directory: bool,
 }
 
 impl Untold {
-    /// Nobody has been told of a change that everybody may see.
+    /// Nobody has been told yet of a change that is public.
     pub const EVERYONE: Self = Self { shards: true, directory: true };
 
-    /// Whether everyone has heard.
+    /// Whether everyone has been told.
     #[must_use]
     pub fn is_nobody(&self) -> bool {
         *self == Self::default()
@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_form_of_what_is_kept_of_who_may_write_is_pinned() {
+    fn the_form_of_stored_write_permissions_is_pinned() {
         let mut writing = Writing {
             keys: vec![WriteKey { name: "ci".into(), hash: KeyHash::from_bytes([1; 32]), created_ms: 2 }],
             salt: None,

@@ -1,8 +1,9 @@
-//! Removing points: at once for readers, and in steps on the disk.
+//! Removing points: at once for readers, and in steps on disk.
 //!
-//! First all is sealed, so that what is to be removed is in chunks and in rows of the log, and what comes later is not. One
-//! transaction then frees the series, settles the totals and notes what is to be rewritten. From there on readers skip it,
-//! and steps rewrite it. Before a place is sealed into again it is finished, so what lies there later is not touched.
+//! First everything is sealed, so what is to be removed is in chunks and in rows of the log, and what arrives later is
+//! not. Then one transaction frees the series, settles the totals and notes what to rewrite. From then on readers skip
+//! the removed data, while steps rewrite it. Before more is sealed into a place, the place is finished, so later data
+//! there is not touched.
 
 mod plan;
 
@@ -33,28 +34,31 @@ pub enum RemoveError {
     /// Its ends do not lie between buckets.
     #[error(transparent)]
     Unaligned(#[from] Unaligned),
-    /// It would rewrite more at once than it may.
+    /// It would rewrite more at once than is allowed.
     #[error(
-        "the ends of this time lie within buckets of too many series: align `from` and `to` to whole days (multiples of 86400), or let `where` match fewer series"
+        "the ends of this time range split buckets of too many series: align `from` and `to` to whole days (multiples of 86400), or let `where` match fewer series"
     )]
     TooMuch,
     /// One removal at a time.
-    #[error("another removal is still under way; its cursor is r{0}: come again when it is done")]
+    #[error(
+        "another removal is in progress, with the cursor r{0}, and a stream allows one at a time: repeat this request once that one is done"
+    )]
     UnderWay(u64),
-    /// A cursor of no removal of this stream.
+    /// The cursor does not belong to a removal of this stream.
     #[error("`after` is not the cursor of the last removal of this stream")]
     Unknown,
-    /// A matcher that can not be read.
+    /// An invalid matcher.
     #[error("`where`: {0}")]
     Matcher(String),
 }
 
 impl<S: Sql> Engine<S> {
-    /// Removes points, or goes on with it; how far it is. What home has not numbered gets a number here.
+    /// Removes points, or continues to; returns the progress. A removal that home has not numbered gets a number here.
     pub fn remove(&mut self, ask: &Remove, now_ms: i64) -> Result<Removed, RemoveError> {
         let last = self.removal.state.call;
         match ask.call {
-            // Of another shard that was told late: a later removal waits until all shards are done with the one before.
+            // From another shard that was told late: a later removal waits until all shards are done with the one
+            // before.
             Some(call) if call < last => return Ok(Removed { call, is_done: true, ..Removed::default() }),
             Some(call) if call == last => {}
             Some(_) if ask.resumes => return Err(RemoveError::Unknown),
@@ -118,12 +122,12 @@ impl<S: Sql> Engine<S> {
     }
 
     #[cfg(test)]
-    /// How many there were.
+    /// The number of removals.
     pub fn removals(&self) -> i64 {
         self.removal.id
     }
 
-    /// When there is something to rewrite, or another shard to be asked whether it has.
+    /// When there is something to rewrite, or another shard to be asked whether it is done.
     pub fn removal_due(&self) -> Option<i64> {
         let State { is_done, is_untold, .. } = self.removal.state;
         if is_done && !is_untold { None } else { Some(if is_done { self.removal.tell_ms } else { 0 }) }
@@ -134,7 +138,7 @@ impl<S: Sql> Engine<S> {
         !self.removal.state.is_done
     }
 
-    /// What the other shards are to be told, if home does not know them to be done.
+    /// What to tell the other shards, unless home knows that they are done.
     pub fn untold_removal(&self) -> Option<Remove> {
         let State { call, matchers, from_s, to_s, is_whole, is_untold, .. } = &self.removal.state;
         let time = |at_s: &i64| (!is_whole).then_some(*at_s);
@@ -147,12 +151,12 @@ impl<S: Sql> Engine<S> {
         })
     }
 
-    /// Other shards are asked again then. Only in memory.
+    /// Sets when other shards are asked again. Only in memory.
     pub fn put_off_telling(&mut self, until_ms: i64) {
         self.removal.tell_ms = until_ms;
     }
 
-    /// All shards are done with a removal.
+    /// Records that all shards are done with a removal.
     pub fn removal_told(&mut self, call: u64) -> Result<(), StoreError> {
         if self.removal.state.call == call && self.removal.state.is_untold {
             let state = forgotten(State { is_untold: false, ..self.removal.state.clone() });
@@ -162,7 +166,7 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// One step of rewriting: bounded work, and all or nothing.
+    /// One step of rewriting: bounded work, all or nothing.
     pub fn removal_step(&mut self) -> Result<(), StoreError> {
         if self.removal.state.is_done {
             return Ok(());
@@ -170,8 +174,8 @@ impl<S: Sql> Engine<S> {
         self.change_chunks();
         let (mut state, mut next_part) = (self.removal.state.clone(), self.removal.next_part);
         let (mut done, mut rows, mut budget) = (BTreeSet::new(), Vec::new(), self.limits.removal_bytes);
-        // The attic of a span is its last place, and goes first: what a full place gets lies there from then on, and must not be taken
-        // out again.
+        // A span's attic is its last place, and is rewritten first: from then on it receives what full places get,
+        // which must not be removed again.
         let places: Vec<i64> = self.removal.pending.iter().rev().copied().collect();
         self.sql.atomically(&mut || {
             while budget > 0 && state.log_next <= state.log_last {
@@ -216,14 +220,14 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// Before open buckets are sealed: finishes the places where they go, as what is sealed there is not to be removed.
+    /// Called before open buckets are sealed: finishes their places, as what is sealed there must not be removed.
     pub(super) fn finish_places(&mut self) -> Result<(), StoreError> {
         if self.removal.pending.is_empty() {
             return Ok(());
         }
         let places = self.unsealed_places();
         let places: Vec<i64> = places.intersection(&self.removal.pending).copied().collect();
-        // From the last to the first, as in a step.
+        // From last to first, as in a step.
         for place in places.iter().rev() {
             let mut rewriting = Rewriting::new(*place, None, ALL);
             let mut state = self.removal.state.clone();
@@ -248,7 +252,7 @@ impl<S: Sql> Engine<S> {
         Ok(self.without(&bytes)?.unwrap_or(bytes))
     }
 
-    /// A row of the log without the points that are removed, if it has some.
+    /// A row of the log without the points that are removed; `None` if it has none of them.
     fn row_without(&self, seq: i64) -> Result<Option<Vec<u8>>, StoreError> {
         let bytes = log::row(&self.sql, seq)?.ok_or(StoreError::Column("row of the log"))?;
         self.without(&bytes)
@@ -258,7 +262,7 @@ impl<S: Sql> Engine<S> {
         let (mut kept, mut is_changed) = (Vec::new(), false);
         for bytes in frames::decode(bytes)? {
             let frame = Frame::parse(bytes)?;
-            // What a series was called then, and what the writer said.
+            // The series' name at that time, and the writer's own.
             let labels = |set: usize| {
                 let written = frame.label_sets[set];
                 let (of_series, _) = self.distinct.split(written);
@@ -276,7 +280,7 @@ impl<S: Sql> Engine<S> {
     }
 }
 
-/// What a removal was about, which may be a person, is not kept longer than it is needed.
+/// The matchers of a removal, which may identify a person, are not kept longer than needed.
 fn forgotten(state: State) -> State {
     if state.is_done && !state.is_untold { State { matchers: Vec::new(), ..state } } else { state }
 }

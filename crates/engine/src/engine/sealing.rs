@@ -1,4 +1,4 @@
-//! Sealing: consumers persist what they hold, answers leave the log, and what no one needs any more goes.
+//! Sealing: consumers persist what they hold, answers leave the log, and what nobody needs any more is deleted.
 
 use crate::entry::Brought;
 use model::class::Class;
@@ -13,24 +13,25 @@ use store::{log, meta};
 use super::due::Due;
 use super::{BUDGETS, CURSOR, ENTRY, Engine, MAX_ROW_BYTES, TIDY, to_json};
 
-/// Chunks expire in rounds a day apart. A round is an alarm, which is a request and a row written; a stream that is idle
-/// for good has some 250 of them in two years, until only what is kept for ever is left: far less than a cent.
+/// Chunks expire in rounds a day apart. A round is an alarm, which is a request and a written row. A stream that stays
+/// idle has some 250 of them in two years, until only what is kept for ever is left: far less than a cent.
 const EXPIRY_INTERVAL_MS: i64 = 86_400_000;
 
-/// When sealing fails, open writers are taken up to so many halves of what is sealed at: each of their commits tries again, so one that
-/// failed by chance keeps nobody out...
+/// While sealing fails, open writers are accepted up to this many halves of the sealing threshold. Each of their
+/// commits tries again, so a chance failure locks nobody out...
 const OPEN_HALVES: usize = 3;
-/// ...those with a write key up to so many, which open writers can't use up...
+/// ...those with a write key up to this many, which open writers cannot use up...
 const KEYED_HALVES: usize = 4;
-/// ...and the owner. Three times 50,000 cells of some 120 bytes and 8 MiB of sketches are 42 of the object's 128 MB; the log, 26 MB then,
-/// is on disk.
+/// ...and the owner. Three times 50,000 cells of some 120 bytes and 8 MiB of sketches take 42 of the object's 128 MB;
+/// the log, 26 MB by then, is on disk.
 const OWNER_HALVES: usize = 6;
 
-/// Rows of the log go in rounds an hour apart.
+/// Rows of the log are deleted in rounds an hour apart.
 const MESSAGES_INTERVAL_MS: i64 = 3_600_000;
 
 impl<S: Sql> Engine<S> {
-    /// Whether so much is unsealed, as sealing fails, that no more can be taken of this class. Open writers stop first and the owner last.
+    /// Whether, because sealing fails, so much is unsealed that nothing more can be accepted from this class. Open
+    /// writers stop first, and the owner last.
     pub fn is_behind(&self, class: Class) -> bool {
         let halves = match class {
             Class::Open => OPEN_HALVES,
@@ -44,13 +45,13 @@ impl<S: Sql> Engine<S> {
             || is_above(unsealed.sketch_bytes, self.limits.sketch_bytes)
     }
 
-    /// Whether so much is open that it has to be sealed now.
+    /// Whether so much is open that it must be sealed now.
     pub(super) fn is_full(&self) -> bool {
         let unsealed = self.consumers.unsealed();
         unsealed.cells >= self.limits.open_cells || unsealed.sketch_bytes >= self.limits.sketch_bytes
     }
 
-    /// The last row of the log that nobody needs when all up to a row is sealed.
+    /// The last row of the log that nobody needs once everything up to a row is sealed.
     fn removable(&self, sealed_seq: i64, now_ms: i64) -> Option<i64> {
         self.log.removable(
             sealed_seq,
@@ -59,7 +60,7 @@ impl<S: Sql> Engine<S> {
         )
     }
 
-    /// Lets consumers persist all that they hold, and moves the answers to keys out of the log.
+    /// Makes consumers persist everything that they hold, and moves the answers to keys out of the log.
     pub fn seal(&mut self, now_ms: i64) -> Result<(), StoreError> {
         self.seal_to(Cursor { seq: self.next_seq - 1, points: 0 }, now_ms)
     }
@@ -69,14 +70,15 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// Does a slice of sealing up to the end of the log; whether all is sealed.
+    /// Does a slice of sealing up to the end of the log; returns whether everything is sealed.
     pub fn seal_some(&mut self, now_ms: i64, slice_cells: usize) -> Result<bool, StoreError> {
         self.complete();
         self.seal_slice(Cursor { seq: self.next_seq - 1, points: 0 }, now_ms, slice_cells)
     }
 
-    /// Does a slice of sealing: prepares so many cells, or carries out what is prepared. Nothing changes before that, so whatever
-    /// changes open buckets or chunks meanwhile drops what is prepared. Whether all is sealed.
+    /// Does a slice of sealing: prepares this many cells, or carries out what is prepared. Nothing changes before that,
+    /// so anything that changes open buckets or chunks in the meantime drops the preparation. Returns whether
+    /// everything is sealed.
     pub(super) fn seal_slice(&mut self, cursor: Cursor, now_ms: i64, slice_cells: usize) -> Result<bool, StoreError> {
         if cursor == self.cursor {
             return Ok(true);
@@ -86,13 +88,13 @@ impl<S: Sql> Engine<S> {
             return Ok(false);
         }
         let sealed = self.seal_prepared(cursor, now_ms);
-        // Also where it has failed, so that it is prepared anew.
+        // Even if it has failed, so that it is prepared again.
         self.change_chunks();
         self.relieve(sealed?);
         Ok(true)
     }
 
-    /// Carries out what is prepared; the places that are crowded then.
+    /// Carries out what is prepared; returns the places that are crowded then.
     fn seal_prepared(&mut self, cursor: Cursor, now_ms: i64) -> Result<Vec<(Place, usize)>, StoreError> {
         let (sql, dictionary, answers, consumers) = (&self.sql, &self.dictionary, &self.answers, &self.consumers);
         let entry = self.entry.brought();
@@ -136,16 +138,16 @@ impl<S: Sql> Engine<S> {
         self.tidy_due().is_some_and(|due_ms| due_ms <= now_ms)
     }
 
-    /// What the alarm does: tidies when it is time, and merges a bit of what is crowded.
+    /// The work of the alarm: tidies when it is time, and merges some of what is crowded.
     pub fn tidy_if_due(&mut self, now_ms: i64) -> Result<(), StoreError> {
         let tidied = if self.is_tidy_due(now_ms) { self.tidy(now_ms).map(|_| ()) } else { Ok(()) };
         self.compact();
         tidied
     }
 
-    /// Removes what no one needs any more: chunks beyond their tier's retention, answers whose keys have expired; and seals.
-    /// Removing comes first, as it makes room, and does not wait for sealing to succeed. The next time there is something to
-    /// do, if any.
+    /// Removes what nobody needs any more: chunks beyond their tier's retention, and answers whose keys have expired.
+    /// Then seals. Removing comes first, as it makes room, and does not depend on sealing. Returns when there is
+    /// something to do next, if ever.
     pub fn tidy(&mut self, now_ms: i64) -> Result<Option<i64>, StoreError> {
         self.expire_chunks(now_ms)?;
         let sealed = self.seal(now_ms);
@@ -165,28 +167,29 @@ impl<S: Sql> Engine<S> {
         Ok(next_ms)
     }
 
-    /// When there is something to do next, if ever: to tidy or to send. A large backlog is coarsened also while nothing
+    /// When there is something to do next, if ever: to tidy or to send. A large backlog is coarsened even while nothing
     /// can be sent.
     fn next_due(&self) -> Option<i64> {
         self.tidy_due().into_iter().chain(self.sending_due()).chain(self.removal_due()).min()
     }
 
-    /// The same, but that a stream that was never written to has nothing to tidy.
+    /// The same, except that a stream that was never written to has nothing to tidy.
     pub fn alarm_due(&self) -> Option<i64> {
         if self.next_seq == 1 { self.sending_due() } else { self.next_due() }
     }
 
-    /// When there is something that should not wait for the next round of tidying: to send, or to merge.
+    /// When there is something to do that should not wait for the next round of tidying: to send, or to merge.
     pub fn soon_due(&self, now_ms: i64) -> Option<i64> {
         self.sending_due().into_iter().chain(self.is_crowded().then_some(now_ms)).min()
     }
 
-    /// When a consumer has something to do, as to send.
+    /// When a consumer has something to do, such as sending.
     pub fn sending_due(&self) -> Option<i64> {
         self.consumers.due_ms(&self.followed())
     }
 
-    /// Removes rows of the log that are kept for readers of messages no longer. When the next one is, if any.
+    /// Deletes rows of the log that are no longer kept for readers of messages. Returns when the next one is due, if
+    /// any.
     fn expire_messages(&mut self, now_ms: i64) -> Result<Option<i64>, StoreError> {
         if let Some(seq) = self.removable(self.cursor.seq, now_ms) {
             log::remove_up_to(&self.sql, seq)?;
@@ -208,7 +211,7 @@ impl<S: Sql> Engine<S> {
         })
     }
 
-    /// When the next chunk is beyond its tier's retention, if any.
+    /// When the next chunk exceeds its tier's retention, if any.
     fn chunks_due(&self) -> Result<Option<i64>, StoreError> {
         let mut next_s = None;
         for (layer, kept_s) in self.kept() {
@@ -218,7 +221,7 @@ impl<S: Sql> Engine<S> {
         Ok(next_s.map(|next_s| next_s * 1000))
     }
 
-    /// The layers that are not kept for ever, and for how long.
+    /// The layers that are not kept for ever, and how long they are kept.
     fn kept(&self) -> impl Iterator<Item = (Layer, i64)> {
         let retention = self.record.config.retention;
         let kept = move |tier| Some((tier, retention.kept_s(tier)? + RETENTION_MARGIN_S));

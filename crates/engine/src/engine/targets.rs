@@ -15,32 +15,32 @@ use super::Engine;
 /// The series of a label set, and the values that are counted there.
 pub(super) struct Target {
     pub(super) series: SeriesId,
-    /// Whether the label set has no series of its own, as there are too many.
+    /// Whether the label set has no series of its own because there are too many.
     pub(super) is_overflow: bool,
-    /// Whether it has its place in every bucket.
+    /// Whether it has a place in every bucket.
     is_established: bool,
     pub(super) marks: Vec<Mark>,
-    /// Whether the series has just these labels.
+    /// Whether the series has exactly these labels.
     is_whole: bool,
 }
 
-/// Of the known series of a frame.
+/// The targets of a frame's known series.
 pub(super) type KnownTargets = FxHashMap<SeriesId, Target>;
 
 impl Target {
-    /// Whose the points are.
+    /// The class of the points' writer.
     pub(super) fn owner(&self) -> Owner {
         Owner { series: self.series, is_established: self.is_established }
     }
 
-    /// What the edge is told of the label set: the number that it may say instead.
+    /// What the edge learns about the label set: the number that it may send instead.
     pub(super) fn told(&self) -> Option<SeriesId> {
         (self.is_whole && !self.is_overflow).then_some(self.series)
     }
 }
 
 impl<S: Sql> Engine<S> {
-    /// The target of a label set of a frame, as was decided of it.
+    /// The target of a frame's label set, as decided.
     pub(super) fn decided_target(&mut self, canonical: &str, is_refused: bool, class: Class, at_ms: i64) -> Target {
         let (labels, marks) = self.distinct.split(canonical);
         let is_whole = labels.len() == canonical.len();
@@ -65,7 +65,7 @@ impl<S: Sql> Engine<S> {
         Target { series, is_overflow: false, is_established, marks, is_whole }
     }
 
-    /// A series has points of a writer; whether it keeps its place in every bucket.
+    /// Records that a writer has written to a series; returns whether the series keeps its place in every bucket.
     fn see_at(&mut self, series: SeriesId, class: Class, at_ms: i64) -> bool {
         if series == self.dictionary.overflow() {
             return true;
@@ -82,8 +82,8 @@ impl<S: Sql> Engine<S> {
         Target { series, is_overflow, is_established, marks, is_whole }
     }
 
-    /// The target of a series that an edge was told. It has other labels by now if the owner lists one of them as
-    /// `distinct` since then.
+    /// The target of a series that an edge has learned. Its labels have changed if the owner has since listed one of
+    /// them as `distinct`.
     pub(super) fn known_target<'a>(
         &mut self,
         series: SeriesId,

@@ -1,4 +1,4 @@
-//! What the engine says against what the points of the model say, by the definitions.
+//! Compares what the engine reports with what the model's points say, by definition.
 
 use super::*;
 use store::chunk_read;
@@ -14,7 +14,7 @@ pub(super) struct Bucket {
 }
 
 impl Model {
-    /// Compares all that the engine knows with what the points say.
+    /// Compares everything that the engine knows with the points.
     pub(super) fn check(&self, step_s: i64, by: By) {
         let now_s = self.now_ms / 1000;
         let (from_ms, to_ms) = ((now_s - 90_000) * 1000, (now_s + 10) * 1000);
@@ -35,7 +35,7 @@ impl Model {
         }
     }
 
-    /// Compares the wider tiers, from which few questions are answered: each has every point once.
+    /// Compares the wider tiers, which answer few queries: each contains every point once.
     pub(super) fn check_tiers(&mut self) {
         self.engine.seal(self.now_ms).expect("seals");
         self.finish();
@@ -53,7 +53,7 @@ impl Model {
         }
     }
 
-    /// Compares what series have had since the stream began: each, or all together where some overflow.
+    /// Compares the totals of series since the stream began: individually, or all together if some overflow.
     pub(super) fn check_totals(&self, by: &By) {
         let mut wanted: BTreeMap<Labels, Total> = BTreeMap::new();
         for kept in &self.points {
@@ -63,7 +63,7 @@ impl Model {
                 continue;
             }
             let group = if *by == By::All { Labels::from_canonical(labels) } else { Labels::default() };
-            // Without the code that is looked at.
+            // Without the code under test.
             let wanted = wanted.entry(group).or_default();
             (wanted.n, wanted.d, wanted.points) =
                 (wanted.n + share * point.n, wanted.d + share * point.d, wanted.points + points);
@@ -79,7 +79,7 @@ impl Model {
         }
     }
 
-    /// By the definition: each second of a period has the same share.
+    /// By definition, each second of a period has the same share.
     #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, reason = "whole seconds since 1970")]
     pub(super) fn wanted(&self, query: &Query) -> BTreeMap<(Labels, i64), Bucket> {
         let window = &query.window;

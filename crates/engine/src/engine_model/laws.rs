@@ -1,4 +1,4 @@
-//! What holds of the engine, whatever happens: driven through the model.
+//! The laws of the engine, tested through the model.
 
 use super::*;
 use crate::randomness::Randomness;
@@ -8,7 +8,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 128, ..ProptestConfig::default() })]
 
     #[test]
-    fn acknowledged_counts_once_and_nothing_else_counts(
+    fn acknowledged_points_count_once_and_nothing_else_counts(
         steps in proptest::collection::vec(any_step(), 1..14),
         open_cells in prop::sample::select(vec![3usize, 40, 100_000]),
         unsealed_bytes in prop::sample::select(vec![100usize, 100_000]),
@@ -18,7 +18,7 @@ proptest! {
         series in prop::sample::select(vec![24usize, 100_000]),
         step_s in prop::sample::select(vec![10i64, 60, 90, 600, 3600, 86_400]),
     ) {
-        // With 24 the dictionary is so full that what is idle leaves it.
+        // With 24, the dictionary is so full that idle series leave it.
         let dictionary = DictionaryLimits { series, ..DictionaryLimits::DEFAULT };
         let limits = Limits {
             open_cells, unsealed_bytes, open_pieces, unsealed_answers, sketch_bytes, dictionary, ..Limits::DEFAULT
@@ -37,7 +37,7 @@ proptest! {
     }
 
     #[test]
-    fn what_overflows_is_in_the_sums_and_is_counted_once(
+    fn overflowing_points_are_in_the_sums_and_count_once(
         steps in proptest::collection::vec(any_step(), 1..14),
         open_cells in prop::sample::select(vec![3usize, 40, 100_000]),
         bucket_series in prop::sample::select(vec![1usize, 2, 100]),
@@ -64,7 +64,7 @@ proptest! {
         prop_assert_eq!(model.engine.totals(), &totals);
         prop_assert_eq!(model.counted_in_overflow(), counted);
         prop_assert!(totals.overflow_points <= totals.accepted);
-        // Who is idle for long is part of it too.
+        // Long idle times are part of it too.
         if !steps.iter().any(|step| matches!(step, Step::Idle { .. })) {
             prop_assert!(counted <= totals.overflow_points);
             if !has_periods || series.min(names) == 0 {
@@ -75,14 +75,14 @@ proptest! {
 }
 
 #[test]
-fn a_stream_that_was_never_made_is_none_and_leaves_no_trace() {
+fn a_stream_that_was_never_created_leaves_no_trace() {
     let sql = Rc::new(TestSql::new());
     assert!(Engine::open(Rc::clone(&sql), Limits::DEFAULT, Randomness::FIXED).expect("opens").is_none());
     assert_eq!(sql.tables(), "");
 }
 
 #[test]
-fn the_log_is_empty_when_all_is_sealed_and_answers_go_after_their_time() {
+fn sealing_empties_the_log_and_answers_expire() {
     let mut model = Model::new(Limits::DEFAULT);
     model.keep_no_messages();
     model.take(&Step::Write(vec![vec![((1, 1), 5, None, 0)]]));
@@ -104,7 +104,7 @@ fn the_log_is_empty_when_all_is_sealed_and_answers_go_after_their_time() {
 }
 
 #[test]
-fn what_is_sealed_stays_in_the_log_for_a_day_and_counts_once() {
+fn sealed_points_kept_in_the_log_for_a_day_count_once() {
     let mut model = Model::new(Limits::DEFAULT);
     for _ in 0..3 {
         model.take(&Step::Write(vec![vec![((1, 0), 5, None, 0)], vec![((2, 0), 6, None, 0), ((2, 0), 7, None, 0)]]));
@@ -139,7 +139,7 @@ fn what_is_sealed_stays_in_the_log_for_a_day_and_counts_once() {
 }
 
 #[test]
-fn many_answers_to_keys_are_sealed_before_their_time() {
+fn too_many_answers_to_keys_are_sealed_early() {
     let mut model = Model::new(Limits { unsealed_answers: 2, ..Limits::DEFAULT });
     model.keep_no_messages();
     for commits in 1..=3 {
@@ -151,12 +151,12 @@ fn many_answers_to_keys_are_sealed_before_their_time() {
 }
 
 #[test]
-fn a_window_that_is_kept_is_whole_also_where_it_is_widened() {
+fn a_kept_window_is_complete_even_when_it_is_widened() {
     let mut model = Model::new(Limits::DEFAULT);
     let points: Vec<Drawn> = (0..360).map(|index| ((1, 1), 1, None, index * 10)).collect();
     model.take(&Step::Write(vec![points]));
     model.take(&Step::Seal);
-    // Two days later, half of the points are older than the 10 s buckets are promised.
+    // Two days later, half of the points are older than the retention of the 10 s buckets.
     model.now_ms += (2 * 86_400 - 1800) * 1000;
     model.engine.tidy(model.now_ms).expect("tidies");
     for step_s in [10, 70, 90, 3590] {
@@ -172,7 +172,7 @@ fn a_window_that_is_kept_is_whole_also_where_it_is_widened() {
 }
 
 #[test]
-fn what_the_owner_does_not_want_any_more_goes_also_from_an_idle_stream() {
+fn expired_data_is_removed_even_from_an_idle_stream() {
     let mut model = Model::new(Limits::DEFAULT);
     model.take(&Step::Write(vec![vec![((1, 0), 5, None, 0), ((2, 0), 7, Some(30_000), 0)]]));
     model.engine.tidy(START_MS).expect("tidies");
@@ -194,7 +194,7 @@ fn what_the_owner_does_not_want_any_more_goes_also_from_an_idle_stream() {
 }
 
 #[test]
-fn a_stream_whose_places_are_full_takes_writes_and_heals_by_itself() {
+fn a_stream_with_full_places_accepts_writes_and_recovers() {
     let mut model = Model::new(Limits::DEFAULT);
     model.fill();
     let write = Step::Write(vec![vec![((1, 1), 5, None, 0), ((2, 0), 7, Some(30_000), 0)]]);
@@ -222,7 +222,7 @@ fn a_stream_whose_places_are_full_takes_writes_and_heals_by_itself() {
 }
 
 #[test]
-fn what_is_too_old_goes_first_and_also_where_nothing_can_be_sealed() {
+fn expired_data_goes_first_even_when_sealing_fails() {
     let mut model = Model::new(Limits::DEFAULT);
     model.take(&Step::Write(vec![vec![((1, 1), 5, None, 0)]]));
     model.take(&Step::Seal);
@@ -240,7 +240,7 @@ fn what_is_too_old_goes_first_and_also_where_nothing_can_be_sealed() {
 }
 
 #[test]
-fn where_nothing_can_be_sealed_open_writers_stop_first_and_the_owner_last() {
+fn failing_seals_stop_open_writers_first_and_the_owner_last() {
     // By cells and by sketches.
     for limits in [Limits { open_cells: 20, ..Limits::DEFAULT }, Limits { sketch_bytes: 4_000, ..Limits::DEFAULT }] {
         let mut model = Model::new(limits);
@@ -255,7 +255,7 @@ fn where_nothing_can_be_sealed_open_writers_stop_first_and_the_owner_last() {
         }
         let [open, keyed, owner] = stopped_at[..] else { panic!("{stopped_at:?} of {limits:?}") };
         assert!(open < keyed && keyed < owner, "{stopped_at:?}");
-        // What is open when sealing fails is not yet too much for anybody.
+        // What is open when sealing fails is not yet too much for any class.
         assert!(open >= owner / 2 - 1, "{stopped_at:?}");
         model.sql.heal();
         model.engine.seal(model.now_ms).expect("seals");

@@ -1,5 +1,5 @@
-//! Live readers of the engine: whatever is written, sealed, tidied, forgotten and crashed between their looks, the snapshot
-//! and all that came after it are what somebody sees who looks for the first time.
+//! Live readers of the engine: whatever is written, sealed, tidied, forgotten or lost in a crash between their looks,
+//! the snapshot plus all deltas is what a new reader sees.
 
 use serde_json::Value;
 
@@ -13,7 +13,7 @@ use protocol::live_part::{encode, split};
 /// Of a bucket: n, d and count, which add up, and the rest, which is replaced.
 type Place = (Option<f64>, Option<f64>, Option<f64>, Vec<Value>);
 
-/// A reader that keeps what it is told, as docs/live.md says.
+/// A reader that applies what it receives, as docs/live.md specifies.
 struct Reader {
     query: LiveQuery,
     cursor: LiveCursor,
@@ -31,7 +31,7 @@ impl Reader {
         Self { query, cursor: LiveCursor::default(), places: BTreeMap::new(), from_s: 0, snapshots: 0 }
     }
 
-    /// Looks at shards, one of each model.
+    /// Looks at shards, one from each model.
     fn look(&mut self, shards: &mut [Model]) {
         let now_ms = shards.iter().map(|model| model.now_ms).max().expect("some");
         let mut look = Look::new(&self.query, self.cursor.clone(), now_ms).expect("is a window");
@@ -78,7 +78,7 @@ impl Reader {
         let mut other =
             Self { places: BTreeMap::new(), cursor: LiveCursor::default(), query: self.query.clone(), ..Self::new("") };
         other.look(shards);
-        // The window has moved, and deltas may bring what is before it.
+        // The window has moved, and deltas may contain earlier steps.
         let mine: BTreeMap<_, _> = self.places.iter().filter(|((_, at_s), _)| *at_s >= other.from_s).collect();
         assert_eq!(mine.keys().copied().collect::<Vec<_>>(), other.places.keys().collect::<Vec<_>>());
         for ((_, mine), (key, theirs)) in mine.into_iter().zip(&other.places) {
@@ -117,7 +117,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_snapshot_and_all_deltas_are_the_rollup_whatever_happens_between(
+    fn a_snapshot_plus_its_deltas_always_equals_the_rollup(
         steps in proptest::collection::vec((any_step(), 0usize..2, 0u8..8), 1..14),
         limits in any_limits(),
         shards in 1usize..3,
@@ -125,7 +125,7 @@ proptest! {
     ) {
         let mut shards: Vec<Model> = (0..shards).map(|_| Model::new(limits)).collect();
         let is_listed = |(step, ..): &(Step, usize, u8)| !matches!(step, Step::List { is_counted: false, .. });
-        // What is not listed any more is refused.
+        // A label that is no longer listed is refused.
         let mut readers = readers(step, steps.iter().all(is_listed));
         for (step, shard, who_looks) in &steps {
             let shard = shard % shards.len();
@@ -147,7 +147,7 @@ proptest! {
 }
 
 #[test]
-fn a_reader_is_told_what_changed_and_the_whole_only_when_it_must_be() {
+fn a_reader_gets_deltas_and_a_snapshot_only_when_needed() {
     let mut shards = [Model::new(Limits::DEFAULT), Model::new(Limits::DEFAULT)];
     let mut readers = readers("10s", true);
     let point = |series, client, n, p, age| ((series, client), n, p, age);
@@ -157,7 +157,7 @@ fn a_reader_is_told_what_changed_and_the_whole_only_when_it_must_be() {
     for round in 0..10u16 {
         let shard = &mut shards[usize::from(round % 2)];
         shard.take(&Step::Write(vec![vec![point(2, 1, 5, None, 0), point(3, 2, 7, Some(30_000), 10 * round)]]));
-        // What it has in memory goes, but not what it had told.
+        // Its memory is lost, but not what it has reported.
         shard.take(if round == 5 { &Step::Seal } else { &Step::Tidy { after_s: 5 } });
         let now_ms = shard.now_ms;
         for model in &mut shards {

@@ -1,5 +1,5 @@
-//! Removing points from the engine: whatever is written, sealed, crashed or made to fail before, between its steps and after,
-//! what was there is gone, what came later is not, and the rest is as it was.
+//! Removing points from the engine: whatever is written, sealed, crashed or made to fail before it, between its steps
+//! and after it, the selected points are gone, later ones are not, and the rest is unchanged.
 
 mod full;
 
@@ -14,11 +14,11 @@ pub(super) enum Action {
     Step(Step),
     Remove {
         series: Option<u8>,
-        /// How long ago it begins, and how long it is, in seconds.
+        /// How long ago the range begins, and its length, in seconds.
         time: Option<(u16, u16)>,
         fails_at: Option<u8>,
     },
-    /// Goes on with it.
+    /// Continues it.
     GoOn {
         fails_at: Option<u8>,
     },
@@ -47,7 +47,7 @@ impl Model {
     pub(super) fn act(&mut self, action: &Action) {
         match action {
             Action::Step(step) => {
-                // An edge that is told that a number is unknown says the labels.
+                // An edge whose number is unknown sends the labels.
                 let engine = &self.engine;
                 self.told.retain(|_, (number, _)| engine.knows(*number));
                 self.take(step);
@@ -111,7 +111,7 @@ impl Model {
         panic!("it does not come to an end");
     }
 
-    /// By the definition: what is written until now has no share in the time.
+    /// By definition, what is written so far has no share in the removed time.
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
     fn forget(&mut self, ask: &Remove) {
         let matchers: Vec<Matcher> = ask.matchers.iter().map(|text| Matcher::parse(text).expect("valid")).collect();
@@ -142,7 +142,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_is_removed_is_gone_and_nothing_else_whatever_happens_between(
+    fn exactly_what_was_selected_is_removed_whatever_happens(
         actions in proptest::collection::vec(any_action(), 1..14),
         removal_bytes in prop::sample::select(vec![1i64, 400, 1 << 20]),
         step_s in prop::sample::select(vec![10i64, 60, 90, 600, 3600, 86_400]),
@@ -176,7 +176,7 @@ fn some(removal_bytes: i64) -> Model {
 }
 
 #[test]
-fn killed_at_any_statement_it_is_done_or_not_begun_and_goes_on() {
+fn a_removal_killed_at_any_statement_resumes() {
     for ask in [
         of_series(1),
         Remove { from_s: Some(START_MS / 1000 - 10_010), to_s: Some(START_MS / 1000 - 70), ..of_series(1) },
@@ -196,7 +196,7 @@ fn killed_at_any_statement_it_is_done_or_not_begun_and_goes_on() {
                 model.forget(&ask);
             }
             model.check_all(600);
-            // What comes after it, also for the time that is removed, stays.
+            // What arrives later stays, even for the removed time.
             model.told.clear();
             model.take(&Step::Write(vec![vec![point(1, 11, Some(3_000), 600), point(1, 2, None, 9_000)]]));
             model.check_all(600);
@@ -237,7 +237,7 @@ fn a_dry_run_counts_the_same_and_removes_nothing() {
 }
 
 #[test]
-fn the_series_and_its_names_are_free_and_a_new_one_begins_at_nothing() {
+fn a_removed_series_frees_its_names_and_restarts_at_zero() {
     let mut model = some(1 << 20);
     assert_eq!(model.sql.count("series"), 3);
     model.remove(&of_series(1), None).expect("removes");
@@ -254,7 +254,7 @@ fn the_series_and_its_names_are_free_and_a_new_one_begins_at_nothing() {
 }
 
 #[test]
-fn messages_forget_what_is_removed_and_keep_their_numbers() {
+fn messages_lose_removed_points_and_keep_their_numbers() {
     let mut model = Model::new(limits(1));
     model.take(&Step::Write(vec![
         vec![point(1, 3, None, 0), point(2, 4, None, 50), point(1, 5, None, 90)],
@@ -273,7 +273,7 @@ fn messages_forget_what_is_removed_and_keep_their_numbers() {
         model.forget(&of_series(1));
         model.finish();
     }
-    // A row of the log has nothing of it either.
+    // No row of the log contains it either.
     let row = store::log::row(&model.sql, 1).expect("reads").expect("is there");
     assert!(!row.windows(8).any(|bytes| bytes == b"series\x1f1"));
     model.points.retain(Kept::is_alive);
@@ -295,7 +295,7 @@ fn the_overflow_series_can_be_emptied() {
     assert_eq!((removed.points, removed.series), (2, 1));
     model.points.truncate(1);
     model.check_all(10);
-    // It is there still, and there is room for one more when the other one goes.
+    // It still exists, and there is room for one more when the other one leaves.
     model.engine.remove(&of_series(1), model.now_ms).expect("removes");
     model.told.clear();
     model.points.clear();
@@ -305,7 +305,7 @@ fn the_overflow_series_can_be_emptied() {
 }
 
 #[test]
-fn a_sum_that_was_beyond_all_numbers_is_a_number_again() {
+fn removing_huge_values_restores_the_other_sums() {
     for n in [f64::MAX, 1e300, -1e300] {
         let mut model = Model::new(limits(1 << 20));
         model.take(&Step::Write(vec![vec![point(1, 3, None, 7_300), point(1, 4, None, 0)]]));
@@ -326,14 +326,14 @@ fn a_sum_that_was_beyond_all_numbers_is_a_number_again() {
 }
 
 #[test]
-fn a_time_is_divided_only_where_what_is_kept_can_be() {
+fn a_removal_must_end_where_stored_buckets_can_be_split() {
     let mut model = some(1);
     model.now_ms += 20 * 86_400_000;
     model.engine.tidy(model.now_ms).expect("tidies");
     let from_s = START_MS / 1000 - 6_000;
     let refused = model.engine.remove(&Remove { from_s: Some(from_s + 60), ..Remove::default() }, model.now_ms);
     let Err(RemoveError::Unaligned(error)) = refused else { panic!("{refused:?}") };
-    assert!(error.to_string().contains("multiples of 600 seconds"), "{error}");
+    assert!(error.to_string().contains("a multiple of 600 seconds"), "{error}");
     let ask = Remove { from_s: Some(from_s), ..Remove::default() };
     model.remove(&ask, None).expect("removes");
     model.finish();
@@ -341,7 +341,7 @@ fn a_time_is_divided_only_where_what_is_kept_can_be() {
 }
 
 #[test]
-fn one_removal_waits_for_the_other() {
+fn a_second_removal_is_refused_until_the_first_is_done() {
     let mut model = some(1);
     let first = model.engine.remove(&of_series(1), model.now_ms).expect("begins");
     assert!(!first.is_done && model.engine.removal_due() == Some(0));
@@ -356,7 +356,7 @@ fn one_removal_waits_for_the_other() {
     assert_eq!(model.engine.remove(&ask, model.now_ms), Ok(last));
     let unknown = Remove { call: Some(first.call + 1), ..ask };
     assert_eq!(model.engine.remove(&unknown, model.now_ms), Err(RemoveError::Unknown));
-    // What it was about is not kept.
+    // The matchers are not kept.
     let state = store::removal::last(&model.sql).expect("reads").expect("is there").state;
     assert!(!state.contains("series=1"), "{state}");
     // A shard that is told of the next one begins it, and does so once.
@@ -371,7 +371,7 @@ fn one_removal_waits_for_the_other() {
 }
 
 #[test]
-fn what_was_folded_into_the_overflow_goes_with_it() {
+fn removing_the_overflow_removes_series_folded_into_it() {
     let dictionary = DictionaryLimits { series: 4, ..DictionaryLimits::DEFAULT };
     let mut model = Model::new(Limits { dictionary, ..Limits::DEFAULT });
     model.class = Class::Open;

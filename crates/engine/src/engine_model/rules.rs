@@ -1,15 +1,15 @@
-//! The owner's rules (`accept`), as the model knows them: each is said once as JSON and once as what it means.
+//! The owner's rules (`accept`) in the model: each once as JSON and once as what it means.
 
 use super::*;
 use config::accept::{Accept, Binding};
 use config::who::{KeyHash, Who};
 
-/// The values of `series` that points are drawn with.
+/// The values of `series` in generated points.
 const SERIES: u8 = 4;
-/// The values of the client's label; 0 is no label.
+/// The values of the client's label; 0 means no label.
 const CLIENTS: u8 = 4;
 
-/// Labels of a point by name: a series always, a client sometimes.
+/// The labels of a point by name: always a series, sometimes a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Given {
     pub(super) series: Option<u8>,
@@ -23,22 +23,22 @@ impl Given {
     }
 }
 
-/// Which rules there are.
+/// The kinds of rules.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Rule {
     #[default]
     None,
-    /// Only some values of one label and all of the other; what is not allowed is dropped.
+    /// Allows some values of one label and all of the other; drops what is not allowed.
     Values,
-    /// Only some values of one label, which nobody else may have; what is not allowed is rejected.
+    /// Allows some values of one label, and no other label; rejects what is not allowed.
     Pattern,
-    /// Wrong values are dropped, other labels stay.
+    /// Drops disallowed values; keeps other labels.
     Keep,
-    /// Labels are dropped, all of them.
+    /// Drops all labels.
     NoLabels,
-    /// Numbers and times.
+    /// Limits numbers and times.
     Bounds,
-    /// One label has two values at most.
+    /// Allows at most two values of one label.
     Max,
 }
 
@@ -61,7 +61,7 @@ impl Rule {
         Accept::parse(&rules).expect("valid")
     }
 
-    /// The labels of a point that is accepted; what `max` says comes later.
+    /// The labels of an accepted point; `max` applies later.
     fn allowed(self, point: &Point, now_s: f64, given: Given) -> Option<Given> {
         let Given { series, client } = given;
         match self {
@@ -92,7 +92,7 @@ impl Model {
         Binding::of(&self.engine.record().config.accept, who).expect("reads")
     }
 
-    /// The owner has other rules.
+    /// The owner sets other rules.
     pub(super) fn have_rule(&mut self, rule: Rule) {
         let mut record = self.engine.record().clone();
         record.config.accept = rule.accept();
@@ -100,7 +100,7 @@ impl Model {
         self.rule = rule;
     }
 
-    /// The values of `series` that there are.
+    /// The values of `series` that exist.
     pub(super) fn values(&self) -> BTreeSet<u8> {
         let clients = (0..CLIENTS).map(|client| Some(client).filter(|client| *client > 0));
         let sets = clients.flat_map(|client| (0..SERIES).map(move |series| (series, client)));
@@ -109,7 +109,7 @@ impl Model {
             .collect()
     }
 
-    /// What is stored of a point: the labels that it has then, or nothing.
+    /// What is stored of a point: its labels then, or nothing.
     pub(super) fn ruled(&self, point: &Point, given: Given, values: &mut BTreeSet<u8>) -> Option<Given> {
         #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
         let now_s = self.now_ms as f64 / 1000.0;
@@ -136,7 +136,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn what_the_rules_allow_counts_once_with_the_labels_they_leave(
+    fn points_allowed_by_rules_count_once_with_the_remaining_labels(
         steps in proptest::collection::vec(prop_oneof![3 => any_step(), 2 => any_rule().prop_map(Step::Rule)], 1..20),
         class in prop::sample::select(vec![Class::Open, Class::Keyed]),
         step_s in prop::sample::select(vec![10i64, 90, 3600]),

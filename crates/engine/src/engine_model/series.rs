@@ -1,10 +1,10 @@
-//! Series that come and go: who keeps its place, who gets one, and who leaves.
+//! Series that come and go: which ones keep their places, get one, or leave.
 
 use super::removal::{Action, any_action};
 use super::*;
 
 impl Model {
-    /// Series that were folded are part of what overflows from now on; only those that nobody wrote to for long are.
+    /// From now on, folded series are part of the overflow; only series that were idle for long are folded.
     pub(super) fn follow_folds(&mut self) {
         let before_ms = self.now_ms - 47 * 3_600_000;
         for Kept { labels, .. } in self.points.iter_mut().filter(|kept| kept.is_alive() || kept.share() > 0.0) {
@@ -15,7 +15,7 @@ impl Model {
         }
     }
 
-    /// How many points are counted in the overflow series.
+    /// The number of points that count in the overflow series.
     pub(super) fn counted_in_overflow(&self) -> u64 {
         let now_s = self.now_ms / 1000;
         let day = Window::aligned((now_s / 86_400 - 3) * 86_400, (now_s / 86_400 + 1) * 86_400, 86_400).expect("valid");
@@ -40,14 +40,14 @@ impl Model {
     }
 }
 
-/// A point of a series of its own.
+/// A point with a series of its own.
 fn point_of(labels: &str) -> (Point, &str) {
     #[expect(clippy::cast_precision_loss, reason = "seconds since 1970")]
     let t = (START_MS / 1000) as f64;
     (Point { n: 1.0, d: 1.0, p: None, t }, labels)
 }
 
-/// Writes a point of each of these series at once; how many overflow.
+/// Writes a point of each of these series at once; returns how many overflow.
 fn write_all(model: &mut Model, class: Class, network: u64, labels: impl Iterator<Item = String>) -> u64 {
     let mut builder = FrameBuilder::new(model.now_ms.unsigned_abs(), [0; 16], |_| None);
     for (index, labels) in labels.enumerate() {
@@ -70,7 +70,7 @@ fn numbered(name: &str, numbers: std::ops::Range<u32>) -> impl Iterator<Item = S
 }
 
 #[test]
-fn a_flood_of_new_series_takes_a_thousand_and_those_that_were_there_keep_every_point() {
+fn a_flood_of_new_series_costs_known_series_no_point() {
     let mut model = Model::new(Limits::DEFAULT);
     for _ in 0..3 {
         assert_eq!(write_all(&mut model, Class::Open, 1, numbered("known", 0..50)), 0);
@@ -94,11 +94,11 @@ fn a_flood_of_new_series_takes_a_thousand_and_those_that_were_there_keep_every_p
 }
 
 #[test]
-fn new_series_in_the_next_buckets_leave_established_ones_their_places() {
+fn new_series_do_not_displace_established_ones_in_next_buckets() {
     let mut model = Model::new(Limits::DEFAULT);
     assert_eq!(write_all(&mut model, Class::Owner, 1, numbered("known", 0..1_200)), 0);
     model.now_ms += 3_600_000;
-    // As many as a stranger could bring before, and more than a bucket takes.
+    // As many as a stranger could add before, and more than a bucket accepts.
     for (network, series) in (10..16).zip(1..) {
         write_all(&mut model, Class::Open, network, numbered("flood", 0..series * 1_000));
     }
@@ -112,7 +112,7 @@ fn new_series_in_the_next_buckets_leave_established_ones_their_places() {
 }
 
 #[test]
-fn one_request_with_a_thousand_names_takes_64_and_others_have_theirs() {
+fn a_request_with_a_thousand_names_only_takes_64() {
     let mut model = Model::new(Limits::DEFAULT);
     let name = |number: u32| format!("n{number:03}\u{1f}1\u{1e}");
     let sets = (0..62).map(|set| (0..16).map(|index| name(set * 16 + index)).collect::<Vec<_>>().concat());
@@ -122,7 +122,7 @@ fn one_request_with_a_thousand_names_takes_64_and_others_have_theirs() {
 }
 
 #[test]
-fn a_full_dictionary_has_room_again_within_three_days_and_at_once_for_write_keys() {
+fn a_full_dictionary_has_room_again_within_three_days() {
     let dictionary = DictionaryLimits { series: 1_000, ..DictionaryLimits::DEFAULT };
     let mut model = Model::new(Limits { dictionary, ..Limits::DEFAULT });
     for _ in 0..3 {
@@ -153,7 +153,7 @@ fn a_full_dictionary_has_room_again_within_three_days_and_at_once_for_write_keys
 }
 
 #[test]
-fn established_series_leave_only_when_room_is_needed() {
+fn established_series_are_folded_only_when_room_is_needed() {
     let dictionary = DictionaryLimits { series: 100, ..DictionaryLimits::DEFAULT };
     let mut model = Model::new(Limits { dictionary, ..Limits::DEFAULT });
     assert_eq!(write_all(&mut model, Class::Keyed, 1, numbered("known", 0..40)), 0);
@@ -166,10 +166,10 @@ fn established_series_leave_only_when_room_is_needed() {
     assert!((0..40).all(|number| model.engine.has_series(&format!("more\u{1f}{number}\u{1e}"))));
 }
 
-/// As many steps as `HEARTBEAT_MODEL_STEPS` says, for a release build: `make test` takes fewer, above.
+/// The number of steps is `HEARTBEAT_MODEL_STEPS`, for a release build: `make test` takes fewer, above.
 #[test]
 #[ignore = "takes minutes"]
-fn a_million_steps_lead_to_no_state_from_which_no_write_succeeds() {
+fn no_state_in_a_million_steps_blocks_all_writes() {
     const STEPS_A_LIFE: u32 = 100;
     let steps: u32 = std::env::var("HEARTBEAT_MODEL_STEPS").map_or(1_000_000, |steps| steps.parse().expect("a number"));
     let config = ProptestConfig { cases: steps / STEPS_A_LIFE, failure_persistence: None, ..ProptestConfig::default() };

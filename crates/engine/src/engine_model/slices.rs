@@ -1,4 +1,4 @@
-//! Commits, seals and queries that are done in slices, with anything else between two of them.
+//! Commits, seals and queries in slices, with anything else between two of them.
 
 use super::*;
 use crate::engine::{Asking, Progress};
@@ -9,7 +9,7 @@ use store::sql::StoreError;
 #[derive(Clone, Copy, Debug)]
 pub(super) enum How {
     AtOnce,
-    /// In slices of so many pieces and cells; after so many of them something happens.
+    /// In slices of this many pieces and cells; after this many of them something happens.
     Slices {
         pieces: u8,
         cells: u8,
@@ -21,11 +21,11 @@ pub(super) enum How {
 /// What happens between slices.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Then {
-    /// Somebody reads.
+    /// A read.
     Read,
     Compact,
     Tidy,
-    /// The row is durable, so it counts, but nobody is told.
+    /// The row is durable, so it counts, but its writer does not learn that.
     Crash,
 }
 
@@ -38,17 +38,18 @@ pub(super) fn any_how() -> impl Strategy<Value = How> {
     ]
 }
 
-/// A query that is being answered.
+/// A query in progress.
 pub(super) struct Asked {
     query: Query,
     asking: Asking,
-    /// The answer as of when it read what was open.
+    /// The answer at the moment when it read open buckets.
     wanted: Option<Vec<Row>>,
 }
 
 impl Model {
-    /// A slice of a look: its answer and its position are those of the moment when it read what was open. If chunks have changed since, it has
-    /// no answer.
+    /// A slice of a look: its answer and position are those of the moment when it read open buckets. If chunks have
+    /// changed since then, it has no answer.
+    /// have changed since, it has no answer.
     pub(super) fn ask(&mut self, units: u8) {
         let (engine, now_ms) = (&mut self.engine, self.now_ms);
         let mut asked = self.asked.take().unwrap_or_else(|| {
@@ -74,7 +75,7 @@ impl Model {
         }
     }
 
-    /// What is told of each batch, or nothing of those that are durable when memory is lost.
+    /// The result of each batch, or nothing for durable ones when memory is lost.
     pub(super) fn commit(&mut self, frames: &[Incoming]) -> Vec<Result<Option<Told>, StoreError>> {
         let How::Slices { pieces, cells, after, then } = self.how else {
             return self.engine.commit(frames, self.now_ms).into_iter().map(|told| told.map(Some)).collect();
@@ -111,7 +112,7 @@ impl Model {
         }
     }
 
-    /// What a slice prepares is dropped by whatever comes next, or used.
+    /// The next event drops what a slice has prepared, or uses it.
     pub(super) fn seal_some(&mut self, slices: u8, cells: u8) {
         for _ in 0..slices {
             if self.engine.seal_some(self.now_ms, cells.into()).expect("seals") {
@@ -126,11 +127,11 @@ fn accepted(frames: &[Incoming]) -> u64 {
     frames.iter().map(|incoming| Frame::parse(&incoming.frame).expect("a frame").outcome.accepted).sum()
 }
 
-/// What changes chunks or series of a stream that has some.
+/// The changes of chunks or series, in a stream that has some.
 type Change = (&'static str, fn(&mut Model));
 
 #[test]
-fn a_query_is_stale_after_whatever_changes_chunks_and_after_nothing_else() {
+fn exactly_the_changes_of_chunks_make_a_query_stale() {
     const CHANGES: [Change; 5] = [
         ("sealing", |model| model.take(&Step::Seal)),
         ("merging", |model| {

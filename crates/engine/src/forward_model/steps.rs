@@ -1,21 +1,21 @@
-//! What happens to a stream that is forwarded, as proptest draws it.
+//! The events of a forwarded stream, as proptest draws them.
 
 use proptest::prelude::*;
 
 use super::{REFUSED, TOO_LARGE};
 
-/// What the upstream, or the way there, does with a message.
+/// What the upstream, or the connection to it, does with a message.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Answer {
     Takes,
-    /// It has it, and nobody hears of that.
+    /// The upstream has received it, but the object does not learn of that.
     TakesAndFails,
     Fails,
     Holds,
     Denies,
 }
 
-/// What happens while a message is on its way, or between two rows that are coarsened.
+/// What happens while a message is in flight, or between two rows that are coarsened.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Meanwhile {
     Nothing,
@@ -29,7 +29,7 @@ pub(super) enum Meanwhile {
 pub(super) enum Step {
     /// Series, n and d of each point.
     Write(Vec<(u8, i8, u8)>),
-    /// One message, as the driver does it; maybe with a failing statement.
+    /// One message, as the driver sends it; possibly with a failing statement.
     Send {
         answer: Answer,
         fails_at: Option<u8>,
@@ -46,7 +46,7 @@ pub(super) enum Step {
     Retry {
         fails_at: Option<u8>,
     },
-    /// The owner changes how late points may be, or ends forwarding and begins it anew.
+    /// The owner changes how late points may be, or ends forwarding and restarts it.
     Policy {
         max_delay_s: i64,
     },

@@ -23,7 +23,7 @@ pub enum LineError {
     #[error("the type must be c, ms, h, d, g or s, not {0}")]
     Type(Quoted),
     /// An unknown part, or one that occurs twice.
-    #[error("unknown or repeated part {0}; after the type, @rate, #tags and Ttime are allowed")]
+    #[error("unknown or repeated part {0}; the type can be followed by @rate, #tags and Ttime, each once")]
     Part(Quoted),
     /// A value that is not a number.
     #[error("a value must be a number, not {0}")]
@@ -38,7 +38,7 @@ pub enum LineError {
     #[error("the sample rate must be greater than 0 and at most 1, not {0}")]
     Rate(Quoted),
     /// A time that is not a number.
-    #[error("the time must be in seconds since 1970, not {0}")]
+    #[error("the time must be in seconds since 1970, such as T1656581400, not {0}")]
     Time(Quoted),
     /// An empty member of a set.
     #[error("the member of a set must not be empty")]
@@ -192,7 +192,8 @@ impl<'a> Bit<'a> {
     }
 }
 
-/// Splits what follows a name into bits: `value|type|@rate`, joined by colons. Returns the parts that all of them share.
+/// Splits what follows a name into bits: `value|type|@rate`, joined by colons. Returns the parts that all of them
+/// share.
 fn split_bits<'a>(mut rest: &'a str, bits: &mut Vec<Bit<'a>>) -> Result<&'a str, LineError> {
     bits.clear();
     loop {
@@ -212,7 +213,7 @@ fn split_bits<'a>(mut rest: &'a str, bits: &mut Vec<Bit<'a>>) -> Result<&'a str,
             Some(next) => rest = next,
             None if bits.len() > 1 && bits.iter().any(|bit| bit.values.contains(':')) => {
                 return Err(LineError::Form(
-                    "a line can pack values before one type or give each its own type, not both",
+                    "a line can have several values before one type, or a type after each value, not both",
                 ));
             }
             None => return Ok(left),

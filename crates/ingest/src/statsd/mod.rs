@@ -44,7 +44,7 @@ pub enum SignedGauges {
 
 /// An invalid `signed_gauges`.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-#[error("signed_gauges must be change or set, once, not {0}")]
+#[error("`signed_gauges` must be `change` or `set`, given at most once, not {0}")]
 pub struct SignedGaugesError(Quoted);
 
 impl SignedGauges {

@@ -103,7 +103,7 @@ fn values_with_their_own_types_are_separate_points() {
             "1 1/1/0 metric=b;type=counter;",
         ]
     );
-    let mixed = "-: a line can pack values before one type or give each its own type, not both; write a line such as page.views:1|c";
+    let mixed = "-: a line can have several values before one type, or a type after each value, not both; write a line such as page.views:1|c";
     for line in ["a:1:2|ms:3|c", "a:1|ms:2:3|c", "A::B:1|c:2|c"] {
         assert_eq!(error(line), mixed, "{line}");
     }
@@ -130,7 +130,7 @@ fn signed_gauges_can_set_values() {
     );
     for bad in ["signed_gauges", "signed_gauges=Set", "signed_gauges=set&signed_gauges=set"] {
         assert!(
-            of(bad).is_err_and(|error| error.to_string().starts_with("signed_gauges must be change or set")),
+            of(bad).is_err_and(|error| error.to_string().starts_with("`signed_gauges` must be `change` or `set`")),
             "{bad}"
         );
     }
@@ -156,7 +156,7 @@ fn other_parts_of_dogstatsd_are_times_or_ignored() {
     let line = format!("a:1|c|@1|#k:v|c:ci-7|T{}|e:it-0,cn-x|card:low", NOW - 60.0);
     assert_eq!(read(line), ["0 1/1/-60 k=v;metric=a;type=counter;"]);
     assert!(error("a:1|c|T1").starts_with("t: t is 1792540799 seconds ago"));
-    assert_eq!(error("a:1|c|Tnow"), "t: the time must be in seconds since 1970, not \"now\"");
+    assert_eq!(error("a:1|c|Tnow"), "t: the time must be in seconds since 1970, such as T1656581400, not \"now\"");
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn every_bad_line_has_a_message_of_its_own() {
     assert_eq!(error("a:1|kv"), "-: the type must be c, ms, h, d, g or s, not \"kv\"");
     assert_eq!(
         error("a:1|c|x"),
-        "-: unknown or repeated part \"x\"; after the type, @rate, #tags and Ttime are allowed"
+        "-: unknown or repeated part \"x\"; the type can be followed by @rate, #tags and Ttime, each once"
     );
     assert!(error("a:1|c|@1|@1").starts_with("-: unknown or repeated part \"@1\""));
     assert!(error("a:1|c|#a|#b").starts_with("-: unknown or repeated part \"#b\""));

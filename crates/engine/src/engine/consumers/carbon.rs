@@ -1,9 +1,9 @@
-//! The carbon: which buckets it has, which it is to be sent, and what became of that.
+//! The pusher to carbon: which buckets carbon has, which ones to send, and what became of them.
 //!
-//! What is not sent yet is kept as spans of time that points have touched, not as points: a bucket is sent whole, as the
-//! rollups have it then, and again when a later point changed it. Carbon keeps the last value of a time, so nothing counts
-//! twice. The spans are persisted with the cursor of the rollups and with what became of a batch, together with the number of
-//! the last point that they know of; those behind it are marked when the log is replayed.
+//! What is unsent is kept as spans of time that points have touched, not as points. A bucket is sent whole, with the
+//! rollups' current values, and sent again when a later point has changed it. Carbon keeps the last value of a time, so
+//! nothing counts twice. The spans are persisted with the cursor of the rollups and with the result of each batch,
+//! together with the number of the last point that they include; later points are marked when the log is replayed.
 
 mod lines;
 
@@ -25,51 +25,51 @@ use crate::engine::Engine;
 pub use lines::{Batch, Lines};
 
 const STATE: &str = "carbon";
-/// A bucket is sent so long after its end: writers send what they have counted every 10 s.
+/// How long after its end a bucket is sent: writers send what they have counted every 10 s.
 const GRACE_S: i64 = 15;
-/// Buckets that late points have changed are sent again so long after the first of these points, together.
+/// How long after the first late point the buckets that late points have changed are sent again, together.
 const LATE_MS: i64 = 60_000;
-/// Of so much time before the first batch behind a failure all is sent once more; the last bucket at least.
+/// How much before the first batch after a failure is sent again; at least the last bucket.
 const REWIND_S: i64 = 300;
-/// Between two batches: what was missed goes out at this pace.
+/// The pause between two batches: missed buckets are sent at this pace.
 const PACE_MS: i64 = 1_000;
-/// Behind a batch of what is late, as a stranger's points of a day each change a day of buckets.
+/// The pause after a batch of late buckets, as a stranger's day-long points each change a day of buckets.
 const LATE_PACE_MS: i64 = 5_000;
 
-/// How far pushing is. Persisted as lines of a text: numbers, to which more may be added, the ends of the spans, and an error. A
-/// form in JSON would be kilobytes of code.
+/// The progress of pushing. Persisted as lines of text: numbers, to which more may be added, the ends of the spans, and
+/// an error. As JSON it would take kilobytes of code.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Pushing {
     is_on: bool,
-    /// What points have touched since it was sent, and is to be sent; ends are multiples of 10 s.
+    /// What points have touched since it was last sent; ends are multiples of 10 s.
     unsent: Vec<Span>,
-    /// The number of the last point that is in `unsent`, or was.
+    /// The number of the last point that `unsent` includes, or included.
     marked: u64,
-    /// No bucket that ended before is sent.
+    /// Buckets that ended before this are not sent.
     from_s: i64,
-    /// Buckets before it were sent, or had nothing; what is unsent before it is late.
+    /// Buckets before this were sent or had nothing; what is unsent before it is late.
     sent_s: i64,
-    /// What is late is not sent before; `None` where nothing is late that is not on its way.
+    /// Late buckets are not sent before this time; `None` if none are late, except those in flight.
     late_ms: Option<i64>,
-    /// Late buckets go out in passes, oldest first. This pass has come this far.
+    /// Late buckets are sent in passes, oldest first. This pass has come this far.
     turn_s: i64,
     lines: u64,
     /// Buckets that were sent again.
     corrected: u64,
-    /// Buckets that went before they could be sent.
+    /// Buckets that expired before they could be sent.
     skipped: u64,
     failures: u64,
-    /// Nothing is sent before.
+    /// Nothing is sent before this time.
     next_ms: i64,
-    /// And when.
+    /// With its time.
     error: Option<(String, i64)>,
-    /// What is on its way; part of `unsent` again wherever it is persisted.
+    /// What is in flight; wherever the state is persisted, it is part of `unsent` again.
     flight: Option<Span>,
-    /// How often it began anew; what was on its way before is nobody's.
+    /// The number of restarts; what was in flight before one is ignored.
     life: u32,
 }
 
-/// What is to be sent next.
+/// What to send next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Ticket {
     /// Whole buckets.
@@ -81,11 +81,11 @@ struct Ticket {
 enum Became<'a> {
     /// There was nothing to send.
     Empty,
-    /// The carbon has them; so many of them not for the first time.
+    /// Carbon has received them; `corrected` of them were not new.
     Sent { lines: u64, corrected: u64 },
     /// They will never be sent.
     Skipped { buckets: u64, reason: &'a str },
-    /// Nobody knows what the carbon has.
+    /// It is unknown what carbon has received.
     Unknown { reason: &'a str, jitter: f64 },
 }
 
@@ -112,7 +112,7 @@ impl Pushing {
         text
     }
 
-    /// What [`Self::text`] wrote.
+    /// Parses what [`Self::text`] wrote.
     fn from_text(text: &str) -> Self {
         let mut lines = text.splitn(3, '\n');
         let mut next = || lines.next().unwrap_or_default();
@@ -137,12 +137,12 @@ impl Pushing {
         }
     }
 
-    /// As the owner wants it from now on. To another carbon what points touch from now on is sent, and nothing of before.
+    /// The state after a change by the owner. A new carbon gets what points touch from now on, and nothing earlier.
     fn resumed(&self, before: Option<&CarbonConfig>, after: Option<&CarbonConfig>, accepted: u64, now_s: i64) -> Self {
         let life = self.life + 1;
         match (before, after) {
             (Some(before), Some(after)) if self.is_on && before.is_same_place(after) => {
-                // At once, and still behind a failure.
+                // Immediately, but still marked as after a failure.
                 Self { failures: self.failures.min(1), next_ms: 0, ..self.clone() }
             }
             (_, Some(after)) => {
@@ -153,7 +153,7 @@ impl Pushing {
         }
     }
 
-    /// Marks what a point touches; `number` is the point's in the stream.
+    /// Marks what a point touches; `number` is the point's number in the stream.
     fn mark(&mut self, point: &Point, number: u64, at_ms: i64) {
         if !self.is_on || number <= self.marked {
             return;
@@ -172,7 +172,7 @@ impl Pushing {
         }
     }
 
-    /// Sets when what is late is due.
+    /// Sets when late buckets are due.
     fn look_for_late(&mut self, now_ms: i64) {
         let is_late = self.unsent.first().is_some_and(|span| span.0 < self.sent_s);
         match (is_late, self.late_ms) {
@@ -182,12 +182,12 @@ impl Pushing {
         }
     }
 
-    /// Whether what is late has waited long enough.
+    /// Whether late buckets have waited long enough.
     fn may_send_late(&self, now_ms: i64) -> bool {
         self.late_ms.is_none_or(|late_ms| late_ms <= now_ms)
     }
 
-    /// With what is on its way among what is unsent.
+    /// The state with the buckets in flight among the unsent ones.
     fn landed(&self) -> Self {
         let mut landed = self.clone();
         if let Some(span) = landed.flight.take() {
@@ -205,8 +205,7 @@ impl Pushing {
         fresh.into_iter().chain(late).min().map(|due_ms| due_ms.max(self.next_ms)).filter(|_| self.is_on)
     }
 
-    /// Takes what is to be sent next: at most so many buckets one after another, those of the present before those that are
-    /// late.
+    /// Takes what to send next: at most this many consecutive buckets, current ones before late ones.
     fn depart(&mut self, interval_s: i64, buckets: i64, now_ms: i64) -> Option<Ticket> {
         *self = self.landed();
         let closed_s = floor_to(now_ms / 1000 - GRACE_S, interval_s);
@@ -223,15 +222,15 @@ impl Pushing {
         Some(Ticket { span: (from_s, to_s), life: self.life })
     }
 
-    /// Nothing late is behind this turn any more. What points changed before it since waits for the next one: so nobody who
-    /// writes the oldest bucket again and again keeps the others from being sent.
+    /// No late bucket is left in this pass. Earlier ones that points have changed since then wait for the next pass, so
+    /// repeated writes to the oldest bucket do not keep others from being sent.
     fn end_turn(&mut self, now_ms: i64) {
         if self.turn_s > 0 && self.may_send_late(now_ms) {
             (self.turn_s, self.late_ms) = (0, Some(now_ms + LATE_MS));
         }
     }
 
-    /// Sends once more what was sent in the time before this one, and now: a carbon that was killed has lost what it had not
+    /// Sends again, now, what was sent shortly before this time: a carbon that was killed has lost what it had not
     /// written yet.
     fn rewind(&mut self, until_s: i64, interval_s: i64, now_ms: i64) {
         let from_s = (until_s - REWIND_S.max(interval_s)).max(self.from_s);
@@ -241,7 +240,7 @@ impl Pushing {
         }
     }
 
-    /// Ends what is on its way, if it still is: its buckets are done up to a time.
+    /// Ends the flight, if it is still current: its buckets are done up to a time.
     fn arrive(&mut self, ticket: &Ticket, done_s: i64, now_ms: i64) -> bool {
         if ticket.life != self.life || self.flight != Some(ticket.span) {
             return false;
@@ -317,13 +316,13 @@ impl<S: Sql> Engine<S> {
         self.consumers.carbon.due_ms(&self.followed())
     }
 
-    /// Lets nothing be pushed before this time; only in memory.
+    /// Pauses pushing until this time; only in memory.
     pub fn put_off_carbon(&mut self, until_ms: i64) {
         let carbon = &mut self.consumers.carbon;
         *carbon = Pushing { next_ms: until_ms, ..carbon.landed() };
     }
 
-    /// What follows from what became of buckets up to a time: those behind it are to be sent again.
+    /// Records what became of buckets up to a time; those after it are sent again.
     fn settle_buckets(
         &mut self,
         ticket: &Ticket,
@@ -340,7 +339,8 @@ impl<S: Sql> Engine<S> {
             Became::Sent { lines, corrected } => {
                 if state.failures > 0 {
                     let interval_s = self.record.config.carbon.as_ref().map_or(0, |carbon| carbon.interval_s);
-                    // Before the last that is new, also where late ones failed: or each failure would go further back.
+                    // Before the last new bucket, even if late ones failed: otherwise each failure would go further
+                    // back.
                     state.rewind(sent_s.max(ticket.span.0), interval_s, now_ms);
                 }
                 state.lines += lines;
@@ -373,7 +373,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_form_of_how_far_pushing_is_is_pinned() {
+    fn the_form_of_pushing_progress_is_pinned() {
         let state = Pushing {
             is_on: true,
             unsent: vec![(10, 20), (40, 70)],

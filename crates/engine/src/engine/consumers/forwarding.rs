@@ -1,7 +1,7 @@
-//! The forwarder: what it has taken of the log, what is on its way, and what became of it.
+//! The forwarder: what it has taken from the log, what is in flight, and what became of it.
 //!
-//! Points are packed into batches in their order; a batch is durable before it is sent, and stays as it is until the upstream
-//! has taken it: whoever has it twice has it with the same id.
+//! Points are packed into batches in order. A batch is durable before it is sent, and does not change until the
+//! upstream has accepted it: an upstream that gets it twice sees the same id.
 
 mod objections;
 mod packing;
@@ -26,52 +26,55 @@ use crate::engine::{Engine, from_json, to_json};
 pub use packing::{Coarsening, Packed, Parcel};
 
 const STATE: &str = "forward";
-/// What was just written waits for company.
+/// How long new points wait for company.
 pub const GATHER_MS: i64 = 1_000;
-/// With each so many refused points something else is wrong, and forwarding pauses for the owner to look.
+/// After this many further refused points, something else must be wrong, and forwarding pauses until the owner has
+/// looked.
 const MAX_ASIDE: u64 = 1_000;
-const TOO_LARGE: &str = "the point is larger than a message may be";
+const TOO_LARGE: &str = "the point is too large for a message";
 
-/// How far forwarding is. Persisted as JSON; fields are only added.
-#[expect(clippy::struct_excessive_bools, reason = "each says a thing of its own")]
+/// The progress of forwarding. Persisted as JSON; fields are only added.
+#[expect(clippy::struct_excessive_bools, reason = "each is an independent fact")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Forwarding {
     is_on: bool,
-    /// Points up to this number are in batches, or were there before.
+    /// Points up to this number are in batches, or older than forwarding.
     packed: u64,
-    /// Part of the batches' ids, as strangers could write first under an id that they guess; empty where it began without.
+    /// A part of the batches' ids, as strangers who guess an id could write under it first; empty if forwarding began
+    /// without it.
     nonce: String,
-    /// The number of the next batch; never one that was there before.
+    /// The number of the next batch; numbers are never reused.
     next_batch: i64,
     outbox: Count,
-    /// Whether the first batch was sent, so that it must stay as it is.
+    /// Whether the first batch was sent, so it must not change.
     is_attempted: bool,
-    /// Which points of the first batch are next, as another part of it was refused; `None`: all from there on.
+    /// Where in the first batch the next points start, after a part of it was refused; if `len` is `None`, all from
+    /// there on.
     from: usize,
     #[serde(serialize_with = "len_or_zero", deserialize_with = "len_of_number")]
     len: Option<usize>,
-    /// Whether the channel is there and can be written to.
+    /// Whether the channel exists and can be written to.
     is_checked: bool,
     failures: u32,
-    /// Nothing is tried before.
+    /// Nothing is tried before this time.
     next_ms: i64,
     is_paused: bool,
     error: Option<(String, i64)>,
     delivered: Count,
-    /// Points as written that were delivered together with others of the same labels, and as how many.
+    /// Points as written that were merged with others of the same labels, and the number of points delivered instead.
     coarsened: (u64, u64),
-    /// Points as written that are set aside, and as how many.
+    /// Points as written that are set aside, and the number of points that they became.
     aside: u64,
     refused: u64,
-    /// Who reads the channel, once that is known.
+    /// Who can read the channel, once that is known.
     audience: Option<Audience>,
-    /// Coarsening has failed, and is not tried before; only in memory.
+    /// After coarsening has failed, it is not tried before this time; only in memory.
     #[serde(skip)]
     coarsen_after_ms: i64,
-    /// How the upstream takes messages.
+    /// The form in which the upstream accepts messages.
     shape: Shape,
-    /// Answers in a row that say 500.
+    /// The number of consecutive 500 answers.
     erred: u32,
 }
 
@@ -86,7 +89,8 @@ impl Forwarding {
         meta::put(sql, STATE, &to_json(self))
     }
 
-    /// As the owner wants it from now on: what was written before is not forwarded, and whatever paused it may be over.
+    /// The state after a change by the owner: what was written before is not forwarded, and the reason for a pause may
+    /// be gone.
     fn resumed(&self, is_same_place: bool, accepted: u64, randomness: Randomness) -> Self {
         let mut state = self.clone();
         if !self.is_on {
@@ -97,28 +101,28 @@ impl Forwarding {
         if !is_same_place {
             state.shape = Shape::default();
         }
-        // The owner may have closed the channel meanwhile.
+        // The owner may have closed the channel in the meantime.
         state.audience = state.audience.filter(|audience| is_same_place && audience.warning().is_none());
         (state.is_paused, state.failures, state.erred, state.next_ms, state.error) = (false, 0, 0, 0, None);
         state
     }
 
-    /// What batches' ids begin with, given the object's name.
+    /// The prefix of batches' ids, given the object's name.
     fn source(&self, name: &str) -> String {
         if self.nonce.is_empty() { name.to_owned() } else { format!("{name}-{}", self.nonce) }
     }
 
-    /// Without anything that was on its way.
+    /// The state without anything in flight.
     fn ended(&self) -> Self {
         Self { next_batch: self.next_batch, coarsen_after_ms: self.coarsen_after_ms, ..Self::default() }
     }
 
-    /// How many points wait to be packed.
+    /// The number of points that wait to be packed.
     fn unpacked(&self, accepted: u64) -> u64 {
         if self.is_on { accepted - self.packed } else { 0 }
     }
 
-    /// The number of the point that is packed next, if one waits.
+    /// The number of the next point to pack, if one waits.
     fn next_unpacked(&self, accepted: u64) -> Option<u64> {
         (self.unpacked(accepted) > 0).then_some(self.packed + 1)
     }
@@ -154,7 +158,7 @@ impl Consumer for Forwarding {
         self.next_unpacked(accepted)
     }
 
-    /// A large backlog is coarsened also while nothing can be sent.
+    /// A large backlog is coarsened even while nothing can be sent.
     fn due_ms(&self, stream: &Followed<'_>) -> Option<i64> {
         if self.is_on && self.has_large_backlog(stream) {
             return Some(self.coarsen_after_ms);
@@ -169,27 +173,27 @@ impl Consumer for Forwarding {
 }
 
 impl<S: Sql> Engine<S> {
-    /// When there is something to send or to coarsen, if there is.
+    /// When there is something to send or to coarsen, if ever.
     pub fn forward_due(&self) -> Option<i64> {
         self.consumers.forwarding.due_ms(&self.followed())
     }
 
-    /// Coarsening failed: not again before this time.
+    /// Records that coarsening failed: not again before this time.
     pub fn put_off_coarsening(&mut self, until_ms: i64) {
         self.consumers.forwarding.coarsen_after_ms = until_ms;
     }
 
-    /// Whether the channel has to be made or looked at before anything is sent.
+    /// Whether the channel must be created or checked before anything is sent.
     pub fn needs_channel(&self) -> bool {
         !self.consumers.forwarding.is_checked || self.consumers.forwarding.audience.is_none()
     }
 
-    /// Whether all that is not known of the channel is who reads it.
+    /// Whether the only thing unknown about the channel is who reads it.
     pub fn is_checked(&self) -> bool {
         self.consumers.forwarding.is_checked
     }
 
-    /// Changes how far forwarding is, durably.
+    /// Changes the progress of forwarding, durably.
     #[inline(never)]
     fn set_forwarding(&mut self, state: Forwarding) -> Result<(), StoreError> {
         state.put(&self.sql)?;
@@ -197,25 +201,25 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// The upstream's channel may be written to, and this is who can read it.
+    /// Records that the upstream's channel can be written to, and who can read it.
     pub fn mark_checked(&mut self, audience: Audience) -> Result<(), StoreError> {
         let checked = Forwarding { is_checked: true, audience: Some(audience), ..self.consumers.forwarding.clone() };
-        // What it failed at was no message.
+        // What failed was not a message.
         self.set_forwarding(Forwarding { failures: 0, erred: 0, error: None, ..checked })
     }
 
-    /// Lets nothing be sent before this time.
+    /// Pauses sending until this time.
     pub fn wait_until(&mut self, next_ms: i64) -> Result<(), StoreError> {
         self.set_forwarding(Forwarding { next_ms, ..self.consumers.forwarding.clone() })
     }
 
-    /// Lets nothing be sent until the owner changes something.
+    /// Pauses sending until the owner changes something.
     pub fn pause(&mut self, reason: &str, now_ms: i64) -> Result<(), StoreError> {
         let error = Some((reason.to_owned(), now_ms));
         self.set_forwarding(Forwarding { is_paused: true, error, ..self.consumers.forwarding.clone() })
     }
 
-    /// Tries now, also what is set aside.
+    /// Retries now, including what is set aside.
     pub fn retry_forward(&mut self) -> Result<bool, StoreError> {
         if !self.consumers.forwarding.is_on {
             return Ok(false);
@@ -238,11 +242,11 @@ impl<S: Sql> Engine<S> {
         Ok(true)
     }
 
-    /// What follows from what the upstream did with a message.
+    /// Records what the upstream did with a message.
     pub fn settle(&mut self, parcel: &Parcel, outcome: &Outcome, jitter: f64, now_ms: i64) -> Result<(), StoreError> {
         let Some((number, points)) = outbox::first(&self.sql)? else { return Ok(()) };
         if number != parcel.number {
-            // The owner ended forwarding meanwhile.
+            // The owner ended forwarding in the meantime.
             return Ok(());
         }
         if let Some(shape) = self.shape_after(parcel, outcome) {
@@ -264,14 +268,14 @@ impl<S: Sql> Engine<S> {
         }
     }
 
-    /// Waits or pauses, as is told.
+    /// Waits or pauses, as the step says.
     pub fn put_off(&mut self, step: &Step, outcome: &Outcome, now_ms: i64) -> Result<(), StoreError> {
         let mut state = self.consumers.forwarding.clone();
         let reason = match outcome {
             Outcome::Failed(reason) | Outcome::Erred(reason) | Outcome::Denied(reason) | Outcome::Refused(reason) => {
                 reason.clone()
             }
-            Outcome::Held { for_ms } => format!("the upstream wants no more for {} s", for_ms / 1000),
+            Outcome::Held { for_ms } => format!("the upstream asked for a pause of {} s", for_ms / 1000),
             Outcome::Delivered => return Ok(()),
         };
         state.error = Some((reason, now_ms));
@@ -286,7 +290,7 @@ impl<S: Sql> Engine<S> {
         self.set_forwarding(state)
     }
 
-    /// What follows from what became of a request that was no message.
+    /// Records what became of a request that was not a message.
     pub fn settle_channel(&mut self, outcome: &Outcome, jitter: f64, now_ms: i64) -> Result<(), StoreError> {
         self.put_off(&step(outcome, self.consumers.forwarding.failures, jitter, now_ms), outcome, now_ms)
     }
@@ -303,7 +307,7 @@ impl<S: Sql> Engine<S> {
         (state.failures, state.error) = (0, None);
         state.shape = parcel.shape;
         if state.from + parcel.len >= points.len() {
-            // Within a batch one point may still be what the upstream can't take.
+            // The batch may contain one point that the upstream cannot accept.
             state.erred = 0;
         }
         self.advance(state, parcel.number, parcel.len, points)
@@ -340,7 +344,7 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// Persists that so many points more of the first batch are done.
+    /// Persists that this many further points of the first batch are done.
     fn advanced(
         &self,
         mut state: Forwarding,
@@ -350,7 +354,7 @@ impl<S: Sql> Engine<S> {
     ) -> Result<Forwarding, StoreError> {
         state.outbox.points -= written(&points[state.from..state.from + len]);
         state.from += len;
-        // The others of the batch must stay as they are, too.
+        // The others of the batch must not change either.
         (state.len, state.is_attempted) = (None, true);
         if state.from >= points.len() {
             outbox::remove(&self.sql, number)?;
@@ -384,7 +388,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_form_of_the_part_that_is_next_is_pinned() {
+    fn the_form_of_the_next_parcel_is_pinned() {
         for (len, pinned) in [(None, "\"len\":0,"), (Some(7), "\"len\":7,")] {
             let state = Forwarding { len, ..Forwarding::default() };
             assert!(to_json(&state).contains(pinned));

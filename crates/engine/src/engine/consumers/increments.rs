@@ -1,6 +1,6 @@
-//! What live readers ask: the stream as it is, and later what came since.
+//! Live reading: the stream as it is, and later what was added since.
 //!
-//! What came since is kept in memory only, see [`Increments`].
+//! Increments are only kept in memory, see [`Increments`].
 
 use model::grid::Row;
 pub(crate) use model::increments::Increments;
@@ -12,12 +12,12 @@ use super::{Consumer, Loading, Taken};
 use crate::engine::asking::{Asking, Progress};
 use crate::engine::{Engine, QueryError};
 
-/// An answer, and the position in the stream that it is of.
+/// An answer, and its position in the stream.
 #[derive(Debug, PartialEq)]
 pub struct Seen {
     /// The position in the stream.
     pub position: i64,
-    /// `None` when what came since the position that was asked for is not known any more.
+    /// `None` if the increments since the requested position are no longer known.
     pub rows: Option<Vec<Row>>,
 }
 
@@ -37,7 +37,7 @@ impl Consumer for Increments {
         }
     }
 
-    /// Whoever looks on has groups that are none any more, or points that are gone: it gets a snapshot.
+    /// Readers may have seen groups or points that no longer exist, so they get a snapshot.
     fn forget_past(&mut self) {
         self.clear();
     }
@@ -48,26 +48,28 @@ impl Consumer for Increments {
 }
 
 impl<S: Sql> Engine<S> {
-    /// How many points the stream has had, and how often some were removed: so no position from before is one of after.
+    /// The number of points that the stream has had, and of removals: so no position before a removal equals one after
+    /// it.
     #[expect(clippy::cast_possible_wrap, reason = "counts stay far below 2^53")]
     fn position(&self) -> i64 {
         self.accepted() as i64 + self.removal.id
     }
 
-    /// From now on, what is written is kept for live readers for a while.
+    /// From now on, keeps what is written for live readers for a while.
     pub fn watch(&mut self, now_ms: i64) {
         let position = self.position();
         self.consumers.increments.watch(position, now_ms);
     }
 
-    /// The cells that a query asks for as they are; of only some steps, if there are any.
+    /// Begins to read the current cells of a query; only for some steps, if any are given.
     pub fn look(&mut self, query: &Query, only: &[i64], now_ms: i64) -> Result<Seen, QueryError> {
         let mut asking = self.ask(query, only);
         while self.go_on_looking(query, &mut asking, usize::MAX, now_ms)? == Progress::More {}
         Ok(Seen { position: asking.position().unwrap_or_default(), rows: Some(asking.finish()?) })
     }
 
-    /// Goes on with such a look until so many units are used up. Its position is that of the turn in which what is open is read.
+    /// Continues such a look until this many units are used up. Its position is that of the turn in which open buckets
+    /// are read.
     pub fn go_on_looking(
         &mut self,
         query: &Query,
@@ -85,7 +87,7 @@ impl<S: Sql> Engine<S> {
         Ok(progress)
     }
 
-    /// What a query's cells got since a position.
+    /// What a query's cells gained since a position.
     pub fn look_since(&mut self, query: &Query, after: i64, now_ms: i64) -> Result<Seen, QueryError> {
         self.watch(now_ms);
         let position = self.position();

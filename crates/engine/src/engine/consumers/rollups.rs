@@ -1,6 +1,6 @@
 //! The rollups: points become cells of open buckets, and a seal moves these into chunks.
 //!
-//! Reading both is the work of [`crate::engine::asking`]; what becomes of chunks later is not here either.
+//! [`crate::engine::asking`] reads both. What becomes of chunks later is not here either.
 
 use std::collections::BTreeSet;
 
@@ -18,28 +18,28 @@ use store::sql::{Sql, StoreError};
 use super::{Consumer, Followed, Loading, Piece, Taken, Unsealed};
 use crate::engine::Engine;
 
-/// A slice of sealing prepares so many cells, those included that they are merged with: some 30 ms.
+/// The number of cells that a slice of sealing prepares, including those that they are merged with: some 30 ms.
 pub const SLICE_CELLS: usize = 15_000;
-/// A cell of an open bucket, in a table that may be half empty.
+/// The memory of a cell of an open bucket, in a table that may be half empty.
 pub(super) const CELL_BYTES: usize = 120;
 
 /// See the module's documentation.
 pub(crate) struct Rollups {
     open: OpenBuckets,
-    /// An open bucket has cells of at most so many series that are not established.
+    /// The most series in an open bucket that are not established.
     bucket_series: usize,
-    /// A seal that is being prepared: of the open buckets and chunks as they are.
+    /// A seal in preparation, of the current open buckets and chunks.
     staging: Option<Staging>,
 }
 
-/// A seal that is being prepared.
+/// A seal in preparation.
 struct Staging {
     cursor: Cursor,
     staged: Staged,
-    /// The layers that are not prepared, the last one first, and up to where the last one of these is.
+    /// The layers that are not prepared yet, last one first, and how far the last one is.
     layers: Vec<Layer>,
     after: Option<Place>,
-    /// Whether it was ready when a slice began.
+    /// Whether it was ready at the start of a slice.
     is_seen: bool,
 }
 
@@ -48,7 +48,7 @@ impl Staging {
         Self { cursor, staged: Staged::default(), layers: layers().rev().collect(), after: None, is_seen: false }
     }
 
-    /// Prepares so many cells more; whether that was all.
+    /// Prepares this many further cells; returns whether that was all.
     fn go_on(&mut self, sql: &impl Sql, open: &OpenBuckets, mut left: usize) -> bool {
         while left > 0
             && let Some(layer) = self.layers.last()
@@ -107,7 +107,7 @@ impl Consumer for Rollups {
         Unsealed { cells: self.open.cells(), pieces: self.open.pieces(), sketch_bytes: self.open.sketch_bytes() }
     }
 
-    /// Where it goes in slices, a slice of its own follows the last one that prepares: that one carries out.
+    /// When it works in slices, a slice of its own carries out what the last one has prepared.
     fn prepare(&mut self, sql: &impl Sql, cursor: Cursor, slice_cells: usize) -> bool {
         let staging = self.staging.take().filter(|staging| staging.cursor == cursor);
         let staging = self.staging.insert(staging.unwrap_or_else(|| Staging::new(cursor)));

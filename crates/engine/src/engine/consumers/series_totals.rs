@@ -1,5 +1,5 @@
-//! What each series has had since the stream began, and how well it is known: in memory for all, in the database up to the
-//! cursor of the rollups.
+//! The totals of each series since the stream began, and how established it is: in memory for all, in the database up
+//! to the cursor of the rollups.
 
 use std::collections::BTreeMap;
 
@@ -25,11 +25,11 @@ use crate::engine::{Engine, QueryError};
 /// Later than any bucket.
 const LATEST_S: i64 = i64::MAX / 2;
 
-/// Totals by the numbers of series: 32 bytes each.
+/// Totals by series number: 32 bytes each.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct SeriesTotals {
     totals: Sparse<SeriesTotal>,
-    /// Blocks that the database has otherwise.
+    /// Blocks that differ from the database.
     changed: Vec<bool>,
 }
 
@@ -50,7 +50,7 @@ impl SeriesTotals {
         )
     }
 
-    /// That of a live series, which has one from now on if it is new, like those before it.
+    /// The total of a live series; a new one gets an entry, as do those before it.
     fn of_mut(&mut self, series: SeriesId) -> &mut SeriesTotal {
         while self.totals.next() <= series {
             self.totals.push(SeriesTotal::default());
@@ -67,13 +67,13 @@ impl SeriesTotals {
         self.changed[block] = true;
     }
 
-    /// Adds to a series.
+    /// Adds to a series' total.
     pub(crate) fn add(&mut self, series: SeriesId, part: &Total) {
         self.of_mut(series).total.add(part);
         self.touch(series);
     }
 
-    /// A series has points of a writer in this hour; whether it is established.
+    /// Records that a writer has written to a series in this hour; returns whether the series is established.
     fn see(&mut self, series: SeriesId, class: Class, hour: u32) -> bool {
         self.touch(series);
         let standing = &mut self.of_mut(series).standing;
@@ -81,23 +81,23 @@ impl SeriesTotals {
         standing.is_established()
     }
 
-    /// A series has had this, as far as it is not removed.
+    /// Sets a series' total after a removal.
     pub(crate) fn set(&mut self, series: SeriesId, total: Total) {
         self.of_mut(series).total = total;
         self.touch(series);
     }
 
-    /// Of a series.
+    /// The total of a series.
     pub(crate) fn of(&self, series: SeriesId) -> Total {
         self.totals.get(series).map(|series| series.total).unwrap_or_default()
     }
 
-    /// How well a series is known.
+    /// How established a series is.
     pub(crate) fn standing(&self, series: SeriesId) -> Standing {
         self.totals.get(series).map(|series| series.standing).unwrap_or_default()
     }
 
-    /// Writes the blocks that changed; [`Self::mark_put`] when that has taken effect.
+    /// Writes the blocks that changed; call [`Self::mark_put`] once that has taken effect.
     pub(crate) fn put(&self, sql: &impl Sql) -> Result<(), StoreError> {
         let changed = self.changed.iter().enumerate().filter(|(_, is_changed)| **is_changed);
         for (block, _) in changed {
@@ -113,21 +113,22 @@ impl SeriesTotals {
         self.changed.clear();
     }
 
-    /// Takes out series, given in the order of their numbers; what they have had together.
+    /// Takes out series, given in numerical order; returns the sum of their totals.
     pub(crate) fn take_out(&mut self, ids: &[SeriesId]) -> Total {
         let mut taken = Total::default();
         for series in self.totals.remove(ids) {
             taken.add(&series.total);
         }
-        // The first block stays, and tells that totals were kept.
+        // The first block stays, as evidence that totals were kept.
         ids.iter().chain(&[0]).for_each(|id| self.touch(*id));
         taken
     }
 }
 
 impl Consumer for SeriesTotals {
-    /// A stream whose points were sealed by a version that kept no totals begins with what its chunks of days have. Of series that
-    /// earlier versions knew the last points are taken to be of the hour when the stream was last written to.
+    /// The totals of a stream whose points were sealed by a version that kept none: those of its day chunks. For series
+    /// that earlier versions knew, the last points are assumed to be from the hour in which the stream was last written
+    /// to.
     fn load(stream: &Loading<'_, impl Sql>) -> Result<Self, StoreError> {
         let Loading { sql, dictionary, cursor, .. } = *stream;
         let hour = hour_of(Totals::read(sql)?.last_write_ms.unwrap_or_default().cast_signed());
@@ -161,7 +162,7 @@ impl Consumer for SeriesTotals {
             part.add(&Total::of_cell(&piece.cell));
         }
         if elsewhere.is_none() {
-            // As it was written: pieces may add up to a bit more or less.
+            // The value as written: the pieces may add up to slightly more or less.
             self.add(series, &Total::of(taken.point));
         } else {
             self.add(series, &here);
@@ -179,23 +180,23 @@ impl Consumer for SeriesTotals {
 }
 
 impl<S: Sql> Engine<S> {
-    /// What each series has had, up to the end of the log.
+    /// The totals of each series, up to the end of the log.
     pub(crate) fn series_totals(&self) -> &SeriesTotals {
         &self.consumers.series_totals
     }
 
-    /// Replaces them by others that are persisted.
+    /// Replaces them with others that are persisted.
     pub(crate) fn set_series_totals(&mut self, mut totals: SeriesTotals) {
         totals.mark_put();
         self.consumers.series_totals = totals;
     }
 
-    /// A series has points of a writer in this hour; whether it is established.
+    /// Records that a writer has written to a series in this hour; returns whether the series is established.
     pub(crate) fn see(&mut self, series: SeriesId, class: Class, hour: u32) -> bool {
         self.consumers.series_totals.see(series, class, hour)
     }
 
-    /// What series have had since the stream began.
+    /// The totals of series since the stream began.
     pub fn shown(&self, query: &Query) -> Result<ShownTotals, QueryError> {
         let totals = self.series_totals();
         let series = self.dictionary.labels().map(|(series, labels)| (labels, totals.of(series)));
@@ -204,7 +205,7 @@ impl<S: Sql> Engine<S> {
         Ok(shown)
     }
 
-    /// Whether `overflow` has something: what found no room, or what series had that were folded.
+    /// Whether `overflow` contains anything: points that found no room, or those of folded series.
     pub(crate) fn has_overflow(&self) -> bool {
         let mut overflow = self.dictionary.labels().filter(|(_, labels)| labels.is_overflow());
         overflow.next().is_some_and(|(series, _)| !self.series_totals().of(series).is_none())

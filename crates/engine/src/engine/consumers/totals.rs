@@ -1,4 +1,4 @@
-//! What `status` counts of a stream, over its whole life, and the number of its last point.
+//! What `status` counts over a stream's whole life, and the number of its last point.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -14,7 +14,7 @@ use crate::engine::{Engine, from_json, to_json};
 
 const STATE: &str = "totals";
 
-/// So many reasons were there from the first.
+/// The number of reasons in the first version.
 const FIRST_REASONS: usize = 7;
 
 /// Running totals. Persisted as JSON together with the cursor of the rollups.
@@ -22,15 +22,15 @@ const FIRST_REASONS: usize = 7;
 pub(crate) struct Totals {
     /// Points accepted.
     pub(crate) accepted: u64,
-    /// Points rejected in batches that were accepted in part, in the order of `Reason::ALL`.
+    /// Points rejected in batches that were partly accepted, in the order of `Reason::ALL`.
     pub(crate) rejected: [u64; FIRST_REASONS],
-    /// Likewise, by a rule of the owner's.
+    /// The same, for rejections by a rule of the owner.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) ruled: u64,
-    /// Points that the `overflow` series has at least a part of, for want of room for their own.
+    /// Points that are at least partly in the `overflow` series because there was no room for their own.
     #[serde(default)]
     pub(crate) overflow_points: u64,
-    /// Sealed cells that have left their sketches, for want of room.
+    /// Sealed cells that lost their sketches because there was no room.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub(crate) sketches_dropped: u64,
     /// When the last batch arrived, Unix milliseconds.
@@ -38,12 +38,12 @@ pub(crate) struct Totals {
 }
 
 impl Totals {
-    /// What is persisted.
+    /// The persisted totals.
     pub(crate) fn read(sql: &impl Sql) -> Result<Self, StoreError> {
         Ok(from_json(meta::get(sql, STATE)?)?.unwrap_or_default())
     }
 
-    /// Takes in a batch; what of it overflowed is counted point by point.
+    /// Adds a batch; its overflow is counted point by point.
     fn add(&mut self, frame: &Frame<'_>) {
         self.accepted += frame.outcome.accepted;
         for (total, count) in self.rejected.iter_mut().zip(frame.outcome.rejected) {
@@ -59,7 +59,7 @@ impl Consumer for Totals {
         Self::read(stream.sql)
     }
 
-    /// Before sealing, which keeps the totals of what it seals.
+    /// Called before sealing, which persists the totals of what it seals.
     #[inline]
     fn take(&mut self, taken: &mut Taken<'_>) {
         self.overflow_points += u64::from(taken.has_overflowed);
@@ -94,7 +94,7 @@ impl Consumer for Totals {
 }
 
 impl<S: Sql> Engine<S> {
-    /// The number of the last point of the log: that of all points that the stream has had.
+    /// The number of the last point in the log, which is the number of all points that the stream has had.
     pub(crate) fn accepted(&self) -> u64 {
         self.consumers.totals.accepted
     }

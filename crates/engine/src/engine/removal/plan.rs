@@ -1,5 +1,5 @@
-//! What a removal comes to, before anything is changed: which series and cells go, what takes their place, and what is left
-//! of totals.
+//! The plan of a removal, before anything changes: which series and cells go, what replaces them, and the remaining
+//! totals.
 
 use rustc_hash::FxHashMap;
 
@@ -18,22 +18,22 @@ use store::sql::{Sql, StoreError};
 
 use super::RemoveError;
 
-/// Buckets that lie in the time only in part are made anew of at most so many cells, which take 20 MB.
+/// The most cells from which partly removed buckets are rebuilt; they take 20 MB.
 const MAX_REST_CELLS: usize = 200_000;
-/// The buckets of days that are looked at to settle totals: half a second.
+/// The most day buckets that are read to settle totals: half a second.
 const MAX_DAYS: usize = 2_000_000;
-/// A dry run looks at so much of what would be rewritten; beyond, it estimates.
+/// The most that a dry run reads of what would be rewritten; beyond this, it estimates.
 const SAMPLE_STEPS: i64 = 4;
-/// From here on sums are no longer exact, and what is left is added up again.
+/// From this size on, sums are not exact, and the rest is added up again.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
-/// What a removal comes to.
+/// The plan of a removal.
 pub(super) struct Plan {
     pub(super) scope: Scope,
     pub(super) is_whole: bool,
-    /// What buckets get that are removed in part.
+    /// The replacements for buckets that are partly removed.
     pub(super) added: Added,
-    /// The totals of series that stay.
+    /// The new totals of series that stay.
     pub(super) totals: Vec<(SeriesId, Total)>,
     /// The series that are freed.
     pub(super) freed: Vec<SeriesId>,
@@ -55,7 +55,7 @@ impl<S: Sql> Engine<S> {
         self.part(Scope { series, span })
     }
 
-    /// The numbers that stand for live series; with `overflow`, also all that stand for no series any more.
+    /// The numbers that refer to live series; for `overflow`, also all that no longer belong to a series.
     fn numbers(&self, wanted: &[SeriesId]) -> Numbers {
         let (mut numbers, mut rest) = (Numbers::default(), wanted);
         let has_overflow = wanted.iter().any(|series| self.is_overflow(*series));
@@ -80,7 +80,7 @@ impl<S: Sql> Engine<S> {
         self.dictionary.get(series).is_some_and(Labels::is_overflow)
     }
 
-    /// All of series.
+    /// A plan that removes series completely.
     fn whole(&self, series: Numbers, wanted: Vec<SeriesId>) -> Plan {
         let total = |series: &SeriesId| self.series_totals().of(*series);
         let points = wanted.iter().map(|series| total(series).points).sum();
@@ -97,15 +97,15 @@ impl<S: Sql> Engine<S> {
         }
     }
 
-    /// A part of the time of series.
+    /// A plan that removes a time range of series.
     fn part(&self, scope: Scope) -> Result<Plan, RemoveError> {
         let added = scope.rest(&self.sql, MAX_REST_CELLS).map_err(|error| match error {
             StoreError::Full => RemoveError::TooMuch,
             error => error.into(),
         })?;
-        // Each point once: days have all that any tier has.
+        // Each point once: days contain everything that any tier has.
         let days = Layer::Total(Tier::D1);
-        // What a number had that is no series any more is part of the overflow's total.
+        // The data of a number without a series is part of the overflow's total.
         let overflow = self.dictionary.labels().find(|(_, labels)| labels.is_overflow()).map(|(series, _)| series);
         let live = |series| if self.dictionary.get(series).is_some() { series } else { overflow.unwrap_or(series) };
         let mut before: FxHashMap<SeriesId, Total> = FxHashMap::default();
@@ -131,7 +131,7 @@ impl<S: Sql> Engine<S> {
                 inexact.insert(series, Total { points: total.points.saturating_sub(gone.points), ..after });
             }
             let left = total.without(&gone);
-            // No more than rounding is nothing.
+            // A rounding error counts as zero.
             let n = if is_same(total.n, gone.n) { 0.0 } else { left.n };
             let d = if is_same(total.d, gone.d) { 0.0 } else { left.d };
             totals.push((series, Total { n, d, ..left }));
@@ -150,7 +150,7 @@ impl<S: Sql> Engine<S> {
         Ok(Plan { scope, is_whole: false, added, totals, freed: Vec::new(), points, series })
     }
 
-    /// Hands on what days have of series.
+    /// Hands on the day cells of series.
     fn each_day(
         &self,
         scope: &Scope,
@@ -180,7 +180,7 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// What a dry run tells: the bytes by what rewriting would take away, of a sample where there is much.
+    /// What a dry run reports. The bytes that rewriting would free are estimated from a sample if there is much.
     #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "an estimate of bytes")]
     pub(super) fn counted(&self, plan: &Plan) -> Result<Removed, StoreError> {
         let places = plan.scope.places(&self.sql)?;
@@ -204,7 +204,7 @@ impl<S: Sql> Engine<S> {
     }
 }
 
-/// Whether two sums are one, but for the order in which they were added up.
+/// Whether two sums are equal, except for the order in which they were added up.
 fn is_same(one: f64, other: f64) -> bool {
     const ROUNDING: f64 = 1e-9;
     one == other || (one - other).abs() <= ROUNDING * one.abs().max(other.abs())

@@ -1,4 +1,4 @@
-//! Batches for the carbon: whole buckets, read from the rollups when they are sent, and written as lines piece by piece.
+//! Batches for carbon: whole buckets, read from the rollups when they are sent, and written as lines in pieces.
 
 use config::carbon::CarbonConfig;
 use graphite::plaintext::Plaintext;
@@ -12,38 +12,38 @@ use store::sql::{Sql, StoreError};
 use super::{Became, Ticket};
 use crate::engine::{Engine, QueryError};
 
-/// About so many lines are read at a time; a bucket alone may have more.
+/// The number of lines that are read at a time, approximately; a single bucket may have more.
 const MAX_LINES: usize = 4_000;
-/// A batch ends behind the bucket that reaches this.
+/// A batch ends after the bucket that reaches this many lines.
 const MAX_BYTES: usize = 256 << 10;
-/// What is written at a time.
+/// The size of a piece.
 const PIECE_BYTES: usize = 64 << 10;
-/// Buckets that are looked at in one batch.
+/// The most buckets that one batch looks at.
 const MAX_BUCKETS: usize = 360;
 
-/// Lines on their way. See the module's documentation.
+/// Lines being sent. See the module's documentation.
 pub struct Lines {
     ticket: Ticket,
     plaintext: Plaintext,
     width_s: i64,
-    /// The cells of each series, the last first; what is written is taken out.
+    /// The cells of each series, last one first; written cells are removed.
     rows: Vec<Row>,
-    /// Which bucket is next, and of which series.
+    /// The next bucket, and the next of its series.
     step: u32,
     next: usize,
     /// The start of that bucket, and whether it has lines.
     at_s: i64,
     has_lines: bool,
     bytes: usize,
-    /// Buckets that start before it are not sent for the first time.
+    /// Buckets that start before this were sent before.
     sent_s: i64,
     lines: u64,
-    /// Buckets with lines that were.
+    /// The number of such buckets with lines.
     corrected: u64,
 }
 
 impl Lines {
-    /// The next piece, in whole lines; `None` behind the last.
+    /// The next piece, in whole lines; `None` after the last one.
     pub fn next_piece(&mut self) -> Option<String> {
         let mut piece = String::new();
         while piece.len() < PIECE_BYTES && self.at_s < self.ticket.span.1 {
@@ -71,18 +71,18 @@ impl Lines {
     }
 }
 
-/// What is done next.
+/// The next thing to do.
 pub enum Batch {
-    /// These lines are to be sent.
+    /// Send these lines.
     Send(Box<Lines>),
-    /// There was nothing to send in buckets that were looked at.
+    /// Nothing in the buckets that were looked at.
     Again,
     /// Nothing is due.
     Rest,
 }
 
 impl<S: Sql> Engine<S> {
-    /// The next lines for the carbon.
+    /// The next lines for carbon.
     #[inline(never)]
     pub fn next_lines(&mut self, now_ms: i64) -> Result<Batch, StoreError> {
         let Some(config) = self.record.config.carbon.clone() else { return Ok(Batch::Rest) };
@@ -116,7 +116,7 @@ impl<S: Sql> Engine<S> {
         }
     }
 
-    /// Labels whose values are not counted any more are left out.
+    /// Leaves out labels whose values are no longer counted.
     fn aggregates_for(&self, config: &CarbonConfig) -> Vec<Aggregate> {
         let numbered = |aggregate| match aggregate {
             Aggregate::Distinct { label, .. } => {
@@ -128,7 +128,7 @@ impl<S: Sql> Engine<S> {
         config.aggregates().into_iter().filter_map(numbered).collect()
     }
 
-    /// Skips buckets that are not kept any more, if there are some.
+    /// Skips buckets that have expired, if there are any.
     fn skip_what_is_gone(&mut self, ticket: &Ticket, width_s: i64, now_ms: i64) -> Result<bool, StoreError> {
         let start_s = self.record.config.retention.start_s(Tier::for_step(width_s), now_ms / 1000);
         let gone = |at_s: &i64| start_s.is_some_and(|start_s| *at_s < start_s);
@@ -137,7 +137,7 @@ impl<S: Sql> Engine<S> {
             return Ok(false);
         };
         let buckets = u64::try_from((gone_s - from_s) / width_s + 1).unwrap_or_default();
-        let skipped = Became::Skipped { buckets, reason: "buckets were not kept until they could be sent" };
+        let skipped = Became::Skipped { buckets, reason: "the retention ended before the buckets could be sent" };
         self.settle_buckets(ticket, (gone_s + width_s, skipped), now_ms)?;
         Ok(true)
     }
@@ -169,7 +169,7 @@ impl<S: Sql> Engine<S> {
         })
     }
 
-    /// What follows from what became of lines: the carbon has all that were written, or there is a reason why nobody knows.
+    /// Records what became of lines: carbon has received all that were written, or this is unknown for a reason.
     pub fn settle_lines(
         &mut self,
         lines: &Lines,

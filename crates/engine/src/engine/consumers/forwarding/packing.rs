@@ -1,4 +1,4 @@
-//! Packing: points of the log become batches, each of which is a message. When there are more than the upstream takes
+//! Packing: points of the log become batches, each of which is a message. If there are more than the upstream accepts
 //! in time, they are coarsened first.
 
 use appnet::message::Message;
@@ -16,37 +16,37 @@ use super::super::Followed;
 use super::{Count, Forwarding, TOO_LARGE, written};
 use crate::engine::Engine;
 
-/// With so much of the log waiting to be packed it is coarsened, whether it can be sent or not.
+/// A backlog that occupies this much of the log is coarsened, whether it can be sent or not.
 const MAX_UNPACKED_BYTES: usize = 8 << 20;
-/// So it is with so many rows: memory has 32 bytes of each, and each commit asks.
+/// The same for this many rows: memory holds 32 bytes of each, and each commit looks at them.
 const MAX_UNPACKED_ROWS: usize = 10_000;
-/// The id of a batch has at most so many characters; those of parts are longer, but parts have fewer points.
+/// The longest id of a batch; the ids of parts are longer, but parts have fewer points.
 const ID: &str = "................................................................................................";
 const SECONDS_A_MINUTE: u64 = 60;
 
-/// What packing comes to.
+/// The result of packing.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Packed {
     /// There is a batch to send, or nothing to pack.
     Ready,
-    /// There is too much to send it as written.
+    /// There is too much to send as written.
     Backlog,
 }
 
-/// A point whose labels, written as JSON, fit no message is delivered as what overflows: everyone may write such points.
+/// A point whose labels, written as JSON, fit no message is delivered as overflow: everyone may write such points.
 fn push_without_labels(message: &mut Message, point: &mut LabelledPoint) -> bool {
     point.labels = Labels::overflow();
     message.push(point)
 }
 
-/// A message that is to be sent.
+/// A message to send.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Parcel {
-    /// What is posted.
+    /// The body.
     pub body: String,
-    /// Of its batch.
+    /// The number of its batch.
     pub(super) number: i64,
-    /// How many points of the batch it has, behind those that are done.
+    /// The number of points of the batch in it, after those that are done.
     pub(super) len: usize,
     pub(super) shape: Shape,
 }
@@ -56,15 +56,15 @@ pub struct Coarsening {
     coarse: Coarse,
     /// The next point to take.
     next: u64,
-    /// The batches behind this one are in it.
+    /// It includes the batches with greater numbers than this.
     behind: i64,
     first_batch: i64,
-    /// How far forwarding was.
+    /// The progress of forwarding at the start.
     begun: Forwarding,
 }
 
 impl Forwarding {
-    /// Whether so much waits that it has to be coarsened even if nothing can be sent.
+    /// Whether the backlog is so large that it must be coarsened even if nothing can be sent.
     pub(super) fn has_large_backlog(&self, stream: &Followed<'_>) -> bool {
         let Some(next) = self.next_unpacked(stream.accepted) else { return false };
         let (mut rows, mut bytes) = (0, 0);
@@ -77,13 +77,13 @@ impl Forwarding {
 }
 
 impl<S: Sql> Engine<S> {
-    /// Whether that is to be done now.
+    /// Whether to do that now.
     pub fn should_coarsen(&self, now_ms: i64) -> bool {
         let forwarding = &self.consumers.forwarding;
         forwarding.coarsen_after_ms <= now_ms && forwarding.has_large_backlog(&self.followed())
     }
 
-    /// Packs the next batch as it was written, unless all that waits would take longer than the owner wants.
+    /// Packs the next batch as written, unless the backlog would take longer than the owner wants.
     pub fn pack(&mut self) -> Result<Packed, StoreError> {
         let (Some(next), Some(config)) =
             (self.consumers.forwarding.next_unpacked(self.accepted()), &self.record.config.forward)
@@ -95,7 +95,7 @@ impl<S: Sql> Engine<S> {
         }
         let capacity = u64::from(config.policy.writes_per_minute) * config.policy.max_delay_s.unsigned_abs();
         let (mut message, mut points) = (Message::new(self.dialect(), ID), Vec::new());
-        // What is removed is not there, but has its numbers still.
+        // Removed points are absent, but still have their numbers.
         let mut packed = self.accepted();
         for row in self.log.rows_from(next).copied().collect::<Vec<_>>() {
             let is_full = self.each_from(&row, next, &mut |number, labels, point| {
@@ -123,7 +123,7 @@ impl<S: Sql> Engine<S> {
         Ok(Packed::Ready)
     }
 
-    /// Begins to coarsen all that waits, with the batches that no one has been sent yet.
+    /// Begins to coarsen the whole backlog, including batches that were never sent.
     pub fn begin_coarsening(&self, key: [u8; 16]) -> Result<Coarsening, StoreError> {
         let attempted = outbox::first(&self.sql)?.filter(|_| self.consumers.forwarding.is_attempted);
         let behind = attempted.map_or(0, |(number, _)| number);
@@ -138,7 +138,7 @@ impl<S: Sql> Engine<S> {
         Ok(Coarsening { coarse, next: begun.packed + 1, behind, first_batch, begun })
     }
 
-    /// Takes one row more; whether there was one.
+    /// Takes one more row; returns whether there was one.
     pub fn coarsen_row(&self, coarsening: &mut Coarsening) -> Result<bool, StoreError> {
         let Coarsening { coarse, next, .. } = coarsening;
         if *next > self.accepted() {
@@ -159,7 +159,7 @@ impl<S: Sql> Engine<S> {
     pub fn finish_coarsening(&mut self, coarsening: Coarsening) -> Result<(), StoreError> {
         let Coarsening { coarse, next, behind, first_batch, begun } = coarsening;
         if begun != self.consumers.forwarding {
-            // The owner ended forwarding meanwhile, or began it anew.
+            // The owner ended forwarding in the meantime, or restarted it.
             return Ok(());
         }
         let batches = self.batches(coarse.into_points());
@@ -172,7 +172,7 @@ impl<S: Sql> Engine<S> {
         )
     }
 
-    /// Cuts points into batches that fit a message.
+    /// Divides points into batches that fit a message.
     pub(super) fn batches(&self, points: Vec<Counted>) -> Vec<Vec<Counted>> {
         let mut batches: Vec<Vec<Counted>> = Vec::new();
         let mut message = Message::new(self.dialect(), ID);
@@ -191,7 +191,7 @@ impl<S: Sql> Engine<S> {
         batches
     }
 
-    /// The message that is next, which is the same each time until it is settled. `name` is this object's.
+    /// The next message, the same each time until it is settled. `name` is this object's.
     pub fn parcel(&mut self, name: &str, now_ms: i64) -> Result<Option<Parcel>, StoreError> {
         let source = self.consumers.forwarding.source(name);
         loop {
@@ -221,7 +221,7 @@ impl<S: Sql> Engine<S> {
         }
     }
 
-    /// Adds batches behind the others.
+    /// Appends batches to the others.
     pub(super) fn insert_batches(&self, state: &mut Forwarding, batches: &[Vec<Counted>]) -> Result<(), StoreError> {
         for batch in batches {
             state.next_batch = state.next_batch.max(1);
@@ -254,7 +254,8 @@ impl<S: Sql> Engine<S> {
         Ok(())
     }
 
-    /// Hands on the points of a row with their numbers, from a number on, until one is not wanted any more; whether that was so.
+    /// Hands on the points of a row with their numbers, starting at a number, until one is not wanted; returns whether
+    /// that happened.
     fn each_from(
         &self,
         row: &LogRow,
@@ -281,7 +282,7 @@ impl<S: Sql> Engine<S> {
     }
 }
 
-/// A message of all of these points, if they fit.
+/// A message with all of these points, if they fit.
 fn parcel_of((dialect, shape): (Dialect, Shape), id: &str, points: &[Counted]) -> Option<String> {
     let mut message = Message::new(dialect, id);
     points.iter().all(|point| message.push(&point.point)).then(|| message.into_body(shape))

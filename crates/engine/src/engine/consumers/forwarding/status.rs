@@ -1,4 +1,4 @@
-//! What `status` says of forwarding.
+//! Forwarding's part of `status`.
 
 use serde_json::{Value, json};
 
@@ -10,11 +10,11 @@ use store::sql::Sql;
 use super::super::Followed;
 use super::Forwarding;
 
-/// Of the points that are set aside so many are shown.
+/// The number of points set aside that are shown.
 const MAX_SHOWN: usize = 10;
 
 impl Forwarding {
-    /// What `status` says of forwarding.
+    /// Forwarding's part of `status`.
     pub(super) fn status(&self, sql: &impl Sql, stream: &Followed<'_>) -> Value {
         let (state, Some(config)) = (self, &stream.config.forward) else { return Value::Null };
         let unpacked = self.unpacked(stream.accepted);
