@@ -112,7 +112,7 @@ impl Shaped {
         let now_us = now_ms * US_PER_MS;
         let wait_us = REFUSED.with_borrow_mut(|refused| {
             let waits = self
-                .buckets(now_ms)
+                .buckets(now_us)
                 .filter_map(|(taker, rate)| own(refused, taker, now_us)?.with(rate, 1.0, now_us).err());
             waits.max().unwrap_or_default()
         });
@@ -223,6 +223,18 @@ mod tests {
         assert_eq!((of("s", "192.0.2.1").enter(end_ms), of("t", "192.0.3.1").enter(end_ms)), (0, 0));
         assert!(of("s", "192.0.2.1").enter(NOW_MS + 600_000) == 0, "the flood is over");
         assert!(!of("s", "192.0.2.1").is_known(NOW_MS * US_PER_MS + KNOWN_US));
+    }
+
+    #[test]
+    fn a_network_is_a_stranger_again_ten_minutes_after_its_last_write() {
+        of("s", "192.0.2.1").wrote(NOW_MS);
+        let later_ms = NOW_MS + KNOWN_US / US_PER_MS;
+        for number in 0..200 {
+            refused("s", &format!("100.64.{number}.1"), later_ms);
+        }
+        assert!(of("s", "192.0.2.1").enter(later_ms) > 0);
+        of("s", "192.0.2.1").wrote(later_ms);
+        assert_eq!(of("s", "192.0.2.1").enter(later_ms), 0);
     }
 
     #[test]

@@ -78,7 +78,7 @@ impl Format for Encoding {
             }
         })?;
         if batch.label_bytes() > MAX_LABEL_BYTES {
-            let detail = "the labels of all data points have more than 1 MiB, as each has those of its resource";
+            let detail = "the labels of all data points take more than 1 MiB, as each includes its resource's attributes: send fewer data points at a time";
             return Err(BodyError::TooLarge(detail.to_owned()));
         }
         Ok(())
