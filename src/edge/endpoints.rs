@@ -10,7 +10,7 @@ use super::endpoint::Access::{Open, Owner, OwnerInBody, Reader, Writer};
 use super::endpoint::Handler::{Name, Nothing, Part, Plain, Stream};
 use super::endpoint::{Access, Dialect, Endpoint, Handler, JSON, Methods};
 use super::face::{account, channels, listing, messages};
-use super::{form, graphite, live, openapi, otlp, own, prometheus, read, removal, write, write_keys};
+use super::{form, graphite, live, openapi, otlp, prometheus, read, removal, streams, write, write_keys};
 
 const STREAMING: &str = "app.net's streams are not supported here: poll /stream/0/channels/{id}/messages with since_id and count=-200, or read /v1/streams/{id}/live";
 const ELSEWHERE: &str = "this is not supported here: of app.net's API, this server supports channels and their messages, channels/search, users/me, token and config";
@@ -66,20 +66,20 @@ pub(super) static ENDPOINTS: &[Endpoint] = &[
         .of(Dialect::Scrape)
         .answers(&[(200, SCRAPED)])
         .says("Scrape totals"),
-    get("/v1/streams", Owner, Plain(|x| Box::pin(own::list_streams(x)))).says("List streams"),
-    post("/v1/streams", Owner, Plain(|x| Box::pin(own::create_stream(x))))
+    get("/v1/streams", Owner, Plain(|x| Box::pin(streams::list_streams(x)))).says("List streams"),
+    post("/v1/streams", Owner, Plain(|x| Box::pin(streams::create_stream(x))))
         .takes(JSON)
         .answers(&[(201, JSON)])
         .says("Create a stream"),
-    get("/v1/streams/{stream}", Owner, Stream(|x, id| Box::pin(own::describe_stream(x, id))))
+    get("/v1/streams/{stream}", Owner, Stream(|x, id| Box::pin(streams::describe_stream(x, id))))
         .says("Read the configuration"),
-    patch("/v1/streams/{stream}", Owner, Stream(|x, id| Box::pin(own::patch_stream(x, id))))
+    patch("/v1/streams/{stream}", Owner, Stream(|x, id| Box::pin(streams::patch_stream(x, id))))
         .takes(JSON)
         .says("Change the configuration"),
-    delete("/v1/streams/{stream}", Owner, Stream(|x, id| Box::pin(own::delete_stream(x, id))))
+    delete("/v1/streams/{stream}", Owner, Stream(|x, id| Box::pin(streams::delete_stream(x, id))))
         .answers(&[(204, "")])
         .says("Delete the stream and its data"),
-    post("/v1/streams/{stream}/read-key", Owner, Stream(|x, id| Box::pin(own::replace_read_key(x, id))))
+    post("/v1/streams/{stream}/read-key", Owner, Stream(|x, id| Box::pin(streams::replace_read_key(x, id))))
         .says("Replace the read key"),
     get("/v1/streams/{stream}/write-keys", Owner, Stream(|x, id| Box::pin(write_keys::list_write_keys(x, id))))
         .says("List write keys"),
@@ -96,7 +96,7 @@ pub(super) static ENDPOINTS: &[Endpoint] = &[
     .says("Revoke a write key"),
     get("/v1/streams/{stream}/writers", Owner, Stream(|x, id| Box::pin(write_keys::read_writers(x, id))))
         .says("List the most active writers"),
-    post("/v1/streams/{stream}/forward/retry", Owner, Stream(|x, id| Box::pin(own::retry_forward(x, id))))
+    post("/v1/streams/{stream}/forward/retry", Owner, Stream(|x, id| Box::pin(streams::retry_forward(x, id))))
         .answers(&[(202, JSON)])
         .says("Forward now"),
     graphite("/v1/streams/{stream}/graphite/render", Stream(|x, id| Box::pin(graphite::render(x, id))))

@@ -16,10 +16,10 @@ use config::stream::StreamConfig;
 use protocol::command::Credential;
 use protocol::live_params::{LiveCursor, LiveQuery};
 
-use super::kept::Kept;
 use super::live::{Counted, wait_for_room};
 use super::looks::{Looks, Role};
 use super::problem::Problem;
+use super::read_memory::ReadMemory;
 use super::reply::Reply;
 use super::sending::{PipeWriter, is_taken, pipe};
 use super::{Exchange, StreamId};
@@ -69,7 +69,7 @@ struct Events {
     pause_ms: u64,
     /// A hash of the query and the reader's credential.
     question: u64,
-    _room: Kept,
+    _room: ReadMemory,
 }
 
 impl Exchange {
@@ -82,7 +82,7 @@ impl Exchange {
     ) -> Result<Reply, Problem> {
         let (exchange, id, asks) = (self.again(), id.clone(), Cell::new(0));
         let (question, sent_ms, pause_ms) = (question(&self.credential(), &id, &query), self.now_ms, ASK_MS);
-        let mut room = self.kept_live(&config);
+        let mut room = self.live_memory(&config);
         room.resize(READER_BYTES)?;
         let mut events = Events { exchange, id, query, cursor, sent_ms, config, asks, pause_ms, question, _room: room };
         let first = events.look().await?;
@@ -147,7 +147,7 @@ impl Events {
         let message = &counted.message;
         let (kind, json) = (if message.is_snapshot { "snapshot" } else { "delta" }, message.json.as_bytes());
         let head = format!("event: {kind}\nid: {}\ndata: ", message.cursor.text());
-        let mut room = self.exchange.kept_live(&self.config);
+        let mut room = self.exchange.live_memory(&self.config);
         if wait_for_room(&mut room, (head.len() + json.len()).min(PIECE_BYTES)).await.is_err() {
             return false;
         }
@@ -169,7 +169,7 @@ impl Events {
         let key = hash(self.question, &[&self.cursor.text()]);
         let found = match LOOKS.with_borrow_mut(|looks| looks.join(key, now_ms())) {
             Role::Take(found) => Some(Ok(found)),
-            Role::Wait(seat) => seat.wait(WAIT_MS).await,
+            Role::Wait(waiter) => waiter.wait(WAIT_MS).await,
             Role::Lead => None,
         };
         // Where one network finds no room, another one may find some.

@@ -90,8 +90,8 @@ impl Exchange {
             rest.extend(believed..shards);
         }
         if !rest.is_empty() {
-            let vouched = Call::of(&Command::Read { credential: Credential::Owner, what }, true)?;
-            self.call_each(id, rest, &vouched, &mut |shard, answer| take(part(shard, answer)?)).await?;
+            let as_owner = Call::of(&Command::Read { credential: Credential::Owner, what }, true)?;
+            self.call_each(id, rest, &as_owner, &mut |shard, answer| take(part(shard, answer)?)).await?;
         }
         take(home)?;
         Ok(shards)

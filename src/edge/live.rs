@@ -19,10 +19,10 @@ use protocol::live_params::{LiveCursor, LiveQuery};
 use protocol::live_part::split;
 use protocol::refusal::Refusal;
 
-use super::kept::Kept;
 use super::last_size::LastSize;
 use super::problem::Problem;
 use super::read::fresh;
+use super::read_memory::ReadMemory;
 use super::reply::Reply;
 use super::{Exchange, StreamId, other_version};
 
@@ -36,7 +36,7 @@ const LOOK_MS: u64 = 100;
 /// A message with the memory that it occupies.
 pub(super) struct Counted {
     pub(super) message: Message,
-    _kept: Kept,
+    _kept: ReadMemory,
 }
 
 pub(super) async fn read_deltas(exchange: &Exchange, id: &StreamId) -> Result<Reply, Problem> {
@@ -81,7 +81,7 @@ impl Exchange {
         asks: &'a Cell<u32>,
     ) -> LocalBoxFuture<'a, Result<Counted, Problem>> {
         let look = async move {
-            let mut kept = self.kept_live(config);
+            let mut kept = self.live_memory(config);
             let last = after.0.is_empty().then(|| LastSize::of(id.as_str(), &query.to_text()));
             let mut wanted = last.map_or(0, LastSize::bytes).clamp(MESSAGE_BYTES, kept.most_bytes());
             loop {
@@ -123,7 +123,7 @@ impl Exchange {
 }
 
 /// Waits until there is room for this many bytes.
-pub(super) async fn wait_for_room(kept: &mut Kept, bytes: usize) -> Result<(), Problem> {
+pub(super) async fn wait_for_room(kept: &mut ReadMemory, bytes: usize) -> Result<(), Problem> {
     let begun_ms = now_ms();
     while let Err(problem) = kept.resize(bytes) {
         if problem != Problem::Overloaded || now_ms() > begun_ms + ROOM_MS {

@@ -32,12 +32,12 @@ struct Look<T, E> {
 
 enum State<T, E> {
     /// In progress, with the readers that wait for it.
-    Begun(Vec<Rc<Seat<T, E>>>),
+    Begun(Vec<Rc<Waiter<T, E>>>),
     Done(T),
 }
 
 /// A reader that waits for another one's look.
-pub(super) struct Seat<T, E> {
+pub(super) struct Waiter<T, E> {
     found: RefCell<Option<Result<T, E>>>,
     /// Rings when the look is done; made by the reader that waits.
     bell: OnceCell<Bell>,
@@ -46,7 +46,7 @@ pub(super) struct Seat<T, E> {
 /// What a reader does next.
 pub(super) enum Role<T, E> {
     Take(T),
-    Wait(Rc<Seat<T, E>>),
+    Wait(Rc<Waiter<T, E>>),
     /// Look, and share the result.
     Lead,
 }
@@ -65,9 +65,9 @@ impl<T: Clone, E: Clone> Looks<T, E> {
         match self.of.get_mut(&key).filter(|look| look.is_fresh(now_ms)).map(|look| &mut look.state) {
             Some(State::Done(found)) => Role::Take(found.clone()),
             Some(State::Begun(waiting)) => {
-                let seat = Rc::new(Seat { found: RefCell::new(None), bell: OnceCell::new() });
-                waiting.push(Rc::clone(&seat));
-                Role::Wait(seat)
+                let waiter = Rc::new(Waiter { found: RefCell::new(None), bell: OnceCell::new() });
+                waiting.push(Rc::clone(&waiter));
+                Role::Wait(waiter)
             }
             None => {
                 self.of.insert(key, Look { since_ms: now_ms, state: State::Begun(Vec::new()) });
@@ -80,9 +80,9 @@ impl<T: Clone, E: Clone> Looks<T, E> {
     pub(super) fn done(&mut self, key: u64, found: &Result<T, E>, now_ms: i64) {
         let Some(look) = self.of.remove(&key) else { return };
         let State::Begun(waiting) = look.state else { return };
-        for seat in waiting {
-            seat.found.replace(Some(found.clone()));
-            seat.bell.get().inspect(|bell| bell.ring());
+        for waiter in waiting {
+            waiter.found.replace(Some(found.clone()));
+            waiter.bell.get().inspect(|bell| bell.ring());
         }
         if let Ok(found) = found {
             self.of.insert(key, Look { since_ms: now_ms, state: State::Done(found.clone()) });
@@ -107,7 +107,7 @@ impl<T, E> Look<T, E> {
     }
 }
 
-impl<T, E> Seat<T, E> {
+impl<T, E> Waiter<T, E> {
     /// Waits for the result; `None` if that takes too long.
     pub(super) async fn wait(&self, timeout_ms: u32) -> Option<Result<T, E>> {
         if self.found.borrow().is_none() {
@@ -129,9 +129,9 @@ mod tests {
     fn readers_of_one_query_share_a_look_in_progress_or_just_done() {
         let mut looks = Looks::<u8, ()>::default();
         assert!(leads(&mut looks, 1, 0) && leads(&mut looks, 2, 0), "each question has a look of its own");
-        let Role::Wait(seat) = looks.join(1, 400) else { panic!("it is under way") };
+        let Role::Wait(waiter) = looks.join(1, 400) else { panic!("it is under way") };
         looks.done(1, &Ok(7), 400);
-        assert_eq!(seat.found.take(), Some(Ok(7)));
+        assert_eq!(waiter.found.take(), Some(Ok(7)));
         assert!(matches!(looks.join(1, 899), Role::Take(7)));
         assert!(leads(&mut looks, 1, 900), "that was a while ago");
         // An error is only for the readers that waited.

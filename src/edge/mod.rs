@@ -16,9 +16,8 @@ mod form;
 mod gather;
 mod graphite;
 mod gunzip;
-mod held;
 mod identity;
-mod kept;
+mod in_flight;
 mod known;
 mod last_size;
 mod live;
@@ -27,23 +26,24 @@ mod network_part;
 mod objects;
 mod openapi;
 mod otlp;
-mod own;
 mod pace;
 mod problem;
 mod prometheus;
 mod proven;
 mod read;
+mod read_memory;
 mod refused;
 mod removal;
 mod reply;
 mod request;
 mod room;
 mod route;
+mod run_to_end;
 mod sending;
 mod shaper;
 mod shards;
-mod stay;
 mod stream_id;
+mod streams;
 mod uploads;
 mod wasted;
 mod write;
@@ -63,8 +63,8 @@ use problem::Problem;
 use reply::Reply;
 use request::Request;
 use route::Route;
+use run_to_end::RunToEnd;
 use shaper::Shaped;
-use stay::Stay;
 use stream_id::StreamId;
 use uploads::Sender;
 use wasted::Payer;
@@ -102,7 +102,7 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
     let Some(route) = Route::of(&path) else {
         return env.assets("ASSETS")?.fetch_request(worker::Request::from(request)).await.map(Into::into);
     };
-    let stay = Stay::new(&context)?;
+    let run_to_end = RunToEnd::new(&context)?;
     let keys = Keys::of(&env);
     let exchange = Exchange {
         request: Request::new(request),
@@ -120,7 +120,7 @@ pub(crate) async fn handle(request: web_sys::Request, env: Env, context: Context
         shaped: Cell::default(),
     };
     let (reply, cors) = exchange.answer(&route).await;
-    drop(stay);
+    drop(run_to_end);
     reply.into_response(cors)
 }
 

@@ -15,7 +15,7 @@ use protocol::writes::{decode_answers, encode_writes};
 use super::bell::Bell;
 use super::fan_out::Call;
 use super::gather::{Batch, Gathering, Role};
-use super::held::Held;
+use super::in_flight::InFlight;
 use super::known;
 use super::problem::Problem;
 use super::{Exchange, StreamId, other_version};
@@ -32,12 +32,12 @@ thread_local! {
 
 /// A write in progress, and where its answer goes.
 struct Write {
-    held: Rc<Held>,
-    seat: Rc<Seat>,
+    held: Rc<InFlight>,
+    waiter: Rc<Waiter>,
 }
 
 /// Where a request waits for its answer.
-struct Seat {
+struct Waiter {
     answer: RefCell<Option<Result<WriteAnswer, Problem>>>,
     bell: Bell,
 }
@@ -77,10 +77,10 @@ impl Exchange {
     }
 
     /// Sends a write to an object, possibly together with others.
-    pub(super) async fn send_write(&self, name: String, held: &Rc<Held>) -> Result<WriteAnswer, Problem> {
-        let seat = Rc::new(Seat { answer: RefCell::new(None), bell: Bell::new(DEADLINE_MS) });
+    pub(super) async fn send_write(&self, name: String, held: &Rc<InFlight>) -> Result<WriteAnswer, Problem> {
+        let waiter = Rc::new(Waiter { answer: RefCell::new(None), bell: Bell::new(DEADLINE_MS) });
         let bytes = held.request.borrow().len();
-        let write = Write { held: Rc::clone(held), seat: Rc::clone(&seat) };
+        let write = Write { held: Rc::clone(held), waiter: Rc::clone(&waiter) };
         match GATHERING.with_borrow_mut(|gathering| gathering.join(&name, write, bytes, self.now_ms)) {
             Role::Follow => (),
             Role::Leave(batch) => self.context.wait_until(send(self.env.clone(), name, batch)),
@@ -92,8 +92,8 @@ impl Exchange {
                 });
             }
         }
-        seat.bell.wait().await;
-        seat.answer.take().unwrap_or(Err(Problem::Unavailable))
+        waiter.bell.wait().await;
+        waiter.answer.take().unwrap_or(Err(Problem::Unavailable))
     }
 }
 
@@ -108,7 +108,7 @@ async fn send(env: Env, name: String, batch: Rc<Batch<Write>>) {
     GATHERING.with_borrow_mut(|gathering| gathering.done(&name, &batch));
     let answers = called.and_then(|body| decode_answers(&body).map_err(|error| other_version(&error)));
     let mut answers = answers.map(Vec::into_iter);
-    for Write { held, seat } in writes {
+    for Write { held, waiter } in writes {
         let said = match &mut answers {
             Ok(answers) => answers.next().unwrap_or(Err(Refusal::OtherVersion)).map_err(Problem::from),
             Err(problem) => Err(problem.clone()),
@@ -122,8 +122,8 @@ async fn send(env: Env, name: String, batch: Rc<Batch<Write>>) {
         if is_last(&answer, &name) {
             held.let_go();
         }
-        seat.answer.replace(Some(answer));
-        seat.bell.ring();
+        waiter.answer.replace(Some(answer));
+        waiter.bell.ring();
     }
 }
 

@@ -17,8 +17,8 @@ use protocol::format::Format;
 use protocol::params::{ParamError, RollupParams, ValuesParams, no_params};
 use protocol::partial::PartialError;
 
-use super::kept::Kept;
 use super::problem::Problem;
+use super::read_memory::ReadMemory;
 use super::reply::Reply;
 use super::stream_id::base32;
 use super::{Exchange, StreamId, other_version};
@@ -27,7 +27,7 @@ pub(super) async fn read_rollup(exchange: &Exchange, id: &StreamId) -> Result<Re
     let (config, params) = exchange.rollup_params(id).await?;
     let (window, format) = (params.window, params.format);
     let format = format.unwrap_or_else(|| Format::accepted(&exchange.header("Accept").unwrap_or_default()));
-    let (mut kept, mut parts) = (exchange.kept(&config), Vec::new());
+    let (mut kept, mut parts) = (exchange.read_memory(&config), Vec::new());
     let mut take = |part: Vec<u8>| {
         kept.grow(part.capacity())?;
         parts.push(part);
@@ -104,7 +104,7 @@ impl Exchange {
 
     /// An answer that may be cached for a while if only a removal can still change its window. Its tag is a hash of the
     /// whole answer, which is generated a second time for it and is never in memory as a whole.
-    fn cacheable(&self, rollup: &Rc<Rollup>, format: Format, kept: Kept, lateness_s: i64) -> Reply {
+    fn cacheable(&self, rollup: &Rc<Rollup>, format: Format, kept: ReadMemory, lateness_s: i64) -> Reply {
         let reply = || Reply::pieces(format.media_type(), rollup.pieces(format), kept, &self.context);
         if !is_closed(&rollup.window, lateness_s, self.now_ms / 1000) {
             return reply().with("Cache-Control", "no-store");

@@ -10,7 +10,7 @@ use worker::{Context, Result};
 use model::pieces::Pieces;
 
 use super::cors::Cors;
-use super::kept::Kept;
+use super::read_memory::ReadMemory;
 use super::sending::send;
 
 /// The most heads that are kept: in a flood, stored writes and two or three kinds of refusals alternate.
@@ -78,7 +78,7 @@ impl Reply {
     }
 
     /// A body made in pieces: at once if it is small, otherwise as its reader takes them.
-    pub(super) fn pieces(content_type: &'static str, mut pieces: Pieces, kept: Kept, context: &Context) -> Self {
+    pub(super) fn pieces(content_type: &'static str, mut pieces: Pieces, kept: ReadMemory, context: &Context) -> Self {
         let (first, is_whole) = pieces.piece();
         if is_whole {
             return Self::new(200, content_type, first);

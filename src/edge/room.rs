@@ -23,7 +23,7 @@ const CROWDED_BYTES: usize = ARRIVING_REST / 2;
 pub(super) enum Stage {
     Arriving,
     /// Complete, and kept until the request is answered, together with what is built from it.
-    Held,
+    InFlight,
 }
 
 /// Bytes of the isolate's memory: from the share of writes or, if that is full and the stream or the deployment knows
@@ -52,7 +52,7 @@ impl Room {
             _ if self.reservation.share() == Share::Owner => 0,
             Stage::Arriving if bytes <= TINY_BYTES => TINY_REST,
             Stage::Arriving => ARRIVING_REST,
-            Stage::Held => HELD_REST,
+            Stage::InFlight => HELD_REST,
         };
         let resized = self.reservation.resize_leaving(bytes, rest);
         if resized.is_err() && self.is_trusted {
@@ -72,7 +72,7 @@ impl Default for Room {
 impl Body {
     /// Bytes that did not arrive as a body: a query string, or a part of one that was read already.
     pub(super) fn of(bytes: Vec<u8>, mut room: Room) -> Result<Self, Problem> {
-        room.resize(bytes.capacity(), Stage::Held)?;
+        room.resize(bytes.capacity(), Stage::InFlight)?;
         Ok(Self { bytes, room })
     }
 }
@@ -119,7 +119,7 @@ mod tests {
         let tiny = filled(TINY_BYTES, Stage::Arriving);
         assert_eq!(tiny.len(), 1_024);
         assert!(is_crowded());
-        let held = filled(64 << 10, Stage::Held);
+        let held = filled(64 << 10, Stage::InFlight);
         assert_eq!(held.len(), 32);
         assert!(reserve(Share::Writes, 64 << 10).is_ok(), "objects have the rest");
         drop((large, small, tiny, held));
@@ -128,12 +128,12 @@ mod tests {
 
     #[test]
     fn trusted_senders_use_the_owners_share_when_writes_are_full() {
-        let (arriving, held) = (filled(MIB, Stage::Arriving), filled(64 << 10, Stage::Held));
+        let (arriving, held) = (filled(MIB, Stage::Arriving), filled(64 << 10, Stage::InFlight));
         let mut stranger = Room::of(false);
         let mut owner = Room::of(true);
-        assert_eq!(stranger.resize(1 << 10, Stage::Held), Err(NoRoom));
-        assert_eq!((owner.resize(MIB, Stage::Held), used(Share::Owner)), (Ok(()), MIB));
-        assert_eq!((owner.resize(2 * MIB, Stage::Held), used(Share::Owner)), (Ok(()), 2 * MIB));
+        assert_eq!(stranger.resize(1 << 10, Stage::InFlight), Err(NoRoom));
+        assert_eq!((owner.resize(MIB, Stage::InFlight), used(Share::Owner)), (Ok(()), MIB));
+        assert_eq!((owner.resize(2 * MIB, Stage::InFlight), used(Share::Owner)), (Ok(()), 2 * MIB));
         drop((arriving, held, owner));
         assert_eq!((used(Share::Writes), used(Share::Owner)), (0, 0));
     }

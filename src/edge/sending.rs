@@ -15,7 +15,7 @@ use worker::{Context, Delay, js_sys, wasm_bindgen};
 use crate::clock::now_ms;
 use model::pieces::Pieces;
 
-use super::kept::Kept;
+use super::read_memory::ReadMemory;
 
 /// A reader that takes no piece for this long is dropped: 64 KiB in 25 s are 2.6 KB/s. After a reader has left, the
 /// runtime lets our work continue for half a minute, so this is soon enough in that case too.
@@ -65,13 +65,13 @@ thread_local! {
 /// An answer that is being sent.
 struct Sending {
     /// The source of the pieces that are not made yet, and its memory.
-    rest: RefCell<Option<(Pieces, Kept)>>,
+    rest: RefCell<Option<(Pieces, ReadMemory)>>,
     /// When the reader last took a piece.
     taken_ms: Cell<i64>,
 }
 
 /// Sends a first piece and those that follow; returns the body that they go into.
-pub(super) fn send(first: Vec<u8>, rest: Pieces, kept: Kept, context: &Context) -> ReadableStream {
+pub(super) fn send(first: Vec<u8>, rest: Pieces, kept: ReadMemory, context: &Context) -> ReadableStream {
     give_up_lost();
     let (writer, body) = pipe();
     let sending = Rc::new(Sending { rest: RefCell::new(Some((rest, kept))), taken_ms: Cell::new(now_ms()) });

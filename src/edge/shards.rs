@@ -15,8 +15,8 @@ use protocol::command::{Command, WriteAnswer};
 use protocol::writer::Writer;
 
 use super::fan_out::Call;
-use super::held::Held;
 use super::identity::Identity;
+use super::in_flight::InFlight;
 use super::problem::Problem;
 use super::{Exchange, StreamId};
 
@@ -43,12 +43,12 @@ impl Exchange {
         layout: &Layout,
         plan: Plan,
         (identity, writer): (Option<Identity>, &Writer<'_>),
-        held: &Rc<Held>,
+        held: &Rc<InFlight>,
     ) -> Result<WriteAnswer, Problem> {
         for shard in plan.ask {
             // Asks a shard that was responsible for the key before; from now on it accepts no such key.
             let asking = FrameBuilder::new(self.now_ms.try_into().unwrap_or_default(), hash_key(), |_| None);
-            let asks = Rc::new(Held::default());
+            let asks = Rc::new(InFlight::default());
             let frame = asking.finish(identity.as_ref().map(|identity| &identity.batch)).frame;
             asks.set_batch(layout.shards(), (identity, writer), &frame, NewLabels::default())?;
             let earlier = self.write_or_make(id, shard, &asks).await?;
@@ -60,7 +60,7 @@ impl Exchange {
     }
 
     /// Sends a write to a shard, which is created if a raise has not reached it yet.
-    async fn write_or_make(&self, id: &StreamId, shard: u16, held: &Rc<Held>) -> Result<WriteAnswer, Problem> {
+    async fn write_or_make(&self, id: &StreamId, shard: u16, held: &Rc<InFlight>) -> Result<WriteAnswer, Problem> {
         match self.send_write(id.object(shard), held).await {
             Err(Problem::NotFound(_)) if shard > 0 => {
                 self.make(id, shard).await?;

@@ -18,8 +18,8 @@ use model::point::{Arrival, Field};
 use protocol::command::WriteAnswer;
 
 use super::cors::Admitted;
-use super::held::Held;
 use super::identity::Identity;
+use super::in_flight::InFlight;
 use super::known;
 use super::problem::Problem;
 use super::reply::Reply;
@@ -85,7 +85,7 @@ impl Exchange {
     ) -> Result<Stored, Problem> {
         let writer = author.writer();
         self.check_rate(id, writer.network).await?;
-        let held = Rc::new(Held::of(body)?);
+        let held = Rc::new(InFlight::of(body)?);
         for _ in 0..MAX_ROUNDS {
             let plan = self.plan(&config.layout, identity.as_ref());
             let binding = Binding::of(&config.accept, author.who).map_err(|error| other_version(&error))?;

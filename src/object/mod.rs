@@ -4,10 +4,10 @@
 mod alarm;
 mod announce;
 mod carbon;
+mod creating;
 mod forward;
 mod line;
 mod live;
-mod owned;
 mod pacer;
 mod querying;
 mod queue;

@@ -9,7 +9,7 @@ use model::batch_key::BatchKey;
 use protocol::refusal::Refusal;
 
 use engine::admission::Charge;
-use engine::{Incoming, Told};
+use engine::{Ack, Incoming};
 use memory::{Reservation, Share, reserve};
 
 /// The most bytes that wait in one object, some 4 commits of the largest size; beyond that, writers are told to
@@ -25,7 +25,7 @@ const COMMIT_UNITS: u64 = 10_000;
 const SMALL_UNITS: u64 = 200;
 
 /// What a writer gets once its batch is durable.
-pub(super) type Committed = Result<Told, Refusal>;
+pub(super) type Committed = Result<Ack, Refusal>;
 
 /// Batches in the order of arrival.
 pub(super) struct Queue {
@@ -220,7 +220,7 @@ mod tests {
         let gathered = queue.take(99).expect("one waits");
         assert_eq!((gathered.batches.len(), gathered.writers[0].len()), (1, 2));
         for sender in gathered.writers.into_iter().flatten() {
-            sender.send(Ok(Told { numbers: Rc::from([Some(7)]), first: 1, overflow: 0 })).ok();
+            sender.send(Ok(Ack { numbers: Rc::from([Some(7)]), first: 1, overflow: 0 })).ok();
         }
         let told = receiver.try_recv().expect("is not dropped").expect("was told").expect("is stored");
         assert_eq!((&*told.numbers, told.first), (&[Some(7)][..], 1));

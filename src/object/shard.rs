@@ -13,7 +13,7 @@ use worker::{Env, Method, Request, RequestInit};
 use crate::clock::now_ms;
 use crate::random;
 use model::shards::Fence;
-use protocol::command::VOUCH;
+use protocol::command::SEND_RECORD;
 use protocol::refusal::Refusal;
 use store::meta;
 use store::sql::{Sql, StoreError};
@@ -30,11 +30,11 @@ const BINDING: &str = "STREAMS";
 const TOLD: &str = "told_shards";
 
 impl Stream {
-    /// Fetches the record that home vouches for, and adopts it if it is newer than the one here.
+    /// Fetches home's record, and adopts it if it is newer than the one here.
     pub(super) async fn adopt(&self) -> Answer {
         let (stream, shard) = self.shared.place()?;
         let life = self.shared.life.get();
-        let record = vouched(&self.env, &stream).await?;
+        let record = record_of_home(&self.env, &stream).await?;
         if self.shared.life.get() != life {
             // The stream ended while home's answer was on its way.
             return Err(Refusal::NoSuchStream);
@@ -97,7 +97,7 @@ impl Shared {
     }
 
     /// Home's record, for another shard.
-    pub(super) fn vouch(&self) -> Answer {
+    pub(super) fn send_record(&self) -> Answer {
         self.try_with_engine(|engine| self.renew_salt(engine, now_ms()))?;
         self.record().map(|record| to_json(&record))
     }
@@ -140,9 +140,9 @@ fn told(sql: &impl Sql) -> Result<Fence, StoreError> {
 }
 
 /// Home's record.
-async fn vouched(env: &Env, stream: &str) -> Result<Record, Refusal> {
-    let vouched = call(env, &format!("{stream}/0"), VOUCH).await?;
-    let record: Record = serde_json::from_slice(&vouched).map_err(|error| other_version(&error))?;
+async fn record_of_home(env: &Env, stream: &str) -> Result<Record, Refusal> {
+    let answer = call(env, &format!("{stream}/0"), SEND_RECORD).await?;
+    let record: Record = serde_json::from_slice(&answer).map_err(|error| other_version(&error))?;
     // Only home needs to know who was told.
     Ok(Record { untold: Untold::default(), ..record })
 }

@@ -33,7 +33,7 @@ use super::storage::ObjectSql;
 use super::top_writers::{KeyChange, TopWriters};
 use engine::Untold;
 use engine::admission::Charge;
-use engine::{Engine, Limits, MAX_ROW_BYTES, Record, RecordError, Told};
+use engine::{Ack, Engine, Limits, MAX_ROW_BYTES, Record, RecordError};
 
 /// One stream. See the module's documentation.
 #[durable_object(alarm)]
@@ -74,7 +74,7 @@ pub(super) struct Shared {
 /// The writers that wait for each batch of a commit...
 type Writers = Vec<Vec<Sender<Committed>>>;
 /// ...and their outcomes, or why these are unknown.
-pub(super) type Results = std::result::Result<Vec<std::result::Result<Told, StoreError>>, Refusal>;
+pub(super) type Results = std::result::Result<Vec<std::result::Result<Ack, StoreError>>, Refusal>;
 
 /// An answer's body, or why there is none.
 pub(super) type Answer = std::result::Result<Vec<u8>, Refusal>;
@@ -167,7 +167,7 @@ impl Stream {
             Command::Rekey { read_key_hash } => self.rekey(read_key_hash).await,
             Command::AddWriteKey(key) => self.shared.change_keys(KeyChange::Add(key)).await,
             Command::EndWriteKey(id) => self.shared.change_keys(KeyChange::End(id)).await,
-            Command::Vouch => self.shared.vouch(),
+            Command::SendRecord => self.shared.send_record(),
             Command::Adopt => self.adopt().await,
             Command::Settle(shards) => self.shared.settle(shards),
             Command::Announce { again } => self.shared.announce(again).await,

@@ -16,7 +16,7 @@ use store::sql::StoreError;
 
 use super::querying::Changing;
 use super::stream::{Results, Shared};
-use engine::{Incoming, MAX_ROW_BYTES, SLICE_CELLS, SLICE_PIECES, Told};
+use engine::{Ack, Incoming, MAX_ROW_BYTES, SLICE_CELLS, SLICE_PIECES};
 
 /// A holder without a turn for this long is gone: no turn takes that long.
 const LEASE_MS: i64 = 3_000;
@@ -94,7 +94,7 @@ impl Shared {
         Ok(results)
     }
 
-    async fn commit_row(&self, row: &[Incoming]) -> Result<Result<Vec<Told>, StoreError>, Refusal> {
+    async fn commit_row(&self, row: &[Incoming]) -> Result<Result<Vec<Ack>, StoreError>, Refusal> {
         let now = now_ms();
         if let Err(error) = self.with_engine(|engine| Ok(engine.begin(row, now)))? {
             return Ok(Err(error));

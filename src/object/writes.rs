@@ -22,7 +22,7 @@ use super::storage::ObjectSql;
 use super::stream::{Shared, Stream, internal, other_version};
 use engine::Known;
 use engine::admission::Charge;
-use engine::{Engine, Incoming, Told};
+use engine::{Ack, Engine, Incoming};
 
 /// An admitted write.
 enum Accepted {
@@ -38,7 +38,7 @@ impl Accepted {
             Self::Answered(answer) => answer,
             Self::Waits { committed, earlier } => {
                 // A dropped sender means that the committing task died; the outcome of the batch is unknown.
-                let Told { numbers, first, overflow } = committed.await.unwrap_or(Err(Refusal::Internal))?;
+                let Ack { numbers, first, overflow } = committed.await.unwrap_or(Err(Refusal::Internal))?;
                 match earlier {
                     Some(earlier) => WriteAnswer::Earlier(earlier.to_json().into_bytes()),
                     None => WriteAnswer::Stored { numbers: numbers.to_vec(), first, overflow },

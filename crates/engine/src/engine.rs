@@ -12,9 +12,9 @@ mod crowded;
 mod deciding;
 mod due;
 mod folding;
-mod kept;
 mod known;
 mod limits;
+mod memory;
 mod messages;
 mod reading;
 pub mod record;
@@ -77,7 +77,7 @@ const TIDY: &str = "tidy_ms";
 
 /// The result of a frame that is in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Told {
+pub struct Ack {
     /// The numbers of its new label sets, which the edge can send instead.
     pub numbers: Rc<[Option<SeriesId>]>,
     /// The number of its first point in the stream.
@@ -116,7 +116,7 @@ pub struct Engine<S> {
     /// The row of the log that consumers are taking...
     applying: Option<Applying>,
     /// ...and its result, if the row was finished before its initiator asked for it.
-    applied: Option<Result<Vec<Told>, StoreError>>,
+    applied: Option<Result<Vec<Ack>, StoreError>>,
     /// What the buckets took of the last point; kept to reuse its memory.
     pieces: Vec<Piece>,
     /// The version of chunks and series.
@@ -202,7 +202,7 @@ impl<S: Sql> Engine<S> {
 
     /// Appends batches to the log and lets consumers take them; returns the result of each. Either all of a row fails,
     /// or nothing.
-    pub fn commit(&mut self, batches: &[Incoming], now_ms: i64) -> Vec<Result<Told, StoreError>> {
+    pub fn commit(&mut self, batches: &[Incoming], now_ms: i64) -> Vec<Result<Ack, StoreError>> {
         let mut results = Vec::with_capacity(batches.len());
         let mut rest = batches;
         while !rest.is_empty() {
@@ -217,7 +217,7 @@ impl<S: Sql> Engine<S> {
         results
     }
 
-    fn commit_row(&mut self, batches: &[Incoming], now_ms: i64) -> Result<Vec<Told>, StoreError> {
+    fn commit_row(&mut self, batches: &[Incoming], now_ms: i64) -> Result<Vec<Ack>, StoreError> {
         self.complete();
         // The result of a row that was finished before its initiator asked.
         let earlier = self.applied.take();

@@ -38,7 +38,7 @@ use store::testing::TestSql;
 use store::testing::fill;
 
 use super::dictionary::DictionaryLimits;
-use super::engine::{Engine, Incoming, Limits, Record, Told, Writing};
+use super::engine::{Ack, Engine, Incoming, Limits, Record, Writing};
 use crate::engine::record::Untold;
 
 use rules::{Given, Rule, any_rule};
@@ -337,7 +337,7 @@ impl Model {
                 self.acknowledged = Some((key, outcome, self.now_ms));
                 self.written_ms.extend(points.iter().map(|kept| (kept.labels.clone(), self.now_ms)));
                 self.points.extend(points);
-                if let Some(Told { numbers, .. }) = told {
+                if let Some(Ack { numbers, .. }) = told {
                     self.learn(rule, &new_labels, &labels, numbers);
                 }
             }

@@ -55,8 +55,9 @@ pub enum Command {
     /// Revokes the write key with this id, at home; answers the [`StreamConfig`].
     EndWriteKey(String),
     /// Answers the owner's configuration and keys that home has; sent by the other shards.
-    Vouch,
-    /// Makes a shard other than home fetch what home vouches for, and creates it if it is new; answers nothing.
+    #[serde(rename = "vouch")]
+    SendRecord,
+    /// Makes a shard other than home fetch home's record, and creates the shard if it is new; answers nothing.
     Adopt,
     /// Tells home that every shard has adopted a configuration with this many shards; answers the [`StreamConfig`].
     /// Sent by earlier versions.
@@ -255,8 +256,8 @@ impl WriteAnswer {
     }
 }
 
-/// The commands that objects send each other, as JSON: [`Command::Vouch`],
-pub const VOUCH: &[u8] = br#""vouch""#;
+/// The commands that objects send each other, as JSON: [`Command::SendRecord`],
+pub const SEND_RECORD: &[u8] = br#""vouch""#;
 /// [`Command::Adopt`],
 pub const ADOPT: &[u8] = br#""adopt""#;
 /// and [`Command::Forget`].

@@ -183,7 +183,7 @@ impl Exchange {
         pairs: &[Pair],
     ) -> Result<BTreeMap<String, Tags>, Problem> {
         let config = self.config(id).await?;
-        let (naming, mut kept) = (naming(&config), self.kept(&config));
+        let (naming, mut kept) = (naming(&config), self.read_memory(&config));
         let leaf = Leaf::Tags(expressions.to_vec());
         let Some(selection) = Selection::of(&leaf, &naming, &Budget::new(MAX_STEPS))? else {
             return Ok(BTreeMap::new());

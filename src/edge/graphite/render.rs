@@ -18,8 +18,8 @@ use protocol::partial::PartialError;
 
 use super::zone::Zone;
 use super::{Asked, Reply, naming};
-use crate::edge::kept::Kept;
 use crate::edge::problem::Problem;
+use crate::edge::read_memory::ReadMemory;
 use crate::edge::{Exchange, StreamId, other_version};
 
 /// The most times that targets may request further ranges, such as those of `timeShift` within another.
@@ -35,7 +35,7 @@ pub(in crate::edge) async fn render(exchange: &mut Exchange, id: &StreamId) -> R
     let mut stock = Stock::new(&naming, &config.retention, exchange.now_ms.div_euclid(1000));
     stock.latest_s = stock.latest_s.min(request.now_s);
     stock.max_points = request.max_points;
-    let (mut has_read, mut kept) = (false, exchange.kept(&config));
+    let (mut has_read, mut kept) = (false, exchange.read_memory(&config));
     for _ in 0..MAX_ROUNDS {
         let evaluator = Evaluator::new(&mut stock, request.now_s, &*ahead);
         let mut evaluator = evaluator.with(request.x_files_factor, &request.template);
@@ -74,7 +74,7 @@ impl Exchange {
         id: &StreamId,
         query: QueryText,
         wanted: Wanted,
-        kept: &mut Kept,
+        kept: &mut ReadMemory,
     ) -> Result<Vec<Row>, Problem> {
         let (mut grid, before) = (Grid::new(wanted), kept.bytes());
         let mut merge = |part: &[u8]| {

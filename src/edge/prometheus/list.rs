@@ -13,7 +13,7 @@ use prometheus::select::Selected;
 use prometheus::value::{Series, exported_labels};
 use protocol::series_totals::question;
 
-use super::{Ask, Told, too_many_series};
+use super::{Ask, Found, too_many_series};
 use crate::edge::problem::Problem;
 use crate::edge::read::percent_decoded;
 
@@ -69,9 +69,9 @@ impl List {
     }
 
     /// The answer, from the data that was read.
-    pub(super) fn answer(&self, told: &[Told]) -> Result<String, Problem> {
+    pub(super) fn answer(&self, found: &[Found]) -> Result<String, Problem> {
         let (mut listed, mut is_cut) = (Listed::new(), false);
-        for (selected, Told { shown, .. }) in self.selections.iter().zip(told) {
+        for (selected, Found { shown, .. }) in self.selections.iter().zip(found) {
             is_cut |= shown.folded > 0;
             for (labels, _) in &shown.rows {
                 for metric in &selected.metrics {

@@ -24,9 +24,9 @@ use protocol::series_totals;
 use protocol::series_totals::question;
 
 use super::graphite::{merge_rows, merging_bytes};
-use super::kept::Kept;
 use super::problem::Problem;
 use super::read::fresh;
+use super::read_memory::ReadMemory;
 use super::reply::Reply;
 use super::{Exchange, StreamId, other_version};
 
@@ -48,7 +48,7 @@ enum Ask {
 }
 
 /// The data that a read returned.
-struct Told {
+struct Found {
     shown: ShownTotals,
     rows: Vec<Row>,
 }
@@ -56,11 +56,11 @@ struct Told {
 /// The totals that Prometheus scrapes.
 pub(super) async fn read_metrics(exchange: &mut Exchange, id: &StreamId) -> Result<Reply, Problem> {
     let (_, config) = exchange.open(id).await?;
-    let mut kept = exchange.kept(&config);
+    let mut kept = exchange.read_memory(&config);
     let asks = vec![Ask::Totals(series_totals::parse(exchange.query_string())?)];
-    let mut told = exchange.read_asks(id, asks, &mut kept).await?;
+    let mut found = exchange.read_asks(id, asks, &mut kept).await?;
     let exposition = Exposition::accepted(&exchange.header("Accept").unwrap_or_default());
-    let shown = Rc::new(told.swap_remove(0).shown);
+    let shown = Rc::new(found.swap_remove(0).shown);
     kept.grow(PIECE_BYTES)?;
     let pieces = exposition.pieces(&shown).ok_or_else(too_many_series)?;
     let reply = Reply::pieces(exposition.media_type(), pieces, kept, &exchange.context);
@@ -125,28 +125,28 @@ impl Exchange {
 
     async fn evaluated(&mut self, id: &StreamId, is_range: bool) -> Result<Reply, Problem> {
         let (pairs, config) = self.open(id).await?;
-        let mut kept = self.kept(&config);
+        let mut kept = self.read_memory(&config);
         let (question, asks) = Question::new(&pairs, is_range, &config.retention, self.now_ms)?;
-        let told = self.read_asks(id, asks, &mut kept).await?;
-        let text = question.answer(&told)?;
-        drop(told);
+        let found = self.read_asks(id, asks, &mut kept).await?;
+        let text = question.answer(&found)?;
+        drop(found);
         self.in_pieces(text, kept)
     }
 
     async fn listed(&mut self, id: &StreamId, what: What<'_>) -> Result<Reply, Problem> {
         let (pairs, config) = self.open(id).await?;
-        let mut kept = self.kept(&config);
+        let mut kept = self.read_memory(&config);
         let (list, asks) = List::new(what, &pairs)?;
-        let told = self.read_asks(id, asks, &mut kept).await?;
-        let text = list.answer(&told)?;
-        drop(told);
+        let found = self.read_asks(id, asks, &mut kept).await?;
+        let text = list.answer(&found)?;
+        drop(found);
         self.in_pieces(text, kept)
     }
 
     /// An answer that is the same for all streams.
     async fn fixed(&mut self, id: &StreamId, data: &'static str) -> Result<Reply, Problem> {
         let (_, config) = self.open(id).await?;
-        self.read_asks(id, Vec::new(), &mut self.kept(&config)).await?;
+        self.read_asks(id, Vec::new(), &mut self.read_memory(&config)).await?;
         Ok(fresh(success(data)))
     }
 
@@ -155,18 +155,18 @@ impl Exchange {
         &'a self,
         id: &'a StreamId,
         asks: Vec<Ask>,
-        kept: &'a mut Kept,
-    ) -> LocalBoxFuture<'a, Result<Vec<Told>, Problem>> {
+        kept: &'a mut ReadMemory,
+    ) -> LocalBoxFuture<'a, Result<Vec<Found>, Problem>> {
         self.read_each(id, asks, kept).boxed_local()
     }
 
-    async fn read_each(&self, id: &StreamId, mut asks: Vec<Ask>, kept: &mut Kept) -> Result<Vec<Told>, Problem> {
+    async fn read_each(&self, id: &StreamId, mut asks: Vec<Ask>, kept: &mut ReadMemory) -> Result<Vec<Found>, Problem> {
         if asks.is_empty() {
             // A query that needs no data is only for readers too: somebody who tests a data source wants to learn of a
             // wrong key.
             asks.push(Ask::Totals(question(Vec::new(), Some(Vec::new()))));
         }
-        let (mut told, mut held, mut text_bytes) = (Vec::with_capacity(asks.len()), 0, 0);
+        let (mut found, mut held, mut text_bytes) = (Vec::with_capacity(asks.len()), 0, 0);
         for ask in asks {
             let (mut shown, mut grid) = (ShownTotals::default(), Grid::new(Wanted::default()));
             let (what, has_totals) = match ask {
@@ -191,13 +191,13 @@ impl Exchange {
                 );
                 return Err(Problem::QueryTooLarge(detail));
             }
-            told.push(Told { shown, rows });
+            found.push(Found { shown, rows });
         }
-        Ok(told)
+        Ok(found)
     }
 
     /// Sends a string that is already complete: it stays in memory once, and the runtime gets a piece at a time.
-    fn in_pieces(&self, text: String, mut kept: Kept) -> Result<Reply, Problem> {
+    fn in_pieces(&self, text: String, mut kept: ReadMemory) -> Result<Reply, Problem> {
         kept.resize(text.capacity() + PIECE_BYTES)?;
         let pieces = Pieces::of_whole(text);
         Ok(Reply::pieces("application/json", pieces, kept, &self.context).with("Cache-Control", "no-store"))

@@ -14,7 +14,7 @@ use prometheus::plan::{RetentionNow, Times};
 use protocol::params::QueryText;
 use protocol::series_totals::question;
 
-use super::{Ask, Told};
+use super::{Ask, Found};
 use crate::edge::problem::Problem;
 
 /// The same limit as in Prometheus.
@@ -55,17 +55,17 @@ impl<'a> Question<'a> {
     }
 
     /// The answer, from the data that was read.
-    pub(super) fn answer(mut self, told: &[Told]) -> Result<String, Problem> {
-        let mut told = told.iter();
+    pub(super) fn answer(mut self, results: &[Found]) -> Result<String, Problem> {
+        let mut results = results.iter();
         let mut all = Vec::new();
         for want in self.evaluator.wanted() {
             let mut found = StreamData::default();
             if want.has_totals
-                && let Some(Told { shown, .. }) = told.next()
+                && let Some(Found { shown, .. }) = results.next()
             {
                 found.add_totals(shown)?;
             }
-            for (window, Told { rows, .. }) in want.windows.iter().zip(told.by_ref()) {
+            for (window, Found { rows, .. }) in want.windows.iter().zip(results.by_ref()) {
                 found.add_cells(rows, window);
             }
             all.push(found);

@@ -14,7 +14,7 @@ use store::sql::{Sql, StoreError};
 
 use super::consumers::Taken;
 use super::targets::{KnownTargets, Target};
-use super::{Engine, Told};
+use super::{Ack, Engine};
 
 /// The number of pieces of points that a slice merges: some 20 ms.
 pub const SLICE_PIECES: u64 = 40_000;
@@ -33,7 +33,7 @@ pub(super) struct Applying {
     points: u64,
     /// ...and the number of the row's.
     taken: i64,
-    told: Vec<Told>,
+    told: Vec<Ack>,
     /// The number of the frame's first point.
     first: u64,
     /// Points of the frame that have overflowed.
@@ -85,7 +85,7 @@ impl<S: Sql> Engine<S> {
 
     /// Takes another slice of a row. Returns the results of its frames once all is taken, and sealed if there was too
     /// much.
-    pub fn go_on(&mut self, slice_pieces: u64, slice_cells: usize) -> Option<Result<Vec<Told>, StoreError>> {
+    pub fn go_on(&mut self, slice_pieces: u64, slice_cells: usize) -> Option<Result<Vec<Ack>, StoreError>> {
         if let Some(applied) = self.applied.take() {
             return Some(applied);
         }
@@ -109,7 +109,7 @@ impl<S: Sql> Engine<S> {
     }
 
     /// Takes the rest of a row at once.
-    pub(super) fn finish(&mut self) -> Result<Vec<Told>, StoreError> {
+    pub(super) fn finish(&mut self) -> Result<Vec<Ack>, StoreError> {
         loop {
             if let Some(applied) = self.go_on(u64::MAX, usize::MAX) {
                 return applied;
@@ -155,7 +155,7 @@ impl<S: Sql> Engine<S> {
             }
             let sets = applying.sets.pop_front().unwrap_or_default();
             let (numbers, first) = (sets.iter().map(Target::told).collect(), applying.first);
-            applying.told.push(Told { numbers, first, overflow: applying.overflow });
+            applying.told.push(Ack { numbers, first, overflow: applying.overflow });
             applying.first += frame.outcome.accepted;
             (applying.frame, applying.points) = (applying.frame + 1, 0);
             (applying.overflow, applying.has_failed) = (0, false);

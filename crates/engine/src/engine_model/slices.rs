@@ -76,7 +76,7 @@ impl Model {
     }
 
     /// The result of each batch, or nothing for durable ones when memory is lost.
-    pub(super) fn commit(&mut self, frames: &[Incoming]) -> Vec<Result<Option<Told>, StoreError>> {
+    pub(super) fn commit(&mut self, frames: &[Incoming]) -> Vec<Result<Option<Ack>, StoreError>> {
         let How::Slices { pieces, cells, after, then } = self.how else {
             return self.engine.commit(frames, self.now_ms).into_iter().map(|told| told.map(Some)).collect();
         };

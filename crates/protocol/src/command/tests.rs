@@ -29,7 +29,7 @@ fn the_form_of_a_write_is_pinned_and_the_first_is_still_read() {
 
 #[test]
 fn objects_send_each_other_valid_commands() {
-    for (body, command) in [(VOUCH, Command::Vouch), (ADOPT, Command::Adopt), (FORGET, Command::Forget)] {
+    for (body, command) in [(SEND_RECORD, Command::SendRecord), (ADOPT, Command::Adopt), (FORGET, Command::Forget)] {
         assert_eq!(Command::parse(body), Ok(command));
     }
 }

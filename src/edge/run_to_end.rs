@@ -5,9 +5,9 @@ use wasm_bindgen::{JsCast, JsValue};
 use worker::{Context, Result, js_sys, wasm_bindgen};
 
 /// Held until the request is answered. A promise, because a future would cost more than twice as much.
-pub(super) struct Stay(Function);
+pub(super) struct RunToEnd(Function);
 
-impl Stay {
+impl RunToEnd {
     pub(super) fn new(context: &Context) -> Result<Self> {
         let made = Promise::with_resolvers();
         context.as_ref().wait_until(&made.promise())?;
@@ -15,7 +15,7 @@ impl Stay {
     }
 }
 
-impl Drop for Stay {
+impl Drop for RunToEnd {
     fn drop(&mut self) {
         self.0.call0(&JsValue::UNDEFINED).ok();
     }

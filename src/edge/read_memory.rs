@@ -27,13 +27,13 @@ enum Reader {
 
 /// Memory of one read, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct ReadMemory {
     reservation: Reservation,
     reader: Reader,
     part: NetworkPart,
 }
 
-impl Kept {
+impl ReadMemory {
     /// Reserves nothing yet.
     fn of(share: Share, reader: Reader) -> Self {
         let network = if let Reader::Stranger(network) = reader { network } else { None };
@@ -97,13 +97,13 @@ impl Kept {
 impl Exchange {
     /// The reservation for a read. Only home can verify a read key. On a private stream it admits nobody without the
     /// right key; on a public one any string passes for a key, so a key earns no trust there.
-    pub(super) fn kept(&self, config: &StreamConfig) -> Kept {
-        Kept::of(Share::Reads, self.reader(config))
+    pub(super) fn read_memory(&self, config: &StreamConfig) -> ReadMemory {
+        ReadMemory::of(Share::Reads, self.reader(config))
     }
 
     /// The same for a live reader.
-    pub(super) fn kept_live(&self, config: &StreamConfig) -> Kept {
-        Kept::of(Share::Live, self.reader(config))
+    pub(super) fn live_memory(&self, config: &StreamConfig) -> ReadMemory {
+        ReadMemory::of(Share::Live, self.reader(config))
     }
 
     fn reader(&self, config: &StreamConfig) -> Reader {
@@ -127,10 +127,11 @@ mod tests {
     fn a_read_without_room_may_retry_unless_it_can_never_fit() {
         const MAX: usize = max_bytes(Share::Reads);
         const NOWHERE: Reader = Reader::Stranger(None);
-        let mut large = Kept::of(Share::Reads, NOWHERE);
+        let mut large = ReadMemory::of(Share::Reads, NOWHERE);
         assert!(matches!(large.resize(MAX + 1), Err(Problem::QueryTooLarge(_))));
         assert_eq!((large.resize(MAX), large.bytes()), (Ok(()), MAX));
-        let (mut stranger, mut reader) = (Kept::of(Share::Reads, NOWHERE), Kept::of(Share::Reads, Reader::Trusted));
+        let (mut stranger, mut reader) =
+            (ReadMemory::of(Share::Reads, NOWHERE), ReadMemory::of(Share::Reads, Reader::Trusted));
         assert_eq!(stranger.resize(1 << 20), Err(Problem::Overloaded));
         assert_eq!((stranger.bytes(), stranger.grow(1 << 10)), (0, Ok(())));
         assert_eq!((reader.resize(1 << 20), used(Share::Owner)), (Ok(()), 1 << 20));
@@ -143,9 +144,9 @@ mod tests {
     fn a_network_takes_at_most_three_quarters_of_what_others_leave() {
         const PIECE: usize = 48 << 10;
         const ALL: usize = Share::Reads.bytes();
-        let fill = |network| -> Vec<Kept> {
+        let fill = |network| -> Vec<ReadMemory> {
             let kept = || {
-                let mut kept = Kept::of(Share::Reads, Reader::Stranger(Some(network)));
+                let mut kept = ReadMemory::of(Share::Reads, Reader::Stranger(Some(network)));
                 kept.resize(PIECE).ok().map(|()| kept)
             };
             std::iter::from_fn(kept).collect()
@@ -154,13 +155,13 @@ mod tests {
         let [most, next] = [ALL / 4 * 3, (ALL - first.len() * PIECE) / 4 * 3].map(|bytes| bytes / PIECE);
         assert_eq!([first.len(), second.len()], [most, next]);
         // A known holder of a key is not a stranger.
-        let mut reader = Kept::of(Share::Reads, Reader::Trusted);
+        let mut reader = ReadMemory::of(Share::Reads, Reader::Trusted);
         assert_eq!(reader.resize(PIECE), Ok(()));
         drop(first);
         assert!(fill(2).len() > second.len());
         drop((second, reader));
         assert_eq!(used(Share::Reads), 0);
         // On its own, a network may read the largest answer that is allowed.
-        assert_eq!(Kept::of(Share::Reads, Reader::Stranger(Some(1))).resize(max_bytes(Share::Reads)), Ok(()));
+        assert_eq!(ReadMemory::of(Share::Reads, Reader::Stranger(Some(1))).resize(max_bytes(Share::Reads)), Ok(()));
     }
 }

@@ -11,10 +11,10 @@ use super::problem::Problem;
 use super::room::{Body, Room, Stage};
 
 /// What a write holds until nobody needs it any more. A request whose client has left continues for at most half a
-/// minute (see [`super::stay`]); if it has not ended by then, it would keep its memory for ever. So whoever has the
+/// minute (see [`super::run_to_end`]); if it has not ended by then, it would keep its memory for ever. So whoever has the
 /// answer frees it.
 #[derive(Default)]
-pub(super) struct Held {
+pub(super) struct InFlight {
     /// The memory of everything here.
     room: RefCell<Room>,
     /// The body as it arrived, in case another frame is built.
@@ -25,11 +25,11 @@ pub(super) struct Held {
     pub(super) new_labels: RefCell<NewLabels>,
 }
 
-impl Held {
+impl InFlight {
     /// # Errors
     /// [`Problem::NoRoomForBody`]
     pub(super) fn of(Body { bytes, mut room }: Body) -> Result<Self, Problem> {
-        room.resize(bytes.capacity(), Stage::Held)?;
+        room.resize(bytes.capacity(), Stage::InFlight)?;
         Ok(Self { room: RefCell::new(room), body: RefCell::new(bytes), ..Self::default() })
     }
 
@@ -45,7 +45,7 @@ impl Held {
         new_labels: NewLabels,
     ) -> Result<(), Problem> {
         let body_bytes = self.body.borrow().capacity();
-        self.room.borrow_mut().resize(body_bytes + 2 * frame.len(), Stage::Held)?;
+        self.room.borrow_mut().resize(body_bytes + 2 * frame.len(), Stage::InFlight)?;
         let (earlier_key, body_bytes) = (identity.and_then(|it| it.earlier()), self.body.borrow().len() as u64);
         let request = WriteRequest { shards, writer: writer.clone(), earlier_key, body_bytes, frame };
         self.request.replace(request.encode());
@@ -66,8 +66,8 @@ mod tests {
 
     const NOBODY: Writer<'_> = Writer { who: Who::Open, network: "", place: "", origin: None };
 
-    fn held(bytes: usize) -> Result<Held, Problem> {
-        Held::of(Body { bytes: vec![0; bytes], room: Room::default() })
+    fn held(bytes: usize) -> Result<InFlight, Problem> {
+        InFlight::of(Body { bytes: vec![0; bytes], room: Room::default() })
     }
 
     #[test]
