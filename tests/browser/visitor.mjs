@@ -2,6 +2,7 @@
 /** A visitor with a browser context of their own, who records everything that a page must not do. */
 
 import assert from "node:assert/strict";
+import { DEADLINE_MS } from "./eventually.mjs";
 
 /** The locale of every visitor, as in `BROWSER_LOCALE=he`; by default the one that launch() gives the browser. */
 const LOCALE = process.env.BROWSER_LOCALE || undefined;
@@ -14,6 +15,7 @@ const LOCALE = process.env.BROWSER_LOCALE || undefined;
  */
 export async function visit(browser, options) {
   const context = await browser.newContext({ locale: LOCALE, timezoneId: "UTC", ...options });
+  context.setDefaultTimeout(DEADLINE_MS);
   const page = await context.newPage();
   const complaints = /** @type {string[]} */ ([]);
   const requests = /** @type {import("playwright-core").Request[]} */ ([]);
