@@ -42,7 +42,13 @@ export async function visit(browser, options) {
     assert.deepEqual(complaints, []);
   }
 
-  return { page, requests, complaints, rows, assertClean, close: () => context.close() };
+  /** Nobody waits for the answers that are still on the way. */
+  async function close() {
+    await Promise.all(context.pages().map((one) => one.unrouteAll({ behavior: "ignoreErrors" })));
+    await context.close();
+  }
+
+  return { page, requests, complaints, rows, assertClean, close };
 }
 
 /**
