@@ -95,7 +95,7 @@ scene("a removal is counted, confirmed, and done step by step", async ({ page, d
 });
 
 scene("a removal shows its progress, and needs no waiting", async ({ page, double }) => {
-  double.steps = [MATCHED, { points: 400, series: 1, bytes: 1000, cursor: "r1" }, ...Array(60).fill({ points: 400, series: 1, bytes: 1000, cursor: "r1" })];
+  double.steps = [MATCHED, { points: 400, series: 1, bytes: 1000, cursor: "r1" }, ...Array(110).fill({ points: 400, series: 1, bytes: 1000, cursor: "r1" })];
   await lookAt(page, { From: "-1d" });
   await page.getByText("would be removed.").waitFor();
   await confirm(page);
