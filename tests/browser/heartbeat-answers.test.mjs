@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventually } from "./eventually.mjs";
-import { CONCURRENCY, QUIET, useScenes } from "./writing-page.mjs";
+import { CONCURRENCY, QUIET, stopClock, useScenes } from "./writing-page.mjs";
 
 const scene = useScenes();
 
@@ -127,6 +127,29 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
       await eventually(async () => assert.equal((await totals("event")).x?.sum, 3));
     }),
   );
+
+  for (const wait_s of [5, 60, 300]) {
+    test(
+      `an answer lost ${wait_s} s ago: the same bytes again, counted once`,
+      scene(async ({ gateway, tag, open, wait, totals }) => {
+        gateway.set("swallow");
+        const page = await open(tag(QUIET));
+        await stopClock(page, Date.now() - 600_000);
+        await page.evaluate(() => heartbeat.count(3, { event: "x" }));
+        await page.clock.runFor(100);
+        await eventually(async () => assert.equal((await totals("event")).x?.sum, 3));
+        gateway.set("pass");
+        await page.clock.fastForward(wait_s * 1000);
+        await eventually(async () => {
+          await wait(page);
+          assert.deepEqual(await kept(page), []);
+        });
+        // With other bytes it would be another batch to the server.
+        assert.deepEqual([gateway.seen.length >= 2, new Set(gateway.seen.map(({ batch, body }) => `${batch} ${body}`)).size], [true, 1]);
+        assert.equal((await totals("event")).x.sum, 3);
+      }),
+    );
+  }
 
   test(
     "a batch in storage that is none stops no other one",
