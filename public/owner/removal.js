@@ -34,7 +34,8 @@ export function mountRemoval(el, { api, token, ask, onrefused }) {
   const answer = find(el, ".answer", HTMLElement);
   const progress = find(el, "progress", HTMLProgressElement);
   const problem = problemIn(el);
-  let id = "";
+  /** The visit of a stream: what began at another one is not shown here, though it may be of the same stream. */
+  let here = { id: "" };
   /** The result of the dry run: only what it counted is removed. */
   let seen = /** @type {{ what: URLSearchParams, removed: Removed } | null} */ (null);
 
@@ -44,7 +45,7 @@ export function mountRemoval(el, { api, token, ask, onrefused }) {
     see(null, "One moment…");
     const what = typed();
     await attempt(async (mine) => {
-      const removed = await finish(mine, what, await api.removePoints(token(), mine, what, { isDry: true }), true);
+      const removed = await finish(mine, what, await api.removePoints(token(), mine.id, what, { isDry: true }), true);
       if (removed) see({ what, removed }, removed.points ? `${words(removed)} would be removed.` : "No point matches.");
     });
   });
@@ -52,7 +53,7 @@ export function mountRemoval(el, { api, token, ask, onrefused }) {
 
   /** Turns to a stream, and clears what is shown of another one. @param {string} next */
   function turn(next) {
-    id = next;
+    here = { id: next };
     for (const { write } of fields.values()) write("");
     complain(null);
     see(null, "");
@@ -73,20 +74,20 @@ export function mountRemoval(el, { api, token, ask, onrefused }) {
     return new URLSearchParams([...where, ...["from", "to"].map((name) => [name, value(name)]).filter(([, text]) => text)]);
   }
 
-  /** Acts, and shows a problem at its field, or in this panel. @param {(mine: string) => Promise<void>} act */
+  /** Acts, and shows a problem at its field, or in this panel. @param {(mine: typeof here) => Promise<void>} act */
   async function attempt(act) {
-    const mine = id;
+    const mine = here;
     complain(null);
     look.disabled = true;
     try {
       await act(mine);
     } catch (error) {
       if (!(error instanceof Problem)) throw error;
-      if (mine !== id || onrefused(error)) return;
+      if (mine !== here || onrefused(error)) return;
       see(null, "");
       complain(error);
     } finally {
-      if (mine === id) {
+      if (mine === here) {
         look.disabled = false;
         progress.hidden = true;
       }
@@ -103,7 +104,7 @@ export function mountRemoval(el, { api, token, ask, onrefused }) {
 
   /** @param {NonNullable<typeof seen>} looked @returns {Question} */
   function question({ what, removed }) {
-    const mine = id;
+    const mine = here;
     return {
       title: [`Remove ${plural(removed.points, "point")}?`],
       said: [
@@ -113,9 +114,9 @@ export function mountRemoval(el, { api, token, ask, onrefused }) {
       ],
       confirm: "Remove permanently",
       async act() {
-        const first = await api.removePoints(token(), mine, what);
+        const first = await api.removePoints(token(), mine.id, what);
         // The dialog has its answer; the panel shows the progress.
-        setTimeout(() => mine === id && goOn(what, first, removed.points));
+        setTimeout(() => mine === here && goOn(what, first, removed.points));
       },
     };
   }
@@ -133,19 +134,19 @@ export function mountRemoval(el, { api, token, ask, onrefused }) {
 
   /**
    * Continues until nothing is left to do; null where the page has turned to another stream.
-   * @param {string} mine
+   * @param {typeof here} mine
    * @param {URLSearchParams} what
    * @param {Removed} removed the first answer; each one counts from the beginning
    * @param {boolean} isDry
    */
   async function finish(mine, what, removed, isDry) {
     let [failures, idle] = [0, 0];
-    while (removed.cursor && mine === id) {
+    while (removed.cursor && mine === here) {
       progress.hidden = isDry;
       progress.value = removed.points;
       if (!isDry) setText(answer, `${words(removed)} removed so far. The removal continues even if you leave this page.`);
       try {
-        const next = await api.removePoints(token(), mine, what, { isDry, after: removed.cursor });
+        const next = await api.removePoints(token(), mine.id, what, { isDry, after: removed.cursor });
         idle = next.points > removed.points || next.bytes > removed.bytes ? 0 : idle + 1;
         [removed, failures] = [next, 0];
         if (idle >= MAX_IDLE_STEPS) throw new Problem({ status: 0, title: "The removal is slow", detail: "The server is still at work, but has removed nothing more for a while. Look again later." });
@@ -155,7 +156,7 @@ export function mountRemoval(el, { api, token, ask, onrefused }) {
         await pause(Math.max(PAUSE_MS, error.retryAfter_s * 1000));
       }
     }
-    return mine === id ? removed : null;
+    return mine === here ? removed : null;
   }
 
   return { turn };

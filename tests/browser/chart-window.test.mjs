@@ -5,6 +5,7 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
 import { startSite } from "./chart-site.mjs";
 import { launch } from "./chromium.mjs";
 import { eventually } from "./eventually.mjs";
@@ -55,17 +56,22 @@ function scene(name, story) {
 /** @param {import("playwright-core").Locator} chart */
 const readerOf = (chart) => chart.evaluate((/** @type {any} */ el) => ({ state: el.reader?.state, way: el.reader?.way, step: el.reader?.step, total: el.reader?.totals[0]?.sum, problem: el.reader?.problem?.detail }));
 
+const WEEK_S = 604_800;
 const now_s = () => Math.floor(Date.now() / 1000);
 
 scene("any window is followed live, in steps that it allows", async ({ show, chart }) => {
   const stream = await worker.createStream();
-  await worker.write(stream, [{ n: 5 }, { n: 7, t: now_s() - 20 * 3600 }]);
-  for (const [attributes, step, total] of /** @type {[string, number, number][]} */ ([
-    ['window="7d"', 1800, 12], ['window="90s"', 10, 5], ['window="30d"', 7200, 12], ['window="90d"', 21_600, 12], ['window="1y"', 604_800, 12],
-    ['window="7d" step="10s"', 60, 12], ['window="1d" step="1h"', 3600, 12], ['window="6h" step="5s"', 10, 5], ['window="1h" step="1w"', 604_800, 12],
+  const before_s = now_s() - 20 * 3600;
+  await worker.write(stream, [{ n: 5 }, { n: 7, t: before_s }]);
+  // Both are of one week, or a week began between them: weeks are counted from 1970.
+  const ofWeek = () => (Math.floor(before_s / WEEK_S) < Math.floor((now_s() - 3600) / WEEK_S) ? 5 : 12);
+  for (const [attributes, step, total] of /** @type {[string, number, number | (() => number)][]} */ ([
+    // The shortest comes first, while the point is in it.
+    ['window="90s"', 10, 5], ['window="7d"', 1800, 12], ['window="30d"', 7200, 12], ['window="90d"', 21_600, 12], ['window="1y"', 604_800, 12],
+    ['window="7d" step="10s"', 60, 12], ['window="1d" step="1h"', 3600, 12], ['window="6h" step="5s"', 10, 5], ['window="1h" step="1w"', WEEK_S, ofWeek],
   ])) {
     await show(stream, attributes);
-    await eventually(async () => assert.deepEqual(await readerOf(chart), { state: "live", way: "websocket", step, total, problem: undefined }, attributes));
+    await eventually(async () => assert.deepEqual(await readerOf(chart), { state: "live", way: "websocket", step, total: typeof total === "number" ? total : total(), problem: undefined }, attributes));
   }
 });
 
@@ -90,12 +96,24 @@ scene("the server explains a time range with no kept data", async ({ show, chart
   await eventually(async () => assert.deepEqual(await readerOf(chart), { state: "live", way: "websocket", step: 86_400, total: 5, problem: undefined }));
 });
 
-/** 40 points per 10 s, at an odd moment, up to now. */
-async function steadyStream() {
+/**
+ * 40 points per 10 s, at an odd moment, up to now and on, each second: however slow the page is, its last step is open
+ * and has less.
+ * @param {(stream: Stream) => Promise<void>} story
+ */
+async function steadily(story) {
   const stream = await worker.createStream();
-  const now = Date.now() / 1000;
-  await worker.write(stream, Array.from({ length: 200 }, (_, i) => ({ n: 40, p: 10, t: now - i * 10 })));
-  return stream;
+  const start_s = Date.now() / 1000;
+  await worker.write(stream, Array.from({ length: 200 }, (_, i) => ({ n: 40, p: 10, t: start_s - i * 10 })));
+  let isOver = false;
+  const write = async () => {
+    for (let written = 0; !isOver; await pause(100)) {
+      const due = Math.floor(Date.now() / 1000 - start_s) - written;
+      if (due > 0) await worker.write(stream, Array.from({ length: due }, (_, i) => ({ n: 4, p: 1, t: start_s + written + i + 1 })));
+      written += Math.max(due, 0);
+    }
+  };
+  await Promise.all([write(), story(stream).finally(() => (isOver = true))]);
 }
 
 /**
@@ -110,20 +128,24 @@ async function table(chart) {
 
 scene("steady writes show a steady number and an open last step", async ({ show, chart, rows }) => {
   for (const [attributes, latest] of /** @type {const} */ ([['window="15m"', "40"], ['window="15m" agg="rate"', "4"], ['window="15m" kind="bars" step="1m"', "240"], ['window="15m" kind="area"', "40"]])) {
-    const stream = await steadyStream();
-    await show(stream, attributes);
-    await eventually(async () => assert.equal((await rows())[0]?.[2], latest, attributes));
-    if (attributes.includes("rate")) assert.equal((await rows())[0][3], "4");
-    await chart.getByText("Data as a table").click();
-    await eventually(async () => {
-      const { open, first, values } = await table(chart);
-      assert.ok(open > 0 && open < 4, `${open} are open`);
-      assert.equal(first, open);
-      assert.deepEqual([...new Set(values.slice(0, 12))], [latest]);
+    await steadily(async (stream) => {
+      await show(stream, attributes);
+      await eventually(async () => {
+        const [[, , last, summary]] = await rows();
+        assert.equal(last, latest, attributes);
+        if (attributes.includes("rate")) assert.equal(summary, "4");
+      });
+      await chart.getByText("Data as a table").click();
+      await eventually(async () => {
+        const { open, first, values } = await table(chart);
+        assert.ok(open > 0 && open < 4, `${open} are open`);
+        assert.equal(first, open);
+        assert.deepEqual([...new Set(values.slice(0, 12))], [latest]);
+      });
+      const cursor = chart.getByRole("slider");
+      await cursor.press("End");
+      await eventually(async () => assert.match((await cursor.getAttribute("aria-valuetext")) ?? "", /^[^,]+, still open: /));
     });
-    const cursor = chart.getByRole("slider");
-    await cursor.press("End");
-    assert.match((await cursor.getAttribute("aria-valuetext")) ?? "", /^[^,]+, still open: /);
   }
 });
 

@@ -20,8 +20,11 @@ import { OWNER_TOKEN, startWorker } from "./worker.mjs";
  * The number should rise within 3 s and fall within 20. The times are printed; as machines are busy, the limits are
  * longer.
  */
-const RISE_MS = 10_000;
-const FALL_MS = 30_000;
+const RISE_MS = 60_000;
+const FALL_MS = 90_000;
+/** A machine that stands still for longer, between ticks or for an answer, says nothing about who is counted. */
+const STILL_MS = 2000;
+const MOST_TRIES = 5;
 
 /** @type {Worker} */
 let worker;
@@ -59,7 +62,7 @@ test("a second page raises the number, and closing it lowers it", async (t) => {
   const [first, second] = [await visit(browser), await visit(browser)];
   try {
     await first.page.goto(url);
-    await sees(first, 1, 10_000);
+    await sees(first, 1, RISE_MS);
     await second.page.goto(url);
     const opened_ms = Date.now();
     await sees(first, 2, RISE_MS);
@@ -80,20 +83,34 @@ test("a second page raises the number, and closing it lowers it", async (t) => {
   }
 });
 
+/** Over three steps of 10 seconds: each change of the number, and how long the page waited at most. */
+async function watch() {
+  const numbers = new Set();
+  const number = document.querySelector(".number");
+  const end_ms = performance.now() + 31_000;
+  let [then_ms, still_ms] = [performance.now(), 0];
+  performance.clearResourceTimings();
+  while (then_ms < end_ms) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    numbers.add(number?.textContent);
+    still_ms = Math.max(still_ms, performance.now() - then_ms);
+    then_ms = performance.now();
+  }
+  const answers_ms = performance.getEntriesByType("resource").map(({ duration }) => duration);
+  return { numbers: [...numbers], still_ms: Math.max(still_ms, ...answers_ms) };
+}
+
 test("a visitor who stays is counted in every step", async () => {
   const url = await demoUrl();
   const [first, second] = [await visit(browser), await visit(browser)];
   try {
     await Promise.all([first.page.goto(url), second.page.goto(url)]);
-    await sees(first, 2, 10_000);
-    // Over three steps of 10 seconds, records each change of the number.
-    const seen = await first.page.evaluate(() => new Promise((resolve) => {
-      const numbers = new Set();
-      const number = document.querySelector(".number");
-      const timer = setInterval(() => numbers.add(number?.textContent), 50);
-      setTimeout(() => { clearInterval(timer); resolve([...numbers]); }, 31_000);
-    }));
-    assert.deepEqual(seen, ["2"]);
+    for (let tries = 0; tries < MOST_TRIES; tries++) {
+      await sees(first, 2, RISE_MS);
+      const [{ numbers, still_ms }, other] = await Promise.all([first.page.evaluate(watch), second.page.evaluate(watch)]);
+      if (Math.max(still_ms, other.still_ms) < STILL_MS) return assert.deepEqual(numbers, ["2"]);
+    }
+    assert.fail(`the machine stood still in each of ${MOST_TRIES} tries`);
   } finally {
     await Promise.all([first.close(), second.close()]);
   }
@@ -109,7 +126,7 @@ test("without a stream the page explains how to make one", async () => {
     await assertAccessible(visitor.page);
     await visitor.page.getByLabel("Stream id").fill(url.searchParams.get("stream") ?? "");
     await visitor.page.getByRole("button", { name: "Open" }).click();
-    await sees(visitor, 1, 10_000);
+    await sees(visitor, 1, RISE_MS);
     assertClean(visitor);
   } finally {
     await visitor.close();
@@ -123,7 +140,7 @@ test("the documented command makes a stream that works here", async () => {
   const visitor = await visit(browser);
   try {
     await visitor.page.goto(`${worker.origin}/demo?stream=${JSON.parse(stdout).id}`);
-    await sees(visitor, 1, 10_000);
+    await sees(visitor, 1, RISE_MS);
     assertClean(visitor);
   } finally {
     await visitor.close();
@@ -160,7 +177,7 @@ test("a hidden page does not count until it is visible again", async () => {
   const [first, second] = [await visit(browser), await visit(browser)];
   try {
     await Promise.all([first.page.goto(url), second.page.goto(url)]);
-    await sees(first, 2, 10_000);
+    await sees(first, 2, RISE_MS);
     /** @param {boolean} isHidden */
     const hide = (isHidden) => second.page.evaluate((isHidden) => {
       Object.defineProperty(document, "hidden", { configurable: true, value: isHidden });
@@ -172,7 +189,7 @@ test("a hidden page does not count until it is visible again", async () => {
     await eventually(() => assert.deepEqual(Object.keys(last().at(-1).v), ["event"], "who leaves is not counted as there"));
     await sees(first, 1, FALL_MS);
     await hide(false);
-    await sees(first, 2, 10_000);
+    await sees(first, 2, RISE_MS);
   } finally {
     await Promise.all([first.close(), second.close()]);
   }
@@ -183,7 +200,7 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
     const visitor = await visit(browser, { colorScheme });
     try {
       await visitor.page.goto(await demoUrl());
-      await sees(visitor, 1, 10_000);
+      await sees(visitor, 1, RISE_MS);
       await assertAccessible(visitor.page);
     } finally {
       await visitor.close();

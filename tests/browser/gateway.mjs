@@ -66,6 +66,8 @@ export async function startGateway(upstream) {
     origin: `http://127.0.0.1:${port}`,
     /** The writes so far, in the order of their arrival. */
     seen,
+    /** All points so far; those of a batch that came again count once. */
+    points: () => [...new Map(seen.map((one) => [one.batch ?? one, one.points])).values()].flat(),
     /** @param {Mood} next */
     set: (next) => void (mood = next),
     stop() {
@@ -99,7 +101,8 @@ function pointsOf(text) {
  * @returns {Promise<number>} the status
  */
 async function pass({ method, url, headers }, body, response, upstream) {
-  const onward = forward(new URL(url ?? "/", upstream), { method, headers }).end(body);
+  // A connection that is kept may end as the next request begins.
+  const onward = forward(new URL(url ?? "/", upstream), { method, headers, agent: false }).end(body);
   const [answer] = await once(onward, "response");
   const text = await bodyOf(answer);
   response?.writeHead(answer.statusCode, answer.headers).end(text);

@@ -4,7 +4,7 @@
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { eventually } from "./eventually.mjs";
-import { CONCURRENCY, QUIET, useScenes } from "./writing-page.mjs";
+import { CONCURRENCY, QUIET, stopClock, useScenes } from "./writing-page.mjs";
 
 /** @import { Scene } from "./writing-page.mjs" */
 
@@ -149,7 +149,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
       const page = await open(tag(QUIET));
       gateway.set({ status: 429, headers: {} });
       await page.evaluate(() => heartbeat.count(1, { event: "x" }));
-      await eventually(() => assert.equal(gateway.seen.length, 1));
+      await eventually(() => assert.ok(gateway.seen.length >= 1));
       gateway.set("pass");
       await eventually(async () => assert.equal((await totals("event")).x?.sum, 1));
     }),
@@ -164,8 +164,8 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
       await eventually(() => assert.deepEqual(gateway.seen.map(({ status }) => status), [400]));
       await page.evaluate(() => heartbeat.count(1, { event: "good" }));
       await eventually(async () => assert.equal((await totals("event")).good?.sum, 1));
-      assert.deepEqual([gateway.seen.length, await kept(page)], [2, []]);
-      assert.equal(await page.evaluate(() => heartbeat.dropped), 1);
+      await eventually(async () => assert.deepEqual(await kept(page), []));
+      assert.deepEqual([gateway.seen.length, await page.evaluate(() => heartbeat.dropped)], [2, 1]);
     }),
   );
 
@@ -184,12 +184,11 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   );
 
   test(
-    "the next page sends a closed page's points once, with times",
-    scene(async ({ gateway, tag, open, totals }) => {
+    "the next page sends a closed page's points once",
+    scene(async ({ gateway, tag, open, wait, totals }) => {
       gateway.set("cut");
       const page = await open(tag(QUIET));
-      await page.clock.install({ time: Date.now() - 301_000 });
-      await page.clock.pauseAt(Date.now() - 300_000);
+      await stopClock(page, Date.now() - 300_000);
       await page.evaluate(() => heartbeat.count(3, { event: "x" }));
       await page.evaluate(() => dispatchEvent(new PageTransitionEvent("pagehide")));
       await eventually(() => assert.equal(gateway.seen.length, 1));
@@ -198,13 +197,13 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
       const next = await open(tag(QUIET));
       await next.clock.fastForward(300_000);
       await eventually(async () => {
-        await next.clock.runFor(1000);
+        await wait(next);
         assert.equal((await totals("event")).x?.sum, 3);
       });
       await eventually(async () => assert.deepEqual(await kept(next), []));
       const [first, second] = gateway.seen;
-      assert.deepEqual([gateway.seen.length, second.batch], [2, first.batch]);
-      assert.ok(Math.abs(Date.now() / 1000 - 300 - second.points[0].t) < 30, "the time of the call");
+      // The first may have arrived; with other bytes, such as a time, it would be another batch to the server.
+      assert.deepEqual([gateway.seen.length, second.batch, second.body], [2, first.batch, first.body]);
     }),
   );
 
@@ -234,10 +233,10 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
 
   test(
     "a batch of unknown outcome is not resent after nine minutes",
-    scene(async ({ gateway, tag, open, totals }) => {
+    scene(async ({ gateway, tag, open, wait, totals }) => {
       gateway.set("swallow");
       const page = await open(tag(QUIET));
-      await page.clock.install();
+      await stopClock(page, Date.now() - 600_000);
       await page.evaluate(() => heartbeat.count(1, { event: "old" }));
       await page.clock.runFor(100);
       await eventually(() => assert.ok(gateway.seen.length >= 1));
@@ -247,7 +246,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
       await page.clock.fastForward("09:30");
       await page.evaluate(() => heartbeat.count(1, { event: "new" }));
       await eventually(async () => {
-        await page.clock.runFor(1000);
+        await wait(page);
         assert.deepEqual(Object.keys(await totals("event")).sort(), ["new", "old"]);
       });
       await eventually(async () => assert.deepEqual(await kept(page), []));
@@ -258,11 +257,10 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
 
   test(
     "unsent points are sent hours later with their own time",
-    scene(async ({ gateway, context, tag, open, totals }) => {
+    scene(async ({ gateway, context, tag, open, wait, totals }) => {
       const page = await open(tag(QUIET));
       const start_s = Date.now() / 1000 - 3 * 3600;
-      await page.clock.install({ time: start_s * 1000 });
-      await page.clock.pauseAt((start_s + 1) * 1000);
+      await stopClock(page, start_s * 1000);
       await context.setOffline(true);
       await page.evaluate(() => heartbeat.count(5, { event: "offline" }));
       await page.clock.runFor(60_000);
@@ -270,7 +268,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
       await page.clock.fastForward("02:58:00");
       await context.setOffline(false);
       await eventually(async () => {
-        await page.clock.runFor(1000);
+        await wait(page);
         assert.equal(gateway.seen.length, 1);
       });
       const [{ t, n }] = gateway.seen[0].points;
@@ -282,15 +280,15 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
 
   test(
     "late points of a fast clock count at their arrival",
-    scene(async ({ gateway, context, tag, open, totals }) => {
+    scene(async ({ gateway, context, tag, open, wait, totals }) => {
       const page = await open(tag(QUIET));
-      await page.clock.install({ time: Date.now() + 3_600_000 });
+      await stopClock(page, Date.now() + 3_600_000);
       await context.setOffline(true);
       await page.evaluate(() => heartbeat.count(5, { event: "late" }));
       await page.clock.runFor(30_000);
       await context.setOffline(false);
       await eventually(async () => {
-        await page.clock.runFor(1000);
+        await wait(page);
         assert.equal((await totals("event")).late?.sum, 5);
       });
       assert.deepEqual(gateway.seen.map(({ status, points }) => [status, "t" in points[0]]), [[400, true], [202, false]]);
@@ -302,7 +300,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
     "the server sets the time of fresh points",
     scene(async ({ gateway, tag, open, totals }) => {
       const page = await open(tag(QUIET));
-      await page.clock.install({ time: "2001-01-01" });
+      await stopClock(page, Date.parse("2001-01-01"));
       await page.evaluate(() => heartbeat.count(5, { event: "x" }));
       await page.clock.runFor(1000);
       await eventually(async () => assert.equal((await totals("event")).x?.sum, 5));

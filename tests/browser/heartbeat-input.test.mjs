@@ -11,9 +11,6 @@ const scene = useScenes();
 /** In the page. @type {any} */
 let heartbeat;
 
-/** @param {import("./gateway.mjs").Gateway} gateway */
-const pointsOf = ({ seen }) => seen.flatMap(({ points }) => points);
-
 describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
   test(
     "an invalid count is dropped alone, and dropping is counted",
@@ -32,7 +29,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
       assert.equal(dropped, 11 + 5 + 6 + 3);
       await eventually(async () => assert.deepEqual([(await totals("e")).x?.sum, (await totals("e")).x?.count], [1, 1]));
       assert.deepEqual(gateway.seen.map(({ status }) => status), [202]);
-      assert.deepEqual(pointsOf(gateway), [{ n: 1, d: 1, v: { e: "x" } }]);
+      assert.deepEqual(gateway.points(), [{ n: 1, d: 1, v: { e: "x" } }]);
     }),
   );
 
@@ -47,7 +44,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
         return heartbeat.dropped;
       });
       await eventually(() => assert.deepEqual(gateway.seen.map(({ status }) => status), [202]));
-      const sent = pointsOf(gateway).map(({ n, d, v }) => `${v.e} ${n} ${d}`);
+      const sent = gateway.points().map(({ n, d, v }) => `${v.e} ${n} ${d}`);
       assert.deepEqual([dropped, sent.sort()], [0, ["d 1 1.5e+308", "d 1 1.5e+308", "n 1e+308 1", "n 1e+308 1", "n 1e+308 1", "small 2 1"]]);
     }),
   );
@@ -93,7 +90,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
       });
       assert.equal(dropped, 9);
       await eventually(async () => assert.equal((await totals("e")).good?.sum, 1));
-      assert.deepEqual(pointsOf(gateway).map(({ v }) => v.e), ["good"]);
+      assert.deepEqual(gateway.points().map(({ v }) => v.e), ["good"]);
     }),
   );
 
@@ -108,7 +105,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
       await context.setOffline(false);
       await eventually(async () => {
         await page.evaluate(() => heartbeat.flush());
-        assert.equal(pointsOf(gateway).length + (await page.evaluate(() => heartbeat.dropped)), 8000);
+        assert.equal(gateway.points().length + (await page.evaluate(() => heartbeat.dropped)), 8000);
       });
       assert.ok((await page.evaluate(() => heartbeat.dropped)) > 0);
     }),

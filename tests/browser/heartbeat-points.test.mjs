@@ -64,8 +64,11 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
       const page = await open(tag(QUIET));
       const seen = await page.evaluate(async () => {
         const pause = () => new Promise((resolve) => setTimeout(resolve, 30, "later"));
+        const start_ms = performance.now();
         const sync = heartbeat.time(() => "now", { of: "sync" });
+        const middle_ms = performance.now();
         const async = await heartbeat.time(pause, { of: "async" });
+        const took_ms = { sync: middle_ms - start_ms, async: performance.now() - middle_ms };
         const failures = [];
         try {
           heartbeat.time(() => { throw new Error("sync"); }, { of: "throws" });
@@ -73,14 +76,14 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
           failures.push(/** @type {Error} */ (error).message);
         }
         await heartbeat.time(() => Promise.reject(new Error("async")), { of: "rejects" }).catch((/** @type {Error} */ error) => failures.push(error.message));
-        return { sync, async, failures };
+        return { said: { sync, async, failures }, took_ms };
       });
-      assert.deepEqual(seen, { sync: "now", async: "later", failures: ["sync", "async"] });
+      assert.deepEqual(seen.said, { sync: "now", async: "later", failures: ["sync", "async"] });
       await eventually(() => {
         const points = gateway.seen.flatMap(({ points }) => points);
         const of = Object.fromEntries(points.map(({ n, v }) => [v.of, n]));
         assert.deepEqual(Object.keys(of).sort(), ["async", "rejects", "sync", "throws"]);
-        assert.ok(of.sync >= 0 && of.sync < of.async && of.async >= 25, JSON.stringify(of));
+        assert.ok(of.sync >= 0 && of.sync <= seen.took_ms.sync && of.async >= 25 && of.async <= seen.took_ms.async, JSON.stringify([of, seen.took_ms]));
       });
     }),
   );

@@ -13,10 +13,10 @@ const EXCEPTIONS = { ...QUIET, exceptions: "true" };
 let heartbeat;
 
 /** n by exception and message, of all that a gateway has seen. @param {import("./gateway.mjs").Gateway} gateway */
-function faults({ seen }) {
+function faults(gateway) {
   /** @type {Record<string, number>} */
   const sums = {};
-  for (const { n, v } of seen.flatMap(({ points }) => points)) {
+  for (const { n, v } of gateway.points()) {
     const key = [v.exception, v.message, v.class].filter((one) => one !== undefined).join(" | ");
     sums[key] = (sums[key] ?? 0) + n;
   }

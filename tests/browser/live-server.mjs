@@ -8,10 +8,12 @@ import { once } from "node:events";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join } from "node:path";
+import { setTimeout as pause } from "node:timers/promises";
 import { WebSocketServer } from "ws";
 import { secondsOf } from "../../public/live/query.mjs";
 import { STEP, liveModel } from "./live-model.mjs";
 
+const MOST_TRIES = 50;
 const PUBLIC = join(import.meta.dirname, "../../public");
 /** @type {Record<string, string>} */
 const TYPES = { ".mjs": "text/javascript", ".js": "text/javascript", ".css": "text/css", ".html": "text/html" };
@@ -99,10 +101,23 @@ export async function startLiveServer() {
         ws.on("close", follow(searchParams, searchParams.get("after"), (message) => ws.send(JSON.stringify(message)), (code) => ws.close(code)));
       });
     });
-    await once(server.listen(port, "127.0.0.1"), "listening");
+    await listening();
     port = /** @type {import("node:net").AddressInfo} */ (server.address()).port;
     // At most one delta a second; a test waits less.
     timer = setInterval(broadcast, 100);
+  }
+
+  /** At the port that it had before: another socket may have it for a moment. */
+  async function listening() {
+    for (let tries = 1; ; tries++) {
+      try {
+        await once(server.listen(port, "127.0.0.1"), "listening");
+        return;
+      } catch (error) {
+        if (tries === MOST_TRIES) throw error;
+        await pause(100);
+      }
+    }
   }
 
   async function stop() {

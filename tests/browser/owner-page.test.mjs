@@ -113,7 +113,7 @@ scene("a replaced token is asked for, and nothing stays on the screen", async ({
   await page.getByRole("heading", { name: "confidential" }).waitFor();
   const problem = { type: "/problems#unauthorized", title: "A valid credential is required", status: 401, detail: "" };
   await page.route("**/status", (route) => route.fulfill({ status: 401, contentType: "application/problem+json", body: JSON.stringify(problem) }));
-  await eventually(() => page.getByRole("heading", { name: "This is not the owner token" }).waitFor({ timeout: 1000 }));
+  await page.getByRole("heading", { name: "This is not the owner token" }).waitFor();
   await page.unroute("**/status");
   assert.equal(await page.getByText("confidential").count(), 0);
   await page.getByLabel("Owner token").fill(OWNER_TOKEN);
@@ -204,10 +204,10 @@ scene("a refusal opens and focuses its field", async ({ page }) => {
     await page.getByRole("button", { name: "Create" }).click();
     const fault = form.locator(`[data-field="${name}"] .fault`);
     await fault.waitFor();
+    await eventually(async () => assert.ok(await field.evaluate((el) => el === document.activeElement), name));
     assert.ok((await fault.innerText()).length > 10);
     assert.equal(await field.getAttribute("aria-invalid"), "true", name);
     assert.ok((await field.getAttribute("aria-describedby"))?.includes((await fault.getAttribute("id")) ?? "?"), name);
-    assert.ok(await field.evaluate((el) => el === document.activeElement), name);
     assert.equal(await form.locator(".fault:not([hidden])").count(), 1, name);
     await field.fill(before);
   }
@@ -239,7 +239,7 @@ scene("the read key is shown once, and in no request's address", async ({ page, 
   await page.getByRole("heading", { name: "once is created" }).waitFor();
   const key = await page.locator(".key .secret code").innerText();
   assert.match(key, /^rk_/);
-  assert.ok(await page.locator("#key-title").evaluate((el) => el === document.activeElement));
+  await eventually(async () => assert.ok(await page.locator("#key-title").evaluate((el) => el === document.activeElement)));
   const id = new URL(page.url()).searchParams.get("stream") ?? "";
   const link = new URL((await page.getByRole("link", { name: "Dashboard with this key" }).getAttribute("href")) ?? "");
   assert.deepEqual([link.search, link.hash], [`?stream=${id}`, `#key=${key}`]);
@@ -391,7 +391,7 @@ scene("everything works by keyboard, and dialogs return the focus", async ({ pag
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "by keyboard" }).waitFor();
   assert.ok(page.url().includes(stream.id));
-  assert.equal(await page.evaluate(() => document.activeElement?.tagName), "H1");
+  await eventually(async () => assert.equal(await page.evaluate(() => document.activeElement?.tagName), "H1"));
 
   const chip = page.getByRole("radio", { name: "curl", exact: true });
   await chip.focus();

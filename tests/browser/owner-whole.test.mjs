@@ -43,7 +43,7 @@ function scene(name, story) {
 
 /** The status of a write. @param {Stream} stream @param {Record<string, string>} [headers] @param {object} [v] */
 async function write({ id }, headers = {}, v = {}) {
-  const response = await fetch(`${worker.origin}/v1/streams/${id}/points`, { method: "POST", headers, body: JSON.stringify({ n: 1, v }) });
+  const response = await fetch(`${worker.origin}/v1/streams/${id}/points`, { method: "POST", headers: { Connection: "close", ...headers }, body: JSON.stringify({ n: 1, v }) });
   await response.arrayBuffer();
   return response.status;
 }
@@ -64,7 +64,7 @@ scene("a key writes to a keyed stream until it is revoked", async (page, stream)
 
   await eventually(async () => {
     await page.locator(".who [name=refresh]").click();
-    await page.locator(".lists tbody tr", { hasText: "backup" }).waitFor({ timeout: 1000 });
+    await page.locator(".lists tbody tr", { hasText: "backup" }).waitFor({ timeout: 5000 });
   });
   await page.locator(".lists").getByRole("button", { name: "Revoke backup" }).click();
   await page.getByRole("dialog").getByRole("button", { name: "Revoke" }).click();
@@ -82,7 +82,7 @@ scene("the most active writer is found, blocked and unblocked", async (page, str
   const lists = page.locator(".lists");
   await eventually(async () => {
     await page.locator(".who [name=refresh]").click();
-    await lists.getByRole("button", { name: "Block https://spam.example" }).waitFor({ timeout: 1000 });
+    await lists.getByRole("button", { name: "Block https://spam.example" }).waitFor({ timeout: 5000 });
   });
   await lists.getByRole("button", { name: "Block https://spam.example" }).click();
   await page.getByText("https://spam.example is blocked.").waitFor();

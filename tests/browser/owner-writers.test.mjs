@@ -95,7 +95,7 @@ scene("a write key is shown once, copied, and in the snippets", async ({ page, d
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: `The key of backup ${IMAGE}` }).waitFor();
   assert.equal(await page.locator(".fresh .secret code").innerText(), KEY);
-  assert.ok(await page.locator(".fresh h3").evaluate((el) => el === document.activeElement));
+  await eventually(async () => assert.ok(await page.locator(".fresh h3").evaluate((el) => el === document.activeElement)));
   await page.getByRole("button", { name: "Copy the write key" }).waitFor();
   assert.match(await page.locator(".snippets code").innerText(), new RegExp(`-H 'Authorization: Bearer ${KEY}'`));
   assert.deepEqual((await rows(page, ".keys")).map(([name, , used]) => [name, used]), [[`backup ${IMAGE}`, "never"]]);
@@ -144,8 +144,8 @@ scene("a keyed stream says so, and its snippets need the key", async ({ page, do
   await page.getByRole("button", { name: "Save" }).click();
   await form.getByText("Saved.").waitFor();
   assert.deepEqual(askedWith(double, "PATCH").map(({ body }) => body), [{ writers: "keyed" }]);
-  assert.equal(await page.locator(".write-keys .pill").innerText(), "Keys only");
-  assert.match(await page.locator(".snippets code").innerText(), /Bearer WRITE_KEY/);
+  await eventually(async () => assert.equal(await page.locator(".write-keys .pill").innerText(), "Keys only"));
+  await eventually(async () => assert.match(await page.locator(".snippets code").innerText(), /Bearer WRITE_KEY/));
   await form.getByLabel("Who can write").selectOption("");
   await page.getByRole("button", { name: "Save" }).click();
   await eventually(() => assert.deepEqual(askedWith(double, "PATCH").at(-1)?.body, { writers: "open" }));
@@ -204,7 +204,7 @@ scene("the keyboard blocks and unblocks, and changes nothing else", async ({ pag
   await list.getByRole("button", { name: "Block n_3f9a01b2c3" }).focus();
   await page.keyboard.press("Enter");
   await page.getByText("n_3f9a01b2c3 is blocked.").waitFor();
-  assert.ok(await list.getByRole("button", { name: "Unblock n_3f9a01b2c3" }).evaluate((el) => el === document.activeElement), "the focus stays");
+  await eventually(async () => assert.ok(await list.getByRole("button", { name: "Unblock n_3f9a01b2c3" }).evaluate((el) => el === document.activeElement), "the focus stays"));
   await list.getByRole("button", { name: `Block ${IMAGE}` }).click();
   await eventually(() => assert.deepEqual(double.config.blocked, { networks: ["n_3f9a01b2c3"], origins: [IMAGE] }));
   await page.locator(".barred").getByRole("button", { name: "Unblock n_3f9a01b2c3" }).click();

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { launch } from "./chromium.mjs";
 import { eventually } from "./eventually.mjs";
-import { pageOf, scenes, sums, totals } from "./reading.mjs";
+import { pageOf, scenes, settled, sums, totals } from "./reading.mjs";
 import { startWorker } from "./worker.mjs";
 
 /** @import { Stream, Worker } from "./worker.mjs" */
@@ -112,13 +112,13 @@ scene("whole counts per minute stay whole from any second", async ({ page }) => 
   await worker.write(counted, Array.from({ length: 90 }, (_, i) => ({ n: 201 + ((i * 7919) % 200), p: 60, t: t - i * 60 })));
   await page.goto(pageOf(worker, counted));
   await page.getByText("in steps of 1 minute", { exact: true }).waitFor();
-  await eventually(async () => {
-    const [{ summary, latest }] = await totals(page);
+  const { data: { from, to }, said: [{ summary }] } = await eventually(async () => {
+    const shown = await settled(page, totals);
+    const [{ summary, latest }] = shown.said;
     assert.match(summary, /^[\d,]+$/);
     assert.match(latest, /^\d+$/);
+    return shown;
   });
-  const { from, to } = await page.locator("heartbeat-chart").evaluate((/** @type {any} */ el) => el.data);
-  const [{ summary }] = await totals(page);
   await page.goto(pageOf(worker, counted, { from: String(from + 1), to: String(to - 1) }));
   await page.getByText("in steps of 1 minute", { exact: true }).waitFor();
   await eventually(async () => assert.equal((await totals(page))[0].summary, summary));

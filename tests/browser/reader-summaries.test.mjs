@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { after, before } from "node:test";
 import { launch } from "./chromium.mjs";
 import { eventually } from "./eventually.mjs";
-import { card, pageOf, scenes, totals } from "./reading.mjs";
+import { card, dataOf, pageOf, scenes, settled, totals } from "./reading.mjs";
 import { startWorker } from "./worker.mjs";
 
 /** @import { Stream, Worker } from "./worker.mjs" */
@@ -58,35 +58,21 @@ async function sameInBoth(page, stream, query, check) {
   for (let tries = 0; tries < MOST_TRIES; tries++) {
     await page.goto(pageOf(worker, stream, { ...LIVE, ...query }));
     const live = await eventually(async () => {
-      const said = await settled(page);
-      check(said.summary);
-      return said;
+      const shown = await settled(page, summary);
+      check(shown.said);
+      return shown;
     });
     const { from, to, step, until } = live.data;
     await page.goto(pageOf(worker, stream, { ...query, from: String(from + 1), to: String(to - 1) }));
     const fixed = await eventually(async () => {
-      const said = await settled(page);
-      assert.equal(said.summary.rows.length, live.summary.rows.length);
-      return said;
+      const shown = await settled(page, summary);
+      assert.equal(shown.said.rows.length, live.said.rows.length);
+      return shown;
     });
     assert.deepEqual([fixed.data.from, fixed.data.to, fixed.data.step], [from, to, step]);
-    if (fixed.data.until === until) return assert.deepEqual(fixed.summary, live.summary);
+    if (fixed.data.until === until) return assert.deepEqual(fixed.said, live.said);
   }
   assert.fail(`a step ended in each of ${MOST_TRIES} tries`);
-}
-
-/** What is shown and its data, of one moment. @param {Page} page */
-async function settled(page) {
-  const before = await dataOf(page);
-  const said = await summary(page);
-  const data = await dataOf(page);
-  assert.equal(data?.until, before?.until, "a step ended meanwhile");
-  return { data, summary: said };
-}
-
-/** @param {Page} page @returns {Promise<import("../../public/live/view.mjs").View>} */
-function dataOf(page) {
-  return page.locator("heartbeat-chart").evaluate((/** @type {any} */ el) => el.data);
 }
 
 /** 3 errors in 1,000 requests, and 1 in 3 a moment later: no mean of steps is the ratio of both. */

@@ -17,9 +17,10 @@ import { OWNER_TOKEN, startWorker } from "./worker.mjs";
 const PAGE_WEIGHT_BYTES = 100_000;
 
 /**
- * From the click on a link to the first numbers on the screen. The goal is a second; this limit is for slow machines.
+ * From the click on a link to the first numbers on the screen. The goal is a second; as machines differ, the limit is a
+ * multiple of what a page without scripts takes on the same one.
  */
-const FIRST_NUMBERS_MS = 5000;
+const MOST_PAGES = 50;
 const VISITS = 5;
 
 /** @type {Worker} */
@@ -189,10 +190,12 @@ scene("the largest of 2,000 series are drawn, and one is the rest", async ({ pag
   await worker.write(stream, [{ n: 5000, v: { host: "host-0-7" } }]);
   await page.goto(pageOf(worker, stream, { by: "host" }));
   await page.getByText(/^The 20 largest (of 2,000 )?series; the rest is “all others”\.$/).waitFor();
-  const rows = await totals(page);
-  assert.equal(rows.length, 21);
-  assert.equal(rows.reduce((sum, { summary }) => sum + Number(summary.replaceAll(",", "")), 0), 5000 + 2 * 100 * 46);
-  assert.ok(rows.some(({ name }) => name === "all others"));
+  await eventually(async () => {
+    const rows = await totals(page);
+    assert.equal(rows.length, 21);
+    assert.equal(rows.reduce((sum, { summary }) => sum + Number(summary.replaceAll(",", "")), 0), 5000 + 2 * 100 * 46);
+    assert.ok(rows.some(({ name }) => name === "all others"));
+  });
 
   await page.getByLabel("Series shown").selectOption("8");
   await eventually(async () => assert.equal((await totals(page)).length, 9));
@@ -241,20 +244,30 @@ scene("pages have the strict headers, and the reader is small", async ({ page })
 test("the first numbers appear quickly", async () => {
   const stream = await worker.createStream();
   await worker.write(stream, ["US", "DE", "BR"].map((country, i) => ({ n: i + 1, v: { country } })));
-  const times_ms = [];
+  const [numbers_ms, plain_ms] = [/** @type {number[]} */ ([]), /** @type {number[]} */ ([])];
   for (let i = 0; i < VISITS; i++) {
-    const { page, close } = await visit(browser);
-    await page.addInitScript(() => {
-      new MutationObserver((_, observer) => {
-        if (!document.querySelector(".totals tbody tr")) return;
-        observer.disconnect();
-        requestAnimationFrame(() => requestAnimationFrame((now_ms) => Object.assign(globalThis, { firstNumbers_ms: now_ms })));
-      }).observe(document, { childList: true, subtree: true });
-    });
-    await page.goto(pageOf(worker, stream, { by: "country" }));
-    times_ms.push(await page.waitForFunction(() => /** @type {any} */ (globalThis).firstNumbers_ms).then((handle) => handle.jsonValue()));
-    await close();
+    plain_ms.push(await shownAfter(`${worker.origin}/problems`, "main section:last-of-type"));
+    numbers_ms.push(await shownAfter(pageOf(worker, stream, { by: "country" }), ".totals tbody tr"));
   }
-  console.log(`# first numbers after ${times_ms.map(Math.round).join(", ")} ms`);
-  assert.ok(Math.min(...times_ms) < FIRST_NUMBERS_MS, `${times_ms.map(Math.round)} ms`);
+  const said = `first numbers after ${numbers_ms.map(Math.round)} ms, a page without scripts after ${plain_ms.map(Math.round)}`;
+  console.log(`# ${said}`);
+  // The middle one: a lucky first visit is no measure.
+  const middle_ms = plain_ms.toSorted((a, b) => a - b)[VISITS >> 1];
+  assert.ok(Math.min(...numbers_ms) < MOST_PAGES * middle_ms, said);
 });
+
+/** When a new visitor sees it. @param {string} url @param {string} selector @returns {Promise<number>} ms */
+async function shownAfter(url, selector) {
+  const { page, close } = await visit(browser);
+  await page.addInitScript((selector) => {
+    new MutationObserver((_, observer) => {
+      if (!document.querySelector(selector)) return;
+      observer.disconnect();
+      requestAnimationFrame(() => requestAnimationFrame((now_ms) => Object.assign(globalThis, { shown_ms: now_ms })));
+    }).observe(document, { childList: true, subtree: true });
+  }, selector);
+  await page.goto(url);
+  const shown_ms = await page.waitForFunction(() => /** @type {any} */ (globalThis).shown_ms).then((handle) => handle.jsonValue());
+  await close();
+  return shown_ms;
+}

@@ -1,6 +1,7 @@
 // @ts-check
 /** For tests of the reader page: its address, its table, and points to read. */
 
+import assert from "node:assert/strict";
 import { test } from "node:test";
 import { visit } from "./visitor.mjs";
 
@@ -55,6 +56,32 @@ export function totals(page, chart = 0) {
 /** Name and total of each row. @param {import("playwright-core").Page} page @param {number} [chart] */
 export async function sums(page, chart) {
   return Object.fromEntries((await totals(page, chart)).map(({ name, summary }) => [name, summary]));
+}
+
+/**
+ * The data of the first chart, as soon as chart and table show them: both are drawn in the frame after a change.
+ * @param {import("playwright-core").Page} page
+ * @returns {Promise<import("../../public/live/view.mjs").View>}
+ */
+export function dataOf(page) {
+  return page.locator("heartbeat-chart").evaluate(async (/** @type {any} */ el) => {
+    await new Promise(requestAnimationFrame);
+    return el.data;
+  });
+}
+
+/**
+ * The data of the first chart, and what `read` finds on the page, of one moment; it fails where a step ends meanwhile.
+ * @template T
+ * @param {import("playwright-core").Page} page
+ * @param {(page: import("playwright-core").Page) => Promise<T>} read
+ */
+export async function settled(page, read) {
+  const before = await dataOf(page);
+  const said = await read(page);
+  const data = await dataOf(page);
+  assert.deepEqual([data?.from, data?.to, data?.until], [before?.from, before?.to, before?.until], "a step ended meanwhile");
+  return { data, said };
 }
 
 /** @param {import("playwright-core").Page} page @param {number} [chart] */

@@ -2,6 +2,7 @@
 /** A visitor with a browser context of their own, who records everything that a page must not do. */
 
 import assert from "node:assert/strict";
+import { DEADLINE_MS } from "./eventually.mjs";
 
 /** The locale of every visitor, as in `BROWSER_LOCALE=he`; by default the one that launch() gives the browser. */
 const LOCALE = process.env.BROWSER_LOCALE || undefined;
@@ -14,6 +15,7 @@ const LOCALE = process.env.BROWSER_LOCALE || undefined;
  */
 export async function visit(browser, options) {
   const context = await browser.newContext({ locale: LOCALE, timezoneId: "UTC", ...options });
+  context.setDefaultTimeout(DEADLINE_MS);
   const page = await context.newPage();
   const complaints = /** @type {string[]} */ ([]);
   const requests = /** @type {import("playwright-core").Request[]} */ ([]);
@@ -40,7 +42,13 @@ export async function visit(browser, options) {
     assert.deepEqual(complaints, []);
   }
 
-  return { page, requests, complaints, rows, assertClean, close: () => context.close() };
+  /** Nobody waits for the answers that are still on the way. */
+  async function close() {
+    await Promise.all(context.pages().map((one) => one.unrouteAll({ behavior: "ignoreErrors" })));
+    await context.close();
+  }
+
+  return { page, requests, complaints, rows, assertClean, close };
 }
 
 /**

@@ -20,6 +20,12 @@ export const CONCURRENCY = 4;
 /** No automatic reports and a short wait; a test may ask for more. */
 export const QUIET = { "flush-interval": "0.05", exceptions: "false", presence: "false", "page-views": "false" };
 
+/** Stops the page's clock at a time, which has not passed until it stops. @param {Tab} page @param {number} at_ms */
+export async function stopClock(page, at_ms) {
+  await page.clock.install({ time: at_ms - 600_000 });
+  await page.clock.pauseAt(at_ms);
+}
+
 /**
  * @typedef {object} Scene
  * @property {Worker} worker
@@ -29,6 +35,7 @@ export const QUIET = { "flush-interval": "0.05", exceptions: "false", presence: 
  * @property {import("playwright-core").BrowserContext} context a visitor, with one storage
  * @property {(attributes?: Record<string, string>, before?: string) => string} tag
  * @property {(html: string, headers?: Record<string, string>) => Promise<Tab>} open
+ * @property {(page: Tab) => Promise<void>} wait a second by the page's clock, unless the page waits for an answer
  * @property {(by: string) => Promise<Record<string, { sum: number, count: number, d: number }>>} totals
  */
 /** @typedef {import("playwright-core").Page} Tab */
@@ -66,9 +73,13 @@ export function useScenes({ ownWorker = false } = {}) {
     ]);
     const visitor = await visit(browser);
     const context = visitor.page.context();
+    const asked = /** @type {Set<import("playwright-core").Request>} */ (new Set());
+    context.on("request", (request) => void asked.add(request));
+    context.on("requestfinished", (request) => void asked.delete(request));
+    context.on("requestfailed", (request) => void asked.delete(request));
     let isFirst = true;
     try {
-      await run({ worker, gateway, site, stream, context, tag, open, totals }, t);
+      await run({ worker, gateway, site, stream, context, tag, open, wait, totals }, t);
       if (!hasErrors) visitor.assertClean();
     } finally {
       await visitor.close();
@@ -89,6 +100,12 @@ export function useScenes({ ownWorker = false } = {}) {
       isFirst = false;
       await page.goto(`${site.origin}/`);
       return page;
+    }
+
+    /** The timeout of a request runs by the page's clock too: a slow answer would come too late. */
+    async function wait(/** @type {Tab} */ page) {
+      const isAnswered = ![...asked].some((request) => request.frame().page() === page);
+      if (isAnswered) await page.clock.runFor(1000);
     }
 
     /** The points of the last hour, by a label. */

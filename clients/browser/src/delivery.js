@@ -45,7 +45,8 @@ const HOLD_S = 45;
  * @property {Entry[]} points
  * @property {number} until_s it is not sent after this
  * @property {any} [held_s] when a tab last sent it; 0 where that tab has let go of it; absent: it is not in storage
- * @property {boolean} [isRefused] the server has refused its times, so it goes once more without them
+ * @property {boolean} [isLate] whether it carries times: since the first try, as with other bytes it would be another
+ *   batch to the server. After a refusal of its times it goes once more without them.
  */
 
 /** How many points were not accepted, or are known not to have arrived. */
@@ -183,8 +184,8 @@ const post = async (batch, leaving) => {
     // Another tab that had an answer has deleted the batch: `until_s` is undefined then, and nothing is lost.
     if (!(until_s > now)) return drop(batch, until_s);
     // The server stamps fresh points: its clock is right. Points that have waited carry times of the visitor's clock.
-    const isLate = !batch.isRefused && now - points[0].at_s - SLOT_S > options.flushInterval;
-    const body = json(points.map(({ at_s, t = isLate ? at_s : undefined, ...point }) => ({ ...point, t })));
+    batch.isLate ??= now - points[0].at_s - SLOT_S > options.flushInterval;
+    const body = json(points.map(({ at_s, t = batch.isLate ? at_s : undefined, ...point }) => ({ ...point, t })));
     // From here on it may have arrived.
     batch.until_s = Math.min(until_s, now + REPEAT_S);
     busy.push(batch);
@@ -199,7 +200,7 @@ const post = async (batch, leaving) => {
     pause_s = 1;
     // A 400 for late points is about their times, if the visitor's clock is wrong: they go once more without.
     off = isFinal(status);
-    if (isLate && status == 400) batch.isRefused = true;
+    if (batch.isLate && status == 400) batch.isLate = false;
     else drop(batch, status != 202);
   } catch {
     // An entry of storage under our name need not be a batch: the site's other scripts write there too. It is deleted.
