@@ -14,7 +14,7 @@ const SERIES: usize = 100_000;
 const BATCH: usize = 8_000;
 const MAX_BYTES: u64 = 96 << 20;
 /// A refused write is accepted within this time.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 /// Resends until it is no longer refused for lack of room, waiting as `Retry-After` says.
 fn send_until_admitted(send: impl Fn() -> Answer) -> Answer {

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// The owner's token on every test server.
 pub(crate) const OWNER_TOKEN: &str = "test-owner-token";
 /// How long a start or a command may take.
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(5);
 
 /// A running server. Stops when dropped or when the test process ends.
 pub(crate) struct Server {
