@@ -96,5 +96,6 @@ fn an_isolate_at_a_streams_limits_uses_less_than_64_mb() {
     // An evicted stream comes back.
     server.evict(&stream.object());
     let bytes = memory_bytes(&stream);
+    eprintln!("{bytes} bytes, of at most {MAX_BYTES}");
     assert!(bytes < MAX_BYTES, "{bytes} bytes");
 }

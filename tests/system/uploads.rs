@@ -256,6 +256,7 @@ fn concurrent_bombs_take_at_most_one_body_of_memory_each() {
         }
     });
     let grown = memory_bytes(&stream) - before;
+    eprintln!("{grown} bytes more");
     assert!(grown < 24 << 20, "{grown} bytes");
     stream.write(r#"{"n":1}"#);
 }
