@@ -3,7 +3,8 @@
 use std::net::TcpListener;
 use std::sync::atomic::{AtomicU16, Ordering};
 
-/// A port where nobody listens. It is below those that a system gives to whoever asks for any, so no other test gets it.
+/// A port where nobody listens. It is below those that a system gives to whoever asks for any, so no other test gets
+/// it.
 pub(crate) fn unused() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let first = u16::try_from(std::process::id() % 10_000).expect("is small");

@@ -16,8 +16,8 @@ const MAX_BYTES: u64 = 96 << 20;
 /// A refused write is accepted within this time.
 const PATIENCE: Duration = Duration::from_mins(5);
 
-/// Resends until it is no longer refused for lack of room, waiting as `Retry-After` says. A slow machine may also answer
-/// that the outcome is unknown, so a write needs a key.
+/// Resends until it is no longer refused for lack of room, waiting as `Retry-After` says. A slow machine may also
+/// answer that the outcome is unknown, so a write needs a key.
 fn send_until_admitted(send: impl Fn() -> Answer) -> Answer {
     let deadline = Instant::now() + PATIENCE;
     loop {
