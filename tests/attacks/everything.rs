@@ -37,7 +37,7 @@ const WRITERS: u64 = 16;
 const READS: [&str; 3] = ["/metrics", "/rollup?from=-2h&step=1h&by=*&agg=sum,count&top=10000", "/labels/a?limit=10000"];
 const LOOK: Duration = Duration::from_millis(200);
 /// The time that unfinished work may take afterwards.
-const AFTERWARDS: Duration = Duration::from_mins(1);
+const AFTERWARDS: Duration = Duration::from_mins(4);
 
 /// A point whose label has 85 bytes, most of them the same in all points.
 fn point(series: u64, rest: &str) -> String {

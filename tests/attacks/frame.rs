@@ -24,7 +24,7 @@ const MAX_LATENCY_RATIO: f64 = 3.0;
 /// A new series of another network gets its own place within this time, whatever strangers did.
 const NEW_SERIES_WITHIN: Duration = Duration::from_mins(1);
 /// The time that work may take after an attack: sealing, a removal, retries of unacknowledged points.
-const AFTERWARDS: Duration = Duration::from_mins(1);
+const AFTERWARDS: Duration = Duration::from_mins(4);
 /// What open writers may add to the disk per day, including the burst.
 const DISK_BUDGET_BYTES: u64 = 1_000_000_000;
 /// Sealed long points take at most this many times their bytes, on top of an empty stream.

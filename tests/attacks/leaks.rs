@@ -27,7 +27,7 @@ const PASSING: [&str; 4] = ["writes", "reads", "live", "owner"];
 /// What the measuring request may take itself.
 const OWN_BYTES: u64 = 64 << 10;
 /// Memory of aborted requests is given back within this time.
-const SOON: Duration = Duration::from_mins(2);
+const SOON: Duration = Duration::from_mins(5);
 
 /// A request: its method, path below the stream, headers and body.
 type Kind = (&'static str, &'static str, &'static str, &'static str);

@@ -2,7 +2,6 @@
 
 use std::cell::RefCell;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -14,11 +13,12 @@ use serde_json::Value;
 
 use crate::documents::{blocks, document, names};
 use crate::http::call;
+use crate::ports;
 use crate::server::State;
 use crate::stream::{Stream, added};
 
 /// wrangler checks whether there is something to build, and starts workerd.
-const START: Duration = Duration::from_mins(4);
+const START: Duration = Duration::from_mins(10);
 
 /// A running `make dev`.
 struct Dev {
@@ -37,16 +37,11 @@ struct Printed {
     commands: Vec<String>,
 }
 
-fn free_port() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("some port is free");
-    listener.local_addr().expect("the listener is bound").port()
-}
-
 impl Dev {
     fn start(state: &State) -> Self {
         let starting = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
         let mut child = Command::new("node_modules/.bin/node")
-            .args(["tools/dev.mjs", "--port", &free_port().to_string(), "--state"])
+            .args(["tools/dev.mjs", "--port", &ports::unused().to_string(), "--state"])
             .arg(state.path())
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             // The Worker that is there already.

@@ -10,8 +10,8 @@ use crate::objects::Object;
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
-/// A few times the wait that the platform's limit imposes on a change, plus the start of a server.
-const PATIENCE: Duration = Duration::from_secs(40);
+/// Many times the wait that the platform's limit imposes on a change, plus the start of a server on a slow machine.
+const PATIENCE: Duration = Duration::from_mins(4);
 
 /// Takes KV down, or brings it back.
 fn take_away(server: &Server, is_away: bool) {

@@ -106,7 +106,7 @@ fn server_limits_come_with_a_time_to_retry() {
     let limited = narrow_server(("HEARTBEAT_WRITE_LIMIT", "1"));
     let stream = Stream::on(&limited);
     let answer =
-        (0..3).map(|_| post_to(&stream, body())).find(|answer| answer.status != 200).expect("the limit is one");
+        (0..20).map(|_| post_to(&stream, body())).find(|answer| answer.status != 200).expect("the limit is one");
     error(&answer, 429);
     assert_eq!(answer.header("Retry-After"), "10");
     let full = narrow_server(("HEARTBEAT_PENDING_KIB", "1"));

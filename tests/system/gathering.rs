@@ -12,8 +12,8 @@ use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
 const CLIENTS: usize = 64;
-/// Well below the 15 s after which a writer is told that the outcome is unknown.
-const SOON: Duration = Duration::from_secs(10);
+/// Below the 15 s after which a writer is told that the outcome is unknown.
+const SOON: Duration = Duration::from_secs(14);
 
 /// Runs this many clients concurrently, each with its number.
 fn concurrently(clients: usize, client: impl Fn(usize) + Sync) {

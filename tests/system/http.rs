@@ -33,7 +33,7 @@ pub(crate) fn agent() -> Agent {
         .http_status_as_error(false)
         .max_redirects(0)
         .allow_non_standard_methods(true)
-        .timeout_global(Some(Duration::from_mins(1)))
+        .timeout_global(Some(Duration::from_mins(5)))
         .build()
         .into()
 }

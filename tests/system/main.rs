@@ -46,6 +46,7 @@ mod otlp;
 mod owning;
 mod pages;
 mod peer;
+mod ports;
 #[path = "../programs/mod.rs"]
 mod programs;
 mod prometheus;

@@ -10,7 +10,7 @@ use crate::objects::Object;
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::{Stream, added, assert_close};
 
-const DEADLINE: Duration = Duration::from_mins(1);
+const DEADLINE: Duration = Duration::from_mins(5);
 
 fn remove(stream: &Stream, parameters: &str) -> Answer {
     stream.owned("DELETE", &format!("/points?{parameters}")).send()

@@ -9,17 +9,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::http::call;
+use crate::ports;
 use crate::server::{OWNER_TOKEN, State};
 use crate::stream::Stream;
 
 /// How long processes may take to end once the kernel signals them, on a busy machine.
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(2);
 const EVERY: Duration = Duration::from_millis(20);
-
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("some port is free");
-    listener.local_addr().expect("the listener is bound").port()
-}
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -228,7 +224,7 @@ fn kill_9_of_any_process_frees_the_port_and_the_data() {
     // make, node, and the process through which node guards workerd.
     for which in [0, 1] {
         let state = State::new();
-        let port = free_port();
+        let port = ports::unused();
         let first = Serving::start(&mut make_serve(port, state.path()));
         let stream = stream(&first);
         for _ in 0..3 {

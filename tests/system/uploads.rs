@@ -13,10 +13,12 @@ use crate::stream::Stream;
 
 /// The most wasm memory that an isolate may use.
 const MAX_MEMORY_BYTES: u64 = 96 << 20;
-/// When an idle or crawling upload is ended, with time for a busy machine.
-const ENDED: Duration = Duration::from_secs(30);
-/// The longest that an honest writer may wait.
-const SOON: Duration = Duration::from_secs(5);
+/// When an idle or crawling upload is ended, with time for a slow and busy machine.
+const ENDED: Duration = Duration::from_mins(1);
+/// The longest that an honest writer may wait: less than an idle upload lasts.
+const SOON: Duration = Duration::from_secs(9);
+/// How long anything else may take.
+const PATIENCE: Duration = Duration::from_mins(2);
 const MIB: usize = 1 << 20;
 
 /// A server behind a proxy, so that a client can name its network.
@@ -42,7 +44,7 @@ impl Upload {
         let path = format!("/v1/streams/{}/points", stream.id);
         let head = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nX-Forwarded-For: {network}\r\n{head}\r\n\r\n");
         socket.write_all(head.as_bytes()).expect("the server reads the head");
-        socket.set_write_timeout(Some(SOON)).expect("not zero");
+        socket.set_write_timeout(Some(PATIENCE)).expect("not zero");
         Self { socket }
     }
 
@@ -110,26 +112,30 @@ fn the_server_ends_an_idle_or_crawling_upload() {
     }
     // What came in one piece is enough for the first 10 s.
     assert_timeout(&stuck.answer(ENDED));
-    assert!((10..40).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
+    assert!((10..120).contains(&begun.elapsed().as_secs()), "{:?}", begun.elapsed());
     stream.write(r#"{"n":1}"#);
 }
 
 #[test]
 fn a_slow_but_fast_enough_body_is_stored() {
-    const PIECES: usize = 16;
+    const BYTES_PER_S: usize = 1_400;
+    const LONG: Duration = Duration::from_secs(16);
     let server = server();
     let stream = Stream::on(&server);
     let mut upload = Upload::chunked(&stream, "192.0.2.1");
     upload.chunk(b"[{\"n\":1}");
-    // For 16 s, half a KiB above the least rate.
-    for _ in 0..PIECES {
-        upload.chunk(&[b' '; 1_400]);
-        assert!(!upload.is_ended_within(Duration::from_secs(1)), "{}", upload.answer(SOON));
+    // Half a KiB above the least rate: a second ahead, also where a second takes longer.
+    let (begun, mut sent) = (Instant::now(), 0);
+    while begun.elapsed() < LONG {
+        let due = BYTES_PER_S * usize::try_from(begun.elapsed().as_millis() + 1_000).expect("seconds") / 1_000;
+        upload.chunk(&vec![b' '; due - sent]);
+        sent = due;
+        assert!(!upload.is_ended_within(Duration::from_secs(1)), "{}", upload.answer(PATIENCE));
     }
     upload.socket.write_all(b"1\r\n]\r\n0\r\n\r\n").expect("it reads");
-    assert!(upload.is_ended_within(SOON));
+    assert!(upload.is_ended_within(PATIENCE));
     upload.socket.shutdown(Shutdown::Write).expect("open");
-    assert!(upload.answer(SOON).starts_with("HTTP/1.1 202 "));
+    assert!(upload.answer(PATIENCE).starts_with("HTTP/1.1 202 "));
 }
 
 #[test]
@@ -141,17 +147,18 @@ fn a_networks_unfinished_uploads_are_limited() {
     stream.call("POST", "/points").bearer(&key).body(r#"{"n":1}"#).send().expect(202);
     let mut open: Vec<Upload> = Vec::new();
     // They count once their headers are read, and a later request does not wait for that.
-    let deadline = Instant::now() + SOON;
     let refused = loop {
         let upload = Upload::begin(&stream, "192.0.2.1", "Content-Length: 5000");
-        if upload.is_ended_within(Duration::from_millis(20)) {
+        // One that should be refused may take a while to be: a third of the time that an idle one has.
+        let patience = if open.len() < 64 { Duration::from_millis(20) } else { Duration::from_secs(3) };
+        if upload.is_ended_within(patience) {
             break upload;
         }
         open.push(upload);
-        assert!(Instant::now() < deadline, "{} are open", open.len());
+        assert!(open.len() <= 66, "more are open");
     };
-    assert!((64..=66).contains(&open.len()), "{}", open.len());
-    let answer = refused.answer(SOON);
+    assert!(open.len() >= 64, "{}", open.len());
+    let answer = refused.answer(PATIENCE);
     assert!(answer.starts_with("HTTP/1.1 429 ") && answer.contains("Retry-After: 10"), "{answer}");
     let write = |network: &str| stream.call("POST", "/points").header("X-Forwarded-For", network).body(r#"{"n":1}"#);
     write("192.0.2.2").send().expect(202);
@@ -162,7 +169,7 @@ fn a_networks_unfinished_uploads_are_limited() {
     let large = || write("192.0.2.1").body(format!("{{\"n\":1}}{}", " ".repeat(5_000))).send();
     assert_eq!(large().problem(429), "rate-limited");
     drop(open);
-    let deadline = Instant::now() + SOON;
+    let deadline = Instant::now() + PATIENCE;
     while large().status != 202 {
         assert!(Instant::now() < deadline, "places of disconnected clients stay taken");
     }
@@ -209,7 +216,7 @@ fn six_hundred_open_uploads_take_little_memory() {
             look(stream);
         }
         for upload in uploads {
-            upload.answer(Duration::from_secs(90));
+            upload.answer(PATIENCE * 2);
             look(stream);
         }
         is_over.store(true, Ordering::Relaxed);
@@ -249,17 +256,27 @@ fn concurrent_bombs_take_at_most_one_body_of_memory_each() {
         }
     });
     let grown = memory_bytes(&stream) - before;
+    eprintln!("{grown} bytes more");
     assert!(grown < 24 << 20, "{grown} bytes");
     stream.write(r#"{"n":1}"#);
 }
 
 #[test]
 fn aborted_writes_leave_no_memory_behind() {
-    const ROUNDS: usize = 5;
+    /// How many thousand writes follow those that memory is compared with.
+    const ROUNDS: usize = 4;
+    const TRIES: usize = 3;
     let server = server();
     let stream = Stream::unlimited(&server);
     let mut after = Vec::new();
-    for round in 0..ROUNDS {
+    // The memory of the first thousand suffices for all. If more writes coincide later than did at first, those count
+    // as the first; what leaks grows every time.
+    let is_steady = |after: &[u64]| {
+        after.last().zip(after.iter().rev().nth(ROUNDS)).is_some_and(|(last, first)| last - first <= 1 << 20)
+    };
+    while !is_steady(&after) {
+        let round = after.len();
+        assert!(round < ROUNDS * TRIES + 1, "{after:?}");
         thread::scope(|scope| {
             for client in 0..8 {
                 let stream = &stream;
@@ -274,10 +291,7 @@ fn aborted_writes_leave_no_memory_behind() {
         let mut upload = Upload::begin(&stream, &format!("10.9.{}.1", number % 250), head);
         upload.socket.write_all(br#"{"n":1}"#).expect("it reads");
     }
-    // The memory of the first thousand suffices for all.
-    let grown = after[ROUNDS - 1] - after[0];
-    assert!(grown <= 1 << 20, "{after:?}");
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + PATIENCE * 2;
     // A disconnected client is noticed when its request ends, within half a minute.
     while stream.read("/status").json()["memory"]["writes"].as_u64().is_some_and(|bytes| bytes > 0) {
         assert!(Instant::now() < deadline, "writes hold memory when none is left");
@@ -314,7 +328,7 @@ fn any_write(stream: &Stream, client: usize, number: usize) {
     // From within the head to after the end, without waiting for the answer.
     let breaks_off = (number % 10 == 9).then(|| number * 7_919 % (request.len() + 1_000));
     let mut socket = TcpStream::connect(address).expect("the server listens");
-    socket.set_read_timeout(Some(SOON)).expect("not zero");
+    socket.set_read_timeout(Some(PATIENCE)).expect("not zero");
     let sent = breaks_off.map_or(request.len(), |at| at.min(request.len()));
     let is_sent = socket.write_all(&request[..sent]).is_ok();
     if breaks_off.is_none() {
@@ -342,7 +356,7 @@ fn a_connection_stays_open_after_a_refused_body() {
     // A small body is read whole, a larger one in pieces. Otherwise the runtime closes the connection mid-body.
     for bytes in [1, 14 << 10, 200 << 10] {
         let mut socket = TcpStream::connect(address).expect("the server listens");
-        socket.set_read_timeout(Some(SOON)).expect("not zero");
+        socket.set_read_timeout(Some(PATIENCE)).expect("not zero");
         let mut seen = String::new();
         for round in 0..5 {
             let head = format!(

@@ -289,7 +289,7 @@ fn the_hour_of_a_keys_last_use_survives_a_crash() {
     assert!((before..=hour()).contains(&first) && never.is_null(), "{first}");
     // The alarm that follows a change stores it; then each object waits for something much later.
     stream.owned("PATCH", "").body("{}").send().expect(200);
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + Duration::from_mins(5);
     while alarm_in_ns(&server).is_none_or(|next_ns| next_ns < 3_600_000_000_000) {
         assert!(Instant::now() < deadline, "the alarm is not over");
     }
@@ -345,7 +345,7 @@ fn a_stale_shard_learns_of_new_and_revoked_write_keys() {
     let stream = stream.moved_to(&server);
     // The first event at home informs the others, without the owner.
     stream.owned("GET", "").send().expect(200);
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_mins(5);
     while statuses(&stream, &kept, 30).contains(&202) {
         assert!(Instant::now() < deadline, "the other shard never learns of it");
     }

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import urllib3
 from worker import Stream
 
-_http = urllib3.PoolManager(retries=False, timeout=30.0)
+_http = urllib3.PoolManager(retries=False, timeout=120.0)
 
 
 class Request(NamedTuple):
@@ -97,7 +97,7 @@ class Gate:
                 gate.requests.append(Request(key, headers, body, connection, time.monotonic()))
                 fault = gate.faults.pop(0) if gate.faults else Fault(True, (0, {}))
                 if fault.until is not None:
-                    fault.until.wait(30.0)
+                    fault.until.wait(120.0)
                 answer = fault.answer
                 if fault.passes:
                     passed = _http.request("POST", gate._origin + self.path, headers=headers, body=body)

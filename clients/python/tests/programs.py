@@ -6,7 +6,7 @@ import subprocess
 import sys
 import textwrap
 
-DEADLINE_S = 30.0
+DEADLINE_S = 180.0
 
 
 def run(program: str, *arguments: str, status: int = 0) -> subprocess.CompletedProcess[str]:

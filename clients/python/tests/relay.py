@@ -8,11 +8,19 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterable
 
 from eventually import eventually
 
-START_DEADLINE_S = 20.0
+START_DEADLINE_S = 120.0
+
+
+def lasting_interval() -> float:
+    """A long interval that does not end within the next ten minutes. Intervals end at whole multiples of them."""
+    return next(
+        interval for interval in (3_600.0, 5_000.0, 7_000.0, 11_000.0) if interval - time.time() % interval > 600.0
+    )
 
 
 class Relay:
@@ -29,6 +37,9 @@ class Relay:
             str(interval),
             "--report",
             str(report),
+            # A slow machine delivers what is left all the same. An option of the test comes later, and counts.
+            "--exit-timeout",
+            "60",
         ]
         self._process = subprocess.Popen(
             [sys.executable, "-m", "heartbeat_stream", *command, *options], stderr=subprocess.PIPE, text=True
@@ -77,15 +88,15 @@ class Relay:
     def end(self) -> int:
         """Sends SIGTERM and returns the exit status."""
         self.signal(signal.SIGTERM)
-        status = self._process.wait(30.0)
-        self._reader.join(5.0)
+        status = self._process.wait(120.0)
+        self._reader.join(30.0)
         return status
 
     def kill(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
-            self._process.wait(10.0)
-        self._reader.join(5.0)
+            self._process.wait(60.0)
+        self._reader.join(30.0)
         assert self._process.stderr is not None
         self._process.stderr.close()
 

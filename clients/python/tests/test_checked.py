@@ -73,7 +73,7 @@ def invalid_metric_names_are_dropped_alone(client: Client, gate: Gate, call: str
     for name in NAMES:
         measure(name)
     assert client.statistics().dropped == len(NAMES)
-    assert client.flush()
+    assert client.flush(60.0)
     assert {point["v"]["metric"] for point in gate.points} == {"good"}
     assert sum(point["n"] for point in gate.points) == 1_000
     assert client.statistics().dropped == len(NAMES)
@@ -109,7 +109,7 @@ def every_call_drops_values_that_are_not_numbers(client: Client, gate: Gate, cal
     wanted = 2 * len(VALUES) + 1 if call == "ratio" else len(VALUES)
     assert client.statistics().dropped == wanted
     client.incr("good")
-    assert client.flush()
+    assert client.flush(60.0)
     assert [point["v"]["metric"] for point in gate.points] == ["good"]
 
 
@@ -122,7 +122,7 @@ def every_numeric_type_is_accepted(client: Client, gate: Gate) -> None:
 
     for value in (1, 2.0, True, Decimal("2"), Fraction(1, 2), 2**53, -3, Scalar()):
         client.gauge(f"g {type(value).__name__} {float(value):g}", cast("float", value))
-    assert client.flush()
+    assert client.flush(60.0)
     assert client.statistics().dropped == client.statistics().rejected == 0
     assert [point["n"] for point in gate.points] == [1, 2, 1, 2, 0.5, 2**53, -3, 2.5]
 
@@ -134,7 +134,7 @@ def an_unhashable_name_does_not_lose_the_rest_of_a_pipeline(client: Client, gate
         pipeline.incr("after")
     client.incr(Unhashable("bad"))
     assert client.statistics().dropped == 2
-    assert client.flush()
+    assert client.flush(60.0)
     assert sorted(point["v"]["metric"] for point in gate.points) == ["after", "before"]
 
 
@@ -143,7 +143,7 @@ def an_empty_member_is_dropped(client: Client, gate: Gate, member: str | None) -
     client.set("visitors", member)
     client.set("visitors", "ann")
     assert client.statistics().dropped == 1
-    assert client.flush()
+    assert client.flush(60.0)
     assert [point["v"].get("member") for point in gate.points] == ["ann"]
 
 
@@ -160,7 +160,7 @@ def a_value_that_overflows_a_sum_is_dropped_alone(client: Client, gate: Gate) ->
         pipeline.incr("c", 1e100)
         pipeline.incr("good")
     assert client.statistics().dropped == 3
-    assert client.flush()
+    assert client.flush(60.0)
     sums = {point["v"]["metric"]: point["n"] for point in gate.points}
     assert (sums["c"], sums["g"], sums["t"], sums["good"]) == (1e100, 1e100, 1e100, 1)
     # The server has lower limits for writers without a write key, and checks each point separately.
@@ -180,7 +180,7 @@ def labels_are_converted_to_strings_and_collections_dropped(client: Client, gate
     client.set("bad", None)
     assert client.statistics().dropped == len(bad) + 5
     client.incr("good", 1, a=1, b=2.5, c=True, d=None, e=Decimal("1.0"), f=Colour.RED, g="\ud800", h="x" * 300)
-    assert client.flush()
+    assert client.flush(60.0)
     assert client.statistics().rejected == 0
     (point,) = gate.points
     assert {name: value for name, value in point["v"].items() if len(name) == 1} == {
@@ -197,7 +197,7 @@ def labels_are_converted_to_strings_and_collections_dropped(client: Client, gate
 def excess_labels_are_cut_and_the_measurement_counts(client: Client, stream: Stream) -> None:
     client.incr("many", 3, **{f"label{at:02}": at for at in range(40)})
     cast("Any", client).incr("many", 4, **{"n" * 100: "x", "a\nb": "c\td"})
-    assert client.flush()
+    assert client.flush(60.0)
     assert stream.total() == 7
     assert client.statistics().rejected == client.statistics().dropped == 0
 
@@ -217,7 +217,7 @@ def arguments_of_the_statsd_and_datadog_clients_are_accepted(client: Client, gat
     with untyped.timer("block", tags=["a:b"], sample_rate=1):
         pass
     assert client.statistics().dropped == 0
-    assert client.flush()
+    assert client.flush(60.0)
     seen = [
         ({key: value for key, value in point["v"].items() if key != "type"}, point["n"])
         for point in gate.points
@@ -338,7 +338,7 @@ def an_invalid_point_is_dropped_alone(gate: Gate, stream: Stream) -> None:
         {},
     ):
         assert sender.put(point)
-    assert sender.flush()
+    assert sender.flush(60.0)
     assert (sender.statistics().accepted, sender.statistics().rejected) == (1, 6)
     assert stream.total() == 1
     sender.close()
@@ -354,7 +354,7 @@ def a_failing_source_keeps_the_points_it_yielded(gate: Gate) -> None:
 
     sender = Sender(gate.url)
     sender.add_source(source)
-    assert sender.flush()
+    assert sender.flush(60.0)
     assert [point["n"] for point in gate.points] == [1]
     assert sender.statistics().dropped == 1
     sender.close(0.0)

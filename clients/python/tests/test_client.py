@@ -45,7 +45,7 @@ def counters_are_merged_by_labels_within_an_interval(gate: Gate, stream: Stream,
     client.decr("requests", 2, route="/b")
     client.incr("requests", 0.5)
     eventually(lambda: time.monotonic() - began > 0.05)
-    assert client.flush()
+    assert client.flush(60.0)
     took = time.monotonic() - began
     assert [(point["n"], point["d"], point["v"]) for point in gate.points] == [
         (6, 6, {"metric": "requests", "type": "counter", "route": "/a", "status": "200", "site": "blog"}),
@@ -62,11 +62,21 @@ def a_hundred_thousand_incr_take_under_two_seconds(gate: Gate, stream: Stream, c
     for _ in range(100_000):
         client.incr("requests", route="/a", status=200)
     took, took_cpu = time.perf_counter() - began, time.thread_time() - began_cpu
-    assert client.flush(20.0)
-    print(f"100,000 incr with two labels took the caller {took:.2f} s, in {len(gate.points)} points")
+    assert client.flush(120.0)
+    # What the least code for it takes: two seconds are for a machine where that is a tenth of a second.
+    began_cpu, counts = time.thread_time(), dict[object, int]()
+    for _ in range(100_000):
+        labels = {"route": "/a", "status": str(200)}
+        key = ("requests", tuple(sorted(labels.items())))
+        counts[key] = counts.get(key, 0) + 1
+    least_cpu = time.thread_time() - began_cpu
+    print(
+        f"100,000 incr with two labels took the caller {took:.2f} s, {took_cpu:.2f} s of the CPU ({least_cpu:.2f} s at"
+        f" least), in {len(gate.points)} points"
+    )
     # CPU time, because the machine may be busy. The bound on elapsed time would show a wait.
-    assert took_cpu < 2.0
-    assert took < 20.0
+    assert took_cpu < max(2.0, 20 * least_cpu)
+    assert took < 100.0
     assert len(gate.points) < 1_000
     assert stream.total() == pytest.approx(100_000)
 
@@ -75,7 +85,7 @@ def timer_values_give_mean_count_and_maximum(stream: Stream, client_to: ClientTo
     client = client_to(stream.url)
     for ms in (10, 20, timedelta(seconds=0.03), 40.0):
         client.timing("render", ms, page="front")
-    assert client.flush()
+    assert client.flush(60.0)
     labels = ("metric", "type", "page")
     assert stream.by(*labels, agg="ratio") == {("render", "timer", "front"): pytest.approx(25)}
     assert stream.by(*labels, agg="count") == {("render", "timer", "front"): 4}
@@ -86,7 +96,7 @@ def many_timer_values_merge_into_a_thousand_runs(gate: Gate, stream: Stream, cli
     client = client_to(gate.url)
     for at in range(10_500):
         client.timing("render", (at * 7919) % 10_500)
-    assert client.flush()
+    assert client.flush(60.0)
     assert len(gate.points) == 1_000
     assert sum(point["d"] for point in gate.points) == 10_500
     assert sum(point["n"] for point in gate.points) == sum(range(10_500))
@@ -99,9 +109,9 @@ def a_gauge_sends_its_last_value_after_changes(gate: Gate, client_to: ClientTo) 
     client.gauge("queue", 10)
     client.gauge("queue", -3, delta=True)
     client.gauge("other", 2, delta=True)
-    assert client.flush()
+    assert client.flush(60.0)
     client.gauge("queue", 1, delta=True)
-    assert client.flush()
+    assert client.flush(60.0)
     assert [(point["n"], "d" in point, "p" in point, point["v"]["metric"]) for point in gate.points] == [
         (7, False, False, "queue"),
         (2, False, False, "other"),
@@ -115,7 +125,7 @@ def a_set_counts_distinct_members(worker: Worker, client_to: ClientTo) -> None:
     client = client_to(stream.url)
     for member in (1, 2, 2, "three", 1):
         client.set("visitors", member)
-    assert client.flush()
+    assert client.flush(60.0)
     assert stream.by("metric", "type", agg="distinct:member") == {("visitors", "set"): 3}
     assert stream.total() == 3
 
@@ -125,17 +135,19 @@ def a_ratio_sums_numerators_and_denominators(stream: Stream, client_to: ClientTo
     client.ratio("errors", 1, 10)
     client.ratio("errors", 3, 30)
     client.ratio("errors", 0, 0)
-    assert client.flush()
+    assert client.flush(60.0)
     assert stream.by("metric", "type", agg="ratio") == {("errors", "ratio"): pytest.approx(0.1)}
     assert stream.total() == pytest.approx(4)
 
 
 def a_timer_measures_blocks_functions_and_coroutines(stream: Stream, client_to: ClientTo) -> None:
     client = client_to(stream.url)
+    began = time.perf_counter()
     with client.timer("block") as timer:
         pass
+    took_ms = 1_000 * (time.perf_counter() - began)
     assert timer.ms is not None
-    assert 0 <= timer.ms < 1_000
+    assert 0 <= timer.ms <= took_ms + 1
 
     @client.timer("function", of="test")
     def double(n: int) -> int:
@@ -156,7 +168,7 @@ def a_timer_measures_blocks_functions_and_coroutines(stream: Stream, client_to: 
     assert asyncio.run(both()) == [6, 9]
     with pytest.raises(KeyError), client.timer("block"):
         raise KeyError("measured, and not swallowed")
-    assert client.flush()
+    assert client.flush(60.0)
     assert stream.by("metric", agg="count") == {("block",): 2, ("function",): 1, ("coroutine",): 2}
     assert stream.by("metric", agg="min")["coroutine",] >= 40, "until the coroutine returns, not until it is created"
 
@@ -169,9 +181,9 @@ def a_pipeline_is_taken_as_a_whole_at_its_end(gate: Gate, client_to: ClientTo) -
         pipeline.gauge("queue", 1)
         with pipeline.timer("block"):
             pass
-        assert client.flush()
+        assert client.flush(60.0)
         assert gate.points == []
-    assert client.flush()
+    assert client.flush(60.0)
     assert sorted(point["v"]["metric"] for point in gate.points) == ["block", "queue", "render", "requests"]
 
 
@@ -181,7 +193,7 @@ def sampled_measurements_are_scaled_up(gate: Gate, client_to: ClientTo) -> None:
         client.incr("requests", 2)
         client.timing("render", 100, rate=0.1)
         client.incr("always", rate=1)
-    assert client.flush()
+    assert client.flush(60.0)
     sums: dict[str, tuple[float, float]] = {}
     for point in gate.points:
         n, d = sums.get(point["v"]["metric"], (0.0, 0.0))
@@ -202,14 +214,14 @@ def both_parts_of_a_sampled_ratio_are_scaled_up(
     monkeypatch.setattr("random.random", lambda: 0.0)
     client = client_to(gate.url)
     client.ratio("errors", 3, 8, rate=0.25)
-    assert client.flush()
+    assert client.flush(60.0)
     assert [(point["n"], point["d"]) for point in gate.points] == [(12, 32)]
 
 
 def reserved_label_names_get_a_prefix(gate: Gate, client_to: ClientTo) -> None:
     client = client_to(gate.url, labels={"metric": "common"})
     client.set("visitors", "me", type="mine", member="own", metric="its", nothing=None, yes=True)
-    assert client.flush()
+    assert client.flush(60.0)
     assert gate.points[0]["v"] == {
         "metric": "visitors",
         "type": "set",
@@ -231,7 +243,7 @@ def a_value_that_is_not_a_number_raises_nothing(stream: Stream, client_to: Clien
     client.ratio("errors", 1, -1)
     client.incr("requests", 10**400)
     client.incr("requests", cast("float", Decimal("2")))
-    assert client.flush()
+    assert client.flush(60.0)
     assert stream.total() == 2
     assert client.statistics().dropped == 6
 
@@ -257,7 +269,7 @@ def intervals_continue_while_the_server_is_unreachable(gate: Gate, stream: Strea
         return len(gate.requests) >= 6
 
     eventually(count)
-    assert client.flush(20.0)
+    assert client.flush(120.0)
     assert stream.total() == pytest.approx(counted)
     assert len({point["t"] for point in gate.points}) >= 4
 
@@ -282,8 +294,8 @@ def threads_count_together_exactly(stream: Stream, client_to: ClientTo) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20.0)
-    assert client.flush(20.0)
+        thread.join(120.0)
+    assert client.flush(120.0)
     assert stream.total() == pytest.approx(40_000)
     assert stream.total("sum") == pytest.approx(stream.total("ratio", by="metric") * 40_000)
 

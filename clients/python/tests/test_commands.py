@@ -30,7 +30,7 @@ def heartbeat(*arguments: str, given: str = "", **environment: str) -> subproces
         env={**clean, "COLUMNS": "80", "TZ": "UTC", **environment},
         capture_output=True,
         text=True,
-        timeout=60.0,
+        timeout=240.0,
         check=False,
     )
 
@@ -113,7 +113,7 @@ def csv_is_printed_as_the_server_writes_it(stream: Stream) -> None:
         [HEARTBEAT, "query", "--by", "*", "--format", "csv", "--from", "-1d", "--step", "1d"],
         env={**os.environ, **environment},
         capture_output=True,
-        timeout=60.0,
+        timeout=240.0,
         check=True,
     ).stdout
     headers = {"Authorization": f"Bearer {stream.read_key}"}
@@ -145,7 +145,7 @@ def a_closed_pipe_is_not_reported(stream: Stream) -> None:
         [HEARTBEAT, "query", "--stream", stream.url, "--key", stream.read_key, "--format", "csv"],
         stdout=writes,
         stderr=subprocess.PIPE,
-        timeout=60.0,
+        timeout=240.0,
         check=False,
     )
     os.close(writes)

@@ -59,7 +59,7 @@ def every_command_in_the_document_succeeds(stream: Stream) -> None:
         env={**os.environ, "PATH": path, "URL": server, "ID": name, "KEY": stream.read_key},
         capture_output=True,
         text=True,
-        timeout=60.0,
+        timeout=240.0,
         check=False,
     )
     assert ran.returncode == 0, ran.stderr

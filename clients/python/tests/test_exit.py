@@ -83,15 +83,16 @@ def a_silent_server_delays_the_exit_by_at_most_two_seconds() -> None:
             import logging, sys, time
             from heartbeat_stream import Client, HeartbeatHandler
             logging.basicConfig()
-            for stream in ("one", "two"):
-                logging.getLogger().addHandler(HeartbeatHandler(sys.argv[1] + stream))
-            Client(sys.argv[1] + "three").incr("unheard")
+            for stream in range(20):
+                logging.getLogger().addHandler(HeartbeatHandler(f"{sys.argv[1]}{stream}"))
+            Client(sys.argv[1] + "last").incr("unheard")
             logging.error("unheard")
             print(time.monotonic())
             """,
             f"http://127.0.0.1:{silent.getsockname()[1]}/v1/streams/",
         )
         took = time.monotonic() - float(ran.stdout)
-    assert 1.9 <= took < 3.9, "all senders share the two seconds"
+    # Each on its own would take 42 s. The rest is for the end of the process on a slow machine.
+    assert 1.9 <= took < 20.0, "all senders share the two seconds"
     assert "were not delivered" in ran.stderr
     assert "Traceback" not in ran.stderr

@@ -66,12 +66,12 @@ def a_fork_during_a_request_does_not_block_the_child(gate: Gate, stream: Stream)
         if pid == 0:
             client.incr("requests")
             # Skips pytest's own work at exit.
-            os._exit(0 if client.flush(20.0) else 1)
+            os._exit(0 if client.flush(120.0) else 1)
         children.append(pid)
     assert [os.waitpid(pid, 0)[1] for pid in children] == [0] * 10
     assert stream.total() == 10
     until.set()
-    assert client.flush()
+    assert client.flush(60.0)
     assert stream.total() == 11
     client.close()
 
@@ -100,7 +100,7 @@ def a_child_forked_without_pythons_hooks_delivers_its_points(stream: Stream) -> 
         if pid == 0:
             report("child")
             assert sender.statistics().queued == handler.statistics().queued == 1
-            assert sender.flush(10) and client.flush(10)
+            assert sender.flush(60) and client.flush(60)
             handler.flush()
             os._exit(0 if handler.statistics().accepted == 1 else 1)
         assert os.waitpid(pid, 0)[1] == 0
@@ -153,17 +153,17 @@ def preforked_gunicorn_workers_deliver_their_own_points(stream: Stream, tmp_path
         served: list[str] = []
 
         def several_served() -> bool:
-            served.append(urllib.request.urlopen(site, timeout=20.0).read().decode())
+            served.append(urllib.request.urlopen(site, timeout=120.0).read().decode())
             return len(set(served)) > 1 and len(served) >= 60
 
         eventually(several_served, look_every_s=0.0)
         # No worker has sent anything yet, as the interval is a minute. They send at their end.
         gunicorn.send_signal(signal.SIGTERM)
-        assert gunicorn.wait(20.0) == 0
+        assert gunicorn.wait(120.0) == 0
     finally:
         # SIGTERM, not SIGKILL, which the workers would outlive.
         gunicorn.terminate()
-        gunicorn.communicate(timeout=20.0)
+        gunicorn.communicate(timeout=120.0)
     assert stream.by("exception", "pid", where="exception!=") == {
         ("LookupError", pid): served.count(pid) for pid in set(served)
     } | {("ImportError", "master"): 1}

@@ -116,7 +116,7 @@ def an_exception_in_a_thread_becomes_a_point(stream: Stream, log: Log) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(10.0)
+        thread.join(120.0)
     handler.flush()
     assert stream.by("exception") == {("ValueError",): 5}
 
@@ -196,7 +196,7 @@ def holding_the_handlers_lock_does_not_block_delivery(worker: Worker) -> None:
         # The response is a refusal, which the delivering thread logs.
         for _ in range(2):
             logging.getLogger("tests").error("bad")
-            assert handler._sender.flush(5.0)
+            assert handler._sender.flush(60.0)
     finally:
         handler.release()
         logging.getLogger().removeHandler(handler)

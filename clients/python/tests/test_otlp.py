@@ -176,7 +176,7 @@ def measurements_of_the_npm_sdk_add_up(stream: Stream, compression: str) -> None
         "OTEL_EXPORTER_OTLP_COMPRESSION": compression,
     }
     command = [node(), str(Path(__file__).with_name("otlp.mjs")), str(count)]
-    subprocess.run(command, check=True, timeout=30.0, env={**os.environ, **settings})
+    subprocess.run(command, check=True, timeout=180.0, env={**os.environ, **settings})
     numbers = {
         **{("npm.hits", "counter", f"/{page}", "npm"): 3 * 2 * count / 3 for page in range(3)},
         ("npm.took", "histogram", "", "npm"): 3 * count * 5,
@@ -200,7 +200,7 @@ def the_programs_in_the_document_write(stream: Stream) -> None:
     programs = [[sys.executable, "-c", block("python")], [node(), "--input-type=module", "-e", block("js")]]
     for program in programs:
         script = f"set -eu\n{block('console')}\nexec {shlex.join(program)}"
-        subprocess.run(["sh", "-c", script], check=True, timeout=30.0, cwd=ROOT, env=settings)
+        subprocess.run(["sh", "-c", script], check=True, timeout=180.0, cwd=ROOT, env=settings)
     assert stream.by("metric", "type", "plan", "service.name", where="metric!~otel.*") == pytest.approx(
         {
             ("signups", "counter", "free", "shop"): 1,

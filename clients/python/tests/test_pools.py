@@ -49,13 +49,13 @@ class Celery:
             "import sys, tasks_of_celery as t; [getattr(t, sys.argv[1]).delay(n) for n in range(int(sys.argv[2]))]"
         )
         command = [sys.executable, "-c", program, task, str(times)]
-        subprocess.run(command, cwd=HERE, env=self._env, check=True, timeout=60.0)
+        subprocess.run(command, cwd=HERE, env=self._env, check=True, timeout=240.0)
 
     def end(self) -> None:
         """Shuts down after the current tasks."""
         if self._process.poll() is None:
             self._process.send_signal(signal.SIGTERM)
-            self._process.wait(60.0)
+            self._process.wait(240.0)
         self._log.close()
 
 
@@ -74,7 +74,7 @@ def celery(stream: Stream, folder: Path, request: pytest.FixtureRequest) -> Iter
 @pytest.mark.parametrize("celery", [("--max-tasks-per-child=1",)], indirect=True)
 def celery_workers_deliver_before_they_are_replaced(celery: Celery, stream: Stream) -> None:
     celery.call("work", 6)
-    eventually(lambda: stream.total() == 12, 90.0)
+    eventually(lambda: stream.total() == 12, 240.0)
     assert stream.by("exception", where="exception=LookupError") == {("LookupError",): 6}
     assert stream.by("of", where="metric=tasks") == {(f"work {number}",): 1 for number in range(6)}
 
@@ -83,7 +83,7 @@ def celery_workers_deliver_before_they_are_replaced(celery: Celery, stream: Stre
 def a_celery_worker_delivers_at_shutdown(celery: Celery, stream: Stream, folder: Path) -> None:
     celery.call("work", 3)
     # No worker is replaced, so nothing is sent before the interval of a minute ends, or the pool does.
-    eventually(lambda: (folder / "log").read_text().count("succeeded in") == 3, 90.0)
+    eventually(lambda: (folder / "log").read_text().count("succeeded in") == 3, 240.0)
     assert stream.total() == 0
     celery.end()
     assert stream.total() == 6

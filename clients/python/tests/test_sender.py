@@ -24,7 +24,7 @@ SenderTo = Callable[..., Sender]
 def a_point_arrives_as_it_was_put(stream: Stream, sender_to: SenderTo) -> None:
     sender = sender_to(stream.url)
     assert sender.put({"n": 12, "d": 3, "p": 10, "v": {"country": "US"}})
-    assert sender.flush()
+    assert sender.flush(60.0)
     assert stream.total("sum", where="country=US") == pytest.approx(12)
     assert stream.total("ratio", by="country") == pytest.approx(4)
     numbers = sender.statistics()
@@ -37,10 +37,11 @@ def a_point_is_sent_after_the_flush_interval(stream: Stream, sender_to: SenderTo
 
 
 def many_points_take_few_gzipped_requests_on_one_connection(gate: Gate, stream: Stream, sender_to: SenderTo) -> None:
-    sender = sender_to(gate.url)
+    # Only full batches are sent before the flush, however long putting takes.
+    sender = sender_to(gate.url, flush_interval=60.0)
     for n in range(12_000):
         sender.put({"n": 1, "v": {"worker": str(n % 8)}})
-    assert sender.flush(20.0)
+    assert sender.flush(120.0)
     assert stream.total() == 12_000
     sizes = [len(request.points) for request in gate.requests]
     assert sum(sizes) == 12_000
@@ -57,7 +58,7 @@ def a_batch_stays_below_the_servers_byte_limit(gate: Gate, stream: Stream, sende
     labels = {f"label{at}": "é" * 100 for at in range(16)}
     for _ in range(500):
         sender.put({"n": 1, "v": labels})
-    assert sender.flush(20.0)
+    assert sender.flush(120.0)
     assert stream.total() == 500
     assert len(gate.requests) > 1
 
@@ -69,7 +70,7 @@ def points_keep_the_time_when_they_were_put(gate: Gate, sender_to: SenderTo) -> 
     sender.put({"n": 1})
     sender.put({"n": 1, "t": 1792540800.25})
     after = time.time()
-    assert sender.flush()
+    assert sender.flush(60.0)
     first, second = gate.requests[-1].points
     assert before - 0.001 <= first["t"] <= after + 0.001
     assert second["t"] == 1792540800.25
@@ -77,10 +78,10 @@ def points_keep_the_time_when_they_were_put(gate: Gate, sender_to: SenderTo) -> 
 
 def a_batch_whose_response_is_lost_counts_once(gate: Gate, stream: Stream, sender_to: SenderTo) -> None:
     gate.faults = [Fault(True, None), Fault(True, (502, {})), Fault(True, None)]
-    sender = sender_to(gate.url)
+    sender = sender_to(gate.url, flush_interval=60.0)
     for _ in range(10):
         sender.put({"n": 1})
-    assert sender.flush()
+    assert sender.flush(60.0)
     assert stream.total() == 10
     assert len(gate.requests) == 4
     assert len({request.key for request in gate.requests}) == 1
@@ -102,7 +103,8 @@ def batches_repeated_after_their_key_expired_are_counted(
 ) -> None:
     monkeypatch.setattr("heartbeat_stream._queue.KEY_REMEMBERED_S", 0.2)
     gate.faults = [Fault(True, None)] + [Fault(False, (429, {}))] * 3
-    sender = sender_to(gate.url, backoff=0.2)
+    # Both are in one batch.
+    sender = sender_to(gate.url, backoff=0.2, flush_interval=2.0)
     sender.put({"n": 1})
     sender.put({"n": 1})
     eventually(lambda: sender.statistics().accepted == 2)
@@ -158,12 +160,12 @@ def the_environments_proxy_and_no_proxy_are_obeyed(
     gate.faults = [Fault(False, (202, {}))]
     sender = sender_to("http://heartbeat.invalid/v1/streams/far")
     sender.put({"n": 1})
-    assert sender.flush()
+    assert sender.flush(60.0)
     assert len(gate.requests) == 1
     direct = sender_to(gate.url)
     monkeypatch.setenv("http_proxy", "127.0.0.1:9")
     direct.put({"n": 1})
-    assert direct.flush()
+    assert direct.flush(60.0)
 
 
 def close_delivers_even_if_no_thread_can_start(
@@ -177,20 +179,20 @@ def close_delivers_even_if_no_thread_can_start(
     with monkeypatch.context() as patched:
         patched.setattr(threading.Thread, "start", fails)
         assert sender.put({"n": 1})
-        sender.close()
+        sender.close(60.0)
     assert stream.total() == 1
 
 
 def retry_after_is_obeyed_even_during_flush(gate: Gate, stream: Stream, sender_to: SenderTo) -> None:
-    gate.faults = [Fault(False, (429, {"Retry-After": "1"}))]
+    gate.faults = [Fault(False, (429, {"Retry-After": "4"}))]
     sender = sender_to(gate.url)
     sender.put({"n": 1})
     began = time.monotonic()
     eventually(lambda: gate.requests)
     assert not sender.flush(0.3)
     assert len(gate.requests) == 1
-    assert sender.flush(10.0)
-    assert time.monotonic() - began >= 1.0
+    assert sender.flush(60.0)
+    assert time.monotonic() - began >= 4.0
     assert stream.total() == 1
 
 
@@ -233,7 +235,7 @@ def flush_shortens_the_wait_between_attempts(gate: Gate, stream: Stream, sender_
     sender = sender_to(gate.url, backoff=60.0, backoff_max=60.0)
     sender.put({"n": 1})
     eventually(lambda: gate.requests)
-    assert sender.flush(20.0)
+    assert sender.flush(120.0)
     assert stream.total() == 1
 
 
@@ -244,7 +246,7 @@ def a_refused_batch_is_not_repeated_and_logged_once(
     sender = sender_to(forged)
     for _ in range(2):
         sender.put({"n": 1})
-        assert sender.flush()
+        assert sender.flush(60.0)
     numbers = sender.statistics()
     assert (numbers.requests, numbers.rejected, numbers.accepted) == (2, 2, 0)
     logged = [record for record in caplog.records if record.name == "heartbeat_stream"]
@@ -256,11 +258,11 @@ def a_refused_batch_is_not_repeated_and_logged_once(
 def invalid_points_are_counted_and_valid_ones_kept(
     stream: Stream, sender_to: SenderTo, caplog: pytest.LogCaptureFixture
 ) -> None:
-    sender = sender_to(stream.url)
+    sender = sender_to(stream.url, flush_interval=60.0)
     sender.put({"n": 1})
     sender.put({"n": "two"})
     sender.put({"n": 3, "kv": {}})
-    assert sender.flush()
+    assert sender.flush(60.0)
     numbers = sender.statistics()
     assert (numbers.accepted, numbers.rejected) == (1, 2)
     assert stream.total() == 1
@@ -276,7 +278,7 @@ def points_that_are_not_json_are_dropped_and_counted(stream: Stream, sender_to: 
         {"n": 1, "v": {"a": "x" * 70_000}},
     ):
         assert not sender.put(bad)
-    assert sender.flush()
+    assert sender.flush(60.0)
     assert sender.statistics().dropped == 4
 
 
@@ -288,12 +290,12 @@ def a_caller_never_waits_for_a_silent_server(gate: Gate, stream: Stream, sender_
     eventually(lambda: gate.requests)
     began = time.perf_counter()
     taken = sum(sender.put({"n": 1}) for _ in range(3_000))
-    assert time.perf_counter() - began < 5.0, "the gate holds the response for longer"
+    assert time.perf_counter() - began < 60.0, "the gate holds the response for longer"
     assert taken == 999, "the point in flight counts too"
     numbers = sender.statistics()
     assert (numbers.queued, numbers.dropped) == (1_000, 2_001)
     until.set()
-    assert sender.flush(20.0)
+    assert sender.flush(120.0)
     assert stream.total() == 1_000
 
 
@@ -302,7 +304,7 @@ def answered_points_free_their_room_in_the_queue(stream: Stream, sender_to: Send
     for _ in range(3):
         assert all(sender.put({"n": 1}) for _ in range(10))
         assert not sender.put({"n": 1})
-        assert sender.flush()
+        assert sender.flush(60.0)
     assert stream.total() == 30
 
 
@@ -341,12 +343,12 @@ def a_listener_that_reopens_is_found(stream: Stream, sender_to: SenderTo) -> Non
     gate = Gate(stream)
     sender = sender_to(gate.url)
     sender.put({"n": 1})
-    assert sender.flush()
+    assert sender.flush(60.0)
     gate.close()
     sender.put({"n": 1})
     eventually(lambda: sender.statistics().retries > 2)
     again = Gate(stream, gate.port)
-    assert sender.flush()
+    assert sender.flush(60.0)
     again.close()
     assert stream.total() == 2
 
@@ -359,8 +361,8 @@ def threads_lose_no_points(stream: Stream, sender_to: SenderTo) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(20.0)
-    assert sender.flush(20.0)
+        thread.join(120.0)
+    assert sender.flush(120.0)
     assert stream.total() == 16_000
     assert sender.statistics().accepted == 16_000
 
@@ -368,7 +370,7 @@ def threads_lose_no_points(stream: Stream, sender_to: SenderTo) -> None:
 def close_delivers_and_takes_no_more_points(stream: Stream, sender_to: SenderTo) -> None:
     sender = sender_to(stream.url, flush_interval=60.0)
     sender.put({"n": 1})
-    sender.close()
+    sender.close(60.0)
     assert not sender.put({"n": 1})
     assert stream.total() == 1
     assert sender.statistics().dropped == 1
@@ -377,7 +379,7 @@ def close_delivers_and_takes_no_more_points(stream: Stream, sender_to: SenderTo)
 def close_closes_the_connection(gate: Gate, sender_to: SenderTo) -> None:
     sender = sender_to(gate.url)
     sender.put({"n": 1})
-    assert sender.flush()
+    assert sender.flush(60.0)
     assert gate.closed == 0
     sender.close()
     eventually(lambda: gate.closed == 1)
@@ -390,7 +392,7 @@ def close_gives_up_in_time(sender_to: SenderTo, caplog: pytest.LogCaptureFixture
         began = time.monotonic()
         sender.close(0.5)
         sender.close(60.0)
-        assert time.monotonic() - began < 5.0, "the first deadline holds"
+        assert time.monotonic() - began < 30.0, "the first deadline holds"
     assert "1 points" in caplog.text
 
 
@@ -398,7 +400,7 @@ def a_hanging_request_does_not_delay_close(sender_to: SenderTo, monkeypatch: pyt
     until = threading.Event()
 
     def hangs(*_: object) -> Answer:
-        until.wait(30.0)
+        until.wait(120.0)
         return Answer(Verdict.NOT_STORED)
 
     monkeypatch.setattr("heartbeat_stream._transport.Transport.post", hangs)
@@ -408,7 +410,7 @@ def a_hanging_request_does_not_delay_close(sender_to: SenderTo, monkeypatch: pyt
     sender.close(0.3)
     assert not sender.flush()
     sender.close()
-    assert time.monotonic() - began < 3.0
+    assert time.monotonic() - began < 60.0, "the request hangs for longer"
     until.set()
 
 
@@ -416,7 +418,7 @@ def a_destructor_may_put_while_its_thread_puts(stream: Stream, sender_to: Sender
     sender = sender_to(stream.url)
     with sender._changed:
         sender.put({"n": 1})
-    assert sender.flush()
+    assert sender.flush(60.0)
 
 
 def a_failing_source_is_logged_and_others_deliver(

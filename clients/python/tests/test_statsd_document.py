@@ -37,11 +37,11 @@ def relay(stream: Stream) -> Iterator[Relay]:
 
 def the_programs_in_the_document_write_through_the_relay(relay: Relay, stream: Stream) -> None:
     in_python = block("python").replace("8125", str(relay.port))
-    subprocess.run([sys.executable, "-c", in_python], check=True, timeout=30.0)
+    subprocess.run([sys.executable, "-c", in_python], check=True, timeout=180.0)
     node = shutil.which("node", path=f"{ROOT / 'node_modules/.bin'}{os.pathsep}{os.environ['PATH']}")
     in_javascript = block("js").replace("8125", str(relay.port))
     command = [str(node), "--input-type=module", "-e", in_javascript]
-    subprocess.run(command, check=True, timeout=30.0, cwd=ROOT)
+    subprocess.run(command, check=True, timeout=180.0, cwd=ROOT)
     relay.await_numbers(lines=4)
     assert relay.end() == 0
     assert stream.by("metric", "type", "site") == {
@@ -55,7 +55,7 @@ def the_programs_in_the_document_write_through_the_relay(relay: Relay, stream: S
 def each_option_in_the_table_exists() -> None:
     documented = set(re.findall(r"^\| `(--?[a-z-]+)", DOCUMENT, re.MULTILINE))
     command = [sys.executable, "-m", "heartbeat_stream", "statsd", "--help"]
-    help_text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=30.0).stdout
+    help_text = subprocess.run(command, capture_output=True, text=True, check=True, timeout=180.0).stdout
     known = set(re.findall(r"(?<![\w-])(--?[a-z][a-z-]*)\b", help_text.split("options:")[-1]))
     assert documented == {"--to", "--listen", "--interval", "-l", "--report", "--exit-timeout"}
     assert documented <= known

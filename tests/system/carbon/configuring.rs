@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::double::{Carbon, config};
 use super::{SOON, is_done, pushing, shared, status, until};
+use crate::ports;
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
@@ -24,7 +25,7 @@ fn the_owner_sees_the_configuration_and_null_ends_it() {
     let stream = Stream::on(shared());
     let shown = |stream: &Stream| stream.owned("GET", "").send().expect(200).json()["carbon"].clone();
     assert_eq!((shown(&stream), status(&stream)), (Value::Null, Value::Null));
-    let port = Carbon::nowhere();
+    let port = ports::unused();
     patch(&stream, &json!({ "carbon": { "host": "127.0.0.1", "port": port } })).expect(200);
     let all =
         json!({ "host": "127.0.0.1", "port": port, "prefix": "", "interval_s": 60, "aggregates": ["sum", "count"] });
@@ -64,7 +65,7 @@ fn invalid_fields_are_refused_and_named() {
     assert_refused(&stream, &with("host", json!("carbon.example")), "CARBON_HOSTS");
     let mut sharded = json!({ "carbon": config(2003), "shards": 2 });
     assert_refused(&stream, &sharded, "`shards` of 1");
-    let pushed = pushing(shared(), &config(Carbon::nowhere()));
+    let pushed = pushing(shared(), &config(ports::unused()));
     assert_refused(&pushed, &json!({ "shards": 2 }), "`shards` of 1");
     sharded["carbon"] = Value::Null;
     patch(&pushed, &sharded).expect(200);

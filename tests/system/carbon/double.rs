@@ -3,7 +3,6 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -73,15 +72,6 @@ impl Carbon {
             }
         });
         Self { shared, address, port: address.port() }
-    }
-
-    /// A port where nobody listens, nor will: it is below those that a system gives to whoever asks for any, so no other
-    /// test gets it.
-    pub(crate) fn nowhere() -> u16 {
-        static NEXT: AtomicU16 = AtomicU16::new(0);
-        let first = u16::try_from(std::process::id() % 10_000).expect("is small");
-        let mut candidates = (0..1_000).map(|_| 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 12_000);
-        candidates.find(|port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok()).expect("a port is free")
     }
 
     /// The configuration that pushes here.

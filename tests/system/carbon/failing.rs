@@ -4,11 +4,14 @@ use serde_json::json;
 
 use super::double::{Carbon, Manner, config};
 use super::{SOON, is_done, last_error, pushing, shared, until};
+use crate::ports;
 use crate::stream::Stream;
 
 /// Writes one point to a stream whose carbon first fails in this way; returns what is reported about the failure.
 fn error_reported_for(manner: Manner) -> String {
-    let carbon = Carbon::start(&[manner]);
+    // Each wait is twice as long as the one before, so a slow machine sees one.
+    let failures = if manner == Manner::Hangs { 2 } else { 4 };
+    let carbon = Carbon::start(&vec![manner; failures]);
     let stream = pushing(shared(), &carbon.config());
     stream.write(json!([{ "n": 3, "v": { "set": "x".repeat(200) } }]).to_string());
     let failed = until(&stream, SOON, |status| status["state"] == "waiting");
@@ -57,7 +60,7 @@ pub(crate) fn a_peer_that_sends_data_is_not_a_carbon() {
 }
 
 pub(crate) fn buckets_of_an_outage_arrive_in_order_afterwards() {
-    let port = Carbon::nowhere();
+    let port = ports::unused();
     let stream = pushing(shared(), &config(port));
     stream.write(json!([{ "n": 1 }]).to_string());
     let failed = until(&stream, SOON, |status| status["state"] == "waiting");

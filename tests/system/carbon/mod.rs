@@ -15,8 +15,8 @@ use serde_json::{Value, json};
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
-/// A bucket of 10 s is sent 15 s after its end, and the machine may be busy.
-const SOON: Duration = Duration::from_secs(80);
+/// A bucket of 10 s is sent 15 s after its end, and the machine may be slow and busy.
+const SOON: Duration = Duration::from_mins(4);
 
 /// A server that may push to this machine.
 fn start(state: State) -> Server {

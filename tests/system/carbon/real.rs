@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use super::double::{Carbon, config};
+use super::double::config;
 use super::{SOON, is_done, pushing, shared, until};
 use crate::clock::now_whole_s;
-use crate::programs;
 use crate::server::State;
 use crate::stream::{Stream, assert_close};
+use crate::{ports, programs};
 
 /// How long the test writes, and when the carbon is down.
 const WRITES: Duration = Duration::from_mins(2);
@@ -52,7 +52,7 @@ impl RealCarbon {
         if !programs::installed("carbon", tried.args(["-c", "import carbon.routers, carbon.service, whisper"])) {
             return None;
         }
-        let (folder, port) = (State::new(), Carbon::nowhere());
+        let (folder, port) = (State::new(), ports::unused());
         let path = folder.path();
         let write = |name: &str, text: String| std::fs::write(path.join(name), text).expect("writable");
         let shown = path.display();
@@ -143,7 +143,8 @@ pub(crate) fn a_restarted_real_carbon_has_every_closed_bucket_once() {
             carbon.stop();
         }
         if starts.take_if(|after| begun.elapsed() > *after).is_some() {
-            assert_eq!(super::status(&stream)["state"], "waiting", "it was missed");
+            // It was missed.
+            until(&stream, SOON, |status| status["state"] == "waiting");
             carbon.start();
         }
         thread::park_timeout(EVERY);

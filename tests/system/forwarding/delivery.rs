@@ -38,7 +38,7 @@ fn points_arrive_once_in_order_though_half_the_answers_fail() {
     let written = points(POINTS, 100);
     write(&stream, &written);
     let mut is_deviating = false;
-    let deadline = std::time::Instant::now() + 4 * MINUTE;
+    let deadline = std::time::Instant::now() + 15 * MINUTE;
     loop {
         let status = forward_status(&stream);
         if is_done(&status) {

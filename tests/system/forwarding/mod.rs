@@ -26,7 +26,7 @@ use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
 /// How long a short operation may take on a busy machine.
-const SOON: Duration = Duration::from_secs(40);
+const SOON: Duration = Duration::from_mins(3);
 /// The time between two polls of status.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 

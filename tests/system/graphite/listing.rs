@@ -40,7 +40,7 @@ fn labels_unfit_for_graphite_are_found_by_other_names() {
     let stream = Stream::create(Server::shared(), json!({"name": "my shop"}));
     stream.write(r#"[{"n":1,"v":{"a b":"x;y","name":"~z"}},{"n":2,"v":{"a b":"q"}}]"#);
     let ask = |target: &str| {
-        get(&stream, "render", &[("target", target), ("from", "-1min"), ("until", "+10s")]).expect(200).json()
+        get(&stream, "render", &[("target", target), ("from", "-10min"), ("until", "+10s")]).expect(200).json()
     };
     let all = ask("seriesByTag('name=my_shop.sum')");
     let names: Vec<&str> = all.as_array().expect("a list").iter().filter_map(|one| one["target"].as_str()).collect();

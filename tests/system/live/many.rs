@@ -43,6 +43,8 @@ fn five_hundred_readers_match_the_rollup_under_load() {
                     while reader.view.count() < total - 0.5 && !is_over.load(Ordering::Relaxed) {
                         match reader.next() {
                             Event::Message(_) => (),
+                            // It acknowledges too slowly, and goes on where it was.
+                            Event::Closed(Some(4008)) => reader = reader.again(stream, QUERIES[at % QUERIES.len()]),
                             other => panic!("{other:?} in mid-view"),
                         }
                     }

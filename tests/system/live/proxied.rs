@@ -1,15 +1,15 @@
 //! Events through a proxy that buffers answers unless a header forbids it, and that header.
 
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use super::events::Events;
 use super::socket::DEADLINE;
 use super::view::View;
-use crate::debian;
 use crate::server::{Server, State};
 use crate::stream::Stream;
+use crate::{debian, ports};
 
 /// Debian's nginx with a bare `proxy_pass`, as its beginners' guide has it.
 struct Nginx {
@@ -23,8 +23,7 @@ impl Nginx {
     fn before(server: &Server, more: &str) -> Option<Self> {
         let program = debian::program("nginx", "usr/sbin/nginx", "-v")?;
         let folder = State::new();
-        let port =
-            TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("some port is free").port();
+        let port = ports::unused();
         let paths =
             ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"].map(|kind| format!("{kind}_temp_path {kind};"));
         let site = format!("server {{ listen 127.0.0.1:{port}; location / {{ proxy_pass {}; }} }}", server.url);

@@ -14,7 +14,7 @@ use crate::http::encoded;
 use crate::server::{OWNER_TOKEN, Server, State};
 use crate::stream::Stream;
 
-pub(super) const DEADLINE: Duration = Duration::from_secs(40);
+pub(super) const DEADLINE: Duration = Duration::from_mins(3);
 
 /// A reader that acknowledges as it should.
 pub(super) struct Reader {
@@ -66,6 +66,12 @@ pub(super) fn open_from(
 impl Reader {
     pub(super) fn of(stream: &Stream, query: &str) -> Self {
         open(stream, query, Some(&stream.read_key)).unwrap_or_else(|status| panic!("{status} for {query}"))
+    }
+
+    /// A new connection that goes on after the cursor.
+    pub(super) fn again(self, stream: &Stream, query: &str) -> Self {
+        let after = encoded(&self.view.cursor);
+        Self { view: self.view, ..Self::of(stream, &format!("{query}&after={after}")) }
     }
 
     /// The next arrival.

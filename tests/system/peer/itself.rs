@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::{Dialect, Fault, Faults, Group, Peer, Plan};
 use crate::http::{Answer, Call, agent, call};
 
-const SOON: Duration = Duration::from_secs(20);
+const SOON: Duration = Duration::from_mins(2);
 
 fn get(peer: &Peer, path: &str) -> Answer {
     call("GET", format!("{}/{path}", peer.root())).bearer(&peer.token).send()
