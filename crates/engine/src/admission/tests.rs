@@ -256,7 +256,7 @@ fn a_filling_disk_stops_open_writers_first_then_write_keys() {
     assert_eq!(with(95_000_000), [Err("600:disk:open".into()), Err("600:disk:key".into()), Ok(())]);
     let mut stage = Stage { admission: Admission::new([7; 16], Shared::default(), 10 * GIB), ..Stage::new() };
     let refused = stage.ask(&open("192.0.2.1"), 11).expect_err("is full");
-    assert!(refused.detail.starts_with("107 % of what the stream may have on disk"), "{}", refused.detail);
+    assert!(refused.detail.starts_with("107 % of the disk space that the stream may use"), "{}", refused.detail);
     assert_eq!(refused.closed_s, 600);
     stage.admission.shrunk_to(GIB);
     assert_eq!(stage.units(&open("192.0.2.1"), 11), []);
