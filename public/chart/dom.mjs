@@ -34,7 +34,7 @@ export function setText(el, text) {
  */
 export function find(root, selector, type) {
   const el = root.querySelector(selector);
-  if (!(el instanceof type)) throw new Error(`the page has no ${type.name} at ${selector}`);
+  if (!(el instanceof type)) throw new Error(`the page has no ${type.name} that matches ${selector}`);
   return el;
 }
 

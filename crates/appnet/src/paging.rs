@@ -25,8 +25,8 @@ pub struct MessageParts {
 /// Why parameters are rejected. Unknown ones are ignored, as clients send many.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PagingError {
-    /// Not an id; app.net had markers such as `last_read`, which are not supported here.
-    #[error("{0} must be the id of a message, a whole number; markers are not supported here")]
+    /// Not an id, for example one of app.net's markers.
+    #[error("{0} must be a message's id (a whole number); markers such as last_read are not supported")]
     Id(&'static str),
     /// Not an id in a list of channels.
     #[error("{0} must be the id of one of the channels")]

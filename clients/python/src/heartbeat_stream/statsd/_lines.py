@@ -168,9 +168,10 @@ def _line(name: str, parts: str) -> Line:
     labels = _labels(name, given.get("#", ""))
     metric = _metric(name)
     check_label("metric", metric)
-    # The labels metric and type count too, and for a set also member.
-    if len(labels) + (3 if kind == "set" else 2) > MAX_LABELS:
-        raise LineError(f"at most {MAX_LABELS} labels are allowed, metric and type among them")
+    count = len(labels) + (3 if kind == "set" else 2)
+    if count > MAX_LABELS:
+        own = "metric and type (and member for a set)"
+        raise LineError(f"a line can have at most {MAX_LABELS} labels, including {own}; this one has {count}")
     return Line(Series(kind, metric, tuple(sorted(item for item in labels.items() if item[1])), t), rate)
 
 
