@@ -75,7 +75,8 @@ impl<S: Sql> Engine<S> {
         }
     }
 
-    /// Searches once for places that were crowded before this object was opened, possibly by an earlier version.
+    /// Looks, once, for places that were already crowded when this object started; an earlier version may have left
+    /// them so.
     pub(super) fn search_crowded(&mut self) -> Result<(), StoreError> {
         if !self.crowded.is_searched {
             let places = chunks::fullest(&self.sql, FRESH_PARTS, MAX_PLACES)?;

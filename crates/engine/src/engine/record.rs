@@ -35,7 +35,7 @@ pub struct Record {
     /// Who may write, except for what is public.
     #[serde(default, skip_serializing_if = "Writing::is_nothing")]
     pub writing: Writing,
-    /// Who still has to be told of this record.
+    /// Whether the other shards and the directory still have to be told of this record.
     #[serde(default, skip_serializing_if = "Untold::is_nobody")]
     pub untold: Untold,
 }

@@ -23,7 +23,7 @@ use line::{Bit, Kind, Line};
 
 /// The label for a metric's name.
 pub(super) const METRIC: &str = "metric";
-/// The label for its kind.
+/// The label for a metric's type, such as `counter`.
 pub(super) const TYPE: &str = "type";
 /// The label for the member of a set.
 const MEMBER: &str = "member";
