@@ -18,8 +18,8 @@ export const LATE_S = 8;
  * @property {string[]} agg
  * @property {number[]} times
  * @property {Series[]} series largest first
- * @property {Record<string, number | null>[]} totals of each series, over the whole window; null where it does not
- *   follow from the steps
+ * @property {Record<string, number | null>[]} totals of each series, over the window (`rate`: its complete steps);
+ *   null where a total does not follow from the steps
  * @property {number} until steps that begin here or later are still open: more may come
  * @property {{ n: Column, d: Column }[]} [parts] of each series, where ratios are asked for and known
  */

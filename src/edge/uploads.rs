@@ -93,7 +93,7 @@ impl Drop for Upload {
     }
 }
 
-/// Whether so many are unfinished that slow ones must make room.
+/// Whether so many bodies are unfinished that slow ones must make room.
 pub(super) fn are_crowded() -> bool {
     UNFINISHED.with_borrow(|unfinished| unfinished.in_all > MAX_IN_ALL / 2)
 }

@@ -51,7 +51,7 @@ pub enum Audience {
 }
 
 impl Audience {
-    /// What an owner should know about it.
+    /// What the stream's owner should know about who can read the channel.
     #[must_use]
     pub fn warning(self) -> Option<&'static str> {
         match self {

@@ -16,9 +16,9 @@ const MAX_ID: u64 = 1 << 53;
 pub struct MessageParts {
     /// Whether to show machine-only messages at all.
     pub machine: bool,
-    /// Whether to show their annotations.
+    /// Whether to show the annotations of messages.
     pub annotations: bool,
-    /// Whether to leave out the HTML of their texts.
+    /// Whether to leave out the HTML of messages' texts.
     pub no_html: bool,
 }
 

@@ -14,15 +14,15 @@ use model::time::{duration_text, parse_duration};
 pub use root::{DEFAULT_ROOTS, MAX_ROOT_BYTES, RootError, allowed_root};
 pub use token::Token;
 
-/// The longest token in bytes; the shortest has 1.
+/// The longest token, in bytes. A token has at least one.
 pub const MAX_TOKEN_BYTES: usize = 1_024;
-/// How long points wait at least to be packed together; at most [`MAX_DELAY_S`].
+/// The shortest `max_delay`, for which points may wait to be packed together.
 pub const MIN_DELAY_S: i64 = 10;
-/// A day: points must arrive while somebody still asks for them.
+/// The longest, a day: points must arrive while somebody still asks for them.
 pub const MAX_DELAY_S: i64 = 86_400;
 /// The documented limit of app.net and pnut.io per token, which they enforce.
 pub const DOCUMENTED_WRITES: u16 = 20;
-/// The limit for one's own upstream.
+/// The limit for any other upstream, such as a Heartbeat of the owner's own.
 pub const MAX_WRITES: u16 = 6_000;
 
 /// An owner's configuration as sent.

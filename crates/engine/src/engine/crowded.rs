@@ -21,9 +21,9 @@ const SEAL_STEPS: usize = 4;
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct Crowded {
-    /// With the number of their parts when they were last checked.
+    /// Crowded places, with the number of their parts when they were last checked.
     places: BTreeMap<Place, usize>,
-    /// Whether the database was searched for places that were crowded before it was opened.
+    /// Whether the database was searched for places that were already crowded when this object started.
     is_searched: bool,
 }
 

@@ -1,6 +1,6 @@
 """Datagrams and lines that were received and not read yet: each different one once, with its count.
 
-Clients repeat themselves, so a hundred thousand datagrams are some hundred different ones, and each is parsed once.
+Clients repeat themselves, so a hundred thousand datagrams are a few hundred different ones, and each is parsed once.
 Gauges depend on the order, so datagrams with gauges are kept in order instead.
 """
 
