@@ -11,7 +11,7 @@ use model::aggregate_list::parse_aggregates;
 use model::time::parse_duration;
 
 /// The longest live query in bytes: it is attached to each socket, which may have 16 KiB.
-const MAX_QUERY_BYTES: usize = 8 << 10;
+pub(super) const MAX_QUERY_BYTES: usize = 8 << 10;
 /// The longest cursor in bytes: that of 64 shards with 10^15 points each.
 pub const MAX_CURSOR_BYTES: usize = 1_100;
 /// How far points can reach into the future.

@@ -107,8 +107,10 @@ def scaled(value: float, line: Line) -> float:
 
 def check_label(name: str, value: str) -> None:
     """Raises `LineError` if the server would reject the label."""
-    if not name or len(name.encode()) > MAX_NAME_BYTES or len(value.encode()) > MAX_VALUE_BYTES:
-        raise LineError(f"label {name[:_SHOWN]!r} or its value is too long, or has no name")
+    if not 1 <= len(name.encode()) <= MAX_NAME_BYTES:
+        raise LineError(f"the name of label {name[:_SHOWN]!r} must have 1 to {MAX_NAME_BYTES} bytes")
+    if len(value.encode()) > MAX_VALUE_BYTES:
+        raise LineError(f"the value of label {name[:_SHOWN]!r} can have at most {MAX_VALUE_BYTES} bytes")
     if any(_is_control(char) for char in name + value):
         raise LineError(f"label {name[:_SHOWN]!r} contains a control character")
 
@@ -149,7 +151,8 @@ def _parts(parts: str) -> dict[str, str]:
         if mark in ("@", "#", "T") and mark not in given:
             given[mark] = part[1:]
         elif not part.startswith(_IGNORED):
-            raise LineError(f"unknown or repeated part {part[:_SHOWN]!r}")
+            allowed = "the type can be followed by @rate, #tags and Ttime, each once"
+            raise LineError(f"unknown or repeated part {part[:_SHOWN]!r}; {allowed}")
     if "T" in given:
         number(given["T"])
     return given
