@@ -44,7 +44,7 @@ pub enum Audience {
     Listed,
     /// All of the upstream's users.
     Users,
-    /// Everyone, also without a token.
+    /// Everyone, even without a token.
     Everyone,
     /// The upstream does not say.
     Unknown,

@@ -51,7 +51,7 @@ impl SignedGauges {
     /// Parses `signed_gauges` in a query string; other parameters are ignored.
     ///
     /// # Errors
-    /// [`SignedGaugesError`], also if it occurs twice.
+    /// [`SignedGaugesError`] if it is neither of the two, or occurs twice.
     pub fn of_query(query_string: &str) -> Result<Self, SignedGaugesError> {
         let mut given = form_urlencoded::parse(query_string.as_bytes())
             .filter(|(name, _)| name == "signed_gauges")
