@@ -1,7 +1,7 @@
 // @ts-check
 /** A window of series at a moment, and the numbers that follow from its steps: totals, ranks, complete steps. Pure. */
 
-/** How long after its end a step is complete: writers gather points for some seconds. */
+/** How long after its end a step is complete: writers gather points for a few seconds. */
 export const LATE_S = 8;
 
 /** @typedef {(number | null)[]} Column a value per step; null is a gap */

@@ -17,7 +17,7 @@ const AHEAD_S = 120;
 /** Where deltas show that points come later, a step is complete later: at the latest this long after its end. */
 const LATEST_S = 90;
 
-/** A change of a step by a smaller share is a straggler, and shows nothing; a larger one counts for some minutes. */
+/** A change of a step by a smaller share is a straggler, and shows nothing; a larger one counts for a few minutes. */
 const STRAGGLER = 0.05;
 const MEMORY_S = 300;
 

@@ -207,7 +207,7 @@ impl Problem {
             | Self::Moved
             | Self::NotEverywhere
             | Self::NoDirectory => Some(("Retry-After", "1")),
-            // A deployment takes some seconds.
+            // A deployment takes a few seconds.
             Self::OtherVersion => Some(("Retry-After", "5")),
             Self::NotConfigured(_) => Some(("Retry-After", "60")),
             _ => None,

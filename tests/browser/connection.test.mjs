@@ -175,7 +175,7 @@ test("a final refusal is reported and ends the reader", async () => {
   }
 });
 
-test("a key that is replaced, or a stream that is deleted, ends it", async () => {
+test("replacing the key or deleting the stream ends the connection", async () => {
   for (const [code, state] of /** @type {const} */ ([[4001, "denied"], [4004, "missing"]])) {
     const world = open();
     await world.pass(1000);
