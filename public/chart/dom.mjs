@@ -58,7 +58,7 @@ export function later(load, onload) {
   return { need, get part() { return part; } };
 }
 
-/** Whether the page displays it. @param {HTMLElement} el */
+/** Whether the page displays an element. @param {HTMLElement} el */
 export function isDisplayed(el) {
   return !el.hidden && getComputedStyle(el).display !== "none";
 }

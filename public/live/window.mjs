@@ -27,7 +27,7 @@ const MAX_STEPS = 11_000;
 /** Fields whose increments add up. @type {readonly string[]} */
 const ADDITIVE = ["n", "d", "count"];
 
-/** Aggregates that follow from them; each other one is a field of its own, whose new value replaces the old one. */
+/** Aggregates that follow from these; each other one is a field of its own, whose new value replaces the old one. */
 const DERIVED = ["sum", "ratio", "rate", "count"];
 
 /**

@@ -40,12 +40,12 @@ class Intake:
 
     @property
     def is_large(self) -> bool:
-        """Whether it should be read soon."""
+        """Whether the intake should be read soon."""
         return len(self._counted) + len(self._ordered) >= LARGE_ENTRIES or self._bytes >= LARGE_BYTES
 
     @property
     def is_full(self) -> bool:
-        """Whether it must be read now."""
+        """Whether the intake must be read now."""
         return len(self._counted) + len(self._ordered) >= MAX_ENTRIES or self._bytes >= MAX_BYTES
 
     def swap(self) -> Iterator[tuple[bytes, int]]:
