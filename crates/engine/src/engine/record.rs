@@ -96,7 +96,7 @@ impl Record {
         };
         let is_same = before.is_some_and(|before| before.is_same_place(after));
         if sealed.is_none() && !(is_same && self.forward_token.is_some()) {
-            let reason = "`forward.token` is required when `dialect` or `api_root` changes";
+            let reason = "`forward.token` is required at first, and again when `dialect` or `api_root` changes";
             return Err(Refusal::InvalidRequest(reason.into()));
         }
         self.forward_token = sealed.or_else(|| self.forward_token.take());
