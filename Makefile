@@ -65,7 +65,7 @@ test: build ## check everything, fastest first
 	@size=$$(gzip -9 -c build/index_bg.wasm | wc -c); echo "$$size bytes gzipped, at most $(WASM_GZIPPED_MAX)"; \
 		test $$size -le $(WASM_GZIPPED_MAX)
 
-bench: build ## measure against hand-written JavaScript on the same runtime, some minutes; also in target/bench.json
+bench: build ## measure against hand-written JavaScript on the same runtime, a few minutes; also in target/bench.json
 	@cargo bench --quiet --bench system
 	@cargo bench --quiet --bench micro
 	@node benches/browser/load.mjs

@@ -43,7 +43,7 @@ export function open(options) {
     get times() { return connection.view.times; },
     /** As `rollup` answers them, largest first: `{labels, sum: [12, null, ..]}`, with a column per aggregate. */
     get series() { return connection.view.series; },
-    /** Of each series over the whole window; null where it does not follow from the steps. */
+    /** The totals of each series over the window (`rate`: its complete steps); null where there is none. */
     get totals() { return connection.view.totals; },
     close: () => connection.close(),
   };

@@ -21,7 +21,7 @@ const RUN: Duration = Duration::from_secs(4);
 /// Sums since the start of a server.
 #[derive(Clone, Copy)]
 struct Counts {
-    /// Alarms among them.
+    /// Includes alarms.
     requests: f64,
     rows_read: f64,
     rows_written: f64,

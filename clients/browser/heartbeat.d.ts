@@ -87,7 +87,7 @@ declare namespace Heartbeat {
     times: number[];
     /** Largest first. */
     series: Series[];
-    /** Of each series, over the whole window. */
+    /** The totals of each series over the window (`rate`: its complete steps); null where there is none. */
     totals: Record<string, number | null>[];
     /** Steps that begin here or later are still open. */
     until: number;

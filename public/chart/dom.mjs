@@ -34,7 +34,7 @@ export function setText(el, text) {
  */
 export function find(root, selector, type) {
   const el = root.querySelector(selector);
-  if (!(el instanceof type)) throw new Error(`the page has no ${type.name} at ${selector}`);
+  if (!(el instanceof type)) throw new Error(`the page has no ${type.name} that matches ${selector}`);
   return el;
 }
 
@@ -58,7 +58,7 @@ export function later(load, onload) {
   return { need, get part() { return part; } };
 }
 
-/** Whether the page displays it. @param {HTMLElement} el */
+/** Whether the page displays an element. @param {HTMLElement} el */
 export function isDisplayed(el) {
   return !el.hidden && getComputedStyle(el).display !== "none";
 }

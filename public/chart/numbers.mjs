@@ -7,7 +7,7 @@ import { adopt } from "./styles.mjs";
 /** @import { Formats } from "./format.mjs" */
 /** @import { Chart, Line } from "./lines.mjs" */
 
-/** More of them would not be big. */
+/** The most big numbers: more would not be big. */
 const MOST = 12;
 
 const CSS = `

@@ -44,10 +44,10 @@ const PREVIOUS = 0.45;
 const TIME_AXIS_PX = 28;
 const TIME_SPACE_PX = 84;
 
-/** Around the numbers of the value axis. */
+/** The space around the numbers of the value axis. */
 const VALUE_AXIS_PX = 18;
 
-/** To the right of the plot, for half of the last time label; more where labels are longer. */
+/** The space to the right of the plot, for half of the last time label; more where labels are longer. */
 const AFTER_PX = 22;
 
 /** A shorter drag is a click. */

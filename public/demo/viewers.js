@@ -15,10 +15,10 @@ export function viewersNow(counts) {
   return Math.max(counts.at(-1) ?? 0, counts.at(-2) ?? 0);
 }
 
-/** @param {number} viewers this page among them */
+/** @param {number} viewers including this page */
 export function viewersWords(viewers) {
   if (viewers === 0) return "Nobody is counted yet.";
-  return viewers === 1 ? "1 person is looking at this page: you." : `${viewers} people are looking at this page, you among them.`;
+  return viewers === 1 ? "1 person is looking at this page: you." : `${viewers} people are looking at this page, including you.`;
 }
 
 /**

@@ -210,7 +210,7 @@ export function connect(asked, needs, onchange) {
   /** @param {Error} error @param {boolean} isRollup */
   function fail(error, isRollup) {
     if (!("status" in error)) {
-      // It was not a message: begin anew, after a pause.
+      // What came was not a message: begin anew, after a pause.
       cursor = "";
       return again(failures + 1);
     }
@@ -335,7 +335,7 @@ export function connect(asked, needs, onchange) {
   start();
 
   return {
-    /** Ends it. */
+    /** Ends the connection. */
     close() {
       if (state !== "closed") finish("closed");
     },

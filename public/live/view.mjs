@@ -1,7 +1,7 @@
 // @ts-check
 /** A window of series at a moment, and the numbers that follow from its steps: totals, ranks, complete steps. Pure. */
 
-/** How long after its end a step is complete: writers gather points for some seconds. */
+/** How long after its end a step is complete: writers gather points for a few seconds. */
 export const LATE_S = 8;
 
 /** @typedef {(number | null)[]} Column a value per step; null is a gap */
@@ -18,8 +18,8 @@ export const LATE_S = 8;
  * @property {string[]} agg
  * @property {number[]} times
  * @property {Series[]} series largest first
- * @property {Record<string, number | null>[]} totals of each series, over the whole window; null where it does not
- *   follow from the steps
+ * @property {Record<string, number | null>[]} totals of each series, over the window (`rate`: its complete steps);
+ *   null where a total does not follow from the steps
  * @property {number} until steps that begin here or later are still open: more may come
  * @property {{ n: Column, d: Column }[]} [parts] of each series, where ratios are asked for and known
  */

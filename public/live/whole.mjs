@@ -32,7 +32,7 @@ export function wholeStep({ from, step, until, series }) {
   return STEPS_S.find((width) => width > step && width % step === 0 && (until - from) / width >= FEWEST_STEPS && fits(width)) ?? step;
 }
 
-/** Whether it is a whole number, but for rounding errors. @param {number | null} value */
+/** Whether a value is a whole number, but for rounding errors. @param {number | null} value */
 function isWhole(value) {
   const number = Number(value);
   return Math.abs(number - Math.round(number)) <= 1e-9 * Math.max(1, Math.abs(number));

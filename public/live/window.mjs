@@ -17,7 +17,7 @@ const AHEAD_S = 120;
 /** Where deltas show that points come later, a step is complete later: at the latest this long after its end. */
 const LATEST_S = 90;
 
-/** A change of a step by a smaller share is a straggler, and shows nothing; a larger one counts for some minutes. */
+/** A change of a step by a smaller share is a straggler, and shows nothing; a larger one counts for a few minutes. */
 const STRAGGLER = 0.05;
 const MEMORY_S = 300;
 
@@ -27,7 +27,7 @@ const MAX_STEPS = 11_000;
 /** Fields whose increments add up. @type {readonly string[]} */
 const ADDITIVE = ["n", "d", "count"];
 
-/** Aggregates that follow from them; each other one is a field of its own, whose new value replaces the old one. */
+/** Aggregates that follow from these; each other one is a field of its own, whose new value replaces the old one. */
 const DERIVED = ["sum", "ratio", "rate", "count"];
 
 /**

@@ -29,7 +29,7 @@ export function mountDialog(el) {
   let isBusy = false;
 
   cancel.addEventListener("click", () => el.close());
-  // Escape must not close it while the server works: the answer must be seen.
+  // Escape must not close the dialog while the server works: the answer must be seen.
   el.addEventListener("cancel", (event) => isBusy && event.preventDefault());
   el.addEventListener("close", () => (question = null));
   input.addEventListener("input", check);

@@ -134,7 +134,7 @@ async function enter(typed, isKept) {
 /**
  * The token may have been replaced: then the page asks for it again.
  * @param {Problem} problem
- * @returns {boolean} whether it was that
+ * @returns {boolean} whether the problem was that
  */
 function refused(problem) {
   const isOver = problem.status === 401 || problem.type.endsWith("#creating-disabled");

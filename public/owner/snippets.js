@@ -205,7 +205,7 @@ function grafana(facts) {
     id: "grafana", kind: "read", title: "Read: Grafana", language: "yaml",
     when: "A Graphite data source, for Grafana's folder provisioning/datasources.",
     text: `apiVersion: 1\ndatasources:\n  - name: Heartbeat\n    type: graphite\n    access: proxy\n    url: ${at(facts)}/graphite\n    jsonData:\n      graphiteVersion: "1.1"${password}`,
-    note: "The same URL, user and password work in Grafana's own form.",
+    note: "You can also enter the same URL, user and password by hand when you add a data source in Grafana.",
   };
 }
 

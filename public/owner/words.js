@@ -50,7 +50,7 @@
  * @property {number | null} last_write
  * @property {ForwardStatus | null} forward
  * @property {CarbonStatus | null} carbon
- * @property {Bound[]} [bounds] those at 70 % or more
+ * @property {Bound[]} [bounds] the limits that are at least 70 % used
  */
 
 /** @type {Record<string, string>} */

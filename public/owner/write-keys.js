@@ -128,7 +128,7 @@ export function mountWriteKeys(el, { api, token, now_s, ask, onrefused, onkey })
   function revocation(key) {
     const mine = id;
     return {
-      title: ["Revoke the key of ", h("bdi", {}, key.name), "?"],
+      title: ["Revoke the write key ", h("bdi", {}, key.name), "?"],
       said: ["Its writer gets “unauthorized” from now on, and its points are lost until it has another key. Points that it wrote before stay.", "This can't be undone; a new key is another key."],
       confirm: "Revoke",
       async act() {

@@ -21,7 +21,7 @@ import { Problem, noAnswer, problemOf } from "../live/problem.mjs";
 /** A stalled connection is given up after this; the longest answer, a rollup of 7 days, takes well under 1 s. */
 const TIMEOUT_MS = 15_000;
 
-/** Nobody looks through more. */
+/** The most values to offer: nobody looks through more. */
 const MOST_VALUES = 50;
 
 /**

@@ -107,7 +107,7 @@ export function mountChartCard({ open, api, now_s, origin, vocabulary, onchange,
   const access = () => ({ stream: address?.stream ?? "", key: address?.key ?? "" });
   const named = () => `${spec?.label || titleOf([spec?.agg ?? "sum"], spec?.by ?? "")}`;
 
-  /** The question that has the numbers on the screen as its answer, later too. */
+  /** The question to which the numbers on the screen are the answer, now and later. */
   function question() {
     const { from, to, step } = feed.shown().view;
     const { agg, by, where, top } = /** @type {Spec} */ (spec);

@@ -11,7 +11,7 @@ export function download(blob, name) {
   h("a", { href: kept(blob), download: name.replace(/[^\p{L}\p{N}._-]+/gu, "-").slice(0, 80) }).click();
 }
 
-/** Shows it in a tab of its own. @param {Blob} blob */
+/** Shows a file in a tab of its own. @param {Blob} blob */
 export function show(blob) {
   h("a", { href: kept(blob), target: "_blank", rel: "noopener" }).click();
 }

@@ -37,7 +37,7 @@ export function mountFilterForm(button, { vocabulary, onadd }) {
     },
     onpick: () => form.requestSubmit(),
   });
-  label.addEventListener("input", () => label.setCustomValidity(isNameable(label.value) ? "" : "A label with = or ! in its name can't be filtered by."));
+  label.addEventListener("input", () => label.setCustomValidity(isNameable(label.value) ? "" : "You can't filter by a label whose name contains = or !."));
   form.addEventListener("submit", (event) => {
     event.preventDefault();
     const matcher = formatMatcher({ label: label.value.trim(), test: /** @type {any} */ (test.value), value: value.value });

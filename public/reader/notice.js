@@ -34,7 +34,7 @@ import { words } from "./range.js";
 export function cardNotice({ state, problem, hasKey, hasFilters, isKnown, isEmpty, range }) {
   const [detail, type] = [problem?.detail || problem?.title, problem?.type];
   if (state === "denied") {
-    return { kind: "denied", title: hasKey ? "This read key does not open the stream" : "This stream needs a read key", detail, type, advice: "Enter the key, or ask the stream's owner for the dashboard link, which contains it. A new key replaces the old one." };
+    return { kind: "denied", title: hasKey ? "This read key does not open the stream" : "This stream needs a read key", detail, type, advice: "Enter the key, or ask the stream's owner for the dashboard link, which contains it. If the owner has made a new key, the old one no longer works." };
   }
   if (state === "missing") return { kind: "missing", title: "No such stream", detail, type, advice: "Check the stream id in the address: every character counts. It may also have been deleted." };
   if (state === "refused") return { kind: "failed", title: problem?.title ?? "This can't be shown", detail: problem?.detail, type, advice: "Change the aggregate, the grouping, the filters or the range." };

@@ -30,7 +30,7 @@ export const LONGEST_MS = 300_000;
 export function createPoll(task, { page, setTimeout, clearTimeout, random }) {
   let timer = /** @type {any} */ (null);
   let failures = 0;
-  /** Counts runs: one that `now()` or `stop()` has overtaken must not set the timer. */
+  /** Counts runs: one that `now()` or `stop()` has superseded must not set the timer. */
   let run = 0;
   let isOn = false;
 

@@ -31,7 +31,7 @@ export function rangeOf(from, to) {
   return end - start >= SHORTEST_S && end - start <= LONGEST_S ? { from: String(Math.floor(start)), to: String(Math.floor(end)) } : null;
 }
 
-/** Whether it moves with the clock. @param {Range} range */
+/** Whether a range moves with the clock. @param {Range} range */
 export function isLive({ to }) {
   return to === "";
 }

@@ -17,7 +17,7 @@ import { spanOf, chartStep } from "./range.js";
 /** The API's status for steps that are no longer kept, and for an answer that would be too large. */
 const UNPROCESSABLE = 422;
 
-/** The most series of a live reading too; the chart picks among them. */
+/** The most series to ask for, as many as of a live reading; the chart picks from them. */
 const MOST_SERIES = 1000;
 
 /** When an open step is read again: this long after its end, and at the latest after an hour. */

@@ -53,7 +53,7 @@ export function mountSeriesMenu({ vocabulary, onchange }) {
     setText(title, line.name.text);
     const [first] = names;
     if (!names.every(isNameable)) {
-      items.replaceChildren(h("p", { class: "muted" }, "A label with = or ! in its name can't be filtered by."));
+      items.replaceChildren(h("p", { class: "muted" }, "You can't filter by a label whose name contains = or !."));
       el.showPopover();
       return placeUnder(el, button);
     }

@@ -66,7 +66,7 @@ export function mountStreamView(el, { api, open, now_s, origin, onchange }) {
 
   const now = () => /** @type {Address} */ (address);
 
-  /** Offers nothing where it can't be read: the fields accept any text. @type {Vocabulary} */
+  /** The labels and values to offer; none where they can't be read: the fields accept any text. @type {Vocabulary} */
   const vocabulary = {
     labels: (signal) => api.readLabels(now(), signal).catch(() => []),
     values: (label, prefix, signal) => api.readValues(now(), label, prefix, signal).catch(() => []),

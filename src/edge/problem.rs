@@ -38,7 +38,7 @@ pub(super) enum Problem {
     NoRoomForBody,
     /// Too many bodies from one network are unfinished.
     TooManyUploads,
-    /// The body arrives too slowly.
+    /// The body arrived too slowly.
     RequestTimeout,
     Unavailable,
     /// One shard failed, and its data is needed.
@@ -85,7 +85,8 @@ impl Problem {
         "this stream only accepts writes with a write key: as a bearer token, as the password of basic auth, or as ?key=",
     );
     /// For a write with a key that never belonged to the stream, or was revoked: the answer does not reveal which.
-    pub(super) const WRONG_WRITE_KEY: Self = Self::Unauthorized("the write key does not belong to this stream");
+    pub(super) const WRONG_WRITE_KEY: Self =
+        Self::Unauthorized("this is not a write key of this stream, or no longer one");
 
     /// Status, last part of the type, and title. Types are stable.
     fn kind(&self) -> (u16, &'static str, &'static str) {
@@ -98,7 +99,7 @@ impl Problem {
             Self::CreatingDisabled => (403, "creating-disabled", "This deployment has no owner"),
             Self::NotFound(_) => (404, "not-found", "Not found"),
             Self::MethodNotAllowed(_) => (405, "method-not-allowed", "This method is not allowed here"),
-            Self::RequestTimeout => (408, "request-timeout", "The body arrives too slowly"),
+            Self::RequestTimeout => (408, "request-timeout", "The body arrived too slowly"),
             Self::Conflict(_) => (409, "conflict", "The stream's state does not allow this"),
             Self::TooLarge(_) => (413, "too-large", "The request is too large"),
             Self::UnsupportedMediaType(_) => (415, "unsupported-media-type", "This kind of body is not supported"),
@@ -206,7 +207,7 @@ impl Problem {
             | Self::Moved
             | Self::NotEverywhere
             | Self::NoDirectory => Some(("Retry-After", "1")),
-            // A deployment takes some seconds.
+            // A deployment takes a few seconds.
             Self::OtherVersion => Some(("Retry-After", "5")),
             Self::NotConfigured(_) => Some(("Retry-After", "60")),
             _ => None,

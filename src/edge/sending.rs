@@ -22,7 +22,7 @@ use super::read_memory::ReadMemory;
 const IDLE_MS: i64 = 25_000;
 /// The longest time that an answer is sent, the same as for live events.
 const MAX_LIFE_MS: i64 = 300_000;
-/// What should have ended by now never will: the runtime dropped its request.
+/// An answer of which nothing was taken for this long never ends: the runtime has dropped its request.
 const LOST_AFTER_MS: i64 = IDLE_MS + 10_000;
 
 #[wasm_bindgen]

@@ -1,7 +1,7 @@
 //! The number of unfinished bodies at a time, per network and in total. Each holds a connection, a request and some
 //! memory until its last byte arrives, which may be never.
 //!
-//! A page's body arrives with its headers, mostly in one packet, so it is unfinished for some milliseconds, or for a
+//! A page's body arrives with its headers, mostly in one packet, so it is unfinished for a few milliseconds, or for a
 //! second on a bad line. A thousand visitors in one network who send every 10 s start 100 bodies per second: at 0.2 s
 //! each, 20 of them are unfinished at a time, and 64 only at 0.64 s each. The owner, and senders with a write key that
 //! is [proven](super::proven) in this isolate, are not counted: strangers cannot take their places. A client that
@@ -93,7 +93,7 @@ impl Drop for Upload {
     }
 }
 
-/// Whether so many are unfinished that slow ones must make room.
+/// Whether so many bodies are unfinished that slow ones must make room.
 pub(super) fn are_crowded() -> bool {
     UNFINISHED.with_borrow(|unfinished| unfinished.in_all > MAX_IN_ALL / 2)
 }

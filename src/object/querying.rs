@@ -30,9 +30,9 @@ use engine::{Engine, Progress, SLICE_UNITS};
 
 /// A holder without a turn for this long is gone: no turn takes that long.
 const LEASE_MS: i64 = 3_000;
-/// How soon one that waits polls again...
+/// How soon a query that waits for its turns polls again...
 const LOOK: Duration = Duration::from_millis(10);
-/// ...and how often, which is 10 s. Then the query is refused.
+/// ...and how often, which takes 10 s in all. Then the query is refused.
 const QUERY_LOOKS: usize = 1_000;
 /// How much a query may do without waiting while others wait; then it waits as well, and what it has found is
 /// discarded.

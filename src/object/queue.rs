@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_commit_takes_as_much_as_allowed_and_at_least_one() {
+    fn a_commit_takes_as_many_batches_as_fit_but_at_least_one() {
         let mut queue = queue(100, &[7, 2, 2, 9]);
         let mut sizes =
             || queue.take(5).map(|gathered| gathered.batches.iter().map(|batch| batch.frame.len()).collect::<Vec<_>>());

@@ -13,7 +13,7 @@ use memory::{NoRoom, Reservation, Share};
 /// The shortest time between a stream's last event and its sleep: opening the largest stream costs some 0.5 s of
 /// computing, which is at most a quarter of this.
 const IDLE_MS: i64 = 2_000;
-/// An event that has not ended by then has lost its client, and never will.
+/// An event that has not ended after this time never will: its client is gone.
 const LOST_MS: i64 = 300_000;
 
 /// Something that can be put to sleep.

@@ -20,9 +20,9 @@ use engine::{Ack, Incoming, MAX_ROW_BYTES, SLICE_CELLS, SLICE_PIECES};
 
 /// A holder without a turn for this long is gone: no turn takes that long.
 const LEASE_MS: i64 = 3_000;
-/// How soon one that waits for the lease polls again.
+/// How soon whoever waits for the lease polls again.
 const LOOK: Duration = Duration::from_millis(5);
-/// How often it polls, which takes some seconds; then it goes on, and finishes a half consumed row itself.
+/// How often whoever waits polls, for a few seconds in all, before going on and finishing a half consumed row.
 const LOOKS: usize = 1_000;
 /// How long ago a request that waits for the end of a row may have started to wait.
 const WAITED_MS: i64 = 50;

@@ -42,7 +42,7 @@ fn a_hundred_thousand_keys_leave_room_for_other_writers() {
 }
 
 #[test]
-fn using_anothers_key_first_takes_no_point_from_them() {
+fn using_someone_elses_key_first_costs_them_no_point() {
     // An honest writer's key is its name and the number of the point.
     let most = 20 * attack_time().as_secs() * 2;
     let strike = |attacker: &mut Attacker<'_>| {

@@ -361,7 +361,7 @@ scene("data replace a stream, even if set before the module loads", "", async ({
   await eventually(async () => assert.equal(server.readers.size, 1));
 });
 
-scene("a picture of it can be had", "", async ({ server, show, chart, rows }) => {
+scene("the chart makes a picture of itself", "", async ({ server, show, chart, rows }) => {
   server.write(1, {}, 20);
   await show("");
   await eventually(async () => assert.equal((await rows()).length, 1));

@@ -175,7 +175,7 @@ test("a final refusal is reported and ends the reader", async () => {
   }
 });
 
-test("a key that is replaced, or a stream that is deleted, ends it", async () => {
+test("replacing the key or deleting the stream ends the connection", async () => {
   for (const [code, state] of /** @type {const} */ ([[4001, "denied"], [4004, "missing"]])) {
     const world = open();
     await world.pass(1000);
@@ -227,7 +227,7 @@ test("changes of one moment are reported once", async () => {
   assert.equal(world.told.changes, 2);
 });
 
-test("an invalid option is refused by name", () => {
+test("the error for an invalid option names the option", () => {
   const cases = /** @type {const} */ ([[{ stream: "" }, "stream"], [{ stream: "x", step: "ten" }, "step"], [{ stream: "x", window: 0 }, "window"], [{ stream: "x", host: "javascript:alert(1)" }, "host"], [{ stream: "x", top: 0 }, "top"]]);
   for (const [options, name] of cases) assert.throws(() => queryOf(/** @type {any} */ (options), "https://a.example"), new RegExp(`^TypeError: ${name}:`));
 });

@@ -68,7 +68,7 @@ test("a second page raises the number, and closing it lowers it", async (t) => {
     await sees(first, 2, RISE_MS);
     t.diagnostic(`rose after ${Date.now() - opened_ms} ms`);
     await sees(second, 2, RISE_MS);
-    assert.equal(await first.page.locator(".words").innerText(), "2 people are looking at this page, you among them.");
+    assert.equal(await first.page.locator(".words").innerText(), "2 people are looking at this page, including you.");
     assert.equal(await first.page.title(), "2 looking – Heartbeat");
 
     const closed_ms = Date.now();
@@ -210,7 +210,7 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
 
 test("present visitors are in this step or in the previous one", () => {
   assert.deepEqual([[], [null], [5], [3, 1], [1, 3], [9, 2, null], [9, null, null]].map(viewersNow), [0, 0, 5, 3, 3, 2, 0]);
-  assert.deepEqual([0, 1, 2].map(viewersWords), ["Nobody is counted yet.", "1 person is looking at this page: you.", "2 people are looking at this page, you among them."]);
+  assert.deepEqual([0, 1, 2].map(viewersWords), ["Nobody is counted yet.", "1 person is looking at this page: you.", "2 people are looking at this page, including you."]);
 });
 
 test("every state of the reader has its own text", () => {

@@ -30,7 +30,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
     [302, { Location: "https://localhost:1/login" }],
   ])) {
     test(
-      `${status} is tried again under the same id, and counts once`,
+      `after ${status} a batch is sent again under the same id, and counts once`,
       scene(async ({ gateway, tag, open, totals }) => {
         const page = await open(tag(QUIET));
         gateway.set({ status, headers });

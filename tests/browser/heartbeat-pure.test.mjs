@@ -82,7 +82,7 @@ test("random tokens after a short word are folded, whatever they hold", () => {
   assert.ok(kept.length <= 5, `${kept}`);
 });
 
-test("words stay readable, also with digits in them", () => {
+test("words stay readable, even with digits in them", () => {
   for (const words of [
     "addEventListener is not a function", "Uint8Array and Float32Array and BigInt64Array", "base64 sha256 utf8 latin1 H264 i18n a11y IPv4Address",
     "WebGL2RenderingContext.getElementsByTagNameNS XMLHttpRequest", "__webpack_require__ unstable_batchedUpdates OES_texture_float",

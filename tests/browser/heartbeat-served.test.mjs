@@ -44,7 +44,7 @@ describe("heartbeat.js", { concurrency: CONCURRENCY }, () => {
     assert.ok(bytes <= MAX_GZIPPED_BYTES, `${bytes} bytes`);
   }));
 
-  test("its head names manual and licence, and its map has the sources", scene(async ({ gateway }) => {
+  test("the script names its manual and licence, and its map has the sources", scene(async ({ gateway }) => {
     const served = await (await fetch(`${gateway.origin}/heartbeat.js`)).text();
     assert.match(served, /^\/\/ docs\/browser\.md\. MIT\.\n/);
     const [, name] = /\n\/\/# sourceMappingURL=(\S+)\s*$/.exec(served) ?? [];

@@ -178,7 +178,7 @@ scene("rules are JSON, and their mistakes appear at the field", async ({ page, d
   await form.getByText("Saved.").waitFor();
 });
 
-scene("writers appear by network, site and key, all as text", async ({ page, double }) => {
+scene("writers are listed by network, site and key, never as HTML", async ({ page, double }) => {
   await page.locator(".lists table").first().waitFor();
   assert.deepEqual(await rows(page, ".lists"), [
     ["n_3f9a01b2c3 DE, AS64496", "1,234,567", "4,000", "12", "98,765 at most 7 less", "Block n_3f9a01b2c3"],

@@ -86,7 +86,7 @@ test("after a stop only now() runs again", async () => {
   assert.deepEqual([state.runs, state.timer?.delay_ms], [2, INTERVAL_MS]);
 });
 
-test("an overtaken run sets no timer", async () => {
+test("a superseded run sets no timer", async () => {
   const { poll, state } = desk(RETRY, DONE);
   await Promise.all([poll.now(), poll.now()]);
   assert.deepEqual([state.runs, state.timers, state.timer?.delay_ms], [2, 1, INTERVAL_MS]);

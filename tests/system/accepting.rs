@@ -23,7 +23,7 @@ fn sums(stream: &Stream, by: &str) -> Vec<(String, f64)> {
 }
 
 #[test]
-fn changed_rules_drop_disallowed_labels_on_every_path() {
+fn rules_drop_disallowed_labels_on_every_path() {
     let stream = ruled(&json!({"labels": {"country": {"values": ["US"]}, "metric": {}}}));
     for _ in 0..3 {
         stream.write(r#"[{"n":1,"v":{"country":"US","mail":"a@b"}},{"n":1,"v":{"country":"XX"}}]"#);

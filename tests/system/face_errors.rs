@@ -121,7 +121,7 @@ fn server_limits_come_with_a_time_to_retry() {
 }
 
 #[test]
-fn the_configuration_is_public_and_the_token_is_the_owners() {
+fn anyone_reads_config_but_only_the_owner_reads_token() {
     let config = face("GET", "/config").send().expect(200).json();
     assert_eq!(config["data"]["message"], json!({"annotation_max_bytes": 8192, "text_max_length": 2048}));
     for call in [face("GET", "/token").bearer(OWNER_TOKEN), face("GET", &format!("/token?access_token={OWNER_TOKEN}"))]

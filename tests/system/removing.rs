@@ -172,7 +172,7 @@ fn a_live_reader_sees_a_removal() {
 }
 
 #[test]
-fn a_removal_frees_used_up_names_immediately() {
+fn a_removal_immediately_makes_room_for_new_label_names() {
     const NAMES: usize = 1_000;
     let stream = Stream::new();
     let names: Vec<String> = (0..NAMES).map(|name| format!("name{name:04}")).collect();

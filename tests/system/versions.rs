@@ -1,4 +1,4 @@
-//! During a deployment the edge and the objects have two versions for some seconds. What one side does not know of
+//! During a deployment the edge and the objects have two versions for a few seconds. What one side does not know of
 //! the other is done later, and nothing is half done.
 
 use serde_json::json;

@@ -189,7 +189,7 @@ fn a_keyed_stream_requires_a_key_on_every_path() {
     assert_close(stream.total("count"), f64::from(u32::try_from(count).expect("few")), "each once");
     stream.owned("DELETE", &format!("/write-keys/{id}")).send().expect(204);
     for (name, answer) in with_credential(&stream, &key) {
-        assert_refused(&name, &answer, 401, "does not belong to this stream");
+        assert_refused(&name, &answer, 401, "not a write key of this stream");
     }
 }
 
@@ -212,7 +212,7 @@ fn an_open_stream_refuses_a_wrong_key_too() {
     new_key(&stream, "of its own");
     for key in ["wk_", "wk_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", &foreign] {
         for (name, answer) in with_credential(&stream, key) {
-            assert_refused(&name, &answer, 401, "does not belong to this stream");
+            assert_refused(&name, &answer, 401, "not a write key of this stream");
         }
         for body in [r#"{"n":"x"}"#, "[]"] {
             assert_eq!(stream.call("POST", "/points").bearer(key).body(body).send().problem(401), "unauthorized");

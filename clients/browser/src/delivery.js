@@ -68,7 +68,7 @@ let open = {};
 let openBytes = 0;
 /** Batches that wait for an acknowledgement, oldest first. @type {Batch[]} */
 let batches = [];
-/** Those of them that are under way. @type {Batch[]} */
+/** The waiting batches that are under way. @type {Batch[]} */
 let busy = [];
 /** The pause after the latest failure, and when the next try is due. */
 let pause_s = 1;
@@ -186,7 +186,7 @@ const post = async (batch, leaving) => {
     // The server stamps fresh points: its clock is right. Points that have waited carry times of the visitor's clock.
     batch.isLate ??= now - points[0].at_s - SLOT_S > options.flushInterval;
     const body = json(points.map(({ at_s, t = batch.isLate ? at_s : undefined, ...point }) => ({ ...point, t })));
-    // From here on it may have arrived.
+    // From here on the batch may have arrived.
     batch.until_s = Math.min(until_s, now + REPEAT_S);
     busy.push(batch);
     store(batch, leaving ? 0 : now);

@@ -31,7 +31,7 @@ export const pointOf = ({ n, d = 1, p, t, v }, sampleRate, at_s) => {
   return { n: n / sampleRate, d: d / sampleRate, p, t, v, at_s };
 };
 
-/** Whether it may be a set of labels: an object, or undefined. @param {any} given */
+/** Whether a value may be a set of labels: an object, or undefined. @param {any} given */
 export const isLabels = (given) => /^[ou]/.test(typeof given);
 
 /** @param {string} field @param {unknown} isRight @throws {TypeError} that names the field */
@@ -39,7 +39,7 @@ export const check = (field, isRight) => {
   if (!isRight) throw TypeError(field);
 };
 
-/** Whether it is a number that stays finite when it is scaled. @param {unknown} value @param {number} sampleRate */
+/** Whether a value is a number that stays finite when scaled. @param {unknown} value @param {number} sampleRate */
 const isNumber = (value, sampleRate) => typeof value == "number" && isFinite(value / sampleRate);
 
 /**
@@ -60,7 +60,7 @@ const labelsOf = (given) => {
   return labels;
 };
 
-/** UTF-8. @param {string} text */
+/** A text as UTF-8. @param {string} text */
 export const encode = (text) => new TextEncoder().encode(text);
 
 /**

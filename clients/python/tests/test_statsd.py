@@ -78,7 +78,7 @@ def the_python_statsd_client_writes_through_the_relay(worker: Worker, relay_to: 
         use(client)
         client.close()
     elif protocol == "udp":
-        # By default the kernel keeps only some hundred datagrams, so wait until they are received.
+        # By default the kernel keeps only a few hundred datagrams, so wait until they are received.
         def wait(times: int) -> None:
             if times % 75 == 0:
                 eventually(lambda: relay.numbers().get("datagrams", 0) >= 3 * times)

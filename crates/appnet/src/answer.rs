@@ -245,7 +245,7 @@ mod tests {
     }
 
     #[test]
-    fn without_writes_left_the_pause_lasts_until_the_window_ends() {
+    fn once_no_writes_remain_the_pause_lasts_until_the_window_ends() {
         let hold = |remaining: Option<&str>, reset: Option<&str>| {
             let (remaining, reset) = (remaining.map(str::to_owned), reset.map(str::to_owned));
             hold_after(&Received { remaining, reset, ..answer(200, "{}") })

@@ -44,14 +44,14 @@ pub enum Audience {
     Listed,
     /// All of the upstream's users.
     Users,
-    /// Everyone, also without a token.
+    /// Everyone, even without a token.
     Everyone,
     /// The upstream does not say.
     Unknown,
 }
 
 impl Audience {
-    /// What an owner should know about it.
+    /// What the stream's owner should know about who can read the channel.
     #[must_use]
     pub fn warning(self) -> Option<&'static str> {
         match self {

@@ -8,7 +8,7 @@ use super::{BATCH, MAX_ANNOTATIONS_BYTES, MAX_TEXT_CHARS, TIMESERIES};
 
 /// The largest body of a message in bytes.
 pub const MAX_MESSAGE_BYTES: usize = 64 << 10;
-/// The longest batch id in bytes; the shortest has 1.
+/// The longest batch id, in bytes. A batch id has at least one.
 pub const MAX_BATCH_ID_BYTES: usize = 200;
 
 /// A message of the right shape; its points have yet to be parsed (see [`super::points::each_point`]).

@@ -16,17 +16,17 @@ const MAX_ID: u64 = 1 << 53;
 pub struct MessageParts {
     /// Whether to show machine-only messages at all.
     pub machine: bool,
-    /// Whether to show their annotations.
+    /// Whether to show the annotations of messages.
     pub annotations: bool,
-    /// Whether to leave out the HTML of their texts.
+    /// Whether to leave out the HTML of messages' texts.
     pub no_html: bool,
 }
 
 /// Why parameters are rejected. Unknown ones are ignored, as clients send many.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PagingError {
-    /// Not an id; app.net had markers such as `last_read`, which are not supported here.
-    #[error("{0} must be the id of a message, a whole number; markers are not supported here")]
+    /// Not an id, for example one of app.net's markers.
+    #[error("{0} must be a message's id (a whole number); markers such as last_read are not supported")]
     Id(&'static str),
     /// Not an id in a list of channels.
     #[error("{0} must be the id of one of the channels")]

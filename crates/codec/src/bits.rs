@@ -102,7 +102,7 @@ pub fn rice_bits(value: u64, k: u32) -> u64 {
 #[derive(Clone, Copy, Debug)]
 pub struct BitReader<'a> {
     bytes: &'a [u8],
-    /// In bits.
+    /// The position in bits.
     at: usize,
 }
 

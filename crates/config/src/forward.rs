@@ -14,15 +14,15 @@ use model::time::{duration_text, parse_duration};
 pub use root::{DEFAULT_ROOTS, MAX_ROOT_BYTES, RootError, allowed_root};
 pub use token::Token;
 
-/// The longest token in bytes; the shortest has 1.
+/// The longest token, in bytes. A token has at least one.
 pub const MAX_TOKEN_BYTES: usize = 1_024;
-/// How long points wait at least to be packed together; at most [`MAX_DELAY_S`].
+/// The shortest `max_delay`: points wait for a while to be packed together.
 pub const MIN_DELAY_S: i64 = 10;
-/// A day: points must arrive while somebody still asks for them.
+/// The longest `max_delay`, a day: points must arrive while somebody still asks for them.
 pub const MAX_DELAY_S: i64 = 86_400;
 /// The documented limit of app.net and pnut.io per token, which they enforce.
 pub const DOCUMENTED_WRITES: u16 = 20;
-/// The limit for one's own upstream.
+/// The limit for any other upstream, such as a Heartbeat of the owner's own.
 pub const MAX_WRITES: u16 = 6_000;
 
 /// An owner's configuration as sent.
@@ -75,8 +75,8 @@ pub enum ForwardError {
     #[error("`{0}` must be an object")]
     Shape(&'static str),
     /// An unknown field.
-    #[error("unknown field {1:?} in `{0}`")]
-    Unknown(&'static str, String),
+    #[error("unknown field {1:?} in `{0}`; it can have {2}")]
+    Unknown(&'static str, String, String),
     /// Neither of the two.
     #[error("`forward.dialect` must be \"app.net\" or \"pnut\"")]
     Dialect,
@@ -184,7 +184,7 @@ impl Policy {
 fn known<'a>(owners: &'a Value, path: &'static str, names: &[&str]) -> Result<&'a Map<String, Value>, ForwardError> {
     let fields = owners.as_object().ok_or(ForwardError::Shape(path))?;
     match fields.keys().find(|key| !names.contains(&key.as_str())) {
-        Some(unknown) => Err(ForwardError::Unknown(path, unknown.clone())),
+        Some(unknown) => Err(ForwardError::Unknown(path, unknown.clone(), names.join(", "))),
         None => Ok(fields),
     }
 }
@@ -232,7 +232,7 @@ mod tests {
             assert!(message.starts_with(start), "{text}: {message}");
         };
         named("[]", "`forward` must be an object");
-        named(r#"{"api_rot":1}"#, "unknown field \"api_rot\" in `forward`");
+        named(r#"{"api_rot":1}"#, "unknown field \"api_rot\" in `forward`; it can have ");
         named("{}", "`forward.api_root` must be");
         named(r#"{"api_root":7}"#, "`forward.api_root` must be");
         for dialect in ["null", "1", r#""adn""#, r#""App.net""#] {
@@ -243,7 +243,10 @@ mod tests {
             assert!(message.starts_with(start), "{fields}: {message}");
         };
         named(r#""policy":7"#, "`forward.policy` must be an object");
-        named(r#""policy":{"max":1}"#, "unknown field \"max\" in `forward.policy`");
+        named(
+            r#""policy":{"max":1}"#,
+            "unknown field \"max\" in `forward.policy`; it can have max_delay, writes_per_minute",
+        );
         for max_delay in [r#""9s""#, r#""86401s""#, r#""-1m""#, "60", r#""soon""#] {
             named(&format!(r#""policy":{{"max_delay":{max_delay}}}"#), "`forward.policy.max_delay`");
         }

@@ -18,7 +18,7 @@ use super::{layout, retention};
 
 /// The largest body of an owner's request in bytes.
 pub const MAX_OWNER_BODY_BYTES: usize = 16 << 10;
-/// The longest name in bytes; the shortest has 1.
+/// The longest name of a stream or a write key, in bytes. A name has at least one.
 pub const MAX_STREAM_NAME_BYTES: usize = 100;
 /// The most origins in an allow-list.
 pub const MAX_ORIGINS: usize = 50;

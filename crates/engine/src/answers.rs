@@ -18,10 +18,10 @@ use store::{answers, frames, log};
 /// fit a table of 2^18 slots, so they take 9 MB, and 6 for their order, of 128. Beyond this, writes with a key are
 /// refused, rather than keys forgotten.
 const MAX_KEYS: usize = 225_000;
-/// The most of these for open writers: the rest is for write keys and the owner.
+/// The most of these keys that open writers may have: the rest is for holders of write keys and the owner.
 pub(super) const OPEN_KEYS: u32 = 175_000;
-/// The most of these for write keys and the owner: the rest is for open writers. As both orders may double when they
-/// are full, they take at most 12 MB.
+/// The most of these keys that holders of write keys and the owner may have: the rest is for open writers. As both
+/// orders may double when they are full, they take at most 12 MB.
 const KEYED_KEYS: u32 = 175_000;
 /// The most bytes of lists of errors; beyond this, a repeated batch gets the counts but not the list.
 const MAX_ERROR_BYTES: usize = 4 << 20;

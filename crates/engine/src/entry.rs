@@ -53,7 +53,7 @@ pub(super) struct Brought {
     keyed_names: i64,
 }
 
-/// Who adds a series with this many new names.
+/// A writer that adds a series, and how many of the series' label names are new.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Newcomer {
     pub(super) class: Class,

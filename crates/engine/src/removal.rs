@@ -28,7 +28,7 @@ pub(super) struct State {
     pub(super) is_whole: bool,
     /// The next row of the log to remove points from...
     pub(super) log_next: i64,
-    /// ...up to the last one that existed then.
+    /// ...up to the last one that existed when the removal began.
     pub(super) log_last: i64,
     pub(super) points: u64,
     pub(super) series: u64,

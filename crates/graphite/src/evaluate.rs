@@ -226,7 +226,10 @@ impl<'a> Evaluator<'a> {
             }
             path = path.replace(&variable, &value.text());
             if path.len() > target::MAX_TARGET_BYTES {
-                return refuse("a template expands to a path that is too long");
+                return refuse(format!(
+                    "the path that a template makes can have at most {} bytes",
+                    target::MAX_TARGET_BYTES
+                ));
             }
         }
         self.fetch(&Leaf::Path(&path), &path, scope).map(Value::Series)

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use super::aggregate::consolidated;
 use super::error::{Result, refuse};
 
-/// A series' Graphite tags; `name` is among them.
+/// A series' Graphite tags, including `name`.
 pub type Tags = BTreeMap<String, String>;
 
 /// The consolidation function of a series that doesn't set one.

@@ -6,7 +6,8 @@ use super::error::{BadRequest, Result, refuse};
 
 /// A target has at most this many bytes.
 pub const MAX_TARGET_BYTES: usize = 16 << 10;
-/// The deepest nesting of calls: each level takes some hundred bytes of the stack, also during evaluation.
+/// The deepest nesting of calls allowed: each level uses a few hundred bytes of stack, both in parsing and in
+/// evaluation.
 pub const MAX_DEPTH: usize = 32;
 
 /// An expression of a target.

@@ -27,7 +27,7 @@ pub fn parse_time(text: &str, now_s: i64, zone: Zone<'_>) -> Result<i64> {
     }
     if is_digits(&clean) && !is_date(&clean) {
         let seconds = clean.parse().ok().filter(|seconds| *seconds < MAX_OFFSET_S);
-        return seconds.map_or_else(|| refuse(format!("the time {text:?} is too late")), Ok);
+        return seconds.map_or_else(|| refuse(format!("the time {text:?} must be before {MAX_OFFSET_S}")), Ok);
     }
     let split = clean.find('+').or_else(|| clean.find('-')).unwrap_or(clean.len());
     let (reference, offset) = clean.split_at(split);

@@ -65,7 +65,7 @@ fn assert_finite(cell: &Cell, what: &Point) {
 
 #[test]
 fn the_sums_of_2_to_the_53_points_at_each_bound_are_finite() {
-    // Everything that ever falls into one bucket, also from different points; and all of one sign, so that nothing
+    // Everything that ever falls into one bucket, even from different points; and all of one sign, so that nothing
     // cancels.
     let (mut all, mut positive): (Option<Cell>, Option<Cell>) = (None, None);
     for point in extremes() {

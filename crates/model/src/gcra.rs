@@ -299,7 +299,7 @@ mod tests {
         }
 
         #[test]
-        fn a_taker_that_retries_when_told_never_starves(rate in rates(), costs in prop::collection::vec(1u32..5_000_000, 1..50)) {
+        fn a_taker_that_waits_as_answered_never_starves(rate in rates(), costs in prop::collection::vec(1u32..5_000_000, 1..50)) {
             let (mut tat, mut now) = (Tat::default(), NOW);
             for cost in costs {
                 if let Err(wait_us) = one(&mut tat, rate, cost.into(), now) {

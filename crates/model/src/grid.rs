@@ -12,13 +12,12 @@ use super::sketches::Wanted;
 /// The most cells in a query's answer, at some 100 bytes each in the object and then at the edge: 20 of the 128 MB
 /// that an isolate has.
 pub const MAX_GRID_CELLS: usize = 200_000;
-/// The most bytes of their sketches: again 2 x 16 of the 128 MB.
+/// The most bytes of the sketches of these cells: again 2 x 16 of the 128 MB.
 pub const MAX_GRID_SKETCH_BYTES: usize = 16 << 20;
 
 /// The most stored cells that a query merges, where each [`SKETCH_UNIT_BYTES`] of a sketch count as one more. A
 /// hundred buckets of all 100,000 series of a stream have as many, such as four days of hours, or a day of minutes
 /// of 7,000 series. Decoding and merging a cell takes some 100 ns, so that is a second.
-/// takes some 100 ns to decode and merge, so that is a second.
 pub const MAX_QUERY_CELLS: usize = 10_000_000;
 /// Merging this many bytes of sketches takes about as long as merging a cell.
 pub const SKETCH_UNIT_BYTES: usize = 100;

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 /// A point carries at most this many labels.
 pub const MAX_LABELS: usize = 16;
-/// The longest label name in bytes of UTF-8; the shortest has 1.
+/// The longest name of a label, in bytes of UTF-8. A name has at least one.
 pub const MAX_NAME_BYTES: usize = 64;
 /// The longest label value in bytes of UTF-8; it may be empty.
 pub const MAX_VALUE_BYTES: usize = 256;

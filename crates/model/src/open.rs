@@ -29,7 +29,7 @@ pub struct Owner {
 #[derive(Default)]
 struct OpenBucket {
     cells: Bucket,
-    /// How many of them belong to series that were not established when they were added.
+    /// How many of the cells belong to series that were not established when the cells were added.
     others: usize,
 }
 

@@ -196,7 +196,7 @@ impl Pace {
 }
 
 impl Grant {
-    /// When its place is free; the earliest possible time if it is not done.
+    /// When the write's place is free again; if the write is not done, the earliest possible time.
     fn free_ms(&self, now_ms: i64) -> i64 {
         let lease_ms = self.granted_ms.saturating_add(LEASE_MS);
         self.done_ms.unwrap_or(now_ms).min(lease_ms).saturating_add(SPAN_MS)

@@ -112,7 +112,7 @@ fn run(limits: &[u16], turns: &[Vec<Turn>], for_ms: i64) -> Run {
 }
 
 impl Run {
-    /// Asserts that in no minute more writes arrive than the smallest limit among them.
+    /// Asserts that in no minute more writes arrive than the smallest limit of their writers.
     fn assert_limits_hold(&self) {
         for (from, (from_ms, _)) in self.arrivals.iter().enumerate() {
             let mut smallest = u16::MAX;

@@ -9,7 +9,7 @@ use super::top::{Tally, Top};
 pub const HOUR_S: i64 = 3_600;
 /// How many past hours are merged into a block.
 pub const BLOCK_S: i64 = 6 * HOUR_S;
-/// How far back it reaches, or a block more.
+/// How far back the lists reach; with whole blocks, up to a block more.
 pub const DAY_S: i64 = 24 * HOUR_S;
 /// Hours, the block that receives the hour before the last, and those of a day: 7 periods of at most 70 KiB, mostly
 /// 25.

@@ -33,7 +33,7 @@ impl Standing {
         self.last_hour = self.last_hour.max(hour);
     }
 
-    /// Whether it keeps its place when others come.
+    /// Whether the series keeps its place when others come.
     #[must_use]
     pub fn is_established(&self) -> bool {
         self.hours >= ESTABLISHED_HOURS

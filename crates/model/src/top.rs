@@ -25,7 +25,7 @@ pub struct Tally {
 /// The counter of one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Counter {
-    /// Whose it is.
+    /// The key that is counted.
     pub key: u64,
     /// Its label, truncated to [`MAX_LABEL_BYTES`].
     pub label: Box<str>,

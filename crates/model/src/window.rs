@@ -51,7 +51,7 @@ pub enum WindowError {
 }
 
 impl WindowError {
-    /// Whether another retention would change or prevent it.
+    /// Whether another retention would change or prevent this error.
     #[must_use]
     pub fn is_of_retention(self) -> bool {
         matches!(self, Self::NotKept { .. } | Self::Gone { .. })
@@ -60,8 +60,8 @@ impl WindowError {
 
 impl Window {
     /// The window that covers `from_ms` to `to_ms` (Unix milliseconds), widened to whole steps, at `now_ms`.
-    /// Without a step, it gets the smallest step that gives at most [`DEFAULT_STEPS`] and whose tier is kept for as
-    /// long as the window reaches back.
+    /// Without a step, the window gets the smallest one that gives at most [`DEFAULT_STEPS`] and whose tier is kept for
+    /// as long as the window reaches back.
     ///
     /// # Errors
     /// See [`WindowError`].

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use model::grid::Row;
 use model::labels::Labels;
-use model::total::{ShownTotals, Total};
+use model::total::{MAX_SHOWN, MAX_SHOWN_BYTES, ShownTotals, Total};
 use model::window::Window;
 
 use super::ast::{RangeFunction, Selector};
@@ -170,7 +170,10 @@ impl StreamData {
     /// If there are too many.
     pub fn add_totals(&mut self, shown: &ShownTotals) -> Result<()> {
         if shown.folded > 0 {
-            return refuse("the query has too many series: select fewer, or sum by some labels");
+            let (series, mib) = (MAX_SHOWN - 1, MAX_SHOWN_BYTES >> 20);
+            return refuse(format!(
+                "the query has more than {series} series in a shard, or more than {mib} MiB of their labels: select fewer, or sum by some labels"
+            ));
         }
         for (labels, total) in &shown.rows {
             self.row(labels).total = *total;

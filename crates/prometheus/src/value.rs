@@ -39,7 +39,7 @@ pub enum Value {
 }
 
 impl Series {
-    /// The labels that `keeps` accepts, which sees the name among them.
+    /// The labels that `keeps` accepts; it is also asked about the metric's name.
     #[must_use]
     pub fn key(&self, keeps: &dyn Fn(&str) -> bool) -> Labels {
         let mut text = String::new();

@@ -169,7 +169,7 @@ pub enum Read {
 pub struct Page {
     /// Only after this message.
     pub since: Option<u64>,
-    /// Before this one.
+    /// Only before this message.
     pub before: Option<u64>,
     /// The most messages: the newest, or, if negative, the oldest.
     pub count: i16,

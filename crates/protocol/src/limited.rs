@@ -100,7 +100,7 @@ impl Limited {
         self.hits.iter().map(entry).collect::<Vec<_>>().join(", ")
     }
 
-    /// The same limits some seconds later.
+    /// The same limits a few seconds later.
     #[must_use]
     pub fn after(&self, seconds: u32) -> Self {
         let mut later = self.clone();

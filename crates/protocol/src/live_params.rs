@@ -11,7 +11,7 @@ use model::aggregate_list::parse_aggregates;
 use model::time::parse_duration;
 
 /// The longest live query in bytes: it is attached to each socket, which may have 16 KiB.
-const MAX_QUERY_BYTES: usize = 8 << 10;
+pub(super) const MAX_QUERY_BYTES: usize = 8 << 10;
 /// The longest cursor in bytes: that of 64 shards with 10^15 points each.
 pub const MAX_CURSOR_BYTES: usize = 1_100;
 /// How far points can reach into the future.
@@ -123,10 +123,10 @@ impl LiveQuery {
         parse_aggregates(&self.agg).unwrap_or_default()
     }
 
-    /// The window that a snapshot shows.
+    /// The steps that a snapshot always has, up to the one under way.
     ///
     /// # Errors
-    /// [`WindowError`] where the clock is beyond what windows hold.
+    /// [`WindowError`] if the clock is later than any window can be.
     pub fn shown(&self, now_ms: i64) -> Result<Window, WindowError> {
         let (now_s, step_s) = (now_ms.div_euclid(1000), self.step_s);
         Window::aligned(floor_to(now_s - self.window_s, step_s), floor_to(now_s, step_s) + step_s, step_s)
@@ -135,7 +135,7 @@ impl LiveQuery {
     /// The window of a snapshot, including what clocks that run ahead have already written.
     ///
     /// # Errors
-    /// [`WindowError`] where the clock is beyond what windows hold.
+    /// [`WindowError`] if the clock is later than any window can be.
     pub fn snapshot(&self, now_ms: i64) -> Result<Window, WindowError> {
         let shown = self.shown(now_ms)?;
         Window::aligned(shown.from_s(), self.end_s(now_ms), self.step_s).or(Ok(shown))
@@ -144,7 +144,7 @@ impl LiveQuery {
     /// The window of changes: as far back as a window can reach, whatever the reader has.
     ///
     /// # Errors
-    /// [`WindowError`] where the clock is beyond what windows hold.
+    /// [`WindowError`] if the clock is later than any window can be.
     pub fn changes(&self, now_ms: i64) -> Result<Window, WindowError> {
         let to_s = self.end_s(now_ms);
         Window::aligned(to_s - MAX_STEPS * self.step_s, to_s, self.step_s)

@@ -11,7 +11,7 @@ const GRANTED: u8 = 1;
 const WAIT: u8 = 2;
 const NOTED: u8 = 3;
 
-/// A stream's request. It first reports what is done, then asks; and before both, it reports an impatient owner.
+/// A stream's request to the pacer, which handles its parts in this order: `lift`, `done`, `ask`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PaceRequest {
     /// The owner wants a retry although the upstream asked for a pause.

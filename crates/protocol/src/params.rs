@@ -11,6 +11,7 @@ use model::sketches::Wanted;
 use model::window::{Window, WindowError};
 
 use super::format::Format;
+use super::live_params::MAX_QUERY_BYTES;
 use model::aggregate_list::{AggregateError, parse_aggregates};
 use model::time::{TimeError, parse_duration, parse_time_ms};
 
@@ -57,7 +58,9 @@ pub enum ParamError {
     #[error("`after` must be a cursor from a live answer")]
     Cursor,
     /// A live query that is too long to be remembered with each reader.
-    #[error("`by`, `where` and `agg` are too long for a live read")]
+    #[error(
+        "`by`, `where` and `agg` are too long: a live query, encoded as in a URL, can have at most {MAX_QUERY_BYTES} bytes"
+    )]
     TooLong,
     /// A switch with another value than 1.
     #[error("`{0}` must be `1` or absent, not {1:?}")]

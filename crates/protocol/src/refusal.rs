@@ -19,8 +19,8 @@ pub enum Refusal {
     /// The owner's allow-list does not include the writer's origin.
     #[error("this origin may not write to the stream")]
     OriginNotAllowed,
-    /// A write key that does not belong to this stream.
-    #[error("the write key does not belong to this stream")]
+    /// A write key that never belonged to this stream, or was revoked.
+    #[error("this is not a write key of this stream, or no longer one")]
     WrongWriteKey,
     /// The stream accepts only writes with a write key.
     #[error("the stream accepts only writes with a write key")]

@@ -101,7 +101,7 @@ fn time_s(name: &'static str, text: &str, now_ms: i64, widened: impl Fn(i64) -> 
     if at_ms % 1000 == 0 { Ok(at_ms / 1000) } else { Err(RemoveError::Fraction(name)) }
 }
 
-/// Why nothing is removed.
+/// Why a request to remove points is rejected.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RemoveError {
     /// An error that other parameters have too.

@@ -59,7 +59,7 @@ pub(super) async fn functions(exchange: &mut Exchange, _: &StreamId) -> Result<R
 
 pub(super) async fn function(exchange: &mut Exchange, _: &StreamId, name: &str) -> Result<Reply, Problem> {
     let asked = Asked::of(exchange).await?;
-    Ok(asked.json(describe(name).ok_or(Problem::NotFound("there is no such function"))?))
+    Ok(asked.json(describe(name).ok_or(Problem::NotFound("there is no such function; /functions lists all of them"))?))
 }
 
 pub(super) async fn version(exchange: &mut Exchange, _: &StreamId) -> Result<Reply, Problem> {

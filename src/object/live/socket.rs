@@ -53,7 +53,7 @@ pub(super) fn attached(socket: &WebSocket) -> Option<LiveJoin> {
     LiveJoin::parse(&raw(socket).deserialize_attachment().ok()?.as_string()?)
 }
 
-/// Whether the socket accepts it.
+/// Sends a text; returns whether the socket accepts it.
 pub(super) fn send(socket: &WebSocket, text: &JsString) -> bool {
     raw(socket).send(text).is_ok()
 }

@@ -30,7 +30,7 @@ class Closable(Protocol):
         """Starts to close, without waiting."""
 
     def close(self, timeout: float) -> None:
-        """Waits until it is closed, at most `timeout` seconds since `begin_close`."""
+        """Waits until this object is closed, at most `timeout` seconds since `begin_close`."""
 
 
 _resettable: weakref.WeakSet[Resettable] = weakref.WeakSet()

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// The longest channel id in bytes; the shortest has 1.
+/// The longest channel id, in bytes. A channel id has at least one.
 pub const MAX_CHANNEL_BYTES: usize = 64;
 
 /// The dialect of an upstream.

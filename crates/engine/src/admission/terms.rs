@@ -131,7 +131,7 @@ impl Terms {
             ""
         };
         format!(
-            "this exceeds the stream's budget for {whose}: {gives}{few}; nothing from this request was stored, send it again after the time in Retry-After"
+            "this request exceeds the stream's budget for {whose}, which is {gives}{few}; nothing from the request was stored; send it again after the time in Retry-After"
         )
     }
 

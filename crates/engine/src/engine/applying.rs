@@ -24,26 +24,26 @@ pub(super) struct Applying {
     seq: i64,
     at_ms: i64,
     bytes: Vec<u8>,
-    /// Whether it is new, not replayed.
+    /// Whether the row is new, not replayed.
     is_new: bool,
-    /// The targets of the frames from this one on, if they were decided for the whole row.
+    /// The targets of the current frame and the following ones, if they were decided for the whole row.
     sets: VecDeque<Vec<Target>>,
     /// The current frame, the number of its points that are taken...
     frame: usize,
     points: u64,
-    /// ...and the number of the row's.
+    /// ...and the number of the row's that are taken.
     taken: i64,
     told: Vec<Ack>,
     /// The number of the frame's first point.
     first: u64,
     /// Points of the frame that have overflowed.
     overflow: u64,
-    /// The cursor up to which to seal before it continues.
+    /// The cursor up to which to seal before the row continues.
     seals_to: Option<Cursor>,
     /// Whether sealing has failed since the frame began. Then its cells stay open, and the next frame, commit or alarm
     /// tries again.
     has_failed: bool,
-    /// Whether all of its points are taken.
+    /// Whether all of the row's points are taken.
     is_taken: bool,
 }
 

@@ -70,7 +70,7 @@ impl Asking {
         self.next.is_none()
     }
 
-    /// Its memory, approximately.
+    /// The memory of the query, approximately.
     pub fn bytes(&self) -> usize {
         self.collector.bytes()
     }

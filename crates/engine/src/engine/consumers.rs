@@ -48,7 +48,7 @@ pub(super) trait Consumer: Sized {
     /// Announces that all points of a row are taken, and that this frame was in it.
     fn end_frame(&mut self, _frame: &Frame<'_>) {}
 
-    /// What it holds in memory until that is sealed.
+    /// What the consumer holds in memory until it is sealed.
     fn unsealed(&self) -> Unsealed {
         Unsealed::default()
     }
@@ -130,9 +130,9 @@ pub(super) struct Taken<'a> {
     pub(super) at_ms: i64,
     pub(super) target: &'a Target,
     pub(super) dictionary: &'a mut Dictionary,
-    /// What each bucket took of it: known once the rollups have taken it.
+    /// What each bucket took of the point: known once the rollups have taken it.
     pub(super) pieces: &'a mut Vec<Piece>,
-    /// Whether it is at least partly in `overflow`: known from then on too.
+    /// Whether the point is at least partly in `overflow`: also known only once the rollups have taken it.
     pub(super) has_overflowed: bool,
 }
 

@@ -21,9 +21,9 @@ const SEAL_STEPS: usize = 4;
 /// See the module's documentation.
 #[derive(Debug, Default)]
 pub(super) struct Crowded {
-    /// With the number of their parts when they were last checked.
+    /// Crowded places, with the number of their parts when they were last checked.
     places: BTreeMap<Place, usize>,
-    /// Whether the database was searched for places that were crowded before it was opened.
+    /// Whether the database was searched for places that were already crowded when this object started.
     is_searched: bool,
 }
 
@@ -75,7 +75,8 @@ impl<S: Sql> Engine<S> {
         }
     }
 
-    /// Searches once for places that were crowded before this object was opened, possibly by an earlier version.
+    /// Looks, once, for places that were already crowded when this object started; an earlier version may have left
+    /// them so.
     pub(super) fn search_crowded(&mut self) -> Result<(), StoreError> {
         if !self.crowded.is_searched {
             let places = chunks::fullest(&self.sql, FRESH_PARTS, MAX_PLACES)?;

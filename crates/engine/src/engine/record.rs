@@ -35,7 +35,7 @@ pub struct Record {
     /// Who may write, except for what is public.
     #[serde(default, skip_serializing_if = "Writing::is_nothing")]
     pub writing: Writing,
-    /// Who still has to be told of this record.
+    /// Whether the other shards and the directory still have to be told of this record.
     #[serde(default, skip_serializing_if = "Untold::is_nobody")]
     pub untold: Untold,
 }
@@ -96,7 +96,7 @@ impl Record {
         };
         let is_same = before.is_some_and(|before| before.is_same_place(after));
         if sealed.is_none() && !(is_same && self.forward_token.is_some()) {
-            let reason = "`forward.token` is required when `dialect` or `api_root` changes";
+            let reason = "`forward.token` is required at first, and again when `dialect` or `api_root` changes";
             return Err(Refusal::InvalidRequest(reason.into()));
         }
         self.forward_token = sealed.or_else(|| self.forward_token.take());

@@ -25,21 +25,21 @@ use plan::Plan;
 /// A place that is finished in one go.
 const ALL: i64 = i64::MAX / 2;
 
-/// Why nothing is removed.
+/// Why a request to remove points is rejected.
 #[derive(Debug, PartialEq, thiserror::Error)]
 pub enum RemoveError {
     /// The SQL failed.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// Its ends do not lie between buckets.
+    /// The ends of the time range do not lie between buckets.
     #[error(transparent)]
     Unaligned(#[from] Unaligned),
-    /// It would rewrite more at once than is allowed.
+    /// The removal would rewrite more at once than is allowed.
     #[error(
         "the ends of this time range split buckets of too many series: align `from` and `to` to whole days (multiples of 86400), or let `where` match fewer series"
     )]
     TooMuch,
-    /// One removal at a time.
+    /// Another removal is in progress.
     #[error(
         "another removal is in progress, with the cursor r{0}, and a stream allows one at a time: repeat this request once that one is done"
     )]

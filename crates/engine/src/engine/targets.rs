@@ -17,7 +17,7 @@ pub(super) struct Target {
     pub(super) series: SeriesId,
     /// Whether the label set has no series of its own because there are too many.
     pub(super) is_overflow: bool,
-    /// Whether it has a place in every bucket.
+    /// Whether the series has a place in every bucket.
     is_established: bool,
     pub(super) marks: Vec<Mark>,
     /// Whether the series has exactly these labels.

@@ -89,7 +89,7 @@ fn sealing_empties_the_log_and_answers_expire() {
     assert_eq!(model.sql.count("log"), 1);
     model.take(&Step::Seal);
     assert_eq!((model.sql.count("log"), model.sql.count("answers")), (0, 1));
-    assert_eq!(model.sql.count("totals"), 1, "of some thousand series");
+    assert_eq!(model.sql.count("totals"), 1, "a row has a few thousand series");
     model.retry();
     model.crash();
     model.retry();

@@ -19,8 +19,8 @@ const ANY_VALUE: [Field; 7] = [
     Field(7, "bytesValue"),
 ];
 /// Resource attributes that are left out: those that detectors set automatically for the process, the machine and
-/// the SDK, which would create new series at each start. Names of one's own are not among them. An entry that ends
-/// in a dot stands for everything below it.
+/// the SDK, which would create new series at each start. Names that are an organisation's own are never left out. An
+/// entry that ends in a dot stands for everything below it.
 const LEFT_OUT: [&str; 22] = [
     "aws.",
     "azure.",

@@ -74,7 +74,7 @@ pub enum Unfit {
     #[error("asDouble or asInt is required")]
     NoValue,
     /// A histogram that only has buckets.
-    #[error("the histogram has no sum")]
+    #[error("a histogram must have a sum")]
     NoSum,
     /// No name.
     #[error("a metric must have a name")]

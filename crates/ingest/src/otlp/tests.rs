@@ -138,7 +138,7 @@ fn only_the_metric_that_cannot_be_added_up_is_rejected() {
     assert_eq!(error("gauge", json!({}), json!({})), "0 n: metric \"m\": asDouble or asInt is required");
     assert_eq!(
         error("histogram", json!({"aggregationTemporality": 1}), json!({"count": "1"})),
-        "0 n: metric \"m\": the histogram has no sum"
+        "0 n: metric \"m\": a histogram must have a sum"
     );
     assert_eq!(
         error("gauge", json!({}), json!({"asInt": "1", "timeUnixNano": "0"})),

@@ -23,7 +23,7 @@ use line::{Bit, Kind, Line};
 
 /// The label for a metric's name.
 pub(super) const METRIC: &str = "metric";
-/// The label for its kind.
+/// The label for a metric's type, such as `counter`.
 pub(super) const TYPE: &str = "type";
 /// The label for the member of a set.
 const MEMBER: &str = "member";
@@ -51,7 +51,7 @@ impl SignedGauges {
     /// Parses `signed_gauges` in a query string; other parameters are ignored.
     ///
     /// # Errors
-    /// [`SignedGaugesError`], also if it occurs twice.
+    /// [`SignedGaugesError`] if it is neither of the two, or occurs twice.
     pub fn of_query(query_string: &str) -> Result<Self, SignedGaugesError> {
         let mut given = form_urlencoded::parse(query_string.as_bytes())
             .filter(|(name, _)| name == "signed_gauges")

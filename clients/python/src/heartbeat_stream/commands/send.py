@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+from .._queue import MAX_POINT_BYTES
 from .._sender import Sender
 from . import CommandError
 from ._options import add_stream, add_write_key, pair, stream_of, write_key_of
@@ -39,7 +40,7 @@ def run(arguments: argparse.Namespace) -> int:
     count = 0
     for count, point in enumerate(_points(arguments), start=1):
         if not sender.put(point):
-            raise CommandError(f"point {count} is not valid JSON, or is too long")
+            raise CommandError(f"point {count} cannot be written as JSON of at most {MAX_POINT_BYTES} bytes")
         if count % _STEP_POINTS == 0:
             _deliver(sender, arguments.timeout)
     _deliver(sender, arguments.timeout)

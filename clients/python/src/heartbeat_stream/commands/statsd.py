@@ -21,7 +21,7 @@ _QUEUE_POINTS = 200_000
 _QUEUE_BYTES = 64 * 1024 * 1024
 # The points of an interval are sent soon after it ends, not with those of the next.
 _SEND_WITHIN_S = 0.5
-# The interpreter runs a thread for at most this long. The kernel's buffer holds some hundred datagrams meanwhile.
+# The interpreter runs a thread for at most this long. The kernel's buffer holds a few hundred datagrams meanwhile.
 _SWITCH_INTERVAL_S = 0.0005
 
 

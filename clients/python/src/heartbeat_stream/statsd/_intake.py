@@ -1,6 +1,6 @@
 """Datagrams and lines that were received and not read yet: each different one once, with its count.
 
-Clients repeat themselves, so a hundred thousand datagrams are some hundred different ones, and each is parsed once.
+Clients repeat themselves, so a hundred thousand datagrams are a few hundred different ones, and each is parsed once.
 Gauges depend on the order, so datagrams with gauges are kept in order instead.
 """
 
@@ -40,12 +40,12 @@ class Intake:
 
     @property
     def is_large(self) -> bool:
-        """Whether it should be read soon."""
+        """Whether the intake should be read soon."""
         return len(self._counted) + len(self._ordered) >= LARGE_ENTRIES or self._bytes >= LARGE_BYTES
 
     @property
     def is_full(self) -> bool:
-        """Whether it must be read now."""
+        """Whether the intake must be read now."""
         return len(self._counted) + len(self._ordered) >= MAX_ENTRIES or self._bytes >= MAX_BYTES
 
     def swap(self) -> Iterator[tuple[bytes, int]]:

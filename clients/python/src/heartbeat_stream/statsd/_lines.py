@@ -107,8 +107,10 @@ def scaled(value: float, line: Line) -> float:
 
 def check_label(name: str, value: str) -> None:
     """Raises `LineError` if the server would reject the label."""
-    if not name or len(name.encode()) > MAX_NAME_BYTES or len(value.encode()) > MAX_VALUE_BYTES:
-        raise LineError(f"label {name[:_SHOWN]!r} or its value is too long, or has no name")
+    if not 1 <= len(name.encode()) <= MAX_NAME_BYTES:
+        raise LineError(f"the name of label {name[:_SHOWN]!r} must have 1 to {MAX_NAME_BYTES} bytes")
+    if len(value.encode()) > MAX_VALUE_BYTES:
+        raise LineError(f"the value of label {name[:_SHOWN]!r} can have at most {MAX_VALUE_BYTES} bytes")
     if any(_is_control(char) for char in name + value):
         raise LineError(f"label {name[:_SHOWN]!r} contains a control character")
 
@@ -149,7 +151,8 @@ def _parts(parts: str) -> dict[str, str]:
         if mark in ("@", "#", "T") and mark not in given:
             given[mark] = part[1:]
         elif not part.startswith(_IGNORED):
-            raise LineError(f"unknown or repeated part {part[:_SHOWN]!r}")
+            allowed = "the type can be followed by @rate, #tags and Ttime, each once"
+            raise LineError(f"unknown or repeated part {part[:_SHOWN]!r}; {allowed}")
     if "T" in given:
         number(given["T"])
     return given
@@ -168,9 +171,10 @@ def _line(name: str, parts: str) -> Line:
     labels = _labels(name, given.get("#", ""))
     metric = _metric(name)
     check_label("metric", metric)
-    # The labels metric and type count too, and for a set also member.
-    if len(labels) + (3 if kind == "set" else 2) > MAX_LABELS:
-        raise LineError(f"at most {MAX_LABELS} labels are allowed, metric and type among them")
+    count = len(labels) + (3 if kind == "set" else 2)
+    if count > MAX_LABELS:
+        own = "metric and type (and member for a set)"
+        raise LineError(f"a line can have at most {MAX_LABELS} labels, including {own}; this one has {count}")
     return Line(Series(kind, metric, tuple(sorted(item for item in labels.items() if item[1])), t), rate)
 
 

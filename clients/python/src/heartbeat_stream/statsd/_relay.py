@@ -16,7 +16,7 @@ from ._intake import Intake
 from ._interval import MAX_HELD, Interval
 from ._lines import LineError, Reader
 
-# The longest step of work: the kernel keeps some hundred small datagrams meanwhile.
+# The longest step of work: the kernel keeps a few hundred small datagrams meanwhile.
 _STEP_S = 0.0005
 # White space that is removed around a line, as the server does.
 _WHITE = b" \t\n\x0c\r"

@@ -139,7 +139,7 @@ class _Connection:
         self.socket = accepted
         self._server = server
         self._rest = b""
-        # Whether it is within a line that is too long.
+        # Whether the client is within a line that is too long.
         self._is_skipping = False
 
     def receive(self) -> bool:

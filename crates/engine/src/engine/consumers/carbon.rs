@@ -51,7 +51,7 @@ pub(crate) struct Pushing {
     sent_s: i64,
     /// Late buckets are not sent before this time; `None` if none are late, except those in flight.
     late_ms: Option<i64>,
-    /// Late buckets are sent in passes, oldest first. This pass has come this far.
+    /// How far the present pass over late buckets has come; each pass sends them oldest first.
     turn_s: i64,
     lines: u64,
     /// Buckets that were sent again.
@@ -61,7 +61,7 @@ pub(crate) struct Pushing {
     failures: u64,
     /// Nothing is sent before this time.
     next_ms: i64,
-    /// With its time.
+    /// The last error, with its time.
     error: Option<(String, i64)>,
     /// What is in flight; wherever the state is persisted, it is part of `unsent` again.
     flight: Option<Span>,
@@ -83,7 +83,7 @@ enum Became<'a> {
     Empty,
     /// Carbon has received them; `corrected` of them were not new.
     Sent { lines: u64, corrected: u64 },
-    /// They will never be sent.
+    /// The buckets will never be sent.
     Skipped { buckets: u64, reason: &'a str },
     /// It is unknown what carbon has received.
     Unknown { reason: &'a str, jitter: f64 },

@@ -56,7 +56,7 @@ pub struct Coarsening {
     coarse: Coarse,
     /// The next point to take.
     next: u64,
-    /// It includes the batches with greater numbers than this.
+    /// `coarse` includes the batches with greater numbers than this.
     behind: i64,
     first_batch: i64,
     /// The progress of forwarding at the start.
@@ -77,7 +77,7 @@ impl Forwarding {
 }
 
 impl<S: Sql> Engine<S> {
-    /// Whether to do that now.
+    /// Whether to coarsen the backlog now.
     pub fn should_coarsen(&self, now_ms: i64) -> bool {
         let forwarding = &self.consumers.forwarding;
         forwarding.coarsen_after_ms <= now_ms && forwarding.has_large_backlog(&self.followed())
