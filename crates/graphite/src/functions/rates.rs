@@ -140,3 +140,26 @@ fn integral_by_interval(call: &mut Call<'_, '_>) -> Result<Vec<Series>> {
         *series = series.derived(format!("integralByInterval({},'{unit}')", series.name), values);
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_that_wraps_counts_up_to_max_and_on_from_min() {
+        let counted = |values: &[f64], max: Option<f64>, min: Option<f64>| -> Vec<Option<f64>> {
+            let series = Series::of_path("a", (0, 60, 10), values.to_vec());
+            let all = increments(&series, max, min);
+            all.into_iter().map(|value| (!value.is_nan()).then_some(value)).collect()
+        };
+        // From 7 to 10, which is one step before 3, and on to 4.
+        let values = [5.0, 7.0, 4.0, 4.0];
+        assert_eq!(counted(&values, Some(10.0), Some(3.0)), [None, Some(2.0), Some(5.0), Some(0.0)]);
+        assert_eq!(counted(&values, Some(10.0), None), [None, Some(2.0), Some(8.0), Some(0.0)]);
+        assert_eq!(counted(&values, None, Some(3.0)), [None, Some(2.0), Some(1.0), Some(0.0)]);
+        assert_eq!(counted(&values, None, None), [None, Some(2.0), None, Some(0.0)]);
+        // The bounds are values of the counter; beyond them it has none, and the next one is its first again.
+        let values = [3.0, 10.0, 11.0, 4.0, 2.0, 5.0];
+        assert_eq!(counted(&values, Some(10.0), Some(3.0)), [None, Some(7.0), None, None, None, None]);
+    }
+}
