@@ -193,8 +193,9 @@ mod tests {
     use super::*;
     use crate::evaluate::Evaluator;
     use crate::naming::tests::visits;
-    use crate::target::parse;
+    use crate::target::{MAX_TARGET_BYTES, parse};
     use model::budget::Budget;
+    use model::labels::Labels;
 
     const NOW: i64 = 1_792_540_800;
 
@@ -238,5 +239,41 @@ mod tests {
         let targets = [parse(target).expect("a target")];
         Evaluator::new(&mut stock, NOW, &|_| 0).targets(&targets, scope).expect("evaluates");
         assert!(!stock.is_waiting());
+    }
+
+    #[test]
+    fn leaves_with_too_many_values_together_are_refused() {
+        let (naming, retention) = (visits(), Retention::default());
+        let mut stock = Stock::new(&naming, &retention, NOW);
+        let mut put = |target: &str, rows: &dyn Fn(usize) -> usize| {
+            let targets = [parse(target).expect("a target")];
+            let scope = Scope { from_s: NOW - 6 * 3600, until_s: NOW };
+            Evaluator::new(&mut stock, NOW, &|_| 0).targets(&targets, scope).expect("evaluates");
+            let query = stock.take_wanted().expect("few").pop().expect("one");
+            let rows = rows(usize::try_from(query.window.steps()).expect("positive"));
+            let labels = |row: usize| Labels::from_canonical(&format!("a\u{1f}{row}\u{1e}"));
+            stock.put(query, &(0..rows).map(|row| (labels(row), Vec::new())).collect::<Vec<Row>>())
+        };
+        // The first has as many as allowed, or a few less, so that the second has too many.
+        assert_eq!(put("seriesByTag('name=visits.sum')", &|steps| MAX_LEAF_VALUES / steps), Ok(()));
+        let refused = put("seriesByTag('name=visits.count')", &|_| 2).expect_err("too many").0;
+        assert!(refused.starts_with("the request reads more than 2000000 values"), "{refused}");
+    }
+
+    #[test]
+    fn a_template_cannot_expand_to_a_path_longer_than_a_target() {
+        let (naming, retention) = (visits(), Retention::default());
+        let mut stock = Stock::new(&naming, &retention, NOW);
+        let scope = Scope { from_s: NOW - 3600, until_s: NOW };
+        let mut expanded = |bytes: usize| {
+            let target = format!("template(visits.$a$a, a='{}')", "x".repeat((bytes - "visits.".len()) / 2));
+            let targets = [parse(&target).expect("a target")];
+            Evaluator::new(&mut stock, NOW, &|_| 0).targets(&targets, scope).map(|_| ())
+        };
+        assert_eq!(expanded(MAX_TARGET_BYTES - 1), Ok(()));
+        for bytes in [MAX_TARGET_BYTES + 1, MAX_TARGET_BYTES + 3] {
+            let refused = expanded(bytes).expect_err("too long").0;
+            assert_eq!(refused, "the path that a template makes can have at most 16384 bytes");
+        }
     }
 }
