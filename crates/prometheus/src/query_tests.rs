@@ -169,6 +169,10 @@ fn aggregations_and_arithmetic_work_as_in_prometheus() {
     );
     assert_eq!(all("sum(bottomk by (country) (1, $)) % 10"), r#"[{"metric":{},"value":["9"]}]"#);
     assert_eq!(all("sum by (\"page path\") ($) > 27"), r#"[{"metric":{},"value":["32"]}]"#);
+    for (comparison, holds) in [("==", 1), ("!=", 3), ("<", 1), ("<=", 2), (">", 2), (">=", 3)] {
+        let wanted = format!(r#"[{{"metric":{{}},"value":["{holds}"]}}]"#);
+        assert_eq!(all(&format!("sum($ {comparison} bool 4)")), wanted, "{comparison}");
+    }
     assert_eq!(all("count($ >= bool 4)"), r#"[{"metric":{},"value":["4"]}]"#);
     assert_eq!(all("-sum($)^2"), r#"[{"metric":{},"value":["-3969"]}]"#);
     assert_eq!(all("2^3^2 - -1 + 10/4"), r#"["515.5"]"#);
@@ -215,6 +219,7 @@ fn errors_quote_the_unsupported_part_of_the_query() {
         ("sum(irate(heartbeat_n_total[1m]))", "this function, in: irate(heartbeat_n_total[1m]))"),
         ("rate(heartbeat_n_total[5m:1m])", "a subquery, in: rate("),
         ("rate(sum(heartbeat_n_total)[5m])", "parse error: a range is allowed only after a selector, in: [5m])"),
+        ("rate(heartbeat_n_total offset 1m [5m])", "offset and @ must come after a range, not before it, in: [5m])"),
         ("rate(sum(heartbeat_n_total)[5m:])", "a subquery, in: rate("),
         ("heartbeat_n_total[5m]", "a range outside rate, increase and sum_over_time"),
         ("heartbeat_n_total @ 5", "the modifier @, in: @ 5"),
