@@ -168,4 +168,18 @@ mod tests {
         earlier[1].1 = Total::default();
         assert_eq!(show_some(&earlier, &[], &By::All, 2, bytes), (vec![1.0], 3, 12.0));
     }
+
+    #[test]
+    fn the_stated_memory_of_totals_covers_their_half_empty_list() {
+        let mut shown = ShownTotals::default();
+        // One more than a power of two, so that the list has just doubled.
+        for number in 0..1_025 {
+            let labels = Labels::from_canonical(&format!("a\u{1f}{number}\u{1e}"));
+            shown.add(labels, &Total { n: 1.0, d: 1.0, points: 1 });
+        }
+        assert!(shown.rows.capacity() >= 2 * 1_024 && shown.text_bytes >= 1_025 * "a\u{1f}0\u{1e}".len());
+        let (list, tree) = (size_of::<(Labels, Total)>(), size_of::<(Labels, u32)>());
+        let taken = shown.rows.capacity() * list + shown.groups.len() * tree + shown.text_bytes;
+        assert!(shown.bytes() >= taken, "{}, not {taken}", shown.bytes());
+    }
 }
