@@ -57,3 +57,29 @@ fn advice(name: &str) -> &'static str {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::rc::Rc;
+
+    use super::*;
+    use crate::engine::{Limits, MAX_ROW_BYTES};
+    use crate::engine_model::record;
+    use crate::randomness::Randomness;
+    use store::testing::TestSql;
+
+    #[test]
+    fn a_log_is_shown_from_70_percent_of_its_bound_on() {
+        let limits = Limits { unsealed_bytes: 1_000_000, ..Limits::DEFAULT };
+        let sql = Rc::new(TestSql::new());
+        let mut engine = Engine::create(sql, limits, Randomness::FIXED, &record(&[])).expect("creates");
+        assert_eq!(engine.bounds_json(), json!([]));
+        let bound = 2_000_000 + MAX_ROW_BYTES;
+        engine.unsealed_bytes = bound / 100 * 69;
+        assert_eq!(engine.bounds_json(), json!([]));
+        engine.unsealed_bytes = bound / 100 * 70;
+        let shown = engine.bounds_json();
+        assert_eq!((&shown[0]["name"], &shown[0]["limit"]), (&json!("log_bytes"), &json!(bound)), "{shown}");
+        assert_eq!((&shown[0]["used"], &shown[1]), (&json!(engine.unsealed_bytes), &Value::Null), "{shown}");
+    }
+}

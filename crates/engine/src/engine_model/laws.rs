@@ -151,6 +151,25 @@ fn too_many_answers_to_keys_are_sealed_early() {
 }
 
 #[test]
+fn too_many_bytes_in_the_log_are_sealed_early() {
+    let mut model = Model::new(Limits { unsealed_bytes: 500, ..Limits::DEFAULT });
+    model.keep_no_messages();
+    let log_bytes = |model: &Model| {
+        let status: serde_json::Value = serde_json::from_str(&model.engine.status_json()).expect("JSON");
+        status["log"]["bytes"].as_u64().expect("a number")
+    };
+    let mut bytes = Vec::new();
+    while bytes.len() < 100 && bytes.last() != Some(&0) {
+        model.take(&Step::Write(vec![vec![((1, 0), 5, None, 0)]]));
+        bytes.push(log_bytes(&model));
+    }
+    let [before @ .., _] = &bytes[..] else { panic!("no writes") };
+    assert!(before.len() > 1 && before.is_sorted_by(|a, b| a < b), "{bytes:?}");
+    assert!(before.iter().all(|bytes| *bytes <= 500) && before.iter().any(|bytes| *bytes > 400), "{bytes:?}");
+    assert_eq!(model.sql.count("log"), 0);
+}
+
+#[test]
 fn a_kept_window_is_complete_even_when_it_is_widened() {
     let mut model = Model::new(Limits::DEFAULT);
     let points: Vec<Drawn> = (0..360).map(|index| ((1, 1), 1, None, index * 10)).collect();
