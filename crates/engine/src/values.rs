@@ -83,3 +83,27 @@ impl Values {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dictionary::DictionaryLimits;
+    use serde_json::json;
+    use store::schema;
+    use store::testing::TestSql;
+
+    #[test]
+    fn a_maximum_that_the_owner_has_removed_limits_nothing() {
+        let sql = TestSql::new();
+        schema::migrate(&sql).expect("migrates");
+        let dictionary = Dictionary::load(&sql, [0; 16], DictionaryLimits::DEFAULT).expect("loads");
+        let accept = |rules| Accept::parse(&rules).expect("valid");
+        let (max, any) = (accept(json!({ "labels": { "a": { "max": 1 } } })), accept(json!({ "labels": { "a": {} } })));
+        let mut values = Values::default();
+        for _ in 0..2 {
+            assert!(values.prepare(&max, &dictionary) && values.prepare(&max, &dictionary));
+            assert!(!values.prepare(&Accept::default(), &dictionary));
+            assert!(!values.prepare(&any, &dictionary) && !values.prepare(&any, &dictionary));
+        }
+    }
+}

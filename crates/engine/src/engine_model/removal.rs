@@ -1,6 +1,7 @@
 //! Removing points from the engine: whatever is written, sealed, crashed or made to fail before it, between its steps
 //! and after it, the selected points are gone, later ones are not, and the rest is unchanged.
 
+mod freed;
 mod full;
 
 use super::*;
