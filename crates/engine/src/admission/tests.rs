@@ -96,7 +96,11 @@ fn a_flood_from_a_few_networks_leaves_room_for_small_writers() {
     }
     assert_eq!(taken, 210_000, "70 % of 300,000");
     let refused = stage.ask(&open("203.0.99.1"), 10_000).expect_err("is much");
-    assert!(refused.detail.contains("all writers without a key together: 10000 units per second and 300000 at once"));
+    assert!(
+        refused
+            .detail
+            .contains("all writers without a key together, which is 10000 units per second and 300000 at once")
+    );
     assert_eq!(refused.closed_s, 0, "less would pass");
     for number in 0..1_000 {
         assert_eq!(stage.units(&open(&format!("198.51.{}.{}", number / 250, number % 250)), 40), []);
@@ -192,7 +196,11 @@ fn late_places_have_their_own_budget_and_delay_no_other_writes() {
     assert!((0..6).all(|_| stage.ask(&open("192.0.2.1"), 11).is_ok()));
     let refused = stage.ask(&open("192.0.2.1"), 11).expect_err("300 at once");
     assert_eq!(refused.header(), "300:late:network");
-    assert!(refused.detail.contains("a network: 600 late places per hour and 300 at once"), "{}", refused.detail);
+    assert!(
+        refused.detail.contains("a network, which is 600 late places per hour and 300 at once"),
+        "{}",
+        refused.detail
+    );
     assert_eq!(refused.closed_s, 0);
     stage.late_places = 0;
     assert_eq!(stage.units(&open("192.0.2.1"), 11), []);
