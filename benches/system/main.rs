@@ -8,6 +8,7 @@ mod events;
 mod http;
 mod live;
 mod load;
+mod monitoring;
 mod points;
 mod prices;
 mod proc;
@@ -16,6 +17,7 @@ mod server;
 mod storage;
 mod stream;
 mod turns;
+mod victoria;
 
 use std::fs;
 use std::io::Write;
@@ -50,8 +52,9 @@ fn main() {
     let folder = std::env::temp_dir().join(format!("heartbeat-bench-{}", std::process::id()));
     fs::create_dir_all(&folder).expect("the temporary folder is writable");
     let mut report = Report::default();
-    // `cargo bench --bench system -- live`, `.. events` and `.. turns` measure nothing else.
-    let only = std::env::args().find(|argument| ["live", "events", "turns"].contains(&argument.as_str()));
+    // `cargo bench --bench system -- live`, or another of these, measures nothing else.
+    let parts = ["live", "events", "turns", "monitoring"];
+    let only = std::env::args().find(|argument| parts.contains(&argument.as_str()));
     let wants = |what: &str| only.as_ref().is_none_or(|only| only == what);
     if wants("live") {
         live::measure(&Server::heartbeat(&folder.join("live")), &mut report);
@@ -61,6 +64,9 @@ fn main() {
     }
     if wants("turns") {
         turns::measure(&Server::heartbeat(&folder.join("turns")), &mut report);
+    }
+    if wants("monitoring") {
+        monitoring::measure(&folder, &mut report);
     }
     if only.is_none() {
         measure(&folder, &mut report);

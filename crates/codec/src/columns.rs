@@ -4,7 +4,6 @@
 //! numbers a number and a varint with its length; in form 1 (whole), a varint for each integer >= 0; in form 2
 //! (deltas), a signed varint for each integer, the difference from the last; in form 3 (plain), each number.
 //! Numbers and varints are encoded as in [`crate`].
-
 //!
 //! A bare column has neither count nor form, which its reader knows. In runs, the lengths are one more, or 0 for up
 //! to the column's end. In form 4 (scaled) there is a varint for each multiple of 2^-40 >= 0. A number in runs and
@@ -34,52 +33,50 @@ pub fn put_column(out: &mut Vec<u8>, numbers: &[f64]) {
     }
     let is_whole = numbers.iter().all(|number| number.trunc() == *number && number.abs() <= MAX_WHOLE);
     let is_count = is_whole && numbers.iter().all(|number| *number >= 0.0);
-    let forms = [
-        Some((RUNS, runs(numbers))),
-        is_count.then(|| (WHOLE, whole(numbers))),
-        is_whole.then(|| (DELTAS, deltas(numbers))),
-        (!is_whole).then(|| (PLAIN, plain(numbers))),
-    ];
-    if let Some((form, bytes)) = forms.into_iter().flatten().min_by_key(|(_, bytes)| bytes.len()) {
-        out.push(form);
-        out.extend_from_slice(&bytes);
+    let start = out.len();
+    put_form(out, numbers, RUNS, runs);
+    if is_count {
+        shorter(out, start, (RUNS, WHOLE), |out| put_form(out, numbers, WHOLE, whole));
+    }
+    if is_whole {
+        shorter(out, start, (RUNS, DELTAS), |out| put_form(out, numbers, DELTAS, deltas));
+    } else {
+        shorter(out, start, (RUNS, PLAIN), |out| put_form(out, numbers, PLAIN, plain));
     }
 }
 
-fn runs(numbers: &[f64]) -> Vec<u8> {
-    let mut out = Vec::new();
+fn put_form(out: &mut Vec<u8>, numbers: &[f64], form: u8, write: fn(&mut Vec<u8>, &[f64])) {
+    out.push(form);
+    write(out, numbers);
+}
+
+fn runs(out: &mut Vec<u8>, numbers: &[f64]) {
     for run in numbers.chunk_by(|a, b| a == b) {
-        put_number(&mut out, run[0]);
-        put_len(&mut out, run.len() - 1);
+        put_number(out, run[0]);
+        put_len(out, run.len() - 1);
     }
-    out
 }
 
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "only of whole numbers >= 0")]
-fn whole(numbers: &[f64]) -> Vec<u8> {
-    let mut out = Vec::new();
+fn whole(out: &mut Vec<u8>, numbers: &[f64]) {
     for number in numbers {
-        put_varint(&mut out, *number as u64);
+        put_varint(out, *number as u64);
     }
-    out
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "only of whole numbers")]
-fn deltas(numbers: &[f64]) -> Vec<u8> {
-    let (mut out, mut last) = (Vec::new(), 0);
+fn deltas(out: &mut Vec<u8>, numbers: &[f64]) {
+    let mut last = 0;
     for number in numbers {
-        put_signed(&mut out, *number as i64 - last);
+        put_signed(out, *number as i64 - last);
         last = *number as i64;
     }
-    out
 }
 
-fn plain(numbers: &[f64]) -> Vec<u8> {
-    let mut out = Vec::new();
+fn plain(out: &mut Vec<u8>, numbers: &[f64]) {
     for number in numbers {
-        put_number(&mut out, *number);
+        put_number(out, *number);
     }
-    out
 }
 
 /// Appends a bare column of finite numbers; returns its form.
@@ -90,39 +87,46 @@ pub fn put_bare(out: &mut Vec<u8>, numbers: &[f64]) -> u8 {
     let is_whole = numbers.iter().all(|number| number.trunc() == *number && number.abs() <= MAX_WHOLE);
     let is_count = is_whole && numbers.iter().all(|number| *number >= 0.0);
     let is_scaled = !is_whole && numbers.iter().all(|number| scaled(*number).is_some());
-    let mut best = (RUNS, bare_runs(numbers));
-    let mut try_form = |form: u8, bytes: Vec<u8>| {
-        if bytes.len() < best.1.len() {
-            best = (form, bytes);
-        }
-    };
+    let start = out.len();
+    bare_runs(out, numbers);
+    let mut best = RUNS;
     if is_count {
-        try_form(WHOLE, whole(numbers));
+        best = shorter(out, start, (best, WHOLE), |out| whole(out, numbers));
     }
     if is_whole {
-        try_form(DELTAS, deltas(numbers));
+        best = shorter(out, start, (best, DELTAS), |out| deltas(out, numbers));
     } else {
-        let mut bytes = Vec::new();
-        for number in numbers {
-            match scaled(*number).filter(|_| is_scaled) {
-                Some(scaled) => put_varint(&mut bytes, scaled),
-                None => put_any(&mut bytes, *number),
+        best = shorter(out, start, (best, if is_scaled { SCALED } else { PLAIN }), |out| {
+            for number in numbers {
+                match scaled(*number).filter(|_| is_scaled) {
+                    Some(scaled) => put_varint(out, scaled),
+                    None => put_any(out, *number),
+                }
             }
-        }
-        try_form(if is_scaled { SCALED } else { PLAIN }, bytes);
+        });
     }
-    out.extend_from_slice(&best.1);
-    best.0
+    best
 }
 
-fn bare_runs(numbers: &[f64]) -> Vec<u8> {
-    let (mut out, mut left) = (Vec::new(), numbers.len());
-    for run in numbers.chunk_by(|a, b| a == b) {
-        put_any(&mut out, run[0]);
-        left -= run.len();
-        put_len(&mut out, if left == 0 { 0 } else { run.len() });
+/// Appends a column in another form, and keeps the shorter of the two; returns its form.
+fn shorter(out: &mut Vec<u8>, start: usize, (best, other): (u8, u8), write: impl FnOnce(&mut Vec<u8>)) -> u8 {
+    let middle = out.len();
+    write(out);
+    if out.len() - middle < middle - start {
+        out.drain(start..middle);
+        return other;
     }
-    out
+    out.truncate(middle);
+    best
+}
+
+fn bare_runs(out: &mut Vec<u8>, numbers: &[f64]) {
+    let mut left = numbers.len();
+    for run in numbers.chunk_by(|a, b| a == b) {
+        put_any(out, run[0]);
+        left -= run.len();
+        put_len(out, if left == 0 { 0 } else { run.len() });
+    }
 }
 
 /// A number as a multiple of 2^-40, if it is one and that form is shorter.

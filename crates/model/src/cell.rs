@@ -85,10 +85,7 @@ impl Cell {
             values
         });
         self.count += other.count;
-        self.cover = match (self.cover, other.cover) {
-            (Some(one), Some(two)) => Some(one.merged(two)),
-            (one, two) => one.or(two),
-        };
+        self.cover = both(self.cover, other.cover, Cover::merged);
         if let Some(values) = values {
             self.set_values(values, is_explicit);
         }
@@ -97,6 +94,54 @@ impl Cell {
         {
             self.sketches.get_or_insert_default().merge_distinct(theirs, wanted);
         }
+    }
+
+    /// All of these cells merged, the same as one after another; `None` if there are none. Their values are sorted once.
+    #[must_use]
+    pub fn merged<'a>(cells: impl Iterator<Item = &'a Self> + Clone) -> Option<Self> {
+        let first = cells.clone().next()?;
+        let mut rest = cells.clone().skip(1).peekable();
+        if rest.peek().is_none() {
+            return Some(first.clone());
+        }
+        let (is_explicit, is_one) =
+            (cells.clone().any(|cell| cell.quantiles().is_some()), Self::are_alike(cells.clone()));
+        let sketches = first.sketches.as_ref().filter(|sketches| !sketches.distinct.is_empty());
+        let distinct = sketches.map(|sketches| Sketches { quantiles: None, distinct: sketches.distinct.clone() });
+        let mut all = Self { sketches: distinct.map(Box::new), ..Self::plain(first.count, first.cover) };
+        for cell in rest {
+            all.count += cell.count;
+            all.cover = both(all.cover, cell.cover, Cover::merged);
+            if let Some(theirs) = cell.sketches.as_ref().filter(|theirs| !theirs.distinct.is_empty()) {
+                all.sketches.get_or_insert_default().merge_distinct(theirs, Wanted::ALL);
+            }
+        }
+        if !is_one {
+            all.set_values(Quantiles::of_counts(cells.flat_map(Self::counts).collect()), is_explicit);
+        }
+        Some(all)
+    }
+
+    /// Whether all values in these cells are evidently the same, or there are none.
+    fn are_alike<'a>(cells: impl Iterator<Item = &'a Self>) -> bool {
+        let (mut extent, mut has_valueless) = (None, false);
+        for cell in cells {
+            let own = cell.extent();
+            if cell.quantiles().is_some()
+                || own.is_some_and(|own| own.min != own.max || extent.is_some_and(|it| it != own))
+            {
+                return false;
+            }
+            has_valueless |= own.is_none() && cell.count > 0;
+            extent = extent.or(own);
+        }
+        extent.is_none() || !has_valueless
+    }
+
+    /// The bins of its values, with their counts.
+    fn counts(&self) -> impl Iterator<Item = (Bin, u64)> + '_ {
+        let implied = self.quantiles().is_none().then(|| self.implied()).flatten();
+        self.quantiles().into_iter().flat_map(|values| values.bins().iter().copied()).chain(implied)
     }
 
     /// Counts values of labels.
@@ -208,11 +253,16 @@ impl Cover {
     }
 
     fn merged(self, other: Self) -> Self {
-        let extent = match (self.extent, other.extent) {
-            (Some(one), Some(two)) => Some(Extent { min: one.min.min(two.min), max: one.max.max(two.max) }),
-            (one, two) => one.or(two),
-        };
+        let extent =
+            both(self.extent, other.extent, |one, two| Extent { min: one.min.min(two.min), max: one.max.max(two.max) });
         Self { n: self.n + other.n, d: self.d + other.d, extent }
+    }
+}
+
+fn both<T>(one: Option<T>, two: Option<T>, merge: impl FnOnce(T, T) -> T) -> Option<T> {
+    match (one, two) {
+        (Some(one), Some(two)) => Some(merge(one, two)),
+        (one, two) => one.or(two),
     }
 }
 
@@ -237,6 +287,12 @@ mod tests {
         #[test]
         fn merge_is_associative(a in any_cell(), b in any_cell(), c in any_cell()) {
             prop_assert_eq!(merged(&merged(&a, &b), &c), merged(&a, &merged(&b, &c)));
+        }
+
+        #[test]
+        fn many_cells_merge_as_one_after_another(cells in proptest::collection::vec(any_cell(), 1..8)) {
+            let one_by_one = cells[1..].iter().fold(cells[0].clone(), |all, cell| merged(&all, cell));
+            prop_assert_eq!(Cell::merged(cells.iter()), Some(one_by_one));
         }
 
         #[test]

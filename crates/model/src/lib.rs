@@ -6,6 +6,7 @@ pub mod aggregate;
 pub mod aggregate_list;
 pub mod batch_key;
 pub mod budget;
+pub mod cascade;
 pub mod cell;
 pub mod cell_codec;
 pub mod class;

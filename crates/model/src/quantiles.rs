@@ -104,6 +104,23 @@ impl Quantiles {
         (is_sorted && bins.len() <= MAX_BINS).then_some(Self { bins })
     }
 
+    /// From bins and counts in any order, in which a bin may occur several times.
+    #[must_use]
+    pub fn of_counts(mut counts: Vec<(Bin, u64)>) -> Self {
+        counts.sort_unstable_by_key(|(bin, _)| *bin);
+        counts.dedup_by(|next, kept| {
+            let is_same = next.0 == kept.0;
+            if is_same {
+                kept.1 = kept.1.saturating_add(next.1);
+            }
+            is_same
+        });
+        counts.shrink_to_fit();
+        let mut all = Self { bins: counts };
+        all.collapse();
+        all
+    }
+
     /// Counts values of one bin.
     pub fn add(&mut self, bin: Bin, count: u64) {
         match self.bins.binary_search_by_key(&bin, |(bin, _)| *bin) {

@@ -10,14 +10,13 @@
 //! Versions 1 and 2, which can still be read, had nothing between weight and series, and another form of columns.
 //! Version 1 had the number of cells as weight, no sketches, and each series in one piece.
 
-use std::collections::BTreeMap;
-
 use codec::{Malformed, Reader, put_len, put_varint};
 use model::cell::Cell;
 use model::open::SeriesId;
 use model::sketches::Wanted;
 use model::tier::Tier;
 
+use super::cells::Cells;
 use super::series_cells;
 use super::series_cells::Form;
 use super::sql::StoreError;
@@ -37,9 +36,6 @@ const BYTES_PER_UNIT: usize = 2 * PART_BYTES / PART_WEIGHT;
 const PIECE_WEIGHT: usize = 8_000;
 /// The bytes at the start of a part that contain its [`Head`]: two, and six varints of numbers within 32 bits.
 pub(super) const HEAD_BYTES: i64 = 32;
-
-/// The cells of a span: series, bucket's start, cell.
-pub(super) type Cells = BTreeMap<(SeriesId, i64), Cell>;
 
 /// The weight of a cell.
 pub(super) fn weight(cell: &Cell) -> usize {
@@ -82,18 +78,20 @@ impl Reach {
 }
 
 /// Encodes cells in parts of about that weight.
-pub(super) fn encode(tier: Tier, span_start_s: i64, cells: &Cells, kind: Kind, part_weight: usize) -> Vec<Vec<u8>> {
+pub(super) fn encode(tier: Tier, span_start_s: i64, cells: &Cells<'_>, kind: Kind, part_weight: usize) -> Vec<Vec<u8>> {
     let mut parts = Vec::new();
     let mut part = Part::default();
+    let mut piece = Vec::new();
     let mut cells = cells.iter().peekable();
     while let Some(((series, _), _)) = cells.peek() {
         let series = *series;
-        let (mut piece, mut piece_weight) = (Vec::new(), 0);
+        piece.clear();
+        let mut piece_weight = 0;
         while let Some(((_, start_s), cell)) =
             cells.next_if(|((next, _), _)| *next == series && piece_weight < PIECE_WEIGHT)
         {
             piece_weight += weight(cell);
-            piece.push((*start_s, cell));
+            piece.push((start_s, cell));
         }
         if part.weight() >= part_weight || part.columns.len() >= PART_BYTES {
             parts.push(std::mem::take(&mut part).finish(kind));

@@ -11,7 +11,8 @@ use std::collections::BTreeMap;
 
 use model::open::SeriesId;
 
-use super::chunk_cells::{Cells, Kind, PART_WEIGHT, Reach, each_weight, encode, rest, weight};
+use super::cells::Cells;
+use super::chunk_cells::{Kind, PART_WEIGHT, Reach, each_weight, encode, rest, weight};
 use super::chunks::{FINAL_WEIGHT, MAX_PARTS, Part, Place, insert, remove};
 use super::sql::{Param, Sql, StoreError};
 
@@ -120,7 +121,7 @@ impl Fresh {
     }
 
     /// The cells of the first series; the rest stays.
-    fn cut(&mut self, place: Place) -> Result<Cells, StoreError> {
+    fn cut(&mut self, place: Place) -> Result<Cells<'static>, StoreError> {
         let mut weights: BTreeMap<SeriesId, usize> = BTreeMap::new();
         for part in &self.parts {
             each_weight(part, |series, weight| *weights.entry(series).or_insert(0) += weight)?;
@@ -132,19 +133,24 @@ impl Fresh {
             is_full
         });
         let end = end.map(|(series, _)| series);
-        let mut cells = Cells::new();
+        let mut cells = Vec::new();
         let mut left = Vec::new();
         for part in &self.parts {
             place.decode_into(part, &|series| end.is_none_or(|end| series < end), &mut cells)?;
             left.extend(end.map(|end| rest(part, end)).transpose()?.flatten());
         }
         self.parts = left;
-        Ok(cells)
+        Ok(Cells::of(cells))
     }
 }
 
 /// Each base part has the cells from its first one up to the next part's; the first also has those before.
-fn merge_into_base(sql: &impl Sql, place: Place, parts: &mut Vec<Part>, mut cells: Cells) -> Result<(), StoreError> {
+fn merge_into_base(
+    sql: &impl Sql,
+    place: Place,
+    parts: &mut Vec<Part>,
+    mut cells: Cells<'_>,
+) -> Result<(), StoreError> {
     let key = |part: &Part| part.head.filter(|head| head.kind == Kind::Base)?.reach.map(|reach| (reach.first, part.id));
     let mut base: Vec<((SeriesId, u32), i64)> = parts.iter().filter_map(key).collect();
     base.sort_unstable();
@@ -152,24 +158,25 @@ fn merge_into_base(sql: &impl Sql, place: Place, parts: &mut Vec<Part>, mut cell
     for (at, (_, id)) in base.iter().enumerate() {
         let behind = match base.get(at + 1) {
             Some(((series, bucket), _)) => {
-                cells.split_off(&(*series, place.span_start_s + i64::from(*bucket) * width_s))
+                cells.split_off((*series, place.span_start_s + i64::from(*bucket) * width_s))
             }
-            None => Cells::new(),
+            None => Cells::default(),
         };
-        let mut own = std::mem::replace(&mut cells, behind);
+        let own = std::mem::replace(&mut cells, behind);
         if own.is_empty() {
             continue;
         }
-        place.read(sql, *id, &|_| true, &mut own)?;
+        let mut all = own.into_heap();
+        place.read(sql, *id, &mut all)?;
         remove(sql, *id)?;
         parts.retain(|part| part.id != *id);
-        put_base(sql, place, parts, &own)?;
+        put_base(sql, place, parts, &Cells::of(all))?;
     }
     if cells.is_empty() { Ok(()) } else { put_base(sql, place, parts, &cells) }
 }
 
-fn put_base(sql: &impl Sql, place: Place, parts: &mut Vec<Part>, cells: &Cells) -> Result<(), StoreError> {
-    let total: usize = cells.values().map(weight).sum();
+fn put_base(sql: &impl Sql, place: Place, parts: &mut Vec<Part>, cells: &Cells<'_>) -> Result<(), StoreError> {
+    let total: usize = cells.cells().map(weight).sum();
     let even = total.div_ceil(total.div_ceil(PART_WEIGHT).max(1));
     put(sql, place, parts, encode(place.layer.tier(), place.span_start_s, cells, Kind::Base, even))
 }

@@ -1,12 +1,14 @@
 //! Prepares a seal: its changes to each place are computed in slices before anything is written, and then written
 //! in one transaction. So a crash only loses what was computed, and readers see all of it or nothing.
 
+use std::borrow::Cow;
+
 use model::cell::Cell;
 use model::open::SeriesId;
 use model::tier::Layer;
 
-use super::chunk_cells::Cells;
-use super::chunks::{Place, Plan, Sealed, merge};
+use super::cells::Cells;
+use super::chunks::{Place, Plan, Sealed};
 use super::sql::{Sql, StoreError};
 
 /// With this many bytes prepared, cells become parts of their own, which are merged with others the next time.
@@ -39,7 +41,7 @@ impl Staged {
     ) -> Option<Place> {
         let placed = cells.into_iter().map(|cell| (Place::of(layer, cell.0, cell.1), cell));
         let mut placed: Vec<_> = placed.filter(|(place, _)| after.is_none_or(|after| *place > after)).collect();
-        placed.sort_unstable_by_key(|(place, _)| *place);
+        placed.sort_by_key(|(place, cell)| (place.id(), cell.1, cell.0));
         let mut groups = placed.chunk_by(|a, b| a.0 == b.0).peekable();
         while let Some(group) = groups.next() {
             let place = group[0].0;
@@ -53,7 +55,7 @@ impl Staged {
     }
 
     /// The number of cells that took.
-    fn plan(&mut self, sql: &impl Sql, place: Place, cells: Cells) -> usize {
+    fn plan(&mut self, sql: &impl Sql, place: Place, cells: Cells<'_>) -> usize {
         let Ok(plan) = place.plan(sql, cells, self.bytes < MERGED_BYTES) else {
             self.others.push(place);
             return 0;
@@ -89,10 +91,6 @@ impl Staged {
 /// The least cost of a place, in cells: reading the heads of its parts, and writing a row.
 const PLACE_CELLS: usize = 50;
 
-fn merged<'a>(of_place: impl Iterator<Item = Open<'a>>) -> Cells {
-    let mut cells = Cells::new();
-    for (start_s, series, cell) in of_place {
-        merge(&mut cells, series, start_s, cell);
-    }
-    cells
+fn merged<'a>(of_place: impl Iterator<Item = Open<'a>>) -> Cells<'a> {
+    Cells::of(of_place.map(|(start_s, series, cell)| ((series, start_s), Cow::Borrowed(cell))).collect())
 }

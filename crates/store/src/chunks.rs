@@ -10,14 +10,15 @@
 //! hours, blocks from 32 on use the bits of the start that are 0: there is room for 11,520. `cells` is encoded as
 //! in [`super::chunk_cells`].
 
-use std::collections::btree_map::Entry;
+use std::borrow::Cow;
 
 use model::cell::Cell;
 use model::open::SeriesId;
 use model::sketches::Wanted;
 use model::tier::{Layer, Tier, floor_to};
 
-use super::chunk_cells::{Cells, HEAD_BYTES, Head, Kind, PART_WEIGHT, decode, encode, head_of, weight};
+use super::cells::{Cells, Heap};
+use super::chunk_cells::{HEAD_BYTES, Head, Kind, PART_WEIGHT, decode, encode, head_of, weight};
 use super::sql::{Param, Sql, StoreError, execute};
 
 /// The number of parts of similar size that are merged.
@@ -70,10 +71,6 @@ pub fn seal(
     let mut staged = super::chunk_stage::Staged::default();
     staged.prepare(sql, layer, cells.clone(), None, &mut usize::MAX.clone());
     staged.carry_out(sql, &|_| cells.clone(), sealed)
-}
-
-pub(super) fn merge(cells: &mut Cells, series: SeriesId, start_s: i64, cell: &Cell) {
-    cells.entry((series, start_s)).and_modify(|there| there.merge(cell)).or_insert_with(|| cell.clone());
 }
 
 /// How to put cells into a place: everything that can fail because of the place is done before.
@@ -193,7 +190,12 @@ impl Place {
     }
 
     /// Adds cells here or, if there is no room for them, in the attic.
-    pub(super) fn put(self, sql: &impl Sql, cells: &dyn Fn() -> Cells, sealed: &mut Sealed) -> Result<(), StoreError> {
+    pub(super) fn put<'a>(
+        self,
+        sql: &impl Sql,
+        cells: &dyn Fn() -> Cells<'a>,
+        sealed: &mut Sealed,
+    ) -> Result<(), StoreError> {
         let plan = self.plan(sql, cells(), true).or_else(|error| {
             sealed.crowded.extend((error == StoreError::Full).then_some((self, MAX_PARTS)));
             self.attic().plan(sql, cells(), true)
@@ -202,18 +204,18 @@ impl Place {
     }
 
     /// Adds cells, merged with existing parts if it is their turn.
-    pub(super) fn plan(self, sql: &impl Sql, mut cells: Cells, merges: bool) -> Result<Plan, StoreError> {
+    pub(super) fn plan(self, sql: &impl Sql, mut cells: Cells<'_>, merges: bool) -> Result<Plan, StoreError> {
         let mut parts = self.parts(sql)?;
         let mut stripped = 0;
-        if parts.len() >= SKETCH_PARTS && cells.values().any(|cell| cell.sketches.is_some()) {
+        if parts.len() >= SKETCH_PARTS && cells.cells().any(|cell| cell.sketches.is_some()) {
             if self.block != ATTIC {
                 return Err(StoreError::Full);
             }
-            stripped = cells.values_mut().filter_map(|cell| cell.sketches.take()).count() as u64;
+            stripped = cells.strip();
         }
         let mut removed = Vec::new();
         loop {
-            let weight = cells.values().map(weight).sum();
+            let weight = cells.cells().map(weight).sum();
             let is_similar = |part: &Part| {
                 part.is(Kind::Fresh)
                     && part.weight().max(weight) < FINAL_WEIGHT
@@ -223,9 +225,11 @@ impl Place {
             if !merges || similar.len() + 1 < FAN_IN {
                 break;
             }
+            let mut all = cells.into_heap();
             for id in &similar {
-                self.read(sql, *id, &|_| true, &mut cells)?;
+                self.read(sql, *id, &mut all)?;
             }
+            cells = Cells::of(all);
             parts.retain(|part| !similar.contains(&part.id));
             removed.extend(similar);
         }
@@ -257,33 +261,23 @@ impl Place {
         encoded.into_iter().map(number).collect()
     }
 
-    /// Merges the wanted series' cells of a part into others.
-    pub(super) fn read(
-        self,
-        sql: &impl Sql,
-        id: i64,
-        wants: &dyn Fn(SeriesId) -> bool,
-        cells: &mut Cells,
-    ) -> Result<(), StoreError> {
+    /// Adds the cells of a part to others.
+    pub(super) fn read(self, sql: &impl Sql, id: i64, cells: &mut Heap<'_>) -> Result<(), StoreError> {
         sql.run("SELECT cells FROM chunks WHERE id = ?", &[Param::Integer(id)], &mut |mut row| {
-            self.decode_into(&row.blob()?, wants, cells)
+            self.decode_into(&row.blob()?, &|_| true, cells)
         })
     }
 
+    /// Adds the wanted series' cells of a part to others.
     pub(super) fn decode_into(
         self,
         part: &[u8],
         wants: &dyn Fn(SeriesId) -> bool,
-        cells: &mut Cells,
+        cells: &mut Heap<'_>,
     ) -> Result<(), StoreError> {
         let tier = self.layer.tier();
         decode(tier, self.span_start_s, part, wants, Wanted::ALL, &mut |start_s, series, cell| {
-            match cells.entry((series, start_s)) {
-                Entry::Occupied(mut there) => there.get_mut().merge(&cell),
-                Entry::Vacant(place) => {
-                    place.insert(cell);
-                }
-            }
+            cells.push(((series, start_s), Cow::Owned(cell)));
             Ok(())
         })
     }

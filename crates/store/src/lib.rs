@@ -1,6 +1,7 @@
 //! Persistence as SQL behind one seam: each function is one atomic step, and none waits.
 
 pub mod answers;
+mod cells;
 mod chunk_cells;
 pub mod chunk_merge;
 pub mod chunk_read;

@@ -14,9 +14,9 @@ use model::removal::{Numbers, Span};
 use model::sketches::Wanted;
 use model::tier::{Layer, Tier};
 
-use super::chunk_cells::{Cells, Kind, PART_WEIGHT, decode, encode, head_of};
-use super::chunk_read;
-use super::chunk_read::Slice;
+use super::cells::{CellMap, Cells};
+use super::chunk_cells::{Kind, PART_WEIGHT, decode, encode, head_of};
+use super::chunk_read::{self, Slice};
 use super::chunks::{PART_BITS, Place, Sealed, block_of, insert};
 use super::sql::{Param, Sql, StoreError, execute};
 
@@ -30,7 +30,7 @@ pub struct Scope {
 }
 
 /// Replacement cells for places, by layer.
-pub type Added = BTreeMap<Layer, Cells>;
+pub type Added = BTreeMap<Layer, CellMap>;
 
 /// The last removal, as its row stores it.
 #[derive(Debug, PartialEq)]
@@ -163,7 +163,7 @@ impl Scope {
         if !is_touched {
             return Ok(None);
         }
-        let mut kept = Cells::new();
+        let mut kept = CellMap::new();
         decode(tier, span_start_s, bytes, &|_| true, Wanted::ALL, &mut |start_s, series, cell| {
             if !self.covers(place.layer, start_s, series) {
                 kept.insert((series, start_s), cell);
@@ -171,7 +171,7 @@ impl Scope {
             Ok(())
         })?;
         let kind = head_of(bytes)?.kind;
-        Ok(Some(if kept.is_empty() { Vec::new() } else { encode(tier, span_start_s, &kept, kind, PART_WEIGHT) }))
+        Ok(Some(if kept.is_empty() { Vec::new() } else { encode(tier, span_start_s, &kept.into(), kind, PART_WEIGHT) }))
     }
 }
 
@@ -243,7 +243,7 @@ impl Rewriting {
     pub fn put_in(&self, sql: &impl Sql) -> Result<(), StoreError> {
         let place = place_holding(self.place)?;
         let range = [self.place, self.place + (1 << PART_BITS)].map(Param::Integer);
-        let mut cells = Cells::new();
+        let mut cells = CellMap::new();
         sql.run("SELECT cells FROM removing WHERE id >= ? AND id < ?", &range, &mut |mut row| {
             let bytes = row.blob()?;
             if bytes.is_empty() {
@@ -257,7 +257,7 @@ impl Rewriting {
         })?;
         if !cells.is_empty() {
             // If that makes it crowded, the next seal into it will notice.
-            place.put(sql, &|| cells.clone(), &mut Sealed::default())?;
+            place.put(sql, &|| cells.clone().into(), &mut Sealed::default())?;
         }
         execute(sql, "DELETE FROM removing WHERE id >= ? AND id < ?", &range)
     }
@@ -333,13 +333,13 @@ pub fn bytes_added(added: &Added) -> i64 {
 fn encoded(added: &Added) -> Vec<(i64, Vec<Vec<u8>>)> {
     let mut encoded = Vec::new();
     for (layer, cells) in added {
-        let mut places: BTreeMap<Place, Cells> = BTreeMap::new();
+        let mut places: BTreeMap<Place, CellMap> = BTreeMap::new();
         for ((series, start_s), cell) in cells {
             let place = Place::of(*layer, *start_s, *series);
             places.entry(place).or_default().insert((*series, *start_s), cell.clone());
         }
         for (place, cells) in places {
-            let parts = encode(layer.tier(), place.span_start_s, &cells, Kind::Fresh, PART_WEIGHT);
+            let parts = encode(layer.tier(), place.span_start_s, &Cells::from(cells), Kind::Fresh, PART_WEIGHT);
             encoded.push((place.id(), parts));
         }
     }

@@ -72,7 +72,7 @@ fn replacements_are_read_once_before_and_after_rewriting() {
     let sql = ready();
     seal(&sql, LAYER, &[(DAY, 1, counted(1))]);
     let scope = scope(&[1], Span { from_s: DAY, to_s: DAY + 10 });
-    let added = Added::from([(LAYER, Cells::from([((1, DAY + 3600), counted(5)), ((1, DAY + 20), counted(6))]))]);
+    let added = Added::from([(LAYER, CellMap::from([((1, DAY + 3600), counted(5)), ((1, DAY + 20), counted(6))]))]);
     let row = Row { id: 1, state: "{}".into(), series: scope.series.to_bytes() };
     begin(&sql, &row, &scope.places(&sql).expect("reads"), &added).expect("begins");
     assert_eq!(last(&sql), Ok(Some(row)));
@@ -109,7 +109,7 @@ fn a_spread_keeps_the_rest_in_the_widest_buckets() {
     // Everything except 21 minutes and 10 s at its start.
     let rest = scope(&[1], Span { from_s: DAY + 1270, to_s: DAY + 3600 }).rest(&sql, 1000).expect("few");
     let n_of = |layer| {
-        let cells: &Cells = rest.get(&layer).expect("some");
+        let cells: &CellMap = rest.get(&layer).expect("some");
         cells.iter().map(|((_, start_s), cell)| (start_s - DAY, cell.cover.expect("a cover").n)).collect::<Vec<_>>()
     };
     assert_eq!(n_of(Layer::Spread(Tier::M10)), [(0, 600.0), (600, 600.0)]);

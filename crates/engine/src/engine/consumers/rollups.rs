@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 
+use model::cascade::Cascade;
 use model::open::OpenBuckets;
 use model::sketches::Wanted;
 use model::tier::{Layer, Tier};
@@ -39,13 +40,21 @@ struct Staging {
     /// The layers that are not prepared yet, last one first, and how far the last one is.
     layers: Vec<Layer>,
     after: Option<Place>,
+    cascade: Cascade,
     /// Whether it was ready at the start of a slice.
     is_seen: bool,
 }
 
 impl Staging {
     fn new(cursor: Cursor) -> Self {
-        Self { cursor, staged: Staged::default(), layers: layers().rev().collect(), after: None, is_seen: false }
+        Self {
+            cursor,
+            staged: Staged::default(),
+            layers: layers().rev().collect(),
+            after: None,
+            cascade: Cascade::default(),
+            is_seen: false,
+        }
     }
 
     /// Prepares this many further cells; returns whether that was all.
@@ -53,8 +62,12 @@ impl Staging {
         while left > 0
             && let Some(layer) = self.layers.last()
         {
-            self.after = self.staged.prepare(sql, *layer, open.layer(*layer), self.after, &mut left);
+            self.after = self.staged.prepare(sql, *layer, self.cascade.layer(*layer, open), self.after, &mut left);
             if self.after.is_none() {
+                if matches!(layer, Layer::Spread(_)) {
+                    self.cascade.go_on(open);
+                    left = left.saturating_sub(self.cascade.cells());
+                }
                 self.layers.pop();
             }
         }
@@ -129,7 +142,8 @@ impl Consumer for Rollups {
     }
 
     fn kept_bytes(&self) -> usize {
-        self.open.cells() * CELL_BYTES + self.open.sketch_bytes()
+        let staging = self.staging.as_ref().map_or(0, |staging| staging.cascade.bytes());
+        self.open.cells() * CELL_BYTES + self.open.sketch_bytes() + staging
     }
 
     fn describe(&self, _sql: &impl Sql, _stream: &Followed<'_>, status: &mut Map<String, Value>) {
