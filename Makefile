@@ -4,7 +4,7 @@ PORT ?= 8787
 HOST ?= 127.0.0.1
 STATE ?= .heartbeat
 # Under this a deploy is quick and a cold start unnoticeable; what grows past it should be a decision.
-WASM_GZIPPED_MAX := $$((1152 * 1024))
+WASM_GZIPPED_MAX := $$((1156 * 1024))
 CLIPPY := -- -D warnings
 PYTHON := $(CURDIR)/.tools/python/bin
 
