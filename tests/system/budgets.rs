@@ -63,7 +63,7 @@ fn a_refusal_names_the_budget_and_when_to_retry() {
     let body = answer.json();
     assert_eq!(body["limits"], json!([{ "scope": "open", "of": "open", "retry_after": wait_s }]));
     let detail = body["detail"].as_str().expect("a string");
-    assert!(detail.contains("all writers without a key together: 1 units per second and 30 at once"), "{detail}");
+    assert!(detail.contains("all writers without a key together, which is 1 units per second and 30 at once"), "{detail}");
 }
 
 #[test]
@@ -102,7 +102,7 @@ fn a_flood_from_one_network_locks_out_no_other() {
     let refused = (0..10).map(|_| post(&stream, "192.0.2.1", &flood)).find(|answer| answer.status != 202);
     let refused = refused.expect("each is some 16,000 units");
     assert_eq!(refused.problem(429), "rate-limited");
-    assert!(refused.json()["detail"].as_str().expect("a string").contains("a network: 50 units per second"));
+    assert!(refused.json()["detail"].as_str().expect("a string").contains("a network, which is 50 units per second"));
     assert_eq!(refused.json()["limits"][0]["scope"], "network");
     for number in 0..30 {
         assert_eq!(post(&stream, "192.0.2.1", &flood).status, 429);
