@@ -63,7 +63,10 @@ fn a_refusal_names_the_budget_and_when_to_retry() {
     let body = answer.json();
     assert_eq!(body["limits"], json!([{ "scope": "open", "of": "open", "retry_after": wait_s }]));
     let detail = body["detail"].as_str().expect("a string");
-    assert!(detail.contains("all writers without a key together, which is 1 units per second and 30 at once"), "{detail}");
+    assert!(
+        detail.contains("all writers without a key together, which is 1 units per second and 30 at once"),
+        "{detail}"
+    );
 }
 
 #[test]

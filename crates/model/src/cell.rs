@@ -269,7 +269,7 @@ fn both<T>(one: Option<T>, two: Option<T>, merge: impl FnOnce(T, T) -> T) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{any_cell, merge_into};
+    use crate::testing::{any_cell, any_piece, merge_into};
     use proptest::prelude::*;
 
     fn merged(one: &Cell, two: &Cell) -> Cell {
@@ -290,7 +290,9 @@ mod tests {
         }
 
         #[test]
-        fn many_cells_merge_as_one_after_another(cells in proptest::collection::vec(any_cell(), 1..8)) {
+        fn many_cells_merge_as_one_after_another(
+            cells in proptest::collection::vec(prop_oneof![any_piece(), any_cell()], 1..6),
+        ) {
             let one_by_one = cells[1..].iter().fold(cells[0].clone(), |all, cell| merged(&all, cell));
             prop_assert_eq!(Cell::merged(cells.iter()), Some(one_by_one));
         }
@@ -364,7 +366,9 @@ mod tests {
     fn a_counted_value_is_not_mistaken_for_a_covering_one() {
         // In the same bin, but more than 1 % apart.
         let [value, other] = [10_304.5, 10_408.0].map(|n| Point { n, d: 1.0, p: None, t: 0.0 });
-        let cell = merged(&Cell::end_of_period(&value), &Cell::plain(0, Some(Cover::of(&other))));
+        let pieces = [Cell::end_of_period(&value), Cell::plain(0, Some(Cover::of(&other)))];
+        let cell = merged(&pieces[0], &pieces[1]);
+        assert_eq!(Cell::merged(pieces.iter()).as_ref(), Some(&cell));
         let p50 = cell.quantile(Percent::from_thousandths(50_000).expect("a share")).expect("counted");
         assert!((p50 - value.n).abs() <= 0.01 * value.n, "{p50}");
     }
