@@ -41,21 +41,32 @@ pub(crate) struct Run {
 /// Sends the requests in turn for the given time. Each must be answered with 202.
 pub(crate) fn run(server: &Server, kind: Kind, requests: &[Vec<u8>], time: Duration) -> Run {
     let Kind { connections, points_a_request, .. } = kind;
-    let cpu = || [server.cpu_s(), proc::cpu_s("self"), proc::machine_cpu_s()];
-    let open = Barrier::new(connections + 1);
+    together(connections, points_a_request, &|| server.cpu_s(), &|number, begin| {
+        let mut connection = Connection::open(&server.address);
+        begin.wait();
+        one_after_another(&mut connection, requests.iter().cycle().skip(number * 79), time)
+    })
+}
+
+/// Runs clients at the same time. Each gets its number, waits at the barrier once it is connected, and returns how long
+/// each of its requests took; `cpu_s` is what the server has used.
+pub(crate) fn together(
+    clients: usize,
+    points_a_request: usize,
+    cpu_s: &dyn Fn() -> f64,
+    client: &(dyn Fn(usize, &Barrier) -> Vec<Duration> + Sync),
+) -> Run {
+    let cpu = || [cpu_s(), proc::cpu_s("self"), proc::machine_cpu_s()];
+    let begin = Barrier::new(clients + 1);
     let (before, begun, mut latencies) = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..connections)
+        let threads: Vec<_> = (0..clients)
             .map(|number| {
-                let open = &open;
-                scope.spawn(move || {
-                    let mut connection = Connection::open(&server.address);
-                    open.wait();
-                    one_after_another(&mut connection, requests.iter().cycle().skip(number * 79), time)
-                })
+                let begin = &begin;
+                scope.spawn(move || client(number, begin))
             })
             .collect();
         let before = cpu();
-        open.wait();
+        begin.wait();
         let begun = Instant::now();
         let latencies: Vec<Duration> =
             threads.into_iter().flat_map(|thread| thread.join().expect("every request is answered")).collect();

@@ -3,20 +3,19 @@
 
 use std::fmt::Write;
 use std::path::Path;
-use std::sync::Barrier;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Instant, SystemTime};
 
 use crate::http::{Connection, request};
-use crate::load::{self, percentile_ms, to_f64};
+use crate::load::{self, to_f64};
 use crate::report::Report;
 use crate::server::{OWNER_TOKEN, Server};
 use crate::victoria::Victoria;
-use crate::{proc, storage, stream};
+use crate::{storage, stream};
 
 const SERIES: usize = 5_000;
 const POINTS_A_REQUEST: usize = 1_000;
 const STEP_S: u64 = 10;
-/// Each round writes so many steps of all series, after those of the round before.
+/// The steps of all series that a round writes; each round continues where the last one ended.
 const STEPS: u64 = 80;
 /// One that is not reported, and three.
 const ROUNDS: u64 = 4;
@@ -69,7 +68,7 @@ pub(crate) fn measure(folder: &Path, report: &mut Report) {
         }
         check(&heartbeat, &id, begin_s);
         if let Some(victoria) = &victoria {
-            assert_eq!(victoria.points(begin_s + ROUNDS * STEPS * STEP_S), points(), "VictoriaMetrics has all points");
+            victoria.wait_for(points(), begin_s + ROUNDS * STEPS * STEP_S);
             report.set(&format!("monitoring_{connections}_bytes_per_point_victoria"), victoria.bytes() / points());
         }
         stream::seal(&heartbeat, &id, "monitoring");
@@ -94,7 +93,7 @@ fn check(server: &Server, id: &str, begin_s: u64) {
 
 /// A count of 20 to 79, without a pattern that compresses.
 fn value(step: u64, series: usize) -> usize {
-    20 + (((usize::try_from(step).expect("few") * SERIES + series) * 2_654_435_761) >> 16) % 60
+    20 + ((usize::try_from(step).expect("few") * SERIES + series).wrapping_mul(2_654_435_761) >> 16) % 60
 }
 
 fn bodies(times: std::ops::Range<u64>, form: fn(&[(usize, u64)]) -> String) -> Vec<String> {
@@ -136,44 +135,16 @@ fn write(
     cpu_s: &dyn Fn() -> f64,
 ) -> load::Run {
     let requests: Vec<Vec<u8>> = bodies.iter().map(|body| request(body)).collect();
-    let open = Barrier::new(connections + 1);
-    let cpu = || [cpu_s(), proc::cpu_s("self"), proc::machine_cpu_s()];
-    let (before, begun, mut latencies) = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..connections)
-            .map(|number| {
-                let (open, requests) = (&open, &requests);
-                scope.spawn(move || {
-                    let (mut connection, mut body) = (Connection::open(address), Vec::new());
-                    open.wait();
-                    let mine = requests.iter().skip(number).step_by(connections);
-                    mine.map(|request| {
-                        let sent = Instant::now();
-                        let status = connection.send(request, &mut body);
-                        assert!([202, 204].contains(&status), "{status} {}", String::from_utf8_lossy(&body));
-                        sent.elapsed()
-                    })
-                    .collect::<Vec<Duration>>()
-                })
-            })
-            .collect();
-        let before = cpu();
-        open.wait();
-        let begun = Instant::now();
-        let latencies: Vec<Duration> =
-            threads.into_iter().flat_map(|thread| thread.join().expect("every request is answered")).collect();
-        (before, begun, latencies)
-    });
-    let (elapsed_s, after) = (begun.elapsed().as_secs_f64(), cpu());
-    latencies.sort_unstable();
-    let used = [after[0] - before[0], after[1] - before[1], after[2] - before[2]];
-    let points = to_f64(latencies.len() * POINTS_A_REQUEST);
-    load::Run {
-        requests: latencies.len(),
-        requests_per_s: to_f64(latencies.len()) / elapsed_s,
-        points_per_s: points / elapsed_s,
-        p50_ms: percentile_ms(&latencies, 50),
-        p99_ms: percentile_ms(&latencies, 99),
-        cpu_s_per_million_points: used[0] / points * 1e6,
-        cores: [used[0], used[1], (used[2] - used[0] - used[1]).max(0.0)].map(|cpu_s| cpu_s / elapsed_s),
-    }
+    load::together(connections, POINTS_A_REQUEST, cpu_s, &|number, begin| {
+        let (mut connection, mut body) = (Connection::open(address), Vec::new());
+        begin.wait();
+        let mine = requests.iter().skip(number).step_by(connections);
+        mine.map(|request| {
+            let sent = Instant::now();
+            let status = connection.send(request, &mut body);
+            assert!([202, 204].contains(&status), "{status} {}", String::from_utf8_lossy(&body));
+            sent.elapsed()
+        })
+        .collect()
+    })
 }

@@ -51,13 +51,24 @@ impl Victoria {
         proc::cpu_s(&self.child.id().to_string())
     }
 
-    /// How many points it has of the hours before a time.
-    pub(crate) fn points(&self, until_s: u64) -> f64 {
-        self.get("/internal/force_flush");
-        let answer = self.get(&format!("/api/v1/query?query=sum(count_over_time(n%5B4h%5D))&time={until_s}"));
-        let answer: Value = serde_json::from_slice(&answer).expect("JSON");
-        let count = answer["data"]["result"][0]["value"][1].as_str().expect("a number");
-        count.parse().expect("a number")
+    /// Waits until it shows this many points of the hours before a time: it answers a write before they can be read.
+    pub(crate) fn wait_for(&self, points: f64, until_s: u64) {
+        let begun = Instant::now();
+        loop {
+            self.get("/internal/force_flush");
+            let shown = self.points(until_s);
+            if shown == Some(points) {
+                return;
+            }
+            assert!(begun.elapsed() < Duration::from_secs(30), "VictoriaMetrics shows {shown:?} of {points} points");
+            thread::sleep(Duration::from_millis(200));
+        }
+    }
+
+    fn points(&self, until_s: u64) -> Option<f64> {
+        let answer = self.get(&format!("/api/v1/query?query=sum(count_over_time(n%5B4h%5D))&time={until_s}&nocache=1"));
+        let answer: Value = serde_json::from_slice(&answer).ok()?;
+        answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
     }
 
     /// The bytes of its files.
