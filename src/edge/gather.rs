@@ -29,7 +29,7 @@ const MAX_WRITES: usize = 256;
 /// ...and the most bytes.
 const MAX_BATCH_BYTES: usize = 128 << 10;
 /// The most objects whose writes gather, so at most 8 MiB wait to be sent; the original bodies belong to their
-/// requests. Writes to further objects leave alone.
+/// requests. Writes to any further object are sent on their own.
 const MAX_OBJECTS: usize = 64;
 /// A batch or a call that is older has died with its leader.
 const DEAD_AFTER_MS: i64 = 15_000;

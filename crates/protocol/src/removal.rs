@@ -24,7 +24,7 @@ pub struct Remove {
     pub dry_run: bool,
     /// The number that home gave the removal; absent in the first request to home.
     pub call: Option<u64>,
-    /// Whether it has already begun, and this only asks for its progress.
+    /// Whether the request continues a removal that has already begun; it never begins one.
     pub resumes: bool,
 }
 
@@ -114,7 +114,7 @@ pub enum RemoveError {
     #[error("`from` must be before `to`, and `to` after 1970")]
     Empty,
     /// A fraction of a second.
-    #[error("`{0}` must be a whole second: the finest buckets are 10 s wide")]
+    #[error("`{0}` must be a multiple of 10 seconds, the width of the finest buckets, not a fraction of a second")]
     Fraction(&'static str),
     /// Not a cursor.
     #[error("`after` must be a cursor from a removal")]

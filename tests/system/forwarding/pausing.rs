@@ -58,7 +58,7 @@ fn resaving_without_the_token_detects_its_recovery() {
 }
 
 #[test]
-fn answers_the_owner_must_act_on_pause_until_a_retry() {
+fn statuses_that_need_the_owner_pause_until_a_retry() {
     let peer = Peer::generous();
     let stream = forwarding(&peer.forward());
     let mut written = points(10, 10);

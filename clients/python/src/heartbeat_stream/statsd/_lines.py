@@ -138,7 +138,7 @@ def _bits(text: str) -> list[str]:
         raise LineError("several values must share one type, or each must have its own")
     # Tags and time are shared by all values and checked here; a rate belongs to each value.
     if "@" in _parts(rest):
-        raise LineError("unknown or repeated part: a rate must follow its type")
+        raise LineError("in a line of several values, a rate must follow its value's type, as in a:1|c|@0.5:2|c")
     _metric(name)
     return [f"{name}:{bit[0]}{rest}" for bit in found]
 
